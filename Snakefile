@@ -1,0 +1,31 @@
+"""fuxiflow: validates the configuration, includes the rules, names the targets; no logic."""
+
+import sys
+from pathlib import Path
+
+from snakemake.utils import min_version
+
+min_version("9.27")
+sys.path.insert(0, str(Path(workflow.basedir)))
+
+if not workflow.configfiles:
+    configfile: "config/demo.yaml"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/world.smk"
+include: "workflow/rules/archive.smk"
+include: "workflow/rules/states.smk"
+include: "workflow/rules/observations.smk"
+include: "workflow/rules/training.smk"
+include: "workflow/rules/cycling.smk"
+include: "workflow/rules/verification.smk"
+include: "workflow/rules/figures.smk"
+
+
+rule all:
+    default_target: True
+    localrule: True
+    input:
+        rules.verification.input,
+        rules.figures.input,

@@ -1,0 +1,338 @@
+"""The configuration: one Pydantic model a section, unknown keys refused, cross-field checks before any job.
+
+Every key that a person may set is here, with its unit, its default and where the default comes from; ``config/schema.json``
+is generated from these models.
+"""
+
+import json
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Annotated, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from fuxiflow import ROOT, sources, times
+from fuxiflow.grids import REGIONS
+
+Positive = Annotated[int, Field(gt=0)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+BASELINES = ("gfs", "persistence", "climatology")
+
+
+class ConfigurationError(ValueError):
+    """A configuration that cannot be run; the message names the key and the allowed values in one line."""
+
+
+class Section(BaseModel):
+    """Base of all sections: immutable, no unknown keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class GridSize(Section):
+    """Cells of a global grid."""
+
+    nlat: Positive
+    nlon: Positive
+
+
+class Period(Section):
+    """Whole days, both included."""
+
+    start: date
+    end: date
+
+    @model_validator(mode="after")
+    def _ordered(self):
+        if self.start > self.end:
+            raise ValueError(f"start {self.start} is after end {self.end}")
+        return self
+
+    def overlaps(self, other: "Period") -> bool:
+        """Whether the two share a day."""
+        return self.start <= other.end and other.start <= self.end
+
+
+class Periods(Section):
+    """What is used when. ``observations`` is the part of ``training`` with observations to learn assimilation from;
+    the cycle starts cold at 00 UTC of ``cold_start`` and is scored over ``test``."""
+
+    training: Period
+    observations: Period
+    cold_start: date
+    test: Period
+
+
+class AnalysisError(Section):
+    """Errors of an analysis of the embedded world, relative to its truth: ``error`` scales day-to-day differences of
+    the nature run, taken elsewhere in it; ``low_level_bias`` switches the systematic bias near the surface on."""
+
+    error: Fraction
+    low_level_bias: bool = False
+    forecast_interval_hours: Positive = 12
+
+
+class Swath(Section):
+    """How the embedded world thins and spoils the swaths of one source."""
+
+    scan_stride: Positive = 1
+    field_of_view_stride: Positive = 1
+    noise: float = Field(1.0, ge=0, description="multiple of the channel's NEdT")
+    outages: list[Period] = []
+
+
+class World(Section):
+    """The embedded world: a nature run with jcm, and what is observed of it."""
+
+    truncation: Literal[21, 31, 42] = 31
+    time_step_minutes: Positive = 30
+    spinup_days: Positive = 90
+    grid: GridSize = GridSize(nlat=49, nlon=96)
+    era5: AnalysisError = AnalysisError(error=0.1, low_level_bias=True)
+    gfs: AnalysisError = AnalysisError(error=0.35, forecast_interval_hours=72)
+    granule_minutes: Positive = 60
+    swaths: dict[str, Swath] = {}
+
+
+class ForecasterSize(Section):
+    """The U-Transformer: a cube embedding of two frames, Swin-V2 blocks, and a head."""
+
+    patch: Positive = 4
+    width: Positive = 1536
+    blocks: Positive = 48
+    heads: Positive = 24
+    window: tuple[Positive, Positive] = (9, 9)
+
+
+class AssimilatorSize(Section):
+    """The multi-branch U-Net: ``width`` channels at full resolution, doubled at each of ``scales`` - 1 halvings."""
+
+    width: Positive = 64
+    scales: Positive = 4
+    blocks: Positive = 2
+
+
+class Optimisation(Section):
+    """One training stage: AdamW, linear warm-up, cosine decay."""
+
+    updates: Positive
+    batch: Positive
+    learning_rate: float = Field(gt=0)
+    warmup: Fraction = 0.05
+    weight_decay: float = 0.1
+    betas: tuple[float, float] = (0.9, 0.95)
+    clip: float = Field(1.0, gt=0)
+    checkpoint_every: Positive = 200
+
+
+class ForecasterStage(Optimisation):
+    """Stage 1: one step ahead, then up to ``rollout`` steps for the last ``rollout_fraction`` of the updates."""
+
+    rollout: Positive = 1
+    rollout_fraction: Fraction = 0.0
+
+
+class AssimilatorStage(Optimisation):
+    """Stage 2: backgrounds are forecasts of a random lead of at most ``max_lead_hours``."""
+
+    max_lead_hours: Positive = 180
+    source_dropout: Fraction = 0.1
+
+
+class JointStage(Optimisation):
+    """Stage 3: ``cycles`` cycles unrolled and back-propagated through."""
+
+    cycles: Positive = 4
+    background_weight: float = Field(1.0, ge=0)
+    source_dropout: Fraction = 0.1
+
+
+class Training(Section):
+    """The training stages, in order."""
+
+    forecaster: ForecasterStage
+    assimilator: AssimilatorStage
+    joint: JointStage
+    precision: Literal["32-true", "bf16-mixed"] = "32-true"
+    accelerator: Literal["auto", "cpu", "cuda"] = "auto"
+    workers: int = Field(0, ge=0)
+
+
+class Model(Section):
+    """Sizes of the two networks."""
+
+    forecaster: ForecasterSize = ForecasterSize()
+    assimilator: AssimilatorSize = AssimilatorSize()
+
+
+class Experiment(Section):
+    """What may differ between experiments. ``weights`` names the experiment whose networks are used (default: its own)."""
+
+    sources: list[str]
+    weights: str | None = None
+    background: bool = True
+    model: Model = Model()
+    training: Training
+
+
+class Cycling(Section):
+    """Forecasts: length, and the hours of the day they start from."""
+
+    max_lead_hours: int = Field(240, gt=0, multiple_of=6)
+    init_hours: list[Literal[0, 6, 12, 18]] = [0, 12]
+
+
+class Verification(Section):
+    """What is scored. ``bootstrap`` samples of blocks of ``block_days`` days give each score its interval."""
+
+    regions: list[str] = list(REGIONS)
+    references: list[Literal["era5", "own", "truth"]] = ["era5", "own", "truth"]
+    baselines: list[Literal["gfs", "persistence", "climatology"]] = list(BASELINES)
+    bootstrap: Positive = 200
+    block_days: Positive = 3
+    climatology_window_days: int = Field(61, gt=0, description="width of the day-of-year window")
+
+
+class Figures(Section):
+    """Choices of the figures: lead times in hours of the maps, and the case shown."""
+
+    experiments: list[str]
+    map_leads: list[int] = [24, 72, 120]
+    map_channels: list[str] = ["Z500", "T850", "U850", "MSL"]
+    case: str | None = Field(None, description="analysis time of increment_case, default the middle of the test period")
+
+
+class Config(Section):
+    """The whole configuration."""
+
+    name: str = Field(pattern=r"^[a-z0-9_]+$")
+    seed: int = 0
+    kind: Literal["embedded", "archive"] = "embedded"
+    grid: GridSize
+    segment_months: Literal[1, 2, 3, 4, 6, 12] = 1
+    periods: Periods
+    world: World = World()
+    experiment: Experiment
+    experiments: dict[str, dict]
+    cycling: Cycling = Cycling()
+    verification: Verification = Verification()
+    figures: Figures
+
+    @model_validator(mode="after")
+    def _check(self):
+        p = self.periods
+        if p.test.overlaps(p.training):
+            raise ValueError(f"periods.test: {p.test.start}..{p.test.end} overlaps periods.training, allowed: after {p.training.end}")
+        if not (p.training.start <= p.observations.start and p.observations.end <= p.training.end):
+            raise ValueError(f"periods.observations: must lie inside periods.training, {p.training.start}..{p.training.end}")
+        if not p.training.end < p.cold_start <= p.test.start:
+            raise ValueError(f"periods.cold_start: {p.cold_start}, allowed: after {p.training.end} up to {p.test.start}")
+        label = times.segment(p.cold_start, self.segment_months)
+        if label == times.segment(p.training.end, self.segment_months):
+            raise ValueError(f"periods.cold_start: {p.cold_start} shares segment {label} with the training period, "
+                             f"allowed: from the next segment on, or a smaller segment_months")
+        if "full" not in self.experiments and not self.experiments:
+            raise ValueError("experiments: at least one is needed")
+        for name in self.experiments:
+            self._check_experiment(name)
+        for name in self.world.swaths:
+            self._known("world.swaths", name, sources.known())
+        for name in self.figures.experiments:
+            self._known("figures.experiments", name, self.experiments)
+        for name in self.verification.regions:
+            self._known("verification.regions", name, REGIONS)
+        beyond = [lead for lead in self.figures.map_leads if not 0 < lead <= self.cycling.max_lead_hours or lead % 6]
+        if beyond:
+            raise ValueError(f"figures.map_leads: {beyond[0]} h was not forecast, allowed: multiples of 6 "
+                             f"up to cycling.max_lead_hours = {self.cycling.max_lead_hours}")
+        return self
+
+    def _check_experiment(self, name: str) -> None:
+        experiment = self.resolve(name)
+        for source in experiment.sources:
+            self._known(f"experiments.{name}.sources", source, sources.known())
+        if experiment.weights is not None:
+            self._known(f"experiments.{name}.weights", experiment.weights, self.experiments)
+            if self.resolve(experiment.weights).weights is not None:
+                raise ValueError(f"experiments.{name}.weights: {experiment.weights} has no networks of its own")
+
+    @staticmethod
+    def _known(key: str, value: str, allowed) -> None:
+        if value not in allowed:
+            raise ValueError(f"{key}: unknown {value!r}, allowed: {', '.join(sorted(allowed))}")
+
+    def resolve(self, name: str) -> Experiment:
+        """Experiment ``name``: the default experiment with its overrides; KeyError lists the known ones."""
+        if name not in self.experiments:
+            raise KeyError(f"unknown experiment {name!r}; known: {', '.join(self.experiments)}")
+        merged = _merge(self.experiment.model_dump(), self.experiments[name] or {})
+        try:
+            return Experiment(**merged)
+        except ValidationError as error:
+            raise ValueError(_first(error, f"experiments.{name}")) from error
+
+    def weights_of(self, name: str) -> str:
+        """The experiment whose networks experiment ``name`` runs with."""
+        return self.resolve(name).weights or name
+
+    @property
+    def sources(self) -> list[str]:
+        """All sources that some experiment assimilates."""
+        return sorted({source for name in self.experiments for source in self.resolve(name).sources})
+
+    @property
+    def cycling_period(self) -> Period:
+        """From the cold start to the end of the test."""
+        return Period(start=self.periods.cold_start, end=self.periods.test.end)
+
+    @property
+    def verification_period(self) -> Period:
+        """All days that references are needed for: the cycle and the longest forecast from its end."""
+        extra = timedelta(hours=self.cycling.max_lead_hours)
+        return Period(start=self.periods.cold_start, end=self.periods.test.end + extra)
+
+    def segments(self, period: Period) -> list[str]:
+        """Labels of the segments of a period."""
+        return times.segments(period.start, period.end, self.segment_months)
+
+    def clip(self, label: str, period: Period) -> tuple[date, date]:
+        """The days of a segment inside a period."""
+        return times.clip(label, self.segment_months, period.start, period.end)
+
+
+def _merge(base: dict, override: dict) -> dict:
+    """``base`` with ``override`` laid over it, section by section."""
+    merged = dict(base)
+    for key, value in override.items():
+        merged[key] = _merge(base[key], value) if isinstance(value, dict) and isinstance(base.get(key), dict) else value
+    return merged
+
+
+def _first(error: ValidationError, prefix: str = "") -> str:
+    """The first complaint of a validation in one line that names the key and what is allowed."""
+    detail = error.errors()[0]
+    key = ".".join([prefix, *map(str, detail["loc"])]).strip(".")
+    message = detail["msg"].removeprefix("Value error, ")
+    return f"{key}: {message}" if key else message
+
+
+def validate(values: dict) -> Config:
+    """A checked configuration; :class:`ConfigurationError` with one line otherwise."""
+    try:
+        return Config(**values)
+    except ValidationError as error:
+        raise ConfigurationError(_first(error)) from None
+
+
+def load(path: Path) -> Config:
+    """Read and check a configuration file."""
+    return validate(yaml.safe_load(Path(path).read_text()))
+
+
+def schema() -> str:
+    """The JSON schema of the configuration, as kept in ``config/schema.json``."""
+    return json.dumps(Config.model_json_schema(), indent=2, sort_keys=True) + "\n"
+
+
+SCHEMA = ROOT / "config" / "schema.json"

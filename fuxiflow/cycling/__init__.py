@@ -1,0 +1,1 @@
+"""Inference: the assimilation cycle and the forecasts that start from it."""

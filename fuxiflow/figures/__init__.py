@@ -1,0 +1,1 @@
+"""Figures: one module a figure, each drawn from a table that is saved beside it."""

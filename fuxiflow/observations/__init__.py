@@ -1,0 +1,1 @@
+"""Observations: readers, footprint tables, quality control, ledgers and sparse grids."""

@@ -1,0 +1,1 @@
+"""Observation operators: from a model state to what an instrument measures."""

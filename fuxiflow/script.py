@@ -1,0 +1,107 @@
+"""How a workflow script runs: log, seed, threads, provenance, and outputs that appear whole or not at all."""
+
+import logging
+import os
+import random
+import shutil
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+from fuxiflow import provenance
+
+FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+
+
+def temporary(path: Path) -> Path:
+    """The hidden neighbour of ``path`` that is written first; it keeps the suffix, which writers look at."""
+    path = Path(path)
+    return path.with_name(f".tmp-{path.name}")
+
+
+def remove(path: Path) -> None:
+    """Remove a file or a directory tree, if there is one."""
+    path = Path(path)
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def publish(written: Path, final: Path) -> None:
+    """Rename what was written under a temporary name; raise FileNotFoundError when nothing was."""
+    if not written.exists():
+        raise FileNotFoundError(f"the script ended without writing {final}")
+    remove(final)
+    os.replace(written, final)
+
+
+def _namespace(items, convert) -> SimpleNamespace:
+    """Named entries of a Snakemake list as a namespace of paths, or of lists of paths."""
+    named = {}
+    for name, value in items.items():
+        named[name] = [convert(v) for v in value] if isinstance(value, (list, tuple)) else convert(value)
+    return SimpleNamespace(**named)
+
+
+def _paths(named: SimpleNamespace) -> list[Path]:
+    """All paths of a namespace, flat."""
+    flat = []
+    for value in vars(named).values():
+        flat.extend(value if isinstance(value, list) else [value])
+    return flat
+
+
+def _log_to(path: Path | None) -> logging.Logger:
+    handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
+    if path:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handlers.append(logging.FileHandler(path, mode="w"))
+    logging.basicConfig(level=logging.INFO, format=FORMAT, handlers=handlers, force=True)
+    return logging.getLogger("fuxiflow")
+
+
+def _seed(seed: int) -> None:
+    random.seed(seed)
+    if "numpy" in sys.modules:
+        sys.modules["numpy"].random.seed(seed % 2**32)
+    if "torch" in sys.modules:
+        sys.modules["torch"].manual_seed(seed)
+
+
+def _threads(count: int) -> None:
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(count)
+    if "numba" in sys.modules:
+        numba = sys.modules["numba"]
+        numba.set_num_threads(min(count, numba.config.NUMBA_NUM_THREADS))
+
+
+def run(main, snakemake) -> None:
+    """Call ``main(input, output, params, log)`` for a rule.
+
+    ``input``, ``output`` and ``params`` are namespaces of the rule's named entries; outputs are paths under temporary
+    names, renamed when ``main`` returns. Any error is logged with its trace and raised again, and what was half
+    written is removed. ``params.seed`` (default 0) seeds every generator; ``params.code`` enters the provenance.
+    """
+    log_path = Path(snakemake.log[0]) if snakemake.log else None
+    log = _log_to(log_path)
+    params = dict(snakemake.params.items())
+    inputs = _namespace(snakemake.input, Path)
+    final = _namespace(snakemake.output, Path)
+    written = _namespace(snakemake.output, temporary)
+    for path in _paths(written):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        remove(path)
+    _seed(int(params.get("seed", 0)))
+    _threads(int(snakemake.threads))
+    provenance.use(provenance.collect(snakemake.rule, params, _paths(inputs)))
+    try:
+        main(inputs, written, SimpleNamespace(**params), log)
+        for temp, path in zip(_paths(written), _paths(final), strict=True):
+            publish(temp, path)
+    except BaseException as error:
+        for path in _paths(written):
+            remove(path)
+        log.error("%s failed: %s", snakemake.rule, error, exc_info=not isinstance(error, (KeyboardInterrupt, SystemExit)))
+        raise

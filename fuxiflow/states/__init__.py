@@ -1,0 +1,1 @@
+"""Gridded states: decoding, regridding, shards, statistics and climatology."""

@@ -1,0 +1,1 @@
+"""Training: samples, losses, the loop, and the stages built from them."""

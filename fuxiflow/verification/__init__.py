@@ -1,0 +1,1 @@
+"""Verification: metrics, intervals and the one tidy score table."""

@@ -1,0 +1,28 @@
+"""What tests share: loading a script as a module, and the real files, where this machine has them."""
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from fuxiflow import ROOT
+
+REALDATA = ROOT.parent / "shared" / "realdata"
+
+
+def load_script(rule: str) -> ModuleType:
+    """The script of a rule as a module; its ``main`` can be called on plain namespaces."""
+    path = ROOT / "workflow" / "scripts" / f"{rule}.py"
+    spec = importlib.util.spec_from_file_location(f"script_{rule}", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def realdata(name: str) -> Path:
+    """A real file by its name under the shared folder; the test is skipped where it is absent."""
+    path = REALDATA / name
+    if not path.exists():
+        pytest.skip(f"real file {name} is not on this machine")
+    return path

@@ -1,0 +1,47 @@
+"""What all rules share: the checked configuration, where products lie, and the fingerprint of a rule's code."""
+
+import os
+
+from fuxiflow import ROOT
+from fuxiflow.config import ConfigurationError, validate
+from fuxiflow.fingerprint import fingerprint
+from snakemake.exceptions import WorkflowError
+
+try:
+    CONFIG = validate(config)
+except ConfigurationError as error:
+    raise WorkflowError(f"configuration: {error}")
+
+# scripts run with `import fuxiflow` from this checkout, installed or not
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+
+RESULTS = f"results/{CONFIG.name}"
+RAW = f"{RESULTS}/raw" if CONFIG.kind == "embedded" else "resources/archive"
+STATE = f"{RESULTS}/state"
+LOGS = f"{RESULTS}/logs"
+BENCHMARKS = f"{RESULTS}/benchmarks"
+WORLD = "embedded synthetic world" if CONFIG.kind == "embedded" else "archive"
+
+
+wildcard_constraints:
+    segment=r"\d{4}-\d{2}",
+    reference="era5|gfs|truth",
+    source="[a-z0-9_]+",
+    experiment="[a-z0-9_]+",
+    stage="forecaster|assimilator|joint",
+
+
+def code(rule):
+    """The fingerprint of the script of a rule: what `params: code=` carries."""
+    return fingerprint(ROOT / "workflow" / "scripts" / f"{rule}.py")
+
+
+def grid():
+    """The networks' grid, as a parameter."""
+    return CONFIG.grid.model_dump()
+
+
+def dates(period, segment=None):
+    """First and last day of a period, or of a segment's part of it, as texts."""
+    first, last = CONFIG.clip(segment, period) if segment else (period.start, period.end)
+    return [str(first), str(last)]
