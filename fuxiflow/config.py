@@ -1,7 +1,7 @@
 """The configuration: one Pydantic model a section, unknown keys refused, cross-field checks before any job.
 
-Every key that a person may set is here, with its unit, its default and where the default comes from; ``config/schema.json``
-is generated from these models.
+Every key that a person may set is here, with its unit, its default and where the default comes from;
+``config/schema.json`` is generated from these models.
 """
 
 import json
@@ -18,6 +18,7 @@ from fuxiflow.grids import REGIONS
 Positive = Annotated[int, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 BASELINES = ("gfs", "persistence", "climatology")
+RESERVED = {"era5", "truth", *BASELINES}  # what forecasts and states of other systems are called
 
 
 class ConfigurationError(ValueError):
@@ -134,17 +135,24 @@ class ForecasterStage(Optimisation):
 
 
 class AssimilatorStage(Optimisation):
-    """Stage 2: backgrounds are forecasts of a random lead of at most ``max_lead_hours``."""
+    """Stage 2: backgrounds are forecasts of a random lead of at most ``max_lead_hours``.
 
-    max_lead_hours: Positive = 180
+    ``cold_fraction`` of the samples start from climatology, as a cycle's cold start does; ``source_dropout`` of them
+    have no observations, as in an outage.
+    """
+
+    max_lead_hours: int = Field(180, ge=6, multiple_of=6)
+    cold_fraction: Fraction = 0.1
     source_dropout: Fraction = 0.1
 
 
 class JointStage(Optimisation):
-    """Stage 3: ``cycles`` cycles unrolled and back-propagated through."""
+    """Stage 3: ``cycles`` cycles unrolled and back-propagated through, from backgrounds as in stage 2."""
 
     cycles: Positive = 4
     background_weight: float = Field(1.0, ge=0)
+    max_lead_hours: int = Field(48, ge=6, multiple_of=6)
+    cold_fraction: Fraction = 0.1
     source_dropout: Fraction = 0.1
 
 
@@ -154,7 +162,7 @@ class Training(Section):
     forecaster: ForecasterStage
     assimilator: AssimilatorStage
     joint: JointStage
-    precision: Literal["32-true", "bf16-mixed"] = "32-true"
+    precision: Literal["auto", "32-true", "bf16-mixed"] = "auto"
     accelerator: Literal["auto", "cpu", "cuda"] = "auto"
     workers: int = Field(0, ge=0)
 
@@ -167,7 +175,10 @@ class Model(Section):
 
 
 class Experiment(Section):
-    """What may differ between experiments. ``weights`` names the experiment whose networks are used (default: its own)."""
+    """What may differ between experiments.
+
+    ``weights`` names the experiment whose networks are used (default: its own).
+    """
 
     sources: list[str]
     weights: str | None = None
@@ -177,10 +188,11 @@ class Experiment(Section):
 
 
 class Cycling(Section):
-    """Forecasts: length, and the hours of the day they start from."""
+    """Forecasts: length, the hours of the day they start from, and how many are computed at once."""
 
     max_lead_hours: int = Field(240, gt=0, multiple_of=6)
     init_hours: list[Literal[0, 6, 12, 18]] = [0, 12]
+    batch: Positive = 4
 
 
 class Verification(Section):
@@ -214,7 +226,7 @@ class Config(Section):
     periods: Periods
     world: World = World()
     experiment: Experiment
-    experiments: dict[str, dict]
+    experiments: dict[Annotated[str, Field(pattern=r"^[a-z0-9_]+$")], dict | None]
     cycling: Cycling = Cycling()
     verification: Verification = Verification()
     figures: Figures
@@ -223,19 +235,26 @@ class Config(Section):
     def _check(self):
         p = self.periods
         if p.test.overlaps(p.training):
-            raise ValueError(f"periods.test: {p.test.start}..{p.test.end} overlaps periods.training, allowed: after {p.training.end}")
+            raise ValueError(f"periods.test: {p.test.start}..{p.test.end} overlaps periods.training, "
+                             f"allowed: after {p.training.end}")
         if not (p.training.start <= p.observations.start and p.observations.end <= p.training.end):
-            raise ValueError(f"periods.observations: must lie inside periods.training, {p.training.start}..{p.training.end}")
+            raise ValueError(f"periods.observations: {p.observations.start}..{p.observations.end}, "
+                             f"allowed: inside periods.training, {p.training.start}..{p.training.end}")
         if not p.training.end < p.cold_start <= p.test.start:
-            raise ValueError(f"periods.cold_start: {p.cold_start}, allowed: after {p.training.end} up to {p.test.start}")
+            raise ValueError(f"periods.cold_start: {p.cold_start}, "
+                             f"allowed: after {p.training.end} up to {p.test.start}")
         label = times.segment(p.cold_start, self.segment_months)
         if label == times.segment(p.training.end, self.segment_months):
             raise ValueError(f"periods.cold_start: {p.cold_start} shares segment {label} with the training period, "
                              f"allowed: from the next segment on, or a smaller segment_months")
-        if "full" not in self.experiments and not self.experiments:
-            raise ValueError("experiments: at least one is needed")
+        if not self.experiments:
+            raise ValueError("experiments: none given, allowed: at least one name")
         for name in self.experiments:
+            if name in RESERVED:
+                raise ValueError(f"experiments.{name}: the name is taken, allowed: others than {sorted(RESERVED)}")
             self._check_experiment(name)
+        if self.kind == "archive" and "truth" in self.verification.references:
+            raise ValueError("verification.references: 'truth' is of the embedded world alone, allowed: era5, own")
         for name in self.world.swaths:
             self._known("world.swaths", name, sources.known())
         for name in self.figures.experiments:
@@ -252,6 +271,9 @@ class Config(Section):
         experiment = self.resolve(name)
         for source in experiment.sources:
             self._known(f"experiments.{name}.sources", source, sources.known())
+            if self.kind == "embedded" and sources.load(source).orbit is None:
+                raise ValueError(f"experiments.{name}.sources: {source} has no orbit, which the embedded world needs, "
+                                 f"allowed: sources whose file gives one")
         if experiment.weights is not None:
             self._known(f"experiments.{name}.weights", experiment.weights, self.experiments)
             if self.resolve(experiment.weights).weights is not None:
@@ -275,6 +297,11 @@ class Config(Section):
     def weights_of(self, name: str) -> str:
         """The experiment whose networks experiment ``name`` runs with."""
         return self.resolve(name).weights or name
+
+    @property
+    def trained_experiments(self) -> list[str]:
+        """Experiments that train networks of their own."""
+        return [name for name in self.experiments if self.weights_of(name) == name]
 
     @property
     def sources(self) -> list[str]:
@@ -319,6 +346,8 @@ def _first(error: ValidationError, prefix: str = "") -> str:
 
 def validate(values: dict) -> Config:
     """A checked configuration; :class:`ConfigurationError` with one line otherwise."""
+    if not isinstance(values, dict):
+        raise ConfigurationError(f"expected sections with keys, found {type(values).__name__}")
     try:
         return Config(**values)
     except ValidationError as error:
@@ -326,8 +355,11 @@ def validate(values: dict) -> Config:
 
 
 def load(path: Path) -> Config:
-    """Read and check a configuration file."""
-    return validate(yaml.safe_load(Path(path).read_text()))
+    """Read and check a configuration file; :class:`ConfigurationError` names the file."""
+    try:
+        return validate(yaml.safe_load(Path(path).read_text()))
+    except (ConfigurationError, yaml.YAMLError) as error:
+        raise ConfigurationError(f"{path}: {error}") from None
 
 
 def schema() -> str:

@@ -12,7 +12,7 @@ def clock(seconds: float) -> str:
 
 
 class Progress:
-    """Reports advance through ``total`` steps to a logger, at most every ``every`` seconds, with an estimate of the rest."""
+    """Reports advance through ``total`` steps to a logger, at most every ``every`` seconds, with the time left."""
 
     def __init__(self, total: int, label: str, log: logging.Logger, every: float = 10.0, done: int = 0):
         self.total, self.label, self.log, self.every = total, label, log, every
@@ -27,10 +27,13 @@ class Progress:
             return
         self.last = now
         left = (now - self.start) / max(self.done - self.first, 1) * (self.total - self.done)
-        self.log.info("%s: %d/%d, %s left%s", self.label, self.done, self.total, clock(left), f", {note}" if note else "")
+        note = f", {note}" if note else ""
+        self.log.info("%s: %d/%d, %s left%s", self.label, self.done, self.total, clock(left), note)
 
 
-def progress(items: Iterable, label: str, log: logging.Logger, total: int | None = None, every: float = 10.0) -> Iterator:
+def progress(
+    items: Iterable, label: str, log: logging.Logger, total: int | None = None, every: float = 10.0
+) -> Iterator:
     """Yield ``items``, reporting to ``log``; ``total`` defaults to their length."""
     report = Progress(len(items) if total is None else total, label, log, every)
     for item in items:

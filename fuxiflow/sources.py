@@ -91,3 +91,8 @@ def load(name: str) -> Source:
         first = error.errors()[0]
         raise ValueError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
     return source
+
+
+def by_source(names: list[str], paths: list[Path]) -> dict[str, list[Path]]:
+    """Sort paths ``…/{source}/{file}`` by source."""
+    return {name: [path for path in paths if path.parent.name == name] for name in names}

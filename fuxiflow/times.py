@@ -61,3 +61,11 @@ def as_datetime64(values: Iterable[datetime]):
     import numpy as np
 
     return np.array(list(values), dtype="datetime64[ns]")
+
+
+def span(start: date | str, end: date | str):
+    """First and last 6-hourly time of the days from ``start`` to ``end``, as numpy ``datetime64[ns]``."""
+    import numpy as np
+
+    first = np.datetime64(str(start), "ns")
+    return first, np.datetime64(str(end), "ns") + np.timedelta64(24 - STEP_HOURS, "h")

@@ -1,0 +1,91 @@
+"""The assimilation cycle: every six hours a background, the observations of its window, an analysis, a forecast."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fuxiflow.models.networks import STEP, Networks
+from fuxiflow.models.pillars import Footprints, footprints
+from fuxiflow.observations.sparse import SparseGrids
+
+
+@dataclass
+class Carry:
+    """What one cycle hands to the next: the ``time`` of the background, that background, and the analysis before it.
+
+    Both states are standardised, ``(1, channel, lat, lon)``.
+    """
+
+    time: np.datetime64
+    background: Tensor
+    previous: Tensor
+
+    def save(self, path: Path) -> None:
+        """Write as a tensor file."""
+        torch.save({"time": str(self.time), "background": self.background.cpu(), "previous": self.previous.cpu()}, path)
+
+    @classmethod
+    def load(cls, path: Path, device: torch.device) -> "Carry":
+        """Read what :meth:`save` wrote."""
+        content = torch.load(path, map_location=device, weights_only=True)
+        return cls(np.datetime64(content["time"], "ns"), content["background"], content["previous"])
+
+
+def cold_start(networks: Networks, climatology, time: np.datetime64) -> Carry:
+    """A first background that knows no weather: the climatology of the training period."""
+    states = np.stack([climatology.at(time - STEP), climatology.at(time)])[:, : networks.analysed]
+    previous, background = networks.normaliser(torch.from_numpy(states).to(networks.device)).split(1)
+    return Carry(np.datetime64(time, "ns"), background, previous)
+
+
+class Observer:
+    """The observations of a window, as the networks take them."""
+
+    def __init__(self, networks: Networks, grids: Mapping[str, SparseGrids]):
+        unknown = set(grids) - set(networks.design.sources)
+        if unknown:
+            raise KeyError(f"the networks know no source {sorted(unknown)}; known: {sorted(networks.design.sources)}")
+        self.networks, self.grids = networks, grids
+
+    def window(self, time: np.datetime64) -> dict[str, Footprints]:
+        """Footprints by source in the windows about ``time``; a source without any is left out."""
+        found = {}
+        for name, grid in self.grids.items():
+            window = grid.window(time, *self.networks.design.sources[name].window)
+            if len(window.cell):
+                joined = footprints([window], lambda v, n=name: self.networks.standardise(n, v))
+                found[name] = joined.to(self.networks.device)
+        return found
+
+
+@dataclass
+class Cycled:
+    """One cycle's products in physical units, ``(channel, lat, lon)`` each."""
+
+    time: np.datetime64
+    background: np.ndarray
+    analysis: np.ndarray
+    observed: int
+
+
+@torch.inference_mode()
+def cycle(networks: Networks, carry: Carry, observer: Observer, end: np.datetime64) -> Iterator[tuple[Cycled, Carry]]:
+    """Cycle from the carry's time up to ``end``, both included; yields each cycle and what the next starts from."""
+    def physical(state: Tensor) -> np.ndarray:
+        return networks.normaliser.physical(state)[0].cpu().numpy()
+
+    while carry.time <= end:
+        observations = observer.window(carry.time)
+        times = np.array([carry.time])
+        analysis = networks.analyse(carry.background, observations, times)
+        observed = sum(len(f) for f in observations.values())
+        cycled = Cycled(carry.time, physical(carry.background), physical(analysis), observed)
+        following = networks.forecast(carry.previous, analysis, times)[:, : networks.analysed]
+        carry = Carry(carry.time + STEP, following, analysis)
+        if not np.isfinite(cycled.analysis).all():
+            raise FloatingPointError(f"the analysis of {cycled.time} is not finite; the networks diverged in cycling")
+        yield cycled, carry

@@ -1,0 +1,105 @@
+"""The assimilator: a multi-branch U-Net that adds an increment to the background.
+
+One encoder for the background and one for each source; their features are added up at every scale, so memory does not
+grow with the number of sources, and a source that is missing adds exactly nothing.
+"""
+
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from fuxiflow.models.layers import Conv, Down, ResidualBlock, Up, time_features, zero
+from fuxiflow.models.pillars import Footprints, PillarEncoder
+
+
+@dataclass(frozen=True)
+class SourceShape:
+    """What the encoder of a source has to know: number of channels, and the window's hours."""
+
+    channels: int
+    first_hour: int
+    last_hour: int
+
+
+class Encoder(nn.Module):
+    """Features at every scale, finest first."""
+
+    def __init__(self, widths: list[int], blocks: int):
+        super().__init__()
+        self.first = nn.Sequential(*(ResidualBlock(widths[0]) for _ in range(blocks)))
+        pairs = itertools.pairwise(widths)
+        self.rest = nn.ModuleList(Down(fine, coarse, blocks) for fine, coarse in pairs)
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        """``(batch, widths[0], lat, lon)`` → a list of ``(batch, widths[i], lat / 2^i, lon / 2^i)``."""
+        features = [self.first(x)]
+        for down in self.rest:
+            features.append(down(features[-1]))
+        return features
+
+
+class SourceBranch(nn.Module):
+    """The encoder of one source."""
+
+    def __init__(self, source: SourceShape, shape: tuple[int, int], widths: list[int], blocks: int):
+        super().__init__()
+        hours = source.last_hour - source.first_hour
+        self.pillars = PillarEncoder(source.channels, hours, source.first_hour, shape, widths[0])
+        self.join = Conv(widths[0] + 1, widths[0])
+        self.encoder = Encoder(widths, blocks)
+
+    def forward(self, footprints: Footprints, batch: int) -> list[Tensor]:
+        """Features at every scale, zero for the windows of the batch in which the source is missing."""
+        dense, mask = self.pillars(footprints, batch)
+        present = mask.flatten(1).amax(1)[:, None, None, None]
+        return [present * level for level in self.encoder(self.join(torch.cat([dense, mask], 1)))]
+
+
+class Assimilator(nn.Module):
+    """Background and observations → analysis, standardised.
+
+    ``channels`` analysed channels on a grid ``shape``, divisible by 2^(scales-1); ``tendency (channel, 1, 1)`` scales
+    the increment; ``statics (static, lat, lon)``; ``sources`` maps the name of each source to its shape.
+    """
+
+    def __init__(self, channels: int, shape: tuple[int, int], statics: Tensor, tendency: Tensor,
+                 sources: Mapping[str, SourceShape], *, width: int, scales: int, blocks: int):  # fmt: skip
+        super().__init__()
+        if any(side % 2 ** (scales - 1) for side in shape):
+            raise ValueError(f"a grid of {shape} cells cannot be halved {scales - 1} times")
+        widths = [width * 2**i for i in range(scales)]
+        self.register_buffer("statics", statics)
+        self.register_buffer("tendency", tendency)
+        self.background = Conv(channels + len(statics) + 4, width)
+        self.encoder = Encoder(widths, blocks)
+        self.branches = nn.ModuleDict({name: SourceBranch(s, shape, widths, blocks) for name, s in sources.items()})
+        self.fuse = nn.ModuleList(nn.Sequential(Conv(2 * w, w, 1), ResidualBlock(w)) for w in widths)
+        self.ups = nn.ModuleList(Up(w, w // 2, blocks) for w in reversed(widths[1:]))
+        self.joins = nn.ModuleList(Conv(2 * w, w, 1) for w in reversed(widths[:-1]))
+        self.head = zero(nn.Conv2d(width, channels, 1))
+
+    def forward(self, background: Tensor, observations: Mapping[str, Footprints], day_of_year: Tensor,
+                hour: Tensor) -> Tensor:  # fmt: skip
+        """``background (batch, channel, lat, lon)``, observations by source, times ``(batch,)`` → the analysis.
+
+        Sources that the network does not know raise KeyError; those it knows may be missing.
+        """
+        unknown = set(observations) - set(self.branches)
+        if unknown:
+            raise KeyError(f"no branch for sources {sorted(unknown)}; known: {sorted(self.branches)}")
+        batch = len(background)
+        time = time_features(day_of_year, hour)[:, :, None, None].expand(-1, -1, *background.shape[-2:])
+        x = torch.cat([background, self.statics.expand(batch, -1, -1, -1), time], 1)
+        own = self.encoder(self.background(x))
+        seen = [torch.zeros_like(level) for level in own]
+        for name, footprints in observations.items():
+            if len(footprints):
+                seen = [a + b for a, b in zip(seen, self.branches[name](footprints, batch), strict=True)]
+        fused = [f(torch.cat([a, b], 1)) for f, a, b in zip(self.fuse, own, seen, strict=True)]
+        y = fused.pop()
+        for up, join in zip(self.ups, self.joins, strict=True):
+            y = join(torch.cat([up(y), fused.pop()], 1))
+        return background + self.head(y).float() * self.tendency

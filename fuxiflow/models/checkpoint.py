@@ -1,0 +1,71 @@
+"""Checkpoints of finished stages: one file with networks, statistics, history and provenance."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from fuxiflow import provenance
+from fuxiflow.models.networks import Design, Networks
+from fuxiflow.states.statistics import Statistics
+
+FORMAT = 1
+
+
+@dataclass
+class Checkpoint:
+    """What a finished stage leaves: the networks, and the history of the stages that made them."""
+
+    networks: Networks
+    history: list[dict] = field(default_factory=list)
+    provenance: dict = field(default_factory=dict)
+
+
+def build(design: Design, statistics: Statistics) -> Networks:
+    """New networks for a design, with the statistics of the training period."""
+    if statistics.channels != design.channels:
+        raise ValueError(f"statistics are of channels {statistics.channels}, the networks of {design.channels}")
+    return Networks(design, statistics.mean, statistics.std, statistics.tendency_std, statistics.statics)
+
+
+def save(path: Path, checkpoint: Checkpoint) -> None:
+    """Write a checkpoint."""
+    networks = checkpoint.networks
+    content = {
+        "format": FORMAT,
+        "design": networks.design.as_dict(),
+        "weights": networks.state_dict(),
+        "history": checkpoint.history,
+        "provenance": provenance.as_json(),
+    }
+    torch.save(content, path)
+
+
+def load(path: Path, device: str | torch.device = "cpu") -> Checkpoint:
+    """Read a checkpoint; ValueError when the file is not one, or of another format."""
+    try:
+        content = torch.load(path, map_location=device, weights_only=True)
+    except Exception as error:
+        raise ValueError(f"{path} is not a checkpoint: {error}; run its training rule again") from error
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise ValueError(f"{path} is not a checkpoint of format {FORMAT}; run its training rule again")
+    design = Design.from_dict(content["design"])
+    weights = content["weights"]
+    one = np.ones(len(design.channels), np.float32)
+    statics = weights["forecaster.statics"].cpu().numpy()
+    networks = Networks(design, one, one, one, statics)
+    networks.load_state_dict(weights)
+    return Checkpoint(networks.to(device), content["history"], {"json": content["provenance"]})
+
+
+def extend(networks: Networks, design: Design) -> Networks:
+    """Networks of ``design``, with the forecaster and statistics of ``networks`` and a new assimilator."""
+    if design.forecaster != networks.design.forecaster or design.channels != networks.design.channels:
+        raise ValueError("the forecaster of the checkpoint is of another size than the configuration's")
+    one = np.ones(len(design.channels), np.float32)
+    extended = Networks(design, one, one, one, networks.forecaster.statics.cpu().numpy())
+    extended.normaliser.load_state_dict(networks.normaliser.state_dict())
+    extended.forecaster.load_state_dict(networks.forecaster.state_dict())
+    extended.assimilator.tendency.copy_(extended.normaliser.tendency[: extended.analysed])
+    return extended

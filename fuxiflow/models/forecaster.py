@@ -1,0 +1,57 @@
+"""The forecaster: FuXi's U-Transformer, two states in, the state six hours later out.
+
+Source: Chen et al., FuXi, npj Clim. Atmos. Sci. 6, 190 (2023): cube embedding of 2 x 4 x 4, a down-sampling block,
+Swin-V2 blocks, an up-sampling block joined to its counterpart, and a linear head.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from fuxiflow.models.layers import Down, Up, time_features, zero
+from fuxiflow.models.swin import SwinBlock
+
+FRAMES = 2
+
+
+class Forecaster(nn.Module):
+    """x(t-6 h), x(t) → x(t+6 h), all standardised.
+
+    ``inputs`` channels come in, ``outputs`` go out: those of the input first, as increments on x(t) in units of
+    ``tendency (input, 1, 1)``, then what only a forecast has (precipitation). ``shape`` is the grid ``(lat, lon)``,
+    divisible by twice the patch; ``statics (static, lat, lon)`` are inputs too.
+    """
+
+    def __init__(self, inputs: int, outputs: int, shape: tuple[int, int], statics: Tensor, tendency: Tensor, *,
+                 patch: int, width: int, blocks: int, heads: int, window: tuple[int, int]):  # fmt: skip
+        super().__init__()
+        if any(side % (2 * patch) for side in shape):
+            raise ValueError(f"a grid of {shape} cells is not divisible by twice the patch of {patch}")
+        self.patch, self.shape, self.recompute, self.inputs = patch, shape, False, inputs
+        self.register_buffer("statics", statics)
+        self.register_buffer("tendency", tendency)
+        tokens = (shape[0] // (2 * patch), shape[1] // (2 * patch))
+        self.embed = nn.Conv3d(inputs, width, (FRAMES, patch, patch), (FRAMES, patch, patch))
+        self.embed_statics = nn.Conv2d(len(statics), width, patch, patch)
+        self.embed_time = nn.Sequential(nn.Linear(4, width), nn.SiLU(), nn.Linear(width, width))
+        self.norm = nn.LayerNorm(width)
+        self.down = Down(width, width, 1)
+        self.position = nn.Parameter(torch.zeros(1, *tokens, width))
+        self.blocks = nn.ModuleList(SwinBlock(width, heads, tuple(window), tokens, bool(i % 2)) for i in range(blocks))
+        self.up = Up(2 * width, width, 1)
+        self.head = zero(nn.Linear(2 * width, outputs * patch * patch))
+
+    def forward(self, states: Tensor, day_of_year: Tensor, hour: Tensor) -> Tensor:
+        """``states (batch, 2, input, lat, lon)`` and the time of the last one, ``(batch,)`` each
+        → ``(batch, output, lat, lon)``."""
+        x = self.embed(states.transpose(1, 2))[:, :, 0] + self.embed_statics(self.statics[None])
+        x = x + self.embed_time(time_features(day_of_year, hour).to(x.dtype))[:, :, None, None]
+        x = self.norm(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+        low = self.down(x)
+        y = low.permute(0, 2, 3, 1) + self.position
+        for block in self.blocks:
+            y = checkpoint(block, y, use_reentrant=False) if self.recompute and self.training else block(y)
+        y = self.up(torch.cat([low, y.permute(0, 3, 1, 2)], 1))
+        y = self.head(torch.cat([x, y], 1).permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+        y = nn.functional.pixel_shuffle(y, self.patch).float()
+        return torch.cat([states[:, -1] + y[:, : self.inputs] * self.tendency, y[:, self.inputs :]], 1)

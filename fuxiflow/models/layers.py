@@ -1,0 +1,87 @@
+"""Convolutions on the sphere's grid: cyclic in longitude, repeated past the poles."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+def pad(x: Tensor, rows: int, columns: int) -> Tensor:
+    """Pad ``(…, lat, lon)`` cyclically by ``columns`` on both sides and by ``rows`` repeated rows at the poles."""
+    if columns:
+        x = functional.pad(x, (columns, columns, 0, 0), mode="circular")
+    return functional.pad(x, (0, 0, rows, rows), mode="replicate") if rows else x
+
+
+class Conv(nn.Module):
+    """A convolution ``(batch, inputs, lat, lon)`` → ``(batch, outputs, lat / stride, lon / stride)``, kernel odd."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int = 3, stride: int = 1, bias: bool = True):
+        super().__init__()
+        self.reach = kernel // 2
+        self.conv = nn.Conv2d(inputs, outputs, kernel, stride, bias=bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Convolve after padding."""
+        return self.conv(pad(x, self.reach, self.reach))
+
+
+def _groups(width: int) -> int:
+    """The largest divisor of ``width`` up to 32, as the number of normalisation groups."""
+    return next(groups for groups in range(min(32, width), 0, -1) if width % groups == 0)
+
+
+class ResidualBlock(nn.Module):
+    """Two normalised convolutions beside the identity, as in FuXi's down- and up-sampling blocks."""
+
+    def __init__(self, width: int):
+        super().__init__()
+        self.layers = nn.Sequential(
+            Conv(width, width), nn.GroupNorm(_groups(width), width), nn.SiLU(),
+            Conv(width, width), nn.GroupNorm(_groups(width), width), nn.SiLU(),
+        )  # fmt: skip
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(batch, width, lat, lon)``, shape kept."""
+        return x + self.layers(x)
+
+
+class Down(nn.Module):
+    """Halve the resolution, then refine with residual blocks."""
+
+    def __init__(self, inputs: int, outputs: int, blocks: int):
+        super().__init__()
+        self.layers = nn.Sequential(Conv(inputs, outputs, 3, 2), *(ResidualBlock(outputs) for _ in range(blocks)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(batch, inputs, lat, lon)`` → ``(batch, outputs, lat / 2, lon / 2)``."""
+        return self.layers(x)
+
+
+class Up(nn.Module):
+    """Double the resolution, then refine with residual blocks."""
+
+    def __init__(self, inputs: int, outputs: int, blocks: int):
+        super().__init__()
+        self.expand = nn.ConvTranspose2d(inputs, outputs, 2, 2)
+        self.refine = nn.Sequential(*(ResidualBlock(outputs) for _ in range(blocks)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(batch, inputs, lat, lon)`` → ``(batch, outputs, 2 lat, 2 lon)``."""
+        return self.refine(self.expand(x))
+
+
+def zero(layer: nn.Linear | nn.Conv2d) -> nn.Linear | nn.Conv2d:
+    """Start a last layer at zero, so that a network starts as the identity plus nothing."""
+    nn.init.zeros_(layer.weight)
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)
+    return layer
+
+
+def time_features(day_of_year: Tensor, hour: Tensor) -> Tensor:
+    """sin and cos of the day of year / 366 and the hour / 24, ``(batch,)`` each → ``(batch, 4)``.
+
+    Source: the interface of FuXi's published forecaster.
+    """
+    day, hour = 2 * torch.pi * day_of_year / 366, 2 * torch.pi * hour / 24
+    return torch.stack([day.sin(), day.cos(), hour.sin(), hour.cos()], -1)

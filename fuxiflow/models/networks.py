@@ -1,0 +1,113 @@
+"""Both networks with the statistics they need, built from one description that travels in the checkpoint."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from fuxiflow.models.assimilator import Assimilator, SourceShape
+from fuxiflow.models.forecaster import Forecaster
+from fuxiflow.models.normalisation import Normaliser
+from fuxiflow.models.pillars import Footprints
+
+STEP = np.timedelta64(6, "h")
+
+
+@dataclass(frozen=True)
+class SourceDesign:
+    """A source as the networks know it: its channels, window in hours, and statistics in physical units."""
+
+    channels: list[str]
+    window: tuple[int, int]
+    mean: list[float]
+    std: list[float]
+
+    @property
+    def shape(self) -> SourceShape:
+        """What the encoder needs of it."""
+        return SourceShape(len(self.channels), *self.window)
+
+
+@dataclass(frozen=True)
+class Design:
+    """Everything that shapes the networks; plain values, so that it can be stored and printed.
+
+    ``statics`` names the static fields; ``forecaster`` and ``assimilator`` are the sizes of the configuration.
+    """
+
+    channels: list[str]
+    grid: tuple[int, int]
+    statics: list[str]
+    forecaster: dict
+    assimilator: dict
+    sources: dict[str, SourceDesign] = field(default_factory=dict)
+
+    def as_dict(self) -> dict:
+        """Nested plain values."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict) -> "Design":
+        """The inverse of :meth:`as_dict`."""
+        sources = {name: SourceDesign(**source) for name, source in values["sources"].items()}
+        return cls(**{**values, "grid": tuple(values["grid"]), "sources": sources})
+
+
+def calendar(times: list[datetime] | np.ndarray, device: torch.device | None = None) -> tuple[Tensor, Tensor]:
+    """Day of the year (1 to 366) and hour of the day of ``times``, ``(batch,)`` each."""
+    times = np.asarray(times, "datetime64[h]")
+    days = times.astype("datetime64[D]")
+    day = (days - days.astype("datetime64[Y]")).astype(int) + 1
+    hour = (times - days).astype(int)
+    return (torch.as_tensor(day, dtype=torch.float32, device=device),
+            torch.as_tensor(hour, dtype=torch.float32, device=device))  # fmt: skip
+
+
+class Networks(nn.Module):
+    """Forecaster and assimilator on standardised states ``(batch, channel, lat, lon)``.
+
+    Precipitation, when it is among the channels, belongs to the forecast alone: it comes out of the forecaster, and
+    goes into neither network.
+    """
+
+    def __init__(self, design: Design, mean: np.ndarray, std: np.ndarray, tendency: np.ndarray, statics: np.ndarray):
+        super().__init__()
+        self.design = design
+        self.normaliser = Normaliser(design.channels, mean, std, tendency)
+        self.analysed = sum(name != "TP" for name in design.channels)
+        if design.channels[: self.analysed] != [name for name in design.channels if name != "TP"]:
+            raise ValueError("precipitation must be the last channel")
+        fields = torch.as_tensor(statics, dtype=torch.float32)
+        scale = self.normaliser.tendency
+        self.forecaster = Forecaster(self.analysed, len(design.channels), design.grid, fields, scale[: self.analysed],
+                                     **design.forecaster)  # fmt: skip
+        shapes = {name: source.shape for name, source in design.sources.items()}
+        self.assimilator = Assimilator(self.analysed, design.grid, fields, scale[: self.analysed], shapes,
+                                       **design.assimilator)  # fmt: skip
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.normaliser.mean.device
+
+    def forecast(self, previous: Tensor, current: Tensor, times: np.ndarray) -> Tensor:
+        """x(t-6 h), x(t) → x(t+6 h), with precipitation; ``times (batch,)`` are those of x(t)."""
+        states = torch.stack([previous[:, : self.analysed], current[:, : self.analysed]], 1)
+        return self.forecaster(states, *calendar(times, current.device))
+
+    def analyse(self, background: Tensor, observations: Mapping[str, Footprints], times: np.ndarray) -> Tensor:
+        """Background and observations at ``times (batch,)`` → analysis."""
+        return self.assimilator(background[:, : self.analysed], observations, *calendar(times, background.device))
+
+    def standardise(self, source: str, values: np.ndarray) -> np.ndarray:
+        """Measured values ``(n, channel)`` of a source in units of its statistics."""
+        design = self.design.sources[source]
+        return ((values - np.float32(design.mean)) / np.float32(design.std)).astype(np.float32)
+
+
+def parameter_count(module: nn.Module) -> int:
+    """Number of trainable parameters."""
+    return sum(parameter.numel() for parameter in module.parameters() if parameter.requires_grad)

@@ -1,0 +1,137 @@
+"""Training samples: reanalysis frames and observation windows, drawn as a pure function of (seed, step, rank)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from fuxiflow.models.networks import STEP, SourceDesign
+from fuxiflow.models.pillars import Footprints, footprints
+from fuxiflow.observations.sparse import SparseGrids
+from fuxiflow.states.store import States
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a sample holds: ``start`` is the time of the newer of the two first frames.
+
+    ``lead`` steps of forecast lead to the first background; ``cycles`` analyses follow. Frames are the reanalysis at
+    start-6 h, start, and at every time that a loss looks at.
+    """
+
+    start: np.datetime64
+    lead: int
+    cycles: int
+    cold: bool = False
+    masked: bool = False
+
+    @property
+    def target_times(self) -> list[np.datetime64]:
+        """Times of the targets: all steps when only forecasting, else those of the analyses and the last background."""
+        if self.cycles:
+            return [self.start + STEP * (self.lead + i) for i in range(self.cycles + 1)]
+        return [self.start + STEP * i for i in range(1, self.lead + 1)]
+
+    @property
+    def analysis_times(self) -> list[np.datetime64]:
+        """Times of the analyses."""
+        return self.target_times[: self.cycles]
+
+
+@dataclass
+class Batch:
+    """A batch: ``first (batch, 2, channel, lat, lon)`` and ``targets (batch, target, channel, lat, lon)``, physical.
+
+    ``observations`` has, for each analysis of the cycle, the footprints by source; ``start (batch,)`` is the time of
+    the newer first frame.
+    """
+
+    start: np.ndarray
+    lead: int
+    cycles: int
+    first: Tensor
+    targets: Tensor
+    observations: list[dict[str, Footprints]] = field(default_factory=list)
+
+
+class Archive:
+    """Reanalysis and gridded observations of the training period, read time by time."""
+
+    def __init__(self, states: Sequence[Path], grids: Mapping[str, Sequence[Path]], climatology=None):
+        self.states = States(states)
+        self.grids = {name: SparseGrids(paths) for name, paths in grids.items()}
+        self.climatology = climatology
+
+    def frames(self, request: Request) -> np.ndarray:
+        """The two first frames ``(2, channel, lat, lon)``: the reanalysis, or climatology for a cold start."""
+        times = [request.start - STEP, request.start]
+        source = self.climatology.at if request.cold else self.states.read
+        return np.stack([source(time) for time in times])
+
+    def targets(self, request: Request) -> np.ndarray:
+        """The reanalysis at the target times ``(target, channel, lat, lon)``."""
+        return np.stack([self.states.read(time) for time in request.target_times])
+
+    def windows(self, request: Request, windows: Mapping[str, tuple[int, int]]) -> list[dict]:
+        """For each analysis of a request, the observation window of each source."""
+        return [{name: self.grids[name].window(time, *window) for name, window in windows.items()}
+                for time in request.analysis_times]  # fmt: skip
+
+
+class Batches(Dataset):
+    """Batches by step number: ``plan(step)`` lists the requests of a batch, of equal lead and cycles."""
+
+    def __init__(self, archive: Archive, plan, sources: Mapping[str, SourceDesign], standardise):
+        self.archive, self.plan, self.sources, self.standardise = archive, plan, sources, standardise
+
+    def __getitem__(self, step: int) -> Batch:
+        requests: list[Request] = self.plan(step)
+        lead, cycles = requests[0].lead, requests[0].cycles
+        first = torch.from_numpy(np.stack([self.archive.frames(r) for r in requests]))
+        targets = torch.from_numpy(np.stack([self.archive.targets(r) for r in requests]))
+        windows = [self.archive.windows(r, {n: s.window for n, s in self.sources.items()}) for r in requests]
+        kept = torch.tensor([not request.masked for request in requests])
+        observations = [{name: self._footprints(name, [sample[i] for sample in windows]).kept(kept)
+                         for name in self.sources} for i in range(cycles)]  # fmt: skip
+        return Batch(np.array([r.start for r in requests]), lead, cycles, first, targets, observations)
+
+    def _footprints(self, name: str, windows: list[dict]) -> Footprints:
+        return footprints([window[name] for window in windows], lambda values: self.standardise(name, values))
+
+
+class Steps(Sampler):
+    """The step numbers from ``first`` to ``last``: what a resumed run continues with."""
+
+    def __init__(self, first: int, last: int):
+        super().__init__()
+        self.first, self.last = first, last
+
+    def __iter__(self):
+        return iter(range(self.first, self.last))
+
+    def __len__(self) -> int:
+        return self.last - self.first
+
+
+def loader(batches: Batches, first: int, last: int, workers: int) -> DataLoader:
+    """Batches of the steps from ``first`` up to ``last``, in order, read ahead by ``workers`` processes."""
+    return DataLoader(batches, batch_size=None, sampler=Steps(first, last), num_workers=workers,
+                      persistent_workers=False, prefetch_factor=2 if workers else None)  # fmt: skip
+
+
+def usable(states: States, start: np.datetime64, end: np.datetime64, before: int, after: int) -> np.ndarray:
+    """Times in [start, end] whose frames from ``before`` steps earlier to ``after`` steps later are all there, in it.
+
+    Raises ValueError when there is none.
+    """
+    inside = [t for t in states.times if start <= t <= end and t in states]
+    known = set(inside)
+    good = [t for t in inside if all(t + STEP * i in known for i in range(-before, after + 1))]
+    if not good:
+        raise ValueError(f"no training sample between {start} and {end}: {len(inside)} states, "
+                         f"but none with {before + after + 1} in a row")  # fmt: skip
+    return np.array(good)

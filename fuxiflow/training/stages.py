@@ -1,0 +1,124 @@
+"""The training stages: what each draws, and the loss it minimises."""
+
+import logging
+from pathlib import Path
+
+import numpy as np
+import torch
+from lightning.fabric import Fabric
+from torch import Tensor
+
+from fuxiflow.config import AssimilatorStage, ForecasterStage, JointStage, Optimisation
+from fuxiflow.grids import Grid
+from fuxiflow.models.networks import STEP, Networks
+from fuxiflow.restart import workspace
+from fuxiflow.training.loop import Run
+from fuxiflow.training.losses import StateLoss
+from fuxiflow.training.samples import Batch, Request
+
+STREAMS = {"forecaster": 1, "assimilator": 2, "joint": 3}
+
+
+def _generator(seed: int, stage: str, step: int, rank: int) -> np.random.Generator:
+    """Random numbers that depend on nothing else than these four."""
+    return np.random.default_rng([seed, STREAMS[stage], step, rank])
+
+
+def rollout(step: int, stage: ForecasterStage) -> int:
+    """Number of steps that stage 1 unrolls at an update."""
+    return stage.rollout if step >= stage.updates * (1 - stage.rollout_fraction) else 1
+
+
+def forecaster_plan(times: np.ndarray, stage: ForecasterStage, seed: int, rank: int = 0):
+    """Stage 1: ``plan(step)`` draws start times among ``times``."""
+    def plan(step: int) -> list[Request]:
+        chosen = _generator(seed, "forecaster", step, rank).choice(times, stage.batch)
+        return [Request(start, rollout(step, stage), 0) for start in chosen]
+    return plan
+
+
+def cycle_plan(name: str, times: np.ndarray, stage: AssimilatorStage | JointStage, cycles: int, seed: int,
+               rank: int = 0):  # fmt: skip
+    """Stages 2 and 3: ``plan(step)`` draws first analysis times among ``times``.
+
+    The first background is a forecast of a random lead, the same for the whole batch; some start from climatology, as
+    a cold start does, and some are deprived of their observations, as in an outage.
+    """
+    def plan(step: int) -> list[Request]:
+        random = _generator(seed, name, step, rank)
+        lead = int(random.integers(1, stage.max_lead_hours // 6 + 1))
+        chosen = random.choice(times, stage.batch)
+        cold = random.random(stage.batch) < stage.cold_fraction
+        masked = random.random(stage.batch) < stage.source_dropout
+        return [Request(time - STEP * lead, lead, cycles, bool(c), bool(m))
+                for time, c, m in zip(chosen, cold, masked, strict=True)]  # fmt: skip
+    return plan
+
+
+class Objective:
+    """Losses of the stages for one set of networks, on physical batches."""
+
+    def __init__(self, networks: Networks):
+        self.networks = networks
+        grid = Grid(*networks.design.grid)
+        tendency = networks.normaliser.tendency.flatten()
+        self.state = StateLoss(networks.design.channels, grid, tendency).to(networks.device)
+        analysed = networks.design.channels[: networks.analysed]
+        self.analysis = StateLoss(analysed, grid, tendency[: networks.analysed]).to(networks.device)
+
+    def _standard(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        device = self.networks.device
+        normalise = self.networks.normaliser
+        first = normalise(batch.first[:, :, : self.networks.analysed].to(device, non_blocking=True))
+        return first, normalise(batch.targets.to(device, non_blocking=True))
+
+    def forecaster(self, batch: Batch) -> dict[str, Tensor]:
+        """Stage 1: mean L_state of the unrolled steps."""
+        first, targets = self._standard(batch)
+        previous, current = first[:, 0], first[:, 1]
+        loss = first.new_zeros(())
+        for i in range(batch.lead):
+            previous, current = current, self.networks.forecast(previous, current, batch.start + STEP * i)
+            loss = loss + self.state(current, targets[:, i])
+        return {"loss": loss / batch.lead}
+
+    @torch.no_grad()
+    def _background(self, batch: Batch, first: Tensor) -> tuple[Tensor, Tensor]:
+        """The states 6 h before the first analysis and at it, forecast from the first frames."""
+        previous, current = first[:, 0], first[:, 1]
+        for i in range(batch.lead):
+            previous, current = current, self.networks.forecast(previous, current, batch.start + STEP * i)
+        return previous, current
+
+    def cycle(self, batch: Batch, background_weight: float) -> dict[str, Tensor]:
+        """Stages 2 and 3: L_state of the analysis and of the next background of every cycle.
+
+        The last background is left out: with a single cycle this is the assimilator's loss alone.
+        """
+        first, targets = self._standard(batch)
+        previous, background = self._background(batch, first)
+        analyses, backgrounds = first.new_zeros(()), first.new_zeros(())
+        start = self.analysis(background, targets[:, 0]).detach()
+        for i in range(batch.cycles):
+            times = batch.start + STEP * (batch.lead + i)
+            observations = {n: f.to(first.device) for n, f in batch.observations[i].items()}
+            analysis = self.networks.analyse(background, observations, times)
+            analyses = analyses + self.analysis(analysis, targets[:, i])
+            if background_weight:
+                previous, background = analysis, self.networks.forecast(previous, analysis, times)
+                backgrounds = backgrounds + self.state(background, targets[:, i + 1])
+        loss = (analyses + background_weight * backgrounds) / batch.cycles
+        return {"loss": loss, "analysis": analyses / batch.cycles, "background": backgrounds / batch.cycles,
+                "first_background": start}  # fmt: skip
+
+
+def trains(networks: Networks, *, forecaster: bool, assimilator: bool) -> None:
+    """Choose what a stage trains; the rest is frozen."""
+    networks.forecaster.requires_grad_(forecaster)
+    networks.assimilator.requires_grad_(assimilator)
+
+
+def start(fabric: Fabric, networks: Networks, optimisation: Optimisation, state: Path, tensorboard: Path, label: str,
+          log: logging.Logger) -> Run:  # fmt: skip
+    """A run of a stage over ``networks``."""
+    return Run(fabric, networks, optimisation, workspace(state), Path(tensorboard), label, log)

@@ -1,0 +1,161 @@
+"""The scripts of training and cycling on a tiny record, one after the other, as the workflow runs them."""
+
+import json
+import logging
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from fuxiflow import provenance
+from fuxiflow.models import checkpoint
+from fuxiflow.states.forecasts import Forecasts
+from fuxiflow.states.store import States
+from tests import tiny
+from tests.helpers import load_script
+
+LOG = logging.getLogger("test")
+DATES = ["2022-01-01", "2022-01-08"]
+CYCLE = ["2022-01-09", "2022-01-10"]
+
+
+def params(directory, **values):
+    shared = {"options": tiny.OPTIONS, "model": tiny.MODEL, "grid": {"nlat": 8, "nlon": 16}, "dates": DATES, "seed": 3,
+              "sources": [tiny.SOURCE], "accelerator": "cpu", "state": directory / "state",
+              "tensorboard": directory / "tensorboard"}  # fmt: skip
+    return SimpleNamespace(**{**shared, **values})
+
+
+def train(directory, record):
+    optimisation = {"updates": 3, "batch": 2, "learning_rate": 1e-3}
+    stages = {
+        "forecaster": ({**optimisation, "rollout": 2, "rollout_fraction": 0.5}, {"statistics": record.statistics}),
+        "assimilator": ({**optimisation, "max_lead_hours": 12}, {"forecaster": directory / "forecaster.ckpt"}),
+        "joint": ({**optimisation, "max_lead_hours": 12, "cycles": 2}, {"assimilator": directory / "assimilator.ckpt"}),
+    }
+    for stage, (settings, before) in stages.items():
+        input = SimpleNamespace(states=record.states, climatology=record.climatology, grids=record.grids,
+                                grid_statistics=record.grid_statistics, **before)  # fmt: skip
+        output = SimpleNamespace(checkpoint=directory / f"{stage}.ckpt", losses=directory / f"{stage}.parquet")
+        load_script(f"training_{stage}").main(input, output, params(directory, stage=settings), LOG)
+
+
+@pytest.fixture(scope="module")
+def record(tmp_path_factory):
+    return tiny.record(tmp_path_factory.mktemp("record"))
+
+
+@pytest.fixture(scope="module")
+def trained(record, tmp_path_factory):
+    torch.manual_seed(0)
+    directory = tmp_path_factory.mktemp("trained")
+    provenance.use({"rule": "test", "configuration": "c"})
+    train(directory, record)
+    provenance.use(None)
+    return directory
+
+
+def test_a_checkpoint_tells_its_history_and_provenance(trained):
+    found = checkpoint.load(trained / "joint.ckpt")
+    assert [entry["stage"] for entry in found.history] == ["forecaster", "assimilator", "joint"]
+    assert found.history[2]["updates"] == 3
+    assert found.history[0]["period"][1] <= "2022-01-08T18"
+    assert json.loads(found.provenance["json"])["rule"] == "test"
+    assert list(found.networks.design.sources) == [tiny.SOURCE]
+    assert not (trained / "state" / "restart.ckpt").exists()
+
+
+def test_losses_are_logged(trained):
+    losses = pd.read_parquet(trained / "joint.parquet")
+    assert list(losses["step"]) == [0, 1, 2]
+    assert np.isfinite(losses["loss"]).all()
+    assert list((trained / "tensorboard").glob("events*"))
+
+
+def test_the_same_seed_trains_the_same_networks(record, trained, tmp_path):
+    torch.manual_seed(0)
+    train(tmp_path, record)
+    first, second = (checkpoint.load(d / "joint.ckpt").networks.state_dict() for d in (trained, tmp_path))
+    assert all(torch.equal(value, second[name]) for name, value in first.items())
+
+
+def cycle(directory, record, trained, dates=CYCLE, **input):
+    input = input or {"climatology": record.climatology}
+    output = SimpleNamespace(analyses=directory / "analyses.zarr", carry=directory / "carry.pt")
+    load_script("cycling_analyses").main(SimpleNamespace(checkpoint=trained / "joint.ckpt", grids=record.grids, **input),
+                                         output, params(directory, dates=dates), LOG)  # fmt: skip
+    return output
+
+
+def test_cycle_and_forecasts(record, trained, tmp_path):
+    made = cycle(tmp_path, record, trained)
+    analyses, backgrounds = (States([made.analyses], name=name) for name in ("analysis", "background"))
+    assert len(analyses.times) == 8
+    assert len(analyses.channels) == 69
+    time = analyses.times[3]
+    assert np.abs(analyses.read(time) - backgrounds.read(time)).max() > 0
+    assert not (tmp_path / "state").exists()
+
+    output = SimpleNamespace(forecasts=tmp_path / "forecasts.zarr")
+    load_script("cycling_forecasts").main(
+        SimpleNamespace(checkpoint=trained / "joint.ckpt", analyses=[made.analyses]), output,
+        params(tmp_path, dates=["2022-01-10", "2022-01-10"], init_hours=[0, 12], max_lead_hours=18, batch=1), LOG)  # fmt: skip
+    forecasts = Forecasts([output.forecasts])
+    assert forecasts.lead_hours == [6, 12, 18]
+    assert len(forecasts.init_times) == 2
+    field = forecasts.read(forecasts.init_times[0], 6)
+    # the background of the cycle is the six-hour forecast from the same analyses
+    np.testing.assert_allclose(field[:69], backgrounds.read(forecasts.init_times[0] + tiny.STEP), rtol=1e-3, atol=0.5)
+    assert field[69].min() >= 0
+
+
+def test_segments_make_one_chain(record, trained, tmp_path):
+    whole = cycle(tmp_path, record, trained)
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    first = cycle(tmp_path / "a", record, trained, ["2022-01-09", "2022-01-09"])
+    second = cycle(tmp_path / "b", record, trained, ["2022-01-10", "2022-01-10"], carry=first.carry)
+    time = np.datetime64("2022-01-10T18", "ns")
+    np.testing.assert_array_equal(States([second.analyses], name="analysis").read(time),
+                                  States([whole.analyses], name="analysis").read(time))  # fmt: skip
+
+
+def test_a_killed_cycle_goes_on_where_it_was(record, trained, tmp_path, monkeypatch):
+    whole = cycle(tmp_path, record, trained)
+    again = tmp_path / "again"
+    again.mkdir()
+    script = load_script("cycling_analyses")
+    monkeypatch.setattr(script, "SAVE_EVERY", 2)
+    input = SimpleNamespace(checkpoint=trained / "joint.ckpt", grids=record.grids, climatology=record.climatology)
+    output = SimpleNamespace(analyses=again / "analyses.zarr", carry=again / "carry.pt")
+    real = script.cycle
+
+    def killed(*arguments):
+        for i, result in enumerate(real(*arguments)):
+            if i == 5:
+                raise KeyboardInterrupt
+            yield result
+
+    monkeypatch.setattr(script, "cycle", killed)
+    with pytest.raises(KeyboardInterrupt):
+        script.main(input, output, params(again, dates=CYCLE), LOG)
+    done = []
+    monkeypatch.setattr(script, "cycle", lambda *a: (done.append(r) or r for r in real(*a)))
+    script.main(input, output, params(again, dates=CYCLE), LOG)
+    assert len(done) == 8 - 4
+    for name in ("analysis", "background"):
+        np.testing.assert_array_equal(States([output.analyses], name=name).read_many(tiny.times(40)[32:]),
+                                      States([whole.analyses], name=name).read_many(tiny.times(40)[32:]))  # fmt: skip
+
+
+def test_nothing_assimilated_is_a_free_run(record, trained, tmp_path):
+    output = SimpleNamespace(analyses=tmp_path / "analyses.zarr", carry=tmp_path / "carry.pt")
+    input = SimpleNamespace(checkpoint=trained / "joint.ckpt", grids=[], climatology=record.climatology)
+    load_script("cycling_analyses").main(input, output, params(tmp_path, dates=CYCLE, sources=[]), LOG)
+    (tmp_path / "fed").mkdir()
+    with_observations = cycle(tmp_path / "fed", record, trained)
+    time = np.datetime64("2022-01-09T06", "ns")
+    free, fed = (States([o.analyses], name="analysis").read(time) for o in (output, with_observations))
+    assert np.abs(free - fed).max() > 0

@@ -1,0 +1,103 @@
+"""A tiny made-up record for tests: smooth random states on 8 x 16 cells, and observations of them."""
+
+import logging
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+
+from fuxiflow.channels import table
+from fuxiflow.grids import Grid
+from fuxiflow.observations.sparse import SparseWriter
+from fuxiflow.observations.statistics import GridStatistics
+from fuxiflow.states import climatology
+from fuxiflow.states.statistics import STATIC_NAMES, Statistics, static_fields, transform
+from fuxiflow.states.store import StateWriter
+
+GRID = Grid(8, 16)
+SOURCE = "noaa20_atms"
+START = np.datetime64("2022-01-01T00", "ns")
+STEP = np.timedelta64(6, "h")
+MODEL = {
+    "forecaster": {"patch": 2, "width": 8, "blocks": 1, "heads": 2, "window": [2, 4]},
+    "assimilator": {"width": 8, "scales": 2, "blocks": 1},
+}
+OPTIONS = {"accelerator": "cpu", "precision": "32-true", "workers": 0}
+
+
+def times(count: int) -> np.ndarray:
+    """Six-hourly times from :data:`START`."""
+    return START + STEP * np.arange(count)
+
+
+def states(count: int, seed: int = 0) -> np.ndarray:
+    """Waves that travel east, with a phase and an amplitude of each channel's own."""
+    random = np.random.default_rng(seed)
+    channels = table()
+    low = np.array([c.valid_min for c in channels])
+    high = np.array([c.valid_max for c in channels])
+    middle, scale = 0.5 * (low + high), 0.05 * (high - low)
+    middle[-1], scale[-1] = 5.0, 2.0
+    phase, number = random.uniform(0, 6, len(channels)), random.integers(1, 4, len(channels))
+    lon = np.deg2rad(GRID.lon)[None, None, None]
+    angle = number[None, :, None, None] * (lon - 0.1 * np.arange(count)[:, None, None, None]) + phase[None, :, None, None]
+    wave = np.sin(angle) * np.cos(np.deg2rad(GRID.lat))[None, None, :, None]
+    noise = 0.1 * random.standard_normal((count, len(channels), *GRID.shape))
+    return (middle[None, :, None, None] + scale[None, :, None, None] * (wave + noise)).astype(np.float32)
+
+
+def write_states(path: Path, fields: np.ndarray, name: str = "state") -> Path:
+    """A state store of ``fields (time, channel, lat, lon)``."""
+    channels = table()[: fields.shape[1]]
+    with StateWriter(path, times(len(fields)), channels, GRID, (name,)) as writer:
+        for i, field in enumerate(fields):
+            writer.write(i, field, name)
+    return path
+
+
+def write_statistics(path: Path, fields: np.ndarray) -> Path:
+    """Statistics of ``fields``."""
+    values = transform(fields, table())
+    change = values[1:] - values[:-1]
+    flat = np.zeros(GRID.shape)
+    Statistics(table().names, values.mean((0, 2, 3)), values.std((0, 2, 3)), change.std((0, 2, 3)),
+               static_fields(flat, flat, GRID), list(STATIC_NAMES),
+               {"surface_geopotential": flat, "land_fraction": flat}, ("2022-01-01", "2022-01-09")).write(path)  # fmt: skip
+    return path
+
+
+def write_climatology(path: Path, fields: np.ndarray) -> Path:
+    """Climatology of ``fields``."""
+    climatology.build(path, times(len(fields)), lambda t: fields[int((t - START) / STEP)], table(), GRID, 61,
+                      logging.getLogger("tiny"))
+    return path
+
+
+def write_grids(directory: Path, days: int, silent: tuple[int, ...] = ()) -> Path:
+    """Sparse grids of 22 channels: 20 random cells an hour, none on the ``silent`` days."""
+    random = np.random.default_rng(1)
+    path = directory / SOURCE / "2022-01.zarr"
+    names = [str(i + 1) for i in range(22)]
+    with SparseWriter(path, SOURCE, names, ["K"] * 22, GRID, START, 24 * days) as writer:
+        for hour in range(24 * days):
+            if hour // 24 in silent:
+                continue
+            cell = np.sort(random.choice(GRID.nlat * GRID.nlon, 20, replace=False))
+            values = random.normal(250, 10, (20, 22)).astype(np.float32)
+            writer.write(hour, cell, values, np.full(20, 30, np.float32), np.ones(20, np.int32))
+    return path
+
+
+def record(directory: Path, count: int = 40) -> SimpleNamespace:
+    """All of it: paths ``states``, ``statistics``, ``climatology``, ``grids``, ``grid_statistics``."""
+    fields = states(count)
+    grids = write_grids(directory / "grids", count // 4)
+    statistics = directory / "grids" / SOURCE / "statistics.zarr"
+    GridStatistics([str(i + 1) for i in range(22)], np.full(22, 250, np.float32), np.full(22, 10, np.float32),
+                   np.full(22, 99)).write(statistics)  # fmt: skip
+    return SimpleNamespace(
+        fields=fields, states=[write_states(directory / "states.zarr", fields)],
+        statistics=write_statistics(directory / "statistics.zarr", fields),
+        climatology=write_climatology(directory / "climatology.zarr", fields),
+        grids=[grids], grid_statistics=[statistics],
+    )  # fmt: skip

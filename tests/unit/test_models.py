@@ -1,0 +1,224 @@
+import numpy as np
+import pytest
+import torch
+
+from fuxiflow.models.assimilator import Assimilator, SourceShape
+from fuxiflow.models.forecaster import Forecaster
+from fuxiflow.models.layers import Conv, pad, time_features
+from fuxiflow.models.normalisation import Normaliser
+from fuxiflow.models.pillars import Footprints, PillarEncoder
+from fuxiflow.models.swin import SwinBlock, merge, partition, polar_mask
+
+SHAPE = (8, 16)
+
+
+def noise(*shape, seed=0):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def awake(module):
+    """Give the layers that start at zero something to do."""
+    for parameter in module.parameters():
+        if not parameter.any():
+            torch.nn.init.normal_(parameter, std=0.1)
+    return module.eval()
+
+
+def footprints(samples=(0, 0, 1), cells=(3, 3, 40), channels=2):
+    n = len(cells)
+    return Footprints(torch.tensor(samples), torch.arange(n), torch.tensor(cells), noise(n, channels), torch.full((n,), 30.0))
+
+
+def test_pad_wraps_longitude_and_repeats_the_poles():
+    x = torch.arange(6.0).view(1, 1, 2, 3)
+    assert pad(x, 1, 1)[0, 0].tolist() == [
+        [2, 0, 1, 2, 0], [2, 0, 1, 2, 0], [5, 3, 4, 5, 3], [5, 3, 4, 5, 3]]  # fmt: skip
+
+
+def test_convolution_commutes_with_a_turn_of_the_globe():
+    conv = Conv(2, 3)
+    x = noise(1, 2, *SHAPE)
+    torch.testing.assert_close(conv(x).roll(5, -1), conv(x.roll(5, -1)))
+
+
+def test_time_features_are_those_of_fuxi():
+    features = time_features(torch.tensor([91.5]), torch.tensor([6.0]))
+    torch.testing.assert_close(features, torch.tensor([[1.0, 0.0, 1.0, 0.0]]), atol=1e-6, rtol=0)
+
+
+def test_partition_is_undone_by_merge():
+    x = noise(2, *SHAPE, 3)
+    windows = partition(x, (4, 8))
+    assert windows.shape == (2 * 4, 32, 3)
+    torch.testing.assert_close(merge(windows, (4, 8), SHAPE), x)
+
+
+def test_polar_mask_separates_the_poles_alone():
+    mask = polar_mask((4, 4), (2, 4), 1)
+    assert mask.shape == (2, 8, 8)
+    assert mask[0].all()
+    assert not mask[1, 0, 4]
+    assert mask[1, 0, 1]
+
+
+@pytest.mark.parametrize("shifted", [False, True])
+def test_swin_block_turns_with_the_globe_by_whole_windows(shifted):
+    block = awake(SwinBlock(8, 2, (4, 8), SHAPE, shifted))
+    x = noise(1, *SHAPE, 8)
+    torch.testing.assert_close(block(x).roll(8, 2), block(x.roll(8, 2)), atol=1e-5, rtol=1e-4)
+
+
+def test_a_shifted_block_sees_over_the_date_line_but_not_over_the_poles():
+    block = awake(SwinBlock(8, 2, (4, 8), SHAPE, True))
+    x = noise(1, *SHAPE, 8).requires_grad_()
+    block(x)[0, 0, 0].sum().backward()
+    reached = x.grad[0].abs().sum(-1) > 0
+    assert reached[0, -1]
+    assert not reached[-1].any()
+
+
+def test_windows_must_divide_the_grid():
+    with pytest.raises(ValueError, match="does not divide"):
+        SwinBlock(8, 2, (3, 8), SHAPE, False)
+
+
+def forecaster(**sizes):
+    sizes = {"patch": 2, "width": 16, "blocks": 2, "heads": 2, "window": (2, 4), **sizes}
+    return Forecaster(3, 4, SHAPE, noise(2, *SHAPE), torch.full((3, 1, 1), 0.5), **sizes)
+
+
+def test_an_untrained_forecaster_persists():
+    states = noise(2, 2, 3, *SHAPE)
+    out = forecaster()(states, torch.tensor([1.0, 200.0]), torch.tensor([0.0, 12.0]))
+    assert out.shape == (2, 4, *SHAPE)
+    torch.testing.assert_close(out[:, :3], states[:, 1])
+    assert not out[:, 3].any()
+
+
+def test_forecaster_uses_both_frames_and_the_time():
+    model, states = awake(forecaster()), noise(1, 2, 3, *SHAPE)
+    day, hour = torch.tensor([10.0]), torch.tensor([0.0])
+    reference = model(states, day, hour)
+    other = states.clone()
+    other[:, 0] += 1
+    assert not torch.allclose(model(other, day, hour), reference)
+    assert not torch.allclose(model(states, day + 100, hour), reference)
+
+
+def test_recomputation_gives_the_same_gradients():
+    model, states = awake(forecaster()).train(), noise(1, 2, 3, *SHAPE)
+    grads = []
+    for recompute in (False, True):
+        model.recompute = recompute
+        model.zero_grad()
+        model(states, torch.ones(1), torch.ones(1)).square().mean().backward()
+        grads.append([p.grad.clone() for p in model.parameters()])
+    for a, b in zip(*grads, strict=True):
+        torch.testing.assert_close(a, b)
+
+
+def test_grid_must_divide_into_patches():
+    with pytest.raises(ValueError, match="not divisible"):
+        forecaster(patch=3)
+
+
+def test_fuxi_size_is_one_and_a_half_billion_parameters():
+    with torch.device("meta"):
+        model = Forecaster(69, 70, (720, 1440), torch.zeros(6, 720, 1440), torch.ones(69, 1, 1),
+                           patch=4, width=1536, blocks=48, heads=24, window=(9, 9))  # fmt: skip
+    count = sum(p.numel() for p in model.parameters())
+    assert count == pytest.approx(1.5e9, rel=0.03)
+
+
+def test_pillars_average_what_shares_a_cell():
+    encoder = PillarEncoder(2, 8, -3, SHAPE, 4)
+    both = footprints()
+    dense, mask = encoder(both, 2)
+    assert mask[0].sum() == 1
+    assert mask[1].sum() == 1
+    singles = [encoder(both.kept(torch.tensor([True, False])), 2)[0]]
+    torch.testing.assert_close(dense[0], singles[0][0])
+    first = Footprints(*(getattr(both, name)[:1] for name in both.__dataclass_fields__))
+    second = Footprints(*(getattr(both, name)[1:2] for name in both.__dataclass_fields__))
+    mean = 0.5 * (encoder(first, 2)[0] + encoder(second, 2)[0])
+    torch.testing.assert_close(dense[0], mean[0])
+
+
+def test_a_missing_channel_is_not_a_zero():
+    encoder = PillarEncoder(2, 8, -3, SHAPE, 4)
+    measured, missing = footprints(), footprints()
+    measured.values[:, 0] = 0
+    missing.values[:, 0] = float("nan")
+    assert torch.isfinite(encoder(missing, 2)[0]).all()
+    assert not torch.allclose(encoder(measured, 2)[0], encoder(missing, 2)[0])
+
+
+def assimilator(names=("a", "b")):
+    sources = {name: SourceShape(2, -3, 5) for name in names}
+    return awake(Assimilator(3, SHAPE, noise(2, *SHAPE), torch.ones(3, 1, 1), sources, width=8, scales=2, blocks=1))
+
+
+TIMES = (torch.tensor([1.0, 2.0]), torch.tensor([0.0, 6.0]))
+
+
+def test_an_untrained_assimilator_keeps_the_background():
+    model = Assimilator(3, SHAPE, noise(2, *SHAPE), torch.ones(3, 1, 1), {}, width=8, scales=2, blocks=1)
+    background = noise(2, 3, *SHAPE)
+    torch.testing.assert_close(model(background, {}, *TIMES), background)
+
+
+def test_missing_sources_have_no_effect():
+    model, background = assimilator(), noise(2, 3, *SHAPE)
+    alone = model(background, {"a": footprints()}, *TIMES)
+    nothing = footprints().kept(torch.tensor([False, False]))
+    torch.testing.assert_close(model(background, {"a": footprints(), "b": nothing}, *TIMES), alone)
+    assert not torch.allclose(model(background, {"b": footprints()}, *TIMES), alone)
+
+
+def test_a_window_without_observations_is_the_background_branch_alone():
+    model, background = assimilator(), noise(2, 3, *SHAPE)
+    first = footprints().kept(torch.tensor([True, False]))
+    both = model(background, {"a": first}, *TIMES)
+    torch.testing.assert_close(both[1], model(background, {}, *TIMES)[1])
+    assert not torch.allclose(both[0], model(background, {}, *TIMES)[0])
+
+
+def test_unknown_sources_are_refused():
+    with pytest.raises(KeyError, match="known: \\['a', 'b'\\]"):
+        assimilator()(noise(2, 3, *SHAPE), {"c": footprints()}, *TIMES)
+
+
+def test_gradients_are_finite_in_bfloat16():
+    model, background = assimilator().train(), noise(2, 3, *SHAPE)
+    with torch.autocast("cpu", torch.bfloat16):
+        loss = model(background, {"a": footprints()}, *TIMES).square().mean()
+    loss.backward()
+    grads = [p.grad for p in model.parameters() if p.grad is not None]
+    assert grads
+    assert all(torch.isfinite(g).all() for g in grads)
+
+
+def normaliser():
+    return Normaliser(["T2M", "TP"], np.array([280.0, 0.5]), np.array([10.0, 0.25]), np.array([2.0, 0.1]))
+
+
+def test_normaliser_by_hand_and_back():
+    state = torch.tensor([290.0, 1.0]).view(1, 2, 1, 1)
+    standard = normaliser()(state)
+    assert standard.flatten().tolist() == pytest.approx([1.0, (np.log(2.0) - 0.5) / 0.25], rel=1e-5)
+    torch.testing.assert_close(normaliser().physical(standard), state)
+
+
+def test_normaliser_takes_states_without_precipitation():
+    state = torch.full((1, 1, 2, 2), 270.0)
+    assert normaliser()(state).flatten().tolist() == [-1.0] * 4
+    torch.testing.assert_close(normaliser().physical(normaliser()(state)), state)
+
+
+def test_precipitation_is_never_negative():
+    assert normaliser().physical(torch.full((1, 2, 1, 1), -9.0))[0, 1].item() == 0
+
+
+def test_a_constant_channel_is_refused():
+    with pytest.raises(ValueError, match="T2M do not vary"):
+        Normaliser(["T2M"], np.zeros(1), np.zeros(1), np.ones(1))

@@ -1,0 +1,225 @@
+import logging
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from fuxiflow.channels import table
+from fuxiflow.config import AssimilatorStage, ForecasterStage, JointStage, Optimisation
+from fuxiflow.grids import Grid
+from fuxiflow.models import checkpoint
+from fuxiflow.models.networks import Design, SourceDesign, calendar
+from fuxiflow.states.climatology import Climatology
+from fuxiflow.states.statistics import Statistics
+from fuxiflow.training import samples, stages
+from fuxiflow.training.loop import Run, TrainingError, learning_rate, make_fabric, train
+from fuxiflow.training.losses import StateLoss
+from tests import tiny
+
+LOG = logging.getLogger("test")
+
+
+@pytest.fixture(scope="module")
+def record(tmp_path_factory):
+    return tiny.record(tmp_path_factory.mktemp("record"))
+
+
+@pytest.fixture
+def networks(record):
+    torch.manual_seed(0)
+    source = SourceDesign([str(i + 1) for i in range(22)], (-3, 5), [250.0] * 22, [10.0] * 22)
+    statistics = Statistics.read(record.statistics)
+    design = Design(statistics.channels, tiny.GRID.shape, statistics.static_names, tiny.MODEL["forecaster"],
+                    tiny.MODEL["assimilator"], {tiny.SOURCE: source})  # fmt: skip
+    return checkpoint.build(design, statistics)
+
+
+def archive(record):
+    return samples.Archive(record.states, {tiny.SOURCE: record.grids}, Climatology.read(record.climatology))
+
+
+def optimisation(**values):
+    return Optimisation(**{"updates": 6, "batch": 2, "learning_rate": 1e-3, **values})
+
+
+def test_learning_rate_warms_up_and_falls_to_zero():
+    stage = optimisation(updates=100, warmup=0.1, learning_rate=1.0)
+    assert [learning_rate(step, stage) for step in (0, 4, 9)] == pytest.approx([0.1, 0.5, 1.0])
+    assert learning_rate(55, stage) == pytest.approx(0.5)
+    assert learning_rate(100, stage) == pytest.approx(0.0)
+
+
+def test_state_loss_by_hand():
+    grid = Grid(2, 4)
+    loss = StateLoss(["T2M", "MSL"], grid, torch.tensor([0.5, 2.0]))
+    state = torch.zeros(1, 2, 2, 4)
+    target = torch.stack([torch.full((2, 4), 1.0), torch.full((2, 4), 4.0)])[None]
+    weights = np.array([table()["T2M"].loss_weight, table()["MSL"].loss_weight])
+    expected = np.mean(weights / weights.mean() * np.array([1 / 0.5, 4 / 2.0]))
+    assert loss(state, target).item() == pytest.approx(expected)
+
+
+def test_state_loss_weighs_latitudes_by_area_and_skips_missing_values():
+    grid = Grid(4, 2)
+    loss = StateLoss(["T2M"], grid, torch.ones(1))
+    target = torch.zeros(1, 1, 4, 2)
+    pole, equator = target.clone(), target.clone()
+    pole[..., 0, :] = 1
+    equator[..., 1, :] = 1
+    ratio = loss(target, pole) / loss(target, equator)
+    assert ratio.item() == pytest.approx(grid.area_weights[0] / grid.area_weights[1])
+    assert loss(target, torch.full_like(target, float("nan"))) == 0
+
+
+def test_calendar_counts_days_from_one():
+    day, hour = calendar(np.array(["2022-01-01T06", "2020-12-31T18"], "datetime64[ns]"))
+    assert day.tolist() == [1, 366]
+    assert hour.tolist() == [6, 18]
+
+
+def test_plans_depend_on_seed_step_and_rank_alone():
+    times = tiny.times(20)
+    stage = JointStage(updates=9, batch=3, learning_rate=1, max_lead_hours=24, cycles=3)
+    plan = stages.cycle_plan("joint", times, stage, 3, seed=5)
+    assert plan(4) == stages.cycle_plan("joint", times, stage, 3, seed=5)(4)
+    others = [plan(5), stages.cycle_plan("joint", times, stage, 3, seed=6)(4),
+              stages.cycle_plan("joint", times, stage, 3, seed=5, rank=1)(4)]  # fmt: skip
+    assert all(other != plan(4) for other in others)
+    assert len({request.lead for request in plan(4)}) == 1
+
+
+def test_rollout_comes_last():
+    stage = ForecasterStage(updates=10, batch=1, learning_rate=1, rollout=3, rollout_fraction=0.2)
+    assert [stages.rollout(step, stage) for step in range(10)] == [1] * 8 + [3] * 2
+
+
+def test_requests_name_their_times():
+    request = samples.Request(tiny.START, lead=2, cycles=2)
+    assert request.analysis_times == [tiny.START + 2 * tiny.STEP, tiny.START + 3 * tiny.STEP]
+    assert request.target_times[-1] == tiny.START + 4 * tiny.STEP
+    assert samples.Request(tiny.START, lead=2, cycles=0).target_times == [tiny.START + tiny.STEP, tiny.START + 2 * tiny.STEP]
+
+
+def test_batches_hold_what_was_asked_for(record, networks):
+    time = tiny.times(40)[12]
+    requests = [samples.Request(time, 1, 2), samples.Request(time, 1, 2, cold=True, masked=True)]
+    batches = samples.Batches(archive(record), lambda step: requests, networks.design.sources, networks.standardise)
+    batch = batches[0]
+    np.testing.assert_array_equal(batch.first[0].numpy(), record.fields[11:13])
+    np.testing.assert_array_equal(batch.targets[1].numpy(), record.fields[13:16])
+    assert np.abs(batch.first[1].numpy() - record.fields[11:13]).max() > 0
+    found = batch.observations[0][tiny.SOURCE]
+    assert set(found.sample.tolist()) == {0}
+    assert len(found) == 8 * 20
+    assert found.slot.tolist() == sorted(found.slot.tolist())
+    assert abs(found.values.mean().item()) < 0.2
+
+
+def test_usable_times_have_their_neighbours(record):
+    store = archive(record).states
+    good = samples.usable(store, tiny.START, tiny.times(10)[-1], before=2, after=3)
+    assert (good == tiny.times(10)[2:7]).all()
+    with pytest.raises(ValueError, match="none with 13 in a row"):
+        samples.usable(store, tiny.START, tiny.times(10)[-1], before=6, after=6)
+
+
+def test_stage_two_trains_the_assimilator_alone(record, networks, tmp_path):
+    stage = AssimilatorStage(updates=3, batch=2, learning_rate=1e-2, max_lead_hours=12)
+    stages.trains(networks, forecaster=False, assimilator=True)
+    frozen = {k: v.clone() for k, v in networks.forecaster.state_dict().items()}
+    losses = fit(networks, record, stage, stages.cycle_plan("assimilator", tiny.times(40)[4:30], stage, 1, 0), 1, tmp_path)
+    assert len(losses) == 3
+    assert all(torch.equal(v, frozen[k]) for k, v in networks.forecaster.state_dict().items())
+
+
+def fit(networks, record, stage, plan, cycles, directory, background_weight=0.0):
+    batches = samples.Batches(archive(record), plan, networks.design.sources, networks.standardise)
+    run = Run(make_fabric("cpu", "32-true"), networks, stage, directory, directory / "tb", "test", LOG)
+    objective = stages.Objective(networks)
+    return train(run, lambda a, b: samples.loader(batches, a, b, 0), lambda b: objective.cycle(b, background_weight))
+
+
+def test_gradients_reach_the_first_cycle_through_time(record, networks):
+    for parameter in networks.parameters():
+        if not parameter.any():
+            torch.nn.init.normal_(parameter, std=0.05)
+    time = tiny.times(40)[12]
+    batches = samples.Batches(archive(record), lambda step: [samples.Request(time, 1, 3)], networks.design.sources,
+                              networks.standardise)  # fmt: skip
+    batch = batches[0]
+    first = batch.observations[0][tiny.SOURCE].values.requires_grad_()
+    objective = stages.Objective(networks)
+    standard, targets = objective._standard(batch)
+    # the loss of the last background alone, which only the unrolled chain connects to the first observations
+    batch.targets[:, :-1] = float("nan")
+    objective.cycle(batch, 1.0)["loss"].backward()
+    assert first.grad.abs().sum() > 0
+
+
+def test_training_lowers_the_loss(record, networks, tmp_path):
+    stage = JointStage(updates=25, batch=2, learning_rate=3e-3, max_lead_hours=6, cycles=2, cold_fraction=0, source_dropout=0)
+    plan = stages.cycle_plan("joint", tiny.times(40)[4:30], stage, 2, 0)
+    losses = fit(networks, record, stage, plan, 2, tmp_path, background_weight=1.0)
+    assert losses["loss"].tail(5).mean() < 0.9 * losses["loss"].head(5).mean()
+    assert {"analysis", "background", "first_background", "gradient_norm", "learning_rate"} <= set(losses.columns)
+
+
+@pytest.mark.parametrize("killed_at", [1, 4])
+def test_a_killed_stage_resumes_to_the_same_bits(record, networks, tmp_path, killed_at):
+    stage = JointStage(updates=6, batch=2, learning_rate=1e-3, max_lead_hours=12, cycles=2, checkpoint_every=2)
+    plan = stages.cycle_plan("joint", tiny.times(40)[4:30], stage, 2, 0)
+    begin = {k: v.clone() for k, v in networks.state_dict().items()}
+    reference = fit(networks, record, stage, plan, 2, tmp_path / "a", 1.0)
+    expected = {k: v.clone() for k, v in networks.state_dict().items()}
+
+    def interrupted(step):
+        if step == killed_at:
+            raise KeyboardInterrupt
+        return plan(step)
+
+    networks.load_state_dict(begin)
+    (tmp_path / "b").mkdir()
+    with pytest.raises(KeyboardInterrupt):
+        fit(networks, record, stage, interrupted, 2, tmp_path / "b", 1.0)
+    networks.load_state_dict(begin)
+    losses = fit(networks, record, stage, plan, 2, tmp_path / "b", 1.0)
+    assert all(torch.equal(v, expected[k]) for k, v in networks.state_dict().items())
+    assert losses.equals(reference)
+
+
+@pytest.fixture(autouse=True)
+def directories(tmp_path):
+    (tmp_path / "a").mkdir()
+
+
+def test_updates_that_are_not_finite_are_skipped_and_then_given_up(tmp_path):
+    module = torch.nn.Linear(1, 1)
+    before = module.weight.clone()
+    run = Run(make_fabric("cpu", "32-true"), module, optimisation(updates=40), tmp_path, tmp_path / "tb", "bad", LOG)
+    with pytest.raises(TrainingError, match="21 updates with a non-finite loss"):
+        train(run, lambda a, b: range(a, b), lambda _: {"loss": module(torch.full((1, 1), math.nan)).sum()})
+    assert torch.equal(module.weight, before)
+
+
+def test_an_unreadable_restart_file_is_refused(tmp_path):
+    (tmp_path / "restart.ckpt").write_bytes(b"half a file")
+    module = torch.nn.Linear(1, 1)
+    run = Run(make_fabric("cpu", "32-true"), module, optimisation(), tmp_path, tmp_path / "tb", "bad", LOG)
+    with pytest.raises(TrainingError, match="delete it to start anew"):
+        train(run, lambda a, b: range(a, b), lambda _: {"loss": module(torch.ones(1, 1)).sum()})
+
+
+def test_checkpoints_come_back_whole(networks, tmp_path):
+    checkpoint.save(tmp_path / "a.ckpt", checkpoint.Checkpoint(networks, [{"stage": "joint"}]))
+    loaded = checkpoint.load(tmp_path / "a.ckpt")
+    assert loaded.history == [{"stage": "joint"}]
+    assert loaded.networks.design == networks.design
+    state = torch.from_numpy(tiny.states(2))
+    np.testing.assert_allclose(loaded.networks.normaliser(state), networks.normaliser(state))
+
+
+def test_files_that_are_no_checkpoint_are_refused(tmp_path):
+    (tmp_path / "a.ckpt").write_bytes(b"not this")
+    with pytest.raises(ValueError, match="is not a checkpoint"):
+        checkpoint.load(tmp_path / "a.ckpt")

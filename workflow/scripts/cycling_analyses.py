@@ -1,0 +1,66 @@
+"""Cycle an experiment over one segment: backgrounds and analyses every six hours.
+
+in:  checkpoint   trained networks
+     climatology  Zarr, the first background of a cold start (first segment alone)
+     carry        what the segment before handed on (later segments)
+     grids        Zarr, sparse observations of the segments about this one
+out: analyses     Zarr, arrays analysis and background (fuxiflow.states.store)
+     carry        what the next segment starts from
+"""
+
+import shutil
+
+import numpy as np
+
+from fuxiflow import sources, times
+from fuxiflow.channels import table
+from fuxiflow.cycling.cycle import Carry, Observer, cold_start, cycle
+from fuxiflow.grids import Grid
+from fuxiflow.models import checkpoint
+from fuxiflow.models.device import device
+from fuxiflow.observations.sparse import SparseGrids
+from fuxiflow.progress import Progress
+from fuxiflow.restart import workspace
+from fuxiflow.states.climatology import Climatology
+from fuxiflow.states.store import StateWriter
+
+SAVE_EVERY = 28
+
+
+def main(input, output, params, log):
+    networks = checkpoint.load(input.checkpoint, device(params.accelerator)).networks.eval()
+    grids = {name: SparseGrids(paths) for name, paths in sources.by_source(params.sources, input.grids).items()}
+    first, last = times.span(*params.dates)
+    slots = np.arange(first, last + np.timedelta64(1, "h"), np.timedelta64(times.STEP_HOURS, "h"))
+    state = workspace(params.state)
+    store, saved = state / "analyses.zarr", state / "carry.pt"
+    if saved.exists():
+        carry = Carry.load(saved, networks.device)
+        log.info("resumed at %s", carry.time)
+    elif hasattr(input, "climatology"):
+        carry = cold_start(networks, Climatology.read(input.climatology), first)
+    else:
+        carry = Carry.load(input.carry, networks.device)
+    begun = int((carry.time - first) / np.timedelta64(times.STEP_HOURS, "h"))
+    channels = table().select(networks.design.channels).analysed
+    report = Progress(len(slots), "cycles", log, done=begun)
+    arrays = ("analysis", "background")
+    grid = Grid(*networks.design.grid)
+    cycles = cycle(networks, carry, Observer(networks, grids), last)
+    with StateWriter(store, slots, channels, grid, arrays, resume=True, shard=SAVE_EVERY) as writer:
+        for i, (cycled, carry) in enumerate(cycles, start=begun):
+            writer.write(i, cycled.analysis, "analysis")
+            writer.write(i, cycled.background, "background")
+            report.step(f"{cycled.observed} cells observed")
+            if (i + 1) % SAVE_EVERY == 0:
+                writer.flush()
+                carry.save(saved)
+    carry.save(output.carry)
+    shutil.move(store, output.analyses)
+    shutil.rmtree(state)
+
+
+if __name__ == "__main__":
+    from fuxiflow.script import run
+
+    run(main, snakemake)  # noqa: F821

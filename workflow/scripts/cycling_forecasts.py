@@ -1,0 +1,53 @@
+"""Forecasts of an experiment from its own analyses, for the initial times of one segment.
+
+in:  checkpoint  trained networks
+     analyses    Zarr, this segment's analyses and those of the segment before (fuxiflow.states.store)
+out: forecasts   Zarr in WeatherBench2's layout (fuxiflow.states.forecasts)
+"""
+
+import shutil
+
+import numpy as np
+
+from fuxiflow import times
+from fuxiflow.channels import table
+from fuxiflow.cycling.forecast import forecast
+from fuxiflow.grids import Grid
+from fuxiflow.models import checkpoint
+from fuxiflow.models.device import device
+from fuxiflow.progress import Progress
+from fuxiflow.restart import workspace
+from fuxiflow.states.forecasts import ForecastWriter
+from fuxiflow.states.store import States
+
+
+def main(input, output, params, log):
+    networks = checkpoint.load(input.checkpoint, device(params.accelerator)).networks.eval()
+    analyses = States(input.analyses, name="analysis")
+    step = np.timedelta64(times.STEP_HOURS, "h")
+    first, last = times.span(*params.dates)
+    hours = np.asarray(params.init_hours)
+    inits = [t for t in np.arange(first, last + step, step) if (t.astype("datetime64[h]").astype(int) % 24) in hours]
+    leads = list(range(times.STEP_HOURS, params.max_lead_hours + 1, times.STEP_HOURS))
+    state = workspace(params.state)
+    channels = table().select(networks.design.channels)
+    store = state / "forecasts.zarr"
+    with ForecastWriter(store, inits, leads, channels, Grid(*networks.design.grid), resume=True) as writer:
+        todo = [i for i in range(len(inits)) if not writer.done(i)]
+        report = Progress(len(inits), "forecasts", log, done=len(inits) - len(todo))
+        for some in np.array_split(todo, range(params.batch, len(todo), params.batch)):
+            chosen = np.array([inits[i] for i in some])
+            previous, current = analyses.read_many(chosen - step), analyses.read_many(chosen)
+            whole = np.stack(list(forecast(networks, previous, current, chosen, len(leads))), 1)
+            for i, fields in zip(some, whole, strict=True):
+                for lead, field in enumerate(fields):
+                    writer.write(int(i), lead, field)
+                report.step()
+    shutil.move(store, output.forecasts)
+    shutil.rmtree(state)
+
+
+if __name__ == "__main__":
+    from fuxiflow.script import run
+
+    run(main, snakemake)  # noqa: F821

@@ -1,0 +1,30 @@
+"""Stage 2: train the assimilator on backgrounds of random lead, made by the frozen forecaster.
+
+in:  forecaster       checkpoint of stage 1
+     states           Zarr, reanalysis of the observation period and the days before
+     climatology      Zarr, for backgrounds as after a cold start
+     grids            Zarr, sparse observations of every source
+     grid_statistics  Zarr, their statistics, one store a source
+out: checkpoint       networks with a trained assimilator
+     losses           Parquet, one row an update
+"""
+
+from fuxiflow.config import AssimilatorStage
+from fuxiflow.models import checkpoint
+from fuxiflow.training import cycles, stages
+
+
+def main(input, output, params, log):
+    stage = AssimilatorStage(**params.stage)
+    before = checkpoint.load(input.forecaster)
+    statistics = {path.parent.name: path for path in input.grid_statistics}
+    designs = cycles.describe_sources(params.sources, statistics)
+    networks = cycles.with_sources(before.networks, designs, params.model["assimilator"])
+    stages.trains(networks, forecaster=False, assimilator=True)
+    cycles.fit("assimilator", networks, before.history, stage, 1, 0.0, input, output, params, log)
+
+
+if __name__ == "__main__":
+    from fuxiflow.script import run
+
+    run(main, snakemake)  # noqa: F821

@@ -1,0 +1,28 @@
+"""Stage 3: train both networks by unrolling the assimilation cycle and back-propagating through time.
+
+in:  assimilator  checkpoint of stage 2
+     states       Zarr, reanalysis of the observation period and the days before
+     climatology  Zarr, for backgrounds as after a cold start
+     grids        Zarr, sparse observations of every source
+out: checkpoint   networks trained jointly
+     losses       Parquet, one row an update
+"""
+
+from fuxiflow.config import JointStage
+from fuxiflow.models import checkpoint
+from fuxiflow.training import cycles, stages
+
+
+def main(input, output, params, log):
+    stage = JointStage(**params.stage)
+    before = checkpoint.load(input.assimilator)
+    networks = before.networks
+    stages.trains(networks, forecaster=True, assimilator=True)
+    unrolled = stage.cycles, stage.background_weight
+    cycles.fit("joint", networks, before.history, stage, *unrolled, input, output, params, log)
+
+
+if __name__ == "__main__":
+    from fuxiflow.script import run
+
+    run(main, snakemake)  # noqa: F821
