@@ -1,12 +1,14 @@
 """Code fingerprints: what a script computes, without how it is written.
 
 A fingerprint is a hash of the syntax trees, without docstrings and comments, of a script and of every project module
-that it imports, transitively. Imports are followed by name in the source, so nothing is executed.
+that it imports, transitively, and of the project's data files that these name as ``ROOT / "folder" / "file"``: the
+channel table, the operator's coefficients. Everything is followed by name in the source, so nothing is executed.
 """
 
 import ast
 import hashlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -14,6 +16,15 @@ from fuxiflow import ROOT
 
 PACKAGE = "fuxiflow"
 _DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+
+
+@dataclass(frozen=True)
+class Source:
+    """One file: the digest of its code, the dotted names it imports, the data files it names, relative to ROOT."""
+
+    digest: str
+    imports: frozenset[str]
+    data: frozenset[str]
 
 
 def _module_file(module: str) -> Path | None:
@@ -30,9 +41,39 @@ def _imported(tree: ast.AST) -> Iterator[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+        elif isinstance(node, ast.ImportFrom):
+            if node.level:
+                raise ValueError(f"line {node.lineno}: relative import, which fingerprints do not follow; "
+                                 f"write 'from {PACKAGE}. … import …'")
             yield node.module
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def _parts(node: ast.AST) -> list[str] | None:
+    """The parts of ``ROOT / "a" / "b"``, None for any other expression."""
+    if isinstance(node, ast.Name) and node.id == "ROOT":
+        return []
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div):
+        left = _parts(node.left)
+        if left is not None and isinstance(node.right, ast.Constant) and isinstance(node.right.value, str):
+            return [*left, node.right.value]
+    return None
+
+
+def _named_files(tree: ast.AST) -> Iterator[str]:
+    """Files of the project that a syntax tree names from ROOT, and all files of a named folder of ``resources``.
+
+    Other folders, such as that of the sources, are left to the rules' parameters: not every file concerns every rule.
+    """
+    for node in ast.walk(tree):
+        parts = _parts(node)
+        if not parts:
+            continue
+        path = ROOT.joinpath(*parts)
+        if path.is_file():
+            yield "/".join(parts)
+        elif path.is_dir() and len(parts) > 1 and parts[0] == "resources":
+            yield from (file.relative_to(ROOT).as_posix() for file in path.rglob("*") if file.is_file())
 
 
 def _without_docstrings(tree: ast.AST) -> ast.AST:
@@ -43,26 +84,34 @@ def _without_docstrings(tree: ast.AST) -> ast.AST:
 
 
 @cache
-def _read(path: Path, mtime_ns: int) -> tuple[str, frozenset[str]]:
-    """The hash of one file's code and the names it imports; cached while the file is unchanged."""
+def _read(path: Path, mtime_ns: int) -> Source:
+    """One source file; cached while it is unchanged."""
     try:
         tree = ast.parse(path.read_text())
+        imports = frozenset(_imported(tree))
     except SyntaxError as error:
         raise SyntaxError(f"{path}, line {error.lineno}: {error.msg}") from error
-    names = frozenset(_imported(tree))
+    except ValueError as error:
+        raise ValueError(f"{path}, {error}") from error
+    data = frozenset(_named_files(tree))
     code = ast.dump(_without_docstrings(tree), annotate_fields=False)
-    return hashlib.sha256(code.encode()).hexdigest(), names
+    return Source(hashlib.sha256(code.encode()).hexdigest(), imports, data)
 
 
-def closure(script: Path) -> dict[Path, frozenset[str]]:
-    """All project files a script can reach, itself included, each with the names it imports."""
+@cache
+def _data_digest(path: Path, mtime_ns: int) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _sources(script: Path) -> dict[Path, Source]:
+    """All project files a script can reach, itself included."""
     todo, seen = [Path(script).resolve()], {}
     while todo:
         path = todo.pop()
         if path in seen:
             continue
-        _, seen[path] = _read(path, path.stat().st_mtime_ns)
-        for name in seen[path]:
+        seen[path] = _read(path, path.stat().st_mtime_ns)
+        for name in seen[path].imports:
             if name.split(".")[0] != PACKAGE:
                 continue
             parts = name.split(".")
@@ -71,10 +120,19 @@ def closure(script: Path) -> dict[Path, frozenset[str]]:
     return seen
 
 
+def closure(script: Path) -> dict[Path, frozenset[str]]:
+    """All project files a script can reach, itself included, each with the dotted names it imports."""
+    return {path: source.imports for path, source in _sources(script).items()}
+
+
 def fingerprint(script: Path) -> str:
-    """Sixteen hexadecimal digits that change when, and only when, code reachable from ``script`` does."""
-    digest = hashlib.sha256()
-    for path in sorted(closure(script)):
+    """Sixteen hexadecimal digits that change when, and only when, code or data reachable from ``script`` does."""
+    sources = _sources(script)
+    lines = []
+    for path, source in sources.items():
         name = path.relative_to(ROOT) if path.is_relative_to(ROOT) else path.name
-        digest.update(f"{name} {_read(path, path.stat().st_mtime_ns)[0]}\n".encode())
-    return digest.hexdigest()[:16]
+        lines.append(f"{name} {source.digest}")
+    for name in {name for source in sources.values() for name in source.data}:
+        path = ROOT / name
+        lines.append(f"{name} {_data_digest(path, path.stat().st_mtime_ns)}")
+    return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()[:16]

@@ -58,7 +58,10 @@ class Grid:
         return area / area.mean()
 
     def cell(self, lat: np.ndarray, lon: np.ndarray) -> np.ndarray:
-        """Index ``row * nlon + column`` of the nearest cell, any longitude convention; -1 where lat or lon is invalid."""
+        """Index ``row * nlon + column`` of the nearest cell, in any longitude convention.
+
+        ``lat`` and ``lon`` are in degrees, of one shape; the result has that shape, -1 where either is invalid.
+        """
         lat, lon = np.asarray(lat, float), np.asarray(lon, float)
         valid = np.isfinite(lat) & np.isfinite(lon) & (np.abs(lat) <= 90.0) & (np.abs(lon) <= 360.0)
         lat, lon = np.where(valid, lat, 0.0), np.where(valid, lon, 0.0)

@@ -29,9 +29,7 @@ def remove(path: Path) -> None:
 
 
 def publish(written: Path, final: Path) -> None:
-    """Rename what was written under a temporary name; raise FileNotFoundError when nothing was."""
-    if not written.exists():
-        raise FileNotFoundError(f"the script ended without writing {final}")
+    """Rename what was written under a temporary name."""
     remove(final)
     os.replace(written, final)
 
@@ -98,10 +96,15 @@ def run(main, snakemake) -> None:
     provenance.use(provenance.collect(snakemake.rule, params, _paths(inputs)))
     try:
         main(inputs, written, SimpleNamespace(**params), log)
-        for temp, path in zip(_paths(written), _paths(final), strict=True):
+        pairs = list(zip(_paths(written), _paths(final), strict=True))
+        missing = [str(path) for temp, path in pairs if not temp.exists()]
+        if missing:
+            raise FileNotFoundError(f"the script ended without writing {', '.join(missing)}")
+        for temp, path in pairs:
             publish(temp, path)
     except BaseException as error:
         for path in _paths(written):
             remove(path)
-        log.error("%s failed: %s", snakemake.rule, error, exc_info=not isinstance(error, (KeyboardInterrupt, SystemExit)))
+        interrupted = isinstance(error, (KeyboardInterrupt, SystemExit))
+        log.error("%s failed: %s", snakemake.rule, error, exc_info=not interrupted)
         raise

@@ -1,1 +1,1 @@
-"""Figures: one module a figure, each drawn from a table that is saved beside it."""
+"""Figures from stored tables: one module a figure, ``table(...)`` gathers what is drawn, ``draw(table)`` draws it."""

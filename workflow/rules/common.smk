@@ -26,8 +26,8 @@ WORLD = "embedded synthetic world" if CONFIG.kind == "embedded" else "archive"
 wildcard_constraints:
     segment=r"\d{4}-\d{2}",
     reference="era5|gfs|truth",
-    source="[a-z0-9_]+",
-    experiment="[a-z0-9_]+",
+    source="|".join(CONFIG.sources) or "none",
+    experiment="|".join(CONFIG.experiments),
     stage="forecaster|assimilator|joint",
 
 

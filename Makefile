@@ -1,0 +1,62 @@
+# make demo: the whole chain on the embedded world.  make test: the whole suite.  Each sets up what it needs, once.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+CORES ?= $(shell nproc 2>/dev/null || echo 2)
+CONFIG ?= config/demo.yaml
+
+VENV := .venv
+READY := $(VENV)/.ready
+# programs of the environment are called through its interpreter, so that a checkout may be moved
+RUN := $(VENV)/bin/python -m
+SNAKEMAKE := $(RUN) snakemake --configfile $(CONFIG)
+NAME = $(shell sed -n 's/^name: *//p' $(CONFIG))
+TORCH := $(shell sed -n 's/^\(torch==[^ ]*\).*/\1/p' requirements.txt)
+PIP := $(RUN) pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+export MPLBACKEND := Agg
+
+.PHONY: help setup demo test lint bench schema clean
+
+help:
+	@echo "make demo    the whole chain on the embedded world: results/demo/report.html"
+	@echo "make test    the test suite, with one end-to-end run"
+	@echo "make lint    ruff and snakemake --lint"
+	@echo "make bench   side-by-side measurements against named peers"
+	@echo "make schema  write config/schema.json anew"
+
+setup: $(READY)
+
+# torch first and alone: resolved together with the rest, its accelerated builds may bring gigabytes
+$(READY): requirements.txt constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "Python 3.11 or newer is needed; name it with PYTHON=/path/to/python3.11"; exit 1; }
+	@echo "setting up $(VENV) (once, a few minutes)"
+	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
+	@$(PIP) $(TORCH)
+	@$(PIP) --requirement requirements.txt
+	@touch $@
+
+demo: $(READY)
+	$(SNAKEMAKE) --cores $(CORES)
+	$(SNAKEMAKE) --report results/$(NAME)/report.html
+	$(RUN) fuxiflow.verification.headline results/$(NAME)
+	@echo "report: results/$(NAME)/report.html"
+
+test: $(READY)
+	$(RUN) pytest --numprocesses $(CORES) --dist loadgroup
+
+lint: $(READY)
+	$(RUN) ruff check .
+	@$(SNAKEMAKE) --lint
+
+bench: $(READY)
+	@for script in benchmarks/*.py; do echo "== $$script"; $(VENV)/bin/python "$$script"; done
+
+schema: $(READY)
+	$(RUN) fuxiflow schema > config/schema.json.tmp && mv config/schema.json.tmp config/schema.json
+
+clean:
+	rm -rf $(VENV)

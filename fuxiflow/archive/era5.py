@@ -1,0 +1,98 @@
+"""ERA5 through the API of the Climate Data Store: what to ask for, and whether one may.
+
+Data sets and keywords: Hersbach et al. (2023), doi 10.24381/cds.bd0915c6 (pressure levels), 10.24381/cds.adbb2d47
+(single levels).
+"""
+
+import logging
+from collections.abc import Iterator
+from datetime import date, timedelta
+from itertools import groupby
+from pathlib import Path
+
+import cdsapi
+import requests
+
+from fuxiflow.archive import credentials
+from fuxiflow.archive.segment import Task
+from fuxiflow.archive.transfer import DownloadError, fetch
+from fuxiflow.channels import ChannelTable
+
+LEVELS, SINGLE = "reanalysis-era5-pressure-levels", "reanalysis-era5-single-levels"
+PRECIPITATION = "total_precipitation"
+INVARIANTS = ["geopotential", "land_sea_mask", "lake_cover", "low_vegetation_cover", "high_vegetation_cover"]
+SYNOPTIC = [f"{hour:02d}:00" for hour in (0, 6, 12, 18)]
+HOURLY = [f"{hour:02d}:00" for hour in range(24)]
+# 6-h sums at 00 UTC need the last hours of the day before; each value is of the hour that ends at its time
+EVENING = [f"{hour:02d}:00" for hour in range(19, 24)]
+
+
+def _request(days: list[date], times: list[str], variables: list[str]) -> dict:
+    """A request for days of one month."""
+    return {
+        "product_type": ["reanalysis"],
+        "variable": variables,
+        "year": [f"{days[0]:%Y}"],
+        "month": [f"{days[0]:%m}"],
+        "day": [f"{day:%d}" for day in days],
+        "time": times,
+        "data_format": "grib",
+        "download_format": "unarchived",
+    }
+
+
+def _portions(start: date, end: date, count: int) -> Iterator[list[date]]:
+    """The days from ``start`` to ``end`` in runs of at most ``count`` of one month."""
+    days = [start + timedelta(days=i) for i in range((end - start).days + 1)]
+    for _, month in groupby(days, key=lambda day: (day.year, day.month)):
+        month = list(month)
+        yield from (month[i:i + count] for i in range(0, len(month), count))
+
+
+def requests_of(channels: ChannelTable, start: date, end: date, days: int) -> Iterator[tuple[str, str, dict]]:
+    """File name, data set and request for all channels from ``start`` to ``end``, both days included.
+
+    Upper-air and surface channels are asked for 6-hourly, precipitation hourly, from the evening before on.
+    """
+    upper = [channel for channel in channels if channel.level is not None]
+    surface = [channel.variable for channel in channels if channel.level is None and channel.analysed]
+    for portion in _portions(start, end, days):
+        label = f"{portion[0]:%Y%m%d}"
+        request = _request(portion, SYNOPTIC, list(dict.fromkeys(channel.variable for channel in upper)))
+        request["pressure_level"] = [str(level) for level in sorted({channel.level for channel in upper})]
+        yield f"pressure_levels_{label}.grib", LEVELS, request
+        yield f"single_levels_{label}.grib", SINGLE, _request(portion, SYNOPTIC, surface)
+        yield f"precipitation_{label}.grib", SINGLE, _request(portion, HOURLY, [PRECIPITATION])
+    yield "precipitation_before.grib", SINGLE, _request([start - timedelta(days=1)], EVENING, [PRECIPITATION])
+
+
+def invariants() -> dict:
+    """The request for the fields that do not change, of any one time."""
+    return _request([date(2020, 1, 1)], ["00:00"], INVARIANTS)
+
+
+def client(log: logging.Logger) -> cdsapi.Client:
+    """A client of the Climate Data Store that reports to ``log``; raises CredentialsError."""
+    credentials.check()
+    return cdsapi.Client(progress=False, quiet=True, info_callback=log.info, warning_callback=log.warning,
+                         error_callback=log.error, debug_callback=log.debug)
+
+
+def retrieve(store: cdsapi.Client, dataset: str, request: dict, session: requests.Session, target: Path) -> Path:
+    """Ask the store for ``request``, wait for it and download it.
+
+    A target that exists is kept. Raises :class:`DownloadError` with the store's words where it refuses.
+    """
+    if target.exists():
+        return target
+    try:
+        result = store.retrieve(dataset, request)
+    except Exception as error:
+        words = " ".join(str(error).split())
+        raise DownloadError(f"{dataset}, {target.name}: the Climate Data Store refused or failed: {words}") from error
+    return fetch(session, result.location, target, result.content_length)
+
+
+def task(store: cdsapi.Client, name: str, dataset: str, request: dict) -> Task:
+    """The download of one request."""
+    return name, lambda session, target: retrieve(store, dataset, request, session, target)

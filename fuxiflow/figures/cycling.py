@@ -1,0 +1,128 @@
+"""``cycling``: errors of analyses and backgrounds through the cycle, and the observations that went in."""
+
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+
+import matplotlib.dates as mdates
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+from matplotlib.figure import Figure
+
+from fuxiflow.figures import style
+
+CHANNELS = ("Z500", "T500", "T850", "U500")
+OUTAGE = 0.5  # a window with less than this fraction of a source's usual number of observations is marked
+ERRORS = ("experiment", "time", "array", "reference", "channel", "rmse")
+COUNTS = ("time", "source", "n")
+
+
+def _read(path: Path, columns: Sequence[str], filters: list | None = None) -> pd.DataFrame:
+    """Columns of a Parquet table; ValueError names the file and the columns that it lacks."""
+    names = pq.read_schema(path).names
+    if absent := [name for name in columns if name not in names]:
+        raise ValueError(f"{path}: no column {', '.join(absent)}; it has {', '.join(names)}: run its rule again")
+    return pd.read_parquet(path, columns=list(columns), filters=filters)
+
+
+def observations(path: Path) -> pd.DataFrame:
+    """Columns time, observations (all sources) and outage (some source has less than half its median) by window."""
+    counts = _read(path, COUNTS)
+    usual = counts.groupby("source")["n"].transform("median")
+    counts = counts.assign(outage=counts["n"] < OUTAGE * usual)
+    return counts.groupby("time", as_index=False).agg(observations=("n", "sum"), outage=("outage", "any"))
+
+
+def table(cycles: Sequence[Path], counts: Path, main: str, reference: str, test_start: date) -> pd.DataFrame:
+    """Global RMSE of every cycle: experiment, array (analysis or background), time, channel, unit, rmse.
+
+    ``cycles`` are the series of all experiments, ``counts`` the observations of the experiment ``main``. Of the others
+    only the analysis is kept. Columns ``observations`` and ``outage`` are those of main's windows; ``spin_up`` marks
+    times before ``test_start``. Raises ValueError naming the file that lacks a column or any row of ``reference``.
+    """
+    frames = []
+    for path in cycles:
+        frame = _read(path, ERRORS, [("reference", "=", reference), ("channel", "in", list(CHANNELS))])
+        if frame.empty:
+            raise style.missing(
+                f"no error of {', '.join(CHANNELS)} against {reference}",
+                path,
+                "see verification.references in the configuration",
+            )
+        frames.append(frame.astype(dict.fromkeys(("experiment", "array", "reference", "channel"), str)))
+    frame = pd.concat(frames, ignore_index=True)
+    frame = frame[(frame["experiment"] == main) | (frame["array"] == "analysis")]
+    if main not in set(frame["experiment"]):
+        raise ValueError(f"{', '.join(map(str, cycles))}: no rows of the experiment {main!r}")
+    frame = frame.merge(observations(counts), on="time", how="left")
+    frame = frame.assign(
+        main=frame["experiment"] == main,
+        unit=[style.unit(name) for name in frame["channel"]],
+        spin_up=frame["time"] < pd.Timestamp(test_start),
+        outage=frame["outage"].eq(True),
+        observations=frame["observations"].fillna(0).astype(int),
+    )
+    return frame.sort_values(["channel", "experiment", "array", "time"]).reset_index(drop=True)
+
+
+def _lines(table: pd.DataFrame) -> dict[tuple[str, str], style.Line]:
+    """Styles by (experiment, array), the main experiment's background first, so that its analysis lies on top."""
+    main = table.loc[table["main"], "experiment"].iloc[0]
+    lines = {
+        (main, "background"): style.Line(f"{main}: background", style.SYSTEMS["background"].color),
+        (main, "analysis"): style.Line(f"{main}: analysis", style.SYSTEMS["fuxiflow"].color),
+    }
+    for rank, name in enumerate(sorted(set(table["experiment"]) - {main}), 1):
+        other = style.experiment_line(name, main, rank)
+        lines[name, "analysis"] = style.Line(f"{name.replace('_', ' ')}: analysis", other.color)
+    return lines
+
+
+def _spans(times: pd.Series, marked: pd.Series) -> list[tuple[pd.Timestamp, pd.Timestamp]]:
+    """First and last moment of each run of marked times, half a step added on both sides."""
+    half = times.diff().median() / 2 if len(times) > 1 else pd.Timedelta(hours=3)
+    run = (marked != marked.shift()).cumsum()[marked]
+    return [(part.min() - half, part.max() + half) for _, part in times[marked].groupby(run)]
+
+
+def _shade(ax, rows: pd.DataFrame, legend: bool) -> None:
+    """Mark spin-up and outages behind the curves."""
+    rows = rows.sort_values("time").reset_index(drop=True)
+    for column, color, label in (("spin_up", "0.93", "spin-up"), ("outage", "#F3D9B1", "observation outage")):
+        for number, (first, last) in enumerate(_spans(rows["time"], rows[column])):
+            ax.axvspan(first, last, color=color, linewidth=0, zorder=0, label=label if legend and not number else None)
+
+
+def draw(table: pd.DataFrame) -> Figure:
+    """A panel for each channel, and the number of observations of the main experiment's windows below."""
+    channels = [name for name in CHANNELS if name in set(table["channel"])]
+    reference = style.reference_name(table["reference"].iloc[0])
+    main = table[table["main"] & (table["array"] == "analysis")]
+    figure = style.new_figure(9.0, 1.75 * len(channels) + 1.7)
+    axes = figure.subplots(len(channels) + 1, 1, sharex=True, height_ratios=[1] * len(channels) + [0.55])
+    for number, (ax, channel) in enumerate(zip(axes, channels, strict=False)):
+        rows = table[table["channel"] == channel]
+        _shade(ax, main[main["channel"] == channel], legend=number == 0)
+        for (experiment, array), line in _lines(table).items():
+            part = rows[(rows["experiment"] == experiment) & (rows["array"] == array)].sort_values("time")
+            ax.plot(part["time"], part["rmse"], color=line.color, linestyle=line.style, label=line.label, linewidth=1.2)
+        ax.set_ylim(bottom=0)
+        ax.set_ylabel(f"RMSE ({rows['unit'].iloc[0]})")
+        ax.set_title(f"{channel} against {reference}", loc="left")
+        ax.grid(True)
+    rows = main[main["channel"] == channels[0]].sort_values("time")
+    step = rows["time"].diff().median() if len(rows) > 1 else pd.Timedelta(hours=6)
+    _shade(axes[-1], rows, legend=False)
+    axes[-1].bar(rows["time"], rows["observations"], width=0.9 * step, color="0.45")
+    axes[-1].set_ylabel("count")
+    axes[-1].set_title("observed values in the assimilation window", loc="left")
+    axes[-1].set_xlim(table["time"].min(), table["time"].max())
+    locator = mdates.AutoDateLocator(minticks=4, maxticks=9)
+    axes[-1].xaxis.set_major_locator(locator)
+    axes[-1].xaxis.set_major_formatter(mdates.ConciseDateFormatter(locator))
+    figure.align_ylabels(axes)
+    style.letters(np.atleast_1d(axes))
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=min(len(labels), 5))
+    return figure

@@ -1,0 +1,81 @@
+"""What the rules of the figures need while the workflow is planned: the case shown, its files, the diagram's values.
+
+Imports nothing heavy.
+"""
+
+from datetime import datetime
+
+from fuxiflow import channels, sources, times
+from fuxiflow.config import Config, ConfigurationError, Period
+
+
+def references(config: Config) -> list[str]:
+    """What errors are drawn against: ERA5, as the papers do, and last the truth, where there is one."""
+    return [name for name in ("era5", "truth") if name in config.verification.references]
+
+
+def case(config: Config) -> datetime:
+    """The analysis time of the single-case figures: ``figures.case``, by default the middle of the test period.
+
+    Raises ConfigurationError, which names the key and what is allowed, for a text that is no analysis time of the test.
+    """
+    allowed = times.times(config.periods.test.start, config.periods.test.end)
+    if config.figures.case is None:
+        return allowed[len(allowed) // 2]
+    try:
+        time = datetime.fromisoformat(config.figures.case)
+    except ValueError:
+        time = None
+    if time not in allowed:
+        raise ConfigurationError(
+            f"figures.case: {config.figures.case!r} is no analysis time of the test period, allowed: "
+            f"every {times.STEP_HOURS} h from {allowed[0]} to {allowed[-1]}"
+        )
+    return time
+
+
+def case_segment(config: Config) -> str:
+    """The segment of the case."""
+    return times.segment(case(config).date(), config.segment_months)
+
+
+def case_grids(config: Config, names: list[str]) -> dict[str, list[str]]:
+    """By source, the segments of the cycle that its assimilation window about the case touches."""
+    cycled = config.segments(config.cycling_period)
+    found = {}
+    for name in names:
+        first, last = (case(config) + times.hours(count) for count in sources.load(name).window)
+        touched = config.segments(Period(start=first.date(), end=last.date()))
+        found[name] = [segment for segment in cycled if segment in touched]
+    return found
+
+
+def windows(names: list[str]) -> dict[str, list[int]]:
+    """Assimilation windows of sources, hours about the analysis time."""
+    return {name: list(sources.load(name).window) for name in names}
+
+
+def settings(config: Config, experiment: str, world: str) -> dict:
+    """What the diagram of the system shows of the configuration; see :func:`fuxiflow.figures.system.table`."""
+    trained = config.resolve(config.weights_of(experiment))
+    loaded = {name: sources.load(name) for name in config.resolve(experiment).sources}
+    return {
+        "sources": {
+            name: {"long_name": source.long_name, "channels": len(source.channels), "window": list(source.window)}
+            for name, source in loaded.items()
+        },
+        "channels": len(channels.table()),
+        "grid": f"{config.grid.nlat} × {config.grid.nlon}",
+        "world": world,
+        "training_days": f"{config.periods.training.start} – {config.periods.training.end}",
+        "forecaster": trained.model.forecaster.model_dump(include={"patch", "width", "blocks", "heads"}),
+        "assimilator": trained.model.assimilator.model_dump(include={"width", "scales", "blocks"}),
+        "updates": {
+            stage: getattr(trained.training, stage).updates for stage in ("forecaster", "assimilator", "joint")
+        },
+        "cycles": trained.training.joint.cycles,
+        "max_lead_hours": config.cycling.max_lead_hours,
+        "init_hours": config.cycling.init_hours,
+        "references": [*references(config), *(name for name in config.verification.references if name == "own")],
+        "baselines": config.verification.baselines,
+    }

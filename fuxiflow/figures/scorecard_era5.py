@@ -1,0 +1,110 @@
+"""``scorecard_era5``: normalised RMSE difference to GFS, every channel and lead time, against ERA5."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from fuxiflow import channels
+from fuxiflow.figures import scores, style
+
+BLOCKS = (*style.VARIABLES, "surface")
+
+
+def table(path: Path, experiment: str, reference: str = "era5") -> pd.DataFrame:
+    """One row for each analysed channel and lead time: ``difference`` in per cent.
+
+    It is 100 (RMSE - RMSE of GFS) / RMSE of GFS; ``significant`` where the paired 95 % interval excludes zero.
+    """
+    frame = scores.read(
+        path,
+        [experiment],
+        metric=scores.VERSUS_GFS.format(metric="rmse"),
+        reference=reference,
+        region="global",
+        system="fuxiflow",
+    )
+    order = {name: number for number, name in enumerate(channels.table().analysed.names)}
+    frame = scores.with_levels(frame[(frame["lead_time"] > 0) & frame["channel"].isin(order)])
+    frame = frame.assign(
+        significant=scores.significant(frame),
+        difference=100 * frame["value"],
+        ci_low=100 * frame["ci_low"],
+        ci_high=100 * frame["ci_high"],
+    )
+    frame = frame.iloc[np.lexsort([frame["lead_time"], frame["channel"].map(order)])]
+    return frame[
+        [
+            "reference",
+            "channel",
+            "variable",
+            "level",
+            "lead_time",
+            "difference",
+            "ci_low",
+            "ci_high",
+            "n",
+            "significant",
+        ]
+    ].reset_index(drop=True)
+
+
+def _block(table: pd.DataFrame, block: str) -> pd.DataFrame:
+    """The rows of a panel."""
+    return table[table["level"].isna()] if block == "surface" else table[table["variable"] == block]
+
+
+def _limit(differences: pd.Series) -> float:
+    """Where the colours end: nineteen in twenty differences lie within; a multiple of 10 % from 10 to 100 %."""
+    return float(np.clip(10 * np.ceil(np.nanpercentile(differences.abs(), 95) / 10), 10, 100))
+
+
+def draw(table: pd.DataFrame) -> Figure:
+    """A heat map for each variable: levels by lead times; dots mark significant differences, blue is better."""
+    figure = style.new_figure(12.0, 7.2)
+    panels = figure.subplots(2, 3)
+    days = np.sort(table["lead_time"].unique()) / 24
+    limit = _limit(table["difference"])
+    half = (days[1] - days[0]) / 2 if days.size > 1 else 0.125
+    for ax, block in zip(panels.flat, BLOCKS, strict=True):
+        rows = _block(table, block)
+        names = list(dict.fromkeys(rows["channel"]))
+        wide = rows.pivot(index="channel", columns="lead_time", values="difference").reindex(names)
+        dots = rows[rows["significant"]]
+        edges = np.append(days - half, days[-1] + half)
+        wide = wide.reindex(columns=np.rint(days * 24).astype(int))
+        image = ax.pcolormesh(
+            edges,
+            np.arange(len(names) + 1) - 0.5,
+            np.ma.masked_invalid(wide.to_numpy(float)),
+            cmap="RdBu_r",
+            vmin=-limit,
+            vmax=limit,
+            rasterized=True,
+        )
+        ax.plot(dots["lead_time"] / 24, [names.index(c) for c in dots["channel"]], ".", color="black", markersize=1.6)
+        ax.set_ylim(len(names) - 0.5, -0.5)
+        levels = rows.drop_duplicates("channel")["level"]
+        labels = names if block == "surface" else [f"{level:.0f}" for level in levels]
+        ax.set_yticks(range(len(names)), labels)
+        title = "surface" if block == "surface" else f"{style.VARIABLES[block]} ({block})"
+        better = 100 * (rows["difference"] < 0).mean() if len(rows) else float("nan")
+        ax.set_title(f"{title}: {better:.0f} % better", loc="left")
+        ax.set_ylabel("" if block == "surface" else "pressure (hPa)")
+        ax.set_xticks(np.arange(0, days[-1] + 0.01, 2 if days[-1] > 5 else 1))
+        ax.set_xlim(edges[0], edges[-1])
+        ax.tick_params(length=2)
+    for ax in panels[-1]:
+        ax.set_xlabel("lead time (days)")
+    style.letters(panels.flat)
+    bar = figure.colorbar(image, ax=panels, orientation="horizontal", shrink=0.5, aspect=45, pad=0.02, extend="both")
+    bar.set_label("RMSE difference to GFS (%): blue, fuxiflow has the smaller error")
+    significant = table[table["significant"]]["difference"]
+    figure.suptitle(
+        f"Scorecard against {style.reference_name(table['reference'].iloc[0])}: better than GFS in "
+        f"{100 * (table['difference'] < 0).mean():.0f} % of {len(table)} cells "
+        f"(dots: significant at 95 %; {(significant < 0).sum()} better, {(significant > 0).sum()} worse)",
+        fontsize=10,
+    )
+    return figure

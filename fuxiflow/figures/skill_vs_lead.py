@@ -1,0 +1,123 @@
+"""``skill_vs_lead``: RMSE and anomaly correlation against lead time, five variables at three levels and the surface."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from fuxiflow.figures import scores, style
+
+LEVELS = (300, 500, 850)
+METRICS = {"rmse": "RMSE", "acc": "anomaly correlation"}
+SKILFUL = 0.6  # ACC of a forecast that is still of use (REFERENCE: skilful lead time)
+SYSTEMS = ("fuxiflow", "gfs", "persistence", "climatology")
+MARKS = {"better": style.SYSTEMS["fuxiflow"].color, "worse": "white"}
+PANELS = [[f"{variable}{level}" for variable in style.VARIABLES] for level in LEVELS] + [list(style.SURFACE)]
+
+
+def table(path: Path, experiment: str, reference: str) -> pd.DataFrame:
+    """Scores of every system by lead time over the globe: system, metric, channel, lead_time, value, interval, n.
+
+    Column ``significance``, of rows of fuxiflow: ``better`` or ``worse`` than GFS where the interval of the paired
+    difference excludes zero, else empty. The reference and the unit (RMSE) are columns too.
+    """
+    names = [name for row in PANELS for name in row]
+    frame = scores.read(
+        path,
+        [experiment],
+        metric=list(METRICS),
+        reference=reference,
+        region="global",
+        channel=names,
+        system=list(SYSTEMS),
+    )
+    versus = [scores.VERSUS_GFS.format(metric=metric) for metric in METRICS]
+    try:
+        paired = scores.read(path, [experiment], metric=versus, reference=reference, region="global", channel=names)
+    except ValueError:  # no GFS among the baselines: nothing to compare with
+        paired = frame.iloc[:0]
+    paired = paired[scores.significant(paired)]
+    marks = {
+        (row.metric.removesuffix("_vs_gfs"), row.channel, row.lead_time): "better"
+        if (row.value < 0) == row.metric.startswith("rmse")
+        else "worse"
+        for row in paired.itertuples()
+    }
+    keys = zip(frame["metric"], frame["channel"], frame["lead_time"], frame["system"], strict=True)
+    mark = [marks.get(key[:3], "") if key[3] == "fuxiflow" else "" for key in keys]
+    unit = [style.unit(c) if m == "rmse" else "1" for c, m in zip(frame["channel"], frame["metric"], strict=True)]
+    frame = frame.assign(significance=mark, unit=unit).sort_values(["metric", "channel", "system", "lead_time"])
+    return frame[
+        [
+            "system",
+            "reference",
+            "metric",
+            "channel",
+            "unit",
+            "lead_time",
+            "value",
+            "ci_low",
+            "ci_high",
+            "n",
+            "significance",
+        ]
+    ].reset_index(drop=True)
+
+
+def _panel(ax, rows: pd.DataFrame, metric: str) -> None:
+    """The curves of one channel and metric."""
+    for name in SYSTEMS:
+        line = style.SYSTEMS[name]
+        part = rows[rows["system"] == name].sort_values("lead_time")
+        if part.empty:
+            continue
+        days = part["lead_time"] / 24
+        ax.plot(days, part["value"], color=line.color, linestyle=line.style, label=line.label)
+        ax.fill_between(days, part["ci_low"], part["ci_high"], color=line.color, alpha=0.15, linewidth=0)
+        for mark, face in MARKS.items():
+            chosen = part["significance"] == mark
+            if chosen.any():
+                ax.plot(
+                    days[chosen],
+                    part["value"][chosen],
+                    "o",
+                    color=line.color,
+                    markerfacecolor=face,
+                    markersize=2.6,
+                    markeredgewidth=0.7,
+                    label=f"significantly {mark} than GFS",
+                )
+    ax.grid(True)
+    if metric == "acc":
+        ax.axhline(SKILFUL, color="0.3", linewidth=0.7, linestyle="--")
+    else:
+        ax.set_ylim(bottom=0)
+
+
+def draw(table: pd.DataFrame) -> Figure:
+    """Two blocks of panels, RMSE above and ACC below: a column for each variable, a row for each level."""
+    table = table.assign(significance=table["significance"].fillna(""))
+    last = float(table["lead_time"].max()) / 24
+    step = 2 if last > 5 else 1
+    figure = style.new_figure(11.5, 15.0)
+    blocks = figure.subfigures(len(METRICS), 1)
+    axes, handles = [], {}
+    for block, (metric, name) in zip(np.atleast_1d(blocks), METRICS.items(), strict=True):
+        panels = block.subplots(len(PANELS), len(style.VARIABLES), sharex=True)
+        block.supylabel(f"{name} against {style.reference_name(table['reference'].iloc[0])}", fontsize=10)
+        block.supxlabel("lead time (days)", fontsize=9)
+        for ax, channel in zip(panels.flat, (c for row in PANELS for c in row), strict=True):
+            rows = table[(table["channel"] == channel) & (table["metric"] == metric)]
+            if rows.empty:
+                ax.set_visible(False)
+                continue
+            _panel(ax, rows, metric)
+            ax.set_title(f"{channel} ({rows['unit'].iloc[0]})" if metric == "rmse" else channel, loc="left")
+            ax.set_xlim(0, last)
+            ax.set_xticks(np.arange(0, last + 0.01, step))
+            handles |= dict(zip(*reversed(ax.get_legend_handles_labels()), strict=True))
+            axes.append(ax)
+    style.letters(axes)
+    figure.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=len(handles), fontsize=9)
+    return figure

@@ -1,0 +1,274 @@
+"""``system``: the data flow that the configuration describes, drawn from its values."""
+
+import textwrap
+from dataclasses import asdict, dataclass
+
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
+from matplotlib.path import Path
+
+from fuxiflow.figures import style
+
+KINDS = {  # kind of box: face and edge colour
+    "data": ("#E8F1F8", style.OKABE_ITO[0]),
+    "process": ("#F2F2F2", "0.35"),
+    "network": ("#FCE9DD", style.OKABE_ITO[1]),
+    "product": ("#E3F3EE", style.OKABE_ITO[2]),
+    "truth": ("#FBF3DC", style.OKABE_ITO[4]),
+}
+WIDTH, HEIGHT = 1.8, 0.95  # of a box, in inches, which are also the coordinates
+GAP_X, GAP_Y = 0.42, 0.3
+LETTERS = 29  # of a line inside a box
+NO_BREAK = "\u00a0"  # a space that lines are not broken at
+
+
+@dataclass(frozen=True)
+class Box:
+    """One box of the diagram; ``column`` counts from the left, ``row`` from the top (halves allowed)."""
+
+    id: str
+    kind: str
+    title: str
+    text: str
+    column: float
+    row: float
+
+
+@dataclass(frozen=True)
+class Arrow:
+    """One arrow between boxes; ``dashed`` marks what feeds training or scoring alone.
+
+    ``route``: ``straight`` between facing sides, or ``corner``, level first and then up or down. ``shift`` moves a
+    vertical one to the side, in inches.
+    """
+
+    start: str
+    end: str
+    label: str = ""
+    route: str = "straight"
+    shift: float = 0.0
+    dashed: bool = False
+
+
+def _hours(window: list[int]) -> str:
+    return f"[{window[0]:+d} h, {window[1]:+d} h)".replace("-", "−")
+
+
+def _init_hours(hours: list[int]) -> str:
+    return f"{' and '.join(f'{hour:02d}' for hour in hours)}{NO_BREAK}UTC"
+
+
+def _list(names: list[str]) -> str:
+    return ", ".join(style.short_name(name) for name in names)
+
+
+def _inputs(settings: dict) -> tuple[list[Box], list[Arrow]]:
+    """The left half: what comes in, and what reads it."""
+    count = len(settings["sources"])
+    boxes = [
+        Box(name, "data", s["long_name"], f"{s['channels']} channels\nwindow {_hours(s['window'])}", 1, i)
+        for i, (name, s) in enumerate(settings["sources"].items())
+    ]
+    boxes += [
+        Box("era5", "data", "ERA5", f"6-hourly, training on\n{settings['training_days']}", 1, count),
+        Box(
+            "states",
+            "process",
+            "states",
+            f"{settings['channels']} channels, {settings['grid']} cells, statistics and climatology",
+            2,
+            count + 0.5,
+        ),
+    ]
+    if count:
+        text = "footprints, quality control, sparse hourly grids"
+        boxes.append(Box("observations", "process", "observations", text, 2, (count - 1) / 2))
+    archives = ["era5"]
+    if "gfs" in settings["baselines"]:
+        archives.append("gfs")
+        boxes.append(Box("gfs", "data", "GFS", "analyses and forecasts:\nbaseline, never an input", 1, count + 1))
+    arrows = [Arrow(name, "observations") for name in settings["sources"]]
+    arrows += [Arrow(name, "states", dashed=True) for name in archives]
+    if settings["world"] != "archive":
+        boxes.append(
+            Box("nature", "truth", "nature run", "the truth, from which raw files are written", 0, (count + 1) / 2)
+        )
+        arrows += [Arrow("nature", name, dashed=name in archives) for name in (*settings["sources"], *archives)]
+    return boxes, arrows
+
+
+def _network(sizes: dict) -> str:
+    """The sizes of a network, one text."""
+    texts = {
+        "patch": "patch {}",
+        "width": "width {}",
+        "blocks": "{} blocks",
+        "heads": "{} heads",
+        "scales": "{} scales",
+    }
+    return ", ".join(texts[key].format(sizes[key]).replace(" ", NO_BREAK) for key in texts if key in sizes)
+
+
+def _cycle(settings: dict) -> tuple[list[Box], list[Arrow]]:
+    """The right half: networks, the cycle, products and scores."""
+    bottom = max(len(settings["sources"]) + 1.0, 2.0)
+    top = max(0.0, (len(settings["sources"]) - 1) / 2)
+    middle = (top + bottom) / 2
+    updates = settings["updates"]
+    stages = (
+        f"updates: {updates['forecaster']} forecaster,\n{updates['assimilator']} assimilator,\n"
+        f"{updates['joint']} joint over {settings['cycles']} cycles"
+    )
+    boxes = [
+        Box("assimilator", "network", "assimilator", f"U-Net, {_network(settings['assimilator'])}", 3, top),
+        Box("analysis", "product", "analysis", "every 6 h, with its background", 4, top),
+        Box("training", "process", "training", stages, 3, bottom),
+        Box("forecaster", "network", "forecaster", f"U-Transformer, {_network(settings['forecaster'])}", 4, middle),
+        Box(
+            "forecasts",
+            "product",
+            "forecasts",
+            f"to {settings['max_lead_hours'] / 24:g} days, from {_init_hours(settings['init_hours'])}",
+            5,
+            middle,
+        ),
+        Box(
+            "scores",
+            "product",
+            "scores, figures",
+            f"against {_list(settings['references'])}; beside {_list(settings['baselines'])}",
+            5,
+            bottom,
+        ),
+    ]
+    arrows = [
+        Arrow("assimilator", "analysis"),
+        Arrow("analysis", "forecaster"),
+        Arrow("forecaster", "assimilator", "background", route="corner", shift=0.3),
+        Arrow("forecaster", "forecasts"),
+        Arrow("states", "training", dashed=True),
+        Arrow("training", "assimilator", "weights", shift=-0.45, dashed=True),
+        Arrow("training", "forecaster", "weights", route="corner", dashed=True),
+        Arrow("forecasts", "scores", dashed=True),
+    ]
+    if settings["sources"]:
+        arrows += [Arrow("observations", "assimilator"), Arrow("observations", "training", dashed=True)]
+    return boxes, arrows
+
+
+def table(settings: dict) -> pd.DataFrame:
+    """Boxes and arrows of the diagram from the configuration's values.
+
+    ``settings``: sources {name: {long_name, channels, window}}, channels, grid, world, training_days, forecaster and
+    assimilator (sizes), updates {stage: count}, cycles, max_lead_hours, init_hours, references, baselines.
+    """
+    parts = [_inputs(settings), _cycle(settings)]
+    boxes = pd.DataFrame([asdict(box) for found, _ in parts for box in found]).assign(part="box")
+    arrows = pd.DataFrame([asdict(arrow) for _, found in parts for arrow in found]).assign(part="arrow")
+    names = [
+        "part",
+        "id",
+        "kind",
+        "title",
+        "text",
+        "column",
+        "row",
+        "start",
+        "end",
+        "label",
+        "route",
+        "shift",
+        "dashed",
+    ]
+    return pd.concat([boxes, arrows], ignore_index=True).reindex(columns=names)
+
+
+Point = tuple[float, float]
+
+
+def _path(a: Point, b: Point, route: str, shift: float) -> list[Point]:
+    """The points of an arrow between the sides of two boxes given by their centres."""
+    dx, dy = b[0] - a[0], b[1] - a[1]
+    right, up = 1 if dx > 0 else -1, 1 if dy > 0 else -1
+    if route == "corner":
+        x = b[0] + shift
+        return [(a[0] + right * WIDTH / 2, a[1]), (x, a[1]), (x, b[1] - up * HEIGHT / 2)]
+    if abs(dx) > WIDTH:
+        return [(a[0] + right * WIDTH / 2, a[1]), (b[0] - right * WIDTH / 2, b[1])]
+    return [(a[0] + shift, a[1] + up * HEIGHT / 2), (b[0] + shift, b[1] - up * HEIGHT / 2)]
+
+
+def _draw_box(ax, box, centre: Point) -> None:
+    x, y = centre
+    face, edge = KINDS[box.kind]
+    ax.add_patch(
+        FancyBboxPatch(
+            (x - WIDTH / 2 + 0.05, y - HEIGHT / 2 + 0.05),
+            WIDTH - 0.1,
+            HEIGHT - 0.1,
+            boxstyle="round,pad=0.05",
+            facecolor=face,
+            edgecolor=edge,
+            linewidth=1.1,
+        )
+    )
+    text = "\n".join(textwrap.fill(line, LETTERS) for line in box.text.split("\n"))
+    ax.text(x, y + 0.29, box.title, ha="center", va="center", fontsize=9, fontweight="bold")
+    ax.text(x, y - 0.12, text, ha="center", va="center", fontsize=7.5, linespacing=1.25)
+
+
+def _draw_arrow(ax, arrow, centre: dict[str, Point]) -> None:
+    points = _path(centre[arrow.start], centre[arrow.end], arrow.route, float(arrow.shift))
+    dashed = bool(arrow.dashed)
+    codes = [Path.MOVETO] + [Path.LINETO] * (len(points) - 1)
+    ax.add_patch(
+        FancyArrowPatch(
+            path=Path(points, codes),
+            arrowstyle="-|>",
+            mutation_scale=10,
+            linewidth=1.0,
+            zorder=0,
+            color="0.5" if dashed else "0.15",
+            linestyle=(0, (4, 3)) if dashed else "-",
+        )
+    )
+    if isinstance(arrow.label, str) and arrow.label:
+        (x0, y0), (x1, y1) = points[-2:]
+        ax.text(
+            (x0 + x1) / 2,
+            (y0 + y1) / 2,
+            arrow.label,
+            ha="center",
+            va="center",
+            fontsize=7.5,
+            color="0.25",
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.8},
+        )
+
+
+def draw(table: pd.DataFrame) -> Figure:
+    """Boxes in columns from left to right; dashed arrows feed training or scoring, full ones run in every cycle."""
+    boxes, arrows = table[table["part"] == "box"], table[table["part"] == "arrow"]
+    left = boxes["column"].min()
+    centre = {
+        box.id: (
+            (box.column - left) * (WIDTH + GAP_X) + WIDTH / 2 + 0.05,
+            -(box.row * (HEIGHT + GAP_Y) + HEIGHT / 2 + 0.05),
+        )
+        for box in boxes.itertuples()
+    }
+    right = max(x for x, _ in centre.values()) + WIDTH / 2 + 0.05
+    bottom = min(y for _, y in centre.values()) - HEIGHT / 2 - 0.3
+    figure = style.new_figure(right, -bottom)
+    ax = figure.add_subplot()
+    ax.set(xlim=(0, right), ylim=(bottom, 0), aspect="equal")
+    ax.axis("off")
+    for box in boxes.itertuples():
+        _draw_box(ax, box, centre[box.id])
+    for arrow in arrows.itertuples():
+        _draw_arrow(ax, arrow, centre)
+    ax.text(
+        0.05, bottom + 0.1, "full arrows: every cycle; dashed: training and scoring alone", fontsize=7.5, color="0.35"
+    )
+    return figure

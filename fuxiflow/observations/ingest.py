@@ -1,0 +1,60 @@
+"""From a directory of level-1 files to a footprint table and the ledger of what was read and refused."""
+
+import logging
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+
+import pandas as pd
+
+from fuxiflow.observations import ledger, readers
+from fuxiflow.observations.ledger import Entry
+from fuxiflow.observations.readers.granule import Granule
+from fuxiflow.observations.reasons import Reason
+from fuxiflow.observations.table import TableWriter
+from fuxiflow.progress import progress
+
+
+class NoUsableFileError(RuntimeError):
+    """A directory with files of which not one can be used: a mistake, where an empty directory is an outage."""
+
+
+def _refused(source: str, granule: Granule, log: logging.Logger) -> list[Entry]:
+    """The ledger's lines of a file that is not used, which the log names too."""
+    log.warning("%s: %s (%s)", granule.file, granule.reason.description, granule.message)
+    lost = Entry(source, granule.file, granule.day, granule.reason.label, granule.count, message=granule.message)
+    return [lost] if not granule.count else [Entry(source, granule.file, granule.day, ledger.READ, granule.count), lost]
+
+
+def ingest(directory: Path, pattern: str, reader: str, source: str, platform: str, channels: Sequence[str],
+           start: date, output: Path, log: logging.Logger) -> pd.DataFrame:
+    """Read all files of a directory that match ``pattern`` into the footprint table ``output``; return the ledger.
+
+    A directory without files gives an empty table and the reason ``no_file`` for the day ``start``.
+    :class:`NoUsableFileError` when there are files but none can be used.
+    """
+    matching, others = readers.find(directory, pattern)
+    entries: list[Entry] = []
+    for path in others:
+        entries += _refused(source, Granule(path.name, reason=Reason.NAME, message=f"expected {pattern}"), log)
+    if not matching and not others:
+        log.warning("%s: %s", directory, Reason.NO_FILE.description)
+        entries.append(Entry(source, "", start, Reason.NO_FILE.label, 0, message="empty directory"))
+    used = 0
+    with TableWriter(output, channels) as table:
+        granules = readers.read(reader, matching, platform, channels)
+        for granule in progress(granules, f"{source} granules", log, total=max(len(matching) // 2, 1)):
+            if granule.footprints is None:
+                entries += _refused(source, granule, log)
+                continue
+            used += 1
+            entries += ledger.read_counts(source, granule.footprints)
+            table.write(granule.footprints)
+    found = ledger.frame(entries)
+    if not used and (matching or others):
+        reasons = found.loc[found["reason"] != ledger.READ, "reason"].value_counts()
+        why = ", ".join(f"{reason} {count}" for reason, count in reasons.items())
+        raise NoUsableFileError(f"{directory}: {len(matching) + len(others)} files, but none can be used ({why}); "
+                                f"check file_pattern {pattern!r}, platform {platform!r} and the download, or empty "
+                                f"the directory if the source was out")
+    return found

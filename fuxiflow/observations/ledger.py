@@ -1,0 +1,115 @@
+"""The ledger: what became of every footprint of every file, with conservation asserted.
+
+Columns: ``source``, ``file``, ``day`` (null where unknown), ``channel`` (empty for whole footprints, else the count is
+of single values set missing), ``reason`` (``read``, ``used``, or a label of
+:class:`fuxiflow.observations.reasons.Reason`), ``count``, ``message``. For each file, read = used + the sum over all
+other reasons.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from fuxiflow import provenance
+from fuxiflow.observations import table
+from fuxiflow.observations.reasons import Reason
+
+READ = "read"
+USED = Reason.USED.label
+SCHEMA = pa.schema([("source", pa.string()), ("file", pa.string()), ("day", pa.date32()), ("channel", pa.string()),
+                    ("reason", pa.string()), ("count", pa.int64()), ("message", pa.string())])
+
+
+class LedgerError(AssertionError):
+    """Footprints of a file that neither are used nor have a reason, or the reverse."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of a ledger."""
+
+    source: str
+    file: str
+    day: date | None
+    reason: str
+    count: int
+    channel: str = ""
+    message: str = ""
+
+
+def frame(entries: Iterable[Entry]) -> pd.DataFrame:
+    """Entries as a table, those that differ in nothing but the count added up."""
+    rows = pd.DataFrame([asdict(entry) for entry in entries], columns=SCHEMA.names)
+    keys = [name for name in SCHEMA.names if name != "count"]
+    return rows.groupby(keys, dropna=False, sort=False, as_index=False)["count"].sum()[SCHEMA.names]
+
+
+def count(source: str, footprints: pa.Table, labels: Sequence[str] | None = None) -> list[Entry]:
+    """Entries of a footprint table by file and day: one for each code that occurs.
+
+    ``labels`` gives the reason of each code; ``[READ] * 256`` counts all footprints as read.
+    """
+    labels = labels or {reason.value: reason.label for reason in Reason}
+    groups = pd.DataFrame({"file": footprints["file"].to_pandas(), "code": table.column(footprints, "rejected"),
+                           "day": table.column(footprints, "time").astype("datetime64[D]").astype("datetime64[s]")})
+    sizes = groups.groupby(["file", "day", "code"], dropna=False, observed=True).size()
+    return [Entry(source, file, None if pd.isna(day) else day.date(), labels[code], int(size))
+            for (file, day, code), size in sizes.items()]
+
+
+def read_counts(source: str, footprints: pa.Table) -> list[Entry]:
+    """Entries that say how many footprints were read, by file and day."""
+    return count(source, footprints, [READ] * 256)
+
+
+def missing_values(source: str, footprints: pa.Table, lost: np.ndarray, reason: Reason) -> list[Entry]:
+    """Entries by file and channel for single values that were set missing; ``lost`` (n, channel) marks them."""
+    names = np.array(table.channels_of(footprints))
+    rows, columns = np.nonzero(lost)
+    if not len(rows):
+        return []
+    files = footprints["file"].take(pa.array(rows)).to_pandas()
+    days = table.column(footprints, "time")[rows].astype("datetime64[D]").astype("datetime64[s]")
+    groups = pd.DataFrame({"file": files.astype(str), "day": days, "channel": names[columns]})
+    sizes = groups.groupby(["file", "day", "channel"], dropna=False).size()
+    return [Entry(source, file, None if pd.isna(day) else day.date(), reason.label, int(size), channel)
+            for (file, day, channel), size in sizes.items()]
+
+
+def check(ledger: pd.DataFrame) -> None:
+    """Raise :class:`LedgerError` naming the first file where read and used + rejected differ."""
+    whole = ledger[ledger["channel"] == ""]
+    was_read = whole["reason"] == READ
+    read = whole[was_read].groupby("file")["count"].sum()
+    accounted = whole[~was_read].groupby("file")["count"].sum()
+    gap = read.sub(accounted, fill_value=0)
+    wrong = gap[gap != 0]
+    if len(wrong):
+        name = wrong.index[0]
+        raise LedgerError(f"{name}: {read.get(name, 0)} footprints read, but {accounted.get(name, 0)} used or "
+                          f"rejected; {len(wrong)} files in all")
+
+
+def write(path: Path, ledger: pd.DataFrame) -> None:
+    """Write a ledger as Parquet."""
+    stamped = SCHEMA.with_metadata({"provenance": provenance.as_json()})
+    pq.write_table(pa.Table.from_pandas(ledger, stamped, preserve_index=False), path, compression="zstd")
+
+
+def read(paths: Iterable[Path]) -> pd.DataFrame:
+    """One table of several ledgers."""
+    return pd.concat([pq.read_table(path).to_pandas() for path in paths], ignore_index=True)
+
+
+def summary(ledger: pd.DataFrame) -> str:
+    """The totals by reason in one line, for a log."""
+    whole = ledger[ledger["channel"] == ""]
+    totals = whole.groupby("reason", sort=False)["count"].agg(["sum", "size"])
+    return ", ".join(f"{reason} {row['sum']}" + ("" if row["sum"] else f" ({row['size']} files)")
+                     for reason, row in totals.iterrows())

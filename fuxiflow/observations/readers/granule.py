@@ -1,0 +1,47 @@
+"""What every reader yields: the footprints of a granule, or why there are none."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
+import pyarrow as pa
+
+from fuxiflow.observations import table
+from fuxiflow.observations.reasons import Reason
+
+
+@dataclass(frozen=True)
+class Granule:
+    """One granule: its ``footprints``, or the ``reason`` and ``message`` why ``file`` is not used, with the ``count``
+    of footprints it would have had (0 where that cannot be known) and its ``day``, where known."""
+
+    file: str
+    footprints: pa.Table | None = None
+    reason: Reason = Reason.USED
+    message: str = ""
+    count: int = 0
+    day: date | None = None
+
+
+def footprints(channels: Sequence[str], values: np.ndarray, columns: dict[str, np.ndarray],
+               period: tuple[np.datetime64, np.datetime64], platform: str, file: str) -> pa.Table:
+    """The footprint table of a granule, with the reasons that a file itself gives.
+
+    ``values`` (n, channel); ``columns`` time, lat, lon, zenith, azimuth and scan_position, each (n,); ``period`` the
+    first and last time that the file may hold. Coordinates out of range become NaN, times outside the period NaT.
+    """
+    lat, lon = (np.asarray(columns[name], np.float32) for name in ("lat", "lon"))
+    zenith, time = np.asarray(columns["zenith"], np.float32), columns["time"]
+    rejected = np.zeros(len(values), np.uint8)
+    with np.errstate(invalid="ignore"):
+        located = (np.abs(lat) <= 90) & (np.abs(lon) <= 360)
+        seen = (zenith >= 0) & (zenith < 90)
+        timely = (time >= period[0]) & (time <= period[1])
+    rejected[~np.isfinite(values).any(axis=1)] = Reason.MISSING
+    rejected[~timely] = Reason.TIME
+    rejected[~(located & seen)] = Reason.LOCATION
+    cleaned = {**columns, "lat": np.where(located, lat, np.nan), "lon": np.where(located, lon, np.nan),
+               "zenith": np.where(seen, zenith, np.nan),
+               "time": np.where(timely, time, np.datetime64("NaT")), "rejected": rejected}
+    return table.build(channels, values, cleaned, platform, file)

@@ -1,0 +1,38 @@
+"""Why a footprint or a file is not used: the codes of ``rejected`` and the reasons of the ledger, in one place."""
+
+from enum import IntEnum
+
+
+class Reason(IntEnum):
+    """A code, and what it means. Codes below 100 are of footprints and stand in the column ``rejected``; the others
+    are of whole files. The first reason that applies, in the order of the codes, is the one recorded."""
+
+    def __new__(cls, code: int, description: str):
+        """A member with a description."""
+        member = int.__new__(cls, code)
+        member._value_ = code
+        member.description = description
+        return member
+
+    USED = 0, "passed every check"
+    LOCATION = 1, "latitude, longitude or satellite zenith angle is missing or out of range"
+    TIME = 2, "observation time is missing or outside the nominal period of its file"
+    MISSING = 3, "no channel holds a value"
+    SEGMENT = 4, "observed outside the days of the segment"
+    DUPLICATE = 5, "same platform, time and scan position as an earlier footprint"
+    RANGE = 6, "no channel within the valid range"
+    OUTLIER = 7, "no channel within the bi-weight limits of its latitude band"
+
+    NO_FILE = 100, "no file of the source in the directory: an outage"
+    NAME = 101, "file name does not fit the source's file_pattern and its reader"
+    EMPTY = 102, "file of zero bytes or without a scan"
+    UNREADABLE = 103, "file is truncated, damaged or lacks a data set"
+    PARTNER = 104, "granule lacks its geolocation or its data file, or that one is not usable"
+    MISMATCH = 105, "data and geolocation differ in shape or period"
+    PLATFORM = 106, "file is of another platform"
+    SUPERSEDED = 107, "a later version of the same granule is used"
+
+    @property
+    def label(self) -> str:
+        """The name in the ledger."""
+        return self.name.lower()

@@ -1,0 +1,77 @@
+"""Mean and standard deviation of a source's gridded values, which standardise what the networks see."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import zarr
+
+from fuxiflow import provenance, times
+from fuxiflow.observations.sparse import SparseGrids
+
+
+@dataclass(frozen=True)
+class GridStatistics:
+    """Per channel ``mean`` and ``std`` (float32, units of the channel) over ``count`` observed cells."""
+
+    channels: list[str]
+    mean: np.ndarray
+    std: np.ndarray
+    count: np.ndarray
+
+    def write(self, path: Path) -> None:
+        """Write a Zarr v3 group with the arrays ``mean``, ``std``, ``count`` ``(channel,)``."""
+        group = zarr.open_group(path, mode="w", zarr_format=3, attributes={
+            "channels": list(self.channels), "provenance": provenance.as_json()})
+        for name in ("mean", "std", "count"):
+            values = np.asarray(getattr(self, name))
+            group.create_array(name, data=values, chunks=values.shape, dimension_names=("channel",))
+
+    @classmethod
+    def read(cls, path: Path) -> "GridStatistics":
+        """Read what :meth:`write` wrote."""
+        group = zarr.open_group(path, mode="r")
+        return cls(list(group.attrs["channels"]), *(group[name][:] for name in ("mean", "std", "count")))
+
+
+class _Moments:
+    """Count, mean and sum of squared deviations per channel, merged block by block (Chan, Golub and LeVeque 1983)."""
+
+    def __init__(self, channels: int):
+        self.count, self.mean, self.squares = (np.zeros(channels) for _ in range(3))
+
+    def add(self, values: np.ndarray) -> None:
+        """Merge a block ``(n, channel)``, ignoring NaN."""
+        present = np.isfinite(values)
+        count = present.sum(axis=0)
+        safe = np.maximum(count, 1)
+        mean = np.where(present, values, 0.0).sum(axis=0, dtype=np.float64) / safe
+        squares = np.where(present, values - mean, 0.0)
+        squares = (squares * squares).sum(axis=0)
+        total = self.count + count
+        gap, share = mean - self.mean, count / np.maximum(total, 1)
+        self.mean += np.where(count > 0, gap * share, 0.0)
+        self.squares += squares + np.where(count > 0, gap * gap * self.count * share, 0.0)
+        self.count = total
+
+
+def grid_statistics(paths: Sequence[Path], start: date, end: date) -> GridStatistics:
+    """Statistics over the days from ``start`` to ``end``, both included, of the stores at ``paths``.
+
+    Each observed cell of each hour counts once. ValueError names the channels that have fewer than two values, which
+    cannot be standardised.
+    """
+    grids = SparseGrids(paths, cache_bytes=0)
+    moments = _Moments(len(grids.channels))
+    for day in times.times(start, end, step_hours=24):
+        if grids.start <= np.datetime64(day, "h") < grids.end:
+            moments.add(grids.window(day, 0, 24).values)
+    lacking = [name for name, count in zip(grids.channels, moments.count, strict=True) if count < 2]
+    if lacking:
+        raise ValueError(f"{grids.source}: no statistics of channels {', '.join(lacking)} from {start} to {end}: fewer "
+                         f"than two values; check the ledger of the source, or leave them out of its file")
+    std = np.sqrt(moments.squares / moments.count)
+    return GridStatistics(grids.channels, moments.mean.astype(np.float32), std.astype(np.float32),
+                          moments.count.astype(np.int64))

@@ -1,0 +1,162 @@
+"""Footprint tables: Parquet, one row per footprint, ``rejected`` 0 where it is used.
+
+================= ============================================================================
+time              timestamp[ns], UTC; null where the file has none
+lat, lon          float32, degrees; lon in [-180, 180)
+zenith, azimuth   float32, degrees: of the satellite, seen from the footprint
+scan_position     int16, from 1: column of the swath in its file
+platform, file    dictionary of strings
+channel_<name>    float32, one for each channel, in its unit; NaN where missing
+rejected          uint8, :class:`fuxiflow.observations.reasons.Reason`
+================= ============================================================================
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from fuxiflow import provenance
+
+PREFIX = "channel_"
+ROW_GROUP = 100_000
+_TEXTS = pa.dictionary(pa.int32(), pa.string())
+
+
+class TableError(ValueError):
+    """A file that is not a footprint table, or not one with the channels asked for."""
+
+
+def schema(channels: Sequence[str]) -> pa.Schema:
+    """The schema of a table with ``channels``."""
+    return pa.schema([("time", pa.timestamp("ns")), ("lat", pa.float32()), ("lon", pa.float32()),
+                      ("zenith", pa.float32()), ("azimuth", pa.float32()), ("scan_position", pa.int16()),
+                      ("platform", _TEXTS), ("file", _TEXTS),
+                      *((PREFIX + name, pa.float32()) for name in channels), ("rejected", pa.uint8())])
+
+
+def channels_of(table: pa.Table) -> list[str]:
+    """Channel names of a table, in order."""
+    return [name.removeprefix(PREFIX) for name in table.schema.names if name.startswith(PREFIX)]
+
+
+def _constant(text: str, rows: int) -> pa.DictionaryArray:
+    return pa.DictionaryArray.from_arrays(np.zeros(rows, np.int32), pa.array([text], pa.string()))
+
+
+def build(channels: Sequence[str], values: np.ndarray, columns: Mapping[str, np.ndarray], platform: str,
+          file: str) -> pa.Table:
+    """A table of one file from ``values`` (n, channel) and the ``columns`` time (datetime64), lat, lon, zenith,
+    azimuth, scan_position and rejected, each (n,). Longitudes of any convention are brought to [-180, 180)."""
+    rows = len(values)
+    lon = np.asarray(columns["lon"], np.float32)
+    with np.errstate(invalid="ignore"):
+        lon = np.where((lon >= 180) | (lon < -180), np.mod(lon + 180.0, 360.0) - 180.0, lon)
+    data = {**columns, "lon": lon, "time": columns["time"].astype("datetime64[ns]"),
+            "platform": _constant(platform, rows), "file": _constant(file, rows)}
+    data |= {PREFIX + name: values[:, i] for i, name in enumerate(channels)}
+    found = schema(channels)
+    return pa.table([data[field.name] if isinstance(data[field.name], pa.Array)
+                     else pa.array(np.ascontiguousarray(data[field.name]), field.type, from_pandas=False)
+                     for field in found], schema=found)
+
+
+def values_of(table: pa.Table) -> np.ndarray:
+    """Channel values ``(n, channel)`` float32, in row order."""
+    names = channels_of(table)
+    values = np.empty((len(table), len(names)), np.float32)
+    for i, name in enumerate(names):
+        values[:, i] = table[PREFIX + name].to_numpy()
+    return values
+
+
+def column(table: pa.Table, name: str) -> np.ndarray:
+    """One column as a numpy array; null times become NaT."""
+    return table[name].to_numpy()
+
+
+def replace(table: pa.Table, values: np.ndarray, rejected: np.ndarray) -> pa.Table:
+    """The table with other channel values ``(n, channel)`` and other codes ``(n,)``."""
+    new = {PREFIX + name: values[:, i] for i, name in enumerate(channels_of(table))} | {"rejected": rejected}
+    arrays = [pa.array(np.ascontiguousarray(new[field.name]), field.type) if field.name in new else table[field.name]
+              for field in table.schema]
+    return pa.table(arrays, schema=table.schema)
+
+
+class TableWriter:
+    """Writes a footprint table piece by piece, in row groups of about :data:`ROW_GROUP` rows; a context manager."""
+
+    def __init__(self, path: Path, channels: Sequence[str]):
+        stamped = schema(channels).with_metadata({"provenance": provenance.as_json()})
+        self._writer = pq.ParquetWriter(path, stamped, compression="zstd")
+        self._pending: list[pa.Table] = []
+        self._held = 0
+
+    def write(self, table: pa.Table) -> None:
+        """Add rows."""
+        self._pending.append(table)
+        self._held += len(table)
+        if self._held >= ROW_GROUP:
+            self._flush()
+
+    def _flush(self) -> None:
+        if self._held:
+            joined = pa.concat_tables(self._pending).replace_schema_metadata().unify_dictionaries().combine_chunks()
+            self._writer.write_table(joined.cast(self._writer.schema), row_group_size=2 * ROW_GROUP)
+        self._pending, self._held = [], 0
+
+    def __enter__(self) -> "TableWriter":
+        return self
+
+    def __exit__(self, kind, value, trace) -> None:
+        if kind is None:
+            self._flush()
+        self._writer.close()
+
+
+def _open(path: Path) -> pq.ParquetFile:
+    """Open a footprint table; :class:`TableError` when it is damaged or something else."""
+    try:
+        file = pq.ParquetFile(path)
+    except (OSError, pa.ArrowInvalid) as error:
+        raise TableError(f"{path}: not a readable Parquet file ({error}); run its rule again") from error
+    lacking = set(schema([]).names) - set(file.schema_arrow.names)
+    if lacking:
+        raise TableError(f"{path}: not a footprint table, it lacks {', '.join(sorted(lacking))}")
+    return file
+
+
+def pieces(path: Path) -> Iterator[pa.Table]:
+    """The row groups of a table, one after the other."""
+    with _open(path) as file:
+        for i in range(file.num_row_groups):
+            yield file.read_row_group(i)
+
+
+def read(path: Path) -> pa.Table:
+    """A whole table."""
+    with _open(path) as file:
+        return file.read()
+
+
+def read_used(path: Path, start: date, end: date) -> pa.Table:
+    """The used footprints of the days from ``start`` to ``end``, both included; other row groups are not decoded."""
+    _open(path).close()
+    first, after = np.datetime64(start, "ns"), np.datetime64(end, "D") + np.timedelta64(1, "D")
+    return pq.read_table(path, filters=[("rejected", "=", 0), ("time", ">=", pa.scalar(first)),
+                                        ("time", "<", pa.scalar(after.astype("datetime64[ns]")))])
+
+
+def channel_names(path: Path) -> list[str]:
+    """Channel names of a table on disk, in order."""
+    with _open(path) as file:
+        return channels_of(file.schema_arrow.empty_table())
+
+
+def read_columns(path: Path, names: Sequence[str]) -> pa.Table:
+    """Some columns of all rows."""
+    with _open(path) as file:
+        return file.read(columns=list(names))

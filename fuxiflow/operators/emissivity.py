@@ -1,0 +1,89 @@
+"""Surface emissivity for the microwave operator: a flat sea, land and sea ice of fixed emissivity.
+
+Sea: Fresnel reflection of water with the double-Debye permittivity of MPM-93 (Liebe, Hufford & Cotton, 1993, AGARD
+CP-542) and the ionic conductivity of Klein & Swift (1977, doi:10.1109/TAP.1977.1141539) at 35 psu. Wind roughness and
+foam are left out. Land 0.95 and sea ice 0.90 at all frequencies are round values within the spread of retrieved ones
+(Prigent et al., 2006, doi:10.1175/BAMS-87-11-1573).
+"""
+
+import math
+
+import torch
+from torch import Tensor
+
+from fuxiflow.physics import EARTH_RADIUS
+
+LAND = 0.95
+SEA_ICE = 0.90
+SALINITY = 35.0
+FREEZING_POINT = 271.35
+"""Freezing point of sea water of 35 psu in K (UNESCO, 1983)."""
+VACUUM_PERMITTIVITY = 8.8541878128e-12
+SATELLITE_HEIGHT = 824.0
+"""Height of the JPSS orbit in km, for the scan angle that belongs to a zenith angle."""
+
+
+def conductivity(temperature: Tensor) -> Tensor:
+    """Ionic conductivity of sea water in S/m at ``temperature`` in K (Klein & Swift, 1977, 35 psu)."""
+    s, below = SALINITY, 25.0 - (temperature - 273.15)
+    at_25 = s * (0.182521 - 1.46192e-3 * s + 2.09324e-5 * s**2 - 1.28205e-7 * s**3)
+    rate = 2.033e-2 + 1.266e-4 * below + 2.464e-6 * below**2
+    rate = rate - s * (1.849e-5 - 2.551e-7 * below + 2.551e-8 * below**2)
+    return at_25 * torch.exp(-below * rate)
+
+
+def permittivity(temperature: Tensor, frequency: Tensor) -> tuple[Tensor, Tensor]:
+    """Real part and (positive) loss part of the relative permittivity of sea water; arguments (K, GHz) broadcast."""
+    theta = 300.0 / temperature - 1.0
+    static = 77.66 + 103.3 * theta
+    middle, optical = 0.0671 * static, 3.52
+    first = 20.20 - 146.4 * theta + 316.0 * theta**2
+    second = 39.8 * first
+    x, y = frequency / first, frequency / second
+    a, b = (static - middle) / (1.0 + x * x), (middle - optical) / (1.0 + y * y)
+    ionic = conductivity(temperature) / (2.0 * math.pi * 1e9 * VACUUM_PERMITTIVITY * frequency)
+    return optical + a + b, a * x + b * y + ionic
+
+
+def reflectivity(temperature: Tensor, frequency: Tensor, cosine: Tensor) -> tuple[Tensor, Tensor]:
+    """Fresnel power reflectivities of sea water, vertical and horizontal; ``cosine`` is that of the zenith angle.
+
+    Written in reals: the square root p + iq of the permittivity less sin^2 enters.
+    """
+    real, loss = permittivity(temperature, frequency)
+    a = real - (1.0 - cosine * cosine)
+    size = torch.sqrt(a * a + loss * loss)
+    p = torch.sqrt(0.5 * (size + a))
+    q = 0.5 * loss / p
+    horizontal = ((cosine - p) ** 2 + q * q) / ((cosine + p) ** 2 + q * q)
+    rc, lc = real * cosine, loss * cosine
+    vertical = ((rc - p) ** 2 + (lc - q) ** 2) / ((rc + p) ** 2 + (lc + q) ** 2)
+    return vertical, horizontal
+
+
+def sea(temperature: Tensor, frequency: Tensor, zenith: Tensor, vertical: Tensor) -> Tensor:
+    """Emissivity ``(batch, channel)`` of a flat sea seen by a cross-track scanner.
+
+    ``temperature`` (K) and ``zenith`` (degrees) are ``(batch,)``; ``frequency`` (GHz) and ``vertical``, whether the
+    channel is quasi-vertical, are ``(channel,)``. The polarisation turns with the scan angle s: what is vertical at
+    nadir becomes cos^2 s vertical + sin^2 s horizontal, and the other way round.
+    """
+    angle = torch.deg2rad(zenith)[:, None]
+    cosine = torch.cos(angle)
+    turned = (torch.sin(angle) * (EARTH_RADIUS / (EARTH_RADIUS + SATELLITE_HEIGHT))) ** 2
+    water = temperature[:, None].clamp(271.0, 310.0)
+    v, h = reflectivity(water, frequency, cosine)
+    return 1.0 - torch.where(vertical, v + turned * (h - v), h + turned * (v - h))
+
+
+def surface(
+    temperature: Tensor, land_fraction: Tensor, frequency: Tensor, zenith: Tensor, vertical: Tensor
+) -> Tensor:
+    """Emissivity ``(batch, channel)`` of a surface that is part land (0-1) and else sea, with ice where it is cold.
+
+    Sea ice takes over linearly from 1 K above the freezing point of sea water to 1 K below. Others as in :func:`sea`.
+    """
+    ice = (0.5 * (FREEZING_POINT + 1.0 - temperature)).clamp(0.0, 1.0)[:, None]
+    water = sea(temperature, frequency, zenith, vertical)
+    water = water + ice * (SEA_ICE - water)
+    return water + land_fraction[:, None] * (LAND - water)

@@ -1,0 +1,229 @@
+"""Batched, differentiable, clear-sky microwave radiative transfer in torch (equations, accuracy: docs/operator.md)."""
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fuxiflow import ROOT
+from fuxiflow.physics import GAS_CONSTANT_DRY, GRAVITY, vapour_pressure, virtual_temperature
+
+DIRECTORY = ROOT / "resources" / "operators"
+COSMIC_BACKGROUND = 2.736
+"""Brightness of deep space in K, as in pyrtlib."""
+PLANCK_OVER_BOLTZMANN = 6.62607015e-34 * 1e9 / 1.380649e-23
+"""h / k in K per GHz (SI, exact)."""
+HUMIDITY_SCALE = 20.0
+"""Vapour pressure in hPa by which the polynomials' argument is scaled."""
+SMALLEST_DEPTH = 1e-7
+LEAST_ABSORPTION = 1e-12
+FEATURES = 12
+
+
+@dataclass(frozen=True)
+class OperatorTable:
+    """What an operator is made of; ``python -m fuxiflow.operators.tables`` writes it.
+
+    ``pressure`` (level,) hPa, top down; ``reference_temperature`` and ``half_range`` (level,) K scale the argument of
+    the polynomials ``coefficients`` (level, 12, node), absorption in Np/km; ``frequency`` (node,) GHz; ``weights``
+    (node, channel); ``groups`` (group, 4) of int: first node, end node, first level, last level of a sweep (nodes that
+    never see the ground end above it); ``channels`` names, ``vertical`` (channel,) whether quasi-vertical polarisation;
+    ``climatology_temperature`` and ``climatology_humidity`` (6, level) the AFGL profiles.
+    """
+
+    pressure: np.ndarray
+    reference_temperature: np.ndarray
+    half_range: np.ndarray
+    coefficients: np.ndarray
+    frequency: np.ndarray
+    weights: np.ndarray
+    groups: np.ndarray
+    channels: np.ndarray
+    vertical: np.ndarray
+    climatology_temperature: np.ndarray
+    climatology_humidity: np.ndarray
+
+    @classmethod
+    def read(cls, path: Path) -> "OperatorTable":
+        """Read a table; FileNotFoundError and KeyError name the file and what makes it anew."""
+        path = Path(path)
+        remedy = "make it with `python -m fuxiflow.operators.tables`"
+        if not path.exists():
+            known = ", ".join(sorted(p.stem for p in path.parent.glob("*.npz"))) or "none"
+            raise FileNotFoundError(f"{path}: no operator table (there are: {known}); {remedy}")
+        with np.load(path) as file:
+            missing = [field.name for field in fields(cls) if field.name not in file]
+            if missing:
+                raise KeyError(f"{path}: has no {', '.join(missing)}; {remedy}")
+            return cls(**{field.name: file[field.name] for field in fields(cls)})
+
+    def write(self, path: Path) -> None:
+        """Write the table, reals as float32."""
+        arrays = {field.name: getattr(self, field.name) for field in fields(self)}
+        keep = ("weights", "frequency")
+        arrays = {k: v.astype(np.float32) if v.dtype == np.float64 and k not in keep else v for k, v in arrays.items()}
+        np.savez_compressed(path, **arrays)
+
+
+def features(temperature: Tensor, vapour: Tensor, reference: Tensor, half_range: Tensor) -> Tensor:
+    """The 12 arguments ``(..., 12)`` of the absorption polynomials: e^0 T^0..4, e^1 T^0..3, e^2 T^0..2, all scaled."""
+    t = (temperature - reference) / half_range
+    e = vapour / HUMIDITY_SCALE
+    t2, e2 = t * t, e * e
+    et, e2t = e * t, e2 * t
+    terms = [torch.ones_like(t), t, t2, t2 * t, t2 * t2, e, et, et * t, et * t2, e2, e2t, e2t * t]
+    return torch.stack(terms, dim=-1)
+
+
+class MicrowaveOperator(torch.nn.Module):
+    """Clear-sky brightness temperatures of an instrument's channels from columns on fixed pressure levels.
+
+    Absorption is a polynomial in temperature and vapour pressure at each level and node; one sweep from the top gives
+    upwelling and downwelling radiation and transmittance, layers linear in optical depth; the surface reflects
+    specularly. Channels are weighted means of 1-3 monochromatic nodes (optimal spectral sampling).
+    """
+
+    def __init__(self, table: OperatorTable, dtype: torch.dtype = torch.float32):
+        super().__init__()
+        self.channels = [str(name) for name in table.channels]
+        self.groups = [tuple(int(i) for i in group) for group in table.groups]
+        levels = len(table.pressure)
+        self.surface_nodes = max((end for _, end, _, last in self.groups if last == levels - 1), default=0)
+        frequency = PLANCK_OVER_BOLTZMANN * table.frequency
+        buffers = {
+            "pressure": table.pressure,
+            "reference_temperature": table.reference_temperature,
+            "half_range": table.half_range,
+            "frequency": table.frequency,
+            "weights": table.weights,
+            "planck": frequency,
+            "planck_square": frequency**2 / 12.0,
+            "cosmic": frequency / np.expm1(frequency / COSMIC_BACKGROUND) + 0.5 * frequency,
+            "climatology_temperature": table.climatology_temperature,
+            "climatology_log_humidity": np.log(table.climatology_humidity),
+        }
+        for name, value in buffers.items():
+            self.register_buffer(name, torch.as_tensor(np.asarray(value, float), dtype=dtype))
+        for index, (first, end, top, bottom) in enumerate(self.groups):
+            part = np.ascontiguousarray(table.coefficients[top : bottom + 1, :, first:end], dtype=float)
+            self.register_buffer(f"coefficients_{index}", torch.as_tensor(part, dtype=dtype))
+        main = table.weights.argmax(axis=1)
+        self.register_buffer("node_channel", torch.as_tensor(main, dtype=torch.int64))
+        self.register_buffer("vertical", torch.as_tensor(table.vertical.astype(bool)))
+        centre = (table.weights * table.frequency[:, None]).sum(axis=0)
+        self.register_buffer("channel_frequency", torch.as_tensor(centre, dtype=dtype))
+
+    @classmethod
+    def for_instrument(cls, instrument: str, dtype: torch.dtype = torch.float32) -> "MicrowaveOperator":
+        """The operator of ``instrument`` from the committed table; FileNotFoundError lists the known ones."""
+        return cls(OperatorTable.read(DIRECTORY / f"{instrument}.npz"), dtype)
+
+    @property
+    def nodes(self) -> int:
+        """Number of monochromatic nodes: the width of ``emissivity``."""
+        return len(self.frequency)
+
+    def forward(
+        self,
+        temperature: Tensor,
+        specific_humidity: Tensor,
+        surface_pressure: Tensor,
+        skin_temperature: Tensor,
+        emissivity: Tensor,
+        secant: Tensor,
+    ) -> Tensor:
+        """Brightness temperatures ``(batch, channel)`` in K.
+
+        ``temperature`` (K) and ``specific_humidity`` (kg/kg) are ``(batch, level)`` on ``pressure``, top down, levels
+        below the ground ignored; ``surface_pressure`` (hPa), ``skin_temperature`` (K) and ``secant`` of the zenith
+        angle are ``(batch,)``; ``emissivity`` is ``(batch, node)`` or ``(batch, 1)``.
+        """
+        radiance = self.radiances(
+            temperature, specific_humidity, surface_pressure, skin_temperature, emissivity, secant
+        )
+        return (self.planck / torch.log1p(self.planck / radiance)) @ self.weights
+
+    def radiances(
+        self, temperature, specific_humidity, surface_pressure, skin_temperature, emissivity, secant
+    ) -> Tensor:
+        """Monochromatic radiances ``(batch, node)`` in K (Planck function times c^2/2kf^2); arguments as in forward."""
+        pressure = self.pressure
+        if temperature.shape != specific_humidity.shape or temperature.shape[-1] != len(pressure):
+            raise ValueError(
+                f"temperature {tuple(temperature.shape)} and specific_humidity {tuple(specific_humidity.shape)} "
+                f"must both be (batch, {len(pressure)}), on the operator's pressure levels"
+            )
+        # from here on (level, batch): a level's columns lie together
+        temperature, humidity = temperature.transpose(0, 1).contiguous(), specific_humidity.transpose(0, 1)
+        vapour = vapour_pressure(humidity, pressure[:, None])
+        arguments = features(temperature, vapour, self.reference_temperature[:, None], self.half_range[:, None])
+        virtual = virtual_temperature(temperature, humidity)
+        low, high = pressure[:-1, None], pressure[1:, None]
+        thickness = (0.5e-3 * GAS_CONSTANT_DRY / GRAVITY) * (virtual[1:] + virtual[:-1]) * torch.log(high / low)
+        above = ((surface_pressure - low) / (high - low)).clamp(0.0, 1.0)
+        # six times the mean absorption is what the sweep multiplies by, and minus the optical depth what it needs
+        path = (thickness * above * (secant / -6.0))[..., None]
+        # a layer that the ground cuts ends with the temperature and absorption there
+        lower = (temperature[:-1] + above * (temperature[1:] - temperature[:-1]))[..., None]
+        cut = (above < 1.0).any(dim=1).tolist()
+        share = [above[i, :, None] if cut[i] else None for i in range(len(cut))]
+        upper = temperature[..., None]
+        parts = []
+        for index, (first, end, top, bottom) in enumerate(self.groups):
+            coefficients = getattr(self, f"coefficients_{index}")
+            up, down, through = self._sweep(
+                arguments, upper, lower, path, share, coefficients, slice(first, end), top, bottom
+            )
+            if bottom == len(pressure) - 1:
+                ground = skin_temperature[:, None] + self.planck_square[first:end] / skin_temperature[:, None]
+                surface = emissivity if emissivity.shape[-1] == 1 else emissivity[:, first:end]
+                up = up + through * (down + surface * (ground - down))
+            parts.append(up)
+        # all emitters were B + h/2, and their weights add up to one
+        return torch.cat(parts, dim=1) - 0.5 * self.planck
+
+    def optical_depth(self, temperature: Tensor, specific_humidity: Tensor, secant: Tensor) -> Tensor:
+        """Slant optical depth ``(level, batch, node)`` from space to each level, the ground left out of account.
+
+        Only for an operator of one group over all levels, as the tables' builder makes.
+        """
+        pressure, coefficients = self.pressure, self.coefficients_0
+        vapour = vapour_pressure(specific_humidity, pressure)
+        arguments = features(temperature, vapour, self.reference_temperature, self.half_range).transpose(0, 1)
+        absorption = torch.bmm(arguments, coefficients).clamp_min(LEAST_ABSORPTION)
+        virtual = virtual_temperature(temperature, specific_humidity)
+        thickness = (0.5e-3 * GAS_CONSTANT_DRY / GRAVITY) * (virtual[:, 1:] + virtual[:, :-1])
+        path = (thickness * torch.log(pressure[1:] / pressure[:-1]) * secant[:, None]).transpose(0, 1)
+        layers = torch.sqrt(absorption[1:] * absorption[:-1]) * path[..., None]
+        return torch.cat([torch.zeros_like(layers[:1]), layers.cumsum(dim=0)])
+
+    def _sweep(self, arguments, upper, lower, path, share, coefficients, nodes, top, bottom):
+        """Upwelling, downwelling and transmittance ``(batch, node)`` of the levels from ``top`` to ``bottom``."""
+        square = self.planck_square[nodes]
+        above = (arguments[top] @ coefficients[0]).clamp_min(LEAST_ABSORPTION)
+        source_above = upper[top] + square / upper[top]
+        up = torch.zeros_like(above)
+        minus_down = -self.cosmic[nodes].expand_as(above)
+        through = torch.ones_like(above)
+        sees_ground = bottom == len(self.pressure) - 1
+        for level in range(top + 1, bottom + 1):
+            below = (arguments[level] @ coefficients[level - top]).clamp_min(LEAST_ABSORPTION)
+            if share[level - 1] is not None:
+                below = torch.lerp(above, below, share[level - 1])
+            # exact to fourth order in the logarithm of the ratio where absorption is exponential in height
+            mean = torch.add(above + below, torch.sqrt(above * below), alpha=4.0)
+            minus_depth = (mean * path[level - 1]).clamp_max(-SMALLEST_DEPTH)
+            minus_absorbed = torch.expm1(minus_depth)
+            passed = minus_absorbed + 1.0
+            edge = lower[level - 1]
+            source_below = edge + square / edge
+            # the source is linear in optical depth: what the lower edge adds to the emission of an isothermal layer
+            step = (source_below - source_above) * (minus_absorbed / minus_depth - passed)
+            up = torch.addcmul(up, through, torch.addcmul(step, source_above, minus_absorbed, value=-1.0))
+            if sees_ground:
+                minus_down = torch.addcmul(torch.addcmul(step, source_below, minus_absorbed), minus_down, passed)
+            through = through * passed
+            above, source_above = below, source_below
+        return up, -minus_down, through

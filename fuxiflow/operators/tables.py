@@ -1,0 +1,222 @@
+"""Build the operator's committed tables: ``python -m fuxiflow.operators.tables [instrument] [directory]``.
+
+Absorption at dense quadrature nodes is fitted level by level; then, channel by channel, the 1-3 nodes and weights are
+chosen that best give the channel's brightness temperature over an ensemble of atmospheres (optimal spectral sampling,
+Moncet et al., 2008, doi:10.1175/2008JAS2711.1). Needs pyrtlib and scipy.
+"""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from fuxiflow import sources
+from fuxiflow.operators import absorption
+from fuxiflow.operators.instruments import PassBand, pass_bands, quadrature
+from fuxiflow.operators.microwave import DIRECTORY, FEATURES, MicrowaveOperator, OperatorTable, features
+from fuxiflow.physics import saturation_vapour_pressure
+
+SOURCES = {"atms": "noaa20_atms"}
+LEVELS = 90
+QUADRATURE_POINTS = 7
+TOLERANCE = 0.03
+MOST_NODES = 3
+MOST_GROUPS = 3
+UNITY = 1e5
+"""Weight in the least squares of the condition that a channel's weights add up to one."""
+ENSEMBLE = 600
+SEED = 20230601
+
+
+def levels(count: int = LEVELS) -> np.ndarray:
+    """Pressures ``(level,)`` in hPa from 0.01 to 1085, denser in log pressure towards the ground."""
+    return np.exp(np.interp(np.linspace(0, 1, count), [0, 0.35, 0.62, 1], np.log([0.01, 10.0, 200.0, 1085.0])))
+
+
+def temperature_box(pressure: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Centre and half range ``(level,)`` in K of the temperatures that absorption is fitted over."""
+    knots = [0.01, 0.1, 1, 3, 10, 30, 70, 100, 200, 300, 500, 700, 850, 1000, 1085]
+    centre = [200, 230, 265, 250, 230, 222, 212, 205, 218, 232, 258, 272, 280, 285, 288]
+    half = np.interp(np.log(pressure), np.log([0.01, 1, 10, 100, 300, 1085]), [45, 45, 45, 42, 40, 55])
+    return np.interp(np.log(pressure), np.log(knots), centre), half
+
+
+def fit(pressure: np.ndarray, frequency: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Coefficients ``(level, 12, node)`` and the largest relative error ``(level, node)`` of the fitted absorption.
+
+    Least squares of the relative error at 9 Chebyshev nodes of temperature times 5 of vapour pressure, up to 1.05 times
+    saturation or 6 % of the pressure.
+    """
+    centre, half = temperature_box(pressure)
+    angle = np.cos(np.pi * (np.arange(9) + 0.5) / 9)
+    share = 0.5 * (1.0 - np.cos(np.pi * (np.arange(5) + 0.5) / 5))
+    coefficients = np.zeros((len(pressure), FEATURES, len(frequency)))
+    errors = np.zeros((len(pressure), len(frequency)))
+    for i, p in enumerate(pressure):
+        temperature = np.repeat(centre[i] + half[i] * angle, 5)
+        most = np.clip(1.05 * saturation_vapour_pressure(temperature), 1e-6 * p, 0.06 * p)
+        vapour = most * np.tile(share, 9)
+        target = absorption.absorption(p, temperature[:, None], vapour[:, None], frequency[None])
+        tensors = (torch.as_tensor(v) for v in (temperature, vapour, centre[i], half[i]))
+        design = features(*tensors).numpy()
+        scale = np.abs(design).max(axis=0)
+        for node in range(len(frequency)):
+            wanted = target[:, node]
+            system = design / scale / wanted[:, None]
+            coefficients[i, :, node] = np.linalg.lstsq(system, np.ones(len(wanted)), rcond=1e-10)[0] / scale
+            errors[i, node] = np.abs(design @ coefficients[i, :, node] / wanted - 1.0).max()
+    return coefficients, errors
+
+
+def ensemble(pressure: np.ndarray, count: int, seed: int = SEED) -> dict[str, np.ndarray]:
+    """Random atmospheres as arguments of the operator: mixtures of the AFGL profiles with smooth perturbations.
+
+    Temperature is perturbed by 5 K with a correlation length of half a scale height or so, humidity by a factor
+    exp(0.7 x); surface pressure 500-1060 hPa, emissivity 0.4-1, zenith angle 0-64 degrees, the skin differs by 4 K
+    from the air.
+    """
+    rng = np.random.default_rng(seed)
+    base_t, base_q = absorption.reference_profiles(pressure)
+    share = rng.dirichlet(np.full(6, 0.5), count)
+    knots = np.linspace(np.log(pressure[0]), np.log(pressure[-1]), 20)
+    smooth = np.array([np.interp(np.log(pressure), knots, row) for row in rng.standard_normal((2 * count, 20))])
+    temperature = share @ base_t + 5.0 * smooth[:count]
+    humidity = np.exp(share @ np.log(base_q) + 0.7 * smooth[count:])
+    surface = np.where(rng.random(count) < 0.7, rng.uniform(970, 1060, count), rng.uniform(500, 970, count))
+    air = np.array([np.interp(np.log(s), np.log(pressure), t) for s, t in zip(surface, temperature, strict=True)])
+    saturated = saturation_vapour_pressure(temperature) * 0.622 / pressure
+    return {
+        "temperature": temperature,
+        "specific_humidity": np.minimum(humidity, np.maximum(saturated, 1e-6)),
+        "surface_pressure": surface,
+        "skin_temperature": air + 4.0 * rng.standard_normal(count),
+        "emissivity": rng.uniform(0.4, 1.0, count)[:, None],
+        "secant": 1.0 / np.cos(np.deg2rad(rng.uniform(0.0, 64.0, count))),
+    }
+
+
+def table(bands: list[PassBand], frequency, weights, coefficients, pressure, groups) -> OperatorTable:
+    """An :class:`OperatorTable` of the given nodes."""
+    centre, half = temperature_box(pressure)
+    temperature, humidity = absorption.reference_profiles(pressure)
+    return OperatorTable(
+        pressure=pressure, reference_temperature=centre, half_range=half, coefficients=coefficients,
+        frequency=frequency, weights=weights, groups=np.asarray(groups), channels=np.array([b.name for b in bands]),
+        vertical=np.array([b.vertical for b in bands]), climatology_temperature=temperature,
+        climatology_humidity=humidity,
+    )  # fmt: skip
+
+
+def choose(monochromatic: np.ndarray, channel: np.ndarray) -> tuple[list[int], np.ndarray]:
+    """Greedy choice of at most :data:`MOST_NODES` columns of ``(profile, node)`` and weights that give ``(profile,)``.
+
+    Even rows are fitted (non-negative weights that add up to 1), odd ones decide when the error is small enough.
+    """
+    from scipy.optimize import nnls
+
+    fitted, held = slice(0, None, 2), slice(1, None, 2)
+    chosen: list[int] = []
+    while True:
+        best = None
+        for node in set(range(monochromatic.shape[1])) - set(chosen):
+            trial = [*chosen, node]
+            system = np.vstack([monochromatic[fitted][:, trial], np.full(len(trial), UNITY)])
+            weights, _ = nnls(system, np.append(channel[fitted], UNITY))
+            error = np.mean((monochromatic[fitted][:, trial] @ weights - channel[fitted]) ** 2)
+            if best is None or error < best[0]:
+                best = error, node, weights
+        chosen.append(best[1])
+        rest = monochromatic[held][:, chosen] @ best[2] - channel[held]
+        if np.sqrt(np.mean(rest**2)) < TOLERANCE or len(chosen) == MOST_NODES:
+            kept = best[2] > 0.0
+            return np.array(chosen)[kept].tolist(), best[2][kept] / best[2].sum()
+
+
+def spans(operator: MicrowaveOperator, atmospheres: dict[str, torch.Tensor]) -> np.ndarray:
+    """First and last level ``(node, 2)`` that each node needs over an ensemble.
+
+    Above the first, the optical depth is at most 2e-5 (a few mK); below the last, transmittance is at most 1e-5.
+    """
+    depth = operator.optical_depth(
+        *(atmospheres[k] for k in ("temperature", "specific_humidity", "secant"))
+    )  # (level, batch, node)
+    thin = (depth.amax(dim=1) < 2e-5).sum(dim=0) - 1
+    thick = (depth.amin(dim=1) < 11.5).sum(dim=0)
+    return torch.stack([thin.clamp_min(0), thick.clamp_max(len(operator.pressure) - 1)], dim=1).numpy()
+
+
+def group(span: np.ndarray, bottom: int) -> tuple[np.ndarray, list[tuple[int, int, int, int]]]:
+    """Order of the nodes, and their groups: at most :data:`MOST_GROUPS`, those that see the ground first.
+
+    Nodes of equal span start as groups of their own; the two whose union costs the fewest extra steps of the sweep are
+    joined again and again. Nodes that see the ground and nodes that do not stay apart.
+    """
+    groups = [(int(top), int(last), [i]) for i, (top, last) in enumerate(span)]
+
+    def union(a, b):
+        return min(a[0], b[0]), max(a[1], b[1]), a[2] + b[2]
+
+    def cost(g):
+        return len(g[2]) * (g[1] - g[0])
+
+    while len(groups) > MOST_GROUPS:
+        pairs = [(a, b) for i, a in enumerate(groups) for b in groups[:i] if (a[1] == bottom) == (b[1] == bottom)]
+        a, b = min(pairs, key=lambda pair: cost(union(*pair)) - cost(pair[0]) - cost(pair[1]))
+        groups = [g for g in groups if g is not a and g is not b] + [union(a, b)]
+    groups.sort(key=lambda g: (g[1] != bottom, g[0]))
+    ends = np.cumsum([len(g[2]) for g in groups]).tolist()
+    order = np.array([i for g in groups for i in g[2]])
+    return order, [(end - len(g[2]), end, g[0], g[1]) for end, g in zip(ends, groups, strict=True)]
+
+
+def build(instrument: str, report=print) -> OperatorTable:
+    """Build the table of ``instrument``; ``report`` is told what is reached."""
+    absorption.use_model()
+    bands = pass_bands(instrument, sources.load(SOURCES[instrument]).channels)
+    pressure = levels()
+    frequency, weights = quadrature(bands, QUADRATURE_POINTS)
+    coefficients, errors = fit(pressure, frequency)
+    report(f"{instrument}: {len(frequency)} quadrature nodes fitted, relative error {np.median(errors):.1e} (median), "
+           f"{errors.max():.1e} (largest)")
+    bottom = len(pressure) - 1
+    dense = MicrowaveOperator(
+        table(bands, frequency, weights, coefficients, pressure, [(0, len(frequency), 0, bottom)]), torch.float64
+    )
+    atmospheres = {k: torch.as_tensor(v) for k, v in ensemble(pressure, ENSEMBLE).items()}
+    with torch.no_grad():
+        radiance = dense.radiances(**atmospheres)
+        node_tb = (dense.planck / torch.log1p(dense.planck / radiance)).numpy()
+        span = spans(dense, atmospheres)
+    kept, columns = [], []
+    for channel, band in enumerate(bands):
+        candidates = np.flatnonzero(weights[:, channel])
+        chosen, w = choose(node_tb[:, candidates], node_tb @ weights[:, channel])
+        error = node_tb[:, candidates[chosen]] @ w - node_tb @ weights[:, channel]
+        rms = np.sqrt(np.mean(error**2))
+        report(f"channel {band.name:>3}: {len(chosen)} of {len(candidates)} nodes, rms {rms:.3f} K, "
+               f"largest {np.abs(error).max():.3f} K")
+        for node, weight in zip(candidates[chosen], w, strict=True):
+            kept.append(node)
+            columns.append(np.eye(len(bands))[channel] * weight)
+    kept = np.array(kept)
+    order, groups = group(span[kept], bottom)
+    report(f"{len(kept)} nodes in groups (first node, end node, first level, last level): {groups}")
+    kept = kept[order]
+    return table(bands, frequency[kept], np.array(columns)[order], coefficients[:, :, kept], pressure, groups)
+
+
+def main(arguments: list[str]) -> None:
+    """Build and write the table of one instrument, by default ATMS into ``resources/operators``."""
+    instrument = arguments[0] if arguments else "atms"
+    if instrument not in SOURCES:
+        raise SystemExit(f"no table for {instrument!r}; known: {', '.join(SOURCES)}")
+    directory = Path(arguments[1]) if len(arguments) > 1 else DIRECTORY
+    directory.mkdir(parents=True, exist_ok=True)
+    path = directory / f"{instrument}.npz"
+    build(instrument).write(path)
+    print(f"{path}: {path.stat().st_size / 1e3:.0f} kB")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

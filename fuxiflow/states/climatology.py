@@ -1,0 +1,178 @@
+"""Climatology by day of year and hour of day, from the training period alone.
+
+It is kept at 74 nodes of the year (every fifth day of a year of 366; common years skip 29 February) and interpolated
+linearly between them, around the turn of the year as well: the window that smooths it is weeks wide, so that nothing is
+lost in a fifth of the space.
+"""
+
+import logging
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import zarr
+
+from fuxiflow import provenance
+from fuxiflow.channels import ChannelTable, table
+from fuxiflow.grids import Grid
+from fuxiflow.progress import Progress
+from fuxiflow.states.store import (
+    COMPRESSORS,
+    as_nanoseconds,
+    consolidate,
+    get_grid,
+    open_store,
+    put_coordinate,
+    put_grid,
+)
+
+YEAR = 366
+NODE_DAYS = 5
+NODES = np.arange(1, YEAR + 1, NODE_DAYS)
+HOURS = (0, 6, 12, 18)
+
+
+def day_of_year(time) -> int:
+    """Day of a year of 366 days, 1 to 366: 29 February is day 60, in common years 1 March is day 61."""
+    date = as_nanoseconds(time).astype("datetime64[s]").item()
+    return (datetime(2000, date.month, date.day) - datetime(2000, 1, 1)).days + 1
+
+
+def _hour(time) -> int:
+    return as_nanoseconds(time).astype("datetime64[h]").item().hour
+
+
+def node_weights(day: float) -> tuple[int, int, float]:
+    """The nodes before and after a day of the year and the weight of the latter; the year is closed to a circle."""
+    before = int((day - 1) // NODE_DAYS) % len(NODES)
+    after = (before + 1) % len(NODES)
+    width = (NODES[after] - NODES[before]) % YEAR
+    return before, after, float((day - NODES[before]) / width)
+
+
+def window_weights(day: int, width: int) -> np.ndarray:
+    """Triangular weights ``(node,)`` of a state of ``day``: 1 at a node of that day, 0 from (width + 1) / 2 days off."""
+    distance = np.abs(NODES - day)
+    distance = np.minimum(distance, YEAR - distance)
+    return np.maximum(0.0, 1.0 - distance / ((width + 1) / 2))
+
+
+def _create(path: Path, channels: ChannelTable, grid: Grid, width: int) -> zarr.Array:
+    """An empty climatology store; its array ``(node, hour, channel, lat, lon)``, a node and hour a chunk."""
+    group = zarr.create_group(path, overwrite=True, attributes={
+        "Conventions": "CF-1.11", "provenance": provenance.as_json(), "window_days": width,
+        "comment": "dayofyear counts a year of 366 days; linear interpolation between its nodes"})
+    put_coordinate(group, "dayofyear", NODES.astype(np.int64), {"long_name": "day of a year of 366 days"})
+    put_coordinate(group, "hour", np.array(HOURS, np.int64), {"long_name": "hour of day, UTC"})
+    put_coordinate(group, "channel", np.array(channels.names), {"long_name": "channel of the state"})
+    put_grid(group, grid)
+    shape = (len(NODES), len(HOURS), len(channels), *grid.shape)
+    return group.create_array("climatology", shape=shape, dtype="float32", chunks=(1, 1, *shape[2:]),
+                              compressors=COMPRESSORS, fill_value=np.nan,
+                              dimension_names=("dayofyear", "hour", "channel", "lat", "lon"),
+                              attributes={"long_name": "mean by day of year and hour of day"})
+
+
+def build(path: Path, times: np.ndarray, read: Callable[[np.datetime64], np.ndarray], channels: ChannelTable, grid: Grid,
+          width: int, log: logging.Logger) -> None:
+    """Write the climatology of ``times``, whose states ``(channel, lat, lon)`` come from ``read``, to ``path``.
+
+    ``width`` is that of the triangular day-of-year window in days, circular in the year. Each state is read once, by hour
+    and day of the year, so that only the nodes within a window are in memory. Days that no window reaches (less than a
+    year of data) get the nearest windowed mean of their hour, and a warning is logged. A channel that is NaN in a state
+    does not count there. Raises ValueError for an hour without any state.
+    """
+    values = _create(path, channels, grid, width)
+    order = sorted(times, key=day_of_year)
+    report = Progress(len(order), "climatology", log)
+    unreached: set[int] = set()
+    for slot, hour in enumerate(HOURS):
+        chosen = [time for time in order if _hour(time) == hour]
+        if not chosen:
+            raise ValueError(f"climatology: no state at {hour:02d} UTC in the training period")
+        weights = np.stack([window_weights(day_of_year(time), width) for time in chosen])
+        totals = np.zeros((len(NODES), len(channels)))
+        means: dict[int, np.ndarray] = {}
+        for position, time in enumerate(chosen):
+            state = read(time)
+            valid = np.isfinite(state).all(axis=(1, 2))
+            state = np.where(valid[:, None, None], state, np.float32(0))
+            for node in np.flatnonzero(weights[position]):
+                totals[node] += weights[position, node] * valid
+                share = np.divide(weights[position, node] * valid, totals[node], out=np.zeros(len(valid)), where=valid)
+                mean = means.setdefault(node, np.zeros_like(state))
+                # a running mean: float32 keeps its digits however many years there are
+                mean += (state - mean) * share.astype(np.float32)[:, None, None]
+                if not weights[position + 1:, node].any():
+                    values[node, slot] = means.pop(node)
+            report.step()
+        unreached |= _fill(values, slot, totals)
+    if unreached:
+        log.warning("climatology: days of the year about %s have no data within the window of %d days; the nearest windowed "
+                    "mean stands for them", sorted(unreached), width)
+    consolidate(path)
+
+
+def _fill(values: zarr.Array, slot: int, totals: np.ndarray) -> set[int]:
+    """Fill the nodes of an hour that have no weight ``(node, channel)`` from the nearest that has; their days.
+
+    A channel that was never there becomes NaN.
+    """
+    filled = set()
+    for node in np.flatnonzero((totals == 0).any(axis=1)):
+        distance = np.abs(NODES - NODES[node])
+        distance = np.minimum(distance, YEAR - distance)
+        nearest = np.argmin(np.where(totals > 0, distance[:, None], YEAR), axis=0)
+        field = np.asarray(values[node, slot])
+        lacking = totals[node] == 0
+        for source in np.unique(nearest[lacking]):
+            members = lacking & (nearest == source)
+            field[members] = values[source, slot][members]
+        never = ~(totals > 0).any(axis=0)
+        field[never] = np.nan
+        values[node, slot] = field
+        if (lacking & ~never).any():
+            filled.add(int(NODES[node]))
+    return filled
+
+
+class Climatology:
+    """Mean states ``(node, hour, channel, lat, lon)``; :meth:`at` interpolates to a time."""
+
+    def __init__(self, channels: ChannelTable, grid: Grid, values: np.ndarray | zarr.Array, width: int):
+        self.channels, self.grid, self.width = channels, grid, width
+        self._values = values
+        self._cache: dict[tuple[int, int], np.ndarray] = {}
+
+    @classmethod
+    def read(cls, path: Path) -> "Climatology":
+        """Open what :func:`build` wrote; fields are read as they are needed. FileNotFoundError if it is not there."""
+        if not (Path(path) / "zarr.json").exists():
+            raise FileNotFoundError(f"{path}: no climatology")
+        group = open_store(path)
+        names = [str(name) for name in group["channel"][:]]
+        return cls(table().select(names), get_grid(group), group["climatology"], int(group.attrs["window_days"]))
+
+    def _node(self, node: int, slot: int) -> np.ndarray:
+        """One node's field, kept in memory: neighbouring times need the same ones (at most 16 are kept)."""
+        key = node, slot
+        if key not in self._cache:
+            if len(self._cache) >= 16:
+                self._cache.pop(next(iter(self._cache)))
+            self._cache[key] = np.asarray(self._values[node, slot], np.float32)
+        return self._cache[key]
+
+    def at(self, time) -> np.ndarray:
+        """The mean state ``(channel, lat, lon)``, float32, of a time; ValueError unless its hour is 0, 6, 12 or 18."""
+        moment = as_nanoseconds(time).astype("datetime64[s]").item()
+        if moment.hour not in HOURS or moment.minute or moment.second:
+            raise ValueError(f"climatology at {moment:%Y-%m-%d %H:%M}: kept for {HOURS} UTC only")
+        before, after, weight = node_weights(day_of_year(time))
+        slot = HOURS.index(moment.hour)
+        first = self._node(before, slot)
+        return first.copy() if weight == 0 else first + np.float32(weight) * (self._node(after, slot) - first)
+
+    def at_many(self, times: Iterable) -> np.ndarray:
+        """Mean states ``(time, channel, lat, lon)`` of several times."""
+        return np.stack([self.at(time) for time in times])

@@ -1,0 +1,253 @@
+"""Forecast stores in the layout of WeatherBench2 (Rasp et al. 2024, doi:10.1029/2023MS004019).
+
+Dimensions ``(time, prediction_timedelta, level, latitude, longitude)``, one array for each physical variable, ``time`` being the
+initial time; all leads and levels of one initial time are a chunk, as long as they are not more than 64 MB. Initial times that
+are not complete are listed in the attribute ``pending``, single fields that never came in ``missing``.
+"""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+import zarr
+
+from fuxiflow import provenance
+from fuxiflow.channels import ChannelTable, table
+from fuxiflow.grids import Grid
+from fuxiflow.states.store import (
+    COMPRESSORS,
+    as_nanoseconds,
+    consolidate,
+    get_grid,
+    iso,
+    open_store,
+    put_coordinate,
+    put_grid,
+    put_time,
+    read_times,
+)
+
+CHUNK_BYTES = 1 << 26
+
+
+def levels(channels: ChannelTable) -> list[int]:
+    """Pressure levels in hPa that occur among ``channels``, increasing."""
+    return sorted({channel.level for channel in channels if channel.level is not None})
+
+
+def variables(channels: ChannelTable) -> dict[str, list[int]]:
+    """Physical variables in order of appearance, each with the positions of its channels."""
+    found: dict[str, list[int]] = {}
+    for index, channel in enumerate(channels):
+        found.setdefault(channel.variable, []).append(index)
+    return found
+
+
+class ForecastWriter:
+    """Writes the forecasts of a segment; restart-friendly: complete initial times of an earlier run stay with ``resume``.
+
+    ``init_times (init,)``, ``lead_hours (lead,)`` whole hours. Fields of one initial time are buffered by groups of leads.
+    Raises ValueError when the store at ``path`` is for other times, leads, channels or another grid.
+    """
+
+    def __init__(self, path: Path, init_times: Sequence, lead_hours: Sequence[int], channels: ChannelTable, grid: Grid,
+                 attrs: dict | None = None, resume: bool = False):
+        self.path, self.channels, self.grid = Path(path), channels, grid
+        self.init_times, self.lead_hours = as_nanoseconds(list(init_times)), [int(hour) for hour in lead_hours]
+        self._variables, self._levels = variables(channels), levels(channels)
+        largest = max(len(positions) for positions in self._variables.values()) * 4 * grid.nlat * grid.nlon
+        self._leads = max(1, min(len(self.lead_hours), CHUNK_BYTES // largest))
+        self._missing: set[tuple[str, int]] = set()
+        self._written: dict[int, set[int]] = {}
+        self._buffer: tuple[int, int, np.ndarray] | None = None
+        if resume and (self.path / "zarr.json").exists():
+            self._open()
+        else:
+            self._create(attrs or {})
+
+    def _create(self, attrs: dict) -> None:
+        self._pending = np.ones(len(self.init_times), bool)
+        self._group = group = zarr.create_group(self.path, overwrite=True, attributes={
+            "Conventions": "CF-1.11", "provenance": provenance.as_json(), "channels": self.channels.names,
+            "missing": [], "pending": iso(self.init_times), **attrs})
+        put_time(group, "time", self.init_times, "initial time")
+        put_coordinate(group, "prediction_timedelta", np.array(self.lead_hours, np.int64),
+                       {"long_name": "lead time", "units": "hours", "dtype": "timedelta64[ns]"})
+        put_grid(group, self.grid, "latitude", "longitude")
+        if self._levels:
+            put_coordinate(group, "level", np.array(self._levels, np.int64),
+                           {"standard_name": "air_pressure", "units": "hPa", "positive": "down"})
+        for name, positions in self._variables.items():
+            channel = self.channels[positions[0]]
+            names, extra = ("level",), (len(self._levels),)
+            if channel.level is None:
+                names, extra = (), ()
+            group.create_array(
+                name, shape=(len(self.init_times), len(self.lead_hours), *extra, *self.grid.shape), dtype="float32",
+                chunks=(1, self._leads, *extra, *self.grid.shape), compressors=COMPRESSORS, fill_value=np.nan,
+                dimension_names=("time", "prediction_timedelta", *names, "latitude", "longitude"),
+                attributes={"units": channel.unit, "long_name": name.replace("_", " ")})
+
+    def _open(self) -> None:
+        self._group = open_store(self.path, "r+")
+        known = Forecasts([self.path])
+        if known.channels.names != self.channels.names or known.grid != self.grid or known.lead_hours != self.lead_hours \
+                or not np.array_equal(known.slots, self.init_times):
+            raise ValueError(f"{self.path}: cannot be continued, it was made for other times, leads, channels or another "
+                             "grid; remove it")
+        self._pending = np.isin(np.array(iso(self.init_times)), self._group.attrs["pending"])
+        self._missing = {(time, lead) for time, lead in self._group.attrs["missing"]}
+
+    def done(self, i_init: int) -> bool:
+        """Whether the forecast of an initial time is complete on disk."""
+        return not self._pending[i_init]
+
+    def write(self, i_init: int, i_lead: int, array: np.ndarray | None) -> None:
+        """Put the field ``(channel, lat, lon)`` of one lead; None marks it missing. ValueError for another shape."""
+        shape = (len(self.channels), *self.grid.shape)
+        if array is not None and np.shape(array) != shape:
+            raise ValueError(f"{self.path}: {iso(self.init_times[[i_init]])[0]} + {self.lead_hours[i_lead]} h has shape "
+                             f"{np.shape(array)}, expected {shape}")
+        part = i_lead // self._leads
+        if self._buffer is None or self._buffer[:2] != (i_init, part):
+            self._flush()
+            first = part * self._leads
+            count = min(self._leads, len(self.lead_hours) - first)
+            values = np.full((count, *shape), np.nan, np.float32)
+            if any(first <= lead < first + count for lead in self._written.get(i_init, ())):
+                values[:] = self._read(i_init, slice(first, first + count))
+            self._buffer = i_init, part, values
+        key = iso(self.init_times[[i_init]])[0], self.lead_hours[i_lead]
+        self._missing.discard(key)
+        if array is None:
+            self._missing.add(key)
+        else:
+            self._buffer[2][i_lead % self._leads] = array
+        written = self._written.setdefault(i_init, set())
+        written.add(i_lead)
+        if len(written) == len(self.lead_hours):
+            self._flush()
+            self._complete(i_init)
+
+    def _flush(self) -> None:
+        if self._buffer is None:
+            return
+        i_init, part, values = self._buffer
+        leads = slice(part * self._leads, part * self._leads + len(values))
+        for name, positions in self._variables.items():
+            array = self._group[name]
+            if array.ndim == 4:
+                array[i_init, leads] = values[:, positions[0]]
+                continue
+            block = np.full((len(values), *array.shape[2:]), np.nan, np.float32)
+            for position in positions:
+                block[:, self._levels.index(self.channels[position].level)] = values[:, position]
+            array[i_init, leads] = block
+        self._buffer = None
+
+    def _read(self, i_init: int, leads: slice) -> np.ndarray:
+        return read_leads(self._group, self.channels, i_init, leads)
+
+    def _complete(self, i_init: int) -> None:
+        self._pending[i_init] = False
+        self._written.pop(i_init, None)
+        self._group.update_attributes({"pending": iso(self.init_times[self._pending]),
+                                       "missing": [list(key) for key in sorted(self._missing)]})
+
+    def close(self) -> None:
+        """Write what is buffered; initial times of which fields are lacking stay pending."""
+        self._flush()
+        consolidate(self.path)
+
+    def __enter__(self) -> "ForecastWriter":
+        return self
+
+    def __exit__(self, kind, *_) -> None:
+        self.close()
+
+
+def read_leads(group: zarr.Group, channels: ChannelTable, i_init: int, leads: slice) -> np.ndarray:
+    """Fields ``(lead, channel, lat, lon)`` of one initial time and a range of leads of an open store."""
+    found, heights = [], levels(channels)
+    for name, positions in variables(channels).items():
+        block = np.asarray(group[name][i_init, leads])
+        for position in positions:
+            level = channels[position].level
+            found.append((position, block if level is None else block[:, heights.index(level)]))
+    values = np.empty((len(found[0][1]), len(channels), *found[0][1].shape[1:]), np.float32)
+    for position, field in found:
+        values[:, position] = field
+    return values
+
+
+class Forecasts:
+    """Reads forecast stores as one series of initial times.
+
+    ``init_times`` are the complete ones, sorted; ``slots`` all. Raises FileNotFoundError for a store that is not there,
+    ValueError when stores differ in leads, channels or grid.
+    """
+
+    def __init__(self, paths: Sequence[Path]):
+        self.paths = [Path(path) for path in ([paths] if isinstance(paths, (str, Path)) else paths)]
+        if not self.paths:
+            raise ValueError("no forecast store given")
+        self._where: dict[int, tuple[zarr.Group, int]] = {}
+        self._missing: set[tuple[str, int]] = set()
+        slots, layout = [], None
+        for path in self.paths:
+            if not (path / "zarr.json").exists():
+                raise FileNotFoundError(f"{path}: no forecast store")
+            group = open_store(path)
+            leads = [int(hour) for hour in group["prediction_timedelta"][:]]
+            here = list(group.attrs["channels"]), get_grid(group, "latitude", "longitude"), leads
+            if layout not in (None, here):
+                raise ValueError(f"{path}: other leads, channels or another grid than {self.paths[0]}")
+            layout = here
+            times = read_times(group)
+            slots.append(times)
+            pending = set(group.attrs["pending"])
+            self._missing |= {(time, lead) for time, lead in group.attrs["missing"]}
+            for index, (time, text) in enumerate(zip(times.astype(np.int64).tolist(), iso(times), strict=True)):
+                if text not in pending:
+                    self._where[time] = group, index
+        names, self.grid, self.lead_hours = layout
+        self.channels: ChannelTable = table().select(names)
+        self.slots = np.unique(np.concatenate(slots))
+        self.init_times = np.array(sorted(self._where), np.int64).astype("datetime64[ns]")
+        self._cache: tuple[int, np.ndarray] | None = None
+
+    def _fail(self, what: str):
+        span = f"{iso(self.init_times[[0]])[0]} .. {iso(self.init_times[[-1]])[0]}" if len(self.init_times) else "nothing"
+        raise KeyError(f"{what} in {', '.join(map(str, self.paths))}; available: {span}, {len(self.init_times)} initial "
+                       f"times, leads {self.lead_hours[0]} .. {self.lead_hours[-1]} h")
+
+    def __contains__(self, init) -> bool:
+        return int(as_nanoseconds(init).astype(np.int64)) in self._where
+
+    def available(self, init, lead: int) -> bool:
+        """Whether the field of an initial time and a lead in hours can be read."""
+        return init in self and int(lead) in self.lead_hours and (iso([as_nanoseconds(init)])[0], int(lead)) not in self._missing
+
+    def read(self, init, lead: int) -> np.ndarray:
+        """The field ``(channel, lat, lon)`` at ``lead`` hours, float32; KeyError names file, time, lead and what is there."""
+        if not self.available(init, lead):
+            self._fail(f"no forecast from {iso([as_nanoseconds(init)])[0]} + {lead} h")
+        return self._read_init(init)[self.lead_hours.index(int(lead))]
+
+    def read_init(self, init) -> np.ndarray:
+        """All leads ``(lead, channel, lat, lon)`` of an initial time, NaN where a lead is missing; KeyError as :meth:`read`."""
+        if init not in self:
+            self._fail(f"no forecast from {iso([as_nanoseconds(init)])[0]}")
+        return self._read_init(init).copy()
+
+    def _read_init(self, init) -> np.ndarray:
+        """As :meth:`read_init`, of the last initial time from memory: a chunk holds all its leads anyway."""
+        key = int(as_nanoseconds(init).astype(np.int64))
+        if self._cache is None or self._cache[0] != key:
+            group, index = self._where[key]
+            self._cache = key, read_leads(group, self.channels, index, slice(0, len(self.lead_hours)))
+        return self._cache[1]
+
+    def read_many(self, pairs: Iterable[tuple]) -> np.ndarray:
+        """The fields ``(pair, channel, lat, lon)`` of pairs of initial time and lead in hours."""
+        return np.stack([self.read(init, lead) for init, lead in pairs])

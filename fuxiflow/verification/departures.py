@@ -1,0 +1,138 @@
+"""Departures of observations from background (O-B) and analysis (O-A), in the space of the observations.
+
+Brightness temperatures are simulated from the state of the analysis time at the observed cells of the hours within
+:data:`HALF_WIDTH_HOURS` of it, so that a departure holds an hour's change of weather at most. They are clear-sky, with
+T2M as skin temperature, and neither the state nor the observations are bias-corrected: the mean of a departure holds
+the biases of instrument and operator, its change from background to analysis is what assimilation did.
+"""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+import torch
+
+from fuxiflow.grids import Grid
+from fuxiflow.observations.sparse import SparseGrids, SparseWindow
+from fuxiflow.operators.columns import from_state
+from fuxiflow.operators.microwave import MicrowaveOperator
+from fuxiflow.progress import progress
+from fuxiflow.states.statistics import Statistics
+from fuxiflow.states.store import States
+from fuxiflow.verification import bootstrap, table
+from fuxiflow.verification.scoring import Resampling
+
+HALF_WIDTH_HOURS = 1
+SAMPLE = 400  # observed cells of one source and analysis time that are simulated, drawn at random
+KINDS = ("background", "analysis")
+
+
+def subsample(window: SparseWindow, size: int, generator: np.random.Generator) -> SparseWindow:
+    """At most ``size`` rows of a window, drawn without replacement, in their order."""
+    if len(window) <= size:
+        return window
+    rows = np.sort(generator.choice(len(window), size, replace=False))
+    return SparseWindow(window.slot[rows], window.cell[rows], window.values[rows], window.zenith[rows])
+
+
+def simulate(operator: MicrowaveOperator, state: np.ndarray, channels: Sequence[str], statistics: Statistics,
+             window: SparseWindow) -> np.ndarray:
+    """Brightness temperatures ``(row, channel)`` in K of a state ``(channel, lat, lon)`` at the cells of a window.
+
+    ValueError (from the operator) names the channels that the state lacks.
+    """
+    cell = window.cell
+    latitude = np.repeat(statistics.grid.lat, statistics.grid.nlon)[cell]
+    inputs = (state.reshape(len(state), -1)[:, cell].T, statistics.surface_geopotential.ravel()[cell],
+              statistics.land_fraction.ravel()[cell], latitude, window.zenith)
+    columns, *surface = (torch.as_tensor(np.ascontiguousarray(x), dtype=torch.float32) for x in inputs)
+    with torch.inference_mode():
+        return from_state(operator, columns, channels, *surface).numpy()
+
+
+@dataclass
+class Departures:
+    """Sums over each analysis time: count, sum and sum of squares, by kind, ``(time, channel, region)``."""
+
+    times: np.ndarray
+    channels: list[str]
+    regions: list[str]
+    sums: dict[str, np.ndarray] = field(repr=False)
+
+    @classmethod
+    def empty(cls, times: np.ndarray, channels: Sequence[str], regions: Sequence[str]) -> "Departures":
+        """Nothing summed yet."""
+        shape = (3, len(times), len(channels), len(regions))
+        return cls(times, list(channels), list(regions), {kind: np.zeros(shape) for kind in KINDS})
+
+    def add(self, kind: str, i: int, departures: np.ndarray, inside: np.ndarray) -> None:
+        """Add departures ``(row, channel)``, NaN where there is none, of rows that lie ``inside (row, region)``."""
+        known = np.isfinite(departures)
+        values = np.where(known, departures, 0.0).astype(float)
+        for k, term in enumerate((known.astype(float), values, values**2)):
+            self.sums[kind][k, i] += term.T @ inside
+
+    def scores(self, resampling: Resampling, *, experiment: str, source: str) -> pd.DataFrame:
+        """Rows ``departure_{kind}_mean`` and ``_std`` in K, channels ``source/channel``; n counts observations."""
+        counts, once = resampling.counts(self.times), np.ones((1, len(self.times)))
+        frames = []
+        for kind in KINDS:
+            n = self.sums[kind][0].sum(axis=0).astype(np.int64)
+            value, samples = (self._mean_std(kind, weights) for weights in (once, counts))
+            for k, name in enumerate(("mean", "std")):
+                low, high = bootstrap.interval(samples[k])
+                frames.append(table.rows(
+                    experiment=experiment, system="fuxiflow", reference="observations",
+                    metric=f"departure_{kind}_{name}", leads=[0], channels=[f"{source}/{c}" for c in self.channels],
+                    regions=self.regions, value=value[k], n=n[None], ci_low=np.where(n < 2, np.nan, low)[None],
+                    ci_high=np.where(n < 2, np.nan, high)[None]))
+        return table.concatenate(frames)
+
+    def _mean_std(self, kind: str, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and standard deviation ``(sample, channel, region)`` of all departures of the times as drawn."""
+        n, total, squares = (np.tensordot(counts, x, axes=1) for x in self.sums[kind])
+        with np.errstate(invalid="ignore", divide="ignore"):
+            mean = total / n
+            return mean, np.sqrt(np.maximum(squares / n - mean**2, 0.0))
+
+
+def departures(observations: SparseGrids, states: dict[str, States], statistics: Statistics,
+               operator: MicrowaveOperator, times: np.ndarray, regions: Sequence[str], seed: int, log: logging.Logger,
+               sample: int = SAMPLE) -> Departures:
+    """Departures of one source from ``states`` by kind (:data:`KINDS`) at ``times``.
+
+    Times without a state, or outside the observations, add nothing and are logged. ValueError when the observations lie
+    on another grid than the states or the operator has other channels.
+    """
+    grid: Grid = statistics.grid
+    if observations.grid != grid:
+        raise ValueError(f"observations of {observations.source} lie on {observations.grid}, the states on {grid}")
+    if len(operator.channels) != len(observations.channels):
+        raise ValueError(f"{observations.source} has {len(observations.channels)} channels, its operator "
+                         f"{len(operator.channels)}: {', '.join(operator.channels)}")
+    masks = np.stack([grid.region(name).ravel() for name in regions], axis=1)
+    found = Departures.empty(times, observations.channels, regions)
+    generator = np.random.default_rng(seed)
+    skipped, failed = [], 0
+    for i, time in enumerate(progress(times, f"departures of {observations.source}", log)):
+        try:
+            window = observations.window(time.astype("datetime64[h]"), -HALF_WIDTH_HOURS, HALF_WIDTH_HOURS)
+        except KeyError:  # the record ends before
+            skipped.append(time)
+            continue
+        window = subsample(window, sample, generator)
+        for kind, series in states.items():
+            if time not in series:
+                skipped.append(time)
+            elif len(window):
+                simulated = simulate(operator, series.read(time), series.channels.names, statistics, window)
+                failed += int((~np.isfinite(simulated)).sum())
+                found.add(kind, i, window.values - simulated, masks[window.cell].astype(float))
+    if failed:
+        log.warning("%s: %d simulated values are not finite and were left out", observations.source, failed)
+    if skipped:
+        log.warning("%s: %d states or windows are absent, the first at %s", observations.source, len(skipped),
+                    str(skipped[0])[:13])
+    return found

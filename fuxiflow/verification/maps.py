@@ -1,0 +1,71 @@
+"""Maps of the time-mean error and the RMSE of forecasts at chosen leads and channels."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+from fuxiflow import provenance
+from fuxiflow.channels import table
+from fuxiflow.grids import Grid
+
+
+class ErrorMaps:
+    """Sums of the error and its square at each cell, by reference, lead and channel.
+
+    ``channels`` are those of the fields that are added, ``chosen`` those that are kept; KeyError for a chosen one that
+    the fields do not have. Leads that are added but not chosen are passed over.
+    """
+
+    def __init__(self, references: Sequence[str], leads: Sequence[int], channels: Sequence[str], chosen: Sequence[str],
+                 grid: Grid):
+        absent = [name for name in chosen if name not in channels]
+        if absent:
+            raise KeyError(f"figures.map_channels: {absent[0]} is not forecast; known: {', '.join(channels)}")
+        self.references, self.leads, self.chosen, self.grid = list(references), list(leads), list(chosen), grid
+        self._positions = [list(channels).index(name) for name in chosen]
+        self.n = np.zeros((len(self.references), len(self.leads), len(self.chosen)), np.int64)
+        self._error, self._square = np.zeros((2, *self.n.shape, grid.nlat * grid.nlon))
+
+    def add(self, reference: str, lead: int, forecast: np.ndarray, truth: np.ndarray) -> None:
+        """Add one case ``(channel, cell)``; channels with NaN are left out of it."""
+        if lead not in self.leads or reference not in self.references:
+            return
+        where = self.references.index(reference), self.leads.index(lead)
+        error = forecast[self._positions].astype(float) - truth[self._positions]
+        known = np.isfinite(error).all(axis=1)
+        self.n[where] += known
+        error[~known] = 0.0
+        self._error[where] += error
+        self._square[where] += error**2
+
+    def dataset(self) -> xr.Dataset:
+        """``error`` and ``rmse (reference, lead_time, channel, lat, lon)`` in the channel's unit, and ``n`` cases."""
+        dims = ("reference", "lead_time", "channel")
+        count = np.where(self.n > 0, self.n, np.nan)[..., None]
+        shape = (*self.n.shape, *self.grid.shape)
+        fields = {"error": (self._error / count, "mean error (forecast - reference)"),
+                  "rmse": (np.sqrt(self._square / count), "root mean squared error")}
+        data = xr.Dataset({name: ((*dims, "lat", "lon"), values.reshape(shape).astype(np.float32), {"long_name": text})
+                           for name, (values, text) in fields.items()})
+        data["n"] = dims, self.n, {"long_name": "cases"}
+        return data.assign_coords(
+            reference=np.array(self.references, object),
+            lead_time=("lead_time", self.leads, {"long_name": "lead time in hours"}),
+            channel=np.array(self.chosen, object),
+            unit=("channel", np.array([table()[name].unit for name in self.chosen], object)),
+            lat=("lat", self.grid.lat, {"standard_name": "latitude", "units": "degrees_north"}),
+            lon=("lon", self.grid.lon, {"standard_name": "longitude", "units": "degrees_east"}))
+
+    def write(self, path: Path) -> None:
+        """Write :meth:`dataset` as Zarr v3 with the provenance."""
+        data = self.dataset()
+        data.attrs = {"Conventions": "CF-1.11", "provenance": provenance.as_json()}
+        data.to_zarr(path, mode="w", zarr_format=3, consolidated=False)
+
+
+def read(path: Path) -> xr.Dataset:
+    """The maps as written by :meth:`ErrorMaps.write`, in memory."""
+    with xr.open_zarr(path, consolidated=False, chunks=None) as data:
+        return data.load()

@@ -1,0 +1,229 @@
+"""The nature run: jcm (dinosaur's spectral dynamics, SPEEDY's physics) as the truth of the embedded world.
+
+jcm is stepped through its public pieces (``DynamicalCore.step``, ``compute_physics_step_gridpoint``) in a scan of our
+own, which keeps only the fields that are wanted and accumulates precipitation over every time step between frames.
+
+SPEEDY: Molteni, F. (2003): Atmospheric simulations using a GCM with simplified physical parametrizations. I. Climate
+Dynamics 20, 175-191, doi:10.1007/s00382-002-0268-2.
+"""
+
+import logging
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import jax_datetime as jdt
+import numpy as np
+import xarray as xr
+from dinosaur.scales import units
+from jcm import constants
+from jcm.data.bc.interpolate import upsample_terrain_ds
+from jcm.date import DateData
+from jcm.forcing import ForcingData
+from jcm.model import Model
+from jcm.physics.speedy.speedy_coords import get_speedy_coords
+from jcm.physics_interface import PhysicsState, compute_physics_step_gridpoint, verify_state
+from jcm.terrain import TerrainData
+
+from fuxiflow.physics import GAS_CONSTANT_DRY
+
+FRAME_HOURS = 6
+STRIDE_HOURS = 12
+"""Length of one compiled stretch of integration: forecasts start at 00 and 12 UTC."""
+REFERENCE_PRESSURE = 1.0e5
+"""jcm's normalisation of surface pressure, Pa."""
+MEAN_SEA_LEVEL_PRESSURE = 101_100.0
+"""Mean sea-level pressure that the atmosphere's mass is set to, Pa (global mean of observed analyses, about 1011 hPa:
+Trenberth & Smith, 2005, doi:10.1175/JCLI-3299.1). jcm's own start from rest is 17 hPa heavier."""
+
+warnings.filterwarnings("ignore", message=".*os.fork.*", category=RuntimeWarning)
+
+
+@dataclass(frozen=True)
+class ModelState:
+    """All that the model continues from: time (UTC), steps since its start, jcm's dynamics and physics, last frame.
+
+    ``frame`` holds the fields of :meth:`NatureModel.advance` at ``time``, each ``(level, lat, lon)`` or ``(lat, lon)``.
+    """
+
+    time: datetime
+    step: int
+    dynamics: Any
+    physics: Any
+    frame: dict[str, np.ndarray]
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """The state as named arrays: the frame's fields by their names, ``dynamics.NNN``, ``physics.NNN``, ``step``."""
+        arrays = dict(self.frame) | {"step": np.asarray(self.step)}
+        for part, tree in (("dynamics", self.dynamics), ("physics", self.physics)):
+            arrays |= {f"{part}.{i:03d}": np.asarray(leaf) for i, leaf in enumerate(jax.tree.leaves(tree))}
+        return arrays
+
+    def write(self, path: Path) -> None:
+        """Write the state in numpy's ``.npz`` format, whatever the suffix of ``path``."""
+        with open(path, "wb") as file:
+            np.savez(file, time=self.time.isoformat(), **self.arrays())
+
+
+class NatureModel:
+    """jcm with SPEEDY's physics and monthly climatological forcing, at a triangular truncation of 21, 31 or 42.
+
+    Fields are ``(level, lat, lon)``: level from the model's top down, latitude north to south, longitude 0 to 360 east.
+    ``cache`` is where compiled code is kept between processes.
+    """
+
+    def __init__(self, truncation: int = 31, time_step_minutes: int = 30, cache: Path | None = None):
+        if cache is not None:
+            jax.config.update("jax_compilation_cache_dir", str(cache))
+            jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+        if FRAME_HOURS * 60 % time_step_minutes:
+            raise ValueError(f"world.time_step_minutes: {time_step_minutes} does not divide {FRAME_HOURS} h")
+        coords = get_speedy_coords(spectral_truncation=truncation)
+        self._horizontal = coords.horizontal
+        latitude, longitude = np.rad2deg(coords.horizontal.latitudes), np.rad2deg(coords.horizontal.longitudes)
+        terrain = _packaged("terrain")
+        if terrain.orog.shape != coords.horizontal.nodal_shape:
+            terrain = upsample_terrain_ds(terrain, grid=coords.horizontal)
+        # jcm speaks of ozone and output options that SPEEDY on sigma levels does not have; errors still show
+        logging.getLogger("jcm").setLevel(logging.ERROR)
+        self._terrain = TerrainData.from_coords(coords, orography=jnp.asarray(terrain.orog.values),
+                                                fmask=jnp.asarray(terrain.lsm.values))
+        self._forcing = ForcingData.from_dataset(_packaged("forcing"), coords=coords, align_mode="wrap_year")
+        self._model = Model(coords=coords, terrain=self._terrain, time_step=time_step_minutes)
+        self._seconds = time_step_minutes * 60
+        self.lat = np.asarray(latitude[::-1], float)
+        self.lon = np.asarray(longitude, float)
+        self.sigma = np.asarray(coords.vertical.centers, float)
+        self.land_fraction = _outward(np.asarray(self._terrain.fmask, np.float32))
+        # the dynamics' own orography: the terrain's phis0 is smoothed otherwise, by up to kilometres near mountains
+        primitive = self._model.dycore.primitive
+        height = primitive.physics_specs.dimensionalize(coords.horizontal.to_nodal(primitive.orography), units.meter).m
+        self.surface_geopotential = _outward(np.asarray(height, np.float32)) * np.float32(constants.grav)
+        frames = STRIDE_HOURS // FRAME_HOURS
+        self._stride = jax.jit(lambda carry: jax.lax.scan(self._frame, carry, None, length=frames))
+
+    def rest(self, time: datetime) -> ModelState:
+        """An isothermal atmosphere at rest, its mass set by :data:`MEAN_SEA_LEVEL_PRESSURE`; ``frame`` is empty."""
+        dynamics, physics = self._model.bootstrap_state()
+        grid = self._model.dycore.to_physics_state(dynamics)
+        weights = np.cos(np.deg2rad(self.lat))[:, None] * np.ones_like(self.lon)
+        ps = _outward(np.asarray(grid.normalized_surface_pressure)) * REFERENCE_PRESSURE
+        target = MEAN_SEA_LEVEL_PRESSURE * np.exp(-self.surface_geopotential / (GAS_CONSTANT_DRY * 275.0))
+        factor = np.average(target, weights=weights) / np.average(ps, weights=weights)
+        shift = self._horizontal.to_modal(jnp.full(self._horizontal.nodal_shape, np.log(factor)))
+        dynamics = dynamics.replace(log_surface_pressure=dynamics.log_surface_pressure + shift)
+        return ModelState(time, 0, dynamics, physics, {})
+
+    def restore(self, time: datetime, arrays: dict[str, np.ndarray], place: str) -> ModelState:
+        """The state that :meth:`ModelState.arrays` took apart; ValueError naming ``place`` when it does not fit."""
+        trees = {}
+        for part, template in zip(("dynamics", "physics"), jax.eval_shape(self._model.bootstrap_state), strict=True):
+            leaves, structure = jax.tree.flatten(template)
+            found = [arrays[name] for name in sorted(arrays) if name.startswith(f"{part}.")]
+            if [np.shape(leaf) for leaf in leaves] != [leaf.shape for leaf in found]:
+                raise ValueError(f"{place}: its {part} do not fit this model (other truncation or version of jcm): "
+                                 "run world_spinup and world_nature again")
+            trees[part] = jax.tree.unflatten(structure, [jnp.asarray(leaf) for leaf in found])
+        frame = {name: field for name, field in arrays.items() if "." not in name and name != "step"}
+        return ModelState(time, int(arrays["step"]), frame=frame, **trees)
+
+    def read(self, path: Path) -> ModelState:
+        """Read a state written by :meth:`ModelState.write`."""
+        with np.load(path) as file:
+            arrays = {name: file[name] for name in file.files}
+        return self.restore(datetime.fromisoformat(str(arrays.pop("time"))), arrays, str(path))
+
+    def perturbed(self, state: ModelState, increments: dict[str, np.ndarray]) -> ModelState:
+        """``state`` with ``increments`` of the :data:`~fuxiflow.world.levels.PROGNOSTIC` fields added.
+
+        Humidity is kept from falling below 0. The increment is added in spectral space, so that increments of zero leave the state exactly as it is.
+        """
+        grid = verify_state(self._model.dycore.to_physics_state(state.dynamics))
+        delta = {name: _inward(jnp.asarray(field)) for name, field in increments.items()}
+        changed = PhysicsState(
+            grid.u_wind + delta["u_component_of_wind"], grid.v_wind + delta["v_component_of_wind"],
+            grid.temperature + delta["temperature"],
+            jnp.maximum(grid.specific_humidity + delta["specific_humidity"], 0.0), grid.geopotential,
+            grid.normalized_surface_pressure + delta["surface_pressure"] / REFERENCE_PRESSURE, grid.tracers)
+        before, after = (self._model.dycore.initial_state(fields) for fields in (grid, changed))
+        dynamics = jax.tree.map(lambda x, new, old: x + (new - old), state.dynamics, after, before)
+        return ModelState(state.time, state.step, dynamics, state.physics, state.frame)
+
+    def advance(self, state: ModelState, hours: int) -> Iterator[tuple[ModelState, list[dict[str, np.ndarray]]]]:
+        """Integrate for ``hours``, a multiple of 12; yield every 12 h the state and the frames at 6 and 12 h.
+
+        A frame holds the PROGNOSTIC fields, ``geopotential`` (level; m2 s-2), ``2m_temperature`` (K), the 10 m wind
+        components (m s-1), ``skin_temperature`` (K) and ``total_precipitation_6hr`` (mm in the 6 h before).
+        FloatingPointError where the model blows up.
+        """
+        if hours % STRIDE_HOURS:
+            raise ValueError(f"{hours} h is not a multiple of {STRIDE_HOURS} h")
+        carry = (state.dynamics, state.physics, jdt.to_datetime(state.time.isoformat()), jnp.int32(state.step))
+        for count in range(1, hours // STRIDE_HOURS + 1):
+            carry, fields = self._stride(carry)
+            fields = {name: np.asarray(field) for name, field in fields.items()}
+            time = state.time + timedelta(hours=STRIDE_HOURS * count)
+            if not np.isfinite(fields["surface_pressure"]).all():
+                raise FloatingPointError(f"the model blew up before {time}: a shorter world.time_step_minutes helps")
+            frames = [{name: field[i] for name, field in fields.items()} for i in range(STRIDE_HOURS // FRAME_HOURS)]
+            step = state.step + count * STRIDE_HOURS * 3600 // self._seconds
+            yield ModelState(time, step, carry[0], carry[1], frames[-1]), frames
+
+    def _step(self, carry, _):
+        dynamics, physics, clock, step, rain = carry
+        forcing = self._forcing.select(DateData(clock, step, self._seconds))
+        tendency, physics = compute_physics_step_gridpoint(
+            self._model.dycore.to_physics_state(dynamics), forcing, self._terrain, physics,
+            physics=self._model.physics, time_step=float(self._seconds))
+        dynamics = self._model.dycore.step(dynamics, tendency)
+        # g m-2 s-1: 1e-3 mm s-1
+        rain = rain + (physics["_condensation"].precls + physics["_convection"].precnv) * (1e-3 * self._seconds)
+        return (dynamics, physics, clock + jdt.Timedelta(seconds=jnp.int32(self._seconds)), step + 1, rain), None
+
+    def _frame(self, carry, _):
+        steps = FRAME_HOURS * 3600 // self._seconds
+        rain = jnp.zeros(self._horizontal.nodal_shape)
+        (dynamics, physics, clock, step, rain), _ = jax.lax.scan(self._step, (*carry, rain), None, length=steps)
+        grid = verify_state(self._model.dycore.to_physics_state(dynamics))
+        surface = physics["_surface_flux"]
+        fields = {
+            "u_component_of_wind": grid.u_wind,
+            "v_component_of_wind": grid.v_wind,
+            "temperature": grid.temperature,
+            "specific_humidity": grid.specific_humidity,
+            "geopotential": grid.geopotential,
+            "surface_pressure": grid.normalized_surface_pressure * REFERENCE_PRESSURE,
+            "2m_temperature": surface.t0,
+            "10m_u_component_of_wind": surface.u0,
+            "10m_v_component_of_wind": surface.v0,
+            "skin_temperature": surface.tskin,
+            "total_precipitation_6hr": rain,
+        }
+        return (dynamics, physics, clock, step), {name: _outward(field) for name, field in fields.items()}
+
+
+def _outward(field):
+    """From jcm's ``(…, lon, lat south to north)`` to ours."""
+    return field.swapaxes(-1, -2)[..., ::-1, :]
+
+
+def _inward(field):
+    """From ours to jcm's."""
+    return field[..., ::-1, :].swapaxes(-1, -2)
+
+
+def _packaged(name: str) -> xr.Dataset:
+    """A boundary file that comes with jcm: SPEEDY's monthly climatology on its T30 grid.
+
+    Opened with a named engine: when xarray guesses, it loads every engine there is, and ecCodes loaded before PROJ
+    crashes the interpreter at its exit.
+    """
+    path = resources.files("jcm.data.bc") / "t30" / "clim" / f"{name}.nc"
+    with xr.open_dataset(str(path), engine="netcdf4") as dataset:
+        return dataset.load()

@@ -1,0 +1,20 @@
+"""Fixtures and marks that all tests share."""
+
+import pytest
+
+from tests.archive_server import archive
+
+
+def pytest_collection_modifyitems(items):
+    """Tests of the workflow share one finished run: with several processes, one of them gets them all."""
+    for item in items:
+        if "tests/workflow/" in item.path.as_posix():
+            item.add_marker(pytest.mark.xdist_group("workflow"))
+
+
+@pytest.fixture
+def server(monkeypatch):
+    """An archive on this machine; waiting between attempts takes no time."""
+    monkeypatch.setattr("fuxiflow.archive.transfer.time.sleep", lambda seconds: None)
+    with archive() as running:
+        yield running

@@ -1,0 +1,182 @@
+"""Small stores of the shape that the figures read, filled with plausible made-up values."""
+
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from fuxiflow import channels
+from fuxiflow.grids import Grid
+from fuxiflow.observations.sparse import SparseWriter
+from fuxiflow.states.store import write_states
+from fuxiflow.verification import table as score_table
+from fuxiflow.verification.maps import ErrorMaps
+
+CASE = datetime(2023, 1, 6)
+START = datetime(2023, 1, 1)
+TEST_START = datetime(2023, 1, 4)
+SCALE = {"Z": 400.0, "T": 2.0, "U": 4.0, "V": 4.0, "R": 12.0, "M": 300.0}
+
+
+def scale(name: str) -> float:
+    """A typical error of a channel, growing with height for geopotential."""
+    channel = channels.table()[name]
+    if name == "TP":
+        return 1.0
+    return SCALE[name[0]] * ((1000 / channel.level) ** 0.4 if channel.level and name[0] == "Z" else 1.0)
+
+
+def smooth(rng: np.random.Generator, grid: Grid, count: int = 4) -> np.ndarray:
+    """A field ``(lat, lon)`` of a few waves, of unit amplitude."""
+    lat, lon = np.deg2rad(grid.lat)[:, None], np.deg2rad(grid.lon)[None, :]
+    waves = [rng.normal() * np.cos(lat) * np.sin(k * lon + rng.uniform(0, 6) + 3 * lat) for k in range(1, count + 1)]
+    return np.sum(waves, axis=0)
+
+
+def _rows(experiment: str, system: str, reference: str, metric: str, leads, names, value, spread) -> pd.DataFrame:
+    value = np.asarray(value, float)[..., None]
+    spread = np.broadcast_to(np.asarray(spread, float), value.shape[:2])[..., None]
+    return score_table.rows(
+        experiment=experiment,
+        system=system,
+        reference=reference,
+        metric=metric,
+        leads=leads,
+        channels=names,
+        regions=["global"],
+        value=value,
+        n=np.full(value.shape, 20),
+        ci_low=value - spread,
+        ci_high=value + spread,
+    )
+
+
+def write_scores(path: Path, leads=range(6, 241, 6), experiments=("full", "no_observations")) -> None:
+    """A score table: fuxiflow better than persistence, worse than GFS early on, near it later."""
+    names, analysed = channels.table().names, channels.table().analysed.names
+    leads = np.asarray(leads)
+    norm = np.array([scale(name) for name in names])
+    days = leads[:, None] / 24
+    growth = {
+        "fuxiflow": 1 - np.exp(-(days + 0.35) / 2.2),
+        "gfs": 1 - np.exp(-(days + 0.2) / 2.0),
+        "persistence": 1.3 * (1 - np.exp(-(days + 0.3) / 1.0)),
+        "climatology": 0.95 + 0 * days,
+    }
+    frames = []
+    for reference in ("era5", "truth"):
+        for system, shape in growth.items():
+            own = system in ("fuxiflow", "persistence")
+            for experiment in experiments if own else (score_table.BASELINE,):
+                worse = 1.25 if experiment == "no_observations" else 1.0
+                frames.append(
+                    _rows(experiment, system, reference, "rmse", leads, names, shape * worse * norm, 0.04 * norm)
+                )
+                if system != "climatology":
+                    frames.append(
+                        _rows(
+                            experiment,
+                            system,
+                            reference,
+                            "acc",
+                            leads,
+                            names,
+                            (1 - shape**2 / 1.7) * np.ones(norm.size),
+                            0.02,
+                        )
+                    )
+        ratio = growth["fuxiflow"] / growth["gfs"] - 1 + 0.05 * np.sin(np.arange(norm.size))
+        for experiment in experiments:
+            frames.append(_rows(experiment, "fuxiflow", reference, "rmse_vs_gfs", leads, names, ratio, 0.03))
+            frames.append(_rows(experiment, "fuxiflow", reference, "acc_vs_gfs", leads, names, -ratio / 5, 0.004))
+            for metric, size in (("rmse", 0.25), ("background_rmse", 0.33)):
+                worse = 3.0 if experiment == "no_observations" else 1.0
+                frames.append(
+                    _rows(
+                        experiment,
+                        "fuxiflow",
+                        reference,
+                        metric,
+                        [0],
+                        analysed,
+                        size * worse * norm[None, :-1],
+                        0.01 * norm[:-1],
+                    )
+                )
+        frames.append(
+            _rows(
+                score_table.BASELINE, "gfs", reference, "rmse", [0], analysed, 0.18 * norm[None, :-1], 0.01 * norm[:-1]
+            )
+        )
+    frames.append(
+        _rows(score_table.BASELINE, "era5", "truth", "rmse", [0], analysed, 0.08 * norm[None, :-1], 0.005 * norm[:-1])
+    )
+    score_table.write(path, score_table.concatenate(frames))
+
+
+def write_cycle(directory: Path, experiment: str = "full", days: int = 12, outage: bool = True) -> None:
+    """``cycle.parquet`` and ``observations.parquet`` of an experiment, with one outage of a day."""
+    rng = np.random.default_rng(len(experiment))
+    times = [START + timedelta(hours=6 * i) for i in range(4 * days)]
+    rows, counts = [], []
+    for i, time in enumerate(times):
+        quiet = outage and 4 * days - 12 <= i < 4 * days - 8
+        if experiment == "full":
+            counts.append((experiment, time, "noaa20_atms", 300 if quiet else int(9000 + 500 * rng.normal())))
+        for reference in ("era5", "truth"):
+            for name in ("Z500", "T500", "T850", "U500", "MSL"):
+                level = 0.3 + 0.8 * np.exp(-i / 6) if experiment == "full" else 0.5 + 0.5 * (1 - np.exp(-i / 12))
+                level = scale(name) * level * (1.15 if quiet else 1) * (1 + 0.04 * rng.normal())
+                for array, factor in (("analysis", 1.0), ("background", 1.25)):
+                    rows.append((experiment, time, array, reference, name, factor * level, 0.1 * level))
+    directory.mkdir(parents=True, exist_ok=True)
+    cycle = pd.DataFrame(rows, columns=["experiment", "time", "array", "reference", "channel", "rmse", "bias"])
+    score_table.write_parquet(directory / "cycle.parquet", cycle)
+    frame = pd.DataFrame(counts, columns=["experiment", "time", "source", "n"])
+    frame = frame.astype({"experiment": "str", "time": "datetime64[ns]", "source": "str", "n": "int64"})
+    score_table.write_parquet(directory / "observations.parquet", frame)
+
+
+def write_maps(path: Path, grid: Grid, leads=(24, 72, 120), names=("Z500", "T850", "U850", "MSL")) -> None:
+    """Error maps of five forecasts against ERA5 and the truth."""
+    rng = np.random.default_rng(3)
+    maps = ErrorMaps(["era5", "truth"], list(leads), list(names), list(names), grid)
+    for reference in ("era5", "truth"):
+        for lead in leads:
+            mean = np.stack([smooth(rng, grid).ravel() * scale(name) * lead / 240 for name in names])
+            for _ in range(5):
+                maps.add(reference, lead, mean + 0.1 * rng.normal(size=mean.shape), np.zeros_like(mean))
+    maps.write(path)
+
+
+def write_states_and_analyses(root: Path, grid: Grid) -> None:
+    """ERA5, truth, and analyses whose increment takes away two thirds of the background's error, at :data:`CASE`."""
+    rng = np.random.default_rng(5)
+    table = channels.table().analysed
+    size = np.array([scale(name) for name in table.names])[:, None, None]
+    truth = np.stack([smooth(rng, grid) for _ in table]) * size * 5 + 1000.0
+    error = np.stack([smooth(rng, grid, 7) for _ in table]) * size
+    noise = np.stack([smooth(rng, grid, 9) for _ in table]) * size
+    write_states(root / "truth.zarr", [CASE], table, grid, [truth])
+    write_states(root / "era5.zarr", [CASE], table, grid, [truth + 0.1 * noise])
+    background = truth + error
+    write_states(
+        root / "analyses.zarr",
+        [CASE],
+        table,
+        grid,
+        {"analysis": [background - 0.65 * error + 0.2 * noise], "background": [background]},
+    )
+
+
+def write_grids(path: Path, grid: Grid, empty: bool = False) -> None:
+    """One day of sparse grids, about :data:`CASE`, of a swath that moves west."""
+    hours = 24
+    start = CASE - timedelta(hours=12)
+    with SparseWriter(path, "noaa20_atms", ["1", "2"], ["K", "K"], grid, start, hours) as writer:
+        for hour in range(0 if not empty else hours, hours):
+            centre = (360 - 25.0 * hour) % 360
+            away = np.abs((grid.lon[None, :] - centre + 40 * np.sin(np.deg2rad(grid.lat))[:, None] + 180) % 360 - 180)
+            cell = np.flatnonzero(away.ravel() < 14 / np.maximum(np.cos(np.deg2rad(grid.lat)), 0.1).repeat(grid.nlon))
+            writer.write(hour, cell, np.full((cell.size, 2), 250.0), np.zeros(cell.size), np.ones(cell.size, int))

@@ -1,0 +1,19 @@
+"""Small footprint tables for the tests of the observations stage."""
+
+import numpy as np
+import pyarrow as pa
+
+from fuxiflow.observations import table
+
+START = np.datetime64("2022-07-01", "ns")
+
+
+def footprints(values, channels=("1", "2"), file="f.h5", **columns) -> pa.Table:
+    """A table with a row for each row of ``values``; a footprint a second from :data:`START` unless told otherwise."""
+    values = np.asarray(values, "f4")
+    n = len(values)
+    defaults = {"time": START + np.arange(n) * np.timedelta64(1, "s"), "lat": np.zeros(n, "f4"),
+                "lon": np.arange(n, dtype="f4") % 180, "zenith": np.full(n, 10, "f4"), "azimuth": np.zeros(n, "f4"),
+                "scan_position": np.ones(n, "i2"), "rejected": np.zeros(n, "u1")}
+    columns = {name: np.asarray(columns.get(name, default), default.dtype) for name, default in defaults.items()}
+    return table.build(list(channels), values, columns, "NOAA-20", file)

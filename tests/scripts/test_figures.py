@@ -1,0 +1,88 @@
+"""Each figure script on tiny stores: the three files appear, the CSV holds what was drawn, nothing needs torch."""
+
+import logging
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import pandas as pd
+import pytest
+
+from fuxiflow import ROOT
+from fuxiflow.figures import __main__ as redraw
+from fuxiflow.fingerprint import closure
+from fuxiflow.grids import Grid
+from tests import figures_data as data
+from tests.helpers import load_script
+from tests.unit.test_figures_tables import SETTINGS
+
+GRID = Grid(8, 16)
+LOG = logging.getLogger("test")
+
+
+@pytest.fixture(scope="module")
+def stores(tmp_path_factory):
+    root = tmp_path_factory.mktemp("stores")
+    data.write_scores(root / "scores.parquet", leads=[6, 24])
+    data.write_cycle(root / "full")
+    data.write_maps(root / "maps.zarr", GRID, leads=(24,), names=("Z500",))
+    data.write_states_and_analyses(root, GRID)
+    (root / "noaa20_atms").mkdir()
+    data.write_grids(root / "noaa20_atms" / "2023-01.zarr", GRID)
+    return root
+
+
+def arguments(root):
+    """Inputs and parameters of each script."""
+    scores = {"scores": root / "scores.parquet"}
+    case = {"case": data.CASE.isoformat()}
+    return {
+        "system": ({}, {"settings": SETTINGS}),
+        "coverage": ({"grids": [root / "noaa20_atms" / "2023-01.zarr"]}, {"windows": {"noaa20_atms": [-3, 5]}, **case}),
+        "cycling": (
+            {"cycles": [root / "full" / "cycle.parquet"], "observations": root / "full" / "observations.parquet"},
+            {"main": "full", "reference": "truth", "test_start": "2023-01-04"},
+        ),
+        "analysis_error": (scores, {"experiments": ["full"], "references": ["era5", "truth"]}),
+        "skill_vs_lead": (scores, {"experiment": "full", "reference": "truth"}),
+        "scorecard_era5": (scores, {"experiment": "full"}),
+        "increment_case": ({"analyses": [root / "analyses.zarr"], "era5": [root / "era5.zarr"], "truth": []}, case),
+        "error_maps": ({"maps": root / "maps.zarr"}, {"reference": "era5"}),
+    }
+
+
+@pytest.mark.parametrize("name", redraw.IDS)
+def test_script_writes_figure_and_table(stores, tmp_path, name):
+    inputs, params = arguments(stores)[name]
+    output = SimpleNamespace(**{kind: tmp_path / f"{name}.{kind}" for kind in ("pdf", "png", "csv")})
+    load_script(f"figure_{name}").main(
+        SimpleNamespace(**inputs), output, SimpleNamespace(**params, world="embedded synthetic world"), LOG
+    )
+    assert output.pdf.read_bytes().startswith(b"%PDF")
+    assert output.png.read_bytes().startswith(b"\x89PNG")
+    assert len(pd.read_csv(output.csv)) > 0
+
+
+def test_every_figure_has_a_script_a_rule_and_a_caption():
+    rules = (ROOT / "workflow" / "rules" / "figures.smk").read_text()
+    for name in redraw.IDS:
+        assert f"rule figure_{name}:" in rules
+        assert (ROOT / "workflow" / "report" / f"{name}.rst").read_text().strip()
+        assert (ROOT / "workflow" / "scripts" / f"figure_{name}.py").exists()
+
+
+def test_no_figure_reaches_torch():
+    for name in redraw.IDS:
+        imported = {
+            word for names in closure(ROOT / "workflow" / "scripts" / f"figure_{name}.py").values() for word in names
+        }
+        assert "torch" not in {word.split(".")[0] for word in imported}, name
+
+
+def test_drawing_imports_no_torch():
+    code = (
+        "import sys\nfrom fuxiflow.figures import coverage, cycling, error_maps, increment_case, scorecard_era5\n"
+        "print('torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"

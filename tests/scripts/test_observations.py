@@ -1,0 +1,158 @@
+"""The scripts of the observations stage, from files to grids, with and without trouble in the files."""
+
+import logging
+from types import SimpleNamespace
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from fuxiflow import sources
+from fuxiflow.grids import Grid
+from fuxiflow.observations import ledger, table
+from fuxiflow.observations.biweight import Limits
+from fuxiflow.observations.ingest import NoUsableFileError
+from fuxiflow.observations.sparse import SparseGrids
+from fuxiflow.observations.statistics import GridStatistics
+from tests.helpers import load_script
+from tests.observations_files import swath, write_pair
+
+LOG = logging.getLogger("test")
+SOURCE = sources.load("noaa20_atms")
+DATES = ["2022-07-01", "2022-07-02"]
+GRID = {"nlat": 32, "nlon": 64}
+PER_FILE = 20
+
+
+def read(directory, output):
+    parameters = SimpleNamespace(source=SOURCE.name, reader=SOURCE.reader, file_pattern=SOURCE.file_pattern,
+                                 platform=SOURCE.platform, channels=SOURCE.channel_names, dates=DATES)
+    paths = SimpleNamespace(table=output / "read.parquet", ledger=output / "read_ledger.parquet")
+    load_script("observations_read").main(SimpleNamespace(files=directory), paths, parameters, LOG)
+    return paths
+
+
+def chain(directory, output, dates=DATES):
+    """Run all five scripts on a directory of files; return where everything lies."""
+    paths = read(directory, output)
+    limits = SimpleNamespace(valid_min=50, valid_max=350, max_z=6, source=SOURCE.name, channels=SOURCE.channel_names,
+                             dates=dates, units=["K"] * 22, grid=GRID, method="mean")
+    found = SimpleNamespace(read=paths.table, read_ledger=paths.ledger, limits=output / "limits.parquet",
+                            table=output / "table.parquet", ledger=output / "ledger.parquet",
+                            grid=output / "grid.zarr", statistics=output / "statistics.zarr")
+    load_script("observations_limits").main(SimpleNamespace(tables=[found.read]), found, limits, LOG)
+    load_script("observations_quality").main(
+        SimpleNamespace(table=found.read, ledger=found.read_ledger, limits=found.limits), found, limits, LOG)
+    load_script("observations_grid").main(SimpleNamespace(table=found.table), found, limits, LOG)
+    return found
+
+
+@pytest.fixture
+def raw(tmp_path):
+    directory = tmp_path / "raw"
+    directory.mkdir()
+    for hour in (0, 7, 23, 30):
+        start = np.datetime64("2022-07-01") + np.timedelta64(hour, "h")
+        write_pair(directory, swath(str(start), seed=hour))
+    return directory
+
+
+def reasons(path):
+    whole = ledger.read([path]).query("channel == ''")
+    return whole.groupby("reason")["count"].sum().to_dict()
+
+
+def test_the_whole_stage(raw, tmp_path):
+    found = chain(raw, tmp_path)
+    assert reasons(found.ledger) == {"read": 4 * PER_FILE, "used": 4 * PER_FILE}
+    grids = SparseGrids([found.grid])
+    assert (grids.source, grids.channels, grids.grid) == (SOURCE.name, SOURCE.channel_names, Grid(32, 64))
+    window = grids.window(np.datetime64("2022-07-02"), -3, 8)
+    assert sorted(set(window.slot.tolist())) == [2, 9]
+    footprints = table.read(found.table)
+    near = slice(2 * PER_FILE, 3 * PER_FILE)
+    cells = Grid(32, 64).cell(table.column(footprints, "lat")[near], table.column(footprints, "lon")[near])
+    assert sorted(window.cell[window.slot == 2].tolist()) == np.unique(cells).tolist()
+    mean = table.values_of(footprints)[near][cells == window.cell[0]].mean(axis=0)
+    assert window.values[0] == pytest.approx(mean, abs=1e-3)
+
+    output = SimpleNamespace(statistics=found.statistics)
+    load_script("observations_statistics").main(SimpleNamespace(grids=[found.grid]), output,
+                                                SimpleNamespace(dates=DATES), LOG)
+    statistics = GridStatistics.read(found.statistics)
+    values = grids.window(np.datetime64("2022-07-01"), 0, 48).values
+    assert statistics.mean == pytest.approx(values.mean(axis=0), rel=1e-5)
+    assert statistics.std == pytest.approx(values.std(axis=0), rel=1e-4)
+
+
+def test_damage_is_in_the_ledger_and_the_rest_goes_through(raw, tmp_path):
+    files = sorted(raw.glob("SATMS*"))
+    files[0].write_bytes(files[0].read_bytes()[:2000])
+    sorted(raw.glob("GATMO*"))[1].unlink()
+    (raw / "notes.txt").write_text("not data")
+    found = chain(raw, tmp_path)
+    assert reasons(found.ledger) == {"read": 3 * PER_FILE, "used": 2 * PER_FILE, "partner": PER_FILE,
+                                     "unreadable": 0, "name": 0}
+    lines = ledger.read([found.ledger]).set_index("file")
+    assert lines.loc[files[0].name, "reason"] == "unreadable"
+    assert "truncated" in lines.loc[files[0].name, "message"]
+    assert lines.loc["notes.txt", "message"] == f"expected {SOURCE.file_pattern}"
+    assert table.read(found.table).num_rows == 2 * PER_FILE
+
+
+def test_bad_footprints_are_in_the_ledger(raw, tmp_path):
+    data = swath("2022-07-01T12:00:00", seed=12)
+    data["lat"][0, 0] = np.nan
+    data["temperature"][0, 1] = np.nan
+    data["temperature"][0, 2, 4] = 20
+    write_pair(raw, data)
+    write_pair(raw, swath("2022-06-30T23:59:55", seed=1))
+    write_pair(raw, swath("2022-07-01T12:00:00.5", seed=12) | {"time": data["time"]}, created="20220101000000000000")
+    found = chain(raw, tmp_path)
+    counts = reasons(found.ledger)
+    assert counts["read"] == 6 * PER_FILE
+    assert (counts["location"], counts["missing"], counts["superseded"]) == (1, 1, 0)
+    assert 0 < counts["segment"] < PER_FILE
+    single = ledger.read([found.ledger]).query("channel != ''")
+    assert [(row.channel, row.reason) for row in single.itertuples()] == [("5", "range")]
+
+
+def test_duplicates_across_files_are_used_once(raw, tmp_path):
+    data = swath("2022-07-01T07:00:00", seed=7)
+    shorter = {name: array[:3] for name, array in data.items()}
+    write_pair(raw, shorter)
+    counts = reasons(chain(raw, tmp_path).ledger)
+    assert (counts["read"], counts["duplicate"]) == (4 * PER_FILE + 12, 12)
+
+
+def test_an_outage_is_data(tmp_path):
+    (tmp_path / "raw").mkdir()
+    (tmp_path / "raw" / "provenance.json").write_text("{}")
+    found = chain(tmp_path / "raw", tmp_path)
+    assert reasons(found.ledger) == {"no_file": 0}
+    assert table.read(found.table).num_rows == 0
+    assert len(SparseGrids([found.grid]).window(np.datetime64("2022-07-02"), -3, 5)) == 0
+    assert Limits.read(found.limits).count.sum() == 0
+
+
+def test_files_of_which_none_is_usable_are_an_error(raw, tmp_path):
+    for path in raw.glob("GATMO*"):
+        path.unlink()
+    with pytest.raises(NoUsableFileError, match=r"4 files, but none can be used \(partner 4\); check file_pattern"):
+        read(raw, tmp_path)
+
+
+def test_limits_see_the_period_alone(raw, tmp_path):
+    whole, first = chain(raw, tmp_path), tmp_path / "first"
+    first.mkdir()
+    parameters = SimpleNamespace(channels=SOURCE.channel_names, valid_min=50, valid_max=350, dates=[DATES[0]] * 2)
+    output = SimpleNamespace(limits=first / "limits.parquet")
+    load_script("observations_limits").main(SimpleNamespace(tables=[whole.read]), output, parameters, LOG)
+    assert Limits.read(output.limits).count[0].sum() == 3 * PER_FILE
+    assert Limits.read(whole.limits).count[0].sum() == 4 * PER_FILE
+
+
+def test_provenance_is_stamped(raw, tmp_path):
+    found = chain(raw, tmp_path)
+    for path in (found.read, found.read_ledger, found.limits, found.table, found.ledger):
+        assert b"provenance" in pq.read_schema(path).metadata

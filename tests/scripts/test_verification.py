@@ -1,0 +1,296 @@
+"""The scripts of the verification stage on tiny stores whose scores are known by hand.
+
+The synthetic world: truth is climatology plus a wave in longitude that moves east; ERA5, analyses and forecasts are the
+truth plus constants, so that RMSE and bias are those constants whatever the weights.
+"""
+
+import json
+import logging
+from datetime import date
+from types import SimpleNamespace
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from fuxiflow import sources, times
+from fuxiflow.channels import table as channel_table
+from fuxiflow.grids import Grid
+from fuxiflow.observations.sparse import SparseWindow, SparseWriter
+from fuxiflow.operators.microwave import MicrowaveOperator
+from fuxiflow.states.climatology import build as build_climatology
+from fuxiflow.states.forecasts import ForecastWriter
+from fuxiflow.states.statistics import Statistics
+from fuxiflow.states.store import write_states
+from fuxiflow.verification import cases, maps, table
+from fuxiflow.verification.cycle import observation_counts
+from fuxiflow.verification.departures import simulate
+from tests.helpers import load_script
+
+LOG = logging.getLogger("test")
+GRID = Grid(8, 16)
+CHANNELS = channel_table().select(["Z500", "T850", "TP"])
+ANALYSED = channel_table().select(["Z500", "T850"])
+PERIOD = ("2023-01-03", "2023-01-08")
+CYCLE = ("2023-01-01", "2023-01-08")
+LEADS = [6, 12]
+NORMAL = 100.0
+ERA5_ERROR, GFS_ERROR, ANALYSIS_ERROR, BACKGROUND_ERROR = 1.0, 4.0, 2.0, 3.0
+ANALYSIS = np.datetime64("2023-01-01T00", "h")
+
+
+def truth(time, channels=CHANNELS) -> np.ndarray:
+    """A wave of amplitude 10 that moves by one cell in 6 hours, about the climatology."""
+    step = int((np.datetime64(time, "h") - ANALYSIS) / np.timedelta64(6, "h"))
+    wave = 10 * np.cos(2 * np.pi * (np.arange(GRID.nlon) - step) / GRID.nlon)
+    return np.broadcast_to(NORMAL + wave, (len(channels), *GRID.shape)).astype(np.float32)
+
+
+def moments(first, last):
+    return times.as_datetime64(times.times(date.fromisoformat(first), date.fromisoformat(last)))
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory) -> SimpleNamespace:
+    root = tmp_path_factory.mktemp("verification")
+    valid = moments("2023-01-01", "2023-01-09")
+    for name, error in (("truth", 0.0), ("era5", ERA5_ERROR)):
+        write_states(root / f"{name}.zarr", valid, CHANNELS, GRID, [truth(t) + error for t in valid])
+    gfs = [truth(t) + GFS_ERROR for t in valid]
+    for state in gfs:
+        state[2] = np.nan  # an analysis has no precipitation
+    write_states(root / "gfs.zarr", valid, CHANNELS, GRID, gfs)
+    normal = np.full((len(CHANNELS), *GRID.shape), NORMAL, np.float32)
+    build_climatology(root / "climatology.zarr", valid[:4], lambda time: normal, CHANNELS, GRID, 61, LOG)
+    cycle = moments(*CYCLE)
+    write_states(root / "analyses.zarr", cycle, ANALYSED, GRID, {
+        "analysis": [truth(t, ANALYSED) + ANALYSIS_ERROR for t in cycle],
+        "background": [None, *(truth(t, ANALYSED) + BACKGROUND_ERROR for t in cycle[1:])]})
+    inits = moments(*PERIOD)
+    for name, chosen, growth in (("forecasts", inits[::2], 0.25), ("gfs_forecasts", inits[::10], 0.5)):
+        with ForecastWriter(root / f"{name}.zarr", chosen, LEADS, CHANNELS, GRID) as writer:
+            for i, init in enumerate(chosen):
+                for j, lead in enumerate(LEADS):
+                    writer.write(i, j, truth(init + np.timedelta64(lead, "h")) + growth * lead)
+    return SimpleNamespace(root=root, out=root / "out", **{name: [root / f"{name}.zarr"] for name in (
+        "truth", "era5", "gfs", "analyses", "forecasts", "gfs_forecasts")}, climatology=root / "climatology.zarr")
+
+
+def parameters(**more) -> SimpleNamespace:
+    return SimpleNamespace(**{"experiment": "full", "period": PERIOD, "cycle": CYCLE, "init_hours": [0, 12],
+                              "max_lead_hours": 12, "regions": ["global", "tropics"], "own": True,
+                              "baselines": ["gfs", "persistence", "climatology"], "map_leads": [12],
+                              "map_channels": ["Z500"], "bootstrap": 50, "block_days": 1, "seed": 1, **more})
+
+
+@pytest.fixture(scope="module")
+def baselines(world) -> SimpleNamespace:
+    output = SimpleNamespace(scores=world.root / "baselines.parquet", cases=world.root / "baselines.zarr")
+    inputs = SimpleNamespace(era5=world.era5, truth=world.truth, gfs=world.gfs, forecasts=world.gfs_forecasts,
+                             climatology=world.climatology)
+    load_script("verification_baselines").main(inputs, output, parameters(), LOG)
+    return output
+
+
+@pytest.fixture(scope="module")
+def forecasts(world, baselines) -> SimpleNamespace:
+    output = SimpleNamespace(scores=world.root / "forecasts.parquet", maps=world.root / "maps.zarr")
+    inputs = SimpleNamespace(forecasts=world.forecasts, analyses=world.analyses, era5=world.era5, truth=world.truth,
+                             climatology=world.climatology, baselines=baselines.cases)
+    load_script("verification_forecasts").main(inputs, output, parameters(), LOG)
+    return output
+
+
+@pytest.fixture(scope="module")
+def analyses(world, baselines) -> SimpleNamespace:
+    output = SimpleNamespace(scores=world.root / "analyses.parquet", cycle=world.root / "cycle.parquet",
+                             observations=world.root / "observations.parquet")
+    inputs = SimpleNamespace(analyses=world.analyses, era5=world.era5, truth=world.truth, climatology=world.climatology,
+                             baselines=baselines.cases, grids=[])
+    load_script("verification_analyses").main(inputs, output, parameters(), LOG)
+    return output
+
+
+def one(path, **where):
+    rows = table.read(path, **{"region": "global", "channel": "Z500", **where})
+    assert len(rows) == 1
+    return rows.iloc[0]
+
+
+def test_forecast_scores_are_the_errors_put_in(forecasts):
+    row = one(forecasts.scores, system="fuxiflow", reference="truth", metric="rmse", lead_time=12)
+    assert row["value"] == pytest.approx(3.0, rel=1e-4)
+    assert row["n"] == 12
+    assert row["ci_low"] == pytest.approx(3.0, rel=1e-4)
+    against_era5 = one(forecasts.scores, system="fuxiflow", reference="era5", metric="bias", lead_time=12)
+    assert against_era5["value"] == pytest.approx(3.0 - ERA5_ERROR, rel=1e-4)
+    own = one(forecasts.scores, system="fuxiflow", reference="own", metric="bias", lead_time=6)
+    assert own["value"] == pytest.approx(1.5 - ANALYSIS_ERROR, rel=1e-4)
+
+
+def test_own_analysis_verifies_as_far_as_the_cycle_reaches(forecasts):
+    # the last start, 8 January 12 UTC, has no own analysis 12 h later
+    assert one(forecasts.scores, system="fuxiflow", reference="own", metric="rmse", lead_time=12)["n"] == 11
+    assert one(forecasts.scores, system="fuxiflow", reference="own", metric="rmse", lead_time=6)["n"] == 12
+
+
+def test_precipitation_is_scored_where_both_sides_have_it(forecasts, baselines):
+    has = {"channel": "TP", "metric": "rmse", "region": "global"}
+    assert len(table.read(forecasts.scores, system="fuxiflow", reference="truth", **has)) == len(LEADS)
+    assert table.read(forecasts.scores, system="fuxiflow", reference="own", **has).empty
+    assert table.read(forecasts.scores, system="persistence", **has).empty
+    assert table.read(baselines.scores, system="gfs", reference="own", **has).empty
+
+
+def test_persistence_starts_from_the_analyses(forecasts):
+    row = one(forecasts.scores, system="persistence", reference="truth", metric="rmse", lead_time=6)
+    # a wave against itself one cell further: amplitude 2 sin(pi / 16) x 10, mean square half of its square, and 2^2
+    assert row["value"] == pytest.approx(np.sqrt((20 * np.sin(np.pi / 16)) ** 2 / 2 + ANALYSIS_ERROR**2), rel=1e-4)
+    assert row["experiment"] == "full"
+
+
+def test_acc_and_activity(forecasts):
+    row = one(forecasts.scores, system="fuxiflow", reference="truth", metric="acc", lead_time=12)
+    assert row["value"] == pytest.approx(50 / np.sqrt(50 * (50 + 9)), rel=1e-4)  # uncentred: the bias of 3 counts
+    assert one(forecasts.scores, system="fuxiflow", reference="truth", metric="activity", lead_time=12)["value"] \
+        == pytest.approx(np.sqrt(50), rel=1e-4)
+    assert one(forecasts.scores, system="fuxiflow", reference="truth", metric="activity_ratio", lead_time=12)["value"] \
+        == pytest.approx(1.0, rel=1e-4)
+
+
+def test_comparisons_are_on_common_cases(forecasts):
+    row = one(forecasts.scores, metric="rmse_vs_gfs", reference="truth", lead_time=12)
+    assert row["value"] == pytest.approx((3.0 - 6.0) / 6.0, rel=1e-4)
+    assert row["n"] == 3  # GFS starts every 60 h
+    assert row["ci_high"] < 0
+    climate = one(forecasts.scores, metric="rmse_vs_climatology", reference="truth", lead_time=6)
+    assert climate["value"] == pytest.approx(1.5 / np.sqrt(50) - 1, rel=1e-4)
+    assert climate["n"] == 12
+
+
+def test_baselines(baselines):
+    row = one(baselines.scores, system="climatology", reference="truth", metric="rmse", lead_time=6)
+    assert row["experiment"] == table.BASELINE
+    assert row["value"] == pytest.approx(np.sqrt(50), rel=1e-4)
+    assert row["n"] == 12
+    assert one(baselines.scores, system="gfs", reference="truth", metric="rmse", lead_time=0)["value"] \
+        == pytest.approx(GFS_ERROR, rel=1e-4)
+    assert one(baselines.scores, system="era5", reference="truth", metric="bias", lead_time=0)["value"] \
+        == pytest.approx(ERA5_ERROR, rel=1e-4)
+    assert one(baselines.scores, system="gfs", reference="own", metric="bias", lead_time=12)["value"] \
+        == pytest.approx(6.0 - GFS_ERROR, rel=1e-4)
+
+
+def test_baselines_cases_come_back(baselines):
+    found = cases.read(baselines.cases)
+    assert ("climatology", "truth") in found
+    assert ("gfs", "own") in found
+    assert found["gfs_analysis", "era5"].leads == [0]
+    np.testing.assert_allclose(found["gfs", "truth"].values["error"][:, 1, 0, 0], 6.0, rtol=1e-4)
+
+
+def test_maps(forecasts):
+    found = maps.read(forecasts.maps)
+    assert found["error"].dims == ("reference", "lead_time", "channel", "lat", "lon")
+    np.testing.assert_allclose(found["error"].sel(reference="truth", lead_time=12, channel="Z500"), 3.0, rtol=1e-4)
+    np.testing.assert_allclose(found["rmse"].sel(reference="era5", lead_time=12, channel="Z500"), 2.0, rtol=1e-4)
+    assert int(found["n"].sel(reference="truth", lead_time=12, channel="Z500")) == 12
+    assert "rule" in json.loads(found.attrs["provenance"])
+
+
+def test_analyses_and_backgrounds(analyses):
+    assert one(analyses.scores, metric="rmse", reference="truth")["value"] == pytest.approx(ANALYSIS_ERROR, rel=1e-4)
+    row = one(analyses.scores, metric="background_bias", reference="era5")
+    assert row["value"] == pytest.approx(BACKGROUND_ERROR - ERA5_ERROR, rel=1e-4)
+    assert row["n"] == 24
+    assert row["lead_time"] == 0
+    for other, value in (("background", -1 / 3), ("gfs", -1 / 2)):
+        row = one(analyses.scores, metric=f"rmse_vs_{other}", reference="truth")
+        assert row["value"] == pytest.approx(value, rel=1e-4)
+
+
+def test_cycle_holds_the_spin_up(analyses):
+    frame = pq.read_table(analyses.cycle).to_pandas()
+    assert list(frame.columns) == ["experiment", "time", "array", "reference", "channel", "rmse", "bias"]
+    chosen = frame[(frame["reference"] == "truth") & (frame["channel"] == "T850")]
+    assert (chosen["array"] == "analysis").sum() == 32
+    assert (chosen["array"] == "background").sum() == 31  # the cold start has none
+    assert chosen.loc[chosen["array"] == "background", "rmse"].to_numpy() == pytest.approx(BACKGROUND_ERROR, rel=1e-4)
+    assert pq.read_table(analyses.observations).num_rows == 0
+
+
+def test_merged_scores_and_provenance(world, baselines, forecasts, analyses):
+    output = SimpleNamespace(scores=world.root / "scores.parquet")
+    paths = [baselines.scores, forecasts.scores, analyses.scores]
+    load_script("verification_scores").main(SimpleNamespace(scores=paths), output, SimpleNamespace(), LOG)
+    assert pq.read_metadata(output.scores).num_rows == sum(pq.read_metadata(path).num_rows for path in paths)
+    assert b"provenance" in pq.read_schema(output.scores).metadata
+    with pytest.raises(ValueError, match="second row with its key"):
+        load_script("verification_scores").main(SimpleNamespace(scores=[*paths, analyses.scores]), output,
+                                                SimpleNamespace(), LOG)
+
+
+def test_an_archive_has_no_truth(world, tmp_path):
+    output = SimpleNamespace(scores=tmp_path / "baselines.parquet", cases=tmp_path / "baselines.zarr")
+    inputs = SimpleNamespace(era5=world.era5, truth=[], gfs=[], forecasts=[], climatology=world.climatology)
+    load_script("verification_baselines").main(inputs, output, parameters(baselines=["climatology"]), LOG)
+    frame = table.read(output.scores)
+    assert set(frame["system"]) == {"climatology"}
+    assert set(frame["reference"]) == {"era5"}
+
+
+@pytest.fixture(scope="module")
+def sounder(tmp_path_factory) -> SimpleNamespace:
+    """A full column of air, 15 degrees, and observations of it that are 1 K too warm."""
+    root = tmp_path_factory.mktemp("departures")
+    channels = channel_table().analysed
+    state = np.zeros((len(channels), *GRID.shape), np.float32)
+    for i, channel in enumerate(channels):
+        level = channel.level or 1000
+        state[i] = {"T": 288 * (level / 1000) ** 0.19, "R": 50.0, "M": 101325.0}.get(channel.name[0], 0.0)
+    shape = (len(channels),)
+    mean, std, tendency_std = np.ones((3, *shape), np.float32)
+    sea = {name: np.zeros(GRID.shape, np.float32) for name in ("surface_geopotential", "land_fraction")}
+    statistics = Statistics(channels=channels.names, mean=mean, std=std, tendency_std=tendency_std, raw=sea,
+                            statics=np.stack(list(sea.values())), static_names=list(sea))
+    statistics.write(root / "statistics.zarr")
+    cycle = moments("2023-01-01", "2023-01-03")
+    warm = state.copy()
+    warm[channels.index("T500")] += 2
+    write_states(root / "analyses.zarr", cycle, channels, GRID,
+                 {"analysis": [state] * len(cycle), "background": [warm] * len(cycle)})
+    source = sources.load("noaa20_atms")
+    operator = MicrowaveOperator.for_instrument(source.instrument)
+    cell = np.arange(0, GRID.nlat * GRID.nlon, 3)
+    zenith = np.full(len(cell), 30, np.float32)
+    window = SparseWindow(cell * 0, cell, zenith[:, None], zenith)
+    seen = simulate(operator, state, channels.names, statistics, window) + 1
+    (root / source.name).mkdir()
+    path = root / source.name / "2023-01.zarr"
+    with SparseWriter(path, source.name, source.channel_names, ["K"] * 22, GRID, cycle[0], 72) as writer:
+        for hour in range(72):
+            writer.write(hour, cell, seen, zenith, np.ones(len(cell), np.int32))
+    return SimpleNamespace(root=root, grids=[path], rows=len(cell), times=len(cycle))
+
+
+def test_departures(sounder):
+    script = load_script("verification_departures")
+    output = SimpleNamespace(scores=sounder.root / "departures.parquet")
+    inputs = SimpleNamespace(analyses=[sounder.root / "analyses.zarr"], grids=sounder.grids,
+                             statistics=sounder.root / "statistics.zarr")
+    script.main(inputs, output, parameters(sources=["noaa20_atms"], period=("2023-01-01", "2023-01-03")), LOG)
+    channel = "noaa20_atms/5"
+    row = one(output.scores, metric="departure_analysis_mean", channel=channel)
+    assert row["value"] == pytest.approx(1.0, abs=2e-3)
+    assert row["n"] == sounder.rows * (2 * sounder.times - 1)  # the first hour before the record is not there
+    assert row["reference"] == "observations"
+    assert one(output.scores, metric="departure_analysis_std", channel=channel)["value"] == pytest.approx(0.0, abs=2e-2)
+    assert one(output.scores, metric="departure_background_mean", channel=channel)["value"] < 0.9  # it is too warm
+
+
+def test_observation_counts(sounder):
+    cycle = np.concatenate([moments("2023-01-01", "2023-01-03"), [np.datetime64("2023-03-01", "ns")]])
+    frame = observation_counts(sounder.grids, cycle, "full")
+    assert frame["n"].tolist()[1] == 8 * sounder.rows * 22
+    assert frame["n"].tolist()[-1] == 0
+    assert frame["n"].tolist()[0] == 5 * sounder.rows * 22  # only from the record's first hour on

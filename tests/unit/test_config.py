@@ -1,0 +1,137 @@
+"""The configuration: defaults, cross-field checks, one-line errors, experiments, schema."""
+
+import copy
+
+import pytest
+import yaml
+
+from fuxiflow import ROOT, config
+from fuxiflow.config import ConfigurationError, load, validate
+
+DEMO = yaml.safe_load((ROOT / "config" / "demo.yaml").read_text())
+
+
+def demo(**changes) -> dict:
+    """The demonstration's values with dotted keys replaced, None removing one."""
+    values = copy.deepcopy(DEMO)
+    for key, value in changes.items():
+        *sections, last = key.split("__")
+        place = values
+        for section in sections:
+            place = place.setdefault(section, {})
+        if value is None:
+            place.pop(last)
+        else:
+            place[last] = value
+    return values
+
+
+def complaint(**changes) -> str:
+    with pytest.raises(ConfigurationError) as caught:
+        validate(demo(**changes))
+    message = str(caught.value)
+    assert "\n" not in message
+    return message
+
+
+@pytest.mark.parametrize("name", ["demo", "test", "paper"])
+def test_committed_configurations_are_valid(name):
+    assert load(ROOT / "config" / f"{name}.yaml").name == name
+
+
+def test_schema_is_in_step():
+    assert config.SCHEMA.read_text() == config.schema(), "run `make schema`"
+
+
+@pytest.mark.parametrize(("changes", "words"), [
+    ({"nonsense": 1}, ["nonsense", "Extra inputs"]),
+    ({"world__era5__eror": 0.1}, ["world.era5.eror"]),
+    ({"grid__nlat": 0}, ["grid.nlat", "greater than 0"]),
+    ({"kind": "real"}, ["kind", "'embedded' or 'archive'"]),
+    ({"name": "No Spaces"}, ["name"]),
+    ({"experiment__training__forecaster__updates": None}, ["experiment.training.forecaster.updates", "required"]),
+    ({"periods__test": {"start": "2022-12-01", "end": "2023-02-01"}},
+     ["periods.test", "overlaps periods.training", "after 2022-12-31"]),
+    ({"periods__test": {"start": "2023-02-09", "end": "2023-01-11"}}, ["periods.test", "after end"]),
+    ({"periods__observations": {"start": "2021-07-01", "end": "2022-12-31"}},
+     ["periods.observations", "2022-01-01..2022-12-31"]),
+    ({"periods__cold_start": "2022-12-31"}, ["periods.cold_start", "after 2022-12-31 up to 2023-01-11"]),
+    ({"periods__training__end": "2022-12-20", "periods__observations__end": "2022-12-20",
+      "periods__cold_start": "2022-12-25"}, ["periods.cold_start", "shares segment 2022-10", "segment_months"]),
+    ({"experiments": {}}, ["experiments", "at least one"]),
+    ({"experiments__full": {"sources": ["noaa99_atms"]}},
+     ["experiments.full.sources", "unknown 'noaa99_atms'", "noaa20_atms"]),
+    ({"experiments__full": {"back": True}}, ["experiments.full.back"]),
+    ({"experiments__full": {"weights": "best"}}, ["experiments.full.weights", "unknown 'best'", "no_observations"]),
+    ({"experiments__third": {"weights": "no_observations"}}, ["experiments.third.weights", "no networks of its own"]),
+    ({"experiments__gfs": {}}, ["experiments.gfs", "taken"]),
+    ({"world__swaths__goes": {}}, ["world.swaths", "unknown 'goes'"]),
+    ({"figures__experiments": ["half"]}, ["figures.experiments", "unknown 'half'", "full, no_observations"]),
+    ({"figures__map_leads": [24, 300]}, ["figures.map_leads", "300 h was not forecast", "240"]),
+    ({"figures__map_leads": [25]}, ["figures.map_leads", "25 h", "multiples of 6"]),
+    ({"verification": {"regions": ["atlantis"]}}, ["verification.regions", "unknown 'atlantis'", "tropics"]),
+    ({"cycling__max_lead_hours": 100}, ["cycling.max_lead_hours", "multiple of 6"]),
+    ({"cycling__init_hours": [3]}, ["cycling.init_hours"]),
+    ({"kind": "archive"}, ["verification.references", "truth", "allowed: era5, own"]),
+])
+def test_what_cannot_be_run_is_refused_in_one_line(changes, words):
+    message = complaint(**changes)
+    for word in words:
+        assert word in message
+
+
+@pytest.mark.parametrize("values", [None, [1, 2], "text"])
+def test_other_than_sections_are_refused(values):
+    with pytest.raises(ConfigurationError, match="expected sections"):
+        validate(values)
+
+
+def test_load_names_the_file(tmp_path):
+    file = tmp_path / "bad.yaml"
+    file.write_text("name: [unclosed")
+    with pytest.raises(ConfigurationError, match=r"bad\.yaml"):
+        load(file)
+
+
+def test_a_source_without_orbit_needs_the_archive(monkeypatch):
+    source = config.sources.load("noaa20_atms").model_copy(update={"orbit": None})
+    monkeypatch.setattr(config.sources, "load", lambda name: source)
+    assert "no orbit" in complaint()
+
+
+def test_experiments_are_overrides_section_by_section():
+    values = demo(experiments__short={"training": {"joint": {"cycles": 2}}})
+    chosen = validate(values)
+    short, full = chosen.resolve("short"), chosen.resolve("full")
+    assert short.training.joint.cycles == 2
+    assert short.training.joint.updates == full.training.joint.updates
+    assert short.model == full.model
+    assert chosen.resolve("no_observations").sources == []
+    with pytest.raises(KeyError, match="known: full, no_observations"):
+        chosen.resolve("nobody")
+
+
+def test_an_experiment_without_overrides_may_be_empty():
+    values = demo()
+    values["experiments"]["full"] = None
+    assert validate(values).resolve("full").sources == ["noaa20_atms"]
+
+
+def test_weights_and_sources():
+    chosen = validate(demo())
+    assert chosen.weights_of("no_observations") == "full"
+    assert chosen.weights_of("full") == "full"
+    assert chosen.sources == ["noaa20_atms"]
+
+
+def test_periods_and_segments():
+    chosen = validate(demo())
+    assert chosen.segments(chosen.periods.training) == ["2022-01", "2022-04", "2022-07", "2022-10"]
+    assert str(chosen.cycling_period.start) == "2023-01-01"
+    assert str(chosen.verification_period.end) == "2023-02-19"  # ten days of forecast from 9 February
+    assert [str(day) for day in chosen.clip("2023-01", chosen.periods.test)] == ["2023-01-11", "2023-02-09"]
+
+
+def test_configurations_do_not_change():
+    with pytest.raises(ValueError, match="frozen"):
+        validate(demo()).seed = 1

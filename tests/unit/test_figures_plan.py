@@ -1,0 +1,65 @@
+"""What the rules of the figures are planned from."""
+
+import subprocess
+import sys
+from datetime import datetime
+
+import pytest
+import yaml
+
+from fuxiflow import ROOT, config
+from fuxiflow.config import ConfigurationError
+from fuxiflow.figures import plan
+
+
+def configuration(**changes):
+    values = yaml.safe_load((ROOT / "config" / "demo.yaml").read_text())
+    for key, value in changes.items():
+        values[key] = {**values.get(key, {}), **value} if isinstance(value, dict) else value
+    return config.validate(values)
+
+
+def test_default_case_is_the_middle_of_the_test_period():
+    chosen = configuration(periods={"test": {"start": "2023-01-11", "end": "2023-01-12"}})
+    assert plan.case(chosen) == datetime(2023, 1, 12, 0)
+
+
+def test_case_is_taken_from_the_configuration():
+    chosen = configuration(figures={"experiments": ["full"], "case": "2023-01-20T18:00"})
+    assert plan.case(chosen) == datetime(2023, 1, 20, 18)
+    assert plan.case_segment(chosen) == "2023-01"
+
+
+@pytest.mark.parametrize("case", ["2023-01-20T05:00", "2021-01-01T00:00", "yesterday", "2023-01-20T06:00+02:00"])
+def test_a_case_that_was_not_analysed_names_the_key_and_the_allowed(case):
+    chosen = configuration(figures={"experiments": ["full"], "case": case})
+    with pytest.raises(ConfigurationError, match=r"figures\.case: .* allowed: every 6 h from 2023-01-11"):
+        plan.case(chosen)
+
+
+def test_references_end_with_the_truth_where_it_is_one():
+    assert plan.references(configuration()) == ["era5", "truth"]
+    assert plan.references(configuration(verification={"references": ["truth", "own"]})) == ["truth"]
+    assert plan.references(configuration(verification={"references": ["own", "era5"]})) == ["era5"]
+
+
+def test_window_across_the_end_of_a_segment_touches_both():
+    period = {"cold_start": "2023-01-01", "test": {"start": "2023-01-11", "end": "2023-02-09"}}
+    chosen = configuration(
+        segment_months=1, periods=period, figures={"experiments": ["full"], "case": "2023-02-01T00:00"}
+    )
+    assert plan.case_grids(chosen, ["noaa20_atms"]) == {"noaa20_atms": ["2023-01", "2023-02"]}
+    assert plan.windows(["noaa20_atms"]) == {"noaa20_atms": [-3, 5]}
+
+
+def test_settings_follow_the_experiment_and_its_weights():
+    chosen = plan.settings(configuration(), "no_observations", "archive")
+    assert chosen["sources"] == {}
+    assert chosen["updates"] == plan.settings(configuration(), "full", "archive")["updates"]
+    assert plan.settings(configuration(), "full", "archive")["sources"]["noaa20_atms"]["channels"] == 22
+
+
+def test_planning_imports_nothing_heavy():
+    code = "import sys, fuxiflow.figures.plan; print([m for m in ('torch', 'xarray', 'matplotlib', 'pandas') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

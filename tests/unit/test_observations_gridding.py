@@ -1,0 +1,168 @@
+"""Gridding: equal to a plain double loop, conserving, indifferent to order, right at the poles and the date line."""
+
+from datetime import date
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fuxiflow.grids import Grid
+from fuxiflow.observations import gridding, table
+from fuxiflow.observations.gridding import grid_table, hourly_cells
+from fuxiflow.observations.sparse import SparseGrids
+
+START = np.datetime64("2022-07-01")
+GRID = Grid(6, 12)
+
+
+def footprints(n, seed, hours=3, channels=3, missing=0.2):
+    """Random footprints as the arguments of ``hourly_cells``; some sit on the poles and the date line."""
+    generator = np.random.default_rng(seed)
+    time = (START + generator.integers(0, hours * 3600, n).astype("timedelta64[s]")).astype("datetime64[ns]")
+    lat = generator.choice([-90, 90, *generator.uniform(-90, 90, 20)], n).astype("f4")
+    lon = generator.choice([-180, 179.999, 0, *generator.uniform(-180, 180, 20)], n).astype("f4")
+    values = generator.uniform(150, 300, (n, channels)).astype("f4")
+    values[generator.random(values.shape) < missing] = np.nan
+    return time, lat, lon, values, generator.uniform(0, 65, n).astype("f4")
+
+
+def loop(time, lat, lon, values, zenith, grid, method):
+    """The plain way: every footprint, one after the other, into lists by hour and cell."""
+    members = {}
+    cells = grid.cell(lat, lon)
+    for i in range(len(time)):
+        hour = int((time[i] - START) // np.timedelta64(1, "h"))
+        if cells[i] >= 0:
+            members.setdefault((hour, int(cells[i])), []).append(i)
+    found = {}
+    for key, rows in sorted(members.items()):
+        chosen = np.full(values.shape[1], np.nan)
+        north, east = grid.lat[key[1] // grid.nlon], grid.lon[key[1] % grid.nlon]
+        gap = (lon[rows].astype(float) - east + 180) % 360 - 180
+        distance = (lat[rows] - north) ** 2 + (gap * np.cos(np.deg2rad(north))) ** 2
+        order = np.lexsort((time[rows], distance))
+        for c in range(values.shape[1]):
+            present = [rows[k] for k in order if np.isfinite(values[rows[k], c])]
+            if present:
+                chosen[c] = values[present, c].astype(float).mean() if method == "mean" else values[present[0], c]
+        angle = zenith[rows].astype(float).mean() if method == "mean" else zenith[rows[order[0]]]
+        found[key] = chosen, angle, len(rows)
+    return found
+
+
+def gridded(*args, hours=3, **kwargs):
+    return {(part.hour, int(cell)): (part.values[k], part.zenith[k], int(part.count[k]))
+            for part in hourly_cells(*args, START, hours, **kwargs) for k, cell in enumerate(part.cell)}
+
+
+@pytest.mark.parametrize("method", gridding.METHODS)
+@given(n=st.integers(1, 60), seed=st.integers(0, 2**16))
+@settings(max_examples=40, deadline=None)
+def test_equals_a_double_loop(method, n, seed):
+    data = footprints(n, seed)
+    ours, plain = gridded(*data, GRID, method=method), loop(*data, GRID, method)
+    assert ours.keys() == plain.keys()
+    for key, (values, zenith, count) in plain.items():
+        assert ours[key][0] == pytest.approx(values, rel=1e-6, nan_ok=True)
+        assert ours[key][1] == pytest.approx(zenith, rel=1e-6)
+        assert ours[key][2] == count
+
+
+@given(n=st.integers(1, 200), seed=st.integers(0, 2**16))
+@settings(max_examples=40, deadline=None)
+def test_conserves_footprints_and_sums(n, seed):
+    time, lat, lon, values, zenith = footprints(n, seed, missing=0)
+    found = gridded(time, lat, lon, values, zenith, GRID)
+    assert sum(count for *_, count in found.values()) == n
+    total = sum(cell[0].astype(float) * cell[2] for cell in found.values())
+    assert total == pytest.approx(values.sum(axis=0, dtype=float), rel=1e-6)
+
+
+@pytest.mark.parametrize("method", gridding.METHODS)
+@given(n=st.integers(2, 200), seed=st.integers(0, 2**16))
+@settings(max_examples=25, deadline=None)
+def test_order_of_the_footprints_does_not_matter(method, n, seed):
+    data = footprints(n, seed)
+    _, unique = np.unique(data[0], return_index=True)  # nearest breaks ties by time
+    data = tuple(column[unique] for column in data)
+    order = np.random.default_rng(seed + 1).permutation(len(unique))
+    ours = gridded(*data, GRID, method=method)
+    other = gridded(*(column[order] for column in data), GRID, method=method)
+    assert ours.keys() == other.keys()
+    for key, (values, _, count) in ours.items():
+        assert np.array_equal(values, other[key][0], equal_nan=True)
+        assert count == other[key][2]
+
+
+@given(lat=st.floats(-90, 90, width=32), lon=st.floats(-360, 360, width=32))
+def test_cells_are_those_of_the_grid(lat, lon):
+    grid = Grid(32, 64)
+    assert gridding._cell(lat, lon, 32, 64) == grid.cell(np.array(lat), np.array(lon))
+
+
+def test_poles_and_date_line():
+    grid = Grid(4, 8)
+    assert gridding._cell(90.0, 0.0, 4, 8) == 0
+    assert gridding._cell(-90.0, 0.0, 4, 8) == 24
+    assert gridding._cell(0.0, 180.0, 4, 8) == gridding._cell(0.0, -180.0, 4, 8) == 2 * 8 + 4
+    assert gridding._cell(0.0, 359.9, 4, 8) == gridding._cell(0.0, -0.1, 4, 8) == 2 * 8
+    for lat, lon in ((np.nan, 0), (0, np.nan), (91, 0), (0, 400)):
+        assert gridding._cell(float(lat), float(lon), 4, 8) == grid.cell(np.array(lat), np.array(lon)) == -1
+
+
+def test_hand_computed_hour():
+    time = np.array(["2022-07-01T01:59:59.999", "2022-07-01T01:00", "2022-07-01T02:00"], "datetime64[ns]")
+    values = np.array([[200, np.nan], [210, np.nan], [1, 2]], "f4")
+    (first, second) = hourly_cells(time, np.full(3, 80), np.full(3, 5), values, np.array([10, 20, 30]), GRID, START, 3)
+    assert (first.hour, first.cell.tolist(), first.zenith.tolist(), first.count.tolist()) == (1, [0], [15], [2])
+    assert first.values[0, 0] == 205
+    assert np.isnan(first.values[0, 1])
+    assert (second.hour, second.values.tolist()) == (2, [[1, 2]])
+
+
+def test_times_outside_and_missing_are_left_out():
+    time = np.array(["NaT", "2022-06-30T23:59", "2022-07-01T03:00"], "datetime64[ns]")
+    assert not list(hourly_cells(time, *np.zeros((2, 3)), np.ones((3, 1)), np.zeros(3), GRID, START, 3))
+
+
+def test_unknown_method_and_grid_are_refused():
+    data = footprints(1, 0)
+    with pytest.raises(ValueError, match="known: mean, nearest"):
+        list(hourly_cells(*data, GRID, START, 3, method="median"))
+    with pytest.raises(ValueError, match="poles"):
+        list(hourly_cells(*data, Grid(7, 12, poles=True), START, 3))
+
+
+def footprint_table(path, data, rejected):
+    time, lat, lon, values, zenith = data
+    columns = {"time": time, "lat": lat, "lon": lon, "zenith": zenith, "azimuth": zenith, "rejected": rejected,
+               "scan_position": np.ones(len(time), "i2")}
+    with table.TableWriter(path, ["1", "2", "3"]) as writer:
+        writer.write(table.build(["1", "2", "3"], np.nan_to_num(values), dict(columns, lat=lat), "P", "f"))
+
+
+def test_tables_become_stores(tmp_path):
+    data = footprints(500, 1, hours=48, missing=0)
+    rejected = (np.arange(500) % 5 == 0).astype("u1")
+    footprint_table(tmp_path / "t.parquet", data, rejected)
+    days = list(grid_table(tmp_path / "t.parquet", tmp_path / "g.zarr", "s", ["K"] * 3, GRID, date(2022, 7, 1),
+                           date(2022, 7, 3), "mean"))
+    assert [day for day, *_ in days] == [date(2022, 7, d) for d in (1, 2, 3)]
+    assert sum(used for _, used, _ in days) == 400
+    assert days[2][1:] == (0, 0)
+    grids = SparseGrids([tmp_path / "g.zarr"])
+    assert grids.end == np.datetime64("2022-07-04T00")
+    window = grids.window(START, 0, 72)
+    plain = loop(*(column[rejected == 0] for column in data), GRID, "mean")
+    assert list(zip(window.slot, window.cell, strict=True)) == list(plain)
+    assert window.values == pytest.approx(np.array([values for values, *_ in plain.values()]), rel=1e-6)
+
+
+def test_a_lost_footprint_is_an_error(tmp_path):
+    data = footprints(10, 1)
+    data[1][3] = np.nan
+    footprint_table(tmp_path / "t.parquet", data, np.zeros(10, "u1"))
+    with pytest.raises(RuntimeError, match="10 footprints of 2022-07-01, but 9"):
+        list(grid_table(tmp_path / "t.parquet", tmp_path / "g.zarr", "s", ["K"] * 3, GRID, date(2022, 7, 1),
+                        date(2022, 7, 1), "mean"))

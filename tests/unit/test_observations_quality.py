@@ -1,0 +1,98 @@
+"""Quality control: each check by itself, their order, single values, and that it settles."""
+
+from datetime import date
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fuxiflow.observations import quality, table
+from fuxiflow.observations.biweight import Limits
+from fuxiflow.observations.reasons import Reason
+from tests.observations_tables import START, footprints
+
+LIMITS = Limits(["1", "2"], np.full((2, 3), 250.0), np.full((2, 3), 10.0), np.ones((2, 3), int))
+DAYS = date(2022, 7, 1), date(2022, 7, 2)
+
+
+def check(part, repeated=None, limits=LIMITS):
+    repeated = quality.duplicates(part) if repeated is None else repeated
+    return quality.check(part, repeated, limits, *DAYS, valid_min=50, valid_max=350, max_z=6)
+
+
+def codes(checked):
+    return table.column(checked.footprints, "rejected").tolist()
+
+
+def test_good_footprints_pass_unchanged():
+    part = footprints([[250, 260], [191, 309]])
+    checked = check(part)
+    assert codes(checked) == [0, 0]
+    assert checked.footprints.equals(part)
+    assert not checked.out_of_range.any()
+    assert not checked.outliers.any()
+
+
+def test_a_single_bad_value_becomes_missing():
+    checked = check(footprints([[40, 250], [250, 320], [np.nan, 250]]))
+    assert codes(checked) == [0, 0, 0]
+    assert np.isnan(table.values_of(checked.footprints)).tolist() == [[True, False], [False, True], [True, False]]
+    assert checked.out_of_range.tolist() == [[True, False], [False, False], [False, False]]
+    assert checked.outliers.tolist() == [[False, False], [False, True], [False, False]]
+
+
+def test_a_footprint_without_a_good_value_is_rejected_with_its_values():
+    checked = check(footprints([[40, 400], [320, 180], [40, 320]]))
+    assert codes(checked) == [Reason.RANGE, Reason.OUTLIER, Reason.OUTLIER]
+    assert table.values_of(checked.footprints).tolist() == [[40, 400], [320, 180], [40, 320]]
+    assert not checked.out_of_range.any()
+    assert not checked.outliers.any()
+
+
+def test_bands_have_their_own_limits_and_may_have_none():
+    limits = Limits(["1", "2"], np.array([[250, 200, np.nan]] * 2), np.array([[10, 1, np.nan]] * 2), np.ones((2, 3)))
+    part = footprints([[250, 250]] * 3, lat=[0, 45, 80])
+    assert codes(check(part, limits=limits)) == [0, Reason.OUTLIER, 0]
+
+
+def test_the_segment_ends_at_midnight():
+    time = START + np.array([-1, 0, 2 * 86400 - 1, 2 * 86400]) * np.timedelta64(1, "s")
+    assert codes(check(footprints(np.full((4, 2), 250), time=time))) == [Reason.SEGMENT, 0, 0, Reason.SEGMENT]
+
+
+def test_the_first_of_equal_footprints_is_kept():
+    time = START + np.array([5, 5, 5, 6]) * np.timedelta64(1, "s")
+    part = footprints(np.full((4, 2), 250), time=time, scan_position=[1, 2, 1, 1])
+    assert codes(check(part)) == [0, 0, Reason.DUPLICATE, 0]
+
+
+def test_a_rejected_footprint_has_no_duplicate():
+    time = np.array([START, START])
+    part = footprints(np.full((2, 2), 250), time=time, rejected=[Reason.LOCATION, 0])
+    assert codes(check(part)) == [Reason.LOCATION, 0]
+
+
+def test_what_the_reader_rejected_stays_so():
+    part = footprints([[10, 10]] * 3, rejected=[Reason.LOCATION, Reason.TIME, Reason.MISSING])
+    assert codes(check(part)) == [Reason.LOCATION, Reason.TIME, Reason.MISSING]
+
+
+def test_limits_of_other_channels_are_refused():
+    with pytest.raises(ValueError, match="limits are of channels 1, 2, the table has 1, 3"):
+        check(footprints([[1, 2]], channels=("1", "3")))
+
+
+@given(seed=st.integers(0, 2**16), n=st.integers(1, 50))
+@settings(max_examples=50, deadline=None)
+def test_applied_twice_nothing_changes(seed, n):
+    generator = np.random.default_rng(seed)
+    values = generator.choice([250, 40, 320, np.nan, 180, 260], (n, 2))
+    time = START + generator.integers(-5, 30, n) * np.timedelta64(1, "s")
+    part = footprints(values, time=time, lat=generator.uniform(-90, 90, n), rejected=generator.choice([0, 0, 1], n))
+    once = check(part)
+    twice = check(once.footprints)
+    assert codes(once) == codes(twice)
+    assert np.array_equal(table.values_of(once.footprints), table.values_of(twice.footprints), equal_nan=True)
+    assert not twice.out_of_range.any()
+    assert not twice.outliers.any()

@@ -1,0 +1,232 @@
+"""Readers: values and times of ATMS files, and what becomes of damaged, lone and foreign ones."""
+
+import h5py
+import numpy as np
+import pytest
+
+from fuxiflow.observations import readers, table
+from fuxiflow.observations.readers import atms_sdr
+from fuxiflow.observations.reasons import Reason
+from tests.helpers import realdata
+from tests.observations_files import POSITIONS, SCALE, swath, write_pair
+
+CHANNELS = [str(i) for i in range(1, 23)]
+
+
+def read(files, platform="NOAA-20", channels=CHANNELS):
+    return list(readers.read("atms_sdr_hdf5", files, platform, channels))
+
+
+def only(files, **kwargs):
+    (granule,) = read(files, **kwargs)
+    return granule
+
+
+def codes(granule):
+    return table.column(granule.footprints, "rejected").tolist()
+
+
+def test_values_times_and_positions_come_back(tmp_path):
+    data = swath("2022-07-01T10:00:00")
+    granule = only(write_pair(tmp_path, data))
+    found = granule.footprints
+    assert granule.file.startswith("SATMS_j01_d20220701_t1000000")
+    assert len(found) == granule.count == 5 * POSITIONS
+    assert np.abs(table.values_of(found) - data["temperature"].reshape(-1, 22)).max() <= SCALE / 2 + 1e-4
+    for name in ("lat", "lon", "zenith", "azimuth"):
+        assert np.array_equal(table.column(found, name), data[name].ravel())
+    times = np.array(["2022-07-01T10:00:00", "2022-07-01T10:00:00.018"], "datetime64[ns]")
+    assert np.array_equal(table.column(found, "time")[:2], times)
+    assert table.column(found, "scan_position").tolist() == [1, 2, 3, 4] * 5
+    assert set(found["platform"].to_pylist()) == {"NOAA-20"}
+    assert codes(granule) == [0] * 20
+
+
+def test_chosen_channels_keep_their_order(tmp_path):
+    data = swath("2022-07-01T10:00:00")
+    found = only(write_pair(tmp_path, data), channels=["22", "1"]).footprints
+    assert table.channels_of(found) == ["22", "1"]
+    assert table.values_of(found)[0] == pytest.approx(data["temperature"][0, 0, [21, 0]], abs=0.004)
+
+
+def test_fill_values_become_missing_and_are_coded(tmp_path):
+    data = swath("2022-07-01T10:00:00")
+    data["temperature"][0, 0] = np.nan
+    data["temperature"][0, 1, 4] = np.nan
+    data["lat"][1, 0] = np.nan
+    data["lon"][1, 1] = 400
+    data["zenith"][1, 2] = np.nan
+    granule = only(write_pair(tmp_path, data))
+    assert codes(granule)[:7] == [Reason.MISSING, 0, 0, 0, Reason.LOCATION, Reason.LOCATION, Reason.LOCATION]
+    values = table.values_of(granule.footprints)
+    assert np.isnan(values[0]).all()
+    assert np.isnan(values[1]).tolist() == [i == 4 for i in range(22)]
+    assert np.isnan(table.column(granule.footprints, "lat")[4])
+
+
+def test_an_all_missing_swath_is_counted(tmp_path):
+    data = swath("2022-07-01T10:00:00")
+    data["temperature"][:] = np.nan
+    assert codes(only(write_pair(tmp_path, data))) == [Reason.MISSING] * 20
+
+
+def test_times_outside_the_nominal_period_are_coded(tmp_path):
+    data = swath("2022-07-01T10:00:00")
+    satms, gatmo = write_pair(tmp_path, data)
+    with h5py.File(satms, "r+") as file:
+        beams = file["All_Data/ATMS-SDR_All/BeamTime"]
+        beams[0, 0] = -993
+        beams[0, 1] += 86_400_000_000
+    granule = only([satms, gatmo])
+    assert codes(granule)[:3] == [Reason.TIME, Reason.TIME, 0]
+    assert np.isnat(table.column(granule.footprints, "time")[:2]).all()
+
+
+def test_aggregates_use_the_factors_of_each_granule(tmp_path):
+    satms, gatmo = write_pair(tmp_path, swath("2022-07-01T10:00:00", scans=5), granules=2)
+    with h5py.File(satms, "r+") as file:
+        group = file["All_Data/ATMS-SDR_All"]
+        group["BrightnessTemperature"][:] = 20000
+        group["BrightnessTemperatureFactors"][:] = [0.01, 0, 0.005, 150]
+    values = table.values_of(only([satms, gatmo]).footprints)[:, 0].reshape(5, POSITIONS)
+    assert values[:, 0].tolist() == pytest.approx([200, 200, 200, 250, 250], abs=1e-3)
+
+
+def test_longitudes_are_brought_to_one_convention(tmp_path):
+    data = swath("2022-07-01T10:00:00")
+    data["lon"][0] = [180, 190, 359, -180]
+    found = only(write_pair(tmp_path, data)).footprints
+    assert table.column(found, "lon")[:4].tolist() == pytest.approx([-180, -170, -1, -180])
+
+
+def test_granules_come_in_time_order(tmp_path):
+    files = [path for hour in (12, 3, 7) for path in write_pair(tmp_path, swath(f"2022-07-01T{hour:02d}:00:00"))]
+    assert [granule.file[20:27] for granule in read(files)] == ["t030000", "t070000", "t120000"]
+
+
+@pytest.mark.parametrize("lone", [0, 1])
+def test_a_file_without_its_partner_is_named(tmp_path, lone):
+    granule = only([write_pair(tmp_path, swath("2022-07-01T10:00:00"))[lone]])
+    assert granule.reason == Reason.PARTNER
+    assert granule.file.startswith(("SATMS", "GATMO")[lone])
+    assert granule.count == (20, 0)[lone]
+    assert ("GATMO is absent", "SATMS is absent")[lone] in granule.message
+
+
+@pytest.mark.parametrize(("spoil", "reason"), [
+    (lambda path: path.write_bytes(b""), Reason.EMPTY),
+    (lambda path: path.write_bytes(path.read_bytes()[:3000]), Reason.UNREADABLE),
+    (lambda path: path.write_bytes(b"not HDF5 at all"), Reason.UNREADABLE)])
+@pytest.mark.parametrize("which", [0, 1])
+def test_damaged_files_are_named_with_their_partner(tmp_path, spoil, reason, which):
+    pair = write_pair(tmp_path, swath("2022-07-01T10:00:00"))
+    spoil(pair[which])
+    found = {granule.file: granule.reason for granule in read(pair)}
+    assert found == {pair[which].name: reason, pair[1 - which].name: Reason.PARTNER}
+
+
+def test_a_missing_data_set_is_named(tmp_path):
+    satms, gatmo = write_pair(tmp_path, swath("2022-07-01T10:00:00"))
+    with h5py.File(satms, "r+") as file:
+        del file["All_Data/ATMS-SDR_All/BeamTime"]
+    granule = only([satms, gatmo])
+    assert (granule.reason, granule.count) == (Reason.UNREADABLE, 20)
+    assert "BeamTime" in granule.message
+
+
+def test_another_platform_is_refused(tmp_path):
+    found = read(write_pair(tmp_path, swath("2022-07-01T10:00:00"), platform="J02"))
+    assert {granule.reason for granule in found} == {Reason.PLATFORM}
+    assert "NOAA-21, expected NOAA-20" in found[0].message
+
+
+def test_a_pair_that_does_not_fit_is_refused(tmp_path):
+    satms, gatmo = write_pair(tmp_path, swath("2022-07-01T10:00:00"))
+    with h5py.File(gatmo, "r+") as file:
+        group = file["All_Data/ATMS-SDR-GEO_All"]
+        latitude = group["Latitude"][:3]
+        del group["Latitude"]
+        group["Latitude"] = latitude
+    granule = only([satms, gatmo])
+    assert (granule.reason, granule.count) == (Reason.MISMATCH, 20)
+
+
+def test_the_latest_version_is_used(tmp_path):
+    old = write_pair(tmp_path, swath("2022-07-01T10:00:00", seed=1))
+    new = write_pair(tmp_path, swath("2022-07-01T10:00:00", seed=2), created="20230102000000000000")
+    *superseded, used = read([*new, *old])
+    assert sorted((g.file, g.reason) for g in superseded) == sorted((path.name, Reason.SUPERSEDED) for path in old)
+    assert used.file == new[0].name
+
+
+def test_antenna_temperatures_are_not_brightness_temperatures(tmp_path):
+    granule = only([tmp_path / "TATMS_j01_d20220701_t1000000_e1000106_b00001_c20230101000000000000_test_dev.h5"])
+    assert granule.reason == Reason.NAME
+
+
+def test_unknown_readers_and_channels_list_the_known():
+    with pytest.raises(KeyError, match="known: atms_sdr_hdf5"):
+        readers.read("mhs_l1c", [], "NOAA-20", ["1"])
+    with pytest.raises(ValueError, match="no channel 23; known: 1, 2"):
+        read([], channels=["23"])
+
+
+def test_find_separates_files_by_name(tmp_path):
+    (tmp_path / "20220701").mkdir()
+    names = ["20220701/SATMS_j01_1.h5", "GATMO_j01_1.h5", "SATMS_npp_1.h5", "provenance.json", ".hidden"]
+    for name in names:
+        (tmp_path / name).touch()
+    matching, others = readers.find(tmp_path, "{SATMS,GATMO}_j01_*.h5")
+    assert [path.name for path in matching] == ["SATMS_j01_1.h5", "GATMO_j01_1.h5"]
+    assert [path.name for path in others] == ["SATMS_npp_1.h5"]
+    with pytest.raises(FileNotFoundError, match="outage"):
+        readers.find(tmp_path / "absent", "*")
+
+
+@pytest.mark.parametrize(("day", "seconds"), [("2012-06-30T23:59:59", 34), ("2012-07-01", 35), ("2015-07-01", 36),
+                                              ("2016-12-31T23:59:59", 36), ("2017-01-01", 37), ("2023-02-01", 37)])
+def test_leap_seconds(day, seconds):
+    time = np.datetime64(day, "us")
+    tai = (time - np.datetime64("1958-01-01", "us")).astype(int) + seconds * 1_000_000
+    assert atms_sdr.utc(np.array([tai]))[0] == time
+
+
+def test_times_before_any_atms_are_refused():
+    assert np.isnat(atms_sdr.utc(np.array([-993]))[0])
+    with pytest.raises(ValueError, match="before 2009"):
+        atms_sdr.utc(np.array([1_000_000]))
+
+
+def real_pair():
+    stem = "npp_d20181022_t0022213_e0022529_b36187_c20181022014936"
+    return [realdata(f"atms_sdr/SATMS_{stem}019618_noac_ops.h5"), realdata(f"atms_sdr/GATMO_{stem}013060_noac_ops.h5")]
+
+
+@pytest.mark.parametrize("platform", ["S-NPP", "Suomi-NPP"])
+def test_a_real_granule(platform):
+    granule = only(real_pair(), platform=platform)
+    found = granule.footprints
+    assert len(found) == 12 * 96
+    assert codes(granule) == [0] * len(found)
+    time = table.column(found, "time")
+    assert time[0] == np.datetime64("2018-10-22T00:22:21.351404")
+    assert np.datetime64("2018-10-22T00:22:52") < time[-1] < np.datetime64("2018-10-22T00:22:52.973015")
+    values = table.values_of(found)
+    assert (values.min(), values.max()) == pytest.approx((207.9, 285.3), abs=0.1)
+    assert table.column(found, "zenith").max() == pytest.approx(64.1, abs=0.05)
+    assert set(found["platform"].to_pylist()) == {platform}
+
+
+def test_a_real_granule_equals_a_satpy_scene():
+    from satpy import Scene
+
+    pair = real_pair()
+    scene = Scene(list(map(str, pair)), reader="atms_sdr_hdf5")
+    scene.load([*CHANNELS, "lat", "lon", "sat_zen"])
+    found = only(pair, platform="S-NPP").footprints
+    values = table.values_of(found)
+    for i, name in enumerate(CHANNELS):
+        assert np.array_equal(values[:, i], scene[name].values.ravel())
+    for name, theirs in {"lat": "lat", "lon": "lon", "zenith": "sat_zen"}.items():
+        assert np.array_equal(table.column(found, name), scene[theirs].values.ravel())
+    assert scene.start_time == table.column(found, "time")[0].astype("datetime64[us]").item()

@@ -1,0 +1,52 @@
+"""Grid statistics: hand-computed, within the period, whatever the blocks."""
+
+from datetime import date
+
+import numpy as np
+import pytest
+
+from fuxiflow.grids import Grid
+from fuxiflow.observations.sparse import SparseWriter
+from fuxiflow.observations.statistics import GridStatistics, _Moments, grid_statistics
+
+
+def store(path, hourly):
+    """A store of two days from 2022-01-01 with one channel pair; ``hourly`` maps hours to values of channel 1."""
+    with SparseWriter(path, "s", ["1", "2"], ["K", "K"], Grid(4, 8), np.datetime64("2022-01-01"), 48) as writer:
+        for hour, values in hourly.items():
+            n = len(values)
+            rows = np.stack([values, 2 * np.asarray(values, float)], 1).astype("float32")
+            writer.write(hour, np.arange(n), rows, np.zeros(n, "float32"), np.ones(n, int))
+    return path
+
+
+def test_mean_and_std_of_the_period_alone(tmp_path):
+    path = store(tmp_path / "a.zarr", {0: [200.0, 204.0], 23: [np.nan, 208.0], 24: [999.0]})
+    found = grid_statistics([path], date(2022, 1, 1), date(2022, 1, 1))
+    assert found.mean.tolist() == pytest.approx([204.0, 408.0])
+    assert found.std.tolist() == pytest.approx([np.sqrt(32 / 3), 2 * np.sqrt(32 / 3)])
+    assert found.count.tolist() == [3, 3]
+
+
+def test_round_trip(tmp_path):
+    wrote = GridStatistics(["1"], np.array([1.5], "f4"), np.array([0.5], "f4"), np.array([7]))
+    wrote.write(tmp_path / "statistics.zarr")
+    read = GridStatistics.read(tmp_path / "statistics.zarr")
+    assert (read.channels, read.mean.tolist(), read.std.tolist(), read.count.tolist()) == (["1"], [1.5], [0.5], [7])
+
+
+def test_a_channel_without_values_is_named(tmp_path):
+    path = store(tmp_path / "a.zarr", {0: [np.nan, np.nan]})
+    with pytest.raises(ValueError, match="channels 1, 2"):
+        grid_statistics([path], date(2022, 1, 1), date(2022, 1, 1))
+
+
+def test_merging_equals_one_pass():
+    generator = np.random.default_rng(0)
+    values = generator.normal(250, 5, (1000, 3))
+    values[generator.random(values.shape) < 0.2] = np.nan
+    moments = _Moments(3)
+    for block in np.split(values, [0, 1, 10, 500]):
+        moments.add(block)
+    assert moments.mean == pytest.approx(np.nanmean(values, 0))
+    assert np.sqrt(moments.squares / moments.count) == pytest.approx(np.nanstd(values, 0))

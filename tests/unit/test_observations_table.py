@@ -1,0 +1,79 @@
+"""Footprint tables: what is written is what is read, piece by piece and by day."""
+
+import json
+from datetime import date
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from fuxiflow.observations import table
+from tests.observations_tables import START, footprints
+
+
+def write(path, *parts):
+    with table.TableWriter(path, table.channels_of(parts[0])) as writer:
+        for part in parts:
+            writer.write(part)
+    return path
+
+
+def test_round_trip(tmp_path):
+    values = np.array([[200, np.nan], [210, 220]], "f4")
+    path = write(tmp_path / "t.parquet", footprints(values, file="a"), footprints(values + 1, file="b"))
+    found = table.read(path)
+    assert found.schema.names == table.schema(["1", "2"]).names
+    assert np.array_equal(table.values_of(found), np.concatenate([values, values + 1]), equal_nan=True)
+    assert found["file"].to_pylist() == ["a", "a", "b", "b"]
+    assert table.column(found, "time")[1] == START + np.timedelta64(1, "s")
+    assert table.channel_names(path) == ["1", "2"]
+    assert json.loads(pq.read_schema(path).metadata[b"provenance"])["rule"]
+
+
+def test_missing_times_stay_missing(tmp_path):
+    time = np.array([START, np.datetime64("NaT")], "datetime64[ns]")
+    path = write(tmp_path / "t.parquet", footprints(np.ones((2, 2)), time=time, rejected=[0, 2]))
+    assert np.isnat(table.column(table.read(path), "time")).tolist() == [False, True]
+
+
+def test_pieces_are_the_row_groups(tmp_path, monkeypatch):
+    monkeypatch.setattr(table, "ROW_GROUP", 10)
+    path = write(tmp_path / "t.parquet", *(footprints(np.full((6, 2), i), file=str(i)) for i in range(5)))
+    pieces = list(table.pieces(path))
+    assert [len(piece) for piece in pieces] == [12, 12, 6]
+    values = np.concatenate([table.values_of(piece)[:, 0] for piece in pieces])
+    assert values.tolist() == np.repeat(range(5), 6).tolist()
+
+
+def test_read_used_keeps_days_and_drops_rejected(tmp_path):
+    hours = START + np.array([-1, 0, 23, 24, 47, 48]) * np.timedelta64(1, "h")
+    path = write(tmp_path / "t.parquet",
+                 footprints(np.arange(12).reshape(6, 2), time=hours, rejected=[0, 0, 5, 0, 0, 0]))
+    assert table.values_of(table.read_used(path, date(2022, 7, 1), date(2022, 7, 2)))[:, 0].tolist() == [2, 6, 8]
+
+
+def test_an_empty_table_keeps_its_schema(tmp_path):
+    with table.TableWriter(tmp_path / "t.parquet", ["1"]):
+        pass
+    assert list(table.pieces(tmp_path / "t.parquet")) == []
+    assert table.read(tmp_path / "t.parquet").num_rows == 0
+    assert len(table.read_used(tmp_path / "t.parquet", date(2022, 7, 1), date(2022, 7, 2))) == 0
+
+
+def test_replace_changes_values_and_codes_alone():
+    before = footprints([[1, 2], [3, 4]])
+    after = table.replace(before, np.array([[1, np.nan], [3, 4]], "f4"), np.array([0, 7], "u1"))
+    assert table.column(after, "rejected").tolist() == [0, 7]
+    assert np.isnan(table.values_of(after)[0, 1])
+    assert after["lat"].equals(before["lat"])
+    assert table.values_of(before)[0, 1] == 2
+
+
+def test_other_files_are_refused(tmp_path):
+    (tmp_path / "a.parquet").write_bytes(b"PAR1 but no more")
+    with pytest.raises(table.TableError, match=r"a\.parquet: not a readable"):
+        table.read(tmp_path / "a.parquet")
+    pq.write_table(pa.table({"time": [1]}), tmp_path / "b.parquet")
+    with pytest.raises(table.TableError, match="lacks azimuth, file"):
+        list(table.pieces(tmp_path / "b.parquet"))

@@ -1,0 +1,63 @@
+"""Vectorised absorption and pass-bands against pyrtlib and by hand."""
+
+import numpy as np
+import pytest
+
+from fuxiflow import sources
+from fuxiflow.operators import absorption
+from fuxiflow.operators.instruments import pass_bands, quadrature, side_bands
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _model():
+    absorption.use_model()
+
+
+@pytest.mark.parametrize("frequency", [23.8, 54.4, 57.6125, 88.2, 183.3])
+def test_absorption_equals_pyrtlib(frequency):
+    from pyrtlib.rt_equation import RTEquation
+
+    rng = np.random.default_rng(0)
+    p = np.exp(rng.uniform(np.log(0.05), np.log(1050.0), 12))
+    t, e = rng.uniform(190.0, 300.0, 12), rng.uniform(0.0, 0.03, 12) * p
+    wet, dry = RTEquation.clearsky_absorption(p, t, e, frequency, None, None)
+    np.testing.assert_allclose(absorption.absorption(p, t, e, frequency), wet + dry, rtol=1e-12)
+
+
+def test_absorption_broadcasts():
+    grid = absorption.absorption(np.array([[500.0], [900.0]]), 270.0, 2.0, np.array([50.3, 54.4, 183.0]))
+    assert grid.shape == (2, 3)
+    assert grid[1, 2] == pytest.approx(float(absorption.absorption(900.0, 270.0, 2.0, 183.0)))
+
+
+def test_reference_profiles_are_the_published_ones():
+    t, q = absorption.reference_profiles(np.array([1013.0, 0.01]))
+    # tropical and subarctic winter surface temperatures of AFGL-TR-86-0110
+    assert t[0, 0] == pytest.approx(299.7, abs=0.2)
+    assert t[4, 0] == pytest.approx(257.2, abs=0.5)
+    assert t.shape == q.shape == (6, 2)
+    assert q[0, 0] > q[4, 0] > 0
+
+
+def test_side_bands():
+    assert side_bands("89.0") == (89.0,)
+    np.testing.assert_allclose(side_bands("10+-2+-0.5"), [7.5, 8.5, 11.5, 12.5])
+
+
+def test_quadrature_averages_over_the_bands():
+    bands = pass_bands("atms", sources.load("noaa20_atms").channels)
+    frequency, weights = quadrature(bands, 3)
+    assert weights.shape == (3 * 41, 22)
+    np.testing.assert_allclose(weights.sum(axis=0), 1.0)
+    np.testing.assert_allclose(weights.T @ frequency, [band.frequency for band in bands])
+    # the mean of (f - centre)^2 over a box of width w is w^2/12
+    assert weights[:, 0] @ (frequency - 23.8) ** 2 == pytest.approx(0.27**2 / 12)
+
+
+def test_unknown_instrument_and_channel_are_named():
+    channels = sources.load("noaa20_atms").channels
+    with pytest.raises(KeyError, match="known: atms"):
+        pass_bands("amsr2", channels)
+    odd = channels[0].model_copy(update={"frequency": "36.5"})
+    with pytest.raises(KeyError, match=r"no channel at 36\.5 GHz"):
+        pass_bands("atms", [odd])

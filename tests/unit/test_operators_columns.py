@@ -1,0 +1,81 @@
+"""From the state's levels to the operator's, and from a state to brightness temperatures."""
+
+import numpy as np
+import pytest
+import torch
+
+from fuxiflow import physics
+from fuxiflow.channels import table
+from fuxiflow.operators import columns as module
+from fuxiflow.operators.columns import LEVELS, brightness_temperatures, columns, from_state
+from fuxiflow.operators.microwave import MicrowaveOperator
+
+
+@pytest.fixture(scope="module")
+def operator():
+    return MicrowaveOperator.for_instrument("atms", dtype=torch.float64)
+
+
+@pytest.fixture
+def profile():
+    temperature = torch.tensor([[205, 200, 205, 215, 225, 235, 250, 262, 271, 278, 287, 291, 295]], dtype=torch.float64)
+    return temperature, physics.specific_humidity(torch.tensor(60.0).double(), temperature, torch.tensor(LEVELS).double())
+
+
+def test_columns_pass_through_the_levels(operator, profile):
+    latitude = torch.zeros(1).double()
+    t, q = columns(operator, *profile, latitude)
+    inside = (operator.pressure > 50.0) & (operator.pressure < 1000.0)
+    log_p = np.log(operator.pressure[inside].numpy())
+    np.testing.assert_allclose(t[0, inside], np.interp(log_p, np.log(LEVELS), profile[0][0]))
+    np.testing.assert_allclose(torch.log(q[0, inside]), np.interp(log_p, np.log(LEVELS), torch.log(profile[1][0])))
+
+
+def test_columns_end_in_climatology_above_and_in_the_standard_lapse_below(operator, profile):
+    t, q = columns(operator, *profile, torch.zeros(1).double())
+    top = operator.pressure < 10.0
+    np.testing.assert_allclose(t[0, top], operator.climatology_temperature[0, top])
+    last = 295.0 * (operator.pressure[-1].item() / 1000.0) ** (physics.LAPSE_RATE * physics.GAS_CONSTANT_DRY / physics.GRAVITY)
+    assert t[0, -1].item() == pytest.approx(last)
+    assert q[0, -1].item() == pytest.approx(profile[1][0, -1].item())
+
+
+def test_climatology_weights_are_convex_and_continuous():
+    latitude = torch.linspace(-90, 90, 1801, dtype=torch.float64)
+    weights = module._climatology_weights(latitude)
+    torch.testing.assert_close(weights.sum(dim=1), torch.ones(1801).double())
+    assert (weights >= 0).all()
+    assert weights.diff(dim=0).abs().max() < 0.01
+    torch.testing.assert_close(weights[900], torch.tensor([1.0, 0, 0, 0, 0, 0]).double())
+
+
+def test_wrong_number_of_levels_is_refused(operator, profile):
+    with pytest.raises(ValueError, match="expected 13 levels"):
+        columns(operator, profile[0][:, 1:], profile[1], torch.zeros(1).double())
+
+
+def test_state_gives_what_its_fields_give(operator, profile):
+    channels = table()
+    state = torch.zeros(1, len(channels), dtype=torch.float64)
+    for i, level in enumerate(LEVELS):
+        state[0, channels.index(f"T{level}")] = profile[0][0, i]
+        state[0, channels.index(f"R{level}")] = 60.0
+    state[0, channels.index("MSL")], state[0, channels.index("T2M")] = 101000.0, 296.0
+    one = torch.ones(1).double()
+    rest = (0.0 * one, 20.0 * one, 30.0 * one)
+    found = from_state(operator, state, channels, 0.0 * one, *rest)
+    expected = brightness_temperatures(operator, *profile, 1010.0 * one, 296.0 * one, *rest)
+    torch.testing.assert_close(found, expected)
+    assert ((found > 150) & (found < 300)).all()
+    with pytest.raises(ValueError, match="lacks T50"):
+        from_state(operator, state[:, 1:], channels.names[1:][:3], 0.0 * one, *rest)
+
+
+def test_moister_air_cools_the_humidity_channels(operator, profile):
+    one = torch.ones(1).double()
+    arguments = (1010.0 * one, 296.0 * one, one, 20.0 * one, 0.0 * one)
+    dry = brightness_temperatures(operator, profile[0], profile[1], *arguments)
+    moist = brightness_temperatures(operator, profile[0], 1.5 * profile[1], *arguments)
+    last = operator.channels.index("22")
+    assert (moist - dry)[0, last] < -2.0
+    assert abs((moist - dry)[0, operator.channels.index("9")]) < 0.3

@@ -1,0 +1,74 @@
+"""The builder of the committed tables."""
+
+import numpy as np
+import pytest
+
+from fuxiflow.operators import absorption, tables
+from fuxiflow.operators.microwave import DIRECTORY, OperatorTable
+from fuxiflow.physics import saturation_vapour_pressure
+
+
+def test_levels_span_the_atmosphere():
+    pressure = tables.levels()
+    assert pressure[0] == pytest.approx(0.01)
+    assert pressure[-1] == pytest.approx(1085.0)
+    assert (np.diff(pressure) > 0).all()
+
+
+def test_fit_reproduces_absorption_between_its_nodes():
+    absorption.use_model()
+    pressure = np.array([100.0, 850.0])
+    frequency = np.array([54.4, 183.0])
+    coefficients, errors = tables.fit(pressure, frequency)
+    assert coefficients.shape == (2, 12, 2)
+    assert errors.max() < 0.01
+    t, e = 281.0, 0.6 * float(saturation_vapour_pressure(281.0))
+    centre, half = tables.temperature_box(pressure)
+    x, y = (t - centre[1]) / half[1], e / 20.0
+    design = np.array([1, x, x**2, x**3, x**4, y, y * x, y * x**2, y * x**3, y**2, y**2 * x, y**2 * x**2])
+    np.testing.assert_allclose(design @ coefficients[1], absorption.absorption(850.0, t, e, frequency), rtol=2e-3)
+
+
+def test_choose_finds_the_nodes_that_matter():
+    rng = np.random.default_rng(0)
+    nodes = 250.0 + 10.0 * rng.standard_normal((40, 5))
+    chosen, weights = tables.choose(nodes, 0.25 * nodes[:, 1] + 0.75 * nodes[:, 4])
+    assert sorted(chosen) == [1, 4]
+    np.testing.assert_allclose(dict(zip(chosen, weights, strict=True))[4], 0.75, atol=1e-3)
+
+
+def test_group_keeps_every_node_once_and_covers_its_span():
+    span = np.array([[10, 89], [0, 50], [12, 89], [30, 89], [2, 52], [31, 89]])
+    order, groups = tables.group(span, bottom=89)
+    assert sorted(order) == list(range(6))
+    assert len(groups) == tables.MOST_GROUPS
+    assert groups[0][0] == 0
+    assert groups[-1][1] == 6
+    for first, end, top, last in groups:
+        members = span[order[first:end]]
+        assert members[:, 0].min() == top
+        assert members[:, 1].max() == last
+
+
+def test_ensemble_is_physical_and_repeatable():
+    pressure = tables.levels()
+    one, two = tables.ensemble(pressure, 50), tables.ensemble(pressure, 50)
+    np.testing.assert_array_equal(one["temperature"], two["temperature"])
+    assert 150 < one["temperature"].min() < one["temperature"].max() < 340
+    assert (one["specific_humidity"] > 0).all()
+    assert (one["secant"] >= 1).all()
+
+
+def test_unknown_instrument_is_refused():
+    with pytest.raises(SystemExit, match="known: atms"):
+        tables.main(["amsr2"])
+
+
+@pytest.mark.slow
+def test_committed_table_is_what_the_builder_makes():
+    committed, built = OperatorTable.read(DIRECTORY / "atms.npz"), tables.build("atms", report=lambda line: None)
+    np.testing.assert_allclose(committed.frequency, built.frequency)
+    np.testing.assert_allclose(committed.weights, built.weights, atol=1e-6)
+    np.testing.assert_array_equal(committed.groups, built.groups)
+    np.testing.assert_allclose(committed.coefficients, built.coefficients, rtol=1e-4, atol=1e-9)
+    np.testing.assert_allclose(committed.weights.sum(axis=0), 1.0)

@@ -1,0 +1,137 @@
+import logging
+from datetime import datetime
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from fuxiflow.channels import table
+from fuxiflow.grids import Grid
+from fuxiflow.states.climatology import NODES, Climatology, build, day_of_year, node_weights, window_weights
+
+GRID = Grid(2, 3)
+CHANNELS = table().select(["T850", "MSL"])
+LOG = logging.getLogger("test")
+
+
+def series(start, end):
+    return np.arange(np.datetime64(start), np.datetime64(end) + 1, dtype="datetime64[D]").astype("datetime64[ns]")[:, None] \
+        + np.arange(4) * np.timedelta64(6, "h")
+
+
+def sinusoid(time):
+    """A yearly wave of amplitude 10 about 280, peaking on day 20, with a daily wave of amplitude 3."""
+    angle = 2 * np.pi * (day_of_year(time) - 20) / 366
+    hour = (time.astype("datetime64[h]").astype(int)) % 24
+    value = 280 + 10 * np.cos(angle) + 3 * np.sin(2 * np.pi * hour / 24)
+    return np.stack([np.full(GRID.shape, value), np.full(GRID.shape, 1e5 + value)]).astype(np.float32)
+
+
+def made(path, times, width=61, read=sinusoid):
+    build(path, times.ravel(), read, CHANNELS, GRID, width, LOG)
+    return Climatology.read(path)
+
+
+def test_day_of_year_counts_366_days():
+    days = [day_of_year(np.datetime64(day)) for day in ("2023-01-01", "2023-02-28", "2023-03-01", "2024-02-29", "2023-12-31")]
+    assert days == [1, 59, 61, 60, 366]
+
+
+def test_node_weights_around_the_turn_of_the_year():
+    assert (len(NODES), NODES[0], NODES[-1]) == (74, 1, 366)
+    assert node_weights(1) == (0, 1, 0.0)
+    assert node_weights(3) == (0, 1, 0.4)
+    assert node_weights(366) == (73, 0, 0.0)
+    # from the last node to the first is one day
+    assert node_weights(365)[:2] == (72, 73)
+
+
+def test_the_window_is_a_circular_triangle():
+    weights = window_weights(1, 61)
+    assert weights[0] == 1.0
+    assert weights[1] == pytest.approx(1 - 5 / 31)
+    assert weights[-1] == pytest.approx(1 - 1 / 31)
+    assert window_weights(183, 1).sum() == 0  # no node on that day, and no width
+    assert (window_weights(181, 9) > 0).sum() == 1
+
+
+def test_a_sinusoid_is_damped_by_what_the_window_says(tmp_path):
+    climatology = made(tmp_path / "c.zarr", series("2023-01-01", "2024-12-31"))
+    offsets = np.arange(-30, 31)
+    triangle = 1 - np.abs(offsets) / 31
+    damping = (triangle * np.cos(2 * np.pi * offsets / 366)).sum() / triangle.sum()
+    assert 0.95 < damping < 0.99
+    for time in series("2025-01-01", "2025-12-31").ravel()[::7]:
+        angle = 2 * np.pi * (day_of_year(time) - 20) / 366
+        hour = time.astype("datetime64[h]").astype(int) % 24
+        expected = 280 + 10 * damping * np.cos(angle) + 3 * np.sin(2 * np.pi * hour / 24)
+        np.testing.assert_allclose(climatology.at(time)[0], expected, atol=0.03)
+
+
+def test_a_narrow_window_keeps_the_values_at_nodes(tmp_path):
+    climatology = made(tmp_path / "c.zarr", series("2024-01-01", "2024-12-31"), width=1)
+    time = np.datetime64("2024-01-06T12", "ns")
+    np.testing.assert_allclose(climatology.at(time), sinusoid(time), rtol=1e-6)
+
+
+def test_many_times_and_python_dates(tmp_path):
+    climatology = made(tmp_path / "c.zarr", series("2023-01-01", "2023-12-31"))
+    times = [datetime(2023, 5, 1, 6), datetime(2023, 12, 31, 18)]
+    assert climatology.at_many(times).shape == (2, 2, 2, 3)
+    np.testing.assert_array_equal(climatology.at_many(times)[1], climatology.at(times[1]))
+    with pytest.raises(ValueError, match="kept for"):
+        climatology.at(datetime(2023, 5, 1, 3))
+
+
+def test_less_than_a_year_is_filled_from_the_nearest_and_said_so(tmp_path, caplog):
+    with caplog.at_level(logging.WARNING):
+        climatology = made(tmp_path / "c.zarr", series("2023-01-01", "2023-03-31"), width=21)
+    assert "have no data within the window of 21 days" in caplog.text
+    assert "181" in caplog.text
+    last = climatology.at(np.datetime64("2023-04-10T00"))
+    np.testing.assert_allclose(climatology.at(np.datetime64("2023-06-01T00")), last, rtol=1e-3)
+    first = climatology.at(np.datetime64("2023-12-22T00"))
+    np.testing.assert_allclose(climatology.at(np.datetime64("2023-11-01T00")), first, rtol=1e-3)
+
+
+def test_a_full_year_needs_no_warning(tmp_path, caplog):
+    made(tmp_path / "c.zarr", series("2023-01-01", "2023-12-31"))
+    assert not caplog.records
+
+
+def test_nan_channels_do_not_count(tmp_path):
+    def read(time):
+        state = sinusoid(time)
+        state[1] = np.nan
+        if time.astype("datetime64[D]") == np.datetime64("2023-07-01"):
+            state[0] = np.nan
+        return state
+
+    climatology = made(tmp_path / "c.zarr", series("2023-01-01", "2023-12-31"), read=read)
+    state = climatology.at(np.datetime64("2023-07-01T06"))
+    assert np.isfinite(state[0]).all()
+    assert np.isnan(state[1]).all()
+
+
+def test_several_years_are_averaged(tmp_path):
+    def read(time):
+        return sinusoid(time) + (1 if time < np.datetime64("2024-01-01") else 3)
+
+    one = made(tmp_path / "a.zarr", series("2023-01-01", "2024-12-31"), read=read)
+    two = made(tmp_path / "b.zarr", series("2023-01-01", "2024-12-31"))
+    np.testing.assert_allclose(one.at(np.datetime64("2025-09-01"))[0] - two.at(np.datetime64("2025-09-01"))[0], 2, atol=0.02)
+
+
+def test_an_hour_without_data_is_an_error(tmp_path):
+    with pytest.raises(ValueError, match="no state at 06 UTC"):
+        made(tmp_path / "c.zarr", series("2023-01-01", "2023-12-31")[:, :1])
+    with pytest.raises(FileNotFoundError, match="no climatology"):
+        Climatology.read(tmp_path / "none.zarr")
+
+
+def test_opens_with_plain_xarray(tmp_path):
+    made(tmp_path / "c.zarr", series("2023-01-01", "2023-12-31"))
+    with xr.open_zarr(tmp_path / "c.zarr") as data:
+        assert data.climatology.dims == ("dayofyear", "hour", "channel", "lat", "lon")
+        assert data.climatology.shape == (74, 4, 2, 2, 3)
+        assert int(data.attrs["window_days"]) == 61

@@ -1,0 +1,221 @@
+from datetime import datetime, timedelta
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from fuxiflow.channels import table
+from fuxiflow.grids import Grid
+from fuxiflow.states.decoding import Assembler, analyses, complaint, forecasts, grib_files
+from fuxiflow.states.framing import Fault
+from fuxiflow.states.grib import GribReader
+from fuxiflow.states.ledger import Ledger
+from fuxiflow.states.regrid import SourceGrid, regrid
+from tests import gribfiles
+
+GRID = Grid(4, 8)
+CHANNELS = table().select(["T500", "MSL", "TP"])
+TIMES = [datetime(2022, 1, 1) + timedelta(hours=6 * i) for i in range(4)]
+
+
+def assembler(reference="era5"):
+    return Assembler(GribReader(CHANNELS, reference), GRID, Ledger())
+
+
+def run(directory, reference="era5", times=TIMES, precipitation=True):
+    made = assembler(reference)
+    states = list(analyses(made, grib_files(directory, analyses_only=True), times, precipitation))
+    made.ledger.summary()
+    return states, made.ledger
+
+
+def expected(seed):
+    fields = [gribfiles.values(c, seed) / (1 if c.analysed else 100) for c in CHANNELS]
+    return regrid(np.stack(fields), SourceGrid.of(gribfiles.GRID), GRID)
+
+
+def append(directory, *messages):
+    with open(directory / "single_levels.grib", "ab") as file:
+        file.writelines(messages)
+
+
+def reasons(ledger):
+    return [row["reason"] for row in ledger.rows]
+
+
+@pytest.mark.parametrize("span", [6, 3, 1])
+def test_states_are_assembled_regridded_and_precipitation_summed(tmp_path, span):
+    gribfiles.write_era5(tmp_path, TIMES, CHANNELS, span)
+    states, ledger = run(tmp_path)
+    for seed, state in enumerate(states):
+        np.testing.assert_allclose(state, expected(seed), rtol=2e-4, atol=1e-3)
+    assert ledger.rows == []
+    assert ledger.used == ledger.read == 4 * (2 + 6 // span)
+
+
+def test_the_order_of_messages_and_files_does_not_matter(tmp_path):
+    gribfiles.write_era5(tmp_path, TIMES, CHANNELS)
+    content = (tmp_path / "pressure_levels.grib").read_bytes()
+    size = len(content) // 4
+    (tmp_path / "pressure_levels.grib").write_bytes(b"".join(content[i * size:(i + 1) * size] for i in (3, 1, 0, 2)))
+    states, _ = run(tmp_path)
+    for seed, state in enumerate(states):
+        np.testing.assert_allclose(state, expected(seed), rtol=2e-4, atol=1e-3)
+
+
+def test_a_missing_channel_makes_its_time_missing_and_the_rest_goes_through(tmp_path):
+    gribfiles.write_era5(tmp_path, TIMES, CHANNELS)
+    content = (tmp_path / "pressure_levels.grib").read_bytes()
+    (tmp_path / "pressure_levels.grib").write_bytes(content[len(content) // 4:])
+    states, ledger = run(tmp_path)
+    assert [state is None for state in states] == [True, False, False, False]
+    assert ledger.rows == [{"file": "", "message": 0, "time": TIMES[0], "channel": "T500", "reason": "no usable field"}]
+    assert ledger.ignored["state is incomplete"] == 2
+
+
+def test_an_absent_time_keeps_its_slot(tmp_path):
+    gribfiles.write_era5(tmp_path, TIMES[:2], CHANNELS)
+    states, ledger = run(tmp_path)
+    assert [state is None for state in states] == [False, False, True, True]
+    assert [(row["time"], row["reason"]) for row in ledger.rows] == [(time, "no field at all") for time in TIMES[2:]]
+
+
+def test_values_out_of_range_go_to_the_ledger_with_file_and_message(tmp_path):
+    gribfiles.write_era5(tmp_path, TIMES[:1], CHANNELS)
+    append(tmp_path, gribfiles.era5(table()["MSL"], TIMES[1], gribfiles.values(table()["MSL"]) / 100))
+    states, ledger = run(tmp_path, times=TIMES[:2])
+    assert states[1] is None
+    row = ledger.rows[0]
+    assert row["file"].endswith("single_levels.grib")
+    assert (row["message"], row["time"], row["channel"]) == (3, TIMES[1], "MSL")
+    assert "Pa outside the valid range 85000 .. 112000" in row["reason"]
+
+
+def test_damage_is_in_the_ledger_and_costs_only_its_time(tmp_path):
+    gribfiles.write_era5(tmp_path, TIMES, CHANNELS)
+    path = tmp_path / "pressure_levels.grib"
+    content = bytearray(path.read_bytes())
+    size = len(content) // 4
+    content[size + 4:size + 7] = (77).to_bytes(3, "big")
+    path.write_bytes(bytes(content))
+    states, ledger = run(tmp_path)
+    assert [state is None for state in states] == [False, True, False, False]
+    assert (ledger.rows[0]["file"], ledger.rows[0]["message"]) == (str(path), 2)
+    assert f"offset {size}: wrong message length 77" in ledger.rows[0]["reason"]
+
+
+def test_an_unreadable_file_beside_good_ones(tmp_path):
+    gribfiles.write_era5(tmp_path, TIMES, CHANNELS)
+    (tmp_path / "empty.grib").write_bytes(b"")
+    (tmp_path / "page.grib").write_bytes(b"<!DOCTYPE html>")
+    states, ledger = run(tmp_path)
+    assert all(state is not None for state in states)
+    assert [row["file"].rsplit("/", 1)[1] for row in ledger.rows] == ["empty.grib", "page.grib"]
+
+
+def test_identical_duplicates_pass_and_conflicting_ones_do_not(tmp_path):
+    gribfiles.write_era5(tmp_path, TIMES, CHANNELS)
+    msl = table()["MSL"]
+    append(tmp_path, gribfiles.era5(msl, TIMES[0], gribfiles.values(msl, 0)), gribfiles.era5(msl, TIMES[1], gribfiles.values(msl, 9)))
+    states, ledger = run(tmp_path)
+    assert [state is None for state in states] == [False, True, False, False]
+    assert ledger.ignored["identical duplicate"] == 1
+    assert "conflicting duplicates: 2 fields that are not the same" in reasons(ledger)
+
+
+def test_missing_points_and_unsupported_grids_are_rejected(tmp_path):
+    gribfiles.write_era5(tmp_path, TIMES[:1], CHANNELS)
+    field = gribfiles.values(table()["T500"])
+    field[0, 0] = np.nan
+    append(tmp_path, gribfiles.era5(table()["T500"], TIMES[1], field), gribfiles.era5(
+        table()["MSL"], TIMES[1], gribfiles.values(table()["MSL"]), longitudeOfLastGridPointInDegrees=100.0,
+        iDirectionIncrementInDegrees=9.0))
+    _, ledger = run(tmp_path, times=TIMES[:2])
+    assert "1 of 84 values are missing" in reasons(ledger)
+    assert any("the field is not global" in reason for reason in reasons(ledger))
+    assert ledger.rejected == 2
+
+
+def test_precipitation_that_does_not_make_up_six_hours(tmp_path):
+    tp = table()["TP"]
+    gribfiles.write_era5(tmp_path, TIMES[:1], CHANNELS)
+    gribfiles.write_era5(tmp_path / "more", TIMES[1:2], CHANNELS[:2])
+    append(tmp_path, *(gribfiles.era5(tp, TIMES[1] - timedelta(hours=h), gribfiles.values(tp) / 100, 1) for h in range(5)))
+    states, ledger = run(tmp_path, times=TIMES[:2])
+    assert states[1] is None
+    assert reasons(ledger)[0].startswith("accumulations do not make up the 6 h: 01.01. 01-02, 01.01. 02-03")
+    assert ledger.ignored["incomplete accumulation"] == 5
+
+
+def test_longer_accumulations_win_and_crossing_ones_are_ignored(tmp_path):
+    tp = table()["TP"]
+    gribfiles.write_era5(tmp_path, TIMES, CHANNELS)
+    append(tmp_path, gribfiles.era5(tp, TIMES[1], gribfiles.values(tp), 1),
+           gribfiles.era5(tp, TIMES[1] + timedelta(hours=3), gribfiles.values(tp), 6))
+    states, ledger = run(tmp_path)
+    np.testing.assert_allclose(states[1], expected(1), rtol=2e-4, atol=1e-3)
+    assert ledger.ignored == {"accumulation inside a longer one": 1, "not of the times wanted": 1}
+
+
+def test_gfs_analyses_have_no_precipitation_and_forecasts_are_not_analyses(tmp_path):
+    for time in TIMES[:2]:
+        gribfiles.write_gfs(tmp_path, time, [0, 6], CHANNELS)
+    states, ledger = run(tmp_path, "gfs", TIMES[:2], precipitation=False)
+    np.testing.assert_allclose(states[0][:2], expected(0)[:2], rtol=2e-4)
+    assert np.isnan(states[0][2]).all()
+    assert ledger.rows == []
+    # a forecast under the name of an analysis is found out by its header
+    folder = tmp_path / "gfs.20220101" / "00" / "atmos"
+    (folder / "gfs.t00z.pgrb2.1p00.f006").rename(folder / "gfs.t00z.pgrb2.1p00.f006.grib2")
+    _, ledger = run(tmp_path, "gfs", TIMES[:2], precipitation=False)
+    assert ledger.ignored["not of the times wanted"] == 2
+
+
+def test_forecasts_by_initial_time_and_lead(tmp_path):
+    first, second = TIMES[0], TIMES[2]
+    gribfiles.write_gfs(tmp_path, first, [0, 6, 12], CHANNELS)
+    gribfiles.write_gfs(tmp_path, second, [0, 12], CHANNELS)
+    gribfiles.write_gfs(tmp_path, TIMES[1], [0], CHANNELS)
+    made = assembler("gfs")
+    inits, states = forecasts(made, grib_files(tmp_path), [0, 12], TIMES[0], TIMES[3], [0, 6, 12])
+    found = {(i, j): state for i, j, state in states}
+    made.ledger.summary()
+    assert inits == [first, second]
+    assert np.isnan(found[0, 0][2]).all()
+    for j, lead in ((1, 6), (2, 12)):
+        np.testing.assert_allclose(found[0, j], expected(lead), rtol=2e-4, atol=1e-3)
+    assert found[1, 1] is None
+    assert ("no field at all", second + timedelta(hours=6)) in [(row["reason"], row["time"]) for row in made.ledger.rows]
+
+
+def test_files_of_a_directory(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no GRIB file"):
+        grib_files(tmp_path)
+    for name in ("provenance.json", ".tmp", "b.idx", "gfs.t00z.pgrb2.1p00.f000", "gfs.t00z.pgrb2.1p00.f006", "a.grib"):
+        (tmp_path / name).write_bytes(b"x")
+    assert [p.name for p in grib_files(tmp_path)] == ["a.grib", "gfs.t00z.pgrb2.1p00.f000", "gfs.t00z.pgrb2.1p00.f006"]
+    assert [p.name for p in grib_files(tmp_path, analyses_only=True)] == ["a.grib", "gfs.t00z.pgrb2.1p00.f000"]
+
+
+def test_complaints():
+    t, tp = table()["T500"], table()["TP"]
+    assert complaint(np.full((2, 2), 250.0), t) is None
+    assert complaint(np.array([250.0, np.nan]), t) == "1 of 2 values are missing"
+    assert complaint(np.array([250.0, np.inf]), t).startswith("values 250 .. inf K outside the valid range 150 .. 340")
+    assert complaint(np.array([-0.001, 3.0]), tp) is None
+    assert "outside" in complaint(np.array([-0.5, 3.0]), tp)
+
+
+def test_the_ledger_is_written_and_must_add_up(tmp_path):
+    ledger = Ledger()
+    ledger.fault(Fault(tmp_path / "a.grib", 3, 99, "truncated"))
+    ledger.ignore("not in the channel table", 2)
+    ledger.write(tmp_path / "l.parquet")
+    stored = pq.read_table(tmp_path / "l.parquet")
+    assert stored.to_pylist() == [{"file": str(tmp_path / "a.grib"), "message": 3, "time": None, "channel": "",
+                                   "reason": "offset 99: truncated"}]
+    assert stored.schema.metadata[b"summary"].startswith(b"2 fields read: 0 used, 0 rejected, 2 ignored")
+    assert b"provenance" in stored.schema.metadata
+    ledger.read += 1
+    with pytest.raises(ValueError, match="3 fields read"):
+        ledger.summary()

@@ -1,0 +1,201 @@
+import warnings
+
+import numpy as np
+import pytest
+import xarray as xr
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fuxiflow.channels import table
+from fuxiflow.grids import Grid
+from fuxiflow.states.store import States, StateWriter, open_store, read_times, within, write_states
+
+GRID = Grid(4, 8)
+CHANNELS = table().select(["Z500", "T850", "TP"])
+TIMES = np.datetime64("2022-01-01", "ns") + np.arange(10) * np.timedelta64(6, "h")
+
+
+def fields(count=10, seed=0):
+    return np.random.default_rng(seed).normal(size=(count, 3, 4, 8)).astype(np.float32)
+
+
+def write(path, values, times=TIMES, **options):
+    with StateWriter(path, times, CHANNELS, GRID, **options) as writer:
+        for index, value in enumerate(values):
+            writer.write(index, value)
+
+
+def test_round_trip_keeps_values_times_channels_and_grid(tmp_path):
+    values = fields()
+    write_states(tmp_path / "a.zarr", TIMES, CHANNELS, GRID, values)
+    states = States([tmp_path / "a.zarr"])
+    assert states.channels == CHANNELS
+    assert states.grid == GRID
+    np.testing.assert_array_equal(states.times, TIMES)
+    np.testing.assert_array_equal(states.read_many(TIMES), values)
+    np.testing.assert_array_equal(states.read(TIMES[3]), values[3])
+
+
+def test_poles_are_recognised(tmp_path):
+    grid = Grid(5, 8, poles=True)
+    write_states(tmp_path / "a.zarr", TIMES[:1], CHANNELS, grid, [np.zeros((3, 5, 8))])
+    assert States([tmp_path / "a.zarr"]).grid == grid
+
+
+def test_a_missing_time_keeps_its_slot_and_raises(tmp_path):
+    values = list(fields())
+    values[4] = None
+    write_states(tmp_path / "a.zarr", TIMES, CHANNELS, GRID, values)
+    states = States([tmp_path / "a.zarr"])
+    assert len(states) == 9
+    assert len(states.slots) == 10
+    assert TIMES[4] not in states
+    assert TIMES[5] in states
+    with pytest.raises(KeyError, match=r"2022-01-02T00:00:00 is missing in .*a\.zarr.*2022-01-01T00:00:00 \.\. 2022-01-03T06"):
+        states.read(TIMES[4])
+    with pytest.raises(KeyError, match=r"2023-01-01T00:00:00 is not in .*a\.zarr"):
+        states.read("2023-01-01")
+    assert open_store(tmp_path / "a.zarr")["state"].attrs["missing"] == ["2022-01-02T00:00:00"]
+
+
+def test_opens_with_plain_xarray(tmp_path, recwarn):
+    values = fields()
+    write_states(tmp_path / "a.zarr", TIMES, CHANNELS, GRID, values, attrs={"reference": "era5"})
+    with xr.open_zarr(tmp_path / "a.zarr") as data:
+        assert data.state.dims == ("time", "channel", "lat", "lon")
+        np.testing.assert_array_equal(data.time, TIMES)
+        np.testing.assert_array_equal(data.state.sel(channel="T850"), values[:, 1])
+        assert data.lat.attrs["units"] == "degrees_north"
+        assert list(data.unit.values) == ["m2 s-2", "K", "mm"]
+        assert data.attrs["reference"] == "era5"
+        assert "rule" in data.attrs["provenance"]
+    assert not [w for w in recwarn if "consolidated" in str(w.message)]
+
+
+def test_a_segment_is_a_handful_of_files(tmp_path):
+    times = TIMES[0] + np.arange(130) * np.timedelta64(6, "h")
+    write(tmp_path / "a.zarr", fields(130), times)
+    assert len([p for p in (tmp_path / "a.zarr" / "state" / "c").rglob("*") if p.is_file()]) == 3
+
+
+def test_several_stores_are_one_series_and_must_agree(tmp_path):
+    values = fields()
+    write(tmp_path / "a.zarr", values[:6], TIMES[:6])
+    write(tmp_path / "b.zarr", values[6:], TIMES[6:])
+    states = States([tmp_path / "b.zarr", tmp_path / "a.zarr"])
+    np.testing.assert_array_equal(states.read_many(TIMES), values)
+    write_states(tmp_path / "c.zarr", TIMES[:1], CHANNELS[:2], GRID, values[:1, :2])
+    with pytest.raises(ValueError, match="other channels or another grid"):
+        States([tmp_path / "a.zarr", tmp_path / "c.zarr"])
+    with pytest.raises(FileNotFoundError, match=r"none\.zarr"):
+        States([tmp_path / "none.zarr"])
+    with pytest.raises(ValueError, match="no state store"):
+        States([])
+
+
+def test_two_arrays_in_one_store(tmp_path):
+    values = fields()
+    with StateWriter(tmp_path / "a.zarr", TIMES, CHANNELS, GRID, names=("analysis", "background")) as writer:
+        for index, value in enumerate(values):
+            writer.write(index, value, "analysis")
+            writer.write(index, None if index == 0 else -value, "background")
+        with pytest.raises(KeyError, match="known: analysis, background"):
+            writer.write(0, values[0])
+    np.testing.assert_array_equal(States([tmp_path / "a.zarr"], name="analysis").read(TIMES[0]), values[0])
+    background = States([tmp_path / "a.zarr"], name="background")
+    assert TIMES[0] not in background
+    np.testing.assert_array_equal(background.read(TIMES[9]), -values[9])
+    with pytest.raises(KeyError, match="it holds analysis, background"):
+        States([tmp_path / "a.zarr"])
+
+
+def test_an_interrupted_store_is_continued(tmp_path):
+    values = fields()
+    path = tmp_path / "a.zarr"
+    with pytest.raises(RuntimeError), StateWriter(path, TIMES, CHANNELS, GRID, shard=4) as writer:
+        for index in range(6):
+            writer.write(index, values[index])
+        raise RuntimeError("killed")
+    assert len(States([path])) == 6
+    with StateWriter(path, TIMES, CHANNELS, GRID, resume=True) as writer:
+        assert writer.next_index == 6
+        assert writer.done(5)
+        assert not writer.done(6)
+        for index in range(6, 10):
+            writer.write(index, values[index])
+    np.testing.assert_array_equal(States([path]).read_many(TIMES), values)
+    with pytest.raises(ValueError, match="cannot be continued"):
+        StateWriter(path, TIMES[:5], CHANNELS, GRID, resume=True)
+
+
+def test_a_kill_without_notice_loses_only_the_shard_in_work(tmp_path):
+    values = fields()
+    writer = StateWriter(tmp_path / "a.zarr", TIMES, CHANNELS, GRID, shard=4)
+    for index in range(6):
+        writer.write(index, values[index])
+    del writer
+    assert StateWriter(tmp_path / "a.zarr", TIMES, CHANNELS, GRID, resume=True).next_index == 4
+
+
+def test_times_that_never_came_are_missing_in_the_end(tmp_path):
+    with StateWriter(tmp_path / "a.zarr", TIMES, CHANNELS, GRID) as writer:
+        writer.write(0, fields()[0])
+    assert States([tmp_path / "a.zarr"]).times.tolist() == TIMES[:1].tolist()
+
+
+def test_a_wrong_shape_and_disordered_times_are_refused(tmp_path):
+    with StateWriter(tmp_path / "a.zarr", TIMES, CHANNELS, GRID) as writer, pytest.raises(ValueError, match="has shape"):
+        writer.write(0, np.zeros((2, 4, 8)))
+    for times in ([], TIMES[::-1]):
+        with pytest.raises(ValueError, match="increasing order"):
+            StateWriter(tmp_path / "b.zarr", times, CHANNELS, GRID)
+    with pytest.raises(ValueError, match="shorter|longer"):
+        write_states(tmp_path / "c.zarr", TIMES, CHANNELS, GRID, fields(3))
+
+
+def test_a_cut_shard_names_the_file(tmp_path):
+    write(tmp_path / "a.zarr", fields())
+    shard = tmp_path / "a.zarr" / "state" / "c" / "0" / "0" / "0" / "0"
+    shard.write_bytes(shard.read_bytes()[:-300])
+    with pytest.raises(OSError, match="cut short or damaged"):
+        States([tmp_path / "a.zarr"]).read(TIMES[9])
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.lists(st.integers(0, 9), min_size=1, max_size=25), st.integers(1, 10))
+def test_any_order_of_writing_gives_the_same_store(tmp_path_factory, order, shard):
+    values = fields()
+    path = tmp_path_factory.mktemp("store") / "a.zarr"
+    with StateWriter(path, TIMES, CHANNELS, GRID, shard=shard) as writer:
+        for index in order:
+            writer.write(index, values[index])
+    states = States([path])
+    assert [int(np.searchsorted(TIMES, time)) for time in states.times] == sorted(set(order))
+    for index in set(order):
+        np.testing.assert_array_equal(states.read(TIMES[index]), values[index])
+
+
+def test_a_store_of_another_layout_is_read_through_zarr(tmp_path):
+    values = fields()
+    warnings.simplefilter("ignore")
+    data = xr.Dataset({"state": (("time", "channel", "lat", "lon"), values)},
+                      {"time": TIMES, "channel": CHANNELS.names, "lat": GRID.lat, "lon": GRID.lon})
+    data.to_zarr(tmp_path / "a.zarr", zarr_format=3)
+    np.testing.assert_array_equal(States([tmp_path / "a.zarr"]).read_many(TIMES), values)
+
+
+def test_times_of_other_units_are_understood_and_strange_ones_refused(tmp_path):
+    warnings.simplefilter("ignore")
+    data = xr.Dataset(coords={"time": TIMES})
+    data.to_zarr(tmp_path / "a.zarr", zarr_format=3, encoding={"time": {"units": "hours since 2021-12-31", "dtype": "float64"}})
+    group = open_store(tmp_path / "a.zarr", "r+")
+    np.testing.assert_array_equal(read_times(group), TIMES)
+    group["time"].attrs["units"] = "months since 2000"
+    with pytest.raises(ValueError, match="months since 2000"):
+        read_times(group)
+
+
+def test_within_takes_whole_days():
+    assert within(TIMES, ["2022-01-02", "2022-01-02"]).tolist() == TIMES[4:8].tolist()
+    with pytest.raises(ValueError, match="no time between"):
+        within(TIMES, ["2023-01-01", "2023-01-02"])

@@ -1,0 +1,203 @@
+"""The fast path: case statistics and what is made of them agree with the definitions."""
+
+import logging
+
+import numpy as np
+import pytest
+
+from fuxiflow.channels import table as channel_table
+from fuxiflow.grids import Grid
+from fuxiflow.verification import cases as module
+from fuxiflow.verification import metrics, scoring
+from fuxiflow.verification.cases import Cases
+from fuxiflow.verification.collect import climatology_cases, collect, valid_time
+from fuxiflow.verification.references import Normals, Recent, Reference, aligned
+
+GRID = Grid(18, 36)
+REGIONS = ["global", "tropics", "central_africa"]
+WEIGHTS = metrics.region_weights(GRID, REGIONS)
+FLAT = WEIGHTS.reshape(len(REGIONS), -1)
+CHANNELS = channel_table().select(["Z500", "T850"])
+TIMES = np.datetime64("2023-01-01", "ns") + np.arange(8) * np.timedelta64(12, "h")
+LEADS = [6, 12]
+LOG = logging.getLogger("test")
+NAMES = {"experiment": "e", "system": "s", "reference": "truth", "other_name": "gfs"}
+
+
+class FakeStates:
+    """States in memory, as :class:`fuxiflow.states.store.States`."""
+
+    def __init__(self, fields, channels=CHANNELS):
+        self.fields, self.channels, self.grid, self.paths = fields, channels, GRID, ["memory"]
+
+    def __contains__(self, time):
+        return np.datetime64(time, "ns") in self.fields
+
+    def read(self, time):
+        return self.fields[np.datetime64(time, "ns")]
+
+
+class FakeClimatology:
+    """A climatology that is the same at all times."""
+
+    channels, grid = CHANNELS, GRID
+
+    def __init__(self):
+        self.field = np.random.default_rng(9).normal(250, 5, size=(2, *GRID.shape)).astype(np.float32)
+
+    def at(self, time):
+        return self.field
+
+
+@pytest.fixture(scope="module")
+def setting():
+    generator = np.random.default_rng(0)
+    climatology = FakeClimatology()
+    valid = np.unique(np.concatenate([[valid_time(t, lead) for lead in (0, *LEADS)] for t in TIMES]))
+    truth = {t: (climatology.field + generator.normal(0, 5, (2, *GRID.shape))).astype(np.float32) for t in valid}
+    forecast = {(t, lead): (truth[valid_time(t, lead)] + generator.normal(0.5, 0.01 * lead, (2, *GRID.shape))
+                            ).astype(np.float32) for t in TIMES for lead in LEADS}
+    normals = Normals(climatology, CHANNELS.names)
+    reference = Reference("truth", FakeStates(truth), normals, FLAT)
+    return climatology, truth, forecast, normals, reference
+
+
+@pytest.fixture(scope="module")
+def cases(setting) -> Cases:
+    *_, forecast, normals, reference = setting
+    return collect(lambda t, lead: forecast[t, lead].reshape(2, -1), TIMES, LEADS, normals, [reference], REGIONS, LOG,
+                   "test")["truth"]
+
+
+@pytest.mark.parametrize("metric", list(scoring.METRICS))
+@pytest.mark.parametrize("region", range(len(REGIONS)))
+def test_scores_equal_their_definitions(setting, cases, metric, region):
+    climatology, truth, forecast, *_ = setting
+    frame = scoring.scores(cases, scoring.Resampling(20, 1, 0), experiment="e", system="s", reference="truth")
+    for lead in LEADS:
+        for c, channel in enumerate(CHANNELS.names):
+            f = np.stack([forecast[t, lead][c] for t in TIMES])
+            r = np.stack([truth[valid_time(t, lead)][c] for t in TIMES])
+            arguments = {"forecast": f, "reference": r, "climatology": climatology.field[c], "weights": WEIGHTS[region]}
+            wanted = {"rmse": ("forecast", "reference", "weights"), "bias": ("forecast", "reference", "weights"),
+                      "activity": ("forecast", "climatology", "weights")}.get(metric, tuple(arguments))
+            expected = getattr(metrics, metric)(**{name: arguments[name] for name in wanted})
+            row = frame[(frame["metric"] == metric) & (frame["lead_time"] == lead) & (frame["channel"] == channel)
+                        & (frame["region"] == REGIONS[region])]
+            assert row["value"].item() == pytest.approx(expected, rel=1e-5)
+            assert row["n"].item() == len(TIMES)
+            assert row["ci_low"].item() <= row["ci_high"].item()
+
+
+def test_small_errors_of_large_fields_are_not_lost(monkeypatch):
+    # mean squares are taken from anomalies a million times larger than the error squared
+    generator = np.random.default_rng(1)
+    truth = generator.normal(0, 1000, (2, GRID.nlat * GRID.nlon)).astype(np.float32)
+    forecast = truth + np.float32(0.5)
+    monkeypatch.setattr(module, "BLOCK_VALUES", 1)  # a channel at a time
+    f = module.forecast_means(forecast, [truth], FLAT)
+    r = module.own_means(truth, FLAT)
+    means = [x[None, None] for x in (*f, *r)]
+    found = Cases.from_means(TIMES[:1], [0], CHANNELS.names, REGIONS, means)
+    expected = np.einsum("cx,rx->cr", (forecast.astype(float) - truth) ** 2, FLAT)
+    np.testing.assert_allclose(found.values["square"][0, 0], expected, rtol=1e-6)
+
+
+def test_a_missing_field_or_reference_is_no_case(setting, caplog):
+    _, truth, forecast, normals, _ = setting
+    cut = {t: field for t, field in truth.items() if t < TIMES[-1]}
+    holed = {key: field.copy() for key, field in forecast.items()}
+    holed[TIMES[0], 6][0, 3, 3] = np.nan
+    reference = Reference("truth", FakeStates(cut), normals, FLAT)
+    with caplog.at_level(logging.INFO):
+        found = collect(lambda t, lead: None if (t, lead) == (TIMES[1], 12) else holed[t, lead].reshape(2, -1), TIMES,
+                        LEADS, normals, [reference], REGIONS, LOG, "cut")["truth"]
+    assert "1 of 16 cases have no field" in caplog.text
+    assert "no reference truth at the valid time" in caplog.text
+    known = np.isfinite(found.values["square"])
+    assert not known[-1].any()
+    assert not known[1, 1].any()
+    assert not known[0, 0, 0].any()  # one missing cell: in no region
+    assert known[0, 0, 1].all()
+    frame = scoring.scores(found, scoring.Resampling(20, 1, 0), experiment="e", system="s", reference="truth")
+    assert set(frame.loc[frame["lead_time"] == 6, "n"]) == {6, 7}
+
+
+def test_comparison_is_relative_paired_and_significant_where_it_should(cases):
+    generator = np.random.default_rng(3)
+    worse = Cases(cases.times, LEADS, cases.channels, REGIONS, {
+        name: value * (4.0 if name == "square" else 1.0) for name, value in cases.values.items()})
+    frame = scoring.comparison(cases, worse, scoring.Resampling(100, 1, 0), **NAMES)
+    rmse = frame[frame["metric"] == "rmse_vs_gfs"]
+    np.testing.assert_allclose(rmse["value"], -0.5)
+    np.testing.assert_allclose(rmse["ci_high"], -0.5)  # each case is exactly as much better: no doubt
+    np.testing.assert_allclose(frame.loc[frame["metric"] == "acc_vs_gfs", "value"], 0.0)
+    factor = np.exp(generator.normal(0, 0.5, cases.values["square"].shape))
+    values = {**cases.values, "square": cases.values["square"] * factor}
+    equal = Cases(cases.times, LEADS, cases.channels, REGIONS, values)
+    frame = scoring.comparison(cases, equal, scoring.Resampling(100, 1, 0), **NAMES, metrics=("rmse",))
+    assert ((frame["ci_low"] < frame["value"]) & (frame["value"] < frame["ci_high"])).mean() > 0.9
+
+
+def test_comparison_takes_what_both_have(cases):
+    other = cases.select(TIMES[2:5], [12], ["T850"])
+    frame = scoring.comparison(cases, other, scoring.Resampling(20, 1, 0), **NAMES, metrics=("rmse",))
+    assert set(frame["lead_time"]) == {12}
+    assert set(frame["channel"]) == {"T850"}
+    assert set(frame["n"]) == {3}
+    np.testing.assert_allclose(frame["value"], 0.0)
+    with pytest.raises(KeyError, match="no case of lead 18"):
+        cases.select(TIMES, [18], ["T850"])
+    other.regions = ["global"]
+    with pytest.raises(ValueError, match="regions"):
+        cases.common(other)
+
+
+def test_one_case_has_no_interval(cases):
+    frame = scoring.scores(cases.select(TIMES[:1], LEADS, ["Z500"]), scoring.Resampling(20, 1, 0), experiment="e",
+                           system="s", reference="truth", metrics=("rmse",), prefix="background_")
+    assert set(frame["metric"]) == {"background_rmse"}
+    assert frame["ci_low"].isna().all()
+
+
+def test_climatology_as_a_forecast(setting):
+    climatology, truth, _, normals, reference = setting
+    found = climatology_cases(TIMES, LEADS, normals, reference, REGIONS)
+    r = truth[valid_time(TIMES[2], 12)][1]
+    expected = metrics.mse(forecast=climatology.field[1], reference=r, weights=WEIGHTS[1])
+    assert found.values["square"][2, 1, 1, 1] == pytest.approx(expected, rel=1e-5)
+    assert np.isnan(found.values["correlation"]).all()
+    assert (found.values["variance"] == 0).all()
+
+
+def test_zarr_round_trip(tmp_path, cases):
+    module.write(tmp_path / "cases.zarr", {("gfs", "truth"): cases})
+    found = module.read(tmp_path / "cases.zarr")[("gfs", "truth")]
+    assert (found.leads, found.channels, found.regions) == (cases.leads, cases.channels, cases.regions)
+    np.testing.assert_array_equal(found.times, cases.times)
+    for name in module.QUANTITIES:
+        np.testing.assert_allclose(found.values[name], cases.values[name], rtol=1e-6)
+
+
+def test_aligned_fills_absent_channels_with_nan():
+    state = np.arange(4, dtype=np.float32).reshape(2, 1, 2)
+    np.testing.assert_array_equal(aligned(state, ["a", "b"], ["b", "c"]), [[2, 3], [np.nan, np.nan]])
+
+
+def test_recent_keeps_within_its_budget():
+    made = []
+
+    def make(key):
+        made.append(key)
+        return np.zeros(10)
+
+    recent = Recent(200)
+    for key in (1, 2, 1, 3, 1, 2):  # two fit: 3 drives 2 out
+        recent.get(key, lambda key=key: make(key))
+    assert made == [1, 2, 3, 2]
+    assert recent.held <= 200
+
+
+def test_normals_name_a_channel_they_lack():
+    with pytest.raises(ValueError, match="no channel T500"):
+        Normals(FakeClimatology(), ["Z500", "T500"])

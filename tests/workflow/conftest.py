@@ -1,0 +1,46 @@
+"""Copies of the checkout that tests of the workflow share."""
+
+import pytest
+
+from tests.workflow.workbench import Workbench
+
+
+@pytest.fixture(scope="session")
+def checkout(tmp_path_factory):
+    """A copy without results; not to be changed."""
+    return Workbench(tmp_path_factory.mktemp("checkout") / "fuxiflow")
+
+
+@pytest.fixture(scope="session")
+def plans(checkout):
+    """All jobs of a configuration, by its name; planned once."""
+    known = {}
+
+    def plan(configuration):
+        if configuration not in known:
+            known[configuration] = checkout.plan("--forceall", configuration=configuration)
+        return known[configuration]
+
+    return plan
+
+
+@pytest.fixture(scope="session")
+def pretended(checkout, tmp_path_factory):
+    """A copy whose products are empty but remembered as made; not to be changed."""
+    copy = checkout.clone(tmp_path_factory.mktemp("pretended") / "fuxiflow")
+    copy.pretend()
+    return copy
+
+
+@pytest.fixture
+def bench(pretended, tmp_path):
+    """A copy of :func:`pretended` of one's own."""
+    return pretended.clone(tmp_path / "fuxiflow")
+
+
+@pytest.fixture(scope="session")
+def finished(checkout, tmp_path_factory):
+    """A copy with a real, finished run of config/test.yaml; not to be changed."""
+    copy = checkout.clone(tmp_path_factory.mktemp("finished") / "fuxiflow")
+    copy.snakemake("--cores", "2")
+    return copy

@@ -1,0 +1,113 @@
+"""What runs again after a change, and what does not: every product is there, only the plan is asked for."""
+
+import os
+import time
+
+import pytest
+
+from fuxiflow.fingerprint import closure
+
+# a module's rules: those whose scripts can reach it
+MODULES = ["fuxiflow/verification/metrics.py", "fuxiflow/states/climatology.py", "fuxiflow/observations/gridding.py"]
+
+
+def dependents(bench, module):
+    """Rules whose scripts import ``module``, transitively, as the real checkout has it."""
+    from fuxiflow import ROOT
+
+    scripts = sorted((ROOT / "workflow" / "scripts").glob("*.py"))
+    return {script.stem for script in scripts if ROOT / module in closure(script)}
+
+
+def downstream(jobs, rules):
+    """Those of ``rules`` and all rules whose jobs depend on one of theirs."""
+    maker = {path: job.rule for job in jobs for path in job.outputs}
+    found, size = set(rules), -1
+    while len(found) != size:
+        size = len(found)
+        found |= {job.rule for job in jobs if job.outputs and any(maker.get(path) in found for path in job.inputs)}
+    return found & {job.rule for job in jobs}
+
+
+def test_nothing_to_do_after_a_run(bench):
+    assert bench.pending() == set()
+
+
+def test_comments_docstrings_and_formatting_rerun_nothing(bench):
+    for path in [*bench.folder.glob("fuxiflow/**/*.py"), *bench.folder.glob("workflow/scripts/*.py")]:
+        path.write_text(path.read_text() + "\n\n# a remark\n")
+    bench.edit("fuxiflow/times.py", '"""Periods, analysis times', '"""Spans of days, analysis times')
+    assert bench.pending() == set()
+
+
+def test_touching_the_project_reruns_nothing(bench):
+    later = time.time() + 5
+    for pattern in ("fuxiflow/**/*.py", "workflow/**/*", "config/**/*", "envs/*", "resources/**/*", "Snakefile"):
+        for path in bench.folder.glob(pattern):
+            if path.is_file():
+                os.utime(path, (later, later))
+    assert bench.pending() == set()
+
+
+def test_a_fresh_clone_with_the_results_reruns_nothing(bench, checkout, tmp_path):
+    clone = checkout.clone(tmp_path / "clone")
+    for path in clone.folder.rglob("*"):
+        os.utime(path)
+    for name in ("results", ".snakemake"):
+        (bench.folder / name).rename(clone.folder / name)
+    assert clone.pending() == set()
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_an_edit_of_a_module_reruns_its_dependents(bench, module, plans):
+    path = bench.folder / module
+    path.write_text(path.read_text() + "\n\nADDED = 1\n")
+    expected = dependents(bench, module)
+    assert expected
+    assert bench.pending() == downstream(plans("test"), expected)
+
+
+def test_an_edit_of_a_script_reruns_its_rule(bench, plans):
+    path = bench.folder / "workflow/scripts/states_climatology.py"
+    path.write_text(path.read_text() + "\n\nADDED = 1\n")
+    pending = bench.pending()
+    assert "states_climatology" in pending
+    assert pending == downstream(plans("test"), {"states_climatology"})
+
+
+def test_changing_one_experiment_leaves_the_other_alone(bench):
+    bench.edit("config/test.yaml", "  full: {}\n",
+               "  full: {}\n  denial: {sources: [], weights: full}\n")
+    jobs = bench.plan()
+    touched = {job.wildcards["experiment"] for job in jobs if "experiment" in job.wildcards}
+    assert touched == {"denial"}
+    assert {job.rule for job in jobs if job.outputs} & {"training_forecaster", "training_joint", "world_nature"} == set()
+
+
+def test_overriding_an_experiment_reruns_it_alone(bench):
+    bench.edit("config/test.yaml", "no_observations: {sources: [], weights: full}",
+               "no_observations: {sources: [noaa20_atms], weights: full}")
+    jobs = bench.plan()
+    assert {job.wildcards["experiment"] for job in jobs if "experiment" in job.wildcards} == {"no_observations"}
+
+
+def test_a_longer_training_reruns_training_and_what_follows(bench, plans):
+    bench.edit("config/test.yaml", "joint: {updates: 4,", "joint: {updates: 5,")
+    pending = bench.pending()
+    assert pending == downstream(plans("test"), {"training_joint"})
+    assert "training_forecaster" not in pending
+
+
+def test_a_limit_of_a_source_reruns_from_its_quality_control_on(bench, plans):
+    bench.edit("config/sources/noaa20_atms.yaml", "max_z: 6", "max_z: 5")
+    assert bench.pending() == downstream(plans("test"), {"observations_quality"})
+
+
+def test_a_choice_of_a_figure_reruns_that_figure_alone(bench):
+    bench.edit("config/test.yaml", "map_leads: [24, 48]", "map_leads: [24, 36]")
+    assert bench.pending() <= {"figure_error_maps", "verification_forecasts", "verification_scores"}
+
+
+def test_a_lost_product_is_made_again(bench):
+    (bench.folder / "results/test/figures/skill_vs_lead.csv").unlink()
+    assert bench.pending() == {"figure_skill_vs_lead"}

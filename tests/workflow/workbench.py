@@ -1,0 +1,118 @@
+"""A copy of the checkout to run Snakemake in, and the plan that a dry run prints."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from fuxiflow import ROOT
+
+_FIELD = re.compile(r"^    (\w+): (.*)$")
+
+
+@dataclass(frozen=True)
+class Job:
+    """One job of a plan."""
+
+    rule: str
+    inputs: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ()
+    wildcards: dict[str, str] = field(default_factory=dict, hash=False)
+
+
+def parse(text: str) -> list[Job]:
+    """The jobs that a dry run prints."""
+    jobs, rule, fields = [], None, {}
+
+    def close():
+        if rule:
+            wildcards = dict(pair.split("=", 1) for pair in split(fields.get("wildcards", "")))
+            jobs.append(Job(rule, split(fields.get("input", "")), split(fields.get("output", "")), wildcards))
+
+    for line in text.splitlines():
+        if match := re.match(r"^(?:local)?rule (\w+):$", line):
+            close()
+            rule, fields = match[1], {}
+        elif match := _FIELD.match(line):
+            fields.setdefault(match[1], match[2])
+    close()
+    return jobs
+
+
+def split(text: str) -> tuple[str, ...]:
+    """The parts of a list that Snakemake prints."""
+    return tuple(part for part in text.split(", ") if part)
+
+
+def ancestors(jobs: Iterable[Job], job: Job) -> dict[str, Job | None]:
+    """All files that ``job`` depends on, transitively, each with the job that makes it, None for a file of the project."""
+    maker = {path: job for job in jobs for path in job.outputs}
+    found, todo = {}, list(job.inputs)
+    while todo:
+        path = todo.pop()
+        if path not in found:
+            found[path] = maker.get(path)
+            todo.extend(found[path].inputs if found[path] else ())
+    return found
+
+
+class Workbench:
+    """A copy of the checkout's files, committed or new, under ``folder``."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        if folder.exists():
+            return
+        listed = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, check=True,
+                                capture_output=True, text=True).stdout.splitlines()
+        for name in listed:
+            if (ROOT / name).is_file():
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(ROOT / name, folder / name)
+
+    def clone(self, folder: Path) -> "Workbench":
+        """A copy with results and Snakemake's memory, all time stamps kept."""
+        shutil.copytree(self.folder, folder, symlinks=True)
+        return Workbench(folder)
+
+    def snakemake(self, *words: str, configuration: str = "test", check: bool = True) -> subprocess.CompletedProcess:
+        """Run Snakemake; AssertionError with all it said where it fails and ``check`` is set."""
+        command = [sys.executable, "-m", "snakemake", "--configfile", f"config/{configuration}.yaml", *words]
+        environment = os.environ | {"MPLBACKEND": "Agg"}
+        environment.pop("PYTHONPATH", None)
+        done = subprocess.run(command, cwd=self.folder, env=environment, check=False, text=True,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        assert not check or done.returncode == 0, f"{' '.join(command)}\n{done.stdout[-8000:]}"
+        return done
+
+    def plan(self, *words: str, configuration: str = "test") -> list[Job]:
+        """The jobs of a dry run."""
+        return parse(self.snakemake("--dry-run", *words, configuration=configuration).stdout)
+
+    def pending(self, *words: str, configuration: str = "test") -> set[str]:
+        """The rules of the jobs that a run would start, without the targets."""
+        jobs = self.plan(*words, configuration=configuration)
+        return {job.rule for job in jobs if job.outputs}
+
+    def pretend(self, configuration: str = "test") -> None:
+        """Make every product an empty file or folder and let Snakemake remember it as made by a run."""
+        for job in self.plan("--forceall", configuration=configuration):
+            for name in job.outputs:
+                path = self.folder / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                if path.suffix in ("", ".zarr"):
+                    path.mkdir(exist_ok=True)
+                else:
+                    path.touch()
+        self.snakemake("--touch", "--forceall", "--cores", "1", configuration=configuration)
+
+    def edit(self, name: str, old: str, new: str) -> None:
+        """Replace text that occurs once in a file."""
+        path = self.folder / name
+        text = path.read_text()
+        assert text.count(old) == 1, f"{name} has {text.count(old)} times {old!r}"
+        path.write_text(text.replace(old, new))

@@ -1,0 +1,250 @@
+"""Figures: one rule for each figure id, drawn from stored tables and fields; the target `figures` makes all of them."""
+
+from fuxiflow.figures import plan
+
+FIGURES = f"{RESULTS}/figures"
+FIGURE_EXPERIMENTS = CONFIG.figures.experiments
+MAIN = FIGURE_EXPERIMENTS[0]
+MAIN_SOURCES = CONFIG.resolve(MAIN).sources
+FIGURE_REFERENCES = plan.references(CONFIG)
+REFERENCE = FIGURE_REFERENCES[-1]
+# two states and two references of an analysis in memory, on top of the interpreter and the libraries
+FIGURE_MB = 1500 + CONFIG.grid.nlat * CONFIG.grid.nlon * 70 * 4 * 6 // 2**20
+
+try:
+    CASE = plan.case(CONFIG).isoformat()
+except ConfigurationError as error:
+    raise WorkflowError(f"configuration: {error}")
+CASE_STATES = {name: f"{RESULTS}/states/{name}/{plan.case_segment(CONFIG)}.zarr" for name in FIGURE_REFERENCES}
+
+
+report: "../report/workflow.rst"
+
+
+rule figure_system:
+    output:
+        pdf=f"{FIGURES}/system.pdf",
+        png=report(f"{FIGURES}/system.png", caption="../report/system.rst", category="System", labels={"figure": "data flow"}),
+        csv=f"{FIGURES}/system.csv",
+    params:
+        code=code("figure_system"),
+        settings=plan.settings(CONFIG, MAIN, WORLD),
+        world=WORLD,
+    log:
+        f"{LOGS}/figure_system/all.log",
+    benchmark:
+        f"{BENCHMARKS}/figure_system/all.tsv"
+    threads: 1
+    resources:
+        mem_mb=1500,
+        runtime=10,
+    conda:
+        "../../envs/figures.yaml"
+    script:
+        "../scripts/figure_system.py"
+
+
+rule figure_coverage:
+    input:
+        grids=[f"{RESULTS}/grids/{name}/{segment}.zarr"
+               for name, segments in plan.case_grids(CONFIG, MAIN_SOURCES).items() for segment in segments],
+    output:
+        pdf=f"{FIGURES}/coverage.pdf",
+        png=report(f"{FIGURES}/coverage.png", caption="../report/coverage.rst", category="Observations",
+                   labels={"figure": "coverage"}),
+        csv=f"{FIGURES}/coverage.csv",
+    params:
+        code=code("figure_coverage"),
+        case=CASE,
+        windows=plan.windows(MAIN_SOURCES),
+        world=WORLD,
+    log:
+        f"{LOGS}/figure_coverage/all.log",
+    benchmark:
+        f"{BENCHMARKS}/figure_coverage/all.tsv"
+    threads: 1
+    resources:
+        mem_mb=FIGURE_MB,
+        runtime=20,
+    conda:
+        "../../envs/figures.yaml"
+    script:
+        "../scripts/figure_coverage.py"
+
+
+rule figure_cycling:
+    input:
+        cycles=[f"{RESULTS}/scores/{name}/cycle.parquet" for name in FIGURE_EXPERIMENTS],
+        observations=f"{RESULTS}/scores/{MAIN}/observations.parquet",
+    output:
+        pdf=f"{FIGURES}/cycling.pdf",
+        png=report(f"{FIGURES}/cycling.png", caption="../report/cycling.rst", category="Analyses",
+                   labels={"figure": "errors through the cycle"}),
+        csv=f"{FIGURES}/cycling.csv",
+    params:
+        code=code("figure_cycling"),
+        main=MAIN,
+        reference=REFERENCE,
+        test_start=str(CONFIG.periods.test.start),
+        world=WORLD,
+    log:
+        f"{LOGS}/figure_cycling/all.log",
+    benchmark:
+        f"{BENCHMARKS}/figure_cycling/all.tsv"
+    threads: 1
+    resources:
+        mem_mb=1500,
+        runtime=10,
+    conda:
+        "../../envs/figures.yaml"
+    script:
+        "../scripts/figure_cycling.py"
+
+
+rule figure_analysis_error:
+    input:
+        scores=f"{RESULTS}/scores/scores.parquet",
+    output:
+        pdf=f"{FIGURES}/analysis_error.pdf",
+        png=report(f"{FIGURES}/analysis_error.png", caption="../report/analysis_error.rst", category="Analyses",
+                   labels={"figure": "profiles of analysis error"}),
+        csv=f"{FIGURES}/analysis_error.csv",
+    params:
+        code=code("figure_analysis_error"),
+        experiments=[MAIN, *(name for name in FIGURE_EXPERIMENTS[1:] if CONFIG.resolve(name).sources)],
+        references=FIGURE_REFERENCES,
+        world=WORLD,
+    log:
+        f"{LOGS}/figure_analysis_error/all.log",
+    benchmark:
+        f"{BENCHMARKS}/figure_analysis_error/all.tsv"
+    threads: 1
+    resources:
+        mem_mb=1500,
+        runtime=10,
+    conda:
+        "../../envs/figures.yaml"
+    script:
+        "../scripts/figure_analysis_error.py"
+
+
+rule figure_skill_vs_lead:
+    input:
+        scores=f"{RESULTS}/scores/scores.parquet",
+    output:
+        pdf=f"{FIGURES}/skill_vs_lead.pdf",
+        png=report(f"{FIGURES}/skill_vs_lead.png", caption="../report/skill_vs_lead.rst", category="Forecasts",
+                   labels={"figure": "skill against lead time"}),
+        csv=f"{FIGURES}/skill_vs_lead.csv",
+    params:
+        code=code("figure_skill_vs_lead"),
+        experiment=MAIN,
+        reference=REFERENCE,
+        world=WORLD,
+    log:
+        f"{LOGS}/figure_skill_vs_lead/all.log",
+    benchmark:
+        f"{BENCHMARKS}/figure_skill_vs_lead/all.tsv"
+    threads: 1
+    resources:
+        mem_mb=1500,
+        runtime=10,
+    conda:
+        "../../envs/figures.yaml"
+    script:
+        "../scripts/figure_skill_vs_lead.py"
+
+
+rule figure_scorecard_era5:
+    input:
+        scores=f"{RESULTS}/scores/scores.parquet",
+    output:
+        pdf=f"{FIGURES}/scorecard_era5.pdf",
+        png=report(f"{FIGURES}/scorecard_era5.png", caption="../report/scorecard_era5.rst", category="Forecasts",
+                   labels={"figure": "scorecard against ERA5"}),
+        csv=f"{FIGURES}/scorecard_era5.csv",
+    params:
+        code=code("figure_scorecard_era5"),
+        experiment=MAIN,
+        world=WORLD,
+    log:
+        f"{LOGS}/figure_scorecard_era5/all.log",
+    benchmark:
+        f"{BENCHMARKS}/figure_scorecard_era5/all.tsv"
+    threads: 1
+    resources:
+        mem_mb=1500,
+        runtime=10,
+    conda:
+        "../../envs/figures.yaml"
+    script:
+        "../scripts/figure_scorecard_era5.py"
+
+
+rule figure_increment_case:
+    input:
+        analyses=[f"{RESULTS}/analyses/{MAIN}/{plan.case_segment(CONFIG)}.zarr"],
+        era5=CASE_STATES.get("era5", []),
+        truth=CASE_STATES.get("truth", []),
+    output:
+        pdf=f"{FIGURES}/increment_case.pdf",
+        png=report(f"{FIGURES}/increment_case.png", caption="../report/increment_case.rst", category="Analyses",
+                   labels={"figure": "increment of one analysis"}),
+        csv=f"{FIGURES}/increment_case.csv",
+    params:
+        code=code("figure_increment_case"),
+        case=CASE,
+        world=WORLD,
+    log:
+        f"{LOGS}/figure_increment_case/all.log",
+    benchmark:
+        f"{BENCHMARKS}/figure_increment_case/all.tsv"
+    threads: 1
+    resources:
+        mem_mb=FIGURE_MB,
+        runtime=20,
+    conda:
+        "../../envs/figures.yaml"
+    script:
+        "../scripts/figure_increment_case.py"
+
+
+rule figure_error_maps:
+    input:
+        maps=f"{RESULTS}/scores/{MAIN}/maps.zarr",
+    output:
+        pdf=f"{FIGURES}/error_maps.pdf",
+        png=report(f"{FIGURES}/error_maps.png", caption="../report/error_maps.rst", category="Forecasts",
+                   labels={"figure": "maps of the mean error"}),
+        csv=f"{FIGURES}/error_maps.csv",
+    params:
+        code=code("figure_error_maps"),
+        reference=REFERENCE,
+        world=WORLD,
+    log:
+        f"{LOGS}/figure_error_maps/all.log",
+    benchmark:
+        f"{BENCHMARKS}/figure_error_maps/all.tsv"
+    threads: 1
+    resources:
+        mem_mb=FIGURE_MB,
+        runtime=20,
+    conda:
+        "../../envs/figures.yaml"
+    script:
+        "../scripts/figure_error_maps.py"
+
+
+rule figures:
+    localrule: True
+    input:
+        rules.figure_system.output,
+        rules.figure_cycling.output,
+        rules.figure_analysis_error.output,
+        rules.figure_skill_vs_lead.output,
+        rules.figure_increment_case.output,
+        rules.figure_error_maps.output,
+        # these need a source to look at, and GFS and ERA5 to compare with
+        rules.figure_coverage.output if MAIN_SOURCES else [],
+        rules.figure_scorecard_era5.output
+        if "gfs" in CONFIG.verification.baselines and "era5" in FIGURE_REFERENCES else [],

@@ -1,0 +1,150 @@
+"""Level-1 files to footprint tables, quality control with a ledger, and sparse hourly grids."""
+
+from fuxiflow import sources
+
+OBSERVATIONS = f"{RESULTS}/observations"
+GRIDS = f"{RESULTS}/grids"
+TRAINING_OBSERVED = CONFIG.segments(CONFIG.periods.observations)
+# a segment lies in one of the two periods
+OBSERVED_DATES = {
+    segment: dates(period, segment)
+    for period in (CONFIG.periods.observations, CONFIG.cycling_period)
+    for segment in CONFIG.segments(period)
+}
+
+
+rule observations_read:
+    input:
+        files=f"{RAW}/{{source}}/{{segment}}",
+    output:
+        table=f"{OBSERVATIONS}/{{source}}/read/{{segment}}.parquet",
+        ledger=f"{OBSERVATIONS}/{{source}}/read/ledger/{{segment}}.parquet",
+    params:
+        code=code("observations_read"),
+        source="{source}",
+        reader=lambda wildcards: sources.load(wildcards.source).reader,
+        file_pattern=lambda wildcards: sources.load(wildcards.source).file_pattern,
+        platform=lambda wildcards: sources.load(wildcards.source).platform,
+        channels=lambda wildcards: sources.load(wildcards.source).channel_names,
+        dates=lambda wildcards: OBSERVED_DATES[wildcards.segment],
+    log:
+        f"{LOGS}/observations_read/{{source}}/{{segment}}.log",
+    benchmark:
+        f"{BENCHMARKS}/observations_read/{{source}}/{{segment}}.tsv"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=120,
+    conda:
+        "../../envs/observations.yaml"
+    script:
+        "../scripts/observations_read.py"
+
+
+rule observations_limits:
+    input:
+        tables=expand(f"{OBSERVATIONS}/{{{{source}}}}/read/{{segment}}.parquet", segment=TRAINING_OBSERVED),
+    output:
+        limits=f"{OBSERVATIONS}/{{source}}/limits.parquet",
+    params:
+        code=code("observations_limits"),
+        channels=lambda wildcards: sources.load(wildcards.source).channel_names,
+        valid_min=lambda wildcards: sources.load(wildcards.source).quality.valid_min,
+        valid_max=lambda wildcards: sources.load(wildcards.source).quality.valid_max,
+        dates=dates(CONFIG.periods.observations),
+    log:
+        f"{LOGS}/observations_limits/{{source}}.log",
+    benchmark:
+        f"{BENCHMARKS}/observations_limits/{{source}}.tsv"
+    threads: 1
+    resources:
+        mem_mb=1500,
+        runtime=60,
+    conda:
+        "../../envs/observations.yaml"
+    script:
+        "../scripts/observations_limits.py"
+
+
+rule observations_quality:
+    input:
+        table=rules.observations_read.output.table,
+        ledger=rules.observations_read.output.ledger,
+        limits=rules.observations_limits.output.limits,
+    output:
+        table=f"{OBSERVATIONS}/{{source}}/{{segment}}.parquet",
+        ledger=f"{OBSERVATIONS}/{{source}}/ledger/{{segment}}.parquet",
+    params:
+        code=code("observations_quality"),
+        source="{source}",
+        valid_min=lambda wildcards: sources.load(wildcards.source).quality.valid_min,
+        valid_max=lambda wildcards: sources.load(wildcards.source).quality.valid_max,
+        max_z=lambda wildcards: sources.load(wildcards.source).quality.max_z,
+        dates=lambda wildcards: OBSERVED_DATES[wildcards.segment],
+    log:
+        f"{LOGS}/observations_quality/{{source}}/{{segment}}.log",
+    benchmark:
+        f"{BENCHMARKS}/observations_quality/{{source}}/{{segment}}.tsv"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    conda:
+        "../../envs/observations.yaml"
+    script:
+        "../scripts/observations_quality.py"
+
+
+rule observations_grid:
+    input:
+        table=rules.observations_quality.output.table,
+    output:
+        grid=directory(f"{GRIDS}/{{source}}/{{segment}}.zarr"),
+    params:
+        code=code("observations_grid"),
+        source="{source}",
+        units=lambda wildcards: [channel.unit for channel in sources.load(wildcards.source).channels],
+        method=lambda wildcards: sources.load(wildcards.source).gridding.method,
+        grid=grid(),
+        dates=lambda wildcards: OBSERVED_DATES[wildcards.segment],
+    log:
+        f"{LOGS}/observations_grid/{{source}}/{{segment}}.log",
+    benchmark:
+        f"{BENCHMARKS}/observations_grid/{{source}}/{{segment}}.tsv"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    conda:
+        "../../envs/observations.yaml"
+    script:
+        "../scripts/observations_grid.py"
+
+
+rule observations_statistics:
+    input:
+        grids=expand(f"{GRIDS}/{{{{source}}}}/{{segment}}.zarr", segment=TRAINING_OBSERVED),
+    output:
+        statistics=directory(f"{GRIDS}/{{source}}/statistics.zarr"),
+    params:
+        code=code("observations_statistics"),
+        dates=dates(CONFIG.periods.observations),
+    log:
+        f"{LOGS}/observations_statistics/{{source}}.log",
+    benchmark:
+        f"{BENCHMARKS}/observations_statistics/{{source}}.tsv"
+    threads: 1
+    resources:
+        mem_mb=1500,
+        runtime=60,
+    conda:
+        "../../envs/observations.yaml"
+    script:
+        "../scripts/observations_statistics.py"
+
+
+rule observations:
+    localrule: True
+    input:
+        grids=expand(rules.observations_grid.output.grid, source=CONFIG.sources, segment=OBSERVED_DATES),
+        statistics=expand(rules.observations_statistics.output.statistics, source=CONFIG.sources),

@@ -1,0 +1,201 @@
+"""Scores of forecasts and analyses, departures, error maps, and the one score table."""
+
+VERIFICATION_SCORES = f"{RESULTS}/scores"
+VERIFICATION_RESAMPLING = {
+    "bootstrap": CONFIG.verification.bootstrap,
+    "block_days": CONFIG.verification.block_days,
+    "seed": CONFIG.seed,
+}
+# state stores over all valid times: none of what is not compared with, and no truth outside the embedded world
+VERIFICATION_STATES = {
+    name: expand(f"{RESULTS}/states/{name}/{{segment}}.zarr", segment=CONFIG.segments(CONFIG.verification_period))
+    for name, wanted in {
+        "era5": "era5" in CONFIG.verification.references,
+        "truth": "truth" in CONFIG.verification.references and CONFIG.kind == "embedded",
+        "gfs": "gfs" in CONFIG.verification.baselines,
+    }.items()
+    if wanted
+}
+VERIFICATION_FORECASTS = expand(
+    f"{RESULTS}/forecasts/{{{{experiment}}}}/{{segment}}.zarr", segment=CONFIG.segments(CONFIG.periods.test)
+)
+VERIFICATION_GFS_FORECASTS = expand(
+    f"{RESULTS}/forecasts/gfs/{{segment}}.zarr",
+    segment=CONFIG.segments(CONFIG.periods.test) if "gfs" in VERIFICATION_STATES else [],
+)
+VERIFICATION_ANALYSES = expand(
+    f"{RESULTS}/analyses/{{{{experiment}}}}/{{segment}}.zarr", segment=CONFIG.segments(CONFIG.cycling_period)
+)
+VERIFICATION_GRIDS = {
+    name: expand(f"{RESULTS}/grids/{name}/{{segment}}.zarr", segment=CONFIG.segments(CONFIG.cycling_period))
+    for name in CONFIG.sources
+}
+# twelve double-precision work arrays of one state, on top of what the interpreter, the caches and the cases take
+VERIFICATION_MB = 3000 + CONFIG.grid.nlat * CONFIG.grid.nlon * 70 * 8 * 12 // 2**20
+
+
+rule verification_baselines:
+    input:
+        era5=VERIFICATION_STATES.get("era5", []),
+        truth=VERIFICATION_STATES.get("truth", []),
+        gfs=VERIFICATION_STATES.get("gfs", []),
+        forecasts=VERIFICATION_GFS_FORECASTS,
+        climatology=f"{RESULTS}/states/climatology.zarr",
+    output:
+        scores=f"{VERIFICATION_SCORES}/baselines.parquet",
+        cases=directory(f"{VERIFICATION_SCORES}/baselines.zarr"),
+    params:
+        code=code("verification_baselines"),
+        period=dates(CONFIG.periods.test),
+        init_hours=CONFIG.cycling.init_hours,
+        max_lead_hours=CONFIG.cycling.max_lead_hours,
+        regions=CONFIG.verification.regions,
+        baselines=CONFIG.verification.baselines,
+        own="own" in CONFIG.verification.references,
+        world=WORLD,
+        **VERIFICATION_RESAMPLING,
+    log:
+        f"{LOGS}/verification_baselines/all.log",
+    benchmark:
+        f"{BENCHMARKS}/verification_baselines/all.tsv"
+    threads: 1
+    resources:
+        mem_mb=VERIFICATION_MB,
+        runtime=240,
+    conda:
+        "../../envs/verification.yaml"
+    script:
+        "../scripts/verification_baselines.py"
+
+
+rule verification_forecasts:
+    input:
+        forecasts=VERIFICATION_FORECASTS,
+        analyses=VERIFICATION_ANALYSES,
+        era5=VERIFICATION_STATES.get("era5", []),
+        truth=VERIFICATION_STATES.get("truth", []),
+        climatology=f"{RESULTS}/states/climatology.zarr",
+        baselines=f"{VERIFICATION_SCORES}/baselines.zarr",
+    output:
+        scores=f"{VERIFICATION_SCORES}/{{experiment}}/forecasts.parquet",
+        maps=directory(f"{VERIFICATION_SCORES}/{{experiment}}/maps.zarr"),
+    params:
+        code=code("verification_forecasts"),
+        experiment="{experiment}",
+        period=dates(CONFIG.periods.test),
+        init_hours=CONFIG.cycling.init_hours,
+        regions=CONFIG.verification.regions,
+        baselines=CONFIG.verification.baselines,
+        own="own" in CONFIG.verification.references,
+        map_leads=CONFIG.figures.map_leads,
+        map_channels=CONFIG.figures.map_channels,
+        world=WORLD,
+        **VERIFICATION_RESAMPLING,
+    log:
+        f"{LOGS}/verification_forecasts/{{experiment}}.log",
+    benchmark:
+        f"{BENCHMARKS}/verification_forecasts/{{experiment}}.tsv"
+    threads: 1
+    resources:
+        mem_mb=VERIFICATION_MB,
+        runtime=480,
+    conda:
+        "../../envs/verification.yaml"
+    script:
+        "../scripts/verification_forecasts.py"
+
+
+rule verification_analyses:
+    input:
+        analyses=VERIFICATION_ANALYSES,
+        era5=VERIFICATION_STATES.get("era5", []),
+        truth=VERIFICATION_STATES.get("truth", []),
+        climatology=f"{RESULTS}/states/climatology.zarr",
+        baselines=f"{VERIFICATION_SCORES}/baselines.zarr",
+        grids=lambda wildcards: sum((VERIFICATION_GRIDS[s] for s in CONFIG.resolve(wildcards.experiment).sources), []),
+    output:
+        scores=f"{VERIFICATION_SCORES}/{{experiment}}/analyses.parquet",
+        cycle=f"{VERIFICATION_SCORES}/{{experiment}}/cycle.parquet",
+        observations=f"{VERIFICATION_SCORES}/{{experiment}}/observations.parquet",
+    params:
+        code=code("verification_analyses"),
+        experiment="{experiment}",
+        period=dates(CONFIG.periods.test),
+        cycle=dates(CONFIG.cycling_period),
+        regions=CONFIG.verification.regions,
+        world=WORLD,
+        **VERIFICATION_RESAMPLING,
+    log:
+        f"{LOGS}/verification_analyses/{{experiment}}.log",
+    benchmark:
+        f"{BENCHMARKS}/verification_analyses/{{experiment}}.tsv"
+    threads: 1
+    resources:
+        mem_mb=VERIFICATION_MB,
+        runtime=240,
+    conda:
+        "../../envs/verification.yaml"
+    script:
+        "../scripts/verification_analyses.py"
+
+
+rule verification_departures:
+    input:
+        analyses=VERIFICATION_ANALYSES,
+        grids=sum(VERIFICATION_GRIDS.values(), []),
+        statistics=f"{RESULTS}/states/statistics.zarr",
+    output:
+        scores=f"{VERIFICATION_SCORES}/{{experiment}}/departures.parquet",
+    params:
+        code=code("verification_departures"),
+        experiment="{experiment}",
+        sources=CONFIG.sources,
+        period=dates(CONFIG.periods.test),
+        regions=CONFIG.verification.regions,
+        world=WORLD,
+        **VERIFICATION_RESAMPLING,
+    log:
+        f"{LOGS}/verification_departures/{{experiment}}.log",
+    benchmark:
+        f"{BENCHMARKS}/verification_departures/{{experiment}}.tsv"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=240,
+    conda:
+        "../../envs/verification.yaml"
+    script:
+        "../scripts/verification_departures.py"
+
+
+rule verification_scores:
+    input:
+        scores=[f"{VERIFICATION_SCORES}/baselines.parquet",
+                *expand(f"{VERIFICATION_SCORES}/{{experiment}}/{{kind}}.parquet", experiment=CONFIG.experiments,
+                        kind=["analyses", "forecasts", "departures"])],
+    output:
+        scores=f"{VERIFICATION_SCORES}/scores.parquet",
+    params:
+        code=code("verification_scores"),
+        world=WORLD,
+    log:
+        f"{LOGS}/verification_scores/all.log",
+    benchmark:
+        f"{BENCHMARKS}/verification_scores/all.tsv"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    conda:
+        "../../envs/verification.yaml"
+    script:
+        "../scripts/verification_scores.py"
+
+
+rule verification:
+    localrule: True
+    input:
+        rules.verification_scores.output,
+        expand(rules.verification_forecasts.output.maps, experiment=CONFIG.experiments),
+        expand(rules.verification_analyses.output.cycle, experiment=CONFIG.experiments),
+        expand(rules.verification_analyses.output.observations, experiment=CONFIG.experiments),

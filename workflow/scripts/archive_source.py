@@ -1,0 +1,27 @@
+"""Download the level-1 granules of one source and segment from a public bucket.
+
+in:  nothing
+out: raw  directory of the agency's files, manifest.json, provenance.json
+"""
+
+from datetime import date
+from pathlib import Path
+
+import requests
+
+from fuxiflow.archive import granules
+from fuxiflow.archive.segment import collect
+from fuxiflow.archive.settings import GranuleArchive
+
+
+def main(input, output, params, log):
+    first, last = map(date.fromisoformat, params.dates)
+    with requests.Session() as session:
+        tasks = list(granules.tasks(session, GranuleArchive(**params.archive), first, last))
+    collect(tasks, Path(params.partial), output.raw, log, f"{params.source} {first} to {last}", params.workers)
+
+
+if __name__ == "__main__":
+    from fuxiflow.script import run
+
+    run(main, snakemake)  # noqa: F821

@@ -1,0 +1,26 @@
+"""Draw the increment of one analysis beside those that the references ask for.
+
+in:  analyses     analysis stores, arrays analysis and background
+     era5, truth  state stores of the references, each may be empty
+out: pdf, png  the figure
+     csv       the table it was drawn from
+"""
+
+from datetime import datetime
+
+from fuxiflow.figures import increment_case, style
+from fuxiflow.states.store import States
+
+
+def main(input, output, params, log):
+    references = {name: States(paths) for name, paths in (("era5", input.era5), ("truth", input.truth)) if paths}
+    table = increment_case.table(States(input.analyses, name="analysis"), States(input.analyses, name="background"),
+                                 references, datetime.fromisoformat(params.case))
+    style.save(increment_case.draw(table), table, output, params.world)
+    log.info("drawn from %d rows", len(table))
+
+
+if __name__ == "__main__":
+    from fuxiflow.script import run
+
+    run(main, snakemake)  # noqa: F821

@@ -1,0 +1,35 @@
+"""Bi-weight limits of one source from the observation period, which lies inside the training period.
+
+in:  tables  Parquet, footprints as read, of the segments of the period
+out: limits  Parquet, mean, standard deviation and count by channel and latitude band (fuxiflow.observations.biweight)
+"""
+
+from datetime import date
+
+from fuxiflow.observations import quality, table
+from fuxiflow.observations.biweight import BANDS, Histograms
+from fuxiflow.observations.reasons import Reason
+from fuxiflow.progress import progress
+from fuxiflow.script import run
+
+
+def main(input, output, params, log):
+    start, end = map(date.fromisoformat, params.dates)
+    histograms = Histograms(params.channels, params.valid_min, params.valid_max)
+    for path in progress(input.tables, "tables", log):
+        for piece in table.pieces(path):
+            apart = quality.outside(table.column(piece, "time"), start, end)
+            used = (table.column(piece, "rejected") == Reason.USED) & ~apart
+            histograms.add(table.values_of(piece)[used], table.column(piece, "lat")[used])
+    limits = histograms.limits()
+    for i, channel in enumerate(limits.channels):
+        for j, band in enumerate(BANDS):
+            if not limits.count[i, j]:
+                log.warning("channel %s, latitudes %s: no value from %s to %s, checked by range alone", channel, band,
+                            start, end)
+    limits.write(output.limits)
+    log.info("%d values", limits.count.sum())
+
+
+if __name__ == "__main__":
+    run(main, snakemake)  # noqa: F821

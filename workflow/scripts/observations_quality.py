@@ -1,0 +1,48 @@
+"""Quality control of one source and segment, and its complete ledger.
+
+in:  table   Parquet, footprints as read
+     ledger  Parquet, what was read and refused
+     limits  Parquet, bi-weight limits
+out: table   Parquet, footprints with `rejected` (schema: fuxiflow.observations.table)
+     ledger  Parquet, counts by file, day and reason (fuxiflow.observations.ledger)
+"""
+
+from datetime import date
+
+import numpy as np
+import pandas as pd
+
+from fuxiflow.observations import ledger, quality, table
+from fuxiflow.observations.biweight import Limits
+from fuxiflow.observations.reasons import Reason
+from fuxiflow.script import run
+
+
+def main(input, output, params, log):
+    start, end = map(date.fromisoformat, params.dates)
+    limits = Limits.read(input.limits)
+    repeated = quality.duplicates(table.read_columns(input.table, ["time", "scan_position", "platform", "rejected"]))
+    entries, row = [], 0
+    missing = {reason: np.zeros(len(limits.channels), int) for reason in (Reason.RANGE, Reason.OUTLIER)}
+    with table.TableWriter(output.table, limits.channels) as writer:
+        for piece in table.pieces(input.table):
+            part = repeated[row:row + len(piece)]
+            row += len(piece)
+            checked = quality.check(piece, part, limits, start, end, params.valid_min, params.valid_max, params.max_z)
+            entries += ledger.count(params.source, checked.footprints)
+            for lost, reason in ((checked.out_of_range, Reason.RANGE), (checked.outliers, Reason.OUTLIER)):
+                entries += ledger.missing_values(params.source, piece, lost, reason)
+                missing[reason] += np.count_nonzero(lost, axis=0)
+            writer.write(checked.footprints)
+    for reason, counts in missing.items():
+        for name, values in zip(limits.channels, counts, strict=True):
+            if values:
+                log.info("channel %s: %d single values set missing: %s", name, values, reason.label)
+    found = pd.concat([ledger.read([input.ledger]), ledger.frame(entries)], ignore_index=True)
+    ledger.check(found)
+    ledger.write(output.ledger, found)
+    log.info("%s: %s", params.source, ledger.summary(found))
+
+
+if __name__ == "__main__":
+    run(main, snakemake)  # noqa: F821

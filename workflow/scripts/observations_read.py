@@ -1,0 +1,24 @@
+"""Read the level-1 files of one source and segment.
+
+in:  files   directory of files in the agency's format
+out: table   Parquet, one row per footprint as read (schema: fuxiflow.observations.table)
+     ledger  Parquet, footprints read by file and day, and files that were refused (fuxiflow.observations.ledger)
+"""
+
+from datetime import date
+
+from fuxiflow.observations import ledger
+from fuxiflow.observations.ingest import ingest
+from fuxiflow.script import run
+
+
+def main(input, output, params, log):
+    start = date.fromisoformat(params.dates[0])
+    found = ingest(input.files, params.file_pattern, params.reader, params.source, params.platform, params.channels,
+                   start, output.table, log)
+    ledger.write(output.ledger, found)
+    log.info("%s: %s", params.source, ledger.summary(found))
+
+
+if __name__ == "__main__":
+    run(main, snakemake)  # noqa: F821

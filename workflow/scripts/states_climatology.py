@@ -1,0 +1,20 @@
+"""Climatology by day of year and hour of day over the training period.
+
+in:  states       Zarr stores of the training segments
+out: climatology  Zarr (fuxiflow.states.climatology)
+"""
+
+from fuxiflow.states.climatology import build
+from fuxiflow.states.store import States, within
+
+
+def main(input, output, params, log):
+    states = States(input.states)
+    times = within(states.times, params.dates)
+    build(output.climatology, times, states.read, states.channels, states.grid, params.window_days, log)
+
+
+if __name__ == "__main__":
+    from fuxiflow.script import run
+
+    run(main, snakemake)  # noqa: F821

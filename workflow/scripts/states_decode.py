@@ -1,0 +1,46 @@
+"""Decode one segment of a reference's GRIB files to states on the networks' grid.
+
+in:  raw     directory of GRIB files, as the archive delivers them
+out: states  Zarr, one state each 6 hours of the period, missing ones marked (fuxiflow.states.store)
+     ledger  Parquet, what could not be used and why (fuxiflow.states.ledger)
+"""
+
+from datetime import date
+
+from fuxiflow import times
+from fuxiflow.channels import table
+from fuxiflow.grids import Grid
+from fuxiflow.progress import progress
+from fuxiflow.states.decoding import Assembler, analyses, grib_files
+from fuxiflow.states.framing import GribError
+from fuxiflow.states.grib import GribReader
+from fuxiflow.states.ledger import Ledger
+from fuxiflow.states.store import StateWriter
+
+
+def main(input, output, params, log):
+    wanted = times.times(*map(date.fromisoformat, params.dates))
+    grid, ledger = Grid(**params.grid), Ledger()
+    paths = grib_files(input.raw, analyses_only=True)
+    assembler = Assembler(GribReader(table(), params.reference), grid, ledger)
+    # a GFS analysis holds no precipitation: its slot stays NaN
+    states = analyses(assembler, paths, wanted, precipitation=params.reference != "gfs")
+    usable = 0
+    attrs = {"reference": params.reference}
+    with StateWriter(output.states, wanted, table(), grid, attrs=attrs) as writer:
+        for index, state in enumerate(progress(states, f"decode {params.reference}", log, total=len(wanted))):
+            writer.write(index, state)
+            usable += state is not None
+    for row in ledger.rows[:20]:
+        log.warning("%(file)s message %(message)s, %(time)s %(channel)s: %(reason)s", row)
+    log.info("%d of %d times usable; %s", usable, len(wanted), ledger.summary())
+    if not usable:
+        first = "; ".join(f"{row['file']} message {row['message']}: {row['reason']}" for row in ledger.rows[:3])
+        raise GribError(f"{input.raw}: no usable state between {params.dates[0]} and {params.dates[1]} ({first})")
+    ledger.write(output.ledger)
+
+
+if __name__ == "__main__":
+    from fuxiflow.script import run
+
+    run(main, snakemake)  # noqa: F821

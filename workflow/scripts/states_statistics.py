@@ -1,0 +1,35 @@
+"""Statistics of the channels over the training period, and the static fields.
+
+in:  states      Zarr stores of the training segments
+     invariants  GRIB, surface geopotential and land-sea mask
+out: statistics  Zarr (fuxiflow.states.statistics)
+"""
+
+from fuxiflow.progress import progress
+from fuxiflow.states.invariants import read_invariants
+from fuxiflow.states.statistics import STATIC_NAMES, Statistics, accumulate, static_fields
+from fuxiflow.states.store import States, iso, within
+
+
+def main(input, output, params, log):
+    states = States(input.states)
+    times = within(states.times, params.dates)
+    series = ((time, states.read(time)) for time in progress(times, "statistics", log))
+    moments, tendencies = accumulate(series, states.channels.names, states.grid.area_weights)
+    degenerate = [name for name, std, tendency in zip(states.channels.names, moments.std, tendencies.std, strict=True)
+                  if not (std > 0 and tendency > 0)]
+    if degenerate:
+        raise ValueError(f"no spread over {len(times)} times of {params.dates}: {', '.join(degenerate)}")
+    raw = read_invariants(input.invariants, states.grid)
+    Statistics(
+        channels=states.channels.names, mean=moments.mean, std=moments.std, tendency_std=tendencies.std,
+        statics=static_fields(raw["surface_geopotential"], raw["land_fraction"], states.grid),
+        static_names=list(STATIC_NAMES), raw=raw, period=(iso(times[:1])[0], iso(times[-1:])[0]),
+    ).write(output.statistics)
+    log.info("%d times, %d tendencies", len(times), int(tendencies.count.max()))
+
+
+if __name__ == "__main__":
+    from fuxiflow.script import run
+
+    run(main, snakemake)  # noqa: F821

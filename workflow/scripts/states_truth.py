@@ -1,0 +1,27 @@
+"""Put the embedded world's truth on the networks' grid: a reference for verification only.
+
+in:  raw     Zarr, one array (time, lat, lon) for each channel on the world's grid
+out: states  Zarr, one state each 6 hours (fuxiflow.states.store)
+"""
+
+from datetime import date
+
+from fuxiflow import times
+from fuxiflow.channels import table
+from fuxiflow.grids import Grid
+from fuxiflow.progress import progress
+from fuxiflow.states.store import write_states
+from fuxiflow.states.truth import truth_states
+
+
+def main(input, output, params, log):
+    wanted = times.times(*map(date.fromisoformat, params.dates))
+    grid = Grid(**params.grid)
+    states = progress(truth_states(input.raw, wanted, table(), grid), "truth", log, total=len(wanted))
+    write_states(output.states, wanted, table(), grid, states, attrs={"reference": "truth"})
+
+
+if __name__ == "__main__":
+    from fuxiflow.script import run
+
+    run(main, snakemake)  # noqa: F821

@@ -1,0 +1,56 @@
+"""Score one experiment's forecasts, and persistence from its analyses, and draw up their error maps.
+
+in:  forecasts    forecast stores of the test period
+     analyses     analysis stores: the experiment's own reference, and what persistence starts from
+     era5, truth  reference state stores, each may be empty
+     climatology  climatology store
+     baselines    cases of the baselines, by rule verification_baselines
+out: scores       score table: systems fuxiflow and persistence
+     maps         Zarr, mean error and RMSE at each cell (fuxiflow.verification.maps)
+"""
+
+from fuxiflow.states.forecasts import Forecasts
+from fuxiflow.states.store import States
+from fuxiflow.verification import cases, systems, table
+from fuxiflow.verification.collect import collect
+from fuxiflow.verification.maps import ErrorMaps
+from fuxiflow.verification.metrics import region_weights
+from fuxiflow.verification.scoring import Resampling, comparison, scores
+
+
+def main(input, output, params, log):
+    forecasts = Forecasts(input.forecasts)
+    analyses = States(input.analyses, name="analysis")
+    channels, leads = forecasts.channels.names, systems.forecast_leads(forecasts)
+    weights = region_weights(forecasts.grid, params.regions)
+    named = {"era5": input.era5, "truth": input.truth, "own": input.analyses if params.own else []}
+    normals, references = systems.references(named, input.climatology, channels, weights, {"own": "analysis"})
+    inits = systems.moments(params.period, params.init_hours)
+    maps = ErrorMaps([r.name for r in references if r.name != "own"], params.map_leads, channels, params.map_channels,
+                     forecasts.grid)
+    found = {"fuxiflow": collect(systems.forecast(forecasts), inits, leads, normals, references, params.regions, log,
+                                 "forecasts", maps)}
+    maps.write(output.maps)
+    if "persistence" in params.baselines:
+        found["persistence"] = collect(systems.persistence(analyses, channels), inits, leads, normals, references,
+                                       params.regions, log, "persistence")
+
+    resampling = Resampling(params.bootstrap, params.block_days, params.seed)
+    others = cases.read(input.baselines)
+    others |= {("persistence", name): value for name, value in found.get("persistence", {}).items()}
+    frames = []
+    for system, by_reference in found.items():
+        for name, value in by_reference.items():
+            log.info("scores of %s against %s", system, name)
+            frames.append(scores(value, resampling, experiment=params.experiment, system=system, reference=name))
+    for (other, name), value in others.items():
+        if other in params.baselines and name in found["fuxiflow"]:
+            frames.append(comparison(found["fuxiflow"][name], value, resampling, experiment=params.experiment,
+                                     system="fuxiflow", reference=name, other_name=other))
+    table.write(output.scores, table.concatenate(frames))
+
+
+if __name__ == "__main__":
+    from fuxiflow.script import run
+
+    run(main, snakemake)  # noqa: F821

@@ -1,0 +1,35 @@
+"""Write one segment of the world's ERA5: truth, error, bias near the ground, in the files of the Climate Data Store.
+
+in:  truth   Zarr, the segment's truth
+     errors  Zarr, library of error patterns
+out: era5    directory with pressure_levels.grib and single_levels.grib
+"""
+
+from datetime import date
+
+from fuxiflow import provenance
+from fuxiflow.channels import table
+from fuxiflow.progress import progress
+from fuxiflow.times import times
+from fuxiflow.world.era5 import Era5Writer
+from fuxiflow.world.errors import ErrorLibrary, analysed, low_level_bias
+from fuxiflow.world.truth import Truth
+
+
+def main(input, output, params, log):
+    """Write every 6 h of ``params.dates``; precipitation carries no error."""
+    truth, library = Truth([input.truth]), ErrorLibrary(input.errors)
+    land, lon, names = truth.static("land_fraction"), truth.grid.lon, table().names
+    with Era5Writer(output.era5, truth.grid) as writer:
+        for time in progress(times(*map(date.fromisoformat, params.dates)), "ERA5 times", log):
+            fields = analysed(truth.read(time, names), library.fields("era5", time), params.error)
+            if params.low_level_bias:
+                fields = low_level_bias(fields, time, land, lon)
+            writer.write(time, fields)
+    provenance.write_sidecar(output.era5)
+
+
+if __name__ == "__main__":
+    from fuxiflow.script import run
+
+    run(main, snakemake)  # noqa: F821

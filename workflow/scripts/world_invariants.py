@@ -1,0 +1,21 @@
+"""Write the world's surface geopotential and land-sea mask as ERA5 has them.
+
+in:  truth       Zarr store of any segment of the nature run
+out: invariants  GRIB1, parameters 129 and 172 of table 128
+"""
+
+from fuxiflow.world.era5 import write_invariants
+from fuxiflow.world.truth import Truth
+
+
+def main(input, output, params, log):
+    """Copy the two fields."""
+    truth = Truth([input.truth])
+    write_invariants(output.invariants, truth.grid, truth.times[0], truth.static("surface_geopotential"),
+                     truth.static("land_fraction"))
+
+
+if __name__ == "__main__":
+    from fuxiflow.script import run
+
+    run(main, snakemake)  # noqa: F821

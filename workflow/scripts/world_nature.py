@@ -1,0 +1,51 @@
+"""Integrate one segment of the nature run and write its truth on the world's grid.
+
+in:  restart  state at 00 UTC of the segment's first day
+out: truth    Zarr, all channels 6-hourly, to 00 UTC after the last day (fuxiflow.world.truth)
+     native   Zarr, whole model states at the init times of forecasts (fuxiflow.world.restarts)
+     restart  state at 00 UTC after the last day
+"""
+
+from datetime import date, datetime, timedelta
+
+from fuxiflow.grids import Grid
+from fuxiflow.progress import progress
+from fuxiflow.times import times
+from fuxiflow.world.gfs import init_times
+from fuxiflow.world.levels import Regridder, world_fields
+from fuxiflow.world.nature import FRAME_HOURS, STRIDE_HOURS, NatureModel
+from fuxiflow.world.restarts import write_states
+from fuxiflow.world.truth import TruthWriter
+
+
+def main(input, output, params, log):
+    """Integrate from ``params.dates[0]`` to the end of ``params.dates[1]``."""
+    first, last = map(date.fromisoformat, params.dates)
+    grid = Grid(**params.grid, poles=True)
+    model = NatureModel(params.truncation, params.time_step_minutes, params.cache)
+    regrid = Regridder(model.lat, model.lon, grid)
+    state = model.read(input.restart)
+    start = datetime(first.year, first.month, first.day)
+    if state.time != start:
+        raise ValueError(f"{input.restart}: is of {state.time}, the segment starts at {start}: run world_spinup again")
+    static = {"land_fraction": regrid(model.land_fraction), "surface_geopotential": regrid(model.surface_geopotential)}
+    inits = set(init_times(*map(date.fromisoformat, params.test), params.forecast_interval_hours))
+    hours = 24 * ((last - first).days + 1)
+    kept = [state] if state.time in inits else []
+    with TruthWriter(output.truth, [*times(first, last), start + timedelta(hours=hours)], grid, static) as truth:
+        truth.write(state.time, world_fields(state.frame, model.sigma, model.surface_geopotential, regrid))
+        stretches = model.advance(state, hours)
+        for state, frames in progress(stretches, "nature run, half days", log, total=hours // STRIDE_HOURS):
+            for i, frame in enumerate(frames):
+                time = state.time - timedelta(hours=FRAME_HOURS * (len(frames) - 1 - i))
+                truth.write(time, world_fields(frame, model.sigma, model.surface_geopotential, regrid))
+            if state.time in inits and state.time < start + timedelta(hours=hours):
+                kept.append(state)
+    write_states(output.native, kept)
+    state.write(output.restart)
+
+
+if __name__ == "__main__":
+    from fuxiflow.script import run
+
+    run(main, snakemake)  # noqa: F821

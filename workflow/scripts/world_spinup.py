@@ -1,0 +1,44 @@
+"""Spin the nature run up from rest, and keep day-to-day differences of its end as patterns of analysis error.
+
+out: restart  state of the model at 00 UTC of the first day (fuxiflow.world.nature.ModelState)
+     errors   Zarr, library of 24-h differences (fuxiflow.world.errors)
+"""
+
+from datetime import datetime, timedelta
+
+import numpy as np
+
+from fuxiflow.channels import table
+from fuxiflow.grids import Grid
+from fuxiflow.progress import progress
+from fuxiflow.world.errors import LIBRARY_DAYS, write_library
+from fuxiflow.world.levels import Regridder, world_fields
+from fuxiflow.world.nature import FRAME_HOURS, STRIDE_HOURS, NatureModel
+
+
+def main(input, output, params, log):
+    """Integrate ``params.days`` days that end at 00 UTC of ``params.start``."""
+    end = datetime.fromisoformat(params.start)
+    grid = Grid(**params.grid, poles=True)
+    channels = table().analysed
+    model = NatureModel(params.truncation, params.time_step_minutes, params.cache)
+    regrid = Regridder(model.lat, model.lon, grid)
+    kept_from = end - timedelta(days=min(LIBRARY_DAYS + 1, params.days / 2))
+    times, fields, native = [], [], []
+    stretches = model.advance(model.rest(end - timedelta(days=params.days)), 24 * params.days)
+    for state, frames in progress(stretches, "spin-up, half days", log, total=params.days * 24 // STRIDE_HOURS):
+        for i, frame in enumerate(frames):
+            time = state.time - timedelta(hours=FRAME_HOURS * (len(frames) - 1 - i))
+            if time >= kept_from:
+                truth = world_fields(frame, model.sigma, model.surface_geopotential, regrid)
+                times.append(time)
+                fields.append(np.stack([truth[name] for name in channels.names]))
+                native.append(frame)
+    write_library(output.errors, times, grid, channels.names, fields, native)
+    state.write(output.restart)
+
+
+if __name__ == "__main__":
+    from fuxiflow.script import run
+
+    run(main, snakemake)  # noqa: F821

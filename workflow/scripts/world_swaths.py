@@ -1,0 +1,52 @@
+"""Simulate one segment's swaths of one sounder from the nature run and write its level-1 files.
+
+in:  truth       Zarr stores of the truth that cover the dates and the first time after them (fuxiflow.world.levels)
+     invariants  GRIB with the land-sea mask on the truth's grid
+out: swaths      directory of SATMS and GATMO HDF5 pairs, and provenance.json
+"""
+
+from datetime import date, timedelta
+
+import numpy as np
+import torch
+
+from fuxiflow import provenance, sources
+from fuxiflow.operators.microwave import MicrowaveOperator
+from fuxiflow.progress import progress
+from fuxiflow.world import atms_sdr
+from fuxiflow.world.swaths import Truth, observe_day, read_land_fraction
+
+
+def main(input, output, params, log):
+    torch.set_flush_denormal(True)
+    source = sources.load(params.source)
+    if source.orbit is None:
+        raise ValueError(f"source {source.name}: config/sources/{source.name}.yaml has no orbit to simulate swaths on")
+    operator = MicrowaveOperator.for_instrument(source.instrument)
+    paths = input.truth if isinstance(input.truth, list) else [input.truth]
+    truth = Truth(paths, read_land_fraction(input.invariants))
+    first, last = (date.fromisoformat(text) for text in params.dates)
+    days = [first + timedelta(days=i) for i in range((last - first).days + 1)]
+    end = np.datetime64(last + timedelta(days=1), "ns")
+    if truth.end < end:
+        log.warning("the truth ends at %s: scans from there to %s are left out", truth.end, end)
+    noise = params.swath["noise"] * np.array([channel.noise for channel in source.channels])
+    output.swaths.mkdir(parents=True, exist_ok=True)
+    written = footprints = 0
+    for day in progress(days, f"swaths of {source.name}", log):
+        for swath, brightness in observe_day(
+            source, operator, truth, day, params.swath, params.granule_minutes, params.seed
+        ):
+            atms_sdr.write_granule(
+                output.swaths, swath, brightness, noise, source.platform, source.orbit.revolutions_per_day
+            )
+            written += 1
+            footprints += swath.lat.size
+    provenance.write_sidecar(output.swaths)
+    log.info("%d granules with %d footprints of %s", written, footprints, source.long_name)
+
+
+if __name__ == "__main__":
+    from fuxiflow.script import run
+
+    run(main, snakemake)  # noqa: F821
