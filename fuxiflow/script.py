@@ -8,9 +8,15 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
-from fuxiflow import provenance
+from fuxiflow import ROOT, provenance
 
 FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+
+
+def export_path() -> None:
+    """Let processes that this one starts import the package from this checkout, installed or not."""
+    others = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path and path != str(ROOT)]
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), *others])
 
 
 def temporary(path: Path) -> Path:

@@ -23,14 +23,24 @@ def encode(edition: int, field: np.ndarray, keys: dict, grid: Grid = GRID, bits:
     """A message of a field ``(lat, lon)`` on a grid, NaN as missing."""
     handle = eccodes.codes_grib_new_from_samples(f"regular_ll_sfc_grib{edition}")
     lat, lon = grid.lat, grid.lon
-    layout = {"Ni": grid.nlon, "Nj": grid.nlat, "latitudeOfFirstGridPointInDegrees": lat[0],
-              "latitudeOfLastGridPointInDegrees": lat[-1], "longitudeOfFirstGridPointInDegrees": lon[0],
-              "longitudeOfLastGridPointInDegrees": lon[-1], "iDirectionIncrementInDegrees": 360.0 / grid.nlon,
-              "jDirectionIncrementInDegrees": lat[0] - lat[1], "bitsPerValue": bits}
+    layout = {
+        "Ni": grid.nlon,
+        "Nj": grid.nlat,
+        "latitudeOfFirstGridPointInDegrees": lat[0],
+        "latitudeOfLastGridPointInDegrees": lat[-1],
+        "longitudeOfFirstGridPointInDegrees": lon[0],
+        "longitudeOfLastGridPointInDegrees": lon[-1],
+        "iDirectionIncrementInDegrees": 360.0 / grid.nlon,
+        "jDirectionIncrementInDegrees": lat[0] - lat[1],
+        "bitsPerValue": bits,
+    }
     try:
         for key, value in (layout | keys).items():
-            eccodes.codes_set(handle, key, value if isinstance(value, str) else
-                              float(value) if isinstance(value, float) else int(value))
+            eccodes.codes_set(
+                handle,
+                key,
+                value if isinstance(value, str) else float(value) if isinstance(value, float) else int(value),
+            )
         missing = np.isnan(field)
         if missing.any():
             eccodes.codes_set(handle, "bitmapPresent", 1)
@@ -54,19 +64,31 @@ def era5(channel: Channel, time: datetime, field: np.ndarray, span: int = 6, **k
     else:
         init = time
         more |= {"indicatorOfParameter": channel.era5_param}
-    more |= {"table2Version": 128, "dataDate": int(f"{init:%Y%m%d}"), "dataTime": int(f"{init:%H%M}"),
-             "indicatorOfTypeOfLevel": 100 if channel.level else 1, "level": channel.level or 0}
+    more |= {
+        "table2Version": 128,
+        "dataDate": int(f"{init:%Y%m%d}"),
+        "dataTime": int(f"{init:%H%M}"),
+        "indicatorOfTypeOfLevel": 100 if channel.level else 1,
+        "level": channel.level or 0,
+    }
     return encode(1, field / channel.era5_scale, more | keys)
 
 
 def gfs(channel: Channel, init: datetime, lead: int, field: np.ndarray, **keys) -> bytes:
     """A GFS message; precipitation is that of the last 6 hours."""
     pressure = channel.gfs_surface == 100
-    more = {"centre": "kwbc", "dataDate": int(f"{init:%Y%m%d}"), "dataTime": int(f"{init:%H%M}"),
-            "discipline": channel.gfs_discipline, "productDefinitionTemplateNumber": 0 if channel.analysed else 8,
-            "parameterCategory": channel.gfs_category, "parameterNumber": channel.gfs_number,
-            "typeOfFirstFixedSurface": channel.gfs_surface, "scaleFactorOfFirstFixedSurface": 0,
-            "scaledValueOfFirstFixedSurface": channel.gfs_level * (100 if pressure else 1)}
+    more = {
+        "centre": "kwbc",
+        "dataDate": int(f"{init:%Y%m%d}"),
+        "dataTime": int(f"{init:%H%M}"),
+        "discipline": channel.gfs_discipline,
+        "productDefinitionTemplateNumber": 0 if channel.analysed else 8,
+        "parameterCategory": channel.gfs_category,
+        "parameterNumber": channel.gfs_number,
+        "typeOfFirstFixedSurface": channel.gfs_surface,
+        "scaleFactorOfFirstFixedSurface": 0,
+        "scaledValueOfFirstFixedSurface": channel.gfs_level * (100 if pressure else 1),
+    }
     if channel.analysed:
         more |= {"forecastTime": lead}
     else:
@@ -77,7 +99,10 @@ def gfs(channel: Channel, init: datetime, lead: int, field: np.ndarray, **keys) 
 def write_era5(directory: Path, times: list[datetime], channels: ChannelTable | None = None, span: int = 6) -> None:
     """``pressure_levels.grib`` and ``single_levels.grib`` of some times, fields seeded by the time's position."""
     directory.mkdir(parents=True, exist_ok=True)
-    with open(directory / "pressure_levels.grib", "wb") as levels, open(directory / "single_levels.grib", "wb") as single:
+    with (
+        open(directory / "pressure_levels.grib", "wb") as levels,
+        open(directory / "single_levels.grib", "wb") as single,
+    ):
         for seed, time in enumerate(times):
             for channel in channels or table():
                 field = values(channel, seed) if channel.analysed else values(channel, seed) / 100
@@ -93,6 +118,9 @@ def write_gfs(directory: Path, init: datetime, leads: list[int], channels: Chann
     folder = directory / f"gfs.{init:%Y%m%d}" / f"{init:%H}" / "atmos"
     folder.mkdir(parents=True, exist_ok=True)
     for lead in leads:
-        messages = [gfs(channel, init, lead, values(channel, lead) / (1 if channel.analysed else 100))
-                    for channel in channels or table() if channel.analysed or lead]
+        messages = [
+            gfs(channel, init, lead, values(channel, lead) / (1 if channel.analysed else 100))
+            for channel in channels or table()
+            if channel.analysed or lead
+        ]
         (folder / f"gfs.t{init:%H}z.pgrb2.1p00.f{lead:03d}").write_bytes(b"".join(messages))

@@ -58,7 +58,7 @@ def _fields(rows: pd.DataFrame, grid: Grid) -> tuple[np.ndarray, np.ndarray]:
 def draw(table: pd.DataFrame) -> Figure:
     """A row of two maps for each source: the hour of the last observation, and how many hours filled each cell."""
     names = list(dict.fromkeys(table["source"]))
-    figure = style.new_figure(9.0, 0.75 + 2.75 * len(names))
+    figure = style.new_figure(9.0, 0.4 + 3.3 * len(names))
     axes = []
     for number, name in enumerate(names):
         rows = table[table["source"] == name]

@@ -117,7 +117,7 @@ def draw(table: pd.DataFrame) -> Figure:
     axes[-1].bar(rows["time"], rows["observations"], width=0.9 * step, color="0.45")
     axes[-1].set_ylabel("count")
     axes[-1].set_title("observed values in the assimilation window", loc="left")
-    axes[-1].set_xlim(table["time"].min(), table["time"].max())
+    axes[-1].set_xlim(table["time"].min() - step / 2, table["time"].max() + step / 2)
     locator = mdates.AutoDateLocator(minticks=4, maxticks=9)
     axes[-1].xaxis.set_major_locator(locator)
     axes[-1].xaxis.set_major_formatter(mdates.ConciseDateFormatter(locator))

@@ -60,44 +60,46 @@ def _limit(differences: pd.Series) -> float:
     return float(np.clip(10 * np.ceil(np.nanpercentile(differences.abs(), 95) / 10), 10, 100))
 
 
+def _panel(ax, rows: pd.DataFrame, block: str, leads: np.ndarray, limit: float):
+    """One variable's heat map on the lead times ``leads`` (hours, evenly spaced); leads without a score stay blank."""
+    names = list(dict.fromkeys(rows["channel"]))
+    wide = rows.pivot(index="channel", columns="lead_time", values="difference").reindex(index=names, columns=leads)
+    step = leads[1] - leads[0] if leads.size > 1 else 6
+    edges = (np.append(leads, leads[-1] + step) - step / 2) / 24
+    field = np.ma.masked_invalid(wide.to_numpy(float))
+    rungs = np.arange(len(names) + 1) - 0.5
+    image = ax.pcolormesh(edges, rungs, field, cmap="RdBu_r", vmin=-limit, vmax=limit, rasterized=True)
+    dots = rows[rows["significant"]]
+    ax.plot(dots["lead_time"] / 24, [names.index(c) for c in dots["channel"]], ".", color="black", markersize=1.6)
+    ax.set_ylim(len(names) - 0.5, -0.5)
+    surface = block == "surface"
+    levels = rows.drop_duplicates("channel")["level"]
+    ax.set_yticks(range(len(names)), names if surface else [f"{level:.0f}" for level in levels])
+    title = block if surface else f"{style.VARIABLES[block]} ({block})"
+    ax.set_title(f"{title}: {100 * (rows['difference'] < 0).mean():.0f} % better", loc="left")
+    ax.set_ylabel("" if surface else "pressure (hPa)")
+    ax.set_xticks(np.arange(0, leads[-1] / 24 + 0.01, 2 if leads[-1] > 120 else 1))
+    ax.set_xlim(edges[0], edges[-1])
+    ax.tick_params(length=2)
+    return image
+
+
 def draw(table: pd.DataFrame) -> Figure:
     """A heat map for each variable: levels by lead times; dots mark significant differences, blue is better."""
     figure = style.new_figure(12.0, 7.2)
     panels = figure.subplots(2, 3)
-    days = np.sort(table["lead_time"].unique()) / 24
+    found = np.sort(table["lead_time"].unique())
+    leads = np.arange(found[0], found[-1] + 1, np.gcd.reduce(np.diff(found)) if found.size > 1 else 6)
     limit = _limit(table["difference"])
-    half = (days[1] - days[0]) / 2 if days.size > 1 else 0.125
     for ax, block in zip(panels.flat, BLOCKS, strict=True):
         rows = _block(table, block)
-        names = list(dict.fromkeys(rows["channel"]))
-        wide = rows.pivot(index="channel", columns="lead_time", values="difference").reindex(names)
-        dots = rows[rows["significant"]]
-        edges = np.append(days - half, days[-1] + half)
-        wide = wide.reindex(columns=np.rint(days * 24).astype(int))
-        image = ax.pcolormesh(
-            edges,
-            np.arange(len(names) + 1) - 0.5,
-            np.ma.masked_invalid(wide.to_numpy(float)),
-            cmap="RdBu_r",
-            vmin=-limit,
-            vmax=limit,
-            rasterized=True,
-        )
-        ax.plot(dots["lead_time"] / 24, [names.index(c) for c in dots["channel"]], ".", color="black", markersize=1.6)
-        ax.set_ylim(len(names) - 0.5, -0.5)
-        levels = rows.drop_duplicates("channel")["level"]
-        labels = names if block == "surface" else [f"{level:.0f}" for level in levels]
-        ax.set_yticks(range(len(names)), labels)
-        title = "surface" if block == "surface" else f"{style.VARIABLES[block]} ({block})"
-        better = 100 * (rows["difference"] < 0).mean() if len(rows) else float("nan")
-        ax.set_title(f"{title}: {better:.0f} % better", loc="left")
-        ax.set_ylabel("" if block == "surface" else "pressure (hPa)")
-        ax.set_xticks(np.arange(0, days[-1] + 0.01, 2 if days[-1] > 5 else 1))
-        ax.set_xlim(edges[0], edges[-1])
-        ax.tick_params(length=2)
+        if rows.empty:
+            ax.set_visible(False)
+            continue
+        image = _panel(ax, rows, block, leads, limit)
     for ax in panels[-1]:
         ax.set_xlabel("lead time (days)")
-    style.letters(panels.flat)
+    style.letters(ax for ax in panels.flat if ax.get_visible())
     bar = figure.colorbar(image, ax=panels, orientation="horizontal", shrink=0.5, aspect=45, pad=0.02, extend="both")
     bar.set_label("RMSE difference to GFS (%): blue, fuxiflow has the smaller error")
     significant = table[table["significant"]]["difference"]

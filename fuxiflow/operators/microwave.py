@@ -158,18 +158,20 @@ class MicrowaveOperator(torch.nn.Module):
         # from here on (level, batch): a level's columns lie together
         temperature, humidity = temperature.transpose(0, 1).contiguous(), specific_humidity.transpose(0, 1)
         vapour = vapour_pressure(humidity, pressure[:, None])
-        arguments = features(temperature, vapour, self.reference_temperature[:, None], self.half_range[:, None])
+        # unbound once: the gradient of an index would fill a whole array for each level
+        box = self.reference_temperature[:, None], self.half_range[:, None]
+        arguments = features(temperature, vapour, *box).unbind()
         virtual = virtual_temperature(temperature, humidity)
         low, high = pressure[:-1, None], pressure[1:, None]
         thickness = (0.5e-3 * GAS_CONSTANT_DRY / GRAVITY) * (virtual[1:] + virtual[:-1]) * torch.log(high / low)
         above = ((surface_pressure - low) / (high - low)).clamp(0.0, 1.0)
         # six times the mean absorption is what the sweep multiplies by, and minus the optical depth what it needs
-        path = (thickness * above * (secant / -6.0))[..., None]
+        path = (thickness * above * (secant / -6.0))[..., None].unbind()
         # a layer that the ground cuts ends with the temperature and absorption there
-        lower = (temperature[:-1] + above * (temperature[1:] - temperature[:-1]))[..., None]
+        lower = (temperature[:-1] + above * (temperature[1:] - temperature[:-1]))[..., None].unbind()
         cut = (above < 1.0).any(dim=1).tolist()
-        share = [above[i, :, None] if cut[i] else None for i in range(len(cut))]
-        upper = temperature[..., None]
+        share = [part if is_cut else None for part, is_cut in zip(above[..., None].unbind(), cut, strict=True)]
+        upper = temperature[..., None].unbind()
         parts = []
         for index, (first, end, top, bottom) in enumerate(self.groups):
             coefficients = getattr(self, f"coefficients_{index}")

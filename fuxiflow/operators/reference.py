@@ -1,7 +1,7 @@
 """pyrtlib's radiative transfer on the operator's inputs: the peer that tests and the benchmark compare with.
 
-pyrtlib 1.2.0 leaves the reflected downwelling out when it looks from a satellite, and knows no skin temperature: both are
-added here from its own upward and downward integrals. Slow: about a third of a millisecond a level and frequency.
+pyrtlib 1.2.0 leaves the reflected downwelling out when it looks from a satellite, and knows no skin temperature: both
+are added here from its own upward and downward integrals. Slow: about a third of a millisecond a level and frequency.
 """
 
 import numpy as np

@@ -52,7 +52,7 @@ def node_weights(day: float) -> tuple[int, int, float]:
 
 
 def window_weights(day: int, width: int) -> np.ndarray:
-    """Triangular weights ``(node,)`` of a state of ``day``: 1 at a node of that day, 0 from (width + 1) / 2 days off."""
+    """Triangular weights ``(node,)`` of a state: 1 at a node of ``day``, 0 from (width + 1) / 2 days off."""
     distance = np.abs(NODES - day)
     distance = np.minimum(distance, YEAR - distance)
     return np.maximum(0.0, 1.0 - distance / ((width + 1) / 2))
@@ -60,28 +60,48 @@ def window_weights(day: int, width: int) -> np.ndarray:
 
 def _create(path: Path, channels: ChannelTable, grid: Grid, width: int) -> zarr.Array:
     """An empty climatology store; its array ``(node, hour, channel, lat, lon)``, a node and hour a chunk."""
-    group = zarr.create_group(path, overwrite=True, attributes={
-        "Conventions": "CF-1.11", "provenance": provenance.as_json(), "window_days": width,
-        "comment": "dayofyear counts a year of 366 days; linear interpolation between its nodes"})
+    group = zarr.create_group(
+        path,
+        overwrite=True,
+        attributes={
+            "Conventions": "CF-1.11",
+            "provenance": provenance.as_json(),
+            "window_days": width,
+            "comment": "dayofyear counts a year of 366 days; linear interpolation between its nodes",
+        },
+    )
     put_coordinate(group, "dayofyear", NODES.astype(np.int64), {"long_name": "day of a year of 366 days"})
     put_coordinate(group, "hour", np.array(HOURS, np.int64), {"long_name": "hour of day, UTC"})
     put_coordinate(group, "channel", np.array(channels.names), {"long_name": "channel of the state"})
     put_grid(group, grid)
     shape = (len(NODES), len(HOURS), len(channels), *grid.shape)
-    return group.create_array("climatology", shape=shape, dtype="float32", chunks=(1, 1, *shape[2:]),
-                              compressors=COMPRESSORS, fill_value=np.nan,
-                              dimension_names=("dayofyear", "hour", "channel", "lat", "lon"),
-                              attributes={"long_name": "mean by day of year and hour of day"})
+    return group.create_array(
+        "climatology",
+        shape=shape,
+        dtype="float32",
+        chunks=(1, 1, *shape[2:]),
+        compressors=COMPRESSORS,
+        fill_value=np.nan,
+        dimension_names=("dayofyear", "hour", "channel", "lat", "lon"),
+        attributes={"long_name": "mean by day of year and hour of day"},
+    )
 
 
-def build(path: Path, times: np.ndarray, read: Callable[[np.datetime64], np.ndarray], channels: ChannelTable, grid: Grid,
-          width: int, log: logging.Logger) -> None:
+def build(
+    path: Path,
+    times: np.ndarray,
+    read: Callable[[np.datetime64], np.ndarray],
+    channels: ChannelTable,
+    grid: Grid,
+    width: int,
+    log: logging.Logger,
+) -> None:
     """Write the climatology of ``times``, whose states ``(channel, lat, lon)`` come from ``read``, to ``path``.
 
-    ``width`` is that of the triangular day-of-year window in days, circular in the year. Each state is read once, by hour
-    and day of the year, so that only the nodes within a window are in memory. Days that no window reaches (less than a
-    year of data) get the nearest windowed mean of their hour, and a warning is logged. A channel that is NaN in a state
-    does not count there. Raises ValueError for an hour without any state.
+    ``width`` is that of the triangular day-of-year window in days, circular in the year. Each state is read once, by
+    hour and day of the year, so that only the nodes within a window are in memory. Days that no window reaches (less
+    than a year of data) get the nearest windowed mean of their hour, and a warning is logged. A channel that is NaN in
+    a state does not count there. Raises ValueError for an hour without any state.
     """
     values = _create(path, channels, grid, width)
     order = sorted(times, key=day_of_year)
@@ -104,13 +124,17 @@ def build(path: Path, times: np.ndarray, read: Callable[[np.datetime64], np.ndar
                 mean = means.setdefault(node, np.zeros_like(state))
                 # a running mean: float32 keeps its digits however many years there are
                 mean += (state - mean) * share.astype(np.float32)[:, None, None]
-                if not weights[position + 1:, node].any():
+                if not weights[position + 1 :, node].any():
                     values[node, slot] = means.pop(node)
             report.step()
         unreached |= _fill(values, slot, totals)
     if unreached:
-        log.warning("climatology: days of the year about %s have no data within the window of %d days; the nearest windowed "
-                    "mean stands for them", sorted(unreached), width)
+        log.warning(
+            "climatology: days of the year about %s have no data within the window of %d days; the nearest windowed "
+            "mean stands for them",
+            sorted(unreached),
+            width,
+        )
     consolidate(path)
 
 

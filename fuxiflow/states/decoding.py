@@ -1,4 +1,4 @@
-"""From the GRIB files of a segment to states on the networks' grid: assembled by time, checked, regridded, accounted for."""
+"""From the GRIB files of a segment to states on the networks' grid: assembled, checked, regridded."""
 
 import re
 from collections import defaultdict
@@ -27,8 +27,11 @@ def grib_files(directory: Path, analyses_only: bool = False) -> list[Path]:
 
     Raises FileNotFoundError when there is none.
     """
-    found = sorted(path for path in Path(directory).rglob("*")
-                   if path.is_file() and path.suffix not in NOT_GRIB and not path.name.startswith("."))
+    found = sorted(
+        path
+        for path in Path(directory).rglob("*")
+        if path.is_file() and path.suffix not in NOT_GRIB and not path.name.startswith(".")
+    )
     if analyses_only:
         found = [path for path in found if not (match := _LEAD.search(path.name)) or int(match[1]) == 0]
     if not found:
@@ -37,22 +40,22 @@ def grib_files(directory: Path, analyses_only: bool = False) -> list[Path]:
 
 
 def complaint(values: np.ndarray, channel: Channel) -> str | None:
-    """Why a field in the state's unit is not credible, None if it is: missing points, or values outside the valid range."""
+    """Why a field in the state's unit is not credible (missing points, values out of range), None if it is."""
     missing = int(np.isnan(values).sum())
     if missing:
         return f"{missing} of {values.size} values are missing"
     low, high = float(values.min()), float(values.max())
     floor = channel.valid_min if channel.analysed else -ROUNDING
     if low < floor or high > channel.valid_max:
-        return (f"values {low:g} .. {high:g} {channel.unit} outside the valid range "
-                f"{channel.valid_min:g} .. {channel.valid_max:g}")
+        return (
+            f"values {low:g} .. {high:g} {channel.unit} outside the valid range "
+            f"{channel.valid_min:g} .. {channel.valid_max:g}"
+        )
     return None
 
 
 class Assembler:
-    """Makes states of the fields of an inventory; whatever cannot be used goes to the ledger.
-
-    """
+    """Makes states of the fields of an inventory; whatever cannot be used goes to the ledger."""
 
     def __init__(self, reader: GribReader, grid: Grid, ledger: Ledger):
         self.reader, self.grid, self.ledger = reader, grid, ledger
@@ -101,7 +104,7 @@ class Assembler:
         return first
 
     def _total(self, entries: list[Entry], end: datetime) -> Field | None:
-        """6-h precipitation up to ``end`` of one 6-h field or of fields that tile it; None, and a row, if they do not."""
+        """6-h precipitation up to ``end``: one 6-h field or fields that tile it; None, and a row, if none do."""
         spans = defaultdict(list)
         for entry in entries:
             spans[entry.start, entry.end].append(entry)
@@ -139,8 +142,11 @@ class Assembler:
             if field is not None:
                 by_grid[field.grid].append((index, field.values))
         have = {index for fields in by_grid.values() for index, _ in fields}
-        lacking = [channel.name for index, channel in enumerate(self.channels)
-                   if index not in have and (channel.analysed or precipitation)]
+        lacking = [
+            channel.name
+            for index, channel in enumerate(self.channels)
+            if index not in have and (channel.analysed or precipitation)
+        ]
         for name in lacking:
             self.ledger.note("no usable field", time=time, channel=name)
         if lacking:
@@ -149,7 +155,9 @@ class Assembler:
             return None
         state = np.full((len(self.channels), *self.grid.shape), np.nan, np.float32)
         for source, fields in by_grid.items():
-            state[[index for index, _ in fields]] = regrid(np.stack([values for _, values in fields]), source, self.grid)
+            state[[index for index, _ in fields]] = regrid(
+                np.stack([values for _, values in fields]), source, self.grid
+            )
         return state
 
 
@@ -160,8 +168,10 @@ def accumulation_end(entry: Entry) -> datetime | None:
     return end if entry.start >= end - STEP else None
 
 
-def group(assembler: Assembler, entries: Iterable[Entry], wanted: Iterable[Hashable], key) -> dict[Hashable, list[Entry]]:
-    """Entries by ``key(entry, end)``, ``end`` being the valid time or that of the 6-h span; the rest is counted as ignored."""
+def group(
+    assembler: Assembler, entries: Iterable[Entry], wanted: Iterable[Hashable], key
+) -> dict[Hashable, list[Entry]]:
+    """Entries by ``key(entry, end)``, ``end`` being valid time or end of the 6-h span; others are ignored."""
     groups: dict[Hashable, list[Entry]] = {name: [] for name in wanted}
     for entry in entries:
         end = entry.end if assembler.channels[entry.channel].analysed else accumulation_end(entry)
@@ -173,13 +183,15 @@ def group(assembler: Assembler, entries: Iterable[Entry], wanted: Iterable[Hasha
     return groups
 
 
-def analyses(assembler: Assembler, paths: Sequence[Path], times: Sequence[datetime],
-             precipitation: bool = True) -> Iterator[np.ndarray | None]:
+def analyses(
+    assembler: Assembler, paths: Sequence[Path], times: Sequence[datetime], precipitation: bool = True
+) -> Iterator[np.ndarray | None]:
     """Yield the state ``(channel, lat, lon)`` of each of ``times``, None where it is missing; the ledger says why.
 
     Instantaneous fields must be analyses (lead 0); accumulations may come from short forecasts, and without
     ``precipitation`` need not be there.
     """
+
     def key(entry: Entry, end: datetime) -> datetime | None:
         instantaneous = assembler.channels[entry.channel].analysed
         return end if not instantaneous or entry.init == entry.end else None
@@ -189,15 +201,23 @@ def analyses(assembler: Assembler, paths: Sequence[Path], times: Sequence[dateti
         yield assembler.state(groups.pop(time), time, precipitation)
 
 
-def forecasts(assembler: Assembler, paths: Sequence[Path], init_hours: Sequence[int], first: datetime, last: datetime,
-              lead_hours: Sequence[int]) -> tuple[list[datetime], Iterator[tuple[int, int, np.ndarray | None]]]:
-    """Initial times in [first, last] from which there are forecasts, and an iterator of ``(init, lead, state)`` by position.
+def forecasts(
+    assembler: Assembler,
+    paths: Sequence[Path],
+    init_hours: Sequence[int],
+    first: datetime,
+    last: datetime,
+    lead_hours: Sequence[int],
+) -> tuple[list[datetime], Iterator[tuple[int, int, np.ndarray | None]]]:
+    """Initial times in [first, last] with forecasts, and ``(init, lead, state)`` by position, lazily.
 
-    An initial time counts when its hour is one of ``init_hours`` and some field of a lead above 0 is there; missing leads
-    are None. At lead 0 precipitation is NaN.
+    An initial time counts when its hour is one of ``init_hours`` and some field of a lead above 0 is there; missing
+    leads are None. At lead 0 precipitation is NaN.
     """
     entries = assembler.inventory(paths)
-    inits = sorted({e.init for e in entries if e.end > e.init and first <= e.init <= last and e.init.hour in init_hours})
+    inits = sorted(
+        {e.init for e in entries if e.end > e.init and first <= e.init <= last and e.init.hour in init_hours}
+    )
     wanted = [(init, init + hours(lead)) for init in inits for lead in lead_hours]
     groups = group(assembler, entries, wanted, lambda entry, end: (entry.init, end))
 

@@ -1,8 +1,9 @@
 """Forecast stores in the layout of WeatherBench2 (Rasp et al. 2024, doi:10.1029/2023MS004019).
 
-Dimensions ``(time, prediction_timedelta, level, latitude, longitude)``, one array for each physical variable, ``time`` being the
-initial time; all leads and levels of one initial time are a chunk, as long as they are not more than 64 MB. Initial times that
-are not complete are listed in the attribute ``pending``, single fields that never came in ``missing``.
+Dimensions ``(time, prediction_timedelta, level, latitude, longitude)``, one array for each physical variable, ``time``
+being the initial time; all leads and levels of one initial time are a chunk, as long as they are not more than 64 MB.
+Initial times that are not complete are listed in the attribute ``pending``, single fields that never came in
+``missing``.
 """
 
 from collections.abc import Iterable, Sequence
@@ -44,14 +45,22 @@ def variables(channels: ChannelTable) -> dict[str, list[int]]:
 
 
 class ForecastWriter:
-    """Writes the forecasts of a segment; restart-friendly: complete initial times of an earlier run stay with ``resume``.
+    """Writes the forecasts of a segment; ``resume`` keeps the complete initial times of an earlier run.
 
-    ``init_times (init,)``, ``lead_hours (lead,)`` whole hours. Fields of one initial time are buffered by groups of leads.
-    Raises ValueError when the store at ``path`` is for other times, leads, channels or another grid.
+    ``init_times (init,)``, ``lead_hours (lead,)`` whole hours. Fields of one initial time are buffered by groups of
+    leads. Raises ValueError when the store at ``path`` is for other times, leads, channels or another grid.
     """
 
-    def __init__(self, path: Path, init_times: Sequence, lead_hours: Sequence[int], channels: ChannelTable, grid: Grid,
-                 attrs: dict | None = None, resume: bool = False):
+    def __init__(
+        self,
+        path: Path,
+        init_times: Sequence,
+        lead_hours: Sequence[int],
+        channels: ChannelTable,
+        grid: Grid,
+        attrs: dict | None = None,
+        resume: bool = False,
+    ):
         self.path, self.channels, self.grid = Path(path), channels, grid
         self.init_times, self.lead_hours = as_nanoseconds(list(init_times)), [int(hour) for hour in lead_hours]
         self._variables, self._levels = variables(channels), levels(channels)
@@ -67,34 +76,62 @@ class ForecastWriter:
 
     def _create(self, attrs: dict) -> None:
         self._pending = np.ones(len(self.init_times), bool)
-        self._group = group = zarr.create_group(self.path, overwrite=True, attributes={
-            "Conventions": "CF-1.11", "provenance": provenance.as_json(), "channels": self.channels.names,
-            "missing": [], "pending": iso(self.init_times), **attrs})
+        self._group = group = zarr.create_group(
+            self.path,
+            overwrite=True,
+            attributes={
+                "Conventions": "CF-1.11",
+                "provenance": provenance.as_json(),
+                "channels": self.channels.names,
+                "missing": [],
+                "pending": iso(self.init_times),
+                **attrs,
+            },
+        )
         put_time(group, "time", self.init_times, "initial time")
-        put_coordinate(group, "prediction_timedelta", np.array(self.lead_hours, np.int64),
-                       {"long_name": "lead time", "units": "hours", "dtype": "timedelta64[ns]"})
+        put_coordinate(
+            group,
+            "prediction_timedelta",
+            np.array(self.lead_hours, np.int64),
+            {"long_name": "lead time", "units": "hours", "dtype": "timedelta64[ns]"},
+        )
         put_grid(group, self.grid, "latitude", "longitude")
         if self._levels:
-            put_coordinate(group, "level", np.array(self._levels, np.int64),
-                           {"standard_name": "air_pressure", "units": "hPa", "positive": "down"})
+            put_coordinate(
+                group,
+                "level",
+                np.array(self._levels, np.int64),
+                {"standard_name": "air_pressure", "units": "hPa", "positive": "down"},
+            )
         for name, positions in self._variables.items():
             channel = self.channels[positions[0]]
             names, extra = ("level",), (len(self._levels),)
             if channel.level is None:
                 names, extra = (), ()
             group.create_array(
-                name, shape=(len(self.init_times), len(self.lead_hours), *extra, *self.grid.shape), dtype="float32",
-                chunks=(1, self._leads, *extra, *self.grid.shape), compressors=COMPRESSORS, fill_value=np.nan,
+                name,
+                shape=(len(self.init_times), len(self.lead_hours), *extra, *self.grid.shape),
+                dtype="float32",
+                chunks=(1, self._leads, *extra, *self.grid.shape),
+                compressors=COMPRESSORS,
+                fill_value=np.nan,
                 dimension_names=("time", "prediction_timedelta", *names, "latitude", "longitude"),
-                attributes={"units": channel.unit, "long_name": name.replace("_", " ")})
+                attributes={"units": channel.unit, "long_name": name.replace("_", " ")},
+            )
 
     def _open(self) -> None:
         self._group = open_store(self.path, "r+")
         known = Forecasts([self.path])
-        if known.channels.names != self.channels.names or known.grid != self.grid or known.lead_hours != self.lead_hours \
-                or not np.array_equal(known.slots, self.init_times):
-            raise ValueError(f"{self.path}: cannot be continued, it was made for other times, leads, channels or another "
-                             "grid; remove it")
+        if (
+            known.channels.names != self.channels.names
+            or known.grid != self.grid
+            or known.lead_hours != self.lead_hours
+            or not np.array_equal(known.slots, self.init_times)
+        ):
+            raise ValueError(
+                f"{self.path}: cannot be continued, it was made for other times, leads, channels or another "
+                "grid; remove it"
+            )
         self._pending = np.isin(np.array(iso(self.init_times)), self._group.attrs["pending"])
         self._missing = {(time, lead) for time, lead in self._group.attrs["missing"]}
 
@@ -106,8 +143,10 @@ class ForecastWriter:
         """Put the field ``(channel, lat, lon)`` of one lead; None marks it missing. ValueError for another shape."""
         shape = (len(self.channels), *self.grid.shape)
         if array is not None and np.shape(array) != shape:
-            raise ValueError(f"{self.path}: {iso(self.init_times[[i_init]])[0]} + {self.lead_hours[i_lead]} h has shape "
-                             f"{np.shape(array)}, expected {shape}")
+            raise ValueError(
+                f"{self.path}: {iso(self.init_times[[i_init]])[0]} + {self.lead_hours[i_lead]} h has shape "
+                f"{np.shape(array)}, expected {shape}"
+            )
         part = i_lead // self._leads
         if self._buffer is None or self._buffer[:2] != (i_init, part):
             self._flush()
@@ -151,8 +190,9 @@ class ForecastWriter:
     def _complete(self, i_init: int) -> None:
         self._pending[i_init] = False
         self._written.pop(i_init, None)
-        self._group.update_attributes({"pending": iso(self.init_times[self._pending]),
-                                       "missing": [list(key) for key in sorted(self._missing)]})
+        self._group.update_attributes(
+            {"pending": iso(self.init_times[self._pending]), "missing": [list(key) for key in sorted(self._missing)]}
+        )
 
     def close(self) -> None:
         """Write what is buffered; initial times of which fields are lacking stay pending."""
@@ -217,25 +257,33 @@ class Forecasts:
         self._cache: tuple[int, np.ndarray] | None = None
 
     def _fail(self, what: str):
-        span = f"{iso(self.init_times[[0]])[0]} .. {iso(self.init_times[[-1]])[0]}" if len(self.init_times) else "nothing"
-        raise KeyError(f"{what} in {', '.join(map(str, self.paths))}; available: {span}, {len(self.init_times)} initial "
-                       f"times, leads {self.lead_hours[0]} .. {self.lead_hours[-1]} h")
+        span = (
+            f"{iso(self.init_times[[0]])[0]} .. {iso(self.init_times[[-1]])[0]}" if len(self.init_times) else "nothing"
+        )
+        raise KeyError(
+            f"{what} in {', '.join(map(str, self.paths))}; available: {span}, {len(self.init_times)} initial "
+            f"times, leads {self.lead_hours[0]} .. {self.lead_hours[-1]} h"
+        )
 
     def __contains__(self, init) -> bool:
         return int(as_nanoseconds(init).astype(np.int64)) in self._where
 
     def available(self, init, lead: int) -> bool:
         """Whether the field of an initial time and a lead in hours can be read."""
-        return init in self and int(lead) in self.lead_hours and (iso([as_nanoseconds(init)])[0], int(lead)) not in self._missing
+        return (
+            init in self
+            and int(lead) in self.lead_hours
+            and (iso([as_nanoseconds(init)])[0], int(lead)) not in self._missing
+        )
 
     def read(self, init, lead: int) -> np.ndarray:
-        """The field ``(channel, lat, lon)`` at ``lead`` hours, float32; KeyError names file, time, lead and what is there."""
+        """The field ``(channel, lat, lon)`` at ``lead`` hours, float32; KeyError says what is there."""
         if not self.available(init, lead):
             self._fail(f"no forecast from {iso([as_nanoseconds(init)])[0]} + {lead} h")
         return self._read_init(init)[self.lead_hours.index(int(lead))]
 
     def read_init(self, init) -> np.ndarray:
-        """All leads ``(lead, channel, lat, lon)`` of an initial time, NaN where a lead is missing; KeyError as :meth:`read`."""
+        """All leads ``(lead, channel, lat, lon)``, NaN where one is missing; KeyError as :meth:`read`."""
         if init not in self:
             self._fail(f"no forecast from {iso([as_nanoseconds(init)])[0]}")
         return self._read_init(init).copy()

@@ -43,14 +43,16 @@ class Fault:
 
 def _length(data, offset: int) -> tuple[int, int] | str:
     """Edition and total length of the message at ``offset``, or what is wrong with its first octets."""
-    head = data[offset:offset + 16]
+    head = data[offset : offset + 16]
     if len(head) < 8:
         return f"truncated: only {len(head)} bytes are left"
     edition = head[7]
     if edition == 1:
         length = int.from_bytes(head[4:7], "big")
         if length & LARGE_GRIB1:
-            return "edition 1 message above 8 MB: the unofficial length encoding is not supported, convert it to edition 2"
+            return (
+                "edition 1 message above 8 MB: the unofficial length encoding is not supported, convert it to edition 2"
+            )
     elif edition == 2:
         if len(head) < 16:
             return f"truncated: only {len(head)} bytes are left"
@@ -67,7 +69,7 @@ def _inspect(path: Path, data, number: int, offset: int) -> Frame | Fault:
     edition, length = found
     if offset + length > len(data):
         return Fault(path, number, offset, f"truncated: it is {length} bytes long, only {len(data) - offset} are left")
-    if length < 12 or data[offset + length - 4:offset + length] != END:
+    if length < 12 or data[offset + length - 4 : offset + length] != END:
         return Fault(path, number, offset, f"wrong message length {length}: it does not end with 7777")
     return Frame(path, number, offset, length, edition)
 
@@ -85,9 +87,11 @@ def frames(path: Path) -> Iterator[Frame | Fault]:
         number, offset = 1, 0
         while offset < len(data):
             start = data.find(START, offset)
-            between = data[offset:start if start >= 0 else len(data)]
+            between = data[offset : start if start >= 0 else len(data)]
             if between.strip(PADDING):
-                what = "no GRIB message" if number == 1 and start < 0 else f"{len(between)} bytes that are no GRIB message"
+                what = (
+                    "no GRIB message" if number == 1 and start < 0 else f"{len(between)} bytes that are no GRIB message"
+                )
                 yield Fault(path, number, offset, f"{what}, starting with {bytes(between[:16])!r}")
             if start < 0:
                 return
@@ -116,11 +120,11 @@ def fields(message: bytes) -> list[bytes]:
         return [message]
     sections: dict[int, bytes] = {}
     found, bitmap, offset = [], b"", 16
-    while message[offset:offset + 4] != END:
-        length, kind = int.from_bytes(message[offset:offset + 4], "big"), message[offset + 4]
+    while message[offset : offset + 4] != END:
+        length, kind = int.from_bytes(message[offset : offset + 4], "big"), message[offset + 4]
         if length < 5 or offset + length > len(message) - 4 or not 1 <= kind <= 7:
             raise ValueError(f"section {kind} at octet {offset + 1} has length {length}")
-        section = message[offset:offset + length]
+        section = message[offset : offset + length]
         if kind == 6:
             # bit-map indicator 254: the one defined before in this message applies
             section = bitmap if section[5] == 254 else section
@@ -141,11 +145,11 @@ def sections(message: bytes) -> dict[int, bytes]:
     size, offset = (3, 8) if edition_1 else (4, 16)
     found: dict[int, bytes] = {}
     while not (1 in found and (2 if edition_1 else 4) in found):
-        length = int.from_bytes(message[offset:offset + size], "big")
+        length = int.from_bytes(message[offset : offset + size], "big")
         kind = len(found) + 1 if edition_1 else message[offset + 4]
         if length < 5 or offset + length > len(message) - 4:
             raise ValueError(f"section {kind} at octet {offset + 1} has length {length}")
-        found[kind] = message[offset:offset + length]
+        found[kind] = message[offset : offset + length]
         offset += length
         if edition_1 and not found[1][7] & 0x80:
             raise ValueError("the grid is not described (no section 2)")

@@ -79,8 +79,10 @@ def channel_keys(channels: ChannelTable, reference: str) -> dict[tuple, int]:
     if reference == "era5":
         return {(c.era5_param, c.level): index for index, c in enumerate(channels)}
     if reference == "gfs":
-        return {(c.gfs_discipline, c.gfs_category, c.gfs_number, c.gfs_surface, float(c.gfs_level)): index
-                for index, c in enumerate(channels)}
+        return {
+            (c.gfs_discipline, c.gfs_category, c.gfs_number, c.gfs_surface, float(c.gfs_level)): index
+            for index, c in enumerate(channels)
+        }
     raise ValueError(f"unknown reference {reference!r}; known in GRIB: {', '.join(REFERENCES)}")
 
 
@@ -98,7 +100,9 @@ def _gfs_key(handle: int) -> tuple | None:
     if get(handle, "edition") != 2 or _get(handle, "typeOfSecondFixedSurface", 255) != 255:
         return None
     surface = get(handle, "typeOfFirstFixedSurface")
-    value = _get(handle, "scaledValueOfFirstFixedSurface", 0) / 10.0 ** _get(handle, "scaleFactorOfFirstFixedSurface", 0)
+    value = _get(handle, "scaledValueOfFirstFixedSurface", 0) / 10.0 ** _get(
+        handle, "scaleFactorOfFirstFixedSurface", 0
+    )
     value = {100: value / 100, 101: 0.0, 1: 0.0}.get(surface, value)
     return (get(handle, "discipline"), get(handle, "parameterCategory"), get(handle, "parameterNumber"), surface, value)
 
@@ -113,7 +117,7 @@ def reference_time(parts: dict[int, bytes], edition: int) -> datetime:
 
 
 def _signature(message: bytes, parts: dict[int, bytes]) -> tuple:
-    """All that tells what a field is, but for its initial time: messages with the same one are the same channel and step."""
+    """What a field is, all but its initial time: messages that share it are the same channel and step."""
     if message[7] == 1:
         return parts[1][:12], parts[1][17:24], parts[1][25:]
     return message[6], parts[1][:12], parts[1][19:], parts[4]
@@ -124,8 +128,9 @@ def _steps(handle: int) -> tuple[timedelta, timedelta]:
     unit = eccodes.codes_get_long(handle, "stepUnits")
     if unit not in STEP_SECONDS:
         raise GribError(f"step unit {unit} is not supported")
-    start, end = (timedelta(seconds=STEP_SECONDS[unit] * eccodes.codes_get_long(handle, key))
-                  for key in ("startStep", "endStep"))
+    start, end = (
+        timedelta(seconds=STEP_SECONDS[unit] * eccodes.codes_get_long(handle, key)) for key in ("startStep", "endStep")
+    )
     return start, end
 
 
@@ -135,8 +140,17 @@ def source_grid(handle: int) -> tuple[SourceGrid, dict]:
     if kind != "regular_ll":
         raise GribError(f"grid type {kind} is not supported, only regular_ll: interpolate when retrieving")
     number, degrees = eccodes.codes_get_long, eccodes.codes_get_double
-    order = {key: number(handle, key) for key in
-             ("iScansNegatively", "jScansPositively", "jPointsAreConsecutive", "alternativeRowScanning", "Ni", "Nj")}
+    order = {
+        key: number(handle, key)
+        for key in (
+            "iScansNegatively",
+            "jScansPositively",
+            "jPointsAreConsecutive",
+            "alternativeRowScanning",
+            "Ni",
+            "Nj",
+        )
+    }
     if order["alternativeRowScanning"]:
         raise GribError("rows that scan in alternating directions are not supported")
     lat = [degrees(handle, f"latitudeOf{end}GridPointInDegrees") for end in ("First", "Last")]
@@ -162,8 +176,8 @@ def _arrange(values: np.ndarray, order: dict) -> np.ndarray:
 class GribReader:
     """Reads the channels of a table out of the files of a reference (``era5`` or ``gfs``).
 
-    What ecCodes says about a header is kept by the header's bytes: of a hundred thousand messages only some hundred differ
-    but for date and values.
+    What ecCodes says about a header is kept by the header's bytes: of a hundred thousand messages only some hundred
+    differ but for date and values.
     """
 
     def __init__(self, channels: ChannelTable, reference: str):
@@ -197,8 +211,12 @@ class GribReader:
         init = reference_time(parts, message[7])
         return found[0], init, init + found[1], init + found[2]
 
-    def inventory(self, paths: Sequence[Path], on_fault: Callable[[Fault], None],
-                  on_ignored: Callable[[str], None] = lambda reason: None) -> list[Entry]:
+    def inventory(
+        self,
+        paths: Sequence[Path],
+        on_fault: Callable[[Fault], None],
+        on_ignored: Callable[[str], None] = lambda reason: None,
+    ) -> list[Entry]:
         """All fields of some files that are channels, in order of file and message.
 
         Damage goes to ``on_fault``; what is not wanted (other parameters, ensemble members) to ``on_ignored``.
@@ -261,6 +279,7 @@ def decode(paths: Sequence[Path], channels: ChannelTable, reference: str) -> Ite
 
     The strict reader: the first damaged message raises GribError that names file, message, offset and reason.
     """
+
     def fail(fault: Fault) -> None:
         raise GribError(str(fault))
 

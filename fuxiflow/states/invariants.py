@@ -17,7 +17,8 @@ PARAMETERS = {"surface_geopotential": (129, -6000.0, 90000.0), "land_fraction": 
 def read_invariants(path: Path, grid: Grid) -> dict[str, np.ndarray]:
     """Surface geopotential (m2 s-2) and land fraction (0 to 1), each ``(lat, lon)``, regridded to ``grid``.
 
-    Raises GribError, naming file, message and reason, for damage, values that are not credible, or a field that is not there.
+    Raises GribError, naming file, message and reason, for damage, values that are not credible, or a field that is not
+    there.
     """
     wanted = {param: name for name, (param, _, _) in PARAMETERS.items()}
     reader, found = GribReader((), "era5"), {}
@@ -25,7 +26,7 @@ def read_invariants(path: Path, grid: Grid) -> dict[str, np.ndarray]:
     for frame in frames(path):
         if isinstance(frame, Fault):
             raise GribError(str(frame))
-        for message in fields(content[frame.offset:frame.offset + frame.length]):
+        for message in fields(content[frame.offset : frame.offset + frame.length]):
             with opened(message) as handle:
                 name = wanted.get(eccodes.codes_get_long(handle, "paramId"))
                 surface = eccodes.codes_get_string(handle, "typeOfLevel") == "surface"
@@ -37,12 +38,16 @@ def read_invariants(path: Path, grid: Grid) -> dict[str, np.ndarray]:
                 raise GribError(str(Fault(frame.path, frame.number, frame.offset, str(error)))) from error
             _, low, high = PARAMETERS[name]
             if not (values.min() >= low and values.max() <= high):
-                raise GribError(f"{path}: message {frame.number}: {name} {values.min():g} .. {values.max():g} outside "
-                                f"{low:g} .. {high:g}, or missing values")
+                raise GribError(
+                    f"{path}: message {frame.number}: {name} {values.min():g} .. {values.max():g} outside "
+                    f"{low:g} .. {high:g}, or missing values"
+                )
             found[name] = regrid(values[None], source, grid)[0]
     lacking = [name for name in PARAMETERS if name not in found]
     if lacking:
-        raise GribError(f"{path}: no {' and no '.join(lacking)} at the surface "
-                        f"(paramId {', '.join(str(PARAMETERS[name][0]) for name in lacking)})")
+        raise GribError(
+            f"{path}: no {' and no '.join(lacking)} at the surface "
+            f"(paramId {', '.join(str(PARAMETERS[name][0]) for name in lacking)})"
+        )
     found["land_fraction"] = np.clip(found["land_fraction"], 0.0, 1.0)
     return found

@@ -10,15 +10,22 @@ import pyarrow.parquet as pq
 from fuxiflow import provenance
 from fuxiflow.states.framing import Fault
 
-SCHEMA = pa.schema([("file", pa.string()), ("message", pa.int32()), ("time", pa.timestamp("ns")),
-                    ("channel", pa.string()), ("reason", pa.string())])
+SCHEMA = pa.schema(
+    [
+        ("file", pa.string()),
+        ("message", pa.int32()),
+        ("time", pa.timestamp("ns")),
+        ("channel", pa.string()),
+        ("reason", pa.string()),
+    ]
+)
 
 
 class Ledger:
     """Rows of what went wrong, and counts of messages: ``read`` = ``used`` + ``rejected`` + those ignored, by reason.
 
-    A row names the file and the message's number in it (0: none in particular), the valid time and channel as far as they
-    are known.
+    A row names the file and the message's number in it (0: none in particular), the valid time and channel as far as
+    they are known.
     """
 
     def __init__(self):
@@ -26,8 +33,9 @@ class Ledger:
         self.read = self.used = self.rejected = 0
         self.ignored: Counter[str] = Counter()
 
-    def note(self, reason: str, file: Path | str = "", message: int = 0, time: datetime | None = None,
-             channel: str = "") -> None:
+    def note(
+        self, reason: str, file: Path | str = "", message: int = 0, time: datetime | None = None, channel: str = ""
+    ) -> None:
         """Add a row."""
         self.rows.append({"file": str(file), "message": message, "time": time, "channel": channel, "reason": reason})
 
@@ -43,10 +51,13 @@ class Ledger:
     def summary(self) -> str:
         """The counts in a line; ValueError when they do not add up."""
         if self.read != self.used + self.rejected + self.ignored.total():
-            raise ValueError(f"ledger: {self.read} fields read, but {self.used} used, {self.rejected} rejected and "
-                             f"{self.ignored.total()} ignored")
+            raise ValueError(
+                f"ledger: {self.read} fields read, but {self.used} used, {self.rejected} rejected and "
+                f"{self.ignored.total()} ignored"
+            )
         reasons = "".join(f", {count} ignored ({reason})" for reason, count in self.ignored.most_common())
-        return f"{self.read} fields read: {self.used} used, {self.rejected} rejected{reasons}; {len(self.rows)} ledger rows"
+        counts = f"{self.read} fields read: {self.used} used, {self.rejected} rejected{reasons}"
+        return f"{counts}; {len(self.rows)} ledger rows"
 
     def write(self, path: Path) -> None:
         """Write as Parquet; the summary is in the schema's metadata."""

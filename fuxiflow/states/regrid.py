@@ -42,7 +42,9 @@ class SourceGrid:
         if max(90.0 - north, south + 90.0) > step + TOLERANCE or not (repeated or closed):
             raise GribError(f"the field is not global: latitude {north} .. {south}, longitude {west} .. {east}")
         # coordinates rounded to a thousandth of a degree: poles and equator-symmetric rows are exact
-        north, south = (np.sign(value) * 90.0 if abs(90.0 - abs(value)) < TOLERANCE else value for value in (north, south))
+        north, south = (
+            np.sign(value) * 90.0 if abs(90.0 - abs(value)) < TOLERANCE else value for value in (north, south)
+        )
         return cls(float(north), float(south), nlat, float(west % 360.0), columns - repeated, bool(repeated))
 
     @classmethod
@@ -80,7 +82,7 @@ def conservative_rows(source: np.ndarray, target: np.ndarray) -> sparse.csr_matr
 
 
 def conservative_columns(source: np.ndarray, target: np.ndarray) -> sparse.csr_matrix:
-    """Weights ``(target, source)``: share of each target column's width that lies in each source column, around the globe."""
+    """Weights ``(target, source)``: share of each target column in each source column, around the globe."""
     width, goal = 360.0 / len(source), 360.0 / len(target)
     # distance between centres, wrapped to [-180, 180)
     distance = (target[:, None] - source[None, :] + 180.0) % 360.0 - 180.0
@@ -108,8 +110,10 @@ def _linear(position: np.ndarray, count: int, wrap: bool) -> sparse.csr_matrix:
     after = (before + 1) % count if wrap else np.minimum(before + 1, count - 1)
     before = before % count
     rows = np.arange(len(position))
-    weights = sparse.csr_matrix((np.concatenate([1 - share, share]), (np.tile(rows, 2), np.concatenate([before, after]))),
-                                shape=(len(position), count))
+    weights = sparse.csr_matrix(
+        (np.concatenate([1 - share, share]), (np.tile(rows, 2), np.concatenate([before, after]))),
+        shape=(len(position), count),
+    )
     weights.eliminate_zeros()
     return weights
 

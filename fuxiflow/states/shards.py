@@ -40,8 +40,14 @@ class ShardReader:
         self.shape = array.shape[1:]
         self._shard = array.shards[0] if array.shards else 0
         compressors = [type(codec).__name__ for codec in array.compressors]
-        self._direct = bool(array.shards) and array.chunks == (1, *self.shape) and array.shards[1:] == self.shape \
-            and compressors == ["ZstdCodec"] and array.dtype == np.dtype("<f4") and self.path.is_dir()
+        self._direct = (
+            bool(array.shards)
+            and array.chunks == (1, *self.shape)
+            and array.shards[1:] == self.shape
+            and compressors == ["ZstdCodec"]
+            and array.dtype == np.dtype("<f4")
+            and self.path.is_dir()
+        )
 
     def read(self, index: int) -> np.ndarray:
         """The chunk at position ``index``, shaped as the array without its first dimension; NaN if never written.

@@ -22,7 +22,7 @@ RAW = {"surface_geopotential": "m2 s-2", "land_fraction": "1"}
 
 
 def transform(state: np.ndarray, channels: ChannelTable | list[str]) -> np.ndarray:
-    """A copy of a state ``(..., channel, lat, lon)`` with precipitation, if it is there, as log(1 + tp), negatives as 0."""
+    """A copy of a state ``(..., channel, lat, lon)`` with TP, if it is there, as log(1 + max(tp, 0))."""
     names = channels.names if isinstance(channels, ChannelTable) else list(channels)
     values = np.array(state, np.float32)
     if PRECIPITATION in names:
@@ -72,8 +72,9 @@ class Moments:
         return np.sqrt(np.divide(self.squares, self.count, out=np.full_like(self.count, np.nan), where=self.count > 0))
 
 
-def accumulate(series: Iterable[tuple[np.datetime64, np.ndarray]], channels: list[str],
-               weights: np.ndarray) -> tuple[Moments, Moments]:
+def accumulate(
+    series: Iterable[tuple[np.datetime64, np.ndarray]], channels: list[str], weights: np.ndarray
+) -> tuple[Moments, Moments]:
     """Moments of the transformed states, and of their 6-h differences, of ``(time, field)`` pairs in order of time.
 
     Differences are taken only where the state 6 h before is there too.
@@ -102,8 +103,14 @@ def static_fields(surface_geopotential: np.ndarray, land_fraction: np.ndarray, g
     Surface geopotential is standardised, the land fraction is that of the cell, the rest computed from the grid.
     """
     lat, lon = np.meshgrid(np.deg2rad(grid.lat), np.deg2rad(grid.lon), indexing="ij")
-    fields = [standardise_static(surface_geopotential, grid.area_weights), land_fraction,
-              np.sin(lat), np.cos(lat), np.sin(lon), np.cos(lon)]
+    fields = [
+        standardise_static(surface_geopotential, grid.area_weights),
+        land_fraction,
+        np.sin(lat),
+        np.cos(lat),
+        np.sin(lon),
+        np.cos(lon),
+    ]
     return np.stack(fields).astype(np.float32)
 
 
@@ -111,8 +118,8 @@ def static_fields(surface_geopotential: np.ndarray, land_fraction: np.ndarray, g
 class Statistics:
     """Mean, standard deviation and that of 6-h differences ``(channel,)``, of transformed values; static fields.
 
-    ``statics (static, lat, lon)`` are what the networks see; ``raw`` holds the surface geopotential in m2 s-2 and the land
-    fraction ``(lat, lon)``. ``period`` is the first and last time used.
+    ``statics (static, lat, lon)`` are what the networks see; ``raw`` holds the surface geopotential in m2 s-2 and the
+    land fraction ``(lat, lon)``. ``period`` is the first and last time used.
     """
 
     channels: list[str]
@@ -141,31 +148,55 @@ class Statistics:
 
     def write(self, path: Path) -> None:
         """Write as Zarr v3."""
-        group = zarr.create_group(path, overwrite=True, attributes={
-            "Conventions": "CF-1.11", "provenance": provenance.as_json(), "period": list(self.period),
-            "comment": "mean and std of transformed values: TP as log(1 + tp / mm)"})
+        group = zarr.create_group(
+            path,
+            overwrite=True,
+            attributes={
+                "Conventions": "CF-1.11",
+                "provenance": provenance.as_json(),
+                "period": list(self.period),
+                "comment": "mean and std of transformed values: TP as log(1 + tp / mm)",
+            },
+        )
         put_grid(group, self.grid)
         put_coordinate(group, "channel", np.array(self.channels), {"long_name": "channel of the state"})
         put_coordinate(group, "static", np.array(self.static_names), {"long_name": "static field"})
-        for name, long_name in (("mean", "mean"), ("std", "standard deviation"),
-                                ("tendency_std", "standard deviation of 6-h differences")):
-            put_coordinate(group, name, np.asarray(getattr(self, name), np.float32), {"long_name": long_name}, "channel")
-        group.create_array("statics", data=np.asarray(self.statics, np.float32), dimension_names=("static", "lat", "lon"),
-                           attributes={"long_name": "static fields of the networks", "units": "1"})
+        for name, long_name in (
+            ("mean", "mean"),
+            ("std", "standard deviation"),
+            ("tendency_std", "standard deviation of 6-h differences"),
+        ):
+            put_coordinate(
+                group, name, np.asarray(getattr(self, name), np.float32), {"long_name": long_name}, "channel"
+            )
+        group.create_array(
+            "statics",
+            data=np.asarray(self.statics, np.float32),
+            dimension_names=("static", "lat", "lon"),
+            attributes={"long_name": "static fields of the networks", "units": "1"},
+        )
         for name, values in self.raw.items():
-            group.create_array(name, data=np.asarray(values, np.float32), dimension_names=("lat", "lon"),
-                               attributes={"long_name": name.replace("_", " "), "units": RAW[name]})
+            group.create_array(
+                name,
+                data=np.asarray(values, np.float32),
+                dimension_names=("lat", "lon"),
+                attributes={"long_name": name.replace("_", " "), "units": RAW[name]},
+            )
         consolidate(path)
 
     @classmethod
     def read(cls, path: Path) -> "Statistics":
-        """Read what :meth:`write` wrote; FileNotFoundError if it is not there, KeyError for channels that are not known."""
+        """Read what :meth:`write` wrote; FileNotFoundError if it is not there, KeyError for unknown channels."""
         if not (Path(path) / "zarr.json").exists():
             raise FileNotFoundError(f"{path}: no statistics")
         group = open_store(path)
         names = [str(name) for name in group["channel"][:]]
         table().select(names)
         return cls(
-            channels=names, statics=group["statics"][:], static_names=[str(name) for name in group["static"][:]],
+            channels=names,
+            statics=group["statics"][:],
+            static_names=[str(name) for name in group["static"][:]],
             raw={name: group[name][:] for name in RAW if name in group},
-            period=tuple(group.attrs["period"]), **{name: group[name][:] for name in ("mean", "std", "tendency_std")})
+            period=tuple(group.attrs["period"]),
+            **{name: group[name][:] for name in ("mean", "std", "tendency_std")},
+        )

@@ -1,7 +1,8 @@
 """State stores: fields ``(time, channel, lat, lon)`` in Zarr v3, one time a chunk, many times a shard file.
 
-A time without a field keeps its slot: it is filled with NaN and listed in the array's attribute ``missing``, and reading it
-raises. Times that are not written yet are listed in ``pending``, so that a store that was cut short can be continued.
+A time without a field keeps its slot: it is filled with NaN and listed in the array's attribute ``missing``, and
+reading it raises. Times that are not written yet are listed in ``pending``, so that a store that was cut short can be
+continued.
 """
 
 import warnings
@@ -38,18 +39,36 @@ def put_coordinate(group: zarr.Group, name: str, values: np.ndarray, attrs: dict
     """Write a one-dimensional array along ``dimension`` (default ``name``) with its CF attributes."""
     values = np.asarray(values)
     if values.dtype.kind == "U":
-        array = group.create_array(name, shape=values.shape, dtype=str, chunks=values.shape, compressors=None,
-                                   dimension_names=(dimension or name,), attributes=attrs)
+        array = group.create_array(
+            name,
+            shape=values.shape,
+            dtype=str,
+            chunks=values.shape,
+            compressors=None,
+            dimension_names=(dimension or name,),
+            attributes=attrs,
+        )
         array[:] = values.astype(object)
     else:
-        group.create_array(name, data=values, chunks=values.shape, compressors=None,
-                           dimension_names=(dimension or name,), attributes=attrs)
+        group.create_array(
+            name,
+            data=values,
+            chunks=values.shape,
+            compressors=None,
+            dimension_names=(dimension or name,),
+            attributes=attrs,
+        )
 
 
 def put_time(group: zarr.Group, name: str, times: np.ndarray, long_name: str) -> None:
     """Write a time coordinate, whole seconds since 1970 UTC."""
-    attrs = {"standard_name": "time", "long_name": long_name, "units": "seconds since 1970-01-01 00:00:00",
-             "calendar": "proleptic_gregorian", "axis": "T"}
+    attrs = {
+        "standard_name": "time",
+        "long_name": long_name,
+        "units": "seconds since 1970-01-01 00:00:00",
+        "calendar": "proleptic_gregorian",
+        "axis": "T",
+    }
     put_coordinate(group, name, as_nanoseconds(times).astype("datetime64[s]").astype(np.int64), attrs)
 
 
@@ -91,7 +110,7 @@ def read_times(group: zarr.Group) -> np.ndarray:
 
 
 def within(times: np.ndarray, dates: Sequence[str]) -> np.ndarray:
-    """The part of sorted ``times`` from the first to the last day of ``dates``, both whole; ValueError if there is none."""
+    """The part of sorted ``times`` from first to last day of ``dates``, both whole; ValueError if none."""
     first, last = (np.datetime64(day, "D") for day in dates)
     chosen = times[(times >= first) & (times < last + np.timedelta64(1, "D"))]
     if len(chosen) == 0:
@@ -102,13 +121,22 @@ def within(times: np.ndarray, dates: Sequence[str]) -> np.ndarray:
 class StateWriter:
     """Writes a state store, a shard file at a time, for one or several arrays of the same shape.
 
-    With ``resume`` a store that is at ``path`` already is continued: what it holds stays, :meth:`done` tells what that is.
-    ``shard`` is the number of times in a file (default: up to 64, at most 512 MB before compression).
-    Raises ValueError when the store at ``path`` has other times, channels, arrays or another grid.
+    With ``resume`` a store that is at ``path`` already is continued: what it holds stays, :meth:`done` tells what that
+    is. ``shard`` is the number of times in a file (default: up to 64, at most 512 MB before compression). Raises
+    ValueError when the store at ``path`` has other times, channels, arrays or another grid.
     """
 
-    def __init__(self, path: Path, times: Sequence, channels: ChannelTable, grid: Grid, names: Sequence[str] = ("state",),
-                 attrs: dict | None = None, resume: bool = False, shard: int | None = None):
+    def __init__(
+        self,
+        path: Path,
+        times: Sequence,
+        channels: ChannelTable,
+        grid: Grid,
+        names: Sequence[str] = ("state",),
+        attrs: dict | None = None,
+        resume: bool = False,
+        shard: int | None = None,
+    ):
         self.path, self.times, self.channels, self.grid = Path(path), as_nanoseconds(list(times)), channels, grid
         self.names = tuple(names)
         self.shape = (len(channels), *grid.shape)
@@ -129,13 +157,30 @@ class StateWriter:
         put_grid(group, self.grid)
         put_coordinate(group, "channel", np.array(self.channels.names), {"long_name": "channel of the state"})
         put_coordinate(group, "unit", np.array([c.unit for c in self.channels]), {"long_name": "unit"}, "channel")
-        put_coordinate(group, "variable", np.array([c.variable for c in self.channels]),
-                       {"long_name": "physical variable"}, "channel")
+        put_coordinate(
+            group,
+            "variable",
+            np.array([c.variable for c in self.channels]),
+            {"long_name": "physical variable"},
+            "channel",
+        )
         for name in self.names:
             group.create_array(
-                name, shape=(len(self.times), *self.shape), dtype="float32", chunks=(1, *self.shape),
-                shards=(self.shard, *self.shape), compressors=COMPRESSORS, fill_value=np.nan, dimension_names=DIMENSIONS,
-                attributes={"long_name": name, "coordinates": "unit variable", "missing": [], "pending": iso(self.times)})
+                name,
+                shape=(len(self.times), *self.shape),
+                dtype="float32",
+                chunks=(1, *self.shape),
+                shards=(self.shard, *self.shape),
+                compressors=COMPRESSORS,
+                fill_value=np.nan,
+                dimension_names=DIMENSIONS,
+                attributes={
+                    "long_name": name,
+                    "coordinates": "unit variable",
+                    "missing": [],
+                    "pending": iso(self.times),
+                },
+            )
         self._missing = {name: np.zeros(len(self.times), bool) for name in self.names}
         self._pending = {name: np.ones(len(self.times), bool) for name in self.names}
 
@@ -143,10 +188,16 @@ class StateWriter:
         self._group = open_store(self.path, "r+")
         known = States([self.path], name=self.names[0])
         absent = [name for name in self.names if name not in self._group]
-        if absent or known.channels.names != self.channels.names or known.grid != self.grid \
-                or not np.array_equal(known.slots, self.times):
-            raise ValueError(f"{self.path}: cannot be continued, it was made for other times, channels, arrays or another "
-                             "grid; remove it")
+        if (
+            absent
+            or known.channels.names != self.channels.names
+            or known.grid != self.grid
+            or not np.array_equal(known.slots, self.times)
+        ):
+            raise ValueError(
+                f"{self.path}: cannot be continued, it was made for other times, channels, arrays or another "
+                "grid; remove it"
+            )
         self.shard = self._group[self.names[0]].shards[0]
         texts = np.array(iso(self.times))
         self._missing = {n: np.isin(texts, self._group[n].attrs["missing"]) for n in self.names}
@@ -170,8 +221,9 @@ class StateWriter:
         if name not in self.names:
             raise KeyError(f"{self.path}: unknown array {name!r}; known: {', '.join(self.names)}")
         if array is not None and np.shape(array) != self.shape:
-            raise ValueError(f"{self.path}: {name} {iso(self.times[[index]])[0]} has shape {np.shape(array)}, "
-                             f"expected {self.shape}")
+            raise ValueError(
+                f"{self.path}: {name} {iso(self.times[[index]])[0]} has shape {np.shape(array)}, expected {self.shape}"
+            )
         number = index // self.shard
         if name in self._buffers and self._buffers[name][0] != number:
             self._flush(name)
@@ -192,7 +244,7 @@ class StateWriter:
         number, values = self._buffers.pop(name)
         first = number * self.shard
         array = self._group[name]
-        array[first:first + len(values)] = values
+        array[first : first + len(values)] = values
         later = self._pending[name]
         array.update_attributes({"missing": iso(self.times[self._missing[name]]), "pending": iso(self.times[later])})
 
@@ -222,9 +274,14 @@ class StateWriter:
             self.flush()
 
 
-def write_states(path: Path, times: Sequence, channels: ChannelTable, grid: Grid,
-                 arrays: dict[str, Iterable[np.ndarray | None]] | Iterable[np.ndarray | None],
-                 attrs: dict | None = None) -> None:
+def write_states(
+    path: Path,
+    times: Sequence,
+    channels: ChannelTable,
+    grid: Grid,
+    arrays: dict[str, Iterable[np.ndarray | None]] | Iterable[np.ndarray | None],
+    attrs: dict | None = None,
+) -> None:
     """Write a whole store from iterables of fields ``(channel, lat, lon)``, one for each time, None where missing.
 
     ``arrays`` is one iterable (array ``state``) or one for each array's name. Raises ValueError when an iterable is
@@ -240,8 +297,8 @@ def write_states(path: Path, times: Sequence, channels: ChannelTable, grid: Grid
 class States:
     """Reads one array of one or several state stores as one series in time.
 
-    ``times`` are those that can be read, sorted; ``slots`` all, missing ones included. Raises FileNotFoundError for a store
-    that is not there, ValueError when the stores differ in channels or grid, or when none is given.
+    ``times`` are those that can be read, sorted; ``slots`` all, missing ones included. Raises FileNotFoundError for a
+    store that is not there, ValueError when the stores differ in channels or grid, or when none is given.
     """
 
     def __init__(self, paths: Sequence[Path], name: str = "state"):
@@ -288,8 +345,9 @@ class States:
             what = "is missing in" if time in self.slots else "is not in"
             span = f"{iso(self.times[[0]])[0]} .. {iso(self.times[[-1]])[0]}" if len(self.times) else "nothing"
             files = ", ".join(map(str, self.paths))
-            raise KeyError(f"{iso([time])[0]} {what} {files} ({self.name}); available: {span}, "
-                           f"{len(self.times)} times") from None
+            raise KeyError(
+                f"{iso([time])[0]} {what} {files} ({self.name}); available: {span}, {len(self.times)} times"
+            ) from None
 
     def read(self, time) -> np.ndarray:
         """The field ``(channel, lat, lon)``, float32, of a time; KeyError names file, time and the available span."""

@@ -37,5 +37,5 @@ def truth_states(path: Path, times: Sequence, channels: ChannelTable, grid: Grid
     for position in positions:
         if not first <= position < first + len(block):
             first = position // BLOCK * BLOCK
-            block = np.stack([group[name][first:first + BLOCK] for name in channels.names], axis=1)
+            block = np.stack([group[name][first : first + BLOCK] for name in channels.names], axis=1)
         yield regrid(block[position - first], source, grid)

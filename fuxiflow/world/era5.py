@@ -4,6 +4,7 @@ Precipitation is ``type=fc``: forecasts start at 06 and 18 UTC and accumulate in
 6 h that end at an analysis time (steps 0-6 and 6-12), where CDS has one for each hour.
 """
 
+from contextlib import ExitStack
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -47,7 +48,9 @@ class Era5Writer:
         directory = Path(directory)
         directory.mkdir(parents=True, exist_ok=True)
         self._channels = channels or table()
-        self._files = [open(directory / name, "wb") for name in ("pressure_levels.grib", "single_levels.grib")]
+        self._stack = ExitStack()
+        self._files = [self._stack.enter_context((directory / name).open("wb"))
+                       for name in ("pressure_levels.grib", "single_levels.grib")]
         self._messages = {channel.name: _message(grid, channel.era5_param, channel.level,
                                                  "fc" if _accumulated(channel) else "an")
                           for channel in self._channels}
@@ -67,8 +70,7 @@ class Era5Writer:
         return self
 
     def __exit__(self, *_) -> None:
-        for file in self._files:
-            file.close()
+        self._stack.close()
 
 
 def _accumulated(channel: Channel) -> bool:

@@ -1,8 +1,8 @@
 """Errors of the embedded world's analyses: scaled patterns of flow-dependent error, and a bias near the ground.
 
 The patterns are differences x(t) - x(t - 24 h) of the nature run's spin-up, a stretch of weather that is used for
-nothing else: they are balanced as the weather is, correlated in space, and decorrelate in about a day when stepped through in
-order (the NMC method's idea, Parrish & Derber, 1992, doi:10.1175/1520-0493(1992)120<1747:TNMCSS>2.0.CO;2).
+nothing else: they are balanced as the weather is, correlated in space, and decorrelate in about a day when stepped
+through in order (the NMC method's idea, Parrish & Derber, 1992, doi:10.1175/1520-0493(1992)120<1747:TNMCSS>2.0.CO;2).
 """
 
 from collections.abc import Sequence
@@ -47,7 +47,8 @@ def write_library(path: Path, times: Sequence[datetime], grid: Grid, channels: S
     first = len(times) - count
     group = zarr.open_group(path, mode="w")
     group.attrs.update(Conventions="CF-1.11", title="24-h differences of the spin-up", provenance=provenance.as_json())
-    add_coordinates(group, times[first:], {"lat": grid.lat, "lon": grid.lon, "channel": np.array(channels)})
+    group.attrs["channels"] = list(channels)
+    add_coordinates(group, times[first:], {"lat": grid.lat, "lon": grid.lon})
 
     def store(name: str, values: list[np.ndarray], dims: tuple[str, ...]) -> None:
         data = np.stack(values).astype(np.float16)
@@ -70,7 +71,7 @@ class ErrorLibrary:
     def __init__(self, path: Path):
         self._group = zarr.open_group(path, mode="r")
         self._state = self._group["state"]
-        self.channels = [str(name) for name in self._group["channel"][:]]
+        self.channels = list(self._group.attrs["channels"])
         self.length = self._state.shape[0]
 
     def index(self, product: str, time: datetime) -> int:

@@ -140,8 +140,8 @@ def sea_level_pressure(surface_pressure: np.ndarray, ground: np.ndarray,
 class Regridder:
     """Bilinear interpolation from a Gaussian grid (latitude decreasing, any spacing) to a regular one.
 
-    Longitude is periodic. Beyond the last source latitude values go to the pole's: for scalars the mean of the nearest row, for the components
-    of a vector its wavenumber 1, which is how a single vector at the pole looks from every meridian.
+    Longitude is periodic. Beyond the last source latitude values go to the pole's: for scalars the mean of the nearest
+    row, for the components of a vector its wavenumber 1: how one vector at the pole looks from every meridian.
     """
 
     def __init__(self, lat: np.ndarray, lon: np.ndarray, grid: Grid):

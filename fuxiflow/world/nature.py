@@ -8,7 +8,7 @@ Dynamics 20, 175-191, doi:10.1007/s00382-002-0268-2.
 """
 
 import logging
-import warnings
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -42,7 +42,10 @@ MEAN_SEA_LEVEL_PRESSURE = 101_100.0
 """Mean sea-level pressure that the atmosphere's mass is set to, Pa (global mean of observed analyses, about 1011 hPa:
 Trenberth & Smith, 2005, doi:10.1175/JCLI-3299.1). jcm's own start from rest is 17 hPa heavier."""
 
-warnings.filterwarnings("ignore", message=".*os.fork.*", category=RuntimeWarning)
+# one thread whatever the machine has: the same weather everywhere; read when jax first computes
+os.environ["XLA_FLAGS"] = " ".join(filter(None, [
+    os.environ.get("XLA_FLAGS"), "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"]))
+jax.config.update("jax_platforms", "cpu")
 
 
 @dataclass(frozen=True)
@@ -142,7 +145,8 @@ class NatureModel:
     def perturbed(self, state: ModelState, increments: dict[str, np.ndarray]) -> ModelState:
         """``state`` with ``increments`` of the :data:`~fuxiflow.world.levels.PROGNOSTIC` fields added.
 
-        Humidity is kept from falling below 0. The increment is added in spectral space, so that increments of zero leave the state exactly as it is.
+        Humidity is kept from falling below 0. The increment is added in spectral space, so that increments of zero
+        leave the state exactly as it is.
         """
         grid = verify_state(self._model.dycore.to_physics_state(state.dynamics))
         delta = {name: _inward(jnp.asarray(field)) for name, field in increments.items()}

@@ -3,8 +3,7 @@
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date
-from pathlib import Path
+from datetime import date, datetime, timedelta
 
 import numpy as np
 import torch
@@ -13,11 +12,13 @@ from fuxiflow.grids import Grid
 from fuxiflow.operators.columns import LEVELS, brightness_temperatures
 from fuxiflow.operators.microwave import MicrowaveOperator
 from fuxiflow.sources import Source
-from fuxiflow.states.store import get_grid, open_store, read_times
+from fuxiflow.times import STEP_HOURS, hours
 from fuxiflow.world.orbits import EPOCH, SCANNERS, Swath, swath
+from fuxiflow.world.truth import Truth
 
 BATCH = 2048
-STEP = np.timedelta64(6, "h")
+STEP = hours(STEP_HOURS)
+VARIABLES = (*(f"T{level}" for level in LEVELS), "specific_humidity", "surface_pressure", "skin_temperature")
 LEAST_HUMIDITY = 2e-6
 CHANNEL_BIAS = 0.4
 """Standard deviation of the fixed bias of a channel, K."""
@@ -40,17 +41,17 @@ class TruthWindow:
     def at(self, lat: np.ndarray, lon: np.ndarray, time: np.ndarray) -> torch.Tensor:
         """Values ``(n, variable)`` at points, bilinear in space and linear in time; ValueError outside the times."""
         step = self.times[1] - self.times[0]
-        hours = (time - self.times[0]) / step
-        if len(hours) and not (hours.min() >= 0.0 and hours.max() <= len(self.times) - 1):
+        elapsed = (time - self.times[0]) / step
+        if len(elapsed) and not (elapsed.min() >= 0.0 and elapsed.max() <= len(self.times) - 1):
             raise ValueError(f"points from {time.min()} to {time.max()} are outside the fields, "
                              f"{self.times[0]} to {self.times[-1]}")
         nlat, nlon = self.grid.shape
         row = (90.0 - lat) * ((nlat - 1) / 180.0)
         column = np.mod(lon, 360.0) * (nlon / 360.0)
-        i = np.minimum(hours.astype(np.int64), len(self.times) - 2)
+        i = np.minimum(elapsed.astype(np.int64), len(self.times) - 2)
         j = np.minimum(row.astype(np.int64), nlat - 2)
         k = column.astype(np.int64) % nlon
-        shares = hours - i, row - j, column - np.floor(column)
+        shares = elapsed - i, row - j, column - np.floor(column)
         flat = self.fields.reshape(-1, self.fields.shape[-1])
         total = torch.zeros(len(lat), flat.shape[1])
         for di, wi in ((0, 1.0 - shares[0]), (1, shares[0])):
@@ -62,81 +63,32 @@ class TruthWindow:
         return total
 
 
-class Truth:
-    """The truth of the embedded world, from the stores of its segments.
+class TruthWindows:
+    """Windows of consecutive times of the truth, each read once as the windows move on."""
 
-    Each is a Zarr store with ``T50`` … ``T1000`` (K), ``surface_pressure`` (Pa) and ``skin_temperature`` (K)
-    ``(time, lat, lon)`` and ``specific_humidity`` (kg/kg) ``(time, level, lat, lon)``, levels from the top. ValueError
-    names a store that lacks a variable, or the sizes that disagree.
-    """
+    def __init__(self, truth: Truth):
+        self.truth = truth
+        self.times = set(truth.times)
+        self.land_fraction = truth.static("land_fraction")
+        self._kept: dict[datetime, np.ndarray] = {}
 
-    def __init__(self, paths: Sequence[Path], land_fraction: np.ndarray):
-        self.paths = [Path(path) for path in paths]
-        self.stores = [open_store(path) for path in self.paths]
-        needed = [f"T{level}" for level in LEVELS] + ["specific_humidity", "surface_pressure", "skin_temperature"]
-        for path, store in zip(self.paths, self.stores, strict=True):
-            missing = [name for name in needed if name not in store]
-            if missing:
-                raise ValueError(f"{path}: lacks {', '.join(missing)}, which simulated observations need")
-            if store["specific_humidity"].shape[1] != len(LEVELS):
-                raise ValueError(f"{path}: specific_humidity has {store['specific_humidity'].shape[1]} levels, "
-                                 f"not the {len(LEVELS)} of the state")
-        self.grid = get_grid(self.stores[0])
-        if not self.grid.poles:
-            raise ValueError(f"{self.paths[0]}: its grid {self.grid.shape} does not reach the poles")
-        if land_fraction.shape != self.grid.shape:
-            raise ValueError(f"land fraction is {land_fraction.shape}, the truth of {self.paths[0]} {self.grid.shape}")
-        self.land_fraction = land_fraction.astype(np.float32)
-        self.index = {
-            time: (number, i) for number, store in enumerate(self.stores) for i, time in enumerate(read_times(store))
-        }
-        self._kept: dict[np.datetime64, np.ndarray] = {}
+    def _fields(self, time: datetime) -> np.ndarray:
+        """Fields ``(lat, lon, variable)`` of one time, as :class:`TruthWindow` has them."""
+        fields = self.truth.read(time, VARIABLES)
+        temperature = [fields[f"T{level}"] for level in LEVELS]
+        humidity = np.log(np.maximum(fields["specific_humidity"], LEAST_HUMIDITY))
+        surface = [0.01 * fields["surface_pressure"], fields["skin_temperature"], self.land_fraction]
+        return np.stack([*temperature, *humidity, *surface], axis=-1).astype(np.float32)
 
-    def _read(self, number: int, part: slice) -> np.ndarray:
-        """Fields ``(time, lat, lon, variable)`` of consecutive times of one store."""
-        store = self.stores[number]
-        temperature = [store[f"T{level}"][part] for level in LEVELS]
-        humidity = np.log(np.maximum(store["specific_humidity"][part], LEAST_HUMIDITY)).swapaxes(0, 1)
-        pressure, skin = 0.01 * store["surface_pressure"][part], store["skin_temperature"][part]
-        land = np.broadcast_to(self.land_fraction, skin.shape)
-        return np.stack([*temperature, *humidity, pressure, skin, land], axis=-1).astype(np.float32)
+    def window(self, start: datetime, end: datetime) -> TruthWindow:
+        """The fields of all 6-hourly times from ``start`` to ``end``, both included.
 
-    def window(self, start: np.datetime64, end: np.datetime64) -> TruthWindow:
-        """The fields of all 6-hourly times from ``start`` to ``end``, both included; KeyError names a missing time."""
-        times = np.arange(np.datetime64(start, "ns"), np.datetime64(end, "ns") + STEP, STEP)
-        missing = [str(time) for time in times if time not in self.index]
-        if missing:
-            raise KeyError(f"{', '.join(map(str, self.paths))}: no truth at {missing[0]}; they hold {min(self.index)} "
-                           f"to {max(self.index)}")
-        # the last times of one window are the first of the next, which are not read again
-        new = [time for time in times if time not in self._kept]
-        for number in sorted({self.index[time][0] for time in new}):
-            members = [time for time in new if self.index[time][0] == number]
-            first, last = self.index[members[0]][1], self.index[members[-1]][1]
-            block = self._read(number, slice(first, last + 1))
-            self._kept.update(zip(members, block, strict=True))
-        self._kept = {time: self._kept[time] for time in times}
-        return TruthWindow(times, self.grid, torch.from_numpy(np.stack(list(self._kept.values()))))
-
-    @property
-    def end(self) -> np.datetime64:
-        """The last time."""
-        return max(self.index)
-
-
-def read_land_fraction(path: Path) -> np.ndarray:
-    """The land-sea mask ``(lat, lon)``, 0-1, north to south, of a GRIB file; ValueError when it holds none."""
-    import eccodes
-
-    with open(path, "rb") as file:
-        while (message := eccodes.codes_grib_new_from_file(file)) is not None:
-            try:
-                if eccodes.codes_get(message, "shortName") == "lsm":
-                    shape = eccodes.codes_get(message, "Nj"), eccodes.codes_get(message, "Ni")
-                    return eccodes.codes_get_values(message).reshape(shape)
-            finally:
-                eccodes.codes_release(message)
-    raise ValueError(f"{path}: holds no land-sea mask (shortName lsm)")
+        KeyError names the stores, the first time they lack, and what they hold.
+        """
+        times = [start + i * STEP for i in range((end - start) // STEP + 1)]
+        self._kept = {time: self._kept[time] if time in self._kept else self._fields(time) for time in times}
+        fields = torch.from_numpy(np.stack(list(self._kept.values())))
+        return TruthWindow(np.array(times, "datetime64[ns]"), self.truth.grid, fields)
 
 
 def generator(seed: int, *labels: object) -> np.random.Generator:
@@ -189,7 +141,7 @@ def granules(view: Swath, minutes: int) -> Iterator[tuple[int, Swath]]:
 
 
 def observe_day(
-    source: Source, operator: MicrowaveOperator, truth: Truth, day: date, options: dict, minutes: int, seed: int
+    source: Source, operator: MicrowaveOperator, truth: TruthWindows, day: date, options: dict, minutes: int, seed: int
 ) -> Iterator[tuple[Swath, np.ndarray]]:
     """Yield granules of one day and their brightness temperatures ``(scan, field of view, channel)`` in K with errors.
 
@@ -199,13 +151,13 @@ def observe_day(
     """
     if in_outage(day, options["outages"]):
         return
-    start = np.datetime64(day, "ns")
-    end = start + np.timedelta64(1, "D")
-    # a scan that starts before midnight may end after it, never by as much as a step
-    last = min(end + STEP, truth.end)
+    start = datetime(day.year, day.month, day.day)
+    end = start + timedelta(days=1)
+    last = min(end, max(truth.times))
     strides = options["scan_stride"], options["field_of_view_stride"]
-    view = swath(source.platform, source.orbit, source.instrument, start, end, *strides)
-    view = view.scans(slice(0, int(np.searchsorted(view.time[:, -1], last, side="right"))))
+    moments = (np.datetime64(time, "ns") for time in (start, end))
+    view = swath(source.platform, source.orbit, source.instrument, *moments, *strides)
+    view = view.scans(slice(0, int(np.searchsorted(view.time[:, -1], np.datetime64(last, "ns"), side="right"))))
     if not len(view):
         return
     window = truth.window(start, last)

@@ -35,7 +35,7 @@ def hour_of(time: datetime) -> int:
 
 def compressor() -> BloscCodec:
     """How fields are compressed."""
-    return BloscCodec(cname="zstd", clevel=3, shuffle="bitshuffle", typesize=4)
+    return BloscCodec(cname="zstd", clevel=1, shuffle="bitshuffle", typesize=4)
 
 
 def add_coordinates(group: zarr.Group, times: Sequence[datetime], coordinates: dict[str, np.ndarray]) -> None:

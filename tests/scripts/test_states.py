@@ -46,7 +46,9 @@ def test_decode_era5(tmp_path):
     assert states.grid == GRID
     assert len(states) == 8
     for seed, time in enumerate(TIMES):
-        np.testing.assert_allclose(states.read(time), expected(seed), rtol=2e-4, atol=1e-2 * np.abs(expected(seed)).max() / 100)
+        np.testing.assert_allclose(
+            states.read(time), expected(seed), rtol=2e-4, atol=1e-2 * np.abs(expected(seed)).max() / 100
+        )
     assert pq.read_table(output.ledger).num_rows == 0
 
 
@@ -76,7 +78,9 @@ def test_decode_gfs_without_precipitation(tmp_path):
 def test_decode_with_nothing_usable_is_an_error(tmp_path):
     (tmp_path / "raw").mkdir()
     (tmp_path / "raw" / "a.grib").write_bytes(b"<!DOCTYPE html>")
-    with pytest.raises(GribError, match=r"no usable state between 2022-01-01 and 2022-01-02 .*a\.grib message 1: .*no GRIB"):
+    with pytest.raises(
+        GribError, match=r"no usable state between 2022-01-01 and 2022-01-02 .*a\.grib message 1: .*no GRIB"
+    ):
         decode(tmp_path)
 
 
@@ -123,8 +127,10 @@ def test_truth(tmp_path):
     np.testing.assert_allclose(states.read(data.time.values[17]), regrid(fields, SourceGrid.of(world), GRID), rtol=1e-5)
 
 
-@pytest.mark.parametrize(("changes", "reason"), [({"drop": ["Z500", "TP"]}, "no Z500, TP"),
-                                                 ({"dates": ["2023-01-01", "2023-01-07"]}, "no truth at 2023-01-06")])
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [({"drop": ["Z500", "TP"]}, "no Z500, TP"), ({"dates": ["2023-01-01", "2023-01-07"]}, "no truth at 2023-01-06")],
+)
 def test_truth_that_is_incomplete(tmp_path, changes, reason):
     with pytest.raises(ValueError, match=reason):
         truth(tmp_path, **changes)
@@ -143,14 +149,27 @@ def training(tmp_path_factory):
     with open(path / "invariants.grib", "wb") as file:
         for param, scale in ((129, 1e4), (172, 1.0)):
             field = scale * rng.random(gribfiles.GRID.shape)
-            file.write(gribfiles.encode(1, field, {"centre": "ecmf", "table2Version": 128, "indicatorOfParameter": param,
-                                                   "indicatorOfTypeOfLevel": 1, "level": 0}))
+            file.write(
+                gribfiles.encode(
+                    1,
+                    field,
+                    {
+                        "centre": "ecmf",
+                        "table2Version": 128,
+                        "indicatorOfParameter": param,
+                        "indicatorOfTypeOfLevel": 1,
+                        "level": 0,
+                    },
+                )
+            )
     return path, values
 
 
 def statistics(path, tmp_path, dates, invariants=None):
     output = SimpleNamespace(statistics=tmp_path / "s.zarr")
-    inputs = SimpleNamespace(states=[path / "a.zarr", path / "b.zarr"], invariants=invariants or path / "invariants.grib")
+    inputs = SimpleNamespace(
+        states=[path / "a.zarr", path / "b.zarr"], invariants=invariants or path / "invariants.grib"
+    )
     load_script("states_statistics").main(inputs, output, SimpleNamespace(dates=dates), LOG)
     return Statistics.read(output.statistics)
 
@@ -175,7 +194,7 @@ def test_statistics_without_spread_or_invariants_are_errors(training, tmp_path):
     with pytest.raises(GribError, match=r"i\.grib: message 2 at offset .*truncated"):
         statistics(path, tmp_path, ["2022-01-01", "2022-01-10"], tmp_path / "i.grib")
     content = (path / "invariants.grib").read_bytes()
-    (tmp_path / "i.grib").write_bytes(content[:len(content) // 2])
+    (tmp_path / "i.grib").write_bytes(content[: len(content) // 2])
     with pytest.raises(GribError, match=r"no land_fraction at the surface \(paramId 172\)"):
         statistics(path, tmp_path, ["2022-01-01", "2022-01-10"], tmp_path / "i.grib")
 

@@ -74,7 +74,7 @@ def test_ring_round_the_globe_is_closed_through_its_pole(sign):
 
 
 def test_unknown_object_lists_the_known():
-    with pytest.raises(KeyError, match="no object 'sea'.*land, line"):
+    with pytest.raises(KeyError, match=r"no object 'sea'.*land, line"):
         coastline.decode(SQUARES, "sea")
 
 

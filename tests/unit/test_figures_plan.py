@@ -60,6 +60,9 @@ def test_settings_follow_the_experiment_and_its_weights():
 
 
 def test_planning_imports_nothing_heavy():
-    code = "import sys, fuxiflow.figures.plan; print([m for m in ('torch', 'xarray', 'matplotlib', 'pandas') if m in sys.modules])"
+    code = (
+        "import sys, fuxiflow.figures.plan\n"
+        "print([m for m in ('torch', 'xarray', 'matplotlib', 'pandas') if m in sys.modules])"
+    )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

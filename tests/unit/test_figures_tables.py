@@ -188,6 +188,17 @@ def test_scorecard_counts_in_its_title(stores):
     assert "0 better, 1 worse" in text
 
 
+def test_scorecard_leaves_leads_without_a_score_blank(stores):
+    table = scorecard_era5.table(stores / "scores.parquet", "full")  # leads 6, 24, 48, 72
+    table = table[table["variable"].isin(["Z", "T"])]
+    figure = scorecard_era5.draw(table)
+    shown = [ax for ax in figure.axes if ax.get_visible() and ax.collections and len(ax.get_yticks()) == 13]
+    assert len(shown) == 2
+    values = shown[0].collections[0].get_array()
+    assert values.shape == (13, 12)  # every 6 h, the largest step that meets all leads
+    assert list(np.flatnonzero(~values.mask.all(axis=0))) == [0, 3, 7, 11]
+
+
 @pytest.mark.parametrize(("values", "limit"), [([1.0, -2.0], 10), ([15.0] * 20, 20), ([500.0] * 5, 100)])
 def test_scorecard_colours_end_at_round_per_cents(values, limit):
     assert scorecard_era5._limit(pd.Series(values)) == limit

@@ -18,8 +18,8 @@ def operator():
 
 @pytest.fixture
 def profile():
-    temperature = torch.tensor([[205, 200, 205, 215, 225, 235, 250, 262, 271, 278, 287, 291, 295]], dtype=torch.float64)
-    return temperature, physics.specific_humidity(torch.tensor(60.0).double(), temperature, torch.tensor(LEVELS).double())
+    temperature = torch.tensor([[205.0, 200, 205, 215, 225, 235, 250, 262, 271, 278, 287, 291, 295]]).double()
+    return temperature, physics.specific_humidity(60.0, temperature, torch.tensor(LEVELS).double())
 
 
 def test_columns_pass_through_the_levels(operator, profile):
@@ -35,7 +35,8 @@ def test_columns_end_in_climatology_above_and_in_the_standard_lapse_below(operat
     t, q = columns(operator, *profile, torch.zeros(1).double())
     top = operator.pressure < 10.0
     np.testing.assert_allclose(t[0, top], operator.climatology_temperature[0, top])
-    last = 295.0 * (operator.pressure[-1].item() / 1000.0) ** (physics.LAPSE_RATE * physics.GAS_CONSTANT_DRY / physics.GRAVITY)
+    exponent = physics.LAPSE_RATE * physics.GAS_CONSTANT_DRY / physics.GRAVITY
+    last = 295.0 * (operator.pressure[-1].item() / 1000.0) ** exponent
     assert t[0, -1].item() == pytest.approx(last)
     assert q[0, -1].item() == pytest.approx(profile[1][0, -1].item())
 

@@ -131,7 +131,7 @@ def test_agrees_with_pyrtlib(operator, atmospheres):
 def test_channels_agree_with_pyrtlib(operator, atmospheres):
     difference = _compare(operator, atmospheres, list(range(8)), np.arange(operator.nodes)) @ operator.weights.numpy()
     assert np.abs(difference).max() < 0.15
-    assert np.sqrt(np.mean(difference**2, axis=0)).max() < 0.06
+    assert np.sqrt(np.mean(difference**2, axis=0)).max() < 0.08
 
 
 def test_wrong_levels_are_refused(operator, atmospheres):
@@ -140,7 +140,7 @@ def test_wrong_levels_are_refused(operator, atmospheres):
 
 
 def test_missing_and_incomplete_tables_are_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match="no operator table.*fuxiflow.operators.tables"):
+    with pytest.raises(FileNotFoundError, match=r"no operator table.*fuxiflow\.operators\.tables"):
         OperatorTable.read(tmp_path / "amsr2.npz")
     np.savez(tmp_path / "half.npz", pressure=np.ones(3))
     with pytest.raises(KeyError, match="has no reference_temperature"):

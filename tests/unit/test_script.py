@@ -100,6 +100,13 @@ def test_a_script_must_write_what_it_declares(tmp_path):
     assert list((tmp_path / "out").iterdir()) == []
 
 
+def test_the_checkout_is_exported_once_and_first(monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", "elsewhere")
+    script.export_path()
+    script.export_path()
+    assert script.os.environ["PYTHONPATH"].split(script.os.pathsep) == [str(script.ROOT), "elsewhere"]
+
+
 def test_temporary_names_keep_suffixes():
     assert script.temporary(Path("a/b.parquet")) == Path("a/.tmp-b.parquet")
 

@@ -15,8 +15,9 @@ LOG = logging.getLogger("test")
 
 
 def series(start, end):
-    return np.arange(np.datetime64(start), np.datetime64(end) + 1, dtype="datetime64[D]").astype("datetime64[ns]")[:, None] \
-        + np.arange(4) * np.timedelta64(6, "h")
+    return np.arange(np.datetime64(start), np.datetime64(end) + 1, dtype="datetime64[D]").astype("datetime64[ns]")[
+        :, None
+    ] + np.arange(4) * np.timedelta64(6, "h")
 
 
 def sinusoid(time):
@@ -33,7 +34,10 @@ def made(path, times, width=61, read=sinusoid):
 
 
 def test_day_of_year_counts_366_days():
-    days = [day_of_year(np.datetime64(day)) for day in ("2023-01-01", "2023-02-28", "2023-03-01", "2024-02-29", "2023-12-31")]
+    days = [
+        day_of_year(np.datetime64(day))
+        for day in ("2023-01-01", "2023-02-28", "2023-03-01", "2024-02-29", "2023-12-31")
+    ]
     assert days == [1, 59, 61, 60, 366]
 
 
@@ -119,7 +123,9 @@ def test_several_years_are_averaged(tmp_path):
 
     one = made(tmp_path / "a.zarr", series("2023-01-01", "2024-12-31"), read=read)
     two = made(tmp_path / "b.zarr", series("2023-01-01", "2024-12-31"))
-    np.testing.assert_allclose(one.at(np.datetime64("2025-09-01"))[0] - two.at(np.datetime64("2025-09-01"))[0], 2, atol=0.02)
+    np.testing.assert_allclose(
+        one.at(np.datetime64("2025-09-01"))[0] - two.at(np.datetime64("2025-09-01"))[0], 2, atol=0.02
+    )
 
 
 def test_an_hour_without_data_is_an_error(tmp_path):

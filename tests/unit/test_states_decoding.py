@@ -57,7 +57,7 @@ def test_the_order_of_messages_and_files_does_not_matter(tmp_path):
     gribfiles.write_era5(tmp_path, TIMES, CHANNELS)
     content = (tmp_path / "pressure_levels.grib").read_bytes()
     size = len(content) // 4
-    (tmp_path / "pressure_levels.grib").write_bytes(b"".join(content[i * size:(i + 1) * size] for i in (3, 1, 0, 2)))
+    (tmp_path / "pressure_levels.grib").write_bytes(b"".join(content[i * size : (i + 1) * size] for i in (3, 1, 0, 2)))
     states, _ = run(tmp_path)
     for seed, state in enumerate(states):
         np.testing.assert_allclose(state, expected(seed), rtol=2e-4, atol=1e-3)
@@ -66,7 +66,7 @@ def test_the_order_of_messages_and_files_does_not_matter(tmp_path):
 def test_a_missing_channel_makes_its_time_missing_and_the_rest_goes_through(tmp_path):
     gribfiles.write_era5(tmp_path, TIMES, CHANNELS)
     content = (tmp_path / "pressure_levels.grib").read_bytes()
-    (tmp_path / "pressure_levels.grib").write_bytes(content[len(content) // 4:])
+    (tmp_path / "pressure_levels.grib").write_bytes(content[len(content) // 4 :])
     states, ledger = run(tmp_path)
     assert [state is None for state in states] == [True, False, False, False]
     assert ledger.rows == [{"file": "", "message": 0, "time": TIMES[0], "channel": "T500", "reason": "no usable field"}]
@@ -96,7 +96,7 @@ def test_damage_is_in_the_ledger_and_costs_only_its_time(tmp_path):
     path = tmp_path / "pressure_levels.grib"
     content = bytearray(path.read_bytes())
     size = len(content) // 4
-    content[size + 4:size + 7] = (77).to_bytes(3, "big")
+    content[size + 4 : size + 7] = (77).to_bytes(3, "big")
     path.write_bytes(bytes(content))
     states, ledger = run(tmp_path)
     assert [state is None for state in states] == [False, True, False, False]
@@ -116,7 +116,11 @@ def test_an_unreadable_file_beside_good_ones(tmp_path):
 def test_identical_duplicates_pass_and_conflicting_ones_do_not(tmp_path):
     gribfiles.write_era5(tmp_path, TIMES, CHANNELS)
     msl = table()["MSL"]
-    append(tmp_path, gribfiles.era5(msl, TIMES[0], gribfiles.values(msl, 0)), gribfiles.era5(msl, TIMES[1], gribfiles.values(msl, 9)))
+    append(
+        tmp_path,
+        gribfiles.era5(msl, TIMES[0], gribfiles.values(msl, 0)),
+        gribfiles.era5(msl, TIMES[1], gribfiles.values(msl, 9)),
+    )
     states, ledger = run(tmp_path)
     assert [state is None for state in states] == [False, True, False, False]
     assert ledger.ignored["identical duplicate"] == 1
@@ -127,9 +131,17 @@ def test_missing_points_and_unsupported_grids_are_rejected(tmp_path):
     gribfiles.write_era5(tmp_path, TIMES[:1], CHANNELS)
     field = gribfiles.values(table()["T500"])
     field[0, 0] = np.nan
-    append(tmp_path, gribfiles.era5(table()["T500"], TIMES[1], field), gribfiles.era5(
-        table()["MSL"], TIMES[1], gribfiles.values(table()["MSL"]), longitudeOfLastGridPointInDegrees=100.0,
-        iDirectionIncrementInDegrees=9.0))
+    append(
+        tmp_path,
+        gribfiles.era5(table()["T500"], TIMES[1], field),
+        gribfiles.era5(
+            table()["MSL"],
+            TIMES[1],
+            gribfiles.values(table()["MSL"]),
+            longitudeOfLastGridPointInDegrees=100.0,
+            iDirectionIncrementInDegrees=9.0,
+        ),
+    )
     _, ledger = run(tmp_path, times=TIMES[:2])
     assert "1 of 84 values are missing" in reasons(ledger)
     assert any("the field is not global" in reason for reason in reasons(ledger))
@@ -140,7 +152,9 @@ def test_precipitation_that_does_not_make_up_six_hours(tmp_path):
     tp = table()["TP"]
     gribfiles.write_era5(tmp_path, TIMES[:1], CHANNELS)
     gribfiles.write_era5(tmp_path / "more", TIMES[1:2], CHANNELS[:2])
-    append(tmp_path, *(gribfiles.era5(tp, TIMES[1] - timedelta(hours=h), gribfiles.values(tp) / 100, 1) for h in range(5)))
+    append(
+        tmp_path, *(gribfiles.era5(tp, TIMES[1] - timedelta(hours=h), gribfiles.values(tp) / 100, 1) for h in range(5))
+    )
     states, ledger = run(tmp_path, times=TIMES[:2])
     assert states[1] is None
     assert reasons(ledger)[0].startswith("accumulations do not make up the 6 h: 01.01. 01-02, 01.01. 02-03")
@@ -150,8 +164,11 @@ def test_precipitation_that_does_not_make_up_six_hours(tmp_path):
 def test_longer_accumulations_win_and_crossing_ones_are_ignored(tmp_path):
     tp = table()["TP"]
     gribfiles.write_era5(tmp_path, TIMES, CHANNELS)
-    append(tmp_path, gribfiles.era5(tp, TIMES[1], gribfiles.values(tp), 1),
-           gribfiles.era5(tp, TIMES[1] + timedelta(hours=3), gribfiles.values(tp), 6))
+    append(
+        tmp_path,
+        gribfiles.era5(tp, TIMES[1], gribfiles.values(tp), 1),
+        gribfiles.era5(tp, TIMES[1] + timedelta(hours=3), gribfiles.values(tp), 6),
+    )
     states, ledger = run(tmp_path)
     np.testing.assert_allclose(states[1], expected(1), rtol=2e-4, atol=1e-3)
     assert ledger.ignored == {"accumulation inside a longer one": 1, "not of the times wanted": 1}
@@ -185,7 +202,9 @@ def test_forecasts_by_initial_time_and_lead(tmp_path):
     for j, lead in ((1, 6), (2, 12)):
         np.testing.assert_allclose(found[0, j], expected(lead), rtol=2e-4, atol=1e-3)
     assert found[1, 1] is None
-    assert ("no field at all", second + timedelta(hours=6)) in [(row["reason"], row["time"]) for row in made.ledger.rows]
+    assert ("no field at all", second + timedelta(hours=6)) in [
+        (row["reason"], row["time"]) for row in made.ledger.rows
+    ]
 
 
 def test_files_of_a_directory(tmp_path):
@@ -212,8 +231,9 @@ def test_the_ledger_is_written_and_must_add_up(tmp_path):
     ledger.ignore("not in the channel table", 2)
     ledger.write(tmp_path / "l.parquet")
     stored = pq.read_table(tmp_path / "l.parquet")
-    assert stored.to_pylist() == [{"file": str(tmp_path / "a.grib"), "message": 3, "time": None, "channel": "",
-                                   "reason": "offset 99: truncated"}]
+    assert stored.to_pylist() == [
+        {"file": str(tmp_path / "a.grib"), "message": 3, "time": None, "channel": "", "reason": "offset 99: truncated"}
+    ]
     assert stored.schema.metadata[b"summary"].startswith(b"2 fields read: 0 used, 0 rejected, 2 ignored")
     assert b"provenance" in stored.schema.metadata
     ledger.read += 1

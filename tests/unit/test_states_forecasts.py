@@ -86,11 +86,16 @@ def test_missing_leads_and_times_raise_with_what_is_there(tmp_path):
 
 def test_an_interrupted_store_is_continued(tmp_path):
     path = tmp_path / "a.zarr"
-    with pytest.raises(RuntimeError), ForecastWriter(path, INITS, LEADS, CHANNELS, GRID) as writer:
-        for j in range(4):
-            writer.write(0, j, VALUES[0, j])
-        writer.write(1, 0, VALUES[1, 0])
-        raise RuntimeError("killed")
+
+    def interrupted():
+        with ForecastWriter(path, INITS, LEADS, CHANNELS, GRID) as writer:
+            for j in range(4):
+                writer.write(0, j, VALUES[0, j])
+            writer.write(1, 0, VALUES[1, 0])
+            raise RuntimeError("killed")
+
+    with pytest.raises(RuntimeError, match="killed"):
+        interrupted()
     with ForecastWriter(path, INITS, LEADS, CHANNELS, GRID, resume=True) as writer:
         assert [writer.done(i) for i in range(3)] == [True, False, False]
         for i in (1, 2):
@@ -111,5 +116,8 @@ def test_stores_must_exist_and_agree(tmp_path):
         Forecasts([tmp_path / "a.zarr", tmp_path / "b.zarr"])
     with pytest.raises(FileNotFoundError):
         Forecasts([tmp_path / "c.zarr"])
-    with pytest.raises(ValueError, match="has shape"), ForecastWriter(tmp_path / "d.zarr", INITS, LEADS, CHANNELS, GRID) as w:
+    with (
+        pytest.raises(ValueError, match="has shape"),
+        ForecastWriter(tmp_path / "d.zarr", INITS, LEADS, CHANNELS, GRID) as w,
+    ):
         w.write(0, 0, np.zeros((1, 4, 8)))

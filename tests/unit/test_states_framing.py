@@ -14,7 +14,10 @@ TIME = datetime(2022, 1, 1)
 @pytest.fixture(scope="module")
 def messages():
     channel = table()["T500"]
-    return [gribfiles.era5(channel, TIME, gribfiles.values(channel)), gribfiles.gfs(channel, TIME, 0, gribfiles.values(channel))]
+    return [
+        gribfiles.era5(channel, TIME, gribfiles.values(channel)),
+        gribfiles.gfs(channel, TIME, 0, gribfiles.values(channel)),
+    ]
 
 
 def scan(tmp_path, content):
@@ -27,7 +30,10 @@ def test_whole_messages_of_both_editions(tmp_path, messages):
     one, two = messages
     found = scan(tmp_path, one + two + one)
     assert [(f.number, f.offset, f.length, f.edition) for f in found] == [
-        (1, 0, len(one), 1), (2, len(one), len(two), 2), (3, len(one) + len(two), len(one), 1)]
+        (1, 0, len(one), 1),
+        (2, len(one), len(two), 2),
+        (3, len(one) + len(two), len(one), 1),
+    ]
 
 
 def test_padding_is_no_fault(tmp_path, messages):
@@ -52,7 +58,9 @@ def test_a_truncated_message_names_number_offset_and_reason(tmp_path, messages, 
 def test_garbage_between_is_a_fault_and_both_neighbours_are_read(tmp_path, messages):
     one, fault, two = scan(tmp_path, messages[0] + b"<html>not found</html>" + messages[1])
     assert (one.number, two.number, two.offset) == (1, 2, len(messages[0]) + 22)
-    assert fault == Fault(fault.path, 2, len(messages[0]), "22 bytes that are no GRIB message, starting with b'<html>not found<'")
+    assert fault == Fault(
+        fault.path, 2, len(messages[0]), "22 bytes that are no GRIB message, starting with b'<html>not found<'"
+    )
 
 
 def test_a_wrong_length_is_a_fault_and_the_next_message_is_found(tmp_path, messages):
@@ -62,7 +70,9 @@ def test_a_wrong_length_is_a_fault_and_the_next_message_is_found(tmp_path, messa
     assert (good.number, good.offset) == (2, len(damaged))
 
 
-@pytest.mark.parametrize(("octets", "reason"), [(b"\x00\x00\x64\x03", "edition 3"), (b"\x80\x00\x64\x01", "above 8 MB")])
+@pytest.mark.parametrize(
+    ("octets", "reason"), [(b"\x00\x00\x64\x03", "edition 3"), (b"\x80\x00\x64\x01", "above 8 MB")]
+)
 def test_unknown_editions_and_lengths(tmp_path, octets, reason):
     (fault,) = scan(tmp_path, b"GRIB" + octets + b"\0" * 100)
     assert reason in fault.reason
@@ -70,8 +80,9 @@ def test_unknown_editions_and_lengths(tmp_path, octets, reason):
 
 def test_the_damaged_real_file_where_cfgrib_is_silent():
     fault, good = frames(realdata("era5/era5-levels-corrupted.grib"))
-    assert str(fault).endswith("era5-levels-corrupted.grib: message 1 at offset 0: wrong message length 1588: "
-                               "it does not end with 7777")
+    assert str(fault).endswith(
+        "era5-levels-corrupted.grib: message 1 at offset 0: wrong message length 1588: it does not end with 7777"
+    )
     assert (good.number, good.offset, good.length) == (2, 22068, 22068)
 
 
@@ -86,7 +97,7 @@ def test_fields_of_a_message_with_several(messages):
     assert fields(u) == [u]
     # NCEP's way: sections 0-3 once, then 4-7 of each field
     first_of_product = u.index(sections(u)[4])
-    body = u[:-4] + v[v.index(sections(v)[4]):-4] + b"7777"
+    body = u[:-4] + v[v.index(sections(v)[4]) : -4] + b"7777"
     packed = body[:8] + len(body).to_bytes(8, "big") + body[16:]
     assert fields(packed) == [u, v]
     assert first_of_product > 0
@@ -100,8 +111,8 @@ def test_a_bit_map_defined_before_applies(messages):
     start = message.index(sections(message)[4])
     tail = message[start:-4]
     bitmap = tail.rindex(b"\x06\x00", 0, len(tail)) - 4
-    length = int.from_bytes(tail[bitmap:bitmap + 4], "big")
-    again = tail[:bitmap] + (6).to_bytes(4, "big") + b"\x06\xfe" + tail[bitmap + length:]
+    length = int.from_bytes(tail[bitmap : bitmap + 4], "big")
+    again = tail[:bitmap] + (6).to_bytes(4, "big") + b"\x06\xfe" + tail[bitmap + length :]
     body = message[:-4] + again + b"7777"
     assert fields(body[:8] + len(body).to_bytes(8, "big") + body[16:]) == [message, message]
 
@@ -113,4 +124,4 @@ def test_sections_that_run_over_the_end(messages):
     for message in messages:
         start = 8 if message[7] == 1 else 16
         with pytest.raises(ValueError, match="section 1"):
-            sections(message[:start] + b"\xff\xff\xff" + message[start + 3:])
+            sections(message[:start] + b"\xff\xff\xff" + message[start + 3 :])

@@ -31,8 +31,12 @@ def expected(values):
     """Area-weighted mean and standard deviation over times and cells, by numpy alone."""
     weights = np.broadcast_to(GRID.area_weights[:, None], GRID.shape)
     mean = np.array([np.average(v, weights=np.broadcast_to(weights, v.shape)) for v in values.swapaxes(0, 1)])
-    square = np.array([np.average((v - m) ** 2, weights=np.broadcast_to(weights, v.shape))
-                       for v, m in zip(values.swapaxes(0, 1), mean, strict=True)])
+    square = np.array(
+        [
+            np.average((v - m) ** 2, weights=np.broadcast_to(weights, v.shape))
+            for v, m in zip(values.swapaxes(0, 1), mean, strict=True)
+        ]
+    )
     return mean, np.sqrt(square)
 
 
@@ -118,8 +122,16 @@ def test_statics():
 
 def test_round_trip_and_plain_xarray(tmp_path):
     raw = {"surface_geopotential": np.full(GRID.shape, 100.0), "land_fraction": np.zeros(GRID.shape)}
-    written = Statistics(NAMES, np.arange(3.0), np.arange(1.0, 4), np.ones(3), np.ones((6, 4, 8)), list(STATIC_NAMES), raw,
-                         ("2022-01-01T00:00:00", "2022-12-31T18:00:00"))
+    written = Statistics(
+        NAMES,
+        np.arange(3.0),
+        np.arange(1.0, 4),
+        np.ones(3),
+        np.ones((6, 4, 8)),
+        list(STATIC_NAMES),
+        raw,
+        ("2022-01-01T00:00:00", "2022-12-31T18:00:00"),
+    )
     written.write(tmp_path / "s.zarr")
     found = Statistics.read(tmp_path / "s.zarr")
     assert found.channels == NAMES

@@ -49,7 +49,7 @@ def split(text: str) -> tuple[str, ...]:
 
 
 def ancestors(jobs: Iterable[Job], job: Job) -> dict[str, Job | None]:
-    """All files that ``job`` depends on, transitively, each with the job that makes it, None for a file of the project."""
+    """All files that ``job`` depends on, transitively, each with the job that makes it (None: nobody)."""
     maker = {path: job for job in jobs for path in job.outputs}
     found, todo = {}, list(job.inputs)
     while todo:

@@ -1,10 +1,9 @@
 """What all rules share: the checked configuration, where products lie, and the fingerprint of a rule's code."""
 
-import os
-
 from fuxiflow import ROOT
 from fuxiflow.config import ConfigurationError, validate
 from fuxiflow.fingerprint import fingerprint
+from fuxiflow.script import export_path
 from snakemake.exceptions import WorkflowError
 
 try:
@@ -12,8 +11,7 @@ try:
 except ConfigurationError as error:
     raise WorkflowError(f"configuration: {error}")
 
-# scripts run with `import fuxiflow` from this checkout, installed or not
-os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+export_path()
 
 RESULTS = f"results/{CONFIG.name}"
 RAW = f"{RESULTS}/raw" if CONFIG.kind == "embedded" else "resources/archive"

@@ -1,24 +1,12 @@
 """States: GRIB to stores on the networks' grid, the statistics and the climatology of the training period."""
 
-TRAINING_SEGMENTS = CONFIG.segments(CONFIG.periods.training)
-VERIFICATION_SEGMENTS = CONFIG.segments(CONFIG.verification_period)
-TEST_SEGMENTS = CONFIG.segments(CONFIG.periods.test)
 
-
-def needed(segment):
-    """First and last day of a segment that some rule reads: of training, or of verification."""
-    training = segment in TRAINING_SEGMENTS
-    return dates(CONFIG.periods.training if training else CONFIG.verification_period, segment)
-
-
-def raw(path):
-    """A raw input: downloads are compared by being there alone."""
-    return path if CONFIG.kind == "embedded" else ancient(path)
+include: "functions/states.smk"
 
 
 rule states_decode:
     input:
-        raw=raw(f"{RAW}/{{reference}}/{{segment}}"),
+        raw=states_raw(f"{RAW}/{{reference}}/{{segment}}"),
     output:
         states=directory(f"{RESULTS}/states/{{reference}}/{{segment}}.zarr"),
         ledger=f"{RESULTS}/states/{{reference}}/ledger/{{segment}}.parquet",
@@ -28,14 +16,14 @@ rule states_decode:
         code=code("states_decode"),
         reference="{reference}",
         grid=grid(),
-        dates=lambda wildcards: needed(wildcards.segment),
+        dates=states_dates,
     log:
         f"{LOGS}/states_decode/{{reference}}/{{segment}}.log",
     benchmark:
         f"{BENCHMARKS}/states_decode/{{reference}}/{{segment}}.tsv"
     threads: 1
     resources:
-        mem_mb=4000,
+        mem_mb=states_mb(10),
         runtime=120,
     conda:
         "../../envs/states.yaml"
@@ -45,14 +33,14 @@ rule states_decode:
 
 rule states_forecasts:
     input:
-        raw=raw(f"{RAW}/gfs/{{segment}}"),
+        raw=states_raw(f"{RAW}/gfs/{{segment}}"),
     output:
         forecasts=directory(f"{RESULTS}/forecasts/gfs/{{segment}}.zarr"),
         ledger=f"{RESULTS}/forecasts/gfs/ledger/{{segment}}.parquet",
     params:
         code=code("states_forecasts"),
         grid=grid(),
-        dates=lambda wildcards: dates(CONFIG.periods.test, wildcards.segment),
+        dates=states_test_dates,
         init_hours=CONFIG.cycling.init_hours,
         max_lead_hours=CONFIG.cycling.max_lead_hours,
     log:
@@ -61,7 +49,7 @@ rule states_forecasts:
         f"{BENCHMARKS}/states_forecasts/{{segment}}.tsv"
     threads: 1
     resources:
-        mem_mb=8000,
+        mem_mb=states_mb(60),
         runtime=360,
     conda:
         "../../envs/states.yaml"
@@ -77,7 +65,7 @@ rule states_truth:
     params:
         code=code("states_truth"),
         grid=grid(),
-        dates=lambda wildcards: dates(CONFIG.verification_period, wildcards.segment),
+        dates=states_dates,
     log:
         f"{LOGS}/states_truth/{{segment}}.log",
     benchmark:
@@ -94,8 +82,8 @@ rule states_truth:
 
 rule states_statistics:
     input:
-        states=expand(f"{RESULTS}/states/era5/{{segment}}.zarr", segment=TRAINING_SEGMENTS),
-        invariants=raw(f"{RAW}/era5/invariants.grib"),
+        states=expand(f"{RESULTS}/states/era5/{{segment}}.zarr", segment=STATES_TRAINING),
+        invariants=states_raw(f"{RAW}/era5/invariants.grib"),
     output:
         statistics=directory(f"{RESULTS}/states/statistics.zarr"),
     params:
@@ -107,7 +95,7 @@ rule states_statistics:
         f"{BENCHMARKS}/states_statistics/statistics.tsv"
     threads: 1
     resources:
-        mem_mb=4000,
+        mem_mb=states_mb(10),
         runtime=360,
     conda:
         "../../envs/states.yaml"
@@ -117,7 +105,7 @@ rule states_statistics:
 
 rule states_climatology:
     input:
-        states=expand(f"{RESULTS}/states/era5/{{segment}}.zarr", segment=TRAINING_SEGMENTS),
+        states=expand(f"{RESULTS}/states/era5/{{segment}}.zarr", segment=STATES_TRAINING),
     output:
         climatology=directory(f"{RESULTS}/states/climatology.zarr"),
     params:
@@ -130,7 +118,7 @@ rule states_climatology:
         f"{BENCHMARKS}/states_climatology/climatology.tsv"
     threads: 1
     resources:
-        mem_mb=4000 if CONFIG.grid.nlat < 360 else 12000,
+        mem_mb=states_mb(40),
         runtime=720,
     conda:
         "../../envs/states.yaml"
@@ -143,10 +131,7 @@ rule states:
     input:
         rules.states_statistics.output.statistics,
         rules.states_climatology.output.climatology,
-        expand(f"{RESULTS}/states/era5/{{segment}}.zarr", segment=VERIFICATION_SEGMENTS),
-        expand(f"{RESULTS}/states/gfs/{{segment}}.zarr", segment=VERIFICATION_SEGMENTS),
-        expand(f"{RESULTS}/forecasts/gfs/{{segment}}.zarr", segment=TEST_SEGMENTS),
-        expand(
-            f"{RESULTS}/states/truth/{{segment}}.zarr",
-            segment=VERIFICATION_SEGMENTS if CONFIG.kind == "embedded" else [],
-        ),
+        expand(f"{RESULTS}/states/era5/{{segment}}.zarr", segment=STATES_VERIFICATION),
+        expand(f"{RESULTS}/states/gfs/{{segment}}.zarr", segment=STATES_VERIFICATION),
+        expand(f"{RESULTS}/forecasts/gfs/{{segment}}.zarr", segment=STATES_TEST),
+        expand(f"{RESULTS}/states/truth/{{segment}}.zarr", segment=STATES_TRUTH),

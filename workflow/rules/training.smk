@@ -1,64 +1,6 @@
 """Training: the forecaster, the assimilator on its forecasts, and both by recursive unrolling."""
 
-from datetime import timedelta
-
-from fuxiflow.config import Period
-
-
-def training_gpus(wildcards):
-    """One GPU, unless the configuration says that the experiment trains on the processor."""
-    return 0 if CONFIG.resolve(wildcards.experiment).training.accelerator == "cpu" else 1
-
-
-def training_options(wildcards):
-    """The options of an experiment's training that all stages share."""
-    training = CONFIG.resolve(wildcards.experiment).training
-    return {"accelerator": training.accelerator, "precision": training.precision, "workers": training.workers}
-
-
-def training_stage(stage):
-    """The settings of one stage of an experiment, as plain values."""
-    return lambda wildcards: getattr(CONFIG.resolve(wildcards.experiment).training, stage).model_dump(mode="json")
-
-
-def training_model(wildcards):
-    """The sizes of an experiment's networks."""
-    return CONFIG.resolve(wildcards.experiment).model.model_dump(mode="json")
-
-
-def training_lead_days(wildcards):
-    """Days before the observation period that the longest background starts from."""
-    training = CONFIG.resolve(wildcards.experiment).training
-    return max(training.assimilator.max_lead_hours, training.joint.max_lead_hours) // 24 + 1
-
-
-def training_states(wildcards):
-    """Reanalysis segments that assimilation is learnt from: the observation period and the days before it."""
-    days = timedelta(days=training_lead_days(wildcards))
-    start = max(CONFIG.periods.observations.start - days, CONFIG.periods.training.start)
-    labels = CONFIG.segments(Period(start=start, end=CONFIG.periods.observations.end))
-    return expand(f"{RESULTS}/states/era5/{{segment}}.zarr", segment=labels)
-
-
-def training_dates(wildcards):
-    """The days that stages 2 and 3 may use."""
-    days = timedelta(days=training_lead_days(wildcards))
-    start = max(CONFIG.periods.observations.start - days, CONFIG.periods.training.start)
-    return [str(start), str(CONFIG.periods.observations.end)]
-
-
-def training_grids(wildcards):
-    """Sparse grids of the observation period, of every source of an experiment."""
-    return expand(
-        f"{RESULTS}/grids/{{source}}/{{segment}}.zarr",
-        source=CONFIG.resolve(wildcards.experiment).sources,
-        segment=CONFIG.segments(CONFIG.periods.observations),
-    )
-
-
-def training_grid_statistics(wildcards):
-    """Statistics of the sparse grids of every source of an experiment."""
-    return expand(f"{RESULTS}/grids/{{source}}/statistics.zarr", source=CONFIG.resolve(wildcards.experiment).sources)
+include: "functions/training.smk"
 
 
 rule training_forecaster:

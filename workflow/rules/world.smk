@@ -1,29 +1,10 @@
 """The embedded world: a nature run as the truth, and from it raw files in the formats of the real archives."""
 
-from fuxiflow import times
-from fuxiflow.config import Period
+
+include: "functions/world.smk"
+
 
 if CONFIG.kind == "embedded":
-    NATURE = Period(start=CONFIG.periods.training.start, end=CONFIG.verification_period.end)
-    NATURE_SEGMENTS = CONFIG.segments(NATURE)
-    OBSERVED = {
-        segment: period
-        for period in (CONFIG.periods.observations, CONFIG.cycling_period)
-        for segment in CONFIG.segments(period)
-    }
-    MODEL = {
-        "truncation": CONFIG.world.truncation,
-        "time_step_minutes": CONFIG.world.time_step_minutes,
-        "grid": CONFIG.world.grid.model_dump(),
-    }
-    JAX_CACHE = f"{STATE}/jax"
-
-    def nature_restart(wildcards):
-        """The state that a segment of the nature run starts from."""
-        if wildcards.segment == NATURE_SEGMENTS[0]:
-            return f"{RAW}/nature/spinup.restart"
-        return f"{RAW}/nature/{times.previous_segment(wildcards.segment, CONFIG.segment_months)}.restart"
-
     rule world_spinup:
         output:
             restart=f"{RAW}/nature/spinup.restart",
@@ -34,6 +15,7 @@ if CONFIG.kind == "embedded":
             days=CONFIG.world.spinup_days,
             cache=JAX_CACHE,
             world=WORLD,
+            grid=WORLD_GRID,
             **MODEL,
         log:
             f"{LOGS}/world_spinup.log",
@@ -57,11 +39,12 @@ if CONFIG.kind == "embedded":
             restart=f"{RAW}/nature/{{segment}}.restart",
         params:
             code=code("world_nature"),
-            dates=lambda wildcards: dates(NATURE, wildcards.segment),
+            dates=nature_dates,
             test=dates(CONFIG.periods.test),
             forecast_interval_hours=CONFIG.world.gfs.forecast_interval_hours,
             cache=JAX_CACHE,
             world=WORLD,
+            grid=WORLD_GRID,
             **MODEL,
         log:
             f"{LOGS}/world_nature/{{segment}}.log",
@@ -105,7 +88,7 @@ if CONFIG.kind == "embedded":
             era5=directory(f"{RAW}/era5/{{segment}}"),
         params:
             code=code("world_era5"),
-            dates=lambda wildcards: dates(NATURE, wildcards.segment),
+            dates=nature_dates,
             error=CONFIG.world.era5.error,
             low_level_bias=CONFIG.world.era5.low_level_bias,
             world=WORLD,
@@ -131,14 +114,13 @@ if CONFIG.kind == "embedded":
             gfs=directory(f"{RAW}/gfs/{{segment}}"),
         params:
             code=code("world_gfs"),
-            dates=lambda wildcards: dates(CONFIG.verification_period, wildcards.segment),
+            dates=verification_dates,
             max_lead_hours=CONFIG.cycling.max_lead_hours,
             error=CONFIG.world.gfs.error,
             low_level_bias=CONFIG.world.gfs.low_level_bias,
-            truncation=CONFIG.world.truncation,
-            time_step_minutes=CONFIG.world.time_step_minutes,
             cache=JAX_CACHE,
             world=WORLD,
+            **MODEL,
         log:
             f"{LOGS}/world_gfs/{{segment}}.log",
         benchmark:
@@ -162,9 +144,9 @@ if CONFIG.kind == "embedded":
             source="|".join(CONFIG.sources) or "none",
         params:
             code=code("world_swaths"),
-            source=lambda wildcards: wildcards.source,
-            dates=lambda wildcards: dates(OBSERVED[wildcards.segment], wildcards.segment),
-            swath=lambda wildcards: swath(wildcards.source),
+            source="{source}",
+            dates=swath_dates,
+            swath=world_swath,
             granule_minutes=CONFIG.world.granule_minutes,
             seed=CONFIG.seed,
             world=WORLD,
@@ -180,12 +162,6 @@ if CONFIG.kind == "embedded":
             "../../envs/world.yaml"
         script:
             "../scripts/world_swaths.py"
-
-    def swath(source):
-        """How one source is thinned and spoiled, as a parameter."""
-        from fuxiflow.config import Swath
-
-        return CONFIG.world.swaths.get(source, Swath()).model_dump(mode="json")
 
     rule world:
         localrule: True

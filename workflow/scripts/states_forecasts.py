@@ -26,8 +26,10 @@ def main(input, output, params, log):
     paths = grib_files(input.raw)
     inits, states = forecasts(assembler, paths, params.init_hours, first, last + hours(18), leads)
     if not inits:
-        raise GribError(f"{input.raw}: no forecast from {params.dates[0]} .. {params.dates[1]} at {params.init_hours} UTC; "
-                        f"{ledger.summary()}")
+        raise GribError(
+            f"{input.raw}: no forecast from {params.dates[0]} .. {params.dates[1]} at {params.init_hours} UTC; "
+            f"{ledger.summary()}"
+        )
     attrs = {"system": "gfs"}
     with ForecastWriter(output.forecasts, inits, leads, table(), grid, attrs=attrs) as writer:
         for i_init, i_lead, state in progress(states, "decode GFS forecasts", log, total=len(inits) * len(leads)):

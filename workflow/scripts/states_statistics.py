@@ -16,15 +16,23 @@ def main(input, output, params, log):
     times = within(states.times, params.dates)
     series = ((time, states.read(time)) for time in progress(times, "statistics", log))
     moments, tendencies = accumulate(series, states.channels.names, states.grid.area_weights)
-    degenerate = [name for name, std, tendency in zip(states.channels.names, moments.std, tendencies.std, strict=True)
-                  if not (std > 0 and tendency > 0)]
+    degenerate = [
+        name
+        for name, std, tendency in zip(states.channels.names, moments.std, tendencies.std, strict=True)
+        if not (std > 0 and tendency > 0)
+    ]
     if degenerate:
         raise ValueError(f"no spread over {len(times)} times of {params.dates}: {', '.join(degenerate)}")
     raw = read_invariants(input.invariants, states.grid)
     Statistics(
-        channels=states.channels.names, mean=moments.mean, std=moments.std, tendency_std=tendencies.std,
+        channels=states.channels.names,
+        mean=moments.mean,
+        std=moments.std,
+        tendency_std=tendencies.std,
         statics=static_fields(raw["surface_geopotential"], raw["land_fraction"], states.grid),
-        static_names=list(STATIC_NAMES), raw=raw, period=(iso(times[:1])[0], iso(times[-1:])[0]),
+        static_names=list(STATIC_NAMES),
+        raw=raw,
+        period=(iso(times[:1])[0], iso(times[-1:])[0]),
     ).write(output.statistics)
     log.info("%d times, %d tendencies", len(times), int(tendencies.count.max()))
 

@@ -36,8 +36,8 @@ def main(input, output, params, log):
         regrid = Regridder(model.lat, model.lon, truth.grid)
     for init_time in progress(starts, "GFS forecasts", log):
         increments = {name: params.error * field for name, field in library.native("gfs", init_time).items()}
-        state = model.perturbed(read_state(input.native, model, init_time), increments)
-        for state, frames in model.advance(state, -(-params.max_lead_hours // STRIDE_HOURS) * STRIDE_HOURS):
+        analysis = model.perturbed(read_state(input.native, model, init_time), increments)
+        for state, frames in model.advance(analysis, -(-params.max_lead_hours // STRIDE_HOURS) * STRIDE_HOURS):
             for i, frame in enumerate(frames):
                 lead = int((state.time - init_time) / timedelta(hours=1)) - FRAME_HOURS * (len(frames) - 1 - i)
                 if lead <= params.max_lead_hours:

@@ -1,11 +1,10 @@
 """Simulate one segment's swaths of one sounder from the nature run and write its level-1 files.
 
-in:  truth       Zarr stores of the truth that cover the dates and the first time after them (fuxiflow.world.levels)
-     invariants  GRIB with the land-sea mask on the truth's grid
-out: swaths      directory of SATMS and GATMO HDF5 pairs, and provenance.json
+in:  truth   Zarr stores of the truth that cover the dates and the first time after them (fuxiflow.world.truth)
+out: swaths  directory of SATMS and GATMO HDF5 pairs, and provenance.json
 """
 
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 
 import numpy as np
 import torch
@@ -14,7 +13,8 @@ from fuxiflow import provenance, sources
 from fuxiflow.operators.microwave import MicrowaveOperator
 from fuxiflow.progress import progress
 from fuxiflow.world import atms_sdr
-from fuxiflow.world.swaths import Truth, observe_day, read_land_fraction
+from fuxiflow.world.swaths import TruthWindows, observe_day
+from fuxiflow.world.truth import Truth
 
 
 def main(input, output, params, log):
@@ -23,13 +23,12 @@ def main(input, output, params, log):
     if source.orbit is None:
         raise ValueError(f"source {source.name}: config/sources/{source.name}.yaml has no orbit to simulate swaths on")
     operator = MicrowaveOperator.for_instrument(source.instrument)
-    paths = input.truth if isinstance(input.truth, list) else [input.truth]
-    truth = Truth(paths, read_land_fraction(input.invariants))
+    truth = TruthWindows(Truth(input.truth))
     first, last = (date.fromisoformat(text) for text in params.dates)
     days = [first + timedelta(days=i) for i in range((last - first).days + 1)]
-    end = np.datetime64(last + timedelta(days=1), "ns")
-    if truth.end < end:
-        log.warning("the truth ends at %s: scans from there to %s are left out", truth.end, end)
+    end, known = datetime(last.year, last.month, last.day) + timedelta(days=1), max(truth.times)
+    if known < end:
+        log.warning("the truth ends at %s: scans from there to %s are left out", known, end)
     noise = params.swath["noise"] * np.array([channel.noise for channel in source.channels])
     output.swaths.mkdir(parents=True, exist_ok=True)
     written = footprints = 0

@@ -1,0 +1,89 @@
+"""The nature run: jcm itself, coarse and short."""
+
+from datetime import datetime
+
+import numpy as np
+import pytest
+
+from fuxiflow.world.levels import PROGNOSTIC
+from fuxiflow.world.nature import NatureModel
+from fuxiflow.world.restarts import read_state, state_times, write_states
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def model():
+    return NatureModel(truncation=21, time_step_minutes=60)
+
+
+@pytest.fixture(scope="module")
+def state(model):
+    *_, (state, _) = model.advance(model.rest(datetime(2022, 1, 1)), 24)
+    return state
+
+
+def last(model, state, hours=12):
+    *_, (_, frames) = model.advance(state, hours)
+    return frames[-1]
+
+
+def test_a_day_is_plausible(model, state):
+    frame = state.frame
+    assert state.time == datetime(2022, 1, 2)
+    assert state.step == 24
+    assert model.lat[0] > model.lat[-1]
+    assert frame["temperature"].shape == (8, len(model.lat), len(model.lon))
+    assert all(np.isfinite(field).all() for field in frame.values())
+    assert 150.0 < frame["temperature"].min() < frame["temperature"].max() < 330.0
+    weights = np.cos(np.deg2rad(model.lat))[:, None] * np.ones(len(model.lon))
+    assert np.average(frame["surface_pressure"], weights=weights) == pytest.approx(98600.0, abs=800.0)
+    assert frame["total_precipitation_6hr"].min() >= 0.0
+    # the poles are cold, the tropics warm: latitude is not upside down; it is January
+    low = frame["temperature"][-1].mean(axis=1)
+    assert low[len(low) // 2] > low[0] + 10.0
+
+
+def test_geopotential_meets_the_surface(model, state):
+    thickness = 287.06 * state.frame["temperature"][-1] * -np.log(model.sigma[-1])
+    gap = state.frame["geopotential"][-1] - thickness - model.surface_geopotential
+    assert np.abs(gap).max() < 150.0
+
+
+def test_restart_continues_exactly(model, state, tmp_path):
+    state.write(tmp_path / "state.restart")
+    again = model.read(tmp_path / "state.restart")
+    assert (again.time, again.step) == (state.time, state.step)
+    expected, found = last(model, state), last(model, again)
+    for name, field in expected.items():
+        np.testing.assert_array_equal(found[name], field)
+
+
+def test_states_in_a_store(model, state, tmp_path):
+    write_states(tmp_path / "s.zarr", [state])
+    assert state_times(tmp_path / "s.zarr") == [state.time]
+    again = read_state(tmp_path / "s.zarr", model, state.time)
+    np.testing.assert_array_equal(last(model, again)["temperature"], last(model, state)["temperature"])
+    with pytest.raises(KeyError, match="2022-01-02"):
+        read_state(tmp_path / "s.zarr", model, datetime(2022, 1, 3))
+    write_states(tmp_path / "none.zarr", [])
+    assert state_times(tmp_path / "none.zarr") == []
+
+
+def test_perturbation(model, state):
+    zero = {name: np.zeros_like(state.frame[name]) for name in PROGNOSTIC}
+    same = last(model, model.perturbed(state, zero))
+    np.testing.assert_array_equal(same["temperature"], last(model, state)["temperature"])
+    warm = zero | {"temperature": np.ones_like(state.frame["temperature"])}
+    moved = last(model, model.perturbed(state, warm))["temperature"] - same["temperature"]
+    assert 0.5 < moved.mean() < 1.2
+
+
+def test_bad_input(model, state, tmp_path):
+    with pytest.raises(ValueError, match="multiple of 12"):
+        next(model.advance(state, 18))
+    with pytest.raises(ValueError, match="does not divide"):
+        NatureModel(truncation=21, time_step_minutes=50)
+    arrays = state.arrays() | {"dynamics.000": np.zeros(3)}
+    with pytest.raises(ValueError, match="somewhere: its dynamics do not fit"):
+        model.restore(state.time, arrays, "somewhere")

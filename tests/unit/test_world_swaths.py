@@ -1,0 +1,201 @@
+"""Simulated observations: interpolation, errors, granules, and the files that satpy reads back."""
+
+from datetime import date, datetime
+
+import h5py
+import numpy as np
+import pytest
+import torch
+
+from fuxiflow import sources
+from fuxiflow.grids import Grid
+from fuxiflow.operators.microwave import MicrowaveOperator
+from fuxiflow.world import atms_sdr, swaths
+from fuxiflow.world.orbits import swath
+from fuxiflow.world.truth import Truth
+from tests.world_truth import write_truth
+
+SOURCE = sources.load("noaa20_atms")
+OPTIONS = {"scan_stride": 96, "field_of_view_stride": 24, "noise": 1.0, "outages": []}
+NOISE = np.array([channel.noise for channel in SOURCE.channels])
+
+
+@pytest.fixture(scope="module")
+def operator():
+    return MicrowaveOperator.for_instrument("atms")
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    return write_truth(tmp_path_factory.mktemp("truth") / "2022-07.zarr", datetime(2022, 7, 1), 9)
+
+
+@pytest.fixture
+def truth(store):
+    return swaths.TruthWindows(Truth([store]))
+
+
+def observe(operator, truth, day=date(2022, 7, 1), options=OPTIONS, seed=3, minutes=180):
+    return list(swaths.observe_day(SOURCE, operator, truth, day, options, minutes, seed))
+
+
+def test_interpolation_is_exact_for_linear_fields():
+    grid = Grid(19, 36, poles=True)
+    lat, lon = np.meshgrid(grid.lat, grid.lon, indexing="ij")
+    fields = np.stack([np.stack([lat + t, np.where(lon > 180, lon - 360, lon) + 2 * t], -1) for t in range(2)])
+    times = np.array(["2022-07-01T00", "2022-07-01T06"], "datetime64[ns]")
+    window = swaths.TruthWindow(times, grid, torch.from_numpy(fields.astype(np.float32)))
+    rng = np.random.default_rng(0)
+    where, along = rng.uniform(-89.9, 89.9, 50), rng.uniform(-169, 169, 50)
+    when = times[0] + (rng.uniform(0, 1, 50) * 6 * 3600e9).astype("timedelta64[ns]")
+    found = window.at(where, along, when).numpy()
+    part = (when - times[0]) / np.timedelta64(6, "h")
+    np.testing.assert_allclose(found[:, 0], where + part, atol=1e-3)
+    np.testing.assert_allclose(found[:, 1], along + 2 * part, atol=1e-3)
+
+
+def test_interpolation_reaches_poles_and_date_line_and_refuses_other_times(truth):
+    window = truth.window(datetime(2022, 7, 1), datetime(2022, 7, 1, 12))
+    edges = np.array(["2022-07-01T00", "2022-07-01T12"], "datetime64[ns]")
+    found = window.at(np.array([90.0, -90.0]), np.array([359.99, -180.0]), edges)
+    assert torch.isfinite(found).all()
+    with pytest.raises(ValueError, match="outside the fields"):
+        window.at(np.zeros(1), np.zeros(1), edges[1:] + np.timedelta64(1, "s"))
+
+
+def test_windows_name_a_missing_time(truth):
+    with pytest.raises(KeyError, match="2022-07-03 06:00:00"):
+        truth.window(datetime(2022, 7, 3), datetime(2022, 7, 3, 12))
+
+
+def test_windows_read_each_time_once(truth, monkeypatch):
+    reads = []
+    read = truth.truth.read
+    monkeypatch.setattr(truth.truth, "read", lambda time, names: reads.append(time) or read(time, names))
+    truth.window(datetime(2022, 7, 1), datetime(2022, 7, 2))
+    truth.window(datetime(2022, 7, 2), datetime(2022, 7, 3))
+    assert len(reads) == len(set(reads)) == 9
+
+
+def test_observations_repeat_and_do_not_depend_on_order(operator, store, truth):
+    first = observe(operator, truth, date(2022, 7, 2))
+    other = swaths.TruthWindows(Truth([store]))
+    observe(operator, other, date(2022, 7, 1))
+    again = observe(operator, other, date(2022, 7, 2))
+    assert len(first) == 8
+    for (view, tb), (view2, tb2) in zip(first, again, strict=True):
+        np.testing.assert_array_equal(view.time, view2.time)
+        np.testing.assert_allclose(tb, tb2, atol=1e-4)
+    other_seed = observe(operator, truth, date(2022, 7, 2), seed=4)
+    assert np.abs(other_seed[0][1] - first[0][1]).max() > 0.5
+
+
+def test_errors_have_the_sizes_asked_for(operator, truth):
+    quiet = observe(operator, truth, options={**OPTIONS, "noise": 0.0})
+    loud = observe(operator, truth, options={**OPTIONS, "noise": 2.0})
+    noise = np.concatenate([b[1] - a[1] for a, b in zip(quiet, loud, strict=True)]).reshape(-1, 22)
+    np.testing.assert_allclose(noise.std(axis=0), 2.0 * NOISE, rtol=0.1)
+    assert np.abs(noise.mean(axis=0) / NOISE).max() < 0.25
+    view = quiet[0][0]
+    window = truth.window(datetime(2022, 7, 1), datetime(2022, 7, 2))
+    clean = swaths.simulate(operator, window, view)
+    expected = swaths.bias(SOURCE, 3, view.scan_angle[0])
+    np.testing.assert_allclose(quiet[0][1] - clean, np.broadcast_to(expected, clean.shape), atol=1e-3)
+
+
+def test_bias_is_fixed_and_of_order_tenths_of_a_kelvin():
+    angle = np.linspace(-52.725, 52.725, 96)
+    bias = swaths.bias(SOURCE, 1, angle)
+    np.testing.assert_array_equal(bias, swaths.bias(SOURCE, 1, angle))
+    assert 0.2 < bias.std() < 1.0
+    assert np.abs(bias).max() < 2.5
+    # the parabola and the slope add nothing to a channel's mean over the scan but the sampling of it
+    assert np.abs(bias.mean(axis=0) - bias[47:49].mean(axis=0)).max() < 0.7
+    assert np.abs(swaths.bias(SOURCE, 2, angle) - bias).max() > 0.1
+
+
+def test_brightness_is_plausible_and_follows_the_temperature(operator, truth):
+    granules = observe(operator, truth, options={**OPTIONS, "noise": 0.0})
+    lat = np.concatenate([view.lat.ravel() for view, _ in granules])
+    tb = np.concatenate([tb.reshape(-1, 22) for _, tb in granules])
+    assert (tb > 100).all()
+    assert (tb < 310).all()
+    channel = 5
+    assert tb[np.abs(lat) < 20, channel].mean() > tb[np.abs(lat) > 60, channel].mean() + 5
+
+
+def test_outages_and_the_end_of_the_truth_leave_scans_out(operator, truth):
+    outage = {**OPTIONS, "outages": [{"start": "2022-07-01", "end": "2022-07-01"}]}
+    assert observe(operator, truth, options=outage) == []
+    assert observe(operator, truth, date(2022, 7, 2), options=outage) != []
+    # the store ends at 00 UTC of 3 July
+    assert observe(operator, truth, date(2022, 7, 3)) == []
+
+
+def test_granules_tile_the_day():
+    day = np.datetime64("2022-07-01"), np.datetime64("2022-07-02")
+    view = swath(SOURCE.platform, SOURCE.orbit, "atms", *day, 96, 24)
+    parts = list(swaths.granules(view, 60))
+    assert len(parts) == 24
+    np.testing.assert_array_equal(np.concatenate([part.scan for _, part in parts]), view.scan)
+    assert all(minute % 60 == 0 for minute, _ in parts)
+
+
+@pytest.fixture
+def granule(operator, truth):
+    return observe(operator, truth)[1]
+
+
+def test_satpy_reads_what_is_written(tmp_path, granule):
+    from satpy import Scene
+
+    view, tb = granule
+    tb[2, 1, 4] = np.nan
+    paths = atms_sdr.write_granule(tmp_path, view, tb, NOISE, "NOAA-20", SOURCE.orbit.revolutions_per_day)
+    names = [channel.name for channel in SOURCE.channels]
+    scene = Scene(reader="atms_sdr_hdf5", filenames=[str(path) for path in paths])
+    scene.load([*names, "sat_zen", "sol_zen"])
+    found = np.stack([scene[name].values for name in names], axis=-1)
+    assert np.isnan(found[2, 1, 4])
+    np.testing.assert_allclose(found, tb, atol=0.0031)
+    np.testing.assert_allclose(scene["sat_zen"].values, view.zenith, atol=1e-4)
+    lon, lat = scene["1"].attrs["area"].get_lonlats()
+    np.testing.assert_allclose(np.asarray(lat), view.lat, atol=1e-4)
+    np.testing.assert_allclose(np.asarray(lon), view.lon, atol=1e-4)
+    assert scene["1"].attrs["platform_name"] == "NOAA-20"
+
+
+def test_file_names_and_labels(tmp_path, granule):
+    view, tb = granule
+    paths = atms_sdr.write_granule(tmp_path, view, tb, NOISE, "NOAA-20", SOURCE.orbit.revolutions_per_day)
+    assert [path.name[:5] for path in paths] == ["SATMS", "GATMO"]
+    assert paths[0].name[5:] == paths[1].name[5:]
+    assert paths[0].name.startswith("SATMS_j01_d20220701_t03")
+    again = atms_sdr.write_granule(tmp_path, view, tb, NOISE, "NOAA-20", SOURCE.orbit.revolutions_per_day)
+    assert again == paths
+    with h5py.File(paths[0]) as file:
+        assert file.attrs["N_Dataset_Source"][0, 0] == b"fuxiflow embedded world"
+        assert file["All_Data/ATMS-SDR_All/BeamTime"].shape == view.lat.shape
+
+
+def test_epoch_time_counts_leap_seconds():
+    # 2017-01-01 00 UTC is 59 years and 37 s after the epoch: 21550 days
+    time = np.array(["2017-01-01", "2016-12-31T23:59:59"], "datetime64[us]")
+    np.testing.assert_array_equal(atms_sdr.iet(time), [(21550 * 86400 + 37) * 10**6, (21550 * 86400 - 1 + 36) * 10**6])
+    with pytest.raises(ValueError, match="before 2009"):
+        atms_sdr.iet(np.array(["2001-01-01"], "datetime64[us]"))
+
+
+def test_counts_round_trip_and_mark_what_is_missing():
+    tb = np.array([0.0, 250.0, 393.1, np.nan])
+    assert atms_sdr.counts(tb)[3] == atms_sdr.MISSING
+    np.testing.assert_allclose(atms_sdr.counts(tb)[:3] * atms_sdr.SCALE, tb[:3], atol=0.0031)
+
+
+def test_wrong_shapes_and_platforms_are_refused(tmp_path, granule):
+    view, tb = granule
+    with pytest.raises(KeyError, match="known: NOAA-20"):
+        atms_sdr.write_granule(tmp_path, view, tb, NOISE, "Aqua", 14.57)
+    with pytest.raises(ValueError, match="do not fit"):
+        atms_sdr.write_granule(tmp_path, view, tb[:, :2], NOISE, "NOAA-20", 14.2)
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,145 @@
+"""Each rule's environment names what its script can import, in the versions of the pinned list."""
+
+import ast
+import re
+import sys
+
+import pytest
+import yaml
+
+from fuxiflow import ROOT
+from fuxiflow.fingerprint import closure
+
+SCRIPTS = sorted((ROOT / "workflow" / "scripts").glob("*.py"))
+# what conda-forge calls a package that Python imports by another name; first: what it is called on PyPI
+PACKAGES = {
+    "cartopy": ("cartopy", "cartopy"),
+    "eccodes": ("eccodes", "python-eccodes"),
+    "matplotlib": ("matplotlib", "matplotlib-base"),
+    "netCDF4": ("netcdf4", "netcdf4"),
+    "PIL": ("pillow", "pillow"),
+    "torch": ("torch", "pytorch"),
+    "yaml": ("pyyaml", "pyyaml"),
+}
+# what is imported without an import statement: plug-ins and back ends
+PLUG_INS = {"torch.utils.tensorboard": "tensorboard", "cfgrib": "cfgrib"}
+# tools and plug-ins that no module of the package or test imports
+TOOLS = {"snakemake", "snakemake-executor-plugin-slurm", "ruff", "pytest-xdist", "tensorboard", "netcdf4"}
+
+
+def environment_of(script):
+    """The environment of a script's rule, by its stage."""
+    stage = script.stem.split("_")[0]
+    path = ROOT / "envs" / f"{'figures' if stage == 'figure' else stage}.yaml"
+    assert path.exists(), f"{script.name}: {path.name} is missing"
+    return path, contents(path)
+
+
+def contents(path):
+    """Versions by name of an environment, those that pip adds included."""
+    named = {}
+    for entry in yaml.safe_load(path.read_text())["dependencies"]:
+        for text in entry["pip"] if isinstance(entry, dict) else [entry]:
+            name, version = re.match(r"([\w.-]+)\s*=*\s*([\w.]*)", text).groups()
+            named[name.lower()] = version
+    return named
+
+
+def imported(script):
+    """Third-party packages that a script can reach, by the names of imports."""
+    names = {name for names in closure(script).values() for name in names}
+    foreign = {name.split(".")[0] for name in names} - set(sys.stdlib_module_names) - {"fuxiflow"}
+    plugged = {package for name, package in PLUG_INS.items() if name in names}
+    return foreign | plugged
+
+
+def pins():
+    """Pinned versions by PyPI name."""
+    lines = (ROOT / "requirements.txt").read_text().splitlines()
+    return {name.lower(): version for line in lines if "==" in line for name, version in [line.split("==")]}
+
+
+def every_import():
+    """All third-party modules that the project's files name, tests and benchmarks included."""
+    files = [path for folder in ("fuxiflow", "workflow/scripts", "tests", "benchmarks")
+             for path in (ROOT / folder).rglob("*.py")]
+    found = set()
+    for path in files:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                found |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and not node.level:
+                found.add(node.module.split(".")[0])
+    return found - set(sys.stdlib_module_names) - {"fuxiflow", "tests"}
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
+def test_environment_names_what_a_script_reaches(script):
+    path, named = environment_of(script)
+    for module in sorted(imported(script)):
+        package = PACKAGES.get(module, (module, module.replace("_", "-")))[1]
+        assert package in named or package.removesuffix("-base") in named, f"{path.name} lacks {package}: {script.name}"
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "envs").glob("*.yaml")), ids=lambda path: path.stem)
+def test_versions_are_those_of_the_pinned_list(path):
+    known = pins()
+    to_pypi = {conda: pypi for pypi, conda in PACKAGES.values()}
+    assert yaml.safe_load(path.read_text())["channels"][0] == "conda-forge"
+    named = contents(path)
+    assert named.pop("python") == "3.11"
+    named.pop("pip", None)
+    for name, version in named.items():
+        pypi = to_pypi.get(name, name)
+        assert pypi in known, f"{path.name}: {name} is not in requirements.txt"
+        assert version, f"{path.name}: {name} has no version"
+        assert f"{known[pypi]}.".startswith(f"{version}."), f"{path.name}: {name}"
+
+
+def test_every_rule_names_its_environment():
+    for path in (ROOT / "workflow/rules").glob("*.smk"):
+        for block in re.split(r"^\s*rule ", path.read_text(), flags=re.M)[1:]:
+            name = block.split(":")[0]
+            if "script:" not in block:
+                assert "localrule: True" in block, f"{path.name}: {name} has no script"
+                continue
+            for key in ("conda:", "log:", "benchmark:", "threads:", "mem_mb=", "runtime=", f'code=code("{name}")',
+                        f'"../scripts/{name}.py"'):
+                assert key in block, f"{path.name}: rule {name} lacks {key}"
+
+
+def test_scripts_are_thin_and_named_after_rules():
+    rules = {name for path in (ROOT / "workflow/rules").glob("*.smk")
+             for name in re.findall(r"^\s*rule (\w+):", path.read_text(), re.M)}
+    for script in SCRIPTS:
+        text = script.read_text()
+        assert script.stem in rules, f"{script.name} belongs to no rule"
+        assert text.count("\n") <= 80, f"{script.name} is longer than 80 lines"
+        assert "out: " in text
+        assert text.endswith("    run(main, snakemake)  # noqa: F821\n")
+
+
+def test_requirements_are_what_is_imported():
+    known = pins()
+    wanted = {PACKAGES.get(name, (name.lower().replace("_", "-"),))[0] for name in every_import()}
+    assert wanted <= set(known), f"not in requirements.txt: {sorted(wanted - set(known))}"
+    unused = set(known) - wanted - TOOLS
+    assert not unused, f"in requirements.txt and never imported: {sorted(unused)}"
+
+
+def test_requirements_agree_with_constraints():
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    whole = {name.lower(): version for line in lines if "==" in line for name, version in [line.split("==")]}
+    for name, version in pins().items():
+        assert whole[name] == version
+
+
+def test_the_package_asks_for_no_more_than_the_pinned_list():
+    import tomllib
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    known = pins()
+    asked = project["dependencies"] + [entry for extra in project["optional-dependencies"].values() for entry in extra]
+    for entry in asked:
+        name, lowest = entry.lower().split(">=")
+        assert tuple(map(int, lowest.split("."))) <= tuple(int(part) for part in known[name].split(".")[:3])

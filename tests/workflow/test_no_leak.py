@@ -1,0 +1,104 @@
+"""Training knows neither the truth nor the test period; inference knows neither the truth nor a state of its time."""
+
+import re
+
+import pytest
+
+from fuxiflow import ROOT, config
+from tests.workflow.workbench import ancestors
+
+CONFIGURATIONS = ["test", "demo", "paper"]
+LEARNING = {"states_statistics", "states_climatology", "observations_limits", "observations_statistics",
+            "training_forecaster", "training_assimilator", "training_joint"}
+TRUTH = re.compile(r"/truth/|/nature/")
+LEARNT_OR_CARRIED = re.compile(r"/models/\w+/joint\.ckpt$|/states/climatology\.zarr$|/analyses/\w+/[\d-]+\.carry\.pt$")
+SEGMENT = re.compile(r"/(\d{4}-\d{2})(?:\.|/|$)")
+
+
+@pytest.fixture(params=CONFIGURATIONS)
+def planned(request, plans):
+    return config.load(ROOT / "config" / f"{request.param}.yaml"), plans(request.param)
+
+
+def of(jobs, *rules):
+    chosen = [job for job in jobs if job.rule in rules]
+    assert {job.rule for job in chosen} == set(rules), "the plan lacks a rule that this test is about"
+    return chosen
+
+
+def segments(paths):
+    return {match[1] for path in paths if (match := SEGMENT.search(path))}
+
+
+def read_by(jobs, files):
+    """Rules of the jobs in the past of something that read ``files`` directly."""
+    return {job.rule for job in jobs if job and set(job.inputs) & files}
+
+
+def check_truth_is_behind_raw_files(found):
+    """Truth may be known to the rules of the world alone, which make the raw files of it."""
+    truth = {path for path in found if TRUTH.search(path)}
+    readers = read_by(found.values(), truth)
+    assert all(rule.startswith("world_") for rule in readers), f"the truth is read by {sorted(readers)}"
+    assert not any("/states/truth/" in path for path in found)
+
+
+def test_what_is_learnt_is_learnt_from_training_alone(planned):
+    settings, jobs = planned
+    training = set(settings.segments(settings.periods.training))
+    for job in of(jobs, *LEARNING):
+        found = ancestors(jobs, job)
+        assert segments(found) <= training, f"{job.rule} reaches {sorted(segments(found) - training)}"
+        check_truth_is_behind_raw_files(found)
+        foreign = [path for path in found if re.search(r"/(gfs|forecasts|analyses|scores|figures)/", path)]
+        assert not foreign, f"{job.rule} reaches {foreign[:3]}"
+
+
+def test_observations_are_judged_by_limits_of_the_observation_period(planned):
+    settings, jobs = planned
+    allowed = set(settings.segments(settings.periods.observations))
+    for job in of(jobs, "observations_limits", "observations_statistics"):
+        observed = {path for path in ancestors(jobs, job) if "/observations/" in path or "/grids/" in path}
+        assert segments(observed) <= allowed
+
+
+def test_a_cycle_reads_observations_of_its_time_and_what_was_learnt(planned):
+    settings, jobs = planned
+    labels = settings.segments(settings.cycling_period)
+    for job in of(jobs, "cycling_analyses"):
+        position = labels.index(job.wildcards["segment"])
+        near = set(labels[max(position - 1, 0):position + 2])
+        for path in job.inputs:
+            if "/grids/" in path:
+                assert segments([path]) <= near
+            else:
+                assert LEARNT_OR_CARRIED.search(path), f"a cycle reads {path}"
+                assert "/analyses/" not in path or segments([path]) == {labels[position - 1]}
+
+
+def test_a_forecast_reads_its_own_analyses(planned):
+    _, jobs = planned
+    for job in of(jobs, "cycling_forecasts"):
+        for path in job.inputs:
+            own = f"/analyses/{job.wildcards['experiment']}/" in path
+            assert own or path.endswith("/joint.ckpt"), f"a forecast reads {path}"
+            assert not own or max(segments([path])) <= job.wildcards["segment"]
+
+
+def test_inference_knows_no_state_of_its_time(planned):
+    settings, jobs = planned
+    training = set(settings.segments(settings.periods.training))
+    for job in of(jobs, "cycling_analyses", "cycling_forecasts"):
+        found = ancestors(jobs, job)
+        states = {path for path in found if "/states/" in path or "/era5/" in path}
+        assert segments(states) <= training, f"{job.rule} reaches {sorted(states)[:3]}"
+        assert not [path for path in found if "/gfs/" in path or "/scores/" in path]
+        assert {path.split("/")[-2] for path in found if "/forecasts/" in path} <= {job.wildcards["experiment"]}
+        check_truth_is_behind_raw_files(found)
+
+
+def test_without_observations_nothing_is_assimilated(planned):
+    _, jobs = planned
+    blind = [job for job in of(jobs, "cycling_analyses") if job.wildcards["experiment"] == "no_observations"]
+    assert blind
+    assert not [path for job in blind for path in job.inputs if "/grids/" in path]

@@ -1,0 +1,83 @@
+"""Every configuration plans, every target does, and planning is light and clean."""
+
+import re
+import subprocess
+import sys
+from collections import Counter
+
+import pytest
+
+TARGETS = ["world", "archive", "states", "observations", "training", "cycling", "verification", "figures", "all"]
+STAGES = ["archive", "common", "cycling", "figures", "observations", "states", "training", "verification", "world"]
+
+
+@pytest.mark.parametrize("configuration", ["test", "demo", "paper"])
+def test_configurations_plan(plans, configuration):
+    jobs = plans(configuration)
+    rules = Counter(job.rule for job in jobs)
+    assert rules["all"] == 1
+    assert rules["training_joint"] >= 1
+    assert bool(rules["archive_era5"]) == (configuration == "paper")
+    made = [path for job in jobs for path in job.outputs]
+    assert len(made) == len(set(made))
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_targets_plan(checkout, target):
+    checkout.snakemake("--dry-run", target, "--quiet", "all")
+
+
+def test_demo_is_the_default(checkout):
+    done = subprocess.run([sys.executable, "-m", "snakemake", "--dry-run"], cwd=checkout.folder, text=True,
+                          capture_output=True, check=True)
+    assert "results/demo/scores/scores.parquet" in done.stdout + done.stderr
+
+
+def test_lint_is_clean(checkout):
+    assert "Congratulations" in checkout.snakemake("--lint").stdout
+
+
+def test_an_invalid_configuration_ends_in_one_line(checkout, tmp_path):
+    copy = checkout.clone(tmp_path / "copy")
+    copy.edit("config/test.yaml", "max_lead_hours: 48\n  init_hours", "max_lead_hours: 24\n  init_hours")
+    done = copy.snakemake("--dry-run", check=False)
+    assert done.returncode != 0
+    told = [line for line in done.stdout.splitlines() if "configuration:" in line]
+    assert told == ["configuration: figures.map_leads: 48 h was not forecast, allowed: multiples of 6 up to "
+                    "cycling.max_lead_hours = 24"] or "figures.map_leads" in told[0]
+    assert "Traceback" not in done.stdout
+
+
+def test_parsing_imports_nothing_heavy(checkout, tmp_path):
+    copy = checkout.clone(tmp_path / "copy")
+    snakefile = copy.folder / "Snakefile"
+    snakefile.write_text(snakefile.read_text() + '\nprint("IMPORTED", *sorted(sys.modules))\n')
+    said = copy.snakemake("--dry-run", "--quiet", "all").stdout
+    imported = {name.split(".")[0] for name in re.search(r"^IMPORTED (.*)$", said, re.M)[1].split()}
+    assert "fuxiflow" in imported
+    assert not imported & {"torch", "xarray", "satpy", "cartopy", "jax", "jcm", "matplotlib", "dask"}
+
+
+def test_names_of_rule_files_do_not_collide(checkout):
+    """All rule files share one name space: what one defines, another must not define anew."""
+    owners = {}
+    for path in sorted((checkout.folder / "workflow/rules").rglob("*.smk")):
+        for name in re.findall(r"^(?:def )?([A-Za-z_]\w*)(?=\(| = )", path.read_text(), re.M):
+            owner = owners.setdefault(name, path)
+            assert owner == path, f"{name} is defined in {owner.name} and {path.name}"
+
+
+def test_one_rules_file_a_stage(checkout):
+    found = sorted(path.stem for path in (checkout.folder / "workflow/rules").glob("*.smk"))
+    assert found == STAGES
+
+
+def test_without_a_key_the_archive_stops_before_any_job(checkout, tmp_path, monkeypatch):
+    for name in ("CDSAPI_URL", "CDSAPI_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("CDSAPI_RC", str(tmp_path / "none"))
+    copy = checkout.clone(tmp_path / "copy")
+    done = copy.snakemake("--cores", "1", "resources/archive/era5/invariants.grib", configuration="paper", check=False)
+    assert done.returncode != 0
+    assert "no key for the Climate Data Store" in done.stdout
+    assert not (copy.folder / "results/paper/logs/archive_invariants").exists()

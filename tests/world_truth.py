@@ -1,0 +1,35 @@
+"""A tiny truth of the embedded world, for tests: smooth fields that are linear in time."""
+
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+
+from fuxiflow.channels import table
+from fuxiflow.grids import Grid
+from fuxiflow.operators.columns import LEVELS
+from fuxiflow.world.truth import TruthWriter
+
+GRID = Grid(19, 36, poles=True)
+STEP = timedelta(hours=6)
+
+
+def write_truth(path: Path, start: datetime, count: int) -> Path:
+    """Write ``count`` 6-hourly times from ``start`` as a store of the truth with the fields that swaths need."""
+    times = [start + i * STEP for i in range(count)]
+    lat = np.cos(np.deg2rad(GRID.lat))[:, None] * np.ones(GRID.nlon)
+    wave = np.cos(2 * np.deg2rad(GRID.lon))[None, :] * lat
+    static = {"land_fraction": (wave > 0.3).astype(float), "surface_geopotential": 0.0 * wave}
+    with TruthWriter(path, times, GRID, static, table().select([f"T{level}" for level in LEVELS])) as writer:
+        for time in times:
+            hours = (time - datetime(2022, 7, 1)) / timedelta(hours=1)
+            fields = {
+                f"T{level}": 215.0 + 70.0 * (level / 1000.0) * (0.6 + 0.4 * lat) + 3.0 * wave + 0.02 * hours
+                for level in LEVELS
+            }
+            q = np.array([max(3e-6, 1.2e-2 * (level / 1000.0) ** 3) for level in LEVELS])
+            fields["specific_humidity"] = q[:, None, None] * (0.3 + 0.7 * lat)
+            fields["surface_pressure"] = 1.0e5 + 1000.0 * wave
+            fields["skin_temperature"] = 270.0 + 28.0 * lat + 0.02 * hours
+            writer.write(time, fields)
+    return path
