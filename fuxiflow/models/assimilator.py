@@ -44,16 +44,16 @@ class Encoder(nn.Module):
 class SourceBranch(nn.Module):
     """The encoder of one source."""
 
-    def __init__(self, source: SourceShape, shape: tuple[int, int], widths: list[int], blocks: int):
+    def __init__(self, source: SourceShape, states: int, shape: tuple[int, int], widths: list[int], blocks: int):
         super().__init__()
         hours = source.last_hour - source.first_hour
-        self.pillars = PillarEncoder(source.channels, hours, source.first_hour, shape, widths[0])
+        self.pillars = PillarEncoder(source.channels, states, hours, source.first_hour, shape, widths[0])
         self.join = Conv(widths[0] + 1, widths[0])
         self.encoder = Encoder(widths, blocks)
 
-    def forward(self, footprints: Footprints, batch: int) -> list[Tensor]:
+    def forward(self, footprints: Footprints, background: Tensor) -> list[Tensor]:
         """Features at every scale, zero for the windows of the batch in which the source is missing."""
-        dense, mask = self.pillars(footprints, batch)
+        dense, mask = self.pillars(footprints, background)
         present = mask.flatten(1).amax(1)[:, None, None, None]
         return [present * level for level in self.encoder(self.join(torch.cat([dense, mask], 1)))]
 
@@ -75,7 +75,8 @@ class Assimilator(nn.Module):
         self.register_buffer("tendency", tendency)
         self.background = Conv(channels + len(statics) + 4, width)
         self.encoder = Encoder(widths, blocks)
-        self.branches = nn.ModuleDict({name: SourceBranch(s, shape, widths, blocks) for name, s in sources.items()})
+        self.branches = nn.ModuleDict(
+            {name: SourceBranch(source, channels, shape, widths, blocks) for name, source in sources.items()})  # fmt: skip
         self.fuse = nn.ModuleList(nn.Sequential(Conv(2 * w, w, 1), ResidualBlock(w)) for w in widths)
         self.ups = nn.ModuleList(Up(w, w // 2, blocks) for w in reversed(widths[1:]))
         self.joins = nn.ModuleList(Conv(2 * w, w, 1) for w in reversed(widths[:-1]))
@@ -97,7 +98,7 @@ class Assimilator(nn.Module):
         seen = [torch.zeros_like(level) for level in own]
         for name, footprints in observations.items():
             if len(footprints):
-                seen = [a + b for a, b in zip(seen, self.branches[name](footprints, batch), strict=True)]
+                seen = [a + b for a, b in zip(seen, self.branches[name](footprints, background), strict=True)]
         fused = [f(torch.cat([a, b], 1)) for f, a, b in zip(self.fuse, own, seen, strict=True)]
         y = fused.pop()
         for up, join in zip(self.ups, self.joins, strict=True):

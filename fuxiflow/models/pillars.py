@@ -52,30 +52,53 @@ def footprints(windows: Sequence[SparseWindow], standardise: Callable[[np.ndarra
                       torch.from_numpy(values), joined("zenith", np.float32))  # fmt: skip
 
 
+def predictors(column: Tensor, zenith: Tensor) -> Tensor:
+    """What an observation is first guessed from: the background's column ``(n, state)``, also times the slant.
+
+    The slant is 1 / cos(zenith) - 1, zero at nadir; ``(n, 2 state + 3)`` with the slant, its square and a one.
+    """
+    slant = (1 / torch.cos(torch.deg2rad(zenith)) - 1)[:, None]
+    return torch.cat([column, column * slant, slant, slant**2, torch.ones_like(slant)], -1)
+
+
 class PillarEncoder(nn.Module):
     """:class:`Footprints` → ``(batch, width, lat, lon)`` and the mask ``(batch, 1, lat, lon)`` of observed cells.
 
-    Cells that are seen in several hours get the mean of their features. Without observations both are zero.
+    Each cell is seen as its departure from the background: the measurement less a linear function of the background's
+    column, ``equivalent``, in units of that function's misfit, ``scale``. Both are fitted to reanalysis before training
+    (:mod:`fuxiflow.training.departures`) and the function is trained on. Cells that are seen in several hours get
+    the mean of their features. Without observations features and mask are zero.
     """
 
-    def __init__(self, channels: int, slots: int, first_hour: int, shape: tuple[int, int], width: int):
+    LARGEST = 8.0
+
+    def __init__(self, channels: int, states: int, slots: int, first_hour: int, shape: tuple[int, int], width: int):
         super().__init__()
         self.shape, self.width, self.slots, self.first_hour = shape, width, slots, first_hour
+        self.equivalent = nn.Linear(2 * states + 3, channels, bias=False)
+        self.register_buffer("scale", torch.ones(channels))
         self.encode = nn.Sequential(
-            nn.Linear(2 * channels + 4, 2 * width), nn.GELU(), nn.Linear(2 * width, 2 * width), nn.GELU(),
+            nn.Linear(3 * channels + 4, 2 * width), nn.GELU(), nn.Linear(2 * width, 2 * width), nn.GELU(),
             nn.Linear(2 * width, width),
         )  # fmt: skip
 
-    def forward(self, footprints: Footprints, batch: int) -> tuple[Tensor, Tensor]:
+    def departures(self, footprints: Footprints, background: Tensor) -> Tensor:
+        """Departures ``(n, channel)`` from ``background (batch, state, lat, lon)``, NaN where a channel is missing."""
+        column = background.flatten(2)[footprints.sample, :, footprints.cell]
+        with torch.autocast(background.device.type, enabled=False):
+            guess = self.equivalent(predictors(column.float(), footprints.zenith))
+        return (footprints.values - guess) / self.scale
+
+    def forward(self, footprints: Footprints, background: Tensor) -> tuple[Tensor, Tensor]:
         """Encode and scatter."""
-        cells = self.shape[0] * self.shape[1]
+        batch, cells = len(background), self.shape[0] * self.shape[1]
         present = torch.isfinite(footprints.values)
+        departures = self.departures(footprints, background).clamp(-self.LARGEST, self.LARGEST)
         hour = self.first_hour + footprints.slot + 0.5
         angle = 2 * torch.pi * hour / self.slots
-        zenith = footprints.zenith / 60
-        geometry = torch.stack([angle.sin(), angle.cos(), hour / self.slots, zenith**2], -1)
-        values = torch.where(present, footprints.values, 0.0)
-        features = self.encode(torch.cat([values, present, geometry], -1).to(values.dtype))
+        geometry = torch.stack([angle.sin(), angle.cos(), hour / self.slots, (footprints.zenith / 60) ** 2], -1)
+        measured = (torch.where(present, values, 0.0) for values in (departures, footprints.values))
+        features = self.encode(torch.cat([*measured, present, geometry], -1))
         where = footprints.sample * cells + footprints.cell
         total = features.new_zeros(batch * cells, self.width).index_add(0, where, features)
         count = features.new_zeros(batch * cells).index_add(0, where, torch.ones_like(where, dtype=features.dtype))

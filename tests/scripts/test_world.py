@@ -43,7 +43,7 @@ def world(tmp_path):
             writer.write(time, fields)
     names = table().analysed.names
     ramp = [np.full((len(names), *GRID.shape), 0.25 * i, np.float32) for i in range(9)]
-    native = [dict.fromkeys(PROGNOSTIC, np.zeros((2, 2, 2), np.float32)) for _ in range(9)]
+    native = [dict.fromkeys(PROGNOSTIC, np.zeros((2, 2, 2))) | {"surface_pressure": np.zeros((2, 2))} for _ in range(9)]
     write_library(tmp_path / "errors.zarr", times, GRID, names, ramp, native)
     return tmp_path
 
@@ -99,12 +99,13 @@ def test_invariants_come_from_the_truth(world):
 @pytest.mark.slow
 def test_spinup_nature_and_forecasts(tmp_path):
     """One chain with the model: spin-up, a segment of two days, and forecasts that start close to its truth."""
-    model = {"truncation": 21, "time_step_minutes": 60, "cache": None}
+    model = {"truncation": 21, "time_step_minutes": 60, "cache": tmp_path / "jax"}
     grid = {"nlat": 13, "nlon": 24}
     spun = SimpleNamespace(restart=tmp_path / "s.restart", errors=tmp_path / "errors.zarr")
     load_script("world_spinup").main(SimpleNamespace(), spun,
                                      SimpleNamespace(start="2023-01-01", days=4, grid=grid, **model), LOG)
-    out = SimpleNamespace(truth=tmp_path / "truth.zarr", native=tmp_path / "native.zarr", restart=tmp_path / "n.restart")
+    out = SimpleNamespace(truth=tmp_path / "truth.zarr", native=tmp_path / "native.zarr",
+                          restart=tmp_path / "next.restart")
     params = SimpleNamespace(dates=["2023-01-01", "2023-01-02"], test=["2023-01-01", "2023-01-02"], grid=grid,
                              forecast_interval_hours=36, **model)
     load_script("world_nature").main(SimpleNamespace(restart=spun.restart), out, params, LOG)
