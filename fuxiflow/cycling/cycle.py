@@ -81,7 +81,8 @@ def cycle(networks: Networks, carry: Carry, observer: Observer, end: np.datetime
     while carry.time <= end:
         observations = observer.window(carry.time)
         times = np.array([carry.time])
-        analysis = networks.analyse(carry.background, observations, times)
+        guess = networks.guess(carry.previous, carry.background, times)
+        analysis = networks.analyse(guess, observations, times)
         observed = sum(len(f) for f in observations.values())
         cycled = Cycled(carry.time, physical(carry.background), physical(analysis), observed)
         following = networks.forecast(carry.previous, analysis, times)[:, : networks.analysed]

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from fuxiflow.models.layers import Conv, Down, ResidualBlock, Up, time_features, zero
-from fuxiflow.models.pillars import Footprints, PillarEncoder
+from fuxiflow.models.pillars import Footprints, PillarEncoder, Pillars
 
 
 @dataclass(frozen=True)
@@ -48,21 +48,23 @@ class SourceBranch(nn.Module):
         super().__init__()
         hours = source.last_hour - source.first_hour
         self.pillars = PillarEncoder(source.channels, states, hours, source.first_hour, shape, widths[0])
-        self.join = Conv(widths[0] + 1, widths[0])
+        self.join = Conv(widths[0] + states + 1, widths[0])
         self.encoder = Encoder(widths, blocks)
 
-    def forward(self, footprints: Footprints, background: Tensor) -> list[Tensor]:
-        """Features at every scale, zero for the windows of the batch in which the source is missing."""
-        dense, mask = self.pillars(footprints, background)
-        present = mask.flatten(1).amax(1)[:, None, None, None]
-        return [present * level for level in self.encoder(self.join(torch.cat([dense, mask], 1)))]
+    def forward(self, footprints: Footprints, guess: Tensor) -> tuple[list[Tensor], Pillars]:
+        """Features at every scale, zero for the windows of the batch in which the source is missing, and its pillars."""
+        pillars = self.pillars(footprints, guess)
+        present = pillars.mask.flatten(1).amax(1)[:, None, None, None]
+        joined = self.join(torch.cat([pillars.features, pillars.increment, pillars.mask], 1))
+        return [present * level for level in self.encoder(joined)], pillars
 
 
 class Assimilator(nn.Module):
     """Background and observations → analysis, standardised.
 
     ``channels`` analysed channels on a grid ``shape``, divisible by 2^(scales-1); ``tendency (channel, 1, 1)`` scales
-    the increment; ``statics (static, lat, lon)``; ``sources`` maps the name of each source to its shape.
+    the increment; ``statics (static, lat, lon)``; ``sources`` maps the name of each source to its shape. The increment
+    is that which the sources' cells ask for one by one (their mean) plus what the U-Net makes of all of them.
     """
 
     def __init__(self, channels: int, shape: tuple[int, int], statics: Tensor, tendency: Tensor,
@@ -82,25 +84,31 @@ class Assimilator(nn.Module):
         self.joins = nn.ModuleList(Conv(2 * w, w, 1) for w in reversed(widths[:-1]))
         self.head = zero(nn.Conv2d(width, channels, 1))
 
-    def forward(self, background: Tensor, observations: Mapping[str, Footprints], day_of_year: Tensor,
+    def forward(self, guess: Tensor, observations: Mapping[str, Footprints], day_of_year: Tensor,
                 hour: Tensor) -> Tensor:  # fmt: skip
-        """``background (batch, channel, lat, lon)``, observations by source, times ``(batch,)`` → the analysis.
+        """First guess ``(batch, 3, channel, lat, lon)``, observations by source, times ``(batch,)`` → the analysis.
 
+        The guess is the state 6 h before the analysis, the background, and a forecast to 6 h after: observations are
+        compared with it at their own time, the increment is added to the background.
         Sources that the network does not know raise KeyError; those it knows may be missing.
         """
         unknown = set(observations) - set(self.branches)
         if unknown:
             raise KeyError(f"no branch for sources {sorted(unknown)}; known: {sorted(self.branches)}")
-        batch = len(background)
+        background, batch = guess[:, 1], len(guess)
         time = time_features(day_of_year, hour)[:, :, None, None].expand(-1, -1, *background.shape[-2:])
         x = torch.cat([background, self.statics.expand(batch, -1, -1, -1), time], 1)
         own = self.encoder(self.background(x))
         seen = [torch.zeros_like(level) for level in own]
+        increment, count = torch.zeros_like(background), torch.zeros_like(background[:, :1])
         for name, footprints in observations.items():
             if len(footprints):
-                seen = [a + b for a, b in zip(seen, self.branches[name](footprints, background), strict=True)]
+                levels, pillars = self.branches[name](footprints, guess)
+                seen = [a + b for a, b in zip(seen, levels, strict=True)]
+                increment, count = increment + pillars.increment, count + pillars.mask
         fused = [f(torch.cat([a, b], 1)) for f, a, b in zip(self.fuse, own, seen, strict=True)]
         y = fused.pop()
         for up, join in zip(self.ups, self.joins, strict=True):
             y = join(torch.cat([up(y), fused.pop()], 1))
-        return background + self.head(y).float() * self.tendency
+        increment = increment / count.clamp_min(1) + self.head(y).float()
+        return background + increment * self.tendency

@@ -98,9 +98,20 @@ class Networks(nn.Module):
         states = torch.stack([previous[:, : self.analysed], current[:, : self.analysed]], 1)
         return self.forecaster(states, *calendar(times, current.device))
 
-    def analyse(self, background: Tensor, observations: Mapping[str, Footprints], times: np.ndarray) -> Tensor:
-        """Background and observations at ``times (batch,)`` → analysis."""
-        return self.assimilator(background[:, : self.analysed], observations, *calendar(times, background.device))
+    def guess(self, previous: Tensor, background: Tensor, times: np.ndarray) -> Tensor:
+        """The first guess about ``times``: analysis 6 h before, background, and a forecast to 6 h after.
+
+        ``(batch, 3, channel, lat, lon)``. Nothing is differentiated through the third: it serves to compare observations
+        at their own time.
+        """
+        previous, background = previous[:, : self.analysed], background[:, : self.analysed]
+        with torch.no_grad():
+            following = self.forecast(previous, background, times)[:, : self.analysed]
+        return torch.stack([previous, background, following], 1)
+
+    def analyse(self, guess: Tensor, observations: Mapping[str, Footprints], times: np.ndarray) -> Tensor:
+        """First guess and observations at ``times (batch,)`` → analysis."""
+        return self.assimilator(guess, observations, *calendar(times, guess.device))
 
     def standardise(self, source: str, values: np.ndarray) -> np.ndarray:
         """Measured values ``(n, channel)`` of a source in units of its statistics."""

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from fuxiflow.models.layers import zero
 from fuxiflow.observations.sparse import SparseWindow
 
 
@@ -52,8 +53,20 @@ def footprints(windows: Sequence[SparseWindow], standardise: Callable[[np.ndarra
                       torch.from_numpy(values), joined("zenith", np.float32))  # fmt: skip
 
 
+def columns(footprints: Footprints, guess: Tensor, first_hour: int) -> Tensor:
+    """The first guess at the time and cell of each footprint, ``(n, state)`` float32.
+
+    ``guess (batch, 3, state, lat, lon)`` are states 6 h before, at and 6 h after the analysis time; slots begin at
+    ``first_hour`` and are taken at their middle, between -6 h and 6 h.
+    """
+    flat = guess.float().flatten(3)
+    weight = ((first_hour + footprints.slot + 0.5) / 6)[:, None]
+    middle, before, after = (flat[footprints.sample, i, :, footprints.cell] for i in (1, 0, 2))
+    return middle + weight.abs() * (torch.where(weight < 0, before, after) - middle)
+
+
 def predictors(column: Tensor, zenith: Tensor) -> Tensor:
-    """What an observation is first guessed from: the background's column ``(n, state)``, also times the slant.
+    """What an observation is first guessed from: a column ``(n, state)``, also times the slant.
 
     The slant is 1 / cos(zenith) - 1, zero at nadir; ``(n, 2 state + 3)`` with the slant, its square and a one.
     """
@@ -61,47 +74,66 @@ def predictors(column: Tensor, zenith: Tensor) -> Tensor:
     return torch.cat([column, column * slant, slant, slant**2, torch.ones_like(slant)], -1)
 
 
-class PillarEncoder(nn.Module):
-    """:class:`Footprints` → ``(batch, width, lat, lon)`` and the mask ``(batch, 1, lat, lon)`` of observed cells.
+@dataclass
+class Pillars:
+    """What an encoder puts on the grid: ``features (batch, width, lat, lon)``, a first ``increment (batch, state, lat,
+    lon)`` in units of the 6-h change, and the ``mask (batch, 1, lat, lon)`` of observed cells; zero where none is."""
 
-    Each cell is seen as its departure from the background: the measurement less a linear function of the background's
-    column, ``equivalent``, in units of that function's misfit, ``scale``. Both are fitted to reanalysis before training
-    (:mod:`fuxiflow.training.departures`) and the function is trained on. Cells that are seen in several hours get
-    the mean of their features. Without observations features and mask are zero.
+    features: Tensor
+    increment: Tensor
+    mask: Tensor
+
+
+class PillarEncoder(nn.Module):
+    """:class:`Footprints` and a first guess → :class:`Pillars`.
+
+    Each cell is seen as its departure from the first guess at its time: the measurement less a linear function of the
+    guess' column, ``equivalent``, in units of ``scale``. A second linear function, ``retrieve``, turns departures into
+    a first increment. Both are fitted by least squares before training (:mod:`fuxiflow.training.departures`) and
+    trained on. Cells that are seen in several hours get the mean of what their hours say.
     """
 
     LARGEST = 8.0
 
     def __init__(self, channels: int, states: int, slots: int, first_hour: int, shape: tuple[int, int], width: int):
         super().__init__()
-        self.shape, self.width, self.slots, self.first_hour = shape, width, slots, first_hour
+        self.shape, self.slots, self.first_hour = shape, slots, first_hour
         self.equivalent = nn.Linear(2 * states + 3, channels, bias=False)
+        self.retrieve = zero(nn.Linear(channels, states, bias=False))
         self.register_buffer("scale", torch.ones(channels))
         self.encode = nn.Sequential(
             nn.Linear(3 * channels + 4, 2 * width), nn.GELU(), nn.Linear(2 * width, 2 * width), nn.GELU(),
             nn.Linear(2 * width, width),
         )  # fmt: skip
 
-    def departures(self, footprints: Footprints, background: Tensor) -> Tensor:
-        """Departures ``(n, channel)`` from ``background (batch, state, lat, lon)``, NaN where a channel is missing."""
-        column = background.flatten(2)[footprints.sample, :, footprints.cell]
-        with torch.autocast(background.device.type, enabled=False):
-            guess = self.equivalent(predictors(column.float(), footprints.zenith))
-        return (footprints.values - guess) / self.scale
+    def departures(self, footprints: Footprints, guess: Tensor) -> Tensor:
+        """Departures ``(n, channel)`` from ``guess (batch, 3, state, lat, lon)``; 0 where a channel is missing."""
+        column = columns(footprints, guess, self.first_hour)
+        with torch.autocast(guess.device.type, enabled=False):
+            equivalents = self.equivalent(predictors(column, footprints.zenith))
+        departures = (footprints.values - equivalents) / self.scale
+        return torch.where(torch.isfinite(footprints.values), departures, 0.0).clamp(-self.LARGEST, self.LARGEST)
 
-    def forward(self, footprints: Footprints, background: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, footprints: Footprints, guess: Tensor) -> Pillars:
         """Encode and scatter."""
-        batch, cells = len(background), self.shape[0] * self.shape[1]
         present = torch.isfinite(footprints.values)
-        departures = self.departures(footprints, background).clamp(-self.LARGEST, self.LARGEST)
+        departures = self.departures(footprints, guess)
         hour = self.first_hour + footprints.slot + 0.5
         angle = 2 * torch.pi * hour / self.slots
         geometry = torch.stack([angle.sin(), angle.cos(), hour / self.slots, (footprints.zenith / 60) ** 2], -1)
-        measured = (torch.where(present, values, 0.0) for values in (departures, footprints.values))
-        features = self.encode(torch.cat([*measured, present, geometry], -1))
-        where = footprints.sample * cells + footprints.cell
-        total = features.new_zeros(batch * cells, self.width).index_add(0, where, features)
-        count = features.new_zeros(batch * cells).index_add(0, where, torch.ones_like(where, dtype=features.dtype))
-        mean = total / count.clamp_min(1)[:, None]
-        dense = mean.view(batch, *self.shape, self.width).permute(0, 3, 1, 2)
-        return dense, (count > 0).to(dense.dtype).view(batch, 1, *self.shape)
+        values = torch.where(present, footprints.values, 0.0)
+        features = self.encode(torch.cat([departures, values, present, geometry], -1))
+        dense, mask = scatter_mean(torch.cat([features, self.retrieve(departures)], -1), footprints, len(guess), self.shape)
+        return Pillars(*dense.split([features.shape[-1], self.retrieve.out_features], 1), mask)
+
+
+def scatter_mean(values: Tensor, footprints: Footprints, batch: int, shape: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    """``values (n, feature)`` averaged by cell → ``(batch, feature, lat, lon)``, and the mask of the cells that have any."""
+    cells = shape[0] * shape[1]
+    where = footprints.sample * cells + footprints.cell
+    values = values.float()
+    total = values.new_zeros(batch * cells, values.shape[-1]).index_add(0, where, values)
+    count = torch.bincount(where, minlength=batch * cells).to(values.dtype)
+    mean = total / count.clamp_min(1)[:, None]
+    dense = mean.view(batch, *shape, values.shape[-1]).permute(0, 3, 1, 2)
+    return dense, (count > 0).to(values.dtype).view(batch, 1, *shape)

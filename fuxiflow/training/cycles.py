@@ -7,16 +7,20 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import torch
 
 from fuxiflow import sources, times
 from fuxiflow.config import AssimilatorStage, JointStage
 from fuxiflow.models import checkpoint
-from fuxiflow.models.networks import Networks, SourceDesign
+from fuxiflow.models.networks import STEP, Networks, SourceDesign
 from fuxiflow.observations.statistics import GridStatistics
+from fuxiflow.progress import progress
 from fuxiflow.states.climatology import Climatology
-from fuxiflow.training import samples, stages
+from fuxiflow.training import departures, samples, stages
 from fuxiflow.training.loop import finish, make_fabric, train
 from fuxiflow.training.record import record, write_losses
+
+FIT_WINDOWS = 160
 
 
 def describe_sources(names: list[str], statistics: Mapping[str, Path]) -> dict[str, SourceDesign]:
@@ -46,6 +50,10 @@ def fit(name: str, networks: Networks, history: list[dict], stage: AssimilatorSt
     fabric = make_fabric(params.options["accelerator"], params.options["precision"])
     run = stages.start(fabric, networks, stage, params.state, params.tensorboard, name, log)
     objective = stages.Objective(networks.to(fabric.device))
+    if name == "assimilator" and not run.restart.exists():
+        warm = stage.model_copy(update={"cold_fraction": 0.0, "source_dropout": 0.0})
+        plan_ = stages.cycle_plan(name, first_times, warm, cycles, params.seed)
+        initialise(objective, samples.Batches(archive, plan_, designs, networks.standardise), stage.batch, log)
     losses = train(run, lambda a, b: samples.loader(batches, a, b, params.options["workers"]),
                    lambda batch: objective.cycle(batch, background_weight))  # fmt: skip
     period = (np.datetime_as_string(first_times[0], "h"), np.datetime_as_string(first_times[-1], "h"))
@@ -53,6 +61,25 @@ def fit(name: str, networks: Networks, history: list[dict], stage: AssimilatorSt
     checkpoint.save(output.checkpoint, checkpoint.Checkpoint(networks, [*history, entry]))
     write_losses(output.losses, losses)
     finish(run)
+
+
+def initialise(objective: stages.Objective, batches: samples.Batches, size: int, log: logging.Logger) -> None:
+    """Fit the linear functions of every source's encoder to the first batches of a stage (``size`` windows each)."""
+    networks, archive = objective.networks, batches.archive
+    channels = networks.design.channels[: networks.analysed]
+    fitted = []
+    for step in progress(range(-(-FIT_WINDOWS // size)), "windows to fit first guesses to", log):
+        batch = batches[step]
+        times_ = batch.start + STEP * batch.lead
+        around = np.stack([[archive.states.read(t + STEP * i) for i in (-1, 0, 1)] for t in times_])
+        states = networks.normaliser(torch.from_numpy(around[:, :, : networks.analysed]).to(networks.device))
+        fitted.append((batch.observations[0], states, objective.guess(batch)))
+    for source in batches.sources:
+        encoder = networks.assimilator.branches[source].pillars
+        departures.fit_equivalents(encoder, ((found[source], states) for found, states, _ in fitted))
+        windows = ((found[source], guess, states[:, 1]) for found, states, guess in fitted)
+        left = departures.fit_retrieval(encoder, windows, networks.normaliser.tendency[: networks.analysed])
+        departures.report(source, left, channels, log)
 
 
 def with_sources(networks: Networks, designs: Mapping[str, SourceDesign], assimilator: dict) -> Networks:

@@ -90,6 +90,12 @@ class Objective:
             previous, current = current, self.networks.forecast(previous, current, batch.start + STEP * i)
         return previous, current
 
+    @torch.no_grad()
+    def guess(self, batch: Batch) -> Tensor:
+        """The first guess of the first analyses of a batch, ``(batch, 3, channel, lat, lon)``."""
+        first, _ = self._standard(batch)
+        return self.networks.guess(*self._background(batch, first), batch.start + STEP * batch.lead)
+
     def cycle(self, batch: Batch, background_weight: float) -> dict[str, Tensor]:
         """Stages 2 and 3: L_state of the analysis and of the next background of every cycle.
 
@@ -102,7 +108,7 @@ class Objective:
         for i in range(batch.cycles):
             times = batch.start + STEP * (batch.lead + i)
             observations = {n: f.to(first.device) for n, f in batch.observations[i].items()}
-            analysis = self.networks.analyse(background, observations, times)
+            analysis = self.networks.analyse(self.networks.guess(previous, background, times), observations, times)
             analyses = analyses + self.analysis(analysis, targets[:, i])
             if background_weight:
                 previous, background = analysis, self.networks.forecast(previous, analysis, times)

@@ -40,7 +40,7 @@ REFERENCE_PRESSURE = 1.0e5
 """jcm's normalisation of surface pressure, Pa."""
 MEAN_SEA_LEVEL_PRESSURE = 101_100.0
 """Mean sea-level pressure that the atmosphere's mass is set to, Pa (global mean of observed analyses, about 1011 hPa:
-Trenberth & Smith, 2005, doi:10.1175/JCLI-3299.1). jcm's own start from rest is 17 hPa heavier."""
+Trenberth & Smith, 2005, doi:10.1175/JCLI-3299.1). jcm's own start from rest is 15 hPa heavier."""
 
 # one thread whatever the machine has: the same weather everywhere; read when jax first computes
 os.environ["XLA_FLAGS"] = " ".join(filter(None, [
@@ -84,7 +84,7 @@ class NatureModel:
     def __init__(self, truncation: int = 31, time_step_minutes: int = 30, cache: Path | None = None):
         if cache is not None:
             jax.config.update("jax_compilation_cache_dir", str(cache))
-            jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+            jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
         if FRAME_HOURS * 60 % time_step_minutes:
             raise ValueError(f"world.time_step_minutes: {time_step_minutes} does not divide {FRAME_HOURS} h")
         coords = get_speedy_coords(spectral_truncation=truncation)

@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -6,7 +8,7 @@ from fuxiflow.models.assimilator import Assimilator, SourceShape
 from fuxiflow.models.forecaster import Forecaster
 from fuxiflow.models.layers import Conv, pad, time_features
 from fuxiflow.models.normalisation import Normaliser
-from fuxiflow.models.pillars import Footprints, PillarEncoder
+from fuxiflow.models.pillars import Footprints, PillarEncoder, columns
 from fuxiflow.models.swin import SwinBlock, merge, partition, polar_mask
 
 SHAPE = (8, 16)
@@ -130,27 +132,54 @@ def test_fuxi_size_is_one_and_a_half_billion_parameters():
     assert count == pytest.approx(1.5e9, rel=0.03)
 
 
+def pillar_encoder():
+    encoder = PillarEncoder(2, 3, 8, -3, SHAPE, 4)
+    torch.nn.init.normal_(encoder.retrieve.weight, generator=torch.Generator().manual_seed(1))
+    return encoder
+
+
+def guess(batch=2, states=3):
+    return noise(batch, 3, states, *SHAPE, seed=5)
+
+
+def some(footprints, chosen):
+    return Footprints(*(getattr(footprints, name)[chosen] for name in footprints.__dataclass_fields__))
+
+
 def test_pillars_average_what_shares_a_cell():
-    encoder = PillarEncoder(2, 8, -3, SHAPE, 4)
-    both = footprints()
-    dense, mask = encoder(both, 2)
-    assert mask[0].sum() == 1
-    assert mask[1].sum() == 1
-    singles = [encoder(both.kept(torch.tensor([True, False])), 2)[0]]
-    torch.testing.assert_close(dense[0], singles[0][0])
-    first = Footprints(*(getattr(both, name)[:1] for name in both.__dataclass_fields__))
-    second = Footprints(*(getattr(both, name)[1:2] for name in both.__dataclass_fields__))
-    mean = 0.5 * (encoder(first, 2)[0] + encoder(second, 2)[0])
-    torch.testing.assert_close(dense[0], mean[0])
+    encoder, both = pillar_encoder(), footprints()
+    made = encoder(both, guess())
+    assert made.mask.flatten(1).sum(1).tolist() == [1, 1]
+    first, second = (encoder(some(both, [i]), guess()) for i in (0, 1))
+    torch.testing.assert_close(made.features[0], 0.5 * (first.features + second.features)[0])
+    torch.testing.assert_close(made.increment[0], 0.5 * (first.increment + second.increment)[0])
+
+
+def test_columns_are_taken_at_the_time_of_the_footprint():
+    states = torch.stack([torch.full((1, *SHAPE), value) for value in (0.0, 6.0, 18.0)])[None]
+    one = Footprints(torch.zeros(8, dtype=int), torch.arange(8), torch.zeros(8, dtype=int), noise(8, 1), torch.zeros(8))
+    at = columns(one, states, -3).flatten()
+    assert at.tolist() == pytest.approx([6 - 2.5, 6 - 1.5, 6 - 0.5, 6 + 1, 6 + 3, 6 + 5, 6 + 7, 6 + 9])
+
+
+def test_departures_by_hand():
+    encoder = PillarEncoder(1, 1, 8, 0, SHAPE, 4)
+    with torch.no_grad():
+        encoder.equivalent.weight.copy_(torch.tensor([[2.0, 1.0, 0.0, 0.0, 0.5]]))
+        encoder.scale.fill_(4.0)
+    one = Footprints(torch.tensor([0, 0]), torch.tensor([0, 0]), torch.tensor([7, 7]), torch.tensor([[10.0], [math.nan]]),
+                     torch.tensor([60.0, 0.0]))  # fmt: skip
+    states = torch.full((1, 3, 1, *SHAPE), 3.0)
+    assert encoder.departures(one, states).flatten().tolist() == pytest.approx([(10 - 2 * 3 - 3 - 0.5) / 4, 0.0], abs=1e-5)
 
 
 def test_a_missing_channel_is_not_a_zero():
-    encoder = PillarEncoder(2, 8, -3, SHAPE, 4)
+    encoder = pillar_encoder()
     measured, missing = footprints(), footprints()
     measured.values[:, 0] = 0
     missing.values[:, 0] = float("nan")
-    assert torch.isfinite(encoder(missing, 2)[0]).all()
-    assert not torch.allclose(encoder(measured, 2)[0], encoder(missing, 2)[0])
+    assert torch.isfinite(encoder(missing, guess()).features).all()
+    assert not torch.allclose(encoder(measured, guess()).features, encoder(missing, guess()).features)
 
 
 def assimilator(names=("a", "b")):
@@ -163,35 +192,35 @@ TIMES = (torch.tensor([1.0, 2.0]), torch.tensor([0.0, 6.0]))
 
 def test_an_untrained_assimilator_keeps_the_background():
     model = Assimilator(3, SHAPE, noise(2, *SHAPE), torch.ones(3, 1, 1), {}, width=8, scales=2, blocks=1)
-    background = noise(2, 3, *SHAPE)
-    torch.testing.assert_close(model(background, {}, *TIMES), background)
+    first_guess = guess()
+    torch.testing.assert_close(model(first_guess, {}, *TIMES), first_guess[:, 1])
 
 
 def test_missing_sources_have_no_effect():
-    model, background = assimilator(), noise(2, 3, *SHAPE)
-    alone = model(background, {"a": footprints()}, *TIMES)
+    model, first_guess = assimilator(), guess()
+    alone = model(first_guess, {"a": footprints()}, *TIMES)
     nothing = footprints().kept(torch.tensor([False, False]))
-    torch.testing.assert_close(model(background, {"a": footprints(), "b": nothing}, *TIMES), alone)
-    assert not torch.allclose(model(background, {"b": footprints()}, *TIMES), alone)
+    torch.testing.assert_close(model(first_guess, {"a": footprints(), "b": nothing}, *TIMES), alone)
+    assert not torch.allclose(model(first_guess, {"b": footprints()}, *TIMES), alone)
 
 
 def test_a_window_without_observations_is_the_background_branch_alone():
-    model, background = assimilator(), noise(2, 3, *SHAPE)
+    model, first_guess = assimilator(), guess()
     first = footprints().kept(torch.tensor([True, False]))
-    both = model(background, {"a": first}, *TIMES)
-    torch.testing.assert_close(both[1], model(background, {}, *TIMES)[1])
-    assert not torch.allclose(both[0], model(background, {}, *TIMES)[0])
+    both = model(first_guess, {"a": first}, *TIMES)
+    torch.testing.assert_close(both[1], model(first_guess, {}, *TIMES)[1])
+    assert not torch.allclose(both[0], model(first_guess, {}, *TIMES)[0])
 
 
 def test_unknown_sources_are_refused():
     with pytest.raises(KeyError, match="known: \\['a', 'b'\\]"):
-        assimilator()(noise(2, 3, *SHAPE), {"c": footprints()}, *TIMES)
+        assimilator()(guess(), {"c": footprints()}, *TIMES)
 
 
 def test_gradients_are_finite_in_bfloat16():
-    model, background = assimilator().train(), noise(2, 3, *SHAPE)
+    model, first_guess = assimilator().train(), guess()
     with torch.autocast("cpu", torch.bfloat16):
-        loss = model(background, {"a": footprints()}, *TIMES).square().mean()
+        loss = model(first_guess, {"a": footprints()}, *TIMES).square().mean()
     loss.backward()
     grads = [p.grad for p in model.parameters() if p.grad is not None]
     assert grads
