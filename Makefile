@@ -53,7 +53,8 @@ lint: $(READY)
 	@$(SNAKEMAKE) --lint
 
 bench: $(READY)
-	@for script in benchmarks/*.py; do echo "== $$script"; $(VENV)/bin/python "$$script"; done
+	@for script in benchmarks/[a-z]*.py; do \
+		echo "== $$script"; $(RUN) "benchmarks.$$(basename "$$script" .py)"; done
 
 schema: $(READY)
 	$(RUN) fuxiflow schema > config/schema.json.tmp && mv config/schema.json.tmp config/schema.json

@@ -1,5 +1,6 @@
 """Fixtures and marks that all tests share."""
 
+import pyproj  # noqa: F401  eccodes loaded before it crashes the interpreter at its end
 import pytest
 
 from tests.archive_server import archive

@@ -40,7 +40,8 @@ def states(count: int, seed: int = 0) -> np.ndarray:
     middle[-1], scale[-1] = 5.0, 2.0
     phase, number = random.uniform(0, 6, len(channels)), random.integers(1, 4, len(channels))
     lon = np.deg2rad(GRID.lon)[None, None, None]
-    angle = number[None, :, None, None] * (lon - 0.1 * np.arange(count)[:, None, None, None]) + phase[None, :, None, None]
+    east = lon - 0.1 * np.arange(count)[:, None, None, None]
+    angle = number[None, :, None, None] * east + phase[None, :, None, None]
     wave = np.sin(angle) * np.cos(np.deg2rad(GRID.lat))[None, None, :, None]
     noise = 0.1 * random.standard_normal((count, len(channels), *GRID.shape))
     return (middle[None, :, None, None] + scale[None, :, None, None] * (wave + noise)).astype(np.float32)
@@ -62,7 +63,8 @@ def write_statistics(path: Path, fields: np.ndarray) -> Path:
     flat = np.zeros(GRID.shape)
     Statistics(table().names, values.mean((0, 2, 3)), values.std((0, 2, 3)), change.std((0, 2, 3)),
                static_fields(flat, flat, GRID), list(STATIC_NAMES),
-               {"surface_geopotential": flat, "land_fraction": flat}, ("2022-01-01", "2022-01-09")).write(path)  # fmt: skip
+               dict.fromkeys(("surface_geopotential", "land_fraction"), flat),
+               ("2022-01-01", "2022-01-09")).write(path)  # fmt: skip
     return path
 
 

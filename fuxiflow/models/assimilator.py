@@ -52,7 +52,7 @@ class SourceBranch(nn.Module):
         self.encoder = Encoder(widths, blocks)
 
     def forward(self, footprints: Footprints, guess: Tensor) -> tuple[list[Tensor], Pillars]:
-        """Features at every scale, zero for the windows of the batch in which the source is missing, and its pillars."""
+        """Features at every scale, zero for the windows in which the source is missing, and its pillars."""
         pillars = self.pillars(footprints, guess)
         present = pillars.mask.flatten(1).amax(1)[:, None, None, None]
         joined = self.join(torch.cat([pillars.features, pillars.increment, pillars.mask], 1))
@@ -77,8 +77,8 @@ class Assimilator(nn.Module):
         self.register_buffer("tendency", tendency)
         self.background = Conv(channels + len(statics) + 4, width)
         self.encoder = Encoder(widths, blocks)
-        self.branches = nn.ModuleDict(
-            {name: SourceBranch(source, channels, shape, widths, blocks) for name, source in sources.items()})  # fmt: skip
+        self.branches = nn.ModuleDict({name: SourceBranch(source, channels, shape, widths, blocks)
+                                       for name, source in sources.items()})  # fmt: skip
         self.fuse = nn.ModuleList(nn.Sequential(Conv(2 * w, w, 1), ResidualBlock(w)) for w in widths)
         self.ups = nn.ModuleList(Up(w, w // 2, blocks) for w in reversed(widths[1:]))
         self.joins = nn.ModuleList(Conv(2 * w, w, 1) for w in reversed(widths[:-1]))

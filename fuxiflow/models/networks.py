@@ -101,8 +101,8 @@ class Networks(nn.Module):
     def guess(self, previous: Tensor, background: Tensor, times: np.ndarray) -> Tensor:
         """The first guess about ``times``: analysis 6 h before, background, and a forecast to 6 h after.
 
-        ``(batch, 3, channel, lat, lon)``. Nothing is differentiated through the third: it serves to compare observations
-        at their own time.
+        ``(batch, 3, channel, lat, lon)``. Nothing is differentiated through the third: it serves to compare
+        observations at their own time.
         """
         previous, background = previous[:, : self.analysed], background[:, : self.analysed]
         with torch.no_grad():

@@ -123,12 +123,13 @@ class PillarEncoder(nn.Module):
         geometry = torch.stack([angle.sin(), angle.cos(), hour / self.slots, (footprints.zenith / 60) ** 2], -1)
         values = torch.where(present, footprints.values, 0.0)
         features = self.encode(torch.cat([departures, values, present, geometry], -1))
-        dense, mask = scatter_mean(torch.cat([features, self.retrieve(departures)], -1), footprints, len(guess), self.shape)
+        found = torch.cat([features, self.retrieve(departures)], -1)
+        dense, mask = scatter_mean(found, footprints, len(guess), self.shape)
         return Pillars(*dense.split([features.shape[-1], self.retrieve.out_features], 1), mask)
 
 
 def scatter_mean(values: Tensor, footprints: Footprints, batch: int, shape: tuple[int, int]) -> tuple[Tensor, Tensor]:
-    """``values (n, feature)`` averaged by cell → ``(batch, feature, lat, lon)``, and the mask of the cells that have any."""
+    """``values (n, feature)`` averaged by cell → ``(batch, feature, lat, lon)``, and the mask of cells with any."""
     cells = shape[0] * shape[1]
     where = footprints.sample * cells + footprints.cell
     values = values.float()

@@ -1,7 +1,7 @@
 """First guesses of observations, and first increments from their departures: two linear fits before training.
 
-They start the ``equivalent`` and ``retrieve`` of a source's encoder (:class:`fuxiflow.models.pillars.PillarEncoder`), so
-that the assimilator sees departures, and makes sensible increments of them, from its first update on. From random
+They start the ``equivalent`` and ``retrieve`` of a source's encoder (:class:`fuxiflow.models.pillars.PillarEncoder`),
+so that the assimilator sees departures, and makes sensible increments of them, from its first update on. From random
 weights it would spend most of its updates on learning to tell a departure of a kelvin from the tens of kelvin between
 the poles and the equator: in 150 updates of the demo that left 97 % of the background error,
 against 80 % with both fits.
@@ -51,7 +51,7 @@ def whole(footprints: Footprints) -> Footprints:
 
 @torch.no_grad()
 def fit_equivalents(encoder: PillarEncoder, windows: Iterable[tuple[Footprints, Tensor]]) -> None:
-    """Fit ``equivalent`` to footprints and the reanalysis ``(batch, 3, state, lat, lon)`` 6 h before, at and 6 h after."""
+    """Fit ``equivalent`` to footprints and reanalyses ``(batch, 3, state, lat, lon)``, 6 h before, at and 6 h after."""
     channels, size = encoder.equivalent.weight.shape
     normal = LeastSquares(size, channels)
     for footprints, states in windows:
@@ -61,11 +61,12 @@ def fit_equivalents(encoder: PillarEncoder, windows: Iterable[tuple[Footprints, 
 
 
 @torch.no_grad()
-def fit_retrieval(encoder: PillarEncoder, windows: Iterable[tuple[Footprints, Tensor, Tensor]], tendency: Tensor) -> Tensor:
+def fit_retrieval(encoder: PillarEncoder, windows: Iterable[tuple[Footprints, Tensor, Tensor]],
+                  tendency: Tensor) -> Tensor:  # fmt: skip
     """Fit ``scale`` and ``retrieve`` to footprints, first guesses ``(batch, 3, state, lat, lon)`` and what the analyses
     should be ``(batch, state, lat, lon)``, in units of ``tendency (state, 1, 1)``.
 
-    Returns the share of the background's mean square error, by channel, that is left where it was observed ``(state,)``.
+    Returns the share of the background's mean square error that is left where it was observed ``(state,)``.
     """
     encoder.scale.fill_(1.0)
     normal = LeastSquares(encoder.retrieve.in_features, encoder.retrieve.out_features)

@@ -7,10 +7,10 @@ reads and the times, noise and quality flags beside it. A thinned swath has fewe
 from datetime import datetime
 from pathlib import Path
 
+import h5py
 import numpy as np
 
 from fuxiflow import provenance
-from fuxiflow.hdf5 import h5py
 from fuxiflow.world.orbits import EPOCH, Swath
 
 DATASET_SOURCE = "fuxiflow embedded world"

@@ -84,8 +84,8 @@ def test_the_same_seed_trains_the_same_networks(record, trained, tmp_path):
 def cycle(directory, record, trained, dates=CYCLE, **input):
     input = input or {"climatology": record.climatology}
     output = SimpleNamespace(analyses=directory / "analyses.zarr", carry=directory / "carry.pt")
-    load_script("cycling_analyses").main(SimpleNamespace(checkpoint=trained / "joint.ckpt", grids=record.grids, **input),
-                                         output, params(directory, dates=dates), LOG)  # fmt: skip
+    given = SimpleNamespace(checkpoint=trained / "joint.ckpt", grids=record.grids, **input)
+    load_script("cycling_analyses").main(given, output, params(directory, dates=dates), LOG)
     return output
 
 
@@ -101,7 +101,7 @@ def test_cycle_and_forecasts(record, trained, tmp_path):
     output = SimpleNamespace(forecasts=tmp_path / "forecasts.zarr")
     load_script("cycling_forecasts").main(
         SimpleNamespace(checkpoint=trained / "joint.ckpt", analyses=[made.analyses]), output,
-        params(tmp_path, dates=["2022-01-10", "2022-01-10"], init_hours=[0, 12], max_lead_hours=18, batch=1), LOG)  # fmt: skip
+        params(tmp_path, dates=["2022-01-10"] * 2, init_hours=[0, 12], max_lead_hours=18, batch=1), LOG)  # fmt: skip
     forecasts = Forecasts([output.forecasts])
     assert forecasts.lead_hours == [6, 12, 18]
     assert len(forecasts.init_times) == 2

@@ -28,7 +28,8 @@ def awake(module):
 
 def footprints(samples=(0, 0, 1), cells=(3, 3, 40), channels=2):
     n = len(cells)
-    return Footprints(torch.tensor(samples), torch.arange(n), torch.tensor(cells), noise(n, channels), torch.full((n,), 30.0))
+    zenith = torch.full((n,), 30.0)
+    return Footprints(torch.tensor(samples), torch.arange(n), torch.tensor(cells), noise(n, channels), zenith)
 
 
 def test_pad_wraps_longitude_and_repeats_the_poles():
@@ -167,10 +168,11 @@ def test_departures_by_hand():
     with torch.no_grad():
         encoder.equivalent.weight.copy_(torch.tensor([[2.0, 1.0, 0.0, 0.0, 0.5]]))
         encoder.scale.fill_(4.0)
-    one = Footprints(torch.tensor([0, 0]), torch.tensor([0, 0]), torch.tensor([7, 7]), torch.tensor([[10.0], [math.nan]]),
-                     torch.tensor([60.0, 0.0]))  # fmt: skip
-    states = torch.full((1, 3, 1, *SHAPE), 3.0)
-    assert encoder.departures(one, states).flatten().tolist() == pytest.approx([(10 - 2 * 3 - 3 - 0.5) / 4, 0.0], abs=1e-5)
+    values = torch.tensor([[10.0], [math.nan]])
+    both = Footprints(torch.zeros(2, dtype=int), torch.zeros(2, dtype=int), torch.full((2,), 7), values,
+                      torch.tensor([60.0, 0.0]))  # fmt: skip
+    found = encoder.departures(both, torch.full((1, 3, 1, *SHAPE), 3.0)).flatten()
+    assert found.tolist() == pytest.approx([(10 - 2 * 3 - 3 - 0.5) / 4, 0.0], abs=1e-5)
 
 
 def test_a_missing_channel_is_not_a_zero():

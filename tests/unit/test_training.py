@@ -98,7 +98,8 @@ def test_requests_name_their_times():
     request = samples.Request(tiny.START, lead=2, cycles=2)
     assert request.analysis_times == [tiny.START + 2 * tiny.STEP, tiny.START + 3 * tiny.STEP]
     assert request.target_times[-1] == tiny.START + 4 * tiny.STEP
-    assert samples.Request(tiny.START, lead=2, cycles=0).target_times == [tiny.START + tiny.STEP, tiny.START + 2 * tiny.STEP]
+    forecast = samples.Request(tiny.START, lead=2, cycles=0)
+    assert forecast.target_times == [tiny.START + tiny.STEP, tiny.START + 2 * tiny.STEP]
 
 
 def test_batches_hold_what_was_asked_for(record, networks):
@@ -128,7 +129,8 @@ def test_stage_two_trains_the_assimilator_alone(record, networks, tmp_path):
     stage = AssimilatorStage(updates=3, batch=2, learning_rate=1e-2, max_lead_hours=12)
     stages.trains(networks, forecaster=False, assimilator=True)
     frozen = {k: v.clone() for k, v in networks.forecaster.state_dict().items()}
-    losses = fit(networks, record, stage, stages.cycle_plan("assimilator", tiny.times(40)[4:30], stage, 1, 0), 1, tmp_path)
+    plan = stages.cycle_plan("assimilator", tiny.times(40)[4:30], stage, 1, 0)
+    losses = fit(networks, record, stage, plan, 1, tmp_path)
     assert len(losses) == 3
     assert all(torch.equal(v, frozen[k]) for k, v in networks.forecaster.state_dict().items())
 
@@ -150,7 +152,6 @@ def test_gradients_reach_the_first_cycle_through_time(record, networks):
     batch = batches[0]
     first = batch.observations[0][tiny.SOURCE].values.requires_grad_()
     objective = stages.Objective(networks)
-    standard, targets = objective._standard(batch)
     # the loss of the last background alone, which only the unrolled chain connects to the first observations
     batch.targets[:, :-1] = float("nan")
     objective.cycle(batch, 1.0)["loss"].backward()
@@ -158,7 +159,8 @@ def test_gradients_reach_the_first_cycle_through_time(record, networks):
 
 
 def test_training_lowers_the_loss(record, networks, tmp_path):
-    stage = JointStage(updates=25, batch=2, learning_rate=3e-3, max_lead_hours=6, cycles=2, cold_fraction=0, source_dropout=0)
+    stage = JointStage(updates=25, batch=2, learning_rate=3e-3, max_lead_hours=6, cycles=2, cold_fraction=0,
+                       source_dropout=0)  # fmt: skip
     plan = stages.cycle_plan("joint", tiny.times(40)[4:30], stage, 2, 0)
     losses = fit(networks, record, stage, plan, 2, tmp_path, background_weight=1.0)
     assert losses["loss"].tail(5).mean() < 0.9 * losses["loss"].head(5).mean()
