@@ -1,13 +1,10 @@
 """The world's scripts on tiny stores; the ones that run the model are marked slow."""
 
-# PROJ before ecCodes: loaded the other way round the interpreter crashes at its exit
-import pyproj  # noqa: F401, I001
-import eccodes
-
 import logging
 from datetime import datetime, timedelta
 from types import SimpleNamespace
 
+import eccodes
 import numpy as np
 import pytest
 

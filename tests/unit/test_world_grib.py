@@ -1,12 +1,9 @@
 """ERA5 and GFS files: read back with ecCodes and with cfgrib, keys as the agencies write them, bad fields refused."""
 
-# PROJ before ecCodes: loaded the other way round the interpreter crashes at its exit
-import pyproj  # noqa: F401, I001
-import eccodes
-import cfgrib
-
 from datetime import date, datetime, timedelta
 
+import cfgrib
+import eccodes
 import numpy as np
 import pytest
 
