@@ -177,12 +177,13 @@ class Model(Section):
 class Experiment(Section):
     """What may differ between experiments.
 
-    ``weights`` names the experiment whose networks are used (default: its own).
+    ``weights`` names the experiment whose networks are used (default: its own); ``forecasts`` says whether forecasts start
+    from its analyses.
     """
 
     sources: list[str]
     weights: str | None = None
-    background: bool = True
+    forecasts: bool = True
     model: Model = Model()
     training: Training
 
@@ -302,6 +303,11 @@ class Config(Section):
     def trained_experiments(self) -> list[str]:
         """Experiments that train networks of their own."""
         return [name for name in self.experiments if self.weights_of(name) == name]
+
+    @property
+    def forecasting_experiments(self) -> list[str]:
+        """Experiments that start forecasts from their analyses."""
+        return [name for name in self.experiments if self.resolve(name).forecasts]
 
     @property
     def sources(self) -> list[str]:

@@ -5,9 +5,12 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import torch
 
 from fuxiflow.channels import table
 from fuxiflow.grids import Grid
+from fuxiflow.models import checkpoint
+from fuxiflow.models.networks import Design, Networks, SourceDesign
 from fuxiflow.observations.sparse import SparseWriter
 from fuxiflow.observations.statistics import GridStatistics
 from fuxiflow.states import climatology
@@ -103,3 +106,13 @@ def record(directory: Path, count: int = 40) -> SimpleNamespace:
         climatology=write_climatology(directory / "climatology.zarr", fields),
         grids=[grids], grid_statistics=[statistics],
     )  # fmt: skip
+
+
+def networks(made: SimpleNamespace) -> Networks:
+    """Untrained networks for a :func:`record`: they persist, and analyse nothing."""
+    torch.manual_seed(0)
+    source = SourceDesign([str(i + 1) for i in range(22)], (-3, 5), [250.0] * 22, [10.0] * 22)
+    statistics = Statistics.read(made.statistics)
+    design = Design(statistics.channels, GRID.shape, statistics.static_names, MODEL["forecaster"], MODEL["assimilator"],
+                    {SOURCE: source})  # fmt: skip
+    return checkpoint.build(design, statistics)

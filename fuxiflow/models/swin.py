@@ -30,8 +30,12 @@ def merge(x: Tensor, window: tuple[int, int], shape: tuple[int, int]) -> Tensor:
 
 
 @cache
+@torch.inference_mode(False)
 def _log_offsets(window: tuple[int, int]) -> Tensor:
-    """Relative positions within a window on the paper's log scale, ``(cells, cells, 2)``."""
+    """Relative positions within a window on the paper's log scale, ``(cells, cells, 2)``.
+
+    Kept for later calls, so never an inference tensor: a process may train after it has forecast.
+    """
     rows, columns = torch.meshgrid(torch.arange(window[0]), torch.arange(window[1]), indexing="ij")
     cells = torch.stack([rows, columns], -1).view(-1, 2).float()
     offsets = (cells[:, None] - cells[None]) / torch.tensor([max(n - 1, 1) for n in window]) * 8

@@ -80,6 +80,14 @@ def test_a_shifted_block_sees_over_the_date_line_but_not_over_the_poles():
     assert not reached[-1].any()
 
 
+def test_a_network_that_has_forecast_can_be_trained():
+    block = SwinBlock(8, 2, (3, 5), (9, 15), shifted=True)  # a window that no other test uses: positions are kept
+    with torch.inference_mode():
+        block(noise(1, 9, 15, 8))
+    block(noise(1, 9, 15, 8)).sum().backward()
+    assert block.attention.bias[0].weight.grad is not None
+
+
 def test_windows_must_divide_the_grid():
     with pytest.raises(ValueError, match="does not divide"):
         SwinBlock(8, 2, (3, 8), SHAPE, False)

@@ -9,9 +9,8 @@ from fuxiflow.channels import table
 from fuxiflow.config import AssimilatorStage, ForecasterStage, JointStage, Optimisation
 from fuxiflow.grids import Grid
 from fuxiflow.models import checkpoint
-from fuxiflow.models.networks import Design, SourceDesign, calendar
+from fuxiflow.models.networks import calendar
 from fuxiflow.states.climatology import Climatology
-from fuxiflow.states.statistics import Statistics
 from fuxiflow.training import samples, stages
 from fuxiflow.training.loop import Run, TrainingError, learning_rate, make_fabric, train
 from fuxiflow.training.losses import StateLoss
@@ -27,12 +26,7 @@ def record(tmp_path_factory):
 
 @pytest.fixture
 def networks(record):
-    torch.manual_seed(0)
-    source = SourceDesign([str(i + 1) for i in range(22)], (-3, 5), [250.0] * 22, [10.0] * 22)
-    statistics = Statistics.read(record.statistics)
-    design = Design(statistics.channels, tiny.GRID.shape, statistics.static_names, tiny.MODEL["forecaster"],
-                    tiny.MODEL["assimilator"], {tiny.SOURCE: source})  # fmt: skip
-    return checkpoint.build(design, statistics)
+    return tiny.networks(record)
 
 
 def archive(record):

@@ -73,6 +73,6 @@ rule cycling:
         ),
         expand(
             f"{RESULTS}/forecasts/{{experiment}}/{{segment}}.zarr",
-            experiment=CONFIG.experiments,
+            experiment=CONFIG.forecasting_experiments,
             segment=CONFIG.segments(CONFIG.periods.test),
         ),

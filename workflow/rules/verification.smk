@@ -172,7 +172,9 @@ rule verification_scores:
     input:
         scores=[f"{VERIFICATION_SCORES}/baselines.parquet",
                 *expand(f"{VERIFICATION_SCORES}/{{experiment}}/{{kind}}.parquet", experiment=CONFIG.experiments,
-                        kind=["analyses", "forecasts", "departures"])],
+                        kind=["analyses", "departures"]),
+                *expand(f"{VERIFICATION_SCORES}/{{experiment}}/forecasts.parquet",
+                        experiment=CONFIG.forecasting_experiments)],
     output:
         scores=f"{VERIFICATION_SCORES}/scores.parquet",
     params:
@@ -196,6 +198,6 @@ rule verification:
     localrule: True
     input:
         rules.verification_scores.output,
-        expand(rules.verification_forecasts.output.maps, experiment=CONFIG.experiments),
+        expand(rules.verification_forecasts.output.maps, experiment=CONFIG.forecasting_experiments),
         expand(rules.verification_analyses.output.cycle, experiment=CONFIG.experiments),
         expand(rules.verification_analyses.output.observations, experiment=CONFIG.experiments),

@@ -1,0 +1,129 @@
+"""The cycle and its forecasts: what is handed on, what is observed, and what is refused."""
+
+import itertools
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from fuxiflow.cycling import cycle as cycling
+from fuxiflow.cycling.forecast import forecast
+from fuxiflow.observations.sparse import SparseGrids
+from fuxiflow.states.climatology import Climatology
+from tests import tiny
+
+TIME = tiny.times(13)[12]
+
+
+@pytest.fixture(scope="module")
+def record(tmp_path_factory):
+    return tiny.record(tmp_path_factory.mktemp("record"))
+
+
+@pytest.fixture
+def networks(record):
+    return tiny.networks(record).eval()
+
+
+def carried(networks, record):
+    return cycling.cold_start(networks, Climatology.read(record.climatology), TIME)
+
+
+def test_a_carry_comes_back_as_it_was(networks, record, tmp_path):
+    carry = carried(networks, record)
+    carry.save(tmp_path / "carry.pt")
+    found = cycling.Carry.load(tmp_path / "carry.pt", torch.device("cpu"))
+    assert found.time == carry.time == TIME
+    assert found.time.dtype == np.dtype("datetime64[ns]")
+    assert torch.equal(found.background, carry.background)
+    assert torch.equal(found.previous, carry.previous)
+
+
+def test_a_cold_start_is_standardised_climatology_without_precipitation(networks, record):
+    climatology = Climatology.read(record.climatology)
+    carry = carried(networks, record)
+    for state, time in ((carry.background, TIME), (carry.previous, TIME - tiny.STEP)):
+        assert state.shape == (1, 69, *tiny.GRID.shape)
+        physical = networks.normaliser.physical(state)[0].numpy()
+        np.testing.assert_allclose(physical, climatology.at(time)[:69], rtol=1e-4, atol=1e-3)
+
+
+def test_an_observer_refuses_sources_that_the_networks_do_not_know(networks, record):
+    with pytest.raises(KeyError, match=r"no source \['goes16'\]; known: \['noaa20_atms'\]"):
+        cycling.Observer(networks, {"goes16": SparseGrids(record.grids)})
+
+
+def test_observations_are_standardised_and_empty_windows_left_out(networks, tmp_path):
+    grids = SparseGrids([tiny.write_grids(tmp_path, 3, silent=(1,))])
+    observer = cycling.Observer(networks, {tiny.SOURCE: grids})
+    assert observer.window(tiny.START + np.timedelta64(36, "h")) == {}
+    footprints = observer.window(tiny.START + np.timedelta64(12, "h"))[tiny.SOURCE]
+    window = grids.window(tiny.START + np.timedelta64(12, "h"), -3, 5)
+    np.testing.assert_allclose(footprints.values, (window.values - 250) / 10, atol=1e-5)
+    assert footprints.sample.unique().tolist() == [0]
+    assert len(footprints) == 8 * 20
+
+
+def test_each_cycle_starts_from_the_forecast_of_the_one_before(networks, record):
+    end = TIME + 2 * tiny.STEP
+    cycles = list(cycling.cycle(networks, carried(networks, record), cycling.Observer(networks, {}), end))
+    assert [cycled.time for cycled, _ in cycles] == [TIME, TIME + tiny.STEP, end]
+    assert [cycled.observed for cycled, _ in cycles] == [0, 0, 0]
+    for (cycled, carry), (following, _) in itertools.pairwise(cycles):
+        assert carry.time == following.time
+        analysis = networks.normaliser.physical(carry.previous)[0].numpy()
+        background = networks.normaliser.physical(carry.background)[0].numpy()
+        np.testing.assert_array_equal(analysis, cycled.analysis)
+        np.testing.assert_array_equal(background, following.background)
+
+
+def test_a_cycle_counts_the_observed_cells(networks, record):
+    observer = cycling.Observer(networks, {tiny.SOURCE: SparseGrids(record.grids)})
+    (cycled, _), = cycling.cycle(networks, carried(networks, record), observer, TIME)
+    assert cycled.observed == 8 * 20
+
+
+def test_an_analysis_that_is_not_finite_ends_the_cycle(networks, record):
+    carry = carried(networks, record)
+    carry.background[0, 5, 0, 0] = float("nan")
+    cycles = cycling.cycle(networks, carry, cycling.Observer(networks, {}), TIME)
+    with pytest.raises(FloatingPointError, match=r"analysis of 2022-01-04T00\S* is not finite"):
+        next(cycles)
+
+
+def test_forecasts_have_precipitation_and_begin_with_the_networks_step(networks, record):
+    inits = np.array([TIME, TIME + tiny.STEP])
+    previous, current = record.fields[11:13, :69], record.fields[12:14, :69]
+    steps = list(forecast(networks, previous, current, inits, 3))
+    assert [step.shape for step in steps] == [(2, 70, *tiny.GRID.shape)] * 3
+    assert all(step[:, 69].min() >= 0 for step in steps)
+    with torch.inference_mode():
+        standard = [networks.normaliser(torch.from_numpy(states)) for states in (previous, current)]
+        first = networks.normaliser.physical(networks.forecast(*standard, inits))
+    np.testing.assert_array_equal(steps[0], first)
+
+
+def test_a_forecast_is_rolled_out_on_its_own_output():
+    """A forecaster that adds the change of the last six hours goes on in a straight line."""
+    networks = SimpleNamespace(analysed=1, device="cpu", normaliser=Identity(),
+                               forecast=lambda before, now, times: 2 * now - before)  # fmt: skip
+    start = np.ones((1, 1, 2, 2), np.float32)
+    steps = forecast(networks, 0 * start, start, np.array([TIME]), 4)
+    assert [float(step.mean()) for step in steps] == [2.0, 3.0, 4.0, 5.0]
+
+
+class Identity:
+    """States that are standardised already."""
+
+    def __call__(self, state):
+        return state
+
+    physical = __call__
+
+
+def test_a_forecast_that_is_not_finite_says_when(networks, record):
+    previous, current = record.fields[11:12, :69], record.fields[12:13, :69].copy()
+    current[0, 3, 1, 1] = np.inf
+    with pytest.raises(FloatingPointError, match="not finite at 6 h"):
+        next(forecast(networks, previous, current, np.array([TIME]), 2))

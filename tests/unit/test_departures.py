@@ -1,0 +1,135 @@
+"""The fits before stage 2: they find what made the observations, and refuse too few of them."""
+
+import logging
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from fuxiflow.models.pillars import Footprints, PillarEncoder, columns, predictors
+from fuxiflow.training import departures
+
+SHAPE = (8, 16)
+STATES, CHANNELS, FIRST_HOUR = 2, 3, -3
+
+
+def encoder():
+    torch.manual_seed(0)
+    return PillarEncoder(CHANNELS, STATES, 8, FIRST_HOUR, SHAPE, 4)
+
+
+def random_states(batch=2, seed=0):
+    return torch.randn(batch, 3, STATES, *SHAPE, generator=torch.Generator().manual_seed(seed))
+
+
+def random_footprints(count=400, batch=2, seed=1):
+    random = torch.Generator().manual_seed(seed)
+    def whole(high):
+        return torch.randint(0, high, (count,), generator=random)
+    return Footprints(whole(batch), whole(8), whole(SHAPE[0] * SHAPE[1]), torch.zeros(count, CHANNELS),
+                      60 * torch.rand(count, generator=random))  # fmt: skip
+
+
+def observed(footprints, states, weight):
+    """The footprints with the values that ``weight (channel, predictor)`` gives for ``states``."""
+    footprints.values = predictors(columns(footprints, states, FIRST_HOUR), footprints.zenith) @ weight.T
+    return footprints
+
+
+def linear(seed=2):
+    return torch.randn(CHANNELS, 2 * STATES + 3, generator=torch.Generator().manual_seed(seed))
+
+
+def test_least_squares_are_numpys():
+    random = np.random.default_rng(0)
+    x, y = random.normal(size=(500, 4)), random.normal(size=(500, 2))
+    normal = departures.LeastSquares(4, 2)
+    for part in np.array_split(np.arange(500), 7):
+        normal.add(torch.from_numpy(x[part]).float(), torch.from_numpy(y[part]).float())
+    assert normal.count == 500
+    expected = np.linalg.lstsq(x, y, rcond=None)[0].T
+    np.testing.assert_allclose(normal.solve(), expected, atol=2e-3 * np.abs(expected).max())
+
+
+def test_ridge_keeps_predictors_that_do_not_vary_at_zero():
+    normal = departures.LeastSquares(2, 1)
+    x = torch.stack([torch.linspace(-1, 1, 50), torch.zeros(50)], -1)
+    normal.add(x, 3 * x[:, :1])
+    assert normal.solve().flatten().tolist() == pytest.approx([3.0, 0.0], rel=2e-3)
+
+
+def test_equivalents_recover_a_linear_observation():
+    fitted, states, weight = encoder(), random_states(), linear()
+    windows = [(observed(random_footprints(seed=i), states, weight), states) for i in range(4)]
+    departures.fit_equivalents(fitted, windows)
+    fresh = observed(random_footprints(seed=9), states, weight)
+    left = fitted.departures(fresh, states)
+    assert left.square().mean() < 1e-3 * fresh.values.square().mean()
+
+
+def test_equivalents_use_whole_footprints_alone():
+    fitted, states, weight = encoder(), random_states(), linear()
+    footprints = observed(random_footprints(), states, weight)
+    spoiled = observed(random_footprints(), states, weight)
+    spoiled.values += 50.0
+    spoiled.values[:, 1] = math.nan
+    departures.fit_equivalents(fitted, [(footprints, states)])
+    expected = fitted.equivalent.weight.clone()
+    departures.fit_equivalents(fitted, [(footprints, states), (spoiled, states)])
+    assert torch.equal(fitted.equivalent.weight, expected)
+
+
+def retrieval(noise=0.0):
+    """An encoder fitted to footprints whose departures are a linear function of the background's error; the pieces."""
+    fitted, truth, weight = encoder(), random_states(), linear()
+    weight[:, STATES:] = 0  # what nadir sees of the column alone, so that the error can be found again
+    with torch.no_grad():
+        fitted.equivalent.weight.copy_(weight)
+    # a background that is wrong by the same everywhere in time, so that departures do not depend on the hour
+    error = 0.5 * random_states(seed=5)[:, 1:2]
+    footprints = observed(random_footprints(count=2000), truth, weight)
+    footprints.values += noise * torch.randn(footprints.values.shape, generator=torch.Generator().manual_seed(7))
+    tendency = torch.tensor([0.5, 2.0])[:, None, None]
+    left = departures.fit_retrieval(fitted, [(footprints, truth - error, truth[:, 1])], tendency)
+    return fitted, footprints, truth - error, error[:, 0] / tendency, left
+
+
+def test_retrieval_recovers_the_error_of_the_background():
+    fitted, footprints, guess, error, left = retrieval()
+    found = fitted.retrieve(fitted.departures(footprints, guess))
+    wanted = error.flatten(2)[footprints.sample, :, footprints.cell]
+    np.testing.assert_allclose(found.detach(), wanted, atol=0.02)
+    assert (left < 1e-3).all()
+
+
+def test_scale_is_the_root_mean_square_of_departures():
+    fitted, footprints, guess, _, _ = retrieval()
+    scaled = fitted.departures(footprints, guess)
+    assert scaled.square().mean(0).sqrt().tolist() == pytest.approx([1.0] * CHANNELS, rel=1e-4)
+
+
+def test_noise_leaves_more_of_the_error():
+    *_, clear = retrieval()
+    *_, noisy = retrieval(noise=2.0)
+    assert (clear < noisy).all()
+    assert (noisy < 1).all()
+
+
+def test_too_few_footprints_are_refused():
+    fitted, states = encoder(), random_states()
+    few = observed(random_footprints(count=7), states, linear())
+    with pytest.raises(ValueError, match="7 footprints with all channels cannot fit 7 predictors; lengthen"):
+        departures.fit_equivalents(fitted, [(few, states)])
+    few.values[:, 0] = math.nan
+    with pytest.raises(ValueError, match="0 footprints"):
+        departures.fit_retrieval(fitted, [(few, states, states[:, 1])], torch.ones(STATES, 1, 1))
+
+
+def test_the_report_names_channels_and_shares(caplog):
+    with caplog.at_level(logging.INFO):
+        departures.report("noaa20_atms", torch.tensor([0.25, -1e-9, 0.5]), ["T850", "Z500", "MSL"],
+                          logging.getLogger("test"))  # fmt: skip
+    assert "noaa20_atms" in caplog.text
+    assert "T850 50%, Z500 0%" in caplog.text
+    assert "MSL" not in caplog.text
