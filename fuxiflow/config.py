@@ -5,14 +5,14 @@ Every key that a person may set is here, with its unit, its default and where th
 """
 
 import json
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from fuxiflow import ROOT, sources, times
+from fuxiflow import ROOT, channels, sources, times
 from fuxiflow.grids import REGIONS
 
 Positive = Annotated[int, Field(gt=0)]
@@ -177,8 +177,8 @@ class Model(Section):
 class Experiment(Section):
     """What may differ between experiments.
 
-    ``weights`` names the experiment whose networks are used (default: its own); ``forecasts`` says whether forecasts start
-    from its analyses.
+    ``weights`` names the experiment whose networks are used (default: its own); ``forecasts`` says whether forecasts
+    start from its analyses.
     """
 
     sources: list[str]
@@ -258,15 +258,34 @@ class Config(Section):
             raise ValueError("verification.references: 'truth' is of the embedded world alone, allowed: era5, own")
         for name in self.world.swaths:
             self._known("world.swaths", name, sources.known())
-        for name in self.figures.experiments:
-            self._known("figures.experiments", name, self.experiments)
         for name in self.verification.regions:
             self._known("verification.regions", name, REGIONS)
-        beyond = [lead for lead in self.figures.map_leads if not 0 < lead <= self.cycling.max_lead_hours or lead % 6]
+        if "global" not in self.verification.regions:
+            raise ValueError("verification.regions: 'global' is missing, allowed: any with 'global' among them, "
+                             "which the figures show")
+        if not {"era5", "truth"} & set(self.verification.references):
+            raise ValueError(f"verification.references: {self.verification.references}, allowed: any with 'era5' or "
+                             f"'truth' among them, which the figures show")
+        self._check_figures()
+        return self
+
+    def _check_figures(self) -> None:
+        figures = self.figures
+        for name in figures.experiments:
+            self._known("figures.experiments", name, self.experiments)
+        if not (figures.experiments and self.resolve(figures.experiments[0]).forecasts):
+            raise ValueError(f"figures.experiments: {figures.experiments}, allowed: first one with forecasts, of "
+                             f"{', '.join(self.forecasting_experiments) or 'which there is none'}")
+        for name in figures.map_channels:
+            self._known("figures.map_channels", name, channels.table().names)
+        beyond = [lead for lead in figures.map_leads if not 0 < lead <= self.cycling.max_lead_hours or lead % 6]
         if beyond:
             raise ValueError(f"figures.map_leads: {beyond[0]} h was not forecast, allowed: multiples of 6 "
                              f"up to cycling.max_lead_hours = {self.cycling.max_lead_hours}")
-        return self
+        allowed = times.times(self.periods.test.start, self.periods.test.end)
+        if self.case not in allowed:
+            raise ValueError(f"figures.case: {figures.case!r} is no analysis time of the test period, allowed: "
+                             f"every {times.STEP_HOURS} h from {allowed[0]} to {allowed[-1]}")
 
     def _check_experiment(self, name: str) -> None:
         experiment = self.resolve(name)
@@ -313,6 +332,17 @@ class Config(Section):
     def sources(self) -> list[str]:
         """All sources that some experiment assimilates."""
         return sorted({source for name in self.experiments for source in self.resolve(name).sources})
+
+    @property
+    def case(self) -> datetime | None:
+        """The analysis time of the single-case figures: ``figures.case``, by default the middle of the test period."""
+        allowed = times.times(self.periods.test.start, self.periods.test.end)
+        if self.figures.case is None:
+            return allowed[len(allowed) // 2]
+        try:
+            return datetime.fromisoformat(self.figures.case)
+        except ValueError:
+            return None
 
     @property
     def cycling_period(self) -> Period:

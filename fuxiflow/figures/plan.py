@@ -3,10 +3,8 @@
 Imports nothing heavy.
 """
 
-from datetime import datetime
-
 from fuxiflow import channels, sources, times
-from fuxiflow.config import Config, ConfigurationError, Period
+from fuxiflow.config import Config, Period
 
 
 def references(config: Config) -> list[str]:
@@ -14,29 +12,9 @@ def references(config: Config) -> list[str]:
     return [name for name in ("era5", "truth") if name in config.verification.references]
 
 
-def case(config: Config) -> datetime:
-    """The analysis time of the single-case figures: ``figures.case``, by default the middle of the test period.
-
-    Raises ConfigurationError, which names the key and what is allowed, for a text that is no analysis time of the test.
-    """
-    allowed = times.times(config.periods.test.start, config.periods.test.end)
-    if config.figures.case is None:
-        return allowed[len(allowed) // 2]
-    try:
-        time = datetime.fromisoformat(config.figures.case)
-    except ValueError:
-        time = None
-    if time not in allowed:
-        raise ConfigurationError(
-            f"figures.case: {config.figures.case!r} is no analysis time of the test period, allowed: "
-            f"every {times.STEP_HOURS} h from {allowed[0]} to {allowed[-1]}"
-        )
-    return time
-
-
 def case_segment(config: Config) -> str:
     """The segment of the case."""
-    return times.segment(case(config).date(), config.segment_months)
+    return times.segment(config.case.date(), config.segment_months)
 
 
 def case_grids(config: Config, names: list[str]) -> dict[str, list[str]]:
@@ -44,7 +22,7 @@ def case_grids(config: Config, names: list[str]) -> dict[str, list[str]]:
     cycled = config.segments(config.cycling_period)
     found = {}
     for name in names:
-        first, last = (case(config) + times.hours(count) for count in sources.load(name).window)
+        first, last = (config.case + times.hours(count) for count in sources.load(name).window)
         touched = config.segments(Period(start=first.date(), end=last.date()))
         found[name] = [segment for segment in cycled if segment in touched]
     return found

@@ -21,20 +21,19 @@ def configuration(**changes):
 
 def test_default_case_is_the_middle_of_the_test_period():
     chosen = configuration(periods={"test": {"start": "2023-01-11", "end": "2023-01-12"}})
-    assert plan.case(chosen) == datetime(2023, 1, 12, 0)
+    assert chosen.case == datetime(2023, 1, 12, 0)
 
 
 def test_case_is_taken_from_the_configuration():
     chosen = configuration(figures={"experiments": ["full"], "case": "2023-01-20T18:00"})
-    assert plan.case(chosen) == datetime(2023, 1, 20, 18)
+    assert chosen.case == datetime(2023, 1, 20, 18)
     assert plan.case_segment(chosen) == "2023-01"
 
 
 @pytest.mark.parametrize("case", ["2023-01-20T05:00", "2021-01-01T00:00", "yesterday", "2023-01-20T06:00+02:00"])
 def test_a_case_that_was_not_analysed_names_the_key_and_the_allowed(case):
-    chosen = configuration(figures={"experiments": ["full"], "case": case})
     with pytest.raises(ConfigurationError, match=r"figures\.case: .* allowed: every 6 h from 2023-01-11"):
-        plan.case(chosen)
+        configuration(figures={"experiments": ["full"], "case": case})
 
 
 def test_references_end_with_the_truth_where_it_is_one():

@@ -11,10 +11,7 @@ REFERENCE = FIGURE_REFERENCES[-1]
 # two states and two references of an analysis in memory, on top of the interpreter and the libraries
 FIGURE_MB = 1500 + CONFIG.grid.nlat * CONFIG.grid.nlon * 70 * 4 * 6 // 2**20
 
-try:
-    CASE = plan.case(CONFIG).isoformat()
-except ConfigurationError as error:
-    raise WorkflowError(f"configuration: {error}")
+CASE = CONFIG.case.isoformat()
 CASE_STATES = {name: f"{RESULTS}/states/{name}/{plan.case_segment(CONFIG)}.zarr" for name in FIGURE_REFERENCES}
 
 
