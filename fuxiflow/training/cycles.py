@@ -41,7 +41,7 @@ def fit(name: str, networks: Networks, history: list[dict], stage: AssimilatorSt
     grids = sources.by_source(list(designs), input.grids)
     archive = samples.Archive(input.states, grids, Climatology.read(input.climatology))
     first_times = samples.usable(archive.states, *times.span(*params.dates), before=stage.max_lead_hours // 6 + 1,
-                                 after=cycles)  # fmt: skip
+                                 after=cycles, reach=np.datetime64(params.reach, "ns"))  # fmt: skip
     log.info("%d first analysis times from %s to %s, sources: %s", len(first_times), first_times[0], first_times[-1],
              ", ".join(designs) or "none")  # fmt: skip
     plan = stages.cycle_plan(name, first_times, stage, cycles, params.seed)

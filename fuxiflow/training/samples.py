@@ -123,13 +123,14 @@ def loader(batches: Batches, first: int, last: int, workers: int) -> DataLoader:
                       persistent_workers=False, prefetch_factor=2 if workers else None)  # fmt: skip
 
 
-def usable(states: States, start: np.datetime64, end: np.datetime64, before: int, after: int) -> np.ndarray:
-    """Times in [start, end] whose frames from ``before`` steps earlier to ``after`` steps later are all there, in it.
+def usable(states: States, start: np.datetime64, end: np.datetime64, before: int, after: int,
+           reach: np.datetime64 | None = None) -> np.ndarray:  # fmt: skip
+    """Times in [start, end] whose frames from ``before`` steps earlier to ``after`` steps later are all there.
 
-    Raises ValueError when there is none.
+    Those frames lie between ``reach`` (default: ``start``) and ``end``. Raises ValueError when there is no such time.
     """
-    inside = [t for t in states.times if start <= t <= end and t in states]
-    known = set(inside)
+    known = {t for t in states.times if (start if reach is None else reach) <= t <= end and t in states}
+    inside = sorted(t for t in known if t >= start)
     good = [t for t in inside if all(t + STEP * i in known for i in range(-before, after + 1))]
     if not good:
         raise ValueError(f"no training sample between {start} and {end}: {len(inside)} states, "

@@ -26,25 +26,17 @@ def training_model(wildcards):
     return CONFIG.resolve(wildcards.experiment).model.model_dump(mode="json")
 
 
-def training_lead_days(wildcards):
-    """Days before the observation period that the longest background starts from."""
+def training_reach(wildcards):
+    """The first day that a background of the observation period may start from."""
     training = CONFIG.resolve(wildcards.experiment).training
-    return max(training.assimilator.max_lead_hours, training.joint.max_lead_hours) // 24 + 1
+    days = max(training.assimilator.max_lead_hours, training.joint.max_lead_hours) // 24 + 1
+    return max(CONFIG.periods.observations.start - timedelta(days=days), CONFIG.periods.training.start)
 
 
 def training_states(wildcards):
     """Reanalysis segments that assimilation is learnt from: the observation period and the days before it."""
-    days = timedelta(days=training_lead_days(wildcards))
-    start = max(CONFIG.periods.observations.start - days, CONFIG.periods.training.start)
-    labels = CONFIG.segments(Period(start=start, end=CONFIG.periods.observations.end))
+    labels = CONFIG.segments(Period(start=training_reach(wildcards), end=CONFIG.periods.observations.end))
     return expand(f"{RESULTS}/states/era5/{{segment}}.zarr", segment=labels)
-
-
-def training_dates(wildcards):
-    """The days that stages 2 and 3 may use."""
-    days = timedelta(days=training_lead_days(wildcards))
-    start = max(CONFIG.periods.observations.start - days, CONFIG.periods.training.start)
-    return [str(start), str(CONFIG.periods.observations.end)]
 
 
 def training_grids(wildcards):
