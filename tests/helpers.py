@@ -1,6 +1,8 @@
 """What tests share: loading a script as a module, and the real files, where this machine has them."""
 
 import importlib.util
+import subprocess
+import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -18,6 +20,13 @@ def load_script(rule: str) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+def loaded_by(*modules: str) -> set[str]:
+    """Top-level names of all that is loaded in a fresh interpreter once it has imported ``modules``."""
+    code = f"import sys, {', '.join(modules)}\nprint(*{{name.split('.')[0] for name in sys.modules}})"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
 
 
 def realdata(name: str) -> Path:

@@ -65,13 +65,15 @@ def columns(footprints: Footprints, guess: Tensor, first_hour: int) -> Tensor:
     return middle + weight.abs() * (torch.where(weight < 0, before, after) - middle)
 
 
-def predictors(column: Tensor, zenith: Tensor) -> Tensor:
-    """What an observation is first guessed from: a column ``(n, state)``, also times the slant.
+def predictors(column: Tensor, zenith: Tensor, surface: Tensor) -> Tensor:
+    """What an observation is first guessed from, ``(n, 3 state + static + 3)``.
 
-    The slant is 1 / cos(zenith) - 1, zero at nadir; ``(n, 2 state + 3)`` with the slant, its square and a one.
+    The column ``(n, state)``, alone and times the slant, 1 / cos(zenith) - 1, and the land fraction, the first of the
+    ``surface (n, static)``; the slant, its square, the surface, and a one.
     """
     slant = (1 / torch.cos(torch.deg2rad(zenith)) - 1)[:, None]
-    return torch.cat([column, column * slant, slant, slant**2, torch.ones_like(slant)], -1)
+    one = torch.ones_like(slant)
+    return torch.cat([column, column * slant, column * surface[:, :1], slant, slant**2, surface, one], -1)
 
 
 @dataclass
@@ -85,7 +87,7 @@ class Pillars:
 
 
 class PillarEncoder(nn.Module):
-    """:class:`Footprints` and a first guess → :class:`Pillars`.
+    """:class:`Footprints` and a first guess → :class:`Pillars`; ``surface (static, lat, lon)``, land fraction first.
 
     Each cell is seen as its departure from the first guess at its time: the measurement less a linear function of the
     guess' column, ``equivalent``, in units of ``scale``. A second linear function, ``retrieve``, turns departures into
@@ -95,10 +97,11 @@ class PillarEncoder(nn.Module):
 
     LARGEST = 8.0
 
-    def __init__(self, channels: int, states: int, slots: int, first_hour: int, shape: tuple[int, int], width: int):
+    def __init__(self, channels: int, states: int, slots: int, first_hour: int, surface: Tensor, width: int):
         super().__init__()
-        self.shape, self.slots, self.first_hour = shape, slots, first_hour
-        self.equivalent = nn.Linear(2 * states + 3, channels, bias=False)
+        self.shape, self.slots, self.first_hour = tuple(surface.shape[1:]), slots, first_hour
+        self.register_buffer("surface", surface.flatten(1).T.clone())
+        self.equivalent = nn.Linear(3 * states + len(surface) + 3, channels, bias=False)
         self.retrieve = zero(nn.Linear(channels, states, bias=False))
         self.register_buffer("scale", torch.ones(channels))
         self.encode = nn.Sequential(
@@ -106,11 +109,15 @@ class PillarEncoder(nn.Module):
             nn.Linear(2 * width, width),
         )  # fmt: skip
 
+    def predictors(self, footprints: Footprints, guess: Tensor) -> Tensor:
+        """:func:`predictors` of footprints from a first guess ``(batch, 3, state, lat, lon)``."""
+        column = columns(footprints, guess, self.first_hour)
+        return predictors(column, footprints.zenith, self.surface[footprints.cell])
+
     def departures(self, footprints: Footprints, guess: Tensor) -> Tensor:
         """Departures ``(n, channel)`` from ``guess (batch, 3, state, lat, lon)``; 0 where a channel is missing."""
-        column = columns(footprints, guess, self.first_hour)
         with torch.autocast(guess.device.type, enabled=False):
-            equivalents = self.equivalent(predictors(column, footprints.zenith))
+            equivalents = self.equivalent(self.predictors(footprints, guess))
         departures = (footprints.values - equivalents) / self.scale
         return torch.where(torch.isfinite(footprints.values), departures, 0.0).clamp(-self.LARGEST, self.LARGEST)
 

@@ -16,7 +16,7 @@ from fuxiflow.grids import Grid
 from fuxiflow.states.store import consolidate, open_store, put_coordinate, put_grid
 
 PRECIPITATION = "TP"
-STATIC_NAMES = ("surface_geopotential", "land_fraction", "sin_lat", "cos_lat", "sin_lon", "cos_lon")
+STATIC_NAMES = ("land_fraction", "surface_geopotential", "sin_lat", "cos_lat", "sin_lon", "cos_lon")
 TENDENCY_STEP = np.timedelta64(6, "h")
 RAW = {"surface_geopotential": "m2 s-2", "land_fraction": "1"}
 
@@ -104,8 +104,8 @@ def static_fields(surface_geopotential: np.ndarray, land_fraction: np.ndarray, g
     """
     lat, lon = np.meshgrid(np.deg2rad(grid.lat), np.deg2rad(grid.lon), indexing="ij")
     fields = [
-        standardise_static(surface_geopotential, grid.area_weights),
         land_fraction,
+        standardise_static(surface_geopotential, grid.area_weights),
         np.sin(lat),
         np.cos(lat),
         np.sin(lon),

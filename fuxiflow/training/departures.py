@@ -13,7 +13,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
-from fuxiflow.models.pillars import Footprints, PillarEncoder, columns, predictors
+from fuxiflow.models.pillars import Footprints, PillarEncoder
 
 RIDGE = 1e-3
 
@@ -39,7 +39,7 @@ class LeastSquares:
         if self.count <= size:
             raise ValueError(f"{self.count} footprints with all channels cannot fit {size} predictors; "
                              f"lengthen periods.observations")  # fmt: skip
-        ridge = RIDGE * self.gram.diagonal().mean() * torch.eye(size, dtype=torch.float64)
+        ridge = RIDGE * self.gram.diagonal().clamp_min(1e-12).diag()
         return torch.linalg.solve(self.gram + ridge, self.moment).T
 
 
@@ -56,7 +56,7 @@ def fit_equivalents(encoder: PillarEncoder, windows: Iterable[tuple[Footprints, 
     normal = LeastSquares(size, channels)
     for footprints, states in windows:
         footprints = whole(footprints).to(states.device)
-        normal.add(predictors(columns(footprints, states, encoder.first_hour), footprints.zenith), footprints.values)
+        normal.add(encoder.predictors(footprints, states), footprints.values)
     encoder.equivalent.weight.copy_(normal.solve())
 
 

@@ -12,11 +12,12 @@ from fuxiflow.training import departures
 
 SHAPE = (8, 16)
 STATES, CHANNELS, FIRST_HOUR = 2, 3, -3
+SURFACE = torch.rand(2, *SHAPE, generator=torch.Generator().manual_seed(7))
 
 
 def encoder():
     torch.manual_seed(0)
-    return PillarEncoder(CHANNELS, STATES, 8, FIRST_HOUR, SHAPE, 4)
+    return PillarEncoder(CHANNELS, STATES, 8, FIRST_HOUR, SURFACE, 4)
 
 
 def random_states(batch=2, seed=0):
@@ -33,12 +34,13 @@ def random_footprints(count=400, batch=2, seed=1):
 
 def observed(footprints, states, weight):
     """The footprints with the values that ``weight (channel, predictor)`` gives for ``states``."""
-    footprints.values = predictors(columns(footprints, states, FIRST_HOUR), footprints.zenith) @ weight.T
+    surface = SURFACE.flatten(1).T[footprints.cell]
+    footprints.values = predictors(columns(footprints, states, FIRST_HOUR), footprints.zenith, surface) @ weight.T
     return footprints
 
 
 def linear(seed=2):
-    return torch.randn(CHANNELS, 2 * STATES + 3, generator=torch.Generator().manual_seed(seed))
+    return torch.randn(CHANNELS, 3 * STATES + 5, generator=torch.Generator().manual_seed(seed))
 
 
 def test_least_squares_are_numpys():
@@ -119,7 +121,7 @@ def test_noise_leaves_more_of_the_error():
 def test_too_few_footprints_are_refused():
     fitted, states = encoder(), random_states()
     few = observed(random_footprints(count=7), states, linear())
-    with pytest.raises(ValueError, match="7 footprints with all channels cannot fit 7 predictors; lengthen"):
+    with pytest.raises(ValueError, match="7 footprints with all channels cannot fit 11 predictors; lengthen"):
         departures.fit_equivalents(fitted, [(few, states)])
     few.values[:, 0] = math.nan
     with pytest.raises(ValueError, match="0 footprints"):

@@ -1,7 +1,5 @@
 """What the rules of the figures are planned from."""
 
-import subprocess
-import sys
 from datetime import datetime
 
 import pytest
@@ -10,6 +8,7 @@ import yaml
 from fuxiflow import ROOT, config
 from fuxiflow.config import ConfigurationError
 from fuxiflow.figures import plan
+from tests.helpers import loaded_by
 
 
 def configuration(**changes):
@@ -59,9 +58,4 @@ def test_settings_follow_the_experiment_and_its_weights():
 
 
 def test_planning_imports_nothing_heavy():
-    code = (
-        "import sys, fuxiflow.figures.plan\n"
-        "print([m for m in ('torch', 'xarray', 'matplotlib', 'pandas') if m in sys.modules])"
-    )
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+    assert not loaded_by("fuxiflow.figures.plan") & {"torch", "xarray", "matplotlib", "pandas"}

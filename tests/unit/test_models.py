@@ -142,7 +142,7 @@ def test_fuxi_size_is_one_and_a_half_billion_parameters():
 
 
 def pillar_encoder():
-    encoder = PillarEncoder(2, 3, 8, -3, SHAPE, 4)
+    encoder = PillarEncoder(2, 3, 8, -3, noise(2, *SHAPE, seed=9), 4)
     torch.nn.init.normal_(encoder.retrieve.weight, generator=torch.Generator().manual_seed(1))
     return encoder
 
@@ -172,15 +172,15 @@ def test_columns_are_taken_at_the_time_of_the_footprint():
 
 
 def test_departures_by_hand():
-    encoder = PillarEncoder(1, 1, 8, 0, SHAPE, 4)
+    encoder = PillarEncoder(1, 1, 8, 0, torch.full((1, *SHAPE), 0.5), 4)
     with torch.no_grad():
-        encoder.equivalent.weight.copy_(torch.tensor([[2.0, 1.0, 0.0, 0.0, 0.5]]))
+        encoder.equivalent.weight.copy_(torch.tensor([[2.0, 1.0, 4.0, 0.0, 0.0, 3.0, 0.5]]))
         encoder.scale.fill_(4.0)
     values = torch.tensor([[10.0], [math.nan]])
     both = Footprints(torch.zeros(2, dtype=int), torch.zeros(2, dtype=int), torch.full((2,), 7), values,
                       torch.tensor([60.0, 0.0]))  # fmt: skip
     found = encoder.departures(both, torch.full((1, 3, 1, *SHAPE), 3.0)).flatten()
-    assert found.tolist() == pytest.approx([(10 - 2 * 3 - 3 - 0.5) / 4, 0.0], abs=1e-5)
+    assert found.tolist() == pytest.approx([(10 - 2 * 3 - 3 - 4 * 3 * 0.5 - 3 * 0.5 - 0.5) / 4, 0.0], abs=1e-5)
 
 
 def test_a_missing_channel_is_not_a_zero():
