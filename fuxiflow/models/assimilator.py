@@ -63,8 +63,9 @@ class Assimilator(nn.Module):
     """Background and observations → analysis, standardised.
 
     ``channels`` analysed channels on a grid ``shape``, divisible by 2^(scales-1); ``tendency (channel, 1, 1)`` scales
-    the increment; ``statics (static, lat, lon)``, land fraction first; ``sources`` maps the name of each source to its shape. The increment
-    is that which the sources' cells ask for one by one (their mean) plus what the U-Net makes of all of them.
+    the increment; ``statics (static, lat, lon)``, land fraction first; ``sources`` maps the name of each source to its
+    shape. The increment is that which the sources' cells ask for one by one (their mean) plus what the U-Net makes of
+    all of them.
     """
 
     def __init__(self, channels: int, shape: tuple[int, int], statics: Tensor, tendency: Tensor,

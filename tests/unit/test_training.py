@@ -115,6 +115,8 @@ def test_usable_times_have_their_neighbours(record):
     store = archive(record).states
     good = samples.usable(store, tiny.START, tiny.times(10)[-1], before=2, after=3)
     assert (good == tiny.times(10)[2:7]).all()
+    later = samples.usable(store, tiny.times(10)[4], tiny.times(10)[-1], before=3, after=3, reach=tiny.START)
+    assert (later == tiny.times(10)[4:7]).all()
     with pytest.raises(ValueError, match="none with 13 in a row"):
         samples.usable(store, tiny.START, tiny.times(10)[-1], before=6, after=6)
 
