@@ -22,7 +22,7 @@ from fuxiflow.states.store import (
     as_nanoseconds,
     consolidate,
     get_grid,
-    open_store,
+    open_existing,
     put_coordinate,
     put_grid,
 )
@@ -172,9 +172,7 @@ class Climatology:
     @classmethod
     def read(cls, path: Path) -> "Climatology":
         """Open what :func:`build` wrote; fields are read as they are needed. FileNotFoundError if it is not there."""
-        if not (Path(path) / "zarr.json").exists():
-            raise FileNotFoundError(f"{path}: no climatology")
-        group = open_store(path)
+        group = open_existing(path, "climatology")
         names = [str(name) for name in group["channel"][:]]
         return cls(table().select(names), get_grid(group), group["climatology"], int(group.attrs["window_days"]))
 

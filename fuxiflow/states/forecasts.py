@@ -21,6 +21,7 @@ from fuxiflow.states.store import (
     consolidate,
     get_grid,
     iso,
+    open_existing,
     open_store,
     put_coordinate,
     put_grid,
@@ -235,9 +236,7 @@ class Forecasts:
         self._missing: set[tuple[str, int]] = set()
         slots, layout = [], None
         for path in self.paths:
-            if not (path / "zarr.json").exists():
-                raise FileNotFoundError(f"{path}: no forecast store")
-            group = open_store(path)
+            group = open_existing(path, "forecast store")
             leads = [int(hour) for hour in group["prediction_timedelta"][:]]
             here = list(group.attrs["channels"]), get_grid(group, "latitude", "longitude"), leads
             if layout not in (None, here):

@@ -13,7 +13,7 @@ import zarr
 from fuxiflow import provenance
 from fuxiflow.channels import ChannelTable, table
 from fuxiflow.grids import Grid
-from fuxiflow.states.store import consolidate, open_store, put_coordinate, put_grid
+from fuxiflow.states.store import consolidate, open_existing, put_coordinate, put_grid
 
 PRECIPITATION = "TP"
 STATIC_NAMES = ("land_fraction", "surface_geopotential", "sin_lat", "cos_lat", "sin_lon", "cos_lon")
@@ -187,9 +187,7 @@ class Statistics:
     @classmethod
     def read(cls, path: Path) -> "Statistics":
         """Read what :meth:`write` wrote; FileNotFoundError if it is not there, KeyError for unknown channels."""
-        if not (Path(path) / "zarr.json").exists():
-            raise FileNotFoundError(f"{path}: no statistics")
-        group = open_store(path)
+        group = open_existing(path, "statistics")
         names = [str(name) for name in group["channel"][:]]
         table().select(names)
         return cls(

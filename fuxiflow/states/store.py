@@ -83,6 +83,13 @@ def open_store(path: Path, mode: str = "r") -> zarr.Group:
     return zarr.open_group(path, mode=mode, use_consolidated=False)
 
 
+def open_existing(path: Path, what: str) -> zarr.Group:
+    """Open a store for reading; FileNotFoundError that says ``what`` is not there."""
+    if not (Path(path) / "zarr.json").exists():
+        raise FileNotFoundError(f"{path}: no {what}")
+    return open_store(path)
+
+
 def consolidate(path: Path) -> None:
     """Put a copy of all metadata in one place: xarray opens a store by it."""
     with warnings.catch_warnings():
@@ -309,9 +316,7 @@ class States:
         self._where: dict[int, tuple[ShardReader, int]] = {}
         slots, layout = [], None
         for path in self.paths:
-            if not (path / "zarr.json").exists():
-                raise FileNotFoundError(f"{path}: no state store")
-            group = open_store(path)
+            group = open_existing(path, "state store")
             if name not in group:
                 raise KeyError(f"{path}: no array {name!r}; it holds {', '.join(sorted(group.array_keys()))}")
             here = [str(channel) for channel in group["channel"][:]], get_grid(group)
