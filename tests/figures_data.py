@@ -179,4 +179,5 @@ def write_grids(path: Path, grid: Grid, empty: bool = False) -> None:
             centre = (360 - 25.0 * hour) % 360
             away = np.abs((grid.lon[None, :] - centre + 40 * np.sin(np.deg2rad(grid.lat))[:, None] + 180) % 360 - 180)
             cell = np.flatnonzero(away.ravel() < 14 / np.maximum(np.cos(np.deg2rad(grid.lat)), 0.1).repeat(grid.nlon))
-            writer.write(hour, cell, np.full((cell.size, 2), 250.0), np.zeros(cell.size), np.ones(cell.size, int))
+            writer.write(hour, cell, np.full((cell.size, 2), 250.0), np.zeros(cell.size), np.zeros((cell.size, 2)),
+                         np.ones(cell.size, int))

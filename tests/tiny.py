@@ -89,7 +89,8 @@ def write_grids(directory: Path, days: int, silent: tuple[int, ...] = ()) -> Pat
                 continue
             cell = np.sort(random.choice(GRID.nlat * GRID.nlon, 20, replace=False))
             values = random.normal(250, 10, (20, 22)).astype(np.float32)
-            writer.write(hour, cell, values, np.full(20, 30, np.float32), np.ones(20, np.int32))
+            writer.write(hour, cell, values, np.full(20, 30, np.float32), random.uniform(-0.5, 0.5, (20, 2)),
+                         np.ones(20, np.int32))
     return path
 
 

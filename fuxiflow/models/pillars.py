@@ -20,7 +20,8 @@ class Footprints:
     """Observed cells of one source for a batch of windows.
 
     ``sample``, ``slot`` and ``cell (n,)`` say where: the window in the batch, the hour in the window, row · nlon +
-    column. ``values (n, channel)`` are standardised, NaN where a channel is missing; ``zenith (n,)`` in degrees.
+    column. ``values (n, channel)`` are standardised, NaN where a channel is missing; ``zenith (n,)`` in degrees;
+    ``offset (n, 2)`` north and east of the cell's centre, in cells.
     """
 
     sample: Tensor
@@ -28,6 +29,7 @@ class Footprints:
     cell: Tensor
     values: Tensor
     zenith: Tensor
+    offset: Tensor
 
     def to(self, device: torch.device) -> "Footprints":
         """The same on another device."""
@@ -50,19 +52,32 @@ def footprints(windows: Sequence[SparseWindow], standardise: Callable[[np.ndarra
     sample = np.repeat(np.arange(len(windows)), [len(window) for window in windows])
     values = standardise(np.concatenate([window.values for window in windows]))
     return Footprints(torch.from_numpy(sample), joined("slot", np.int64), joined("cell", np.int64),
-                      torch.from_numpy(values), joined("zenith", np.float32))  # fmt: skip
+                      torch.from_numpy(values), joined("zenith", np.float32), joined("offset", np.float32))  # fmt: skip
 
 
 def columns(footprints: Footprints, guess: Tensor, first_hour: int) -> Tensor:
-    """The first guess at the time and cell of each footprint, ``(n, state)`` float32.
+    """The first guess at the time and place of each footprint, linear in both, ``(n, state)`` float32.
 
     ``guess (batch, 3, state, lat, lon)`` are states 6 h before, at and 6 h after the analysis time; slots begin at
     ``first_hour`` and are taken at their middle, between -6 h and 6 h.
     """
+    nlat, nlon = guess.shape[-2:]
     flat = guess.float().flatten(3)
     weight = ((first_hour + footprints.slot + 0.5) / 6)[:, None]
-    middle, before, after = (flat[footprints.sample, i, :, footprints.cell] for i in (1, 0, 2))
-    return middle + weight.abs() * (torch.where(weight < 0, before, after) - middle)
+    neighbour = torch.where(weight[:, 0] < 0, 0, 2)
+
+    def at(cell: Tensor) -> Tensor:
+        middle = flat[footprints.sample, 1, :, cell]
+        return middle + weight.abs() * (flat[footprints.sample, neighbour, :, cell] - middle)
+
+    row, column = footprints.cell // nlon, footprints.cell % nlon
+    north, east = footprints.offset.sign().long().unbind(-1)
+    next_row = (row - north).clamp(0, nlat - 1)
+    next_column = (column + east) % nlon
+    up, across = footprints.offset.abs().unsqueeze(-1).unbind(1)
+    here = (1 - across) * at(footprints.cell) + across * at(row * nlon + next_column)
+    there = (1 - across) * at(next_row * nlon + column) + across * at(next_row * nlon + next_column)
+    return (1 - up) * here + up * there
 
 
 def predictors(column: Tensor, zenith: Tensor, surface: Tensor) -> Tensor:

@@ -122,14 +122,38 @@ def _nearest(values, zenith, lat, lon, time, cells, edges, footprints, nlat, nlo
     return chosen, zeniths
 
 
+@njit(cache=True)
+def _offset(lat, lon, cells, edges, footprints, nlat, nlon, nearest):
+    """How far north and east of its centre the footprints of each cell lie, in cells (n, 2): the mean, or the nearest."""
+    offsets = np.zeros((cells.size, 2), np.float32)
+    for row in range(cells.size):
+        north = 90.0 - (cells[row] // nlon + 0.5) * 180.0 / nlat
+        east = cells[row] % nlon * 360.0 / nlon
+        shrink = np.cos(np.deg2rad(north))
+        first, last = edges[row], edges[row + 1]
+        up, across, best = 0.0, 0.0, np.inf
+        for k in range(first, last):
+            i = footprints[k]
+            dy, dx = lat[i] - north, (lon[i] - east + 180.0) % 360.0 - 180.0
+            if not nearest:
+                up += dy / (last - first)
+                across += dx / (last - first)
+            elif dy**2 + (dx * shrink) ** 2 < best:
+                up, across, best = dy, dx, dy**2 + (dx * shrink) ** 2
+        offsets[row, 0], offsets[row, 1] = up * nlat / 180.0, across * nlon / 360.0
+    return offsets
+
+
 @dataclass(frozen=True)
 class Cells:
-    """One hour on the grid: ``cell`` (n,) increasing, ``values`` (n, channel), mean ``zenith`` (n,), ``count`` (n,)."""
+    """One hour on the grid: ``cell`` (n,) increasing, ``values`` (n, channel), mean ``zenith`` (n,), ``offset`` (n, 2)
+    from the cell's centre as in :class:`fuxiflow.observations.sparse.SparseWindow`, ``count`` (n,)."""
 
     hour: int
     cell: np.ndarray
     values: np.ndarray
     zenith: np.ndarray
+    offset: np.ndarray
     count: np.ndarray
 
 
@@ -163,7 +187,8 @@ def hourly_cells(time: np.ndarray, lat: np.ndarray, lon: np.ndarray, values: np.
         else:
             found = _nearest(values, zenith, lat, lon, nanoseconds, cells, bounds, members, grid.nlat, grid.nlon)
         if len(cells):
-            yield Cells(int(index), cells, *found, np.diff(bounds))
+            offset = _offset(lat, lon, cells, bounds, members, grid.nlat, grid.nlon, method == "nearest")
+            yield Cells(int(index), cells, *found, offset, np.diff(bounds))
 
 
 def grid_table(path: Path, output: Path, source: str, units: list[str], grid: Grid, start: date, end: date,
@@ -183,7 +208,8 @@ def grid_table(path: Path, output: Path, source: str, units: list[str], grid: Gr
             cells = gridded = 0
             for found in hourly_cells(*columns, table.values_of(used), table.column(used, "zenith"), grid,
                                       np.datetime64(day), 24, method):
-                out.write(24 * number + found.hour, found.cell, found.values, found.zenith, found.count)
+                out.write(24 * number + found.hour, found.cell, found.values, found.zenith, found.offset,
+                          found.count)
                 cells, gridded = cells + len(found.cell), gridded + int(found.count.sum())
             if gridded != len(used):
                 raise RuntimeError(f"{path}: {len(used)} footprints of {day}, but {gridded} on the grid")

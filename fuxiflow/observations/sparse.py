@@ -24,7 +24,7 @@ from zarr.codecs import BloscCodec
 from fuxiflow import provenance
 from fuxiflow.grids import Grid
 
-FORMAT = "fuxiflow sparse hourly grid 1"
+FORMAT = "fuxiflow sparse hourly grid 2"
 CHUNK_ROWS = 1 << 14  # 1.4 MB of values for 22 channels: a window of the demo reads one or two
 SHARD_ROWS = 1 << 20
 CACHE_BYTES = 256 << 20
@@ -42,12 +42,14 @@ def hour_of(time: datetime | np.datetime64) -> np.datetime64:
 @dataclass(frozen=True)
 class SparseWindow:
     """Observed cells of a window: ``slot`` (n,) counts hours from the window's start, ``cell`` (n,) int64,
-    ``values`` (n, channel) float32 in physical units, NaN where missing, ``zenith`` (n,) float32 in degrees."""
+    ``values`` (n, channel) float32 in physical units, NaN where missing, ``zenith`` (n,) float32 in degrees, ``offset``
+    (n, 2) float32: how far north and east of the cell's centre the footprints lie on the mean, in cells."""
 
     slot: np.ndarray
     cell: np.ndarray
     values: np.ndarray
     zenith: np.ndarray
+    offset: np.ndarray
 
     def __len__(self) -> int:
         return len(self.cell)
@@ -70,7 +72,7 @@ class SparseWriter:
             "grid": {"nlat": grid.nlat, "nlon": grid.nlon}, "start": str(hour_of(start)), "hours": int(hours),
             "provenance": provenance.as_json(), **(attributes or {})})
         columns = {"cell": ((), "int32"), "values": ((len(self.channels),), "float32"),
-                   "zenith": ((), "float32"), "count": ((), "int32")}
+                   "zenith": ((), "float32"), "offset": ((2,), "float32"), "count": ((), "int32")}
         self._arrays = {name: self._create(name, tail, kind) for name, (tail, kind) in columns.items()}
         self._rows_per_hour = np.zeros(hours, np.int64)
         self._pending: list[tuple[np.ndarray, ...]] = []
@@ -81,9 +83,11 @@ class SparseWriter:
         return self._group.create_array(
             name, shape=(0, *tail), chunks=(CHUNK_ROWS, *tail), shards=(SHARD_ROWS, *tail), dtype=kind,
             compressors=BloscCodec(cname="zstd", clevel=3, shuffle="shuffle"),
-            fill_value=np.nan if kind == "float32" else 0, dimension_names=("row", "channel")[:1 + len(tail)])
+            fill_value=np.nan if kind == "float32" else 0,
+            dimension_names=("row", "direction" if name == "offset" else "channel")[:1 + len(tail)])
 
-    def write(self, hour: int, cell: np.ndarray, values: np.ndarray, zenith: np.ndarray, count: np.ndarray) -> None:
+    def write(self, hour: int, cell: np.ndarray, values: np.ndarray, zenith: np.ndarray, offset: np.ndarray,
+              count: np.ndarray) -> None:
         """Add the rows of one hour (index from the start), cells in increasing order and each once."""
         if not 0 <= hour < len(self._rows_per_hour) or hour <= self._last:
             raise ValueError(f"hour {hour}: allowed are {self._last + 1} to {len(self._rows_per_hour) - 1}, in order")
@@ -91,7 +95,7 @@ class SparseWriter:
             raise ValueError(f"hour {hour}: cells must increase")
         self._last = hour
         self._rows_per_hour[hour] = len(cell)
-        self._pending.append((cell, values, zenith, count))
+        self._pending.append((cell, values, zenith, offset, count))
         self._held += len(cell)
         if self._held >= SHARD_ROWS:
             self._flush(self._held // SHARD_ROWS * SHARD_ROWS)
@@ -141,7 +145,7 @@ class _Store:
         self.grid = Grid(**attributes["grid"])
         self.start = np.datetime64(attributes["start"], "h")
         self.end = self.start + attributes["hours"] * HOUR
-        size = int(self.offsets[-1]) * 4 * (len(self.channels) + 3)
+        size = int(self.offsets[-1]) * 4 * (len(self.channels) + 5)
         self._keep = size <= cache_bytes
         self._rows: dict[str, np.ndarray] = {}
 
@@ -204,9 +208,10 @@ class SparseGrids:
             return parts[0]
         if not parts:
             return SparseWindow(np.empty(0, np.int64), np.empty(0, np.int64),
-                                np.empty((0, len(self.channels)), np.float32), np.empty(0, np.float32))
+                                np.empty((0, len(self.channels)), np.float32), np.empty(0, np.float32),
+                                np.empty((0, 2), np.float32))
         return SparseWindow(*(np.concatenate([getattr(part, name) for part in parts])
-                              for name in ("slot", "cell", "values", "zenith")))
+                              for name in ("slot", "cell", "values", "zenith", "offset")))
 
     @staticmethod
     def _part(store: _Store, begin: np.datetime64, finish: np.datetime64) -> SparseWindow:
@@ -216,4 +221,5 @@ class SparseGrids:
         first, last = int(store.offsets[index[0]]), int(store.offsets[index[-1] + 1])
         slot = np.repeat((hours - begin).astype(np.int64), np.diff(store.offsets[index[0]:index[-1] + 2]))
         return SparseWindow(slot, store.read("cell", first, last).astype(np.int64),
-                            store.read("values", first, last), store.read("zenith", first, last))
+                            store.read("values", first, last), store.read("zenith", first, last),
+                            store.read("offset", first, last))

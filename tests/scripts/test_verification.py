@@ -263,13 +263,13 @@ def sounder(tmp_path_factory) -> SimpleNamespace:
     operator = MicrowaveOperator.for_instrument(source.instrument)
     cell = np.arange(0, GRID.nlat * GRID.nlon, 3)
     zenith = np.full(len(cell), 30, np.float32)
-    window = SparseWindow(cell * 0, cell, zenith[:, None], zenith)
+    window = SparseWindow(cell * 0, cell, zenith[:, None], zenith, np.zeros((len(cell), 2), np.float32))
     seen = simulate(operator, state, channels.names, statistics, window) + 1
     (root / source.name).mkdir()
     path = root / source.name / "2023-01.zarr"
     with SparseWriter(path, source.name, source.channel_names, ["K"] * 22, GRID, cycle[0], 72) as writer:
         for hour in range(72):
-            writer.write(hour, cell, seen, zenith, np.ones(len(cell), np.int32))
+            writer.write(hour, cell, seen, zenith, np.zeros((len(cell), 2)), np.ones(len(cell), np.int32))
     return SimpleNamespace(root=root, grids=[path], rows=len(cell), times=len(cycle))
 
 

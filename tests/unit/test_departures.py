@@ -29,7 +29,8 @@ def random_footprints(count=400, batch=2, seed=1):
     def whole(high):
         return torch.randint(0, high, (count,), generator=random)
     return Footprints(whole(batch), whole(8), whole(SHAPE[0] * SHAPE[1]), torch.zeros(count, CHANNELS),
-                      60 * torch.rand(count, generator=random))  # fmt: skip
+                      60 * torch.rand(count, generator=random),
+                      torch.rand(count, 2, generator=random) - 0.5)  # fmt: skip
 
 
 def observed(footprints, states, weight):
@@ -90,7 +91,9 @@ def retrieval(noise=0.0):
         fitted.equivalent.weight.copy_(weight)
     # a background that is wrong by the same everywhere in time, so that departures do not depend on the hour
     error = 0.5 * random_states(seed=5)[:, 1:2]
-    footprints = observed(random_footprints(count=2000), truth, weight)
+    footprints = random_footprints(count=2000)
+    footprints.offset.zero_()  # the error is looked up at the centres of the cells
+    footprints = observed(footprints, truth, weight)
     footprints.values += noise * torch.randn(footprints.values.shape, generator=torch.Generator().manual_seed(7))
     tendency = torch.tensor([0.5, 2.0])[:, None, None]
     left = departures.fit_retrieval(fitted, [(footprints, truth - error, truth[:, 1])], tendency)

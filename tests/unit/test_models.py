@@ -29,7 +29,7 @@ def awake(module):
 def footprints(samples=(0, 0, 1), cells=(3, 3, 40), channels=2):
     n = len(cells)
     zenith = torch.full((n,), 30.0)
-    return Footprints(torch.tensor(samples), torch.arange(n), torch.tensor(cells), noise(n, channels), zenith)
+    return Footprints(torch.tensor(samples), torch.arange(n), torch.tensor(cells), noise(n, channels), zenith, torch.zeros(n, 2))
 
 
 def test_pad_wraps_longitude_and_repeats_the_poles():
@@ -166,9 +166,19 @@ def test_pillars_average_what_shares_a_cell():
 
 def test_columns_are_taken_at_the_time_of_the_footprint():
     states = torch.stack([torch.full((1, *SHAPE), value) for value in (0.0, 6.0, 18.0)])[None]
-    one = Footprints(torch.zeros(8, dtype=int), torch.arange(8), torch.zeros(8, dtype=int), noise(8, 1), torch.zeros(8))
+    one = Footprints(torch.zeros(8, dtype=int), torch.arange(8), torch.zeros(8, dtype=int), noise(8, 1), torch.zeros(8),
+                     torch.zeros(8, 2))
     at = columns(one, states, -3).flatten()
     assert at.tolist() == pytest.approx([6 - 2.5, 6 - 1.5, 6 - 0.5, 6 + 1, 6 + 3, 6 + 5, 6 + 7, 6 + 9])
+
+
+def test_columns_are_taken_at_the_place_of_the_footprint():
+    rows, cols = torch.meshgrid(torch.arange(8.0), torch.arange(16.0), indexing="ij")
+    states = (100 - 10 * rows + cols).expand(1, 3, 1, *SHAPE)
+    cell, offset = torch.tensor([3 * 16 + 5, 3 * 16 + 5, 0, 16]), torch.tensor([[0.2, 0.4], [-0.5, -0.1], [0.3, 0.0], [0.0, -0.5]])
+    one = Footprints(torch.zeros(4, dtype=int), torch.full((4,), 3), cell, noise(4, 1), torch.zeros(4), offset)
+    wanted = [75 + 2 + 0.4, 75 - 5 - 0.1, 100.0, 90 + 0.5 * 15]  # no row beyond the pole; the date line is crossed
+    assert columns(one, states, -3).flatten().tolist() == pytest.approx(wanted, abs=1e-4)
 
 
 def test_departures_by_hand():
@@ -178,7 +188,7 @@ def test_departures_by_hand():
         encoder.scale.fill_(4.0)
     values = torch.tensor([[10.0], [math.nan]])
     both = Footprints(torch.zeros(2, dtype=int), torch.zeros(2, dtype=int), torch.full((2,), 7), values,
-                      torch.tensor([60.0, 0.0]))  # fmt: skip
+                      torch.tensor([60.0, 0.0]), torch.zeros(2, 2))  # fmt: skip
     found = encoder.departures(both, torch.full((1, 3, 1, *SHAPE), 3.0)).flatten()
     assert found.tolist() == pytest.approx([(10 - 2 * 3 - 3 - 4 * 3 * 0.5 - 3 * 0.5 - 0.5) / 4, 0.0], abs=1e-5)
 

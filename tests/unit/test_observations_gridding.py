@@ -47,12 +47,13 @@ def loop(time, lat, lon, values, zenith, grid, method):
             if present:
                 chosen[c] = values[present, c].astype(float).mean() if method == "mean" else values[present[0], c]
         angle = zenith[rows].astype(float).mean() if method == "mean" else zenith[rows[order[0]]]
-        found[key] = chosen, angle, len(rows)
+        offset = np.stack([(lat[rows] - north) * grid.nlat / 180, gap * grid.nlon / 360], 1)
+        found[key] = chosen, angle, len(rows), offset.mean(0) if method == "mean" else offset[np.argmin(distance)]
     return found
 
 
 def gridded(*args, hours=3, **kwargs):
-    return {(part.hour, int(cell)): (part.values[k], part.zenith[k], int(part.count[k]))
+    return {(part.hour, int(cell)): (part.values[k], part.zenith[k], int(part.count[k]), part.offset[k])
             for part in hourly_cells(*args, START, hours, **kwargs) for k, cell in enumerate(part.cell)}
 
 
@@ -63,10 +64,12 @@ def test_equals_a_double_loop(method, n, seed):
     data = footprints(n, seed)
     ours, plain = gridded(*data, GRID, method=method), loop(*data, GRID, method)
     assert ours.keys() == plain.keys()
-    for key, (values, zenith, count) in plain.items():
+    for key, (values, zenith, count, offset) in plain.items():
         assert ours[key][0] == pytest.approx(values, rel=1e-6, nan_ok=True)
         assert ours[key][1] == pytest.approx(zenith, rel=1e-6)
         assert ours[key][2] == count
+        assert ours[key][3] == pytest.approx(offset, abs=1e-4)
+        assert np.abs(ours[key][3]).max() <= 0.501
 
 
 @given(n=st.integers(1, 200), seed=st.integers(0, 2**16))
@@ -74,7 +77,7 @@ def test_equals_a_double_loop(method, n, seed):
 def test_conserves_footprints_and_sums(n, seed):
     time, lat, lon, values, zenith = footprints(n, seed, missing=0)
     found = gridded(time, lat, lon, values, zenith, GRID)
-    assert sum(count for *_, count in found.values()) == n
+    assert sum(count for *_, count, _ in found.values()) == n
     total = sum(cell[0].astype(float) * cell[2] for cell in found.values())
     assert total == pytest.approx(values.sum(axis=0, dtype=float), rel=1e-6)
 
@@ -90,7 +93,7 @@ def test_order_of_the_footprints_does_not_matter(method, n, seed):
     ours = gridded(*data, GRID, method=method)
     other = gridded(*(column[order] for column in data), GRID, method=method)
     assert ours.keys() == other.keys()
-    for key, (values, _, count) in ours.items():
+    for key, (values, _, count, _) in ours.items():
         assert np.array_equal(values, other[key][0], equal_nan=True)
         assert count == other[key][2]
 

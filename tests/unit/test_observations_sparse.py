@@ -18,7 +18,8 @@ def write(path, start, hours, channels=("1", "2"), source="sounder", grid=GRID):
             cells = np.array(cells)
             base = 100.0 * hour + cells
             values = np.stack([base + 0.5 * i for i in range(len(channels))], 1).astype("float32")
-            writer.write(hour, cells, values, base.astype("float32") / 10, np.ones(len(cells), int))
+            writer.write(hour, cells, values, base.astype("float32") / 10, np.stack([base, -base], 1) / 100,
+                         np.ones(len(cells), int))
     return path
 
 
@@ -82,7 +83,8 @@ def test_rows_survive_shard_borders(tmp_path, monkeypatch):
 
 def test_missing_channels_stay_nan(tmp_path):
     with SparseWriter(tmp_path / "a.zarr", "s", ["1", "2"], ["K", "K"], GRID, np.datetime64("2022-01-01"), 1) as writer:
-        writer.write(0, np.array([3]), np.array([[np.nan, 250.0]], "float32"), np.zeros(1, "float32"), np.array([1]))
+        writer.write(0, np.array([3]), np.array([[np.nan, 250.0]], "float32"), np.zeros(1, "float32"),
+                     np.zeros((1, 2)), np.array([1]))
     values = SparseGrids([tmp_path / "a.zarr"]).window(np.datetime64("2022-01-01"), 0, 1).values
     assert np.isnan(values[0, 0])
     assert values[0, 1] == 250
@@ -115,7 +117,7 @@ def test_an_unfinished_or_foreign_store_is_refused(tmp_path):
 
 
 def test_writer_refuses_disorder(tmp_path):
-    rows = (np.array([1]), np.zeros((1, 1), "float32"), np.zeros(1, "float32"), np.ones(1, int))
+    rows = (np.array([1]), np.zeros((1, 1), "float32"), np.zeros(1, "float32"), np.zeros((1, 2)), np.ones(1, int))
     writer = SparseWriter(tmp_path / "a.zarr", "s", ["1"], ["K"], GRID, np.datetime64("2022-01-01"), 3)
     writer.write(1, *rows)
     with pytest.raises(ValueError, match="allowed are 2 to 2"):
@@ -123,6 +125,6 @@ def test_writer_refuses_disorder(tmp_path):
     with pytest.raises(ValueError, match="allowed"):
         writer.write(3, *rows)
     with pytest.raises(ValueError, match="increase"):
-        writer.write(2, np.array([2, 2]), np.zeros((2, 1)), np.zeros(2), np.ones(2))
+        writer.write(2, np.array([2, 2]), np.zeros((2, 1)), np.zeros(2), np.zeros((2, 2)), np.ones(2))
     with pytest.raises(ValueError, match="poles"):
         SparseWriter(tmp_path / "b.zarr", "s", ["1"], ["K"], Grid(5, 8, poles=True), np.datetime64("2022-01-01"), 3)
