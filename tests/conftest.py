@@ -1,5 +1,7 @@
 """Fixtures and marks that all tests share."""
 
+import sys
+
 import pyproj  # noqa: F401  eccodes loaded before it crashes the interpreter at its end
 import pytest
 
@@ -11,6 +13,14 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if "tests/workflow/" in item.path.as_posix():
             item.add_marker(pytest.mark.xdist_group("workflow"))
+
+
+@pytest.fixture(autouse=True)
+def denormals():
+    """What a script sets for speed, torch.set_flush_denormal, is undone: other tests compare the smallest numbers."""
+    yield
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_flush_denormal(False)
 
 
 @pytest.fixture

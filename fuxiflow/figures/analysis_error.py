@@ -13,22 +13,19 @@ METRICS = {"rmse": "analysis", "background_rmse": "background"}
 TICKS = (50, 100, 200, 300, 500, 700, 850, 1000)
 
 
-def table(path: Path, experiments: Sequence[str], references: Sequence[str]) -> pd.DataFrame:
+def table(
+    path: Path, experiments: Sequence[str], references: Sequence[str], baselines: Path | None = None
+) -> pd.DataFrame:
     """Scores at lead time 0 of the globe by pressure level: one row for each line, reference, variable and level.
 
     ``experiments`` are those that assimilate something, the main one first. Column ``line`` is what is drawn:
     ``fuxiflow`` (the main experiment's analysis), ``background``, ``gfs``, ``era5`` (against the truth), or the name of
-    another experiment.
+    another experiment. ERA5's own error is in the table of the ``baselines``, where there is one.
     """
-    frame = scores.read(
-        path,
-        experiments,
-        metric=list(METRICS),
-        reference=list(references),
-        region="global",
-        lead_time=0,
-        system=["fuxiflow", "gfs", "era5"],
-    )
+    chosen = {"metric": list(METRICS), "reference": list(references), "region": "global", "lead_time": 0}
+    frame = scores.read(path, experiments, system=["fuxiflow", "gfs"], **chosen)
+    if baselines is not None and "truth" in references:
+        frame = pd.concat([frame, scores.read(baselines, experiments, system="era5", **chosen)])
     frame = scores.with_levels(frame).dropna(subset=["level"])
     background = frame["metric"] == "background_rmse"
     frame = frame[~background | (frame["experiment"] == experiments[0])]

@@ -124,7 +124,7 @@ def _nearest(values, zenith, lat, lon, time, cells, edges, footprints, nlat, nlo
 
 @njit(cache=True)
 def _offset(lat, lon, cells, edges, footprints, nlat, nlon, nearest):
-    """How far north and east of its centre the footprints of each cell lie, in cells (n, 2): the mean, or the nearest."""
+    """How far north and east of its centre the footprints of each cell lie, in cells (n, 2): mean, or the nearest."""
     offsets = np.zeros((cells.size, 2), np.float32)
     for row in range(cells.size):
         north = 90.0 - (cells[row] // nlon + 0.5) * 180.0 / nlat

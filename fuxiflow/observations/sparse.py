@@ -8,6 +8,7 @@ offsets   (hour + 1,)      first row of each hour, and the number of rows
 cell      (row,)           row * nlon + column on :class:`fuxiflow.grids.Grid` without poles
 values    (row, channel)   in the units of the source's channels, NaN where a channel is missing
 zenith    (row,)           satellite zenith angle, degrees
+offset    (row, direction) how far north and east of the cell's centre its footprints lie, in cells
 count     (row,)           footprints that made the value
 ========= ================ =========================================================================
 """

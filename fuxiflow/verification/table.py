@@ -18,6 +18,7 @@ KEYS = ["experiment", "system", "reference", "metric", "channel", "region", "lea
 TEXTS = KEYS[:-1]
 COLUMNS = [*KEYS, "value", "n", "ci_low", "ci_high"]
 BASELINE = "baseline"
+SYSTEMS = ("fuxiflow", "gfs", "persistence", "climatology")
 
 SCHEMA = pa.schema([*((name, pa.dictionary(pa.int32(), pa.string())) for name in TEXTS), ("lead_time", pa.int32()),
                     ("value", pa.float64()), ("n", pa.int64()), ("ci_low", pa.float64()), ("ci_high", pa.float64())])
@@ -113,6 +114,11 @@ def read(path: Path, **where) -> pd.DataFrame:
     filters = [(name, "in", list(value)) if isinstance(value, many) else (name, "=", value)
                for name, value in where.items()]
     return pq.read_table(path, filters=filters or None).to_pandas()
+
+
+def systems(frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows of :data:`SYSTEMS`: a reference's own error is no system's, and stays in the baselines' table."""
+    return frame[frame["system"].isin(SYSTEMS)].reset_index(drop=True)
 
 
 def merge(paths: Sequence[Path]) -> pd.DataFrame:

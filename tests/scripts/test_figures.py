@@ -41,7 +41,10 @@ def arguments(root):
             {"cycles": [root / "full" / "cycle.parquet"], "observations": root / "full" / "observations.parquet"},
             {"main": "full", "reference": "truth", "test_start": "2023-01-04"},
         ),
-        "analysis_error": (scores, {"experiments": ["full"], "references": ["era5", "truth"]}),
+        "analysis_error": (
+            {**scores, "baselines": scores["scores"]},
+            {"experiments": ["full"], "references": ["era5", "truth"]},
+        ),
         "skill_vs_lead": (scores, {"experiment": "full", "reference": "truth"}),
         "scorecard_era5": (scores, {"experiment": "full"}),
         "increment_case": ({"analyses": [root / "analyses.zarr"], "era5": [root / "era5.zarr"], "truth": []}, case),

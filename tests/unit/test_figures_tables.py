@@ -121,7 +121,8 @@ def test_significant_excludes_zero():
 
 
 def test_analysis_error_has_a_line_for_each_analysis_and_the_background(stores):
-    table = analysis_error.table(stores / "scores.parquet", ["full"], ["era5", "truth"])
+    scores = stores / "scores.parquet"
+    table = analysis_error.table(scores, ["full"], ["era5", "truth"], baselines=scores)
     assert set(table["line"]) == {"fuxiflow", "background", "gfs", "era5"}
     assert set(table.loc[table["line"] == "era5", "reference"]) == {"truth"}
     row = table[(table["line"] == "background") & (table["channel"] == "T500") & (table["reference"] == "era5")].iloc[0]

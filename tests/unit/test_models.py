@@ -29,7 +29,8 @@ def awake(module):
 def footprints(samples=(0, 0, 1), cells=(3, 3, 40), channels=2):
     n = len(cells)
     zenith = torch.full((n,), 30.0)
-    return Footprints(torch.tensor(samples), torch.arange(n), torch.tensor(cells), noise(n, channels), zenith, torch.zeros(n, 2))
+    return Footprints(torch.tensor(samples), torch.arange(n), torch.tensor(cells), noise(n, channels), zenith,
+                      torch.zeros(n, 2))  # fmt: skip
 
 
 def test_pad_wraps_longitude_and_repeats_the_poles():
@@ -175,7 +176,8 @@ def test_columns_are_taken_at_the_time_of_the_footprint():
 def test_columns_are_taken_at_the_place_of_the_footprint():
     rows, cols = torch.meshgrid(torch.arange(8.0), torch.arange(16.0), indexing="ij")
     states = (100 - 10 * rows + cols).expand(1, 3, 1, *SHAPE)
-    cell, offset = torch.tensor([3 * 16 + 5, 3 * 16 + 5, 0, 16]), torch.tensor([[0.2, 0.4], [-0.5, -0.1], [0.3, 0.0], [0.0, -0.5]])
+    cell = torch.tensor([3 * 16 + 5, 3 * 16 + 5, 0, 16])
+    offset = torch.tensor([[0.2, 0.4], [-0.5, -0.1], [0.3, 0.0], [0.0, -0.5]])
     one = Footprints(torch.zeros(4, dtype=int), torch.full((4,), 3), cell, noise(4, 1), torch.zeros(4), offset)
     wanted = [75 + 2 + 0.4, 75 - 5 - 0.1, 100.0, 90 + 0.5 * 15]  # no row beyond the pole; the date line is crossed
     assert columns(one, states, -3).flatten().tolist() == pytest.approx(wanted, abs=1e-4)

@@ -18,7 +18,8 @@ GRID = Grid(4, 8)
 
 def window(count):
     row = np.arange(count)
-    return SparseWindow(row * 0, row, row[:, None].astype(np.float32), row.astype(np.float32), np.zeros((len(row), 2), np.float32))
+    return SparseWindow(row * 0, row, row[:, None].astype(np.float32), row.astype(np.float32),
+                        np.zeros((count, 2), np.float32))  # fmt: skip
 
 
 def test_subsample_keeps_order_and_rows_together():

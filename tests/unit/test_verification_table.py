@@ -82,3 +82,8 @@ def test_nothing_is_a_table_too(tmp_path):
     assert table.read(tmp_path / "empty.parquet").empty
     table.write(tmp_path / "some.parquet", frame())
     assert len(table.merge([tmp_path / "empty.parquet", tmp_path / "some.parquet"])) == 4
+
+
+def test_a_references_own_error_stays_out_of_the_merged_table():
+    rows = pd.DataFrame({"system": ["fuxiflow", "era5", "gfs"], "value": [1.0, 2.0, 3.0]})
+    assert table.systems(rows)["value"].tolist() == [1.0, 3.0]

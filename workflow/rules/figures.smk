@@ -101,6 +101,7 @@ rule figure_cycling:
 rule figure_analysis_error:
     input:
         scores=f"{RESULTS}/scores/scores.parquet",
+        baselines=f"{RESULTS}/scores/baselines.parquet",
     output:
         pdf=f"{FIGURES}/analysis_error.pdf",
         png=report(f"{FIGURES}/analysis_error.png", caption="../report/analysis_error.rst", category="Analyses",

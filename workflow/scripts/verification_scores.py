@@ -8,7 +8,7 @@ from fuxiflow.verification import table
 
 
 def main(input, output, params, log):
-    merged = table.merge(input.scores)
+    merged = table.systems(table.merge(input.scores))
     table.write(output.scores, merged)
     log.info("%d scores from %d tables", len(merged), len(input.scores))
 
