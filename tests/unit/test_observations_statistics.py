@@ -16,7 +16,8 @@ def store(path, hourly):
         for hour, values in hourly.items():
             n = len(values)
             rows = np.stack([values, 2 * np.asarray(values, float)], 1).astype("float32")
-            writer.write(hour, np.arange(n), rows, np.zeros(n, "float32"), np.ones(n, int))
+            zeros = np.zeros(n, "float32")
+            writer.write(hour, np.arange(n), rows, zeros, np.stack([zeros, zeros], 1), np.ones(n, int))
     return path
 
 
