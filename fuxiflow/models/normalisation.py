@@ -1,6 +1,6 @@
 """Standardised states, inside the networks' package so that a checkpoint needs no second file."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -38,15 +38,15 @@ class Normaliser(nn.Module):
         return self._exp(state * self.std[:count] + self.mean[:count])
 
     def _log(self, state: Tensor) -> Tensor:
-        if self.logarithmic is None or self.logarithmic >= state.shape[-3]:
-            return state
-        state = state.clone()
-        state[..., self.logarithmic, :, :] = torch.log1p(state[..., self.logarithmic, :, :].clamp_min(0))
-        return state
+        return self._precipitation(state, torch.log1p)
 
     def _exp(self, state: Tensor) -> Tensor:
+        return self._precipitation(state, torch.expm1)
+
+    def _precipitation(self, state: Tensor, function: Callable[[Tensor], Tensor]) -> Tensor:
+        """The state with ``function`` of its precipitation, negatives as 0, where it has any."""
         if self.logarithmic is None or self.logarithmic >= state.shape[-3]:
             return state
         state = state.clone()
-        state[..., self.logarithmic, :, :] = torch.expm1(state[..., self.logarithmic, :, :].clamp_min(0))
+        state[..., self.logarithmic, :, :] = function(state[..., self.logarithmic, :, :].clamp_min(0))
         return state
