@@ -146,14 +146,16 @@ class AssimilatorStage(Optimisation):
     source_dropout: Fraction = 0.1
 
 
-class JointStage(Optimisation):
-    """Stage 3: ``cycles`` cycles unrolled and back-propagated through, from backgrounds as in stage 2."""
+class JointStage(AssimilatorStage):
+    """Stage 3: ``cycles`` cycles unrolled and back-propagated through.
+
+    Cycles go on from where the update before left them, for ``chain`` updates, and then start anew as in stage 2.
+    """
 
     cycles: Positive = 4
+    chain: Positive = 1
     background_weight: float = Field(1.0, ge=0)
     max_lead_hours: int = Field(48, ge=6, multiple_of=6)
-    cold_fraction: Fraction = 0.1
-    source_dropout: Fraction = 0.1
 
 
 class Training(Section):

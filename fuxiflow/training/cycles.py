@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from fuxiflow import sources, times
-from fuxiflow.config import AssimilatorStage, JointStage
+from fuxiflow.config import AssimilatorStage
 from fuxiflow.models import checkpoint
 from fuxiflow.models.networks import STEP, Networks, SourceDesign
 from fuxiflow.observations.statistics import GridStatistics
@@ -19,6 +19,7 @@ from fuxiflow.states.climatology import Climatology
 from fuxiflow.training import departures, samples, stages
 from fuxiflow.training.loop import finish, make_fabric, train
 from fuxiflow.training.record import record, write_losses
+from fuxiflow.training.stages import Unrolling
 
 FIT_WINDOWS = 160
 
@@ -33,29 +34,32 @@ def describe_sources(names: list[str], statistics: Mapping[str, Path]) -> dict[s
     return designs
 
 
-def fit(name: str, networks: Networks, history: list[dict], stage: AssimilatorStage | JointStage, cycles: int,
-        background_weight: float, input: SimpleNamespace, output: SimpleNamespace, params: SimpleNamespace,
+def fit(name: str, networks: Networks, history: list[dict], stage: AssimilatorStage, unrolling: Unrolling,
+        linear_fits: bool, input: SimpleNamespace, output: SimpleNamespace, params: SimpleNamespace,
         log: logging.Logger) -> None:  # fmt: skip
-    """Train ``networks`` by unrolling ``cycles`` cycles, and write the stage's checkpoint and losses."""
+    """Train ``networks`` by unrolling cycles, and write the stage's checkpoint and losses.
+
+    With ``linear_fits`` the encoders start from fits to the stage's first batches (:func:`initialise`).
+    """
     designs = networks.design.sources
     grids = sources.by_source(list(designs), input.grids)
     archive = samples.Archive(input.states, grids, Climatology.read(input.climatology))
-    first_times = samples.usable(archive.states, *times.span(*params.dates), before=stage.max_lead_hours // 6 + 1,
-                                 after=cycles, reach=np.datetime64(params.reach, "ns"))  # fmt: skip
+    first_times = samples.usable(archive.states, *times.span(*params.dates), stage.max_lead_hours // 6 + 1,
+                                 unrolling.cycles * unrolling.chain, np.datetime64(params.reach, "ns"))  # fmt: skip
     log.info("%d first analysis times from %s to %s, sources: %s", len(first_times), first_times[0], first_times[-1],
              ", ".join(designs) or "none")  # fmt: skip
-    plan = stages.cycle_plan(name, first_times, stage, cycles, params.seed)
+    plan = stages.cycle_plan(name, first_times, stage, unrolling, params.seed)
     batches = samples.Batches(archive, plan, designs, networks.standardise)
 
     fabric = make_fabric(params.options["accelerator"], params.options["precision"])
     run = stages.start(fabric, networks, stage, params.state, params.tensorboard, name, log)
-    objective = stages.Objective(networks.to(fabric.device))
-    if name == "assimilator" and not run.restart.exists():
+    objective = run.memory = stages.Objective(networks.to(fabric.device))
+    if linear_fits and not run.restart.exists():
         warm = stage.model_copy(update={"cold_fraction": 0.0, "source_dropout": 0.0})
-        plan_ = stages.cycle_plan(name, first_times, warm, cycles, params.seed)
+        plan_ = stages.cycle_plan(name, first_times, warm, unrolling, params.seed)
         initialise(objective, samples.Batches(archive, plan_, designs, networks.standardise), stage.batch, log)
     losses = train(run, lambda a, b: samples.loader(batches, a, b, params.options["workers"]),
-                   lambda batch: objective.cycle(batch, background_weight))  # fmt: skip
+                   lambda batch: objective.cycle(batch, unrolling.background_weight))  # fmt: skip
     period = (np.datetime_as_string(first_times[0], "h"), np.datetime_as_string(first_times[-1], "h"))
     entry = record(name, stage, losses, period)
     checkpoint.save(output.checkpoint, checkpoint.Checkpoint(networks, [*history, entry]))
@@ -70,7 +74,7 @@ def initialise(objective: stages.Objective, batches: samples.Batches, size: int,
     fitted = []
     for step in progress(range(-(-FIT_WINDOWS // size)), "windows to fit first guesses to", log):
         batch = batches[step]
-        times_ = batch.start + STEP * batch.lead
+        times_ = batch.analysis
         around = np.stack([[archive.states.read(t + STEP * i) for i in (-1, 0, 1)] for t in times_])
         states = networks.normaliser(torch.from_numpy(around[:, :, : networks.analysed]).to(networks.device))
         fitted.append((batch.observations[0], states, objective.guess(batch)))

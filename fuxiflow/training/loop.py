@@ -42,7 +42,10 @@ def make_fabric(accelerator: str, wanted_precision: str) -> Fabric:
 
 @dataclass
 class Run:
-    """One stage under way: what to train, how, and where its restart state lies."""
+    """One stage under way: what to train, how, and where its restart state lies.
+
+    ``memory`` is what else a resumed run has to know (``state_dict`` and ``load_state_dict``).
+    """
 
     fabric: Fabric
     module: nn.Module
@@ -54,6 +57,7 @@ class Run:
     step: int = 0
     skipped: int = 0
     losses: list[dict] = field(default_factory=list)
+    memory: object | None = None
 
     @property
     def restart(self) -> Path:
@@ -67,7 +71,8 @@ class Run:
     def save(self, optimizer: torch.optim.Optimizer) -> None:
         """Write the restart file, whole or not at all."""
         content = {"step": self.step, "skipped": self.skipped, "losses": self.losses,
-                   "module": self.module.state_dict(), "optimizer": optimizer.state_dict()}  # fmt: skip
+                   "module": self.module.state_dict(), "optimizer": optimizer.state_dict(),
+                   "memory": self.memory.state_dict() if self.memory else None}  # fmt: skip
         temp = self.restart.with_suffix(".tmp")
         torch.save(content, temp)
         os.replace(temp, self.restart)
@@ -80,6 +85,8 @@ class Run:
             content = torch.load(self.restart, map_location=self.fabric.device, weights_only=True)
             self.module.load_state_dict(content["module"])
             optimizer.load_state_dict(content["optimizer"])
+            if self.memory:
+                self.memory.load_state_dict(content["memory"])
         except Exception as error:
             raise TrainingError(f"{self.restart} cannot be resumed from ({error}); delete it to start anew") from error
         self.step, self.skipped, self.losses = content["step"], content["skipped"], content["losses"]

@@ -1,7 +1,7 @@
 """Training samples: reanalysis frames and observation windows, drawn as a pure function of (seed, step, rank)."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +20,8 @@ class Request:
     """What a sample holds: ``start`` is the time of the newer of the two first frames.
 
     ``lead`` steps of forecast lead to the first background; ``cycles`` analyses follow. Frames are the reanalysis at
-    start-6 h, start, and at every time that a loss looks at.
+    start-6 h, start, and at every time that a loss looks at. One that ``follows`` needs no first frames: its first
+    background is what the same place of the batch before ended with, and ``start`` is its first analysis time.
     """
 
     start: np.datetime64
@@ -28,6 +29,7 @@ class Request:
     cycles: int
     cold: bool = False
     masked: bool = False
+    follows: bool = False
 
     @property
     def target_times(self) -> list[np.datetime64]:
@@ -44,10 +46,11 @@ class Request:
 
 @dataclass
 class Batch:
-    """A batch: ``first (batch, 2, channel, lat, lon)`` and ``targets (batch, target, channel, lat, lon)``, physical.
+    """A batch: ``first (fresh, 2, channel, lat, lon)`` and ``targets (batch, target, channel, lat, lon)``, physical.
 
-    ``observations`` has, for each analysis of the cycle, the footprints by source; ``start (batch,)`` is the time of
-    the newer first frame.
+    ``first`` is of the samples that do not ``follow (batch,)`` those of the batch before; ``start (batch,)`` is the
+    time of the newer first frame, of those that follow the time of the first analysis. ``observations`` has, for each
+    analysis of the cycle, the footprints by source.
     """
 
     start: np.ndarray
@@ -55,7 +58,13 @@ class Batch:
     cycles: int
     first: Tensor
     targets: Tensor
-    observations: list[dict[str, Footprints]] = field(default_factory=list)
+    observations: list[dict[str, Footprints]]
+    follow: Tensor
+
+    @property
+    def analysis(self) -> np.ndarray:
+        """Times of the first analyses ``(batch,)``."""
+        return self.start + np.where(self.follow, 0, self.lead) * STEP
 
 
 class Archive:
@@ -83,21 +92,23 @@ class Archive:
 
 
 class Batches(Dataset):
-    """Batches by step number: ``plan(step)`` lists the requests of a batch, of equal lead and cycles."""
+    """Batches by step number: ``plan(step)`` lists the requests of a batch, of equal cycles and lead."""
 
     def __init__(self, archive: Archive, plan, sources: Mapping[str, SourceDesign], standardise):
         self.archive, self.plan, self.sources, self.standardise = archive, plan, sources, standardise
 
     def __getitem__(self, step: int) -> Batch:
         requests: list[Request] = self.plan(step)
-        lead, cycles = requests[0].lead, requests[0].cycles
-        first = torch.from_numpy(np.stack([self.archive.frames(r) for r in requests]))
+        fresh, cycles = [r for r in requests if not r.follows], requests[0].cycles
+        shape = (len(self.archive.states.channels), *self.archive.states.grid.shape)
+        first = np.array([self.archive.frames(r) for r in fresh], np.float32).reshape(len(fresh), 2, *shape)
         targets = torch.from_numpy(np.stack([self.archive.targets(r) for r in requests]))
         windows = [self.archive.windows(r, {n: s.window for n, s in self.sources.items()}) for r in requests]
         kept = torch.tensor([not request.masked for request in requests])
         observations = [{name: self._footprints(name, [sample[i] for sample in windows]).kept(kept)
                          for name in self.sources} for i in range(cycles)]  # fmt: skip
-        return Batch(np.array([r.start for r in requests]), lead, cycles, first, targets, observations)
+        return Batch(np.array([r.start for r in requests]), fresh[0].lead if fresh else 0, cycles,
+                     torch.from_numpy(first), targets, observations, torch.tensor([r.follows for r in requests]))
 
     def _footprints(self, name: str, windows: list[dict]) -> Footprints:
         return footprints([window[name] for window in windows], lambda values: self.standardise(name, values))

@@ -1,6 +1,7 @@
 """The training stages: what each draws, and the loss it minimises."""
 
 import logging
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import torch
 from lightning.fabric import Fabric
 from torch import Tensor
 
-from fuxiflow.config import AssimilatorStage, ForecasterStage, JointStage, Optimisation
+from fuxiflow.config import AssimilatorStage, ForecasterStage, Optimisation
 from fuxiflow.grids import Grid
 from fuxiflow.models.networks import STEP, Networks
 from fuxiflow.restart import workspace
@@ -19,9 +20,9 @@ from fuxiflow.training.samples import Batch, Request
 STREAMS = {"forecaster": 1, "assimilator": 2, "joint": 3}
 
 
-def _generator(seed: int, stage: str, step: int, rank: int) -> np.random.Generator:
-    """Random numbers that depend on nothing else than these four."""
-    return np.random.default_rng([seed, STREAMS[stage], step, rank])
+def _generator(seed: int, stage: str, *position: int) -> np.random.Generator:
+    """Random numbers that depend on nothing else than these."""
+    return np.random.default_rng([seed, STREAMS[stage], *position])
 
 
 def rollout(step: int, stage: ForecasterStage) -> int:
@@ -37,29 +38,52 @@ def forecaster_plan(times: np.ndarray, stage: ForecasterStage, seed: int, rank: 
     return plan
 
 
-def cycle_plan(name: str, times: np.ndarray, stage: AssimilatorStage | JointStage, cycles: int, seed: int,
+@dataclass(frozen=True)
+class Unrolling:
+    """``cycles`` of an update, ``chain`` updates that follow on each other, weight of the backgrounds in the loss."""
+
+    cycles: int = 1
+    chain: int = 1
+    background_weight: float = 0.0
+
+
+def cycle_plan(name: str, times: np.ndarray, stage: AssimilatorStage, unrolling: Unrolling, seed: int,
                rank: int = 0):  # fmt: skip
     """Stages 2 and 3: ``plan(step)`` draws first analysis times among ``times``.
 
     The first background is a forecast of a random lead, the same for the whole batch; some start from climatology, as
-    a cold start does, and some are deprived of their observations, as in an outage.
+    a cold start does, and some are deprived of their observations, as in an outage. With a ``chain`` of several updates
+    every place of the batch goes on for that many from where it ended; the places begin anew by turns.
     """
+    cycles, chain = unrolling.cycles, unrolling.chain
+
     def plan(step: int) -> list[Request]:
         random = _generator(seed, name, step, rank)
         lead = int(random.integers(1, stage.max_lead_hours // 6 + 1))
-        chosen = random.choice(times, stage.batch)
-        cold = random.random(stage.batch) < stage.cold_fraction
         masked = random.random(stage.batch) < stage.source_dropout
-        return [Request(time - STEP * lead, lead, cycles, bool(c), bool(m))
-                for time, c, m in zip(chosen, cold, masked, strict=True)]  # fmt: skip
+        requests = []
+        for place in range(stage.batch):
+            age = (step + place * chain // stage.batch) % chain
+            fate = _generator(seed, name, step - age + chain, rank, place)
+            time = fate.choice(times) + STEP * cycles * age
+            cold, dark = bool(fate.random() < stage.cold_fraction), bool(masked[place])
+            if age and step:
+                requests.append(Request(time, 0, cycles, masked=dark, follows=True))
+            else:
+                requests.append(Request(time - STEP * lead, lead, cycles, cold, dark))
+        return requests
     return plan
 
 
 class Objective:
-    """Losses of the stages for one set of networks, on physical batches."""
+    """Losses of the stages for one set of networks, on physical batches.
+
+    ``ends`` are the analyses and backgrounds that the cycles of a batch ended with, ``(2, batch, channel, lat, lon)``.
+    """
 
     def __init__(self, networks: Networks):
         self.networks = networks
+        self.ends: Tensor | None = None
         grid = Grid(*networks.design.grid)
         tendency = networks.normaliser.tendency.flatten()
         self.state = StateLoss(networks.design.channels, grid, tendency).to(networks.device)
@@ -82,37 +106,54 @@ class Objective:
             loss = loss + self.state(current, targets[:, i])
         return {"loss": loss / batch.lead}
 
+    def state_dict(self) -> dict:
+        """What a resumed stage needs: where its cycles ended."""
+        return {"ends": self.ends}
+
+    def load_state_dict(self, content: dict) -> None:
+        """The inverse of :meth:`state_dict`."""
+        self.ends = content["ends"]
+
     @torch.no_grad()
-    def _background(self, batch: Batch, first: Tensor) -> tuple[Tensor, Tensor]:
-        """The states 6 h before the first analysis and at it, forecast from the first frames."""
-        previous, current = first[:, 0], first[:, 1]
+    def _begin(self, batch: Batch, first: Tensor) -> tuple[Tensor, Tensor]:
+        """The states 6 h before the first analysis and at it: forecast from the first frames, or where the cycles of
+        the batch before ended."""
+        follow = batch.follow.to(first.device)
+        states = first.new_empty(2, len(follow), *first.shape[2:])
+        previous, current = first.unbind(1)
         for i in range(batch.lead):
-            previous, current = current, self.networks.forecast(previous, current, batch.start + STEP * i)
-        return previous, current
+            times = batch.start[~batch.follow.numpy()] + STEP * i
+            previous, current = current, self.networks.forecast(previous, current, times)[:, : self.networks.analysed]
+        states[:, ~follow] = torch.stack([previous, current])
+        if follow.any():
+            states[:, follow] = self.ends[:, follow]
+        return states[0], states[1]
 
     @torch.no_grad()
     def guess(self, batch: Batch) -> Tensor:
         """The first guess of the first analyses of a batch, ``(batch, 3, channel, lat, lon)``."""
         first, _ = self._standard(batch)
-        return self.networks.guess(*self._background(batch, first), batch.start + STEP * batch.lead)
+        return self.networks.guess(*self._begin(batch, first), batch.analysis)
 
     def cycle(self, batch: Batch, background_weight: float) -> dict[str, Tensor]:
         """Stages 2 and 3: L_state of the analysis and of the next background of every cycle.
 
-        The last background is left out: with a single cycle this is the assimilator's loss alone.
+        Without a weight of the backgrounds none is forecast: with a single cycle this is the assimilator's loss alone.
         """
         first, targets = self._standard(batch)
-        previous, background = self._background(batch, first)
+        previous, background = self._begin(batch, first)
         analyses, backgrounds = first.new_zeros(()), first.new_zeros(())
         start = self.analysis(background, targets[:, 0]).detach()
         for i in range(batch.cycles):
-            times = batch.start + STEP * (batch.lead + i)
+            times = batch.analysis + STEP * i
             observations = {n: f.to(first.device) for n, f in batch.observations[i].items()}
             analysis = self.networks.analyse(self.networks.guess(previous, background, times), observations, times)
             analyses = analyses + self.analysis(analysis, targets[:, i])
             if background_weight:
-                previous, background = analysis, self.networks.forecast(previous, analysis, times)
-                backgrounds = backgrounds + self.state(background, targets[:, i + 1])
+                forecast = self.networks.forecast(previous, analysis, times)
+                previous, background = analysis, forecast[:, : self.networks.analysed]
+                backgrounds = backgrounds + self.state(forecast, targets[:, i + 1])
+        self.ends = torch.stack([previous, background]).detach()
         loss = (analyses + background_weight * backgrounds) / batch.cycles
         return {"loss": loss, "analysis": analyses / batch.cycles, "background": backgrounds / batch.cycles,
                 "first_background": start}  # fmt: skip

@@ -75,12 +75,42 @@ def test_calendar_counts_days_from_one():
 def test_plans_depend_on_seed_step_and_rank_alone():
     times = tiny.times(20)
     stage = JointStage(updates=9, batch=3, learning_rate=1, max_lead_hours=24, cycles=3)
-    plan = stages.cycle_plan("joint", times, stage, 3, seed=5)
-    assert plan(4) == stages.cycle_plan("joint", times, stage, 3, seed=5)(4)
-    others = [plan(5), stages.cycle_plan("joint", times, stage, 3, seed=6)(4),
-              stages.cycle_plan("joint", times, stage, 3, seed=5, rank=1)(4)]  # fmt: skip
+    unrolling = stages.Unrolling(3)
+    plan = stages.cycle_plan("joint", times, stage, unrolling, seed=5)
+    assert plan(4) == stages.cycle_plan("joint", times, stage, unrolling, seed=5)(4)
+    others = [plan(5), stages.cycle_plan("joint", times, stage, unrolling, seed=6)(4),
+              stages.cycle_plan("joint", times, stage, unrolling, seed=5, rank=1)(4)]  # fmt: skip
     assert all(other != plan(4) for other in others)
     assert len({request.lead for request in plan(4)}) == 1
+
+
+def test_chains_go_on_where_they_ended_and_begin_anew_by_turns():
+    times = tiny.times(20)
+    stage = JointStage(updates=9, batch=2, learning_rate=1, max_lead_hours=24, cold_fraction=0.5)
+    plan = stages.cycle_plan("joint", times, stage, stages.Unrolling(3, chain=4), seed=5)
+    assert not any(request.follows for request in plan(0))
+    for step in range(1, 12):
+        for before, request in zip(plan(step - 1), plan(step), strict=True):
+            if request.follows:
+                assert request.analysis_times[0] == before.target_times[-1]
+                assert request.lead == 0
+    fresh = [[not request.follows for request in plan(step)] for step in range(1, 9)]
+    assert fresh == [[step % 4 == 0, step % 4 == 2] for step in range(1, 9)]
+
+
+def test_a_batch_begins_where_the_one_before_ended(record, networks):
+    requests = {0: [samples.Request(tiny.times(40)[12], 1, 2), samples.Request(tiny.times(40)[15], 1, 2)],
+                1: [samples.Request(tiny.times(40)[15], 0, 2, follows=True),
+                    samples.Request(tiny.times(40)[20], 2, 2)]}  # fmt: skip
+    batches = samples.Batches(archive(record), requests.get, networks.design.sources, networks.standardise)
+    objective = stages.Objective(networks)
+    objective.cycle(batches[0], 1.0)
+    ended, batch = objective.ends.clone(), batches[1]
+    assert batch.first.shape[0] == 1
+    assert batch.analysis.tolist() == [tiny.times(40)[15].item(), tiny.times(40)[22].item()]
+    guess = objective.guess(batch)
+    assert torch.equal(guess[0, :2], ended[:, 0])
+    assert not torch.equal(guess[1, :2], ended[:, 1])
 
 
 def test_rollout_comes_last():
@@ -125,16 +155,16 @@ def test_stage_two_trains_the_assimilator_alone(record, networks, tmp_path):
     stage = AssimilatorStage(updates=3, batch=2, learning_rate=1e-2, max_lead_hours=12)
     stages.trains(networks, forecaster=False, assimilator=True)
     frozen = {k: v.clone() for k, v in networks.forecaster.state_dict().items()}
-    plan = stages.cycle_plan("assimilator", tiny.times(40)[4:30], stage, 1, 0)
-    losses = fit(networks, record, stage, plan, 1, tmp_path)
+    plan = stages.cycle_plan("assimilator", tiny.times(40)[4:30], stage, stages.Unrolling(), 0)
+    losses = fit(networks, record, stage, plan, tmp_path)
     assert len(losses) == 3
     assert all(torch.equal(v, frozen[k]) for k, v in networks.forecaster.state_dict().items())
 
 
-def fit(networks, record, stage, plan, cycles, directory, background_weight=0.0):
+def fit(networks, record, stage, plan, directory, background_weight=0.0):
     batches = samples.Batches(archive(record), plan, networks.design.sources, networks.standardise)
     run = Run(make_fabric("cpu", "32-true"), networks, stage, directory, directory / "tb", "test", LOG)
-    objective = stages.Objective(networks)
+    objective = run.memory = stages.Objective(networks)
     return train(run, lambda a, b: samples.loader(batches, a, b, 0), lambda b: objective.cycle(b, background_weight))
 
 
@@ -157,8 +187,8 @@ def test_gradients_reach_the_first_cycle_through_time(record, networks):
 def test_training_lowers_the_loss(record, networks, tmp_path):
     stage = JointStage(updates=25, batch=2, learning_rate=3e-3, max_lead_hours=6, cycles=2, cold_fraction=0,
                        source_dropout=0)  # fmt: skip
-    plan = stages.cycle_plan("joint", tiny.times(40)[4:30], stage, 2, 0)
-    losses = fit(networks, record, stage, plan, 2, tmp_path, background_weight=1.0)
+    plan = stages.cycle_plan("joint", tiny.times(40)[4:30], stage, stages.Unrolling(2), 0)
+    losses = fit(networks, record, stage, plan, tmp_path, background_weight=1.0)
     assert losses["loss"].tail(5).mean() < 0.9 * losses["loss"].head(5).mean()
     assert {"analysis", "background", "first_background", "gradient_norm", "learning_rate"} <= set(losses.columns)
 
@@ -166,9 +196,9 @@ def test_training_lowers_the_loss(record, networks, tmp_path):
 @pytest.mark.parametrize("killed_at", [1, 4])
 def test_a_killed_stage_resumes_to_the_same_bits(record, networks, tmp_path, killed_at):
     stage = JointStage(updates=6, batch=2, learning_rate=1e-3, max_lead_hours=12, cycles=2, checkpoint_every=2)
-    plan = stages.cycle_plan("joint", tiny.times(40)[4:30], stage, 2, 0)
+    plan = stages.cycle_plan("joint", tiny.times(40)[4:30], stage, stages.Unrolling(2, chain=3), 0)
     begin = {k: v.clone() for k, v in networks.state_dict().items()}
-    reference = fit(networks, record, stage, plan, 2, tmp_path / "a", 1.0)
+    reference = fit(networks, record, stage, plan, tmp_path / "a", 1.0)
     expected = {k: v.clone() for k, v in networks.state_dict().items()}
 
     def interrupted(step):
@@ -179,9 +209,9 @@ def test_a_killed_stage_resumes_to_the_same_bits(record, networks, tmp_path, kil
     networks.load_state_dict(begin)
     (tmp_path / "b").mkdir()
     with pytest.raises(KeyboardInterrupt):
-        fit(networks, record, stage, interrupted, 2, tmp_path / "b", 1.0)
+        fit(networks, record, stage, interrupted, tmp_path / "b", 1.0)
     networks.load_state_dict(begin)
-    losses = fit(networks, record, stage, plan, 2, tmp_path / "b", 1.0)
+    losses = fit(networks, record, stage, plan, tmp_path / "b", 1.0)
     assert all(torch.equal(v, expected[k]) for k, v in networks.state_dict().items())
     assert losses.equals(reference)
 

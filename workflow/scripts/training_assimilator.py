@@ -21,7 +21,7 @@ def main(input, output, params, log):
     designs = cycles.describe_sources(params.sources, statistics)
     networks = cycles.with_sources(before.networks, designs, params.model["assimilator"])
     stages.trains(networks, forecaster=False, assimilator=True)
-    cycles.fit("assimilator", networks, before.history, stage, 1, 0.0, input, output, params, log)
+    cycles.fit("assimilator", networks, before.history, stage, stages.Unrolling(), True, input, output, params, log)
 
 
 if __name__ == "__main__":

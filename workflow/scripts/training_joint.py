@@ -18,8 +18,8 @@ def main(input, output, params, log):
     before = checkpoint.load(input.assimilator)
     networks = before.networks
     stages.trains(networks, forecaster=True, assimilator=True)
-    unrolled = stage.cycles, stage.background_weight
-    cycles.fit("joint", networks, before.history, stage, *unrolled, input, output, params, log)
+    unrolling = stages.Unrolling(stage.cycles, stage.chain, stage.background_weight)
+    cycles.fit("joint", networks, before.history, stage, unrolling, False, input, output, params, log)
 
 
 if __name__ == "__main__":
