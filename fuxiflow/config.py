@@ -128,32 +128,35 @@ class Optimisation(Section):
 
 
 class ForecasterStage(Optimisation):
-    """Stage 1: one step ahead, then up to ``rollout`` steps for the last ``rollout_fraction`` of the updates."""
+    """Stage 1: one step ahead, then up to ``rollout`` steps for the last ``rollout_fraction`` of the updates.
+
+    ``noise_fraction`` of the samples start from a state with an error of at most about ``noise`` times the 6-h change.
+    """
 
     rollout: Positive = 1
     rollout_fraction: Fraction = 0.0
+    noise: float = Field(0.0, ge=0)
+    noise_fraction: Fraction = 0.5
 
 
 class AssimilatorStage(Optimisation):
     """Stage 2: backgrounds are forecasts of a random lead of at most ``max_lead_hours``.
 
     ``cold_fraction`` of the samples start from climatology, as a cycle's cold start does; ``source_dropout`` of them
-    have no observations, as in an outage.
+    have no observations, as in an outage. Cycles go on from where the update before left them, for ``chain`` updates,
+    and then start anew.
     """
 
     max_lead_hours: int = Field(180, ge=6, multiple_of=6)
     cold_fraction: Fraction = 0.1
     source_dropout: Fraction = 0.1
+    chain: Positive = 1
 
 
 class JointStage(AssimilatorStage):
-    """Stage 3: ``cycles`` cycles unrolled and back-propagated through.
-
-    Cycles go on from where the update before left them, for ``chain`` updates, and then start anew as in stage 2.
-    """
+    """Stage 3: as stage 2, with ``cycles`` cycles unrolled and back-propagated through."""
 
     cycles: Positive = 4
-    chain: Positive = 1
     background_weight: float = Field(1.0, ge=0)
     max_lead_hours: int = Field(48, ge=6, multiple_of=6)
 

@@ -44,10 +44,11 @@ class Encoder(nn.Module):
 class SourceBranch(nn.Module):
     """The encoder of one source."""
 
-    def __init__(self, source: SourceShape, states: int, surface: Tensor, widths: list[int], blocks: int):
+    def __init__(self, source: SourceShape, states: int, surface: Tensor, seen: Tensor, widths: list[int],
+                 blocks: int):  # fmt: skip
         super().__init__()
         hours = source.last_hour - source.first_hour
-        self.pillars = PillarEncoder(source.channels, states, hours, source.first_hour, surface, widths[0])
+        self.pillars = PillarEncoder(source.channels, states, hours, source.first_hour, surface, seen, widths[0])
         self.join = Conv(widths[0] + states + 1, widths[0])
         self.encoder = Encoder(widths, blocks)
 
@@ -63,12 +64,12 @@ class Assimilator(nn.Module):
     """Background and observations → analysis, standardised.
 
     ``channels`` analysed channels on a grid ``shape``, divisible by 2^(scales-1); ``tendency (channel, 1, 1)`` scales
-    the increment; ``statics (static, lat, lon)``, land fraction first; ``sources`` maps the name of each source to its
-    shape. The increment is that which the sources' cells ask for one by one (their mean) plus what the U-Net makes of
-    all of them.
+    the increment; ``statics (static, lat, lon)``, land fraction first; ``seen (column,)`` are the channels that first
+    guesses of observations depend on; ``sources`` maps the name of each source to its shape. The increment is that
+    which the sources' cells ask for one by one (their mean) plus what the U-Net makes of all of them.
     """
 
-    def __init__(self, channels: int, shape: tuple[int, int], statics: Tensor, tendency: Tensor,
+    def __init__(self, channels: int, shape: tuple[int, int], statics: Tensor, tendency: Tensor, seen: Tensor,
                  sources: Mapping[str, SourceShape], *, width: int, scales: int, blocks: int):  # fmt: skip
         super().__init__()
         if any(side % 2 ** (scales - 1) for side in shape):
@@ -78,7 +79,7 @@ class Assimilator(nn.Module):
         self.register_buffer("tendency", tendency)
         self.background = Conv(channels + len(statics) + 4, width)
         self.encoder = Encoder(widths, blocks)
-        self.branches = nn.ModuleDict({name: SourceBranch(source, channels, statics, widths, blocks)
+        self.branches = nn.ModuleDict({name: SourceBranch(source, channels, statics, seen, widths, blocks)
                                        for name, source in sources.items()})  # fmt: skip
         self.fuse = nn.ModuleList(nn.Sequential(Conv(2 * w, w, 1), ResidualBlock(w)) for w in widths)
         self.ups = nn.ModuleList(Up(w, w // 2, blocks) for w in reversed(widths[1:]))

@@ -8,12 +8,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from fuxiflow.channels import table
 from fuxiflow.models.assimilator import Assimilator, SourceShape
 from fuxiflow.models.forecaster import Forecaster
 from fuxiflow.models.normalisation import Normaliser
 from fuxiflow.models.pillars import Footprints
 
 STEP = np.timedelta64(6, "h")
+THERMODYNAMIC = ("temperature", "relative_humidity")
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,12 @@ def calendar(times: list[datetime] | np.ndarray, device: torch.device | None = N
             torch.as_tensor(hour, dtype=torch.float32, device=device))  # fmt: skip
 
 
+def seen_by_sounders(channels: list[str]) -> Tensor:
+    """Positions of the channels that a radiance depends on: temperature, humidity, and all at the surface."""
+    rows = [table()[name] for name in channels]
+    return torch.tensor([i for i, row in enumerate(rows) if row.level is None or row.variable in THERMODYNAMIC])
+
+
 class Networks(nn.Module):
     """Forecaster and assimilator on standardised states ``(batch, channel, lat, lon)``.
 
@@ -85,7 +93,8 @@ class Networks(nn.Module):
         self.forecaster = Forecaster(self.analysed, len(design.channels), design.grid, fields, scale[: self.analysed],
                                      **design.forecaster)  # fmt: skip
         shapes = {name: source.shape for name, source in design.sources.items()}
-        self.assimilator = Assimilator(self.analysed, design.grid, fields, scale[: self.analysed], shapes,
+        self.assimilator = Assimilator(self.analysed, design.grid, fields, scale[: self.analysed],
+                                       seen_by_sounders(design.channels[: self.analysed]), shapes,
                                        **design.assimilator)  # fmt: skip
 
     @property

@@ -14,6 +14,9 @@ from torch import Tensor, nn
 from fuxiflow.models.layers import zero
 from fuxiflow.observations.sparse import SparseWindow
 
+MODES = 8
+LARGEST_MODE = 4.0  # standard deviations: a first guess far from all reanalyses is not extrapolated further
+
 
 @dataclass
 class Footprints:
@@ -80,15 +83,25 @@ def columns(footprints: Footprints, guess: Tensor, first_hour: int) -> Tensor:
     return (1 - up) * here + up * there
 
 
-def predictors(column: Tensor, zenith: Tensor, surface: Tensor) -> Tensor:
-    """What an observation is first guessed from, ``(n, 3 state + static + 3)``.
+def predictors(column: Tensor, zenith: Tensor, surface: Tensor, modes: Tensor) -> Tensor:
+    """What an observation is first guessed from, ``(n, predictor)``, see :func:`predictor_count`.
 
-    The column ``(n, state)``, alone and times the slant, 1 / cos(zenith) - 1, and the land fraction, the first of the
-    ``surface (n, static)``; the slant, its square, the surface, and a one.
+    The column ``(n, column)``, alone and times the slant, 1 / cos(zenith) - 1, and the land fraction, the first of the
+    ``surface (n, static)``; its ``modes (column, mode)``, alone times the slant squared and by pairs, as absorption
+    depends on the temperature itself; the slant, its square, the slant over land, the surface, and a one.
     """
     slant = (1 / torch.cos(torch.deg2rad(zenith)) - 1)[:, None]
-    one = torch.ones_like(slant)
-    return torch.cat([column, column * slant, column * surface[:, :1], slant, slant**2, surface, one], -1)
+    land = surface[:, :1]
+    amplitude = (column @ modes).clamp(-LARGEST_MODE, LARGEST_MODE)
+    first, second = torch.triu_indices(modes.shape[1], modes.shape[1], device=modes.device)
+    pairs = amplitude[:, first] * amplitude[:, second]
+    geometry = torch.cat([slant, slant**2, slant * land, surface, torch.ones_like(slant)], -1)
+    return torch.cat([column, column * slant, column * land, pairs, amplitude * slant**2, geometry], -1)
+
+
+def predictor_count(column: int, static: int, modes: int) -> int:
+    """Number of :func:`predictors`."""
+    return 3 * column + modes * (modes + 3) // 2 + static + 4
 
 
 @dataclass
@@ -104,35 +117,46 @@ class Pillars:
 class PillarEncoder(nn.Module):
     """:class:`Footprints` and a first guess → :class:`Pillars`; ``surface (static, lat, lon)``, land fraction first.
 
-    Each cell is seen as its departure from the first guess at its time: the measurement less a linear function of the
-    guess' column, ``equivalent``, in units of ``scale``. A second linear function, ``retrieve``, turns departures into
-    a first increment. Both are fitted by least squares before training (:mod:`fuxiflow.training.departures`) and
-    trained on. Cells that are seen in several hours get the mean of what their hours say.
+    Each cell is seen as its departure from the first guess at its time: the measurement less a function of the guess'
+    column that is linear in its :func:`predictors`, ``equivalent``, in units of ``scale``. A second linear function,
+    ``retrieve``, turns departures into a first increment. Both are fitted by least squares before training
+    (:mod:`fuxiflow.training.departures`); the first is an observation operator and stays, the second is trained on.
+    Cells that are seen in several hours get the mean of what their hours say.
+
+    ``seen (column,)`` are the channels of the state that the first guess of an observation depends on.
     """
 
     LARGEST = 8.0
 
-    def __init__(self, channels: int, states: int, slots: int, first_hour: int, surface: Tensor, width: int):
+    def __init__(self, channels: int, states: int, slots: int, first_hour: int, surface: Tensor, seen: Tensor,
+                 width: int):  # fmt: skip
         super().__init__()
         self.shape, self.slots, self.first_hour = tuple(surface.shape[1:]), slots, first_hour
         self.register_buffer("surface", surface.flatten(1).T.clone())
-        self.equivalent = nn.Linear(3 * states + len(surface) + 3, channels, bias=False)
-        self.retrieve = zero(nn.Linear(channels, states, bias=False))
+        self.register_buffer("seen", seen.clone())
+        modes = min(MODES, len(seen))
+        self.register_buffer("modes", torch.zeros(len(seen), modes))
+        self.register_buffer("equivalent", torch.zeros(channels, predictor_count(len(seen), len(surface), modes)))
         self.register_buffer("scale", torch.ones(channels))
+        self.retrieve = zero(nn.Linear(channels, states, bias=False))
         self.encode = nn.Sequential(
             nn.Linear(3 * channels + 4, 2 * width), nn.GELU(), nn.Linear(2 * width, 2 * width), nn.GELU(),
             nn.Linear(2 * width, width),
         )  # fmt: skip
 
+    def columns(self, footprints: Footprints, guess: Tensor) -> Tensor:
+        """What the first guess ``(batch, 3, state, lat, lon)`` of footprints depends on, ``(n, column)``."""
+        return columns(footprints, guess[:, :, self.seen], self.first_hour)
+
     def predictors(self, footprints: Footprints, guess: Tensor) -> Tensor:
         """:func:`predictors` of footprints from a first guess ``(batch, 3, state, lat, lon)``."""
-        column = columns(footprints, guess, self.first_hour)
-        return predictors(column, footprints.zenith, self.surface[footprints.cell])
+        column = self.columns(footprints, guess)
+        return predictors(column, footprints.zenith, self.surface[footprints.cell], self.modes)
 
     def departures(self, footprints: Footprints, guess: Tensor) -> Tensor:
         """Departures ``(n, channel)`` from ``guess (batch, 3, state, lat, lon)``; 0 where a channel is missing."""
         with torch.autocast(guess.device.type, enabled=False):
-            equivalents = self.equivalent(self.predictors(footprints, guess))
+            equivalents = self.predictors(footprints, guess) @ self.equivalent.T
         departures = (footprints.values - equivalents) / self.scale
         return torch.where(torch.isfinite(footprints.values), departures, 0.0).clamp(-self.LARGEST, self.LARGEST)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import zarr
-from numcodecs.zstd import decompress
+from numcodecs.blosc import decompress
 
 EMPTY = 2**64 - 1
 
@@ -44,7 +44,7 @@ class ShardReader:
             bool(array.shards)
             and array.chunks == (1, *self.shape)
             and array.shards[1:] == self.shape
-            and compressors == ["ZstdCodec"]
+            and compressors == ["BloscCodec"]
             and array.dtype == np.dtype("<f4")
             and self.path.is_dir()
         )

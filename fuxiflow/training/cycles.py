@@ -56,7 +56,7 @@ def fit(name: str, networks: Networks, history: list[dict], stage: AssimilatorSt
     objective = run.memory = stages.Objective(networks.to(fabric.device))
     if linear_fits and not run.restart.exists():
         warm = stage.model_copy(update={"cold_fraction": 0.0, "source_dropout": 0.0})
-        plan_ = stages.cycle_plan(name, first_times, warm, unrolling, params.seed)
+        plan_ = stages.cycle_plan(name, first_times, warm, Unrolling(), params.seed)
         initialise(objective, samples.Batches(archive, plan_, designs, networks.standardise), stage.batch, log)
     losses = train(run, lambda a, b: samples.loader(batches, a, b, params.options["workers"]),
                    lambda batch: objective.cycle(batch, unrolling.background_weight))  # fmt: skip
@@ -80,7 +80,7 @@ def initialise(objective: stages.Objective, batches: samples.Batches, size: int,
         fitted.append((batch.observations[0], states, objective.guess(batch)))
     for source in batches.sources:
         encoder = networks.assimilator.branches[source].pillars
-        departures.fit_equivalents(encoder, ((found[source], states) for found, states, _ in fitted))
+        departures.fit_equivalents(encoder, [(found[source], states) for found, states, _ in fitted])
         windows = ((found[source], guess, states[:, 1]) for found, states, guess in fitted)
         left = departures.fit_retrieval(encoder, windows, networks.normaliser.tendency[: networks.analysed])
         departures.report(source, left, channels, log)

@@ -8,14 +8,15 @@ against 80 % with both fits.
 """
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor
 
 from fuxiflow.models.pillars import Footprints, PillarEncoder
 
-RIDGE = 1e-3
+EQUIVALENT_RIDGE = 1e-4
+RETRIEVAL_RIDGE = 1e-3
 
 
 class LeastSquares:
@@ -33,14 +34,14 @@ class LeastSquares:
         self.gram += x.T @ x
         self.moment += x.T @ y
 
-    def solve(self) -> Tensor:
+    def solve(self, ridge: float) -> Tensor:
         """Weights ``(target, predictor)``; ValueError when there were fewer rows than predictors."""
         size = len(self.gram)
         if self.count <= size:
             raise ValueError(f"{self.count} footprints with all channels cannot fit {size} predictors; "
                              f"lengthen periods.observations")  # fmt: skip
-        ridge = RIDGE * self.gram.diagonal().clamp_min(1e-12).diag()
-        return torch.linalg.solve(self.gram + ridge, self.moment).T
+        penalty = ridge * self.gram.diagonal().clamp_min(1e-12).diag()
+        return torch.linalg.solve(self.gram + penalty, self.moment).T
 
 
 def whole(footprints: Footprints) -> Footprints:
@@ -50,14 +51,23 @@ def whole(footprints: Footprints) -> Footprints:
 
 
 @torch.no_grad()
-def fit_equivalents(encoder: PillarEncoder, windows: Iterable[tuple[Footprints, Tensor]]) -> None:
-    """Fit ``equivalent`` to footprints and reanalyses ``(batch, 3, state, lat, lon)``, 6 h before, at and 6 h after."""
-    channels, size = encoder.equivalent.weight.shape
-    normal = LeastSquares(size, channels)
+def fit_equivalents(encoder: PillarEncoder, windows: Sequence[tuple[Footprints, Tensor]]) -> None:
+    """Fit ``modes`` and ``equivalent`` to footprints and reanalyses ``(batch, 3, state, lat, lon)``, 6 h before, at and
+    6 h after: the modes are the leading principal components of the columns, of unit variance."""
+    windows = [(whole(footprints).to(states.device), states) for footprints, states in windows]
+    size = len(encoder.seen)
+    covariance = LeastSquares(size, size)
     for footprints, states in windows:
-        footprints = whole(footprints).to(states.device)
+        column = encoder.columns(footprints, states)
+        covariance.add(column, column)
+    values, vectors = torch.linalg.eigh(covariance.gram / max(covariance.count, 1))
+    order = list(range(size))[::-1][: encoder.modes.shape[1]]
+    encoder.modes.copy_(vectors[:, order] / values[order].clamp_min(1e-12).sqrt())
+    channels, count = encoder.equivalent.shape
+    normal = LeastSquares(count, channels)
+    for footprints, states in windows:
         normal.add(encoder.predictors(footprints, states), footprints.values)
-    encoder.equivalent.weight.copy_(normal.solve())
+    encoder.equivalent.copy_(normal.solve(EQUIVALENT_RIDGE))
 
 
 @torch.no_grad()
@@ -77,7 +87,7 @@ def fit_retrieval(encoder: PillarEncoder, windows: Iterable[tuple[Footprints, Te
         normal.add(encoder.departures(footprints, guess), error)
         squares += error.square().sum(0)
     scale = (normal.gram.diagonal() / max(normal.count, 1)).sqrt()
-    weight = normal.solve()
+    weight = normal.solve(RETRIEVAL_RIDGE)
     encoder.scale.copy_(scale)
     encoder.retrieve.weight.copy_(weight * scale)
     explained = 2 * (weight.T * normal.moment).sum(0) - (weight.T * (normal.gram @ weight.T)).sum(0)

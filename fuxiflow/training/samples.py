@@ -22,6 +22,7 @@ class Request:
     ``lead`` steps of forecast lead to the first background; ``cycles`` analyses follow. Frames are the reanalysis at
     start-6 h, start, and at every time that a loss looks at. One that ``follows`` needs no first frames: its first
     background is what the same place of the batch before ended with, and ``start`` is its first analysis time.
+    ``noise`` seeds the error that is put on the first frames (:mod:`fuxiflow.training.perturbation`).
     """
 
     start: np.datetime64
@@ -30,6 +31,7 @@ class Request:
     cold: bool = False
     masked: bool = False
     follows: bool = False
+    noise: int | None = None
 
     @property
     def target_times(self) -> list[np.datetime64]:
@@ -50,7 +52,7 @@ class Batch:
 
     ``first`` is of the samples that do not ``follow (batch,)`` those of the batch before; ``start (batch,)`` is the
     time of the newer first frame, of those that follow the time of the first analysis. ``observations`` has, for each
-    analysis of the cycle, the footprints by source.
+    analysis of the cycle, the footprints by source; ``noise`` are the seeds of errors for the first frames.
     """
 
     start: np.ndarray
@@ -60,6 +62,7 @@ class Batch:
     targets: Tensor
     observations: list[dict[str, Footprints]]
     follow: Tensor
+    noise: list[int | None]
 
     @property
     def analysis(self) -> np.ndarray:
@@ -108,7 +111,8 @@ class Batches(Dataset):
         observations = [{name: self._footprints(name, [sample[i] for sample in windows]).kept(kept)
                          for name in self.sources} for i in range(cycles)]  # fmt: skip
         return Batch(np.array([r.start for r in requests]), fresh[0].lead if fresh else 0, cycles,
-                     torch.from_numpy(first), targets, observations, torch.tensor([r.follows for r in requests]))
+                     torch.from_numpy(first), targets, observations, torch.tensor([r.follows for r in requests]),
+                     [r.noise for r in fresh])  # fmt: skip
 
     def _footprints(self, name: str, windows: list[dict]) -> Footprints:
         return footprints([window[name] for window in windows], lambda values: self.standardise(name, values))

@@ -15,6 +15,7 @@ from fuxiflow.models.networks import STEP, Networks
 from fuxiflow.restart import workspace
 from fuxiflow.training.loop import Run
 from fuxiflow.training.losses import StateLoss
+from fuxiflow.training.perturbation import perturb
 from fuxiflow.training.samples import Batch, Request
 
 STREAMS = {"forecaster": 1, "assimilator": 2, "joint": 3}
@@ -31,10 +32,13 @@ def rollout(step: int, stage: ForecasterStage) -> int:
 
 
 def forecaster_plan(times: np.ndarray, stage: ForecasterStage, seed: int, rank: int = 0):
-    """Stage 1: ``plan(step)`` draws start times among ``times``."""
+    """Stage 1: ``plan(step)`` draws start times among ``times``, and which of them start from a disturbed state."""
     def plan(step: int) -> list[Request]:
-        chosen = _generator(seed, "forecaster", step, rank).choice(times, stage.batch)
-        return [Request(start, rollout(step, stage), 0) for start in chosen]
+        random = _generator(seed, "forecaster", step, rank)
+        chosen, seeds = random.choice(times, stage.batch), random.integers(2**31, size=stage.batch)
+        noisy = random.random(stage.batch) < (stage.noise_fraction if stage.noise else 0)
+        return [Request(start, rollout(step, stage), 0, noise=int(noise) if disturbed else None)
+                for start, noise, disturbed in zip(chosen, seeds, noisy, strict=True)]  # fmt: skip
     return plan
 
 
@@ -96,9 +100,11 @@ class Objective:
         first = normalise(batch.first[:, :, : self.networks.analysed].to(device, non_blocking=True))
         return first, normalise(batch.targets.to(device, non_blocking=True))
 
-    def forecaster(self, batch: Batch) -> dict[str, Tensor]:
-        """Stage 1: mean L_state of the unrolled steps."""
+    def forecaster(self, batch: Batch, noise: float = 0.0) -> dict[str, Tensor]:
+        """Stage 1: mean L_state of the unrolled steps; ``noise`` is the largest error of disturbed first frames."""
         first, targets = self._standard(batch)
+        if noise:
+            first = perturb(first, self.networks.normaliser.tendency[: self.networks.analysed], noise, batch.noise)
         previous, current = first[:, 0], first[:, 1]
         loss = first.new_zeros(())
         for i in range(batch.lead):
@@ -138,7 +144,7 @@ class Objective:
     def cycle(self, batch: Batch, background_weight: float) -> dict[str, Tensor]:
         """Stages 2 and 3: L_state of the analysis and of the next background of every cycle.
 
-        Without a weight of the backgrounds none is forecast: with a single cycle this is the assimilator's loss alone.
+        Nothing is differentiated through forecasts that have no weight: a single cycle trains the assimilator alone.
         """
         first, targets = self._standard(batch)
         previous, background = self._begin(batch, first)
@@ -149,9 +155,10 @@ class Objective:
             observations = {n: f.to(first.device) for n, f in batch.observations[i].items()}
             analysis = self.networks.analyse(self.networks.guess(previous, background, times), observations, times)
             analyses = analyses + self.analysis(analysis, targets[:, i])
-            if background_weight:
+            with torch.set_grad_enabled(bool(background_weight) and torch.is_grad_enabled()):
                 forecast = self.networks.forecast(previous, analysis, times)
-                previous, background = analysis, forecast[:, : self.networks.analysed]
+            previous, background = analysis, forecast[:, : self.networks.analysed]
+            if background_weight:
                 backgrounds = backgrounds + self.state(forecast, targets[:, i + 1])
         self.ends = torch.stack([previous, background]).detach()
         loss = (analyses + background_weight * backgrounds) / batch.cycles

@@ -118,6 +118,16 @@ def test_rollout_comes_last():
     assert [stages.rollout(step, stage) for step in range(10)] == [1] * 8 + [3] * 2
 
 
+def test_some_first_states_are_disturbed():
+    stage = ForecasterStage(updates=10, batch=40, learning_rate=1, noise=3.0, noise_fraction=0.25)
+    plan = stages.forecaster_plan(tiny.times(20), stage, 0)
+    seeds = [request.noise for step in range(10) for request in plan(step)]
+    assert 50 < sum(seed is not None for seed in seeds) < 150
+    assert plan(3) == stages.forecaster_plan(tiny.times(20), stage, 0)(3)
+    calm = stages.forecaster_plan(tiny.times(20), stage.model_copy(update={"noise": 0.0}), 0)
+    assert all(request.noise is None for request in calm(0))
+
+
 def test_requests_name_their_times():
     request = samples.Request(tiny.START, lead=2, cycles=2)
     assert request.analysis_times == [tiny.START + 2 * tiny.STEP, tiny.START + 3 * tiny.STEP]

@@ -39,7 +39,7 @@ rule training_forecaster:
 rule training_assimilator:
     input:
         forecaster=f"{RESULTS}/models/{{experiment}}/forecaster.ckpt",
-        states=training_states,
+        states=training_states("assimilator"),
         climatology=f"{RESULTS}/states/climatology.zarr",
         grids=training_grids,
         grid_statistics=training_grid_statistics,
@@ -53,7 +53,7 @@ rule training_assimilator:
         model=training_model,
         sources=lambda wildcards: CONFIG.resolve(wildcards.experiment).sources,
         dates=dates(CONFIG.periods.observations),
-        reach=lambda wildcards: str(training_reach(wildcards)),
+        reach=training_reach("assimilator"),
         seed=CONFIG.seed,
         world=WORLD,
         state=f"{STATE}/training/{{experiment}}/assimilator",
@@ -76,7 +76,7 @@ rule training_assimilator:
 rule training_joint:
     input:
         assimilator=f"{RESULTS}/models/{{experiment}}/assimilator.ckpt",
-        states=training_states,
+        states=training_states("joint"),
         climatology=f"{RESULTS}/states/climatology.zarr",
         grids=training_grids,
     output:
@@ -87,7 +87,7 @@ rule training_joint:
         stage=training_stage("joint"),
         options=training_options,
         dates=dates(CONFIG.periods.observations),
-        reach=lambda wildcards: str(training_reach(wildcards)),
+        reach=training_reach("joint"),
         seed=CONFIG.seed,
         world=WORLD,
         state=f"{STATE}/training/{{experiment}}/joint",

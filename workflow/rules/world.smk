@@ -137,7 +137,6 @@ if CONFIG.kind == "embedded":
     rule world_swaths:
         input:
             truth=[f"{RAW}/truth/{{segment}}.zarr"],
-            invariants=f"{RAW}/era5/invariants.grib",
         output:
             swaths=directory(f"{RAW}/{{source}}/{{segment}}"),
         wildcard_constraints:

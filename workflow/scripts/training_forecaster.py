@@ -36,7 +36,8 @@ def main(input, output, params, log):
     fabric = make_fabric(params.options["accelerator"], params.options["precision"])
     run = stages.start(fabric, networks, stage, params.state, params.tensorboard, "forecaster", log)
     objective = stages.Objective(networks.to(fabric.device))
-    losses = train(run, lambda a, b: samples.loader(batches, a, b, params.options["workers"]), objective.forecaster)
+    losses = train(run, lambda a, b: samples.loader(batches, a, b, params.options["workers"]),
+                   lambda batch: objective.forecaster(batch, stage.noise))  # fmt: skip
     history = [record("forecaster", stage, losses, (np.datetime_as_string(starts[0], "h"),
                                                     np.datetime_as_string(starts[-1], "h")))]
     checkpoint.save(output.checkpoint, checkpoint.Checkpoint(networks, history))

@@ -26,17 +26,24 @@ def training_model(wildcards):
     return CONFIG.resolve(wildcards.experiment).model.model_dump(mode="json")
 
 
-def training_reach(wildcards):
-    """The first day that a background of the observation period may start from."""
-    training = CONFIG.resolve(wildcards.experiment).training
-    days = max(training.assimilator.max_lead_hours, training.joint.max_lead_hours) // 24 + 1
-    return max(CONFIG.periods.observations.start - timedelta(days=days), CONFIG.periods.training.start)
+def training_reach(stage):
+    """The first day that a background of a stage may start from."""
+
+    def reach(wildcards):
+        days = getattr(CONFIG.resolve(wildcards.experiment).training, stage).max_lead_hours // 24 + 1
+        return max(CONFIG.periods.observations.start - timedelta(days=days), CONFIG.periods.training.start).isoformat()
+
+    return reach
 
 
-def training_states(wildcards):
-    """Reanalysis segments that assimilation is learnt from: the observation period and the days before it."""
-    labels = CONFIG.segments(Period(start=training_reach(wildcards), end=CONFIG.periods.observations.end))
-    return expand(f"{RESULTS}/states/era5/{{segment}}.zarr", segment=labels)
+def training_states(stage):
+    """Reanalysis segments that a stage of assimilation learns from: the observation period and the days before it."""
+
+    def states(wildcards):
+        period = Period(start=training_reach(stage)(wildcards), end=CONFIG.periods.observations.end)
+        return expand(f"{RESULTS}/states/era5/{{segment}}.zarr", segment=CONFIG.segments(period))
+
+    return states
 
 
 def training_grids(wildcards):
