@@ -4,6 +4,7 @@ A value that fails becomes NaN, a footprint without a value left is rejected; wh
 inspection. Applied twice, nothing changes.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -47,13 +48,14 @@ def duplicates(footprints: pa.Table) -> np.ndarray:
     return found
 
 
-def check(footprints: pa.Table, repeated: np.ndarray, limits: Limits, start: date, end: date, valid_min: float,
-          valid_max: float, max_z: float) -> Checked:
+def check(footprints: pa.Table, repeated: np.ndarray, limits: Limits, start: date, end: date,
+          ranges: Sequence[tuple[float, float]], max_z: float) -> Checked:
     """Apply every check to the footprints that are still used.
 
     ``repeated`` (n,) marks duplicates (:func:`duplicates`, over the whole table). A value fails outside
-    [``valid_min``, ``valid_max``], or farther than ``max_z`` standard deviations from the bi-weight mean of its band;
-    a band without training data has no such limit. ValueError when the limits are of other channels.
+    its channel's valid range, of ``ranges`` (least, largest), or farther than ``max_z`` standard deviations from the
+    bi-weight mean of its band; a band without training data has no such limit. ValueError when the limits are of other
+    channels.
     """
     channels = table.channels_of(footprints)
     if channels != limits.channels:
@@ -68,7 +70,8 @@ def check(footprints: pa.Table, repeated: np.ndarray, limits: Limits, start: dat
     reject(repeated, Reason.DUPLICATE)
     present = np.isfinite(values)
     with np.errstate(invalid="ignore"):
-        in_range = (values >= valid_min) & (values <= valid_max)
+        least, largest = np.asarray(ranges, np.float32).reshape(-1, 2).T
+        in_range = (values >= least) & (values <= largest)
         far = np.abs(limits.z(values, table.column(footprints, "lat"))) > max_z
     reject(~in_range.any(axis=1), Reason.RANGE)
     good = in_range & ~far

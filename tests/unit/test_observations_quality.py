@@ -13,12 +13,13 @@ from fuxiflow.observations.reasons import Reason
 from tests.observations_tables import START, footprints
 
 LIMITS = Limits(["1", "2"], np.full((2, 3), 250.0), np.full((2, 3), 10.0), np.ones((2, 3), int))
+RANGES = [(50, 350)] * 2
 DAYS = date(2022, 7, 1), date(2022, 7, 2)
 
 
 def check(part, repeated=None, limits=LIMITS):
     repeated = quality.duplicates(part) if repeated is None else repeated
-    return quality.check(part, repeated, limits, *DAYS, valid_min=50, valid_max=350, max_z=6)
+    return quality.check(part, repeated, limits, *DAYS, ranges=RANGES, max_z=6)
 
 
 def codes(checked):

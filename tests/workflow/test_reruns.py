@@ -73,6 +73,29 @@ def test_an_edit_of_a_script_reruns_its_rule(bench, plans):
     assert pending == downstream(plans("test"), {"states_climatology"})
 
 
+def test_an_edit_of_a_reader_rereads_its_sources_alone(bench, plans):
+    folder = bench.folder / "fuxiflow/observations/readers"
+    (folder / "other.py").write_text("def read(files, platforms, channels):\n    return []\n")
+    assert bench.pending() == set()
+    for name, expected in (("other", set()), ("atms_sdr", downstream(plans("test"), {"observations_read"}))):
+        path = folder / f"{name}.py"
+        path.write_text(path.read_text() + "\n\nADDED = 1\n")
+        assert bench.pending() == expected
+        if expected:
+            assert "world_swaths" not in expected
+
+
+def test_an_unknown_reader_is_named_with_the_known(bench):
+    bench.edit("config/sources/noaa20_atms.yaml", "reader: atms_sdr", "reader: atms_xyz")
+    said = bench.snakemake("--dry-run", check=False).stdout
+    assert "unknown reader 'atms_xyz'; known: atms_sdr" in said
+
+
+def test_the_noise_of_an_instrument_reruns_its_simulation(bench, plans):
+    bench.edit("config/sources/noaa20_atms.yaml", "polarisation: QV, noise: 0.6}", "polarisation: QV, noise: 0.7}")
+    assert bench.pending() == downstream(plans("test"), {"world_swaths"})
+
+
 def test_changing_one_experiment_leaves_the_other_alone(bench):
     bench.edit("config/test.yaml", "  full: {}\n",
                "  full: {}\n  denial: {sources: [], weights: full}\n")

@@ -28,7 +28,7 @@ def main(input, output, params, log):
         for piece in table.pieces(input.table):
             part = repeated[row:row + len(piece)]
             row += len(piece)
-            checked = quality.check(piece, part, limits, start, end, params.valid_min, params.valid_max, params.max_z)
+            checked = quality.check(piece, part, limits, start, end, params.ranges, params.max_z)
             entries += ledger.count(params.source, checked.footprints)
             for lost, reason in ((checked.out_of_range, Reason.RANGE), (checked.outliers, Reason.OUTLIER)):
                 entries += ledger.missing_values(params.source, piece, lost, reason)
