@@ -105,7 +105,7 @@ class Source(_Section):
     long_name: str
     group: str
     instrument: str
-    platforms: list[Platform] = Field(min_length=1)
+    platforms: list[Platform] = Field(min_length=1, max_length=100)
     reader: str
     file_pattern: str
     window: tuple[int, int] = (-3, 5)

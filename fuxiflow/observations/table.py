@@ -78,6 +78,16 @@ def column(table: pa.Table, name: str) -> np.ndarray:
     return table[name].to_numpy()
 
 
+def codes(table: pa.Table, name: str, known: Sequence[str]) -> np.ndarray:
+    """A column of texts as indices (n,) int8 into the ``known`` ones; ValueError names one that is not among them."""
+    found = table[name].unify_dictionaries().to_pandas().cat
+    unknown = sorted(set(found.categories[np.unique(found.codes[found.codes >= 0])]) - set(known))
+    if unknown or (found.codes < 0).any():
+        raise ValueError(f"{name} {unknown[0] if unknown else 'missing'}, expected one of {', '.join(known)}")
+    numbers = np.array([known.index(text) if text in known else -1 for text in found.categories], np.int8)
+    return numbers[found.codes] if len(numbers) else np.zeros(len(table), np.int8)
+
+
 def replace(table: pa.Table, values: np.ndarray, rejected: np.ndarray) -> pa.Table:
     """The table with other channel values ``(n, channel)`` and other codes ``(n,)``."""
     new = {PREFIX + name: values[:, i] for i, name in enumerate(channels_of(table))} | {"rejected": rejected}

@@ -105,7 +105,8 @@ rule observations_grid:
         code=code("observations_grid"),
         source="{source}",
         units=lambda wildcards: sources.load(wildcards.source).units,
-        method=lambda wildcards: sources.load(wildcards.source).gridding.method,
+        options=observations_grid_options,
+        seed=CONFIG.seed,
         grid=grid(),
         dates=lambda wildcards: OBSERVED_DATES[wildcards.segment],
     log:
