@@ -13,6 +13,9 @@ from fuxiflow import ROOT
 DIRECTORY = ROOT / "config" / "sources"
 BRIGHTNESS_RANGE = (50.0, 350.0)  # K; FuXiWeather2, arXiv 2603.15358
 MAX_Z = {"radiances": 6.0, "others": 4.0}  # the same
+# m/s: the ground track of satellites at 800 km moves at 6.7 km/s, and the edges of their swaths somewhat faster; a fast
+# ship makes 20
+MAX_SPEED = {"radiances": 9000.0, "others": 30.0}
 
 
 class _Section(BaseModel):
@@ -61,11 +64,13 @@ class Heights(_Section):
 class Quality(_Section):
     """Limits of the quality control: a plain range for all channels that give none, and bi-weight z-scores in three
     latitude bands. Ranges default to those of brightness temperatures for radiances, and must be given for others;
-    ``max_z`` to 6 for radiances and 4 for others, as the papers have it."""
+    ``max_z`` to 6 for radiances and 4 for others, as the papers have it. ``max_speed`` (m/s) is what a station, or what
+    one position of a scan sees, moves at most."""
 
     valid_min: float | None = None
     valid_max: float | None = None
     max_z: float | None = Field(None, gt=0)
+    max_speed: float | None = Field(None, gt=0)
 
 
 class Gridding(_Section):
@@ -182,8 +187,16 @@ class Source(_Section):
     @property
     def max_z(self) -> float:
         """The largest bi-weight z-score: that of ``quality``, else what the papers use for this kind of source."""
-        kind = "radiances" if all(channel.radiance for channel in self.channels) else "others"
-        return MAX_Z[kind] if self.quality.max_z is None else self.quality.max_z
+        return MAX_Z[self._kind] if self.quality.max_z is None else self.quality.max_z
+
+    @property
+    def max_speed(self) -> float:
+        """The largest speed of a station, or of what one position of a scan sees, in m/s."""
+        return MAX_SPEED[self._kind] if self.quality.max_speed is None else self.quality.max_speed
+
+    @property
+    def _kind(self) -> str:
+        return "radiances" if all(channel.radiance for channel in self.channels) else "others"
 
     @property
     def noise(self) -> list[float]:

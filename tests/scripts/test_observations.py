@@ -35,8 +35,9 @@ def read(directory, output):
 def chain(directory, output, dates=DATES):
     """Run all five scripts on a directory of files; return where everything lies."""
     paths = read(directory, output)
-    limits = SimpleNamespace(ranges=SOURCE.valid_ranges, logarithmic=SOURCE.logarithmic, max_z=6, source=SOURCE.name,
-                             channels=SOURCE.channel_names, dates=dates, units=SOURCE.units, grid=GRID, seed=1,
+    limits = SimpleNamespace(ranges=SOURCE.valid_ranges, logarithmic=SOURCE.logarithmic, max_z=6, max_speed=9000,
+                             source=SOURCE.name, channels=SOURCE.channel_names, dates=dates, units=SOURCE.units,
+                             grid=GRID, seed=1,
                              options={"platforms": SOURCE.platform_names})
     found = SimpleNamespace(read=paths.table, read_ledger=paths.ledger, limits=output / "limits.parquet",
                             table=output / "table.parquet", ledger=output / "ledger.parquet",

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fuxiflow.grids import Grid
-from fuxiflow.observations import gridding, table
-from fuxiflow.observations.gridding import SEVERAL, Options, Shared, draw_keys, grid_table, hourly_cells
+from fuxiflow.observations import gridding, kernels, table
+from fuxiflow.observations.gridding import Options, Shared, draw_keys, grid_table, hourly_cells
 from fuxiflow.observations.sparse import SparseGrids
 
 START = np.datetime64("2022-07-01")
@@ -102,17 +102,17 @@ def test_order_of_the_footprints_does_not_matter(method, n, seed):
 @given(lat=st.floats(-90, 90, width=32), lon=st.floats(-360, 360, width=32))
 def test_cells_are_those_of_the_grid(lat, lon):
     grid = Grid(32, 64)
-    assert gridding._cell(lat, lon, 32, 64) == grid.cell(np.array(lat), np.array(lon))
+    assert kernels.nearest_cell(lat, lon, 32, 64) == grid.cell(np.array(lat), np.array(lon))
 
 
 def test_poles_and_date_line():
     grid = Grid(4, 8)
-    assert gridding._cell(90.0, 0.0, 4, 8) == 0
-    assert gridding._cell(-90.0, 0.0, 4, 8) == 24
-    assert gridding._cell(0.0, 180.0, 4, 8) == gridding._cell(0.0, -180.0, 4, 8) == 2 * 8 + 4
-    assert gridding._cell(0.0, 359.9, 4, 8) == gridding._cell(0.0, -0.1, 4, 8) == 2 * 8
+    assert kernels.nearest_cell(90.0, 0.0, 4, 8) == 0
+    assert kernels.nearest_cell(-90.0, 0.0, 4, 8) == 24
+    assert kernels.nearest_cell(0.0, 180.0, 4, 8) == kernels.nearest_cell(0.0, -180.0, 4, 8) == 2 * 8 + 4
+    assert kernels.nearest_cell(0.0, 359.9, 4, 8) == kernels.nearest_cell(0.0, -0.1, 4, 8) == 2 * 8
     for lat, lon in ((np.nan, 0), (0, np.nan), (91, 0), (0, 400)):
-        assert gridding._cell(float(lat), float(lon), 4, 8) == grid.cell(np.array(lat), np.array(lon)) == -1
+        assert kernels.nearest_cell(float(lat), float(lon), 4, 8) == grid.cell(np.array(lat), np.array(lon)) == -1
 
 
 def test_hand_computed_hour():
@@ -212,7 +212,7 @@ def test_merged_platforms_all_count(n, seed):
     hour, cell = ((data[0] - START) // np.timedelta64(1, "h")).astype(int), GRID.cell(data[1], data[2])
     for key, (platform, *_) in found.items():
         seen = set(shared.code[(hour == key[0]) & (cell == key[1])].tolist())
-        assert platform == (seen.pop() if len(seen) == 1 else SEVERAL)
+        assert platform == (seen.pop() if len(seen) == 1 else kernels.SEVERAL)
 
 
 @given(lat=st.lists(st.floats(-90, 90, width=32), min_size=1, max_size=30),

@@ -81,6 +81,7 @@ rule observations_quality:
         source="{source}",
         ranges=lambda wildcards: sources.load(wildcards.source).valid_ranges,
         max_z=lambda wildcards: sources.load(wildcards.source).max_z,
+        max_speed=lambda wildcards: sources.load(wildcards.source).max_speed,
         dates=lambda wildcards: OBSERVED_DATES[wildcards.segment],
     log:
         f"{LOGS}/observations_quality/{{source}}/{{segment}}.log",
