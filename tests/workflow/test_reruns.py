@@ -7,6 +7,7 @@ import pytest
 
 from fuxiflow import ROOT
 from fuxiflow.fingerprint import closure
+from tests.helpers import documented_source
 from tests.workflow.workbench import Workbench
 
 # a module's rules: those whose scripts can reach it
@@ -94,6 +95,16 @@ def test_an_unknown_reader_is_named_with_the_known(bench):
 def test_the_noise_of_an_instrument_reruns_its_simulation(bench, plans):
     bench.edit("config/sources/noaa20_atms.yaml", "polarisation: QV, noise: 0.6}", "polarisation: QV, noise: 0.7}")
     assert bench.pending() == downstream(plans("test"), {"world_swaths"})
+
+
+def test_a_new_source_is_one_file_and_leaves_the_others_alone(bench):
+    (bench.folder / "config/sources/snpp_atms.yaml").write_text(documented_source())
+    bench.edit("config/test.yaml", "sources: [noaa20_atms]", "sources: [noaa20_atms, snpp_atms]")
+    jobs = bench.plan()
+    assert {job.wildcards["source"] for job in jobs if "source" in job.wildcards} == {"snpp_atms"}
+    for rule in ("world_swaths", "observations_read", "observations_grid", "observations_statistics"):
+        assert rule in {job.rule for job in jobs}
+    assert not {job.rule for job in jobs} & {"training_forecaster", "world_nature"}
 
 
 def test_changing_one_experiment_leaves_the_other_alone(bench):
