@@ -31,7 +31,8 @@ RADIUS = 25_000.0  # m: about a cell
 def footprints(stride: int) -> tuple[np.ndarray, ...]:
     """Time, lat, lon, values, zenith of one day of NOAA-20 ATMS, every ``stride``-th scan; the values are noise."""
     source = sources.load("noaa20_atms")
-    view = swath(source.platform, source.orbit, source.instrument, DAY, DAY + np.timedelta64(1, "D"), stride, 1)
+    flown = source.flown[0]
+    view = swath(flown.name, flown.orbit, source.instrument, DAY, DAY + np.timedelta64(1, "D"), stride, 1)
     inside = (view.time < DAY + np.timedelta64(1, "D")).ravel()
     time_, lat, lon, zenith = (array.ravel()[inside] for array in (view.time, view.lat, view.lon, view.zenith))
     values = np.random.default_rng(0).uniform(150, 300, (len(lat), len(source.channels))).astype(np.float32)

@@ -10,7 +10,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m fuxiflow", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("schema", help="print the JSON schema of the configuration")
-    check = commands.add_parser("check", help="check a configuration file")
+    check = commands.add_parser("check", help="check a configuration, or the file of a source")
     check.add_argument("path", type=Path)
     inspect = commands.add_parser("inspect", help="say what an artefact holds and where it came from")
     inspect.add_argument("path", type=Path)
@@ -21,9 +21,7 @@ def main(arguments: list[str] | None = None) -> int:
 
             print(schema(), end="")
         elif chosen.command == "check":
-            from fuxiflow.config import load
-
-            print(f"{chosen.path}: valid, name {load(chosen.path).name}")
+            print(f"{chosen.path}: valid, {_checked(chosen.path)}")
         else:
             from fuxiflow.inspection import describe
 
@@ -32,6 +30,23 @@ def main(arguments: list[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 1
     return 0
+
+
+def _checked(path: Path) -> str:
+    """What a file of a source, in a folder of that name, or a configuration says, once it is found valid."""
+    if path.resolve().parent.name != "sources":
+        from fuxiflow.config import load
+
+        return f"name {load(path).name}"
+    from fuxiflow import sources
+    from fuxiflow.observations import readers
+
+    source = sources.read(path)
+    try:
+        readers.module_file(source.reader)
+    except KeyError as error:
+        raise ValueError(f"{path}: reader: {error.args[0]}") from error
+    return f"source {source.name} with {len(source.channels)} channels on {', '.join(source.platform_names)}"
 
 
 if __name__ == "__main__":

@@ -296,9 +296,9 @@ class Config(Section):
         experiment = self.resolve(name)
         for source in experiment.sources:
             self._known(f"experiments.{name}.sources", source, sources.known())
-            if self.kind == "embedded" and sources.load(source).orbit is None:
-                raise ValueError(f"experiments.{name}.sources: {source} has no orbit, which the embedded world needs, "
-                                 f"allowed: sources whose file gives one")
+            if self.kind == "embedded" and not sources.load(source).flown:
+                raise ValueError(f"experiments.{name}.sources: {source} has no platform with an orbit, which the "
+                                 f"embedded world needs, allowed: sources whose file gives one")
         if experiment.weights is not None:
             self._known(f"experiments.{name}.weights", experiment.weights, self.experiments)
             if self.resolve(experiment.weights).weights is not None:

@@ -31,6 +31,19 @@ class Progress:
         self.log.info("%s: %d/%d, %s left%s", self.label, self.done, self.total, clock(left), note)
 
 
+def counted(items: Iterable, label: str, log: logging.Logger, every: float = 10.0) -> Iterator:
+    """Yield ``items`` of which nobody knows how many there are, reporting to ``log`` how many there were."""
+    done, start = 0, time.monotonic()
+    last = start
+    for done, item in enumerate(items, 1):
+        yield item
+        now = time.monotonic()
+        if now - last >= every:
+            log.info("%s: %d in %s", label, done, clock(now - start))
+            last = now
+    log.info("%s: %d in %s", label, done, clock(time.monotonic() - start))
+
+
 def progress(
     items: Iterable, label: str, log: logging.Logger, total: int | None = None, every: float = 10.0
 ) -> Iterator:

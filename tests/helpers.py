@@ -1,6 +1,7 @@
 """What tests share: loading a script as a module, and the real files, where this machine has them."""
 
 import importlib.util
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -27,6 +28,11 @@ def loaded_by(*modules: str) -> set[str]:
     code = f"import sys, {', '.join(modules)}\nprint(*{{name.split('.')[0] for name in sys.modules}})"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     return set(done.stdout.split())
+
+
+def documented_source() -> str:
+    """The file of a source on the page docs/add-a-sensor.md: its first YAML block."""
+    return re.search(r"```yaml\n(.*?)```", (ROOT / "docs" / "add-a-sensor.md").read_text(), re.S)[1]
 
 
 def realdata(name: str) -> Path:

@@ -15,8 +15,9 @@ def swath(start: str, scans: int = 5, positions: int = POSITIONS, seed: int = 0)
     generator = np.random.default_rng(seed)
     shape = (scans, positions)
     time = np.datetime64(start, "us") + np.arange(scans) * np.timedelta64(2_666_667, "us")
+    along = 20 + 0.16 * np.arange(scans, dtype="f4")
     across = np.linspace(-50, 50, positions, dtype="f4")
-    return {"time": time, "lat": np.broadcast_to(np.linspace(20, 60, scans, dtype="f4")[:, None], shape).copy(),
+    return {"time": time, "lat": np.broadcast_to(along[:, None], shape).copy(),
             "lon": np.broadcast_to(10 + across / 5, shape).astype("f4"),
             "zenith": np.broadcast_to(np.abs(across), shape).copy(), "azimuth": np.full(shape, 90, "f4"),
             "temperature": generator.uniform(200, 290, (*shape, 22))}

@@ -13,7 +13,9 @@ def footprints(values, channels=("1", "2"), file="f.h5", **columns) -> pa.Table:
     values = np.asarray(values, "f4")
     n = len(values)
     defaults = {"time": START + np.arange(n) * np.timedelta64(1, "s"), "lat": np.zeros(n, "f4"),
-                "lon": np.arange(n, dtype="f4") % 180, "zenith": np.full(n, 10, "f4"), "azimuth": np.zeros(n, "f4"),
-                "scan_position": np.ones(n, "i2"), "rejected": np.zeros(n, "u1")}
+                "lon": 0.05 * np.arange(n, dtype="f4"), "zenith": np.full(n, 10, "f4"), "azimuth": np.zeros(n, "f4"),
+                "scan_position": np.arange(1, n + 1, dtype="i2"), "rejected": np.zeros(n, "u1")}
+    station = {"station": columns["station"]} if "station" in columns else {}
     columns = {name: np.asarray(columns.get(name, default), default.dtype) for name, default in defaults.items()}
+    columns |= station
     return table.build(list(channels), values, columns, "NOAA-20", file)

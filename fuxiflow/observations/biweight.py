@@ -7,7 +7,8 @@ Climatol. 16, 1197-1226: with median M, median absolute deviation D and u = (x -
     std  = sqrt(n sum((x - M)^2 (1 - u^2)^4)) / |sum((1 - u^2)(1 - 5 u^2))|
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from fuxiflow import provenance
 
 CUTOFF = 7.5
 BANDS = ("0-30", "30-60", "60-90")  # degrees of absolute latitude
-BINS = 6000  # 0.05 K for 50 to 350 K: a twentieth of the best channels' noise or less
+BINS = 6000  # 0.05 K for 50 to 350 K: a sixth of the best channels' noise or less
 
 
 def band(lat: np.ndarray) -> np.ndarray:
@@ -27,39 +28,53 @@ def band(lat: np.ndarray) -> np.ndarray:
     return np.digitize(np.abs(lat), [30.0, 60.0], right=True)
 
 
-class Histograms:
-    """Counts ``(channel, band, bin)`` of values within [valid_min, valid_max]; adding two adds their counts."""
+def on_scale(values: np.ndarray, logarithmic: Sequence[bool]) -> np.ndarray:
+    """Values ``(…, channel)``, the ``logarithmic`` channels as logarithms; NaN for what has none."""
+    if not any(logarithmic):
+        return values
+    with np.errstate(invalid="ignore", divide="ignore"):
+        logarithms = np.log(np.where(values > 0, values, np.nan))
+    return np.where(np.asarray(logarithmic), logarithms, values)
 
-    def __init__(self, channels: list[str], valid_min: float, valid_max: float):
-        self.channels, self.valid_min, self.valid_max = list(channels), valid_min, valid_max
-        self.width = (valid_max - valid_min) / BINS
-        self.counts = np.zeros((len(channels), len(BANDS), BINS), np.int64)
+
+class Histograms:
+    """Counts ``(channel, band, bin)`` of values within the channels' valid ``ranges`` (least, largest); adding two adds
+    their counts. Bins are equally wide, on the ``logarithmic`` channels in the logarithm."""
+
+    def __init__(self, channels: Sequence[str], ranges: Sequence[tuple[float, float]],
+                 logarithmic: Sequence[bool] | None = None):
+        self.channels, self.ranges = list(channels), [tuple(map(float, pair)) for pair in ranges]
+        self.logarithmic = list(logarithmic or [False] * len(self.channels))
+        low, high = on_scale(np.array(self.ranges, float).reshape(-1, 2).T, self.logarithmic)
+        self.low, self.width = low.tolist(), ((high - low) / BINS).tolist()
+        self.counts = np.zeros((len(self.channels), len(BANDS), BINS), np.int64)
 
     def add(self, values: np.ndarray, lat: np.ndarray) -> None:
         """Count ``values`` (n, channel) at latitudes (n,); what is missing or out of range is not counted."""
-        bands = band(lat)
-        for i in range(len(self.channels)):
+        bands, scaled = band(lat), on_scale(values, self.logarithmic)
+        for i, (least, largest) in enumerate(self.ranges):
             with np.errstate(invalid="ignore"):
-                good = (values[:, i] >= self.valid_min) & (values[:, i] <= self.valid_max)
-            bins = ((values[good, i] - self.valid_min) / self.width).astype(np.int64).clip(0, BINS - 1)
+                good = (values[:, i] >= least) & (values[:, i] <= largest)
+            bins = ((scaled[good, i] - self.low[i]) / self.width[i]).astype(np.int64).clip(0, BINS - 1)
             flat = np.bincount(bands[good] * BINS + bins, minlength=len(BANDS) * BINS)
             self.counts[i] += flat.reshape(len(BANDS), BINS)
 
     def __add__(self, other: "Histograms") -> "Histograms":
-        if (self.channels, self.valid_min, self.valid_max) != (other.channels, other.valid_min, other.valid_max):
+        if any(getattr(self, name) != getattr(other, name) for name in ("channels", "ranges", "logarithmic")):
             raise ValueError("histograms of other channels or ranges cannot be added")
-        total = Histograms(self.channels, self.valid_min, self.valid_max)
+        total = Histograms(self.channels, self.ranges, self.logarithmic)
         total.counts = self.counts + other.counts
         return total
 
     def limits(self) -> "Limits":
         """Bi-weight statistics of what was counted, to a bin's width."""
-        centres = self.valid_min + (np.arange(BINS) + 0.5) * self.width
         shape = self.counts.shape[:2]
         mean, std = np.full(shape, np.nan), np.full(shape, np.nan)
         for index in np.ndindex(shape):
-            mean[index], std[index] = biweight(centres, self.counts[index], self.width)
-        return Limits(self.channels, mean, std, self.counts.sum(axis=2))
+            low, width = self.low[index[0]], self.width[index[0]]
+            centres = low + (np.arange(BINS) + 0.5) * width
+            mean[index], std[index] = biweight(centres, self.counts[index], width)
+        return Limits(self.channels, mean, std, self.counts.sum(axis=2), self.logarithmic)
 
 
 def _median(values: np.ndarray, counts: np.ndarray) -> float:
@@ -92,22 +107,26 @@ def biweight(values: np.ndarray, counts: np.ndarray, floor: float) -> tuple[floa
 
 @dataclass(frozen=True)
 class Limits:
-    """Bi-weight ``mean`` and ``std`` ``(channel, band)`` of ``count`` values each; NaN where there are none."""
+    """Bi-weight ``mean`` and ``std`` ``(channel, band)`` of ``count`` values each, or of their logarithms; NaN where
+    there are none."""
 
     channels: list[str]
     mean: np.ndarray
     std: np.ndarray
     count: np.ndarray
+    logarithmic: list[bool] = field(default_factory=list)
 
     def z(self, values: np.ndarray, lat: np.ndarray) -> np.ndarray:
         """Distance from the mean in standard deviations ``(n, channel)``; NaN where value or limit is missing."""
         bands = band(lat)
-        return (values - self.mean.T[bands]) / self.std.T[bands]
+        return (on_scale(values, self.logarithmic) - self.mean.T[bands]) / self.std.T[bands]
 
     def write(self, path: Path) -> None:
-        """Write Parquet: channel, band, count, mean, std."""
+        """Write Parquet: channel, band, count, mean, std, logarithmic."""
         index = pd.MultiIndex.from_product([self.channels, BANDS], names=["channel", "band"])
-        frame = pd.DataFrame({"count": self.count.ravel(), "mean": self.mean.ravel(), "std": self.std.ravel()}, index)
+        logarithmic = np.repeat(self.logarithmic or [False] * len(self.channels), len(BANDS))
+        frame = pd.DataFrame({"count": self.count.ravel(), "mean": self.mean.ravel(), "std": self.std.ravel(),
+                              "logarithmic": logarithmic}, index)
         stamped = pa.Table.from_pandas(frame.reset_index(), preserve_index=False)
         pq.write_table(stamped.replace_schema_metadata({"provenance": provenance.as_json()}), path, compression="zstd")
 
@@ -118,4 +137,4 @@ class Limits:
         channels = list(dict.fromkeys(frame["channel"]))
         mean, std, count = (frame[name].to_numpy().reshape(len(channels), len(BANDS))
                             for name in ("mean", "std", "count"))
-        return cls(channels, mean, std, count)
+        return cls(channels, mean, std, count, frame["logarithmic"].tolist()[::len(BANDS)])

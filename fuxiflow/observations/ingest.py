@@ -12,7 +12,7 @@ from fuxiflow.observations.ledger import Entry
 from fuxiflow.observations.readers.granule import Granule
 from fuxiflow.observations.reasons import Reason
 from fuxiflow.observations.table import TableWriter
-from fuxiflow.progress import progress
+from fuxiflow.progress import counted
 
 
 class NoUsableFileError(RuntimeError):
@@ -26,7 +26,7 @@ def _refused(source: str, granule: Granule, log: logging.Logger) -> list[Entry]:
     return [lost] if not granule.count else [Entry(source, granule.file, granule.day, ledger.READ, granule.count), lost]
 
 
-def ingest(directory: Path, pattern: str, reader: str, source: str, platform: str, channels: Sequence[str],
+def ingest(directory: Path, pattern: str, reader: str, source: str, platforms: Sequence[str], channels: Sequence[str],
            start: date, output: Path, log: logging.Logger) -> pd.DataFrame:
     """Read all files of a directory that match ``pattern`` into the footprint table ``output``; return the ledger.
 
@@ -42,8 +42,8 @@ def ingest(directory: Path, pattern: str, reader: str, source: str, platform: st
         entries.append(Entry(source, "", start, Reason.NO_FILE.label, 0, message="empty directory"))
     used = 0
     with TableWriter(output, channels) as table:
-        granules = readers.read(reader, matching, platform, channels)
-        for granule in progress(granules, f"{source} granules", log, total=max(len(matching) // 2, 1)):
+        granules = readers.read(reader, matching, platforms, channels)
+        for granule in counted(granules, f"{source} granules", log):
             if granule.footprints is None:
                 entries += _refused(source, granule, log)
                 continue
@@ -55,6 +55,6 @@ def ingest(directory: Path, pattern: str, reader: str, source: str, platform: st
         reasons = found.loc[found["reason"] != ledger.READ, "reason"].value_counts()
         why = ", ".join(f"{reason} {count}" for reason, count in reasons.items())
         raise NoUsableFileError(f"{directory}: {len(matching) + len(others)} files, but none can be used ({why}); "
-                                f"check file_pattern {pattern!r}, platform {platform!r} and the download, or empty "
-                                f"the directory if the source was out")
+                                f"check file_pattern {pattern!r}, platforms {', '.join(platforms)} and the download, "
+                                f"or empty the directory if the source was out")
     return found

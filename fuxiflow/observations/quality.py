@@ -1,18 +1,21 @@
-"""Quality control of footprint tables: segment, duplicates, valid range, bi-weight limits.
+"""Quality control of footprint tables: segment, duplicates, valid range, bi-weight limits, tracks.
 
 A value that fails becomes NaN, a footprint without a value left is rejected; what is rejected keeps its values, for
 inspection. Applied twice, nothing changes.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
 import numpy as np
 import pyarrow as pa
 
-from fuxiflow.observations import table
+from fuxiflow.observations import table, tracks
 from fuxiflow.observations.biweight import Limits
 from fuxiflow.observations.reasons import Reason
+
+IDENTITY = ["time", "lat", "lon", "scan_position", "station", "platform", "rejected"]
 
 
 @dataclass(frozen=True)
@@ -30,30 +33,67 @@ def outside(time: np.ndarray, start: date, end: date) -> np.ndarray:
     return ~((time >= first) & (time < after))
 
 
-def duplicates(footprints: pa.Table) -> np.ndarray:
-    """Which used footprints (n,) repeat platform, time and scan position of an earlier used one.
+def identity(footprints: pa.Table) -> list[np.ndarray]:
+    """Numbers (n,) of platform, station and scan position: what is one and the same as time goes on."""
+    texts = [footprints[name].unify_dictionaries().to_pandas().cat for name in ("platform", "station")]
+    return [*(text.codes.to_numpy() for text in texts), table.column(footprints, "scan_position")]
 
-    Needs the columns time, scan_position, platform and rejected; rows come in the table's order.
+
+def named(footprints: pa.Table) -> np.ndarray:
+    """Which footprints (n,) have a scan position or a station."""
+    stations = footprints["station"].unify_dictionaries().to_pandas().cat
+    has_name = np.append(stations.categories != "", False)[stations.codes]
+    return (table.column(footprints, "scan_position") > 0) | has_name
+
+
+def strays(footprints: pa.Table, repeated: np.ndarray, start: date, end: date, max_speed: float) -> np.ndarray:
+    """Which footprints (n,) their station, or the same position of the scan, cannot have come to.
+
+    Their time or their place is wrong, as it may have moved ``max_speed`` m/s. Judged are those in the days from
+    ``start`` to ``end`` that are no duplicates, whatever their values; see
+    :func:`fuxiflow.observations.tracks.strays`. Needs the columns :data:`IDENTITY`.
+    """
+    rejected, time = table.column(footprints, "rejected"), table.column(footprints, "time")
+    located = np.isin(rejected, [Reason.USED, Reason.RANGE, Reason.OUTLIER, Reason.TRACK])
+    rows = np.flatnonzero(located & named(footprints) & ~repeated & ~outside(time, start, end))
+    keys = [key[rows] for key in identity(footprints)]
+    found = np.zeros(len(footprints), bool)
+    places = (table.column(footprints, name)[rows].astype(float) for name in ("lat", "lon"))
+    found[rows] = tracks.strays(keys, time[rows], *places, max_speed)
+    return found
+
+
+def duplicates(footprints: pa.Table) -> np.ndarray:
+    """Which used footprints (n,) repeat platform, station, scan position and time of an earlier used one.
+
+    Where there is neither a station nor a scan position, the place has to be the same too: such reports may come from
+    anybody. Needs the columns :data:`IDENTITY`; rows come in the table's order.
     """
     used = np.flatnonzero(table.column(footprints, "rejected") == Reason.USED)
-    platform = footprints["platform"].unify_dictionaries().to_pandas().cat.codes.to_numpy()[used]
-    position = table.column(footprints, "scan_position")[used]
-    time = table.column(footprints, "time")[used].astype(np.int64)
-    order = np.lexsort((used, position, platform, time))
-    same = np.zeros(len(used), bool)
-    same[1:] = (np.diff(time[order]) == 0) & (np.diff(position[order]) == 0) & (np.diff(platform[order]) == 0)
+    anonymous = ~named(footprints)[used]
+    places = [np.where(anonymous, table.column(footprints, name)[used], 0.0) for name in ("lat", "lon")]
+    keys = [key[used] for key in identity(footprints)] + places
+    keys.append(table.column(footprints, "time")[used].astype(np.int64))
+    keys = [key for key in keys if len(key) and (key != key[0]).any()]
+    order = np.lexsort((used, *keys))
+    same = np.ones(len(used), bool)
+    same[:1] = False
+    for key in keys:
+        same[1:] &= np.diff(key[order]) == 0
     found = np.zeros(len(footprints), bool)
     found[used[order[same]]] = True
     return found
 
 
-def check(footprints: pa.Table, repeated: np.ndarray, limits: Limits, start: date, end: date, valid_min: float,
-          valid_max: float, max_z: float) -> Checked:
+def check(footprints: pa.Table, repeated: np.ndarray, strayed: np.ndarray, limits: Limits, start: date, end: date,
+          ranges: Sequence[tuple[float, float]], max_z: float) -> Checked:
     """Apply every check to the footprints that are still used.
 
-    ``repeated`` (n,) marks duplicates (:func:`duplicates`, over the whole table). A value fails outside
-    [``valid_min``, ``valid_max``], or farther than ``max_z`` standard deviations from the bi-weight mean of its band;
-    a band without training data has no such limit. ValueError when the limits are of other channels.
+    ``repeated`` and ``strayed`` (n,) mark duplicates and tracks (:func:`duplicates`, :func:`strays`, over the whole
+    table). A value fails outside
+    its channel's valid range, of ``ranges`` (least, largest), or farther than ``max_z`` standard deviations from the
+    bi-weight mean of its band; a band without training data has no such limit. ValueError when the limits are of other
+    channels.
     """
     channels = table.channels_of(footprints)
     if channels != limits.channels:
@@ -68,11 +108,13 @@ def check(footprints: pa.Table, repeated: np.ndarray, limits: Limits, start: dat
     reject(repeated, Reason.DUPLICATE)
     present = np.isfinite(values)
     with np.errstate(invalid="ignore"):
-        in_range = (values >= valid_min) & (values <= valid_max)
+        least, largest = np.asarray(ranges, np.float32).reshape(-1, 2).T
+        in_range = (values >= least) & (values <= largest)
         far = np.abs(limits.z(values, table.column(footprints, "lat"))) > max_z
     reject(~in_range.any(axis=1), Reason.RANGE)
     good = in_range & ~far
     reject(~good.any(axis=1), Reason.OUTLIER)
+    reject(strayed, Reason.TRACK)
     used = (rejected == Reason.USED)[:, None]
     kept = np.where(used & ~good, np.nan, values).astype(np.float32)
     return Checked(table.replace(footprints, kept, rejected), used & present & ~in_range, used & in_range & far)

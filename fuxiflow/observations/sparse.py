@@ -10,11 +10,14 @@ values    (row, channel)   in the units of the source's channels, NaN where a ch
 zenith    (row,)           satellite zenith angle, degrees
 offset    (row, direction) how far north and east of the cell's centre its footprints lie, in cells
 count     (row,)           footprints that made the value
+platform  (row,)           whose they are, as an index into the source's platforms; -1 for several
 ========= ================ =========================================================================
+
+A source whose ``frame`` is ``single``, as scattered profiles are, shows each cell once in a window.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from pathlib import Path
 
@@ -25,7 +28,7 @@ from zarr.codecs import BloscCodec
 from fuxiflow import provenance
 from fuxiflow.grids import Grid
 
-FORMAT = "fuxiflow sparse hourly grid 2"
+FORMAT = "fuxiflow sparse hourly grid 3"
 CHUNK_ROWS = 1 << 14  # 1.4 MB of values for 22 channels: a window of the demo reads one or two
 SHARD_ROWS = 1 << 20
 CACHE_BYTES = 256 << 20
@@ -44,16 +47,34 @@ def hour_of(time: datetime | np.datetime64) -> np.datetime64:
 class SparseWindow:
     """Observed cells of a window: ``slot`` (n,) counts hours from the window's start, ``cell`` (n,) int64,
     ``values`` (n, channel) float32 in physical units, NaN where missing, ``zenith`` (n,) float32 in degrees, ``offset``
-    (n, 2) float32: how far north and east of the cell's centre the footprints lie on the mean, in cells."""
+    (n, 2) float32: how far north and east of the cell's centre the footprints lie on the mean, in cells, ``platform``
+    (n,) int8: index into the source's platforms, -1 for several, by default the first."""
 
     slot: np.ndarray
     cell: np.ndarray
     values: np.ndarray
     zenith: np.ndarray
     offset: np.ndarray
+    platform: np.ndarray | None = None
+
+    def __post_init__(self):
+        if self.platform is None:
+            object.__setattr__(self, "platform", np.zeros(len(self.cell), np.int8))
 
     def __len__(self) -> int:
         return len(self.cell)
+
+    def rows(self, chosen: np.ndarray) -> "SparseWindow":
+        """Some of the rows, by index or mask."""
+        return SparseWindow(*(getattr(self, item.name)[chosen] for item in fields(self)))
+
+    def single(self, centre: int) -> "SparseWindow":
+        """Each cell once: in the slot nearest to the time ``centre`` hours from the window's start, the earlier of two
+        that are equally near."""
+        distance = np.abs(self.slot + 0.5 - centre)
+        order = np.lexsort((self.slot, distance, self.cell))
+        first = np.append(True, np.diff(self.cell[order]) != 0)[:len(order)]
+        return self.rows(np.sort(order[first]))
 
 
 class SparseWriter:
@@ -64,16 +85,18 @@ class SparseWriter:
     """
 
     def __init__(self, path: Path, source: str, channels: Sequence[str], units: Sequence[str], grid: Grid,
-                 start: datetime | np.datetime64, hours: int, attributes: dict | None = None):
+                 start: datetime | np.datetime64, hours: int, platforms: Sequence[str] = (), frame: str = "hourly",
+                 attributes: dict | None = None):
         if grid.poles:
             raise ValueError("sparse grids have no rows on the poles: use a Grid with poles=False")
         self.channels = list(channels)
         self._group = zarr.open_group(path, mode="w", zarr_format=3, attributes={
             "format": FORMAT, "source": source, "channels": self.channels, "units": list(units),
             "grid": {"nlat": grid.nlat, "nlon": grid.nlon}, "start": str(hour_of(start)), "hours": int(hours),
-            "provenance": provenance.as_json(), **(attributes or {})})
+            "platforms": list(platforms), "frame": frame, "provenance": provenance.as_json(), **(attributes or {})})
         columns = {"cell": ((), "int32"), "values": ((len(self.channels),), "float32"),
-                   "zenith": ((), "float32"), "offset": ((2,), "float32"), "count": ((), "int32")}
+                   "zenith": ((), "float32"), "offset": ((2,), "float32"), "count": ((), "int32"),
+                   "platform": ((), "int8")}
         self._arrays = {name: self._create(name, tail, kind) for name, (tail, kind) in columns.items()}
         self._rows_per_hour = np.zeros(hours, np.int64)
         self._pending: list[tuple[np.ndarray, ...]] = []
@@ -88,15 +111,17 @@ class SparseWriter:
             dimension_names=("row", "direction" if name == "offset" else "channel")[:1 + len(tail)])
 
     def write(self, hour: int, cell: np.ndarray, values: np.ndarray, zenith: np.ndarray, offset: np.ndarray,
-              count: np.ndarray) -> None:
-        """Add the rows of one hour (index from the start), cells in increasing order and each once."""
+              count: np.ndarray, platform: np.ndarray | None = None) -> None:
+        """Add the rows of one hour (index from the start), cells in increasing order and each once; by default all of
+        the first platform."""
         if not 0 <= hour < len(self._rows_per_hour) or hour <= self._last:
             raise ValueError(f"hour {hour}: allowed are {self._last + 1} to {len(self._rows_per_hour) - 1}, in order")
         if len(cell) > 1 and np.any(np.diff(cell) <= 0):
             raise ValueError(f"hour {hour}: cells must increase")
         self._last = hour
         self._rows_per_hour[hour] = len(cell)
-        self._pending.append((cell, values, zenith, offset, count))
+        platform = np.zeros(len(cell), np.int8) if platform is None else platform
+        self._pending.append((cell, values, zenith, offset, count, platform))
         self._held += len(cell)
         if self._held >= SHARD_ROWS:
             self._flush(self._held // SHARD_ROWS * SHARD_ROWS)
@@ -112,6 +137,10 @@ class SparseWriter:
         self._pending = [tuple(part[rows:] for part in parts)]
         self._written += rows
         self._held -= rows
+
+    def note(self, **attributes) -> None:
+        """Add attributes that are known when all is written."""
+        self._group.attrs.update(attributes)
 
     def close(self) -> None:
         """Write what is held back, and the offsets, which complete the store."""
@@ -143,6 +172,7 @@ class _Store:
         self.source = attributes["source"]
         self.channels = list(attributes["channels"])
         self.units = list(attributes["units"])
+        self.platforms, self.frame = list(attributes["platforms"]), attributes["frame"]
         self.grid = Grid(**attributes["grid"])
         self.start = np.datetime64(attributes["start"], "h")
         self.end = self.start + attributes["hours"] * HOUR
@@ -163,7 +193,7 @@ class SparseGrids:
     """The stores of one source, read by window.
 
     ``cache_bytes`` bounds the size of a store that is kept in memory once read. Stores may come in any order; those
-    that differ in source, channels, units or grid, or overlap in time, are refused with ValueError.
+    that differ in source, channels, units, platforms, frame or grid, or overlap in time, are refused with ValueError.
     """
 
     def __init__(self, paths: Sequence[Path], cache_bytes: int = CACHE_BYTES):
@@ -172,8 +202,9 @@ class SparseGrids:
         self._stores = sorted((_Store(path, cache_bytes) for path in paths), key=lambda store: store.start)
         first = self._stores[0]
         self.source, self.channels, self.units, self.grid = first.source, first.channels, first.units, first.grid
+        self.platforms, self.frame = first.platforms, first.frame
         for before, store in zip(self._stores, self._stores[1:], strict=False):
-            for name in ("source", "channels", "units", "grid"):
+            for name in ("source", "channels", "units", "platforms", "frame", "grid"):
                 if getattr(store, name) != getattr(first, name):
                     raise ValueError(f"{store.path}: {name} {getattr(store, name)} differs from {getattr(first, name)} "
                                      f"of {first.path}")
@@ -193,9 +224,15 @@ class SparseGrids:
     def window(self, analysis_time: datetime | np.datetime64, start_hour: int, end_hour: int) -> SparseWindow:
         """Observations of the hours [analysis_time + start_hour, analysis_time + end_hour).
 
-        Hours that no store covers hold nothing, so a window at the ends of the record is cut. KeyError when the whole
-        window lies outside the record, ValueError when it is empty or does not start on an hour.
+        A source that enters as a ``single`` frame shows each cell once, see :meth:`SparseWindow.single`; slots tell the
+        time. Hours that no store covers hold nothing, so a window at the ends of the record is cut. KeyError when the
+        whole window lies outside the record, ValueError when it is empty or does not start on an hour.
         """
+        found = self.hours(analysis_time, start_hour, end_hour)
+        return found.single(-start_hour) if self.frame == "single" else found
+
+    def hours(self, analysis_time: datetime | np.datetime64, start_hour: int, end_hour: int) -> SparseWindow:
+        """All hours of a window, as :meth:`window` has them of an ``hourly`` source."""
         if end_hour <= start_hour:
             raise ValueError(f"window [{start_hour}, {end_hour}) h has no hour")
         begin = hour_of(analysis_time) + start_hour * HOUR
@@ -211,8 +248,8 @@ class SparseGrids:
             return SparseWindow(np.empty(0, np.int64), np.empty(0, np.int64),
                                 np.empty((0, len(self.channels)), np.float32), np.empty(0, np.float32),
                                 np.empty((0, 2), np.float32))
-        return SparseWindow(*(np.concatenate([getattr(part, name) for part in parts])
-                              for name in ("slot", "cell", "values", "zenith", "offset")))
+        names = [item.name for item in fields(SparseWindow)]
+        return SparseWindow(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
 
     @staticmethod
     def _part(store: _Store, begin: np.datetime64, finish: np.datetime64) -> SparseWindow:
@@ -223,4 +260,4 @@ class SparseGrids:
         slot = np.repeat((hours - begin).astype(np.int64), np.diff(store.offsets[index[0]:index[-1] + 2]))
         return SparseWindow(slot, store.read("cell", first, last).astype(np.int64),
                             store.read("values", first, last), store.read("zenith", first, last),
-                            store.read("offset", first, last))
+                            store.read("offset", first, last), store.read("platform", first, last))

@@ -67,7 +67,7 @@ def grid_statistics(paths: Sequence[Path], start: date, end: date) -> GridStatis
     moments = _Moments(len(grids.channels))
     for day in times.times(start, end, step_hours=24):
         if grids.start <= np.datetime64(day, "h") < grids.end:
-            moments.add(grids.window(day, 0, 24).values)
+            moments.add(grids.hours(day, 0, 24).values)
     lacking = [name for name, count in zip(grids.channels, moments.count, strict=True) if count < 2]
     if lacking:
         raise ValueError(f"{grids.source}: no statistics of channels {', '.join(lacking)} from {start} to {end}: fewer "

@@ -4,7 +4,8 @@
 time              timestamp[ns], UTC; null where the file has none
 lat, lon          float32, degrees; lon in [-180, 180)
 zenith, azimuth   float32, degrees: of the satellite, seen from the footprint
-scan_position     int16, from 1: column of the swath in its file
+scan_position     int16, from 1: column of the swath in its file; 0 where there is no scan
+station           dictionary of strings: who reports, empty for a scan and for whom nobody can tell apart
 platform, file    dictionary of strings
 channel_<name>    float32, one for each channel, in its unit; NaN where missing
 rejected          uint8, :class:`fuxiflow.observations.reasons.Reason`
@@ -34,7 +35,7 @@ def schema(channels: Sequence[str]) -> pa.Schema:
     """The schema of a table with ``channels``."""
     return pa.schema([("time", pa.timestamp("ns")), ("lat", pa.float32()), ("lon", pa.float32()),
                       ("zenith", pa.float32()), ("azimuth", pa.float32()), ("scan_position", pa.int16()),
-                      ("platform", _TEXTS), ("file", _TEXTS),
+                      ("station", _TEXTS), ("platform", _TEXTS), ("file", _TEXTS),
                       *((PREFIX + name, pa.float32()) for name in channels), ("rejected", pa.uint8())])
 
 
@@ -50,13 +51,17 @@ def _constant(text: str, rows: int) -> pa.DictionaryArray:
 def build(channels: Sequence[str], values: np.ndarray, columns: Mapping[str, np.ndarray], platform: str,
           file: str) -> pa.Table:
     """A table of one file from ``values`` (n, channel) and the ``columns`` time (datetime64), lat, lon, zenith,
-    azimuth, scan_position and rejected, each (n,). Longitudes of any convention are brought to [-180, 180)."""
+    azimuth, scan_position and rejected, each (n,), and station, texts, where there are some. Longitudes of any
+    convention are brought to [-180, 180)."""
     rows = len(values)
     lon = np.asarray(columns["lon"], np.float32)
     with np.errstate(invalid="ignore"):
         lon = np.where((lon >= 180) | (lon < -180), np.mod(lon + 180.0, 360.0) - 180.0, lon)
     data = {**columns, "lon": lon, "time": columns["time"].astype("datetime64[ns]"),
-            "platform": _constant(platform, rows), "file": _constant(file, rows)}
+            "platform": _constant(platform, rows), "file": _constant(file, rows), "station": _constant("", rows)}
+    if "station" in columns:
+        texts = pa.array(np.asarray(columns["station"]).astype(str), pa.string())
+        data["station"] = texts.dictionary_encode().cast(_TEXTS)
     data |= {PREFIX + name: values[:, i] for i, name in enumerate(channels)}
     found = schema(channels)
     return pa.table([data[field.name] if isinstance(data[field.name], pa.Array)
@@ -76,6 +81,16 @@ def values_of(table: pa.Table) -> np.ndarray:
 def column(table: pa.Table, name: str) -> np.ndarray:
     """One column as a numpy array; null times become NaT."""
     return table[name].to_numpy()
+
+
+def codes(table: pa.Table, name: str, known: Sequence[str]) -> np.ndarray:
+    """A column of texts as indices (n,) int8 into the ``known`` ones; ValueError names one that is not among them."""
+    found = table[name].unify_dictionaries().to_pandas().cat
+    unknown = sorted(set(found.categories[np.unique(found.codes[found.codes >= 0])]) - set(known))
+    if unknown or (found.codes < 0).any():
+        raise ValueError(f"{name} {unknown[0] if unknown else 'missing'}, expected one of {', '.join(known)}")
+    numbers = np.array([known.index(text) if text in known else -1 for text in found.categories], np.int8)
+    return numbers[found.codes] if len(numbers) else np.zeros(len(table), np.int8)
 
 
 def replace(table: pa.Table, values: np.ndarray, rejected: np.ndarray) -> pa.Table:

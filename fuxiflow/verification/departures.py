@@ -34,8 +34,7 @@ def subsample(window: SparseWindow, size: int, generator: np.random.Generator) -
     if len(window) <= size:
         return window
     rows = np.sort(generator.choice(len(window), size, replace=False))
-    return SparseWindow(window.slot[rows], window.cell[rows], window.values[rows], window.zenith[rows],
-                        window.offset[rows])
+    return window.rows(rows)
 
 
 def simulate(operator: MicrowaveOperator, state: np.ndarray, channels: Sequence[str], statistics: Statistics,

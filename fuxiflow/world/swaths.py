@@ -11,7 +11,7 @@ import torch
 from fuxiflow.grids import Grid
 from fuxiflow.operators.columns import LEVELS, brightness_temperatures
 from fuxiflow.operators.microwave import MicrowaveOperator
-from fuxiflow.sources import Source
+from fuxiflow.sources import Platform, Source
 from fuxiflow.times import STEP_HOURS, hours
 from fuxiflow.world.orbits import EPOCH, SCANNERS, Swath, swath
 from fuxiflow.world.truth import Truth
@@ -96,14 +96,20 @@ def generator(seed: int, *labels: object) -> np.random.Generator:
     return np.random.default_rng([seed, *(zlib.crc32(str(label).encode()) for label in labels)])
 
 
-def bias(source: Source, seed: int, scan_angle: np.ndarray) -> np.ndarray:
-    """Systematic errors ``(field of view, channel)`` in K at scan angles in degrees, fixed by the seed and the source.
+def labels(source: Source, platform: Platform) -> tuple[str, ...]:
+    """What sets the errors of an instrument apart: its source, and its platform where it is not the source's first."""
+    return (source.name,) if platform.name == source.platforms[0].name else (source.name, platform.name)
+
+
+def bias(source: Source, platform: Platform, seed: int, scan_angle: np.ndarray) -> np.ndarray:
+    """Systematic errors ``(field of view, channel)`` in K at scan angles in degrees, fixed by the seed, the source and
+    the platform.
 
     Each channel has a constant of standard deviation :data:`CHANNEL_BIAS` and a parabola and a slope across the scan of
     :data:`SCAN_BIAS` and half of it at the edges, the parabola with a mean of zero: the size and shape that limb and
     antenna effects leave in ATMS (Weng et al., 2013, doi:10.1002/jgrd.50840).
     """
-    rng = generator(seed, source.name, "bias")
+    rng = generator(seed, *labels(source, platform), "bias")
     count = len(source.channels)
     constant = CHANNEL_BIAS * rng.standard_normal(count)
     parabola = 1.5 * SCAN_BIAS * rng.standard_normal(count)
@@ -141,9 +147,11 @@ def granules(view: Swath, minutes: int) -> Iterator[tuple[int, Swath]]:
 
 
 def observe_day(
-    source: Source, operator: MicrowaveOperator, truth: TruthWindows, day: date, options: dict, minutes: int, seed: int
+    source: Source, platform: Platform, operator: MicrowaveOperator, truth: TruthWindows, day: date, options: dict,
+    minutes: int, seed: int,
 ) -> Iterator[tuple[Swath, np.ndarray]]:
-    """Yield granules of one day and their brightness temperatures ``(scan, field of view, channel)`` in K with errors.
+    """Yield granules of one day on one of a source's platforms, and their brightness temperatures ``(scan, field of
+    view, channel)`` in K with errors.
 
     ``options`` are the configuration's ``world.swaths``: ``scan_stride``, ``field_of_view_stride``, ``noise`` (multiple
     of the channels' NEdT), ``outages``. Errors are drawn granule by granule from the seed, so that they depend neither
@@ -156,17 +164,17 @@ def observe_day(
     last = min(end, max(truth.times))
     strides = options["scan_stride"], options["field_of_view_stride"]
     moments = (np.datetime64(time, "ns") for time in (start, end))
-    view = swath(source.platform, source.orbit, source.instrument, *moments, *strides)
+    view = swath(platform.name, platform.orbit, source.instrument, *moments, *strides)
     view = view.scans(slice(0, int(np.searchsorted(view.time[:, -1], np.datetime64(last, "ns"), side="right"))))
     if not len(view):
         return
     window = truth.window(start, last)
-    noise = options["noise"] * np.array([channel.noise for channel in source.channels])
-    systematic = bias(source, seed, view.scan_angle[0])
+    noise = options["noise"] * np.array(source.noise)
+    systematic = bias(source, platform, seed, view.scan_angle[0])
     clean = simulate(operator, window, view)
     first = 0
     for minute, granule in granules(view, minutes):
         part = clean[first : first + len(granule)]
         first += len(granule)
-        random = generator(seed, source.name, minute).standard_normal(part.shape, dtype=np.float32)
+        random = generator(seed, *labels(source, platform), minute).standard_normal(part.shape, dtype=np.float32)
         yield granule, part + systematic + random * noise

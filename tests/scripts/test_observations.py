@@ -26,7 +26,7 @@ PER_FILE = 20
 
 def read(directory, output):
     parameters = SimpleNamespace(source=SOURCE.name, reader=SOURCE.reader, file_pattern=SOURCE.file_pattern,
-                                 platform=SOURCE.platform, channels=SOURCE.channel_names, dates=DATES)
+                                 platforms=SOURCE.platform_names, channels=SOURCE.channel_names, dates=DATES)
     paths = SimpleNamespace(table=output / "read.parquet", ledger=output / "read_ledger.parquet")
     load_script("observations_read").main(SimpleNamespace(files=directory), paths, parameters, LOG)
     return paths
@@ -35,8 +35,10 @@ def read(directory, output):
 def chain(directory, output, dates=DATES):
     """Run all five scripts on a directory of files; return where everything lies."""
     paths = read(directory, output)
-    limits = SimpleNamespace(valid_min=50, valid_max=350, max_z=6, source=SOURCE.name, channels=SOURCE.channel_names,
-                             dates=dates, units=["K"] * 22, grid=GRID, method="mean")
+    limits = SimpleNamespace(ranges=SOURCE.valid_ranges, logarithmic=SOURCE.logarithmic, max_z=6, max_speed=9000,
+                             source=SOURCE.name, channels=SOURCE.channel_names, dates=dates, units=SOURCE.units,
+                             grid=GRID, seed=1,
+                             options={"platforms": SOURCE.platform_names})
     found = SimpleNamespace(read=paths.table, read_ledger=paths.ledger, limits=output / "limits.parquet",
                             table=output / "table.parquet", ledger=output / "ledger.parquet",
                             grid=output / "grid.zarr", statistics=output / "statistics.zarr")
@@ -145,7 +147,8 @@ def test_files_of_which_none_is_usable_are_an_error(raw, tmp_path):
 def test_limits_see_the_period_alone(raw, tmp_path):
     whole, first = chain(raw, tmp_path), tmp_path / "first"
     first.mkdir()
-    parameters = SimpleNamespace(channels=SOURCE.channel_names, valid_min=50, valid_max=350, dates=[DATES[0]] * 2)
+    parameters = SimpleNamespace(channels=SOURCE.channel_names, ranges=SOURCE.valid_ranges,
+                                 logarithmic=SOURCE.logarithmic, dates=[DATES[0]] * 2)
     output = SimpleNamespace(limits=first / "limits.parquet")
     load_script("observations_limits").main(SimpleNamespace(tables=[whole.read]), output, parameters, LOG)
     assert Limits.read(output.limits).count[0].sum() == 3 * PER_FILE

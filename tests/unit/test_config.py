@@ -101,9 +101,10 @@ def test_load_names_the_file(tmp_path):
 
 
 def test_a_source_without_orbit_needs_the_archive(monkeypatch):
-    source = config.sources.load("noaa20_atms").model_copy(update={"orbit": None})
+    source = config.sources.load("noaa20_atms")
+    source = source.model_copy(update={"platforms": [config.sources.Platform(name="NOAA-20")]})
     monkeypatch.setattr(config.sources, "load", lambda name: source)
-    assert "no orbit" in complaint()
+    assert "no platform with an orbit" in complaint()
 
 
 def test_experiments_are_overrides_section_by_section():

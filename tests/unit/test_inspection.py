@@ -3,6 +3,7 @@
 import json
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -10,7 +11,18 @@ import xarray as xr
 from PIL import Image, PngImagePlugin
 
 from fuxiflow.__main__ import main
-from fuxiflow.inspection import describe
+from fuxiflow.grids import Grid
+from fuxiflow.inspection import describe, stores
+from fuxiflow.models import checkpoint
+from fuxiflow.observations import ledger, quality, table
+from fuxiflow.observations.biweight import Limits
+from fuxiflow.observations.ledger import Entry
+from fuxiflow.observations.reasons import Reason
+from fuxiflow.observations.sparse import SparseWriter
+from fuxiflow.states.store import StateWriter
+from fuxiflow.verification import table as score_table
+from tests import tiny
+from tests.observations_tables import START, footprints
 
 STAMP = json.dumps({"rule": "some_rule", "commit": "abc"})
 
@@ -72,3 +84,155 @@ def test_commands(tmp_path, capsys):
     assert main(["check", str(bad)]) == 1
     assert "bad.yaml" in capsys.readouterr().err
     assert main(["inspect", str(tmp_path / "none")]) == 1
+
+
+@pytest.fixture(scope="module")
+def record(tmp_path_factory):
+    return tiny.record(tmp_path_factory.mktemp("record"), 40)
+
+
+def line_of(text, name):
+    """The numbers behind a name in a table of the text."""
+    rows = [line.split()[1:] for line in text.splitlines() if line.startswith("    ") and line.split()[:1] == [name]]
+    (found,) = [row for row in rows if row[-1].isdigit() or len(row) == 3]
+    return [float(word) for word in found]
+
+
+def test_states_by_channel(record):
+    text = describe(record.states[0])
+    assert "2022-01-01T00:00:00.000000000 .. 2022-01-10T18:00:00.000000000" in text
+    z500 = record.fields[:, tiny.table().names.index("Z500")].astype(float)
+    assert line_of(text, "Z500") == pytest.approx([z500.min(), z500.mean(), z500.max(), 0], rel=1e-5)
+
+
+def test_large_states_are_sampled_and_said_to_be(record, monkeypatch):
+    monkeypatch.setattr(stores, "MOST_BYTES", record.fields.nbytes // 3 + 1)
+    monkeypatch.setattr(stores, "BLOCK_BYTES", record.fields[:2].nbytes)
+    text = describe(record.states[0])
+    assert "of 14 of 40 entries along time" in text
+    t2m = record.fields[::3, tiny.table().names.index("T2M")].astype(float)
+    assert line_of(text, "T2M") == pytest.approx([t2m.min(), t2m.mean(), t2m.max(), 0], rel=1e-5)
+
+
+def test_gaps_of_states_are_told(tmp_path):
+    fields = tiny.states(4)
+    with StateWriter(tmp_path / "s.zarr", tiny.times(4), tiny.table(), tiny.GRID) as writer:
+        for i, field in enumerate(fields):
+            writer.write(i, None if i == 2 else field)
+    assert "missing: 2022-01-01T12:00:00" in describe(tmp_path / "s.zarr")
+
+
+def test_statistics_and_climatologies(record):
+    text = describe(record.grid_statistics[0])
+    assert line_of(text, "22") == [99, 250, 10]
+    assert "tendency_std" in describe(record.statistics)
+    assert "climatology (dayofyear, hour, channel, lat, lon) float32" in describe(record.climatology)
+
+
+def test_sparse_grids(tmp_path):
+    path = tmp_path / "g.zarr"
+    with SparseWriter(path, "sounder", ["1", "2"], ["K", "K"], Grid(4, 8), START, 72, ["A", "B"], "single",
+                      {"method": "mean"}) as writer:
+        values = np.array([[200, np.nan], [210, 300]], "f4")
+        writer.write(1, np.array([3, 5]), values, np.zeros(2, "f4"), np.zeros((2, 2), "f4"), np.array([2, 1]),
+                     np.array([1, -1], "i1"))
+        writer.write(50, np.array([3]), values[:1], np.zeros(1, "f4"), np.zeros((1, 2), "f4"), np.array([4]))
+        writer.note(passed_over=6)
+    text = describe(path)
+    for words in ("sounder: 2022-07-01T00 .. 2022-07-04T00 (72 hours, 2 with observations), 4 x 8 cells, frame single",
+                  "7 footprints in 3 cells; 6 more are of platforms that were not drawn",
+                  "cells by platform: several 1, A 1, B 1", "days without an observation: 2022-07-02"):
+        assert words in text
+    assert line_of(text, "1") == pytest.approx([200, 203.333, 210, 0])
+    assert line_of(text, "2") == [300, 300, 300, 2]
+
+
+def test_footprint_tables_and_their_ledger(tmp_path):
+    path = tmp_path / "2022-07.parquet"
+    part = footprints([[200, np.nan], [210, 300], [1, 1]], rejected=[0, 0, Reason.RANGE], station=["X", "Y", ""])
+    with table.TableWriter(path, ["1", "2"]) as writer:
+        writer.write(part)
+    text = describe(path)
+    for words in ("3 rows", "time: 2022-07-01T00:00:00.000000000 .. 2022-07-01T00:00:02.000000000",
+                  "footprints: used 2, range 1", "platforms: NOAA-20 3", "files: 1; stations: 2"):
+        assert words in text
+    assert "ledger:" not in text
+    assert line_of(text, "1") == [200, 205, 210, 0]
+    assert line_of(text, "2") == [300, 300, 300, 1]
+
+    (tmp_path / "ledger").mkdir()
+    day = START.astype("datetime64[D]").item()
+    lines = ledger.frame([Entry("s", "f.h5", day, "read", 3), *ledger.count("s", part),
+                          Entry("s", "g.h5", day, "platform", 0, message="of Aqua"),
+                          Entry("s", "f.h5", day, "outlier", 5, "2")])
+    ledger.write(tmp_path / "ledger" / path.name, lines)
+    assert "ledger: read 3, used 2, range 1, platform 0 (1 files)" in describe(path)
+    text = describe(tmp_path / "ledger" / path.name)
+    for words in ("in all: read 3", "read = used + rejected for every file", "g.h5: platform, of Aqua",
+                  "channel 2: 5 single values set missing: outlier", "used by day: 2 .. 2 on 1 days"):
+        assert words in text
+    ledger.write(tmp_path / "wrong.parquet", ledger.frame([Entry("s", "f.h5", day, "read", 3),
+                                                           Entry("s", "f.h5", day, "used", 2)]))
+    assert "does not add up: f.h5: 3 footprints read, but 2" in describe(tmp_path / "wrong.parquet")
+
+
+def test_an_empty_footprint_table(tmp_path):
+    with table.TableWriter(tmp_path / "t.parquet", ["1"]):
+        pass
+    text = describe(tmp_path / "t.parquet")
+    assert "time: none" in text
+    assert "footprints: none" in text
+
+
+def test_limits_and_scores(tmp_path):
+    Limits(["1"], np.full((1, 3), 250.0), np.full((1, 3), 2.0), np.ones((1, 3), int)).write(tmp_path / "limits.parquet")
+    assert line_of(describe(tmp_path / "limits.parquet"), "mean")[-4:] == [250, 250, 250, 0]
+    shape = (2, 1, 1)
+    rows = score_table.rows(experiment="full", system="fuxiflow", reference="era5", metric="rmse", leads=[6, 12],
+                            channels=["T500"], regions=["global"], value=np.array([1.0, 3.0]).reshape(shape),
+                            n=np.ones(shape), ci_low=np.zeros(shape), ci_high=np.zeros(shape))
+    score_table.write(tmp_path / "scores.parquet", rows)
+    text = describe(tmp_path / "scores.parquet")
+    assert "rmse, leads 6 .. 12 h, 1 channels, 1 regions:" in text
+    assert [line.split()[3:] for line in text.splitlines() if line.split()[:2] == ["full", "fuxiflow"]] == [
+        ["2", "1", "2", "3"]]
+
+
+def test_checkpoints_and_carries(tmp_path, record):
+    import torch
+
+    history = [{"stage": "joint", "settings": {}, "period": ["2022-01-01", "2022-01-09"], "updates": 3, "skipped": 0,
+                "final_loss": 0.25}]
+    networks = tiny.networks(record)
+    checkpoint.save(tmp_path / "joint.ckpt", checkpoint.Checkpoint(networks, history))
+    text = describe(tmp_path / "joint.ckpt")
+    for words in ("70 channels on 8 x 16", "source noaa20_atms: 22 channels", "provenance:", "forecaster: ",
+                  "stage joint: samples of 2022-01-01 .. 2022-01-09, updates 3, skipped 0, final loss 0.25"):
+        assert words in text
+    assert "not finite" not in text
+    torch.save({"time": "2022-01-01", "analysis": torch.arange(4.0)}, tmp_path / "a.carry.pt")
+    text = describe(tmp_path / "a.carry.pt")
+    assert "time: 2022-01-01" in text
+    assert line_of(text, "all") == [0, 1.5, 3, 0]
+
+
+def test_tables_of_figures(tmp_path):
+    pd.DataFrame({"lead": [6, 12], "rmse": [1.0, 3.0], "system": ["a", "b"]}).to_csv(tmp_path / "f.csv", index=False)
+    text = describe(tmp_path / "f.csv")
+    assert "lead int64, 6 .. 12" in text
+    assert line_of(text, "rmse") == [1, 2, 3, 0]
+
+
+@pytest.mark.parametrize("name", ["x.zarr", "x.parquet", "x.ckpt", "x.pt"])
+def test_damaged_files_end_in_one_line(tmp_path, name, capsys):
+    path = tmp_path / name
+    if path.suffix == ".zarr":
+        path.mkdir()
+    else:
+        path.write_bytes(b"PAR1 damaged")
+    assert main(["inspect", str(path)]) == 1
+    assert capsys.readouterr().err.startswith(f"{path}: ")
+
+
+def test_quality_columns_are_in_every_table():
+    assert set(quality.IDENTITY) <= set(table.schema([]).names)

@@ -18,7 +18,7 @@ def direct(x):
 
 
 def filled(values, lat, channels=("1",)):
-    histograms = Histograms(list(channels), 50, 350)
+    histograms = Histograms(list(channels), [(50, 350)] * len(channels))
     histograms.add(np.asarray(values, "f4").reshape(-1, len(channels)), np.asarray(lat))
     return histograms
 
@@ -108,4 +108,29 @@ def test_round_trip(tmp_path):
 
 def test_unlike_histograms_do_not_add():
     with pytest.raises(ValueError, match="cannot be added"):
-        Histograms(["1"], 50, 350) + Histograms(["2"], 50, 350)
+        Histograms(["1"], [(50, 350)]) + Histograms(["2"], [(50, 350)])
+
+
+def test_channels_have_their_own_ranges_and_scales():
+    generator = np.random.default_rng(0)
+    wet, dry = 300 * np.exp(generator.normal(0, 0.1, 5000)), 0.2 * np.exp(generator.normal(0, 0.02, 5000))
+    histograms = Histograms(["N100", "N50000"], [(1, 500), (0.001, 5)], [True, True])
+    histograms.add(np.stack([wet, dry], 1).astype("f4"), np.zeros(5000))
+    limits = histograms.limits()
+    assert limits.mean[:, 0] == pytest.approx(np.log([300, 0.2]), abs=0.005)
+    assert limits.std[:, 0] == pytest.approx([0.1, 0.02], rel=0.05)
+    z = limits.z(np.array([[300 * np.exp(0.3), 0.2 * np.exp(-0.1)], [-1, 0]]), np.zeros(2))
+    assert z[0] == pytest.approx([3, -5], abs=0.3)
+    assert np.isnan(z[1]).all()
+
+
+@given(st.integers(0, 2**16))
+@settings(max_examples=20, deadline=None)
+def test_merging_is_associative_and_has_a_neutral_element(seed):
+    generator = np.random.default_rng(seed)
+    a, b, c = (filled(generator.normal(250, 5, (n, 2)), generator.uniform(-90, 90, n), ("1", "2"))
+               for n in generator.integers(0, 50, 3))
+    nothing = filled(np.zeros((0, 2)), np.zeros(0), ("1", "2"))
+    assert np.array_equal(((a + b) + c).counts, (a + (b + c)).counts)
+    assert np.array_equal((a + b).counts, (b + a).counts)
+    assert np.array_equal((a + nothing).counts, a.counts)

@@ -4,12 +4,13 @@ from datetime import date
 
 import numpy as np
 import pytest
+import zarr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fuxiflow.grids import Grid
-from fuxiflow.observations import gridding, table
-from fuxiflow.observations.gridding import grid_table, hourly_cells
+from fuxiflow.observations import gridding, kernels, table
+from fuxiflow.observations.gridding import Options, Shared, draw_keys, grid_table, hourly_cells
 from fuxiflow.observations.sparse import SparseGrids
 
 START = np.datetime64("2022-07-01")
@@ -86,32 +87,32 @@ def test_conserves_footprints_and_sums(n, seed):
 @given(n=st.integers(2, 200), seed=st.integers(0, 2**16))
 @settings(max_examples=25, deadline=None)
 def test_order_of_the_footprints_does_not_matter(method, n, seed):
-    data = footprints(n, seed)
-    _, unique = np.unique(data[0], return_index=True)  # nearest breaks ties by time
-    data = tuple(column[unique] for column in data)
-    order = np.random.default_rng(seed + 1).permutation(len(unique))
+    time, *others = footprints(n, seed)
+    data = (time.astype("datetime64[h]").astype("datetime64[ns]"), *others)  # many are equally near and early
+    order = np.random.default_rng(seed + 1).permutation(n)
     ours = gridded(*data, GRID, method=method)
     other = gridded(*(column[order] for column in data), GRID, method=method)
     assert ours.keys() == other.keys()
-    for key, (values, _, count, _) in ours.items():
+    for key, (values, zenith, count, offset) in ours.items():
         assert np.array_equal(values, other[key][0], equal_nan=True)
-        assert count == other[key][2]
+        assert (zenith, count) == other[key][1:3]
+        assert offset == pytest.approx(other[key][3], abs=1e-6)
 
 
 @given(lat=st.floats(-90, 90, width=32), lon=st.floats(-360, 360, width=32))
 def test_cells_are_those_of_the_grid(lat, lon):
     grid = Grid(32, 64)
-    assert gridding._cell(lat, lon, 32, 64) == grid.cell(np.array(lat), np.array(lon))
+    assert kernels.nearest_cell(lat, lon, 32, 64) == grid.cell(np.array(lat), np.array(lon))
 
 
 def test_poles_and_date_line():
     grid = Grid(4, 8)
-    assert gridding._cell(90.0, 0.0, 4, 8) == 0
-    assert gridding._cell(-90.0, 0.0, 4, 8) == 24
-    assert gridding._cell(0.0, 180.0, 4, 8) == gridding._cell(0.0, -180.0, 4, 8) == 2 * 8 + 4
-    assert gridding._cell(0.0, 359.9, 4, 8) == gridding._cell(0.0, -0.1, 4, 8) == 2 * 8
+    assert kernels.nearest_cell(90.0, 0.0, 4, 8) == 0
+    assert kernels.nearest_cell(-90.0, 0.0, 4, 8) == 24
+    assert kernels.nearest_cell(0.0, 180.0, 4, 8) == kernels.nearest_cell(0.0, -180.0, 4, 8) == 2 * 8 + 4
+    assert kernels.nearest_cell(0.0, 359.9, 4, 8) == kernels.nearest_cell(0.0, -0.1, 4, 8) == 2 * 8
     for lat, lon in ((np.nan, 0), (0, np.nan), (91, 0), (0, 400)):
-        assert gridding._cell(float(lat), float(lon), 4, 8) == grid.cell(np.array(lat), np.array(lon)) == -1
+        assert kernels.nearest_cell(float(lat), float(lon), 4, 8) == grid.cell(np.array(lat), np.array(lon)) == -1
 
 
 def test_hand_computed_hour():
@@ -137,12 +138,101 @@ def test_unknown_method_and_grid_are_refused():
         list(hourly_cells(*data, Grid(7, 12, poles=True), START, 3))
 
 
-def footprint_table(path, data, rejected):
+PLATFORMS = ["A", "B", "C"]
+
+
+def of_platforms(n, seed, merged=False, names=PLATFORMS):
+    """Random platforms of n footprints."""
+    code = np.random.default_rng(seed + 7).integers(0, len(PLATFORMS), n)
+    code = np.array([names.index(PLATFORMS[i]) for i in code], np.int8)
+    return Shared(code, None if merged else draw_keys(1, "s", names))
+
+
+def cells(data, shared, **kwargs):
+    """Platform, count and values by hour and cell, and how many footprints were passed over."""
+    parts = list(hourly_cells(*data, GRID, START, 3, shared=shared, **kwargs))
+    found = {(part.hour, int(cell)): (int(part.platform[k]), int(part.count[k]), part.values[k].tobytes())
+             for part in parts for k, cell in enumerate(part.cell)}
+    return found, sum(part.passed_over for part in parts)
+
+
+@pytest.mark.parametrize("method", gridding.METHODS)
+@given(n=st.integers(1, 200), seed=st.integers(0, 2**16))
+@settings(max_examples=40, deadline=None)
+def test_one_platform_is_drawn_and_its_footprints_alone_count(method, n, seed):
+    data, shared = footprints(n, seed), of_platforms(n, seed)
+    found, passed_over = cells(data, shared, method=method)
+    assert sum(count for _, count, _ in found.values()) + passed_over == n
+    hour, cell = ((data[0] - START) // np.timedelta64(1, "h")).astype(int), GRID.cell(data[1], data[2])
+    for key, (platform, count, values) in found.items():
+        members = (hour == key[0]) & (cell == key[1]) & (shared.code == platform)
+        assert count == members.sum() > 0
+        alone, _ = cells(tuple(column[members] for column in data), None, method=method)
+        assert values == alone[key][2]
+
+
+@given(n=st.integers(2, 200), seed=st.integers(0, 2**16))
+@settings(max_examples=25, deadline=None)
+def test_neither_order_of_files_nor_of_platforms_changes_the_draw(n, seed):
+    data, shared = footprints(n, seed), of_platforms(n, seed)
+    found = cells(data, shared)
+    order = np.random.default_rng(seed + 1).permutation(n)
+    other = Shared(shared.code[order], shared.keys)
+    assert cells(tuple(column[order] for column in data), other) == found
+    turned, passed_over = cells(data, of_platforms(n, seed, names=PLATFORMS[::-1]))
+    assert passed_over == found[1]
+    assert {key: (2 - platform, *rest) for key, (platform, *rest) in turned.items()} == found[0]
+
+
+def test_draws_are_fair_and_follow_seed_source_hour_and_cell():
+    time, cell = np.repeat(START, 2 * 72), np.repeat(np.arange(72), 2)
+    lat, lon = GRID.lat[cell // 12], GRID.lon[cell % 12]
+    code = np.tile(np.array([0, 1], np.int8), 72)
+
+    def drawn(seed=1, source="s", hour=0):
+        shared = Shared(code, draw_keys(seed, source, ["A", "B"]))
+        (part,) = hourly_cells(time + np.timedelta64(hour, "h"), lat, lon, np.ones((144, 1)), np.zeros(144), GRID,
+                               START, 3, shared=shared)
+        return part.platform.tolist()
+
+    first = drawn()
+    assert first == drawn()
+    assert 22 <= sum(first) <= 50  # of 72 fair draws, four standard deviations or less from the half
+    assert all(first != other for other in (drawn(seed=2), drawn(source="t"), drawn(hour=1)))
+
+
+@given(n=st.integers(1, 200), seed=st.integers(0, 2**16))
+@settings(max_examples=25, deadline=None)
+def test_merged_platforms_all_count(n, seed):
+    data, shared = footprints(n, seed), of_platforms(n, seed, merged=True)
+    found, passed_over = cells(data, shared)
+    plain, _ = cells(data, None)
+    assert passed_over == 0
+    assert {key: rest for key, (_, *rest) in found.items()} == {key: rest for key, (_, *rest) in plain.items()}
+    hour, cell = ((data[0] - START) // np.timedelta64(1, "h")).astype(int), GRID.cell(data[1], data[2])
+    for key, (platform, *_) in found.items():
+        seen = set(shared.code[(hour == key[0]) & (cell == key[1])].tolist())
+        assert platform == (seen.pop() if len(seen) == 1 else kernels.SEVERAL)
+
+
+@given(lat=st.lists(st.floats(-90, 90, width=32), min_size=1, max_size=30),
+       lon=st.lists(st.floats(-360, 360, width=32), min_size=30, max_size=30), seed=st.integers(0, 9))
+@settings(max_examples=60, deadline=None)
+def test_footprints_are_conserved_anywhere(lat, lon, seed):
+    n = len(lat)
+    data = np.full(n, START), np.array(lat, "f4"), np.array(lon[:n], "f4"), np.ones((n, 1), "f4"), np.zeros(n, "f4")
+    found, passed_over = cells(data, of_platforms(n, seed))
+    assert sum(count for _, count, _ in found.values()) + passed_over == n
+
+
+def footprint_table(path, data, rejected, platforms=("P",)):
     time, lat, lon, values, zenith = data
     columns = {"time": time, "lat": lat, "lon": lon, "zenith": zenith, "azimuth": zenith, "rejected": rejected,
                "scan_position": np.ones(len(time), "i2")}
     with table.TableWriter(path, ["1", "2", "3"]) as writer:
-        writer.write(table.build(["1", "2", "3"], np.nan_to_num(values), dict(columns, lat=lat), "P", "f"))
+        for i, name in enumerate(platforms):
+            part = {key: column[i::len(platforms)] for key, column in columns.items()}
+            writer.write(table.build(["1", "2", "3"], np.nan_to_num(values)[i::len(platforms)], part, name, f"f{i}"))
 
 
 def test_tables_become_stores(tmp_path):
@@ -150,10 +240,10 @@ def test_tables_become_stores(tmp_path):
     rejected = (np.arange(500) % 5 == 0).astype("u1")
     footprint_table(tmp_path / "t.parquet", data, rejected)
     days = list(grid_table(tmp_path / "t.parquet", tmp_path / "g.zarr", "s", ["K"] * 3, GRID, date(2022, 7, 1),
-                           date(2022, 7, 3), "mean"))
+                           date(2022, 7, 3), Options(["P"])))
     assert [day for day, *_ in days] == [date(2022, 7, d) for d in (1, 2, 3)]
-    assert sum(used for _, used, _ in days) == 400
-    assert days[2][1:] == (0, 0)
+    assert sum(used for _, used, *_ in days) == 400
+    assert days[2][1:] == (0, 0, 0)
     grids = SparseGrids([tmp_path / "g.zarr"])
     assert grids.end == np.datetime64("2022-07-04T00")
     window = grids.window(START, 0, 72)
@@ -168,4 +258,38 @@ def test_a_lost_footprint_is_an_error(tmp_path):
     footprint_table(tmp_path / "t.parquet", data, np.zeros(10, "u1"))
     with pytest.raises(RuntimeError, match="10 footprints of 2022-07-01, but 9"):
         list(grid_table(tmp_path / "t.parquet", tmp_path / "g.zarr", "s", ["K"] * 3, GRID, date(2022, 7, 1),
-                        date(2022, 7, 1), "mean"))
+                        date(2022, 7, 1), Options(["P"])))
+
+
+def test_tables_of_several_platforms(tmp_path):
+    data = footprints(500, 1, hours=24, missing=0)
+    found = []
+    for name, order in (("a", ["A", "B", "C"]), ("b", ["C", "A", "B"])):
+        columns = [np.concatenate([column[PLATFORMS.index(p)::3] for p in order]) for column in data]
+        sizes = np.cumsum([len(data[0][PLATFORMS.index(p)::3]) for p in order])
+        with table.TableWriter(tmp_path / f"{name}.parquet", ["1", "2", "3"]) as writer:
+            for p, first, last in zip(order, [0, *sizes], sizes, strict=False):
+                time, lat, lon, values, zenith = (column[first:last] for column in columns)
+                part = {"time": time, "lat": lat, "lon": lon, "zenith": zenith, "azimuth": zenith,
+                        "rejected": np.zeros(len(lat), "u1"), "scan_position": np.ones(len(lat), "i2")}
+                writer.write(table.build(["1", "2", "3"], values, part, p, f"{p}.h5"))
+        days = list(grid_table(tmp_path / f"{name}.parquet", tmp_path / f"{name}.zarr", "s", ["K"] * 3, GRID,
+                               date(2022, 7, 1), date(2022, 7, 1), Options(PLATFORMS, seed=5)))
+        assert days[0][1] == 500
+        grids = SparseGrids([tmp_path / f"{name}.zarr"])
+        window = grids.window(START, 0, 24)
+        attributes = zarr.open_group(tmp_path / f"{name}.zarr").attrs
+        assert grids.platforms == PLATFORMS
+        assert attributes["footprints"] + attributes["passed_over"] == 500
+        assert attributes["passed_over"] == days[0][3] > 0
+        assert set(window.platform.tolist()) == {0, 1, 2}
+        found.append(window)
+    for name in ("slot", "cell", "values", "platform"):
+        assert np.array_equal(getattr(found[0], name), getattr(found[1], name))
+
+
+def test_a_platform_that_the_source_does_not_name_is_an_error(tmp_path):
+    footprint_table(tmp_path / "t.parquet", footprints(10, 1), np.zeros(10, "u1"), ("P", "Q"))
+    with pytest.raises(ValueError, match="platform Q, expected one of P"):
+        list(grid_table(tmp_path / "t.parquet", tmp_path / "g.zarr", "s", ["K"] * 3, GRID, date(2022, 7, 1),
+                        date(2022, 7, 1), Options(["P"])))

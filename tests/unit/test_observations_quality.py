@@ -13,12 +13,14 @@ from fuxiflow.observations.reasons import Reason
 from tests.observations_tables import START, footprints
 
 LIMITS = Limits(["1", "2"], np.full((2, 3), 250.0), np.full((2, 3), 10.0), np.ones((2, 3), int))
+RANGES = [(50, 350)] * 2
 DAYS = date(2022, 7, 1), date(2022, 7, 2)
 
 
-def check(part, repeated=None, limits=LIMITS):
-    repeated = quality.duplicates(part) if repeated is None else repeated
-    return quality.check(part, repeated, limits, *DAYS, valid_min=50, valid_max=350, max_z=6)
+def check(part, limits=LIMITS, max_speed=9000):
+    repeated = quality.duplicates(part)
+    strayed = quality.strays(part, repeated, *DAYS, max_speed)
+    return quality.check(part, repeated, strayed, limits, *DAYS, ranges=RANGES, max_z=6)
 
 
 def codes(checked):
@@ -63,13 +65,39 @@ def test_the_segment_ends_at_midnight():
 
 def test_the_first_of_equal_footprints_is_kept():
     time = START + np.array([5, 5, 5, 6]) * np.timedelta64(1, "s")
-    part = footprints(np.full((4, 2), 250), time=time, scan_position=[1, 2, 1, 1])
+    part = footprints(np.full((4, 2), 250), time=time, scan_position=[1, 2, 1, 1], lon=np.zeros(4))
     assert codes(check(part)) == [0, 0, Reason.DUPLICATE, 0]
+
+
+def test_stations_report_once_at_a_time_and_the_nameless_once_a_place():
+    time, station = [START] * 5, ["A", "B", "A", "", ""]
+    part = footprints(np.full((5, 2), 250), time=time, station=station, scan_position=[0] * 5, lon=[0, 0, 0, 1, 2])
+    assert codes(check(part)) == [0, 0, Reason.DUPLICATE, 0, 0]
+    again = footprints(np.full((5, 2), 250), time=time, station=station, scan_position=[0] * 5, lon=[0, 0, 0, 1, 1])
+    assert codes(check(again)) == [0, 0, Reason.DUPLICATE, 0, Reason.DUPLICATE]
+
+
+def test_a_ship_cannot_be_elsewhere_within_the_hour():
+    time = START + np.arange(6) * np.timedelta64(1, "h")
+    lat = [0, 0.3, 40, 0.9, 1.2, 1.5]
+    part = footprints(np.full((6, 2), 250), time=time, station=["A"] * 6, scan_position=[0] * 6, lat=lat, lon=[0] * 6)
+    assert codes(check(part, max_speed=30)) == [0, 0, Reason.TRACK, 0, 0, 0]
+    nameless = footprints(np.full((6, 2), 250), time=time, scan_position=[0] * 6, lat=lat, lon=[0] * 6)
+    assert codes(check(nameless, max_speed=30)) == [0] * 6
+
+
+def test_a_scan_that_travelled_in_time_is_found():
+    # a scan every 8/3 s, 18 km further; the fifth says that it was seen a minute later
+    scan = np.arange(40)
+    time = START + (scan * 8000 // 3).astype("timedelta64[ms]")
+    time[4] += np.timedelta64(60, "s")
+    part = footprints(np.full((40, 2), 250), time=time, lat=scan * 0.16, lon=np.zeros(40), scan_position=[7] * 40)
+    assert codes(check(part)) == [Reason.TRACK if i == 4 else 0 for i in range(40)]
 
 
 def test_a_rejected_footprint_has_no_duplicate():
     time = np.array([START, START])
-    part = footprints(np.full((2, 2), 250), time=time, rejected=[Reason.LOCATION, 0])
+    part = footprints(np.full((2, 2), 250), time=time, rejected=[Reason.LOCATION, 0], scan_position=[1, 1])
     assert codes(check(part)) == [Reason.LOCATION, 0]
 
 
@@ -89,7 +117,9 @@ def test_applied_twice_nothing_changes(seed, n):
     generator = np.random.default_rng(seed)
     values = generator.choice([250, 40, 320, np.nan, 180, 260], (n, 2))
     time = START + generator.integers(-5, 30, n) * np.timedelta64(1, "s")
-    part = footprints(values, time=time, lat=generator.uniform(-90, 90, n), rejected=generator.choice([0, 0, 1], n))
+    part = footprints(values, time=time, lat=generator.choice([0, 0, 0, 1, 50, -80], n),
+                      rejected=generator.choice([0, 0, 1], n), scan_position=generator.integers(0, 3, n),
+                      station=generator.choice(["", "A", "B"], n))
     once = check(part)
     twice = check(once.footprints)
     assert codes(once) == codes(twice)

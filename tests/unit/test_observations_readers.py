@@ -13,12 +13,12 @@ from tests.observations_files import POSITIONS, SCALE, swath, write_pair
 CHANNELS = [str(i) for i in range(1, 23)]
 
 
-def read(files, platform="NOAA-20", channels=CHANNELS):
-    return list(readers.read("atms_sdr_hdf5", files, platform, channels))
+def read(files, *platforms, channels=CHANNELS):
+    return list(readers.read("atms_sdr", files, platforms or ["NOAA-20"], channels))
 
 
-def only(files, **kwargs):
-    (granule,) = read(files, **kwargs)
+def only(files, *platforms, **kwargs):
+    (granule,) = read(files, *platforms, **kwargs)
     return granule
 
 
@@ -165,8 +165,9 @@ def test_antenna_temperatures_are_not_brightness_temperatures(tmp_path):
 
 
 def test_unknown_readers_and_channels_list_the_known():
-    with pytest.raises(KeyError, match="known: atms_sdr_hdf5"):
-        readers.read("mhs_l1c", [], "NOAA-20", ["1"])
+    for name in ("mhs_l1c", "granule", "atms_sdr.read", "atms_sdr._granule", "", "../atms_sdr"):
+        with pytest.raises(KeyError, match=r"known: .*atms_sdr"):
+            readers.read(name, [], ["NOAA-20"], ["1"])
     with pytest.raises(ValueError, match="no channel 23; known: 1, 2"):
         read([], channels=["23"])
 
@@ -204,7 +205,7 @@ def real_pair():
 
 @pytest.mark.parametrize("platform", ["S-NPP", "Suomi-NPP"])
 def test_a_real_granule(platform):
-    granule = only(real_pair(), platform=platform)
+    granule = only(real_pair(), platform)
     found = granule.footprints
     assert len(found) == 12 * 96
     assert codes(granule) == [0] * len(found)
@@ -223,7 +224,7 @@ def test_a_real_granule_equals_a_satpy_scene():
     pair = real_pair()
     scene = Scene(list(map(str, pair)), reader="atms_sdr_hdf5")
     scene.load([*CHANNELS, "lat", "lon", "sat_zen"])
-    found = only(pair, platform="S-NPP").footprints
+    found = only(pair, "S-NPP").footprints
     values = table.values_of(found)
     for i, name in enumerate(CHANNELS):
         assert np.array_equal(values[:, i], scene[name].values.ravel())

@@ -128,3 +128,33 @@ def test_writer_refuses_disorder(tmp_path):
         writer.write(2, np.array([2, 2]), np.zeros((2, 1)), np.zeros(2), np.zeros((2, 2)), np.ones(2))
     with pytest.raises(ValueError, match="poles"):
         SparseWriter(tmp_path / "b.zarr", "s", ["1"], ["K"], Grid(5, 8, poles=True), np.datetime64("2022-01-01"), 3)
+
+
+def test_platforms_come_back_and_are_the_first_unless_told(tmp_path):
+    path = tmp_path / "a.zarr"
+    with SparseWriter(path, "s", ["1"], ["K"], GRID, np.datetime64("2022-01-01"), 2, ["A", "B"]) as writer:
+        rows = np.zeros((3, 1), "f4"), np.zeros(3, "f4"), np.zeros((3, 2), "f4"), np.ones(3, int)
+        writer.write(0, np.arange(3), *rows, np.array([1, -1, 0], "i1"))
+        writer.write(1, np.arange(3), *rows)
+    grids = SparseGrids([path])
+    assert grids.platforms == ["A", "B"]
+    window = grids.window(np.datetime64("2022-01-01"), 0, 2)
+    assert window.platform.tolist() == [1, -1, 0, 0, 0, 0]
+    assert window.rows(np.array([0, 1])).platform.tolist() == [1, -1]
+
+
+def test_a_single_frame_shows_each_cell_once(tmp_path):
+    path = tmp_path / "a.zarr"
+    hours = {2: [5, 7], 3: [1, 5], 4: [5, 9], 6: [1], 7: [0]}
+    with SparseWriter(path, "s", ["1"], ["K"], GRID, np.datetime64("2022-01-01"), 24, frame="single") as writer:
+        for hour, cells in hours.items():
+            n = len(cells)
+            writer.write(hour, np.array(cells), np.full((n, 1), hour, "f4"), np.zeros(n, "f4"), np.zeros((n, 2), "f4"),
+                         np.ones(n, int))
+    grids = SparseGrids([path])
+    window = grids.window(np.datetime64("2022-01-01T05"), -3, 3)
+    # cell 5: hour 4 is nearest; cell 1: 3 and 6 are equally far from 5, the earlier one counts
+    assert list(zip(window.slot + 2, window.cell, window.values[:, 0], strict=True)) == [
+        (2, 7, 2), (3, 1, 3), (4, 5, 4), (4, 9, 4), (7, 0, 7)]
+    assert len(grids.hours(np.datetime64("2022-01-01T05"), -3, 3)) == 8
+    assert len(grids.window(np.datetime64("2022-01-01T20"), -3, 3)) == 0

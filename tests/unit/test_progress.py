@@ -5,7 +5,7 @@ import logging
 import pytest
 
 from fuxiflow import progress as module
-from fuxiflow.progress import Progress, clock, progress
+from fuxiflow.progress import Progress, clock, counted, progress
 
 
 @pytest.fixture
@@ -42,3 +42,11 @@ def test_progress_yields_everything(caplog):
     assert list(progress([1, 2, 3], "x", logging.getLogger("t"))) == [1, 2, 3]
     assert list(progress(iter("ab"), "x", logging.getLogger("t"), total=2)) == ["a", "b"]
     assert caplog.records[-1].message == "x: 2/2, 0:00:00 left"
+
+
+def test_an_unknown_number_of_items_is_counted(now, caplog):
+    caplog.set_level(logging.INFO)
+    for now.value, _ in zip((4.0, 12.0, 16.0), counted(iter("abc"), "granules", logging.getLogger("t")), strict=False):
+        pass
+    assert list(counted([], "files", logging.getLogger("t"))) == []
+    assert [record.message for record in caplog.records] == ["granules: 2 in 0:00:12", "files: 0 in 0:00:00"]

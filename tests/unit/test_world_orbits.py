@@ -8,11 +8,11 @@ from fuxiflow.world import orbits
 
 DAY = np.datetime64("2023-01-01T00:00:00", "ns")
 HOUR = np.timedelta64(1, "h")
-SOURCE = sources.load("noaa20_atms")
+NOAA_20 = sources.load("noaa20_atms").flown[0]
 
 
 def swath(start=DAY, length=24 * HOUR, scans=16, views=8):
-    return orbits.swath(SOURCE.platform, SOURCE.orbit, "atms", start, start + length, scans, views)
+    return orbits.swath(NOAA_20.name, NOAA_20.orbit, "atms", start, start + length, scans, views)
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +57,7 @@ def test_period_and_local_time_of_the_ascending_node():
     assert minutes.mean() == pytest.approx(101.4, abs=0.3)
     hour = (view.time[node, 0] - DAY) / HOUR
     lon = np.rad2deg(np.angle(np.exp(1j * np.deg2rad(view.lon[node])).mean(axis=1)))
-    assert np.abs((hour + lon / 15.0 - SOURCE.orbit.ascending_node_hour + 12) % 24 - 12).max() < 0.2
+    assert np.abs((hour + lon / 15.0 - NOAA_20.orbit.ascending_node_hour + 12) % 24 - 12).max() < 0.2
 
 
 def test_days_join_and_do_not_depend_on_what_is_asked():
@@ -91,7 +91,7 @@ def test_nothing_in_an_empty_span():
 
 
 def test_element_lines_have_their_length_and_checksum():
-    for line in orbits.two_line_elements(SOURCE.orbit):
+    for line in orbits.two_line_elements(NOAA_20.orbit):
         assert len(line) == 69
         assert line[-1] == orbits._checksum(line[:-1])
     # the checksum of a published line (ISS, Space-Track documentation)

@@ -16,8 +16,9 @@ from fuxiflow.world.truth import Truth
 from tests.world_truth import write_truth
 
 SOURCE = sources.load("noaa20_atms")
+NOAA_20 = SOURCE.flown[0]
 OPTIONS = {"scan_stride": 96, "field_of_view_stride": 24, "noise": 1.0, "outages": []}
-NOISE = np.array([channel.noise for channel in SOURCE.channels])
+NOISE = np.array(SOURCE.noise)
 
 
 @pytest.fixture(scope="module")
@@ -35,8 +36,8 @@ def truth(store):
     return swaths.TruthWindows(Truth([store]))
 
 
-def observe(operator, truth, day=date(2022, 7, 1), options=OPTIONS, seed=3, minutes=180):
-    return list(swaths.observe_day(SOURCE, operator, truth, day, options, minutes, seed))
+def observe(operator, truth, day=date(2022, 7, 1), options=OPTIONS, seed=3, minutes=180, platform=NOAA_20):
+    return list(swaths.observe_day(SOURCE, platform, operator, truth, day, options, minutes, seed))
 
 
 def test_interpolation_is_exact_for_linear_fields():
@@ -99,19 +100,19 @@ def test_errors_have_the_sizes_asked_for(operator, truth):
     view = quiet[0][0]
     window = truth.window(datetime(2022, 7, 1), datetime(2022, 7, 2))
     clean = swaths.simulate(operator, window, view)
-    expected = swaths.bias(SOURCE, 3, view.scan_angle[0])
+    expected = swaths.bias(SOURCE, NOAA_20, 3, view.scan_angle[0])
     np.testing.assert_allclose(quiet[0][1] - clean, np.broadcast_to(expected, clean.shape), atol=1e-3)
 
 
 def test_bias_is_fixed_and_of_order_tenths_of_a_kelvin():
     angle = np.linspace(-52.725, 52.725, 96)
-    bias = swaths.bias(SOURCE, 1, angle)
-    np.testing.assert_array_equal(bias, swaths.bias(SOURCE, 1, angle))
+    bias = swaths.bias(SOURCE, NOAA_20, 1, angle)
+    np.testing.assert_array_equal(bias, swaths.bias(SOURCE, NOAA_20, 1, angle))
     assert 0.2 < bias.std() < 1.0
     assert np.abs(bias).max() < 2.5
     # the parabola and the slope add nothing to a channel's mean over the scan but the sampling of it
     assert np.abs(bias.mean(axis=0) - bias[47:49].mean(axis=0)).max() < 0.7
-    assert np.abs(swaths.bias(SOURCE, 2, angle) - bias).max() > 0.1
+    assert np.abs(swaths.bias(SOURCE, NOAA_20, 2, angle) - bias).max() > 0.1
 
 
 def test_brightness_is_plausible_and_follows_the_temperature(operator, truth):
@@ -124,6 +125,15 @@ def test_brightness_is_plausible_and_follows_the_temperature(operator, truth):
     assert tb[np.abs(lat) < 20, channel].mean() > tb[np.abs(lat) > 60, channel].mean() + 5
 
 
+def test_platforms_of_a_source_err_each_in_its_own_way(operator, truth):
+    second = NOAA_20.model_copy(update={"name": "NOAA-21"})
+    angle = np.linspace(-50, 50, 4)
+    assert np.abs(swaths.bias(SOURCE, second, 1, angle) - swaths.bias(SOURCE, NOAA_20, 1, angle)).max() > 0.1
+    one, other = observe(operator, truth), observe(operator, truth, platform=second)
+    np.testing.assert_array_equal(one[0][0].lat, other[0][0].lat)
+    assert np.abs(one[0][1] - other[0][1]).mean() > 0.2
+
+
 def test_outages_and_the_end_of_the_truth_leave_scans_out(operator, truth):
     outage = {**OPTIONS, "outages": [{"start": "2022-07-01", "end": "2022-07-01"}]}
     assert observe(operator, truth, options=outage) == []
@@ -134,7 +144,7 @@ def test_outages_and_the_end_of_the_truth_leave_scans_out(operator, truth):
 
 def test_granules_tile_the_day():
     day = np.datetime64("2022-07-01"), np.datetime64("2022-07-02")
-    view = swath(SOURCE.platform, SOURCE.orbit, "atms", *day, 96, 24)
+    view = swath(NOAA_20.name, NOAA_20.orbit, "atms", *day, 96, 24)
     parts = list(swaths.granules(view, 60))
     assert len(parts) == 24
     np.testing.assert_array_equal(np.concatenate([part.scan for _, part in parts]), view.scan)
@@ -151,7 +161,7 @@ def test_satpy_reads_what_is_written(tmp_path, granule):
 
     view, tb = granule
     tb[2, 1, 4] = np.nan
-    paths = atms_sdr.write_granule(tmp_path, view, tb, NOISE, "NOAA-20", SOURCE.orbit.revolutions_per_day)
+    paths = atms_sdr.write_granule(tmp_path, view, tb, NOISE, "NOAA-20", NOAA_20.orbit.revolutions_per_day)
     names = [channel.name for channel in SOURCE.channels]
     scene = Scene(reader="atms_sdr_hdf5", filenames=[str(path) for path in paths])
     scene.load([*names, "sat_zen", "sol_zen"])
@@ -167,11 +177,11 @@ def test_satpy_reads_what_is_written(tmp_path, granule):
 
 def test_file_names_and_labels(tmp_path, granule):
     view, tb = granule
-    paths = atms_sdr.write_granule(tmp_path, view, tb, NOISE, "NOAA-20", SOURCE.orbit.revolutions_per_day)
+    paths = atms_sdr.write_granule(tmp_path, view, tb, NOISE, "NOAA-20", NOAA_20.orbit.revolutions_per_day)
     assert [path.name[:5] for path in paths] == ["SATMS", "GATMO"]
     assert paths[0].name[5:] == paths[1].name[5:]
     assert paths[0].name.startswith("SATMS_j01_d20220701_t03")
-    again = atms_sdr.write_granule(tmp_path, view, tb, NOISE, "NOAA-20", SOURCE.orbit.revolutions_per_day)
+    again = atms_sdr.write_granule(tmp_path, view, tb, NOISE, "NOAA-20", NOAA_20.orbit.revolutions_per_day)
     assert again == paths
     with h5py.File(paths[0]) as file:
         assert file.attrs["N_Dataset_Source"][0, 0] == b"fuxiflow embedded world"

@@ -9,6 +9,7 @@ import yaml
 
 from fuxiflow import ROOT
 from fuxiflow.fingerprint import closure
+from fuxiflow.observations import readers
 
 SCRIPTS = sorted((ROOT / "workflow" / "scripts").glob("*.py"))
 # what conda-forge calls a package that Python imports by another name; first: what it is called on PyPI
@@ -45,8 +46,12 @@ def contents(path):
 
 
 def imported(script):
-    """Third-party packages that a script can reach, by the names of imports."""
-    names = {name for names in closure(script).values() for name in names}
+    """Third-party packages that a script can reach, by the names of imports; readers are imported by name."""
+    reached = closure(script)
+    if script.stem == "observations_read":
+        for reader in readers.known():
+            reached |= closure(readers.module_file(reader))
+    names = {name for names in reached.values() for name in names}
     foreign = {name.split(".")[0] for name in names} - set(sys.stdlib_module_names) - {"fuxiflow"}
     plugged = {package for name, package in PLUG_INS.items() if name in names}
     return foreign | plugged

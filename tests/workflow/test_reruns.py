@@ -7,6 +7,7 @@ import pytest
 
 from fuxiflow import ROOT
 from fuxiflow.fingerprint import closure
+from tests.helpers import documented_source
 from tests.workflow.workbench import Workbench
 
 # a module's rules: those whose scripts can reach it
@@ -71,6 +72,39 @@ def test_an_edit_of_a_script_reruns_its_rule(bench, plans):
     pending = bench.pending()
     assert "states_climatology" in pending
     assert pending == downstream(plans("test"), {"states_climatology"})
+
+
+def test_an_edit_of_a_reader_rereads_its_sources_alone(bench, plans):
+    folder = bench.folder / "fuxiflow/observations/readers"
+    (folder / "other.py").write_text("def read(files, platforms, channels):\n    return []\n")
+    assert bench.pending() == set()
+    for name, expected in (("other", set()), ("atms_sdr", downstream(plans("test"), {"observations_read"}))):
+        path = folder / f"{name}.py"
+        path.write_text(path.read_text() + "\n\nADDED = 1\n")
+        assert bench.pending() == expected
+        if expected:
+            assert "world_swaths" not in expected
+
+
+def test_an_unknown_reader_is_named_with_the_known(bench):
+    bench.edit("config/sources/noaa20_atms.yaml", "reader: atms_sdr", "reader: atms_xyz")
+    said = bench.snakemake("--dry-run", check=False).stdout
+    assert "unknown reader 'atms_xyz'; known: atms_sdr" in said
+
+
+def test_the_noise_of_an_instrument_reruns_its_simulation(bench, plans):
+    bench.edit("config/sources/noaa20_atms.yaml", "polarisation: QV, noise: 0.6}", "polarisation: QV, noise: 0.7}")
+    assert bench.pending() == downstream(plans("test"), {"world_swaths"})
+
+
+def test_a_new_source_is_one_file_and_leaves_the_others_alone(bench):
+    (bench.folder / "config/sources/snpp_atms.yaml").write_text(documented_source())
+    bench.edit("config/test.yaml", "sources: [noaa20_atms]", "sources: [noaa20_atms, snpp_atms]")
+    jobs = bench.plan()
+    assert {job.wildcards["source"] for job in jobs if "source" in job.wildcards} == {"snpp_atms"}
+    for rule in ("world_swaths", "observations_read", "observations_grid", "observations_statistics"):
+        assert rule in {job.rule for job in jobs}
+    assert not {job.rule for job in jobs} & {"training_forecaster", "world_nature"}
 
 
 def test_changing_one_experiment_leaves_the_other_alone(bench):

@@ -1,6 +1,7 @@
 """Level-1 files to footprint tables, quality control with a ledger, and sparse hourly grids."""
 
-from fuxiflow import sources
+include: "functions/observations.smk"
+
 
 OBSERVATIONS = f"{RESULTS}/observations"
 GRIDS = f"{RESULTS}/grids"
@@ -23,8 +24,9 @@ rule observations_read:
         code=code("observations_read"),
         source="{source}",
         reader=lambda wildcards: sources.load(wildcards.source).reader,
+        reader_code=observations_reader_code,
         file_pattern=lambda wildcards: sources.load(wildcards.source).file_pattern,
-        platform=lambda wildcards: sources.load(wildcards.source).platform,
+        platforms=lambda wildcards: sources.load(wildcards.source).platform_names,
         channels=lambda wildcards: sources.load(wildcards.source).channel_names,
         dates=lambda wildcards: OBSERVED_DATES[wildcards.segment],
     log:
@@ -49,8 +51,8 @@ rule observations_limits:
     params:
         code=code("observations_limits"),
         channels=lambda wildcards: sources.load(wildcards.source).channel_names,
-        valid_min=lambda wildcards: sources.load(wildcards.source).quality.valid_min,
-        valid_max=lambda wildcards: sources.load(wildcards.source).quality.valid_max,
+        ranges=lambda wildcards: sources.load(wildcards.source).valid_ranges,
+        logarithmic=lambda wildcards: sources.load(wildcards.source).logarithmic,
         dates=dates(CONFIG.periods.observations),
     log:
         f"{LOGS}/observations_limits/{{source}}.log",
@@ -77,9 +79,9 @@ rule observations_quality:
     params:
         code=code("observations_quality"),
         source="{source}",
-        valid_min=lambda wildcards: sources.load(wildcards.source).quality.valid_min,
-        valid_max=lambda wildcards: sources.load(wildcards.source).quality.valid_max,
-        max_z=lambda wildcards: sources.load(wildcards.source).quality.max_z,
+        ranges=lambda wildcards: sources.load(wildcards.source).valid_ranges,
+        max_z=lambda wildcards: sources.load(wildcards.source).max_z,
+        max_speed=lambda wildcards: sources.load(wildcards.source).max_speed,
         dates=lambda wildcards: OBSERVED_DATES[wildcards.segment],
     log:
         f"{LOGS}/observations_quality/{{source}}/{{segment}}.log",
@@ -103,8 +105,9 @@ rule observations_grid:
     params:
         code=code("observations_grid"),
         source="{source}",
-        units=lambda wildcards: [channel.unit for channel in sources.load(wildcards.source).channels],
-        method=lambda wildcards: sources.load(wildcards.source).gridding.method,
+        units=lambda wildcards: sources.load(wildcards.source).units,
+        options=observations_grid_options,
+        seed=CONFIG.seed,
         grid=grid(),
         dates=lambda wildcards: OBSERVED_DATES[wildcards.segment],
     log:

@@ -146,6 +146,7 @@ if CONFIG.kind == "embedded":
             source="{source}",
             dates=swath_dates,
             swath=world_swath,
+            instrument=world_instrument,
             granule_minutes=CONFIG.world.granule_minutes,
             seed=CONFIG.seed,
             world=WORLD,

@@ -7,7 +7,7 @@ out: grid   Zarr, cells that were observed by hour (schema: fuxiflow.observation
 from datetime import date
 
 from fuxiflow.grids import Grid
-from fuxiflow.observations.gridding import grid_table
+from fuxiflow.observations.gridding import Options, grid_table
 from fuxiflow.progress import progress
 from fuxiflow.script import run
 
@@ -15,16 +15,17 @@ from fuxiflow.script import run
 def main(input, output, params, log):
     start, end = map(date.fromisoformat, params.dates)
     days = grid_table(input.table, output.grid, params.source, params.units, Grid(**params.grid), start, end,
-                      params.method)
-    footprints = cells = 0
+                      Options(seed=params.seed, **params.options))
+    footprints = cells = passed_over = 0
     without = []
-    for day, used, seen in progress(days, "days", log, total=(end - start).days + 1):
-        footprints, cells = footprints + used, cells + seen
+    for day, used, seen, left in progress(days, "days", log, total=(end - start).days + 1):
+        footprints, cells, passed_over = footprints + used, cells + seen, passed_over + left
         if not used:
             without.append(str(day))
     if without:
         log.warning("%d of %d days without an observation: %s", len(without), (end - start).days + 1, " ".join(without))
-    log.info("%s: %d footprints in %d cells", params.source, footprints, cells)
+    log.info("%s: %d footprints in %d cells; %d are of platforms that were not drawn", params.source, footprints, cells,
+             passed_over)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from fuxiflow.script import run
 
 def main(input, output, params, log):
     start, end = map(date.fromisoformat, params.dates)
-    histograms = Histograms(params.channels, params.valid_min, params.valid_max)
+    histograms = Histograms(params.channels, params.ranges, params.logarithmic)
     for path in progress(input.tables, "tables", log):
         for piece in table.pieces(path):
             apart = quality.outside(table.column(piece, "time"), start, end)

@@ -21,14 +21,17 @@ from fuxiflow.script import run
 def main(input, output, params, log):
     start, end = map(date.fromisoformat, params.dates)
     limits = Limits.read(input.limits)
-    repeated = quality.duplicates(table.read_columns(input.table, ["time", "scan_position", "platform", "rejected"]))
+    identities = table.read_columns(input.table, quality.IDENTITY)
+    repeated = quality.duplicates(identities)
+    strayed = quality.strays(identities, repeated, start, end, params.max_speed)
     entries, row = [], 0
     missing = {reason: np.zeros(len(limits.channels), int) for reason in (Reason.RANGE, Reason.OUTLIER)}
     with table.TableWriter(output.table, limits.channels) as writer:
         for piece in table.pieces(input.table):
-            part = repeated[row:row + len(piece)]
+            part = slice(row, row + len(piece))
             row += len(piece)
-            checked = quality.check(piece, part, limits, start, end, params.valid_min, params.valid_max, params.max_z)
+            checked = quality.check(piece, repeated[part], strayed[part], limits, start, end, params.ranges,
+                                    params.max_z)
             entries += ledger.count(params.source, checked.footprints)
             for lost, reason in ((checked.out_of_range, Reason.RANGE), (checked.outliers, Reason.OUTLIER)):
                 entries += ledger.missing_values(params.source, piece, lost, reason)

@@ -20,7 +20,7 @@ from fuxiflow.world.truth import Truth
 def main(input, output, params, log):
     torch.set_flush_denormal(True)
     source = sources.load(params.source)
-    if source.orbit is None:
+    if not source.flown:
         raise ValueError(f"source {source.name}: config/sources/{source.name}.yaml has no orbit to simulate swaths on")
     operator = MicrowaveOperator.for_instrument(source.instrument)
     truth = TruthWindows(Truth(input.truth))
@@ -29,18 +29,19 @@ def main(input, output, params, log):
     end, known = datetime(last.year, last.month, last.day) + timedelta(days=1), max(truth.times)
     if known < end:
         log.warning("the truth ends at %s: scans from there to %s are left out", known, end)
-    noise = params.swath["noise"] * np.array([channel.noise for channel in source.channels])
+    noise = params.swath["noise"] * np.array(source.noise)
     output.swaths.mkdir(parents=True, exist_ok=True)
     written = footprints = 0
     for day in progress(days, f"swaths of {source.name}", log):
-        for swath, brightness in observe_day(
-            source, operator, truth, day, params.swath, params.granule_minutes, params.seed
-        ):
-            atms_sdr.write_granule(
-                output.swaths, swath, brightness, noise, source.platform, source.orbit.revolutions_per_day
-            )
-            written += 1
-            footprints += swath.lat.size
+        for platform in source.flown:
+            for swath, brightness in observe_day(
+                source, platform, operator, truth, day, params.swath, params.granule_minutes, params.seed
+            ):
+                atms_sdr.write_granule(
+                    output.swaths, swath, brightness, noise, platform.name, platform.orbit.revolutions_per_day
+                )
+                written += 1
+                footprints += swath.lat.size
     provenance.write_sidecar(output.swaths)
     log.info("%d granules with %d footprints of %s", written, footprints, source.long_name)
 

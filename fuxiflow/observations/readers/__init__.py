@@ -1,25 +1,53 @@
-"""Readers of level-1 files, by the name a source's ``reader`` gives."""
+"""Readers of level-1 files, one module a format, by the name that a source's ``reader`` gives.
+
+``reader: atms_sdr`` is the function ``read`` of the module ``atms_sdr``; ``reader: bufr.mhs`` would be ``read_mhs`` of
+``bufr``. Modules are imported when they are used, by name: what a source's rule depends on, and what it loads, is its
+own reader alone.
+"""
 
 import fnmatch
+import importlib
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from fuxiflow.observations.readers import atms_sdr
-from fuxiflow.observations.readers.granule import Granule
+if TYPE_CHECKING:
+    from fuxiflow.observations.readers.granule import Granule
 
-READERS = {"atms_sdr_hdf5": atms_sdr.read}
+_FUNCTION = re.compile(r"^def read(?:_(\w+))?\(", re.M)
 
 
-def read(reader: str, files: Sequence[Path], platform: str, channels: Sequence[str]) -> Iterator[Granule]:
+def known() -> list[str]:
+    """Names of all readers: of the functions ``read`` and ``read_…`` of this package's modules."""
+    names = []
+    for path in sorted(Path(__file__).parent.glob("[a-z]*.py")):
+        for variant in _FUNCTION.findall(path.read_text()):
+            names.append(f"{path.stem}.{variant}" if variant else path.stem)
+    return sorted(names)
+
+
+def _check(reader: str) -> None:
+    if reader not in known():
+        raise KeyError(f"unknown reader {reader!r}; known: {', '.join(known())}")
+
+
+def module_file(reader: str) -> Path:
+    """The module that a reader is in: what a fingerprint of it starts from. KeyError lists the known readers."""
+    _check(reader)
+    return Path(__file__).with_name(f"{reader.split('.')[0]}.py")
+
+
+def read(reader: str, files: Sequence[Path], platforms: Sequence[str], channels: Sequence[str]) -> "Iterator[Granule]":
     """Read files with the reader called ``reader``, one granule at a time in time order.
 
-    What cannot be used comes as a granule without footprints, with the reason. KeyError lists the known readers,
-    ValueError the known channels.
+    Only what is of one of the ``platforms`` is used. What cannot be used comes as a granule without footprints, with
+    the reason. KeyError lists the known readers, ValueError the known channels.
     """
-    if reader not in READERS:
-        raise KeyError(f"unknown reader {reader!r}; known: {', '.join(sorted(READERS))}")
-    return READERS[reader](files, platform, channels)
+    _check(reader)
+    name, _, variant = reader.partition(".")
+    module = importlib.import_module(f"{__name__}.{name}")
+    return getattr(module, f"read_{variant}" if variant else "read")(files, platforms, channels)
 
 
 def _alternatives(pattern: str) -> list[str]:
@@ -34,14 +62,15 @@ def _alternatives(pattern: str) -> list[str]:
 def find(directory: Path, pattern: str) -> tuple[list[Path], list[Path]]:
     """Files below a directory whose names match a source's ``file_pattern``, and the others, both sorted.
 
-    Hidden files and provenance stamps are neither. FileNotFoundError when there is no such directory.
+    Hidden files, provenance stamps and a download's ``manifest.json`` are neither. FileNotFoundError when there is no
+    such directory.
     """
     if not Path(directory).is_dir():
         raise FileNotFoundError(f"{directory}: no such directory; the files of an outage are an empty directory")
     patterns = _alternatives(pattern)
     matching, others = [], []
     for path in sorted(Path(directory).rglob("*")):
-        if path.is_dir() or path.name.startswith(".") or path.name == "provenance.json":
+        if path.is_dir() or path.name.startswith(".") or path.name in ("provenance.json", "manifest.json"):
             continue
         fits = any(fnmatch.fnmatchcase(path.name, single) for single in patterns)
         (matching if fits else others).append(path)

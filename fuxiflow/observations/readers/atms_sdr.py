@@ -59,7 +59,7 @@ class _Refused(Exception):
         self.file, self.reason = file, reason
 
 
-def read(files: Sequence[Path], platform: str, channels: Sequence[str]) -> Iterator[Granule]:
+def read(files: Sequence[Path], platforms: Sequence[str], channels: Sequence[str]) -> Iterator[Granule]:
     """Pair the files and yield their granules in time order; see :func:`fuxiflow.observations.readers.read`."""
     unknown = sorted(set(channels) - set(ATMS_CHANNEL_NAMES))
     if unknown:
@@ -73,10 +73,10 @@ def read(files: Sequence[Path], platform: str, channels: Sequence[str]) -> Itera
             yield Granule(path.name, reason=Reason.NAME, message="not the name of a SATMS or GATMO file; antenna "
                           "temperatures (TATMS) are not brightness temperatures")
     for name in sorted(granules, key=lambda name: name.split("_", 1)[1]):
-        yield from _granule(granules[name], platform, channels)
+        yield from _granule(granules[name], platforms, channels)
 
 
-def _granule(files: list[_File], platform: str, channels: Sequence[str]) -> Iterator[Granule]:
+def _granule(files: list[_File], platforms: Sequence[str], channels: Sequence[str]) -> Iterator[Granule]:
     """One granule from all files of its name: older versions, refused files and the footprints."""
     latest: dict[str, _File] = {}
     for file in sorted(files, key=lambda file: file.created):
@@ -88,7 +88,7 @@ def _granule(files: list[_File], platform: str, channels: Sequence[str]) -> Iter
     refused: set[_File] = set()
     for file in dict.fromkeys(latest.values()):
         try:
-            handler = _open(file, platform)
+            handler = _open(file, platforms)
             handlers.update(dict.fromkeys(file.products, handler))
         except _Refused as refusal:
             refused.add(file)
@@ -96,7 +96,7 @@ def _granule(files: list[_File], platform: str, channels: Sequence[str]) -> Iter
     if set(handlers) == {"SATMS", "GATMO"}:
         file = latest["SATMS"]
         try:
-            found = _footprints(file, handlers["SATMS"], handlers["GATMO"], platform, channels)
+            found = _footprints(file, handlers["SATMS"], handlers["GATMO"], platforms, channels)
         except _Refused as refusal:
             yield _without(refusal.file, refusal.reason, str(refusal), _size(handlers["SATMS"]))
         else:
@@ -124,8 +124,8 @@ def _quiet():
         logger.setLevel(level)
 
 
-def _open(file: _File, platform: str) -> ATMS_SDR_FileHandler:
-    """satpy's handler of a file of the right platform."""
+def _open(file: _File, platforms: Sequence[str]) -> ATMS_SDR_FileHandler:
+    """satpy's handler of a file of one of the platforms."""
     if file.path.stat().st_size == 0:
         raise _Refused(file, Reason.EMPTY, "zero bytes")
     try:
@@ -134,13 +134,18 @@ def _open(file: _File, platform: str) -> ATMS_SDR_FileHandler:
         found = str(handler.platform_name)
     except (OSError, KeyError, ValueError, RuntimeError) as error:
         raise _Refused(file, Reason.UNREADABLE, f"{type(error).__name__}: {error}") from error
-    if _canonical(found) != _canonical(platform):
-        raise _Refused(file, Reason.PLATFORM, f"platform {found}, expected {platform}")
+    if _called(found, platforms) is None:
+        raise _Refused(file, Reason.PLATFORM, f"platform {found}, expected {' or '.join(platforms)}")
     return handler
 
 
 def _canonical(platform: str) -> str:
     return _SAME_PLATFORM.get(platform.lower(), platform.lower())
+
+
+def _called(found: str, platforms: Sequence[str]) -> str | None:
+    """What a source calls the platform of a file, None where it is not one of its ``platforms``."""
+    return next((name for name in platforms if _canonical(name) == _canonical(found)), None)
 
 
 def _size(handler: ATMS_SDR_FileHandler) -> int:
@@ -184,9 +189,12 @@ def utc(microseconds: np.ndarray) -> np.ndarray:
     return tai - offsets[np.clip(index, 0, None)]
 
 
-def _footprints(file: _File, data: ATMS_SDR_FileHandler, geolocation: ATMS_SDR_FileHandler, platform: str,
+def _footprints(file: _File, data: ATMS_SDR_FileHandler, geolocation: ATMS_SDR_FileHandler, platforms: Sequence[str],
                 channels: Sequence[str]):
     """The footprint table of a pair of files."""
+    platform, other = (_called(str(handler.platform_name), platforms) for handler in (data, geolocation))
+    if platform != other:
+        raise _Refused(file, Reason.MISMATCH, f"of {platform}, its geolocation of {other}")
     try:
         with dask.config.set(scheduler="synchronous"):
             values = _temperatures(data)

@@ -28,9 +28,16 @@ def footprints(channels: Sequence[str], values: np.ndarray, columns: dict[str, n
                period: tuple[np.datetime64, np.datetime64], platform: str, file: str) -> pa.Table:
     """The footprint table of a granule, with the reasons that a file itself gives.
 
-    ``values`` (n, channel); ``columns`` time, lat, lon, zenith, azimuth and scan_position, each (n,); ``period`` the
-    first and last time that the file may hold. Coordinates out of range become NaN, times outside the period NaT.
+    ``values`` (n, channel); ``columns`` time, lat and lon, each (n,), and of a scan zenith, azimuth and scan_position,
+    of reports ``station``: who made each, a text that no two share, empty where names are shared ("SHIP") or absent.
+    What is not seen at an angle, as reports are not, has zenith 0. ``period`` is the first and last time that the file
+    may hold, of all or of each (n,): what lies outside travelled in time. Coordinates out of range become NaN, times
+    outside the period NaT.
     """
+    rows = len(values)
+    unseen = {"zenith": np.zeros(rows, np.float32), "azimuth": np.full(rows, np.nan, np.float32),
+              "scan_position": np.zeros(rows, np.int16)}
+    columns = unseen | columns
     lat, lon = (np.asarray(columns[name], np.float32) for name in ("lat", "lon"))
     zenith, time = np.asarray(columns["zenith"], np.float32), columns["time"]
     rejected = np.zeros(len(values), np.uint8)

@@ -1,6 +1,6 @@
 """What the rules of the embedded world look up: the nature run's segments, dates, restarts."""
 
-from fuxiflow import times
+from fuxiflow import sources, times
 from fuxiflow.config import Period, Swath
 
 NATURE = Period(start=CONFIG.periods.training.start, end=CONFIG.verification_period.end)
@@ -35,6 +35,12 @@ def verification_dates(wildcards):
 def swath_dates(wildcards):
     """First and last day of a segment that is observed, in training or in the cycle."""
     return dates(OBSERVED[wildcards.segment], wildcards.segment)
+
+
+def world_instrument(wildcards):
+    """What is simulated of one source: its instrument, channels, noise and orbits."""
+    source = sources.load(wildcards.source)
+    return source.model_dump(mode="json", include={"instrument", "channels", "platforms"})
 
 
 def world_swath(wildcards):

@@ -1,0 +1,102 @@
+"""Zarr stores as text: states, analyses, forecasts, climatologies, statistics, sparse grids."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from fuxiflow.inspection.text import Summary, listed, provenance
+
+MOST_BYTES = 1 << 31
+"""What is read of one array at most; of larger ones entries along the first axis are taken at equal distances."""
+BLOCK_BYTES = 1 << 26
+
+
+def store(path: Path) -> str:
+    """Dimensions, coordinates, dates, gaps, values by channel and provenance; ValueError when it cannot be opened."""
+    try:
+        data = xr.open_zarr(path, consolidated=False, chunks=None)
+    except (OSError, KeyError, ValueError, RuntimeError) as error:
+        raise ValueError(f"{path}: not a readable Zarr store ({error})") from error
+    with data:
+        lines = [f"{path}: {', '.join(f'{name} {size}' for name, size in data.sizes.items())}"]
+        if str(data.attrs.get("format", "")).startswith("fuxiflow sparse"):
+            lines += _sparse(data)
+        for name, array in data.variables.items():
+            span = f", {array.values[0]} .. {array.values[-1]}" if array.dims == (name,) and array.size else ""
+            lines.append(f"  {name} ({', '.join(map(str, array.dims))}) {array.dtype}{span}")
+            for key in ("missing", "pending"):
+                if array.attrs.get(key):
+                    lines.append(f"    {key}: {listed(array.attrs[key])}")
+            if array.dtype.kind == "f" and array.dims not in ((name,), ("channel",)) and array.size:
+                lines += _values(data, array)
+        for key in ("missing", "pending"):
+            if data.attrs.get(key):
+                lines.append(f"  {key}: {listed(data.attrs[key])}")
+        lines += _by_channel(data)
+        return "\n".join([*lines, provenance(data.attrs.get("provenance"))])
+
+
+def _names(data: xr.Dataset, axis: str) -> list[str]:
+    """What the entries along an axis are called."""
+    if axis in data.variables:
+        return [str(name) for name in data[axis].values]
+    listed_names = data.attrs.get(f"{axis}s", [])
+    return listed_names if len(listed_names) == data.sizes[axis] else [str(i) for i in range(data.sizes[axis])]
+
+
+def _by_channel(data: xr.Dataset) -> list[str]:
+    """Arrays of one number a channel, such as means and deviations, side by side."""
+    found = {name: array.values for name, array in data.variables.items()
+             if array.dims == ("channel",) and array.dtype.kind in "fiu"}  # fmt: skip
+    if not found:
+        return []
+    frame = pd.DataFrame(found, index=_names(data, "channel"))
+    return [f"    {line}" for line in frame.to_string(float_format="%.6g").splitlines()]
+
+
+def _values(data: xr.Dataset, array: xr.Variable) -> list[str]:
+    """Least, mean and largest values of an array, by channel or level where it has them."""
+    axis = next((name for name in ("channel", "level") if name in array.dims), None)
+    summary = Summary(_names(data, axis) if axis else ["all"])
+    first = array.dims[0]
+    if first == axis:
+        block = array.values.reshape(array.shape[0], -1)
+        summary.add(block.T)
+        return summary.lines(axis)
+    each = max(array.nbytes // array.shape[0], 1)
+    step = -(-array.nbytes // MOST_BYTES)
+    size = max(BLOCK_BYTES // each, 1)
+    taken = np.arange(0, array.shape[0], step)
+    for part in range(0, len(taken), size):
+        rows = taken[part : part + size]
+        block = array[rows[0] : rows[-1] + 1 : step].values
+        if axis:
+            block = np.moveaxis(block, array.dims.index(axis), -1)
+        summary.add(block.reshape(-1, len(summary.names)))
+    few = [f"    of {len(taken)} of {array.shape[0]} entries along {first}"] if step > 1 else []
+    return [*few, *summary.lines(axis or "")]
+
+
+def _sparse(data: xr.Dataset) -> list[str]:
+    """What a sparse grid adds: its hours, footprints, cells, platforms, and days without any."""
+    start, hours, rows = np.datetime64(data.attrs["start"], "h"), data.attrs["hours"], np.diff(data["offsets"].values)
+    grid = data.attrs["grid"]
+    lines = [f"  {data.attrs['source']}: {start} .. {start + hours} ({hours} hours, {np.count_nonzero(rows)} with "
+             f"observations), {grid['nlat']} x {grid['nlon']} cells, frame {data.attrs.get('frame', 'hourly')}, "
+             f"{data.attrs.get('method', '')}"]  # fmt: skip
+    counted = f"{int(data['count'].values.sum())} footprints in {int(rows.sum())} cells"
+    if "passed_over" in data.attrs:
+        counted += f"; {data.attrs['passed_over']} more are of platforms that were not drawn"
+    lines.append(f"  {counted}")
+    names = data.attrs.get("platforms", [])
+    if names and "platform" in data:
+        codes, sizes = np.unique(data["platform"].values, return_counts=True)
+        seen = (f"{'several' if code < 0 else names[code]} {size}" for code, size in zip(codes, sizes, strict=True))
+        lines.append(f"  cells by platform: {', '.join(seen) or 'none'}")
+    days = start.astype("datetime64[D]") + np.arange(-(-hours // 24))
+    silent = [str(day) for i, day in enumerate(days) if not rows[24 * i : 24 * i + 24].any()]
+    if silent:
+        lines.append(f"  days without an observation: {listed(silent)}")
+    return lines

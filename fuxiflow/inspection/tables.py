@@ -1,0 +1,128 @@
+"""Parquet and CSV tables as text: footprints, ledgers, scores, and any other."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from fuxiflow.inspection.text import Summary, listed, provenance
+from fuxiflow.observations import ledger
+from fuxiflow.observations import table as footprint_table
+from fuxiflow.observations.reasons import Reason
+
+FEW = 8
+
+
+def table(path: Path) -> str:
+    """Rows, columns, what kind of table it is and what that kind is asked for; ValueError when it cannot be read."""
+    try:
+        file = pq.ParquetFile(path)
+    except (OSError, pa.ArrowInvalid) as error:
+        raise ValueError(f"{path}: not a readable Parquet file ({error})") from error
+    with file:
+        schema = file.schema_arrow
+        lines = [f"{path}: {file.metadata.num_rows} rows"]
+        if not set(footprint_table.schema([]).names) - set(schema.names):
+            lines += _footprints(path)
+        else:
+            frame = file.read().to_pandas()
+            if list(schema.names) == ledger.SCHEMA.names:
+                lines += _ledger(frame)
+            elif {"metric", "value", "lead_time", "system"} <= set(schema.names):
+                lines += _scores(frame)
+            lines += _columns(frame, {field.name: str(field.type) for field in schema})
+        return "\n".join([*lines, provenance((schema.metadata or {}).get(b"provenance", b"").decode())])
+
+
+def plain(path: Path) -> str:
+    """A CSV table, which has no provenance."""
+    frame = pd.read_csv(path)
+    return "\n".join([f"{path}: {len(frame)} rows", *_columns(frame, frame.dtypes.astype(str).to_dict())])
+
+
+def _columns(frame: pd.DataFrame, types: dict[str, str]) -> list[str]:
+    """Each column with its type, and its values: few, or their span."""
+    lines, numbers = [], []
+    for name, kind in types.items():
+        values = frame[name].dropna()
+        if kind.startswith(("float", "double", "half")):
+            numbers.append(name)
+            lines.append(f"  {name} {kind}")
+        elif not len(values):
+            lines.append(f"  {name} {kind}, no value")
+        elif kind.startswith(("int", "uint", "date", "timestamp")):
+            lines.append(f"  {name} {kind}, {values.min()} .. {values.max()}")
+        else:
+            lines.append(f"  {name} {kind}, {listed([text if text else '(empty)' for text in values.unique()], FEW)}")
+    if numbers:
+        summary = Summary(numbers)
+        summary.add(frame[numbers].to_numpy(float))
+        lines += summary.lines("column")
+    return lines
+
+
+def _footprints(path: Path) -> list[str]:
+    """Dates, platforms, reasons and the values of what is used, row group by row group; the ledger beside it."""
+    channels = footprint_table.channel_names(path)
+    values, places = Summary(channels), Summary(["lat", "lon", "zenith"])
+    codes, first, last = np.zeros(256, int), [], []
+    texts = {name: pd.Series(dtype=int) for name in ("platform", "file", "station")}
+    for piece in footprint_table.pieces(path):
+        rejected = footprint_table.column(piece, "rejected")
+        codes += np.bincount(rejected, minlength=256)
+        used = rejected == Reason.USED
+        values.add(footprint_table.values_of(piece)[used])
+        places.add(np.stack([footprint_table.column(piece, name)[used] for name in places.names], 1))
+        time = footprint_table.column(piece, "time")
+        time = time[~np.isnat(time)]
+        if len(time):
+            first.append(time.min())
+            last.append(time.max())
+        for name in texts:
+            texts[name] = texts[name].add(piece[name].to_pandas().astype(str).value_counts(), fill_value=0).astype(int)
+    reasons = {reason.value: reason.label for reason in Reason}
+    counts = ", ".join(f"{reasons.get(code, code)} {codes[code]}" for code in np.flatnonzero(codes))
+    lines = [f"  time: {min(first)} .. {max(last)}" if first else "  time: none", f"  footprints: {counts or 'none'}"]
+    lines.append(f"  platforms: {listed([f'{name} {n}' for name, n in texts['platform'].items()]) or 'none'}")
+    named = [name for name in texts["station"].index if name]
+    lines.append(f"  files: {len(texts['file'])}" + (f"; stations: {len(named)}" if named else ""))
+    beside = path.parent / "ledger" / path.name
+    if beside.exists():
+        lines.append(f"  ledger: {ledger.summary(ledger.read([beside]))}")
+    return [*lines, "  places of what is used:", *places.lines(""), "  values of what is used:", *values.lines()]
+
+
+def _ledger(frame: pd.DataFrame) -> list[str]:
+    """Totals by reason, whether they add up, single values set missing, and the files that were refused."""
+    lines = [f"  in all: {ledger.summary(frame) or 'nothing'}"]
+    of_files = {reason.label for reason in Reason if reason >= 100}
+    whole = frame[frame["channel"] == ""]
+    if set(whole["reason"]) - {ledger.READ} - of_files:
+        try:
+            ledger.check(frame)
+            lines.append("  read = used + rejected for every file")
+        except ledger.LedgerError as error:
+            lines.append(f"  does not add up: {error}")
+    single = frame[frame["channel"] != ""].groupby(["reason", "channel"], sort=False)["count"].sum()
+    lines += [f"  channel {channel}: {n} single values set missing: {why}" for (why, channel), n in single.items()]
+    days = whole[whole["reason"] == ledger.USED].groupby("day")["count"].sum()
+    if len(days):
+        lines.append(f"  used by day: {days.min()} .. {days.max()} on {len(days)} days, {days.index.min()} .. "
+                     f"{days.index.max()}")  # fmt: skip
+    refused = whole[whole["reason"].isin(of_files)]
+    lines += [f"  {row.file or '(no file)'}: {row.reason}, {row.message}" for row in refused.head(FEW).itertuples()]
+    return lines + ([f"  … {len(refused)} files in all"] if len(refused) > FEW else [])
+
+
+def _scores(frame: pd.DataFrame) -> list[str]:
+    """Least, mean and largest value of each metric by system, over all channels, regions and leads."""
+    lines = []
+    for metric, part in frame.groupby("metric", observed=True, sort=False):
+        lines.append(f"  {metric}, leads {part['lead_time'].min()} .. {part['lead_time'].max()} h, "
+                     f"{part['channel'].nunique()} channels, {part['region'].nunique()} regions:")  # fmt: skip
+        found = part.groupby(["experiment", "system", "reference"], observed=True, sort=False)["value"]
+        figures = found.agg(["size", "min", "mean", "max"]).reset_index()
+        lines += [f"    {line}" for line in figures.to_string(index=False, float_format="%.6g").splitlines()]
+    return lines

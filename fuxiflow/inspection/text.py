@@ -1,0 +1,53 @@
+"""Numbers and stamps as text, and the numbers themselves, gathered block by block."""
+
+import json
+from collections.abc import Sequence
+
+import numpy as np
+
+
+class Summary:
+    """Least, mean and largest value, and how many are missing, of each of some ``names``; blocks add up."""
+
+    def __init__(self, names: Sequence[str]):
+        self.names = [str(name) for name in names]
+        count = len(self.names)
+        self.low, self.high = np.full(count, np.inf), np.full(count, -np.inf)
+        self.total, self.count, self.missing = np.zeros(count), np.zeros(count, int), np.zeros(count, int)
+
+    def add(self, values: np.ndarray) -> None:
+        """Count a block ``(n, name)``; what is not finite is missing."""
+        values = np.asarray(values, float)
+        present = np.isfinite(values)
+        if len(values):
+            self.low = np.minimum(self.low, np.where(present, values, np.inf).min(0))
+            self.high = np.maximum(self.high, np.where(present, values, -np.inf).max(0))
+        self.total += np.where(present, values, 0.0).sum(0)
+        self.count += present.sum(0)
+        self.missing += (~present).sum(0)
+
+    def lines(self, heading: str = "channel") -> list[str]:
+        """A table of text, a line for each name."""
+        width = max([len(heading), *map(len, self.names)])
+        lines = [f"    {heading:{width}s} {'min':>12s} {'mean':>12s} {'max':>12s} {'missing':>10s}"]
+        for i, name in enumerate(self.names):
+            figures = (self.low[i], self.total[i] / self.count[i], self.high[i]) if self.count[i] else (np.nan,) * 3
+            lines.append(f"    {name:{width}s} " + " ".join(f"{x:12.6g}" for x in figures) + f" {self.missing[i]:10d}")
+        return lines
+
+
+def provenance(text: str | None) -> str:
+    """A provenance stamp as indented text."""
+    if not text:
+        return "provenance: none"
+    try:
+        stamp = json.loads(text)
+    except json.JSONDecodeError as error:
+        return f"provenance: not readable ({error})"
+    return "provenance:\n" + "\n".join(f"  {key}: {value}" for key, value in sorted(stamp.items()))
+
+
+def listed(words: Sequence, most: int = 8) -> str:
+    """Some words in a line, the first ``most`` of them."""
+    shown = ", ".join(str(word) for word in words[:most])
+    return shown + (f", … ({len(words)})" if len(words) > most else "")
