@@ -71,6 +71,20 @@ def test_times_are_compared_with_the_way_of_the_satellite():
     assert scans.mistimed(time[0] + 3 * (time - time[0]) * 10, view.lat, view.lon)[[0, 2]].all()
 
 
+def test_a_track_that_is_too_slow_is_not_believed():
+    view = orbit()
+    time = view.time[:, 0].astype("datetime64[us]")
+    assert scans.mistimed(time, view.lat * 0.5, view.lon).all()
+    assert scans.mistimed(time[0] + 2 * (time - time[0]), view.lat, view.lon).all()
+
+
+def test_partly_known_scans_are_compared_too():
+    view = orbit()
+    lon = np.where(np.arange(96) < 60, view.lon, np.nan)
+    assert not scans.misplaced(view.lat, lon, view.zenith).any()
+    assert scans.misplaced(view.lat, lon / 2, view.zenith)[:, :60].all()
+
+
 def test_a_refused_file_is_a_granule_with_its_reason():
     def fails():
         raise OSError("damaged")

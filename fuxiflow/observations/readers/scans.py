@@ -27,7 +27,10 @@ EARTH_RADIUS = 6371.0
 SATELLITE_HEIGHT = 835.0  # km: NOAA 807-870, Metop 817, FY-3 836 (WMO OSCAR)
 GROUND_SPEED = 6.6  # km/s of the point below a satellite at that height
 _WIDTH_TOLERANCE = 0.15  # heights differ by up to 5 %, the earth's radius by 0.3 %
+_WIDTH_SLACK = 30.0  # km
 _ZENITH_TOLERANCE = 2.0  # degrees; the earth's flattening and the orbit's eccentricity change it by 0.4
+_TRUSTED = 0.25
+_LAG = 32  # scans
 _POSITION_TOLERANCE = 5.0  # km, a tenth of a footprint of AMSU-A; the predictions are good to 0.2 km there
 
 
@@ -134,16 +137,35 @@ def _central_angle(zenith: np.ndarray) -> np.ndarray:
     return angle - np.arcsin(np.sin(angle) * EARTH_RADIUS / (EARTH_RADIUS + SATELLITE_HEIGHT))
 
 
+def _misfit(vectors: np.ndarray, zenith: np.ndarray) -> np.ndarray:
+    """Scans ``(scan,)`` whose first and last known footprints are not as far apart as their zenith angles
+    ``(position,)`` imply. Scanners that do not look down between them are not judged."""
+    scans, positions = vectors.shape[:2]
+    nadir = np.argmin(zenith) if np.isfinite(zenith).all() else 0
+    if not 0 < nadir < positions - 1:
+        return np.zeros(scans, bool)
+    across = EARTH_RADIUS * _central_angle(zenith) * np.where(np.arange(positions) < nadir, -1.0, 1.0)
+    known, every = np.isfinite(vectors[..., 0]), np.arange(scans)
+    first, last = known.argmax(axis=1), positions - 1 - known[:, ::-1].argmax(axis=1)
+    expected = across[last] - across[first]
+    width = _distance(vectors[every, first], vectors[every, last])
+    with np.errstate(invalid="ignore"):
+        return np.abs(width - expected) > _WIDTH_TOLERANCE * expected + _WIDTH_SLACK
+
+
 def misplaced(lat: np.ndarray, lon: np.ndarray, zenith: np.ndarray) -> np.ndarray:
     """Footprints ``(scan, position)`` whose place or zenith angle (degrees) does not fit the scans around them.
 
     Wrong are: both coordinates exactly zero (what producers write where navigation failed); more than 5 km and a
     twentieth of the spacing from all places that neighbours along and across the track predict; a zenith angle more
-    than 2 degrees from the median of its position; scans whose width differs by more than 15 % from what their zenith
-    angles imply. Missing coordinates are not judged.
+    than 2 degrees from the median of its position; scans whose width differs by more than 15 % and 30 km from what
+    their zenith angles imply. Where more than a quarter of a scan or of a file is wrong, what else is in it is not
+    believed either. Missing coordinates are not judged.
     """
-    wrong = (lat == 0) & (lon == 0)
-    vectors = _vectors(np.where(wrong, np.nan, lat), lon)
+    absent = (lat == 0) & (lon == 0)
+    vectors = _vectors(np.where(absent, np.nan, lat), lon)
+    known = np.isfinite(vectors[..., 0])
+    wrong = np.zeros_like(absent)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # means of nothing, where all is missing
         spacing = np.nanmedian(_distance(vectors, _shifted(vectors, 1, 0)))
@@ -151,20 +173,18 @@ def misplaced(lat: np.ndarray, lon: np.ndarray, zenith: np.ndarray) -> np.ndarra
         with np.errstate(invalid="ignore"):
             wrong |= _off_track(vectors) > tolerance
             wrong |= np.abs(zenith - np.nanmedian(zenith, axis=0)) > _ZENITH_TOLERANCE
-            typical = np.nanmedian(zenith, axis=0)
-            if np.isfinite(typical).all() and 0 < np.argmin(typical) < len(typical) - 1:
-                clean = np.where(wrong[..., None], np.nan, vectors)
-                expected = EARTH_RADIUS * (_central_angle(typical[0]) + _central_angle(typical[-1]))
-                width = _distance(clean[:, 0], clean[:, -1])
-                wrong |= (np.abs(width / expected - 1.0) > _WIDTH_TOLERANCE)[:, None]
-    return wrong
+            wrong |= _misfit(np.where(wrong[..., None], np.nan, vectors), np.nanmedian(zenith, axis=0))[:, None]
+    for axis in (1, None):
+        wrong |= (wrong & known).sum(axis, keepdims=True) > _TRUSTED * known.sum(axis, keepdims=True)
+    return wrong | absent
 
 
 def mistimed(time: np.ndarray, lat: np.ndarray, lon: np.ndarray) -> np.ndarray:
     """Scans ``(scan,)`` whose time does not fit how far the satellite went since and until the scans around them.
 
     ``time`` (scan,) datetime64, NaT where missing; coordinates ``(scan, position)``. A scan is wrong if no neighbour
-    within two scans agrees to a third and 4 s; scans without any such neighbour are not judged.
+    within two scans agrees to a third and 4 s; scans without any such neighbour are not judged. All are wrong if over
+    :data:`_LAG` scans the satellite is on the median more than a fifth faster or slower than it can be.
     """
     seconds = np.where(np.isnat(time), np.nan, (time - np.datetime64("2000-01-01", "us")) / np.timedelta64(1, "s"))
     middle = _vectors(lat, lon)[:, lat.shape[1] // 2]
@@ -176,4 +196,11 @@ def mistimed(time: np.ndarray, lat: np.ndarray, lon: np.ndarray) -> np.ndarray:
         with np.errstate(invalid="ignore"):
             agreed |= np.abs(elapsed - expected) <= 4.0 + np.abs(expected) / 3.0
         judged |= np.isfinite(elapsed) & np.isfinite(expected)
+    lag = min(_LAG, len(time) - 1)
+    if lag:
+        way, elapsed = _distance(middle, _shifted(middle, lag, 0)), _shifted(seconds, lag, 0) - seconds
+        with np.errstate(invalid="ignore", divide="ignore"):
+            speeds = (way / elapsed)[(elapsed > 20.0) & (elapsed < 600.0) & np.isfinite(way)]
+        if speeds.size and not 0.8 < np.median(speeds) / GROUND_SPEED < 1.2:
+            return np.ones(len(time), bool)
     return judged & ~agreed

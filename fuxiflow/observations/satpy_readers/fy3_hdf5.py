@@ -70,7 +70,8 @@ class FY3SounderFile(HDF5FileHandler):
             raise ValueError(f"{key} claims the shape {self[key + '/shape']}")
         with h5py.File(self.filename, "r") as file:
             stored = file[key][()]
-        values = stored.astype(float)
+        with np.errstate(invalid="ignore", over="ignore"):
+            values = stored.astype(float)
         for name in ("FillValue", "_FillValue"):
             for fill in self._attribute(key, name, np.nan):
                 values[stored == fill] = np.nan
