@@ -103,13 +103,16 @@ class Source(_Section):
 
     ``reader`` is a module of :mod:`fuxiflow.observations.readers`. ``window`` is the span of hours about the analysis
     time whose observations enter the analysis, [start, end); ``frame`` says whether they enter hour by hour or, as
-    scattered profiles do, as one frame in which each place is seen once, with its time beside it.
+    scattered profiles do, as one frame in which each place is seen once, with its time beside it. ``quantity`` says
+    what the channels of a radiometer hold: antenna temperatures lack the correction of the antenna's side lobes, and a
+    group never mixes the two.
     """
 
     name: str
     long_name: str
     group: str
     instrument: str
+    quantity: Literal["brightness_temperature", "antenna_temperature"] | None = None
     platforms: list[Platform] = Field(min_length=1, max_length=100)
     reader: str
     file_pattern: str

@@ -31,6 +31,14 @@ def test_every_file_is_valid(name):
     assert source.window[0] < source.window[1]
 
 
+def test_no_group_mixes_antenna_and_brightness_temperatures():
+    quantities = {}
+    for source in map(sources.load, sources.known()):
+        quantities.setdefault(source.group, set()).add(source.quantity == "antenna_temperature")
+    assert all(len(kinds) == 1 for kinds in quantities.values())
+    assert sources.load("noaa15_amsua_l1b").quantity == "antenna_temperature"
+
+
 def test_an_unknown_source_lists_the_known():
     with pytest.raises(KeyError, match=r"unknown source 'goes'; known: .*noaa20_atms"):
         sources.load("goes")

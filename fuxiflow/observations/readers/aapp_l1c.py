@@ -1,0 +1,140 @@
+"""AMSU-A and MHS level 1c of AAPP (direct broadcast, EARS, RARS), read with our satpy file handlers, without a Scene.
+
+Format: :mod:`fuxiflow.observations.satpy_readers.aapp_l1c`. All footprints of a scan have its time, the only one in the
+file. Level 1c is defined as brightness temperatures; a header with antenna correction version 0 leaves open whether the
+correction was made, which the granule's message and the log then say.
+"""
+
+import logging
+import os
+import re
+from collections.abc import Iterator, Sequence
+from datetime import date, datetime, timedelta
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from fuxiflow.observations.readers import scans
+from fuxiflow.observations.readers.granule import Granule, footprints
+from fuxiflow.observations.readers.scans import Refused
+from fuxiflow.observations.reasons import Reason
+from fuxiflow.observations.satpy_readers.aapp_l1c import AMSUA_CHANNELS, AMSUAFile, MHSFile
+
+CHANNELS = {"amsua": AMSUA_CHANNELS, "mhs": [str(i) for i in range(1, 6)]}
+_HANDLERS = {"amsua": AMSUAFile, "mhs": MHSFile}
+_SECONDS = {"amsua": 8.0, "mhs": 8.0 / 3.0}  # of a scan
+_DATE = re.compile(r"_(\d{8})_(\d{4})_")
+_LARGEST = 500_000_000  # octets; an orbit of MHS has 11 million
+# quality indicator of a scan, as in level 1b: do not use; time sequence error; no calibration; no earth location
+_UNUSABLE, _BAD_TIME, _UNCALIBRATED, _UNLOCATED = 1 << 31, 1 << 30, 1 << 28, 1 << 27
+_ORBIT = np.timedelta64(2, "h")
+_NOT_A_TIME = np.datetime64("NaT", "us")
+
+
+def read_amsua(files: Sequence[Path], platforms: Sequence[str], channels: Sequence[str]) -> Iterator[Granule]:
+    """AMSU-A, channels 1 to 15; see :func:`fuxiflow.observations.readers.read`."""
+    return _read("amsua", files, platforms, channels)
+
+
+def read_mhs(files: Sequence[Path], platforms: Sequence[str], channels: Sequence[str]) -> Iterator[Granule]:
+    """MHS, channels 1 to 5; see :func:`fuxiflow.observations.readers.read`."""
+    return _read("mhs", files, platforms, channels)
+
+
+def _read(instrument: str, files: Sequence[Path], platforms: Sequence[str],
+          channels: Sequence[str]) -> Iterator[Granule]:
+    """The files' granules in time order. A truncated file gives its whole scans, and a second granule that counts the
+    footprints it lacks."""
+    chosen = scans.known_channels(channels, CHANNELS[instrument])
+
+    def order(path: Path) -> tuple:
+        found = _DATE.search(path.name)
+        return (*found.groups(), path.name) if found else ("", "", path.name)
+
+    for path in sorted(map(Path, files), key=order):
+        day = _day(path.name)
+        notes: list[Granule] = []
+        decode = partial(_footprints, path, day, instrument, platforms, channels, chosen, notes)
+        found = scans.granule(path.name, day, decode)
+        yield found
+        if found.footprints is not None:
+            yield from notes
+
+
+def _day(name: str) -> date | None:
+    found = _DATE.search(name)
+    try:
+        return datetime.strptime(found[1], "%Y%m%d").date() if found else None
+    except ValueError:
+        return None
+
+
+def instants(year: np.ndarray, day: np.ndarray, milliseconds: np.ndarray) -> np.ndarray:
+    """Times datetime64[us] of years, days of the year and milliseconds of the day, NaT where out of range."""
+    known = (year >= 1998) & (year <= 2100) & (day >= 1) & (day <= 366) & (milliseconds >= 0)
+    known &= milliseconds < 86_400_000
+    start = (np.where(known, year, 1998).astype(np.int64) - 1970).astype("datetime64[Y]").astype("datetime64[us]")
+    elapsed = np.where(known, (day - 1) * np.int64(86_400_000) + milliseconds, 0) * 1000
+    return np.where(known, start + elapsed.astype("timedelta64[us]"), _NOT_A_TIME)
+
+
+def _period(header: np.void, time: np.ndarray) -> tuple[np.datetime64, np.datetime64]:
+    """First and last time of a file by its header, or an orbit about the middle scan where that says nothing."""
+    start, end = (instants(*(np.array([header[f"{word}data{part}"]]) for part in ("yr", "dy", "time")))[0]
+                  for word in ("start", "end"))
+    if np.timedelta64(0) <= end - start <= 3 * _ORBIT:
+        return start, end
+    known = np.sort(time[~np.isnat(time)])
+    middle = known[len(known) // 2] if len(known) else _NOT_A_TIME
+    return middle - _ORBIT, middle + _ORBIT
+
+
+def _footprints(path: Path, day: date | None, instrument: str, platforms: Sequence[str], channels: Sequence[str],
+                chosen: list[int], notes: list[Granule]) -> pa.Table:
+    """The footprint table of a file; a granule for missing scans is added to ``notes``."""
+    size = path.stat().st_size
+    if not size:
+        raise Refused(Reason.EMPTY, "zero bytes")
+    if size > _LARGEST:
+        raise Refused(Reason.UNREADABLE, f"{size} octets are more than any AAPP level 1c file has")
+    file = _HANDLERS[instrument](os.fspath(path), {}, {})
+    found = file.scans
+    shape = found["latlon"].shape[:2]
+    if not shape[0]:
+        raise Refused(Reason.EMPTY, "no scan")
+    platform = file.platform_name
+    if platform not in platforms:
+        raise Refused(Reason.PLATFORM, f"platform {platform}, expected {', '.join(platforms)}", shape[0] * shape[1])
+    time = instants(*(found[name].astype(np.int64) for name in ("scnlinyr", "scnlindy", "scnlintime")))
+    start, end = _period(file.header, time)
+    quality = found["qualind"].astype(np.uint32)
+    lat, lon = (np.where((quality & _UNLOCATED)[:, None] != 0, np.nan, found["latlon"][..., i] * 1e-4)
+                for i in range(2))
+    zenith, azimuth = (found["angles"][..., i] * 1e-2 for i in range(2))
+    lat = np.where(scans.misplaced(lat, lon, zenith), np.nan, lat)
+    time[((quality & _BAD_TIME) != 0) | scans.mistimed(time, lat, lon)] = _NOT_A_TIME
+    columns = {"time": np.repeat(time, shape[1]), "lat": lat.ravel(), "lon": lon.ravel(), "zenith": zenith.ravel(),
+               "azimuth": np.where(np.abs(azimuth) <= 360, np.mod(azimuth, 360.0), np.nan).ravel(),
+               "scan_position": np.tile(np.arange(1, shape[1] + 1, dtype=np.int16), shape[0])}
+    values = scans.plausible(found["btemps"] * 1e-2)
+    values[(quality & _UNCALIBRATED) != 0] = np.nan
+    margin = np.timedelta64(round(_SECONDS[instrument] * 1e6), "us")
+    table = footprints(channels, values.reshape(len(lat) * shape[1], -1)[:, chosen], columns,
+                       (start - margin, end + margin), platform, path.name)
+    if file.cut_off:
+        lost = _missing(int(file.header["scnlin"]) - shape[0], end - start, shape[0], _SECONDS[instrument])
+        notes.append(Granule(path.name, reason=Reason.UNREADABLE, message=f"truncated: {lost} scans are missing",
+                             count=lost * shape[1], day=day))
+    if not file.header["vnantennacorr"]:
+        logging.getLogger(__name__).warning("%s: its header names no antenna correction; these may be antenna "
+                                            "temperatures", path.name)
+    return scans.flagged(table, np.repeat((quality & _UNUSABLE) != 0, shape[1]))
+
+
+def _missing(claimed: int, span: np.timedelta64, scans_read: int, seconds: float) -> int:
+    """Scans that a file lacks which breaks off within one: the header's count where its period has room for it."""
+    room = span / np.timedelta64(timedelta(seconds=seconds)) + 2
+    return claimed if 0 < claimed <= room - scans_read else 1
+

@@ -1,0 +1,113 @@
+"""MWTS-III and MWHS-II level 1 of FY-3E and its successors: HDF5, read with our satpy file handler, without a Scene.
+
+Layout and what is known of it: :mod:`fuxiflow.observations.satpy_readers.fy3_hdf5`. All footprints of a scan have the
+time of the scan, the only one in the file. NSMC makes the antenna correction for level 1 (its announcement on FY-3C
+MWHS-II, 2015-03-17): these are brightness temperatures. The quality flags are not documented openly and not used.
+"""
+
+import os
+import re
+from collections.abc import Iterator, Sequence
+from datetime import date, datetime
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from fuxiflow.observations.readers import scans
+from fuxiflow.observations.readers.granule import Granule, footprints
+from fuxiflow.observations.readers.scans import Refused
+from fuxiflow.observations.reasons import Reason
+from fuxiflow.observations.satpy_readers.fy3_hdf5 import GEOLOCATION, FY3SounderFile
+
+CHANNELS = {"MWTS": [str(i) for i in range(1, 18)], "MWHS": [str(i) for i in range(1, 16)]}
+_NAME = re.compile(r"(?P<granule>FY3[A-Z]_(?P<instrument>MWTS|MWHS)[-X]_\w{4}_L1_(?P<day>\d{8})_(?P<clock>\d{4}))_"
+                   r"\d{3}KM_(?P<version>\w{2})\.(HDF|hdf|h5)")
+_SCAN = np.timedelta64(3, "s")  # a scan takes 8/3 s
+
+
+def read_mwts3(files: Sequence[Path], platforms: Sequence[str], channels: Sequence[str]) -> Iterator[Granule]:
+    """MWTS-III, channels 1 to 17; see :func:`fuxiflow.observations.readers.read`."""
+    return _read("MWTS", files, platforms, channels)
+
+
+def read_mwhs2(files: Sequence[Path], platforms: Sequence[str], channels: Sequence[str]) -> Iterator[Granule]:
+    """MWHS-II, channels 1 to 15; see :func:`fuxiflow.observations.readers.read`."""
+    return _read("MWHS", files, platforms, channels)
+
+
+def _read(instrument: str, files: Sequence[Path], platforms: Sequence[str],
+          channels: Sequence[str]) -> Iterator[Granule]:
+    """The files' granules in time order. Of several versions of a granule the last is used."""
+    chosen = scans.known_channels(channels, CHANNELS[instrument])
+    named: list[tuple[re.Match, date, Path]] = []
+    for path in map(Path, files):
+        found = _NAME.fullmatch(path.name)
+        day = _day(found["day"]) if found else None
+        if found and found["instrument"] == instrument and day:
+            named.append((found, day, path))
+        else:
+            yield Granule(path.name, reason=Reason.NAME, message=f"not the name of a level 1 file of {instrument}")
+    named.sort(key=lambda entry: (entry[0]["day"], entry[0]["clock"], entry[0]["granule"], entry[0]["version"]))
+    latest = {found["granule"]: path for found, _, path in named}
+    for found, day, path in named:
+        if latest[found["granule"]] != path:
+            yield Granule(path.name, reason=Reason.SUPERSEDED, message="an older version", day=day)
+        else:
+            decode = partial(_footprints, path, instrument, platforms, channels, chosen)
+            yield scans.granule(path.name, day, decode)
+
+
+def _day(text: str) -> date | None:
+    try:
+        return datetime.strptime(text, "%Y%m%d").date()
+    except ValueError:
+        return None
+
+
+def _footprints(path: Path, instrument: str, platforms: Sequence[str], channels: Sequence[str],
+                chosen: list[int]) -> pa.Table:
+    """The footprint table of a file."""
+    if not path.stat().st_size:
+        raise Refused(Reason.EMPTY, "zero bytes")
+    file = FY3SounderFile(os.fspath(path), {}, {})
+    shape = tuple(file.shape)
+    if len(shape) != 2 or shape[0] > scans.LARGEST[0] or shape[1] > scans.LARGEST[1]:
+        raise Refused(Reason.UNREADABLE, f"latitudes of the shape {shape}")
+    count = shape[0] * shape[1]
+    if not count:
+        raise Refused(Reason.EMPTY, "no scan")
+    try:
+        platform = file.platform_name
+        if platform not in platforms:
+            raise Refused(Reason.PLATFORM, f"platform {platform}, expected {', '.join(platforms)}", count)
+        return _table(file, platform, instrument, channels, chosen, path.name)
+    except scans.DAMAGE as error:
+        raise Refused(Reason.UNREADABLE, f"{type(error).__name__}: {error}", count) from error
+
+
+def _table(file: FY3SounderFile, platform: str, instrument: str, channels: Sequence[str], chosen: list[int],
+           name: str) -> pa.Table:
+    values = file.brightness_temperatures()
+    if values.shape[2] != len(CHANNELS[instrument]):
+        raise ValueError(f"{values.shape[2]} channels, expected {len(CHANNELS[instrument])}")
+    names = {"lat": "Latitude", "lon": "Longitude", "zenith": "SensorZenith", "azimuth": "SensorAzimuth"}
+    columns = {column: file.values(GEOLOCATION + key) for column, key in names.items()}
+    for column, array in columns.items():
+        if array.shape != values.shape[:2]:
+            raise Refused(Reason.MISMATCH, f"{column} has the shape {array.shape}, expected {values.shape[:2]}",
+                          values[..., 0].size)
+    columns["azimuth"] = np.where(np.abs(columns["azimuth"]) <= 360, np.mod(columns["azimuth"], 360.0), np.nan)
+    time = file.times()
+    wrong = scans.misplaced(columns["lat"], columns["lon"], columns["zenith"])
+    columns["lat"] = np.where(wrong, np.nan, columns["lat"])
+    time[scans.mistimed(time, columns["lat"], columns["lon"])] = np.datetime64("NaT")
+    positions = values.shape[1]
+    columns = {column: array.ravel() for column, array in columns.items()}
+    columns["time"] = np.repeat(time, positions)
+    columns["scan_position"] = np.tile(np.arange(1, positions + 1, dtype=np.int16), values.shape[0])
+    start, end = (np.datetime64(moment, "us") for moment in (file.start_time, file.end_time))
+    temperatures = scans.plausible(values.reshape(-1, values.shape[2])[:, chosen])
+    return footprints(channels, temperatures, columns, (start - _SCAN, end + _SCAN), platform, name)
+
