@@ -5,6 +5,7 @@ the observed cells alone (:mod:`fuxiflow.observations.sparse`); only here do the
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -31,6 +32,16 @@ def _checked(window: SparseWindow, grid: Grid, hours: int) -> None:
     for name, indices, size in (("slot", window.slot, hours), ("cell", window.cell, grid.nlat * grid.nlon)):
         if len(indices) and not (indices.min() >= 0 and indices.max() < size):
             raise ValueError(f"{name} {indices.min()} to {indices.max()} of the window, expected 0 to {size - 1}")
+    if np.any(np.diff(window.slot) < 0):
+        raise ValueError("rows of the window are not in the order of their slots")
+
+
+def _zeros(shape: tuple[int, ...], kind: type, device: torch.device | str) -> Tensor:
+    """Zeros on a device. In main memory numpy makes them: unlike torch it asks for huge pages, and mapping small ones
+    takes longer (0.25 s for 0.7 GB, against 0.04 s) than reading the window from disk."""
+    if torch.device(device).type == "cpu":
+        return torch.from_numpy(np.zeros(shape, kind))
+    return torch.zeros(shape, dtype=torch.from_numpy(np.zeros(0, kind)).dtype, device=device)
 
 
 @torch.no_grad()
@@ -51,14 +62,14 @@ def densify(window: SparseWindow, grid: Grid, hours: int, device: torch.device |
         if len(mean) != channels or len(std) != channels:
             raise ValueError(f"statistics of {len(mean)} and {len(std)} channels, the window has {channels}")
         rows = (rows - torch.as_tensor(mean, device=device)) / torch.as_tensor(std, device=device)
-    first = torch.from_numpy(window.slot * (channels * cells) + window.cell).to(device)
-    values = torch.zeros(hours * channels * cells, device=device)
-    mask = torch.zeros(hours * channels * cells, dtype=torch.bool, device=device)
-    for channel in range(channels):  # one after the other: each writes its hours' fields in order
-        column = rows[:, channel]
-        present = torch.isfinite(column)
-        place = first + channel * cells
-        values[place] = torch.where(present, column, 0.0)
-        mask[place] = present
+    cell = torch.from_numpy(np.ascontiguousarray(window.cell)).to(device)
+    values = _zeros((hours, channels, cells), np.float32, device)
+    mask = _zeros((hours, channels, cells), np.bool_, device)
+    edges = np.searchsorted(window.slot, np.arange(hours + 1))
+    for hour, (begin, end) in enumerate(pairwise(edges)):
+        fields = rows[begin:end].T.contiguous()  # (channel, n): each channel's field is written in order
+        present = torch.isfinite(fields)
+        values[hour].index_copy_(1, cell[begin:end], fields.masked_fill(~present, 0.0))
+        mask[hour].index_copy_(1, cell[begin:end], present)
     shape = (hours, channels, grid.nlat, grid.nlon)
     return DenseWindow(values.view(shape), mask.view(shape))

@@ -79,6 +79,8 @@ def test_what_does_not_fit_is_refused():
     for cell in (-1, 32):
         with pytest.raises(ValueError, match="expected 0 to 31"):
             densify(window([0], [cell], [[1]]), GRID, 2)
+    with pytest.raises(ValueError, match="order"):
+        densify(window([1, 0], [0, 0], [[1], [2]]), GRID, 2)
     with pytest.raises(ValueError, match="poles"):
         densify(good, Grid(5, 8, poles=True), 1)
     with pytest.raises(ValueError, match="0 hours"):
