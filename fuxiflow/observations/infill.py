@@ -10,8 +10,8 @@ the paper has it, not in kilometres. The filled value is the weighted mean of th
 normalised convolution; its certainty is Knutsson and Westin's (1993, CVPR, 515-523), as Eldesokey et al. (2018, BMVC,
 arXiv 1805.11913) propagate it: the measured share of the weights.
 
-The convolution is done by FFT. On one core of a shared machine, 721 x 1440 cells took 31 ms a field, 8 ms with a
-transform in single precision; 305 taps took 74 ms as a depthwise convolution and 172 ms as a plain one.
+The convolution is done by FFT. One field of 721 x 1440 cells took 31 ms on one core of a shared machine, 8 ms in single
+precision; its 305 taps, in single precision, 74 ms as a depthwise convolution and 172 ms as a plain one.
 """
 
 import math
