@@ -74,7 +74,7 @@ def every_import():
                 found |= {alias.name.split(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and not node.level:
                 found.add(node.module.split(".")[0])
-    return found - set(sys.stdlib_module_names) - {"fuxiflow", "tests"}
+    return found - set(sys.stdlib_module_names) - {"fuxiflow", "tests", "benchmarks"}
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)

@@ -1,0 +1,213 @@
+"""Reading ATMS files: ours against a plain satpy Scene, and what the whole way from files to sparse grid spends where.
+
+    python -m benchmarks.reading [--satms FILE --gatmo FILE] [--granules N] [--aggregate N] [--repeat N]
+
+First the real granule pair as it is: the footprint table, with times and angles, against a Scene that loads the
+channels and computes them and its area's coordinates, fewer arrays. Then a day of its granules, ``--granules`` of them,
+put together ``--aggregate`` to a file as archives deliver them: values and headers of the granule, times and positions
+of an orbit. Values and coordinates must be equal to the last bit. At last the stages of the workflow on that day. Best
+of ``--repeat`` runs for the pair, one run for the day; one thread. Processor seconds, of all threads, stand beside
+those on the clock, because other work on the machine lengthens the latter: ratios and shares are of the former.
+"""
+
+import argparse
+import importlib.util
+import logging
+import tempfile
+import time
+import warnings
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from types import SimpleNamespace
+
+import dask
+import h5py
+import numpy as np
+import pyproj  # noqa: F401  loaded after ecCodes it crashes the interpreter at its end
+from satpy import Scene
+
+from fuxiflow import ROOT, sources
+from fuxiflow.observations import readers, table
+from fuxiflow.world.atms_sdr import iet
+from fuxiflow.world.orbits import Swath, swath
+
+REAL = ROOT.parent / "shared" / "realdata" / "atms_sdr"
+DAY = np.datetime64("2022-07-01", "ns")
+SCANS = 12  # of a granule
+PLATFORM = "Suomi-NPP"
+STAGES = ("read", "limits", "quality", "grid")
+
+
+def clock() -> np.ndarray:
+    """Seconds on the clock and of the processor, from an arbitrary start."""
+    return np.array([time.perf_counter(), time.process_time()])
+
+
+def moment(when: np.datetime64) -> datetime:
+    """A time as Python has it, to the microsecond."""
+    return when.astype("datetime64[us]").item()
+
+
+def name_of(product: str, times: np.ndarray) -> str:
+    """What the agency calls a file of the product that holds these times."""
+    first, last = moment(times.min()), moment(times.max())
+    clock = "{0:%H%M%S}{1}"
+    return (f"{product}_npp_d{first:%Y%m%d}_t{clock.format(first, first.microsecond // 100_000)}"
+            f"_e{clock.format(last, last.microsecond // 100_000)}_b00001_c{last:%Y%m%d%H%M%S%f}_noac_ops.h5")
+
+
+def aggregate(real: Path, product: str, path: Path, view: Swath, granules: int) -> None:
+    """Write ``granules`` copies of a granule's file as one, with the times and positions of a swath."""
+    places = {"Latitude": view.lat, "Longitude": view.lon, "SatelliteZenithAngle": view.zenith,
+              "SatelliteAzimuthAngle": view.azimuth, "BeamTime": iet(view.time)}
+    first, last = moment(view.time.min()), moment(view.time.max())
+    with h5py.File(real) as one, h5py.File(path, "w") as many:
+        for key, value in one.attrs.items():
+            many.attrs[key] = value
+        for group in one["All_Data"].values():
+            for name, data in group.items():
+                found = places.get(name, np.concatenate([data[()]] * granules))
+                many[f"{group.name}/{name}"] = found.astype(data.dtype)
+        (kind,) = one["Data_Products"]
+        source, target = one[f"Data_Products/{kind}"], many.create_group(f"Data_Products/{kind}")
+        for key, value in source.attrs.items():
+            target.attrs[key] = value
+        one.copy(source[f"{kind}_Aggr"], target)
+        for number in range(granules):
+            one.copy(source[f"{kind}_Gran_0"], target, f"{kind}_Gran_{number}")
+        attributes = target[f"{kind}_Aggr"].attrs
+        for word, when in (("Beginning", first), ("Ending", last)):
+            attributes[f"Aggregate{word}Date"] = np.array([[f"{when:%Y%m%d}".encode()]])
+            attributes[f"Aggregate{word}Time"] = np.array([[f"{when:%H%M%S.%f}Z".encode()]])
+        attributes["AggregateNumberGranules"] = np.array([[granules]], np.uint64)
+
+
+def write_day(pair: dict[str, Path], folder: Path, granules: int, together: int) -> list[dict[str, Path]]:
+    """A day of granules, ``together`` of them to a file; the pairs of files in order of time."""
+    source = sources.load("noaa20_atms")
+    view = swath(source.platform, source.orbit, source.instrument, DAY, DAY + np.timedelta64(1, "D"))
+    pairs = []
+    for first in range(0, granules, together):
+        here = min(together, granules - first)
+        part = view.scans(slice(SCANS * first, SCANS * (first + here)))
+        pairs.append({product: folder / name_of(product, part.time) for product in pair})
+        for product, path in pairs[-1].items():
+            aggregate(pair[product], product, path, part, here)
+    return pairs
+
+
+def ours(pairs: list[dict[str, Path]], channels: list[str]) -> Iterator[tuple[np.ndarray, ...]]:
+    """Values, latitudes and longitudes of each pair, from the footprint tables of our reader."""
+    files = [path for pair in pairs for path in pair.values()]
+    for granule in readers.read("atms_sdr_hdf5", files, PLATFORM, channels):
+        if granule.footprints is None:
+            raise SystemExit(f"{granule.file}: {granule.message}")
+        found = granule.footprints
+        yield found, table.column(found, "lat"), table.column(found, "lon")
+
+
+def plain(pairs: list[dict[str, Path]], channels: list[str]) -> Iterator[tuple[np.ndarray, ...]]:
+    """The same by a satpy Scene for each pair."""
+    for pair in pairs:
+        scene = Scene(filenames=[str(path) for path in pair.values()], reader="atms_sdr_hdf5")
+        scene.load(channels)
+        area = scene[channels[0]].attrs["area"]
+        arrays = dask.compute(*(scene[name].data for name in channels), area.lats.data, area.lons.data)
+        yield np.stack(arrays[:-2], axis=-1), arrays[-2], arrays[-1]
+
+
+def compare(pairs: list[dict[str, Path]], channels: list[str], repeat: int, what: str) -> None:
+    """Time both ways to read, check that they are equal, and print."""
+    best = {ours: np.full(2, np.inf), plain: np.full(2, np.inf)}
+    for _ in range(repeat):
+        for way in best:
+            start = clock()
+            for _ in way(pairs, channels):
+                pass
+            best[way] = np.minimum(best[way], clock() - start)
+    count = 0
+    for (found, *place), (values, *theirs) in zip(ours(pairs, channels), plain(pairs, channels), strict=True):
+        same = [np.array_equal(table.values_of(found), values.reshape(-1, len(channels)), equal_nan=True),
+                *(np.array_equal(one, other.ravel(), equal_nan=True) for one, other in zip(place, theirs, strict=True))]
+        if not all(same):
+            raise SystemExit("values, latitudes, longitudes equal: " + ", ".join(map(str, same)))
+        count += len(found)
+    print(f"{what}: {count} footprints, {len(channels)} channels, all values and coordinates equal")
+    for way, name in ((ours, "ours: footprint table"), (plain, "satpy Scene, channels, lat, lon")):
+        wall, processor = best[way]
+        print(f"  {name:34s} {wall:8.3f} s {processor:8.3f} s of the processor {processor / best[ours][1]:6.1f}")
+
+
+def script(stage: str):
+    """The ``main`` of a rule's script."""
+    path = ROOT / "workflow" / "scripts" / f"observations_{stage}.py"
+    spec = importlib.util.spec_from_file_location(stage, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.main
+
+
+def profile(raw: Path, folder: Path, channels: list[str]) -> None:
+    """Run the rules' scripts on the day one after the other and print what each took."""
+    source = sources.load("noaa20_atms")
+    day = str(DAY.astype("datetime64[D]"))
+    params = SimpleNamespace(
+        dates=(day, day), file_pattern="{SATMS,GATMO}_npp_*.h5", reader="atms_sdr_hdf5", source="npp_atms",
+        platform=PLATFORM, channels=channels, units=["K"] * len(channels), grid={"nlat": 720, "nlon": 1440},
+        method=source.gridding.method, **source.quality.model_dump())
+    made = {name: folder / name for name in ("read.parquet", "read.ledger", "limits.parquet", "table.parquet",
+                                             "table.ledger", "grid.zarr")}
+    read, ledger, limits, checked, whole, grid = made.values()
+    ends = {"read": ({"files": raw}, {"table": read, "ledger": ledger}),
+            "limits": ({"tables": [read]}, {"limits": limits}),
+            "quality": ({"table": read, "ledger": ledger, "limits": limits}, {"table": checked, "ledger": whole}),
+            "grid": ({"table": checked}, {"grid": grid})}
+    mains = {stage: script(stage) for stage in STAGES}
+    log = logging.getLogger("benchmark")
+    seconds = {}
+    for stage, (given, wanted) in ends.items():
+        start = clock()
+        mains[stage](SimpleNamespace(**given), SimpleNamespace(**wanted), params, log)
+        seconds[stage] = clock() - start
+    start = clock()
+    for _ in readers.read("atms_sdr_hdf5", sorted(raw.iterdir()), PLATFORM, channels):
+        pass
+    seconds["read, without writing"] = clock() - start
+    total = sum(seconds[stage] for stage in STAGES)
+    slowest = max(STAGES, key=lambda stage: seconds[stage][1])
+    print(f"files to sparse grid: {total[0]:.1f} s, {total[1]:.1f} s of the processor; slowest: {slowest}")
+    for stage, (wall, processor) in seconds.items():
+        print(f"  {stage:34s} {wall:8.3f} s {processor:8.3f} s of the processor {processor / total[1]:6.1%}")
+
+
+def main() -> None:
+    """Measure, compare and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for product in ("satms", "gatmo"):
+        parser.add_argument(f"--{product}", type=Path, default=next(REAL.glob(f"{product.upper()}_npp_*"), None))
+    parser.add_argument("--granules", type=int, default=2700, help="granules of the day, 0 for none; 2700 are all")
+    parser.add_argument("--aggregate", type=int, default=108, help="granules a file")
+    parser.add_argument("--repeat", type=int, default=5)
+    options = parser.parse_args()
+    if options.satms is None or options.gatmo is None:
+        print("no real granule pair on this machine: name one with --satms and --gatmo")
+        return
+    warnings.simplefilter("ignore")
+    channels = sources.load("noaa20_atms").channel_names
+    pair = {"SATMS": options.satms, "GATMO": options.gatmo}
+    with dask.config.set(scheduler="synchronous"), tempfile.TemporaryDirectory() as folder:
+        compare([pair], channels, options.repeat, "one granule")
+        if not options.granules:
+            return
+        raw, made = Path(folder) / "raw", Path(folder) / "made"
+        raw.mkdir()
+        made.mkdir()
+        pairs = write_day(pair, raw, options.granules, options.aggregate)
+        size = sum(path.stat().st_size for path in raw.iterdir()) / 1e6
+        compare(pairs, channels, 1, f"{options.granules} granules in {len(pairs)} pairs of files, {size:.0f} MB")
+        profile(raw, made, channels)
+
+
+if __name__ == "__main__":
+    main()

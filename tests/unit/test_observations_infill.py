@@ -1,0 +1,199 @@
+"""Infill: equal to a plain double loop, true to what was measured, cyclic in longitude and closed at the poles."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fuxiflow.observations.infill import EPSILON, infill, weights
+
+
+def loop(values, mask, radius):
+    """The plain way, one field (lat, lon): every cell asks every measured cell."""
+    nlat, nlon = values.shape
+    filled, widened, confidence = np.zeros((nlat, nlon)), np.zeros((nlat, nlon), bool), np.zeros((nlat, nlon))
+    whole = sum(max(0.0, (radius**2 - dy**2 - dx**2) / (radius**2 + dy**2 + dx**2))
+                for dy in range(-int(radius), int(radius) + 1)
+                for dx in range(-((nlon - 1) // 2), nlon // 2 + 1))
+    for i in range(nlat):
+        for j in range(nlon):
+            total = weighted = 0.0
+            for k in range(nlat):
+                for m in range(nlon):
+                    apart = min((j - m) % nlon, (m - j) % nlon)
+                    square = (i - k) ** 2 + apart**2
+                    if mask[k, m] and square < radius**2:
+                        weight = (radius**2 - square) / (radius**2 + square)
+                        total += weight
+                        weighted += weight * values[k, m]
+            if total > EPSILON:
+                filled[i, j], widened[i, j], confidence[i, j] = weighted / total, True, total / whole
+            if mask[i, j]:
+                filled[i, j], confidence[i, j] = values[i, j], 1.0
+    return filled, widened, confidence
+
+
+def case(seed, batch=1, channels=2, nlat=9, nlon=14, share=0.05):
+    """Random fields and masks with few measured cells; what is not measured holds NaN."""
+    generator = torch.Generator().manual_seed(seed)
+    shape = (batch, channels, nlat, nlon)
+    mask = torch.rand(shape, generator=generator) < share
+    values = torch.randn(shape, generator=generator)
+    return values.masked_fill(~mask, torch.nan), mask
+
+
+cases = st.builds(case, st.integers(0, 2**16), nlat=st.integers(1, 12), nlon=st.integers(1, 26),
+                  share=st.sampled_from([0.0, 0.03, 0.3, 1.0]))
+
+
+@pytest.mark.parametrize(("radius", "nlat", "nlon"), [(10, 24, 31), (10, 5, 8), (3, 9, 14), (2.5, 6, 7), (1, 4, 4)])
+def test_equals_a_double_loop(radius, nlat, nlon):
+    values, mask = case(1, batch=2, nlat=nlat, nlon=nlon, share=0.04)
+    found = infill(values, mask, radius=radius, chunk=1)
+    for b in range(2):
+        for c in range(2):
+            filled, widened, confidence = loop(values[b, c].double().numpy(), mask[b, c].numpy(), radius)
+            assert np.array_equal(found.mask[b, c].numpy(), widened)
+            assert found.values[b, c].numpy() == pytest.approx(filled, rel=1e-6, abs=1e-7)
+            assert found.confidence[b, c].numpy() == pytest.approx(confidence, rel=1e-6, abs=1e-7)
+
+
+def test_single_precision_is_near():
+    values, mask = case(2, nlat=40, nlon=60)
+    exact, fast = infill(values, mask), infill(values, mask, transform=torch.float32)
+    assert torch.equal(exact.mask, fast.mask)
+    assert (exact.values - fast.values).abs().max() < 1e-3
+
+
+def test_weights_are_cressmans():
+    found = weights(10, 30, 40)
+    assert found[0, 0] == 1
+    assert found[3, 4] == pytest.approx(75 / 125)
+    assert found[-3, -4] == found[3, 4]
+    assert found[6, 8] == 0
+    assert (found > 0).sum() == 305
+    assert found[found > 0].min() == pytest.approx(2 / 198)
+
+
+def test_one_measured_cell_by_hand():
+    mask = torch.zeros(1, 1, 5, 8, dtype=torch.bool)
+    mask[0, 0, 0, 0] = True
+    found = infill(torch.full(mask.shape, 7.0), mask, radius=2)
+    reached = [[True, True, False, False, False, False, False, True], [True, True, *[False] * 5, True],
+               *[[False] * 8] * 3]
+    assert found.mask[0, 0].tolist() == reached
+    assert torch.allclose(found.values[0, 0], 7.0 * torch.tensor(reached))
+    # neighbours weigh (4 - 1) / (4 + 1), diagonal ones (4 - 2) / (4 + 2), all nine 1 + 4 * 0.6 + 4 / 3
+    whole = 1 + 4 * 0.6 + 4 / 3
+    assert found.confidence[0, 0, 0, :2].tolist() == pytest.approx([1, 0.6 / whole])
+    assert found.confidence[0, 0, 1, 7].item() == pytest.approx(1 / 3 / whole)
+
+
+@given(data=cases)
+@settings(max_examples=60, deadline=None)
+def test_measured_values_stay_and_the_mask_widens(data):
+    values, mask = data
+    found = infill(values, mask)
+    assert torch.equal(found.values[mask], values[mask])
+    assert (found.confidence[mask] == 1).all()
+    assert (found.mask | ~mask).all()
+    assert torch.isfinite(found.values).all()
+    assert (found.values[~found.mask] == 0).all()
+    assert torch.equal(found.confidence > 0, found.mask)
+    assert (found.confidence[found.mask & ~mask] < 1).all()
+
+
+@given(data=cases, constant=st.floats(-1e3, 1e3, width=32))
+@settings(max_examples=60, deadline=None)
+def test_a_constant_stays_constant(data, constant):
+    _, mask = data
+    found = infill(torch.full(mask.shape, constant), mask)
+    assert torch.allclose(found.values[found.mask], torch.tensor(constant), rtol=1e-5)
+
+
+@given(data=cases, shift=st.integers(-30, 30))
+@settings(max_examples=60, deadline=None)
+def test_turning_the_globe_turns_the_result(data, shift):
+    values, mask = data
+    found, turned = infill(values, mask), infill(values.roll(shift, -1), mask.roll(shift, -1))
+    for name in ("values", "mask", "confidence"):
+        assert torch.allclose(getattr(found, name).roll(shift, -1).double(), getattr(turned, name).double(), atol=1e-6)
+
+
+@given(data=cases)
+@settings(max_examples=30, deadline=None)
+def test_filled_values_lie_between_the_measured(data):
+    values, mask = data
+    found = infill(values, mask)
+    for b, c in np.ndindex(*mask.shape[:2]):
+        if mask[b, c].any():
+            inside = found.values[b, c][found.mask[b, c]]
+            assert inside.min() >= values[b, c][mask[b, c]].min() - 1e-5
+            assert inside.max() <= values[b, c][mask[b, c]].max() + 1e-5
+
+
+def test_poles_do_not_meet():
+    mask = torch.zeros(1, 1, 40, 40, dtype=torch.bool)
+    mask[..., 0, 5] = True
+    reached = infill(torch.ones(mask.shape), mask).mask[0, 0]
+    assert reached[:10, 5].all()
+    assert not reached[10:].any()
+
+
+@pytest.mark.parametrize("chunk", [1, 2, 3, 100])
+def test_chunks_and_one_mask_for_all_channels_change_nothing(chunk):
+    values, mask = case(3, batch=3, channels=5, nlat=12, nlon=20)
+    mask = mask[:, :1]
+    values = torch.randn(values.shape).masked_fill(~mask, torch.nan)
+    single = infill(values, mask, chunk=chunk)
+    every = infill(values, mask.expand(values.shape))
+    assert single.mask.shape == single.confidence.shape == mask.shape
+    assert torch.equal(single.mask.expand(values.shape), every.mask)
+    assert torch.allclose(single.values, every.values, atol=1e-6)
+    assert torch.allclose(single.confidence.expand(values.shape), every.confidence, atol=1e-6)
+
+
+@pytest.mark.parametrize("bad", [torch.nan, torch.inf])
+def test_a_measured_cell_without_a_value_is_not_measured(bad):
+    values, mask = torch.ones(1, 2, 6, 12), torch.zeros(1, 2, 6, 12, dtype=torch.bool)
+    mask[..., 2, 3] = mask[..., 2, 4] = True
+    values[0, 0, 2, 3] = bad
+    found = infill(values, mask)
+    assert torch.isfinite(found.values).all()
+    assert found.confidence[0, 0, 2, 3] < 1
+    assert found.confidence[0, 1, 2, 3] == 1
+    together = infill(values, mask[:, :1])
+    assert together.confidence[0, 0, 2, 3] < 1
+
+
+def test_inputs_are_left_alone():
+    values, mask = case(4)
+    before, known = values.clone(), mask.clone()
+    infill(values, mask)
+    assert torch.equal(values.nan_to_num(), before.nan_to_num())
+    assert torch.equal(mask, known)
+
+
+def test_what_does_not_fit_is_refused():
+    values, mask = case(5)
+    for wrong in (mask[..., 1:], mask.float(), mask[0]):
+        with pytest.raises(ValueError, match="mask is"):
+            infill(values, wrong)
+    for wrong in (values[0], mask):
+        with pytest.raises(ValueError, match="values are"):
+            infill(wrong, mask)
+    with pytest.raises(ValueError, match="radius"):
+        infill(values, mask, radius=0)
+    with pytest.raises(ValueError, match="chunk"):
+        infill(values, mask, chunk=0)
+    with pytest.raises(ValueError, match="epsilon"):
+        infill(values, mask, epsilon=0)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_devices_agree():
+    values, mask = case(6, nlat=40, nlon=60)
+    here, there = infill(values, mask), infill(values.cuda(), mask.cuda())
+    assert torch.equal(here.mask, there.mask.cpu())
+    assert torch.allclose(here.values, there.values.cpu(), atol=1e-6)
