@@ -86,7 +86,8 @@ def aggregate(real: Path, product: str, path: Path, view: Swath, granules: int) 
 def write_day(pair: dict[str, Path], folder: Path, granules: int, together: int) -> list[dict[str, Path]]:
     """A day of granules, ``together`` of them to a file; the pairs of files in order of time."""
     source = sources.load("noaa20_atms")
-    view = swath(source.platform, source.orbit, source.instrument, DAY, DAY + np.timedelta64(1, "D"))
+    flown = source.flown[0]
+    view = swath(flown.name, flown.orbit, source.instrument, DAY, DAY + np.timedelta64(1, "D"))
     pairs = []
     for first in range(0, granules, together):
         here = min(together, granules - first)
@@ -100,7 +101,7 @@ def write_day(pair: dict[str, Path], folder: Path, granules: int, together: int)
 def ours(pairs: list[dict[str, Path]], channels: list[str]) -> Iterator[tuple[np.ndarray, ...]]:
     """Values, latitudes and longitudes of each pair, from the footprint tables of our reader."""
     files = [path for pair in pairs for path in pair.values()]
-    for granule in readers.read("atms_sdr_hdf5", files, PLATFORM, channels):
+    for granule in readers.read("atms_sdr", files, [PLATFORM], channels):
         if granule.footprints is None:
             raise SystemExit(f"{granule.file}: {granule.message}")
         found = granule.footprints
@@ -153,9 +154,10 @@ def profile(raw: Path, folder: Path, channels: list[str]) -> None:
     source = sources.load("noaa20_atms")
     day = str(DAY.astype("datetime64[D]"))
     params = SimpleNamespace(
-        dates=(day, day), file_pattern="{SATMS,GATMO}_npp_*.h5", reader="atms_sdr_hdf5", source="npp_atms",
-        platform=PLATFORM, channels=channels, units=["K"] * len(channels), grid={"nlat": 720, "nlon": 1440},
-        method=source.gridding.method, **source.quality.model_dump())
+        dates=(day, day), file_pattern="{SATMS,GATMO}_npp_*.h5", reader="atms_sdr", source="npp_atms",
+        platforms=[PLATFORM], channels=channels, units=["K"] * len(channels), grid={"nlat": 720, "nlon": 1440},
+        options={"platforms": [PLATFORM], "method": source.gridding.method}, seed=0, ranges=source.valid_ranges,
+        logarithmic=source.logarithmic, max_z=source.max_z, max_speed=source.max_speed)
     made = {name: folder / name for name in ("read.parquet", "read.ledger", "limits.parquet", "table.parquet",
                                              "table.ledger", "grid.zarr")}
     read, ledger, limits, checked, whole, grid = made.values()
@@ -171,7 +173,7 @@ def profile(raw: Path, folder: Path, channels: list[str]) -> None:
         mains[stage](SimpleNamespace(**given), SimpleNamespace(**wanted), params, log)
         seconds[stage] = clock() - start
     start = clock()
-    for _ in readers.read("atms_sdr_hdf5", sorted(raw.iterdir()), PLATFORM, channels):
+    for _ in readers.read("atms_sdr", sorted(raw.iterdir()), [PLATFORM], channels):
         pass
     seconds["read, without writing"] = clock() - start
     total = sum(seconds[stage] for stage in STAGES)
