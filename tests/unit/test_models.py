@@ -143,7 +143,7 @@ def test_fuxi_size_is_one_and_a_half_billion_parameters():
 
 
 def pillar_encoder():
-    encoder = PillarEncoder(2, 3, 8, -3, noise(2, *SHAPE, seed=9), 4)
+    encoder = PillarEncoder(2, 3, 8, -3, noise(2, *SHAPE, seed=9), torch.arange(3), 4)
     torch.nn.init.normal_(encoder.retrieve.weight, generator=torch.Generator().manual_seed(1))
     return encoder
 
@@ -184,15 +184,18 @@ def test_columns_are_taken_at_the_place_of_the_footprint():
 
 
 def test_departures_by_hand():
-    encoder = PillarEncoder(1, 1, 8, 0, torch.full((1, *SHAPE), 0.5), 4)
+    encoder = PillarEncoder(1, 1, 8, 0, torch.full((1, *SHAPE), 0.5), torch.arange(1), 4)
     with torch.no_grad():
-        encoder.equivalent.weight.copy_(torch.tensor([[2.0, 1.0, 4.0, 0.0, 0.0, 3.0, 0.5]]))
+        encoder.modes.fill_(0.5)
+        encoder.equivalent.copy_(torch.tensor([[2.0, 1.0, 4.0, 0.4, 0.2, 0.0, 0.0, 0.0, 3.0, 0.5]]))
         encoder.scale.fill_(4.0)
     values = torch.tensor([[10.0], [math.nan]])
     both = Footprints(torch.zeros(2, dtype=int), torch.zeros(2, dtype=int), torch.full((2,), 7), values,
                       torch.tensor([60.0, 0.0]), torch.zeros(2, 2))  # fmt: skip
     found = encoder.departures(both, torch.full((1, 3, 1, *SHAPE), 3.0)).flatten()
-    assert found.tolist() == pytest.approx([(10 - 2 * 3 - 3 - 4 * 3 * 0.5 - 3 * 0.5 - 0.5) / 4, 0.0], abs=1e-5)
+    column = 2 * 3 + 3 + 4 * 3 * 0.5
+    mode = 0.4 * 1.5**2 + 0.2 * 1.5
+    assert found.tolist() == pytest.approx([(10 - column - mode - 3 * 0.5 - 0.5) / 4, 0.0], abs=1e-5)
 
 
 def test_a_missing_channel_is_not_a_zero():
@@ -206,14 +209,16 @@ def test_a_missing_channel_is_not_a_zero():
 
 def assimilator(names=("a", "b")):
     sources = {name: SourceShape(2, -3, 5) for name in names}
-    return awake(Assimilator(3, SHAPE, noise(2, *SHAPE), torch.ones(3, 1, 1), sources, width=8, scales=2, blocks=1))
+    return awake(Assimilator(3, SHAPE, noise(2, *SHAPE), torch.ones(3, 1, 1), torch.arange(3), sources, width=8,
+                             scales=2, blocks=1))  # fmt: skip
 
 
 TIMES = (torch.tensor([1.0, 2.0]), torch.tensor([0.0, 6.0]))
 
 
 def test_an_untrained_assimilator_keeps_the_background():
-    model = Assimilator(3, SHAPE, noise(2, *SHAPE), torch.ones(3, 1, 1), {}, width=8, scales=2, blocks=1)
+    model = Assimilator(3, SHAPE, noise(2, *SHAPE), torch.ones(3, 1, 1), torch.arange(3), {}, width=8, scales=2,
+                        blocks=1)  # fmt: skip
     first_guess = guess()
     torch.testing.assert_close(model(first_guess, {}, *TIMES), first_guess[:, 1])
 
