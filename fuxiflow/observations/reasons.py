@@ -22,6 +22,7 @@ class Reason(IntEnum):
     DUPLICATE = 5, "same platform, time and scan position as an earlier footprint"
     RANGE = 6, "no channel within the valid range"
     OUTLIER = 7, "no channel within the bi-weight limits of its latitude band"
+    FLAGGED = 8, "marked as unusable by its producer"
 
     NO_FILE = 100, "no file of the source in the directory: an outage"
     NAME = 101, "file name does not fit the source's file_pattern and its reader"
@@ -31,6 +32,7 @@ class Reason(IntEnum):
     MISMATCH = 105, "data and geolocation differ in shape or period"
     PLATFORM = 106, "file is of another platform"
     SUPERSEDED = 107, "a later version of the same granule is used"
+    INSTRUMENT = 108, "file or message is of another instrument"
 
     @property
     def label(self) -> str:
