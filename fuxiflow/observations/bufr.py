@@ -186,6 +186,11 @@ class Decoder:
         self._process = self._connection = None
         return status
 
+    def decode(self, found: Iterable[Message]) -> Iterator[tuple[Message, Any]]:
+        """Each message with the function's result or with a :class:`Failure`, for damaged ones without trying."""
+        for message in found:
+            yield message, Failure(message.damage) if message.damage else self(message.data)
+
     def __call__(self, data: bytes) -> Any:
         """The function's result, which must be picklable, or a :class:`Failure`."""
         if self._process is None:
@@ -206,8 +211,7 @@ def decode(found: Iterable[Message], function: Callable[[bytes], Any],
            timeout: float = 30.0) -> Iterator[tuple[Message, Any]]:
     """Each message with ``function(data)`` of it or with a :class:`Failure`; see :class:`Decoder`."""
     with Decoder(function, timeout) as decoder:
-        for message in found:
-            yield message, Failure(message.damage) if message.damage else decoder(message.data)
+        yield from decoder.decode(found)
 
 
 def _serve(descriptor: int) -> None:

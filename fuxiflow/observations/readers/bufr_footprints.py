@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fuxiflow.observations.bufr_elements import elements
 from fuxiflow.observations.scan import zenith_at
 
 # CODATA 2018: 2 h c^2 in W m2 sr-1 and h c / k in m K
@@ -73,7 +72,7 @@ class OtherInstrument(NamedTuple):
 
 class Footprints(NamedTuple):
     """Footprints of one instrument, arrays ``(n,)`` and ``values (n, channel)`` in K; what is missing is NaN, NaT,
-    -1 (satellite) or 0 (position)."""
+    -1 (satellite) or 0 (position). ``note`` says what is odd about the message."""
 
     satellite: np.ndarray
     time: np.ndarray
@@ -83,7 +82,7 @@ class Footprints(NamedTuple):
     azimuth: np.ndarray
     position: np.ndarray
     flagged: np.ndarray
-    uncorrected: np.ndarray
+    note: np.ndarray
     values: np.ndarray
 
     def take(self, rows: np.ndarray) -> "Footprints":
@@ -98,6 +97,7 @@ class Footprints(NamedTuple):
 
 def extract(instrument: str, channels: Sequence[str], data: bytes) -> Footprints | OtherInstrument:
     """The footprints of a message; ValueError where it lacks what a footprint needs, ecCodes' errors where damaged."""
+    from fuxiflow.observations.bufr_elements import elements  # loads ecCodes: in the decoding process alone
     kind = INSTRUMENTS[instrument]
     codes, matrix = elements(data)
     codes = np.array(codes)
@@ -114,7 +114,7 @@ def extract(instrument: str, channels: Sequence[str], data: bytes) -> Footprints
         seen = np.unique(column(code)[~np.isnan(column(code))]).astype(int)
         if len(seen) and expected and not set(seen) & set(expected):
             return OtherInstrument(f"0-{code // 1000:02d}-{code % 1000:03d} is {seen[0]}, not of {instrument}")
-    values, uncorrected = _values(kind, channels, codes, matrix, marks) if len(marks) else (None, None)
+    values, note = _values(kind, channels, codes, matrix, marks) if len(marks) else (None, "")
     if values is None:
         return OtherInstrument(f"it holds no channels of {instrument}")
     position, zenith = _scan(kind, column(5043, 30193), column(7024))
@@ -125,29 +125,29 @@ def extract(instrument: str, channels: Sequence[str], data: bytes) -> Footprints
     return Footprints(
         np.nan_to_num(column(1007), nan=-1).astype(np.int32), _time(*map(column, range(4001, 4007))),
         np.where(nowhere, np.nan, lat), np.where(nowhere, np.nan, lon), zenith, column(5021), position, flagged,
-        uncorrected, values)
+        np.full(len(matrix), note, object), values)
 
 
 def _values(kind: Instrument, channels: Sequence[str], codes: np.ndarray, matrix: np.ndarray,
-            marks: np.ndarray) -> tuple[np.ndarray | None, np.ndarray]:
-    """Temperatures ``(n, channel)`` in K, None where not one channel is of the instrument; and which footprints have
-    brightness temperatures equal to their antenna temperatures. What is given twice is missing: one is wrong."""
+            marks: np.ndarray) -> tuple[np.ndarray | None, str]:
+    """Temperatures ``(n, channel)`` in K, None where not one channel is of the instrument, and a note on them. What is
+    given twice is missing: one is wrong."""
     found = np.full((len(matrix), len(channels)), np.nan)
     given = np.zeros(found.shape, int)
     place = {name: i for i, name in enumerate(channels)}
     count = sum(not name.startswith(ANTENNA) for name in kind.channels)
-    equal, compared, any_known = np.ones(len(matrix), bool), np.zeros(len(matrix), bool), False
+    numbers, note = _channel_numbers(kind, codes, matrix, marks)
+    equal, compared, any_known = True, False, False
     for i, mark in enumerate(marks):
         group = codes[mark:marks[i + 1] if i + 1 < len(marks) else None]
         columns = {code: mark + k for k, code in reversed(list(enumerate(group)))}
-        numbers = matrix[:, mark] - kind.first + 1 if kind.number else np.full(len(matrix), i + 1.0)
         value = next((matrix[:, columns[code]] for code in kind.values if code in columns), None)
         antenna = matrix[:, columns[_ANTENNA_TEMPERATURE]] if _ANTENNA_TEMPERATURE in columns else None
         if value is not None and antenna is not None:
-            equal &= (value == antenna) | np.isnan(antenna)
-            compared |= np.isfinite(antenna)
-        for number in np.unique(numbers[(numbers >= 1) & (numbers <= count)]).astype(int):
-            rows, name = numbers == number, kind.channels[number - 1]
+            equal &= bool(((value == antenna) | np.isnan(antenna)).all())
+            compared |= bool(np.isfinite(antenna).any())
+        for number in np.unique(numbers[:, i][(numbers[:, i] >= 1) & (numbers[:, i] <= count)]).astype(int):
+            rows, name = numbers[:, i] == number, kind.channels[number - 1]
             for key, source in ((name, value), (ANTENNA + name, antenna)):
                 any_known |= source is not None
                 if source is not None and key in place:
@@ -159,7 +159,29 @@ def _values(kind: Instrument, channels: Sequence[str], codes: np.ndarray, matrix
     low, high = _PHYSICAL
     with np.errstate(invalid="ignore"):
         found[~((found >= low) & (found <= high))] = np.nan
-    return (found.astype(np.float32) if any_known else None), equal & compared
+    if equal and compared:
+        note = "antenna and brightness temperatures are equal: no antenna correction"
+    return (found.astype(np.float32) if any_known else None), note
+
+
+def _channel_numbers(kind: Instrument, codes: np.ndarray, matrix: np.ndarray,
+                     marks: np.ndarray) -> tuple[np.ndarray, str]:
+    """Channel numbers ``(n, group)`` from 1, NaN where they cannot be believed, and a note if there are such.
+
+    IASI's are believed as long as they increase: in messages of 2012 that ECMWF converted, numbers and radiances
+    have changed places after 300 channels.
+    """
+    if not kind.number:
+        return np.broadcast_to(np.arange(1.0, len(marks) + 1), (len(matrix), len(marks))), ""
+    numbers = matrix[:, marks] - kind.first + 1
+    if not kind.radiances:
+        return numbers, ""
+    follows = np.array([mark + 1 < len(codes) and codes[mark + 1] in kind.values for mark in marks])
+    with np.errstate(invalid="ignore"):
+        rising = np.logical_and.accumulate(np.diff(numbers, axis=1, prepend=0) > 0, axis=1)
+    lost = int((follows & ~rising & np.isfinite(numbers)).sum(axis=1).max(initial=0))
+    note = f"{lost} of {follows.sum()} radiances are not read: their channel numbers do not increase" if lost else ""
+    return np.where(rising, numbers, np.nan), note
 
 
 def planck(radiance: np.ndarray, wavenumber: np.ndarray) -> np.ndarray:
@@ -201,7 +223,8 @@ def _scan(kind: Instrument, number: np.ndarray, zenith: np.ndarray) -> tuple[np.
     else:
         seen = np.abs(zenith)
         misfits = {shift: np.abs(seen - _expected(kind, number + shift)) for shift in (0, 1)}
-    typical = {shift: np.nanmedian(misfit) for shift, misfit in misfits.items() if np.isfinite(misfit).any()}
+    typical = {shift: np.nanmean(np.minimum(misfit, 2 * _TILT)) for shift, misfit in misfits.items()
+               if np.isfinite(misfit).any()}
     shift = min(typical, key=typical.get, default=0)
     with np.errstate(invalid="ignore"):
         placed = (number + shift >= 1) & (number + shift <= kind.positions)

@@ -65,15 +65,21 @@ def read_iasi(files: Sequence[Path], platforms: Sequence[str], channels: Sequenc
 
 def _read(instrument: str, files: Sequence[Path], platforms: Sequence[str],
           channels: Sequence[str]) -> Iterator[Granule]:
-    """The granules of files in the order of their first messages."""
+    """The granules of files in the order of their first messages; ValueError lists the known channels."""
     known = INSTRUMENTS[instrument].channels
     unknown = [name for name in channels if name not in set(known)]
     if unknown:
         listed = ", ".join(known) if len(known) < 50 else f"{known[0]} to {known[-1]}"
         raise ValueError(f"{instrument} has no channel {', '.join(unknown)}; known: {listed}")
-    decoder = partial(extract, instrument, tuple(channels))
-    return (granule for path in sorted(map(Path, files), key=_first_time)
-            for granule in _file(path, decoder, platforms, channels, instrument))
+    return _granules(instrument, files, platforms, channels)
+
+
+def _granules(instrument: str, files: Sequence[Path], platforms: Sequence[str],
+              channels: Sequence[str]) -> Iterator[Granule]:
+    """The granules of files, decoded by one process that is started again where a message ends it."""
+    with bufr.Decoder(partial(extract, instrument, tuple(channels))) as decoder:
+        for path in sorted(map(Path, files), key=_first_time):
+            yield from _file(path, decoder, platforms, channels, instrument)
 
 
 def _first_time(path: Path) -> tuple[str, str]:
@@ -85,13 +91,13 @@ def _first_time(path: Path) -> tuple[str, str]:
         return "~", path.name
 
 
-def _file(path: Path, decoder, platforms: Sequence[str], channels: Sequence[str],
+def _file(path: Path, decoder: bufr.Decoder, platforms: Sequence[str], channels: Sequence[str],
           instrument: str) -> Iterator[Granule]:
     """What a file holds: messages that cannot be used, footprints of other platforms, and a table for each platform."""
     pieces: list[Footprints] = []
     any_message = False
     try:
-        for message, found in bufr.decode(bufr.messages(path), decoder):
+        for message, found in decoder.decode(bufr.messages(path)):
             any_message = True
             header = message.header
             day = header.time.date() if header and header.time else None
@@ -145,5 +151,5 @@ def _platforms(path: Path, found: Footprints, platforms: Sequence[str], channels
         codes = table.column(built, "rejected")
         codes = np.where((codes == Reason.USED) & rows.flagged, np.uint8(Reason.FLAGGED), codes)
         built = table.replace(built, table.values_of(built), codes)
-        notes = "antenna and brightness temperatures are equal: no antenna correction" if rows.uncorrected.all() else ""
+        notes = "; ".join(sorted(set(rows.note) - {""}))
         yield Granule(path.name, footprints=built, count=len(built), day=day, message=notes)
