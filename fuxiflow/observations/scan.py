@@ -5,7 +5,6 @@ import numpy as np
 EARTH_RADIUS = 6371.0  # km
 _ALTITUDE = 830.0  # km: of the NOAA, JPSS, Metop, FY-3 and DMSP orbits, 805 to 870
 _GROUND_SPEED = 9.0  # km s-1: of a sub-satellite point 6.7, with Earth's rotation and the swath's edges
-_SLACK = 20.0  # km
 
 
 def zenith_at(angle: np.ndarray) -> np.ndarray:
@@ -21,26 +20,34 @@ def distance(lat: np.ndarray, lon: np.ndarray, other_lat: np.ndarray, other_lon:
     return 2 * EARTH_RADIUS * np.arcsin(np.sqrt(np.clip(square, 0, 1)))
 
 
-def strays(lat: np.ndarray, lon: np.ndarray, time: np.ndarray, position: np.ndarray, spacing: float,
-           duration: float) -> np.ndarray:
+def strays(lat: np.ndarray, lon: np.ndarray, time: np.ndarray, position: np.ndarray, across: np.ndarray,
+           duration: float, slack: float) -> np.ndarray:
     """Which footprints of one instrument, each ``(n,)`` in order of observation, lie too far from their neighbours.
 
-    Neighbours are the next footprint within a scan of ``duration`` s, at most ``spacing`` km for each scan position
-    that they differ, and the one at the same position in an adjacent scan. A footprint is a stray when it is too far
-    from most of its neighbours; one without neighbours is none.
+    Neighbours are the next footprint of a scan, which takes ``duration`` s, and the one at the same scan position in
+    an adjacent scan. They are at most as far apart as their places ``across`` the track (km) and the time between them
+    allow, and ``slack`` km. What is too far from most neighbours is left out until no two neighbours are too far apart;
+    where it cannot be told which one is wrong, both are.
     """
     seconds = (time - np.datetime64("2000-01-01", "us")) / np.timedelta64(1, "s")
-    checked, failed = np.zeros(len(lat), int), np.zeros(len(lat), int)
+    order = np.arange(len(lat))
     by_position = np.lexsort((seconds, position))
-    for order, wait, same in ((np.arange(len(lat)), duration, False), (by_position, 3 * duration, True)):
-        first, second = order[:-1], order[1:]
-        delay = np.abs(seconds[second] - seconds[first])
-        steps = np.abs(position[second] - position[first])
-        with np.errstate(invalid="ignore"):
+    found = ~(np.isfinite(lat) & np.isfinite(lon) & np.isfinite(seconds))
+    given = found.copy()
+    while True:
+        checked, failed = np.zeros(len(lat), int), np.zeros(len(lat), int)
+        for line, wait, same in ((order, duration, False), (by_position, 3 * duration, True)):
+            line = line[~found[line]]
+            first, second = line[:-1], line[1:]
+            delay = np.abs(seconds[second] - seconds[first])
+            steps = np.abs(position[second].astype(int) - position[first])
             apart = distance(lat[first], lon[first], lat[second], lon[second])
-            pairs = np.isfinite(apart) & (delay <= wait) & ((steps == 0) if same else (steps > 0))
-            far = pairs & (apart > steps * spacing + delay * _GROUND_SPEED + _SLACK)
-        for index in (first, second):
-            np.add.at(checked, index, pairs)
-            np.add.at(failed, index, far)
-    return (checked > 0) & (2 * failed > checked)
+            pairs = (delay <= wait) & ((steps == 0) if same else (steps > 0))
+            limit = 1.3 * np.abs(across[second] - across[first]) + delay * _GROUND_SPEED + slack
+            for index in (first, second):
+                np.add.at(checked, index, pairs)
+                np.add.at(failed, index, pairs & (apart > limit))
+        if not failed.any():
+            return found & ~given
+        mostly = 2 * failed > checked
+        found |= mostly if mostly.any() else failed > 0

@@ -8,6 +8,7 @@ from numpy.testing import assert_allclose
 from fuxiflow.observations import bufr, readers, table
 from fuxiflow.observations.readers.bufr_footprints import INSTRUMENTS, planck
 from fuxiflow.observations.reasons import Reason
+from fuxiflow.observations.scan import distance
 from tests.bufr_files import KINDS, encode, swath
 from tests.helpers import realdata
 
@@ -240,7 +241,7 @@ def test_platforms_and_instruments_are_told_apart(tmp_path):
     assert (len(used.footprints), other.reason, other.count) == (90, Reason.PLATFORM, 90)
     assert "platform NOAA-19, expected Metop-C" in other.message
     elements[1007] = np.full(180, 999)
-    assert "satellite identifier 999" in only("mhs", write(path, encode("mhs", elements, values))).message
+    assert "platform with identifier 999" in only("mhs", write(path, encode("mhs", elements, values))).message
     refused = only("amsua", path)
     assert (refused.reason, refused.count) == (Reason.INSTRUMENT, 180)
     assert "0-02-048 is 11, not of amsua" in refused.message
@@ -306,6 +307,13 @@ def mutants(data, count, seed):
         yield bytes(spoilt)
 
 
+def _places(footprints):
+    """Positions of footprints by time (ms) and scan position."""
+    time = table.column(footprints, "time").astype("datetime64[ms]").tolist()
+    columns = (table.column(footprints, name).tolist() for name in ("scan_position", "lat", "lon"))
+    return {(when, position): (lat, lon) for when, position, lat, lon in zip(time, *columns, strict=True)}
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "kind", "platform"), [
     *((name, kind, platform) for name, kind, platform, *_ in REAL), ("iasi_241", "iasi", "Metop-A")])
@@ -313,6 +321,8 @@ def test_no_damage_gives_impossible_footprints(tmp_path, name, kind, platform):
     data = realdata(f"bufr/{name}.bufr").read_bytes()
     paths = [write(tmp_path / f"{i:03d}", spoilt) for i, spoilt in enumerate(mutants(data, 200, 3))]
     channels = ["16", "222", "2701"] if kind == "iasi" else numbers(kind)
+    (whole,) = read(kind, realdata(f"bufr/{name}.bufr"), platforms=[platform], channels=channels)
+    places = _places(whole.footprints)
     seen = set()
     for granule in readers.read(f"bufr_sounder.{kind}", paths, [platform], channels):
         seen.add(granule.file)
@@ -329,5 +339,8 @@ def test_no_damage_gives_impossible_footprints(tmp_path, name, kind, platform):
         values = table.values_of(used)
         values = values[np.isfinite(values)]
         assert ((values > 2.7) & (values < 400)).all()
-        assert not np.isnat(time).any()
+        assert (np.abs(time - table.column(whole.footprints, "time")[0]) <= np.timedelta64(6, "h")).all()
+        for key, (north, east) in _places(used).items():
+            if key in places:
+                assert distance(north, east, *places[key]) < 100, granule.file
     assert seen == {path.name for path in paths}

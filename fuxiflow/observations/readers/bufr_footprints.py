@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fuxiflow.observations.scan import zenith_at
+from fuxiflow.observations.scan import EARTH_RADIUS, zenith_at
 
 # CODATA 2018: 2 h c^2 in W m2 sr-1 and h c / k in m K
 _C1, _C2 = 1.191042972e-16, 1.438776877e-2
@@ -27,8 +27,8 @@ class Instrument:
     ``number`` is the element of channel numbers, of which ``first`` is channel 1; it is 0 where channels are told by
     their order. ``values`` are the elements of temperatures, or of scaled ``radiances``. ``sensors`` are the values of
     0-02-048 and ``types`` those of 0-02-019 (common code table C-8). ``views`` is how many scan positions share a scan
-    angle, ``step`` the angle in degrees between them, 0 for a conical scan of constant ``zenith``; ``spacing`` (km) the
-    largest distance of neighbours, ``duration`` (s) of a scan.
+    angle, ``step`` the angle in degrees between them, 0 for a conical scan of constant ``zenith`` with neighbours at
+    most ``spacing`` km apart; a scan takes ``duration`` s, footprints lie within ``slack`` km of their nominal places.
     """
 
     channels: tuple[str, ...]
@@ -36,14 +36,28 @@ class Instrument:
     values: tuple[int, ...]
     types: tuple[int, ...]
     positions: int
-    spacing: float
     duration: float
     sensors: tuple[int, ...] = ()
     first: int = 1
     step: float = 0.0
     views: int = 1
     zenith: float = np.nan
+    spacing: float = 0.0
+    slack: float = 20.0
     radiances: bool = False
+
+    def scan_angle(self, position: np.ndarray) -> np.ndarray:
+        """Angle off nadir (degrees) of scan positions of a cross-track scan, NaN outside the scan."""
+        views = self.positions // self.views
+        view = np.where((position >= 1) & (position <= self.positions), (position - 1) // self.views, np.nan)
+        return self.step * (view - (views - 1) / 2)
+
+    def across(self, position: np.ndarray) -> np.ndarray:
+        """Places of scan positions across the track, in km along the ground."""
+        if not self.step:
+            return self.spacing * np.asarray(position, float)
+        angle = self.scan_angle(position)
+        return np.radians(zenith_at(angle) - angle) * EARTH_RADIUS
 
 
 def _numbers(count: int, prefix: str = "") -> tuple[str, ...]:
@@ -53,15 +67,15 @@ def _numbers(count: int, prefix: str = "") -> tuple[str, ...]:
 # scan geometry: NOAA KLM User's Guide, appendix J; JPSS ATMS SDR ATBD, 474-00043; EUMETSAT IASI Level 1 Product Guide,
 # EUM/OPS-EPS/MAN/04/0032; Kunkee et al. 2008, doi 10.1109/TGRS.2008.917980 (SSMIS)
 INSTRUMENTS = {
-    "atms": Instrument(_numbers(22) + _numbers(22, ANTENNA), 5042, (12163, 12063), (621,), 96, 150, 8 / 3, step=1.11),
-    "amsua": Instrument(_numbers(15), 2150, (12063, 12163), (570,), 30, 350, 8, (3,), 28, 10 / 3),
-    "mhs": Instrument(_numbers(5), 2150, (12063, 12163), (203, 574), 90, 120, 8 / 3, (4, 11), 43, 10 / 9),
-    "hirs4": Instrument(_numbers(19), 2150, (12063, 12163), (605, 606, 607), 56, 170, 6.4, (0,), 1, 1.8),
-    "ssmis": Instrument(_numbers(24), 5042, (12163, 12063), (908,), 180, 80, 1.9, zenith=53.1),
-    "ssmi": Instrument(("19V", "19H", "22V", "37V", "37H", "85V", "85H"), 0, (12063, 12163), (905,), 128, 80, 3.8, (6,),
-                       zenith=53.1),
-    "iasi": Instrument(_numbers(8461), 5042, (14046,), (221,), 120, 300, 8, step=10 / 3, views=4,
-                       radiances=True)}
+    "atms": Instrument(_numbers(22) + _numbers(22, ANTENNA), 5042, (12163, 12063), (621,), 96, 8 / 3, step=1.11),
+    "amsua": Instrument(_numbers(15), 2150, (12063, 12163), (570,), 30, 8, (3,), 28, 10 / 3),
+    "mhs": Instrument(_numbers(5), 2150, (12063, 12163), (203, 574), 90, 8 / 3, (4, 11), 43, 10 / 9),
+    "hirs4": Instrument(_numbers(19), 2150, (12063, 12163), (605, 606, 607), 56, 6.4, (0,), 1, 1.8),
+    "ssmis": Instrument(_numbers(24), 5042, (12163, 12063), (908,), 180, 1.9, zenith=53.1, spacing=60),
+    "ssmi": Instrument(("19V", "19H", "22V", "37V", "37H", "85V", "85H"), 0, (12063, 12163), (905,), 128, 3.8, (6,),
+                       zenith=53.1, spacing=60),
+    "iasi": Instrument(_numbers(8461), 5042, (14046,), (221,), 120, 8, step=10 / 3, views=4,
+                       slack=100, radiances=True)}
 
 
 class OtherInstrument(NamedTuple):
@@ -222,7 +236,7 @@ def _scan(kind: Instrument, number: np.ndarray, zenith: np.ndarray) -> tuple[np.
         misfits = {0: np.abs(seen - kind.zenith)}
     else:
         seen = np.abs(zenith)
-        misfits = {shift: np.abs(seen - _expected(kind, number + shift)) for shift in (0, 1)}
+        misfits = {shift: np.abs(seen - zenith_at(np.abs(kind.scan_angle(number + shift)))) for shift in (0, 1)}
     typical = {shift: np.nanmean(np.minimum(misfit, 2 * _TILT)) for shift, misfit in misfits.items()
                if np.isfinite(misfit).any()}
     shift = min(typical, key=typical.get, default=0)
@@ -230,13 +244,6 @@ def _scan(kind: Instrument, number: np.ndarray, zenith: np.ndarray) -> tuple[np.
         placed = (number + shift >= 1) & (number + shift <= kind.positions)
         fits = placed & (misfits[shift] <= _TILT)
     return np.where(placed, number + shift, 0).astype(np.int16), np.where(fits, seen, np.nan)
-
-
-def _expected(kind: Instrument, position: np.ndarray) -> np.ndarray:
-    """Zenith angles of scan positions, NaN outside the scan."""
-    views = kind.positions // kind.views
-    view = np.where((position >= 1) & (position <= kind.positions), (position - 1) // kind.views, np.nan)
-    return zenith_at(kind.step * np.abs(view - (views - 1) / 2))
 
 
 def _time(year: np.ndarray, month: np.ndarray, day: np.ndarray, hour: np.ndarray, minute: np.ndarray,

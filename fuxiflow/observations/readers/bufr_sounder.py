@@ -24,8 +24,9 @@ SATELLITES = {3: "Metop-B", 4: "Metop-A", 5: "Metop-C", 206: "NOAA-15", 207: "NO
               247: "DMSP-F14", 248: "DMSP-F15", 249: "DMSP-F16", 285: "DMSP-F17", 286: "DMSP-F18", 287: "DMSP-F19",
               522: "FY-3C", 523: "FY-3D", 524: "FY-3E", 525: "FY-3F", 784: "Aqua"}
 # a message's header gives the time of its first footprint, or the nominal hour of a six-hourly collection
-_PERIOD = np.timedelta64(6, "h")
+_PRECISE, _NOMINAL = np.timedelta64(10, "m"), np.timedelta64(6, "h")
 _SPREAD = np.timedelta64(30, "m")  # footprints of one message follow each other
+_DOUBTFUL = 0.25  # share of strays in a message that discredits all its positions
 
 
 def read_atms(files: Sequence[Path], platforms: Sequence[str], channels: Sequence[str]) -> Iterator[Granule]:
@@ -95,6 +96,7 @@ def _file(path: Path, decoder: bufr.Decoder, platforms: Sequence[str], channels:
           instrument: str) -> Iterator[Granule]:
     """What a file holds: messages that cannot be used, footprints of other platforms, and a table for each platform."""
     pieces: list[Footprints] = []
+    headers: list[np.datetime64] = []
     any_message = False
     try:
         for message, found in decoder.decode(bufr.messages(path)):
@@ -104,7 +106,8 @@ def _file(path: Path, decoder: bufr.Decoder, platforms: Sequence[str], channels:
             if isinstance(found, Footprints) and day is None:
                 found = bufr.Failure("section 1 holds no valid time")
             if isinstance(found, Footprints):
-                pieces.append(_timely(found, np.datetime64(header.time, "us")))
+                pieces.append(found)
+                headers.append(np.datetime64(header.time, "us"))
                 continue
             reason = Reason.INSTRUMENT if isinstance(found, OtherInstrument) else Reason.UNREADABLE
             yield Granule(path.name, reason=reason, message=f"message at octet {message.offset}: {found.why}",
@@ -117,33 +120,42 @@ def _file(path: Path, decoder: bufr.Decoder, platforms: Sequence[str], channels:
         yield Granule(path.name, reason=Reason.EMPTY if empty else Reason.UNREADABLE,
                       message="zero bytes" if empty else "no BUFR message")
     if pieces:
-        yield from _platforms(path, Footprints.join(pieces), platforms, channels, instrument)
+        number = np.repeat(np.arange(len(pieces)), [len(piece.time) for piece in pieces])
+        yield from _platforms(path, Footprints.join(_timely(pieces, headers)), number, platforms, channels, instrument)
 
 
-def _timely(found: Footprints, header: np.datetime64) -> Footprints:
-    """Footprints of a message with NaT for times that neither its header nor the other footprints allow."""
-    time = found.time
-    if (~np.isnat(time)).any():
-        middle = np.sort(time[~np.isnat(time)])[(~np.isnat(time)).sum() // 2]
-        allowed = (np.abs(time - header) <= _PERIOD) & (np.abs(time - middle) <= _SPREAD)
-        time = np.where(allowed, time, np.datetime64("NaT", "us"))
-    return found._replace(time=time)
+def _timely(pieces: list[Footprints], headers: list[np.datetime64]) -> list[Footprints]:
+    """Footprints of messages with NaT for times that neither their header nor the other footprints allow.
+
+    Where most headers of a file are those of the footprints to a few minutes, all have to be.
+    """
+    middles = [np.sort(piece.time)[(~np.isnat(piece.time)).sum() // 2] for piece in pieces]  # NaT is sorted last
+    offsets = np.abs(np.array(middles) - np.array(headers))
+    known = np.sort(offsets[~np.isnat(offsets)])
+    allowed = _SPREAD if len(known) and known[(len(known) - 1) // 2] <= _PRECISE else _NOMINAL
+    return [piece._replace(time=np.where((np.abs(piece.time - header) <= allowed)
+                                         & (np.abs(piece.time - middle) <= _SPREAD), piece.time, np.datetime64("NaT")))
+            for piece, header, middle in zip(pieces, headers, middles, strict=True)]
 
 
-def _platforms(path: Path, found: Footprints, platforms: Sequence[str], channels: Sequence[str],
+def _platforms(path: Path, found: Footprints, number: np.ndarray, platforms: Sequence[str], channels: Sequence[str],
                instrument: str) -> Iterator[Granule]:
-    """One granule for each satellite of a file."""
+    """One granule for each satellite of a file; ``number`` (n,) tells the messages apart."""
     kind = INSTRUMENTS[instrument]
-    for number in np.unique(found.satellite):
-        rows = found.take(found.satellite == number)
-        name = SATELLITES.get(int(number), f"with satellite identifier {number}" if number >= 0 else "not given")
+    for satellite in np.unique(found.satellite):
+        chosen = found.satellite == satellite
+        rows = found.take(chosen)
+        name = SATELLITES.get(int(satellite), f"with identifier {satellite}" if satellite >= 0 else "not given")
         known = rows.time[~np.isnat(rows.time)]
         day = known.min().astype("datetime64[D]").item() if len(known) else None
         if name not in platforms:
             yield Granule(path.name, reason=Reason.PLATFORM, count=len(rows.time), day=day,
                           message=f"platform {name}, expected {' or '.join(platforms)}")
             continue
-        stray = strays(rows.lat, rows.lon, rows.time, rows.position, kind.spacing, kind.duration)
+        stray = strays(rows.lat, rows.lon, rows.time, rows.position, kind.across(rows.position), kind.duration,
+                       kind.slack)
+        share = np.bincount(number[chosen], stray) / np.maximum(np.bincount(number[chosen]), 1)
+        stray |= share[number[chosen]] > _DOUBTFUL
         columns = {"time": rows.time, "lat": np.where(stray, np.nan, rows.lat), "azimuth": rows.azimuth,
                    "lon": np.where(stray, np.nan, rows.lon), "zenith": rows.zenith, "scan_position": rows.position}
         period = (known.min(), known.max()) if len(known) else (np.datetime64("NaT"), np.datetime64("NaT"))
