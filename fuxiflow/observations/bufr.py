@@ -216,7 +216,6 @@ def decode(found: Iterable[Message], function: Callable[[bytes], Any],
 
 def _serve(descriptor: int) -> None:
     """The loop of a decoding process: a pickled function, then messages, until the connection closes."""
-    import pyproj  # noqa: F401  ecCodes loaded before it crashes the interpreter at its end
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
     connection = Connection(descriptor)
     function = pickle.loads(connection.recv_bytes())
