@@ -26,13 +26,13 @@ def strays(lat: np.ndarray, lon: np.ndarray, time: np.ndarray, position: np.ndar
 
     Neighbours are the next footprint of a scan, which takes ``duration`` s, and the one at the same scan position in
     an adjacent scan. They are at most as far apart as their places ``across`` the track (km) and the time between them
-    allow, and ``slack`` km. What is too far from most neighbours is left out until no two neighbours are too far apart;
-    where it cannot be told which one is wrong, both are.
+    allow, and ``slack`` km; those without a position, 0, have no neighbours. What is too far from most neighbours is
+    left out until no two neighbours are too far apart; where it cannot be told which one is wrong, both are.
     """
     seconds = (time - np.datetime64("2000-01-01", "us")) / np.timedelta64(1, "s")
     order = np.arange(len(lat))
     by_position = np.lexsort((seconds, position))
-    found = ~(np.isfinite(lat) & np.isfinite(lon) & np.isfinite(seconds))
+    found = ~(np.isfinite(lat) & np.isfinite(lon) & np.isfinite(seconds) & (position > 0))
     given = found.copy()
     while True:
         checked, failed = np.zeros(len(lat), int), np.zeros(len(lat), int)

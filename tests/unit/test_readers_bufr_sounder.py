@@ -210,6 +210,14 @@ def test_positions_counted_from_zero(tmp_path):
     assert table.column(granule.footprints, "scan_position").tolist() == [*range(1, 31)] * 2
 
 
+def test_a_conical_scan_needs_no_positions(tmp_path):
+    elements, values = swath("ssmis")
+    elements[5043] = np.full(120, np.nan)
+    granule = only("ssmis", write(tmp_path / "x.bufr", encode("ssmis", elements, values)))
+    assert codes(granule) == [0] * 120
+    assert set(table.column(granule.footprints, "scan_position").tolist()) == {0}
+
+
 def test_impossible_times(tmp_path):
     elements, values = swath("amsua")
     elements[4003][3] = 31

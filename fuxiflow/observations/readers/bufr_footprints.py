@@ -242,7 +242,7 @@ def _scan(kind: Instrument, number: np.ndarray, zenith: np.ndarray) -> tuple[np.
     shift = min(typical, key=typical.get, default=0)
     with np.errstate(invalid="ignore"):
         placed = (number + shift >= 1) & (number + shift <= kind.positions)
-        fits = placed & (misfits[shift] <= _TILT)
+        fits = (placed | (not kind.step)) & (misfits[shift] <= _TILT)
     return np.where(placed, number + shift, 0).astype(np.int16), np.where(fits, seen, np.nan)
 
 
