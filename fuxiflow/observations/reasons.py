@@ -33,6 +33,7 @@ class Reason(IntEnum):
     MISMATCH = 105, "data and geolocation differ in shape or period"
     PLATFORM = 106, "file is of another platform"
     SUPERSEDED = 107, "a later version of the same granule is used"
+    INSTRUMENT = 108, "file or message is of another instrument"
 
     @property
     def label(self) -> str:

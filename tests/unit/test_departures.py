@@ -37,7 +37,8 @@ def random_footprints(count=400, batch=2, seed=1):
 def observed(footprints, states, weight):
     """The footprints with the values that ``weight (channel, predictor)`` gives for ``states``."""
     surface = SURFACE.flatten(1).T[footprints.cell]
-    footprints.values = predictors(columns(footprints, states, FIRST_HOUR), footprints.zenith, surface, MODES) @ weight.T
+    column = columns(footprints, states, FIRST_HOUR)
+    footprints.values = predictors(column, footprints.zenith, surface, MODES) @ weight.T
     return footprints
 
 

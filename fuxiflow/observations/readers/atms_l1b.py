@@ -1,0 +1,140 @@
+"""ATMS level 1B of NASA's Sounder SIPS: geolocated antenna temperatures, NetCDF-4.
+
+Format: GES DISC, ATMS Level 1B Data Product User Guide, version 3 (SNDRSNIML1B, SNDRJ1IML1B, SNDRJ2IML1B). The product
+is calibrated to antenna temperature, without the correction for what the antenna receives beside its main beam. So the
+channels are called ``antenna_1`` … ``antenna_22``: ``1`` … ``22`` of other tables are brightness temperatures. satpy's
+reader ``atms_l1b_nc`` gives these values as brightness temperatures; the tests alone use it, for comparison.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from fuxiflow.observations import table
+from fuxiflow.observations.readers.atms_sdr import utc
+from fuxiflow.observations.readers.bufr_footprints import ANTENNA, INSTRUMENTS
+from fuxiflow.observations.readers.granule import Granule, footprints
+from fuxiflow.observations.reasons import Reason
+from fuxiflow.observations.scan import strays, zenith_at
+
+CHANNELS = tuple(f"{ANTENNA}{i}" for i in range(1, 23))
+_NAME = re.compile(r"SNDR\.(?P<granule>\w+\.ATMS\.\d{8}T\d{4}\.m\d+\.g\d+)\.L1B\.\w+\.(?P<version>v\w+\.\w\.\d+)\.nc")
+_PLATFORMS = {"SUOMI-NPP": "Suomi-NPP", "JPSS-1": "NOAA-20", "JPSS-2": "NOAA-21"}
+_TAI93 = (np.datetime64("1993-01-01", "s") - np.datetime64("1958-01-01", "s")).astype(int) + 27  # TAI - UTC then
+_SCAN = np.timedelta64(3, "s")
+_SCENE = (2.7, 400.0)  # K
+_TILT = 3.0  # degrees of zenith: altitude and attitude
+_DO_NOT_USE = 2  # of antenna_temp_qc: 0 best, 1 good
+
+
+def read(files: Sequence[Path], platforms: Sequence[str], channels: Sequence[str]) -> Iterator[Granule]:
+    """The granules of files in time order; see :func:`fuxiflow.observations.readers.read`."""
+    unknown = [name for name in channels if name not in CHANNELS]
+    if unknown:
+        raise ValueError(f"ATMS level 1B has no channel {', '.join(unknown)}; known: {', '.join(CHANNELS)}")
+    return _granules([Path(path) for path in files], platforms, channels)
+
+
+def _granules(files: list[Path], platforms: Sequence[str], channels: Sequence[str]) -> Iterator[Granule]:
+    latest: dict[str, Path] = {}
+    for path in sorted(files, key=lambda path: (_parse(path) or ("", ""))[1]):
+        parsed = _parse(path)
+        if parsed is None:
+            yield Granule(path.name, reason=Reason.NAME, message="not the name of an ATMS level 1B file")
+            continue
+        older = latest.get(parsed[0])
+        latest[parsed[0]] = path
+        if older is not None:
+            yield Granule(older.name, reason=Reason.SUPERSEDED, message=f"{path.name} is later")
+    for granule in sorted(latest, key=lambda granule: granule.split(".")[2]):
+        yield _granule(latest[granule], platforms, channels)
+
+
+def _parse(path: Path) -> tuple[str, str] | None:
+    """The granule and the version that a file's name tells."""
+    found = _NAME.fullmatch(path.name)
+    return (found["granule"], found["version"]) if found else None
+
+
+def _granule(path: Path, platforms: Sequence[str], channels: Sequence[str]) -> Granule:
+    """One file as a granule."""
+    if path.stat().st_size == 0:
+        return Granule(path.name, reason=Reason.EMPTY, message="zero bytes")
+    count, day = 0, datetime.strptime(path.name.split(".")[3][:8], "%Y%m%d").date()
+    try:
+        with h5py.File(path) as file:
+            shape = file["antenna_temp"].shape
+            count = int(np.prod(shape[:2]))
+            platform = _platform(file)
+            if platform not in platforms:
+                why = f"platform {platform}, expected {' or '.join(platforms)}"
+                return Granule(path.name, reason=Reason.PLATFORM, message=why, count=count, day=day)
+            if len(shape) != 3 or shape[1:] != (96, 22):
+                raise ValueError(f"antenna_temp has shape {shape}, expected (scan, 96, 22)")
+            if not count:
+                return Granule(path.name, reason=Reason.EMPTY, message="no scan", day=day)
+            built = _footprints(file, shape[0], channels, platform, path.name)
+    except (OSError, KeyError, ValueError, RuntimeError, TypeError) as error:
+        return Granule(path.name, reason=Reason.UNREADABLE, message=f"{type(error).__name__}: {error}", count=count,
+                       day=day)
+    return Granule(path.name, footprints=built, count=count, day=day)
+
+
+def _platform(file: h5py.File) -> str:
+    """The platform by its name in WMO OSCAR; "SUOMI-NPP > Suomi National …" in the file."""
+    found = _text(file, "platform").split(">")[0].strip()
+    return _PLATFORMS.get(found.upper(), found)
+
+
+def _text(file: h5py.File, name: str) -> str:
+    value = file.attrs[name]
+    return value.decode() if isinstance(value, bytes) else str(value)
+
+
+def _array(file: h5py.File, name: str, shape: tuple[int, ...]) -> np.ndarray:
+    """A variable of the given ``shape`` in float64, fill values as NaN; ValueError where it has another shape."""
+    variable = file[name]
+    values = np.asarray(variable[()], np.float64)
+    if values.shape != shape:
+        raise ValueError(f"{name} has shape {values.shape}, expected {shape}")
+    fill = variable.attrs.get("_FillValue")
+    missing = np.abs(values) > 1e30 if fill is None else (values == np.ravel(fill)[0]) | (np.abs(values) > 1e30)
+    return np.where(missing, np.nan, values)
+
+
+def _footprints(file: h5py.File, scans: int, channels: Sequence[str], platform: str, name: str):
+    """The footprint table of an open file."""
+    shape, kind = (scans, 96), INSTRUMENTS["atms"]
+    columns = {key: _array(file, variable, shape).ravel() for key, variable in (
+        ("lat", "lat"), ("lon", "lon"), ("zenith", "sat_zen"), ("azimuth", "sat_azi"))}
+    seconds = _array(file, "obs_time_tai93", shape).ravel()
+    microseconds = np.where(np.isfinite(seconds), (np.nan_to_num(seconds) + _TAI93) * 1e6, -1)
+    columns["time"] = utc(np.clip(microseconds, -1, 1e16).astype(np.int64))
+    position = columns["scan_position"] = np.tile(np.arange(1, 97, dtype=np.int16), scans)
+    values = _array(file, "antenna_temp", (*shape, 22))
+    if "antenna_temp_qc" in file:
+        values[_array(file, "antenna_temp_qc", values.shape) == _DO_NOT_USE] = np.nan
+    low, high = _SCENE
+    with np.errstate(invalid="ignore"):
+        values[~((values >= low) & (values <= high))] = np.nan
+        misfit = np.abs(np.abs(columns["zenith"]) - zenith_at(np.abs(kind.scan_angle(position))))
+        columns["zenith"] = np.where(misfit <= _TILT, np.abs(columns["zenith"]), np.nan)
+    nowhere = (columns["lat"] == 0) & (columns["lon"] == 0)
+    columns["lat"][nowhere] = np.nan
+    stray = strays(columns["lat"], columns["lon"], columns["time"], position, kind.across(position), kind.duration,
+                   kind.slack)
+    columns["lat"][stray] = np.nan
+    chosen = values.reshape(-1, 22)[:, [CHANNELS.index(channel) for channel in channels]].astype(np.float32)
+    first, last = (np.datetime64(_text(file, f"time_coverage_{end}").rstrip("Z"), "us") for end in ("start", "end"))
+    built = footprints(channels, chosen, columns, (first - _SCAN, last + _SCAN), platform, name)
+    if "instrument_state" not in file:
+        return built
+    state = np.asarray(file["instrument_state"][()])
+    unusable = np.broadcast_to(state.reshape(scans, -1), shape).ravel() != 0
+    codes = table.column(built, "rejected")
+    codes = np.where((codes == Reason.USED) & unusable, np.uint8(Reason.QUALITY), codes)
+    return table.replace(built, table.values_of(built), codes)

@@ -1,0 +1,167 @@
+"""Radiances of satellite sounders in WMO BUFR: ATMS, AMSU-A, MHS, HIRS/4, SSMIS, SSM/I and IASI.
+
+Templates (WMO-No. 306, Volume I.2, table D): ATMS 3-10-061, ATOVS 3-10-008 to 010, SSMIS 3-10-025, IASI 3-40-001, 007
+and 008, and variants with the same elements. A subset is a footprint: what stands before the first channel number says
+when and where, then each channel number is followed by its temperature or radiance. ``channels`` are named by number;
+``antenna_1`` … of ATMS are its antenna temperatures (0-12-066), which are not brightness temperatures (0-12-163).
+"""
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from fuxiflow.observations import bufr, table
+from fuxiflow.observations.readers.bufr_footprints import INSTRUMENTS, Footprints, OtherInstrument, extract
+from fuxiflow.observations.readers.granule import Granule, footprints
+from fuxiflow.observations.reasons import Reason
+from fuxiflow.observations.scan import strays
+
+# common code table C-5 (0-01-007), by the names of WMO OSCAR
+SATELLITES = {3: "Metop-B", 4: "Metop-A", 5: "Metop-C", 206: "NOAA-15", 207: "NOAA-16", 208: "NOAA-17",
+              209: "NOAA-18", 223: "NOAA-19", 224: "Suomi-NPP", 225: "NOAA-20", 226: "NOAA-21", 246: "DMSP-F13",
+              247: "DMSP-F14", 248: "DMSP-F15", 249: "DMSP-F16", 285: "DMSP-F17", 286: "DMSP-F18", 287: "DMSP-F19",
+              522: "FY-3C", 523: "FY-3D", 524: "FY-3E", 525: "FY-3F", 784: "Aqua"}
+# a message's header gives the time of its first footprint, or the nominal hour of a six-hourly collection
+_PRECISE, _NOMINAL = np.timedelta64(10, "m"), np.timedelta64(6, "h")
+_SPREAD = np.timedelta64(30, "m")  # footprints of one message follow each other
+_DOUBTFUL = 0.25  # share of strays in a message that discredits all its positions
+
+
+def read_atms(files: Sequence[Path], platforms: Sequence[str], channels: Sequence[str]) -> Iterator[Granule]:
+    """ATMS, channels 1 to 22 and antenna_1 to antenna_22; see :func:`fuxiflow.observations.readers.read`."""
+    return _read("atms", files, platforms, channels)
+
+
+def read_amsua(files: Sequence[Path], platforms: Sequence[str], channels: Sequence[str]) -> Iterator[Granule]:
+    """AMSU-A, channels 1 to 15; see :func:`fuxiflow.observations.readers.read`."""
+    return _read("amsua", files, platforms, channels)
+
+
+def read_mhs(files: Sequence[Path], platforms: Sequence[str], channels: Sequence[str]) -> Iterator[Granule]:
+    """MHS and AMSU-B, channels 1 to 5; see :func:`fuxiflow.observations.readers.read`."""
+    return _read("mhs", files, platforms, channels)
+
+
+def read_hirs4(files: Sequence[Path], platforms: Sequence[str], channels: Sequence[str]) -> Iterator[Granule]:
+    """HIRS/3 and HIRS/4, channels 1 to 19; see :func:`fuxiflow.observations.readers.read`."""
+    return _read("hirs4", files, platforms, channels)
+
+
+def read_ssmis(files: Sequence[Path], platforms: Sequence[str], channels: Sequence[str]) -> Iterator[Granule]:
+    """SSMIS, channels 1 to 24; see :func:`fuxiflow.observations.readers.read`."""
+    return _read("ssmis", files, platforms, channels)
+
+
+def read_ssmi(files: Sequence[Path], platforms: Sequence[str], channels: Sequence[str]) -> Iterator[Granule]:
+    """SSM/I, channels 19V … 85H of the low-resolution scan; see :func:`fuxiflow.observations.readers.read`."""
+    return _read("ssmi", files, platforms, channels)
+
+
+def read_iasi(files: Sequence[Path], platforms: Sequence[str], channels: Sequence[str]) -> Iterator[Granule]:
+    """IASI, channels 1 to 8461; see :func:`fuxiflow.observations.readers.read`."""
+    return _read("iasi", files, platforms, channels)
+
+
+def _read(instrument: str, files: Sequence[Path], platforms: Sequence[str],
+          channels: Sequence[str]) -> Iterator[Granule]:
+    """The granules of files in the order of their first messages; ValueError lists the known channels."""
+    known = INSTRUMENTS[instrument].channels
+    unknown = [name for name in channels if name not in set(known)]
+    if unknown:
+        listed = ", ".join(known) if len(known) < 50 else f"{known[0]} to {known[-1]}"
+        raise ValueError(f"{instrument} has no channel {', '.join(unknown)}; known: {listed}")
+    return _granules(instrument, files, platforms, channels)
+
+
+def _granules(instrument: str, files: Sequence[Path], platforms: Sequence[str],
+              channels: Sequence[str]) -> Iterator[Granule]:
+    """The granules of files, decoded by one process that is started again where a message ends it."""
+    with bufr.Decoder(partial(extract, instrument, tuple(channels))) as decoder:
+        for path in sorted(map(Path, files), key=_first_time):
+            yield from _file(path, decoder, platforms, channels, instrument)
+
+
+def _first_time(path: Path) -> tuple[str, str]:
+    """The time of the first message of a file, for sorting; files without one come last."""
+    try:
+        times = (message.header.time for message in bufr.messages(path) if message.header and message.header.time)
+        return next(times).isoformat(), path.name
+    except (OSError, StopIteration):
+        return "~", path.name
+
+
+def _file(path: Path, decoder: bufr.Decoder, platforms: Sequence[str], channels: Sequence[str],
+          instrument: str) -> Iterator[Granule]:
+    """What a file holds: messages that cannot be used, footprints of other platforms, and a table for each platform."""
+    pieces: list[Footprints] = []
+    headers: list[np.datetime64] = []
+    any_message = False
+    try:
+        for message, found in decoder.decode(bufr.messages(path)):
+            any_message = True
+            header = message.header
+            day = header.time.date() if header and header.time else None
+            if isinstance(found, Footprints) and day is None:
+                found = bufr.Failure("section 1 holds no valid time")
+            if isinstance(found, Footprints):
+                pieces.append(found)
+                headers.append(np.datetime64(header.time, "us"))
+                continue
+            reason = Reason.INSTRUMENT if isinstance(found, OtherInstrument) else Reason.UNREADABLE
+            yield Granule(path.name, reason=reason, message=f"message at octet {message.offset}: {found.why}",
+                          count=message.subsets, day=day)
+    except OSError as error:
+        yield Granule(path.name, reason=Reason.UNREADABLE, message=f"{type(error).__name__}: {error}")
+        return
+    if not any_message:
+        empty = path.stat().st_size == 0
+        yield Granule(path.name, reason=Reason.EMPTY if empty else Reason.UNREADABLE,
+                      message="zero bytes" if empty else "no BUFR message")
+    if pieces:
+        number = np.repeat(np.arange(len(pieces)), [len(piece.time) for piece in pieces])
+        yield from _platforms(path, Footprints.join(_timely(pieces, headers)), number, platforms, channels, instrument)
+
+
+def _timely(pieces: list[Footprints], headers: list[np.datetime64]) -> list[Footprints]:
+    """Footprints of messages with NaT for times that neither their header nor the other footprints allow.
+
+    Where most headers of a file are those of the footprints to a few minutes, all have to be.
+    """
+    middles = [np.sort(piece.time)[(~np.isnat(piece.time)).sum() // 2] for piece in pieces]  # NaT is sorted last
+    offsets = np.abs(np.array(middles) - np.array(headers))
+    known = np.sort(offsets[~np.isnat(offsets)])
+    allowed = _SPREAD if len(known) and known[(len(known) - 1) // 2] <= _PRECISE else _NOMINAL
+    return [piece._replace(time=np.where((np.abs(piece.time - header) <= allowed)
+                                         & (np.abs(piece.time - middle) <= _SPREAD), piece.time, np.datetime64("NaT")))
+            for piece, header, middle in zip(pieces, headers, middles, strict=True)]
+
+
+def _platforms(path: Path, found: Footprints, number: np.ndarray, platforms: Sequence[str], channels: Sequence[str],
+               instrument: str) -> Iterator[Granule]:
+    """One granule for each satellite of a file; ``number`` (n,) tells the messages apart."""
+    kind = INSTRUMENTS[instrument]
+    for satellite in np.unique(found.satellite):
+        chosen = found.satellite == satellite
+        rows = found.take(chosen)
+        name = SATELLITES.get(int(satellite), f"with identifier {satellite}" if satellite >= 0 else "not given")
+        known = rows.time[~np.isnat(rows.time)]
+        day = known.min().astype("datetime64[D]").item() if len(known) else None
+        if name not in platforms:
+            yield Granule(path.name, reason=Reason.PLATFORM, count=len(rows.time), day=day,
+                          message=f"platform {name}, expected {' or '.join(platforms)}")
+            continue
+        stray = strays(rows.lat, rows.lon, rows.time, rows.position, kind.across(rows.position), kind.duration,
+                       kind.slack)
+        share = np.bincount(number[chosen], stray) / np.maximum(np.bincount(number[chosen]), 1)
+        stray |= share[number[chosen]] > _DOUBTFUL
+        columns = {"time": rows.time, "lat": np.where(stray, np.nan, rows.lat), "azimuth": rows.azimuth,
+                   "lon": np.where(stray, np.nan, rows.lon), "zenith": rows.zenith, "scan_position": rows.position}
+        period = (known.min(), known.max()) if len(known) else (np.datetime64("NaT"), np.datetime64("NaT"))
+        built = footprints(channels, rows.values, columns, period, name, path.name)
+        codes = table.column(built, "rejected")
+        codes = np.where((codes == Reason.USED) & rows.flagged, np.uint8(Reason.QUALITY), codes)
+        built = table.replace(built, table.values_of(built), codes)
+        notes = "; ".join(sorted(set(rows.note) - {""}))
+        yield Granule(path.name, footprints=built, count=len(built), day=day, message=notes)
