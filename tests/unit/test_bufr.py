@@ -1,0 +1,101 @@
+"""BUFR files: split into messages, decoded where a crash does no harm."""
+
+import os
+import time
+from datetime import datetime
+
+import pytest
+
+from fuxiflow.observations import bufr
+from tests.helpers import realdata
+
+HEADER = b"\x01\r\r\n123\r\r\nISMD01 EGRR 181200\r\r\n"
+
+
+def message(subsets=3, descriptors=(301001, 12101), body=b"", edition=4):
+    """A message with an empty data section."""
+    if edition == 4:
+        first = bytes([0, 0, 22, 0, 0, 98, 0, 0, 0, 0, 3, 0, 55, 31, 0, 7, 230, 7, 1, 10, 30, 0])
+    else:
+        first = bytes([0, 0, 18, 0, 0, 98, 0, 128, 3, 55, 13, 1, 22, 7, 1, 10, 30, 0]) + bytes([0, 0, 8, 0, 1, 2, 3, 4])
+    codes = b"".join(((d // 100000 << 14) + (d // 1000 % 100 << 8) + d % 1000).to_bytes(2) for d in descriptors)
+    third = (7 + len(codes)).to_bytes(3) + b"\0" + subsets.to_bytes(2) + b"\xc0" + codes
+    fourth = (4 + len(body)).to_bytes(3) + b"\0" + body
+    rest = first + third + fourth + b"7777"
+    return b"BUFR" + (8 + len(rest)).to_bytes(3) + bytes([edition]) + rest
+
+
+def split(tmp_path, data):
+    path = tmp_path / "x.bufr"
+    path.write_bytes(data)
+    return list(bufr.messages(path))
+
+
+@pytest.mark.parametrize("edition", [3, 4])
+def test_header(tmp_path, edition):
+    (found,) = split(tmp_path, message(edition=edition))
+    assert found.header == bufr.Header(edition, 98, 3, (0 if edition == 4 else None, 55), datetime(2022, 7, 1, 10, 30),
+                                       3, True, (301001, 12101))
+    assert not found.damage
+
+
+def test_bulletin_headers_and_padding_are_passed_over(tmp_path):
+    one, two = message(), message(7)
+    data = HEADER + one + b"\r\r\n\x03" + HEADER + two + b"\0" * 5000 + b"\xff\xff\x02\x01" * 2 + one + b"\0" * 3
+    found = split(tmp_path, data)
+    assert [m.data for m in found] == [one, two, one]
+    assert [data[m.offset:m.offset + 4] for m in found] == [b"BUFR"] * 3
+
+
+@pytest.mark.parametrize(("spoil", "damage"), [
+    (lambda m: b"XUFR" + m[4:], "do not begin with BUFR"),
+    (lambda m: m[:4] + b"\0\0\x30" + m[7:], "does not end in 7777"),
+    (lambda m: m[:4] + b"\0\xff\x30" + m[7:], "truncated"),
+    (lambda m: m[:7] + b"\x07" + m[8:], "edition 7"),
+    (lambda m: m[:-4] + b"7767", "does not end in 7777"),
+    (lambda m: m[:-9], "does not end in 7777")])
+def test_a_damaged_message_costs_itself_alone(tmp_path, spoil, damage):
+    good, bad = message(5), message(9, body=bytes(range(100, 200)))
+    found = split(tmp_path, HEADER + good + HEADER + spoil(bad) + HEADER + good)
+    assert [bool(m.damage) for m in found] == [False, True, False]
+    assert found[0].data == found[2].data == good
+    assert damage in found[1].damage
+    assert found[1].subsets in (0, 9)
+
+
+def test_a_cut_file_ends_in_a_damaged_message(tmp_path):
+    good = message()
+    assert [m.damage for m in split(tmp_path, good + b"BUF")] == [""]
+    assert split(tmp_path, good + good[:6])[1].damage == "BUFR edition missing, expected 2 to 4"
+    assert split(tmp_path, b"") == []
+
+
+def work(data):
+    """What a message's number of subsets says: sleep, die or answer."""
+    subsets = bufr.Message(0, data).subsets
+    if subsets == 1:
+        os.abort()
+    if subsets == 2:
+        time.sleep(60)
+    if subsets == 3:
+        raise ValueError("no good")
+    return subsets
+
+
+def test_death_and_hanging_cost_one_message(tmp_path):
+    path = tmp_path / "x.bufr"
+    path.write_bytes(b"".join(map(message, [7, 1, 8, 2, 9, 3, 10])) + message(11)[:-1])
+    found = [result for _, result in bufr.decode(bufr.messages(path), work, timeout=1.0)]
+    assert found[::2] == [7, 8, 9, 10]
+    assert [failure.why for failure in found[1::2]] == [
+        "decoding crashed (signal 6)", "decoding took more than 1 s", "ValueError: no good",
+        f"truncated: {len(message()) - 1} of its {len(message())} octets"]
+
+
+@pytest.mark.parametrize(("name", "messages", "subsets"), [
+    ("atms_201", 2, 189), ("amsa_55", 6, 660), ("iasi_241", 4, 59), ("pdbufr_temp", 420, 420)])
+def test_real_files(name, messages, subsets):
+    found = list(bufr.messages(realdata(f"bufr/{name}.bufr")))
+    assert (len(found), sum(m.subsets for m in found)) == (messages, subsets)
+    assert not any(m.damage for m in found)
+    assert all(m.header.time for m in found)
