@@ -23,6 +23,7 @@ class Reason(IntEnum):
     RANGE = 6, "no channel within the valid range"
     OUTLIER = 7, "no channel within the bi-weight limits of its latitude band"
     TRACK = 8, "so far from where its station or scan was before or after that its time or place is wrong"
+    QUALITY = 9, "called unusable by its producer's quality flags"
 
     NO_FILE = 100, "no file of the source in the directory: an outage"
     NAME = 101, "file name does not fit the source's file_pattern and its reader"

@@ -16,7 +16,7 @@ from fuxiflow.observations.bufr import Decoder, Failure
 from fuxiflow.observations.profiles import refractivity_at
 from fuxiflow.observations.readers import occultation_bufr, occultation_netcdf, reports
 from fuxiflow.observations.readers.granule import Granule
-from fuxiflow.observations.readers.occultation import PLATFORMS, Occultation, number
+from fuxiflow.observations.readers.occultation import PLATFORMS, Occultation
 from fuxiflow.observations.readers.reports import Collector, Report
 from fuxiflow.observations.reasons import Reason
 
@@ -26,7 +26,7 @@ HIGHEST = 60_000
 SOUNDINGS = 3  # data category of BUFR Table A: vertical soundings, satellite
 _CHANNEL = re.compile(PREFIX + r"(0|[1-9]\d{0,4})")
 _NETCDF = (b"CDF\1", b"CDF\2", b"CDF\5", b"\x89HDF")
-_STAMP = re.compile(r"_(\w{4})\.\d{4}\.\d{3}\.\d{2}\.\d{2}\.(\w\d{2})")  # in names of CDAAC's files
+_STAMP = re.compile(r"_(\w{4})\.\d{4}\.\d{3}\.\d{2}\.\d{2}\.\w\d{2}")  # in names of CDAAC's files
 Period = tuple[np.datetime64, np.datetime64]
 _ALWAYS = np.datetime64("1995-04-01", "us"), np.datetime64("2100-01-01", "us")  # GPS/MET was the first
 
@@ -57,8 +57,9 @@ def read(files: Sequence[Path], platforms: Sequence[str], channels: Sequence[str
                     collector.refuse(path.name, Reason.PLATFORM, why, 1)
                     continue
                 values = refractivity_at(heights, found.height, found.refractivity)
-                collector.add(path.name, Report(found.time, found.lat, found.lon, found.platform, found.number, values,
-                                                period, found.azimuth, Reason.QUALITY if found.flaw else Reason.USED))
+                reason = Reason.QUALITY if found.flaw else Reason.USED
+                collector.add(path.name, Report(found.time, found.lat, found.lon, found.platform, "", values, period,
+                                                found.azimuth, reason))
             yield from collector.granules()
     yield from collector.granules(rest=True)
 
@@ -93,4 +94,4 @@ def _named(found: Occultation, name: str) -> Occultation:
     stamp = _STAMP.search(name)
     if found.platform or not stamp:
         return found
-    return replace(found, platform=PLATFORMS.get(stamp[1], stamp[1]), number=number(stamp[1], stamp[2]))
+    return replace(found, platform=PLATFORMS.get(stamp[1], stamp[1]))

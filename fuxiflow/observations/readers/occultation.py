@@ -32,28 +32,18 @@ BUFR_PLATFORMS = {
 class Occultation:
     """One profile: ``height`` (m above mean sea level) and ``refractivity`` (N-units), each (n,), in any order.
 
-    ``platform`` is a name of WMO OSCAR or what the file gives for one that is not known; ``number`` tells receivers of
-    a mission and transmitters apart (see :func:`number`); ``azimuth`` of the occultation plane in degrees from north;
-    ``flaw`` says why the processing centre holds it for bad, or is empty.
+    ``platform`` is a name of WMO OSCAR or what the file gives for one that is not known; ``azimuth`` of the occultation
+    plane is in degrees from north; ``flaw`` says why the processing centre holds it for bad, or is empty.
     """
 
     time: np.datetime64
     lat: float
     lon: float
     platform: str
-    number: int
     height: np.ndarray
     refractivity: np.ndarray
     azimuth: float = np.nan
     flaw: str = ""
-
-
-def number(receiver: str, transmitter: str) -> int:
-    """A number of a receiver (its last digit counts within a mission) and of a transmitter of a GNSS, as "G13": system
-    (G, R, E or C) and satellite."""
-    last = int(receiver[-1]) if receiver[-1:] in set("0123456789") else 0
-    satellite = int(transmitter[1:]) % 1_000 if transmitter[1:].isdecimal() and transmitter.isascii() else 0
-    return 10_000 * last + 1_000 * ("GREC".find(transmitter[:1] or "?") + 1) + satellite
 
 
 def position(reference: tuple[float, float], lat: np.ndarray, lon: np.ndarray,

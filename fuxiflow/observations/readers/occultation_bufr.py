@@ -13,11 +13,10 @@ from fuxiflow.observations.readers.occultation import BUFR_PLATFORMS, Occultatio
 from fuxiflow.observations.readers.reports import date
 
 _HEAD = ("satelliteIdentifier", "year", "month", "day", "hour", "minute", "second", "timeIncrement",
-         "radioOccultationDataQualityFlags", "satelliteClassification", "platformTransmitterIdNumber", "latitude",
-         "longitude", "bearingOrAzimuth", "earthLocalRadiusOfCurvature", "geoidUndulation")
+         "radioOccultationDataQualityFlags", "latitude", "longitude", "bearingOrAzimuth",
+         "earthLocalRadiusOfCurvature", "geoidUndulation")
 _WANTED = frozenset({*_HEAD, "impactParameter", "height", "atmosphericRefractivity", "firstOrderStatistics",
                      "meanFrequency", "bendingAngle"})
-_SYSTEMS = {401: "G", 402: "R", 403: "E", 404: "C"}  # satellite classification, code table 0-02-020
 _FLAWS = {1: "non-nominal quality", 6: "non-nominal refractivity", 15: "background, no occultation"}
 _BITS = 16  # of flag table 0-33-039; bit 1 is the most significant
 
@@ -67,13 +66,10 @@ def _occultation(subset: Subset) -> Occultation:
     lats, lons, impact, bending = np.array(rays).reshape(-1, 4).T
     radius = given("earthLocalRadiusOfCurvature") + np.nan_to_num(given("geoidUndulation"))
     place = occultation.position((given("latitude"), given("longitude")), lats, lons, impact - radius)
-    system = _SYSTEMS.get(given("satelliteClassification"), "?")
-    transmitter = f"{system}{np.nan_to_num(given('platformTransmitterIdNumber')):.0f}"
     heights, refractivity = np.array(levels).reshape(-1, 2).T
     if not np.isfinite(refractivity).any():
         heights, refractivity = abel.refractivity(impact, bending, radius)
-    return Occultation(time, *place, BUFR_PLATFORMS.get(satellite, f"satellite {satellite}"),
-                       occultation.number(str(satellite % 10), transmitter), heights, refractivity,
+    return Occultation(time, *place, BUFR_PLATFORMS.get(satellite, f"satellite {satellite}"), heights, refractivity,
                        given("bearingOrAzimuth"), _flaw(given("radioOccultationDataQualityFlags")))
 
 

@@ -90,10 +90,9 @@ def _cdaac(file) -> Occultation:
         _same(MSL_alt=height, Lat=lat, Lon=lon)
         place = occultation.position(reference, lat, lon, height)
     stamp = str(given.get("fileStamp", ""))  # IIII.YYYY.DDD.HH.MM.GGG
-    transmitter = stamp.split(".")[-1]
     bad = str(given.get("bad", "0")).strip()
     return Occultation(start, *place, occultation.PLATFORMS.get(stamp[:4], stamp[:4]),
-                       occultation.number(stamp[:4], transmitter), height, refractivity, attribute("azim"),
+                       height, refractivity, attribute("azim"),
                        "" if bad in ("0", "") else f"bad {bad}: {given.get('errstr', '')}")
 
 
@@ -139,7 +138,7 @@ def _ropp(file) -> Iterator[Occultation]:
     lat_tangent, lon_tangent, impact = (rows(name) for name in ("lat_tp", "lon_tp", "impact"))
     radius = scalars("roc") + np.nan_to_num(scalars("undulation"))
     for i in range(count):
-        receiver, transmitter = _text(file, "leo_id", i), _text(file, "gns_id", i)
+        receiver = _text(file, "leo_id", i)
         time = date(*(part[i] for part in clock))
         if 0 <= offset[i] <= 600:
             time = time + np.timedelta64(round(1e3 * (1e3 * offset[i] + millisecond[i] % 1000)), "us")
@@ -147,6 +146,5 @@ def _ropp(file) -> Iterator[Occultation]:
         tangent = (lat_tangent[i], lon_tangent[i], impact[i] - radius[i]) if shapes else (np.empty(0),) * 3
         place = occultation.position((lat[i], lon[i]), *tangent)
         bits = int(pcd[i]) if 0 <= pcd[i] < 65535 else 0
-        yield Occultation(time, *place, occultation.PLATFORMS.get(receiver, receiver),
-                          occultation.number(receiver, transmitter), height[i], refractivity[i], azimuth[i],
-                          ", ".join(why for bit, why in _BAD_PCD.items() if bits >> bit & 1))
+        yield Occultation(time, *place, occultation.PLATFORMS.get(receiver, receiver), height[i], refractivity[i],
+                          azimuth[i], ", ".join(why for bit, why in _BAD_PCD.items() if bits >> bit & 1))

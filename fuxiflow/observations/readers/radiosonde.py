@@ -56,8 +56,8 @@ def read(files: Sequence[Path], platforms: Sequence[str], channels: Sequence[str
                     continue
                 for place, levels in result:
                     values = sounding(levels, channels)
-                    collector.add(path.name, Report(place.time, place.lat, place.lon, PLATFORM, place.number, values,
-                                                    reports.about(message)))
+                    collector.add(path.name, Report(place.time, place.lat, place.lon, PLATFORM, place.identifier,
+                                                    values, reports.about(message)))
             yield from collector.granules()
     yield from collector.granules(rest=True)
 

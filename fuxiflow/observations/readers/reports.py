@@ -1,6 +1,5 @@
 """What readers of reports share: stations, ships, soundings and occultations have no swath, and many share a file."""
 
-import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ import pyarrow as pa
 
 from fuxiflow.observations import bufr, table
 from fuxiflow.observations.bufr import Decoder, Failure, Message
+from fuxiflow.observations.readers import granule
 from fuxiflow.observations.readers.granule import Granule
 from fuxiflow.observations.reasons import Reason
 
@@ -22,24 +22,19 @@ ROWS = 10_000
 
 @dataclass(frozen=True)
 class Report:
-    """One report: ``time`` (datetime64, NaT where it is no date), ``lat``, ``lon`` in degrees, its ``platform``, a
-    ``number`` that tells stations apart, ``values`` (channel,) and the ``period`` that its time has to lie in."""
+    """One report: ``time`` (datetime64, NaT where it is no date), ``lat``, ``lon`` in degrees, its ``platform``, the
+    ``station`` that made it, empty where others go by its name, ``values`` (channel,) and the ``period`` that its time
+    has to lie in; ``reason`` is what the report itself gives for not being used."""
 
     time: np.datetime64
     lat: float
     lon: float
     platform: str
-    number: int
+    station: str
     values: np.ndarray
     period: tuple[np.datetime64, np.datetime64]
     azimuth: float = np.nan
     reason: Reason = Reason.USED
-
-
-def number_of(identifier: str) -> int:
-    """A number in 100,000 … 2**31 - 1 for an ``identifier`` that is none: the same wherever it is met; of 10,000
-    stations, two share one in one of 40 cases."""
-    return 100_000 + zlib.crc32(identifier.encode()) % (2**31 - 100_000)
 
 
 def date(year: float, month: float, day: float, hour: float, minute: float, second: float = 0.0) -> np.datetime64:
@@ -60,28 +55,19 @@ def about(message: Message) -> tuple[np.datetime64, np.datetime64]:
 
 
 def footprints(reports: Sequence[Report], files: Sequence[str], channels: Sequence[str]) -> pa.Table:
-    """The footprint table of ``reports`` from ``files``, with the reasons that they themselves give.
-
-    Zenith angles are missing. Coordinates out of range become NaN, times outside the report's period NaT.
-    """
+    """The footprint table of ``reports`` from ``files``, with the reasons that they themselves give."""
     values = np.stack([report.values for report in reports]).astype(np.float32)
     columns = {name: np.array([getattr(report, name) for report in reports], np.float32)
                for name in ("lat", "lon", "azimuth")}
-    time, first, last = (np.array(times, "datetime64[us]") for times in (
+    columns["station"] = np.array([report.station for report in reports])
+    columns["time"], first, last = (np.array(times, "datetime64[us]") for times in (
         [report.time for report in reports], [report.period[0] for report in reports],
         [report.period[1] for report in reports]))
-    with np.errstate(invalid="ignore"):
-        located = (np.abs(columns["lat"]) <= 90) & (np.abs(columns["lon"]) <= 360)
-    timely = (time >= first) & (time <= last)
-    rejected = np.array([report.reason for report in reports], np.uint8)
-    rejected[~np.isfinite(values).any(axis=1)] = Reason.MISSING
-    rejected[~timely] = Reason.TIME
-    rejected[~located] = Reason.LOCATION
-    columns |= {name: np.where(located, columns[name], np.nan) for name in ("lat", "lon")}
-    columns |= {"time": np.where(timely, time, np.datetime64("NaT")), "rejected": rejected,
-                "zenith": np.full(len(reports), np.nan, np.float32),
-                "scan_position": np.array([report.number for report in reports], np.int32)}
-    found = table.build(channels, values, columns, "", "")
+    found = granule.footprints(channels, values, columns, (first, last), "", "")
+    rejected = table.column(found, "rejected").copy()
+    refused = rejected == Reason.USED
+    rejected[refused] = np.array([report.reason for report in reports], np.uint8)[refused]
+    found = table.replace(found, table.values_of(found), rejected)
     for name, texts in (("platform", [report.platform for report in reports]), ("file", files)):
         found = found.set_column(found.schema.get_field_index(name), found.schema.field(name),
                                  pa.array(texts, pa.string()).dictionary_encode())
@@ -114,7 +100,7 @@ class Collector:
     def granules(self, rest: bool = False) -> Iterator[Granule]:
         """What is refused so far, and the reports, once there are enough of them or ``rest`` asks for what is left.
 
-        Reports come in the order of time and number; of those that share both, the one with most values first."""
+        Reports come in the order of time and station; of those that share both, the one with most values first."""
         for (file, reason, message), count in self.refused.items():
             yield Granule(file, reason=reason, message=message, count=count)
         self.refused.clear()
@@ -122,7 +108,7 @@ class Collector:
             return
         times = np.array([report.time for report in self.reports], "datetime64[us]")
         order = np.lexsort(([-np.isfinite(report.values).sum() for report in self.reports],
-                            [report.number for report in self.reports], times))
+                            [report.station for report in self.reports], times))
         reports, files = [self.reports[i] for i in order], [self.files[i] for i in order]
         self.reports, self.files = [], []
         yield Granule(files[0], footprints=footprints(reports, files, self.channels), count=len(reports))

@@ -5,23 +5,24 @@ from dataclasses import dataclass
 import numpy as np
 
 from fuxiflow.observations.elements import Subset
-from fuxiflow.observations.readers.reports import date, number_of
+from fuxiflow.observations.readers.reports import date
 
 _CLOCK = ("year", "month", "day", "hour", "minute", "second")
 _NUMBERS = ("marineObservingPlatformIdentifier", "buoyOrPlatformIdentifier")
 _TEXTS = ("shipOrMobileLandStationIdentifier", "stationaryBuoyPlatformIdentifierEGCManBuoys",
           "wigosLocalIdentifierCharacter", "stationOrSiteName", "longStationName")
 _WIGOS = ("wigosIdentifierSeries", "wigosIssuerOfIdentifier", "wigosIssueNumber", "wigosLocalIdentifierCharacter")
+_SHARED = frozenset({"SHIP", "PLAT", "RIGG", "BUOY", "TEST", "MASKSTID", "XXXX"})
+"""Names that many go by: those of FM 13 (WMO-No. 306, Volume I.1) for want of a call sign, and masked call signs."""
 IDENTITY = frozenset({*_CLOCK, *_NUMBERS, *_TEXTS, *_WIGOS, "latitude", "longitude", "blockNumber", "stationNumber"})
 """Elements that :func:`station` looks at."""
 
 
 @dataclass(frozen=True)
 class Station:
-    """``identifier`` of a station with its ``number`` (that of WMO where it has one), ``time``, ``lat`` and ``lon``."""
+    """``identifier`` of a station, empty where it has none of its own, ``time``, ``lat`` and ``lon``."""
 
     identifier: str
-    number: int
     time: np.datetime64
     lat: float
     lon: float
@@ -33,10 +34,7 @@ class Station:
 
 
 def station(subset: Subset) -> Station:
-    """Whose report a subset is: the first of each element counts, later ones are of levels or of other moments.
-
-    A station without a name or number goes by its place.
-    """
+    """Whose report a subset is: the first of each element counts, later ones are of levels or of other moments."""
     head: dict[str, float | str] = {}
     for name, value in subset:
         if name in IDENTITY and name not in head:
@@ -49,10 +47,9 @@ def station(subset: Subset) -> Station:
     time = date(*map(given, _CLOCK))
     block, index = given("blockNumber"), given("stationNumber")
     if block > 0 and index == index:
-        return Station(f"{block:02.0f}{index:03.0f}", int(1000 * block + index), time, lat, lon)
+        return Station(f"{block:02.0f}{index:03.0f}", time, lat, lon)
     identifier = next((f"{given(name):.0f}" for name in _NUMBERS if given(name) == given(name)), "")
     if head.get(_WIGOS[-1]) and not identifier:
         identifier = "-".join([*(f"{given(name):.0f}" for name in _WIGOS[:-1]), str(head[_WIGOS[-1]])])
     identifier = identifier or next((str(head[name]) for name in _TEXTS if head.get(name)), "")
-    identifier = identifier or f"{lat:.2f} {lon:.2f}"
-    return Station(identifier, number_of(identifier), time, lat, lon)
+    return Station("" if identifier.upper() in _SHARED else identifier, time, lat, lon)

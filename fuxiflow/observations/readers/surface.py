@@ -73,7 +73,8 @@ def _read(files: Sequence[Path], platforms: Sequence[str], channels: Sequence[st
                 if platform not in platforms:
                     collector.refuse(path.name, Reason.PLATFORM, f"{platform}, expected {', '.join(platforms)}", 1)
                     continue
-                collector.add(path.name, Report(place.time, place.lat, place.lon, platform, place.number, row, period))
+                collector.add(path.name, Report(place.time, place.lat, place.lon, platform, place.identifier, row,
+                                                period))
             yield from collector.granules()
     yield from collector.granules(rest=True)
 
