@@ -3,6 +3,8 @@
 Format: IBTrACS Version 4 Technical Details and Column Documentation (NCEI); Knapp et al., 2010, BAMS 91, 363-376.
 """
 
+import csv
+import io
 from collections.abc import Callable
 from pathlib import Path
 
@@ -42,15 +44,20 @@ def read(path: Path) -> pd.DataFrame:
 
 
 def _from_csv(path: Path) -> pd.DataFrame:
-    """Columns as texts, by their names in small letters; the second row, which holds units, is checked."""
-    try:  # NA is a basin
-        rows = pd.read_csv(path, dtype=str, keep_default_na=False, skipinitialspace=True, encoding="utf-8",
-                           low_memory=False)
-    except (ValueError, pd.errors.ParserError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path}: {error}") from error
+    """Columns as texts, by their names in small letters; the second row, which holds units, is checked. Rows with more
+    or fewer fields than columns are left out, counted in ``.attrs["rejected"]``."""
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    commas = lines[0].count(",") if lines else 0
+    whole = [line for line in lines if line.count(",") == commas]
+    if not commas:
+        raise ValueError(f"{path}: not IBTrACS, it has no columns")
+    rows = pd.read_csv(io.StringIO("\n".join(whole)), dtype=str, keep_default_na=False, skipinitialspace=True,
+                       quoting=csv.QUOTE_NONE, index_col=False, low_memory=False)  # NA is a basin, a quote is damage
     rows.columns = [str(name).strip().lower() for name in rows.columns]
     _lacking(path, rows.columns, lambda name: rows.at[0, name].strip() if len(rows) else "")
-    return rows.iloc[1:].apply(lambda column: column.str.strip()).rename(columns={"iso_time": "time"})
+    found = rows.iloc[1:].apply(lambda column: column.str.strip()).rename(columns={"iso_time": "time"})
+    found.attrs["rejected"] = {"fields": len(lines) - len(whole)} if len(whole) < len(lines) else {}
+    return found
 
 
 def _lacking(path: Path, names, unit: Callable[[str], str]) -> None:
@@ -122,7 +129,7 @@ def _tidy(raw: pd.DataFrame) -> pd.DataFrame:
         "wind": wind.where(of_wmo, other_wind), "pressure": pressure.where(of_wmo, other_pressure),
         "intensity": np.select([of_wmo, of_usa], ["wmo", "usa"], "")})
     found["time"] = found["time"].astype("datetime64[us]")
-    rejected = {}
+    rejected = dict(raw.attrs.get("rejected", {}))
 
     def keep(good: pd.Series, reason: str) -> None:
         nonlocal found
@@ -143,6 +150,8 @@ def _tidy(raw: pd.DataFrame) -> pd.DataFrame:
 
 def _leaps(fixes: pd.DataFrame) -> pd.Series:
     """Which fixes lie more than :data:`LEAP` from both neighbours in time, where both are within six hours."""
+    if fixes.empty:
+        return pd.Series(False, fixes.index)
     lat, lon = np.radians(fixes["lat"].to_numpy()), np.radians(fixes["lon"].to_numpy())
     chord = np.sin(np.diff(lat) / 2) ** 2 + np.cos(lat[1:]) * np.cos(lat[:-1]) * np.sin(np.diff(lon) / 2) ** 2
     storm, time = fixes["storm"].to_numpy(), fixes["time"].to_numpy()

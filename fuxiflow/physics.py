@@ -44,8 +44,9 @@ def _clip(x: Array, low: float | None, high: float | None) -> Array:
 
 def saturation_over_water(temperature: Array) -> Array:
     """Saturation vapour pressure in hPa over water, supercooled below 273.16 K, at ``temperature`` in K (any shape)
-    (IFS documentation Cy41r2, Part IV, equation 7.5: Tetens' formula with the coefficients of Buck, 1981). From 230 to
-    320 K it is within 0.5 % of Sonntag's (1990), which WMO-No. 8, Part I, Annex 4.B recommends.
+    (IFS documentation Cy41r2, Part IV, equation 7.5: Tetens' formula with the coefficients of Buck, 1981). From 205 to
+    320 K it is within 1.5 % of Murphy & Koop (2005, Q. J. R. Meteorol. Soc. 131, 1539-1565); the formula of WMO-No. 8,
+    Part I, Annex 4.B, is 0.2 % apart above freezing point, 1 % at 240 K and 3 % at 210 K.
     """
     return 6.1121 * _exp(17.502 * (temperature - TRIPLE_POINT) / (temperature - 32.19))
 

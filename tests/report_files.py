@@ -27,7 +27,8 @@ def bufr(descriptor: int, subsets: Sequence[Mapping[str, float | str]], category
         eccodes.codes_set(handle, key, value)
     for key, counts in (replications or {}).items():
         times = 1 if compressed else len(subsets)
-        eccodes.codes_set_array(handle, f"input{key[0].upper()}{key[1:]}", list(counts) * times)
+        if counts:
+            eccodes.codes_set_array(handle, f"input{key[0].upper()}{key[1:]}", list(counts) * times)
     eccodes.codes_set_array(handle, "unexpandedDescriptors", [descriptor])
     each = Counter(key.rpartition("#")[2] for key in _keys(handle))
     for number, subset in enumerate(subsets):

@@ -12,10 +12,10 @@ HEIGHT_RANGE = (-1_000.0, 150_000.0)
 """Heights above mean sea level, m, at which a level of an occultation can lie."""
 HEIGHT_GAP = 2_000.0
 """Between levels of an occultation farther apart, m, there is no value: files have them 20 to 1,500 m apart."""
-PRESSURE_GAP = 0.36
+PRESSURE_GAP = 0.35
 """Between levels of a sounding farther apart, in the logarithm of pressure, there is no value: so 700 and 500 hPa
-(0.336) carry 600 hPa, which is no mandatory level, while a mandatory level that lacks (850 to 500 hPa, 0.53) leaves
-a hole."""
+(0.336) carry 600 hPa, which is no mandatory level, while a mandatory level that lacks (1000 to 700 hPa, 0.357) leaves a
+hole."""
 
 
 def _order(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
