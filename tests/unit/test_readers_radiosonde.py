@@ -1,11 +1,13 @@
 """Soundings from BUFR: mandatory and interpolated levels, units, what lies below the ground, damaged ones."""
 
+from itertools import islice
+
 import eccodes
 import numpy as np
 import pytest
 
 from fuxiflow import physics
-from fuxiflow.observations import readers, table
+from fuxiflow.observations import bufr, readers, table
 from fuxiflow.observations.reasons import Reason
 from tests import report_files as files
 from tests.helpers import realdata
@@ -140,15 +142,13 @@ def compare(handle, found):
 
 @pytest.mark.slow
 def test_flipped_bits_cost_what_they_hit(tmp_path):
-    """200 flips and cuts of ten real soundings: all stay accounted for, in their year and on the Earth."""
-    source = tmp_path / "ten.bufr"
-    data = realdata("bufr/pdbufr_temp.bufr").read_bytes()
-    ends = [i for i in range(len(data)) if data.startswith(b"7777", i)]
-    source.write_bytes(data[:ends[9] + 4])
+    """200 flips and cuts of eight real soundings: all stay accounted for, in their year and on the Earth."""
+    source = tmp_path / "eight.bufr"
+    source.write_bytes(b"".join(m.data for m in islice(bufr.messages(realdata("bufr/pdbufr_temp.bufr")), 8)))
     paths = files.spoiled(tmp_path, [source], 200)
     found = read(paths)
     accounted = files.accounted(found)
-    assert all(accounted[path.name] >= 10 for path in paths if path.stat().st_size == source.stat().st_size)
+    assert all(accounted[path.name] >= 8 for path in paths if path.stat().st_size == source.stat().st_size)
     rows = files.used(found)
     assert len(rows) > 1_000
     assert rows["lat"].between(-90, 90).all()
