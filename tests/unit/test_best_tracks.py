@@ -124,6 +124,7 @@ def test_real_files(name, fixes, storms):
     assert found["wind"].tolist() == pytest.approx(expected, nan_ok=True)
 
 
+@pytest.mark.slow
 def test_flipped_bits_give_fixes_or_a_clear_error(tmp_path):
     data = realdata("tracks/ibtracs.SA.list.v04r00.csv").read_bytes()
     generator = np.random.default_rng(1)
