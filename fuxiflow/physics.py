@@ -42,13 +42,22 @@ def _clip(x: Array, low: float | None, high: float | None) -> Array:
     return x.clamp(low, high)
 
 
+def saturation_over_water(temperature: Array) -> Array:
+    """Saturation vapour pressure in hPa over water, supercooled below 273.16 K, at ``temperature`` in K (any shape)
+    (IFS documentation Cy41r2, Part IV, equation 7.5: Tetens' formula with the coefficients of Buck, 1981). From 205 to
+    320 K it is within 1.5 % of Murphy & Koop (2005, Q. J. R. Meteorol. Soc. 131, 1539-1565); the formula of WMO-No. 8,
+    Part I, Annex 4.B, is 0.2 % apart above freezing point, 1 % at 240 K and 3 % at 210 K.
+    """
+    return 6.1121 * _exp(17.502 * (temperature - TRIPLE_POINT) / (temperature - 32.19))
+
+
 def saturation_vapour_pressure(temperature: Array) -> Array:
     """Saturation vapour pressure in hPa over mixed phase at ``temperature`` in K (any shape).
 
     e = a e_water + (1 - a) e_ice with a = ((T - 250.16) / (273.16 - 250.16))**2, clipped to [0, 1]
     (IFS documentation Cy41r2, Part IV, section 7.2.1).
     """
-    water = 6.1121 * _exp(17.502 * (temperature - TRIPLE_POINT) / (temperature - 32.19))
+    water = saturation_over_water(temperature)
     ice = 6.1121 * _exp(22.587 * (temperature - TRIPLE_POINT) / (temperature + 0.7))
     fraction = _clip((temperature - ICE_POINT) / (TRIPLE_POINT - ICE_POINT), 0.0, 1.0) ** 2
     return fraction * water + (1.0 - fraction) * ice
@@ -62,6 +71,28 @@ def vapour_pressure(specific_humidity: Array, pressure: Array) -> Array:
 def relative_humidity(specific_humidity: Array, temperature: Array, pressure: Array) -> Array:
     """Relative humidity in % from specific humidity (kg kg-1), temperature (K) and pressure (hPa); shapes broadcast."""
     return 100.0 * vapour_pressure(specific_humidity, pressure) / saturation_vapour_pressure(temperature)
+
+
+def relative_humidity_of_dew_point(dew_point: Array, temperature: Array) -> Array:
+    """Relative humidity in %, as ERA5 defines it, from a reported dew point (K) and temperature (K); shapes broadcast.
+
+    Humidity is reported with respect to water at all temperatures (WMO-No. 8, Part I, Annex 4.A), so the vapour
+    pressure is that over water at the dew point; saturation is over the mixed phase at ``temperature``.
+    """
+    return 100.0 * saturation_over_water(dew_point) / saturation_vapour_pressure(temperature)
+
+
+def relative_humidity_of_reported(reported: Array, temperature: Array) -> Array:
+    """Relative humidity in %, as ERA5 defines it, from one ``reported`` in %, which is with respect to water at all
+    temperatures (WMO-No. 8, Part I, Annex 4.A), and temperature (K); shapes broadcast."""
+    return reported * saturation_over_water(temperature) / saturation_vapour_pressure(temperature)
+
+
+def wind_components(direction: Array, speed: Array) -> tuple[Array, Array]:
+    """Eastward and northward wind from the ``direction`` it comes from, degrees clockwise from north, and ``speed``;
+    numpy arrays of any shape, components in the unit of ``speed``."""
+    angle = np.deg2rad(direction)
+    return -speed * np.sin(angle), -speed * np.cos(angle)
 
 
 def specific_humidity(relative_humidity: Array, temperature: Array, pressure: Array) -> Array:

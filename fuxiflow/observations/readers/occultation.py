@@ -1,0 +1,67 @@
+"""Radio occultations as they come out of their files: which satellite, where, when, and refractivity by height."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+POSITION_HEIGHT = 10_000.0
+"""Height in m, of the tangent point or of the ray's impact, at which an occultation is said to be: its tangent points
+drift by some 200 km from top to bottom, and most of what it tells about weather lies in the troposphere."""
+DRIFT = 1_000.0
+"""Tangent points farther than this from the occultation's reference point, km, are errors."""
+
+# satellites by their name in WMO OSCAR; COSMIC's by their mission
+_MISSIONS = {f"C00{i}": "COSMIC-1" for i in range(1, 7)} | {f"C2E{i}": "COSMIC-2" for i in range(1, 7)}
+_MISSIONS |= {f"CO0{i}": "COSMIC-1" for i in range(1, 7)}
+PLATFORMS = _MISSIONS | {
+    "META": "Metop-A", "METB": "Metop-B", "METC": "Metop-C", "MTPA": "Metop-A", "MTPB": "Metop-B", "MTPC": "Metop-C",
+    "CHAM": "CHAMP", "CHMP": "CHAMP", "GRAA": "GRACE-A", "GRAB": "GRACE-B", "GRCA": "GRACE-A", "GRCB": "GRACE-B",
+    "SACC": "SAC-C", "TSRX": "TerraSAR-X", "TSX1": "TerraSAR-X", "TDMX": "TanDEM-X", "TDX1": "TanDEM-X", "PAZE": "PAZ",
+    "PAZ1": "PAZ", "KOM5": "KOMPSAT-5", "CNOF": "C/NOFS", "OSAT": "OceanSat-2",
+    "FY3C": "FY-3C", "FY3D": "FY-3D", "FY3E": "FY-3E"}
+"""Platforms by the four letters of CDAAC's file stamps and of ROPP's ``leo_id``."""
+BUFR_PLATFORMS = {
+    3: "Metop-B", 4: "Metop-A", 5: "Metop-C", 41: "CHAMP", 42: "TerraSAR-X", 43: "TanDEM-X", 44: "PAZ",
+    421: "OceanSat-2", 522: "FY-3C", 523: "FY-3D", 524: "FY-3E", 722: "GRACE-A", 723: "GRACE-B", 786: "C/NOFS",
+    820: "SAC-C", 825: "KOMPSAT-5",
+    **{740 + i: "COSMIC-1" for i in range(6)}, **{750 + i: "COSMIC-2" for i in range(6)}}
+"""Platforms by satellite identifier, WMO Common Code table C-5."""
+
+
+@dataclass(frozen=True)
+class Occultation:
+    """One profile: ``height`` (m above mean sea level) and ``refractivity`` (N-units), each (n,), in any order.
+
+    ``platform`` is a name of WMO OSCAR or what the file gives for one that is not known; ``azimuth`` of the occultation
+    plane is in degrees from north; ``flaw`` says why the processing centre holds it for bad, or is empty.
+    """
+
+    time: np.datetime64
+    lat: float
+    lon: float
+    platform: str
+    height: np.ndarray
+    refractivity: np.ndarray
+    azimuth: float = np.nan
+    flaw: str = ""
+
+
+def position(reference: tuple[float, float], lat: np.ndarray, lon: np.ndarray,
+             height: np.ndarray) -> tuple[float, float]:
+    """Latitude and longitude of the tangent point nearest to 10 km, of those that a file gives (n,) each at ``height``
+    (m); the ``reference`` where there is none within 5 km. NaN when the two are farther apart than tangent points
+    drift: one of them is an error."""
+    with np.errstate(invalid="ignore"):
+        away = np.where((np.abs(lat) <= 90) & (np.abs(lon) <= 360), np.abs(height - POSITION_HEIGHT), np.inf)
+    away = np.nan_to_num(away, nan=np.inf)
+    if not len(away) or away.min() > 5_000.0:
+        return reference
+    nearest = float(lat[away.argmin()]), float(lon[away.argmin()])
+    return nearest if not _distance(reference, nearest) > DRIFT else (np.nan, np.nan)
+
+
+def _distance(one: tuple[float, float], other: tuple[float, float]) -> float:
+    """Great-circle distance in km; NaN where a coordinate is missing."""
+    (lat1, lon1), (lat2, lon2) = np.radians(one), np.radians(other)
+    chord = np.sin((lat2 - lat1) / 2) ** 2 + np.cos(lat1) * np.cos(lat2) * np.sin((lon2 - lon1) / 2) ** 2
+    return 2 * 6371.0 * float(np.arcsin(np.sqrt(np.clip(chord, 0, 1))))
