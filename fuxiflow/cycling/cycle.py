@@ -11,6 +11,7 @@ from torch import Tensor
 from fuxiflow.models.networks import STEP, Networks
 from fuxiflow.models.pillars import Footprints, footprints
 from fuxiflow.observations.sparse import SparseGrids
+from fuxiflow.states.climatology import Climatology
 
 
 @dataclass
@@ -35,11 +36,16 @@ class Carry:
         return cls(np.datetime64(content["time"], "ns"), content["background"], content["previous"])
 
 
-def cold_start(networks: Networks, climatology, time: np.datetime64) -> Carry:
+def normal(networks: Networks, climatology: Climatology, time: np.datetime64) -> Tensor:
+    """The standardised climatology of a time, ``(1, channel, lat, lon)``."""
+    state = climatology.at(time)[None, : networks.analysed]
+    return networks.normaliser(torch.from_numpy(state).to(networks.device))
+
+
+def cold_start(networks: Networks, climatology: Climatology, time: np.datetime64) -> Carry:
     """A first background that knows no weather: the climatology of the training period."""
-    states = np.stack([climatology.at(time - STEP), climatology.at(time)])[:, : networks.analysed]
-    previous, background = networks.normaliser(torch.from_numpy(states).to(networks.device)).split(1)
-    return Carry(np.datetime64(time, "ns"), background, previous)
+    return Carry(np.datetime64(time, "ns"), normal(networks, climatology, time),
+                 normal(networks, climatology, time - STEP))  # fmt: skip
 
 
 class Observer:
@@ -73,7 +79,8 @@ class Cycled:
 
 
 @torch.inference_mode()
-def cycle(networks: Networks, carry: Carry, observer: Observer, end: np.datetime64) -> Iterator[tuple[Cycled, Carry]]:
+def cycle(networks: Networks, carry: Carry, observer: Observer, climatology: Climatology,
+          end: np.datetime64) -> Iterator[tuple[Cycled, Carry]]:  # fmt: skip
     """Cycle from the carry's time up to ``end``, both included; yields each cycle and what the next starts from."""
     def physical(state: Tensor) -> np.ndarray:
         return networks.normaliser.physical(state)[0].cpu().numpy()
@@ -82,7 +89,7 @@ def cycle(networks: Networks, carry: Carry, observer: Observer, end: np.datetime
         observations = observer.window(carry.time)
         times = np.array([carry.time])
         guess = networks.guess(carry.previous, carry.background, times)
-        analysis = networks.analyse(guess, observations, times)
+        analysis = networks.analyse(guess, normal(networks, climatology, carry.time), observations, times)
         observed = sum(len(f) for f in observations.values())
         cycled = Cycled(carry.time, physical(carry.background), physical(analysis), observed)
         following = networks.forecast(carry.previous, analysis, times)[:, : networks.analysed]

@@ -52,9 +52,9 @@ class SourceBranch(nn.Module):
         self.join = Conv(widths[0] + states + 1, widths[0])
         self.encoder = Encoder(widths, blocks)
 
-    def forward(self, footprints: Footprints, guess: Tensor) -> tuple[list[Tensor], Pillars]:
+    def forward(self, footprints: Footprints, guess: Tensor, anomaly: Tensor) -> tuple[list[Tensor], Pillars]:
         """Features at every scale, zero for the windows in which the source is missing, and its pillars."""
-        pillars = self.pillars(footprints, guess)
+        pillars = self.pillars(footprints, guess, anomaly)
         present = pillars.mask.flatten(1).amax(1)[:, None, None, None]
         joined = self.join(torch.cat([pillars.features, pillars.increment, pillars.mask], 1))
         return [present * level for level in self.encoder(joined)], pillars
@@ -86,9 +86,10 @@ class Assimilator(nn.Module):
         self.joins = nn.ModuleList(Conv(2 * w, w, 1) for w in reversed(widths[:-1]))
         self.head = zero(nn.Conv2d(width, channels, 1))
 
-    def forward(self, guess: Tensor, observations: Mapping[str, Footprints], day_of_year: Tensor,
+    def forward(self, guess: Tensor, climatology: Tensor, observations: Mapping[str, Footprints], day_of_year: Tensor,
                 hour: Tensor) -> Tensor:  # fmt: skip
-        """First guess ``(batch, 3, channel, lat, lon)``, observations by source, times ``(batch,)`` → the analysis.
+        """First guess ``(batch, 3, channel, lat, lon)``, climatology ``(batch, channel, lat, lon)``, observations by
+        source, times ``(batch,)`` → the analysis.
 
         The guess is the state 6 h before the analysis, the background, and a forecast to 6 h after: observations are
         compared with it at their own time, the increment is added to the background.
@@ -102,10 +103,11 @@ class Assimilator(nn.Module):
         x = torch.cat([background, self.statics.expand(batch, -1, -1, -1), time], 1)
         own = self.encoder(self.background(x))
         seen = [torch.zeros_like(level) for level in own]
+        anomaly = (background - climatology) / self.tendency
         increment, count = torch.zeros_like(background), torch.zeros_like(background[:, :1])
         for name, footprints in observations.items():
             if len(footprints):
-                levels, pillars = self.branches[name](footprints, guess)
+                levels, pillars = self.branches[name](footprints, guess, anomaly)
                 seen = [a + b for a, b in zip(seen, levels, strict=True)]
                 increment, count = increment + pillars.increment, count + pillars.mask
         fused = [f(torch.cat([a, b], 1)) for f, a, b in zip(self.fuse, own, seen, strict=True)]

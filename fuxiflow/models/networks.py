@@ -118,9 +118,10 @@ class Networks(nn.Module):
             following = self.forecast(previous, background, times)[:, : self.analysed]
         return torch.stack([previous, background, following], 1)
 
-    def analyse(self, guess: Tensor, observations: Mapping[str, Footprints], times: np.ndarray) -> Tensor:
-        """First guess and observations at ``times (batch,)`` → analysis."""
-        return self.assimilator(guess, observations, *calendar(times, guess.device))
+    def analyse(self, guess: Tensor, climatology: Tensor, observations: Mapping[str, Footprints],
+                times: np.ndarray) -> Tensor:  # fmt: skip
+        """First guess, climatology and observations at ``times (batch,)`` → analysis."""
+        return self.assimilator(guess, climatology, observations, *calendar(times, guess.device))
 
     def standardise(self, source: str, values: np.ndarray) -> np.ndarray:
         """Measured values ``(n, channel)`` of a source in units of its statistics."""

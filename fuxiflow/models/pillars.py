@@ -120,7 +120,9 @@ class PillarEncoder(nn.Module):
     Each cell is seen as its departure from the first guess at its time: the measurement less a function of the guess'
     column that is linear in its :func:`predictors`, ``equivalent``, in units of ``scale``. A second linear function,
     ``retrieve``, turns departures into a first increment. Both are fitted by least squares before training
-    (:mod:`fuxiflow.training.departures`); the first is an observation operator and stays, the second is trained on.
+    (:mod:`fuxiflow.training.departures`); the first is an observation operator and stays, the second is trained on. A
+    third, ``relax``, turns the background's anomaly from climatology into an increment: what no observation sees drifts
+    without bound in a long cycle, and how far it may be from climatology is known. It starts at zero.
     Cells that are seen in several hours get the mean of what their hours say.
 
     ``seen (column,)`` are the channels of the state that the first guess of an observation depends on.
@@ -139,6 +141,7 @@ class PillarEncoder(nn.Module):
         self.register_buffer("equivalent", torch.zeros(channels, predictor_count(len(seen), len(surface), modes)))
         self.register_buffer("scale", torch.ones(channels))
         self.retrieve = zero(nn.Linear(channels, states, bias=False))
+        self.relax = zero(nn.Linear(states, states, bias=False))
         self.encode = nn.Sequential(
             nn.Linear(3 * channels + 4, 2 * width), nn.GELU(), nn.Linear(2 * width, 2 * width), nn.GELU(),
             nn.Linear(2 * width, width),
@@ -160,8 +163,8 @@ class PillarEncoder(nn.Module):
         departures = (footprints.values - equivalents) / self.scale
         return torch.where(torch.isfinite(footprints.values), departures, 0.0).clamp(-self.LARGEST, self.LARGEST)
 
-    def forward(self, footprints: Footprints, guess: Tensor) -> Pillars:
-        """Encode and scatter."""
+    def forward(self, footprints: Footprints, guess: Tensor, anomaly: Tensor) -> Pillars:
+        """Encode and scatter; ``anomaly (batch, state, lat, lon)`` is that of the background."""
         present = torch.isfinite(footprints.values)
         departures = self.departures(footprints, guess)
         hour = self.first_hour + footprints.slot + 0.5
@@ -169,7 +172,8 @@ class PillarEncoder(nn.Module):
         geometry = torch.stack([angle.sin(), angle.cos(), hour / self.slots, (footprints.zenith / 60) ** 2], -1)
         values = torch.where(present, footprints.values, 0.0)
         features = self.encode(torch.cat([departures, values, present, geometry], -1))
-        found = torch.cat([features, self.retrieve(departures)], -1)
+        strange = anomaly.flatten(2)[footprints.sample, :, footprints.cell].clamp(-self.LARGEST, self.LARGEST)
+        found = torch.cat([features, self.retrieve(departures) + self.relax(strange)], -1)
         dense, mask = scatter_mean(found, footprints, len(guess), self.shape)
         return Pillars(*dense.split([features.shape[-1], self.retrieve.out_features], 1), mask)
 

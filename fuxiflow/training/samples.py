@@ -52,7 +52,8 @@ class Batch:
 
     ``first`` is of the samples that do not ``follow (batch,)`` those of the batch before; ``start (batch,)`` is the
     time of the newer first frame, of those that follow the time of the first analysis. ``observations`` has, for each
-    analysis of the cycle, the footprints by source; ``noise`` are the seeds of errors for the first frames.
+    analysis of the cycle, the footprints by source, ``climatology (batch, cycle, channel, lat, lon)`` that of its time;
+    ``noise`` are the seeds of errors for the first frames.
     """
 
     start: np.ndarray
@@ -61,6 +62,7 @@ class Batch:
     first: Tensor
     targets: Tensor
     observations: list[dict[str, Footprints]]
+    climatology: Tensor
     follow: Tensor
     noise: list[int | None]
 
@@ -88,6 +90,12 @@ class Archive:
         """The reanalysis at the target times ``(target, channel, lat, lon)``."""
         return np.stack([self.states.read(time) for time in request.target_times])
 
+    def normals(self, request: Request) -> np.ndarray:
+        """Climatology at the analysis times ``(cycle, channel, lat, lon)``."""
+        shape = (0, len(self.states.channels), *self.states.grid.shape)
+        normals = [self.climatology.at(time) for time in request.analysis_times]
+        return np.stack(normals) if normals else np.empty(shape, np.float32)
+
     def windows(self, request: Request, windows: Mapping[str, tuple[int, int]]) -> list[dict]:
         """For each analysis of a request, the observation window of each source."""
         return [{name: self.grids[name].window(time, *window) for name, window in windows.items()}
@@ -110,9 +118,10 @@ class Batches(Dataset):
         kept = torch.tensor([not request.masked for request in requests])
         observations = [{name: self._footprints(name, [sample[i] for sample in windows]).kept(kept)
                          for name in self.sources} for i in range(cycles)]  # fmt: skip
+        normals = torch.from_numpy(np.stack([self.archive.normals(r) for r in requests]))
         return Batch(np.array([r.start for r in requests]), fresh[0].lead if fresh else 0, cycles,
-                     torch.from_numpy(first), targets, observations, torch.tensor([r.follows for r in requests]),
-                     [r.noise for r in fresh])  # fmt: skip
+                     torch.from_numpy(first), targets, observations, normals,
+                     torch.tensor([r.follows for r in requests]), [r.noise for r in fresh])  # fmt: skip
 
     def _footprints(self, name: str, windows: list[dict]) -> Footprints:
         return footprints([window[name] for window in windows], lambda values: self.standardise(name, values))

@@ -147,13 +147,16 @@ class Objective:
         Nothing is differentiated through forecasts that have no weight: a single cycle trains the assimilator alone.
         """
         first, targets = self._standard(batch)
+        climatology = batch.climatology[:, :, : self.networks.analysed].to(first.device, non_blocking=True)
+        climatology = self.networks.normaliser(climatology)
         previous, background = self._begin(batch, first)
         analyses, backgrounds = first.new_zeros(()), first.new_zeros(())
         start = self.analysis(background, targets[:, 0]).detach()
         for i in range(batch.cycles):
             times = batch.analysis + STEP * i
             observations = {n: f.to(first.device) for n, f in batch.observations[i].items()}
-            analysis = self.networks.analyse(self.networks.guess(previous, background, times), observations, times)
+            guess = self.networks.guess(previous, background, times)
+            analysis = self.networks.analyse(guess, climatology[:, i], observations, times)
             analyses = analyses + self.analysis(analysis, targets[:, i])
             with torch.set_grad_enabled(bool(background_weight) and torch.is_grad_enabled()):
                 forecast = self.networks.forecast(previous, analysis, times)

@@ -82,9 +82,9 @@ def test_the_same_seed_trains_the_same_networks(record, trained, tmp_path):
 
 
 def cycle(directory, record, trained, dates=CYCLE, **input):
-    input = input or {"climatology": record.climatology}
     output = SimpleNamespace(analyses=directory / "analyses.zarr", carry=directory / "carry.pt")
-    given = SimpleNamespace(checkpoint=trained / "joint.ckpt", grids=record.grids, **input)
+    given = SimpleNamespace(checkpoint=trained / "joint.ckpt", grids=record.grids, climatology=record.climatology,
+                            **input)  # fmt: skip
     load_script("cycling_analyses").main(given, output, params(directory, dates=dates), LOG)
     return output
 

@@ -26,6 +26,12 @@ def networks(record):
     return tiny.networks(record).eval()
 
 
+def cycle(networks, record, observer, end, carry=None):
+    """Cycles from ``carry``, by default from a cold start."""
+    climatology = Climatology.read(record.climatology)
+    return cycling.cycle(networks, carry or carried(networks, record), observer, climatology, end)
+
+
 def carried(networks, record):
     return cycling.cold_start(networks, Climatology.read(record.climatology), TIME)
 
@@ -67,7 +73,7 @@ def test_observations_are_standardised_and_empty_windows_left_out(networks, tmp_
 
 def test_each_cycle_starts_from_the_forecast_of_the_one_before(networks, record):
     end = TIME + 2 * tiny.STEP
-    cycles = list(cycling.cycle(networks, carried(networks, record), cycling.Observer(networks, {}), end))
+    cycles = list(cycle(networks, record, cycling.Observer(networks, {}), end))
     assert [cycled.time for cycled, _ in cycles] == [TIME, TIME + tiny.STEP, end]
     assert [cycled.observed for cycled, _ in cycles] == [0, 0, 0]
     for (cycled, carry), (following, _) in itertools.pairwise(cycles):
@@ -80,14 +86,14 @@ def test_each_cycle_starts_from_the_forecast_of_the_one_before(networks, record)
 
 def test_a_cycle_counts_the_observed_cells(networks, record):
     observer = cycling.Observer(networks, {tiny.SOURCE: SparseGrids(record.grids)})
-    (cycled, _), = cycling.cycle(networks, carried(networks, record), observer, TIME)
+    (cycled, _), = cycle(networks, record, observer, TIME)
     assert cycled.observed == 8 * 20
 
 
 def test_an_analysis_that_is_not_finite_ends_the_cycle(networks, record):
     carry = carried(networks, record)
     carry.background[0, 5, 0, 0] = float("nan")
-    cycles = cycling.cycle(networks, carry, cycling.Observer(networks, {}), TIME)
+    cycles = cycle(networks, record, cycling.Observer(networks, {}), TIME, carry)
     with pytest.raises(FloatingPointError, match=r"analysis of 2022-01-04T00\S* is not finite"):
         next(cycles)
 

@@ -152,15 +152,19 @@ def guess(batch=2, states=3):
     return noise(batch, 3, states, *SHAPE, seed=5)
 
 
+def anomaly(batch=2, states=3):
+    return noise(batch, states, *SHAPE, seed=6)
+
+
 def some(footprints, chosen):
     return Footprints(*(getattr(footprints, name)[chosen] for name in footprints.__dataclass_fields__))
 
 
 def test_pillars_average_what_shares_a_cell():
     encoder, both = pillar_encoder(), footprints()
-    made = encoder(both, guess())
+    made = encoder(both, guess(), anomaly())
     assert made.mask.flatten(1).sum(1).tolist() == [1, 1]
-    first, second = (encoder(some(both, [i]), guess()) for i in (0, 1))
+    first, second = (encoder(some(both, [i]), guess(), anomaly()) for i in (0, 1))
     torch.testing.assert_close(made.features[0], 0.5 * (first.features + second.features)[0])
     torch.testing.assert_close(made.increment[0], 0.5 * (first.increment + second.increment)[0])
 
@@ -203,8 +207,9 @@ def test_a_missing_channel_is_not_a_zero():
     measured, missing = footprints(), footprints()
     measured.values[:, 0] = 0
     missing.values[:, 0] = float("nan")
-    assert torch.isfinite(encoder(missing, guess()).features).all()
-    assert not torch.allclose(encoder(measured, guess()).features, encoder(missing, guess()).features)
+    assert torch.isfinite(encoder(missing, guess(), anomaly()).features).all()
+    features = [encoder(found, guess(), anomaly()).features for found in (measured, missing)]
+    assert not torch.allclose(*features)
 
 
 def assimilator(names=("a", "b")):
@@ -213,6 +218,7 @@ def assimilator(names=("a", "b")):
                              scales=2, blocks=1))  # fmt: skip
 
 
+NORMAL = noise(2, 3, *SHAPE, seed=7)
 TIMES = (torch.tensor([1.0, 2.0]), torch.tensor([0.0, 6.0]))
 
 
@@ -220,34 +226,46 @@ def test_an_untrained_assimilator_keeps_the_background():
     model = Assimilator(3, SHAPE, noise(2, *SHAPE), torch.ones(3, 1, 1), torch.arange(3), {}, width=8, scales=2,
                         blocks=1)  # fmt: skip
     first_guess = guess()
-    torch.testing.assert_close(model(first_guess, {}, *TIMES), first_guess[:, 1])
+    torch.testing.assert_close(model(first_guess, NORMAL, {}, *TIMES), first_guess[:, 1])
 
 
 def test_missing_sources_have_no_effect():
     model, first_guess = assimilator(), guess()
-    alone = model(first_guess, {"a": footprints()}, *TIMES)
+    alone = model(first_guess, NORMAL, {"a": footprints()}, *TIMES)
     nothing = footprints().kept(torch.tensor([False, False]))
-    torch.testing.assert_close(model(first_guess, {"a": footprints(), "b": nothing}, *TIMES), alone)
-    assert not torch.allclose(model(first_guess, {"b": footprints()}, *TIMES), alone)
+    torch.testing.assert_close(model(first_guess, NORMAL, {"a": footprints(), "b": nothing}, *TIMES), alone)
+    assert not torch.allclose(model(first_guess, NORMAL, {"b": footprints()}, *TIMES), alone)
 
 
 def test_a_window_without_observations_is_the_background_branch_alone():
     model, first_guess = assimilator(), guess()
     first = footprints().kept(torch.tensor([True, False]))
-    both = model(first_guess, {"a": first}, *TIMES)
-    torch.testing.assert_close(both[1], model(first_guess, {}, *TIMES)[1])
-    assert not torch.allclose(both[0], model(first_guess, {}, *TIMES)[0])
+    both = model(first_guess, NORMAL, {"a": first}, *TIMES)
+    torch.testing.assert_close(both[1], model(first_guess, NORMAL, {}, *TIMES)[1])
+    assert not torch.allclose(both[0], model(first_guess, NORMAL, {}, *TIMES)[0])
+
+
+def test_observed_cells_relax_towards_climatology():
+    model = Assimilator(3, SHAPE, noise(2, *SHAPE), torch.ones(3, 1, 1), torch.arange(3),
+                        {"a": SourceShape(2, -3, 5)}, width=8, scales=2, blocks=1)  # fmt: skip
+    with torch.no_grad():
+        model.branches["a"].pillars.relax.weight.copy_(-0.25 * torch.eye(3))
+    first_guess = guess()
+    increment = model(first_guess, NORMAL, {"a": footprints()}, *TIMES) - first_guess[:, 1]
+    expected = -0.25 * (first_guess[:, 1] - NORMAL)
+    torch.testing.assert_close(increment[0].flatten(1)[:, 3], expected[0].flatten(1)[:, 3])
+    assert increment[0].flatten(1)[:, 4].abs().max() == 0
 
 
 def test_unknown_sources_are_refused():
     with pytest.raises(KeyError, match="known: \\['a', 'b'\\]"):
-        assimilator()(guess(), {"c": footprints()}, *TIMES)
+        assimilator()(guess(), NORMAL, {"c": footprints()}, *TIMES)
 
 
 def test_gradients_are_finite_in_bfloat16():
     model, first_guess = assimilator().train(), guess()
     with torch.autocast("cpu", torch.bfloat16):
-        loss = model(first_guess, {"a": footprints()}, *TIMES).square().mean()
+        loss = model(first_guess, NORMAL, {"a": footprints()}, *TIMES).square().mean()
     loss.backward()
     grads = [p.grad for p in model.parameters() if p.grad is not None]
     assert grads

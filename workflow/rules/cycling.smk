@@ -7,6 +7,7 @@ rule cycling_analyses:
     input:
         unpack(cycling_start),
         checkpoint=cycling_checkpoint,
+        climatology=f"{RESULTS}/states/climatology.zarr",
         grids=cycling_grids,
     output:
         analyses=directory(f"{RESULTS}/analyses/{{experiment}}/{{segment}}.zarr"),

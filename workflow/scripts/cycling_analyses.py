@@ -1,7 +1,7 @@
 """Cycle an experiment over one segment: backgrounds and analyses every six hours.
 
 in:  checkpoint   trained networks
-     climatology  Zarr, the first background of a cold start (first segment alone)
+     climatology  Zarr, what the unobserved relaxes to, and the first background of a cold start
      carry        what the segment before handed on (later segments)
      grids        Zarr, sparse observations of the segments about this one
 out: analyses     Zarr, arrays analysis and background (fuxiflow.states.store)
@@ -32,21 +32,22 @@ def main(input, output, params, log):
     grids = {name: SparseGrids(paths) for name, paths in sources.by_source(params.sources, input.grids).items()}
     first, last = times.span(*params.dates)
     slots = np.arange(first, last + np.timedelta64(1, "h"), np.timedelta64(times.STEP_HOURS, "h"))
+    climatology = Climatology.read(input.climatology)
     state = workspace(params.state)
     store, saved = state / "analyses.zarr", state / "carry.pt"
     if saved.exists():
         carry = Carry.load(saved, networks.device)
         log.info("resumed at %s", carry.time)
-    elif hasattr(input, "climatology"):
-        carry = cold_start(networks, Climatology.read(input.climatology), first)
-    else:
+    elif hasattr(input, "carry"):
         carry = Carry.load(input.carry, networks.device)
+    else:
+        carry = cold_start(networks, climatology, first)
     begun = int((carry.time - first) / np.timedelta64(times.STEP_HOURS, "h"))
     channels = table().select(networks.design.channels).analysed
     report = Progress(len(slots), "cycles", log, done=begun)
     arrays = ("analysis", "background")
     grid = Grid(*networks.design.grid)
-    cycles = cycle(networks, carry, Observer(networks, grids), last)
+    cycles = cycle(networks, carry, Observer(networks, grids), climatology, last)
     with StateWriter(store, slots, channels, grid, arrays, resume=True, shard=SAVE_EVERY) as writer:
         for i, (cycled, carry) in enumerate(cycles, start=begun):
             writer.write(i, cycled.analysis, "analysis")

@@ -7,11 +7,11 @@ def cycling_checkpoint(wildcards):
 
 
 def cycling_start(wildcards):
-    """What a segment's cycle starts from: climatology in the first, the segment before in the others."""
+    """What a segment's cycle starts from: nothing in the first, the segment before in the others."""
     labels = CONFIG.segments(CONFIG.cycling_period)
     position = labels.index(wildcards.segment)
     if position == 0:
-        return {"climatology": f"{RESULTS}/states/climatology.zarr"}
+        return {}
     return {"carry": f"{RESULTS}/analyses/{wildcards.experiment}/{labels[position - 1]}.carry.pt"}
 
 
