@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from fuxiflow.observations.bufr import Decoder, Failure
+from fuxiflow.physics import great_circle
 
 COLUMNS = ("storm", "name", "basin", "nature", "time", "lat", "lon", "wind", "pressure", "intensity")
 KNOT = 1852.0 / 3600.0
@@ -152,9 +153,8 @@ def _leaps(fixes: pd.DataFrame) -> pd.Series:
     """Which fixes lie more than :data:`LEAP` from both neighbours in time, where both are within six hours."""
     if fixes.empty:
         return pd.Series(False, fixes.index)
-    lat, lon = np.radians(fixes["lat"].to_numpy()), np.radians(fixes["lon"].to_numpy())
-    chord = np.sin(np.diff(lat) / 2) ** 2 + np.cos(lat[1:]) * np.cos(lat[:-1]) * np.sin(np.diff(lon) / 2) ** 2
+    lat, lon = fixes["lat"].to_numpy(), fixes["lon"].to_numpy()
     storm, time = fixes["storm"].to_numpy(), fixes["time"].to_numpy()
     near = (storm[1:] == storm[:-1]) & (np.diff(time) <= np.timedelta64(6, "h"))
-    far = near & (2 * 6371.0 * np.arcsin(np.sqrt(chord.clip(0, 1))) > LEAP)
+    far = near & (great_circle(lat[1:], lon[1:], lat[:-1], lon[:-1]) > LEAP)
     return pd.Series(np.r_[False, far] & np.r_[far, False], fixes.index)

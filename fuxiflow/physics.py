@@ -1,4 +1,4 @@
-"""Constants and moist thermodynamics, on numpy arrays and torch tensors alike.
+"""Constants and moist thermodynamics, on numpy arrays and torch tensors alike; Planck's law and great circles.
 
 Saturation follows the IFS documentation (Cy41r2, Part IV, section 7.2.1, equations 7.4 and 7.5): Tetens' formulae over
 water (Buck, 1981) and ice (Alduchov & Eskridge, 1996), mixed between 250.16 K and 273.16 K; ERA5's relative humidity
@@ -30,6 +30,8 @@ WARM_LIMIT, COLD_LIMIT = 290.5, 255.0
 """Temperatures in K beyond which the reduction to sea level is tempered (Trenberth et al., 1993, equations 13, 14)."""
 EARTH_RADIUS = 6371.0
 """Mean radius of the Earth, km."""
+PLANCK_1, PLANCK_2 = 1.191042972e-16, 1.438776877e-2
+"""Constants of Planck's law, 2 h c^2 in W m2 sr-1 and h c / k in m K (CODATA 2018, exact)."""
 
 
 def _exp(x: Array) -> Array:
@@ -93,6 +95,21 @@ def wind_components(direction: Array, speed: Array) -> tuple[Array, Array]:
     numpy arrays of any shape, components in the unit of ``speed``."""
     angle = np.deg2rad(direction)
     return -speed * np.sin(angle), -speed * np.cos(angle)
+
+
+def brightness_temperature(radiance: np.ndarray, wavenumber: np.ndarray) -> np.ndarray:
+    """Brightness temperature in K of a ``radiance`` in W m-2 sr-1 (m-1)-1 at a ``wavenumber`` in m-1: the inverse of
+    Planck's law, T = c2 v / ln(1 + c1 v^3 / L), on numpy arrays; NaN where the radiance is not positive."""
+    positive = np.where(radiance > 0, radiance, np.nan)
+    return PLANCK_2 * wavenumber / np.log1p(PLANCK_1 * wavenumber**3 / positive)
+
+
+def great_circle(lat: np.ndarray, lon: np.ndarray, other_lat: np.ndarray, other_lon: np.ndarray) -> np.ndarray:
+    """Great-circle distance in km of points in degrees (haversine formula), numpy arrays; NaN where one is missing."""
+    phi, other = np.radians(lat), np.radians(other_lat)
+    across = np.sin(np.radians(np.subtract(lon, other_lon)) / 2) ** 2
+    square = np.sin((phi - other) / 2) ** 2 + np.cos(phi) * np.cos(other) * across
+    return 2 * EARTH_RADIUS * np.arcsin(np.sqrt(np.clip(square, 0, 1)))
 
 
 def specific_humidity(relative_humidity: Array, temperature: Array, pressure: Array) -> Array:

@@ -3,7 +3,7 @@
 import eccodes
 import numpy as np
 
-from fuxiflow.observations.scan import zenith_at
+from fuxiflow.observations.scan_geometry import zenith_at
 
 TEMPLATES = {"atms": 310061, "hirs4": 310008, "amsua": 310009, "mhs": 310010, "ssmis": 310025, "iasi": 340008}
 # positions, scan step (degrees), first channel number, channels, element of temperatures, satellite and instrument
@@ -66,7 +66,7 @@ def encode(kind, elements, values, compressed=True, edition=4, header=None, temp
             eccodes.codes_set_array(handle, "inputExtendedDelayedDescriptorReplicationFactor",
                                     factors * (1 if compressed else subsets))
         eccodes.codes_set(handle, "unexpandedDescriptors", template or TEMPLATES[kind])
-        names = _names(handle)
+        names = [(key, int(eccodes.codes_get(handle, f"{key}->code"))) for key in element_keys(handle)]
         numbers = np.arange(count) + first if numbers is None else np.asarray(numbers)
         width = len(names) // (1 if compressed else subsets)
         for subset in range(1 if compressed else subsets):
@@ -99,14 +99,14 @@ def _stamp(elements):
     return "{:04d}-{:02d}-{:02d}T{:02d}:{:02d}".format(*parts)
 
 
-def _names(handle):
-    """Names and descriptors of all elements of a message, in order."""
+def element_keys(handle):
+    """Keys of all elements of a message, in order."""
     iterator = eccodes.codes_bufr_keys_iterator_new(handle)
     found = []
     while eccodes.codes_bufr_keys_iterator_next(iterator):
-        name = eccodes.codes_bufr_keys_iterator_get_name(iterator)
-        if name.startswith("#") and "->" not in name:
-            found.append((name, int(eccodes.codes_get(handle, name + "->code"))))
+        key = eccodes.codes_bufr_keys_iterator_get_name(iterator)
+        if key.startswith("#") and "->" not in key:
+            found.append(key)
     eccodes.codes_bufr_keys_iterator_delete(iterator)
     return found
 

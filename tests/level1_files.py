@@ -95,10 +95,3 @@ def mutations(content: bytes, count: int, seed: int) -> Iterator[bytes]:
             changed = bytearray(content)
             changed[place] ^= int(generator.integers(1, 256))
             yield bytes(changed)
-
-
-def distance(lat: np.ndarray, lon: np.ndarray, other_lat: np.ndarray, other_lon: np.ndarray) -> np.ndarray:
-    """Great-circle distances in km (haversine), coordinates in degrees."""
-    a, b, c, d = (np.deg2rad(np.asarray(value, float)) for value in (lat, lon, other_lat, other_lon))
-    chord = np.sin((a - c) / 2) ** 2 + np.cos(a) * np.cos(c) * np.sin((b - d) / 2) ** 2
-    return 2 * 6371 * np.arcsin(np.sqrt(chord))

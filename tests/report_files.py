@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from fuxiflow.observations.readers.granule import Granule
+from tests.bufr_files import element_keys
 
 LAND, SHIP, BUOY, TEMP, OCCULTATION = 307080, 308009, 315009, 309052, 310026
 SENSOR = "heightOfSensorAboveLocalGroundOrDeckOfMarinePlatform"
@@ -30,7 +31,7 @@ def bufr(descriptor: int, subsets: Sequence[Mapping[str, float | str]], category
         if counts:
             eccodes.codes_set_array(handle, f"input{key[0].upper()}{key[1:]}", list(counts) * times)
     eccodes.codes_set_array(handle, "unexpandedDescriptors", [descriptor])
-    each = Counter(key.rpartition("#")[2] for key in _keys(handle))
+    each = Counter(key.rpartition("#")[2] for key in element_keys(handle))
     for number, subset in enumerate(subsets):
         for key, value in subset.items():
             rank, name = key[1:].split("#") if key.startswith("#") else ("1", key)
@@ -44,17 +45,6 @@ def bufr(descriptor: int, subsets: Sequence[Mapping[str, float | str]], category
     message = eccodes.codes_get_message(handle)
     eccodes.codes_release(handle)
     return message
-
-
-def _keys(handle: int) -> list[str]:
-    iterator = eccodes.codes_bufr_keys_iterator_new(handle)
-    found = []
-    while eccodes.codes_bufr_keys_iterator_next(iterator):
-        key = eccodes.codes_bufr_keys_iterator_get_name(iterator)
-        if key.startswith("#") and "->" not in key:
-            found.append(key)
-    eccodes.codes_bufr_keys_iterator_delete(iterator)
-    return found
 
 
 def _set(handle: int, key: str, values: list) -> None:

@@ -95,7 +95,8 @@ def _footprints(path: Path) -> list[str]:
 
 
 def _ledger(frame: pd.DataFrame) -> list[str]:
-    """Totals by reason, whether they add up, single values set missing, and the files that were refused."""
+    """Totals by reason, whether they add up, single values set missing, and files that were refused or read with a
+    remark."""
     lines = [f"  in all: {ledger.summary(frame) or 'nothing'}"]
     of_files = {reason.label for reason in Reason if reason >= 100}
     whole = frame[frame["channel"] == ""]
@@ -111,9 +112,9 @@ def _ledger(frame: pd.DataFrame) -> list[str]:
     if len(days):
         lines.append(f"  used by day: {days.min()} .. {days.max()} on {len(days)} days, {days.index.min()} .. "
                      f"{days.index.max()}")  # fmt: skip
-    refused = whole[whole["reason"].isin(of_files)]
-    lines += [f"  {row.file or '(no file)'}: {row.reason}, {row.message}" for row in refused.head(FEW).itertuples()]
-    return lines + ([f"  … {len(refused)} files in all"] if len(refused) > FEW else [])
+    told = whole[whole["reason"].isin(of_files) | whole["message"].ne("")]
+    lines += [f"  {row.file or '(no file)'}: {row.reason}, {row.message}" for row in told.head(FEW).itertuples()]
+    return lines + ([f"  … {len(told)} files in all"] if len(told) > FEW else [])
 
 
 def _scores(frame: pd.DataFrame) -> list[str]:

@@ -48,7 +48,9 @@ def ingest(directory: Path, pattern: str, reader: str, source: str, platforms: S
                 entries += _refused(source, granule, log)
                 continue
             used += 1
-            entries += ledger.read_counts(source, granule.footprints)
+            if granule.message:
+                log.warning("%s: %s", granule.file, granule.message)
+            entries += ledger.read_counts(source, granule.footprints, granule.message)
             table.write(granule.footprints)
     found = ledger.frame(entries)
     if not used and (matching or others):

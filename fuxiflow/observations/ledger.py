@@ -7,7 +7,7 @@ other reasons.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import date
 from pathlib import Path
 
@@ -63,9 +63,9 @@ def count(source: str, footprints: pa.Table, labels: Sequence[str] | None = None
             for (file, day, code), size in sizes.items()]
 
 
-def read_counts(source: str, footprints: pa.Table) -> list[Entry]:
-    """Entries that say how many footprints were read, by file and day."""
-    return count(source, footprints, [READ] * 256)
+def read_counts(source: str, footprints: pa.Table, message: str = "") -> list[Entry]:
+    """Entries that say how many footprints were read, by file and day, and what their reader has to tell of them."""
+    return [replace(entry, message=message) for entry in count(source, footprints, [READ] * 256)]
 
 
 def missing_values(source: str, footprints: pa.Table, lost: np.ndarray, reason: Reason) -> list[Entry]:

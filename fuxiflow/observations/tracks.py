@@ -10,10 +10,12 @@ from collections.abc import Sequence
 import numpy as np
 from numba import njit
 
+from fuxiflow.physics import EARTH_RADIUS
+
 PENALTY = 2  # four wrong reports in a row are left out, five are a place of their own
 SLACK = 50_000.0  # m: rounding of places, and of times to seconds
 LOOK_BACK = 200  # reports: bounds the work on a station whose reports all contradict each other
-_RADIUS = 6_371_229.0  # m
+_RADIUS = 1000.0 * EARTH_RADIUS  # m
 _UNIT = np.int64(1) << 32  # a score above, a count below
 
 

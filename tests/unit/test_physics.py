@@ -55,3 +55,16 @@ def test_surface_pressure_inverts_the_worlds_reduction(temperature, geopotential
     ps, t, z = np.array([8.0e4]), np.array([temperature]), np.array([geopotential])
     msl = levels.sea_level_pressure(ps, t, z)
     np.testing.assert_allclose(physics.surface_pressure(msl, t, z), ps, rtol=1e-9)
+
+
+def test_great_circles_across_the_date_line_and_the_pole():
+    assert physics.great_circle(0.0, 179.0, 0.0, -179.0) == pytest.approx(2 * 111.195, rel=1e-4)
+    assert physics.great_circle(90.0, 10.0, 89.0, 100.0) == pytest.approx(111.195, rel=1e-4)
+    assert np.isnan(physics.great_circle(np.nan, 0.0, 0.0, 0.0))
+
+
+def test_brightness_temperature_inverts_plancks_law():
+    temperature, wavenumber = 250.0, 64500.0
+    radiance = physics.PLANCK_1 * wavenumber**3 / np.expm1(physics.PLANCK_2 * wavenumber / temperature)
+    assert physics.brightness_temperature(radiance, wavenumber) == pytest.approx(temperature)
+    assert np.isnan(physics.brightness_temperature(np.array([0.0, -1.0, np.nan]), wavenumber)).all()

@@ -1,17 +1,21 @@
 """AAPP level 1c: AMSU-A and MHS of either byte order against a decoding word by word, satpy, damage."""
 
+import logging
 import os
 import subprocess
 import sys
+from datetime import date
 
 import numpy as np
 import pytest
 
 from fuxiflow import ROOT
 from fuxiflow.observations import readers, table
+from fuxiflow.observations.ingest import ingest
 from fuxiflow.observations.reasons import Reason
 from fuxiflow.observations.satpy_readers import DIRECTORY, aapp_l1c
-from tests.level1_files import distance, mutations, orbit, temperatures, write_aapp
+from fuxiflow.physics import great_circle
+from tests.level1_files import mutations, orbit, temperatures, write_aapp
 
 NAMES = {"amsua": "amsual1c_metopc_20220701_1022_12345.l1c", "mhs": "mhsl1c_metopc_20220701_1022_12345.l1c"}
 CHANNELS = {"amsua": 15, "mhs": 5}
@@ -123,15 +127,21 @@ def test_one_instrument_is_not_the_other(tmp_path):
     assert "no header of AAPP level 1c of mhs" in granule.message
 
 
-def test_a_header_without_antenna_correction_is_said(tmp_path, caplog):
+def test_a_header_without_antenna_correction_is_said_in_the_log_and_the_ledger(tmp_path, caplog):
     path = write(tmp_path, "mhs")
     content = bytearray(path.read_bytes())
     assert not read(path, "mhs")[0].message
     start = aapp_l1c.MHS_HEADER.fields["vnantennacorr"][1]
     content[start:start + 4] = bytes(4)
     path.write_bytes(content)
-    read(path, "mhs")
-    assert "may be antenna temperatures" in caplog.text
+    granule, = read(path, "mhs")
+    assert "may be antenna temperatures" in granule.message
+    (tmp_path / "files").mkdir()
+    path.rename(tmp_path / "files" / path.name)
+    found = ingest(tmp_path / "files", "*", "aapp_l1c.mhs", "mhs", ["Metop-C"], ["1"], date(2022, 7, 1),
+                   tmp_path / "mhs.parquet", logging.getLogger("test"))
+    assert found[["reason", "count", "message"]].to_numpy().tolist() == [["read", granule.count, granule.message]]
+    assert f"{path.name}: {granule.message}" in caplog.text
 
 
 @pytest.mark.parametrize(("instrument", "reader"), [("amsua", "amsua_l1c_aapp"), ("mhs", "mhs_l1c_aapp")])
@@ -169,7 +179,7 @@ def test_mutations_give_values_within_physics_or_reasons(tmp_path, instrument):
             used = codes(granule) == 0
             lat, lon, time = (table.column(granule.footprints, name)[used] for name in ("lat", "lon", "time"))
             expected = [column[:len(used)][used] for column in place]
-            assert (distance(lat, lon, *expected[:2]) < 15).all()
+            assert (great_circle(lat, lon, *expected[:2]) < 15).all()
             assert (np.abs(time - expected[2]) < np.timedelta64(10, "s")).all()
             values = table.values_of(granule.footprints)
             assert not ((values < 2.7) | (values > 350)).any()

@@ -212,7 +212,8 @@ import sys
 from pathlib import Path
 import numpy as np
 from fuxiflow.observations import readers, table
-from tests.level1_files import distance, mutations
+from fuxiflow.physics import great_circle
+from tests.level1_files import mutations
 channels = [str(i) for i in range(1, 18)]
 path = Path(sys.argv[1])
 content = path.read_bytes()
@@ -230,7 +231,7 @@ for i, changed in enumerate(mutations(content, 300, seed=int(sys.argv[2]))):
     used = table.column(granule.footprints, "rejected") == 0
     lat, lon, time = (table.column(granule.footprints, name)[used] for name in ("lat", "lon", "time"))
     if len(used) == len(place[0]) and used.any():
-        off = distance(lat, lon, place[0][used], place[1][used]).max()
+        off = great_circle(lat, lon, place[0][used], place[1][used]).max()
         assert off < 15, (i, off)
         assert np.abs(time - place[2][used]).max() < np.timedelta64(10, "s"), i
     values = table.values_of(granule.footprints)

@@ -8,8 +8,9 @@ import pytest
 from fuxiflow.observations import readers, table
 from fuxiflow.observations.readers import noaa_klm
 from fuxiflow.observations.reasons import Reason
+from fuxiflow.physics import great_circle
 from tests.helpers import realdata
-from tests.level1_files import distance, mutations
+from tests.level1_files import mutations
 
 NAME = "NSS.AMAX.NK.D11171.S1811.E1941.B6812425.WI"
 RECORD = 2560
@@ -231,7 +232,7 @@ def test_mutations_give_values_within_physics_or_reasons(tmp_path, content):
                 continue
             used = codes(granule) == 0
             found = [table.column(granule.footprints, name) for name in ("lat", "lon")]
-            off = distance(*found, *(place[:len(used)] for place in places))
+            off = great_circle(*found, *(place[:len(used)] for place in places))
             assert (off[used] < 15).all()
             elapsed = table.column(granule.footprints, "time") - table.column(true, "time")[:len(used)]
             assert (np.abs(elapsed[used]) < np.timedelta64(10, "s")).all()

@@ -1,6 +1,7 @@
 """Land stations, ships and buoys from BUFR: values, conversions, identities, and what becomes of odd ones."""
 
 import numpy as np
+import pdbufr
 import pytest
 
 from fuxiflow import physics
@@ -160,7 +161,6 @@ def test_files_without_a_message(tmp_path):
 
 
 def test_fifteen_thousand_real_reports_equal_pdbufr():
-    pdbufr = pytest.importorskip("pdbufr")
     path = realdata("bufr/pdbufr_perf_synop.bufr")
     names = ["latitude", "longitude", "airTemperatureAt2M", "dewpointTemperatureAt2M", "windDirectionAt10M",
              "windSpeedAt10M", "nonCoordinatePressure", "pressureReducedToMeanSeaLevel", "relativeHumidity"]

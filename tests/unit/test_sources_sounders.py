@@ -4,7 +4,7 @@ import pytest
 
 from fuxiflow import sources
 from fuxiflow.observations import readers
-from fuxiflow.observations.readers.bufr_sounder import SATELLITES
+from fuxiflow.observations.satellites import BUFR_SATELLITES
 
 SOUNDERS = {"atms_bufr": 22, "atms_l1b": 22, "amsua": 15, "mhs": 5, "hirs4": 19, "ssmis": 24, "iasi": 38}
 
@@ -14,7 +14,7 @@ def test_readers_know_channels_and_platforms(name, count):
     source = sources.load(name)
     assert len(source.channels) == len(source.noise) == count
     assert list(readers.read(source.reader, [], source.platform_names, source.channel_names)) == []
-    assert set(source.platform_names) <= set(SATELLITES.values())
+    assert set(source.platform_names) <= set(BUFR_SATELLITES.values())
 
 
 def test_antenna_temperatures_are_no_brightness_temperatures():

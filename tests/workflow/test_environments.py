@@ -17,14 +17,15 @@ PACKAGES = {
     "cartopy": ("cartopy", "cartopy"),
     "eccodes": ("eccodes", "python-eccodes"),
     "matplotlib": ("matplotlib", "matplotlib-base"),
+    "netCDF4": ("netcdf4", "netcdf4"),
     "PIL": ("pillow", "pillow"),
     "torch": ("torch", "pytorch"),
     "yaml": ("pyyaml", "pyyaml"),
 }
 # what is imported without an import statement: plug-ins and back ends
 PLUG_INS = {"torch.utils.tensorboard": "tensorboard", "cfgrib": "cfgrib"}
-# tools, plug-ins and an engine of xarray (netcdf4) that no module of the package or test imports
-TOOLS = {"snakemake", "snakemake-executor-plugin-slurm", "ruff", "pytest-xdist", "tensorboard", "netcdf4"}
+# tools and plug-ins that no module of the package or test imports
+TOOLS = {"snakemake", "snakemake-executor-plugin-slurm", "ruff", "pytest-xdist", "tensorboard"}
 
 
 def environment_of(script):

@@ -2,13 +2,13 @@
 
 Format: :mod:`fuxiflow.observations.satpy_readers.aapp_l1c`. All footprints of a scan have its time, the only one in the
 file. Level 1c is defined as brightness temperatures; a header with antenna correction version 0 leaves open whether the
-correction was made, which the granule's message and the log then say.
+correction was made, which the granule's message then says.
 """
 
-import logging
 import os
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -16,9 +16,10 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from fuxiflow.observations.readers import scans
-from fuxiflow.observations.readers.granule import Granule, footprints
-from fuxiflow.observations.readers.scans import Refused
+from fuxiflow.observations import scan_geometry
+from fuxiflow.observations.readers import level1
+from fuxiflow.observations.readers.granule import Granule, footprints, known_channels
+from fuxiflow.observations.readers.level1 import Refused
 from fuxiflow.observations.reasons import Reason
 from fuxiflow.observations.satpy_readers.aapp_l1c import AMSUA_CHANNELS, AMSUAFile, MHSFile
 
@@ -47,7 +48,7 @@ def _read(instrument: str, files: Sequence[Path], platforms: Sequence[str],
           channels: Sequence[str]) -> Iterator[Granule]:
     """The files' granules in time order. A truncated file gives its whole scans, and a second granule that counts the
     footprints it lacks."""
-    chosen = scans.known_channels(channels, CHANNELS[instrument])
+    chosen = known_channels(channels, CHANNELS[instrument], f"{instrument} has")
 
     def order(path: Path) -> tuple:
         found = _DATE.search(path.name)
@@ -55,12 +56,15 @@ def _read(instrument: str, files: Sequence[Path], platforms: Sequence[str],
 
     for path in sorted(map(Path, files), key=order):
         day = _day(path.name)
-        notes: list[Granule] = []
-        decode = partial(_footprints, path, day, instrument, platforms, channels, chosen, notes)
-        found = scans.granule(path.name, day, decode)
-        yield found
-        if found.footprints is not None:
-            yield from notes
+        lost: list[Granule] = []
+        remarks: list[str] = []
+        decode = partial(_footprints, path, day, instrument, platforms, channels, chosen, lost, remarks)
+        found = level1.granule(path.name, day, decode)
+        if found.footprints is None:
+            yield found
+        else:
+            yield replace(found, message="; ".join(remarks))
+            yield from lost
 
 
 def _day(name: str) -> date | None:
@@ -71,18 +75,9 @@ def _day(name: str) -> date | None:
         return None
 
 
-def instants(year: np.ndarray, day: np.ndarray, milliseconds: np.ndarray) -> np.ndarray:
-    """Times datetime64[us] of years, days of the year and milliseconds of the day, NaT where out of range."""
-    known = (year >= 1998) & (year <= 2100) & (day >= 1) & (day <= 366) & (milliseconds >= 0)
-    known &= milliseconds < 86_400_000
-    start = (np.where(known, year, 1998).astype(np.int64) - 1970).astype("datetime64[Y]").astype("datetime64[us]")
-    elapsed = np.where(known, (day - 1) * np.int64(86_400_000) + milliseconds, 0) * 1000
-    return np.where(known, start + elapsed.astype("timedelta64[us]"), _NOT_A_TIME)
-
-
 def _period(header: np.void, time: np.ndarray) -> tuple[np.datetime64, np.datetime64]:
     """First and last time of a file by its header, or an orbit about the middle scan where that says nothing."""
-    start, end = (instants(*(np.array([header[f"{word}data{part}"]]) for part in ("yr", "dy", "time")))[0]
+    start, end = (level1.instants(*(np.array([header[f"{word}data{part}"]]) for part in ("yr", "dy", "time")))[0]
                   for word in ("start", "end"))
     if np.timedelta64(0) <= end - start <= 3 * _ORBIT:
         return start, end
@@ -92,8 +87,9 @@ def _period(header: np.void, time: np.ndarray) -> tuple[np.datetime64, np.dateti
 
 
 def _footprints(path: Path, day: date | None, instrument: str, platforms: Sequence[str], channels: Sequence[str],
-                chosen: list[int], notes: list[Granule]) -> pa.Table:
-    """The footprint table of a file; a granule for missing scans is added to ``notes``."""
+                chosen: list[int], lost: list[Granule], remarks: list[str]) -> pa.Table:
+    """The footprint table of a file; a granule for missing scans is added to ``lost``, what it leaves open to
+    ``remarks``."""
     size = path.stat().st_size
     if not size:
         raise Refused(Reason.EMPTY, "zero bytes")
@@ -107,30 +103,29 @@ def _footprints(path: Path, day: date | None, instrument: str, platforms: Sequen
     platform = file.platform_name
     if platform not in platforms:
         raise Refused(Reason.PLATFORM, f"platform {platform}, expected {', '.join(platforms)}", shape[0] * shape[1])
-    time = instants(*(found[name].astype(np.int64) for name in ("scnlinyr", "scnlindy", "scnlintime")))
+    time = level1.instants(*(found[name] for name in ("scnlinyr", "scnlindy", "scnlintime")))
     start, end = _period(file.header, time)
     quality = found["qualind"].astype(np.uint32)
     lat, lon = (np.where((quality & _UNLOCATED)[:, None] != 0, np.nan, found["latlon"][..., i] * 1e-4)
                 for i in range(2))
     zenith, azimuth = (found["angles"][..., i] * 1e-2 for i in range(2))
-    lat = np.where(scans.misplaced(lat, lon, zenith), np.nan, lat)
-    time[((quality & _BAD_TIME) != 0) | scans.mistimed(time, lat, lon)] = _NOT_A_TIME
+    lat = np.where(scan_geometry.misplaced(lat, lon, zenith), np.nan, lat)
+    time[((quality & _BAD_TIME) != 0) | scan_geometry.mistimed(time, lat, lon)] = _NOT_A_TIME
     columns = {"time": np.repeat(time, shape[1]), "lat": lat.ravel(), "lon": lon.ravel(), "zenith": zenith.ravel(),
                "azimuth": np.where(np.abs(azimuth) <= 360, np.mod(azimuth, 360.0), np.nan).ravel(),
                "scan_position": np.tile(np.arange(1, shape[1] + 1, dtype=np.int16), shape[0])}
-    values = scans.plausible(found["btemps"] * 1e-2)
+    values = level1.plausible(found["btemps"] * 1e-2)
     values[(quality & _UNCALIBRATED) != 0] = np.nan
     margin = np.timedelta64(round(_SECONDS[instrument] * 1e6), "us")
     table = footprints(channels, values.reshape(len(lat) * shape[1], -1)[:, chosen], columns,
                        (start - margin, end + margin), platform, path.name)
     if file.cut_off:
-        lost = _missing(int(file.header["scnlin"]) - shape[0], end - start, shape[0], _SECONDS[instrument])
-        notes.append(Granule(path.name, reason=Reason.UNREADABLE, message=f"truncated: {lost} scans are missing",
-                             count=lost * shape[1], day=day))
+        count = _missing(int(file.header["scnlin"]) - shape[0], end - start, shape[0], _SECONDS[instrument])
+        lost.append(Granule(path.name, reason=Reason.UNREADABLE, message=f"truncated: {count} scans are missing",
+                            count=count * shape[1], day=day))
     if not file.header["vnantennacorr"]:
-        logging.getLogger(__name__).warning("%s: its header names no antenna correction; these may be antenna "
-                                            "temperatures", path.name)
-    return scans.flagged(table, np.repeat((quality & _UNUSABLE) != 0, shape[1]))
+        remarks.append("its header names no antenna correction; these may be antenna temperatures")
+    return level1.flagged(table, np.repeat((quality & _UNUSABLE) != 0, shape[1]))
 
 
 def _missing(claimed: int, span: np.timedelta64, scans_read: int, seconds: float) -> int:

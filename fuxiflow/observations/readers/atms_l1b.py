@@ -14,12 +14,12 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from fuxiflow.observations import table
+from fuxiflow.observations.readers import level1
 from fuxiflow.observations.readers.atms_sdr import utc
 from fuxiflow.observations.readers.bufr_footprints import ANTENNA, INSTRUMENTS
-from fuxiflow.observations.readers.granule import Granule, footprints
+from fuxiflow.observations.readers.granule import Granule, footprints, known_channels
 from fuxiflow.observations.reasons import Reason
-from fuxiflow.observations.scan import strays, zenith_at
+from fuxiflow.observations.scan_geometry import strays, zenith_at
 
 CHANNELS = tuple(f"{ANTENNA}{i}" for i in range(1, 23))
 _NAME = re.compile(r"SNDR\.(?P<granule>\w+\.ATMS\.\d{8}T\d{4}\.m\d+\.g\d+)\.L1B\.\w+\.(?P<version>v\w+\.\w\.\d+)\.nc")
@@ -33,9 +33,7 @@ _DO_NOT_USE = 2  # of antenna_temp_qc: 0 best, 1 good
 
 def read(files: Sequence[Path], platforms: Sequence[str], channels: Sequence[str]) -> Iterator[Granule]:
     """The granules of files in time order; see :func:`fuxiflow.observations.readers.read`."""
-    unknown = [name for name in channels if name not in CHANNELS]
-    if unknown:
-        raise ValueError(f"ATMS level 1B has no channel {', '.join(unknown)}; known: {', '.join(CHANNELS)}")
+    known_channels(channels, CHANNELS, "ATMS level 1B has")
     return _granules([Path(path) for path in files], platforms, channels)
 
 
@@ -135,6 +133,4 @@ def _footprints(file: h5py.File, scans: int, channels: Sequence[str], platform: 
         return built
     state = np.asarray(file["instrument_state"][()])
     unusable = np.broadcast_to(state.reshape(scans, -1), shape).ravel() != 0
-    codes = table.column(built, "rejected")
-    codes = np.where((codes == Reason.USED) & unusable, np.uint8(Reason.QUALITY), codes)
-    return table.replace(built, table.values_of(built), codes)
+    return level1.flagged(built, unusable)

@@ -4,12 +4,10 @@ Format: JPSS Common Data Format Control Book - External, Volume III, 474-00001-0
 without a Scene: a Scene reads channel by channel (0.28 s a granule), a handler the whole array (0.03 s).
 """
 
-import logging
 import os
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -18,7 +16,9 @@ import dask
 import numpy as np
 from satpy.readers.atms_sdr_hdf5 import ATMS_CHANNEL_NAMES, ATMS_SDR_FileHandler
 
-from fuxiflow.observations.readers.granule import Granule, footprints
+from fuxiflow.observations import leap_seconds
+from fuxiflow.observations.readers import level1
+from fuxiflow.observations.readers.granule import Granule, footprints, known_channels
 from fuxiflow.observations.reasons import Reason
 
 _NAME = re.compile(r"(?P<products>SATMS|GATMO|GATMO-SATMS|SATMS-GATMO)_"
@@ -28,9 +28,7 @@ _GEOLOCATION = "All_Data/ATMS-SDR-GEO_All/"
 _TEMPERATURE = _DATA + "BrightnessTemperature"
 # names that satpy does not make one: Suomi-NPP has three in use
 _SAME_PLATFORM = {"s-npp": "suomi-npp", "snpp": "suomi-npp", "npp": "suomi-npp"}
-# TAI - UTC in s since the launch of Suomi NPP: IERS Bulletin C 36 (2008), 43 (2012), 49 (2015), 52 (2016)
-_LEAP_SECONDS = (("2009-01-01", 34), ("2012-07-01", 35), ("2015-07-01", 36), ("2017-01-01", 37))
-_EPOCH = np.datetime64("1958-01-01T00:00:00", "us")
+_EPOCH, _FIRST = np.datetime64("1958-01-01", "us"), np.datetime64("2009-01-01", "us")
 _SCAN = np.timedelta64(3, "s")  # a scan takes 8/3 s; aggregate times may be those of the first view of a scan
 
 
@@ -61,9 +59,7 @@ class _Refused(Exception):
 
 def read(files: Sequence[Path], platforms: Sequence[str], channels: Sequence[str]) -> Iterator[Granule]:
     """Pair the files and yield their granules in time order; see :func:`fuxiflow.observations.readers.read`."""
-    unknown = sorted(set(channels) - set(ATMS_CHANNEL_NAMES))
-    if unknown:
-        raise ValueError(f"ATMS has no channel {', '.join(unknown)}; known: {', '.join(ATMS_CHANNEL_NAMES)}")
+    chosen = known_channels(channels, ATMS_CHANNEL_NAMES, "ATMS has")
     granules: dict[str, list[_File]] = defaultdict(list)
     for path in map(Path, files):
         parsed = _parse(path)
@@ -73,10 +69,11 @@ def read(files: Sequence[Path], platforms: Sequence[str], channels: Sequence[str
             yield Granule(path.name, reason=Reason.NAME, message="not the name of a SATMS or GATMO file; antenna "
                           "temperatures (TATMS) are not brightness temperatures")
     for name in sorted(granules, key=lambda name: name.split("_", 1)[1]):
-        yield from _granule(granules[name], platforms, channels)
+        yield from _granule(granules[name], platforms, channels, chosen)
 
 
-def _granule(files: list[_File], platforms: Sequence[str], channels: Sequence[str]) -> Iterator[Granule]:
+def _granule(files: list[_File], platforms: Sequence[str], channels: Sequence[str],
+             chosen: list[int]) -> Iterator[Granule]:
     """One granule from all files of its name: older versions, refused files and the footprints."""
     latest: dict[str, _File] = {}
     for file in sorted(files, key=lambda file: file.created):
@@ -96,7 +93,7 @@ def _granule(files: list[_File], platforms: Sequence[str], channels: Sequence[st
     if set(handlers) == {"SATMS", "GATMO"}:
         file = latest["SATMS"]
         try:
-            found = _footprints(file, handlers["SATMS"], handlers["GATMO"], platforms, channels)
+            found = _footprints(file, handlers["SATMS"], handlers["GATMO"], platforms, channels, chosen)
         except _Refused as refusal:
             yield _without(refusal.file, refusal.reason, str(refusal), _size(handlers["SATMS"]))
         else:
@@ -112,24 +109,12 @@ def _without(file: _File, reason: Reason, message: str, count: int) -> Granule:
     return Granule(file.path.name, reason=reason, message=message, count=count, day=file.day)
 
 
-@contextmanager
-def _quiet():
-    """Without satpy's traceback of a damaged file, which the ledger and the log name in one line."""
-    logger = logging.getLogger("satpy.readers.core.hdf5")
-    level = logger.level
-    logger.setLevel(logging.CRITICAL + 1)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
-
-
 def _open(file: _File, platforms: Sequence[str]) -> ATMS_SDR_FileHandler:
     """satpy's handler of a file of one of the platforms."""
     if file.path.stat().st_size == 0:
         raise _Refused(file, Reason.EMPTY, "zero bytes")
     try:
-        with _quiet():
+        with level1.quiet():
             handler = ATMS_SDR_FileHandler(os.fspath(file.path), {}, {})
         found = str(handler.platform_name)
     except (OSError, KeyError, ValueError, RuntimeError) as error:
@@ -179,18 +164,14 @@ def utc(microseconds: np.ndarray) -> np.ndarray:
     ValueError before 2009, when no ATMS flew.
     """
     tai = np.where(microseconds > 0, _EPOCH + microseconds.astype("timedelta64[us]"), np.datetime64("NaT", "us"))
-    starts = np.array([day for day, _ in _LEAP_SECONDS], "datetime64[us]")
-    offsets = np.array([seconds for _, seconds in _LEAP_SECONDS], "timedelta64[s]")
     known = tai[~np.isnat(tai)]
-    if known.size and known.min() < starts[0]:
-        raise ValueError(f"time {known.min()} is before {starts[0]}")
-    # a leap second enters at the UTC day boundary: TAI of that instant is start + the new offset
-    index = np.searchsorted(starts + offsets, tai, side="right") - 1
-    return tai - offsets[np.clip(index, 0, None)]
+    if known.size and known.min() < _FIRST:
+        raise ValueError(f"time {known.min()} is before {_FIRST}")
+    return leap_seconds.utc(tai)
 
 
 def _footprints(file: _File, data: ATMS_SDR_FileHandler, geolocation: ATMS_SDR_FileHandler, platforms: Sequence[str],
-                channels: Sequence[str]):
+                channels: Sequence[str], chosen: list[int]):
     """The footprint table of a pair of files."""
     platform, other = (_called(str(handler.platform_name), platforms) for handler in (data, geolocation))
     if platform != other:
@@ -217,6 +198,6 @@ def _footprints(file: _File, data: ATMS_SDR_FileHandler, geolocation: ATMS_SDR_F
         raise _Refused(file, Reason.MISMATCH, f"starts at {period[0]}, its geolocation at {other[0]}")
     columns = {name: array.ravel() for name, array in columns.items()}
     columns["scan_position"] = np.tile(np.arange(1, shape[1] + 1, dtype=np.int16), shape[0])
-    chosen = values.reshape(-1, values.shape[2])[:, [ATMS_CHANNEL_NAMES.index(name) for name in channels]]
+    values = values.reshape(-1, values.shape[2])[:, chosen]
     first, last = (np.datetime64(time, "us") for time in period)
-    return footprints(channels, chosen, columns, (first - _SCAN, last + _SCAN), platform, file.path.name)
+    return footprints(channels, values, columns, (first - _SCAN, last + _SCAN), platform, file.path.name)

@@ -9,10 +9,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fuxiflow.observations.scan import EARTH_RADIUS, zenith_at
+from fuxiflow.observations.scan_geometry import zenith_at
+from fuxiflow.physics import EARTH_RADIUS, brightness_temperature
 
-# CODATA 2018: 2 h c^2 in W m2 sr-1 and h c / k in m K
-_C1, _C2 = 1.191042972e-16, 1.438776877e-2
 _PHYSICAL = (2.7, 400.0)  # K: the cosmic background, and more than any scene
 _TILT = 3.0  # degrees of zenith: orbits of 805 to 870 km, attitude, and footprints beside the scan line
 _ANTENNA_TEMPERATURE = 12066
@@ -111,9 +110,9 @@ class Footprints(NamedTuple):
 
 def extract(instrument: str, channels: Sequence[str], data: bytes) -> Footprints | OtherInstrument:
     """The footprints of a message; ValueError where it lacks what a footprint needs, ecCodes' errors where damaged."""
-    from fuxiflow.observations.bufr_elements import elements  # loads ecCodes: in the decoding process alone
+    from fuxiflow.observations import elements  # loads ecCodes: in the decoding process alone
     kind = INSTRUMENTS[instrument]
-    codes, matrix = elements(data)
+    codes, matrix = elements.matrix(data)
     codes = np.array(codes)
     marks = np.flatnonzero(np.isin(codes, [kind.number] if kind.number else kind.values))
     told = {2019: kind.types, 2048: kind.sensors}
@@ -198,13 +197,6 @@ def _channel_numbers(kind: Instrument, codes: np.ndarray, matrix: np.ndarray,
     return np.where(rising, numbers, np.nan), note
 
 
-def planck(radiance: np.ndarray, wavenumber: np.ndarray) -> np.ndarray:
-    """Brightness temperature in K of a ``radiance`` in W m-2 sr-1 (m-1)-1 at a ``wavenumber`` in m-1: the inverse of
-    Planck's law, T = c2 v / ln(1 + c1 v^3 / L); NaN where the radiance is not positive."""
-    positive = np.where(radiance > 0, radiance, np.nan)
-    return _C2 * wavenumber / np.log1p(_C1 * wavenumber**3 / positive)
-
-
 def _brightness(scaled: np.ndarray, numbers: np.ndarray, head: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     """Brightness temperatures of IASI's scaled radiances ``(n, channel)``, of channels with the given ``numbers``.
 
@@ -221,7 +213,7 @@ def _brightness(scaled: np.ndarray, numbers: np.ndarray, head: np.ndarray, matri
                 exponents = np.where(inside, said, exponents)
             else:
                 bad |= inside & (said == 1)
-    return np.where(bad, np.nan, planck(scaled * 10.0**-exponents, 64500.0 + 25.0 * (numbers - 1)))
+    return np.where(bad, np.nan, brightness_temperature(scaled * 10.0**-exponents, 64500.0 + 25.0 * (numbers - 1)))
 
 
 def _scan(kind: Instrument, number: np.ndarray, zenith: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -12,17 +12,14 @@ from pathlib import Path
 
 import numpy as np
 
-from fuxiflow.observations import bufr, table
+from fuxiflow.observations import bufr
+from fuxiflow.observations.readers import level1
 from fuxiflow.observations.readers.bufr_footprints import INSTRUMENTS, Footprints, OtherInstrument, extract
-from fuxiflow.observations.readers.granule import Granule, footprints
+from fuxiflow.observations.readers.granule import Granule, footprints, known_channels
 from fuxiflow.observations.reasons import Reason
-from fuxiflow.observations.scan import strays
+from fuxiflow.observations.satellites import BUFR_SATELLITES
+from fuxiflow.observations.scan_geometry import strays
 
-# common code table C-5 (0-01-007), by the names of WMO OSCAR
-SATELLITES = {3: "Metop-B", 4: "Metop-A", 5: "Metop-C", 206: "NOAA-15", 207: "NOAA-16", 208: "NOAA-17",
-              209: "NOAA-18", 223: "NOAA-19", 224: "Suomi-NPP", 225: "NOAA-20", 226: "NOAA-21", 246: "DMSP-F13",
-              247: "DMSP-F14", 248: "DMSP-F15", 249: "DMSP-F16", 285: "DMSP-F17", 286: "DMSP-F18", 287: "DMSP-F19",
-              522: "FY-3C", 523: "FY-3D", 524: "FY-3E", 525: "FY-3F", 784: "Aqua"}
 # a message's header gives the time of its first footprint, or the nominal hour of a six-hourly collection
 _PRECISE, _NOMINAL = np.timedelta64(10, "m"), np.timedelta64(6, "h")
 _SPREAD = np.timedelta64(30, "m")  # footprints of one message follow each other
@@ -67,11 +64,7 @@ def read_iasi(files: Sequence[Path], platforms: Sequence[str], channels: Sequenc
 def _read(instrument: str, files: Sequence[Path], platforms: Sequence[str],
           channels: Sequence[str]) -> Iterator[Granule]:
     """The granules of files in the order of their first messages; ValueError lists the known channels."""
-    known = INSTRUMENTS[instrument].channels
-    unknown = [name for name in channels if name not in set(known)]
-    if unknown:
-        listed = ", ".join(known) if len(known) < 50 else f"{known[0]} to {known[-1]}"
-        raise ValueError(f"{instrument} has no channel {', '.join(unknown)}; known: {listed}")
+    known_channels(channels, INSTRUMENTS[instrument].channels, f"{instrument} has")
     return _granules(instrument, files, platforms, channels)
 
 
@@ -145,7 +138,7 @@ def _platforms(path: Path, found: Footprints, number: np.ndarray, platforms: Seq
     for satellite in np.unique(found.satellite):
         chosen = found.satellite == satellite
         rows = found.take(chosen)
-        name = SATELLITES.get(int(satellite), f"with identifier {satellite}" if satellite >= 0 else "not given")
+        name = BUFR_SATELLITES.get(int(satellite), f"with identifier {satellite}" if satellite >= 0 else "not given")
         known = rows.time[~np.isnat(rows.time)]
         day = known.min().astype("datetime64[D]").item() if len(known) else None
         if name not in platforms:
@@ -160,8 +153,6 @@ def _platforms(path: Path, found: Footprints, number: np.ndarray, platforms: Seq
                    "lon": np.where(stray, np.nan, rows.lon), "zenith": rows.zenith, "scan_position": rows.position}
         period = (known.min(), known.max()) if len(known) else (np.datetime64("NaT"), np.datetime64("NaT"))
         built = footprints(channels, rows.values, columns, period, name, path.name)
-        codes = table.column(built, "rejected")
-        codes = np.where((codes == Reason.USED) & rows.flagged, np.uint8(Reason.QUALITY), codes)
-        built = table.replace(built, table.values_of(built), codes)
+        built = level1.flagged(built, rows.flagged)
         notes = "; ".join(sorted(set(rows.note) - {""}))
         yield Granule(path.name, footprints=built, count=len(built), day=day, message=notes)

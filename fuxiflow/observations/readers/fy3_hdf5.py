@@ -15,9 +15,10 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from fuxiflow.observations.readers import scans
-from fuxiflow.observations.readers.granule import Granule, footprints
-from fuxiflow.observations.readers.scans import Refused
+from fuxiflow.observations import scan_geometry
+from fuxiflow.observations.readers import level1
+from fuxiflow.observations.readers.granule import Granule, footprints, known_channels
+from fuxiflow.observations.readers.level1 import Refused
 from fuxiflow.observations.reasons import Reason
 from fuxiflow.observations.satpy_readers.fy3_hdf5 import GEOLOCATION, FY3SounderFile
 
@@ -40,7 +41,7 @@ def read_mwhs2(files: Sequence[Path], platforms: Sequence[str], channels: Sequen
 def _read(instrument: str, files: Sequence[Path], platforms: Sequence[str],
           channels: Sequence[str]) -> Iterator[Granule]:
     """The files' granules in time order. Of several versions of a granule the last is used."""
-    chosen = scans.known_channels(channels, CHANNELS[instrument])
+    chosen = known_channels(channels, CHANNELS[instrument], f"{instrument} has")
     named: list[tuple[re.Match, date, Path]] = []
     for path in map(Path, files):
         found = _NAME.fullmatch(path.name)
@@ -56,7 +57,7 @@ def _read(instrument: str, files: Sequence[Path], platforms: Sequence[str],
             yield Granule(path.name, reason=Reason.SUPERSEDED, message="an older version", day=day)
         else:
             decode = partial(_footprints, path, instrument, platforms, channels, chosen)
-            yield scans.granule(path.name, day, decode)
+            yield level1.granule(path.name, day, decode)
 
 
 def _day(text: str) -> date | None:
@@ -73,7 +74,7 @@ def _footprints(path: Path, instrument: str, platforms: Sequence[str], channels:
         raise Refused(Reason.EMPTY, "zero bytes")
     file = FY3SounderFile(os.fspath(path), {}, {})
     shape = tuple(file.shape)
-    if len(shape) != 2 or shape[0] > scans.LARGEST[0] or shape[1] > scans.LARGEST[1]:
+    if len(shape) != 2 or shape[0] > level1.LARGEST[0] or shape[1] > level1.LARGEST[1]:
         raise Refused(Reason.UNREADABLE, f"latitudes of the shape {shape}")
     count = shape[0] * shape[1]
     if not count:
@@ -83,7 +84,7 @@ def _footprints(path: Path, instrument: str, platforms: Sequence[str], channels:
         if platform not in platforms:
             raise Refused(Reason.PLATFORM, f"platform {platform}, expected {', '.join(platforms)}", count)
         return _table(file, platform, instrument, channels, chosen, path.name)
-    except scans.DAMAGE as error:
+    except level1.DAMAGE as error:
         raise Refused(Reason.UNREADABLE, f"{type(error).__name__}: {error}", count) from error
 
 
@@ -100,14 +101,14 @@ def _table(file: FY3SounderFile, platform: str, instrument: str, channels: Seque
                           values[..., 0].size)
     columns["azimuth"] = np.where(np.abs(columns["azimuth"]) <= 360, np.mod(columns["azimuth"], 360.0), np.nan)
     time = file.times()
-    wrong = scans.misplaced(columns["lat"], columns["lon"], columns["zenith"])
+    wrong = scan_geometry.misplaced(columns["lat"], columns["lon"], columns["zenith"])
     columns["lat"] = np.where(wrong, np.nan, columns["lat"])
-    time[scans.mistimed(time, columns["lat"], columns["lon"])] = np.datetime64("NaT")
+    time[scan_geometry.mistimed(time, columns["lat"], columns["lon"])] = np.datetime64("NaT")
     positions = values.shape[1]
     columns = {column: array.ravel() for column, array in columns.items()}
     columns["time"] = np.repeat(time, positions)
     columns["scan_position"] = np.tile(np.arange(1, positions + 1, dtype=np.int16), values.shape[0])
     start, end = (np.datetime64(moment, "us") for moment in (file.start_time, file.end_time))
-    temperatures = scans.plausible(values.reshape(-1, values.shape[2])[:, chosen])
+    temperatures = level1.plausible(values.reshape(-1, values.shape[2])[:, chosen])
     return footprints(channels, temperatures, columns, (start - _SCAN, end + _SCAN), platform, name)
 

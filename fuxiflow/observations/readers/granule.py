@@ -14,7 +14,8 @@ from fuxiflow.observations.reasons import Reason
 @dataclass(frozen=True)
 class Granule:
     """One granule: its ``footprints``, or the ``reason`` and ``message`` why ``file`` is not used, with the ``count``
-    of footprints it would have had (0 where that cannot be known) and its ``day``, where known."""
+    of footprints it would have had (0 where that cannot be known) and its ``day``, where known. The ``message`` of
+    footprints that are used tells what the file leaves open; it goes to the log and the ledger as well."""
 
     file: str
     footprints: pa.Table | None = None
@@ -22,6 +23,16 @@ class Granule:
     message: str = ""
     count: int = 0
     day: date | None = None
+
+
+def known_channels(channels: Sequence[str], known: Sequence[str], subject: str) -> list[int]:
+    """Indices of ``channels`` in ``known``; ValueError lists the known ones, of the ``subject``: "MHS has"."""
+    places = {name: i for i, name in enumerate(known)}
+    unknown = [name for name in channels if name not in places]
+    if unknown:
+        listed = ", ".join(known) if len(known) < 100 else f"{known[0]} to {known[-1]}"
+        raise ValueError(f"{subject} no channel {', '.join(unknown)}; known: {listed}")
+    return [places[name] for name in channels]
 
 
 def footprints(channels: Sequence[str], values: np.ndarray, columns: dict[str, np.ndarray],

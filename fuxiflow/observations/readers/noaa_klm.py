@@ -14,23 +14,26 @@ spacecraft (T. Mo, 1999, IEEE Trans. Geosci. Remote Sens. 37, 103-112), and no o
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
-from fuxiflow.observations.readers import scans
-from fuxiflow.observations.readers.granule import Granule, footprints
-from fuxiflow.observations.readers.scans import Refused
+from fuxiflow.observations import scan_geometry
+from fuxiflow.observations.readers import level1
+from fuxiflow.observations.readers.granule import Granule, footprints, known_channels
+from fuxiflow.observations.readers.level1 import Refused
 from fuxiflow.observations.reasons import Reason
+from fuxiflow.physics import brightness_temperature
 
 CHANNELS = [str(i) for i in range(1, 16)]
 POSITIONS = 30
 RECORD = 2560
 SCAN_SECONDS = 8
-# Planck's constants in mW/(m2 sr cm-4) and cm K (CODATA 2018, exact); the guide's older ones differ by less than 2 mK
-C1, C2 = 1.191042972e-5, 1.438776877
+# SI units of radiance, W m-2 sr-1 (m-1)-1, in one of the guide's, mW/(m2 sr cm-1), and of wavenumber, m-1, in cm-1.
+# Planck's constants are today's: those of the guide are older and differ by less than 2 mK.
+_RADIANCE, _WAVENUMBER = 1e-5, 100.0
 SCALES = np.array([1e-19, 1e-13, 1e-9])
 # octets 73-74 of the header
 PLATFORMS = {2: "NOAA-16", 4: "NOAA-15", 6: "NOAA-17", 7: "NOAA-18", 8: "NOAA-19", 11: "Metop-B", 12: "Metop-A",
@@ -88,7 +91,7 @@ def read_amsua(files: Sequence[Path], platforms: Sequence[str], channels: Sequen
 
     A truncated file gives its whole records, and a second granule that counts the footprints it lacks.
     """
-    chosen = scans.known_channels(channels, CHANNELS)
+    chosen = known_channels(channels, CHANNELS, "AMSU-A has")
 
     def order(path: Path) -> tuple:
         found = _NAME.match(path.name)
@@ -103,7 +106,7 @@ def read_amsua(files: Sequence[Path], platforms: Sequence[str], channels: Sequen
             lost.append(orbit.missing)
             return _footprints(orbit, platforms, channels, chosen, path.name)
 
-        found = scans.granule(path.name, day, decode)
+        found = level1.granule(path.name, day, decode)
         yield found
         if found.footprints is not None and lost[0]:
             yield Granule(path.name, reason=Reason.UNREADABLE, message=f"truncated: {lost[0]} scans are missing",
@@ -150,15 +153,9 @@ def load(path: Path) -> Orbit:
     return Orbit(header, found, missing)
 
 
-def _instant(year: int, day: int, milliseconds: int) -> np.datetime64:
-    if not (1998 <= year <= 2100 and 1 <= day <= 366 and milliseconds < 86_400_000):
-        return np.datetime64("NaT", "us")
-    return np.datetime64(datetime(year, 1, 1) + timedelta(days=day - 1, milliseconds=milliseconds), "us")
-
-
 def period(header: np.void) -> tuple[np.datetime64, np.datetime64]:
     """First and last scan's time as the header says; :class:`Refused` when it cannot be a part of an orbit or two."""
-    start, end = (_instant(*(int(header[f"{word}_{part}"]) for part in ("year", "day", "ms")))
+    start, end = (level1.instants(*([header[f"{word}_{part}"]] for part in ("year", "day", "ms")))[0]
                   for word in ("start", "end"))
     if not np.timedelta64(0) <= end - start <= np.timedelta64(6, "h"):  # NaT compares false
         raise Refused(Reason.UNREADABLE, f"its header has the period from {start} to {end}")
@@ -175,7 +172,7 @@ def temperature(coefficients: np.ndarray, counts: np.ndarray, planck: np.ndarray
     radiance = a0 + counts * (a1 + counts * a2)
     wavenumber, b, c = planck.T
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-        effective = C2 * wavenumber / np.log1p(C1 * wavenumber**3 / np.where(radiance > 0, radiance, np.nan))
+        effective = brightness_temperature(_RADIANCE * radiance, _WAVENUMBER * wavenumber)
         return (effective - b) / c
 
 
@@ -206,7 +203,7 @@ def calibrate(orbit: Orbit) -> np.ndarray:
                             for column in np.where(bad, np.nan, warm).T])
         bad |= ~(np.abs(warm - typical) <= _WARM_TOLERANCE) | (space > _SPACE_LIMIT)
     values = temperature(coefficients, _samples(orbit, "earth"), planck)
-    return scans.plausible(np.where(bad[:, None, :], np.nan, values))
+    return level1.plausible(np.where(bad[:, None, :], np.nan, values))
 
 
 def _footprints(orbit: Orbit, platforms: Sequence[str], channels: Sequence[str], chosen: list[int],
@@ -218,18 +215,17 @@ def _footprints(orbit: Orbit, platforms: Sequence[str], channels: Sequence[str],
         raise Refused(Reason.PLATFORM, f"platform {platform}, expected {', '.join(platforms)}", shape[0] * shape[1])
     start, end = period(orbit.header)
     quality = orbit.scans["quality"]
-    time = np.array([_instant(*map(int, moment)) for moment in
-                     zip(orbit.scans["year"], orbit.scans["day"], orbit.scans["ms"], strict=True)], "datetime64[us]")
+    time = level1.instants(*(orbit.scans[name] for name in ("year", "day", "ms")))
     lat, lon = (np.where((quality & _UNLOCATED)[:, None] != 0, np.nan, orbit.scans["lat_lon"][..., i] * 1e-4)
                 for i in range(2))
     zenith = orbit.scans["angles"][..., 1] * 1e-2
-    wrong = scans.misplaced(lat, lon, zenith)
+    wrong = scan_geometry.misplaced(lat, lon, zenith)
     lat = np.where(wrong, np.nan, lat)
-    time[((quality & _BAD_TIME) != 0) | scans.mistimed(time, lat, lon)] = np.datetime64("NaT")
+    time[((quality & _BAD_TIME) != 0) | scan_geometry.mistimed(time, lat, lon)] = np.datetime64("NaT")
     columns = {"time": np.repeat(time, POSITIONS), "lat": lat.ravel(), "lon": lon.ravel(), "zenith": zenith.ravel(),
                "azimuth": np.full(lat.size, np.nan, np.float32),  # the records hold it relative to the sun's alone
                "scan_position": np.tile(np.arange(1, POSITIONS + 1, dtype=np.int16), shape[0])}
     values = calibrate(orbit).reshape(-1, len(CHANNELS))[:, chosen]
     margin = np.timedelta64(SCAN_SECONDS, "s")
     found = footprints(channels, values, columns, (start - margin, end + margin), platform, file)
-    return scans.flagged(found, np.repeat((quality & _UNUSABLE) != 0, POSITIONS))
+    return level1.flagged(found, np.repeat((quality & _UNUSABLE) != 0, POSITIONS))

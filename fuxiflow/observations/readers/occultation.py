@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fuxiflow.physics import great_circle
+
 POSITION_HEIGHT = 10_000.0
 """Height in m, of the tangent point or of the ray's impact, at which an occultation is said to be: its tangent points
 drift by some 200 km from top to bottom, and most of what it tells about weather lies in the troposphere."""
@@ -20,12 +22,6 @@ PLATFORMS = _MISSIONS | {
     "PAZ1": "PAZ", "KOM5": "KOMPSAT-5", "CNOF": "C/NOFS", "OSAT": "OceanSat-2",
     "FY3C": "FY-3C", "FY3D": "FY-3D", "FY3E": "FY-3E"}
 """Platforms by the four letters of CDAAC's file stamps and of ROPP's ``leo_id``."""
-BUFR_PLATFORMS = {
-    3: "Metop-B", 4: "Metop-A", 5: "Metop-C", 41: "CHAMP", 42: "TerraSAR-X", 43: "TanDEM-X", 44: "PAZ",
-    421: "OceanSat-2", 522: "FY-3C", 523: "FY-3D", 524: "FY-3E", 722: "GRACE-A", 723: "GRACE-B", 786: "C/NOFS",
-    820: "SAC-C", 825: "KOMPSAT-5",
-    **{740 + i: "COSMIC-1" for i in range(6)}, **{750 + i: "COSMIC-2" for i in range(6)}}
-"""Platforms by satellite identifier, WMO Common Code table C-5."""
 
 
 @dataclass(frozen=True)
@@ -57,11 +53,4 @@ def position(reference: tuple[float, float], lat: np.ndarray, lon: np.ndarray,
     if not len(away) or away.min() > 5_000.0:
         return reference
     nearest = float(lat[away.argmin()]), float(lon[away.argmin()])
-    return nearest if not _distance(reference, nearest) > DRIFT else (np.nan, np.nan)
-
-
-def _distance(one: tuple[float, float], other: tuple[float, float]) -> float:
-    """Great-circle distance in km; NaN where a coordinate is missing."""
-    (lat1, lon1), (lat2, lon2) = np.radians(one), np.radians(other)
-    chord = np.sin((lat2 - lat1) / 2) ** 2 + np.cos(lat1) * np.cos(lat2) * np.sin((lon2 - lon1) / 2) ** 2
-    return 2 * 6371.0 * float(np.arcsin(np.sqrt(np.clip(chord, 0, 1))))
+    return nearest if not great_circle(*reference, *nearest) > DRIFT else (np.nan, np.nan)

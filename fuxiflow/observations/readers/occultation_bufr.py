@@ -9,8 +9,9 @@ import numpy as np
 from fuxiflow.observations import abel, elements
 from fuxiflow.observations.elements import Subset
 from fuxiflow.observations.readers import occultation
-from fuxiflow.observations.readers.occultation import BUFR_PLATFORMS, Occultation
+from fuxiflow.observations.readers.occultation import Occultation
 from fuxiflow.observations.readers.reports import date
+from fuxiflow.observations.satellites import BUFR_SATELLITES
 
 _HEAD = ("satelliteIdentifier", "year", "month", "day", "hour", "minute", "second", "timeIncrement",
          "radioOccultationDataQualityFlags", "latitude", "longitude", "bearingOrAzimuth",
@@ -69,7 +70,7 @@ def _occultation(subset: Subset) -> Occultation:
     heights, refractivity = np.array(levels).reshape(-1, 2).T
     if not np.isfinite(refractivity).any():
         heights, refractivity = abel.refractivity(impact, bending, radius)
-    return Occultation(time, *place, BUFR_PLATFORMS.get(satellite, f"satellite {satellite}"), heights, refractivity,
+    return Occultation(time, *place, BUFR_SATELLITES.get(satellite, f"satellite {satellite}"), heights, refractivity,
                        given("bearingOrAzimuth"), _flaw(given("radioOccultationDataQualityFlags")))
 
 

@@ -8,13 +8,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from fuxiflow.observations import leap_seconds
 from fuxiflow.observations.readers import occultation
 from fuxiflow.observations.readers.occultation import Occultation
 from fuxiflow.observations.readers.reports import date
 
-# GPS - UTC in s: IERS Bulletin C 16 (1998), 30 (2005), 36 (2008), 43 (2012), 49 (2015), 52 (2016)
-_LEAP_SECONDS = (("1999-01-01", 13), ("2006-01-01", 14), ("2009-01-01", 15), ("2012-07-01", 16), ("2015-07-01", 17),
-                 ("2017-01-01", 18))
 _GPS_EPOCH = np.datetime64("1980-01-06T00:00:00", "us")
 _NAT = np.datetime64("NaT", "us")
 _AGREE = np.timedelta64(60, "s")  # the calendar date of a CDAAC file is its start, in GPS time too
@@ -39,10 +37,7 @@ def utc(gps_seconds: float) -> np.datetime64:
     if not 0 <= gps_seconds < 4e9:
         return _NAT
     gps = _GPS_EPOCH + np.timedelta64(round(gps_seconds * 1e6), "us")
-    # a leap second enters at the UTC day boundary: GPS time of that instant is the day + the new offset
-    passed = [seconds for day, seconds in _LEAP_SECONDS
-              if gps >= np.datetime64(day, "us") + np.timedelta64(seconds, "s")]
-    return gps - np.timedelta64(passed[-1], "s") if passed else _NAT
+    return leap_seconds.utc(np.array(gps + leap_seconds.GPS_BEHIND_TAI))[()]
 
 
 def _array(file, name: str) -> np.ndarray:

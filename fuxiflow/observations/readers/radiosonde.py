@@ -14,7 +14,7 @@ from fuxiflow import physics
 from fuxiflow.observations import bufr, elements
 from fuxiflow.observations.profiles import at_levels
 from fuxiflow.observations.readers import reports
-from fuxiflow.observations.readers.granule import Granule
+from fuxiflow.observations.readers.granule import Granule, known_channels
 from fuxiflow.observations.readers.reports import Collector, Report
 from fuxiflow.observations.readers.stations import IDENTITY, Station, station
 from fuxiflow.observations.reasons import Reason
@@ -43,9 +43,7 @@ _NAME = re.compile(r"([A-Z])(\d+)")
 def read(files: Sequence[Path], platforms: Sequence[str], channels: Sequence[str]) -> Iterator[Granule]:
     """Soundings, platform ``radiosonde``, at the time of launch and the place of the station, with the 13 levels of the
     state; see :func:`fuxiflow.observations.readers.read` and :func:`fuxiflow.observations.profiles.at_levels`."""
-    unknown = [name for name in channels if name not in CHANNELS]
-    if unknown:
-        raise ValueError(f"soundings have no channel {', '.join(unknown)}; known: {', '.join(CHANNELS)}")
+    known_channels(channels, CHANNELS, "soundings have")
     collector = Collector(channels)
     with bufr.Decoder(decode) as decoder:
         for path in map(Path, files):

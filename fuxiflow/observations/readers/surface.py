@@ -12,7 +12,7 @@ import numpy as np
 from fuxiflow import physics
 from fuxiflow.observations import bufr, elements
 from fuxiflow.observations.readers import reports
-from fuxiflow.observations.readers.granule import Granule
+from fuxiflow.observations.readers.granule import Granule, known_channels
 from fuxiflow.observations.readers.reports import Collector, Report
 from fuxiflow.observations.readers.stations import IDENTITY, Station, station
 from fuxiflow.observations.reasons import Reason
@@ -57,10 +57,7 @@ def read_sea(files: Sequence[Path], platforms: Sequence[str], channels: Sequence
 
 def _read(files: Sequence[Path], platforms: Sequence[str], channels: Sequence[str], category: int,
           known: tuple[str, ...]) -> Iterator[Granule]:
-    unknown = [name for name in channels if name not in known]
-    if unknown:
-        raise ValueError(f"surface reports have no channel {', '.join(unknown)}; known: {', '.join(known)}")
-    chosen = [known.index(name) for name in channels]
+    chosen = known_channels(channels, known, "surface reports have")
     collector = Collector(channels)
     with bufr.Decoder(decode) as decoder:
         for path in map(Path, files):

@@ -1,31 +1,20 @@
-"""What the readers of cross-track scanners share: damage that is caught, and checks of positions and times.
+"""What the geometry of a scan allows: zenith angles, places and times of footprints.
 
 A flipped bit gives a valid number. What it cannot give is a place and a time that fit the scans around it, so each
-footprint is compared with what its neighbours, the viewing angles and the satellite's speed let expect.
+footprint is compared with what its neighbours, the viewing angles and the satellite's speed let expect. Whole scans
+``(scan, position)`` are judged by :func:`misplaced` and :func:`mistimed`; footprints one after the other, as messages
+hold them, with gaps, by :func:`strays`.
 """
 
-import logging
 import warnings
-from collections.abc import Callable
-from contextlib import contextmanager
-from datetime import date
 
 import numpy as np
-import pyarrow as pa
 
-from fuxiflow.observations import table
-from fuxiflow.observations.readers.granule import Granule
-from fuxiflow.observations.reasons import Reason
+from fuxiflow.physics import EARTH_RADIUS, great_circle
 
-DAMAGE = (OSError, LookupError, ValueError, RuntimeError, TypeError, AttributeError, OverflowError, MemoryError)
-"""What h5py, numpy and satpy raise on damaged files."""
-PLAUSIBLE = 2.7, 350.0
-"""Temperatures in K that a sounder can see: from the cosmic background up to more than any surface on earth."""
-LARGEST = 20_000, 512
-"""More scans and positions than any file has; a damaged shape must not fill the memory."""
-EARTH_RADIUS = 6371.0
-SATELLITE_HEIGHT = 835.0  # km: NOAA 807-870, Metop 817, FY-3 836 (WMO OSCAR)
-GROUND_SPEED = 6.6  # km/s of the point below a satellite at that height
+SATELLITE_HEIGHT = 835.0  # km: NOAA 807-870, Metop 817, FY-3 836, DMSP 830-860 (WMO OSCAR)
+_MEAN_SPEED = 6.6  # km/s of the point below a satellite at that height
+_GREATEST_SPEED = 9.0  # km/s of a footprint: that, with the Earth's rotation and the swath's edges
 _WIDTH_TOLERANCE = 0.15  # heights differ by up to 5 %, the earth's radius by 0.3 %
 _WIDTH_SLACK = 30.0  # km
 _ZENITH_TOLERANCE = 2.0  # degrees; the earth's flattening and the orbit's eccentricity change it by 0.4
@@ -34,58 +23,42 @@ _LAG = 32  # scans
 _POSITION_TOLERANCE = 5.0  # km, a tenth of a footprint of AMSU-A; the predictions are good to 0.2 km there
 
 
-class Refused(Exception):
-    """A file that is not used: the reason and how many footprints are lost."""
-
-    def __init__(self, reason: Reason, message: str, count: int = 0):
-        super().__init__(message)
-        self.reason, self.count = reason, count
+def zenith_at(angle: np.ndarray) -> np.ndarray:
+    """Satellite zenith angle at the footprint (degrees) of a view ``angle`` degrees off nadir, on a sphere."""
+    return np.degrees(np.arcsin((EARTH_RADIUS + SATELLITE_HEIGHT) / EARTH_RADIUS * np.sin(np.radians(angle))))
 
 
-def granule(file: str, day: date | None, decode: Callable[[], pa.Table]) -> Granule:
-    """The granule of a file: the footprints that ``decode`` returns or why there are none."""
-    try:
-        with quiet():
-            found = decode()
-    except Refused as refusal:
-        return Granule(file, reason=refusal.reason, message=str(refusal), count=refusal.count, day=day)
-    except DAMAGE as error:
-        return Granule(file, reason=Reason.UNREADABLE, message=f"{type(error).__name__}: {error}", day=day)
-    return Granule(file, footprints=found, count=len(found), day=day)
+def strays(lat: np.ndarray, lon: np.ndarray, time: np.ndarray, position: np.ndarray, across: np.ndarray,
+           duration: float, slack: float) -> np.ndarray:
+    """Which footprints of one instrument, each ``(n,)`` in order of observation, lie too far from their neighbours.
 
-
-@contextmanager
-def quiet():
-    """Without satpy's traceback of a damaged file, which the ledger and the log name in one line."""
-    logger = logging.getLogger("satpy.readers.core.hdf5")
-    level = logger.level
-    logger.setLevel(logging.CRITICAL + 1)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
-
-
-def known_channels(channels, known) -> list[int]:
-    """Indices of ``channels`` in ``known``; ValueError lists the known ones."""
-    unknown = sorted(set(channels) - set(known))
-    if unknown:
-        raise ValueError(f"no channel {', '.join(unknown)}; known: {', '.join(known)}")
-    return [known.index(name) for name in channels]
-
-
-def plausible(temperature: np.ndarray) -> np.ndarray:
-    """Temperatures in K as float32, NaN where no sounder can see them."""
-    with np.errstate(invalid="ignore", over="ignore"):
-        seen = (temperature >= PLAUSIBLE[0]) & (temperature <= PLAUSIBLE[1])
-        return np.where(seen, temperature, np.nan).astype(np.float32)
-
-
-def flagged(found: pa.Table, unusable: np.ndarray) -> pa.Table:
-    """The table with the code ``quality`` for footprints (n,) that their producer calls unusable."""
-    codes = table.column(found, "rejected")
-    codes = np.where((codes == Reason.USED) & unusable, np.uint8(Reason.QUALITY), codes)
-    return table.replace(found, table.values_of(found), codes)
+    Neighbours are the next footprint of a scan, which takes ``duration`` s, and the one at the same scan position in
+    an adjacent scan. They are at most as far apart as their places ``across`` the track (km) and the time between them
+    allow, and ``slack`` km; those without a position, 0, have no neighbours. What is too far from most neighbours is
+    left out until no two neighbours are too far apart; where it cannot be told which one is wrong, both are.
+    """
+    seconds = (time - np.datetime64("2000-01-01", "us")) / np.timedelta64(1, "s")
+    order = np.arange(len(lat))
+    by_position = np.lexsort((seconds, position))
+    found = ~(np.isfinite(lat) & np.isfinite(lon) & np.isfinite(seconds) & (position > 0))
+    given = found.copy()
+    while True:
+        checked, failed = np.zeros(len(lat), int), np.zeros(len(lat), int)
+        for line, wait, same in ((order, duration, False), (by_position, 3 * duration, True)):
+            line = line[~found[line]]
+            first, second = line[:-1], line[1:]
+            delay = np.abs(seconds[second] - seconds[first])
+            steps = np.abs(position[second].astype(int) - position[first])
+            apart = great_circle(lat[first], lon[first], lat[second], lon[second])
+            pairs = (delay <= wait) & ((steps == 0) if same else (steps > 0))
+            limit = 1.3 * np.abs(across[second] - across[first]) + delay * _GREATEST_SPEED + slack
+            for index in (first, second):
+                np.add.at(checked, index, pairs)
+                np.add.at(failed, index, pairs & (apart > limit))
+        if not failed.any():
+            return found & ~given
+        mostly = 2 * failed > checked
+        found |= mostly if mostly.any() else failed > 0
 
 
 def _vectors(lat: np.ndarray, lon: np.ndarray) -> np.ndarray:
@@ -191,7 +164,7 @@ def mistimed(time: np.ndarray, lat: np.ndarray, lon: np.ndarray) -> np.ndarray:
     agreed = np.zeros(len(time), bool)
     judged = np.zeros(len(time), bool)
     for by in (-2, -1, 1, 2):
-        expected = np.sign(by) * _distance(middle, _shifted(middle, by, 0)) / GROUND_SPEED
+        expected = np.sign(by) * _distance(middle, _shifted(middle, by, 0)) / _MEAN_SPEED
         elapsed = _shifted(seconds, by, 0) - seconds
         with np.errstate(invalid="ignore"):
             agreed |= np.abs(elapsed - expected) <= 4.0 + np.abs(expected) / 3.0
@@ -201,6 +174,6 @@ def mistimed(time: np.ndarray, lat: np.ndarray, lon: np.ndarray) -> np.ndarray:
         way, elapsed = _distance(middle, _shifted(middle, lag, 0)), _shifted(seconds, lag, 0) - seconds
         with np.errstate(invalid="ignore", divide="ignore"):
             speeds = (way / elapsed)[(elapsed > 20.0) & (elapsed < 600.0) & np.isfinite(way)]
-        if speeds.size and not 0.8 < np.median(speeds) / GROUND_SPEED < 1.2:
+        if speeds.size and not 0.8 < np.median(speeds) / _MEAN_SPEED < 1.2:
             return np.ones(len(time), bool)
     return judged & ~agreed
