@@ -23,7 +23,7 @@ def store(path: Path) -> str:
         lines = [f"{path}: {', '.join(f'{name} {size}' for name, size in data.sizes.items())}"]
         if str(data.attrs.get("format", "")).startswith("fuxiflow sparse"):
             lines += _sparse(data)
-        for name, array in data.variables.items():
+        for name, array in sorted(data.variables.items()):
             span = f", {array.values[0]} .. {array.values[-1]}" if array.dims == (name,) and array.size else ""
             lines.append(f"  {name} ({', '.join(map(str, array.dims))}) {array.dtype}{span}")
             for key in ("missing", "pending"):
@@ -48,7 +48,7 @@ def _names(data: xr.Dataset, axis: str) -> list[str]:
 
 def _by_channel(data: xr.Dataset) -> list[str]:
     """Arrays of one number a channel, such as means and deviations, side by side."""
-    found = {name: array.values for name, array in data.variables.items()
+    found = {name: array.values for name, array in sorted(data.variables.items())
              if array.dims == ("channel",) and array.dtype.kind in "fiu"}  # fmt: skip
     if not found:
         return []
