@@ -144,13 +144,14 @@ class AssimilatorStage(Optimisation):
 
     ``cold_fraction`` of the samples start from climatology, as a cycle's cold start does; ``source_dropout`` of them
     have no observations, as in an outage. Cycles go on from where the update before left them, for ``chain`` updates,
-    and then start anew.
+    and then start anew. Climatology is that of a day up to ``climatology_shift_days`` away.
     """
 
     max_lead_hours: int = Field(180, ge=6, multiple_of=6)
     cold_fraction: Fraction = 0.1
     source_dropout: Fraction = 0.1
     chain: Positive = 1
+    climatology_shift_days: int = Field(0, ge=0)
 
 
 class JointStage(AssimilatorStage):

@@ -22,7 +22,8 @@ class Request:
     ``lead`` steps of forecast lead to the first background; ``cycles`` analyses follow. Frames are the reanalysis at
     start-6 h, start, and at every time that a loss looks at. One that ``follows`` needs no first frames: its first
     background is what the same place of the batch before ended with, and ``start`` is its first analysis time.
-    ``noise`` seeds the error that is put on the first frames (:mod:`fuxiflow.training.perturbation`).
+    ``noise`` seeds the error that is put on the first frames (:mod:`fuxiflow.training.perturbation`); the climatology
+    that analyses are compared with is of ``shift`` days later.
     """
 
     start: np.datetime64
@@ -32,6 +33,7 @@ class Request:
     masked: bool = False
     follows: bool = False
     noise: int | None = None
+    shift: int = 0
 
     @property
     def target_times(self) -> list[np.datetime64]:
@@ -91,9 +93,10 @@ class Archive:
         return np.stack([self.states.read(time) for time in request.target_times])
 
     def normals(self, request: Request) -> np.ndarray:
-        """Climatology at the analysis times ``(cycle, channel, lat, lon)``."""
+        """Climatology for the analysis times ``(cycle, channel, lat, lon)``."""
         shape = (0, len(self.states.channels), *self.states.grid.shape)
-        normals = [self.climatology.at(time) for time in request.analysis_times]
+        shift = np.timedelta64(request.shift, "D")
+        normals = [self.climatology.at(time + shift) for time in request.analysis_times]
         return np.stack(normals) if normals else np.empty(shape, np.float32)
 
     def windows(self, request: Request, windows: Mapping[str, tuple[int, int]]) -> list[dict]:

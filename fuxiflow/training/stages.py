@@ -57,7 +57,8 @@ def cycle_plan(name: str, times: np.ndarray, stage: AssimilatorStage, unrolling:
 
     The first background is a forecast of a random lead, the same for the whole batch; some start from climatology, as
     a cold start does, and some are deprived of their observations, as in an outage. With a ``chain`` of several updates
-    every place of the batch goes on for that many from where it ended; the places begin anew by turns.
+    every place of the batch goes on for that many from where it ended; the places begin anew by turns. Each has its own
+    shift of the climatology.
     """
     cycles, chain = unrolling.cycles, unrolling.chain
 
@@ -71,10 +72,12 @@ def cycle_plan(name: str, times: np.ndarray, stage: AssimilatorStage, unrolling:
             fate = _generator(seed, name, step - age + chain, rank, place)
             time = fate.choice(times) + STEP * cycles * age
             cold, dark = bool(fate.random() < stage.cold_fraction), bool(masked[place])
+            days = stage.climatology_shift_days
+            shift = int(fate.integers(-days, days + 1))
             if age and step:
-                requests.append(Request(time, 0, cycles, masked=dark, follows=True))
+                requests.append(Request(time, 0, cycles, masked=dark, follows=True, shift=shift))
             else:
-                requests.append(Request(time - STEP * lead, lead, cycles, cold, dark))
+                requests.append(Request(time - STEP * lead, lead, cycles, cold, dark, shift=shift))
         return requests
     return plan
 

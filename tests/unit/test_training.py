@@ -98,6 +98,16 @@ def test_chains_go_on_where_they_ended_and_begin_anew_by_turns():
     assert fresh == [[step % 4 == 0, step % 4 == 2] for step in range(1, 9)]
 
 
+def test_the_climatology_of_a_chain_is_of_another_day(record):
+    stage = JointStage(updates=9, batch=4, learning_rate=1, climatology_shift_days=20)
+    plan = stages.cycle_plan("joint", tiny.times(20), stage, stages.Unrolling(1, chain=9), seed=5)
+    assert [request.shift for request in plan(2)] == [request.shift for request in plan(1)]
+    assert len({request.shift for request in plan(3)}) > 1
+    time, found = tiny.times(40)[12], archive(record)
+    shifted = found.normals(samples.Request(time, 0, 1, shift=5))[0]
+    np.testing.assert_array_equal(shifted, found.climatology.at(time + np.timedelta64(5, "D")))
+
+
 def test_a_batch_begins_where_the_one_before_ended(record, networks):
     requests = {0: [samples.Request(tiny.times(40)[12], 1, 2), samples.Request(tiny.times(40)[15], 1, 2)],
                 1: [samples.Request(tiny.times(40)[15], 0, 2, follows=True),
