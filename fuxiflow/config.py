@@ -180,16 +180,27 @@ class Model(Section):
     assimilator: AssimilatorSize = AssimilatorSize()
 
 
+class ExternalForecaster(Section):
+    """ONNX models of FuXi's public interface (:mod:`fuxiflow.models.onnx_cascade`): a cascade, in order, each model
+    used for ``steps`` steps of 6 h."""
+
+    onnx: list[str] = Field(min_length=1)
+    steps: Positive = 20
+
+
 class Experiment(Section):
     """What may differ between experiments.
 
     ``weights`` names the experiment whose networks are used (default: its own); ``forecasts`` says whether forecasts
-    start from its analyses.
+    start from its analyses. ``initial``, ``gfs`` or an experiment, gives the analyses that forecasts start from
+    instead: such an experiment does not cycle. ``forecaster`` makes its forecasts instead of the networks.
     """
 
     sources: list[str]
     weights: str | None = None
     forecasts: bool = True
+    initial: str | None = None
+    forecaster: ExternalForecaster | None = None
     model: Model = Model()
     training: Training
 
@@ -278,7 +289,7 @@ class Config(Section):
     def _check_figures(self) -> None:
         figures = self.figures
         for name in figures.experiments:
-            self._known("figures.experiments", name, self.experiments)
+            self._known("figures.experiments", name, self.cycled_experiments)
         if not (figures.experiments and self.resolve(figures.experiments[0]).forecasts):
             raise ValueError(f"figures.experiments: {figures.experiments}, allowed: first one with forecasts, of "
                              f"{', '.join(self.forecasting_experiments) or 'which there is none'}")
@@ -302,8 +313,22 @@ class Config(Section):
                                  f"embedded world needs, allowed: sources whose file gives one")
         if experiment.weights is not None:
             self._known(f"experiments.{name}.weights", experiment.weights, self.experiments)
-            if self.resolve(experiment.weights).weights is not None:
+            if experiment.weights not in self.trained_experiments:
                 raise ValueError(f"experiments.{name}.weights: {experiment.weights} has no networks of its own")
+        self._check_forecaster(name, experiment)
+
+    def _check_forecaster(self, name: str, experiment: Experiment) -> None:
+        if experiment.initial is not None:
+            self._known(f"experiments.{name}.initial", experiment.initial, ["gfs", *self.cycled_experiments])
+            if not experiment.forecasts:
+                raise ValueError(f"experiments.{name}.forecasts: false, allowed: true, as with 'initial' an experiment "
+                                 f"makes nothing else")
+        if experiment.forecaster is not None:
+            models, steps = len(experiment.forecaster.onnx), experiment.forecaster.steps
+            reach = models * steps * times.STEP_HOURS
+            if reach < self.cycling.max_lead_hours:
+                raise ValueError(f"experiments.{name}.forecaster.onnx: {models} of {steps} steps reach {reach} h, "
+                                 f"allowed: at least cycling.max_lead_hours = {self.cycling.max_lead_hours}")
 
     @staticmethod
     def _known(key: str, value: str, allowed) -> None:
@@ -327,17 +352,34 @@ class Config(Section):
     @property
     def trained_experiments(self) -> list[str]:
         """Experiments that train networks of their own."""
-        return [name for name in self.experiments if self.weights_of(name) == name]
+        return [name for name in self.experiments if self.weights_of(name) == name and self._uses_networks(name)]
+
+    def _uses_networks(self, name: str) -> bool:
+        """Whether an experiment cycles or forecasts with networks of this project."""
+        experiment = self.resolve(name)
+        return experiment.initial is None or experiment.forecaster is None
+
+    @property
+    def cycled_experiments(self) -> list[str]:
+        """Experiments that make analyses."""
+        return [name for name in self.experiments if self.resolve(name).initial is None]
 
     @property
     def forecasting_experiments(self) -> list[str]:
-        """Experiments that start forecasts from their analyses."""
+        """Experiments that make forecasts."""
         return [name for name in self.experiments if self.resolve(name).forecasts]
 
     @property
+    def external_experiments(self) -> list[str]:
+        """Forecasting experiments with another forecaster, or other initial states, than the cycle's."""
+        chosen = {name: self.resolve(name) for name in self.forecasting_experiments}
+        return [name for name, e in chosen.items() if e.initial is not None or e.forecaster is not None]
+
+    @property
     def sources(self) -> list[str]:
-        """All sources that some experiment assimilates."""
-        return sorted({source for name in self.experiments for source in self.resolve(name).sources})
+        """All sources that some experiment assimilates, or trains to."""
+        users = [*self.cycled_experiments, *self.trained_experiments]
+        return sorted({source for name in users for source in self.resolve(name).sources})
 
     @property
     def case(self) -> datetime | None:

@@ -78,7 +78,7 @@ def world(tmp_path_factory) -> SimpleNamespace:
 
 def parameters(**more) -> SimpleNamespace:
     return SimpleNamespace(**{"experiment": "full", "period": PERIOD, "cycle": CYCLE, "init_hours": [0, 12],
-                              "max_lead_hours": 12, "regions": ["global", "tropics"], "own": True,
+                              "max_lead_hours": 12, "array": "analysis", "regions": ["global", "tropics"], "own": True,
                               "baselines": ["gfs", "persistence", "climatology"], "map_leads": [12],
                               "map_channels": ["Z500"], "bootstrap": 50, "block_days": 1, "seed": 1, **more})
 
@@ -115,6 +115,15 @@ def one(path, **where):
     rows = table.read(path, **{"region": "global", "channel": "Z500", **where})
     assert len(rows) == 1
     return rows.iloc[0]
+
+
+def test_forecasts_from_gfs_are_scored_against_its_analyses(world, baselines, tmp_path):
+    output = SimpleNamespace(scores=tmp_path / "forecasts.parquet", maps=tmp_path / "maps.zarr")
+    inputs = SimpleNamespace(forecasts=world.forecasts, analyses=world.gfs, era5=world.era5, truth=world.truth,
+                             climatology=world.climatology, baselines=baselines.cases)
+    load_script("verification_forecasts").main(inputs, output, parameters(array="state"), LOG)
+    row = one(output.scores, system="fuxiflow", reference="own", metric="bias", lead_time=12)
+    assert row["value"] == pytest.approx(3.0 - GFS_ERROR, rel=1e-4)
 
 
 def test_forecast_scores_are_the_errors_put_in(forecasts):

@@ -65,6 +65,17 @@ def test_schema_is_in_step():
     ({"experiments__full": {"weights": "best"}}, ["experiments.full.weights", "unknown 'best'", "no_observations"]),
     ({"experiments__third": {"weights": "no_observations"}}, ["experiments.third.weights", "no networks of its own"]),
     ({"experiments__gfs": {}}, ["experiments.gfs", "taken"]),
+    ({"experiments__third": {"initial": "era5"}}, ["experiments.third.initial", "unknown 'era5'", "full, gfs"]),
+    ({"experiments__third": {"initial": "fourth"}, "experiments__fourth": {"initial": "gfs"}},
+     ["experiments.third.initial", "unknown 'fourth'", "full, gfs, no_observations"]),
+    ({"experiments__third": {"initial": "gfs", "forecasts": False}}, ["experiments.third.forecasts", "allowed: true"]),
+    ({"experiments__third": {"forecaster": {"onnx": []}}}, ["experiments.third.forecaster.onnx", "at least 1"]),
+    ({"experiments__third": {"forecaster": {"onnx": ["short.onnx"]}}},
+     ["experiments.third.forecaster.onnx", "1 of 20 steps reach 120 h", "at least cycling.max_lead_hours = 240"]),
+    ({"experiments__third": {"forecaster": {"onnx": ["a.onnx", "b.onnx"]}, "initial": "gfs"},
+      "experiments__fourth": {"weights": "third"}}, ["experiments.fourth.weights", "no networks of its own"]),
+    ({"experiments__third": {"initial": "gfs"}, "figures__experiments": ["full", "third"]},
+     ["figures.experiments", "unknown 'third'", "full, no_observations"]),
     ({"world__swaths__goes": {}}, ["world.swaths", "unknown 'goes'"]),
     ({"figures__experiments": ["half"]}, ["figures.experiments", "unknown 'half'", "full, no_observations"]),
     ({"figures__map_leads": [24, 300]}, ["figures.map_leads", "300 h was not forecast", "240"]),
@@ -143,3 +154,20 @@ def test_periods_and_segments():
 def test_configurations_do_not_change():
     with pytest.raises(ValueError, match="frozen"):
         validate(demo()).seed = 1
+
+
+def test_external_forecasts_need_no_more_than_they_use():
+    cascade = {"onnx": ["short.onnx", "medium.onnx"]}
+    chosen = validate(demo(
+        experiments__full={"sources": []},
+        experiments__fuxi={"forecaster": cascade, "initial": "gfs"},
+        experiments__full_gfs={"weights": "full", "initial": "gfs"},
+        experiments__full_fuxi={"weights": "full", "forecaster": cascade, "sources": []},
+        experiments__fuxi_full={"initial": "full", "forecaster": cascade},
+    ))  # fmt: skip
+    assert chosen.external_experiments == ["fuxi", "full_gfs", "full_fuxi", "fuxi_full"]
+    assert chosen.cycled_experiments == ["full", "no_observations", "full_fuxi"]
+    assert chosen.trained_experiments == ["full"]
+    assert chosen.sources == []
+    assert chosen.forecasting_experiments == ["full", *chosen.external_experiments]
+    assert chosen.resolve("fuxi").forecaster.steps == 20

@@ -81,3 +81,36 @@ def test_without_a_key_the_archive_stops_before_any_job(checkout, tmp_path, monk
     assert done.returncode != 0
     assert "no key for the Climate Data Store" in done.stdout
     assert not (copy.folder / "results/paper/logs/archive_invariants").exists()
+
+
+def test_other_forecasters_and_initial_states_plan(checkout, tmp_path):
+    copy = checkout.clone(tmp_path / "copy")
+    cascade = "forecaster: {onnx: [resources/fuxi/short.onnx, resources/fuxi/medium.onnx], steps: 4}"
+    copy.edit("config/test.yaml", "  full: {}\n",
+              f"  full: {{}}\n  fuxi: {{{cascade}, initial: gfs}}\n  full_gfs: {{weights: full, initial: gfs}}\n"
+              f"  fuxi_full: {{{cascade}, initial: full}}\n")  # fmt: skip
+    done = copy.snakemake("--dry-run", check=False)
+    assert done.returncode != 0
+    assert "resources/fuxi/medium.onnx" in done.stdout
+    models = [f"resources/fuxi/{name}.onnx" for name in ("short", "medium")]
+    for name in models:
+        (copy.folder / name).parent.mkdir(exist_ok=True)
+        (copy.folder / name).touch()
+    jobs = copy.plan()
+    inputs = {job.wildcards["experiment"]: set(job.inputs) for job in jobs if job.rule == "cycling_external_forecasts"}
+    assert inputs == {
+        "fuxi": {*models, "results/test/raw/gfs/2022-02"},
+        "full_gfs": {"results/test/models/full/joint.ckpt", "results/test/raw/gfs/2022-02"},
+        "fuxi_full": {*models, "results/test/analyses/full/2022-02.zarr"},
+    }
+    own = {job.wildcards["experiment"] for job in jobs if job.rule == "cycling_forecasts"}
+    assert own == {"full"}
+    cycled = {job.wildcards["experiment"] for job in jobs if job.rule == "cycling_analyses"}
+    assert cycled == {"full", "no_observations"}
+    scored = {job.wildcards["experiment"]: job.inputs for job in jobs if job.rule == "verification_forecasts"}
+    assert set(scored) == {"full", *inputs}
+    assert "results/test/states/gfs/2022-02.zarr" in scored["fuxi"]
+    assert "results/test/analyses/full/2022-02.zarr" in scored["fuxi_full"]
+    # a forecast from GFS by foreign weights needs neither training nor observations
+    alone = {job.rule for job in copy.plan("results/test/forecasts/fuxi/2022-02.zarr")}
+    assert all(rule.startswith("world_") for rule in alone - {"cycling_external_forecasts"}), alone

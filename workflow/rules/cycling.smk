@@ -2,6 +2,8 @@
 
 include: "functions/cycling.smk"
 
+CYCLING_OWN_FORECASTS = sorted({*CONFIG.forecasting_experiments} - {*CONFIG.external_experiments})
+
 
 rule cycling_analyses:
     input:
@@ -40,6 +42,8 @@ rule cycling_forecasts:
         analyses=cycling_near_analyses,
     output:
         forecasts=directory(f"{RESULTS}/forecasts/{{experiment}}/{{segment}}.zarr"),
+    wildcard_constraints:
+        experiment="|".join(CYCLING_OWN_FORECASTS) or "none",
     params:
         code=code("cycling_forecasts"),
         dates=lambda wildcards: dates(CONFIG.periods.test, wildcards.segment),
@@ -64,12 +68,47 @@ rule cycling_forecasts:
         "../scripts/cycling_forecasts.py"
 
 
+rule cycling_external_forecasts:
+    input:
+        unpack(cycling_forecaster),
+        unpack(cycling_initial),
+    output:
+        forecasts=directory(f"{RESULTS}/forecasts/{{experiment}}/{{segment}}.zarr"),
+    wildcard_constraints:
+        experiment="|".join(CONFIG.external_experiments) or "none",
+    params:
+        code=code("cycling_external_forecasts"),
+        grid=grid(),
+        dates=lambda wildcards: dates(CONFIG.periods.test, wildcards.segment),
+        init_hours=CONFIG.cycling.init_hours,
+        max_lead_hours=CONFIG.cycling.max_lead_hours,
+        batch=CONFIG.cycling.batch,
+        initial=cycling_initial_name,
+        steps=cycling_cascade_steps,
+        accelerator=cycling_accelerator,
+        world=WORLD,
+        state=f"{STATE}/cycling/{{experiment}}/{{segment}}/forecasts",
+    log:
+        f"{LOGS}/cycling_external_forecasts/{{experiment}}/{{segment}}.log",
+    benchmark:
+        f"{BENCHMARKS}/cycling_external_forecasts/{{experiment}}/{{segment}}.tsv"
+    threads: 2
+    resources:
+        mem_mb=cycling_external_mb,
+        runtime=1440,
+        gpu=training_gpus,
+    conda:
+        "../../envs/cycling.yaml"
+    script:
+        "../scripts/cycling_external_forecasts.py"
+
+
 rule cycling:
     localrule: True
     input:
         expand(
             f"{RESULTS}/analyses/{{experiment}}/{{segment}}.zarr",
-            experiment=CONFIG.experiments,
+            experiment=CONFIG.cycled_experiments,
             segment=CONFIG.segments(CONFIG.cycling_period),
         ),
         expand(

@@ -1,5 +1,7 @@
 """Scores of forecasts and analyses, departures, error maps, and the one score table."""
 
+include: "functions/verification.smk"
+
 VERIFICATION_SCORES = f"{RESULTS}/scores"
 VERIFICATION_RESAMPLING = {
     "bootstrap": CONFIG.verification.bootstrap,
@@ -25,6 +27,9 @@ VERIFICATION_GFS_FORECASTS = expand(
 )
 VERIFICATION_ANALYSES = expand(
     f"{RESULTS}/analyses/{{{{experiment}}}}/{{segment}}.zarr", segment=CONFIG.segments(CONFIG.cycling_period)
+)
+VERIFICATION_GFS_STATES = expand(
+    f"{RESULTS}/states/gfs/{{segment}}.zarr", segment=CONFIG.segments(CONFIG.verification_period)
 )
 VERIFICATION_GRIDS = {
     name: expand(f"{RESULTS}/grids/{name}/{{segment}}.zarr", segment=CONFIG.segments(CONFIG.cycling_period))
@@ -71,7 +76,7 @@ rule verification_baselines:
 rule verification_forecasts:
     input:
         forecasts=VERIFICATION_FORECASTS,
-        analyses=VERIFICATION_ANALYSES,
+        analyses=verification_initial,
         era5=VERIFICATION_STATES.get("era5", []),
         truth=VERIFICATION_STATES.get("truth", []),
         climatology=f"{RESULTS}/states/climatology.zarr",
@@ -86,6 +91,7 @@ rule verification_forecasts:
         init_hours=CONFIG.cycling.init_hours,
         regions=CONFIG.verification.regions,
         baselines=CONFIG.verification.baselines,
+        array=verification_initial_array,
         own="own" in CONFIG.verification.references,
         map_leads=CONFIG.figures.map_leads,
         map_channels=CONFIG.figures.map_channels,
@@ -171,7 +177,7 @@ rule verification_departures:
 rule verification_scores:
     input:
         scores=[f"{VERIFICATION_SCORES}/baselines.parquet",
-                *expand(f"{VERIFICATION_SCORES}/{{experiment}}/{{kind}}.parquet", experiment=CONFIG.experiments,
+                *expand(f"{VERIFICATION_SCORES}/{{experiment}}/{{kind}}.parquet", experiment=CONFIG.cycled_experiments,
                         kind=["analyses", "departures"]),
                 *expand(f"{VERIFICATION_SCORES}/{{experiment}}/forecasts.parquet",
                         experiment=CONFIG.forecasting_experiments)],
@@ -199,5 +205,5 @@ rule verification:
     input:
         rules.verification_scores.output,
         expand(rules.verification_forecasts.output.maps, experiment=CONFIG.forecasting_experiments),
-        expand(rules.verification_analyses.output.cycle, experiment=CONFIG.experiments),
-        expand(rules.verification_analyses.output.observations, experiment=CONFIG.experiments),
+        expand(rules.verification_analyses.output.cycle, experiment=CONFIG.cycled_experiments),
+        expand(rules.verification_analyses.output.observations, experiment=CONFIG.cycled_experiments),

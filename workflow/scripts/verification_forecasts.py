@@ -1,7 +1,8 @@
 """Score one experiment's forecasts, and persistence from its analyses, and draw up their error maps.
 
 in:  forecasts    forecast stores of the test period
-     analyses     analysis stores: the experiment's own reference, and what persistence starts from
+     analyses     stores of what the forecasts start from, array ``params.array``: the experiment's own reference, and
+                  what persistence starts from
      era5, truth  reference state stores, each may be empty
      climatology  climatology store
      baselines    cases of the baselines, by rule verification_baselines
@@ -20,11 +21,11 @@ from fuxiflow.verification.scoring import Resampling, comparison, scores
 
 def main(input, output, params, log):
     forecasts = Forecasts(input.forecasts)
-    analyses = States(input.analyses, name="analysis")
+    analyses = States(input.analyses, name=params.array)
     channels, leads = forecasts.channels.names, systems.forecast_leads(forecasts)
     weights = region_weights(forecasts.grid, params.regions)
     named = {"era5": input.era5, "truth": input.truth, "own": input.analyses if params.own else []}
-    normals, references = systems.references(named, input.climatology, channels, weights, {"own": "analysis"})
+    normals, references = systems.references(named, input.climatology, channels, weights, {"own": params.array})
     inits = systems.moments(params.period, params.init_hours)
     maps = ErrorMaps([r.name for r in references if r.name != "own"], params.map_leads, channels, params.map_channels,
                      forecasts.grid)

@@ -35,3 +35,38 @@ def cycling_near_analyses(wildcards):
 def cycling_accelerator(wildcards):
     """Where an experiment's networks run."""
     return CONFIG.resolve(wildcards.experiment).training.accelerator
+
+
+def cycling_forecaster(wildcards):
+    """What makes an external experiment's forecasts: ONNX models, or the networks that it names."""
+    forecaster = CONFIG.resolve(wildcards.experiment).forecaster
+    return {"onnx": forecaster.onnx} if forecaster else {"checkpoint": cycling_checkpoint(wildcards)}
+
+
+def cycling_cascade_steps(wildcards):
+    """How many steps each model of an external forecaster is used for; none of networks."""
+    forecaster = CONFIG.resolve(wildcards.experiment).forecaster
+    return forecaster.steps if forecaster else 0
+
+
+def cycling_initial_name(wildcards):
+    """Whose analyses an experiment's forecasts start from: gfs, another experiment's, or its own."""
+    return CONFIG.resolve(wildcards.experiment).initial or wildcards.experiment
+
+
+def cycling_initial(wildcards):
+    """What an external experiment's forecasts start from: GFS files, or an experiment's analyses."""
+    initial = cycling_initial_name(wildcards)
+    labels = CONFIG.segments(CONFIG.cycling_period)
+    position = labels.index(wildcards.segment)
+    near = labels[max(position - 1, 0) : position + 1]
+    if initial == "gfs":
+        return {"gfs": [states_raw(f"{RAW}/gfs/{label}") for label in near]}
+    return {"analyses": [f"{RESULTS}/analyses/{initial}/{label}.zarr" for label in near]}
+
+
+def cycling_external_mb(wildcards):
+    """Memory in MB: a full-size cascade holds 1.5 billion weights and what a step makes of them; a batch of states."""
+    cells = CONFIG.grid.nlat * CONFIG.grid.nlon
+    model = 24000 if CONFIG.resolve(wildcards.experiment).forecaster and cells > 10**6 else 4000
+    return model + 6 * CONFIG.cycling.batch * 70 * 4 * cells // 10**6

@@ -1,0 +1,129 @@
+"""Forecasts by any forecaster from any analyses: ours or FuXi's, from an experiment's analyses or from GFS files."""
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from fuxiflow.channels import ChannelTable, table
+from fuxiflow.cycling.forecast import forecast
+from fuxiflow.grids import Grid
+from fuxiflow.models.forecasters import ForecastModel
+from fuxiflow.models.networks import STEP, Networks
+from fuxiflow.progress import Progress
+from fuxiflow.states.decoding import Assembler, analyses, grib_files
+from fuxiflow.states.forecasts import ForecastWriter
+from fuxiflow.states.grib import GribReader
+from fuxiflow.states.ledger import Ledger
+from fuxiflow.states.regrid import SourceGrid, regrid
+from fuxiflow.states.store import States
+
+InitialStates = Callable[[np.datetime64], np.ndarray | None]
+
+
+class TrainedForecaster:
+    """Our networks as a :class:`fuxiflow.models.forecasters.ForecastModel`."""
+
+    def __init__(self, networks: Networks):
+        self.networks = networks
+        self.channels = table().select(networks.design.channels)
+        self.grid = Grid(*networks.design.grid)
+
+    def forecast(self, previous: np.ndarray, current: np.ndarray, inits: np.ndarray,
+                 steps: int) -> Iterator[np.ndarray]:  # fmt: skip
+        """See :meth:`fuxiflow.models.forecasters.ForecastModel.forecast`."""
+        return forecast(self.networks, previous, current, inits, steps)
+
+
+def onto(field: np.ndarray, source: Grid, target: Grid) -> np.ndarray:
+    """A field ``(channel, lat, lon)`` on another grid; itself where it is the same."""
+    return field if source == target else regrid(field, SourceGrid.of(source), target)
+
+
+def completed(state: np.ndarray, names: Sequence[str], channels: ChannelTable) -> np.ndarray:
+    """An analysis ``(channel, lat, lon)`` of channels ``names`` as a state of ``channels``, with no precipitation.
+
+    KeyError names the channels that it lacks. FuXi's own preparation of GFS and IFS analyses has zeros there too.
+    """
+    lacking = [channel.name for channel in channels.analysed if channel.name not in names]
+    if lacking:
+        raise KeyError(f"the analyses lack {', '.join(lacking)}")
+    whole = np.zeros((len(channels), *state.shape[1:]), np.float32)
+    for i, channel in enumerate(channels):
+        if channel.analysed:
+            whole[i] = state[list(names).index(channel.name)]
+    return whole
+
+
+def stored_states(paths: Sequence[Path], model: ForecastModel) -> InitialStates:
+    """Reads analyses of state stores as ``model`` takes them; None where there is none."""
+    states = States(paths, name="analysis")
+
+    def read(time: np.datetime64) -> np.ndarray | None:
+        if time not in states:
+            return None
+        field = onto(states.read(time), states.grid, model.grid)
+        return completed(field, states.channels.names, model.channels)
+
+    return read
+
+
+def gfs_states(directories: Sequence[Path], model: ForecastModel, times: Sequence[np.datetime64],
+               ledger: Ledger) -> InitialStates:  # fmt: skip
+    """Reads the analyses of GFS GRIB2 files at ``times``, on the grid of ``model`` and in its channels.
+
+    Keys, and factors to the channel table's units (geopotential from geopotential metres), are those of the channel
+    table; files on the model's own grid are not interpolated. None, and ledger rows, where a field is lacking,
+    damaged or outside its valid range. Times must be asked for in order, 6 h back at most.
+    """
+    wanted = sorted({np.datetime64(time, "ns") for time in times})
+    paths = [path for directory in directories for path in grib_files(directory, analyses_only=True)]
+    assembler = Assembler(GribReader(table(), "gfs"), model.grid, ledger)
+    moments = [time.astype("datetime64[us]").item() for time in wanted]
+    decoded = zip(wanted, analyses(assembler, paths, moments, precipitation=False), strict=True)
+    kept: dict[np.datetime64, np.ndarray | None] = {}
+
+    def read(time: np.datetime64) -> np.ndarray | None:
+        time = np.datetime64(time, "ns")
+        while time not in kept:
+            try:
+                moment, state = next(decoded)
+            except StopIteration:
+                raise KeyError(f"{time} was not asked for, or is over; known: {len(wanted)} times") from None
+            kept[moment] = None if state is None else completed(state, table().names, model.channels)
+        for old in [moment for moment in kept if moment < time - STEP]:
+            del kept[old]
+        return kept[time]
+
+    return read
+
+
+def write_forecasts(model: ForecastModel, read: InitialStates, writer: ForecastWriter, batch: int,
+                    log: logging.Logger) -> int:  # fmt: skip
+    """Fill a store with the forecasts it lacks, on its grid; returns how many had both initial states.
+
+    The others are marked missing. ``batch`` initial times are forecast at once, which a cascade's models are loaded
+    once for.
+    """
+    inits, steps = writer.init_times, len(writer.lead_hours)
+    todo = [i for i in range(len(inits)) if not writer.done(i)]
+    report, made = Progress(len(inits), "forecasts", log, done=len(inits) - len(todo)), 0
+    for first in range(0, len(todo), batch):
+        pairs = {i: (read(inits[i] - STEP), read(inits[i])) for i in todo[first : first + batch]}
+        ready = [i for i, pair in pairs.items() if pair[0] is not None and pair[1] is not None]
+        for i in sorted(pairs.keys() - set(ready)):
+            log.warning("no forecast from %s: no analysis of that time, or of 6 h before", inits[i])
+            for lead in range(steps):
+                writer.write(i, lead, None)
+            report.step()
+        if not ready:
+            continue
+        previous, current = (np.stack([pairs[i][frame] for i in ready]) for frame in (0, 1))
+        for lead, fields in enumerate(model.forecast(previous, current, inits[ready], steps)):
+            for i, field in zip(ready, fields, strict=True):
+                writer.write(i, lead, onto(field, model.grid, writer.grid))
+        made += len(ready)
+        for _ in ready:
+            report.step()
+    return made
