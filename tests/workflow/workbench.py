@@ -110,6 +110,24 @@ class Workbench:
                     path.touch()
         self.snakemake("--touch", "--forceall", "--cores", "1", configuration=configuration)
 
+    def record(self, configuration: str = "test") -> None:
+        """Write the records that the scripts would have written, had they run."""
+        self.python("from pathlib import Path; from fuxiflow import explain, records\n"
+                    f"for job in explain.plan(Path('config/{configuration}.yaml'), everything=True):\n"
+                    "    records.write(Path(job.log), job.rule, job.params, job.inputs, job.outputs, True)")
+
+    def python(self, code: str) -> str:
+        """What a piece of Python prints that runs in this copy; AssertionError with all it said where it fails."""
+        done = subprocess.run([sys.executable, "-c", code], cwd=self.folder, check=False, text=True,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        assert done.returncode == 0, done.stderr[-8000:]
+        return done.stdout
+
+    def explain(self, configuration: str = "test") -> str:
+        """What ``make explain`` prints."""
+        return self.python("from pathlib import Path; from fuxiflow.explain import explain\n"
+                           f"print(explain(Path('config/{configuration}.yaml')))")
+
     def edit(self, name: str, old: str, new: str) -> None:
         """Replace text that occurs once in a file."""
         path = self.folder / name
