@@ -117,9 +117,8 @@ CHANGES: dict[str, Callable[[Workbench], None]] = {
     "`verification.bootstrap`": _replace(CONFIG, "bootstrap: 20", "bootstrap: 21"),
     "`cycling.max_lead_hours`": _replace(CONFIG, "cycling:\n  max_lead_hours: 48", "cycling:\n  max_lead_hours: 54"),
     "a threshold of QC": _replace(SOURCE, "max_z: 6", "max_z: 5"),
-    "a source's `gridding`": lambda bench: (bench.folder / SOURCE).write_text(
-        (bench.folder / SOURCE).read_text() + "\ngridding: {method: mean}\n"),
-    "a source's `window`": lambda bench: None,
+    "a source's `gridding`": _replace(SOURCE, "gridding: {method: mean}", "gridding: {method: nearest}"),
+    "a source's `window`": _replace(SOURCE, "window: [-3, 5]", "window: [-3, 3]"),
     "a source's `noise`": _replace(SOURCE, "polarisation: QV, noise: 0.6}", "polarisation: QV, noise: 0.7}"),
     "a source's reader": _code("fuxiflow/observations/readers/atms_sdr.py"),
     "one experiment": _replace(CONFIG, "no_observations: {sources: []", "no_observations: {sources: [noaa20_atms]"),

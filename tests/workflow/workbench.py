@@ -119,7 +119,7 @@ class Workbench:
     def python(self, code: str) -> str:
         """What a piece of Python prints that runs in this copy; AssertionError with all it said where it fails."""
         done = subprocess.run([sys.executable, "-c", code], cwd=self.folder, check=False, text=True,
-                              stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+                              capture_output=True)
         assert done.returncode == 0, done.stderr[-8000:]
         return done.stdout
 

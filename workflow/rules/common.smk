@@ -1,6 +1,6 @@
 """What all rules share: the checked configuration, where products lie, and the fingerprint of a rule's code."""
 
-from fuxiflow import ROOT, records
+from fuxiflow import ROOT, records, sources
 from fuxiflow.config import ConfigurationError, validate
 from fuxiflow.fingerprint import fingerprint
 from fuxiflow.script import export_path
@@ -48,3 +48,9 @@ def dates(period, segment=None):
     """First and last day of a period, or of a segment's part of it, as texts."""
     first, last = CONFIG.clip(segment, period) if segment else (period.start, period.end)
     return [str(first), str(last)]
+
+
+def windows(experiment):
+    """Assimilation windows of an experiment's sources. Scripts read them from the sources' files; as a parameter, a
+    change of one is seen."""
+    return {name: list(sources.load(name).window) for name in CONFIG.resolve(experiment).sources}

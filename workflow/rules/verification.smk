@@ -78,7 +78,6 @@ rule verification_forecasts:
         baselines=f"{VERIFICATION_SCORES}/baselines.zarr",
     output:
         scores=f"{VERIFICATION_SCORES}/{{experiment}}/forecasts.parquet",
-        maps=directory(f"{VERIFICATION_SCORES}/{{experiment}}/maps.zarr"),
     params:
         code=code("verification_forecasts"),
         experiment="{experiment}",
@@ -87,8 +86,6 @@ rule verification_forecasts:
         regions=CONFIG.verification.regions,
         baselines=CONFIG.verification.baselines,
         own="own" in CONFIG.verification.references,
-        map_leads=CONFIG.figures.map_leads,
-        map_channels=CONFIG.figures.map_channels,
         world=WORLD,
         **VERIFICATION_RESAMPLING,
     log:
@@ -103,6 +100,35 @@ rule verification_forecasts:
         "../../envs/verification.yaml"
     script:
         "../scripts/verification_forecasts.py"
+
+
+rule verification_maps:
+    input:
+        forecasts=VERIFICATION_FORECASTS,
+        era5=VERIFICATION_STATES.get("era5", []),
+        truth=VERIFICATION_STATES.get("truth", []),
+        climatology=f"{RESULTS}/states/climatology.zarr",
+    output:
+        maps=directory(f"{VERIFICATION_SCORES}/{{experiment}}/maps.zarr"),
+    params:
+        code=code("verification_maps"),
+        period=dates(CONFIG.periods.test),
+        init_hours=CONFIG.cycling.init_hours,
+        map_leads=CONFIG.figures.map_leads,
+        map_channels=CONFIG.figures.map_channels,
+        world=WORLD,
+    log:
+        f"{LOGS}/verification_maps/{{experiment}}.log",
+    benchmark:
+        f"{BENCHMARKS}/verification_maps/{{experiment}}.tsv"
+    threads: 1
+    resources:
+        mem_mb=VERIFICATION_MB,
+        runtime=240,
+    conda:
+        "../../envs/verification.yaml"
+    script:
+        "../scripts/verification_maps.py"
 
 
 rule verification_analyses:
@@ -122,6 +148,7 @@ rule verification_analyses:
         experiment="{experiment}",
         period=dates(CONFIG.periods.test),
         cycle=dates(CONFIG.cycling_period),
+        windows=lambda wildcards: windows(wildcards.experiment),
         regions=CONFIG.verification.regions,
         world=WORLD,
         **VERIFICATION_RESAMPLING,
@@ -150,6 +177,7 @@ rule verification_departures:
         code=code("verification_departures"),
         experiment="{experiment}",
         sources=CONFIG.sources,
+        instruments=[sources.load(name).instrument for name in CONFIG.sources],
         period=dates(CONFIG.periods.test),
         regions=CONFIG.verification.regions,
         world=WORLD,
@@ -198,6 +226,6 @@ rule verification:
     localrule: True
     input:
         rules.verification_scores.output,
-        expand(rules.verification_forecasts.output.maps, experiment=CONFIG.forecasting_experiments),
+        expand(rules.verification_maps.output.maps, experiment=CONFIG.forecasting_experiments),
         expand(rules.verification_analyses.output.cycle, experiment=CONFIG.experiments),
         expand(rules.verification_analyses.output.observations, experiment=CONFIG.experiments),
