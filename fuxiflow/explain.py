@@ -7,7 +7,8 @@ that has changed, then what follows only from that.
 import ast
 import contextlib
 import io
-from collections import Counter, defaultdict
+import textwrap
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -162,15 +163,13 @@ def _short(text: str) -> str:
     return text if len(text) <= WIDTH else f"{text[:WIDTH - 1]}…"
 
 
-def _named(jobs: list[Planned]) -> str:
+def _named(jobs: list[Planned]) -> list[str]:
     """Jobs by rule, with what tells them apart where these are few."""
     by_rule = defaultdict(list)
     for job in jobs:
         by_rule[job.rule].append(" ".join(job.wildcards.values()))
-    return ", ".join(
-        rule + (f" ({'; '.join(names)})" if any(names) and len(names) <= 3 else f" ({len(names)} jobs)"
-                if len(names) > 1 else "")
-        for rule, names in by_rule.items())
+    return [rule + (f" ({'; '.join(names)})" if any(names) and len(names) <= 3 else f" ({len(names)} jobs)"
+                    if len(names) > 1 else "") for rule, names in by_rule.items()]
 
 
 def report(jobs: list[Planned], directory: Path) -> str:
@@ -187,15 +186,29 @@ def report(jobs: list[Planned], directory: Path) -> str:
         groups[tuple(why)].append(job) if why else following.append(job)
     lines = [f"{len(needed)} of {len(jobs)} jobs would run"]
     for why, group in groups.items():
-        lines += ["", *why, f"    so these run: {_named(group)}"]
+        lines += ["", *why, "    so these run:", _listed(_named(group))]
         if group[0].missing:
             lines.append(f"    missing, for one: {group[0].missing[0]}")
     if following:
-        lines += ["", "and these, because what they read is made anew:", f"    {_named(following)}"]
-    spared = Counter(job.rule for job in jobs if not job.needed)
-    if spared:
-        lines += ["", "these do not run:", "    " + ", ".join(sorted(spared.keys() - {job.rule for job in needed}))]
+        lines += ["", "and these, because what they read is made anew:", _listed(_named(following))]
+    if spared := {job.rule for job in jobs} - {job.rule for job in needed}:
+        lines += ["", "these do not run:", _listed(_by_stage(spared, {job.rule for job in jobs}))]
     return "\n".join(lines)
+
+
+def _listed(names: list[str]) -> str:
+    """Names, indented and wrapped."""
+    return textwrap.fill(", ".join(names), WIDTH + 40, initial_indent="    ", subsequent_indent="    ",
+                         break_on_hyphens=False, break_long_words=False)
+
+
+def _by_stage(rules: set[str], every: set[str]) -> list[str]:
+    """Rules by name; ``training_*`` where they are all of several of a stage."""
+    names = []
+    for stage in sorted({rule.split("_")[0] for rule in rules}):
+        here, there = ([rule for rule in sorted(of) if rule.split("_")[0] == stage] for of in (rules, every))
+        names.extend([f"{stage}_*"] if here == there and len(here) > 1 else here)
+    return names
 
 
 def explain(path: Path) -> str:
