@@ -128,9 +128,9 @@ class Workbench:
         return self.python("from pathlib import Path; from fuxiflow.explain import explain\n"
                            f"print(explain(Path('config/{configuration}.yaml')))")
 
-    def edit(self, name: str, old: str, new: str) -> None:
-        """Replace text that occurs once in a file."""
+    def edit(self, name: str, old: str, new: str, count: int = -1) -> None:
+        """Replace text that occurs once in a file; with ``count``, the first so many of any number."""
         path = self.folder / name
         text = path.read_text()
-        assert text.count(old) == 1, f"{name} has {text.count(old)} times {old!r}"
-        path.write_text(text.replace(old, new))
+        assert old in text if count > 0 else text.count(old) == 1, f"{name} has {text.count(old)} times {old!r}"
+        path.write_text(text.replace(old, new, count))
