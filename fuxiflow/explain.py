@@ -177,7 +177,7 @@ def report(jobs: list[Planned], directory: Path) -> str:
     needed = [job for job in jobs if job.needed]
     if not needed:
         return "nothing would run: every product agrees with the configuration, the code and what it was made from"
-    if len(needed) == len(jobs) and all(len(job.missing) == len(job.outputs) for job in needed):
+    if len(needed) == len(jobs) and not any((ROOT / name).exists() for job in jobs for name in job.outputs):
         return f"nothing has been made yet: all {len(jobs)} jobs would run"
     known = records.read(directory)
     groups, following = defaultdict(list), []

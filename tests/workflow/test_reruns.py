@@ -1,6 +1,7 @@
 """What runs again after a change, and what does not: every product is there, only the plan is asked for."""
 
 import json
+import re
 import shutil
 
 import pytest
@@ -95,7 +96,7 @@ def test_an_edit_of_a_reader_rereads_its_sources_alone(bench, plans):
 def test_an_unknown_reader_is_named_with_the_known(bench):
     bench.edit("config/sources/noaa20_atms.yaml", "reader: atms_sdr", "reader: atms_xyz")
     said = bench.snakemake("--dry-run", check=False).stdout
-    assert "unknown reader 'atms_xyz'; known: atms_sdr" in said
+    assert re.search(r"unknown reader 'atms_xyz'; known: .*\batms_sdr\b", said)
 
 
 def test_a_new_source_is_one_file_and_leaves_the_others_alone(bench):
