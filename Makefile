@@ -18,10 +18,11 @@ PIP := $(RUN) pip install --quiet --disable-pip-version-check --constraint const
 
 export MPLBACKEND := Agg
 
-.PHONY: help setup demo test lint bench schema clean
+.PHONY: help setup demo explain test lint bench schema clean
 
 help:
 	@echo "make demo    the whole chain on the embedded world: results/demo/report.html"
+	@echo "make explain what would run again, and which setting, function or file is why (CONFIG=config/demo.yaml)"
 	@echo "make test    the test suite, with one end-to-end run"
 	@echo "make lint    ruff and snakemake --lint"
 	@echo "make bench   side-by-side measurements against named peers"
@@ -44,6 +45,9 @@ demo: $(READY)
 	$(SNAKEMAKE) --report results/$(NAME)/report.html
 	$(RUN) fuxiflow.verification.headline results/$(NAME)
 	@echo "report: results/$(NAME)/report.html"
+
+explain: $(READY)
+	@$(RUN) fuxiflow explain $(CONFIG)
 
 test: $(READY)
 	$(RUN) pytest --numprocesses $(CORES) --dist loadgroup

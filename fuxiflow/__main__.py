@@ -1,4 +1,4 @@
-"""Commands beside the workflow: ``python -m fuxiflow`` ``schema``, ``check``, ``inspect`` and ``select-channels``."""
+"""Commands beside the workflow, ``python -m fuxiflow COMMAND``: schema, check, inspect, explain, select-channels."""
 
 import argparse
 import sys
@@ -14,6 +14,8 @@ def main(arguments: list[str] | None = None) -> int:
     check.add_argument("path", type=Path)
     inspect = commands.add_parser("inspect", help="say what an artefact holds and where it came from")
     inspect.add_argument("path", type=Path)
+    explain = commands.add_parser("explain", help="say what would run, and which setting, function or file is why")
+    explain.add_argument("path", type=Path, help="the configuration")
     selection = commands.add_parser("select-channels", help="select a sounder's channels by information content, then "
                                     "by the heights at which they peak, and write the list as CSV")
     selection.add_argument("table", type=Path, help="Jacobian table: .nc, .zarr or .parquet (docs/observations.md)")
@@ -38,6 +40,10 @@ def main(arguments: list[str] | None = None) -> int:
                                              chosen.criterion, chosen.among, chosen.correlation_length)
             print(f"{chosen.output}: {chosen.spaced} of {len(selected)} channels, which together have "
                   f"{selected['freedom'].sum():.2f} degrees of freedom and {selected['entropy'].sum():.2f} bits")
+        elif chosen.command == "explain":
+            from fuxiflow.explain import explain as explained
+
+            print(explained(chosen.path))
         else:
             from fuxiflow.inspection import describe
 

@@ -136,3 +136,41 @@ def fingerprint(script: Path) -> str:
         path = ROOT / name
         lines.append(f"{name} {_data_digest(path, path.stat().st_mtime_ns)}")
     return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()[:16]
+
+
+def _definitions(path: Path) -> dict[str, str]:
+    """Digests of a file's functions, methods and what else stands at the top of it, by name, docstrings apart."""
+    found, rest = {}, []
+
+    def add(name: str, nodes: list[ast.AST]) -> None:
+        text = "".join(ast.dump(node, annotate_fields=False) for node in nodes)
+        found[name] = hashlib.sha256((found.get(name, "") + text).encode()).hexdigest()[:16]
+
+    for node in _without_docstrings(ast.parse(path.read_text())).body:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            add(f"{node.name}()", [node])
+        elif isinstance(node, ast.ClassDef):
+            methods = [item for item in node.body if isinstance(item, ast.FunctionDef | ast.AsyncFunctionDef)]
+            for item in methods:
+                add(f"{node.name}.{item.name}()", [item])
+            add(f"class {node.name}", [*node.bases, *node.keywords, *node.decorator_list,
+                                       *(item for item in node.body if item not in methods)])
+        elif isinstance(node, ast.Assign) and all(isinstance(target, ast.Name) for target in node.targets):
+            add(", ".join(target.id for target in node.targets), [node])
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            add("imports", [node])
+        else:
+            rest.append(node)
+    if rest:
+        add("statements outside functions", rest)
+    return found
+
+
+def parts(script: Path) -> dict[str, dict[str, str]]:
+    """What :func:`fingerprint` is made of: by file the digests of its definitions, of a data file the digest of all."""
+    sources = _sources(script)
+    found = {str(path.relative_to(ROOT) if path.is_relative_to(ROOT) else path.name): _definitions(path)
+             for path in sources}
+    for name in {name for source in sources.values() for name in source.data}:
+        found[name] = {"contents": _data_digest(ROOT / name, (ROOT / name).stat().st_mtime_ns)[:16]}
+    return dict(sorted(found.items()))

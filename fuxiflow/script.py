@@ -1,5 +1,6 @@
 """How a workflow script runs: log, seed, threads, provenance, and outputs that appear whole or not at all."""
 
+import importlib
 import logging
 import os
 import random
@@ -81,6 +82,14 @@ def _threads(count: int) -> None:
         numba.set_num_threads(min(count, numba.config.NUMBA_NUM_THREADS))
 
 
+def _record(snakemake, params: dict, inputs: list[Path], outputs: list[Path], finished: bool) -> None:
+    """Record the job beside its log, see :mod:`fuxiflow.records`."""
+    # by name, so that the code of the records is no part of any script's fingerprint: it computes nothing
+    if snakemake.log:
+        importlib.import_module("fuxiflow.records").write(Path(snakemake.log[0]), snakemake.rule, params, inputs,
+                                                          outputs, finished)
+
+
 def run(main, snakemake) -> None:
     """Call ``main(input, output, params, log)`` for a rule.
 
@@ -106,8 +115,11 @@ def run(main, snakemake) -> None:
         missing = [str(path) for temp, path in pairs if not temp.exists()]
         if missing:
             raise FileNotFoundError(f"the script ended without writing {', '.join(missing)}")
+        # a job cut short between its products must not look like the one before it
+        _record(snakemake, params, _paths(inputs), _paths(final), finished=False)
         for temp, path in pairs:
             publish(temp, path)
+        _record(snakemake, params, _paths(inputs), _paths(final), finished=True)
     except BaseException as error:
         for path in _paths(written):
             remove(path)

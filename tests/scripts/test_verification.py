@@ -94,7 +94,7 @@ def baselines(world) -> SimpleNamespace:
 
 @pytest.fixture(scope="module")
 def forecasts(world, baselines) -> SimpleNamespace:
-    output = SimpleNamespace(scores=world.root / "forecasts.parquet", maps=world.root / "maps.zarr")
+    output = SimpleNamespace(scores=world.root / "forecasts.parquet")
     inputs = SimpleNamespace(forecasts=world.forecasts, analyses=world.analyses, era5=world.era5, truth=world.truth,
                              climatology=world.climatology, baselines=baselines.cases)
     load_script("verification_forecasts").main(inputs, output, parameters(), LOG)
@@ -198,8 +198,12 @@ def test_baselines_cases_come_back(baselines):
     np.testing.assert_allclose(found["gfs", "truth"].values["error"][:, 1, 0, 0], 6.0, rtol=1e-4)
 
 
-def test_maps(forecasts):
-    found = maps.read(forecasts.maps)
+def test_maps(world):
+    output = SimpleNamespace(maps=world.root / "maps.zarr")
+    inputs = SimpleNamespace(forecasts=world.forecasts, era5=world.era5, truth=world.truth,
+                             climatology=world.climatology)
+    load_script("verification_maps").main(inputs, output, parameters(), LOG)
+    found = maps.read(output.maps)
     assert found["error"].dims == ("reference", "lead_time", "channel", "lat", "lon")
     np.testing.assert_allclose(found["error"].sel(reference="truth", lead_time=12, channel="Z500"), 3.0, rtol=1e-4)
     np.testing.assert_allclose(found["rmse"].sel(reference="era5", lead_time=12, channel="Z500"), 2.0, rtol=1e-4)

@@ -29,6 +29,7 @@ def pretended(checkout, tmp_path_factory):
     """A copy whose products are empty but remembered as made; not to be changed."""
     copy = checkout.clone(tmp_path_factory.mktemp("pretended") / "fuxiflow")
     copy.pretend()
+    copy.record()
     return copy
 
 

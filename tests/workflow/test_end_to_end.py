@@ -4,11 +4,33 @@ import json
 
 import pytest
 
+from fuxiflow import records
+
 pytestmark = pytest.mark.slow
 
 
 def test_a_finished_run_has_nothing_to_do(finished):
     assert finished.pending() == set()
+
+
+def test_records_give_snakemake_the_memory_that_it_has(finished, tmp_path):
+    """The same parameters and inputs for every product, so that ``.snakemake`` may be deleted."""
+    own, restored = finished.folder / ".snakemake/metadata", tmp_path / "metadata"
+    count = records.restore(finished.folder / "results/test/records", restored, finished.folder)
+    files = [path for path in own.rglob("*") if path.is_file()]
+    assert count == len(files)
+    for path in files:
+        mine = json.loads((restored / path.relative_to(own)).read_text())
+        theirs = json.loads(path.read_text())
+        for key in ("rule", "input", "params", "record_format_version"):
+            assert mine[key] == theirs[key], (theirs["rule"], key)
+
+
+def test_reasons_resolve_the_code_of_a_finished_run(finished, tmp_path):
+    copy = finished.clone(tmp_path / "fuxiflow")
+    assert copy.explain().startswith("nothing would run")
+    copy.edit("fuxiflow/observations/quality.py", "\ndef ", "\nADDED = 1\n\n\ndef ", count=1)
+    assert "code fuxiflow/observations/quality.py: ADDED is new" in copy.explain().splitlines()
 
 
 def test_every_product_is_there_and_nothing_half_written(finished, plans):

@@ -110,9 +110,27 @@ class Workbench:
                     path.touch()
         self.snakemake("--touch", "--forceall", "--cores", "1", configuration=configuration)
 
-    def edit(self, name: str, old: str, new: str) -> None:
-        """Replace text that occurs once in a file."""
+    def record(self, configuration: str = "test") -> None:
+        """Write the records that the scripts would have written, had they run."""
+        self.python("from pathlib import Path; from fuxiflow import explain, records\n"
+                    f"for job in explain.plan(Path('config/{configuration}.yaml'), everything=True):\n"
+                    "    records.write(Path(job.log), job.rule, job.params, job.inputs, job.outputs, True)")
+
+    def python(self, code: str) -> str:
+        """What a piece of Python prints that runs in this copy; AssertionError with all it said where it fails."""
+        done = subprocess.run([sys.executable, "-c", code], cwd=self.folder, check=False, text=True,
+                              capture_output=True)
+        assert done.returncode == 0, done.stderr[-8000:]
+        return done.stdout
+
+    def explain(self, configuration: str = "test") -> str:
+        """What ``make explain`` prints."""
+        return self.python("from pathlib import Path; from fuxiflow.explain import explain\n"
+                           f"print(explain(Path('config/{configuration}.yaml')))")
+
+    def edit(self, name: str, old: str, new: str, count: int = -1) -> None:
+        """Replace text that occurs once in a file; with ``count``, the first so many of any number."""
         path = self.folder / name
         text = path.read_text()
-        assert text.count(old) == 1, f"{name} has {text.count(old)} times {old!r}"
-        path.write_text(text.replace(old, new))
+        assert old in text if count > 0 else text.count(old) == 1, f"{name} has {text.count(old)} times {old!r}"
+        path.write_text(text.replace(old, new, count))

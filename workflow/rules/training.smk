@@ -52,6 +52,7 @@ rule training_assimilator:
         options=training_options,
         model=training_model,
         sources=lambda wildcards: CONFIG.resolve(wildcards.experiment).sources,
+        windows=lambda wildcards: windows(wildcards.experiment),
         dates=dates(CONFIG.periods.observations),
         reach=training_reach("assimilator"),
         seed=CONFIG.seed,

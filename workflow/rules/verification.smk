@@ -83,7 +83,6 @@ rule verification_forecasts:
         baselines=f"{VERIFICATION_SCORES}/baselines.zarr",
     output:
         scores=f"{VERIFICATION_SCORES}/{{experiment}}/forecasts.parquet",
-        maps=directory(f"{VERIFICATION_SCORES}/{{experiment}}/maps.zarr"),
     params:
         code=code("verification_forecasts"),
         experiment="{experiment}",
@@ -93,8 +92,6 @@ rule verification_forecasts:
         baselines=CONFIG.verification.baselines,
         array=verification_initial_array,
         own="own" in CONFIG.verification.references,
-        map_leads=CONFIG.figures.map_leads,
-        map_channels=CONFIG.figures.map_channels,
         world=WORLD,
         **VERIFICATION_RESAMPLING,
     log:
@@ -109,6 +106,35 @@ rule verification_forecasts:
         "../../envs/verification.yaml"
     script:
         "../scripts/verification_forecasts.py"
+
+
+rule verification_maps:
+    input:
+        forecasts=VERIFICATION_FORECASTS,
+        era5=VERIFICATION_STATES.get("era5", []),
+        truth=VERIFICATION_STATES.get("truth", []),
+        climatology=f"{RESULTS}/states/climatology.zarr",
+    output:
+        maps=directory(f"{VERIFICATION_SCORES}/{{experiment}}/maps.zarr"),
+    params:
+        code=code("verification_maps"),
+        period=dates(CONFIG.periods.test),
+        init_hours=CONFIG.cycling.init_hours,
+        map_leads=CONFIG.figures.map_leads,
+        map_channels=CONFIG.figures.map_channels,
+        world=WORLD,
+    log:
+        f"{LOGS}/verification_maps/{{experiment}}.log",
+    benchmark:
+        f"{BENCHMARKS}/verification_maps/{{experiment}}.tsv"
+    threads: 1
+    resources:
+        mem_mb=VERIFICATION_MB,
+        runtime=240,
+    conda:
+        "../../envs/verification.yaml"
+    script:
+        "../scripts/verification_maps.py"
 
 
 rule verification_analyses:
@@ -128,6 +154,7 @@ rule verification_analyses:
         experiment="{experiment}",
         period=dates(CONFIG.periods.test),
         cycle=dates(CONFIG.cycling_period),
+        windows=lambda wildcards: windows(wildcards.experiment),
         regions=CONFIG.verification.regions,
         world=WORLD,
         **VERIFICATION_RESAMPLING,
@@ -156,6 +183,7 @@ rule verification_departures:
         code=code("verification_departures"),
         experiment="{experiment}",
         sources=CONFIG.sources,
+        instruments=[sources.load(name).instrument for name in CONFIG.sources],
         period=dates(CONFIG.periods.test),
         regions=CONFIG.verification.regions,
         world=WORLD,
@@ -204,6 +232,6 @@ rule verification:
     localrule: True
     input:
         rules.verification_scores.output,
-        expand(rules.verification_forecasts.output.maps, experiment=CONFIG.forecasting_experiments),
+        expand(rules.verification_maps.output.maps, experiment=CONFIG.forecasting_experiments),
         expand(rules.verification_analyses.output.cycle, experiment=CONFIG.cycled_experiments),
         expand(rules.verification_analyses.output.observations, experiment=CONFIG.cycled_experiments),

@@ -40,7 +40,7 @@ if CONFIG.kind == "embedded":
         params:
             code=code("world_nature"),
             dates=nature_dates,
-            test=dates(CONFIG.periods.test),
+            test=nature_test,
             forecast_interval_hours=CONFIG.world.gfs.forecast_interval_hours,
             cache=JAX_CACHE,
             world=WORLD,

@@ -1,4 +1,4 @@
-"""Score one experiment's forecasts, and persistence from its analyses, and draw up their error maps.
+"""Score one experiment's forecasts, and persistence from its analyses.
 
 in:  forecasts    forecast stores of the test period
      analyses     stores of what the forecasts start from, array ``params.array``: the experiment's own reference, and
@@ -7,14 +7,12 @@ in:  forecasts    forecast stores of the test period
      climatology  climatology store
      baselines    cases of the baselines, by rule verification_baselines
 out: scores       score table: systems fuxiflow and persistence
-     maps         Zarr, mean error and RMSE at each cell (fuxiflow.verification.maps)
 """
 
 from fuxiflow.states.forecasts import Forecasts
 from fuxiflow.states.store import States
 from fuxiflow.verification import cases, systems, table
 from fuxiflow.verification.collect import collect
-from fuxiflow.verification.maps import ErrorMaps
 from fuxiflow.verification.metrics import region_weights
 from fuxiflow.verification.scoring import Resampling, comparison, scores
 
@@ -27,11 +25,8 @@ def main(input, output, params, log):
     named = {"era5": input.era5, "truth": input.truth, "own": input.analyses if params.own else []}
     normals, references = systems.references(named, input.climatology, channels, weights, {"own": params.array})
     inits = systems.moments(params.period, params.init_hours)
-    maps = ErrorMaps([r.name for r in references if r.name != "own"], params.map_leads, channels, params.map_channels,
-                     forecasts.grid)
     found = {"fuxiflow": collect(systems.forecast(forecasts), inits, leads, normals, references, params.regions, log,
-                                 "forecasts", maps)}
-    maps.write(output.maps)
+                                 "forecasts")}
     if "persistence" in params.baselines:
         found["persistence"] = collect(systems.persistence(analyses, channels), inits, leads, normals, references,
                                        params.regions, log, "persistence")

@@ -1,5 +1,7 @@
 """What the rules of the embedded world look up: the nature run's segments, dates, restarts."""
 
+from datetime import timedelta
+
 from fuxiflow import sources, times
 from fuxiflow.config import Period, Swath
 
@@ -25,6 +27,13 @@ def nature_restart(wildcards):
 def nature_dates(wildcards):
     """First and last day of a segment of the nature run."""
     return dates(NATURE, wildcards.segment)
+
+
+def nature_test(wildcards):
+    """First day of the test period and its last one that a segment of the nature run can reach: a longer test period
+    leaves the segments before it alone."""
+    test, (_, last) = CONFIG.periods.test, CONFIG.clip(wildcards.segment, NATURE)
+    return [str(test.start), str(max(test.start, min(test.end, last + timedelta(days=1))))]
 
 
 def verification_dates(wildcards):

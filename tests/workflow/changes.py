@@ -1,0 +1,131 @@
+"""The changes whose consequences the table of docs/reruns.md promises: what each does to a checkout with results.
+
+The table is the one place of what is expected; :func:`promised` reads it.
+"""
+
+import os
+import re
+import shutil
+import time
+from collections.abc import Callable, Iterable
+
+from fuxiflow import ROOT
+from tests.workflow.workbench import Workbench
+
+DOCUMENT = ROOT / "docs" / "reruns.md"
+STAGES = ("world", "states", "observations", "training", "cycling", "verification", "figures")
+CONFIG = "config/test.yaml"
+SOURCE = "config/sources/noaa20_atms.yaml"
+
+
+def _stage(rule: str) -> str:
+    return rule.split("_")[0].replace("figure", "figures")
+
+
+def promised(rules: Iterable[str]) -> dict[str, set[str]]:
+    """By change, the rules that the table says run again, of all the ``rules`` of a plan.
+
+    A cell holds ``all`` of its stage, names of rules without the stage, ``all but`` such names, or a dot for none.
+    """
+    rows = re.findall(r"^\| (.*) \|$", DOCUMENT.read_text(), re.M)
+    table = [re.split(r" \| ", row) for row in rows]
+    table = [row for row in table if len(row) == len(STAGES) + 1]
+    if tuple(table[0][1:]) != STAGES:
+        raise ValueError(f"the table of {DOCUMENT.name} has columns {table[0][1:]}, not {STAGES}")
+    found = {}
+    for change, *cells in table[1:]:
+        found[change] = set()
+        for stage, cell in zip(STAGES, cells, strict=True):
+            of_stage = {rule.split("_", 1)[1]: rule for rule in rules if _stage(rule) == stage}
+            if cell == "·":
+                continue
+            names = set(re.findall(r"`(\w+)`", cell))
+            if unknown := names - set(of_stage):
+                raise ValueError(f"{DOCUMENT.name}, {change}, {stage}: no rules {sorted(unknown)}")
+            if cell.startswith("all"):
+                names = set(of_stage) - names
+            found[change] |= {of_stage[name] for name in names}
+    return found
+
+
+def row(change: str, pending: set[str], rules: set[str]) -> str:
+    """The row of the table that says what a plan did: what to write there when a test fails."""
+    cells = []
+    for stage in STAGES:
+        every = {rule.split("_", 1)[1] for rule in rules if _stage(rule) == stage}
+        run = {rule.split("_", 1)[1] for rule in pending if _stage(rule) == stage}
+        left = every - run
+        names = ", ".join(f"`{name}`" for name in sorted(run))
+        but = "all but " + ", ".join(f"`{name}`" for name in sorted(left))
+        cells.append("·" if not run else "all" if not left else but if len(but) < len(names) else names)
+    return f"| {change} | {' | '.join(cells)} |"
+
+
+def _replace(name: str, old: str, new: str) -> Callable[[Workbench], None]:
+    return lambda bench: bench.edit(name, old, new)
+
+
+def _code(name: str) -> Callable[[Workbench], None]:
+    def add(bench):
+        path = bench.folder / name
+        path.write_text(path.read_text() + "\n\nADDED = 1\n")
+
+    return add
+
+
+def _remarks(bench: Workbench) -> None:
+    for path in [*bench.folder.glob("fuxiflow/**/*.py"), *bench.folder.glob("workflow/scripts/*.py")]:
+        path.write_text(path.read_text() + "\n\n# a remark\n")
+    bench.edit("fuxiflow/times.py", '"""Periods, analysis times', '"""Spans of days, analysis times')
+
+
+def _touch(bench: Workbench) -> None:
+    later = time.time() + 5
+    for pattern in ("fuxiflow/**/*.py", "workflow/**/*", "config/**/*", "envs/*", "resources/**/*", "Snakefile"):
+        for path in bench.folder.glob(pattern):
+            if path.is_file():
+                os.utime(path, (later, later))
+
+
+def _fresh_clone(bench: Workbench) -> None:
+    shutil.rmtree(bench.folder / ".snakemake")
+    _touch(bench)
+
+
+def _pins(bench: Workbench) -> None:
+    for path in [bench.folder / "requirements.txt", bench.folder / "constraints.txt",
+                 *bench.folder.glob("envs/*.yaml")]:
+        path.write_text(re.sub(r"(=+\d[\w.]*)", r"\g<1>9", path.read_text()))
+
+
+def _lose(bench: Workbench) -> None:
+    (bench.folder / "results/test/figures/cycling.csv").unlink()
+
+
+CHANGES: dict[str, Callable[[Workbench], None]] = {
+    "nothing": lambda bench: None,
+    "a fresh clone with the old `results/`, without `.snakemake/`": _fresh_clone,
+    "a comment, a docstring, formatting": _remarks,
+    "time stamps of the project: `touch`": _touch,
+    "a pinned version, without `--sdm conda`": _pins,
+    "a lost table of a figure": _lose,
+    "a figure's script": _code("workflow/scripts/figure_cycling.py"),
+    "the style of figures": _code("fuxiflow/figures/style.py"),
+    "`figures.case`": _replace(CONFIG, "map_leads: [24, 48]", "map_leads: [24, 48]\n  case: 2022-02-03T06"),
+    "`figures.map_leads`, `map_channels`": _replace(CONFIG, "map_leads: [24, 48]", "map_leads: [48]"),
+    "a metric": _code("fuxiflow/verification/metrics.py"),
+    "`verification.bootstrap`": _replace(CONFIG, "bootstrap: 20", "bootstrap: 21"),
+    "`cycling.max_lead_hours`": _replace(CONFIG, "cycling:\n  max_lead_hours: 48", "cycling:\n  max_lead_hours: 54"),
+    "a threshold of QC": _replace(SOURCE, "max_z: 6", "max_z: 5"),
+    "a source's `gridding`": _replace(SOURCE, "gridding: {method: mean}", "gridding: {method: nearest}"),
+    "a source's `window`": _replace(SOURCE, "window: [-3, 5]", "window: [-3, 3]"),
+    "a source's `noise`": _replace(SOURCE, "polarisation: QV, noise: 0.6}", "polarisation: QV, noise: 0.7}"),
+    "a source's reader": _code("fuxiflow/observations/readers/atms_sdr.py"),
+    "one experiment": _replace(CONFIG, "no_observations: {sources: []", "no_observations: {sources: [noaa20_atms]"),
+    "the size of the forecaster": _replace(CONFIG, "width: 32", "width: 48"),
+    "the size of the assimilator": _replace(CONFIG, "width: 8", "width: 12"),
+    "`training.joint.updates`": _replace(CONFIG, "joint: {updates: 4,", "joint: {updates: 5,"),
+    "`training.joint.learning_rate`": _replace(CONFIG, "learning_rate: 1.0e-4", "learning_rate: 2.0e-4"),
+    "`periods.test.end`": _replace(CONFIG, "end: 2022-02-05}", "end: 2022-02-06}"),
+    "the climatology's code": _code("fuxiflow/states/climatology.py"),
+}
