@@ -50,7 +50,7 @@ explain: $(READY)
 	@$(RUN) fuxiflow explain $(CONFIG)
 
 test: $(READY)
-	$(RUN) pytest --numprocesses $(CORES) --dist loadgroup
+	$(RUN) pytest --numprocesses $(CORES) --dist loadfile
 
 lint: $(READY)
 	$(RUN) ruff check .

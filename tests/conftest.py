@@ -8,17 +8,6 @@ import pytest
 from tests.archive_server import archive
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items):
-    """Tests of the workflow share one finished run: with several processes, one of them gets them all.
-
-    First of all hooks, as pytest-xdist reads the marks in its own.
-    """
-    for item in items:
-        if "tests/workflow/" in item.path.as_posix():
-            item.add_marker(pytest.mark.xdist_group("workflow"))
-
-
 @pytest.fixture(autouse=True)
 def denormals():
     """What a script sets for speed, torch.set_flush_denormal, is undone: other tests compare the smallest numbers."""
