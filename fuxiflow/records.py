@@ -81,7 +81,7 @@ def _code_path(directory: Path, code: str) -> Path:
 def read(directory: Path) -> dict[str, dict]:
     """The records below ``directory``, each under the names of all its products; unreadable ones are left out."""
     found = {}
-    for path in sorted(directory.glob("*/**/*.json")):
+    for path in sorted(directory.rglob("*.json")):
         if path.relative_to(directory).parts[0] == "code" or path.name.startswith("."):
             continue
         try:

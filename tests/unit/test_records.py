@@ -36,6 +36,11 @@ def test_a_record_lies_beside_the_log_and_is_found_by_its_products(tmp_path):
     assert record["finished"].endswith("Z")
 
 
+def test_a_rule_without_wildcards_is_found_too(tmp_path):
+    records.write(tmp_path / "results/x/logs/world_spinup.log", "world_spinup", PARAMS, [], ["spinup.restart"], True)
+    assert records.read(tmp_path / "results/x/records")["spinup.restart"]["rule"] == "world_spinup"
+
+
 def test_a_log_elsewhere_has_no_record(tmp_path):
     assert records.locate(tmp_path / "log" / "x.log") is None
     records.write(tmp_path / "log" / "x.log", "some_rule", PARAMS, [], [tmp_path / "a"], True)
