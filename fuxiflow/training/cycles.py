@@ -59,7 +59,7 @@ def fit(name: str, networks: Networks, history: list[dict], stage: AssimilatorSt
         plan_ = stages.cycle_plan(name, first_times, warm, Unrolling(), params.seed)
         initialise(objective, samples.Batches(archive, plan_, designs, networks.standardise), stage.batch, log)
     losses = train(run, lambda a, b: samples.loader(batches, a, b, params.options["workers"]),
-                   lambda batch: objective.cycle(batch, unrolling.background_weight))  # fmt: skip
+                   lambda batch: objective.cycle(batch, unrolling))  # fmt: skip
     period = (np.datetime_as_string(first_times[0], "h"), np.datetime_as_string(first_times[-1], "h"))
     entry = record(name, stage, losses, period)
     checkpoint.save(output.checkpoint, checkpoint.Checkpoint(networks, [*history, entry]))

@@ -61,8 +61,8 @@ def fit_equivalents(encoder: PillarEncoder, windows: Sequence[tuple[Footprints, 
         column = encoder.columns(footprints, states)
         covariance.add(column, column)
     values, vectors = torch.linalg.eigh(covariance.gram / max(covariance.count, 1))
-    order = list(range(size))[::-1][: encoder.modes.shape[1]]
-    encoder.modes.copy_(vectors[:, order] / values[order].clamp_min(1e-12).sqrt())
+    leading = vectors / values.clamp_min(1e-12).sqrt()
+    encoder.modes.copy_(leading.flip(-1)[:, : encoder.modes.shape[1]])
     channels, count = encoder.equivalent.shape
     normal = LeastSquares(count, channels)
     for footprints, states in windows:

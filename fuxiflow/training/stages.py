@@ -144,12 +144,14 @@ class Objective:
         first, _ = self._standard(batch)
         return self.networks.guess(*self._begin(batch, first), batch.analysis)
 
-    def cycle(self, batch: Batch, background_weight: float) -> dict[str, Tensor]:
+    def cycle(self, batch: Batch, unrolling: Unrolling) -> dict[str, Tensor]:
         """Stages 2 and 3: L_state of the analysis and of the next background of every cycle.
 
         Nothing is differentiated through forecasts that have no weight: a single cycle trains the assimilator alone.
+        The last forecast is made only for a loss or for a batch that follows.
         """
         first, targets = self._standard(batch)
+        weight = unrolling.background_weight
         climatology = batch.climatology[:, :, : self.networks.analysed].to(first.device, non_blocking=True)
         climatology = self.networks.normaliser(climatology)
         previous, background = self._begin(batch, first)
@@ -161,13 +163,15 @@ class Objective:
             guess = self.networks.guess(previous, background, times)
             analysis = self.networks.analyse(guess, climatology[:, i], observations, times)
             analyses = analyses + self.analysis(analysis, targets[:, i])
-            with torch.set_grad_enabled(bool(background_weight) and torch.is_grad_enabled()):
+            if i + 1 == batch.cycles and unrolling.chain == 1 and not weight:
+                break
+            with torch.set_grad_enabled(bool(weight) and torch.is_grad_enabled()):
                 forecast = self.networks.forecast(previous, analysis, times)
             previous, background = analysis, forecast[:, : self.networks.analysed]
-            if background_weight:
+            if weight:
                 backgrounds = backgrounds + self.state(forecast, targets[:, i + 1])
         self.ends = torch.stack([previous, background]).detach()
-        loss = (analyses + background_weight * backgrounds) / batch.cycles
+        loss = (analyses + weight * backgrounds) / batch.cycles
         return {"loss": loss, "analysis": analyses / batch.cycles, "background": backgrounds / batch.cycles,
                 "first_background": start}  # fmt: skip
 

@@ -114,7 +114,7 @@ def test_a_batch_begins_where_the_one_before_ended(record, networks):
                     samples.Request(tiny.times(40)[20], 2, 2)]}  # fmt: skip
     batches = samples.Batches(archive(record), requests.get, networks.design.sources, networks.standardise)
     objective = stages.Objective(networks)
-    objective.cycle(batches[0], 1.0)
+    objective.cycle(batches[0], stages.Unrolling(2, chain=2, background_weight=1.0))
     ended, batch = objective.ends.clone(), batches[1]
     assert batch.first.shape[0] == 1
     assert batch.analysis.tolist() == [tiny.times(40)[15].item(), tiny.times(40)[22].item()]
@@ -185,7 +185,8 @@ def fit(networks, record, stage, plan, directory, background_weight=0.0):
     batches = samples.Batches(archive(record), plan, networks.design.sources, networks.standardise)
     run = Run(make_fabric("cpu", "32-true"), networks, stage, directory, directory / "tb", "test", LOG)
     objective = run.memory = stages.Objective(networks)
-    return train(run, lambda a, b: samples.loader(batches, a, b, 0), lambda b: objective.cycle(b, background_weight))
+    unrolling = stages.Unrolling(chain=2, background_weight=background_weight)
+    return train(run, lambda a, b: samples.loader(batches, a, b, 0), lambda b: objective.cycle(b, unrolling))
 
 
 def test_gradients_reach_the_first_cycle_through_time(record, networks):
@@ -200,7 +201,7 @@ def test_gradients_reach_the_first_cycle_through_time(record, networks):
     objective = stages.Objective(networks)
     # the loss of the last background alone, which only the unrolled chain connects to the first observations
     batch.targets[:, :-1] = float("nan")
-    objective.cycle(batch, 1.0)["loss"].backward()
+    objective.cycle(batch, stages.Unrolling(3, background_weight=1.0))["loss"].backward()
     assert first.grad.abs().sum() > 0
 
 
