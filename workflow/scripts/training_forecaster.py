@@ -10,7 +10,7 @@ import numpy as np
 
 from fuxiflow import times
 from fuxiflow.config import ForecasterStage
-from fuxiflow.models import checkpoint
+from fuxiflow.models import checkpoint, execution
 from fuxiflow.models.networks import Design, parameter_count
 from fuxiflow.states.statistics import Statistics
 from fuxiflow.training import samples, stages
@@ -34,8 +34,9 @@ def main(input, output, params, log):
     batches = samples.Batches(archive, plan, {}, networks.standardise)
 
     fabric = make_fabric(params.options["accelerator"], params.options["precision"])
+    execution.prepare(networks.to(fabric.device), recompute=stage.recompute, compiled=params.options["compile"])
     run = stages.start(fabric, networks, stage, params.state, params.tensorboard, "forecaster", log)
-    objective = stages.Objective(networks.to(fabric.device))
+    objective = stages.Objective(networks)
     losses = train(run, lambda a, b: samples.loader(batches, a, b, params.options["workers"]),
                    lambda batch: objective.forecaster(batch, stage.noise))  # fmt: skip
     history = [record("forecaster", stage, losses, (np.datetime_as_string(starts[0], "h"),
