@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from fuxiflow import ROOT, channels, sources, times
 from fuxiflow.grids import REGIONS
+from fuxiflow.models import sizes
 
 Positive = Annotated[int, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
@@ -115,7 +116,10 @@ class AssimilatorSize(Section):
 
 
 class Optimisation(Section):
-    """One training stage: AdamW, linear warm-up, cosine decay."""
+    """One training stage: AdamW, linear warm-up, cosine decay.
+
+    ``recompute`` keeps the inputs of blocks alone and makes their activations again for the gradient.
+    """
 
     updates: Positive
     batch: Positive
@@ -125,6 +129,7 @@ class Optimisation(Section):
     betas: tuple[float, float] = (0.9, 0.95)
     clip: float = Field(1.0, gt=0)
     checkpoint_every: Positive = 200
+    recompute: bool = False
 
 
 class RolloutStage(Optimisation):
@@ -210,6 +215,14 @@ class Training(Section):
     precision: Literal["auto", "32-true", "bf16-mixed"] = "auto"
     accelerator: Literal["auto", "cpu", "cuda"] = "auto"
     workers: int = Field(0, ge=0)
+    compile: bool = False
+
+
+def _size(numbers: type[Section], known: dict[str, dict]):
+    """The type of a size that is given by its name or by its ``numbers``."""
+    names = Literal[tuple(known)]
+    validator = BeforeValidator(lambda value: sizes.named(value, known), json_schema_input_type=names | numbers)
+    return Annotated[numbers, validator]
 
     @property
     def stages(self) -> dict[str, Optimisation]:
@@ -219,10 +232,10 @@ class Training(Section):
 
 
 class Model(Section):
-    """Sizes of the two networks."""
+    """Sizes of the two networks, by name (:mod:`fuxiflow.models.sizes`) or in numbers."""
 
-    forecaster: ForecasterSize = ForecasterSize()
-    assimilator: AssimilatorSize = AssimilatorSize()
+    forecaster: _size(ForecasterSize, sizes.FORECASTERS) = ForecasterSize()
+    assimilator: _size(AssimilatorSize, sizes.ASSIMILATORS) = AssimilatorSize()
 
 
 class ExternalForecaster(Section):
@@ -251,11 +264,16 @@ class Experiment(Section):
 
 
 class Cycling(Section):
-    """Forecasts: length, the hours of the day they start from, and how many are computed at once."""
+    """Forecasts: length, the hours of the day they start from, and how many are computed at once.
+
+    ``precision`` and ``compile`` say how the networks run, those of an analysis too.
+    """
 
     max_lead_hours: int = Field(240, gt=0, multiple_of=6)
     init_hours: list[Literal[0, 6, 12, 18]] = [0, 12]
     batch: Positive = 4
+    precision: Literal["auto", "32-true", "bf16-mixed"] = "32-true"
+    compile: bool = False
 
 
 class Verification(Section):
@@ -361,6 +379,9 @@ class Config(Section):
             if experiment.weights not in self.trained_experiments:
                 raise ValueError(f"experiments.{name}.weights: {experiment.weights} has no networks of its own")
         self._check_forecaster(name, experiment)
+        model = experiment.model.model_dump()
+        if self._uses_networks(name) and (why := sizes.misfit(**self.grid.model_dump(), **model)):
+            raise ValueError(f"experiments.{name}.model.{why}")
 
     def _check_forecaster(self, name: str, experiment: Experiment) -> None:
         if experiment.initial is not None:

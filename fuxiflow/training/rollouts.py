@@ -7,7 +7,7 @@ import numpy as np
 
 from fuxiflow import times
 from fuxiflow.config import RolloutStage
-from fuxiflow.models import checkpoint
+from fuxiflow.models import checkpoint, execution
 from fuxiflow.models.networks import Networks
 from fuxiflow.training import samples, stages
 from fuxiflow.training.loop import finish, make_fabric, train
@@ -25,8 +25,9 @@ def fit(name: str, networks: Networks, history: list[dict], stage: RolloutStage,
     batches = samples.Batches(archive, plan, {}, networks.standardise)
 
     fabric = make_fabric(params.options["accelerator"], params.options["precision"])
+    execution.prepare(networks.to(fabric.device), recompute=stage.recompute, compiled=params.options["compile"])
     run = stages.start(fabric, networks, stage, params.state, params.tensorboard, name, log)
-    objective = stages.Objective(networks.to(fabric.device))
+    objective = stages.Objective(networks)
     losses = train(run, lambda a, b: samples.loader(batches, a, b, params.options["workers"]),
                    lambda batch: objective.forecaster(batch, stage.noise))  # fmt: skip
     period = (np.datetime_as_string(starts[0], "h"), np.datetime_as_string(starts[-1], "h"))

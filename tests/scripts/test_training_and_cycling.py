@@ -24,7 +24,7 @@ CYCLE = ["2022-01-09", "2022-01-10"]
 def params(directory, **values):
     shared = {"options": tiny.OPTIONS, "model": tiny.MODEL, "grid": {"nlat": 8, "nlon": 16}, "dates": DATES,
               "reach": DATES[0], "seed": 3, "sources": [tiny.SOURCE], "accelerator": "cpu",
-              "state": directory / "state", "tensorboard": directory / "tensorboard"}  # fmt: skip
+              "execution": {}, "state": directory / "state", "tensorboard": directory / "tensorboard"}  # fmt: skip
     return SimpleNamespace(**{**shared, **values})
 
 

@@ -93,6 +93,9 @@ def test_schema_is_in_step():
     ({"verification": {"references": ["own"]}}, ["verification.references", "['own']", "'era5' or 'truth'"]),
     ({"cycling__max_lead_hours": 100}, ["cycling.max_lead_hours", "multiple of 6"]),
     ({"cycling__init_hours": [3]}, ["cycling.init_hours"]),
+    ({"experiment__model__forecaster": "huge"}, ["experiment.model.forecaster", "'huge'", "fuxi, small, tiny"]),
+    ({"experiments__third": {"model": {"forecaster": {"window": [7, 16]}}}},
+     ["experiments.third.model.forecaster.window", "[7, 16]", "8 x 16 tokens"]),
     ({"kind": "archive"}, ["verification.references", "truth", "allowed: era5, own"]),
 ])
 def test_what_cannot_be_run_is_refused_in_one_line(changes, words):

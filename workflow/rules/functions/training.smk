@@ -13,7 +13,7 @@ def training_gpus(wildcards):
 def training_options(wildcards):
     """The options of an experiment's training that all stages share."""
     training = CONFIG.resolve(wildcards.experiment).training
-    return {"accelerator": training.accelerator, "precision": training.precision, "workers": training.workers}
+    return training.model_dump(include={"accelerator", "precision", "workers", "compile"})
 
 
 def training_stage(stage):
