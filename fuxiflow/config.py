@@ -132,16 +132,54 @@ class Optimisation(Section):
     recompute: bool = False
 
 
-class ForecasterStage(Optimisation):
-    """Stage 1: one step ahead, then up to ``rollout`` steps for the last ``rollout_fraction`` of the updates.
+class RolloutStage(Optimisation):
+    """A stage that trains the forecaster alone, on ``longest`` steps at most and ``length(update)`` at an update.
 
     ``noise_fraction`` of the samples start from a state with an error of at most about ``noise`` times the 6-h change.
     """
 
-    rollout: Positive = 1
-    rollout_fraction: Fraction = 0.0
     noise: float = Field(0.0, ge=0)
     noise_fraction: Fraction = 0.5
+
+
+class ForecasterStage(RolloutStage):
+    """Stage 1: one step ahead, then ``rollout`` steps for the last ``rollout_fraction`` of the updates."""
+
+    rollout: Positive = 1
+    rollout_fraction: Fraction = 0.0
+
+    @property
+    def longest(self) -> int:
+        """The largest number of steps."""
+        return self.rollout
+
+    def length(self, update: int) -> int:
+        """Number of steps that an update unrolls."""
+        return self.rollout if update >= self.updates * (1 - self.rollout_fraction) else 1
+
+
+class AutoregressiveStage(RolloutStage):
+    """Stage 4: from ``first_steps`` to ``steps`` steps, each number for an equal share of the updates."""
+
+    first_steps: Positive = 1
+    steps: Positive = 20
+
+    @model_validator(mode="after")
+    def _grows(self):
+        if self.first_steps > self.steps:
+            raise ValueError(f"first_steps: {self.first_steps} is more than steps, {self.steps}")
+        if self.updates < self.steps - self.first_steps + 1:
+            raise ValueError(f"updates: at least one for each of {self.first_steps} to {self.steps} steps")
+        return self
+
+    @property
+    def longest(self) -> int:
+        """The largest number of steps."""
+        return self.steps
+
+    def length(self, update: int) -> int:
+        """Number of steps that an update unrolls."""
+        return self.first_steps + update * (self.steps - self.first_steps + 1) // self.updates
 
 
 class AssimilatorStage(Optimisation):
@@ -168,11 +206,12 @@ class JointStage(AssimilatorStage):
 
 
 class Training(Section):
-    """The training stages, in order."""
+    """The training stages, in order. Forecasts are made with the networks of the last, the cycle with ``joint``'s."""
 
     forecaster: ForecasterStage
     assimilator: AssimilatorStage
     joint: JointStage
+    autoregressive: AutoregressiveStage | None = None
     precision: Literal["auto", "32-true", "bf16-mixed"] = "auto"
     accelerator: Literal["auto", "cpu", "cuda"] = "auto"
     workers: int = Field(0, ge=0)
@@ -184,6 +223,12 @@ def _size(numbers: type[Section], known: dict[str, dict]):
     names = Literal[tuple(known)]
     validator = BeforeValidator(lambda value: sizes.named(value, known), json_schema_input_type=names | numbers)
     return Annotated[numbers, validator]
+
+    @property
+    def stages(self) -> dict[str, Optimisation]:
+        """The stages by name, in order."""
+        names = ("forecaster", "assimilator", "joint", "autoregressive")
+        return {name: stage for name in names if (stage := getattr(self, name)) is not None}
 
 
 class Model(Section):

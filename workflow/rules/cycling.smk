@@ -41,7 +41,7 @@ rule cycling_analyses:
 
 rule cycling_forecasts:
     input:
-        checkpoint=cycling_checkpoint,
+        checkpoint=cycling_forecast_checkpoint,
         analyses=cycling_near_analyses,
     output:
         forecasts=directory(f"{RESULTS}/forecasts/{{experiment}}/{{segment}}.zarr"),

@@ -21,6 +21,11 @@ def training_stage(stage):
     return lambda wildcards: getattr(CONFIG.resolve(wildcards.experiment).training, stage).model_dump(mode="json")
 
 
+def training_checkpoint(experiment):
+    """The networks that the last training stage of an experiment leaves."""
+    return f"{RESULTS}/models/{experiment}/{[*CONFIG.resolve(experiment).training.stages][-1]}.ckpt"
+
+
 def training_model(wildcards):
     """The sizes of an experiment's networks."""
     return CONFIG.resolve(wildcards.experiment).model.model_dump(mode="json")
