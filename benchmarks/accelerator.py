@@ -65,7 +65,7 @@ def networks(size: str, sources: int, device: torch.device) -> Networks:
         for parameter in made.parameters():
             if device.type != "meta" and not parameter.any():
                 torch.nn.init.normal_(parameter, std=0.02)
-    return made
+    return made.to(device)
 
 
 def footprints(grid: tuple[int, int], device: torch.device) -> Footprints:

@@ -29,10 +29,13 @@ def merge(x: Tensor, window: tuple[int, int], shape: tuple[int, int]) -> Tensor:
 
 
 def log_offsets(window: tuple[int, int]) -> Tensor:
-    """Relative positions within a window on the paper's log scale, ``(cells, cells, 2)``."""
-    rows, columns = torch.meshgrid(torch.arange(window[0]), torch.arange(window[1]), indexing="ij")
+    """Relative positions within a window on the paper's log scale, ``(cells, cells, 2)``.
+
+    On the processor whatever the default device: no checkpoint holds them, so they must be there when weights come.
+    """
+    rows, columns = torch.meshgrid(*(torch.arange(n, device="cpu") for n in window), indexing="ij")
     cells = torch.stack([rows, columns], -1).view(-1, 2).float()
-    offsets = (cells[:, None] - cells[None]) / torch.tensor([max(n - 1, 1) for n in window]) * 8
+    offsets = (cells[:, None] - cells[None]) / torch.tensor([max(n - 1, 1) for n in window], device="cpu") * 8
     return offsets.sign() * torch.log2(offsets.abs() + 1) / 3
 
 
@@ -41,9 +44,9 @@ def polar_mask(window: tuple[int, int], shift: int) -> Tensor:
     bool.
 
     Rolling the rows brings both poles into that row, the northern one into its last ``shift`` rows; they must not see
-    each other. All windows of the row are alike, and all others need no mask.
+    each other. All windows of the row are alike, and all others need no mask. On the processor, as offsets are.
     """
-    northern = torch.arange(window[0])[:, None].expand(window) >= window[0] - shift
+    northern = torch.arange(window[0], device="cpu")[:, None].expand(window) >= window[0] - shift
     return northern.flatten()[:, None] == northern.flatten()
 
 
@@ -61,7 +64,7 @@ class WindowAttention(nn.Module):
 
     def forward(self, x: Tensor, mask: Tensor | None = None, masked: int = 0) -> Tensor:
         """``(batch, windows, cells, width)``; ``mask (cells, cells)`` is True where the last ``masked`` windows of each
-        sample may attend. Cosines are float32 also under autocast; the products with values are not."""
+        sample may attend."""
         batch, windows, cells, width = x.shape
         n = batch * windows
         q, k, v = self.qkv(x.view(n, cells, width)).view(n, cells, 3, self.heads, -1).permute(2, 0, 3, 1, 4)

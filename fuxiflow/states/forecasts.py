@@ -136,6 +136,11 @@ class ForecastWriter:
         self._pending = np.isin(np.array(iso(self.init_times)), self._group.attrs["pending"])
         self._missing = {(time, lead) for time, lead in self._group.attrs["missing"]}
 
+    @property
+    def chunk_leads(self) -> int:
+        """Leads of an initial time that are stored in one piece: written on end they are held back and read never."""
+        return self._leads
+
     def done(self, i_init: int) -> bool:
         """Whether the forecast of an initial time is complete on disk."""
         return not self._pending[i_init]

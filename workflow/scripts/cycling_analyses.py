@@ -28,7 +28,7 @@ SAVE_EVERY = 28
 
 
 def main(input, output, params, log):
-    networks = checkpoint.load(input.checkpoint, device(params.accelerator)).networks.eval()
+    networks = checkpoint.load(input.checkpoint, device(params.accelerator), drawn=False).networks.eval()
     execution.prepare(networks, **params.execution)
     grids = {name: SparseGrids(paths) for name, paths in sources.by_source(params.sources, input.grids).items()}
     first, last = times.span(*params.dates)

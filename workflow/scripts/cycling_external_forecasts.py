@@ -27,7 +27,7 @@ def main(input, output, params, log):
     if hasattr(input, "onnx"):
         model = OnnxCascade(input.onnx, params.steps, params.accelerator, torch.get_num_threads())
     else:
-        networks = checkpoint.load(input.checkpoint, device(params.accelerator)).networks.eval()
+        networks = checkpoint.load(input.checkpoint, device(params.accelerator), drawn=False).networks.eval()
         model = TrainedForecaster(execution.prepare(networks, **params.execution))
     step = np.timedelta64(times.STEP_HOURS, "h")
     first, last = times.span(*params.dates)
