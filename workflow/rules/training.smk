@@ -80,12 +80,14 @@ rule training_joint:
         states=training_states("joint"),
         climatology=f"{RESULTS}/states/climatology.zarr",
         grids=training_grids,
+        compared=training_compared_grids,
     output:
         checkpoint=f"{RESULTS}/models/{{experiment}}/joint.ckpt",
         losses=f"{RESULTS}/models/{{experiment}}/joint.losses.parquet",
     params:
         code=code("training_joint"),
         stage=training_stage("joint"),
+        compared_windows=training_compared_windows,
         options=training_options,
         dates=dates(CONFIG.periods.observations),
         reach=training_reach("joint"),
