@@ -4,6 +4,7 @@ from fuxiflow import ROOT, records, sources
 from fuxiflow.config import ConfigurationError, validate
 from fuxiflow.fingerprint import fingerprint
 from fuxiflow.script import export_path
+from fuxiflow.status import monitor
 from snakemake.exceptions import WorkflowError
 
 try:
