@@ -30,7 +30,7 @@ if CONFIG.kind == "archive":
             f"{BENCHMARKS}/archive_era5/{{segment}}.tsv"
         threads: 1
         resources:
-            mem_mb=1000,
+            mem_mb=memory(1000),
             runtime=2880,
             downloads=1,
         conda:
@@ -50,7 +50,7 @@ if CONFIG.kind == "archive":
             f"{BENCHMARKS}/archive_invariants/invariants.tsv"
         threads: 1
         resources:
-            mem_mb=1000,
+            mem_mb=memory(1000),
             runtime=600,
             downloads=1,
         conda:
@@ -77,7 +77,7 @@ if CONFIG.kind == "archive":
             f"{BENCHMARKS}/archive_gfs/{{segment}}.tsv"
         threads: 1
         resources:
-            mem_mb=1000,
+            mem_mb=memory(1000),
             runtime=1440,
             downloads=1,
         conda:
@@ -102,7 +102,7 @@ if CONFIG.kind == "archive":
             f"{BENCHMARKS}/archive_source/{{source}}/{{segment}}.tsv"
         threads: 1
         resources:
-            mem_mb=1000,
+            mem_mb=memory(1000),
             runtime=1440,
             downloads=1,
         conda:
