@@ -27,7 +27,7 @@ rule training_forecaster:
         f"{BENCHMARKS}/training_forecaster/{{experiment}}.tsv"
     threads: 2
     resources:
-        mem_mb=6000,
+        mem_mb=memory(6000),
         runtime=1440,
         gpu=training_gpus,
     conda:
@@ -65,7 +65,7 @@ rule training_assimilator:
         f"{BENCHMARKS}/training_assimilator/{{experiment}}.tsv"
     threads: 2
     resources:
-        mem_mb=6000,
+        mem_mb=memory(6000),
         runtime=1440,
         gpu=training_gpus,
     conda:
@@ -101,7 +101,7 @@ rule training_joint:
         f"{BENCHMARKS}/training_joint/{{experiment}}.tsv"
     threads: 2
     resources:
-        mem_mb=6000,
+        mem_mb=memory(6000),
         runtime=1440,
         gpu=training_gpus,
     conda:
