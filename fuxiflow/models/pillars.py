@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from fuxiflow.models.device import full_precision
 from fuxiflow.models.layers import zero
 from fuxiflow.observations.sparse import SparseWindow
 
@@ -167,7 +168,7 @@ class PillarEncoder(nn.Module):
 
     def departures(self, footprints: Footprints, guess: Tensor) -> Tensor:
         """Departures ``(n, channel)`` from ``guess (batch, 3, state, lat, lon)``; 0 where a channel is missing."""
-        with torch.autocast(guess.device.type, enabled=False):
+        with full_precision(guess.device):
             equivalents = self.predictors(footprints, guess) @ self.equivalent.T
         departures = (footprints.values - equivalents) / self.scale
         return torch.where(torch.isfinite(footprints.values), departures, 0.0).clamp(-self.LARGEST, self.LARGEST)
