@@ -132,7 +132,7 @@ rule training_autoregressive:
         f"{BENCHMARKS}/training_autoregressive/{{experiment}}.tsv"
     threads: 2
     resources:
-        mem_mb=6000,
+        mem_mb=memory(6000),
         runtime=1440,
         gpu=training_gpus,
     conda:
