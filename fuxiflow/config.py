@@ -75,13 +75,48 @@ class AnalysisError(Section):
     forecast_interval_hours: Positive = 12
 
 
-class Swath(Section):
+class Observing(Section):
+    """What all sources of the embedded world have: errors, outages, and the first and the last day of a source that is
+    not there all the time."""
+
+    noise: float = Field(1.0, ge=0, description="multiple of the channels' noise")
+    outages: list[Period] = []
+    start: date | None = None
+    end: date | None = None
+
+    @model_validator(mode="after")
+    def _lasts(self):
+        if self.start and self.end and self.start > self.end:
+            raise ValueError(f"start {self.start} is after end {self.end}")
+        return self
+
+
+class Flying(Observing):
+    """A source on satellites: those of its ``platforms`` that fly, by default all that have an orbit."""
+
+    platforms: list[str] | None = Field(None, min_length=1)
+
+
+class Swath(Flying):
     """How the embedded world thins and spoils the swaths of one source."""
 
     scan_stride: Positive = 1
     field_of_view_stride: Positive = 1
-    noise: float = Field(1.0, ge=0, description="multiple of the channel's NEdT")
-    outages: list[Period] = []
+
+
+class Network(Observing):
+    """How many stations, or ships and buoys, a source has, how often they report, and which share does not arrive."""
+
+    stations: Positive = 500
+    interval_hours: Literal[1, 2, 3, 4, 6, 8, 12, 24] = 6
+    missing: Fraction = 0.02
+
+
+class Occultations(Flying):
+    """How many occultations a day a source has on each platform, and how far the levels in its files are apart."""
+
+    daily: Positive = 500
+    spacing_metres: Positive = Field(200, le=1500)
 
 
 class World(Section):
@@ -95,6 +130,16 @@ class World(Section):
     gfs: AnalysisError = AnalysisError(error=0.35, forecast_interval_hours=72)
     granule_minutes: Positive = 60
     swaths: dict[str, Swath] = {}
+    networks: dict[str, Network] = {}
+    occultations: dict[str, Occultations] = {}
+
+    def observing(self, source: sources.Source) -> Observing:
+        """How a source is observed; the defaults where nothing is said of it. ValueError when it cannot be."""
+        kinds = {"swaths": Swath, "networks": Network, "occultations": Occultations}
+        if source.simulated_as is None:
+            raise ValueError(f"the embedded world cannot make {source.name}: it writes {', '.join(sources.SIMULATED)}, "
+                             f"those of satellites from platforms with an orbit")
+        return getattr(self, source.simulated_as).get(source.name, kinds[source.simulated_as]())
 
 
 class ForecasterSize(Section):
@@ -197,12 +242,25 @@ class AssimilatorStage(Optimisation):
     climatology_shift_days: int = Field(0, ge=0)
 
 
+class ObservationLoss(Section):
+    """L_obs on in-situ ``sources``, ``weight`` times beside L_state; with no source there is none.
+
+    Compared with a state is what was observed up to ``half_width_hours`` before or after its time; soundings, which
+    enter as a single frame, in their own window.
+    """
+
+    sources: list[str] = []
+    weight: float = Field(1.0, ge=0)
+    half_width_hours: Positive = 1
+
+
 class JointStage(AssimilatorStage):
     """Stage 3: as stage 2, with ``cycles`` cycles unrolled and back-propagated through."""
 
     cycles: Positive = 4
     background_weight: float = Field(1.0, ge=0)
     max_lead_hours: int = Field(48, ge=6, multiple_of=6)
+    observation_loss: ObservationLoss = ObservationLoss()
 
 
 class Training(Section):
@@ -217,18 +275,18 @@ class Training(Section):
     workers: int = Field(0, ge=0)
     compile: bool = False
 
+    @property
+    def stages(self) -> dict[str, Optimisation]:
+        """The stages by name, in order."""
+        names = ("forecaster", "assimilator", "joint", "autoregressive")
+        return {name: stage for name in names if (stage := getattr(self, name)) is not None}
+
 
 def _size(numbers: type[Section], known: dict[str, dict]):
     """The type of a size that is given by its name or by its ``numbers``."""
     names = Literal[tuple(known)]
     validator = BeforeValidator(lambda value: sizes.named(value, known), json_schema_input_type=names | numbers)
     return Annotated[numbers, validator]
-
-    @property
-    def stages(self) -> dict[str, Optimisation]:
-        """The stages by name, in order."""
-        names = ("forecaster", "assimilator", "joint", "autoregressive")
-        return {name: stage for name in names if (stage := getattr(self, name)) is not None}
 
 
 class Model(Section):
@@ -336,8 +394,7 @@ class Config(Section):
             self._check_experiment(name)
         if self.kind == "archive" and "truth" in self.verification.references:
             raise ValueError("verification.references: 'truth' is of the embedded world alone, allowed: era5, own")
-        for name in self.world.swaths:
-            self._known("world.swaths", name, sources.known())
+        self._check_world()
         for name in self.verification.regions:
             self._known("verification.regions", name, REGIONS)
         if "global" not in self.verification.regions:
@@ -348,6 +405,23 @@ class Config(Section):
                              f"'truth' among them, which the figures show")
         self._check_figures()
         return self
+
+    def _check_world(self) -> None:
+        for section in sources.SECTIONS:
+            for name, observing in getattr(self.world, section).items():
+                self._known(f"world.{section}", name, sources.known())
+                source = sources.load(name)
+                if source.simulated_as != section:
+                    raise ValueError(f"world.{section}: {name} is not observed so, allowed: "
+                                     f"{source.simulated_as or 'sources that the embedded world can make'}")
+                flown = [platform.name for platform in source.flown]
+                for platform in getattr(observing, "platforms", None) or []:
+                    self._known(f"world.{section}.{name}.platforms", platform, flown)
+                begins = observing.start or self.periods.observations.start
+                if name in self.sources and begins > self.periods.observations.end:
+                    raise ValueError(f"world.{section}.{name}.start: {begins}, allowed: up to "
+                                     f"{self.periods.observations.end}, as limits and statistics come from "
+                                     f"periods.observations")
 
     def _check_figures(self) -> None:
         figures = self.figures
@@ -369,11 +443,19 @@ class Config(Section):
 
     def _check_experiment(self, name: str) -> None:
         experiment = self.resolve(name)
-        for source in experiment.sources:
-            self._known(f"experiments.{name}.sources", source, sources.known())
-            if self.kind == "embedded" and not sources.load(source).flown:
-                raise ValueError(f"experiments.{name}.sources: {source} has no platform with an orbit, which the "
-                                 f"embedded world needs, allowed: sources whose file gives one")
+        observed = experiment.training.joint.observation_loss.sources
+        for key, named in (("sources", experiment.sources), ("training.joint.observation_loss.sources", observed)):
+            for source in named:
+                self._known(f"experiments.{name}.{key}", source, sources.known())
+                if self.kind == "embedded" and sources.load(source).simulated_as is None:
+                    raise ValueError(f"experiments.{name}.{key}: {source} has no platform with an orbit, or is of a "
+                                     f"format that the embedded world does not write, allowed: sources that have one, "
+                                     f"with reader {', '.join(sources.SIMULATED)}")
+        state = set(channels.table().analysed.names)
+        for source in observed:
+            if state.isdisjoint(sources.load(source).channel_names):
+                raise ValueError(f"experiments.{name}.training.joint.observation_loss.sources: {source} measures no "
+                                 f"channel of the state, allowed: stations, ships, radiosondes")
         if experiment.weights is not None:
             self._known(f"experiments.{name}.weights", experiment.weights, self.experiments)
             if experiment.weights not in self.trained_experiments:
@@ -445,7 +527,12 @@ class Config(Section):
     def sources(self) -> list[str]:
         """All sources that some experiment assimilates, or trains to."""
         users = [*self.cycled_experiments, *self.trained_experiments]
-        return sorted({source for name in users for source in self.resolve(name).sources})
+        compared = {source for name in self.trained_experiments for source in self.compared_sources(name)}
+        return sorted({source for name in users for source in self.resolve(name).sources} | compared)
+
+    def compared_sources(self, name: str) -> list[str]:
+        """The sources whose observations an experiment's training compares states with."""
+        return self.resolve(name).training.joint.observation_loss.sources
 
     @property
     def case(self) -> datetime | None:
