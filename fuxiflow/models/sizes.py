@@ -26,6 +26,16 @@ def named(value, sizes: Mapping[str, dict]):
     return sizes[value]
 
 
+def weights_mb(forecaster: Mapping) -> float:
+    """Memory of a forecaster's weights in MB, float32: those of its blocks and of the convolutions around them.
+
+    The few others, and the assimilator's, are a hundredth of them at FuXi's size.
+    """
+    width = forecaster["width"]
+    blocks, down, up = 12 * forecaster["blocks"], 27, 26  # times the width squared
+    return 4 * (blocks + down + up) * width**2 / 1e6
+
+
 def misfit(nlat: int, nlon: int, forecaster: Mapping, assimilator: Mapping) -> str | None:
     """Why networks of these sizes cannot be built on a grid, beginning with the key at fault; None when they can.
 

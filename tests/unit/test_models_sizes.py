@@ -7,7 +7,7 @@ from fuxiflow import ROOT
 from fuxiflow.config import Model, load
 from fuxiflow.models.forecaster import Forecaster
 from fuxiflow.models.networks import parameter_count
-from fuxiflow.models.sizes import ASSIMILATORS, FORECASTERS, misfit
+from fuxiflow.models.sizes import ASSIMILATORS, FORECASTERS, misfit, weights_mb
 
 
 def test_fuxi_has_one_and_a_half_billion_parameters():
@@ -15,6 +15,7 @@ def test_fuxi_has_one_and_a_half_billion_parameters():
         statics = torch.zeros(6, 720, 1440)
         model = Forecaster(69, 70, (720, 1440), statics, torch.ones(69, 1, 1), **FORECASTERS["fuxi"])
     assert parameter_count(model) == pytest.approx(1.5e9, rel=0.03)
+    assert weights_mb(FORECASTERS["fuxi"]) == pytest.approx(4e-6 * parameter_count(model), rel=0.03)
     assert len(model.blocks) == 48
     assert model.position.shape == (1, 90, 180, 1536)
     assert model.embed.kernel_size == (2, 4, 4)

@@ -30,7 +30,7 @@ rule cycling_analyses:
         f"{BENCHMARKS}/cycling_analyses/{{experiment}}/{{segment}}.tsv"
     threads: 1
     resources:
-        mem_mb=memory(3000),
+        mem_mb=memory(cycling_mb(3000, 20)),
         runtime=240,
         gpu=training_gpus,
     conda:
@@ -63,7 +63,7 @@ rule cycling_forecasts:
         f"{BENCHMARKS}/cycling_forecasts/{{experiment}}/{{segment}}.tsv"
     threads: 1
     resources:
-        mem_mb=memory(4000),
+        mem_mb=memory(cycling_mb(4000, 6 * CONFIG.cycling.batch)),
         runtime=240,
         gpu=training_gpus,
     conda:

@@ -24,7 +24,8 @@ from fuxiflow.restart import workspace
 from fuxiflow.states.climatology import Climatology
 from fuxiflow.states.store import StateWriter
 
-SAVE_EVERY = 28
+SAVE_EVERY = 28  # cycles
+SAVE_BYTES = 1 << 30  # of an array, which is in memory until then
 
 
 def main(input, output, params, log):
@@ -48,13 +49,14 @@ def main(input, output, params, log):
     report = Progress(len(slots), "cycles", log, done=begun)
     arrays = ("analysis", "background")
     grid = Grid(*networks.design.grid)
+    every = max(1, min(SAVE_EVERY, SAVE_BYTES // (4 * len(channels) * grid.nlat * grid.nlon)))
     cycles = cycle(networks, carry, Observer(networks, grids), climatology, last)
-    with StateWriter(store, slots, channels, grid, arrays, resume=True, shard=SAVE_EVERY) as writer:
+    with StateWriter(store, slots, channels, grid, arrays, resume=True, shard=every) as writer:
         for i, (cycled, carry) in enumerate(cycles, start=begun):
             writer.write(i, cycled.analysis, "analysis")
             writer.write(i, cycled.background, "background")
             report.step(f"{cycled.observed} cells observed")
-            if (i + 1) % SAVE_EVERY == 0:
+            if (i + 1) % every == 0:
                 writer.flush()
                 carry.save(saved)
     carry.save(output.carry)
