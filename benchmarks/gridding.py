@@ -7,9 +7,9 @@ kd-tree nearest neighbour. Ours runs twice: to 24 hourly slots one after the oth
 slot of the whole day, as the peers. The one-slot means must equal the bucket means, or the run fails.
 
 One thread, ours also with two; the ways take turns, ``--repeat`` rounds of them, and the least of each counts.
-Processor seconds stand beside those on the clock, because other work on the machine lengthens the latter. Memory is what
-a process of its own took at most beyond what it had before, results included. The floor is the time that it takes to
-move each footprint from memory and each result to it once, at the speed of a large copy in the same run.
+Processor seconds stand beside those on the clock, because other work on the machine lengthens the latter. Memory is
+what a process of its own took at most beyond what it had before, results included. The floor is the time that it takes
+to move each footprint from memory and each result to it once, at the speed of a large copy in the same run.
 """
 
 import argparse
@@ -114,7 +114,8 @@ def main() -> None:
         if equal < 0.999:
             raise SystemExit(f"only {equal:.2%} of the cells have the mean that BucketResampler has")
         ways = {"ours, one slot": daily, "ours, one slot, two threads": partial(daily, 2),
-                f"ours, 24 hourly slots ({cells} cells)": hourly, "pyresample BucketResampler, mean": buckets, "pyresample kd_tree, nearest": nearest}
+                f"ours, 24 hourly slots ({cells} cells)": hourly,
+                "pyresample BucketResampler, mean": buckets, "pyresample kd_tree, nearest": nearest}
         memory = {name: peak(way) for name, way in ways.items()}
         took = least(ways | {"copy": lambda: np.copyto(target, source)}, options.repeat)
 

@@ -1,6 +1,7 @@
 """Gridding: equal to a plain double loop, conserving, indifferent to order, right at the poles and the date line."""
 
 from datetime import date
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -310,4 +311,4 @@ def test_footprints_are_sorted_by_hour_as_plain_arithmetic_has_it(seconds):
     time = np.array([np.datetime64("NaT") if s is None else START + np.timedelta64(s, "s") for s in seconds], "M8[ns]")
     order, edges = kernels.by_hour(time.view(np.int64), START.astype("M8[ns]").astype(np.int64), 3)
     expected = [[i for i, s in enumerate(seconds) if s is not None and s // 3600 == hour] for hour in range(3)]
-    assert [order[a:b].tolist() for a, b in zip(edges, edges[1:], strict=False)] == expected
+    assert [order[a:b].tolist() for a, b in pairwise(edges)] == expected
