@@ -6,10 +6,10 @@ Peers, in the same run and on the same footprints: pyresample's BucketResampler 
 kd-tree nearest neighbour. Ours runs twice: to 24 hourly slots one after the other, as the workflow does, and to one
 slot of the whole day, as the peers. The one-slot means must equal the bucket means, or the run fails.
 
-One thread; the ways take turns, ``--repeat`` rounds of them, and the least of each counts. Processor seconds stand
-beside those on the clock, because other work on the machine lengthens the latter. Memory is what a process of its own
-took at most beyond what it had before, results included. The floor is the time that it takes to move each footprint
-from memory and each result to it once, at the speed of a large copy in the same run.
+One thread, ours also with two; the ways take turns, ``--repeat`` rounds of them, and the least of each counts.
+Processor seconds stand beside those on the clock, because other work on the machine lengthens the latter. Memory is
+what a process of its own took at most beyond what it had before, results included. The floor is the time that it takes
+to move each footprint from memory and each result to it once, at the speed of a large copy in the same run.
 """
 
 import argparse
@@ -17,6 +17,7 @@ import os
 import resource
 import time
 from collections.abc import Callable
+from functools import partial
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # the kd-tree's, before it is loaded
 
@@ -55,7 +56,7 @@ def area() -> AreaDefinition:
 
 
 def least(ways: dict[str, Callable], repeat: int) -> dict[str, np.ndarray]:
-    """The least seconds on the clock and of the processor of each way, of ``repeat`` rounds in which they take turns."""
+    """The least seconds on the clock and of the processor of each way; ``repeat`` rounds, in which they take turns."""
     best = {name: np.full(2, np.inf) for name in ways}
     for _ in range(repeat):
         for name, way in ways.items():
@@ -92,8 +93,8 @@ def main() -> None:
     def hourly() -> int:
         return sum(len(found.cell) for found in hourly_cells(when, lat, lon, values, zenith, GRID, DAY, 24))
 
-    def daily() -> Cells:
-        return next(hourly_cells(whole_day, lat, lon, values, zenith, GRID, DAY, 1))
+    def daily(threads: int = 1) -> Cells:
+        return next(hourly_cells(whole_day, lat, lon, values, zenith, GRID, DAY, 1, threads=threads))
 
     def buckets() -> np.ndarray:
         resampler = BucketResampler(area(), da.from_array(rolled), da.from_array(lat))
@@ -112,7 +113,8 @@ def main() -> None:
         equal = np.isclose(theirs, one.values, rtol=0, atol=1e-3).all(axis=1).mean()
         if equal < 0.999:
             raise SystemExit(f"only {equal:.2%} of the cells have the mean that BucketResampler has")
-        ways = {"ours, one slot": daily, f"ours, 24 hourly slots ({cells} cells)": hourly,
+        ways = {"ours, one slot": daily, "ours, one slot, two threads": partial(daily, 2),
+                f"ours, 24 hourly slots ({cells} cells)": hourly,
                 "pyresample BucketResampler, mean": buckets, "pyresample kd_tree, nearest": nearest}
         memory = {name: peak(way) for name, way in ways.items()}
         took = least(ways | {"copy": lambda: np.copyto(target, source)}, options.repeat)

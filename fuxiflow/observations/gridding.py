@@ -6,6 +6,7 @@ input and output it needs one integer for each cell of the grid and a few for ea
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -52,13 +53,14 @@ def draw_keys(seed: int, source: str, platforms: Sequence[str]) -> np.ndarray:
 
 def hourly_cells(time: np.ndarray, lat: np.ndarray, lon: np.ndarray, values: np.ndarray, zenith: np.ndarray,
                  grid: Grid, start: np.datetime64, hours: int, method: str = "mean",
-                 shared: Shared | None = None) -> Iterator[Cells]:
+                 shared: Shared | None = None, threads: int = 1) -> Iterator[Cells]:
     """Grid footprints onto the hours ``start`` + [0, ``hours``), one after the other, hours without any left out.
 
     ``time``, ``lat``, ``lon``, ``zenith`` are (n,), ``values`` (n, channel) float32, NaN where missing. A footprint
     counts in the hour its time falls into, and in the nearest cell; those outside the hours or without coordinates are
     left out. ``method`` is ``mean`` or ``nearest`` to the cell's centre, each channel by itself; ValueError lists the
     known ones. ``shared`` says of which platforms the footprints are; without it all are of the first.
+    Means are the same to the last bit on any number of ``threads``, each of which has some of the cells.
     """
     if method not in METHODS:
         raise ValueError(f"unknown gridding method {method!r}; known: {', '.join(METHODS)}")
@@ -76,8 +78,7 @@ def hourly_cells(time: np.ndarray, lat: np.ndarray, lon: np.ndarray, values: np.
         platform, bounds = _platforms(shared, begin // kernels.HOUR + index, cells, bounds, members)
         passed_over = len(members) - int(bounds[-1])
         if method == "mean":
-            found = _empty(len(cells), values.shape[1])
-            kernels.mean(values, zenith, lat, lon, cells, bounds, members, *shape, *found)
+            found = _means((values, zenith, lat, lon), cells, bounds, members, shape, threads)
         else:
             places = lat, lon, instants, cells, bounds, members
             found = *kernels.nearest(values, zenith, *places, *shape), kernels.offset(*places, *shape)
@@ -93,9 +94,23 @@ def _column(array: np.ndarray, kind: type | str) -> np.ndarray:
     return found
 
 
-def _empty(rows: int, channels: int) -> tuple[np.ndarray, ...]:
-    """Room for values, zenith angles and offsets of cells, by numpy: unlike numba it asks for huge pages."""
-    return np.empty((rows, channels), np.float32), np.empty(rows, np.float32), np.empty((rows, 2), np.float32)
+def _means(columns: tuple[np.ndarray, ...], cells: np.ndarray, edges: np.ndarray, footprints: np.ndarray,
+           shape: tuple[int, int], threads: int) -> tuple[np.ndarray, ...]:
+    """Mean values (n, channel), zenith angles (n,) and offsets (n, 2) of cells."""
+    # numpy makes room for them: unlike numba it asks for huge pages
+    found = tuple(np.empty((len(cells), *tail), np.float32) for tail in ((columns[0].shape[1],), (), (2,)))
+
+    def some(first: int, last: int) -> None:
+        kernels.mean(*columns, cells[first:last], edges[first:last + 1], footprints, *shape,
+                     *(array[first:last] for array in found))
+
+    limits = np.linspace(0, len(cells), threads + 1).astype(int).tolist()
+    if threads == 1:
+        some(*limits)
+    else:
+        with ThreadPoolExecutor(threads) as pool:
+            list(pool.map(some, limits[:-1], limits[1:]))
+    return found
 
 
 def _platforms(shared: Shared | None, hour: int, cells: np.ndarray, edges: np.ndarray,

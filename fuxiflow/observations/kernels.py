@@ -11,7 +11,7 @@ from numba.extending import intrinsic
 
 SEVERAL = -1
 HOUR = 3600 * 10**9  # ns
-_AHEAD = 12  # footprints: what is added up in the time that memory takes to answer
+_AHEAD = 24  # footprints: what is added up in the time that memory takes to answer
 _LINE = 64  # bytes that come from memory together
 
 
@@ -27,7 +27,7 @@ def _prefetch(typing, address):
     return types.void(types.int64), generate
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _mix(x):
     """A 64-bit number as random as a hash: the finaliser of SplitMix64 (Steele, Lea and Flood 2014)."""
     x = np.uint64(x)
@@ -36,7 +36,7 @@ def _mix(x):
     return x ^ (x >> np.uint64(31))
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _turned(angle):
     """An angle between -360 and 720 degrees as one in [0, 360): as ``% 360``, to the last bit, without a division."""
     if angle < 0.0:
@@ -44,7 +44,7 @@ def _turned(angle):
     return angle - 360.0 if angle >= 360.0 else angle
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def nearest_cell(lat, lon, nlat, nlon):
     """Nearest cell of a grid without poles, as :meth:`fuxiflow.grids.Grid.cell`; -1 for invalid coordinates."""
     if not (abs(lat) <= 90.0 and abs(lon) <= 360.0):
@@ -54,28 +54,35 @@ def nearest_cell(lat, lon, nlat, nlon):
     return row * nlon + (column if column < nlon else column - nlon)
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def by_hour(time, start, hours):
     """Sort footprints by the hour after ``start`` that ``time`` (n,) falls into, both in ns since 1970.
 
     Returns indices (m,) and edges (hours + 1,), those of an hour in their order; what is of no hour is left out.
     """
     edges = np.zeros(hours + 1, np.int64)
+    hour, begin = -1, start - HOUR  # of the footprint before: most share its hour
     for i in range(time.size):
-        if time[i] >= start and (time[i] - start) // HOUR < hours:
-            edges[(time[i] - start) // HOUR + 1] += 1
+        if not begin <= time[i] < begin + HOUR:
+            hour = (time[i] - start) // HOUR if time[i] >= start else -1
+            begin = start + hour * HOUR
+        if 0 <= hour < hours:
+            edges[hour + 1] += 1
     for hour in range(hours):
         edges[hour + 1] += edges[hour]
     order, place = np.empty(edges[hours], np.int32), edges.copy()
+    hour, begin = -1, start - HOUR
     for i in range(time.size):
-        if time[i] >= start and (time[i] - start) // HOUR < hours:
-            hour = (time[i] - start) // HOUR
+        if not begin <= time[i] < begin + HOUR:
+            hour = (time[i] - start) // HOUR if time[i] >= start else -1
+            begin = start + hour * HOUR
+        if 0 <= hour < hours:
             order[place[hour]] = i
             place[hour] += 1
     return order, edges
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def by_cell(lat, lon, order, nlat, nlon, scratch):
     """Sort the footprints ``order`` by cell: a counting sort, as cells are few and numbers.
 
@@ -107,7 +114,7 @@ def by_cell(lat, lon, order, nlat, nlon, scratch):
     return cells, edges, footprints
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def draw(code, keys, hour, cells, edges, footprints):
     """Leave of each cell's footprints those of one platform, drawn by ``hour`` (since 1970) and cell, in place.
 
@@ -133,7 +140,7 @@ def draw(code, keys, hour, cells, edges, footprints):
     return chosen, fewer
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def whose(code, edges, footprints):
     """The platform of each cell's footprints (n,), :data:`SEVERAL` where they differ."""
     found = np.empty(edges.size - 1, np.int8)
@@ -146,7 +153,7 @@ def whose(code, edges, footprints):
     return found
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _mean_of_present(values, footprints, found):
     """The mean of ``values`` of the ``footprints`` by channel without the missing ones, into ``found`` (channel,)."""
     for c in range(found.size):
@@ -158,7 +165,7 @@ def _mean_of_present(values, footprints, found):
         found[c] = total / count if count else np.nan
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy", nogil=True)
 def mean(values, zenith, lat, lon, cells, edges, footprints, nlat, nlon, means, zeniths, offsets):
     """Means by cell of values, zenith angle and of how far north and east of the cell's centre the footprints lie, in
     cells, into ``means`` (n, channel), ``zeniths`` (n,) and ``offsets`` (n, 2).
@@ -179,7 +186,9 @@ def mean(values, zenith, lat, lon, cells, edges, footprints, nlat, nlon, means, 
         east = (cells[row] - west_end) * 360.0 / nlon
         first, last = edges[row], edges[row + 1]
         angle, up, across = 0.0, 0.0, 0.0
-        sums[:] = 0.0
+        few = last - first <= 2  # of most cells of an hour
+        if not few:
+            sums[:] = 0.0
         for k in range(first, last):  # no test for missing values here: plain sums vectorise
             if k + _AHEAD < last_of_all:
                 soon = np.int64(footprints[k + _AHEAD])
@@ -191,20 +200,31 @@ def mean(values, zenith, lat, lon, cells, edges, footprints, nlat, nlon, means, 
             angle += zenith[i]
             up += (lat[i] - north) / (last - first)
             across += (_turned(lon[i] - east + 180.0) - 180.0) / (last - first)
-            for c in range(channels):
-                sums[c] += values[i, c]
+            if not few:
+                for c in range(channels):
+                    sums[c] += values[i, c]
         zeniths[row] = angle / (last - first)
         offsets[row, 0], offsets[row, 1] = up * nlat / 180.0, across * nlon / 360.0
         missing = False
-        for c in range(channels):
-            found = sums[c] / (last - first)
-            means[row, c] = found
-            missing |= found != found
+        if last - first == 1:
+            for c in range(channels):
+                means[row, c] = 0.0 + values[footprints[first], c]
+        elif few:
+            one, other = footprints[first], footprints[first + 1]
+            for c in range(channels):
+                found = (0.0 + values[one, c] + values[other, c]) * 0.5
+                means[row, c] = found
+                missing |= found != found
+        else:
+            for c in range(channels):
+                found = sums[c] / (last - first)
+                means[row, c] = found
+                missing |= found != found
         if missing:
             _mean_of_present(values, footprints[first:last], means[row])
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def nearest(values, zenith, lat, lon, time, cells, edges, footprints, nlat, nlon):
     """By cell and channel the value of the footprint nearest to the cell's centre that has one, of equally near ones
     the earliest, of those the lowest; zenith is that of the nearest footprint."""
@@ -234,7 +254,7 @@ def nearest(values, zenith, lat, lon, time, cells, edges, footprints, nlat, nlon
     return chosen, zeniths
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def offset(lat, lon, time, cells, edges, footprints, nlat, nlon):
     """How far north and east of its centre the footprint nearest to it lies for each cell, in cells (n, 2): of equally
     near ones the earliest, of those the southernmost, then the westernmost."""

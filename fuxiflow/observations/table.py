@@ -144,11 +144,17 @@ def _open(path: Path) -> pq.ParquetFile:
     return file
 
 
-def pieces(path: Path) -> Iterator[pa.Table]:
-    """The row groups of a table, one after the other."""
+def rows(path: Path) -> int:
+    """How many footprints a table on disk has."""
+    with _open(path) as file:
+        return file.metadata.num_rows
+
+
+def pieces(path: Path, names: Sequence[str] | None = None) -> Iterator[pa.Table]:
+    """The row groups of a table, one after the other, all columns or those called ``names``."""
     with _open(path) as file:
         for i in range(file.num_row_groups):
-            yield file.read_row_group(i)
+            yield file.read_row_group(i, columns=None if names is None else list(names))
 
 
 def read(path: Path) -> pa.Table:
@@ -169,9 +175,3 @@ def channel_names(path: Path) -> list[str]:
     """Channel names of a table on disk, in order."""
     with _open(path) as file:
         return channels_of(file.schema_arrow.empty_table())
-
-
-def read_columns(path: Path, names: Sequence[str]) -> pa.Table:
-    """Some columns of all rows."""
-    with _open(path) as file:
-        return file.read(columns=list(names))
