@@ -4,6 +4,7 @@ Debian's packages, no systemd, no cgroups, no accounting database. Slurm's confi
 the job steps of Snakemake's plug-in drop SLURM_CONF; a machine that has one of its own is left alone.
 """
 
+import contextlib
 import os
 import re
 import shutil
@@ -181,10 +182,8 @@ class Cluster:
     def __exit__(self, *exception) -> None:
         if (self.base / "slurmctld.pid").exists():
             _run("scancel", "--user=root", check=False)
-            try:
+            with contextlib.suppress(AssertionError, RuntimeError):
                 self.wait(lambda: not self.jobs("PENDING,RUNNING,COMPLETING"), 60, "jobs are left")
-            except (AssertionError, RuntimeError):
-                pass
         _stop_daemons(self.base)
         # what Slurm started for a job and could not end; there is no other Slurm on this machine
         for process in psutil.process_iter(["name", "create_time"]):
