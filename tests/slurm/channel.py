@@ -1,6 +1,6 @@
 """A conda channel on disk, made of the packages that this interpreter has, and a `conda` that installs from it.
 
-No conda channel is needed, and no network: each installed distribution becomes a package of symbolic links to its files,
+No channel elsewhere is needed, and no network: an installed distribution becomes a package of symbolic links to its files,
 with its own requirements as dependencies. An environment then holds what its file names, what that requires, and
 nothing else. What this cannot show is that the same names and versions solve on conda-forge.
 """
@@ -48,7 +48,7 @@ def _version(text: str) -> str:
 
 
 def _write(folder: Path, name: str, version: str, depends: list[str], build: str, links=(), files=()) -> None:
-    """One package: ``links`` are pairs of a path in an environment and what it points to, ``files`` path, text, mode."""
+    """One package: ``links`` are pairs of a path and what it points to, ``files`` of path, text and mode."""
     paths = [{"_path": path, "path_type": "softlink", "sha256": hashlib.sha256(b"").hexdigest(), "size_in_bytes": 0}
              for path, _ in links]  # fmt: skip
     paths += [{"_path": path, "path_type": "hardlink", "sha256": hashlib.sha256(text.encode()).hexdigest(),

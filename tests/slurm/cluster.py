@@ -78,13 +78,14 @@ def _run(*words: str, check: bool = True, **options) -> str:
 
 
 def install() -> None:
-    """Install Slurm and munge from Debian's archive where they are missing; :class:`CannotRunError` where that fails."""
+    """Install Slurm and munge with apt-get where they are missing; :class:`CannotRunError` where that fails."""
     if all(shutil.which(program) for program in PROGRAMS):
         return
+    wanted = f"{' and '.join(PACKAGES)} are not installed"
     if os.geteuid():
-        raise CannotRunError(f"{' and '.join(PACKAGES)} are not installed, and only root can install them")
+        raise CannotRunError(f"{wanted}, and only root can install them")
     if not shutil.which("apt-get"):
-        raise CannotRunError(f"{' and '.join(PACKAGES)} are not installed, and there is no apt-get to install them with")
+        raise CannotRunError(f"{wanted}, and there is no apt-get to install them with")
     # no service is to be started by the installation: these tests start their own
     policy = not POLICY.exists()
     if policy:
