@@ -20,6 +20,7 @@ PACKAGES = {
     "matplotlib": ("matplotlib", "matplotlib-base"),
     "netCDF4": ("netcdf4", "netcdf4"),
     "PIL": ("pillow", "pillow"),
+    "rattler": ("py-rattler", "py-rattler"),
     "torch": ("torch", "pytorch"),
     "yaml": ("pyyaml", "pyyaml"),
 }
