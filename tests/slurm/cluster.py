@@ -4,6 +4,7 @@ Debian's packages, no systemd, no cgroups, no accounting database. Slurm's confi
 the job steps of Snakemake's plug-in drop SLURM_CONF; a machine that has one of its own is left alone.
 """
 
+import contextlib
 import os
 import re
 import shutil
@@ -77,13 +78,14 @@ def _run(*words: str, check: bool = True, **options) -> str:
 
 
 def install() -> None:
-    """Install Slurm and munge from Debian's archive where they are missing; :class:`CannotRunError` where that fails."""
+    """Install Slurm and munge with apt-get where they are missing; :class:`CannotRunError` where that fails."""
     if all(shutil.which(program) for program in PROGRAMS):
         return
+    wanted = f"{' and '.join(PACKAGES)} are not installed"
     if os.geteuid():
-        raise CannotRunError(f"{' and '.join(PACKAGES)} are not installed, and only root can install them")
+        raise CannotRunError(f"{wanted}, and only root can install them")
     if not shutil.which("apt-get"):
-        raise CannotRunError(f"{' and '.join(PACKAGES)} are not installed, and there is no apt-get to install them with")
+        raise CannotRunError(f"{wanted}, and there is no apt-get to install them with")
     # no service is to be started by the installation: these tests start their own
     policy = not POLICY.exists()
     if policy:
@@ -181,10 +183,8 @@ class Cluster:
     def __exit__(self, *exception) -> None:
         if (self.base / "slurmctld.pid").exists():
             _run("scancel", "--user=root", check=False)
-            try:
+            with contextlib.suppress(AssertionError, RuntimeError):
                 self.wait(lambda: not self.jobs("PENDING,RUNNING,COMPLETING"), 60, "jobs are left")
-            except (AssertionError, RuntimeError):
-                pass
         _stop_daemons(self.base)
         # what Slurm started for a job and could not end; there is no other Slurm on this machine
         for process in psutil.process_iter(["name", "create_time"]):

@@ -1,4 +1,4 @@
-"""Snakemake on the cluster, as a person starts it: `snakemake --profile slurm`, watched and interrupted from outside."""
+"""Snakemake on the cluster, as a person starts it: `snakemake --profile slurm`, watched and interrupted."""
 
 import os
 import shutil

@@ -96,9 +96,9 @@ def test_interrupted_and_drained_the_same_command_completes(cluster, bench):
     cluster.wait(lambda: sum(file.exists() for file in begun) == CORES and len(cluster.jobs()) == since + 3, 300,
                  "the jobs are not queued")  # fmt: skip
     run.interrupt()
-    run.finish(60, check=False)
+    run.finish(300, check=False)
     assert run.process.returncode != 0
-    cluster.wait(lambda: not cluster.jobs("PENDING,RUNNING,COMPLETING"), 60, "jobs are left in the queue")
+    cluster.wait(lambda: not cluster.jobs("PENDING,RUNNING,COMPLETING"), 300, "jobs are left in the queue")
     assert {job["state"] for job in cluster.jobs()[since:]} == {"CANCELLED"}
 
     for file in begun:
@@ -107,7 +107,7 @@ def test_interrupted_and_drained_the_same_command_completes(cluster, bench):
     cluster.drain()
     try:
         run = Launch(bench, *words)
-        cluster.wait(lambda: len(cluster.jobs("PENDING")) == 3, 120, "the jobs are not queued")
+        cluster.wait(lambda: len(cluster.jobs("PENDING")) == 3, 300, "the jobs are not queued")
         assert cluster.node() == "drained"
         assert not cluster.jobs("RUNNING")
     finally:
