@@ -215,7 +215,7 @@ def test_skill_is_that_of_the_truth_where_there_is_one(tmp_path):
     write("analyses", [("fuxiflow", "era5", "rmse", 0, 9.0), ("fuxiflow", "truth", "rmse", 0, 100.0),
                        ("fuxiflow", "truth", "background_rmse", 0, 120.0)])
     write("forecasts", [("fuxiflow", "era5", "rmse", 24, 200.0), ("fuxiflow", "era5", "rmse_vs_gfs", 24, -0.1),
-                        *(("fuxiflow", "era5", "acc", 6 * i, value) for i, value in enumerate((0.9, 0.7, 0.5, 0.8), 1))])
+                        *(("fuxiflow", "era5", "acc", 6 * i, value) for i, value in enumerate((.9, .7, .5, .8), 1))])
     assert [(one.what, one.value) for one in skill.so_far(tmp_path)] == [
         ("Z500 RMSE of analyses against truth", "100 (background 120)"),
         ("Z500 RMSE at 24 h against era5", "200 (10% below GFS)"),
