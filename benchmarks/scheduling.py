@@ -9,8 +9,8 @@ downloads) hold. All that is told twice: from nothing, and with the raw files th
 schedule can beat: the longest of the critical path and of each resource's work shared out evenly.
 
 Durations are those of ``benchmarks/durations.csv``, which says of each whether it was measured or estimated, and of the
-benchmarks of a real run, ``FOLDER``, where it has that job, or else that rule. ``--nodes 0`` has no GPU nodes: GPU jobs
-run on the cores, as the demonstration's do.
+benchmarks of a real run, ``FOLDER``, where it has that job, or else that rule; ``--overhead`` s are added to each, 5 to
+6 on Slurm as measured. ``--nodes 0`` has no GPU nodes: GPU jobs run on the cores, as the demonstration's do.
 """
 
 import argparse
@@ -120,6 +120,7 @@ def main() -> None:
     parser.add_argument("--nodes", type=int, nargs="+", default=[1, 8, 64], help="GPU nodes; 0: GPU jobs on the cores")
     parser.add_argument("--cores", type=int, default=128, help="cores of all other jobs")
     parser.add_argument("--jobs", type=int, help="jobs at once, by default those of slurm/config.yaml")
+    parser.add_argument("--overhead", type=float, default=6.0, help="seconds that a job takes before it starts work")
     parser.add_argument("--benchmarks", type=Path, help="benchmarks of a real run: results/{name}/benchmarks")
     options = parser.parse_args()
     start = time.process_time(), time.perf_counter()
@@ -137,7 +138,7 @@ def main() -> None:
     capacity |= {"jobs": options.jobs} if options.jobs else {}
     rules = {job.outputs[0]: job.rule for job in jobs}
     for there in (False, True) if any(job.rule.startswith("archive_") for job in jobs) else (True,):
-        kept = [one * (not there or not job.rule.startswith("archive_"))
+        kept = [0.0 if there and job.rule.startswith("archive_") else one + options.overhead
                 for job, one in zip(jobs, seconds, strict=True)]
         every = tasks(jobs, kept, options.nodes != [0])
         gpu = sum(task.duration for task in every if "gpu_nodes" in task.needs) / 3600
