@@ -13,6 +13,7 @@ from pathlib import Path
 import pandas as pd
 
 from fuxiflow import benchmarked, records
+from fuxiflow.stage import stage_of
 
 HOUR = 3600.0
 OF_EXPERIMENTS = ("training", "cycling", "verification")
@@ -34,7 +35,7 @@ def _record(results: Path, rule: str, wildcards: str) -> dict:
 def _experiment(rule: str, wildcards: str, experiments: Sequence[str]) -> str:
     """The experiment that a job belongs to; empty for one whose products all share."""
     first = wildcards.split("/")[0]
-    return first if rule.split("_")[0] in OF_EXPERIMENTS and first in experiments else ""
+    return first if stage_of(rule) in OF_EXPERIMENTS and first in experiments else ""
 
 
 def slurm(reports: Sequence[Path]) -> pd.DataFrame:
@@ -73,7 +74,7 @@ def jobs(results: Path, experiments: Sequence[str]) -> pd.DataFrame:
     for one in benchmarked.read(results / "benchmarks"):
         record = _record(results, one.rule, one.wildcards)
         given = record.get("requested") or {}
-        row = {"rule": one.rule, "stage": one.rule.split("_")[0], "wildcards": one.wildcards,
+        row = {"rule": one.rule, "stage": stage_of(one.rule), "wildcards": one.wildcards,
                "experiment": _experiment(one.rule, one.wildcards, experiments), "source": "benchmark", "attempts": 1,
                "seconds": one.seconds, "cpu_seconds": one.cpu_seconds, "peak_mb": one.peak_mb,
                "threads": given.get("threads", math.nan), "gpus": record.get("gpus", math.nan),

@@ -8,8 +8,8 @@ from matplotlib.figure import Figure
 
 from fuxiflow import costs
 from fuxiflow.figures import style
+from fuxiflow.stage import rank
 
-STAGES = ("world", "archive", "states", "observations", "training", "cycling", "verification", "figure")
 SHARED = "shared"
 NONE = "no benchmarks are kept beside these results"
 
@@ -19,7 +19,7 @@ def table(jobs: pd.DataFrame, experiments: Sequence[str]) -> pd.DataFrame:
     drawn in the order of ``experiments``."""
     frame = costs.summary(jobs)
     order = {name: number for number, name in enumerate(["", *experiments])}
-    frame = frame.assign(place=[STAGES.index(name) if name in STAGES else len(STAGES) for name in frame["stage"]],
+    frame = frame.assign(place=[rank(name) for name in frame["stage"]],
                          rank=[order.get(name, len(order)) for name in frame["experiment"]])
     frame = frame.sort_values(["place", "rule", "rank"], kind="stable").drop(columns=["place", "rank"])
     return frame.assign(experiment=frame["experiment"].replace("", SHARED)).reset_index(drop=True)

@@ -101,7 +101,7 @@ class Monitor(logging.Handler):
     def line(self, now: float) -> str:
         """How the run stands, in one line."""
         counts = self.run.counts()
-        told = [f"{counts[DONE]}/{counts['total']} jobs, {page.remaining(self.run, now)} left"]
+        told = [f"{counts[DONE]}/{counts['total']} jobs, left: {page.remaining(self.run, now)}"]
         for job in self.run.running:
             tail = self.run.tails.get(job.id)
             if tail and (progress := tail.progress) and progress.done < progress.total:

@@ -172,7 +172,7 @@ def test_a_run_in_the_terminal_and_on_the_page(run):
     log(run, 3, f"{HEAD}joint: 1/9, 0:00:09 left, loss 3.5\n{HEAD}joint: 2/9, 0:00:07 left, loss <2.5>\n"
                 f"{HEAD}joint: 3/9, 0:00:06 left, loss 2.25\n", 1001)
     monitor.look()
-    assert monitor.line(1001) == "1/4 jobs, about 0:03:20 left; training_joint full 3/9, loss 2.25"
+    assert monitor.line(1001) == "1/4 jobs, left: about 0:03:20; training_joint full 3/9, loss 2.25"
     text = output.read_text()
     for part in ("joint 3/9<br>loss 2.25", 'href="logs/c.log"', "<polyline", "1 of 4 jobs done (1 were there already)"):
         assert part in text
