@@ -86,11 +86,10 @@ class Run:
             if tail := self.tails.get(number):
                 tail.update()
 
-    def fail(self, number: int, failure: Failure, now: float) -> None:
-        """A job has failed; one that is tried again waits."""
-        self.failures.append(failure)
+    def drop(self, number: int, again: bool, now: float) -> None:
+        """A job has ended without its products; one that is tried ``again`` waits."""
         if job := self.jobs.get(number):
-            job.state, job.ended = WAITING if failure.again else FAILED, now
+            job.state, job.ended = WAITING if again else FAILED, now
 
     def end(self, success: bool, now: float) -> None:
         """The run is over."""

@@ -146,7 +146,7 @@ def test_a_benchmark_tells_the_time_better_than_waiting_in_a_queue(run):
 
 def test_failed_jobs_and_what_waits_for_them_take_no_time(run):
     run.begin(2, 1000)
-    run.fail(2, remedies.diagnose("world_nature", {}, []), 1010)
+    run.drop(2, False, 1010)
     assert run.estimate(1010).seconds == 100
     assert run.counts() == {"waiting": 2, "submitted": 0, "done": 1, "failed": 1, "total": 4, "planned": 3}
     run.end(False, 1020)
@@ -190,6 +190,21 @@ def test_a_run_in_the_terminal_and_on_the_page(run):
     assert "http-equiv" not in text
     assert "&lt;b&gt;lower" in text
     assert "1 failed:" not in said.getvalue()
+
+
+def test_of_a_group_those_are_told_whose_logs_have_an_error(run):
+    said = io.StringIO()
+    monitor = Monitor(run, run.folder / "results/x/status.html", stream=said)
+    log(run, 1, "all is well\n", 1001)
+    log(run, 2, "ValueError: no\n", 1001)
+    members = [{"jobid": job.id, "rule_name": job.rule, "log": [job.log]} for job in list(run.jobs.values())[:3]]
+    monitor.take("group_error", event("group_error", groupid="g", aux_logs=["slurm.log"], job_error_info=members), 1002)
+    for one in members:
+        monitor.take("job_error", event("job_error", **one, rule_msg=None, indent=True), 1002)
+    assert [failure.name for failure in run.failures] == ["world_nature (segment=2022-02)"]
+    assert run.failures[0].logs == ("results/x/logs/b.log", "slurm.log")
+    assert run.counts()["failed"] == 3
+    assert said.getvalue().count("FAILED") == 1
 
 
 def test_an_event_that_cannot_be_told_ends_nothing(run, monkeypatch):
