@@ -15,6 +15,7 @@ IDS = (
     "scorecard_era5",
     "increment_case",
     "error_maps",
+    "costs",
 )
 
 

@@ -10,13 +10,14 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from fuxiflow import benchmarked
 from fuxiflow.status import page, skill
-from fuxiflow.status.remedies import diagnose
+from fuxiflow.status.remedies import LINES, diagnose, said
 from fuxiflow.status.run import DONE, Job, Run
+from fuxiflow.status.tail import last_lines
 
 PAGE_EVERY = 15.0  # s between pages
 LINE_EVERY = 60.0  # s between lines in the terminal
@@ -81,18 +82,35 @@ class Monitor(logging.Handler):
             self.handleError(record)
 
     def take(self, event: str, record, now: float) -> None:
-        """Let the run know of an event: ``job_info`` as a job starts, ``job_finished``, ``job_error``."""
+        """Let the run know of an event: ``job_info`` as a job starts, ``job_finished``, ``job_error``, and of jobs that
+        share an allocation ``group_error``, which the errors of its members follow, indented."""
         if event == "job_info":
             self.run.begin(record.jobid, now)
         elif event == "job_finished":
             self.run.finish(record.job_id, now)
-        elif event == "job_error":
-            job = self.run.jobs.get(record.jobid)
-            again = _left(self.retries.get(record.jobid))
-            failure = diagnose(record.rule_name, job.wildcards if job else {}, record.log, record.rule_msg or "", again,
-                               self.run.folder)
-            self.run.fail(record.jobid, failure, now)
-            self.say(str(failure))
+        elif event == "job_error" and not getattr(record, "indent", False):
+            self._failed(record.jobid, record.rule_name, record.log, record.rule_msg or "", now)
+        elif event == "group_error":
+            # all members count as failed; told are those whose logs have an error, where there are any
+            members = record.job_error_info
+            guilty = [one for one in members if self._error(one["log"])] or members
+            for one in members:
+                if one in guilty:
+                    self._failed(one["jobid"], one["rule_name"], [*one["log"], *record.aux_logs], "", now)
+                else:
+                    self.run.drop(one["jobid"], _left(self.retries.get(one["jobid"])), now)
+
+    def _error(self, logs: Iterable[str]) -> str:
+        return "".join(said(last_lines(self.run.folder / log, LINES)) for log in logs)
+
+    def _failed(self, number: int, rule: str, logs: Iterable[str], message: str, now: float) -> None:
+        """Tell of a failure, and keep it."""
+        job = self.run.jobs.get(number)
+        again = _left(self.retries.get(number))
+        failure = diagnose(rule, job.wildcards if job else {}, logs, message, again, self.run.folder)
+        self.run.failures.append(failure)
+        self.run.drop(number, again, now)
+        self.say(str(failure))
 
     def say(self, text: str) -> None:
         """Write lines to the terminal."""
@@ -101,7 +119,7 @@ class Monitor(logging.Handler):
     def line(self, now: float) -> str:
         """How the run stands, in one line."""
         counts = self.run.counts()
-        told = [f"{counts[DONE]}/{counts['total']} jobs, {page.remaining(self.run, now)} left"]
+        told = [f"{counts[DONE]}/{counts['total']} jobs, left: {page.remaining(self.run, now)}"]
         for job in self.run.running:
             tail = self.run.tails.get(job.id)
             if tail and (progress := tail.progress) and progress.done < progress.total:

@@ -149,7 +149,7 @@ def render(run: Run, skill: Iterable[Skill], now: float) -> str:
     colour = {"finished": "good", "failed": "bad", "stopped": "bad"}.get(run.outcome, "")
     reload = f'<meta http-equiv="refresh" content="{RELOAD}">' if going else ""
     took = clock((now if going else run.ended) - run.started)
-    state = (f"running for {took}, {remaining(run, now)} left" if going else
+    state = (f"running for {took}; left: {remaining(run, now)}" if going else
              f'<span class="{colour}">{run.outcome}</span> at {_clock_time(run.ended)} after {took}')
     before = counts["total"] - counts["planned"]
     there = f" ({before} were there already)" if before else ""

@@ -8,6 +8,7 @@ from statistics import median
 
 from fuxiflow import benchmarked
 from fuxiflow.schedule import Task, simulate
+from fuxiflow.stage import rank, stage_of
 from fuxiflow.status.remedies import Failure
 from fuxiflow.status.tail import Tail
 
@@ -42,12 +43,6 @@ class Job:
     def name(self) -> str:
         """The rule and the values of its wildcards."""
         return " ".join([self.rule, *map(str, self.wildcards.values())])
-
-
-def stage_of(rule: str) -> str:
-    """The stage of a rule, which its name starts with."""
-    stage = rule.split("_")[0]
-    return "figures" if stage == "figure" else stage
 
 
 @dataclass(frozen=True)
@@ -91,11 +86,10 @@ class Run:
             if tail := self.tails.get(number):
                 tail.update()
 
-    def fail(self, number: int, failure: Failure, now: float) -> None:
-        """A job has failed; one that is tried again waits."""
-        self.failures.append(failure)
+    def drop(self, number: int, again: bool, now: float) -> None:
+        """A job has ended without its products; one that is tried ``again`` waits."""
         if job := self.jobs.get(number):
-            job.state, job.ended = WAITING if failure.again else FAILED, now
+            job.state, job.ended = WAITING if again else FAILED, now
 
     def end(self, success: bool, now: float) -> None:
         """The run is over."""
@@ -130,12 +124,12 @@ class Run:
         return found | {"total": len(every), "planned": sum(job.planned for job in every)}
 
     def stages(self) -> dict[str, list[Job]]:
-        """Jobs by stage, in the plan's order."""
+        """Jobs by stage, in the workflow's order."""
         found = {}
         for job in self.jobs.values():
             if not job.target:
                 found.setdefault(job.stage, []).append(job)
-        return found
+        return dict(sorted(found.items(), key=lambda item: rank(item[0])))
 
     def expected(self, rule: str) -> float | None:
         """What a job of a rule takes, in s: those of this run, else those of earlier ones; None if never timed."""

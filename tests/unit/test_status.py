@@ -146,7 +146,7 @@ def test_a_benchmark_tells_the_time_better_than_waiting_in_a_queue(run):
 
 def test_failed_jobs_and_what_waits_for_them_take_no_time(run):
     run.begin(2, 1000)
-    run.fail(2, remedies.diagnose("world_nature", {}, []), 1010)
+    run.drop(2, False, 1010)
     assert run.estimate(1010).seconds == 100
     assert run.counts() == {"waiting": 2, "submitted": 0, "done": 1, "failed": 1, "total": 4, "planned": 3}
     run.end(False, 1020)
@@ -172,7 +172,7 @@ def test_a_run_in_the_terminal_and_on_the_page(run):
     log(run, 3, f"{HEAD}joint: 1/9, 0:00:09 left, loss 3.5\n{HEAD}joint: 2/9, 0:00:07 left, loss <2.5>\n"
                 f"{HEAD}joint: 3/9, 0:00:06 left, loss 2.25\n", 1001)
     monitor.look()
-    assert monitor.line(1001) == "1/4 jobs, about 0:03:20 left; training_joint full 3/9, loss 2.25"
+    assert monitor.line(1001) == "1/4 jobs, left: about 0:03:20; training_joint full 3/9, loss 2.25"
     text = output.read_text()
     for part in ("joint 3/9<br>loss 2.25", 'href="logs/c.log"', "<polyline", "1 of 4 jobs done (1 were there already)"):
         assert part in text
@@ -190,6 +190,21 @@ def test_a_run_in_the_terminal_and_on_the_page(run):
     assert "http-equiv" not in text
     assert "&lt;b&gt;lower" in text
     assert "1 failed:" not in said.getvalue()
+
+
+def test_of_a_group_those_are_told_whose_logs_have_an_error(run):
+    said = io.StringIO()
+    monitor = Monitor(run, run.folder / "results/x/status.html", stream=said)
+    log(run, 1, "all is well\n", 1001)
+    log(run, 2, "ValueError: no\n", 1001)
+    members = [{"jobid": job.id, "rule_name": job.rule, "log": [job.log]} for job in list(run.jobs.values())[:3]]
+    monitor.take("group_error", event("group_error", groupid="g", aux_logs=["slurm.log"], job_error_info=members), 1002)
+    for one in members:
+        monitor.take("job_error", event("job_error", **one, rule_msg=None, indent=True), 1002)
+    assert [failure.name for failure in run.failures] == ["world_nature (segment=2022-02)"]
+    assert run.failures[0].logs == ("results/x/logs/b.log", "slurm.log")
+    assert run.counts()["failed"] == 3
+    assert said.getvalue().count("FAILED") == 1
 
 
 def test_an_event_that_cannot_be_told_ends_nothing(run, monkeypatch):
@@ -215,7 +230,7 @@ def test_skill_is_that_of_the_truth_where_there_is_one(tmp_path):
     write("analyses", [("fuxiflow", "era5", "rmse", 0, 9.0), ("fuxiflow", "truth", "rmse", 0, 100.0),
                        ("fuxiflow", "truth", "background_rmse", 0, 120.0)])
     write("forecasts", [("fuxiflow", "era5", "rmse", 24, 200.0), ("fuxiflow", "era5", "rmse_vs_gfs", 24, -0.1),
-                        *(("fuxiflow", "era5", "acc", 6 * i, value) for i, value in enumerate((0.9, 0.7, 0.5, 0.8), 1))])
+                        *(("fuxiflow", "era5", "acc", 6 * i, value) for i, value in enumerate((.9, .7, .5, .8), 1))])
     assert [(one.what, one.value) for one in skill.so_far(tmp_path)] == [
         ("Z500 RMSE of analyses against truth", "100 (background 120)"),
         ("Z500 RMSE at 24 h against era5", "200 (10% below GFS)"),

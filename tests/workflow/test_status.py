@@ -37,9 +37,9 @@ def test_the_page_shows_what_was_done_and_what_failed(failed):
     assert not re.search(r"src=|https?://", page)
 
 
-def test_neither_page_nor_failure_gives_the_next_run_work(failed):
+def test_the_next_run_draws_what_failed_and_what_waited_for_it(failed):
     copy, _ = failed
-    assert copy.pending() == {"figure_cycling"}
+    assert copy.pending() == {"figure_cycling", "figure_costs"}
 
 
 def test_a_dry_run_writes_no_page(pretended):
