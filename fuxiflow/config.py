@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from fuxiflow import ROOT, channels, sources, times
 from fuxiflow.grids import REGIONS
+from fuxiflow.models import sizes
 
 Positive = Annotated[int, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
@@ -160,7 +161,10 @@ class AssimilatorSize(Section):
 
 
 class Optimisation(Section):
-    """One training stage: AdamW, linear warm-up, cosine decay."""
+    """One training stage: AdamW, linear warm-up, cosine decay.
+
+    ``recompute`` keeps the inputs of blocks alone and makes their activations again for the gradient.
+    """
 
     updates: Positive
     batch: Positive
@@ -170,18 +174,57 @@ class Optimisation(Section):
     betas: tuple[float, float] = (0.9, 0.95)
     clip: float = Field(1.0, gt=0)
     checkpoint_every: Positive = 200
+    recompute: bool = False
 
 
-class ForecasterStage(Optimisation):
-    """Stage 1: one step ahead, then up to ``rollout`` steps for the last ``rollout_fraction`` of the updates.
+class RolloutStage(Optimisation):
+    """A stage that trains the forecaster alone, on ``longest`` steps at most and ``length(update)`` at an update.
 
     ``noise_fraction`` of the samples start from a state with an error of at most about ``noise`` times the 6-h change.
     """
 
-    rollout: Positive = 1
-    rollout_fraction: Fraction = 0.0
     noise: float = Field(0.0, ge=0)
     noise_fraction: Fraction = 0.5
+
+
+class ForecasterStage(RolloutStage):
+    """Stage 1: one step ahead, then ``rollout`` steps for the last ``rollout_fraction`` of the updates."""
+
+    rollout: Positive = 1
+    rollout_fraction: Fraction = 0.0
+
+    @property
+    def longest(self) -> int:
+        """The largest number of steps."""
+        return self.rollout
+
+    def length(self, update: int) -> int:
+        """Number of steps that an update unrolls."""
+        return self.rollout if update >= self.updates * (1 - self.rollout_fraction) else 1
+
+
+class AutoregressiveStage(RolloutStage):
+    """Stage 4: from ``first_steps`` to ``steps`` steps, each number for an equal share of the updates."""
+
+    first_steps: Positive = 1
+    steps: Positive = 20
+
+    @model_validator(mode="after")
+    def _grows(self):
+        if self.first_steps > self.steps:
+            raise ValueError(f"first_steps: {self.first_steps} is more than steps, {self.steps}")
+        if self.updates < self.steps - self.first_steps + 1:
+            raise ValueError(f"updates: at least one for each of {self.first_steps} to {self.steps} steps")
+        return self
+
+    @property
+    def longest(self) -> int:
+        """The largest number of steps."""
+        return self.steps
+
+    def length(self, update: int) -> int:
+        """Number of steps that an update unrolls."""
+        return self.first_steps + update * (self.steps - self.first_steps + 1) // self.updates
 
 
 class AssimilatorStage(Optimisation):
@@ -208,21 +251,36 @@ class JointStage(AssimilatorStage):
 
 
 class Training(Section):
-    """The training stages, in order."""
+    """The training stages, in order. Forecasts are made with the networks of the last, the cycle with ``joint``'s."""
 
     forecaster: ForecasterStage
     assimilator: AssimilatorStage
     joint: JointStage
+    autoregressive: AutoregressiveStage | None = None
     precision: Literal["auto", "32-true", "bf16-mixed"] = "auto"
     accelerator: Literal["auto", "cpu", "cuda"] = "auto"
     workers: int = Field(0, ge=0)
+    compile: bool = False
+
+
+def _size(numbers: type[Section], known: dict[str, dict]):
+    """The type of a size that is given by its name or by its ``numbers``."""
+    names = Literal[tuple(known)]
+    validator = BeforeValidator(lambda value: sizes.named(value, known), json_schema_input_type=names | numbers)
+    return Annotated[numbers, validator]
+
+    @property
+    def stages(self) -> dict[str, Optimisation]:
+        """The stages by name, in order."""
+        names = ("forecaster", "assimilator", "joint", "autoregressive")
+        return {name: stage for name in names if (stage := getattr(self, name)) is not None}
 
 
 class Model(Section):
-    """Sizes of the two networks."""
+    """Sizes of the two networks, by name (:mod:`fuxiflow.models.sizes`) or in numbers."""
 
-    forecaster: ForecasterSize = ForecasterSize()
-    assimilator: AssimilatorSize = AssimilatorSize()
+    forecaster: _size(ForecasterSize, sizes.FORECASTERS) = ForecasterSize()
+    assimilator: _size(AssimilatorSize, sizes.ASSIMILATORS) = AssimilatorSize()
 
 
 class ExternalForecaster(Section):
@@ -251,11 +309,16 @@ class Experiment(Section):
 
 
 class Cycling(Section):
-    """Forecasts: length, the hours of the day they start from, and how many are computed at once."""
+    """Forecasts: length, the hours of the day they start from, and how many are computed at once.
+
+    ``precision`` and ``compile`` say how the networks run, those of an analysis too.
+    """
 
     max_lead_hours: int = Field(240, gt=0, multiple_of=6)
     init_hours: list[Literal[0, 6, 12, 18]] = [0, 12]
     batch: Positive = 4
+    precision: Literal["auto", "32-true", "bf16-mixed"] = "32-true"
+    compile: bool = False
 
 
 class Verification(Section):
@@ -378,6 +441,9 @@ class Config(Section):
             if experiment.weights not in self.trained_experiments:
                 raise ValueError(f"experiments.{name}.weights: {experiment.weights} has no networks of its own")
         self._check_forecaster(name, experiment)
+        model = experiment.model.model_dump()
+        if self._uses_networks(name) and (why := sizes.misfit(**self.grid.model_dump(), **model)):
+            raise ValueError(f"experiments.{name}.model.{why}")
 
     def _check_forecaster(self, name: str, experiment: Experiment) -> None:
         if experiment.initial is not None:

@@ -31,7 +31,6 @@ wildcard_constraints:
     reference="era5|gfs|truth",
     source="|".join(CONFIG.sources) or "none",
     experiment="|".join(CONFIG.experiments),
-    stage="forecaster|assimilator|joint",
 
 
 def code(rule):
