@@ -242,12 +242,25 @@ class AssimilatorStage(Optimisation):
     climatology_shift_days: int = Field(0, ge=0)
 
 
+class ObservationLoss(Section):
+    """L_obs on in-situ ``sources``, ``weight`` times beside L_state; with no source there is none.
+
+    Compared with a state is what was observed up to ``half_width_hours`` before or after its time; soundings, which
+    enter as a single frame, in their own window.
+    """
+
+    sources: list[str] = []
+    weight: float = Field(1.0, ge=0)
+    half_width_hours: Positive = 1
+
+
 class JointStage(AssimilatorStage):
     """Stage 3: as stage 2, with ``cycles`` cycles unrolled and back-propagated through."""
 
     cycles: Positive = 4
     background_weight: float = Field(1.0, ge=0)
     max_lead_hours: int = Field(48, ge=6, multiple_of=6)
+    observation_loss: ObservationLoss = ObservationLoss()
 
 
 class Training(Section):
@@ -262,18 +275,18 @@ class Training(Section):
     workers: int = Field(0, ge=0)
     compile: bool = False
 
+    @property
+    def stages(self) -> dict[str, Optimisation]:
+        """The stages by name, in order."""
+        names = ("forecaster", "assimilator", "joint", "autoregressive")
+        return {name: stage for name in names if (stage := getattr(self, name)) is not None}
+
 
 def _size(numbers: type[Section], known: dict[str, dict]):
     """The type of a size that is given by its name or by its ``numbers``."""
     names = Literal[tuple(known)]
     validator = BeforeValidator(lambda value: sizes.named(value, known), json_schema_input_type=names | numbers)
     return Annotated[numbers, validator]
-
-    @property
-    def stages(self) -> dict[str, Optimisation]:
-        """The stages by name, in order."""
-        names = ("forecaster", "assimilator", "joint", "autoregressive")
-        return {name: stage for name in names if (stage := getattr(self, name)) is not None}
 
 
 class Model(Section):
@@ -430,12 +443,19 @@ class Config(Section):
 
     def _check_experiment(self, name: str) -> None:
         experiment = self.resolve(name)
-        for source in experiment.sources:
-            self._known(f"experiments.{name}.sources", source, sources.known())
-            if self.kind == "embedded" and sources.load(source).simulated_as is None:
-                raise ValueError(f"experiments.{name}.sources: {source} has no platform with an orbit, or is of a "
-                                 f"format that the embedded world does not write, allowed: sources that have one, with "
-                                 f"reader {', '.join(sources.SIMULATED)}")
+        observed = experiment.training.joint.observation_loss.sources
+        for key, named in (("sources", experiment.sources), ("training.joint.observation_loss.sources", observed)):
+            for source in named:
+                self._known(f"experiments.{name}.{key}", source, sources.known())
+                if self.kind == "embedded" and sources.load(source).simulated_as is None:
+                    raise ValueError(f"experiments.{name}.{key}: {source} has no platform with an orbit, or is of a "
+                                     f"format that the embedded world does not write, allowed: sources that have one, "
+                                     f"with reader {', '.join(sources.SIMULATED)}")
+        state = set(channels.table().analysed.names)
+        for source in observed:
+            if state.isdisjoint(sources.load(source).channel_names):
+                raise ValueError(f"experiments.{name}.training.joint.observation_loss.sources: {source} measures no "
+                                 f"channel of the state, allowed: stations, ships, radiosondes")
         if experiment.weights is not None:
             self._known(f"experiments.{name}.weights", experiment.weights, self.experiments)
             if experiment.weights not in self.trained_experiments:
@@ -507,7 +527,12 @@ class Config(Section):
     def sources(self) -> list[str]:
         """All sources that some experiment assimilates, or trains to."""
         users = [*self.cycled_experiments, *self.trained_experiments]
-        return sorted({source for name in users for source in self.resolve(name).sources})
+        compared = {source for name in self.trained_experiments for source in self.compared_sources(name)}
+        return sorted({source for name in users for source in self.resolve(name).sources} | compared)
+
+    def compared_sources(self, name: str) -> list[str]:
+        """The sources whose observations an experiment's training compares states with."""
+        return self.resolve(name).training.joint.observation_loss.sources
 
     @property
     def case(self) -> datetime | None:

@@ -18,6 +18,7 @@ from fuxiflow.progress import progress
 from fuxiflow.states.climatology import Climatology
 from fuxiflow.training import departures, samples, stages
 from fuxiflow.training.loop import finish, make_fabric, train
+from fuxiflow.training.observation_loss import Points
 from fuxiflow.training.record import record, write_losses
 from fuxiflow.training.stages import Unrolling
 
@@ -37,10 +38,11 @@ def describe_sources(names: list[str], statistics: Mapping[str, Path]) -> dict[s
 
 def fit(name: str, networks: Networks, history: list[dict], stage: AssimilatorStage, unrolling: Unrolling,
         linear_fits: bool, input: SimpleNamespace, output: SimpleNamespace, params: SimpleNamespace,
-        log: logging.Logger) -> None:  # fmt: skip
+        log: logging.Logger, points: Points | None = None) -> None:  # fmt: skip
     """Train ``networks`` by unrolling cycles, and write the stage's checkpoint and losses.
 
-    With ``linear_fits`` the encoders start from fits to the stage's first batches (:func:`initialise`).
+    With ``linear_fits`` the encoders start from fits to the stage's first batches (:func:`initialise`); with ``points``
+    the losses hold L_obs, as the stage's ``observation_loss`` has it.
     """
     designs = networks.design.sources
     grids = sources.by_source(list(designs), input.grids)
@@ -50,12 +52,12 @@ def fit(name: str, networks: Networks, history: list[dict], stage: AssimilatorSt
     log.info("%d first analysis times from %s to %s, sources: %s", len(first_times), first_times[0], first_times[-1],
              ", ".join(designs) or "none")  # fmt: skip
     plan = stages.cycle_plan(name, first_times, stage, unrolling, params.seed)
-    batches = samples.Batches(archive, plan, designs, networks.standardise)
+    batches = samples.Batches(archive, plan, designs, networks.standardise, points)
 
     fabric = make_fabric(params.options["accelerator"], params.options["precision"])
     execution.prepare(networks.to(fabric.device), recompute=stage.recompute, compiled=params.options["compile"])
     run = stages.start(fabric, networks, stage, params.state, params.tensorboard, name, log)
-    objective = run.memory = stages.Objective(networks)
+    objective = run.memory = stages.Objective(networks, points)
     if linear_fits and not run.restart.exists():
         warm = stage.model_copy(update={"cold_fraction": 0.0, "source_dropout": 0.0})
         plan_ = stages.cycle_plan(name, first_times, warm, Unrolling(), params.seed)

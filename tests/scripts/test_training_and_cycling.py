@@ -11,6 +11,7 @@ import torch
 
 from fuxiflow import provenance
 from fuxiflow.models import checkpoint
+from fuxiflow.observations.sparse import SparseWriter
 from fuxiflow.states.forecasts import Forecasts
 from fuxiflow.states.store import States
 from tests import tiny
@@ -86,6 +87,27 @@ def test_losses_are_logged(trained):
     assert list(losses["step"]) == [0, 1, 2]
     assert np.isfinite(losses["loss"]).all()
     assert list((trained / "tensorboard").glob("events*"))
+
+
+def test_stage_3_learns_from_points_too(record, trained, tmp_path):
+    names = ["T2M", "R2M", "U10", "V10", "PS", "MSL"]
+    store = tmp_path / "land_stations" / "2022-01.zarr"
+    with SparseWriter(store, "land_stations", names, ["?"] * 6, tiny.GRID, tiny.START, 24 * 8) as out:
+        for hour in range(24 * 8):
+            out.write(hour, np.array([40]), np.full((1, 6), 280, np.float32), np.zeros(1, np.float32),
+                      np.zeros((1, 2), np.float32), np.ones(1, np.int32))  # fmt: skip
+    settings = {"updates": 2, "batch": 2, "learning_rate": 1e-3, "max_lead_hours": 12, "cycles": 2,
+                "observation_loss": {"sources": ["land_stations"]}}  # fmt: skip
+    input = SimpleNamespace(states=record.states, climatology=record.climatology, grids=record.grids,
+                            assimilator=trained / "assimilator.ckpt", compared=[store])  # fmt: skip
+    output = SimpleNamespace(checkpoint=tmp_path / "joint.ckpt", losses=tmp_path / "joint.parquet")
+    load_script("training_joint").main(input, output, params(tmp_path, stage=settings), LOG)
+    losses = pd.read_parquet(output.losses)
+    assert (losses[["observed_analysis", "observed_background"]] > 0).all(axis=None)
+    assert "observed_analysis" not in pd.read_parquet(trained / "joint.parquet")
+    with pytest.raises(ValueError, match="not of the training period"):
+        load_script("training_joint").main(input, output, params(tmp_path, stage=settings, dates=["2022-01-01"] * 2),
+                                           LOG)  # fmt: skip
 
 
 def test_the_same_seed_trains_the_same_networks(record, trained, tmp_path):

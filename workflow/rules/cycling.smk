@@ -30,7 +30,7 @@ rule cycling_analyses:
         f"{BENCHMARKS}/cycling_analyses/{{experiment}}/{{segment}}.tsv"
     threads: 1
     resources:
-        mem_mb=3000,
+        mem_mb=memory(3000),
         runtime=240,
         gpu=training_gpus,
     conda:
@@ -63,7 +63,7 @@ rule cycling_forecasts:
         f"{BENCHMARKS}/cycling_forecasts/{{experiment}}/{{segment}}.tsv"
     threads: 1
     resources:
-        mem_mb=4000,
+        mem_mb=memory(4000),
         runtime=240,
         gpu=training_gpus,
     conda:
@@ -99,7 +99,7 @@ rule cycling_external_forecasts:
         f"{BENCHMARKS}/cycling_external_forecasts/{{experiment}}/{{segment}}.tsv"
     threads: 2
     resources:
-        mem_mb=cycling_external_mb,
+        mem_mb=memory(cycling_external_mb),
         runtime=1440,
         gpu=training_gpus,
     conda:

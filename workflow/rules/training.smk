@@ -27,7 +27,7 @@ rule training_forecaster:
         f"{BENCHMARKS}/training_forecaster/{{experiment}}.tsv"
     threads: 2
     resources:
-        mem_mb=6000,
+        mem_mb=memory(6000),
         runtime=1440,
         gpu=training_gpus,
     conda:
@@ -65,7 +65,7 @@ rule training_assimilator:
         f"{BENCHMARKS}/training_assimilator/{{experiment}}.tsv"
     threads: 2
     resources:
-        mem_mb=6000,
+        mem_mb=memory(6000),
         runtime=1440,
         gpu=training_gpus,
     conda:
@@ -80,12 +80,14 @@ rule training_joint:
         states=training_states("joint"),
         climatology=f"{RESULTS}/states/climatology.zarr",
         grids=training_grids,
+        compared=training_compared_grids,
     output:
         checkpoint=f"{RESULTS}/models/{{experiment}}/joint.ckpt",
         losses=f"{RESULTS}/models/{{experiment}}/joint.losses.parquet",
     params:
         code=code("training_joint"),
         stage=training_stage("joint"),
+        compared_windows=training_compared_windows,
         options=training_options,
         dates=dates(CONFIG.periods.observations),
         reach=training_reach("joint"),
@@ -99,7 +101,7 @@ rule training_joint:
         f"{BENCHMARKS}/training_joint/{{experiment}}.tsv"
     threads: 2
     resources:
-        mem_mb=6000,
+        mem_mb=memory(6000),
         runtime=1440,
         gpu=training_gpus,
     conda:
@@ -130,7 +132,7 @@ rule training_autoregressive:
         f"{BENCHMARKS}/training_autoregressive/{{experiment}}.tsv"
     threads: 2
     resources:
-        mem_mb=6000,
+        mem_mb=memory(6000),
         runtime=1440,
         gpu=training_gpus,
     conda:

@@ -23,7 +23,7 @@ if CONFIG.kind == "embedded":
             f"{BENCHMARKS}/world_spinup.tsv"
         threads: 1
         resources:
-            mem_mb=3000,
+            mem_mb=memory(3000),
             runtime=60,
         conda:
             "../../envs/world.yaml"
@@ -52,7 +52,7 @@ if CONFIG.kind == "embedded":
             f"{BENCHMARKS}/world_nature/{{segment}}.tsv"
         threads: 1
         resources:
-            mem_mb=3000,
+            mem_mb=memory(3000),
             runtime=120,
         conda:
             "../../envs/world.yaml"
@@ -73,7 +73,7 @@ if CONFIG.kind == "embedded":
             f"{BENCHMARKS}/world_invariants.tsv"
         threads: 1
         resources:
-            mem_mb=500,
+            mem_mb=memory(500),
             runtime=10,
         conda:
             "../../envs/world.yaml"
@@ -98,7 +98,7 @@ if CONFIG.kind == "embedded":
             f"{BENCHMARKS}/world_era5/{{segment}}.tsv"
         threads: 1
         resources:
-            mem_mb=1000,
+            mem_mb=memory(1000),
             runtime=60,
         conda:
             "../../envs/world.yaml"
@@ -127,7 +127,7 @@ if CONFIG.kind == "embedded":
             f"{BENCHMARKS}/world_gfs/{{segment}}.tsv"
         threads: 1
         resources:
-            mem_mb=3000,
+            mem_mb=memory(3000),
             runtime=120,
         conda:
             "../../envs/world.yaml"
@@ -156,7 +156,7 @@ if CONFIG.kind == "embedded":
             f"{BENCHMARKS}/world_swaths/{{source}}/{{segment}}.tsv"
         threads: 1
         resources:
-            mem_mb=2000,
+            mem_mb=memory(2000),
             runtime=120,
         conda:
             "../../envs/world.yaml"

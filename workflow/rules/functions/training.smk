@@ -63,3 +63,17 @@ def training_grids(wildcards):
 def training_grid_statistics(wildcards):
     """Statistics of the sparse grids of every source of an experiment."""
     return expand(f"{RESULTS}/grids/{{source}}/statistics.zarr", source=CONFIG.resolve(wildcards.experiment).sources)
+
+
+def training_compared_grids(wildcards):
+    """Sparse grids of the observation period, of every source that an experiment's L_obs compares states with."""
+    return expand(
+        f"{RESULTS}/grids/{{source}}/{{segment}}.zarr",
+        source=CONFIG.compared_sources(wildcards.experiment),
+        segment=CONFIG.segments(CONFIG.periods.observations),
+    )
+
+
+def training_compared_windows(wildcards):
+    """Windows of the sources of L_obs: scripts read them from the sources' files; as a parameter, a change is seen."""
+    return {name: list(sources.load(name).window) for name in CONFIG.compared_sources(wildcards.experiment)}
