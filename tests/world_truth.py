@@ -29,10 +29,11 @@ def write_truth(path: Path, start: datetime, count: int) -> Path:
             }
             q = np.array([max(3e-6, 1.2e-2 * (level / 1000.0) ** 3) for level in LEVELS])
             fields["specific_humidity"] = q[:, None, None] * (0.3 + 0.7 * lat)
-            fields["surface_pressure"] = 1.0e5 + 1000.0 * wave
+            scale = 9.80665 * 7400.0 * (1.0 + 0.02 * lat)
+            fields["surface_pressure"] = 101_300.0 * np.exp(-static["surface_geopotential"] / scale)
             fields["skin_temperature"] = 270.0 + 28.0 * lat + 0.02 * hours
             for level in LEVELS:
-                fields[f"Z{level}"] = 9.80665 * 7400.0 * np.log(1013.0 / level) * (1.0 + 0.02 * lat)
+                fields[f"Z{level}"] = scale * np.log(1013.0 / level)
                 fields[f"U{level}"] = 20.0 * lat * (1000.0 / level) ** 0.3 + 0.05 * hours
                 fields[f"V{level}"] = 6.0 * wave
                 fields[f"R{level}"] = 50.0 + 20.0 * wave
