@@ -17,8 +17,9 @@ from fuxiflow.models.pillars import Footprints, PillarEncoder, Pillars
 
 @dataclass(frozen=True)
 class SourceShape:
-    """What the encoder of a source has to know: number of channels, the window's hours, number of platforms, and whether
-    its first guess depends on the ``whole_state``, winds and geopotential included, or on what sounders see of it."""
+    """What the encoder of a source has to know: number of channels, the window's hours, number of platforms, and
+    whether its first guess depends on the ``whole_state``, winds and geopotential included, or as those of radiances on
+    ``seen`` alone."""
 
     channels: int
     first_hour: int

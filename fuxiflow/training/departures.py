@@ -18,7 +18,7 @@ from fuxiflow.models.pillars import Footprints, PillarEncoder
 EQUIVALENT_RIDGE = 1e-4
 MOSTLY = 0.5
 """Where at least this share of a source's footprints has all channels, as those of sounders do, the others are left out
-of the fits. Soundings from high ground and occultations never have all: there each channel is fitted on what holds it."""
+of the fits. Soundings from high ground and occultations never have all: there each channel is fitted on what has it."""
 RETRIEVAL_RIDGE = 1e-3
 
 
@@ -60,8 +60,8 @@ def mostly_whole(every: Iterable[Footprints]) -> bool:
 
 
 def by_presence(x: Tensor, values: Tensor, ridge: float) -> Tensor:
-    """Ridge regressions ``(channel, predictor)`` of ``values (n, channel)`` on ``x (n, predictor)``, each channel on the
-    rows where it is no NaN; zero for those that have no more rows than predictors. ValueError when none has more."""
+    """Ridge regressions ``(channel, predictor)`` of ``values (n, channel)`` on ``x (n, predictor)``, each channel on
+    the rows where it is no NaN; zero for those with no more rows than predictors. ValueError when none has more."""
     present, size = torch.isfinite(values), x.shape[1]
     weight = torch.zeros(values.shape[1], size, dtype=torch.float64)
     patterns, which = torch.unique(present, dim=1, return_inverse=True)

@@ -2,8 +2,9 @@
 
 Observations are simulated from the state of the analysis time at the observed cells of the hours within
 :data:`HALF_WIDTH_HOURS` of it, so that a departure holds an hour's change of weather at most. Brightness temperatures
-are clear-sky, with T2M as skin temperature, and neither the state nor the observations are bias-corrected: the mean of a departure holds
-the biases of instrument and operator, its change from background to analysis is what assimilation did.
+are clear-sky, with T2M as skin temperature, and neither the state nor the observations are bias-corrected: the mean of
+a departure holds the biases of instrument and operator, its change from background to analysis is what assimilation
+did.
 """
 
 import logging

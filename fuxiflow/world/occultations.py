@@ -63,11 +63,13 @@ def bearing(lat: np.ndarray, lon: np.ndarray, other_lat: np.ndarray, other_lon: 
     """Direction of other points from points, degrees clockwise from north, along great circles; all in degrees."""
     phi, other, across = np.radians(lat), np.radians(other_lat), np.radians(other_lon - lon)
     east = np.sin(across) * np.cos(other)
-    return np.degrees(np.arctan2(east, np.cos(phi) * np.sin(other) - np.sin(phi) * np.cos(other) * np.cos(across))) % 360.0
+    north = np.cos(phi) * np.sin(other) - np.sin(phi) * np.cos(other) * np.cos(across)
+    return np.degrees(np.arctan2(east, north)) % 360.0
 
 
-def destination(lat: np.ndarray, lon: np.ndarray, azimuth: np.ndarray, arc: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The points at an ``arc`` in degrees from points in the direction ``azimuth``; all in degrees, lon in [-180, 180)."""
+def destination(lat: np.ndarray, lon: np.ndarray, azimuth: np.ndarray,
+                arc: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The points at an ``arc`` from points in the direction ``azimuth``; all in degrees, longitudes in [-180, 180)."""
     phi, angle, turn = np.radians(lat), np.radians(arc), np.radians(azimuth)
     sine = np.sin(phi) * np.cos(angle) + np.cos(phi) * np.sin(angle) * np.cos(turn)
     across = np.arctan2(np.sin(turn) * np.sin(angle) * np.cos(phi), np.cos(angle) - np.sin(phi) * sine)
@@ -134,9 +136,9 @@ def observe_day(source: Source, platform: Platform, truth: TruthWindows, day: da
                 seed: int) -> Occultations | None:
     """The occultations of one day on one platform; None where there are none.
 
-    ``options`` are the configuration's ``world.occultations``: how many are ``daily``, ``spacing_metres`` of the levels,
-    ``noise``, a multiple of :data:`ERROR_SHARES`, and when there are any. Draws depend on the seed, the platform and the
-    day. Occultations after the truth's last time are left out.
+    ``options`` are the configuration's ``world.occultations``: how many are ``daily``, ``spacing_metres`` of the
+    levels, ``noise``, a multiple of :data:`ERROR_SHARES`, and when there are any. Draws depend on the seed, the
+    platform and the day. Occultations after the truth's last time are left out.
     """
     start = datetime(day.year, day.month, day.day)
     last = min(start + timedelta(days=1), max(truth.times))
@@ -159,7 +161,8 @@ def observe_day(source: Source, platform: Platform, truth: TruthWindows, day: da
     return Occultations(time[kept], lat[kept], lon[kept], azimuth[kept], height, spoiled)
 
 
-def _profiles(window: TruthWindow, lat: np.ndarray, lon: np.ndarray, time: np.ndarray, height: np.ndarray) -> np.ndarray:
+def _profiles(window: TruthWindow, lat: np.ndarray, lon: np.ndarray, time: np.ndarray,
+              height: np.ndarray) -> np.ndarray:
     """Refractivity ``(n, level)`` of the truth at points (n,) in degrees, at ``height`` (level,) in m."""
     found = window.values(lat, lon, time)
     rows = (dict(zip(found, row, strict=True)) for row in zip(*found.values(), strict=True))

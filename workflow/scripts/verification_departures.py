@@ -23,7 +23,8 @@ def main(input, output, params, log):
     frames = []
     for name in params.sources:
         grids = SparseGrids([path for path in input.grids if path.parent.name == name])
-        found = departures(grids, states, statistics, for_source(sources.load(name)), times, params.regions, params.seed, log)
+        found = departures(grids, states, statistics, for_source(sources.load(name)), times, params.regions,
+                           params.seed, log)
         frames.append(found.scores(resampling, experiment=params.experiment, source=name))
     table.write(output.scores, table.concatenate(frames))
 
