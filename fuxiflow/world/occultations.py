@@ -25,7 +25,7 @@ from fuxiflow.world.windows import TruthWindow, TruthWindows
 VARIABLES = (*(f"{name}{level}" for name in "TZ" for level in LEVELS), "specific_humidity", "surface_pressure", "T2M",
              "surface_geopotential")
 """Variables of the truth that occultations need."""
-FIELD = 50.0
+FIELD = 60.0
 """Largest angle in degrees between the direction of an occultation and the receiver's track."""
 TOP = 50_000.0
 """Greatest height of a profile, m."""
@@ -103,6 +103,7 @@ def profile(column: Mapping[str, float], lat: float, height: np.ndarray) -> np.n
     """
     levels = [level for level in LEVELS if level < column["surface_pressure"] - 1.0][::-1]
     z, t, log_q = (np.array([column[f"{name}{level}"] for level in levels]) for name in ("Z", "T", "log_q"))
+    ground_log_q = np.interp(np.log(column["surface_pressure"]), np.log(LEVELS), [column[f"log_q{p}"] for p in LEVELS])
     above = z[-1] / physics.GRAVITY + _ABOVE
     t_above = t[-1] + _standard(above) - _standard(above[0])
     thickness = physics.GRAVITY / physics.GAS_CONSTANT_DRY * np.diff(above) / (0.5 * (t_above[1:] + t_above[:-1]))
@@ -111,7 +112,7 @@ def profile(column: Mapping[str, float], lat: float, height: np.ndarray) -> np.n
     z = np.concatenate([[column["surface_geopotential"]], z, physics.GRAVITY * above[1:]])
     z = geometric_height(torch.from_numpy(z), torch.tensor(float(lat))).numpy()
     t = np.concatenate([[column["T2M"]], t, t_above[1:]])
-    log_q = np.concatenate([log_q[:1], log_q, np.full(len(above) - 1, log_q[-1])])
+    log_q = np.concatenate([[ground_log_q], log_q, np.full(len(above) - 1, log_q[-1])])
     upper = np.clip(np.searchsorted(z, height, side="right") - 1, 0, len(z) - 2)
     temperature = np.interp(height, z, t)
     slope = (t[upper + 1] - t[upper]) / (z[upper + 1] - z[upper])

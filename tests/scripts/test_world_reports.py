@@ -45,7 +45,7 @@ def test_a_source_that_comes_later_leaves_no_file(truth, tmp_path):
     assert run("world_occultations", truth, tmp_path / "b", "gnssro", start="2022-08-01") == {}
 
 
-def test_a_truth_that_ends_early_and_a_crowded_network_are_logged(truth, tmp_path, caplog):
+def test_a_truth_that_ends_early_is_logged(truth, tmp_path, caplog):
     with caplog.at_level(logging.WARNING):
         run("world_networks", truth, tmp_path / "a", "land_stations", dates=("2022-07-02", "2022-07-03"))
         run("world_occultations", truth, tmp_path / "b", "gnssro", dates=("2022-07-02", "2022-07-03"))

@@ -39,7 +39,7 @@ def test_great_circles_by_hand():
         assert occultations.bearing(*one, *found)[0] == pytest.approx(azimuth % 360.0, abs=1e-9)
 
 
-@pytest.mark.parametrize(("name", "reach", "arc"), [("COSMIC-2", 48.0, 22.9), ("Metop-B", 90.0, 27.9)])
+@pytest.mark.parametrize(("name", "reach", "arc"), [("COSMIC-2", 45.0, 22.9), ("Metop-B", 90.0, 27.9)])
 def test_occultations_are_at_the_limb_of_their_receiver(name, reach, arc):
     time = np.datetime64("2022-07-01", "ns") + (np.arange(300) * 288).astype("timedelta64[s]")
     lat, lon, azimuth = occultations.places(platform(name), time, np.random.default_rng(0))
@@ -71,7 +71,8 @@ def test_files_are_read_back_and_agree_with_the_operator(truth, tmp_path):
     wanted = torch.tensor([channel.height for channel in SOURCE.channels], dtype=torch.float64)
     expected = radio_occultation.at_heights(profile, height, wanted).numpy()
     values = table.values_of(found)
-    both = np.isfinite(values) & np.isfinite(expected)
+    # near the ground they differ in the air's temperature
+    both = np.isfinite(values) & np.isfinite(expected) & (wanted.numpy() > 2000.0)
     assert both.sum() > 4000
     # the truth for tests is not in hydrostatic balance: heights between its levels differ by tens of metres
     assert np.abs(values[both] / expected[both] - 1.0).max() < 0.02
