@@ -447,12 +447,17 @@ class Config(Section):
             for source in named:
                 self._known(f"experiments.{name}.{key}", source, sources.known())
                 described = sources.load(source)
-            if self.kind == "embedded" and described.reader not in sources.SIMULATED:
-                raise ValueError(f"experiments.{name}.sources: {source} has reader {described.reader!r}, whose files "
-                                 f"the embedded world does not write, allowed: {', '.join(sources.SIMULATED)}")
-            if self.kind == "embedded" and described.simulated_as is None:
-                raise ValueError(f"experiments.{name}.sources: {source} has no platform with an orbit, which the "
-                                 f"embedded world needs, allowed: sources whose file gives one")
+                if self.kind == "embedded" and described.reader not in sources.SIMULATED:
+                    raise ValueError(f"experiments.{name}.{key}: {source} has reader {described.reader!r}, whose files "
+                                     f"the embedded world does not write, allowed: {', '.join(sources.SIMULATED)}")
+                if self.kind == "embedded" and described.simulated_as is None:
+                    raise ValueError(f"experiments.{name}.{key}: {source} has no platform with an orbit, which the "
+                                     f"embedded world needs, allowed: sources whose file gives one")
+        state = set(channels.table().analysed.names)
+        for source in observed:
+            if state.isdisjoint(sources.load(source).channel_names):
+                raise ValueError(f"experiments.{name}.training.joint.observation_loss.sources: {source} measures no "
+                                 f"channel of the state, allowed: stations, ships, radiosondes")
         if experiment.weights is not None:
             self._known(f"experiments.{name}.weights", experiment.weights, self.experiments)
             if experiment.weights not in self.trained_experiments:
