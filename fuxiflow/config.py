@@ -137,8 +137,7 @@ class World(Section):
         """How a source is observed; the defaults where nothing is said of it. ValueError when it cannot be."""
         kinds = {"swaths": Swath, "networks": Network, "occultations": Occultations}
         if source.simulated_as is None:
-            raise ValueError(f"the embedded world cannot make {source.name}: it writes {', '.join(sources.SIMULATED)}, "
-                             f"those of satellites from platforms with an orbit")
+            raise ValueError(f"the embedded world cannot make {source.name}: it has no orbit, or no known format")
         return getattr(self, source.simulated_as).get(source.name, kinds[source.simulated_as]())
 
 
@@ -447,10 +446,13 @@ class Config(Section):
         for key, named in (("sources", experiment.sources), ("training.joint.observation_loss.sources", observed)):
             for source in named:
                 self._known(f"experiments.{name}.{key}", source, sources.known())
-                if self.kind == "embedded" and sources.load(source).simulated_as is None:
-                    raise ValueError(f"experiments.{name}.{key}: {source} has no platform with an orbit, or is of a "
-                                     f"format that the embedded world does not write, allowed: sources that have one, "
-                                     f"with reader {', '.join(sources.SIMULATED)}")
+                described = sources.load(source)
+                if self.kind == "embedded" and described.reader not in sources.SIMULATED:
+                    raise ValueError(f"experiments.{name}.{key}: {source} has reader {described.reader!r}, whose files "
+                                     f"the embedded world does not write, allowed: {', '.join(sources.SIMULATED)}")
+                if self.kind == "embedded" and described.simulated_as is None:
+                    raise ValueError(f"experiments.{name}.{key}: {source} has no platform with an orbit, which the "
+                                     f"embedded world needs, allowed: sources whose file gives one")
         state = set(channels.table().analysed.names)
         for source in observed:
             if state.isdisjoint(sources.load(source).channel_names):

@@ -17,12 +17,15 @@ from fuxiflow.models.pillars import Footprints, PillarEncoder, Pillars
 
 @dataclass(frozen=True)
 class SourceShape:
-    """What the encoder of a source has to know: number of channels, the window's hours, and number of platforms."""
+    """What the encoder of a source has to know: number of channels, the window's hours, number of platforms, and
+    whether its first guess depends on the ``whole_state``, winds and geopotential included, or as those of radiances on
+    ``seen`` alone."""
 
     channels: int
     first_hour: int
     last_hour: int
     platforms: int = 1
+    whole_state: bool = False
 
 
 class Encoder(nn.Module):
@@ -67,7 +70,7 @@ class Assimilator(nn.Module):
 
     ``channels`` analysed channels on a grid ``shape``, divisible by 2^(scales-1); ``tendency (channel, 1, 1)`` scales
     the increment; ``statics (static, lat, lon)``, land fraction first; ``seen (column,)`` are the channels that first
-    guesses of observations depend on; ``sources`` maps the name of each source to its shape. The increment is that
+    guesses of radiances depend on; ``sources`` maps the name of each source to its shape. The increment is that
     which the sources' cells ask for one by one (their mean) plus what the U-Net makes of all of them. Sources are
     encoded one after the other; with ``recompute`` training keeps none of their activations, so that its memory does
     not grow with their number either.
@@ -84,7 +87,9 @@ class Assimilator(nn.Module):
         self.register_buffer("tendency", tendency)
         self.background = Conv(channels + len(statics) + 4, width)
         self.encoder = Encoder(widths, blocks)
-        self.branches = nn.ModuleDict({name: SourceBranch(source, channels, statics, seen, widths, blocks)
+        everything = torch.arange(channels)
+        self.branches = nn.ModuleDict({name: SourceBranch(source, channels, statics,
+                                                          everything if source.whole_state else seen, widths, blocks)
                                        for name, source in sources.items()})  # fmt: skip
         self.fuse = nn.ModuleList(nn.Sequential(Conv(2 * w, w, 1), ResidualBlock(w)) for w in widths)
         self.ups = nn.ModuleList(Up(w, w // 2, blocks) for w in reversed(widths[1:]))

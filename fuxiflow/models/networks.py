@@ -21,18 +21,20 @@ THERMODYNAMIC = ("temperature", "relative_humidity")
 
 @dataclass(frozen=True)
 class SourceDesign:
-    """A source as the networks know it: its channels, window in hours, statistics in physical units, and platforms."""
+    """A source as the networks know it: its channels, window in hours, statistics in physical units, platforms, and
+    whether it depends on the ``whole_state`` or, as radiances do, on temperature, humidity and the surface."""
 
     channels: list[str]
     window: tuple[int, int]
     mean: list[float]
     std: list[float]
     platforms: list[str] = field(default_factory=list)
+    whole_state: bool = False
 
     @property
     def shape(self) -> SourceShape:
         """What the encoder needs of it."""
-        return SourceShape(len(self.channels), *self.window, max(1, len(self.platforms)))
+        return SourceShape(len(self.channels), *self.window, max(1, len(self.platforms)), self.whole_state)
 
 
 @dataclass(frozen=True)

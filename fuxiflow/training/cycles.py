@@ -32,7 +32,8 @@ def describe_sources(names: list[str], statistics: Mapping[str, Path]) -> dict[s
         found = GridStatistics.read(statistics[name])
         source = sources.load(name)
         designs[name] = SourceDesign(list(found.channels), source.window, [float(v) for v in found.mean],
-                                     [float(v) for v in found.std], source.platform_names)  # fmt: skip
+                                     [float(v) for v in found.std], source.platform_names,
+                                     not all(channel.radiance for channel in source.channels))  # fmt: skip
     return designs
 
 

@@ -7,7 +7,6 @@ files are read back by the project's readers alone.
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-import eccodes
 import numpy as np
 
 TABLES = 36
@@ -27,6 +26,8 @@ def message(template: int, category: int, time: datetime, subsets: int, columns:
     texts (subset,); what is not named is missing. ``replications`` are the delayed replication factors, equal in all
     subsets. ``time`` is that of section 1. ecCodes' errors where an element is not of the template or out of range.
     """
+    import eccodes  # not before orbits have loaded PROJ: in that order the interpreter crashes at its exit
+
     handle = eccodes.codes_bufr_new_from_samples("BUFR4")
     try:
         header = {"masterTablesVersionNumber": TABLES, "localTablesVersionNumber": 0, "bufrHeaderCentre": CENTRE,
@@ -49,6 +50,8 @@ def message(template: int, category: int, time: datetime, subsets: int, columns:
 
 def _set(handle: int, key: str, values: Column, subsets: int) -> None:
     """Set one element of all subsets."""
+    import eccodes
+
     if not isinstance(values, np.ndarray | float | int):
         eccodes.codes_set_string_array(handle, key, list(values))
         return

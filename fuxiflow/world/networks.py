@@ -122,7 +122,7 @@ def land_network(source: str, count: int, seed: int, land_fraction: np.ndarray, 
 def sea_network(source: str, count: int, seed: int, land_fraction: np.ndarray, grid: Grid) -> Vessels:
     """``count`` ships and buoys of a source whose tracks stay at sea, half of them buoys; fewer where there is no room.
 
-    Ships make up to some 8 m/s and crowd in the northern middle latitudes; buoys are everywhere and drift at decimetres
+    Ships make up to some 5 m/s and crowd in the northern middle latitudes; buoys are everywhere and drift at decimetres
     a second. ``land_fraction (lat, lon)`` as in :func:`land_network`.
     """
     rng = generator(seed, source, "network")
@@ -133,7 +133,7 @@ def sea_network(source: str, count: int, seed: int, land_fraction: np.ndarray, g
     period = np.where(buoy, rng.uniform(40.0, 90.0, size), rng.uniform(25.0, 40.0, size))
     phase = rng.uniform(0.0, 2.0 * np.pi, (size, 2))
     vessels = Vessels(np.empty(size, object), buoy, lat, lon, reach, period, phase)
-    angle = np.linspace(0.0, 1.0, 24, endpoint=False)[:, None] * period * _DAY
+    angle = np.linspace(0.0, 1.0, 60, endpoint=False)[:, None] * period * _DAY
     along = [lat + reach[:, 0] * np.sin(2.0 * np.pi * angle / _DAY / period + phase[:, 0]),
              lon + reach[:, 1] * np.sin(2.0 * np.pi * angle / _DAY / period + phase[:, 1])]
     wet = (np.abs(along[0]) < 70.0).all(axis=0)

@@ -7,14 +7,16 @@ that transmit make it look. The profile is upright, and the air above 50 hPa, of
 that of the standard atmosphere, shifted to the temperature at 50 hPa.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import date, datetime, timedelta
 
 import numpy as np
+import torch
 
 from fuxiflow import physics
 from fuxiflow.operators.columns import LEVELS
+from fuxiflow.operators.radio_occultation import geometric_height, refractivity
 from fuxiflow.sources import Platform, Source
 from fuxiflow.world.draws import generator, observed
 from fuxiflow.world.orbits import track
@@ -23,7 +25,7 @@ from fuxiflow.world.windows import TruthWindow, TruthWindows
 VARIABLES = (*(f"{name}{level}" for name in "TZ" for level in LEVELS), "specific_humidity", "surface_pressure", "T2M",
              "surface_geopotential")
 """Variables of the truth that occultations need."""
-FIELD = 50.0
+FIELD = 60.0
 """Largest angle in degrees between the direction of an occultation and the receiver's track."""
 TOP = 50_000.0
 """Greatest height of a profile, m."""
@@ -61,11 +63,13 @@ def bearing(lat: np.ndarray, lon: np.ndarray, other_lat: np.ndarray, other_lon: 
     """Direction of other points from points, degrees clockwise from north, along great circles; all in degrees."""
     phi, other, across = np.radians(lat), np.radians(other_lat), np.radians(other_lon - lon)
     east = np.sin(across) * np.cos(other)
-    return np.degrees(np.arctan2(east, np.cos(phi) * np.sin(other) - np.sin(phi) * np.cos(other) * np.cos(across))) % 360.0
+    north = np.cos(phi) * np.sin(other) - np.sin(phi) * np.cos(other) * np.cos(across)
+    return np.degrees(np.arctan2(east, north)) % 360.0
 
 
-def destination(lat: np.ndarray, lon: np.ndarray, azimuth: np.ndarray, arc: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The points at an ``arc`` in degrees from points in the direction ``azimuth``; all in degrees, lon in [-180, 180)."""
+def destination(lat: np.ndarray, lon: np.ndarray, azimuth: np.ndarray,
+                arc: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The points at an ``arc`` from points in the direction ``azimuth``; all in degrees, longitudes in [-180, 180)."""
     phi, angle, turn = np.radians(lat), np.radians(arc), np.radians(azimuth)
     sine = np.sin(phi) * np.cos(angle) + np.cos(phi) * np.sin(angle) * np.cos(turn)
     across = np.arctan2(np.sin(turn) * np.sin(angle) * np.cos(phi), np.cos(angle) - np.sin(phi) * sine)
@@ -91,34 +95,31 @@ def _standard(height: np.ndarray) -> np.ndarray:
     return found
 
 
-def profile(column: Mapping[str, float], height: np.ndarray) -> np.ndarray:
-    """Refractivity (level,) in N-units at geometric ``height`` (level,) in m of one ``column`` of the truth.
+def profile(column: Mapping[str, float], lat: float, height: np.ndarray) -> np.ndarray:
+    """Refractivity (level,) in N-units at geometric ``height`` (level,) in m of one ``column`` of the truth at ``lat``.
 
     Between the levels temperature and the logarithm of specific humidity are linear in height, and the logarithm of
     pressure has the curvature that hydrostatic balance gives it. NaN below the ground.
     """
-    ground = column["surface_geopotential"] / physics.GRAVITY
-    pressure = np.array([level for level in LEVELS if level < column["surface_pressure"] - 1.0][::-1], float)
-    levels = [f"{level:.0f}" for level in pressure]
-    z = np.array([column[f"Z{level}"] for level in levels]) / physics.GRAVITY
-    t = np.array([column[f"T{level}"] for level in levels])
-    log_q = np.array([column[f"log_q{level}"] for level in levels])
-    above = z[-1] + _ABOVE[1:]
-    z = np.concatenate([[ground], z, above])
-    t = np.concatenate([[column["T2M"]], t, t[-1] + _standard(above) - _standard(z[-len(above) - 1])])
-    log_q = np.concatenate([log_q[:1], log_q, np.full(len(above), log_q[-1])])
-    log_p = np.log(np.concatenate([[column["surface_pressure"]], pressure]))
-    steps = np.diff(z[-len(above) - 1:]) / (0.5 * (t[-len(above) - 1:-1] + t[-len(above):]))
-    log_p = np.concatenate([log_p, log_p[-1] - physics.GRAVITY / physics.GAS_CONSTANT_DRY * np.cumsum(steps)])
-    # geopotential height of a geometric one on a sphere
-    at = height / (1.0 + height / (1000.0 * physics.EARTH_RADIUS))
-    upper = np.clip(np.searchsorted(z, at, side="right") - 1, 0, len(z) - 2)
-    temperature = np.interp(at, z, t)
+    levels = [level for level in LEVELS if level < column["surface_pressure"] - 1.0][::-1]
+    z, t, log_q = (np.array([column[f"{name}{level}"] for level in levels]) for name in ("Z", "T", "log_q"))
+    ground_log_q = np.interp(np.log(column["surface_pressure"]), np.log(LEVELS), [column[f"log_q{p}"] for p in LEVELS])
+    above = z[-1] / physics.GRAVITY + _ABOVE
+    t_above = t[-1] + _standard(above) - _standard(above[0])
+    thickness = physics.GRAVITY / physics.GAS_CONSTANT_DRY * np.diff(above) / (0.5 * (t_above[1:] + t_above[:-1]))
+    log_p = np.log([column["surface_pressure"], *levels])
+    log_p = np.concatenate([log_p, log_p[-1] - np.cumsum(thickness)])
+    z = np.concatenate([[column["surface_geopotential"]], z, physics.GRAVITY * above[1:]])
+    z = geometric_height(torch.from_numpy(z), torch.tensor(float(lat))).numpy()
+    t = np.concatenate([[column["T2M"]], t, t_above[1:]])
+    log_q = np.concatenate([[ground_log_q], log_q, np.full(len(above) - 1, log_q[-1])])
+    upper = np.clip(np.searchsorted(z, height, side="right") - 1, 0, len(z) - 2)
+    temperature = np.interp(height, z, t)
     slope = (t[upper + 1] - t[upper]) / (z[upper + 1] - z[upper])
     curvature = 0.5 * physics.GRAVITY / physics.GAS_CONSTANT_DRY * slope / temperature**2
-    p = np.exp(np.interp(at, z, log_p) + curvature * (at - z[upper]) * (at - z[upper + 1]))
-    vapour = physics.vapour_pressure(np.exp(np.interp(at, z, log_q)), p)
-    return np.where(at >= ground, physics.refractivity(p, temperature, vapour), np.nan)
+    pressure = np.exp(np.interp(height, z, log_p) + curvature * (height - z[upper]) * (height - z[upper + 1]))
+    moisture = np.exp(np.interp(height, z, log_q))
+    return np.where(height >= z[0], refractivity(pressure, temperature, moisture), np.nan)
 
 
 def relative_errors(height: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
@@ -136,9 +137,9 @@ def observe_day(source: Source, platform: Platform, truth: TruthWindows, day: da
                 seed: int) -> Occultations | None:
     """The occultations of one day on one platform; None where there are none.
 
-    ``options`` are the configuration's ``world.occultations``: how many are ``daily``, ``spacing_metres`` of the levels,
-    ``noise``, a multiple of :data:`ERROR_SHARES`, and when there are any. Draws depend on the seed, the platform and the
-    day. Occultations after the truth's last time are left out.
+    ``options`` are the configuration's ``world.occultations``: how many are ``daily``, ``spacing_metres`` of the
+    levels, ``noise``, a multiple of :data:`ERROR_SHARES`, and when there are any. Draws depend on the seed, the
+    platform and the day. Occultations after the truth's last time are left out.
     """
     start = datetime(day.year, day.month, day.day)
     last = min(start + timedelta(days=1), max(truth.times))
@@ -154,19 +155,20 @@ def observe_day(source: Source, platform: Platform, truth: TruthWindows, day: da
     errors = options["noise"] * relative_errors(height, count, rng)
     lowest = rng.uniform(0.0, DEPTH, count)
     kept = time <= np.datetime64(last, "ns")
-    window = truth.window(start, last)
-    found = np.stack([profile(column, height) for column in _columns(window, lat[kept], lon[kept], time[kept])])
-    refractivity = found * (1.0 + errors[kept])
-    first = np.nanargmax(np.isfinite(found), axis=1) * options["spacing_metres"] + lowest[kept]
-    refractivity[height < first[:, None]] = np.nan
-    return Occultations(time[kept], lat[kept], lon[kept], azimuth[kept], height, refractivity)
+    found = _profiles(truth.window(start, last), lat[kept], lon[kept], time[kept], height)
+    spoiled = found * (1.0 + errors[kept])
+    ground = np.isfinite(found).argmax(axis=1) * options["spacing_metres"]
+    spoiled[height < (ground + lowest[kept])[:, None]] = np.nan
+    return Occultations(time[kept], lat[kept], lon[kept], azimuth[kept], height, spoiled)
 
 
-def _columns(window: TruthWindow, lat: np.ndarray, lon: np.ndarray, time: np.ndarray) -> Iterator[dict[str, float]]:
-    """The truth at points, one after the other, by name."""
+def _profiles(window: TruthWindow, lat: np.ndarray, lon: np.ndarray, time: np.ndarray,
+              height: np.ndarray) -> np.ndarray:
+    """Refractivity ``(n, level)`` of the truth at points (n,) in degrees, at ``height`` (level,) in m."""
     found = window.values(lat, lon, time)
-    for row in zip(*found.values(), strict=True):
-        yield dict(zip(found, row, strict=True))
+    rows = (dict(zip(found, row, strict=True)) for row in zip(*found.values(), strict=True))
+    profiles = [profile(column, place, height) for place, column in zip(lat, rows, strict=True)]
+    return np.array(profiles).reshape(len(lat), len(height))
 
 
 def join(parts: list[Occultations]) -> Occultations:

@@ -64,7 +64,8 @@ def _ships(names: np.ndarray, reported: Mapping[str, np.ndarray], place: dict, t
     """The message of ships."""
     when = np.full(len(names), np.datetime64(time, "ns"))
     columns = {"#1#shipOrMobileLandStationIdentifier": names.tolist(), f"#1#{_DECK}": 20.0, f"#7#{_DECK}": 25.0,
-               "#1#depthBelowWaterSurface": 3.0, **place, **_clock(when, *_TO_MINUTES), **_ranked(reported, (*_AIR, _SEA))}
+               "#1#depthBelowWaterSurface": 3.0, **place, **_clock(when, *_TO_MINUTES),
+               **_ranked(reported, (*_AIR, _SEA))}
     return bufr.message(SHIP, SURFACE_SEA, time, len(names), columns, {"delayedDescriptorReplicationFactor": [0]})
 
 
@@ -97,7 +98,8 @@ def temp(stations: Stations, launch: np.ndarray, levels: Mapping[str, np.ndarray
                "#1#heightOfStationGroundAboveMeanSeaLevel": stations.height, "#1#timeSignificance": 18.0,
                **_clock(launch, *_TO_MINUTES, "second")}
     for i in range(count):
-        columns[f"#{i + 1}#extendedVerticalSoundingSignificance"] = np.where(np.isnan(pressure[:, i]), np.nan, kind[:, i])
+        significance = np.where(np.isnan(pressure[:, i]), np.nan, kind[:, i])
+        columns[f"#{i + 1}#extendedVerticalSoundingSignificance"] = significance
         columns |= {f"#{i + 1}#{name}": column[:, i] for name, column in levels.items()}
     return bufr.bulletin("IUSC01", time, bufr.message(TEMP, SOUNDING, time, len(stations), columns,
                                                       {"extendedDelayedDescriptorReplicationFactor": [count],

@@ -28,7 +28,6 @@ LEAST_HUMIDITY = 1.0
 """%: the least relative humidity that is reported."""
 FREEZING = 271.35
 """Temperature in K at which sea water freezes: there is no water to measure where the surface is colder."""
-Errors = Mapping[str, np.ndarray]
 
 
 def surface_truth(window: TruthWindow, lat: np.ndarray, lon: np.ndarray, time: np.ndarray) -> dict[str, np.ndarray]:
@@ -65,7 +64,7 @@ def _at_pressure(found: Mapping[str, np.ndarray], name: str, pressure: np.ndarra
 
 
 def draw(names: Sequence[str], count: int, seed: int, source: str, moment: object) -> dict[str, np.ndarray]:
-    """Standard normal errors (count,) by name: a share :data:`OWN` of their variance is the same at every ``moment``."""
+    """Standard normal errors (count,) by name: a share :data:`OWN` of their variance is the same at any ``moment``."""
     own = generator(seed, source, "stations").standard_normal((len(names), count))
     now = generator(seed, source, moment).standard_normal((len(names), count))
     return dict(zip(names, np.sqrt(OWN) * own + np.sqrt(1.0 - OWN) * now, strict=True))
@@ -88,7 +87,8 @@ def wind(u: np.ndarray, v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.where(speed > 0.0, np.where(direction == 0.0, 360.0, direction), 0.0), speed
 
 
-def surface_reports(truth: Mapping[str, np.ndarray], errors: Errors, noise: Mapping[str, float]) -> dict[str, np.ndarray]:
+def surface_reports(truth: Mapping[str, np.ndarray], errors: Mapping[str, np.ndarray],
+                    noise: Mapping[str, float]) -> dict[str, np.ndarray]:
     """What is reported of the ``truth`` of :func:`surface_truth`, by ecCodes' names of elements, (n,) each.
 
     ``errors`` are standard normal, by channel; ``noise`` their standard deviations.
@@ -110,7 +110,7 @@ def soundings(window: TruthWindow, lat: np.ndarray, lon: np.ndarray, time: np.nd
 
     The first level is the surface, then come those of :data:`ASCENT_LEVELS`; what would lie below the ground is NaN.
     The balloon rises straight up and at once. ``noise`` is by channel of the source, as T500, and linear in the
-    logarithm of pressure between its levels. Geopotential has the curvature that temperature gives it (dZ = -R T dln p).
+    logarithm of pressure between its levels. Geopotential has the curvature that temperature gives it, dZ = -R T dln p.
     """
     found = window.values(lat, lon, time)
     ground = found["surface_pressure"]

@@ -37,8 +37,8 @@ def report_day(source: Source, members: networks.Stations | networks.Vessels, tr
                options: Mapping, seed: int) -> Iterator[tuple[datetime, int, bytes]]:
     """Yield the bulletins of one day: time, number of reports and the bytes, one after the other.
 
-    ``options`` are the configuration's ``world.networks``: ``interval_hours`` between reports, ``missing``, the share of
-    them that does not arrive, ``noise``, a multiple of that of the channels, and when there are any. What is drawn
+    ``options`` are the configuration's ``world.networks``: ``interval_hours`` between reports, ``missing``, the share
+    of them that does not arrive, ``noise``, a multiple of that of the channels, and when there are any. What is drawn
     depends on the seed and the time alone, not on the days asked for. Reports after the truth's last time are left out.
     """
     if not observed(day, options):
@@ -48,7 +48,7 @@ def report_day(source: Source, members: networks.Stations | networks.Vessels, tr
     if last <= start:
         return
     window = truth.window(start, last)
-    noise = {channel.name: options["noise"] * value for channel, value in zip(source.channels, source.noise, strict=True)}
+    noise = {name: options["noise"] * value for name, value in zip(source.channel_names, source.noise, strict=True)}
     first = options["interval_hours"] if source.reader == "radiosonde" else 0
     for hour in range(first, first + 24, options["interval_hours"]):
         time = start + timedelta(hours=hour)
