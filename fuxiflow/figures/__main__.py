@@ -15,6 +15,8 @@ IDS = (
     "scorecard_era5",
     "increment_case",
     "error_maps",
+    "hybrid_training",
+    "obs_loss_weights",
 )
 
 
