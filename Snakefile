@@ -24,6 +24,19 @@ include: "workflow/rules/verification.smk"
 include: "workflow/rules/figures.smk"
 
 
+onstart:
+    archive_check(list(workflow.dag.needrun_jobs()))
+    monitor.start(workflow, RESULTS)
+
+
+onsuccess:
+    monitor.end(True)
+
+
+onerror:
+    monitor.end(False)
+
+
 rule all:
     default_target: True
     localrule: True

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from fuxiflow import ROOT, channels, sources, times
 from fuxiflow.grids import REGIONS
+from fuxiflow.models import sizes
 
 Positive = Annotated[int, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
@@ -74,13 +75,48 @@ class AnalysisError(Section):
     forecast_interval_hours: Positive = 12
 
 
-class Swath(Section):
+class Observing(Section):
+    """What all sources of the embedded world have: errors, outages, and the first and the last day of a source that is
+    not there all the time."""
+
+    noise: float = Field(1.0, ge=0, description="multiple of the channels' noise")
+    outages: list[Period] = []
+    start: date | None = None
+    end: date | None = None
+
+    @model_validator(mode="after")
+    def _lasts(self):
+        if self.start and self.end and self.start > self.end:
+            raise ValueError(f"start {self.start} is after end {self.end}")
+        return self
+
+
+class Flying(Observing):
+    """A source on satellites: those of its ``platforms`` that fly, by default all that have an orbit."""
+
+    platforms: list[str] | None = Field(None, min_length=1)
+
+
+class Swath(Flying):
     """How the embedded world thins and spoils the swaths of one source."""
 
     scan_stride: Positive = 1
     field_of_view_stride: Positive = 1
-    noise: float = Field(1.0, ge=0, description="multiple of the channel's NEdT")
-    outages: list[Period] = []
+
+
+class Network(Observing):
+    """How many stations, or ships and buoys, a source has, how often they report, and which share does not arrive."""
+
+    stations: Positive = 500
+    interval_hours: Literal[1, 2, 3, 4, 6, 8, 12, 24] = 6
+    missing: Fraction = 0.02
+
+
+class Occultations(Flying):
+    """How many occultations a day a source has on each platform, and how far the levels in its files are apart."""
+
+    daily: Positive = 500
+    spacing_metres: Positive = Field(200, le=1500)
 
 
 class World(Section):
@@ -94,6 +130,16 @@ class World(Section):
     gfs: AnalysisError = AnalysisError(error=0.35, forecast_interval_hours=72)
     granule_minutes: Positive = 60
     swaths: dict[str, Swath] = {}
+    networks: dict[str, Network] = {}
+    occultations: dict[str, Occultations] = {}
+
+    def observing(self, source: sources.Source) -> Observing:
+        """How a source is observed; the defaults where nothing is said of it. ValueError when it cannot be."""
+        kinds = {"swaths": Swath, "networks": Network, "occultations": Occultations}
+        if source.simulated_as is None:
+            raise ValueError(f"the embedded world cannot make {source.name}: it writes {', '.join(sources.SIMULATED)}, "
+                             f"those of satellites from platforms with an orbit")
+        return getattr(self, source.simulated_as).get(source.name, kinds[source.simulated_as]())
 
 
 class SimulatedSource(Section):
@@ -130,7 +176,10 @@ class AssimilatorSize(Section):
 
 
 class Optimisation(Section):
-    """One training stage: AdamW, linear warm-up, cosine decay."""
+    """One training stage: AdamW, linear warm-up, cosine decay.
+
+    ``recompute`` keeps the inputs of blocks alone and makes their activations again for the gradient.
+    """
 
     updates: Positive
     batch: Positive
@@ -140,18 +189,57 @@ class Optimisation(Section):
     betas: tuple[float, float] = (0.9, 0.95)
     clip: float = Field(1.0, gt=0)
     checkpoint_every: Positive = 200
+    recompute: bool = False
 
 
-class ForecasterStage(Optimisation):
-    """Stage 1: one step ahead, then up to ``rollout`` steps for the last ``rollout_fraction`` of the updates.
+class RolloutStage(Optimisation):
+    """A stage that trains the forecaster alone, on ``longest`` steps at most and ``length(update)`` at an update.
 
     ``noise_fraction`` of the samples start from a state with an error of at most about ``noise`` times the 6-h change.
     """
 
-    rollout: Positive = 1
-    rollout_fraction: Fraction = 0.0
     noise: float = Field(0.0, ge=0)
     noise_fraction: Fraction = 0.5
+
+
+class ForecasterStage(RolloutStage):
+    """Stage 1: one step ahead, then ``rollout`` steps for the last ``rollout_fraction`` of the updates."""
+
+    rollout: Positive = 1
+    rollout_fraction: Fraction = 0.0
+
+    @property
+    def longest(self) -> int:
+        """The largest number of steps."""
+        return self.rollout
+
+    def length(self, update: int) -> int:
+        """Number of steps that an update unrolls."""
+        return self.rollout if update >= self.updates * (1 - self.rollout_fraction) else 1
+
+
+class AutoregressiveStage(RolloutStage):
+    """Stage 4: from ``first_steps`` to ``steps`` steps, each number for an equal share of the updates."""
+
+    first_steps: Positive = 1
+    steps: Positive = 20
+
+    @model_validator(mode="after")
+    def _grows(self):
+        if self.first_steps > self.steps:
+            raise ValueError(f"first_steps: {self.first_steps} is more than steps, {self.steps}")
+        if self.updates < self.steps - self.first_steps + 1:
+            raise ValueError(f"updates: at least one for each of {self.first_steps} to {self.steps} steps")
+        return self
+
+    @property
+    def longest(self) -> int:
+        """The largest number of steps."""
+        return self.steps
+
+    def length(self, update: int) -> int:
+        """Number of steps that an update unrolls."""
+        return self.first_steps + update * (self.steps - self.first_steps + 1) // self.updates
 
 
 class AssimilatorStage(Optimisation):
@@ -198,23 +286,40 @@ class SimulatedShare(Period):
 
 
 class Training(Section):
-    """The training stages, in order; ``simulated`` says by source when stages 2 and 3 see simulated observations, on
-    other days they see real ones."""
+    """The training stages, in order. Forecasts are made with the networks of the last, the cycle with ``joint``'s.
+
+    ``simulated`` says by source when stages 2 and 3 see simulated observations; on other days they see real ones.
+    """
 
     forecaster: ForecasterStage
     assimilator: AssimilatorStage
     joint: JointStage
+    autoregressive: AutoregressiveStage | None = None
     simulated: dict[str, list[SimulatedShare]] = {}
     precision: Literal["auto", "32-true", "bf16-mixed"] = "auto"
     accelerator: Literal["auto", "cpu", "cuda"] = "auto"
     workers: int = Field(0, ge=0)
+    compile: bool = False
+
+    @property
+    def stages(self) -> dict[str, Optimisation]:
+        """The stages by name, in order."""
+        names = ("forecaster", "assimilator", "joint", "autoregressive")
+        return {name: stage for name in names if (stage := getattr(self, name)) is not None}
+
+
+def _size(numbers: type[Section], known: dict[str, dict]):
+    """The type of a size that is given by its name or by its ``numbers``."""
+    names = Literal[tuple(known)]
+    validator = BeforeValidator(lambda value: sizes.named(value, known), json_schema_input_type=names | numbers)
+    return Annotated[numbers, validator]
 
 
 class Model(Section):
-    """Sizes of the two networks."""
+    """Sizes of the two networks, by name (:mod:`fuxiflow.models.sizes`) or in numbers."""
 
-    forecaster: ForecasterSize = ForecasterSize()
-    assimilator: AssimilatorSize = AssimilatorSize()
+    forecaster: _size(ForecasterSize, sizes.FORECASTERS) = ForecasterSize()
+    assimilator: _size(AssimilatorSize, sizes.ASSIMILATORS) = AssimilatorSize()
 
 
 class ExternalForecaster(Section):
@@ -243,11 +348,16 @@ class Experiment(Section):
 
 
 class Cycling(Section):
-    """Forecasts: length, the hours of the day they start from, and how many are computed at once."""
+    """Forecasts: length, the hours of the day they start from, and how many are computed at once.
+
+    ``precision`` and ``compile`` say how the networks run, those of an analysis too.
+    """
 
     max_lead_hours: int = Field(240, gt=0, multiple_of=6)
     init_hours: list[Literal[0, 6, 12, 18]] = [0, 12]
     batch: Positive = 4
+    precision: Literal["auto", "32-true", "bf16-mixed"] = "32-true"
+    compile: bool = False
 
 
 class Verification(Section):
@@ -314,8 +424,7 @@ class Config(Section):
             self._check_experiment(name)
         if self.kind == "archive" and "truth" in self.verification.references:
             raise ValueError("verification.references: 'truth' is of the embedded world alone, allowed: era5, own")
-        for name in self.world.swaths:
-            self._known("world.swaths", name, sources.known())
+        self._check_world()
         for name in self.verification.regions:
             self._known("verification.regions", name, REGIONS)
         if "global" not in self.verification.regions:
@@ -347,6 +456,23 @@ class Config(Section):
         if not whole.start <= part.start <= part.end <= whole.end:
             raise ValueError(f"{key}: {part.start}..{part.end}, allowed: inside {name}, {whole.start}..{whole.end}")
 
+    def _check_world(self) -> None:
+        for section in sources.SECTIONS:
+            for name, observing in getattr(self.world, section).items():
+                self._known(f"world.{section}", name, sources.known())
+                source = sources.load(name)
+                if source.simulated_as != section:
+                    raise ValueError(f"world.{section}: {name} is not observed so, allowed: "
+                                     f"{source.simulated_as or 'sources that the embedded world can make'}")
+                flown = [platform.name for platform in source.flown]
+                for platform in getattr(observing, "platforms", None) or []:
+                    self._known(f"world.{section}.{name}.platforms", platform, flown)
+                begins = observing.start or self.periods.observations.start
+                if name in self.sources and begins > self.periods.observations.end:
+                    raise ValueError(f"world.{section}.{name}.start: {begins}, allowed: up to "
+                                     f"{self.periods.observations.end}, as limits and statistics come from "
+                                     f"periods.observations")
+
     def _check_figures(self) -> None:
         figures = self.figures
         for name in figures.experiments:
@@ -373,9 +499,10 @@ class Config(Section):
         for key, named in (("sources", experiment.sources), ("training.joint.observation_loss.sources", observed)):
             for source in named:
                 self._known(f"experiments.{name}.{key}", source, sources.known())
-                if self.kind == "embedded" and not sources.load(source).flown:
-                    raise ValueError(f"experiments.{name}.{key}: {source} has no platform with an orbit, which the "
-                                     f"embedded world needs, allowed: sources whose file gives one")
+                if self.kind == "embedded" and sources.load(source).simulated_as is None:
+                    raise ValueError(f"experiments.{name}.{key}: {source} has no platform with an orbit, or is of a "
+                                     f"format that the embedded world does not write, allowed: sources that have one, "
+                                     f"with reader {', '.join(sources.SIMULATED)}")
         shared = {} if experiment.weights else experiment.training.simulated
         for source, shares in shared.items():
             key = f"experiments.{name}.training.simulated"
@@ -395,6 +522,9 @@ class Config(Section):
             if experiment.weights not in self.trained_experiments:
                 raise ValueError(f"experiments.{name}.weights: {experiment.weights} has no networks of its own")
         self._check_forecaster(name, experiment)
+        model = experiment.model.model_dump()
+        if self._uses_networks(name) and (why := sizes.misfit(**self.grid.model_dump(), **model)):
+            raise ValueError(f"experiments.{name}.model.{why}")
 
     def _check_forecaster(self, name: str, experiment: Experiment) -> None:
         if experiment.initial is not None:

@@ -97,6 +97,12 @@ def wind_components(direction: Array, speed: Array) -> tuple[Array, Array]:
     return -speed * np.sin(angle), -speed * np.cos(angle)
 
 
+def refractivity(pressure: Array, temperature: Array, vapour: Array) -> Array:
+    """Microwave refractivity of air in N-units, 77.6 p / T + 3.73e5 e / T^2 (Smith & Weintraub, 1953, Proc. IRE 41,
+    1035-1037), from pressure and vapour pressure in hPa and temperature in K; shapes broadcast."""
+    return 77.6 * pressure / temperature + 3.73e5 * vapour / temperature**2
+
+
 def brightness_temperature(radiance: np.ndarray, wavenumber: np.ndarray) -> np.ndarray:
     """Brightness temperature in K of a ``radiance`` in W m-2 sr-1 (m-1)-1 at a ``wavenumber`` in m-1: the inverse of
     Planck's law, T = c2 v / ln(1 + c1 v^3 / L), on numpy arrays; NaN where the radiance is not positive."""

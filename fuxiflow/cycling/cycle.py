@@ -59,6 +59,11 @@ class Observer:
         unknown = set(grids) - set(networks.design.sources)
         if unknown:
             raise KeyError(f"the networks know no source {sorted(unknown)}; known: {sorted(networks.design.sources)}")
+        for name, grid in grids.items():
+            known = networks.design.sources[name].platforms
+            if len(known) > 1 and grid.platforms != known:
+                raise ValueError(f"grids of {name} are of the platforms {', '.join(grid.platforms)}, the networks know "
+                                 f"{', '.join(known)} in this order; train them again")  # fmt: skip
         self.networks, self.grids = networks, grids
 
     def window(self, time: np.datetime64) -> dict[str, Footprints]:

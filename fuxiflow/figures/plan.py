@@ -66,9 +66,8 @@ def settings(config: Config, experiment: str, world: str) -> dict:
         "training_days": f"{config.periods.training.start} – {config.periods.training.end}",
         "forecaster": trained.model.forecaster.model_dump(include={"patch", "width", "blocks", "heads"}),
         "assimilator": trained.model.assimilator.model_dump(include={"width", "scales", "blocks"}),
-        "updates": {
-            stage: getattr(trained.training, stage).updates for stage in ("forecaster", "assimilator", "joint")
-        },
+        "updates": {name: stage.updates for name, stage in trained.training.stages.items()},
+        "steps": trained.training.autoregressive.steps if trained.training.autoregressive else None,
         "cycles": trained.training.joint.cycles,
         "max_lead_hours": config.cycling.max_lead_hours,
         "init_hours": config.cycling.init_hours,

@@ -64,28 +64,38 @@ def hourly_cells(time: np.ndarray, lat: np.ndarray, lon: np.ndarray, values: np.
         raise ValueError(f"unknown gridding method {method!r}; known: {', '.join(METHODS)}")
     if grid.poles:
         raise ValueError("sparse grids have no rows on the poles: use a Grid with poles=False")
-    # one compiled version serves all: columns of Parquet files come read-only, others not
-    lat, lon, zenith = (np.array(column, np.float32) for column in (lat, lon, zenith))
-    values = np.require(values, np.float32, ["C", "W"])
-    hour = (time.astype("datetime64[h]") - np.datetime64(start, "h")).astype(np.int64)
-    hour = np.where(np.isnat(time), -1, hour)
-    order = np.argsort(hour, kind="stable")
-    edges = np.searchsorted(hour[order], np.arange(hours + 1))
-    first = int(np.datetime64(start, "h").astype(np.int64))
-    scratch = np.zeros(grid.nlat * grid.nlon, np.int32)
-    places, shape = (lat, lon, time.astype("datetime64[ns]").astype(np.int64)), (grid.nlat, grid.nlon)
-    for index in np.flatnonzero(np.diff(edges)):
-        part = order[edges[index]:edges[index + 1]]
+    lat, lon, zenith = (_column(column, np.float32) for column in (lat, lon, zenith))
+    values = _column(values, np.float32)
+    instants = _column(time, "datetime64[ns]").view(np.int64)
+    begin = np.datetime64(np.datetime64(start, "h"), "ns").astype(np.int64)
+    order, hour_edges = kernels.by_hour(instants, begin, hours)
+    scratch, shape = np.zeros(grid.nlat * grid.nlon, np.int32), (grid.nlat, grid.nlon)
+    for index in np.flatnonzero(np.diff(hour_edges)):
+        part = order[hour_edges[index]:hour_edges[index + 1]]
         cells, bounds, members = kernels.by_cell(lat, lon, part, *shape, scratch)
-        platform, bounds = _platforms(shared, first + index, cells, bounds, members)
+        platform, bounds = _platforms(shared, begin // kernels.HOUR + index, cells, bounds, members)
         passed_over = len(members) - int(bounds[-1])
         if method == "mean":
-            found = kernels.mean(values, zenith, bounds, members)
+            found = _empty(len(cells), values.shape[1])
+            kernels.mean(values, zenith, lat, lon, cells, bounds, members, *shape, *found)
         else:
-            found = kernels.nearest(values, zenith, *places, cells, bounds, members, *shape)
+            places = lat, lon, instants, cells, bounds, members
+            found = *kernels.nearest(values, zenith, *places, *shape), kernels.offset(*places, *shape)
         if len(cells):
-            offset = kernels.offset(*places, cells, bounds, members, *shape, method == "nearest")
-            yield Cells(int(index), cells, *found, offset, np.diff(bounds), platform, passed_over)
+            yield Cells(int(index), cells, *found, np.diff(bounds), platform, passed_over)
+
+
+def _column(array: np.ndarray, kind: type | str) -> np.ndarray:
+    """An array as one block of a kind, copied only where it is not, and read-only as columns of Parquet files are: one
+    compiled version of the kernels serves all."""
+    found = np.ascontiguousarray(array, kind).view()
+    found.flags.writeable = False
+    return found
+
+
+def _empty(rows: int, channels: int) -> tuple[np.ndarray, ...]:
+    """Room for values, zenith angles and offsets of cells, by numpy: unlike numba it asks for huge pages."""
+    return np.empty((rows, channels), np.float32), np.empty(rows, np.float32), np.empty((rows, 2), np.float32)
 
 
 def _platforms(shared: Shared | None, hour: int, cells: np.ndarray, edges: np.ndarray,

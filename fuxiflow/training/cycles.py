@@ -11,7 +11,7 @@ import torch
 
 from fuxiflow import sources, times
 from fuxiflow.config import AssimilatorStage, SimulatedShare
-from fuxiflow.models import checkpoint
+from fuxiflow.models import checkpoint, execution
 from fuxiflow.models.networks import STEP, Networks, SourceDesign
 from fuxiflow.observations.sparse import SparseGrids
 from fuxiflow.observations.statistics import GridStatistics
@@ -28,12 +28,13 @@ FIT_WINDOWS = 160
 
 
 def describe_sources(names: list[str], statistics: Mapping[str, Path]) -> dict[str, SourceDesign]:
-    """Sources as the networks know them: channels and windows from their files, statistics of their grids."""
+    """Sources as the networks know them: their files' windows and platforms, their grids' channels and statistics."""
     designs = {}
     for name in names:
         found = GridStatistics.read(statistics[name])
-        designs[name] = SourceDesign(list(found.channels), sources.load(name).window,
-                                     [float(v) for v in found.mean], [float(v) for v in found.std])  # fmt: skip
+        source = sources.load(name)
+        designs[name] = SourceDesign(list(found.channels), source.window, [float(v) for v in found.mean],
+                                     [float(v) for v in found.std], source.platform_names)  # fmt: skip
     return designs
 
 
@@ -57,8 +58,9 @@ def fit(name: str, networks: Networks, history: list[dict], stage: AssimilatorSt
     batches = samples.Batches(archive, plan, designs, networks.standardise, points)
 
     fabric = make_fabric(params.options["accelerator"], params.options["precision"])
+    execution.prepare(networks.to(fabric.device), recompute=stage.recompute, compiled=params.options["compile"])
     run = stages.start(fabric, networks, stage, params.state, params.tensorboard, name, log)
-    objective = run.memory = stages.Objective(networks.to(fabric.device), points)
+    objective = run.memory = stages.Objective(networks, points)
     if linear_fits and not run.restart.exists():
         warm = stage.model_copy(update={"cold_fraction": 0.0, "source_dropout": 0.0})
         plan_ = stages.cycle_plan(name, first_times, warm, Unrolling(), params.seed)

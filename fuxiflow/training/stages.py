@@ -9,7 +9,7 @@ import torch
 from lightning.fabric import Fabric
 from torch import Tensor
 
-from fuxiflow.config import AssimilatorStage, ForecasterStage, Optimisation
+from fuxiflow.config import AssimilatorStage, Optimisation, RolloutStage
 from fuxiflow.grids import Grid
 from fuxiflow.models.networks import STEP, Networks
 from fuxiflow.restart import workspace
@@ -19,7 +19,7 @@ from fuxiflow.training.observation_loss import PointLoss, Points
 from fuxiflow.training.perturbation import perturb
 from fuxiflow.training.samples import Batch, Request
 
-STREAMS = {"forecaster": 1, "assimilator": 2, "joint": 3}
+STREAMS = {"forecaster": 1, "assimilator": 2, "joint": 3, "autoregressive": 4}
 
 
 def _generator(seed: int, stage: str, *position: int) -> np.random.Generator:
@@ -27,18 +27,13 @@ def _generator(seed: int, stage: str, *position: int) -> np.random.Generator:
     return np.random.default_rng([seed, STREAMS[stage], *position])
 
 
-def rollout(step: int, stage: ForecasterStage) -> int:
-    """Number of steps that stage 1 unrolls at an update."""
-    return stage.rollout if step >= stage.updates * (1 - stage.rollout_fraction) else 1
-
-
-def forecaster_plan(times: np.ndarray, stage: ForecasterStage, seed: int, rank: int = 0):
-    """Stage 1: ``plan(step)`` draws start times among ``times``, and which of them start from a disturbed state."""
+def rollout_plan(name: str, times: np.ndarray, stage: RolloutStage, seed: int, rank: int = 0):
+    """Stages 1 and 4: ``plan(step)`` draws start times among ``times``, and which start from a disturbed state."""
     def plan(step: int) -> list[Request]:
-        random = _generator(seed, "forecaster", step, rank)
+        random = _generator(seed, name, step, rank)
         chosen, seeds = random.choice(times, stage.batch), random.integers(2**31, size=stage.batch)
         noisy = random.random(stage.batch) < (stage.noise_fraction if stage.noise else 0)
-        return [Request(start, rollout(step, stage), 0, noise=int(noise) if disturbed else None)
+        return [Request(start, stage.length(step), 0, noise=int(noise) if disturbed else None)
                 for start, noise, disturbed in zip(chosen, seeds, noisy, strict=True)]  # fmt: skip
     return plan
 
@@ -109,7 +104,7 @@ class Objective:
         return first, normalise(batch.targets.to(device, non_blocking=True))
 
     def forecaster(self, batch: Batch, noise: float = 0.0) -> dict[str, Tensor]:
-        """Stage 1: mean L_state of the unrolled steps; ``noise`` is the largest error of disturbed first frames."""
+        """Stages 1 and 4: mean L_state of the steps; ``noise`` is the largest error of disturbed first frames."""
         first, targets = self._standard(batch)
         if noise:
             first = perturb(first, self.networks.normaliser.tendency[: self.networks.analysed], noise, batch.noise)

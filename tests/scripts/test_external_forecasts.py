@@ -28,7 +28,8 @@ def stamped():
 
 def run(directory, input, **values):
     given = {"grid": {"nlat": 8, "nlon": 16}, "dates": ["2022-01-02"] * 2, "init_hours": [0, 12], "max_lead_hours": 18,
-             "batch": 2, "initial": "gfs", "steps": 2, "accelerator": "cpu", "state": directory / "state"}  # fmt: skip
+             "batch": 2, "initial": "gfs", "steps": 2, "accelerator": "cpu", "execution": {},
+             "state": directory / "state"}  # fmt: skip
     output = SimpleNamespace(forecasts=directory / "forecasts.zarr")
     script = load_script("cycling_external_forecasts")
     script.main(SimpleNamespace(**input), output, SimpleNamespace(**given | values), LOG)

@@ -25,7 +25,7 @@ CYCLE = ["2022-01-09", "2022-01-10"]
 def params(directory, **values):
     shared = {"options": tiny.OPTIONS, "model": tiny.MODEL, "grid": {"nlat": 8, "nlon": 16}, "dates": DATES,
               "reach": DATES[0], "seed": 3, "sources": [tiny.SOURCE], "simulated": {}, "accelerator": "cpu",
-              "state": directory / "state", "tensorboard": directory / "tensorboard"}  # fmt: skip
+              "execution": {}, "state": directory / "state", "tensorboard": directory / "tensorboard"}  # fmt: skip
     return SimpleNamespace(**{**shared, **values})
 
 
@@ -35,6 +35,7 @@ def train(directory, record):
         "forecaster": ({**optimisation, "rollout": 2, "rollout_fraction": 0.5}, {"statistics": record.statistics}),
         "assimilator": ({**optimisation, "max_lead_hours": 12}, {"forecaster": directory / "forecaster.ckpt"}),
         "joint": ({**optimisation, "max_lead_hours": 12, "cycles": 2}, {"assimilator": directory / "assimilator.ckpt"}),
+        "autoregressive": ({**optimisation, "first_steps": 1, "steps": 3}, {"joint": directory / "joint.ckpt"}),
     }
     for stage, (settings, before) in stages.items():
         input = SimpleNamespace(states=record.states, climatology=record.climatology, grids=record.grids,
@@ -66,6 +67,19 @@ def test_a_checkpoint_tells_its_history_and_provenance(trained):
     assert json.loads(found.provenance["json"])["rule"] == "test"
     assert list(found.networks.design.sources) == [tiny.SOURCE]
     assert not (trained / "state" / "restart.ckpt").exists()
+
+
+def test_long_forecasts_train_the_forecaster_alone(trained):
+    before, after = (checkpoint.load(trained / f"{name}.ckpt") for name in ("joint", "autoregressive"))
+    assert after.history[:3] == before.history
+    assert [entry["stage"] for entry in after.history[3:]] == ["autoregressive"]
+    weights = after.networks.state_dict()
+    changed = {name for name, value in before.networks.state_dict().items() if not torch.equal(value, weights[name])}
+    assert changed
+    assert all(name.startswith("forecaster.") for name in changed)
+    losses = pd.read_parquet(trained / "autoregressive.parquet")
+    assert list(losses["step"]) == [0, 1, 2]
+    assert np.isfinite(losses["loss"]).all()
 
 
 def test_losses_are_logged(trained):

@@ -52,6 +52,9 @@ def test_schema_is_in_step():
     ({"grid__nlat": 0}, ["grid.nlat", "greater than 0"]),
     ({"kind": "real"}, ["kind", "'embedded' or 'archive'"]),
     ({"name": "No Spaces"}, ["name"]),
+    ({"experiment__training__autoregressive__first_steps": 13}, ["training.autoregressive", "first_steps: 13", "12"]),
+    ({"experiment__training__autoregressive": {"updates": 4, "batch": 1, "learning_rate": 1e-5, "steps": 5}},
+     ["training.autoregressive", "updates", "at least one for each of 1 to 5 steps"]),
     ({"experiment__training__forecaster__updates": None}, ["experiment.training.forecaster.updates", "required"]),
     ({"periods__test": {"start": "2022-12-01", "end": "2023-02-01"}},
      ["periods.test", "overlaps periods.training", "after 2022-12-31"]),
@@ -114,6 +117,9 @@ def test_schema_is_in_step():
     ({"verification": {"references": ["own"]}}, ["verification.references", "['own']", "'era5' or 'truth'"]),
     ({"cycling__max_lead_hours": 100}, ["cycling.max_lead_hours", "multiple of 6"]),
     ({"cycling__init_hours": [3]}, ["cycling.init_hours"]),
+    ({"experiment__model__forecaster": "huge"}, ["experiment.model.forecaster", "'huge'", "fuxi, small, tiny"]),
+    ({"experiments__third": {"model": {"forecaster": {"window": [7, 16]}}}},
+     ["experiments.third.model.forecaster.window", "[7, 16]", "8 x 16 tokens"]),
     ({"kind": "archive"}, ["verification.references", "truth", "allowed: era5, own"]),
 ])
 def test_what_cannot_be_run_is_refused_in_one_line(changes, words):

@@ -8,10 +8,11 @@ import torch
 
 from fuxiflow import sources
 from fuxiflow.observations import table
-from fuxiflow.operators.columns import LEVELS, from_state
+from fuxiflow.operators import radio_occultation
+from fuxiflow.operators.columns import from_state
 from fuxiflow.operators.microwave import MicrowaveOperator
 from fuxiflow.simulation import equivalents, errors, geometry, observations
-from fuxiflow.simulation.fields import Columns, Reanalysis
+from fuxiflow.simulation.fields import Reanalysis
 from fuxiflow.states.statistics import Statistics
 from fuxiflow.states.store import States
 from tests import tiny
@@ -49,41 +50,18 @@ def test_times_without_two_states_about_them_are_told(reanalysis):
         reanalysis.at(np.zeros(1), np.zeros(1), time[-1:])
 
 
-def columns(state: np.ndarray, names, latitude=45.0, ground=0.0) -> Columns:
-    n = len(state)
-    return Columns(list(names), torch.tensor(state, dtype=torch.float32), torch.full((n,), ground), torch.zeros(n),
-                   torch.full((n,), latitude))  # fmt: skip
-
-
-def test_refractivity_of_a_dry_isothermal_atmosphere():
-    """ln N falls with geopotential as ln p does; WGS 84 gravity by hand at 45 degrees."""
-    temperature, gas = 250.0, 287.0597
-    pressure = np.array(LEVELS, float)
-    state = np.concatenate([np.full(13, temperature), np.zeros(13), gas * temperature * np.log(1000 / pressure)])
-    heights = torch.tensor([0.0, 1000.0, 5000.0, 12000.0, 20000.0])
-    carrier = MicrowaveOperator.for_instrument("atms")
-    found = equivalents.refractivity(carrier, columns(state[None], equivalents.REFRACTED), heights)[0].numpy()
-    gravity = 9.7803253359 * (1 + 0.00193185265241 * 0.5) / np.sqrt(1 - 0.00669437999013 * 0.5)
-    radius = 6378137.0 / (1.006803 - 0.006706 * 0.5)
-    geopotential = gravity * radius * heights.numpy() / (radius + heights.numpy())
-    expected = 77.6 * 1000 / temperature * np.exp(-geopotential / (gas * temperature))
-    np.testing.assert_allclose(found[1:], expected[1:], rtol=2e-4)  # the operator's least humidity is 6e-5 of N
-    np.testing.assert_allclose(found[0], expected[0], rtol=5e-3)  # warmer below 1000 hPa
-
-
-def test_refractivity_has_nothing_below_the_ground_and_more_in_humid_air():
-    pressure = np.array(LEVELS, float)
-    state = np.concatenate([np.full(13, 280.0), np.zeros(13), 287.0597 * 280 * np.log(1000 / pressure)])
-    heights, carrier = torch.tensor([1000.0, 3000.0, 45000.0]), MicrowaveOperator.for_instrument("atms")
-    dry = equivalents.refractivity(carrier, columns(state[None], equivalents.REFRACTED, ground=19613.3), heights)[0]
-    assert torch.isnan(dry[0])
-    assert torch.isfinite(dry[1:]).all()
-    humid = state.copy()
-    humid[13:26] = 50.0
-    wet = equivalents.refractivity(carrier, columns(humid[None], equivalents.REFRACTED), heights)[0]
-    # e = 50 % of 9.9 hPa at 280 K, on 3.73e5 / T^2
-    assert (wet - equivalents.refractivity(carrier, columns(state[None], equivalents.REFRACTED), heights)[0])[0] == \
-        pytest.approx(3.73e5 * 0.5 * 9.9 / 280**2, rel=0.03)  # fmt: skip
+def test_an_occultation_sees_what_its_operator_gives(tmp_path):
+    fields = tiny.states(2)
+    tiny.write_states(tmp_path / "states.zarr", fields)
+    statistics = Statistics.read(tiny.write_statistics(tmp_path / "statistics.zarr", fields))
+    source = sources.load("gnssro")
+    profiles = Reanalysis(States([tmp_path / "states.zarr"]), statistics, equivalents.needed(source))
+    found = profiles.at(np.array([0.0, 40.0]), np.array([10.0, 100.0]), np.array([tiny.START] * 2))
+    seen = equivalents.simulate(equivalents.equivalent(source), found, np.full(2, np.nan))
+    heights = torch.tensor([channel.height for channel in source.channels])
+    expected = radio_occultation.from_state(found.state, found.channels, found.latitude, heights).numpy()
+    np.testing.assert_array_equal(seen, expected)
+    assert 0 < np.isfinite(seen).sum() < seen.size  # the state ends at 50 hPa
 
 
 def test_a_sounder_sees_what_its_operator_gives(reanalysis):

@@ -9,9 +9,10 @@ from tests.workflow.workbench import ancestors
 
 CONFIGURATIONS = ["test", "demo", "paper"]
 LEARNING = {"states_statistics", "states_climatology", "observations_limits", "observations_statistics",
-            "training_forecaster", "training_assimilator", "training_joint"}
+            "training_forecaster", "training_assimilator", "training_joint", "training_autoregressive"}
 TRUTH = re.compile(r"/truth/|/nature/")
-LEARNT_OR_CARRIED = re.compile(r"/models/\w+/joint\.ckpt$|/states/climatology\.zarr$|/analyses/\w+/[\d-]+\.carry\.pt$")
+LEARNT_OR_CARRIED = re.compile(
+    r"/models/\w+/(joint|autoregressive)\.ckpt$|/states/climatology\.zarr$|/analyses/\w+/[\d-]+\.carry\.pt$")
 SEGMENT = re.compile(r"/(\d{4}-\d{2})(?:\.|/|$)")
 
 
@@ -81,7 +82,7 @@ def test_a_forecast_reads_its_own_analyses(planned):
     for job in of(jobs, "cycling_forecasts"):
         for path in job.inputs:
             own = f"/analyses/{job.wildcards['experiment']}/" in path
-            assert own or path.endswith("/joint.ckpt"), f"a forecast reads {path}"
+            assert own or path.endswith("/autoregressive.ckpt"), f"a forecast reads {path}"
             assert not own or max(segments([path])) <= job.wildcards["segment"]
 
 

@@ -5,16 +5,6 @@ include: "functions/archive.smk"
 
 if CONFIG.kind == "archive":
 
-    onstart:
-        # before anything else: without a key nothing that needs ERA5 could follow
-        if any(job.rule.name in ("archive_era5", "archive_invariants") for job in workflow.dag.needrun_jobs()):
-            from fuxiflow.archive.credentials import CredentialsError, check
-
-            try:
-                check()
-            except CredentialsError as error:
-                raise WorkflowError(str(error))
-
     rule archive_era5:
         output:
             raw=directory(f"{RAW}/era5/{{segment}}"),
@@ -30,7 +20,7 @@ if CONFIG.kind == "archive":
             f"{BENCHMARKS}/archive_era5/{{segment}}.tsv"
         threads: 1
         resources:
-            mem_mb=1000,
+            mem_mb=memory(1000),
             runtime=2880,
             downloads=1,
         conda:
@@ -50,7 +40,7 @@ if CONFIG.kind == "archive":
             f"{BENCHMARKS}/archive_invariants/invariants.tsv"
         threads: 1
         resources:
-            mem_mb=1000,
+            mem_mb=memory(1000),
             runtime=600,
             downloads=1,
         conda:
@@ -77,7 +67,7 @@ if CONFIG.kind == "archive":
             f"{BENCHMARKS}/archive_gfs/{{segment}}.tsv"
         threads: 1
         resources:
-            mem_mb=1000,
+            mem_mb=memory(1000),
             runtime=1440,
             downloads=1,
         conda:
@@ -102,7 +92,7 @@ if CONFIG.kind == "archive":
             f"{BENCHMARKS}/archive_source/{{source}}/{{segment}}.tsv"
         threads: 1
         resources:
-            mem_mb=1000,
+            mem_mb=memory(1000),
             runtime=1440,
             downloads=1,
         conda:

@@ -33,7 +33,7 @@ rule figure_system:
         f"{BENCHMARKS}/figure_system/all.tsv"
     threads: 1
     resources:
-        mem_mb=1500,
+        mem_mb=memory(1500),
         runtime=10,
     conda:
         "../../envs/figures.yaml"
@@ -61,7 +61,7 @@ rule figure_coverage:
         f"{BENCHMARKS}/figure_coverage/all.tsv"
     threads: 1
     resources:
-        mem_mb=FIGURE_MB,
+        mem_mb=memory(FIGURE_MB),
         runtime=20,
     conda:
         "../../envs/figures.yaml"
@@ -90,7 +90,7 @@ rule figure_cycling:
         f"{BENCHMARKS}/figure_cycling/all.tsv"
     threads: 1
     resources:
-        mem_mb=1500,
+        mem_mb=memory(1500),
         runtime=10,
     conda:
         "../../envs/figures.yaml"
@@ -118,7 +118,7 @@ rule figure_analysis_error:
         f"{BENCHMARKS}/figure_analysis_error/all.tsv"
     threads: 1
     resources:
-        mem_mb=1500,
+        mem_mb=memory(1500),
         runtime=10,
     conda:
         "../../envs/figures.yaml"
@@ -145,7 +145,7 @@ rule figure_skill_vs_lead:
         f"{BENCHMARKS}/figure_skill_vs_lead/all.tsv"
     threads: 1
     resources:
-        mem_mb=1500,
+        mem_mb=memory(1500),
         runtime=10,
     conda:
         "../../envs/figures.yaml"
@@ -171,7 +171,7 @@ rule figure_scorecard_era5:
         f"{BENCHMARKS}/figure_scorecard_era5/all.tsv"
     threads: 1
     resources:
-        mem_mb=1500,
+        mem_mb=memory(1500),
         runtime=10,
     conda:
         "../../envs/figures.yaml"
@@ -199,7 +199,7 @@ rule figure_increment_case:
         f"{BENCHMARKS}/figure_increment_case/all.tsv"
     threads: 1
     resources:
-        mem_mb=FIGURE_MB,
+        mem_mb=memory(FIGURE_MB),
         runtime=20,
     conda:
         "../../envs/figures.yaml"
@@ -225,7 +225,7 @@ rule figure_error_maps:
         f"{BENCHMARKS}/figure_error_maps/all.tsv"
     threads: 1
     resources:
-        mem_mb=FIGURE_MB,
+        mem_mb=memory(FIGURE_MB),
         runtime=20,
     conda:
         "../../envs/figures.yaml"
@@ -252,7 +252,7 @@ rule figure_hybrid_training:
         f"{BENCHMARKS}/figure_hybrid_training/all.tsv"
     threads: 1
     resources:
-        mem_mb=1500,
+        mem_mb=memory(1500),
         runtime=10,
     conda:
         "../../envs/figures.yaml"
@@ -278,7 +278,7 @@ rule figure_obs_loss_weights:
         f"{BENCHMARKS}/figure_obs_loss_weights/all.tsv"
     threads: 1
     resources:
-        mem_mb=1500,
+        mem_mb=memory(1500),
         runtime=10,
     conda:
         "../../envs/figures.yaml"

@@ -29,7 +29,7 @@ rule simulation_departures:
         f"{BENCHMARKS}/simulation_departures/{{source}}.tsv"
     threads: 2
     resources:
-        mem_mb=4000,
+        mem_mb=memory(4000),
         runtime=120,
     conda:
         "../../envs/simulation.yaml"
@@ -61,7 +61,7 @@ rule simulation_observations:
         f"{BENCHMARKS}/simulation_observations/{{source}}/{{segment}}.tsv"
     threads: 2
     resources:
-        mem_mb=4000,
+        mem_mb=memory(4000),
         runtime=600,
     conda:
         "../../envs/simulation.yaml"
@@ -89,7 +89,7 @@ rule simulation_grid:
         f"{BENCHMARKS}/simulation_grid/{{source}}/{{segment}}.tsv"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=memory(2000),
         runtime=60,
     conda:
         "../../envs/simulation.yaml"

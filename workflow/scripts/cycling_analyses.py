@@ -16,7 +16,7 @@ from fuxiflow import sources, times
 from fuxiflow.channels import table
 from fuxiflow.cycling.cycle import Carry, Observer, cold_start, cycle
 from fuxiflow.grids import Grid
-from fuxiflow.models import checkpoint
+from fuxiflow.models import checkpoint, execution
 from fuxiflow.models.device import device
 from fuxiflow.observations.sparse import SparseGrids
 from fuxiflow.progress import Progress
@@ -29,6 +29,7 @@ SAVE_EVERY = 28
 
 def main(input, output, params, log):
     networks = checkpoint.load(input.checkpoint, device(params.accelerator)).networks.eval()
+    execution.prepare(networks, **params.execution)
     grids = {name: SparseGrids(paths) for name, paths in sources.by_source(params.sources, input.grids).items()}
     first, last = times.span(*params.dates)
     slots = np.arange(first, last + np.timedelta64(1, "h"), np.timedelta64(times.STEP_HOURS, "h"))

@@ -13,7 +13,7 @@ from fuxiflow import times
 from fuxiflow.channels import table
 from fuxiflow.cycling.forecast import forecast
 from fuxiflow.grids import Grid
-from fuxiflow.models import checkpoint
+from fuxiflow.models import checkpoint, execution
 from fuxiflow.models.device import device
 from fuxiflow.progress import Progress
 from fuxiflow.restart import workspace
@@ -23,6 +23,7 @@ from fuxiflow.states.store import States
 
 def main(input, output, params, log):
     networks = checkpoint.load(input.checkpoint, device(params.accelerator)).networks.eval()
+    execution.prepare(networks, **params.execution)
     analyses = States(input.analyses, name="analysis")
     step = np.timedelta64(times.STEP_HOURS, "h")
     first, last = times.span(*params.dates)

@@ -13,12 +13,17 @@ def training_gpus(wildcards):
 def training_options(wildcards):
     """The options of an experiment's training that all stages share."""
     training = CONFIG.resolve(wildcards.experiment).training
-    return {"accelerator": training.accelerator, "precision": training.precision, "workers": training.workers}
+    return training.model_dump(include={"accelerator", "precision", "workers", "compile"})
 
 
 def training_stage(stage):
     """The settings of one stage of an experiment, as plain values."""
     return lambda wildcards: getattr(CONFIG.resolve(wildcards.experiment).training, stage).model_dump(mode="json")
+
+
+def training_checkpoint(experiment):
+    """The networks that the last training stage of an experiment leaves."""
+    return f"{RESULTS}/models/{experiment}/{[*CONFIG.resolve(experiment).training.stages][-1]}.ckpt"
 
 
 def training_model(wildcards):
