@@ -141,6 +141,21 @@ class World(Section):
         return getattr(self, source.simulated_as).get(source.name, kinds[source.simulated_as]())
 
 
+class SimulatedSource(Section):
+    """Observations of a source that are simulated over ``period`` from the reanalysis, like the real ones of the days
+    of ``template``, whose departures give their errors.
+
+    ``geometry``: the footprints of the template, day by day (``template``) or hour by hour from days drawn at random
+    (``drawn``), or those of the platforms' ``orbits``, every so-manieth scan and field of view.
+    """
+
+    period: Period
+    template: Period
+    geometry: Literal["template", "drawn", "orbits"] = "template"
+    scan_stride: Positive = 1
+    field_of_view_stride: Positive = 1
+
+
 class ForecasterSize(Section):
     """The U-Transformer: a cube embedding of two frames, Swin-V2 blocks, and a head."""
 
@@ -262,13 +277,24 @@ class JointStage(AssimilatorStage):
     observation_loss: ObservationLoss = ObservationLoss()
 
 
+class SimulatedShare(Period):
+    """Days on which a ``share`` of a source's windows, drawn at random, are simulated observations instead of real
+    ones: 0 none, 1 all."""
+
+    share: Fraction = 1.0
+
+
 class Training(Section):
-    """The training stages, in order. Forecasts are made with the networks of the last, the cycle with ``joint``'s."""
+    """The training stages, in order. Forecasts are made with the networks of the last, the cycle with ``joint``'s.
+
+    ``simulated`` says by source when stages 2 and 3 see simulated observations; on other days they see real ones.
+    """
 
     forecaster: ForecasterStage
     assimilator: AssimilatorStage
     joint: JointStage
     autoregressive: AutoregressiveStage | None = None
+    simulated: dict[str, list[SimulatedShare]] = {}
     precision: Literal["auto", "32-true", "bf16-mixed"] = "auto"
     accelerator: Literal["auto", "cpu", "cuda"] = "auto"
     workers: int = Field(0, ge=0)
@@ -345,9 +371,11 @@ class Verification(Section):
 
 
 class Figures(Section):
-    """Choices of the figures: lead times in hours of the maps, and the case shown."""
+    """Choices of the figures: lead times in hours of the maps, the case shown, and the two experiments, trained on real
+    observations and on simulated ones too, that ``hybrid_training`` compares (without them it is not drawn)."""
 
     experiments: list[str]
+    hybrid_training: tuple[str, str] | None = None
     map_leads: list[int] = [24, 72, 120]
     map_channels: list[str] = ["Z500", "T850", "U850", "MSL"]
     case: str | None = Field(None, description="analysis time of increment_case, default the middle of the test period")
@@ -363,6 +391,7 @@ class Config(Section):
     segment_months: Literal[1, 2, 3, 4, 6, 12] = 1
     periods: Periods
     world: World = World()
+    simulation: dict[str, SimulatedSource] = {}
     experiment: Experiment
     experiments: dict[Annotated[str, Field(pattern=r"^[a-z0-9_]+$")], dict | None]
     cycling: Cycling = Cycling()
@@ -387,6 +416,7 @@ class Config(Section):
                              f"allowed: from the next segment on, or a smaller segment_months")
         if not self.experiments:
             raise ValueError("experiments: none given, allowed: at least one name")
+        self._check_simulation()
         for name in self.experiments:
             if name in RESERVED:
                 raise ValueError(f"experiments.{name}: the name is taken, allowed: others than {sorted(RESERVED)}")
@@ -404,6 +434,26 @@ class Config(Section):
                              f"'truth' among them, which the figures show")
         self._check_figures()
         return self
+
+    def _check_simulation(self) -> None:
+        within = self.periods.observations
+        operators = {path.stem for path in (ROOT / "resources" / "operators").glob("*.npz")}
+        for name, chosen in self.simulation.items():
+            self._known("simulation", name, sources.known())
+            source = sources.load(name)
+            if not source.profile and source.instrument not in operators:
+                raise ValueError(f"simulation.{name}: no observation operator for {source.instrument}, allowed: "
+                                 f"profiles at heights, {', '.join(sorted(operators))}")
+            if chosen.geometry == "orbits" and not source.flown:
+                raise ValueError(f"simulation.{name}.geometry: {name} has no platform with an orbit, "
+                                 f"allowed: template, drawn")
+            for key in ("period", "template"):
+                self._inside(f"simulation.{name}.{key}", getattr(chosen, key), within, "periods.observations")
+
+    @staticmethod
+    def _inside(key: str, part: Period, whole: Period, name: str) -> None:
+        if not whole.start <= part.start <= part.end <= whole.end:
+            raise ValueError(f"{key}: {part.start}..{part.end}, allowed: inside {name}, {whole.start}..{whole.end}")
 
     def _check_world(self) -> None:
         for section in sources.SECTIONS:
@@ -426,6 +476,8 @@ class Config(Section):
         figures = self.figures
         for name in figures.experiments:
             self._known("figures.experiments", name, self.cycled_experiments)
+        for name in figures.hybrid_training or ():
+            self._known("figures.hybrid_training", name, self.cycled_experiments)
         if not (figures.experiments and self.resolve(figures.experiments[0]).forecasts):
             raise ValueError(f"figures.experiments: {figures.experiments}, allowed: first one with forecasts, of "
                              f"{', '.join(self.forecasting_experiments) or 'which there is none'}")
@@ -453,6 +505,15 @@ class Config(Section):
                 if self.kind == "embedded" and described.simulated_as is None:
                     raise ValueError(f"experiments.{name}.{key}: {source} has no platform with an orbit, which the "
                                      f"embedded world needs, allowed: sources whose file gives one")
+        shared = {} if experiment.weights else experiment.training.simulated
+        for source, shares in shared.items():
+            key = f"experiments.{name}.training.simulated"
+            self._known(key, source, set(experiment.sources) & set(self.simulation))
+            for number, share in enumerate(shares):
+                self._inside(f"{key}.{source}", share, self.simulation[source].period, f"simulation.{source}.period")
+                if any(share.overlaps(other) for other in shares[:number]):
+                    raise ValueError(f"{key}.{source}: {share.start}..{share.end} shares days with another entry, "
+                                     f"allowed: one share a day")
         state = set(channels.table().analysed.names)
         for source in observed:
             if state.isdisjoint(sources.load(source).channel_names):

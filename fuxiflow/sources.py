@@ -219,6 +219,11 @@ class Source(_Section):
         return [channel.noise for channel in self.channels]
 
     @property
+    def profile(self) -> bool:
+        """Whether its channels are heights of a profile, as an occultation's are."""
+        return all(channel.height is not None for channel in self.channels)
+
+    @property
     def flown(self) -> list[Platform]:
         """The platforms that the embedded world flies: those with an orbit."""
         return [platform for platform in self.platforms if platform.orbit is not None]

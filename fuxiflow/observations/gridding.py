@@ -129,13 +129,15 @@ def _platforms(shared: Shared | None, hour: int, cells: np.ndarray, edges: np.nd
 @dataclass(frozen=True)
 class Options:
     """How a source is gridded: names of its ``platforms``, ``method``, whether one platform is drawn by ``seed`` or all
-    are ``merged``, and the ``frame`` in which its windows are read."""
+    are ``merged``, and the ``frame`` in which its windows are read. ``origin`` says what they are, ``observed`` or
+    ``simulated``."""
 
     platforms: list[str]
     method: str = "mean"
     merged: bool = False
     frame: str = "hourly"
     seed: int = 0
+    origin: str = "observed"
 
 
 def grid_table(path: Path, output: Path, source: str, units: list[str], grid: Grid, start: date, end: date,
@@ -150,7 +152,7 @@ def grid_table(path: Path, output: Path, source: str, units: list[str], grid: Gr
     keys = None if options.merged else draw_keys(options.seed, source, options.platforms)
     total = left = 0
     with SparseWriter(output, source, channels, units, grid, np.datetime64(start), 24 * days, options.platforms,
-                      options.frame, {"method": options.method}) as out:
+                      options.frame, {"method": options.method, "origin": options.origin}) as out:
         for number in range(days):
             day = start + timedelta(days=number)
             used = table.read_used(path, day, day)

@@ -102,10 +102,13 @@ def replace(table: pa.Table, values: np.ndarray, rejected: np.ndarray) -> pa.Tab
 
 
 class TableWriter:
-    """Writes a footprint table piece by piece, in row groups of about :data:`ROW_GROUP` rows; a context manager."""
+    """Writes a footprint table piece by piece, in row groups of about :data:`ROW_GROUP` rows; a context manager.
 
-    def __init__(self, path: Path, channels: Sequence[str]):
-        stamped = schema(channels).with_metadata({"provenance": provenance.as_json()})
+    ``metadata`` goes into the file's beside the provenance.
+    """
+
+    def __init__(self, path: Path, channels: Sequence[str], metadata: Mapping[str, str] | None = None):
+        stamped = schema(channels).with_metadata({"provenance": provenance.as_json(), **(metadata or {})})
         self._writer = pq.ParquetWriter(path, stamped, compression="zstd")
         self._pending: list[pa.Table] = []
         self._held = 0

@@ -10,13 +10,15 @@ import numpy as np
 import torch
 
 from fuxiflow import sources, times
-from fuxiflow.config import AssimilatorStage
+from fuxiflow.config import AssimilatorStage, SimulatedShare
 from fuxiflow.models import checkpoint, execution
 from fuxiflow.models.networks import STEP, Networks, SourceDesign
+from fuxiflow.observations.sparse import SparseGrids
 from fuxiflow.observations.statistics import GridStatistics
 from fuxiflow.progress import progress
 from fuxiflow.states.climatology import Climatology
 from fuxiflow.training import departures, samples, stages
+from fuxiflow.training.hybrid import HybridGrids
 from fuxiflow.training.loop import finish, make_fabric, train
 from fuxiflow.training.observation_loss import Points
 from fuxiflow.training.record import record, write_losses
@@ -48,6 +50,7 @@ def fit(name: str, networks: Networks, history: list[dict], stage: AssimilatorSt
     designs = networks.design.sources
     grids = sources.by_source(list(designs), input.grids)
     archive = samples.Archive(input.states, grids, Climatology.read(input.climatology))
+    archive.grids |= hybrid_grids(archive.grids, input.simulated, params.simulated, params.seed, log)
     first_times = samples.usable(archive.states, *times.span(*params.dates), stage.max_lead_hours // 6 + 1,
                                  unrolling.cycles * unrolling.chain, np.datetime64(params.reach, "ns"))  # fmt: skip
     log.info("%d first analysis times from %s to %s, sources: %s", len(first_times), first_times[0], first_times[-1],
@@ -70,6 +73,19 @@ def fit(name: str, networks: Networks, history: list[dict], stage: AssimilatorSt
     checkpoint.save(output.checkpoint, checkpoint.Checkpoint(networks, [*history, entry]))
     write_losses(output.losses, losses)
     finish(run)
+
+
+def hybrid_grids(real: Mapping[str, SparseGrids], simulated: list[Path], shares: Mapping[str, list[dict]], seed: int,
+                 log: logging.Logger) -> dict[str, HybridGrids]:  # fmt: skip
+    """The grids of the sources that have ``shares`` of simulated windows, from the ``simulated`` stores of them all."""
+    found = {}
+    for name, paths in sources.by_source(list(shares), simulated).items():
+        entries = [SimulatedShare(**entry) for entry in shares[name]]
+        found[name] = HybridGrids(real[name], SparseGrids(paths), entries, seed)
+        for entry in entries:
+            log.info("%s: %.0f %% of the windows from %s to %s are simulated", name, 100 * entry.share, entry.start,
+                     entry.end)  # fmt: skip
+    return found
 
 
 def initialise(objective: stages.Objective, batches: samples.Batches, size: int, log: logging.Logger) -> None:

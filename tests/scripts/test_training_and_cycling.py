@@ -24,7 +24,7 @@ CYCLE = ["2022-01-09", "2022-01-10"]
 
 def params(directory, **values):
     shared = {"options": tiny.OPTIONS, "model": tiny.MODEL, "grid": {"nlat": 8, "nlon": 16}, "dates": DATES,
-              "reach": DATES[0], "seed": 3, "sources": [tiny.SOURCE], "accelerator": "cpu",
+              "reach": DATES[0], "seed": 3, "sources": [tiny.SOURCE], "simulated": {}, "accelerator": "cpu",
               "execution": {}, "state": directory / "state", "tensorboard": directory / "tensorboard"}  # fmt: skip
     return SimpleNamespace(**{**shared, **values})
 
@@ -39,7 +39,7 @@ def train(directory, record):
     }
     for stage, (settings, before) in stages.items():
         input = SimpleNamespace(states=record.states, climatology=record.climatology, grids=record.grids,
-                                grid_statistics=record.grid_statistics, **before)  # fmt: skip
+                                grid_statistics=record.grid_statistics, simulated=[], **before)  # fmt: skip
         output = SimpleNamespace(checkpoint=directory / f"{stage}.ckpt", losses=directory / f"{stage}.parquet")
         load_script(f"training_{stage}").main(input, output, params(directory, stage=settings), LOG)
 
@@ -99,7 +99,7 @@ def test_stage_3_learns_from_points_too(record, trained, tmp_path):
     settings = {"updates": 2, "batch": 2, "learning_rate": 1e-3, "max_lead_hours": 12, "cycles": 2,
                 "observation_loss": {"sources": ["land_stations"]}}  # fmt: skip
     input = SimpleNamespace(states=record.states, climatology=record.climatology, grids=record.grids,
-                            assimilator=trained / "assimilator.ckpt", compared=[store])  # fmt: skip
+                            assimilator=trained / "assimilator.ckpt", simulated=[], compared=[store])  # fmt: skip
     output = SimpleNamespace(checkpoint=tmp_path / "joint.ckpt", losses=tmp_path / "joint.parquet")
     load_script("training_joint").main(input, output, params(tmp_path, stage=settings), LOG)
     losses = pd.read_parquet(output.losses)

@@ -9,6 +9,9 @@ from fuxiflow import ROOT, config
 from fuxiflow.config import ConfigurationError, load, validate
 
 DEMO = yaml.safe_load((ROOT / "config" / "demo.yaml").read_text())
+SIMULATION = {"period": {"start": "2022-01-01", "end": "2022-02-28"},
+              "template": {"start": "2022-03-01", "end": "2022-03-31"}}  # fmt: skip
+SHARE = {"start": "2022-01-01", "end": "2022-01-31"}
 
 
 def demo(**changes) -> dict:
@@ -72,6 +75,23 @@ def test_schema_is_in_step():
      ["experiments.full.training.joint.observation_loss.sources", "unknown 'goes'", "land_stations"]),
     ({"experiment__training__joint__observation_loss": {"sources": ["noaa20_atms"]}},
      ["training.joint.observation_loss.sources", "noaa20_atms measures no channel of the state"]),
+    ({"simulation": {"goes": SIMULATION}}, ["simulation", "unknown 'goes'", "noaa20_atms"]),
+    ({"simulation": {"land_stations": SIMULATION}}, ["simulation.land_stations", "no observation operator for synop"]),
+    ({"simulation": {"gnssro": {**SIMULATION, "geometry": "orbits"}}},
+     ["simulation.gnssro.geometry", "no platform with"]),
+    ({"simulation": {"noaa20_atms": {**SIMULATION, "period": {"start": "2022-12-01", "end": "2023-01-11"}}}},
+     ["simulation.noaa20_atms.period", "inside periods.observations, 2022-01-01..2022-12-31"]),
+    ({"simulation": {"noaa20_atms": {**SIMULATION, "template": {"start": "2023-01-11", "end": "2023-01-12"}}}},
+     ["simulation.noaa20_atms.template", "inside periods.observations"]),
+    ({"experiments__hybrid": {"training": {"simulated": {"noaa20_atms": []}}}},
+     ["experiments.hybrid.training.simulated", "unknown 'noaa20_atms'"]),
+    ({"simulation": {"noaa20_atms": SIMULATION},
+      "experiments__hybrid": {"training": {"simulated": {"noaa20_atms": [SHARE, {**SHARE, "end": "2022-03-02"}]}}}},
+     ["experiments.hybrid.training.simulated.noaa20_atms", "inside simulation.noaa20_atms.period"]),
+    ({"simulation": {"noaa20_atms": SIMULATION},
+      "experiments__hybrid": {"training": {"simulated": {"noaa20_atms": [SHARE, SHARE]}}}},
+     ["experiments.hybrid.training.simulated.noaa20_atms", "one share a day"]),
+    ({"figures__hybrid_training": ["full", "hybrid"]}, ["figures.hybrid_training", "unknown 'hybrid'"]),
     ({"experiments__third": {"initial": "era5"}}, ["experiments.third.initial", "unknown 'era5'", "full, gfs"]),
     ({"experiments__third": {"initial": "fourth"}, "experiments__fourth": {"initial": "gfs"}},
      ["experiments.third.initial", "unknown 'fourth'", "full, gfs, no_observations"]),

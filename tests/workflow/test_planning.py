@@ -8,7 +8,8 @@ from collections import Counter
 import pytest
 
 TARGETS = ["world", "archive", "states", "observations", "training", "cycling", "verification", "figures", "all"]
-STAGES = ["archive", "common", "cycling", "figures", "observations", "states", "training", "verification", "world"]
+STAGES = ["archive", "common", "cycling", "figures", "observations", "simulation", "states", "training", "verification",
+          "world"]  # fmt: skip
 
 
 @pytest.mark.parametrize("configuration", ["test", "demo", "paper"])

@@ -43,6 +43,7 @@ rule training_assimilator:
         climatology=f"{RESULTS}/states/climatology.zarr",
         grids=training_grids,
         grid_statistics=training_grid_statistics,
+        simulated=training_simulated_grids,
     output:
         checkpoint=f"{RESULTS}/models/{{experiment}}/assimilator.ckpt",
         losses=f"{RESULTS}/models/{{experiment}}/assimilator.losses.parquet",
@@ -53,6 +54,7 @@ rule training_assimilator:
         model=training_model,
         sources=lambda wildcards: CONFIG.resolve(wildcards.experiment).sources,
         windows=lambda wildcards: windows(wildcards.experiment),
+        simulated=training_simulated,
         dates=dates(CONFIG.periods.observations),
         reach=training_reach("assimilator"),
         seed=CONFIG.seed,
@@ -80,6 +82,7 @@ rule training_joint:
         states=training_states("joint"),
         climatology=f"{RESULTS}/states/climatology.zarr",
         grids=training_grids,
+        simulated=training_simulated_grids,
         compared=training_compared_grids,
     output:
         checkpoint=f"{RESULTS}/models/{{experiment}}/joint.ckpt",
@@ -87,6 +90,7 @@ rule training_joint:
     params:
         code=code("training_joint"),
         stage=training_stage("joint"),
+        simulated=training_simulated,
         compared_windows=training_compared_windows,
         options=training_options,
         dates=dates(CONFIG.periods.observations),

@@ -4,6 +4,7 @@ in:  assimilator  checkpoint of stage 2
      states       Zarr, reanalysis of the observation period and the days before
      climatology  Zarr, for backgrounds as after a cold start
      grids        Zarr, sparse observations of every source
+     simulated    Zarr, sparse grids of simulated observations, none without hybrid training
      compared     Zarr, sparse observations of the sources of L_obs, none without it
 out: checkpoint   networks trained jointly
      losses       Parquet, one row an update

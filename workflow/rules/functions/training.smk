@@ -77,3 +77,18 @@ def training_compared_grids(wildcards):
 def training_compared_windows(wildcards):
     """Windows of the sources of L_obs: scripts read them from the sources' files; as a parameter, a change is seen."""
     return {name: list(sources.load(name).window) for name in CONFIG.compared_sources(wildcards.experiment)}
+
+
+def training_simulated(wildcards):
+    """By source, the days of an experiment's hybrid training and the shares of simulated windows on them."""
+    given = CONFIG.resolve(wildcards.experiment).training.model_dump(mode="json")["simulated"]
+    return {name: shares for name, shares in given.items() if shares}
+
+
+def training_simulated_grids(wildcards):
+    """Sparse grids of simulated observations that an experiment trains on."""
+    return [
+        f"{RESULTS}/simulated/grids/{name}/{segment}.zarr"
+        for name in training_simulated(wildcards)
+        for segment in CONFIG.segments(CONFIG.simulation[name].period)
+    ]
