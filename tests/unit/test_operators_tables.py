@@ -7,7 +7,7 @@ import torch
 from fuxiflow import sources
 from fuxiflow.operators import absorption, tables
 from fuxiflow.operators.instruments import pass_bands
-from fuxiflow.operators.microwave import DIRECTORY, MicrowaveOperator, OperatorTable
+from fuxiflow.operators.microwave import DIRECTORY, MicrowaveOperator, OperatorTable, features
 from fuxiflow.physics import saturation_vapour_pressure
 
 
@@ -90,8 +90,24 @@ def test_ensemble_is_physical_and_repeatable():
 
 
 def test_unknown_instrument_is_refused():
-    with pytest.raises(SystemExit, match="known: atms"):
+    with pytest.raises(SystemExit, match="known: atms, amsua"):
         tables.main(["amsr2"])
+
+
+@pytest.mark.parametrize("instrument", sorted(tables.SOURCES))
+def test_a_part_of_each_table_is_rebuilt(instrument):
+    absorption.use_model()
+    table = OperatorTable.read(DIRECTORY / f"{instrument}.npz")
+    level, (first, _, top, last) = 70, table.groups[0]
+    assert top < level < last
+    nodes = slice(first, first + 3)
+    pressure = tables.levels()[[level]]
+    np.testing.assert_allclose(table.pressure[level], pressure, rtol=1e-6)
+    rebuilt, _ = tables.fit(pressure, table.frequency[nodes])
+    centre, half = (torch.as_tensor(v) for v in tables.temperature_box(pressure))
+    temperature = centre + half * torch.linspace(-0.6, 0.6, 5, dtype=torch.float64)
+    design = features(temperature, 0.01 * saturation_vapour_pressure(temperature), centre, half).numpy()
+    np.testing.assert_allclose(design @ table.coefficients[level][:, nodes], design @ rebuilt[0], rtol=1e-4)
 
 
 @pytest.mark.slow
