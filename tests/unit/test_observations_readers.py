@@ -65,6 +65,15 @@ def test_fill_values_become_missing_and_are_coded(tmp_path):
     assert np.isnan(table.column(granule.footprints, "lat")[4])
 
 
+def test_first_scans_with_zero_coordinates_have_no_place(tmp_path):
+    data = swath("2022-07-01T10:00:00")
+    data["lat"][:2] = data["lon"][:2] = 0.0
+    data["lat"][3, 1] = 0.0  # the equator is a place
+    granule = only(write_pair(tmp_path, data))
+    assert codes(granule) == [Reason.LOCATION] * 8 + [0] * 12
+    assert np.isnan(table.column(granule.footprints, "lat")[:8]).all()
+
+
 def test_an_all_missing_swath_is_counted(tmp_path):
     data = swath("2022-07-01T10:00:00")
     data["temperature"][:] = np.nan
