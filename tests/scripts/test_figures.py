@@ -51,7 +51,7 @@ def arguments(root):
         "scorecard_era5": (scores, {"experiment": "full"}),
         "increment_case": ({"analyses": [root / "analyses.zarr"], "era5": [root / "era5.zarr"], "truth": []}, case),
         "error_maps": ({"maps": root / "maps.zarr"}, {"reference": "era5"}),
-        "costs": ({}, {"results": root, "experiments": ["full", "denial"]}),
+        "costs": ({}, {"benchmarks": root / "benchmarks", "experiments": ["full", "denial"]}),
     }
 
 
