@@ -6,6 +6,7 @@ SHELL := /bin/bash
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 CORES ?= $(shell nproc 2>/dev/null || echo 2)
 CONFIG ?= config/demo.yaml
+ENVIRONMENTS ?= $(wildcard envs/*.yaml)
 
 VENV := .venv
 READY := $(VENV)/.ready
@@ -18,15 +19,17 @@ PIP := $(RUN) pip install --quiet --disable-pip-version-check --constraint const
 
 export MPLBACKEND := Agg
 
-.PHONY: help setup demo explain test lint bench schema clean
+.PHONY: help setup demo explain test test-slurm lint bench schema lock clean
 
 help:
 	@echo "make demo    the whole chain on the embedded world: results/demo/report.html"
 	@echo "make explain what would run again, and which setting, function or file is why (CONFIG=config/demo.yaml)"
 	@echo "make test    the test suite, with one end-to-end run"
+	@echo "make test-slurm  tests on a real Slurm, installed and started here (Debian, root; about a quarter of an hour)"
 	@echo "make lint    ruff and snakemake --lint"
 	@echo "make bench   side-by-side measurements against named peers"
 	@echo "make schema  write config/schema.json anew"
+	@echo "make lock    explicit lists of the conda environments' packages (needs conda and conda-forge)"
 
 setup: $(READY)
 
@@ -52,6 +55,9 @@ explain: $(READY)
 test: $(READY)
 	$(RUN) pytest --numprocesses $(CORES) --dist loadfile
 
+test-slurm: $(READY)
+	$(RUN) pytest tests/slurm -p no:xdist
+
 lint: $(READY)
 	$(RUN) ruff check .
 	@$(SNAKEMAKE) --lint
@@ -62,6 +68,19 @@ bench: $(READY)
 
 schema: $(READY)
 	$(RUN) fuxiflow schema > config/schema.json.tmp && mv config/schema.json.tmp config/schema.json
+
+# envs/{stage}.{platform}.pin.txt, which Snakemake takes before envs/{stage}.yaml; such a list cannot hold what pip installs
+lock:
+	@command -v conda > /dev/null || { echo "make lock needs conda, and a way to conda-forge"; exit 1; }
+	@platform=$$(conda info --json | $(PYTHON) -c 'import json, sys; print(json.load(sys.stdin)["platform"])'); \
+	for file in $(ENVIRONMENTS); do \
+		list=$${file%.yaml}.$$platform.pin.txt; \
+		if grep -q "pip:" "$$file"; then echo "$$file: has packages of pip, left as it is"; continue; fi; \
+		folder=$$(mktemp -d); \
+		conda env create --quiet --file "$$file" --prefix "$$folder/env" > /dev/null; \
+		conda list --explicit --md5 --prefix "$$folder/env" > "$$list.tmp" && mv "$$list.tmp" "$$list"; \
+		rm -rf "$$folder"; echo "$$list"; \
+	done
 
 clean:
 	rm -rf $(VENV)

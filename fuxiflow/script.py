@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
-from fuxiflow import ROOT, provenance
+from fuxiflow import ROOT, provenance, slurm
 
 FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
@@ -110,6 +110,7 @@ def run(main, snakemake) -> None:
         remove(path)
     _seed(int(params.get("seed", 0)))
     _threads(int(snakemake.threads))
+    slurm.outlast_requests(log)
     provenance.use(provenance.collect(snakemake.rule, params, _paths(inputs)))
     try:
         main(inputs, written, SimpleNamespace(**params), log)
@@ -127,4 +128,5 @@ def run(main, snakemake) -> None:
             remove(path)
         interrupted = isinstance(error, (KeyboardInterrupt, SystemExit))
         log.error("%s failed: %s", snakemake.rule, error, exc_info=not interrupted)
+        slurm.await_kill(error, log)
         raise

@@ -16,6 +16,8 @@ IDS = (
     "increment_case",
     "error_maps",
     "costs",
+    "hybrid_training",
+    "obs_loss_weights",
 )
 
 

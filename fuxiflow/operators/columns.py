@@ -91,7 +91,7 @@ def brightness_temperatures(
     """
     t, q = columns(operator, temperature, specific_humidity, latitude)
     surface = emissivity.surface(
-        skin_temperature, land_fraction, operator.channel_frequency, zenith, operator.vertical
+        skin_temperature, land_fraction, operator.channel_frequency, zenith, operator.vertical, operator.conical
     )
     surface = surface[:, operator.node_channel[: operator.surface_nodes]]
     secant = 1.0 / torch.cos(torch.deg2rad(zenith))

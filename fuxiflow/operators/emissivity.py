@@ -61,29 +61,39 @@ def reflectivity(temperature: Tensor, frequency: Tensor, cosine: Tensor) -> tupl
     return vertical, horizontal
 
 
-def sea(temperature: Tensor, frequency: Tensor, zenith: Tensor, vertical: Tensor) -> Tensor:
-    """Emissivity ``(batch, channel)`` of a flat sea seen by a cross-track scanner.
+def sea(
+    temperature: Tensor, frequency: Tensor, zenith: Tensor, vertical: Tensor, conical: bool = False
+) -> Tensor:
+    """Emissivity ``(batch, channel)`` of a flat sea.
 
     ``temperature`` (K) and ``zenith`` (degrees) are ``(batch,)``; ``frequency`` (GHz) and ``vertical``, whether the
-    channel is quasi-vertical, are ``(channel,)``. The polarisation turns with the scan angle s: what is vertical at
-    nadir becomes cos^2 s vertical + sin^2 s horizontal, and the other way round.
+    channel is (quasi-)vertical, are ``(channel,)``. For a cross-track scanner the polarisation turns with the scan
+    angle s: what is vertical at nadir becomes cos^2 s vertical + sin^2 s horizontal, and the other way round; for one
+    that scans cones (``conical``) it does not.
     """
     angle = torch.deg2rad(zenith)[:, None]
     cosine = torch.cos(angle)
     turned = (torch.sin(angle) * (EARTH_RADIUS / (EARTH_RADIUS + SATELLITE_HEIGHT))) ** 2
     water = temperature[:, None].clamp(271.0, 310.0)
     v, h = reflectivity(water, frequency, cosine)
+    if conical:
+        return 1.0 - torch.where(vertical, v, h)
     return 1.0 - torch.where(vertical, v + turned * (h - v), h + turned * (v - h))
 
 
 def surface(
-    temperature: Tensor, land_fraction: Tensor, frequency: Tensor, zenith: Tensor, vertical: Tensor
+    temperature: Tensor,
+    land_fraction: Tensor,
+    frequency: Tensor,
+    zenith: Tensor,
+    vertical: Tensor,
+    conical: bool = False,
 ) -> Tensor:
     """Emissivity ``(batch, channel)`` of a surface that is part land (0-1) and else sea, with ice where it is cold.
 
     Sea ice takes over linearly from 1 K above the freezing point of sea water to 1 K below. Others as in :func:`sea`.
     """
     ice = (0.5 * (FREEZING_POINT + 1.0 - temperature)).clamp(0.0, 1.0)[:, None]
-    water = sea(temperature, frequency, zenith, vertical)
+    water = sea(temperature, frequency, zenith, vertical, conical)
     water = water + ice * (SEA_ICE - water)
     return water + land_fraction[:, None] * (LAND - water)

@@ -1,6 +1,6 @@
 """Batched, differentiable, clear-sky microwave radiative transfer in torch (equations, accuracy: docs/operator.md)."""
 
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +30,8 @@ class OperatorTable:
     the polynomials ``coefficients`` (level, 12, node), absorption in Np/km; ``frequency`` (node,) GHz; ``weights``
     (node, channel); ``groups`` (group, 4) of int: first node, end node, first level, last level of a sweep (nodes that
     never see the ground end above it); ``channels`` names, ``vertical`` (channel,) whether quasi-vertical polarisation;
-    ``climatology_temperature`` and ``climatology_humidity`` (6, level) the AFGL profiles.
+    ``climatology_temperature`` and ``climatology_humidity`` (6, level) the AFGL profiles; ``conical`` whether the
+    instrument scans cones (tables without it: across the track).
     """
 
     pressure: np.ndarray
@@ -44,6 +45,7 @@ class OperatorTable:
     vertical: np.ndarray
     climatology_temperature: np.ndarray
     climatology_humidity: np.ndarray
+    conical: np.ndarray = field(default_factory=lambda: np.array(False))
 
     @classmethod
     def read(cls, path: Path) -> "OperatorTable":
@@ -54,14 +56,14 @@ class OperatorTable:
             known = ", ".join(sorted(p.stem for p in path.parent.glob("*.npz"))) or "none"
             raise FileNotFoundError(f"{path}: no operator table (there are: {known}); {remedy}")
         with np.load(path) as file:
-            missing = [field.name for field in fields(cls) if field.name not in file]
+            missing = [f.name for f in fields(cls) if f.name not in file and f.default_factory is MISSING]
             if missing:
                 raise KeyError(f"{path}: has no {', '.join(missing)}; {remedy}")
-            return cls(**{field.name: file[field.name] for field in fields(cls)})
+            return cls(**{f.name: file[f.name] for f in fields(cls) if f.name in file})
 
     def write(self, path: Path) -> None:
         """Write the table, reals as float32."""
-        arrays = {field.name: getattr(self, field.name) for field in fields(self)}
+        arrays = {f.name: getattr(self, f.name) for f in fields(self)}
         keep = ("weights", "frequency")
         arrays = {k: v.astype(np.float32) if v.dtype == np.float64 and k not in keep else v for k, v in arrays.items()}
         np.savez_compressed(path, **arrays)
@@ -88,6 +90,7 @@ class MicrowaveOperator(torch.nn.Module):
     def __init__(self, table: OperatorTable, dtype: torch.dtype = torch.float32):
         super().__init__()
         self.channels = [str(name) for name in table.channels]
+        self.conical = bool(table.conical)
         self.groups = [tuple(int(i) for i in group) for group in table.groups]
         levels = len(table.pressure)
         self.surface_nodes = max((end for _, end, _, last in self.groups if last == levels - 1), default=0)

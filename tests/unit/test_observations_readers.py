@@ -6,6 +6,7 @@ import pytest
 
 from fuxiflow.observations import readers, table
 from fuxiflow.observations.readers import atms_sdr
+from fuxiflow.observations.readers.bufr_footprints import INSTRUMENTS
 from fuxiflow.observations.reasons import Reason
 from tests.helpers import realdata
 from tests.observations_files import POSITIONS, SCALE, swath, write_pair
@@ -170,6 +171,12 @@ def test_unknown_readers_and_channels_list_the_known():
             readers.read(name, [], ["NOAA-20"], ["1"])
     with pytest.raises(ValueError, match="no channel 23; known: 1, 2"):
         read([], channels=["23"])
+
+
+def test_modules_declare_their_variants():
+    assert {name.partition(".")[2] for name in readers.known() if name.startswith("bufr_sounder.")} == set(INSTRUMENTS)
+    assert {"atms_sdr", "atms_l1b", "surface.land", "noaa_klm.amsua", "fy3_hdf5.mwhs2"} <= set(readers.known())
+    assert not {"granule", "level1", "surface", "bufr_sounder", "aapp_l1c"} & set(readers.known())
 
 
 def test_find_separates_files_by_name(tmp_path):

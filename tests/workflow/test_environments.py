@@ -11,6 +11,7 @@ from fuxiflow import ROOT
 from fuxiflow.fingerprint import closure
 from fuxiflow.observations import readers
 
+ENVIRONMENTS = sorted((ROOT / "envs").glob("*.yaml"))
 SCRIPTS = sorted((ROOT / "workflow" / "scripts").glob("*.py"))
 # what conda-forge calls a package that Python imports by another name; first: what it is called on PyPI
 PACKAGES = {
@@ -19,11 +20,14 @@ PACKAGES = {
     "matplotlib": ("matplotlib", "matplotlib-base"),
     "netCDF4": ("netcdf4", "netcdf4"),
     "PIL": ("pillow", "pillow"),
+    "rattler": ("py-rattler", "py-rattler"),
     "torch": ("torch", "pytorch"),
     "yaml": ("pyyaml", "pyyaml"),
 }
 # what is imported without an import statement: plug-ins and back ends
 PLUG_INS = {"torch.utils.tensorboard": "tensorboard", "cfgrib": "cfgrib"}
+# what an environment holds for a library, which imports it by itself
+NEEDED_BY_LIBRARIES = {"world": {"netcdf4"}}  # xarray opens the boundary data of jcm with it
 # tools and plug-ins that no module of the package or test imports
 TOOLS = {"snakemake", "snakemake-executor-plugin-slurm", "ruff", "pytest-xdist", "tensorboard"}
 
@@ -86,7 +90,32 @@ def test_environment_names_what_a_script_reaches(script):
         assert package in named or package.removesuffix("-base") in named, f"{path.name} lacks {package}: {script.name}"
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "envs").glob("*.yaml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", ENVIRONMENTS, ids=lambda path: path.stem)
+def test_environment_names_little_else(path):
+    reached = set().union(*(imported(script) for script in SCRIPTS if environment_of(script)[0] == path))
+    assert reached, f"{path.name} is no script's"
+    needed = {PACKAGES.get(module, (module, module.replace("_", "-")))[1] for module in reached}
+    needed |= {"python", "pip"} | NEEDED_BY_LIBRARIES.get(path.stem, set())
+    assert not contents(path).keys() - needed, f"{path.name} names what none of its scripts reaches"
+
+
+@pytest.mark.parametrize(("stage", "heavy"), [
+    ("figures", {"torch", "jax", "satpy"}), ("training", {"satpy", "jax", "eccodes", "matplotlib"}),
+    ("observations", {"torch", "jax", "matplotlib"}), ("archive", {"torch", "satpy", "xarray", "zarr"})])
+def test_stages_do_without_each_others_heavy_packages(stage, heavy):
+    named = contents(ROOT / "envs" / f"{stage}.yaml")
+    assert not {PACKAGES.get(module, (module, module))[1] for module in heavy} & named.keys()
+
+
+def test_rules_name_the_environment_of_their_stage():
+    for path in (ROOT / "workflow/rules").glob("*.smk"):
+        found = re.findall(r'^\s*conda:\s*"\.\./\.\./(\S+)"\s*script:\s*"\.\./scripts/(\S+)"', path.read_text(), re.M)
+        assert len(found) == path.read_text().count("script:"), path.name
+        for environment, script in found:
+            assert ROOT / environment == environment_of(ROOT / "workflow/scripts" / script)[0], f"{path.name}: {script}"
+
+
+@pytest.mark.parametrize("path", ENVIRONMENTS, ids=lambda path: path.stem)
 def test_versions_are_those_of_the_pinned_list(path):
     known = pins()
     to_pypi = {conda: pypi for pypi, conda in PACKAGES.values()}

@@ -10,7 +10,8 @@ import pytest
 from fuxiflow import ROOT
 
 TARGETS = ["world", "archive", "states", "observations", "training", "cycling", "verification", "figures", "all"]
-STAGES = ["archive", "common", "cycling", "figures", "observations", "states", "training", "verification", "world"]
+STAGES = ["archive", "common", "cycling", "figures", "observations", "simulation", "states", "training", "verification",
+          "world"]  # fmt: skip
 
 
 @pytest.mark.parametrize("configuration", ["test", "demo", "paper"])
@@ -19,6 +20,7 @@ def test_configurations_plan(plans, configuration):
     rules = Counter(job.rule for job in jobs)
     assert rules["all"] == 1
     assert rules["training_joint"] >= 1
+    assert rules["training_autoregressive"] >= 1
     assert bool(rules["archive_era5"]) == (configuration == "paper")
     made = [path for job in jobs for path in job.outputs]
     assert len(made) == len(set(made))
@@ -124,7 +126,7 @@ def test_other_forecasters_and_initial_states_plan(checkout, tmp_path):
     inputs = {job.wildcards["experiment"]: set(job.inputs) for job in jobs if job.rule == "cycling_external_forecasts"}
     assert inputs == {
         "fuxi": {*models, "results/test/raw/gfs/2022-02"},
-        "full_gfs": {"results/test/models/full/joint.ckpt", "results/test/raw/gfs/2022-02"},
+        "full_gfs": {"results/test/models/full/autoregressive.ckpt", "results/test/raw/gfs/2022-02"},
         "fuxi_full": {*models, "results/test/analyses/full/2022-02.zarr"},
     }
     own = {job.wildcards["experiment"] for job in jobs if job.rule == "cycling_forecasts"}

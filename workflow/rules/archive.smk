@@ -20,7 +20,7 @@ if CONFIG.kind == "archive":
             f"{BENCHMARKS}/archive_era5/{{segment}}.tsv"
         threads: 1
         resources:
-            mem_mb=1000,
+            mem_mb=memory(1000),
             runtime=2880,
             downloads=1,
         conda:
@@ -40,7 +40,7 @@ if CONFIG.kind == "archive":
             f"{BENCHMARKS}/archive_invariants/invariants.tsv"
         threads: 1
         resources:
-            mem_mb=1000,
+            mem_mb=memory(1000),
             runtime=600,
             downloads=1,
         conda:
@@ -67,7 +67,7 @@ if CONFIG.kind == "archive":
             f"{BENCHMARKS}/archive_gfs/{{segment}}.tsv"
         threads: 1
         resources:
-            mem_mb=1000,
+            mem_mb=memory(1000),
             runtime=1440,
             downloads=1,
         conda:
@@ -92,7 +92,7 @@ if CONFIG.kind == "archive":
             f"{BENCHMARKS}/archive_source/{{source}}/{{segment}}.tsv"
         threads: 1
         resources:
-            mem_mb=1000,
+            mem_mb=memory(1000),
             runtime=1440,
             downloads=1,
         conda:

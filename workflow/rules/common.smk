@@ -32,7 +32,6 @@ wildcard_constraints:
     reference="era5|gfs|truth",
     source="|".join(CONFIG.sources) or "none",
     experiment="|".join(CONFIG.experiments),
-    stage="forecaster|assimilator|joint",
 
 
 def code(rule):
@@ -55,3 +54,11 @@ def windows(experiment):
     """Assimilation windows of an experiment's sources. Scripts read them from the sources' files; as a parameter, a
     change of one is seen."""
     return {name: list(sources.load(name).window) for name in CONFIG.resolve(experiment).sources}
+
+
+def memory(mb):
+    """Memory in MB, so much more with each attempt: what was killed for its memory is tried again with more.
+
+    ``mb`` is a number or a function of the wildcards.
+    """
+    return lambda wildcards, attempt: attempt * (mb(wildcards) if callable(mb) else mb)

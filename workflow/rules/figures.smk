@@ -14,6 +14,9 @@ FIGURE_IDS = ["system", "cycling", "analysis_error", "skill_vs_lead", "increment
 # these need a source to look at, and GFS and ERA5 to compare with
 FIGURE_IDS += ["coverage"] if MAIN_SOURCES else []
 FIGURE_IDS += ["scorecard_era5"] if "gfs" in CONFIG.verification.baselines and "era5" in FIGURE_REFERENCES else []
+# these are of experiments that not every configuration has
+FIGURE_IDS += ["hybrid_training"] if CONFIG.figures.hybrid_training else []
+FIGURE_IDS += ["obs_loss_weights"] if plan.joint_experiment(CONFIG) else []
 
 CASE = CONFIG.case.isoformat()
 CASE_STATES = {name: f"{RESULTS}/states/{name}/{plan.case_segment(CONFIG)}.zarr" for name in FIGURE_REFERENCES}
@@ -37,7 +40,7 @@ rule figure_system:
         f"{BENCHMARKS}/figure_system/all.tsv"
     threads: 1
     resources:
-        mem_mb=1500,
+        mem_mb=memory(1500),
         runtime=10,
     conda:
         "../../envs/figures.yaml"
@@ -65,7 +68,7 @@ rule figure_coverage:
         f"{BENCHMARKS}/figure_coverage/all.tsv"
     threads: 1
     resources:
-        mem_mb=FIGURE_MB,
+        mem_mb=memory(FIGURE_MB),
         runtime=20,
     conda:
         "../../envs/figures.yaml"
@@ -94,7 +97,7 @@ rule figure_cycling:
         f"{BENCHMARKS}/figure_cycling/all.tsv"
     threads: 1
     resources:
-        mem_mb=1500,
+        mem_mb=memory(1500),
         runtime=10,
     conda:
         "../../envs/figures.yaml"
@@ -122,7 +125,7 @@ rule figure_analysis_error:
         f"{BENCHMARKS}/figure_analysis_error/all.tsv"
     threads: 1
     resources:
-        mem_mb=1500,
+        mem_mb=memory(1500),
         runtime=10,
     conda:
         "../../envs/figures.yaml"
@@ -149,7 +152,7 @@ rule figure_skill_vs_lead:
         f"{BENCHMARKS}/figure_skill_vs_lead/all.tsv"
     threads: 1
     resources:
-        mem_mb=1500,
+        mem_mb=memory(1500),
         runtime=10,
     conda:
         "../../envs/figures.yaml"
@@ -175,7 +178,7 @@ rule figure_scorecard_era5:
         f"{BENCHMARKS}/figure_scorecard_era5/all.tsv"
     threads: 1
     resources:
-        mem_mb=1500,
+        mem_mb=memory(1500),
         runtime=10,
     conda:
         "../../envs/figures.yaml"
@@ -203,7 +206,7 @@ rule figure_increment_case:
         f"{BENCHMARKS}/figure_increment_case/all.tsv"
     threads: 1
     resources:
-        mem_mb=FIGURE_MB,
+        mem_mb=memory(FIGURE_MB),
         runtime=20,
     conda:
         "../../envs/figures.yaml"
@@ -229,12 +232,65 @@ rule figure_error_maps:
         f"{BENCHMARKS}/figure_error_maps/all.tsv"
     threads: 1
     resources:
-        mem_mb=FIGURE_MB,
+        mem_mb=memory(FIGURE_MB),
         runtime=20,
     conda:
         "../../envs/figures.yaml"
     script:
         "../scripts/figure_error_maps.py"
+
+
+rule figure_hybrid_training:
+    input:
+        scores=f"{RESULTS}/scores/scores.parquet",
+    output:
+        pdf=f"{FIGURES}/hybrid_training.pdf",
+        png=report(f"{FIGURES}/hybrid_training.png", caption="../report/hybrid_training.rst", category="Analyses",
+                   labels={"figure": "real and hybrid training"}),
+        csv=f"{FIGURES}/hybrid_training.csv",
+    params:
+        code=code("figure_hybrid_training"),
+        experiments=CONFIG.figures.hybrid_training or [],
+        references=FIGURE_REFERENCES,
+        world=WORLD,
+    log:
+        f"{LOGS}/figure_hybrid_training/all.log",
+    benchmark:
+        f"{BENCHMARKS}/figure_hybrid_training/all.tsv"
+    threads: 1
+    resources:
+        mem_mb=memory(1500),
+        runtime=10,
+    conda:
+        "../../envs/figures.yaml"
+    script:
+        "../scripts/figure_hybrid_training.py"
+
+
+rule figure_obs_loss_weights:
+    output:
+        pdf=f"{FIGURES}/obs_loss_weights.pdf",
+        png=report(f"{FIGURES}/obs_loss_weights.png", caption="../report/obs_loss_weights.rst", category="System",
+                   labels={"figure": "weights of observations in the loss"}),
+        csv=f"{FIGURES}/obs_loss_weights.csv",
+    params:
+        code=code("figure_obs_loss_weights"),
+        experiment=plan.joint_experiment(CONFIG),
+        observed=plan.compared_channels(CONFIG),
+        weight=plan.compared_weight(CONFIG),
+        world=WORLD,
+    log:
+        f"{LOGS}/figure_obs_loss_weights/all.log",
+    benchmark:
+        f"{BENCHMARKS}/figure_obs_loss_weights/all.tsv"
+    threads: 1
+    resources:
+        mem_mb=memory(1500),
+        runtime=10,
+    conda:
+        "../../envs/figures.yaml"
+    script:
+        "../scripts/figure_obs_loss_weights.py"
 
 
 rule figure_costs:
@@ -258,7 +314,7 @@ rule figure_costs:
         f"{BENCHMARKS}/figure_costs/all.tsv"
     threads: 1
     resources:
-        mem_mb=1500,
+        mem_mb=memory(1500),
         runtime=10,
     conda:
         "../../envs/figures.yaml"

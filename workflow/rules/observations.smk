@@ -35,7 +35,7 @@ rule observations_read:
         f"{BENCHMARKS}/observations_read/{{source}}/{{segment}}.tsv"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=memory(2000),
         runtime=120,
     conda:
         "../../envs/observations.yaml"
@@ -60,7 +60,7 @@ rule observations_limits:
         f"{BENCHMARKS}/observations_limits/{{source}}.tsv"
     threads: 1
     resources:
-        mem_mb=1500,
+        mem_mb=memory(1500),
         runtime=60,
     conda:
         "../../envs/observations.yaml"
@@ -89,7 +89,7 @@ rule observations_quality:
         f"{BENCHMARKS}/observations_quality/{{source}}/{{segment}}.tsv"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=memory(2000),
         runtime=60,
     conda:
         "../../envs/observations.yaml"
@@ -116,7 +116,7 @@ rule observations_grid:
         f"{BENCHMARKS}/observations_grid/{{source}}/{{segment}}.tsv"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=memory(2000),
         runtime=60,
     conda:
         "../../envs/observations.yaml"
@@ -138,7 +138,7 @@ rule observations_statistics:
         f"{BENCHMARKS}/observations_statistics/{{source}}.tsv"
     threads: 1
     resources:
-        mem_mb=1500,
+        mem_mb=memory(1500),
         runtime=60,
     conda:
         "../../envs/observations.yaml"

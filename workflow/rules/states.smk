@@ -23,7 +23,7 @@ rule states_decode:
         f"{BENCHMARKS}/states_decode/{{reference}}/{{segment}}.tsv"
     threads: 1
     resources:
-        mem_mb=states_mb(10),
+        mem_mb=memory(states_mb(10)),
         runtime=120,
     conda:
         "../../envs/states.yaml"
@@ -49,7 +49,7 @@ rule states_forecasts:
         f"{BENCHMARKS}/states_forecasts/{{segment}}.tsv"
     threads: 1
     resources:
-        mem_mb=states_mb(60),
+        mem_mb=memory(states_mb(60)),
         runtime=360,
     conda:
         "../../envs/states.yaml"
@@ -72,7 +72,7 @@ rule states_truth:
         f"{BENCHMARKS}/states_truth/{{segment}}.tsv"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=memory(2000),
         runtime=30,
     conda:
         "../../envs/states.yaml"
@@ -95,7 +95,7 @@ rule states_statistics:
         f"{BENCHMARKS}/states_statistics/statistics.tsv"
     threads: 1
     resources:
-        mem_mb=states_mb(10),
+        mem_mb=memory(states_mb(10)),
         runtime=360,
     conda:
         "../../envs/states.yaml"
@@ -118,7 +118,7 @@ rule states_climatology:
         f"{BENCHMARKS}/states_climatology/climatology.tsv"
     threads: 1
     resources:
-        mem_mb=states_mb(40),
+        mem_mb=memory(states_mb(40)),
         runtime=720,
     conda:
         "../../envs/states.yaml"

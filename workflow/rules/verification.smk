@@ -65,7 +65,7 @@ rule verification_baselines:
         f"{BENCHMARKS}/verification_baselines/all.tsv"
     threads: 1
     resources:
-        mem_mb=VERIFICATION_MB,
+        mem_mb=memory(VERIFICATION_MB),
         runtime=240,
     conda:
         "../../envs/verification.yaml"
@@ -100,7 +100,7 @@ rule verification_forecasts:
         f"{BENCHMARKS}/verification_forecasts/{{experiment}}.tsv"
     threads: 1
     resources:
-        mem_mb=VERIFICATION_MB,
+        mem_mb=memory(VERIFICATION_MB),
         runtime=480,
     conda:
         "../../envs/verification.yaml"
@@ -129,7 +129,7 @@ rule verification_maps:
         f"{BENCHMARKS}/verification_maps/{{experiment}}.tsv"
     threads: 1
     resources:
-        mem_mb=VERIFICATION_MB,
+        mem_mb=memory(VERIFICATION_MB),
         runtime=240,
     conda:
         "../../envs/verification.yaml"
@@ -164,7 +164,7 @@ rule verification_analyses:
         f"{BENCHMARKS}/verification_analyses/{{experiment}}.tsv"
     threads: 1
     resources:
-        mem_mb=VERIFICATION_MB,
+        mem_mb=memory(VERIFICATION_MB),
         runtime=240,
     conda:
         "../../envs/verification.yaml"
@@ -194,7 +194,7 @@ rule verification_departures:
         f"{BENCHMARKS}/verification_departures/{{experiment}}.tsv"
     threads: 1
     resources:
-        mem_mb=4000,
+        mem_mb=memory(4000),
         runtime=240,
     conda:
         "../../envs/verification.yaml"
@@ -220,7 +220,7 @@ rule verification_scores:
         f"{BENCHMARKS}/verification_scores/all.tsv"
     threads: 1
     resources:
-        mem_mb=4000,
+        mem_mb=memory(4000),
         runtime=30,
     conda:
         "../../envs/verification.yaml"

@@ -1,0 +1,45 @@
+"""One cluster for all tests of this folder, and one finished run on it."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.slurm import cluster as machine
+from tests.slurm.launch import Launch
+from tests.workflow.workbench import Workbench
+
+
+@pytest.fixture(scope="session")
+def cluster():
+    """A running Slurm of one node; skipped, with the reason, where there can be none."""
+    try:
+        machine.install()
+        running = machine.Cluster()
+        running.__enter__()
+    except machine.CannotRunError as error:
+        pytest.skip(f"no Slurm to test on: {error}")
+    yield running
+    running.__exit__()
+
+
+@pytest.fixture(scope="session")
+def finished(cluster, tmp_path_factory):
+    """A copy of the checkout with a run of config/test.yaml, all of it on the cluster; not to be changed."""
+    if os.environ.get("DEVFINISHED"):
+        bench = Workbench(tmp_path_factory.mktemp("checkout") / "fuxiflow")
+        for n in ("results", ".snakemake"):
+            shutil.copytree(Path(os.environ["DEVFINISHED"]) / n, bench.folder / n, symlinks=True)
+        return bench
+    bench = Workbench(tmp_path_factory.mktemp("checkout") / "fuxiflow")
+    Launch(bench).finish()
+    return bench
+
+
+@pytest.fixture
+def bench(finished, tmp_path):
+    """A copy of :func:`finished` of one's own."""
+    copy = finished.clone(tmp_path / "fuxiflow")
+    yield copy
+    shutil.rmtree(copy.folder)

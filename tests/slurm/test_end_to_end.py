@@ -1,0 +1,46 @@
+"""The whole of config/test.yaml through `snakemake --profile slurm`: every rule a job, in its partition."""
+
+import re
+
+import pytest
+
+from tests.slurm.launch import Launch
+
+pytestmark = pytest.mark.slow
+GPU_RULES = ("training_forecaster", "training_assimilator", "training_joint", "cycling_analyses", "cycling_forecasts")
+
+
+def test_everything_is_there_and_nothing_is_left_to_do(finished):
+    for job in finished.plan("--forceall"):
+        for name in job.outputs:
+            assert (finished.folder / name).exists(), name
+    assert not list((finished.folder / "results/test").rglob(".tmp-*"))
+    assert "Nothing to be done" in Launch(finished, "-n").finish()
+
+
+def test_rules_with_gpus_run_in_the_gpu_partition(finished, cluster):
+    jobs = [job for job in cluster.jobs() if job["comment"].startswith("rule_")]
+    for rule in GPU_RULES:
+        found = cluster.jobs_of(rule)
+        assert found, rule
+        assert {job["partition"] for job in found} == {"gpu"}, rule
+    others = [job for job in jobs if not job["comment"].startswith(tuple(f"rule_{rule}" for rule in GPU_RULES))]
+    assert {job["partition"] for job in others} == {"cpu"}
+
+
+def test_jobs_ask_for_what_their_rules_say(finished, cluster):
+    job = cluster.jobs_of("training_forecaster")[0]
+    assert (job["memory"], job["minutes"]) == ("6000M", "1-00:00:00")
+    assert "gpu" in job["gres"]
+
+
+def test_figures_share_one_job(finished, cluster):
+    assert len(cluster.jobs_of("figures")) == 1
+    assert len(list((finished.folder / "results/test/figures").glob("*.png"))) == 8
+
+
+def test_logs_of_slurm_are_kept_for_failures_alone(finished, cluster):
+    failed = [job["id"] for job in cluster.jobs() if job["state"] not in ("COMPLETED", "RUNNING", "PENDING")]
+    kept = [path.stem for path in (finished.folder / "results/slurm").rglob("*.log")]
+    assert set(kept) <= set(failed)
+    assert all(re.fullmatch(r"\d+", name) for name in kept)

@@ -1,0 +1,47 @@
+"""What a script does when Slurm asks its job to end."""
+
+import logging
+import os
+import signal
+import time
+
+import pytest
+
+from fuxiflow import slurm
+
+LOG = logging.getLogger("test")
+
+
+@pytest.fixture
+def job(monkeypatch):
+    """A job of Slurm; the handler is put back."""
+    previous = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setenv("SLURM_JOB_ID", "7")
+    yield
+    signal.signal(signal.SIGTERM, previous)
+
+
+def test_work_goes_on_after_a_request_to_end(job, caplog):
+    slurm.outlast_requests(LOG)
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(0.01)
+    assert "asked to end" in caplog.text
+
+
+def test_outside_slurm_nothing_is_handled(monkeypatch):
+    monkeypatch.delenv("SLURM_JOB_ID", raising=False)
+    previous = signal.getsignal(signal.SIGTERM)
+    slurm.outlast_requests(LOG)
+    assert signal.getsignal(signal.SIGTERM) is previous
+
+
+@pytest.mark.parametrize(("error", "waits"), [
+    (SystemExit(143), True), (SystemExit(1), False), (KeyboardInterrupt(), False), (ValueError("143"), False)])
+def test_only_what_was_told_to_end_waits_for_the_kill(job, monkeypatch, error, waits):
+    waited = []
+    monkeypatch.setattr(slurm.time, "sleep", waited.append)
+    slurm.await_kill(error, LOG, 5)
+    assert waited == [5] * waits
+    monkeypatch.delenv("SLURM_JOB_ID")
+    slurm.await_kill(error, LOG, 5)
+    assert waited == [5] * waits

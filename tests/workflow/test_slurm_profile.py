@@ -1,0 +1,86 @@
+"""The profile for Slurm: what it says fits the rules, and it plans as typed."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+import pytest
+import yte
+
+from fuxiflow import ROOT
+
+RULES = {name: block for path in sorted((ROOT / "workflow/rules").glob("*.smk"))
+         for name, block in re.findall(r"^\s*rule (\w+):\n(.*?)(?=^\s*rule |\Z)", path.read_text(), re.M | re.S)}
+JOBS = {name: block for name, block in RULES.items() if "localrule: True" not in block}
+
+
+@pytest.fixture(params=[False, True], ids=["without conda", "with conda"])
+def conda(request, tmp_path, monkeypatch):
+    """Whether there is a conda on the search path."""
+    folders = [folder for folder in os.environ["PATH"].split(os.pathsep) if not shutil.which("conda", path=folder)]
+    if request.param:
+        (tmp_path / "conda").write_text("#!/bin/sh\n")
+        (tmp_path / "conda").chmod(0o755)
+        folders.insert(0, str(tmp_path))
+    monkeypatch.setenv("PATH", os.pathsep.join(folders))
+    return request.param
+
+
+def profile(edit=lambda text: text):
+    return yte.process_yaml(edit((ROOT / "slurm/config.yaml").read_text()), require_use_yte=True)
+
+
+def test_conda_environments_where_there_is_conda(conda):
+    found = profile()
+    assert (found.get("software-deployment-method") == "conda") == conda
+    assert ("software-env" in found["rerun-triggers"]) == conda
+
+
+def test_two_keys_move_all_jobs_to_a_sites_partitions():
+    found = profile(lambda text: text.replace("cpu_partition: cpu", "cpu_partition: batch", 1)
+                    .replace("gpu_partition: gpu", "gpu_partition: a100", 1)
+                    .replace('account: ""', 'account: weather', 1))  # fmt: skip
+    assert found["default-resources"]["slurm_partition"] == "batch"
+    assert found["default-resources"]["slurm_account"] == "weather"
+    assert {settings["slurm_partition"] for settings in found["set-resources"].values()} == {"a100"}
+    assert "slurm_account" not in profile()["default-resources"]
+
+
+def test_rules_with_gpus_go_to_the_gpu_partition_and_no_others():
+    with_gpus = {name for name, block in JOBS.items() if re.search(r"^\s*gpu=", block, re.M)}
+    assert profile()["set-resources"].keys() == with_gpus
+
+
+def test_memory_grows_with_each_attempt_in_every_rule():
+    for name, block in JOBS.items():
+        assert re.search(r"^\s*mem_mb=memory\(.+\),$", block, re.M), name
+        assert re.search(r"^\s*runtime=\d+,$", block, re.M), name
+        assert "retries:" not in block, f"{name}: retries of a rule are used up inside one allocation"
+    text = (ROOT / "slurm/config.yaml").read_text()
+    assert not re.search(r"^\s*mem_mb_per_cpu:", text, re.M)
+
+
+def test_groups_are_of_rules_and_hold_all_figures():
+    found = profile()
+    assert found["groups"].keys() <= JOBS.keys()
+    assert {name for name, group in found["groups"].items() if group == "figures"} == {
+        name for name in JOBS if name.startswith("figure_")}  # fmt: skip
+    assert set(found["groups"].values()) == found["group-components"].keys()
+    figures = sum(group == "figures" for group in found["groups"].values())
+    assert found["group-components"]["figures"] >= figures
+
+
+@pytest.mark.slow
+def test_it_plans_as_typed(checkout, monkeypatch):
+    monkeypatch.setenv("PATH", os.pathsep.join(
+        folder for folder in os.environ["PATH"].split(os.pathsep) if not shutil.which("conda", path=folder)))
+    done = subprocess.run([sys.executable, "-m", "snakemake", "--profile", "slurm", "-n"], cwd=checkout.folder,
+                          check=False, capture_output=True, text=True)  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    text = done.stdout + done.stderr
+    assert "config/demo.yaml" in text
+    partitions = dict(re.findall(r"^rule (\w+):$.*?slurm_partition=(\w+)", text, re.M | re.S))
+    assert partitions["training_joint"] == "gpu"
+    assert partitions["states_decode"] == "cpu"
