@@ -18,7 +18,8 @@ LOG_LINES = 12
 BLUE, RED, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#8a8a8a"
 STYLE = f"""
 body {{ font: 14px/1.45 system-ui, sans-serif; margin: 2em auto; max-width: 62em; padding: 0 1em; color: #1b1b1b }}
-h1 {{ font-size: 1.4em; margin: 0 0 .2em }} h2 {{ font-size: 1.05em; margin: 1.8em 0 .4em }}
+h1 {{ font-size: 1.4em; margin: 0 0 .2em }} h3 {{ font-size: 1em; margin: .8em 0 0 }}
+h2 {{ font-size: 1.05em; margin: 1.8em 0 .4em }}
 table {{ border-collapse: collapse; width: 100% }} td, th {{ padding: .25em .8em .25em 0; text-align: left;
 vertical-align: top; border-bottom: 1px solid #e4e4e4 }} th {{ font-weight: 600; color: #555 }}
 td.n, th.n {{ text-align: right; font-variant-numeric: tabular-nums }}
@@ -110,9 +111,10 @@ def curve(points: list[tuple[int, float]], width: int = 420, height: int = 110) 
 def _losses(run: Run) -> str:
     found = []
     for number, tail in run.tails.items():
-        if len(tail.losses) > 1:
-            found.append(f"<h3 style='font-size:1em;margin:.8em 0 0'>{html.escape(run.jobs[number].name)}: loss "
-                         f"{tail.losses[-1][1]:.4g} at {tail.losses[-1][0]}</h3>{curve(tail.losses)}")
+        if tail.losses:
+            done, loss = tail.losses[-1]
+            found.append(f"<h3>{html.escape(run.jobs[number].name)}: loss {loss:.4g} at {done}</h3>"
+                         f"{curve(tail.losses) if len(tail.losses) > 1 else ''}")
     return f"<h2>Losses</h2>{''.join(found)}" if found else ""
 
 

@@ -53,7 +53,7 @@ def arguments(root):
         "hybrid_training": (scores, {"experiments": ["no_observations", "full"], "references": ["era5", "truth"]}),
         "obs_loss_weights": ({}, {"observed": {"land_stations": ["T2M"], "radiosondes": ["T500"]}, "weight": 1.0}),
         "error_maps": ({"maps": root / "maps.zarr"}, {"reference": "era5"}),
-        "costs": ({}, {"results": root, "experiments": ["full", "denial"]}),
+        "costs": ({}, {"benchmarks": root / "benchmarks", "experiments": ["full", "denial"]}),
     }
 
 

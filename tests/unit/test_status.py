@@ -168,13 +168,15 @@ def test_a_run_in_the_terminal_and_on_the_page(run):
     monitor = Monitor(run, output, again, stream=said)
     monitor.write(1000)
     assert 'http-equiv="refresh"' in output.read_text()
+    assert "<h2>Losses</h2>" not in output.read_text()
     monitor.take("job_info", event("job_info", jobid=3), 1000)
     log(run, 3, f"{HEAD}joint: 1/9, 0:00:09 left, loss 3.5\n{HEAD}joint: 2/9, 0:00:07 left, loss <2.5>\n"
                 f"{HEAD}joint: 3/9, 0:00:06 left, loss 2.25\n", 1001)
     monitor.look()
     assert monitor.line(1001) == "1/4 jobs, left: about 0:03:20; training_joint full 3/9, loss 2.25"
     text = output.read_text()
-    for part in ("joint 3/9<br>loss 2.25", 'href="logs/c.log"', "<polyline", "1 of 4 jobs done (1 were there already)"):
+    for part in ("joint 3/9<br>loss 2.25", "training_joint full: loss 2.25 at 3",
+                 'href="logs/c.log"', "<polyline", "1 of 4 jobs done (1 were there already)"):
         assert part in text
     log(run, 3, "x.TrainingError: <b>lower the learning rate\n", 1002)
     monitor.take("job_error", event("job_error", jobid=3, rule_name="training_joint", rule_msg=None,

@@ -7,6 +7,8 @@ from collections import Counter
 
 import pytest
 
+from fuxiflow import ROOT
+
 TARGETS = ["world", "archive", "states", "observations", "training", "cycling", "verification", "figures", "all"]
 STAGES = ["archive", "common", "cycling", "figures", "observations", "simulation", "states", "training", "verification",
           "world"]  # fmt: skip
@@ -83,6 +85,28 @@ def test_without_a_key_the_archive_stops_before_any_job(checkout, tmp_path, monk
     assert done.returncode != 0
     assert "no key for the Climate Data Store" in done.stdout
     assert not (copy.folder / "results/paper/logs/archive_invariants").exists()
+
+
+def test_files_that_no_archive_has_are_asked_for_before_any_job(checkout, tmp_path, monkeypatch):
+    monkeypatch.setenv("CDSAPI_URL", "https://nowhere.invalid/api")
+    monkeypatch.setenv("CDSAPI_KEY", "none")
+    copy = checkout.clone(tmp_path / "copy")
+    wanted = "results/paper/observations/amsua/read/2018-06.parquet"
+    done = copy.snakemake("--cores", "1", wanted, configuration="paper", check=False)
+    assert done.returncode != 0
+    assert "no archive is known for amsua: bring the agencies' files to resources/archive/{source}/{segment}/" \
+        in " ".join(done.stdout.split())
+    assert "resources/archive/amsua/2018-06 is one of 1 that are not there" in " ".join(done.stdout.split())
+    assert not (copy.folder / "results/paper/logs").exists()
+    (copy.folder / "resources/archive/amsua/2018-06").mkdir(parents=True)
+    assert {job.rule for job in copy.plan(wanted, configuration="paper")} == {"observations_read"}
+
+
+def test_the_papers_plan_is_of_the_size_that_is_documented(plans):
+    jobs = [job for job in plans("paper") if job.outputs]
+    said = re.search(r"plans ([\d,]+) jobs", (ROOT / "docs" / "running.md").read_text())
+    assert len(jobs) == pytest.approx(int(said[1].replace(",", "")), rel=0.1)
+    assert len({job.wildcards["experiment"] for job in jobs if job.rule == "verification_forecasts"}) == 8
 
 
 def test_other_forecasters_and_initial_states_plan(checkout, tmp_path):

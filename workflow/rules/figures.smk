@@ -305,7 +305,7 @@ rule figure_costs:
         jobs=f"{RESULTS}/costs.parquet",
     params:
         code=code("figure_costs"),
-        results=RESULTS,
+        benchmarks=BENCHMARKS,
         experiments=list(CONFIG.experiments),
         world=WORLD,
     log:

@@ -7,13 +7,16 @@ out: jobs      Parquet, one row a job (fuxiflow.costs)
      csv       the table it was drawn from
 """
 
+from pathlib import Path
+
 from fuxiflow import costs
 from fuxiflow.figures import costs as figure
 from fuxiflow.figures import style
 
 
 def main(input, output, params, log):
-    jobs = costs.jobs(params.results, params.experiments)
+    # records and Slurm's reports lie beside them
+    jobs = costs.jobs(Path(params.benchmarks).parent, params.experiments)
     costs.write(output.jobs, jobs)
     table = figure.table(jobs, params.experiments)
     style.save(figure.draw(table), table, output, params.world)
