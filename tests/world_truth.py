@@ -15,11 +15,11 @@ STEP = timedelta(hours=6)
 
 
 def write_truth(path: Path, start: datetime, count: int) -> Path:
-    """Write ``count`` 6-hourly times from ``start`` as a store of the truth, all its fields smooth; hills of 800 m."""
+    """Write ``count`` 6-hourly times from ``start`` as a store of the truth, all its fields smooth; hills of 550 m."""
     times = [start + i * STEP for i in range(count)]
     lat = np.cos(np.deg2rad(GRID.lat))[:, None] * np.ones(GRID.nlon)
     wave = np.cos(2 * np.deg2rad(GRID.lon))[None, :] * lat
-    static = {"land_fraction": (wave > 0.3).astype(float), "surface_geopotential": 7845.0 * np.maximum(wave, 0.0)}
+    static = {"land_fraction": (wave > 0.3).astype(float), "surface_geopotential": 7845.0 * np.maximum(wave - 0.3, 0.0)}
     with TruthWriter(path, times, GRID, static, table()) as writer:
         for time in times:
             hours = (time - datetime(2022, 7, 1)) / timedelta(hours=1)

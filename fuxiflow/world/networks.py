@@ -14,6 +14,8 @@ from fuxiflow.world.draws import generator
 
 LAND = 0.5
 """Land fraction from which on a place is land."""
+COAST = 0.1
+"""The same for radiosondes: many ascend from coasts and islands, which the nature run's smooth land does not show."""
 CANDIDATES = 40
 """Places drawn for each station wanted, of which those that are too near to one that is chosen already are left."""
 EPOCH = np.datetime64("2022-01-01T00:00:00", "ns")
@@ -98,15 +100,16 @@ def _apart(lat: np.ndarray, lon: np.ndarray, weight: np.ndarray, count: int, rng
 
 
 def land_network(source: str, count: int, seed: int, land_fraction: np.ndarray, surface_geopotential: np.ndarray,
-                 grid: Grid) -> Stations:
+                 grid: Grid, least: float = LAND) -> Stations:
     """``count`` stations of a source on land, in order of their numbers; fewer where there is no room for them.
 
     ``land_fraction`` and ``surface_geopotential`` (m2 s-2) are ``(lat, lon)`` on ``grid``, with rows on the poles.
-    Stations stand on the ground of the nature run, which is smoother than the Earth's.
+    Stations stand where the land fraction is at ``least`` so much, on the ground of the nature run, which is smoother
+    than the Earth's.
     """
     rng = generator(seed, source, "network")
     lat, lon = _places(rng, CANDIDATES * count)
-    on_land = at_points(land_fraction, grid, lat, lon) >= LAND
+    on_land = at_points(land_fraction, grid, lat, lon) >= least
     lat, lon = lat[on_land], lon[on_land]
     chosen = _apart(lat, lon, density(lat), count, rng)
     chosen = chosen[np.lexsort((lat[chosen], np.floor(lon[chosen] / 10.0)))]

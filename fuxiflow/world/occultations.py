@@ -30,7 +30,7 @@ FIELD = 60.0
 TOP = 50_000.0
 """Greatest height of a profile, m."""
 DEPTH = 1_500.0
-"""Profiles end at most so far above the ground, m: signals are lost in moist air."""
+"""Profiles end at most so far above the ground, m, as signals are lost in moist air; a quarter of them reach it."""
 # heights in km where the lapse rate of the standard atmosphere changes, and from there on its rates, K/km (ICAO)
 _STANDARD = ((11.0, 0.0), (20.0, 1.0), (32.0, 2.8), (47.0, 0.0))
 _ABOVE = np.arange(0.0, 40_001.0, 1_000.0)  # m above the highest level of the truth
@@ -153,7 +153,7 @@ def observe_day(source: Source, platform: Platform, truth: TruthWindows, day: da
     lat, lon = np.round(lat, 4), np.round(lon, 4)
     height = np.arange(0.0, TOP + 1.0, options["spacing_metres"])
     errors = options["noise"] * relative_errors(height, count, rng)
-    lowest = rng.uniform(0.0, DEPTH, count)
+    lowest = rng.uniform(-DEPTH / 3.0, DEPTH, count).clip(0.0)
     kept = time <= np.datetime64(last, "ns")
     found = _profiles(truth.window(start, last), lat[kept], lon[kept], time[kept], height)
     spoiled = found * (1.0 + errors[kept])

@@ -30,7 +30,8 @@ def network(source: Source, truth, options: Mapping, seed: int) -> networks.Stat
     if source.reader == "surface.sea":
         return networks.sea_network(source.name, options["stations"], seed, land, truth.grid)
     height = truth.static("surface_geopotential")
-    return networks.land_network(source.name, options["stations"], seed, land, height, truth.grid)
+    least = networks.COAST if source.reader == "radiosonde" else networks.LAND
+    return networks.land_network(source.name, options["stations"], seed, land, height, truth.grid, least)
 
 
 def report_day(source: Source, members: networks.Stations | networks.Vessels, truth: TruthWindows, day: date,

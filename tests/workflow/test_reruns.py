@@ -101,7 +101,7 @@ def test_an_unknown_reader_is_named_with_the_known(bench):
 
 def test_a_new_source_is_one_file_and_leaves_the_others_alone(bench):
     (bench.folder / "config/sources/snpp_atms.yaml").write_text(documented_source())
-    bench.edit("config/test.yaml", "sources: [noaa20_atms, ", "sources: [noaa20_atms, snpp_atms, ")
+    bench.edit("config/test.yaml", "sources: [noaa20_atms]", "sources: [noaa20_atms, snpp_atms]")
     jobs = bench.plan()
     assert {job.wildcards["source"] for job in jobs if "source" in job.wildcards} == {"snpp_atms"}
     for rule in ("world_swaths", "observations_read", "observations_grid", "observations_statistics"):
