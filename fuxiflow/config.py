@@ -444,8 +444,8 @@ class Config(Section):
             if not source.profile and source.instrument not in operators:
                 raise ValueError(f"simulation.{name}: no observation operator for {source.instrument}, allowed: "
                                  f"profiles at heights, {', '.join(sorted(operators))}")
-            if chosen.geometry == "orbits" and not source.flown:
-                raise ValueError(f"simulation.{name}.geometry: {name} has no platform with an orbit, "
+            if chosen.geometry == "orbits" and (source.profile or not source.flown):
+                raise ValueError(f"simulation.{name}.geometry: {name} has no platform with an orbit to scan from, "
                                  f"allowed: template, drawn")
             for key in ("period", "template"):
                 self._inside(f"simulation.{name}.{key}", getattr(chosen, key), within, "periods.observations")
