@@ -34,7 +34,7 @@ def test_preempted_training_reaches_the_weights_of_an_undisturbed_one(cluster, b
     since = len(cluster.jobs())
     run = Launch(bench, *WORDS)
     state = bench.folder / "results/test/state/training/full/forecaster"
-    cluster.wait(lambda: any(state.glob("restart*")), 300, "training has not begun")
+    cluster.wait(lambda: any(state.glob("*.ckpt")), 300, "training has not begun")
     urgent = cluster.submit("--partition=urgent", "--output=/dev/null", f"--cpus-per-task={os.cpu_count()}",
                             "--mem=100", "--wrap", "sleep 1")  # fmt: skip
     cluster.wait(lambda: any(job["id"] == urgent and job["state"] == "COMPLETED" for job in cluster.jobs()), 300,
