@@ -17,10 +17,24 @@ include: "workflow/rules/world.smk"
 include: "workflow/rules/archive.smk"
 include: "workflow/rules/states.smk"
 include: "workflow/rules/observations.smk"
+include: "workflow/rules/simulation.smk"
 include: "workflow/rules/training.smk"
 include: "workflow/rules/cycling.smk"
 include: "workflow/rules/verification.smk"
 include: "workflow/rules/figures.smk"
+
+
+onstart:
+    archive_check(list(workflow.dag.needrun_jobs()))
+    monitor.start(workflow, RESULTS)
+
+
+onsuccess:
+    monitor.end(True)
+
+
+onerror:
+    monitor.end(False)
 
 
 rule all:

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from fuxiflow import ROOT, channels, sources, times
 from fuxiflow.grids import REGIONS
+from fuxiflow.models import sizes
 
 Positive = Annotated[int, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
@@ -74,13 +75,48 @@ class AnalysisError(Section):
     forecast_interval_hours: Positive = 12
 
 
-class Swath(Section):
+class Observing(Section):
+    """What all sources of the embedded world have: errors, outages, and the first and the last day of a source that is
+    not there all the time."""
+
+    noise: float = Field(1.0, ge=0, description="multiple of the channels' noise")
+    outages: list[Period] = []
+    start: date | None = None
+    end: date | None = None
+
+    @model_validator(mode="after")
+    def _lasts(self):
+        if self.start and self.end and self.start > self.end:
+            raise ValueError(f"start {self.start} is after end {self.end}")
+        return self
+
+
+class Flying(Observing):
+    """A source on satellites: those of its ``platforms`` that fly, by default all that have an orbit."""
+
+    platforms: list[str] | None = Field(None, min_length=1)
+
+
+class Swath(Flying):
     """How the embedded world thins and spoils the swaths of one source."""
 
     scan_stride: Positive = 1
     field_of_view_stride: Positive = 1
-    noise: float = Field(1.0, ge=0, description="multiple of the channel's NEdT")
-    outages: list[Period] = []
+
+
+class Network(Observing):
+    """How many stations, or ships and buoys, a source has, how often they report, and which share does not arrive."""
+
+    stations: Positive = 500
+    interval_hours: Literal[1, 2, 3, 4, 6, 8, 12, 24] = 6
+    missing: Fraction = 0.02
+
+
+class Occultations(Flying):
+    """How many occultations a day a source has on each platform, and how far the levels in its files are apart."""
+
+    daily: Positive = 500
+    spacing_metres: Positive = Field(200, le=1500)
 
 
 class World(Section):
@@ -94,6 +130,30 @@ class World(Section):
     gfs: AnalysisError = AnalysisError(error=0.35, forecast_interval_hours=72)
     granule_minutes: Positive = 60
     swaths: dict[str, Swath] = {}
+    networks: dict[str, Network] = {}
+    occultations: dict[str, Occultations] = {}
+
+    def observing(self, source: sources.Source) -> Observing:
+        """How a source is observed; the defaults where nothing is said of it. ValueError when it cannot be."""
+        kinds = {"swaths": Swath, "networks": Network, "occultations": Occultations}
+        if source.simulated_as is None:
+            raise ValueError(f"the embedded world cannot make {source.name}: it has no orbit, or no known format")
+        return getattr(self, source.simulated_as).get(source.name, kinds[source.simulated_as]())
+
+
+class SimulatedSource(Section):
+    """Observations of a source that are simulated over ``period`` from the reanalysis, like the real ones of the days
+    of ``template``, whose departures give their errors.
+
+    ``geometry``: the footprints of the template, day by day (``template``) or hour by hour from days drawn at random
+    (``drawn``), or those of the platforms' ``orbits``, every so-manieth scan and field of view.
+    """
+
+    period: Period
+    template: Period
+    geometry: Literal["template", "drawn", "orbits"] = "template"
+    scan_stride: Positive = 1
+    field_of_view_stride: Positive = 1
 
 
 class ForecasterSize(Section):
@@ -115,7 +175,10 @@ class AssimilatorSize(Section):
 
 
 class Optimisation(Section):
-    """One training stage: AdamW, linear warm-up, cosine decay."""
+    """One training stage: AdamW, linear warm-up, cosine decay.
+
+    ``recompute`` keeps the inputs of blocks alone and makes their activations again for the gradient.
+    """
 
     updates: Positive
     batch: Positive
@@ -125,18 +188,57 @@ class Optimisation(Section):
     betas: tuple[float, float] = (0.9, 0.95)
     clip: float = Field(1.0, gt=0)
     checkpoint_every: Positive = 200
+    recompute: bool = False
 
 
-class ForecasterStage(Optimisation):
-    """Stage 1: one step ahead, then up to ``rollout`` steps for the last ``rollout_fraction`` of the updates.
+class RolloutStage(Optimisation):
+    """A stage that trains the forecaster alone, on ``longest`` steps at most and ``length(update)`` at an update.
 
     ``noise_fraction`` of the samples start from a state with an error of at most about ``noise`` times the 6-h change.
     """
 
-    rollout: Positive = 1
-    rollout_fraction: Fraction = 0.0
     noise: float = Field(0.0, ge=0)
     noise_fraction: Fraction = 0.5
+
+
+class ForecasterStage(RolloutStage):
+    """Stage 1: one step ahead, then ``rollout`` steps for the last ``rollout_fraction`` of the updates."""
+
+    rollout: Positive = 1
+    rollout_fraction: Fraction = 0.0
+
+    @property
+    def longest(self) -> int:
+        """The largest number of steps."""
+        return self.rollout
+
+    def length(self, update: int) -> int:
+        """Number of steps that an update unrolls."""
+        return self.rollout if update >= self.updates * (1 - self.rollout_fraction) else 1
+
+
+class AutoregressiveStage(RolloutStage):
+    """Stage 4: from ``first_steps`` to ``steps`` steps, each number for an equal share of the updates."""
+
+    first_steps: Positive = 1
+    steps: Positive = 20
+
+    @model_validator(mode="after")
+    def _grows(self):
+        if self.first_steps > self.steps:
+            raise ValueError(f"first_steps: {self.first_steps} is more than steps, {self.steps}")
+        if self.updates < self.steps - self.first_steps + 1:
+            raise ValueError(f"updates: at least one for each of {self.first_steps} to {self.steps} steps")
+        return self
+
+    @property
+    def longest(self) -> int:
+        """The largest number of steps."""
+        return self.steps
+
+    def length(self, update: int) -> int:
+        """Number of steps that an update unrolls."""
+        return self.first_steps + update * (self.steps - self.first_steps + 1) // self.updates
 
 
 class AssimilatorStage(Optimisation):
@@ -154,30 +256,69 @@ class AssimilatorStage(Optimisation):
     climatology_shift_days: int = Field(0, ge=0)
 
 
+class ObservationLoss(Section):
+    """L_obs on in-situ ``sources``, ``weight`` times beside L_state; with no source there is none.
+
+    Compared with a state is what was observed up to ``half_width_hours`` before or after its time; soundings, which
+    enter as a single frame, in their own window.
+    """
+
+    sources: list[str] = []
+    weight: float = Field(1.0, ge=0)
+    half_width_hours: Positive = 1
+
+
 class JointStage(AssimilatorStage):
     """Stage 3: as stage 2, with ``cycles`` cycles unrolled and back-propagated through."""
 
     cycles: Positive = 4
     background_weight: float = Field(1.0, ge=0)
     max_lead_hours: int = Field(48, ge=6, multiple_of=6)
+    observation_loss: ObservationLoss = ObservationLoss()
+
+
+class SimulatedShare(Period):
+    """Days on which a ``share`` of a source's windows, drawn at random, are simulated observations instead of real
+    ones: 0 none, 1 all."""
+
+    share: Fraction = 1.0
 
 
 class Training(Section):
-    """The training stages, in order."""
+    """The training stages, in order. Forecasts are made with the networks of the last, the cycle with ``joint``'s.
+
+    ``simulated`` says by source when stages 2 and 3 see simulated observations; on other days they see real ones.
+    """
 
     forecaster: ForecasterStage
     assimilator: AssimilatorStage
     joint: JointStage
+    autoregressive: AutoregressiveStage | None = None
+    simulated: dict[str, list[SimulatedShare]] = {}
     precision: Literal["auto", "32-true", "bf16-mixed"] = "auto"
     accelerator: Literal["auto", "cpu", "cuda"] = "auto"
     workers: int = Field(0, ge=0)
+    compile: bool = False
+
+    @property
+    def stages(self) -> dict[str, Optimisation]:
+        """The stages by name, in order."""
+        names = ("forecaster", "assimilator", "joint", "autoregressive")
+        return {name: stage for name in names if (stage := getattr(self, name)) is not None}
+
+
+def _size(numbers: type[Section], known: dict[str, dict]):
+    """The type of a size that is given by its name or by its ``numbers``."""
+    names = Literal[tuple(known)]
+    validator = BeforeValidator(lambda value: sizes.named(value, known), json_schema_input_type=names | numbers)
+    return Annotated[numbers, validator]
 
 
 class Model(Section):
-    """Sizes of the two networks."""
+    """Sizes of the two networks, by name (:mod:`fuxiflow.models.sizes`) or in numbers."""
 
-    forecaster: ForecasterSize = ForecasterSize()
-    assimilator: AssimilatorSize = AssimilatorSize()
+    forecaster: _size(ForecasterSize, sizes.FORECASTERS) = ForecasterSize()
+    assimilator: _size(AssimilatorSize, sizes.ASSIMILATORS) = AssimilatorSize()
 
 
 class ExternalForecaster(Section):
@@ -206,11 +347,16 @@ class Experiment(Section):
 
 
 class Cycling(Section):
-    """Forecasts: length, the hours of the day they start from, and how many are computed at once."""
+    """Forecasts: length, the hours of the day they start from, and how many are computed at once.
+
+    ``precision`` and ``compile`` say how the networks run, those of an analysis too.
+    """
 
     max_lead_hours: int = Field(240, gt=0, multiple_of=6)
     init_hours: list[Literal[0, 6, 12, 18]] = [0, 12]
     batch: Positive = 4
+    precision: Literal["auto", "32-true", "bf16-mixed"] = "32-true"
+    compile: bool = False
 
 
 class Verification(Section):
@@ -225,9 +371,11 @@ class Verification(Section):
 
 
 class Figures(Section):
-    """Choices of the figures: lead times in hours of the maps, and the case shown."""
+    """Choices of the figures: lead times in hours of the maps, the case shown, and the two experiments, trained on real
+    observations and on simulated ones too, that ``hybrid_training`` compares (without them it is not drawn)."""
 
     experiments: list[str]
+    hybrid_training: tuple[str, str] | None = None
     map_leads: list[int] = [24, 72, 120]
     map_channels: list[str] = ["Z500", "T850", "U850", "MSL"]
     case: str | None = Field(None, description="analysis time of increment_case, default the middle of the test period")
@@ -243,6 +391,7 @@ class Config(Section):
     segment_months: Literal[1, 2, 3, 4, 6, 12] = 1
     periods: Periods
     world: World = World()
+    simulation: dict[str, SimulatedSource] = {}
     experiment: Experiment
     experiments: dict[Annotated[str, Field(pattern=r"^[a-z0-9_]+$")], dict | None]
     cycling: Cycling = Cycling()
@@ -267,14 +416,14 @@ class Config(Section):
                              f"allowed: from the next segment on, or a smaller segment_months")
         if not self.experiments:
             raise ValueError("experiments: none given, allowed: at least one name")
+        self._check_simulation()
         for name in self.experiments:
             if name in RESERVED:
                 raise ValueError(f"experiments.{name}: the name is taken, allowed: others than {sorted(RESERVED)}")
             self._check_experiment(name)
         if self.kind == "archive" and "truth" in self.verification.references:
             raise ValueError("verification.references: 'truth' is of the embedded world alone, allowed: era5, own")
-        for name in self.world.swaths:
-            self._known("world.swaths", name, sources.known())
+        self._check_world()
         for name in self.verification.regions:
             self._known("verification.regions", name, REGIONS)
         if "global" not in self.verification.regions:
@@ -286,10 +435,49 @@ class Config(Section):
         self._check_figures()
         return self
 
+    def _check_simulation(self) -> None:
+        within = self.periods.observations
+        operators = {path.stem for path in (ROOT / "resources" / "operators").glob("*.npz")}
+        for name, chosen in self.simulation.items():
+            self._known("simulation", name, sources.known())
+            source = sources.load(name)
+            if not source.profile and source.instrument not in operators:
+                raise ValueError(f"simulation.{name}: no observation operator for {source.instrument}, allowed: "
+                                 f"profiles at heights, {', '.join(sorted(operators))}")
+            if chosen.geometry == "orbits" and (source.profile or not source.flown):
+                raise ValueError(f"simulation.{name}.geometry: {name} has no platform with an orbit to scan from, "
+                                 f"allowed: template, drawn")
+            for key in ("period", "template"):
+                self._inside(f"simulation.{name}.{key}", getattr(chosen, key), within, "periods.observations")
+
+    @staticmethod
+    def _inside(key: str, part: Period, whole: Period, name: str) -> None:
+        if not whole.start <= part.start <= part.end <= whole.end:
+            raise ValueError(f"{key}: {part.start}..{part.end}, allowed: inside {name}, {whole.start}..{whole.end}")
+
+    def _check_world(self) -> None:
+        for section in sources.SECTIONS:
+            for name, observing in getattr(self.world, section).items():
+                self._known(f"world.{section}", name, sources.known())
+                source = sources.load(name)
+                if source.simulated_as != section:
+                    raise ValueError(f"world.{section}: {name} is not observed so, allowed: "
+                                     f"{source.simulated_as or 'sources that the embedded world can make'}")
+                flown = [platform.name for platform in source.flown]
+                for platform in getattr(observing, "platforms", None) or []:
+                    self._known(f"world.{section}.{name}.platforms", platform, flown)
+                begins = observing.start or self.periods.observations.start
+                if name in self.sources and begins > self.periods.observations.end:
+                    raise ValueError(f"world.{section}.{name}.start: {begins}, allowed: up to "
+                                     f"{self.periods.observations.end}, as limits and statistics come from "
+                                     f"periods.observations")
+
     def _check_figures(self) -> None:
         figures = self.figures
         for name in figures.experiments:
             self._known("figures.experiments", name, self.cycled_experiments)
+        for name in figures.hybrid_training or ():
+            self._known("figures.hybrid_training", name, self.cycled_experiments)
         if not (figures.experiments and self.resolve(figures.experiments[0]).forecasts):
             raise ValueError(f"figures.experiments: {figures.experiments}, allowed: first one with forecasts, of "
                              f"{', '.join(self.forecasting_experiments) or 'which there is none'}")
@@ -306,16 +494,39 @@ class Config(Section):
 
     def _check_experiment(self, name: str) -> None:
         experiment = self.resolve(name)
-        for source in experiment.sources:
-            self._known(f"experiments.{name}.sources", source, sources.known())
-            if self.kind == "embedded" and not sources.load(source).flown:
-                raise ValueError(f"experiments.{name}.sources: {source} has no platform with an orbit, which the "
-                                 f"embedded world needs, allowed: sources whose file gives one")
+        observed = experiment.training.joint.observation_loss.sources
+        for key, named in (("sources", experiment.sources), ("training.joint.observation_loss.sources", observed)):
+            for source in named:
+                self._known(f"experiments.{name}.{key}", source, sources.known())
+                described = sources.load(source)
+                if self.kind == "embedded" and described.reader not in sources.SIMULATED:
+                    raise ValueError(f"experiments.{name}.{key}: {source} has reader {described.reader!r}, whose files "
+                                     f"the embedded world does not write, allowed: {', '.join(sources.SIMULATED)}")
+                if self.kind == "embedded" and described.simulated_as is None:
+                    raise ValueError(f"experiments.{name}.{key}: {source} has no platform with an orbit, which the "
+                                     f"embedded world needs, allowed: sources whose file gives one")
+        shared = {} if experiment.weights else experiment.training.simulated
+        for source, shares in shared.items():
+            key = f"experiments.{name}.training.simulated"
+            self._known(key, source, set(experiment.sources) & set(self.simulation))
+            for number, share in enumerate(shares):
+                self._inside(f"{key}.{source}", share, self.simulation[source].period, f"simulation.{source}.period")
+                if any(share.overlaps(other) for other in shares[:number]):
+                    raise ValueError(f"{key}.{source}: {share.start}..{share.end} shares days with another entry, "
+                                     f"allowed: one share a day")
+        state = set(channels.table().analysed.names)
+        for source in observed:
+            if state.isdisjoint(sources.load(source).channel_names):
+                raise ValueError(f"experiments.{name}.training.joint.observation_loss.sources: {source} measures no "
+                                 f"channel of the state, allowed: stations, ships, radiosondes")
         if experiment.weights is not None:
             self._known(f"experiments.{name}.weights", experiment.weights, self.experiments)
             if experiment.weights not in self.trained_experiments:
                 raise ValueError(f"experiments.{name}.weights: {experiment.weights} has no networks of its own")
         self._check_forecaster(name, experiment)
+        model = experiment.model.model_dump()
+        if self._uses_networks(name) and (why := sizes.misfit(**self.grid.model_dump(), **model)):
+            raise ValueError(f"experiments.{name}.model.{why}")
 
     def _check_forecaster(self, name: str, experiment: Experiment) -> None:
         if experiment.initial is not None:
@@ -379,7 +590,12 @@ class Config(Section):
     def sources(self) -> list[str]:
         """All sources that some experiment assimilates, or trains to."""
         users = [*self.cycled_experiments, *self.trained_experiments]
-        return sorted({source for name in users for source in self.resolve(name).sources})
+        compared = {source for name in self.trained_experiments for source in self.compared_sources(name)}
+        return sorted({source for name in users for source in self.resolve(name).sources} | compared)
+
+    def compared_sources(self, name: str) -> list[str]:
+        """The sources whose observations an experiment's training compares states with."""
+        return self.resolve(name).training.joint.observation_loss.sources
 
     @property
     def case(self) -> datetime | None:

@@ -10,7 +10,7 @@ import io
 import textwrap
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import yaml
@@ -24,7 +24,8 @@ WIDTH = 80
 
 @dataclass(frozen=True)
 class Planned:
-    """A job of the plan: what it is, and what Snakemake says of it (``before``, ``now``: values of parameters)."""
+    """A job of the plan: what it is, what Snakemake says of it (``before``, ``now``: values of parameters), and the
+    resources that it asks for."""
 
     rule: str
     wildcards: dict[str, str]
@@ -39,6 +40,7 @@ class Planned:
     environment_changed: bool
     before: set[str]
     now: set[str]
+    resources: dict[str, float] = field(default_factory=dict)
 
 
 def plan(path: Path, everything: bool = False) -> list[Planned]:
@@ -76,7 +78,9 @@ def _planned(job, reason, needed: bool) -> Planned:
         missing=sorted(str(name) for name in reason.missing_output),
         newer=sorted(str(name) for name in reason.updated_input - reason.updated_input_run),
         inputs_changed=bool(reason.input_changed), environment_changed=bool(reason.software_stack_changed),
-        before=set(change.only_old), now=set(change.only_new))
+        before=set(change.only_old), now=set(change.only_new),
+        resources={"threads": job.threads} | {name: value for name, value in job.resources.items()
+                                              if isinstance(value, int | float)})
 
 
 def causes(job: Planned, record: dict | None, directory: Path) -> list[str]:

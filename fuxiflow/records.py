@@ -8,6 +8,7 @@ does not remember as up to date. So that this folder can be deleted, every job w
 
 import json
 import os
+import sys
 import time
 from base64 import urlsafe_b64encode
 from collections.abc import Iterable
@@ -18,6 +19,7 @@ from fuxiflow import ROOT, fingerprint
 # the record of Snakemake 9 (snakemake.persistence.RECORD_FORMAT_VERSION); one of another version asks for no rerun
 FORMAT_VERSION = 6
 NAME_MAX = 254
+REQUESTED = ("threads", "mem_mb", "runtime", "gpu")
 
 
 def locate(log: Path) -> tuple[Path, Path] | None:
@@ -52,8 +54,18 @@ def code_files(rule: str, params: dict) -> dict[str, Path]:
     return found
 
 
-def write(log: Path, rule: str, params: dict, inputs: Iterable[Path], outputs: Iterable[Path], finished: bool) -> None:
-    """Write the record of the job with this log, unless that lies outside results.
+def _gpus(requested: dict) -> int:
+    """How many of the GPUs that a job asked for it has: none on a machine without."""
+    if "SLURM_GPUS_ON_NODE" in os.environ:
+        there = int(os.environ["SLURM_GPUS_ON_NODE"])
+    else:
+        there = sys.modules["torch"].cuda.device_count() if "torch" in sys.modules else 0
+    return min(there, int(requested.get("gpu", 0)))
+
+
+def write(log: Path, rule: str, params: dict, inputs: Iterable[Path], outputs: Iterable[Path], finished: bool,
+          requested: dict | None = None) -> None:
+    """Write the record of the job with this log, unless that lies outside results; ``requested`` are its resources.
 
     An unfinished job has no parameters, so that nothing agrees with it. A fingerprint is resolved once, and only while
     its code is still the one that was planned.
@@ -66,6 +78,8 @@ def write(log: Path, rule: str, params: dict, inputs: Iterable[Path], outputs: I
         "outputs": [str(name) for name in outputs],
         "inputs": sorted(str(name) for name in inputs),
         "params": {name: repr(value) for name, value in params.items()} if finished else {},
+        "requested": {name: requested[name] for name in REQUESTED if name in requested} if requested else {},
+        "gpus": _gpus(requested or {}),
         "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()) if finished else None,
     })
     for name, script in code_files(rule, params).items() if finished else ():

@@ -86,8 +86,10 @@ def _record(snakemake, params: dict, inputs: list[Path], outputs: list[Path], fi
     """Record the job beside its log, see :mod:`fuxiflow.records`."""
     # by name, so that the code of the records is no part of any script's fingerprint: it computes nothing
     if snakemake.log:
+        resources = getattr(snakemake, "resources", None)
+        requested = {"threads": snakemake.threads, **(dict(resources.items()) if resources else {})}
         importlib.import_module("fuxiflow.records").write(Path(snakemake.log[0]), snakemake.rule, params, inputs,
-                                                          outputs, finished)
+                                                          outputs, finished, requested)
 
 
 def run(main, snakemake) -> None:

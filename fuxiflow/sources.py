@@ -17,6 +17,12 @@ MAX_Z = {"radiances": 6.0, "others": 4.0}  # the same
 # ship makes 20
 MAX_SPEED = {"radiances": 9000.0, "others": 30.0}
 
+SECTIONS = ("swaths", "networks", "occultations")
+SIMULATED = {"atms_sdr": "swaths", "bufr_sounder.amsua": "swaths", "bufr_sounder.mhs": "swaths",
+             "fy3_hdf5.mwts3": "swaths", "fy3_hdf5.mwhs2": "swaths", "surface.land": "networks",
+             "surface.sea": "networks", "radiosonde": "networks", "gnssro": "occultations"}
+"""Formats that the embedded world writes, by their reader, with the section of its configuration that is about them."""
+
 
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -82,12 +88,15 @@ class Gridding(_Section):
 
 
 class Orbit(_Section):
-    """A sun-synchronous orbit, for the embedded world's swaths."""
+    """A circular orbit, for the embedded world: ``ascending_node_hour`` is the mean local time of its ascending node,
+    which stays on sun-synchronous orbits; elsewhere it is that of 2022-01-01. ``phase`` is how far, in degrees, the
+    satellite is past that node at 00 UTC of that day."""
 
     catalogue_number: int
     inclination: float
     ascending_node_hour: float
     revolutions_per_day: float
+    phase: float = Field(0.0, ge=0, lt=360)
 
 
 class Platform(_Section):
@@ -210,9 +219,28 @@ class Source(_Section):
         return [channel.noise for channel in self.channels]
 
     @property
+    def profile(self) -> bool:
+        """Whether its channels are heights of a profile, as an occultation's are."""
+        return all(channel.height is not None for channel in self.channels)
+
+    @property
     def flown(self) -> list[Platform]:
         """The platforms that the embedded world flies: those with an orbit."""
         return [platform for platform in self.platforms if platform.orbit is not None]
+
+    def flying(self, names: list[str] | None) -> list[Platform]:
+        """Those of :attr:`flown` that are called ``names``, or all; ValueError when none flies."""
+        found = [platform for platform in self.flown if names is None or platform.name in names]
+        if not found:
+            raise ValueError(f"source {self.name}: config/sources/{self.name}.yaml has no orbit to simulate it on for "
+                             f"{', '.join(names or self.platform_names)}")
+        return found
+
+    @property
+    def simulated_as(self) -> str | None:
+        """Of :data:`SECTIONS` the one that the embedded world makes this source by; None where it cannot."""
+        section = SIMULATED.get(self.reader)
+        return section if section == "networks" or self.flown else None
 
 
 def _channels(entry) -> Iterator:

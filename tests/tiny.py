@@ -25,7 +25,7 @@ MODEL = {
     "forecaster": {"patch": 2, "width": 8, "blocks": 1, "heads": 2, "window": [2, 4]},
     "assimilator": {"width": 8, "scales": 2, "blocks": 1},
 }
-OPTIONS = {"accelerator": "cpu", "precision": "32-true", "workers": 0}
+OPTIONS = {"accelerator": "cpu", "precision": "32-true", "workers": 0, "compile": False}
 
 
 def times(count: int) -> np.ndarray:

@@ -49,12 +49,21 @@ def cold_start(networks: Networks, climatology: Climatology, time: np.datetime64
 
 
 class Observer:
-    """The observations of a window, as the networks take them."""
+    """The observations of a window, as the networks take them; ValueError for simulated ones, which are to train with
+    alone."""
 
     def __init__(self, networks: Networks, grids: Mapping[str, SparseGrids]):
+        for name, found in grids.items():
+            if found.origin != "observed":
+                raise ValueError(f"{name}: {found.origin} observations are for training alone, a cycle takes real ones")
         unknown = set(grids) - set(networks.design.sources)
         if unknown:
             raise KeyError(f"the networks know no source {sorted(unknown)}; known: {sorted(networks.design.sources)}")
+        for name, grid in grids.items():
+            known = networks.design.sources[name].platforms
+            if len(known) > 1 and grid.platforms != known:
+                raise ValueError(f"grids of {name} are of the platforms {', '.join(grid.platforms)}, the networks know "
+                                 f"{', '.join(known)} in this order; train them again")  # fmt: skip
         self.networks, self.grids = networks, grids
 
     def window(self, time: np.datetime64) -> dict[str, Footprints]:

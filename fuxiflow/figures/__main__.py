@@ -15,6 +15,9 @@ IDS = (
     "scorecard_era5",
     "increment_case",
     "error_maps",
+    "costs",
+    "hybrid_training",
+    "obs_loss_weights",
 )
 
 

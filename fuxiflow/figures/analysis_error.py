@@ -1,6 +1,6 @@
 """``analysis_error``: profiles of the RMSE of analyses and of their background, against each reference."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -66,9 +66,14 @@ def _lines(table: pd.DataFrame) -> dict[str, style.Line]:
 
 def draw(table: pd.DataFrame) -> Figure:
     """A row of profiles for each reference, a column for each variable; bands are 95 % intervals."""
+    return profiles(table, _lines(table))
+
+
+def profiles(table: pd.DataFrame, lines: Mapping[str, style.Line]) -> Figure:
+    """Profiles of the ``lines`` of a table that has the columns ``reference``, ``line``, ``variable``, ``level``,
+    ``value``, ``ci_low``, ``ci_high`` and ``unit``: a row for each reference, a column for each variable."""
     references = list(dict.fromkeys(table["reference"]))
     variables = [name for name in style.VARIABLES if name in set(table["variable"])]
-    lines = _lines(table)
     figure = style.new_figure(2.2 * len(variables) + 0.6, 3.1 * len(references) + 0.5)
     panels = figure.subplots(len(references), len(variables), sharey=True, sharex="col", squeeze=False)
     for row, reference in enumerate(references):

@@ -33,6 +33,24 @@ def windows(names: list[str]) -> dict[str, list[int]]:
     return {name: list(sources.load(name).window) for name in names}
 
 
+def joint_experiment(config: Config) -> str | None:
+    """The first experiment that trains on L_obs too, None where there is none."""
+    return next((name for name in config.trained_experiments if config.compared_sources(name)), None)
+
+
+def compared_channels(config: Config) -> dict[str, list[str]]:
+    """By source of its L_obs, the channels that :func:`joint_experiment` compares states with."""
+    name, state = joint_experiment(config), channels.table().analysed.names
+    return {source: [channel for channel in sources.load(source).channel_names if channel in state]
+            for source in (config.compared_sources(name) if name else [])}  # fmt: skip
+
+
+def compared_weight(config: Config) -> float:
+    """The weight of its L_obs."""
+    name = joint_experiment(config)
+    return config.resolve(name).training.joint.observation_loss.weight if name else 0.0
+
+
 def settings(config: Config, experiment: str, world: str) -> dict:
     """What the diagram of the system shows of the configuration; see :func:`fuxiflow.figures.system.table`."""
     trained = config.resolve(config.weights_of(experiment))
@@ -48,9 +66,8 @@ def settings(config: Config, experiment: str, world: str) -> dict:
         "training_days": f"{config.periods.training.start} – {config.periods.training.end}",
         "forecaster": trained.model.forecaster.model_dump(include={"patch", "width", "blocks", "heads"}),
         "assimilator": trained.model.assimilator.model_dump(include={"width", "scales", "blocks"}),
-        "updates": {
-            stage: getattr(trained.training, stage).updates for stage in ("forecaster", "assimilator", "joint")
-        },
+        "updates": {name: stage.updates for name, stage in trained.training.stages.items()},
+        "steps": trained.training.autoregressive.steps if trained.training.autoregressive else None,
         "cycles": trained.training.joint.cycles,
         "max_lead_hours": config.cycling.max_lead_hours,
         "init_hours": config.cycling.init_hours,

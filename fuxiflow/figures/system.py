@@ -120,6 +120,8 @@ def _cycle(settings: dict) -> tuple[list[Box], list[Arrow]]:
         f"updates: {updates['forecaster']} forecaster,\n{updates['assimilator']} assimilator,\n"
         f"{updates['joint']} joint over {settings['cycles']} cycles"
     )
+    if settings["steps"]:
+        stages += f",\n{updates['autoregressive']} forecaster over {settings['steps']} steps"
     boxes = [
         Box("assimilator", "network", "assimilator", f"U-Net, {_network(settings['assimilator'])}", 3, top),
         Box("analysis", "product", "analysis", "every 6 h, with its background", 4, top),

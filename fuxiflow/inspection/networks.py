@@ -2,15 +2,16 @@
 
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from fuxiflow.inspection.text import Summary, listed, provenance
+from fuxiflow.models.networks import Design, Networks, parameter_count
 
 
 def saved(path: Path) -> str:
-    """Design, sizes, sources, history and provenance of a checkpoint, or what another file of torch's holds.
-
-    ValueError when it cannot be read.
+    """Architecture, parameters, channels, statistics, sources, history and provenance of a checkpoint, or what another
+    file of torch's holds; ValueError when it cannot be read or is not whole.
     """
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
@@ -20,24 +21,71 @@ def saved(path: Path) -> str:
         raise ValueError(f"{path}: holds {type(content).__name__}, not a checkpoint")
     if "design" not in content:
         return "\n".join([f"{path}:", *_plain(content), provenance(content.get("provenance"))])
-    design, weights = content["design"], content["weights"]
-    nlat, nlon = design["grid"]
-    lines = [f"{path}: checkpoint of format {content['format']}, {len(design['channels'])} channels on {nlat} x {nlon}",
-             f"  channels: {listed(design['channels'], 6)}; statics: {listed(design['statics'])}"]  # fmt: skip
-    for name in ("forecaster", "assimilator"):
-        parts = [tensor for key, tensor in weights.items() if key.startswith(f"{name}.")]
-        settings = ", ".join(f"{key} {value}" for key, value in design[name].items())
-        lines.append(f"  {name}: {sum(tensor.numel() for tensor in parts)} weights and buffers; {settings}")
-        broken = sum(int((~torch.isfinite(tensor)).sum()) for tensor in parts if tensor.is_floating_point())
-        if broken:
-            lines.append(f"    {broken} of them are not finite")
-    for name, source in design["sources"].items():
-        lines.append(f"  source {name}: {len(source['channels'])} channels, {source['window']} h about the analysis")
-        summary = Summary(["mean", "std"])
-        summary.add(torch.tensor([source["mean"], source["std"]]).T.numpy())
-        lines += summary.lines("statistic")
-    lines += [f"  stage {stage.get('stage')}: {_stage(stage)}" for stage in content["history"]]
-    return "\n".join([*lines, provenance(content["provenance"])])
+    try:
+        lines = _described(content)
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise ValueError(f"{path}: not a whole checkpoint of format {content.get('format')} ({error!r})") from error
+    return "\n".join([f"{path}: {lines[0]}", *lines[1:], provenance(content["provenance"])])
+
+
+def _described(content: dict) -> list[str]:
+    """Architecture, weights, sources, statistics and stages of a checkpoint."""
+    design, weights = Design.from_dict(content["design"]), content["weights"]
+    nlat, nlon = design.grid
+    lines = [f"checkpoint of format {content['format']}, {len(design.channels)} channels on {nlat} x {nlon}",
+             f"  statics: {listed(design.statics)}"]  # fmt: skip
+    built = _built(design)
+    tokens = " x ".join(str(side // (2 * design.forecaster["patch"])) for side in design.grid)
+    shapes = {"forecaster": f"a U-Transformer of Swin-V2 blocks on {tokens} tokens",
+              "assimilator": f"a U-Net with {len(design.sources)} branches of sources"}  # fmt: skip
+    for name, shape in shapes.items():
+        settings = ", ".join(f"{key} {value}" for key, value in getattr(design, name).items())
+        lines.append(f"  {name}: {shape}, {parameter_count(getattr(built, name)):,} parameters; {settings}")
+    lines += _wrong(built, weights)
+    for name, source in design.sources.items():
+        branch = parameter_count(built.assimilator.branches[name])
+        platforms = listed(source.platforms) or "not told apart"
+        lines.append(f"  source {name}: {len(source.channels)} channels, {source.window} h about the analysis, "
+                     f"platforms {platforms}, {branch:,} parameters")  # fmt: skip
+        lines += _table("channel", source.channels, {"mean": source.mean, "std": source.std})
+    mean, std, tendency = (weights[f"normaliser.{key}"].flatten().tolist() for key in ("mean", "std", "tendency"))
+    change = [scaled * deviation for scaled, deviation in zip(tendency, std, strict=True)]
+    lines.append("  states: statistics of the training period, in the units of the channel table (TP as log(1 + tp))")
+    lines += _table("channel", design.channels, {"mean": mean, "std": std, "6-h change": change})
+    for stage in content["history"]:
+        lines.append(f"  stage {stage.get('stage')}: {_stage(stage)}")
+        settings = ", ".join(f"{key} {value}" for key, value in stage.get("settings", {}).items())
+        lines += [f"    settings: {settings}"] if settings else []
+    return lines
+
+
+def _built(design: Design) -> Networks:
+    """Networks of a design without weights: names and shapes, no memory."""
+    one = np.ones(len(design.channels), np.float32)
+    with torch.device("meta"):
+        return Networks(design, one, one, one, np.zeros((len(design.statics), *design.grid), np.float32))
+
+
+def _wrong(built: Networks, weights: dict) -> list[str]:
+    """What is wrong with the weights: those that the design does not have or lacks, and values that are not finite."""
+    shapes = {key: tuple(value.shape) for key, value in built.state_dict().items()}
+    found = {key: tuple(value.shape) for key, value in weights.items()}
+    lines = [f"  weights that do not fit the design: {listed([*unfit], 4)}"
+             for unfit in [sorted(key for key in {*shapes, *found} if shapes.get(key) != found.get(key))] if unfit]
+    broken = {key: int((~torch.isfinite(value)).sum()) for key, value in weights.items() if value.is_floating_point()}
+    bad = {key: number for key, number in broken.items() if number}
+    if bad:
+        lines.append(f"  {sum(bad.values())} weights are not finite, in {listed([*bad], 4)}")
+    return lines
+
+
+def _table(heading: str, names: list[str], columns: dict[str, list[float]]) -> list[str]:
+    """A line a name, with its number in each column."""
+    width = max(len(heading), *map(len, names))
+    lines = [f"    {heading:{width}s} " + " ".join(f"{column:>12s}" for column in columns)]
+    for i, name in enumerate(names):
+        lines.append(f"    {name:{width}s} " + " ".join(f"{values[i]:12.6g}" for values in columns.values()))
+    return lines
 
 
 def _stage(stage: dict) -> str:

@@ -11,17 +11,21 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from fuxiflow.models.layers import Conv, Down, ResidualBlock, Up, time_features, zero
+from fuxiflow.models.layers import Conv, Down, ResidualBlock, Up, apply, time_features, zero
 from fuxiflow.models.pillars import Footprints, PillarEncoder, Pillars
 
 
 @dataclass(frozen=True)
 class SourceShape:
-    """What the encoder of a source has to know: number of channels, and the window's hours."""
+    """What the encoder of a source has to know: number of channels, the window's hours, number of platforms, and
+    whether its first guess depends on the ``whole_state``, winds and geopotential included, or as those of radiances on
+    ``seen`` alone."""
 
     channels: int
     first_hour: int
     last_hour: int
+    platforms: int = 1
+    whole_state: bool = False
 
 
 class Encoder(nn.Module):
@@ -48,7 +52,8 @@ class SourceBranch(nn.Module):
                  blocks: int):  # fmt: skip
         super().__init__()
         hours = source.last_hour - source.first_hour
-        self.pillars = PillarEncoder(source.channels, states, hours, source.first_hour, surface, seen, widths[0])
+        self.pillars = PillarEncoder(source.channels, states, hours, source.first_hour, surface, seen, widths[0],
+                                     source.platforms)  # fmt: skip
         self.join = Conv(widths[0] + states + 1, widths[0])
         self.encoder = Encoder(widths, blocks)
 
@@ -65,8 +70,10 @@ class Assimilator(nn.Module):
 
     ``channels`` analysed channels on a grid ``shape``, divisible by 2^(scales-1); ``tendency (channel, 1, 1)`` scales
     the increment; ``statics (static, lat, lon)``, land fraction first; ``seen (column,)`` are the channels that first
-    guesses of observations depend on; ``sources`` maps the name of each source to its shape. The increment is that
-    which the sources' cells ask for one by one (their mean) plus what the U-Net makes of all of them.
+    guesses of radiances depend on; ``sources`` maps the name of each source to its shape. The increment is that
+    which the sources' cells ask for one by one (their mean) plus what the U-Net makes of all of them. Sources are
+    encoded one after the other; with ``recompute`` training keeps none of their activations, so that its memory does
+    not grow with their number either.
     """
 
     def __init__(self, channels: int, shape: tuple[int, int], statics: Tensor, tendency: Tensor, seen: Tensor,
@@ -75,11 +82,14 @@ class Assimilator(nn.Module):
         if any(side % 2 ** (scales - 1) for side in shape):
             raise ValueError(f"a grid of {shape} cells cannot be halved {scales - 1} times")
         widths = [width * 2**i for i in range(scales)]
+        self.recompute = False
         self.register_buffer("statics", statics)
         self.register_buffer("tendency", tendency)
         self.background = Conv(channels + len(statics) + 4, width)
         self.encoder = Encoder(widths, blocks)
-        self.branches = nn.ModuleDict({name: SourceBranch(source, channels, statics, seen, widths, blocks)
+        everything = torch.arange(channels)
+        self.branches = nn.ModuleDict({name: SourceBranch(source, channels, statics,
+                                                          everything if source.whole_state else seen, widths, blocks)
                                        for name, source in sources.items()})  # fmt: skip
         self.fuse = nn.ModuleList(nn.Sequential(Conv(2 * w, w, 1), ResidualBlock(w)) for w in widths)
         self.ups = nn.ModuleList(Up(w, w // 2, blocks) for w in reversed(widths[1:]))
@@ -101,18 +111,22 @@ class Assimilator(nn.Module):
         background, batch = guess[:, 1], len(guess)
         time = time_features(day_of_year, hour)[:, :, None, None].expand(-1, -1, *background.shape[-2:])
         x = torch.cat([background, self.statics.expand(batch, -1, -1, -1), time], 1)
-        own = self.encoder(self.background(x))
+        own = self._run(self.encoder, self.background(x))
         seen = [torch.zeros_like(level) for level in own]
         anomaly = (background - climatology) / self.tendency
         increment, count = torch.zeros_like(background), torch.zeros_like(background[:, :1])
         for name, footprints in observations.items():
             if len(footprints):
-                levels, pillars = self.branches[name](footprints, guess, anomaly)
+                levels, pillars = self._run(self.branches[name], footprints, guess, anomaly)
                 seen = [a + b for a, b in zip(seen, levels, strict=True)]
                 increment, count = increment + pillars.increment, count + pillars.mask
-        fused = [f(torch.cat([a, b], 1)) for f, a, b in zip(self.fuse, own, seen, strict=True)]
+        fused = [self._run(f, torch.cat([a, b], 1)) for f, a, b in zip(self.fuse, own, seen, strict=True)]
         y = fused.pop()
         for up, join in zip(self.ups, self.joins, strict=True):
-            y = join(torch.cat([up(y), fused.pop()], 1))
+            y = join(torch.cat([self._run(up, y), fused.pop()], 1))
         increment = increment / count.clamp_min(1) + self.head(y).float()
         return background + increment * self.tendency
+
+    def _run(self, layer: nn.Module, *inputs):
+        """A part of the network, see :func:`fuxiflow.models.layers.apply`."""
+        return apply(layer, *inputs, recompute=self.recompute)

@@ -1,5 +1,6 @@
 """Checkpoints of finished stages: one file with networks, statistics, history and provenance."""
 
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -42,10 +43,14 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
     torch.save(content, path)
 
 
-def load(path: Path, device: str | torch.device = "cpu") -> Checkpoint:
-    """Read a checkpoint; ValueError when the file is not one, or of another format."""
+def load(path: Path, device: str | torch.device = "cpu", *, drawn: bool = True) -> Checkpoint:
+    """Read a checkpoint; ValueError when the file is not one, or of another format.
+
+    Networks are built with random weights, as a stage that goes on to draw others expects, unless not ``drawn``: then
+    the file's are used as they are read, and take neither the time nor the memory of a second set.
+    """
     try:
-        content = torch.load(path, map_location=device, weights_only=True)
+        content = torch.load(path, map_location=device, weights_only=True, mmap=not drawn)
     except Exception as error:
         raise ValueError(f"{path} is not a checkpoint: {error}; run its training rule again") from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
@@ -54,8 +59,9 @@ def load(path: Path, device: str | torch.device = "cpu") -> Checkpoint:
     weights = content["weights"]
     one = np.ones(len(design.channels), np.float32)
     statics = weights["forecaster.statics"].cpu().numpy()
-    networks = Networks(design, one, one, one, statics)
-    networks.load_state_dict(weights)
+    with nullcontext() if drawn else torch.device("meta"):
+        networks = Networks(design, one, one, one, statics)
+    networks.load_state_dict(weights, assign=not drawn)
     return Checkpoint(networks.to(device), content["history"], {"json": content["provenance"]})
 
 

@@ -1,5 +1,7 @@
 """Where networks run, and in which precision."""
 
+from contextlib import AbstractContextManager, nullcontext
+
 import torch
 
 
@@ -17,3 +19,10 @@ def device(accelerator: str) -> torch.device:
     if accelerator == "cuda" and not torch.cuda.is_available():
         raise RuntimeError("training.accelerator is cuda, but no CUDA device is visible; set it to auto or cpu")
     return torch.device("cuda" if accelerator != "cpu" and torch.cuda.is_available() else "cpu")
+
+
+def full_precision(device: torch.device) -> AbstractContextManager:
+    """Products in the type of their factors, inside autocast too; the meta device has no autocast to switch off."""
+    if not torch.amp.is_autocast_available(device.type):
+        return nullcontext()
+    return torch.autocast(device.type, enabled=False)

@@ -6,9 +6,8 @@ Swin-V2 blocks, an up-sampling block joined to its counterpart, and a linear hea
 
 import torch
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
-from fuxiflow.models.layers import Down, Up, time_features, zero
+from fuxiflow.models.layers import Down, Up, apply, time_features, zero
 from fuxiflow.models.swin import SwinBlock
 
 FRAMES = 2
@@ -19,7 +18,8 @@ class Forecaster(nn.Module):
 
     ``inputs`` channels come in, ``outputs`` go out: those of the input first, as increments on x(t) in units of
     ``tendency (input, 1, 1)``, then what only a forecast has (precipitation). ``shape`` is the grid ``(lat, lon)``,
-    divisible by twice the patch; ``statics (static, lat, lon)`` are inputs too.
+    divisible by twice the patch; ``statics (static, lat, lon)`` are inputs too. With ``recompute`` training keeps the
+    inputs of blocks and no other activations.
     """
 
     def __init__(self, inputs: int, outputs: int, shape: tuple[int, int], statics: Tensor, tendency: Tensor, *,
@@ -47,11 +47,11 @@ class Forecaster(nn.Module):
         x = self.embed(states.transpose(1, 2))[:, :, 0] + self.embed_statics(self.statics[None])
         x = x + self.embed_time(time_features(day_of_year, hour).to(x.dtype))[:, :, None, None]
         x = self.norm(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
-        low = self.down(x)
+        low = apply(self.down, x, recompute=self.recompute)
         y = low.permute(0, 2, 3, 1) + self.position
         for block in self.blocks:
-            y = checkpoint(block, y, use_reentrant=False) if self.recompute and self.training else block(y)
-        y = self.up(torch.cat([low, y.permute(0, 3, 1, 2)], 1))
+            y = apply(block, y, recompute=self.recompute)
+        y = apply(self.up, torch.cat([low, y.permute(0, 3, 1, 2)], 1), recompute=self.recompute)
         y = self.head(torch.cat([x, y], 1).permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
         y = nn.functional.pixel_shuffle(y, self.patch).float()
         return torch.cat([states[:, -1] + y[:, : self.inputs] * self.tendency, y[:, self.inputs :]], 1)

@@ -1,8 +1,11 @@
 """Convolutions on the sphere's grid: cyclic in longitude, repeated past the poles."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
 
 
 def pad(x: Tensor, rows: int, columns: int) -> Tensor:
@@ -68,6 +71,14 @@ class Up(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """``(batch, inputs, lat, lon)`` → ``(batch, outputs, 2 lat, 2 lon)``."""
         return self.refine(self.expand(x))
+
+
+def apply(layer: Callable, *inputs, recompute: bool):
+    """What ``layer`` makes of ``inputs``; with ``recompute`` its activations are not kept, but made again for the
+    gradient (Chen et al., Training deep nets with sublinear memory cost, 2016). Layers must draw no random numbers."""
+    if recompute and torch.is_grad_enabled():
+        return checkpoint(layer, *inputs, use_reentrant=False, preserve_rng_state=False)
+    return layer(*inputs)
 
 
 def zero(layer: nn.Linear | nn.Conv2d) -> nn.Linear | nn.Conv2d:

@@ -1,6 +1,7 @@
 """Both networks with the statistics they need, built from one description that travels in the checkpoint."""
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 
@@ -20,17 +21,20 @@ THERMODYNAMIC = ("temperature", "relative_humidity")
 
 @dataclass(frozen=True)
 class SourceDesign:
-    """A source as the networks know it: its channels, window in hours, and statistics in physical units."""
+    """A source as the networks know it: its channels, window in hours, statistics in physical units, platforms, and
+    whether it depends on the ``whole_state`` or, as radiances do, on temperature, humidity and the surface."""
 
     channels: list[str]
     window: tuple[int, int]
     mean: list[float]
     std: list[float]
+    platforms: list[str] = field(default_factory=list)
+    whole_state: bool = False
 
     @property
     def shape(self) -> SourceShape:
         """What the encoder needs of it."""
-        return SourceShape(len(self.channels), *self.window)
+        return SourceShape(len(self.channels), *self.window, max(1, len(self.platforms)), self.whole_state)
 
 
 @dataclass(frozen=True)
@@ -78,8 +82,11 @@ class Networks(nn.Module):
     """Forecaster and assimilator on standardised states ``(batch, channel, lat, lon)``.
 
     Precipitation, when it is among the channels, belongs to the forecast alone: it comes out of the forecaster, and
-    goes into neither network.
+    goes into neither network. ``autocast`` is the type that both multiply in, None for that of their weights
+    (:mod:`fuxiflow.models.execution`).
     """
+
+    autocast: torch.dtype | None = None
 
     def __init__(self, design: Design, mean: np.ndarray, std: np.ndarray, tendency: np.ndarray, statics: np.ndarray):
         super().__init__()
@@ -105,7 +112,8 @@ class Networks(nn.Module):
     def forecast(self, previous: Tensor, current: Tensor, times: np.ndarray) -> Tensor:
         """x(t-6 h), x(t) → x(t+6 h), with precipitation; ``times (batch,)`` are those of x(t)."""
         states = torch.stack([previous[:, : self.analysed], current[:, : self.analysed]], 1)
-        return self.forecaster(states, *calendar(times, current.device))
+        with self._precision():
+            return self.forecaster(states, *calendar(times, current.device))
 
     def guess(self, previous: Tensor, background: Tensor, times: np.ndarray) -> Tensor:
         """The first guess about ``times``: analysis 6 h before, background, and a forecast to 6 h after.
@@ -121,7 +129,12 @@ class Networks(nn.Module):
     def analyse(self, guess: Tensor, climatology: Tensor, observations: Mapping[str, Footprints],
                 times: np.ndarray) -> Tensor:  # fmt: skip
         """First guess, climatology and observations at ``times (batch,)`` → analysis."""
-        return self.assimilator(guess, climatology, observations, *calendar(times, guess.device))
+        with self._precision():
+            return self.assimilator(guess, climatology, observations, *calendar(times, guess.device))
+
+    def _precision(self) -> AbstractContextManager:
+        """What the networks run in."""
+        return nullcontext() if self.autocast is None else torch.autocast(self.device.type, self.autocast)
 
     def standardise(self, source: str, values: np.ndarray) -> np.ndarray:
         """Measured values ``(n, channel)`` of a source in units of its statistics."""

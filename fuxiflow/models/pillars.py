@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from fuxiflow.models.device import full_precision
 from fuxiflow.models.layers import zero
 from fuxiflow.observations.sparse import SparseWindow
 
@@ -24,7 +25,8 @@ class Footprints:
 
     ``sample``, ``slot`` and ``cell (n,)`` say where: the window in the batch, the hour in the window, row · nlon +
     column. ``values (n, channel)`` are standardised, NaN where a channel is missing; ``zenith (n,)`` in degrees;
-    ``offset (n, 2)`` north and east of the cell's centre, in cells.
+    ``offset (n, 2)`` north and east of the cell's centre, in cells; ``platform (n,)`` counts the source's platforms, -1
+    for several, by default the first.
     """
 
     sample: Tensor
@@ -33,6 +35,11 @@ class Footprints:
     values: Tensor
     zenith: Tensor
     offset: Tensor
+    platform: Tensor | None = None
+
+    def __post_init__(self):
+        if self.platform is None:
+            self.platform = torch.zeros_like(self.cell)
 
     def to(self, device: torch.device) -> "Footprints":
         """The same on another device."""
@@ -55,7 +62,8 @@ def footprints(windows: Sequence[SparseWindow], standardise: Callable[[np.ndarra
     sample = np.repeat(np.arange(len(windows)), [len(window) for window in windows])
     values = standardise(np.concatenate([window.values for window in windows]))
     return Footprints(torch.from_numpy(sample), joined("slot", np.int64), joined("cell", np.int64),
-                      torch.from_numpy(values), joined("zenith", np.float32), joined("offset", np.float32))  # fmt: skip
+                      torch.from_numpy(values), joined("zenith", np.float32), joined("offset", np.float32),
+                      joined("platform", np.int64))  # fmt: skip
 
 
 def columns(footprints: Footprints, guess: Tensor, first_hour: int) -> Tensor:
@@ -125,14 +133,16 @@ class PillarEncoder(nn.Module):
     without bound in a long cycle, and how far it may be from climatology is known. It starts at zero.
     Cells that are seen in several hours get the mean of what their hours say.
 
-    ``seen (column,)`` are the channels of the state that the first guess of an observation depends on.
+    ``seen (column,)`` are the channels of the state that the first guess of an observation depends on. Of a source with
+    several ``platforms`` the small network also sees which one it was, one-hot, all zero where several share a value.
     """
 
     LARGEST = 8.0
 
     def __init__(self, channels: int, states: int, slots: int, first_hour: int, surface: Tensor, seen: Tensor,
-                 width: int):  # fmt: skip
+                 width: int, platforms: int = 1):  # fmt: skip
         super().__init__()
+        self.platforms = platforms if platforms > 1 else 0
         self.shape, self.slots, self.first_hour = tuple(surface.shape[1:]), slots, first_hour
         self.register_buffer("surface", surface.flatten(1).T.clone())
         self.register_buffer("seen", seen.clone())
@@ -143,8 +153,8 @@ class PillarEncoder(nn.Module):
         self.retrieve = zero(nn.Linear(channels, states, bias=False))
         self.relax = zero(nn.Linear(states, states, bias=False))
         self.encode = nn.Sequential(
-            nn.Linear(3 * channels + 4, 2 * width), nn.GELU(), nn.Linear(2 * width, 2 * width), nn.GELU(),
-            nn.Linear(2 * width, width),
+            nn.Linear(3 * channels + 4 + self.platforms, 2 * width), nn.GELU(),
+            nn.Linear(2 * width, 2 * width), nn.GELU(), nn.Linear(2 * width, width),
         )  # fmt: skip
 
     def columns(self, footprints: Footprints, guess: Tensor) -> Tensor:
@@ -158,7 +168,7 @@ class PillarEncoder(nn.Module):
 
     def departures(self, footprints: Footprints, guess: Tensor) -> Tensor:
         """Departures ``(n, channel)`` from ``guess (batch, 3, state, lat, lon)``; 0 where a channel is missing."""
-        with torch.autocast(guess.device.type, enabled=False):
+        with full_precision(guess.device):
             equivalents = self.predictors(footprints, guess) @ self.equivalent.T
         departures = (footprints.values - equivalents) / self.scale
         return torch.where(torch.isfinite(footprints.values), departures, 0.0).clamp(-self.LARGEST, self.LARGEST)
@@ -171,7 +181,8 @@ class PillarEncoder(nn.Module):
         angle = 2 * torch.pi * hour / self.slots
         geometry = torch.stack([angle.sin(), angle.cos(), hour / self.slots, (footprints.zenith / 60) ** 2], -1)
         values = torch.where(present, footprints.values, 0.0)
-        features = self.encode(torch.cat([departures, values, present, geometry], -1))
+        platform = footprints.platform[:, None] == torch.arange(self.platforms, device=values.device)
+        features = self.encode(torch.cat([departures, values, present, geometry, platform], -1))
         strange = anomaly.flatten(2)[footprints.sample, :, footprints.cell].clamp(-self.LARGEST, self.LARGEST)
         found = torch.cat([features, self.retrieve(departures) + self.relax(strange)], -1)
         dense, mask = scatter_mean(found, footprints, len(guess), self.shape)
@@ -184,7 +195,7 @@ def scatter_mean(values: Tensor, footprints: Footprints, batch: int, shape: tupl
     where = footprints.sample * cells + footprints.cell
     values = values.float()
     total = values.new_zeros(batch * cells, values.shape[-1]).index_add(0, where, values)
-    count = torch.bincount(where, minlength=batch * cells).to(values.dtype)
+    count = values.new_zeros(batch * cells).index_add(0, where, values.new_ones(len(where)))
     mean = total / count.clamp_min(1)[:, None]
     dense = mean.view(batch, *shape, values.shape[-1]).permute(0, 3, 1, 2)
     return dense, (count > 0).to(values.dtype).view(batch, 1, *shape)

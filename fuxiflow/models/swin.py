@@ -5,7 +5,6 @@ residual post-normalisation).
 """
 
 import math
-from functools import cache
 
 import torch
 from torch import Tensor, nn
@@ -17,10 +16,10 @@ MAX_SCALE = math.log(100.0)
 
 
 def partition(x: Tensor, window: tuple[int, int]) -> Tensor:
-    """``(batch, lat, lon, width)`` → ``(batch · windows, cells of a window, width)``."""
+    """``(batch, lat, lon, width)`` → ``(batch, windows, cells of a window, width)``."""
     b, h, w, d = x.shape
     r, c = window
-    return x.view(b, h // r, r, w // c, c, d).transpose(2, 3).reshape(-1, r * c, d)
+    return x.view(b, h // r, r, w // c, c, d).transpose(2, 3).reshape(b, -1, r * c, d)
 
 
 def merge(x: Tensor, window: tuple[int, int], shape: tuple[int, int]) -> Tensor:
@@ -29,31 +28,26 @@ def merge(x: Tensor, window: tuple[int, int], shape: tuple[int, int]) -> Tensor:
     return x.view(-1, h // r, w // c, r, c, x.shape[-1]).transpose(2, 3).reshape(-1, h, w, x.shape[-1])
 
 
-@cache
-@torch.inference_mode(False)
-def _log_offsets(window: tuple[int, int]) -> Tensor:
+def log_offsets(window: tuple[int, int]) -> Tensor:
     """Relative positions within a window on the paper's log scale, ``(cells, cells, 2)``.
 
-    Kept for later calls, so never an inference tensor: a process may train after it has forecast.
+    On the processor whatever the default device: no checkpoint holds them, so they must be there when weights come.
     """
-    rows, columns = torch.meshgrid(torch.arange(window[0]), torch.arange(window[1]), indexing="ij")
+    rows, columns = torch.meshgrid(*(torch.arange(n, device="cpu") for n in window), indexing="ij")
     cells = torch.stack([rows, columns], -1).view(-1, 2).float()
-    offsets = (cells[:, None] - cells[None]) / torch.tensor([max(n - 1, 1) for n in window]) * 8
+    offsets = (cells[:, None] - cells[None]) / torch.tensor([max(n - 1, 1) for n in window], device="cpu") * 8
     return offsets.sign() * torch.log2(offsets.abs() + 1) / 3
 
 
-@cache
-def polar_mask(shape: tuple[int, int], window: tuple[int, int], shift: int) -> Tensor | None:
-    """Which cells of a window shifted by ``shift`` rows may attend to each other: ``(windows, cells, cells)``, bool.
+def polar_mask(window: tuple[int, int], shift: int) -> Tensor:
+    """Which cells of the last row of windows, shifted by ``shift`` rows, may attend to each other: ``(cells, cells)``,
+    bool.
 
-    Rolling the rows brings both poles into the last windows; they must not see each other. None without a shift.
+    Rolling the rows brings both poles into that row, the northern one into its last ``shift`` rows; they must not see
+    each other. All windows of the row are alike, and all others need no mask. On the processor, as offsets are.
     """
-    if not shift:
-        return None
-    side = torch.zeros(1, *shape, 1)
-    side[:, -shift:] = 1
-    side = partition(side, window)[..., 0]
-    return side[:, :, None] == side[:, None, :]
+    northern = torch.arange(window[0], device="cpu")[:, None].expand(window) >= window[0] - shift
+    return northern.flatten()[:, None] == northern.flatten()
 
 
 class WindowAttention(nn.Module):
@@ -66,21 +60,30 @@ class WindowAttention(nn.Module):
         self.out = nn.Linear(width, width)
         self.log_scale = nn.Parameter(torch.full((heads, 1, 1), math.log(10.0)))
         self.bias = nn.Sequential(nn.Linear(2, 128), nn.ReLU(), nn.Linear(128, heads, bias=False))
+        self.register_buffer("offsets", log_offsets(window), persistent=False)
 
-    def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
-        """``(batch · windows, cells, width)``; ``mask (windows, cells, cells)`` is True where attention is allowed."""
-        n, cells, width = x.shape
-        q, k, v = self.qkv(x).view(n, cells, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
+    def forward(self, x: Tensor, mask: Tensor | None = None, masked: int = 0) -> Tensor:
+        """``(batch, windows, cells, width)``; ``mask (cells, cells)`` is True where the last ``masked`` windows of each
+        sample may attend."""
+        batch, windows, cells, width = x.shape
+        n = batch * windows
+        q, k, v = self.qkv(x.view(n, cells, width)).view(n, cells, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
         q = functional.normalize(q, dim=-1) * self.log_scale.clamp(max=MAX_SCALE).exp()
         k = functional.normalize(k, dim=-1)
-        offsets = _log_offsets(self.window).to(x.device)
-        bias = 16 * torch.sigmoid(self.bias(offsets)).permute(2, 0, 1)
+        bias = 16 * torch.sigmoid(self.bias(self.offsets)).permute(2, 0, 1)
         bias = bias[None].to(q.dtype)
-        if mask is not None:
-            windows = mask.shape[0]
-            bias = bias.masked_fill(~mask.to(x.device)[:, None], float("-inf")).repeat(n // windows, 1, 1, 1)
-        y = functional.scaled_dot_product_attention(q, k.to(q.dtype), v.to(q.dtype), attn_mask=bias, scale=1.0)
-        return self.out(y.transpose(1, 2).reshape(n, cells, width))
+        q, k, v = q, k.to(q.dtype), v.to(q.dtype)
+        if mask is None:
+            y = functional.scaled_dot_product_attention(q, k, v, attn_mask=bias, scale=1.0)
+        else:  # two calls: a bias of its own for every window would be memory in vain
+            parts = zip(*(t.unflatten(0, (batch, windows)).split([windows - masked, masked], 1) for t in (q, k, v)),
+                        strict=True)  # fmt: skip
+            biases = bias, bias.masked_fill(~mask, float("-inf"))
+            y = torch.cat([
+                functional.scaled_dot_product_attention(*(t.flatten(0, 1) for t in part), attn_mask=b, scale=1.0)
+                .unflatten(0, (batch, -1)) for part, b in zip(parts, biases, strict=True)
+            ], 1).flatten(0, 1)  # fmt: skip
+        return self.out(y.transpose(1, 2).reshape(n, cells, width)).view(batch, windows, cells, width)
 
 
 class SwinBlock(nn.Module):
@@ -93,6 +96,7 @@ class SwinBlock(nn.Module):
         self.window, self.shape = window, shape
         # a window as wide as the grid sees every neighbour already
         self.shift = tuple(w // 2 if shifted and w < s else 0 for w, s in zip(window, shape, strict=True))
+        self.register_buffer("mask", polar_mask(window, self.shift[0]) if self.shift[0] else None, persistent=False)
         self.attention = WindowAttention(width, heads, window)
         self.mlp = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
         self.norms = nn.ModuleList([nn.LayerNorm(width), nn.LayerNorm(width)])
@@ -102,8 +106,8 @@ class SwinBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """``(batch, lat, lon, width)``, shape kept."""
         y = x.roll((-self.shift[0], -self.shift[1]), (1, 2)) if any(self.shift) else x
-        mask = polar_mask(self.shape, self.window, self.shift[0])
-        y = merge(self.attention(partition(y, self.window), mask), self.window, self.shape)
+        y = self.attention(partition(y, self.window), self.mask, self.shape[1] // self.window[1])
+        y = merge(y, self.window, self.shape)
         y = y.roll(self.shift, (1, 2)) if any(self.shift) else y
         x = x + self.norms[0](y)
         return x + self.norms[1](self.mlp(x))

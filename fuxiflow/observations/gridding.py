@@ -6,6 +6,7 @@ input and output it needs one integer for each cell of the grid and a few for ea
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -52,40 +53,64 @@ def draw_keys(seed: int, source: str, platforms: Sequence[str]) -> np.ndarray:
 
 def hourly_cells(time: np.ndarray, lat: np.ndarray, lon: np.ndarray, values: np.ndarray, zenith: np.ndarray,
                  grid: Grid, start: np.datetime64, hours: int, method: str = "mean",
-                 shared: Shared | None = None) -> Iterator[Cells]:
+                 shared: Shared | None = None, threads: int = 1) -> Iterator[Cells]:
     """Grid footprints onto the hours ``start`` + [0, ``hours``), one after the other, hours without any left out.
 
     ``time``, ``lat``, ``lon``, ``zenith`` are (n,), ``values`` (n, channel) float32, NaN where missing. A footprint
     counts in the hour its time falls into, and in the nearest cell; those outside the hours or without coordinates are
     left out. ``method`` is ``mean`` or ``nearest`` to the cell's centre, each channel by itself; ValueError lists the
     known ones. ``shared`` says of which platforms the footprints are; without it all are of the first.
+    Means are the same to the last bit on any number of ``threads``, each of which has some of the cells.
     """
     if method not in METHODS:
         raise ValueError(f"unknown gridding method {method!r}; known: {', '.join(METHODS)}")
     if grid.poles:
         raise ValueError("sparse grids have no rows on the poles: use a Grid with poles=False")
-    # one compiled version serves all: columns of Parquet files come read-only, others not
-    lat, lon, zenith = (np.array(column, np.float32) for column in (lat, lon, zenith))
-    values = np.require(values, np.float32, ["C", "W"])
-    hour = (time.astype("datetime64[h]") - np.datetime64(start, "h")).astype(np.int64)
-    hour = np.where(np.isnat(time), -1, hour)
-    order = np.argsort(hour, kind="stable")
-    edges = np.searchsorted(hour[order], np.arange(hours + 1))
-    first = int(np.datetime64(start, "h").astype(np.int64))
-    scratch = np.zeros(grid.nlat * grid.nlon, np.int32)
-    places, shape = (lat, lon, time.astype("datetime64[ns]").astype(np.int64)), (grid.nlat, grid.nlon)
-    for index in np.flatnonzero(np.diff(edges)):
-        part = order[edges[index]:edges[index + 1]]
+    lat, lon, zenith = (_column(column, np.float32) for column in (lat, lon, zenith))
+    values = _column(values, np.float32)
+    instants = _column(time, "datetime64[ns]").view(np.int64)
+    begin = np.datetime64(np.datetime64(start, "h"), "ns").astype(np.int64)
+    order, hour_edges = kernels.by_hour(instants, begin, hours)
+    scratch, shape = np.zeros(grid.nlat * grid.nlon, np.int32), (grid.nlat, grid.nlon)
+    for index in np.flatnonzero(np.diff(hour_edges)):
+        part = order[hour_edges[index]:hour_edges[index + 1]]
         cells, bounds, members = kernels.by_cell(lat, lon, part, *shape, scratch)
-        platform, bounds = _platforms(shared, first + index, cells, bounds, members)
+        platform, bounds = _platforms(shared, begin // kernels.HOUR + index, cells, bounds, members)
         passed_over = len(members) - int(bounds[-1])
         if method == "mean":
-            found = kernels.mean(values, zenith, bounds, members)
+            found = _means((values, zenith, lat, lon), cells, bounds, members, shape, threads)
         else:
-            found = kernels.nearest(values, zenith, *places, cells, bounds, members, *shape)
+            places = lat, lon, instants, cells, bounds, members
+            found = *kernels.nearest(values, zenith, *places, *shape), kernels.offset(*places, *shape)
         if len(cells):
-            offset = kernels.offset(*places, cells, bounds, members, *shape, method == "nearest")
-            yield Cells(int(index), cells, *found, offset, np.diff(bounds), platform, passed_over)
+            yield Cells(int(index), cells, *found, np.diff(bounds), platform, passed_over)
+
+
+def _column(array: np.ndarray, kind: type | str) -> np.ndarray:
+    """An array as one block of a kind, copied only where it is not, and read-only as columns of Parquet files are: one
+    compiled version of the kernels serves all."""
+    found = np.ascontiguousarray(array, kind).view()
+    found.flags.writeable = False
+    return found
+
+
+def _means(columns: tuple[np.ndarray, ...], cells: np.ndarray, edges: np.ndarray, footprints: np.ndarray,
+           shape: tuple[int, int], threads: int) -> tuple[np.ndarray, ...]:
+    """Mean values (n, channel), zenith angles (n,) and offsets (n, 2) of cells."""
+    # numpy makes room for them: unlike numba it asks for huge pages
+    found = tuple(np.empty((len(cells), *tail), np.float32) for tail in ((columns[0].shape[1],), (), (2,)))
+
+    def some(first: int, last: int) -> None:
+        kernels.mean(*columns, cells[first:last], edges[first:last + 1], footprints, *shape,
+                     *(array[first:last] for array in found))
+
+    limits = np.linspace(0, len(cells), threads + 1).astype(int).tolist()
+    if threads == 1:
+        some(*limits)
+    else:
+        with ThreadPoolExecutor(threads) as pool:
+            list(pool.map(some, limits[:-1], limits[1:]))
+    return found
 
 
 def _platforms(shared: Shared | None, hour: int, cells: np.ndarray, edges: np.ndarray,
@@ -104,13 +129,15 @@ def _platforms(shared: Shared | None, hour: int, cells: np.ndarray, edges: np.nd
 @dataclass(frozen=True)
 class Options:
     """How a source is gridded: names of its ``platforms``, ``method``, whether one platform is drawn by ``seed`` or all
-    are ``merged``, and the ``frame`` in which its windows are read."""
+    are ``merged``, and the ``frame`` in which its windows are read. ``origin`` says what they are, ``observed`` or
+    ``simulated``."""
 
     platforms: list[str]
     method: str = "mean"
     merged: bool = False
     frame: str = "hourly"
     seed: int = 0
+    origin: str = "observed"
 
 
 def grid_table(path: Path, output: Path, source: str, units: list[str], grid: Grid, start: date, end: date,
@@ -125,7 +152,7 @@ def grid_table(path: Path, output: Path, source: str, units: list[str], grid: Gr
     keys = None if options.merged else draw_keys(options.seed, source, options.platforms)
     total = left = 0
     with SparseWriter(output, source, channels, units, grid, np.datetime64(start), 24 * days, options.platforms,
-                      options.frame, {"method": options.method}) as out:
+                      options.frame, {"method": options.method, "origin": options.origin}) as out:
         for number in range(days):
             day = start + timedelta(days=number)
             used = table.read_used(path, day, day)

@@ -1,12 +1,33 @@
-"""Loops over footprints that numba compiles: which cell each falls into, and what the cells get of them."""
+"""Loops over footprints that numba compiles: which hour and cell each falls into, and what the cells get of them.
+
+Values lie in memory in the order of time, cells go from north to south: what a cell averages is spread. So the loop
+asks for the footprints of the next cells while it adds up those of this one, which halves its time.
+"""
 
 import numpy as np
-from numba import njit
+from llvmlite import ir
+from numba import njit, types
+from numba.extending import intrinsic
 
 SEVERAL = -1
+HOUR = 3600 * 10**9  # ns
+_AHEAD = 24  # footprints: what is added up in the time that memory takes to answer
+_LINE = 64  # bytes that come from memory together
 
 
-@njit(cache=True)
+@intrinsic
+def _prefetch(typing, address):
+    """Ask memory for what lies at ``address``, without waiting: LLVM's llvm.prefetch, to read, into all caches."""
+    def generate(context, builder, signature, arguments):
+        pointer, number = builder.inttoptr(arguments[0], ir.IntType(8).as_pointer()), ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [pointer.type, number, number, number])
+        function = builder.module.declare_intrinsic("llvm.prefetch", [pointer.type], kind)
+        builder.call(function, [pointer, number(0), number(3), number(1)])
+        return context.get_dummy_value()
+    return types.void(types.int64), generate
+
+
+@njit(cache=True, error_model="numpy")
 def _mix(x):
     """A 64-bit number as random as a hash: the finaliser of SplitMix64 (Steele, Lea and Flood 2014)."""
     x = np.uint64(x)
@@ -15,24 +36,60 @@ def _mix(x):
     return x ^ (x >> np.uint64(31))
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
+def _turned(angle):
+    """An angle between -360 and 720 degrees as one in [0, 360): as ``% 360``, to the last bit, without a division."""
+    if angle < 0.0:
+        return angle + 360.0
+    return angle - 360.0 if angle >= 360.0 else angle
+
+
+@njit(cache=True, error_model="numpy")
 def nearest_cell(lat, lon, nlat, nlon):
     """Nearest cell of a grid without poles, as :meth:`fuxiflow.grids.Grid.cell`; -1 for invalid coordinates."""
     if not (abs(lat) <= 90.0 and abs(lon) <= 360.0):
         return -1
     row = min(int((90.0 - lat) * nlat / 180.0), nlat - 1)
-    column = int(np.floor(lon % 360.0 * nlon / 360.0 + 0.5)) % nlon
-    return row * nlon + column
+    column = int(_turned(lon) * nlon / 360.0 + 0.5)
+    return row * nlon + (column if column < nlon else column - nlon)
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
+def by_hour(time, start, hours):
+    """Sort footprints by the hour after ``start`` that ``time`` (n,) falls into, both in ns since 1970.
+
+    Returns indices (m,) and edges (hours + 1,), those of an hour in their order; what is of no hour is left out.
+    """
+    edges = np.zeros(hours + 1, np.int64)
+    hour, begin = -1, start - HOUR  # of the footprint before: most share its hour
+    for i in range(time.size):
+        if not begin <= time[i] < begin + HOUR:
+            hour = (time[i] - start) // HOUR if time[i] >= start else -1
+            begin = start + hour * HOUR
+        if 0 <= hour < hours:
+            edges[hour + 1] += 1
+    for hour in range(hours):
+        edges[hour + 1] += edges[hour]
+    order, place = np.empty(edges[hours], np.int32), edges.copy()
+    hour, begin = -1, start - HOUR
+    for i in range(time.size):
+        if not begin <= time[i] < begin + HOUR:
+            hour = (time[i] - start) // HOUR if time[i] >= start else -1
+            begin = start + hour * HOUR
+        if 0 <= hour < hours:
+            order[place[hour]] = i
+            place[hour] += 1
+    return order, edges
+
+
+@njit(cache=True, error_model="numpy")
 def by_cell(lat, lon, order, nlat, nlon, scratch):
     """Sort the footprints ``order`` by cell: a counting sort, as cells are few and numbers.
 
     Returns the cells seen (n,) in increasing order, edges (n + 1,) and footprints (m,): those of the i-th cell are
     ``footprints[edges[i]:edges[i + 1]]``, in the order given. ``scratch`` (nlat * nlon,) is zero before and after.
     """
-    cell_of = np.empty(order.size, np.int64)
+    cell_of = np.empty(order.size, np.int32)
     seen = 0
     for k in range(order.size):
         cell = nearest_cell(np.float64(lat[order[k]]), np.float64(lon[order[k]]), nlat, nlon)
@@ -47,7 +104,7 @@ def by_cell(lat, lon, order, nlat, nlon, scratch):
             cells[row], edges[row + 1] = cell, edges[row] + scratch[cell]
             scratch[cell] = edges[row]
             row += 1
-    footprints = np.empty(edges[seen], np.int64)
+    footprints = np.empty(edges[seen], np.int32)
     for k in range(order.size):
         if cell_of[k] >= 0:
             footprints[scratch[cell_of[k]]] = order[k]
@@ -57,7 +114,7 @@ def by_cell(lat, lon, order, nlat, nlon, scratch):
     return cells, edges, footprints
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def draw(code, keys, hour, cells, edges, footprints):
     """Leave of each cell's footprints those of one platform, drawn by ``hour`` (since 1970) and cell, in place.
 
@@ -83,7 +140,7 @@ def draw(code, keys, hour, cells, edges, footprints):
     return chosen, fewer
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def whose(code, edges, footprints):
     """The platform of each cell's footprints (n,), :data:`SEVERAL` where they differ."""
     found = np.empty(edges.size - 1, np.int8)
@@ -96,40 +153,78 @@ def whose(code, edges, footprints):
     return found
 
 
-@njit(cache=True)
-def mean(values, zenith, edges, footprints):
-    """Means by cell. Sums are in double precision: exact for single-precision values of like size, so that the order
-    of the footprints does not matter."""
-    seen, channels = edges.size - 1, values.shape[1]
-    means, zeniths = np.empty((seen, channels), np.float32), np.empty(seen, np.float32)
-    sums, counts = np.empty(channels), np.empty(channels, np.int64)
-    for row in range(seen):
+@njit(cache=True, error_model="numpy")
+def _mean_of_present(values, footprints, found):
+    """The mean of ``values`` of the ``footprints`` by channel without the missing ones, into ``found`` (channel,)."""
+    for c in range(found.size):
+        total, count = 0.0, 0
+        for i in footprints:
+            if values[i, c] == values[i, c]:
+                total += values[i, c]
+                count += 1
+        found[c] = total / count if count else np.nan
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def mean(values, zenith, lat, lon, cells, edges, footprints, nlat, nlon, means, zeniths, offsets):
+    """Means by cell of values, zenith angle and of how far north and east of the cell's centre the footprints lie, in
+    cells, into ``means`` (n, channel), ``zeniths`` (n,) and ``offsets`` (n, 2).
+
+    Sums are in double precision: exact for single-precision values of like size, so that the order of the footprints
+    does not matter.
+    """
+    channels, last_of_all = values.shape[1], edges[-1]
+    here, step, width = values.ctypes.data, values.strides[0], channels * values.itemsize
+    others = zenith.ctypes.data, lat.ctypes.data, lon.ctypes.data
+    sums = np.empty(channels)
+    north, west_end, east_end = 0.0, 0, 0  # of the grid's row
+    for row in range(cells.size):
+        if cells[row] >= east_end:
+            west_end = cells[row] // nlon * nlon
+            east_end = west_end + nlon
+            north = 90.0 - (west_end // nlon + 0.5) * 180.0 / nlat
+        east = (cells[row] - west_end) * 360.0 / nlon
         first, last = edges[row], edges[row + 1]
-        angle, missing = 0.0, 0.0
-        sums[:] = 0.0
+        angle, up, across = 0.0, 0.0, 0.0
+        few = last - first <= 2  # of most cells of an hour
+        if not few:
+            sums[:] = 0.0
         for k in range(first, last):  # no test for missing values here: plain sums vectorise
+            if k + _AHEAD < last_of_all:
+                soon = np.int64(footprints[k + _AHEAD])
+                for byte in range(0, width, _LINE):
+                    _prefetch(here + soon * step + byte)
+                for other in others:
+                    _prefetch(other + soon * 4)
             i = footprints[k]
             angle += zenith[i]
-            for c in range(channels):
-                sums[c] += values[i, c]
-        zeniths[row] = angle / (last - first)
-        for c in range(channels):
-            missing += sums[c]
-            means[row, c] = sums[c] / (last - first)
-        if missing != missing:
-            sums[:], counts[:] = 0.0, 0
-            for k in range(first, last):
-                i = footprints[k]
+            up += (lat[i] - north) / (last - first)
+            across += (_turned(lon[i] - east + 180.0) - 180.0) / (last - first)
+            if not few:
                 for c in range(channels):
-                    if values[i, c] == values[i, c]:
-                        sums[c] += values[i, c]
-                        counts[c] += 1
+                    sums[c] += values[i, c]
+        zeniths[row] = angle / (last - first)
+        offsets[row, 0], offsets[row, 1] = up * nlat / 180.0, across * nlon / 360.0
+        missing = False
+        if last - first == 1:
             for c in range(channels):
-                means[row, c] = sums[c] / counts[c] if counts[c] else np.nan
-    return means, zeniths
+                means[row, c] = 0.0 + values[footprints[first], c]
+        elif few:
+            one, other = footprints[first], footprints[first + 1]
+            for c in range(channels):
+                found = (0.0 + values[one, c] + values[other, c]) * 0.5
+                means[row, c] = found
+                missing |= found != found
+        else:
+            for c in range(channels):
+                found = sums[c] / (last - first)
+                means[row, c] = found
+                missing |= found != found
+        if missing:
+            _mean_of_present(values, footprints[first:last], means[row])
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def nearest(values, zenith, lat, lon, time, cells, edges, footprints, nlat, nlon):
     """By cell and channel the value of the footprint nearest to the cell's centre that has one, of equally near ones
     the earliest, of those the lowest; zenith is that of the nearest footprint."""
@@ -143,7 +238,7 @@ def nearest(values, zenith, lat, lon, time, cells, edges, footprints, nlat, nlon
         best[:] = np.inf
         for k in range(edges[row], edges[row + 1]):
             i = footprints[k]
-            across = ((lon[i] - east + 180.0) % 360.0 - 180.0) * shrink
+            across = (_turned(lon[i] - east + 180.0) - 180.0) * shrink
             distance = (lat[i] - north) ** 2 + across**2
             for c in range(channels + 1):
                 value = np.float64(values[i, c] if c < channels else zenith[i])
@@ -159,24 +254,19 @@ def nearest(values, zenith, lat, lon, time, cells, edges, footprints, nlat, nlon
     return chosen, zeniths
 
 
-@njit(cache=True)
-def offset(lat, lon, time, cells, edges, footprints, nlat, nlon, nearest):
-    """How far north and east of its centre the footprints of each cell lie, in cells (n, 2): mean, or the nearest, of
-    equally near ones the earliest, of those the southernmost, then the westernmost."""
+@njit(cache=True, error_model="numpy")
+def offset(lat, lon, time, cells, edges, footprints, nlat, nlon):
+    """How far north and east of its centre the footprint nearest to it lies for each cell, in cells (n, 2): of equally
+    near ones the earliest, of those the southernmost, then the westernmost."""
     offsets = np.zeros((cells.size, 2), np.float32)
     for row in range(cells.size):
         north = 90.0 - (cells[row] // nlon + 0.5) * 180.0 / nlat
         east = cells[row] % nlon * 360.0 / nlon
         shrink = np.cos(np.deg2rad(north))
-        first, last = edges[row], edges[row + 1]
-        up, across, best, when = 0.0, 0.0, np.inf, time[footprints[first]]
-        for k in range(first, last):
+        up, across, best, when = 0.0, 0.0, np.inf, time[footprints[edges[row]]]
+        for k in range(edges[row], edges[row + 1]):
             i = footprints[k]
-            dy, dx = lat[i] - north, (lon[i] - east + 180.0) % 360.0 - 180.0
-            if not nearest:
-                up += dy / (last - first)
-                across += dx / (last - first)
-                continue
+            dy, dx = lat[i] - north, _turned(lon[i] - east + 180.0) - 180.0
             distance = dy**2 + (dx * shrink) ** 2
             if distance < best or (distance == best and (time[i], dy, dx) < (when, up, across)):
                 up, across, best, when = dy, dx, distance, time[i]

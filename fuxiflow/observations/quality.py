@@ -1,12 +1,17 @@
 """Quality control of footprint tables: segment, duplicates, valid range, bi-weight limits, tracks.
 
+Duplicates and tracks are a matter of one station, or one position of a scan, over the whole table: :func:`repeats`
+finds them in parts, each with some of the stations and positions. All else is a matter of each footprint.
+
 A value that fails becomes NaN, a footprint without a value left is rejected; what is rejected keeps its values, for
 inspection. Applied twice, nothing changes.
 """
 
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -16,6 +21,8 @@ from fuxiflow.observations.biweight import Limits
 from fuxiflow.observations.reasons import Reason
 
 IDENTITY = ["time", "lat", "lon", "scan_position", "station", "platform", "rejected"]
+ROWS = 4_000_000
+"""Rows of a part in which duplicates and tracks are sought: about 0.5 GB."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +90,47 @@ def duplicates(footprints: pa.Table) -> np.ndarray:
     found = np.zeros(len(footprints), bool)
     found[used[order[same]]] = True
     return found
+
+
+def _part(footprints: pa.Table, parts: int) -> np.ndarray:
+    """In which of ``parts`` parts (n,) footprints are looked at: in one and the same those of a platform and station or
+    scan position, or, of what has neither, of a time and place."""
+    platforms, stations = (footprints[name].unify_dictionaries().to_pandas().cat for name in ("platform", "station"))
+    texts = [np.array([*(zlib.crc32(str(text).encode()) for text in kind.categories), 0], np.uint64)[kind.codes]
+             for kind in (platforms, stations)]
+    position = table.column(footprints, "scan_position").astype(np.uint64)
+    moment = table.column(footprints, "time").astype(np.int64).astype(np.uint64)
+    places = [np.ascontiguousarray(table.column(footprints, name) + np.float32(0)).view(np.uint32).astype(np.uint64)
+              for name in ("lat", "lon")]
+    apart = np.where(named(footprints), position, moment ^ (places[0] << np.uint64(32)) ^ places[1])
+    mixed = (texts[0] * np.uint64(31) + texts[1]) * np.uint64(1_000_003) + apart
+    mixed = (mixed ^ (mixed >> np.uint64(29))) * np.uint64(0x9E3779B97F4A7C15)  # neighbours come into different parts
+    return (mixed >> np.uint64(40)) % np.uint64(parts)
+
+
+def repeats(path: Path, start: date, end: date, max_speed: float,
+            rows: int = ROWS) -> tuple[np.ndarray, np.ndarray]:
+    """Which footprints (n,) of a table on disk are :func:`duplicates`, and which are :func:`strays`.
+
+    The table is read once for every ``rows`` rows that it has, some of its stations and scan positions each time, so
+    that memory does not grow with it, but for two octets a row. The result does not depend on ``rows``.
+    """
+    count = table.rows(path)
+    parts = max(1, -(-count // rows))
+    repeated, strayed = np.zeros(count, bool), np.zeros(count, bool)
+    for part in range(parts):
+        chosen, pieces, first = [], [], 0
+        for piece in table.pieces(path, IDENTITY):
+            mine = np.flatnonzero(_part(piece, parts) == part)
+            chosen.append(mine + first)
+            pieces.append(piece.take(mine))
+            first += len(piece)
+        if not first:
+            break
+        here, found = np.concatenate(chosen), pa.concat_tables(pieces)
+        repeated[here] = duplicates(found)
+        strayed[here] = strays(found, repeated[here], start, end, max_speed)
+    return repeated, strayed
 
 
 def check(footprints: pa.Table, repeated: np.ndarray, strayed: np.ndarray, limits: Limits, start: date, end: date,

@@ -173,6 +173,7 @@ class _Store:
         self.channels = list(attributes["channels"])
         self.units = list(attributes["units"])
         self.platforms, self.frame = list(attributes["platforms"]), attributes["frame"]
+        self.origin = attributes.get("origin", "observed")
         self.grid = Grid(**attributes["grid"])
         self.start = np.datetime64(attributes["start"], "h")
         self.end = self.start + attributes["hours"] * HOUR
@@ -193,7 +194,8 @@ class SparseGrids:
     """The stores of one source, read by window.
 
     ``cache_bytes`` bounds the size of a store that is kept in memory once read. Stores may come in any order; those
-    that differ in source, channels, units, platforms, frame or grid, or overlap in time, are refused with ValueError.
+    that differ in source, channels, units, platforms, frame, grid or origin (observed, simulated), or overlap in time,
+    are refused with ValueError.
     """
 
     def __init__(self, paths: Sequence[Path], cache_bytes: int = CACHE_BYTES):
@@ -202,9 +204,9 @@ class SparseGrids:
         self._stores = sorted((_Store(path, cache_bytes) for path in paths), key=lambda store: store.start)
         first = self._stores[0]
         self.source, self.channels, self.units, self.grid = first.source, first.channels, first.units, first.grid
-        self.platforms, self.frame = first.platforms, first.frame
+        self.platforms, self.frame, self.origin = first.platforms, first.frame, first.origin
         for before, store in zip(self._stores, self._stores[1:], strict=False):
-            for name in ("source", "channels", "units", "platforms", "frame", "grid"):
+            for name in ("source", "channels", "units", "platforms", "frame", "grid", "origin"):
                 if getattr(store, name) != getattr(first, name):
                     raise ValueError(f"{store.path}: {name} {getattr(store, name)} differs from {getattr(first, name)} "
                                      f"of {first.path}")

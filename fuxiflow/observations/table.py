@@ -102,10 +102,13 @@ def replace(table: pa.Table, values: np.ndarray, rejected: np.ndarray) -> pa.Tab
 
 
 class TableWriter:
-    """Writes a footprint table piece by piece, in row groups of about :data:`ROW_GROUP` rows; a context manager."""
+    """Writes a footprint table piece by piece, in row groups of about :data:`ROW_GROUP` rows; a context manager.
 
-    def __init__(self, path: Path, channels: Sequence[str]):
-        stamped = schema(channels).with_metadata({"provenance": provenance.as_json()})
+    ``metadata`` goes into the file's beside the provenance.
+    """
+
+    def __init__(self, path: Path, channels: Sequence[str], metadata: Mapping[str, str] | None = None):
+        stamped = schema(channels).with_metadata({"provenance": provenance.as_json(), **(metadata or {})})
         self._writer = pq.ParquetWriter(path, stamped, compression="zstd")
         self._pending: list[pa.Table] = []
         self._held = 0
@@ -144,11 +147,17 @@ def _open(path: Path) -> pq.ParquetFile:
     return file
 
 
-def pieces(path: Path) -> Iterator[pa.Table]:
-    """The row groups of a table, one after the other."""
+def rows(path: Path) -> int:
+    """How many footprints a table on disk has."""
+    with _open(path) as file:
+        return file.metadata.num_rows
+
+
+def pieces(path: Path, names: Sequence[str] | None = None) -> Iterator[pa.Table]:
+    """The row groups of a table, one after the other, all columns or those called ``names``."""
     with _open(path) as file:
         for i in range(file.num_row_groups):
-            yield file.read_row_group(i)
+            yield file.read_row_group(i, columns=None if names is None else list(names))
 
 
 def read(path: Path) -> pa.Table:
@@ -169,9 +178,3 @@ def channel_names(path: Path) -> list[str]:
     """Channel names of a table on disk, in order."""
     with _open(path) as file:
         return channels_of(file.schema_arrow.empty_table())
-
-
-def read_columns(path: Path, names: Sequence[str]) -> pa.Table:
-    """Some columns of all rows."""
-    with _open(path) as file:
-        return file.read(columns=list(names))

@@ -82,17 +82,22 @@ def brightness_temperatures(
     land_fraction: Tensor,
     latitude: Tensor,
     zenith: Tensor,
+    wind: Tensor | None = None,
+    land: Tensor | float = emissivity.LAND,
+    sea_ice: Tensor | float = emissivity.SEA_ICE,
 ) -> Tensor:
     """Clear-sky brightness temperatures ``(batch, channel)`` in K.
 
     ``temperature`` (K) and ``specific_humidity`` (kg/kg) ``(batch, 13)`` at :data:`LEVELS`; all others ``(batch,)``:
     ``surface_pressure`` in hPa, ``skin_temperature`` in K, ``land_fraction`` 0-1, ``latitude`` and sensor ``zenith``
-    in degrees (the path is plane-parallel).
+    in degrees (the path is plane-parallel). ``wind`` at 10 m (m/s) roughens the sea, which is flat without; ``land``
+    and ``sea_ice`` are emissivities as in :func:`fuxiflow.operators.emissivity.surface`.
     """
     t, q = columns(operator, temperature, specific_humidity, latitude)
     surface = emissivity.surface(
-        skin_temperature, land_fraction, operator.channel_frequency, zenith, operator.vertical
-    )
+        skin_temperature, land_fraction, operator.channel_frequency, zenith, operator.vertical, operator.conical,
+        wind, land, sea_ice,
+    )  # fmt: skip
     surface = surface[:, operator.node_channel[: operator.surface_nodes]]
     secant = 1.0 / torch.cos(torch.deg2rad(zenith))
     return operator(t, q, surface_pressure, skin_temperature, surface, secant)

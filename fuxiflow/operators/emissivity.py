@@ -1,9 +1,10 @@
 """Surface emissivity for the microwave operator: a flat sea, land and sea ice of fixed emissivity.
 
 Sea: Fresnel reflection of water with the double-Debye permittivity of MPM-93 (Liebe, Hufford & Cotton, 1993, AGARD
-CP-542) and the ionic conductivity of Klein & Swift (1977, doi:10.1109/TAP.1977.1141539) at 35 psu. Wind roughness and
-foam are left out. Land 0.95 and sea ice 0.90 at all frequencies are round values within the spread of retrieved ones
-(Prigent et al., 2006, doi:10.1175/BAMS-87-11-1573).
+CP-542) and the ionic conductivity of Klein & Swift (1977, doi:10.1109/TAP.1977.1141539) at 35 psu; with waves and foam
+where a wind is given (:mod:`fuxiflow.operators.roughness`). Land 0.95 and sea ice 0.90 at all frequencies are round
+values within the spread of retrieved ones (Prigent et al., 2006, doi:10.1175/BAMS-87-11-1573);
+:mod:`fuxiflow.operators.surfaces` tells types apart.
 """
 
 import math
@@ -11,6 +12,7 @@ import math
 import torch
 from torch import Tensor
 
+from fuxiflow.operators.roughness import rough
 from fuxiflow.physics import EARTH_RADIUS
 
 LAND = 0.95
@@ -32,8 +34,8 @@ def conductivity(temperature: Tensor) -> Tensor:
     return at_25 * torch.exp(-below * rate)
 
 
-def permittivity(temperature: Tensor, frequency: Tensor) -> tuple[Tensor, Tensor]:
-    """Real part and (positive) loss part of the relative permittivity of sea water; arguments (K, GHz) broadcast."""
+def pure_permittivity(temperature: Tensor, frequency: Tensor) -> tuple[Tensor, Tensor]:
+    """Real part and (positive) loss part of the relative permittivity of pure water; arguments (K, GHz) broadcast."""
     theta = 300.0 / temperature - 1.0
     static = 77.66 + 103.3 * theta
     middle, optical = 0.0671 * static, 3.52
@@ -41,16 +43,20 @@ def permittivity(temperature: Tensor, frequency: Tensor) -> tuple[Tensor, Tensor
     second = 39.8 * first
     x, y = frequency / first, frequency / second
     a, b = (static - middle) / (1.0 + x * x), (middle - optical) / (1.0 + y * y)
-    ionic = conductivity(temperature) / (2.0 * math.pi * 1e9 * VACUUM_PERMITTIVITY * frequency)
-    return optical + a + b, a * x + b * y + ionic
+    return optical + a + b, a * x + b * y
 
 
-def reflectivity(temperature: Tensor, frequency: Tensor, cosine: Tensor) -> tuple[Tensor, Tensor]:
-    """Fresnel power reflectivities of sea water, vertical and horizontal; ``cosine`` is that of the zenith angle.
+def permittivity(temperature: Tensor, frequency: Tensor) -> tuple[Tensor, Tensor]:
+    """Real part and (positive) loss part of the relative permittivity of sea water; arguments (K, GHz) broadcast."""
+    real, loss = pure_permittivity(temperature, frequency)
+    return real, loss + conductivity(temperature) / (2.0 * math.pi * 1e9 * VACUUM_PERMITTIVITY * frequency)
+
+
+def fresnel(real: Tensor, loss: Tensor, cosine: Tensor) -> tuple[Tensor, Tensor]:
+    """Fresnel power reflectivities, vertical and horizontal; ``cosine`` is that of the zenith angle; broadcast.
 
     Written in reals: the square root p + iq of the permittivity less sin^2 enters.
     """
-    real, loss = permittivity(temperature, frequency)
     a = real - (1.0 - cosine * cosine)
     size = torch.sqrt(a * a + loss * loss)
     p = torch.sqrt(0.5 * (size + a))
@@ -61,29 +67,61 @@ def reflectivity(temperature: Tensor, frequency: Tensor, cosine: Tensor) -> tupl
     return vertical, horizontal
 
 
-def sea(temperature: Tensor, frequency: Tensor, zenith: Tensor, vertical: Tensor) -> Tensor:
-    """Emissivity ``(batch, channel)`` of a flat sea seen by a cross-track scanner.
+def reflectivity(temperature: Tensor, frequency: Tensor, cosine: Tensor) -> tuple[Tensor, Tensor]:
+    """Fresnel power reflectivities of sea water, vertical and horizontal; ``cosine`` is that of the zenith angle."""
+    return fresnel(*permittivity(temperature, frequency), cosine)
 
-    ``temperature`` (K) and ``zenith`` (degrees) are ``(batch,)``; ``frequency`` (GHz) and ``vertical``, whether the
-    channel is quasi-vertical, are ``(channel,)``. The polarisation turns with the scan angle s: what is vertical at
-    nadir becomes cos^2 s vertical + sin^2 s horizontal, and the other way round.
+
+def polarised(v: Tensor, h: Tensor, zenith: Tensor, vertical: Tensor, conical: bool) -> Tensor:
+    """Emissivity ``(batch, channel)`` in a channel's polarisation from vertical and horizontal reflectivities.
+
+    For a cross-track scanner the polarisation turns with the scan angle s: what is vertical at nadir becomes
+    cos^2 s vertical + sin^2 s horizontal, and the other way round; for one that scans cones (``conical``) it does not.
     """
+    if conical:
+        return 1.0 - torch.where(vertical, v, h)
     angle = torch.deg2rad(zenith)[:, None]
-    cosine = torch.cos(angle)
     turned = (torch.sin(angle) * (EARTH_RADIUS / (EARTH_RADIUS + SATELLITE_HEIGHT))) ** 2
-    water = temperature[:, None].clamp(271.0, 310.0)
-    v, h = reflectivity(water, frequency, cosine)
     return 1.0 - torch.where(vertical, v + turned * (h - v), h + turned * (v - h))
 
 
+def sea(
+    temperature: Tensor,
+    frequency: Tensor,
+    zenith: Tensor,
+    vertical: Tensor,
+    conical: bool = False,
+    wind: Tensor | None = None,
+) -> Tensor:
+    """Emissivity ``(batch, channel)`` of the sea: flat without ``wind``, else with waves and foam (FASTEM-5).
+
+    ``temperature`` (K), ``zenith`` (degrees) and ``wind`` at 10 m (m/s) are ``(batch,)``; ``frequency`` (GHz) and
+    ``vertical``, whether the channel is (quasi-)vertical, are ``(channel,)``; ``conical`` as in :func:`polarised`.
+    """
+    cosine = torch.cos(torch.deg2rad(zenith)[:, None])
+    v, h = reflectivity(temperature[:, None].clamp(271.0, 310.0), frequency, cosine)
+    if wind is not None:
+        v, h = rough(v, h, frequency, zenith[:, None], wind[:, None])
+    return polarised(v, h, zenith, vertical, conical)
+
+
 def surface(
-    temperature: Tensor, land_fraction: Tensor, frequency: Tensor, zenith: Tensor, vertical: Tensor
+    temperature: Tensor,
+    land_fraction: Tensor,
+    frequency: Tensor,
+    zenith: Tensor,
+    vertical: Tensor,
+    conical: bool = False,
+    wind: Tensor | None = None,
+    land: Tensor | float = LAND,
+    sea_ice: Tensor | float = SEA_ICE,
 ) -> Tensor:
     """Emissivity ``(batch, channel)`` of a surface that is part land (0-1) and else sea, with ice where it is cold.
 
-    Sea ice takes over linearly from 1 K above the freezing point of sea water to 1 K below. Others as in :func:`sea`.
+    Sea ice takes over linearly from 1 K above the freezing point of sea water to 1 K below. ``land`` and ``sea_ice``
+    are emissivities, such as :mod:`fuxiflow.operators.surfaces` gives ``(batch, channel)``. Others as in :func:`sea`.
     """
     ice = (0.5 * (FREEZING_POINT + 1.0 - temperature)).clamp(0.0, 1.0)[:, None]
-    water = sea(temperature, frequency, zenith, vertical)
-    water = water + ice * (SEA_ICE - water)
-    return water + land_fraction[:, None] * (LAND - water)
+    water = sea(temperature, frequency, zenith, vertical, conical, wind)
+    water = water + ice * (sea_ice - water)
+    return water + land_fraction[:, None] * (land - water)

@@ -1,6 +1,6 @@
 """Batched, differentiable, clear-sky microwave radiative transfer in torch (equations, accuracy: docs/operator.md)."""
 
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from fuxiflow import ROOT
+from fuxiflow.operators import cloud
 from fuxiflow.physics import GAS_CONSTANT_DRY, GRAVITY, vapour_pressure, virtual_temperature
 
 DIRECTORY = ROOT / "resources" / "operators"
@@ -17,6 +18,8 @@ PLANCK_OVER_BOLTZMANN = 6.62607015e-34 * 1e9 / 1.380649e-23
 """h / k in K per GHz (SI, exact)."""
 HUMIDITY_SCALE = 20.0
 """Vapour pressure in hPa by which the polynomials' argument is scaled."""
+DIFFUSE = ((0.36391724, 1.0 / 0.35505103), (0.63608276, 1.0 / 0.84494897))
+"""Weights and secants of the two-point Gauss-Jacobi quadrature of a flux, 2 mu I(mu) d mu over 0-1."""
 SMALLEST_DEPTH = 1e-7
 LEAST_ABSORPTION = 1e-12
 FEATURES = 12
@@ -30,7 +33,8 @@ class OperatorTable:
     the polynomials ``coefficients`` (level, 12, node), absorption in Np/km; ``frequency`` (node,) GHz; ``weights``
     (node, channel); ``groups`` (group, 4) of int: first node, end node, first level, last level of a sweep (nodes that
     never see the ground end above it); ``channels`` names, ``vertical`` (channel,) whether quasi-vertical polarisation;
-    ``climatology_temperature`` and ``climatology_humidity`` (6, level) the AFGL profiles.
+    ``climatology_temperature`` and ``climatology_humidity`` (6, level) the AFGL profiles; ``conical`` whether the
+    instrument scans cones (tables without it: across the track).
     """
 
     pressure: np.ndarray
@@ -44,6 +48,7 @@ class OperatorTable:
     vertical: np.ndarray
     climatology_temperature: np.ndarray
     climatology_humidity: np.ndarray
+    conical: np.ndarray = field(default_factory=lambda: np.array(False))
 
     @classmethod
     def read(cls, path: Path) -> "OperatorTable":
@@ -54,14 +59,14 @@ class OperatorTable:
             known = ", ".join(sorted(p.stem for p in path.parent.glob("*.npz"))) or "none"
             raise FileNotFoundError(f"{path}: no operator table (there are: {known}); {remedy}")
         with np.load(path) as file:
-            missing = [field.name for field in fields(cls) if field.name not in file]
+            missing = [f.name for f in fields(cls) if f.name not in file and f.default_factory is MISSING]
             if missing:
                 raise KeyError(f"{path}: has no {', '.join(missing)}; {remedy}")
-            return cls(**{field.name: file[field.name] for field in fields(cls)})
+            return cls(**{f.name: file[f.name] for f in fields(cls) if f.name in file})
 
     def write(self, path: Path) -> None:
         """Write the table, reals as float32."""
-        arrays = {field.name: getattr(self, field.name) for field in fields(self)}
+        arrays = {f.name: getattr(self, f.name) for f in fields(self)}
         keep = ("weights", "frequency")
         arrays = {k: v.astype(np.float32) if v.dtype == np.float64 and k not in keep else v for k, v in arrays.items()}
         np.savez_compressed(path, **arrays)
@@ -88,6 +93,7 @@ class MicrowaveOperator(torch.nn.Module):
     def __init__(self, table: OperatorTable, dtype: torch.dtype = torch.float32):
         super().__init__()
         self.channels = [str(name) for name in table.channels]
+        self.conical = bool(table.conical)
         self.groups = [tuple(int(i) for i in group) for group in table.groups]
         levels = len(table.pressure)
         self.surface_nodes = max((end for _, end, _, last in self.groups if last == levels - 1), default=0)
@@ -133,21 +139,25 @@ class MicrowaveOperator(torch.nn.Module):
         skin_temperature: Tensor,
         emissivity: Tensor,
         secant: Tensor,
+        cloud_liquid: Tensor | None = None,
+        diffuse: Tensor | None = None,
     ) -> Tensor:
         """Brightness temperatures ``(batch, channel)`` in K.
 
         ``temperature`` (K) and ``specific_humidity`` (kg/kg) are ``(batch, level)`` on ``pressure``, top down, levels
         below the ground ignored; ``surface_pressure`` (hPa), ``skin_temperature`` (K) and ``secant`` of the zenith
-        angle are ``(batch,)``; ``emissivity`` is ``(batch, node)`` or ``(batch, 1)``.
+        angle are ``(batch,)``; ``emissivity`` is ``(batch, node)`` or ``(batch, 1)``. Optional: ``cloud_liquid``
+        ``(batch, level)`` (kg/kg) absorbs (:mod:`fuxiflow.operators.cloud`); ``diffuse`` ``(batch,)`` is the share of
+        the reflection that is Lambertian, 0-1, the rest being specular.
         """
-        radiance = self.radiances(
-            temperature, specific_humidity, surface_pressure, skin_temperature, emissivity, secant
-        )
+        columns = temperature, specific_humidity, surface_pressure, skin_temperature, emissivity, secant
+        radiance = self.radiances(*columns, cloud_liquid, diffuse)
         return (self.planck / torch.log1p(self.planck / radiance)) @ self.weights
 
     def radiances(
-        self, temperature, specific_humidity, surface_pressure, skin_temperature, emissivity, secant
-    ) -> Tensor:
+        self, temperature, specific_humidity, surface_pressure, skin_temperature, emissivity, secant,
+        cloud_liquid=None, diffuse=None,
+    ) -> Tensor:  # fmt: skip
         """Monochromatic radiances ``(batch, node)`` in K (Planck function times c^2/2kf^2); arguments as in forward."""
         pressure = self.pressure
         if temperature.shape != specific_humidity.shape or temperature.shape[-1] != len(pressure):
@@ -166,21 +176,30 @@ class MicrowaveOperator(torch.nn.Module):
         thickness = (0.5e-3 * GAS_CONSTANT_DRY / GRAVITY) * (virtual[1:] + virtual[:-1]) * torch.log(high / low)
         above = ((surface_pressure - low) / (high - low)).clamp(0.0, 1.0)
         # six times the mean absorption is what the sweep multiplies by, and minus the optical depth what it needs
-        path = (thickness * above * (secant / -6.0))[..., None].unbind()
+        vertical = thickness * above
+        path = (vertical * (secant / -6.0))[..., None].unbind()
         # a layer that the ground cuts ends with the temperature and absorption there
         lower = (temperature[:-1] + above * (temperature[1:] - temperature[:-1]))[..., None].unbind()
         cut = (above < 1.0).any(dim=1).tolist()
         share = [part if is_cut else None for part, is_cut in zip(above[..., None].unbind(), cut, strict=True)]
         upper = temperature[..., None].unbind()
+        water = None
+        if cloud_liquid is not None:
+            content = cloud.water_content(cloud_liquid.transpose(0, 1), temperature, humidity, pressure[:, None])
+            water = [level if level.any() else None for level in content[..., None].unbind()]
         parts = []
         for index, (first, end, top, bottom) in enumerate(self.groups):
             coefficients = getattr(self, f"coefficients_{index}")
-            up, down, through = self._sweep(
-                arguments, upper, lower, path, share, coefficients, slice(first, end), top, bottom
-            )
+            nodes = slice(first, end)
+            given = arguments, upper, lower, share, water, coefficients, nodes, top, bottom
+            up, down, through = self._sweep(path, *given)
             if bottom == len(pressure) - 1:
-                ground = skin_temperature[:, None] + self.planck_square[first:end] / skin_temperature[:, None]
-                surface = emissivity if emissivity.shape[-1] == 1 else emissivity[:, first:end]
+                if diffuse is not None:
+                    slants = [(w, (vertical * (s / -6.0))[..., None].unbind()) for w, s in DIFFUSE]
+                    flux = sum(weight * self._sweep(slant, *given)[1] for weight, slant in slants)
+                    down = down + diffuse[:, None] * (flux - down)
+                ground = skin_temperature[:, None] + self.planck_square[nodes] / skin_temperature[:, None]
+                surface = emissivity if emissivity.shape[-1] == 1 else emissivity[:, nodes]
                 up = up + through * (down + surface * (ground - down))
             parts.append(up)
         # all emitters were B + h/2, and their weights add up to one
@@ -201,17 +220,25 @@ class MicrowaveOperator(torch.nn.Module):
         layers = torch.sqrt(absorption[1:] * absorption[:-1]) * path[..., None]
         return torch.cat([torch.zeros_like(layers[:1]), layers.cumsum(dim=0)])
 
-    def _sweep(self, arguments, upper, lower, path, share, coefficients, nodes, top, bottom):
+    def _absorption(self, level, arguments, upper, water, coefficients, nodes, top):
+        """Absorption ``(batch, node)`` in Np/km at a level, by gases and cloud water."""
+        gas = (arguments[level] @ coefficients[level - top]).clamp_min(LEAST_ABSORPTION)
+        if water is None or water[level] is None:
+            return gas
+        return gas + water[level] * cloud.absorption(upper[level], self.frequency[nodes])
+
+    def _sweep(self, path, arguments, upper, lower, share, water, coefficients, nodes, top, bottom):
         """Upwelling, downwelling and transmittance ``(batch, node)`` of the levels from ``top`` to ``bottom``."""
         square = self.planck_square[nodes]
-        above = (arguments[top] @ coefficients[0]).clamp_min(LEAST_ABSORPTION)
+        given = arguments, upper, water, coefficients, nodes, top
+        above = self._absorption(top, *given)
         source_above = upper[top] + square / upper[top]
         up = torch.zeros_like(above)
         minus_down = -self.cosmic[nodes].expand_as(above)
         through = torch.ones_like(above)
         sees_ground = bottom == len(self.pressure) - 1
         for level in range(top + 1, bottom + 1):
-            below = (arguments[level] @ coefficients[level - top]).clamp_min(LEAST_ABSORPTION)
+            below = self._absorption(level, *given)
             if share[level - 1] is not None:
                 below = torch.lerp(above, below, share[level - 1])
             # exact to fourth order in the logarithm of the ratio where absorption is exponential in height

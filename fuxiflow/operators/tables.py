@@ -6,6 +6,7 @@ Moncet et al., 2008, doi:10.1175/2008JAS2711.1). Needs pyrtlib and scipy.
 """
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,15 +14,25 @@ import torch
 
 from fuxiflow import sources
 from fuxiflow.operators import absorption
-from fuxiflow.operators.instruments import PassBand, pass_bands, quadrature
+from fuxiflow.operators.instruments import CONICAL, PassBand, pass_bands, quadrature
 from fuxiflow.operators.microwave import DIRECTORY, FEATURES, MicrowaveOperator, OperatorTable, features
 from fuxiflow.physics import saturation_vapour_pressure
 
-SOURCES = {"atms": "noaa20_atms"}
+SOURCES = {
+    "atms": "noaa20_atms",
+    "amsua": "amsua",
+    "mhs": "mhs",
+    "mwts3": "fy3e_mwts3",
+    "mwhs2": "fy3e_mwhs2",
+    "ssmis": "ssmis",
+}
+"""The source of ``config/sources`` whose channels each instrument's table has."""
 LEVELS = 90
 QUADRATURE_POINTS = 7
 TOLERANCE = 0.03
 MOST_NODES = 3
+LARGEST_ERROR, MOST_NODES_OF_A_HARD_CHANNEL = 0.2, 6
+"""Error in K on a held-out atmosphere for which a channel may have more nodes than :data:`MOST_NODES`, and how many."""
 MOST_GROUPS = 3
 UNITY = 1e5
 """Weight in the least squares of the condition that a channel's weights add up to one."""
@@ -109,7 +120,7 @@ def table(bands: list[PassBand], frequency, weights, coefficients, pressure, gro
 
 
 def choose(monochromatic: np.ndarray, channel: np.ndarray) -> tuple[list[int], np.ndarray]:
-    """Greedy choice of at most :data:`MOST_NODES` columns of ``(profile, node)`` and weights that give ``(profile,)``.
+    """Greedy choice of 1-3 columns (to 6 in need) of ``(profile, node)`` and of weights that give ``(profile,)``.
 
     Even rows are fitted (non-negative weights that add up to 1), odd ones decide when the error is small enough.
     """
@@ -128,7 +139,8 @@ def choose(monochromatic: np.ndarray, channel: np.ndarray) -> tuple[list[int], n
                 best = error, node, weights
         chosen.append(best[1])
         rest = monochromatic[held][:, chosen] @ best[2] - channel[held]
-        if np.sqrt(np.mean(rest**2)) < TOLERANCE or len(chosen) == MOST_NODES:
+        hard = np.abs(rest).max() > LARGEST_ERROR and len(chosen) < MOST_NODES_OF_A_HARD_CHANNEL
+        if np.sqrt(np.mean(rest**2)) < TOLERANCE or (len(chosen) >= MOST_NODES and not hard):
             kept = best[2] > 0.0
             return np.array(chosen)[kept].tolist(), best[2][kept] / best[2].sum()
 
@@ -170,6 +182,14 @@ def group(span: np.ndarray, bottom: int) -> tuple[np.ndarray, list[tuple[int, in
     return order, [(end - len(g[2]), end, g[0], g[1]) for end, g in zip(ends, groups, strict=True)]
 
 
+def without_unused(coefficients: np.ndarray, groups: list[tuple[int, int, int, int]]) -> np.ndarray:
+    """Coefficients ``(level, 12, node)`` with zeros at levels that no sweep reads, so that they compress."""
+    kept = np.zeros_like(coefficients)
+    for first, end, top, last in groups:
+        kept[top : last + 1, :, first:end] = coefficients[top : last + 1, :, first:end]
+    return kept
+
+
 def build(instrument: str, report=print) -> OperatorTable:
     """Build the table of ``instrument``; ``report`` is told what is reached."""
     absorption.use_model()
@@ -203,19 +223,22 @@ def build(instrument: str, report=print) -> OperatorTable:
     order, groups = group(span[kept], bottom)
     report(f"{len(kept)} nodes in groups (first node, end node, first level, last level): {groups}")
     kept = kept[order]
-    return table(bands, frequency[kept], np.array(columns)[order], coefficients[:, :, kept], pressure, groups)
+    used = without_unused(coefficients[:, :, kept], groups)
+    made = table(bands, frequency[kept], np.array(columns)[order], used, pressure, groups)
+    return replace(made, conical=np.array(instrument in CONICAL))
 
 
 def main(arguments: list[str]) -> None:
-    """Build and write the table of one instrument, by default ATMS into ``resources/operators``."""
-    instrument = arguments[0] if arguments else "atms"
-    if instrument not in SOURCES:
-        raise SystemExit(f"no table for {instrument!r}; known: {', '.join(SOURCES)}")
+    """Build and write the table of one instrument, or of all, by default into ``resources/operators``."""
+    instruments = arguments[:1] or list(SOURCES)
+    if unknown := [name for name in instruments if name not in SOURCES]:
+        raise SystemExit(f"no table for {unknown[0]!r}; known: {', '.join(SOURCES)}")
     directory = Path(arguments[1]) if len(arguments) > 1 else DIRECTORY
     directory.mkdir(parents=True, exist_ok=True)
-    path = directory / f"{instrument}.npz"
-    build(instrument).write(path)
-    print(f"{path}: {path.stat().st_size / 1e3:.0f} kB")
+    for instrument in instruments:
+        path = directory / f"{instrument}.npz"
+        build(instrument).write(path)
+        print(f"{path}: {path.stat().st_size / 1e3:.0f} kB")
 
 
 if __name__ == "__main__":

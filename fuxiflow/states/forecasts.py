@@ -3,7 +3,8 @@
 Dimensions ``(time, prediction_timedelta, level, latitude, longitude)``, one array for each physical variable, ``time``
 being the initial time; all leads and levels of one initial time are a chunk, as long as they are not more than 64 MB.
 Initial times that are not complete are listed in the attribute ``pending``, single fields that never came in
-``missing``.
+``missing``. Values are rounded to :data:`MANTISSA_BITS` bits of mantissa (Klöwer et al. 2021,
+doi:10.1038/s43588-021-00156-2).
 """
 
 from collections.abc import Iterable, Sequence
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import zarr
+from numcodecs.bitround import BitRound
 
 from fuxiflow import provenance
 from fuxiflow.channels import ChannelTable, table
@@ -30,6 +32,8 @@ from fuxiflow.states.store import (
 )
 
 CHUNK_BYTES = 1 << 26
+# one in 131 000: 0.25 m2 s-2 of geopotential at 500 hPa, 1 mK, 0.5 Pa, far below any error; takes a third off files
+MANTISSA_BITS = 16
 
 
 def levels(channels: ChannelTable) -> list[int]:
@@ -43,6 +47,11 @@ def variables(channels: ChannelTable) -> dict[str, list[int]]:
     for index, channel in enumerate(channels):
         found.setdefault(channel.variable, []).append(index)
     return found
+
+
+def rounded(values: np.ndarray) -> np.ndarray:
+    """``values`` as float32 with :data:`MANTISSA_BITS` bits of mantissa, the nearest; NaN stays."""
+    return BitRound(MANTISSA_BITS).encode(np.ascontiguousarray(values, np.float32)).view(np.float32)
 
 
 class ForecastWriter:
@@ -136,6 +145,11 @@ class ForecastWriter:
         self._pending = np.isin(np.array(iso(self.init_times)), self._group.attrs["pending"])
         self._missing = {(time, lead) for time, lead in self._group.attrs["missing"]}
 
+    @property
+    def chunk_leads(self) -> int:
+        """Leads of an initial time that are stored in one piece: written on end they are held back and read never."""
+        return self._leads
+
     def done(self, i_init: int) -> bool:
         """Whether the forecast of an initial time is complete on disk."""
         return not self._pending[i_init]
@@ -162,7 +176,7 @@ class ForecastWriter:
         if array is None:
             self._missing.add(key)
         else:
-            self._buffer[2][i_lead % self._leads] = array
+            self._buffer[2][i_lead % self._leads] = rounded(array)
         written = self._written.setdefault(i_init, set())
         written.add(i_lead)
         if len(written) == len(self.lead_hours):

@@ -10,14 +10,17 @@ import numpy as np
 import torch
 
 from fuxiflow import sources, times
-from fuxiflow.config import AssimilatorStage
-from fuxiflow.models import checkpoint
+from fuxiflow.config import AssimilatorStage, SimulatedShare
+from fuxiflow.models import checkpoint, execution
 from fuxiflow.models.networks import STEP, Networks, SourceDesign
+from fuxiflow.observations.sparse import SparseGrids
 from fuxiflow.observations.statistics import GridStatistics
 from fuxiflow.progress import progress
 from fuxiflow.states.climatology import Climatology
 from fuxiflow.training import departures, samples, stages
+from fuxiflow.training.hybrid import HybridGrids
 from fuxiflow.training.loop import finish, make_fabric, train
+from fuxiflow.training.observation_loss import Points
 from fuxiflow.training.record import record, write_losses
 from fuxiflow.training.stages import Unrolling
 
@@ -25,35 +28,40 @@ FIT_WINDOWS = 160
 
 
 def describe_sources(names: list[str], statistics: Mapping[str, Path]) -> dict[str, SourceDesign]:
-    """Sources as the networks know them: channels and windows from their files, statistics of their grids."""
+    """Sources as the networks know them: their files' windows and platforms, their grids' channels and statistics."""
     designs = {}
     for name in names:
         found = GridStatistics.read(statistics[name])
-        designs[name] = SourceDesign(list(found.channels), sources.load(name).window,
-                                     [float(v) for v in found.mean], [float(v) for v in found.std])  # fmt: skip
+        source = sources.load(name)
+        designs[name] = SourceDesign(list(found.channels), source.window, [float(v) for v in found.mean],
+                                     [float(v) for v in found.std], source.platform_names,
+                                     not all(channel.radiance for channel in source.channels))  # fmt: skip
     return designs
 
 
 def fit(name: str, networks: Networks, history: list[dict], stage: AssimilatorStage, unrolling: Unrolling,
         linear_fits: bool, input: SimpleNamespace, output: SimpleNamespace, params: SimpleNamespace,
-        log: logging.Logger) -> None:  # fmt: skip
+        log: logging.Logger, points: Points | None = None) -> None:  # fmt: skip
     """Train ``networks`` by unrolling cycles, and write the stage's checkpoint and losses.
 
-    With ``linear_fits`` the encoders start from fits to the stage's first batches (:func:`initialise`).
+    With ``linear_fits`` the encoders start from fits to the stage's first batches (:func:`initialise`); with ``points``
+    the losses hold L_obs, as the stage's ``observation_loss`` has it.
     """
     designs = networks.design.sources
     grids = sources.by_source(list(designs), input.grids)
     archive = samples.Archive(input.states, grids, Climatology.read(input.climatology))
+    archive.grids |= hybrid_grids(archive.grids, input.simulated, params.simulated, params.seed, log)
     first_times = samples.usable(archive.states, *times.span(*params.dates), stage.max_lead_hours // 6 + 1,
                                  unrolling.cycles * unrolling.chain, np.datetime64(params.reach, "ns"))  # fmt: skip
     log.info("%d first analysis times from %s to %s, sources: %s", len(first_times), first_times[0], first_times[-1],
              ", ".join(designs) or "none")  # fmt: skip
     plan = stages.cycle_plan(name, first_times, stage, unrolling, params.seed)
-    batches = samples.Batches(archive, plan, designs, networks.standardise)
+    batches = samples.Batches(archive, plan, designs, networks.standardise, points)
 
     fabric = make_fabric(params.options["accelerator"], params.options["precision"])
+    execution.prepare(networks.to(fabric.device), recompute=stage.recompute, compiled=params.options["compile"])
     run = stages.start(fabric, networks, stage, params.state, params.tensorboard, name, log)
-    objective = run.memory = stages.Objective(networks.to(fabric.device))
+    objective = run.memory = stages.Objective(networks, points)
     if linear_fits and not run.restart.exists():
         warm = stage.model_copy(update={"cold_fraction": 0.0, "source_dropout": 0.0})
         plan_ = stages.cycle_plan(name, first_times, warm, Unrolling(), params.seed)
@@ -65,6 +73,19 @@ def fit(name: str, networks: Networks, history: list[dict], stage: AssimilatorSt
     checkpoint.save(output.checkpoint, checkpoint.Checkpoint(networks, [*history, entry]))
     write_losses(output.losses, losses)
     finish(run)
+
+
+def hybrid_grids(real: Mapping[str, SparseGrids], simulated: list[Path], shares: Mapping[str, list[dict]], seed: int,
+                 log: logging.Logger) -> dict[str, HybridGrids]:  # fmt: skip
+    """The grids of the sources that have ``shares`` of simulated windows, from the ``simulated`` stores of them all."""
+    found = {}
+    for name, paths in sources.by_source(list(shares), simulated).items():
+        entries = [SimulatedShare(**entry) for entry in shares[name]]
+        found[name] = HybridGrids(real[name], SparseGrids(paths), entries, seed)
+        for entry in entries:
+            log.info("%s: %.0f %% of the windows from %s to %s are simulated", name, 100 * entry.share, entry.start,
+                     entry.end)  # fmt: skip
+    return found
 
 
 def initialise(objective: stages.Objective, batches: samples.Batches, size: int, log: logging.Logger) -> None:

@@ -1,7 +1,7 @@
 """Training samples: reanalysis frames and observation windows, drawn as a pure function of (seed, step, rank)."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -55,7 +55,8 @@ class Batch:
     ``first`` is of the samples that do not ``follow (batch,)`` those of the batch before; ``start (batch,)`` is the
     time of the newer first frame, of those that follow the time of the first analysis. ``observations`` has, for each
     analysis of the cycle, the footprints by source, ``climatology (batch, cycle, channel, lat, lon)`` that of its time;
-    ``noise`` are the seeds of errors for the first frames.
+    ``noise`` are the seeds of errors for the first frames. ``points`` has, for each analysis and the last background,
+    what L_obs compares it with, by source; it is empty without L_obs.
     """
 
     start: np.ndarray
@@ -67,6 +68,7 @@ class Batch:
     climatology: Tensor
     follow: Tensor
     noise: list[int | None]
+    points: list[dict[str, Footprints]] = field(default_factory=list)
 
     @property
     def analysis(self) -> np.ndarray:
@@ -106,10 +108,14 @@ class Archive:
 
 
 class Batches(Dataset):
-    """Batches by step number: ``plan(step)`` lists the requests of a batch, of equal cycles and lead."""
+    """Batches by step number: ``plan(step)`` lists the requests of a batch, of equal cycles and lead.
 
-    def __init__(self, archive: Archive, plan, sources: Mapping[str, SourceDesign], standardise):
+    ``points`` (:class:`fuxiflow.training.observation_loss.Points`) is what L_obs looks at, None without it.
+    """
+
+    def __init__(self, archive: Archive, plan, sources: Mapping[str, SourceDesign], standardise, points=None):
         self.archive, self.plan, self.sources, self.standardise = archive, plan, sources, standardise
+        self.points = points
 
     def __getitem__(self, step: int) -> Batch:
         requests: list[Request] = self.plan(step)
@@ -124,7 +130,13 @@ class Batches(Dataset):
         normals = torch.from_numpy(np.stack([self.archive.normals(r) for r in requests]))
         return Batch(np.array([r.start for r in requests]), fresh[0].lead if fresh else 0, cycles,
                      torch.from_numpy(first), targets, observations, normals,
-                     torch.tensor([r.follows for r in requests]), [r.noise for r in fresh])  # fmt: skip
+                     torch.tensor([r.follows for r in requests]), [r.noise for r in fresh],
+                     self._points(requests))  # fmt: skip
+
+    def _points(self, requests: list[Request]) -> list[dict[str, Footprints]]:
+        if self.points is None:
+            return []
+        return [self.points.at(times) for times in zip(*(r.target_times for r in requests), strict=True)]
 
     def _footprints(self, name: str, windows: list[dict]) -> Footprints:
         return footprints([window[name] for window in windows], lambda values: self.standardise(name, values))

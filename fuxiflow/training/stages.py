@@ -9,16 +9,17 @@ import torch
 from lightning.fabric import Fabric
 from torch import Tensor
 
-from fuxiflow.config import AssimilatorStage, ForecasterStage, Optimisation
+from fuxiflow.config import AssimilatorStage, Optimisation, RolloutStage
 from fuxiflow.grids import Grid
 from fuxiflow.models.networks import STEP, Networks
 from fuxiflow.restart import workspace
 from fuxiflow.training.loop import Run
 from fuxiflow.training.losses import StateLoss
+from fuxiflow.training.observation_loss import PointLoss, Points
 from fuxiflow.training.perturbation import perturb
 from fuxiflow.training.samples import Batch, Request
 
-STREAMS = {"forecaster": 1, "assimilator": 2, "joint": 3}
+STREAMS = {"forecaster": 1, "assimilator": 2, "joint": 3, "autoregressive": 4}
 
 
 def _generator(seed: int, stage: str, *position: int) -> np.random.Generator:
@@ -26,18 +27,13 @@ def _generator(seed: int, stage: str, *position: int) -> np.random.Generator:
     return np.random.default_rng([seed, STREAMS[stage], *position])
 
 
-def rollout(step: int, stage: ForecasterStage) -> int:
-    """Number of steps that stage 1 unrolls at an update."""
-    return stage.rollout if step >= stage.updates * (1 - stage.rollout_fraction) else 1
-
-
-def forecaster_plan(times: np.ndarray, stage: ForecasterStage, seed: int, rank: int = 0):
-    """Stage 1: ``plan(step)`` draws start times among ``times``, and which of them start from a disturbed state."""
+def rollout_plan(name: str, times: np.ndarray, stage: RolloutStage, seed: int, rank: int = 0):
+    """Stages 1 and 4: ``plan(step)`` draws start times among ``times``, and which start from a disturbed state."""
     def plan(step: int) -> list[Request]:
-        random = _generator(seed, "forecaster", step, rank)
+        random = _generator(seed, name, step, rank)
         chosen, seeds = random.choice(times, stage.batch), random.integers(2**31, size=stage.batch)
         noisy = random.random(stage.batch) < (stage.noise_fraction if stage.noise else 0)
-        return [Request(start, rollout(step, stage), 0, noise=int(noise) if disturbed else None)
+        return [Request(start, stage.length(step), 0, noise=int(noise) if disturbed else None)
                 for start, noise, disturbed in zip(chosen, seeds, noisy, strict=True)]  # fmt: skip
     return plan
 
@@ -86,9 +82,10 @@ class Objective:
     """Losses of the stages for one set of networks, on physical batches.
 
     ``ends`` are the analyses and backgrounds that the cycles of a batch ended with, ``(2, batch, channel, lat, lon)``.
+    With ``points``, what batches hold of in-situ observations, stages 2 and 3 add L_obs.
     """
 
-    def __init__(self, networks: Networks):
+    def __init__(self, networks: Networks, points: Points | None = None):
         self.networks = networks
         self.ends: Tensor | None = None
         grid = Grid(*networks.design.grid)
@@ -96,6 +93,9 @@ class Objective:
         self.state = StateLoss(networks.design.channels, grid, tendency).to(networks.device)
         analysed = networks.design.channels[: networks.analysed]
         self.analysis = StateLoss(analysed, grid, tendency[: networks.analysed]).to(networks.device)
+        self.points, self.observation_weight = None, points.weight if points else 0.0
+        if points:
+            self.points = PointLoss(analysed, grid, tendency[: networks.analysed], points).to(networks.device)
 
     def _standard(self, batch: Batch) -> tuple[Tensor, Tensor]:
         device = self.networks.device
@@ -104,7 +104,7 @@ class Objective:
         return first, normalise(batch.targets.to(device, non_blocking=True))
 
     def forecaster(self, batch: Batch, noise: float = 0.0) -> dict[str, Tensor]:
-        """Stage 1: mean L_state of the unrolled steps; ``noise`` is the largest error of disturbed first frames."""
+        """Stages 1 and 4: mean L_state of the steps; ``noise`` is the largest error of disturbed first frames."""
         first, targets = self._standard(batch)
         if noise:
             first = perturb(first, self.networks.normaliser.tendency[: self.networks.analysed], noise, batch.noise)
@@ -145,7 +145,7 @@ class Objective:
         return self.networks.guess(*self._begin(batch, first), batch.analysis)
 
     def cycle(self, batch: Batch, unrolling: Unrolling) -> dict[str, Tensor]:
-        """Stages 2 and 3: L_state of the analysis and of the next background of every cycle.
+        """Stages 2 and 3: L_state, and L_obs where it is used, of the analysis and the next background of every cycle.
 
         Nothing is differentiated through forecasts that have no weight: a single cycle trains the assimilator alone.
         The last forecast is made only for a loss or for a batch that follows.
@@ -156,6 +156,7 @@ class Objective:
         climatology = self.networks.normaliser(climatology)
         previous, background = self._begin(batch, first)
         analyses, backgrounds = first.new_zeros(()), first.new_zeros(())
+        observed = {"observed_analysis": first.new_zeros(()), "observed_background": first.new_zeros(())}
         start = self.analysis(background, targets[:, 0]).detach()
         for i in range(batch.cycles):
             times = batch.analysis + STEP * i
@@ -163,6 +164,8 @@ class Objective:
             guess = self.networks.guess(previous, background, times)
             analysis = self.networks.analyse(guess, climatology[:, i], observations, times)
             analyses = analyses + self.analysis(analysis, targets[:, i])
+            if self.points:
+                observed["observed_analysis"] += self.points(analysis, batch.points[i])
             if i + 1 == batch.cycles and unrolling.chain == 1 and not weight:
                 break
             with torch.set_grad_enabled(bool(weight) and torch.is_grad_enabled()):
@@ -170,10 +173,16 @@ class Objective:
             previous, background = analysis, forecast[:, : self.networks.analysed]
             if weight:
                 backgrounds = backgrounds + self.state(forecast, targets[:, i + 1])
+                if self.points:
+                    observed["observed_background"] += self.points(forecast, batch.points[i + 1])
         self.ends = torch.stack([previous, background]).detach()
-        loss = (analyses + weight * backgrounds) / batch.cycles
-        return {"loss": loss, "analysis": analyses / batch.cycles, "background": backgrounds / batch.cycles,
-                "first_background": start}  # fmt: skip
+        terms = {"loss": (analyses + weight * backgrounds) / batch.cycles, "analysis": analyses / batch.cycles,
+                 "background": backgrounds / batch.cycles, "first_background": start}  # fmt: skip
+        if self.points:
+            observed = {name: term / batch.cycles for name, term in observed.items()}
+            joint = observed["observed_analysis"] + weight * observed["observed_background"]
+            terms |= {"loss": terms["loss"] + self.observation_weight * joint, **observed}
+        return terms
 
 
 def trains(networks: Networks, *, forecaster: bool, assimilator: bool) -> None:

@@ -1,9 +1,10 @@
 """Departures of observations from background (O-B) and analysis (O-A), in the space of the observations.
 
-Brightness temperatures are simulated from the state of the analysis time at the observed cells of the hours within
-:data:`HALF_WIDTH_HOURS` of it, so that a departure holds an hour's change of weather at most. They are clear-sky, with
-T2M as skin temperature, and neither the state nor the observations are bias-corrected: the mean of a departure holds
-the biases of instrument and operator, its change from background to analysis is what assimilation did.
+Observations are simulated from the state of the analysis time at the observed cells of the hours within
+:data:`HALF_WIDTH_HOURS` of it, so that a departure holds an hour's change of weather at most. Brightness temperatures
+are clear-sky, with T2M as skin temperature, and neither the state nor the observations are bias-corrected: the mean of
+a departure holds the biases of instrument and operator, its change from background to analysis is what assimilation
+did.
 """
 
 import logging
@@ -18,6 +19,7 @@ from fuxiflow.grids import Grid
 from fuxiflow.observations.sparse import SparseGrids, SparseWindow
 from fuxiflow.operators.columns import from_state
 from fuxiflow.operators.microwave import MicrowaveOperator
+from fuxiflow.operators.reports import ReportOperator
 from fuxiflow.progress import progress
 from fuxiflow.states.statistics import Statistics
 from fuxiflow.states.store import States
@@ -37,9 +39,10 @@ def subsample(window: SparseWindow, size: int, generator: np.random.Generator) -
     return window.rows(rows)
 
 
-def simulate(operator: MicrowaveOperator, state: np.ndarray, channels: Sequence[str], statistics: Statistics,
-             window: SparseWindow) -> np.ndarray:
-    """Brightness temperatures ``(row, channel)`` in K of a state ``(channel, lat, lon)`` at the cells of a window.
+def simulate(operator: MicrowaveOperator | ReportOperator, state: np.ndarray, channels: Sequence[str],
+             statistics: Statistics, window: SparseWindow) -> np.ndarray:
+    """What a state ``(channel, lat, lon)`` holds of a source at the cells of a window, ``(row, channel)`` in its units:
+    brightness temperatures in K of sounders; NaN for what a state does not tell.
 
     ValueError (from the operator) names the channels that the state lacks.
     """
@@ -49,6 +52,8 @@ def simulate(operator: MicrowaveOperator, state: np.ndarray, channels: Sequence[
               statistics.land_fraction.ravel()[cell], latitude, window.zenith)
     columns, *surface = (torch.as_tensor(np.ascontiguousarray(x), dtype=torch.float32) for x in inputs)
     with torch.inference_mode():
+        if isinstance(operator, ReportOperator):
+            return operator.from_state(columns, channels, *surface).numpy()
         return from_state(operator, columns, channels, *surface).numpy()
 
 
@@ -75,7 +80,8 @@ class Departures:
             self.sums[kind][k, i] += term.T @ inside
 
     def scores(self, resampling: Resampling, *, experiment: str, source: str) -> pd.DataFrame:
-        """Rows ``departure_{kind}_mean`` and ``_std`` in K, channels ``source/channel``; n counts observations."""
+        """Rows ``departure_{kind}_mean`` and ``_std`` in the channel's unit, channels ``source/channel``; n counts
+        observations, and channels without any departure are left out."""
         counts, once = resampling.counts(self.times), np.ones((1, len(self.times)))
         frames = []
         for kind in KINDS:
@@ -88,7 +94,10 @@ class Departures:
                     metric=f"departure_{kind}_{name}", leads=[0], channels=[f"{source}/{c}" for c in self.channels],
                     regions=self.regions, value=value[k], n=n[None], ci_low=np.where(n < 2, np.nan, low)[None],
                     ci_high=np.where(n < 2, np.nan, high)[None]))
-        return table.concatenate(frames)
+        found = table.concatenate(frames)
+        seen = np.any([sums[0].sum(axis=(0, 2)) > 0 for sums in self.sums.values()], axis=0)
+        silent = [f"{source}/{name}" for name, known in zip(self.channels, seen, strict=True) if not known]
+        return found[~found["channel"].isin(silent)].reset_index(drop=True)
 
     def _mean_std(self, kind: str, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Mean and standard deviation ``(sample, channel, region)`` of all departures of the times as drawn."""
@@ -99,8 +108,8 @@ class Departures:
 
 
 def departures(observations: SparseGrids, states: dict[str, States], statistics: Statistics,
-               operator: MicrowaveOperator, times: np.ndarray, regions: Sequence[str], seed: int, log: logging.Logger,
-               sample: int = SAMPLE) -> Departures:
+               operator: MicrowaveOperator | ReportOperator, times: np.ndarray, regions: Sequence[str], seed: int,
+               log: logging.Logger, sample: int = SAMPLE) -> Departures:
     """Departures of one source from ``states`` by kind (:data:`KINDS`) at ``times``.
 
     Times without a state, or outside the observations, add nothing and are logged. ValueError when the observations lie

@@ -25,7 +25,12 @@ class Scanner:
 
 
 # S-NPP/JPSS ATMS: 96 samples of 18 ms in 8/3 s, +-52.725 degrees (JPSS ATMS SDR ATBD, 474-00043)
-SCANNERS = {"atms": Scanner(96, 52.725, 8.0 / 3.0, 0.018)}
+# AMSU-A: 30 steps of 10/3 degrees in 8 s, one in 0.2 s; MHS: 90 of 10/9 degrees in 8/3 s, one in 19 ms (NOAA KLM User's
+# Guide, sections 3.3 and 3.9). MWTS-III, MWHS-II: 98 views over +-53.35 degrees in 8/3 s (NSMC, instrument pages; their
+# dwell is not given: 18 ms as ATMS)
+SCANNERS = {"atms": Scanner(96, 52.725, 8.0 / 3.0, 0.018), "amsua": Scanner(30, 29.0 * 5.0 / 3.0, 8.0, 0.2),
+            "mhs": Scanner(90, 89.0 * 5.0 / 9.0, 8.0 / 3.0, 0.019),
+            "mwts3": Scanner(98, 53.35, 8.0 / 3.0, 0.018), "mwhs2": Scanner(98, 53.35, 8.0 / 3.0, 0.018)}
 
 
 @dataclass(frozen=True)
@@ -82,7 +87,8 @@ def two_line_elements(orbit: Orbit) -> tuple[str, str]:
     node = (mean_sun + 15.0 * (orbit.ascending_node_hour - 12.0)) % 360.0
     number = orbit.catalogue_number
     first = f"1 {number:05d}U 00000A   {str(year)[2:]}{of_year:012.8f}  .00000000  00000-0  00000-0 0  999"
-    second = f"2 {number:05d} {orbit.inclination:8.4f} {node:8.4f} 0001000  90.0000 270.0000 "
+    anomaly = (270.0 + orbit.phase) % 360.0
+    second = f"2 {number:05d} {orbit.inclination:8.4f} {node:8.4f} 0001000  90.0000 {anomaly:8.4f} "
     second += f"{orbit.revolutions_per_day:11.8f}00001"
     return first + _checksum(first), second + _checksum(second)
 
@@ -93,6 +99,13 @@ def _propagator(name: str, orbit: Orbit):
 
     first, second = two_line_elements(orbit)
     return Orbital(name, line1=first, line2=second)
+
+
+def track(platform: str, orbit: Orbit, time: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Latitude and longitude in degrees of the point below a satellite, and its height in km, (n,) each, at ``time``
+    (n,), datetime64[ns]."""
+    lon, lat, height = _propagator(platform, orbit).get_lonlatalt(time)
+    return np.asarray(lat, float), np.asarray(lon, float), np.asarray(height, float)
 
 
 def swath(

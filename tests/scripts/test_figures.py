@@ -10,6 +10,7 @@ from fuxiflow import ROOT
 from fuxiflow.figures import __main__ as redraw
 from fuxiflow.fingerprint import closure
 from fuxiflow.grids import Grid
+from tests import costs_files
 from tests import figures_data as data
 from tests.helpers import load_script, loaded_by
 from tests.unit.test_figures_tables import SETTINGS
@@ -27,6 +28,7 @@ def stores(tmp_path_factory):
     data.write_states_and_analyses(root, GRID)
     (root / "noaa20_atms").mkdir()
     data.write_grids(root / "noaa20_atms" / "2023-01.zarr", GRID)
+    costs_files.write_run(root)
     return root
 
 
@@ -48,14 +50,18 @@ def arguments(root):
         "skill_vs_lead": (scores, {"experiment": "full", "reference": "truth"}),
         "scorecard_era5": (scores, {"experiment": "full"}),
         "increment_case": ({"analyses": [root / "analyses.zarr"], "era5": [root / "era5.zarr"], "truth": []}, case),
+        "hybrid_training": (scores, {"experiments": ["no_observations", "full"], "references": ["era5", "truth"]}),
+        "obs_loss_weights": ({}, {"observed": {"land_stations": ["T2M"], "radiosondes": ["T500"]}, "weight": 1.0}),
         "error_maps": ({"maps": root / "maps.zarr"}, {"reference": "era5"}),
+        "costs": ({}, {"benchmarks": root / "benchmarks", "experiments": ["full", "denial"]}),
     }
 
 
 @pytest.mark.parametrize("name", redraw.IDS)
 def test_script_writes_figure_and_table(stores, tmp_path, name):
     inputs, params = arguments(stores)[name]
-    output = SimpleNamespace(**{kind: tmp_path / f"{name}.{kind}" for kind in ("pdf", "png", "csv")})
+    output = SimpleNamespace(**{kind: tmp_path / f"{name}.{kind}" for kind in ("pdf", "png", "csv")},
+                             jobs=tmp_path / "jobs.parquet")
     load_script(f"figure_{name}").main(
         SimpleNamespace(**inputs), output, SimpleNamespace(**params, world="embedded synthetic world"), LOG
     )

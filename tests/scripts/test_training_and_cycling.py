@@ -11,6 +11,7 @@ import torch
 
 from fuxiflow import provenance
 from fuxiflow.models import checkpoint
+from fuxiflow.observations.sparse import SparseWriter
 from fuxiflow.states.forecasts import Forecasts
 from fuxiflow.states.store import States
 from tests import tiny
@@ -23,8 +24,8 @@ CYCLE = ["2022-01-09", "2022-01-10"]
 
 def params(directory, **values):
     shared = {"options": tiny.OPTIONS, "model": tiny.MODEL, "grid": {"nlat": 8, "nlon": 16}, "dates": DATES,
-              "reach": DATES[0], "seed": 3, "sources": [tiny.SOURCE], "accelerator": "cpu",
-              "state": directory / "state", "tensorboard": directory / "tensorboard"}  # fmt: skip
+              "reach": DATES[0], "seed": 3, "sources": [tiny.SOURCE], "simulated": {}, "accelerator": "cpu",
+              "execution": {}, "state": directory / "state", "tensorboard": directory / "tensorboard"}  # fmt: skip
     return SimpleNamespace(**{**shared, **values})
 
 
@@ -34,10 +35,11 @@ def train(directory, record):
         "forecaster": ({**optimisation, "rollout": 2, "rollout_fraction": 0.5}, {"statistics": record.statistics}),
         "assimilator": ({**optimisation, "max_lead_hours": 12}, {"forecaster": directory / "forecaster.ckpt"}),
         "joint": ({**optimisation, "max_lead_hours": 12, "cycles": 2}, {"assimilator": directory / "assimilator.ckpt"}),
+        "autoregressive": ({**optimisation, "first_steps": 1, "steps": 3}, {"joint": directory / "joint.ckpt"}),
     }
     for stage, (settings, before) in stages.items():
         input = SimpleNamespace(states=record.states, climatology=record.climatology, grids=record.grids,
-                                grid_statistics=record.grid_statistics, **before)  # fmt: skip
+                                grid_statistics=record.grid_statistics, simulated=[], **before)  # fmt: skip
         output = SimpleNamespace(checkpoint=directory / f"{stage}.ckpt", losses=directory / f"{stage}.parquet")
         load_script(f"training_{stage}").main(input, output, params(directory, stage=settings), LOG)
 
@@ -67,11 +69,45 @@ def test_a_checkpoint_tells_its_history_and_provenance(trained):
     assert not (trained / "state" / "restart.ckpt").exists()
 
 
+def test_long_forecasts_train_the_forecaster_alone(trained):
+    before, after = (checkpoint.load(trained / f"{name}.ckpt") for name in ("joint", "autoregressive"))
+    assert after.history[:3] == before.history
+    assert [entry["stage"] for entry in after.history[3:]] == ["autoregressive"]
+    weights = after.networks.state_dict()
+    changed = {name for name, value in before.networks.state_dict().items() if not torch.equal(value, weights[name])}
+    assert changed
+    assert all(name.startswith("forecaster.") for name in changed)
+    losses = pd.read_parquet(trained / "autoregressive.parquet")
+    assert list(losses["step"]) == [0, 1, 2]
+    assert np.isfinite(losses["loss"]).all()
+
+
 def test_losses_are_logged(trained):
     losses = pd.read_parquet(trained / "joint.parquet")
     assert list(losses["step"]) == [0, 1, 2]
     assert np.isfinite(losses["loss"]).all()
     assert list((trained / "tensorboard").glob("events*"))
+
+
+def test_stage_3_learns_from_points_too(record, trained, tmp_path):
+    names = ["T2M", "R2M", "U10", "V10", "PS", "MSL"]
+    store = tmp_path / "land_stations" / "2022-01.zarr"
+    with SparseWriter(store, "land_stations", names, ["?"] * 6, tiny.GRID, tiny.START, 24 * 8) as out:
+        for hour in range(24 * 8):
+            out.write(hour, np.array([40]), np.full((1, 6), 280, np.float32), np.zeros(1, np.float32),
+                      np.zeros((1, 2), np.float32), np.ones(1, np.int32))  # fmt: skip
+    settings = {"updates": 2, "batch": 2, "learning_rate": 1e-3, "max_lead_hours": 12, "cycles": 2,
+                "observation_loss": {"sources": ["land_stations"]}}  # fmt: skip
+    input = SimpleNamespace(states=record.states, climatology=record.climatology, grids=record.grids,
+                            assimilator=trained / "assimilator.ckpt", simulated=[], compared=[store])  # fmt: skip
+    output = SimpleNamespace(checkpoint=tmp_path / "joint.ckpt", losses=tmp_path / "joint.parquet")
+    load_script("training_joint").main(input, output, params(tmp_path, stage=settings), LOG)
+    losses = pd.read_parquet(output.losses)
+    assert (losses[["observed_analysis", "observed_background"]] > 0).all(axis=None)
+    assert "observed_analysis" not in pd.read_parquet(trained / "joint.parquet")
+    with pytest.raises(ValueError, match="not of the training period"):
+        load_script("training_joint").main(input, output, params(tmp_path, stage=settings, dates=["2022-01-01"] * 2),
+                                           LOG)  # fmt: skip
 
 
 def test_the_same_seed_trains_the_same_networks(record, trained, tmp_path):

@@ -9,6 +9,9 @@ from fuxiflow import ROOT, config
 from fuxiflow.config import ConfigurationError, load, validate
 
 DEMO = yaml.safe_load((ROOT / "config" / "demo.yaml").read_text())
+SIMULATION = {"period": {"start": "2022-01-01", "end": "2022-02-28"},
+              "template": {"start": "2022-03-01", "end": "2022-03-31"}}  # fmt: skip
+SHARE = {"start": "2022-01-01", "end": "2022-01-31"}
 
 
 def demo(**changes) -> dict:
@@ -49,6 +52,9 @@ def test_schema_is_in_step():
     ({"grid__nlat": 0}, ["grid.nlat", "greater than 0"]),
     ({"kind": "real"}, ["kind", "'embedded' or 'archive'"]),
     ({"name": "No Spaces"}, ["name"]),
+    ({"experiment__training__autoregressive__first_steps": 13}, ["training.autoregressive", "first_steps: 13", "12"]),
+    ({"experiment__training__autoregressive": {"updates": 4, "batch": 1, "learning_rate": 1e-5, "steps": 5}},
+     ["training.autoregressive", "updates", "at least one for each of 1 to 5 steps"]),
     ({"experiment__training__forecaster__updates": None}, ["experiment.training.forecaster.updates", "required"]),
     ({"periods__test": {"start": "2022-12-01", "end": "2023-02-01"}},
      ["periods.test", "overlaps periods.training", "after 2022-12-31"]),
@@ -65,6 +71,27 @@ def test_schema_is_in_step():
     ({"experiments__full": {"weights": "best"}}, ["experiments.full.weights", "unknown 'best'", "no_observations"]),
     ({"experiments__third": {"weights": "no_observations"}}, ["experiments.third.weights", "no networks of its own"]),
     ({"experiments__gfs": {}}, ["experiments.gfs", "taken"]),
+    ({"experiment__training__joint__observation_loss": {"sources": ["goes"]}},
+     ["experiments.full.training.joint.observation_loss.sources", "unknown 'goes'", "land_stations"]),
+    ({"experiment__training__joint__observation_loss": {"sources": ["noaa20_atms"]}},
+     ["training.joint.observation_loss.sources", "noaa20_atms measures no channel of the state"]),
+    ({"simulation": {"goes": SIMULATION}}, ["simulation", "unknown 'goes'", "noaa20_atms"]),
+    ({"simulation": {"land_stations": SIMULATION}}, ["simulation.land_stations", "no observation operator for synop"]),
+    ({"simulation": {"gnssro": {**SIMULATION, "geometry": "orbits"}}},
+     ["simulation.gnssro.geometry", "no platform with"]),
+    ({"simulation": {"noaa20_atms": {**SIMULATION, "period": {"start": "2022-12-01", "end": "2023-01-11"}}}},
+     ["simulation.noaa20_atms.period", "inside periods.observations, 2022-01-01..2022-12-31"]),
+    ({"simulation": {"noaa20_atms": {**SIMULATION, "template": {"start": "2023-01-11", "end": "2023-01-12"}}}},
+     ["simulation.noaa20_atms.template", "inside periods.observations"]),
+    ({"experiments__hybrid": {"training": {"simulated": {"noaa20_atms": []}}}},
+     ["experiments.hybrid.training.simulated", "unknown 'noaa20_atms'"]),
+    ({"simulation": {"noaa20_atms": SIMULATION},
+      "experiments__hybrid": {"training": {"simulated": {"noaa20_atms": [SHARE, {**SHARE, "end": "2022-03-02"}]}}}},
+     ["experiments.hybrid.training.simulated.noaa20_atms", "inside simulation.noaa20_atms.period"]),
+    ({"simulation": {"noaa20_atms": SIMULATION},
+      "experiments__hybrid": {"training": {"simulated": {"noaa20_atms": [SHARE, SHARE]}}}},
+     ["experiments.hybrid.training.simulated.noaa20_atms", "one share a day"]),
+    ({"figures__hybrid_training": ["full", "hybrid"]}, ["figures.hybrid_training", "unknown 'hybrid'"]),
     ({"experiments__third": {"initial": "era5"}}, ["experiments.third.initial", "unknown 'era5'", "full, gfs"]),
     ({"experiments__third": {"initial": "fourth"}, "experiments__fourth": {"initial": "gfs"}},
      ["experiments.third.initial", "unknown 'fourth'", "full, gfs, no_observations"]),
@@ -77,6 +104,17 @@ def test_schema_is_in_step():
     ({"experiments__third": {"initial": "gfs"}, "figures__experiments": ["full", "third"]},
      ["figures.experiments", "unknown 'third'", "full, no_observations"]),
     ({"world__swaths__goes": {}}, ["world.swaths", "unknown 'goes'"]),
+    ({"world__networks__amsua": {}}, ["world.networks", "amsua is not observed so", "swaths"]),
+    ({"world__swaths__hirs4": {}}, ["world.swaths", "hirs4 is not observed so", "can make"]),
+    ({"world__networks__land_stations": {"interval_hours": 5}}, ["world.networks.land_stations.interval_hours"]),
+    ({"world__networks__land_stations": {"start": "2022-05-01", "end": "2022-04-01"}},
+     ["world.networks.land_stations", "start 2022-05-01 is after end 2022-04-01"]),
+    ({"world__swaths__amsua": {"platforms": ["NOAA-15"]}},
+     ["world.swaths.amsua.platforms", "unknown 'NOAA-15'", "Metop-B, Metop-C, NOAA-19"]),
+    ({"world__swaths__noaa20_atms": {"start": "2023-01-01"}},
+     ["world.swaths.noaa20_atms.start", "2023-01-01, allowed: up to 2022-12-31"]),
+    ({"experiments__full": {"sources": ["hirs4"]}},
+     ["experiments.full.sources", "hirs4", "does not write", "atms_sdr"]),
     ({"figures__experiments": ["half"]}, ["figures.experiments", "unknown 'half'", "full, no_observations"]),
     ({"figures__map_leads": [24, 300]}, ["figures.map_leads", "300 h was not forecast", "240"]),
     ({"figures__map_leads": [25]}, ["figures.map_leads", "25 h", "multiples of 6"]),
@@ -90,6 +128,9 @@ def test_schema_is_in_step():
     ({"verification": {"references": ["own"]}}, ["verification.references", "['own']", "'era5' or 'truth'"]),
     ({"cycling__max_lead_hours": 100}, ["cycling.max_lead_hours", "multiple of 6"]),
     ({"cycling__init_hours": [3]}, ["cycling.init_hours"]),
+    ({"experiment__model__forecaster": "huge"}, ["experiment.model.forecaster", "'huge'", "fuxi, small, tiny"]),
+    ({"experiments__third": {"model": {"forecaster": {"window": [7, 16]}}}},
+     ["experiments.third.model.forecaster.window", "[7, 16]", "8 x 16 tokens"]),
     ({"kind": "archive"}, ["verification.references", "truth", "allowed: era5, own"]),
 ])
 def test_what_cannot_be_run_is_refused_in_one_line(changes, words):

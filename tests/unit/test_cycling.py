@@ -60,6 +60,18 @@ def test_an_observer_refuses_sources_that_the_networks_do_not_know(networks, rec
         cycling.Observer(networks, {"goes16": SparseGrids(record.grids)})
 
 
+@pytest.mark.parametrize(("known", "refused"), [(["A", "B"], True), (["B", "A"], False), (["A"], False), ([], False)])
+def test_an_observer_refuses_platforms_in_another_order(record, known, refused):
+    networks, grids = tiny.networks(record), SparseGrids(record.grids)
+    grids.platforms = ["B", "A"]
+    networks.design.sources[tiny.SOURCE].platforms.extend(known)
+    if refused:
+        with pytest.raises(ValueError, match="of the platforms B, A, the networks know A, B in this order"):
+            cycling.Observer(networks, {tiny.SOURCE: grids})
+    else:
+        assert cycling.Observer(networks, {tiny.SOURCE: grids}).grids
+
+
 def test_observations_are_standardised_and_empty_windows_left_out(networks, tmp_path):
     grids = SparseGrids([tiny.write_grids(tmp_path, 3, silent=(1,))])
     observer = cycling.Observer(networks, {tiny.SOURCE: grids})

@@ -150,8 +150,8 @@ def test_too_few_footprints_are_refused():
     few = observed(random_footprints(count=7), states, linear())
     with pytest.raises(ValueError, match="7 footprints with all channels cannot fit 17 predictors; lengthen"):
         departures.fit_equivalents(fitted, [(few, states)])
-    few.values[:, 0] = math.nan
-    with pytest.raises(ValueError, match="0 footprints"):
+    few = observed(random_footprints(count=3), states, linear())
+    with pytest.raises(ValueError, match="3 footprints"):
         departures.fit_retrieval(fitted, [(few, states, states[:, 1])], torch.ones(STATES, 1, 1))
 
 
@@ -162,3 +162,51 @@ def test_the_report_names_channels_and_shares(caplog):
     assert "noaa20_atms" in caplog.text
     assert "T850 50%, Z500 0%" in caplog.text
     assert "MSL" not in caplog.text
+
+
+def profiles(seed, missing=0.6):
+    """Footprints of which most lack their first channel, none of those left whole; the last channel is hardly there."""
+    footprints, states = observed(random_footprints(count=600, seed=seed), random_states(), linear()), random_states()
+    random = torch.Generator().manual_seed(seed)
+    footprints.values[torch.rand(600, generator=random) < missing, 0] = math.nan
+    footprints.values[1:, 2] = math.nan
+    return footprints, states
+
+
+def test_each_channel_is_fitted_on_the_footprints_that_hold_it():
+    fitted = encoder()
+    windows = [profiles(seed) for seed in range(4)]
+    assert not departures.mostly_whole(footprints for footprints, _ in windows)
+    departures.fit_equivalents(fitted, windows)
+    fresh = observed(random_footprints(seed=9), random_states(), linear())
+    left = fitted.departures(fresh, random_states())
+    assert left[:, :2].square().mean() < 1e-3 * fresh.values[:, :2].square().mean()
+    assert (fitted.equivalent[2] == 0).all()
+
+
+def test_a_channel_that_hardly_anybody_holds_does_not_speak():
+    fitted = encoder()
+    windows = [profiles(seed) for seed in range(4)]
+    departures.fit_equivalents(fitted, windows)
+    guesses = [(footprints, states + 0.1 * random_states(seed=8), states[:, 1]) for footprints, states in windows]
+    left = departures.fit_retrieval(fitted, iter(guesses), torch.ones(STATES, 1, 1))
+    assert torch.isfinite(left).all()
+    assert torch.isinf(fitted.scale).tolist() == [False, False, True]
+    assert torch.isfinite(fitted.retrieve.weight).all()
+    assert (fitted.retrieve.weight[:, 2] == 0).all()
+    found = fitted.departures(random_footprints(seed=9), random_states())
+    assert (found[:, 2] == 0).all()
+    assert torch.isfinite(found).all()
+
+
+def test_regressions_by_presence_are_those_of_the_rows_present():
+    random = torch.Generator().manual_seed(3)
+    x = torch.randn(300, 4, generator=random)
+    weight = torch.tensor([[1.0, -2, 0, 3], [0, 1, 1, 0], [5, 0, 0, 1]])
+    values = x @ weight.T
+    values[:200, 0], values[250:, 1], values[4:, 2] = math.nan, math.nan, math.nan
+    found = departures.by_presence(x, values, 1e-9)
+    np.testing.assert_allclose(found[:2], weight[:2], atol=1e-5)
+    assert (found[2] == 0).all()
+    with pytest.raises(ValueError, match="3 values of a channel at most cannot fit 4 predictors"):
+        departures.by_presence(x[:3], values[:3], 1e-9)

@@ -7,11 +7,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from fuxiflow import costs as run_costs
 from fuxiflow.figures import (
     __main__ as redraw,
 )
 from fuxiflow.figures import (
     analysis_error,
+    costs,
     coverage,
     cycling,
     error_maps,
@@ -26,6 +28,7 @@ from fuxiflow.grids import Grid
 from fuxiflow.observations.sparse import SparseGrids
 from fuxiflow.states.store import States
 from fuxiflow.verification import table as score_table
+from tests import costs_files
 from tests import figures_data as data
 
 GRID = Grid(8, 16)
@@ -37,7 +40,8 @@ SETTINGS = {
     "training_days": "2022-01-01 – 2022-12-31",
     "forecaster": {"patch": 2, "width": 192, "blocks": 6, "heads": 4},
     "assimilator": {"width": 48, "scales": 3, "blocks": 2},
-    "updates": {"forecaster": 700, "assimilator": 300, "joint": 60},
+    "updates": {"forecaster": 700, "assimilator": 300, "joint": 60, "autoregressive": 40},
+    "steps": 12,
     "cycles": 4,
     "max_lead_hours": 240,
     "init_hours": [0, 12],
@@ -56,6 +60,7 @@ def stores(tmp_path_factory):
     data.write_states_and_analyses(root, GRID)
     data.write_grids(root / "noaa20_atms.zarr", GRID)
     data.write_grids(root / "empty.zarr", GRID, empty=True)
+    costs_files.write_run(root)
     return root
 
 
@@ -88,6 +93,7 @@ def all_tables(stores):
         "scorecard_era5": scorecard_era5.table(stores / "scores.parquet", "full"),
         "increment_case": case_table(stores),
         "error_maps": error_maps.table(stores / "maps.zarr", "truth"),
+        "costs": costs.table(run_costs.jobs(stores, ["full", "denial"]), ["full", "denial"]),
     }
 
 

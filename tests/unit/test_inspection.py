@@ -7,6 +7,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import torch
 import xarray as xr
 from PIL import Image, PngImagePlugin
 
@@ -14,6 +15,7 @@ from fuxiflow.__main__ import main
 from fuxiflow.grids import Grid
 from fuxiflow.inspection import describe, stores
 from fuxiflow.models import checkpoint
+from fuxiflow.models.networks import parameter_count
 from fuxiflow.observations import ledger, quality, table
 from fuxiflow.observations.biweight import Limits
 from fuxiflow.observations.ledger import Entry
@@ -199,10 +201,8 @@ def test_limits_and_scores(tmp_path):
 
 
 def test_checkpoints_and_carries(tmp_path, record):
-    import torch
-
-    history = [{"stage": "joint", "settings": {}, "period": ["2022-01-01", "2022-01-09"], "updates": 3, "skipped": 0,
-                "final_loss": 0.25}]
+    history = [{"stage": "joint", "settings": {"updates": 3, "batch": 2}, "period": ["2022-01-01", "2022-01-09"],
+                "updates": 3, "skipped": 0, "final_loss": 0.25}]
     networks = tiny.networks(record)
     checkpoint.save(tmp_path / "joint.ckpt", checkpoint.Checkpoint(networks, history))
     text = describe(tmp_path / "joint.ckpt")
@@ -210,10 +210,33 @@ def test_checkpoints_and_carries(tmp_path, record):
                   "stage joint: samples of 2022-01-01 .. 2022-01-09, updates 3, skipped 0, final loss 0.25"):
         assert words in text
     assert "not finite" not in text
+    assert "do not fit" not in text
+    assert f"{parameter_count(networks.forecaster):,} parameters; patch 2, width 8" in text
+    normaliser = networks.normaliser
+    expected = [float(x[0]) for x in (normaliser.mean, normaliser.std, normaliser.tendency * normaliser.std)]
+    assert line_of(text, "Z50") == pytest.approx(expected, rel=1e-5)
+    assert "settings: updates 3, batch 2" in text
     torch.save({"time": "2022-01-01", "analysis": torch.arange(4.0)}, tmp_path / "a.carry.pt")
     text = describe(tmp_path / "a.carry.pt")
     assert "time: 2022-01-01" in text
     assert line_of(text, "all") == [0, 1.5, 3, 0]
+
+
+def test_what_is_wrong_with_a_checkpoint_is_said(tmp_path, record):
+    networks = tiny.networks(record)
+    with torch.no_grad():
+        networks.forecaster.position[0, 0, 0, :2] = float("nan")
+    checkpoint.save(tmp_path / "joint.ckpt", checkpoint.Checkpoint(networks, []))
+    assert "2 weights are not finite, in forecaster.position" in describe(tmp_path / "joint.ckpt")
+    content = torch.load(tmp_path / "joint.ckpt", weights_only=True)
+    del content["weights"]["forecaster.head.bias"]
+    content["weights"]["forecaster.position"] = torch.zeros(3)
+    torch.save(content, tmp_path / "other.ckpt")
+    assert "do not fit the design: forecaster.head.bias, forecaster.position" in describe(tmp_path / "other.ckpt")
+    del content["history"]
+    torch.save(content, tmp_path / "cut.ckpt")
+    with pytest.raises(ValueError, match=r"cut\.ckpt: not a whole checkpoint of format 1 \(KeyError\('history'\)\)"):
+        describe(tmp_path / "cut.ckpt")
 
 
 def test_tables_of_figures(tmp_path):

@@ -1,6 +1,7 @@
 """Gridding: equal to a plain double loop, conserving, indifferent to order, right at the poles and the date line."""
 
 from datetime import date
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -293,3 +294,21 @@ def test_a_platform_that_the_source_does_not_name_is_an_error(tmp_path):
     with pytest.raises(ValueError, match="platform Q, expected one of P"):
         list(grid_table(tmp_path / "t.parquet", tmp_path / "g.zarr", "s", ["K"] * 3, GRID, date(2022, 7, 1),
                         date(2022, 7, 1), Options(["P"])))
+
+
+@pytest.mark.parametrize("threads", [2, 5])
+def test_the_number_of_threads_changes_no_bit(threads):
+    one, several = (gridded(*footprints(200, 3), GRID, threads=n) for n in (1, threads))
+    assert one.keys() == several.keys()
+    for key in one:
+        for a, b in zip(one[key], several[key], strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+@settings(deadline=None)  # the first example compiles
+@given(st.lists(st.sampled_from([-1, 0, 3599, 3600, 7199, 7200, 10799, 10800, 90000, None]), max_size=30))
+def test_footprints_are_sorted_by_hour_as_plain_arithmetic_has_it(seconds):
+    time = np.array([np.datetime64("NaT") if s is None else START + np.timedelta64(s, "s") for s in seconds], "M8[ns]")
+    order, edges = kernels.by_hour(time.view(np.int64), START.astype("M8[ns]").astype(np.int64), 3)
+    expected = [[i for i, s in enumerate(seconds) if s is not None and s // 3600 == hour] for hour in range(3)]
+    assert [order[a:b].tolist() for a, b in pairwise(edges)] == expected

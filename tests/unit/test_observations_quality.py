@@ -126,3 +126,26 @@ def test_applied_twice_nothing_changes(seed, n):
     assert np.array_equal(table.values_of(once.footprints), table.values_of(twice.footprints), equal_nan=True)
     assert not twice.out_of_range.any()
     assert not twice.outliers.any()
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 2**16), n=st.integers(0, 60), rows=st.sampled_from([1, 7, 25]))
+def test_parts_of_a_table_on_disk_give_what_the_whole_gives(tmp_path_factory, seed, n, rows):
+    """Stations, scans and reports without a name, each with duplicates and leaps, in small row groups."""
+    generator = np.random.default_rng(seed)
+    nameless = generator.random(n) < 0.3
+    station = np.where(nameless | (generator.random(n) < 0.3), "", generator.choice(["A", "B", "C"], n))
+    position = np.where(nameless | (station != ""), 0, generator.integers(1, 4, n))
+    part = footprints(generator.uniform(200, 300, (n, 2)), station=station, scan_position=position,
+                      time=START + generator.integers(0, 20, n) * np.timedelta64(600, "s"),
+                      lat=generator.choice([0, 0, 0.0, -0.0, 50], n), lon=generator.choice([0, 0, 100], n))
+    repeated = quality.duplicates(part)
+    expected = repeated, quality.strays(part, repeated, *DAYS, 30)
+    path = tmp_path_factory.mktemp("table") / "t.parquet"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(table, "ROW_GROUP", 5)
+        with table.TableWriter(path, ["1", "2"]) as out:
+            for first in range(0, n, 4):
+                out.write(part.slice(first, 4))
+    for found, whole in zip(quality.repeats(path, *DAYS, 30, rows), expected, strict=True):
+        assert found.tolist() == whole.tolist()

@@ -6,6 +6,7 @@ import pytest
 
 from fuxiflow.observations import readers, table
 from fuxiflow.observations.readers import atms_sdr
+from fuxiflow.observations.readers.bufr_footprints import INSTRUMENTS
 from fuxiflow.observations.reasons import Reason
 from tests.helpers import realdata
 from tests.observations_files import POSITIONS, SCALE, swath, write_pair
@@ -62,6 +63,15 @@ def test_fill_values_become_missing_and_are_coded(tmp_path):
     assert np.isnan(values[0]).all()
     assert np.isnan(values[1]).tolist() == [i == 4 for i in range(22)]
     assert np.isnan(table.column(granule.footprints, "lat")[4])
+
+
+def test_first_scans_with_zero_coordinates_have_no_place(tmp_path):
+    data = swath("2022-07-01T10:00:00")
+    data["lat"][:2] = data["lon"][:2] = 0.0
+    data["lat"][3, 1] = 0.0  # the equator is a place
+    granule = only(write_pair(tmp_path, data))
+    assert codes(granule) == [Reason.LOCATION] * 8 + [0] * 12
+    assert np.isnan(table.column(granule.footprints, "lat")[:8]).all()
 
 
 def test_an_all_missing_swath_is_counted(tmp_path):
@@ -170,6 +180,12 @@ def test_unknown_readers_and_channels_list_the_known():
             readers.read(name, [], ["NOAA-20"], ["1"])
     with pytest.raises(ValueError, match="no channel 23; known: 1, 2"):
         read([], channels=["23"])
+
+
+def test_modules_declare_their_variants():
+    assert {name.partition(".")[2] for name in readers.known() if name.startswith("bufr_sounder.")} == set(INSTRUMENTS)
+    assert {"atms_sdr", "atms_l1b", "surface.land", "noaa_klm.amsua", "fy3_hdf5.mwhs2"} <= set(readers.known())
+    assert not {"granule", "level1", "surface", "bufr_sounder", "aapp_l1c"} & set(readers.known())
 
 
 def test_find_separates_files_by_name(tmp_path):

@@ -6,6 +6,7 @@ import pytest
 from fuxiflow import sources
 from fuxiflow.operators import absorption
 from fuxiflow.operators.instruments import pass_bands, quadrature, side_bands
+from fuxiflow.operators.tables import SOURCES
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -52,6 +53,33 @@ def test_quadrature_averages_over_the_bands():
     np.testing.assert_allclose(weights.T @ frequency, [band.frequency for band in bands])
     # the mean of (f - centre)^2 over a box of width w is w^2/12
     assert weights[:, 0] @ (frequency - 23.8) ** 2 == pytest.approx(0.27**2 / 12)
+
+
+def test_a_band_on_a_line_has_more_nodes():
+    bands = pass_bands("ssmis", sources.load("ssmis").channels)
+    weights = quadrature(bands, 3)[1]
+    counts = dict(zip([band.name for band in bands], (weights > 0).sum(axis=0), strict=True))
+    # 63.283248 +- 0.285271 GHz are oxygen lines, two bands of five times three nodes; the next are four bands beside
+    assert counts["19"] == counts["20"] == 30
+    assert counts["21"] == 12
+    np.testing.assert_allclose(weights.sum(axis=0), 1.0)
+
+
+@pytest.mark.parametrize(("instrument", "channels"), [(i, len(sources.load(s).channels)) for i, s in SOURCES.items()])
+def test_every_channel_of_a_source_has_a_pass_band(instrument, channels):
+    bands = pass_bands(instrument, sources.load(SOURCES[instrument]).channels)
+    assert len(bands) == channels
+    assert all(0.0 < band.width < 3.1 for band in bands)
+    for band in bands:
+        # side bands do not overlap
+        gaps = np.diff(sorted(band.centres))
+        assert (gaps >= band.width - 1e-6).all(), band
+
+
+def test_unsaid_side_bands_of_amsua_89_ghz():
+    band = pass_bands("amsua", sources.load("amsua").channels)[-1]
+    assert band.centres == (88.0, 90.0)
+    assert band.width == 1.0
 
 
 def test_unknown_instrument_and_channel_are_named():

@@ -43,6 +43,16 @@ def test_polarisations_agree_at_nadir_and_part_towards_the_edge():
     assert edge[0, 0] > edge[0, 1]
 
 
+def test_polarisation_of_a_conical_scanner_does_not_turn():
+    frequency, vertical = doubles(37.0, 37.0), torch.tensor([True, False])
+    cosine = doubles(math.cos(math.radians(40.0)))
+    v, h = emissivity.reflectivity(doubles(290.0), doubles(37.0), cosine)
+    conical = emissivity.sea(doubles(290.0), frequency, doubles(40.0), vertical, conical=True)
+    torch.testing.assert_close(conical[0], torch.cat([1.0 - v, 1.0 - h]))
+    turned = emissivity.sea(doubles(290.0), frequency, doubles(40.0), vertical)
+    assert conical[0, 1] < turned[0, 1] < turned[0, 0] < conical[0, 0]
+
+
 def test_surface_mixes_land_sea_and_ice():
     frequency, vertical = doubles(50.3), torch.tensor([False])
 

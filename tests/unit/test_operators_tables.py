@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 import torch
 
+from fuxiflow import sources
 from fuxiflow.operators import absorption, tables
-from fuxiflow.operators.microwave import DIRECTORY, MicrowaveOperator, OperatorTable
+from fuxiflow.operators.instruments import pass_bands
+from fuxiflow.operators.microwave import DIRECTORY, MicrowaveOperator, OperatorTable, features
 from fuxiflow.physics import saturation_vapour_pressure
 
 
@@ -38,6 +40,33 @@ def test_choose_finds_the_nodes_that_matter():
     np.testing.assert_allclose(dict(zip(chosen, weights, strict=True))[4], 0.75, atol=1e-3)
 
 
+def test_choose_takes_more_nodes_for_a_hard_channel():
+    nodes = 250.0 + 10.0 * np.random.default_rng(0).standard_normal((60, 5))
+    chosen, weights = tables.choose(nodes, nodes.mean(axis=1))
+    assert sorted(chosen) == [0, 1, 2, 3, 4]
+    np.testing.assert_allclose(weights, 0.2, atol=1e-3)
+
+
+def test_unused_coefficients_are_zero():
+    kept = tables.without_unused(np.ones((5, 12, 3)), [(0, 2, 1, 4), (2, 3, 0, 2)])
+    assert kept[0, :, :2].sum() == kept[3:, :, 2].sum() == 0
+    assert kept.sum() == 12 * (2 * 4 + 3)
+
+
+@pytest.mark.parametrize("instrument", sorted(tables.SOURCES))
+def test_committed_tables_have_the_channels_of_their_source(instrument):
+    operator = MicrowaveOperator.for_instrument(instrument)
+    source = sources.load(tables.SOURCES[instrument])
+    assert operator.channels == [channel.name for channel in source.channels]
+    assert operator.conical == (instrument == "ssmis")
+    torch.testing.assert_close(operator.weights.sum(dim=0), torch.ones(len(source.channels)))
+    # the nodes' mean is near the channel's centre: at most the width of a side band away
+    for name, band in zip(operator.channels, pass_bands(instrument, source.channels), strict=True):
+        node = operator.weights[:, operator.channels.index(name)] > 0
+        distance = (operator.frequency[node, None] - torch.tensor(band.centres)).abs().amin(dim=1)
+        assert (distance < 0.5 * band.width + 1e-4).all()
+
+
 def test_group_keeps_every_node_once_and_covers_its_span():
     span = np.array([[10, 89], [0, 50], [12, 89], [30, 89], [2, 52], [31, 89]])
     order, groups = tables.group(span, bottom=89)
@@ -61,8 +90,24 @@ def test_ensemble_is_physical_and_repeatable():
 
 
 def test_unknown_instrument_is_refused():
-    with pytest.raises(SystemExit, match="known: atms"):
+    with pytest.raises(SystemExit, match="known: atms, amsua"):
         tables.main(["amsr2"])
+
+
+@pytest.mark.parametrize("instrument", sorted(tables.SOURCES))
+def test_a_part_of_each_table_is_rebuilt(instrument):
+    absorption.use_model()
+    table = OperatorTable.read(DIRECTORY / f"{instrument}.npz")
+    level, (first, _, top, last) = 70, table.groups[0]
+    assert top < level < last
+    nodes = slice(first, first + 3)
+    pressure = tables.levels()[[level]]
+    np.testing.assert_allclose(table.pressure[level], pressure, rtol=1e-6)
+    rebuilt, _ = tables.fit(pressure, table.frequency[nodes])
+    centre, half = (torch.as_tensor(v) for v in tables.temperature_box(pressure))
+    temperature = centre + half * torch.linspace(-0.6, 0.6, 5, dtype=torch.float64)
+    design = features(temperature, 0.01 * saturation_vapour_pressure(temperature), centre, half).numpy()
+    np.testing.assert_allclose(design @ table.coefficients[level][:, nodes], design @ rebuilt[0], rtol=1e-4)
 
 
 @pytest.mark.slow

@@ -201,6 +201,39 @@ def test_scans_without_location_and_impossible_geometry(tmp_path):
     assert {found[i] for i in wrong} == {Reason.LOCATION}
 
 
+@pytest.mark.parametrize(("kind", "code", "value", "unusable"), [
+    ("amsua", 33030, 1 << 23, True),  # bit 1 of 24: do not use
+    ("amsua", 33030, 1 << 21, False),  # bit 3: data gap precedes
+    ("mhs", 33031, 1 << 24 - 16, True),  # fails the reasonableness check
+    ("mhs", 33031, 1 << 24 - 6, False),  # calibrated with fewer scans
+    ("amsua", 33033, 1 << 24 - 22, True),  # all channels missing
+    ("atms", 33080, 1 << 20 - 18, True),  # space view antenna position error
+    ("atms", 33080, 1 << 20 - 15, False),  # data gap
+    ("atms", 33078, 3, True), ("atms", 33078, 2, False)])
+def test_flags_of_the_producer(tmp_path, kind, code, value, unusable):
+    elements, values = swath(kind)
+    elements[code] = np.full(len(values), np.nan)
+    elements[code][3] = value
+    elements[code][5] = 0
+    granule = only(kind, write(tmp_path / "x.bufr", encode(kind, elements, values)))
+    assert [i for i, found in enumerate(codes(granule)) if found] == [3] * unusable
+    assert codes(granule)[3] == (Reason.QUALITY if unusable else 0)
+    assert table.values_of(granule.footprints)[3] == pytest.approx(values[3, :len(numbers(kind))], abs=1e-4)
+
+
+def test_flags_of_channels(tmp_path):
+    elements, values = swath("amsua")
+    elements[33033] = np.zeros(len(values))
+    elements[33033][4] = 1 << 24 - 8 | 1 << 24 - 2  # channels 7 and 1
+    found = table.values_of(only("amsua", write(tmp_path / "x.bufr", encode("amsua", elements, values))).footprints)
+    assert np.argwhere(np.isnan(found)).tolist() == [[4, 0], [4, 6]]
+    elements, values = swath("atms")
+    message = encode("atms", elements, values, extra={"#3#channelDataQualityFlags": 1 << 12 - 6,
+                                                      "#5#channelDataQualityFlags": 1 << 12 - 3})
+    found = table.values_of(only("atms", write(tmp_path / "y.bufr", message)).footprints)
+    assert np.isnan(found).all(axis=0).nonzero()[0].tolist() == [2]
+
+
 def test_positions_counted_from_zero(tmp_path):
     elements, values = swath("amsua")
     elements[5043] = elements[5043] - 1

@@ -1,6 +1,9 @@
 import numpy as np
 import pytest
 import xarray as xr
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 from fuxiflow.channels import table
 from fuxiflow.grids import Grid
@@ -11,7 +14,8 @@ GRID = Grid(4, 8)
 CHANNELS = table().select(["Z500", "Z850", "T850", "T2M", "TP"])
 INITS = np.datetime64("2023-01-01", "ns") + np.arange(3) * np.timedelta64(12, "h")
 LEADS = [0, 6, 12, 18]
-VALUES = np.random.default_rng(0).normal(size=(3, 4, 5, 4, 8)).astype(np.float32)
+# with ten bits of mantissa: stored as they are
+VALUES = np.random.default_rng(0).normal(size=(3, 4, 5, 4, 8)).astype(np.float16).astype(np.float32)
 
 
 def write(path, inits=range(3), **options):
@@ -26,6 +30,23 @@ def write(path, inits=range(3), **options):
 def chunk_bytes(request, monkeypatch):
     """Chunks of all leads, and of two."""
     monkeypatch.setattr(module, "CHUNK_BYTES", request.param)
+
+
+@given(arrays(np.float32, 5, elements=st.floats(-1e6, 1e6, width=32, allow_subnormal=False)))
+def test_values_are_rounded_to_the_nearest(values):
+    kept = module.rounded(values)
+    assert np.all(np.abs(kept - values) <= 2.0**-17 * np.abs(values))
+    np.testing.assert_array_equal(module.rounded(kept), kept)
+
+
+def test_what_is_missing_stays_missing(tmp_path):
+    values = np.full_like(VALUES[0, 0], 55000.3)
+    values[0, 1, 2] = np.nan
+    with ForecastWriter(tmp_path / "a.zarr", INITS[:1], LEADS[:1], CHANNELS, GRID) as writer:
+        writer.write(0, 0, values)
+    found = Forecasts([tmp_path / "a.zarr"]).read(INITS[0], 0)
+    assert np.argwhere(np.isnan(found)).tolist() == [[0, 1, 2]]
+    assert found[1, 0, 0] == 55000.5
 
 
 @pytest.mark.usefixtures("chunk_bytes")

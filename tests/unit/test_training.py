@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from fuxiflow.channels import table
-from fuxiflow.config import AssimilatorStage, ForecasterStage, JointStage, Optimisation
+from fuxiflow.config import AssimilatorStage, AutoregressiveStage, ForecasterStage, JointStage, Optimisation
 from fuxiflow.grids import Grid
 from fuxiflow.models import checkpoint
 from fuxiflow.models.networks import calendar
@@ -125,16 +125,24 @@ def test_a_batch_begins_where_the_one_before_ended(record, networks):
 
 def test_rollout_comes_last():
     stage = ForecasterStage(updates=10, batch=1, learning_rate=1, rollout=3, rollout_fraction=0.2)
-    assert [stages.rollout(step, stage) for step in range(10)] == [1] * 8 + [3] * 2
+    assert [stage.length(step) for step in range(10)] == [1] * 8 + [3] * 2
+
+
+def test_long_rollouts_grow_in_equal_shares():
+    stage = AutoregressiveStage(updates=9, batch=2, learning_rate=1, first_steps=2, steps=4)
+    assert [stage.length(step) for step in range(9)] == [2] * 3 + [3] * 3 + [4] * 3
+    plan = stages.rollout_plan("autoregressive", tiny.times(20), stage, 0)
+    assert [{request.lead for request in plan(step)} for step in (0, 8)] == [{2}, {4}]
+    assert plan(0) != stages.rollout_plan("forecaster", tiny.times(20), stage, 0)(0)
 
 
 def test_some_first_states_are_disturbed():
     stage = ForecasterStage(updates=10, batch=40, learning_rate=1, noise=3.0, noise_fraction=0.25)
-    plan = stages.forecaster_plan(tiny.times(20), stage, 0)
+    plan = stages.rollout_plan("forecaster", tiny.times(20), stage, 0)
     seeds = [request.noise for step in range(10) for request in plan(step)]
     assert 50 < sum(seed is not None for seed in seeds) < 150
-    assert plan(3) == stages.forecaster_plan(tiny.times(20), stage, 0)(3)
-    calm = stages.forecaster_plan(tiny.times(20), stage.model_copy(update={"noise": 0.0}), 0)
+    assert plan(3) == stages.rollout_plan("forecaster", tiny.times(20), stage, 0)(3)
+    calm = stages.rollout_plan("forecaster", tiny.times(20), stage.model_copy(update={"noise": 0.0}), 0)
     assert all(request.noise is None for request in calm(0))
 
 

@@ -58,7 +58,7 @@ def test_scores_have_their_columns_and_systems(finished):
 def test_every_figure_has_its_table(finished):
     figures = finished.folder / "results/test/figures"
     for figure in ("system", "coverage", "cycling", "analysis_error", "skill_vs_lead", "scorecard_era5",
-                   "increment_case", "error_maps"):
+                   "increment_case", "error_maps", "costs"):
         for suffix in (".pdf", ".png", ".csv"):
             assert (figures / f"{figure}{suffix}").stat().st_size > 0
 
@@ -89,3 +89,22 @@ def test_the_ledger_balances(finished):
 def test_a_report_can_be_made(finished):
     finished.snakemake("--report", "report.html")
     assert (finished.folder / "report.html").stat().st_size > 1_000_000
+
+
+def test_a_run_leaves_its_last_account(finished):
+    page = (finished.folder / "results/test/status.html").read_text()
+    assert ">finished</span>" in page
+    assert "http-equiv" not in page
+    assert "training_joint full: loss" in page
+    assert "Z500 RMSE of analyses against truth" in page
+
+
+def test_every_job_has_its_costs_beside_what_it_asked_for(finished, plans):
+    import pandas as pd
+
+    costs = pd.read_parquet(finished.folder / "results/test/costs.parquet")
+    assert set(costs["rule"]) == {job.rule for job in plans("test") if job.outputs} - {"figure_costs"}
+    assert len(costs) == len({job.outputs for job in plans("test") if job.outputs}) - 1
+    for column in ("seconds", "requested_mb", "requested_seconds", "threads", "gpus"):
+        assert costs[column].notna().all(), column
+    assert set(costs["experiment"]) == {"", "full", "no_observations"}

@@ -9,9 +9,10 @@ from tests.workflow.workbench import ancestors
 
 CONFIGURATIONS = ["test", "demo", "paper"]
 LEARNING = {"states_statistics", "states_climatology", "observations_limits", "observations_statistics",
-            "training_forecaster", "training_assimilator", "training_joint"}
+            "training_forecaster", "training_assimilator", "training_joint", "training_autoregressive"}
 TRUTH = re.compile(r"/truth/|/nature/")
-LEARNT_OR_CARRIED = re.compile(r"/models/\w+/joint\.ckpt$|/states/climatology\.zarr$|/analyses/\w+/[\d-]+\.carry\.pt$")
+LEARNT_OR_CARRIED = re.compile(
+    r"/models/\w+/(joint|autoregressive)\.ckpt$|/states/climatology\.zarr$|/analyses/\w+/[\d-]+\.carry\.pt$")
 SEGMENT = re.compile(r"/(\d{4}-\d{2})(?:\.|/|$)")
 
 
@@ -81,7 +82,7 @@ def test_a_forecast_reads_its_own_analyses(planned):
     for job in of(jobs, "cycling_forecasts"):
         for path in job.inputs:
             own = f"/analyses/{job.wildcards['experiment']}/" in path
-            assert own or path.endswith("/joint.ckpt"), f"a forecast reads {path}"
+            assert own or path.endswith("/autoregressive.ckpt"), f"a forecast reads {path}"
             assert not own or max(segments([path])) <= job.wildcards["segment"]
 
 
@@ -102,3 +103,53 @@ def test_without_observations_nothing_is_assimilated(planned):
     blind = [job for job in of(jobs, "cycling_analyses") if job.wildcards["experiment"] == "no_observations"]
     assert blind
     assert not [path for job in blind for path in job.inputs if "/grids/" in path]
+
+
+HYBRID = """
+simulation:
+  noaa20_atms:
+    period: {start: 2022-01-22, end: 2022-01-26}
+    template: {start: 2022-01-27, end: 2022-01-31}
+"""
+
+
+@pytest.fixture(scope="module")
+def hybrid(checkout, tmp_path_factory):
+    """The plan of a configuration with hybrid training."""
+    copy = checkout.clone(tmp_path_factory.mktemp("hybrid") / "copy")
+    shares = "noaa20_atms: [{start: 2022-01-22, end: 2022-01-24}]"
+    copy.edit("config/test.yaml", "\nexperiments:\n",
+              f"{HYBRID}\nexperiments:\n  hybrid: {{training: {{simulated: {{{shares}}}}}}}\n")  # fmt: skip
+    return config.load(copy.folder / "config" / "test.yaml"), copy.plan("--forceall")
+
+
+def test_simulated_observations_are_for_training_alone(hybrid):
+    settings, jobs = hybrid
+    training = set(settings.segments(settings.periods.observations))
+    simulated = {path for job in jobs for path in job.outputs if "/simulated/" in path}
+    assert simulated
+    assert segments(simulated) <= training
+    readers = {job.rule for job in jobs if set(job.inputs) & simulated}
+    assert readers == {"simulation_observations", "simulation_grid", "training_assimilator", "training_joint"}
+    users = {job.wildcards["experiment"] for job in jobs if job.rule.startswith("training") and
+             set(job.inputs) & simulated}  # fmt: skip
+    assert users == {"hybrid"}
+    for job in of(jobs, "simulation_departures", "simulation_observations"):
+        found = ancestors(jobs, job)
+        assert segments(found) <= set(settings.segments(settings.periods.training))
+        check_truth_is_behind_raw_files(found)
+
+
+def test_points_of_the_loss_are_of_the_observation_period(checkout, tmp_path):
+    copy = checkout.clone(tmp_path / "copy")
+    copy.edit("config/paper.yaml", "cycles: 4, ", "cycles: 4, observation_loss: {sources: [land_stations]}, ")
+    settings = config.load(copy.folder / "config" / "paper.yaml")
+    copy.edit("config/archive.yaml", "sources:\n", "sources:\n  land_stations:\n    url: https://example.org\n"
+              "    products: [SYNOP]\n")  # fmt: skip
+    jobs = copy.plan("results/paper/models/full/joint.ckpt", configuration="paper")
+    (job,) = of(jobs, "training_joint")
+    compared = {path for path in job.inputs if "/grids/land_stations/" in path}
+    assert segments(compared) == set(settings.segments(settings.periods.observations))
+    cycles = copy.plan("results/paper/analyses/full/2023-06.zarr", configuration="paper")
+    (cycle,) = of(cycles, "cycling_analyses")
+    assert not [path for path in cycle.inputs if "land_stations" in path]

@@ -7,8 +7,11 @@ from collections import Counter
 
 import pytest
 
+from fuxiflow import ROOT
+
 TARGETS = ["world", "archive", "states", "observations", "training", "cycling", "verification", "figures", "all"]
-STAGES = ["archive", "common", "cycling", "figures", "observations", "states", "training", "verification", "world"]
+STAGES = ["archive", "common", "cycling", "figures", "observations", "simulation", "states", "training", "verification",
+          "world"]  # fmt: skip
 
 
 @pytest.mark.parametrize("configuration", ["test", "demo", "paper"])
@@ -17,6 +20,7 @@ def test_configurations_plan(plans, configuration):
     rules = Counter(job.rule for job in jobs)
     assert rules["all"] == 1
     assert rules["training_joint"] >= 1
+    assert rules["training_autoregressive"] >= 1
     assert bool(rules["archive_era5"]) == (configuration == "paper")
     made = [path for job in jobs for path in job.outputs]
     assert len(made) == len(set(made))
@@ -83,6 +87,28 @@ def test_without_a_key_the_archive_stops_before_any_job(checkout, tmp_path, monk
     assert not (copy.folder / "results/paper/logs/archive_invariants").exists()
 
 
+def test_files_that_no_archive_has_are_asked_for_before_any_job(checkout, tmp_path, monkeypatch):
+    monkeypatch.setenv("CDSAPI_URL", "https://nowhere.invalid/api")
+    monkeypatch.setenv("CDSAPI_KEY", "none")
+    copy = checkout.clone(tmp_path / "copy")
+    wanted = "results/paper/observations/amsua/read/2018-06.parquet"
+    done = copy.snakemake("--cores", "1", wanted, configuration="paper", check=False)
+    assert done.returncode != 0
+    assert "no archive is known for amsua: bring the agencies' files to resources/archive/{source}/{segment}/" \
+        in " ".join(done.stdout.split())
+    assert "resources/archive/amsua/2018-06 is one of 1 that are not there" in " ".join(done.stdout.split())
+    assert not (copy.folder / "results/paper/logs").exists()
+    (copy.folder / "resources/archive/amsua/2018-06").mkdir(parents=True)
+    assert {job.rule for job in copy.plan(wanted, configuration="paper")} == {"observations_read"}
+
+
+def test_the_papers_plan_is_of_the_size_that_is_documented(plans):
+    jobs = [job for job in plans("paper") if job.outputs]
+    said = re.search(r"plans ([\d,]+) jobs", (ROOT / "docs" / "running.md").read_text())
+    assert len(jobs) == pytest.approx(int(said[1].replace(",", "")), rel=0.1)
+    assert len({job.wildcards["experiment"] for job in jobs if job.rule == "verification_forecasts"}) == 8
+
+
 def test_other_forecasters_and_initial_states_plan(checkout, tmp_path):
     copy = checkout.clone(tmp_path / "copy")
     cascade = "forecaster: {onnx: [resources/fuxi/short.onnx, resources/fuxi/medium.onnx], steps: 4}"
@@ -100,7 +126,7 @@ def test_other_forecasters_and_initial_states_plan(checkout, tmp_path):
     inputs = {job.wildcards["experiment"]: set(job.inputs) for job in jobs if job.rule == "cycling_external_forecasts"}
     assert inputs == {
         "fuxi": {*models, "results/test/raw/gfs/2022-02"},
-        "full_gfs": {"results/test/models/full/joint.ckpt", "results/test/raw/gfs/2022-02"},
+        "full_gfs": {"results/test/models/full/autoregressive.ckpt", "results/test/raw/gfs/2022-02"},
         "fuxi_full": {*models, "results/test/analyses/full/2022-02.zarr"},
     }
     own = {job.wildcards["experiment"] for job in jobs if job.rule == "cycling_forecasts"}

@@ -96,7 +96,7 @@ def test_an_edit_of_a_reader_rereads_its_sources_alone(bench, plans):
 def test_an_unknown_reader_is_named_with_the_known(bench):
     bench.edit("config/sources/noaa20_atms.yaml", "reader: atms_sdr", "reader: atms_xyz")
     said = bench.snakemake("--dry-run", check=False).stdout
-    assert re.search(r"unknown reader 'atms_xyz'; known: .*\batms_sdr\b", said)
+    assert re.search(r"noaa20_atms has reader 'atms_xyz', .*allowed: .*\batms_sdr\b", said)
 
 
 def test_a_new_source_is_one_file_and_leaves_the_others_alone(bench):

@@ -114,7 +114,8 @@ class Workbench:
         """Write the records that the scripts would have written, had they run."""
         self.python("from pathlib import Path; from fuxiflow import explain, records\n"
                     f"for job in explain.plan(Path('config/{configuration}.yaml'), everything=True):\n"
-                    "    records.write(Path(job.log), job.rule, job.params, job.inputs, job.outputs, True)")
+                    "    records.write(Path(job.log), job.rule, job.params, job.inputs, job.outputs, True,\n"
+                    "                  job.resources)")
 
     def python(self, code: str) -> str:
         """What a piece of Python prints that runs in this copy; AssertionError with all it said where it fails."""

@@ -5,16 +5,6 @@ include: "functions/archive.smk"
 
 if CONFIG.kind == "archive":
 
-    onstart:
-        # before anything else: without a key nothing that needs ERA5 could follow
-        if any(job.rule.name in ("archive_era5", "archive_invariants") for job in workflow.dag.needrun_jobs()):
-            from fuxiflow.archive.credentials import CredentialsError, check
-
-            try:
-                check()
-            except CredentialsError as error:
-                raise WorkflowError(str(error))
-
     rule archive_era5:
         output:
             raw=directory(f"{RAW}/era5/{{segment}}"),

@@ -4,6 +4,7 @@ from fuxiflow import ROOT, records, sources
 from fuxiflow.config import ConfigurationError, validate
 from fuxiflow.fingerprint import fingerprint
 from fuxiflow.script import export_path
+from fuxiflow.status import monitor
 from snakemake.exceptions import WorkflowError
 
 try:
@@ -31,7 +32,6 @@ wildcard_constraints:
     reference="era5|gfs|truth",
     source="|".join(CONFIG.sources) or "none",
     experiment="|".join(CONFIG.experiments),
-    stage="forecaster|assimilator|joint",
 
 
 def code(rule):

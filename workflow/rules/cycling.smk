@@ -2,6 +2,8 @@
 
 include: "functions/cycling.smk"
 
+# how the networks run: arguments of fuxiflow.models.execution.prepare
+CYCLING_EXECUTION = {"precision": CONFIG.cycling.precision, "compiled": CONFIG.cycling.compile}
 CYCLING_OWN_FORECASTS = sorted({*CONFIG.forecasting_experiments} - {*CONFIG.external_experiments})
 
 
@@ -19,6 +21,7 @@ rule cycling_analyses:
         sources=lambda wildcards: CONFIG.resolve(wildcards.experiment).sources,
         dates=lambda wildcards: dates(CONFIG.cycling_period, wildcards.segment),
         accelerator=cycling_accelerator,
+        execution=CYCLING_EXECUTION,
         world=WORLD,
         state=f"{STATE}/cycling/{{experiment}}/{{segment}}/analyses",
     log:
@@ -27,7 +30,7 @@ rule cycling_analyses:
         f"{BENCHMARKS}/cycling_analyses/{{experiment}}/{{segment}}.tsv"
     threads: 1
     resources:
-        mem_mb=memory(3000),
+        mem_mb=memory(cycling_mb(3000, 20)),
         runtime=240,
         gpu=training_gpus,
     conda:
@@ -38,7 +41,7 @@ rule cycling_analyses:
 
 rule cycling_forecasts:
     input:
-        checkpoint=cycling_checkpoint,
+        checkpoint=cycling_forecast_checkpoint,
         analyses=cycling_near_analyses,
     output:
         forecasts=directory(f"{RESULTS}/forecasts/{{experiment}}/{{segment}}.zarr"),
@@ -51,6 +54,7 @@ rule cycling_forecasts:
         max_lead_hours=CONFIG.cycling.max_lead_hours,
         batch=CONFIG.cycling.batch,
         accelerator=cycling_accelerator,
+        execution=CYCLING_EXECUTION,
         world=WORLD,
         state=f"{STATE}/cycling/{{experiment}}/{{segment}}/forecasts",
     log:
@@ -59,7 +63,7 @@ rule cycling_forecasts:
         f"{BENCHMARKS}/cycling_forecasts/{{experiment}}/{{segment}}.tsv"
     threads: 1
     resources:
-        mem_mb=memory(4000),
+        mem_mb=memory(cycling_mb(4000, 6 * CONFIG.cycling.batch)),
         runtime=240,
         gpu=training_gpus,
     conda:
@@ -86,6 +90,7 @@ rule cycling_external_forecasts:
         initial=cycling_initial_name,
         steps=cycling_cascade_steps,
         accelerator=cycling_accelerator,
+        execution=CYCLING_EXECUTION,
         world=WORLD,
         state=f"{STATE}/cycling/{{experiment}}/{{segment}}/forecasts",
     log:

@@ -10,6 +10,13 @@ FIGURE_REFERENCES = plan.references(CONFIG)
 REFERENCE = FIGURE_REFERENCES[-1]
 # two states and two references of an analysis in memory, on top of the interpreter and the libraries
 FIGURE_MB = 1500 + CONFIG.grid.nlat * CONFIG.grid.nlon * 70 * 4 * 6 // 2**20
+FIGURE_IDS = ["system", "cycling", "analysis_error", "skill_vs_lead", "increment_case", "error_maps"]
+# these need a source to look at, and GFS and ERA5 to compare with
+FIGURE_IDS += ["coverage"] if MAIN_SOURCES else []
+FIGURE_IDS += ["scorecard_era5"] if "gfs" in CONFIG.verification.baselines and "era5" in FIGURE_REFERENCES else []
+# these are of experiments that not every configuration has
+FIGURE_IDS += ["hybrid_training"] if CONFIG.figures.hybrid_training else []
+FIGURE_IDS += ["obs_loss_weights"] if plan.joint_experiment(CONFIG) else []
 
 CASE = CONFIG.case.isoformat()
 CASE_STATES = {name: f"{RESULTS}/states/{name}/{plan.case_segment(CONFIG)}.zarr" for name in FIGURE_REFERENCES}
@@ -233,16 +240,90 @@ rule figure_error_maps:
         "../scripts/figure_error_maps.py"
 
 
+rule figure_hybrid_training:
+    input:
+        scores=f"{RESULTS}/scores/scores.parquet",
+    output:
+        pdf=f"{FIGURES}/hybrid_training.pdf",
+        png=report(f"{FIGURES}/hybrid_training.png", caption="../report/hybrid_training.rst", category="Analyses",
+                   labels={"figure": "real and hybrid training"}),
+        csv=f"{FIGURES}/hybrid_training.csv",
+    params:
+        code=code("figure_hybrid_training"),
+        experiments=CONFIG.figures.hybrid_training or [],
+        references=FIGURE_REFERENCES,
+        world=WORLD,
+    log:
+        f"{LOGS}/figure_hybrid_training/all.log",
+    benchmark:
+        f"{BENCHMARKS}/figure_hybrid_training/all.tsv"
+    threads: 1
+    resources:
+        mem_mb=memory(1500),
+        runtime=10,
+    conda:
+        "../../envs/figures.yaml"
+    script:
+        "../scripts/figure_hybrid_training.py"
+
+
+rule figure_obs_loss_weights:
+    output:
+        pdf=f"{FIGURES}/obs_loss_weights.pdf",
+        png=report(f"{FIGURES}/obs_loss_weights.png", caption="../report/obs_loss_weights.rst", category="System",
+                   labels={"figure": "weights of observations in the loss"}),
+        csv=f"{FIGURES}/obs_loss_weights.csv",
+    params:
+        code=code("figure_obs_loss_weights"),
+        experiment=plan.joint_experiment(CONFIG),
+        observed=plan.compared_channels(CONFIG),
+        weight=plan.compared_weight(CONFIG),
+        world=WORLD,
+    log:
+        f"{LOGS}/figure_obs_loss_weights/all.log",
+    benchmark:
+        f"{BENCHMARKS}/figure_obs_loss_weights/all.tsv"
+    threads: 1
+    resources:
+        mem_mb=memory(1500),
+        runtime=10,
+    conda:
+        "../../envs/figures.yaml"
+    script:
+        "../scripts/figure_obs_loss_weights.py"
+
+
+rule figure_costs:
+    input:
+        made=rules.verification.input,
+        # made before, but a figure drawn anew is no news here
+        figures=ancient([getattr(rules, f"figure_{name}").output.pdf for name in FIGURE_IDS]),
+    output:
+        pdf=f"{FIGURES}/costs.pdf",
+        png=report(f"{FIGURES}/costs.png", caption="../report/costs.rst", category="System", labels={"figure": "costs"}),
+        csv=f"{FIGURES}/costs.csv",
+        jobs=f"{RESULTS}/costs.parquet",
+    params:
+        code=code("figure_costs"),
+        benchmarks=BENCHMARKS,
+        experiments=list(CONFIG.experiments),
+        world=WORLD,
+    log:
+        f"{LOGS}/figure_costs/all.log",
+    benchmark:
+        f"{BENCHMARKS}/figure_costs/all.tsv"
+    threads: 1
+    resources:
+        mem_mb=memory(1500),
+        runtime=10,
+    conda:
+        "../../envs/figures.yaml"
+    script:
+        "../scripts/figure_costs.py"
+
+
 rule figures:
     localrule: True
     input:
-        rules.figure_system.output,
-        rules.figure_cycling.output,
-        rules.figure_analysis_error.output,
-        rules.figure_skill_vs_lead.output,
-        rules.figure_increment_case.output,
-        rules.figure_error_maps.output,
-        # these need a source to look at, and GFS and ERA5 to compare with
-        rules.figure_coverage.output if MAIN_SOURCES else [],
-        rules.figure_scorecard_era5.output
-        if "gfs" in CONFIG.verification.baselines and "era5" in FIGURE_REFERENCES else [],
+        [getattr(rules, f"figure_{name}").output for name in FIGURE_IDS],
+        rules.figure_costs.output,

@@ -1,4 +1,4 @@
-"""Training: the forecaster, the assimilator on its forecasts, and both by recursive unrolling."""
+"""Training: the forecaster, the assimilator on its forecasts, both by recursive unrolling, and long forecasts."""
 
 include: "functions/training.smk"
 
@@ -43,6 +43,7 @@ rule training_assimilator:
         climatology=f"{RESULTS}/states/climatology.zarr",
         grids=training_grids,
         grid_statistics=training_grid_statistics,
+        simulated=training_simulated_grids,
     output:
         checkpoint=f"{RESULTS}/models/{{experiment}}/assimilator.ckpt",
         losses=f"{RESULTS}/models/{{experiment}}/assimilator.losses.parquet",
@@ -53,6 +54,7 @@ rule training_assimilator:
         model=training_model,
         sources=lambda wildcards: CONFIG.resolve(wildcards.experiment).sources,
         windows=lambda wildcards: windows(wildcards.experiment),
+        simulated=training_simulated,
         dates=dates(CONFIG.periods.observations),
         reach=training_reach("assimilator"),
         seed=CONFIG.seed,
@@ -80,12 +82,16 @@ rule training_joint:
         states=training_states("joint"),
         climatology=f"{RESULTS}/states/climatology.zarr",
         grids=training_grids,
+        simulated=training_simulated_grids,
+        compared=training_compared_grids,
     output:
         checkpoint=f"{RESULTS}/models/{{experiment}}/joint.ckpt",
         losses=f"{RESULTS}/models/{{experiment}}/joint.losses.parquet",
     params:
         code=code("training_joint"),
         stage=training_stage("joint"),
+        simulated=training_simulated,
+        compared_windows=training_compared_windows,
         options=training_options,
         dates=dates(CONFIG.periods.observations),
         reach=training_reach("joint"),
@@ -108,7 +114,38 @@ rule training_joint:
         "../scripts/training_joint.py"
 
 
+rule training_autoregressive:
+    input:
+        joint=f"{RESULTS}/models/{{experiment}}/joint.ckpt",
+        states=expand(f"{RESULTS}/states/era5/{{segment}}.zarr", segment=CONFIG.segments(CONFIG.periods.training)),
+    output:
+        checkpoint=f"{RESULTS}/models/{{experiment}}/autoregressive.ckpt",
+        losses=f"{RESULTS}/models/{{experiment}}/autoregressive.losses.parquet",
+    params:
+        code=code("training_autoregressive"),
+        stage=training_stage("autoregressive"),
+        options=training_options,
+        dates=dates(CONFIG.periods.training),
+        seed=CONFIG.seed,
+        world=WORLD,
+        state=f"{STATE}/training/{{experiment}}/autoregressive",
+        tensorboard=f"{LOGS}/tensorboard/{{experiment}}/autoregressive",
+    log:
+        f"{LOGS}/training_autoregressive/{{experiment}}.log",
+    benchmark:
+        f"{BENCHMARKS}/training_autoregressive/{{experiment}}.tsv"
+    threads: 2
+    resources:
+        mem_mb=memory(6000),
+        runtime=1440,
+        gpu=training_gpus,
+    conda:
+        "../../envs/training.yaml"
+    script:
+        "../scripts/training_autoregressive.py"
+
+
 rule training:
     localrule: True
     input:
-        expand(f"{RESULTS}/models/{{experiment}}/joint.ckpt", experiment=CONFIG.trained_experiments),
+        [training_checkpoint(experiment) for experiment in CONFIG.trained_experiments],

@@ -140,12 +140,12 @@ if CONFIG.kind == "embedded":
         output:
             swaths=directory(f"{RAW}/{{source}}/{{segment}}"),
         wildcard_constraints:
-            source="|".join(CONFIG.sources) or "none",
+            source=simulated("swaths"),
         params:
             code=code("world_swaths"),
             source="{source}",
-            dates=swath_dates,
-            swath=world_swath,
+            dates=observed_dates,
+            swath=world_observing,
             instrument=world_instrument,
             granule_minutes=CONFIG.world.granule_minutes,
             seed=CONFIG.seed,
@@ -163,6 +163,62 @@ if CONFIG.kind == "embedded":
         script:
             "../scripts/world_swaths.py"
 
+    rule world_networks:
+        input:
+            truth=[f"{RAW}/truth/{{segment}}.zarr"],
+        output:
+            reports=directory(f"{RAW}/{{source}}/{{segment}}"),
+        wildcard_constraints:
+            source=simulated("networks"),
+        params:
+            code=code("world_networks"),
+            source="{source}",
+            dates=observed_dates,
+            network=world_observing,
+            instrument=world_instrument,
+            seed=CONFIG.seed,
+            world=WORLD,
+        log:
+            f"{LOGS}/world_networks/{{source}}/{{segment}}.log",
+        benchmark:
+            f"{BENCHMARKS}/world_networks/{{source}}/{{segment}}.tsv"
+        threads: 1
+        resources:
+            mem_mb=2000,
+            runtime=120,
+        conda:
+            "../../envs/world.yaml"
+        script:
+            "../scripts/world_networks.py"
+
+    rule world_occultations:
+        input:
+            truth=[f"{RAW}/truth/{{segment}}.zarr"],
+        output:
+            profiles=directory(f"{RAW}/{{source}}/{{segment}}"),
+        wildcard_constraints:
+            source=simulated("occultations"),
+        params:
+            code=code("world_occultations"),
+            source="{source}",
+            dates=observed_dates,
+            occultations=world_observing,
+            instrument=world_instrument,
+            seed=CONFIG.seed,
+            world=WORLD,
+        log:
+            f"{LOGS}/world_occultations/{{source}}/{{segment}}.log",
+        benchmark:
+            f"{BENCHMARKS}/world_occultations/{{source}}/{{segment}}.tsv"
+        threads: 1
+        resources:
+            mem_mb=2000,
+            runtime=120,
+        conda:
+            "../../envs/world.yaml"
+        script:
+            "../scripts/world_occultations.py"
+
     rule world:
         localrule: True
         input:
@@ -170,4 +226,4 @@ if CONFIG.kind == "embedded":
             invariants=f"{RAW}/era5/invariants.grib",
             era5=expand(f"{RAW}/era5/{{segment}}", segment=NATURE_SEGMENTS),
             gfs=expand(f"{RAW}/gfs/{{segment}}", segment=CONFIG.segments(CONFIG.verification_period)),
-            swaths=expand(f"{RAW}/{{source}}/{{segment}}", source=CONFIG.sources, segment=OBSERVED),
+            observations=expand(f"{RAW}/{{source}}/{{segment}}", source=CONFIG.sources, segment=OBSERVED),

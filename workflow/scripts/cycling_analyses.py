@@ -16,7 +16,7 @@ from fuxiflow import sources, times
 from fuxiflow.channels import table
 from fuxiflow.cycling.cycle import Carry, Observer, cold_start, cycle
 from fuxiflow.grids import Grid
-from fuxiflow.models import checkpoint
+from fuxiflow.models import checkpoint, execution
 from fuxiflow.models.device import device
 from fuxiflow.observations.sparse import SparseGrids
 from fuxiflow.progress import Progress
@@ -24,11 +24,13 @@ from fuxiflow.restart import workspace
 from fuxiflow.states.climatology import Climatology
 from fuxiflow.states.store import StateWriter
 
-SAVE_EVERY = 28
+SAVE_EVERY = 28  # cycles
+SAVE_BYTES = 1 << 30  # of an array, which is in memory until then
 
 
 def main(input, output, params, log):
-    networks = checkpoint.load(input.checkpoint, device(params.accelerator)).networks.eval()
+    networks = checkpoint.load(input.checkpoint, device(params.accelerator), drawn=False).networks.eval()
+    execution.prepare(networks, **params.execution)
     grids = {name: SparseGrids(paths) for name, paths in sources.by_source(params.sources, input.grids).items()}
     first, last = times.span(*params.dates)
     slots = np.arange(first, last + np.timedelta64(1, "h"), np.timedelta64(times.STEP_HOURS, "h"))
@@ -47,13 +49,14 @@ def main(input, output, params, log):
     report = Progress(len(slots), "cycles", log, done=begun)
     arrays = ("analysis", "background")
     grid = Grid(*networks.design.grid)
+    every = max(1, min(SAVE_EVERY, SAVE_BYTES // (4 * len(channels) * grid.nlat * grid.nlon)))
     cycles = cycle(networks, carry, Observer(networks, grids), climatology, last)
-    with StateWriter(store, slots, channels, grid, arrays, resume=True, shard=SAVE_EVERY) as writer:
+    with StateWriter(store, slots, channels, grid, arrays, resume=True, shard=every) as writer:
         for i, (cycled, carry) in enumerate(cycles, start=begun):
             writer.write(i, cycled.analysis, "analysis")
             writer.write(i, cycled.background, "background")
             report.step(f"{cycled.observed} cells observed")
-            if (i + 1) % SAVE_EVERY == 0:
+            if (i + 1) % every == 0:
                 writer.flush()
                 carry.save(saved)
     carry.save(output.carry)

@@ -15,7 +15,7 @@ import torch
 from fuxiflow import times
 from fuxiflow.cycling.external import TrainedForecaster, gfs_states, stored_states, write_forecasts
 from fuxiflow.grids import Grid
-from fuxiflow.models import checkpoint
+from fuxiflow.models import checkpoint, execution
 from fuxiflow.models.device import device
 from fuxiflow.models.onnx_cascade import OnnxCascade
 from fuxiflow.restart import workspace
@@ -27,7 +27,8 @@ def main(input, output, params, log):
     if hasattr(input, "onnx"):
         model = OnnxCascade(input.onnx, params.steps, params.accelerator, torch.get_num_threads())
     else:
-        model = TrainedForecaster(checkpoint.load(input.checkpoint, device(params.accelerator)).networks.eval())
+        networks = checkpoint.load(input.checkpoint, device(params.accelerator), drawn=False).networks.eval()
+        model = TrainedForecaster(execution.prepare(networks, **params.execution))
     step = np.timedelta64(times.STEP_HOURS, "h")
     first, last = times.span(*params.dates)
     inits = [t for t in np.arange(first, last + step, step)

@@ -6,6 +6,7 @@ out: forecasts   Zarr in WeatherBench2's layout (fuxiflow.states.forecasts)
 """
 
 import shutil
+from itertools import islice
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from fuxiflow import times
 from fuxiflow.channels import table
 from fuxiflow.cycling.forecast import forecast
 from fuxiflow.grids import Grid
-from fuxiflow.models import checkpoint
+from fuxiflow.models import checkpoint, execution
 from fuxiflow.models.device import device
 from fuxiflow.progress import Progress
 from fuxiflow.restart import workspace
@@ -22,7 +23,8 @@ from fuxiflow.states.store import States
 
 
 def main(input, output, params, log):
-    networks = checkpoint.load(input.checkpoint, device(params.accelerator)).networks.eval()
+    networks = checkpoint.load(input.checkpoint, device(params.accelerator), drawn=False).networks.eval()
+    execution.prepare(networks, **params.execution)
     analyses = States(input.analyses, name="analysis")
     step = np.timedelta64(times.STEP_HOURS, "h")
     first, last = times.span(*params.dates)
@@ -38,10 +40,13 @@ def main(input, output, params, log):
         for some in np.array_split(todo, range(params.batch, len(todo), params.batch)):
             chosen = np.array([inits[i] for i in some])
             previous, current = analyses.read_many(chosen - step), analyses.read_many(chosen)
-            whole = np.stack(list(forecast(networks, previous, current, chosen, len(leads))), 1)
-            for i, fields in zip(some, whole, strict=True):
-                for lead, field in enumerate(fields):
-                    writer.write(int(i), lead, field)
+            made = forecast(networks, previous, current, chosen, len(leads))
+            for first in range(0, len(leads), writer.chunk_leads):
+                part = np.stack(list(islice(made, writer.chunk_leads)), 1)
+                for i, fields in zip(some, part, strict=True):
+                    for lead, field in enumerate(fields, start=first):
+                        writer.write(int(i), lead, field)
+            for _ in some:
                 report.step()
     shutil.move(store, output.forecasts)
     shutil.rmtree(state)

@@ -21,9 +21,7 @@ from fuxiflow.script import run
 def main(input, output, params, log):
     start, end = map(date.fromisoformat, params.dates)
     limits = Limits.read(input.limits)
-    identities = table.read_columns(input.table, quality.IDENTITY)
-    repeated = quality.duplicates(identities)
-    strayed = quality.strays(identities, repeated, start, end, params.max_speed)
+    repeated, strayed = quality.repeats(input.table, start, end, params.max_speed)
     entries, row = [], 0
     missing = {reason: np.zeros(len(limits.channels), int) for reason in (Reason.RANGE, Reason.OUTLIER)}
     with table.TableWriter(output.table, limits.channels) as writer:

@@ -5,6 +5,7 @@ in:  forecaster       checkpoint of stage 1
      climatology      Zarr, for backgrounds as after a cold start
      grids            Zarr, sparse observations of every source
      grid_statistics  Zarr, their statistics, one store a source
+     simulated        Zarr, sparse grids of simulated observations, none without hybrid training
 out: checkpoint       networks with a trained assimilator
      losses           Parquet, one row an update
 """

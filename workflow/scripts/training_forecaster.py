@@ -6,43 +6,20 @@ out: checkpoint  networks whose forecaster is trained
      losses      Parquet, one row an update
 """
 
-import numpy as np
-
-from fuxiflow import times
 from fuxiflow.config import ForecasterStage
 from fuxiflow.models import checkpoint
 from fuxiflow.models.networks import Design, parameter_count
 from fuxiflow.states.statistics import Statistics
-from fuxiflow.training import samples, stages
-from fuxiflow.training.loop import finish, make_fabric, train
-from fuxiflow.training.record import record, write_losses
+from fuxiflow.training import rollouts
 
 
 def main(input, output, params, log):
-    stage = ForecasterStage(**params.stage)
     statistics = Statistics.read(input.statistics)
     design = Design(statistics.channels, (params.grid["nlat"], params.grid["nlon"]), statistics.static_names,
                     params.model["forecaster"], params.model["assimilator"])
     networks = checkpoint.build(design, statistics)
-    stages.trains(networks, forecaster=True, assimilator=False)
-    log.info("forecaster of %s parameters", f"{parameter_count(networks):,}")
-
-    archive = samples.Archive(input.states, {})
-    starts = samples.usable(archive.states, *times.span(*params.dates), before=1, after=stage.rollout)
-    log.info("%d start times from %s to %s", len(starts), starts[0], starts[-1])
-    plan = stages.forecaster_plan(starts, stage, params.seed)
-    batches = samples.Batches(archive, plan, {}, networks.standardise)
-
-    fabric = make_fabric(params.options["accelerator"], params.options["precision"])
-    run = stages.start(fabric, networks, stage, params.state, params.tensorboard, "forecaster", log)
-    objective = stages.Objective(networks.to(fabric.device))
-    losses = train(run, lambda a, b: samples.loader(batches, a, b, params.options["workers"]),
-                   lambda batch: objective.forecaster(batch, stage.noise))  # fmt: skip
-    history = [record("forecaster", stage, losses, (np.datetime_as_string(starts[0], "h"),
-                                                    np.datetime_as_string(starts[-1], "h")))]
-    checkpoint.save(output.checkpoint, checkpoint.Checkpoint(networks, history))
-    write_losses(output.losses, losses)
-    finish(run)
+    log.info("forecaster of %s parameters", f"{parameter_count(networks.forecaster):,}")
+    rollouts.fit("forecaster", networks, [], ForecasterStage(**params.stage), input, output, params, log)
 
 
 if __name__ == "__main__":

@@ -4,13 +4,17 @@ in:  assimilator  checkpoint of stage 2
      states       Zarr, reanalysis of the observation period and the days before
      climatology  Zarr, for backgrounds as after a cold start
      grids        Zarr, sparse observations of every source
+     simulated    Zarr, sparse grids of simulated observations, none without hybrid training
+     compared     Zarr, sparse observations of the sources of L_obs, none without it
 out: checkpoint   networks trained jointly
      losses       Parquet, one row an update
 """
 
+from fuxiflow import sources, times
 from fuxiflow.config import JointStage
 from fuxiflow.models import checkpoint
 from fuxiflow.training import cycles, stages
+from fuxiflow.training.observation_loss import Points
 
 
 def main(input, output, params, log):
@@ -19,7 +23,11 @@ def main(input, output, params, log):
     networks = before.networks
     stages.trains(networks, forecaster=True, assimilator=True)
     unrolling = stages.Unrolling(stage.cycles, stage.chain, stage.background_weight)
-    cycles.fit("joint", networks, before.history, stage, unrolling, False, input, output, params, log)
+    points = None
+    if compared := stage.observation_loss.sources:
+        grids = sources.by_source(compared, input.compared)
+        points = Points(grids, stage.observation_loss, networks, times.span(*params.dates))
+    cycles.fit("joint", networks, before.history, stage, unrolling, False, input, output, params, log, points)
 
 
 if __name__ == "__main__":

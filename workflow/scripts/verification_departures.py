@@ -8,7 +8,7 @@ out: scores      score table: departure_{background,analysis}_{mean,std}, channe
 
 from fuxiflow import sources
 from fuxiflow.observations.sparse import SparseGrids
-from fuxiflow.operators.microwave import MicrowaveOperator
+from fuxiflow.operators.reports import for_source
 from fuxiflow.states.statistics import Statistics
 from fuxiflow.states.store import States
 from fuxiflow.verification import systems, table
@@ -23,8 +23,8 @@ def main(input, output, params, log):
     frames = []
     for name in params.sources:
         grids = SparseGrids([path for path in input.grids if path.parent.name == name])
-        operator = MicrowaveOperator.for_instrument(sources.load(name).instrument)
-        found = departures(grids, states, statistics, operator, times, params.regions, params.seed, log)
+        found = departures(grids, states, statistics, for_source(sources.load(name)), times, params.regions,
+                           params.seed, log)
         frames.append(found.scores(resampling, experiment=params.experiment, source=name))
     table.write(output.scores, table.concatenate(frames))
 

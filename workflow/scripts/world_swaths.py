@@ -1,7 +1,7 @@
 """Simulate one segment's swaths of one sounder from the nature run and write its level-1 files.
 
 in:  truth   Zarr stores of the truth that cover the dates and the first time after them (fuxiflow.world.truth)
-out: swaths  directory of SATMS and GATMO HDF5 pairs, and provenance.json
+out: swaths  directory of granules in the source's format, and provenance.json
 """
 
 from datetime import date, datetime, timedelta
@@ -12,16 +12,16 @@ import torch
 from fuxiflow import provenance, sources
 from fuxiflow.operators.microwave import MicrowaveOperator
 from fuxiflow.progress import progress
-from fuxiflow.world import atms_sdr
-from fuxiflow.world.swaths import TruthWindows, observe_day
+from fuxiflow.world import formats
+from fuxiflow.world.swaths import observe_day
 from fuxiflow.world.truth import Truth
+from fuxiflow.world.windows import TruthWindows
 
 
 def main(input, output, params, log):
     torch.set_flush_denormal(True)
     source = sources.load(params.source)
-    if not source.flown:
-        raise ValueError(f"source {source.name}: config/sources/{source.name}.yaml has no orbit to simulate swaths on")
+    platforms = source.flying(params.swath.get("platforms"))
     operator = MicrowaveOperator.for_instrument(source.instrument)
     truth = TruthWindows(Truth(input.truth))
     first, last = (date.fromisoformat(text) for text in params.dates)
@@ -33,13 +33,11 @@ def main(input, output, params, log):
     output.swaths.mkdir(parents=True, exist_ok=True)
     written = footprints = 0
     for day in progress(days, f"swaths of {source.name}", log):
-        for platform in source.flown:
+        for platform in platforms:
             for swath, brightness in observe_day(
                 source, platform, operator, truth, day, params.swath, params.granule_minutes, params.seed
             ):
-                atms_sdr.write_granule(
-                    output.swaths, swath, brightness, noise, platform.name, platform.orbit.revolutions_per_day
-                )
+                formats.write_granule(output.swaths, source, platform, swath, brightness, noise)
                 written += 1
                 footprints += swath.lat.size
     provenance.write_sidecar(output.swaths)

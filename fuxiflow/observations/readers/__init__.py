@@ -1,30 +1,38 @@
 """Readers of level-1 files, one module a format, by the name that a source's ``reader`` gives.
 
-``reader: atms_sdr`` is the function ``read`` of the module ``atms_sdr``; ``reader: bufr.mhs`` would be ``read_mhs`` of
-``bufr``. Modules are imported when they are used, by name: what a source's rule depends on, and what it loads, is its
+``reader: atms_sdr`` is ``read(files, platforms, channels)`` of the module ``atms_sdr``. A module that declares
+``VARIANTS``, a tuple of names, has ``read(variant, files, platforms, channels)``: ``reader: surface.sea``. Modules are
+imported when they are used, by name: what a source's rule depends on, and what it loads, is its
 own reader alone.
 """
 
+import ast
 import fnmatch
 import importlib
 import re
 from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from fuxiflow.observations.readers.granule import Granule
 
-_FUNCTION = re.compile(r"^def read(?:_(\w+))?\(", re.M)
+
+def _variants(module: Path) -> list[str]:
+    """The readers of a module, from its source: its VARIANTS, an empty name where it is one reader, [] where none."""
+    tree = ast.parse(module.read_text(), module)
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "VARIANTS":
+            return list(ast.literal_eval(node.value))
+    return [""] if any(isinstance(node, ast.FunctionDef) and node.name == "read" for node in tree.body) else []
 
 
-def known() -> list[str]:
-    """Names of all readers: of the functions ``read`` and ``read_…`` of this package's modules."""
-    names = []
-    for path in sorted(Path(__file__).parent.glob("[a-z]*.py")):
-        for variant in _FUNCTION.findall(path.read_text()):
-            names.append(f"{path.stem}.{variant}" if variant else path.stem)
-    return sorted(names)
+@cache
+def known() -> tuple[str, ...]:
+    """Names of all readers, of this package's modules and their variants."""
+    modules = Path(__file__).parent.glob("[a-z]*.py")
+    return tuple(sorted(f"{path.stem}.{variant}".strip(".") for path in modules for variant in _variants(path)))
 
 
 def _check(reader: str) -> None:
@@ -47,7 +55,7 @@ def read(reader: str, files: Sequence[Path], platforms: Sequence[str], channels:
     _check(reader)
     name, _, variant = reader.partition(".")
     module = importlib.import_module(f"{__name__}.{name}")
-    return getattr(module, f"read_{variant}" if variant else "read")(files, platforms, channels)
+    return module.read(*[variant] if variant else [], files, platforms, channels)
 
 
 def _alternatives(pattern: str) -> list[str]:

@@ -23,6 +23,7 @@ from fuxiflow.observations.readers.level1 import Refused
 from fuxiflow.observations.reasons import Reason
 from fuxiflow.observations.satpy_readers.aapp_l1c import AMSUA_CHANNELS, AMSUAFile, MHSFile
 
+VARIANTS = ("amsua", "mhs")
 CHANNELS = {"amsua": AMSUA_CHANNELS, "mhs": [str(i) for i in range(1, 6)]}
 _HANDLERS = {"amsua": AMSUAFile, "mhs": MHSFile}
 _SECONDS = {"amsua": 8.0, "mhs": 8.0 / 3.0}  # of a scan
@@ -34,20 +35,13 @@ _ORBIT = np.timedelta64(2, "h")
 _NOT_A_TIME = np.datetime64("NaT", "us")
 
 
-def read_amsua(files: Sequence[Path], platforms: Sequence[str], channels: Sequence[str]) -> Iterator[Granule]:
-    """AMSU-A, channels 1 to 15; see :func:`fuxiflow.observations.readers.read`."""
-    return _read("amsua", files, platforms, channels)
+def read(instrument: str, files: Sequence[Path], platforms: Sequence[str],
+         channels: Sequence[str]) -> Iterator[Granule]:
+    """AMSU-A, channels 1 to 15, or MHS, 1 to 5; see :func:`fuxiflow.observations.readers.read`.
 
-
-def read_mhs(files: Sequence[Path], platforms: Sequence[str], channels: Sequence[str]) -> Iterator[Granule]:
-    """MHS, channels 1 to 5; see :func:`fuxiflow.observations.readers.read`."""
-    return _read("mhs", files, platforms, channels)
-
-
-def _read(instrument: str, files: Sequence[Path], platforms: Sequence[str],
-          channels: Sequence[str]) -> Iterator[Granule]:
-    """The files' granules in time order. A truncated file gives its whole scans, and a second granule that counts the
-    footprints it lacks."""
+    The files' granules in time order. A truncated file gives its whole scans, and a second granule that counts the
+    footprints it lacks.
+    """
     chosen = known_channels(channels, CHANNELS[instrument], f"{instrument} has")
 
     def order(path: Path) -> tuple:

@@ -197,6 +197,8 @@ def _footprints(file: _File, data: ATMS_SDR_FileHandler, geolocation: ATMS_SDR_F
     if abs((period[0] - other[0]).total_seconds()) > 1:
         raise _Refused(file, Reason.MISMATCH, f"starts at {period[0]}, its geolocation at {other[0]}")
     columns = {name: array.ravel() for name, array in columns.items()}
+    nowhere = (columns["lat"] == 0) & (columns["lon"] == 0)  # as scans have that were not located
+    columns["lat"] = np.where(nowhere, np.nan, columns["lat"])
     columns["scan_position"] = np.tile(np.arange(1, shape[1] + 1, dtype=np.int16), shape[0])
     values = values.reshape(-1, values.shape[2])[:, chosen]
     first, last = (np.datetime64(time, "us") for time in period)

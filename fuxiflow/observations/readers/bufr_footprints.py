@@ -3,12 +3,13 @@
 Runs in the decoding process; see :mod:`fuxiflow.observations.readers.bufr_sounder`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
+from fuxiflow.observations.readers import bufr_flags
 from fuxiflow.observations.scan_geometry import zenith_at
 from fuxiflow.physics import EARTH_RADIUS, brightness_temperature
 
@@ -127,13 +128,13 @@ def extract(instrument: str, channels: Sequence[str], data: bytes) -> Footprints
         seen = np.unique(column(code)[~np.isnan(column(code))]).astype(int)
         if len(seen) and expected and not set(seen) & set(expected):
             return OtherInstrument(f"0-{code // 1000:02d}-{code % 1000:03d} is {seen[0]}, not of {instrument}")
-    values, note = _values(kind, channels, codes, matrix, marks) if len(marks) else (None, "")
+    values, note = _values(kind, channels, codes, matrix, marks, column) if len(marks) else (None, "")
     if values is None:
         return OtherInstrument(f"it holds no channels of {instrument}")
     position, zenith = _scan(kind, column(5043, 30193), column(7024))
     lat, lon = column(5001, 5002), column(6001, 6002)
     # a flag that follows a range of channels is theirs alone
-    flagged = (column(_FLAG) == 1) & (codes[ahead.get(_FLAG, 0) - 1] != _RANGE[1])
+    flagged = (column(_FLAG) == 1) & (codes[ahead.get(_FLAG, 0) - 1] != _RANGE[1]) | bufr_flags.unusable(column)
     nowhere = (lat == 0) & (lon == 0)  # what some producers write where a scan has no location
     return Footprints(
         np.nan_to_num(column(1007), nan=-1).astype(np.int32), _time(*map(column, range(4001, 4007))),
@@ -142,9 +143,9 @@ def extract(instrument: str, channels: Sequence[str], data: bytes) -> Footprints
 
 
 def _values(kind: Instrument, channels: Sequence[str], codes: np.ndarray, matrix: np.ndarray,
-            marks: np.ndarray) -> tuple[np.ndarray | None, str]:
+            marks: np.ndarray, head: Callable[..., np.ndarray]) -> tuple[np.ndarray | None, str]:
     """Temperatures ``(n, channel)`` in K, None where not one channel is of the instrument, and a note on them. What is
-    given twice is missing: one is wrong."""
+    given twice is missing: one is wrong; so is what flags of the channel or, from ``head``, of the view call so."""
     found = np.full((len(matrix), len(channels)), np.nan)
     given = np.zeros(found.shape, int)
     place = {name: i for i, name in enumerate(channels)}
@@ -155,6 +156,7 @@ def _values(kind: Instrument, channels: Sequence[str], codes: np.ndarray, matrix
         group = codes[mark:marks[i + 1] if i + 1 < len(marks) else None]
         columns = {code: mark + k for k, code in reversed(list(enumerate(group)))}
         value = next((matrix[:, columns[code]] for code in kind.values if code in columns), None)
+        bad = bufr_flags.bad_channel(head, {code: matrix[:, place] for code, place in columns.items()}, numbers[:, i])
         antenna = matrix[:, columns[_ANTENNA_TEMPERATURE]] if _ANTENNA_TEMPERATURE in columns else None
         if value is not None and antenna is not None:
             equal &= bool(((value == antenna) | np.isnan(antenna)).all())
@@ -164,7 +166,7 @@ def _values(kind: Instrument, channels: Sequence[str], codes: np.ndarray, matrix
             for key, source in ((name, value), (ANTENNA + name, antenna)):
                 any_known |= source is not None
                 if source is not None and key in place:
-                    found[rows, place[key]] = source[rows]
+                    found[rows, place[key]] = np.where(bad, np.nan, source)[rows]
                     given[rows, place[key]] += 1
     found[given > 1] = np.nan
     if kind.radiances:

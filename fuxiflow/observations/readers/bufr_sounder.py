@@ -20,50 +20,20 @@ from fuxiflow.observations.reasons import Reason
 from fuxiflow.observations.satellites import BUFR_SATELLITES
 from fuxiflow.observations.scan_geometry import strays
 
+VARIANTS = ("atms", "amsua", "mhs", "hirs4", "ssmis", "ssmi", "iasi")
 # a message's header gives the time of its first footprint, or the nominal hour of a six-hourly collection
 _PRECISE, _NOMINAL = np.timedelta64(10, "m"), np.timedelta64(6, "h")
 _SPREAD = np.timedelta64(30, "m")  # footprints of one message follow each other
 _DOUBTFUL = 0.25  # share of strays in a message that discredits all its positions
 
 
-def read_atms(files: Sequence[Path], platforms: Sequence[str], channels: Sequence[str]) -> Iterator[Granule]:
-    """ATMS, channels 1 to 22 and antenna_1 to antenna_22; see :func:`fuxiflow.observations.readers.read`."""
-    return _read("atms", files, platforms, channels)
+def read(instrument: str, files: Sequence[Path], platforms: Sequence[str],
+         channels: Sequence[str]) -> Iterator[Granule]:
+    """The granules of files in the order of their first messages; see :func:`fuxiflow.observations.readers.read`.
 
-
-def read_amsua(files: Sequence[Path], platforms: Sequence[str], channels: Sequence[str]) -> Iterator[Granule]:
-    """AMSU-A, channels 1 to 15; see :func:`fuxiflow.observations.readers.read`."""
-    return _read("amsua", files, platforms, channels)
-
-
-def read_mhs(files: Sequence[Path], platforms: Sequence[str], channels: Sequence[str]) -> Iterator[Granule]:
-    """MHS and AMSU-B, channels 1 to 5; see :func:`fuxiflow.observations.readers.read`."""
-    return _read("mhs", files, platforms, channels)
-
-
-def read_hirs4(files: Sequence[Path], platforms: Sequence[str], channels: Sequence[str]) -> Iterator[Granule]:
-    """HIRS/3 and HIRS/4, channels 1 to 19; see :func:`fuxiflow.observations.readers.read`."""
-    return _read("hirs4", files, platforms, channels)
-
-
-def read_ssmis(files: Sequence[Path], platforms: Sequence[str], channels: Sequence[str]) -> Iterator[Granule]:
-    """SSMIS, channels 1 to 24; see :func:`fuxiflow.observations.readers.read`."""
-    return _read("ssmis", files, platforms, channels)
-
-
-def read_ssmi(files: Sequence[Path], platforms: Sequence[str], channels: Sequence[str]) -> Iterator[Granule]:
-    """SSM/I, channels 19V … 85H of the low-resolution scan; see :func:`fuxiflow.observations.readers.read`."""
-    return _read("ssmi", files, platforms, channels)
-
-
-def read_iasi(files: Sequence[Path], platforms: Sequence[str], channels: Sequence[str]) -> Iterator[Granule]:
-    """IASI, channels 1 to 8461; see :func:`fuxiflow.observations.readers.read`."""
-    return _read("iasi", files, platforms, channels)
-
-
-def _read(instrument: str, files: Sequence[Path], platforms: Sequence[str],
-          channels: Sequence[str]) -> Iterator[Granule]:
-    """The granules of files in the order of their first messages; ValueError lists the known channels."""
+    ATMS has channels 1 to 22 and antenna_1 to antenna_22, AMSU-A 1 to 15, MHS and AMSU-B 1 to 5, HIRS/3 and HIRS/4 1 to
+    19, SSMIS 1 to 24, SSM/I 19V … 85H of the low-resolution scan, IASI 1 to 8461.
+    """
     known_channels(channels, INSTRUMENTS[instrument].channels, f"{instrument} has")
     return _granules(instrument, files, platforms, channels)
 

@@ -22,25 +22,20 @@ from fuxiflow.observations.readers.level1 import Refused
 from fuxiflow.observations.reasons import Reason
 from fuxiflow.observations.satpy_readers.fy3_hdf5 import GEOLOCATION, FY3SounderFile
 
+VARIANTS = ("mwts3", "mwhs2")
 CHANNELS = {"MWTS": [str(i) for i in range(1, 18)], "MWHS": [str(i) for i in range(1, 16)]}
 _NAME = re.compile(r"(?P<granule>FY3[A-Z]_(?P<instrument>MWTS|MWHS)[-X]_\w{4}_L1_(?P<day>\d{8})_(?P<clock>\d{4}))_"
                    r"\d{3}KM_(?P<version>\w{2})\.(HDF|hdf|h5)")
 _SCAN = np.timedelta64(3, "s")  # a scan takes 8/3 s
 
 
-def read_mwts3(files: Sequence[Path], platforms: Sequence[str], channels: Sequence[str]) -> Iterator[Granule]:
-    """MWTS-III, channels 1 to 17; see :func:`fuxiflow.observations.readers.read`."""
-    return _read("MWTS", files, platforms, channels)
+def read(variant: str, files: Sequence[Path], platforms: Sequence[str],
+         channels: Sequence[str]) -> Iterator[Granule]:
+    """MWTS-III, channels 1 to 17, or MWHS-II, 1 to 15; see :func:`fuxiflow.observations.readers.read`.
 
-
-def read_mwhs2(files: Sequence[Path], platforms: Sequence[str], channels: Sequence[str]) -> Iterator[Granule]:
-    """MWHS-II, channels 1 to 15; see :func:`fuxiflow.observations.readers.read`."""
-    return _read("MWHS", files, platforms, channels)
-
-
-def _read(instrument: str, files: Sequence[Path], platforms: Sequence[str],
-          channels: Sequence[str]) -> Iterator[Granule]:
-    """The files' granules in time order. Of several versions of a granule the last is used."""
+    The files' granules in time order. Of several versions of a granule the last is used.
+    """
+    instrument = variant[:4].upper()
     chosen = known_channels(channels, CHANNELS[instrument], f"{instrument} has")
     named: list[tuple[re.Match, date, Path]] = []
     for path in map(Path, files):

@@ -27,6 +27,7 @@ from fuxiflow.observations.readers.level1 import Refused
 from fuxiflow.observations.reasons import Reason
 from fuxiflow.physics import brightness_temperature
 
+VARIANTS = ("amsua",)
 CHANNELS = [str(i) for i in range(1, 16)]
 POSITIONS = 30
 RECORD = 2560
@@ -86,7 +87,7 @@ class Orbit:
     missing: int
 
 
-def read_amsua(files: Sequence[Path], platforms: Sequence[str], channels: Sequence[str]) -> Iterator[Granule]:
+def read(variant: str, files: Sequence[Path], platforms: Sequence[str], channels: Sequence[str]) -> Iterator[Granule]:
     """AMSU-A, channels 1 to 15 as antenna temperatures; see :func:`fuxiflow.observations.readers.read`.
 
     A truncated file gives its whole records, and a second granule that counts the footprints it lacks.

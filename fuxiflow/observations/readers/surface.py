@@ -17,6 +17,7 @@ from fuxiflow.observations.readers.reports import Collector, Report
 from fuxiflow.observations.readers.stations import IDENTITY, Station, station
 from fuxiflow.observations.reasons import Reason
 
+VARIANTS = ("land", "sea")
 LAND_CHANNELS = ("T2M", "R2M", "U10", "V10", "PS", "MSL")
 SEA_CHANNELS = (*LAND_CHANNELS, "SST")
 """K, %, m s-1, m s-1, Pa, Pa, K."""
@@ -45,18 +46,10 @@ NAMES = tuple(dict.fromkeys(_QUANTITIES.values()))
 _WANTED = IDENTITY | _HEIGHTS | _DEPTHS | frozenset({"firstOrderStatistics"}) | frozenset(_QUANTITIES)
 
 
-def read_land(files: Sequence[Path], platforms: Sequence[str], channels: Sequence[str]) -> Iterator[Granule]:
-    """Land stations, platform ``land``; see :func:`fuxiflow.observations.readers.read`."""
-    yield from _read(files, platforms, channels, LAND, LAND_CHANNELS)
-
-
-def read_sea(files: Sequence[Path], platforms: Sequence[str], channels: Sequence[str]) -> Iterator[Granule]:
-    """Ships and buoys, platforms ``ship`` and ``buoy``; see :func:`fuxiflow.observations.readers.read`."""
-    yield from _read(files, platforms, channels, SEA, SEA_CHANNELS)
-
-
-def _read(files: Sequence[Path], platforms: Sequence[str], channels: Sequence[str], category: int,
-          known: tuple[str, ...]) -> Iterator[Granule]:
+def read(variant: str, files: Sequence[Path], platforms: Sequence[str], channels: Sequence[str]) -> Iterator[Granule]:
+    """Land stations, platform ``land``, or what is at ``sea``, platforms ``ship`` and ``buoy``; see
+    :func:`fuxiflow.observations.readers.read`."""
+    category, known = (LAND, LAND_CHANNELS) if variant == "land" else (SEA, SEA_CHANNELS)
     chosen = known_channels(channels, known, "surface reports have")
     collector = Collector(channels)
     with bufr.Decoder(decode) as decoder:

@@ -28,5 +28,26 @@ def archive_forecast_dates(wildcards):
 
 
 def archive_of_source(wildcards):
-    """Where the granules of a source are."""
-    return ARCHIVES.source(wildcards.source).model_dump()
+    """Where the granules of a source are; None of one whose files somebody has to bring."""
+    known = wildcards.source in ARCHIVES.sources
+    return ARCHIVES.source(wildcards.source).model_dump() if known else None
+
+
+def archive_check(jobs):
+    """Stop a run before its first job where one of ``jobs`` could not succeed: without a key nothing that needs ERA5
+    could follow, and files that no archive has must be there."""
+    from fuxiflow.archive.credentials import CredentialsError, check
+
+    if any(job.rule.name in ("archive_era5", "archive_invariants") for job in jobs):
+        try:
+            check()
+        except CredentialsError as error:
+            raise WorkflowError(str(error))
+    absent = [job for job in jobs if job.rule.name == "archive_source" and job.params.archive is None]
+    if absent:
+        names = ", ".join(sorted({job.wildcards.source for job in absent}))
+        raise WorkflowError(
+            f"no archive is known for {names}: bring the agencies' files to {RAW}/{{source}}/{{segment}}/ ("
+            f"{absent[0].output[0]} is one of {len(absent)} that are not there), add an address to config/archive.yaml, "
+            f"or leave these sources out of the configuration"
+        )

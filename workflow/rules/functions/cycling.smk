@@ -1,9 +1,16 @@
 """What the rules of the cycling stage look up: networks, starting points, grids and analyses."""
 
+from fuxiflow.models import sizes
+
 
 def cycling_checkpoint(wildcards):
-    """The networks that an experiment runs with."""
+    """The networks that an experiment cycles with: those of joint training, where each knows the other's errors."""
     return f"{RESULTS}/models/{CONFIG.weights_of(wildcards.experiment)}/joint.ckpt"
+
+
+def cycling_forecast_checkpoint(wildcards):
+    """The networks that an experiment's forecasts are made with: those of its last training stage."""
+    return training_checkpoint(CONFIG.weights_of(wildcards.experiment))
 
 
 def cycling_start(wildcards):
@@ -40,7 +47,7 @@ def cycling_accelerator(wildcards):
 def cycling_forecaster(wildcards):
     """What makes an external experiment's forecasts: ONNX models, or the networks that it names."""
     forecaster = CONFIG.resolve(wildcards.experiment).forecaster
-    return {"onnx": forecaster.onnx} if forecaster else {"checkpoint": cycling_checkpoint(wildcards)}
+    return {"onnx": forecaster.onnx} if forecaster else {"checkpoint": cycling_forecast_checkpoint(wildcards)}
 
 
 def cycling_cascade_steps(wildcards):
@@ -65,8 +72,19 @@ def cycling_initial(wildcards):
     return {"analyses": [f"{RESULTS}/analyses/{initial}/{label}.zarr" for label in near]}
 
 
+def cycling_mb(least, fields):
+    """Memory in MB of a job that runs networks: ``least``, their weights, and ``fields`` states of all channels."""
+
+    def mb(wildcards):
+        weights = sizes.weights_mb(CONFIG.resolve(wildcards.experiment).model.forecaster.model_dump())
+        return round(least + weights + fields * 70 * 4 * CONFIG.grid.nlat * CONFIG.grid.nlon / 1e6)
+
+    return mb
+
+
 def cycling_external_mb(wildcards):
     """Memory in MB: a full-size cascade holds 1.5 billion weights and what a step makes of them; a batch of states."""
     cells = CONFIG.grid.nlat * CONFIG.grid.nlon
-    model = 24000 if CONFIG.resolve(wildcards.experiment).forecaster and cells > 10**6 else 4000
+    own = cycling_mb(4000, 0)(wildcards)
+    model = 24000 if CONFIG.resolve(wildcards.experiment).forecaster and cells > 10**6 else own
     return model + 6 * CONFIG.cycling.batch * 70 * 4 * cells // 10**6

@@ -1,12 +1,21 @@
 """What the rules of the observations stage look up: the files that describe sources, and their readers."""
 
+from functools import cache
+
 from fuxiflow import sources
 from fuxiflow.observations import readers
 
 
+# a source has as many jobs as segments
+@cache
+def observations_code(reader):
+    """The fingerprint of a reader."""
+    return fingerprint(readers.module_file(reader))
+
+
 def observations_reader_code(wildcards):
     """The fingerprint of a source's reader: an edit of another one does not concern it."""
-    return fingerprint(readers.module_file(sources.load(wildcards.source).reader))
+    return observations_code(sources.load(wildcards.source).reader)
 
 
 def observations_grid_options(wildcards):

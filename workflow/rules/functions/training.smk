@@ -13,12 +13,17 @@ def training_gpus(wildcards):
 def training_options(wildcards):
     """The options of an experiment's training that all stages share."""
     training = CONFIG.resolve(wildcards.experiment).training
-    return {"accelerator": training.accelerator, "precision": training.precision, "workers": training.workers}
+    return training.model_dump(include={"accelerator", "precision", "workers", "compile"})
 
 
 def training_stage(stage):
     """The settings of one stage of an experiment, as plain values."""
     return lambda wildcards: getattr(CONFIG.resolve(wildcards.experiment).training, stage).model_dump(mode="json")
+
+
+def training_checkpoint(experiment):
+    """The networks that the last training stage of an experiment leaves."""
+    return f"{RESULTS}/models/{experiment}/{[*CONFIG.resolve(experiment).training.stages][-1]}.ckpt"
 
 
 def training_model(wildcards):
@@ -58,3 +63,32 @@ def training_grids(wildcards):
 def training_grid_statistics(wildcards):
     """Statistics of the sparse grids of every source of an experiment."""
     return expand(f"{RESULTS}/grids/{{source}}/statistics.zarr", source=CONFIG.resolve(wildcards.experiment).sources)
+
+
+def training_compared_grids(wildcards):
+    """Sparse grids of the observation period, of every source that an experiment's L_obs compares states with."""
+    return expand(
+        f"{RESULTS}/grids/{{source}}/{{segment}}.zarr",
+        source=CONFIG.compared_sources(wildcards.experiment),
+        segment=CONFIG.segments(CONFIG.periods.observations),
+    )
+
+
+def training_compared_windows(wildcards):
+    """Windows of the sources of L_obs: scripts read them from the sources' files; as a parameter, a change is seen."""
+    return {name: list(sources.load(name).window) for name in CONFIG.compared_sources(wildcards.experiment)}
+
+
+def training_simulated(wildcards):
+    """By source, the days of an experiment's hybrid training and the shares of simulated windows on them."""
+    given = CONFIG.resolve(wildcards.experiment).training.model_dump(mode="json")["simulated"]
+    return {name: shares for name, shares in given.items() if shares}
+
+
+def training_simulated_grids(wildcards):
+    """Sparse grids of simulated observations that an experiment trains on."""
+    return [
+        f"{RESULTS}/simulated/grids/{name}/{segment}.zarr"
+        for name in training_simulated(wildcards)
+        for segment in CONFIG.segments(CONFIG.simulation[name].period)
+    ]

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from fuxiflow import sources, times
-from fuxiflow.config import Period, Swath
+from fuxiflow.config import Period
 
 NATURE = Period(start=CONFIG.periods.training.start, end=CONFIG.verification_period.end)
 NATURE_SEGMENTS = CONFIG.segments(NATURE)
@@ -41,17 +41,23 @@ def verification_dates(wildcards):
     return dates(CONFIG.verification_period, wildcards.segment)
 
 
-def swath_dates(wildcards):
+def observed_dates(wildcards):
     """First and last day of a segment that is observed, in training or in the cycle."""
     return dates(OBSERVED[wildcards.segment], wildcards.segment)
 
 
+def simulated(section):
+    """The sources in use that a section of the world's configuration is about, as a wildcard's pattern."""
+    names = [name for name in CONFIG.sources if sources.load(name).simulated_as == section]
+    return "|".join(names) or "none"
+
+
 def world_instrument(wildcards):
-    """What is simulated of one source: its instrument, channels, noise and orbits."""
+    """What is simulated of one source: its instrument, channels, noise and orbits, and the format of its files."""
     source = sources.load(wildcards.source)
-    return source.model_dump(mode="json", include={"instrument", "channels", "platforms"})
+    return source.model_dump(mode="json", include={"instrument", "channels", "platforms", "reader"})
 
 
-def world_swath(wildcards):
-    """How one source is thinned and spoiled."""
-    return CONFIG.world.swaths.get(wildcards.source, Swath()).model_dump(mode="json")
+def world_observing(wildcards):
+    """How one source is thinned and spoiled, and when it is there."""
+    return CONFIG.world.observing(sources.load(wildcards.source)).model_dump(mode="json")

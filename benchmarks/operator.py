@@ -1,0 +1,194 @@
+"""The microwave operator next to pyrtlib: speed, accuracy, and a day of full-density ATMS.
+
+    python -m benchmarks.operator [threads] [profiles of pyrtlib]   speed and its ratio to pyrtlib's, in one run
+    python -m benchmarks.operator accuracy [instrument ...]         differences from pyrtlib on held-out atmospheres
+    python -m benchmarks.operator day [processes]                   seconds for a day of ATMS, 3.1 million columns
+
+Also on a GPU, where torch finds one.
+"""
+
+import multiprocessing
+import sys
+import time
+from collections.abc import Callable
+
+import numpy as np
+import torch
+
+from fuxiflow import sources
+from fuxiflow.operators import columns as profiles
+from fuxiflow.operators import reference, tables
+from fuxiflow.operators.instruments import pass_bands, quadrature
+from fuxiflow.operators.microwave import MicrowaveOperator
+
+BATCH = 2048
+ROUNDS = 8
+SEED = 11
+REFINEMENT = 4
+FOOTPRINTS = 32_400 * 96
+"""Footprints of ATMS in 24 hours: a scan of 96 each 8/3 s."""
+DIFFERENTIATED = ("temperature", "specific_humidity", "surface_pressure", "skin_temperature")
+WINDOWS = {
+    "atms": "1 2 3 4 16 17", "amsua": "1 2 3 15", "mhs": "1 2", "mwts3": "1 2 3 4", "mwhs2": "1 9 10",
+    "ssmis": "1 8 12 13 14 15 16 17 18",
+}  # fmt: skip
+"""Channels that see more of the ground than of the air; the others sound."""
+
+
+def best(action: Callable[[], None], device: str = "cpu", rounds: int = ROUNDS) -> float:
+    """Seconds of the quickest of several calls, after one to warm up."""
+    wait = torch.cuda.synchronize if device == "cuda" else lambda: None
+    action()
+    seconds = []
+    for _ in range(rounds):
+        wait()
+        start = time.perf_counter()
+        action()
+        wait()
+        seconds.append(time.perf_counter() - start)
+    return min(seconds)
+
+
+def speed(operator: MicrowaveOperator, device: str = "cpu", batch: int = BATCH) -> tuple[float, float]:
+    """Profiles a second, forward alone and with the gradients of all state variables."""
+    made = tables.ensemble(operator.pressure.double().cpu().numpy(), BATCH, SEED)
+    columns = {
+        name: torch.as_tensor(value, dtype=torch.float32, device=device).repeat(batch // BATCH, *[1] * (value.ndim - 1))
+        for name, value in made.items()
+    }
+
+    def forward():
+        with torch.no_grad():
+            operator(**columns)
+
+    leaves = {name: columns[name].clone().requires_grad_(True) for name in DIFFERENTIATED}
+
+    def gradients():
+        torch.autograd.grad(operator(**{**columns, **leaves}).sum(), list(leaves.values()))
+
+    return batch / best(forward, device), batch / best(gradients, device, ROUNDS // 2)
+
+
+def peer(operator: MicrowaveOperator, count: int) -> float:
+    """Profiles a second of pyrtlib at the operator's nodes and levels."""
+    pressure, frequency = operator.pressure.double().numpy(), operator.frequency.double().numpy()
+    made = tables.ensemble(pressure, count, SEED)
+    start = time.perf_counter()
+    for i in range(count):
+        given = [made[name][i] for name in DIFFERENTIATED]
+        surface = np.full(len(frequency), made["emissivity"][i, 0])
+        reference.brightness_temperatures(pressure, *given, surface, made["secant"][i], frequency)
+    return count / (time.perf_counter() - start)
+
+
+def _theirs(pressure: np.ndarray, made: dict[str, np.ndarray], frequency: np.ndarray) -> np.ndarray:
+    """Brightness temperatures ``(atmosphere, node)`` by pyrtlib, each layer split in four."""
+    return np.array([
+        reference.brightness_temperatures(
+            pressure, *(made[name][i] for name in DIFFERENTIATED), np.full(len(frequency), made["emissivity"][i, 0]),
+            made["secant"][i], frequency, REFINEMENT, at_once=True,
+        )
+        for i in range(len(made["secant"]))
+    ])  # fmt: skip
+
+
+def _ours(instrument: str, atmospheres: slice) -> tuple[MicrowaveOperator, dict[str, np.ndarray], np.ndarray]:
+    operator = MicrowaveOperator.for_instrument(instrument)
+    pressure = operator.pressure.double().numpy()
+    made = {name: value[atmospheres] for name, value in reference.held_out(pressure).items()}
+    with torch.no_grad():
+        ours = operator(**{name: torch.as_tensor(value, dtype=torch.float32) for name, value in made.items()})
+    return operator, made, ours.double().numpy()
+
+
+def node_differences(instrument: str, atmospheres: slice = slice(None)) -> np.ndarray:
+    """Operator less pyrtlib at the same nodes, averaged to channels, ``(atmosphere, channel)`` in K."""
+    operator, made, ours = _ours(instrument, atmospheres)
+    theirs = _theirs(operator.pressure.double().numpy(), made, operator.frequency.double().numpy())
+    return ours - theirs @ operator.weights.double().numpy()
+
+
+def channel_differences(instrument: str, atmospheres: slice = slice(None)) -> np.ndarray:
+    """Operator less pyrtlib at the seven-point quadrature of the pass-bands, ``(atmosphere, channel)`` in K."""
+    operator, made, ours = _ours(instrument, atmospheres)
+    bands = pass_bands(instrument, sources.load(tables.SOURCES[instrument]).channels)
+    frequency, weights = quadrature(bands, tables.QUADRATURE_POINTS)
+    return ours - _theirs(operator.pressure.double().numpy(), made, frequency) @ weights
+
+
+def sounding(instrument: str) -> list[int]:
+    """Positions of the channels of ``instrument`` that are no windows."""
+    names = MicrowaveOperator.for_instrument(instrument).channels
+    return [i for i, name in enumerate(names) if name not in WINDOWS[instrument].split()]
+
+
+def accuracy(instruments: list[str]) -> None:
+    """Print rms and largest differences by channel."""
+    for instrument in instruments or sorted(tables.SOURCES):
+        pairs = node_differences(instrument), channel_differences(instrument)
+        print(f"{instrument}: K from pyrtlib, {len(pairs[0])} held-out atmospheres; same nodes | pass-band quadrature")
+        print("channel   rms   max |   rms   max")
+        for i, name in enumerate(MicrowaveOperator.for_instrument(instrument).channels):
+            cells = [(np.sqrt(np.mean(d[:, i] ** 2)), np.abs(d[:, i]).max()) for d in pairs]
+            print(f"{name:>7} " + " | ".join(f"{rms:5.3f} {largest:5.3f}" for rms, largest in cells))
+
+
+def simulate(count: int) -> float:
+    """Seconds in which one thread makes ``count`` footprints from columns of a state, surfaces and all."""
+    torch.set_num_threads(1)
+    torch.set_flush_denormal(True)
+    operator = MicrowaveOperator.for_instrument("atms")
+    generator = torch.Generator().manual_seed(SEED)
+    draw = lambda low, high: low + (high - low) * torch.rand(BATCH, generator=generator)  # noqa: E731
+    levels = torch.tensor(profiles.LEVELS) / 1000.0
+    temperature = draw(250.0, 300.0)[:, None] * levels**0.19
+    humidity = draw(1e-3, 1.5e-2)[:, None] * levels**3
+    made = draw(950.0, 1040.0), draw(260.0, 305.0), draw(0.0, 1.0).round(), draw(-90.0, 90.0), draw(0.0, 64.0)
+    start = time.perf_counter()
+    with torch.no_grad():
+        for first in range(0, count, BATCH):
+            part = slice(0, min(BATCH, count - first))
+            profiles.brightness_temperatures(operator, temperature[part], humidity[part], *(v[part] for v in made))
+    return time.perf_counter() - start
+
+
+def day(processes: int = 2) -> None:
+    """Print the seconds that a day of full-density ATMS takes in several processes of one thread each."""
+    start = time.perf_counter()
+    with multiprocessing.get_context("spawn").Pool(processes) as pool:
+        seconds = pool.map(simulate, [FOOTPRINTS // processes] * processes)
+    total = time.perf_counter() - start
+    print(f"{FOOTPRINTS} footprints of ATMS, {processes} processes: {max(seconds):.0f} s; {total:.0f} s with start")
+
+
+def main(threads: int = 2, count: int = 6) -> None:
+    """Measure and print speeds and their ratio."""
+    torch.set_num_threads(threads)
+    torch.set_flush_denormal(True)
+    operator = MicrowaveOperator.for_instrument("atms")
+    # the two take turns, so that what else the machine does weighs on both
+    ours, rates = [], []
+    for _ in range(2):
+        ours.append(speed(operator))
+        rates.append(peer(operator, max(count // 2, 1)))
+    (forward, both), rate = np.max(ours, axis=0), max(rates)
+    levels = len(operator.pressure)
+    print(f"ATMS, 22 channels, {operator.nodes} nodes, {levels} levels, {threads} threads, batch {BATCH}")
+    print(f"operator forward             {forward:10.0f} profiles/s")
+    print(f"operator forward + gradients {both:10.0f} profiles/s")
+    print(f"pyrtlib forward, one process {rate:10.2f} profiles/s")
+    print(f"ratio forward                {forward / rate:10.0f}")
+    if torch.cuda.is_available():
+        forward, both = speed(operator.to("cuda"), "cuda", 32 * BATCH)
+        name = torch.cuda.get_device_name()
+        print(f"{name}, batch {32 * BATCH}: {forward:.0f} profiles/s, {both:.0f} with gradients")
+
+
+if __name__ == "__main__":
+    first = sys.argv[1] if len(sys.argv) > 1 else ""
+    if first == "accuracy":
+        accuracy(sys.argv[2:])
+    elif first == "day":
+        day(*map(int, sys.argv[2:]))
+    else:
+        main(*map(int, sys.argv[1:]))

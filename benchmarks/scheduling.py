@@ -1,0 +1,152 @@
+"""A run that nobody makes: the real plan of a configuration, its jobs replaced by dummies that last as long.
+
+    python -m benchmarks.scheduling [CONFIG] [--nodes 1 8 64] [--cores N] [--jobs N] [--benchmarks FOLDER]
+
+Plans ``CONFIG`` (config/paper.yaml) as if nothing had been made and prints what planning took; then the critical path,
+which no number of machines can shorten, and the time that the whole takes with 1, 8 and 64 GPU nodes, where a job that
+asks for a GPU has a node to itself and all others share ``--cores`` cores; limits of the profiles (jobs at once,
+downloads) hold. All that is told twice: from nothing, and with the raw files there. The peer of each time is what no
+schedule can beat: the longest of the critical path and of each resource's work shared out evenly.
+
+Durations are those of ``benchmarks/durations.csv``, which says of each whether it was measured or estimated, and of the
+benchmarks of a real run, ``FOLDER``, where it has that job, or else that rule; ``--overhead`` s are added to each, 5 to
+6 on Slurm as measured. ``--nodes 0`` has no GPU nodes: GPU jobs run on the cores, as the demonstration's do.
+"""
+
+import argparse
+import resource
+import time
+from collections import Counter
+from collections.abc import Mapping
+from datetime import date
+from itertools import groupby
+from pathlib import Path
+
+import pandas as pd
+import yaml
+
+from fuxiflow import ROOT, benchmarked
+from fuxiflow.explain import Planned, plan
+from fuxiflow.progress import clock
+from fuxiflow.schedule import Task, critical_path, simulate
+
+DURATIONS = ROOT / "benchmarks" / "durations.csv"
+FIGURE = 5.0  # s; those of the demonstration took 2 to 7
+
+
+def amount(job: Planned, per: str) -> float:
+    """How many units of work a job has: itself, days, analyses (4 a day), initial times or updates."""
+    if per == "job":
+        return 1
+    if per == "update":
+        return job.params["stage"]["updates"]
+    first, last = (date.fromisoformat(day) for day in job.params.get("period") or job.params["dates"])
+    days = (last - first).days + 1
+    return days * {"day": 1, "analysis": 4, "init": len(job.params.get("init_hours", []))}[per]
+
+
+def duration(job: Planned, known: pd.DataFrame, measured: Mapping[tuple[str, str], float],
+             typical: Mapping[str, float]) -> float:
+    """Seconds of a job: its own benchmark, its rule's, or what the table says; ValueError where nobody knows."""
+    own = measured.get((job.rule, "/".join(job.wildcards.values())))
+    if own is not None or job.rule in typical:
+        return typical[job.rule] if own is None else own
+    if job.rule.startswith("figure_"):
+        return FIGURE
+    if job.rule not in known.index:
+        raise ValueError(f"{DURATIONS}: no duration of {job.rule}; add one, or give --benchmarks")
+    row = known.loc[job.rule]
+    return row["seconds"] * amount(job, row["per"])
+
+
+def tasks(jobs: list[Planned], seconds: list[float], gpu_nodes: bool) -> list[Task]:
+    """The plan as dummies. With ``gpu_nodes`` a job that asks for a GPU needs a node and none of the cores."""
+    maker = {name: job.outputs[0] for job in jobs for name in job.outputs}
+    found = []
+    for job, taken in zip(jobs, seconds, strict=True):
+        on_gpu = gpu_nodes and job.resources.get("gpu", 0) > 0
+        needs = {"gpu_nodes": 1} if on_gpu else {"cores": job.resources.get("threads", 1)}
+        needs |= {"jobs": 1, "downloads": job.resources.get("downloads", 0)}
+        after = tuple(dict.fromkeys(maker[name] for name in job.inputs if name in maker))
+        found.append(Task(job.outputs[0], taken, after, needs))
+    return found
+
+
+def limits(profile: Path) -> dict[str, float]:
+    """Jobs and downloads that a profile lets run at once."""
+    values = yaml.safe_load(profile.read_text())
+    named = dict(entry.split("=") for entry in values.get("resources", []))
+    found = {name: float(value) for name, value in named.items()}
+    return found | ({"jobs": float(values["jobs"])} if "jobs" in values else {})
+
+
+def bounds(every: list[Task], capacity: Mapping[str, float]) -> dict[str, float]:
+    """Times that no schedule beats, in s: the critical path, and of each resource its work shared out evenly."""
+    found = {"critical path": sum(task.duration for task in critical_path(every))}
+    for name, most in capacity.items():
+        found[name] = sum(task.duration * min(task.needs.get(name, 0), most) for task in every) / most
+    return found
+
+
+def path_of(every: list[Task], rules: Mapping[str, str]) -> str:
+    """The critical path, jobs of a rule that follow each other together."""
+    path = critical_path(every)
+    lines = [f"critical path: {clock(sum(task.duration for task in path))}, {len(path)} jobs"]
+    for rule, group in groupby(path, key=lambda task: rules[task.name]):
+        part = list(group)
+        times = f" x {len(part)}" if len(part) > 1 else ""
+        lines.append(f"  {clock(sum(task.duration for task in part)):>10}  {rule}{times}")
+    return "\n".join(lines)
+
+
+def makespans(every: list[Task], capacity: Mapping[str, float], nodes: list[int]) -> str:
+    """The time of the whole by number of GPU nodes, beside the longest of the :func:`bounds`."""
+    lines = [f"{'GPU nodes':>9} {'makespan':>11} {'bound':>11} {'ratio':>6} {'speed-up':>8}  bound by"]
+    first = None
+    for count in nodes:
+        limited = {**capacity, **({"gpu_nodes": count} if count else {})}
+        found = simulate(every, limited).makespan
+        first = first or found
+        why, bound = max(bounds(every, limited).items(), key=lambda item: item[1])
+        lines.append(f"{count:9d} {clock(found):>11} {clock(bound):>11} {found / bound:6.2f} {first / found:8.2f}"
+                     f"  {why}")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Plan, simulate and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("configuration", type=Path, nargs="?", default=ROOT / "config" / "paper.yaml")
+    parser.add_argument("--nodes", type=int, nargs="+", default=[1, 8, 64], help="GPU nodes; 0: GPU jobs on the cores")
+    parser.add_argument("--cores", type=int, default=128, help="cores of all other jobs")
+    parser.add_argument("--jobs", type=int, help="jobs at once, by default those of slurm/config.yaml")
+    parser.add_argument("--overhead", type=float, default=6.0, help="seconds that a job takes before it starts work")
+    parser.add_argument("--benchmarks", type=Path, help="benchmarks of a real run: results/{name}/benchmarks")
+    options = parser.parse_args()
+    start = time.process_time(), time.perf_counter()
+    jobs = plan(options.configuration, everything=True)
+    spent, wall = time.process_time() - start[0], time.perf_counter() - start[1]
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(f"{options.configuration.name}: {len(jobs)} jobs planned in {spent:.1f} s of the processor, "
+          f"{wall:.1f} s on the clock, {memory:.0f} MB")
+    print("  " + ", ".join(f"{count} {rule}" for rule, count in Counter(job.rule for job in jobs).most_common(8)))
+    real = benchmarked.read(options.benchmarks) if options.benchmarks else []
+    measured, typical = {(one.rule, one.wildcards): one.seconds for one in real}, benchmarked.typical(real)
+    known = pd.read_csv(DURATIONS).set_index("rule")
+    seconds = [duration(job, known, measured, typical) for job in jobs]
+    capacity = {"cores": options.cores} | limits(ROOT / "slurm" / "config.yaml")
+    capacity |= {"jobs": options.jobs} if options.jobs else {}
+    rules = {job.outputs[0]: job.rule for job in jobs}
+    for there in (False, True) if any(job.rule.startswith("archive_") for job in jobs) else (True,):
+        kept = [0.0 if there and job.rule.startswith("archive_") else one + options.overhead
+                for job, one in zip(jobs, seconds, strict=True)]
+        every = tasks(jobs, kept, options.nodes != [0])
+        gpu = sum(task.duration for task in every if "gpu_nodes" in task.needs) / 3600
+        cores = sum(task.duration * task.needs.get("cores", 0) for task in every) / 3600
+        print(f"\n{'raw files there' if there else 'from nothing'}: {gpu:.1f} hours of GPU nodes, {cores:.1f} of cores")
+        print(path_of(every, rules))
+        print(makespans(every, capacity, options.nodes))
+
+
+if __name__ == "__main__":
+    main()

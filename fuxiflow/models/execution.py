@@ -1,0 +1,40 @@
+"""How networks run: precision, compiled code, memory format. None of it changes what a checkpoint holds."""
+
+import torch
+from torch import nn
+
+from fuxiflow.models.assimilator import Encoder
+from fuxiflow.models.device import precision as chosen_precision
+from fuxiflow.models.layers import Down, Up
+from fuxiflow.models.networks import Networks
+from fuxiflow.models.swin import SwinBlock
+
+# compiled one by one: equal blocks share their code, where whole networks would take many minutes to compile
+COMPILED = (SwinBlock, Down, Up, Encoder)
+# versions of a class' code: widths of a U-Net's scales, with and without gradients or shift; the default of 8 is less
+RECOMPILE_LIMIT = 64
+
+
+def prepare(networks: Networks, *, precision: str = "32-true", recompute: bool = False, compiled: bool = False,
+            backend: str = "inductor") -> Networks:  # fmt: skip
+    """Set how ``networks``, already on their device, run; returns them.
+
+    ``precision`` (``32-true``, ``bf16-mixed`` or ``auto``) is that of :meth:`Networks.forecast` and
+    :meth:`Networks.analyse`, an autocast of their own beside one they may run in; ``recompute`` makes activations again
+    for gradients instead of keeping them; ``compiled`` compiles blocks by torch.compile with ``backend``. On CUDA
+    convolutions take channels last, the order in which tokens lie and tensor cores multiply.
+    """
+    networks.autocast = torch.bfloat16 if chosen_precision(precision) == "bf16-mixed" else None
+    networks.forecaster.recompute = networks.assimilator.recompute = recompute
+    if networks.device.type == "cuda":
+        for layer in networks.modules():
+            if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
+                layer.to(memory_format=torch.channels_last)
+    if compiled:
+        torch._dynamo.config.recompile_limit = max(torch._dynamo.config.recompile_limit, RECOMPILE_LIMIT)
+        inner = {id(part) for layer in networks.modules() if isinstance(layer, COMPILED)
+                 for part in layer.modules() if part is not layer}  # fmt: skip
+        for layer in networks.modules():
+            if isinstance(layer, COMPILED) and id(layer) not in inner:
+                layer.compile(backend=backend, dynamic=False)
+    return networks

@@ -1,0 +1,1 @@
+"""Simulated observations, for training alone: reanalyses seen at real places with real errors."""

@@ -1,0 +1,113 @@
+"""Reanalyses at points in space and time, as the observation operators take them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fuxiflow.models.networks import STEP
+from fuxiflow.states.statistics import Statistics
+from fuxiflow.states.store import States
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The state above points: ``state (n, channel)`` in the units and order of ``channels``, ``surface_geopotential``
+    (m2 s-2), ``land_fraction`` (0-1) and ``latitude`` (degrees), ``(n,)`` each, float32."""
+
+    channels: list[str]
+    state: Tensor
+    surface_geopotential: Tensor
+    land_fraction: Tensor
+    latitude: Tensor
+
+    def __len__(self) -> int:
+        return len(self.state)
+
+    def part(self, chosen: slice) -> "Columns":
+        """Some of the points."""
+        return Columns(self.channels, self.state[chosen], self.surface_geopotential[chosen],
+                       self.land_fraction[chosen], self.latitude[chosen])  # fmt: skip
+
+
+class Reanalysis:
+    """The ``channels`` of 6-hourly states, and the static fields of ``statistics``; two times are kept in memory."""
+
+    def __init__(self, states: States, statistics: Statistics, channels: Sequence[str]):
+        if states.grid != statistics.grid:
+            raise ValueError(f"{states.paths[0]}: states lie on {states.grid}, their statistics on {statistics.grid}")
+        self.states, self.channels = states, list(channels)
+        self._picked = [states.channels.index(name) for name in channels]
+        fixed = np.stack([statistics.surface_geopotential, statistics.land_fraction]).astype(np.float32)
+        self._fixed = self._points(fixed)
+        self._kept: dict[np.datetime64, Tensor] = {}
+
+    @staticmethod
+    def _points(fields: np.ndarray) -> Tensor:
+        """Fields ``(field, lat, lon)`` as rows ``(cell, field)``: what one point needs lies together."""
+        return torch.from_numpy(np.ascontiguousarray(fields.reshape(len(fields), -1).T))
+
+    def covers(self, time: np.ndarray) -> np.ndarray:
+        """Which times (n,) have a state before and one after, 6 h apart, or are a state's."""
+        before = time.astype("datetime64[ns]").astype(np.int64) // STEP.astype("timedelta64[ns]").astype(np.int64)
+        numbers, which = np.unique(before, return_inverse=True)
+        known = np.array([[self._time(b + i) in self.states for i in (0, 1)] for b in numbers], bool).reshape(-1, 2)
+        return known[which, 0] & (known[which, 1] | (time == self._time(before)))
+
+    @staticmethod
+    def _time(number: np.ndarray | int) -> np.ndarray:
+        return np.asarray(number * STEP.astype("timedelta64[ns]").astype(np.int64)).astype("datetime64[ns]")
+
+    def _field(self, number: int) -> Tensor:
+        time = np.datetime64(self._time(number).item(), "ns")
+        if time not in self._kept:
+            while len(self._kept) > 1:
+                del self._kept[min(self._kept)]
+            self._kept[time] = self._points(self.states.read(time)[self._picked])
+        return self._kept[time]
+
+    def at(self, lat: np.ndarray, lon: np.ndarray, time: np.ndarray) -> Columns:
+        """Columns at points (n,), bilinear in space and linear in time; beyond the outermost rows those count.
+
+        KeyError, from the states, for a time that they do not cover (:meth:`covers`). Points in the order of time are
+        read fastest.
+        """
+        corners, weights = self._corners(lat, lon)
+        step = STEP.astype("timedelta64[ns]").astype(np.int64)
+        moment = time.astype("datetime64[ns]").astype(np.int64)
+        before = moment // step
+        share = torch.from_numpy(((moment - before * step) / step).astype(np.float32))[:, None]
+        state = torch.empty(len(lat), len(self.channels))
+        for number in np.unique(before):
+            rows = torch.from_numpy(np.flatnonzero(before == number))
+            part, w, later = corners[:, rows], weights[:, rows], share[rows]
+            values = self._mix(self._field(int(number)), part, w)
+            if later.any():
+                values = values + later * (self._mix(self._field(int(number) + 1), part, w) - values)
+            state[rows] = values
+        fixed = self._mix(self._fixed, corners, weights)
+        latitude = torch.from_numpy(np.asarray(lat, np.float32))
+        return Columns(self.channels, state, fixed[:, 0], fixed[:, 1], latitude)
+
+    @staticmethod
+    def _mix(field: Tensor, corners: Tensor, weights: Tensor) -> Tensor:
+        total = torch.zeros(corners.shape[1], field.shape[1])
+        for corner, weight in zip(corners, weights, strict=True):
+            total.addcmul_(field.index_select(0, corner), weight[:, None])
+        return total
+
+    def _corners(self, lat: np.ndarray, lon: np.ndarray) -> tuple[Tensor, Tensor]:
+        """Cells and weights ``(4, n)`` of the four centres about each point."""
+        nlat, nlon = self.states.grid.shape
+        row = np.clip((90.0 - np.asarray(lat, float)) * nlat / 180.0 - 0.5, 0, nlat - 1)
+        column = np.mod(np.asarray(lon, float), 360.0) * nlon / 360.0
+        north, west = np.minimum(row.astype(np.int64), max(nlat - 2, 0)), np.floor(column).astype(np.int64)
+        down, across = row - north, column - west
+        cells, weights = [], []
+        for i, wi in ((north, 1 - down), (np.minimum(north + 1, nlat - 1), down)):
+            for j, wj in ((west % nlon, 1 - across), ((west + 1) % nlon, across)):
+                cells.append(i * nlon + j)
+                weights.append(wi * wj)
+        return torch.from_numpy(np.stack(cells)), torch.from_numpy(np.stack(weights).astype(np.float32))

@@ -1,0 +1,75 @@
+"""The scores that there are so far, in few words: what a person asks first."""
+
+import importlib.util
+from dataclasses import dataclass
+from pathlib import Path
+
+CHANNEL = "Z500"
+LEADS = (24, 72, 120)
+
+
+@dataclass(frozen=True)
+class Skill:
+    """One number of an experiment."""
+
+    experiment: str
+    what: str
+    value: str
+
+
+def _rows(path: Path, reference: str) -> list[dict]:
+    from pyarrow import parquet
+
+    table = parquet.read_table(path, columns=["system", "metric", "lead_time", "value"], filters=[
+        ("reference", "=", reference), ("channel", "=", CHANNEL), ("region", "=", "global")])
+    return table.to_pylist()
+
+
+def _of_forecasts(experiment: str, reference: str, rows: list[dict]) -> list[Skill]:
+    """RMSE at some leads, beside GFS where that is scored, and how long ACC stays above 0.6."""
+    values = {(row["system"], row["metric"], row["lead_time"]): row["value"] for row in rows}
+    found = []
+    for lead in LEADS:
+        if (own := values.get(("fuxiflow", "rmse", lead))) is not None:
+            ratio = values.get(("fuxiflow", "rmse_vs_gfs", lead))
+            beside = "" if ratio is None else f" ({abs(ratio):.0%} {'above' if ratio > 0 else 'below'} GFS)"
+            found.append(Skill(experiment, f"{CHANNEL} RMSE at {lead} h against {reference}", f"{own:.4g}{beside}"))
+    skilful = 0
+    for lead in sorted(lead for system, metric, lead in values if (system, metric) == ("fuxiflow", "acc")):
+        if values["fuxiflow", "acc", lead] < 0.6:
+            break
+        skilful = lead
+    if skilful:
+        found.append(Skill(experiment, f"{CHANNEL} ACC at least 0.6 against {reference}", f"to {skilful} h"))
+    return found
+
+
+def _of_analyses(experiment: str, reference: str, rows: list[dict]) -> list[Skill]:
+    """RMSE of analyses and of their backgrounds."""
+    values = {row["metric"]: row["value"] for row in rows if row["system"] == "fuxiflow" and row["lead_time"] == 0}
+    if "rmse" not in values:
+        return []
+    background = values.get("background_rmse")
+    beside = "" if background is None else f" (background {background:.4g})"
+    return [Skill(experiment, f"{CHANNEL} RMSE of analyses against {reference}", f"{values['rmse']:.4g}{beside}")]
+
+
+def so_far(results: Path) -> list[Skill]:
+    """What the score tables below ``results`` say of each experiment, against the truth, else against ERA5.
+
+    Nothing where there is none yet, where one cannot be read, or without pyarrow.
+    """
+    if importlib.util.find_spec("pyarrow") is None:
+        return []
+    found = []
+    for kind, words in (("analyses", _of_analyses), ("forecasts", _of_forecasts)):
+        for path in sorted(results.glob(f"scores/*/{kind}.parquet")):
+            for reference in ("truth", "era5"):
+                try:
+                    rows = _rows(path, reference)
+                except (OSError, ValueError, KeyError):
+                    break
+                if rows:
+                    found.extend(words(path.parent.name, reference, rows))
+                    break
+    return sorted(found, key=lambda one: one.experiment)

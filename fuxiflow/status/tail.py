@@ -1,0 +1,84 @@
+"""Following a log: how far its job is, and the losses that it has told.
+
+Understands the lines of :class:`fuxiflow.progress.Progress`: ``label: done/total, h:mm:ss left, note``.
+"""
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+LINE = re.compile(r"fuxiflow: (?P<label>[^:]+): (?P<done>\d+)/(?P<total>\d+), (?P<left>\d+:\d\d:\d\d) left"
+                  r"(?:, (?P<note>.*))?$")
+LOSS = re.compile(r"\bloss (-?[\d.]+(?:e[+-]?\d+)?)")
+MOST_POINTS = 400
+MOST_BYTES = 1 << 22  # of a log that was never looked at only the end is read
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a job is: ``done`` of ``total`` with ``left`` s to go, and its last remark."""
+
+    label: str
+    done: int
+    total: int
+    left: float
+    note: str = ""
+
+
+def parse(line: str) -> Progress | None:
+    """The progress that a line of a log tells, None where it tells none."""
+    found = LINE.search(line)
+    if not found:
+        return None
+    hours, minutes, seconds = map(int, found["left"].split(":"))
+    return Progress(found["label"], int(found["done"]), int(found["total"]), 3600.0 * hours + 60 * minutes + seconds,
+                    found["note"] or "")
+
+
+@dataclass
+class Tail:
+    """A log that grows: each :meth:`update` reads what came since the last.
+
+    ``losses`` holds pairs (done, loss), thinned to at most :data:`MOST_POINTS`.
+    """
+
+    path: Path
+    progress: Progress | None = None
+    losses: list[tuple[int, float]] = field(default_factory=list)
+    _offset: int = 0
+    _rest: bytes = b""
+
+    def update(self) -> None:
+        """Read what is new; a log that is not there yet tells nothing, one that has shrunk was begun anew."""
+        try:
+            size = self.path.stat().st_size
+            if size < self._offset:
+                self._offset, self._rest, self.progress, self.losses = 0, b"", None, []
+            with self.path.open("rb") as file:
+                file.seek(max(self._offset, size - MOST_BYTES))
+                new = file.read()
+                self._offset = file.tell()
+        except OSError:
+            return
+        *lines, self._rest = (self._rest + new).split(b"\n")
+        for line in lines:
+            self._take(parse(line.decode(errors="replace").rstrip()))
+
+    def _take(self, told: Progress | None) -> None:
+        if told is None:
+            return
+        self.progress = told
+        if found := LOSS.search(told.note):
+            self.losses.append((told.done, float(found[1])))
+            if len(self.losses) > MOST_POINTS:
+                self.losses = [*self.losses[:-1:2], self.losses[-1]]
+
+
+def last_lines(path: Path, count: int, most_bytes: int = 1 << 16) -> list[str]:
+    """The last ``count`` lines of a log, none of one that cannot be read."""
+    try:
+        with Path(path).open("rb") as file:
+            file.seek(max(0, file.seek(0, 2) - most_bytes))
+            return file.read().decode(errors="replace").splitlines()[-count:]
+    except OSError:
+        return []

@@ -1,0 +1,78 @@
+"""Encode WMO BUFR, edition 4: one compressed message of many subsets, and the bulletins that carry messages.
+
+Values go in by ecCodes' names of WMO Table B with their rank in a subset, as in ``#2#pressure``. Nothing here decodes:
+files are read back by the project's readers alone.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+import numpy as np
+
+TABLES = 36
+"""Version of the master tables (WMO-No. 306, Volume I.2) that all messages are of."""
+CENTRE = 255
+"""Originating centre of common code table C-11: missing. No real centre has made these data."""
+ORIGIN = "FUXI"
+"""Location in the heading of bulletins; no telecommunication centre is called so."""
+Column = np.ndarray | float | Sequence[str]
+
+
+def message(template: int, category: int, time: datetime, subsets: int, columns: Mapping[str, Column],
+            replications: Mapping[str, Sequence[int]] | None = None, subcategory: int = 255) -> bytes:
+    """One message of ``subsets`` in the ``template`` (FXXYYY as an integer), of a data ``category`` (BUFR Table A).
+
+    ``columns`` are values by key in SI units: arrays (subset,), NaN where missing, one number for all of them, or
+    texts (subset,); what is not named is missing. ``replications`` are the delayed replication factors, equal in all
+    subsets. ``time`` is that of section 1. ecCodes' errors where an element is not of the template or out of range.
+    """
+    import eccodes  # not before orbits have loaded PROJ: in that order the interpreter crashes at its exit
+
+    handle = eccodes.codes_bufr_new_from_samples("BUFR4")
+    try:
+        header = {"masterTablesVersionNumber": TABLES, "localTablesVersionNumber": 0, "bufrHeaderCentre": CENTRE,
+                  "bufrHeaderSubCentre": 0, "dataCategory": category, "internationalDataSubCategory": subcategory,
+                  "updateSequenceNumber": 0, "numberOfSubsets": subsets, "compressedData": int(subsets > 1),
+                  "typicalYear": time.year, "typicalMonth": time.month, "typicalDay": time.day,
+                  "typicalHour": time.hour, "typicalMinute": time.minute, "typicalSecond": time.second}
+        for key, value in header.items():
+            eccodes.codes_set(handle, key, value)
+        for key, factors in (replications or {}).items():
+            eccodes.codes_set_array(handle, f"input{key[0].upper()}{key[1:]}", list(factors))
+        eccodes.codes_set_array(handle, "unexpandedDescriptors", [template])
+        for key, values in columns.items():
+            _set(handle, key, values, subsets)
+        eccodes.codes_set(handle, "pack", 1)
+        return eccodes.codes_get_message(handle)
+    finally:
+        eccodes.codes_release(handle)
+
+
+def _set(handle: int, key: str, values: Column, subsets: int) -> None:
+    """Set one element of all subsets."""
+    import eccodes
+
+    if not isinstance(values, np.ndarray | float | int):
+        eccodes.codes_set_string_array(handle, key, list(values))
+        return
+    filled = np.nan_to_num(np.broadcast_to(np.asarray(values, float), (subsets,)), nan=eccodes.CODES_MISSING_DOUBLE)
+    if (filled == filled[0]).all():
+        if filled[0] != eccodes.CODES_MISSING_DOUBLE:
+            eccodes.codes_set_double(handle, key, float(filled[0]))
+    else:
+        eccodes.codes_set_double_array(handle, key, filled)
+
+
+def bulletin(data_type: str, time: datetime, content: bytes) -> bytes:
+    """A message with the abbreviated heading of its bulletin, ``TTAAii CCCC YYGGgg`` (WMO-No. 386, Part II, 2.3.2)."""
+    return f"{data_type} {ORIGIN} {time:%d%H%M}\r\r\n".encode() + content + b"\r\r\n"
+
+
+def clock(time: np.ndarray) -> dict[str, np.ndarray]:
+    """``year`` … ``second`` of times ``datetime64[ns]`` (n,), the seconds with their fraction."""
+    months, days = time.astype("datetime64[M]"), time.astype("datetime64[D]")
+    second = (time - time.astype("datetime64[m]")) / np.timedelta64(1, "s")
+    minute = time.astype("datetime64[m]").astype(np.int64)
+    return {"year": months.astype(int) // 12 + 1970.0, "month": months.astype(int) % 12 + 1.0,
+            "day": (days - months).astype(int) + 1.0, "hour": minute // 60 % 24 + 0.0, "minute": minute % 60 + 0.0,
+            "second": second}

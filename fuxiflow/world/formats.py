@@ -1,0 +1,28 @@
+"""Granules of swaths in the format of their source: which writer belongs to which reader."""
+
+from pathlib import Path
+
+import numpy as np
+
+from fuxiflow.sources import Platform, Source
+from fuxiflow.world import atms_sdr, atovs_bufr, fy3_hdf5
+from fuxiflow.world.orbits import Swath
+
+
+def write_granule(directory: Path, source: Source, platform: Platform, swath: Swath, brightness: np.ndarray,
+                  noise: np.ndarray) -> None:
+    """Write one granule of a source as its reader expects it.
+
+    ``brightness`` is ``(scan, field of view, channel)`` in K, NaN where missing, ``noise (channel,)`` its random error.
+    ValueError names the readers whose formats are known.
+    """
+    format_, _, _ = source.reader.partition(".")
+    if format_ == "atms_sdr":
+        atms_sdr.write_granule(directory, swath, brightness, noise, platform.name, platform.orbit.revolutions_per_day)
+    elif format_ == "bufr_sounder":
+        atovs_bufr.write_granule(directory, swath, brightness, source.instrument, platform.name)
+    elif format_ == "fy3_hdf5":
+        fy3_hdf5.write_granule(directory, swath, brightness, source.instrument, platform.name)
+    else:
+        raise ValueError(f"source {source.name}: nothing is written for reader {source.reader}; known: atms_sdr, "
+                         f"bufr_sounder, fy3_hdf5")

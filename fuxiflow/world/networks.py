@@ -1,0 +1,152 @@
+"""Where the embedded world's stations stand and its ships sail: plausible networks, fixed by the seed.
+
+Like the real ones they are dense over the continents of the middle latitudes, above all the northern, thin over
+tropical forests, deserts and the polar caps, and at sea; a network is a property of the world, the same in all
+segments of its time.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from fuxiflow.grids import Grid
+from fuxiflow.world.draws import generator
+
+LAND = 0.5
+"""Land fraction from which on a place is land."""
+COAST = 0.1
+"""The same for radiosondes: many ascend from coasts and islands, which the nature run's smooth land does not show."""
+CANDIDATES = 40
+"""Places drawn for each station wanted, of which those that are too near to one that is chosen already are left."""
+EPOCH = np.datetime64("2022-01-01T00:00:00", "ns")
+_DAY = np.timedelta64(86_400_000_000_000, "ns")
+
+
+@dataclass(frozen=True)
+class Stations:
+    """Land stations or radiosonde stations: ``number`` (n,) is the WMO block number times 1000 plus the station's,
+    ``lat`` and ``lon`` (n,) in degrees, ``height`` (n,) in m above mean sea level."""
+
+    number: np.ndarray
+    lat: np.ndarray
+    lon: np.ndarray
+    height: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.number)
+
+
+@dataclass(frozen=True)
+class Vessels:
+    """Ships, which sail about a place, and buoys, which drift about theirs.
+
+    ``buoy`` (n,) says which are buoys; ``lat``, ``lon`` (n,) is the middle of a track, ``reach`` (n, 2) how far it goes
+    north and east in degrees, ``period`` (n,) in days and ``phase`` (n, 2) in radians how it runs. Its names are in
+    ``identifier`` (n,): call signs of ships, numbers of buoys.
+    """
+
+    identifier: np.ndarray
+    buoy: np.ndarray
+    lat: np.ndarray
+    lon: np.ndarray
+    reach: np.ndarray
+    period: np.ndarray
+    phase: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.identifier)
+
+    def at(self, time: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Latitude and longitude ``(…, n)`` in degrees at ``time`` (…,), datetime64[ns]."""
+        angle = 2.0 * np.pi * ((time - EPOCH) / _DAY)[..., None] / self.period
+        lat = self.lat + self.reach[:, 0] * np.sin(angle + self.phase[:, 0])
+        lon = self.lon + self.reach[:, 1] * np.sin(angle + self.phase[:, 1])
+        return lat, (lon + 180.0) % 360.0 - 180.0
+
+
+def density(lat: np.ndarray) -> np.ndarray:
+    """Stations for each area of land at latitudes in degrees (n,), relative to their most, at 45 N: a bell there of 18
+    degrees, a lower one at 32 S, and a twelfth of it elsewhere. After the maps of the Global Observing System in
+    WMO-No. 544; no centre's list is copied."""
+    north, south = np.exp(-0.5 * ((lat - 45.0) / 18.0) ** 2), np.exp(-0.5 * ((lat + 32.0) / 10.0) ** 2)
+    return 0.08 + 0.92 * north + 0.35 * south
+
+
+def at_points(field: np.ndarray, grid: Grid, lat: np.ndarray, lon: np.ndarray) -> np.ndarray:
+    """A static ``field (lat, lon)`` of a grid with rows on the poles at points (…,) in degrees, bilinear."""
+    nlat, nlon = grid.shape
+    row, column = (90.0 - lat) * ((nlat - 1) / 180.0), np.mod(lon, 360.0) * (nlon / 360.0)
+    i, j = np.minimum(row.astype(int), nlat - 2), column.astype(int) % nlon
+    up, across = row - i, column - np.floor(column)
+    rows = [(1.0 - across) * field[i + k, j] + across * field[i + k, (j + 1) % nlon] for k in (0, 1)]
+    return (1.0 - up) * rows[0] + up * rows[1]
+
+
+def _places(rng: np.random.Generator, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Latitudes and longitudes ``(count,)`` in degrees, evenly on the sphere."""
+    return np.degrees(np.arcsin(rng.uniform(-1.0, 1.0, count))), rng.uniform(-180.0, 180.0, count)
+
+
+def _apart(lat: np.ndarray, lon: np.ndarray, weight: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
+    """Indices of at most ``count`` places drawn by ``weight`` (n,), those that share a small box with another left out.
+
+    Boxes have half the side that ``count`` equal ones would cover the globe with, so that clusters thin out.
+    """
+    order = rng.choice(len(lat), len(lat), replace=False, p=weight / weight.sum()) if weight.sum() else np.empty(0, int)
+    side = 0.5 * np.sqrt(4.0 * np.pi / max(count, 1)) / np.pi * 180.0 * 0.5
+    box = np.floor(lat / side) * 10_000 + np.floor(lon * np.cos(np.radians(lat)) / side)
+    _, first = np.unique(box[order], return_index=True)
+    return order[np.sort(first)][:count]
+
+
+def land_network(source: str, count: int, seed: int, land_fraction: np.ndarray, surface_geopotential: np.ndarray,
+                 grid: Grid, least: float = LAND) -> Stations:
+    """``count`` stations of a source on land, in order of their numbers; fewer where there is no room for them.
+
+    ``land_fraction`` and ``surface_geopotential`` (m2 s-2) are ``(lat, lon)`` on ``grid``, with rows on the poles.
+    Stations stand where the land fraction is at ``least`` so much, on the ground of the nature run, which is smoother
+    than the Earth's.
+    """
+    rng = generator(seed, source, "network")
+    lat, lon = _places(rng, CANDIDATES * count)
+    on_land = at_points(land_fraction, grid, lat, lon) >= least
+    lat, lon = lat[on_land], lon[on_land]
+    chosen = _apart(lat, lon, density(lat), count, rng)
+    chosen = chosen[np.lexsort((lat[chosen], np.floor(lon[chosen] / 10.0)))]
+    rank = np.arange(len(chosen))
+    blocks = max(1, -(-len(chosen) // 900))
+    per_block = -(-len(chosen) // max(1, min(98, max(blocks, len(chosen) // 10))))
+    number = 1000 * (rank // per_block + 1) + rank % per_block + 1
+    lat, lon = np.round(lat[chosen], 5), np.round(lon[chosen], 5)
+    height = at_points(surface_geopotential, grid, lat, lon) / 9.80665
+    return Stations(number, lat, lon, height)
+
+
+def sea_network(source: str, count: int, seed: int, land_fraction: np.ndarray, grid: Grid) -> Vessels:
+    """``count`` ships and buoys of a source whose tracks stay at sea, half of them buoys; fewer where there is no room.
+
+    Ships make up to some 5 m/s and crowd in the northern middle latitudes; buoys are everywhere and drift at decimetres
+    a second. ``land_fraction (lat, lon)`` as in :func:`land_network`.
+    """
+    rng = generator(seed, source, "network")
+    lat, lon = _places(rng, CANDIDATES * count)
+    size = len(lat)
+    buoy = rng.random(size) < 0.3
+    reach = np.where(buoy[:, None], rng.uniform(0.1, 0.8, (size, 2)), rng.uniform([0.5, 3.0], [8.0, 15.0], (size, 2)))
+    period = np.where(buoy, rng.uniform(40.0, 90.0, size), rng.uniform(25.0, 40.0, size))
+    phase = rng.uniform(0.0, 2.0 * np.pi, (size, 2))
+    vessels = Vessels(np.empty(size, object), buoy, lat, lon, reach, period, phase)
+    angle = np.linspace(0.0, 1.0, 60, endpoint=False)[:, None] * period * _DAY
+    along = [lat + reach[:, 0] * np.sin(2.0 * np.pi * angle / _DAY / period + phase[:, 0]),
+             lon + reach[:, 1] * np.sin(2.0 * np.pi * angle / _DAY / period + phase[:, 1])]
+    wet = (np.abs(along[0]) < 70.0).all(axis=0)
+    wet[wet] = (at_points(land_fraction, grid, along[0][:, wet], along[1][:, wet]) < 0.1).all(axis=0)
+    chosen = []
+    for kind, share in ((False, count - count // 2), (True, count // 2)):
+        rows = np.flatnonzero(wet & (buoy == kind))
+        weight = np.ones(len(rows)) if kind else 0.2 + np.exp(-0.5 * ((lat[rows] - 40.0) / 15.0) ** 2)
+        chosen.append(rows[_apart(lat[rows], lon[rows], weight, share, rng)])
+    chosen = np.concatenate(chosen)
+    names = np.array([f"{4_400_001 + i}" if drifts else f"SIM{i:04d}" for i, drifts in enumerate(buoy[chosen])])
+    return Vessels(names, *(getattr(vessels, name)[chosen] for name in ("buoy", "lat", "lon", "reach", "period",
+                                                                        "phase")))

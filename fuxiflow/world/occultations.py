@@ -1,0 +1,178 @@
+"""Radio occultations of the nature run: where receivers in orbit see navigation satellites set and rise, and the
+refractivity that they would measure.
+
+A receiver looks at the limb ahead and behind: the tangent point is the arc acos(R / (R + h)) of a great circle away
+from the point below it, within :data:`FIELD` degrees of its track. When one occurs is random, as the constellations
+that transmit make it look. The profile is upright, and the air above 50 hPa, of which the nature run knows nothing, is
+that of the standard atmosphere, shifted to the temperature at 50 hPa.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from datetime import date, datetime, timedelta
+
+import numpy as np
+import torch
+
+from fuxiflow import physics
+from fuxiflow.operators.columns import LEVELS
+from fuxiflow.operators.radio_occultation import geometric_height, refractivity
+from fuxiflow.sources import Platform, Source
+from fuxiflow.world.draws import generator, observed
+from fuxiflow.world.orbits import track
+from fuxiflow.world.windows import TruthWindow, TruthWindows
+
+VARIABLES = (*(f"{name}{level}" for name in "TZ" for level in LEVELS), "specific_humidity", "surface_pressure", "T2M",
+             "surface_geopotential")
+"""Variables of the truth that occultations need."""
+FIELD = 60.0
+"""Largest angle in degrees between the direction of an occultation and the receiver's track."""
+TOP = 50_000.0
+"""Greatest height of a profile, m."""
+DEPTH = 1_500.0
+"""Profiles end at most so far above the ground, m, as signals are lost in moist air; a quarter of them reach it."""
+# heights in km where the lapse rate of the standard atmosphere changes, and from there on its rates, K/km (ICAO)
+_STANDARD = ((11.0, 0.0), (20.0, 1.0), (32.0, 2.8), (47.0, 0.0))
+_ABOVE = np.arange(0.0, 40_001.0, 1_000.0)  # m above the highest level of the truth
+_ERROR_HEIGHTS = (0.0, 8_000.0, 30_000.0, 50_000.0)  # m
+ERROR_SHARES = (0.03, 0.01, 0.01, 0.03)
+"""Standard deviation of the error as a share of refractivity, at 0, 8, 30 and 50 km, linear between (after Kuo et al.,
+2004, J. Meteorol. Soc. Japan 82, 507-531)."""
+ERROR_SCALE = 1_000.0
+"""Errors farther apart than this, m, are independent."""
+
+
+@dataclass(frozen=True)
+class Occultations:
+    """Occultations on one platform: ``time`` (n,) datetime64[ns], ``lat``, ``lon`` (n,) of the tangent points and
+    ``azimuth`` (n,) of the rays there, towards the receiver, in degrees; ``height`` (level,) in m above mean sea level
+    and ``refractivity (n, level)`` in N-units, NaN below the lowest point of a profile."""
+
+    time: np.ndarray
+    lat: np.ndarray
+    lon: np.ndarray
+    azimuth: np.ndarray
+    height: np.ndarray
+    refractivity: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.time)
+
+
+def bearing(lat: np.ndarray, lon: np.ndarray, other_lat: np.ndarray, other_lon: np.ndarray) -> np.ndarray:
+    """Direction of other points from points, degrees clockwise from north, along great circles; all in degrees."""
+    phi, other, across = np.radians(lat), np.radians(other_lat), np.radians(other_lon - lon)
+    east = np.sin(across) * np.cos(other)
+    north = np.cos(phi) * np.sin(other) - np.sin(phi) * np.cos(other) * np.cos(across)
+    return np.degrees(np.arctan2(east, north)) % 360.0
+
+
+def destination(lat: np.ndarray, lon: np.ndarray, azimuth: np.ndarray,
+                arc: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The points at an ``arc`` from points in the direction ``azimuth``; all in degrees, longitudes in [-180, 180)."""
+    phi, angle, turn = np.radians(lat), np.radians(arc), np.radians(azimuth)
+    sine = np.sin(phi) * np.cos(angle) + np.cos(phi) * np.sin(angle) * np.cos(turn)
+    across = np.arctan2(np.sin(turn) * np.sin(angle) * np.cos(phi), np.cos(angle) - np.sin(phi) * sine)
+    return np.degrees(np.arcsin(np.clip(sine, -1.0, 1.0))), (lon + np.degrees(across) + 180.0) % 360.0 - 180.0
+
+
+def places(platform: Platform, time: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Latitude, longitude and azimuth (n,) in degrees of the occultations that a platform sees at ``time`` (n,)."""
+    lat, lon, height = track(platform.name, platform.orbit, time)
+    ahead = bearing(lat, lon, *track(platform.name, platform.orbit, time + np.timedelta64(10, "s"))[:2])
+    direction = ahead + 180.0 * (rng.random(len(time)) < 0.5) + rng.uniform(-FIELD, FIELD, len(time))
+    arc = np.degrees(np.arccos(physics.EARTH_RADIUS / (physics.EARTH_RADIUS + height)))
+    found = destination(lat, lon, direction, arc)
+    return *found, bearing(*found, lat, lon)
+
+
+def _standard(height: np.ndarray) -> np.ndarray:
+    """Temperature of the standard atmosphere (ICAO) less that at 11 km, K, at ``height`` in m from there to 50 km."""
+    found, (start, rate) = np.zeros(np.shape(height)), _STANDARD[0]
+    for end, following in (*_STANDARD[1:], (np.inf, 0.0)):
+        found += rate * np.clip(0.001 * height - start, 0.0, end - start)
+        start, rate = end, following
+    return found
+
+
+def profile(column: Mapping[str, float], lat: float, height: np.ndarray) -> np.ndarray:
+    """Refractivity (level,) in N-units at geometric ``height`` (level,) in m of one ``column`` of the truth at ``lat``.
+
+    Between the levels temperature and the logarithm of specific humidity are linear in height, and the logarithm of
+    pressure has the curvature that hydrostatic balance gives it. NaN below the ground.
+    """
+    levels = [level for level in LEVELS if level < column["surface_pressure"] - 1.0][::-1]
+    z, t, log_q = (np.array([column[f"{name}{level}"] for level in levels]) for name in ("Z", "T", "log_q"))
+    ground_log_q = np.interp(np.log(column["surface_pressure"]), np.log(LEVELS), [column[f"log_q{p}"] for p in LEVELS])
+    above = z[-1] / physics.GRAVITY + _ABOVE
+    t_above = t[-1] + _standard(above) - _standard(above[0])
+    thickness = physics.GRAVITY / physics.GAS_CONSTANT_DRY * np.diff(above) / (0.5 * (t_above[1:] + t_above[:-1]))
+    log_p = np.log([column["surface_pressure"], *levels])
+    log_p = np.concatenate([log_p, log_p[-1] - np.cumsum(thickness)])
+    z = np.concatenate([[column["surface_geopotential"]], z, physics.GRAVITY * above[1:]])
+    z = geometric_height(torch.from_numpy(z), torch.tensor(float(lat))).numpy()
+    t = np.concatenate([[column["T2M"]], t, t_above[1:]])
+    log_q = np.concatenate([[ground_log_q], log_q, np.full(len(above) - 1, log_q[-1])])
+    upper = np.clip(np.searchsorted(z, height, side="right") - 1, 0, len(z) - 2)
+    temperature = np.interp(height, z, t)
+    slope = (t[upper + 1] - t[upper]) / (z[upper + 1] - z[upper])
+    curvature = 0.5 * physics.GRAVITY / physics.GAS_CONSTANT_DRY * slope / temperature**2
+    pressure = np.exp(np.interp(height, z, log_p) + curvature * (height - z[upper]) * (height - z[upper + 1]))
+    moisture = np.exp(np.interp(height, z, log_q))
+    return np.where(height >= z[0], refractivity(pressure, temperature, moisture), np.nan)
+
+
+def relative_errors(height: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
+    """Errors ``(count, level)`` as shares of refractivity, of the sizes of :data:`ERROR_SHARES`, those of neighbouring
+    heights alike."""
+    node = height / ERROR_SCALE
+    below = node.astype(int)
+    share = node - below
+    white = rng.standard_normal((count, below[-1] + 2))
+    mixed = (1.0 - share) * white[:, below] + share * white[:, below + 1]
+    return np.interp(height, _ERROR_HEIGHTS, ERROR_SHARES) * mixed / np.hypot(1.0 - share, share)
+
+
+def observe_day(source: Source, platform: Platform, truth: TruthWindows, day: date, options: Mapping,
+                seed: int) -> Occultations | None:
+    """The occultations of one day on one platform; None where there are none.
+
+    ``options`` are the configuration's ``world.occultations``: how many are ``daily``, ``spacing_metres`` of the
+    levels, ``noise``, a multiple of :data:`ERROR_SHARES`, and when there are any. Draws depend on the seed, the
+    platform and the day. Occultations after the truth's last time are left out.
+    """
+    start = datetime(day.year, day.month, day.day)
+    last = min(start + timedelta(days=1), max(truth.times))
+    if not observed(day, options) or last <= start:
+        return None
+    rng = generator(seed, source.name, platform.name, day)
+    count = options["daily"]
+    milliseconds = (np.arange(count) + rng.random(count)) * (86_400_000 / count)
+    time = np.datetime64(start, "ns") + milliseconds.astype("timedelta64[ms]")
+    lat, lon, azimuth = places(platform, time, rng)
+    lat, lon = np.round(lat, 4), np.round(lon, 4)
+    height = np.arange(0.0, TOP + 1.0, options["spacing_metres"])
+    errors = options["noise"] * relative_errors(height, count, rng)
+    lowest = rng.uniform(-DEPTH / 3.0, DEPTH, count).clip(0.0)
+    kept = time <= np.datetime64(last, "ns")
+    found = _profiles(truth.window(start, last), lat[kept], lon[kept], time[kept], height)
+    spoiled = found * (1.0 + errors[kept])
+    ground = np.isfinite(found).argmax(axis=1) * options["spacing_metres"]
+    spoiled[height < (ground + lowest[kept])[:, None]] = np.nan
+    return Occultations(time[kept], lat[kept], lon[kept], azimuth[kept], height, spoiled)
+
+
+def _profiles(window: TruthWindow, lat: np.ndarray, lon: np.ndarray, time: np.ndarray,
+              height: np.ndarray) -> np.ndarray:
+    """Refractivity ``(n, level)`` of the truth at points (n,) in degrees, at ``height`` (level,) in m."""
+    found = window.values(lat, lon, time)
+    rows = (dict(zip(found, row, strict=True)) for row in zip(*found.values(), strict=True))
+    profiles = [profile(column, place, height) for place, column in zip(lat, rows, strict=True)]
+    return np.array(profiles).reshape(len(lat), len(height))
+
+
+def join(parts: list[Occultations]) -> Occultations:
+    """Occultations of several platforms or days as one; all at the same heights."""
+    columns = {item.name: np.concatenate([getattr(part, item.name) for part in parts])
+               for item in fields(Occultations) if item.name != "height"}
+    return Occultations(height=parts[0].height, **columns)

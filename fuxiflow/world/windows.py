@@ -1,0 +1,95 @@
+"""The truth at any place and time: fields of consecutive times in memory, interpolated."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+import torch
+
+from fuxiflow.grids import Grid
+from fuxiflow.operators.columns import LEVELS
+from fuxiflow.times import STEP_HOURS, hours
+from fuxiflow.world.truth import STATIC, Truth
+
+STEP = hours(STEP_HOURS)
+COLUMN = (*(f"T{level}" for level in LEVELS), "specific_humidity", "surface_pressure", "skin_temperature",
+          "land_fraction")
+"""What a sounder sees."""
+LEAST_HUMIDITY = 2e-6
+
+
+@dataclass(frozen=True)
+class TruthWindow:
+    """Fields of consecutive times as one array, ready to interpolate.
+
+    ``times`` datetime64[ns], equally spaced; ``fields`` float32 ``(time, lat, lon, variable)``, of the variables
+    ``names``: those of the truth, but the surface pressure in hPa and the logarithm of specific humidity, by level.
+    """
+
+    times: np.ndarray
+    grid: Grid
+    fields: torch.Tensor
+    names: tuple[str, ...] = ()
+
+    def at(self, lat: np.ndarray, lon: np.ndarray, time: np.ndarray) -> torch.Tensor:
+        """Values ``(n, variable)`` at points, bilinear in space and linear in time; ValueError outside the times."""
+        step = self.times[1] - self.times[0]
+        elapsed = (time - self.times[0]) / step
+        if len(elapsed) and not (elapsed.min() >= 0.0 and elapsed.max() <= len(self.times) - 1):
+            raise ValueError(f"points from {time.min()} to {time.max()} are outside the fields, "
+                             f"{self.times[0]} to {self.times[-1]}")
+        nlat, nlon = self.grid.shape
+        row = (90.0 - lat) * ((nlat - 1) / 180.0)
+        column = np.mod(lon, 360.0) * (nlon / 360.0)
+        i = np.minimum(elapsed.astype(np.int64), len(self.times) - 2)
+        j = np.minimum(row.astype(np.int64), nlat - 2)
+        k = column.astype(np.int64) % nlon
+        shares = elapsed - i, row - j, column - np.floor(column)
+        flat = self.fields.reshape(-1, self.fields.shape[-1])
+        total = torch.zeros(len(lat), flat.shape[1])
+        for di, wi in ((0, 1.0 - shares[0]), (1, shares[0])):
+            for dj, wj in ((0, 1.0 - shares[1]), (1, shares[1])):
+                for dk, wk in ((0, 1.0 - shares[2]), (1, shares[2])):
+                    index = torch.from_numpy(((i + di) * nlat + j + dj) * nlon + (k + dk) % nlon)
+                    weight = torch.from_numpy((wi * wj * wk).astype(np.float32))
+                    total.addcmul_(flat.index_select(0, index), weight[:, None])
+        return total
+
+    def values(self, lat: np.ndarray, lon: np.ndarray, time: np.ndarray) -> dict[str, np.ndarray]:
+        """The same by name, float64 ``(n,)``."""
+        return dict(zip(self.names, self.at(lat, lon, time).numpy().astype(float).T, strict=True))
+
+
+class TruthWindows:
+    """Windows of consecutive times of ``variables`` of the truth, each read once as the windows move on."""
+
+    def __init__(self, truth: Truth, variables: Sequence[str] = COLUMN):
+        self.truth = truth
+        self.times = set(truth.times)
+        self.static = {name: truth.static(name) for name in STATIC if name in variables}
+        self.variables = [name for name in variables if name not in STATIC]
+        humidity = [f"log_q{level}" for level in LEVELS]
+        self.names = tuple(column for name in (*self.variables, *self.static)
+                           for column in (humidity if name == "specific_humidity" else [name]))
+        self._kept: dict[datetime, np.ndarray] = {}
+
+    def _fields(self, time: datetime) -> np.ndarray:
+        """Fields ``(lat, lon, variable)`` of one time, as :class:`TruthWindow` has them."""
+        columns = []
+        for name, field in (self.truth.read(time, self.variables) | self.static).items():
+            if name == "specific_humidity":
+                columns += [*np.log(np.maximum(field, LEAST_HUMIDITY))]
+            else:
+                columns.append(0.01 * field if name == "surface_pressure" else field)
+        return np.stack(columns, axis=-1).astype(np.float32)
+
+    def window(self, start: datetime, end: datetime) -> TruthWindow:
+        """The fields of all 6-hourly times from ``start`` to ``end``, both included.
+
+        KeyError names the stores, the first time they lack, and what they hold.
+        """
+        times = [start + i * STEP for i in range((end - start) // STEP + 1)]
+        self._kept = {time: self._kept[time] if time in self._kept else self._fields(time) for time in times}
+        fields = torch.from_numpy(np.stack(list(self._kept.values())))
+        return TruthWindow(np.array(times, "datetime64[ns]"), self.truth.grid, fields, self.names)

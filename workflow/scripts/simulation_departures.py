@@ -1,0 +1,47 @@
+"""Errors of a source's real observations: their departures from equivalents of the reanalysis.
+
+in:  tables      Parquet, real footprints after quality control, of the segments of the template
+     states      Zarr, reanalysis of the same segments
+     statistics  Zarr, with the surface's height and land
+out: errors      Zarr, bias and noise (fuxiflow.simulation.errors)
+"""
+
+from datetime import date
+
+import numpy as np
+
+from fuxiflow import sources
+from fuxiflow.progress import progress
+from fuxiflow.simulation import equivalents, errors
+from fuxiflow.simulation.fields import Reanalysis
+from fuxiflow.simulation.geometry import Template
+from fuxiflow.simulation.observations import departures
+from fuxiflow.states.statistics import Statistics
+from fuxiflow.states.store import States
+
+
+def main(input, output, params, log):
+    source = sources.load(params.source)
+    reanalysis = Reanalysis(States(input.states), Statistics.read(input.statistics), equivalents.needed(source))
+    template = Template(input.tables, *map(date.fromisoformat, params.template))
+    days = departures(source, equivalents.equivalent(source), reanalysis, template, params.seed)
+    parts = list(progress(days, f"departures of {source.name}", log, total=template.days))
+    if not parts:
+        raise ValueError(f"{source.name}: no footprint from {template.start} to {template.end} with a reanalysis about "
+                         f"it; choose another simulation.{source.name}.template")
+    found = errors.estimate(source.channel_names, *(np.concatenate(column) for column in zip(*parts, strict=True)))
+    found.write(output.errors)
+    lacking = [name for name, known in zip(found.channels, np.isfinite(found.bias[0]), strict=True) if not known]
+    if lacking:
+        log.warning("%s: no departures of channels %s, which are not simulated", source.name, ", ".join(lacking))
+    noise = np.sqrt((found.factor**2).sum(-1))
+    for i, name in enumerate(found.channels[:40]):
+        log.info("channel %s: %s", name, ", ".join(f"{kind} {found.bias[k, i]:+.3g} ± {noise[k, i]:.3g}"
+                                                   for k, kind in enumerate(errors.SURFACES)))
+    log.info("%s: %d footprints on %d of %d days", source.name, found.count, len(parts), template.days)
+
+
+if __name__ == "__main__":
+    from fuxiflow.script import run
+
+    run(main, snakemake)  # noqa: F821

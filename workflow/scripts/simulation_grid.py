@@ -1,0 +1,26 @@
+"""Grid the simulated footprints of one source and segment to hourly cells.
+
+in:  table  Parquet, simulated footprints
+out: grid   Zarr, cells by hour, of origin `simulated` (schema: fuxiflow.observations.sparse)
+"""
+
+from datetime import date
+
+from fuxiflow.grids import Grid
+from fuxiflow.observations.gridding import Options, grid_table
+from fuxiflow.progress import progress
+from fuxiflow.simulation.observations import ORIGIN
+
+
+def main(input, output, params, log):
+    start, end = map(date.fromisoformat, params.dates)
+    days = grid_table(input.table, output.grid, params.source, params.units, Grid(**params.grid), start, end,
+                      Options(seed=params.seed, origin=ORIGIN, **params.options))
+    days = list(progress(days, "days", log, total=(end - start).days + 1))
+    log.info("%s: %d footprints in %d cells", params.source, sum(day[1] for day in days), sum(day[2] for day in days))
+
+
+if __name__ == "__main__":
+    from fuxiflow.script import run
+
+    run(main, snakemake)  # noqa: F821

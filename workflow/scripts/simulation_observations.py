@@ -1,0 +1,46 @@
+"""Simulate the observations of one source and segment from the reanalysis, for training.
+
+in:  states      Zarr, reanalysis of the segment and of the one after it in training
+     statistics  Zarr, with the surface's height and land
+     errors      Zarr, bias and noise of real ones
+     tables      Parquet, real footprints whose places are taken, none where orbits are computed
+out: table       Parquet, footprints of origin `simulated` (schema: fuxiflow.observations.table)
+"""
+
+from datetime import date, timedelta
+
+from fuxiflow import sources
+from fuxiflow.observations.table import TableWriter
+from fuxiflow.progress import progress
+from fuxiflow.simulation import equivalents, observations
+from fuxiflow.simulation.errors import Errors
+from fuxiflow.simulation.fields import Reanalysis
+from fuxiflow.simulation.geometry import Template
+from fuxiflow.states.statistics import Statistics
+from fuxiflow.states.store import States
+
+
+def main(input, output, params, log):
+    source = sources.load(params.source)
+    operator = equivalents.equivalent(source)
+    reanalysis = Reanalysis(States(input.states), Statistics.read(input.statistics), equivalents.needed(source))
+    errors = Errors.read(input.errors)
+    template = Template(input.tables, *map(date.fromisoformat, params.template))
+    start, end = map(date.fromisoformat, params.dates)
+    days = [start + timedelta(days=i) for i in range((end - start).days + 1)]
+    made = left = 0
+    with TableWriter(output.table, source.channel_names, {"origin": observations.ORIGIN}) as writer:
+        for day in progress(days, f"days of {source.name}", log):
+            random = observations.generator(params.seed, source.name, day)
+            for places in observations.footprints(source, params.geometry, template, day, params.strides, random):
+                table, lost = observations.observe(source, operator, reanalysis, errors, places, random)
+                writer.write(table)
+                made, left = made + len(table), left + lost
+    log.info("%s: %d simulated footprints; %d places are at times without a reanalysis about them", source.name, made,
+             left)
+
+
+if __name__ == "__main__":
+    from fuxiflow.script import run
+
+    run(main, snakemake)  # noqa: F821

@@ -1,0 +1,41 @@
+"""Report one segment's weather of the nature run from the stations, or ships and buoys, of one source.
+
+in:  truth    Zarr stores of the truth that cover the dates and the first time after them (fuxiflow.world.truth)
+out: reports  directory of WMO BUFR bulletins, a file a day, and provenance.json
+"""
+
+from datetime import date, datetime, timedelta
+
+from fuxiflow import provenance, sources
+from fuxiflow.progress import progress
+from fuxiflow.world import stations
+from fuxiflow.world.truth import Truth
+
+
+def main(input, output, params, log):
+    source, truth = sources.load(params.source), Truth(input.truth)
+    members = stations.network(source, truth, params.network, params.seed)
+    if len(members) < params.network["stations"]:
+        log.warning("%d stations wanted, there is room for %d", params.network["stations"], len(members))
+    windows = stations.windows(truth, source)
+    first, last = (date.fromisoformat(text) for text in params.dates)
+    days = [first + timedelta(days=i) for i in range((last - first).days + 1)]
+    end, known = datetime(last.year, last.month, last.day) + timedelta(days=1), max(truth.times)
+    if known < end:
+        log.warning("the truth ends at %s: reports from there to %s are left out", known, end)
+    output.reports.mkdir(parents=True, exist_ok=True)
+    written = 0
+    for day in progress(days, f"reports of {source.name}", log):
+        bulletins = list(stations.report_day(source, members, windows, day, params.network, params.seed))
+        if bulletins:
+            name = f"{source.name}_{day:%Y%m%d}_fuxi_sim.bufr"
+            (output.reports / name).write_bytes(b"".join(content for _, _, content in bulletins))
+        written += sum(count for _, count, _ in bulletins)
+    provenance.write_sidecar(output.reports)
+    log.info("%d reports of %d stations of %s", written, len(members), source.long_name)
+
+
+if __name__ == "__main__":
+    from fuxiflow.script import run
+
+    run(main, snakemake)  # noqa: F821
