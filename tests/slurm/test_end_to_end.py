@@ -36,7 +36,7 @@ def test_jobs_ask_for_what_their_rules_say(finished, cluster):
 
 def test_figures_share_one_job(finished, cluster):
     assert len(cluster.jobs_of("figures")) == 1
-    assert len(list((finished.folder / "results/test/figures").glob("*.png"))) == 8
+    assert len(list((finished.folder / "results/test/figures").glob("*.png"))) >= 8
 
 
 def test_logs_of_slurm_are_kept_for_failures_alone(finished, cluster):
