@@ -192,9 +192,9 @@ class Cluster:
                 process.kill()
         _unconfigure()
         if self.made_etc:
-            shutil.rmtree(ETC)
+            shutil.rmtree(ETC, ignore_errors=True)
         if self.base != Path():
-            shutil.rmtree(self.base)
+            shutil.rmtree(self.base, ignore_errors=True)
 
     def wait(self, condition, seconds: float, message: str) -> None:
         """Wait until ``condition()`` holds; AssertionError with the daemons' last lines where it never does."""
@@ -219,15 +219,18 @@ class Cluster:
         _run("scontrol", "update", f"nodename={self.host}", "state=resume")
 
     def jobs(self, states: str = "all") -> list[dict[str, str]]:
-        """Jobs, also those that have ended: id, state, partition, comment (rule and wildcards), GPUs, reason."""
-        fields = {"id": "%i", "state": "%T", "partition": "%P", "comment": "%k", "gres": "%b", "reason": "%r",
-                  "memory": "%m", "minutes": "%l", "cpus": "%C"}  # fmt: skip
+        """Jobs, also those that have ended: id, state, partition, comment (rule and wildcards), memory, limit."""
+        fields = {"id": "%i", "state": "%T", "partition": "%P", "comment": "%k", "memory": "%m", "limit": "%l"}
         text = _run("squeue", "--noheader", f"--states={states}", "--sort=i", f"--format={'|'.join(fields.values())}")
         return [dict(zip(fields, line.split("|"), strict=True)) for line in text.splitlines()]
 
     def jobs_of(self, rule: str, states: str = "all") -> list[dict[str, str]]:
         """Jobs of a rule, or of a group of jobs, in the order of their submission."""
         return [job for job in self.jobs(states) if re.match(rf"rule_{rule}(_wildcards_|_figure_|$)", job["comment"])]
+
+    def asked(self, job: str) -> str:
+        """All that Slurm knows of a job."""
+        return _run("scontrol", "show", "job", job)
 
     def cancel(self, job: str) -> None:
         """Kill a job as an administrator would."""

@@ -30,13 +30,13 @@ def test_rules_with_gpus_run_in_the_gpu_partition(finished, cluster):
 
 def test_jobs_ask_for_what_their_rules_say(finished, cluster):
     job = cluster.jobs_of("training_forecaster")[0]
-    assert (job["memory"], job["minutes"]) == ("6000M", "1-00:00:00")
-    assert "gpu" in job["gres"]
+    assert (job["memory"], job["limit"]) == ("6000M", "1-00:00:00")
+    assert "gres:gpu:1" in cluster.asked(job["id"])
 
 
 def test_figures_share_one_job(finished, cluster):
     assert len(cluster.jobs_of("figures")) == 1
-    assert len(list((finished.folder / "results/test/figures").glob("*.png"))) == 8
+    assert len(list((finished.folder / "results/test/figures").glob("*.png"))) >= 8
 
 
 def test_logs_of_slurm_are_kept_for_failures_alone(finished, cluster):

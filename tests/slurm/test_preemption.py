@@ -17,8 +17,9 @@ WORDS = ["--allowed-rules", RULE, "--", MODEL]
 
 
 def longer(bench):
-    """Enough updates to be interrupted in the middle of."""
-    bench.edit("config/test.yaml", "forecaster: {updates: 20,", "forecaster: {updates: 600,")
+    """Enough updates to be interrupted in the middle of, with a restart file after every second."""
+    bench.edit("config/test.yaml", "forecaster: {updates: 20,", "forecaster: {updates: 40,")
+    bench.edit("config/test.yaml", "checkpoint_every: 10}", "checkpoint_every: 2}")
 
 
 def weights(bench):
@@ -28,10 +29,12 @@ def weights(bench):
 def test_preempted_training_reaches_the_weights_of_an_undisturbed_one(cluster, bench, tmp_path):
     longer(bench)
     undisturbed = bench.clone(tmp_path / "undisturbed")
+    # each update is reported, and takes a little longer with it
+    bench.edit("fuxiflow/progress.py", "        self.done += 1\n", "        time.sleep(0.2)\n        self.done += 1\n")
     since = len(cluster.jobs())
     run = Launch(bench, *WORDS)
     state = bench.folder / "results/test/state/training/full/forecaster"
-    cluster.wait(lambda: any(state.glob("restart*")), 300, "training has not begun")
+    cluster.wait(lambda: any(state.glob("*.ckpt")), 300, "training has not begun")
     urgent = cluster.submit("--partition=urgent", "--output=/dev/null", f"--cpus-per-task={os.cpu_count()}",
                             "--mem=100", "--wrap", "sleep 1")  # fmt: skip
     cluster.wait(lambda: any(job["id"] == urgent and job["state"] == "COMPLETED" for job in cluster.jobs()), 300,
@@ -42,7 +45,7 @@ def test_preempted_training_reaches_the_weights_of_an_undisturbed_one(cluster, b
     assert {job["partition"] for job in jobs} == {"gpu"}
     resumed = re.search(r"resumed at update (\d+) of (\d+)", (bench.folder / LOG).read_text())
     assert resumed, "training began anew"
-    assert 0 < int(resumed[1]) < int(resumed[2]) == 600
+    assert 0 < int(resumed[1]) < int(resumed[2]) == 40
 
     undisturbed.snakemake("--cores", str(CORES), *WORDS)
     expected = weights(undisturbed)

@@ -184,7 +184,7 @@ if CONFIG.kind == "embedded":
             f"{BENCHMARKS}/world_networks/{{source}}/{{segment}}.tsv"
         threads: 1
         resources:
-            mem_mb=2000,
+            mem_mb=memory(2000),
             runtime=120,
         conda:
             "../../envs/world.yaml"
@@ -212,7 +212,7 @@ if CONFIG.kind == "embedded":
             f"{BENCHMARKS}/world_occultations/{{source}}/{{segment}}.tsv"
         threads: 1
         resources:
-            mem_mb=2000,
+            mem_mb=memory(2000),
             runtime=120,
         conda:
             "../../envs/world.yaml"
