@@ -76,4 +76,4 @@ def test_every_duration_says_where_it_is_from():
     rules = {path.stem for path in (ROOT / "workflow" / "scripts").glob("*.py")}
     assert set(known["rule"]) <= rules
     missing = {name for name in rules if not name.startswith(("figure_", "world_"))} - set(known["rule"])
-    assert missing == {"states_truth"}, "rules of the archive's plan without a duration"
+    assert missing <= {"states_truth"}, "rules of the archive's plan without a duration"
