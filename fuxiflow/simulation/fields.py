@@ -88,7 +88,7 @@ class Reanalysis:
                 values = values + later * (self._mix(self._field(int(number) + 1), part, w) - values)
             state[rows] = values
         fixed = self._mix(self._fixed, corners, weights)
-        latitude = torch.from_numpy(np.asarray(lat, np.float32))
+        latitude = torch.from_numpy(np.array(lat, np.float32))
         return Columns(self.channels, state, fixed[:, 0], fixed[:, 1], latitude)
 
     @staticmethod
