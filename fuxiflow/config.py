@@ -115,16 +115,32 @@ class AssimilatorSize(Section):
 
 
 class Optimisation(Section):
-    """One training stage: AdamW, linear warm-up, cosine decay."""
+    """One training stage: AdamW, linear warm-up, then a cosine to zero or a constant rate.
+
+    ``batch`` is that of an update, over all devices and ``accumulate`` parts that follow on each other. With ``ema``
+    the stage leaves a running mean of its weights, of that decay. The stage stops after ``max_skipped`` updates whose
+    loss was not finite. Restart files are written every ``checkpoint_every`` updates; ``keep_checkpoints`` remain.
+    """
 
     updates: Positive
     batch: Positive
     learning_rate: float = Field(gt=0)
+    schedule: Literal["cosine", "constant"] = "cosine"
     warmup: Fraction = 0.05
     weight_decay: float = 0.1
     betas: tuple[float, float] = (0.9, 0.95)
     clip: float = Field(1.0, gt=0)
+    accumulate: Positive = 1
+    ema: float | None = Field(None, gt=0, lt=1)
+    max_skipped: int = Field(20, ge=0)
     checkpoint_every: Positive = 200
+    keep_checkpoints: Positive = 2
+
+    @model_validator(mode="after")
+    def _parts(self):
+        if self.batch % self.accumulate:
+            raise ValueError(f"accumulate: {self.accumulate} parts of a batch of {self.batch}, allowed: its divisors")
+        return self
 
 
 class ForecasterStage(Optimisation):
@@ -160,17 +176,56 @@ class JointStage(AssimilatorStage):
     cycles: Positive = 4
     background_weight: float = Field(1.0, ge=0)
     max_lead_hours: int = Field(48, ge=6, multiple_of=6)
+    truncation: int | None = Field(None, gt=0, description="cycles that are back-propagated through, default all")
+
+
+class AutoregressiveStage(Optimisation):
+    """Stage 4: the forecaster alone, unrolled over 1 to ``steps`` steps, each number for its share of the updates.
+
+    Losses of all steps count alike; ``truncation`` bounds the steps that are back-propagated through (default: all).
+    """
+
+    steps: Positive = 20
+    truncation: int | None = Field(None, gt=0)
+    schedule: Literal["cosine", "constant"] = "constant"
+
+
+class Backgrounds(Section):
+    """A bank of backgrounds for stage 2, made by the forecaster of stage 1: one every ``every_hours``, of a random lead
+    of at most stage 2's ``max_lead_hours``; ``batch`` forecasts are computed at once."""
+
+    every_hours: int = Field(6, ge=6, multiple_of=6)
+    batch: Positive = 4
 
 
 class Training(Section):
-    """The training stages, in order."""
+    """The training stages, in order; ``autoregressive`` and the bank of ``backgrounds`` where they are given.
+
+    ``devices`` of each of ``nodes`` work on a batch together, by the ``strategy``: whole weights on each (ddp), or
+    shared out (fsdp).
+    """
 
     forecaster: ForecasterStage
+    backgrounds: Backgrounds | None = None
     assimilator: AssimilatorStage
     joint: JointStage
+    autoregressive: AutoregressiveStage | None = None
     precision: Literal["auto", "32-true", "bf16-mixed"] = "auto"
     accelerator: Literal["auto", "cpu", "cuda"] = "auto"
+    strategy: Literal["ddp", "fsdp"] = "ddp"
+    devices: Positive = 1
+    nodes: Positive = 1
     workers: int = Field(0, ge=0)
+
+    @model_validator(mode="after")
+    def _shares(self):
+        ranks = self.devices * self.nodes
+        for name in ("forecaster", "assimilator", "joint", "autoregressive"):
+            stage = getattr(self, name)
+            if stage and stage.batch % (ranks * stage.accumulate):
+                raise ValueError(f"{name}.batch: {stage.batch} samples on {ranks} devices in {stage.accumulate} parts, "
+                                 f"allowed: multiples of {ranks * stage.accumulate}")
+        return self
 
 
 class Model(Section):

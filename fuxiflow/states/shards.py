@@ -49,26 +49,29 @@ class ShardReader:
             and self.path.is_dir()
         )
 
-    def read(self, index: int) -> np.ndarray:
+    def read(self, index: int, out: np.ndarray | None = None) -> np.ndarray:
         """The chunk at position ``index``, shaped as the array without its first dimension; NaN if never written.
 
-        Raises OSError naming the file when its table or the chunk is cut short.
+        It is unpacked straight into ``out``, a contiguous array of that shape, where one is given. Raises OSError
+        naming the file when its table or the chunk is cut short.
         """
+        values = np.empty(self.shape, "<f4") if out is None else out
         if not self._direct:
-            return np.asarray(self._array[index])
+            values[...] = self._array[index]
+            return values
         path = self.path.joinpath("c", str(index // self._shard), *["0"] * len(self.shape))
         try:
             mtime = path.stat().st_mtime_ns
         except FileNotFoundError:
-            return np.full(self.shape, np.nan, np.float32)
+            values.fill(np.nan)
+            return values
         try:
             offset, length = map(int, _index(path, self._shard, mtime)[index % self._shard])
             if offset == EMPTY:
-                return np.full(self.shape, np.nan, np.float32)
+                values.fill(np.nan)
+                return values
             with open(path, "rb", buffering=0) as file:
-                file.seek(offset)
-                packed = file.read(length)
-            values = np.empty(self.shape, "<f4")
+                packed = os.pread(file.fileno(), length, offset)
             decompress(packed, values)
         except (OSError, ValueError, RuntimeError) as error:
             raise OSError(f"{path}: chunk {index % self._shard} cannot be read ({error})") from error

@@ -10,6 +10,7 @@ from tests.workflow.workbench import ancestors
 CONFIGURATIONS = ["test", "demo", "paper"]
 LEARNING = {"states_statistics", "states_climatology", "observations_limits", "observations_statistics",
             "training_forecaster", "training_assimilator", "training_joint"}
+OPTIONAL = {"training_backgrounds", "training_autoregressive"}
 TRUTH = re.compile(r"/truth/|/nature/")
 LEARNT_OR_CARRIED = re.compile(r"/models/\w+/joint\.ckpt$|/states/climatology\.zarr$|/analyses/\w+/[\d-]+\.carry\.pt$")
 SEGMENT = re.compile(r"/(\d{4}-\d{2})(?:\.|/|$)")
@@ -46,7 +47,9 @@ def check_truth_is_behind_raw_files(found):
 def test_what_is_learnt_is_learnt_from_training_alone(planned):
     settings, jobs = planned
     training = set(settings.segments(settings.periods.training))
-    for job in of(jobs, *LEARNING):
+    optional = {job.rule for job in jobs} & OPTIONAL
+    assert optional == (OPTIONAL if settings.name == "paper" else set())
+    for job in of(jobs, *LEARNING, *optional):
         found = ancestors(jobs, job)
         assert segments(found) <= training, f"{job.rule} reaches {sorted(segments(found) - training)}"
         check_truth_is_behind_raw_files(found)
@@ -81,7 +84,7 @@ def test_a_forecast_reads_its_own_analyses(planned):
     for job in of(jobs, "cycling_forecasts"):
         for path in job.inputs:
             own = f"/analyses/{job.wildcards['experiment']}/" in path
-            assert own or path.endswith("/joint.ckpt"), f"a forecast reads {path}"
+            assert own or re.search(r"/(joint|autoregressive)\.ckpt$", path), f"a forecast reads {path}"
             assert not own or max(segments([path])) <= job.wildcards["segment"]
 
 

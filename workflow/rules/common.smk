@@ -31,7 +31,7 @@ wildcard_constraints:
     reference="era5|gfs|truth",
     source="|".join(CONFIG.sources) or "none",
     experiment="|".join(CONFIG.experiments),
-    stage="forecaster|assimilator|joint",
+    stage="forecaster|assimilator|joint|autoregressive",
 
 
 def code(rule):

@@ -29,7 +29,7 @@ rule cycling_analyses:
     resources:
         mem_mb=3000,
         runtime=240,
-        gpu=training_gpus,
+        gpu=training_gpu,
     conda:
         "../../envs/cycling.yaml"
     script:
@@ -38,7 +38,7 @@ rule cycling_analyses:
 
 rule cycling_forecasts:
     input:
-        checkpoint=cycling_checkpoint,
+        checkpoint=cycling_forecast_checkpoint,
         analyses=cycling_near_analyses,
     output:
         forecasts=directory(f"{RESULTS}/forecasts/{{experiment}}/{{segment}}.zarr"),
@@ -61,7 +61,7 @@ rule cycling_forecasts:
     resources:
         mem_mb=4000,
         runtime=240,
-        gpu=training_gpus,
+        gpu=training_gpu,
     conda:
         "../../envs/cycling.yaml"
     script:
@@ -96,7 +96,7 @@ rule cycling_external_forecasts:
     resources:
         mem_mb=cycling_external_mb,
         runtime=1440,
-        gpu=training_gpus,
+        gpu=training_gpu,
     conda:
         "../../envs/cycling.yaml"
     script:

@@ -1,4 +1,4 @@
-"""Training: the forecaster, the assimilator on its forecasts, and both by recursive unrolling."""
+"""Training: the forecaster, the assimilator on its forecasts, both by recursive unrolling, and long forecasts."""
 
 include: "functions/training.smk"
 
@@ -30,14 +30,48 @@ rule training_forecaster:
         mem_mb=6000,
         runtime=1440,
         gpu=training_gpus,
+        nodes=training_nodes,
     conda:
         "../../envs/training.yaml"
     script:
         "../scripts/training_forecaster.py"
 
 
+rule training_backgrounds:
+    input:
+        forecaster=f"{RESULTS}/models/{{experiment}}/forecaster.ckpt",
+        states=training_bank_states,
+    output:
+        backgrounds=directory(f"{RESULTS}/models/{{experiment}}/backgrounds/{{segment}}.zarr"),
+    params:
+        code=code("training_backgrounds"),
+        max_lead_hours=lambda wildcards: CONFIG.resolve(wildcards.experiment).training.assimilator.max_lead_hours,
+        every_hours=lambda wildcards: CONFIG.resolve(wildcards.experiment).training.backgrounds.every_hours,
+        batch=lambda wildcards: CONFIG.resolve(wildcards.experiment).training.backgrounds.batch,
+        accelerator=lambda wildcards: CONFIG.resolve(wildcards.experiment).training.accelerator,
+        dates=lambda wildcards: dates(CONFIG.periods.observations, wildcards.segment),
+        reach=str(CONFIG.periods.training.start),
+        seed=CONFIG.seed,
+        world=WORLD,
+        state=f"{STATE}/training/{{experiment}}/backgrounds/{{segment}}",
+    log:
+        f"{LOGS}/training_backgrounds/{{experiment}}/{{segment}}.log",
+    benchmark:
+        f"{BENCHMARKS}/training_backgrounds/{{experiment}}/{{segment}}.tsv"
+    threads: 2
+    resources:
+        mem_mb=4000,
+        runtime=720,
+        gpu=training_gpu,
+    conda:
+        "../../envs/training.yaml"
+    script:
+        "../scripts/training_backgrounds.py"
+
+
 rule training_assimilator:
     input:
+        unpack(training_bank),
         forecaster=f"{RESULTS}/models/{{experiment}}/forecaster.ckpt",
         states=training_states("assimilator"),
         climatology=f"{RESULTS}/states/climatology.zarr",
@@ -68,6 +102,7 @@ rule training_assimilator:
         mem_mb=6000,
         runtime=1440,
         gpu=training_gpus,
+        nodes=training_nodes,
     conda:
         "../../envs/training.yaml"
     script:
@@ -102,13 +137,50 @@ rule training_joint:
         mem_mb=6000,
         runtime=1440,
         gpu=training_gpus,
+        nodes=training_nodes,
     conda:
         "../../envs/training.yaml"
     script:
         "../scripts/training_joint.py"
 
 
+rule training_autoregressive:
+    input:
+        joint=f"{RESULTS}/models/{{experiment}}/joint.ckpt",
+        states=expand(f"{RESULTS}/states/era5/{{segment}}.zarr", segment=CONFIG.segments(CONFIG.periods.training)),
+    output:
+        checkpoint=f"{RESULTS}/models/{{experiment}}/autoregressive.ckpt",
+        losses=f"{RESULTS}/models/{{experiment}}/autoregressive.losses.parquet",
+    params:
+        code=code("training_autoregressive"),
+        stage=training_stage("autoregressive"),
+        options=training_options,
+        dates=dates(CONFIG.periods.training),
+        seed=CONFIG.seed,
+        world=WORLD,
+        state=f"{STATE}/training/{{experiment}}/autoregressive",
+        tensorboard=f"{LOGS}/tensorboard/{{experiment}}/autoregressive",
+    log:
+        f"{LOGS}/training_autoregressive/{{experiment}}.log",
+    benchmark:
+        f"{BENCHMARKS}/training_autoregressive/{{experiment}}.tsv"
+    threads: 2
+    resources:
+        mem_mb=6000,
+        runtime=1440,
+        gpu=training_gpus,
+        nodes=training_nodes,
+    conda:
+        "../../envs/training.yaml"
+    script:
+        "../scripts/training_autoregressive.py"
+
+
 rule training:
     localrule: True
     input:
-        expand(f"{RESULTS}/models/{{experiment}}/joint.ckpt", experiment=CONFIG.trained_experiments),
+        [
+            f"{RESULTS}/models/{experiment}/{stage}.ckpt"
+            for experiment in CONFIG.trained_experiments
+            for stage in training_stages(experiment)
+        ],

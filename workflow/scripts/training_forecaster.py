@@ -14,8 +14,9 @@ from fuxiflow.models import checkpoint
 from fuxiflow.models.networks import Design, parameter_count
 from fuxiflow.states.statistics import Statistics
 from fuxiflow.training import samples, stages
-from fuxiflow.training.loop import finish, make_fabric, train
-from fuxiflow.training.record import record, write_losses
+from fuxiflow.training.loop import leave, train
+from fuxiflow.training.parallel import fabric_of
+from fuxiflow.training.record import record
 
 
 def main(input, output, params, log):
@@ -31,18 +32,16 @@ def main(input, output, params, log):
     starts = samples.usable(archive.states, *times.span(*params.dates), before=1, after=stage.rollout)
     log.info("%d start times from %s to %s", len(starts), starts[0], starts[-1])
     plan = stages.forecaster_plan(starts, stage, params.seed)
-    batches = samples.Batches(archive, plan, {}, networks.standardise)
 
-    fabric = make_fabric(params.options["accelerator"], params.options["precision"])
-    run = stages.start(fabric, networks, stage, params.state, params.tensorboard, "forecaster", log)
-    objective = stages.Objective(networks.to(fabric.device))
+    fabric = fabric_of(params.options)
+    share = stages.share(fabric, stage)
+    batches = samples.Batches(archive, plan, {}, networks.standardise, share)
+    run = stages.start(fabric, networks, stage, params, "forecaster", log)
+    objective = stages.Objective(networks.to(fabric.device), share)
     losses = train(run, lambda a, b: samples.loader(batches, a, b, params.options["workers"]),
                    lambda batch: objective.forecaster(batch, stage.noise))  # fmt: skip
-    history = [record("forecaster", stage, losses, (np.datetime_as_string(starts[0], "h"),
-                                                    np.datetime_as_string(starts[-1], "h")))]
-    checkpoint.save(output.checkpoint, checkpoint.Checkpoint(networks, history))
-    write_losses(output.losses, losses)
-    finish(run)
+    period = (np.datetime_as_string(starts[0], "h"), np.datetime_as_string(starts[-1], "h"))
+    leave(run, networks, [record("forecaster", stage, losses, period)], losses, output)
 
 
 if __name__ == "__main__":

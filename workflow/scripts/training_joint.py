@@ -18,7 +18,7 @@ def main(input, output, params, log):
     before = checkpoint.load(input.assimilator)
     networks = before.networks
     stages.trains(networks, forecaster=True, assimilator=True)
-    unrolling = stages.Unrolling(stage.cycles, stage.chain, stage.background_weight)
+    unrolling = stages.Unrolling(stage.cycles, stage.chain, stage.background_weight, stage.truncation)
     cycles.fit("joint", networks, before.history, stage, unrolling, False, input, output, params, log)
 
 

@@ -2,8 +2,14 @@
 
 
 def cycling_checkpoint(wildcards):
-    """The networks that an experiment runs with."""
+    """The networks that an experiment cycles with."""
     return f"{RESULTS}/models/{CONFIG.weights_of(wildcards.experiment)}/joint.ckpt"
+
+
+def cycling_forecast_checkpoint(wildcards):
+    """The networks that an experiment's forecasts are made with: those of the last stage of its training."""
+    experiment = CONFIG.weights_of(wildcards.experiment)
+    return f"{RESULTS}/models/{experiment}/{training_stages(experiment)[-1]}.ckpt"
 
 
 def cycling_start(wildcards):
@@ -40,7 +46,7 @@ def cycling_accelerator(wildcards):
 def cycling_forecaster(wildcards):
     """What makes an external experiment's forecasts: ONNX models, or the networks that it names."""
     forecaster = CONFIG.resolve(wildcards.experiment).forecaster
-    return {"onnx": forecaster.onnx} if forecaster else {"checkpoint": cycling_checkpoint(wildcards)}
+    return {"onnx": forecaster.onnx} if forecaster else {"checkpoint": cycling_forecast_checkpoint(wildcards)}
 
 
 def cycling_cascade_steps(wildcards):
