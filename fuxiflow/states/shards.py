@@ -18,7 +18,7 @@ EMPTY = 2**64 - 1
 
 
 @lru_cache(maxsize=4096)
-def _index(path: Path, count: int, mtime_ns: int) -> np.ndarray:
+def _index(path: str, count: int, mtime_ns: int) -> np.ndarray:
     """Offsets and lengths ``(chunk, 2)`` of the chunks of a shard file; cached while the file is unchanged."""
     with open(path, "rb") as file:
         end = file.seek(-16 * count - 4, os.SEEK_END)
@@ -37,6 +37,7 @@ class ShardReader:
 
     def __init__(self, path: Path, array: zarr.Array):
         self.path, self._array = Path(path), array
+        self._folder, self._rest = f"{path}/c/", "/0" * (array.ndim - 1)
         self.shape = array.shape[1:]
         self._shard = array.shards[0] if array.shards else 0
         compressors = [type(codec).__name__ for codec in array.compressors]
@@ -59,9 +60,9 @@ class ShardReader:
         if not self._direct:
             values[...] = self._array[index]
             return values
-        path = self.path.joinpath("c", str(index // self._shard), *["0"] * len(self.shape))
+        path = f"{self._folder}{index // self._shard}{self._rest}"
         try:
-            mtime = path.stat().st_mtime_ns
+            mtime = os.stat(path).st_mtime_ns
         except FileNotFoundError:
             values.fill(np.nan)
             return values
@@ -70,8 +71,11 @@ class ShardReader:
             if offset == EMPTY:
                 values.fill(np.nan)
                 return values
-            with open(path, "rb", buffering=0) as file:
-                packed = os.pread(file.fileno(), length, offset)
+            file = os.open(path, os.O_RDONLY)
+            try:
+                packed = os.pread(file, length, offset)
+            finally:
+                os.close(file)
             decompress(packed, values)
         except (OSError, ValueError, RuntimeError) as error:
             raise OSError(f"{path}: chunk {index % self._shard} cannot be read ({error})") from error

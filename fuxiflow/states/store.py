@@ -20,8 +20,9 @@ from fuxiflow.states.shards import ShardReader
 
 SHARD_TIMES = 64
 SHARD_BYTES = 1 << 29
-# bytes shuffled first: floating-point fields take a sixth less than with zstd alone
-COMPRESSORS = (BloscCodec(cname="zstd", clevel=3, shuffle="shuffle", typesize=4),)
+# bits shuffled first, then lz4: the demo's states take 78 % of their size; 74 % with zstd and shuffled bytes, which is
+# twice as long to unpack and nine times as long to pack. Training reads each time many times over
+COMPRESSORS = (BloscCodec(cname="lz4", clevel=5, shuffle="bitshuffle", typesize=4),)
 UNITS = {"nanoseconds": 1, "seconds": 10**9, "minutes": 60 * 10**9, "hours": 3600 * 10**9, "days": 86400 * 10**9}
 DIMENSIONS = ("time", "channel", "lat", "lon")
 

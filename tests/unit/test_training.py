@@ -67,6 +67,7 @@ def test_state_loss_weighs_latitudes_by_area_and_skips_missing_values():
     ratio = loss(target, pole) / loss(target, equator)
     assert ratio.item() == pytest.approx(grid.area_weights[0] / grid.area_weights[1])
     assert loss(target, torch.full_like(target, float("nan"))) == 0
+    assert loss(torch.full_like(target, float("nan")), target).isnan()
 
 
 def test_calendar_counts_days_from_one():

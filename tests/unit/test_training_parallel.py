@@ -71,6 +71,8 @@ else:
     signal.signal(signal.SIGTERM, lambda number, frame: ((folder / f"ended{{launch.rank()}}").touch(), sys.exit(143)))
     (folder / f"ready{{launch.rank()}}").touch()
     if {fails} and launch.rank() == 1:
+        while not (folder / "ready0").exists():
+            time.sleep(0.05)
         sys.exit(3)
     time.sleep(60)
 """
