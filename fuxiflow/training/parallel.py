@@ -21,11 +21,15 @@ from fuxiflow.models.swin import SwinBlock
 
 @dataclass(frozen=True)
 class Share:
-    """What of a batch a process computes: it is ``rank`` of ``ranks``, and takes its places in ``accumulate`` parts."""
+    """What of a batch a process computes: it is ``rank`` of ``ranks``, and takes its places in ``accumulate`` parts.
+
+    Where processes work ``together``, sharing weights out, all must call the networks equally often.
+    """
 
     rank: int = 0
     ranks: int = 1
     accumulate: int = 1
+    together: bool = False
 
     def places(self, batch: int, part: int) -> slice:
         """Positions in a batch of part ``part`` of this process; ValueError when the batch cannot be shared evenly."""

@@ -137,8 +137,9 @@ class Batches(Dataset):
 
     def __getitem__(self, index: int) -> Batch:
         step, part = divmod(index, self.share.accumulate)
-        requests: list[Request] = self.plan(step)
-        requests = requests[self.share.places(len(requests), part)]
+        update: list[Request] = self.plan(step)
+        lead = max((request.lead for request in update if not request.follows), default=0)
+        requests = update[self.share.places(len(update), part)]
         fresh, cycles = [r for r in requests if not r.follows], requests[0].cycles
         shape = (len(self.archive.states.channels), *self.archive.states.grid.shape)
         first = np.empty((len(fresh), 2, *shape), np.float32)
@@ -152,7 +153,7 @@ class Batches(Dataset):
         observations = [{name: self._footprints(name, [sample[i] for sample in windows]).kept(kept)
                          for name in self.sources} for i in range(cycles)]  # fmt: skip
         normals = torch.from_numpy(np.stack([self.archive.normals(r) for r in requests]))
-        return Batch(np.array([r.start for r in requests]), fresh[0].lead if fresh else 0, cycles,
+        return Batch(np.array([r.start for r in requests]), lead, cycles,
                      torch.from_numpy(first), torch.from_numpy(targets), observations, normals,
                      torch.tensor([r.follows for r in requests]), [r.noise for r in fresh], part)  # fmt: skip
 

@@ -16,7 +16,7 @@ from fuxiflow.models.networks import STEP, Networks
 from fuxiflow.restart import workspace
 from fuxiflow.training.loop import Run
 from fuxiflow.training.losses import StateLoss
-from fuxiflow.training.parallel import Share
+from fuxiflow.training.parallel import Share, sharded
 from fuxiflow.training.perturbation import perturb
 from fuxiflow.training.samples import Batch, Request
 
@@ -177,10 +177,15 @@ class Objective:
         follow = batch.follow.to(first.device)
         states = first.new_empty(2, len(follow), *first.shape[2:])
         previous, current = first.unbind(1)
-        for i in range(batch.lead):
-            times = batch.start[~batch.follow.numpy()] + STEP * i
-            previous, current = current, self.networks.forecast(previous, current, times)[:, : self.networks.analysed]
-        states[:, ~follow] = torch.stack([previous, current])
+        times = batch.start[~batch.follow.numpy()]
+        if self.share.together and not len(first):
+            # nothing to forecast here, but elsewhere, and the weights are gathered for it
+            previous = current = first.new_zeros(1, *first.shape[2:])
+            times = batch.start[:1]
+        for i in range(batch.lead if len(previous) else 0):
+            following = self.networks.forecast(previous, current, times + STEP * i)
+            previous, current = current, following[:, : self.networks.analysed]
+        states[:, ~follow] = torch.stack([previous, current])[:, : len(first)]
         if follow.any():
             states[:, follow] = self.ends[batch.part][:, follow]
         return states[0], states[1]
@@ -251,4 +256,4 @@ def start(fabric: Fabric, networks: Networks, optimisation: Optimisation, params
 
 def share(fabric: Fabric, optimisation: Optimisation) -> Share:
     """What this process computes of every update."""
-    return Share(fabric.global_rank, fabric.world_size, optimisation.accumulate)
+    return Share(fabric.global_rank, fabric.world_size, optimisation.accumulate, sharded(fabric))

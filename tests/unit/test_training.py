@@ -14,7 +14,7 @@ from fuxiflow.states.climatology import Climatology
 from fuxiflow.training import samples, stages
 from fuxiflow.training.loop import Run, TrainingError, learning_rate, train
 from fuxiflow.training.losses import StateLoss
-from fuxiflow.training.parallel import make_fabric
+from fuxiflow.training.parallel import Share, make_fabric
 from tests import tiny
 
 LOG = logging.getLogger("test")
@@ -124,6 +124,26 @@ def test_a_batch_begins_where_the_one_before_ended(record, networks):
     guess = objective.guess(batch)
     assert torch.equal(guess[0, :2], ended[:, 0])
     assert not torch.equal(guess[1, :2], ended[:, 1])
+
+
+def test_all_processes_forecast_equally_often_where_weights_are_shared_out(record, networks, monkeypatch):
+    requests = [samples.Request(tiny.times(40)[14], 0, 1, follows=True), samples.Request(tiny.times(40)[12], 2, 1)]
+    calls, begun = [], []
+    for rank in range(2):
+        share = Share(rank, 2, together=True)
+        batch = samples.Batches(archive(record), lambda _: requests, networks.design.sources, networks.standardise,
+                                share)[0]  # fmt: skip
+        objective = stages.Objective(networks, share)
+        objective.ends[0] = torch.ones(2, 1, networks.analysed, *tiny.GRID.shape)
+        forecast = networks.forecast
+        count = []
+        monkeypatch.setattr(networks, "forecast", lambda *a, f=forecast, c=count: c.append(1) or f(*a))
+        begun.append(objective.guess(batch)[0, :2])
+        monkeypatch.setattr(networks, "forecast", forecast)
+        calls.append(len(count))
+    assert calls == [3, 3]
+    assert (begun[0] == 1).all()
+    assert not (begun[1] == 1).any()
 
 
 def test_rollout_comes_last():
