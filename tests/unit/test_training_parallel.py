@@ -58,6 +58,7 @@ def test_a_process_knows_its_rank(monkeypatch, environment, rank):
     assert launch.rank() == rank
 
 
+LIMIT = 900  # seconds for a training in two processes that takes some twenty
 STARTER = """
 import os, signal, sys, time
 from pathlib import Path
@@ -109,7 +110,16 @@ def train(tmp_path, name, ranks, strategy, **values):
     folder.mkdir()
     settings = {"folder": str(folder), "ranks": ranks, "strategy": strategy, **values}
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    subprocess.run([sys.executable, "-m", "tests.ranks", json.dumps(settings)], cwd=ROOT, env=environment, check=True)
+    command = [sys.executable, "-m", "tests.ranks", json.dumps(settings)]
+    started = subprocess.Popen(command, cwd=ROOT, env=environment, start_new_session=True)
+    try:
+        status = started.wait(timeout=LIMIT)
+    finally:
+        # ranks that wait for each other must not outlive the test
+        if started.poll() is None:
+            os.killpg(started.pid, signal.SIGKILL)
+    if status:
+        raise subprocess.CalledProcessError(status, command)
     return torch.load(folder / "result.pt")
 
 
