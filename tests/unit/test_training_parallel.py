@@ -58,7 +58,7 @@ def test_a_process_knows_its_rank(monkeypatch, environment, rank):
     assert launch.rank() == rank
 
 
-LIMIT = 900  # seconds for a training in two processes that takes some twenty
+LIMIT = 900  # seconds, for a training of six updates in two processes
 STARTER = """
 import os, signal, sys, time
 from pathlib import Path
