@@ -175,20 +175,34 @@ class AssimilatorSize(Section):
 
 
 class Optimisation(Section):
-    """One training stage: AdamW, linear warm-up, cosine decay.
+    """One training stage: AdamW, linear warm-up, then a cosine to zero or a constant rate.
 
+    ``batch`` is that of an update, over all devices and ``accumulate`` parts that follow on each other. With ``ema``
+    the stage leaves a running mean of its weights, of that decay. The stage stops after ``max_skipped`` updates whose
+    loss was not finite. Restart files are written every ``checkpoint_every`` updates; ``keep_checkpoints`` remain.
     ``recompute`` keeps the inputs of blocks alone and makes their activations again for the gradient.
     """
 
     updates: Positive
     batch: Positive
     learning_rate: float = Field(gt=0)
+    schedule: Literal["cosine", "constant"] = "cosine"
     warmup: Fraction = 0.05
     weight_decay: float = 0.1
     betas: tuple[float, float] = (0.9, 0.95)
     clip: float = Field(1.0, gt=0)
+    accumulate: Positive = 1
+    ema: float | None = Field(None, gt=0, lt=1)
+    max_skipped: int = Field(20, ge=0)
     checkpoint_every: Positive = 200
+    keep_checkpoints: Positive = 2
     recompute: bool = False
+
+    @model_validator(mode="after")
+    def _parts(self):
+        if self.batch % self.accumulate:
+            raise ValueError(f"accumulate: {self.accumulate} parts of a batch of {self.batch}, allowed: its divisors")
+        return self
 
 
 class RolloutStage(Optimisation):
@@ -199,6 +213,7 @@ class RolloutStage(Optimisation):
 
     noise: float = Field(0.0, ge=0)
     noise_fraction: Fraction = 0.5
+    truncation: int | None = Field(None, gt=0, description="steps that are back-propagated through, default all")
 
 
 class ForecasterStage(RolloutStage):
@@ -275,6 +290,15 @@ class JointStage(AssimilatorStage):
     background_weight: float = Field(1.0, ge=0)
     max_lead_hours: int = Field(48, ge=6, multiple_of=6)
     observation_loss: ObservationLoss = ObservationLoss()
+    truncation: int | None = Field(None, gt=0, description="cycles that are back-propagated through, default all")
+
+
+class Backgrounds(Section):
+    """A bank of backgrounds for stage 2, made by the forecaster of stage 1: one every ``every_hours``, of a random lead
+    of at most stage 2's ``max_lead_hours``; ``batch`` forecasts are computed at once."""
+
+    every_hours: int = Field(6, ge=6, multiple_of=6)
+    batch: Positive = 4
 
 
 class SimulatedShare(Period):
@@ -285,18 +309,25 @@ class SimulatedShare(Period):
 
 
 class Training(Section):
-    """The training stages, in order. Forecasts are made with the networks of the last, the cycle with ``joint``'s.
+    """The training stages, in order; ``autoregressive`` and the bank of ``backgrounds`` where they are given. Forecasts
+    are made with the networks of the last stage, the cycle with ``joint``'s.
 
     ``simulated`` says by source when stages 2 and 3 see simulated observations; on other days they see real ones.
+    ``devices`` of each of ``nodes`` work on a batch together, by the ``strategy``: whole weights on each (ddp), or
+    shared out (fsdp).
     """
 
     forecaster: ForecasterStage
+    backgrounds: Backgrounds | None = None
     assimilator: AssimilatorStage
     joint: JointStage
     autoregressive: AutoregressiveStage | None = None
     simulated: dict[str, list[SimulatedShare]] = {}
     precision: Literal["auto", "32-true", "bf16-mixed"] = "auto"
     accelerator: Literal["auto", "cpu", "cuda"] = "auto"
+    strategy: Literal["ddp", "fsdp"] = "ddp"
+    devices: Positive = 1
+    nodes: Positive = 1
     workers: int = Field(0, ge=0)
     compile: bool = False
 
@@ -305,6 +336,15 @@ class Training(Section):
         """The stages by name, in order."""
         names = ("forecaster", "assimilator", "joint", "autoregressive")
         return {name: stage for name in names if (stage := getattr(self, name)) is not None}
+
+    @model_validator(mode="after")
+    def _shares(self):
+        ranks = self.devices * self.nodes
+        for name, stage in self.stages.items():
+            if stage.batch % (ranks * stage.accumulate):
+                raise ValueError(f"{name}.batch: {stage.batch} samples on {ranks} devices in {stage.accumulate} parts, "
+                                 f"allowed: multiples of {ranks * stage.accumulate}")
+        return self
 
 
 def _size(numbers: type[Section], known: dict[str, dict]):

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
-from fuxiflow import ROOT, provenance, slurm
+from fuxiflow import ROOT, launch, provenance, slurm
 
 FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
@@ -57,12 +57,15 @@ def _paths(named: SimpleNamespace) -> list[Path]:
     return flat
 
 
-def _log_to(path: Path | None) -> logging.Logger:
+def _log_to(path: Path | None, rank: int | None = None) -> logging.Logger:
     handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
     if path:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handlers.append(logging.FileHandler(path, mode="w"))
-    logging.basicConfig(level=logging.INFO, format=FORMAT, handlers=handlers, force=True)
+        if rank is None:
+            path.unlink(missing_ok=True)
+        handlers.append(logging.FileHandler(path, mode="a"))
+    level = logging.WARNING if rank else logging.INFO
+    logging.basicConfig(level=level, format=FORMAT, handlers=handlers, force=True)
     return logging.getLogger("fuxiflow")
 
 
@@ -97,14 +100,22 @@ def run(main, snakemake) -> None:
 
     ``input``, ``output`` and ``params`` are namespaces of the rule's named entries; outputs are paths under temporary
     names, renamed when ``main`` returns. Any error is logged with its trace and raised again, and what was half
-    written is removed. ``params.seed`` (default 0) seeds every generator; ``params.code`` enters the provenance.
+    written is removed. ``params.seed`` (default 0) seeds every generator; ``params.code`` enters the provenance. Where
+    ``params.options`` asks for several devices, the script runs once on each (:mod:`fuxiflow.launch`).
     """
+    rank = launch.rank()
     log_path = Path(snakemake.log[0]) if snakemake.log else None
-    log = _log_to(log_path)
+    log = _log_to(log_path, rank)
     params = dict(snakemake.params.items())
     inputs = _namespace(snakemake.input, Path)
     final = _namespace(snakemake.output, Path)
     written = _namespace(snakemake.output, temporary)
+    if rank is not None:
+        _seed(int(params.get("seed", 0)))
+        _threads(int(snakemake.threads))
+        provenance.use(provenance.collect(snakemake.rule, params, _paths(inputs)))
+        main(inputs, written, SimpleNamespace(**params), log)
+        return
     for path in _paths(written):
         path.parent.mkdir(parents=True, exist_ok=True)
         remove(path)
@@ -112,8 +123,13 @@ def run(main, snakemake) -> None:
     _threads(int(snakemake.threads))
     slurm.outlast_requests(log)
     provenance.use(provenance.collect(snakemake.rule, params, _paths(inputs)))
+    options = params.get("options", {})
+    devices, nodes = options.get("devices", 1), options.get("nodes", 1)
     try:
-        main(inputs, written, SimpleNamespace(**params), log)
+        if devices * nodes > 1:
+            launch.launch(devices, nodes)
+        else:
+            main(inputs, written, SimpleNamespace(**params), log)
         pairs = list(zip(_paths(written), _paths(final), strict=True))
         missing = [str(path) for temp, path in pairs if not temp.exists()]
         if missing:

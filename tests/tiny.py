@@ -109,6 +109,14 @@ def record(directory: Path, count: int = 40) -> SimpleNamespace:
     )  # fmt: skip
 
 
+def paths(directory: Path) -> SimpleNamespace:
+    """Paths of a :func:`record` that another process has made."""
+    grids = directory / "grids" / SOURCE
+    return SimpleNamespace(states=[directory / "states.zarr"], statistics=directory / "statistics.zarr",
+                           climatology=directory / "climatology.zarr", grids=[grids / "2022-01.zarr"],
+                           grid_statistics=[grids / "statistics.zarr"])  # fmt: skip
+
+
 def networks(made: SimpleNamespace) -> Networks:
     """Untrained networks for a :func:`record`: they persist, and analyse nothing."""
     torch.manual_seed(0)

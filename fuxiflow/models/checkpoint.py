@@ -30,13 +30,13 @@ def build(design: Design, statistics: Statistics) -> Networks:
     return Networks(design, statistics.mean, statistics.std, statistics.tendency_std, statistics.statics)
 
 
-def save(path: Path, checkpoint: Checkpoint) -> None:
-    """Write a checkpoint."""
+def save(path: Path, checkpoint: Checkpoint, weights: dict | None = None) -> None:
+    """Write a checkpoint, with the networks' own ``weights`` unless others are given."""
     networks = checkpoint.networks
     content = {
         "format": FORMAT,
         "design": networks.design.as_dict(),
-        "weights": networks.state_dict(),
+        "weights": networks.state_dict() if weights is None else weights,
         "history": checkpoint.history,
         "provenance": provenance.as_json(),
     }

@@ -45,6 +45,10 @@ class Footprints:
         """The same on another device."""
         return Footprints(*(getattr(self, name).to(device, non_blocking=True) for name in self.__dataclass_fields__))
 
+    def pin_memory(self) -> "Footprints":
+        """The same in page-locked memory."""
+        return Footprints(*(getattr(self, name).pin_memory() for name in self.__dataclass_fields__))
+
     def __len__(self) -> int:
         return len(self.cell)
 

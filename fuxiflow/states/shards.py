@@ -18,7 +18,7 @@ EMPTY = 2**64 - 1
 
 
 @lru_cache(maxsize=4096)
-def _index(path: Path, count: int, mtime_ns: int) -> np.ndarray:
+def _index(path: str, count: int, mtime_ns: int) -> np.ndarray:
     """Offsets and lengths ``(chunk, 2)`` of the chunks of a shard file; cached while the file is unchanged."""
     with open(path, "rb") as file:
         end = file.seek(-16 * count - 4, os.SEEK_END)
@@ -37,6 +37,7 @@ class ShardReader:
 
     def __init__(self, path: Path, array: zarr.Array):
         self.path, self._array = Path(path), array
+        self._folder, self._rest = f"{path}/c/", "/0" * (array.ndim - 1)
         self.shape = array.shape[1:]
         self._shard = array.shards[0] if array.shards else 0
         compressors = [type(codec).__name__ for codec in array.compressors]
@@ -49,26 +50,32 @@ class ShardReader:
             and self.path.is_dir()
         )
 
-    def read(self, index: int) -> np.ndarray:
+    def read(self, index: int, out: np.ndarray | None = None) -> np.ndarray:
         """The chunk at position ``index``, shaped as the array without its first dimension; NaN if never written.
 
-        Raises OSError naming the file when its table or the chunk is cut short.
+        It is unpacked straight into ``out``, a contiguous array of that shape, where one is given. Raises OSError
+        naming the file when its table or the chunk is cut short.
         """
+        values = np.empty(self.shape, "<f4") if out is None else out
         if not self._direct:
-            return np.asarray(self._array[index])
-        path = self.path.joinpath("c", str(index // self._shard), *["0"] * len(self.shape))
+            values[...] = self._array[index]
+            return values
+        path = f"{self._folder}{index // self._shard}{self._rest}"
         try:
-            mtime = path.stat().st_mtime_ns
+            mtime = os.stat(path).st_mtime_ns
         except FileNotFoundError:
-            return np.full(self.shape, np.nan, np.float32)
+            values.fill(np.nan)
+            return values
         try:
             offset, length = map(int, _index(path, self._shard, mtime)[index % self._shard])
             if offset == EMPTY:
-                return np.full(self.shape, np.nan, np.float32)
-            with open(path, "rb", buffering=0) as file:
-                file.seek(offset)
-                packed = file.read(length)
-            values = np.empty(self.shape, "<f4")
+                values.fill(np.nan)
+                return values
+            file = os.open(path, os.O_RDONLY)
+            try:
+                packed = os.pread(file, length, offset)
+            finally:
+                os.close(file)
             decompress(packed, values)
         except (OSError, ValueError, RuntimeError) as error:
             raise OSError(f"{path}: chunk {index % self._shard} cannot be read ({error})") from error

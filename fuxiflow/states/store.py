@@ -360,10 +360,16 @@ class States:
         reader, index = self._locate(time)
         return reader.read(index)
 
+    def read_into(self, times: Iterable, out: np.ndarray) -> None:
+        """Put the fields of several times into ``out (time, channel, lat, lon)``, float32 and contiguous, in their
+        order; KeyError as :meth:`read`, ValueError when ``out`` has another length."""
+        for time, field in zip(times, out, strict=True):
+            reader, index = self._locate(time)
+            reader.read(index, field)
+
     def read_many(self, times: Iterable) -> np.ndarray:
         """The fields ``(time, channel, lat, lon)`` of several times, in their order; KeyError as :meth:`read`."""
         times = list(times)
         fields = np.empty((len(times), len(self.channels), *self.grid.shape), np.float32)
-        for index, time in enumerate(times):
-            fields[index] = self.read(time)
+        self.read_into(times, fields)
         return fields

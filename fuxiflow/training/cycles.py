@@ -18,10 +18,12 @@ from fuxiflow.observations.statistics import GridStatistics
 from fuxiflow.progress import progress
 from fuxiflow.states.climatology import Climatology
 from fuxiflow.training import departures, samples, stages
+from fuxiflow.training.bank import Bank
 from fuxiflow.training.hybrid import HybridGrids
-from fuxiflow.training.loop import finish, make_fabric, train
+from fuxiflow.training.loop import leave, train
 from fuxiflow.training.observation_loss import Points
-from fuxiflow.training.record import record, write_losses
+from fuxiflow.training.parallel import fabric_of
+from fuxiflow.training.record import record
 from fuxiflow.training.stages import Unrolling
 
 FIT_WINDOWS = 160
@@ -49,30 +51,32 @@ def fit(name: str, networks: Networks, history: list[dict], stage: AssimilatorSt
     """
     designs = networks.design.sources
     grids = sources.by_source(list(designs), input.grids)
-    archive = samples.Archive(input.states, grids, Climatology.read(input.climatology))
+    bank = Bank(input.backgrounds) if hasattr(input, "backgrounds") else None
+    archive = samples.Archive(input.states, grids, Climatology.read(input.climatology), bank)
     archive.grids |= hybrid_grids(archive.grids, input.simulated, params.simulated, params.seed, log)
     first_times = samples.usable(archive.states, *times.span(*params.dates), stage.max_lead_hours // 6 + 1,
-                                 unrolling.cycles * unrolling.chain, np.datetime64(params.reach, "ns"))  # fmt: skip
+                                 unrolling.cycles * unrolling.chain, np.datetime64(params.reach, "ns"),
+                                 bank.times if bank else None)  # fmt: skip
     log.info("%d first analysis times from %s to %s, sources: %s", len(first_times), first_times[0], first_times[-1],
              ", ".join(designs) or "none")  # fmt: skip
-    plan = stages.cycle_plan(name, first_times, stage, unrolling, params.seed)
-    batches = samples.Batches(archive, plan, designs, networks.standardise, points)
+    plan = stages.cycle_plan(name, first_times, stage, unrolling, params.seed, banked=bank is not None)
 
-    fabric = make_fabric(params.options["accelerator"], params.options["precision"])
+    fabric = fabric_of(params.options)
+    share = stages.share(fabric, stage)
+    batches = samples.Batches(archive, plan, designs, networks.standardise, share, points)
     execution.prepare(networks.to(fabric.device), recompute=stage.recompute, compiled=params.options["compile"])
-    run = stages.start(fabric, networks, stage, params.state, params.tensorboard, name, log)
-    objective = run.memory = stages.Objective(networks, points)
-    if linear_fits and not run.restart.exists():
+    run = stages.start(fabric, networks, stage, params, name, log)
+    objective = run.memory = stages.Objective(networks, share, points)
+    if linear_fits and not run.begun:
         warm = stage.model_copy(update={"cold_fraction": 0.0, "source_dropout": 0.0})
-        plan_ = stages.cycle_plan(name, first_times, warm, Unrolling(), params.seed)
+        plan_ = stages.cycle_plan(name, first_times, warm, Unrolling(), params.seed, banked=bank is not None)
         initialise(objective, samples.Batches(archive, plan_, designs, networks.standardise), stage.batch, log)
-    losses = train(run, lambda a, b: samples.loader(batches, a, b, params.options["workers"]),
-                   lambda batch: objective.cycle(batch, unrolling))  # fmt: skip
+    losses = train(
+        run, lambda a, b: samples.loader(batches, a, b, params.options["workers"]), objective.cycle,
+        lambda batch: [(batch, unrolling, *span) for span in stages.spans(batch.cycles, unrolling.truncation)],
+    )  # fmt: skip
     period = (np.datetime_as_string(first_times[0], "h"), np.datetime_as_string(first_times[-1], "h"))
-    entry = record(name, stage, losses, period)
-    checkpoint.save(output.checkpoint, checkpoint.Checkpoint(networks, [*history, entry]))
-    write_losses(output.losses, losses)
-    finish(run)
+    leave(run, networks, [*history, record(name, stage, losses, period)], losses, output)
 
 
 def hybrid_grids(real: Mapping[str, SparseGrids], simulated: list[Path], shares: Mapping[str, list[dict]], seed: int,

@@ -7,11 +7,12 @@ import numpy as np
 
 from fuxiflow import times
 from fuxiflow.config import RolloutStage
-from fuxiflow.models import checkpoint, execution
+from fuxiflow.models import execution
 from fuxiflow.models.networks import Networks
 from fuxiflow.training import samples, stages
-from fuxiflow.training.loop import finish, make_fabric, train
-from fuxiflow.training.record import record, write_losses
+from fuxiflow.training.loop import leave, train
+from fuxiflow.training.parallel import fabric_of
+from fuxiflow.training.record import record
 
 
 def fit(name: str, networks: Networks, history: list[dict], stage: RolloutStage, input: SimpleNamespace,
@@ -22,16 +23,16 @@ def fit(name: str, networks: Networks, history: list[dict], stage: RolloutStage,
     starts = samples.usable(archive.states, *times.span(*params.dates), before=1, after=stage.longest)
     log.info("%d start times from %s to %s", len(starts), starts[0], starts[-1])
     plan = stages.rollout_plan(name, starts, stage, params.seed)
-    batches = samples.Batches(archive, plan, {}, networks.standardise)
 
-    fabric = make_fabric(params.options["accelerator"], params.options["precision"])
+    fabric = fabric_of(params.options)
+    share = stages.share(fabric, stage)
+    batches = samples.Batches(archive, plan, {}, networks.standardise, share)
     execution.prepare(networks.to(fabric.device), recompute=stage.recompute, compiled=params.options["compile"])
-    run = stages.start(fabric, networks, stage, params.state, params.tensorboard, name, log)
-    objective = stages.Objective(networks)
-    losses = train(run, lambda a, b: samples.loader(batches, a, b, params.options["workers"]),
-                   lambda batch: objective.forecaster(batch, stage.noise))  # fmt: skip
+    run = stages.start(fabric, networks, stage, params, name, log)
+    objective = stages.Objective(networks, share)
+    losses = train(
+        run, lambda a, b: samples.loader(batches, a, b, params.options["workers"]), objective.forecaster,
+        lambda batch: [(batch, stage.noise, *span) for span in stages.spans(batch.lead, stage.truncation)],
+    )  # fmt: skip
     period = (np.datetime_as_string(starts[0], "h"), np.datetime_as_string(starts[-1], "h"))
-    entry = record(name, stage, losses, period)
-    checkpoint.save(output.checkpoint, checkpoint.Checkpoint(networks, [*history, entry]))
-    write_losses(output.losses, losses)
-    finish(run)
+    leave(run, networks, [*history, record(name, stage, losses, period)], losses, output)

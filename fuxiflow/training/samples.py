@@ -1,7 +1,7 @@
 """Training samples: reanalysis frames and observation windows, drawn as a pure function of (seed, step, rank)."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +11,11 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from fuxiflow.models.networks import STEP, SourceDesign
 from fuxiflow.models.pillars import Footprints, footprints
-from fuxiflow.observations.sparse import SparseGrids
+from fuxiflow.observations.sparse import CACHE_BYTES, SparseGrids
 from fuxiflow.states.store import States
+from fuxiflow.training.bank import Bank
+from fuxiflow.training.parallel import Share
+from fuxiflow.training.signals import ignore
 
 
 @dataclass(frozen=True)
@@ -23,7 +26,8 @@ class Request:
     start-6 h, start, and at every time that a loss looks at. One that ``follows`` needs no first frames: its first
     background is what the same place of the batch before ended with, and ``start`` is its first analysis time.
     ``noise`` seeds the error that is put on the first frames (:mod:`fuxiflow.training.perturbation`); the climatology
-    that analyses are compared with is of ``shift`` days later.
+    that analyses are compared with is of ``shift`` days later. One that is ``banked`` has as first frames a background
+    from the bank at ``start`` and the state 6 h before it.
     """
 
     start: np.datetime64
@@ -34,6 +38,7 @@ class Request:
     follows: bool = False
     noise: int | None = None
     shift: int = 0
+    banked: bool = False
 
     @property
     def target_times(self) -> list[np.datetime64]:
@@ -56,7 +61,8 @@ class Batch:
     time of the newer first frame, of those that follow the time of the first analysis. ``observations`` has, for each
     analysis of the cycle, the footprints by source, ``climatology (batch, cycle, channel, lat, lon)`` that of its time;
     ``noise`` are the seeds of errors for the first frames. ``points`` has, for each analysis and the last background,
-    what L_obs compares it with, by source; it is empty without L_obs.
+    what L_obs compares it with, by source; it is empty without L_obs. It is part ``part`` of what a process computes of
+    an update.
     """
 
     start: np.ndarray
@@ -68,6 +74,7 @@ class Batch:
     climatology: Tensor
     follow: Tensor
     noise: list[int | None]
+    part: int = 0
     points: list[dict[str, Footprints]] = field(default_factory=list)
 
     @property
@@ -75,24 +82,39 @@ class Batch:
         """Times of the first analyses ``(batch,)``."""
         return self.start + np.where(self.follow, 0, self.lead) * STEP
 
+    def pin_memory(self) -> "Batch":
+        """The same in page-locked memory, from which a device copies while the processor goes on."""
+        observations = [{name: found.pin_memory() for name, found in window.items()} for window in self.observations]
+        return replace(self, first=self.first.pin_memory(), targets=self.targets.pin_memory(),
+                       climatology=self.climatology.pin_memory(), observations=observations)  # fmt: skip
+
 
 class Archive:
-    """Reanalysis and gridded observations of the training period, read time by time."""
+    """Reanalysis and gridded observations of the training period, read time by time; ``bank`` holds backgrounds.
 
-    def __init__(self, states: Sequence[Path], grids: Mapping[str, Sequence[Path]], climatology=None):
+    Nothing is kept in memory but small stores of observations, up to ``cache_bytes`` each.
+    """
+
+    def __init__(self, states: Sequence[Path], grids: Mapping[str, Sequence[Path]], climatology=None,
+                 bank: Bank | None = None, cache_bytes: int = CACHE_BYTES):  # fmt: skip
         self.states = States(states)
-        self.grids = {name: SparseGrids(paths) for name, paths in grids.items()}
-        self.climatology = climatology
+        self.grids = {name: SparseGrids(paths, cache_bytes) for name, paths in grids.items()}
+        self.climatology, self.bank = climatology, bank
 
-    def frames(self, request: Request) -> np.ndarray:
-        """The two first frames ``(2, channel, lat, lon)``: the reanalysis, or climatology for a cold start."""
+    def frames(self, request: Request, out: np.ndarray) -> None:
+        """Put the two first frames into ``out (2, channel, lat, lon)``: the reanalysis, a background from the bank, or
+        climatology for a cold start."""
         times = [request.start - STEP, request.start]
-        source = self.climatology.at if request.cold else self.states.read
-        return np.stack([source(time) for time in times])
+        if request.cold:
+            out[:] = [self.climatology.at(time) for time in times]
+        elif request.banked:
+            self.bank.read_into(request.start, out)
+        else:
+            self.states.read_into(times, out)
 
-    def targets(self, request: Request) -> np.ndarray:
-        """The reanalysis at the target times ``(target, channel, lat, lon)``."""
-        return np.stack([self.states.read(time) for time in request.target_times])
+    def targets(self, request: Request, out: np.ndarray) -> None:
+        """Put the reanalysis at the target times into ``out (target, channel, lat, lon)``."""
+        self.states.read_into(request.target_times, out)
 
     def normals(self, request: Request) -> np.ndarray:
         """Climatology for the analysis times ``(cycle, channel, lat, lon)``."""
@@ -108,29 +130,38 @@ class Archive:
 
 
 class Batches(Dataset):
-    """Batches by step number: ``plan(step)`` lists the requests of a batch, of equal cycles and lead.
+    """Batches by step and part: ``plan(step)`` lists the requests of an update, of equal cycles and lead, of which a
+    ``share`` takes its places. Item ``step · accumulate + part`` is one part.
 
     ``points`` (:class:`fuxiflow.training.observation_loss.Points`) is what L_obs looks at, None without it.
     """
 
-    def __init__(self, archive: Archive, plan, sources: Mapping[str, SourceDesign], standardise, points=None):
+    def __init__(self, archive: Archive, plan, sources: Mapping[str, SourceDesign], standardise,
+                 share: Share = Share(), points=None):  # noqa: B008  # fmt: skip
         self.archive, self.plan, self.sources, self.standardise = archive, plan, sources, standardise
-        self.points = points
+        self.share, self.points = share, points
 
-    def __getitem__(self, step: int) -> Batch:
-        requests: list[Request] = self.plan(step)
+    def __getitem__(self, index: int) -> Batch:
+        step, part = divmod(index, self.share.accumulate)
+        update: list[Request] = self.plan(step)
+        lead = max((request.lead for request in update if not request.follows), default=0)
+        requests = update[self.share.places(len(update), part)]
         fresh, cycles = [r for r in requests if not r.follows], requests[0].cycles
         shape = (len(self.archive.states.channels), *self.archive.states.grid.shape)
-        first = np.array([self.archive.frames(r) for r in fresh], np.float32).reshape(len(fresh), 2, *shape)
-        targets = torch.from_numpy(np.stack([self.archive.targets(r) for r in requests]))
+        first = np.empty((len(fresh), 2, *shape), np.float32)
+        for request, out in zip(fresh, first, strict=True):
+            self.archive.frames(request, out)
+        targets = np.empty((len(requests), len(requests[0].target_times), *shape), np.float32)
+        for request, out in zip(requests, targets, strict=True):
+            self.archive.targets(request, out)
         windows = [self.archive.windows(r, {n: s.window for n, s in self.sources.items()}) for r in requests]
         kept = torch.tensor([not request.masked for request in requests])
         observations = [{name: self._footprints(name, [sample[i] for sample in windows]).kept(kept)
                          for name in self.sources} for i in range(cycles)]  # fmt: skip
         normals = torch.from_numpy(np.stack([self.archive.normals(r) for r in requests]))
-        return Batch(np.array([r.start for r in requests]), fresh[0].lead if fresh else 0, cycles,
-                     torch.from_numpy(first), targets, observations, normals,
-                     torch.tensor([r.follows for r in requests]), [r.noise for r in fresh],
+        return Batch(np.array([r.start for r in requests]), lead, cycles,
+                     torch.from_numpy(first), torch.from_numpy(targets), observations, normals,
+                     torch.tensor([r.follows for r in requests]), [r.noise for r in fresh], part,
                      self._points(requests))  # fmt: skip
 
     def _points(self, requests: list[Request]) -> list[dict[str, Footprints]]:
@@ -157,19 +188,25 @@ class Steps(Sampler):
 
 
 def loader(batches: Batches, first: int, last: int, workers: int) -> DataLoader:
-    """Batches of the steps from ``first`` up to ``last``, in order, read ahead by ``workers`` processes."""
-    return DataLoader(batches, batch_size=None, sampler=Steps(first, last), num_workers=workers,
-                      persistent_workers=False, prefetch_factor=2 if workers else None)  # fmt: skip
+    """Batches of the steps from ``first`` up to ``last``, in order, read ahead by ``workers`` processes, in page-locked
+    memory where there is a GPU."""
+    parts = batches.share.accumulate
+    return DataLoader(batches, batch_size=None, sampler=Steps(first * parts, last * parts), num_workers=workers,
+                      worker_init_fn=ignore, pin_memory=torch.cuda.is_available(),
+                      prefetch_factor=2 if workers else None)  # fmt: skip
 
 
 def usable(states: States, start: np.datetime64, end: np.datetime64, before: int, after: int,
-           reach: np.datetime64 | None = None) -> np.ndarray:  # fmt: skip
+           reach: np.datetime64 | None = None, among: np.ndarray | None = None) -> np.ndarray:  # fmt: skip
     """Times in [start, end] whose frames from ``before`` steps earlier to ``after`` steps later are all there.
 
-    Those frames lie between ``reach`` (default: ``start``) and ``end``. Raises ValueError when there is no such time.
+    Those frames lie between ``reach`` (default: ``start``) and ``end``. With ``among`` only times in that are taken,
+    whatever lies before them. Raises ValueError when there is no such time.
     """
     known = {t for t in states.times if (start if reach is None else reach) <= t <= end and t in states}
     inside = sorted(t for t in known if t >= start)
+    if among is not None:
+        before, inside = 0, sorted(set(inside) & set(among))
     good = [t for t in inside if all(t + STEP * i in known for i in range(-before, after + 1))]
     if not good:
         raise ValueError(f"no training sample between {start} and {end}: {len(inside)} states, "

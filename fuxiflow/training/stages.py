@@ -3,6 +3,7 @@
 import logging
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import torch
@@ -16,6 +17,7 @@ from fuxiflow.restart import workspace
 from fuxiflow.training.loop import Run
 from fuxiflow.training.losses import StateLoss
 from fuxiflow.training.observation_loss import PointLoss, Points
+from fuxiflow.training.parallel import Share, sharded
 from fuxiflow.training.perturbation import perturb
 from fuxiflow.training.samples import Batch, Request
 
@@ -27,10 +29,13 @@ def _generator(seed: int, stage: str, *position: int) -> np.random.Generator:
     return np.random.default_rng([seed, STREAMS[stage], *position])
 
 
-def rollout_plan(name: str, times: np.ndarray, stage: RolloutStage, seed: int, rank: int = 0):
-    """Stages 1 and 4: ``plan(step)`` draws start times among ``times``, and which start from a disturbed state."""
+def rollout_plan(name: str, times: np.ndarray, stage: RolloutStage, seed: int):
+    """Stages 1 and 4: ``plan(step)`` draws start times among ``times``, and which start from a disturbed state.
+
+    Plans are of whole updates: :class:`fuxiflow.training.parallel.Share` says what of one a process takes.
+    """
     def plan(step: int) -> list[Request]:
-        random = _generator(seed, name, step, rank)
+        random = _generator(seed, name, step, 0)
         chosen, seeds = random.choice(times, stage.batch), random.integers(2**31, size=stage.batch)
         noisy = random.random(stage.batch) < (stage.noise_fraction if stage.noise else 0)
         return [Request(start, stage.length(step), 0, noise=int(noise) if disturbed else None)
@@ -40,38 +45,48 @@ def rollout_plan(name: str, times: np.ndarray, stage: RolloutStage, seed: int, r
 
 @dataclass(frozen=True)
 class Unrolling:
-    """``cycles`` of an update, ``chain`` updates that follow on each other, weight of the backgrounds in the loss."""
+    """``cycles`` of an update, ``chain`` updates that follow on each other, weight of the backgrounds in the loss; the
+    number of cycles that are back-propagated through (``truncation``, None for all)."""
 
     cycles: int = 1
     chain: int = 1
     background_weight: float = 0.0
+    truncation: int | None = None
+
+
+def spans(count: int, truncation: int | None) -> list[tuple[int, int]]:
+    """First and last (excluded) of the steps or cycles that are back-propagated through together."""
+    size = truncation or count
+    return [(first, min(first + size, count)) for first in range(0, count, size)]
 
 
 def cycle_plan(name: str, times: np.ndarray, stage: AssimilatorStage, unrolling: Unrolling, seed: int,
-               rank: int = 0):  # fmt: skip
+               banked: bool = False):  # fmt: skip
     """Stages 2 and 3: ``plan(step)`` draws first analysis times among ``times``.
 
-    The first background is a forecast of a random lead, the same for the whole batch; some start from climatology, as
-    a cold start does, and some are deprived of their observations, as in an outage. With a ``chain`` of several updates
-    every place of the batch goes on for that many from where it ended; the places begin anew by turns. Each has its own
-    shift of the climatology.
+    The first background is a forecast of a random lead, the same for the whole batch, or comes from the bank; some
+    start from climatology, as a cold start does, and some are deprived of their observations, as in an outage. With a
+    ``chain`` of several updates every place of the batch goes on for that many from where it ended; the places begin
+    anew by turns. Each has its own shift of the climatology.
     """
     cycles, chain = unrolling.cycles, unrolling.chain
 
     def plan(step: int) -> list[Request]:
-        random = _generator(seed, name, step, rank)
+        random = _generator(seed, name, step, 0)
         lead = int(random.integers(1, stage.max_lead_hours // 6 + 1))
         masked = random.random(stage.batch) < stage.source_dropout
         requests = []
         for place in range(stage.batch):
             age = (step + place * chain // stage.batch) % chain
-            fate = _generator(seed, name, step - age + chain, rank, place)
+            fate = _generator(seed, name, step - age + chain, 0, place)
             time = fate.choice(times) + STEP * cycles * age
             cold, dark = bool(fate.random() < stage.cold_fraction), bool(masked[place])
             days = stage.climatology_shift_days
             shift = int(fate.integers(-days, days + 1))
             if age and step:
                 requests.append(Request(time, 0, cycles, masked=dark, follows=True, shift=shift))
+            elif banked:
+                requests.append(Request(time, 0, cycles, cold, dark, shift=shift, banked=True))
             else:
                 requests.append(Request(time - STEP * lead, lead, cycles, cold, dark, shift=shift))
         return requests
@@ -79,15 +94,17 @@ def cycle_plan(name: str, times: np.ndarray, stage: AssimilatorStage, unrolling:
 
 
 class Objective:
-    """Losses of the stages for one set of networks, on physical batches.
+    """Losses of the stages for one set of networks, on physical batches, of which a process has its ``share``.
 
-    ``ends`` are the analyses and backgrounds that the cycles of a batch ended with, ``(2, batch, channel, lat, lon)``.
+    ``ends`` are, for each part of an update's batch, the analyses and backgrounds that its cycles ended with, ``(2,
+    place, channel, lat, lon)``, where a batch follows; ``between`` those that a truncated unrolling goes on from.
     With ``points``, what batches hold of in-situ observations, stages 2 and 3 add L_obs.
     """
 
-    def __init__(self, networks: Networks, points: Points | None = None):
-        self.networks = networks
-        self.ends: Tensor | None = None
+    def __init__(self, networks: Networks, share: Share = Share(), points: Points | None = None):  # noqa: B008
+        self.networks, self.share = networks, share
+        self.ends: dict[int, Tensor] = {}
+        self.between: tuple[Tensor, Tensor] | None = None
         grid = Grid(*networks.design.grid)
         tendency = networks.normaliser.tendency.flatten()
         self.state = StateLoss(networks.design.channels, grid, tendency).to(networks.device)
@@ -103,25 +120,34 @@ class Objective:
         first = normalise(batch.first[:, :, : self.networks.analysed].to(device, non_blocking=True))
         return first, normalise(batch.targets.to(device, non_blocking=True))
 
-    def forecaster(self, batch: Batch, noise: float = 0.0) -> dict[str, Tensor]:
-        """Stages 1 and 4: mean L_state of the steps; ``noise`` is the largest error of disturbed first frames."""
-        first, targets = self._standard(batch)
-        if noise:
-            first = perturb(first, self.networks.normaliser.tendency[: self.networks.analysed], noise, batch.noise)
-        previous, current = first[:, 0], first[:, 1]
-        loss = first.new_zeros(())
-        for i in range(batch.lead):
+    def forecaster(self, batch: Batch, noise: float = 0.0, first: int = 0,
+                   last: int | None = None) -> dict[str, Tensor]:  # fmt: skip
+        """Stages 1 and 4: L_state of the steps from ``first`` up to ``last``, as a share of the mean over all steps.
+
+        ``noise`` is the largest error of disturbed first frames. Nothing is differentiated through what lies before
+        ``first``.
+        """
+        frames, targets = self._standard(batch)
+        if noise and not first:
+            frames = perturb(frames, self.networks.normaliser.tendency[: self.networks.analysed], noise, batch.noise)
+        previous, current = self.between if first else frames.unbind(1)
+        loss = frames.new_zeros(())
+        for i in range(first, batch.lead if last is None else last):
             previous, current = current, self.networks.forecast(previous, current, batch.start + STEP * i)
             loss = loss + self.state(current, targets[:, i])
+        self.between = previous.detach(), current.detach()
         return {"loss": loss / batch.lead}
 
     def state_dict(self) -> dict:
-        """What a resumed stage needs: where its cycles ended."""
-        return {"ends": self.ends}
+        """What a resumed stage needs: where its cycles ended ``(2, place, channel, lat, lon)``, by place."""
+        return {"ends": torch.cat([self.ends[part] for part in sorted(self.ends)], 1) if self.ends else None}
 
     def load_state_dict(self, content: dict) -> None:
-        """The inverse of :meth:`state_dict`."""
-        self.ends = content["ends"]
+        """Take this process' share of where the cycles of all places ended."""
+        ends = content["ends"]
+        if ends is not None:
+            self.ends = {part: ends[:, self.share.places(ends.shape[1], part)].to(self.networks.device)
+                         for part in range(self.share.accumulate)}  # fmt: skip
 
     @torch.no_grad()
     def _begin(self, batch: Batch, first: Tensor) -> tuple[Tensor, Tensor]:
@@ -130,12 +156,17 @@ class Objective:
         follow = batch.follow.to(first.device)
         states = first.new_empty(2, len(follow), *first.shape[2:])
         previous, current = first.unbind(1)
-        for i in range(batch.lead):
-            times = batch.start[~batch.follow.numpy()] + STEP * i
-            previous, current = current, self.networks.forecast(previous, current, times)[:, : self.networks.analysed]
-        states[:, ~follow] = torch.stack([previous, current])
+        times = batch.start[~batch.follow.numpy()]
+        if self.share.together and not len(first):
+            # nothing to forecast here, but elsewhere, and the weights are gathered for it
+            previous = current = first.new_zeros(1, *first.shape[2:])
+            times = batch.start[:1]
+        for i in range(batch.lead if len(previous) else 0):
+            following = self.networks.forecast(previous, current, times + STEP * i)
+            previous, current = current, following[:, : self.networks.analysed]
+        states[:, ~follow] = torch.stack([previous, current])[:, : len(first)]
         if follow.any():
-            states[:, follow] = self.ends[:, follow]
+            states[:, follow] = self.ends[batch.part][:, follow]
         return states[0], states[1]
 
     @torch.no_grad()
@@ -144,23 +175,25 @@ class Objective:
         first, _ = self._standard(batch)
         return self.networks.guess(*self._begin(batch, first), batch.analysis)
 
-    def cycle(self, batch: Batch, unrolling: Unrolling) -> dict[str, Tensor]:
-        """Stages 2 and 3: L_state, and L_obs where it is used, of the analysis and the next background of every cycle.
+    def cycle(self, batch: Batch, unrolling: Unrolling, first: int = 0, last: int | None = None) -> dict[str, Tensor]:
+        """Stages 2 and 3: L_state, and L_obs where it is used, of the analysis and of the next background of the cycles
+        from ``first`` up to ``last``, as a share of the mean over all cycles.
 
-        Nothing is differentiated through forecasts that have no weight: a single cycle trains the assimilator alone.
-        The last forecast is made only for a loss or for a batch that follows.
+        Nothing is differentiated through forecasts that have no weight, nor through what lies before ``first``: a
+        single cycle trains the assimilator alone. The last forecast is made only for a loss or for a batch that
+        follows.
         """
-        first, targets = self._standard(batch)
+        frames, targets = self._standard(batch)
         weight = unrolling.background_weight
-        climatology = batch.climatology[:, :, : self.networks.analysed].to(first.device, non_blocking=True)
+        climatology = batch.climatology[:, :, : self.networks.analysed].to(frames.device, non_blocking=True)
         climatology = self.networks.normaliser(climatology)
-        previous, background = self._begin(batch, first)
-        analyses, backgrounds = first.new_zeros(()), first.new_zeros(())
-        observed = {"observed_analysis": first.new_zeros(()), "observed_background": first.new_zeros(())}
-        start = self.analysis(background, targets[:, 0]).detach()
-        for i in range(batch.cycles):
+        previous, background = self.between if first else self._begin(batch, frames)
+        analyses, backgrounds = frames.new_zeros(()), frames.new_zeros(())
+        observed = {"observed_analysis": frames.new_zeros(()), "observed_background": frames.new_zeros(())}
+        start = frames.new_zeros(()) if first else self.analysis(background, targets[:, 0]).detach()
+        for i in range(first, batch.cycles if last is None else last):
             times = batch.analysis + STEP * i
-            observations = {n: f.to(first.device) for n, f in batch.observations[i].items()}
+            observations = {n: f.to(frames.device) for n, f in batch.observations[i].items()}
             guess = self.networks.guess(previous, background, times)
             analysis = self.networks.analyse(guess, climatology[:, i], observations, times)
             analyses = analyses + self.analysis(analysis, targets[:, i])
@@ -175,7 +208,9 @@ class Objective:
                 backgrounds = backgrounds + self.state(forecast, targets[:, i + 1])
                 if self.points:
                     observed["observed_background"] += self.points(forecast, batch.points[i + 1])
-        self.ends = torch.stack([previous, background]).detach()
+        self.between = previous.detach(), background.detach()
+        if unrolling.chain > 1 and last in (None, batch.cycles):
+            self.ends[batch.part] = self._sound(torch.stack(self.between), targets[:, batch.cycles - 1 :])
         terms = {"loss": (analyses + weight * backgrounds) / batch.cycles, "analysis": analyses / batch.cycles,
                  "background": backgrounds / batch.cycles, "first_background": start}  # fmt: skip
         if self.points:
@@ -184,6 +219,13 @@ class Objective:
             terms |= {"loss": terms["loss"] + self.observation_weight * joint, **observed}
         return terms
 
+    def _sound(self, ends: Tensor, targets: Tensor) -> Tensor:
+        """Ends of cycles ``(2, place, channel, lat, lon)``; the reanalysis where one is not finite, lest a chain that
+        broke once spoils all updates that follow."""
+        reanalysis = targets[:, :2, : self.networks.analysed].transpose(0, 1)
+        finite = torch.isfinite(ends).all(4).all(3).all(2).all(0)
+        return torch.where(finite[None, :, None, None, None], ends, reanalysis)
+
 
 def trains(networks: Networks, *, forecaster: bool, assimilator: bool) -> None:
     """Choose what a stage trains; the rest is frozen."""
@@ -191,7 +233,15 @@ def trains(networks: Networks, *, forecaster: bool, assimilator: bool) -> None:
     networks.assimilator.requires_grad_(assimilator)
 
 
-def start(fabric: Fabric, networks: Networks, optimisation: Optimisation, state: Path, tensorboard: Path, label: str,
+def start(fabric: Fabric, networks: Networks, optimisation: Optimisation, params: SimpleNamespace, label: str,
           log: logging.Logger) -> Run:  # fmt: skip
-    """A run of a stage over ``networks``."""
-    return Run(fabric, networks, optimisation, workspace(state), Path(tensorboard), label, log)
+    """A run of a stage over ``networks``, with the restart state, the curves and the seed that ``params`` name."""
+    if fabric.is_global_zero:
+        workspace(params.state)
+    fabric.barrier()
+    return Run(fabric, networks, optimisation, Path(params.state), Path(params.tensorboard), label, log, params.seed)
+
+
+def share(fabric: Fabric, optimisation: Optimisation) -> Share:
+    """What this process computes of every update."""
+    return Share(fabric.global_rank, fabric.world_size, optimisation.accumulate, sharded(fabric))

@@ -35,7 +35,7 @@ def train(directory, record):
         "forecaster": ({**optimisation, "rollout": 2, "rollout_fraction": 0.5}, {"statistics": record.statistics}),
         "assimilator": ({**optimisation, "max_lead_hours": 12}, {"forecaster": directory / "forecaster.ckpt"}),
         "joint": ({**optimisation, "max_lead_hours": 12, "cycles": 2}, {"assimilator": directory / "assimilator.ckpt"}),
-        "autoregressive": ({**optimisation, "first_steps": 1, "steps": 3}, {"joint": directory / "joint.ckpt"}),
+        "autoregressive": ({**optimisation, "steps": 3, "truncation": 2}, {"joint": directory / "joint.ckpt"}),
     }
     for stage, (settings, before) in stages.items():
         input = SimpleNamespace(states=record.states, climatology=record.climatology, grids=record.grids,
@@ -80,6 +80,79 @@ def test_long_forecasts_train_the_forecaster_alone(trained):
     losses = pd.read_parquet(trained / "autoregressive.parquet")
     assert list(losses["step"]) == [0, 1, 2]
     assert np.isfinite(losses["loss"]).all()
+
+
+def bank(directory, record, trained, **values):
+    """A bank of backgrounds of the observation days."""
+    directory.mkdir(exist_ok=True)
+    output = SimpleNamespace(backgrounds=directory / "2022-01.zarr")
+    settings = {"dates": ["2022-01-03", "2022-01-08"], "max_lead_hours": 24, "every_hours": 18, "batch": 2, **values}
+    load_script("training_backgrounds").main(
+        SimpleNamespace(forecaster=trained / "forecaster.ckpt", states=record.states), output,
+        params(directory, **settings), LOG)  # fmt: skip
+    return output.backgrounds
+
+
+def test_a_bank_holds_forecasts_of_random_lead(record, trained, tmp_path, monkeypatch):
+    from fuxiflow.training.bank import Bank, groups, valid_times
+
+    made = Bank([bank(tmp_path / "a", record, trained)])
+    first, last = np.datetime64("2022-01-03", "ns"), np.datetime64("2022-01-08T18", "ns")
+    times = valid_times(first, last, 18)
+    assert (made.times == times).all()
+    assert set(times.astype("datetime64[h]").astype(int) % 24) == {0, 6, 12, 18}
+    drawn = groups(times, 2, 24, 3)
+    assert len({lead for _, lead in drawn}) > 1
+    time, lead = drawn[1][0][1], drawn[1][1]
+    networks = checkpoint.load(trained / "forecaster.ckpt").networks.eval()
+    begin = time - lead * tiny.STEP
+    states = States(record.states)
+    with torch.no_grad():
+        previous, current = (networks.normaliser(torch.from_numpy(states.read(t)[None, :69]))
+                             for t in (begin - tiny.STEP, begin))
+        for i in range(lead):
+            following = networks.forecast(previous, current, np.array([begin + i * tiny.STEP]))
+            previous, current = current, following[:, :69]
+    out = np.full((2, 70, 8, 16), np.nan, np.float32)
+    made.read_into(time, out)
+    np.testing.assert_allclose(out[1, :69], networks.normaliser.physical(current)[0], rtol=1e-4, atol=1e-2)
+    np.testing.assert_allclose(out[0, :69], networks.normaliser.physical(previous)[0], rtol=1e-4, atol=1e-2)
+    assert (out[:, 69] == 0).all()
+
+
+def test_a_cut_bank_goes_on_and_ends_the_same(record, trained, tmp_path, monkeypatch):
+    whole = bank(tmp_path / "a", record, trained)
+    script = load_script("training_backgrounds")
+    real, calls = script.bank.backgrounds, []
+
+    def killed(*arguments):
+        calls.append(arguments)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return real(*arguments)
+
+    monkeypatch.setattr(script.bank, "backgrounds", killed)
+    with pytest.raises(KeyboardInterrupt):
+        bank(tmp_path / "b", record, trained)
+    again = bank(tmp_path / "b", record, trained)
+    assert len(calls) == 1 + len(script.bank.groups(script.bank.valid_times(
+        np.datetime64("2022-01-03", "ns"), np.datetime64("2022-01-08T18", "ns"), 18), 2, 24, 3))
+    for name in ("background", "previous"):
+        stores = [States([path], name) for path in (whole, again)]
+        np.testing.assert_array_equal(*[store.read_many(store.times) for store in stores])
+
+
+def test_stage_two_draws_from_the_bank(record, trained, tmp_path):
+    stored = bank(tmp_path / "a", record, trained)
+    input = SimpleNamespace(states=record.states, climatology=record.climatology, grids=record.grids,
+                            grid_statistics=record.grid_statistics, forecaster=trained / "forecaster.ckpt",
+                            backgrounds=[stored], simulated=[])  # fmt: skip
+    output = SimpleNamespace(checkpoint=tmp_path / "assimilator.ckpt", losses=tmp_path / "losses.parquet")
+    stage = {"updates": 2, "batch": 2, "learning_rate": 1e-3, "max_lead_hours": 24}
+    load_script("training_assimilator").main(input, output, params(tmp_path, stage=stage, dates=DATES), LOG)
+    found = checkpoint.load(output.checkpoint)
+    assert found.history[-1]["period"] == ["2022-01-03T06", "2022-01-08T12"]
+    assert found.history[-1]["updates"] == 2
 
 
 def test_losses_are_logged(trained):

@@ -12,8 +12,9 @@ from fuxiflow.models import checkpoint
 from fuxiflow.models.networks import calendar
 from fuxiflow.states.climatology import Climatology
 from fuxiflow.training import samples, stages
-from fuxiflow.training.loop import Run, TrainingError, learning_rate, make_fabric, train
+from fuxiflow.training.loop import Run, TrainingError, learning_rate, train
 from fuxiflow.training.losses import StateLoss
+from fuxiflow.training.parallel import Share, make_fabric
 from tests import tiny
 
 LOG = logging.getLogger("test")
@@ -42,6 +43,8 @@ def test_learning_rate_warms_up_and_falls_to_zero():
     assert [learning_rate(step, stage) for step in (0, 4, 9)] == pytest.approx([0.1, 0.5, 1.0])
     assert learning_rate(55, stage) == pytest.approx(0.5)
     assert learning_rate(100, stage) == pytest.approx(0.0)
+    constant = optimisation(updates=100, warmup=0.1, learning_rate=1.0, schedule="constant")
+    assert [learning_rate(step, constant) for step in (4, 9, 55, 99)] == pytest.approx([0.5, 1.0, 1.0, 1.0])
 
 
 def test_state_loss_by_hand():
@@ -64,6 +67,7 @@ def test_state_loss_weighs_latitudes_by_area_and_skips_missing_values():
     ratio = loss(target, pole) / loss(target, equator)
     assert ratio.item() == pytest.approx(grid.area_weights[0] / grid.area_weights[1])
     assert loss(target, torch.full_like(target, float("nan"))) == 0
+    assert loss(torch.full_like(target, float("nan")), target).isnan()
 
 
 def test_calendar_counts_days_from_one():
@@ -72,14 +76,13 @@ def test_calendar_counts_days_from_one():
     assert hour.tolist() == [6, 18]
 
 
-def test_plans_depend_on_seed_step_and_rank_alone():
+def test_plans_depend_on_seed_and_step_alone():
     times = tiny.times(20)
     stage = JointStage(updates=9, batch=3, learning_rate=1, max_lead_hours=24, cycles=3)
     unrolling = stages.Unrolling(3)
     plan = stages.cycle_plan("joint", times, stage, unrolling, seed=5)
     assert plan(4) == stages.cycle_plan("joint", times, stage, unrolling, seed=5)(4)
-    others = [plan(5), stages.cycle_plan("joint", times, stage, unrolling, seed=6)(4),
-              stages.cycle_plan("joint", times, stage, unrolling, seed=5, rank=1)(4)]  # fmt: skip
+    others = [plan(5), stages.cycle_plan("joint", times, stage, unrolling, seed=6)(4)]
     assert all(other != plan(4) for other in others)
     assert len({request.lead for request in plan(4)}) == 1
 
@@ -115,12 +118,32 @@ def test_a_batch_begins_where_the_one_before_ended(record, networks):
     batches = samples.Batches(archive(record), requests.get, networks.design.sources, networks.standardise)
     objective = stages.Objective(networks)
     objective.cycle(batches[0], stages.Unrolling(2, chain=2, background_weight=1.0))
-    ended, batch = objective.ends.clone(), batches[1]
+    ended, batch = objective.ends[0].clone(), batches[1]
     assert batch.first.shape[0] == 1
     assert batch.analysis.tolist() == [tiny.times(40)[15].item(), tiny.times(40)[22].item()]
     guess = objective.guess(batch)
     assert torch.equal(guess[0, :2], ended[:, 0])
     assert not torch.equal(guess[1, :2], ended[:, 1])
+
+
+def test_all_processes_forecast_equally_often_where_weights_are_shared_out(record, networks, monkeypatch):
+    requests = [samples.Request(tiny.times(40)[14], 0, 1, follows=True), samples.Request(tiny.times(40)[12], 2, 1)]
+    calls, begun = [], []
+    for rank in range(2):
+        share = Share(rank, 2, together=True)
+        batch = samples.Batches(archive(record), lambda _: requests, networks.design.sources, networks.standardise,
+                                share)[0]  # fmt: skip
+        objective = stages.Objective(networks, share)
+        objective.ends[0] = torch.ones(2, 1, networks.analysed, *tiny.GRID.shape)
+        forecast = networks.forecast
+        count = []
+        monkeypatch.setattr(networks, "forecast", lambda *a, f=forecast, c=count: c.append(1) or f(*a))
+        begun.append(objective.guess(batch)[0, :2])
+        monkeypatch.setattr(networks, "forecast", forecast)
+        calls.append(len(count))
+    assert calls == [3, 3]
+    assert (begun[0] == 1).all()
+    assert not (begun[1] == 1).any()
 
 
 def test_rollout_comes_last():
@@ -222,29 +245,6 @@ def test_training_lowers_the_loss(record, networks, tmp_path):
     assert {"analysis", "background", "first_background", "gradient_norm", "learning_rate"} <= set(losses.columns)
 
 
-@pytest.mark.parametrize("killed_at", [1, 4])
-def test_a_killed_stage_resumes_to_the_same_bits(record, networks, tmp_path, killed_at):
-    stage = JointStage(updates=6, batch=2, learning_rate=1e-3, max_lead_hours=12, cycles=2, checkpoint_every=2)
-    plan = stages.cycle_plan("joint", tiny.times(40)[4:30], stage, stages.Unrolling(2, chain=3), 0)
-    begin = {k: v.clone() for k, v in networks.state_dict().items()}
-    reference = fit(networks, record, stage, plan, tmp_path / "a", 1.0)
-    expected = {k: v.clone() for k, v in networks.state_dict().items()}
-
-    def interrupted(step):
-        if step == killed_at:
-            raise KeyboardInterrupt
-        return plan(step)
-
-    networks.load_state_dict(begin)
-    (tmp_path / "b").mkdir()
-    with pytest.raises(KeyboardInterrupt):
-        fit(networks, record, stage, interrupted, tmp_path / "b", 1.0)
-    networks.load_state_dict(begin)
-    losses = fit(networks, record, stage, plan, tmp_path / "b", 1.0)
-    assert all(torch.equal(v, expected[k]) for k, v in networks.state_dict().items())
-    assert losses.equals(reference)
-
-
 @pytest.fixture(autouse=True)
 def directories(tmp_path):
     (tmp_path / "a").mkdir()
@@ -253,18 +253,82 @@ def directories(tmp_path):
 def test_updates_that_are_not_finite_are_skipped_and_then_given_up(tmp_path):
     module = torch.nn.Linear(1, 1)
     before = module.weight.clone()
-    run = Run(make_fabric("cpu", "32-true"), module, optimisation(updates=40), tmp_path, tmp_path / "tb", "bad", LOG)
-    with pytest.raises(TrainingError, match="21 updates with a non-finite loss"):
+    stage = optimisation(updates=40, max_skipped=3)
+    run = Run(make_fabric("cpu", "32-true"), module, stage, tmp_path, tmp_path / "tb", "bad", LOG)
+    with pytest.raises(TrainingError, match="4 updates with a non-finite loss"):
         train(run, lambda a, b: range(a, b), lambda _: {"loss": module(torch.full((1, 1), math.nan)).sum()})
     assert torch.equal(module.weight, before)
 
 
-def test_an_unreadable_restart_file_is_refused(tmp_path):
-    (tmp_path / "restart.ckpt").write_bytes(b"half a file")
-    module = torch.nn.Linear(1, 1)
-    run = Run(make_fabric("cpu", "32-true"), module, optimisation(), tmp_path, tmp_path / "tb", "bad", LOG)
-    with pytest.raises(TrainingError, match="delete it to start anew"):
-        train(run, lambda a, b: range(a, b), lambda _: {"loss": module(torch.ones(1, 1)).sum()})
+def test_a_chain_that_broke_goes_on_from_the_reanalysis(record, networks):
+    time = tiny.times(40)[12]
+    requests = [samples.Request(start, 1, 2) for start in (time, time + tiny.STEP)]
+    batches = samples.Batches(archive(record), lambda _: requests, networks.design.sources, networks.standardise)
+    batch = batches[0]
+    batch.first[1] = float("nan")
+    objective = stages.Objective(networks)
+    assert not objective.cycle(batch, stages.Unrolling(2, chain=2, background_weight=1.0))["loss"].isfinite()
+    targets = networks.normaliser(batch.targets)
+    assert torch.equal(objective.ends[0][:, 1], targets[1, 1:, : networks.analysed])
+    assert objective.ends[0].isfinite().all()
+    assert not torch.equal(objective.ends[0][:, 0], targets[0, 1:, : networks.analysed])
+
+
+def test_precision_leaves_physical_values_alone(record, networks, tmp_path):
+    stage, seen = optimisation(updates=1), []
+    plan = stages.rollout_plan("forecaster", tiny.times(40)[4:30], stage_one(), 0)
+    batches = samples.Batches(archive(record), plan, {}, None)
+    run = Run(make_fabric("cpu", "bf16-mixed"), networks, stage, tmp_path, tmp_path / "tb", "test", LOG)
+    objective = stages.Objective(networks)
+    train(run, lambda a, b: samples.loader(batches, a, b, 0), lambda b: seen.append(b) or objective.forecaster(b))
+    assert torch.equal(seen[0].first, batches[0].first)
+    assert seen[0].first.dtype == torch.float32
+
+
+def stage_one():
+    return ForecasterStage(updates=1, batch=2, learning_rate=1)
+
+
+def shaken(networks):
+    """Networks without a zero weight, so that every path carries gradients."""
+    generator = torch.Generator().manual_seed(1)
+    for parameter in networks.parameters():
+        if not parameter.any():
+            parameter.data = 0.05 * torch.randn(parameter.shape, generator=generator)
+    return networks
+
+
+def gradients(networks, calls):
+    networks.zero_grad()
+    terms = [call() for call in calls]
+    sum(term["loss"] for term in terms).backward()
+    found = {n: p.grad.clone() for n, p in networks.named_parameters() if p.grad is not None}
+    return sum(float(term["loss"].detach()) for term in terms), found
+
+
+def test_stage_four_in_spans_has_the_loss_of_the_whole_and_gradients_of_the_spans_alone(record, networks):
+    shaken(networks)
+    batches = samples.Batches(archive(record), lambda step: [samples.Request(tiny.times(40)[12], 4, 0)], {}, None)
+    batch, objective = batches[0], stages.Objective(networks)
+    assert stages.spans(4, None) == [(0, 4)]
+    assert stages.spans(5, 2) == [(0, 2), (2, 4), (4, 5)]
+    whole, through = gradients(networks, [lambda: objective.forecaster(batch)])
+    cut, apart = gradients(networks, [lambda s=s: objective.forecaster(batch, 0.0, *s) for s in stages.spans(4, 2)])
+    assert cut == pytest.approx(whole, rel=1e-6)
+    name = "forecaster.head.weight"
+    assert not torch.allclose(through[name], apart[name], rtol=1e-3)
+
+
+def test_stage_three_in_spans_has_the_loss_of_the_whole(record, networks):
+    shaken(networks)
+    batches = samples.Batches(archive(record), lambda step: [samples.Request(tiny.times(40)[12], 1, 3)],
+                              networks.design.sources, networks.standardise)  # fmt: skip
+    batch, objective, unrolling = batches[0], stages.Objective(networks), stages.Unrolling(3, background_weight=1.0)
+    whole, through = gradients(networks, [lambda: objective.cycle(batch, unrolling)])
+    cut, apart = gradients(networks, [lambda s=s: objective.cycle(batch, unrolling, *s) for s in stages.spans(3, 1)])
+    assert cut == pytest.approx(whole, rel=1e-6)
+    name = "forecaster.head.weight"
+    assert not torch.allclose(through[name], apart[name], rtol=1e-3)
 
 
 def test_checkpoints_come_back_whole(networks, tmp_path):

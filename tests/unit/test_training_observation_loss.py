@@ -169,10 +169,11 @@ def test_cycles_are_drawn_towards_the_observations(record, networks, tmp_path):
     for weight in (None, 0.0, 2.0):
         points = None if weight is None else points_of(networks, {"land_stations": [store]}, weight=weight)
         batches = samples.Batches(archive, lambda step: [request], networks.design.sources, networks.standardise,
-                                  points)  # fmt: skip
+                                  points=points)  # fmt: skip
         batch = batches[0]
         assert len(batch.points) == (0 if points is None else 3)
-        terms[weight] = stages.Objective(networks, points).cycle(batch, stages.Unrolling(2, background_weight=1.0))
+        objective = stages.Objective(networks, points=points)
+        terms[weight] = objective.cycle(batch, stages.Unrolling(2, background_weight=1.0))
     assert set(terms[None]) == {"loss", "analysis", "background", "first_background"}
     assert terms[0.0]["loss"] == terms[None]["loss"]
     seen = terms[2.0]["observed_analysis"] + terms[2.0]["observed_background"]

@@ -10,6 +10,7 @@ from tests.workflow.workbench import ancestors
 CONFIGURATIONS = ["test", "demo", "paper"]
 LEARNING = {"states_statistics", "states_climatology", "observations_limits", "observations_statistics",
             "training_forecaster", "training_assimilator", "training_joint", "training_autoregressive"}
+OPTIONAL = {"training_backgrounds"}
 TRUTH = re.compile(r"/truth/|/nature/")
 LEARNT_OR_CARRIED = re.compile(
     r"/models/\w+/(joint|autoregressive)\.ckpt$|/states/climatology\.zarr$|/analyses/\w+/[\d-]+\.carry\.pt$")
@@ -47,7 +48,9 @@ def check_truth_is_behind_raw_files(found):
 def test_what_is_learnt_is_learnt_from_training_alone(planned):
     settings, jobs = planned
     training = set(settings.segments(settings.periods.training))
-    for job in of(jobs, *LEARNING):
+    optional = {job.rule for job in jobs} & OPTIONAL
+    assert optional == (OPTIONAL if settings.name == "paper" else set())
+    for job in of(jobs, *LEARNING, *optional):
         found = ancestors(jobs, job)
         assert segments(found) <= training, f"{job.rule} reaches {sorted(segments(found) - training)}"
         check_truth_is_behind_raw_files(found)

@@ -32,7 +32,7 @@ rule cycling_analyses:
     resources:
         mem_mb=memory(cycling_mb(3000, 20)),
         runtime=240,
-        gpu=training_gpus,
+        gpu=training_gpu,
     conda:
         "../../envs/cycling.yaml"
     script:
@@ -65,7 +65,7 @@ rule cycling_forecasts:
     resources:
         mem_mb=memory(cycling_mb(4000, 6 * CONFIG.cycling.batch)),
         runtime=240,
-        gpu=training_gpus,
+        gpu=training_gpu,
     conda:
         "../../envs/cycling.yaml"
     script:
@@ -101,7 +101,7 @@ rule cycling_external_forecasts:
     resources:
         mem_mb=memory(cycling_external_mb),
         runtime=1440,
-        gpu=training_gpus,
+        gpu=training_gpu,
     conda:
         "../../envs/cycling.yaml"
     script:

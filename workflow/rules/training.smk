@@ -30,14 +30,48 @@ rule training_forecaster:
         mem_mb=memory(6000),
         runtime=1440,
         gpu=training_gpus,
+        nodes=training_nodes,
     conda:
         "../../envs/training.yaml"
     script:
         "../scripts/training_forecaster.py"
 
 
+rule training_backgrounds:
+    input:
+        forecaster=f"{RESULTS}/models/{{experiment}}/forecaster.ckpt",
+        states=training_bank_states,
+    output:
+        backgrounds=directory(f"{RESULTS}/models/{{experiment}}/backgrounds/{{segment}}.zarr"),
+    params:
+        code=code("training_backgrounds"),
+        max_lead_hours=lambda wildcards: CONFIG.resolve(wildcards.experiment).training.assimilator.max_lead_hours,
+        every_hours=lambda wildcards: CONFIG.resolve(wildcards.experiment).training.backgrounds.every_hours,
+        batch=lambda wildcards: CONFIG.resolve(wildcards.experiment).training.backgrounds.batch,
+        accelerator=lambda wildcards: CONFIG.resolve(wildcards.experiment).training.accelerator,
+        dates=lambda wildcards: dates(CONFIG.periods.observations, wildcards.segment),
+        reach=str(CONFIG.periods.training.start),
+        seed=CONFIG.seed,
+        world=WORLD,
+        state=f"{STATE}/training/{{experiment}}/backgrounds/{{segment}}",
+    log:
+        f"{LOGS}/training_backgrounds/{{experiment}}/{{segment}}.log",
+    benchmark:
+        f"{BENCHMARKS}/training_backgrounds/{{experiment}}/{{segment}}.tsv"
+    threads: 2
+    resources:
+        mem_mb=memory(4000),
+        runtime=720,
+        gpu=training_gpu,
+    conda:
+        "../../envs/training.yaml"
+    script:
+        "../scripts/training_backgrounds.py"
+
+
 rule training_assimilator:
     input:
+        unpack(training_bank),
         forecaster=f"{RESULTS}/models/{{experiment}}/forecaster.ckpt",
         states=training_states("assimilator"),
         climatology=f"{RESULTS}/states/climatology.zarr",
@@ -70,6 +104,7 @@ rule training_assimilator:
         mem_mb=memory(6000),
         runtime=1440,
         gpu=training_gpus,
+        nodes=training_nodes,
     conda:
         "../../envs/training.yaml"
     script:
@@ -108,6 +143,7 @@ rule training_joint:
         mem_mb=memory(6000),
         runtime=1440,
         gpu=training_gpus,
+        nodes=training_nodes,
     conda:
         "../../envs/training.yaml"
     script:
@@ -139,6 +175,7 @@ rule training_autoregressive:
         mem_mb=memory(6000),
         runtime=1440,
         gpu=training_gpus,
+        nodes=training_nodes,
     conda:
         "../../envs/training.yaml"
     script:

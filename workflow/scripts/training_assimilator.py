@@ -2,6 +2,7 @@
 
 in:  forecaster       checkpoint of stage 1
      states           Zarr, reanalysis of the observation period and the days before
+     backgrounds      Zarr, the bank of backgrounds, where the configuration asks for one
      climatology      Zarr, for backgrounds as after a cold start
      grids            Zarr, sparse observations of every source
      grid_statistics  Zarr, their statistics, one store a source

@@ -22,7 +22,7 @@ def main(input, output, params, log):
     before = checkpoint.load(input.assimilator)
     networks = before.networks
     stages.trains(networks, forecaster=True, assimilator=True)
-    unrolling = stages.Unrolling(stage.cycles, stage.chain, stage.background_weight)
+    unrolling = stages.Unrolling(stage.cycles, stage.chain, stage.background_weight, stage.truncation)
     points = None
     if compared := stage.observation_loss.sources:
         grids = sources.by_source(compared, input.compared)

@@ -6,14 +6,25 @@ from fuxiflow.config import Period
 
 
 def training_gpus(wildcards):
-    """One GPU, unless the configuration says that the experiment trains on the processor."""
-    return 0 if CONFIG.resolve(wildcards.experiment).training.accelerator == "cpu" else 1
+    """One GPU a device, unless the configuration says that the experiment trains on the processor."""
+    training = CONFIG.resolve(wildcards.experiment).training
+    return 0 if training.accelerator == "cpu" else training.devices * training.nodes
+
+
+def training_gpu(wildcards):
+    """One GPU, unless the configuration says that the experiment runs on the processor."""
+    return min(training_gpus(wildcards), 1)
+
+
+def training_nodes(wildcards):
+    """Machines that an experiment trains on."""
+    return CONFIG.resolve(wildcards.experiment).training.nodes
 
 
 def training_options(wildcards):
     """The options of an experiment's training that all stages share."""
-    training = CONFIG.resolve(wildcards.experiment).training
-    return training.model_dump(include={"accelerator", "precision", "workers", "compile"})
+    keys = {"accelerator", "precision", "strategy", "devices", "nodes", "workers", "compile"}
+    return CONFIG.resolve(wildcards.experiment).training.model_dump(mode="json", include=keys)
 
 
 def training_stage(stage):
@@ -31,12 +42,18 @@ def training_model(wildcards):
     return CONFIG.resolve(wildcards.experiment).model.model_dump(mode="json")
 
 
+def training_before(stage, experiment, day):
+    """The first day that a background of a stage, valid on ``day``, may start from."""
+    hours = getattr(CONFIG.resolve(experiment).training, stage).max_lead_hours
+    return day - timedelta(days=hours // 24 + 1)
+
+
 def training_reach(stage):
     """The first day that a background of a stage may start from."""
 
     def reach(wildcards):
-        days = getattr(CONFIG.resolve(wildcards.experiment).training, stage).max_lead_hours // 24 + 1
-        return max(CONFIG.periods.observations.start - timedelta(days=days), CONFIG.periods.training.start).isoformat()
+        first = training_before(stage, wildcards.experiment, CONFIG.periods.observations.start)
+        return max(first, CONFIG.periods.training.start).isoformat()
 
     return reach
 
@@ -92,3 +109,16 @@ def training_simulated_grids(wildcards):
         for name in training_simulated(wildcards)
         for segment in CONFIG.segments(CONFIG.simulation[name].period)
     ]
+def training_bank(wildcards):
+    """The bank of backgrounds that stage 2 draws from, where the configuration asks for one."""
+    if CONFIG.resolve(wildcards.experiment).training.backgrounds is None:
+        return {}
+    segments = CONFIG.segments(CONFIG.periods.observations)
+    return {"backgrounds": [f"{RESULTS}/models/{wildcards.experiment}/backgrounds/{s}.zarr" for s in segments]}
+
+
+def training_bank_states(wildcards):
+    """Reanalysis segments that the backgrounds of a segment start from."""
+    first, last = CONFIG.clip(wildcards.segment, CONFIG.periods.observations)
+    start = max(training_before("assimilator", wildcards.experiment, first), CONFIG.periods.training.start)
+    return expand(f"{RESULTS}/states/era5/{{segment}}.zarr", segment=CONFIG.segments(Period(start=start, end=last)))

@@ -1,0 +1,139 @@
+"""Several processes compute what one does: shares of a batch, launching, and two ranks against one."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fuxiflow import ROOT, launch
+from fuxiflow.training.parallel import Share, make_fabric, whole
+
+
+@given(ranks=st.integers(1, 5), accumulate=st.integers(1, 4), size=st.integers(1, 4))
+def test_shares_cover_a_batch_once(ranks, accumulate, size):
+    batch = ranks * accumulate * size
+    places = [list(range(batch))[Share(rank, ranks, accumulate).places(batch, part)]
+              for rank in range(ranks) for part in range(accumulate)]  # fmt: skip
+    assert [place for part in places for place in part] == list(range(batch))
+
+
+def test_a_batch_that_cannot_be_shared_is_refused():
+    with pytest.raises(ValueError, match="of 6 cannot be shared by 2 devices in 2 parts; make it a multiple of 4"):
+        Share(0, 2, 2).places(6, 0)
+
+
+def test_one_device_has_no_strategy_and_whole_tensors_stay():
+    assert make_fabric("cpu", "32-true").world_size == 1
+    tensor = torch.ones(2)
+    assert whole({"a": [tensor, 3]})["a"][0] is tensor
+
+
+def test_slurm_starts_the_ranks_of_all_nodes_and_others_are_children():
+    [(command, added)] = launch.commands(["python", "x.py"], 4, 2, {"SLURM_JOB_ID": "1"}, 1)
+    assert command == ["srun", "--overlap", "--kill-on-bad-exit=1", "--nodes=2", "--ntasks=8", "--ntasks-per-node=4",
+                       "python", "x.py"]  # fmt: skip
+    assert added == {launch.MARK: "8"}
+    found = launch.commands(["python", "x.py"], 2, 1, {}, 4711)
+    assert [added["LOCAL_RANK"] for _, added in found] == ["0", "1"]
+    assert {added["MASTER_PORT"] for _, added in found} == {"4711"}
+    with pytest.raises(RuntimeError, match=r"training\.nodes is 2, but this is no Slurm job"):
+        launch.commands(["python", "x.py"], 1, 2, {}, 1)
+
+
+@pytest.mark.parametrize(("environment", "rank"), [({}, None), ({launch.MARK: "2", "LOCAL_RANK": "1"}, 1),
+                                                   ({launch.MARK: "8", "SLURM_PROCID": "5"}, 5),
+                                                   ({"SLURM_PROCID": "0"}, None)])
+def test_a_process_knows_its_rank(monkeypatch, environment, rank):
+    for name in ("RANK", "LOCAL_RANK", "SLURM_PROCID", launch.MARK):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert launch.rank() == rank
+
+
+LIMIT = 900  # seconds, for a training of six updates in two processes
+STARTER = """
+import os, signal, sys, time
+from pathlib import Path
+sys.path.insert(0, {root!r})
+from fuxiflow import launch
+folder = Path({folder!r})
+if launch.rank() is None:
+    launch.launch(2, 1)
+else:
+    signal.signal(signal.SIGUSR1, lambda number, frame: ((folder / f"told{{launch.rank()}}").touch(), sys.exit(138)))
+    signal.signal(signal.SIGTERM, lambda number, frame: ((folder / f"ended{{launch.rank()}}").touch(), sys.exit(143)))
+    (folder / f"ready{{launch.rank()}}").touch()
+    if {fails} and launch.rank() == 1:
+        while not (folder / "ready0").exists():
+            time.sleep(0.05)
+        sys.exit(3)
+    time.sleep(60)
+"""
+
+
+def wait_for(paths, seconds=60):
+    end = time.monotonic() + seconds
+    while not all(path.exists() for path in paths):
+        assert time.monotonic() < end, f"no {paths}"
+        time.sleep(0.05)
+
+
+def test_signals_reach_the_ranks_and_a_failed_rank_ends_the_others(tmp_path):
+    for fails in (False, True):
+        folder = tmp_path / str(fails)
+        folder.mkdir()
+        file = folder / "start.py"
+        file.write_text(STARTER.format(root=str(ROOT), folder=str(folder), fails=fails))
+        started = subprocess.Popen([sys.executable, file], stderr=subprocess.PIPE, text=True)
+        wait_for([folder / "ready0", folder / "ready1"])
+        if fails:
+            wait_for([folder / "ended0"])
+        else:
+            started.send_signal(signal.SIGUSR1)
+            wait_for([folder / "told0", folder / "told1"])
+        said = started.communicate(timeout=60)[1]
+        assert started.returncode == 1
+        assert ("status 3" if fails else "status 138") in said
+
+
+def train(tmp_path, name, ranks, strategy, **values):
+    """Losses and weights of a training in so many processes."""
+    folder = tmp_path / name
+    folder.mkdir()
+    settings = {"folder": str(folder), "ranks": ranks, "strategy": strategy, **values}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "tests.ranks", json.dumps(settings)]
+    started = subprocess.Popen(command, cwd=ROOT, env=environment, start_new_session=True)
+    try:
+        status = started.wait(timeout=LIMIT)
+    finally:
+        # ranks that wait for each other must not outlive the test
+        if started.poll() is None:
+            os.killpg(started.pid, signal.SIGKILL)
+    if status:
+        raise subprocess.CalledProcessError(status, command)
+    return torch.load(folder / "result.pt")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("strategy", ["ddp", "fsdp"])
+def test_two_ranks_train_as_one_does(tmp_path, strategy):
+    one = train(tmp_path, "one", 1, strategy)
+    two = train(tmp_path, "two", 2, strategy)
+    torch.testing.assert_close(two["losses"], one["losses"], rtol=2e-5, atol=1e-6)
+    for key, value in one["weights"].items():
+        torch.testing.assert_close(two["weights"][key], value, rtol=1e-3, atol=2e-4)
+    # killed in two processes, gone on in one: the same places, the same draws
+    with pytest.raises(subprocess.CalledProcessError):
+        train(tmp_path, "three", 2, strategy, killed_at=3)
+    (tmp_path / "three").rename(tmp_path / "was")
+    resumed = train(tmp_path, "three", 1, strategy, resumes=str(tmp_path / "was"))
+    torch.testing.assert_close(resumed["losses"], one["losses"], rtol=2e-5, atol=1e-6)

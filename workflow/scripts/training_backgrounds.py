@@ -1,0 +1,53 @@
+"""A segment of the bank of backgrounds that stage 2 draws from: forecasts of random lead by the forecaster of stage 1.
+
+in:  forecaster   checkpoint of stage 1
+     states       Zarr, reanalysis of the segment and the days before (fuxiflow.states.store)
+out: backgrounds  Zarr, arrays background and previous, the state 6 h before it
+"""
+
+import shutil
+
+import numpy as np
+
+from fuxiflow import times
+from fuxiflow.channels import table
+from fuxiflow.grids import Grid
+from fuxiflow.models import checkpoint
+from fuxiflow.models.device import device
+from fuxiflow.models.networks import STEP
+from fuxiflow.progress import Progress
+from fuxiflow.restart import workspace
+from fuxiflow.states.store import States, StateWriter
+from fuxiflow.training import bank
+
+
+def main(input, output, params, log):
+    networks = checkpoint.load(input.forecaster, device(params.accelerator)).networks.eval()
+    states = States(input.states)
+    valid = bank.valid_times(*times.span(*params.dates), params.every_hours)
+    known = set(states.times[states.times >= np.datetime64(params.reach)])
+    channels = table().select(networks.design.channels).analysed
+    state = workspace(params.state)
+    store = state / "backgrounds.zarr"
+    report = Progress(len(valid), "backgrounds", log)
+    grid = Grid(*networks.design.grid)
+    with StateWriter(store, valid, channels, grid, ("background", "previous"), resume=True) as writer:
+        index = {time: i for i, time in enumerate(valid)}
+        for group, steps in bank.groups(valid, params.batch, params.max_lead_hours, params.seed):
+            begun = {time: {time - steps * STEP, time - (steps + 1) * STEP} for time in group}
+            todo = np.array([t for t in group if begun[t] <= known and not writer.done(index[t])])
+            if len(todo):
+                made = bank.backgrounds(networks, states, todo, steps)
+                for time, (previous, background) in zip(todo, made, strict=True):
+                    writer.write(index[time], previous, "previous")
+                    writer.write(index[time], background, "background")
+            for _ in group:
+                report.step(f"{6 * steps} h")
+    shutil.move(store, output.backgrounds)
+    shutil.rmtree(state)
+
+
+if __name__ == "__main__":
+    from fuxiflow.script import run
+
+    run(main, snakemake)  # noqa: F821
