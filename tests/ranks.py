@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 
 from fuxiflow import launch
-from fuxiflow.config import JointStage
+from fuxiflow.settings.training import JointStage
 from fuxiflow.states.climatology import Climatology
 from fuxiflow.training import parallel, samples, stages
 from fuxiflow.training.loop import Run, train

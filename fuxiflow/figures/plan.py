@@ -4,7 +4,8 @@ Imports nothing heavy.
 """
 
 from fuxiflow import channels, sources, times
-from fuxiflow.config import Config, Period
+from fuxiflow.config import Config
+from fuxiflow.settings.base import Period
 
 
 def references(config: Config) -> list[str]:

@@ -10,12 +10,12 @@ import numpy as np
 import torch
 
 from fuxiflow import sources, times
-from fuxiflow.config import AssimilatorStage, SimulatedShare
 from fuxiflow.models import checkpoint, execution
 from fuxiflow.models.networks import STEP, Networks, SourceDesign
 from fuxiflow.observations.sparse import SparseGrids
 from fuxiflow.observations.statistics import GridStatistics
 from fuxiflow.progress import progress
+from fuxiflow.settings.training import AssimilatorStage, SimulatedShare
 from fuxiflow.states.climatology import Climatology
 from fuxiflow.training import departures, samples, stages
 from fuxiflow.training.bank import Bank

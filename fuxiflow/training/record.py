@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from fuxiflow import provenance
-from fuxiflow.config import Optimisation
+from fuxiflow.settings.training import Optimisation
 
 TAIL = 50
 

@@ -4,10 +4,11 @@ import pytest
 import torch
 
 from fuxiflow import ROOT
-from fuxiflow.config import Model, load
+from fuxiflow.config import load
 from fuxiflow.models.forecaster import Forecaster
 from fuxiflow.models.networks import parameter_count
 from fuxiflow.models.sizes import ASSIMILATORS, FORECASTERS, misfit, weights_mb
+from fuxiflow.settings.training import Model
 
 
 def test_fuxi_has_one_and_a_half_billion_parameters():

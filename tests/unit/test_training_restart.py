@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from fuxiflow.config import AssimilatorStage, AutoregressiveStage, ForecasterStage, JointStage, Optimisation
+from fuxiflow.settings.training import AssimilatorStage, AutoregressiveStage, ForecasterStage, JointStage, Optimisation
 from fuxiflow.states.climatology import Climatology
 from fuxiflow.training import samples, stages
 from fuxiflow.training.average import Average

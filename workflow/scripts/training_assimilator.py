@@ -11,8 +11,8 @@ out: checkpoint       networks with a trained assimilator
      losses           Parquet, one row an update
 """
 
-from fuxiflow.config import AssimilatorStage
 from fuxiflow.models import checkpoint
+from fuxiflow.settings.training import AssimilatorStage
 from fuxiflow.training import cycles, stages
 
 

@@ -6,8 +6,8 @@ out: checkpoint  networks whose forecaster is trained on many steps
      losses      Parquet, one row an update
 """
 
-from fuxiflow.config import AutoregressiveStage
 from fuxiflow.models import checkpoint
+from fuxiflow.settings.training import AutoregressiveStage
 from fuxiflow.training import rollouts
 
 

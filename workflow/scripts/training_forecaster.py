@@ -6,9 +6,9 @@ out: checkpoint  networks whose forecaster is trained
      losses      Parquet, one row an update
 """
 
-from fuxiflow.config import ForecasterStage
 from fuxiflow.models import checkpoint
 from fuxiflow.models.networks import Design, parameter_count
+from fuxiflow.settings.training import ForecasterStage
 from fuxiflow.states.statistics import Statistics
 from fuxiflow.training import rollouts
 

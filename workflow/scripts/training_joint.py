@@ -11,8 +11,8 @@ out: checkpoint   networks trained jointly
 """
 
 from fuxiflow import sources, times
-from fuxiflow.config import JointStage
 from fuxiflow.models import checkpoint
+from fuxiflow.settings.training import JointStage
 from fuxiflow.training import cycles, stages
 from fuxiflow.training.observation_loss import Points
 

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from fuxiflow import sources
-from fuxiflow.config import Period
+from fuxiflow.settings.base import Period
 
 
 def simulation_of(wildcards):

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from fuxiflow.config import Period
+from fuxiflow.settings.base import Period
 
 
 def training_gpus(wildcards):

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from fuxiflow import sources, times
-from fuxiflow.config import Period
+from fuxiflow.settings.base import Period
 
 NATURE = Period(start=CONFIG.periods.training.start, end=CONFIG.verification_period.end)
 NATURE_SEGMENTS = CONFIG.segments(NATURE)
