@@ -18,8 +18,8 @@ LOG = logging.getLogger("test")
 DATES = ["2022-07-01", "2022-07-02"]
 WORLD = {"amsua": {"scan_stride": 60, "field_of_view_stride": 7},
          "mhs": {"scan_stride": 180, "field_of_view_stride": 20},
-         "fy3e_mwts3": {"scan_stride": 180, "field_of_view_stride": 20},
-         "fy3e_mwhs2": {"scan_stride": 180, "field_of_view_stride": 20}, "land_stations": {"stations": 60},
+         "fy3e_mwts3": {"scan_stride": 60, "field_of_view_stride": 7},
+         "fy3e_mwhs2": {"scan_stride": 60, "field_of_view_stride": 7}, "land_stations": {"stations": 60},
          "ships_buoys": {"stations": 30}, "radiosondes": {"stations": 60, "interval_hours": 12},
          "gnssro": {"daily": 40}}
 SCRIPTS = {"swaths": ("swath", "swaths"), "networks": ("network", "reports"),

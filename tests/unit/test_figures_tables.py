@@ -17,7 +17,9 @@ from fuxiflow.figures import (
     coverage,
     cycling,
     error_maps,
+    hybrid_training,
     increment_case,
+    obs_loss_weights,
     scorecard_era5,
     scores,
     skill_vs_lead,
@@ -92,6 +94,10 @@ def all_tables(stores):
         "skill_vs_lead": skill_vs_lead.table(stores / "scores.parquet", "full", "truth"),
         "scorecard_era5": scorecard_era5.table(stores / "scores.parquet", "full"),
         "increment_case": case_table(stores),
+        "hybrid_training": hybrid_training.table(
+            stores / "scores.parquet", "no_observations", "full", ["era5", "truth"]
+        ),
+        "obs_loss_weights": obs_loss_weights.table({"land_stations": ["T2M"], "radiosondes": ["T500"]}, 1.0),
         "error_maps": error_maps.table(stores / "maps.zarr", "truth"),
         "costs": costs.table(run_costs.jobs(stores, ["full", "denial"]), ["full", "denial"]),
     }
