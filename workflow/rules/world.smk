@@ -51,6 +51,8 @@ if CONFIG.kind == "embedded":
         benchmark:
             f"{BENCHMARKS}/world_nature/{{segment}}.tsv"
         threads: 1
+        # a segment starts from the one before, and all else waits for them
+        priority: 2
         resources:
             mem_mb=memory(3000),
             runtime=120,
@@ -126,6 +128,8 @@ if CONFIG.kind == "embedded":
         benchmark:
             f"{BENCHMARKS}/world_gfs/{{segment}}.tsv"
         threads: 1
+        # the longest job of a last segment: others fill the processor beside it
+        priority: 1
         resources:
             mem_mb=memory(3000),
             runtime=120,
