@@ -1,5 +1,6 @@
 """``system``: the data flow that the configuration describes, drawn from its values."""
 
+import re
 import textwrap
 from dataclasses import asdict, dataclass
 
@@ -99,7 +100,7 @@ def _inputs(settings: dict) -> tuple[list[Box], list[Arrow]]:
 
 
 def _network(sizes: dict) -> str:
-    """The sizes of a network, one text."""
+    """The sizes of a network, one text; one is singular."""
     texts = {
         "patch": "patch {}",
         "width": "width {}",
@@ -107,7 +108,8 @@ def _network(sizes: dict) -> str:
         "heads": "{} heads",
         "scales": "{} scales",
     }
-    return ", ".join(texts[key].format(sizes[key]).replace(" ", NO_BREAK) for key in texts if key in sizes)
+    found = [texts[key].format(sizes[key]) for key in texts if key in sizes]
+    return ", ".join(re.sub(r"^(1 \w+)s$", r"\1", text).replace(" ", NO_BREAK) for text in found)
 
 
 def _cycle(settings: dict) -> tuple[list[Box], list[Arrow]]:

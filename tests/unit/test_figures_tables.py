@@ -436,3 +436,11 @@ def test_command_line_redraws_from_a_csv(tmp_path):
     system.table(SETTINGS).to_csv(tmp_path / "t.csv", index=False)
     redraw.main(["system", str(tmp_path / "t.csv"), str(tmp_path / "again.png")])
     assert (tmp_path / "again.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_system_says_one_block():
+    table = system.table({**SETTINGS, "assimilator": {"width": 48, "scales": 1, "blocks": 1}})
+    text = table.set_index("id").loc["assimilator", "text"].replace("\u00a0", " ")
+    assert "1 block" in text
+    assert "1 blocks" not in text
+    assert "1 scales" not in text
