@@ -52,7 +52,8 @@ def main() -> None:
     parser.add_argument("--file", type=Path)
     parser.add_argument("--prefix", type=Path)
     parser.add_argument("--get")
-    for flag in ("version", "json", "quiet", "yes", "no-default-packages", "explicit", "md5"):
+    parser.add_argument("-y", "--yes", action="store_true")
+    for flag in ("version", "json", "quiet", "no-default-packages", "explicit", "md5", "tarballs"):
         parser.add_argument(f"--{flag}", action="store_true")
     given = parser.parse_args()
     if given.version:
@@ -65,6 +66,8 @@ def main() -> None:
         asyncio.run(create(given.file, given.prefix))
     elif given.words == ["list"]:
         print(listed(given.prefix))
+    elif given.words == ["clean"]:
+        pass  # packages of a local channel leave nothing behind
     else:
         sys.exit(f"small conda: not supported: {' '.join(sys.argv[1:])}")
 
