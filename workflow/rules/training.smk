@@ -171,6 +171,8 @@ rule training_autoregressive:
     benchmark:
         f"{BENCHMARKS}/training_autoregressive/{{experiment}}.tsv"
     threads: 2
+    # forecasts wait for it, and it for several processors at once
+    priority: 1
     resources:
         mem_mb=memory(6000),
         runtime=1440,
