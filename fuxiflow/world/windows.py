@@ -1,8 +1,9 @@
 """The truth at any place and time: fields of consecutive times in memory, interpolated."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime, timedelta
 
 import numpy as np
 import torch
@@ -93,3 +94,13 @@ class TruthWindows:
         self._kept = {time: self._kept[time] if time in self._kept else self._fields(time) for time in times}
         fields = torch.from_numpy(np.stack(list(self._kept.values())))
         return TruthWindow(np.array(times, "datetime64[ns]"), self.truth.grid, fields, self.names)
+
+
+def days(dates: Sequence[str], times: Sequence[datetime], what: str, log: logging.Logger) -> list[date]:
+    """The days from the first to the last of two ``dates`` (ISO); a warning where ``times`` of the truth end before
+    them, as ``what`` comes after it is left out."""
+    first, last = (date.fromisoformat(text) for text in dates)
+    end, known = datetime(last.year, last.month, last.day) + timedelta(days=1), max(times)
+    if known < end:
+        log.warning("the truth ends at %s: %s from there to %s are left out", known, what, end)
+    return [first + timedelta(days=i) for i in range((last - first).days + 1)]

@@ -4,12 +4,11 @@ in:  truth    Zarr stores of the truth that cover the dates and the first time a
 out: reports  directory of WMO BUFR bulletins, a file a day, and provenance.json
 """
 
-from datetime import date, datetime, timedelta
-
 from fuxiflow import provenance, sources
 from fuxiflow.progress import progress
 from fuxiflow.world import stations
 from fuxiflow.world.truth import Truth
+from fuxiflow.world.windows import days
 
 
 def main(input, output, params, log):
@@ -18,14 +17,9 @@ def main(input, output, params, log):
     if len(members) < params.network["stations"]:
         log.warning("%d stations wanted, there is room for %d", params.network["stations"], len(members))
     windows = stations.windows(truth, source)
-    first, last = (date.fromisoformat(text) for text in params.dates)
-    days = [first + timedelta(days=i) for i in range((last - first).days + 1)]
-    end, known = datetime(last.year, last.month, last.day) + timedelta(days=1), max(truth.times)
-    if known < end:
-        log.warning("the truth ends at %s: reports from there to %s are left out", known, end)
     output.reports.mkdir(parents=True, exist_ok=True)
     written = 0
-    for day in progress(days, f"reports of {source.name}", log):
+    for day in progress(days(params.dates, truth.times, "reports", log), f"reports of {source.name}", log):
         bulletins = list(stations.report_day(source, members, windows, day, params.network, params.seed))
         if bulletins:
             name = f"{source.name}_{day:%Y%m%d}_fuxi_sim.bufr"

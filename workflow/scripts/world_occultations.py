@@ -4,8 +4,6 @@ in:  truth     Zarr stores of the truth that cover the dates and the first time 
 out: profiles  directory of ROM SAF NetCDF files, one a day, and provenance.json
 """
 
-from datetime import date, datetime, timedelta
-
 import numpy as np
 
 from fuxiflow import provenance, sources
@@ -13,20 +11,15 @@ from fuxiflow.progress import progress
 from fuxiflow.world import occultation_netcdf
 from fuxiflow.world.occultations import VARIABLES, join, observe_day
 from fuxiflow.world.truth import Truth
-from fuxiflow.world.windows import TruthWindows
+from fuxiflow.world.windows import TruthWindows, days
 
 
 def main(input, output, params, log):
     source = sources.load(params.source)
     truth = TruthWindows(Truth(input.truth), VARIABLES)
-    first, last = (date.fromisoformat(text) for text in params.dates)
-    days = [first + timedelta(days=i) for i in range((last - first).days + 1)]
-    end, known = datetime(last.year, last.month, last.day) + timedelta(days=1), max(truth.times)
-    if known < end:
-        log.warning("the truth ends at %s: occultations from there to %s are left out", known, end)
     output.profiles.mkdir(parents=True, exist_ok=True)
     written = 0
-    for day in progress(days, f"occultations of {source.name}", log):
+    for day in progress(days(params.dates, truth.times, "occultations", log), f"occultations of {source.name}", log):
         seen = {platform.name: observe_day(source, platform, truth, day, params.occultations, params.seed)
                 for platform in source.flying(params.occultations["platforms"])}
         seen = {name: part for name, part in seen.items() if part is not None and len(part)}

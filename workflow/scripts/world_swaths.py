@@ -4,8 +4,6 @@ in:  truth   Zarr stores of the truth that cover the dates and the first time af
 out: swaths  directory of granules in the source's format, and provenance.json
 """
 
-from datetime import date, datetime, timedelta
-
 import numpy as np
 import torch
 
@@ -15,7 +13,7 @@ from fuxiflow.progress import progress
 from fuxiflow.world import formats
 from fuxiflow.world.swaths import observe_day
 from fuxiflow.world.truth import Truth
-from fuxiflow.world.windows import TruthWindows
+from fuxiflow.world.windows import TruthWindows, days
 
 
 def main(input, output, params, log):
@@ -24,15 +22,10 @@ def main(input, output, params, log):
     platforms = source.flying(params.swath.get("platforms"))
     operator = MicrowaveOperator.for_instrument(source.instrument)
     truth = TruthWindows(Truth(input.truth))
-    first, last = (date.fromisoformat(text) for text in params.dates)
-    days = [first + timedelta(days=i) for i in range((last - first).days + 1)]
-    end, known = datetime(last.year, last.month, last.day) + timedelta(days=1), max(truth.times)
-    if known < end:
-        log.warning("the truth ends at %s: scans from there to %s are left out", known, end)
     noise = params.swath["noise"] * np.array(source.noise)
     output.swaths.mkdir(parents=True, exist_ok=True)
     written = footprints = 0
-    for day in progress(days, f"swaths of {source.name}", log):
+    for day in progress(days(params.dates, truth.times, "scans", log), f"swaths of {source.name}", log):
         for platform in platforms:
             for swath, brightness in observe_day(
                 source, platform, operator, truth, day, params.swath, params.granule_minutes, params.seed
