@@ -20,7 +20,7 @@ from fuxiflow.settings.training import Model, Training
 from fuxiflow.settings.world import SimulatedSource, World
 
 BASELINES = ("gfs", "persistence", "climatology")
-RESERVED = {"era5", "truth", *BASELINES}  # what forecasts and states of other systems are called
+RESERVED = {"era5", "truth", "background", *BASELINES}  # what is compared with, besides experiments
 
 
 class ConfigurationError(ValueError):
@@ -48,18 +48,34 @@ class ExternalForecaster(Section):
 class Experiment(Section):
     """What may differ between experiments.
 
-    ``weights`` names the experiment whose networks are used (default: its own); ``forecasts`` says whether forecasts
-    start from its analyses. ``initial``, ``gfs`` or an experiment, gives the analyses that forecasts start from
-    instead: such an experiment does not cycle. ``forecaster`` makes its forecasts instead of the networks.
+    ``weights`` names the experiment whose networks are used (default: its own); ``analyses_after`` and
+    ``forecasts_after`` say after which training stage they make the cycle (default: ``joint``) and the forecasts
+    (default: the last). ``forecasts`` says whether forecasts start from its analyses. ``initial``, ``gfs`` or an
+    experiment, gives the analyses that forecasts start from instead: such an experiment does not cycle. ``forecaster``
+    makes its forecasts instead of the networks.
     """
 
     sources: list[str]
     weights: str | None = None
+    analyses_after: Literal["assimilator", "joint", "autoregressive"] = "joint"
+    forecasts_after: Literal["forecaster", "assimilator", "joint", "autoregressive"] | None = None
     forecasts: bool = True
     initial: str | None = None
     forecaster: ExternalForecaster | None = None
     model: Model = Model()
     training: Training
+
+    def recipe(self, stage: str) -> dict:
+        """All settings that the networks after a training stage, or the bank of ``backgrounds``, depend on."""
+        training, order = self.training, ("forecaster", "backgrounds", "assimilator", "joint", "autoregressive")
+        until = order[: order.index(stage) + 1]
+        found = {"model": self.model, "options": training.model_dump(exclude={*order, "simulated"})}
+        found |= {name: getattr(training, name) for name in until}
+        if "backgrounds" in until:
+            found["max_lead_hours"] = training.assimilator.max_lead_hours
+        if "assimilator" in until:
+            found |= {"sources": self.sources, "simulated": training.simulated}
+        return found
 
 
 class Cycling(Section):
@@ -76,7 +92,10 @@ class Cycling(Section):
 
 
 class Verification(Section):
-    """What is scored. ``bootstrap`` samples of blocks of ``block_days`` days give each score its interval."""
+    """What is scored. ``bootstrap`` samples of blocks of ``block_days`` days give each score its interval.
+
+    ``comparisons`` names by experiment others that its scores are compared with case by case, ``rmse_vs_{other}``.
+    """
 
     regions: list[str] = list(REGIONS)
     references: list[Literal["era5", "own", "truth"]] = ["era5", "own", "truth"]
@@ -84,14 +103,19 @@ class Verification(Section):
     bootstrap: Positive = 200
     block_days: Positive = 3
     climatology_window_days: int = Field(61, gt=0, description="width of the day-of-year window")
+    comparisons: dict[str, list[str]] = {}
 
 
 class Figures(Section):
-    """Choices of the figures: lead times in hours of the maps, the case shown, and the two experiments, trained on real
-    observations and on simulated ones too, that ``hybrid_training`` compares (without them it is not drawn)."""
+    """Choices of the figures: lead times in hours of the maps, the case shown.
+
+    ``hybrid_training`` compares two experiments, trained on real observations and on simulated ones too; ``unrolling``
+    several with the first, which differ in the cycles that training unrolled. Without them these are not drawn.
+    """
 
     experiments: list[str]
     hybrid_training: tuple[str, str] | None = None
+    unrolling: list[str] = []
     map_leads: list[int] = [24, 72, 120]
     map_channels: list[str] = ["Z500", "T850", "U850", "MSL"]
     case: str | None = Field(None, description="analysis time of increment_case, default the middle of the test period")
@@ -148,6 +172,9 @@ class Config(Section):
         if not {"era5", "truth"} & set(self.verification.references):
             raise ValueError(f"verification.references: {self.verification.references}, allowed: any with 'era5' or "
                              f"'truth' among them, which the figures show")
+        for name, others in self.verification.comparisons.items():
+            for compared in (name, *others):
+                self._known(f"verification.comparisons.{name}", compared, self.experiments)
         self._check_figures()
         return self
 
@@ -194,6 +221,10 @@ class Config(Section):
             self._known("figures.experiments", name, self.cycled_experiments)
         for name in figures.hybrid_training or ():
             self._known("figures.hybrid_training", name, self.cycled_experiments)
+        for name in figures.unrolling:
+            self._known("figures.unrolling", name, self.cycled_experiments)
+        if len(figures.unrolling) == 1:
+            raise ValueError(f"figures.unrolling: {figures.unrolling}, allowed: none, or two and more to compare")
         if not (figures.experiments and self.resolve(figures.experiments[0]).forecasts):
             raise ValueError(f"figures.experiments: {figures.experiments}, allowed: first one with forecasts, of "
                              f"{', '.join(self.forecasting_experiments) or 'which there is none'}")
@@ -239,10 +270,17 @@ class Config(Section):
             self._known(f"experiments.{name}.weights", experiment.weights, self.experiments)
             if experiment.weights not in self.trained_experiments:
                 raise ValueError(f"experiments.{name}.weights: {experiment.weights} has no networks of its own")
+        self._check_stages(name, experiment)
         self._check_forecaster(name, experiment)
         model = experiment.model.model_dump()
         if self._uses_networks(name) and (why := sizes.misfit(**self.grid.model_dump(), **model)):
             raise ValueError(f"experiments.{name}.model.{why}")
+
+    def _check_stages(self, name: str, experiment: Experiment) -> None:
+        trained = self.resolve(self.weights_of(name)).training.stages
+        for key in ("analyses_after", "forecasts_after"):
+            if (stage := getattr(experiment, key)) is not None:
+                self._known(f"experiments.{name}.{key}", stage, trained)
 
     def _check_forecaster(self, name: str, experiment: Experiment) -> None:
         if experiment.initial is not None:
@@ -276,6 +314,18 @@ class Config(Section):
         """The experiment whose networks experiment ``name`` runs with."""
         return self.resolve(name).weights or name
 
+    def trained_by(self, name: str, stage: str) -> str:
+        """The experiment that trains a stage (or makes the bank of ``backgrounds``) of experiment ``name``: the first
+        whose stages up to it have the same settings, so that what two experiments share is trained once."""
+        name = self.weights_of(name)
+        recipe = self.resolve(name).recipe(stage)
+        same = (other for other in self.trained_experiments if self.resolve(other).recipe(stage) == recipe)
+        return next(same, name)
+
+    def forecasts_after(self, name: str) -> str:
+        """The training stage whose networks make the forecasts of experiment ``name``."""
+        return self.resolve(name).forecasts_after or [*self.resolve(self.weights_of(name)).training.stages][-1]
+
     @property
     def trained_experiments(self) -> list[str]:
         """Experiments that train networks of their own."""
@@ -308,6 +358,18 @@ class Config(Section):
         users = [*self.cycled_experiments, *self.trained_experiments]
         compared = {source for name in self.trained_experiments for source in self.compared_sources(name)}
         return sorted({source for name in users for source in self.resolve(name).sources} | compared)
+
+    @property
+    def comparisons(self) -> dict[str, list[str]]:
+        """By experiment, those that its scores are compared with: as ``verification`` and ``figures`` ask for it."""
+        wanted = [(name, other) for name, others in self.verification.comparisons.items() for other in others]
+        wanted += [(name, self.figures.unrolling[0]) for name in self.figures.unrolling[1:]]
+        if self.figures.hybrid_training:
+            wanted.append(self.figures.hybrid_training[::-1])
+        found: dict[str, list[str]] = {}
+        for name, other in dict.fromkeys(wanted):
+            found.setdefault(name, []).append(other)
+        return found
 
     def compared_sources(self, name: str) -> list[str]:
         """The sources whose observations an experiment's training compares states with."""

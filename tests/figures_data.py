@@ -90,6 +90,10 @@ def write_scores(path: Path, leads=range(6, 241, 6), experiments=("full", "no_ob
         for experiment in experiments:
             frames.append(_rows(experiment, "fuxiflow", reference, "rmse_vs_gfs", leads, names, ratio, 0.03))
             frames.append(_rows(experiment, "fuxiflow", reference, "acc_vs_gfs", leads, names, -ratio / 5, 0.004))
+            less = np.full((1, len(analysed)), -2 / 3)
+            if experiment == "full" and "no_observations" in experiments:
+                paired = "rmse_vs_no_observations"
+                frames.append(_rows(experiment, "fuxiflow", reference, paired, [0], analysed, less, 0.05))
             for metric, size in (("rmse", 0.25), ("background_rmse", 0.33)):
                 worse = 3.0 if experiment == "no_observations" else 1.0
                 frames.append(

@@ -18,6 +18,7 @@ IDS = (
     "costs",
     "hybrid_training",
     "obs_loss_weights",
+    "unrolling",
 )
 
 

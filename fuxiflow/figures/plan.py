@@ -52,6 +52,16 @@ def compared_weight(config: Config) -> float:
     return config.resolve(name).training.joint.observation_loss.weight if name else 0.0
 
 
+def unrolling(config: Config) -> dict[str, str]:
+    """How many cycles joint training unrolled, by the experiments that the figure of this name compares."""
+    labels = {}
+    for name in config.figures.unrolling:
+        cycles = config.resolve(config.weights_of(name)).training.joint.cycles
+        single = config.resolve(name).analyses_after == "assimilator"
+        labels[name] = "before it" if single else f"{cycles} cycle{'s' if cycles > 1 else ''}"
+    return labels
+
+
 def settings(config: Config, experiment: str, world: str) -> dict:
     """What the diagram of the system shows of the configuration; see :func:`fuxiflow.figures.system.table`."""
     trained = config.resolve(config.weights_of(experiment))

@@ -46,23 +46,27 @@ class Encoder(nn.Module):
 
 
 class SourceBranch(nn.Module):
-    """The encoder of one source."""
+    """The encoder of one source, ``width`` channels wide at full resolution; its features get the ``widths`` of the
+    network."""
 
-    def __init__(self, source: SourceShape, states: int, surface: Tensor, seen: Tensor, widths: list[int],
+    def __init__(self, source: SourceShape, states: int, surface: Tensor, seen: Tensor, width: int, widths: list[int],
                  blocks: int):  # fmt: skip
         super().__init__()
         hours = source.last_hour - source.first_hour
-        self.pillars = PillarEncoder(source.channels, states, hours, source.first_hour, surface, seen, widths[0],
+        self.pillars = PillarEncoder(source.channels, states, hours, source.first_hour, surface, seen, width,
                                      source.platforms)  # fmt: skip
-        self.join = Conv(widths[0] + states + 1, widths[0])
-        self.encoder = Encoder(widths, blocks)
+        self.join = Conv(width + states + 1, width)
+        own = [width * 2**i for i in range(len(widths))]
+        self.encoder = Encoder(own, blocks)
+        self.widen = nn.ModuleList(nn.Identity() if a == b else Conv(a, b, 1) for a, b in zip(own, widths, strict=True))
 
     def forward(self, footprints: Footprints, guess: Tensor, anomaly: Tensor) -> tuple[list[Tensor], Pillars]:
         """Features at every scale, zero for the windows in which the source is missing, and its pillars."""
         pillars = self.pillars(footprints, guess, anomaly)
         present = pillars.mask.flatten(1).amax(1)[:, None, None, None]
         joined = self.join(torch.cat([pillars.features, pillars.increment, pillars.mask], 1))
-        return [present * level for level in self.encoder(joined)], pillars
+        levels = [widen(level) for widen, level in zip(self.widen, self.encoder(joined), strict=True)]
+        return [present * level for level in levels], pillars
 
 
 class Assimilator(nn.Module):
@@ -70,14 +74,16 @@ class Assimilator(nn.Module):
 
     ``channels`` analysed channels on a grid ``shape``, divisible by 2^(scales-1); ``tendency (channel, 1, 1)`` scales
     the increment; ``statics (static, lat, lon)``, land fraction first; ``seen (column,)`` are the channels that first
-    guesses of radiances depend on; ``sources`` maps the name of each source to its shape. The increment is that
+    guesses of radiances depend on; ``sources`` maps the name of each source to its shape. The network is ``width``
+    channels wide at full resolution, the encoders of sources ``source_width`` (default: as wide). The increment is that
     which the sources' cells ask for one by one (their mean) plus what the U-Net makes of all of them. Sources are
     encoded one after the other; with ``recompute`` training keeps none of their activations, so that its memory does
     not grow with their number either.
     """
 
     def __init__(self, channels: int, shape: tuple[int, int], statics: Tensor, tendency: Tensor, seen: Tensor,
-                 sources: Mapping[str, SourceShape], *, width: int, scales: int, blocks: int):  # fmt: skip
+                 sources: Mapping[str, SourceShape], *, width: int, scales: int, blocks: int,
+                 source_width: int | None = None):  # fmt: skip
         super().__init__()
         if any(side % 2 ** (scales - 1) for side in shape):
             raise ValueError(f"a grid of {shape} cells cannot be halved {scales - 1} times")
@@ -89,7 +95,8 @@ class Assimilator(nn.Module):
         self.encoder = Encoder(widths, blocks)
         everything = torch.arange(channels)
         self.branches = nn.ModuleDict({name: SourceBranch(source, channels, statics,
-                                                          everything if source.whole_state else seen, widths, blocks)
+                                                          everything if source.whole_state else seen,
+                                                          source_width or width, widths, blocks)
                                        for name, source in sources.items()})  # fmt: skip
         self.fuse = nn.ModuleList(nn.Sequential(Conv(2 * w, w, 1), ResidualBlock(w)) for w in widths)
         self.ups = nn.ModuleList(Up(w, w // 2, blocks) for w in reversed(widths[1:]))

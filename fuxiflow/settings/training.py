@@ -19,9 +19,13 @@ class ForecasterSize(Section):
 
 
 class AssimilatorSize(Section):
-    """The multi-branch U-Net: ``width`` channels at full resolution, doubled at each of ``scales`` - 1 halvings."""
+    """The multi-branch U-Net: ``width`` channels at full resolution, doubled at each of ``scales`` - 1 halvings.
+
+    Encoders of sources are ``source_width`` wide, by default as wide as the rest.
+    """
 
     width: Positive = 64
+    source_width: Positive | None = None
     scales: Positive = 4
     blocks: Positive = 2
 

@@ -51,6 +51,7 @@ def arguments(root):
         "scorecard_era5": (scores, {"experiment": "full"}),
         "increment_case": ({"analyses": [root / "analyses.zarr"], "era5": [root / "era5.zarr"], "truth": []}, case),
         "hybrid_training": (scores, {"experiments": ["no_observations", "full"], "references": ["era5", "truth"]}),
+        "unrolling": (scores, {"labels": {"no_observations": "before it", "full": "3 cycles"}, "reference": "truth"}),
         "obs_loss_weights": ({}, {"observed": {"land_stations": ["T2M"], "radiosondes": ["T500"]}, "weight": 1.0}),
         "error_maps": ({"maps": root / "maps.zarr"}, {"reference": "era5"}),
         "costs": ({}, {"benchmarks": root / "benchmarks", "experiments": ["full", "denial"]}),

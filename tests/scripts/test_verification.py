@@ -6,6 +6,7 @@ truth plus constants, so that RMSE and bias are those constants whatever the wei
 
 import json
 import logging
+import shutil
 from datetime import date
 from types import SimpleNamespace
 
@@ -94,7 +95,7 @@ def baselines(world) -> SimpleNamespace:
 
 @pytest.fixture(scope="module")
 def forecasts(world, baselines) -> SimpleNamespace:
-    output = SimpleNamespace(scores=world.root / "forecasts.parquet")
+    output = SimpleNamespace(scores=world.root / "forecasts.parquet", cases=world.root / "forecasts.cases.zarr")
     inputs = SimpleNamespace(forecasts=world.forecasts, analyses=world.analyses, era5=world.era5, truth=world.truth,
                              climatology=world.climatology, baselines=baselines.cases)
     load_script("verification_forecasts").main(inputs, output, parameters(), LOG)
@@ -104,7 +105,8 @@ def forecasts(world, baselines) -> SimpleNamespace:
 @pytest.fixture(scope="module")
 def analyses(world, baselines) -> SimpleNamespace:
     output = SimpleNamespace(scores=world.root / "analyses.parquet", cycle=world.root / "cycle.parquet",
-                             observations=world.root / "observations.parquet")
+                             observations=world.root / "observations.parquet",
+                             cases=world.root / "analyses.cases.zarr")
     inputs = SimpleNamespace(analyses=world.analyses, era5=world.era5, truth=world.truth, climatology=world.climatology,
                              baselines=baselines.cases, grids=[])
     load_script("verification_analyses").main(inputs, output, parameters(), LOG)
@@ -118,7 +120,7 @@ def one(path, **where):
 
 
 def test_forecasts_from_gfs_are_scored_against_its_analyses(world, baselines, tmp_path):
-    output = SimpleNamespace(scores=tmp_path / "forecasts.parquet", maps=tmp_path / "maps.zarr")
+    output = SimpleNamespace(scores=tmp_path / "forecasts.parquet", cases=tmp_path / "forecasts.cases.zarr")
     inputs = SimpleNamespace(forecasts=world.forecasts, analyses=world.gfs, era5=world.era5, truth=world.truth,
                              climatology=world.climatology, baselines=baselines.cases)
     load_script("verification_forecasts").main(inputs, output, parameters(array="state"), LOG)
@@ -188,6 +190,38 @@ def test_baselines(baselines):
         == pytest.approx(ERA5_ERROR, rel=1e-4)
     assert one(baselines.scores, system="gfs", reference="own", metric="bias", lead_time=12)["value"] \
         == pytest.approx(6.0 - GFS_ERROR, rel=1e-4)
+
+
+def test_analyses_are_compared_with_the_reanalysis_they_learned_from(analyses):
+    row = one(analyses.scores, metric="rmse_vs_era5", reference="truth", lead_time=0)
+    assert row["value"] == pytest.approx((ANALYSIS_ERROR - ERA5_ERROR) / ERA5_ERROR, rel=1e-3)
+    assert row["ci_low"] > 0
+
+
+def test_experiments_are_compared_case_by_case(world, baselines, analyses, forecasts, tmp_path):
+    # another experiment whose analyses are as far off as the first one's backgrounds, and whose forecasts are the same
+    stores = {kind: tmp_path / "other" / f"{kind}.cases.zarr" for kind in ("analyses", "forecasts")}
+    stores["forecasts"].parent.mkdir()
+    shutil.copytree(forecasts.cases, stores["forecasts"])
+    times_ = moments(*CYCLE)
+    write_states(tmp_path / "worse.zarr", times_, ANALYSED, GRID, {
+        name: [truth(t, ANALYSED) + BACKGROUND_ERROR for t in times_] for name in ("analysis", "background")})
+    output = SimpleNamespace(scores=tmp_path / "a.parquet", cycle=tmp_path / "c.parquet",
+                             observations=tmp_path / "o.parquet", cases=stores["analyses"])
+    inputs = SimpleNamespace(analyses=[tmp_path / "worse.zarr"], era5=world.era5, truth=world.truth,
+                             climatology=world.climatology, baselines=baselines.cases, grids=[])
+    load_script("verification_analyses").main(inputs, output, parameters(experiment="other"), LOG)
+
+    compared = SimpleNamespace(scores=tmp_path / "comparisons.parquet")
+    inputs = SimpleNamespace(own=[analyses.cases, forecasts.cases], others=list(stores.values()))
+    load_script("verification_comparisons").main(inputs, compared, parameters(), LOG)
+    better = one(compared.scores, metric="rmse_vs_other", reference="truth", lead_time=0)
+    assert better["value"] == pytest.approx((ANALYSIS_ERROR - BACKGROUND_ERROR) / BACKGROUND_ERROR, rel=1e-3)
+    assert better["ci_high"] < 0
+    assert (better["experiment"], better["n"]) == ("full", len(moments(*PERIOD)))
+    alike = one(compared.scores, metric="rmse_vs_other", reference="era5", lead_time=12)
+    assert (alike["value"], alike["ci_low"], alike["ci_high"]) == (0, 0, 0)
+    assert table.read(compared.scores, reference="own").empty
 
 
 def test_baselines_cases_come_back(baselines):

@@ -197,6 +197,36 @@ def test_configurations_do_not_change():
         validate(demo()).seed = 1
 
 
+def test_what_experiments_share_is_trained_once():
+    chosen = validate(demo(
+        experiments__unrolled_1={"training": {"joint": {"cycles": 1}}},
+        experiments__unrolled_2={"training": {"joint": {"cycles": 2}}},
+        experiments__wider={"model": {"assimilator": {"width": 32}}},
+        experiments__slower={"training": {"forecaster": {"learning_rate": 1e-4}}},
+        experiments__denied={"weights": "unrolled_1", "sources": []},
+    ))  # fmt: skip
+    stages = ("forecaster", "backgrounds", "assimilator", "joint", "autoregressive")
+    made_by = {name: [chosen.trained_by(name, stage) for stage in stages] for name in chosen.experiments}
+    assert made_by["full"] == made_by["no_observations"] == ["full"] * 5
+    assert made_by["unrolled_2"] == ["full", "full", "full", "unrolled_2", "unrolled_2"]
+    assert made_by["denied"] == made_by["unrolled_1"] == ["full", "full", "full", "unrolled_1", "unrolled_1"]
+    assert made_by["wider"] == ["wider"] * 5
+    assert made_by["slower"] == ["slower"] * 5
+
+
+def test_experiments_may_use_an_earlier_stage():
+    chosen = validate(demo(
+        experiments__before_unrolling={"weights": "full", "analyses_after": "assimilator", "forecasts": False},
+        experiments__one_step={"weights": "full", "initial": "full", "forecasts_after": "forecaster"},
+    ))  # fmt: skip
+    assert chosen.forecasts_after("full") == "autoregressive"
+    assert chosen.forecasts_after("one_step") == "forecaster"
+    with pytest.raises(ConfigurationError, match="forecasts_after: unknown 'autoregressive', allowed: assimilator"):
+        validate(demo(experiments__full={"training": {"autoregressive": None}, "forecasts_after": "autoregressive"}))
+    with pytest.raises(ConfigurationError, match=r"comparisons\.full: unknown 'nobody', allowed: full, no_obs"):
+        validate(demo(verification__comparisons={"full": ["nobody"]}))
+
+
 def test_external_forecasts_need_no_more_than_they_use():
     cascade = {"onnx": ["short.onnx", "medium.onnx"]}
     chosen = validate(demo(

@@ -25,6 +25,7 @@ from fuxiflow.figures import (
     skill_vs_lead,
     style,
     system,
+    unrolling,
 )
 from fuxiflow.grids import Grid
 from fuxiflow.observations.sparse import SparseGrids
@@ -97,6 +98,9 @@ def all_tables(stores):
         "hybrid_training": hybrid_training.table(
             stores / "scores.parquet", "no_observations", "full", ["era5", "truth"]
         ),
+        "unrolling": unrolling.table(
+            stores / "scores.parquet", {"no_observations": "before it", "full": "3 cycles"}, "truth"
+        ),
         "obs_loss_weights": obs_loss_weights.table({"land_stations": ["T2M"], "radiosondes": ["T500"]}, 1.0),
         "error_maps": error_maps.table(stores / "maps.zarr", "truth"),
         "costs": costs.table(run_costs.jobs(stores, ["full", "denial"]), ["full", "denial"]),
@@ -130,6 +134,18 @@ def test_significant_excludes_zero():
 
 
 # figures of scores
+
+
+def test_unrolling_shows_the_paired_difference_to_the_first(stores):
+    table = all_tables(stores)["unrolling"]
+    assert list(table["experiment"][::6]) == ["no_observations", "full"]
+    first, last = (table[(table["experiment"] == name) & (table["channel"] == "T500")].iloc[0]
+                   for name in ("no_observations", "full"))  # fmt: skip
+    assert (first["versus"], first["ci_low"], first["ci_high"]) == (0, 0, 0)
+    assert last["versus"] == pytest.approx(-2 / 3)
+    assert last["ci_high"] == pytest.approx(-2 / 3 + 0.05)
+    assert first["value"] == pytest.approx(3 * last["value"])
+    assert "T500: 1.5 K before it" in texts(unrolling.draw(table))
 
 
 def test_analysis_error_has_a_line_for_each_analysis_and_the_background(stores):

@@ -8,6 +8,7 @@ import torch
 from fuxiflow.models.assimilator import Assimilator, SourceShape
 from fuxiflow.models.forecaster import Forecaster
 from fuxiflow.models.layers import Conv, pad, time_features
+from fuxiflow.models.networks import parameter_count
 from fuxiflow.models.normalisation import Normaliser
 from fuxiflow.models.pillars import Footprints, PillarEncoder, columns
 from fuxiflow.models.swin import SwinBlock, merge, partition, polar_mask
@@ -194,10 +195,10 @@ def test_a_missing_channel_is_not_a_zero():
     assert not torch.allclose(*features)
 
 
-def assimilator(names=("a", "b")):
+def assimilator(names=("a", "b"), **size):
     sources = {name: SourceShape(2, -3, 5) for name in names}
     return awake(Assimilator(3, SHAPE, noise(2, *SHAPE), torch.ones(3, 1, 1), torch.arange(3), sources, width=8,
-                             scales=2, blocks=1))  # fmt: skip
+                             scales=2, blocks=1, **size))  # fmt: skip
 
 
 NORMAL = noise(2, 3, *SHAPE, seed=7)
@@ -211,20 +212,30 @@ def test_an_untrained_assimilator_keeps_the_background():
     torch.testing.assert_close(model(first_guess, NORMAL, {}, *TIMES), first_guess[:, 1])
 
 
-def test_missing_sources_have_no_effect():
-    model, first_guess = assimilator(), guess()
+@pytest.mark.parametrize("source_width", [None, 4])
+def test_missing_sources_have_no_effect(source_width):
+    model, first_guess = assimilator(source_width=source_width), guess()
     alone = model(first_guess, NORMAL, {"a": footprints()}, *TIMES)
     nothing = footprints().kept(torch.tensor([False, False]))
     torch.testing.assert_close(model(first_guess, NORMAL, {"a": footprints(), "b": nothing}, *TIMES), alone)
     assert not torch.allclose(model(first_guess, NORMAL, {"b": footprints()}, *TIMES), alone)
 
 
-def test_a_window_without_observations_is_the_background_branch_alone():
-    model, first_guess = assimilator(), guess()
+@pytest.mark.parametrize("source_width", [None, 4])
+def test_a_window_without_observations_is_the_background_branch_alone(source_width):
+    model, first_guess = assimilator(source_width=source_width), guess()
     first = footprints().kept(torch.tensor([True, False]))
     both = model(first_guess, NORMAL, {"a": first}, *TIMES)
     torch.testing.assert_close(both[1], model(first_guess, NORMAL, {}, *TIMES)[1])
     assert not torch.allclose(both[0], model(first_guess, NORMAL, {}, *TIMES)[0])
+
+
+def test_narrow_source_encoders_leave_the_rest_as_it_is():
+    counts = {width: {part: parameter_count(getattr(assimilator(source_width=width), part))
+                      for part in ("encoder", "branches", "fuse", "ups")} for width in (None, 8, 4)}  # fmt: skip
+    assert counts[None] == counts[8]
+    assert {**counts[4], "branches": 0} == {**counts[8], "branches": 0}
+    assert counts[4]["branches"] < counts[8]["branches"] / 2
 
 
 def test_observed_cells_relax_towards_climatology():

@@ -109,6 +109,31 @@ def test_the_papers_plan_is_of_the_size_that_is_documented(plans):
     assert len({job.wildcards["experiment"] for job in jobs if job.rule == "verification_forecasts"}) == 8
 
 
+def test_experiments_share_what_they_train_alike(checkout, tmp_path):
+    copy = checkout.clone(tmp_path / "copy")
+    copy.edit("config/test.yaml", "  full: {}\n",
+              "  full: {}\n  unrolled_1: {training: {joint: {cycles: 1}}}\n"
+              "  one_step: {weights: full, initial: full, forecasts_after: forecaster}\n"
+              "  before_unrolling: {weights: full, analyses_after: assimilator, forecasts: false}\n")  # fmt: skip
+    copy.edit("config/test.yaml", "verification:\n",
+              "verification:\n  comparisons: {full: [unrolled_1, one_step, before_unrolling]}\n")
+    jobs = copy.plan()
+    trained = {(job.rule, job.wildcards["experiment"]) for job in jobs if job.rule.startswith("training_")}
+    assert trained == {("training_forecaster", "full"), ("training_assimilator", "full"), ("training_joint", "full"),
+                       ("training_autoregressive", "full"), ("training_joint", "unrolled_1"),
+                       ("training_autoregressive", "unrolled_1")}  # fmt: skip
+    models = "results/test/models"
+    inputs = {(job.rule, job.wildcards.get("experiment")): set(job.inputs) for job in jobs}
+    assert f"{models}/full/assimilator.ckpt" in inputs["training_joint", "unrolled_1"]
+    assert f"{models}/full/assimilator.ckpt" in inputs["cycling_analyses", "before_unrolling"]
+    assert f"{models}/full/forecaster.ckpt" in inputs["cycling_external_forecasts", "one_step"]
+    scores = "results/test/scores"
+    assert inputs["verification_comparisons", "full"] == {
+        f"{scores}/{name}/{kind}.cases.zarr" for name, kind in
+        (("full", "analyses"), ("full", "forecasts"), ("unrolled_1", "analyses"), ("unrolled_1", "forecasts"),
+         ("one_step", "forecasts"), ("before_unrolling", "analyses"))}  # fmt: skip
+
+
 def test_other_forecasters_and_initial_states_plan(checkout, tmp_path):
     copy = checkout.clone(tmp_path / "copy")
     cascade = "forecaster: {onnx: [resources/fuxi/short.onnx, resources/fuxi/medium.onnx], steps: 4}"

@@ -16,6 +16,7 @@ FIGURE_IDS += ["coverage"] if MAIN_SOURCES else []
 FIGURE_IDS += ["scorecard_era5"] if "gfs" in CONFIG.verification.baselines and "era5" in FIGURE_REFERENCES else []
 # these are of experiments that not every configuration has
 FIGURE_IDS += ["hybrid_training"] if CONFIG.figures.hybrid_training else []
+FIGURE_IDS += ["unrolling"] if CONFIG.figures.unrolling else []
 FIGURE_IDS += ["obs_loss_weights"] if plan.joint_experiment(CONFIG) else []
 
 CASE = CONFIG.case.isoformat()
@@ -265,6 +266,33 @@ rule figure_hybrid_training:
         "../../envs/figures.yaml"
     script:
         "../scripts/figure_hybrid_training.py"
+
+
+rule figure_unrolling:
+    input:
+        scores=f"{RESULTS}/scores/scores.parquet",
+    output:
+        pdf=f"{FIGURES}/unrolling.pdf",
+        png=report(f"{FIGURES}/unrolling.png", caption="../report/unrolling.rst", category="Analyses",
+                   labels={"figure": "unrolled cycles in training"}),
+        csv=f"{FIGURES}/unrolling.csv",
+    params:
+        code=code("figure_unrolling"),
+        labels=plan.unrolling(CONFIG),
+        reference=REFERENCE,
+        world=WORLD,
+    log:
+        f"{LOGS}/figure_unrolling/all.log",
+    benchmark:
+        f"{BENCHMARKS}/figure_unrolling/all.tsv"
+    threads: 1
+    resources:
+        mem_mb=memory(1500),
+        runtime=10,
+    conda:
+        "../../envs/figures.yaml"
+    script:
+        "../scripts/figure_unrolling.py"
 
 
 rule figure_obs_loss_weights:

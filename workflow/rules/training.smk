@@ -39,7 +39,7 @@ rule training_forecaster:
 
 rule training_backgrounds:
     input:
-        forecaster=f"{RESULTS}/models/{{experiment}}/forecaster.ckpt",
+        forecaster=training_after("forecaster"),
         states=training_bank_states,
     output:
         backgrounds=directory(f"{RESULTS}/models/{{experiment}}/backgrounds/{{segment}}.zarr"),
@@ -72,7 +72,7 @@ rule training_backgrounds:
 rule training_assimilator:
     input:
         unpack(training_bank),
-        forecaster=f"{RESULTS}/models/{{experiment}}/forecaster.ckpt",
+        forecaster=training_after("forecaster"),
         states=training_states("assimilator"),
         climatology=f"{RESULTS}/states/climatology.zarr",
         grids=training_grids,
@@ -113,7 +113,7 @@ rule training_assimilator:
 
 rule training_joint:
     input:
-        assimilator=f"{RESULTS}/models/{{experiment}}/assimilator.ckpt",
+        assimilator=training_after("assimilator"),
         states=training_states("joint"),
         climatology=f"{RESULTS}/states/climatology.zarr",
         grids=training_grids,
@@ -152,7 +152,7 @@ rule training_joint:
 
 rule training_autoregressive:
     input:
-        joint=f"{RESULTS}/models/{{experiment}}/joint.ckpt",
+        joint=training_after("joint"),
         states=expand(f"{RESULTS}/states/era5/{{segment}}.zarr", segment=CONFIG.segments(CONFIG.periods.training)),
     output:
         checkpoint=f"{RESULTS}/models/{{experiment}}/autoregressive.ckpt",
@@ -187,4 +187,5 @@ rule training_autoregressive:
 rule training:
     localrule: True
     input:
-        [training_checkpoint(experiment) for experiment in CONFIG.trained_experiments],
+        [training_checkpoint(experiment, [*CONFIG.resolve(experiment).training.stages][-1])
+         for experiment in CONFIG.trained_experiments],

@@ -35,6 +35,7 @@ VERIFICATION_GRIDS = {
     name: expand(f"{RESULTS}/grids/{name}/{{segment}}.zarr", segment=CONFIG.segments(CONFIG.cycling_period))
     for name in CONFIG.sources
 }
+VERIFICATION_COMPARISONS = CONFIG.comparisons
 # twelve double-precision work arrays of one state, on top of what the interpreter, the caches and the cases take
 VERIFICATION_MB = 3000 + CONFIG.grid.nlat * CONFIG.grid.nlon * 70 * 8 * 12 // 2**20
 
@@ -83,6 +84,7 @@ rule verification_forecasts:
         baselines=f"{VERIFICATION_SCORES}/baselines.zarr",
     output:
         scores=f"{VERIFICATION_SCORES}/{{experiment}}/forecasts.parquet",
+        cases=directory(f"{VERIFICATION_SCORES}/{{experiment}}/forecasts.cases.zarr"),
     params:
         code=code("verification_forecasts"),
         experiment="{experiment}",
@@ -149,6 +151,7 @@ rule verification_analyses:
         scores=f"{VERIFICATION_SCORES}/{{experiment}}/analyses.parquet",
         cycle=f"{VERIFICATION_SCORES}/{{experiment}}/cycle.parquet",
         observations=f"{VERIFICATION_SCORES}/{{experiment}}/observations.parquet",
+        cases=directory(f"{VERIFICATION_SCORES}/{{experiment}}/analyses.cases.zarr"),
     params:
         code=code("verification_analyses"),
         experiment="{experiment}",
@@ -202,13 +205,42 @@ rule verification_departures:
         "../scripts/verification_departures.py"
 
 
+rule verification_comparisons:
+    input:
+        own=lambda wildcards: verification_cases(wildcards.experiment),
+        others=lambda wildcards: sum(
+            (verification_cases(wildcards.experiment, other) for other in VERIFICATION_COMPARISONS[wildcards.experiment]), []
+        ),
+    output:
+        scores=f"{VERIFICATION_SCORES}/{{experiment}}/comparisons.parquet",
+    params:
+        code=code("verification_comparisons"),
+        experiment="{experiment}",
+        world=WORLD,
+        **VERIFICATION_RESAMPLING,
+    log:
+        f"{LOGS}/verification_comparisons/{{experiment}}.log",
+    benchmark:
+        f"{BENCHMARKS}/verification_comparisons/{{experiment}}.tsv"
+    threads: 1
+    resources:
+        mem_mb=memory(VERIFICATION_MB),
+        runtime=60,
+    conda:
+        "../../envs/verification.yaml"
+    script:
+        "../scripts/verification_comparisons.py"
+
+
 rule verification_scores:
     input:
         scores=[f"{VERIFICATION_SCORES}/baselines.parquet",
                 *expand(f"{VERIFICATION_SCORES}/{{experiment}}/{{kind}}.parquet", experiment=CONFIG.cycled_experiments,
                         kind=["analyses", "departures"]),
                 *expand(f"{VERIFICATION_SCORES}/{{experiment}}/forecasts.parquet",
-                        experiment=CONFIG.forecasting_experiments)],
+                        experiment=CONFIG.forecasting_experiments),
+                *expand(f"{VERIFICATION_SCORES}/{{experiment}}/comparisons.parquet",
+                        experiment=VERIFICATION_COMPARISONS)],
     output:
         scores=f"{VERIFICATION_SCORES}/scores.parquet",
     params:

@@ -8,6 +8,7 @@ in:  analyses     analysis stores, arrays analysis and background
 out: scores        score table: rmse, bias, acc, activity of the analysis, background_* of the background
      cycle         Parquet: experiment, time, array, reference, channel, rmse, bias (global), with the spin-up
      observations  Parquet: experiment, time, source, n
+     cases         Zarr, the statistics of each analysis, for comparisons of experiments (fuxiflow.verification.cases)
 """
 
 from fuxiflow.states.store import States
@@ -35,6 +36,7 @@ def main(input, output, params, log):
 
     test = systems.moments(params.period)
     tested = {key: value.select(test, [0], channels) for key, value in found.items()}
+    cases.write(output.cases, {key: value for key, value in tested.items() if key[0] == "analysis"})
     resampling = Resampling(params.bootstrap, params.block_days, params.seed)
     baselines = cases.read(input.baselines)
     frames = []
@@ -44,8 +46,8 @@ def main(input, output, params, log):
     for reference in references:
         analysis = tested["analysis", reference.name]
         others = {"background": tested["background", reference.name]}
-        if ("gfs_analysis", reference.name) in baselines:
-            others["gfs"] = baselines["gfs_analysis", reference.name]
+        others |= {name: baselines[f"{name}_analysis", reference.name] for name in ("gfs", "era5")
+                   if (f"{name}_analysis", reference.name) in baselines}
         frames += [comparison(analysis, other, resampling, experiment=params.experiment, system="fuxiflow",
                               reference=reference.name, other_name=name) for name, other in others.items()]
     table.write(output.scores, table.concatenate(frames))

@@ -7,6 +7,7 @@ in:  forecasts    forecast stores of the test period
      climatology  climatology store
      baselines    cases of the baselines, by rule verification_baselines
 out: scores       score table: systems fuxiflow and persistence
+     cases        Zarr, the statistics of each forecast, for comparisons of experiments (fuxiflow.verification.cases)
 """
 
 from fuxiflow.states.forecasts import Forecasts
@@ -31,6 +32,8 @@ def main(input, output, params, log):
         found["persistence"] = collect(systems.persistence(analyses, channels), inits, leads, normals, references,
                                        params.regions, log, "persistence")
 
+    shared = {("forecast", name): value for name, value in found["fuxiflow"].items() if name != "own"}
+    cases.write(output.cases, shared)
     resampling = Resampling(params.bootstrap, params.block_days, params.seed)
     others = cases.read(input.baselines)
     others |= {("persistence", name): value for name, value in found.get("persistence", {}).items()}

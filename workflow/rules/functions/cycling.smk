@@ -4,13 +4,14 @@ from fuxiflow.models import sizes
 
 
 def cycling_checkpoint(wildcards):
-    """The networks that an experiment cycles with: those of joint training, where each knows the other's errors."""
-    return f"{RESULTS}/models/{CONFIG.weights_of(wildcards.experiment)}/joint.ckpt"
+    """The networks that an experiment cycles with: by default those of joint training, where each knows the other's
+    errors."""
+    return training_checkpoint(wildcards.experiment, CONFIG.resolve(wildcards.experiment).analyses_after)
 
 
 def cycling_forecast_checkpoint(wildcards):
-    """The networks that an experiment's forecasts are made with: those of its last training stage."""
-    return training_checkpoint(CONFIG.weights_of(wildcards.experiment))
+    """The networks that an experiment's forecasts are made with: by default those of its last training stage."""
+    return training_checkpoint(wildcards.experiment, CONFIG.forecasts_after(wildcards.experiment))
 
 
 def cycling_start(wildcards):

@@ -32,9 +32,14 @@ def training_stage(stage):
     return lambda wildcards: getattr(CONFIG.resolve(wildcards.experiment).training, stage).model_dump(mode="json")
 
 
-def training_checkpoint(experiment):
-    """The networks that the last training stage of an experiment leaves."""
-    return f"{RESULTS}/models/{experiment}/{[*CONFIG.resolve(experiment).training.stages][-1]}.ckpt"
+def training_checkpoint(experiment, stage):
+    """The networks of an experiment after a training stage, made by the experiment that trains it for all like it."""
+    return f"{RESULTS}/models/{CONFIG.trained_by(experiment, stage)}/{stage}.ckpt"
+
+
+def training_after(stage):
+    """The networks that a stage goes on from: those that an experiment has after ``stage``."""
+    return lambda wildcards: training_checkpoint(wildcards.experiment, stage)
 
 
 def training_model(wildcards):
@@ -109,12 +114,15 @@ def training_simulated_grids(wildcards):
         for name in training_simulated(wildcards)
         for segment in CONFIG.segments(CONFIG.simulation[name].period)
     ]
+
+
 def training_bank(wildcards):
     """The bank of backgrounds that stage 2 draws from, where the configuration asks for one."""
     if CONFIG.resolve(wildcards.experiment).training.backgrounds is None:
         return {}
+    made_by = CONFIG.trained_by(wildcards.experiment, "backgrounds")
     segments = CONFIG.segments(CONFIG.periods.observations)
-    return {"backgrounds": [f"{RESULTS}/models/{wildcards.experiment}/backgrounds/{s}.zarr" for s in segments]}
+    return {"backgrounds": [f"{RESULTS}/models/{made_by}/backgrounds/{segment}.zarr" for segment in segments]}
 
 
 def training_bank_states(wildcards):

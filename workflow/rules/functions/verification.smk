@@ -10,3 +10,13 @@ def verification_initial(wildcards):
 def verification_initial_array(wildcards):
     """The array of :func:`verification_initial` that holds them."""
     return "state" if CONFIG.resolve(wildcards.experiment).initial == "gfs" else "analysis"
+
+
+def verification_cases(experiment, other=None):
+    """Stores of the cases of an experiment, of another one those of what both of them make."""
+    kinds = {"analyses": CONFIG.cycled_experiments, "forecasts": CONFIG.forecasting_experiments}
+    return [
+        f"{RESULTS}/scores/{other or experiment}/{kind}.cases.zarr"
+        for kind, made_by in kinds.items()
+        if experiment in made_by and (other or experiment) in made_by
+    ]
