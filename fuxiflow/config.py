@@ -15,6 +15,7 @@ from pydantic import Field, ValidationError, model_validator
 from fuxiflow import ROOT, channels, sources, times
 from fuxiflow.grids import REGIONS
 from fuxiflow.models import sizes
+from fuxiflow.operators import known
 from fuxiflow.settings.base import GridSize, Period, Positive, Section
 from fuxiflow.settings.training import Model, Training
 from fuxiflow.settings.world import SimulatedSource, World
@@ -180,13 +181,12 @@ class Config(Section):
 
     def _check_simulation(self) -> None:
         within = self.periods.observations
-        operators = {path.stem for path in (ROOT / "resources" / "operators").glob("*.npz")}
         for name, chosen in self.simulation.items():
             self._known("simulation", name, sources.known())
             source = sources.load(name)
-            if not source.profile and source.instrument not in operators:
+            if not source.profile and source.instrument not in known.instruments():
                 raise ValueError(f"simulation.{name}: no observation operator for {source.instrument}, allowed: "
-                                 f"profiles at heights, {', '.join(sorted(operators))}")
+                                 f"profiles at heights, {', '.join(known.instruments())}")
             if chosen.geometry == "orbits" and (source.profile or not source.flown):
                 raise ValueError(f"simulation.{name}.geometry: {name} has no platform with an orbit to scan from, "
                                  f"allowed: template, drawn")
