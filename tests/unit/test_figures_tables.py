@@ -337,7 +337,7 @@ def test_coverage_says_how_much_of_the_globe_is_filled():
             "lon": lon.ravel(),
         }
     )
-    assert "filled cells: 50 % of the globe" in texts(coverage.draw(table))
+    assert "filled: 50 % of the globe" in texts(coverage.draw(table))
 
 
 def test_coverage_of_an_empty_window_says_so(stores):
