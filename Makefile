@@ -12,7 +12,7 @@ VENV := .venv
 READY := $(VENV)/.ready
 # programs of the environment are called through its interpreter, so that a checkout may be moved
 RUN := $(VENV)/bin/python -m
-SNAKEMAKE := $(RUN) snakemake --configfile $(CONFIG)
+SNAKEMAKE = $(RUN) snakemake --configfile $(CONFIG)
 NAME = $(shell sed -n 's/^name: *//p' $(CONFIG))
 TORCH := $(shell sed -n 's/^\(torch==[^ ]*\).*/\1/p' requirements.txt)
 PIP := $(RUN) pip install --quiet --disable-pip-version-check --constraint constraints.txt
