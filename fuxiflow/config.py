@@ -16,6 +16,7 @@ from fuxiflow import ROOT, channels, sources, times
 from fuxiflow.grids import REGIONS
 from fuxiflow.models import sizes
 from fuxiflow.settings.base import GridSize, Period, Positive, Section
+from fuxiflow.settings.figures import Perturbation
 from fuxiflow.settings.training import Model, Training
 from fuxiflow.settings.world import SimulatedSource, World
 
@@ -111,6 +112,7 @@ class Figures(Section):
 
     ``hybrid_training`` compares two experiments, trained on real observations and on simulated ones too; ``unrolling``
     several with the first, which differ in the cycles that training unrolled. Without them these are not drawn.
+    ``perturbation`` is the single-observation experiment of ``increment_case``; null leaves it out.
     """
 
     experiments: list[str]
@@ -119,6 +121,7 @@ class Figures(Section):
     map_leads: list[int] = [24, 72, 120]
     map_channels: list[str] = ["Z500", "T850", "U850", "MSL"]
     case: str | None = Field(None, description="analysis time of increment_case, default the middle of the test period")
+    perturbation: Perturbation | None = Perturbation()
 
 
 class Config(Section):
@@ -179,8 +182,7 @@ class Config(Section):
         return self
 
     def _check_simulation(self) -> None:
-        within = self.periods.observations
-        operators = {path.stem for path in (ROOT / "resources" / "operators").glob("*.npz")}
+        within, operators = self.periods.observations, _operators()
         for name, chosen in self.simulation.items():
             self._known("simulation", name, sources.known())
             source = sources.load(name)
@@ -228,6 +230,7 @@ class Config(Section):
         if not (figures.experiments and self.resolve(figures.experiments[0]).forecasts):
             raise ValueError(f"figures.experiments: {figures.experiments}, allowed: first one with forecasts, of "
                              f"{', '.join(self.forecasting_experiments) or 'which there is none'}")
+        self.perturbation  # noqa: B018, raises where it cannot be made
         for name in figures.map_channels:
             self._known("figures.map_channels", name, channels.table().names)
         beyond = [lead for lead in figures.map_leads if not 0 < lead <= self.cycling.max_lead_hours or lead % 6]
@@ -387,6 +390,15 @@ class Config(Section):
             return None
 
     @property
+    def perturbation(self) -> Perturbation | None:
+        """The single-observation experiment of ``increment_case``, with its source and channel; None without one:
+        where it is left out, or no sounder that the main experiment assimilates has an observation operator."""
+        if self.figures.perturbation is None:
+            return None
+        assimilated = [sources.load(name) for name in self.resolve(self.figures.experiments[0]).sources]
+        return self.figures.perturbation.among([source for source in assimilated if source.instrument in _operators()])
+
+    @property
     def cycling_period(self) -> Period:
         """From the cold start to the end of the test."""
         return Period(start=self.periods.cold_start, end=self.periods.test.end)
@@ -404,6 +416,11 @@ class Config(Section):
     def clip(self, label: str, period: Period) -> tuple[date, date]:
         """The days of a segment inside a period."""
         return times.clip(label, self.segment_months, period.start, period.end)
+
+
+def _operators() -> set[str]:
+    """Instruments that have a microwave observation operator."""
+    return {path.stem for path in (ROOT / "resources" / "operators").glob("*.npz")}
 
 
 def _merge(base: dict, override: dict) -> dict:
