@@ -32,9 +32,8 @@ def table(found: Response) -> pd.DataFrame:
     level, north, east = np.meshgrid(found.level, offset, offset, indexing="ij")
     near = pd.DataFrame({"level": level.ravel(), "north": north.ravel(), "east": east.ravel(),
                          "response": found.around.ravel()})  # fmt: skip
-    shared = {"part": PART, "source": found.source, "source_channel": found.channel, "kelvin": found.kelvin,
-              "places": len(found), "followed": found.followed.mean(), "cell_lat": found.cell[0],
-              "cell_lon": found.cell[1]}  # fmt: skip
+    shared = {"part": PART, "perturbed": f"channel {found.channel} of {found.source}", "kelvin": found.kelvin,
+              "places": len(found), "followed": found.followed.mean(), "cell_lon": found.cell[1]}  # fmt: skip
     return pd.concat([profile, near], ignore_index=True).assign(**shared)
 
 
@@ -72,9 +71,8 @@ def draw(figure: SubFigure, rows: pd.DataFrame) -> list[Axes]:
     bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.2g}"))
     bar.ax.yaxis.set_minor_locator(NullLocator())
     figure.suptitle(
-        f"Answer to {first['kelvin']:+g} K in channel {first['source_channel']} of one observation of "
-        f"{first['source']}, mean of {first['places']:g} made one by one: the analysis' Tb follows by "
-        f"{first['followed']:+.2f} K", fontsize=10,
+        f"Answer to {first['kelvin']:+g} K in {first['perturbed']} in one observation, mean of {first['places']:g} "
+        f"made one by one: the analysis' Tb follows by {first['followed']:+.2f} K", fontsize=10,
     )  # fmt: skip
     return list(axes)
 

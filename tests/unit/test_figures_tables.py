@@ -387,7 +387,7 @@ def test_an_answer_goes_below_the_maps(stores, tmp_path):
     assert near[400, 0, 1] == pytest.approx(0.5)
     assert near[400, 1, 0] == 0
     text = texts(increment_case.draw(table))
-    for part in ("T500: increment", "+5 K in channel 7 of one observation of noaa20_atms", "mean of 3", "+0.80 K",
+    for part in ("T500: increment", "+5 K in channel 7 of noaa20_atms in one observation", "mean of 3", "+0.80 K",
                  "T400 about the observed cell", "(m) T in the observed cell", "cells to the east (22.5°)"):
         assert part in text
     table.to_csv(tmp_path / "t.csv", index=False, float_format="%.7g")
