@@ -31,7 +31,10 @@ def main(input, output, params, log):
     case = Case.of(networks, carry, climatology, Observer(networks, grids).window(carry.time))
     found = experiment(case, sources.load(params.source), params.channel, params.kelvin, params.places,
                        Statistics.read(input.statistics), params.seed, log)
-    if not len(found):
+    if len(found):
+        log.info("channel %s of %s at %d places: the analysis' brightness temperature follows by %+.2f of %+g K",
+                 found.channel, found.source, len(found), found.followed.mean(), found.kelvin)  # fmt: skip
+    else:
         log.warning("%s: no observation of channel %s about %s, nothing is perturbed; choose another figures.case",
                     found.source, found.channel, found.analysis_time)  # fmt: skip
     found.write(output.response)
