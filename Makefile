@@ -12,17 +12,18 @@ VENV := .venv
 READY := $(VENV)/.ready
 # programs of the environment are called through its interpreter, so that a checkout may be moved
 RUN := $(VENV)/bin/python -m
-SNAKEMAKE := $(RUN) snakemake --configfile $(CONFIG)
+SNAKEMAKE = $(RUN) snakemake --configfile $(CONFIG)
 NAME = $(shell sed -n 's/^name: *//p' $(CONFIG))
 TORCH := $(shell sed -n 's/^\(torch==[^ ]*\).*/\1/p' requirements.txt)
 PIP := $(RUN) pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 export MPLBACKEND := Agg
 
-.PHONY: help setup demo explain test test-slurm lint bench schema lock clean
+.PHONY: help setup demo studies explain test test-slurm lint bench schema lock clean
 
 help:
 	@echo "make demo    the whole chain on the embedded world: results/demo/report.html"
+	@echo "make studies the demonstration and experiments beside it: unrolling, hybrid training, observations in the loss"
 	@echo "make explain what would run again, and which setting, function or file is why (CONFIG=config/demo.yaml)"
 	@echo "make test    the test suite, with one end-to-end run"
 	@echo "make test-slurm  tests on a real Slurm, installed and started here (Debian, root; about a quarter of an hour)"
@@ -48,6 +49,10 @@ demo: $(READY)
 	$(SNAKEMAKE) --report results/$(NAME)/report.html
 	$(RUN) fuxiflow.verification.headline results/$(NAME)
 	@echo "report: results/$(NAME)/report.html"
+
+studies: CONFIG := config/demo.yaml config/studies.yaml
+studies: NAME := demo
+studies: demo
 
 explain: $(READY)
 	@$(RUN) fuxiflow explain $(CONFIG)

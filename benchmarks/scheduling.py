@@ -40,7 +40,8 @@ def amount(job: Planned, per: str) -> float:
         return 1
     if per == "update":
         return job.params["stage"]["updates"]
-    first, last = (date.fromisoformat(day) for day in job.params.get("period") or job.params["dates"])
+    span = next(job.params[key] for key in ("period", "dates", "template") if key in job.params)
+    first, last = (date.fromisoformat(day) for day in span)
     days = (last - first).days + 1
     return days * {"day": 1, "analysis": 4, "init": len(job.params.get("init_hours", []))}[per]
 

@@ -15,6 +15,7 @@ from pydantic import Field, ValidationError, model_validator
 from fuxiflow import ROOT, channels, sources, times
 from fuxiflow.grids import REGIONS
 from fuxiflow.models import sizes
+from fuxiflow.operators import known
 from fuxiflow.settings.base import GridSize, Period, Positive, Section
 from fuxiflow.settings.figures import Perturbation
 from fuxiflow.settings.training import Model, Training
@@ -182,13 +183,13 @@ class Config(Section):
         return self
 
     def _check_simulation(self) -> None:
-        within, operators = self.periods.observations, _operators()
+        within = self.periods.observations
         for name, chosen in self.simulation.items():
             self._known("simulation", name, sources.known())
             source = sources.load(name)
-            if not source.profile and source.instrument not in operators:
+            if not source.profile and source.instrument not in known.instruments():
                 raise ValueError(f"simulation.{name}: no observation operator for {source.instrument}, allowed: "
-                                 f"profiles at heights, {', '.join(sorted(operators))}")
+                                 f"profiles at heights, {', '.join(known.instruments())}")
             if chosen.geometry == "orbits" and (source.profile or not source.flown):
                 raise ValueError(f"simulation.{name}.geometry: {name} has no platform with an orbit to scan from, "
                                  f"allowed: template, drawn")
@@ -395,8 +396,9 @@ class Config(Section):
         where it is left out, or no sounder that the main experiment assimilates has an observation operator."""
         if self.figures.perturbation is None:
             return None
-        assimilated = [sources.load(name) for name in self.resolve(self.figures.experiments[0]).sources]
-        return self.figures.perturbation.among([source for source in assimilated if source.instrument in _operators()])
+        assimilated = (sources.load(name) for name in self.resolve(self.figures.experiments[0]).sources)
+        instruments = known.instruments()
+        return self.figures.perturbation.among([source for source in assimilated if source.instrument in instruments])
 
     @property
     def cycling_period(self) -> Period:
@@ -416,11 +418,6 @@ class Config(Section):
     def clip(self, label: str, period: Period) -> tuple[date, date]:
         """The days of a segment inside a period."""
         return times.clip(label, self.segment_months, period.start, period.end)
-
-
-def _operators() -> set[str]:
-    """Instruments that have a microwave observation operator."""
-    return {path.stem for path in (ROOT / "resources" / "operators").glob("*.npz")}
 
 
 def _merge(base: dict, override: dict) -> dict:

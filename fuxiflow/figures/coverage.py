@@ -1,5 +1,6 @@
 """``coverage``: where and when each source saw the globe within one assimilation window, and the cells it filled."""
 
+import textwrap
 from collections.abc import Mapping
 from datetime import datetime
 
@@ -56,42 +57,42 @@ def _fields(rows: pd.DataFrame, grid: Grid) -> tuple[np.ndarray, np.ndarray]:
 
 
 def draw(table: pd.DataFrame) -> Figure:
-    """A row of two maps for each source: the hour of the last observation, and how many hours filled each cell."""
+    """Two maps for each source: the hour of the last observation, and how many hours filled each cell.
+
+    Up to two sources stand in rows of their own; more of them share the scales, pairs side by side.
+    """
     names = list(dict.fromkeys(table["source"]))
-    figure = style.new_figure(9.0, 0.4 + 3.3 * len(names))
-    axes = []
-    for number, name in enumerate(names):
-        rows = table[table["source"] == name]
-        first = rows.iloc[0]
-        grid = Grid(int(first["nlat"]), int(first["nlon"]))
-        last, count = _fields(rows, grid)
-        filled = count > 0
-        area = np.average(filled.mean(axis=1), weights=grid.area_weights)
-        start, end = int(first["window_start"]), int(first["window_end"])
-
-        left = maps.add_map(figure, len(names), 2, 2 * number + 1, title=sources.load(name).long_name)
-        hours = np.arange(start, end + 1)
-        scale = BoundaryNorm(hours, colormaps["viridis"].N)
-        image = maps.shade(left, grid.lat, grid.lon, last, norm=scale, cmap="viridis")
-        bar = figure.colorbar(image, ax=left, orientation="horizontal", shrink=0.8, aspect=35, pad=0.03, ticks=hours)
-        bar.set_label("hour of the last observation, from the analysis time (h)")
-
-        right = maps.add_map(
-            figure, len(names), 2, 2 * number + 2, title=f"filled cells: {100 * area:.0f} % of the globe"
-        )
-        most = max(int(count.max()), 1)
-        steps = np.arange(0.5, most + 1)
-        cmap = colormaps["cividis_r"].resampled(most)
-        image = maps.shade(
-            right, grid.lat, grid.lon, np.where(filled, count, np.nan), cmap=cmap, norm=BoundaryNorm(steps, cmap.N)
-        )
-        bar = figure.colorbar(
-            image, ax=right, orientation="horizontal", shrink=0.8, aspect=35, pad=0.03, ticks=np.arange(1, most + 1)
-        )
-        bar.set_label(f"hourly slots that fill a cell of {180 / grid.nlat:.4g}° (blank: empty)")
-        if not filled.any():
-            left.text(0.5, 0.5, "no observation in this window", transform=left.transAxes, ha="center")
-        axes += [left, right]
+    pairs = min(2, -(-len(names) // 2)) if len(names) > 2 else 1
+    lines = -(-len(names) // pairs)
+    figure = style.new_figure(9.0 if pairs == 1 else 12.0, 1.1 + (2.9 if pairs == 1 else 1.9) * lines)
+    found = {name: table[table["source"] == name] for name in names}
+    first = table.iloc[0]
+    grid = Grid(int(first["nlat"]), int(first["nlon"]))
+    fields = {name: _fields(rows, grid) for name, rows in found.items()}
+    hours = np.arange(int(table["window_start"].min()), int(table["window_end"].max()) + 1)
+    most = max(1, *(int(count.max()) for _, count in fields.values()))
+    counts = colormaps["cividis_r"].resampled(most)
+    scales = (
+        {"cmap": "viridis", "norm": BoundaryNorm(hours, colormaps["viridis"].N)},
+        {"cmap": counts, "norm": BoundaryNorm(np.arange(0.5, most + 1), counts.N)},
+    )
+    axes, images = [], []
+    for number, (name, (last, count)) in enumerate(fields.items()):
+        area = np.average((count > 0).mean(axis=1), weights=grid.area_weights)
+        titles = (textwrap.fill(sources.load(name).long_name, 34), f"filled: {100 * area:.0f} % of the globe")
+        for side, (title, field) in enumerate(zip(titles, (last, np.where(count > 0, count, np.nan)), strict=True)):
+            ax = maps.add_map(figure, lines, 2 * pairs, 2 * number + side + 1, title=title)
+            images.append(maps.shade(ax, grid.lat, grid.lon, field, **scales[side]))
+            axes.append(ax)
+            if side == 0 and not (count > 0).any():
+                ax.text(0.5, 0.5, "no observation in this window", transform=ax.transAxes, ha="center")
+    labels = (
+        ("hour of the last observation, from the analysis time (h)", hours),
+        (f"hourly slots that fill a cell of {180 / grid.nlat:.4g}° (blank: empty)", np.arange(1, most + 1)),
+    )
+    for side, (label, ticks) in enumerate(labels):
+        bar = figure.colorbar(images[side], ax=axes, location="bottom", shrink=0.4, aspect=50, pad=0.02, ticks=ticks)
+        bar.set_label(label)
     style.letters(axes)
     time = pd.Timestamp(table["analysis_time"].iloc[0])
     figure.suptitle(f"Observations in the assimilation window of {time:%Y-%m-%d %H} UTC", fontsize=10)

@@ -62,13 +62,21 @@ def unrolling(config: Config) -> dict[str, str]:
     return labels
 
 
+def kind(source: sources.Source) -> str:
+    """What kind of observing system a source is of."""
+    if source.profile:
+        return "radio occultation"
+    return "sounders" if any(channel.radiance for channel in source.channels) else "in situ"
+
+
 def settings(config: Config, experiment: str, world: str) -> dict:
     """What the diagram of the system shows of the configuration; see :func:`fuxiflow.figures.system.table`."""
     trained = config.resolve(config.weights_of(experiment))
     loaded = {name: sources.load(name) for name in config.resolve(experiment).sources}
     return {
         "sources": {
-            name: {"long_name": source.long_name, "channels": len(source.channels), "window": list(source.window)}
+            name: {"long_name": source.long_name, "channels": len(source.channels), "window": list(source.window),
+                   "kind": kind(source)}
             for name, source in loaded.items()
         },
         "channels": len(channels.table()),

@@ -21,7 +21,8 @@ KINDS = {  # kind of box: face and edge colour
 WIDTH, HEIGHT = 1.8, 0.95  # of a box, in inches, which are also the coordinates
 GAP_X, GAP_Y = 0.42, 0.3
 LETTERS = 29  # of a line inside a box
-NO_BREAK = "\u00a0"  # a space that lines are not broken at
+NO_BREAK, HYPHEN = "\u00a0", "\u2011"  # a space and a hyphen that lines are not broken at
+SOURCES = 3  # as many have boxes of their own
 
 
 @dataclass(frozen=True)
@@ -64,13 +65,29 @@ def _list(names: list[str]) -> str:
     return ", ".join(style.short_name(name) for name in names)
 
 
+def _systems(settings: dict) -> dict[str, tuple[str, str]]:
+    """Title and text of the boxes of what is observed, by id: one a source, or one a kind where they are many."""
+    known = settings["sources"]
+    if len(known) <= SOURCES:
+        return {
+            name: (s["long_name"], f"{s['channels']} channels\nwindow {_hours(s['window'])}")
+            for name, s in known.items()
+        }
+    kinds = {}
+    for source in known.values():
+        kinds.setdefault(source["kind"], []).append(source)
+    texts = {}
+    for kind, members in kinds.items():
+        names = [re.sub(r" on .*", "", s["long_name"]).replace(" ", NO_BREAK).replace("-", HYPHEN) for s in members]
+        texts[kind] = (kind, f"{', '.join(names)}\n{sum(s['channels'] for s in members)} channels")
+    return texts
+
+
 def _inputs(settings: dict) -> tuple[list[Box], list[Arrow]]:
     """The left half: what comes in, and what reads it."""
-    count = len(settings["sources"])
-    boxes = [
-        Box(name, "data", s["long_name"], f"{s['channels']} channels\nwindow {_hours(s['window'])}", 1, i)
-        for i, (name, s) in enumerate(settings["sources"].items())
-    ]
+    systems = _systems(settings)
+    count = len(systems)
+    boxes = [Box(name, "data", title, text, 1, i) for i, (name, (title, text)) in enumerate(systems.items())]
     boxes += [
         Box("era5", "data", "ERA5", f"6-hourly, training on\n{settings['training_days']}", 1, count),
         Box(
@@ -89,13 +106,13 @@ def _inputs(settings: dict) -> tuple[list[Box], list[Arrow]]:
     if "gfs" in settings["baselines"]:
         archives.append("gfs")
         boxes.append(Box("gfs", "data", "GFS", "analyses and forecasts:\nbaseline, never an input", 1, count + 1))
-    arrows = [Arrow(name, "observations") for name in settings["sources"]]
+    arrows = [Arrow(name, "observations") for name in systems]
     arrows += [Arrow(name, "states", dashed=True) for name in archives]
     if settings["world"] != "archive":
         boxes.append(
             Box("nature", "truth", "nature run", "the truth, from which raw files are written", 0, (count + 1) / 2)
         )
-        arrows += [Arrow("nature", name, dashed=name in archives) for name in (*settings["sources"], *archives)]
+        arrows += [Arrow("nature", name, dashed=name in archives) for name in (*systems, *archives)]
     return boxes, arrows
 
 
@@ -114,8 +131,9 @@ def _network(sizes: dict) -> str:
 
 def _cycle(settings: dict) -> tuple[list[Box], list[Arrow]]:
     """The right half: networks, the cycle, products and scores."""
-    bottom = max(len(settings["sources"]) + 1.0, 2.0)
-    top = max(0.0, (len(settings["sources"]) - 1) / 2)
+    count = len(_systems(settings))
+    bottom = max(count + 1.0, 2.0)
+    top = max(0.0, (count - 1) / 2)
     middle = (top + bottom) / 2
     updates = settings["updates"]
     stages = (
@@ -164,8 +182,9 @@ def _cycle(settings: dict) -> tuple[list[Box], list[Arrow]]:
 def table(settings: dict) -> pd.DataFrame:
     """Boxes and arrows of the diagram from the configuration's values.
 
-    ``settings``: sources {name: {long_name, channels, window}}, channels, grid, world, training_days, forecaster and
-    assimilator (sizes), updates {stage: count}, cycles, max_lead_hours, init_hours, references, baselines.
+    ``settings``: sources {name: {long_name, channels, window, kind}}, channels, grid, world, training_days,
+    forecaster and assimilator (sizes), updates {stage: count}, cycles, max_lead_hours, init_hours, references,
+    baselines.
     """
     parts = [_inputs(settings), _cycle(settings)]
     boxes = pd.DataFrame([asdict(box) for found, _ in parts for box in found]).assign(part="box")

@@ -8,7 +8,15 @@ import yaml
 from fuxiflow import ROOT, config
 from fuxiflow.config import ConfigurationError, load, validate
 
-DEMO = yaml.safe_load((ROOT / "config" / "demo.yaml").read_text())
+# the demonstration with one source and two experiments, so that a test shows all that it is about
+DEMO = yaml.safe_load((ROOT / "config" / "demo.yaml").read_text()) | {
+    "segment_months": 3,
+    "experiments": {"full": {}, "no_observations": {"sources": [], "weights": "full", "forecasts": False}},
+    "figures": {"experiments": ["full", "no_observations"]},
+}
+DEMO["experiment"]["sources"] = ["noaa20_atms"]
+DEMO["world"]["swaths"] = {"noaa20_atms": {"scan_stride": 28, "field_of_view_stride": 8}}
+del DEMO["verification"]
 SIMULATION = {"period": {"start": "2022-01-01", "end": "2022-02-28"},
               "template": {"start": "2022-03-01", "end": "2022-03-31"}}  # fmt: skip
 SHARE = {"start": "2022-01-01", "end": "2022-01-31"}

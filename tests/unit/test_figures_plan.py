@@ -78,7 +78,7 @@ def test_nothing_is_perturbed_without_a_sounder_or_where_it_is_left_out():
 
 
 @pytest.mark.parametrize(("given", "told"), [
-    ({"source": "mhs"}, r"figures\.perturbation\.source: 'mhs', allowed: .*, noaa20_atms"),
+    ({"source": "ssmis"}, r"figures\.perturbation\.source: 'ssmis', allowed: .*, noaa20_atms"),
     ({"channel": 23}, r"figures\.perturbation\.channel: '23', allowed: .* noaa20_atms: 1, 2, 3"),
     ({"source": "land_stations"}, r"figures\.perturbation\.source: 'land_stations', allowed: "),
     ({"kelvin": 0}, r"figures\.perturbation\.kelvin: .* greater than 0"),

@@ -37,7 +37,8 @@ from tests import figures_data as data
 
 GRID = Grid(8, 16)
 SETTINGS = {
-    "sources": {"noaa20_atms": {"long_name": "ATMS on NOAA-20", "channels": 22, "window": [-3, 5]}},
+    "sources": {"noaa20_atms": {"long_name": "ATMS on NOAA-20", "channels": 22, "window": [-3, 5],
+                                "kind": "sounders"}},
     "channels": 70,
     "grid": "8 × 16",
     "world": "embedded synthetic world",
@@ -338,7 +339,7 @@ def test_coverage_says_how_much_of_the_globe_is_filled():
             "lon": lon.ravel(),
         }
     )
-    assert "filled cells: 50 % of the globe" in texts(coverage.draw(table))
+    assert "filled: 50 % of the globe" in texts(coverage.draw(table))
 
 
 def test_coverage_of_an_empty_window_says_so(stores):
@@ -348,7 +349,7 @@ def test_coverage_of_an_empty_window_says_so(stores):
     assert table["hour"].isna().all()
     text = texts(coverage.draw(table))
     assert "no observation in this window" in text
-    assert "filled cells: 0 %" in text
+    assert "filled: 0 %" in text
 
 
 # maps
@@ -454,6 +455,15 @@ def test_system_of_the_archive_has_no_nature_run_and_without_gfs_no_gfs():
     table = system.table({**SETTINGS, "world": "archive", "baselines": ["persistence"]})
     assert not {"nature", "gfs"} & set(table["id"].dropna())
     system.draw(table)
+
+
+def test_many_sources_share_boxes_by_kind():
+    atms, ships = SETTINGS["sources"]["noaa20_atms"], {"long_name": "ships and buoys", "channels": 7, "kind": "in situ"}
+    table = system.table({**SETTINGS, "sources": {"a": atms, "b": atms, "c": ships, "d": atms}})
+    boxes = table[(table["part"] == "box") & (table["kind"] == "data")].set_index("title")["text"]
+    assert list(boxes.index) == ["sounders", "in situ", "ERA5", "GFS"]
+    assert boxes["sounders"] == "ATMS, ATMS, ATMS\n66 channels"
+    assert "7 channels" in boxes["in situ"]
 
 
 def test_arrows_join_boxes_that_exist_and_boxes_do_not_overlap():

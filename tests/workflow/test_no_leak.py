@@ -145,14 +145,17 @@ def test_simulated_observations_are_for_training_alone(hybrid):
 
 def test_points_of_the_loss_are_of_the_observation_period(checkout, tmp_path):
     copy = checkout.clone(tmp_path / "copy")
-    copy.edit("config/paper.yaml", "cycles: 4, ", "cycles: 4, observation_loss: {sources: [land_stations]}, ")
     settings = config.load(copy.folder / "config" / "paper.yaml")
-    copy.edit("config/archive.yaml", "sources:\n", "sources:\n  land_stations:\n    url: https://example.org\n"
-              "    products: [SYNOP]\n")  # fmt: skip
+    compared = settings.compared_sources("full")
+    assert compared
+    for name in settings.sources:
+        for segment in [*settings.segments(settings.periods.observations), "2023-06", "2023-07"]:
+            (copy.folder / "resources/archive" / name / segment).mkdir(parents=True, exist_ok=True)
     jobs = copy.plan("results/paper/models/full/joint.ckpt", configuration="paper")
     (job,) = of(jobs, "training_joint")
-    compared = {path for path in job.inputs if "/grids/land_stations/" in path}
-    assert segments(compared) == set(settings.segments(settings.periods.observations))
-    cycles = copy.plan("results/paper/analyses/full/2023-06.zarr", configuration="paper")
-    (cycle,) = of(cycles, "cycling_analyses")
-    assert not [path for path in cycle.inputs if "land_stations" in path]
+    for name in compared:
+        read = {path for path in job.inputs if f"/grids/{name}/" in path}
+        assert segments(read) == set(settings.segments(settings.periods.observations))
+    cycles = copy.plan("results/paper/analyses/no_observations/2023-06.zarr", configuration="paper")
+    (cycle,) = [job for job in of(cycles, "cycling_analyses") if job.wildcards["experiment"] == "no_observations"]
+    assert not [path for path in cycle.inputs if "/grids/" in path]

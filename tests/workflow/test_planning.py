@@ -14,7 +14,7 @@ STAGES = ["archive", "common", "cycling", "figures", "observations", "simulation
           "world"]  # fmt: skip
 
 
-@pytest.mark.parametrize("configuration", ["test", "demo", "paper"])
+@pytest.mark.parametrize("configuration", ["test", "demo", "demo+studies", "paper"])
 def test_configurations_plan(plans, configuration):
     jobs = plans(configuration)
     rules = Counter(job.rule for job in jobs)
@@ -24,6 +24,19 @@ def test_configurations_plan(plans, configuration):
     assert bool(rules["archive_era5"]) == (configuration == "paper")
     made = [path for job in jobs for path in job.outputs]
     assert len(made) == len(set(made))
+
+
+def test_studies_add_to_the_demonstration(plans):
+    """They train nothing of it anew, but the tables and figures that show all experiments."""
+    demo, studies = ({(job.rule, *sorted(job.wildcards.items())): set(job.inputs) for job in plans(name)}
+                     for name in ("demo", "demo+studies"))  # fmt: skip
+    assert set(demo) <= set(studies)
+    changed = {key[0] for key, inputs in demo.items() if studies[key] != inputs}
+    assert changed <= {"verification_scores", "verification_comparisons", "verification", "figures", "figure_costs",
+                       "training", "all"}  # fmt: skip
+    trained = Counter(rule for rule, *_ in studies if rule.startswith("training_"))
+    assert trained == {"training_forecaster": 1, "training_assimilator": 3, "training_joint": 8,
+                       "training_autoregressive": 1}  # fmt: skip
 
 
 @pytest.mark.parametrize("target", TARGETS)

@@ -81,7 +81,8 @@ class Workbench:
 
     def snakemake(self, *words: str, configuration: str = "test", check: bool = True) -> subprocess.CompletedProcess:
         """Run Snakemake; AssertionError with all it said where it fails and ``check`` is set."""
-        command = [sys.executable, "-m", "snakemake", "--configfile", f"config/{configuration}.yaml", *words]
+        command = [sys.executable, "-m", "snakemake", "--configfile",
+                   *(f"config/{name}.yaml" for name in configuration.split("+")), *words]
         environment = os.environ | {"MPLBACKEND": "Agg"}
         environment.pop("PYTHONPATH", None)
         done = subprocess.run(command, cwd=self.folder, env=environment, check=False, text=True,

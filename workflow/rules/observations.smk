@@ -29,6 +29,7 @@ rule observations_read:
         platforms=lambda wildcards: sources.load(wildcards.source).platform_names,
         channels=lambda wildcards: sources.load(wildcards.source).channel_names,
         dates=lambda wildcards: OBSERVED_DATES[wildcards.segment],
+        world=WORLD,
     log:
         f"{LOGS}/observations_read/{{source}}/{{segment}}.log",
     benchmark:
@@ -54,6 +55,7 @@ rule observations_limits:
         ranges=lambda wildcards: sources.load(wildcards.source).valid_ranges,
         logarithmic=lambda wildcards: sources.load(wildcards.source).logarithmic,
         dates=dates(CONFIG.periods.observations),
+        world=WORLD,
     log:
         f"{LOGS}/observations_limits/{{source}}.log",
     benchmark:
@@ -83,6 +85,7 @@ rule observations_quality:
         max_z=lambda wildcards: sources.load(wildcards.source).max_z,
         max_speed=lambda wildcards: sources.load(wildcards.source).max_speed,
         dates=lambda wildcards: OBSERVED_DATES[wildcards.segment],
+        world=WORLD,
     log:
         f"{LOGS}/observations_quality/{{source}}/{{segment}}.log",
     benchmark:
@@ -110,6 +113,7 @@ rule observations_grid:
         seed=CONFIG.seed,
         grid=grid(),
         dates=lambda wildcards: OBSERVED_DATES[wildcards.segment],
+        world=WORLD,
     log:
         f"{LOGS}/observations_grid/{{source}}/{{segment}}.log",
     benchmark:
@@ -132,6 +136,7 @@ rule observations_statistics:
     params:
         code=code("observations_statistics"),
         dates=dates(CONFIG.periods.observations),
+        world=WORLD,
     log:
         f"{LOGS}/observations_statistics/{{source}}.log",
     benchmark:

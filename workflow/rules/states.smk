@@ -17,6 +17,7 @@ rule states_decode:
         reference="{reference}",
         grid=grid(),
         dates=states_dates,
+        world=WORLD,
     log:
         f"{LOGS}/states_decode/{{reference}}/{{segment}}.log",
     benchmark:
@@ -43,6 +44,7 @@ rule states_forecasts:
         dates=states_test_dates,
         init_hours=CONFIG.cycling.init_hours,
         max_lead_hours=CONFIG.cycling.max_lead_hours,
+        world=WORLD,
     log:
         f"{LOGS}/states_forecasts/{{segment}}.log",
     benchmark:
@@ -66,6 +68,7 @@ rule states_truth:
         code=code("states_truth"),
         grid=grid(),
         dates=states_dates,
+        world=WORLD,
     log:
         f"{LOGS}/states_truth/{{segment}}.log",
     benchmark:
@@ -89,6 +92,7 @@ rule states_statistics:
     params:
         code=code("states_statistics"),
         dates=dates(CONFIG.periods.training),
+        world=WORLD,
     log:
         f"{LOGS}/states_statistics/statistics.log",
     benchmark:
@@ -112,6 +116,7 @@ rule states_climatology:
         code=code("states_climatology"),
         dates=dates(CONFIG.periods.training),
         window_days=CONFIG.verification.climatology_window_days,
+        world=WORLD,
     log:
         f"{LOGS}/states_climatology/climatology.log",
     benchmark:

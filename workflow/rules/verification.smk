@@ -1,5 +1,7 @@
 """Scores of forecasts and analyses, departures, error maps, and the one score table."""
 
+from fuxiflow.operators import known
+
 include: "functions/verification.smk"
 
 VERIFICATION_SCORES = f"{RESULTS}/scores"
@@ -35,6 +37,8 @@ VERIFICATION_GRIDS = {
     name: expand(f"{RESULTS}/grids/{name}/{{segment}}.zarr", segment=CONFIG.segments(CONFIG.cycling_period))
     for name in CONFIG.sources
 }
+# those whose measurements can be computed from a state
+VERIFICATION_OBSERVED = [name for name in CONFIG.sources if known.computable(sources.load(name))]
 VERIFICATION_COMPARISONS = CONFIG.comparisons
 # twelve double-precision work arrays of one state, on top of what the interpreter, the caches and the cases take
 VERIFICATION_MB = 3000 + CONFIG.grid.nlat * CONFIG.grid.nlon * 70 * 8 * 12 // 2**20
@@ -178,15 +182,15 @@ rule verification_analyses:
 rule verification_departures:
     input:
         analyses=VERIFICATION_ANALYSES,
-        grids=sum(VERIFICATION_GRIDS.values(), []),
+        grids=sum((VERIFICATION_GRIDS[name] for name in VERIFICATION_OBSERVED), []),
         statistics=f"{RESULTS}/states/statistics.zarr",
     output:
         scores=f"{VERIFICATION_SCORES}/{{experiment}}/departures.parquet",
     params:
         code=code("verification_departures"),
         experiment="{experiment}",
-        sources=CONFIG.sources,
-        instruments=[sources.load(name).instrument for name in CONFIG.sources],
+        sources=VERIFICATION_OBSERVED,
+        instruments=[sources.load(name).instrument for name in VERIFICATION_OBSERVED],
         period=dates(CONFIG.periods.test),
         regions=CONFIG.verification.regions,
         world=WORLD,
