@@ -17,6 +17,7 @@ from fuxiflow.grids import REGIONS
 from fuxiflow.models import sizes
 from fuxiflow.operators import known
 from fuxiflow.settings.base import GridSize, Period, Positive, Section
+from fuxiflow.settings.figures import Perturbation
 from fuxiflow.settings.training import Model, Training
 from fuxiflow.settings.world import SimulatedSource, World
 
@@ -112,6 +113,7 @@ class Figures(Section):
 
     ``hybrid_training`` compares two experiments, trained on real observations and on simulated ones too; ``unrolling``
     several with the first, which differ in the cycles that training unrolled. Without them these are not drawn.
+    ``perturbation`` is the single-observation experiment of ``increment_case``; null leaves it out.
     """
 
     experiments: list[str]
@@ -120,6 +122,7 @@ class Figures(Section):
     map_leads: list[int] = [24, 72, 120]
     map_channels: list[str] = ["Z500", "T850", "U850", "MSL"]
     case: str | None = Field(None, description="analysis time of increment_case, default the middle of the test period")
+    perturbation: Perturbation | None = Perturbation()
 
 
 class Config(Section):
@@ -228,6 +231,7 @@ class Config(Section):
         if not (figures.experiments and self.resolve(figures.experiments[0]).forecasts):
             raise ValueError(f"figures.experiments: {figures.experiments}, allowed: first one with forecasts, of "
                              f"{', '.join(self.forecasting_experiments) or 'which there is none'}")
+        self.perturbation  # noqa: B018, raises where it cannot be made
         for name in figures.map_channels:
             self._known("figures.map_channels", name, channels.table().names)
         beyond = [lead for lead in figures.map_leads if not 0 < lead <= self.cycling.max_lead_hours or lead % 6]
@@ -385,6 +389,16 @@ class Config(Section):
             return datetime.fromisoformat(self.figures.case)
         except ValueError:
             return None
+
+    @property
+    def perturbation(self) -> Perturbation | None:
+        """The single-observation experiment of ``increment_case``, with its source and channel; None without one:
+        where it is left out, or no sounder that the main experiment assimilates has an observation operator."""
+        if self.figures.perturbation is None:
+            return None
+        assimilated = (sources.load(name) for name in self.resolve(self.figures.experiments[0]).sources)
+        instruments = known.instruments()
+        return self.figures.perturbation.among([source for source in assimilated if source.instrument in instruments])
 
     @property
     def cycling_period(self) -> Period:

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from fuxiflow import channels
+from fuxiflow.cycling.response import Response
 from fuxiflow.grids import Grid
 from fuxiflow.observations.sparse import SparseWriter
 from fuxiflow.states.store import write_states
@@ -172,6 +173,20 @@ def write_states_and_analyses(root: Path, grid: Grid) -> None:
         grid,
         {"analysis": [background - 0.65 * error + 0.2 * noise], "background": [background]},
     )
+
+
+def response(places: int = 3) -> Response:
+    """An answer that is largest at 400 hPa and half as large in the cells beside; its Jacobian is 0.1 K/K."""
+    level = np.array([50, 100, 150, 200, 250, 300, 400, 500, 600, 700, 850, 925, 1000])
+    profile = np.exp(-np.log(level / 400) ** 2)
+    near = np.zeros((13, 5, 5))
+    near[:, 2, 1:4] = profile[:, None] * [0.5, 1, 0.5]
+    return Response(
+        analysis_time=CASE.isoformat(), source="noaa20_atms", channel="7", kelvin=5.0, cell=(22.5, 22.5), level=level,
+        lat=np.zeros(places), lon=np.arange(places), hour=np.full(places, 0.5), zenith=np.full(places, 20.0),
+        response=np.arange(1, places + 1)[:, None] * profile, jacobian=np.full((places, 13), 0.1),
+        followed=np.full(places, 0.8), around=near,
+    )  # fmt: skip
 
 
 def write_grids(path: Path, grid: Grid, empty: bool = False) -> None:

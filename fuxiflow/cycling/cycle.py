@@ -12,6 +12,7 @@ from fuxiflow.models.networks import STEP, Networks
 from fuxiflow.models.pillars import Footprints, footprints
 from fuxiflow.observations.sparse import SparseGrids
 from fuxiflow.states.climatology import Climatology
+from fuxiflow.states.store import States
 
 
 @dataclass
@@ -46,6 +47,18 @@ def cold_start(networks: Networks, climatology: Climatology, time: np.datetime64
     """A first background that knows no weather: the climatology of the training period."""
     return Carry(np.datetime64(time, "ns"), normal(networks, climatology, time),
                  normal(networks, climatology, time - STEP))  # fmt: skip
+
+
+def resumed(networks: Networks, analyses: States, backgrounds: States, climatology: Climatology,
+            time: np.datetime64) -> Carry:  # fmt: skip
+    """What the cycle at ``time`` started from, of its stored analyses and backgrounds; of a cycle's first analysis the
+    climatology goes before it. KeyError for a time that was not analysed."""
+    def standardised(states: States, when: np.datetime64) -> Tensor:
+        return networks.normaliser(torch.from_numpy(states.read(when)[None]).to(networks.device))
+
+    time, before = np.datetime64(time, "ns"), np.datetime64(time, "ns") - STEP
+    previous = standardised(analyses, before) if before in analyses else normal(networks, climatology, before)
+    return Carry(time, standardised(backgrounds, time), previous)
 
 
 class Observer:

@@ -5,9 +5,11 @@ from datetime import datetime
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure, SubFigure
 
-from fuxiflow.figures import maps, style
+from fuxiflow.cycling.response import Response
+from fuxiflow.figures import maps, response, style
 from fuxiflow.grids import Grid
 from fuxiflow.states.store import States
 
@@ -54,6 +56,14 @@ def table(
     return pd.concat(frames, ignore_index=True)
 
 
+def with_response(table: pd.DataFrame, found: Response) -> pd.DataFrame:
+    """The table with the rows of :func:`fuxiflow.figures.response.table` below; as it is where nothing was perturbed,
+    as no observation was there."""
+    if not len(found):
+        return table
+    return pd.concat([table.assign(part="increment"), response.table(found)], ignore_index=True)
+
+
 def correlation(a: np.ndarray, b: np.ndarray, grid: Grid) -> float:
     """Area-weighted correlation of two fields ``(lat, lon)``; NaN where one is constant."""
     weights = np.broadcast_to(grid.area_weights[:, None], a.shape)
@@ -63,10 +73,26 @@ def correlation(a: np.ndarray, b: np.ndarray, grid: Grid) -> float:
 
 
 def draw(table: pd.DataFrame) -> Figure:
-    """A row of maps for each channel on one colour scale: the increment, then what each reference asks for."""
+    """A row of maps for each channel on one colour scale: the increment, then what each reference asks for; below,
+    where the table has it, the answer to a perturbed observation."""
+    maps_of = table[table["part"] == "increment"] if "part" in table else table
+    answer = table.drop(maps_of.index)
     needed = [name for name in table.columns if name.startswith("needed_")]
+    width, height = 3.3 * (1 + len(needed)) + 0.6, 1.95 * maps_of["channel"].nunique() + 0.4
+    if answer.empty:
+        figure = style.new_figure(width, height)
+        axes = _maps(figure, maps_of, needed)
+    else:
+        figure = style.new_figure(max(width, 9.0), height + 3.6)
+        top, bottom = figure.subfigures(2, 1, height_ratios=[height, 3.6])
+        axes = [*_maps(top, maps_of, needed), *response.draw(bottom, answer)]
+    style.letters(axes)
+    return figure
+
+
+def _maps(figure: Figure | SubFigure, table: pd.DataFrame, needed: Sequence[str]) -> list[Axes]:
+    """The maps of :func:`draw`, with their title."""
     channels = list(dict.fromkeys(table["channel"]))
-    figure = style.new_figure(3.3 * (1 + len(needed)) + 0.6, 1.95 * len(channels) + 0.4)
     axes = []
     for row, channel in enumerate(channels):
         rows = table[table["channel"] == channel]
@@ -86,9 +112,8 @@ def draw(table: pd.DataFrame) -> Figure:
             image, ax=group, shrink=0.85, aspect=14, pad=0.01, extend="both", label=f"{channel} ({style.unit(channel)})"
         )
         axes += group
-    style.letters(axes)
     time = pd.Timestamp(table["analysis_time"].iloc[0])
     figure.suptitle(
         f"Analysis of {time:%Y-%m-%d %H} UTC: its increment, and the one that each reference asks for", fontsize=10
     )
-    return figure
+    return axes

@@ -28,6 +28,7 @@ def stores(tmp_path_factory):
     data.write_states_and_analyses(root, GRID)
     (root / "noaa20_atms").mkdir()
     data.write_grids(root / "noaa20_atms" / "2023-01.zarr", GRID)
+    data.response().write(root / "response.zarr")
     costs_files.write_run(root)
     return root
 
@@ -49,7 +50,8 @@ def arguments(root):
         ),
         "skill_vs_lead": (scores, {"experiment": "full", "reference": "truth"}),
         "scorecard_era5": (scores, {"experiment": "full"}),
-        "increment_case": ({"analyses": [root / "analyses.zarr"], "era5": [root / "era5.zarr"], "truth": []}, case),
+        "increment_case": ({"analyses": [root / "analyses.zarr"], "era5": [root / "era5.zarr"], "truth": [],
+                            "response": [root / "response.zarr"]}, case),
         "hybrid_training": (scores, {"experiments": ["no_observations", "full"], "references": ["era5", "truth"]}),
         "unrolling": (scores, {"labels": {"no_observations": "before it", "full": "3 cycles"}, "reference": "truth"}),
         "obs_loss_weights": ({}, {"observed": {"land_stations": ["T2M"], "radiosondes": ["T500"]}, "weight": 1.0}),

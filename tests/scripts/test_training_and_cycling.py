@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from fuxiflow import provenance
+from fuxiflow.cycling.response import Response
 from fuxiflow.models import checkpoint
 from fuxiflow.observations.sparse import SparseWriter
 from fuxiflow.states.forecasts import Forecasts
@@ -218,6 +219,39 @@ def test_cycle_and_forecasts(record, trained, tmp_path):
     # the background of the cycle is the six-hour forecast from the same analyses
     np.testing.assert_allclose(field[:69], backgrounds.read(forecasts.init_times[0] + tiny.STEP), rtol=1e-3, atol=0.5)
     assert field[69].min() >= 0
+
+
+def test_one_observation_is_perturbed_in_an_analysis_of_the_cycle(record, trained, tmp_path, monkeypatch):
+    made = cycle(tmp_path, record, trained)
+    script, controls = load_script("cycling_response"), []
+    input = SimpleNamespace(checkpoint=trained / "joint.ckpt", analyses=[made.analyses], grids=record.grids,
+                            climatology=record.climatology, statistics=record.statistics)  # fmt: skip
+    output = SimpleNamespace(response=tmp_path / "response.zarr")
+    given = params(tmp_path, case="2022-01-10T06:00:00", source=tiny.SOURCE, channel="7", kelvin=5.0, places=2)
+    analysis = script.Case.analysis
+
+    def seen(case, **changed):
+        found = analysis(case, **changed)
+        if not changed:
+            controls.append(case.networks.normaliser.physical(found).numpy())
+        return found
+
+    with monkeypatch.context() as patched:
+        patched.setattr(script.Case, "analysis", seen)
+        script.main(input, output, given, LOG)
+    # the analysis without perturbation is that of the cycle
+    stored = States([made.analyses], name="analysis").read(np.datetime64("2022-01-10T06", "ns"))
+    np.testing.assert_allclose(controls[0], stored, rtol=1e-4, atol=0.02)
+    found = Response.read(output.response)
+    assert (found.source, found.channel, found.analysis_time) == (tiny.SOURCE, "7", "2022-01-10T06:00:00")
+    assert len(found) == 2
+    assert np.isfinite(found.response).all()
+    assert np.abs(found.response).max() > 0
+    # in an outage there is nothing to perturb
+    sources = SimpleNamespace(**{**vars(given), "sources": []})
+    with_nothing = SimpleNamespace(**{**vars(input), "grids": []})
+    script.main(with_nothing, SimpleNamespace(response=tmp_path / "none.zarr"), sources, LOG)
+    assert len(Response.read(tmp_path / "none.zarr")) == 0
 
 
 def test_segments_make_one_chain(record, trained, tmp_path):

@@ -57,5 +57,36 @@ def test_settings_follow_the_experiment_and_its_weights():
     assert plan.settings(configuration(), "full", "archive")["sources"]["noaa20_atms"]["channels"] == 22
 
 
+def perturbed(sources=None, **given):
+    experiment = {"sources": sources} if sources is not None else {}
+    return configuration(figures={"experiments": ["full"], "perturbation": given}, experiment=experiment).perturbation
+
+
+def test_a_tropospheric_channel_of_the_first_sounder_is_perturbed():
+    chosen = configuration().perturbation
+    assert (chosen.source, chosen.channel, chosen.kelvin, chosen.places) == ("noaa20_atms", "7", 5.0, 24)
+    # MHS has no channel at 54.4 GHz, stations none at all
+    chosen = perturbed(["land_stations", "mhs", "amsua"])
+    assert (chosen.source, chosen.channel) == ("amsua", "6")
+    chosen = perturbed(["mhs", "noaa20_atms"], channel=3, kelvin=2)
+    assert (chosen.source, chosen.channel, chosen.kelvin) == ("mhs", "3", 2.0)
+
+
+def test_nothing_is_perturbed_without_a_sounder_or_where_it_is_left_out():
+    assert perturbed(["land_stations"]) is None
+    assert configuration(figures={"experiments": ["full"], "perturbation": None}).perturbation is None
+
+
+@pytest.mark.parametrize(("given", "told"), [
+    ({"source": "ssmis"}, r"figures\.perturbation\.source: 'ssmis', allowed: .*, noaa20_atms"),
+    ({"channel": 23}, r"figures\.perturbation\.channel: '23', allowed: .* noaa20_atms: 1, 2, 3"),
+    ({"source": "land_stations"}, r"figures\.perturbation\.source: 'land_stations', allowed: "),
+    ({"kelvin": 0}, r"figures\.perturbation\.kelvin: .* greater than 0"),
+])  # fmt: skip
+def test_a_perturbation_that_cannot_be_made_names_the_key_and_the_allowed(given, told):
+    with pytest.raises(ConfigurationError, match=told):
+        perturbed(**given)
+
+
 def test_planning_imports_nothing_heavy():
     assert not loaded_by("fuxiflow.figures.plan") & {"torch", "xarray", "matplotlib", "pandas"}

@@ -1,6 +1,7 @@
 """The tables that figures are drawn from, and that drawing shows what they hold."""
 
 import importlib
+from dataclasses import replace
 from datetime import datetime
 
 import numpy as np
@@ -373,6 +374,36 @@ def test_increment_draws_only_the_references_there_are(stores):
     assert "truth" not in text
     alone = texts(increment_case.draw(case_table(stores, ())))
     assert "T500: increment" in alone
+
+
+def test_an_answer_goes_below_the_maps(stores, tmp_path):
+    maps_of = case_table(stores)
+    table = increment_case.with_response(maps_of, data.response())
+    assert set(table["part"]) == {"increment", "response"}
+    profile = table[(table["part"] == "response") & table["north"].isna()].set_index("level")
+    assert profile.loc[400, "response"] == pytest.approx(2)  # of 1, 2 and 3 K
+    assert profile.loc[400, "spread"] == pytest.approx((2 / 3) ** 0.5)
+    assert profile.loc[400, "jacobian"] == pytest.approx(0.1 / (0.5 * np.log(500 / 300)))
+    near = table[table["north"].notna()].set_index(["level", "north", "east"])["response"]
+    assert near[400, 0, 1] == pytest.approx(0.5)
+    assert near[400, 1, 0] == 0
+    text = texts(increment_case.draw(table))
+    for part in ("T500: increment", "+5 K in channel 7 of noaa20_atms in one observation", "mean of 3", "+0.80 K",
+                 "T400 about the observed cell", "(m) T in the observed cell", "cells to the east (22.5°)"):
+        assert part in text
+    table.to_csv(tmp_path / "t.csv", index=False, float_format="%.7g")
+    assert texts(increment_case.draw(style.read_csv(tmp_path / "t.csv"))) == text
+
+
+def test_no_answer_of_networks_that_heed_nothing_is_drawn_flat(stores):
+    found = data.response()
+    found = replace(found, response=0 * found.response, around=0 * found.around, followed=0 * found.followed)
+    assert "+0.00 K" in texts(increment_case.draw(increment_case.with_response(case_table(stores, ()), found)))
+
+
+def test_nothing_perturbed_leaves_the_maps_alone(stores):
+    table = case_table(stores)
+    assert increment_case.with_response(table, data.response(0)) is table
 
 
 def test_increment_of_an_unknown_time_names_the_store(stores):

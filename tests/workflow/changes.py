@@ -112,6 +112,8 @@ CHANGES: dict[str, Callable[[Workbench], None]] = {
     "a figure's script": _code("workflow/scripts/figure_cycling.py"),
     "the style of figures": _code("fuxiflow/figures/style.py"),
     "`figures.case`": _replace(CONFIG, "map_leads: [24, 48]", "map_leads: [24, 48]\n  case: 2022-02-03T06"),
+    "`figures.perturbation`": _replace(CONFIG, "map_leads: [24, 48]",
+                                       "map_leads: [24, 48]\n  perturbation: {kelvin: 4}"),
     "`figures.map_leads`, `map_channels`": _replace(CONFIG, "map_leads: [24, 48]", "map_leads: [48]"),
     "a metric": _code("fuxiflow/verification/metrics.py"),
     "`verification.bootstrap`": _replace(CONFIG, "bootstrap: 20", "bootstrap: 21"),

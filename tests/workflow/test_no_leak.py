@@ -92,7 +92,7 @@ def test_a_forecast_reads_its_own_analyses(planned):
 def test_inference_knows_no_state_of_its_time(planned):
     settings, jobs = planned
     training = set(settings.segments(settings.periods.training))
-    for job in of(jobs, "cycling_analyses", "cycling_forecasts"):
+    for job in of(jobs, "cycling_analyses", "cycling_forecasts", "cycling_response"):
         found = ancestors(jobs, job)
         states = {path for path in found if "/states/" in path or "/era5/" in path}
         assert segments(states) <= training, f"{job.rule} reaches {sorted(states)[:3]}"

@@ -39,6 +39,42 @@ rule cycling_analyses:
         "../scripts/cycling_analyses.py"
 
 
+rule cycling_response:
+    input:
+        checkpoint=cycling_checkpoint,
+        analyses=cycling_case_analyses,
+        climatology=f"{RESULTS}/states/climatology.zarr",
+        statistics=f"{RESULTS}/states/statistics.zarr",
+        grids=cycling_case_grids,
+    output:
+        response=directory(f"{RESULTS}/analyses/{{experiment}}/response.zarr"),
+    params:
+        code=code("cycling_response"),
+        sources=lambda wildcards: CONFIG.resolve(wildcards.experiment).sources,
+        case=CONFIG.case.isoformat(),
+        source=lambda wildcards: CONFIG.perturbation.source,
+        channel=lambda wildcards: CONFIG.perturbation.channel,
+        kelvin=lambda wildcards: CONFIG.perturbation.kelvin,
+        places=lambda wildcards: CONFIG.perturbation.places,
+        seed=CONFIG.seed,
+        accelerator=cycling_accelerator,
+        execution=CYCLING_EXECUTION,
+        world=WORLD,
+    log:
+        f"{LOGS}/cycling_response/{{experiment}}.log",
+    benchmark:
+        f"{BENCHMARKS}/cycling_response/{{experiment}}.tsv"
+    threads: 1
+    resources:
+        mem_mb=memory(cycling_mb(3000, 20)),
+        runtime=60,
+        gpu=training_gpu,
+    conda:
+        "../../envs/cycling.yaml"
+    script:
+        "../scripts/cycling_response.py"
+
+
 rule cycling_forecasts:
     input:
         checkpoint=cycling_forecast_checkpoint,

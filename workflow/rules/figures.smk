@@ -192,6 +192,7 @@ rule figure_increment_case:
         analyses=[f"{RESULTS}/analyses/{MAIN}/{plan.case_segment(CONFIG)}.zarr"],
         era5=CASE_STATES.get("era5", []),
         truth=CASE_STATES.get("truth", []),
+        response=[f"{RESULTS}/analyses/{MAIN}/response.zarr"] if CONFIG.perturbation else [],
     output:
         pdf=f"{FIGURES}/increment_case.pdf",
         png=report(f"{FIGURES}/increment_case.png", caption="../report/increment_case.rst", category="Analyses",

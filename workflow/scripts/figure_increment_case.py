@@ -2,12 +2,14 @@
 
 in:  analyses     analysis stores, arrays analysis and background
      era5, truth  state stores of the references, each may be empty
+     response     Zarr, answer to a perturbed observation, may be empty
 out: pdf, png  the figure
      csv       the table it was drawn from
 """
 
 from datetime import datetime
 
+from fuxiflow.cycling.response import Response
 from fuxiflow.figures import increment_case, style
 from fuxiflow.states.store import States
 
@@ -16,6 +18,8 @@ def main(input, output, params, log):
     references = {name: States(paths) for name, paths in (("era5", input.era5), ("truth", input.truth)) if paths}
     table = increment_case.table(States(input.analyses, name="analysis"), States(input.analyses, name="background"),
                                  references, datetime.fromisoformat(params.case))
+    for path in input.response:
+        table = increment_case.with_response(table, Response.read(path))
     style.save(increment_case.draw(table), table, output, params.world)
     log.info("drawn from %d rows", len(table))
 

@@ -1,6 +1,11 @@
 """What the rules of the cycling stage look up: networks, starting points, grids and analyses."""
 
+from datetime import timedelta
+
+from fuxiflow import times
+from fuxiflow.figures import plan
 from fuxiflow.models import sizes
+from fuxiflow.settings.base import Period
 
 
 def cycling_checkpoint(wildcards):
@@ -30,6 +35,19 @@ def cycling_grids(wildcards):
     near = labels[max(position - 1, 0) : position + 2]
     sources = CONFIG.resolve(wildcards.experiment).sources
     return expand(f"{RESULTS}/grids/{{source}}/{{segment}}.zarr", source=sources, segment=near)
+
+
+def cycling_case_grids(wildcards):
+    """Sparse grids that the windows about the case of the figures touch."""
+    near = plan.case_grids(CONFIG, CONFIG.resolve(wildcards.experiment).sources)
+    return [f"{RESULTS}/grids/{source}/{segment}.zarr" for source, labels in near.items() for segment in labels]
+
+
+def cycling_case_analyses(wildcards):
+    """Analyses of the case of the figures and, but for the first of the cycle, of 6 h before."""
+    first = max(CONFIG.cycling_period.start, (CONFIG.case - timedelta(hours=times.STEP_HOURS)).date())
+    near = CONFIG.segments(Period(start=first, end=CONFIG.case.date()))
+    return expand(f"{RESULTS}/analyses/{wildcards.experiment}/{{segment}}.zarr", segment=near)
 
 
 def cycling_near_analyses(wildcards):

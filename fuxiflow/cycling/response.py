@@ -1,0 +1,71 @@
+"""The product of the single-observation experiment: what one perturbed observation changes in an analysis."""
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+import zarr
+
+from fuxiflow import provenance
+from fuxiflow.states.store import consolidate, open_existing
+
+_ARRAYS = {
+    "level": (("level",), "pressure level", "hPa"),
+    "lat": (("place",), "latitude of the observed cell", "degrees_north"),
+    "lon": (("place",), "longitude of the observed cell", "degrees_east"),
+    "hour": (("place",), "middle of the observation's hour, from the analysis time", "hours"),
+    "zenith": (("place",), "satellite zenith angle", "degrees"),
+    "response": (("place", "level"), "change of the analysed temperature in the observed cell", "K"),
+    "jacobian": (("place", "level"), "derivative of the brightness temperature by the temperature of a level", "K K-1"),
+    "followed": (("place",), "change of the analysis' brightness temperature, by its Jacobian", "K"),
+    "around": (("level", "north", "east"), "mean change of the analysed temperature about the observed cell", "K"),
+}
+
+
+@dataclass(frozen=True)
+class Response:
+    """``kelvin`` K added to one ``channel`` of one observation of a ``source`` at a time, at every place in turn.
+
+    Of each place: ``lat``, ``lon`` of its cell, the ``hour`` of the observation from ``analysis_time``, its ``zenith``
+    angle, the ``response (place, level)`` of the analysed temperature in that cell (K), the ``jacobian (place, level)``
+    of the channel there (K/K), and what this gives of the analysis' change in brightness temperature, ``followed``
+    (place,) in K. ``around (level, north, east)`` is the mean response over the places in the cells about the observed
+    one, which is in the middle, rows from south to north; NaN where no place has such a cell. ``cell`` is the size of a
+    cell in degrees of latitude and longitude.
+    """
+
+    analysis_time: str
+    source: str
+    channel: str
+    kelvin: float
+    cell: tuple[float, float]
+    level: np.ndarray
+    lat: np.ndarray
+    lon: np.ndarray
+    hour: np.ndarray
+    zenith: np.ndarray
+    response: np.ndarray
+    jacobian: np.ndarray
+    followed: np.ndarray
+    around: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.lat)
+
+    def write(self, path: Path) -> None:
+        """Write as Zarr v3 with the provenance."""
+        values = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in _ARRAYS}
+        stamp = {"Conventions": "CF-1.11", "provenance": provenance.as_json(), **values, "cell": list(self.cell)}
+        group = zarr.create_group(path, overwrite=True, attributes=stamp)
+        for name, (dimensions, long_name, unit) in _ARRAYS.items():
+            group.create_array(name, data=np.asarray(getattr(self, name), np.float32), dimension_names=dimensions,
+                               attributes={"long_name": long_name, "units": unit})  # fmt: skip
+        consolidate(path)
+
+    @classmethod
+    def read(cls, path: Path) -> "Response":
+        """Read what :meth:`write` wrote; FileNotFoundError if it is not there."""
+        group = open_existing(path, "response of an analysis")
+        values = {f.name: group.attrs[f.name] for f in fields(cls) if f.name not in _ARRAYS}
+        values["cell"] = tuple(values["cell"])
+        return cls(**values, **{name: group[name][:] for name in _ARRAYS})

@@ -1,0 +1,46 @@
+"""Make one analysis again and again, each time with one value of one observation changed: what the networks answer.
+
+in:  checkpoint   the networks of the cycle
+     analyses     analysis stores of the case and, where it is not the first, of 6 h before
+     climatology  Zarr, what the unobserved relaxes to
+     statistics   Zarr, with the surface's height and land
+     grids        Zarr, sparse observations about the case
+out: response     Zarr, the response beside the observation operator's Jacobian (fuxiflow.cycling.response)
+"""
+
+import numpy as np
+
+from fuxiflow import sources
+from fuxiflow.cycling.cycle import Observer, resumed
+from fuxiflow.cycling.single_observation import Case, experiment
+from fuxiflow.models import checkpoint, execution
+from fuxiflow.models.device import device
+from fuxiflow.observations.sparse import SparseGrids
+from fuxiflow.states.climatology import Climatology
+from fuxiflow.states.statistics import Statistics
+from fuxiflow.states.store import States
+
+
+def main(input, output, params, log):
+    networks = checkpoint.load(input.checkpoint, device(params.accelerator), drawn=False).networks.eval()
+    execution.prepare(networks, **params.execution)
+    climatology = Climatology.read(input.climatology)
+    analyses, backgrounds = (States(input.analyses, name) for name in ("analysis", "background"))
+    carry = resumed(networks, analyses, backgrounds, climatology, np.datetime64(params.case, "ns"))
+    grids = {name: SparseGrids(paths) for name, paths in sources.by_source(params.sources, input.grids).items()}
+    case = Case.of(networks, carry, climatology, Observer(networks, grids).window(carry.time))
+    found = experiment(case, sources.load(params.source), params.channel, params.kelvin, params.places,
+                       Statistics.read(input.statistics), params.seed, log)
+    if len(found):
+        log.info("channel %s of %s at %d places: the analysis' brightness temperature follows by %+.2f of %+g K",
+                 found.channel, found.source, len(found), found.followed.mean(), found.kelvin)  # fmt: skip
+    else:
+        log.warning("%s: no observation of channel %s about %s, nothing is perturbed; choose another figures.case",
+                    found.source, found.channel, found.analysis_time)  # fmt: skip
+    found.write(output.response)
+
+
+if __name__ == "__main__":
+    from fuxiflow.script import run
+
+    run(main, snakemake)  # noqa: F821
