@@ -70,7 +70,7 @@ def subsets(data: bytes) -> list[Values]:
         iterator = eccodes.codes_bufr_keys_iterator_new(handle)
         while eccodes.codes_bufr_keys_iterator_next(iterator):
             key = eccodes.codes_bufr_keys_iterator_get_name(iterator)
-            if key == "subsetNumber" or not found and key.startswith("#"):
+            if key == "subsetNumber" or (not found and key.startswith("#")):
                 found.append({})
                 offsets, about = ranks.copy(), False
             if key == "operator":

@@ -1,12 +1,14 @@
 """Files as other centres, platforms and machines would have made them of the real ones: each reader against ecCodes,
 h5py or netCDF4 on the same file, and every footprint read, used or refused."""
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 
+import netCDF4
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
+from fuxiflow import physics
 from fuxiflow.observations import bufr, readers, table
 from fuxiflow.observations.reasons import Reason
 from tests import recoded
@@ -61,10 +63,12 @@ def assert_equal(name, granule, expected):
     for key, column in (("latitude", "lat"), ("longitude", "lon"), ("satelliteZenithAngle", "zenith")):
         if f"#1#{key}" in expected[0]:
             assert_allclose(table.column(found, column), recoded.column(expected, f"#1#{key}"), rtol=1e-6)
-    if name == "iasi_241":  # radiances: the next test but one of the reader's own compares them
-        assert np.isfinite(table.values_of(found)).all()
-        return
     values = table.values_of(found)
+    if name == "iasi_241":
+        scaled = np.stack([recoded.column(expected, f"#{i + 1}#scaledIasiRadiance") for i in range(len(values.T))], 1)
+        wavenumber = 64500 + 25 * (np.array(table.channels_of(found), int) - 1)  # per m; all in the first band, 1e-7
+        assert_allclose(physics.brightness_temperature(scaled * 1e-7, wavenumber), values, rtol=1e-6)
+        return
     temperatures = [recoded.column(expected, f"#{i + 1}#brightnessTemperature") for i in range(values.shape[1])]
     assert_allclose(values, np.stack(temperatures, axis=1), atol=1e-4)
     missing = np.isnan(values).all(axis=1)
@@ -94,9 +98,10 @@ def test_sounders_in_every_wrapping_compressed_and_not(tmp_path, name):
 def test_sounders_of_every_satellite(tmp_path, name):
     like = messages(name)[0]
     found = recoded.subsets(like)[:15]
-    paths = [write(tmp_path / f"{number}", recoded.message(
-        like, [subset | {"#1#satelliteIdentifier": number} for subset in found], compressed=bool(number and number % 2)))
-        for number in [*SATELLITES, 999, None]]
+    paths = []
+    for number in [*SATELLITES, 999, None]:
+        theirs = [subset | {"#1#satelliteIdentifier": number} for subset in found]
+        paths.append(write(tmp_path / f"{number}", recoded.message(like, theirs, compressed=len(paths) % 2 == 0)))
     granules = sound(name, paths, channels(name, found), list(SATELLITES.values()))
     for number, platform in SATELLITES.items():
         (granule,) = granules[str(number)]
@@ -138,15 +143,17 @@ def without_subsets(data):
     return data[:place] + bytes(2) + data[place + 2:]
 
 
-@pytest.mark.parametrize("name", ["atms_201", "iasi_241", "rado_250", "syno_4", "ship_11", "pdbufr_temp"])
+READERS = {"rado_250": ("gnssro", ["GRACE-A"], ["refractivity_5000"]), "syno_4": ("surface.land", ["land"], ["T2M"]),
+           "ship_11": ("surface.sea", ["ship", "buoy"], ["T2M"]), "atms_201": ("bufr_sounder.atms", ["NOAA-20"], ["1"]),
+           "pdbufr_temp": ("radiosonde", ["radiosonde"], ["T500"])}
+
+
+@pytest.mark.parametrize("name", READERS)
 def test_messages_without_subsets_and_empty_files(tmp_path, name):
     hollow = without_subsets(messages(name)[0])
     paths = [write(tmp_path / "hollow", hollow), write(tmp_path / "nothing"),
              write(tmp_path / "bulletin", b"\x01\r\r\n001\r\r\nISMD01 EGRR 181200\r\r\n\x03")]
-    reader, platforms, wanted = {
-        "rado_250": ("gnssro", ["Metop-A"], ["refractivity_5000"]), "syno_4": ("surface.land", ["land"], ["T2M"]),
-        "ship_11": ("surface.sea", ["ship", "buoy"], ["T2M"]), "pdbufr_temp": ("radiosonde", ["radiosonde"], ["T500"]),
-        "atms_201": ("bufr_sounder.atms", ["Suomi-NPP"], ["1"]), "iasi_241": ("bufr_sounder.iasi", ["Metop-A"], ["16"])}[name]
+    reader, platforms, wanted = READERS[name]
     found = {granule.file: granule for granule in readers.read(reader, paths, platforms, wanted)}
     assert set(found) == {"hollow", "nothing", "bulletin"}
     for granule in found.values():
@@ -156,3 +163,185 @@ def test_messages_without_subsets_and_empty_files(tmp_path, name):
     assert "no subset" in found["hollow"].message
     assert found["nothing"].reason == found["hollow"].reason == Reason.EMPTY
     assert "zero bytes" in found["nothing"].message
+
+
+REPORTS = {"syno_4": ("surface.land", ["land"], ["T2M", "PS", "MSL", "U10", "V10"]),
+           "ship_11": ("surface.sea", ["ship", "buoy"], ["T2M", "PS", "MSL", "U10", "V10"]),
+           "pdbufr_temp": ("radiosonde", ["radiosonde"], ["T850", "T500", "T250", "U850", "V850"])}
+
+
+def wind(speed, direction):
+    return -speed * np.sin(np.radians(direction)), -speed * np.cos(np.radians(direction))
+
+
+def reported(subset, sounding):
+    """Latitude, longitude and the channels of :data:`REPORTS`, from ecCodes' keys."""
+    def given(name, rank=1):
+        value = subset.get(f"#{rank}#{name}")
+        return np.nan if value is None else value
+
+    if not sounding:
+        return (given("latitude"), given("longitude"), given("airTemperatureAt2M"), given("nonCoordinatePressure"),
+                given("pressureReducedToMeanSeaLevel"), *wind(given("windSpeedAt10M"), given("windDirectionAt10M")))
+    rank = {given("pressure", i): i for i in range(1, 200)}
+    levels = [rank.get(pressure, -1) for pressure in (85000, 50000, 25000)]
+    aloft = wind(given("windSpeed", levels[0]), given("windDirection", levels[0]))
+    return given("latitude"), given("longitude"), *(given("airTemperature", level) for level in levels), *aloft
+
+
+def ordered(rows):
+    """Rows by place and temperature, as rounding leaves both alone."""
+    rows = np.array(rows, float)
+    return rows[np.lexsort(np.nan_to_num(np.round(rows[:, [4, 3, 2, 1, 0]], 1)).T)]
+
+
+@pytest.mark.parametrize("name", REPORTS)
+def test_reports_in_every_wrapping_compressed_and_not(tmp_path, name):
+    """Real reports of one template, most of them together in messages of several subsets."""
+    reader, platforms, wanted = REPORTS[name]
+    sounding = reader == "radiosonde"
+    first = next(bufr.messages(realdata(f"bufr/{name}.bufr"))).header.descriptors
+    alike = [message for message in bufr.messages(realdata(f"bufr/{name}.bufr"))
+             if message.header.descriptors == first][:60 if sounding else 25]
+    data = [message.data for message in alike]
+    subsets = [subset for part in data for subset in recoded.subsets(part)]
+    twins = [subset for subset in subsets if subset.keys() == subsets[0].keys()] * (4 if sounding else 1)
+    parts = [data[0], recoded.message(data[0], subsets[1:8], compressed=False), data[8],
+             recoded.message(data[0], twins, compressed=True)]
+    everything = [subset for part in parts for subset in recoded.subsets(part)]
+    assert len(everything) == 9 + len(twins) > 12
+    paths = [write(tmp_path / wrapping, *(wrap(part, 900 + i) for i, part in enumerate(parts)))
+             for wrapping, wrap in recoded.WRAPPINGS.items()]
+    granules = list(readers.read(reader, paths, platforms, wanted))
+    assert [granule.reason for granule in granules] == [Reason.USED]
+    found = granules[0].footprints.to_pandas()
+    assert len(found) == granules[0].count == len(everything) * len(paths)
+    expected = ordered([reported(subset, sounding) for subset in everything])
+    assert np.isfinite(expected).mean() > 0.5
+    for wrapping in recoded.WRAPPINGS:
+        rows = found.loc[found["file"] == wrapping, ["lat", "lon", *(f"channel_{channel}" for channel in wanted)]]
+        rows = ordered(rows.to_numpy())
+        if sounding:  # what is not reported is interpolated, at most a level away
+            rows[np.isnan(expected)] = np.nan
+        assert_allclose(rows, expected, rtol=1e-5, atol=1e-4)
+
+
+RECEIVERS = {3: "Metop-B", 4: "Metop-A", 5: "Metop-C", 42: "TerraSAR-X", 43: "TanDEM-X", 44: "PAZ", 66: "Sentinel-6A",
+             265: "CICERO", 266: "CICERO", 267: "GNOMES", 268: "GNOMES", 269: "Spire", 522: "FY-3C", 523: "FY-3D",
+             524: "FY-3E", 722: "GRACE-A", 740: "COSMIC-1", 745: "COSMIC-1", 750: "COSMIC-2", 755: "COSMIC-2",
+             803: "GRACE-FO", 825: "KOMPSAT-5"}
+HEIGHTS = ["refractivity_8000", "refractivity_12345", "refractivity_20000"]
+
+
+def test_occultations_of_every_satellite_and_wrapping(tmp_path):
+    """One subset becomes three on other meridians, compressed and not; without bending angles it has no value."""
+    like = messages("rado_250")[0]
+    (profile,) = recoded.subsets(like)
+    east = {key: value for key, value in profile.items() if key.endswith("longitude") and value is not None}
+    moved = [profile | {key: value - 90 * i for key, value in east.items()} for i in range(3)]
+    plain = recoded.message(like, moved, compressed=False)
+    hollow = profile | {key: None for key in profile if "bendingAngle" in key or "Refractivity" in key}
+    wrapped = [write(tmp_path / wrapping, *(wrap(data, 900 + i) for i, data in enumerate(
+        (like, plain, recoded.message(like, moved, compressed=True)))))
+        for wrapping, wrap in recoded.WRAPPINGS.items()]
+    others = [write(tmp_path / f"{number}", recoded.message(
+        like, [profile | {"#1#satelliteIdentifier": number}], compressed=number % 2 == 0)) for number in RECEIVERS]
+    others += [write(tmp_path / "hollow", recoded.message(like, [hollow], compressed=False)),
+               write(tmp_path / "999", recoded.message(like, [profile | {"#1#satelliteIdentifier": 999}], False)),
+               write(tmp_path / "zero", recoded.message(
+                   like, [profile | {key: 0.0 for key in profile if key.endswith(("latitude", "longitude"))}], False))]
+    granules = list(readers.read("gnssro", [*wrapped, *others], list(RECEIVERS.values()), HEIGHTS))
+    refused = [granule for granule in granules if granule.footprints is None]
+    assert [(granule.file, granule.reason, granule.count) for granule in refused] == [("999", Reason.PLATFORM, 1)]
+    (granule,) = [granule for granule in granules if granule.footprints is not None]
+    found = granule.footprints.to_pandas().set_index("file")
+    values = found[[f"channel_{name}" for name in HEIGHTS]]
+    real = values.loc["plain"].iloc[0]
+    assert (real.diff().iloc[1:] < 0).all()
+    for wrapping in recoded.WRAPPINGS:
+        assert (values.loc[wrapping] == real).all(axis=None)
+        assert len(found.loc[wrapping]) == 7
+        drift = np.sort((found.loc[wrapping, "lon"] - found.loc["plain", "lon"].max()) % 360)
+        assert_allclose(drift, [0, 0, 0, 180, 180, 270, 270], atol=1e-3)
+    for number, platform in RECEIVERS.items():
+        assert found.at[str(number), "platform"] == platform
+        assert (values.loc[str(number)] == real).all()
+        assert found.at[str(number), "rejected"] == 0
+    assert values.loc["hollow"].isna().all()
+    assert found.at["hollow", "rejected"] == Reason.MISSING
+    assert found.at["zero", "rejected"] == Reason.LOCATION
+
+
+def atmprf(path, change, form="NETCDF3_CLASSIC", endian="native"):
+    """The real atmPrf file written anew; ``change`` edits its attributes and its variables' values."""
+    with netCDF4.Dataset(realdata("gnssro/atmPrf_C002.2007.274.03.02.G13_2007.3200_nc")) as real, \
+            netCDF4.Dataset(path, "w", format=form) as file:
+        real.set_auto_mask(False)
+        attributes = {name: real.getncattr(name) for name in real.ncattrs()}
+        values = {name: real[name][:].astype(float) for name in ("MSL_alt", "Lat", "Lon", "Ref")}
+        units = {name: real[name].units for name in values}
+        change(attributes, values, units)
+        file.createDimension("MSL_alt", len(values["Ref"]))
+        for name, array in values.items():
+            options = {"endian": endian, "compression": "zlib"} if form == "NETCDF4" else {}
+            variable = file.createVariable(name, ">f4" if endian == "big" else "f4", ("MSL_alt",), fill_value=-999.0, **options)
+            variable[:] = array
+            variable.units = units[name]
+        file.setncatts(attributes)
+    return path
+
+
+def missing_swath(attributes, values, units):
+    values["Ref"][:] = -999.0
+
+
+def metres(attributes, values, units):
+    values["MSL_alt"] = np.where(values["MSL_alt"] > -999, values["MSL_alt"] * 1000, -999.0)
+    units["MSL_alt"] = "m"
+
+
+def reversed_levels(attributes, values, units):
+    values.update({name: array[::-1] for name, array in values.items()})
+
+
+def of_satellite(stamp):
+    return lambda attributes, values, units: attributes.update(fileStamp=f"{stamp}.2007.274.03.02.G13")
+
+
+def without_place(attributes, values, units):
+    attributes.update(lat=0.0, lon=0.0)
+    values["Lat"][:] = values["Lon"][:] = 0.0
+
+
+def without_levels(attributes, values, units):
+    values.update({name: array[:0] for name, array in values.items()})
+
+
+def test_occultations_in_every_netcdf(tmp_path):
+    stamps = {"C2E1": "COSMIC-2", "C006": "COSMIC-1", "META": "Metop-A", "METB": "Metop-B", "METC": "Metop-C",
+              "FY3C": "FY-3C", "FY3D": "FY-3D", "FY3E": "FY-3E", "TSRX": "TerraSAR-X", "S117": "S117"}
+    same = {"classic": {}, "offset64": {"form": "NETCDF3_64BIT_OFFSET"}, "five": {"form": "NETCDF3_64BIT_DATA"},
+            "four": {"form": "NETCDF4"}, "big": {"form": "NETCDF4", "endian": "big"}}
+    paths = [atmprf(tmp_path / name, lambda *_: None, **options) for name, options in same.items()]
+    paths += [atmprf(tmp_path / "metres", metres), atmprf(tmp_path / "reversed", reversed_levels)]
+    paths += [atmprf(tmp_path / stamp, of_satellite(stamp)) for stamp in stamps]
+    odd = {"hollow": (missing_swath, Reason.MISSING), "nowhere": (without_place, Reason.LOCATION),
+           "short": (without_levels, Reason.MISSING)}
+    paths += [atmprf(tmp_path / name, change) for name, (change, _) in odd.items()]
+    granules = list(readers.read("gnssro", [*paths, write(tmp_path / "nothing")], list(stamps.values()), HEIGHTS))
+    (refused,) = [granule for granule in granules if granule.footprints is None]
+    assert (refused.file, refused.reason, refused.message) == ("nothing", Reason.EMPTY, "zero bytes")
+    (granule,) = [granule for granule in granules if granule.footprints is not None]
+    found = granule.footprints.to_pandas().set_index("file")
+    assert len(found) == granule.count == len(paths)
+    with netCDF4.Dataset(paths[0]) as file:
+        height, refractivity = (np.ma.filled(file[name][:].astype(float), np.nan) for name in ("MSL_alt", "Ref"))
+    good = np.isfinite(height) & np.isfinite(refractivity)
+    order = np.argsort(height[good])
+    at = [float(name.removeprefix("refractivity_")) / 1000 for name in HEIGHTS]
+    expected = np.exp(np.interp(at, height[good][order], np.log(refractivity[good][order])))
+    for name in (*same, "metres", "reversed", *stamps):
+        assert_allclose(found.loc[name, [f"channel_{one}" for one in HEIGHTS]].to_numpy(float), expected, rtol=1e-5)
+        assert found.at[name, "rejected"] == 0
+    assert {name: found.at[name, "platform"] for name in stamps} == stamps
+    assert {name: found.at[name, "rejected"] for name in odd} == {name: reason for name, (_, reason) in odd.items()}
