@@ -1,8 +1,9 @@
 """Files as other centres, platforms and machines would have made them of the real ones: each reader against ecCodes,
 h5py or netCDF4 on the same file, and every footprint read, used or refused."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 
+import h5py
 import netCDF4
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from fuxiflow.observations import bufr, readers, table
 from fuxiflow.observations.reasons import Reason
 from tests import recoded
 from tests.helpers import realdata
+from tests.level1_files import mutations
 
 # file, reader's variant, platform, channels, their rank among the temperatures, key of what holds them
 SOUNDERS = {"atms_201": ("atms", "Suomi-NPP", 22), "amsa_55": ("amsua", "Metop-A", 15),
@@ -272,6 +274,88 @@ def test_occultations_of_every_satellite_and_wrapping(tmp_path):
     assert found.at["zero", "rejected"] == Reason.LOCATION
 
 
+SDR = "npp_d20181022_t0022213_e0022529_b36187_c20181022014936"
+
+
+def sdr(directory, change=lambda name, array: array, platform="NPP", short="npp", order=">", compression=None):
+    """The real granule written anew, data sets through ``change``, in a byte order, compressed or not."""
+    paths = []
+    for product, tail in (("SATMS", "019618"), ("GATMO", "013060")):
+        paths.append(directory / f"{product}_{SDR}{tail}_noac_ops.h5".replace("npp", short))
+        with h5py.File(realdata(f"atms_sdr/{product}_{SDR}{tail}_noac_ops.h5")) as real, \
+                h5py.File(paths[-1], "w") as file:
+            real.copy("Data_Products", file)
+            file.attrs.update(real.attrs)
+            file.attrs["Platform_Short_Name"] = np.array([[platform.encode()]])
+            for group, members in real["All_Data"].items():
+                for name, data in members.items():
+                    array = change(name, data[()])
+                    target = file.create_dataset(f"All_Data/{group}/{name}", compression=compression,
+                                                 data=array.astype(array.dtype.newbyteorder(order)))
+                    target.attrs.update(data.attrs)
+    return paths
+
+
+def sdr_by_h5py(paths):
+    """Latitude, longitude, zenith angle, temperatures of a pair of files, as stored."""
+    with h5py.File(paths[0]) as data, h5py.File(paths[1]) as geolocation:
+        places = [geolocation[f"All_Data/ATMS-SDR-GEO_All/{name}"][()].ravel()
+                  for name in ("Latitude", "Longitude", "SatelliteZenithAngle")]
+        counts, (scale, offset) = (data[f"All_Data/ATMS-SDR_All/BrightnessTemperature{word}"][()]
+                                   for word in ("", "Factors"))
+        return *places, np.where(counts < 65528, counts * scale + offset, np.nan).reshape(-1, 22)
+
+
+@pytest.mark.parametrize(("platform", "short", "name", "order", "compression"), [
+    ("NPP", "npp", "Suomi-NPP", ">", None), ("J01", "j01", "NOAA-20", "<", None),
+    ("J02", "j02", "NOAA-21", ">", "gzip")])
+def test_sensor_data_records_of_every_platform_and_machine(tmp_path, platform, short, name, order, compression):
+    paths = sdr(tmp_path, platform=platform, short=short, order=order, compression=compression)
+    (granule,) = readers.read("atms_sdr", paths, [name], [str(i) for i in range(1, 23)])
+    lat, lon, zenith, temperature = sdr_by_h5py(paths)
+    found = granule.footprints
+    assert set(found["platform"].to_pylist()) == {name}
+    assert not codes(granule).any()
+    for column, expected in (("lat", lat), ("lon", lon), ("zenith", zenith)):
+        assert np.array_equal(table.column(found, column), expected)
+    assert_allclose(table.values_of(found), temperature, rtol=1e-6)
+
+
+def first_scans(*values):
+    """A change of the first three scans' places."""
+    def change(name, array):
+        if name in ("Latitude", "Longitude"):
+            array[:3] = values[name == "Longitude"]
+        return array
+    return change
+
+
+def missing_counts(name, array):
+    return np.full_like(array, 65535) if name == "BrightnessTemperature" else array
+
+
+def displaced(name, array):
+    """One footprint 1.5 degrees off, one zenith angle wrong by 10."""
+    if name == "Latitude":
+        array[5, 40] += 1.5
+    if name == "SatelliteZenithAngle":
+        array[7, 30] += 10
+    return array
+
+
+def hot(name, array):
+    return np.array([0.012, 0], "f4") if name == "BrightnessTemperatureFactors" else array
+
+
+@pytest.mark.parametrize(("change", "rejected"), [
+    (first_scans(0, 0), {Reason.LOCATION: 3 * 96, 0: 9 * 96}), (first_scans(-999.3, -999.3), {1: 3 * 96, 0: 9 * 96}),
+    (missing_counts, {Reason.MISSING: 12 * 96}), (displaced, {Reason.LOCATION: 2, 0: 12 * 96 - 2}),
+    (hot, {Reason.MISSING: 12 * 96})])
+def test_sensor_data_records_without_values_or_places(tmp_path, change, rejected):
+    (granule,) = readers.read("atms_sdr", sdr(tmp_path, change), ["Suomi-NPP"], ["1", "22"])
+    assert Counter(codes(granule).tolist()) == rejected
+
+
 def atmprf(path, change, form="NETCDF3_CLASSIC", endian="native"):
     """The real atmPrf file written anew; ``change`` edits its attributes and its variables' values."""
     with netCDF4.Dataset(realdata("gnssro/atmPrf_C002.2007.274.03.02.G13_2007.3200_nc")) as real, \
@@ -284,7 +368,8 @@ def atmprf(path, change, form="NETCDF3_CLASSIC", endian="native"):
         file.createDimension("MSL_alt", len(values["Ref"]))
         for name, array in values.items():
             options = {"endian": endian, "compression": "zlib"} if form == "NETCDF4" else {}
-            variable = file.createVariable(name, ">f4" if endian == "big" else "f4", ("MSL_alt",), fill_value=-999.0, **options)
+            kind = ">f4" if endian == "big" else "f4"
+            variable = file.createVariable(name, kind, ("MSL_alt",), fill_value=-999.0, **options)
             variable[:] = array
             variable.units = units[name]
         file.setncatts(attributes)
@@ -345,3 +430,34 @@ def test_occultations_in_every_netcdf(tmp_path):
         assert found.at[name, "rejected"] == 0
     assert {name: found.at[name, "platform"] for name in stamps} == stamps
     assert {name: found.at[name, "rejected"] for name in odd} == {name: reason for name, (_, reason) in odd.items()}
+
+
+@pytest.mark.slow
+def test_no_damage_to_sensor_data_records_gives_impossible_footprints(tmp_path):
+    """The real granule as the archive has it, big-endian and not compressed: 300 flips and cuts of either file."""
+    whole = sdr(tmp_path)
+    names = [str(i) for i in range(1, 23)]
+    (true,) = readers.read("atms_sdr", whole, ["Suomi-NPP"], names)
+    places = [table.column(true.footprints, name) for name in ("lat", "lon")]
+    outcomes = Counter()
+    for which, seed in ((0, 5), (1, 6)):
+        content = whole[which].read_bytes()
+        for changed in mutations(content, 150, seed):
+            whole[which].write_bytes(changed)
+            for granule in readers.read("atms_sdr", whole, ["Suomi-NPP"], names):
+                outcomes[granule.reason] += 1
+                if granule.footprints is None:
+                    assert granule.message
+                    continue
+                found, used = granule.footprints, codes(granule) == 0
+                outcomes["rejected"] += len(used) - used.sum()
+                off = physics.great_circle(*(table.column(found, name) for name in ("lat", "lon")), *places)
+                assert (off[used] < 40).all()
+                elapsed = table.column(found, "time") - table.column(true.footprints, "time")
+                assert (np.abs(elapsed[used]) < np.timedelta64(60, "s")).all()
+                values = table.values_of(found)
+                assert not ((values < 2.7) | (values > 350)).any()
+        whole[which].write_bytes(content)
+    assert outcomes[Reason.UNREADABLE] > 30
+    assert outcomes[Reason.USED] > 100
+    assert outcomes["rejected"] > 0
