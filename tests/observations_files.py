@@ -16,9 +16,10 @@ def swath(start: str, scans: int = 5, positions: int = POSITIONS, seed: int = 0)
     shape = (scans, positions)
     time = np.datetime64(start, "us") + np.arange(scans) * np.timedelta64(2_666_667, "us")
     along = 20 + 0.16 * np.arange(scans, dtype="f4")
-    across = np.linspace(-50, 50, positions, dtype="f4")
+    across = np.linspace(-50, 50, positions, dtype="f4")  # zenith angles; what the satellite sees them at:
+    view = np.degrees(np.arcsin(np.sin(np.radians(np.abs(across))) * 6371 / (6371 + 835)))
     return {"time": time, "lat": np.broadcast_to(along[:, None], shape).copy(),
-            "lon": np.broadcast_to(10 + across / 5, shape).astype("f4"),
+            "lon": (10 + np.sign(across) * (np.abs(across) - view) / np.cos(np.radians(along[:, None]))).astype("f4"),
             "zenith": np.broadcast_to(np.abs(across), shape).copy(), "azimuth": np.full(shape, 90, "f4"),
             "temperature": generator.uniform(200, 290, (*shape, 22))}
 

@@ -21,6 +21,7 @@ from typing import Any
 _START, _END = b"BUFR", b"7777"
 _SHORTEST = 8 + 17 + 7 + 4 + 4
 _MARKERS = 16  # octets of Fortran record markers that may stand between messages
+_TEXT = re.compile(rb"[\x01\x03\t\r\n -~]+")  # of bulletins, from SOH to ETX
 _PADDING = b"\0\xff"
 _FOREIGN = re.compile(rb"[^\x00-\x7f]")
 _MEMORY = 4 << 30  # octets of address space of a decoding process
@@ -61,6 +62,11 @@ class Message:
     def subsets(self) -> int:
         """The number of subsets that the header gives; 0 where it is damaged."""
         return self.header.subsets if self.header else 0
+
+    @property
+    def hollow(self) -> bool:
+        """Whether it is a whole message that says itself that it has no subset; ecCodes cannot decode such."""
+        return not self.damage and self.header is not None and not self.header.subsets
 
 
 @dataclass(frozen=True)
@@ -112,7 +118,7 @@ def messages(path: Path) -> Iterator[Message]:
     while position < len(data):
         start = data.find(_START, position)
         gap = data[position:start if start >= 0 else len(data)]
-        if len(gap.strip(_PADDING)) > _MARKERS and _FOREIGN.search(gap):
+        if len(_TEXT.sub(b"", gap).translate(None, _PADDING)) > _MARKERS and _FOREIGN.search(gap):
             yield Message(position, gap, f"{len(gap)} octets that do not begin with BUFR")
         if start < 0:
             return
@@ -187,9 +193,10 @@ class Decoder:
         return status
 
     def decode(self, found: Iterable[Message]) -> Iterator[tuple[Message, Any]]:
-        """Each message with the function's result or with a :class:`Failure`, for damaged ones without trying."""
+        """Each message with the function's result or with a :class:`Failure`, for damaged and hollow ones at once."""
         for message in found:
-            yield message, Failure(message.damage) if message.damage else self(message.data)
+            damage = message.damage or ("no subset" if message.hollow else "")
+            yield message, Failure(damage) if damage else self(message.data)
 
     def __call__(self, data: bytes) -> Any:
         """The function's result, which must be picklable, or a :class:`Failure`."""

@@ -117,7 +117,8 @@ def _misfit(vectors: np.ndarray, zenith: np.ndarray) -> np.ndarray:
     nadir = np.argmin(zenith) if np.isfinite(zenith).all() else 0
     if not 0 < nadir < positions - 1:
         return np.zeros(scans, bool)
-    across = EARTH_RADIUS * _central_angle(zenith) * np.where(np.arange(positions) < nadir, -1.0, 1.0)
+    left = nadir + (zenith[nadir + 1] < zenith[nadir - 1])  # of two positions about nadir, either may be the least
+    across = EARTH_RADIUS * _central_angle(zenith) * np.where(np.arange(positions) < left, -1.0, 1.0)
     known, every = np.isfinite(vectors[..., 0]), np.arange(scans)
     first, last = known.argmax(axis=1), positions - 1 - known[:, ::-1].argmax(axis=1)
     expected = across[last] - across[first]

@@ -99,3 +99,14 @@ def test_real_files(name, messages, subsets):
     assert (len(found), sum(m.subsets for m in found)) == (messages, subsets)
     assert not any(m.damage for m in found)
     assert all(m.header.time for m in found)
+
+
+@pytest.mark.parametrize("name", ["atms_201", "mhsa_55", "iasi_241", "syno_4", "ship_11", "pdbufr_temp"])
+def test_a_real_message_with_a_broken_start_is_told(tmp_path, name):
+    """Short ones too, most of whose octets could be text."""
+    parts = [m.data for m in bufr.messages(realdata(f"bufr/{name}.bufr"))][:40]
+    broken = [b"XUFR" + data[4:] for data in parts]
+    alternating = [HEADER + data + b"\r\r\n\x03" for pair in zip(parts, broken, strict=True) for data in pair]
+    found = split(tmp_path, b"".join(alternating))
+    assert [m.data for m in found if not m.damage] == parts
+    assert len(found) == 2 * len(parts)

@@ -51,27 +51,28 @@ def test_chosen_channels_keep_their_order(tmp_path):
 
 
 def test_fill_values_become_missing_and_are_coded(tmp_path):
-    data = swath("2022-07-01T10:00:00")
+    data = swath("2022-07-01T10:00:00", positions=16)
     data["temperature"][0, 0] = np.nan
     data["temperature"][0, 1, 4] = np.nan
-    data["lat"][1, 0] = np.nan
-    data["lon"][1, 1] = 400
-    data["zenith"][1, 2] = np.nan
+    data["lat"][1, 4] = np.nan
+    data["lon"][1, 5] = 400
+    data["zenith"][1, 6] = np.nan
     granule = only(write_pair(tmp_path, data))
-    assert codes(granule)[:7] == [Reason.MISSING, 0, 0, 0, Reason.LOCATION, Reason.LOCATION, Reason.LOCATION]
+    assert codes(granule)[:24] == [Reason.MISSING, *[0] * 19, *[Reason.LOCATION] * 3, 0]
     values = table.values_of(granule.footprints)
     assert np.isnan(values[0]).all()
     assert np.isnan(values[1]).tolist() == [i == 4 for i in range(22)]
-    assert np.isnan(table.column(granule.footprints, "lat")[4])
+    assert np.isnan(table.column(granule.footprints, "lat")[20])
 
 
 def test_first_scans_with_zero_coordinates_have_no_place(tmp_path):
-    data = swath("2022-07-01T10:00:00")
+    data = swath("2022-07-01T10:00:00", positions=16)
+    data["lat"] -= data["lat"][3, 0]
+    assert (data["lat"][3] == 0).all()  # the equator is a place
     data["lat"][:2] = data["lon"][:2] = 0.0
-    data["lat"][3, 1] = 0.0  # the equator is a place
     granule = only(write_pair(tmp_path, data))
-    assert codes(granule) == [Reason.LOCATION] * 8 + [0] * 12
-    assert np.isnan(table.column(granule.footprints, "lat")[:8]).all()
+    assert codes(granule) == [Reason.LOCATION] * 32 + [0] * 48
+    assert np.isnan(table.column(granule.footprints, "lat")[:32]).all()
 
 
 def test_an_all_missing_swath_is_counted(tmp_path):
@@ -104,9 +105,11 @@ def test_aggregates_use_the_factors_of_each_granule(tmp_path):
 
 def test_longitudes_are_brought_to_one_convention(tmp_path):
     data = swath("2022-07-01T10:00:00")
-    data["lon"][0] = [180, 190, 359, -180]
+    data["lon"] += 170  # to beyond 180
     found = only(write_pair(tmp_path, data)).footprints
-    assert table.column(found, "lon")[:4].tolist() == pytest.approx([-180, -170, -1, -180])
+    lon = table.column(found, "lon")
+    assert lon == pytest.approx((data["lon"].ravel() + 180.0) % 360 - 180, abs=1e-4)
+    assert (lon[:4] < 0).tolist() == [False, False, True, True]
 
 
 def test_granules_come_in_time_order(tmp_path):

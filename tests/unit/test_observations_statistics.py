@@ -4,6 +4,8 @@ from datetime import date
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from fuxiflow.grids import Grid
 from fuxiflow.observations.sparse import SparseWriter
@@ -42,12 +44,19 @@ def test_a_channel_without_values_is_named(tmp_path):
         grid_statistics([path], date(2022, 1, 1), date(2022, 1, 1))
 
 
-def test_merging_equals_one_pass():
-    generator = np.random.default_rng(0)
-    values = generator.normal(250, 5, (1000, 3))
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 2**16), rows=st.integers(1, 200),
+       cuts=st.lists(st.integers(0, 200), max_size=6), spread=st.sampled_from([1e-3, 5.0, 500.0]))
+def test_merging_in_any_pieces_and_order_equals_one_pass(seed, rows, cuts, spread):
+    generator = np.random.default_rng(seed)
+    values = generator.normal(250, spread, (rows, 3)).astype(np.float32)
     values[generator.random(values.shape) < 0.2] = np.nan
+    values[0] = 250
+    blocks = np.split(values, sorted(cuts))
     moments = _Moments(3)
-    for block in np.split(values, [0, 1, 10, 500]):
-        moments.add(block)
-    assert moments.mean == pytest.approx(np.nanmean(values, 0))
-    assert np.sqrt(moments.squares / moments.count) == pytest.approx(np.nanstd(values, 0))
+    for i in generator.permutation(len(blocks)):
+        moments.add(blocks[i])
+    exact = values.astype(float)
+    assert moments.count.tolist() == np.isfinite(exact).sum(axis=0).tolist()
+    assert moments.mean == pytest.approx(np.nanmean(exact, 0), rel=1e-9)
+    assert moments.squares / moments.count == pytest.approx(np.nanvar(exact, 0), rel=1e-6, abs=1e-9 * spread**2)

@@ -76,7 +76,7 @@ def _granule(path: Path, platforms: Sequence[str], channels: Sequence[str]) -> G
             if not count:
                 return Granule(path.name, reason=Reason.EMPTY, message="no scan", day=day)
             built = _footprints(file, shape[0], channels, platform, path.name)
-    except (OSError, KeyError, ValueError, RuntimeError, TypeError) as error:
+    except level1.DAMAGE as error:
         return Granule(path.name, reason=Reason.UNREADABLE, message=f"{type(error).__name__}: {error}", count=count,
                        day=day)
     return Granule(path.name, footprints=built, count=count, day=day)

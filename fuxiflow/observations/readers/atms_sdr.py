@@ -16,7 +16,7 @@ import dask
 import numpy as np
 from satpy.readers.atms_sdr_hdf5 import ATMS_CHANNEL_NAMES, ATMS_SDR_FileHandler
 
-from fuxiflow.observations import leap_seconds
+from fuxiflow.observations import leap_seconds, scan_geometry
 from fuxiflow.observations.readers import level1
 from fuxiflow.observations.readers.granule import Granule, footprints, known_channels
 from fuxiflow.observations.reasons import Reason
@@ -117,7 +117,7 @@ def _open(file: _File, platforms: Sequence[str]) -> ATMS_SDR_FileHandler:
         with level1.quiet():
             handler = ATMS_SDR_FileHandler(os.fspath(file.path), {}, {})
         found = str(handler.platform_name)
-    except (OSError, KeyError, ValueError, RuntimeError) as error:
+    except level1.DAMAGE as error:
         raise _Refused(file, Reason.UNREADABLE, f"{type(error).__name__}: {error}") from error
     if _called(found, platforms) is None:
         raise _Refused(file, Reason.PLATFORM, f"platform {found}, expected {' or '.join(platforms)}")
@@ -184,7 +184,7 @@ def _footprints(file: _File, data: ATMS_SDR_FileHandler, geolocation: ATMS_SDR_F
             columns = {name: _array(geolocation, _GEOLOCATION + key) for name, key in names.items()}
             columns["time"] = utc(_array(data, _DATA + "BeamTime", mask=False))
         period, other = ((handler.start_time, handler.end_time) for handler in (data, geolocation))
-    except (OSError, KeyError, ValueError, RuntimeError) as error:
+    except level1.DAMAGE as error:
         raise _Refused(file, Reason.UNREADABLE, f"{type(error).__name__}: {error}") from error
     shape = values.shape[:2]
     if values.shape[2] != len(ATMS_CHANNEL_NAMES):
@@ -196,10 +196,10 @@ def _footprints(file: _File, data: ATMS_SDR_FileHandler, geolocation: ATMS_SDR_F
             raise _Refused(file, Reason.MISMATCH, f"{name} has shape {array.shape}, expected {shape}")
     if abs((period[0] - other[0]).total_seconds()) > 1:
         raise _Refused(file, Reason.MISMATCH, f"starts at {period[0]}, its geolocation at {other[0]}")
+    wrong = scan_geometry.misplaced(columns["lat"], columns["lon"], columns["zenith"])
+    columns["lat"] = np.where(wrong, np.nan, columns["lat"])
     columns = {name: array.ravel() for name, array in columns.items()}
-    nowhere = (columns["lat"] == 0) & (columns["lon"] == 0)  # as scans have that were not located
-    columns["lat"] = np.where(nowhere, np.nan, columns["lat"])
     columns["scan_position"] = np.tile(np.arange(1, shape[1] + 1, dtype=np.int16), shape[0])
-    values = values.reshape(-1, values.shape[2])[:, chosen]
+    values = level1.plausible(values.reshape(-1, values.shape[2])[:, chosen])
     first, last = (np.datetime64(time, "us") for time in period)
     return footprints(channels, values, columns, (first - _SCAN, last + _SCAN), platform, file.path.name)

@@ -73,6 +73,7 @@ def _file(path: Path, decoder: bufr.Decoder, platforms: Sequence[str], channels:
                 headers.append(np.datetime64(header.time, "us"))
                 continue
             reason = Reason.INSTRUMENT if isinstance(found, OtherInstrument) else Reason.UNREADABLE
+            reason = Reason.EMPTY if message.hollow else reason
             yield Granule(path.name, reason=reason, message=f"message at octet {message.offset}: {found.why}",
                           count=message.subsets, day=day)
     except OSError as error:

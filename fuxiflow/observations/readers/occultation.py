@@ -46,9 +46,11 @@ def position(reference: tuple[float, float], lat: np.ndarray, lon: np.ndarray,
              height: np.ndarray) -> tuple[float, float]:
     """Latitude and longitude of the tangent point nearest to 10 km, of those that a file gives (n,) each at ``height``
     (m); the ``reference`` where there is none within 5 km. NaN when the two are farther apart than tangent points
-    drift: one of them is an error."""
+    drift: one of them is an error. Both coordinates exactly zero are no place but what stands for none."""
+    reference = reference if reference != (0.0, 0.0) else (np.nan, np.nan)
     with np.errstate(invalid="ignore"):
-        away = np.where((np.abs(lat) <= 90) & (np.abs(lon) <= 360), np.abs(height - POSITION_HEIGHT), np.inf)
+        placed = (np.abs(lat) <= 90) & (np.abs(lon) <= 360) & ((lat != 0) | (lon != 0))
+        away = np.where(placed, np.abs(height - POSITION_HEIGHT), np.inf)
     away = np.nan_to_num(away, nan=np.inf)
     if not len(away) or away.min() > 5_000.0:
         return reference

@@ -123,13 +123,16 @@ def decoded(path: Path, decoder: Decoder, collector: Collector, category: int) -
         collector.refuse(path.name, Reason.UNREADABLE, str(error), 0)
         return
     if not found:
-        collector.refuse(path.name, Reason.EMPTY, "no BUFR message", 0)
+        what = "no BUFR message" if path.stat().st_size else "zero bytes"
+        collector.refuse(path.name, Reason.EMPTY, what, 0)
     for message in found:
         if message.damage:
             collector.damaged(path.name, message, Failure(message.damage))
         elif message.header and message.header.category != category:
             why = f"BUFR of category {message.header.category}, expected {category}"
             collector.refuse(path.name, Reason.PLATFORM, why, message.subsets)
+        elif message.hollow:
+            collector.refuse(path.name, Reason.EMPTY, f"message at octet {message.offset}: no subset", 0)
         else:
             result = decoder(message.data)
             if isinstance(result, Failure):
