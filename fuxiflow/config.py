@@ -51,15 +51,15 @@ class Experiment(Section):
     """What may differ between experiments.
 
     ``weights`` names the experiment whose networks are used (default: its own); ``analyses_after`` and
-    ``forecasts_after`` say after which training stage they make the cycle (default: ``joint``) and the forecasts
-    (default: the last). ``forecasts`` says whether forecasts start from its analyses. ``initial``, ``gfs`` or an
-    experiment, gives the analyses that forecasts start from instead: such an experiment does not cycle. ``forecaster``
-    makes its forecasts instead of the networks.
+    ``forecasts_after`` say after which training stage they make the cycle (default: ``replay`` where it is configured,
+    else ``joint``) and the forecasts (default: the last). ``forecasts`` says whether forecasts start from its
+    analyses. ``initial``, ``gfs`` or an experiment, gives the analyses that forecasts start from instead: such an
+    experiment does not cycle. ``forecaster`` makes its forecasts instead of the networks.
     """
 
     sources: list[str]
     weights: str | None = None
-    analyses_after: Literal["assimilator", "joint", "autoregressive"] = "joint"
+    analyses_after: Literal["assimilator", "joint", "replay", "autoregressive"] | None = None
     forecasts_after: Literal["forecaster", "assimilator", "joint", "autoregressive"] | None = None
     forecasts: bool = True
     initial: str | None = None
@@ -70,8 +70,9 @@ class Experiment(Section):
     def recipe(self, stage: str) -> dict:
         """All settings that the networks after a training stage, or the bank of ``backgrounds``, depend on."""
         training, order = self.training, ("forecaster", "backgrounds", "assimilator", "joint", "autoregressive")
-        until = order[: order.index(stage) + 1]
-        found = {"model": self.model, "options": training.model_dump(exclude={*order, "simulated"})}
+        # replay goes on from joint training, for the cycle alone
+        until = [*order[:4], "replay"] if stage == "replay" else order[: order.index(stage) + 1]
+        found = {"model": self.model, "options": training.model_dump(exclude={*order, "replay", "simulated"})}
         found |= {name: getattr(training, name) for name in until}
         if "backgrounds" in until:
             found["max_lead_hours"] = training.assimilator.max_lead_hours
@@ -281,8 +282,9 @@ class Config(Section):
             raise ValueError(f"experiments.{name}.model.{why}")
 
     def _check_stages(self, name: str, experiment: Experiment) -> None:
-        trained = self.resolve(self.weights_of(name)).training.stages
-        for key in ("analyses_after", "forecasts_after"):
+        training = self.resolve(self.weights_of(name)).training
+        cycled = [*training.stages, *(["replay"] if training.replay else [])]
+        for key, trained in (("analyses_after", cycled), ("forecasts_after", training.stages)):
             if (stage := getattr(experiment, key)) is not None:
                 self._known(f"experiments.{name}.{key}", stage, trained)
 
@@ -325,6 +327,20 @@ class Config(Section):
         recipe = self.resolve(name).recipe(stage)
         same = (other for other in self.trained_experiments if self.resolve(other).recipe(stage) == recipe)
         return next(same, name)
+
+    def analyses_after(self, name: str) -> str:
+        """The training stage whose networks experiment ``name`` cycles with."""
+        default = "replay" if self.resolve(self.weights_of(name)).training.replay else "joint"
+        return self.resolve(name).analyses_after or default
+
+    def replayed(self, name: str) -> dict[str, Period]:
+        """By segment of the cycle, the days of fresh data that the networks of experiment ``name`` are updated with
+        before it; segments without an update are left out."""
+        stage = self.resolve(self.weights_of(name)).training.replay
+        labels = self.segments(self.cycling_period) if stage else []
+        first = {label: times.segment_bounds(label, self.segment_months)[0] for label in labels}
+        days = {label: stage.fresh(day, self.periods.cold_start) for label, day in first.items()}
+        return {label: period for label, period in days.items() if period}
 
     def forecasts_after(self, name: str) -> str:
         """The training stage whose networks make the forecasts of experiment ``name``."""

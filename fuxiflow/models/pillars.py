@@ -54,6 +54,8 @@ class Footprints:
 
     def kept(self, sample: Tensor) -> "Footprints":
         """Without the windows in which ``sample (batch,)`` is False."""
+        if sample.all():
+            return self
         keep = sample[self.sample]
         return Footprints(*(getattr(self, name)[keep] for name in self.__dataclass_fields__))
 

@@ -1,5 +1,6 @@
 """Sizes of the networks and the stages of their training."""
 
+from datetime import date, timedelta
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
@@ -149,6 +150,46 @@ class JointStage(AssimilatorStage):
     truncation: int | None = Field(None, gt=0, description="cycles that are back-propagated through, default all")
 
 
+class ReplayStage(AssimilatorStage):
+    """An update of the assimilator before each segment of the cycle, beside the frozen forecaster, on what has arrived
+    since and on older samples, as FuXi Weather 1 (arXiv 2408.05472) has it for every month of its test year.
+
+    The reanalysis is known up to ``delay_days`` days before the segment begins (default: ERA5T's delay, five days);
+    fresh are the last ``fresh_days`` of it since the cold start. A share ``replay_fraction`` of the samples is older.
+    ``cycles`` are unrolled, and the backgrounds count with ``background_weight``. The paper gives no numbers: these are
+    ours.
+    """
+
+    fresh_days: Positive = 31
+    replay_fraction: Fraction = 0.5
+    delay_days: int = Field(5, ge=0)
+    cycles: Positive = 1
+    background_weight: float = Field(0.0, ge=0)
+    max_lead_hours: int = Field(48, ge=6, multiple_of=6)
+    truncation: int | None = Field(None, gt=0, description="cycles that are back-propagated through, default all")
+
+    @property
+    def steps(self) -> tuple[int, int]:
+        """How many steps of 6 h a sample's fields reach back from its first analysis, and on."""
+        return self.max_lead_hours // 6 + 1, self.cycles * self.chain
+
+    def fresh(self, first: date, cold_start: date) -> Period | None:
+        """The days of fresh data of the update for a segment that begins on ``first``; None where those since
+        ``cold_start`` hold no sample: then there is no update."""
+        end = first - timedelta(days=self.delay_days + 1)
+        before, after = self.steps
+        if 4 * ((end - cold_start).days + 1) < before + 1 + after:
+            return None
+        return Period(start=max(cold_start, end - timedelta(days=self.fresh_days - 1)), end=end)
+
+    @model_validator(mode="after")
+    def _holds_a_sample(self):
+        if 4 * self.fresh_days <= self.steps[1]:
+            raise ValueError(f"fresh_days: {self.fresh_days} days hold no chain of {self.steps[1]} cycles, allowed: at "
+                             f"least {self.steps[1] // 4 + 1}")
+        return self
+
+
 class Backgrounds(Section):
     """A bank of backgrounds for stage 2, made by the forecaster of stage 1: one every ``every_hours``, of a random lead
     of at most stage 2's ``max_lead_hours``; ``batch`` forecasts are computed at once."""
@@ -166,7 +207,8 @@ class SimulatedShare(Period):
 
 class Training(Section):
     """The training stages, in order; ``autoregressive`` and the bank of ``backgrounds`` where they are given. Forecasts
-    are made with the networks of the last stage, the cycle with ``joint``'s.
+    are made with the networks of the last stage, the cycle with ``joint``'s, or with those of ``replay``, which go on
+    from them segment by segment.
 
     ``simulated`` says by source when stages 2 and 3 see simulated observations; on other days they see real ones.
     ``devices`` of each of ``nodes`` work on a batch together, by the ``strategy``: whole weights on each (ddp), or
@@ -177,6 +219,7 @@ class Training(Section):
     backgrounds: Backgrounds | None = None
     assimilator: AssimilatorStage
     joint: JointStage
+    replay: ReplayStage | None = None
     autoregressive: AutoregressiveStage | None = None
     simulated: dict[str, list[SimulatedShare]] = {}
     precision: Literal["auto", "32-true", "bf16-mixed"] = "auto"
@@ -189,14 +232,14 @@ class Training(Section):
 
     @property
     def stages(self) -> dict[str, Optimisation]:
-        """The stages by name, in order."""
+        """The stages before the cycle by name, in order."""
         names = ("forecaster", "assimilator", "joint", "autoregressive")
         return {name: stage for name in names if (stage := getattr(self, name)) is not None}
 
     @model_validator(mode="after")
     def _shares(self):
         ranks = self.devices * self.nodes
-        for name, stage in self.stages.items():
+        for name, stage in (self.stages | ({"replay": self.replay} if self.replay else {})).items():
             if stage.batch % (ranks * stage.accumulate):
                 raise ValueError(f"{name}.batch: {stage.batch} samples on {ranks} devices in {stage.accumulate} parts, "
                                  f"allowed: multiples of {ranks * stage.accumulate}")

@@ -1,7 +1,7 @@
-"""Stages 2 and 3 share their course: networks from the stage before, cycles of analyses and forecasts, a checkpoint."""
+"""Stages 2 and 3 and replay share their course: networks from the stage before, cycles of analyses and forecasts."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,6 +17,7 @@ from fuxiflow.observations.statistics import GridStatistics
 from fuxiflow.progress import progress
 from fuxiflow.settings.training import AssimilatorStage, SimulatedShare
 from fuxiflow.states.climatology import Climatology
+from fuxiflow.states.store import States
 from fuxiflow.training import departures, samples, stages
 from fuxiflow.training.bank import Bank
 from fuxiflow.training.hybrid import HybridGrids
@@ -26,7 +27,7 @@ from fuxiflow.training.parallel import fabric_of
 from fuxiflow.training.record import record
 from fuxiflow.training.stages import Unrolling
 
-FIT_WINDOWS = 160
+FIT_WINDOWS, FIT_CELLS, FIT_LEAST = 160, 160 * 32 * 64, 8
 
 
 def describe_sources(names: list[str], statistics: Mapping[str, Path]) -> dict[str, SourceDesign]:
@@ -43,23 +44,29 @@ def describe_sources(names: list[str], statistics: Mapping[str, Path]) -> dict[s
 
 def fit(name: str, networks: Networks, history: list[dict], stage: AssimilatorStage, unrolling: Unrolling,
         linear_fits: bool, input: SimpleNamespace, output: SimpleNamespace, params: SimpleNamespace,
-        log: logging.Logger, points: Points | None = None) -> None:  # fmt: skip
+        log: logging.Logger, points: Points | None = None,
+        pool: Callable[[States], tuple[np.ndarray, np.ndarray]] | None = None) -> None:  # fmt: skip
     """Train ``networks`` by unrolling cycles, and write the stage's checkpoint and losses.
 
     With ``linear_fits`` the encoders start from fits to the stage's first batches (:func:`initialise`); with ``points``
-    the losses hold L_obs, as the stage's ``observation_loss`` has it.
+    the losses hold L_obs, as the stage's ``observation_loss`` has it. First analysis times are those of the observation
+    period, or what a ``pool`` gives: times and the probability of each.
     """
     designs = networks.design.sources
     grids = sources.by_source(list(designs), input.grids)
     bank = Bank(input.backgrounds) if hasattr(input, "backgrounds") else None
     archive = samples.Archive(input.states, grids, Climatology.read(input.climatology), bank)
     archive.grids |= hybrid_grids(archive.grids, input.simulated, params.simulated, params.seed, log)
-    first_times = samples.usable(archive.states, *times.span(*params.dates), stage.max_lead_hours // 6 + 1,
-                                 unrolling.cycles * unrolling.chain, np.datetime64(params.reach, "ns"),
-                                 bank.times if bank else None)  # fmt: skip
+    if pool:
+        first_times, odds = pool(archive.states)
+    else:
+        odds = None
+        first_times = samples.usable(archive.states, *times.span(*params.dates), stage.max_lead_hours // 6 + 1,
+                                     unrolling.cycles * unrolling.chain, np.datetime64(params.reach, "ns"),
+                                     bank.times if bank else None)  # fmt: skip
     log.info("%d first analysis times from %s to %s, sources: %s", len(first_times), first_times[0], first_times[-1],
              ", ".join(designs) or "none")  # fmt: skip
-    plan = stages.cycle_plan(name, first_times, stage, unrolling, params.seed, banked=bank is not None)
+    plan = stages.cycle_plan(name, first_times, stage, unrolling, params.seed, bank is not None, odds)
 
     fabric = fabric_of(params.options)
     share = stages.share(fabric, stage)
@@ -92,12 +99,19 @@ def hybrid_grids(real: Mapping[str, SparseGrids], simulated: list[Path], shares:
     return found
 
 
+def fit_windows(cells: int) -> int:
+    """How many windows on a grid of so many cells the encoders are fitted to: six states of each are held at once, so
+    that a finer grid takes fewer windows, which have as many cells."""
+    return min(FIT_WINDOWS, max(FIT_LEAST, FIT_CELLS // cells))
+
+
 def initialise(objective: stages.Objective, batches: samples.Batches, size: int, log: logging.Logger) -> None:
     """Fit the linear functions of every source's encoder to the first batches of a stage (``size`` windows each)."""
     networks, archive = objective.networks, batches.archive
     channels = networks.design.channels[: networks.analysed]
     fitted = []
-    for step in progress(range(-(-FIT_WINDOWS // size)), "windows to fit first guesses to", log):
+    count = fit_windows(networks.design.grid[0] * networks.design.grid[1])
+    for step in progress(range(-(-count // size)), "windows to fit first guesses to", log):
         batch = batches[step]
         times_ = batch.analysis
         around = np.stack([[archive.states.read(t + STEP * i) for i in (-1, 0, 1)] for t in times_])

@@ -21,7 +21,7 @@ from fuxiflow.training.parallel import Share, sharded
 from fuxiflow.training.perturbation import perturb
 from fuxiflow.training.samples import Batch, Request
 
-STREAMS = {"forecaster": 1, "assimilator": 2, "joint": 3, "autoregressive": 4}
+STREAMS = {"forecaster": 1, "assimilator": 2, "joint": 3, "autoregressive": 4, "replay": 6}  # 5: the bank
 
 
 def _generator(seed: int, stage: str, *position: int) -> np.random.Generator:
@@ -61,8 +61,8 @@ def spans(count: int, truncation: int | None) -> list[tuple[int, int]]:
 
 
 def cycle_plan(name: str, times: np.ndarray, stage: AssimilatorStage, unrolling: Unrolling, seed: int,
-               banked: bool = False):  # fmt: skip
-    """Stages 2 and 3: ``plan(step)`` draws first analysis times among ``times``.
+               banked: bool = False, odds: np.ndarray | None = None):  # fmt: skip
+    """Stages 2 and 3: ``plan(step)`` draws first analysis times among ``times``, each as probable as ``odds`` say.
 
     The first background is a forecast of a random lead, the same for the whole batch, or comes from the bank; some
     start from climatology, as a cold start does, and some are deprived of their observations, as in an outage. With a
@@ -79,7 +79,7 @@ def cycle_plan(name: str, times: np.ndarray, stage: AssimilatorStage, unrolling:
         for place in range(stage.batch):
             age = (step + place * chain // stage.batch) % chain
             fate = _generator(seed, name, step - age + chain, 0, place)
-            time = fate.choice(times) + STEP * cycles * age
+            time = fate.choice(times, p=odds) + STEP * cycles * age
             cold, dark = bool(fate.random() < stage.cold_fraction), bool(masked[place])
             days = stage.climatology_shift_days
             shift = int(fate.integers(-days, days + 1))

@@ -15,6 +15,7 @@ from fuxiflow.models import checkpoint
 from fuxiflow.observations.sparse import SparseWriter
 from fuxiflow.states.forecasts import Forecasts
 from fuxiflow.states.store import States
+from fuxiflow.training.stages import Objective
 from tests import tiny
 from tests.helpers import load_script
 
@@ -156,6 +157,83 @@ def test_stage_two_draws_from_the_bank(record, trained, tmp_path):
     assert found.history[-1]["updates"] == 2
 
 
+REPLAY = {"observations": ["2022-01-01", "2022-01-04"], "cycle": ["2022-01-05", "2022-01-08"],
+          "fresh": ["2022-01-07", "2022-01-08"]}  # fmt: skip
+
+
+def replay(directory, record, before, **values):
+    """An update of ``before``, on what is known at the end of 8 January."""
+    directory.mkdir(exist_ok=True)
+    stage = {"updates": 6, "batch": 2, "learning_rate": 1e-3, "max_lead_hours": 12, "cycles": 2, "chain": 2,
+             "background_weight": 1.0, "fresh_days": 2, "checkpoint_every": 2}  # fmt: skip
+    input = SimpleNamespace(before=before, states=record.states, climatology=record.climatology, grids=record.grids,
+                            simulated=[])  # fmt: skip
+    output = SimpleNamespace(checkpoint=directory / "replay.ckpt", losses=directory / "replay.parquet")
+    script = load_script("training_replay")
+    script.main(input, output, params(directory, **{"stage": stage, **REPLAY, **values}), LOG)
+    return checkpoint.load(output.checkpoint)
+
+
+def weights_differ(one, other):
+    weights = other.networks.state_dict()
+    return {name for name, value in one.networks.state_dict().items() if not torch.equal(value, weights[name])}
+
+
+def test_replay_trains_the_assimilator_alone_and_goes_on_from_itself(record, trained, tmp_path):
+    joint = checkpoint.load(trained / "joint.ckpt")
+    first = replay(tmp_path / "a", record, trained / "joint.ckpt")
+    changed = weights_differ(joint, first)
+    assert changed
+    assert all(name.startswith("assimilator.") for name in changed)
+    assert not {name for name in changed if "equivalent" in name}
+    second = replay(tmp_path / "b", record, tmp_path / "a" / "replay.ckpt", seed=4)
+    assert second.history[:-2] == joint.history
+    assert [entry["stage"] for entry in second.history[-2:]] == ["replay", "replay"]
+    assert second.history[-1]["period"] == ["2022-01-01T18", "2022-01-07T18"]
+    assert weights_differ(first, second)
+    made = cycle(tmp_path, record, tmp_path / "b", checkpoint="replay.ckpt")
+    assert len(States([made.analyses], name="analysis").times) == 8
+
+
+def test_what_comes_later_is_not_seen(record, trained, tmp_path):
+    changed = record.fields.copy()
+    changed[32:] += 50
+    later = SimpleNamespace(**vars(record))
+    later.states = [tiny.write_states(tmp_path / "states.zarr", changed)]
+    later.grids = [tiny.write_grids(tmp_path / "grids", len(changed) // 4, silent=(8, 9))]
+    one, other = (replay(tmp_path / name, given, trained / "joint.ckpt")
+                  for name, given in (("a", record), ("b", later)))  # fmt: skip
+    assert not weights_differ(one, other)
+    # where the later days may be known, it matters what they hold
+    known = {"cycle": ["2022-01-05", "2022-01-10"], "fresh": ["2022-01-09", "2022-01-10"]}
+    one, other = (replay(tmp_path / name, given, trained / "joint.ckpt", **known)
+                  for name, given in (("c", record), ("d", later)))  # fmt: skip
+    assert weights_differ(one, other)
+
+
+def test_a_killed_replay_ends_as_an_undisturbed_one(record, trained, tmp_path, monkeypatch):
+    whole = replay(tmp_path / "a", record, trained / "joint.ckpt")
+    real = Objective.cycle
+    begun = []
+
+    def killed(self, *arguments):
+        begun.append(arguments)
+        if len(begun) == 6:
+            raise KeyboardInterrupt
+        return real(self, *arguments)
+
+    monkeypatch.setattr(Objective, "cycle", killed)
+    with pytest.raises(KeyboardInterrupt):
+        replay(tmp_path / "b", record, trained / "joint.ckpt")
+    monkeypatch.undo()
+    calls = []
+    monkeypatch.setattr(Objective, "cycle", lambda *arguments: calls.append(0) or real(*arguments))
+    again = replay(tmp_path / "b", record, trained / "joint.ckpt")
+    assert len(calls) == 2
+    assert not weights_differ(whole, again)
+    assert pd.read_parquet(tmp_path / "a" / "replay.parquet").equals(pd.read_parquet(tmp_path / "b" / "replay.parquet"))
+
+
 def test_losses_are_logged(trained):
     losses = pd.read_parquet(trained / "joint.parquet")
     assert list(losses["step"]) == [0, 1, 2]
@@ -191,9 +269,9 @@ def test_the_same_seed_trains_the_same_networks(record, trained, tmp_path):
     assert all(torch.equal(value, second[name]) for name, value in first.items())
 
 
-def cycle(directory, record, trained, dates=CYCLE, **input):
+def cycle(directory, record, trained, dates=CYCLE, checkpoint="joint.ckpt", **input):
     output = SimpleNamespace(analyses=directory / "analyses.zarr", carry=directory / "carry.pt")
-    given = SimpleNamespace(checkpoint=trained / "joint.ckpt", grids=record.grids, climatology=record.climatology,
+    given = SimpleNamespace(checkpoint=trained / checkpoint, grids=record.grids, climatology=record.climatology,
                             **input)  # fmt: skip
     load_script("cycling_analyses").main(given, output, params(directory, dates=dates), LOG)
     return output

@@ -235,6 +235,44 @@ def test_experiments_may_use_an_earlier_stage():
         validate(demo(verification__comparisons={"full": ["nobody"]}))
 
 
+REPLAY = {"updates": 20, "batch": 2, "learning_rate": 1e-4, "max_lead_hours": 12}
+
+
+def test_replay_is_for_the_cycle_alone():
+    assert validate(demo()).analyses_after("full") == "joint"
+    chosen = validate(demo(
+        segment_months=1,
+        experiments__updated={"training": {"replay": {**REPLAY, "fresh_days": 20}}},
+        experiments__delayed={"training": {"replay": {**REPLAY, "fresh_days": 40, "delay_days": 35}}},
+        experiments__frozen={"weights": "updated", "analyses_after": "joint"},
+    ))  # fmt: skip
+    # the cold start is on 1 January, the test ends on 9 February
+    days = {name: {label: (str(period.start), str(period.end)) for label, period in chosen.replayed(name).items()}
+            for name in chosen.experiments}  # fmt: skip
+    assert days["updated"] == days["frozen"] == {"2023-02": ("2023-01-07", "2023-01-26")}
+    assert days["full"] == days["delayed"] == {}
+    assert chosen.analyses_after("updated") == "replay"
+    assert chosen.analyses_after("frozen") == "joint"
+    assert chosen.forecasts_after("updated") == "autoregressive"
+    # it changes nothing else: what comes before and the long forecasts are shared
+    for stage in ("forecaster", "assimilator", "joint", "autoregressive"):
+        assert chosen.trained_by("updated", stage) == "full"
+    assert chosen.trained_by("frozen", "replay") == "updated"
+
+
+def test_replay_that_cannot_be():
+    with pytest.raises(ConfigurationError, match=r"analyses_after: unknown 'replay', allowed: assimilator, autoreg"):
+        validate(demo(experiments__full={"analyses_after": "replay"}))
+    with pytest.raises(ConfigurationError, match=r"replay: .*fresh_days: 1 days hold no chain of 6 cycles"):
+        validate(demo(experiment__training__replay={**REPLAY, "fresh_days": 1, "cycles": 6}))
+    with pytest.raises(ConfigurationError, match=r"replay\.batch: 3 samples on 2 devices"):
+        validate(demo(experiment__training__devices=2, experiment__training__replay={**REPLAY, "batch": 3},
+                      experiment__training__forecaster={**DEMO["experiment"]["training"]["forecaster"], "batch": 4},
+                      experiment__training__assimilator={**DEMO["experiment"]["training"]["assimilator"], "batch": 4},
+                      experiment__training__joint={**DEMO["experiment"]["training"]["joint"], "batch": 4},
+                      experiment__training__autoregressive=None))  # fmt: skip
+
+
 def test_external_forecasts_need_no_more_than_they_use():
     cascade = {"onnx": ["short.onnx", "medium.onnx"]}
     chosen = validate(demo(

@@ -5,9 +5,11 @@ import pytest
 import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from zarr.codecs import BloscCodec
 
 from fuxiflow.channels import table
 from fuxiflow.grids import Grid
+from fuxiflow.states import store
 from fuxiflow.states.store import States, StateWriter, open_store, read_times, within, write_states
 
 GRID = Grid(4, 8)
@@ -213,3 +215,17 @@ def test_within_takes_whole_days():
     assert within(TIMES, ["2022-01-02", "2022-01-02"]).tolist() == TIMES[4:8].tolist()
     with pytest.raises(ValueError, match="no time between"):
         within(TIMES, ["2023-01-01", "2023-01-02"])
+
+
+def test_the_bits_are_the_same_however_they_are_packed(tmp_path, monkeypatch):
+    values = fields()
+    values[2, 0, 0, :4] = [-0.0, 1e-45, np.inf, -np.nan]
+    write(tmp_path / "now.zarr", values)
+    monkeypatch.setattr(store, "COMPRESSORS", (BloscCodec(cname="zstd", clevel=5, shuffle="bitshuffle", typesize=4),))
+    write(tmp_path / "before.zarr", values)
+    codecs = {name: open_store(tmp_path / f"{name}.zarr")["state"].compressors[0].cname.value
+              for name in ("now", "before")}  # fmt: skip
+    assert codecs == {"now": "lz4hc", "before": "zstd"}
+    for name in codecs:
+        found = States([tmp_path / f"{name}.zarr"]).read_many(TIMES)
+        np.testing.assert_array_equal(found.view(np.uint32), values.view(np.uint32))

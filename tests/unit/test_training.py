@@ -11,7 +11,7 @@ from fuxiflow.models import checkpoint
 from fuxiflow.models.networks import calendar
 from fuxiflow.settings.training import AssimilatorStage, AutoregressiveStage, ForecasterStage, JointStage, Optimisation
 from fuxiflow.states.climatology import Climatology
-from fuxiflow.training import samples, stages
+from fuxiflow.training import cycles, samples, stages
 from fuxiflow.training.loop import Run, TrainingError, learning_rate, train
 from fuxiflow.training.losses import StateLoss
 from fuxiflow.training.parallel import Share, make_fabric
@@ -344,3 +344,9 @@ def test_files_that_are_no_checkpoint_are_refused(tmp_path):
     (tmp_path / "a.ckpt").write_bytes(b"not this")
     with pytest.raises(ValueError, match="is not a checkpoint"):
         checkpoint.load(tmp_path / "a.ckpt")
+
+
+def test_encoders_are_fitted_to_fewer_windows_of_a_finer_grid():
+    assert cycles.fit_windows(8 * 16) == cycles.fit_windows(32 * 64) == 160
+    assert cycles.fit_windows(64 * 128) == 40
+    assert cycles.fit_windows(720 * 1440) == 8

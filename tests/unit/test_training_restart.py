@@ -8,7 +8,14 @@ import numpy as np
 import pytest
 import torch
 
-from fuxiflow.settings.training import AssimilatorStage, AutoregressiveStage, ForecasterStage, JointStage, Optimisation
+from fuxiflow.settings.training import (
+    AssimilatorStage,
+    AutoregressiveStage,
+    ForecasterStage,
+    JointStage,
+    Optimisation,
+    ReplayStage,
+)
 from fuxiflow.states.climatology import Climatology
 from fuxiflow.training import samples, stages
 from fuxiflow.training.average import Average
@@ -21,6 +28,7 @@ from tests import tiny
 LOG = logging.getLogger("test")
 COMMON = {"updates": 6, "batch": 2, "learning_rate": 1e-3, "checkpoint_every": 2, "ema": 0.9}
 TIMES = tiny.times(40)[4:28]
+ASSIMILATING = {"assimilator": AssimilatorStage, "joint": JointStage, "replay": ReplayStage}
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +45,7 @@ def stage_of(name, networks, record, accumulate=1):
     share = Share(accumulate=accumulate)
     objective = stages.Objective(networks, share)
     common = {**COMMON, "accumulate": accumulate}
-    sources = networks.design.sources if name in ("assimilator", "joint") else {}
+    sources = networks.design.sources if name in ASSIMILATING else {}
     archive = samples.Archive(record.states, {tiny.SOURCE: record.grids}, Climatology.read(record.climatology))
     parts = lambda batch: [(batch,)]  # noqa: E731
     if name == "forecaster":
@@ -48,12 +56,13 @@ def stage_of(name, networks, record, accumulate=1):
         plan, loss = stages.rollout_plan(name, TIMES, stage, 0), objective.forecaster
         parts = lambda batch: [(batch, 3.0, *span) for span in stages.spans(batch.lead, 2)]  # noqa: E731
     else:
-        kind = AssimilatorStage if name == "assimilator" else JointStage
-        stage = kind(**common, max_lead_hours=12, cold_fraction=0.3)
+        stage = ASSIMILATING[name](**common, max_lead_hours=12, cold_fraction=0.3)
         unrolling = stages.Unrolling(chain=3) if name == "assimilator" else stages.Unrolling(2, 3, 1.0)
-        plan = stages.cycle_plan(name, TIMES, stage, unrolling, 0)
+        odds = np.arange(len(TIMES)) / np.arange(len(TIMES)).sum() if name == "replay" else None
+        plan = stages.cycle_plan(name, TIMES, stage, unrolling, 0, odds=odds)
         loss = lambda batch: objective.cycle(batch, unrolling)  # noqa: E731
-    stages.trains(networks, forecaster=name != "assimilator", assimilator=name in ("assimilator", "joint"))
+    forecaster = name not in ("assimilator", "replay")
+    stages.trains(networks, forecaster=forecaster, assimilator=name in ASSIMILATING)
     return stage, samples.Batches(archive, plan, sources, networks.standardise, share), objective, loss, parts
 
 
@@ -85,7 +94,7 @@ def assert_same(one, other):
     assert one["memory"] is None or torch.equal(one["memory"], other["memory"])
 
 
-@pytest.mark.parametrize("name", ["forecaster", "assimilator", "joint", "autoregressive"])
+@pytest.mark.parametrize("name", ["forecaster", "assimilator", "joint", "replay", "autoregressive"])
 def test_a_killed_stage_resumes_to_the_same_bits(record, tmp_path, name):
     reference = fit(name, record, tmp_path / "a")
     with pytest.raises(Interrupted):

@@ -1,6 +1,8 @@
 """Training knows neither the truth nor the test period; inference knows neither the truth nor a state of its time."""
 
 import re
+from datetime import date
+from itertools import pairwise
 
 import pytest
 
@@ -114,6 +116,59 @@ simulation:
     period: {start: 2022-01-22, end: 2022-01-26}
     template: {start: 2022-01-27, end: 2022-01-31}
 """
+
+
+@pytest.fixture(scope="module", params=[0, 31])
+def replayed(request, checkout, tmp_path_factory):
+    """The plan of a longer test with replay, for a delay of so many days."""
+    copy = checkout.clone(tmp_path_factory.mktemp("replayed") / "copy")
+    copy.edit("config/test.yaml", "end: 2022-02-05}\n\nworld", "end: 2022-04-10}\n\nworld")
+    copy.edit("config/test.yaml", "    autoregressive: {",
+              "    replay: {updates: 4, batch: 1, learning_rate: 1.0e-4, fresh_days: 10, max_lead_hours: 12, "
+              f"delay_days: {request.param}}}\n    autoregressive: {{")  # fmt: skip
+    return config.load(copy.folder / "config" / "test.yaml"), copy.plan("--forceall"), request.param
+
+
+def test_an_update_knows_what_ended_before_its_segment(replayed):
+    settings, jobs, delay = replayed
+    updates = of(jobs, "training_replay")
+    assert {job.wildcards["segment"] for job in updates} == ({"2022-03", "2022-04"} if delay == 0 else {"2022-04"})
+    for job in updates:
+        segment, found = job.wildcards["segment"], ancestors(jobs, job)
+        assert max(segments(found)) < segment, f"an update for {segment} reaches {sorted(segments(found))}"
+        period = settings.replayed("full")[segment]
+        assert (date.fromisoformat(f"{segment}-01") - period.end).days == delay + 1
+        data = {path for path in found if not re.search(r"/models/", path)}
+        # what was learnt before knew no more; the cycle's part is of segments up to the last fresh day alone
+        assert max(segments(data)) == settings.segments(period)[-1]
+        check_truth_is_behind_raw_files(found)
+        foreign = [path for path in found if re.search(r"/(gfs|forecasts|analyses|scores|figures)/", path)]
+        assert not foreign, f"an update reaches {foreign[:3]}"
+
+
+def test_updates_change_nothing_that_was_learnt_in_training(replayed):
+    settings, jobs, _ = replayed
+    training = set(settings.segments(settings.periods.training))
+    for job in of(jobs, *LEARNING):
+        assert segments(ancestors(jobs, job)) <= training
+    (forecasts,) = {path for job in of(jobs, "cycling_forecasts") for path in job.inputs if "/models/" in path}
+    assert forecasts.endswith("/autoregressive.ckpt")
+
+
+def test_a_segment_is_cycled_with_the_update_before_it(replayed):
+    _, jobs, _ = replayed
+    updated = sorted(job.wildcards["segment"] for job in of(jobs, "training_replay"))
+    chain = {job.wildcards["segment"]: job.inputs for job in of(jobs, "training_replay")}
+    models = "results/test/models/full"
+    assert f"{models}/joint.ckpt" in chain[updated[0]]
+    assert all(f"{models}/replay/{before}.ckpt" in chain[label] for before, label in pairwise(updated))
+    for job in of(jobs, "cycling_analyses"):
+        segment = job.wildcards["segment"]
+        known = [label for label in updated if label <= segment]
+        networks = f"{models}/replay/{known[-1]}.ckpt" if known else f"{models}/joint.ckpt"
+        assert [path for path in job.inputs if "/models/" in path] == [networks]
+        states = {path for path in ancestors(jobs, job) if "/states/" in path or "/era5/" in path}
+        assert max(segments(states)) < segment
 
 
 @pytest.fixture(scope="module")

@@ -147,6 +147,26 @@ def test_experiments_share_what_they_train_alike(checkout, tmp_path):
          ("one_step", "forecasts"), ("before_unrolling", "analyses"))}  # fmt: skip
 
 
+def test_replay_needs_a_segment_before(checkout, tmp_path):
+    copy = checkout.clone(tmp_path / "copy")
+    copy.edit("config/test.yaml", "    autoregressive: {",
+              "    replay: {updates: 4, batch: 1, learning_rate: 1.0e-4}\n    autoregressive: {")
+    copy.edit("config/test.yaml", "  full: {}\n",
+              "  full: {}\n  static: {weights: full, analyses_after: joint, forecasts: false}\n")
+    # a cycle of one segment has nothing to learn from before it
+    assert "training_replay" not in {job.rule for job in copy.plan()}
+    copy.edit("config/test.yaml", "end: 2022-02-05}\n\nworld", "end: 2022-03-02}\n\nworld")
+    inputs = {(job.rule, job.wildcards.get("experiment"), job.wildcards.get("segment")): job.inputs
+              for job in copy.plan()}  # fmt: skip
+    assert {key for key in inputs if key[0] == "training_replay"} == {("training_replay", "full", "2022-03")}
+    models = "results/test/models/full"
+    assert f"{models}/joint.ckpt" in inputs["cycling_analyses", "full", "2022-02"]
+    for name, checkpoint in (("full", "replay/2022-03"), ("no_observations", "replay/2022-03"), ("static", "joint")):
+        assert f"{models}/{checkpoint}.ckpt" in inputs["cycling_analyses", name, "2022-03"]
+    made = {path for job in copy.plan("training") for path in job.outputs}
+    assert {f"{models}/replay/2022-03.ckpt", f"{models}/autoregressive.ckpt"} <= made
+
+
 def test_other_forecasters_and_initial_states_plan(checkout, tmp_path):
     copy = checkout.clone(tmp_path / "copy")
     cascade = "forecaster: {onnx: [resources/fuxi/short.onnx, resources/fuxi/medium.onnx], steps: 4}"

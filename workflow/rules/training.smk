@@ -27,7 +27,7 @@ rule training_forecaster:
         f"{BENCHMARKS}/training_forecaster/{{experiment}}.tsv"
     threads: 2
     resources:
-        mem_mb=memory(6000),
+        mem_mb=memory(training_mb("forecaster")),
         runtime=1440,
         gpu=training_gpus,
         nodes=training_nodes,
@@ -60,7 +60,7 @@ rule training_backgrounds:
         f"{BENCHMARKS}/training_backgrounds/{{experiment}}/{{segment}}.tsv"
     threads: 2
     resources:
-        mem_mb=memory(4000),
+        mem_mb=memory(training_backgrounds_mb),
         runtime=720,
         gpu=training_gpu,
     conda:
@@ -101,7 +101,7 @@ rule training_assimilator:
         f"{BENCHMARKS}/training_assimilator/{{experiment}}.tsv"
     threads: 2
     resources:
-        mem_mb=memory(6000),
+        mem_mb=memory(training_mb("assimilator")),
         runtime=1440,
         gpu=training_gpus,
         nodes=training_nodes,
@@ -140,7 +140,7 @@ rule training_joint:
         f"{BENCHMARKS}/training_joint/{{experiment}}.tsv"
     threads: 2
     resources:
-        mem_mb=memory(6000),
+        mem_mb=memory(training_mb("joint")),
         runtime=1440,
         gpu=training_gpus,
         nodes=training_nodes,
@@ -148,6 +148,45 @@ rule training_joint:
         "../../envs/training.yaml"
     script:
         "../scripts/training_joint.py"
+
+
+rule training_replay:
+    input:
+        before=training_replay_before,
+        states=training_replay_states,
+        climatology=f"{RESULTS}/states/climatology.zarr",
+        grids=training_replay_grids,
+        simulated=training_simulated_grids,
+    output:
+        checkpoint=f"{RESULTS}/models/{{experiment}}/replay/{{segment}}.ckpt",
+        losses=f"{RESULTS}/models/{{experiment}}/replay/{{segment}}.losses.parquet",
+    params:
+        code=code("training_replay"),
+        stage=training_stage("replay"),
+        simulated=training_simulated,
+        options=training_options,
+        observations=dates(CONFIG.periods.observations),
+        cycle=lambda wildcards: dates(training_replay_cycle(wildcards)),
+        fresh=lambda wildcards: dates(training_replay_fresh(wildcards)),
+        reach=training_reach("replay"),
+        seed=training_replay_seed,
+        world=WORLD,
+        state=f"{STATE}/training/{{experiment}}/replay/{{segment}}",
+        tensorboard=f"{LOGS}/tensorboard/{{experiment}}/replay/{{segment}}",
+    log:
+        f"{LOGS}/training_replay/{{experiment}}/{{segment}}.log",
+    benchmark:
+        f"{BENCHMARKS}/training_replay/{{experiment}}/{{segment}}.tsv"
+    threads: 2
+    resources:
+        mem_mb=memory(training_mb("replay")),
+        runtime=1440,
+        gpu=training_gpus,
+        nodes=training_nodes,
+    conda:
+        "../../envs/training.yaml"
+    script:
+        "../scripts/training_replay.py"
 
 
 rule training_autoregressive:
@@ -174,7 +213,7 @@ rule training_autoregressive:
     # forecasts wait for it, and it for several processors at once
     priority: 1
     resources:
-        mem_mb=memory(6000),
+        mem_mb=memory(training_mb("autoregressive")),
         runtime=1440,
         gpu=training_gpus,
         nodes=training_nodes,
@@ -188,4 +227,6 @@ rule training:
     localrule: True
     input:
         [training_checkpoint(experiment, [*CONFIG.resolve(experiment).training.stages][-1])
+         for experiment in CONFIG.trained_experiments],
+        [training_replayed(experiment, CONFIG.segments(CONFIG.cycling_period)[-1])
          for experiment in CONFIG.trained_experiments],

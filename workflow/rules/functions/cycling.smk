@@ -10,8 +10,10 @@ from fuxiflow.settings.base import Period
 
 def cycling_checkpoint(wildcards):
     """The networks that an experiment cycles with: by default those of joint training, where each knows the other's
-    errors."""
-    return training_checkpoint(wildcards.experiment, CONFIG.resolve(wildcards.experiment).analyses_after)
+    errors, or as replay has updated them for the segment."""
+    if (stage := CONFIG.analyses_after(wildcards.experiment)) == "replay":
+        return training_replayed(wildcards.experiment, wildcards.segment)
+    return training_checkpoint(wildcards.experiment, stage)
 
 
 def cycling_forecast_checkpoint(wildcards):

@@ -2,7 +2,10 @@
 
 from datetime import timedelta
 
+from fuxiflow import times
+from fuxiflow.models import sizes
 from fuxiflow.settings.base import Period
+from fuxiflow.training import memory as training_memory
 
 
 def training_gpus(wildcards):
@@ -14,6 +17,24 @@ def training_gpus(wildcards):
 def training_gpu(wildcards):
     """One GPU, unless the configuration says that the experiment runs on the processor."""
     return min(training_gpus(wildcards), 1)
+
+
+def training_mb(stage):
+    """Memory in MB of a job of a stage on each of its machines."""
+
+    def mb(wildcards):
+        experiment = CONFIG.resolve(wildcards.experiment)
+        cells = CONFIG.grid.nlat * CONFIG.grid.nlon
+        return training_memory.job_mb(experiment.model, experiment.training, stage, cells)
+
+    return mb
+
+
+def training_backgrounds_mb(wildcards):
+    """Memory in MB of making a bank: the weights as drawn and as read, six states for each forecast of a batch."""
+    experiment = CONFIG.resolve(wildcards.experiment)
+    states = 6 * experiment.training.backgrounds.batch * 70 * 4 * CONFIG.grid.nlat * CONFIG.grid.nlon / 1e6
+    return round(4000 + 2 * sizes.weights_mb(experiment.model.forecaster.model_dump()) + states)
 
 
 def training_nodes(wildcards):
@@ -130,3 +151,48 @@ def training_bank_states(wildcards):
     first, last = CONFIG.clip(wildcards.segment, CONFIG.periods.observations)
     start = max(training_before("assimilator", wildcards.experiment, first), CONFIG.periods.training.start)
     return expand(f"{RESULTS}/states/era5/{{segment}}.zarr", segment=CONFIG.segments(Period(start=start, end=last)))
+
+
+def training_replayed(experiment, segment):
+    """The networks of an experiment as replay has updated them for a segment: the last ones up to it, those of joint
+    training where there are none."""
+    made_by = CONFIG.trained_by(experiment, "replay")
+    updated = [label for label in CONFIG.replayed(made_by) if label <= segment]
+    if not updated:
+        return training_checkpoint(experiment, "joint")
+    return f"{RESULTS}/models/{made_by}/replay/{updated[-1]}.ckpt"
+
+
+def training_replay_before(wildcards):
+    """The networks that an update goes on from: those of the segment before."""
+    return training_replayed(wildcards.experiment, times.previous_segment(wildcards.segment, CONFIG.segment_months))
+
+
+def training_replay_fresh(wildcards):
+    """The days of fresh data of an update."""
+    return CONFIG.replayed(wildcards.experiment)[wildcards.segment]
+
+
+def training_replay_cycle(wildcards):
+    """The days of the cycle that an update may know: up to the last fresh one."""
+    return Period(start=CONFIG.periods.cold_start, end=training_replay_fresh(wildcards).end)
+
+
+def training_replay_states(wildcards):
+    """Reanalysis segments that an update learns from: as joint training's, and those of the cycle so far."""
+    segments = CONFIG.segments(training_replay_cycle(wildcards))
+    return training_states("replay")(wildcards) + expand(f"{RESULTS}/states/era5/{{segment}}.zarr", segment=segments)
+
+
+def training_replay_grids(wildcards):
+    """Sparse grids that an update learns from: as joint training's, and those of the cycle so far."""
+    return training_grids(wildcards) + expand(
+        f"{RESULTS}/grids/{{source}}/{{segment}}.zarr",
+        source=CONFIG.resolve(wildcards.experiment).sources,
+        segment=CONFIG.segments(training_replay_cycle(wildcards)),
+    )
+
+
+def training_replay_seed(wildcards):
+    """The seed of an update: every segment draws samples of its own."""
+    return CONFIG.seed + int(wildcards.segment.replace("-", ""))

@@ -1,0 +1,80 @@
+"""Memory that jobs of training ask for: by hand, for the demonstration and the paper, and true to what loaders hold."""
+
+import numpy as np
+import pytest
+
+from fuxiflow import ROOT
+from fuxiflow.config import load
+from fuxiflow.models import sizes
+from fuxiflow.settings.training import Model
+from fuxiflow.states.climatology import Climatology
+from fuxiflow.training import memory, samples
+from tests import tiny
+
+CONFIGURATIONS = {name: load(ROOT / "config" / f"{name}.yaml") for name in ("demo", "paper", "test")}
+
+
+def job(name, stage, **changes):
+    """Megabytes of a stage of a configuration, with other options of training."""
+    found = CONFIGURATIONS[name]
+    training = found.experiment.training.model_copy(update=changes)
+    return memory.job_mb(found.experiment.model, training, stage, found.grid.nlat * found.grid.nlon)
+
+
+@pytest.mark.parametrize("stage", ["forecaster", "assimilator", "joint", "autoregressive"])
+def test_the_demonstration_asks_for_about_6_gb(stage):
+    # its largest stage took 3.9 GB
+    assert 5800 <= job("demo", stage) <= 6500
+    assert 5800 <= job("test", stage) <= 6000
+
+
+def test_the_papers_stages_by_hand():
+    field, weights = 290.304, 6.08e3  # 70 channels of 720 x 1440 numbers; 1.52 billion weights
+    # weights and two moments of a restart file; 17 batches of one sample, eight workers and their climatologies
+    expected = 5800 + 3 * weights + 17 * (2 + 5 + 4) * field + 8 * 16 * field + 8 * 500
+    assert job("paper", "joint") == pytest.approx(expected, rel=0.01)
+    expected = 5800 + 3 * weights + 17 * (2 + 20) * field + 8 * 500
+    assert job("paper", "autoregressive") == pytest.approx(expected, rel=0.01)
+
+
+def test_what_is_shared_out_and_what_is_not():
+    model = Model(forecaster="fuxi")
+    weights = sizes.weights_mb(model.forecaster.model_dump())
+    options = {"workers": 0, "devices": 2, "nodes": 2}
+
+    def both(**changes):
+        stage = CONFIGURATIONS["paper"].experiment.training.forecaster.model_copy(update={"batch": 4})
+        training = CONFIGURATIONS["paper"].experiment.training.model_copy(update={**options, "forecaster": stage,
+                                                                                  **changes})  # fmt: skip
+        return memory.job_mb(model, training, "forecaster", 0) - memory.PROGRAM_MB
+
+    # two processes on each machine: on GPUs a restart file each, on processors four copies beside it
+    assert both(accelerator="cuda") == pytest.approx(2 * 3 * weights, abs=1)
+    assert both(accelerator="cpu") == pytest.approx(2 * 7 * weights, abs=1)
+    assert both(accelerator="auto", strategy="fsdp") == pytest.approx(2 * (3 + 4 / 4) * weights, abs=1)
+    mean = CONFIGURATIONS["paper"].experiment.training.forecaster.model_copy(update={"batch": 4, "ema": 0.99})
+    assert both(accelerator="cuda", forecaster=mean) == pytest.approx(2 * 4 * weights, abs=1)
+
+
+def test_parts_of_a_batch_and_devices_share_it():
+    stage = CONFIGURATIONS["demo"].experiment.training.joint
+    whole = job("demo", "joint") - memory.PROGRAM_MB
+    parts = job("demo", "joint", joint=stage.model_copy(update={"accumulate": stage.batch})) - memory.PROGRAM_MB
+    field = 4 * 70 * 32 * 64 / 1e6
+    assert whole - parts == pytest.approx((stage.batch - 1) * (2 * stage.cycles + 3) * field, abs=1)
+
+
+def test_loaders_hold_what_is_counted(tmp_path):
+    made = tiny.record(tmp_path)
+    archive = samples.Archive(made.states, {}, Climatology.read(made.climatology))
+    plan = lambda step: [samples.Request(tiny.times(40)[8], 1, 2)]  # noqa: E731
+    batches = samples.Batches(archive, plan, {}, None)
+    assert samples.loader(batches, 0, 4, 1).prefetch_factor == memory.AHEAD
+    for day in range(0, 300, 3):
+        archive.climatology.at(tiny.START + np.timedelta64(day, "D"))
+    assert len(archive.climatology._cache) == memory.CLIMATOLOGY_FIELDS
+    held = batches[0]
+    training = CONFIGURATIONS["demo"].experiment.training
+    training = training.model_copy(update={"joint": training.joint.model_copy(update={"cycles": 2})})
+    counted = sum(tensor.numel() for tensor in (held.first, held.targets, held.climatology))
+    assert counted == memory.fields(training, "joint") * memory.CHANNELS * 8 * 16
