@@ -1,4 +1,4 @@
-"""Training in two processes that srun starts: it computes what one process does, and fails as one does."""
+"""Training in two processes that srun starts, on one node or two: it computes what one does, and fails as one does."""
 
 import pandas as pd
 import pytest
@@ -15,9 +15,10 @@ LOG = f"results/test/logs/{RULE}/full.log"
 WORDS = ["--allowed-rules", RULE, "--forcerun", RULE, "--set-threads", f"{RULE}=1", "--", f"{MODELS}/forecaster.ckpt"]
 
 
-def on_processors(bench, devices):
-    """Train on so many processors of one node; batches that one device takes whole are shared."""
-    bench.edit("config/test.yaml", "  training:\n", f"  training:\n    accelerator: cpu\n    devices: {devices}\n")
+def on_processors(bench, devices, nodes=1):
+    """Train on so many processors of each node; batches that one device takes whole are shared."""
+    bench.edit("config/test.yaml", "  training:\n",
+               f"  training:\n    accelerator: cpu\n    devices: {devices}\n    nodes: {nodes}\n")  # fmt: skip
     bench.edit("config/test.yaml", "joint: {updates: 4, batch: 1,", "joint: {updates: 4, batch: 2,")
     bench.edit("config/test.yaml", "autoregressive: {updates: 3, batch: 1,", "autoregressive: {updates: 3, batch: 2,")
 
@@ -33,14 +34,15 @@ def events(bench):
     return list((bench.folder / "results/test/logs/tensorboard/full/forecaster").glob("events*"))
 
 
-def test_two_tasks_of_srun_train_as_one_process_does(cluster, bench, tmp_path):
+@pytest.mark.parametrize(("devices", "nodes"), [(2, 1), (1, 2)])
+def test_two_tasks_of_srun_train_as_one_process_does(cluster, bench, tmp_path, devices, nodes):
     alone = bench.clone(tmp_path / "alone")
     on_processors(alone, 1)
     alone.snakemake("--cores", "1", *WORDS)
-    on_processors(bench, 2)
-    Launch(bench, *WORDS).finish()
+    on_processors(bench, devices, nodes)
+    Launch(bench, "--set-resources", f"{RULE}:slurm_partition=pair", *WORDS).finish()
     asked = cluster.asked(cluster.jobs_of(RULE)[-1]["id"])
-    assert "NumNodes=1 NumCPUs=2 NumTasks=2 CPUs/Task=1" in asked
+    assert f"NumNodes={nodes} NumCPUs=2 NumTasks=2 CPUs/Task=1" in asked
     assert (bench.folder / LOG).read_text().count("forecaster: 20/20") == 1
     assert len(events(bench)) == len(events(alone))
     losses, weights = trained(bench)
