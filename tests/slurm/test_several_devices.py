@@ -24,9 +24,12 @@ def on_processors(bench, devices, nodes=1):
 
 
 def trained(bench):
-    """Losses and weights of the forecaster."""
-    losses = pd.read_parquet(bench.folder / MODELS / "forecaster.losses.parquet")
-    return losses["loss"], checkpoint.load(bench.folder / MODELS / "forecaster.ckpt").networks.state_dict()
+    """Losses and weights of the forecaster, each as one vector; without biases that a normalisation follows, whose
+    gradient is nothing but rounding."""
+    losses = pd.read_parquet(bench.folder / MODELS / "forecaster.losses.parquet")["loss"]
+    weights = checkpoint.load(bench.folder / MODELS / "forecaster.ckpt").networks.forecaster.state_dict()
+    kept = [value.flatten() for name, value in weights.items() if not name.endswith("conv.bias")]
+    return torch.tensor(losses.to_numpy()), torch.cat(kept)
 
 
 def events(bench):
@@ -47,12 +50,9 @@ def test_two_tasks_of_srun_train_as_one_process_does(cluster, bench, tmp_path, d
     assert len(events(bench)) == len(events(alone))
     losses, weights = trained(bench)
     expected_losses, expected = trained(alone)
-    torch.testing.assert_close(torch.tensor(losses), torch.tensor(expected_losses), rtol=1e-4, atol=0)
-    assert weights.keys() == expected.keys()
-    for name, value in expected.items():
-        # a bias before a normalisation has no gradient but rounding, which Adam scales up
-        if not name.endswith("conv.bias"):
-            assert (weights[name] - value).norm() <= 5e-3 * value.norm(), name
+    torch.testing.assert_close(losses, expected_losses, rtol=1e-4, atol=0)
+    # 3e-5 by rounding, which Adam scales up; 2e-3 where each has the half of a batch to itself
+    assert (weights - expected).abs().mean() < 2e-4
 
 
 def test_a_process_that_fails_ends_the_others_and_its_error_is_in_the_log(cluster, bench):
