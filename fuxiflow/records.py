@@ -14,7 +14,7 @@ from base64 import urlsafe_b64encode
 from collections.abc import Iterable
 from pathlib import Path
 
-from fuxiflow import ROOT, fingerprint
+from fuxiflow import ROOT, fingerprint, slurm
 
 # the record of Snakemake 9 (snakemake.persistence.RECORD_FORMAT_VERSION); one of another version asks for no rerun
 FORMAT_VERSION = 6
@@ -56,11 +56,10 @@ def code_files(rule: str, params: dict) -> dict[str, Path]:
 
 def _gpus(requested: dict) -> int:
     """How many of the GPUs that a job asked for it has: none on a machine without."""
-    if "SLURM_GPUS_ON_NODE" in os.environ:
-        there = int(os.environ["SLURM_GPUS_ON_NODE"])
-    else:
+    there = slurm.gpus_here()
+    if there is None:
         there = sys.modules["torch"].cuda.device_count() if "torch" in sys.modules else 0
-    return min(there, int(requested.get("gpu", 0)))
+    return min(there * int(requested.get("nodes", 1)), int(requested.get("gpu", 0)))
 
 
 def write(log: Path, rule: str, params: dict, inputs: Iterable[Path], outputs: Iterable[Path], finished: bool,

@@ -64,8 +64,10 @@ def _log_to(path: Path | None, rank: int | None = None) -> logging.Logger:
         if rank is None:
             path.unlink(missing_ok=True)
         handlers.append(logging.FileHandler(path, mode="a"))
+    # of several processes the first alone tells how it gets on
     level = logging.WARNING if rank else logging.INFO
-    logging.basicConfig(level=level, format=FORMAT, handlers=handlers, force=True)
+    words = FORMAT.replace("%(name)s", f"process {rank}, %(name)s") if rank else FORMAT
+    logging.basicConfig(level=level, format=words, handlers=handlers, force=True)
     return logging.getLogger("fuxiflow")
 
 
@@ -113,8 +115,10 @@ def run(main, snakemake) -> None:
     if rank is not None:
         _seed(int(params.get("seed", 0)))
         _threads(int(snakemake.threads))
+        slurm.outlast_requests(log)
         provenance.use(provenance.collect(snakemake.rule, params, _paths(inputs)))
-        main(inputs, written, SimpleNamespace(**params), log)
+        with launch.as_rank(log):
+            main(inputs, written, SimpleNamespace(**params), log)
         return
     for path in _paths(written):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -127,7 +131,7 @@ def run(main, snakemake) -> None:
     devices, nodes = options.get("devices", 1), options.get("nodes", 1)
     try:
         if devices * nodes > 1:
-            launch.launch(devices, nodes)
+            launch.launch(devices, nodes, int(snakemake.threads))
         else:
             main(inputs, written, SimpleNamespace(**params), log)
         pairs = list(zip(_paths(written), _paths(final), strict=True))

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from fuxiflow import benchmarked
-from fuxiflow.status import page, skill
+from fuxiflow.status import ending, page, skill
 from fuxiflow.status.remedies import LINES, diagnose, said
 from fuxiflow.status.run import DONE, Job, Run
 from fuxiflow.status.tail import last_lines
@@ -177,12 +177,13 @@ def _left(job) -> bool:
 
 
 def start(workflow, results: str) -> Monitor | None:
-    """Follow a run of Snakemake from now on; None where it only touches files."""
+    """Follow a run of Snakemake from now on, and let it end when it is told to; None where it only touches files."""
     from snakemake.logging import logger
     from snakemake.settings.enums import Quietness
 
     if workflow.touch:
         return None
+    ending.off_the_main_thread()
     jobs = plan(workflow.dag)
     folder = Path(results)
     run = Run(folder.name, Path.cwd(), jobs, benchmarked.typical(benchmarked.read(folder / "benchmarks")),

@@ -1,5 +1,6 @@
 """A real Slurm on this machine: one node with a `cpu`, a `gpu` and an `urgent` partition, started and stopped by hand.
 
+A second node, of one processor, runs on the same machine; both make up the partition `pair`, and no other has it.
 Debian's packages, no systemd, no cgroups, no accounting database. Slurm's configuration has to lie in /etc/slurm, since
 the job steps of Snakemake's plug-in drop SLURM_CONF; a machine that has one of its own is left alone.
 """
@@ -20,7 +21,7 @@ MARK = "# written by fuxiflow's tests/slurm under "
 PACKAGES = ("slurm-wlm", "munge")
 PROGRAMS = ("slurmctld", "slurmd", "munged", "sbatch", "srun")
 POLICY = Path("/usr/sbin/policy-rc.d")
-DAEMONS = ("slurmd", "slurmctld", "munged")
+DAEMONS = ("slurmd", "slurmctld", "munged")  # in the order that they are stopped in
 
 CONFIGURATION = """\
 ClusterName=fuxiflow
@@ -33,11 +34,11 @@ CredType=cred/munge
 SlurmctldPort=6817
 SlurmdPort=6818
 StateSaveLocation={base}/state
-SlurmdSpoolDir={base}/spool
+SlurmdSpoolDir={base}/spool-%n
 SlurmctldPidFile={base}/slurmctld.pid
-SlurmdPidFile={base}/slurmd.pid
+SlurmdPidFile={base}/slurmd-%n.pid
 SlurmctldLogFile={base}/slurmctld.log
-SlurmdLogFile={base}/slurmd.log
+SlurmdLogFile={base}/slurmd-%n.log
 ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
 MpiDefault=none
@@ -57,9 +58,11 @@ KillWait=20
 AccountingStorageType=accounting_storage/none
 GresTypes=gpu
 NodeName={host} NodeAddr=127.0.0.1 CPUs={cpus} RealMemory={memory} Gres=gpu:2 State=UNKNOWN
+NodeName={host}-2 NodeHostname={host} NodeAddr=127.0.0.1 Port=6819 CPUs=1 RealMemory={memory} State=UNKNOWN
 PartitionName=cpu Nodes={host} Default=YES MaxTime=1-00:00:00 State=UP PriorityTier=1
 PartitionName=gpu Nodes={host} MaxTime=1-00:00:00 State=UP PriorityTier=1 GraceTime=20
 PartitionName=urgent Nodes={host} MaxTime=1-00:00:00 State=UP PriorityTier=10 PreemptMode=off
+PartitionName=pair Nodes={host},{host}-2 MaxTime=1-00:00:00 State=UP PriorityTier=1
 """
 # one character device for every GPU that is counted; none of them is used
 DEVICES = "AutoDetect=off\nNodeName={host} Name=gpu File=/dev/null\nNodeName={host} Name=gpu File=/dev/zero\n"
@@ -104,8 +107,8 @@ def install() -> None:
 
 def _stop_daemons(base: Path) -> None:
     """Stop, by process id, what was started under ``base``, and what Slurm has left of its jobs."""
-    for daemon in DAEMONS:
-        pidfile = base / f"{daemon}.pid"
+    for pidfile in [path for daemon in DAEMONS for path in sorted(base.glob(f"{daemon}*.pid"))]:
+        daemon = pidfile.stem.split("-")[0]
         try:
             process = psutil.Process(int(pidfile.read_text()))
             if process.name() != daemon:
@@ -140,10 +143,11 @@ def _unconfigure() -> None:
 
 
 class Cluster:
-    """One node; a context manager that starts its daemons and stops them, leaving no process and no file behind."""
+    """Two nodes on one machine; a context manager that starts their daemons, stops them and leaves nothing behind."""
 
     def __init__(self):
         self.host = _run("hostname", "-s").strip()
+        self.nodes = (self.host, f"{self.host}-2")
         self.base = Path()
         self.made_etc = False
         self.since = time.time()
@@ -162,7 +166,7 @@ class Cluster:
 
     def _start(self) -> None:
         self.base.chmod(0o755)
-        for name in ("state", "spool"):
+        for name in ("state", *(f"spool-{node}" for node in self.nodes)):
             (self.base / name).mkdir()
         memory = psutil.virtual_memory().total * 9 // 10 // 2**20
         self.made_etc = not ETC.exists()
@@ -177,8 +181,9 @@ class Cluster:
              f"--pid-file={self.base}/munged.pid", f"--log-file={self.base}/munged.log",
              f"--seed-file={self.base}/munged.seed", "--num-threads=2")  # fmt: skip
         _run("slurmctld")
-        _run("slurmd", "-N", self.host)
-        self.wait(lambda: self.node().startswith("idle"), 60, "the node is not idle")
+        for node in self.nodes:
+            _run("slurmd", "-N", node)
+        self.wait(lambda: all(self.node(name).startswith("idle") for name in self.nodes), 60, "the nodes are not idle")
 
     def __exit__(self, *exception) -> None:
         if (self.base / "slurmctld.pid").exists():
@@ -202,13 +207,14 @@ class Cluster:
         while not condition():
             if time.monotonic() > end:
                 logs = "".join(f"\n{name}:\n" + "\n".join((self.base / name).read_text().splitlines()[-15:])
-                               for name in ("slurmctld.log", "slurmd.log") if (self.base / name).exists())
+                               for name in ("slurmctld.log", f"slurmd-{self.host}.log") if (self.base / name).exists())
                 raise AssertionError(f"after {seconds:.0f} s {message}; {self.jobs()}{logs}")
             time.sleep(0.3)
 
-    def node(self) -> str:
-        """The state of the node, such as `idle`, `mixed` or `drained`."""
-        return _run("sinfo", "--noheader", "--Node", "--partition=cpu", "--format=%T", check=False).strip()
+    def node(self, name: str | None = None) -> str:
+        """The state of a node, by default the first, such as `idle`, `mixed` or `drained`."""
+        name = name or self.host
+        return _run("sinfo", "--noheader", "--partition=pair", f"--nodes={name}", "--format=%T", check=False).strip()
 
     def drain(self) -> None:
         """Let running jobs end and start no other."""

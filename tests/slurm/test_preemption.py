@@ -8,12 +8,13 @@ import torch
 
 from fuxiflow.models import checkpoint
 from tests.slurm.launch import CORES, Launch
+from tests.slurm.test_several_devices import on_processors
 
 pytestmark = pytest.mark.slow
 RULE = "training_forecaster"
 MODEL = "results/test/models/full/forecaster.ckpt"
 LOG = "results/test/logs/training_forecaster/full.log"
-WORDS = ["--allowed-rules", RULE, "--", MODEL]
+WORDS = ["--allowed-rules", RULE, "--set-threads", f"{RULE}=1", "--", MODEL]
 
 
 def longer(bench):
@@ -26,8 +27,10 @@ def weights(bench):
     return checkpoint.load(bench.folder / MODEL).networks.state_dict()
 
 
-def test_preempted_training_reaches_the_weights_of_an_undisturbed_one(cluster, bench, tmp_path):
+@pytest.mark.parametrize("devices", [1, 2])
+def test_preempted_training_reaches_the_weights_of_an_undisturbed_one(cluster, bench, tmp_path, devices):
     longer(bench)
+    on_processors(bench, devices)
     undisturbed = bench.clone(tmp_path / "undisturbed")
     # each update is reported, and takes a little longer with it
     bench.edit("fuxiflow/progress.py", "        self.done += 1\n", "        time.sleep(0.2)\n        self.done += 1\n")
@@ -41,7 +44,8 @@ def test_preempted_training_reaches_the_weights_of_an_undisturbed_one(cluster, b
                  "the urgent job has not run")  # fmt: skip
     run.finish()
     jobs = [job for job in cluster.jobs()[since:] if job["id"] != urgent]
-    assert jobs[-1]["state"] == "COMPLETED"
+    # queued again by Slurm, not tried again by Snakemake
+    assert [job["state"] for job in jobs] == ["COMPLETED"]
     assert {job["partition"] for job in jobs} == {"gpu"}
     resumed = re.search(r"resumed at update (\d+) of (\d+)", (bench.folder / LOG).read_text())
     assert resumed, "training began anew"

@@ -119,3 +119,11 @@ def test_a_fingerprint_is_resolved_while_its_code_is_there(tmp_path):
 def test_a_readers_code_is_resolved_too():
     found = records.code_files("observations_read", {"code": "1", "reader_code": "2", "reader": "atms_sdr"})
     assert [path.name for path in found.values()] == ["observations_read.py", "atms_sdr.py"]
+
+
+@pytest.mark.parametrize(("said", "requested", "gpus"), [
+    ("2", {"gpu": 1}, 1), ("0", {"gpu": 1}, 0), ("8", {"gpu": 16, "nodes": 2}, 16), ("2", {"nodes": 2}, 0)])
+def test_gpus_are_those_of_all_nodes_and_no_more_than_were_asked_for(tmp_path, monkeypatch, said, requested, gpus):
+    monkeypatch.setenv("SLURM_GPUS_ON_NODE", said)
+    records.write(tmp_path / "logs/training_joint/full.log", "training_joint", {}, [], [], True, requested)
+    assert json.loads((tmp_path / "records/training_joint/full.json").read_text())["gpus"] == gpus

@@ -1,6 +1,7 @@
 """Several processes compute what one does: shares of a batch, launching, and two ranks against one."""
 
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -35,23 +36,90 @@ def test_one_device_has_no_strategy_and_whole_tensors_stay():
     assert whole({"a": [tensor, 3]})["a"][0] is tensor
 
 
-def test_slurm_starts_the_ranks_of_all_nodes_and_others_are_children():
-    [(command, added)] = launch.commands(["python", "x.py"], 4, 2, {"SLURM_JOB_ID": "1"}, 1)
-    assert command == ["srun", "--overlap", "--kill-on-bad-exit=1", "--nodes=2", "--ntasks=8", "--ntasks-per-node=4",
-                       "python", "x.py"]  # fmt: skip
-    assert added == {launch.MARK: "8"}
-    found = launch.commands(["python", "x.py"], 2, 1, {}, 4711)
-    assert [added["LOCAL_RANK"] for _, added in found] == ["0", "1"]
-    assert {added["MASTER_PORT"] for _, added in found} == {"4711"}
-    with pytest.raises(RuntimeError, match=r"training\.nodes is 2, but this is no Slurm job"):
-        launch.commands(["python", "x.py"], 1, 2, {}, 1)
+@pytest.fixture
+def cluster(tmp_path):
+    """The environment of a step of a Slurm job, whose `srun` is the script that a test writes."""
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    (programs / "srun").write_text("#!/bin/sh\n")
+    (programs / "srun").chmod(0o755)
+    return {"SLURM_JOB_ID": "7", "SLURM_CONF": "/etc/slurm/slurm.conf", "SLURM_NTASKS": "1", "SLURM_NNODES": "1",
+            "SLURM_STEP_ID": "0", "SLURM_CPU_BIND": "quiet", "SLURM_PROCID": "0", "SRUN_CPUS_PER_TASK": "2",
+            "SBATCH_EXPORT": "NONE", "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
+            "LOCAL_RANK": "5", "CUDA_VISIBLE_DEVICES": "0,1"}  # fmt: skip
+
+
+def test_one_srun_starts_the_ranks_on_all_nodes_of_a_job(cluster):
+    [(command, handed)] = launch.commands(["python", "x.py"], 4, 2, 3, cluster, 4711)
+    assert command == ["srun", "--overlap", "--kill-on-bad-exit=1", "--input=none", "--nodes=2", "--ntasks=8",
+                       "--ntasks-per-node=4", "--cpus-per-task=3", "python", "x.py"]  # fmt: skip
+    assert handed == {"SLURM_JOB_ID": "7", "SLURM_CONF": "/etc/slurm/slurm.conf", "PATH": cluster["PATH"],
+                      "CUDA_VISIBLE_DEVICES": "0,1", launch.MARK: "8", "MASTER_PORT": "4711"}  # fmt: skip
+
+
+@pytest.mark.parametrize("job", [{}, {"SLURM_JOB_ID": "7", "SLURM_NTASKS": "1"}])
+def test_without_slurm_or_its_srun_the_ranks_are_children(tmp_path, job):
+    environment = {**job, "PATH": str(tmp_path)}
+    found = launch.commands(["python", "x.py"], 2, 1, 1, environment, 4711)
+    assert [command for command, _ in found] == [["python", "x.py"]] * 2
+    assert [handed["LOCAL_RANK"] for _, handed in found] == ["0", "1"]
+    assert {(handed["MASTER_ADDR"], handed["MASTER_PORT"]) for _, handed in found} == {("127.0.0.1", "4711")}
+    # else Lightning would take the job's one task for the rank
+    assert not any("SLURM_NTASKS" in handed for _, handed in found)
+    with pytest.raises(RuntimeError, match=r"training\.nodes is 2, but this is no Slurm job with srun"):
+        launch.commands(["python", "x.py"], 1, 2, 1, environment, 1)
+
+
+@pytest.mark.parametrize(("error", "status"), [
+    (SystemExit(143), launch.TOLD), (SystemExit(138), launch.TOLD), (SystemExit(2), 2),
+    (ValueError("no"), launch.FAILED)])
+def test_the_status_of_a_rank_says_whether_it_failed_or_was_told_to_end(monkeypatch, caplog, error, status):
+    monkeypatch.setenv(launch.MARK, "2")
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    with pytest.raises(SystemExit) as ended, launch.as_rank(logging.getLogger("test")):
+        raise error
+    assert ended.value.code == status
+    assert ("process 1 of 2 failed: no" in caplog.text) == (status == launch.FAILED)
+
+
+# what `srun` does: passes SIGUSR1 on, and kills its tasks at once on SIGTERM
+SRUN = """#!{python}
+import signal, sys, time
+from pathlib import Path
+signal.signal(signal.SIGUSR1, lambda number, frame: sys.exit({told}))
+signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(137))
+Path({ready!r}).touch()
+if {status} is not None:
+    sys.exit({status})
+time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize(("status", "signals", "ends", "says"), [
+    (None, [signal.SIGTERM], 143, ""),  # the ranks have saved
+    (None, [signal.SIGUSR1], 138, ""),
+    (launch.TOLD, [], 143, ""),  # Slurm has told the ranks itself, not this process
+    (launch.FAILED, [], 1, f"one of 2 processes ended with status {launch.FAILED}"),
+    (137, [], 1, "status 137")])  # fmt: skip
+def test_the_ranks_of_a_job_save_when_it_is_told_to_end(tmp_path, cluster, status, signals, ends, says):
+    ready = tmp_path / "ready"
+    text = SRUN.format(python=sys.executable, told=launch.TOLD, ready=str(ready), status=status)
+    (tmp_path / "programs/srun").write_text(text)
+    started = subprocess.Popen([sys.executable, "-c", "from fuxiflow import launch; launch.launch(2, 1)"], cwd=ROOT,
+                               env=cluster, stderr=subprocess.PIPE, text=True)  # fmt: skip
+    wait_for([ready])
+    for number in signals:
+        started.send_signal(number)
+    said = started.communicate(timeout=60)[1]
+    assert started.returncode == ends, said
+    assert says in said
 
 
 @pytest.mark.parametrize(("environment", "rank"), [({}, None), ({launch.MARK: "2", "LOCAL_RANK": "1"}, 1),
                                                    ({launch.MARK: "8", "SLURM_PROCID": "5"}, 5),
                                                    ({"SLURM_PROCID": "0"}, None)])
 def test_a_process_knows_its_rank(monkeypatch, environment, rank):
-    for name in ("RANK", "LOCAL_RANK", "SLURM_PROCID", launch.MARK):
+    for name in ("LOCAL_RANK", "SLURM_PROCID", launch.MARK):
         monkeypatch.delenv(name, raising=False)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
@@ -100,8 +168,8 @@ def test_signals_reach_the_ranks_and_a_failed_rank_ends_the_others(tmp_path):
             started.send_signal(signal.SIGUSR1)
             wait_for([folder / "told0", folder / "told1"])
         said = started.communicate(timeout=60)[1]
-        assert started.returncode == 1
-        assert ("status 3" if fails else "status 138") in said
+        assert started.returncode == (1 if fails else 138)
+        assert ("status 3" in said) == fails
 
 
 def train(tmp_path, name, ranks, strategy, **values):

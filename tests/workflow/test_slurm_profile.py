@@ -5,9 +5,12 @@ import re
 import shutil
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 import yte
+from snakemake_executor_plugin_slurm.submit_string import get_submit_command
+from snakemake_executor_plugin_slurm.utils import set_gres_string
 
 from fuxiflow import ROOT
 
@@ -84,3 +87,35 @@ def test_it_plans_as_typed(checkout, monkeypatch):
     partitions = dict(re.findall(r"^rule (\w+):$.*?slurm_partition=(\w+)", text, re.M | re.S))
     assert partitions["training_joint"] == "gpu"
     assert partitions["states_decode"] == "cpu"
+
+
+class Resources(dict):
+    """Resources as executors have them."""
+
+    __getattr__ = dict.__getitem__
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("devices", "nodes", "accelerator", "asked"), [
+    (1, 1, "auto", {"nodes": "1", "gpus": "1", "cpus-per-task": "2"}),
+    (8, 2, "auto", {"nodes": "2", "gpus": "16", "ntasks-per-node": "8", "cpus-per-task": "2"}),
+    (1, 2, "auto", {"nodes": "2", "gpus": "2", "ntasks": "2", "cpus-per-task": "2"}),
+    (2, 1, "cpu", {"nodes": "1", "ntasks-per-node": "2", "cpus-per-task": "2"})])  # fmt: skip
+def test_slurm_is_asked_for_room_for_every_process(checkout, tmp_path, devices, nodes, accelerator, asked):
+    bench = checkout.clone(tmp_path / "fuxiflow")
+    given = f"    accelerator: {accelerator}\n    devices: {devices}\n    nodes: {nodes}\n"
+    bench.edit("config/test.yaml", "  training:\n", f"  training:\n{given}")
+    text = (bench.folder / "config/test.yaml").read_text()
+    (bench.folder / "config/test.yaml").write_text(re.sub(r"batch: \d+", f"batch: {devices * nodes}", text))
+    said = bench.snakemake("--dry-run", "--profile", "slurm", "--", "results/test/models/full/forecaster.ckpt").stdout
+    found = re.search(r"^rule training_forecaster:$.*?^ +resources: (.*?)$", said, re.M | re.S)[1]
+    resources = Resources({name: int(value) if value.isdigit() else value
+                           for name, value in (entry.split("=") for entry in found.split(", "))})
+    # only a job of one process may run in a step, which `srun -n1` on several nodes or GPUs would be too small for
+    assert ("mpi" in resources) == (devices * nodes > 1)
+    job = SimpleNamespace(resources=resources, threads=2)
+    words = {"run_uuid": "x", "slurm_logfile": "x", "comment_str": "x", "account": "", "partition": "", "workdir": ""}
+    command = get_submit_command(job, words) + set_gres_string(job)
+    options = dict(re.findall(r"--(nodes|gpus|ntasks|ntasks-per-node|ntasks-per-gpu|cpus-per-task)=(\S+)", command))
+    # the plug-in asks for one task where nothing says more; with GPUs it leaves that to Slurm
+    assert options == asked, command

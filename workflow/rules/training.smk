@@ -31,6 +31,10 @@ rule training_forecaster:
         runtime=1440,
         gpu=training_gpus,
         nodes=training_nodes,
+        mpi=training_processes("mpi"),
+        tasks=training_processes("tasks"),
+        tasks_per_node=training_processes("tasks_per_node"),
+        tasks_per_gpu=training_processes("tasks_per_gpu"),
     conda:
         "../../envs/training.yaml"
     script:
@@ -105,6 +109,10 @@ rule training_assimilator:
         runtime=1440,
         gpu=training_gpus,
         nodes=training_nodes,
+        mpi=training_processes("mpi"),
+        tasks=training_processes("tasks"),
+        tasks_per_node=training_processes("tasks_per_node"),
+        tasks_per_gpu=training_processes("tasks_per_gpu"),
     conda:
         "../../envs/training.yaml"
     script:
@@ -144,6 +152,10 @@ rule training_joint:
         runtime=1440,
         gpu=training_gpus,
         nodes=training_nodes,
+        mpi=training_processes("mpi"),
+        tasks=training_processes("tasks"),
+        tasks_per_node=training_processes("tasks_per_node"),
+        tasks_per_gpu=training_processes("tasks_per_gpu"),
     conda:
         "../../envs/training.yaml"
     script:
@@ -217,6 +229,10 @@ rule training_autoregressive:
         runtime=1440,
         gpu=training_gpus,
         nodes=training_nodes,
+        mpi=training_processes("mpi"),
+        tasks=training_processes("tasks"),
+        tasks_per_node=training_processes("tasks_per_node"),
+        tasks_per_gpu=training_processes("tasks_per_gpu"),
     conda:
         "../../envs/training.yaml"
     script:

@@ -42,6 +42,23 @@ def training_nodes(wildcards):
     return CONFIG.resolve(wildcards.experiment).training.nodes
 
 
+def training_processes(resource):
+    """A resource by which Slurm makes room for several processes, one a device. Snakemake's plug-in then runs the rule
+    beside the job's steps (``mpi``), and no signal that Slurm sends to a step ends the rule's own ``srun``. The plug-in
+    refuses ``tasks_per_node=1``, and would ask for ``tasks`` a GPU. None, no such resource, where one process trains.
+    """
+
+    def amount(wildcards):
+        training = CONFIG.resolve(wildcards.experiment).training
+        if training.devices > 1:
+            return {"mpi": "srun", "tasks_per_node": training.devices}.get(resource)
+        if training.nodes > 1:
+            return {"mpi": "srun", "tasks": training.nodes, "tasks_per_gpu": 0}.get(resource)
+        return None
+
+    return amount
+
+
 def training_options(wildcards):
     """The options of an experiment's training that all stages share."""
     keys = {"accelerator", "precision", "strategy", "devices", "nodes", "workers", "compile"}
