@@ -195,6 +195,10 @@ rule training_replay:
         runtime=1440,
         gpu=training_gpus,
         nodes=training_nodes,
+        mpi=training_processes("mpi"),
+        tasks=training_processes("tasks"),
+        tasks_per_node=training_processes("tasks_per_node"),
+        tasks_per_gpu=training_processes("tasks_per_gpu"),
     conda:
         "../../envs/training.yaml"
     script:
