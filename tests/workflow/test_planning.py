@@ -128,8 +128,7 @@ def test_experiments_share_what_they_train_alike(checkout, tmp_path):
               "  full: {}\n  unrolled_1: {training: {joint: {cycles: 1}}}\n"
               "  one_step: {weights: full, initial: full, forecasts_after: forecaster}\n"
               "  before_unrolling: {weights: full, analyses_after: assimilator, forecasts: false}\n")  # fmt: skip
-    copy.edit("config/test.yaml", "verification:\n",
-              "verification:\n  comparisons: {full: [unrolled_1, one_step, before_unrolling]}\n")
+    copy.edit("config/test.yaml", "{full: [no_observations]}", "{full: [unrolled_1, one_step, before_unrolling]}")
     jobs = copy.plan()
     trained = {(job.rule, job.wildcards["experiment"]) for job in jobs if job.rule.startswith("training_")}
     assert trained == {("training_forecaster", "full"), ("training_assimilator", "full"), ("training_joint", "full"),

@@ -41,7 +41,7 @@ rule cycling_analyses:
 
 rule cycling_response:
     input:
-        checkpoint=cycling_checkpoint,
+        checkpoint=cycling_case_checkpoint,
         analyses=cycling_case_analyses,
         climatology=f"{RESULTS}/states/climatology.zarr",
         statistics=f"{RESULTS}/states/statistics.zarr",

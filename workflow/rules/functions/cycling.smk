@@ -8,12 +8,24 @@ from fuxiflow.models import sizes
 from fuxiflow.settings.base import Period
 
 
+def cycling_networks(experiment, segment):
+    """The networks that an experiment cycles a segment with: by default those of joint training, where each knows the
+    other's errors, or as replay has updated them for the segment."""
+    if (stage := CONFIG.analyses_after(experiment)) == "replay":
+        return training_replayed(experiment, segment)
+    return training_checkpoint(experiment, stage)
+
+
 def cycling_checkpoint(wildcards):
-    """The networks that an experiment cycles with: by default those of joint training, where each knows the other's
-    errors, or as replay has updated them for the segment."""
-    if (stage := CONFIG.analyses_after(wildcards.experiment)) == "replay":
-        return training_replayed(wildcards.experiment, wildcards.segment)
-    return training_checkpoint(wildcards.experiment, stage)
+    """The networks that a job's segment is cycled with."""
+    return cycling_networks(wildcards.experiment, wildcards.segment)
+
+
+def cycling_case_checkpoint(wildcards):
+    """The networks that the case of the figures is cycled with."""
+    day = CONFIG.case.date()
+    (segment,) = CONFIG.segments(Period(start=day, end=day))
+    return cycling_networks(wildcards.experiment, segment)
 
 
 def cycling_forecast_checkpoint(wildcards):
