@@ -246,7 +246,8 @@ class Config(Section):
 
     def _check_experiment(self, name: str) -> None:
         experiment = self.resolve(name)
-        observed = experiment.training.joint.observation_loss.sources
+        loss = experiment.training.joint.observation_loss
+        observed = loss.sources
         for key, named in (("sources", experiment.sources), ("training.joint.observation_loss.sources", observed)):
             for source in named:
                 self._known(f"experiments.{name}.{key}", source, sources.known())
@@ -271,6 +272,12 @@ class Config(Section):
             if state.isdisjoint(sources.load(source).channel_names):
                 raise ValueError(f"experiments.{name}.training.joint.observation_loss.sources: {source} measures no "
                                  f"channel of the state, allowed: stations, ships, radiosondes")
+        for source in [] if experiment.weights else loss.radiances:
+            key = f"experiments.{name}.training.joint.observation_loss.radiances"
+            self._known(key, source, experiment.sources)
+            if sources.load(source).instrument not in known.instruments():
+                raise ValueError(f"{key}: there is no observation operator for {source}, allowed: sources of "
+                                 f"{', '.join(known.instruments())}")
         if experiment.weights is not None:
             self._known(f"experiments.{name}.weights", experiment.weights, self.experiments)
             if experiment.weights not in self.trained_experiments:
@@ -393,7 +400,7 @@ class Config(Section):
 
     def compared_sources(self, name: str) -> list[str]:
         """The sources whose observations an experiment's training compares states with."""
-        return self.resolve(name).training.joint.observation_loss.sources
+        return self.resolve(name).training.joint.observation_loss.compared
 
     @property
     def case(self) -> datetime | None:

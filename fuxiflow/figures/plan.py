@@ -6,6 +6,7 @@ Imports nothing heavy.
 from fuxiflow import channels, sources, times
 from fuxiflow.config import Config
 from fuxiflow.settings.base import Period
+from fuxiflow.settings.training import ObservationLoss
 
 
 def references(config: Config) -> list[str]:
@@ -36,20 +37,24 @@ def windows(names: list[str]) -> dict[str, list[int]]:
 
 def joint_experiment(config: Config) -> str | None:
     """The first experiment that trains on L_obs too, None where there is none."""
-    return next((name for name in config.trained_experiments if config.compared_sources(name)), None)
+    return next((name for name in config.trained_experiments if _joint_loss(config, name).sources), None)
 
 
 def compared_channels(config: Config) -> dict[str, list[str]]:
     """By source of its L_obs, the channels that :func:`joint_experiment` compares states with."""
     name, state = joint_experiment(config), channels.table().analysed.names
     return {source: [channel for channel in sources.load(source).channel_names if channel in state]
-            for source in (config.compared_sources(name) if name else [])}  # fmt: skip
+            for source in (_joint_loss(config, name).sources if name else [])}  # fmt: skip
 
 
 def compared_weight(config: Config) -> float:
     """The weight of its L_obs."""
     name = joint_experiment(config)
-    return config.resolve(name).training.joint.observation_loss.weight if name else 0.0
+    return _joint_loss(config, name).weight if name else 0.0
+
+
+def _joint_loss(config: Config, name: str) -> ObservationLoss:
+    return config.resolve(name).training.joint.observation_loss
 
 
 def unrolling(config: Config) -> dict[str, str]:

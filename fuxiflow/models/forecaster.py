@@ -48,10 +48,11 @@ class Forecaster(nn.Module):
         x = x + self.embed_time(time_features(day_of_year, hour).to(x.dtype))[:, :, None, None]
         x = self.norm(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
         low = apply(self.down, x, recompute=self.recompute)
-        y = low.permute(0, 2, 3, 1) + self.position
+        # tokens in one piece: of others without gradients a linear layer copies its weights for every row
+        y = (low.permute(0, 2, 3, 1) + self.position).contiguous()
         for block in self.blocks:
             y = apply(block, y, recompute=self.recompute)
         y = apply(self.up, torch.cat([low, y.permute(0, 3, 1, 2)], 1), recompute=self.recompute)
-        y = self.head(torch.cat([x, y], 1).permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+        y = self.head(torch.cat([x, y], 1).permute(0, 2, 3, 1).contiguous()).permute(0, 3, 1, 2)
         y = nn.functional.pixel_shuffle(y, self.patch).float()
         return torch.cat([states[:, -1] + y[:, : self.inputs] * self.tendency, y[:, self.inputs :]], 1)

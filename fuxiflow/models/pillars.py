@@ -56,8 +56,11 @@ class Footprints:
         """Without the windows in which ``sample (batch,)`` is False."""
         if sample.all():
             return self
-        keep = sample[self.sample]
-        return Footprints(*(getattr(self, name)[keep] for name in self.__dataclass_fields__))
+        return self.rows(sample[self.sample])
+
+    def rows(self, chosen: Tensor) -> "Footprints":
+        """Some of them, by index or mask."""
+        return Footprints(*(getattr(self, name)[chosen] for name in self.__dataclass_fields__))
 
 
 def footprints(windows: Sequence[SparseWindow], standardise: Callable[[np.ndarray], np.ndarray]) -> Footprints:

@@ -12,7 +12,7 @@ FORECASTERS = {
 # the papers give no size of the assimilator
 ASSIMILATORS = {
     "fuxi": {"width": 64, "scales": 4, "blocks": 2},
-    "small": {"width": 64, "source_width": 16, "scales": 3, "blocks": 1},
+    "small": {"width": 64, "source_width": 24, "scales": 3, "blocks": 1},
     "tiny": {"width": 8, "scales": 2, "blocks": 1},
 }
 

@@ -132,12 +132,22 @@ class ObservationLoss(Section):
     """L_obs on in-situ ``sources``, ``weight`` times beside L_state; with no source there is none.
 
     Compared with a state is what was observed up to ``half_width_hours`` before or after its time; soundings, which
-    enter as a single frame, in their own window.
+    enter as a single frame, in their own window. ``radiances`` names sounders that the experiment assimilates, with
+    which states are compared through the observation operator: ``radiance_weight`` times beside L_state, at most
+    ``radiance_footprints`` of each a state.
     """
 
     sources: list[str] = []
     weight: float = Field(1.0, ge=0)
     half_width_hours: Positive = 1
+    radiances: list[str] = []
+    radiance_weight: float = Field(0.1, ge=0)
+    radiance_footprints: Positive = 4096
+
+    @property
+    def compared(self) -> list[str]:
+        """All sources that states are compared with."""
+        return [*self.sources, *self.radiances]
 
 
 class JointStage(AssimilatorStage):

@@ -24,6 +24,7 @@ from fuxiflow.training.hybrid import HybridGrids
 from fuxiflow.training.loop import leave, train
 from fuxiflow.training.observation_loss import Points
 from fuxiflow.training.parallel import fabric_of
+from fuxiflow.training.radiance_loss import RadianceLoss
 from fuxiflow.training.record import record
 from fuxiflow.training.stages import Unrolling
 
@@ -44,13 +45,13 @@ def describe_sources(names: list[str], statistics: Mapping[str, Path]) -> dict[s
 
 def fit(name: str, networks: Networks, history: list[dict], stage: AssimilatorStage, unrolling: Unrolling,
         linear_fits: bool, input: SimpleNamespace, output: SimpleNamespace, params: SimpleNamespace,
-        log: logging.Logger, points: Points | None = None,
+        log: logging.Logger, points: Points | None = None, radiances: RadianceLoss | None = None,
         pool: Callable[[States], tuple[np.ndarray, np.ndarray]] | None = None) -> None:  # fmt: skip
     """Train ``networks`` by unrolling cycles, and write the stage's checkpoint and losses.
 
     With ``linear_fits`` the encoders start from fits to the stage's first batches (:func:`initialise`); with ``points``
-    the losses hold L_obs, as the stage's ``observation_loss`` has it. First analysis times are those of the observation
-    period, or what a ``pool`` gives: times and the probability of each.
+    the losses hold L_obs, as the stage's ``observation_loss`` has it, with ``radiances`` the radiance loss. First
+    analysis times are those of the observation period, or what a ``pool`` gives: times and the probability of each.
     """
     designs = networks.design.sources
     grids = sources.by_source(list(designs), input.grids)
@@ -73,7 +74,7 @@ def fit(name: str, networks: Networks, history: list[dict], stage: AssimilatorSt
     batches = samples.Batches(archive, plan, designs, networks.standardise, share, points)
     execution.prepare(networks.to(fabric.device), recompute=stage.recompute, compiled=params.options["compile"])
     run = stages.start(fabric, networks, stage, params, name, log)
-    objective = run.memory = stages.Objective(networks, share, points)
+    objective = run.memory = stages.Objective(networks, share, points, radiances)
     if linear_fits and not run.begun:
         warm = stage.model_copy(update={"cold_fraction": 0.0, "source_dropout": 0.0})
         plan_ = stages.cycle_plan(name, first_times, warm, Unrolling(), params.seed, banked=bank is not None)

@@ -38,7 +38,7 @@ def shared_channels(source: str, channels: Sequence[str]) -> dict[str, int]:
 
 
 class Points:
-    """In-situ observations about analysis times, standardised as the state is.
+    """Observations about analysis times: in-situ ones standardised as the state is, radiances in K.
 
     ``grids`` are the sparse grids of each source; ValueError for one that holds days outside ``span`` (first and last
     time of the training period), a source without a channel of the state, or one on another grid.
@@ -46,13 +46,13 @@ class Points:
 
     def __init__(self, grids: Mapping[str, Sequence[Path]], settings: ObservationLoss, networks: Networks,
                  span: tuple[np.datetime64, np.datetime64]):  # fmt: skip
-        self.weight = settings.weight
+        self.weight, self.radiance_weight = settings.weight, settings.radiance_weight
         self.windows: dict[str, tuple[int, int]] = {}
         self.positions: dict[str, list[int]] = {}
         self._grids: dict[str, SparseGrids] = {}
         self._columns: dict[str, tuple[list[int], np.ndarray, np.ndarray]] = {}
         normaliser, names = networks.normaliser, networks.design.channels
-        for name in settings.sources:
+        for name in settings.compared:
             found = self._grids[name] = SparseGrids(grids[name])
             first, after = span[0].astype("datetime64[D]"), span[1].astype("datetime64[D]") + 1
             if found.start < first or found.end > after:
@@ -60,17 +60,25 @@ class Points:
                                  f"period, {first} to {after}; L_obs may use no others")
             if found.grid.shape != tuple(networks.design.grid):
                 raise ValueError(f"{name}: observations lie on {found.grid}, the states on {networks.design.grid}")
+            half = settings.half_width_hours
+            self.windows[name] = sources.load(name).window if found.frame == "single" else (-half, half)
+            if name in settings.radiances:
+                self._columns[name] = ([found.channels.index(c) for c in networks.design.sources[name].channels], 0, 1)
+                continue
             shared = shared_channels(name, names)
             lacking = [channel for channel in shared if channel not in found.channels]
             if lacking:
                 raise ValueError(f"{name}: its grids lack {', '.join(lacking)}; run their rule again")
             picked = [found.channels.index(channel) for channel in shared]
             at = list(shared.values())
-            half = settings.half_width_hours
-            self.windows[name] = sources.load(name).window if found.frame == "single" else (-half, half)
             self.positions[name] = at
             statistics = (getattr(normaliser, part).flatten()[at].cpu().numpy() for part in ("mean", "std"))
             self._columns[name] = (picked, *statistics)
+
+    @property
+    def first_hours(self) -> dict[str, int]:
+        """By source, the hour from the analysis time at which its window begins."""
+        return {name: window[0] for name, window in self.windows.items()}
 
     def at(self, times: Sequence[np.datetime64]) -> dict[str, Footprints]:
         """By source, what was observed about each of ``times (batch,)``; nothing where the record has ended."""
@@ -106,7 +114,7 @@ class PointLoss(nn.Module):
         self.register_buffer("weight", weight.float())
         self.register_buffer("area", torch.as_tensor(np.asarray(grid.area_weights), dtype=torch.float32))
         self.nlon = grid.nlon
-        self.positions, self.first_hours = points.positions, {n: w[0] for n, w in points.windows.items()}
+        self.positions, self.first_hours = points.positions, points.first_hours
 
     def forward(self, state: Tensor, points: Mapping[str, Footprints]) -> Tensor:
         """A standardised ``state (batch, channel, lat, lon)``, which may have more channels than the loss, and what was
@@ -115,10 +123,10 @@ class PointLoss(nn.Module):
         total, areas = self.weight.new_zeros(count), self.weight.new_zeros(count)
         # the same state at all hours of the window: a point is compared with the analysis time
         steady = state[:, None, :count].expand(-1, 3, -1, -1, -1)
-        for name, found in points.items():
-            if not len(found):
+        for name, positions in self.positions.items():
+            if not len(points[name]):
                 continue
-            found, at = found.to(state.device), torch.tensor(self.positions[name], device=state.device)
+            found, at = points[name].to(state.device), torch.tensor(positions, device=state.device)
             present = torch.isfinite(found.values)
             equivalent = columns(found, steady, self.first_hours[name])[:, at]
             difference = torch.where(present, found.values - equivalent, 0.0).abs()

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import torch
 from lightning.fabric import Fabric
-from torch import Tensor
+from torch import Tensor, nn
 
 from fuxiflow.grids import Grid
 from fuxiflow.models.networks import STEP, Networks
@@ -19,9 +19,11 @@ from fuxiflow.training.losses import StateLoss
 from fuxiflow.training.observation_loss import PointLoss, Points
 from fuxiflow.training.parallel import Share, sharded
 from fuxiflow.training.perturbation import perturb
+from fuxiflow.training.radiance_loss import RadianceLoss
 from fuxiflow.training.samples import Batch, Request
 
 STREAMS = {"forecaster": 1, "assimilator": 2, "joint": 3, "autoregressive": 4, "replay": 6}  # 5: the bank
+OBSERVED_STATES = ("analysis", "background")
 
 
 def _generator(seed: int, stage: str, *position: int) -> np.random.Generator:
@@ -98,10 +100,12 @@ class Objective:
 
     ``ends`` are, for each part of an update's batch, the analyses and backgrounds that its cycles ended with, ``(2,
     place, channel, lat, lon)``, where a batch follows; ``between`` those that a truncated unrolling goes on from.
-    With ``points``, what batches hold of in-situ observations, stages 2 and 3 add L_obs.
+    With ``points``, what batches hold of observations to compare with, stages 2 and 3 add L_obs, and with ``radiances``
+    the radiance loss.
     """
 
-    def __init__(self, networks: Networks, share: Share = Share(), points: Points | None = None):  # noqa: B008
+    def __init__(self, networks: Networks, share: Share = Share(), points: Points | None = None,  # noqa: B008
+                 radiances: RadianceLoss | None = None):  # fmt: skip
         self.networks, self.share = networks, share
         self.ends: dict[int, Tensor] = {}
         self.between: tuple[Tensor, Tensor] | None = None
@@ -110,9 +114,12 @@ class Objective:
         self.state = StateLoss(networks.design.channels, grid, tendency).to(networks.device)
         analysed = networks.design.channels[: networks.analysed]
         self.analysis = StateLoss(analysed, grid, tendency[: networks.analysed]).to(networks.device)
-        self.points, self.observation_weight = None, points.weight if points else 0.0
-        if points:
-            self.points = PointLoss(analysed, grid, tendency[: networks.analysed], points).to(networks.device)
+        self.observed: dict[str, tuple[float, nn.Module]] = {}
+        if points and points.positions:
+            loss = PointLoss(analysed, grid, tendency[: networks.analysed], points).to(networks.device)
+            self.observed["observed"] = points.weight, loss
+        if radiances:
+            self.observed["radiance"] = points.radiance_weight, radiances.to(networks.device)
 
     def _standard(self, batch: Batch) -> tuple[Tensor, Tensor]:
         device = self.networks.device
@@ -189,7 +196,7 @@ class Objective:
         climatology = self.networks.normaliser(climatology)
         previous, background = self.between if first else self._begin(batch, frames)
         analyses, backgrounds = frames.new_zeros(()), frames.new_zeros(())
-        observed = {"observed_analysis": frames.new_zeros(()), "observed_background": frames.new_zeros(())}
+        observed = {f"{name}_{state}": frames.new_zeros(()) for name in self.observed for state in OBSERVED_STATES}
         start = frames.new_zeros(()) if first else self.analysis(background, targets[:, 0]).detach()
         for i in range(first, batch.cycles if last is None else last):
             times = batch.analysis + STEP * i
@@ -197,8 +204,8 @@ class Objective:
             guess = self.networks.guess(previous, background, times)
             analysis = self.networks.analyse(guess, climatology[:, i], observations, times)
             analyses = analyses + self.analysis(analysis, targets[:, i])
-            if self.points:
-                observed["observed_analysis"] += self.points(analysis, batch.points[i])
+            for name, (_, loss) in self.observed.items():
+                observed[f"{name}_analysis"] += loss(analysis, batch.points[i])
             if i + 1 == batch.cycles and unrolling.chain == 1 and not weight:
                 break
             with torch.set_grad_enabled(bool(weight) and torch.is_grad_enabled()):
@@ -206,17 +213,17 @@ class Objective:
             previous, background = analysis, forecast[:, : self.networks.analysed]
             if weight:
                 backgrounds = backgrounds + self.state(forecast, targets[:, i + 1])
-                if self.points:
-                    observed["observed_background"] += self.points(forecast, batch.points[i + 1])
+                for name, (_, loss) in self.observed.items():
+                    observed[f"{name}_background"] += loss(forecast, batch.points[i + 1])
         self.between = previous.detach(), background.detach()
         if unrolling.chain > 1 and last in (None, batch.cycles):
             self.ends[batch.part] = self._sound(torch.stack(self.between), targets[:, batch.cycles - 1 :])
         terms = {"loss": (analyses + weight * backgrounds) / batch.cycles, "analysis": analyses / batch.cycles,
                  "background": backgrounds / batch.cycles, "first_background": start}  # fmt: skip
-        if self.points:
-            observed = {name: term / batch.cycles for name, term in observed.items()}
-            joint = observed["observed_analysis"] + weight * observed["observed_background"]
-            terms |= {"loss": terms["loss"] + self.observation_weight * joint, **observed}
+        terms |= {name: term / batch.cycles for name, term in observed.items()}
+        for name, (share, _) in self.observed.items():
+            joint = terms[f"{name}_analysis"] + weight * terms[f"{name}_background"]
+            terms["loss"] = terms["loss"] + share * joint
         return terms
 
     def _sound(self, ends: Tensor, targets: Tensor) -> Tensor:

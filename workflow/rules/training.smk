@@ -127,6 +127,7 @@ rule training_joint:
         grids=training_grids,
         simulated=training_simulated_grids,
         compared=training_compared_grids,
+        statistics=training_operator_statics,
     output:
         checkpoint=f"{RESULTS}/models/{{experiment}}/joint.ckpt",
         losses=f"{RESULTS}/models/{{experiment}}/joint.losses.parquet",

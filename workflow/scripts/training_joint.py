@@ -5,7 +5,8 @@ in:  assimilator  checkpoint of stage 2
      climatology  Zarr, for backgrounds as after a cold start
      grids        Zarr, sparse observations of every source
      simulated    Zarr, sparse grids of simulated observations, none without hybrid training
-     compared     Zarr, sparse observations of the sources of L_obs, none without it
+     compared     Zarr, sparse observations of the sources of L_obs and of the radiance loss, none without them
+     statistics   Zarr, static fields for the operator of the radiance loss, none without it
 out: checkpoint   networks trained jointly
      losses       Parquet, one row an update
 """
@@ -13,8 +14,10 @@ out: checkpoint   networks trained jointly
 from fuxiflow import sources, times
 from fuxiflow.models import checkpoint
 from fuxiflow.settings.training import JointStage
+from fuxiflow.states.statistics import Statistics
 from fuxiflow.training import cycles, stages
 from fuxiflow.training.observation_loss import Points
+from fuxiflow.training.radiance_loss import RadianceLoss
 
 
 def main(input, output, params, log):
@@ -23,11 +26,14 @@ def main(input, output, params, log):
     networks = before.networks
     stages.trains(networks, forecaster=True, assimilator=True)
     unrolling = stages.Unrolling(stage.cycles, stage.chain, stage.background_weight, stage.truncation)
-    points = None
-    if compared := stage.observation_loss.sources:
-        grids = sources.by_source(compared, input.compared)
-        points = Points(grids, stage.observation_loss, networks, times.span(*params.dates))
-    cycles.fit("joint", networks, before.history, stage, unrolling, False, input, output, params, log, points)
+    observed, points, radiances = stage.observation_loss, None, None
+    if observed.compared:
+        grids = sources.by_source(observed.compared, input.compared)
+        points = Points(grids, observed, networks, times.span(*params.dates))
+    if observed.radiances:
+        radiances = RadianceLoss(observed, networks, Statistics.read(input.statistics), points.first_hours)
+    cycles.fit("joint", networks, before.history, stage, unrolling, False, input, output, params, log, points,
+               radiances)  # fmt: skip
 
 
 if __name__ == "__main__":

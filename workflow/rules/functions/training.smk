@@ -134,6 +134,12 @@ def training_compared_grids(wildcards):
     )
 
 
+def training_operator_statics(wildcards):
+    """Statistics with the static fields that the operator of a radiance loss needs, none without it."""
+    used = CONFIG.resolve(wildcards.experiment).training.joint.observation_loss.radiances
+    return f"{RESULTS}/states/statistics.zarr" if used else []
+
+
 def training_compared_windows(wildcards):
     """Windows of the sources of L_obs: scripts read them from the sources' files; as a parameter, a change is seen."""
     return {name: list(sources.load(name).window) for name in CONFIG.compared_sources(wildcards.experiment)}

@@ -1,0 +1,104 @@
+"""The radiance loss: analyses and backgrounds against brightness temperatures, through the observation operator.
+
+Beyond the papers, whose networks meet radiances as inputs alone. The state's column at a footprint goes through the
+clear-sky operator (:mod:`fuxiflow.operators`); what differs is measured in units of the misfit that the fit of the
+source's encoder left to the reanalysis, so that channels which see the ground or clouds count less.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from fuxiflow import sources
+from fuxiflow.grids import Grid
+from fuxiflow.models.device import full_precision
+from fuxiflow.models.networks import Networks
+from fuxiflow.models.pillars import Footprints, columns
+from fuxiflow.operators.columns import from_state
+from fuxiflow.operators.microwave import MicrowaveOperator
+from fuxiflow.settings.training import ObservationLoss
+from fuxiflow.simulation.equivalents import SOUNDED
+from fuxiflow.states.statistics import Statistics
+
+GROSS = 5.0
+"""Misfits beyond which a departure is taken for cloud or a wrong surface, and left out."""
+BATCH = 2048
+
+
+class RadianceLoss(nn.Module):
+    """Masked, latitude-weighted L1 of departures through the operators of ``settings.radiances``.
+
+    Each channel's mean departure in a call is its bias, as the constant predictor of a variational bias correction is,
+    and taken out before the rest is weighed: a bias of the instrument or of the operator pulls at nothing. Departures
+    beyond :data:`GROSS` misfits are left out. Of a source at most ``radiance_footprints`` a state are looked at,
+    evenly thinned. ``statistics`` give the static fields. ValueError for a source whose channels are not those of the
+    operator of its instrument, FileNotFoundError where there is none.
+    """
+
+    def __init__(self, settings: ObservationLoss, networks: Networks, statistics: Statistics,
+                 first_hours: Mapping[str, int]):  # fmt: skip
+        super().__init__()
+        names = self.names = list(settings.radiances)
+        self.most, self.first_hours = settings.radiance_footprints, dict(first_hours)
+        instruments = {name: sources.load(name).instrument for name in names}
+        self.operators = nn.ModuleDict({n: MicrowaveOperator.for_instrument(i) for n, i in instruments.items()})
+        at = [networks.design.channels.index(channel) for channel in SOUNDED]
+        self.register_buffer("at", torch.tensor(at, dtype=torch.int64))
+        for part in ("mean", "std"):
+            self.register_buffer(part, getattr(networks.normaliser, part).flatten()[at].cpu().clone())
+        for name in names:
+            design, known = networks.design.sources[name], self.operators[name].channels
+            if known != design.channels:
+                raise ValueError(f"{name} has channels {', '.join(design.channels)}, the operator of "
+                                 f"{instruments[name]} {', '.join(known)}")  # fmt: skip
+            misfit = networks.assimilator.branches[name].pillars.scale.cpu() * torch.tensor(design.std)
+            self.register_buffer(f"misfit_{name}", misfit.float())
+        grid = Grid(*networks.design.grid)
+        fixed = np.stack([statistics.surface_geopotential, statistics.land_fraction]).reshape(2, -1)
+        self.register_buffer("fixed", torch.as_tensor(fixed, dtype=torch.float32))
+        self.register_buffer("latitude", torch.as_tensor(np.asarray(grid.lat), dtype=torch.float32))
+        self.register_buffer("area", torch.as_tensor(np.asarray(grid.area_weights), dtype=torch.float32))
+        self.nlon = grid.nlon
+
+    def forward(self, state: Tensor, observed: Mapping[str, Footprints]) -> Tensor:
+        """A standardised ``state (batch, channel, lat, lon)`` and what was measured at its time, values in K → a
+        scalar: the mean over sources and channels, 0 where nothing was seen."""
+        parts = []
+        for name in self.names:
+            found = observed[name]
+            if len(found):
+                chosen = torch.linspace(0, len(found) - 1, min(len(found), self.most)).round().long()
+                parts.append(self._source(name, state, found.rows(chosen).to(state.device)))
+        return torch.stack(parts).mean() if parts else state.new_zeros(())
+
+    def _source(self, name: str, state: Tensor, found: Footprints) -> Tensor:
+        departures = found.values - self.equivalents(name, state, found)
+        departures = departures / getattr(self, f"misfit_{name}")
+        area = self.area[found.cell // self.nlon][:, None]
+        # what is gross lies far from the median, which it does not move
+        middle = torch.nanmedian(departures.detach(), 0).values
+        used = torch.isfinite(departures) & ((departures.detach() - middle).abs() <= GROSS)
+        weight = area * used
+        total = weight.sum(0).clamp_min(torch.finfo(weight.dtype).tiny)
+        departures = torch.where(used, departures, 0.0)
+        bias = (weight * departures).sum(0) / total
+        distance = (weight * (departures - bias).abs()).sum(0) / total
+        return distance.sum() / (used.any(0).sum().clamp_min(1))
+
+    def equivalents(self, name: str, state: Tensor, found: Footprints) -> Tensor:
+        """What the source ``name`` would measure of a standardised state at footprints, ``(n, channel)`` in K."""
+        with full_precision(state.device):
+            steady = state[:, None, self.at].float().expand(-1, 3, -1, -1, -1)
+            column = columns(found, steady, self.first_hours[name]) * self.std + self.mean
+            parts = [checkpoint(self._operate, name, column[i : i + BATCH], found.cell[i : i + BATCH],
+                                found.zenith[i : i + BATCH], use_reentrant=False)
+                     for i in range(0, len(found), BATCH)]  # fmt: skip
+        return torch.cat(parts)
+
+    def _operate(self, name: str, column: Tensor, cell: Tensor, zenith: Tensor) -> Tensor:
+        geopotential, land = self.fixed[:, cell]
+        latitude = self.latitude[cell // self.nlon]
+        return from_state(self.operators[name], column, SOUNDED, geopotential, land, latitude, zenith.nan_to_num())
