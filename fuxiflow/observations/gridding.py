@@ -8,7 +8,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -153,9 +153,7 @@ def grid_table(path: Path, output: Path, source: str, units: list[str], grid: Gr
     total = left = 0
     with SparseWriter(output, source, channels, units, grid, np.datetime64(start), 24 * days, options.platforms,
                       options.frame, {"method": options.method, "origin": options.origin}) as out:
-        for number in range(days):
-            day = start + timedelta(days=number)
-            used = table.read_used(path, day, day)
+        for number, (day, used) in enumerate(table.used_by_day(path, start, end)):
             columns = (table.column(used, name) for name in ("time", "lat", "lon"))
             shared = Shared(table.codes(used, "platform", options.platforms), keys)
             cells = gridded = passed_over = 0

@@ -13,11 +13,12 @@ rejected          uint8, :class:`fuxiflow.observations.reasons.Reason`
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from fuxiflow import provenance
@@ -176,6 +177,37 @@ def read_used(path: Path, start: date, end: date) -> pa.Table:
     first, after = np.datetime64(start, "ns"), np.datetime64(end, "D") + np.timedelta64(1, "D")
     return pq.read_table(path, filters=[("rejected", "=", 0), ("time", ">=", pa.scalar(first)),
                                         ("time", "<", pa.scalar(after.astype("datetime64[ns]")))])
+
+
+def used_by_day(path: Path, start: date, end: date) -> Iterator[tuple[date, pa.Table]]:
+    """The days from ``start`` to ``end``, both included, with the used footprints of each.
+
+    A row group is decoded once where rows are in order of time, and again where they are not.
+    """
+    with _open(path) as file:
+        spans = [_span(file, i) for i in range(file.num_row_groups)]
+        held: dict[int, pa.Table] = {}
+        for number in range((end - start).days + 1):
+            day = start + timedelta(days=number)
+            first, after = (np.datetime64(day + timedelta(days=i), "ns") for i in (0, 1))
+            touched = [i for i, (low, high) in enumerate(spans) if high >= first and low < after]
+            held = {i: held[i] if i in held else _used(file.read_row_group(i)) for i in touched}
+            parts = [part.filter((pc.field("time") >= pa.scalar(first)) & (pc.field("time") < pa.scalar(after)))
+                     for part in held.values()]  # fmt: skip
+            yield day, pa.concat_tables(parts) if parts else file.schema_arrow.empty_table()
+
+
+def _span(file: pq.ParquetFile, group: int) -> tuple[np.datetime64, np.datetime64]:
+    """First and last time of a row group; all times where the file does not say, or where one is missing."""
+    found = file.metadata.row_group(group).column(file.schema_arrow.get_field_index("time")).statistics
+    if found is None or not found.has_min_max:
+        limits = np.iinfo(np.int64)
+        return np.datetime64(limits.min + 1, "ns"), np.datetime64(limits.max, "ns")
+    return np.datetime64(found.min, "ns"), np.datetime64(found.max, "ns")
+
+
+def _used(piece: pa.Table) -> pa.Table:
+    return piece.filter(pc.field("rejected") == 0)
 
 
 def channel_names(path: Path) -> list[str]:

@@ -21,12 +21,15 @@ def perturbation(shape: tuple[int, int, int], largest: float, seed: int) -> Tens
     scales = [2**k for k in range(nlat.bit_length()) if 4 * 2**k <= nlat] or [1]
     total = torch.zeros(shape)
     for scale in scales:
-        coarse = torch.randn(1, channels, nlat // scale, nlon // scale, generator=generator)
-        field = interpolate(coarse, (nlat, nlon), mode="bilinear")[0]
-        share = torch.rand(channels, 1, 1, generator=generator)
-        total += share * field / field.std((-1, -2), keepdim=True).clamp_min(1e-6)
+        # channels as samples: of one sample with many channels torch copies each field twice
+        field = torch.randn(channels, 1, nlat // scale, nlon // scale, generator=generator)
+        if scale > 1:
+            field = interpolate(field, (nlat, nlon), mode="bilinear")
+        field, share = field[:, 0], torch.rand(channels, 1, 1, generator=generator)
+        size = field.square().mean((-1, -2), keepdim=True).sqrt()
+        total.addcmul_(field, share / size.clamp_min(1e-6))
     amplitude = largest * torch.rand((), generator=generator) ** 2
-    return amplitude * total / len(scales) ** 0.5
+    return total.mul_(amplitude / len(scales) ** 0.5)
 
 
 def perturb(first: Tensor, tendency: Tensor, largest: float, seeds: list[int | None]) -> Tensor:

@@ -1,7 +1,7 @@
 """Footprint tables: what is written is what is read, piece by piece and by day."""
 
 import json
-from datetime import date
+from datetime import date, timedelta
 
 import numpy as np
 import pyarrow as pa
@@ -53,12 +53,34 @@ def test_read_used_keeps_days_and_drops_rejected(tmp_path):
     assert table.values_of(table.read_used(path, date(2022, 7, 1), date(2022, 7, 2)))[:, 0].tolist() == [2, 6, 8]
 
 
+@pytest.mark.parametrize("order", [[0, 1, 2, 3, 4, 5], [4, 0, 5, 2, 1, 3]])
+def test_days_of_a_table_are_those_read_one_by_one(tmp_path, monkeypatch, order):
+    monkeypatch.setattr(table, "ROW_GROUP", 2)
+    hours = (START + np.array([-1, 0, 23, 24, 47, 96]) * np.timedelta64(1, "h"))[order]
+    path, rejected = tmp_path / "t.parquet", [0, 0, 5, 0, 0, 0]
+    with table.TableWriter(path, ["1", "2"]) as writer:
+        for part in (slice(0, 2), slice(2, 4), slice(4, 6)):
+            writer.write(footprints(np.arange(12).reshape(6, 2)[part], time=hours[part], rejected=rejected[part]))
+    with pq.ParquetFile(path) as file:
+        assert file.num_row_groups == 3
+    days = list(table.used_by_day(path, date(2022, 6, 30), date(2022, 7, 6)))
+    assert [day for day, _ in days] == [date(2022, 6, 30) + timedelta(days=i) for i in range(7)]
+    assert sum(len(used) for _, used in days) == 5
+    for day, used in days:
+        one = table.read_used(path, day, day)
+        assert table.values_of(used).tolist() == table.values_of(one).tolist()
+        assert used.schema.equals(one.schema)
+
+
 def test_an_empty_table_keeps_its_schema(tmp_path):
     with table.TableWriter(tmp_path / "t.parquet", ["1"]):
         pass
     assert list(table.pieces(tmp_path / "t.parquet")) == []
     assert table.read(tmp_path / "t.parquet").num_rows == 0
     assert len(table.read_used(tmp_path / "t.parquet", date(2022, 7, 1), date(2022, 7, 2))) == 0
+    ((_, day),) = table.used_by_day(tmp_path / "t.parquet", date(2022, 7, 1), date(2022, 7, 1))
+    assert len(day) == 0
+    assert table.channels_of(day) == ["1"]
 
 
 def test_replace_changes_values_and_codes_alone():
