@@ -17,6 +17,11 @@ def without_conda(path: str) -> str:
     return os.pathsep.join(folder for folder in path.split(os.pathsep) if not shutil.which("conda", path=folder))
 
 
+def _interruptible() -> None:
+    """Let Ctrl-C end this process."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Launch:
     """One run of Snakemake in a copy of the checkout; its words go to a file beside the copy."""
 
@@ -30,8 +35,9 @@ class Launch:
                         "--cores", str(CORES), "--latency-wait", "10",
                         "--slurm-init-seconds-before-status-checks", "3", *words]  # fmt: skip
         with self.said.open("w") as file:
+            # what a shell starts in the background ignores SIGINT, and so would its children
             self.process = subprocess.Popen(self.command, cwd=bench.folder, env=environment, stdout=file,
-                                            stderr=subprocess.STDOUT)  # fmt: skip
+                                            stderr=subprocess.STDOUT, preexec_fn=_interruptible)  # fmt: skip
 
     @property
     def text(self) -> str:

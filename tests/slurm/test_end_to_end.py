@@ -7,7 +7,8 @@ import pytest
 from tests.slurm.launch import Launch
 
 pytestmark = pytest.mark.slow
-GPU_RULES = ("training_forecaster", "training_assimilator", "training_joint", "cycling_analyses", "cycling_forecasts")
+GPU_RULES = ("training_forecaster", "training_assimilator", "training_joint", "training_autoregressive", "cycling_analyses",
+             "cycling_response", "cycling_forecasts")  # fmt: skip
 
 
 def test_everything_is_there_and_nothing_is_left_to_do(finished):
