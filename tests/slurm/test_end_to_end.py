@@ -7,8 +7,8 @@ import pytest
 from tests.slurm.launch import Launch
 
 pytestmark = pytest.mark.slow
-GPU_RULES = ("training_forecaster", "training_assimilator", "training_joint", "training_autoregressive", "cycling_analyses",
-             "cycling_response", "cycling_forecasts")  # fmt: skip
+GPU_RULES = ("training_forecaster", "training_assimilator", "training_joint", "training_autoregressive",
+             "cycling_analyses", "cycling_response", "cycling_forecasts")  # fmt: skip
 
 
 def test_everything_is_there_and_nothing_is_left_to_do(finished):
@@ -31,7 +31,9 @@ def test_rules_with_gpus_run_in_the_gpu_partition(finished, cluster):
 
 def test_jobs_ask_for_what_their_rules_say(finished, cluster):
     job = cluster.jobs_of("training_forecaster")[0]
-    assert (job["memory"], job["limit"]) == ("6000M", "1-00:00:00")
+    planned = Launch(finished, "-n", "--forcerun", "training_forecaster").finish()
+    memory = re.search(r"^rule training_forecaster:.*?mem_mb=(\d+)", planned, re.MULTILINE | re.DOTALL)[1]
+    assert (job["memory"], job["limit"]) == (f"{memory}M", "1-00:00:00")
     assert "gres:gpu:1" in cluster.asked(job["id"])
 
 
