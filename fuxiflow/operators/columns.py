@@ -16,6 +16,8 @@ from fuxiflow.physics import surface_pressure as pressure_of
 
 LEVELS = (50, 100, 150, 200, 250, 300, 400, 500, 600, 700, 850, 925, 1000)
 """The state's pressure levels in hPa, in the order of the columns that :func:`columns` takes."""
+SOUNDED = [f"{variable}{level}" for variable in "TR" for level in LEVELS] + ["MSL", "T2M"]
+"""Channels of the state that a sounder's brightness temperatures depend on."""
 BLEND = (10.0, 50.0)
 """Pressures in hPa between which the column passes into climatology, upwards."""
 LEAST_HUMIDITY = 2e-6
@@ -119,11 +121,10 @@ def from_state(
     lists the channels that the state lacks; other arguments as in :func:`brightness_temperatures`.
     """
     names = list(getattr(channels, "names", channels))
-    wanted = [f"{variable}{level}" for variable in "TR" for level in LEVELS] + ["MSL", "T2M"]
-    missing = [name for name in wanted if name not in names]
+    missing = [name for name in SOUNDED if name not in names]
     if missing:
         raise ValueError(f"the state lacks {', '.join(missing)}, which the observation operator needs")
-    picked = state[:, [names.index(name) for name in wanted]]
+    picked = state[:, [names.index(name) for name in SOUNDED]]
     count = len(LEVELS)
     temperature, humidity, msl, t2m = picked[:, :count], picked[:, count : 2 * count], picked[:, -2], picked[:, -1]
     pressure = torch.tensor(LEVELS, dtype=state.dtype, device=state.device)

@@ -1,5 +1,6 @@
 """Batched, differentiable, clear-sky microwave radiative transfer in torch (equations, accuracy: docs/operator.md)."""
 
+from collections.abc import Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 
@@ -125,6 +126,15 @@ class MicrowaveOperator(torch.nn.Module):
     def for_instrument(cls, instrument: str, dtype: torch.dtype = torch.float32) -> "MicrowaveOperator":
         """The operator of ``instrument`` from the committed table; FileNotFoundError lists the known ones."""
         return cls(OperatorTable.read(DIRECTORY / f"{instrument}.npz"), dtype)
+
+    @classmethod
+    def for_channels(cls, instrument: str, channels: Sequence[str], source: str) -> "MicrowaveOperator":
+        """The same for the ``channels`` of a ``source``; ValueError when the operator has others."""
+        operator = cls.for_instrument(instrument)
+        if operator.channels != list(channels):
+            raise ValueError(f"{source} has channels {', '.join(channels)}, the operator of {instrument} "
+                             f"{', '.join(operator.channels)}")  # fmt: skip
+        return operator
 
     @property
     def nodes(self) -> int:

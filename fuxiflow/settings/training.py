@@ -134,7 +134,7 @@ class ObservationLoss(Section):
     Compared with a state is what was observed up to ``half_width_hours`` before or after its time; soundings, which
     enter as a single frame, in their own window. ``radiances`` names sounders that the experiment assimilates, with
     which states are compared through the observation operator: ``radiance_weight`` times beside L_state, at most
-    ``radiance_footprints`` of each a state.
+    ``radiance_footprints`` of each for the states of a batch.
     """
 
     sources: list[str] = []

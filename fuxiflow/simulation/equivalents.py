@@ -7,14 +7,12 @@ import torch
 from torch import Tensor
 
 from fuxiflow.operators import radio_occultation
-from fuxiflow.operators.columns import LEVELS, from_state
+from fuxiflow.operators.columns import LEVELS, SOUNDED, from_state
 from fuxiflow.operators.microwave import MicrowaveOperator
 from fuxiflow.simulation.fields import Columns
 from fuxiflow.sources import Source
 
 BATCH = 2048
-SOUNDED = [f"{variable}{level}" for variable in "TR" for level in LEVELS] + ["MSL", "T2M"]
-"""Channels of the state that a sounder's brightness temperatures depend on."""
 REFRACTED = [f"{variable}{level}" for variable in "TRZ" for level in LEVELS]
 """Channels of the state that refractivity at heights depends on."""
 
@@ -36,10 +34,7 @@ def equivalent(source: Source) -> Equivalent:
     if source.profile:
         heights = torch.tensor([channel.height for channel in source.channels], dtype=torch.float32)
         return lambda found, zenith: radio_occultation.from_state(found.state, found.channels, found.latitude, heights)
-    operator = MicrowaveOperator.for_instrument(source.instrument)
-    if operator.channels != source.channel_names:
-        raise ValueError(f"{source.name} has channels {', '.join(source.channel_names)}, the operator of "
-                         f"{source.instrument} {', '.join(operator.channels)}")  # fmt: skip
+    operator = MicrowaveOperator.for_channels(source.instrument, source.channel_names, source.name)
     return lambda found, zenith: from_state(operator, found.state, found.channels, found.surface_geopotential,
                                             found.land_fraction, found.latitude, zenith)  # fmt: skip
 

@@ -43,8 +43,8 @@ def describe_sources(names: list[str], statistics: Mapping[str, Path]) -> dict[s
     return designs
 
 
-def fit(name: str, networks: Networks, history: list[dict], stage: AssimilatorStage, unrolling: Unrolling,
-        linear_fits: bool, input: SimpleNamespace, output: SimpleNamespace, params: SimpleNamespace,
+def fit(name: str, networks: Networks, history: list[dict], stage: AssimilatorStage, linear_fits: bool,
+        input: SimpleNamespace, output: SimpleNamespace, params: SimpleNamespace,
         log: logging.Logger, points: Points | None = None, radiances: RadianceLoss | None = None,
         pool: Callable[[States], tuple[np.ndarray, np.ndarray]] | None = None) -> None:  # fmt: skip
     """Train ``networks`` by unrolling cycles, and write the stage's checkpoint and losses.
@@ -53,7 +53,7 @@ def fit(name: str, networks: Networks, history: list[dict], stage: AssimilatorSt
     the losses hold L_obs, as the stage's ``observation_loss`` has it, with ``radiances`` the radiance loss. First
     analysis times are those of the observation period, or what a ``pool`` gives: times and the probability of each.
     """
-    designs = networks.design.sources
+    designs, unrolling = networks.design.sources, Unrolling.of(stage)
     grids = sources.by_source(list(designs), input.grids)
     bank = Bank(input.backgrounds) if hasattr(input, "backgrounds") else None
     archive = samples.Archive(input.states, grids, Climatology.read(input.climatology), bank)

@@ -17,10 +17,9 @@ from fuxiflow.grids import Grid
 from fuxiflow.models.device import full_precision
 from fuxiflow.models.networks import Networks
 from fuxiflow.models.pillars import Footprints, columns
-from fuxiflow.operators.columns import from_state
+from fuxiflow.operators.columns import SOUNDED, from_state
 from fuxiflow.operators.microwave import MicrowaveOperator
 from fuxiflow.settings.training import ObservationLoss
-from fuxiflow.simulation.equivalents import SOUNDED
 from fuxiflow.states.statistics import Statistics
 
 GROSS = 5.0
@@ -33,7 +32,7 @@ class RadianceLoss(nn.Module):
 
     Each channel's mean departure in a call is its bias, as the constant predictor of a variational bias correction is,
     and taken out before the rest is weighed: a bias of the instrument or of the operator pulls at nothing. Departures
-    beyond :data:`GROSS` misfits are left out. Of a source at most ``radiance_footprints`` a state are looked at,
+    beyond :data:`GROSS` misfits are left out. In a call at most ``radiance_footprints`` of a source are looked at,
     evenly thinned. ``statistics`` give the static fields. ValueError for a source whose channels are not those of the
     operator of its instrument, FileNotFoundError where there is none.
     """
@@ -43,17 +42,16 @@ class RadianceLoss(nn.Module):
         super().__init__()
         names = self.names = list(settings.radiances)
         self.most, self.first_hours = settings.radiance_footprints, dict(first_hours)
-        instruments = {name: sources.load(name).instrument for name in names}
-        self.operators = nn.ModuleDict({n: MicrowaveOperator.for_instrument(i) for n, i in instruments.items()})
+        designs = {name: networks.design.sources[name] for name in names}
+        self.operators = nn.ModuleDict({
+            name: MicrowaveOperator.for_channels(sources.load(name).instrument, design.channels, name)
+            for name, design in designs.items()
+        })  # fmt: skip
         at = [networks.design.channels.index(channel) for channel in SOUNDED]
         self.register_buffer("at", torch.tensor(at, dtype=torch.int64))
         for part in ("mean", "std"):
             self.register_buffer(part, getattr(networks.normaliser, part).flatten()[at].cpu().clone())
-        for name in names:
-            design, known = networks.design.sources[name], self.operators[name].channels
-            if known != design.channels:
-                raise ValueError(f"{name} has channels {', '.join(design.channels)}, the operator of "
-                                 f"{instruments[name]} {', '.join(known)}")  # fmt: skip
+        for name, design in designs.items():
             misfit = networks.assimilator.branches[name].pillars.scale.cpu() * torch.tensor(design.std)
             self.register_buffer(f"misfit_{name}", misfit.float())
         grid = Grid(*networks.design.grid)

@@ -1,7 +1,7 @@
 """The training stages: what each draws, and the loss it minimises."""
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -54,6 +54,11 @@ class Unrolling:
     chain: int = 1
     background_weight: float = 0.0
     truncation: int | None = None
+
+    @classmethod
+    def of(cls, stage: AssimilatorStage) -> "Unrolling":
+        """That of a stage; what it has no setting for is as in stage 2."""
+        return cls(**{item.name: getattr(stage, item.name) for item in fields(cls) if hasattr(stage, item.name)})
 
 
 def spans(count: int, truncation: int | None) -> list[tuple[int, int]]:

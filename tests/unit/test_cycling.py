@@ -16,11 +16,6 @@ from tests import tiny
 TIME = tiny.times(13)[12]
 
 
-@pytest.fixture(scope="module")
-def record(tmp_path_factory):
-    return tiny.record(tmp_path_factory.mktemp("record"))
-
-
 @pytest.fixture
 def networks(record):
     return tiny.networks(record).eval()

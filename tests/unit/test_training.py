@@ -20,16 +20,6 @@ from tests import tiny
 LOG = logging.getLogger("test")
 
 
-@pytest.fixture(scope="module")
-def record(tmp_path_factory):
-    return tiny.record(tmp_path_factory.mktemp("record"))
-
-
-@pytest.fixture
-def networks(record):
-    return tiny.networks(record)
-
-
 def archive(record):
     return samples.Archive(record.states, {tiny.SOURCE: record.grids}, Climatology.read(record.climatology))
 

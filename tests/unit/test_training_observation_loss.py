@@ -19,16 +19,6 @@ STATIONS = ["T2M", "R2M", "U10", "V10", "PS", "MSL"]
 ANALYSED = table().names[:69]
 
 
-@pytest.fixture(scope="module")
-def record(tmp_path_factory):
-    return tiny.record(tmp_path_factory.mktemp("record"))
-
-
-@pytest.fixture
-def networks(record):
-    return tiny.networks(record)
-
-
 def write(path, values, *, cell=40, offset=(0.0, 0.0), hours=(0,), days=10, source="land_stations", channels=STATIONS,
           frame="hourly", start=tiny.START):  # fmt: skip
     """A store in which one cell reports ``values (channel,)`` at ``hours``."""

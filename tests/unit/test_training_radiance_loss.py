@@ -23,16 +23,6 @@ CELLS = tiny.GRID.nlat * tiny.GRID.nlon
 T500, T700 = 20, 22  # temperatures at 500 and 700 hPa among the channels of a state
 
 
-@pytest.fixture(scope="module")
-def record(tmp_path_factory):
-    return tiny.record(tmp_path_factory.mktemp("record"))
-
-
-@pytest.fixture
-def networks(record):
-    return tiny.networks(record)
-
-
 @pytest.fixture
 def loss(record, networks):
     return RadianceLoss(SETTINGS, networks, Statistics.read(record.statistics), {tiny.SOURCE: -1})

@@ -31,11 +31,6 @@ TIMES = tiny.times(40)[4:28]
 ASSIMILATING = {"assimilator": AssimilatorStage, "joint": JointStage, "replay": ReplayStage}
 
 
-@pytest.fixture(scope="module")
-def record(tmp_path_factory):
-    return tiny.record(tmp_path_factory.mktemp("record"))
-
-
 class Interrupted(Exception):
     """Stands for a kill: nothing is saved, the process is gone."""
 

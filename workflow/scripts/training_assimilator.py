@@ -23,8 +23,7 @@ def main(input, output, params, log):
     designs = cycles.describe_sources(params.sources, statistics)
     networks = cycles.with_sources(before.networks, designs, params.model["assimilator"])
     stages.trains(networks, forecaster=False, assimilator=True)
-    unrolling = stages.Unrolling(chain=stage.chain)
-    cycles.fit("assimilator", networks, before.history, stage, unrolling, True, input, output, params, log)
+    cycles.fit("assimilator", networks, before.history, stage, True, input, output, params, log)
 
 
 if __name__ == "__main__":

@@ -25,15 +25,13 @@ def main(input, output, params, log):
     before = checkpoint.load(input.assimilator)
     networks = before.networks
     stages.trains(networks, forecaster=True, assimilator=True)
-    unrolling = stages.Unrolling(stage.cycles, stage.chain, stage.background_weight, stage.truncation)
     observed, points, radiances = stage.observation_loss, None, None
     if observed.compared:
         grids = sources.by_source(observed.compared, input.compared)
         points = Points(grids, observed, networks, times.span(*params.dates))
     if observed.radiances:
         radiances = RadianceLoss(observed, networks, Statistics.read(input.statistics), points.first_hours)
-    cycles.fit("joint", networks, before.history, stage, unrolling, False, input, output, params, log, points,
-               radiances)  # fmt: skip
+    cycles.fit("joint", networks, before.history, stage, False, input, output, params, log, points, radiances)
 
 
 if __name__ == "__main__":

@@ -21,9 +21,8 @@ def main(input, output, params, log):
     before = checkpoint.load(input.before)
     networks = before.networks
     stages.trains(networks, forecaster=False, assimilator=True)
-    unrolling = stages.Unrolling(stage.cycles, stage.chain, stage.background_weight, stage.truncation)
     pool = partial(replay.pool, stage=stage, designs=networks.design.sources, params=params)
-    cycles.fit("replay", networks, before.history, stage, unrolling, False, input, output, params, log, pool=pool)
+    cycles.fit("replay", networks, before.history, stage, False, input, output, params, log, pool=pool)
 
 
 if __name__ == "__main__":

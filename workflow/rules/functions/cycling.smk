@@ -23,9 +23,7 @@ def cycling_checkpoint(wildcards):
 
 def cycling_case_checkpoint(wildcards):
     """The networks that the case of the figures is cycled with."""
-    day = CONFIG.case.date()
-    (segment,) = CONFIG.segments(Period(start=day, end=day))
-    return cycling_networks(wildcards.experiment, segment)
+    return cycling_networks(wildcards.experiment, plan.case_segment(CONFIG))
 
 
 def cycling_forecast_checkpoint(wildcards):
