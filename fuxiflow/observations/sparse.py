@@ -29,7 +29,8 @@ from fuxiflow import provenance
 from fuxiflow.grids import Grid
 
 FORMAT = "fuxiflow sparse hourly grid 3"
-CHUNK_ROWS = 1 << 14  # 1.4 MB of values for 22 channels: a window of the demo reads one or two
+CHUNK_ROWS = 1 << 14
+CHUNK_BYTES = 2 << 20  # profiles on 512 heights have fewer rows in a chunk: a window reads one or two
 SHARD_ROWS = 1 << 20
 CACHE_BYTES = 256 << 20
 HOUR = np.timedelta64(1, "h")
@@ -104,8 +105,10 @@ class SparseWriter:
         self._last = -1
 
     def _create(self, name: str, tail: tuple[int, ...], kind: str) -> zarr.Array:
+        fitting = CHUNK_BYTES // (np.dtype(kind).itemsize * int(np.prod(tail)))
+        rows = min(CHUNK_ROWS, 1 << max(fitting.bit_length() - 1, 0))  # a power of two divides the shard
         return self._group.create_array(
-            name, shape=(0, *tail), chunks=(CHUNK_ROWS, *tail), shards=(SHARD_ROWS, *tail), dtype=kind,
+            name, shape=(0, *tail), chunks=(rows, *tail), shards=(SHARD_ROWS, *tail), dtype=kind,
             compressors=BloscCodec(cname="zstd", clevel=3, shuffle="shuffle"),
             fill_value=np.nan if kind == "float32" else 0,
             dimension_names=("row", "direction" if name == "offset" else "channel")[:1 + len(tail)])

@@ -8,7 +8,7 @@ did.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -29,6 +29,7 @@ from fuxiflow.verification.scoring import Resampling
 HALF_WIDTH_HOURS = 1
 SAMPLE = 400  # observed cells of one source and analysis time that are simulated, drawn at random
 KINDS = ("background", "analysis")
+BATCH = 4096  # columns that are simulated at once: the operators go through their levels one by one
 
 
 def subsample(window: SparseWindow, size: int, generator: np.random.Generator) -> SparseWindow:
@@ -39,22 +40,31 @@ def subsample(window: SparseWindow, size: int, generator: np.random.Generator) -
     return window.rows(rows)
 
 
-def simulate(operator: MicrowaveOperator | ReportOperator, state: np.ndarray, channels: Sequence[str],
-             statistics: Statistics, window: SparseWindow) -> np.ndarray:
-    """What a state ``(channel, lat, lon)`` holds of a source at the cells of a window, ``(row, channel)`` in its units:
+def simulate(operator: MicrowaveOperator | ReportOperator, columns: np.ndarray, channels: Sequence[str],
+             statistics: Statistics, cell: np.ndarray, zenith: np.ndarray) -> np.ndarray:
+    """What columns of states ``(row, channel)`` at cells (row,) hold of a source, ``(row, channel)`` in its units:
     brightness temperatures in K of sounders; NaN for what a state does not tell.
 
     ValueError (from the operator) names the channels that the state lacks.
     """
-    cell = window.cell
     latitude = np.repeat(statistics.grid.lat, statistics.grid.nlon)[cell]
-    inputs = (state.reshape(len(state), -1)[:, cell].T, statistics.surface_geopotential.ravel()[cell],
-              statistics.land_fraction.ravel()[cell], latitude, window.zenith)
-    columns, *surface = (torch.as_tensor(np.ascontiguousarray(x), dtype=torch.float32) for x in inputs)
+    inputs = (columns, statistics.surface_geopotential.ravel()[cell], statistics.land_fraction.ravel()[cell], latitude,
+              zenith)
+    state, *surface = (torch.as_tensor(np.ascontiguousarray(x), dtype=torch.float32) for x in inputs)
     with torch.inference_mode():
         if isinstance(operator, ReportOperator):
-            return operator.from_state(columns, channels, *surface).numpy()
-        return from_state(operator, columns, channels, *surface).numpy()
+            return operator.from_state(state, channels, *surface).numpy()
+        return from_state(operator, state, channels, *surface).numpy()
+
+
+@dataclass
+class Compared:
+    """Observed cells of a window and the columns ``(row, channel)`` there of a state of some kind and time."""
+
+    kind: str
+    time: int
+    window: SparseWindow
+    columns: np.ndarray
 
 
 @dataclass
@@ -121,10 +131,31 @@ def departures(observations: SparseGrids, states: dict[str, States], statistics:
     if len(operator.channels) != len(observations.channels):
         raise ValueError(f"{observations.source} has {len(observations.channels)} channels, its operator "
                          f"{len(operator.channels)}: {', '.join(operator.channels)}")
-    masks = np.stack([grid.region(name).ravel() for name in regions], axis=1)
+    masks = np.stack([grid.region(name).ravel() for name in regions], axis=1).astype(float)
     found = Departures.empty(times, observations.channels, regions)
+    skipped: list[np.datetime64] = []
+    failed = 0
+    names = next((series.channels.names for series in states.values()), [])
+    for batch in _batches(_compared(observations, states, times, seed, sample, skipped, log)):
+        columns, cell, zenith = (np.concatenate(parts) for parts in zip(
+            *((item.columns, item.window.cell, item.window.zenith) for item in batch), strict=True))
+        simulated = simulate(operator, columns, names, statistics, cell, zenith)
+        failed += int((~np.isfinite(simulated)).sum())
+        ends = np.cumsum([len(item.window) for item in batch])
+        for item, part in zip(batch, np.split(simulated, ends[:-1]), strict=True):
+            found.add(item.kind, item.time, item.window.values - part, masks[item.window.cell])
+    if failed:
+        log.warning("%s: %d simulated values are not finite and were left out", observations.source, failed)
+    if skipped:
+        log.warning("%s: %d states or windows are absent, the first at %s", observations.source, len(skipped),
+                    str(skipped[0])[:13])
+    return found
+
+
+def _compared(observations: SparseGrids, states: dict[str, States], times: np.ndarray, seed: int, sample: int,
+              skipped: list[np.datetime64], log: logging.Logger) -> Iterator[Compared]:
+    """What can be compared at each time, at most ``sample`` cells; times that lack something go to ``skipped``."""
     generator = np.random.default_rng(seed)
-    skipped, failed = [], 0
     for i, time in enumerate(progress(times, f"departures of {observations.source}", log)):
         try:
             window = observations.window(time.astype("datetime64[h]"), -HALF_WIDTH_HOURS, HALF_WIDTH_HOURS)
@@ -136,12 +167,17 @@ def departures(observations: SparseGrids, states: dict[str, States], statistics:
             if time not in series:
                 skipped.append(time)
             elif len(window):
-                simulated = simulate(operator, series.read(time), series.channels.names, statistics, window)
-                failed += int((~np.isfinite(simulated)).sum())
-                found.add(kind, i, window.values - simulated, masks[window.cell].astype(float))
-    if failed:
-        log.warning("%s: %d simulated values are not finite and were left out", observations.source, failed)
-    if skipped:
-        log.warning("%s: %d states or windows are absent, the first at %s", observations.source, len(skipped),
-                    str(skipped[0])[:13])
-    return found
+                state = series.read(time)
+                yield Compared(kind, i, window, state.reshape(len(state), -1)[:, window.cell].T)
+
+
+def _batches(found: Iterable[Compared]) -> Iterator[list[Compared]]:
+    """What is compared, in parts of about :data:`BATCH` columns."""
+    batch: list[Compared] = []
+    for item in found:
+        batch.append(item)
+        if sum(len(waiting.window) for waiting in batch) >= BATCH:
+            yield batch
+            batch = []
+    if batch:
+        yield batch

@@ -13,8 +13,8 @@ from fuxiflow.observations.satellites import BUFR_SATELLITES
 from fuxiflow.world import bufr
 from fuxiflow.world.orbits import EPOCH, Swath
 
-MINUTES = 30
-"""Longest message: footprints of one follow each other."""
+MINUTES = 45
+"""Longest message: footprints of one follow each other, none more than 30 minutes from the middle one."""
 SATELLITE_DATA = 21
 """Data category of BUFR Table A: radiances (satellite measured)."""
 # template, sensor (0-02-048), number of the first channel (0-02-150), channels; bulletin

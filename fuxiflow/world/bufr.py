@@ -41,26 +41,28 @@ def message(template: int, category: int, time: datetime, subsets: int, columns:
             eccodes.codes_set_array(handle, f"input{key[0].upper()}{key[1:]}", list(factors))
         eccodes.codes_set_array(handle, "unexpandedDescriptors", [template])
         for key, values in columns.items():
-            _set(handle, key, values, subsets)
+            _set(handle, key, values)
         eccodes.codes_set(handle, "pack", 1)
         return eccodes.codes_get_message(handle)
     finally:
         eccodes.codes_release(handle)
 
 
-def _set(handle: int, key: str, values: Column, subsets: int) -> None:
-    """Set one element of all subsets."""
+def _set(handle: int, key: str, values: Column) -> None:
+    """Set one element of all subsets; what is equal in all of them as one number, which is quicker."""
     import eccodes
 
     if not isinstance(values, np.ndarray | float | int):
         eccodes.codes_set_string_array(handle, key, list(values))
         return
-    filled = np.nan_to_num(np.broadcast_to(np.asarray(values, float), (subsets,)), nan=eccodes.CODES_MISSING_DOUBLE)
-    if (filled == filled[0]).all():
-        if filled[0] != eccodes.CODES_MISSING_DOUBLE:
-            eccodes.codes_set_double(handle, key, float(filled[0]))
-    else:
-        eccodes.codes_set_double_array(handle, key, filled)
+    if isinstance(values, np.ndarray):
+        filled = np.where(np.isnan(values), eccodes.CODES_MISSING_DOUBLE, values)
+        if (filled != filled[0]).any():
+            eccodes.codes_set_double_array(handle, key, filled)
+            return
+        values = filled[0]
+    if values == values and values != eccodes.CODES_MISSING_DOUBLE:
+        eccodes.codes_set_double(handle, key, float(values))
 
 
 def bulletin(data_type: str, time: datetime, content: bytes) -> bytes:

@@ -66,10 +66,11 @@ class Vessels:
 
 def density(lat: np.ndarray) -> np.ndarray:
     """Stations for each area of land at latitudes in degrees (n,), relative to their most, at 45 N: a bell there of 18
-    degrees, a lower one at 32 S, and a twelfth of it elsewhere. After the maps of the Global Observing System in
-    WMO-No. 544; no centre's list is copied."""
+    degrees, a lower one at 32 S, one over the ring of stations on Antarctica's coast, and a twelfth of it elsewhere.
+    After the maps of the Global Observing System in WMO-No. 544 and the forty all-year stations of COMNAP's Antarctic
+    Station Catalogue; no centre's list is copied."""
     north, south = np.exp(-0.5 * ((lat - 45.0) / 18.0) ** 2), np.exp(-0.5 * ((lat + 32.0) / 10.0) ** 2)
-    return 0.08 + 0.92 * north + 0.35 * south
+    return 0.08 + 0.92 * north + 0.35 * south + 0.25 * np.exp(-0.5 * ((lat + 70.0) / 6.0) ** 2)
 
 
 def at_points(field: np.ndarray, grid: Grid, lat: np.ndarray, lon: np.ndarray) -> np.ndarray:

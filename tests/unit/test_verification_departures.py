@@ -1,5 +1,6 @@
 """Departures' sums and refusals, error maps and the cycle's series, without stores."""
 
+import logging
 from types import SimpleNamespace
 
 import numpy as np
@@ -60,6 +61,35 @@ def test_observations_must_fit_states_and_operator(observed, channels, complaint
     with pytest.raises(ValueError, match=complaint):
         departures.departures(observations, {}, SimpleNamespace(grid=GRID), SimpleNamespace(channels=["1"]), TIMES,
                               ["global"], 0, None)
+
+
+@pytest.mark.parametrize("batch", [1, 7, 1000])
+def test_departures_are_those_of_each_time_however_many_are_simulated_at_once(monkeypatch, batch):
+    class Series(dict):
+        channels = SimpleNamespace(names=["T500"])
+
+        def read(self, time):
+            return self[time]
+
+    class Observations(SimpleNamespace):
+        def window(self, time, start, end):
+            if time > TIMES[3]:
+                raise KeyError(time)
+            return window(int((time - TIMES[0]) / np.timedelta64(6, "h")))  # 0, 1, 2, 3 cells with the values 0, 1, 2
+
+    monkeypatch.setattr(departures, "BATCH", batch)
+    monkeypatch.setattr(departures, "simulate", lambda operator, columns, *others: columns)
+    states = {"background": Series({time: np.full((1, 4, 8), 10.0 * i) for i, time in enumerate(TIMES)}),
+              "analysis": Series({TIMES[3]: np.arange(32.0).reshape(1, 4, 8)})}
+    observations = Observations(grid=GRID, channels=["1"], source="sounder")
+    log = logging.getLogger("departures")
+    found = departures.departures(observations, states, SimpleNamespace(grid=GRID), SimpleNamespace(channels=["1"]),
+                                  TIMES, ["global"], 0, log)
+    count, total, squares = found.sums["background"][:, :5, 0, 0]
+    np.testing.assert_array_equal(count, [0, 1, 2, 3, 0])
+    np.testing.assert_array_equal(total, [0, -10, -20 - 19, -30 - 29 - 28, 0])
+    np.testing.assert_array_equal(squares, [0, 100, 400 + 361, 900 + 841 + 784, 0])
+    np.testing.assert_array_equal(found.sums["analysis"][:, 3, 0, 0], [3, 0, 0])
 
 
 def test_maps_average_cases_and_leave_missing_ones_out():

@@ -45,6 +45,9 @@ def bad_channel(column: Callable[[int], np.ndarray], group: dict[int, np.ndarray
     for code, (width, numbers) in _CHANNEL.items():
         if code in group:
             found |= bits(group[code], width, numbers)
-    view = np.nan_to_num(column(_VIEW), nan=0).astype(np.int64)
+    view = column(_VIEW)
+    if np.isnan(view).all():
+        return found
+    view = np.nan_to_num(view, nan=0).astype(np.int64)
     shift = np.where((number >= 1) & (number <= 20), 24 - 1 - number, 0).astype(np.int64)
     return found | ((shift > 0) & (view >> shift & 1 == 1))

@@ -161,7 +161,7 @@ def _values(kind: Instrument, channels: Sequence[str], codes: np.ndarray, matrix
         if value is not None and antenna is not None:
             equal &= bool(((value == antenna) | np.isnan(antenna)).all())
             compared |= bool(np.isfinite(antenna).any())
-        for number in np.unique(numbers[:, i][(numbers[:, i] >= 1) & (numbers[:, i] <= count)]).astype(int):
+        for number in sorted({int(n) for n in numbers[:, i].tolist() if 1 <= n <= count}):
             rows, name = numbers[:, i] == number, kind.channels[number - 1]
             for key, source in ((name, value), (ANTENNA + name, antenna)):
                 any_known |= source is not None
