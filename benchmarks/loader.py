@@ -1,11 +1,13 @@
 """Samples per second that training loads, states and observations, beside xarray + xbatcher and beside raw memory maps.
 
-    python -m benchmarks.loader [--grid NLAT NLON] [--times N] [--cells N] [--batch N] [--rounds N] [--directory PATH]
+    python -m benchmarks.loader [--grid NLAT NLON] [--times N] [--cells N] [--batch N] [--rounds N]
+        [--compression none] [--directory PATH]
 
 A sample is what stage 2 draws: two first frames, two targets of 70 channels, and the observations of an 8-hour window
 of 22 channels. Three loaders in one run take turns on the same random times, one thread each, from the page cache:
 
-- ours: fuxiflow.training.samples on the project's Zarr stores (compressed: a chunk is unpacked into the batch);
+- ours: fuxiflow.training.samples on the project's Zarr stores: a chunk is unpacked into the batch, or copied where the
+  configuration says ``states: {compression: none}``, here ``--compression none``;
 - xarray + xbatcher: the same Zarr stores, a window of four times by xbatcher, rows of observations by isel;
 - numpy.memmap: the same values uncompressed, copied into the batch, which is the limit of what a loader can do.
 
@@ -30,7 +32,7 @@ from fuxiflow.grids import Grid
 from fuxiflow.models.networks import STEP, SourceDesign
 from fuxiflow.models.pillars import footprints
 from fuxiflow.observations.sparse import SparseWindow, SparseWriter
-from fuxiflow.states.store import StateWriter
+from fuxiflow.states.store import COMPRESSIONS, StateWriter
 from fuxiflow.training import samples
 
 START = np.datetime64("2022-01-01T00", "ns")
@@ -49,11 +51,11 @@ def fields(grid: Grid, index: int) -> np.ndarray:
     return (np.rint(values / step) * step).astype(np.float32)
 
 
-def write(folder: Path, grid: Grid, count: int, cells: int) -> None:
+def write(folder: Path, grid: Grid, count: int, cells: int, compression: str) -> None:
     """The Zarr stores, and the same values as raw files."""
     times = START + STEP * np.arange(count)
     raw = np.lib.format.open_memmap(folder / "states.npy", "w+", np.float32, (count, len(table()), *grid.shape))
-    with StateWriter(folder / "states.zarr", times, table(), grid) as writer:
+    with StateWriter(folder / "states.zarr", times, table(), grid, compression=compression) as writer:
         for i in range(count):
             raw[i] = fields(grid, i)
             writer.write(i, raw[i])
@@ -162,13 +164,14 @@ def main() -> None:
     parser.add_argument("--batches", type=int, default=20, help="in a round")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--workers", type=int, default=0, help="of an extra row: ours with so many processes")
+    parser.add_argument("--compression", choices=COMPRESSIONS, default="lz4hc", help="of the states")
     parser.add_argument("--directory", type=Path, help="where the stores are written for the time of the run")
     options = parser.parse_args()
     torch.set_num_threads(1)
     grid = Grid(*options.grid)
     with tempfile.TemporaryDirectory(dir=options.directory) as name:
         folder = Path(name)
-        write(folder, grid, options.times, options.cells)
+        write(folder, grid, options.times, options.cells, options.compression)
         chosen = np.random.default_rng(1).integers(3, options.times - 4, (options.batches, options.batch))
         draws = [START + STEP * row for row in chosen]
         loaders = {"ours": ours(folder, draws, 0), "numpy.memmap": mapped(folder, draws, grid)}
@@ -192,7 +195,7 @@ def main() -> None:
         share = packed / (folder / "states.npy").stat().st_size
     count = options.batches * options.batch
     print(f"{grid.nlat} x {grid.nlon}, {len(table())} channels, {options.cells} cells an hour, batches of "
-          f"{options.batch}; states packed to {share:.0%}")
+          f"{options.batch}; states compressed to {share:.0%}")
     print("samples/s by the clock and by the processor's time, which other work on the machine disturbs less")
     print(f"{'loader':20s} {'clock':>10s} {'ours / it':>10s} {'processor':>10s} {'ours / it':>10s}")
     for name in loaders:

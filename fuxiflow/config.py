@@ -18,6 +18,7 @@ from fuxiflow.models import sizes
 from fuxiflow.operators import known
 from fuxiflow.settings.base import GridSize, Period, Positive, Section
 from fuxiflow.settings.figures import Perturbation
+from fuxiflow.settings.states import States
 from fuxiflow.settings.training import Model, Training
 from fuxiflow.settings.world import SimulatedSource, World
 
@@ -136,6 +137,7 @@ class Config(Section):
     segment_months: Literal[1, 2, 3, 4, 6, 12] = 1
     periods: Periods
     world: World = World()
+    states: States = States()
     simulation: dict[str, SimulatedSource] = {}
     experiment: Experiment
     experiments: dict[Annotated[str, Field(pattern=r"^[a-z0-9_]+$")], dict | None]

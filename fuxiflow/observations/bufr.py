@@ -81,6 +81,8 @@ def _header(data: bytes) -> Header:
     edition, first = data[7], data[8:]
     if data[:4] != _START or edition not in (2, 3, 4):
         raise ValueError("no BUFR message of edition 2 to 4")
+    if len(first) < 22:
+        raise ValueError("section 1 ends outside the message")
     if edition == 4:
         centre, flags, category, subcategories = int.from_bytes(first[4:6]), first[9], first[10], (first[11], first[12])
         year, parts = int.from_bytes(first[15:17]), first[17:22]

@@ -5,7 +5,7 @@ from enum import IntEnum
 
 class Reason(IntEnum):
     """A code, and what it means. Codes below 100 are of footprints and stand in the column ``rejected``; the others
-    are of whole files. The first reason that applies, in the order of the codes, is the one recorded."""
+    are of whole files. The first reason found is the one recorded: 1 to 3 and 9 when read, the others after."""
 
     def __new__(cls, code: int, description: str):
         """A member with a description."""

@@ -9,13 +9,20 @@ from fuxiflow import sources
 from fuxiflow.settings.base import Fraction, GridSize, Period, Positive, Section
 
 
-class AnalysisError(Section):
-    """Errors of an analysis of the embedded world, relative to its truth: ``error`` scales day-to-day differences of
-    the nature run, taken elsewhere in it; ``low_level_bias`` switches the systematic bias near the surface on."""
+class Reanalysis(Section):
+    """Errors of the embedded world's ERA5, relative to its truth: ``error`` scales day-to-day differences of the nature
+    run, taken elsewhere in it; ``low_level_bias`` switches the systematic bias near the surface on."""
 
-    error: Fraction
+    error: Fraction = 0.1
+    low_level_bias: bool = True
+
+
+class Gfs(Section):
+    """Errors of its GFS analyses likewise, and hours between the ten-day forecasts that are integrated from them."""
+
+    error: Fraction = 0.35
     low_level_bias: bool = False
-    forecast_interval_hours: Positive = 12
+    forecast_interval_hours: int = Field(72, gt=0, multiple_of=12)
 
 
 class Observing(Section):
@@ -69,8 +76,8 @@ class World(Section):
     time_step_minutes: Positive = 30
     spinup_days: Positive = 90
     grid: GridSize = GridSize(nlat=49, nlon=96)
-    era5: AnalysisError = AnalysisError(error=0.1, low_level_bias=True)
-    gfs: AnalysisError = AnalysisError(error=0.35, forecast_interval_hours=72)
+    era5: Reanalysis = Reanalysis()
+    gfs: Gfs = Gfs()
     granule_minutes: Positive = 60
     swaths: dict[str, Swath] = {}
     networks: dict[str, Network] = {}

@@ -29,6 +29,22 @@ def _index(path: str, count: int, mtime_ns: int) -> np.ndarray:
     return table
 
 
+@lru_cache(maxsize=256)
+def _mapped(path: str, mtime_ns: int) -> np.ndarray:
+    """The bytes of a shard file, mapped into memory; cached while the file is unchanged."""
+    return np.memmap(path, np.uint8, "r")
+
+
+def _decompress(path: str, offset: int, length: int, values: np.ndarray) -> None:
+    """Unpack a chunk of a shard file into ``values``."""
+    file = os.open(path, os.O_RDONLY)
+    try:
+        packed = os.pread(file, length, offset)
+    finally:
+        os.close(file)
+    decompress(packed, values)
+
+
 class ShardReader:
     """Chunks along the first dimension of an array, each of which spans all other dimensions.
 
@@ -41,11 +57,12 @@ class ShardReader:
         self.shape = array.shape[1:]
         self._shard = array.shards[0] if array.shards else 0
         compressors = [type(codec).__name__ for codec in array.compressors]
+        self._compressed = bool(compressors)
         self._direct = (
             bool(array.shards)
             and array.chunks == (1, *self.shape)
             and array.shards[1:] == self.shape
-            and compressors == ["BloscCodec"]
+            and compressors in ([], ["BloscCodec"])
             and array.dtype == np.dtype("<f4")
             and self.path.is_dir()
         )
@@ -53,7 +70,7 @@ class ShardReader:
     def read(self, index: int, out: np.ndarray | None = None) -> np.ndarray:
         """The chunk at position ``index``, shaped as the array without its first dimension; NaN if never written.
 
-        It is unpacked straight into ``out``, a contiguous array of that shape, where one is given. Raises OSError
+        It is unpacked or copied straight into ``out``, a contiguous array of that shape, where one is given. Raises OSError
         naming the file when its table or the chunk is cut short.
         """
         values = np.empty(self.shape, "<f4") if out is None else out
@@ -71,12 +88,10 @@ class ShardReader:
             if offset == EMPTY:
                 values.fill(np.nan)
                 return values
-            file = os.open(path, os.O_RDONLY)
-            try:
-                packed = os.pread(file, length, offset)
-            finally:
-                os.close(file)
-            decompress(packed, values)
+            if self._compressed:
+                _decompress(path, offset, length, values)
+            else:
+                np.copyto(values, _mapped(path, mtime)[offset : offset + length].view("<f4").reshape(self.shape))
         except (OSError, ValueError, RuntimeError) as error:
             raise OSError(f"{path}: chunk {index % self._shard} cannot be read ({error})") from error
         return values

@@ -23,6 +23,7 @@ SHARD_BYTES = 1 << 29
 # bits shuffled first, as smooth fields take less room so; lz4hc is unpacked more than twice as fast as zstd, packed as
 # fast, and takes 5 % more room on ERA5: docs/performance.md
 COMPRESSORS = (BloscCodec(cname="lz4hc", clevel=3, shuffle="bitshuffle", typesize=4),)
+COMPRESSIONS = {"lz4hc": COMPRESSORS, "none": None}
 UNITS = {"nanoseconds": 1, "seconds": 10**9, "minutes": 60 * 10**9, "hours": 3600 * 10**9, "days": 86400 * 10**9}
 DIMENSIONS = ("time", "channel", "lat", "lon")
 
@@ -131,8 +132,9 @@ class StateWriter:
     """Writes a state store, a shard file at a time, for one or several arrays of the same shape.
 
     With ``resume`` a store that is at ``path`` already is continued: what it holds stays, :meth:`done` tells what that
-    is. ``shard`` is the number of times in a file (default: up to 64, at most 512 MB before compression). Raises
-    ValueError when the store at ``path`` has other times, channels, arrays or another grid.
+    is. ``shard`` is the number of times in a file (default: up to 64, at most 512 MB before compression),
+    ``compression`` a key of :data:`COMPRESSIONS`. Raises ValueError when the store at ``path`` has other times,
+    channels, arrays or another grid.
     """
 
     def __init__(
@@ -145,6 +147,7 @@ class StateWriter:
         attrs: dict | None = None,
         resume: bool = False,
         shard: int | None = None,
+        compression: str = "lz4hc",
     ):
         self.path, self.times, self.channels, self.grid = Path(path), as_nanoseconds(list(times)), channels, grid
         self.names = tuple(names)
@@ -154,10 +157,10 @@ class StateWriter:
         if resume and (self.path / "zarr.json").exists():
             self._open()
         else:
-            self._create(attrs or {}, shard)
+            self._create(attrs or {}, shard, compression)
         self._buffers: dict[str, tuple[int, np.ndarray]] = {}
 
-    def _create(self, attrs: dict, shard: int | None) -> None:
+    def _create(self, attrs: dict, shard: int | None, compression: str) -> None:
         size = 4 * int(np.prod(self.shape))
         self.shard = min(len(self.times), shard or max(1, min(SHARD_TIMES, SHARD_BYTES // size)))
         stamp = {"Conventions": "CF-1.11", "provenance": provenance.as_json(), **attrs}
@@ -180,7 +183,7 @@ class StateWriter:
                 dtype="float32",
                 chunks=(1, *self.shape),
                 shards=(self.shard, *self.shape),
-                compressors=COMPRESSORS,
+                compressors=COMPRESSIONS[compression],
                 fill_value=np.nan,
                 dimension_names=DIMENSIONS,
                 attributes={

@@ -33,7 +33,7 @@ def expected(seed):
 def decode(tmp_path, reference="era5", dates=("2022-01-01", "2022-01-02")):
     output = SimpleNamespace(states=tmp_path / "out" / "2022-01.zarr", ledger=tmp_path / "out" / "ledger.parquet")
     output.states.parent.mkdir(exist_ok=True)
-    params = SimpleNamespace(reference=reference, grid=SIZE, dates=list(dates))
+    params = SimpleNamespace(reference=reference, grid=SIZE, dates=list(dates), compression="lz4hc")
     load_script("states_decode").main(SimpleNamespace(raw=tmp_path / "raw"), output, params, LOG)
     return output
 

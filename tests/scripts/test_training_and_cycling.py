@@ -88,7 +88,8 @@ def bank(directory, record, trained, **values):
     """A bank of backgrounds of the observation days."""
     directory.mkdir(exist_ok=True)
     output = SimpleNamespace(backgrounds=directory / "2022-01.zarr")
-    settings = {"dates": ["2022-01-03", "2022-01-08"], "max_lead_hours": 24, "every_hours": 18, "batch": 2, **values}
+    settings = {"dates": ["2022-01-03", "2022-01-08"], "max_lead_hours": 24, "every_hours": 18, "batch": 2,
+                "compression": "none", **values}
     load_script("training_backgrounds").main(
         SimpleNamespace(forecaster=trained / "forecaster.ckpt", states=record.states), output,
         params(directory, **settings), LOG)  # fmt: skip

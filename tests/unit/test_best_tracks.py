@@ -1,6 +1,7 @@
 """Best tracks: IBTrACS in CSV and in NetCDF."""
 
 import csv
+from contextlib import nullcontext
 
 import netCDF4
 import numpy as np
@@ -9,7 +10,9 @@ import pytest
 
 from fuxiflow import best_tracks
 from fuxiflow.best_tracks import KNOT
+from fuxiflow.observations.bufr import Decoder
 from tests.helpers import realdata
+from tests.level1_files import mutations
 
 NAMES = ["SID", "SEASON", "BASIN", "NAME", "ISO_TIME", "NATURE", "LAT", "LON", "WMO_WIND", "WMO_PRES", "USA_WIND",
          "USA_PRES"]
@@ -146,3 +149,24 @@ def test_flipped_bits_give_fixes_or_a_clear_error(tmp_path):
         assert not (found["wind"] > 120).any()
         assert len(found) + sum(found.attrs["rejected"].values()) >= 117  # two rows may have become one, or a header's
     assert outcomes == {True}  # errors name the file
+
+
+@pytest.mark.slow
+def test_flipped_bits_of_netcdf_give_fixes_or_a_clear_error(tmp_path, monkeypatch):
+    path = netcdf(tmp_path / "x.nc")
+    outcomes = set()
+    with Decoder(best_tracks._fixes) as decoder:  # one process for all files, where read() has one for each
+        monkeypatch.setattr(best_tracks, "Decoder", lambda function, timeout: nullcontext(decoder))
+        for changed in mutations(path.read_bytes(), 300, seed=4):
+            path.write_bytes(changed)
+            try:
+                found = best_tracks.read(path)
+            except ValueError as error:
+                outcomes.add("x.nc" in str(error))
+                continue
+            outcomes.add("read")
+            assert found["lat"].between(-90, 90).all()
+            assert found["lon"].between(-180, 180).all()
+            assert found["time"].notna().all()
+            assert not (found["wind"] > 120).any()
+    assert outcomes == {True, "read"}

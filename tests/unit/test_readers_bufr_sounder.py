@@ -356,11 +356,13 @@ def _places(footprints):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "kind", "platform"), [
-    *((name, kind, platform) for name, kind, platform, *_ in REAL), ("iasi_241", "iasi", "Metop-A")])
+    *((name, kind, platform) for name, kind, platform, *_ in REAL), ("iasi_241", "iasi", "Metop-A"),
+    ("ssbt_127", "ssmi", "DMSP-F15")])
 def test_no_damage_gives_impossible_footprints(tmp_path, name, kind, platform):
     data = realdata(f"bufr/{name}.bufr").read_bytes()
     paths = [write(tmp_path / f"{i:03d}", spoilt) for i, spoilt in enumerate(mutants(data, 200, 3))]
-    channels = ["16", "222", "2701"] if kind == "iasi" else numbers(kind)
+    some = {"iasi": ["16", "222", "2701"], "ssmi": ["19V", "22V", "85H"]}
+    channels = some[kind] if kind in some else numbers(kind)
     (whole,) = read(kind, realdata(f"bufr/{name}.bufr"), platforms=[platform], channels=channels)
     places = _places(whole.footprints)
     seen = set()

@@ -184,9 +184,9 @@ def test_a_real_message_without_refractivity_gets_that_of_its_bending_angles():
 
 @pytest.mark.slow
 def test_flipped_bits_cost_what_they_hit(tmp_path):
-    """200 flips and cuts of a real profile and 50 of a real message: positions, times, refractivity stay possible."""
+    """200 flips and cuts of a real profile and of a real message: positions, times, refractivity stay possible."""
     paths = files.spoiled(tmp_path, [realdata(ATMPRF)], 200)
-    paths += files.spoiled(tmp_path, [realdata("bufr/rado_250.bufr")], 50)
+    paths += files.spoiled(tmp_path, [realdata("bufr/rado_250.bufr")], 200)
     # and the part of the NetCDF file that is no data, which few flips anywhere would hit
     data = realdata(ATMPRF).read_bytes()
     generator = np.random.default_rng(2)

@@ -34,6 +34,8 @@ def test_every_file_is_valid(name):
 def test_no_group_mixes_antenna_and_brightness_temperatures():
     quantities = {}
     for source in map(sources.load, sources.known()):
+        antenna = any(name.startswith("antenna_") for name in source.channel_names)
+        assert source.quantity == "antenna_temperature" or not antenna, source.name
         quantities.setdefault(source.group, set()).add(source.quantity == "antenna_temperature")
     assert all(len(kinds) == 1 for kinds in quantities.values())
     assert sources.load("noaa15_amsua_l1b").quantity == "antenna_temperature"

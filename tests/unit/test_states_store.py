@@ -165,8 +165,9 @@ def test_a_wrong_shape_and_disordered_times_are_refused(tmp_path):
         write_states(tmp_path / "c.zarr", TIMES, CHANNELS, GRID, fields(3))
 
 
-def test_a_cut_shard_names_the_file(tmp_path):
-    write(tmp_path / "a.zarr", fields())
+@pytest.mark.parametrize("compression", store.COMPRESSIONS)
+def test_a_cut_shard_names_the_file(tmp_path, compression):
+    write(tmp_path / "a.zarr", fields(), compression=compression)
     shard = tmp_path / "a.zarr" / "state" / "c" / "0" / "0" / "0" / "0"
     shard.write_bytes(shard.read_bytes()[:-300])
     with pytest.raises(OSError, match="cut short or damaged"):
@@ -174,11 +175,11 @@ def test_a_cut_shard_names_the_file(tmp_path):
 
 
 @settings(max_examples=20, deadline=None)
-@given(st.lists(st.integers(0, 9), min_size=1, max_size=25), st.integers(1, 10))
-def test_any_order_of_writing_gives_the_same_store(tmp_path_factory, order, shard):
+@given(st.lists(st.integers(0, 9), min_size=1, max_size=25), st.integers(1, 10), st.sampled_from(["lz4hc", "none"]))
+def test_any_order_of_writing_gives_the_same_store(tmp_path_factory, order, shard, compression):
     values = fields()
     path = tmp_path_factory.mktemp("store") / "a.zarr"
-    with StateWriter(path, TIMES, CHANNELS, GRID, shard=shard) as writer:
+    with StateWriter(path, TIMES, CHANNELS, GRID, shard=shard, compression=compression) as writer:
         for index in order:
             writer.write(index, values[index])
     states = States([path])
@@ -221,11 +222,15 @@ def test_the_bits_are_the_same_however_they_are_packed(tmp_path, monkeypatch):
     values = fields()
     values[2, 0, 0, :4] = [-0.0, 1e-45, np.inf, -np.nan]
     write(tmp_path / "now.zarr", values)
-    monkeypatch.setattr(store, "COMPRESSORS", (BloscCodec(cname="zstd", clevel=5, shuffle="bitshuffle", typesize=4),))
+    write(tmp_path / "none.zarr", values, compression="none")
+    before = (BloscCodec(cname="zstd", clevel=5, shuffle="bitshuffle", typesize=4),)
+    monkeypatch.setitem(store.COMPRESSIONS, "lz4hc", before)
     write(tmp_path / "before.zarr", values)
-    codecs = {name: open_store(tmp_path / f"{name}.zarr")["state"].compressors[0].cname.value
-              for name in ("now", "before")}  # fmt: skip
-    assert codecs == {"now": "lz4hc", "before": "zstd"}
+    codecs = {name: [codec.cname.value for codec in open_store(tmp_path / f"{name}.zarr")["state"].compressors]
+              for name in ("now", "none", "before")}  # fmt: skip
+    assert codecs == {"now": ["lz4hc"], "none": [], "before": ["zstd"]}
     for name in codecs:
-        found = States([tmp_path / f"{name}.zarr"]).read_many(TIMES)
-        np.testing.assert_array_equal(found.view(np.uint32), values.view(np.uint32))
+        states = States([tmp_path / f"{name}.zarr"])
+        np.testing.assert_array_equal(states.read_many(TIMES).view(np.uint32), values.view(np.uint32))
+        with xr.open_zarr(tmp_path / f"{name}.zarr") as data:
+            np.testing.assert_array_equal(data.state.values.view(np.uint32), values.view(np.uint32))

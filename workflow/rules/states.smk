@@ -15,6 +15,7 @@ rule states_decode:
     params:
         code=code("states_decode"),
         reference="{reference}",
+        compression=CONFIG.states.compression,
         grid=grid(),
         dates=states_dates,
         world=WORLD,

@@ -49,6 +49,7 @@ rule training_backgrounds:
         backgrounds=directory(f"{RESULTS}/models/{{experiment}}/backgrounds/{{segment}}.zarr"),
     params:
         code=code("training_backgrounds"),
+        compression=CONFIG.states.compression,
         max_lead_hours=lambda wildcards: CONFIG.resolve(wildcards.experiment).training.assimilator.max_lead_hours,
         every_hours=lambda wildcards: CONFIG.resolve(wildcards.experiment).training.backgrounds.every_hours,
         batch=lambda wildcards: CONFIG.resolve(wildcards.experiment).training.backgrounds.batch,

@@ -26,8 +26,8 @@ def main(input, output, params, log):
     # a GFS analysis holds no precipitation: its slot stays NaN
     states = analyses(assembler, paths, wanted, precipitation=params.reference != "gfs")
     usable = 0
-    attrs = {"reference": params.reference}
-    with StateWriter(output.states, wanted, table(), grid, attrs=attrs) as writer:
+    options = {"attrs": {"reference": params.reference}, "compression": params.compression}
+    with StateWriter(output.states, wanted, table(), grid, **options) as writer:
         for index, state in enumerate(progress(states, f"decode {params.reference}", log, total=len(wanted))):
             writer.write(index, state)
             usable += state is not None

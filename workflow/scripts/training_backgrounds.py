@@ -31,7 +31,8 @@ def main(input, output, params, log):
     store = state / "backgrounds.zarr"
     report = Progress(len(valid), "backgrounds", log)
     grid = Grid(*networks.design.grid)
-    with StateWriter(store, valid, channels, grid, ("background", "previous"), resume=True) as writer:
+    options = {"resume": True, "compression": params.compression}
+    with StateWriter(store, valid, channels, grid, ("background", "previous"), **options) as writer:
         index = {time: i for i, time in enumerate(valid)}
         for group, steps in bank.groups(valid, params.batch, params.max_lead_hours, params.seed):
             begun = {time: {time - steps * STEP, time - (steps + 1) * STEP} for time in group}

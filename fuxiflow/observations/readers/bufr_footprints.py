@@ -73,7 +73,7 @@ INSTRUMENTS = {
     "hirs4": Instrument(_numbers(19), 2150, (12063, 12163), (605, 606, 607), 56, 6.4, (0,), 1, 1.8),
     "ssmis": Instrument(_numbers(24), 5042, (12163, 12063), (908,), 180, 1.9, zenith=53.1, spacing=60),
     "ssmi": Instrument(("19V", "19H", "22V", "37V", "37H", "85V", "85H"), 0, (12063, 12163), (905,), 128, 3.8, (6,),
-                       zenith=53.1, spacing=60),
+                       zenith=53.1, spacing=25),
     "iasi": Instrument(_numbers(8461), 5042, (14046,), (221,), 120, 8, step=10 / 3, views=4,
                        slack=100, radiances=True)}
 
