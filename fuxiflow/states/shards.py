@@ -70,8 +70,8 @@ class ShardReader:
     def read(self, index: int, out: np.ndarray | None = None) -> np.ndarray:
         """The chunk at position ``index``, shaped as the array without its first dimension; NaN if never written.
 
-        It is unpacked or copied straight into ``out``, a contiguous array of that shape, where one is given. Raises OSError
-        naming the file when its table or the chunk is cut short.
+        It is unpacked or copied straight into ``out``, a contiguous array of that shape, where one is given. Raises
+        OSError naming the file when its table or the chunk is cut short.
         """
         values = np.empty(self.shape, "<f4") if out is None else out
         if not self._direct:

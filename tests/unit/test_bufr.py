@@ -70,6 +70,15 @@ def test_a_cut_file_ends_in_a_damaged_message(tmp_path):
     assert split(tmp_path, b"") == []
 
 
+@pytest.mark.parametrize("edition", [3, 4])
+def test_a_message_cut_anywhere_has_its_header_or_none(tmp_path, edition):
+    whole = message(edition=edition)
+    expected = bufr.Message(0, whole).header
+    cut = [bufr.Message(0, whole[:size], "cut").header for size in range(len(whole))]
+    assert set(map(repr, cut)) == {repr(None), repr(expected)}
+    assert cut[:40 - 5] == [None] * 35
+
+
 def work(data):
     """What a message's number of subsets says: sleep, die or answer."""
     subsets = bufr.Message(0, data).subsets
