@@ -6,7 +6,7 @@ lost in a fifth of the space.
 """
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
@@ -194,7 +194,3 @@ class Climatology:
         slot = HOURS.index(moment.hour)
         first = self._node(before, slot)
         return first.copy() if weight == 0 else first + np.float32(weight) * (self._node(after, slot) - first)
-
-    def at_many(self, times: Iterable) -> np.ndarray:
-        """Mean states ``(time, channel, lat, lon)`` of several times."""
-        return np.stack([self.at(time) for time in times])

@@ -219,12 +219,6 @@ class StateWriter:
         """Whether all arrays have got the time of position ``index``, as a field or as missing, on disk."""
         return not any(self._pending[name][index] for name in self.names)
 
-    @property
-    def next_index(self) -> int:
-        """Position of the first time that is not on disk in all arrays: where a continued run goes on."""
-        waiting = np.any([self._pending[name] for name in self.names], axis=0)
-        return int(np.argmax(waiting)) if waiting.any() else len(self.times)
-
     def write(self, index: int, array: np.ndarray | None, name: str = "state") -> None:
         """Put the field ``(channel, lat, lon)`` of time ``index``; None keeps the slot and marks it missing.
 
