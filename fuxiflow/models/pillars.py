@@ -5,6 +5,7 @@ observed cells, not the size of the globe times the hours of a window.
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import numpy as np
@@ -168,7 +169,7 @@ class PillarEncoder(nn.Module):
 
     def columns(self, footprints: Footprints, guess: Tensor) -> Tensor:
         """What the first guess ``(batch, 3, state, lat, lon)`` of footprints depends on, ``(n, column)``."""
-        return columns(footprints, guess[:, :, self.seen], self.first_hour)
+        return columns(footprints, guess, self.first_hour)[:, self.seen]  # chosen last: the guess is large
 
     def predictors(self, footprints: Footprints, guess: Tensor) -> Tensor:
         """:func:`predictors` of footprints from a first guess ``(batch, 3, state, lat, lon)``."""
@@ -191,9 +192,11 @@ class PillarEncoder(nn.Module):
         geometry = torch.stack([angle.sin(), angle.cos(), hour / self.slots, (footprints.zenith / 60) ** 2], -1)
         values = torch.where(present, footprints.values, 0.0)
         platform = footprints.platform[:, None] == torch.arange(self.platforms, device=values.device)
-        features = self.encode(torch.cat([departures, values, present, geometry, platform], -1))
         strange = anomaly.flatten(2)[footprints.sample, :, footprints.cell].clamp(-self.LARGEST, self.LARGEST)
-        found = torch.cat([features, self.retrieve(departures) + self.relax(strange)], -1)
+        # a processor takes longer over so small products in bfloat16
+        with full_precision(guess.device) if guess.is_cpu else nullcontext():
+            features = self.encode(torch.cat([departures, values, present, geometry, platform], -1))
+            found = torch.cat([features, self.retrieve(departures) + self.relax(strange)], -1)
         dense, mask = scatter_mean(found, footprints, len(guess), self.shape)
         return Pillars(*dense.split([features.shape[-1], self.retrieve.out_features], 1), mask)
 
