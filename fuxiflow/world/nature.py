@@ -9,8 +9,8 @@ Dynamics 20, 175-191, doi:10.1007/s00382-002-0268-2.
 
 import logging
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from importlib import resources
 from pathlib import Path
@@ -88,6 +88,7 @@ class NatureModel:
         if FRAME_HOURS * 60 % time_step_minutes:
             raise ValueError(f"world.time_step_minutes: {time_step_minutes} does not divide {FRAME_HOURS} h")
         coords = get_speedy_coords(spectral_truncation=truncation)
+        self.truncation = truncation
         self._horizontal = coords.horizontal
         latitude, longitude = np.rad2deg(coords.horizontal.latitudes), np.rad2deg(coords.horizontal.longitudes)
         terrain = _packaged("terrain")
@@ -122,6 +123,18 @@ class NatureModel:
         shift = self._horizontal.to_modal(jnp.full(self._horizontal.nodal_shape, np.log(factor)))
         dynamics = dynamics.replace(log_surface_pressure=dynamics.log_surface_pressure + shift)
         return ModelState(time, 0, dynamics, physics, {})
+
+    def settled(self, time: datetime, fields: Sequence[np.ndarray], place: str) -> ModelState:
+        """The state of :meth:`rest` with the spectral ``fields`` of another one's dynamics, in the order of its arrays;
+        ValueError naming ``place`` when they do not fit."""
+        state = self.rest(time)
+        leaves, structure = jax.tree.flatten(state.dynamics)
+        if [leaf.shape for leaf in leaves if leaf.ndim] != [field.shape for field in fields]:
+            raise ValueError(f"{place}: its fields do not fit this model (other truncation or version of jcm): "
+                             "run python -m fuxiflow.world.climate again")
+        found = iter(fields)
+        leaves = [jnp.asarray(next(found), leaf.dtype) if leaf.ndim else leaf for leaf in leaves]
+        return replace(state, dynamics=jax.tree.unflatten(structure, leaves))
 
     def restore(self, time: datetime, arrays: dict[str, np.ndarray], place: str) -> ModelState:
         """The state that :meth:`ModelState.arrays` took apart; ValueError naming ``place`` when it does not fit."""

@@ -1,4 +1,4 @@
-"""Spin the nature run up from rest, and keep day-to-day differences of its end as patterns of analysis error.
+"""Spin the nature run up from its climate, and keep day-to-day differences of its end as patterns of analysis error.
 
 out: restart  state of the model at 00 UTC of the first day (fuxiflow.world.nature.ModelState)
      errors   Zarr, library of 24-h differences (fuxiflow.world.errors)
@@ -11,22 +11,24 @@ import numpy as np
 from fuxiflow.channels import table
 from fuxiflow.grids import Grid
 from fuxiflow.progress import progress
+from fuxiflow.world import climate
 from fuxiflow.world.errors import LIBRARY_DAYS, write_library
 from fuxiflow.world.levels import Regridder, world_fields
 from fuxiflow.world.nature import FRAME_HOURS, STRIDE_HOURS, NatureModel
 
 
 def main(input, output, params, log):
-    """Integrate ``params.days`` days that end at 00 UTC of ``params.start``."""
+    """Integrate ``params.days`` days or somewhat more that end at 00 UTC of ``params.start``."""
     end = datetime.fromisoformat(params.start)
     grid = Grid(**params.grid, poles=True)
     channels = table().analysed
     model = NatureModel(params.truncation, params.time_step_minutes, params.cache)
     regrid = Regridder(model.lat, model.lon, grid)
-    kept_from = end - timedelta(days=min(LIBRARY_DAYS + 1, params.days / 2))
+    kept_from = end - timedelta(days=min(LIBRARY_DAYS + 1, 0.9 * params.days))
     times, fields, native = [], [], []
-    stretches = model.advance(model.rest(end - timedelta(days=params.days)), 24 * params.days)
-    for state, frames in progress(stretches, "spin-up, half days", log, total=params.days * 24 // STRIDE_HOURS):
+    begin = climate.start(model, end - timedelta(days=params.days))
+    hours = int((end - begin.time) / timedelta(hours=1))
+    for state, frames in progress(model.advance(begin, hours), "spin-up, half days", log, total=hours // STRIDE_HOURS):
         for i, frame in enumerate(frames):
             time = state.time - timedelta(hours=FRAME_HOURS * (len(frames) - 1 - i))
             if time >= kept_from:

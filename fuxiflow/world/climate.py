@@ -1,0 +1,72 @@
+"""The nature model's climate: states of a run of years, month by month, from which spin-ups begin.
+
+    python -m fuxiflow.world.climate [truncation]
+
+makes ``resources/world/t31.npz`` anew: from rest in October 2021 to June 2024, the first of each of the last twelve
+months (half an hour). Begun at rest, the stratosphere and the mass over the poles take more than a year to settle: the
+world's first January then has 28 hPa more over Antarctica than its second, and networks trained on the first year never
+saw the like of the second.
+Only the dynamics are kept, as shares of each field's largest coefficient in half precision: the weather of such a start
+is another, its climate the same.
+"""
+
+import logging
+import sys
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+
+from fuxiflow import ROOT
+from fuxiflow.progress import progress
+from fuxiflow.world.nature import STRIDE_HOURS, ModelState, NatureModel
+
+DIRECTORY = ROOT / "resources" / "world"
+BEGIN, END = datetime(2021, 10, 23), datetime(2024, 6, 1)
+
+
+def path(truncation: int) -> Path:
+    """Where the states of a truncation are."""
+    return DIRECTORY / f"t{truncation}.npz"
+
+
+def start(model: NatureModel, time: datetime) -> ModelState:
+    """Where a spin-up that is to begin by ``time`` begins: on the first of the month, with that month's state; at rest,
+    at ``time``, where there are no states of this truncation. ValueError when they do not fit."""
+    file = path(model.truncation)
+    if not file.exists():
+        return model.rest(time)
+    first = datetime(time.year, time.month, 1)
+    with np.load(file) as states:
+        fields = [states[name][first.month - 1] * states[f"{name}.largest"][first.month - 1]
+                  for name in sorted(states.files) if not name.endswith("largest")]
+    return model.settled(first, fields, str(file))
+
+
+def packed(states: list[ModelState]) -> dict[str, np.ndarray]:
+    """The dynamics of twelve states, from January on, as named arrays; each ``.largest`` is what its shares are of."""
+    arrays = {}
+    for name in (name for name, field in states[0].arrays().items() if name.startswith("dynamics.") and field.ndim):
+        fields = np.stack([state.arrays()[name] for state in states])
+        largest = np.abs(fields).reshape(12, -1).max(axis=1).reshape(12, *[1] * (fields.ndim - 1))
+        arrays |= {name: (fields / largest).astype(np.float16), f"{name}.largest": largest.astype(np.float32)}
+    return arrays
+
+
+def main(arguments: list[str]) -> None:
+    """Integrate, and write the states of one truncation."""
+    model = NatureModel(int(arguments[0]) if arguments else 31)
+    hours = int((END - BEGIN) / timedelta(hours=1))
+    kept = {}
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    stretches = model.advance(model.rest(BEGIN), hours)
+    for state, _ in progress(stretches, "climate, half days", logging.getLogger("climate"), hours // STRIDE_HOURS):
+        if state.time.day == 1 and state.time.hour == 0 and state.time > END - timedelta(days=360):
+            kept[state.time.month] = state
+    DIRECTORY.mkdir(parents=True, exist_ok=True)
+    np.savez_compressed(path(model.truncation), **packed([kept[month] for month in range(1, 13)]))
+    print(f"{path(model.truncation)}: {path(model.truncation).stat().st_size / 1e6:.1f} MB")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
