@@ -17,7 +17,7 @@ import pytest
 from fuxiflow import sources, times
 from fuxiflow.channels import table as channel_table
 from fuxiflow.grids import Grid
-from fuxiflow.observations.sparse import SparseWindow, SparseWriter
+from fuxiflow.observations.sparse import SparseWriter
 from fuxiflow.operators.microwave import MicrowaveOperator
 from fuxiflow.states.climatology import build as build_climatology
 from fuxiflow.states.forecasts import ForecastWriter
@@ -312,8 +312,8 @@ def sounder(tmp_path_factory) -> SimpleNamespace:
     operator = MicrowaveOperator.for_instrument(source.instrument)
     cell = np.arange(0, GRID.nlat * GRID.nlon, 3)
     zenith = np.full(len(cell), 30, np.float32)
-    window = SparseWindow(cell * 0, cell, zenith[:, None], zenith, np.zeros((len(cell), 2), np.float32))
-    seen = simulate(operator, state, channels.names, statistics, window) + 1
+    columns = state.reshape(len(state), -1)[:, cell].T
+    seen = simulate(operator, columns, channels.names, statistics, cell, zenith) + 1
     (root / source.name).mkdir()
     path = root / source.name / "2023-01.zarr"
     with SparseWriter(path, source.name, source.channel_names, ["K"] * 22, GRID, cycle[0], 72) as writer:
