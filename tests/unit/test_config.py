@@ -200,6 +200,14 @@ def test_periods_and_segments():
     assert [str(day) for day in chosen.clip("2023-01", chosen.periods.test)] == ["2023-01-11", "2023-02-09"]
 
 
+def test_errors_of_the_worlds_analyses_keep_their_other_defaults():
+    world = validate(demo(world__era5={"error": 0.2}, world__gfs={"low_level_bias": True})).world
+    assert (world.era5.error, world.era5.low_level_bias) == (0.2, True)
+    assert (world.gfs.error, world.gfs.low_level_bias, world.gfs.forecast_interval_hours) == (0.35, True, 72)
+    assert "world.gfs.forecast_interval_hours" in complaint(world__gfs__forecast_interval_hours=18)
+    assert "world.era5.forecast_interval_hours" in complaint(world__era5__forecast_interval_hours=24)
+
+
 def test_configurations_do_not_change():
     with pytest.raises(ValueError, match="frozen"):
         validate(demo()).seed = 1
