@@ -45,9 +45,9 @@ def start(model: NatureModel, time: datetime) -> ModelState:
 
 def packed(states: list[ModelState]) -> dict[str, np.ndarray]:
     """The dynamics of twelve states, from January on, as named arrays; each ``.largest`` is what its shares are of."""
-    arrays = {}
-    for name in (name for name, field in states[0].arrays().items() if name.startswith("dynamics.") and field.ndim):
-        fields = np.stack([state.arrays()[name] for state in states])
+    taken, arrays = [state.arrays() for state in states], {}
+    for name in (name for name, field in taken[0].items() if name.startswith("dynamics.") and field.ndim):
+        fields = np.stack([month[name] for month in taken])
         largest = np.abs(fields).reshape(12, -1).max(axis=1).reshape(12, *[1] * (fields.ndim - 1))
         arrays |= {name: (fields / largest).astype(np.float16), f"{name}.largest": largest.astype(np.float32)}
     return arrays

@@ -1,4 +1,4 @@
-"""What several tests of training and cycling start from."""
+"""What several modules of tests start from."""
 
 import pytest
 
@@ -15,3 +15,11 @@ def record(tmp_path_factory):
 def networks(record):
     """Untrained networks for it."""
     return tiny.networks(record)
+
+
+@pytest.fixture(scope="session")
+def model():
+    """The nature run's model, coarse; once a process, as it takes long to compile."""
+    from fuxiflow.world.nature import NatureModel  # loads jax: for these tests alone
+
+    return NatureModel(truncation=21, time_step_minutes=60)

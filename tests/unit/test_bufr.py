@@ -76,7 +76,7 @@ def test_a_message_cut_anywhere_has_its_header_or_none(tmp_path, edition):
     expected = bufr.Message(0, whole).header
     cut = [bufr.Message(0, whole[:size], "cut").header for size in range(len(whole))]
     assert set(map(repr, cut)) == {repr(None), repr(expected)}
-    assert cut[:40 - 5] == [None] * 35
+    assert cut[:35] == [None] * 35
 
 
 def work(data):

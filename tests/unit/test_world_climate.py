@@ -6,14 +6,8 @@ import numpy as np
 import pytest
 
 from fuxiflow.world import climate
-from fuxiflow.world.nature import NatureModel
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def model():
-    return NatureModel(truncation=21, time_step_minutes=60)
 
 
 @pytest.fixture(scope="module")

@@ -13,11 +13,6 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def model():
-    return NatureModel(truncation=21, time_step_minutes=60)
-
-
-@pytest.fixture(scope="module")
 def state(model):
     *_, (state, _) = model.advance(model.rest(datetime(2022, 1, 1)), 24)
     return state
