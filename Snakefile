@@ -25,6 +25,7 @@ include: "workflow/rules/figures.smk"
 
 
 onstart:
+    lift_default_rate()
     archive_check(list(workflow.dag.needrun_jobs()))
     monitor.start(workflow, RESULTS)
 

@@ -27,11 +27,12 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from fuxiflow.channels import table
 from fuxiflow.cycling.forecast import forecast
+from fuxiflow.grids import Grid
 from fuxiflow.models import execution
 from fuxiflow.models.networks import Design, Networks, SourceDesign, parameter_count
 from fuxiflow.models.pillars import Footprints
 from fuxiflow.models.sizes import ASSIMILATORS, FORECASTERS
-from fuxiflow.states.statistics import STATIC_NAMES
+from fuxiflow.states.statistics import RAW, static_fields
 from fuxiflow.training.samples import Batch
 from fuxiflow.training.stages import Objective, Unrolling, trains
 
@@ -57,11 +58,12 @@ def networks(size: str, sources: int, device: torch.device) -> Networks:
     nlat, nlon = GRIDS[size]
     names = [str(i + 1) for i in range(CHANNELS)]
     source = SourceDesign(names, WINDOW, [0.0] * CHANNELS, [1.0] * CHANNELS)
-    design = Design(table().names, (nlat, nlon), list(STATIC_NAMES), FORECASTERS[size], ASSIMILATORS[size],
+    statics = static_fields(dict.fromkeys(RAW, np.zeros((nlat, nlon))), Grid(nlat, nlon))
+    design = Design(table().names, (nlat, nlon), list(statics), FORECASTERS[size], ASSIMILATORS[size],
                     {f"source{i}": source for i in range(sources)})
     one = np.ones(len(design.channels), np.float32)
     with torch.device(device):
-        made = Networks(design, 0 * one, one, 0.3 * one, np.zeros((len(STATIC_NAMES), nlat, nlon), np.float32))
+        made = Networks(design, 0 * one, one, 0.3 * one, np.stack(list(statics.values())))
         for parameter in made.parameters():
             if device.type != "meta" and not parameter.any():
                 torch.nn.init.normal_(parameter, std=0.02)

@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 import yaml
 from pydantic import Field, ValidationError, model_validator
 
-from fuxiflow import ROOT, channels, sources, times
+from fuxiflow import ROOT, channels, sources, times, yaml_files
 from fuxiflow.grids import REGIONS
 from fuxiflow.models import sizes
 from fuxiflow.operators import known
@@ -474,7 +474,7 @@ def validate(values: dict) -> Config:
 def load(path: Path) -> Config:
     """Read and check a configuration file; :class:`ConfigurationError` names the file."""
     try:
-        return validate(yaml.safe_load(Path(path).read_text()))
+        return validate(yaml_files.read(path))
     except (ConfigurationError, yaml.YAMLError) as error:
         raise ConfigurationError(f"{path}: {error}") from None
 

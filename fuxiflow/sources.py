@@ -8,7 +8,7 @@ from typing import Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from fuxiflow import ROOT
+from fuxiflow import ROOT, yaml_files
 
 DIRECTORY = ROOT / "config" / "sources"
 BRIGHTNESS_RANGE = (50.0, 350.0)  # K; FuXiWeather2, arXiv 2603.15358
@@ -271,7 +271,7 @@ def read(path: Path) -> Source:
     """The source that a file describes; ValueError names the file and the key at fault."""
     path = Path(path)
     try:
-        values = yaml.safe_load(path.read_text())
+        values = yaml_files.read(path)
         if not isinstance(values, dict):
             raise ValueError(f"{path}: expected keys with values")
         return Source(name=path.stem, **values)

@@ -14,7 +14,7 @@ from fuxiflow.models.networks import Design, Networks, SourceDesign
 from fuxiflow.observations.sparse import SparseWriter
 from fuxiflow.observations.statistics import GridStatistics
 from fuxiflow.states import climatology
-from fuxiflow.states.statistics import STATIC_NAMES, Statistics, static_fields, transform
+from fuxiflow.states.statistics import Statistics, static_fields, transform
 from fuxiflow.states.store import StateWriter
 
 GRID = Grid(8, 16)
@@ -63,10 +63,10 @@ def write_statistics(path: Path, fields: np.ndarray) -> Path:
     """Statistics of ``fields``."""
     values = transform(fields, table())
     change = values[1:] - values[:-1]
-    flat = np.zeros(GRID.shape)
+    flat = dict.fromkeys(("surface_geopotential", "land_fraction"), np.zeros(GRID.shape))
+    statics = static_fields(flat, GRID)
     Statistics(table().names, values.mean((0, 2, 3)), values.std((0, 2, 3)), change.std((0, 2, 3)),
-               static_fields(flat, flat, GRID), list(STATIC_NAMES),
-               dict.fromkeys(("surface_geopotential", "land_fraction"), flat),
+               np.stack(list(statics.values())), list(statics), flat,
                ("2022-01-01", "2022-01-09")).write(path)  # fmt: skip
     return path
 

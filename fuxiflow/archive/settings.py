@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from fuxiflow import ROOT
+from fuxiflow import ROOT, yaml_files
 
 FILE = ROOT / "config" / "archive.yaml"
 Address = Annotated[str, Field(pattern=r"^https?://.*[^/]$")]
@@ -55,7 +55,9 @@ class Archives(_Section):
 def load(path: Path = FILE) -> Archives:
     """Read and check an archive file; ValueError names the file and the key at fault."""
     try:
-        return Archives(**yaml.safe_load(Path(path).read_text()))
+        return Archives(**yaml_files.read(path))
+    except yaml.YAMLError as error:
+        raise ValueError(f"{path}: {error}") from error
     except ValidationError as error:
         first = error.errors()[0]
         raise ValueError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error

@@ -1,4 +1,4 @@
-"""The invariant fields of ERA5, surface geopotential and land-sea mask, on the networks' grid."""
+"""The invariant fields of ERA5, surface geopotential, land-sea mask and covers, on the networks' grid."""
 
 from pathlib import Path
 
@@ -11,14 +11,18 @@ from fuxiflow.states.grib import GribReader, opened
 from fuxiflow.states.regrid import regrid
 
 # name: (paramId, lowest and highest credible value), ECMWF parameter database
-PARAMETERS = {"surface_geopotential": (129, -6000.0, 90000.0), "land_fraction": (172, -0.01, 1.01)}
+REQUIRED = {"surface_geopotential": (129, -6000.0, 90000.0), "land_fraction": (172, -0.01, 1.01)}
+COVERS = {"lake_cover": (26, -0.01, 1.01), "low_vegetation_cover": (27, -0.01, 1.01),
+          "high_vegetation_cover": (28, -0.01, 1.01)}
+PARAMETERS = REQUIRED | COVERS
 
 
 def read_invariants(path: Path, grid: Grid) -> dict[str, np.ndarray]:
-    """Surface geopotential (m2 s-2) and land fraction (0 to 1), each ``(lat, lon)``, regridded to ``grid``.
+    """Surface geopotential (m2 s-2), land fraction and those of :data:`COVERS` that the file has (0 to 1), each ``(lat,
+    lon)``, regridded to ``grid``, in the order of :data:`PARAMETERS`.
 
-    Raises GribError, naming file, message and reason, for damage, values that are not credible, or a field that is not
-    there.
+    Raises GribError, naming file, message and reason, for damage, values that are not credible, or one of
+    :data:`REQUIRED` that is not there.
     """
     wanted = {param: name for name, (param, _, _) in PARAMETERS.items()}
     reader, found = GribReader((), "era5"), {}
@@ -43,11 +47,11 @@ def read_invariants(path: Path, grid: Grid) -> dict[str, np.ndarray]:
                     f"{low:g} .. {high:g}, or missing values"
                 )
             found[name] = regrid(values[None], source, grid)[0]
-    lacking = [name for name in PARAMETERS if name not in found]
+    lacking = [name for name in REQUIRED if name not in found]
     if lacking:
         raise GribError(
             f"{path}: no {' and no '.join(lacking)} at the surface "
             f"(paramId {', '.join(str(PARAMETERS[name][0]) for name in lacking)})"
         )
-    found["land_fraction"] = np.clip(found["land_fraction"], 0.0, 1.0)
-    return found
+    fractions = {name: np.clip(values, 0.0, 1.0) for name, values in found.items() if name != "surface_geopotential"}
+    return {name: (found | fractions)[name] for name in PARAMETERS if name in found}

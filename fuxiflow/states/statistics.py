@@ -16,9 +16,9 @@ from fuxiflow.grids import Grid
 from fuxiflow.states.store import consolidate, open_existing, put_coordinate, put_grid
 
 PRECIPITATION = "TP"
-STATIC_NAMES = ("land_fraction", "surface_geopotential", "sin_lat", "cos_lat", "sin_lon", "cos_lon")
 TENDENCY_STEP = np.timedelta64(6, "h")
-RAW = {"surface_geopotential": "m2 s-2", "land_fraction": "1"}
+RAW = {"surface_geopotential": "m2 s-2", "land_fraction": "1", "lake_cover": "1", "low_vegetation_cover": "1",
+       "high_vegetation_cover": "1"}
 
 
 def transform(state: np.ndarray, channels: ChannelTable | list[str]) -> np.ndarray:
@@ -97,29 +97,32 @@ def standardise_static(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
     return (values - moments.mean[0]) / (std if std > 0 else 1.0)
 
 
-def static_fields(surface_geopotential: np.ndarray, land_fraction: np.ndarray, grid: Grid) -> np.ndarray:
-    """The networks' static fields ``(static, lat, lon)`` in the order of :data:`STATIC_NAMES`.
+def static_fields(raw: dict[str, np.ndarray], grid: Grid) -> dict[str, np.ndarray]:
+    """The static fields ``(lat, lon)`` by name, land fraction first; ``raw`` has those of :data:`RAW` that there are.
 
-    Surface geopotential is standardised, the land fraction is that of the cell, the rest computed from the grid.
+    Surface geopotential is standardised, fractions and covers are those of the cell, the rest is computed from the
+    grid. FuXi Weather has lake cover and covers of vegetation too (arXiv 2408.05472).
     """
     lat, lon = np.meshgrid(np.deg2rad(grid.lat), np.deg2rad(grid.lon), indexing="ij")
-    fields = [
-        land_fraction,
-        standardise_static(surface_geopotential, grid.area_weights),
-        np.sin(lat),
-        np.cos(lat),
-        np.sin(lon),
-        np.cos(lon),
-    ]
-    return np.stack(fields).astype(np.float32)
+    covers = {name: values for name, values in raw.items() if name not in ("surface_geopotential", "land_fraction")}
+    fields = {
+        "land_fraction": raw["land_fraction"],
+        "surface_geopotential": standardise_static(raw["surface_geopotential"], grid.area_weights),
+        "sin_lat": np.sin(lat),
+        "cos_lat": np.cos(lat),
+        "sin_lon": np.sin(lon),
+        "cos_lon": np.cos(lon),
+        **covers,
+    }
+    return {name: values.astype(np.float32) for name, values in fields.items()}
 
 
 @dataclass
 class Statistics:
     """Mean, standard deviation and that of 6-h differences ``(channel,)``, of transformed values; static fields.
 
-    ``statics (static, lat, lon)`` are what the networks see; ``raw`` holds the surface geopotential in m2 s-2 and the
-    land fraction ``(lat, lon)``. ``period`` is the first and last time used.
+    ``statics (static, lat, lon)`` are what the networks see; ``raw`` holds those of :data:`RAW` that there are,
+    ``(lat, lon)``, surface geopotential and land fraction among them. ``period`` is the first and last time used.
     """
 
     channels: list[str]

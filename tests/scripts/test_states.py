@@ -146,23 +146,18 @@ def training(tmp_path_factory):
     values[40:] = 1e6
     write_states(path / "a.zarr", times[:30], table(), GRID, values[:30])
     write_states(path / "b.zarr", times[30:], table(), GRID, values[30:])
-    with open(path / "invariants.grib", "wb") as file:
-        for param, scale in ((129, 1e4), (172, 1.0)):
-            field = scale * rng.random(gribfiles.GRID.shape)
-            file.write(
-                gribfiles.encode(
-                    1,
-                    field,
-                    {
-                        "centre": "ecmf",
-                        "table2Version": 128,
-                        "indicatorOfParameter": param,
-                        "indicatorOfTypeOfLevel": 1,
-                        "level": 0,
-                    },
-                )
-            )
+    write_invariants(path / "invariants.grib", {129: 1e4, 172: 1.0})
     return path, values
+
+
+def write_invariants(path, scales):
+    """Random fields between 0 and a scale for each parameter, as ERA5 codes them."""
+    rng = np.random.default_rng(3)
+    keys = {"centre": "ecmf", "table2Version": 128, "indicatorOfTypeOfLevel": 1, "level": 0}
+    with open(path, "wb") as file:
+        for param, scale in scales.items():
+            file.write(gribfiles.encode(1, scale * rng.random(gribfiles.GRID.shape),
+                                        keys | {"indicatorOfParameter": param}))
 
 
 def statistics(path, tmp_path, dates, invariants=None):
@@ -184,6 +179,18 @@ def test_statistics_of_the_training_period_alone(training, tmp_path):
     assert found.period == ("2022-01-01T00:00:00", "2022-01-10T18:00:00")
     assert 0 <= found.land_fraction.min() <= found.land_fraction.max() <= 1
     assert found.surface_geopotential.mean() == pytest.approx(5000, rel=0.3)
+
+
+def test_covers_are_static_fields_where_the_file_has_them(training, tmp_path):
+    path, _ = training
+    write_invariants(tmp_path / "i.grib", {28: 1.0, 129: 1e4, 26: 1.0, 172: 1.0})
+    found = statistics(path, tmp_path, ["2022-01-01", "2022-01-10"], tmp_path / "i.grib")
+    assert found.static_names[-2:] == ["lake_cover", "high_vegetation_cover"]
+    assert list(found.raw) == ["surface_geopotential", "land_fraction", "lake_cover", "high_vegetation_cover"]
+    np.testing.assert_array_equal(found.statics[-2], found.raw["lake_cover"])
+    write_invariants(tmp_path / "i.grib", {27: 5.0, 129: 1e4, 172: 1.0})
+    with pytest.raises(GribError, match=r"message 1: low_vegetation_cover 0.* outside -0.01 .. 1.01"):
+        statistics(path, tmp_path, ["2022-01-01", "2022-01-10"], tmp_path / "i.grib")
 
 
 def test_statistics_without_spread_or_invariants_are_errors(training, tmp_path):

@@ -28,3 +28,10 @@ def test_faults_name_file_and_key(tmp_path, change, key):
     path.write_text(yaml.safe_dump(yaml.safe_load(settings.FILE.read_text()) | change))
     with pytest.raises(ValueError, match=rf"a\.yaml: {key}"):
         settings.load(path)
+
+
+def test_a_repeated_key_is_refused(tmp_path):
+    path = tmp_path / "a.yaml"
+    path.write_text(settings.FILE.read_text() + "gfs: {}\n")
+    with pytest.raises(ValueError, match=r"a\.yaml: key 'gfs' stands here a second time"):
+        settings.load(path)

@@ -158,6 +158,9 @@ def test_load_names_the_file(tmp_path):
     file.write_text("name: [unclosed")
     with pytest.raises(ConfigurationError, match=r"bad\.yaml"):
         load(file)
+    file.write_text("name: a\nstates:\n  grid: 1\n  grid: 2\n")
+    with pytest.raises(ConfigurationError, match=r"(?s)bad\.yaml: key 'grid' stands here a second time.*line 4"):
+        load(file)
 
 
 def test_a_source_without_orbit_needs_the_archive(monkeypatch):

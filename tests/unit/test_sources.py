@@ -77,6 +77,7 @@ def test_a_faulty_file_is_named_with_its_key(folder, change, words):
 
 
 @pytest.mark.parametrize(("text", "words"), [("[1, 2]", "expected keys"), ("a: [", "while parsing"),
+                                             ("a: 1\na: 2", "key 'a' stands here a second time"),
                                              ("", "expected keys")])
 def test_a_file_of_something_else_is_named(folder, text, words):
     (folder / "odd.yaml").write_text(text)

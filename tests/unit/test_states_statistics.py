@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 from fuxiflow.channels import table
 from fuxiflow.grids import Grid
 from fuxiflow.states.statistics import (
-    STATIC_NAMES,
     Moments,
     Statistics,
     accumulate,
@@ -109,14 +108,17 @@ def test_transform_is_a_copy_and_only_precipitation_changes():
 def test_statics():
     height = np.random.default_rng(0).random(GRID.shape) * 5e4
     land = np.random.default_rng(1).random(GRID.shape)
-    statics = static_fields(height, land, GRID)
-    assert statics.shape == (len(STATIC_NAMES), *GRID.shape)
+    named = static_fields({"surface_geopotential": height, "land_fraction": land, "lake_cover": land**2}, GRID)
+    assert list(named) == ["land_fraction", "surface_geopotential", "sin_lat", "cos_lat", "sin_lon", "cos_lon",
+                           "lake_cover"]
+    statics = np.stack(list(named.values()))
     weights = np.broadcast_to(GRID.area_weights[:, None], GRID.shape)
     assert np.average(statics[1], weights=weights) == pytest.approx(0, abs=1e-6)
     assert np.average(statics[1] ** 2, weights=weights) == pytest.approx(1, rel=1e-5)
     np.testing.assert_allclose(statics[0], land, rtol=1e-6)
     np.testing.assert_allclose(statics[2] ** 2 + statics[3] ** 2, 1, rtol=1e-5)
     np.testing.assert_allclose(statics[4, :, 2], 1, rtol=1e-6)
+    np.testing.assert_allclose(statics[6], land**2, rtol=1e-6)
     np.testing.assert_array_equal(standardise_static(np.full(GRID.shape, 3.0), GRID.area_weights), 0)
 
 
@@ -128,14 +130,14 @@ def test_round_trip_and_plain_xarray(tmp_path):
         np.arange(1.0, 4),
         np.ones(3),
         np.ones((6, 4, 8)),
-        list(STATIC_NAMES),
+        list("abcdef"),
         raw,
         ("2022-01-01T00:00:00", "2022-12-31T18:00:00"),
     )
     written.write(tmp_path / "s.zarr")
     found = Statistics.read(tmp_path / "s.zarr")
     assert found.channels == NAMES
-    assert found.static_names == list(STATIC_NAMES)
+    assert found.static_names == list("abcdef")
     assert found.grid == GRID
     assert found.period == written.period
     for name in ("mean", "std", "tendency_std", "statics", "surface_geopotential", "land_fraction"):

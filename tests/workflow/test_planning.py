@@ -63,6 +63,9 @@ def test_an_invalid_configuration_ends_in_one_line(checkout, tmp_path):
     assert told == ["configuration: figures.map_leads: 48 h was not forecast, allowed: multiples of 6 up to "
                     "cycling.max_lead_hours = 24"] or "figures.map_leads" in told[0]
     assert "Traceback" not in done.stdout
+    copy.edit("config/test.yaml", "\ncycling:", "\ncycling: {}\ncycling:")
+    assert "configuration: " in (said := copy.snakemake("--dry-run", check=False).stdout)
+    assert "key 'cycling' stands here a second time" in said
 
 
 def test_parsing_imports_nothing_heavy(checkout, tmp_path):
@@ -73,6 +76,18 @@ def test_parsing_imports_nothing_heavy(checkout, tmp_path):
     imported = {name.split(".")[0] for name in re.search(r"^IMPORTED (.*)$", said, re.M)[1].split()}
     assert "fuxiflow" in imported
     assert not imported & {"torch", "xarray", "satpy", "cartopy", "jax", "jcm", "matplotlib", "dask"}
+
+
+@pytest.mark.parametrize(("options", "limited"), [((), False), (("--max-jobs-per-timespan", "50/1s"), True)])
+def test_a_limit_of_jobs_that_never_binds_is_lifted(checkout, tmp_path, options, limited):
+    copy = checkout.clone(tmp_path / "copy")
+    snakefile = copy.folder / "Snakefile"
+    snakefile.write_text(snakefile.read_text() + """
+
+onsuccess:
+    print("LIMITED", workflow.scheduler.job_rate_limiter is not None)
+""")
+    assert f"LIMITED {limited}\n" in copy.snakemake("--cores", "1", "figure_system", *options).stdout
 
 
 def test_names_of_rule_files_do_not_collide(checkout):

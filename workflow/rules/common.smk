@@ -1,15 +1,18 @@
 """What all rules share: the checked configuration, where products lie, and the fingerprint of a rule's code."""
 
-from fuxiflow import ROOT, records, sources
+from fuxiflow import ROOT, records, sources, yaml_files
 from fuxiflow.config import ConfigurationError, validate
 from fuxiflow.fingerprint import fingerprint
 from fuxiflow.script import export_path
 from fuxiflow.status import monitor
 from snakemake.exceptions import WorkflowError
+from yaml import YAMLError
 
 try:
+    for path in workflow.configfiles:
+        yaml_files.read(path)
     CONFIG = validate(config)
-except ConfigurationError as error:
+except (ConfigurationError, YAMLError) as error:
     raise WorkflowError(f"configuration: {error}")
 
 export_path()
@@ -32,6 +35,14 @@ wildcard_constraints:
     reference="era5|gfs|truth",
     source="|".join(CONFIG.sources) or "none",
     experiment="|".join(CONFIG.experiments),
+
+
+def lift_default_rate():
+    """Snakemake's default limit, 100 jobs a second, never binds here, but makes it weigh all ready jobs once more every
+    second for each job that has ended: thousands of times a second in a large run (snakemake/snakemake#3744)."""
+    rate = workflow.scheduling_settings.max_jobs_per_timespan
+    if (rate.max_jobs, rate.timespan) == (100, 1):
+        workflow.scheduler.job_rate_limiter = None
 
 
 def code(rule):

@@ -1,13 +1,15 @@
 """Statistics of the channels over the training period, and the static fields.
 
 in:  states      Zarr stores of the training segments
-     invariants  GRIB, surface geopotential and land-sea mask
+     invariants  GRIB, surface geopotential, land-sea mask, covers where it has them
 out: statistics  Zarr (fuxiflow.states.statistics)
 """
 
+import numpy as np
+
 from fuxiflow.progress import progress
 from fuxiflow.states.invariants import read_invariants
-from fuxiflow.states.statistics import STATIC_NAMES, Statistics, accumulate, static_fields
+from fuxiflow.states.statistics import Statistics, accumulate, static_fields
 from fuxiflow.states.store import States, iso, within
 
 
@@ -24,13 +26,14 @@ def main(input, output, params, log):
     if degenerate:
         raise ValueError(f"no spread over {len(times)} times of {params.dates}: {', '.join(degenerate)}")
     raw = read_invariants(input.invariants, states.grid)
+    statics = static_fields(raw, states.grid)
     Statistics(
         channels=states.channels.names,
         mean=moments.mean,
         std=moments.std,
         tendency_std=tendencies.std,
-        statics=static_fields(raw["surface_geopotential"], raw["land_fraction"], states.grid),
-        static_names=list(STATIC_NAMES),
+        statics=np.stack(list(statics.values())),
+        static_names=list(statics),
         raw=raw,
         period=(iso(times[:1])[0], iso(times[-1:])[0]),
     ).write(output.statistics)
