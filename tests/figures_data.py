@@ -133,7 +133,7 @@ def write_cycle(directory: Path, experiment: str = "full", days: int = 12, outag
             for name in ("Z500", "T500", "T850", "U500", "MSL"):
                 level = 0.3 + 0.8 * np.exp(-i / 6) if experiment == "full" else 0.5 + 0.5 * (1 - np.exp(-i / 12))
                 level = scale(name) * level * (1.15 if quiet else 1) * (1 + 0.04 * rng.normal())
-                for array, factor in (("analysis", 1.0), ("background", 1.25)):
+                for array, factor in (("analysis", 1.0), ("background", 1.25), ("climatology", 1.5)):
                     rows.append((experiment, time, array, reference, name, factor * level, 0.1 * level))
     directory.mkdir(parents=True, exist_ok=True)
     cycle = pd.DataFrame(rows, columns=["experiment", "time", "array", "reference", "channel", "rmse", "bias"])

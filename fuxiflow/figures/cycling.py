@@ -35,7 +35,7 @@ def observations(path: Path) -> pd.DataFrame:
 
 
 def table(cycles: Sequence[Path], counts: Path, main: str, reference: str, test_start: date) -> pd.DataFrame:
-    """Global RMSE of every cycle: experiment, array (analysis or background), time, channel, unit, rmse.
+    """Global RMSE of every cycle: experiment, array (analysis, background, climatology), time, channel, unit, rmse.
 
     ``cycles`` are the series of all experiments, ``counts`` the observations of the experiment ``main``. Of the others
     only the analysis is kept. Columns ``observations`` and ``outage`` are those of main's windows; ``spin_up`` marks
@@ -76,6 +76,8 @@ def _lines(table: pd.DataFrame) -> dict[tuple[str, str], style.Line]:
     for rank, name in enumerate(sorted(set(table["experiment"]) - {main}), 1):
         other = style.experiment_line(name, main, rank)
         lines[name, "analysis"] = style.Line(f"{name.replace('_', ' ')}: analysis", other.color)
+    if "climatology" in set(table["array"]):
+        lines[main, "climatology"] = style.SYSTEMS["climatology"]
     return lines
 
 

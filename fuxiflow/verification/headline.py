@@ -87,19 +87,34 @@ def against_no_observations(scores: Scores) -> Iterator[Headline]:
                        f">= {bar:.0%}", bool(below >= bar))
 
 
+def _daily(cycle: pd.DataFrame, array: str, channel: str) -> np.ndarray:
+    """RMSE against the truth of each of the last days."""
+    rows = cycle[(cycle["array"] == array) & (cycle["reference"] == "truth") & (cycle["channel"] == channel)]
+    series = rows.set_index("time")["rmse"].sort_index()
+    if series.empty:
+        raise KeyError(f"no cycle of {channel} from {array}")
+    last = series[series.index >= series.index[-1].normalize() - pd.Timedelta(days=TREND_DAYS - 1)]
+    return np.sqrt((last**2).groupby(last.index.normalize()).mean()).to_numpy()
+
+
+def _growth(daily: np.ndarray) -> tuple[float, float, float]:
+    """Trend over the last days in per cent of their mean, and its interval."""
+    trend = bootstrap.trend(daily, min(TREND_BLOCK, len(daily)), TREND_SAMPLES, TREND_SEED)
+    return tuple(100 * TREND_DAYS * x / daily.mean() for x in trend)
+
+
 def steadiness(cycle: pd.DataFrame) -> Iterator[Headline]:
-    """Growth of the analysis RMSE over the last days; met unless the trend is upwards with 95 % confidence."""
-    frame = cycle[(cycle["array"] == "analysis") & (cycle["reference"] == "truth")]
+    """Growth of the analysis RMSE over the last days; met unless the trend is upwards with 95 % confidence.
+
+    Beside it, without a bar, that of climatology's RMSE: how much more, or less, there was to be missed.
+    """
     for channel in REDUCTIONS:
-        series = frame[frame["channel"] == channel].set_index("time")["rmse"].sort_index()
-        if series.empty:
-            raise KeyError(f"no cycle of {channel}")
-        last = series[series.index >= series.index[-1].normalize() - pd.Timedelta(days=TREND_DAYS - 1)]
-        daily = np.sqrt((last**2).groupby(last.index.normalize()).mean()).to_numpy()
-        slope, low, high = (100 * TREND_DAYS * x / daily.mean() for x in
-                            bootstrap.trend(daily, min(TREND_BLOCK, len(daily)), TREND_SAMPLES, TREND_SEED))
+        daily = _daily(cycle, "analysis", channel)
+        slope, low, high = _growth(daily)
+        weather = _growth(_daily(cycle, "climatology", channel))[0]
         yield Headline(f"growth of analysis RMSE {channel}, last {len(daily)} days",
-                       f"{slope:+.1f} % [{low:+.1f}, {high:+.1f}]", "interval reaches <= 0", bool(low <= 0))
+                       f"{slope:+.1f} % [{low:+.1f}, {high:+.1f}] (climatology {weather:+.0f} %)",
+                       "interval reaches <= 0", bool(low <= 0))
 
 
 def _beats(scores: Scores, other: str, channels: Sequence[str], first: int, last: int) -> Iterator[Headline]:

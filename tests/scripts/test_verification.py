@@ -263,6 +263,9 @@ def test_cycle_holds_the_spin_up(analyses):
     assert (chosen["array"] == "analysis").sum() == 32
     assert (chosen["array"] == "background").sum() == 31  # the cold start has none
     assert chosen.loc[chosen["array"] == "background", "rmse"].to_numpy() == pytest.approx(BACKGROUND_ERROR, rel=1e-4)
+    climatology = chosen.loc[chosen["array"] == "climatology", "rmse"].to_numpy()
+    assert len(climatology) == 32
+    assert climatology == pytest.approx(10 / 2**0.5, rel=1e-4)  # the wave about the climatology
     assert pq.read_table(analyses.observations).num_rows == 0
 
 

@@ -241,7 +241,8 @@ def test_scorecard_colours_end_at_round_per_cents(values, limit):
 def test_cycling_keeps_the_main_background_and_marks_spin_up_and_outage(stores):
     table = cycle_table(stores)
     kept = set(map(tuple, table[["experiment", "array"]].drop_duplicates().to_numpy()))
-    assert kept == {("full", "analysis"), ("full", "background"), ("no_observations", "analysis")}
+    assert kept == {("full", "analysis"), ("full", "background"), ("full", "climatology"),
+                    ("no_observations", "analysis")}
     assert table.loc[table["spin_up"], "time"].max() == pd.Timestamp("2023-01-03T18:00")
     out = table[table["outage"]]["time"]
     assert (out.min(), out.max(), out.nunique()) == (pd.Timestamp("2023-01-10"), pd.Timestamp("2023-01-10T18:00"), 4)
@@ -250,7 +251,8 @@ def test_cycling_keeps_the_main_background_and_marks_spin_up_and_outage(stores):
 
 def test_cycling_draws_every_line_and_the_outage(stores):
     text = texts(cycling.draw(cycle_table(stores, "era5")))
-    for label in ("full: analysis", "full: background", "no observations: analysis", "spin-up", "observation outage"):
+    for label in ("full: analysis", "full: background", "no observations: analysis", "climatology", "spin-up",
+                  "observation outage"):
         assert label in text
     assert "Z500 against ERA5" in text
 

@@ -32,8 +32,10 @@ def write(root, *, analysis=1.0, background=1.1, denied=4.0, acc=None, persisten
     times = pd.date_range("2023-01-01", "2023-02-09 18:00", freq="6h")
     noise = 0.02 * np.random.default_rng(0).normal(size=len(times))
     series = 1 + growth * np.arange(len(times)) / len(times) + noise
-    pd.concat([pd.DataFrame({"experiment": "full", "time": times, "array": "analysis", "reference": "truth",
-                             "channel": channel, "rmse": series, "bias": 0.0}) for channel in headline.REDUCTIONS]
+    arrays = {"analysis": series, "climatology": np.linspace(1, 2, len(times))}
+    pd.concat([pd.DataFrame({"experiment": "full", "time": times, "array": array, "reference": "truth",
+                             "channel": channel, "rmse": values, "bias": 0.0})
+               for channel in headline.REDUCTIONS for array, values in arrays.items()]
               ).to_parquet(scores / "full" / "cycle.parquet")
     return root
 
@@ -51,6 +53,7 @@ def test_all_bars_met(tmp_path, capsys):
     assert "75% (1 against 4)" in text
     assert "worst -1% at 72 h" in text
     assert "lowest 0.64; >= 0.6 to 78 h" in text
+    assert text.count("(climatology +29 %)") == len(headline.REDUCTIONS)  # 0.5 over 20 days, on the mean of 1.75
 
 
 @pytest.mark.parametrize(("change", "line"), [

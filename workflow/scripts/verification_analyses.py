@@ -6,14 +6,15 @@ in:  analyses     analysis stores, arrays analysis and background
      baselines    cases of the baselines, by rule verification_baselines
      grids        sparse-grid stores of what the experiment assimilates, may be empty
 out: scores        score table: rmse, bias, acc, activity of the analysis, background_* of the background
-     cycle         Parquet: experiment, time, array, reference, channel, rmse, bias (global), with the spin-up
+     cycle         Parquet: experiment, time, array (analysis, background, climatology), reference, channel, rmse, bias
+                   (global), with the spin-up
      observations  Parquet: experiment, time, source, n
      cases         Zarr, the statistics of each analysis, for comparisons of experiments (fuxiflow.verification.cases)
 """
 
 from fuxiflow.states.store import States
 from fuxiflow.verification import cases, cycle, systems, table
-from fuxiflow.verification.collect import collect
+from fuxiflow.verification.collect import climatology_cases, collect
 from fuxiflow.verification.metrics import region_weights
 from fuxiflow.verification.scoring import Resampling, comparison, scores
 
@@ -31,7 +32,9 @@ def main(input, output, params, log):
         values = collect(systems.persistence(states, channels), times, [0], normals, references, params.regions, log,
                          array)
         found |= {(array, name): value for name, value in values.items()}
-    table.write_parquet(output.cycle, cycle.series(found, params.experiment))
+    weather = {("climatology", reference.name): climatology_cases(times, [0], normals, reference, params.regions)
+               for reference in references}
+    table.write_parquet(output.cycle, cycle.series(found | weather, params.experiment))
     table.write_parquet(output.observations, cycle.observation_counts(input.grids, times, params.experiment))
 
     test = systems.moments(params.period)
