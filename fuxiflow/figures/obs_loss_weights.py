@@ -49,7 +49,8 @@ def draw(table: pd.DataFrame) -> Figure:
     observed = table["sources"].fillna("").astype(str) != ""
     upper = table["level"].notna()
     for color, (names, rows, shown) in zip(style.OKABE_ITO, _profiles(table[upper], observed), strict=False):
-        aloft.plot(rows["observation_weight"], rows["level"], color=color, label=fill(", ".join(names), 26), linewidth=1)
+        label = fill(", ".join(names), 26)
+        aloft.plot(rows["observation_weight"], rows["level"], color=color, label=label, linewidth=1)
         for part, face in ((shown, color), (~shown, "white")):
             aloft.plot(rows["observation_weight"][part], rows["level"][part], "o", color=color, markersize=3.5,
                        markerfacecolor=face)  # fmt: skip
