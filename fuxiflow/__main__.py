@@ -15,7 +15,7 @@ def main(arguments: list[str] | None = None) -> int:
     inspect = commands.add_parser("inspect", help="say what an artefact holds and where it came from")
     inspect.add_argument("path", type=Path)
     explain = commands.add_parser("explain", help="say what would run, and which setting, function or file is why")
-    explain.add_argument("path", type=Path, help="the configuration")
+    explain.add_argument("paths", type=Path, nargs="+", help="the configuration, and what is laid over it")
     selection = commands.add_parser("select-channels", help="select a sounder's channels by information content, then "
                                     "by the heights at which they peak, and write the list as CSV")
     selection.add_argument("table", type=Path, help="Jacobian table: .nc, .zarr or .parquet (docs/observations.md)")
@@ -43,7 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
         elif chosen.command == "explain":
             from fuxiflow.explain import explain as explained
 
-            print(explained(chosen.path))
+            print(explained(*chosen.paths))
         else:
             from fuxiflow.inspection import describe
 

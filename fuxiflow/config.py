@@ -471,12 +471,17 @@ def validate(values: dict) -> Config:
         raise ConfigurationError(_first(error)) from None
 
 
-def load(path: Path) -> Config:
-    """Read and check a configuration file; :class:`ConfigurationError` names the file."""
+def load(*paths: Path) -> Config:
+    """Read and check a configuration, of several files each laid over those before, as Snakemake does;
+    :class:`ConfigurationError` names the files."""
+    values: dict = {}
     try:
-        return validate(yaml_files.read(path))
+        for path in paths:
+            content = yaml_files.read(path)
+            values = _merge(values, content) if isinstance(content, dict) else content
+        return validate(values)
     except (ConfigurationError, yaml.YAMLError) as error:
-        raise ConfigurationError(f"{path}: {error}") from None
+        raise ConfigurationError(f"{', '.join(map(str, paths))}: {error}") from None
 
 
 def schema() -> str:

@@ -43,8 +43,9 @@ class Planned:
     resources: dict[str, float] = field(default_factory=dict)
 
 
-def plan(path: Path, everything: bool = False) -> list[Planned]:
-    """All jobs with products of the configuration ``path``, those that would run marked ``needed``.
+def plan(*paths: Path, everything: bool = False) -> list[Planned]:
+    """All jobs with products of a configuration, of several files each laid over those before, those that would run
+    marked ``needed``.
 
     ``everything`` plans as if nothing had been made. Raises ValueError with what Snakemake says where it cannot plan.
     """
@@ -59,14 +60,15 @@ def plan(path: Path, everything: bool = False) -> list[Planned]:
         # Snakemake's own account of the plan has no place here
         with contextlib.redirect_stderr(io.StringIO()), \
                 SnakemakeApi(OutputSettings(dryrun=True, quiet={Quietness.ALL})) as api:
-            workflow = api.workflow(ResourceSettings(cores=1), ConfigSettings(configfiles=[Path(path).resolve()]),
+            settings = ConfigSettings(configfiles=[Path(path).resolve() for path in paths])
+            workflow = api.workflow(ResourceSettings(cores=1), settings,
                                     snakefile=ROOT / "Snakefile", workdir=ROOT)
             workflow.dag(DAGSettings(forceall=everything, rerun_triggers=triggers)).execute_workflow("dryrun")
             dag = workflow._workflow.dag
             needed = set(dag.needrun_jobs(exclude_finished=False))
             return [_planned(job, dag.reason(job), job in needed) for job in dag.jobs if job.output]
     except WorkflowError as error:
-        raise ValueError(f"{path}: {error}") from error
+        raise ValueError(f"{', '.join(map(str, paths))}: {error}") from error
 
 
 def _planned(job, reason, needed: bool) -> Planned:
@@ -215,7 +217,7 @@ def _by_stage(rules: set[str], every: set[str]) -> list[str]:
     return names
 
 
-def explain(path: Path) -> str:
-    """:func:`report` on the configuration ``path``."""
-    directory = records.folder(ROOT / "results" / load(path).name)
-    return report(plan(path), directory)
+def explain(*paths: Path) -> str:
+    """:func:`report` on the configuration of these files."""
+    directory = records.folder(ROOT / "results" / load(*paths).name)
+    return report(plan(*paths), directory)

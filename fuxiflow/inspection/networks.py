@@ -8,6 +8,9 @@ import torch
 from fuxiflow.inspection.text import Summary, listed, provenance
 from fuxiflow.models.networks import Design, Networks, parameter_count
 
+UNUSED = ".pillars.scale"
+"""Of a source's branch: infinite for channels that are not assimilated."""
+
 
 def saved(path: Path) -> str:
     """Architecture, parameters, channels, statistics, sources, history and provenance of a checkpoint, or what another
@@ -47,6 +50,9 @@ def _described(content: dict) -> list[str]:
         platforms = listed(source.platforms) or "not told apart"
         lines.append(f"  source {name}: {len(source.channels)} channels, {source.window} h about the analysis, "
                      f"platforms {platforms}, {branch:,} parameters")  # fmt: skip
+        scales = weights[f"assimilator.branches.{name}{UNUSED}"].tolist()
+        unused = [channel for channel, scale in zip(source.channels, scales, strict=True) if scale == float("inf")]
+        lines += [f"    not assimilated, too few observations to fit an equivalent: {listed(unused)}"] if unused else []
         lines += _table("channel", source.channels, {"mean": source.mean, "std": source.std})
     mean, std, tendency = (weights[f"normaliser.{key}"].flatten().tolist() for key in ("mean", "std", "tendency"))
     change = [scaled * deviation for scaled, deviation in zip(tendency, std, strict=True)]
@@ -67,12 +73,16 @@ def _built(design: Design) -> Networks:
 
 
 def _wrong(built: Networks, weights: dict) -> list[str]:
-    """What is wrong with the weights: those that the design does not have or lacks, and values that are not finite."""
+    """What is wrong with the weights: those that the design does not have or lacks, and values that are not finite.
+
+    An infinite ``scale`` of departures is none of these: such a channel has no equivalent and is not assimilated.
+    """
     shapes = {key: tuple(value.shape) for key, value in built.state_dict().items()}
     found = {key: tuple(value.shape) for key, value in weights.items()}
     lines = [f"  weights that do not fit the design: {listed([*unfit], 4)}"
              for unfit in [sorted(key for key in {*shapes, *found} if shapes.get(key) != found.get(key))] if unfit]
-    broken = {key: int((~torch.isfinite(value)).sum()) for key, value in weights.items() if value.is_floating_point()}
+    broken = {key: int((value.isnan() if key.endswith(UNUSED) else ~value.isfinite()).sum())
+              for key, value in weights.items() if value.is_floating_point()}
     bad = {key: number for key, number in broken.items() if number}
     if bad:
         lines.append(f"  {sum(bad.values())} weights are not finite, in {listed([*bad], 4)}")

@@ -163,6 +163,17 @@ def test_load_names_the_file(tmp_path):
         load(file)
 
 
+def test_files_are_laid_over_each_other(tmp_path):
+    first, second = ROOT / "config" / "demo.yaml", tmp_path / "more.yaml"
+    second.write_text("cycling: {batch: 7}\nexperiments: {bare: {sources: [], weights: full, forecasts: false}}\n")
+    alone, both = load(first), load(first, second)
+    assert (both.cycling.batch, both.cycling.max_lead_hours) == (7, alone.cycling.max_lead_hours)
+    assert set(both.experiments) == {*alone.experiments, "bare"}
+    second.write_text("cycling: {batch: 0}\n")
+    with pytest.raises(ConfigurationError, match=r"demo\.yaml, .*more\.yaml: cycling\.batch"):
+        load(first, second)
+
+
 def test_a_source_without_orbit_needs_the_archive(monkeypatch):
     source = config.sources.load("noaa20_atms")
     source = source.model_copy(update={"platforms": [config.sources.Platform(name="NOAA-20")]})

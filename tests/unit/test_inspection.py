@@ -222,6 +222,16 @@ def test_checkpoints_and_carries(tmp_path, record):
     assert line_of(text, "all") == [0, 1.5, 3, 0]
 
 
+def test_channels_without_an_equivalent_are_named_and_not_called_broken(tmp_path, record):
+    networks = tiny.networks(record)
+    with torch.no_grad():
+        networks.assimilator.branches["noaa20_atms"].pillars.scale[[2, 5]] = float("inf")
+    checkpoint.save(tmp_path / "joint.ckpt", checkpoint.Checkpoint(networks, []))
+    text = describe(tmp_path / "joint.ckpt")
+    assert "not assimilated, too few observations to fit an equivalent: 3, 6\n" in text
+    assert "not finite" not in text
+
+
 def test_what_is_wrong_with_a_checkpoint_is_said(tmp_path, record):
     networks = tiny.networks(record)
     with torch.no_grad():
