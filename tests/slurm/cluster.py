@@ -17,6 +17,7 @@ from pathlib import Path
 import psutil
 
 ETC = Path("/etc/slurm")
+NAME = "fuxiflow-tests"
 MARK = "# written by fuxiflow's tests/slurm under "
 PACKAGES = ("slurm-wlm", "munge")
 PROGRAMS = ("slurmctld", "slurmd", "munged", "sbatch", "srun")
@@ -24,7 +25,7 @@ POLICY = Path("/usr/sbin/policy-rc.d")
 DAEMONS = ("slurmd", "slurmctld", "munged")  # in the order that they are stopped in
 
 CONFIGURATION = """\
-ClusterName=fuxiflow
+ClusterName={name}
 SlurmctldHost={host}(127.0.0.1)
 SlurmUser=root
 SlurmdUser=root
@@ -123,6 +124,21 @@ def _stop_daemons(base: Path) -> None:
             continue
 
 
+def kill_left(since: float) -> list[int]:
+    """Kill what Slurm started for jobs after ``since`` (seconds) and did not end; returns the process ids.
+
+    Snakemake in a job that gets SIGTERM while its scheduler holds its lock waits for that lock for ever, and without
+    cgroups Slurm does not see a process whose parent has ended. There is no other Slurm on this machine.
+    """
+    killed = []
+    for process in psutil.process_iter(["name", "create_time", "environ"]):
+        of_job = (process.info["environ"] or {}).get("SLURM_CLUSTER_NAME") == NAME
+        if (of_job or process.info["name"] == "slurmstepd") and process.info["create_time"] > since:
+            process.kill()
+            killed.append(process.pid)
+    return killed
+
+
 def _remains() -> None:
     """Clear what an earlier run left that was killed; :class:`CannotRunError` where a Slurm of somebody else's is."""
     configuration = ETC / "slurm.conf"
@@ -173,7 +189,7 @@ class Cluster:
         ETC.mkdir(exist_ok=True)
         (ETC / "gres.conf").write_text(DEVICES.format(host=self.host))
         (ETC / "slurm.conf").write_text(f"{MARK}{self.base}\n" + CONFIGURATION.format(
-            host=self.host, base=self.base, cpus=os.cpu_count(), memory=memory))  # fmt: skip
+            name=NAME, host=self.host, base=self.base, cpus=os.cpu_count(), memory=memory))  # fmt: skip
         key = self.base / "munge.key"
         key.touch(0o600)
         key.write_bytes(os.urandom(128))
@@ -191,10 +207,7 @@ class Cluster:
             with contextlib.suppress(AssertionError, RuntimeError):
                 self.wait(lambda: not self.jobs("PENDING,RUNNING,COMPLETING"), 60, "jobs are left")
         _stop_daemons(self.base)
-        # what Slurm started for a job and could not end; there is no other Slurm on this machine
-        for process in psutil.process_iter(["name", "create_time"]):
-            if process.info["name"] == "slurmstepd" and process.info["create_time"] > self.since:
-                process.kill()
+        kill_left(self.since)
         _unconfigure()
         if self.made_etc:
             shutil.rmtree(ETC, ignore_errors=True)
