@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from fuxiflow import ROOT, yaml_files
+from fuxiflow.settings.base import Section, complaint
 
 DIRECTORY = ROOT / "config" / "sources"
 BRIGHTNESS_RANGE = (50.0, 350.0)  # K; FuXiWeather2, arXiv 2603.15358
@@ -24,11 +25,7 @@ SIMULATED = {"atms_sdr": "swaths", "bufr_sounder.amsua": "swaths", "bufr_sounder
 """Formats that the embedded world writes, by their reader, with the section of its configuration that is about them."""
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class SourceChannel(_Section):
+class SourceChannel(Section):
     """One channel of a radiometer, with its ``frequency`` (GHz) or ``wavenumber`` (cm-1), or one quantity of a report,
     at a ``height`` (m) or pressure ``level`` (hPa) where it has one.
 
@@ -55,7 +52,7 @@ class SourceChannel(_Section):
         return self.frequency is not None or self.wavenumber is not None
 
 
-class Heights(_Section):
+class Heights(Section):
     """``count`` equally spaced heights in m, ``first`` and ``last`` among them."""
 
     first: float
@@ -67,7 +64,7 @@ class Heights(_Section):
         return [self.first + i * (self.last - self.first) / (self.count - 1) for i in range(self.count)]
 
 
-class Quality(_Section):
+class Quality(Section):
     """Limits of the quality control: a plain range for all channels that give none, and bi-weight z-scores in three
     latitude bands. Ranges default to those of brightness temperatures for radiances, and must be given for others;
     ``max_z`` to 6 for radiances and 4 for others, as the papers have it. ``max_speed`` (m/s) is what a station, or what
@@ -79,7 +76,7 @@ class Quality(_Section):
     max_speed: float | None = Field(None, gt=0)
 
 
-class Gridding(_Section):
+class Gridding(Section):
     """How footprints that share a cell and an hour become one value: those of one platform, drawn at random, or of all
     ``merged``; their mean, or the one nearest to the cell's centre."""
 
@@ -87,7 +84,7 @@ class Gridding(_Section):
     platforms: Literal["drawn", "merged"] = "drawn"
 
 
-class Orbit(_Section):
+class Orbit(Section):
     """A circular orbit, for the embedded world: ``ascending_node_hour`` is the mean local time of its ascending node,
     which stays on sun-synchronous orbits; elsewhere it is that of 2022-01-01. ``phase`` is how far, in degrees, the
     satellite is past that node at 00 UTC of that day."""
@@ -99,7 +96,7 @@ class Orbit(_Section):
     phase: float = Field(0.0, ge=0, lt=360)
 
 
-class Platform(_Section):
+class Platform(Section):
     """What carries an instrument, by its name in WMO OSCAR; with its ``orbit`` where the embedded world is to fly
     it."""
 
@@ -107,7 +104,7 @@ class Platform(_Section):
     orbit: Orbit | None = None
 
 
-class Source(_Section):
+class Source(Section):
     """An instrument on one or several platforms, or a kind of report.
 
     ``reader`` is a module of :mod:`fuxiflow.observations.readers`. ``window`` is the span of hours about the analysis
@@ -278,10 +275,7 @@ def read(path: Path) -> Source:
     except yaml.YAMLError as error:
         raise ValueError(f"{path}: {error}") from error
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"]))
-        message = first["msg"].removeprefix("Value error, ")
-        raise ValueError(f"{path}: {f'{place}: ' if place else ''}{message}") from error
+        raise ValueError(f"{path}: {complaint(error)}") from error
 
 
 @cache

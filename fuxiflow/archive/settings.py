@@ -5,39 +5,36 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from fuxiflow import ROOT, yaml_files
+from fuxiflow.settings.base import Section, complaint
 
 FILE = ROOT / "config" / "archive.yaml"
 Address = Annotated[str, Field(pattern=r"^https?://.*[^/]$")]
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Era5Archive(_Section):
+class Era5Archive(Section):
     """The Climate Data Store; ``days_per_request`` keeps a request below what the store accepts."""
 
     days_per_request: int = Field(8, gt=0, le=31)
 
 
-class GfsArchive(_Section):
+class GfsArchive(Section):
     """A public bucket of GFS files with their ``.idx`` inventories."""
 
     url: Address
     resolution: Literal["0p25", "0p50", "1p00"] = "0p25"
 
 
-class GranuleArchive(_Section):
+class GranuleArchive(Section):
     """A public bucket with one folder a product and day."""
 
     url: Address
     products: list[str] = Field(min_length=1)
 
 
-class Archives(_Section):
+class Archives(Section):
     """All archives; ``sources`` is keyed by source name."""
 
     era5: Era5Archive = Era5Archive()
@@ -59,5 +56,4 @@ def load(path: Path = FILE) -> Archives:
     except yaml.YAMLError as error:
         raise ValueError(f"{path}: {error}") from error
     except ValidationError as error:
-        first = error.errors()[0]
-        raise ValueError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+        raise ValueError(f"{path}: {complaint(error)}") from error

@@ -1,4 +1,4 @@
-"""Sections of the configuration that are about figures and hold rules of their own."""
+"""Choices of the figures, and the single-observation experiment that one of them shows."""
 
 from collections.abc import Sequence
 
@@ -49,3 +49,20 @@ def _tropospheric(sounder: Source) -> str | None:
         if channel.frequency is not None and float(channel.frequency.split("+-")[0]) == TROPOSPHERIC:
             return channel.name
     return None
+
+
+class Figures(Section):
+    """Choices of the figures: lead times in hours of the maps, the case shown.
+
+    ``hybrid_training`` compares two experiments, trained on real observations and on simulated ones too; ``unrolling``
+    several with the first, which differ in the cycles that training unrolled. Without them these are not drawn.
+    ``perturbation`` is the single-observation experiment of ``increment_case``; null leaves it out.
+    """
+
+    experiments: list[str]
+    hybrid_training: tuple[str, str] | None = None
+    unrolling: list[str] = []
+    map_leads: list[int] = [24, 72, 120]
+    map_channels: list[str] = ["Z500", "T850", "U850", "MSL"]
+    case: str | None = Field(None, description="analysis time of increment_case, default the middle of the test period")
+    perturbation: Perturbation | None = Perturbation()
