@@ -41,6 +41,9 @@ def as_rank(log: logging.Logger) -> Iterator[None]:
         yield
     except SystemExit as end:
         if end.code in [128 + told for told in PASSED_ON]:
+            # `srun` tells the others when one has ended; while the interpreter ends, that would kill it instead
+            for number in PASSED_ON:
+                signal.signal(number, signal.SIG_IGN)
             raise SystemExit(TOLD) from None
         raise
     except BaseException as error:

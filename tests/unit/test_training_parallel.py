@@ -76,10 +76,39 @@ def test_without_slurm_or_its_srun_the_ranks_are_children(tmp_path, job):
 def test_the_status_of_a_rank_says_whether_it_failed_or_was_told_to_end(monkeypatch, caplog, error, status):
     monkeypatch.setenv(launch.MARK, "2")
     monkeypatch.setenv("LOCAL_RANK", "1")
-    with pytest.raises(SystemExit) as ended, launch.as_rank(logging.getLogger("test")):
-        raise error
+    previous = {number: signal.getsignal(number) for number in launch.PASSED_ON}
+    try:
+        with pytest.raises(SystemExit) as ended, launch.as_rank(logging.getLogger("test")):
+            raise error
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
     assert ended.value.code == status
     assert ("process 1 of 2 failed: no" in caplog.text) == (status == launch.FAILED)
+
+
+# the first rank to end has `srun` tell the others, one of which is ending too: by then Python has given up its handlers
+ENDING = """
+import logging, os, signal
+from fuxiflow import launch
+
+class Late:
+    def __del__(self, kill=os.kill, here=os.getpid(), number=signal.SIGTERM):
+        kill(here, number)
+
+late = Late()
+signal.signal(signal.SIGTERM, lambda number, frame: None)
+with launch.as_rank(logging.getLogger()):
+    raise SystemExit({code})
+"""
+
+
+def test_a_rank_told_to_end_twice_keeps_its_status():
+    environment = {**os.environ, launch.MARK: "2", "LOCAL_RANK": "1"}
+    ended = subprocess.run([sys.executable, "-c", ENDING.format(code=143)], cwd=ROOT, env=environment)
+    assert ended.returncode == launch.TOLD
+    ended = subprocess.run([sys.executable, "-c", ENDING.format(code=2)], cwd=ROOT, env=environment)
+    assert ended.returncode == -signal.SIGTERM, "the signal no longer comes when this test needs it"
 
 
 # what `srun` does: passes SIGUSR1 on, and kills its tasks at once on SIGTERM
