@@ -57,8 +57,9 @@ studies: demo
 explain: $(READY)
 	@$(RUN) fuxiflow explain $(CONFIG)
 
+# in the order of testpaths, the longest first, so that no process ends alone with the end-to-end run
 test: $(READY)
-	$(RUN) pytest --numprocesses $(CORES) --dist loadfile
+	$(RUN) pytest --numprocesses $(CORES) --dist loadfile --no-loadscope-reorder
 
 test-slurm: $(READY)
 	$(RUN) pytest tests/slurm -p no:xdist
