@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from fuxiflow.models.layers import Conv, Down, ResidualBlock, Up, apply, time_features, zero
-from fuxiflow.models.pillars import Footprints, PillarEncoder, Pillars
+from fuxiflow.models.pillars import Footprints, PillarEncoder, Pillars, states_together
 
 
 @dataclass(frozen=True)
@@ -120,11 +120,12 @@ class Assimilator(nn.Module):
         x = torch.cat([background, self.statics.expand(batch, -1, -1, -1), time], 1)
         own = self._run(self.encoder, self.background(x))
         seen = [torch.zeros_like(level) for level in own]
-        anomaly = (background - climatology) / self.tendency
+        anomaly = states_together((background - climatology) / self.tendency)
+        laid_out = states_together(guess)
         increment, count = torch.zeros_like(background), torch.zeros_like(background[:, :1])
         for name, footprints in observations.items():
             if len(footprints):
-                levels, pillars = self._run(self.branches[name], footprints, guess, anomaly)
+                levels, pillars = self._run(self.branches[name], footprints, laid_out, anomaly)
                 seen = [a + b for a, b in zip(seen, levels, strict=True)]
                 increment, count = increment + pillars.increment, count + pillars.mask
         fused = [self._run(f, torch.cat([a, b], 1)) for f, a, b in zip(self.fuse, own, seen, strict=True)]

@@ -76,20 +76,31 @@ def footprints(windows: Sequence[SparseWindow], standardise: Callable[[np.ndarra
                       joined("platform", np.int64))  # fmt: skip
 
 
+def states_together(fields: Tensor) -> Tensor:
+    """``(…, state, lat, lon)`` with the states of a cell side by side in memory: a footprint's column is read in one
+    piece."""
+    return fields.movedim(-3, -1).contiguous().movedim(-1, -3)
+
+
+def by_cell(fields: Tensor) -> Tensor:
+    """``(…, state, lat, lon)`` seen as ``(…, cell, state)``."""
+    return fields.movedim(-3, -1).flatten(-3, -2)
+
+
 def columns(footprints: Footprints, guess: Tensor, first_hour: int) -> Tensor:
     """The first guess at the time and place of each footprint, linear in both, ``(n, state)`` float32.
 
-    ``guess (batch, 3, state, lat, lon)`` are states 6 h before, at and 6 h after the analysis time; slots begin at
-    ``first_hour`` and are taken at their middle, between -6 h and 6 h.
+    ``guess (batch, 3, state, lat, lon)`` are states 6 h before, at and 6 h after the analysis time, best laid out by
+    :func:`states_together`; slots begin at ``first_hour`` and are taken at their middle, between -6 h and 6 h.
     """
     nlat, nlon = guess.shape[-2:]
-    flat = guess.float().flatten(3)
+    states = by_cell(guess.float())
     weight = ((first_hour + footprints.slot + 0.5) / 6)[:, None]
     neighbour = torch.where(weight[:, 0] < 0, 0, 2)
 
     def at(cell: Tensor) -> Tensor:
-        middle = flat[footprints.sample, 1, :, cell]
-        return middle + weight.abs() * (flat[footprints.sample, neighbour, :, cell] - middle)
+        middle = states[footprints.sample, 1, cell]
+        return middle + weight.abs() * (states[footprints.sample, neighbour, cell] - middle)
 
     row, column = footprints.cell // nlon, footprints.cell % nlon
     north, east = footprints.offset.sign().long().unbind(-1)
@@ -192,7 +203,7 @@ class PillarEncoder(nn.Module):
         geometry = torch.stack([angle.sin(), angle.cos(), hour / self.slots, (footprints.zenith / 60) ** 2], -1)
         values = torch.where(present, footprints.values, 0.0)
         platform = footprints.platform[:, None] == torch.arange(self.platforms, device=values.device)
-        strange = anomaly.flatten(2)[footprints.sample, :, footprints.cell].clamp(-self.LARGEST, self.LARGEST)
+        strange = by_cell(anomaly)[footprints.sample, footprints.cell].clamp(-self.LARGEST, self.LARGEST)
         # a processor takes longer over so small products in bfloat16
         with full_precision(guess.device) if guess.is_cpu else nullcontext():
             features = self.encode(torch.cat([departures, values, present, geometry, platform], -1))

@@ -10,7 +10,7 @@ from fuxiflow.models.forecaster import Forecaster
 from fuxiflow.models.layers import Conv, pad, time_features
 from fuxiflow.models.networks import parameter_count
 from fuxiflow.models.normalisation import Normaliser
-from fuxiflow.models.pillars import Footprints, PillarEncoder, columns
+from fuxiflow.models.pillars import Footprints, PillarEncoder, columns, states_together
 from fuxiflow.models.swin import SwinBlock, merge, partition, polar_mask
 
 SHAPE = (8, 16)
@@ -168,6 +168,16 @@ def test_columns_are_taken_at_the_place_of_the_footprint():
     one = Footprints(torch.zeros(4, dtype=int), torch.full((4,), 3), cell, noise(4, 1), torch.zeros(4), offset)
     wanted = [75 + 2 + 0.4, 75 - 5 - 0.1, 100.0, 90 + 0.5 * 15]  # no row beyond the pole; the date line is crossed
     assert columns(one, states, -3).flatten().tolist() == pytest.approx(wanted, abs=1e-4)
+
+
+def test_columns_are_the_same_whatever_lies_side_by_side_in_memory():
+    states = noise(2, 3, 5, *SHAPE)
+    laid_out = states_together(states)
+    assert laid_out.shape == states.shape
+    assert laid_out.stride(2) == 1
+    found = footprints(cells=(3, 127, 40))
+    found.offset = noise(3, 2).clamp(-0.5, 0.5)
+    assert torch.equal(columns(found, laid_out, -3), columns(found, states, -3))
 
 
 def test_departures_by_hand():
