@@ -4,15 +4,17 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
 
 def pad(x: Tensor, rows: int, columns: int) -> Tensor:
-    """Pad ``(…, lat, lon)`` cyclically by ``columns`` on both sides and by ``rows`` repeated rows at the poles."""
+    """Pad ``(…, lat, lon)`` cyclically by ``columns`` on both sides and by ``rows`` repeated rows at the poles.
+
+    Joined from pieces: the gradient of functional.pad's circular mode takes two to three times as long.
+    """
     if columns:
-        x = functional.pad(x, (columns, columns, 0, 0), mode="circular")
-    return functional.pad(x, (0, 0, rows, rows), mode="replicate") if rows else x
+        x = torch.cat([x[..., -columns:], x, x[..., :columns]], -1)
+    return torch.cat([x[..., :1, :]] * rows + [x] + [x[..., -1:, :]] * rows, -2) if rows else x
 
 
 class Conv(nn.Module):
