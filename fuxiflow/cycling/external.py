@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from fuxiflow.channels import ChannelTable, table
-from fuxiflow.cycling.forecast import forecast
+from fuxiflow.cycling.forecast import forecast, write_leads
 from fuxiflow.grids import Grid
 from fuxiflow.models.forecasters import ForecastModel
 from fuxiflow.models.networks import STEP, Networks
@@ -120,9 +120,9 @@ def write_forecasts(model: ForecastModel, read: InitialStates, writer: ForecastW
         if not ready:
             continue
         previous, current = (np.stack([pairs[i][frame] for i in ready]) for frame in (0, 1))
-        for lead, fields in enumerate(model.forecast(previous, current, inits[ready], steps)):
-            for i, field in zip(ready, fields, strict=True):
-                writer.write(i, lead, onto(field, model.grid, writer.grid))
+        made_of_them = model.forecast(previous, current, inits[ready], steps)
+        write_leads(writer, ready, (np.stack([onto(field, model.grid, writer.grid) for field in fields])
+                                    for fields in made_of_them))  # fmt: skip
         made += len(ready)
         for _ in ready:
             report.step()

@@ -1,11 +1,13 @@
 """Forecasts from analyses: the forecaster run on its own output."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import islice
 
 import numpy as np
 import torch
 
 from fuxiflow.models.networks import STEP, Networks
+from fuxiflow.states.forecasts import ForecastWriter
 
 
 @torch.inference_mode()
@@ -26,3 +28,17 @@ def forecast(networks: Networks, previous: np.ndarray, current: np.ndarray, init
             raise FloatingPointError(f"forecasts are not finite at {6 * (step + 1)} h")
         yield networks.normaliser.physical(following).cpu().numpy()
         before, now = now, following[:, : networks.analysed]
+
+
+def write_leads(writer: ForecastWriter, inits: Sequence[int], made: Iterator[np.ndarray]) -> None:
+    """Store what :func:`forecast` yields, ``(init, channel, lat, lon)`` lead by lead, for the ``inits`` of a writer.
+
+    A piece that is stored whole is held back until all its leads are there: written lead by lead, for several initial
+    times in turn, each would be read and compressed anew for every lead.
+    """
+    leads = len(writer.lead_hours)
+    for first in range(0, leads, writer.chunk_leads):
+        part = np.stack(list(islice(made, min(writer.chunk_leads, leads - first))), 1)
+        for i, fields in zip(inits, part, strict=True):
+            for lead, field in enumerate(fields, start=first):
+                writer.write(int(i), lead, field)

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from fuxiflow.channels import table
+from fuxiflow.cycling.forecast import write_leads
 from fuxiflow.grids import Grid
 from fuxiflow.states import forecasts as module
 from fuxiflow.states.forecasts import Forecasts, ForecastWriter
@@ -142,3 +143,15 @@ def test_stores_must_exist_and_agree(tmp_path):
         ForecastWriter(tmp_path / "d.zarr", INITS, LEADS, CHANNELS, GRID) as w,
     ):
         w.write(0, 0, np.zeros((1, 4, 8)))
+
+
+@pytest.mark.usefixtures("chunk_bytes")
+def test_leads_of_several_forecasts_are_stored_without_reading_them_back(tmp_path, monkeypatch):
+    def refused(*_):
+        raise AssertionError("a piece was read back")
+
+    monkeypatch.setattr(ForecastWriter, "_read", refused)
+    with ForecastWriter(tmp_path / "a.zarr", INITS, LEADS, CHANNELS, GRID) as writer:
+        write_leads(writer, [2, 0, 1], iter(VALUES[[2, 0, 1]].swapaxes(0, 1)))
+    forecasts = Forecasts([tmp_path / "a.zarr"])
+    np.testing.assert_array_equal(np.stack([forecasts.read_init(init) for init in INITS]), VALUES)

@@ -6,13 +6,12 @@ out: forecasts   Zarr in WeatherBench2's layout (fuxiflow.states.forecasts)
 """
 
 import shutil
-from itertools import islice
 
 import numpy as np
 
 from fuxiflow import times
 from fuxiflow.channels import table
-from fuxiflow.cycling.forecast import forecast
+from fuxiflow.cycling.forecast import forecast, write_leads
 from fuxiflow.grids import Grid
 from fuxiflow.models import checkpoint, execution
 from fuxiflow.models.device import device
@@ -40,12 +39,7 @@ def main(input, output, params, log):
         for some in np.array_split(todo, range(params.batch, len(todo), params.batch)):
             chosen = np.array([inits[i] for i in some])
             previous, current = analyses.read_many(chosen - step), analyses.read_many(chosen)
-            made = forecast(networks, previous, current, chosen, len(leads))
-            for first in range(0, len(leads), writer.chunk_leads):
-                part = np.stack(list(islice(made, writer.chunk_leads)), 1)
-                for i, fields in zip(some, part, strict=True):
-                    for lead, field in enumerate(fields, start=first):
-                        writer.write(int(i), lead, field)
+            write_leads(writer, some, forecast(networks, previous, current, chosen, len(leads)))
             for _ in some:
                 report.step()
     shutil.move(store, output.forecasts)
