@@ -1,13 +1,13 @@
 """Samples per second that training loads, states and observations, beside xarray + xbatcher and beside raw memory maps.
 
     python -m benchmarks.loader [--grid NLAT NLON] [--times N] [--cells N] [--batch N] [--rounds N]
-        [--compression none] [--directory PATH]
+        [--directory PATH]
 
 A sample is what stage 2 draws: two first frames, two targets of 70 channels, and the observations of an 8-hour window
-of 22 channels. Three loaders in one run take turns on the same random times, one thread each, from the page cache:
+of 22 channels. Loaders in one run take turns on the same random times, one thread each, from the page cache:
 
-- ours: fuxiflow.training.samples on the project's Zarr stores: a chunk is unpacked into the batch, or copied where the
-  configuration says ``states: {compression: none}``, here ``--compression none``;
+- ours: fuxiflow.training.samples on the project's Zarr stores, with ``states: {compression: none}`` in the
+  configuration, where chunks are copied into the batch, and with ``lz4hc``, the default, where they are unpacked;
 - xarray + xbatcher: the same Zarr stores, a window of four times by xbatcher, rows of observations by isel;
 - numpy.memmap: the same values uncompressed, copied into the batch, which is the limit of what a loader can do.
 
@@ -21,6 +21,7 @@ import importlib.util
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -51,14 +52,17 @@ def fields(grid: Grid, index: int) -> np.ndarray:
     return (np.rint(values / step) * step).astype(np.float32)
 
 
-def write(folder: Path, grid: Grid, count: int, cells: int, compression: str) -> None:
-    """The Zarr stores, and the same values as raw files."""
+def write(folder: Path, grid: Grid, count: int, cells: int) -> None:
+    """The Zarr stores, states once for each compression, and the same values as raw files."""
     times = START + STEP * np.arange(count)
     raw = np.lib.format.open_memmap(folder / "states.npy", "w+", np.float32, (count, len(table()), *grid.shape))
-    with StateWriter(folder / "states.zarr", times, table(), grid, compression=compression) as writer:
+    with ExitStack() as stack:
+        writers = [stack.enter_context(StateWriter(folder / f"{name}.zarr", times, table(), grid, compression=name))
+                   for name in COMPRESSIONS]  # fmt: skip
         for i in range(count):
             raw[i] = fields(grid, i)
-            writer.write(i, raw[i])
+            for writer in writers:
+                writer.write(i, raw[i])
     random = np.random.default_rng(0)
     names = [str(i + 1) for i in range(CHANNELS)]
     with SparseWriter(folder / "grids.zarr", "atms", names, ["K"] * CHANNELS, grid, START, 6 * count) as out:
@@ -85,11 +89,11 @@ class StatesAndObservations(samples.Archive):
         return np.empty((0, len(self.states.channels), *self.states.grid.shape), np.float32)
 
 
-def ours(folder: Path, draws: list[np.ndarray], workers: int) -> Callable[[], list]:
+def ours(folder: Path, draws: list[np.ndarray], compression: str, workers: int = 0) -> Callable[[], list]:
     """A pass of the project's loader over the draws."""
     names = [str(i + 1) for i in range(CHANNELS)]
     design = {"atms": SourceDesign(names, WINDOW, [250.0] * CHANNELS, [10.0] * CHANNELS)}
-    archive = StatesAndObservations([folder / "states.zarr"], {"atms": [folder / "grids.zarr"]})
+    archive = StatesAndObservations([folder / f"{compression}.zarr"], {"atms": [folder / "grids.zarr"]})
     batches = samples.Batches(archive, lambda step: [samples.Request(t, 1, 1) for t in draws[step]], design,
                               lambda _, values: standardise(values))  # fmt: skip
 
@@ -130,10 +134,10 @@ def mapped(folder: Path, draws: list[np.ndarray], grid: Grid) -> Callable[[], li
     return lambda: [batch(times) for times in draws]
 
 
-def xbatched(folder: Path, draws: list[np.ndarray], grid: Grid) -> Callable[[], list]:
+def xbatched(folder: Path, draws: list[np.ndarray], compression: str, grid: Grid) -> Callable[[], list]:
     """A pass with xarray and xbatcher."""
     generator = importlib.import_module("xbatcher").BatchGenerator
-    states = xr.open_zarr(folder / "states.zarr", consolidated=False, chunks=None)[["state"]]
+    states = xr.open_zarr(folder / f"{compression}.zarr", consolidated=False, chunks=None)[["state"]]
     rows = xr.open_zarr(folder / "grids.zarr", consolidated=False, chunks=None)
     sizes = {"time": FRAMES, **{name: states.sizes[name] for name in ("channel", "lat", "lon")}}
     windows = generator(states, sizes, {"time": FRAMES - 1})
@@ -162,27 +166,28 @@ def main() -> None:
     parser.add_argument("--cells", type=int, default=200, help="observed in an hour")
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--batches", type=int, default=20, help="in a round")
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--workers", type=int, default=0, help="of an extra row: ours with so many processes")
-    parser.add_argument("--compression", choices=COMPRESSIONS, default="lz4hc", help="of the states")
     parser.add_argument("--directory", type=Path, help="where the stores are written for the time of the run")
     options = parser.parse_args()
     torch.set_num_threads(1)
     grid = Grid(*options.grid)
     with tempfile.TemporaryDirectory(dir=options.directory) as name:
         folder = Path(name)
-        write(folder, grid, options.times, options.cells, options.compression)
+        write(folder, grid, options.times, options.cells)
         chosen = np.random.default_rng(1).integers(3, options.times - 4, (options.batches, options.batch))
         draws = [START + STEP * row for row in chosen]
-        loaders = {"ours": ours(folder, draws, 0), "numpy.memmap": mapped(folder, draws, grid)}
-        if importlib.util.find_spec("xbatcher"):
-            loaders["xarray + xbatcher"] = xbatched(folder, draws, grid)
-        if options.workers:
-            loaders[f"ours, {options.workers} workers"] = ours(folder, draws, options.workers)
+        loaders = {"numpy.memmap": mapped(folder, draws, grid)}
+        for name in COMPRESSIONS:
+            loaders[f"ours, {name}"] = ours(folder, draws, name)
+            if options.workers:
+                loaders[f"ours, {name}, {options.workers} workers"] = ours(folder, draws, name, options.workers)
+            if importlib.util.find_spec("xbatcher"):
+                loaders[f"xbatcher, {name}"] = xbatched(folder, draws, name, grid)
         found = {name: load() for name, load in loaders.items()}
         for name, batches in found.items():
-            if not all(same(a, b) for a, b in zip(batches, found["ours"], strict=True)):
-                raise SystemExit(f"{name} makes other batches than ours")
+            if not all(same(a, b) for a, b in zip(batches, found["numpy.memmap"], strict=True)):
+                raise SystemExit(f"{name} makes other batches than numpy.memmap")
         del found
         seconds, busy = ({name: [] for name in loaders} for _ in range(2))
         for _ in range(options.rounds):
@@ -191,18 +196,19 @@ def main() -> None:
                 load()
                 seconds[name].append(time.perf_counter() - begin)
                 busy[name].append(time.process_time() - worked)
-        packed = sum(file.stat().st_size for file in (folder / "states.zarr").rglob("*") if file.is_file())
+        packed = sum(file.stat().st_size for file in (folder / "lz4hc.zarr").rglob("*") if file.is_file())
         share = packed / (folder / "states.npy").stat().st_size
     count = options.batches * options.batch
     print(f"{grid.nlat} x {grid.nlon}, {len(table())} channels, {options.cells} cells an hour, batches of "
-          f"{options.batch}; states compressed to {share:.0%}")
+          f"{options.batch}; lz4hc packs states to {share:.0%}")
     print("samples/s by the clock and by the processor's time, which other work on the machine disturbs less")
-    print(f"{'loader':20s} {'clock':>10s} {'ours / it':>10s} {'processor':>10s} {'ours / it':>10s}")
+    print(f"{'loader':26s} {'clock':>10s} {'of memmap':>10s} {'processor':>10s} {'of memmap':>10s}")
     for name in loaders:
-        columns = [(count / min(taken[name]), min(taken[name]) / min(taken["ours"])) for taken in (seconds, busy)]
+        columns = [(count / min(taken[name]), min(taken["numpy.memmap"]) / min(taken[name]))
+                   for taken in (seconds, busy)]  # fmt: skip
         # a worker's time is not this process'
         shown = columns[:1] if "workers" in name else columns
-        print(f"{name:20s} " + " ".join(f"{rate:10.1f} {ratio:10.2f}" for rate, ratio in shown))
+        print(f"{name:26s} " + " ".join(f"{rate:10.1f} {ratio:10.1%}" for rate, ratio in shown))
 
 
 if __name__ == "__main__":

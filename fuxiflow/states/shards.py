@@ -8,6 +8,7 @@ table of (offset, length) of its chunks, little-endian uint64, followed by its C
 
 import os
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -31,8 +32,9 @@ def _index(path: str, count: int, mtime_ns: int) -> np.ndarray:
 
 @lru_cache(maxsize=256)
 def _mapped(path: str, mtime_ns: int) -> np.ndarray:
-    """The bytes of a shard file, mapped into memory; cached while the file is unchanged."""
-    return np.memmap(path, np.uint8, "r")
+    """The bytes of a shard file, mapped into memory; cached while the file is unchanged. A plain array: a part of a
+    memmap is one again, which takes longer to make than a small chunk to copy."""
+    return np.memmap(path, np.uint8, "r").view(np.ndarray)
 
 
 def _decompress(path: str, offset: int, length: int, values: np.ndarray) -> None:
@@ -67,31 +69,48 @@ class ShardReader:
             and self.path.is_dir()
         )
 
-    def read(self, index: int, out: np.ndarray | None = None) -> np.ndarray:
+    def read(self, index: int) -> np.ndarray:
         """The chunk at position ``index``, shaped as the array without its first dimension; NaN if never written.
 
-        It is unpacked or copied straight into ``out``, a contiguous array of that shape, where one is given. Raises
-        OSError naming the file when its table or the chunk is cut short.
+        Raises OSError as :meth:`read_into`.
         """
-        values = np.empty(self.shape, "<f4") if out is None else out
+        values = np.empty((1, *self.shape), "<f4")
+        self.read_into(index, values)
+        return values[0]
+
+    def read_into(self, index: int, out: np.ndarray) -> None:
+        """Unpack or copy the chunks from position ``index`` on straight into ``out (chunk, ...)``, a contiguous array.
+
+        Raises OSError naming the file when its table or a chunk is cut short.
+        """
         if not self._direct:
-            values[...] = self._array[index]
-            return values
-        path = f"{self._folder}{index // self._shard}{self._rest}"
+            out[...] = self._array[index : index + len(out)]
+            return
+        while len(out):
+            shard, first = divmod(index, self._shard)
+            count = min(len(out), self._shard - first)
+            self._read_shard(f"{self._folder}{shard}{self._rest}", first, out[:count])
+            index, out = index + count, out[count:]
+
+    def _read_shard(self, path: str, first: int, out: np.ndarray) -> None:
         try:
             mtime = os.stat(path).st_mtime_ns
         except FileNotFoundError:
-            values.fill(np.nan)
-            return values
+            out.fill(np.nan)
+            return
         try:
-            offset, length = map(int, _index(path, self._shard, mtime)[index % self._shard])
-            if offset == EMPTY:
-                values.fill(np.nan)
-                return values
-            if self._compressed:
-                _decompress(path, offset, length, values)
-            else:
-                np.copyto(values, _mapped(path, mtime)[offset : offset + length].view("<f4").reshape(self.shape))
+            rows = _index(path, self._shard, mtime)[first : first + len(out)].tolist()
+            if not self._compressed and all(b[0] == sum(a) for a, b in pairwise(rows)) and rows[0][0] != EMPTY:
+                begin, end = rows[0][0], sum(rows[-1])  # neighbours, all copied at once
+                np.copyto(out, _mapped(path, mtime)[begin:end].view("<f4").reshape(out.shape))
+                return
+            for (offset, length), values in zip(rows, out, strict=True):
+                if offset == EMPTY:
+                    values.fill(np.nan)
+                elif self._compressed:
+                    _decompress(path, offset, length, values)
+                else:
+                    np.copyto(values, _mapped(path, mtime)[offset : offset + length].view("<f4").reshape(self.shape))
         except (OSError, ValueError, RuntimeError) as error:
-            raise OSError(f"{path}: chunk {index % self._shard} cannot be read ({error})") from error
-        return values
+            place = f"chunk {first}" if len(out) == 1 else f"one of the chunks {first} to {first + len(out) - 1}"
+            raise OSError(f"{path}: {place} cannot be read ({error})") from error

@@ -361,9 +361,14 @@ class States:
     def read_into(self, times: Iterable, out: np.ndarray) -> None:
         """Put the fields of several times into ``out (time, channel, lat, lon)``, float32 and contiguous, in their
         order; KeyError as :meth:`read`, ValueError when ``out`` has another length."""
-        for time, field in zip(times, out, strict=True):
-            reader, index = self._locate(time)
-            reader.read(index, field)
+        found = [self._locate(time) for time in times]
+        if len(found) != len(out):
+            raise ValueError(f"{len(found)} times, but room for {len(out)}")
+        begin = 0
+        for end, (reader, index) in enumerate(found, 1):
+            if end == len(found) or found[end] != (reader, index + 1):  # the last of a run of neighbours
+                reader.read_into(index + 1 - (end - begin), out[begin:end])
+                begin = end
 
     def read_many(self, times: Iterable) -> np.ndarray:
         """The fields ``(time, channel, lat, lon)`` of several times, in their order; KeyError as :meth:`read`."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -40,7 +41,7 @@ class Request:
     shift: int = 0
     banked: bool = False
 
-    @property
+    @cached_property
     def target_times(self) -> list[np.datetime64]:
         """Times of the targets: all steps when only forecasting, else those of the analyses and the last background."""
         if self.cycles:

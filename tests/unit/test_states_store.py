@@ -10,6 +10,7 @@ from zarr.codecs import BloscCodec
 from fuxiflow.channels import table
 from fuxiflow.grids import Grid
 from fuxiflow.states import store
+from fuxiflow.states.shards import ShardReader
 from fuxiflow.states.store import States, StateWriter, open_store, read_times, within, write_states
 
 GRID = Grid(4, 8)
@@ -186,6 +187,25 @@ def test_any_order_of_writing_gives_the_same_store(tmp_path_factory, order, shar
     assert [int(np.searchsorted(TIMES, time)) for time in states.times] == sorted(set(order))
     for index in set(order):
         np.testing.assert_array_equal(states.read(TIMES[index]), values[index])
+    for wanted in (order, sorted(set(order))):
+        np.testing.assert_array_equal(states.read_many(TIMES[wanted]), values[wanted])
+
+
+def test_a_chunk_that_was_never_written_is_nan_between_its_neighbours(tmp_path):
+    values = fields()
+    for compression in store.COMPRESSIONS:
+        path = tmp_path / f"{compression}.zarr"
+        write(path, [None if i in (0, 4, 9) else field for i, field in enumerate(values)], compression=compression)
+        found = np.empty_like(values)
+        ShardReader(path / "state", open_store(path)["state"]).read_into(0, found)
+        assert np.isnan(found[[0, 4, 9]]).all()
+        np.testing.assert_array_equal(np.delete(found, [0, 4, 9], 0), np.delete(values, [0, 4, 9], 0))
+
+
+def test_fields_are_read_into_an_array_of_their_number_only(tmp_path):
+    write(tmp_path / "a.zarr", fields())
+    with pytest.raises(ValueError, match="3 times, but room for 2"):
+        States([tmp_path / "a.zarr"]).read_into(TIMES[:3], np.empty((2, 2, 4, 8), np.float32))
 
 
 def test_a_store_of_another_layout_is_read_through_zarr(tmp_path):
