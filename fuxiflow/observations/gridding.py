@@ -72,9 +72,10 @@ def hourly_cells(time: np.ndarray, lat: np.ndarray, lon: np.ndarray, values: np.
     begin = np.datetime64(np.datetime64(start, "h"), "ns").astype(np.int64)
     order, hour_edges = kernels.by_hour(instants, begin, hours)
     scratch, shape = np.zeros(grid.nlat * grid.nlon, np.int32), (grid.nlat, grid.nlon)
+    cell_of = kernels.nearest_cells(lat, lon, *shape)
     for index in np.flatnonzero(np.diff(hour_edges)):
         part = order[hour_edges[index]:hour_edges[index + 1]]
-        cells, bounds, members = kernels.by_cell(lat, lon, part, *shape, scratch)
+        cells, bounds, members = kernels.by_cell(cell_of, part, scratch)
         platform, bounds = _platforms(shared, begin // kernels.HOUR + index, cells, bounds, members)
         passed_over = len(members) - int(bounds[-1])
         if method == "mean":

@@ -45,13 +45,22 @@ def _turned(angle):
 
 
 @njit(cache=True, error_model="numpy")
-def nearest_cell(lat, lon, nlat, nlon):
-    """Nearest cell of a grid without poles, as :meth:`fuxiflow.grids.Grid.cell`; -1 for invalid coordinates."""
-    if not (abs(lat) <= 90.0 and abs(lon) <= 360.0):
-        return -1
-    row = min(int((90.0 - lat) * nlat / 180.0), nlat - 1)
-    column = int(_turned(lon) * nlon / 360.0 + 0.5)
-    return row * nlon + (column if column < nlon else column - nlon)
+def nearest_cells(lat, lon, nlat, nlon):
+    """Nearest cells (n,), int32, of a grid without poles, as :meth:`fuxiflow.grids.Grid.cell`; -1 for invalid places.
+
+    Without a branch, so that the processor takes several at a time.
+    """
+    cells = np.empty(lat.size, np.int32)
+    for i in range(lat.size):
+        north, east = np.float64(lat[i]), np.float64(lon[i])
+        valid = (abs(north) <= 90.0) & (abs(east) <= 360.0)
+        row = min(np.int32((90.0 - north) * nlat / 180.0), np.int32(nlat - 1))
+        east = east + 360.0 if east < 0.0 else east
+        east = east - 360.0 if east >= 360.0 else east
+        column = np.int32(east * nlon / 360.0 + 0.5)
+        column = column if column < nlon else np.int32(column - nlon)
+        cells[i] = np.int32(row * nlon + column) if valid else np.int32(-1)
+    return cells
 
 
 @njit(cache=True, error_model="numpy")
@@ -83,17 +92,15 @@ def by_hour(time, start, hours):
 
 
 @njit(cache=True, error_model="numpy")
-def by_cell(lat, lon, order, nlat, nlon, scratch):
-    """Sort the footprints ``order`` by cell: a counting sort, as cells are few and numbers.
+def by_cell(cell_of, order, scratch):
+    """Sort the footprints ``order`` by their cells ``cell_of``, -1 for none: a counting sort, as cells are few.
 
     Returns the cells seen (n,) in increasing order, edges (n + 1,) and footprints (m,): those of the i-th cell are
-    ``footprints[edges[i]:edges[i + 1]]``, in the order given. ``scratch`` (nlat * nlon,) is zero before and after.
+    ``footprints[edges[i]:edges[i + 1]]``, in the order given. ``scratch``, one for each cell, is zero before and after.
     """
-    cell_of = np.empty(order.size, np.int32)
     seen = 0
-    for k in range(order.size):
-        cell = nearest_cell(np.float64(lat[order[k]]), np.float64(lon[order[k]]), nlat, nlon)
-        cell_of[k] = cell
+    for i in order:
+        cell = cell_of[i]
         if cell >= 0:
             seen += scratch[cell] == 0
             scratch[cell] += 1
@@ -105,10 +112,11 @@ def by_cell(lat, lon, order, nlat, nlon, scratch):
             scratch[cell] = edges[row]
             row += 1
     footprints = np.empty(edges[seen], np.int32)
-    for k in range(order.size):
-        if cell_of[k] >= 0:
-            footprints[scratch[cell_of[k]]] = order[k]
-            scratch[cell_of[k]] += 1
+    for i in order:
+        cell = cell_of[i]
+        if cell >= 0:
+            footprints[scratch[cell]] = i
+            scratch[cell] += 1
     for row in range(seen):
         scratch[cells[row]] = 0
     return cells, edges, footprints
@@ -198,13 +206,14 @@ def mean(values, zenith, lat, lon, cells, edges, footprints, nlat, nlon, means, 
                     _prefetch(other + soon * 4)
             i = footprints[k]
             angle += zenith[i]
-            up += (lat[i] - north) / (last - first)
-            across += (_turned(lon[i] - east + 180.0) - 180.0) / (last - first)
+            up += lat[i] - north
+            across += _turned(lon[i] - east + 180.0) - 180.0
             if not few:
                 for c in range(channels):
                     sums[c] += values[i, c]
+        share = 1.0 / (last - first)
         zeniths[row] = angle / (last - first)
-        offsets[row, 0], offsets[row, 1] = up * nlat / 180.0, across * nlon / 360.0
+        offsets[row, 0], offsets[row, 1] = up * share * nlat / 180.0, across * share * nlon / 360.0
         missing = False
         if last - first == 1:
             for c in range(channels):

@@ -100,20 +100,26 @@ def test_order_of_the_footprints_does_not_matter(method, n, seed):
         assert offset == pytest.approx(other[key][3], abs=1e-6)
 
 
-@given(lat=st.floats(-90, 90, width=32), lon=st.floats(-360, 360, width=32))
-def test_cells_are_those_of_the_grid(lat, lon):
-    grid = Grid(32, 64)
-    assert kernels.nearest_cell(lat, lon, 32, 64) == grid.cell(np.array(lat), np.array(lon))
+PLACES = st.tuples(st.floats(-90, 90, width=32), st.floats(-360, 360, width=32))
+
+
+def nearest_cells(places, nlat, nlon):
+    lat, lon = (np.array(column, np.float32) for column in zip(*places, strict=True))
+    return kernels.nearest_cells(lat, lon, nlat, nlon).tolist()
+
+
+@given(st.lists(PLACES, min_size=1, max_size=20))
+def test_cells_are_those_of_the_grid(places):
+    lat, lon = np.array(places).T
+    assert nearest_cells(places, 32, 64) == Grid(32, 64).cell(lat, lon).tolist()
 
 
 def test_poles_and_date_line():
-    grid = Grid(4, 8)
-    assert kernels.nearest_cell(90.0, 0.0, 4, 8) == 0
-    assert kernels.nearest_cell(-90.0, 0.0, 4, 8) == 24
-    assert kernels.nearest_cell(0.0, 180.0, 4, 8) == kernels.nearest_cell(0.0, -180.0, 4, 8) == 2 * 8 + 4
-    assert kernels.nearest_cell(0.0, 359.9, 4, 8) == kernels.nearest_cell(0.0, -0.1, 4, 8) == 2 * 8
-    for lat, lon in ((np.nan, 0), (0, np.nan), (91, 0), (0, 400)):
-        assert kernels.nearest_cell(float(lat), float(lon), 4, 8) == grid.cell(np.array(lat), np.array(lon)) == -1
+    places = [(90, 0), (-90, 0), (0, 180), (0, -180), (0, 359.9), (0, -0.1)]
+    assert nearest_cells(places, 4, 8) == [0, 24, 2 * 8 + 4, 2 * 8 + 4, 2 * 8, 2 * 8]
+    invalid = [(np.nan, 0), (0, np.nan), (91, 0), (0, 400), (np.inf, 0), (0, -np.inf)]
+    assert nearest_cells(invalid, 4, 8) == [-1] * 6
+    assert Grid(4, 8).cell(*np.array(invalid).T).tolist() == [-1] * 6
 
 
 def test_hand_computed_hour():
