@@ -6,13 +6,13 @@ from collections.abc import Mapping
 # 90 x 180 tokens, about 1.5 billion parameters; its heads and window are ours. small is the demonstration's.
 FORECASTERS = {
     "fuxi": {"patch": 4, "width": 1536, "blocks": 48, "heads": 24, "window": (9, 9)},
-    "small": {"patch": 2, "width": 192, "blocks": 6, "heads": 4, "window": (8, 16)},
+    "small": {"patch": 2, "width": 160, "blocks": 6, "heads": 4, "window": (8, 16)},
     "tiny": {"patch": 2, "width": 32, "blocks": 2, "heads": 2, "window": (4, 4)},
 }
 # the papers give no size of the assimilator
 ASSIMILATORS = {
     "fuxi": {"width": 64, "scales": 4, "blocks": 2},
-    "small": {"width": 64, "source_width": 24, "scales": 3, "blocks": 1},
+    "small": {"width": 64, "source_width": 16, "scales": 3, "blocks": 1},
     "tiny": {"width": 8, "scales": 2, "blocks": 1},
 }
 

@@ -17,9 +17,9 @@ DEMO = yaml.safe_load((ROOT / "config" / "demo.yaml").read_text()) | {
 DEMO["experiment"]["sources"] = ["noaa20_atms"]
 DEMO["world"]["swaths"] = {"noaa20_atms": {"scan_stride": 28, "field_of_view_stride": 8}}
 del DEMO["verification"]
-SIMULATION = {"period": {"start": "2022-01-01", "end": "2022-02-28"},
-              "template": {"start": "2022-03-01", "end": "2022-03-31"}}  # fmt: skip
-SHARE = {"start": "2022-01-01", "end": "2022-01-31"}
+SIMULATION = {"period": {"start": "2022-07-01", "end": "2022-08-31"},
+              "template": {"start": "2022-09-01", "end": "2022-09-30"}}  # fmt: skip
+SHARE = {"start": "2022-07-01", "end": "2022-07-31"}
 
 
 def demo(**changes) -> dict:
@@ -88,13 +88,13 @@ def test_schema_is_in_step():
     ({"simulation": {"gnssro": {**SIMULATION, "geometry": "orbits"}}},
      ["simulation.gnssro.geometry", "no platform with"]),
     ({"simulation": {"noaa20_atms": {**SIMULATION, "period": {"start": "2022-12-01", "end": "2023-01-11"}}}},
-     ["simulation.noaa20_atms.period", "inside periods.observations, 2022-01-01..2022-12-31"]),
+     ["simulation.noaa20_atms.period", "inside periods.observations, 2022-07-01..2022-12-31"]),
     ({"simulation": {"noaa20_atms": {**SIMULATION, "template": {"start": "2023-01-11", "end": "2023-01-12"}}}},
      ["simulation.noaa20_atms.template", "inside periods.observations"]),
     ({"experiments__hybrid": {"training": {"simulated": {"noaa20_atms": []}}}},
      ["experiments.hybrid.training.simulated", "unknown 'noaa20_atms'"]),
     ({"simulation": {"noaa20_atms": SIMULATION},
-      "experiments__hybrid": {"training": {"simulated": {"noaa20_atms": [SHARE, {**SHARE, "end": "2022-03-02"}]}}}},
+      "experiments__hybrid": {"training": {"simulated": {"noaa20_atms": [SHARE, {**SHARE, "end": "2022-09-02"}]}}}},
      ["experiments.hybrid.training.simulated.noaa20_atms", "inside simulation.noaa20_atms.period"]),
     ({"simulation": {"noaa20_atms": SIMULATION},
       "experiments__hybrid": {"training": {"simulated": {"noaa20_atms": [SHARE, SHARE]}}}},
