@@ -108,6 +108,7 @@ def nearest_cells(places, nlat, nlon):
     return kernels.nearest_cells(lat, lon, nlat, nlon).tolist()
 
 
+@settings(deadline=None)  # the first call compiles
 @given(st.lists(PLACES, min_size=1, max_size=20))
 def test_cells_are_those_of_the_grid(places):
     lat, lon = np.array(places).T
