@@ -55,9 +55,7 @@ def nearest_cells(lat, lon, nlat, nlon):
         north, east = np.float64(lat[i]), np.float64(lon[i])
         valid = (abs(north) <= 90.0) & (abs(east) <= 360.0)
         row = min(np.int32((90.0 - north) * nlat / 180.0), np.int32(nlat - 1))
-        east = east + 360.0 if east < 0.0 else east
-        east = east - 360.0 if east >= 360.0 else east
-        column = np.int32(east * nlon / 360.0 + 0.5)
+        column = np.int32(_turned(east) * nlon / 360.0 + 0.5)
         column = column if column < nlon else np.int32(column - nlon)
         cells[i] = np.int32(row * nlon + column) if valid else np.int32(-1)
     return cells
