@@ -70,12 +70,14 @@ def hourly_cells(time: np.ndarray, lat: np.ndarray, lon: np.ndarray, values: np.
     values = _column(values, np.float32)
     instants = _column(time, "datetime64[ns]").view(np.int64)
     begin = np.datetime64(np.datetime64(start, "h"), "ns").astype(np.int64)
-    order, hour_edges = kernels.by_hour(instants, begin, hours)
+    order, hour_edges = _by_hour(instants, begin, hours)
     scratch, shape = np.zeros(grid.nlat * grid.nlon, np.int32), (grid.nlat, grid.nlon)
-    cell_of = kernels.nearest_cells(lat, lon, *shape)
+    cell_of = kernels.nearest_cells(lat, lon, *shape)[order]
     for index in np.flatnonzero(np.diff(hour_edges)):
-        part = order[hour_edges[index]:hour_edges[index + 1]]
-        cells, bounds, members = kernels.by_cell(cell_of, part, scratch)
+        first, last = hour_edges[index:index + 2]
+        cells, bounds, members = kernels.by_cell(cell_of[first:last], first, scratch)
+        if isinstance(order, np.ndarray):
+            members = order[members]
         platform, bounds = _platforms(shared, begin // kernels.HOUR + index, cells, bounds, members)
         passed_over = len(members) - int(bounds[-1])
         if method == "mean":
@@ -85,6 +87,14 @@ def hourly_cells(time: np.ndarray, lat: np.ndarray, lon: np.ndarray, values: np.
             found = *kernels.nearest(values, zenith, *places, *shape), kernels.offset(*places, *shape)
         if len(cells):
             yield Cells(int(index), cells, *found, np.diff(bounds), platform, passed_over)
+
+
+def _by_hour(time: np.ndarray, begin: int, hours: int) -> tuple[np.ndarray | slice, np.ndarray]:
+    """Footprints by the hour after ``begin`` that their ``time`` (n,) falls into, both in ns since 1970: their order,
+    a slice of all where they come in the order of time, and the edges (hours + 1,) of the hours in it."""
+    if kernels.ascending(time):
+        return slice(None), np.searchsorted(time, begin + kernels.HOUR * np.arange(hours + 1))
+    return kernels.by_hour(time, begin, hours)
 
 
 def _column(array: np.ndarray, kind: type | str) -> np.ndarray:

@@ -17,12 +17,13 @@ _LINE = 64  # bytes that come from memory together
 
 @intrinsic
 def _prefetch(typing, address):
-    """Ask memory for what lies at ``address``, without waiting: LLVM's llvm.prefetch, to read, into all caches."""
+    """Ask memory for what lies at ``address``, without waiting: LLVM's llvm.prefetch, to read, into the second cache,
+    which waits for more of memory at a time than the first."""
     def generate(context, builder, signature, arguments):
         pointer, number = builder.inttoptr(arguments[0], ir.IntType(8).as_pointer()), ir.IntType(32)
         kind = ir.FunctionType(ir.VoidType(), [pointer.type, number, number, number])
         function = builder.module.declare_intrinsic("llvm.prefetch", [pointer.type], kind)
-        builder.call(function, [pointer, number(0), number(3), number(1)])
+        builder.call(function, [pointer, number(0), number(2), number(1)])
         return context.get_dummy_value()
     return types.void(types.int64), generate
 
@@ -62,6 +63,15 @@ def nearest_cells(lat, lon, nlat, nlon):
 
 
 @njit(cache=True, error_model="numpy")
+def ascending(time):
+    """Whether none of ``time`` (n,) is before the one in front of it; without a branch, as :func:`nearest_cells`."""
+    found = True
+    for i in range(1, time.size):
+        found &= time[i] >= time[i - 1]
+    return found
+
+
+@njit(cache=True, error_model="numpy")
 def by_hour(time, start, hours):
     """Sort footprints by the hour after ``start`` that ``time`` (n,) falls into, both in ns since 1970.
 
@@ -90,19 +100,19 @@ def by_hour(time, start, hours):
 
 
 @njit(cache=True, error_model="numpy")
-def by_cell(cell_of, order, scratch):
-    """Sort the footprints ``order`` by their cells ``cell_of``, -1 for none: a counting sort, as cells are few.
+def by_cell(cell_of, first, scratch):
+    """Sort footprints by their cells ``cell_of`` (n,), -1 for none: a counting sort, as cells are few.
 
-    Returns the cells seen (n,) in increasing order, edges (n + 1,) and footprints (m,): those of the i-th cell are
-    ``footprints[edges[i]:edges[i + 1]]``, in the order given. ``scratch``, one for each cell, is zero before and after.
+    Returns the cells seen (m,) in increasing order, edges (m + 1,) and footprints, counted from ``first``: those of the
+    i-th cell are ``footprints[edges[i]:edges[i + 1]]``, in the order given. ``scratch``, one for each cell, is zero
+    before and after.
     """
     seen = 0
-    for i in order:
-        cell = cell_of[i]
+    for cell in cell_of:
         if cell >= 0:
             seen += scratch[cell] == 0
             scratch[cell] += 1
-    cells, edges = np.empty(seen, np.int64), np.zeros(seen + 1, np.int64)
+    cells, edges = np.empty(seen, np.int32), np.zeros(seen + 1, np.int32)
     row = 0
     for cell in range(scratch.size):
         if scratch[cell]:
@@ -110,10 +120,10 @@ def by_cell(cell_of, order, scratch):
             scratch[cell] = edges[row]
             row += 1
     footprints = np.empty(edges[seen], np.int32)
-    for i in order:
+    for i in range(cell_of.size):
         cell = cell_of[i]
         if cell >= 0:
-            footprints[scratch[cell]] = i
+            footprints[scratch[cell]] = first + i
             scratch[cell] += 1
     for row in range(seen):
         scratch[cells[row]] = 0
@@ -200,6 +210,7 @@ def mean(values, zenith, lat, lon, cells, edges, footprints, nlat, nlon, means, 
                 soon = np.int64(footprints[k + _AHEAD])
                 for byte in range(0, width, _LINE):
                     _prefetch(here + soon * step + byte)
+                _prefetch(here + soon * step + width - 1)  # may lie on a line of its own
                 for other in others:
                     _prefetch(other + soon * 4)
             i = footprints[k]

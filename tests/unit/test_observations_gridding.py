@@ -319,3 +319,30 @@ def test_footprints_are_sorted_by_hour_as_plain_arithmetic_has_it(seconds):
     order, edges = kernels.by_hour(time.view(np.int64), START.astype("M8[ns]").astype(np.int64), 3)
     expected = [[i for i, s in enumerate(seconds) if s is not None and s // 3600 == hour] for hour in range(3)]
     assert [order[a:b].tolist() for a, b in pairwise(edges)] == expected
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(-2, 4 * 3600), max_size=20), st.booleans())
+def test_footprints_in_the_order_of_time_are_gridded_as_any_others(seconds, invalid):
+    time = START + np.array(sorted(seconds), "m8[s]").astype("m8[ns]")
+    if invalid and len(time):
+        time[0] = np.datetime64("NaT")  # before all others
+    n = len(time)
+    rng = np.random.default_rng(0)
+    lat, lon = rng.uniform(-90, 90, n), rng.uniform(-180, 180, n)
+    values, zenith = rng.uniform(150, 300, (n, 2)), rng.uniform(0, 60, n)
+    mixed = rng.permutation(n)
+    columns = time, lat, lon, values, zenith
+    ours, theirs = (list(hourly_cells(*(column[order] for column in columns), GRID, START, 3))
+                    for order in (np.arange(n), mixed))
+    assert kernels.ascending(time.view(np.int64))
+    assert [found.hour for found in ours] == [found.hour for found in theirs]
+    assert sum(found.count.sum() for found in ours) == sum(0 <= (t - START).astype(float) < 3 * 3600e9 for t in time)
+    for a, b in zip(ours, theirs, strict=True):
+        for name in ("cell", "values", "zenith", "offset", "count"):
+            np.testing.assert_array_equal(getattr(a, name), getattr(b, name))
+
+
+@pytest.mark.parametrize(("times", "expected"), [([], True), ([3, 3, 4], True), ([3, 4, 3], False)])
+def test_order_of_time(times, expected):
+    assert kernels.ascending(np.array(times, np.int64)) == expected
