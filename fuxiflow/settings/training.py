@@ -37,7 +37,8 @@ class Optimisation(Section):
     ``batch`` is that of an update, over all devices and ``accumulate`` parts that follow on each other. With ``ema``
     the stage leaves a running mean of its weights, of that decay. The stage stops after ``max_skipped`` updates whose
     loss was not finite. Restart files are written every ``checkpoint_every`` updates; ``keep_checkpoints`` remain.
-    ``recompute`` keeps the inputs of blocks alone and makes their activations again for the gradient.
+    ``recompute`` keeps the inputs of blocks alone and makes their activations again for the gradient. ``threads`` of
+    the processor compute (each device's share, where there are several): sums are of another order on another number.
     """
 
     updates: Positive
@@ -54,6 +55,7 @@ class Optimisation(Section):
     checkpoint_every: Positive = 200
     keep_checkpoints: Positive = 2
     recompute: bool = False
+    threads: Positive = 2
 
     @model_validator(mode="after")
     def _parts(self):

@@ -182,8 +182,12 @@ class NatureModel:
         if hours % STRIDE_HOURS:
             raise ValueError(f"{hours} h is not a multiple of {STRIDE_HOURS} h")
         carry = (state.dynamics, state.physics, jdt.to_datetime(state.time.isoformat()), jnp.int32(state.step))
-        for count in range(1, hours // STRIDE_HOURS + 1):
-            carry, fields = self._stride(carry)
+        strides = hours // STRIDE_HOURS
+        ahead = self._stride(carry) if strides else None
+        for count in range(1, strides + 1):
+            carry, fields = ahead
+            # jax does not wait for it: it is computed while the caller is busy with the frames before
+            ahead = self._stride(carry) if count < strides else None
             fields = {name: np.asarray(field) for name, field in fields.items()}
             time = state.time + timedelta(hours=STRIDE_HOURS * count)
             if not np.isfinite(fields["surface_pressure"]).all():

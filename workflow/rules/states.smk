@@ -24,6 +24,7 @@ rule states_decode:
     benchmark:
         f"{BENCHMARKS}/states_decode/{{reference}}/{{segment}}.tsv"
     threads: 1
+    priority: 1
     resources:
         mem_mb=memory(states_mb(10)),
         runtime=120,
@@ -99,6 +100,7 @@ rule states_statistics:
     benchmark:
         f"{BENCHMARKS}/states_statistics/statistics.tsv"
     threads: 1
+    priority: 1
     resources:
         mem_mb=memory(states_mb(10)),
         runtime=360,

@@ -25,7 +25,9 @@ rule training_forecaster:
         f"{LOGS}/training_forecaster/{{experiment}}.log",
     benchmark:
         f"{BENCHMARKS}/training_forecaster/{{experiment}}.tsv"
-    threads: 2
+    threads: training_threads("forecaster")
+    # it waits for states alone, and all later stages for it: so it and what makes states go before observations
+    priority: 1
     resources:
         mem_mb=memory(training_mb("forecaster")),
         runtime=1440,
@@ -104,7 +106,7 @@ rule training_assimilator:
         f"{LOGS}/training_assimilator/{{experiment}}.log",
     benchmark:
         f"{BENCHMARKS}/training_assimilator/{{experiment}}.tsv"
-    threads: 2
+    threads: training_threads("assimilator")
     resources:
         mem_mb=memory(training_mb("assimilator")),
         runtime=1440,
@@ -148,7 +150,7 @@ rule training_joint:
         f"{LOGS}/training_joint/{{experiment}}.log",
     benchmark:
         f"{BENCHMARKS}/training_joint/{{experiment}}.tsv"
-    threads: 2
+    threads: training_threads("joint")
     resources:
         mem_mb=memory(training_mb("joint")),
         runtime=1440,
@@ -191,7 +193,7 @@ rule training_replay:
         f"{LOGS}/training_replay/{{experiment}}/{{segment}}.log",
     benchmark:
         f"{BENCHMARKS}/training_replay/{{experiment}}/{{segment}}.tsv"
-    threads: 2
+    threads: training_threads("replay")
     resources:
         mem_mb=memory(training_mb("replay")),
         runtime=1440,
@@ -227,8 +229,8 @@ rule training_autoregressive:
         f"{LOGS}/training_autoregressive/{{experiment}}.log",
     benchmark:
         f"{BENCHMARKS}/training_autoregressive/{{experiment}}.tsv"
-    threads: 2
-    # forecasts wait for it, and it for several processors at once
+    threads: training_threads("autoregressive")
+    # forecasts wait for it; the cycles fill the processor beside it
     priority: 1
     resources:
         mem_mb=memory(training_mb("autoregressive")),

@@ -99,6 +99,7 @@ if CONFIG.kind == "embedded":
         benchmark:
             f"{BENCHMARKS}/world_era5/{{segment}}.tsv"
         threads: 1
+        priority: 1
         resources:
             mem_mb=memory(1000),
             runtime=60,

@@ -19,6 +19,11 @@ def training_gpu(wildcards):
     return min(training_gpus(wildcards), 1)
 
 
+def training_threads(stage):
+    """Threads of the processor that a stage computes with."""
+    return lambda wildcards: getattr(CONFIG.resolve(wildcards.experiment).training, stage).threads
+
+
 def training_mb(stage):
     """Memory in MB of a job of a stage on each of its machines."""
 
