@@ -12,6 +12,7 @@ from fuxiflow import ROOT
 TARGETS = ["world", "archive", "states", "observations", "training", "cycling", "verification", "figures", "all"]
 STAGES = ["archive", "common", "cycling", "figures", "observations", "simulation", "states", "training", "verification",
           "world"]  # fmt: skip
+_TRAINED = {f"training_{stage}" for stage in ("forecaster", "assimilator", "joint", "autoregressive")}
 
 
 @pytest.mark.parametrize("configuration", ["test", "demo", "demo+studies", "paper"])
@@ -37,6 +38,11 @@ def test_studies_add_to_the_demonstration(plans):
     trained = Counter(rule for rule, *_ in studies if rule.startswith("training_"))
     assert trained == {"training_forecaster": 1, "training_assimilator": 3, "training_joint": 8,
                        "training_autoregressive": 1}  # fmt: skip
+
+
+def test_stages_train_on_the_threads_that_they_are_given(plans):
+    threads = {job.rule.removeprefix("training_"): job.threads for job in plans("demo") if job.rule in _TRAINED}
+    assert threads == {"forecaster": 1, "assimilator": 2, "joint": 2, "autoregressive": 1}
 
 
 @pytest.mark.parametrize("target", TARGETS)

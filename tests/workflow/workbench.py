@@ -22,6 +22,7 @@ class Job:
     inputs: tuple[str, ...] = ()
     outputs: tuple[str, ...] = ()
     wildcards: dict[str, str] = field(default_factory=dict, hash=False)
+    threads: int = 1
 
 
 def parse(text: str) -> list[Job]:
@@ -31,7 +32,8 @@ def parse(text: str) -> list[Job]:
     def close():
         if rule:
             wildcards = dict(pair.split("=", 1) for pair in split(fields.get("wildcards", "")))
-            jobs.append(Job(rule, split(fields.get("input", "")), split(fields.get("output", "")), wildcards))
+            jobs.append(Job(rule, split(fields.get("input", "")), split(fields.get("output", "")), wildcards,
+                            int(fields.get("threads", 1))))
 
     for line in text.splitlines():
         if match := re.match(r"^(?:local)?rule (\w+):$", line):
@@ -92,7 +94,7 @@ class Workbench:
 
     def plan(self, *words: str, configuration: str = "test") -> list[Job]:
         """The jobs of a dry run."""
-        return parse(self.snakemake("--dry-run", *words, configuration=configuration).stdout)
+        return parse(self.snakemake("--dry-run", "--cores", "2", *words, configuration=configuration).stdout)
 
     def pending(self, *words: str, configuration: str = "test") -> set[str]:
         """The rules of the jobs that a run would start, without the targets."""
