@@ -7,7 +7,7 @@ channel table, the operator's coefficients. Everything is followed by name in th
 
 import ast
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -36,9 +36,17 @@ def _module_file(module: str) -> Path | None:
     return None
 
 
-def _imported(tree: ast.AST) -> Iterator[str]:
+@cache
+def _module_files(name: str) -> tuple[Path, ...]:
+    """The source files of a dotted name and of the packages that it is in, as far as they are the project's."""
+    parts = name.split(".")
+    ancestors = [".".join(parts[:i]) for i in range(1, len(parts) + 1)] if parts[0] == PACKAGE else []
+    return tuple(found for ancestor in ancestors if (found := _module_file(ancestor)))
+
+
+def _imported(nodes: Sequence[ast.AST]) -> Iterator[str]:
     """Dotted names of what a syntax tree imports, ``from a import b`` as both ``a`` and ``a.b``."""
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -60,14 +68,13 @@ def _parts(node: ast.AST) -> list[str] | None:
     return None
 
 
-def _named_files(tree: ast.AST) -> Iterator[str]:
+def _named_files(nodes: Sequence[ast.AST]) -> Iterator[str]:
     """Files of the project that a syntax tree names from ROOT, and all files of a named folder of ``resources``.
 
     Other folders, such as that of the sources, are left to the rules' parameters: not every file concerns every rule.
     """
-    for node in ast.walk(tree):
-        parts = _parts(node)
-        if not parts:
+    for node in nodes:
+        if not (isinstance(node, ast.BinOp) and (parts := _parts(node))):
             continue
         path = ROOT.joinpath(*parts)
         if path.is_file():
@@ -76,11 +83,10 @@ def _named_files(tree: ast.AST) -> Iterator[str]:
             yield from (file.relative_to(ROOT).as_posix() for file in path.rglob("*") if file.is_file())
 
 
-def _without_docstrings(tree: ast.AST) -> ast.AST:
-    for node in ast.walk(tree):
+def _drop_docstrings(nodes: Sequence[ast.AST]) -> None:
+    for node in nodes:
         if isinstance(node, _DOCUMENTED) and ast.get_docstring(node, clean=False) is not None:
             node.body = node.body[1:] or [ast.Pass()]
-    return tree
 
 
 @cache
@@ -88,14 +94,15 @@ def _read(path: Path, mtime_ns: int) -> Source:
     """One source file; cached while it is unchanged."""
     try:
         tree = ast.parse(path.read_text())
-        imports = frozenset(_imported(tree))
+        nodes = list(ast.walk(tree))
+        imports = frozenset(_imported(nodes))
     except SyntaxError as error:
         raise SyntaxError(f"{path}, line {error.lineno}: {error.msg}") from error
     except ValueError as error:
         raise ValueError(f"{path}, {error}") from error
-    data = frozenset(_named_files(tree))
-    code = ast.dump(_without_docstrings(tree), annotate_fields=False)
-    return Source(hashlib.sha256(code.encode()).hexdigest(), imports, data)
+    data = frozenset(_named_files(nodes))
+    _drop_docstrings(nodes)
+    return Source(hashlib.sha256(ast.dump(tree, annotate_fields=False).encode()).hexdigest(), imports, data)
 
 
 @cache
@@ -111,12 +118,7 @@ def _sources(script: Path) -> dict[Path, Source]:
         if path in seen:
             continue
         seen[path] = _read(path, path.stat().st_mtime_ns)
-        for name in seen[path].imports:
-            if name.split(".")[0] != PACKAGE:
-                continue
-            parts = name.split(".")
-            ancestors = (".".join(parts[:i]) for i in range(1, len(parts) + 1))
-            todo.extend(found for ancestor in ancestors if (found := _module_file(ancestor)))
+        todo.extend(found for name in seen[path].imports for found in _module_files(name))
     return seen
 
 
@@ -146,7 +148,9 @@ def _definitions(path: Path) -> dict[str, str]:
         text = "".join(ast.dump(node, annotate_fields=False) for node in nodes)
         found[name] = hashlib.sha256((found.get(name, "") + text).encode()).hexdigest()[:16]
 
-    for node in _without_docstrings(ast.parse(path.read_text())).body:
+    tree = ast.parse(path.read_text())
+    _drop_docstrings(list(ast.walk(tree)))
+    for node in tree.body:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             add(f"{node.name}()", [node])
         elif isinstance(node, ast.ClassDef):
