@@ -95,10 +95,11 @@ def profiles(table: pd.DataFrame, lines: Mapping[str, style.Line]) -> Figure:
                 )
             ax.set_title(style.VARIABLES[variable], loc="left")
             ax.grid(True)
-            ax.set_xlim(left=0)
             if row == len(references) - 1 and not rows.empty:
                 ax.set_xlabel(f"RMSE ({rows['unit'].iloc[0]})")
         panels[row, 0].set_ylabel(f"against {style.reference_name(reference)}\npressure (hPa)")
+    for ax in panels[-1]:  # once all is drawn: a limit that is set ends the search for the other
+        ax.set_xlim(left=0)
     first = panels[0, 0]
     first.set_yscale("log")
     first.yaxis.set_minor_locator(NullLocator())
