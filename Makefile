@@ -19,11 +19,12 @@ PIP := $(RUN) pip install --quiet --disable-pip-version-check --constraint const
 
 export MPLBACKEND := Agg
 
-.PHONY: help setup demo studies explain test test-slurm lint bench schema lock clean
+.PHONY: help setup demo studies joint explain test test-slurm lint bench schema lock clean
 
 help:
 	@echo "make demo    the whole chain on the embedded world: results/demo/report.html"
 	@echo "make studies the demonstration and experiments beside it: unrolling, hybrid training, observations in the loss"
+	@echo "make joint   analyses that learnt from observations too, against the reanalysis and the truth: about an hour"
 	@echo "make explain what would run again, and which setting, function or file is why (CONFIG=config/demo.yaml)"
 	@echo "make test    the test suite, with one end-to-end run"
 	@echo "make test-slurm  tests on a real Slurm, installed and started here (Debian, root; about a quarter of an hour)"
@@ -53,6 +54,9 @@ demo: $(READY)
 studies: CONFIG := config/demo.yaml config/studies.yaml
 studies: NAME := demo
 studies: demo
+
+joint: CONFIG := config/joint.yaml
+joint: demo
 
 explain: $(READY)
 	@$(RUN) fuxiflow explain $(CONFIG)

@@ -9,19 +9,38 @@ from fuxiflow import sources
 from fuxiflow.settings.base import Fraction, GridSize, Period, Positive, Section
 
 
-class Reanalysis(Section):
-    """Errors of the embedded world's ERA5, relative to its truth: ``error`` scales day-to-day differences of the nature
-    run, taken elsewhere in it; ``low_level_bias`` switches the systematic bias near the surface on."""
+class Analyses(Section):
+    """Errors of analyses of the embedded world, relative to its truth.
+
+    ``error`` scales day-to-day differences of the nature run, taken elsewhere in it; near the ground
+    ``low_level_error``, by default as much, scales those of temperature, humidity and wind. ``warm_bias`` is by how
+    many K the air at 2 m is too warm over land, ``slow_bias`` by which part the wind at 10 m is too weak.
+    """
+
+    error: Fraction
+    low_level_error: Fraction | None = None
+    warm_bias: float = Field(0.0, ge=0)
+    slow_bias: Fraction = 0.0
+
+    @property
+    def errors(self) -> dict[str, float]:
+        """What :class:`fuxiflow.world.errors.AnalysisErrors` is made of."""
+        low = self.error if self.low_level_error is None else self.low_level_error
+        return {"error": self.error, "low_level_error": low, "warm_bias": self.warm_bias, "slow_bias": self.slow_bias}
+
+
+class Reanalysis(Analyses):
+    """Errors of the embedded world's ERA5."""
 
     error: Fraction = 0.1
-    low_level_bias: bool = True
+    warm_bias: float = Field(0.8, ge=0)
+    slow_bias: Fraction = 0.1
 
 
-class Gfs(Section):
-    """Errors of its GFS analyses likewise, and hours between the ten-day forecasts that are integrated from them."""
+class Gfs(Analyses):
+    """Errors of its GFS analyses, and hours between the ten-day forecasts that are integrated from them."""
 
     error: Fraction = 0.35
-    low_level_bias: bool = False
     forecast_interval_hours: int = Field(72, gt=0, multiple_of=12)
 
 

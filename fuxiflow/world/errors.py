@@ -6,6 +6,7 @@ through in order (the NMC method's idea, Parrish & Derber, 1992, doi:10.1175/152
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import numpy as np
 import zarr
 
 from fuxiflow import provenance
+from fuxiflow.channels import Channel, table
 from fuxiflow.grids import Grid
 from fuxiflow.times import STEP_HOURS
 from fuxiflow.world.levels import PROGNOSTIC, RELATIVE_HUMIDITY_CAP
@@ -23,11 +25,14 @@ PRODUCTS = {"era5": 0.25, "gfs": 0.625}
 """Where in the library each product starts, as a part of its length: products' errors are unrelated to each other."""
 HUMIDITY_SCALE = 1.0e3
 """Native humidity is kept in g kg-1, so that half precision resolves it."""
-WARM_BIAS = {"T2M": 0.8, "T1000": 0.6, "T925": 0.5}
-"""Mean warm bias over land, K; over sea 0.3 of it."""
-SLOW_BIAS = {"U10": 0.10, "V10": 0.10, "U1000": 0.10, "V1000": 0.10, "U925": 0.05, "V925": 0.05}
-"""Part by which the wind is too weak."""
+WARM = {"T2M": 1.0, "T1000": 0.75, "T925": 0.625}
+"""Temperatures that are too warm, by which part of the bias at 2 m."""
+SLOW = {"U10": 1.0, "V10": 1.0, "U1000": 1.0, "V1000": 1.0, "U925": 0.5, "V925": 0.5}
+"""Winds that are too weak, by which part of the bias at 10 m."""
+LOW_LEVELS = (500.0, 1000.0)
+"""Between these pressures, hPa, errors go over from those aloft to those near the ground."""
 SEA_PART = 0.3
+"""The warm bias over sea, as a part of that over land."""
 DIURNAL_PART = 0.5
 """Amplitude of the daily cycle of the warm bias over land, as a part of it, largest at 14 h local solar time."""
 
@@ -96,32 +101,54 @@ class ErrorLibrary:
         return pattern
 
 
-def low_level_bias(fields: dict[str, np.ndarray], time: datetime, land: np.ndarray,
-                   lon: np.ndarray) -> dict[str, np.ndarray]:
-    """``fields`` with the systematic bias of a reanalysis near the ground added.
+@dataclass(frozen=True)
+class AnalysisErrors:
+    """How wrong the analyses of a product are.
 
-    Temperatures of :data:`WARM_BIAS` are too warm: over land by the bias times 1 + 0.5 cos(local solar time - 14 h),
-    over sea by 0.3 of it all day. Winds of :data:`SLOW_BIAS` are too weak by a fixed part. 850 hPa and everything above
-    are untouched. ``land``: fraction ``(lat, lon)``; ``lon`` in degrees. Channels absent from ``fields`` are skipped.
+    ``error`` scales the patterns aloft and everywhere those of geopotential and pressure; ``low_level_error`` those of
+    temperature, humidity and wind at the ground, and between :data:`LOW_LEVELS` there is a share of both, linear in
+    pressure. ``warm_bias`` is in K at 2 m over land, in the mean over the day; ``slow_bias`` is the part by which the
+    wind at 10 m is too weak.
     """
-    local_hour = time.hour + time.minute / 60.0 + lon / 15.0
-    daily = 1.0 + DIURNAL_PART * np.cos(2.0 * np.pi * (local_hour - 14.0) / 24.0)
-    shape = land * daily[None, :] + (1.0 - land) * SEA_PART
-    biased = dict(fields)
-    for name, bias in WARM_BIAS.items():
-        if name in biased:
-            biased[name] = biased[name] + np.float32(bias) * shape.astype(np.float32)
-    for name, part in SLOW_BIAS.items():
-        if name in biased:
-            biased[name] = biased[name] * np.float32(1.0 - part)
-    return biased
 
+    error: float
+    low_level_error: float
+    warm_bias: float = 0.0
+    slow_bias: float = 0.0
 
-def analysed(truth: dict[str, np.ndarray], pattern: dict[str, np.ndarray], error: float) -> dict[str, np.ndarray]:
-    """``truth + error * pattern`` for every channel that has a pattern; relative humidity is held in [0, 110] %."""
-    fields = {name: field + np.float32(error) * pattern[name] if name in pattern else field
-              for name, field in truth.items()}
-    for name in fields:
-        if name[0] == "R" and name[1:].isdigit():
-            fields[name] = np.clip(fields[name], 0.0, RELATIVE_HUMIDITY_CAP)
-    return fields
+    def scale(self, channel: Channel) -> float:
+        """What the pattern of a channel is multiplied by."""
+        if channel.name == "MSL" or channel.name[0] == "Z":
+            return self.error
+        aloft, ground = LOW_LEVELS
+        share = 1.0 if channel.level is None else min(max((channel.level - aloft) / (ground - aloft), 0.0), 1.0)
+        return (1.0 - share) * self.error + share * self.low_level_error
+
+    def analysed(self, truth: dict[str, np.ndarray], pattern: dict[str, np.ndarray], time: datetime, land: np.ndarray,
+                 lon: np.ndarray) -> dict[str, np.ndarray]:
+        """The analysis ``(lat, lon)`` by channel of a ``truth``: with the error ``pattern`` of each channel that has
+        one, and the bias near the ground. Relative humidity is held in [0, 110] %."""
+        channels = table()
+        fields = {name: field + np.float32(self.scale(channels[name])) * pattern[name] if name in pattern else field
+                  for name, field in truth.items()}
+        for name in fields:
+            if name[0] == "R" and name[1:].isdigit():
+                fields[name] = np.clip(fields[name], 0.0, RELATIVE_HUMIDITY_CAP)
+        return self.biased(fields, time, land, lon)
+
+    def biased(self, fields: dict[str, np.ndarray], time: datetime, land: np.ndarray,
+               lon: np.ndarray) -> dict[str, np.ndarray]:
+        """``fields`` with the systematic bias near the ground added.
+
+        Temperatures of :data:`WARM` are too warm: over land by their part of the bias times 1 + 0.5 cos(local solar
+        time - 14 h), over sea by 0.3 of it all day. Winds of :data:`SLOW` are too weak by their part. 850 hPa and
+        everything above are untouched. ``land``: fraction ``(lat, lon)``; ``lon`` in degrees. Channels absent from
+        ``fields`` are skipped.
+        """
+        local_hour = time.hour + time.minute / 60.0 + lon / 15.0
+        daily = 1.0 + DIURNAL_PART * np.cos(2.0 * np.pi * (local_hour - 14.0) / 24.0)
+        shape = (land * daily[None, :] + (1.0 - land) * SEA_PART).astype(np.float32)
+        warm = {name: np.float32(self.warm_bias * part) * shape for name, part in WARM.items() if name in fields}
+        slow = {name: np.float32(1.0 - self.slow_bias * part) for name, part in SLOW.items() if name in fields}
+        return (fields | {name: fields[name] + bias for name, bias in warm.items()}
+                | {name: fields[name] * part for name, part in slow.items()})

@@ -19,6 +19,7 @@ LOG = logging.getLogger("test")
 GRID = Grid(7, 12, poles=True)
 START = datetime(2023, 1, 1)
 STEP = timedelta(hours=6)
+ERRORS = {"error": 0.5, "low_level_error": 0.5}
 
 
 def middle(channel):
@@ -57,7 +58,7 @@ def decoded(path):
 
 
 def test_era5_is_truth_plus_error_plus_bias(world):
-    params = SimpleNamespace(dates=["2023-01-01", "2023-01-01"], error=0.5, low_level_bias=True)
+    params = SimpleNamespace(dates=["2023-01-01", "2023-01-01"], errors=ERRORS | {"warm_bias": 0.8, "slow_bias": 0.1})
     load_script("world_era5").main(SimpleNamespace(truth=world / "truth.zarr", errors=world / "errors.zarr"),
                                    SimpleNamespace(era5=world / "era5"), params, LOG)
     upper = decoded(world / "era5" / "pressure_levels.grib")
@@ -75,7 +76,7 @@ def test_gfs_analyses_without_forecasts(world):
     from fuxiflow.world.restarts import write_states
 
     write_states(world / "native.zarr", [])
-    params = SimpleNamespace(dates=["2023-01-01", "2023-01-02"], error=0.5, low_level_bias=False, max_lead_hours=240)
+    params = SimpleNamespace(dates=["2023-01-01", "2023-01-02"], errors=ERRORS, max_lead_hours=240)
     inputs = SimpleNamespace(truth=world / "truth.zarr", native=world / "native.zarr", errors=world / "errors.zarr")
     load_script("world_gfs").main(inputs, SimpleNamespace(gfs=world / "gfs"), params, LOG)
     files = sorted(path for path in (world / "gfs").rglob("*.f*"))
@@ -113,7 +114,7 @@ def test_spinup_nature_and_forecasts(tmp_path):
                                          SimpleNamespace(**vars(params) | {"dates": ["2023-01-05", "2023-01-06"]}), LOG)
     load_script("world_gfs").main(
         SimpleNamespace(truth=out.truth, native=out.native, errors=spun.errors), SimpleNamespace(gfs=tmp_path / "gfs"),
-        SimpleNamespace(dates=params.dates, error=0.0, low_level_bias=False, max_lead_hours=18, **model), LOG)
+        SimpleNamespace(dates=params.dates, errors=dict.fromkeys(ERRORS, 0.0), max_lead_hours=18, **model), LOG)
     runs = sorted(path for path in (tmp_path / "gfs").rglob("*.f018"))
     assert [path.parent.parent.name for path in runs] == ["00", "12"]
     assert not list((tmp_path / "gfs").rglob("*.f024"))

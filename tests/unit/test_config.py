@@ -215,9 +215,10 @@ def test_periods_and_segments():
 
 
 def test_errors_of_the_worlds_analyses_keep_their_other_defaults():
-    world = validate(demo(world__era5={"error": 0.2}, world__gfs={"low_level_bias": True})).world
-    assert (world.era5.error, world.era5.low_level_bias) == (0.2, True)
-    assert (world.gfs.error, world.gfs.low_level_bias, world.gfs.forecast_interval_hours) == (0.35, True, 72)
+    world = validate(demo(world__era5={"error": 0.2}, world__gfs={"warm_bias": 0.5, "low_level_error": 0.6})).world
+    assert world.era5.errors == {"error": 0.2, "low_level_error": 0.2, "warm_bias": 0.8, "slow_bias": 0.1}
+    assert world.gfs.errors == {"error": 0.35, "low_level_error": 0.6, "warm_bias": 0.5, "slow_bias": 0.0}
+    assert world.gfs.forecast_interval_hours == 72
     assert "world.gfs.forecast_interval_hours" in complaint(world__gfs__forecast_interval_hours=18)
     assert "world.era5.forecast_interval_hours" in complaint(world__era5__forecast_interval_hours=24)
 

@@ -6,8 +6,9 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from fuxiflow.channels import table
 from fuxiflow.grids import Grid
-from fuxiflow.world.errors import ErrorLibrary, analysed, low_level_bias, write_library
+from fuxiflow.world.errors import AnalysisErrors, ErrorLibrary, write_library
 
 GRID = Grid(5, 8, poles=True)
 START = datetime(2021, 12, 20)
@@ -71,31 +72,50 @@ def test_too_short_a_spinup_is_refused(tmp_path):
         write_library(tmp_path / "errors.zarr", times[:4], GRID, CHANNELS, fields[:4], native[:4])
 
 
+LAND, LON = np.array([[1.0, 0.0]]), np.array([0.0, 180.0])
+BIASED = AnalysisErrors(0.0, 0.0, warm_bias=0.8, slow_bias=0.1)
+
+
 def test_analysed_scales_and_clips():
-    truth = {"T500": np.array([250.0]), "R850": np.array([5.0, 108.0]), "TP": np.array([1.0])}
-    pattern = {"T500": np.array([2.0]), "R850": np.array([-100.0, 100.0])}
-    fields = analysed(truth, pattern, 0.1)
+    truth = {"T500": np.full((1, 2), 250.0), "R850": np.array([[5.0, 108.0]]), "TP": np.ones((1, 2))}
+    pattern = {"T500": np.full((1, 2), 2.0), "R850": np.array([[-100.0, 100.0]])}
+    fields = AnalysisErrors(0.1, 0.1).analysed(truth, pattern, START, LAND, LON)
     np.testing.assert_allclose(fields["T500"], 250.2)
-    np.testing.assert_allclose(fields["R850"], [0.0, 110.0])
+    np.testing.assert_allclose(fields["R850"], [[0.0, 110.0]])
     np.testing.assert_allclose(fields["TP"], 1.0)
+    assert truth["R850"].tolist() == [[5.0, 108.0]]
+
+
+def test_errors_grow_towards_the_ground():
+    errors = AnalysisErrors(0.1, 0.5)
+    scale = {name: errors.scale(table()[name]) for name in ("T50", "T500", "R850", "V925", "U1000", "T2M", "U10")}
+    expected = {"T50": 0.1, "T500": 0.1, "R850": 0.38, "V925": 0.44, "U1000": 0.5, "T2M": 0.5, "U10": 0.5}
+    assert scale == pytest.approx(expected)
+    # what holds the mass of the column together is as good at the ground as aloft
+    assert {errors.scale(table()[name]) for name in ("Z1000", "Z500", "MSL")} == {0.1}
+
+
+def test_errors_of_channels_are_those_of_their_scale():
+    truth = {name: np.zeros((1, 2)) for name in ("T2M", "T850", "Z1000")}
+    fields = AnalysisErrors(0.1, 0.5).analysed(truth, {name: np.full((1, 2), 2.0) for name in truth}, START, LAND, LON)
+    assert [float(field[0, 0]) for field in fields.values()] == pytest.approx([1.0, 0.76, 0.2])
 
 
 def test_bias_by_hand():
-    land = np.array([[1.0, 0.0]])
     fields = {name: np.full((1, 2), 10.0, np.float32) for name in ("T2M", "T1000", "T850", "U10", "U925", "U850")}
     # 14 h local solar time at 0 E and at 120 E, 12 h later in the day, 2 h
-    biased = low_level_bias(fields, datetime(2022, 7, 1, 14), land, np.array([0.0, 180.0]))
+    biased = BIASED.biased(fields, datetime(2022, 7, 1, 14), LAND, LON)
     np.testing.assert_allclose(biased["T2M"], [[10.0 + 0.8 * 1.5, 10.0 + 0.8 * 0.3]], rtol=1e-6)
     np.testing.assert_allclose(biased["T1000"], [[10.0 + 0.6 * 1.5, 10.0 + 0.6 * 0.3]], rtol=1e-6)
     np.testing.assert_allclose(biased["U10"], 9.0, rtol=1e-6)
     np.testing.assert_allclose(biased["U925"], 9.5, rtol=1e-6)
     for name in ("T850", "U850"):
         np.testing.assert_array_equal(biased[name], fields[name])
-    night = low_level_bias(fields, datetime(2022, 7, 1, 2), land, np.array([0.0, 180.0]))
+    night = BIASED.biased(fields, datetime(2022, 7, 1, 2), LAND, LON)
     np.testing.assert_allclose(night["T2M"][0, 0], 10.0 + 0.8 * 0.5, rtol=1e-6)
 
 
 def test_bias_averages_over_the_day_to_its_mean():
     land, fields = np.ones((1, 1)), {"T2M": np.zeros((1, 1))}
-    daily = [low_level_bias(fields, datetime(2022, 1, 1, hour), land, np.array([33.0]))["T2M"] for hour in range(24)]
+    daily = [BIASED.biased(fields, datetime(2022, 1, 1, hour), land, np.array([33.0]))["T2M"] for hour in range(24)]
     assert np.mean(daily) == pytest.approx(0.8, rel=1e-6)

@@ -91,8 +91,7 @@ if CONFIG.kind == "embedded":
         params:
             code=code("world_era5"),
             dates=nature_dates,
-            error=CONFIG.world.era5.error,
-            low_level_bias=CONFIG.world.era5.low_level_bias,
+            errors=CONFIG.world.era5.errors,
             world=WORLD,
         log:
             f"{LOGS}/world_era5/{{segment}}.log",
@@ -119,8 +118,7 @@ if CONFIG.kind == "embedded":
             code=code("world_gfs"),
             dates=verification_dates,
             max_lead_hours=CONFIG.cycling.max_lead_hours,
-            error=CONFIG.world.gfs.error,
-            low_level_bias=CONFIG.world.gfs.low_level_bias,
+            errors=CONFIG.world.gfs.errors,
             cache=JAX_CACHE,
             world=WORLD,
             **MODEL,

@@ -12,19 +12,18 @@ from fuxiflow.channels import table
 from fuxiflow.progress import progress
 from fuxiflow.times import times
 from fuxiflow.world.era5 import Era5Writer
-from fuxiflow.world.errors import ErrorLibrary, analysed, low_level_bias
+from fuxiflow.world.errors import AnalysisErrors, ErrorLibrary
 from fuxiflow.world.truth import Truth
 
 
 def main(input, output, params, log):
     """Write every 6 h of ``params.dates``; precipitation carries no error."""
     truth, library = Truth([input.truth]), ErrorLibrary(input.errors)
+    errors = AnalysisErrors(**params.errors)
     land, lon, names = truth.static("land_fraction"), truth.grid.lon, table().names
     with Era5Writer(output.era5, truth.grid) as writer:
         for time in progress(times(*map(date.fromisoformat, params.dates)), "ERA5 times", log):
-            fields = analysed(truth.read(time, names), library.fields("era5", time), params.error)
-            if params.low_level_bias:
-                fields = low_level_bias(fields, time, land, lon)
+            fields = errors.analysed(truth.read(time, names), library.fields("era5", time), time, land, lon)
             writer.write(time, fields)
     provenance.write_sidecar(output.era5)
 

@@ -12,7 +12,7 @@ from fuxiflow import provenance
 from fuxiflow.channels import table
 from fuxiflow.progress import progress
 from fuxiflow.times import times
-from fuxiflow.world.errors import ErrorLibrary, analysed, low_level_bias
+from fuxiflow.world.errors import AnalysisErrors, ErrorLibrary
 from fuxiflow.world.gfs import GfsWriter
 from fuxiflow.world.levels import Regridder, world_fields
 from fuxiflow.world.nature import FRAME_HOURS, STRIDE_HOURS, NatureModel
@@ -23,19 +23,17 @@ from fuxiflow.world.truth import Truth
 def main(input, output, params, log):
     """Analyses over ``params.dates``; forecasts of ``params.max_lead_hours`` from every state in ``input.native``."""
     truth, library = Truth([input.truth]), ErrorLibrary(input.errors)
-    writer = GfsWriter(output.gfs, truth.grid)
-    names, land = table().analysed.names, truth.static("land_fraction")
+    errors, writer = AnalysisErrors(**params.errors), GfsWriter(output.gfs, truth.grid)
+    names, land, lon = table().analysed.names, truth.static("land_fraction"), truth.grid.lon
     for time in progress(times(*map(date.fromisoformat, params.dates)), "GFS analyses", log):
-        fields = analysed(truth.read(time, names), library.fields("gfs", time), params.error)
-        if params.low_level_bias:
-            fields = low_level_bias(fields, time, land, truth.grid.lon)
+        fields = errors.analysed(truth.read(time, names), library.fields("gfs", time), time, land, lon)
         writer.write(time, 0, fields)
     starts = state_times(input.native)
     if starts:
         model = NatureModel(params.truncation, params.time_step_minutes, params.cache)
         regrid = Regridder(model.lat, model.lon, truth.grid)
     for init_time in progress(starts, "GFS forecasts", log):
-        increments = {name: params.error * field for name, field in library.native("gfs", init_time).items()}
+        increments = {name: errors.error * field for name, field in library.native("gfs", init_time).items()}
         analysis = model.perturbed(read_state(input.native, model, init_time), increments)
         for state, frames in model.advance(analysis, -(-params.max_lead_hours // STRIDE_HOURS) * STRIDE_HOURS):
             for i, frame in enumerate(frames):
