@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from fuxiflow.channels import table as channel_table
 from fuxiflow.verification import bootstrap, table
 
-EXPERIMENT, DENIED = "full", "no_observations"
+EXPERIMENT, DENIED, JOINT = "full", "no_observations", "joint"
 BETTER_SHARE = 0.8
 REDUCTIONS = {"Z500": 0.6, "T500": 0.6, "T850": 0.5, "U500": 0.5}
 TREND_DAYS, TREND_BLOCK, TREND_SAMPLES, TREND_SEED = 20, 3, 2000, 0
@@ -26,6 +26,7 @@ PERSISTENCE = (("Z500", "T850", "U850", "MSL"), 12, 96)
 CLIMATOLOGY = (("Z500", "T850"), 6, 72)
 SKILFUL_ACC, SKILFUL_LEAD = 0.6, 72
 ACTIVITY, STEPS = (0.3, 1.5), 40
+NEAR_GROUND = ("T2M", "T925", "U10", "V10")
 SHOWN = ("Z500", "T850", "U850", "MSL")
 
 
@@ -164,17 +165,34 @@ def activity(scores: Scores) -> Iterator[Headline]:
                        f"{low}-{high}, finite", complete and bool(flat.min() >= low and flat.max() <= high))
 
 
+def against_reanalysis(scores: Scores) -> Iterator[Headline]:
+    """How far analyses that learnt from observations too lie below, or above, the reanalysis they learnt from."""
+    columns = ("value", "ci_low", "ci_high")
+    found = {column: scores.get("rmse_vs_era5", experiment=JOINT, column=column)[0] for column in columns}
+    for channel in NEAR_GROUND:
+        value, low, high = (100 * found[column][channel] for column in columns)
+        yield Headline(f"analysis RMSE {channel} of {JOINT} against ERA5's",
+                       f"{value:+.1f} % [{low:+.1f}, {high:+.1f}]", "interval below 0", bool(high < 0))
+
+
+GROUPS = {EXPERIMENT: (better_than_background, against_no_observations, steadiness, against_persistence,
+                       against_climatology, correlation, activity),
+          JOINT: (against_reanalysis,)}  # fmt: skip
+"""What is said of an experiment, where a run has it."""
+
+
 def headlines(results: Path) -> list[Headline]:
     """All headline numbers of the run in ``results``; FileNotFoundError when there is no score table."""
     path = Path(results) / "scores" / "scores.parquet"
-    cycle = Path(results) / "scores" / EXPERIMENT / "cycle.parquet"
-    for needed in (path, cycle):
-        if not needed.exists():
-            raise FileNotFoundError(f"{needed}: not there; make it with `snakemake verification`")
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: not there; make it with `snakemake verification`")
     scores = Scores(path)
+    known = [name for name in GROUPS if name in set(scores.frame["experiment"])] or [EXPERIMENT]
+    cycle = path.parent / EXPERIMENT / "cycle.parquet"
+    if EXPERIMENT in known and not cycle.exists():
+        raise FileNotFoundError(f"{cycle}: not there; make it with `snakemake verification`")
     lines = []
-    for group in (better_than_background, against_no_observations, steadiness, against_persistence, against_climatology,
-                  correlation, activity):
+    for group in (group for name in known for group in GROUPS[name]):
         try:
             lines.extend(group(pq.read_table(cycle).to_pandas() if group is steadiness else scores))
         except (KeyError, ValueError) as error:

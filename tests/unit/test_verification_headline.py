@@ -96,3 +96,22 @@ def test_no_denial_experiment_and_no_results(tmp_path, capsys):
     assert "not computed" in capsys.readouterr().out
     assert headline.main([str(tmp_path / "nothing")]) == 2
     assert "make it with" in capsys.readouterr().err
+
+
+def test_joint_training_is_held_against_the_reanalysis(tmp_path):
+    write(tmp_path)
+    path = tmp_path / "scores" / "scores.parquet"
+    names = np.array(CHANNELS)
+    value = np.where(names == "T925", 0.004, -0.05)
+    joint = table.rows(experiment="joint", system="fuxiflow", reference="truth", metric="rmse_vs_era5", leads=[0],
+                       channels=CHANNELS, regions=["global"], value=value[None, :, None], n=np.full((1, 69, 1), 120),
+                       ci_low=value[None, :, None] - 0.01, ci_high=value[None, :, None] + 0.01)
+    table.write(path, table.concatenate([table.read(path), joint]))
+    found = by_name(tmp_path)
+    lines = {channel: found[f"analysis RMSE {channel} of joint against ERA5's"] for channel in headline.NEAR_GROUND}
+    assert [line.met for line in lines.values()] == [True, False, True, True]
+    assert lines["T2M"].value == "-5.0 % [-6.0, -4.0]"
+    # alone, without the demonstration's experiments and their cycle
+    table.write(path, joint)
+    (tmp_path / "scores" / "full" / "cycle.parquet").unlink()
+    assert list(by_name(tmp_path).values()) == list(lines.values())
