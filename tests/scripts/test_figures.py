@@ -12,8 +12,8 @@ from fuxiflow.fingerprint import closure
 from fuxiflow.grids import Grid
 from tests import costs_files
 from tests import figures_data as data
+from tests.figure_tables import SETTINGS
 from tests.helpers import load_script, loaded_by
-from tests.unit.test_figures_tables import SETTINGS
 
 GRID = Grid(8, 16)
 LOG = logging.getLogger("test")

@@ -23,3 +23,13 @@ def model():
     from fuxiflow.world.nature import NatureModel  # loads jax: for these tests alone
 
     return NatureModel(truncation=21, time_step_minutes=60)
+
+
+@pytest.fixture(scope="module")
+def figure_stores(tmp_path_factory):
+    """Where :func:`tests.figure_tables.write_stores` has written."""
+    from tests import figure_tables  # loads all figures: for their tests alone
+
+    root = tmp_path_factory.mktemp("stores")
+    figure_tables.write_stores(root)
+    return root

@@ -1,0 +1,95 @@
+"""Stores that figures are drawn from, and the table of every figure made of them."""
+
+
+
+from fuxiflow import costs as run_costs
+from fuxiflow.figures import (
+    analysis_error,
+    costs,
+    coverage,
+    cycling,
+    error_maps,
+    hybrid_training,
+    increment_case,
+    obs_loss_weights,
+    scorecard_era5,
+    skill_vs_lead,
+    system,
+    unrolling,
+)
+from fuxiflow.grids import Grid
+from fuxiflow.observations.sparse import SparseGrids
+from fuxiflow.states.store import States
+from tests import costs_files
+from tests import figures_data as data
+
+GRID = Grid(8, 16)
+SETTINGS = {
+    "sources": {"noaa20_atms": {"long_name": "ATMS on NOAA-20", "channels": 22, "window": [-3, 5],
+                                "kind": "sounders"}},
+    "channels": 70,
+    "grid": "8 × 16",
+    "world": "embedded synthetic world",
+    "training_days": "2022-01-01 – 2022-12-31",
+    "forecaster": {"patch": 2, "width": 192, "blocks": 6, "heads": 4},
+    "assimilator": {"width": 48, "scales": 3, "blocks": 2},
+    "updates": {"forecaster": 700, "assimilator": 300, "joint": 60, "autoregressive": 40},
+    "steps": 12,
+    "cycles": 4,
+    "max_lead_hours": 240,
+    "init_hours": [0, 12],
+    "references": ["era5", "truth"],
+    "baselines": ["gfs", "persistence"],
+}
+
+
+def write_stores(root):
+    """Scores, cycles, maps, states, analyses, grids and a run's costs below ``root``, for every figure."""
+    data.write_scores(root / "scores.parquet", leads=[6, 24, 48, 72])
+    data.write_cycle(root / "full")
+    data.write_cycle(root / "no_observations", "no_observations")
+    data.write_maps(root / "maps.zarr", GRID, leads=(24, 54), names=("Z500", "MSL"))
+    data.write_states_and_analyses(root, GRID)
+    data.write_grids(root / "noaa20_atms.zarr", GRID)
+    data.write_grids(root / "empty.zarr", GRID, empty=True)
+    costs_files.write_run(root)
+
+
+def texts(figure) -> str:
+    """All texts of a figure."""
+    figure.draw_without_rendering()
+    return "\n".join(text.get_text() for text in figure.findobj(lambda artist: hasattr(artist, "get_text")))
+
+
+def case_table(stores, references=("era5", "truth")):
+    path = [stores / "analyses.zarr"]
+    known = {name: States([stores / f"{name}.zarr"]) for name in references}
+    return increment_case.table(States(path, "analysis"), States(path, "background"), known, data.CASE)
+
+
+def cycle_table(stores, reference="truth"):
+    paths = [stores / name / "cycle.parquet" for name in ("full", "no_observations")]
+    return cycling.table(paths, stores / "full" / "observations.parquet", "full", reference, data.TEST_START.date())
+
+
+def all_tables(stores):
+    return {
+        "system": system.table(SETTINGS),
+        "coverage": coverage.table(
+            {"noaa20_atms": SparseGrids([stores / "noaa20_atms.zarr"])}, {"noaa20_atms": (-3, 5)}, data.CASE
+        ),
+        "cycling": cycle_table(stores),
+        "analysis_error": analysis_error.table(stores / "scores.parquet", ["full"], ["era5", "truth"]),
+        "skill_vs_lead": skill_vs_lead.table(stores / "scores.parquet", "full", "truth"),
+        "scorecard_era5": scorecard_era5.table(stores / "scores.parquet", "full"),
+        "increment_case": case_table(stores),
+        "hybrid_training": hybrid_training.table(
+            stores / "scores.parquet", "no_observations", "full", ["era5", "truth"]
+        ),
+        "unrolling": unrolling.table(
+            stores / "scores.parquet", {"no_observations": "before it", "full": "3 cycles"}, "truth"
+        ),
+        "obs_loss_weights": obs_loss_weights.table({"land_stations": ["T2M"], "radiosondes": ["T500"]}, 1.0),
+        "error_maps": error_maps.table(stores / "maps.zarr", "truth"),
+        "costs": costs.table(run_costs.jobs(stores, ["full", "denial"]), ["full", "denial"]),
+    }
