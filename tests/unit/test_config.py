@@ -45,7 +45,7 @@ def complaint(**changes) -> str:
     return message
 
 
-@pytest.mark.parametrize("name", ["demo", "test", "paper"])
+@pytest.mark.parametrize("name", ["demo", "joint", "test", "paper"])
 def test_committed_configurations_are_valid(name):
     assert load(ROOT / "config" / f"{name}.yaml").name == name
 
