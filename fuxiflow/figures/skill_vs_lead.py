@@ -90,7 +90,7 @@ def _panel(ax, rows: pd.DataFrame, metric: str) -> None:
                 )
     ax.grid(True)
     if metric == "acc":
-        ax.axhline(SKILFUL, color="0.3", linewidth=0.7, linestyle="--")
+        ax.axhline(SKILFUL, color="0.3", linewidth=0.7, linestyle="--", label=f"ACC {SKILFUL}: still of use")
     else:
         ax.set_ylim(bottom=0)
 
