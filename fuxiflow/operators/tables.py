@@ -27,7 +27,8 @@ SOURCES = {
     "ssmis": "ssmis",
 }
 """The source of ``config/sources`` whose channels each instrument's table has."""
-LEVELS = 90
+LEVELS, FINER_LEVELS = 90, {"ssmis": 100}
+"""Levels of a table; where channels lie about the centres of lines, as 19-24 of SSMIS do, it takes more of them."""
 QUADRATURE_POINTS = 7
 TOLERANCE = 0.03
 MOST_NODES = 3
@@ -194,7 +195,7 @@ def build(instrument: str, report=print) -> OperatorTable:
     """Build the table of ``instrument``; ``report`` is told what is reached."""
     absorption.use_model()
     bands = pass_bands(instrument, sources.load(SOURCES[instrument]).channels)
-    pressure = levels()
+    pressure = levels(FINER_LEVELS.get(instrument, LEVELS))
     frequency, weights = quadrature(bands, QUADRATURE_POINTS)
     coefficients, errors = fit(pressure, frequency)
     report(f"{instrument}: {len(frequency)} quadrature nodes fitted, relative error {np.median(errors):.1e} (median), "

@@ -53,11 +53,8 @@ def test_nodes_of_sounding_channels_agree_with_pyrtlib(instrument):
     assert np.abs(difference).max() <= 0.3
 
 
-# of SSMIS, channel 23 alone is above: 0.106 K rms, from layers about its line centres
 @pytest.mark.slow
-@pytest.mark.parametrize("instrument", [
-    pytest.param(name, marks=pytest.mark.xfail(strict=True)) if name == "ssmis" else name
-    for name in sorted(tables.SOURCES)])  # fmt: skip
+@pytest.mark.parametrize("instrument", sorted(tables.SOURCES))
 def test_channels_agree_with_pyrtlib(instrument):
     difference = channel_differences(instrument)
     assert np.sqrt(np.mean(difference**2, axis=0)).max() <= 0.1
