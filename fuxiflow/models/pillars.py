@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import embedding_bag
 
 from fuxiflow.models.device import full_precision
 from fuxiflow.models.layers import zero
@@ -91,25 +92,35 @@ def columns(footprints: Footprints, guess: Tensor, first_hour: int) -> Tensor:
     """The first guess at the time and place of each footprint, linear in both, ``(n, state)`` float32.
 
     ``guess (batch, 3, state, lat, lon)`` are states 6 h before, at and 6 h after the analysis time, best laid out by
-    :func:`states_together`; slots begin at ``first_hour`` and are taken at their middle, between -6 h and 6 h.
+    :func:`states_together`, or one ``(batch, 1, state, lat, lon)`` that holds at all hours; slots begin at
+    ``first_hour`` and are taken at their middle, between -6 h and 6 h.
     """
-    nlat, nlon = guess.shape[-2:]
-    states = by_cell(guess.float())
-    weight = ((first_hour + footprints.slot + 0.5) / 6)[:, None]
-    neighbour = torch.where(weight[:, 0] < 0, 0, 2)
-
-    def at(cell: Tensor) -> Tensor:
-        middle = states[footprints.sample, 1, cell]
-        return middle + weight.abs() * (states[footprints.sample, neighbour, cell] - middle)
-
+    times, _, nlat, nlon = guess.shape[1:]
+    time, late = _neighbours_in_time(footprints, first_hour) if times > 1 else _one_time(footprints)
     row, column = footprints.cell // nlon, footprints.cell % nlon
     north, east = footprints.offset.sign().long().unbind(-1)
-    next_row = (row - north).clamp(0, nlat - 1)
-    next_column = (column + east) % nlon
-    up, across = footprints.offset.abs().unsqueeze(-1).unbind(1)
-    here = (1 - across) * at(footprints.cell) + across * at(row * nlon + next_column)
-    there = (1 - across) * at(next_row * nlon + column) + across * at(next_row * nlon + next_column)
-    return (1 - up) * here + up * there
+    rows = torch.stack([row, (row - north).clamp(0, nlat - 1)], -1)
+    across = torch.stack([column, (column + east) % nlon], -1)
+    up, along = footprints.offset.abs().unbind(-1)
+    share = torch.stack([1 - up, up], -1)[:, :, None] * torch.stack([1 - along, along], -1)[:, None]
+    place = (rows[:, :, None] * nlon + across[:, None]).flatten(1)
+    field = footprints.sample[:, None] * times + time
+    # one weighted sum, not a gather for each corner: its gradient is one pass over the guess, and the same every time
+    return embedding_bag((field[:, :, None] * (nlat * nlon) + place[:, None]).flatten(1),
+                         by_cell(guess.float()).flatten(0, 2), mode="sum",
+                         per_sample_weights=(late[:, :, None] * share.flatten(1)[:, None]).flatten(1))  # fmt: skip
+
+
+def _neighbours_in_time(footprints: Footprints, first_hour: int) -> tuple[Tensor, Tensor]:
+    """Of each footprint's two neighbours among three times their numbers ``(n, 2)`` and weights ``(n, 2)``."""
+    weight = (first_hour + footprints.slot + 0.5) / 6
+    neighbour = torch.where(weight < 0, 0, 2)
+    return torch.stack([torch.ones_like(neighbour), neighbour], -1), torch.stack([1 - weight.abs(), weight.abs()], -1)
+
+
+def _one_time(footprints: Footprints) -> tuple[Tensor, Tensor]:
+    """As :func:`_neighbours_in_time`, of one time: ``(n, 1)`` each."""
+    return torch.zeros_like(footprints.cell)[:, None], torch.ones_like(footprints.offset[:, :1])
 
 
 def predictors(column: Tensor, zenith: Tensor, surface: Tensor, modes: Tensor) -> Tensor:
@@ -123,7 +134,7 @@ def predictors(column: Tensor, zenith: Tensor, surface: Tensor, modes: Tensor) -
     land = surface[:, :1]
     amplitude = (column @ modes).clamp(-LARGEST_MODE, LARGEST_MODE)
     first, second = torch.triu_indices(modes.shape[1], modes.shape[1], device=modes.device)
-    pairs = amplitude[:, first] * amplitude[:, second]
+    pairs = amplitude.index_select(1, first) * amplitude.index_select(1, second)
     geometry = torch.cat([slant, slant**2, slant * land, surface, torch.ones_like(slant)], -1)
     return torch.cat([column, column * slant, column * land, pairs, amplitude * slant**2, geometry], -1)
 
@@ -180,7 +191,7 @@ class PillarEncoder(nn.Module):
 
     def columns(self, footprints: Footprints, guess: Tensor) -> Tensor:
         """What the first guess ``(batch, 3, state, lat, lon)`` of footprints depends on, ``(n, column)``."""
-        return columns(footprints, guess, self.first_hour)[:, self.seen]  # chosen last: the guess is large
+        return columns(footprints, guess, self.first_hour).index_select(1, self.seen)  # chosen last: the guess is large
 
     def predictors(self, footprints: Footprints, guess: Tensor) -> Tensor:
         """:func:`predictors` of footprints from a first guess ``(batch, 3, state, lat, lon)``."""
@@ -203,7 +214,9 @@ class PillarEncoder(nn.Module):
         geometry = torch.stack([angle.sin(), angle.cos(), hour / self.slots, (footprints.zenith / 60) ** 2], -1)
         values = torch.where(present, footprints.values, 0.0)
         platform = footprints.platform[:, None] == torch.arange(self.platforms, device=values.device)
-        strange = by_cell(anomaly)[footprints.sample, footprints.cell].clamp(-self.LARGEST, self.LARGEST)
+        cells = self.shape[0] * self.shape[1]
+        strange = by_cell(anomaly).flatten(0, 1).index_select(0, footprints.sample * cells + footprints.cell)
+        strange = strange.clamp(-self.LARGEST, self.LARGEST)
         # a processor takes longer over so small products in bfloat16
         with full_precision(guess.device) if guess.is_cpu else nullcontext():
             features = self.encode(torch.cat([departures, values, present, geometry, platform], -1))

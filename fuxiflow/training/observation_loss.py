@@ -17,7 +17,7 @@ from fuxiflow import sources
 from fuxiflow.channels import table
 from fuxiflow.grids import Grid
 from fuxiflow.models.networks import Networks
-from fuxiflow.models.pillars import Footprints, columns, footprints
+from fuxiflow.models.pillars import Footprints, columns, footprints, states_together
 from fuxiflow.observations.sparse import SparseGrids, SparseWindow
 from fuxiflow.settings.training import ObservationLoss
 
@@ -121,14 +121,14 @@ class PointLoss(nn.Module):
         observed at its time → a scalar, 0 where nothing was."""
         count = len(self.weight)
         total, areas = self.weight.new_zeros(count), self.weight.new_zeros(count)
-        # the same state at all hours of the window: a point is compared with the analysis time
-        steady = state[:, None, :count].expand(-1, 3, -1, -1, -1)
+        # one state for all hours of the window: a point is compared with the analysis time
+        steady = states_together(state[:, None, :count])
         for name, positions in self.positions.items():
             if not len(points[name]):
                 continue
             found, at = points[name].to(state.device), torch.tensor(positions, device=state.device)
             present = torch.isfinite(found.values)
-            equivalent = columns(found, steady, self.first_hours[name])[:, at]
+            equivalent = columns(found, steady, self.first_hours[name]).index_select(1, at)
             difference = torch.where(present, found.values - equivalent, 0.0).abs()
             area = self.area[found.cell // self.nlon][:, None]
             total = total.index_add(0, at, (area * difference).sum(0))

@@ -16,7 +16,7 @@ from fuxiflow import sources
 from fuxiflow.grids import Grid
 from fuxiflow.models.device import full_precision
 from fuxiflow.models.networks import Networks
-from fuxiflow.models.pillars import Footprints, columns
+from fuxiflow.models.pillars import Footprints, columns, states_together
 from fuxiflow.operators.columns import SOUNDED, from_state
 from fuxiflow.operators.microwave import MicrowaveOperator
 from fuxiflow.settings.training import ObservationLoss
@@ -89,7 +89,7 @@ class RadianceLoss(nn.Module):
     def equivalents(self, name: str, state: Tensor, found: Footprints) -> Tensor:
         """What the source ``name`` would measure of a standardised state at footprints, ``(n, channel)`` in K."""
         with full_precision(state.device):
-            steady = state[:, None, self.at].float().expand(-1, 3, -1, -1, -1)
+            steady = states_together(state[:, None, self.at].float())
             column = columns(found, steady, self.first_hours[name]) * self.std + self.mean
             parts = [checkpoint(self._operate, name, column[i : i + BATCH], found.cell[i : i + BATCH],
                                 found.zenith[i : i + BATCH], use_reentrant=False)

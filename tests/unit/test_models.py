@@ -125,8 +125,8 @@ def test_grid_must_divide_into_patches():
         forecaster(patch=3)
 
 
-def pillar_encoder():
-    encoder = PillarEncoder(2, 3, 8, -3, noise(2, *SHAPE, seed=9), torch.arange(3), 4)
+def pillar_encoder(states=3):
+    encoder = PillarEncoder(2, states, 8, -3, noise(2, *SHAPE, seed=9), torch.arange(states), 4)
     torch.nn.init.normal_(encoder.retrieve.weight, generator=torch.Generator().manual_seed(1))
     return encoder
 
@@ -178,6 +178,48 @@ def test_columns_are_the_same_whatever_lies_side_by_side_in_memory():
     found = footprints(cells=(3, 127, 40))
     found.offset = noise(3, 2).clamp(-0.5, 0.5)
     assert torch.equal(columns(found, laid_out, -3), columns(found, states, -3))
+
+
+@pytest.fixture
+def two_threads():
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+def test_a_steady_state_is_the_same_at_all_hours():
+    found, state = footprints(cells=(3, 127, 40)), noise(2, 1, 5, *SHAPE)
+    found.offset, found.slot = noise(3, 2).clamp(-0.5, 0.5), torch.tensor([0, 3, 7])
+    torch.testing.assert_close(columns(found, state, -3), columns(found, state.expand(-1, 3, -1, -1, -1), -3))
+
+
+def test_no_footprints_have_no_columns():
+    states = noise(2, 3, 5, *SHAPE).requires_grad_()
+    none = columns(some(footprints(), []), states, -3)
+    assert none.shape == (0, 5)
+    none.sum().backward()
+    assert not states.grad.any()
+
+
+def test_gradients_are_the_same_every_time(two_threads):
+    """Footprints that share cells add to the same gradients, from several threads."""
+    count, states = 6000, 40
+    encoder, random = pillar_encoder(states), torch.Generator().manual_seed(3)
+    for weight in (encoder.equivalent, encoder.relax.weight):
+        torch.nn.init.normal_(weight, std=0.01, generator=random)
+    crowded = Footprints(torch.zeros(count, dtype=int), torch.randint(8, (count,), generator=random),
+                         torch.randint(128, (count,), generator=random), noise(count, 2), torch.zeros(count),
+                         noise(count, 2).clamp(-0.5, 0.5))  # fmt: skip
+    fields = [states_together(field(1, states)).requires_grad_() for field in (guess, anomaly)]
+
+    def gradients():
+        made = encoder(crowded, *fields)
+        return torch.autograd.grad(made.features.square().sum() + made.increment.square().sum(), fields)
+
+    first = gradients()
+    for _ in range(5):
+        assert all(torch.equal(a, b) for a, b in zip(first, gradients(), strict=True))
 
 
 def test_departures_by_hand():
