@@ -14,6 +14,7 @@ from fuxiflow.figures import (
     obs_loss_weights,
     scorecard_era5,
     skill_vs_lead,
+    surface_error,
     system,
     unrolling,
 )
@@ -80,6 +81,7 @@ def all_tables(stores):
         ),
         "cycling": cycle_table(stores),
         "analysis_error": analysis_error.table(stores / "scores.parquet", ["full"], ["era5", "truth"]),
+        "surface_error": surface_error.table(stores / "scores.parquet", ["full"], "truth"),
         "skill_vs_lead": skill_vs_lead.table(stores / "scores.parquet", "full", "truth"),
         "scorecard_era5": scorecard_era5.table(stores / "scores.parquet", "full"),
         "increment_case": case_table(stores),

@@ -95,7 +95,7 @@ def write_scores(path: Path, leads=range(6, 241, 6), experiments=("full", "no_ob
             if experiment == "full" and "no_observations" in experiments:
                 paired = "rmse_vs_no_observations"
                 frames.append(_rows(experiment, "fuxiflow", reference, paired, [0], analysed, less, 0.05))
-            for metric, size in (("rmse", 0.25), ("background_rmse", 0.33)):
+            for metric, size in (("rmse", 0.25), ("background_rmse", 0.33), ("bias", -0.1)):
                 worse = 3.0 if experiment == "no_observations" else 1.0
                 frames.append(
                     _rows(
@@ -109,14 +109,12 @@ def write_scores(path: Path, leads=range(6, 241, 6), experiments=("full", "no_ob
                         0.01 * norm[:-1],
                     )
                 )
-        frames.append(
-            _rows(
-                score_table.BASELINE, "gfs", reference, "rmse", [0], analysed, 0.18 * norm[None, :-1], 0.01 * norm[:-1]
-            )
-        )
-    frames.append(
-        _rows(score_table.BASELINE, "era5", "truth", "rmse", [0], analysed, 0.08 * norm[None, :-1], 0.005 * norm[:-1])
-    )
+        for metric, size in (("rmse", 0.18), ("bias", 0.05)):
+            frames.append(_rows(score_table.BASELINE, "gfs", reference, metric, [0], analysed, size * norm[None, :-1],
+                                0.01 * norm[:-1]))  # fmt: skip
+    for metric, size in (("rmse", 0.08), ("bias", 0.06)):
+        frames.append(_rows(score_table.BASELINE, "era5", "truth", metric, [0], analysed, size * norm[None, :-1],
+                            0.005 * norm[:-1]))  # fmt: skip
     score_table.write(path, score_table.concatenate(frames))
 
 

@@ -11,6 +11,7 @@ IDS = (
     "coverage",
     "cycling",
     "analysis_error",
+    "surface_error",
     "skill_vs_lead",
     "scorecard_era5",
     "increment_case",

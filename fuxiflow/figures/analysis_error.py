@@ -13,25 +13,31 @@ METRICS = {"rmse": "analysis", "background_rmse": "background"}
 TICKS = (50, 100, 200, 300, 500, 700, 850, 1000)
 
 
-def table(
-    path: Path, experiments: Sequence[str], references: Sequence[str], baselines: Path | None = None
-) -> pd.DataFrame:
-    """Scores at lead time 0 of the globe by pressure level: one row for each line, reference, variable and level.
+def lines(path: Path, experiments: Sequence[str], metrics: Sequence[str], references: Sequence[str],
+          baselines: Path | None = None) -> pd.DataFrame:  # fmt: skip
+    """Scores of analyses on the globe: one row for each line, reference, metric and channel.
 
     ``experiments`` are those that assimilate something, the main one first. Column ``line`` is what is drawn:
     ``fuxiflow`` (the main experiment's analysis), ``background``, ``gfs``, ``era5`` (against the truth), or the name of
     another experiment. ERA5's own error is in the table of the ``baselines``, where there is one.
     """
-    chosen = {"metric": list(METRICS), "reference": list(references), "region": "global", "lead_time": 0}
+    chosen = {"metric": list(metrics), "reference": list(references), "region": "global", "lead_time": 0}
     frame = scores.read(path, experiments, system=["fuxiflow", "gfs"], **chosen)
     if baselines is not None and "truth" in references:
         frame = pd.concat([frame, scores.read(baselines, experiments, system="era5", **chosen)])
-    frame = scores.with_levels(frame).dropna(subset=["level"])
     background = frame["metric"] == "background_rmse"
     frame = frame[~background | (frame["experiment"] == experiments[0])]
     line = frame["system"].where(frame["system"] != "fuxiflow", frame["experiment"])
     line = line.mask(line == experiments[0], "fuxiflow").mask(frame["metric"] == "background_rmse", "background")
-    frame = frame.assign(line=line, unit=[style.unit(name) for name in frame["channel"]])
+    return frame.assign(line=line, unit=[style.unit(name) for name in frame["channel"]])
+
+
+def table(
+    path: Path, experiments: Sequence[str], references: Sequence[str], baselines: Path | None = None
+) -> pd.DataFrame:
+    """:func:`lines` of RMSE by pressure level: one row for each line, reference, variable and level."""
+    frame = lines(path, experiments, list(METRICS), references, baselines)
+    frame = scores.with_levels(frame).dropna(subset=["level"])
     columns = [
         "reference",
         "line",
@@ -48,7 +54,7 @@ def table(
     return frame.sort_values(["reference", "line", "variable", "level"])[columns].reset_index(drop=True)
 
 
-def _lines(table: pd.DataFrame) -> dict[str, style.Line]:
+def styles(table: pd.DataFrame) -> dict[str, style.Line]:
     """Styles of the lines of a table, in the order of the legend."""
     found = set(table["line"])
     known = {
@@ -66,7 +72,7 @@ def _lines(table: pd.DataFrame) -> dict[str, style.Line]:
 
 def draw(table: pd.DataFrame) -> Figure:
     """A row of profiles for each reference, a column for each variable; bands are 95 % intervals."""
-    return profiles(table, _lines(table))
+    return profiles(table, styles(table))
 
 
 def profiles(table: pd.DataFrame, lines: Mapping[str, style.Line]) -> Figure:

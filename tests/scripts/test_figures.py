@@ -48,6 +48,7 @@ def arguments(root):
             {**scores, "baselines": scores["scores"]},
             {"experiments": ["full"], "references": ["era5", "truth"]},
         ),
+        "surface_error": ({**scores, "baselines": scores["scores"]}, {"experiments": ["full"], "reference": "truth"}),
         "skill_vs_lead": (scores, {"experiment": "full", "reference": "truth"}),
         "scorecard_era5": (scores, {"experiment": "full"}),
         "increment_case": ({"analyses": [root / "analyses.zarr"], "era5": [root / "era5.zarr"], "truth": [],

@@ -10,6 +10,7 @@ from fuxiflow.figures import (
     scorecard_era5,
     scores,
     skill_vs_lead,
+    surface_error,
     unrolling,
 )
 from fuxiflow.verification import table as score_table
@@ -67,6 +68,19 @@ def test_analysis_error_names_further_experiments_but_not_their_backgrounds(figu
     assert set(table["line"]) == {"fuxiflow", "background", "gfs", "no_observations"}
     assert set(table.loc[table["line"] == "background", "experiment"]) == {"full"}
     assert "no observations" in texts(analysis_error.draw(table))
+
+
+def test_surface_error_has_rmse_and_bias_near_the_ground(figure_stores):
+    scores = figure_stores / "scores.parquet"
+    table = surface_error.table(scores, ["full", "no_observations"], "truth", baselines=scores)
+    assert set(table["line"]) == {"fuxiflow", "gfs", "era5", "no_observations"}
+    assert set(table["metric"]) == {"rmse", "bias"}
+    gfs = table[(table["line"] == "gfs") & (table["metric"] == "rmse")]
+    assert tuple(gfs["channel"]) == surface_error.SHOWN
+    found = table[(table["metric"] == "bias") & (table["channel"] == "T2M")].set_index("line")["value"]
+    assert found.to_dict() == pytest.approx({"fuxiflow": -0.2, "no_observations": -0.6, "gfs": 0.1, "era5": 0.12})
+    shown = texts(surface_error.draw(table))
+    assert all(text in shown for text in ("ERA5", "GFS analysis", "no observations", "bias (K)", "RMSE (m s⁻¹)"))
 
 
 def test_skill_marks_what_differs_significantly_from_gfs(tmp_path):

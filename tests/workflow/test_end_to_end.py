@@ -57,8 +57,8 @@ def test_scores_have_their_columns_and_systems(finished):
 
 def test_every_figure_has_its_table(finished):
     figures = finished.folder / "results/test/figures"
-    for figure in ("system", "coverage", "cycling", "analysis_error", "skill_vs_lead", "scorecard_era5",
-                   "increment_case", "error_maps", "costs"):
+    for figure in ("system", "coverage", "cycling", "analysis_error", "surface_error", "skill_vs_lead",
+                   "scorecard_era5", "increment_case", "error_maps", "costs"):
         for suffix in (".pdf", ".png", ".csv"):
             assert (figures / f"{figure}{suffix}").stat().st_size > 0
 

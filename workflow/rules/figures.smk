@@ -6,11 +6,12 @@ FIGURES = f"{RESULTS}/figures"
 FIGURE_EXPERIMENTS = CONFIG.figures.experiments
 MAIN = FIGURE_EXPERIMENTS[0]
 MAIN_SOURCES = CONFIG.resolve(MAIN).sources
+FIGURE_ASSIMILATING = [MAIN, *(name for name in FIGURE_EXPERIMENTS[1:] if CONFIG.resolve(name).sources)]
 FIGURE_REFERENCES = plan.references(CONFIG)
 REFERENCE = FIGURE_REFERENCES[-1]
 # two states and two references of an analysis in memory, on top of the interpreter and the libraries
 FIGURE_MB = 1500 + CONFIG.grid.nlat * CONFIG.grid.nlon * 70 * 4 * 6 // 2**20
-FIGURE_IDS = ["system", "cycling", "analysis_error", "skill_vs_lead", "increment_case", "error_maps"]
+FIGURE_IDS = ["system", "cycling", "analysis_error", "surface_error", "skill_vs_lead", "increment_case", "error_maps"]
 # these need a source to look at, and GFS and ERA5 to compare with
 FIGURE_IDS += ["coverage"] if MAIN_SOURCES else []
 FIGURE_IDS += ["scorecard_era5"] if "gfs" in CONFIG.verification.baselines and "era5" in FIGURE_REFERENCES else []
@@ -117,7 +118,7 @@ rule figure_analysis_error:
         csv=f"{FIGURES}/analysis_error.csv",
     params:
         code=code("figure_analysis_error"),
-        experiments=[MAIN, *(name for name in FIGURE_EXPERIMENTS[1:] if CONFIG.resolve(name).sources)],
+        experiments=FIGURE_ASSIMILATING,
         references=FIGURE_REFERENCES,
         world=WORLD,
     log:
@@ -132,6 +133,34 @@ rule figure_analysis_error:
         "../../envs/figures.yaml"
     script:
         "../scripts/figure_analysis_error.py"
+
+
+rule figure_surface_error:
+    input:
+        scores=f"{RESULTS}/scores/scores.parquet",
+        baselines=f"{RESULTS}/scores/baselines.parquet",
+    output:
+        pdf=f"{FIGURES}/surface_error.pdf",
+        png=report(f"{FIGURES}/surface_error.png", caption="../report/surface_error.rst", category="Analyses",
+                   labels={"figure": "analysis error near the ground"}),
+        csv=f"{FIGURES}/surface_error.csv",
+    params:
+        code=code("figure_surface_error"),
+        experiments=FIGURE_ASSIMILATING,
+        reference=REFERENCE,
+        world=WORLD,
+    log:
+        f"{LOGS}/figure_surface_error/all.log",
+    benchmark:
+        f"{BENCHMARKS}/figure_surface_error/all.tsv"
+    threads: 1
+    resources:
+        mem_mb=memory(1500),
+        runtime=10,
+    conda:
+        "../../envs/figures.yaml"
+    script:
+        "../scripts/figure_surface_error.py"
 
 
 rule figure_skill_vs_lead:

@@ -1,0 +1,47 @@
+"""``surface_error``: RMSE and bias of analyses near the ground, ours and those that they are compared with."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from fuxiflow.figures import style
+from fuxiflow.figures.analysis_error import lines, styles
+
+SHOWN = ("T2M", "T925", "U10", "V10", "MSL")
+METRICS = {"rmse": "RMSE", "bias": "bias"}
+COLUMNS = ["reference", "line", "experiment", "channel", "metric", "unit", "value", "ci_low", "ci_high", "n"]
+
+
+def table(path: Path, experiments: Sequence[str], reference: str, baselines: Path | None = None) -> pd.DataFrame:
+    """:func:`fuxiflow.figures.analysis_error.lines` of :data:`SHOWN` and :data:`METRICS` against one reference."""
+    frame = lines(path, experiments, list(METRICS), [reference], baselines)
+    frame = frame[frame["channel"].isin(SHOWN)]
+    order = {name: number for number, name in enumerate(SHOWN)}
+    frame = frame.sort_values(["line", "metric", "channel"], key=lambda column: column.map(order).fillna(column))
+    return frame[COLUMNS].reset_index(drop=True)
+
+
+def draw(table: pd.DataFrame) -> Figure:
+    """RMSE above, bias below, a column for each channel, a dot for each analysis; bars are 95 % intervals."""
+    known = styles(table)
+    place = {name: -number for number, name in enumerate(known)}
+    figure = style.new_figure(2.0 * len(SHOWN) + 1.0, 0.6 * len(known) + 1.8)
+    panels = figure.subplots(len(METRICS), len(SHOWN), sharey=True, squeeze=False)
+    for row, (metric, label) in zip(panels, METRICS.items(), strict=True):
+        for ax, channel in zip(row, SHOWN, strict=True):
+            rows = table[(table["channel"] == channel) & (table["metric"] == metric)]
+            for name, value, low, high in rows[["line", "value", "ci_low", "ci_high"]].itertuples(index=False):
+                ax.errorbar(value, place[name], xerr=[[value - low], [high - value]], fmt="o", markersize=4, capsize=2,
+                            color=known[name].color)  # fmt: skip
+            ax.axvline(0, color="0.6", linewidth=0.8)
+            ax.set_title(channel, loc="left")
+            ax.grid(True, axis="x")
+            ax.margins(x=0.12)
+            if not rows.empty:
+                ax.set_xlabel(f"{label} ({rows['unit'].iloc[0]})")
+        row[0].set_yticks(list(place.values()), [line.label for line in known.values()])
+        row[0].set_ylim(0.6 - len(known), 0.6)
+    style.letters(panels.flat)
+    return figure
