@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from fuxiflow.figures import style
 from fuxiflow.figures.analysis_error import lines, styles
@@ -39,6 +40,7 @@ def draw(table: pd.DataFrame) -> Figure:
             ax.set_title(channel, loc="left")
             ax.grid(True, axis="x")
             ax.margins(x=0.12)
+            ax.xaxis.set_major_locator(MaxNLocator(4))
             if not rows.empty:
                 ax.set_xlabel(f"{label} ({rows['unit'].iloc[0]})")
         row[0].set_yticks(list(place.values()), [line.label for line in known.values()])
