@@ -54,6 +54,10 @@ class Footprints:
     def __len__(self) -> int:
         return len(self.cell)
 
+    def places(self, cells: int) -> Tensor:
+        """Where each lies ``(n,)`` among the ``cells`` of all windows of the batch, one after the other."""
+        return self.sample * cells + self.cell
+
     def kept(self, sample: Tensor) -> "Footprints":
         """Without the windows in which ``sample (batch,)`` is False."""
         if sample.all():
@@ -214,8 +218,8 @@ class PillarEncoder(nn.Module):
         geometry = torch.stack([angle.sin(), angle.cos(), hour / self.slots, (footprints.zenith / 60) ** 2], -1)
         values = torch.where(present, footprints.values, 0.0)
         platform = footprints.platform[:, None] == torch.arange(self.platforms, device=values.device)
-        cells = self.shape[0] * self.shape[1]
-        strange = by_cell(anomaly).flatten(0, 1).index_select(0, footprints.sample * cells + footprints.cell)
+        places = footprints.places(self.shape[0] * self.shape[1])
+        strange = by_cell(anomaly).flatten(0, 1).index_select(0, places)
         strange = strange.clamp(-self.LARGEST, self.LARGEST)
         # a processor takes longer over so small products in bfloat16
         with full_precision(guess.device) if guess.is_cpu else nullcontext():
@@ -228,7 +232,7 @@ class PillarEncoder(nn.Module):
 def scatter_mean(values: Tensor, footprints: Footprints, batch: int, shape: tuple[int, int]) -> tuple[Tensor, Tensor]:
     """``values (n, feature)`` averaged by cell → ``(batch, feature, lat, lon)``, and the mask of cells with any."""
     cells = shape[0] * shape[1]
-    where = footprints.sample * cells + footprints.cell
+    where = footprints.places(cells)
     values = values.float()
     total = values.new_zeros(batch * cells, values.shape[-1]).index_add(0, where, values)
     count = values.new_zeros(batch * cells).index_add(0, where, values.new_ones(len(where)))
