@@ -17,9 +17,11 @@ NAME = $(shell sed -n 's/^name: *//p' $(CONFIG))
 TORCH := $(shell sed -n 's/^\(torch==[^ ]*\).*/\1/p' requirements.txt)
 PIP := $(RUN) pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
+RULES := Snakefile workflow/rules
+
 export MPLBACKEND := Agg
 
-.PHONY: help setup demo studies joint explain test test-slurm lint bench schema lock clean
+.PHONY: help setup demo studies joint explain test test-slurm lint format bench schema lock clean
 
 help:
 	@echo "make demo    the whole chain on the embedded world: results/demo/report.html"
@@ -28,7 +30,8 @@ help:
 	@echo "make explain what would run again, and which setting, function or file is why (CONFIG=config/demo.yaml)"
 	@echo "make test    the test suite, with one end-to-end run"
 	@echo "make test-slurm  tests on a real Slurm, installed and started here (Debian, root; about a quarter of an hour)"
-	@echo "make lint    ruff and snakemake --lint"
+	@echo "make lint    formatters, ruff and snakemake --lint"
+	@echo "make format  ruff format and snakefmt on all files"
 	@echo "make bench   side-by-side measurements against named peers"
 	@echo "make schema  write config/schema.json anew"
 	@echo "make lock    explicit lists of the conda environments' packages (needs conda and conda-forge)"
@@ -69,12 +72,19 @@ test-slurm: $(READY)
 	$(RUN) pytest tests/slurm -p no:xdist
 
 lint: $(READY)
+	$(RUN) ruff format --check --quiet .
 	$(RUN) ruff check .
+	$(RUN) snakefmt --check --compact-diff $(RULES)
 	@$(SNAKEMAKE) --lint
 
 bench: $(READY)
 	@for script in benchmarks/[a-z]*.py; do \
 		echo "== $$script"; $(RUN) "benchmarks.$$(basename "$$script" .py)"; done
+
+format: $(READY)
+	$(RUN) ruff format .
+	$(RUN) ruff check --fix .
+	$(RUN) snakefmt $(RULES)
 
 schema: $(READY)
 	$(RUN) fuxiflow schema > config/schema.json.tmp && mv config/schema.json.tmp config/schema.json

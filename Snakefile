@@ -9,6 +9,7 @@ min_version("9.27")
 sys.path.insert(0, str(Path(workflow.basedir)))
 
 if not workflow.configfiles:
+
     configfile: "config/demo.yaml"
 
 
@@ -40,7 +41,7 @@ onerror:
 
 rule all:
     default_target: True
-    localrule: True
     input:
         rules.verification.input,
         rules.figures.input,
+    localrule: True

@@ -59,8 +59,14 @@ def networks(size: str, sources: int, device: torch.device) -> Networks:
     names = [str(i + 1) for i in range(CHANNELS)]
     source = SourceDesign(names, WINDOW, [0.0] * CHANNELS, [1.0] * CHANNELS)
     statics = static_fields(dict.fromkeys(RAW, np.zeros((nlat, nlon))), Grid(nlat, nlon))
-    design = Design(table().names, (nlat, nlon), list(statics), FORECASTERS[size], ASSIMILATORS[size],
-                    {f"source{i}": source for i in range(sources)})
+    design = Design(
+        table().names,
+        (nlat, nlon),
+        list(statics),
+        FORECASTERS[size],
+        ASSIMILATORS[size],
+        {f"source{i}": source for i in range(sources)},
+    )
     one = np.ones(len(design.channels), np.float32)
     with torch.device(device):
         made = Networks(design, 0 * one, one, 0.3 * one, np.stack(list(statics.values())))
@@ -74,10 +80,14 @@ def footprints(grid: tuple[int, int], device: torch.device) -> Footprints:
     """What one source sees in a window."""
     hours, cells = WINDOW[1] - WINDOW[0], grid[0] * grid[1]
     count = int(OBSERVED * hours * cells)
-    return Footprints(torch.zeros(count, dtype=torch.long, device=device),
-                      torch.randint(hours, (count,), device=device), torch.randint(cells, (count,), device=device),
-                      torch.randn(count, CHANNELS, device=device), 60 * torch.rand(count, device=device),
-                      torch.rand(count, 2, device=device) - 0.5)
+    return Footprints(
+        torch.zeros(count, dtype=torch.long, device=device),
+        torch.randint(hours, (count,), device=device),
+        torch.randint(cells, (count,), device=device),
+        torch.randn(count, CHANNELS, device=device),
+        60 * torch.rand(count, device=device),
+        torch.rand(count, 2, device=device) - 0.5,
+    )
 
 
 class Actions:
@@ -88,7 +98,9 @@ class Actions:
 
     def states(self, *shape: int, channels: int | None = None) -> torch.Tensor:
         """Random states ``(*shape, channel, lat, lon)``, of the analysed channels by default."""
-        return torch.randn(*shape, channels or self.networks.analysed, *self.grid, device=self.device)
+        return torch.randn(
+            *shape, channels or self.networks.analysed, *self.grid, device=self.device
+        )
 
     def observations(self) -> dict[str, Footprints]:
         """A window of every source."""
@@ -102,14 +114,17 @@ class Actions:
         def run():
             guess = self.networks.guess(previous, background, TIME)
             self.networks.analyse(guess, normal, observations, TIME)
+
         return torch.inference_mode()(run)
 
     def forecast(self, steps: int) -> Callable:
         """A forecast that stays on the device."""
+
         def run():
             previous, current = self.states(2, 1)
             for _ in range(steps):
                 previous, current = current, self.networks.forecast(previous, current, TIME)
+
         return torch.inference_mode()(run)
 
     def stored_forecast(self, steps: int) -> Callable:
@@ -122,20 +137,34 @@ class Actions:
         count = len(self.networks.design.channels)
         trains(self.networks, forecaster=True, assimilator=bool(cycles))
         trained = [p for p in self.networks.parameters() if p.requires_grad]
-        optimizer = torch.optim.AdamW(trained, 1e-4, betas=(0.9, 0.95), fused=self.device.type == "cuda")
-        batch = Batch(TIME, 1, cycles, self.states(1, 2, channels=count),
-                      self.states(1, cycles + 1 if cycles else 1, channels=count),
-                      [self.observations() for _ in range(cycles)], self.states(1, cycles, channels=count),
-                      torch.zeros(1, dtype=torch.bool), [None])
+        optimizer = torch.optim.AdamW(
+            trained, 1e-4, betas=(0.9, 0.95), fused=self.device.type == "cuda"
+        )
+        batch = Batch(
+            TIME,
+            1,
+            cycles,
+            self.states(1, 2, channels=count),
+            self.states(1, cycles + 1 if cycles else 1, channels=count),
+            [self.observations() for _ in range(cycles)],
+            self.states(1, cycles, channels=count),
+            torch.zeros(1, dtype=torch.bool),
+            [None],
+        )
         objective = Objective(self.networks.train())
 
         def run():
             with torch.autocast(self.device.type, precision, enabled=precision is not None):
-                terms = objective.cycle(batch, Unrolling(cycles, 1, 1.0)) if cycles else objective.forecaster(batch)
+                terms = (
+                    objective.cycle(batch, Unrolling(cycles, 1, 1.0))
+                    if cycles
+                    else objective.forecaster(batch)
+                )
             terms["loss"].backward()
             torch.nn.utils.clip_grad_norm_(trained, 1.0)
             optimizer.step()
             optimizer.zero_grad()
+
         return run
 
 
@@ -162,7 +191,9 @@ def flops(size: str, sources: int) -> dict[str, int]:
     for name, action in (("forecast", step), ("analysis", analyse)):
         with torch.no_grad():
             found[name] = count(lambda a=action: a(guess))
-        found[f"{name} gradient"] = count(lambda a=action: a(guess.clone().requires_grad_()).sum().backward())
+        found[f"{name} gradient"] = count(
+            lambda a=action: a(guess.clone().requires_grad_()).sum().backward()
+        )
     found["first gradient"] = count(lambda: step(guess).sum().backward())
     return found
 
@@ -178,7 +209,9 @@ def timed(action: Callable, device: torch.device) -> float:
     return time.perf_counter() - start
 
 
-def measured(name: str, action: Callable, operations: int, repeat: int, device: torch.device) -> Row:
+def measured(
+    name: str, action: Callable, operations: int, repeat: int, device: torch.device
+) -> Row:
     """Run an action once, then ``repeat`` times for its median and the memory that it takes."""
     action()
     if device.type == "cuda":
@@ -211,12 +244,18 @@ def rows(options: argparse.Namespace, device: torch.device) -> Iterator[Row]:
     operations = work["forecast"] + work["analysis"]
     yield measured("one analysis", actions.analysis(), operations, options.repeat, device)
     operations = steps * work["forecast"]
-    yield measured(f"forecast, {steps} steps", actions.forecast(steps), operations, options.repeat, device)
-    yield measured("the same, to the host", actions.stored_forecast(steps), operations, options.repeat, device)
+    yield measured(
+        f"forecast, {steps} steps", actions.forecast(steps), operations, options.repeat, device
+    )
+    yield measured(
+        "the same, to the host", actions.stored_forecast(steps), operations, options.repeat, device
+    )
     if options.profile:
         profile(actions.forecast(1), device)
-    for name, unrolled, recompute in (("update of stage 1", 0, options.recompute_first),
-                                      (f"update of stage 3, {cycles} cycles", cycles, True)):
+    for name, unrolled, recompute in (
+        ("update of stage 1", 0, options.recompute_first),
+        (f"update of stage 3, {cycles} cycles", cycles, True),
+    ):
         execution.prepare(made, recompute=recompute)
         action = actions.updates(mixed, unrolled)
         operations = work["first gradient"]
@@ -240,35 +279,60 @@ def profile(action: Callable, device: torch.device) -> None:
 def main(arguments: list[str] | None = None) -> None:
     """Measure and print."""
     cuda = torch.cuda.is_available()
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--size", choices=GRIDS, default="fuxi" if cuda else "tiny")
     parser.add_argument("--device", default="cuda" if cuda else "cpu")
-    parser.add_argument("--precision", choices=("bf16-mixed", "32-true"), default="bf16-mixed" if cuda else "32-true")
+    parser.add_argument(
+        "--precision",
+        choices=("bf16-mixed", "32-true"),
+        default="bf16-mixed" if cuda else "32-true",
+    )
     parser.add_argument("--sources", type=int, default=1)
     parser.add_argument("--cycles", type=int, default=4, help="of an update of stage 3")
     parser.add_argument("--steps", type=int, default=40, help="of a forecast")
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--compile", action=argparse.BooleanOptionalAction, default=cuda)
-    parser.add_argument("--recompute-first", action="store_true", help="make activations again in stage 1 too")
-    parser.add_argument("--peak", type=float, help="of the device, TFLOP/s, where this script does not know it")
+    parser.add_argument(
+        "--recompute-first", action="store_true", help="make activations again in stage 1 too"
+    )
+    parser.add_argument(
+        "--peak", type=float, help="of the device, TFLOP/s, where this script does not know it"
+    )
     parser.add_argument("--profile", action="store_true", help="print where the time goes")
     options = parser.parse_args(arguments)
     device = torch.device(options.device)
     torch.manual_seed(0)
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{torch.get_num_threads()} CPU threads"
+    name = (
+        torch.cuda.get_device_name(device)
+        if device.type == "cuda"
+        else f"{torch.get_num_threads()} CPU threads"
+    )
     peak = options.peak or next((value for known, value in PEAKS.items() if known in name), None)
-    peer = product(device, torch.bfloat16 if options.precision == "bf16-mixed" else torch.float32, options.repeat)
+    peer = product(
+        device,
+        torch.bfloat16 if options.precision == "bf16-mixed" else torch.float32,
+        options.repeat,
+    )
     size = networks(options.size, options.sources, torch.device("meta"))
-    print(f"{options.size} on {GRIDS[options.size]}: {parameter_count(size.forecaster):,} and "
-          f"{parameter_count(size.assimilator):,} parameters; {name}, {options.precision}, "
-          f"{'compiled' if options.compile else 'not compiled'}, PyTorch {torch.__version__}")
+    print(
+        f"{options.size} on {GRIDS[options.size]}: {parameter_count(size.forecaster):,} and "
+        f"{parameter_count(size.assimilator):,} parameters; {name}, {options.precision}, "
+        f"{'compiled' if options.compile else 'not compiled'}, PyTorch {torch.__version__}"
+    )
     print(f"peer, one large product: {peer:.3g} TFLOP/s; data sheet: {peak or 'not known'}")
-    print(f"{'':28s} {'s':>9s} {'GiB':>7s} {'TFLOP':>10s} {'TFLOP/s':>9s} {'to peer':>8s} {'to sheet':>9s}")
+    print(
+        f"{'':28s} {'s':>9s} {'GiB':>7s} {'TFLOP':>10s} {'TFLOP/s':>9s} {'to peer':>8s} {'to sheet':>9s}"
+    )
     for row in rows(options, device):
         rate = row.flops / row.seconds / 1e12
         sheet = f"{rate / peak:9.1%}" if peak else f"{'-':>9s}"
-        print(f"{row.name:28s} {row.seconds:9.3f} {row.memory:7.2f} {row.flops / 1e12:10.4g} {rate:9.3g} "
-              f"{rate / peer:8.1%} {sheet}", flush=True)
+        print(
+            f"{row.name:28s} {row.seconds:9.3f} {row.memory:7.2f} {row.flops / 1e12:10.4g} {rate:9.3g} "
+            f"{rate / peer:8.1%} {sheet}",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

@@ -32,10 +32,14 @@ def scene(shape: tuple[int, int], batch: int, count: int, states: int) -> tuple[
     random = torch.Generator().manual_seed(0)
     total = batch * count
     row, column = (torch.randint(1, size - 1, (total,), generator=random) for size in shape)
-    footprints = Footprints(torch.arange(batch).repeat_interleave(count),
-                            torch.randint(SLOTS, (total,), generator=random), row * shape[1] + column,
-                            torch.zeros(total, 1), torch.zeros(total),
-                            torch.rand(total, 2, generator=random) - 0.5)  # fmt: skip
+    footprints = Footprints(
+        torch.arange(batch).repeat_interleave(count),
+        torch.randint(SLOTS, (total,), generator=random),
+        row * shape[1] + column,
+        torch.zeros(total, 1),
+        torch.zeros(total),
+        torch.rand(total, 2, generator=random) - 0.5,
+    )
     return footprints, torch.randn(batch, 3, states, *shape, generator=random)
 
 
@@ -56,8 +60,10 @@ def gathers(footprints: Footprints, guess: Tensor) -> Tensor:
         middle = states[footprints.sample, 1, cell]
         return middle + late.abs() * (states[footprints.sample, neighbour, cell] - middle)
 
-    here, there = ((1 - along) * at(cell) + along * at(cell + east)
-                   for cell in (footprints.cell, footprints.cell - north * nlon))  # fmt: skip
+    here, there = (
+        (1 - along) * at(cell) + along * at(cell + east)
+        for cell in (footprints.cell, footprints.cell - north * nlon)
+    )
     return (1 - up) * here + up * there
 
 
@@ -68,16 +74,27 @@ def interpolated(footprints: Footprints, guess: Tensor) -> Tensor:
     x = footprints.cell % nlon + footprints.offset[:, 1]
     y = footprints.cell // nlon - footprints.offset[:, 0]
     place = torch.stack([2 * x / (nlon - 1) - 1, 2 * y / (nlat - 1) - 1, late], -1)
-    found = [grid_sample(fields.transpose(0, 1)[None], place[footprints.sample == i][None, None, None],
-                         align_corners=True)[0, :, 0, 0].T for i, fields in enumerate(guess)]  # fmt: skip
+    found = [
+        grid_sample(
+            fields.transpose(0, 1)[None],
+            place[footprints.sample == i][None, None, None],
+            align_corners=True,
+        )[0, :, 0, 0].T
+        for i, fields in enumerate(guess)
+    ]
     return torch.cat(found)
 
 
-PEERS = {"ours": (ours, True), "a gather per corner": (gathers, True), "grid_sample": (interpolated, False)}
+PEERS = {
+    "ours": (ours, True),
+    "a gather per corner": (gathers, True),
+    "grid_sample": (interpolated, False),
+}
 
 
-def measured(function: Callable, laid_out: bool, footprints: Footprints, guess: Tensor,
-             upstream: Tensor) -> tuple[float, float, Tensor, Tensor]:  # fmt: skip
+def measured(
+    function: Callable, laid_out: bool, footprints: Footprints, guess: Tensor, upstream: Tensor
+) -> tuple[float, float, Tensor, Tensor]:
     """Seconds forward and backward, the columns, and the gradient of the fields."""
     fields = (states_together(guess) if laid_out else guess.clone()).requires_grad_()
     start = time.perf_counter()
@@ -89,7 +106,9 @@ def measured(function: Callable, laid_out: bool, footprints: Footprints, guess: 
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--grid", type=int, nargs=2, default=(720, 1440), metavar=("NLAT", "NLON"))
     parser.add_argument("--batch", type=int, default=1)
     parser.add_argument("--footprints", type=int, default=300_000, help="in a window")
@@ -97,24 +116,32 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     given = parser.parse_args()
     footprints, guess = scene(tuple(given.grid), given.batch, given.footprints, given.states)
-    upstream = torch.randn(len(footprints), given.states, generator=torch.Generator().manual_seed(1))
+    upstream = torch.randn(
+        len(footprints), given.states, generator=torch.Generator().manual_seed(1)
+    )
     seconds: dict[str, list[tuple[float, float]]] = {name: [] for name in PEERS}
     gradients, repeats, reference = {}, dict.fromkeys(PEERS, True), None
     for turn in range(given.rounds + 1):
         for name, (function, laid_out) in PEERS.items():
-            forward, backward, found, gradient = measured(function, laid_out, footprints, guess, upstream)
+            forward, backward, found, gradient = measured(
+                function, laid_out, footprints, guess, upstream
+            )
             reference = found if reference is None else reference
             torch.testing.assert_close(found, reference, rtol=1e-4, atol=2e-3)
             repeats[name] &= torch.equal(gradients.setdefault(name, gradient), gradient)
             if turn:  # the first one fills caches
                 seconds[name].append((forward, backward))
     sums = {name: statistics.median(map(sum, values)) for name, values in seconds.items()}
-    print(f"{given.batch} × {given.footprints} footprints, {given.states} states on {given.grid[0]} × {given.grid[1]}, "
-          f"{torch.get_num_threads()} threads")  # fmt: skip
+    print(
+        f"{given.batch} × {given.footprints} footprints, {given.states} states on {given.grid[0]} × {given.grid[1]}, "
+        f"{torch.get_num_threads()} threads"
+    )
     for name, values in seconds.items():
         forward, backward = (statistics.median(part) for part in zip(*values, strict=True))
-        print(f"{name:20} forward {forward:7.3f} s, gradients {backward:7.3f} s, "
-              f"{sums[name] / sums['ours']:5.1f} times ours; repeats: {'yes' if repeats[name] else 'no'}")  # fmt: skip
+        print(
+            f"{name:20} forward {forward:7.3f} s, gradients {backward:7.3f} s, "
+            f"{sums[name] / sums['ours']:5.1f} times ours; repeats: {'yes' if repeats[name] else 'no'}"
+        )
 
 
 if __name__ == "__main__":

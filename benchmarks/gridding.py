@@ -42,17 +42,27 @@ def footprints(stride: int) -> tuple[np.ndarray, ...]:
     """Time, lat, lon, values, zenith of one day of NOAA-20 ATMS, every ``stride``-th scan; the values are noise."""
     source = sources.load("noaa20_atms")
     flown = source.flown[0]
-    view = swath(flown.name, flown.orbit, source.instrument, DAY, DAY + np.timedelta64(1, "D"), stride, 1)
+    view = swath(
+        flown.name, flown.orbit, source.instrument, DAY, DAY + np.timedelta64(1, "D"), stride, 1
+    )
     inside = (view.time < DAY + np.timedelta64(1, "D")).ravel()
-    time_, lat, lon, zenith = (array.ravel()[inside] for array in (view.time, view.lat, view.lon, view.zenith))
-    values = np.random.default_rng(0).uniform(150, 300, (len(lat), len(source.channels))).astype(np.float32)
+    time_, lat, lon, zenith = (
+        array.ravel()[inside] for array in (view.time, view.lat, view.lon, view.zenith)
+    )
+    values = (
+        np.random.default_rng(0)
+        .uniform(150, 300, (len(lat), len(source.channels)))
+        .astype(np.float32)
+    )
     return time_, lat.astype(np.float32), lon.astype(np.float32), values, zenith.astype(np.float32)
 
 
 def area() -> AreaDefinition:
     """The grid as pyresample has it: columns are centred on 0, 0.25, ... degrees east, rolled to start at -180."""
     half = 180.0 / GRID.nlon
-    return AreaDefinition("grid", "", "", "EPSG:4326", GRID.nlon, GRID.nlat, (-180 - half, -90, 180 - half, 90))
+    return AreaDefinition(
+        "grid", "", "", "EPSG:4326", GRID.nlon, GRID.nlat, (-180 - half, -90, 180 - half, 90)
+    )
 
 
 def least(ways: dict[str, Callable], repeat: int) -> dict[str, np.ndarray]:
@@ -62,7 +72,9 @@ def least(ways: dict[str, Callable], repeat: int) -> dict[str, np.ndarray]:
         for name, way in ways.items():
             start = np.array([time.perf_counter(), time.process_time()])
             way()
-            best[name] = np.minimum(best[name], np.array([time.perf_counter(), time.process_time()]) - start)
+            best[name] = np.minimum(
+                best[name], np.array([time.perf_counter(), time.process_time()]) - start
+            )
     return best
 
 
@@ -81,7 +93,9 @@ def peak(way: Callable) -> float:
 
 def main() -> None:
     """Measure, compare and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--stride", type=int, default=1, help="use every N-th scan")
     parser.add_argument("--repeat", type=int, default=5)
     options = parser.parse_args()
@@ -91,19 +105,32 @@ def main() -> None:
     channels = values.shape[1]
 
     def hourly() -> int:
-        return sum(len(found.cell) for found in hourly_cells(when, lat, lon, values, zenith, GRID, DAY, 24))
+        return sum(
+            len(found.cell) for found in hourly_cells(when, lat, lon, values, zenith, GRID, DAY, 24)
+        )
 
     def daily(threads: int = 1) -> Cells:
-        return next(hourly_cells(whole_day, lat, lon, values, zenith, GRID, DAY, 1, threads=threads))
+        return next(
+            hourly_cells(whole_day, lat, lon, values, zenith, GRID, DAY, 1, threads=threads)
+        )
 
     def buckets() -> np.ndarray:
         resampler = BucketResampler(area(), da.from_array(rolled), da.from_array(lat))
-        means = [resampler.get_average(da.from_array(np.ascontiguousarray(values[:, c]))) for c in range(channels)]
+        means = [
+            resampler.get_average(da.from_array(np.ascontiguousarray(values[:, c])))
+            for c in range(channels)
+        ]
         return np.stack(dask.compute(*means))
 
     def nearest() -> np.ndarray:
-        return kd_tree.resample_nearest(SwathDefinition(rolled, lat), values, area(), radius_of_influence=RADIUS,
-                                        fill_value=np.nan, nprocs=1)
+        return kd_tree.resample_nearest(
+            SwathDefinition(rolled, lat),
+            values,
+            area(),
+            radius_of_influence=RADIUS,
+            fill_value=np.nan,
+            nprocs=1,
+        )
 
     source, target = np.ones(COPIED, np.uint8), np.ones(COPIED, np.uint8)
     with dask.config.set(scheduler="synchronous"):
@@ -112,25 +139,44 @@ def main() -> None:
         # a footprint on a cell's edge may fall either side of it: pyresample computes in metres or single precision
         equal = np.isclose(theirs, one.values, rtol=0, atol=1e-3).all(axis=1).mean()
         if equal < 0.999:
-            raise SystemExit(f"only {equal:.2%} of the cells have the mean that BucketResampler has")
-        ways = {"ours, one slot": daily, "ours, one slot, two threads": partial(daily, 2),
-                f"ours, 24 hourly slots ({cells} cells)": hourly,
-                "pyresample BucketResampler, mean": buckets, "pyresample kd_tree, nearest": nearest}
+            raise SystemExit(
+                f"only {equal:.2%} of the cells have the mean that BucketResampler has"
+            )
+        ways = {
+            "ours, one slot": daily,
+            "ours, one slot, two threads": partial(daily, 2),
+            f"ours, 24 hourly slots ({cells} cells)": hourly,
+            "pyresample BucketResampler, mean": buckets,
+            "pyresample kd_tree, nearest": nearest,
+        }
         memory = {name: peak(way) for name, way in ways.items()}
         took = least(ways | {"copy": lambda: np.copyto(target, source)}, options.repeat)
 
-    print(f"{len(lat)} footprints, {channels} channels, {GRID.nlat} x {GRID.nlon} cells, {len(one.cell)} of them seen; "
-          f"{equal:.3%} of means equal")
-    print(f"{'':44s} {'seconds':>8s} {'ratio':>6s} {'of the processor':>17s} {'ratio':>6s} {'extra MB':>9s}")
+    print(
+        f"{len(lat)} footprints, {channels} channels, {GRID.nlat} x {GRID.nlon} cells, {len(one.cell)} of them seen; "
+        f"{equal:.3%} of means equal"
+    )
+    print(
+        f"{'':44s} {'seconds':>8s} {'ratio':>6s} {'of the processor':>17s} {'ratio':>6s} {'extra MB':>9s}"
+    )
     (wall, processor) = took["ours, one slot"]
     for name in ways:
-        print(f"{name:44s} {took[name][0]:8.3f} {took[name][0] / wall:6.1f} {took[name][1]:17.3f} "
-              f"{took[name][1] / processor:6.1f} {memory[name]:9.0f}")
-    for name, rows in (("ours, one slot", len(one.cell)), (f"ours, 24 hourly slots ({cells} cells)", cells)):
-        moved = sum(array.nbytes for array in (when, lat, lon, values, zenith)) + rows * (4 * channels + 3 * 4 + 2 * 8)
+        print(
+            f"{name:44s} {took[name][0]:8.3f} {took[name][0] / wall:6.1f} {took[name][1]:17.3f} "
+            f"{took[name][1] / processor:6.1f} {memory[name]:9.0f}"
+        )
+    for name, rows in (
+        ("ours, one slot", len(one.cell)),
+        (f"ours, 24 hourly slots ({cells} cells)", cells),
+    ):
+        moved = sum(array.nbytes for array in (when, lat, lon, values, zenith)) + rows * (
+            4 * channels + 3 * 4 + 2 * 8
+        )
         floor = moved / (2 * COPIED / took["copy"][1])
-        print(f"{name}: {moved / 1e6:.0f} MB at {2e-9 * COPIED / took['copy'][1]:.1f} GB/s are {floor:.3f} s, "
-              f"{floor / took[name][1]:.0%} of its processor time")
+        print(
+            f"{name}: {moved / 1e6:.0f} MB at {2e-9 * COPIED / took['copy'][1]:.1f} GB/s are {floor:.3f} s, "
+            f"{floor / took[name][1]:.0%} of its processor time"
+        )
 
 
 if __name__ == "__main__":

@@ -45,8 +45,12 @@ def fields(grid: Grid, index: int) -> np.ndarray:
     """A state ``(channel, lat, lon)``: waves and noise around 250, in steps of a 65536th of their range."""
     random = np.random.default_rng(index)
     lat, lon = np.deg2rad(grid.lat)[:, None], np.deg2rad(grid.lon)[None]
-    waves = sum(random.normal(0, 8, (len(table()), 1, 1)) * np.sin(k * lon + random.uniform(0, 6)) * np.cos(k * lat)
-                for k in range(1, 9))  # fmt: skip
+    waves = sum(
+        random.normal(0, 8, (len(table()), 1, 1))
+        * np.sin(k * lon + random.uniform(0, 6))
+        * np.cos(k * lat)
+        for k in range(1, 9)
+    )
     values = 250 + waves + random.normal(0, 0.5, (len(table()), *grid.shape))
     step = np.float32(128 / 65536)
     return (np.rint(values / step) * step).astype(np.float32)
@@ -55,22 +59,36 @@ def fields(grid: Grid, index: int) -> np.ndarray:
 def write(folder: Path, grid: Grid, count: int, cells: int) -> None:
     """The Zarr stores, states once for each compression, and the same values as raw files."""
     times = START + STEP * np.arange(count)
-    raw = np.lib.format.open_memmap(folder / "states.npy", "w+", np.float32, (count, len(table()), *grid.shape))
+    raw = np.lib.format.open_memmap(
+        folder / "states.npy", "w+", np.float32, (count, len(table()), *grid.shape)
+    )
     with ExitStack() as stack:
-        writers = [stack.enter_context(StateWriter(folder / f"{name}.zarr", times, table(), grid, compression=name))
-                   for name in COMPRESSIONS]  # fmt: skip
+        writers = [
+            stack.enter_context(
+                StateWriter(folder / f"{name}.zarr", times, table(), grid, compression=name)
+            )
+            for name in COMPRESSIONS
+        ]
         for i in range(count):
             raw[i] = fields(grid, i)
             for writer in writers:
                 writer.write(i, raw[i])
     random = np.random.default_rng(0)
     names = [str(i + 1) for i in range(CHANNELS)]
-    with SparseWriter(folder / "grids.zarr", "atms", names, ["K"] * CHANNELS, grid, START, 6 * count) as out:
+    with SparseWriter(
+        folder / "grids.zarr", "atms", names, ["K"] * CHANNELS, grid, START, 6 * count
+    ) as out:
         for hour in range(6 * count):
             cell = np.sort(random.choice(grid.nlat * grid.nlon, cells, replace=False))
             values = random.normal(250, 10, (cells, CHANNELS)).astype(np.float32)
-            out.write(hour, cell, values, random.uniform(0, 60, cells).astype(np.float32),
-                      random.uniform(-0.5, 0.5, (cells, 2)).astype(np.float32), np.ones(cells, np.int32))
+            out.write(
+                hour,
+                cell,
+                values,
+                random.uniform(0, 60, cells).astype(np.float32),
+                random.uniform(-0.5, 0.5, (cells, 2)).astype(np.float32),
+                np.ones(cells, np.int32),
+            )
     with xr.open_zarr(folder / "grids.zarr", consolidated=False, chunks=None) as rows:
         for name in COLUMNS:
             np.save(folder / f"{name}.npy", rows[name].values)
@@ -89,13 +107,21 @@ class StatesAndObservations(samples.Archive):
         return np.empty((0, len(self.states.channels), *self.states.grid.shape), np.float32)
 
 
-def ours(folder: Path, draws: list[np.ndarray], compression: str, workers: int = 0) -> Callable[[], list]:
+def ours(
+    folder: Path, draws: list[np.ndarray], compression: str, workers: int = 0
+) -> Callable[[], list]:
     """A pass of the project's loader over the draws."""
     names = [str(i + 1) for i in range(CHANNELS)]
     design = {"atms": SourceDesign(names, WINDOW, [250.0] * CHANNELS, [10.0] * CHANNELS)}
-    archive = StatesAndObservations([folder / f"{compression}.zarr"], {"atms": [folder / "grids.zarr"]})
-    batches = samples.Batches(archive, lambda step: [samples.Request(t, 1, 1) for t in draws[step]], design,
-                              lambda _, values: standardise(values))  # fmt: skip
+    archive = StatesAndObservations(
+        [folder / f"{compression}.zarr"], {"atms": [folder / "grids.zarr"]}
+    )
+    batches = samples.Batches(
+        archive,
+        lambda step: [samples.Request(t, 1, 1) for t in draws[step]],
+        design,
+        lambda _, values: standardise(values),
+    )
 
     def load():
         loaded = samples.loader(batches, 0, len(draws), workers)
@@ -104,7 +130,9 @@ def ours(folder: Path, draws: list[np.ndarray], compression: str, workers: int =
     return load
 
 
-def window_of(time_: np.datetime64, offsets: np.ndarray, read: Callable[[str, int, int], np.ndarray]) -> SparseWindow:
+def window_of(
+    time_: np.datetime64, offsets: np.ndarray, read: Callable[[str, int, int], np.ndarray]
+) -> SparseWindow:
     """The observations about an analysis time, by a function that reads rows of a column."""
     begin = int((time_ - START) / np.timedelta64(1, "h")) + WINDOW[0]
     hours = offsets[begin : begin + WINDOW[1] - WINDOW[0] + 1]
@@ -129,15 +157,21 @@ def mapped(folder: Path, draws: list[np.ndarray], grid: Grid) -> Callable[[], li
         for out, time_ in zip(frames, times, strict=True):
             first = int((time_ - START) / STEP) - 1
             out[:] = states[first : first + FRAMES]
-        return assemble(frames, [window_of(t + STEP, offsets, lambda n, a, b: columns[n][a:b]) for t in times])
+        return assemble(
+            frames, [window_of(t + STEP, offsets, lambda n, a, b: columns[n][a:b]) for t in times]
+        )
 
     return lambda: [batch(times) for times in draws]
 
 
-def xbatched(folder: Path, draws: list[np.ndarray], compression: str, grid: Grid) -> Callable[[], list]:
+def xbatched(
+    folder: Path, draws: list[np.ndarray], compression: str, grid: Grid
+) -> Callable[[], list]:
     """A pass with xarray and xbatcher."""
     generator = importlib.import_module("xbatcher").BatchGenerator
-    states = xr.open_zarr(folder / f"{compression}.zarr", consolidated=False, chunks=None)[["state"]]
+    states = xr.open_zarr(folder / f"{compression}.zarr", consolidated=False, chunks=None)[
+        ["state"]
+    ]
     rows = xr.open_zarr(folder / "grids.zarr", consolidated=False, chunks=None)
     sizes = {"time": FRAMES, **{name: states.sizes[name] for name in ("channel", "lat", "lon")}}
     windows = generator(states, sizes, {"time": FRAMES - 1})
@@ -154,34 +188,49 @@ def xbatched(folder: Path, draws: list[np.ndarray], compression: str, grid: Grid
 def same(one: tuple, other: tuple) -> bool:
     """Whether two loaders made the same batch."""
     pairs = [(one[0], other[0]), (one[1], other[1])]
-    pairs += [(getattr(one[2], n), getattr(other[2], n)) for n in ("cell", "slot", "values", "zenith", "offset")]
+    pairs += [
+        (getattr(one[2], n), getattr(other[2], n))
+        for n in ("cell", "slot", "values", "zenith", "offset")
+    ]
     return all(torch.equal(a, b) for a, b in pairs)
 
 
 def main() -> None:
     """Write the stores, compare the loaders' batches, and measure."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--grid", type=int, nargs=2, default=(32, 64), help="cells north-south and east-west")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--grid", type=int, nargs=2, default=(32, 64), help="cells north-south and east-west"
+    )
     parser.add_argument("--times", type=int, default=240)
     parser.add_argument("--cells", type=int, default=200, help="observed in an hour")
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--batches", type=int, default=20, help="in a round")
     parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--workers", type=int, default=0, help="of an extra row: ours with so many processes")
-    parser.add_argument("--directory", type=Path, help="where the stores are written for the time of the run")
+    parser.add_argument(
+        "--workers", type=int, default=0, help="of an extra row: ours with so many processes"
+    )
+    parser.add_argument(
+        "--directory", type=Path, help="where the stores are written for the time of the run"
+    )
     options = parser.parse_args()
     torch.set_num_threads(1)
     grid = Grid(*options.grid)
     with tempfile.TemporaryDirectory(dir=options.directory) as name:
         folder = Path(name)
         write(folder, grid, options.times, options.cells)
-        chosen = np.random.default_rng(1).integers(3, options.times - 4, (options.batches, options.batch))
+        chosen = np.random.default_rng(1).integers(
+            3, options.times - 4, (options.batches, options.batch)
+        )
         draws = [START + STEP * row for row in chosen]
         loaders = {"numpy.memmap": mapped(folder, draws, grid)}
         for name in COMPRESSIONS:
             loaders[f"ours, {name}"] = ours(folder, draws, name)
             if options.workers:
-                loaders[f"ours, {name}, {options.workers} workers"] = ours(folder, draws, name, options.workers)
+                loaders[f"ours, {name}, {options.workers} workers"] = ours(
+                    folder, draws, name, options.workers
+                )
             if importlib.util.find_spec("xbatcher"):
                 loaders[f"xbatcher, {name}"] = xbatched(folder, draws, name, grid)
         found = {name: load() for name, load in loaders.items()}
@@ -196,16 +245,24 @@ def main() -> None:
                 load()
                 seconds[name].append(time.perf_counter() - begin)
                 busy[name].append(time.process_time() - worked)
-        packed = sum(file.stat().st_size for file in (folder / "lz4hc.zarr").rglob("*") if file.is_file())
+        packed = sum(
+            file.stat().st_size for file in (folder / "lz4hc.zarr").rglob("*") if file.is_file()
+        )
         share = packed / (folder / "states.npy").stat().st_size
     count = options.batches * options.batch
-    print(f"{grid.nlat} x {grid.nlon}, {len(table())} channels, {options.cells} cells an hour, batches of "
-          f"{options.batch}; lz4hc packs states to {share:.0%}")
-    print("samples/s by the clock and by the processor's time, which other work on the machine disturbs less")
+    print(
+        f"{grid.nlat} x {grid.nlon}, {len(table())} channels, {options.cells} cells an hour, batches of "
+        f"{options.batch}; lz4hc packs states to {share:.0%}"
+    )
+    print(
+        "samples/s by the clock and by the processor's time, which other work on the machine disturbs less"
+    )
     print(f"{'loader':26s} {'clock':>10s} {'of memmap':>10s} {'processor':>10s} {'of memmap':>10s}")
     for name in loaders:
-        columns = [(count / min(taken[name]), min(taken["numpy.memmap"]) / min(taken[name]))
-                   for taken in (seconds, busy)]  # fmt: skip
+        columns = [
+            (count / min(taken[name]), min(taken["numpy.memmap"]) / min(taken[name]))
+            for taken in (seconds, busy)
+        ]
         # a worker's time is not this process'
         shown = columns[:1] if "workers" in name else columns
         print(f"{name:26s} " + " ".join(f"{rate:10.1f} {ratio:10.1%}" for rate, ratio in shown))

@@ -29,9 +29,13 @@ FOOTPRINTS = 32_400 * 96
 """Footprints of ATMS in 24 hours: a scan of 96 each 8/3 s."""
 DIFFERENTIATED = ("temperature", "specific_humidity", "surface_pressure", "skin_temperature")
 WINDOWS = {
-    "atms": "1 2 3 4 16 17", "amsua": "1 2 3 15", "mhs": "1 2", "mwts3": "1 2 3 4", "mwhs2": "1 9 10",
+    "atms": "1 2 3 4 16 17",
+    "amsua": "1 2 3 15",
+    "mhs": "1 2",
+    "mwts3": "1 2 3 4",
+    "mwhs2": "1 9 10",
     "ssmis": "1 8 12 13 14 15 16 17 18",
-}  # fmt: skip
+}
 """Channels that see more of the ground than of the air; the others sound."""
 
 
@@ -49,11 +53,15 @@ def best(action: Callable[[], None], device: str = "cpu", rounds: int = ROUNDS) 
     return min(seconds)
 
 
-def speed(operator: MicrowaveOperator, device: str = "cpu", batch: int = BATCH) -> tuple[float, float]:
+def speed(
+    operator: MicrowaveOperator, device: str = "cpu", batch: int = BATCH
+) -> tuple[float, float]:
     """Profiles a second, forward alone and with the gradients of all state variables."""
     made = tables.ensemble(operator.pressure.double().cpu().numpy(), BATCH, SEED)
     columns = {
-        name: torch.as_tensor(value, dtype=torch.float32, device=device).repeat(batch // BATCH, *[1] * (value.ndim - 1))
+        name: torch.as_tensor(value, dtype=torch.float32, device=device).repeat(
+            batch // BATCH, *[1] * (value.ndim - 1)
+        )
         for name, value in made.items()
     }
 
@@ -83,21 +91,32 @@ def peer(operator: MicrowaveOperator, count: int) -> float:
 
 def _theirs(pressure: np.ndarray, made: dict[str, np.ndarray], frequency: np.ndarray) -> np.ndarray:
     """Brightness temperatures ``(atmosphere, node)`` by pyrtlib, each layer split in four."""
-    return np.array([
-        reference.brightness_temperatures(
-            pressure, *(made[name][i] for name in DIFFERENTIATED), np.full(len(frequency), made["emissivity"][i, 0]),
-            made["secant"][i], frequency, REFINEMENT, at_once=True,
-        )
-        for i in range(len(made["secant"]))
-    ])  # fmt: skip
+    return np.array(
+        [
+            reference.brightness_temperatures(
+                pressure,
+                *(made[name][i] for name in DIFFERENTIATED),
+                np.full(len(frequency), made["emissivity"][i, 0]),
+                made["secant"][i],
+                frequency,
+                REFINEMENT,
+                at_once=True,
+            )
+            for i in range(len(made["secant"]))
+        ]
+    )
 
 
-def _ours(instrument: str, atmospheres: slice) -> tuple[MicrowaveOperator, dict[str, np.ndarray], np.ndarray]:
+def _ours(
+    instrument: str, atmospheres: slice
+) -> tuple[MicrowaveOperator, dict[str, np.ndarray], np.ndarray]:
     operator = MicrowaveOperator.for_instrument(instrument)
     pressure = operator.pressure.double().numpy()
     made = {name: value[atmospheres] for name, value in reference.held_out(pressure).items()}
     with torch.no_grad():
-        ours = operator(**{name: torch.as_tensor(value, dtype=torch.float32) for name, value in made.items()})
+        ours = operator(
+            **{name: torch.as_tensor(value, dtype=torch.float32) for name, value in made.items()}
+        )
     return operator, made, ours.double().numpy()
 
 
@@ -126,11 +145,15 @@ def accuracy(instruments: list[str]) -> None:
     """Print rms and largest differences by channel."""
     for instrument in instruments or sorted(tables.SOURCES):
         pairs = node_differences(instrument), channel_differences(instrument)
-        print(f"{instrument}: K from pyrtlib, {len(pairs[0])} held-out atmospheres; same nodes | pass-band quadrature")
+        print(
+            f"{instrument}: K from pyrtlib, {len(pairs[0])} held-out atmospheres; same nodes | pass-band quadrature"
+        )
         print("channel   rms   max |   rms   max")
         for i, name in enumerate(MicrowaveOperator.for_instrument(instrument).channels):
             cells = [(np.sqrt(np.mean(d[:, i] ** 2)), np.abs(d[:, i]).max()) for d in pairs]
-            print(f"{name:>7} " + " | ".join(f"{rms:5.3f} {largest:5.3f}" for rms, largest in cells))
+            print(
+                f"{name:>7} " + " | ".join(f"{rms:5.3f} {largest:5.3f}" for rms, largest in cells)
+            )
 
 
 def simulate(count: int) -> float:
@@ -143,12 +166,20 @@ def simulate(count: int) -> float:
     levels = torch.tensor(profiles.LEVELS) / 1000.0
     temperature = draw(250.0, 300.0)[:, None] * levels**0.19
     humidity = draw(1e-3, 1.5e-2)[:, None] * levels**3
-    made = draw(950.0, 1040.0), draw(260.0, 305.0), draw(0.0, 1.0).round(), draw(-90.0, 90.0), draw(0.0, 64.0)
+    made = (
+        draw(950.0, 1040.0),
+        draw(260.0, 305.0),
+        draw(0.0, 1.0).round(),
+        draw(-90.0, 90.0),
+        draw(0.0, 64.0),
+    )
     start = time.perf_counter()
     with torch.no_grad():
         for first in range(0, count, BATCH):
             part = slice(0, min(BATCH, count - first))
-            profiles.brightness_temperatures(operator, temperature[part], humidity[part], *(v[part] for v in made))
+            profiles.brightness_temperatures(
+                operator, temperature[part], humidity[part], *(v[part] for v in made)
+            )
     return time.perf_counter() - start
 
 
@@ -158,7 +189,9 @@ def day(processes: int = 2) -> None:
     with multiprocessing.get_context("spawn").Pool(processes) as pool:
         seconds = pool.map(simulate, [FOOTPRINTS // processes] * processes)
     total = time.perf_counter() - start
-    print(f"{FOOTPRINTS} footprints of ATMS, {processes} processes: {max(seconds):.0f} s; {total:.0f} s with start")
+    print(
+        f"{FOOTPRINTS} footprints of ATMS, {processes} processes: {max(seconds):.0f} s; {total:.0f} s with start"
+    )
 
 
 def main(threads: int = 2, count: int = 6) -> None:
@@ -173,7 +206,9 @@ def main(threads: int = 2, count: int = 6) -> None:
         rates.append(peer(operator, max(count // 2, 1)))
     (forward, both), rate = np.max(ours, axis=0), max(rates)
     levels = len(operator.pressure)
-    print(f"ATMS, 22 channels, {operator.nodes} nodes, {levels} levels, {threads} threads, batch {BATCH}")
+    print(
+        f"ATMS, 22 channels, {operator.nodes} nodes, {levels} levels, {threads} threads, batch {BATCH}"
+    )
     print(f"operator forward             {forward:10.0f} profiles/s")
     print(f"operator forward + gradients {both:10.0f} profiles/s")
     print(f"pyrtlib forward, one process {rate:10.2f} profiles/s")

@@ -53,14 +53,21 @@ def name_of(product: str, times: np.ndarray) -> str:
     """What the agency calls a file of the product that holds these times."""
     first, last = moment(times.min()), moment(times.max())
     clock = "{0:%H%M%S}{1}"
-    return (f"{product}_npp_d{first:%Y%m%d}_t{clock.format(first, first.microsecond // 100_000)}"
-            f"_e{clock.format(last, last.microsecond // 100_000)}_b00001_c{last:%Y%m%d%H%M%S%f}_noac_ops.h5")
+    return (
+        f"{product}_npp_d{first:%Y%m%d}_t{clock.format(first, first.microsecond // 100_000)}"
+        f"_e{clock.format(last, last.microsecond // 100_000)}_b00001_c{last:%Y%m%d%H%M%S%f}_noac_ops.h5"
+    )
 
 
 def aggregate(real: Path, product: str, path: Path, view: Swath, granules: int) -> None:
     """Write ``granules`` copies of a granule's file as one, with the times and positions of a swath."""
-    places = {"Latitude": view.lat, "Longitude": view.lon, "SatelliteZenithAngle": view.zenith,
-              "SatelliteAzimuthAngle": view.azimuth, "BeamTime": iet(view.time)}
+    places = {
+        "Latitude": view.lat,
+        "Longitude": view.lon,
+        "SatelliteZenithAngle": view.zenith,
+        "SatelliteAzimuthAngle": view.azimuth,
+        "BeamTime": iet(view.time),
+    }
     first, last = moment(view.time.min()), moment(view.time.max())
     with h5py.File(real) as one, h5py.File(path, "w") as many:
         for key, value in one.attrs.items():
@@ -83,7 +90,9 @@ def aggregate(real: Path, product: str, path: Path, view: Swath, granules: int) 
         attributes["AggregateNumberGranules"] = np.array([[granules]], np.uint64)
 
 
-def write_day(pair: dict[str, Path], folder: Path, granules: int, together: int) -> list[dict[str, Path]]:
+def write_day(
+    pair: dict[str, Path], folder: Path, granules: int, together: int
+) -> list[dict[str, Path]]:
     """A day of granules, ``together`` of them to a file; the pairs of files in order of time."""
     source = sources.load("noaa20_atms")
     flown = source.flown[0]
@@ -114,7 +123,9 @@ def plain(pairs: list[dict[str, Path]], channels: list[str]) -> Iterator[tuple[n
         scene = Scene(filenames=[str(path) for path in pair.values()], reader="atms_sdr_hdf5")
         scene.load(channels)
         area = scene[channels[0]].attrs["area"]
-        arrays = dask.compute(*(scene[name].data for name in channels), area.lats.data, area.lons.data)
+        arrays = dask.compute(
+            *(scene[name].data for name in channels), area.lats.data, area.lons.data
+        )
         yield np.stack(arrays[:-2], axis=-1), arrays[-2], arrays[-1]
 
 
@@ -128,16 +139,27 @@ def compare(pairs: list[dict[str, Path]], channels: list[str], repeat: int, what
                 pass
             best[way] = np.minimum(best[way], clock() - start)
     count = 0
-    for (found, *place), (values, *theirs) in zip(ours(pairs, channels), plain(pairs, channels), strict=True):
-        same = [np.array_equal(table.values_of(found), values.reshape(-1, len(channels)), equal_nan=True),
-                *(np.array_equal(one, other.ravel(), equal_nan=True) for one, other in zip(place, theirs, strict=True))]
+    for (found, *place), (values, *theirs) in zip(
+        ours(pairs, channels), plain(pairs, channels), strict=True
+    ):
+        same = [
+            np.array_equal(
+                table.values_of(found), values.reshape(-1, len(channels)), equal_nan=True
+            ),
+            *(
+                np.array_equal(one, other.ravel(), equal_nan=True)
+                for one, other in zip(place, theirs, strict=True)
+            ),
+        ]
         if not all(same):
             raise SystemExit("values, latitudes, longitudes equal: " + ", ".join(map(str, same)))
         count += len(found)
     print(f"{what}: {count} footprints, {len(channels)} channels, all values and coordinates equal")
     for way, name in ((ours, "ours: footprint table"), (plain, "satpy Scene, channels, lat, lon")):
         wall, processor = best[way]
-        print(f"  {name:34s} {wall:8.3f} s {processor:8.3f} s of the processor {processor / best[ours][1]:6.1f}")
+        print(
+            f"  {name:34s} {wall:8.3f} s {processor:8.3f} s of the processor {processor / best[ours][1]:6.1f}"
+        )
 
 
 def script(stage: str):
@@ -154,17 +176,42 @@ def profile(raw: Path, folder: Path, channels: list[str]) -> None:
     source = sources.load("noaa20_atms")
     day = str(DAY.astype("datetime64[D]"))
     params = SimpleNamespace(
-        dates=(day, day), file_pattern="{SATMS,GATMO}_npp_*.h5", reader="atms_sdr", source="npp_atms",
-        platforms=[PLATFORM], channels=channels, units=["K"] * len(channels), grid={"nlat": 720, "nlon": 1440},
-        options={"platforms": [PLATFORM], "method": source.gridding.method}, seed=0, ranges=source.valid_ranges,
-        logarithmic=source.logarithmic, max_z=source.max_z, max_speed=source.max_speed)
-    made = {name: folder / name for name in ("read.parquet", "read.ledger", "limits.parquet", "table.parquet",
-                                             "table.ledger", "grid.zarr")}
+        dates=(day, day),
+        file_pattern="{SATMS,GATMO}_npp_*.h5",
+        reader="atms_sdr",
+        source="npp_atms",
+        platforms=[PLATFORM],
+        channels=channels,
+        units=["K"] * len(channels),
+        grid={"nlat": 720, "nlon": 1440},
+        options={"platforms": [PLATFORM], "method": source.gridding.method},
+        seed=0,
+        ranges=source.valid_ranges,
+        logarithmic=source.logarithmic,
+        max_z=source.max_z,
+        max_speed=source.max_speed,
+    )
+    made = {
+        name: folder / name
+        for name in (
+            "read.parquet",
+            "read.ledger",
+            "limits.parquet",
+            "table.parquet",
+            "table.ledger",
+            "grid.zarr",
+        )
+    }
     read, ledger, limits, checked, whole, grid = made.values()
-    ends = {"read": ({"files": raw}, {"table": read, "ledger": ledger}),
-            "limits": ({"tables": [read]}, {"limits": limits}),
-            "quality": ({"table": read, "ledger": ledger, "limits": limits}, {"table": checked, "ledger": whole}),
-            "grid": ({"table": checked}, {"grid": grid})}
+    ends = {
+        "read": ({"files": raw}, {"table": read, "ledger": ledger}),
+        "limits": ({"tables": [read]}, {"limits": limits}),
+        "quality": (
+            {"table": read, "ledger": ledger, "limits": limits},
+            {"table": checked, "ledger": whole},
+        ),
+        "grid": ({"table": checked}, {"grid": grid}),
+    }
     mains = {stage: script(stage) for stage in STAGES}
     log = logging.getLogger("benchmark")
     seconds = {}
@@ -178,17 +225,27 @@ def profile(raw: Path, folder: Path, channels: list[str]) -> None:
     seconds["read, without writing"] = clock() - start
     total = sum(seconds[stage] for stage in STAGES)
     slowest = max(STAGES, key=lambda stage: seconds[stage][1])
-    print(f"files to sparse grid: {total[0]:.1f} s, {total[1]:.1f} s of the processor; slowest: {slowest}")
+    print(
+        f"files to sparse grid: {total[0]:.1f} s, {total[1]:.1f} s of the processor; slowest: {slowest}"
+    )
     for stage, (wall, processor) in seconds.items():
-        print(f"  {stage:34s} {wall:8.3f} s {processor:8.3f} s of the processor {processor / total[1]:6.1%}")
+        print(
+            f"  {stage:34s} {wall:8.3f} s {processor:8.3f} s of the processor {processor / total[1]:6.1%}"
+        )
 
 
 def main() -> None:
     """Measure, compare and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     for product in ("satms", "gatmo"):
-        parser.add_argument(f"--{product}", type=Path, default=next(REAL.glob(f"{product.upper()}_npp_*"), None))
-    parser.add_argument("--granules", type=int, default=2700, help="granules of the day, 0 for none; 2700 are all")
+        parser.add_argument(
+            f"--{product}", type=Path, default=next(REAL.glob(f"{product.upper()}_npp_*"), None)
+        )
+    parser.add_argument(
+        "--granules", type=int, default=2700, help="granules of the day, 0 for none; 2700 are all"
+    )
     parser.add_argument("--aggregate", type=int, default=108, help="granules a file")
     parser.add_argument("--repeat", type=int, default=5)
     options = parser.parse_args()
@@ -207,7 +264,12 @@ def main() -> None:
         made.mkdir()
         pairs = write_day(pair, raw, options.granules, options.aggregate)
         size = sum(path.stat().st_size for path in raw.iterdir()) / 1e6
-        compare(pairs, channels, 1, f"{options.granules} granules in {len(pairs)} pairs of files, {size:.0f} MB")
+        compare(
+            pairs,
+            channels,
+            1,
+            f"{options.granules} granules in {len(pairs)} pairs of files, {size:.0f} MB",
+        )
         profile(raw, made, channels)
 
 

@@ -46,8 +46,12 @@ def amount(job: Planned, per: str) -> float:
     return days * {"day": 1, "analysis": 4, "init": len(job.params.get("init_hours", []))}[per]
 
 
-def duration(job: Planned, known: pd.DataFrame, measured: Mapping[tuple[str, str], float],
-             typical: Mapping[str, float]) -> float:
+def duration(
+    job: Planned,
+    known: pd.DataFrame,
+    measured: Mapping[tuple[str, str], float],
+    typical: Mapping[str, float],
+) -> float:
     """Seconds of a job: its own benchmark, its rule's, or what the table says; ValueError where nobody knows."""
     own = measured.get((job.rule, "/".join(job.wildcards.values())))
     if own is not None or job.rule in typical:
@@ -85,7 +89,9 @@ def bounds(every: list[Task], capacity: Mapping[str, float]) -> dict[str, float]
     """Times that no schedule beats, in s: the critical path, and of each resource its work shared out evenly."""
     found = {"critical path": sum(task.duration for task in critical_path(every))}
     for name, most in capacity.items():
-        found[name] = sum(task.duration * min(task.needs.get(name, 0), most) for task in every) / most
+        found[name] = (
+            sum(task.duration * min(task.needs.get(name, 0), most) for task in every) / most
+        )
     return found
 
 
@@ -102,49 +108,83 @@ def path_of(every: list[Task], rules: Mapping[str, str]) -> str:
 
 def makespans(every: list[Task], capacity: Mapping[str, float], nodes: list[int]) -> str:
     """The time of the whole by number of GPU nodes, beside the longest of the :func:`bounds`."""
-    lines = [f"{'GPU nodes':>9} {'makespan':>11} {'bound':>11} {'ratio':>6} {'speed-up':>8}  bound by"]
+    lines = [
+        f"{'GPU nodes':>9} {'makespan':>11} {'bound':>11} {'ratio':>6} {'speed-up':>8}  bound by"
+    ]
     first = None
     for count in nodes:
         limited = {**capacity, **({"gpu_nodes": count} if count else {})}
         found = simulate(every, limited).makespan
         first = first or found
         why, bound = max(bounds(every, limited).items(), key=lambda item: item[1])
-        lines.append(f"{count:9d} {clock(found):>11} {clock(bound):>11} {found / bound:6.2f} {first / found:8.2f}"
-                     f"  {why}")
+        lines.append(
+            f"{count:9d} {clock(found):>11} {clock(bound):>11} {found / bound:6.2f} {first / found:8.2f}"
+            f"  {why}"
+        )
     return "\n".join(lines)
 
 
 def main() -> None:
     """Plan, simulate and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("configuration", type=Path, nargs="?", default=ROOT / "config" / "paper.yaml")
-    parser.add_argument("--nodes", type=int, nargs="+", default=[1, 8, 64], help="GPU nodes; 0: GPU jobs on the cores")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "configuration", type=Path, nargs="?", default=ROOT / "config" / "paper.yaml"
+    )
+    parser.add_argument(
+        "--nodes",
+        type=int,
+        nargs="+",
+        default=[1, 8, 64],
+        help="GPU nodes; 0: GPU jobs on the cores",
+    )
     parser.add_argument("--cores", type=int, default=128, help="cores of all other jobs")
-    parser.add_argument("--jobs", type=int, help="jobs at once, by default those of slurm/config.yaml")
-    parser.add_argument("--overhead", type=float, default=6.0, help="seconds that a job takes before it starts work")
-    parser.add_argument("--benchmarks", type=Path, help="benchmarks of a real run: results/{name}/benchmarks")
+    parser.add_argument(
+        "--jobs", type=int, help="jobs at once, by default those of slurm/config.yaml"
+    )
+    parser.add_argument(
+        "--overhead", type=float, default=6.0, help="seconds that a job takes before it starts work"
+    )
+    parser.add_argument(
+        "--benchmarks", type=Path, help="benchmarks of a real run: results/{name}/benchmarks"
+    )
     options = parser.parse_args()
     start = time.process_time(), time.perf_counter()
     jobs = plan(options.configuration, everything=True)
     spent, wall = time.process_time() - start[0], time.perf_counter() - start[1]
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(f"{options.configuration.name}: {len(jobs)} jobs planned in {spent:.1f} s of the processor, "
-          f"{wall:.1f} s on the clock, {memory:.0f} MB")
-    print("  " + ", ".join(f"{count} {rule}" for rule, count in Counter(job.rule for job in jobs).most_common(8)))
+    print(
+        f"{options.configuration.name}: {len(jobs)} jobs planned in {spent:.1f} s of the processor, "
+        f"{wall:.1f} s on the clock, {memory:.0f} MB"
+    )
+    print(
+        "  "
+        + ", ".join(
+            f"{count} {rule}" for rule, count in Counter(job.rule for job in jobs).most_common(8)
+        )
+    )
     real = benchmarked.read(options.benchmarks) if options.benchmarks else []
-    measured, typical = {(one.rule, one.wildcards): one.seconds for one in real}, benchmarked.typical(real)
+    measured, typical = (
+        {(one.rule, one.wildcards): one.seconds for one in real},
+        benchmarked.typical(real),
+    )
     known = pd.read_csv(DURATIONS).set_index("rule")
     seconds = [duration(job, known, measured, typical) for job in jobs]
     capacity = {"cores": options.cores} | limits(ROOT / "slurm" / "config.yaml")
     capacity |= {"jobs": options.jobs} if options.jobs else {}
     rules = {job.outputs[0]: job.rule for job in jobs}
     for there in (False, True) if any(job.rule.startswith("archive_") for job in jobs) else (True,):
-        kept = [0.0 if there and job.rule.startswith("archive_") else one + options.overhead
-                for job, one in zip(jobs, seconds, strict=True)]
+        kept = [
+            0.0 if there and job.rule.startswith("archive_") else one + options.overhead
+            for job, one in zip(jobs, seconds, strict=True)
+        ]
         every = tasks(jobs, kept, options.nodes != [0])
         gpu = sum(task.duration for task in every if "gpu_nodes" in task.needs) / 3600
         cores = sum(task.duration * task.needs.get("cores", 0) for task in every) / 3600
-        print(f"\n{'raw files there' if there else 'from nothing'}: {gpu:.1f} hours of GPU nodes, {cores:.1f} of cores")
+        print(
+            f"\n{'raw files there' if there else 'from nothing'}: {gpu:.1f} hours of GPU nodes, {cores:.1f} of cores"
+        )
         print(path_of(every, rules))
         print(makespans(every, capacity, options.nodes))
 

@@ -40,8 +40,14 @@ def as_measured(lat: np.ndarray, lon: np.ndarray, noise: np.ndarray) -> np.ndarr
     for channel, deviation in enumerate(noise):
         field = 240 + 30 * np.cos(2 * north)
         for wave in range(1, 30):
-            field += generator.normal(0, 4) * np.sin(wave * east + generator.uniform(0, 6)) * np.cos(wave * north)
-        values[:, channel] = np.rint((field + generator.normal(0, deviation, len(lat))) / COUNT) * COUNT
+            field += (
+                generator.normal(0, 4)
+                * np.sin(wave * east + generator.uniform(0, 6))
+                * np.cos(wave * north)
+            )
+        values[:, channel] = (
+            np.rint((field + generator.normal(0, deviation, len(lat))) / COUNT) * COUNT
+        )
     return values
 
 
@@ -59,8 +65,13 @@ def write_dense(path: Path, grids: SparseGrids, compressed: bool) -> None:
     """The same day as a dense store."""
     channels = len(grids.channels)
     array = zarr.create_array(
-        path, shape=(HOURS, channels, *GRID.shape), chunks=(1, channels, *GRID.shape), dtype="float32",
-        fill_value=np.nan, compressors=BloscCodec(cname="zstd", clevel=3, shuffle="shuffle") if compressed else None)
+        path,
+        shape=(HOURS, channels, *GRID.shape),
+        chunks=(1, channels, *GRID.shape),
+        dtype="float32",
+        fill_value=np.nan,
+        compressors=BloscCodec(cname="zstd", clevel=3, shuffle="shuffle") if compressed else None,
+    )
     for hour in range(HOURS):
         dense = densify(grids.window(DAY, hour, hour + 1), GRID, 1)
         array[hour] = dense.values.masked_fill(~dense.mask, torch.nan)[0].numpy()
@@ -83,12 +94,14 @@ def drop(path: Path) -> None:
 
 def load_sparse(path: Path, device: torch.device) -> DenseWindow:
     """A window from the sparse store, opened anew, nothing kept in memory."""
-    return densify(SparseGrids([path], cache_bytes=0).window(DAY, FIRST, FIRST + WINDOW), GRID, WINDOW, device)
+    return densify(
+        SparseGrids([path], cache_bytes=0).window(DAY, FIRST, FIRST + WINDOW), GRID, WINDOW, device
+    )
 
 
 def load_dense(path: Path, device: torch.device) -> torch.Tensor:
     """A window from a dense store."""
-    return torch.from_numpy(zarr.open_array(path, mode="r")[FIRST:FIRST + WINDOW]).to(device)
+    return torch.from_numpy(zarr.open_array(path, mode="r")[FIRST : FIRST + WINDOW]).to(device)
 
 
 def timed(action, device: torch.device) -> float:
@@ -100,10 +113,19 @@ def timed(action, device: torch.device) -> float:
     return time.perf_counter() - start
 
 
-def measure(folder: Path, kind: str, data: tuple[np.ndarray, ...], names: list[str], device: torch.device,
-            repeat: int) -> None:
+def measure(
+    folder: Path,
+    kind: str,
+    data: tuple[np.ndarray, ...],
+    names: list[str],
+    device: torch.device,
+    repeat: int,
+) -> None:
     """Write, compare and print one kind of values."""
-    stores = {name: folder / f"{kind}_{name}.zarr" for name in ("sparse", "dense, compressed", "dense, uncompressed")}
+    stores = {
+        name: folder / f"{kind}_{name}.zarr"
+        for name in ("sparse", "dense, compressed", "dense, uncompressed")
+    }
     rows = write_sparse(stores["sparse"], *data, names)
     grids = SparseGrids([stores["sparse"]], cache_bytes=0)
     for name in list(stores)[1:]:
@@ -112,7 +134,10 @@ def measure(folder: Path, kind: str, data: tuple[np.ndarray, ...], names: list[s
     ours = load_sparse(stores["sparse"], device)
     for name in list(stores)[1:]:
         theirs = load_dense(stores[name], device)
-        if not (torch.equal(torch.isfinite(theirs), ours.mask) and torch.equal(theirs.nan_to_num(0.0), ours.values)):
+        if not (
+            torch.equal(torch.isfinite(theirs), ours.mask)
+            and torch.equal(theirs.nan_to_num(0.0), ours.values)
+        ):
             raise SystemExit(f"{name} differs from sparse")
         del theirs
     share = ours.mask.float().mean().item()
@@ -125,27 +150,41 @@ def measure(folder: Path, kind: str, data: tuple[np.ndarray, ...], names: list[s
             seconds[name, "warm"].append(timed(lambda n=name, p=path: loads[n](p, device), device))
     best = {key: min(values) for key, values in seconds.items()}
     raw = HOURS * len(names) * GRID.nlat * GRID.nlon * 4
-    print(f"\n{kind}: {len(data[0])} footprints, {rows} cells in {HOURS} hours, {share:.1%} of the window's values "
-          f"observed; dense float32 tensors {raw / 1e6:.0f} MB")
-    print(f"{'store':22s} {'MB':>7s} {'tensors/store':>14s} {'warm s':>7s} {'to sparse':>10s} {'cold s':>7s} "
-          f"{'to sparse':>10s}")
+    print(
+        f"\n{kind}: {len(data[0])} footprints, {rows} cells in {HOURS} hours, {share:.1%} of the window's values "
+        f"observed; dense float32 tensors {raw / 1e6:.0f} MB"
+    )
+    print(
+        f"{'store':22s} {'MB':>7s} {'tensors/store':>14s} {'warm s':>7s} {'to sparse':>10s} {'cold s':>7s} "
+        f"{'to sparse':>10s}"
+    )
     for name, path in stores.items():
         warm, cold = best[name, "warm"], best[name, "cold"]
-        print(f"{name:22s} {size(path) / 1e6:7.0f} {raw / size(path):14.1f} {warm:7.3f} "
-              f"{warm / best['sparse', 'warm']:10.2f} {cold:7.3f} {cold / best['sparse', 'cold']:10.2f}")
+        print(
+            f"{name:22s} {size(path) / 1e6:7.0f} {raw / size(path):14.1f} {warm:7.3f} "
+            f"{warm / best['sparse', 'warm']:10.2f} {cold:7.3f} {cold / best['sparse', 'cold']:10.2f}"
+        )
     path = stores["sparse"]
-    reading = min(timed(lambda: SparseGrids([path], 0).window(DAY, FIRST, FIRST + WINDOW), device)
-                                for _ in range(repeat))
-    print(f"of the sparse load, reading and decompressing took {reading:.3f} s, the rest made the tensors")
+    reading = min(
+        timed(lambda: SparseGrids([path], 0).window(DAY, FIRST, FIRST + WINDOW), device)
+        for _ in range(repeat)
+    )
+    print(
+        f"of the sparse load, reading and decompressing took {reading:.3f} s, the rest made the tensors"
+    )
 
 
 def main() -> None:
     """Measure both kinds of values."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--stride", type=int, default=1, help="use every N-th scan")
     parser.add_argument("--repeat", type=int, default=5)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--directory", type=Path, help="where the stores are written for the time of the run, 5 GB")
+    parser.add_argument(
+        "--directory", type=Path, help="where the stores are written for the time of the run, 5 GB"
+    )
     options = parser.parse_args()
     torch.set_num_threads(1)
     source = sources.load("noaa20_atms")
@@ -155,7 +194,14 @@ def main() -> None:
     print(f"device {device}")
     for kind, values in (("noise", noise), ("as measured", measured)):
         with tempfile.TemporaryDirectory(dir=options.directory) as folder:
-            measure(Path(folder), kind, (when, lat, lon, values, zenith), source.channel_names, device, options.repeat)
+            measure(
+                Path(folder),
+                kind,
+                (when, lat, lon, values, zenith),
+                source.channel_names,
+                device,
+                options.repeat,
+            )
 
 
 if __name__ == "__main__":

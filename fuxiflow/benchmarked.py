@@ -51,7 +51,11 @@ def read(directory: Path) -> list[Benchmark]:
         rule, *rest = path.relative_to(directory).with_suffix("").parts
         row = _last(path)
         if row and not math.isnan(taken := _number(row, "s")):
-            found.append(Benchmark(rule, "/".join(rest), taken, _number(row, "cpu_time"), _number(row, "max_rss")))
+            found.append(
+                Benchmark(
+                    rule, "/".join(rest), taken, _number(row, "cpu_time"), _number(row, "max_rss")
+                )
+            )
     return found
 
 

@@ -82,11 +82,15 @@ def read(path: Path) -> ChannelTable:
     with open(path, newline="") as file:
         for number, row in enumerate(csv.DictReader(file), start=2):
             try:
-                row = {key: None if key == "level" and text == "" else _KINDS[str(kinds[key])](text)
-                       for key, text in row.items()}
+                row = {
+                    key: None if key == "level" and text == "" else _KINDS[str(kinds[key])](text)
+                    for key, text in row.items()
+                }
                 channels.append(Channel(**row))
             except (KeyError, TypeError, ValueError) as error:
-                raise ValueError(f"{path}, line {number}: malformed channel row ({error})") from error
+                raise ValueError(
+                    f"{path}, line {number}: malformed channel row ({error})"
+                ) from error
     names = [channel.name for channel in channels]
     if len(set(names)) != len(names):
         raise ValueError(f"{path}: channel names are not unique")

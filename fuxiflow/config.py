@@ -79,7 +79,11 @@ class Config(Section):
         whose stages up to it have the same settings, so that what two experiments share is trained once."""
         name = self.weights_of(name)
         recipe = self.resolve(name).recipe(stage)
-        same = (other for other in self.trained_experiments if self.resolve(other).recipe(stage) == recipe)
+        same = (
+            other
+            for other in self.trained_experiments
+            if self.resolve(other).recipe(stage) == recipe
+        )
         return next(same, name)
 
     def analyses_after(self, name: str) -> str:
@@ -98,12 +102,19 @@ class Config(Section):
 
     def forecasts_after(self, name: str) -> str:
         """The training stage whose networks make the forecasts of experiment ``name``."""
-        return self.resolve(name).forecasts_after or [*self.resolve(self.weights_of(name)).training.stages][-1]
+        return (
+            self.resolve(name).forecasts_after
+            or [*self.resolve(self.weights_of(name)).training.stages][-1]
+        )
 
     @property
     def trained_experiments(self) -> list[str]:
         """Experiments that train networks of their own."""
-        return [name for name in self.experiments if self.weights_of(name) == name and self.uses_networks(name)]
+        return [
+            name
+            for name in self.experiments
+            if self.weights_of(name) == name and self.uses_networks(name)
+        ]
 
     def uses_networks(self, name: str) -> bool:
         """Whether an experiment cycles or forecasts with networks of this project."""
@@ -124,19 +135,29 @@ class Config(Section):
     def external_experiments(self) -> list[str]:
         """Forecasting experiments with another forecaster, or other initial states, than the cycle's."""
         chosen = {name: self.resolve(name) for name in self.forecasting_experiments}
-        return [name for name, e in chosen.items() if e.initial is not None or e.forecaster is not None]
+        return [
+            name for name, e in chosen.items() if e.initial is not None or e.forecaster is not None
+        ]
 
     @property
     def sources(self) -> list[str]:
         """All sources that some experiment assimilates, or trains to."""
         users = [*self.cycled_experiments, *self.trained_experiments]
-        compared = {source for name in self.trained_experiments for source in self.compared_sources(name)}
-        return sorted({source for name in users for source in self.resolve(name).sources} | compared)
+        compared = {
+            source for name in self.trained_experiments for source in self.compared_sources(name)
+        }
+        return sorted(
+            {source for name in users for source in self.resolve(name).sources} | compared
+        )
 
     @property
     def comparisons(self) -> dict[str, list[str]]:
         """By experiment, those that its scores are compared with: as ``verification`` and ``figures`` ask for it."""
-        wanted = [(name, other) for name, others in self.verification.comparisons.items() for other in others]
+        wanted = [
+            (name, other)
+            for name, others in self.verification.comparisons.items()
+            for other in others
+        ]
         wanted += [(name, self.figures.unrolling[0]) for name in self.figures.unrolling[1:]]
         if self.figures.hybrid_training:
             wanted.append(self.figures.hybrid_training[::-1])
@@ -166,9 +187,13 @@ class Config(Section):
         where it is left out, or no sounder that the main experiment assimilates has an observation operator."""
         if self.figures.perturbation is None:
             return None
-        assimilated = (sources.load(name) for name in self.resolve(self.figures.experiments[0]).sources)
+        assimilated = (
+            sources.load(name) for name in self.resolve(self.figures.experiments[0]).sources
+        )
         instruments = known.instruments()
-        return self.figures.perturbation.among([source for source in assimilated if source.instrument in instruments])
+        return self.figures.perturbation.among(
+            [source for source in assimilated if source.instrument in instruments]
+        )
 
     @property
     def cycling_period(self) -> Period:
@@ -194,7 +219,11 @@ def _merge(base: dict, override: dict) -> dict:
     """``base`` with ``override`` laid over it, section by section."""
     merged = dict(base)
     for key, value in override.items():
-        merged[key] = _merge(base[key], value) if isinstance(value, dict) and isinstance(base.get(key), dict) else value
+        merged[key] = (
+            _merge(base[key], value)
+            if isinstance(value, dict) and isinstance(base.get(key), dict)
+            else value
+        )
     return merged
 
 

@@ -52,18 +52,28 @@ def plan(*paths: Path, everything: bool = False) -> list[Planned]:
     from snakemake.api import SnakemakeApi
     from snakemake.exceptions import WorkflowError
     from snakemake.settings.enums import Quietness, RerunTrigger
-    from snakemake.settings.types import ConfigSettings, DAGSettings, OutputSettings, ResourceSettings
+    from snakemake.settings.types import (
+        ConfigSettings,
+        DAGSettings,
+        OutputSettings,
+        ResourceSettings,
+    )
 
     profile = yaml.safe_load((ROOT / "profiles" / "default" / "config.yaml").read_text())
     triggers = RerunTrigger.parse_choices_set(profile["rerun-triggers"])
     try:
         # Snakemake's own account of the plan has no place here
-        with contextlib.redirect_stderr(io.StringIO()), \
-                SnakemakeApi(OutputSettings(dryrun=True, quiet={Quietness.ALL})) as api:
+        with (
+            contextlib.redirect_stderr(io.StringIO()),
+            SnakemakeApi(OutputSettings(dryrun=True, quiet={Quietness.ALL})) as api,
+        ):
             settings = ConfigSettings(configfiles=[Path(path).resolve() for path in paths])
-            workflow = api.workflow(ResourceSettings(cores=1), settings,
-                                    snakefile=ROOT / "Snakefile", workdir=ROOT)
-            workflow.dag(DAGSettings(forceall=everything, rerun_triggers=triggers)).execute_workflow("dryrun")
+            workflow = api.workflow(
+                ResourceSettings(cores=1), settings, snakefile=ROOT / "Snakefile", workdir=ROOT
+            )
+            workflow.dag(
+                DAGSettings(forceall=everything, rerun_triggers=triggers)
+            ).execute_workflow("dryrun")
             dag = workflow._workflow.dag
             needed = set(dag.needrun_jobs(exclude_finished=False))
             return [_planned(job, dag.reason(job), job in needed) for job in dag.jobs if job.output]
@@ -74,15 +84,22 @@ def plan(*paths: Path, everything: bool = False) -> list[Planned]:
 def _planned(job, reason, needed: bool) -> Planned:
     change = reason.params_changed
     return Planned(
-        rule=job.rule.name, wildcards=dict(job.wildcards_dict), params=dict(job.params.items()),
-        inputs=sorted(str(name) for name in job.input), outputs=[str(name) for name in job.output],
-        log=str(job.log[0]) if job.log else "", needed=needed,
+        rule=job.rule.name,
+        wildcards=dict(job.wildcards_dict),
+        params=dict(job.params.items()),
+        inputs=sorted(str(name) for name in job.input),
+        outputs=[str(name) for name in job.output],
+        log=str(job.log[0]) if job.log else "",
+        needed=needed,
         missing=sorted(str(name) for name in reason.missing_output),
         newer=sorted(str(name) for name in reason.updated_input - reason.updated_input_run),
-        inputs_changed=bool(reason.input_changed), environment_changed=bool(reason.software_stack_changed),
-        before=set(change.only_old), now=set(change.only_new),
-        resources={"threads": job.threads} | {name: value for name, value in job.resources.items()
-                                              if isinstance(value, int | float)})
+        inputs_changed=bool(reason.input_changed),
+        environment_changed=bool(reason.software_stack_changed),
+        before=set(change.only_old),
+        now=set(change.only_new),
+        resources={"threads": job.threads}
+        | {name: value for name, value in job.resources.items() if isinstance(value, int | float)},
+    )
 
 
 def causes(job: Planned, record: dict | None, directory: Path) -> list[str]:
@@ -101,16 +118,26 @@ def causes(job: Planned, record: dict | None, directory: Path) -> list[str]:
         scripts = records.code_files(job.rule, job.params)
         for name in sorted(name for name in {*old, *new} if old.get(name) != new.get(name)):
             if name in scripts and name in old:
-                found.extend(code_changes(records.read_code(directory, ast.literal_eval(old[name])),
-                                          parts(scripts[name])))
+                found.extend(
+                    code_changes(
+                        records.read_code(directory, ast.literal_eval(old[name])),
+                        parts(scripts[name]),
+                    )
+                )
             else:
                 found.extend(changes(name, old.get(name), new.get(name)))
         found.extend(f"reads {name} too" for name in sorted({*job.inputs} - {*record["inputs"]}))
-        found.extend(f"no longer reads {name}" for name in sorted({*record["inputs"]} - {*job.inputs}))
+        found.extend(
+            f"no longer reads {name}" for name in sorted({*record["inputs"]} - {*job.inputs})
+        )
     else:
         names = [name for name, value in job.params.items() if repr(value) in job.now]
-        found.extend("its code, of which no record is kept" if name in ("code", "reader_code")
-                     else f"setting {name}: now {_short(repr(job.params[name]))}" for name in names)
+        found.extend(
+            "its code, of which no record is kept"
+            if name in ("code", "reader_code")
+            else f"setting {name}: now {_short(repr(job.params[name]))}"
+            for name in names
+        )
         if job.before and not names:
             found.append("a parameter it no longer has")
         if job.inputs_changed:
@@ -122,6 +149,7 @@ def causes(job: Planned, record: dict | None, directory: Path) -> list[str]:
 
 def changes(name: str, old: str | None, new: str | None) -> list[str]:
     """What differs between two values of a setting, as Python writes them, down to the keys of dictionaries."""
+
     def value(text):
         try:
             return ast.literal_eval(text)
@@ -145,7 +173,10 @@ def changes(name: str, old: str | None, new: str | None) -> list[str]:
             yield f"setting {path}: {_short(repr(one))} → {_short(repr(two))}"
 
     if old is None or new is None:
-        return [f"setting {name}: " + (f"new, {_short(new)}" if old is None else f"gone, was {_short(old)}")]
+        return [
+            f"setting {name}: "
+            + (f"new, {_short(new)}" if old is None else f"gone, was {_short(old)}")
+        ]
     return list(compare(name, value(old), value(new)))
 
 
@@ -159,14 +190,17 @@ def code_changes(old: dict | None, new: dict) -> list[str]:
         if one is None or two is None:
             found.append(f"code {name}: {'used now' if one is None else 'no longer used'}")
         elif one != two:
-            what = [f"{part} {'is new' if part not in one else 'is gone' if part not in two else 'changed'}"
-                    for part in sorted({*one, *two}) if one.get(part) != two.get(part)]
+            what = [
+                f"{part} {'is new' if part not in one else 'is gone' if part not in two else 'changed'}"
+                for part in sorted({*one, *two})
+                if one.get(part) != two.get(part)
+            ]
             found.append(f"code {name}: {', '.join(what)}")
     return found or ["code: the order of definitions"]
 
 
 def _short(text: str) -> str:
-    return text if len(text) <= WIDTH else f"{text[:WIDTH - 1]}…"
+    return text if len(text) <= WIDTH else f"{text[: WIDTH - 1]}…"
 
 
 def _named(jobs: list[Planned]) -> list[str]:
@@ -174,8 +208,17 @@ def _named(jobs: list[Planned]) -> list[str]:
     by_rule = defaultdict(list)
     for job in jobs:
         by_rule[job.rule].append(" ".join(job.wildcards.values()))
-    return [rule + (f" ({'; '.join(names)})" if any(names) and len(names) <= 3 else f" ({len(names)} jobs)"
-                    if len(names) > 1 else "") for rule, names in by_rule.items()]
+    return [
+        rule
+        + (
+            f" ({'; '.join(names)})"
+            if any(names) and len(names) <= 3
+            else f" ({len(names)} jobs)"
+            if len(names) > 1
+            else ""
+        )
+        for rule, names in by_rule.items()
+    ]
 
 
 def report(jobs: list[Planned], directory: Path) -> str:
@@ -183,7 +226,9 @@ def report(jobs: list[Planned], directory: Path) -> str:
     needed = [job for job in jobs if job.needed]
     if not needed:
         return "nothing would run: every product agrees with the configuration, the code and what it was made from"
-    if len(needed) == len(jobs) and not any((ROOT / name).exists() for job in jobs for name in job.outputs):
+    if len(needed) == len(jobs) and not any(
+        (ROOT / name).exists() for job in jobs for name in job.outputs
+    ):
         return f"nothing has been made yet: all {len(jobs)} jobs would run"
     known = records.read(directory)
     groups, following = defaultdict(list), []
@@ -204,15 +249,23 @@ def report(jobs: list[Planned], directory: Path) -> str:
 
 def _listed(names: list[str]) -> str:
     """Names, indented and wrapped."""
-    return textwrap.fill(", ".join(names), WIDTH + 40, initial_indent="    ", subsequent_indent="    ",
-                         break_on_hyphens=False, break_long_words=False)
+    return textwrap.fill(
+        ", ".join(names),
+        WIDTH + 40,
+        initial_indent="    ",
+        subsequent_indent="    ",
+        break_on_hyphens=False,
+        break_long_words=False,
+    )
 
 
 def _by_stage(rules: set[str], every: set[str]) -> list[str]:
     """Rules by name; ``training_*`` where they are all of several of a stage."""
     names = []
     for stage in sorted({rule.split("_")[0] for rule in rules}):
-        here, there = ([rule for rule in sorted(of) if rule.split("_")[0] == stage] for of in (rules, every))
+        here, there = (
+            [rule for rule in sorted(of) if rule.split("_")[0] == stage] for of in (rules, every)
+        )
         names.extend([f"{stage}_*"] if here == there and len(here) > 1 else here)
     return names
 

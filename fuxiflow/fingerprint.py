@@ -40,7 +40,9 @@ def _module_file(module: str) -> Path | None:
 def _module_files(name: str) -> tuple[Path, ...]:
     """The source files of a dotted name and of the packages that it is in, as far as they are the project's."""
     parts = name.split(".")
-    ancestors = [".".join(parts[:i]) for i in range(1, len(parts) + 1)] if parts[0] == PACKAGE else []
+    ancestors = (
+        [".".join(parts[:i]) for i in range(1, len(parts) + 1)] if parts[0] == PACKAGE else []
+    )
     return tuple(found for ancestor in ancestors if (found := _module_file(ancestor)))
 
 
@@ -51,8 +53,10 @@ def _imported(nodes: Sequence[ast.AST]) -> Iterator[str]:
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             if node.level:
-                raise ValueError(f"line {node.lineno}: relative import, which fingerprints do not follow; "
-                                 f"write 'from {PACKAGE}. … import …'")
+                raise ValueError(
+                    f"line {node.lineno}: relative import, which fingerprints do not follow; "
+                    f"write 'from {PACKAGE}. … import …'"
+                )
             yield node.module
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
@@ -63,7 +67,11 @@ def _parts(node: ast.AST) -> list[str] | None:
         return []
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div):
         left = _parts(node.left)
-        if left is not None and isinstance(node.right, ast.Constant) and isinstance(node.right.value, str):
+        if (
+            left is not None
+            and isinstance(node.right, ast.Constant)
+            and isinstance(node.right.value, str)
+        ):
             return [*left, node.right.value]
     return None
 
@@ -80,7 +88,9 @@ def _named_files(nodes: Sequence[ast.AST]) -> Iterator[str]:
         if path.is_file():
             yield "/".join(parts)
         elif path.is_dir() and len(parts) > 1 and parts[0] == "resources":
-            yield from (file.relative_to(ROOT).as_posix() for file in path.rglob("*") if file.is_file())
+            yield from (
+                file.relative_to(ROOT).as_posix() for file in path.rglob("*") if file.is_file()
+            )
 
 
 def _drop_docstrings(nodes: Sequence[ast.AST]) -> None:
@@ -102,7 +112,9 @@ def _read(path: Path, mtime_ns: int) -> Source:
         raise ValueError(f"{path}, {error}") from error
     data = frozenset(_named_files(nodes))
     _drop_docstrings(nodes)
-    return Source(hashlib.sha256(ast.dump(tree, annotate_fields=False).encode()).hexdigest(), imports, data)
+    return Source(
+        hashlib.sha256(ast.dump(tree, annotate_fields=False).encode()).hexdigest(), imports, data
+    )
 
 
 @cache
@@ -154,12 +166,25 @@ def _definitions(path: Path) -> dict[str, str]:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             add(f"{node.name}()", [node])
         elif isinstance(node, ast.ClassDef):
-            methods = [item for item in node.body if isinstance(item, ast.FunctionDef | ast.AsyncFunctionDef)]
+            methods = [
+                item
+                for item in node.body
+                if isinstance(item, ast.FunctionDef | ast.AsyncFunctionDef)
+            ]
             for item in methods:
                 add(f"{node.name}.{item.name}()", [item])
-            add(f"class {node.name}", [*node.bases, *node.keywords, *node.decorator_list,
-                                       *(item for item in node.body if item not in methods)])
-        elif isinstance(node, ast.Assign) and all(isinstance(target, ast.Name) for target in node.targets):
+            add(
+                f"class {node.name}",
+                [
+                    *node.bases,
+                    *node.keywords,
+                    *node.decorator_list,
+                    *(item for item in node.body if item not in methods),
+                ],
+            )
+        elif isinstance(node, ast.Assign) and all(
+            isinstance(target, ast.Name) for target in node.targets
+        ):
             add(", ".join(target.id for target in node.targets), [node])
         elif isinstance(node, ast.Import | ast.ImportFrom):
             add("imports", [node])
@@ -173,8 +198,10 @@ def _definitions(path: Path) -> dict[str, str]:
 def parts(script: Path) -> dict[str, dict[str, str]]:
     """What :func:`fingerprint` is made of: by file the digests of its definitions, of a data file the digest of all."""
     sources = _sources(script)
-    found = {str(path.relative_to(ROOT) if path.is_relative_to(ROOT) else path.name): _definitions(path)
-             for path in sources}
+    found = {
+        str(path.relative_to(ROOT) if path.is_relative_to(ROOT) else path.name): _definitions(path)
+        for path in sources
+    }
     for name in {name for source in sources.values() for name in source.data}:
         found[name] = {"contents": _data_digest(ROOT / name, (ROOT / name).stat().st_mtime_ns)[:16]}
     return dict(sorted(found.items()))

@@ -78,5 +78,9 @@ class Grid:
             raise KeyError(f"unknown region {name!r}; known: {', '.join(REGIONS)}")
         south, north, west, east = REGIONS[name]
         rows = (self.lat >= south) & (self.lat <= north)
-        columns = (self.lon >= west) & (self.lon <= east) if west <= east else (self.lon >= west) | (self.lon <= east)
+        columns = (
+            (self.lon >= west) & (self.lon <= east)
+            if west <= east
+            else (self.lon >= west) | (self.lon <= east)
+        )
         return rows[:, None] & columns[None, :]

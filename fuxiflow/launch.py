@@ -51,17 +51,33 @@ def as_rank(log: logging.Logger) -> Iterator[None]:
         raise SystemExit(FAILED) from error
 
 
-def commands(program: list[str], devices: int, nodes: int, threads: int, environment: Mapping[str, str],
-             port: int) -> list[tuple[list[str], dict[str, str]]]:  # fmt: skip
+def commands(
+    program: list[str],
+    devices: int,
+    nodes: int,
+    threads: int,
+    environment: Mapping[str, str],
+    port: int,
+) -> list[tuple[list[str], dict[str, str]]]:
     """What to start, each with its environment: one ``srun`` in a Slurm job, else one process a device. RuntimeError
     for several nodes outside Slurm."""
-    handed = {**slurm.outside_steps(environment), MARK: str(devices * nodes), "MASTER_PORT": str(port)}
-    handed = {name: value for name, value in handed.items() if name not in ("RANK", "LOCAL_RANK", "MASTER_ADDR")}
+    handed = {
+        **slurm.outside_steps(environment),
+        MARK: str(devices * nodes),
+        "MASTER_PORT": str(port),
+    }
+    handed = {
+        name: value
+        for name, value in handed.items()
+        if name not in ("RANK", "LOCAL_RANK", "MASTER_ADDR")
+    }
     if slurm.starts_steps(environment):
         return [(slurm.step(program, nodes, devices, threads), handed)]
     if nodes > 1:
-        raise RuntimeError(f"training.nodes is {nodes}, but this is no Slurm job with srun on its search path; "
-                           f"use --profile slurm, or set it to 1")  # fmt: skip
+        raise RuntimeError(
+            f"training.nodes is {nodes}, but this is no Slurm job with srun on its search path; "
+            f"use --profile slurm, or set it to 1"
+        )
     handed |= {"MASTER_ADDR": "127.0.0.1", "NODE_RANK": "0"}
     return [(program, {**handed, "LOCAL_RANK": str(i)}) for i in range(devices)]
 
@@ -76,7 +92,9 @@ class _Started:
     """The processes that were started: the ranks, or the one ``srun`` that stands for them all."""
 
     def __init__(self, found: list[tuple[list[str], dict[str, str]]]):
-        self.processes = [subprocess.Popen(command, env=environment) for command, environment in found]
+        self.processes = [
+            subprocess.Popen(command, env=environment) for command, environment in found
+        ]
         self.by_srun = found[0][0][0] == "srun"
         self.asked = 0
 
@@ -126,7 +144,9 @@ def launch(devices: int, nodes: int, threads: int = 1) -> None:
     """Run this program once a device, with so many processors each, and wait for all. Where one fails the others are
     told to end: RuntimeError with the exit status of the first. Where this process, or all of them, were told to end:
     SystemExit with the status of the signal."""
-    started = _Started(commands([sys.executable, *sys.argv], devices, nodes, threads, os.environ, _free_port()))
+    started = _Started(
+        commands([sys.executable, *sys.argv], devices, nodes, threads, os.environ, _free_port())
+    )
     previous = {number: signal.signal(number, started.ask) for number in PASSED_ON}
     try:
         status = started.wait()
@@ -137,4 +157,6 @@ def launch(devices: int, nodes: int, threads: int = 1) -> None:
     if status and (started.asked or status == TOLD):
         raise SystemExit(128 + (started.asked or signal.SIGTERM))
     if status:
-        raise RuntimeError(f"one of {devices * nodes} processes ended with status {status}; the log says why")
+        raise RuntimeError(
+            f"one of {devices * nodes} processes ended with status {status}; the log says why"
+        )

@@ -72,7 +72,11 @@ def vapour_pressure(specific_humidity: Array, pressure: Array) -> Array:
 
 def relative_humidity(specific_humidity: Array, temperature: Array, pressure: Array) -> Array:
     """Relative humidity in % from specific humidity (kg kg-1), temperature (K) and pressure (hPa); shapes broadcast."""
-    return 100.0 * vapour_pressure(specific_humidity, pressure) / saturation_vapour_pressure(temperature)
+    return (
+        100.0
+        * vapour_pressure(specific_humidity, pressure)
+        / saturation_vapour_pressure(temperature)
+    )
 
 
 def relative_humidity_of_dew_point(dew_point: Array, temperature: Array) -> Array:
@@ -104,7 +108,9 @@ def brightness_temperature(radiance: np.ndarray, wavenumber: np.ndarray) -> np.n
     return PLANCK_2 * wavenumber / np.log1p(PLANCK_1 * wavenumber**3 / positive)
 
 
-def great_circle(lat: np.ndarray, lon: np.ndarray, other_lat: np.ndarray, other_lon: np.ndarray) -> np.ndarray:
+def great_circle(
+    lat: np.ndarray, lon: np.ndarray, other_lat: np.ndarray, other_lon: np.ndarray
+) -> np.ndarray:
     """Great-circle distance in km of points in degrees (haversine formula), numpy arrays; NaN where one is missing."""
     phi, other = np.radians(lat), np.radians(other_lat)
     across = np.sin(np.radians(np.subtract(lon, other_lon)) / 2) ** 2
@@ -131,14 +137,20 @@ def virtual_temperature(temperature: Array, specific_humidity: Array) -> Array:
     return temperature * (1.0 + (1.0 / EPSILON - 1.0) * specific_humidity)
 
 
-def surface_pressure(mean_sea_level_pressure: Array, temperature_2m: Array, surface_geopotential: Array) -> Array:
+def surface_pressure(
+    mean_sea_level_pressure: Array, temperature_2m: Array, surface_geopotential: Array
+) -> Array:
     """Surface pressure in Pa from mean-sea-level pressure (Pa), 2 m temperature (K), surface geopotential (m2 s-2).
 
     The inverse of the reduction to sea level of ECMWF, p = p_s exp(b (1 - x/2 + x^2/3)) with b = z_s / (R T) and
     x = lapse z_s / (g T), tempered over cold and over high, warm ground (Trenberth, Berry & Buja, 1993,
     NCAR/TN-396+STR, doi:10.5065/D6HX19NH, equations 11 to 14); T2M stands for the temperature of the air at the ground.
     """
-    where = np.where if isinstance(temperature_2m, (np.ndarray, np.generic, float, int)) else _torch_where
+    where = (
+        np.where
+        if isinstance(temperature_2m, (np.ndarray, np.generic, float, int))
+        else _torch_where
+    )
     t, z = temperature_2m, surface_geopotential
     hot = t + LAPSE_RATE * z / GRAVITY > WARM_LIMIT
     height = _clip(abs(z) / GRAVITY, 1.0, None)
@@ -146,7 +158,9 @@ def surface_pressure(mean_sea_level_pressure: Array, temperature_2m: Array, surf
     tempered = where(hot & (t > WARM_LIMIT), 0.5 * (WARM_LIMIT + t), t)
     tempered = where(t < COLD_LIMIT, 0.5 * (COLD_LIMIT + t), tempered)
     x = lapse * z / (GRAVITY * tempered)
-    return mean_sea_level_pressure * _exp(-z / (GAS_CONSTANT_DRY * tempered) * (1.0 - x / 2.0 + x**2 / 3.0))
+    return mean_sea_level_pressure * _exp(
+        -z / (GAS_CONSTANT_DRY * tempered) * (1.0 - x / 2.0 + x**2 / 3.0)
+    )
 
 
 def _torch_where(condition: Array, one: Array, other: Array) -> Array:

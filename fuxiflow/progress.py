@@ -14,7 +14,9 @@ def clock(seconds: float) -> str:
 class Progress:
     """Reports advance through ``total`` steps to a logger, at most every ``every`` seconds, with the time left."""
 
-    def __init__(self, total: int, label: str, log: logging.Logger, every: float = 10.0, done: int = 0):
+    def __init__(
+        self, total: int, label: str, log: logging.Logger, every: float = 10.0, done: int = 0
+    ):
         self.total, self.label, self.log, self.every = total, label, log, every
         self.done = self.first = done
         self.start = self.last = time.monotonic()

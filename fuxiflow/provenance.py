@@ -27,7 +27,9 @@ def file_digest(path: Path) -> str:
     if path.is_dir():
         stamp = path / "zarr.json"
         stamp = stamp if stamp.exists() else path / "provenance.json"
-        return file_digest(stamp) if stamp.exists() else digest(sorted(p.name for p in path.iterdir()))
+        return (
+            file_digest(stamp) if stamp.exists() else digest(sorted(p.name for p in path.iterdir()))
+        )
     stat = path.stat()
     if stat.st_size <= 1 << 20:
         return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
@@ -36,8 +38,12 @@ def file_digest(path: Path) -> str:
 
 def commit() -> str:
     """The commit of the working tree, with ``+changes`` where it is not clean; ``unknown`` outside a checkout."""
+
     def git(*words: str) -> str:
-        return subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
+        return subprocess.run(
+            ["git", *words], cwd=ROOT, capture_output=True, text=True, check=True
+        ).stdout.strip()
+
     try:
         return git("rev-parse", "HEAD") + ("+changes" if git("status", "--porcelain") else "")
     except (OSError, subprocess.CalledProcessError):

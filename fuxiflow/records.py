@@ -29,7 +29,7 @@ def locate(log: Path) -> tuple[Path, Path] | None:
         return None
     last = len(parts) - 1 - parts[::-1].index("logs")
     directory = folder(Path(*parts[:last]))
-    return directory, directory.joinpath(*parts[last + 1:]).with_suffix(".json")
+    return directory, directory.joinpath(*parts[last + 1 :]).with_suffix(".json")
 
 
 def folder(results: Path) -> Path:
@@ -62,8 +62,15 @@ def _gpus(requested: dict) -> int:
     return min(there * int(requested.get("nodes", 1)), int(requested.get("gpu", 0)))
 
 
-def write(log: Path, rule: str, params: dict, inputs: Iterable[Path], outputs: Iterable[Path], finished: bool,
-          requested: dict | None = None) -> None:
+def write(
+    log: Path,
+    rule: str,
+    params: dict,
+    inputs: Iterable[Path],
+    outputs: Iterable[Path],
+    finished: bool,
+    requested: dict | None = None,
+) -> None:
     """Write the record of the job with this log, unless that lies outside results; ``requested`` are its resources.
 
     An unfinished job has no parameters, so that nothing agrees with it. A fingerprint is resolved once, and only while
@@ -72,18 +79,27 @@ def write(log: Path, rule: str, params: dict, inputs: Iterable[Path], outputs: I
     if not (found := locate(log)):
         return
     directory, path = found
-    _write_json(path, {
-        "rule": rule,
-        "outputs": [str(name) for name in outputs],
-        "inputs": sorted(str(name) for name in inputs),
-        "params": {name: repr(value) for name, value in params.items()} if finished else {},
-        "requested": {name: requested[name] for name in REQUESTED if name in requested} if requested else {},
-        "gpus": _gpus(requested or {}),
-        "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()) if finished else None,
-    })
+    _write_json(
+        path,
+        {
+            "rule": rule,
+            "outputs": [str(name) for name in outputs],
+            "inputs": sorted(str(name) for name in inputs),
+            "params": {name: repr(value) for name, value in params.items()} if finished else {},
+            "requested": {name: requested[name] for name in REQUESTED if name in requested}
+            if requested
+            else {},
+            "gpus": _gpus(requested or {}),
+            "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()) if finished else None,
+        },
+    )
     for name, script in code_files(rule, params).items() if finished else ():
         resolved = _code_path(directory, params[name])
-        if not resolved.exists() and script.exists() and fingerprint.fingerprint(script) == params[name]:
+        if (
+            not resolved.exists()
+            and script.exists()
+            and fingerprint.fingerprint(script) == params[name]
+        ):
             _write_json(resolved, fingerprint.parts(script))
 
 
@@ -116,7 +132,7 @@ def read_code(directory: Path, code: str) -> dict[str, dict[str, str]] | None:
 def _memory_path(metadata: Path, output: str) -> Path:
     """Where Snakemake keeps what it remembers of a product: its name in base 64, in folders where that is long."""
     text = urlsafe_b64encode(output.encode()).decode()
-    parts = [text[i:i + NAME_MAX] for i in range(0, len(text), NAME_MAX)]
+    parts = [text[i : i + NAME_MAX] for i in range(0, len(text), NAME_MAX)]
     return metadata.joinpath(*(f"@{part}" for part in parts[:-1]), parts[-1])
 
 
@@ -135,10 +151,25 @@ def restore(directory: Path, metadata: Path, workdir: Path = Path()) -> int:
     (metadata.parent / "incomplete").mkdir(parents=True, exist_ok=True)
     for name, record in found.items():
         end = (workdir / name).stat().st_mtime
-        _write_json(_memory_path(metadata, name), {
-            "rule": record["rule"], "input": record["inputs"], "params": sorted(record["params"].values()),
-            "record_format_version": FORMAT_VERSION, "starttime": end, "endtime": end, "incomplete": False,
-            "log": None, "shellcmd": None, "code": None, "conda_env": None, "container_img_url": None,
-            "software_stack_hash": None, "job_hash": None, "external_jobid": None, "input_checksums": {},
-        })
+        _write_json(
+            _memory_path(metadata, name),
+            {
+                "rule": record["rule"],
+                "input": record["inputs"],
+                "params": sorted(record["params"].values()),
+                "record_format_version": FORMAT_VERSION,
+                "starttime": end,
+                "endtime": end,
+                "incomplete": False,
+                "log": None,
+                "shellcmd": None,
+                "code": None,
+                "conda_env": None,
+                "container_img_url": None,
+                "software_stack_hash": None,
+                "job_hash": None,
+                "external_jobid": None,
+                "input_checksums": {},
+            },
+        )
     return len(found)

@@ -11,7 +11,9 @@ KEY = "key"
 def key() -> str:
     """A digest of the configuration, code and inputs of the running rule."""
     current = provenance.current()
-    return provenance.digest([current.get(name) for name in ("rule", "configuration", "code", "inputs")])
+    return provenance.digest(
+        [current.get(name) for name in ("rule", "configuration", "code", "inputs")]
+    )
 
 
 def workspace(path: Path) -> Path:

@@ -39,8 +39,15 @@ def _by_name(tasks: Iterable[Task]) -> dict[str, Task]:
     """Tasks by name, without dependencies on what is not among them: that is done already."""
     every = list(tasks)
     known = {task.name for task in every}
-    return {task.name: Task(task.name, task.duration, tuple(n for n in dict.fromkeys(task.after) if n in known),
-                            task.needs) for task in every}
+    return {
+        task.name: Task(
+            task.name,
+            task.duration,
+            tuple(n for n in dict.fromkeys(task.after) if n in known),
+            task.needs,
+        )
+        for task in every
+    }
 
 
 def _in_order(tasks: Mapping[str, Task]) -> list[str]:
@@ -54,8 +61,10 @@ def _in_order(tasks: Mapping[str, Task]) -> list[str]:
             if not waiting[follower]:
                 ready.append(follower)
     if len(ready) < len(tasks):
-        raise ValueError(f"{len(tasks) - len(ready)} tasks wait for each other, "
-                         f"{next(name for name, count in waiting.items() if count)} for one")
+        raise ValueError(
+            f"{len(tasks) - len(ready)} tasks wait for each other, "
+            f"{next(name for name, count in waiting.items() if count)} for one"
+        )
     return ready
 
 
@@ -63,7 +72,9 @@ def tails(tasks: Mapping[str, Task]) -> dict[str, float]:
     """By task, the s from its start to the end of the longest chain that it begins."""
     followers, found = _followers(tasks), {}
     for name in reversed(_in_order(tasks)):
-        found[name] = tasks[name].duration + max((found[after] for after in followers[name]), default=0.0)
+        found[name] = tasks[name].duration + max(
+            (found[after] for after in followers[name]), default=0.0
+        )
     return found
 
 
@@ -88,8 +99,16 @@ def simulate(tasks: Iterable[Task], capacity: Mapping[str, float]) -> Schedule:
     """
     named = _by_name(tasks)
     priority, followers = tails(named), _followers(named)
-    needs = {name: tuple(sorted((key, min(amount, capacity[key])) for key, amount in task.needs.items()
-                                if key in capacity and amount)) for name, task in named.items()}
+    needs = {
+        name: tuple(
+            sorted(
+                (key, min(amount, capacity[key]))
+                for key, amount in task.needs.items()
+                if key in capacity and amount
+            )
+        )
+        for name, task in named.items()
+    }
     waiting = {name: len(task.after) for name, task in named.items()}
     # tasks with the same needs differ only in priority, so one heap for each kind of needs
     ready, free = defaultdict(list), dict(capacity)
@@ -100,7 +119,11 @@ def simulate(tasks: Iterable[Task], capacity: Mapping[str, float]) -> Schedule:
     while True:
         startable = True
         while startable:
-            fitting = [kind for kind, heap in ready.items() if heap and all(free[key] >= n for key, n in kind)]
+            fitting = [
+                kind
+                for kind, heap in ready.items()
+                if heap and all(free[key] >= n for key, n in kind)
+            ]
             startable = bool(fitting)
             if startable:
                 kind = min(fitting, key=lambda kind: ready[kind][0])

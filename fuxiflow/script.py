@@ -16,7 +16,11 @@ FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 def export_path() -> None:
     """Let processes that this one starts import the package from this checkout, installed or not."""
-    others = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path and path != str(ROOT)]
+    others = [
+        path
+        for path in os.environ.get("PYTHONPATH", "").split(os.pathsep)
+        if path and path != str(ROOT)
+    ]
     os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), *others])
 
 
@@ -45,7 +49,9 @@ def _namespace(items, convert) -> SimpleNamespace:
     """Named entries of a Snakemake list as a namespace of paths, or of lists of paths."""
     named = {}
     for name, value in items.items():
-        named[name] = [convert(v) for v in value] if isinstance(value, (list, tuple)) else convert(value)
+        named[name] = (
+            [convert(v) for v in value] if isinstance(value, (list, tuple)) else convert(value)
+        )
     return SimpleNamespace(**named)
 
 
@@ -87,14 +93,17 @@ def _threads(count: int) -> None:
         numba.set_num_threads(min(count, numba.config.NUMBA_NUM_THREADS))
 
 
-def _record(snakemake, params: dict, inputs: list[Path], outputs: list[Path], finished: bool) -> None:
+def _record(
+    snakemake, params: dict, inputs: list[Path], outputs: list[Path], finished: bool
+) -> None:
     """Record the job beside its log, see :mod:`fuxiflow.records`."""
     # by name, so that the code of the records is no part of any script's fingerprint: it computes nothing
     if snakemake.log:
         resources = getattr(snakemake, "resources", None)
         requested = {"threads": snakemake.threads, **(dict(resources.items()) if resources else {})}
-        importlib.import_module("fuxiflow.records").write(Path(snakemake.log[0]), snakemake.rule, params, inputs,
-                                                          outputs, finished, requested)
+        importlib.import_module("fuxiflow.records").write(
+            Path(snakemake.log[0]), snakemake.rule, params, inputs, outputs, finished, requested
+        )
 
 
 def run(main, snakemake) -> None:

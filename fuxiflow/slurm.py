@@ -45,21 +45,33 @@ def starts_steps(environment: Mapping[str, str] = os.environ) -> bool:
 def outside_steps(environment: Mapping[str, str]) -> dict[str, str]:
     """An environment that knows the job alone: ``srun`` takes the sizes and bindings of the step that it is called in
     for options of its own, and Lightning would take that step's tasks for ranks."""
-    return {name: value for name, value in environment.items()
-            if name in OF_THE_JOB or not name.startswith(("SLURM_", "SRUN_", "SBATCH_"))}  # fmt: skip
+    return {
+        name: value
+        for name, value in environment.items()
+        if name in OF_THE_JOB or not name.startswith(("SLURM_", "SRUN_", "SBATCH_"))
+    }
 
 
 def step(program: list[str], nodes: int, per_node: int, threads: int) -> list[str]:
     """The command that runs a program ``per_node`` times on each of ``nodes`` of this job, with so many processors each
     and all GPUs of its node; the first that fails ends the others, by SIGTERM and after KillWait by SIGKILL."""
     # overlap: the rule itself may run in a step of the same job
-    return ["srun", "--overlap", "--kill-on-bad-exit=1", "--input=none", f"--nodes={nodes}",
-            f"--ntasks={nodes * per_node}", f"--ntasks-per-node={per_node}", f"--cpus-per-task={threads}",
-            *program]  # fmt: skip
+    return [
+        "srun",
+        "--overlap",
+        "--kill-on-bad-exit=1",
+        "--input=none",
+        f"--nodes={nodes}",
+        f"--ntasks={nodes * per_node}",
+        f"--ntasks-per-node={per_node}",
+        f"--cpus-per-task={threads}",
+        *program,
+    ]
 
 
 def outlast_requests(log: logging.Logger) -> None:
     """Go on after SIGTERM, in a job of Slurm; what can save its state has its own handler."""
+
     def note(number, frame):
         log.warning("asked to end; going on until Slurm kills this job, so that it queues it again")
 

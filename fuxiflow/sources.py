@@ -19,9 +19,17 @@ MAX_Z = {"radiances": 6.0, "others": 4.0}  # the same
 MAX_SPEED = {"radiances": 9000.0, "others": 30.0}
 
 SECTIONS = ("swaths", "networks", "occultations")
-SIMULATED = {"atms_sdr": "swaths", "bufr_sounder.amsua": "swaths", "bufr_sounder.mhs": "swaths",
-             "fy3_hdf5.mwts3": "swaths", "fy3_hdf5.mwhs2": "swaths", "surface.land": "networks",
-             "surface.sea": "networks", "radiosonde": "networks", "gnssro": "occultations"}
+SIMULATED = {
+    "atms_sdr": "swaths",
+    "bufr_sounder.amsua": "swaths",
+    "bufr_sounder.mhs": "swaths",
+    "fy3_hdf5.mwts3": "swaths",
+    "fy3_hdf5.mwhs2": "swaths",
+    "surface.land": "networks",
+    "surface.sea": "networks",
+    "radiosonde": "networks",
+    "gnssro": "occultations",
+}
 """Formats that the embedded world writes, by their reader, with the section of its configuration that is about them."""
 
 
@@ -61,7 +69,9 @@ class Heights(Section):
 
     def values(self) -> list[float]:
         """The heights."""
-        return [self.first + i * (self.last - self.first) / (self.count - 1) for i in range(self.count)]
+        return [
+            self.first + i * (self.last - self.first) / (self.count - 1) for i in range(self.count)
+        ]
 
 
 class Quality(Section):
@@ -140,7 +150,11 @@ class Source(Section):
     def _expanded(cls, given):
         """Channels one by one, where some are given as a series; a single series needs no list."""
         entries = [given] if isinstance(given, dict) else given
-        return [channel for entry in entries for channel in _channels(entry)] if isinstance(entries, list) else entries
+        return (
+            [channel for entry in entries for channel in _channels(entry)]
+            if isinstance(entries, list)
+            else entries
+        )
 
     @model_validator(mode="after")
     def _check(self):
@@ -153,11 +167,15 @@ class Source(Section):
         for channel in self.channels:
             low, high = self._range(channel)
             if low is None or high is None:
-                raise ValueError(f"channels: {channel.name} has no valid_min and valid_max, which all but radiances "
-                                 f"need, there or in quality")
+                raise ValueError(
+                    f"channels: {channel.name} has no valid_min and valid_max, which all but radiances "
+                    f"need, there or in quality"
+                )
             if not low < high or (channel.logarithmic and low <= 0):
                 least = ", which has to be above 0 for its logarithm" if channel.logarithmic else ""
-                raise ValueError(f"channels: {channel.name} has the valid range {low:g} … {high:g}{least}")
+                raise ValueError(
+                    f"channels: {channel.name} has the valid range {low:g} … {high:g}{least}"
+                )
         return self
 
     def _range(self, channel: SourceChannel) -> tuple[float | None, float | None]:
@@ -212,7 +230,9 @@ class Source(Section):
         """Noise of every channel; ValueError names the first that has none."""
         for channel in self.channels:
             if channel.noise is None:
-                raise ValueError(f"source {self.name}: channel {channel.name} has no noise to simulate it with")
+                raise ValueError(
+                    f"source {self.name}: channel {channel.name} has no noise to simulate it with"
+                )
         return [channel.noise for channel in self.channels]
 
     @property
@@ -229,8 +249,10 @@ class Source(Section):
         """Those of :attr:`flown` that are called ``names``, or all; ValueError when none flies."""
         found = [platform for platform in self.flown if names is None or platform.name in names]
         if not found:
-            raise ValueError(f"source {self.name}: config/sources/{self.name}.yaml has no orbit to simulate it on for "
-                             f"{', '.join(names or self.platform_names)}")
+            raise ValueError(
+                f"source {self.name}: config/sources/{self.name}.yaml has no orbit to simulate it on for "
+                f"{', '.join(names or self.platform_names)}"
+            )
         return found
 
     @property
@@ -248,11 +270,15 @@ def _channels(entry) -> Iterator:
     if not (isinstance(entry, dict) and "prefix" in entry):
         yield entry
         return
-    shared = {key: value for key, value in entry.items() if key not in ("prefix", "heights", "levels")}
+    shared = {
+        key: value for key, value in entry.items() if key not in ("prefix", "heights", "levels")
+    }
     if ("heights" in entry) == ("levels" in entry):
         raise ValueError(f"the series {entry['prefix']!r} needs either heights or levels")
     key = "height" if "heights" in entry else "level"
-    places = Heights.model_validate(entry["heights"]).values() if key == "height" else entry["levels"]
+    places = (
+        Heights.model_validate(entry["heights"]).values() if key == "height" else entry["levels"]
+    )
     if not (isinstance(places, list) and all(isinstance(place, (int, float)) for place in places)):
         raise ValueError(f"the series {entry['prefix']!r} needs a list of numbers as levels")
     for place in places:

@@ -1,7 +1,17 @@
 """The stages of the workflow, in its order; every rule's name starts with its stage."""
 
-STAGES = ("world", "archive", "states", "observations", "simulation", "training", "cycling", "verification", "cyclones",
-          "figures")
+STAGES = (
+    "world",
+    "archive",
+    "states",
+    "observations",
+    "simulation",
+    "training",
+    "cycling",
+    "verification",
+    "cyclones",
+    "figures",
+)
 
 
 def stage_of(rule: str) -> str:

@@ -28,7 +28,9 @@ def segment(day: date, months: int) -> str:
 def segment_bounds(label: str, months: int) -> tuple[date, date]:
     """First and last day of a segment."""
     year, month = map(int, label.split("-"))
-    end_year, end_month = (year, month + months) if month + months <= 12 else (year + 1, month + months - 12)
+    end_year, end_month = (
+        (year, month + months) if month + months <= 12 else (year + 1, month + months - 12)
+    )
     return date(year, month, 1), date(end_year, end_month, 1) - timedelta(days=1)
 
 

@@ -11,7 +11,11 @@ class _UniqueKeys(yaml.SafeLoader):
         for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
             if key.value in seen:
                 raise yaml.constructor.ConstructorError(
-                    None, None, f"key {key.value!r} stands here a second time: keep one of the two", key.start_mark)
+                    None,
+                    None,
+                    f"key {key.value!r} stands here a second time: keep one of the two",
+                    key.start_mark,
+                )
             seen.add(key.value)
         return super().construct_mapping(node, deep)
 

@@ -41,7 +41,7 @@ class Handler(BaseHTTPRequestHandler):
         for name, value in ({"Content-Length": str(len(body))} | (headers or {})).items():
             self.send_header(name, value)
         self.end_headers()
-        self.wfile.write(body[:len(body) // 2] if cut else body)
+        self.wfile.write(body[: len(body) // 2] if cut else body)
 
     def answer_json(self, value, status: int = 200):
         self.answer(status, json.dumps(value).encode(), {"Content-Type": "application/json"})
@@ -74,15 +74,25 @@ class Handler(BaseHTTPRequestHandler):
         start, end = int(first), int(last) + 1 if last else len(body)
         if start >= len(body):
             return self.answer(416, b"")
-        return self.answer(206, body[start:end], {
-            "ETag": tag, "Content-Range": f"bytes {start}-{min(end, len(body)) - 1}/{len(body)}"}, cut)
+        return self.answer(
+            206,
+            body[start:end],
+            {"ETag": tag, "Content-Range": f"bytes {start}-{min(end, len(body)) - 1}/{len(body)}"},
+            cut,
+        )
 
     def listing(self, query):
         keys = sorted(key for key in self.server.files if key.startswith(query["prefix"]))
         start = int(query.get("continuation-token", 0))
-        items = "".join(f"<Contents><Key>{key}</Key><Size>{len(self.server.files[key])}</Size></Contents>"
-                        for key in keys[start:start + PAGE])
-        more = f"<NextContinuationToken>{start + PAGE}</NextContinuationToken>" if start + PAGE < len(keys) else ""
+        items = "".join(
+            f"<Contents><Key>{key}</Key><Size>{len(self.server.files[key])}</Size></Contents>"
+            for key in keys[start : start + PAGE]
+        )
+        more = (
+            f"<NextContinuationToken>{start + PAGE}</NextContinuationToken>"
+            if start + PAGE < len(keys)
+            else ""
+        )
         text = f'<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">{items}{more}</ListBucketResult>'
         self.answer(200, text.encode())
 
@@ -93,28 +103,53 @@ class Handler(BaseHTTPRequestHandler):
         if "refuse" in body["inputs"]["variable"]:
             return self.answer_json({"title": "invalid request", "detail": "no such variable"}, 400)
         number = len(self.server.store_requests)
-        self.server.files[f"result{number}.grib"] = f"{dataset} {json.dumps(body['inputs'])}".encode()
+        self.server.files[f"result{number}.grib"] = (
+            f"{dataset} {json.dumps(body['inputs'])}".encode()
+        )
         return self.answer_json(self.job(number), 201)
 
     def job(self, number: int) -> dict:
         job = f"{self.server.url}/retrieve/v1/jobs/{number}"
-        return {"jobID": str(number), "status": "successful", "type": "process", "metadata": {},
-                "links": [{"rel": "monitor", "href": job}, {"rel": "self", "href": job},
-                          {"rel": "results", "href": f"{job}/results"}]}
+        return {
+            "jobID": str(number),
+            "status": "successful",
+            "type": "process",
+            "metadata": {},
+            "links": [
+                {"rel": "monitor", "href": job},
+                {"rel": "self", "href": job},
+                {"rel": "results", "href": f"{job}/results"},
+            ],
+        }
 
     def store(self, path: str):
         if "/processes/" in path:
             name = path.rpartition("/")[2]
             here = f"{self.server.url}{path}"
-            return self.answer_json({"id": name, "links": [{"rel": "self", "href": here},
-                                                           {"rel": "execute", "href": f"{here}/execution"}]})
+            return self.answer_json(
+                {
+                    "id": name,
+                    "links": [
+                        {"rel": "self", "href": here},
+                        {"rel": "execute", "href": f"{here}/execution"},
+                    ],
+                }
+            )
         number = int(path.split("/jobs/")[1].split("/")[0])
         if not path.endswith("/results"):
             return self.answer_json(self.job(number))
         name = f"result{number}.grib"
-        return self.answer_json({"asset": {"value": {
-            "href": f"{self.server.url}/{name}", "file:size": len(self.server.files[name]), "type": "application/grib",
-        }}})
+        return self.answer_json(
+            {
+                "asset": {
+                    "value": {
+                        "href": f"{self.server.url}/{name}",
+                        "file:size": len(self.server.files[name]),
+                        "type": "application/grib",
+                    }
+                }
+            }
+        )
 
 
 @contextmanager

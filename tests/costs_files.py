@@ -28,8 +28,14 @@ def write_run(results: Path) -> None:
         path.write_text("\t".join(HEAD) + f"\n{seconds}\t0:00:00\t{peak}\t{cpu}\n")
         path = results / "records" / f"{name}.json"
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps({"requested": {"threads": threads, "mem_mb": mem_mb, "runtime": runtime},
-                                    "gpus": gpus}))
+        path.write_text(
+            json.dumps(
+                {
+                    "requested": {"threads": threads, "mem_mb": mem_mb, "runtime": runtime},
+                    "gpus": gpus,
+                }
+            )
+        )
 
 
 def write_report(results: Path, name: str = "efficiency_report_1.csv") -> Path:

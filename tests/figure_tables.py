@@ -1,7 +1,5 @@
 """Stores that figures are drawn from, and the table of every figure made of them."""
 
-
-
 from fuxiflow import costs as run_costs
 from fuxiflow.figures import (
     analysis_error,
@@ -26,8 +24,14 @@ from tests import figures_data as data
 
 GRID = Grid(8, 16)
 SETTINGS = {
-    "sources": {"noaa20_atms": {"long_name": "ATMS on NOAA-20", "channels": 22, "window": [-3, 5],
-                                "kind": "sounders"}},
+    "sources": {
+        "noaa20_atms": {
+            "long_name": "ATMS on NOAA-20",
+            "channels": 22,
+            "window": [-3, 5],
+            "kind": "sounders",
+        }
+    },
     "channels": 70,
     "grid": "8 × 16",
     "world": "embedded synthetic world",
@@ -59,28 +63,38 @@ def write_stores(root):
 def texts(figure) -> str:
     """All texts of a figure."""
     figure.draw_without_rendering()
-    return "\n".join(text.get_text() for text in figure.findobj(lambda artist: hasattr(artist, "get_text")))
+    return "\n".join(
+        text.get_text() for text in figure.findobj(lambda artist: hasattr(artist, "get_text"))
+    )
 
 
 def case_table(stores, references=("era5", "truth")):
     path = [stores / "analyses.zarr"]
     known = {name: States([stores / f"{name}.zarr"]) for name in references}
-    return increment_case.table(States(path, "analysis"), States(path, "background"), known, data.CASE)
+    return increment_case.table(
+        States(path, "analysis"), States(path, "background"), known, data.CASE
+    )
 
 
 def cycle_table(stores, reference="truth"):
     paths = [stores / name / "cycle.parquet" for name in ("full", "no_observations")]
-    return cycling.table(paths, stores / "full" / "observations.parquet", "full", reference, data.TEST_START.date())
+    return cycling.table(
+        paths, stores / "full" / "observations.parquet", "full", reference, data.TEST_START.date()
+    )
 
 
 def all_tables(stores):
     return {
         "system": system.table(SETTINGS),
         "coverage": coverage.table(
-            {"noaa20_atms": SparseGrids([stores / "noaa20_atms.zarr"])}, {"noaa20_atms": (-3, 5)}, data.CASE
+            {"noaa20_atms": SparseGrids([stores / "noaa20_atms.zarr"])},
+            {"noaa20_atms": (-3, 5)},
+            data.CASE,
         ),
         "cycling": cycle_table(stores),
-        "analysis_error": analysis_error.table(stores / "scores.parquet", ["full"], ["era5", "truth"]),
+        "analysis_error": analysis_error.table(
+            stores / "scores.parquet", ["full"], ["era5", "truth"]
+        ),
         "surface_error": surface_error.table(stores / "scores.parquet", ["full"], "truth"),
         "skill_vs_lead": skill_vs_lead.table(stores / "scores.parquet", "full", "truth"),
         "scorecard_era5": scorecard_era5.table(stores / "scores.parquet", "full"),
@@ -91,7 +105,9 @@ def all_tables(stores):
         "unrolling": unrolling.table(
             stores / "scores.parquet", {"no_observations": "before it", "full": "3 cycles"}, "truth"
         ),
-        "obs_loss_weights": obs_loss_weights.table({"land_stations": ["T2M"], "radiosondes": ["T500"]}, 1.0),
+        "obs_loss_weights": obs_loss_weights.table(
+            {"land_stations": ["T2M"], "radiosondes": ["T500"]}, 1.0
+        ),
         "error_maps": error_maps.table(stores / "maps.zarr", "truth"),
         "costs": costs.table(run_costs.jobs(stores, ["full", "denial"]), ["full", "denial"]),
     }

@@ -25,17 +25,24 @@ def scale(name: str) -> float:
     channel = channels.table()[name]
     if name == "TP":
         return 1.0
-    return SCALE[name[0]] * ((1000 / channel.level) ** 0.4 if channel.level and name[0] == "Z" else 1.0)
+    return SCALE[name[0]] * (
+        (1000 / channel.level) ** 0.4 if channel.level and name[0] == "Z" else 1.0
+    )
 
 
 def smooth(rng: np.random.Generator, grid: Grid, count: int = 4) -> np.ndarray:
     """A field ``(lat, lon)`` of a few waves, of unit amplitude."""
     lat, lon = np.deg2rad(grid.lat)[:, None], np.deg2rad(grid.lon)[None, :]
-    waves = [rng.normal() * np.cos(lat) * np.sin(k * lon + rng.uniform(0, 6) + 3 * lat) for k in range(1, count + 1)]
+    waves = [
+        rng.normal() * np.cos(lat) * np.sin(k * lon + rng.uniform(0, 6) + 3 * lat)
+        for k in range(1, count + 1)
+    ]
     return np.sum(waves, axis=0)
 
 
-def _rows(experiment: str, system: str, reference: str, metric: str, leads, names, value, spread) -> pd.DataFrame:
+def _rows(
+    experiment: str, system: str, reference: str, metric: str, leads, names, value, spread
+) -> pd.DataFrame:
     value = np.asarray(value, float)[..., None]
     spread = np.broadcast_to(np.asarray(spread, float), value.shape[:2])[..., None]
     return score_table.rows(
@@ -53,7 +60,9 @@ def _rows(experiment: str, system: str, reference: str, metric: str, leads, name
     )
 
 
-def write_scores(path: Path, leads=range(6, 241, 6), experiments=("full", "no_observations")) -> None:
+def write_scores(
+    path: Path, leads=range(6, 241, 6), experiments=("full", "no_observations")
+) -> None:
     """A score table: fuxiflow better than persistence, worse than GFS early on, near it later."""
     names, analysed = channels.table().names, channels.table().analysed.names
     leads = np.asarray(leads)
@@ -72,7 +81,16 @@ def write_scores(path: Path, leads=range(6, 241, 6), experiments=("full", "no_ob
             for experiment in experiments if own else (score_table.BASELINE,):
                 worse = 1.25 if experiment == "no_observations" else 1.0
                 frames.append(
-                    _rows(experiment, system, reference, "rmse", leads, names, shape * worse * norm, 0.04 * norm)
+                    _rows(
+                        experiment,
+                        system,
+                        reference,
+                        "rmse",
+                        leads,
+                        names,
+                        shape * worse * norm,
+                        0.04 * norm,
+                    )
                 )
                 if system != "climatology":
                     frames.append(
@@ -89,12 +107,20 @@ def write_scores(path: Path, leads=range(6, 241, 6), experiments=("full", "no_ob
                     )
         ratio = growth["fuxiflow"] / growth["gfs"] - 1 + 0.05 * np.sin(np.arange(norm.size))
         for experiment in experiments:
-            frames.append(_rows(experiment, "fuxiflow", reference, "rmse_vs_gfs", leads, names, ratio, 0.03))
-            frames.append(_rows(experiment, "fuxiflow", reference, "acc_vs_gfs", leads, names, -ratio / 5, 0.004))
+            frames.append(
+                _rows(experiment, "fuxiflow", reference, "rmse_vs_gfs", leads, names, ratio, 0.03)
+            )
+            frames.append(
+                _rows(
+                    experiment, "fuxiflow", reference, "acc_vs_gfs", leads, names, -ratio / 5, 0.004
+                )
+            )
             less = np.full((1, len(analysed)), -2 / 3)
             if experiment == "full" and "no_observations" in experiments:
                 paired = "rmse_vs_no_observations"
-                frames.append(_rows(experiment, "fuxiflow", reference, paired, [0], analysed, less, 0.05))
+                frames.append(
+                    _rows(experiment, "fuxiflow", reference, paired, [0], analysed, less, 0.05)
+                )
             for metric, size in (("rmse", 0.25), ("background_rmse", 0.33), ("bias", -0.1)):
                 worse = 3.0 if experiment == "no_observations" else 1.0
                 frames.append(
@@ -110,15 +136,37 @@ def write_scores(path: Path, leads=range(6, 241, 6), experiments=("full", "no_ob
                     )
                 )
         for metric, size in (("rmse", 0.18), ("bias", 0.05)):
-            frames.append(_rows(score_table.BASELINE, "gfs", reference, metric, [0], analysed, size * norm[None, :-1],
-                                0.01 * norm[:-1]))  # fmt: skip
+            frames.append(
+                _rows(
+                    score_table.BASELINE,
+                    "gfs",
+                    reference,
+                    metric,
+                    [0],
+                    analysed,
+                    size * norm[None, :-1],
+                    0.01 * norm[:-1],
+                )
+            )
     for metric, size in (("rmse", 0.08), ("bias", 0.06)):
-        frames.append(_rows(score_table.BASELINE, "era5", "truth", metric, [0], analysed, size * norm[None, :-1],
-                            0.005 * norm[:-1]))  # fmt: skip
+        frames.append(
+            _rows(
+                score_table.BASELINE,
+                "era5",
+                "truth",
+                metric,
+                [0],
+                analysed,
+                size * norm[None, :-1],
+                0.005 * norm[:-1],
+            )
+        )
     score_table.write(path, score_table.concatenate(frames))
 
 
-def write_cycle(directory: Path, experiment: str = "full", days: int = 12, outage: bool = True) -> None:
+def write_cycle(
+    directory: Path, experiment: str = "full", days: int = 12, outage: bool = True
+) -> None:
     """``cycle.parquet`` and ``observations.parquet`` of an experiment, with one outage of a day."""
     rng = np.random.default_rng(len(experiment))
     times = [START + timedelta(hours=6 * i) for i in range(4 * days)]
@@ -126,30 +174,52 @@ def write_cycle(directory: Path, experiment: str = "full", days: int = 12, outag
     for i, time in enumerate(times):
         quiet = outage and 4 * days - 12 <= i < 4 * days - 8
         if experiment == "full":
-            counts.append((experiment, time, "noaa20_atms", 300 if quiet else int(9000 + 500 * rng.normal())))
+            counts.append(
+                (experiment, time, "noaa20_atms", 300 if quiet else int(9000 + 500 * rng.normal()))
+            )
         for reference in ("era5", "truth"):
             for name in ("Z500", "T500", "T850", "U500", "MSL"):
-                level = 0.3 + 0.8 * np.exp(-i / 6) if experiment == "full" else 0.5 + 0.5 * (1 - np.exp(-i / 12))
+                level = (
+                    0.3 + 0.8 * np.exp(-i / 6)
+                    if experiment == "full"
+                    else 0.5 + 0.5 * (1 - np.exp(-i / 12))
+                )
                 level = scale(name) * level * (1.15 if quiet else 1) * (1 + 0.04 * rng.normal())
-                for array, factor in (("analysis", 1.0), ("background", 1.25), ("climatology", 1.5)):
-                    rows.append((experiment, time, array, reference, name, factor * level, 0.1 * level))
+                for array, factor in (
+                    ("analysis", 1.0),
+                    ("background", 1.25),
+                    ("climatology", 1.5),
+                ):
+                    rows.append(
+                        (experiment, time, array, reference, name, factor * level, 0.1 * level)
+                    )
     directory.mkdir(parents=True, exist_ok=True)
-    cycle = pd.DataFrame(rows, columns=["experiment", "time", "array", "reference", "channel", "rmse", "bias"])
+    cycle = pd.DataFrame(
+        rows, columns=["experiment", "time", "array", "reference", "channel", "rmse", "bias"]
+    )
     score_table.write_parquet(directory / "cycle.parquet", cycle)
     frame = pd.DataFrame(counts, columns=["experiment", "time", "source", "n"])
-    frame = frame.astype({"experiment": "str", "time": "datetime64[ns]", "source": "str", "n": "int64"})
+    frame = frame.astype(
+        {"experiment": "str", "time": "datetime64[ns]", "source": "str", "n": "int64"}
+    )
     score_table.write_parquet(directory / "observations.parquet", frame)
 
 
-def write_maps(path: Path, grid: Grid, leads=(24, 72, 120), names=("Z500", "T850", "U850", "MSL")) -> None:
+def write_maps(
+    path: Path, grid: Grid, leads=(24, 72, 120), names=("Z500", "T850", "U850", "MSL")
+) -> None:
     """Error maps of five forecasts against ERA5 and the truth."""
     rng = np.random.default_rng(3)
     maps = ErrorMaps(["era5", "truth"], list(leads), list(names), list(names), grid)
     for reference in ("era5", "truth"):
         for lead in leads:
-            mean = np.stack([smooth(rng, grid).ravel() * scale(name) * lead / 240 for name in names])
+            mean = np.stack(
+                [smooth(rng, grid).ravel() * scale(name) * lead / 240 for name in names]
+            )
             for _ in range(5):
-                maps.add(reference, lead, mean + 0.1 * rng.normal(size=mean.shape), np.zeros_like(mean))
+                maps.add(
+                    reference, lead, mean + 0.1 * rng.normal(size=mean.shape), np.zeros_like(mean)
+                )
     maps.write(path)
 
 
@@ -176,15 +246,25 @@ def write_states_and_analyses(root: Path, grid: Grid) -> None:
 def response(places: int = 3) -> Response:
     """An answer that is largest at 400 hPa and half as large in the cells beside; its Jacobian is 0.1 K/K."""
     level = np.array([50, 100, 150, 200, 250, 300, 400, 500, 600, 700, 850, 925, 1000])
-    profile = np.exp(-np.log(level / 400) ** 2)
+    profile = np.exp(-(np.log(level / 400) ** 2))
     near = np.zeros((13, 5, 5))
     near[:, 2, 1:4] = profile[:, None] * [0.5, 1, 0.5]
     return Response(
-        analysis_time=CASE.isoformat(), source="noaa20_atms", channel="7", kelvin=5.0, cell=(22.5, 22.5), level=level,
-        lat=np.zeros(places), lon=np.arange(places), hour=np.full(places, 0.5), zenith=np.full(places, 20.0),
-        response=np.arange(1, places + 1)[:, None] * profile, jacobian=np.full((places, 13), 0.1),
-        followed=np.full(places, 0.8), around=near,
-    )  # fmt: skip
+        analysis_time=CASE.isoformat(),
+        source="noaa20_atms",
+        channel="7",
+        kelvin=5.0,
+        cell=(22.5, 22.5),
+        level=level,
+        lat=np.zeros(places),
+        lon=np.arange(places),
+        hour=np.full(places, 0.5),
+        zenith=np.full(places, 20.0),
+        response=np.arange(1, places + 1)[:, None] * profile,
+        jacobian=np.full((places, 13), 0.1),
+        followed=np.full(places, 0.8),
+        around=near,
+    )
 
 
 def write_grids(path: Path, grid: Grid, empty: bool = False) -> None:
@@ -194,7 +274,19 @@ def write_grids(path: Path, grid: Grid, empty: bool = False) -> None:
     with SparseWriter(path, "noaa20_atms", ["1", "2"], ["K", "K"], grid, start, hours) as writer:
         for hour in range(0 if not empty else hours, hours):
             centre = (360 - 25.0 * hour) % 360
-            away = np.abs((grid.lon[None, :] - centre + 40 * np.sin(np.deg2rad(grid.lat))[:, None] + 180) % 360 - 180)
-            cell = np.flatnonzero(away.ravel() < 14 / np.maximum(np.cos(np.deg2rad(grid.lat)), 0.1).repeat(grid.nlon))
-            writer.write(hour, cell, np.full((cell.size, 2), 250.0), np.zeros(cell.size), np.zeros((cell.size, 2)),
-                         np.ones(cell.size, int))
+            away = np.abs(
+                (grid.lon[None, :] - centre + 40 * np.sin(np.deg2rad(grid.lat))[:, None] + 180)
+                % 360
+                - 180
+            )
+            cell = np.flatnonzero(
+                away.ravel() < 14 / np.maximum(np.cos(np.deg2rad(grid.lat)), 0.1).repeat(grid.nlon)
+            )
+            writer.write(
+                hour,
+                cell,
+                np.full((cell.size, 2), 250.0),
+                np.zeros(cell.size),
+                np.zeros((cell.size, 2)),
+                np.ones(cell.size, int),
+            )

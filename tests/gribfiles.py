@@ -39,7 +39,11 @@ def encode(edition: int, field: np.ndarray, keys: dict, grid: Grid = GRID, bits:
             eccodes.codes_set(
                 handle,
                 key,
-                value if isinstance(value, str) else float(value) if isinstance(value, float) else int(value),
+                value
+                if isinstance(value, str)
+                else float(value)
+                if isinstance(value, float)
+                else int(value),
             )
         missing = np.isnan(field)
         if missing.any():
@@ -60,7 +64,12 @@ def era5(channel: Channel, time: datetime, field: np.ndarray, span: int = 6, **k
         init = (begin - timedelta(hours=6)).replace(minute=0)
         init = begin - timedelta(hours=(init.hour % 12))
         step = int((time - init).total_seconds()) // 3600
-        more |= {"indicatorOfParameter": 228, "timeRangeIndicator": 4, "P1": step - span, "P2": step}
+        more |= {
+            "indicatorOfParameter": 228,
+            "timeRangeIndicator": 4,
+            "P1": step - span,
+            "P2": step,
+        }
     else:
         init = time
         more |= {"indicatorOfParameter": channel.era5_param}
@@ -96,7 +105,9 @@ def gfs(channel: Channel, init: datetime, lead: int, field: np.ndarray, **keys) 
     return encode(2, field / channel.gfs_scale, more | keys)
 
 
-def write_era5(directory: Path, times: list[datetime], channels: ChannelTable | None = None, span: int = 6) -> None:
+def write_era5(
+    directory: Path, times: list[datetime], channels: ChannelTable | None = None, span: int = 6
+) -> None:
     """``pressure_levels.grib`` and ``single_levels.grib`` of some times, fields seeded by the time's position."""
     directory.mkdir(parents=True, exist_ok=True)
     with (
@@ -110,10 +121,14 @@ def write_era5(directory: Path, times: list[datetime], channels: ChannelTable | 
                     (levels if channel.level else single).write(era5(channel, time, field))
                     continue
                 for hour in range(6 // span):
-                    single.write(era5(channel, time - timedelta(hours=span * hour), field * span / 6, span))
+                    single.write(
+                        era5(channel, time - timedelta(hours=span * hour), field * span / 6, span)
+                    )
 
 
-def write_gfs(directory: Path, init: datetime, leads: list[int], channels: ChannelTable | None = None) -> None:
+def write_gfs(
+    directory: Path, init: datetime, leads: list[int], channels: ChannelTable | None = None
+) -> None:
     """One file for each lead, named as NCEP does."""
     folder = directory / f"gfs.{init:%Y%m%d}" / f"{init:%H}" / "atmos"
     folder.mkdir(parents=True, exist_ok=True)

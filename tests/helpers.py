@@ -25,8 +25,12 @@ def load_script(rule: str) -> ModuleType:
 
 def loaded_by(*modules: str) -> set[str]:
     """Top-level names of all that is loaded in a fresh interpreter once it has imported ``modules``."""
-    code = f"import sys, {', '.join(modules)}\nprint(*{{name.split('.')[0] for name in sys.modules}})"
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    code = (
+        f"import sys, {', '.join(modules)}\nprint(*{{name.split('.')[0] for name in sys.modules}})"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
     return set(done.stdout.split())
 
 

@@ -10,18 +10,28 @@ SCALE = np.float32(0.006)
 POSITIONS = 4
 
 
-def swath(start: str, scans: int = 5, positions: int = POSITIONS, seed: int = 0) -> dict[str, np.ndarray]:
+def swath(
+    start: str, scans: int = 5, positions: int = POSITIONS, seed: int = 0
+) -> dict[str, np.ndarray]:
     """A swath down a meridian: times (scan,), coordinates and angles (scan, position), temperatures in K."""
     generator = np.random.default_rng(seed)
     shape = (scans, positions)
     time = np.datetime64(start, "us") + np.arange(scans) * np.timedelta64(2_666_667, "us")
     along = 20 + 0.16 * np.arange(scans, dtype="f4")
-    across = np.linspace(-50, 50, positions, dtype="f4")  # zenith angles; what the satellite sees them at:
+    across = np.linspace(
+        -50, 50, positions, dtype="f4"
+    )  # zenith angles; what the satellite sees them at:
     view = np.degrees(np.arcsin(np.sin(np.radians(np.abs(across))) * 6371 / (6371 + 835)))
-    return {"time": time, "lat": np.broadcast_to(along[:, None], shape).copy(),
-            "lon": (10 + np.sign(across) * (np.abs(across) - view) / np.cos(np.radians(along[:, None]))).astype("f4"),
-            "zenith": np.broadcast_to(np.abs(across), shape).copy(), "azimuth": np.full(shape, 90, "f4"),
-            "temperature": generator.uniform(200, 290, (*shape, 22))}
+    return {
+        "time": time,
+        "lat": np.broadcast_to(along[:, None], shape).copy(),
+        "lon": (
+            10 + np.sign(across) * (np.abs(across) - view) / np.cos(np.radians(along[:, None]))
+        ).astype("f4"),
+        "zenith": np.broadcast_to(np.abs(across), shape).copy(),
+        "azimuth": np.full(shape, 90, "f4"),
+        "temperature": generator.uniform(200, 290, (*shape, 22)),
+    }
 
 
 def _text(value: str) -> np.ndarray:
@@ -43,8 +53,14 @@ def _products(file: h5py.File, collection: str, time: np.ndarray, granules: int)
         one.attrs["N_Number_Of_Scans"] = np.array([[len(part)]], "i4")
 
 
-def write_pair(directory: Path, data: dict[str, np.ndarray], platform: str = "J01", short: str = "j01",
-               granules: int = 1, created: str = "20230101000000000000") -> tuple[Path, Path]:
+def write_pair(
+    directory: Path,
+    data: dict[str, np.ndarray],
+    platform: str = "J01",
+    short: str = "j01",
+    granules: int = 1,
+    created: str = "20230101000000000000",
+) -> tuple[Path, Path]:
     """Write a swath as a SATMS and a GATMO file; missing temperatures and coordinates become fill values."""
     time, temperature = data["time"], data["temperature"]
     first, last = (t.item() for t in (time[0], time[-1]))
@@ -52,10 +68,16 @@ def write_pair(directory: Path, data: dict[str, np.ndarray], platform: str = "J0
     def name(product: str) -> Path:
         def clock(when: datetime) -> str:
             return f"{when:%H%M%S}{when.microsecond // 100000}"
-        return Path(directory) / (f"{product}_{short}_d{first:%Y%m%d}_t{clock(first)}_e{clock(last)}_b00001_c{created}"
-                                  "_test_dev.h5")
+
+        return Path(directory) / (
+            f"{product}_{short}_d{first:%Y%m%d}_t{clock(first)}_e{clock(last)}_b00001_c{created}"
+            "_test_dev.h5"
+        )
+
     satms, gatmo = name("SATMS"), name("GATMO")
-    counts = np.where(np.isfinite(temperature), np.round(np.nan_to_num(temperature) / SCALE), 65534).astype("u2")
+    counts = np.where(
+        np.isfinite(temperature), np.round(np.nan_to_num(temperature) / SCALE), 65534
+    ).astype("u2")
     beams = time[:, None] + (np.arange(counts.shape[1]) * 18000).astype("timedelta64[us]")
     epoch = (beams - np.datetime64("1958-01-01", "us")).astype("i8") + 37_000_000
     epoch = np.where(np.isnat(beams), -993, epoch)
@@ -69,8 +91,12 @@ def write_pair(directory: Path, data: dict[str, np.ndarray], platform: str = "J0
     with h5py.File(gatmo, "w") as file:
         file.attrs["Platform_Short_Name"] = _text(platform)
         group = file.create_group("All_Data/ATMS-SDR-GEO_All")
-        names = {"lat": "Latitude", "lon": "Longitude", "zenith": "SatelliteZenithAngle",
-                 "azimuth": "SatelliteAzimuthAngle"}
+        names = {
+            "lat": "Latitude",
+            "lon": "Longitude",
+            "zenith": "SatelliteZenithAngle",
+            "azimuth": "SatelliteAzimuthAngle",
+        }
         for key, dataset in names.items():
             group[dataset] = np.where(np.isfinite(data[key]), data[key], -999.3).astype("f4")
         _products(file, "ATMS-SDR-GEO", time, granules)

@@ -30,7 +30,9 @@ def _field(number: int, value: int | str | bytes) -> bytes:
 
 def _value(name: str, shape: Sequence[int | str]) -> bytes:
     """A ValueInfoProto of float32; a text is the name of an axis that is left open."""
-    dimensions = b"".join(_field(1, _field(1 if isinstance(side, int) else 2, side)) for side in shape)
+    dimensions = b"".join(
+        _field(1, _field(1 if isinstance(side, int) else 2, side)) for side in shape
+    )
     return _field(1, name) + _field(2, _field(1, _field(1, FLOAT) + _field(2, dimensions)))
 
 
@@ -49,8 +51,14 @@ def _node(kind: str, inputs: Sequence[str], output: str, axis: int | None = None
     return node
 
 
-def write(path: Path, shape: Sequence[int | str], shift: float = 0.0, weights: np.ndarray | None = None,
-          names: tuple[str, str] = ("input", "temb"), frames: int = 2) -> Path:  # fmt: skip
+def write(
+    path: Path,
+    shape: Sequence[int | str],
+    shift: float = 0.0,
+    weights: np.ndarray | None = None,
+    names: tuple[str, str] = ("input", "temb"),
+    frames: int = 2,
+) -> Path:
     """x(t-6), x(t), temb → x(t), 2 x(t) - x(t-6) + ``shift`` + temb · ``weights (12,)``, as FuXi's models return it.
 
     ``shape`` is that of the states; with ``frames`` 1 only the second is returned, as FuXi's models do not.
@@ -65,12 +73,16 @@ def write(path: Path, shape: Sequence[int | str], shift: float = 0.0, weights: n
         _node("MatMul", [embedding, "weights"], "season"),
         _node("Add", ["line", "season"], "seasonal"),
         _node("Add", ["seasonal", "shift"], "following"),
-        _node("Concat", ["current", "following"] if frames == 2 else ["following"], "output", axis=1),
+        _node(
+            "Concat", ["current", "following"] if frames == 2 else ["following"], "output", axis=1
+        ),
     ]
     tensors = [
-        _tensor("first", np.array([0])), _tensor("second", np.array([1])),
-        _tensor("weights", np.asarray(weights, np.float32)[:, None]), _tensor("shift", np.array([shift], np.float32)),
-    ]  # fmt: skip
+        _tensor("first", np.array([0])),
+        _tensor("second", np.array([1])),
+        _tensor("weights", np.asarray(weights, np.float32)[:, None]),
+        _tensor("shift", np.array([shift], np.float32)),
+    ]
     graph = b"".join(_field(1, node) for node in nodes) + _field(2, "forecaster")
     graph += b"".join(_field(5, tensor) for tensor in tensors)
     graph += _field(11, _value(states, shape)) + _field(11, _value(embedding, [1, 12]))

@@ -34,15 +34,28 @@ def main(settings: dict) -> None:
         shutil.copytree(Path(settings["resumes"]) / "state", folder / "state")
     (folder / "state").mkdir(exist_ok=True)
     networks = tiny.networks(record)
-    stage = JointStage(updates=6, batch=4, learning_rate=1e-3, max_lead_hours=12, checkpoint_every=2, ema=0.9)
+    stage = JointStage(
+        updates=6, batch=4, learning_rate=1e-3, max_lead_hours=12, checkpoint_every=2, ema=0.9
+    )
     unrolling = stages.Unrolling(2, 3, 1.0)
     fabric = parallel.make_fabric("cpu", "32-true", settings["strategy"], ranks)
     share = stages.share(fabric, stage)
-    archive = samples.Archive(record.states, {tiny.SOURCE: record.grids}, Climatology.read(record.climatology))
+    archive = samples.Archive(
+        record.states, {tiny.SOURCE: record.grids}, Climatology.read(record.climatology)
+    )
     plan = stages.cycle_plan("joint", tiny.times(40)[4:28], stage, unrolling, 0)
     batches = samples.Batches(archive, plan, networks.design.sources, networks.standardise, share)
     objective = stages.Objective(networks, share)
-    run = Run(fabric, networks, stage, folder / "state", folder / "tb", "ranks", logging.getLogger(), memory=objective)
+    run = Run(
+        fabric,
+        networks,
+        stage,
+        folder / "state",
+        folder / "tb",
+        "ranks",
+        logging.getLogger(),
+        memory=objective,
+    )
 
     def loss(batch):
         if run.step == settings.get("killed_at"):
@@ -52,7 +65,10 @@ def main(settings: dict) -> None:
     losses = train(run, lambda a, b: samples.loader(batches, a, b, 0), loss)
     weights = parallel.whole(dict(networks.state_dict()))
     if fabric.is_global_zero:
-        torch.save({"losses": torch.tensor(losses["loss"].to_numpy()), "weights": weights}, folder / "result.pt")
+        torch.save(
+            {"losses": torch.tensor(losses["loss"].to_numpy()), "weights": weights},
+            folder / "result.pt",
+        )
 
 
 if __name__ == "__main__":

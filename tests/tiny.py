@@ -47,7 +47,9 @@ def states(count: int, seed: int = 0) -> np.ndarray:
     angle = number[None, :, None, None] * east + phase[None, :, None, None]
     wave = np.sin(angle) * np.cos(np.deg2rad(GRID.lat))[None, None, :, None]
     noise = 0.1 * random.standard_normal((count, len(channels), *GRID.shape))
-    return (middle[None, :, None, None] + scale[None, :, None, None] * (wave + noise)).astype(np.float32)
+    return (middle[None, :, None, None] + scale[None, :, None, None] * (wave + noise)).astype(
+        np.float32
+    )
 
 
 def write_states(path: Path, fields: np.ndarray, name: str = "state") -> Path:
@@ -65,16 +67,30 @@ def write_statistics(path: Path, fields: np.ndarray) -> Path:
     change = values[1:] - values[:-1]
     flat = dict.fromkeys(("surface_geopotential", "land_fraction"), np.zeros(GRID.shape))
     statics = static_fields(flat, GRID)
-    Statistics(table().names, values.mean((0, 2, 3)), values.std((0, 2, 3)), change.std((0, 2, 3)),
-               np.stack(list(statics.values())), list(statics), flat,
-               ("2022-01-01", "2022-01-09")).write(path)  # fmt: skip
+    Statistics(
+        table().names,
+        values.mean((0, 2, 3)),
+        values.std((0, 2, 3)),
+        change.std((0, 2, 3)),
+        np.stack(list(statics.values())),
+        list(statics),
+        flat,
+        ("2022-01-01", "2022-01-09"),
+    ).write(path)
     return path
 
 
 def write_climatology(path: Path, fields: np.ndarray) -> Path:
     """Climatology of ``fields``."""
-    climatology.build(path, times(len(fields)), lambda t: fields[int((t - START) / STEP)], table(), GRID, 61,
-                      logging.getLogger("tiny"))
+    climatology.build(
+        path,
+        times(len(fields)),
+        lambda t: fields[int((t - START) / STEP)],
+        table(),
+        GRID,
+        61,
+        logging.getLogger("tiny"),
+    )
     return path
 
 
@@ -89,8 +105,14 @@ def write_grids(directory: Path, days: int, silent: tuple[int, ...] = ()) -> Pat
                 continue
             cell = np.sort(random.choice(GRID.nlat * GRID.nlon, 20, replace=False))
             values = random.normal(250, 10, (20, 22)).astype(np.float32)
-            writer.write(hour, cell, values, np.full(20, 30, np.float32), random.uniform(-0.5, 0.5, (20, 2)),
-                         np.ones(20, np.int32))
+            writer.write(
+                hour,
+                cell,
+                values,
+                np.full(20, 30, np.float32),
+                random.uniform(-0.5, 0.5, (20, 2)),
+                np.ones(20, np.int32),
+            )
     return path
 
 
@@ -99,22 +121,32 @@ def record(directory: Path, count: int = 40) -> SimpleNamespace:
     fields = states(count)
     grids = write_grids(directory / "grids", count // 4)
     statistics = directory / "grids" / SOURCE / "statistics.zarr"
-    GridStatistics([str(i + 1) for i in range(22)], np.full(22, 250, np.float32), np.full(22, 10, np.float32),
-                   np.full(22, 99)).write(statistics)  # fmt: skip
+    GridStatistics(
+        [str(i + 1) for i in range(22)],
+        np.full(22, 250, np.float32),
+        np.full(22, 10, np.float32),
+        np.full(22, 99),
+    ).write(statistics)
     return SimpleNamespace(
-        fields=fields, states=[write_states(directory / "states.zarr", fields)],
+        fields=fields,
+        states=[write_states(directory / "states.zarr", fields)],
         statistics=write_statistics(directory / "statistics.zarr", fields),
         climatology=write_climatology(directory / "climatology.zarr", fields),
-        grids=[grids], grid_statistics=[statistics],
-    )  # fmt: skip
+        grids=[grids],
+        grid_statistics=[statistics],
+    )
 
 
 def paths(directory: Path) -> SimpleNamespace:
     """Paths of a :func:`record` that another process has made."""
     grids = directory / "grids" / SOURCE
-    return SimpleNamespace(states=[directory / "states.zarr"], statistics=directory / "statistics.zarr",
-                           climatology=directory / "climatology.zarr", grids=[grids / "2022-01.zarr"],
-                           grid_statistics=[grids / "statistics.zarr"])  # fmt: skip
+    return SimpleNamespace(
+        states=[directory / "states.zarr"],
+        statistics=directory / "statistics.zarr",
+        climatology=directory / "climatology.zarr",
+        grids=[grids / "2022-01.zarr"],
+        grid_statistics=[grids / "statistics.zarr"],
+    )
 
 
 def networks(made: SimpleNamespace) -> Networks:
@@ -122,6 +154,12 @@ def networks(made: SimpleNamespace) -> Networks:
     torch.manual_seed(0)
     source = SourceDesign([str(i + 1) for i in range(22)], (-3, 5), [250.0] * 22, [10.0] * 22)
     statistics = Statistics.read(made.statistics)
-    design = Design(statistics.channels, GRID.shape, statistics.static_names, MODEL["forecaster"], MODEL["assimilator"],
-                    {SOURCE: source})  # fmt: skip
+    design = Design(
+        statistics.channels,
+        GRID.shape,
+        statistics.static_names,
+        MODEL["forecaster"],
+        MODEL["assimilator"],
+        {SOURCE: source},
+    )
     return checkpoint.build(design, statistics)

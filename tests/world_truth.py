@@ -19,12 +19,18 @@ def write_truth(path: Path, start: datetime, count: int) -> Path:
     times = [start + i * STEP for i in range(count)]
     lat = np.cos(np.deg2rad(GRID.lat))[:, None] * np.ones(GRID.nlon)
     wave = np.cos(2 * np.deg2rad(GRID.lon))[None, :] * lat
-    static = {"land_fraction": (wave > 0.3).astype(float), "surface_geopotential": 7845.0 * np.maximum(wave - 0.3, 0.0)}
+    static = {
+        "land_fraction": (wave > 0.3).astype(float),
+        "surface_geopotential": 7845.0 * np.maximum(wave - 0.3, 0.0),
+    }
     with TruthWriter(path, times, GRID, static, table()) as writer:
         for time in times:
             hours = (time - datetime(2022, 7, 1)) / timedelta(hours=1)
             fields = {
-                f"T{level}": 215.0 + 70.0 * (level / 1000.0) * (0.6 + 0.4 * lat) + 3.0 * wave + 0.02 * hours
+                f"T{level}": 215.0
+                + 70.0 * (level / 1000.0) * (0.6 + 0.4 * lat)
+                + 3.0 * wave
+                + 0.02 * hours
                 for level in LEVELS
             }
             q = np.array([max(3e-6, 1.2e-2 * (level / 1000.0) ** 3) for level in LEVELS])
@@ -37,7 +43,12 @@ def write_truth(path: Path, start: datetime, count: int) -> Path:
                 fields[f"U{level}"] = 20.0 * lat * (1000.0 / level) ** 0.3 + 0.05 * hours
                 fields[f"V{level}"] = 6.0 * wave
                 fields[f"R{level}"] = 50.0 + 20.0 * wave
-            fields |= {"T2M": fields["T1000"], "U10": 0.5 * fields["U1000"], "V10": 0.5 * fields["V1000"],
-                       "MSL": 101_300.0 + 900.0 * wave + hours, "TP": 0.0 * wave}
+            fields |= {
+                "T2M": fields["T1000"],
+                "U10": 0.5 * fields["U1000"],
+                "V10": 0.5 * fields["V1000"],
+                "MSL": 101_300.0 + 900.0 * wave + hours,
+                "TP": 0.0 * wave,
+            }
             writer.write(time, fields)
     return path

@@ -20,7 +20,13 @@ from fuxiflow.channels import ChannelTable
 
 LEVELS, SINGLE = "reanalysis-era5-pressure-levels", "reanalysis-era5-single-levels"
 PRECIPITATION = "total_precipitation"
-INVARIANTS = ["geopotential", "land_sea_mask", "lake_cover", "low_vegetation_cover", "high_vegetation_cover"]
+INVARIANTS = [
+    "geopotential",
+    "land_sea_mask",
+    "lake_cover",
+    "low_vegetation_cover",
+    "high_vegetation_cover",
+]
 SYNOPTIC = [f"{hour:02d}:00" for hour in (0, 6, 12, 18)]
 HOURLY = [f"{hour:02d}:00" for hour in range(24)]
 # 6-h sums at 00 UTC need the last hours of the day before; each value is of the hour that ends at its time
@@ -46,24 +52,36 @@ def _portions(start: date, end: date, count: int) -> Iterator[list[date]]:
     days = [start + timedelta(days=i) for i in range((end - start).days + 1)]
     for _, month in groupby(days, key=lambda day: (day.year, day.month)):
         month = list(month)
-        yield from (month[i:i + count] for i in range(0, len(month), count))
+        yield from (month[i : i + count] for i in range(0, len(month), count))
 
 
-def requests_of(channels: ChannelTable, start: date, end: date, days: int) -> Iterator[tuple[str, str, dict]]:
+def requests_of(
+    channels: ChannelTable, start: date, end: date, days: int
+) -> Iterator[tuple[str, str, dict]]:
     """File name, data set and request for all channels from ``start`` to ``end``, both days included.
 
     Upper-air and surface channels are asked for 6-hourly, precipitation hourly, from the evening before on.
     """
     upper = [channel for channel in channels if channel.level is not None]
-    surface = [channel.variable for channel in channels if channel.level is None and channel.analysed]
+    surface = [
+        channel.variable for channel in channels if channel.level is None and channel.analysed
+    ]
     for portion in _portions(start, end, days):
         label = f"{portion[0]:%Y%m%d}"
-        request = _request(portion, SYNOPTIC, list(dict.fromkeys(channel.variable for channel in upper)))
-        request["pressure_level"] = [str(level) for level in sorted({channel.level for channel in upper})]
+        request = _request(
+            portion, SYNOPTIC, list(dict.fromkeys(channel.variable for channel in upper))
+        )
+        request["pressure_level"] = [
+            str(level) for level in sorted({channel.level for channel in upper})
+        ]
         yield f"pressure_levels_{label}.grib", LEVELS, request
         yield f"single_levels_{label}.grib", SINGLE, _request(portion, SYNOPTIC, surface)
         yield f"precipitation_{label}.grib", SINGLE, _request(portion, HOURLY, [PRECIPITATION])
-    yield "precipitation_before.grib", SINGLE, _request([start - timedelta(days=1)], EVENING, [PRECIPITATION])
+    yield (
+        "precipitation_before.grib",
+        SINGLE,
+        _request([start - timedelta(days=1)], EVENING, [PRECIPITATION]),
+    )
 
 
 def invariants() -> dict:
@@ -74,11 +92,19 @@ def invariants() -> dict:
 def client(log: logging.Logger) -> cdsapi.Client:
     """A client of the Climate Data Store that reports to ``log``; raises CredentialsError."""
     credentials.check()
-    return cdsapi.Client(progress=False, quiet=True, info_callback=log.info, warning_callback=log.warning,
-                         error_callback=log.error, debug_callback=log.debug)
+    return cdsapi.Client(
+        progress=False,
+        quiet=True,
+        info_callback=log.info,
+        warning_callback=log.warning,
+        error_callback=log.error,
+        debug_callback=log.debug,
+    )
 
 
-def retrieve(store: cdsapi.Client, dataset: str, request: dict, session: requests.Session, target: Path) -> Path:
+def retrieve(
+    store: cdsapi.Client, dataset: str, request: dict, session: requests.Session, target: Path
+) -> Path:
     """Ask the store for ``request``, wait for it and download it.
 
     A target that exists is kept. Raises :class:`DownloadError` with the store's words where it refuses.
@@ -89,7 +115,9 @@ def retrieve(store: cdsapi.Client, dataset: str, request: dict, session: request
         result = store.retrieve(dataset, request)
     except Exception as error:
         words = " ".join(str(error).split())
-        raise DownloadError(f"{dataset}, {target.name}: the Climate Data Store refused or failed: {words}") from error
+        raise DownloadError(
+            f"{dataset}, {target.name}: the Climate Data Store refused or failed: {words}"
+        ) from error
     return fetch(session, result.location, target, result.content_length)
 
 

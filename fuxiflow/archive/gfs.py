@@ -44,7 +44,11 @@ def path(init: datetime, lead: int, resolution: str) -> str:
 
 
 def files(
-    start: date, end: date, forecast_days: tuple[date, date] | None, init_hours: Iterable[int], max_lead_hours: int
+    start: date,
+    end: date,
+    forecast_days: tuple[date, date] | None,
+    init_hours: Iterable[int],
+    max_lead_hours: int,
 ) -> Iterator[tuple[datetime, int]]:
     """Initial time and lead in hours of all files of a segment.
 
@@ -52,7 +56,11 @@ def files(
     and last, None for no forecasts.
     """
     for init in times(start, end):
-        forecast = forecast_days and forecast_days[0] <= init.date() <= forecast_days[1] and init.hour in init_hours
+        forecast = (
+            forecast_days
+            and forecast_days[0] <= init.date() <= forecast_days[1]
+            and init.hour in init_hours
+        )
         for lead in range(0, max_lead_hours + 1 if forecast else 1, STEP_HOURS):
             yield init, lead
 
@@ -63,7 +71,9 @@ def parse_index(text: str, url: str) -> list[Message]:
     for number, line in enumerate(text.splitlines(), start=1):
         parts = line.split(":")
         if len(parts) < 6 or not parts[1].isdigit():
-            raise DownloadError(f"{url}, line {number}: not a line of a GRIB inventory: {line[:60]!r}")
+            raise DownloadError(
+                f"{url}, line {number}: not a line of a GRIB inventory: {line[:60]!r}"
+            )
         rows.append((int(parts[1]), *parts[3:6]))
     # sub-messages share an offset with the message they are in, so the end is the next *larger* offset
     offsets = sorted({row[0] for row in rows})
@@ -85,7 +95,9 @@ def _level(channel: Channel) -> str:
     raise KeyError(f"channel {channel.name}: GFS surface type {channel.gfs_surface} is not known")
 
 
-def select(messages: Iterable[Message], channels: ChannelTable, lead: int, url: str) -> list[tuple[int, int | None]]:
+def select(
+    messages: Iterable[Message], channels: ChannelTable, lead: int, url: str
+) -> list[tuple[int, int | None]]:
     """Byte ranges of the channels; :class:`DownloadError` lists the channels that are not in the file.
 
     Precipitation is the sum over the six hours that end at ``lead`` and is absent from an analysis.
@@ -95,7 +107,10 @@ def select(messages: Iterable[Message], channels: ChannelTable, lead: int, url: 
     for channel in channels:
         if not channel.analysed and lead == 0:
             continue
-        key = ABBREVIATIONS.get((channel.gfs_discipline, channel.gfs_category, channel.gfs_number)), _level(channel)
+        key = (
+            ABBREVIATIONS.get((channel.gfs_discipline, channel.gfs_category, channel.gfs_number)),
+            _level(channel),
+        )
         if channel.analysed:
             step = "anl" if lead == 0 else f"{lead} hour fcst"
         else:
@@ -106,8 +121,10 @@ def select(messages: Iterable[Message], channels: ChannelTable, lead: int, url: 
         else:
             ranges.append((message.start, message.end))
     if lacking:
-        raise DownloadError(f"{url}: the inventory lacks {', '.join(lacking[:5])}"
-                            + (f" and {len(lacking) - 5} more" if len(lacking) > 5 else ""))
+        raise DownloadError(
+            f"{url}: the inventory lacks {', '.join(lacking[:5])}"
+            + (f" and {len(lacking) - 5} more" if len(lacking) > 5 else "")
+        )
     return ranges
 
 
@@ -120,6 +137,8 @@ def task(base: str, resolution: str, channels: ChannelTable, init: datetime, lea
         if target.exists():
             return target
         index = get(session, f"{url}.idx").text
-        return fetch_ranges(session, url, target, select(parse_index(index, f"{url}.idx"), channels, lead, url))
+        return fetch_ranges(
+            session, url, target, select(parse_index(index, f"{url}.idx"), channels, lead, url)
+        )
 
     return name, download

@@ -37,11 +37,16 @@ def _download(session: requests.Session, target: Path, url: str, length: int) ->
     return fetch(session, url, target, length)
 
 
-def tasks(session: requests.Session, archive: GranuleArchive, start: date, end: date) -> Iterator[Task]:
+def tasks(
+    session: requests.Session, archive: GranuleArchive, start: date, end: date
+) -> Iterator[Task]:
     """The downloads of all granules whose folder is of a day from ``start`` to ``end``, both included."""
     day = start
     while day <= end:
         for product in archive.products:
             for key, length in listing(session, archive.url, f"{product}/{day:%Y/%m/%d}/"):
-                yield key.rpartition("/")[2], partial(_download, url=f"{archive.url}/{key}", length=length)
+                yield (
+                    key.rpartition("/")[2],
+                    partial(_download, url=f"{archive.url}/{key}", length=length),
+                )
         day += timedelta(days=1)

@@ -27,7 +27,12 @@ def _session() -> requests.Session:
 
 
 def collect(
-    tasks: Iterable[Task], partial: Path, output: Path, log: logging.Logger, label: str, workers: int = 4
+    tasks: Iterable[Task],
+    partial: Path,
+    output: Path,
+    log: logging.Logger,
+    label: str,
+    workers: int = 4,
 ) -> None:
     """Carry out the downloads of a segment and publish them as the directory ``output``.
 
@@ -57,8 +62,11 @@ def collect(
             pool.shutdown(cancel_futures=True)
             raise
     if not any(size is not None for size in sizes.values()):
-        raise FileNotFoundError(f"{label}: the archive has none of {len(tasks)} files, first: {tasks[0][0]}"
-                                if tasks else f"{label}: nothing was asked for")
+        raise FileNotFoundError(
+            f"{label}: the archive has none of {len(tasks)} files, first: {tasks[0][0]}"
+            if tasks
+            else f"{label}: nothing was asked for"
+        )
     manifest = {
         "fetched": {name: size for name, size in sorted(sizes.items()) if size is not None},
         "absent": sorted(name for name, size in sizes.items() if size is None),

@@ -44,7 +44,9 @@ class Archives(Section):
     def source(self, name: str) -> GranuleArchive:
         """The archive of a source; KeyError lists those that have one."""
         if name not in self.sources:
-            raise KeyError(f"no archive for source {name!r} in config/archive.yaml; known: {', '.join(self.sources)}")
+            raise KeyError(
+                f"no archive for source {name!r} in config/archive.yaml; known: {', '.join(self.sources)}"
+            )
         return self.sources[name]
 
 

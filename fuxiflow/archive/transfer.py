@@ -36,7 +36,9 @@ def attempt(action: Callable[[], object], url: str, attempts: int = 6, pause: fl
             if status == 404:
                 raise Absent(url) from None
             if status not in PASSING:
-                raise DownloadError(f"{url}: refused with status {status} {error.response.reason}") from error
+                raise DownloadError(
+                    f"{url}: refused with status {status} {error.response.reason}"
+                ) from error
             reason = f"status {status}"
         except (requests.RequestException, Incomplete) as error:
             reason = str(error)
@@ -52,10 +54,12 @@ class Incomplete(Exception):
 
 def get(session: requests.Session, url: str, **parameters) -> requests.Response:
     """One GET, read whole; raises as :func:`attempt`."""
+
     def action():
         response = session.get(url, params=parameters or None, timeout=TIMEOUT)
         response.raise_for_status()
         return response
+
     return attempt(action, url)
 
 
@@ -68,7 +72,9 @@ def _announced(response: requests.Response, offset: int) -> int | None:
     return int(length) + offset if length else None
 
 
-def fetch(session: requests.Session, url: str, target: Path, length: int | None = None, **patience) -> Path:
+def fetch(
+    session: requests.Session, url: str, target: Path, length: int | None = None, **patience
+) -> Path:
     """Download ``url`` to ``target``, resuming what an earlier call left in ``target.part``.
 
     A target that exists with the expected length (where ``length`` is given, else any) is kept. The part is resumed
@@ -110,8 +116,13 @@ def fetch(session: requests.Session, url: str, target: Path, length: int | None 
     return target
 
 
-def fetch_ranges(session: requests.Session, url: str, target: Path, ranges: Sequence[tuple[int, int | None]],
-                 **patience) -> Path:
+def fetch_ranges(
+    session: requests.Session,
+    url: str,
+    target: Path,
+    ranges: Sequence[tuple[int, int | None]],
+    **patience,
+) -> Path:
     """Download byte ranges ``[start, end)`` of a file, end None for its rest, one after the other into ``target``.
 
     Neighbouring ranges are asked for together. A target that exists is kept. Raises as :func:`fetch`.
@@ -127,10 +138,15 @@ def fetch_ranges(session: requests.Session, url: str, target: Path, ranges: Sequ
             response = session.get(url, headers={"Range": f"bytes={start}-{last}"}, timeout=TIMEOUT)
             response.raise_for_status()
             if response.status_code != 206:
-                raise DownloadError(f"{url}: the server ignores byte ranges (status {response.status_code})")
+                raise DownloadError(
+                    f"{url}: the server ignores byte ranges (status {response.status_code})"
+                )
             if end is not None and len(response.content) != end - start:
-                raise Incomplete(f"bytes {start}-{last}: {len(response.content)} bytes instead of {end - start}")
+                raise Incomplete(
+                    f"bytes {start}-{last}: {len(response.content)} bytes instead of {end - start}"
+                )
             return response.content
+
         return attempt(action, url, **patience)
 
     with open(part, "wb") as file:

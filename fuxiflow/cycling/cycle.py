@@ -28,7 +28,14 @@ class Carry:
 
     def save(self, path: Path) -> None:
         """Write as a tensor file."""
-        torch.save({"time": str(self.time), "background": self.background.cpu(), "previous": self.previous.cpu()}, path)
+        torch.save(
+            {
+                "time": str(self.time),
+                "background": self.background.cpu(),
+                "previous": self.previous.cpu(),
+            },
+            path,
+        )
 
     @classmethod
     def load(cls, path: Path, device: torch.device) -> "Carry":
@@ -45,19 +52,32 @@ def normal(networks: Networks, climatology: Climatology, time: np.datetime64) ->
 
 def cold_start(networks: Networks, climatology: Climatology, time: np.datetime64) -> Carry:
     """A first background that knows no weather: the climatology of the training period."""
-    return Carry(np.datetime64(time, "ns"), normal(networks, climatology, time),
-                 normal(networks, climatology, time - STEP))  # fmt: skip
+    return Carry(
+        np.datetime64(time, "ns"),
+        normal(networks, climatology, time),
+        normal(networks, climatology, time - STEP),
+    )
 
 
-def resumed(networks: Networks, analyses: States, backgrounds: States, climatology: Climatology,
-            time: np.datetime64) -> Carry:  # fmt: skip
+def resumed(
+    networks: Networks,
+    analyses: States,
+    backgrounds: States,
+    climatology: Climatology,
+    time: np.datetime64,
+) -> Carry:
     """What the cycle at ``time`` started from, of its stored analyses and backgrounds; of a cycle's first analysis the
     climatology goes before it. KeyError for a time that was not analysed."""
+
     def standardised(states: States, when: np.datetime64) -> Tensor:
         return networks.normaliser(torch.from_numpy(states.read(when)[None]).to(networks.device))
 
     time, before = np.datetime64(time, "ns"), np.datetime64(time, "ns") - STEP
-    previous = standardised(analyses, before) if before in analyses else normal(networks, climatology, before)
+    previous = (
+        standardised(analyses, before)
+        if before in analyses
+        else normal(networks, climatology, before)
+    )
     return Carry(time, standardised(backgrounds, time), previous)
 
 
@@ -68,15 +88,21 @@ class Observer:
     def __init__(self, networks: Networks, grids: Mapping[str, SparseGrids]):
         for name, found in grids.items():
             if found.origin != "observed":
-                raise ValueError(f"{name}: {found.origin} observations are for training alone, a cycle takes real ones")
+                raise ValueError(
+                    f"{name}: {found.origin} observations are for training alone, a cycle takes real ones"
+                )
         unknown = set(grids) - set(networks.design.sources)
         if unknown:
-            raise KeyError(f"the networks know no source {sorted(unknown)}; known: {sorted(networks.design.sources)}")
+            raise KeyError(
+                f"the networks know no source {sorted(unknown)}; known: {sorted(networks.design.sources)}"
+            )
         for name, grid in grids.items():
             known = networks.design.sources[name].platforms
             if len(known) > 1 and grid.platforms != known:
-                raise ValueError(f"grids of {name} are of the platforms {', '.join(grid.platforms)}, the networks know "
-                                 f"{', '.join(known)} in this order; train them again")  # fmt: skip
+                raise ValueError(
+                    f"grids of {name} are of the platforms {', '.join(grid.platforms)}, the networks know "
+                    f"{', '.join(known)} in this order; train them again"
+                )
         self.networks, self.grids = networks, grids
 
     def window(self, time: np.datetime64) -> dict[str, Footprints]:
@@ -101,9 +127,15 @@ class Cycled:
 
 
 @torch.inference_mode()
-def cycle(networks: Networks, carry: Carry, observer: Observer, climatology: Climatology,
-          end: np.datetime64) -> Iterator[tuple[Cycled, Carry]]:  # fmt: skip
+def cycle(
+    networks: Networks,
+    carry: Carry,
+    observer: Observer,
+    climatology: Climatology,
+    end: np.datetime64,
+) -> Iterator[tuple[Cycled, Carry]]:
     """Cycle from the carry's time up to ``end``, both included; yields each cycle and what the next starts from."""
+
     def physical(state: Tensor) -> np.ndarray:
         return networks.normaliser.physical(state)[0].cpu().numpy()
 
@@ -111,11 +143,15 @@ def cycle(networks: Networks, carry: Carry, observer: Observer, climatology: Cli
         observations = observer.window(carry.time)
         times = np.array([carry.time])
         guess = networks.guess(carry.previous, carry.background, times)
-        analysis = networks.analyse(guess, normal(networks, climatology, carry.time), observations, times)
+        analysis = networks.analyse(
+            guess, normal(networks, climatology, carry.time), observations, times
+        )
         observed = sum(len(f) for f in observations.values())
         cycled = Cycled(carry.time, physical(carry.background), physical(analysis), observed)
         following = networks.forecast(carry.previous, analysis, times)[:, : networks.analysed]
         carry = Carry(carry.time + STEP, following, analysis)
         if not np.isfinite(cycled.analysis).all():
-            raise FloatingPointError(f"the analysis of {cycled.time} is not finite; the networks diverged in cycling")
+            raise FloatingPointError(
+                f"the analysis of {cycled.time} is not finite; the networks diverged in cycling"
+            )
         yield cycled, carry

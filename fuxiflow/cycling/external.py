@@ -30,8 +30,9 @@ class TrainedForecaster:
         self.channels = table().select(networks.design.channels)
         self.grid = Grid(*networks.design.grid)
 
-    def forecast(self, previous: np.ndarray, current: np.ndarray, inits: np.ndarray,
-                 steps: int) -> Iterator[np.ndarray]:  # fmt: skip
+    def forecast(
+        self, previous: np.ndarray, current: np.ndarray, inits: np.ndarray, steps: int
+    ) -> Iterator[np.ndarray]:
         """See :meth:`fuxiflow.models.forecasters.ForecastModel.forecast`."""
         return forecast(self.networks, previous, current, inits, steps)
 
@@ -69,8 +70,12 @@ def stored_states(paths: Sequence[Path], model: ForecastModel) -> InitialStates:
     return read
 
 
-def gfs_states(directories: Sequence[Path], model: ForecastModel, times: Sequence[np.datetime64],
-               ledger: Ledger) -> InitialStates:  # fmt: skip
+def gfs_states(
+    directories: Sequence[Path],
+    model: ForecastModel,
+    times: Sequence[np.datetime64],
+    ledger: Ledger,
+) -> InitialStates:
     """Reads the analyses of GFS GRIB2 files at ``times``, on the grid of ``model`` and in its channels.
 
     Keys, and factors to the channel table's units (geopotential from geopotential metres), are those of the channel
@@ -78,7 +83,9 @@ def gfs_states(directories: Sequence[Path], model: ForecastModel, times: Sequenc
     damaged or outside its valid range. Times must be asked for in order, 6 h back at most.
     """
     wanted = sorted({np.datetime64(time, "ns") for time in times})
-    paths = [path for directory in directories for path in grib_files(directory, analyses_only=True)]
+    paths = [
+        path for directory in directories for path in grib_files(directory, analyses_only=True)
+    ]
     assembler = Assembler(GribReader(table(), "gfs"), model.grid, ledger)
     moments = [time.astype("datetime64[us]").item() for time in wanted]
     decoded = zip(wanted, analyses(assembler, paths, moments, precipitation=False), strict=True)
@@ -90,8 +97,12 @@ def gfs_states(directories: Sequence[Path], model: ForecastModel, times: Sequenc
             try:
                 moment, state = next(decoded)
             except StopIteration:
-                raise KeyError(f"{time} was not asked for, or is over; known: {len(wanted)} times") from None
-            kept[moment] = None if state is None else completed(state, table().names, model.channels)
+                raise KeyError(
+                    f"{time} was not asked for, or is over; known: {len(wanted)} times"
+                ) from None
+            kept[moment] = (
+                None if state is None else completed(state, table().names, model.channels)
+            )
         for old in [moment for moment in kept if moment < time - STEP]:
             del kept[old]
         return kept[time]
@@ -99,8 +110,13 @@ def gfs_states(directories: Sequence[Path], model: ForecastModel, times: Sequenc
     return read
 
 
-def write_forecasts(model: ForecastModel, read: InitialStates, writer: ForecastWriter, batch: int,
-                    log: logging.Logger) -> int:  # fmt: skip
+def write_forecasts(
+    model: ForecastModel,
+    read: InitialStates,
+    writer: ForecastWriter,
+    batch: int,
+    log: logging.Logger,
+) -> int:
     """Fill a store with the forecasts it lacks, on its grid; returns how many had both initial states.
 
     The others are marked missing. ``batch`` initial times are forecast at once, which a cascade's models are loaded
@@ -121,8 +137,14 @@ def write_forecasts(model: ForecastModel, read: InitialStates, writer: ForecastW
             continue
         previous, current = (np.stack([pairs[i][frame] for i in ready]) for frame in (0, 1))
         made_of_them = model.forecast(previous, current, inits[ready], steps)
-        write_leads(writer, ready, (np.stack([onto(field, model.grid, writer.grid) for field in fields])
-                                    for fields in made_of_them))  # fmt: skip
+        write_leads(
+            writer,
+            ready,
+            (
+                np.stack([onto(field, model.grid, writer.grid) for field in fields])
+                for fields in made_of_them
+            ),
+        )
         made += len(ready)
         for _ in ready:
             report.step()

@@ -11,13 +11,15 @@ from fuxiflow.states.forecasts import ForecastWriter
 
 
 @torch.inference_mode()
-def forecast(networks: Networks, previous: np.ndarray, current: np.ndarray, inits: np.ndarray,
-             steps: int) -> Iterator[np.ndarray]:  # fmt: skip
+def forecast(
+    networks: Networks, previous: np.ndarray, current: np.ndarray, inits: np.ndarray, steps: int
+) -> Iterator[np.ndarray]:
     """Six-hourly forecasts of a batch of initial times, in physical units.
 
     ``previous`` and ``current (init, channel, lat, lon)`` are the analyses at t-6 h and t; yields ``steps`` arrays
     ``(init, channel, lat, lon)`` with precipitation, of 6 h, 12 h, and so on.
     """
+
     def standard(states: np.ndarray) -> torch.Tensor:
         return networks.normaliser(torch.from_numpy(states).to(networks.device))
 

@@ -15,10 +15,26 @@ _ARRAYS = {
     "lon": (("place",), "longitude of the observed cell", "degrees_east"),
     "hour": (("place",), "middle of the observation's hour, from the analysis time", "hours"),
     "zenith": (("place",), "satellite zenith angle", "degrees"),
-    "response": (("place", "level"), "change of the analysed temperature in the observed cell", "K"),
-    "jacobian": (("place", "level"), "derivative of the brightness temperature by the temperature of a level", "K K-1"),
-    "followed": (("place",), "change of the analysis' brightness temperature, by its Jacobian", "K"),
-    "around": (("level", "north", "east"), "mean change of the analysed temperature about the observed cell", "K"),
+    "response": (
+        ("place", "level"),
+        "change of the analysed temperature in the observed cell",
+        "K",
+    ),
+    "jacobian": (
+        ("place", "level"),
+        "derivative of the brightness temperature by the temperature of a level",
+        "K K-1",
+    ),
+    "followed": (
+        ("place",),
+        "change of the analysis' brightness temperature, by its Jacobian",
+        "K",
+    ),
+    "around": (
+        ("level", "north", "east"),
+        "mean change of the analysed temperature about the observed cell",
+        "K",
+    ),
 }
 
 
@@ -55,11 +71,20 @@ class Response:
     def write(self, path: Path) -> None:
         """Write as Zarr v3 with the provenance."""
         values = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in _ARRAYS}
-        stamp = {"Conventions": "CF-1.11", "provenance": provenance.as_json(), **values, "cell": list(self.cell)}
+        stamp = {
+            "Conventions": "CF-1.11",
+            "provenance": provenance.as_json(),
+            **values,
+            "cell": list(self.cell),
+        }
         group = zarr.create_group(path, overwrite=True, attributes=stamp)
         for name, (dimensions, long_name, unit) in _ARRAYS.items():
-            group.create_array(name, data=np.asarray(getattr(self, name), np.float32), dimension_names=dimensions,
-                               attributes={"long_name": long_name, "units": unit})  # fmt: skip
+            group.create_array(
+                name,
+                data=np.asarray(getattr(self, name), np.float32),
+                dimension_names=dimensions,
+                attributes={"long_name": long_name, "units": unit},
+            )
         consolidate(path)
 
     @classmethod

@@ -41,8 +41,13 @@ class Case:
 
     @classmethod
     @torch.no_grad()
-    def of(cls, networks: Networks, carry: Carry, climatology: Climatology,
-           observations: dict[str, Footprints]) -> "Case":  # fmt: skip
+    def of(
+        cls,
+        networks: Networks,
+        carry: Carry,
+        climatology: Climatology,
+        observations: dict[str, Footprints],
+    ) -> "Case":
         """The analysis that a cycle makes from ``carry``, as :func:`fuxiflow.cycling.cycle.cycle` does."""
         time = np.array([carry.time])
         guess = networks.guess(carry.previous, carry.background, time)
@@ -51,7 +56,9 @@ class Case:
     @torch.no_grad()
     def analysis(self, **changed: Footprints) -> Tensor:
         """The standardised analysis ``(channel, lat, lon)``, with the footprints of some sources ``changed``."""
-        return self.networks.analyse(self.guess, self.climatology, {**self.observations, **changed}, self.time)[0]
+        return self.networks.analyse(
+            self.guess, self.climatology, {**self.observations, **changed}, self.time
+        )[0]
 
 
 def draw(footprints: Footprints, channel: int, count: int, grid: Grid, seed: int) -> np.ndarray:
@@ -62,10 +69,14 @@ def draw(footprints: Footprints, channel: int, count: int, grid: Grid, seed: int
     count = min(count, int(valid.sum()))
     if not count:
         return np.empty(0, np.int64)
-    return np.sort(np.random.default_rng(seed).choice(len(cell), count, replace=False, p=weight / weight.sum()))
+    return np.sort(
+        np.random.default_rng(seed).choice(len(cell), count, replace=False, p=weight / weight.sum())
+    )
 
 
-def responses(case: Case, source: str, channel: int, step: float, chosen: np.ndarray) -> Iterator[Tensor]:
+def responses(
+    case: Case, source: str, channel: int, step: float, chosen: np.ndarray
+) -> Iterator[Tensor]:
     """By chosen footprint, the analysis with ``step`` (standardised) added to its channel less the analysis without:
     ``(channel, lat, lon)`` in physical units."""
     if not len(chosen):
@@ -80,13 +91,17 @@ def responses(case: Case, source: str, channel: int, step: float, chosen: np.nda
 
 
 @torch.no_grad()
-def seen(case: Case, footprints: Footprints, first_hour: int, statistics: Statistics, grid: Grid) -> Columns:
+def seen(
+    case: Case, footprints: Footprints, first_hour: int, statistics: Statistics, grid: Grid
+) -> Columns:
     """The first guess at the time and place of footprints, in physical units; the surface of their cells."""
     names = case.networks.design.channels[: case.guess.shape[2]]
     state = columns(footprints, case.guess, first_hour)[:, :, None, None]
     cell = footprints.cell.cpu().numpy()
-    surface = (np.asarray(field, np.float32).ravel()[cell]
-               for field in (statistics.surface_geopotential, statistics.land_fraction))  # fmt: skip
+    surface = (
+        np.asarray(field, np.float32).ravel()[cell]
+        for field in (statistics.surface_geopotential, statistics.land_fraction)
+    )
     latitude = grid.lat[cell // grid.nlon].astype(np.float32)
     physical = case.networks.normaliser.physical(state)[:, :, 0, 0].cpu()
     return Columns(names, physical, *(torch.from_numpy(values) for values in (*surface, latitude)))
@@ -97,8 +112,12 @@ def sensitivity(source: Source, channel: int, found: Columns, zenith: Tensor) ->
     the state: humidity is relative there, so temperature changes at constant relative humidity."""
     operator = equivalent(source)
     zenith = torch.nan_to_num(zenith).cpu()
-    slopes = jacobian(lambda state: operator(replace(found, state=state), zenith), {"state": found.state}, [channel],
-                      ("state",))  # fmt: skip
+    slopes = jacobian(
+        lambda state: operator(replace(found, state=state), zenith),
+        {"state": found.state},
+        [channel],
+        ("state",),
+    )
     return slopes["state"][:, 0].numpy()
 
 
@@ -127,11 +146,21 @@ class Mean:
     @property
     def value(self) -> np.ndarray:
         """The mean of what was added."""
-        return np.divide(self._sum, self._count, out=np.full_like(self._sum, np.nan), where=self._count > 0)
+        return np.divide(
+            self._sum, self._count, out=np.full_like(self._sum, np.nan), where=self._count > 0
+        )
 
 
-def experiment(case: Case, source: Source, channel: str, kelvin: float, places: int, statistics: Statistics,
-               seed: int, log: Logger) -> Response:  # fmt: skip
+def experiment(
+    case: Case,
+    source: Source,
+    channel: str,
+    kelvin: float,
+    places: int,
+    statistics: Statistics,
+    seed: int,
+    log: Logger,
+) -> Response:
     """Perturb ``channel`` by ``kelvin`` in footprints of a source, drawn by ``seed``, one by one; a window without
     observations gives the response at no place."""
     networks, grid = case.networks, Grid(*case.networks.design.grid)
@@ -143,20 +172,34 @@ def experiment(case: Case, source: Source, channel: str, kelvin: float, places: 
     found = seen(case, touched, design.window[0], statistics, grid)
     slopes = sensitivity(source, number, found, touched.zenith)
     picked = [found.channels.index(f"T{level}") for level in LEVELS]
-    rows, columns_ = (part.cpu().numpy() for part in (touched.cell // grid.nlon, touched.cell % grid.nlon))
-    changes, near = np.zeros((len(chosen), len(found.channels))), Mean((len(LEVELS), 2 * REACH + 1, 2 * REACH + 1))
+    rows, columns_ = (
+        part.cpu().numpy() for part in (touched.cell // grid.nlon, touched.cell % grid.nlon)
+    )
+    changes, near = (
+        np.zeros((len(chosen), len(found.channels))),
+        Mean((len(LEVELS), 2 * REACH + 1, 2 * REACH + 1)),
+    )
     made = responses(case, source.name, number, kelvin / design.std[number], chosen)
     for i, field in enumerate(progress(made, "perturbed observations", log, total=len(chosen))):
         change = field.cpu().numpy()
         changes[i] = change[:, rows[i], columns_[i]]
         near.add(around(change[picked], rows[i], columns_[i]))
     return Response(
-        analysis_time=str(case.time[0].astype("datetime64[s]")), source=source.name, channel=channel, kelvin=kelvin,
-        cell=(180 / grid.nlat, 360 / grid.nlon), level=np.array(LEVELS), lat=grid.lat[rows], lon=grid.lon[columns_],
-        hour=touched.slot.cpu().numpy() + design.window[0] + 0.5, zenith=touched.zenith.cpu().numpy(),
-        response=changes[:, picked], jacobian=slopes[:, picked], followed=(slopes * changes).sum(1),
+        analysis_time=str(case.time[0].astype("datetime64[s]")),
+        source=source.name,
+        channel=channel,
+        kelvin=kelvin,
+        cell=(180 / grid.nlat, 360 / grid.nlon),
+        level=np.array(LEVELS),
+        lat=grid.lat[rows],
+        lon=grid.lon[columns_],
+        hour=touched.slot.cpu().numpy() + design.window[0] + 0.5,
+        zenith=touched.zenith.cpu().numpy(),
+        response=changes[:, picked],
+        jacobian=slopes[:, picked],
+        followed=(slopes * changes).sum(1),
         around=near.value,
-    )  # fmt: skip
+    )
 
 
 def _none(channels: int) -> Footprints:

@@ -25,7 +25,9 @@ IDS = (
 
 def main(arguments: list[str] | None = None) -> None:
     """Draw the figure of the id given from a CSV into a file; the suffix (png, pdf, svg) is the format."""
-    parser = argparse.ArgumentParser(prog="python -m fuxiflow.figures", description="redraw a figure from its table")
+    parser = argparse.ArgumentParser(
+        prog="python -m fuxiflow.figures", description="redraw a figure from its table"
+    )
     parser.add_argument("id", choices=IDS)
     parser.add_argument("table", type=Path, help="the CSV that lies beside the figure")
     parser.add_argument("target", type=Path, help="file to draw into: .png, .pdf or .svg")

@@ -13,22 +13,34 @@ METRICS = {"rmse": "analysis", "background_rmse": "background"}
 TICKS = (50, 100, 200, 300, 500, 700, 850, 1000)
 
 
-def lines(path: Path, experiments: Sequence[str], metrics: Sequence[str], references: Sequence[str],
-          baselines: Path | None = None) -> pd.DataFrame:  # fmt: skip
+def lines(
+    path: Path,
+    experiments: Sequence[str],
+    metrics: Sequence[str],
+    references: Sequence[str],
+    baselines: Path | None = None,
+) -> pd.DataFrame:
     """Scores of analyses on the globe: one row for each line, reference, metric and channel.
 
     ``experiments`` are those that assimilate something, the main one first. Column ``line`` is what is drawn:
     ``fuxiflow`` (the main experiment's analysis), ``background``, ``gfs``, ``era5`` (against the truth), or the name of
     another experiment. ERA5's own error is in the table of the ``baselines``, where there is one.
     """
-    chosen = {"metric": list(metrics), "reference": list(references), "region": "global", "lead_time": 0}
+    chosen = {
+        "metric": list(metrics),
+        "reference": list(references),
+        "region": "global",
+        "lead_time": 0,
+    }
     frame = scores.read(path, experiments, system=["fuxiflow", "gfs"], **chosen)
     if baselines is not None and "truth" in references:
         frame = pd.concat([frame, scores.read(baselines, experiments, system="era5", **chosen)])
     background = frame["metric"] == "background_rmse"
     frame = frame[~background | (frame["experiment"] == experiments[0])]
     line = frame["system"].where(frame["system"] != "fuxiflow", frame["experiment"])
-    line = line.mask(line == experiments[0], "fuxiflow").mask(frame["metric"] == "background_rmse", "background")
+    line = line.mask(line == experiments[0], "fuxiflow").mask(
+        frame["metric"] == "background_rmse", "background"
+    )
     return frame.assign(line=line, unit=[style.unit(name) for name in frame["channel"]])
 
 
@@ -51,7 +63,9 @@ def table(
         "ci_high",
         "n",
     ]
-    return frame.sort_values(["reference", "line", "variable", "level"])[columns].reset_index(drop=True)
+    return frame.sort_values(["reference", "line", "variable", "level"])[columns].reset_index(
+        drop=True
+    )
 
 
 def styles(table: pd.DataFrame) -> dict[str, style.Line]:
@@ -81,10 +95,14 @@ def profiles(table: pd.DataFrame, lines: Mapping[str, style.Line]) -> Figure:
     references = list(dict.fromkeys(table["reference"]))
     variables = [name for name in style.VARIABLES if name in set(table["variable"])]
     figure = style.new_figure(2.2 * len(variables) + 0.6, 3.1 * len(references) + 0.5)
-    panels = figure.subplots(len(references), len(variables), sharey=True, sharex="col", squeeze=False)
+    panels = figure.subplots(
+        len(references), len(variables), sharey=True, sharex="col", squeeze=False
+    )
     for row, reference in enumerate(references):
         for ax, variable in zip(panels[row], variables, strict=True):
-            rows = table[(table["reference"] == reference) & (table["variable"] == variable)].sort_values("level")
+            rows = table[
+                (table["reference"] == reference) & (table["variable"] == variable)
+            ].sort_values("level")
             for name, line in lines.items():
                 part = rows[rows["line"] == name]
                 ax.plot(
@@ -97,7 +115,12 @@ def profiles(table: pd.DataFrame, lines: Mapping[str, style.Line]) -> Figure:
                     label=line.label,
                 )
                 ax.fill_betweenx(
-                    part["level"], part["ci_low"], part["ci_high"], color=line.color, alpha=0.15, linewidth=0
+                    part["level"],
+                    part["ci_low"],
+                    part["ci_high"],
+                    color=line.color,
+                    alpha=0.15,
+                    linewidth=0,
                 )
             ax.set_title(style.VARIABLES[variable], loc="left")
             ax.grid(True)

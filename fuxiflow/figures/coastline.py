@@ -31,7 +31,9 @@ def decode_arcs(topology: dict) -> list[np.ndarray]:
     """
     arcs = [np.asarray(arc, float)[:, :2] for arc in topology["arcs"]]
     if transform := topology.get("transform"):
-        arcs = [np.cumsum(arc, axis=0) * transform["scale"] + transform["translate"] for arc in arcs]
+        arcs = [
+            np.cumsum(arc, axis=0) * transform["scale"] + transform["translate"] for arc in arcs
+        ]
     return arcs
 
 
@@ -54,8 +56,12 @@ def cut(points: np.ndarray) -> BaseGeometry:
         lon, lat = np.append(lon, [lon[-1], lon[0]]), np.append(lat, [pole, pole])
     polygon = geometry.Polygon(np.column_stack([lon, lat])).buffer(0)
     turns = range(int(np.floor((lon.min() + 180) / 360)), int(np.ceil((lon.max() + 180) / 360)))
-    pieces = [polygon.intersection(geometry.box(360 * k - 180, -90, 360 * k + 180, 90)) for k in turns]
-    return unary_union([affinity.translate(piece, xoff=-360.0 * k) for k, piece in zip(turns, pieces, strict=True)])
+    pieces = [
+        polygon.intersection(geometry.box(360 * k - 180, -90, 360 * k + 180, 90)) for k in turns
+    ]
+    return unary_union(
+        [affinity.translate(piece, xoff=-360.0 * k) for k, piece in zip(turns, pieces, strict=True)]
+    )
 
 
 def _polygons(shape: dict) -> list[list[list[int]]]:
@@ -67,13 +73,17 @@ def _polygons(shape: dict) -> list[list[list[int]]]:
             return shape["arcs"]
         case "Polygon":
             return [shape["arcs"]]
-    raise ValueError(f"geometry {shape['type']!r} is no area; known: Polygon, MultiPolygon, GeometryCollection")
+    raise ValueError(
+        f"geometry {shape['type']!r} is no area; known: Polygon, MultiPolygon, GeometryCollection"
+    )
 
 
 def decode(topology: dict, name: str = "land") -> BaseGeometry:
     """The areas of object ``name`` of a topology; KeyError lists the objects there are."""
     if name not in topology.get("objects", {}):
-        raise KeyError(f"no object {name!r} in the topology; known: {', '.join(topology.get('objects', {}))}")
+        raise KeyError(
+            f"no object {name!r} in the topology; known: {', '.join(topology.get('objects', {}))}"
+        )
     arcs = decode_arcs(topology)
     shapes = []
     for outer, *holes in _polygons(topology["objects"][name]):
@@ -88,7 +98,11 @@ def write(shape: BaseGeometry, target: Path) -> None:
     """Write areas as a GeoJSON geometry, rounded to 0.001 degrees (100 m)."""
 
     def rounded(value):
-        return [rounded(v) for v in value] if isinstance(value, (list, tuple)) else round(value, DECIMALS)
+        return (
+            [rounded(v) for v in value]
+            if isinstance(value, (list, tuple))
+            else round(value, DECIMALS)
+        )
 
     mapping = geometry.mapping(shape)
     mapping = {"type": mapping["type"], "coordinates": rounded(mapping["coordinates"])}
@@ -100,7 +114,9 @@ def read(path: Path = LAND) -> BaseGeometry:
     try:
         return geometry.shape(json.loads(Path(path).read_text()))
     except (KeyError, AttributeError, json.JSONDecodeError) as error:
-        raise ValueError(f"{path}: not a GeoJSON geometry ({error}); make it again: see {__name__}") from error
+        raise ValueError(
+            f"{path}: not a GeoJSON geometry ({error}); make it again: see {__name__}"
+        ) from error
 
 
 @cache
@@ -115,7 +131,9 @@ def main(arguments: list[str] | None = None) -> None:
         prog="python -m fuxiflow.figures.coastline", description="TopoJSON land to GeoJSON"
     )
     parser.add_argument(
-        "source", type=Path, help="TopoJSON with an object 'land', for example world-atlas' land-110m.json"
+        "source",
+        type=Path,
+        help="TopoJSON with an object 'land', for example world-atlas' land-110m.json",
     )
     parser.add_argument("target", type=Path, help="GeoJSON to write")
     options = parser.parse_args(arguments)

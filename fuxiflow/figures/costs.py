@@ -19,9 +19,13 @@ def table(jobs: pd.DataFrame, experiments: Sequence[str]) -> pd.DataFrame:
     drawn in the order of ``experiments``."""
     frame = costs.summary(jobs)
     order = {name: number for number, name in enumerate(["", *experiments])}
-    frame = frame.assign(place=[rank(name) for name in frame["stage"]],
-                         rank=[order.get(name, len(order)) for name in frame["experiment"]])
-    frame = frame.sort_values(["place", "rule", "rank"], kind="stable").drop(columns=["place", "rank"])
+    frame = frame.assign(
+        place=[rank(name) for name in frame["stage"]],
+        rank=[order.get(name, len(order)) for name in frame["experiment"]],
+    )
+    frame = frame.sort_values(["place", "rule", "rank"], kind="stable").drop(
+        columns=["place", "rank"]
+    )
     return frame.assign(experiment=frame["experiment"].replace("", SHARED)).reset_index(drop=True)
 
 
@@ -40,16 +44,34 @@ def _length(hours: float) -> str:
     return f"{3600 * hours:.{0 if hours > 10 / 3600 else 1}f} s"
 
 
-def _stacked(ax: Axes, table: pd.DataFrame, rules: list[str], column: str, colors: dict[str, str]) -> None:
+def _stacked(
+    ax: Axes, table: pd.DataFrame, rules: list[str], column: str, colors: dict[str, str]
+) -> None:
     """Bars of a sum over jobs, one part for each experiment, with the sum at their end."""
     left = pd.Series(0.0, index=rules)
     for name, color in colors.items():
-        part = table[table["experiment"] == name].set_index("rule")[column].reindex(rules).fillna(0.0)
-        ax.barh(range(len(rules)), part, left=left, color=color, height=0.7, label=name.replace("_", " "))
+        part = (
+            table[table["experiment"] == name].set_index("rule")[column].reindex(rules).fillna(0.0)
+        )
+        ax.barh(
+            range(len(rules)),
+            part,
+            left=left,
+            color=color,
+            height=0.7,
+            label=name.replace("_", " "),
+        )
         left += part
     for number, value in enumerate(left):
         if value > 0:
-            ax.annotate(_length(value), (value, number), (3, 0), textcoords="offset points", va="center", fontsize=7)
+            ax.annotate(
+                _length(value),
+                (value, number),
+                (3, 0),
+                textcoords="offset points",
+                va="center",
+                fontsize=7,
+            )
     ax.set_xlim(0, 1.25 * max(left.max(), 1e-9))
     ax.set_xlabel("hours")
 
@@ -59,7 +81,15 @@ def _against(ax: Axes, used: pd.Series, requested: pd.Series, label: str) -> Non
     over = (used > requested).to_numpy()
     colors = [style.OKABE_ITO[1] if flag else style.OKABE_ITO[5] for flag in over]
     ax.barh(range(len(used)), used, color=colors, height=0.7)
-    ax.plot(requested, range(len(used)), linestyle="none", marker="|", markersize=9, markeredgewidth=1.8, color="black")
+    ax.plot(
+        requested,
+        range(len(used)),
+        linestyle="none",
+        marker="|",
+        markersize=9,
+        markeredgewidth=1.8,
+        color="black",
+    )
     shown = pd.concat([used, requested]).dropna()
     shown = shown[shown > 0]
     if not shown.empty:
@@ -105,6 +135,11 @@ def draw(table: pd.DataFrame) -> Figure:
         ax.tick_params(axis="y", length=0)
     style.letters(axes)
     handles, labels = axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), 8), title="time by experiment; "
-                  "black marks: requested")
+    figure.legend(
+        handles,
+        labels,
+        loc="outside lower center",
+        ncols=min(len(labels), 8),
+        title="time by experiment; black marks: requested",
+    )
     return figure

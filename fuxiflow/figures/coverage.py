@@ -15,11 +15,23 @@ from fuxiflow.figures import maps, style
 from fuxiflow.grids import Grid
 from fuxiflow.observations.sparse import SparseGrids
 
-COLUMNS = ["source", "analysis_time", "window_start", "window_end", "nlat", "nlon", "hour", "lat", "lon"]
+COLUMNS = [
+    "source",
+    "analysis_time",
+    "window_start",
+    "window_end",
+    "nlat",
+    "nlon",
+    "hour",
+    "lat",
+    "lon",
+]
 
 
 def table(
-    grids: Mapping[str, SparseGrids], windows: Mapping[str, tuple[int, int]], analysis_time: datetime
+    grids: Mapping[str, SparseGrids],
+    windows: Mapping[str, tuple[int, int]],
+    analysis_time: datetime,
 ) -> pd.DataFrame:
     """One row for each filled cell and hour: ``hour`` is the start of the hourly slot, relative to the analysis time.
 
@@ -30,7 +42,11 @@ def table(
         start, end = windows[source]
         window = grid.window(analysis_time, start, end)
         row, column = np.divmod(window.cell, grid.grid.nlon)
-        cells = {"hour": window.slot + start, "lat": grid.grid.lat[row], "lon": grid.grid.lon[column]}
+        cells = {
+            "hour": window.slot + start,
+            "lat": grid.grid.lat[row],
+            "lon": grid.grid.lon[column],
+        }
         if len(window) == 0:
             cells = {"hour": [np.nan], "lat": [np.nan], "lon": [np.nan]}
         frames.append(
@@ -64,7 +80,9 @@ def draw(table: pd.DataFrame) -> Figure:
     names = list(dict.fromkeys(table["source"]))
     pairs = min(2, -(-len(names) // 2)) if len(names) > 2 else 1
     lines = -(-len(names) // pairs)
-    figure = style.new_figure(9.0 if pairs == 1 else 12.0, 1.1 + (2.9 if pairs == 1 else 1.9) * lines)
+    figure = style.new_figure(
+        9.0 if pairs == 1 else 12.0, 1.1 + (2.9 if pairs == 1 else 1.9) * lines
+    )
     found = {name: table[table["source"] == name] for name in names}
     first = table.iloc[0]
     grid = Grid(int(first["nlat"]), int(first["nlon"]))
@@ -79,21 +97,35 @@ def draw(table: pd.DataFrame) -> Figure:
     axes, images = [], []
     for number, (name, (last, count)) in enumerate(fields.items()):
         area = np.average((count > 0).mean(axis=1), weights=grid.area_weights)
-        titles = (textwrap.fill(sources.load(name).long_name, 34), f"filled: {100 * area:.0f} % of the globe")
-        for side, (title, field) in enumerate(zip(titles, (last, np.where(count > 0, count, np.nan)), strict=True)):
+        titles = (
+            textwrap.fill(sources.load(name).long_name, 34),
+            f"filled: {100 * area:.0f} % of the globe",
+        )
+        for side, (title, field) in enumerate(
+            zip(titles, (last, np.where(count > 0, count, np.nan)), strict=True)
+        ):
             ax = maps.add_map(figure, lines, 2 * pairs, 2 * number + side + 1, title=title)
             images.append(maps.shade(ax, grid.lat, grid.lon, field, **scales[side]))
             axes.append(ax)
             if side == 0 and not (count > 0).any():
-                ax.text(0.5, 0.5, "no observation in this window", transform=ax.transAxes, ha="center")
+                ax.text(
+                    0.5, 0.5, "no observation in this window", transform=ax.transAxes, ha="center"
+                )
     labels = (
         ("hour of the last observation, from the analysis time (h)", hours),
-        (f"hourly slots that fill a cell of {180 / grid.nlat:.4g}° (blank: empty)", np.arange(1, most + 1)),
+        (
+            f"hourly slots that fill a cell of {180 / grid.nlat:.4g}° (blank: empty)",
+            np.arange(1, most + 1),
+        ),
     )
     for side, (label, ticks) in enumerate(labels):
-        bar = figure.colorbar(images[side], ax=axes, location="bottom", shrink=0.4, aspect=50, pad=0.02, ticks=ticks)
+        bar = figure.colorbar(
+            images[side], ax=axes, location="bottom", shrink=0.4, aspect=50, pad=0.02, ticks=ticks
+        )
         bar.set_label(label)
     style.letters(axes)
     time = pd.Timestamp(table["analysis_time"].iloc[0])
-    figure.suptitle(f"Observations in the assimilation window of {time:%Y-%m-%d %H} UTC", fontsize=10)
+    figure.suptitle(
+        f"Observations in the assimilation window of {time:%Y-%m-%d %H} UTC", fontsize=10
+    )
     return figure

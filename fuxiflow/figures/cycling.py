@@ -22,7 +22,9 @@ def _read(path: Path, columns: Sequence[str], filters: list | None = None) -> pd
     """Columns of a Parquet table; ValueError names the file and the columns that it lacks."""
     names = pq.read_schema(path).names
     if absent := [name for name in columns if name not in names]:
-        raise ValueError(f"{path}: no column {', '.join(absent)}; it has {', '.join(names)}: run its rule again")
+        raise ValueError(
+            f"{path}: no column {', '.join(absent)}; it has {', '.join(names)}: run its rule again"
+        )
     return pd.read_parquet(path, columns=list(columns), filters=filters)
 
 
@@ -31,10 +33,14 @@ def observations(path: Path) -> pd.DataFrame:
     counts = _read(path, COUNTS)
     usual = counts.groupby("source")["n"].transform("median")
     counts = counts.assign(outage=counts["n"] < OUTAGE * usual)
-    return counts.groupby("time", as_index=False).agg(observations=("n", "sum"), outage=("outage", "any"))
+    return counts.groupby("time", as_index=False).agg(
+        observations=("n", "sum"), outage=("outage", "any")
+    )
 
 
-def table(cycles: Sequence[Path], counts: Path, main: str, reference: str, test_start: date) -> pd.DataFrame:
+def table(
+    cycles: Sequence[Path], counts: Path, main: str, reference: str, test_start: date
+) -> pd.DataFrame:
     """Global RMSE of every cycle: experiment, array (analysis, background, climatology), time, channel, unit, rmse.
 
     ``cycles`` are the series of all experiments, ``counts`` the observations of the experiment ``main``. Of the others
@@ -43,14 +49,18 @@ def table(cycles: Sequence[Path], counts: Path, main: str, reference: str, test_
     """
     frames = []
     for path in cycles:
-        frame = _read(path, ERRORS, [("reference", "=", reference), ("channel", "in", list(CHANNELS))])
+        frame = _read(
+            path, ERRORS, [("reference", "=", reference), ("channel", "in", list(CHANNELS))]
+        )
         if frame.empty:
             raise style.missing(
                 f"no error of {', '.join(CHANNELS)} against {reference}",
                 path,
                 "see verification.references in the configuration",
             )
-        frames.append(frame.astype(dict.fromkeys(("experiment", "array", "reference", "channel"), str)))
+        frames.append(
+            frame.astype(dict.fromkeys(("experiment", "array", "reference", "channel"), str))
+        )
     frame = pd.concat(frames, ignore_index=True)
     frame = frame[(frame["experiment"] == main) | (frame["array"] == "analysis")]
     if main not in set(frame["experiment"]):
@@ -91,9 +101,19 @@ def _spans(times: pd.Series, marked: pd.Series) -> list[tuple[pd.Timestamp, pd.T
 def _shade(ax, rows: pd.DataFrame, legend: bool) -> None:
     """Mark spin-up and outages behind the curves."""
     rows = rows.sort_values("time").reset_index(drop=True)
-    for column, color, label in (("spin_up", "0.93", "spin-up"), ("outage", "#F3D9B1", "observation outage")):
+    for column, color, label in (
+        ("spin_up", "0.93", "spin-up"),
+        ("outage", "#F3D9B1", "observation outage"),
+    ):
         for number, (first, last) in enumerate(_spans(rows["time"], rows[column])):
-            ax.axvspan(first, last, color=color, linewidth=0, zorder=0, label=label if legend and not number else None)
+            ax.axvspan(
+                first,
+                last,
+                color=color,
+                linewidth=0,
+                zorder=0,
+                label=label if legend and not number else None,
+            )
 
 
 def draw(table: pd.DataFrame) -> Figure:
@@ -102,13 +122,24 @@ def draw(table: pd.DataFrame) -> Figure:
     reference = style.reference_name(table["reference"].iloc[0])
     main = table[table["main"] & (table["array"] == "analysis")]
     figure = style.new_figure(9.0, 1.75 * len(channels) + 1.7)
-    axes = figure.subplots(len(channels) + 1, 1, sharex=True, height_ratios=[1] * len(channels) + [0.55])
+    axes = figure.subplots(
+        len(channels) + 1, 1, sharex=True, height_ratios=[1] * len(channels) + [0.55]
+    )
     for number, (ax, channel) in enumerate(zip(axes, channels, strict=False)):
         rows = table[table["channel"] == channel]
         _shade(ax, main[main["channel"] == channel], legend=number == 0)
         for (experiment, array), line in _lines(table).items():
-            part = rows[(rows["experiment"] == experiment) & (rows["array"] == array)].sort_values("time")
-            ax.plot(part["time"], part["rmse"], color=line.color, linestyle=line.style, label=line.label, linewidth=1.2)
+            part = rows[(rows["experiment"] == experiment) & (rows["array"] == array)].sort_values(
+                "time"
+            )
+            ax.plot(
+                part["time"],
+                part["rmse"],
+                color=line.color,
+                linestyle=line.style,
+                label=line.label,
+                linewidth=1.2,
+            )
         ax.set_ylim(bottom=0)
         ax.set_ylabel(f"RMSE ({rows['unit'].iloc[0]})")
         ax.set_title(f"{channel} against {reference}", loc="left")

@@ -28,7 +28,9 @@ def table(path: Path, reference: str) -> pd.DataFrame:
     for channel in data["channel"].values:
         for lead in data["lead_time"].values:
             part = data.sel(channel=channel, lead_time=lead)
-            field, lat, lon = maps.coarsen(part["error"].values, data["lat"].values, data["lon"].values)
+            field, lat, lon = maps.coarsen(
+                part["error"].values, data["lat"].values, data["lon"].values
+            )
             place = np.meshgrid(lat, lon, indexing="ij")
             frames.append(
                 pd.DataFrame(
@@ -63,7 +65,11 @@ def draw(table: pd.DataFrame) -> Figure:
         for column, lead in enumerate(leads):
             lat, lon, field = maps.to_grid(rows[rows["lead_time"] == lead], "error")
             ax = maps.add_map(
-                figure, len(channels), len(leads), row * len(leads) + column + 1, title=f"{channel}, {_lead(lead)}"
+                figure,
+                len(channels),
+                len(leads),
+                row * len(leads) + column + 1,
+                title=f"{channel}, {_lead(lead)}",
             )
             image = maps.shade(ax, lat, lon, field, cmap="RdBu_r", vmin=-limit, vmax=limit)
             group.append(ax)
@@ -80,5 +86,8 @@ def draw(table: pd.DataFrame) -> Figure:
     style.letters(axes)
     least, most = int(table["n"].min()), int(table["n"].max())
     count = f"{most} forecasts" if least == most else f"{least} to {most} forecasts"
-    figure.suptitle(f"Mean error, forecast − {style.short_name(table['reference'].iloc[0])}, of {count}", fontsize=10)
+    figure.suptitle(
+        f"Mean error, forecast − {style.short_name(table['reference'].iloc[0])}, of {count}",
+        fontsize=10,
+    )
     return figure

@@ -13,7 +13,19 @@ LINES = {
     "real": style.Line("real observations", style.OKABE_ITO[6], "--"),
     "hybrid": style.Line("real and simulated observations", style.SYSTEMS["fuxiflow"].color),
 }
-COLUMNS = ["reference", "line", "experiment", "channel", "variable", "level", "unit", "value", "ci_low", "ci_high", "n"]
+COLUMNS = [
+    "reference",
+    "line",
+    "experiment",
+    "channel",
+    "variable",
+    "level",
+    "unit",
+    "value",
+    "ci_low",
+    "ci_high",
+    "n",
+]
 
 
 def table(path: Path, real: str, hybrid: str, references: Sequence[str]) -> pd.DataFrame:
@@ -24,7 +36,9 @@ def table(path: Path, real: str, hybrid: str, references: Sequence[str]) -> pd.D
     frame = scores.with_levels(frame).dropna(subset=["level"])
     names, units = {real: "real", hybrid: "hybrid"}, [style.unit(name) for name in frame["channel"]]
     frame = frame.assign(line=frame["experiment"].map(names), unit=units)
-    return frame.sort_values(["reference", "line", "variable", "level"])[COLUMNS].reset_index(drop=True)
+    return frame.sort_values(["reference", "line", "variable", "level"])[COLUMNS].reset_index(
+        drop=True
+    )
 
 
 def draw(table: pd.DataFrame) -> Figure:

@@ -34,7 +34,9 @@ def table(
     fields = {name: field[pick] for name, field in fields.items()}
     for name, states in references.items():
         state = states.read(analysis_time)
-        fields[f"needed_{name}"] = state[[states.channels.index(c) for c in channels]] - background[pick]
+        fields[f"needed_{name}"] = (
+            state[[states.channels.index(c) for c in channels]] - background[pick]
+        )
     frames = []
     for number, channel in enumerate(channels):
         columns = {}
@@ -103,17 +105,34 @@ def _maps(figure: Figure | SubFigure, table: pd.DataFrame, needed: Sequence[str]
             if name == "increment":
                 increment, title = field, f"{channel}: increment"
             else:
-                r = correlation(increment, field, Grid(lat.size, lon.size, poles=abs(lat[0]) > 89.999))
-                title = f"{style.short_name(name.removeprefix('needed_'))} − background (r = {r:.2f})"
-            ax = maps.add_map(figure, len(channels), 1 + len(needed), row * (1 + len(needed)) + column + 1, title=title)
+                r = correlation(
+                    increment, field, Grid(lat.size, lon.size, poles=abs(lat[0]) > 89.999)
+                )
+                title = (
+                    f"{style.short_name(name.removeprefix('needed_'))} − background (r = {r:.2f})"
+                )
+            ax = maps.add_map(
+                figure,
+                len(channels),
+                1 + len(needed),
+                row * (1 + len(needed)) + column + 1,
+                title=title,
+            )
             image = maps.shade(ax, lat, lon, field, cmap="RdBu_r", vmin=-limit, vmax=limit)
             group.append(ax)
         figure.colorbar(
-            image, ax=group, shrink=0.85, aspect=14, pad=0.01, extend="both", label=f"{channel} ({style.unit(channel)})"
+            image,
+            ax=group,
+            shrink=0.85,
+            aspect=14,
+            pad=0.01,
+            extend="both",
+            label=f"{channel} ({style.unit(channel)})",
         )
         axes += group
     time = pd.Timestamp(table["analysis_time"].iloc[0])
     figure.suptitle(
-        f"Analysis of {time:%Y-%m-%d %H} UTC: its increment, and the one that each reference asks for", fontsize=10
+        f"Analysis of {time:%Y-%m-%d %H} UTC: its increment, and the one that each reference asks for",
+        fontsize=10,
     )
     return axes

@@ -11,7 +11,9 @@ from fuxiflow.figures import coastline
 
 PLATE = ccrs.PlateCarree()
 ROBINSON = ccrs.Robinson()
-COARSEST = 2.0  # degrees: larger cells are drawn as several, so that their edges follow the projection
+COARSEST = (
+    2.0  # degrees: larger cells are drawn as several, so that their edges follow the projection
+)
 FINEST = 256  # columns: finer fields are averaged over blocks, no page resolves them
 
 
@@ -27,7 +29,8 @@ def _project(projection: ccrs.Projection) -> tuple[list[np.ndarray], list[np.nda
     net = [np.column_stack([np.full_like(lats, lon), lats]) for lon in range(-120, 121, 60)]
     net += [np.column_stack([lons, np.full_like(lons, lat)]) for lat in range(-60, 61, 30)]
     coasts, lines = (
-        [projection.transform_points(PLATE, line[:, 0], line[:, 1])[:, :2] for line in group] for group in (rings, net)
+        [projection.transform_points(PLATE, line[:, 0], line[:, 1])[:, :2] for line in group]
+        for group in (rings, net)
     )
     return coasts, lines
 
@@ -37,28 +40,42 @@ def add_map(figure: Figure, *position, title: str = ""):
     ax = figure.add_subplot(*position, projection=ROBINSON)
     ax.set_global()
     coasts, net = _project(ROBINSON)
-    ax.add_collection(LineCollection(coasts, colors="0.25", linewidths=0.4, zorder=3), autolim=False)
-    ax.add_collection(LineCollection(net, colors="0.6", linewidths=0.3, linestyles=":", zorder=2), autolim=False)
+    ax.add_collection(
+        LineCollection(coasts, colors="0.25", linewidths=0.4, zorder=3), autolim=False
+    )
+    ax.add_collection(
+        LineCollection(net, colors="0.6", linewidths=0.3, linestyles=":", zorder=2), autolim=False
+    )
     ax.spines["geo"].set_linewidth(0.6)
     ax.set_title(title, loc="left")
     return ax
 
 
-def coarsen(field: np.ndarray, lat: np.ndarray, lon: np.ndarray, columns: int = FINEST) -> tuple[np.ndarray, ...]:
+def coarsen(
+    field: np.ndarray, lat: np.ndarray, lon: np.ndarray, columns: int = FINEST
+) -> tuple[np.ndarray, ...]:
     """Average ``(…, lat, lon)`` over square blocks until at most ``columns`` columns are left; also lat and lon.
 
     The block size is the smallest that divides both dimensions; a grid that has none is returned as it is.
     """
     nlat, nlon = field.shape[-2:]
-    sizes = [n for n in range(1, nlon + 1) if nlon % n == 0 and nlat % n == 0 and nlon // n <= columns]
+    sizes = [
+        n for n in range(1, nlon + 1) if nlon % n == 0 and nlat % n == 0 and nlon // n <= columns
+    ]
     if not sizes:
         return field, lat, lon
     n = sizes[0]
     blocks = field.reshape(*field.shape[:-2], nlat // n, n, nlon // n, n)
-    return blocks.mean(axis=(-3, -1)), lat.reshape(-1, n).mean(axis=1), lon.reshape(-1, n).mean(axis=1)
+    return (
+        blocks.mean(axis=(-3, -1)),
+        lat.reshape(-1, n).mean(axis=1),
+        lon.reshape(-1, n).mean(axis=1),
+    )
 
 
-def mesh(lat: np.ndarray, lon: np.ndarray, field: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def mesh(
+    lat: np.ndarray, lon: np.ndarray, field: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Cell edges and values for ``pcolormesh`` from cell centres ``(lat,)``, ``(lon,)`` and a field ``(lat, lon)``.
 
     Columns are put in order from -180 to 180; the one across the date line is halved, so that no cell
@@ -69,7 +86,10 @@ def mesh(lat: np.ndarray, lon: np.ndarray, field: np.ndarray) -> tuple[np.ndarra
     order = np.argsort(west)
     west, field = west[order], field[:, order]
     if west[0] > -180.0 + 1e-6:
-        west, field = np.concatenate([[-180.0], west]), np.concatenate([field[:, -1:], field], axis=1)
+        west, field = (
+            np.concatenate([[-180.0], west]),
+            np.concatenate([field[:, -1:], field], axis=1),
+        )
     lon_edges = np.append(west, 180.0)
     top, bottom = (90.0, -90.0) if lat[0] > lat[-1] else (-90.0, 90.0)
     lat_edges = np.concatenate([[top], 0.5 * (lat[1:] + lat[:-1]), [bottom]])
@@ -83,7 +103,12 @@ def shade(ax, lat: np.ndarray, lon: np.ndarray, field: np.ndarray, **keywords) -
     """Colour the cells of a field ``(lat, lon)``; NaN stays blank. ``keywords`` go to ``pcolormesh``."""
     lon_edges, lat_edges, values = mesh(lat, lon, field)
     return ax.pcolormesh(
-        lon_edges, lat_edges, np.ma.masked_invalid(values), transform=PLATE, rasterized=True, **keywords
+        lon_edges,
+        lat_edges,
+        np.ma.masked_invalid(values),
+        transform=PLATE,
+        rasterized=True,
+        **keywords,
     )
 
 

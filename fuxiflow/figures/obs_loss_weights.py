@@ -23,14 +23,18 @@ def table(observed: Mapping[str, list[str]], weight: float) -> pd.DataFrame:
             "channel": channel.name,
             "observation_weight": weight * channel.observation_weight,
             "state_weight": channel.loss_weight,
-            "sources": " ".join(name for name, channels in observed.items() if channel.name in channels),
+            "sources": " ".join(
+                name for name, channels in observed.items() if channel.name in channels
+            ),
         }
         for channel in channel_table().analysed
     ]
     return with_levels(pd.DataFrame(rows))
 
 
-def _profiles(upper: pd.DataFrame, observed: pd.Series) -> list[tuple[list[str], pd.DataFrame, np.ndarray]]:
+def _profiles(
+    upper: pd.DataFrame, observed: pd.Series
+) -> list[tuple[list[str], pd.DataFrame, np.ndarray]]:
     """Names, rows and whether they are observed of each profile; variables with the same one, which would hide each
     other, are named together."""
     found: dict[tuple, tuple[list[str], pd.DataFrame, np.ndarray]] = {}
@@ -48,12 +52,20 @@ def draw(table: pd.DataFrame) -> Figure:
     aloft, ground = figure.subplots(1, 2, width_ratios=(1.6, 1.0))
     observed = table["sources"].fillna("").astype(str) != ""
     upper = table["level"].notna()
-    for color, (names, rows, shown) in zip(style.OKABE_ITO, _profiles(table[upper], observed), strict=False):
+    for color, (names, rows, shown) in zip(
+        style.OKABE_ITO, _profiles(table[upper], observed), strict=False
+    ):
         label = fill(", ".join(names), 26)
         aloft.plot(rows["observation_weight"], rows["level"], color=color, label=label, linewidth=1)
         for part, face in ((shown, color), (~shown, "white")):
-            aloft.plot(rows["observation_weight"][part], rows["level"][part], "o", color=color, markersize=3.5,
-                       markerfacecolor=face)  # fmt: skip
+            aloft.plot(
+                rows["observation_weight"][part],
+                rows["level"][part],
+                "o",
+                color=color,
+                markersize=3.5,
+                markerfacecolor=face,
+            )
     aloft.set(xlabel="weight in L$_{obs}$", ylabel="pressure (hPa)", yscale="log", ylim=(1060, 46))
     aloft.set_xlim(left=0)
     aloft.yaxis.set_minor_locator(NullLocator())
@@ -62,7 +74,12 @@ def draw(table: pd.DataFrame) -> Figure:
     aloft.grid(True)
     aloft.legend(loc="upper right")
     surface = table[~upper]
-    bars = ground.bar(surface["channel"], surface["observation_weight"], color=style.OKABE_ITO[5], edgecolor="black")
+    bars = ground.bar(
+        surface["channel"],
+        surface["observation_weight"],
+        color=style.OKABE_ITO[5],
+        edgecolor="black",
+    )
     for bar, seen in zip(bars, observed[surface.index], strict=True):
         bar.set_fill(bool(seen))
     ground.set_ylabel("weight in L$_{obs}$")

@@ -37,14 +37,18 @@ def windows(names: list[str]) -> dict[str, list[int]]:
 
 def joint_experiment(config: Config) -> str | None:
     """The first experiment that trains on L_obs too, None where there is none."""
-    return next((name for name in config.trained_experiments if _joint_loss(config, name).sources), None)
+    return next(
+        (name for name in config.trained_experiments if _joint_loss(config, name).sources), None
+    )
 
 
 def compared_channels(config: Config) -> dict[str, list[str]]:
     """By source of its L_obs, the channels that :func:`joint_experiment` compares states with."""
     name, state = joint_experiment(config), channels.table().analysed.names
-    return {source: [channel for channel in sources.load(source).channel_names if channel in state]
-            for source in (_joint_loss(config, name).sources if name else [])}  # fmt: skip
+    return {
+        source: [channel for channel in sources.load(source).channel_names if channel in state]
+        for source in (_joint_loss(config, name).sources if name else [])
+    }
 
 
 def compared_weight(config: Config) -> float:
@@ -80,21 +84,30 @@ def settings(config: Config, experiment: str, world: str) -> dict:
     loaded = {name: sources.load(name) for name in config.resolve(experiment).sources}
     return {
         "sources": {
-            name: {"long_name": source.long_name, "channels": len(source.channels), "window": list(source.window),
-                   "kind": kind(source)}
+            name: {
+                "long_name": source.long_name,
+                "channels": len(source.channels),
+                "window": list(source.window),
+                "kind": kind(source),
+            }
             for name, source in loaded.items()
         },
         "channels": len(channels.table()),
         "grid": f"{config.grid.nlat} × {config.grid.nlon}",
         "world": world,
         "training_days": f"{config.periods.training.start} – {config.periods.training.end}",
-        "forecaster": trained.model.forecaster.model_dump(include={"patch", "width", "blocks", "heads"}),
+        "forecaster": trained.model.forecaster.model_dump(
+            include={"patch", "width", "blocks", "heads"}
+        ),
         "assimilator": trained.model.assimilator.model_dump(include={"width", "scales", "blocks"}),
         "updates": {name: stage.updates for name, stage in trained.training.stages.items()},
         "steps": trained.training.autoregressive.steps if trained.training.autoregressive else None,
         "cycles": trained.training.joint.cycles,
         "max_lead_hours": config.cycling.max_lead_hours,
         "init_hours": config.cycling.init_hours,
-        "references": [*references(config), *(name for name in config.verification.references if name == "own")],
+        "references": [
+            *references(config),
+            *(name for name in config.verification.references if name == "own"),
+        ],
         "baselines": config.verification.baselines,
     }

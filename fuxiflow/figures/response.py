@@ -21,19 +21,33 @@ def table(found: Response) -> pd.DataFrame:
     ``jacobian``, K/K for a unit of ln p — and, with ``north`` and ``east`` in cells, of the mean ``response`` about the
     observed cell. Columns of all rows say what was perturbed, and by how much the analysis' Tb ``followed`` (K)."""
     thickness = np.abs(np.gradient(np.log(found.level)))
-    profile = pd.DataFrame({
-        "level": found.level,
-        "response": found.response.mean(axis=0),
-        "spread": found.response.std(axis=0),
-        "jacobian": found.jacobian.mean(axis=0) / thickness,
-    })  # fmt: skip
+    profile = pd.DataFrame(
+        {
+            "level": found.level,
+            "response": found.response.mean(axis=0),
+            "spread": found.response.std(axis=0),
+            "jacobian": found.jacobian.mean(axis=0) / thickness,
+        }
+    )
     reach = found.around.shape[-1] // 2
     offset = np.arange(-reach, reach + 1)
     level, north, east = np.meshgrid(found.level, offset, offset, indexing="ij")
-    near = pd.DataFrame({"level": level.ravel(), "north": north.ravel(), "east": east.ravel(),
-                         "response": found.around.ravel()})  # fmt: skip
-    shared = {"part": PART, "perturbed": f"channel {found.channel} of {found.source}", "kelvin": found.kelvin,
-              "places": len(found), "followed": found.followed.mean(), "cell_lon": found.cell[1]}  # fmt: skip
+    near = pd.DataFrame(
+        {
+            "level": level.ravel(),
+            "north": north.ravel(),
+            "east": east.ravel(),
+            "response": found.around.ravel(),
+        }
+    )
+    shared = {
+        "part": PART,
+        "perturbed": f"channel {found.channel} of {found.source}",
+        "kelvin": found.kelvin,
+        "places": len(found),
+        "followed": found.followed.mean(),
+        "cell_lon": found.cell[1],
+    }
     return pd.concat([profile, near], ignore_index=True).assign(**shared)
 
 
@@ -72,8 +86,9 @@ def draw(figure: SubFigure, rows: pd.DataFrame) -> list[Axes]:
     bar.ax.yaxis.set_minor_locator(NullLocator())
     figure.suptitle(
         f"Answer to {first['kelvin']:+g} K in {first['perturbed']} in one observation, mean of {first['places']:g} "
-        f"made one by one: the analysis' Tb follows by {first['followed']:+.2f} K", fontsize=10,
-    )  # fmt: skip
+        f"made one by one: the analysis' Tb follows by {first['followed']:+.2f} K",
+        fontsize=10,
+    )
     return list(axes)
 
 
@@ -84,7 +99,9 @@ def _profile(ax: Axes, profile: pd.DataFrame) -> None:
     ax.fill_betweenx(level, mean - spread, mean + spread, color=line.color, alpha=0.2, linewidth=0)
     ax.plot(mean, level, "o-", color=line.color, markersize=3)
     ax.set_yscale("log")
-    ax.set_yticks([50, 100, 200, 300, 500, 700, 1000], ["50", "100", "200", "300", "500", "700", "1000"])
+    ax.set_yticks(
+        [50, 100, 200, 300, 500, 700, 1000], ["50", "100", "200", "300", "500", "700", "1000"]
+    )
     ax.yaxis.set_minor_locator(NullLocator())
     ax.set_ylim(1000, 50)
     ax.axvline(0, color="0.6", linewidth=0.8)
@@ -94,7 +111,9 @@ def _profile(ax: Axes, profile: pd.DataFrame) -> None:
     twin.plot(profile["jacobian"], level, "s--", color=JACOBIAN, markersize=3)
     twin.spines["top"].set_visible(True)
     twin.set_xlabel("∂Tb/∂T of the operator (K K⁻¹ per unit of ln p)", color=JACOBIAN)
-    low, high = (1.1 * limit for limit in (min(0, (mean - spread).min()), max(0, (mean + spread).max())))
+    low, high = (
+        1.1 * limit for limit in (min(0, (mean - spread).min()), max(0, (mean + spread).max()))
+    )
     if low < high:
         ax.set_xlim(low, high)
         scale = 1.1 * profile["jacobian"].abs().max() / max(high, -low)

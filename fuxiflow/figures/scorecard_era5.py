@@ -63,14 +63,24 @@ def _limit(differences: pd.Series) -> float:
 def _panel(ax, rows: pd.DataFrame, block: str, leads: np.ndarray, limit: float):
     """One variable's heat map on the lead times ``leads`` (hours, evenly spaced); leads without a score stay blank."""
     names = list(dict.fromkeys(rows["channel"]))
-    wide = rows.pivot(index="channel", columns="lead_time", values="difference").reindex(index=names, columns=leads)
+    wide = rows.pivot(index="channel", columns="lead_time", values="difference").reindex(
+        index=names, columns=leads
+    )
     step = leads[1] - leads[0] if leads.size > 1 else 6
     edges = (np.append(leads, leads[-1] + step) - step / 2) / 24
     field = np.ma.masked_invalid(wide.to_numpy(float))
     rungs = np.arange(len(names) + 1) - 0.5
-    image = ax.pcolormesh(edges, rungs, field, cmap="RdBu_r", vmin=-limit, vmax=limit, rasterized=True)
+    image = ax.pcolormesh(
+        edges, rungs, field, cmap="RdBu_r", vmin=-limit, vmax=limit, rasterized=True
+    )
     dots = rows[rows["significant"]]
-    ax.plot(dots["lead_time"] / 24, [names.index(c) for c in dots["channel"]], ".", color="black", markersize=1.6)
+    ax.plot(
+        dots["lead_time"] / 24,
+        [names.index(c) for c in dots["channel"]],
+        ".",
+        color="black",
+        markersize=1.6,
+    )
     ax.set_ylim(len(names) - 0.5, -0.5)
     surface = block == "surface"
     levels = rows.drop_duplicates("channel")["level"]
@@ -89,7 +99,9 @@ def draw(table: pd.DataFrame) -> Figure:
     figure = style.new_figure(12.0, 7.2)
     panels = figure.subplots(2, 3)
     found = np.sort(table["lead_time"].unique())
-    leads = np.arange(found[0], found[-1] + 1, np.gcd.reduce(np.diff(found)) if found.size > 1 else 6)
+    leads = np.arange(
+        found[0], found[-1] + 1, np.gcd.reduce(np.diff(found)) if found.size > 1 else 6
+    )
     limit = _limit(table["difference"])
     for ax, block in zip(panels.flat, BLOCKS, strict=True):
         rows = _block(table, block)
@@ -100,7 +112,9 @@ def draw(table: pd.DataFrame) -> Figure:
     for ax in panels[-1]:
         ax.set_xlabel("lead time (days)")
     style.letters(ax for ax in panels.flat if ax.get_visible())
-    bar = figure.colorbar(image, ax=panels, orientation="horizontal", shrink=0.5, aspect=45, pad=0.02, extend="both")
+    bar = figure.colorbar(
+        image, ax=panels, orientation="horizontal", shrink=0.5, aspect=45, pad=0.02, extend="both"
+    )
     bar.set_label("RMSE difference to GFS (%): blue, fuxiflow has the smaller error")
     significant = table[table["significant"]]["difference"]
     figure.suptitle(

@@ -33,8 +33,13 @@ def with_levels(frame: pd.DataFrame) -> pd.DataFrame:
     """Add the columns ``variable`` (Z, T, U, V, R; the channel's own name at the surface) and ``level`` (hPa, NaN)."""
     known = {c.name: c for c in channels.table()}
     levels = [known[name].level for name in frame["channel"]]
-    letters = [name if level is None else name[0] for name, level in zip(frame["channel"], levels, strict=True)]
-    return frame.assign(variable=letters, level=pd.array(levels, dtype="Float64").to_numpy(float, na_value=np.nan))
+    letters = [
+        name if level is None else name[0]
+        for name, level in zip(frame["channel"], levels, strict=True)
+    ]
+    return frame.assign(
+        variable=letters, level=pd.array(levels, dtype="Float64").to_numpy(float, na_value=np.nan)
+    )
 
 
 def significant(frame: pd.DataFrame) -> pd.Series:

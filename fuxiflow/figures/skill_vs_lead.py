@@ -13,7 +13,9 @@ METRICS = {"rmse": "RMSE", "acc": "anomaly correlation"}
 SKILFUL = 0.6  # ACC of a forecast that is still of use (REFERENCE: skilful lead time)
 SYSTEMS = ("fuxiflow", "gfs", "persistence", "climatology")
 MARKS = {"better": style.SYSTEMS["fuxiflow"].color, "worse": "white"}
-PANELS = [[f"{variable}{level}" for variable in style.VARIABLES] for level in LEVELS] + [list(style.SURFACE)]
+PANELS = [[f"{variable}{level}" for variable in style.VARIABLES] for level in LEVELS] + [
+    list(style.SURFACE)
+]
 
 
 def table(path: Path, experiment: str, reference: str) -> pd.DataFrame:
@@ -34,7 +36,9 @@ def table(path: Path, experiment: str, reference: str) -> pd.DataFrame:
     )
     versus = [scores.VERSUS_GFS.format(metric=metric) for metric in METRICS]
     try:
-        paired = scores.read(path, [experiment], metric=versus, reference=reference, region="global", channel=names)
+        paired = scores.read(
+            path, [experiment], metric=versus, reference=reference, region="global", channel=names
+        )
     except ValueError:  # no GFS among the baselines: nothing to compare with
         paired = frame.iloc[:0]
     paired = paired[scores.significant(paired)]
@@ -46,8 +50,13 @@ def table(path: Path, experiment: str, reference: str) -> pd.DataFrame:
     }
     keys = zip(frame["metric"], frame["channel"], frame["lead_time"], frame["system"], strict=True)
     mark = [marks.get(key[:3], "") if key[3] == "fuxiflow" else "" for key in keys]
-    unit = [style.unit(c) if m == "rmse" else "1" for c, m in zip(frame["channel"], frame["metric"], strict=True)]
-    frame = frame.assign(significance=mark, unit=unit).sort_values(["metric", "channel", "system", "lead_time"])
+    unit = [
+        style.unit(c) if m == "rmse" else "1"
+        for c, m in zip(frame["channel"], frame["metric"], strict=True)
+    ]
+    frame = frame.assign(significance=mark, unit=unit).sort_values(
+        ["metric", "channel", "system", "lead_time"]
+    )
     return frame[
         [
             "system",
@@ -74,7 +83,9 @@ def _panel(ax, rows: pd.DataFrame, metric: str) -> None:
             continue
         days = part["lead_time"] / 24
         ax.plot(days, part["value"], color=line.color, linestyle=line.style, label=line.label)
-        ax.fill_between(days, part["ci_low"], part["ci_high"], color=line.color, alpha=0.15, linewidth=0)
+        ax.fill_between(
+            days, part["ci_low"], part["ci_high"], color=line.color, alpha=0.15, linewidth=0
+        )
         for mark, face in MARKS.items():
             chosen = part["significance"] == mark
             if chosen.any():
@@ -90,7 +101,13 @@ def _panel(ax, rows: pd.DataFrame, metric: str) -> None:
                 )
     ax.grid(True)
     if metric == "acc":
-        ax.axhline(SKILFUL, color="0.3", linewidth=0.7, linestyle="--", label=f"ACC {SKILFUL}: still of use")
+        ax.axhline(
+            SKILFUL,
+            color="0.3",
+            linewidth=0.7,
+            linestyle="--",
+            label=f"ACC {SKILFUL}: still of use",
+        )
     else:
         ax.set_ylim(bottom=0)
 
@@ -105,7 +122,9 @@ def draw(table: pd.DataFrame) -> Figure:
     axes, handles = [], {}
     for block, (metric, name) in zip(np.atleast_1d(blocks), METRICS.items(), strict=True):
         panels = block.subplots(len(PANELS), len(style.VARIABLES), sharex=True)
-        block.supylabel(f"{name} against {style.reference_name(table['reference'].iloc[0])}", fontsize=10)
+        block.supylabel(
+            f"{name} against {style.reference_name(table['reference'].iloc[0])}", fontsize=10
+        )
         block.supxlabel("lead time (days)", fontsize=9)
         for ax, channel in zip(panels.flat, (c for row in PANELS for c in row), strict=True):
             rows = table[(table["channel"] == channel) & (table["metric"] == metric)]
@@ -113,11 +132,15 @@ def draw(table: pd.DataFrame) -> Figure:
                 ax.set_visible(False)
                 continue
             _panel(ax, rows, metric)
-            ax.set_title(f"{channel} ({rows['unit'].iloc[0]})" if metric == "rmse" else channel, loc="left")
+            ax.set_title(
+                f"{channel} ({rows['unit'].iloc[0]})" if metric == "rmse" else channel, loc="left"
+            )
             ax.set_xlim(0, last)
             ax.set_xticks(np.arange(0, last + 0.01, step))
             handles |= dict(zip(*reversed(ax.get_legend_handles_labels()), strict=True))
             axes.append(ax)
     style.letters(axes)
-    figure.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=len(handles), fontsize=9)
+    figure.legend(
+        handles.values(), handles.keys(), loc="outside upper center", ncols=len(handles), fontsize=9
+    )
     return figure

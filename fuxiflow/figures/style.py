@@ -36,7 +36,9 @@ RC = {
 }
 matplotlib.use("agg")
 matplotlib.rcParams.update(RC)
-logging.getLogger("fontTools").setLevel(logging.WARNING)  # else a page for each font that a PDF embeds
+logging.getLogger("fontTools").setLevel(
+    logging.WARNING
+)  # else a page for each font that a PDF embeds
 
 
 @dataclass(frozen=True)
@@ -133,7 +135,13 @@ def save(figure: Figure, table: pd.DataFrame, output, world: str = "archive") ->
     figure.draw_without_rendering()
     figure.set_layout_engine("none")  # laid out once, not again for each format
     stamp = _metadata()
-    table.to_csv(output.csv, index=False, float_format="%.7g", date_format="%Y-%m-%dT%H:%M:%S", lineterminator="\n")
+    table.to_csv(
+        output.csv,
+        index=False,
+        float_format="%.7g",
+        date_format="%Y-%m-%dT%H:%M:%S",
+        lineterminator="\n",
+    )
     figure.savefig(output.png, format="png", metadata={**stamp, "Software": "fuxiflow"})
     figure.savefig(
         output.pdf,

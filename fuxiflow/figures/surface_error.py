@@ -12,15 +12,30 @@ from fuxiflow.figures.analysis_error import lines, styles
 
 SHOWN = ("T2M", "T925", "U10", "V10", "MSL")
 METRICS = {"rmse": "RMSE", "bias": "bias"}
-COLUMNS = ["reference", "line", "experiment", "channel", "metric", "unit", "value", "ci_low", "ci_high", "n"]
+COLUMNS = [
+    "reference",
+    "line",
+    "experiment",
+    "channel",
+    "metric",
+    "unit",
+    "value",
+    "ci_low",
+    "ci_high",
+    "n",
+]
 
 
-def table(path: Path, experiments: Sequence[str], reference: str, baselines: Path | None = None) -> pd.DataFrame:
+def table(
+    path: Path, experiments: Sequence[str], reference: str, baselines: Path | None = None
+) -> pd.DataFrame:
     """:func:`fuxiflow.figures.analysis_error.lines` of :data:`SHOWN` and :data:`METRICS` against one reference."""
     frame = lines(path, experiments, list(METRICS), [reference], baselines)
     frame = frame[frame["channel"].isin(SHOWN)]
     order = {name: number for number, name in enumerate(SHOWN)}
-    frame = frame.sort_values(["line", "metric", "channel"], key=lambda column: column.map(order).fillna(column))
+    frame = frame.sort_values(
+        ["line", "metric", "channel"], key=lambda column: column.map(order).fillna(column)
+    )
     return frame[COLUMNS].reset_index(drop=True)
 
 
@@ -33,9 +48,18 @@ def draw(table: pd.DataFrame) -> Figure:
     for row, (metric, label) in zip(panels, METRICS.items(), strict=True):
         for ax, channel in zip(row, SHOWN, strict=True):
             rows = table[(table["channel"] == channel) & (table["metric"] == metric)]
-            for name, value, low, high in rows[["line", "value", "ci_low", "ci_high"]].itertuples(index=False):
-                ax.errorbar(value, place[name], xerr=[[value - low], [high - value]], fmt="o", markersize=4, capsize=2,
-                            color=known[name].color)  # fmt: skip
+            for name, value, low, high in rows[["line", "value", "ci_low", "ci_high"]].itertuples(
+                index=False
+            ):
+                ax.errorbar(
+                    value,
+                    place[name],
+                    xerr=[[value - low], [high - value]],
+                    fmt="o",
+                    markersize=4,
+                    capsize=2,
+                    color=known[name].color,
+                )
             ax.axvline(0, color="0.6", linewidth=0.8)
             ax.set_title(channel, loc="left")
             ax.grid(True, axis="x")

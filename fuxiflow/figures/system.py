@@ -78,7 +78,10 @@ def _systems(settings: dict) -> dict[str, tuple[str, str]]:
         kinds.setdefault(source["kind"], []).append(source)
     texts = {}
     for kind, members in kinds.items():
-        names = [re.sub(r" on .*", "", s["long_name"]).replace(" ", NO_BREAK).replace("-", HYPHEN) for s in members]
+        names = [
+            re.sub(r" on .*", "", s["long_name"]).replace(" ", NO_BREAK).replace("-", HYPHEN)
+            for s in members
+        ]
         texts[kind] = (kind, f"{', '.join(names)}\n{sum(s['channels'] for s in members)} channels")
     return texts
 
@@ -87,9 +90,14 @@ def _inputs(settings: dict) -> tuple[list[Box], list[Arrow]]:
     """The left half: what comes in, and what reads it."""
     systems = _systems(settings)
     count = len(systems)
-    boxes = [Box(name, "data", title, text, 1, i) for i, (name, (title, text)) in enumerate(systems.items())]
+    boxes = [
+        Box(name, "data", title, text, 1, i)
+        for i, (name, (title, text)) in enumerate(systems.items())
+    ]
     boxes += [
-        Box("era5", "data", "ERA5", f"6-hourly, training on\n{settings['training_days']}", 1, count),
+        Box(
+            "era5", "data", "ERA5", f"6-hourly, training on\n{settings['training_days']}", 1, count
+        ),
         Box(
             "states",
             "process",
@@ -105,12 +113,28 @@ def _inputs(settings: dict) -> tuple[list[Box], list[Arrow]]:
     archives = ["era5"]
     if "gfs" in settings["baselines"]:
         archives.append("gfs")
-        boxes.append(Box("gfs", "data", "GFS", "analyses and forecasts:\nbaseline, never an input", 1, count + 1))
+        boxes.append(
+            Box(
+                "gfs",
+                "data",
+                "GFS",
+                "analyses and forecasts:\nbaseline, never an input",
+                1,
+                count + 1,
+            )
+        )
     arrows = [Arrow(name, "observations") for name in systems]
     arrows += [Arrow(name, "states", dashed=True) for name in archives]
     if settings["world"] != "archive":
         boxes.append(
-            Box("nature", "truth", "nature run", "the truth, from which raw files are written", 0, (count + 1) / 2)
+            Box(
+                "nature",
+                "truth",
+                "nature run",
+                "the truth, from which raw files are written",
+                0,
+                (count + 1) / 2,
+            )
         )
         arrows += [Arrow("nature", name, dashed=name in archives) for name in (*systems, *archives)]
     return boxes, arrows
@@ -143,10 +167,24 @@ def _cycle(settings: dict) -> tuple[list[Box], list[Arrow]]:
     if settings["steps"]:
         stages += f",\n{updates['autoregressive']} forecaster over {settings['steps']} steps"
     boxes = [
-        Box("assimilator", "network", "assimilator", f"U-Net, {_network(settings['assimilator'])}", 3, top),
+        Box(
+            "assimilator",
+            "network",
+            "assimilator",
+            f"U-Net, {_network(settings['assimilator'])}",
+            3,
+            top,
+        ),
         Box("analysis", "product", "analysis", "every 6 h, with its background", 4, top),
         Box("training", "process", "training", stages, 3, bottom),
-        Box("forecaster", "network", "forecaster", f"U-Transformer, {_network(settings['forecaster'])}", 4, middle),
+        Box(
+            "forecaster",
+            "network",
+            "forecaster",
+            f"U-Transformer, {_network(settings['forecaster'])}",
+            4,
+            middle,
+        ),
         Box(
             "forecasts",
             "product",
@@ -175,7 +213,10 @@ def _cycle(settings: dict) -> tuple[list[Box], list[Arrow]]:
         Arrow("forecasts", "scores", dashed=True),
     ]
     if settings["sources"]:
-        arrows += [Arrow("observations", "assimilator"), Arrow("observations", "training", dashed=True)]
+        arrows += [
+            Arrow("observations", "assimilator"),
+            Arrow("observations", "training", dashed=True),
+        ]
     return boxes, arrows
 
 
@@ -188,7 +229,9 @@ def table(settings: dict) -> pd.DataFrame:
     """
     parts = [_inputs(settings), _cycle(settings)]
     boxes = pd.DataFrame([asdict(box) for found, _ in parts for box in found]).assign(part="box")
-    arrows = pd.DataFrame([asdict(arrow) for _, found in parts for arrow in found]).assign(part="arrow")
+    arrows = pd.DataFrame([asdict(arrow) for _, found in parts for arrow in found]).assign(
+        part="arrow"
+    )
     names = [
         "part",
         "id",
@@ -292,6 +335,10 @@ def draw(table: pd.DataFrame) -> Figure:
     for arrow in arrows.itertuples():
         _draw_arrow(ax, arrow, centre)
     ax.text(
-        0.05, bottom + 0.1, "full arrows: every cycle; dashed: training and scoring alone", fontsize=7.5, color="0.35"
+        0.05,
+        bottom + 0.1,
+        "full arrows: every cycle; dashed: training and scoring alone",
+        fontsize=7.5,
+        color="0.35",
     )
     return figure

@@ -27,7 +27,9 @@ def saved(path: Path) -> str:
     try:
         lines = _described(content)
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise ValueError(f"{path}: not a whole checkpoint of format {content.get('format')} ({error!r})") from error
+        raise ValueError(
+            f"{path}: not a whole checkpoint of format {content.get('format')} ({error!r})"
+        ) from error
     return "\n".join([f"{path}: {lines[0]}", *lines[1:], provenance(content["provenance"])])
 
 
@@ -35,28 +37,48 @@ def _described(content: dict) -> list[str]:
     """Architecture, weights, sources, statistics and stages of a checkpoint."""
     design, weights = Design.from_dict(content["design"]), content["weights"]
     nlat, nlon = design.grid
-    lines = [f"checkpoint of format {content['format']}, {len(design.channels)} channels on {nlat} x {nlon}",
-             f"  statics: {listed(design.statics)}"]  # fmt: skip
+    lines = [
+        f"checkpoint of format {content['format']}, {len(design.channels)} channels on {nlat} x {nlon}",
+        f"  statics: {listed(design.statics)}",
+    ]
     built = _built(design)
     tokens = " x ".join(str(side // (2 * design.forecaster["patch"])) for side in design.grid)
-    shapes = {"forecaster": f"a U-Transformer of Swin-V2 blocks on {tokens} tokens",
-              "assimilator": f"a U-Net with {len(design.sources)} branches of sources"}  # fmt: skip
+    shapes = {
+        "forecaster": f"a U-Transformer of Swin-V2 blocks on {tokens} tokens",
+        "assimilator": f"a U-Net with {len(design.sources)} branches of sources",
+    }
     for name, shape in shapes.items():
         settings = ", ".join(f"{key} {value}" for key, value in getattr(design, name).items())
-        lines.append(f"  {name}: {shape}, {parameter_count(getattr(built, name)):,} parameters; {settings}")
+        lines.append(
+            f"  {name}: {shape}, {parameter_count(getattr(built, name)):,} parameters; {settings}"
+        )
     lines += _wrong(built, weights)
     for name, source in design.sources.items():
         branch = parameter_count(built.assimilator.branches[name])
         platforms = listed(source.platforms) or "not told apart"
-        lines.append(f"  source {name}: {len(source.channels)} channels, {source.window} h about the analysis, "
-                     f"platforms {platforms}, {branch:,} parameters")  # fmt: skip
+        lines.append(
+            f"  source {name}: {len(source.channels)} channels, {source.window} h about the analysis, "
+            f"platforms {platforms}, {branch:,} parameters"
+        )
         scales = weights[f"assimilator.branches.{name}{UNUSED}"].tolist()
-        unused = [channel for channel, scale in zip(source.channels, scales, strict=True) if scale == float("inf")]
-        lines += [f"    not assimilated, too few observations to fit an equivalent: {listed(unused)}"] if unused else []
+        unused = [
+            channel
+            for channel, scale in zip(source.channels, scales, strict=True)
+            if scale == float("inf")
+        ]
+        lines += (
+            [f"    not assimilated, too few observations to fit an equivalent: {listed(unused)}"]
+            if unused
+            else []
+        )
         lines += _table("channel", source.channels, {"mean": source.mean, "std": source.std})
-    mean, std, tendency = (weights[f"normaliser.{key}"].flatten().tolist() for key in ("mean", "std", "tendency"))
+    mean, std, tendency = (
+        weights[f"normaliser.{key}"].flatten().tolist() for key in ("mean", "std", "tendency")
+    )
     change = [scaled * deviation for scaled, deviation in zip(tendency, std, strict=True)]
-    lines.append("  states: statistics of the training period, in the units of the channel table (TP as log(1 + tp))")
+    lines.append(
+        "  states: statistics of the training period, in the units of the channel table (TP as log(1 + tp))"
+    )
     lines += _table("channel", design.channels, {"mean": mean, "std": std, "6-h change": change})
     for stage in content["history"]:
         lines.append(f"  stage {stage.get('stage')}: {_stage(stage)}")
@@ -69,7 +91,9 @@ def _built(design: Design) -> Networks:
     """Networks of a design without weights: names and shapes, no memory."""
     one = np.ones(len(design.channels), np.float32)
     with torch.device("meta"):
-        return Networks(design, one, one, one, np.zeros((len(design.statics), *design.grid), np.float32))
+        return Networks(
+            design, one, one, one, np.zeros((len(design.statics), *design.grid), np.float32)
+        )
 
 
 def _wrong(built: Networks, weights: dict) -> list[str]:
@@ -79,10 +103,16 @@ def _wrong(built: Networks, weights: dict) -> list[str]:
     """
     shapes = {key: tuple(value.shape) for key, value in built.state_dict().items()}
     found = {key: tuple(value.shape) for key, value in weights.items()}
-    lines = [f"  weights that do not fit the design: {listed([*unfit], 4)}"
-             for unfit in [sorted(key for key in {*shapes, *found} if shapes.get(key) != found.get(key))] if unfit]
-    broken = {key: int((value.isnan() if key.endswith(UNUSED) else ~value.isfinite()).sum())
-              for key, value in weights.items() if value.is_floating_point()}
+    lines = [
+        f"  weights that do not fit the design: {listed([*unfit], 4)}"
+        for unfit in [sorted(key for key in {*shapes, *found} if shapes.get(key) != found.get(key))]
+        if unfit
+    ]
+    broken = {
+        key: int((value.isnan() if key.endswith(UNUSED) else ~value.isfinite()).sum())
+        for key, value in weights.items()
+        if value.is_floating_point()
+    }
     bad = {key: number for key, number in broken.items() if number}
     if bad:
         lines.append(f"  {sum(bad.values())} weights are not finite, in {listed([*bad], 4)}")
@@ -94,15 +124,21 @@ def _table(heading: str, names: list[str], columns: dict[str, list[float]]) -> l
     width = max(len(heading), *map(len, names))
     lines = [f"    {heading:{width}s} " + " ".join(f"{column:>12s}" for column in columns)]
     for i, name in enumerate(names):
-        lines.append(f"    {name:{width}s} " + " ".join(f"{values[i]:12.6g}" for values in columns.values()))
+        lines.append(
+            f"    {name:{width}s} " + " ".join(f"{values[i]:12.6g}" for values in columns.values())
+        )
     return lines
 
 
 def _stage(stage: dict) -> str:
     """One stage of the training in a line."""
-    shown = {key: value for key, value in stage.items() if key not in ("stage", "settings", "period")}
-    words = [f"{key.replace('_', ' ')} {value:.6g}" if isinstance(value, float) else f"{key} {value}"
-             for key, value in shown.items()]  # fmt: skip
+    shown = {
+        key: value for key, value in stage.items() if key not in ("stage", "settings", "period")
+    }
+    words = [
+        f"{key.replace('_', ' ')} {value:.6g}" if isinstance(value, float) else f"{key} {value}"
+        for key, value in shown.items()
+    ]
     return ", ".join([f"samples of {' .. '.join(map(str, stage.get('period', [])))}", *words])
 
 

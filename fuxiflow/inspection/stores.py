@@ -24,7 +24,11 @@ def store(path: Path) -> str:
         if str(data.attrs.get("format", "")).startswith("fuxiflow sparse"):
             lines += _sparse(data)
         for name, array in sorted(data.variables.items()):
-            span = f", {array.values[0]} .. {array.values[-1]}" if array.dims == (name,) and array.size else ""
+            span = (
+                f", {array.values[0]} .. {array.values[-1]}"
+                if array.dims == (name,) and array.size
+                else ""
+            )
             lines.append(f"  {name} ({', '.join(map(str, array.dims))}) {array.dtype}{span}")
             for key in ("missing", "pending"):
                 if array.attrs.get(key):
@@ -43,13 +47,20 @@ def _names(data: xr.Dataset, axis: str) -> list[str]:
     if axis in data.variables:
         return [str(name) for name in data[axis].values]
     listed_names = data.attrs.get(f"{axis}s", [])
-    return listed_names if len(listed_names) == data.sizes[axis] else [str(i) for i in range(data.sizes[axis])]
+    return (
+        listed_names
+        if len(listed_names) == data.sizes[axis]
+        else [str(i) for i in range(data.sizes[axis])]
+    )
 
 
 def _by_channel(data: xr.Dataset) -> list[str]:
     """Arrays of one number a channel, such as means and deviations, side by side."""
-    found = {name: array.values for name, array in sorted(data.variables.items())
-             if array.dims == ("channel",) and array.dtype.kind in "fiu"}  # fmt: skip
+    found = {
+        name: array.values
+        for name, array in sorted(data.variables.items())
+        if array.dims == ("channel",) and array.dtype.kind in "fiu"
+    }
     if not found:
         return []
     frame = pd.DataFrame(found, index=_names(data, "channel"))
@@ -81,11 +92,17 @@ def _values(data: xr.Dataset, array: xr.Variable) -> list[str]:
 
 def _sparse(data: xr.Dataset) -> list[str]:
     """What a sparse grid adds: its hours, footprints, cells, platforms, and days without any."""
-    start, hours, rows = np.datetime64(data.attrs["start"], "h"), data.attrs["hours"], np.diff(data["offsets"].values)
+    start, hours, rows = (
+        np.datetime64(data.attrs["start"], "h"),
+        data.attrs["hours"],
+        np.diff(data["offsets"].values),
+    )
     grid = data.attrs["grid"]
-    lines = [f"  {data.attrs['source']}: {start} .. {start + hours} ({hours} hours, {np.count_nonzero(rows)} with "
-             f"observations), {grid['nlat']} x {grid['nlon']} cells, frame {data.attrs.get('frame', 'hourly')}, "
-             f"{data.attrs.get('method', '')}"]  # fmt: skip
+    lines = [
+        f"  {data.attrs['source']}: {start} .. {start + hours} ({hours} hours, {np.count_nonzero(rows)} with "
+        f"observations), {grid['nlat']} x {grid['nlon']} cells, frame {data.attrs.get('frame', 'hourly')}, "
+        f"{data.attrs.get('method', '')}"
+    ]
     counted = f"{int(data['count'].values.sum())} footprints in {int(rows.sum())} cells"
     if "passed_over" in data.attrs:
         counted += f"; {data.attrs['passed_over']} more are of platforms that were not drawn"
@@ -93,7 +110,10 @@ def _sparse(data: xr.Dataset) -> list[str]:
     names = data.attrs.get("platforms", [])
     if names and "platform" in data:
         codes, sizes = np.unique(data["platform"].values, return_counts=True)
-        seen = (f"{'several' if code < 0 else names[code]} {size}" for code, size in zip(codes, sizes, strict=True))
+        seen = (
+            f"{'several' if code < 0 else names[code]} {size}"
+            for code, size in zip(codes, sizes, strict=True)
+        )
         lines.append(f"  cells by platform: {', '.join(seen) or 'none'}")
     days = start.astype("datetime64[D]") + np.arange(-(-hours // 24))
     silent = [str(day) for i, day in enumerate(days) if not rows[24 * i : 24 * i + 24].any()]

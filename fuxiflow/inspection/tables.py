@@ -33,13 +33,17 @@ def table(path: Path) -> str:
             elif {"metric", "value", "lead_time", "system"} <= set(schema.names):
                 lines += _scores(frame)
             lines += _columns(frame, {field.name: str(field.type) for field in schema})
-        return "\n".join([*lines, provenance((schema.metadata or {}).get(b"provenance", b"").decode())])
+        return "\n".join(
+            [*lines, provenance((schema.metadata or {}).get(b"provenance", b"").decode())]
+        )
 
 
 def plain(path: Path) -> str:
     """A CSV table, which has no provenance."""
     frame = pd.read_csv(path)
-    return "\n".join([f"{path}: {len(frame)} rows", *_columns(frame, frame.dtypes.astype(str).to_dict())])
+    return "\n".join(
+        [f"{path}: {len(frame)} rows", *_columns(frame, frame.dtypes.astype(str).to_dict())]
+    )
 
 
 def _columns(frame: pd.DataFrame, types: dict[str, str]) -> list[str]:
@@ -55,7 +59,9 @@ def _columns(frame: pd.DataFrame, types: dict[str, str]) -> list[str]:
         elif kind.startswith(("int", "uint", "date", "timestamp")):
             lines.append(f"  {name} {kind}, {values.min()} .. {values.max()}")
         else:
-            lines.append(f"  {name} {kind}, {listed([text if text else '(empty)' for text in values.unique()], FEW)}")
+            lines.append(
+                f"  {name} {kind}, {listed([text if text else '(empty)' for text in values.unique()], FEW)}"
+            )
     if numbers:
         summary = Summary(numbers)
         summary.add(frame[numbers].to_numpy(float))
@@ -74,24 +80,41 @@ def _footprints(path: Path) -> list[str]:
         codes += np.bincount(rejected, minlength=256)
         used = rejected == Reason.USED
         values.add(footprint_table.values_of(piece)[used])
-        places.add(np.stack([footprint_table.column(piece, name)[used] for name in places.names], 1))
+        places.add(
+            np.stack([footprint_table.column(piece, name)[used] for name in places.names], 1)
+        )
         time = footprint_table.column(piece, "time")
         time = time[~np.isnat(time)]
         if len(time):
             first.append(time.min())
             last.append(time.max())
         for name in texts:
-            texts[name] = texts[name].add(piece[name].to_pandas().astype(str).value_counts(), fill_value=0).astype(int)
+            texts[name] = (
+                texts[name]
+                .add(piece[name].to_pandas().astype(str).value_counts(), fill_value=0)
+                .astype(int)
+            )
     reasons = {reason.value: reason.label for reason in Reason}
     counts = ", ".join(f"{reasons.get(code, code)} {codes[code]}" for code in np.flatnonzero(codes))
-    lines = [f"  time: {min(first)} .. {max(last)}" if first else "  time: none", f"  footprints: {counts or 'none'}"]
-    lines.append(f"  platforms: {listed([f'{name} {n}' for name, n in texts['platform'].items()]) or 'none'}")
+    lines = [
+        f"  time: {min(first)} .. {max(last)}" if first else "  time: none",
+        f"  footprints: {counts or 'none'}",
+    ]
+    lines.append(
+        f"  platforms: {listed([f'{name} {n}' for name, n in texts['platform'].items()]) or 'none'}"
+    )
     named = [name for name in texts["station"].index if name]
     lines.append(f"  files: {len(texts['file'])}" + (f"; stations: {len(named)}" if named else ""))
     beside = path.parent / "ledger" / path.name
     if beside.exists():
         lines.append(f"  ledger: {ledger.summary(ledger.read([beside]))}")
-    return [*lines, "  places of what is used:", *places.lines(""), "  values of what is used:", *values.lines()]
+    return [
+        *lines,
+        "  places of what is used:",
+        *places.lines(""),
+        "  values of what is used:",
+        *values.lines(),
+    ]
 
 
 def _ledger(frame: pd.DataFrame) -> list[str]:
@@ -107,13 +130,21 @@ def _ledger(frame: pd.DataFrame) -> list[str]:
         except ledger.LedgerError as error:
             lines.append(f"  does not add up: {error}")
     single = frame[frame["channel"] != ""].groupby(["reason", "channel"], sort=False)["count"].sum()
-    lines += [f"  channel {channel}: {n} single values set missing: {why}" for (why, channel), n in single.items()]
+    lines += [
+        f"  channel {channel}: {n} single values set missing: {why}"
+        for (why, channel), n in single.items()
+    ]
     days = whole[whole["reason"] == ledger.USED].groupby("day")["count"].sum()
     if len(days):
-        lines.append(f"  used by day: {days.min()} .. {days.max()} on {len(days)} days, {days.index.min()} .. "
-                     f"{days.index.max()}")  # fmt: skip
+        lines.append(
+            f"  used by day: {days.min()} .. {days.max()} on {len(days)} days, {days.index.min()} .. "
+            f"{days.index.max()}"
+        )
     told = whole[whole["reason"].isin(of_files) | whole["message"].ne("")]
-    lines += [f"  {row.file or '(no file)'}: {row.reason}, {row.message}" for row in told.head(FEW).itertuples()]
+    lines += [
+        f"  {row.file or '(no file)'}: {row.reason}, {row.message}"
+        for row in told.head(FEW).itertuples()
+    ]
     return lines + ([f"  … {len(told)} files in all"] if len(told) > FEW else [])
 
 
@@ -121,9 +152,16 @@ def _scores(frame: pd.DataFrame) -> list[str]:
     """Least, mean and largest value of each metric by system, over all channels, regions and leads."""
     lines = []
     for metric, part in frame.groupby("metric", observed=True, sort=False):
-        lines.append(f"  {metric}, leads {part['lead_time'].min()} .. {part['lead_time'].max()} h, "
-                     f"{part['channel'].nunique()} channels, {part['region'].nunique()} regions:")  # fmt: skip
-        found = part.groupby(["experiment", "system", "reference"], observed=True, sort=False)["value"]
+        lines.append(
+            f"  {metric}, leads {part['lead_time'].min()} .. {part['lead_time'].max()} h, "
+            f"{part['channel'].nunique()} channels, {part['region'].nunique()} regions:"
+        )
+        found = part.groupby(["experiment", "system", "reference"], observed=True, sort=False)[
+            "value"
+        ]
         figures = found.agg(["size", "min", "mean", "max"]).reset_index()
-        lines += [f"    {line}" for line in figures.to_string(index=False, float_format="%.6g").splitlines()]
+        lines += [
+            f"    {line}"
+            for line in figures.to_string(index=False, float_format="%.6g").splitlines()
+        ]
     return lines

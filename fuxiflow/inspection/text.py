@@ -13,7 +13,11 @@ class Summary:
         self.names = [str(name) for name in names]
         count = len(self.names)
         self.low, self.high = np.full(count, np.inf), np.full(count, -np.inf)
-        self.total, self.count, self.missing = np.zeros(count), np.zeros(count, int), np.zeros(count, int)
+        self.total, self.count, self.missing = (
+            np.zeros(count),
+            np.zeros(count, int),
+            np.zeros(count, int),
+        )
 
     def add(self, values: np.ndarray) -> None:
         """Count a block ``(n, name)``; what is not finite is missing."""
@@ -31,8 +35,16 @@ class Summary:
         width = max([len(heading), *map(len, self.names)])
         lines = [f"    {heading:{width}s} {'min':>12s} {'mean':>12s} {'max':>12s} {'missing':>10s}"]
         for i, name in enumerate(self.names):
-            figures = (self.low[i], self.total[i] / self.count[i], self.high[i]) if self.count[i] else (np.nan,) * 3
-            lines.append(f"    {name:{width}s} " + " ".join(f"{x:12.6g}" for x in figures) + f" {self.missing[i]:10d}")
+            figures = (
+                (self.low[i], self.total[i] / self.count[i], self.high[i])
+                if self.count[i]
+                else (np.nan,) * 3
+            )
+            lines.append(
+                f"    {name:{width}s} "
+                + " ".join(f"{x:12.6g}" for x in figures)
+                + f" {self.missing[i]:10d}"
+            )
         return lines
 
 

@@ -49,23 +49,45 @@ class SourceBranch(nn.Module):
     """The encoder of one source, ``width`` channels wide at full resolution; its features get the ``widths`` of the
     network."""
 
-    def __init__(self, source: SourceShape, states: int, surface: Tensor, seen: Tensor, width: int, widths: list[int],
-                 blocks: int):  # fmt: skip
+    def __init__(
+        self,
+        source: SourceShape,
+        states: int,
+        surface: Tensor,
+        seen: Tensor,
+        width: int,
+        widths: list[int],
+        blocks: int,
+    ):
         super().__init__()
         hours = source.last_hour - source.first_hour
-        self.pillars = PillarEncoder(source.channels, states, hours, source.first_hour, surface, seen, width,
-                                     source.platforms)  # fmt: skip
+        self.pillars = PillarEncoder(
+            source.channels,
+            states,
+            hours,
+            source.first_hour,
+            surface,
+            seen,
+            width,
+            source.platforms,
+        )
         self.join = Conv(width + states + 1, width)
         own = [width * 2**i for i in range(len(widths))]
         self.encoder = Encoder(own, blocks)
-        self.widen = nn.ModuleList(nn.Identity() if a == b else Conv(a, b, 1) for a, b in zip(own, widths, strict=True))
+        self.widen = nn.ModuleList(
+            nn.Identity() if a == b else Conv(a, b, 1) for a, b in zip(own, widths, strict=True)
+        )
 
-    def forward(self, footprints: Footprints, guess: Tensor, anomaly: Tensor) -> tuple[list[Tensor], Pillars]:
+    def forward(
+        self, footprints: Footprints, guess: Tensor, anomaly: Tensor
+    ) -> tuple[list[Tensor], Pillars]:
         """Features at every scale, zero for the windows in which the source is missing, and its pillars."""
         pillars = self.pillars(footprints, guess, anomaly)
         present = pillars.mask.flatten(1).amax(1)[:, None, None, None]
         joined = self.join(torch.cat([pillars.features, pillars.increment, pillars.mask], 1))
-        levels = [widen(level) for widen, level in zip(self.widen, self.encoder(joined), strict=True)]
+        levels = [
+            widen(level) for widen, level in zip(self.widen, self.encoder(joined), strict=True)
+        ]
         return [present * level for level in levels], pillars
 
 
@@ -81,9 +103,20 @@ class Assimilator(nn.Module):
     not grow with their number either.
     """
 
-    def __init__(self, channels: int, shape: tuple[int, int], statics: Tensor, tendency: Tensor, seen: Tensor,
-                 sources: Mapping[str, SourceShape], *, width: int, scales: int, blocks: int,
-                 source_width: int | None = None):  # fmt: skip
+    def __init__(
+        self,
+        channels: int,
+        shape: tuple[int, int],
+        statics: Tensor,
+        tendency: Tensor,
+        seen: Tensor,
+        sources: Mapping[str, SourceShape],
+        *,
+        width: int,
+        scales: int,
+        blocks: int,
+        source_width: int | None = None,
+    ):
         super().__init__()
         if any(side % 2 ** (scales - 1) for side in shape):
             raise ValueError(f"a grid of {shape} cells cannot be halved {scales - 1} times")
@@ -94,17 +127,35 @@ class Assimilator(nn.Module):
         self.background = Conv(channels + len(statics) + 4, width)
         self.encoder = Encoder(widths, blocks)
         everything = torch.arange(channels)
-        self.branches = nn.ModuleDict({name: SourceBranch(source, channels, statics,
-                                                          everything if source.whole_state else seen,
-                                                          source_width or width, widths, blocks)
-                                       for name, source in sources.items()})  # fmt: skip
-        self.fuse = nn.ModuleList(nn.Sequential(Conv(2 * w, w, 1), ResidualBlock(w)) for w in widths)
+        self.branches = nn.ModuleDict(
+            {
+                name: SourceBranch(
+                    source,
+                    channels,
+                    statics,
+                    everything if source.whole_state else seen,
+                    source_width or width,
+                    widths,
+                    blocks,
+                )
+                for name, source in sources.items()
+            }
+        )
+        self.fuse = nn.ModuleList(
+            nn.Sequential(Conv(2 * w, w, 1), ResidualBlock(w)) for w in widths
+        )
         self.ups = nn.ModuleList(Up(w, w // 2, blocks) for w in reversed(widths[1:]))
         self.joins = nn.ModuleList(Conv(2 * w, w, 1) for w in reversed(widths[:-1]))
         self.head = zero(nn.Conv2d(width, channels, 1))
 
-    def forward(self, guess: Tensor, climatology: Tensor, observations: Mapping[str, Footprints], day_of_year: Tensor,
-                hour: Tensor) -> Tensor:  # fmt: skip
+    def forward(
+        self,
+        guess: Tensor,
+        climatology: Tensor,
+        observations: Mapping[str, Footprints],
+        day_of_year: Tensor,
+        hour: Tensor,
+    ) -> Tensor:
         """First guess ``(batch, 3, channel, lat, lon)``, climatology ``(batch, channel, lat, lon)``, observations by
         source, times ``(batch,)`` → the analysis.
 
@@ -114,9 +165,13 @@ class Assimilator(nn.Module):
         """
         unknown = set(observations) - set(self.branches)
         if unknown:
-            raise KeyError(f"no branch for sources {sorted(unknown)}; known: {sorted(self.branches)}")
+            raise KeyError(
+                f"no branch for sources {sorted(unknown)}; known: {sorted(self.branches)}"
+            )
         background, batch = guess[:, 1], len(guess)
-        time = time_features(day_of_year, hour)[:, :, None, None].expand(-1, -1, *background.shape[-2:])
+        time = time_features(day_of_year, hour)[:, :, None, None].expand(
+            -1, -1, *background.shape[-2:]
+        )
         x = torch.cat([background, self.statics.expand(batch, -1, -1, -1), time], 1)
         own = self._run(self.encoder, self.background(x))
         seen = [torch.zeros_like(level) for level in own]
@@ -128,7 +183,9 @@ class Assimilator(nn.Module):
                 levels, pillars = self._run(self.branches[name], footprints, laid_out, anomaly)
                 seen = [a + b for a, b in zip(seen, levels, strict=True)]
                 increment, count = increment + pillars.increment, count + pillars.mask
-        fused = [self._run(f, torch.cat([a, b], 1)) for f, a, b in zip(self.fuse, own, seen, strict=True)]
+        fused = [
+            self._run(f, torch.cat([a, b], 1)) for f, a, b in zip(self.fuse, own, seen, strict=True)
+        ]
         y = fused.pop()
         for up, join in zip(self.ups, self.joins, strict=True):
             y = join(torch.cat([self._run(up, y), fused.pop()], 1))

@@ -26,8 +26,12 @@ class Checkpoint:
 def build(design: Design, statistics: Statistics) -> Networks:
     """New networks for a design, with the statistics of the training period."""
     if statistics.channels != design.channels:
-        raise ValueError(f"statistics are of channels {statistics.channels}, the networks of {design.channels}")
-    return Networks(design, statistics.mean, statistics.std, statistics.tendency_std, statistics.statics)
+        raise ValueError(
+            f"statistics are of channels {statistics.channels}, the networks of {design.channels}"
+        )
+    return Networks(
+        design, statistics.mean, statistics.std, statistics.tendency_std, statistics.statics
+    )
 
 
 def save(path: Path, checkpoint: Checkpoint, weights: dict | None = None) -> None:
@@ -52,9 +56,13 @@ def load(path: Path, device: str | torch.device = "cpu", *, drawn: bool = True) 
     try:
         content = torch.load(path, map_location=device, weights_only=True, mmap=not drawn)
     except Exception as error:
-        raise ValueError(f"{path} is not a checkpoint: {error}; run its training rule again") from error
+        raise ValueError(
+            f"{path} is not a checkpoint: {error}; run its training rule again"
+        ) from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise ValueError(f"{path} is not a checkpoint of format {FORMAT}; run its training rule again")
+        raise ValueError(
+            f"{path} is not a checkpoint of format {FORMAT}; run its training rule again"
+        )
     design = Design.from_dict(content["design"])
     weights = content["weights"]
     one = np.ones(len(design.channels), np.float32)
@@ -67,8 +75,13 @@ def load(path: Path, device: str | torch.device = "cpu", *, drawn: bool = True) 
 
 def extend(networks: Networks, design: Design) -> Networks:
     """Networks of ``design``, with the forecaster and statistics of ``networks`` and a new assimilator."""
-    if design.forecaster != networks.design.forecaster or design.channels != networks.design.channels:
-        raise ValueError("the forecaster of the checkpoint is of another size than the configuration's")
+    if (
+        design.forecaster != networks.design.forecaster
+        or design.channels != networks.design.channels
+    ):
+        raise ValueError(
+            "the forecaster of the checkpoint is of another size than the configuration's"
+        )
     one = np.ones(len(design.channels), np.float32)
     extended = Networks(design, one, one, one, networks.forecaster.statics.cpu().numpy())
     extended.normaliser.load_state_dict(networks.normaliser.state_dict())

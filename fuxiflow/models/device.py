@@ -17,7 +17,9 @@ def precision(wanted: str) -> str:
 def device(accelerator: str) -> torch.device:
     """The device of ``auto``, ``cpu`` or ``cuda``; RuntimeError when it is not there."""
     if accelerator == "cuda" and not torch.cuda.is_available():
-        raise RuntimeError("training.accelerator is cuda, but no CUDA device is visible; set it to auto or cpu")
+        raise RuntimeError(
+            "training.accelerator is cuda, but no CUDA device is visible; set it to auto or cpu"
+        )
     return torch.device("cuda" if accelerator != "cpu" and torch.cuda.is_available() else "cpu")
 
 

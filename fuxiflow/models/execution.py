@@ -15,8 +15,14 @@ COMPILED = (SwinBlock, Down, Up, Encoder)
 RECOMPILE_LIMIT = 64
 
 
-def prepare(networks: Networks, *, precision: str = "32-true", recompute: bool = False, compiled: bool = False,
-            backend: str = "inductor") -> Networks:  # fmt: skip
+def prepare(
+    networks: Networks,
+    *,
+    precision: str = "32-true",
+    recompute: bool = False,
+    compiled: bool = False,
+    backend: str = "inductor",
+) -> Networks:
     """Set how ``networks``, already on their device, run; returns them.
 
     ``precision`` (``32-true``, ``bf16-mixed`` or ``auto``) is that of :meth:`Networks.forecast` and
@@ -31,9 +37,16 @@ def prepare(networks: Networks, *, precision: str = "32-true", recompute: bool =
             if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
                 layer.to(memory_format=torch.channels_last)
     if compiled:
-        torch._dynamo.config.recompile_limit = max(torch._dynamo.config.recompile_limit, RECOMPILE_LIMIT)
-        inner = {id(part) for layer in networks.modules() if isinstance(layer, COMPILED)
-                 for part in layer.modules() if part is not layer}  # fmt: skip
+        torch._dynamo.config.recompile_limit = max(
+            torch._dynamo.config.recompile_limit, RECOMPILE_LIMIT
+        )
+        inner = {
+            id(part)
+            for layer in networks.modules()
+            if isinstance(layer, COMPILED)
+            for part in layer.modules()
+            if part is not layer
+        }
         for layer in networks.modules():
             if isinstance(layer, COMPILED) and id(layer) not in inner:
                 layer.compile(backend=backend, dynamic=False)

@@ -22,11 +22,25 @@ class Forecaster(nn.Module):
     inputs of blocks and no other activations.
     """
 
-    def __init__(self, inputs: int, outputs: int, shape: tuple[int, int], statics: Tensor, tendency: Tensor, *,
-                 patch: int, width: int, blocks: int, heads: int, window: tuple[int, int]):  # fmt: skip
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        shape: tuple[int, int],
+        statics: Tensor,
+        tendency: Tensor,
+        *,
+        patch: int,
+        width: int,
+        blocks: int,
+        heads: int,
+        window: tuple[int, int],
+    ):
         super().__init__()
         if any(side % (2 * patch) for side in shape):
-            raise ValueError(f"a grid of {shape} cells is not divisible by twice the patch of {patch}")
+            raise ValueError(
+                f"a grid of {shape} cells is not divisible by twice the patch of {patch}"
+            )
         self.patch, self.shape, self.recompute, self.inputs = patch, shape, False, inputs
         self.register_buffer("statics", statics)
         self.register_buffer("tendency", tendency)
@@ -37,7 +51,9 @@ class Forecaster(nn.Module):
         self.norm = nn.LayerNorm(width)
         self.down = Down(width, width, 1)
         self.position = nn.Parameter(torch.zeros(1, *tokens, width))
-        self.blocks = nn.ModuleList(SwinBlock(width, heads, tuple(window), tokens, bool(i % 2)) for i in range(blocks))
+        self.blocks = nn.ModuleList(
+            SwinBlock(width, heads, tuple(window), tokens, bool(i % 2)) for i in range(blocks)
+        )
         self.up = Up(2 * width, width, 1)
         self.head = zero(nn.Linear(2 * width, outputs * patch * patch))
 
@@ -55,4 +71,6 @@ class Forecaster(nn.Module):
         y = apply(self.up, torch.cat([low, y.permute(0, 3, 1, 2)], 1), recompute=self.recompute)
         y = self.head(torch.cat([x, y], 1).permute(0, 2, 3, 1).contiguous()).permute(0, 3, 1, 2)
         y = nn.functional.pixel_shuffle(y, self.patch).float()
-        return torch.cat([states[:, -1] + y[:, : self.inputs] * self.tendency, y[:, self.inputs :]], 1)
+        return torch.cat(
+            [states[:, -1] + y[:, : self.inputs] * self.tendency, y[:, self.inputs :]], 1
+        )

@@ -20,7 +20,9 @@ def pad(x: Tensor, rows: int, columns: int) -> Tensor:
 class Conv(nn.Module):
     """A convolution ``(batch, inputs, lat, lon)`` → ``(batch, outputs, lat / stride, lon / stride)``, kernel odd."""
 
-    def __init__(self, inputs: int, outputs: int, kernel: int = 3, stride: int = 1, bias: bool = True):
+    def __init__(
+        self, inputs: int, outputs: int, kernel: int = 3, stride: int = 1, bias: bool = True
+    ):
         super().__init__()
         self.reach = kernel // 2
         self.conv = nn.Conv2d(inputs, outputs, kernel, stride, bias=bias)
@@ -41,9 +43,13 @@ class ResidualBlock(nn.Module):
     def __init__(self, width: int):
         super().__init__()
         self.layers = nn.Sequential(
-            Conv(width, width), nn.GroupNorm(_groups(width), width), nn.SiLU(),
-            Conv(width, width), nn.GroupNorm(_groups(width), width), nn.SiLU(),
-        )  # fmt: skip
+            Conv(width, width),
+            nn.GroupNorm(_groups(width), width),
+            nn.SiLU(),
+            Conv(width, width),
+            nn.GroupNorm(_groups(width), width),
+            nn.SiLU(),
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         """``(batch, width, lat, lon)``, shape kept."""
@@ -55,7 +61,9 @@ class Down(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, blocks: int):
         super().__init__()
-        self.layers = nn.Sequential(Conv(inputs, outputs, 3, 2), *(ResidualBlock(outputs) for _ in range(blocks)))
+        self.layers = nn.Sequential(
+            Conv(inputs, outputs, 3, 2), *(ResidualBlock(outputs) for _ in range(blocks))
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         """``(batch, inputs, lat, lon)`` → ``(batch, outputs, lat / 2, lon / 2)``."""

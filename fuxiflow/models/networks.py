@@ -34,7 +34,9 @@ class SourceDesign:
     @property
     def shape(self) -> SourceShape:
         """What the encoder needs of it."""
-        return SourceShape(len(self.channels), *self.window, max(1, len(self.platforms)), self.whole_state)
+        return SourceShape(
+            len(self.channels), *self.window, max(1, len(self.platforms)), self.whole_state
+        )
 
 
 @dataclass(frozen=True)
@@ -62,20 +64,26 @@ class Design:
         return cls(**{**values, "grid": tuple(values["grid"]), "sources": sources})
 
 
-def calendar(times: list[datetime] | np.ndarray, device: torch.device | None = None) -> tuple[Tensor, Tensor]:
+def calendar(
+    times: list[datetime] | np.ndarray, device: torch.device | None = None
+) -> tuple[Tensor, Tensor]:
     """Day of the year (1 to 366) and hour of the day of ``times``, ``(batch,)`` each."""
     times = np.asarray(times, "datetime64[h]")
     days = times.astype("datetime64[D]")
     day = (days - days.astype("datetime64[Y]")).astype(int) + 1
     hour = (times - days).astype(int)
-    return (torch.as_tensor(day, dtype=torch.float32, device=device),
-            torch.as_tensor(hour, dtype=torch.float32, device=device))  # fmt: skip
+    return (
+        torch.as_tensor(day, dtype=torch.float32, device=device),
+        torch.as_tensor(hour, dtype=torch.float32, device=device),
+    )
 
 
 def seen_by_sounders(channels: list[str]) -> Tensor:
     """Positions of the channels that a radiance depends on: temperature, humidity, and all at the surface."""
     rows = [table()[name] for name in channels]
-    return torch.tensor([i for i, row in enumerate(rows) if row.level is None or row.variable in THERMODYNAMIC])
+    return torch.tensor(
+        [i for i, row in enumerate(rows) if row.level is None or row.variable in THERMODYNAMIC]
+    )
 
 
 class Networks(nn.Module):
@@ -88,7 +96,14 @@ class Networks(nn.Module):
 
     autocast: torch.dtype | None = None
 
-    def __init__(self, design: Design, mean: np.ndarray, std: np.ndarray, tendency: np.ndarray, statics: np.ndarray):
+    def __init__(
+        self,
+        design: Design,
+        mean: np.ndarray,
+        std: np.ndarray,
+        tendency: np.ndarray,
+        statics: np.ndarray,
+    ):
         super().__init__()
         self.design = design
         self.normaliser = Normaliser(design.channels, mean, std, tendency)
@@ -97,12 +112,24 @@ class Networks(nn.Module):
             raise ValueError("precipitation must be the last channel")
         fields = torch.as_tensor(statics, dtype=torch.float32)
         scale = self.normaliser.tendency
-        self.forecaster = Forecaster(self.analysed, len(design.channels), design.grid, fields, scale[: self.analysed],
-                                     **design.forecaster)  # fmt: skip
+        self.forecaster = Forecaster(
+            self.analysed,
+            len(design.channels),
+            design.grid,
+            fields,
+            scale[: self.analysed],
+            **design.forecaster,
+        )
         shapes = {name: source.shape for name, source in design.sources.items()}
-        self.assimilator = Assimilator(self.analysed, design.grid, fields, scale[: self.analysed],
-                                       seen_by_sounders(design.channels[: self.analysed]), shapes,
-                                       **design.assimilator)  # fmt: skip
+        self.assimilator = Assimilator(
+            self.analysed,
+            design.grid,
+            fields,
+            scale[: self.analysed],
+            seen_by_sounders(design.channels[: self.analysed]),
+            shapes,
+            **design.assimilator,
+        )
 
     @property
     def device(self) -> torch.device:
@@ -126,15 +153,26 @@ class Networks(nn.Module):
             following = self.forecast(previous, background, times)[:, : self.analysed]
         return torch.stack([previous, background, following], 1)
 
-    def analyse(self, guess: Tensor, climatology: Tensor, observations: Mapping[str, Footprints],
-                times: np.ndarray) -> Tensor:  # fmt: skip
+    def analyse(
+        self,
+        guess: Tensor,
+        climatology: Tensor,
+        observations: Mapping[str, Footprints],
+        times: np.ndarray,
+    ) -> Tensor:
         """First guess, climatology and observations at ``times (batch,)`` → analysis."""
         with self._precision():
-            return self.assimilator(guess, climatology, observations, *calendar(times, guess.device))
+            return self.assimilator(
+                guess, climatology, observations, *calendar(times, guess.device)
+            )
 
     def _precision(self) -> AbstractContextManager:
         """What the networks run in."""
-        return nullcontext() if self.autocast is None else torch.autocast(self.device.type, self.autocast)
+        return (
+            nullcontext()
+            if self.autocast is None
+            else torch.autocast(self.device.type, self.autocast)
+        )
 
     def standardise(self, source: str, values: np.ndarray) -> np.ndarray:
         """Measured values ``(n, channel)`` of a source in units of its statistics."""

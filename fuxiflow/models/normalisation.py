@@ -15,15 +15,21 @@ class Normaliser(nn.Module):
     outputs are scaled with it.
     """
 
-    def __init__(self, channels: Sequence[str], mean: np.ndarray, std: np.ndarray, tendency: np.ndarray):
+    def __init__(
+        self, channels: Sequence[str], mean: np.ndarray, std: np.ndarray, tendency: np.ndarray
+    ):
         super().__init__()
         if np.any(std <= 0):
             bad = [name for name, value in zip(channels, std, strict=True) if value <= 0]
-            raise ValueError(f"channels {', '.join(bad)} do not vary in the statistics: standard deviation 0")
+            raise ValueError(
+                f"channels {', '.join(bad)} do not vary in the statistics: standard deviation 0"
+            )
         self.channels = list(channels)
         self.logarithmic = self.channels.index("TP") if "TP" in self.channels else None
         for name, value in (("mean", mean), ("std", std)):
-            self.register_buffer(name, torch.tensor(np.asarray(value), dtype=torch.float32)[:, None, None])
+            self.register_buffer(
+                name, torch.tensor(np.asarray(value), dtype=torch.float32)[:, None, None]
+            )
         scaled = torch.tensor(np.asarray(tendency) / np.asarray(std), dtype=torch.float32)
         self.register_buffer("tendency", scaled[:, None, None])
 
@@ -48,5 +54,7 @@ class Normaliser(nn.Module):
         if self.logarithmic is None or self.logarithmic >= state.shape[-3]:
             return state
         state = state.clone()
-        state[..., self.logarithmic, :, :] = function(state[..., self.logarithmic, :, :].clamp_min(0))
+        state[..., self.logarithmic, :, :] = function(
+            state[..., self.logarithmic, :, :].clamp_min(0)
+        )
         return state

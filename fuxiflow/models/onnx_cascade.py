@@ -16,7 +16,14 @@ from fuxiflow.grids import Grid
 from fuxiflow.times import STEP_HOURS
 
 LEVELS = (50, 100, 150, 200, 250, 300, 400, 500, 600, 700, 850, 925, 1000)
-CHANNELS = [*(f"{name}{level}" for name in "ZTUVR" for level in LEVELS), "T2M", "U10", "V10", "MSL", "TP"]
+CHANNELS = [
+    *(f"{name}{level}" for name in "ZTUVR" for level in LEVELS),
+    "T2M",
+    "U10",
+    "V10",
+    "MSL",
+    "TP",
+]
 FRAMES = 2
 FULL_SIZE = (721, 1440)
 STEP = np.timedelta64(STEP_HOURS, "h")
@@ -42,10 +49,15 @@ def providers(accelerator: str) -> list[str]:
 
     cuda = "CUDAExecutionProvider" in onnxruntime.get_available_providers()
     if accelerator == "cuda" and not cuda:
-        raise RuntimeError("training.accelerator is cuda, but this onnxruntime has no CUDA provider; install "
-                           "onnxruntime-gpu in its place, or set it to auto or cpu")
-    return ["CUDAExecutionProvider", "CPUExecutionProvider"] if cuda and accelerator != "cpu" else [
-        "CPUExecutionProvider"]
+        raise RuntimeError(
+            "training.accelerator is cuda, but this onnxruntime has no CUDA provider; install "
+            "onnxruntime-gpu in its place, or set it to auto or cpu"
+        )
+    return (
+        ["CUDAExecutionProvider", "CPUExecutionProvider"]
+        if cuda and accelerator != "cpu"
+        else ["CPUExecutionProvider"]
+    )
 
 
 class OnnxCascade:
@@ -55,7 +67,9 @@ class OnnxCascade:
     latitudes is odd. ValueError when a file is no such model, with what it is instead.
     """
 
-    def __init__(self, paths: Sequence[Path], steps: int = 20, accelerator: str = "auto", threads: int = 0):
+    def __init__(
+        self, paths: Sequence[Path], steps: int = 20, accelerator: str = "auto", threads: int = 0
+    ):
         if not paths:
             raise ValueError("no ONNX file given")
         self.paths, self.steps = [Path(path) for path in paths], steps
@@ -81,11 +95,15 @@ class OnnxCascade:
         try:
             self._session = onnxruntime.InferenceSession(path, options, providers=self._providers)
         except Exception as error:
-            raise ValueError(f"{path} cannot be opened as an ONNX model: {error}; weights that it keeps in a second "
-                             f"file must lie beside it") from error
+            raise ValueError(
+                f"{path} cannot be opened as an ONNX model: {error}; weights that it keeps in a second "
+                f"file must lie beside it"
+            ) from error
         self._loaded = number
         if number and self._signature() != list(self.grid.shape):
-            raise ValueError(f"{path} works on {self._signature()} points, the first model on {list(self.grid.shape)}")
+            raise ValueError(
+                f"{path} works on {self._signature()} points, the first model on {list(self.grid.shape)}"
+            )
 
     def _signature(self) -> list[int]:
         """Latitudes and longitudes of ``input``; ValueError when the open model has another interface than FuXi's."""
@@ -93,30 +111,42 @@ class OnnxCascade:
         kind, shape = found.get("input", ("", []))
         expected = [1, FRAMES, len(CHANNELS)]
         # axes that are left open have names, or nothing, instead of sizes
-        fits = len(shape) == 5 and all(a == b or not isinstance(a, int) for a, b in zip(shape, expected, strict=False))
+        fits = len(shape) == 5 and all(
+            a == b or not isinstance(a, int) for a, b in zip(shape, expected, strict=False)
+        )
         if set(found) != {"input", "temb"} or kind != "tensor(float)" or not fits:
             path = self.paths[self._loaded]
-            raise ValueError(f"{path} is no forecaster of FuXi's interface: inputs {found}, "
-                             f"expected 'input' (1, {FRAMES}, {len(CHANNELS)}, lat, lon) and 'temb' (1, 12), float32")
-        return [side if isinstance(side, int) else usual for side, usual in zip(shape[-2:], FULL_SIZE, strict=True)]
+            raise ValueError(
+                f"{path} is no forecaster of FuXi's interface: inputs {found}, "
+                f"expected 'input' (1, {FRAMES}, {len(CHANNELS)}, lat, lon) and 'temb' (1, 12), float32"
+            )
+        return [
+            side if isinstance(side, int) else usual
+            for side, usual in zip(shape[-2:], FULL_SIZE, strict=True)
+        ]
 
     def _step(self, states: np.ndarray, embedding: np.ndarray) -> np.ndarray:
         """One step of one forecast, ``(2, channel, lat, lon)`` to the same."""
         given = {"input": np.ascontiguousarray(states[None], np.float32), "temb": embedding[None]}
         result = self._session.run(None, given)[0]
         if result.shape != given["input"].shape:
-            raise ValueError(f"{self.paths[self._loaded]} returns {result.shape}, not the shape of its input "
-                             f"{given['input'].shape}")
+            raise ValueError(
+                f"{self.paths[self._loaded]} returns {result.shape}, not the shape of its input "
+                f"{given['input'].shape}"
+            )
         return result[0]
 
-    def forecast(self, previous: np.ndarray, current: np.ndarray, inits: np.ndarray,
-                 steps: int) -> Iterator[np.ndarray]:  # fmt: skip
+    def forecast(
+        self, previous: np.ndarray, current: np.ndarray, inits: np.ndarray, steps: int
+    ) -> Iterator[np.ndarray]:
         """See :meth:`fuxiflow.models.forecasters.ForecastModel.forecast`; ValueError beyond the cascade's reach.
 
         Precipitation is never negative in what is yielded; what is fed back is the model's own.
         """
         if steps > self.steps * len(self.paths):
-            raise ValueError(f"{steps} steps wanted of {len(self.paths)} models of {self.steps} steps each")
+            raise ValueError(
+                f"{steps} steps wanted of {len(self.paths)} models of {self.steps} steps each"
+            )
         states = list(np.stack([previous, current], 1))
         rain = CHANNELS.index("TP")
         for step in range(steps):

@@ -18,7 +18,9 @@ from fuxiflow.models.layers import zero
 from fuxiflow.observations.sparse import SparseWindow
 
 MODES = 8
-LARGEST_MODE = 4.0  # standard deviations: a first guess far from all reanalyses is not extrapolated further
+LARGEST_MODE = (
+    4.0  # standard deviations: a first guess far from all reanalyses is not extrapolated further
+)
 
 
 @dataclass
@@ -45,7 +47,12 @@ class Footprints:
 
     def to(self, device: torch.device) -> "Footprints":
         """The same on another device."""
-        return Footprints(*(getattr(self, name).to(device, non_blocking=True) for name in self.__dataclass_fields__))
+        return Footprints(
+            *(
+                getattr(self, name).to(device, non_blocking=True)
+                for name in self.__dataclass_fields__
+            )
+        )
 
     def pin_memory(self) -> "Footprints":
         """The same in page-locked memory."""
@@ -69,16 +76,27 @@ class Footprints:
         return Footprints(*(getattr(self, name)[chosen] for name in self.__dataclass_fields__))
 
 
-def footprints(windows: Sequence[SparseWindow], standardise: Callable[[np.ndarray], np.ndarray]) -> Footprints:
+def footprints(
+    windows: Sequence[SparseWindow], standardise: Callable[[np.ndarray], np.ndarray]
+) -> Footprints:
     """Join the sparse windows of a batch, one a sample; ``standardise`` maps their values ``(n, channel)``."""
+
     def joined(name: str, kind: type) -> Tensor:
-        return torch.from_numpy(np.concatenate([getattr(window, name) for window in windows]).astype(kind))
+        return torch.from_numpy(
+            np.concatenate([getattr(window, name) for window in windows]).astype(kind)
+        )
 
     sample = np.repeat(np.arange(len(windows)), [len(window) for window in windows])
     values = standardise(np.concatenate([window.values for window in windows]))
-    return Footprints(torch.from_numpy(sample), joined("slot", np.int64), joined("cell", np.int64),
-                      torch.from_numpy(values), joined("zenith", np.float32), joined("offset", np.float32),
-                      joined("platform", np.int64))  # fmt: skip
+    return Footprints(
+        torch.from_numpy(sample),
+        joined("slot", np.int64),
+        joined("cell", np.int64),
+        torch.from_numpy(values),
+        joined("zenith", np.float32),
+        joined("offset", np.float32),
+        joined("platform", np.int64),
+    )
 
 
 def states_together(fields: Tensor) -> Tensor:
@@ -110,16 +128,21 @@ def columns(footprints: Footprints, guess: Tensor, first_hour: int) -> Tensor:
     place = (rows[:, :, None] * nlon + across[:, None]).flatten(1)
     field = footprints.sample[:, None] * times + time
     # one weighted sum, not a gather for each corner: its gradient is one pass over the guess, and the same every time
-    return embedding_bag((field[:, :, None] * (nlat * nlon) + place[:, None]).flatten(1),
-                         by_cell(guess.float()).flatten(0, 2), mode="sum",
-                         per_sample_weights=(late[:, :, None] * share.flatten(1)[:, None]).flatten(1))  # fmt: skip
+    return embedding_bag(
+        (field[:, :, None] * (nlat * nlon) + place[:, None]).flatten(1),
+        by_cell(guess.float()).flatten(0, 2),
+        mode="sum",
+        per_sample_weights=(late[:, :, None] * share.flatten(1)[:, None]).flatten(1),
+    )
 
 
 def _neighbours_in_time(footprints: Footprints, first_hour: int) -> tuple[Tensor, Tensor]:
     """Of each footprint's two neighbours among three times their numbers ``(n, 2)`` and weights ``(n, 2)``."""
     weight = (first_hour + footprints.slot + 0.5) / 6
     neighbour = torch.where(weight < 0, 0, 2)
-    return torch.stack([torch.ones_like(neighbour), neighbour], -1), torch.stack([1 - weight.abs(), weight.abs()], -1)
+    return torch.stack([torch.ones_like(neighbour), neighbour], -1), torch.stack(
+        [1 - weight.abs(), weight.abs()], -1
+    )
 
 
 def _one_time(footprints: Footprints) -> tuple[Tensor, Tensor]:
@@ -140,7 +163,9 @@ def predictors(column: Tensor, zenith: Tensor, surface: Tensor, modes: Tensor) -
     first, second = torch.triu_indices(modes.shape[1], modes.shape[1], device=modes.device)
     pairs = amplitude.index_select(1, first) * amplitude.index_select(1, second)
     geometry = torch.cat([slant, slant**2, slant * land, surface, torch.ones_like(slant)], -1)
-    return torch.cat([column, column * slant, column * land, pairs, amplitude * slant**2, geometry], -1)
+    return torch.cat(
+        [column, column * slant, column * land, pairs, amplitude * slant**2, geometry], -1
+    )
 
 
 def predictor_count(column: int, static: int, modes: int) -> int:
@@ -175,8 +200,17 @@ class PillarEncoder(nn.Module):
 
     LARGEST = 8.0
 
-    def __init__(self, channels: int, states: int, slots: int, first_hour: int, surface: Tensor, seen: Tensor,
-                 width: int, platforms: int = 1):  # fmt: skip
+    def __init__(
+        self,
+        channels: int,
+        states: int,
+        slots: int,
+        first_hour: int,
+        surface: Tensor,
+        seen: Tensor,
+        width: int,
+        platforms: int = 1,
+    ):
         super().__init__()
         self.platforms = platforms if platforms > 1 else 0
         self.shape, self.slots, self.first_hour = tuple(surface.shape[1:]), slots, first_hour
@@ -184,18 +218,25 @@ class PillarEncoder(nn.Module):
         self.register_buffer("seen", seen.clone())
         modes = min(MODES, len(seen))
         self.register_buffer("modes", torch.zeros(len(seen), modes))
-        self.register_buffer("equivalent", torch.zeros(channels, predictor_count(len(seen), len(surface), modes)))
+        self.register_buffer(
+            "equivalent", torch.zeros(channels, predictor_count(len(seen), len(surface), modes))
+        )
         self.register_buffer("scale", torch.ones(channels))
         self.retrieve = zero(nn.Linear(channels, states, bias=False))
         self.relax = zero(nn.Linear(states, states, bias=False))
         self.encode = nn.Sequential(
-            nn.Linear(3 * channels + 4 + self.platforms, 2 * width), nn.GELU(),
-            nn.Linear(2 * width, 2 * width), nn.GELU(), nn.Linear(2 * width, width),
-        )  # fmt: skip
+            nn.Linear(3 * channels + 4 + self.platforms, 2 * width),
+            nn.GELU(),
+            nn.Linear(2 * width, 2 * width),
+            nn.GELU(),
+            nn.Linear(2 * width, width),
+        )
 
     def columns(self, footprints: Footprints, guess: Tensor) -> Tensor:
         """What the first guess ``(batch, 3, state, lat, lon)`` of footprints depends on, ``(n, column)``."""
-        return columns(footprints, guess, self.first_hour).index_select(1, self.seen)  # chosen last: the guess is large
+        return columns(footprints, guess, self.first_hour).index_select(
+            1, self.seen
+        )  # chosen last: the guess is large
 
     def predictors(self, footprints: Footprints, guess: Tensor) -> Tensor:
         """:func:`predictors` of footprints from a first guess ``(batch, 3, state, lat, lon)``."""
@@ -207,7 +248,9 @@ class PillarEncoder(nn.Module):
         with full_precision(guess.device):
             equivalents = self.predictors(footprints, guess) @ self.equivalent.T
         departures = (footprints.values - equivalents) / self.scale
-        return torch.where(torch.isfinite(footprints.values), departures, 0.0).clamp(-self.LARGEST, self.LARGEST)
+        return torch.where(torch.isfinite(footprints.values), departures, 0.0).clamp(
+            -self.LARGEST, self.LARGEST
+        )
 
     def forward(self, footprints: Footprints, guess: Tensor, anomaly: Tensor) -> Pillars:
         """Encode and scatter; ``anomaly (batch, state, lat, lon)`` is that of the background."""
@@ -215,9 +258,13 @@ class PillarEncoder(nn.Module):
         departures = self.departures(footprints, guess)
         hour = self.first_hour + footprints.slot + 0.5
         angle = 2 * torch.pi * hour / self.slots
-        geometry = torch.stack([angle.sin(), angle.cos(), hour / self.slots, (footprints.zenith / 60) ** 2], -1)
+        geometry = torch.stack(
+            [angle.sin(), angle.cos(), hour / self.slots, (footprints.zenith / 60) ** 2], -1
+        )
         values = torch.where(present, footprints.values, 0.0)
-        platform = footprints.platform[:, None] == torch.arange(self.platforms, device=values.device)
+        platform = footprints.platform[:, None] == torch.arange(
+            self.platforms, device=values.device
+        )
         places = footprints.places(self.shape[0] * self.shape[1])
         strange = by_cell(anomaly).flatten(0, 1).index_select(0, places)
         strange = strange.clamp(-self.LARGEST, self.LARGEST)
@@ -229,7 +276,9 @@ class PillarEncoder(nn.Module):
         return Pillars(*dense.split([features.shape[-1], self.retrieve.out_features], 1), mask)
 
 
-def scatter_mean(values: Tensor, footprints: Footprints, batch: int, shape: tuple[int, int]) -> tuple[Tensor, Tensor]:
+def scatter_mean(
+    values: Tensor, footprints: Footprints, batch: int, shape: tuple[int, int]
+) -> tuple[Tensor, Tensor]:
     """``values (n, feature)`` averaged by cell → ``(batch, feature, lat, lon)``, and the mask of cells with any."""
     cells = shape[0] * shape[1]
     where = footprints.places(cells)

@@ -22,7 +22,9 @@ def named(value, sizes: Mapping[str, dict]):
     if not isinstance(value, str):
         return value
     if value not in sizes:
-        raise ValueError(f"unknown size {value!r}, allowed: {', '.join(sizes)}, or the numbers themselves")
+        raise ValueError(
+            f"unknown size {value!r}, allowed: {', '.join(sizes)}, or the numbers themselves"
+        )
     return sizes[value]
 
 
@@ -44,15 +46,21 @@ def misfit(nlat: int, nlon: int, forecaster: Mapping, assimilator: Mapping) -> s
     """
     coarse = 2 * forecaster["patch"]
     if nlat % coarse or nlon % coarse:
-        return (f"forecaster.patch: {forecaster['patch']}, allowed: those of which twice divides grid, "
-                f"{nlat} x {nlon}")  # fmt: skip
+        return (
+            f"forecaster.patch: {forecaster['patch']}, allowed: those of which twice divides grid, "
+            f"{nlat} x {nlon}"
+        )
     tokens = nlat // coarse, nlon // coarse
     if any(side % window for side, window in zip(tokens, forecaster["window"], strict=True)):
-        return (f"forecaster.window: {list(forecaster['window'])}, allowed: divisors of the {tokens[0]} x {tokens[1]} "
-                f"tokens of this grid and patch")  # fmt: skip
+        return (
+            f"forecaster.window: {list(forecaster['window'])}, allowed: divisors of the {tokens[0]} x {tokens[1]} "
+            f"tokens of this grid and patch"
+        )
     if forecaster["width"] % forecaster["heads"]:
         return f"forecaster.heads: {forecaster['heads']}, allowed: divisors of width, {forecaster['width']}"
     if any(side % 2 ** (assimilator["scales"] - 1) for side in (nlat, nlon)):
-        return (f"assimilator.scales: {assimilator['scales']}, allowed: as often as grid, {nlat} x {nlon}, can be "
-                f"halved, and one more")  # fmt: skip
+        return (
+            f"assimilator.scales: {assimilator['scales']}, allowed: as often as grid, {nlat} x {nlon}, can be "
+            f"halved, and one more"
+        )
     return None

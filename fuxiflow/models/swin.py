@@ -25,7 +25,9 @@ def partition(x: Tensor, window: tuple[int, int]) -> Tensor:
 def merge(x: Tensor, window: tuple[int, int], shape: tuple[int, int]) -> Tensor:
     """The inverse of :func:`partition` for a grid of ``shape``."""
     (r, c), (h, w) = window, shape
-    return x.view(-1, h // r, w // c, r, c, x.shape[-1]).transpose(2, 3).reshape(-1, h, w, x.shape[-1])
+    return (
+        x.view(-1, h // r, w // c, r, c, x.shape[-1]).transpose(2, 3).reshape(-1, h, w, x.shape[-1])
+    )
 
 
 def log_offsets(window: tuple[int, int]) -> Tensor:
@@ -35,7 +37,11 @@ def log_offsets(window: tuple[int, int]) -> Tensor:
     """
     rows, columns = torch.meshgrid(*(torch.arange(n, device="cpu") for n in window), indexing="ij")
     cells = torch.stack([rows, columns], -1).view(-1, 2).float()
-    offsets = (cells[:, None] - cells[None]) / torch.tensor([max(n - 1, 1) for n in window], device="cpu") * 8
+    offsets = (
+        (cells[:, None] - cells[None])
+        / torch.tensor([max(n - 1, 1) for n in window], device="cpu")
+        * 8
+    )
     return offsets.sign() * torch.log2(offsets.abs() + 1) / 3
 
 
@@ -67,7 +73,11 @@ class WindowAttention(nn.Module):
         sample may attend."""
         batch, windows, cells, width = x.shape
         n = batch * windows
-        q, k, v = self.qkv(x.view(n, cells, width)).view(n, cells, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
+        q, k, v = (
+            self.qkv(x.view(n, cells, width))
+            .view(n, cells, 3, self.heads, -1)
+            .permute(2, 0, 3, 1, 4)
+        )
         q = functional.normalize(q, dim=-1) * self.log_scale.clamp(max=MAX_SCALE).exp()
         k = functional.normalize(k, dim=-1)
         bias = 16 * torch.sigmoid(self.bias(self.offsets)).permute(2, 0, 1)
@@ -76,29 +86,49 @@ class WindowAttention(nn.Module):
         if mask is None:
             y = functional.scaled_dot_product_attention(q, k, v, attn_mask=bias, scale=1.0)
         else:  # two calls: a bias of its own for every window would be memory in vain
-            parts = zip(*(t.unflatten(0, (batch, windows)).split([windows - masked, masked], 1) for t in (q, k, v)),
-                        strict=True)  # fmt: skip
+            parts = zip(
+                *(
+                    t.unflatten(0, (batch, windows)).split([windows - masked, masked], 1)
+                    for t in (q, k, v)
+                ),
+                strict=True,
+            )
             biases = bias, bias.masked_fill(~mask, float("-inf"))
-            y = torch.cat([
-                functional.scaled_dot_product_attention(*(t.flatten(0, 1) for t in part), attn_mask=b, scale=1.0)
-                .unflatten(0, (batch, -1)) for part, b in zip(parts, biases, strict=True)
-            ], 1).flatten(0, 1)  # fmt: skip
-        return self.out(y.transpose(1, 2).reshape(n, cells, width)).view(batch, windows, cells, width)
+            y = torch.cat(
+                [
+                    functional.scaled_dot_product_attention(
+                        *(t.flatten(0, 1) for t in part), attn_mask=b, scale=1.0
+                    ).unflatten(0, (batch, -1))
+                    for part, b in zip(parts, biases, strict=True)
+                ],
+                1,
+            ).flatten(0, 1)
+        return self.out(y.transpose(1, 2).reshape(n, cells, width)).view(
+            batch, windows, cells, width
+        )
 
 
 class SwinBlock(nn.Module):
     """One Swin-V2 block; with ``shifted`` its windows are moved by half a window in both directions."""
 
-    def __init__(self, width: int, heads: int, window: tuple[int, int], shape: tuple[int, int], shifted: bool):
+    def __init__(
+        self, width: int, heads: int, window: tuple[int, int], shape: tuple[int, int], shifted: bool
+    ):
         super().__init__()
         if shape[0] % window[0] or shape[1] % window[1]:
             raise ValueError(f"a token grid of {shape} does not divide into windows of {window}")
         self.window, self.shape = window, shape
         # a window as wide as the grid sees every neighbour already
-        self.shift = tuple(w // 2 if shifted and w < s else 0 for w, s in zip(window, shape, strict=True))
-        self.register_buffer("mask", polar_mask(window, self.shift[0]) if self.shift[0] else None, persistent=False)
+        self.shift = tuple(
+            w // 2 if shifted and w < s else 0 for w, s in zip(window, shape, strict=True)
+        )
+        self.register_buffer(
+            "mask", polar_mask(window, self.shift[0]) if self.shift[0] else None, persistent=False
+        )
         self.attention = WindowAttention(width, heads, window)
-        self.mlp = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
+        self.mlp = nn.Sequential(
+            nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width)
+        )
         self.norms = nn.ModuleList([nn.LayerNorm(width), nn.LayerNorm(width)])
         for norm in self.norms:
             zero(norm)

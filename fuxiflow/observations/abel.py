@@ -13,7 +13,9 @@ angle is extrapolated, and there makes up a twentieth of the integral: an error 
 _FITTED = 15_000.0  # m at the top that the extrapolation is fitted to
 
 
-def refractivity(impact: np.ndarray, bending: np.ndarray, radius: float) -> tuple[np.ndarray, np.ndarray]:
+def refractivity(
+    impact: np.ndarray, bending: np.ndarray, radius: float
+) -> tuple[np.ndarray, np.ndarray]:
     """Heights (m above mean sea level) and refractivity (N-units), each (m,), from impact parameters (m) and bending
     angles corrected for the ionosphere (rad), each (n,), in any order.
 
@@ -25,7 +27,11 @@ def refractivity(impact: np.ndarray, bending: np.ndarray, radius: float) -> tupl
     a, first = np.unique(impact[good], return_index=True)
     alpha = bending[good][first]
     nothing = np.empty(0), np.empty(0)
-    if not 10 <= len(a) <= 2_000 or not 6.2e6 < radius < 6.5e6 or not radius - 1e4 < a[0] < a[-1] < radius + 2e5:
+    if (
+        not 10 <= len(a) <= 2_000
+        or not 6.2e6 < radius < 6.5e6
+        or not radius - 1e4 < a[0] < a[-1] < radius + 2e5
+    ):
         return nothing
     top = a >= a[-1] - _FITTED
     if top.sum() < 3:
@@ -35,7 +41,9 @@ def refractivity(impact: np.ndarray, bending: np.ndarray, radius: float) -> tupl
         return nothing
     x = a[a <= a[-1] - DISTRUST]
     slope = np.diff(alpha) / np.diff(a)
-    ends = np.maximum(a[None, :], x[:, None])  # (level, end of layer): layers below x have no part in its integral
+    ends = np.maximum(
+        a[None, :], x[:, None]
+    )  # (level, end of layer): layers below x have no part in its integral
     angle, root = np.arccosh(ends / x[:, None]), np.sqrt(ends**2 - x[:, None] ** 2)
     layers = (alpha[:-1] - slope * a[:-1]) * np.diff(angle, axis=1) + slope * np.diff(root, axis=1)
     above = alpha[-1] * np.sqrt(np.pi / (2 * x * rate)) * erfcx(np.sqrt((a[-1] - x) * rate))

@@ -41,8 +41,12 @@ class Histograms:
     """Counts ``(channel, band, bin)`` of values within the channels' valid ``ranges`` (least, largest); adding two adds
     their counts. Bins are equally wide, on the ``logarithmic`` channels in the logarithm."""
 
-    def __init__(self, channels: Sequence[str], ranges: Sequence[tuple[float, float]],
-                 logarithmic: Sequence[bool] | None = None):
+    def __init__(
+        self,
+        channels: Sequence[str],
+        ranges: Sequence[tuple[float, float]],
+        logarithmic: Sequence[bool] | None = None,
+    ):
         self.channels, self.ranges = list(channels), [tuple(map(float, pair)) for pair in ranges]
         self.logarithmic = list(logarithmic or [False] * len(self.channels))
         low, high = on_scale(np.array(self.ranges, float).reshape(-1, 2).T, self.logarithmic)
@@ -55,12 +59,17 @@ class Histograms:
         for i, (least, largest) in enumerate(self.ranges):
             with np.errstate(invalid="ignore"):
                 good = (values[:, i] >= least) & (values[:, i] <= largest)
-            bins = ((scaled[good, i] - self.low[i]) / self.width[i]).astype(np.int64).clip(0, BINS - 1)
+            bins = (
+                ((scaled[good, i] - self.low[i]) / self.width[i]).astype(np.int64).clip(0, BINS - 1)
+            )
             flat = np.bincount(bands[good] * BINS + bins, minlength=len(BANDS) * BINS)
             self.counts[i] += flat.reshape(len(BANDS), BINS)
 
     def __add__(self, other: "Histograms") -> "Histograms":
-        if any(getattr(self, name) != getattr(other, name) for name in ("channels", "ranges", "logarithmic")):
+        if any(
+            getattr(self, name) != getattr(other, name)
+            for name in ("channels", "ranges", "logarithmic")
+        ):
             raise ValueError("histograms of other channels or ranges cannot be added")
         total = Histograms(self.channels, self.ranges, self.logarithmic)
         total.counts = self.counts + other.counts
@@ -125,16 +134,29 @@ class Limits:
         """Write Parquet: channel, band, count, mean, std, logarithmic."""
         index = pd.MultiIndex.from_product([self.channels, BANDS], names=["channel", "band"])
         logarithmic = np.repeat(self.logarithmic or [False] * len(self.channels), len(BANDS))
-        frame = pd.DataFrame({"count": self.count.ravel(), "mean": self.mean.ravel(), "std": self.std.ravel(),
-                              "logarithmic": logarithmic}, index)
+        frame = pd.DataFrame(
+            {
+                "count": self.count.ravel(),
+                "mean": self.mean.ravel(),
+                "std": self.std.ravel(),
+                "logarithmic": logarithmic,
+            },
+            index,
+        )
         stamped = pa.Table.from_pandas(frame.reset_index(), preserve_index=False)
-        pq.write_table(stamped.replace_schema_metadata({"provenance": provenance.as_json()}), path, compression="zstd")
+        pq.write_table(
+            stamped.replace_schema_metadata({"provenance": provenance.as_json()}),
+            path,
+            compression="zstd",
+        )
 
     @classmethod
     def read(cls, path: Path) -> "Limits":
         """Read what :meth:`write` wrote."""
         frame = pq.read_table(path).to_pandas()
         channels = list(dict.fromkeys(frame["channel"]))
-        mean, std, count = (frame[name].to_numpy().reshape(len(channels), len(BANDS))
-                            for name in ("mean", "std", "count"))
-        return cls(channels, mean, std, count, frame["logarithmic"].tolist()[::len(BANDS)])
+        mean, std, count = (
+            frame[name].to_numpy().reshape(len(channels), len(BANDS))
+            for name in ("mean", "std", "count")
+        )
+        return cls(channels, mean, std, count, frame["logarithmic"].tolist()[:: len(BANDS)])

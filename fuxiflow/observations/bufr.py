@@ -84,7 +84,12 @@ def _header(data: bytes) -> Header:
     if len(first) < 22:
         raise ValueError("section 1 ends outside the message")
     if edition == 4:
-        centre, flags, category, subcategories = int.from_bytes(first[4:6]), first[9], first[10], (first[11], first[12])
+        centre, flags, category, subcategories = (
+            int.from_bytes(first[4:6]),
+            first[9],
+            first[10],
+            (first[11], first[12]),
+        )
         year, parts = int.from_bytes(first[15:17]), first[17:22]
     else:
         centre, flags, category, subcategories = first[5], first[7], first[8], (None, first[9])
@@ -98,16 +103,24 @@ def _header(data: bytes) -> Header:
         time = None
     position = 8 + int.from_bytes(data[8:11])
     if flags & 128:
-        position += int.from_bytes(data[position:position + 3])
-    length = int.from_bytes(data[position:position + 3])
-    third = data[position:position + length]
+        position += int.from_bytes(data[position : position + 3])
+    length = int.from_bytes(data[position : position + 3])
+    third = data[position : position + length]
     if len(third) < max(length, 9):
         raise ValueError("section 3 ends outside the message")
-    numbers = [int.from_bytes(third[i:i + 2]) for i in range(7, length - 1, 2)]
+    numbers = [int.from_bytes(third[i : i + 2]) for i in range(7, length - 1, 2)]
     # a section of even length ends in a padding octet (editions 2 and 3)
     descriptors = tuple((n >> 14) * 100000 + (n >> 8 & 63) * 1000 + (n & 255) for n in numbers)
-    return Header(edition, centre, category, subcategories, time, int.from_bytes(third[4:6]), bool(third[6] & 64),
-                  descriptors)
+    return Header(
+        edition,
+        centre,
+        category,
+        subcategories,
+        time,
+        int.from_bytes(third[4:6]),
+        bool(third[6] & 64),
+        descriptors,
+    )
 
 
 def messages(path: Path) -> Iterator[Message]:
@@ -119,7 +132,7 @@ def messages(path: Path) -> Iterator[Message]:
     position = 0
     while position < len(data):
         start = data.find(_START, position)
-        gap = data[position:start if start >= 0 else len(data)]
+        gap = data[position : start if start >= 0 else len(data)]
         if len(_TEXT.sub(b"", gap).translate(None, _PADDING)) > _MARKERS and _FOREIGN.search(gap):
             yield Message(position, gap, f"{len(gap)} octets that do not begin with BUFR")
         if start < 0:
@@ -131,10 +144,10 @@ def messages(path: Path) -> Iterator[Message]:
 
 def _message(data: bytes, start: int) -> Message:
     """The message that begins at ``start``, or the damaged piece up to the next one."""
-    length, edition = int.from_bytes(data[start + 4:start + 7]), data[start + 7:start + 8]
-    whole = _SHORTEST <= length <= len(data) - start and data[start:start + length].endswith(_END)
+    length, edition = int.from_bytes(data[start + 4 : start + 7]), data[start + 7 : start + 8]
+    whole = _SHORTEST <= length <= len(data) - start and data[start : start + length].endswith(_END)
     if whole and edition in (b"\2", b"\3", b"\4"):
-        return Message(start, data[start:start + length])
+        return Message(start, data[start : start + length])
     following = data.find(_START, start + len(_START))
     following = following if following >= 0 else len(data)
     if edition not in (b"\2", b"\3", b"\4"):
@@ -167,18 +180,29 @@ class Decoder:
     def _start(self) -> None:
         self._connection, theirs = Pipe()
         code = f"from fuxiflow.observations import bufr; bufr._serve({theirs.fileno()})"
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OMP_NUM_THREADS": "1"}
+        environment = {
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+            "OMP_NUM_THREADS": "1",
+        }
         with theirs:
             # a fresh interpreter: a fork would share ecCodes' state, multiprocessing's spawn runs the main script again
             self._process = subprocess.Popen(
-                [sys.executable, "-c", code], pass_fds=[theirs.fileno()], env=environment, stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                [sys.executable, "-c", code],
+                pass_fds=[theirs.fileno()],
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
         self._connection.send_bytes(self._function)
         try:
             self._connection.recv()  # ready: what it imports does not count as decoding
         except EOFError as error:
             status = self._stop()
-            raise RuntimeError(f"the BUFR decoding process ends at its start, status {status}") from error
+            raise RuntimeError(
+                f"the BUFR decoding process ends at its start, status {status}"
+            ) from error
 
     def _stop(self) -> int | None:
         """Stop the process, if there is one; its exit status where it had ended by itself."""
@@ -210,14 +234,17 @@ class Decoder:
                 return self._connection.recv()
         except (EOFError, OSError):
             status = self._stop()
-            return Failure("decoding crashed" + (f" (signal {-status})" if status and status < 0 else ""))
+            return Failure(
+                "decoding crashed" + (f" (signal {-status})" if status and status < 0 else "")
+            )
         self._process.kill()
         self._stop()
         return Failure(f"decoding took more than {self._timeout:g} s")
 
 
-def decode(found: Iterable[Message], function: Callable[[bytes], Any],
-           timeout: float = 30.0) -> Iterator[tuple[Message, Any]]:
+def decode(
+    found: Iterable[Message], function: Callable[[bytes], Any], timeout: float = 30.0
+) -> Iterator[tuple[Message, Any]]:
     """Each message with ``function(data)`` of it or with a :class:`Failure`; see :class:`Decoder`."""
     with Decoder(function, timeout) as decoder:
         yield from decoder.decode(found)

@@ -49,8 +49,12 @@ def _check(wanted: int, there: int, what: str) -> None:
         raise ValueError(f"cannot select {wanted} {what}: there are {there} to choose from")
 
 
-def most_informative(table: JacobianTable, number: int, criterion: str = "entropy",
-                     candidates: np.ndarray | None = None) -> Informative:
+def most_informative(
+    table: JacobianTable,
+    number: int,
+    criterion: str = "entropy",
+    candidates: np.ndarray | None = None,
+) -> Informative:
     """Select ``number`` channels one after the other, of ``candidates`` (indices into the table, default all).
 
     ``criterion`` is ``entropy`` or ``freedom``; of equal channels the first is taken. Work grows as profiles x channels
@@ -61,7 +65,11 @@ def most_informative(table: JacobianTable, number: int, criterion: str = "entrop
     candidates = np.arange(len(table.channel)) if candidates is None else np.asarray(candidates)
     _check(number, len(candidates), "informative channels")
     # whitened, k' = k L / s with B = L L': the background becomes the identity
-    rows = table.jacobian[:, candidates] / table.noise[candidates, None] @ np.linalg.cholesky(table.background)
+    rows = (
+        table.jacobian[:, candidates]
+        / table.noise[candidates, None]
+        @ np.linalg.cholesky(table.background)
+    )
     gain = rows.copy()  # A k' (profile, channel, state)
     free = np.ones(len(candidates), bool)
     chosen, brought = [], []
@@ -69,7 +77,9 @@ def most_informative(table: JacobianTable, number: int, criterion: str = "entrop
         signal = np.einsum("pcn,pcn->pc", rows, gain)
         entropy = (0.5 * np.log2(1 + signal)).mean(axis=0)
         freedom = (np.einsum("pcn,pcn->pc", gain, gain) / (1 + signal)).mean(axis=0)
-        best = int(np.argmax(np.where(free, entropy if criterion == "entropy" else freedom, -np.inf)))
+        best = int(
+            np.argmax(np.where(free, entropy if criterion == "entropy" else freedom, -np.inf))
+        )
         free[best] = False
         chosen.append(candidates[best])
         brought.append((entropy[best], freedom[best]))
@@ -109,8 +119,13 @@ def spaced(peak: np.ndarray, number: int) -> np.ndarray:
     return np.array(chosen)
 
 
-def select(table: JacobianTable, informative: int = INFORMATIVE, number: int = SPACED, criterion: str = "entropy",
-           among: Sequence[int] | None = None) -> pd.DataFrame:
+def select(
+    table: JacobianTable,
+    informative: int = INFORMATIVE,
+    number: int = SPACED,
+    criterion: str = "entropy",
+    among: Sequence[int] | None = None,
+) -> pd.DataFrame:
     """Both steps, of the channels ``among`` (numbers, default all of the table).
 
     One row for each informative channel, in the order of their selection: channel, wavenumber, order (from 1), entropy
@@ -121,16 +136,26 @@ def select(table: JacobianTable, informative: int = INFORMATIVE, number: int = S
     if among is not None:
         lacking = sorted(set(among) - set(table.channel.tolist()))
         if lacking:
-            raise ValueError(f"the Jacobian table lacks channels {', '.join(map(str, lacking[:10]))}"
-                             f"{' and more' if len(lacking) > 10 else ''}")
+            raise ValueError(
+                f"the Jacobian table lacks channels {', '.join(map(str, lacking[:10]))}"
+                f"{' and more' if len(lacking) > 10 else ''}"
+            )
         candidates = np.flatnonzero(np.isin(table.channel, list(among)))
     found = most_informative(table, informative, criterion, candidates)
     peak = peaks(table)[found.index]
     rank = np.zeros(informative, int)
     rank[spaced(peak, number)] = np.arange(1, number + 1)
-    return pd.DataFrame({"channel": table.channel[found.index], "wavenumber": table.wavenumber[found.index],
-                         "order": np.arange(1, informative + 1), "entropy": found.entropy, "freedom": found.freedom,
-                         "peak": peak, "spaced": rank})
+    return pd.DataFrame(
+        {
+            "channel": table.channel[found.index],
+            "wavenumber": table.wavenumber[found.index],
+            "order": np.arange(1, informative + 1),
+            "entropy": found.entropy,
+            "freedom": found.freedom,
+            "peak": peak,
+            "spaced": rank,
+        }
+    )
 
 
 def write(path: Path, selected: pd.DataFrame, stamp: dict) -> None:
@@ -150,14 +175,25 @@ def read(path: Path) -> pd.DataFrame:
     return found
 
 
-def run(table: Path, output: Path, informative: int = INFORMATIVE, number: int = SPACED, criterion: str = "entropy",
-        among: Path | None = None, correlation_length: float = 0.0) -> pd.DataFrame:
+def run(
+    table: Path,
+    output: Path,
+    informative: int = INFORMATIVE,
+    number: int = SPACED,
+    criterion: str = "entropy",
+    among: Path | None = None,
+    correlation_length: float = 0.0,
+) -> pd.DataFrame:
     """Select channels of the Jacobian table at ``table``, of those listed in the file ``among`` where given, and write
     the list to ``output``; see :func:`select` and :func:`fuxiflow.observations.jacobians.load` for the rest."""
     chosen = None if among is None else read(among)["channel"].tolist()
     selected = select(load(table, correlation_length), informative, number, criterion, chosen)
-    settings = {"informative": informative, "spaced": number, "criterion": criterion,
-                "correlation_length": correlation_length}
+    settings = {
+        "informative": informative,
+        "spaced": number,
+        "criterion": criterion,
+        "correlation_length": correlation_length,
+    }
     inputs = [Path(table)] if among is None else [Path(table), Path(among)]
     write(output, selected, provenance.collect("select-channels", settings, inputs))
     return selected

@@ -29,9 +29,14 @@ def _checked(window: SparseWindow, grid: Grid, hours: int) -> None:
         raise ValueError("sparse grids have no rows on the poles: use a Grid with poles=False")
     if hours < 1:
         raise ValueError(f"a window of {hours} hours holds nothing")
-    for name, indices, size in (("slot", window.slot, hours), ("cell", window.cell, grid.nlat * grid.nlon)):
+    for name, indices, size in (
+        ("slot", window.slot, hours),
+        ("cell", window.cell, grid.nlat * grid.nlon),
+    ):
         if len(indices) and not (indices.min() >= 0 and indices.max() < size):
-            raise ValueError(f"{name} {indices.min()} to {indices.max()} of the window, expected 0 to {size - 1}")
+            raise ValueError(
+                f"{name} {indices.min()} to {indices.max()} of the window, expected 0 to {size - 1}"
+            )
     if np.any(np.diff(window.slot) < 0):
         raise ValueError("rows of the window are not in the order of their slots")
 
@@ -45,8 +50,14 @@ def _zeros(shape: tuple[int, ...], kind: type, device: torch.device | str) -> Te
 
 
 @torch.no_grad()
-def densify(window: SparseWindow, grid: Grid, hours: int, device: torch.device | str = "cpu",
-            mean: np.ndarray | None = None, std: np.ndarray | None = None) -> DenseWindow:
+def densify(
+    window: SparseWindow,
+    grid: Grid,
+    hours: int,
+    device: torch.device | str = "cpu",
+    mean: np.ndarray | None = None,
+    std: np.ndarray | None = None,
+) -> DenseWindow:
     """A sparse window of ``hours`` slots as dense tensors on ``device``.
 
     With ``mean`` and ``std`` ``(channel,)`` (:class:`fuxiflow.observations.statistics.GridStatistics`), values are
@@ -60,14 +71,18 @@ def densify(window: SparseWindow, grid: Grid, hours: int, device: torch.device |
         raise ValueError("give both mean and std, or neither")
     if mean is not None:
         if len(mean) != channels or len(std) != channels:
-            raise ValueError(f"statistics of {len(mean)} and {len(std)} channels, the window has {channels}")
+            raise ValueError(
+                f"statistics of {len(mean)} and {len(std)} channels, the window has {channels}"
+            )
         rows = (rows - torch.as_tensor(mean, device=device)) / torch.as_tensor(std, device=device)
     cell = torch.from_numpy(np.ascontiguousarray(window.cell)).to(device)
     values = _zeros((hours, channels, cells), np.float32, device)
     mask = _zeros((hours, channels, cells), np.bool_, device)
     edges = np.searchsorted(window.slot, np.arange(hours + 1))
     for hour, (begin, end) in enumerate(pairwise(edges)):
-        fields = rows[begin:end].T.contiguous()  # (channel, n): each channel's field is written in order
+        fields = rows[
+            begin:end
+        ].T.contiguous()  # (channel, n): each channel's field is written in order
         present = torch.isfinite(fields)
         values[hour].index_copy_(1, cell[begin:end], fields.masked_fill(~present, 0.0))
         mask[hour].index_copy_(1, cell[begin:end], present)

@@ -22,11 +22,21 @@ from fuxiflow.observations.bufr import Message
 Subset = list[tuple[str, float | str]]
 """Names of WMO Table B as ecCodes abbreviates them, with values in SI units (NaN where missing) or texts."""
 
-TEXTS = frozenset({"shipOrMobileLandStationIdentifier", "stationaryBuoyPlatformIdentifierEGCManBuoys",
-                   "wigosLocalIdentifierCharacter", "stationOrSiteName", "longStationName"})
+TEXTS = frozenset(
+    {
+        "shipOrMobileLandStationIdentifier",
+        "stationaryBuoyPlatformIdentifierEGCManBuoys",
+        "wigosLocalIdentifierCharacter",
+        "stationOrSiteName",
+        "longStationName",
+    }
+)
 _MISSING = -1e99  # ecCodes gives -1e100
-_REPLICATIONS = ("delayedDescriptorReplicationFactor", "shortDelayedDescriptorReplicationFactor",
-                 "extendedDelayedDescriptorReplicationFactor")
+_REPLICATIONS = (
+    "delayedDescriptorReplicationFactor",
+    "shortDelayedDescriptorReplicationFactor",
+    "extendedDelayedDescriptorReplicationFactor",
+)
 _LAYOUTS = 500
 _layouts: dict[Hashable, Any] = {}
 
@@ -90,13 +100,21 @@ def matrix(data: bytes) -> tuple[list[int], np.ndarray]:
         values = eccodes.codes_get_double_array(handle, "numericValues")
         width, rest = divmod(len(values), count)
         # compressed data share their factors, others have them subset by subset
-        factors = [row for found in _replications(handle)
-                   for row in (found[:, None] if len(found) % count else found.reshape(count, -1).T)]
+        factors = [
+            row
+            for found in _replications(handle)
+            for row in (found[:, None] if len(found) % count else found.reshape(count, -1).T)
+        ]
         if rest or any((row != row[0]).any() for row in factors):
             raise ValueError("subsets differ in their elements")
-        kind = ("matrix", *_tables(handle), eccodes.codes_get(handle, "compressedData"), width,
-                tuple(int(row[0]) for row in factors),
-                eccodes.codes_get_long_array(handle, "unexpandedDescriptors").tobytes())
+        kind = (
+            "matrix",
+            *_tables(handle),
+            eccodes.codes_get(handle, "compressedData"),
+            width,
+            tuple(int(row[0]) for row in factors),
+            eccodes.codes_get_long_array(handle, "unexpandedDescriptors").tobytes(),
+        )
         layout = _remembered(kind, lambda: _descriptors(handle, width))
     values = values.reshape(count, width)
     values[values < _MISSING] = np.nan
@@ -108,7 +126,9 @@ def _descriptors(handle: int, width: int) -> list[int]:
     elements = (key for key in _keys(handle) if _is_element(key))
     found = [int(eccodes.codes_get(handle, f"{key}->code")) for key in islice(elements, width)]
     if len(found) != width:
-        raise ValueError(f"{width} values for {len(found)} elements: quality information is not supported")
+        raise ValueError(
+            f"{width} values for {len(found)} elements: quality information is not supported"
+        )
     return found
 
 
@@ -118,10 +138,21 @@ def subsets(data: bytes, wanted: frozenset[str]) -> list[Subset]:
     if header is None:
         raise ValueError("sections 1 and 3 cannot be decoded")
     with _unpacked(data, skipExtraKeyAttributes=1) as handle:
-        kind = ("subsets", wanted, header.descriptors, header.subsets, header.compressed, *_tables(handle),
-                *(tuple(factors.tolist()) for factors in _replications(handle)))
+        kind = (
+            "subsets",
+            wanted,
+            header.descriptors,
+            header.subsets,
+            header.compressed,
+            *_tables(handle),
+            *(tuple(factors.tolist()) for factors in _replications(handle)),
+        )
         layout = _remembered(kind, lambda: _layout(handle, wanted))
-        found = list(_compressed(handle, layout, header.subsets) if header.compressed else _plain(handle, layout))
+        found = list(
+            _compressed(handle, layout, header.subsets)
+            if header.compressed
+            else _plain(handle, layout)
+        )
     if len(found) != header.subsets:
         raise ValueError(f"{len(found)} subsets, its header says {header.subsets}")
     return found
@@ -172,22 +203,31 @@ def _value(handle: int, name: str) -> Sequence[float | str]:
 def _values(handle: int, key: str) -> Sequence[float | str]:
     """All values of a key: texts stripped, numbers with NaN where missing."""
     if key.rpartition("#")[2] in TEXTS:
-        return [value.strip().strip("\0\xff") for value in eccodes.codes_get_string_array(handle, key)]
+        return [
+            value.strip().strip("\0\xff") for value in eccodes.codes_get_string_array(handle, key)
+        ]
     values = np.array(eccodes.codes_get_double_array(handle, key))
     return np.where(values > _MISSING, values, np.nan).tolist()
 
 
 def _plain(handle: int, layout: _Layout) -> Iterator[Subset]:
     """Subsets one after the other: a name's values of all of them lie in one array."""
-    values = {name: _value(handle, name) if count == layout.all_counts[name] == 1
-              else _values(handle, name) for name, count in layout.counts.items()}
+    values = {
+        name: _value(handle, name)
+        if count == layout.all_counts[name] == 1
+        else _values(handle, name)
+        for name, count in layout.counts.items()
+    }
     everything = {}
     for name, count in layout.counts.items():
         everything[name] = len(values[name]) != count
         if everything[name] and len(values[name]) != layout.all_counts[name]:
             raise ValueError(f"{name} has {len(values[name])} values, expected {count}")
     for elements in layout.subsets:
-        yield [(name, values[name][overall if everything[name] else rank]) for name, rank, overall in elements]
+        yield [
+            (name, values[name][overall if everything[name] else rank])
+            for name, rank, overall in elements
+        ]
 
 
 def _compressed(handle: int, layout: _Layout, count: int) -> Iterator[Subset]:

@@ -47,13 +47,26 @@ class Shared:
 
 def draw_keys(seed: int, source: str, platforms: Sequence[str]) -> np.ndarray:
     """Numbers (platform,) uint64 that platforms are drawn by: of the seed, the source and their names."""
-    digests = (hashlib.blake2b(f"{seed}/{source}/{name}".encode(), digest_size=8).digest() for name in platforms)
+    digests = (
+        hashlib.blake2b(f"{seed}/{source}/{name}".encode(), digest_size=8).digest()
+        for name in platforms
+    )
     return np.array([int.from_bytes(digest, "little") for digest in digests], np.uint64)
 
 
-def hourly_cells(time: np.ndarray, lat: np.ndarray, lon: np.ndarray, values: np.ndarray, zenith: np.ndarray,
-                 grid: Grid, start: np.datetime64, hours: int, method: str = "mean",
-                 shared: Shared | None = None, threads: int = 1) -> Iterator[Cells]:
+def hourly_cells(
+    time: np.ndarray,
+    lat: np.ndarray,
+    lon: np.ndarray,
+    values: np.ndarray,
+    zenith: np.ndarray,
+    grid: Grid,
+    start: np.datetime64,
+    hours: int,
+    method: str = "mean",
+    shared: Shared | None = None,
+    threads: int = 1,
+) -> Iterator[Cells]:
     """Grid footprints onto the hours ``start`` + [0, ``hours``), one after the other, hours without any left out.
 
     ``time``, ``lat``, ``lon``, ``zenith`` are (n,), ``values`` (n, channel) float32, NaN where missing. A footprint
@@ -74,7 +87,7 @@ def hourly_cells(time: np.ndarray, lat: np.ndarray, lon: np.ndarray, values: np.
     scratch, shape = np.zeros(grid.nlat * grid.nlon, np.int32), (grid.nlat, grid.nlon)
     cell_of = kernels.nearest_cells(lat, lon, *shape)[order]
     for index in np.flatnonzero(np.diff(hour_edges)):
-        first, last = hour_edges[index:index + 2]
+        first, last = hour_edges[index : index + 2]
         cells, bounds, members = kernels.by_cell(cell_of[first:last], first, scratch)
         if isinstance(order, np.ndarray):
             members = order[members]
@@ -84,7 +97,10 @@ def hourly_cells(time: np.ndarray, lat: np.ndarray, lon: np.ndarray, values: np.
             found = _means((values, zenith, lat, lon), cells, bounds, members, shape, threads)
         else:
             places = lat, lon, instants, cells, bounds, members
-            found = *kernels.nearest(values, zenith, *places, *shape), kernels.offset(*places, *shape)
+            found = (
+                *kernels.nearest(values, zenith, *places, *shape),
+                kernels.offset(*places, *shape),
+            )
         if len(cells):
             yield Cells(int(index), cells, *found, np.diff(bounds), platform, passed_over)
 
@@ -105,15 +121,29 @@ def _column(array: np.ndarray, kind: type | str) -> np.ndarray:
     return found
 
 
-def _means(columns: tuple[np.ndarray, ...], cells: np.ndarray, edges: np.ndarray, footprints: np.ndarray,
-           shape: tuple[int, int], threads: int) -> tuple[np.ndarray, ...]:
+def _means(
+    columns: tuple[np.ndarray, ...],
+    cells: np.ndarray,
+    edges: np.ndarray,
+    footprints: np.ndarray,
+    shape: tuple[int, int],
+    threads: int,
+) -> tuple[np.ndarray, ...]:
     """Mean values (n, channel), zenith angles (n,) and offsets (n, 2) of cells."""
     # numpy makes room for them: unlike numba it asks for huge pages
-    found = tuple(np.empty((len(cells), *tail), np.float32) for tail in ((columns[0].shape[1],), (), (2,)))
+    found = tuple(
+        np.empty((len(cells), *tail), np.float32) for tail in ((columns[0].shape[1],), (), (2,))
+    )
 
     def some(first: int, last: int) -> None:
-        kernels.mean(*columns, cells[first:last], edges[first:last + 1], footprints, *shape,
-                     *(array[first:last] for array in found))
+        kernels.mean(
+            *columns,
+            cells[first:last],
+            edges[first : last + 1],
+            footprints,
+            *shape,
+            *(array[first:last] for array in found),
+        )
 
     limits = np.linspace(0, len(cells), threads + 1).astype(int).tolist()
     if threads == 1:
@@ -124,8 +154,9 @@ def _means(columns: tuple[np.ndarray, ...], cells: np.ndarray, edges: np.ndarray
     return found
 
 
-def _platforms(shared: Shared | None, hour: int, cells: np.ndarray, edges: np.ndarray,
-               footprints: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _platforms(
+    shared: Shared | None, hour: int, cells: np.ndarray, edges: np.ndarray, footprints: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Platforms (n,) of cells and edges (n + 1,) of the footprints that count, which move to the front."""
     if shared is None:
         return np.zeros(len(cells), np.int8), edges
@@ -151,8 +182,16 @@ class Options:
     origin: str = "observed"
 
 
-def grid_table(path: Path, output: Path, source: str, units: list[str], grid: Grid, start: date, end: date,
-               options: Options) -> Iterator[tuple[date, int, int, int]]:
+def grid_table(
+    path: Path,
+    output: Path,
+    source: str,
+    units: list[str],
+    grid: Grid,
+    start: date,
+    end: date,
+    options: Options,
+) -> Iterator[tuple[date, int, int, int]]:
     """Grid the used footprints of a table over the days from ``start`` to ``end`` into a sparse store, day by day.
 
     Yields day, footprints, cells and footprints of platforms that were not drawn, for a log. RuntimeError when a
@@ -162,20 +201,47 @@ def grid_table(path: Path, output: Path, source: str, units: list[str], grid: Gr
     days = (end - start).days + 1
     keys = None if options.merged else draw_keys(options.seed, source, options.platforms)
     total = left = 0
-    with SparseWriter(output, source, channels, units, grid, np.datetime64(start), 24 * days, options.platforms,
-                      options.frame, {"method": options.method, "origin": options.origin}) as out:
+    with SparseWriter(
+        output,
+        source,
+        channels,
+        units,
+        grid,
+        np.datetime64(start),
+        24 * days,
+        options.platforms,
+        options.frame,
+        {"method": options.method, "origin": options.origin},
+    ) as out:
         for number, (day, used) in enumerate(table.used_by_day(path, start, end)):
             columns = (table.column(used, name) for name in ("time", "lat", "lon"))
             shared = Shared(table.codes(used, "platform", options.platforms), keys)
             cells = gridded = passed_over = 0
-            for found in hourly_cells(*columns, table.values_of(used), table.column(used, "zenith"), grid,
-                                      np.datetime64(day), 24, options.method, shared):
-                out.write(24 * number + found.hour, found.cell, found.values, found.zenith, found.offset,
-                          found.count, found.platform)
+            for found in hourly_cells(
+                *columns,
+                table.values_of(used),
+                table.column(used, "zenith"),
+                grid,
+                np.datetime64(day),
+                24,
+                options.method,
+                shared,
+            ):
+                out.write(
+                    24 * number + found.hour,
+                    found.cell,
+                    found.values,
+                    found.zenith,
+                    found.offset,
+                    found.count,
+                    found.platform,
+                )
                 cells, gridded = cells + len(found.cell), gridded + int(found.count.sum())
                 passed_over += found.passed_over
             if gridded + passed_over != len(used):
-                raise RuntimeError(f"{path}: {len(used)} footprints of {day}, but {gridded + passed_over} on the grid")
+                raise RuntimeError(
+                    f"{path}: {len(used)} footprints of {day}, but {gridded + passed_over} on the grid"
+                )
             total, left = total + gridded, left + passed_over
             yield day, len(used), cells, passed_over
         out.note(footprints=total, passed_over=left)

@@ -52,6 +52,7 @@ def weights(radius: float, rows: int, columns: int, device: torch.device | str =
 
 def _smooth(size: int) -> int:
     """The least number >= ``size`` without prime factors above 5: lengths that FFTs do fast."""
+
     def smooth(number: int) -> bool:
         for factor in (2, 3, 5):
             while number % factor == 0:
@@ -65,18 +66,31 @@ def _smooth(size: int) -> int:
 
 def _checked(values: Tensor, mask: Tensor, chunk: int, epsilon: float) -> None:
     if values.ndim != 4 or not values.is_floating_point():
-        raise ValueError(f"values are {values.dtype} {tuple(values.shape)}, expected floats (batch, channel, lat, lon)")
+        raise ValueError(
+            f"values are {values.dtype} {tuple(values.shape)}, expected floats (batch, channel, lat, lon)"
+        )
     batch, channels, *grid = values.shape
-    if mask.dtype != torch.bool or tuple(mask.shape) not in ((batch, channels, *grid), (batch, 1, *grid)):
-        raise ValueError(f"mask is {mask.dtype} {tuple(mask.shape)}, expected bool {tuple(values.shape)} or with one "
-                         f"channel")
+    if mask.dtype != torch.bool or tuple(mask.shape) not in (
+        (batch, channels, *grid),
+        (batch, 1, *grid),
+    ):
+        raise ValueError(
+            f"mask is {mask.dtype} {tuple(mask.shape)}, expected bool {tuple(values.shape)} or with one "
+            f"channel"
+        )
     if chunk < 1 or not epsilon > 0:
         raise ValueError(f"chunk {chunk} must be at least 1, epsilon {epsilon} positive")
 
 
 @torch.no_grad()
-def infill(values: Tensor, mask: Tensor, radius: float = RADIUS, epsilon: float = EPSILON, chunk: int = CHUNK,
-           transform: torch.dtype = torch.float64) -> Infilled:
+def infill(
+    values: Tensor,
+    mask: Tensor,
+    radius: float = RADIUS,
+    epsilon: float = EPSILON,
+    chunk: int = CHUNK,
+    transform: torch.dtype = torch.float64,
+) -> Infilled:
     """Fill cells within ``radius`` of measured ones; measured cells keep their value.
 
     ``values (batch, channel, lat, lon)`` are standardised, of any content where ``mask`` is False; ``mask``, bool, has
@@ -93,7 +107,9 @@ def infill(values: Tensor, mask: Tensor, radius: float = RADIUS, epsilon: float 
     _checked(values, mask, chunk, epsilon)
     nlat, nlon = values.shape[-2:]
     reach = math.ceil(radius)
-    rows = _smooth(max(nlat, reach) + reach)  # rows of zeros keep the poles apart, and hold the kernel whole
+    rows = _smooth(
+        max(nlat, reach) + reach
+    )  # rows of zeros keep the poles apart, and hold the kernel whole
     kernel = weights(radius, rows, nlon, values.device)
     spectrum = torch.fft.rfft2(kernel).real.to(transform)
     whole = float(kernel.sum())
@@ -120,5 +136,7 @@ def infill(values: Tensor, mask: Tensor, radius: float = RADIUS, epsilon: float 
                 confidence[sample, known] = certainty.masked_fill(measured, 1.0).to(values.dtype)
             given = values[sample, part]
             mean = spread(given.masked_fill(~measured, 0.0)) / total.clamp_min(epsilon)
-            filled[sample, part] = torch.where(measured, given, mean.masked_fill(~near, 0.0).to(values.dtype))
+            filled[sample, part] = torch.where(
+                measured, given, mean.masked_fill(~near, 0.0).to(values.dtype)
+            )
     return Infilled(filled, widened, confidence)

@@ -22,12 +22,32 @@ class NoUsableFileError(RuntimeError):
 def _refused(source: str, granule: Granule, log: logging.Logger) -> list[Entry]:
     """The ledger's lines of a file that is not used, which the log names too."""
     log.warning("%s: %s (%s)", granule.file, granule.reason.description, granule.message)
-    lost = Entry(source, granule.file, granule.day, granule.reason.label, granule.count, message=granule.message)
-    return [lost] if not granule.count else [Entry(source, granule.file, granule.day, ledger.READ, granule.count), lost]
+    lost = Entry(
+        source,
+        granule.file,
+        granule.day,
+        granule.reason.label,
+        granule.count,
+        message=granule.message,
+    )
+    return (
+        [lost]
+        if not granule.count
+        else [Entry(source, granule.file, granule.day, ledger.READ, granule.count), lost]
+    )
 
 
-def ingest(directory: Path, pattern: str, reader: str, source: str, platforms: Sequence[str], channels: Sequence[str],
-           start: date, output: Path, log: logging.Logger) -> pd.DataFrame:
+def ingest(
+    directory: Path,
+    pattern: str,
+    reader: str,
+    source: str,
+    platforms: Sequence[str],
+    channels: Sequence[str],
+    start: date,
+    output: Path,
+    log: logging.Logger,
+) -> pd.DataFrame:
     """Read all files of a directory that match ``pattern`` into the footprint table ``output``; return the ledger.
 
     A directory without files gives an empty table and the reason ``no_file`` for the day ``start``.
@@ -36,7 +56,9 @@ def ingest(directory: Path, pattern: str, reader: str, source: str, platforms: S
     matching, others = readers.find(directory, pattern)
     entries: list[Entry] = []
     for path in others:
-        entries += _refused(source, Granule(path.name, reason=Reason.NAME, message=f"expected {pattern}"), log)
+        entries += _refused(
+            source, Granule(path.name, reason=Reason.NAME, message=f"expected {pattern}"), log
+        )
     if not matching and not others:
         log.warning("%s: %s", directory, Reason.NO_FILE.description)
         entries.append(Entry(source, "", start, Reason.NO_FILE.label, 0, message="empty directory"))
@@ -56,7 +78,9 @@ def ingest(directory: Path, pattern: str, reader: str, source: str, platforms: S
     if not used and (matching or others):
         reasons = found.loc[found["reason"] != ledger.READ, "reason"].value_counts()
         why = ", ".join(f"{reason} {count}" for reason, count in reasons.items())
-        raise NoUsableFileError(f"{directory}: {len(matching) + len(others)} files, but none can be used ({why}); "
-                                f"check file_pattern {pattern!r}, platforms {', '.join(platforms)} and the download, "
-                                f"or empty the directory if the source was out")
+        raise NoUsableFileError(
+            f"{directory}: {len(matching) + len(others)} files, but none can be used ({why}); "
+            f"check file_pattern {pattern!r}, platforms {', '.join(platforms)} and the download, "
+            f"or empty the directory if the source was out"
+        )
     return found

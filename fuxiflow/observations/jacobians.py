@@ -18,7 +18,16 @@ from pathlib import Path
 
 import numpy as np
 
-COLUMNS = ("profile", "channel", "wavenumber", "noise", "variable", "pressure", "background_std", "jacobian")
+COLUMNS = (
+    "profile",
+    "channel",
+    "wavenumber",
+    "noise",
+    "variable",
+    "pressure",
+    "background_std",
+    "jacobian",
+)
 
 
 @dataclass(frozen=True)
@@ -40,12 +49,22 @@ class JacobianTable:
 
     def __post_init__(self):
         channels, state = len(self.channel), len(self.pressure)
-        for name, shape in (("wavenumber", (channels,)), ("noise", (channels,)), ("variable", (state,)),
-                            ("background", (state, state))):
+        for name, shape in (
+            ("wavenumber", (channels,)),
+            ("noise", (channels,)),
+            ("variable", (state,)),
+            ("background", (state, state)),
+        ):
             if getattr(self, name).shape != shape:
                 raise ValueError(f"{name} has shape {getattr(self, name).shape}, expected {shape}")
-        if self.jacobian.ndim != 3 or self.jacobian.shape[1:] != (channels, state) or not self.jacobian.size:
-            raise ValueError(f"jacobian has shape {self.jacobian.shape}, expected (profile, {channels}, {state})")
+        if (
+            self.jacobian.ndim != 3
+            or self.jacobian.shape[1:] != (channels, state)
+            or not self.jacobian.size
+        ):
+            raise ValueError(
+                f"jacobian has shape {self.jacobian.shape}, expected (profile, {channels}, {state})"
+            )
         for name in ("wavenumber", "noise", "pressure", "jacobian", "background"):
             if not np.isfinite(getattr(self, name)).all():
                 raise ValueError(f"{name} has values that are missing or not finite")
@@ -69,7 +88,9 @@ class JacobianTable:
             raise ValueError("the background covariance is not positive definite") from error
 
 
-def covariance(std: np.ndarray, pressure: np.ndarray, variable: np.ndarray, length: float) -> np.ndarray:
+def covariance(
+    std: np.ndarray, pressure: np.ndarray, variable: np.ndarray, length: float
+) -> np.ndarray:
     """Background covariance (state, state) of standard deviations (state,); correlations fall with the distance in ln p
     by ``length``, 0 for none. ValueError when it is negative."""
     if not length >= 0:
@@ -89,19 +110,33 @@ def _named(names: Iterable[str], wanted: Iterable[str], path: Path) -> None:
 def _from_xarray(path: Path, length: float) -> JacobianTable:
     import xarray as xr
 
-    options = {"engine": "zarr", "consolidated": False} if path.suffix == ".zarr" else {"engine": "netcdf4"}
+    options = (
+        {"engine": "zarr", "consolidated": False}
+        if path.suffix == ".zarr"
+        else {"engine": "netcdf4"}
+    )
     with xr.open_dataset(path, **options) as data:
-        _named(data.variables, ("jacobian", "channel", "wavenumber", "noise", "pressure", "variable"), path)
+        _named(
+            data.variables,
+            ("jacobian", "channel", "wavenumber", "noise", "pressure", "variable"),
+            path,
+        )
         if set(data["jacobian"].dims) != {"profile", "channel", "state"}:
-            raise ValueError(f"{path}: jacobian is {data['jacobian'].dims}, expected (profile, channel, state)")
-        columns = {name: data[name].values for name in ("channel", "wavenumber", "noise", "pressure")}
+            raise ValueError(
+                f"{path}: jacobian is {data['jacobian'].dims}, expected (profile, channel, state)"
+            )
+        columns = {
+            name: data[name].values for name in ("channel", "wavenumber", "noise", "pressure")
+        }
         variable = np.array([str(name) for name in data["variable"].values])
         jacobian = data["jacobian"].transpose("profile", "channel", "state").values.astype(float)
         if "background_covariance" in data:
             background = data["background_covariance"].values.astype(float)
         else:
             _named(data.variables, ("background_std",), path)
-            background = covariance(data["background_std"].values, columns["pressure"], variable, length)
+            background = covariance(
+                data["background_std"].values, columns["pressure"], variable, length
+            )
     return JacobianTable(**columns, variable=variable, jacobian=jacobian, background=background)
 
 
@@ -117,17 +152,27 @@ def _from_parquet(path: Path, length: float) -> JacobianTable:
     _named(schema.names, COLUMNS, path)
     rows = pd.read_parquet(path, columns=list(COLUMNS))
     channels = rows.drop_duplicates(["channel", "wavenumber", "noise"]).sort_values("channel")
-    state = rows.drop_duplicates(["variable", "pressure", "background_std"]).sort_values(["variable", "pressure"])
+    state = rows.drop_duplicates(["variable", "pressure", "background_std"]).sort_values(
+        ["variable", "pressure"]
+    )
     shape = rows["profile"].nunique(), len(channels), len(state)
     keys = ["profile", "channel", "variable", "pressure"]
     if len(rows) != np.prod(shape) or rows.duplicated(keys).any():
-        raise ValueError(f"{path}: {len(rows)} rows, expected one for each of {shape[0]} profiles, {shape[1]} channels "
-                         f"and {shape[2]} elements of the state, whose properties do not change from row to row")
+        raise ValueError(
+            f"{path}: {len(rows)} rows, expected one for each of {shape[0]} profiles, {shape[1]} channels "
+            f"and {shape[2]} elements of the state, whose properties do not change from row to row"
+        )
     jacobian = rows.sort_values(keys)["jacobian"].to_numpy(float).reshape(shape)
     pressure, variable = state["pressure"].to_numpy(float), state["variable"].to_numpy(str)
-    return JacobianTable(channels["channel"].to_numpy(), channels["wavenumber"].to_numpy(float),
-                         channels["noise"].to_numpy(float), pressure, variable, jacobian,
-                         covariance(state["background_std"].to_numpy(float), pressure, variable, length))
+    return JacobianTable(
+        channels["channel"].to_numpy(),
+        channels["wavenumber"].to_numpy(float),
+        channels["noise"].to_numpy(float),
+        pressure,
+        variable,
+        jacobian,
+        covariance(state["background_std"].to_numpy(float), pressure, variable, length),
+    )
 
 
 def load(path: Path, correlation_length: float = 0.0) -> JacobianTable:

@@ -19,12 +19,14 @@ _LINE = 64  # bytes that come from memory together
 def _prefetch(typing, address):
     """Ask memory for what lies at ``address``, without waiting: LLVM's llvm.prefetch, to read, into the second cache,
     which waits for more of memory at a time than the first."""
+
     def generate(context, builder, signature, arguments):
         pointer, number = builder.inttoptr(arguments[0], ir.IntType(8).as_pointer()), ir.IntType(32)
         kind = ir.FunctionType(ir.VoidType(), [pointer.type, number, number, number])
         function = builder.module.declare_intrinsic("llvm.prefetch", [pointer.type], kind)
         builder.call(function, [pointer, number(0), number(2), number(1)])
         return context.get_dummy_value()
+
     return types.void(types.int64), generate
 
 
@@ -248,7 +250,11 @@ def nearest(values, zenith, lat, lon, time, cells, edges, footprints, nlat, nlon
     the earliest, of those the lowest; zenith is that of the nearest footprint."""
     seen, channels = cells.size, values.shape[1]
     chosen, zeniths = np.full((seen, channels), np.float32(np.nan)), np.empty(seen, np.float32)
-    best, when, lowest = np.empty(channels + 1), np.empty(channels + 1, np.int64), np.empty(channels + 1)
+    best, when, lowest = (
+        np.empty(channels + 1),
+        np.empty(channels + 1, np.int64),
+        np.empty(channels + 1),
+    )
     for row in range(seen):
         north = 90.0 - (cells[row] // nlon + 0.5) * 180.0 / nlat
         east = cells[row] % nlon * 360.0 / nlon

@@ -22,8 +22,17 @@ from fuxiflow.observations.reasons import Reason
 
 READ = "read"
 USED = Reason.USED.label
-SCHEMA = pa.schema([("source", pa.string()), ("file", pa.string()), ("day", pa.date32()), ("channel", pa.string()),
-                    ("reason", pa.string()), ("count", pa.int64()), ("message", pa.string())])
+SCHEMA = pa.schema(
+    [
+        ("source", pa.string()),
+        ("file", pa.string()),
+        ("day", pa.date32()),
+        ("channel", pa.string()),
+        ("reason", pa.string()),
+        ("count", pa.int64()),
+        ("message", pa.string()),
+    ]
+)
 
 
 class LedgerError(AssertionError):
@@ -56,11 +65,18 @@ def count(source: str, footprints: pa.Table, labels: Sequence[str] | None = None
     ``labels`` gives the reason of each code; ``[READ] * 256`` counts all footprints as read.
     """
     labels = labels or {reason.value: reason.label for reason in Reason}
-    groups = pd.DataFrame({"file": footprints["file"].to_pandas(), "code": table.column(footprints, "rejected"),
-                           "day": table.column(footprints, "time").astype("datetime64[D]").astype("datetime64[s]")})
+    groups = pd.DataFrame(
+        {
+            "file": footprints["file"].to_pandas(),
+            "code": table.column(footprints, "rejected"),
+            "day": table.column(footprints, "time").astype("datetime64[D]").astype("datetime64[s]"),
+        }
+    )
     sizes = groups.groupby(["file", "day", "code"], dropna=False, observed=True).size()
-    return [Entry(source, file, None if pd.isna(day) else day.date(), labels[code], int(size))
-            for (file, day, code), size in sizes.items()]
+    return [
+        Entry(source, file, None if pd.isna(day) else day.date(), labels[code], int(size))
+        for (file, day, code), size in sizes.items()
+    ]
 
 
 def read_counts(source: str, footprints: pa.Table, message: str = "") -> list[Entry]:
@@ -68,7 +84,9 @@ def read_counts(source: str, footprints: pa.Table, message: str = "") -> list[En
     return [replace(entry, message=message) for entry in count(source, footprints, [READ] * 256)]
 
 
-def missing_values(source: str, footprints: pa.Table, lost: np.ndarray, reason: Reason) -> list[Entry]:
+def missing_values(
+    source: str, footprints: pa.Table, lost: np.ndarray, reason: Reason
+) -> list[Entry]:
     """Entries by file and channel for single values that were set missing; ``lost`` (n, channel) marks them."""
     names = np.array(table.channels_of(footprints))
     rows, columns = np.nonzero(lost)
@@ -78,8 +96,10 @@ def missing_values(source: str, footprints: pa.Table, lost: np.ndarray, reason: 
     days = table.column(footprints, "time")[rows].astype("datetime64[D]").astype("datetime64[s]")
     groups = pd.DataFrame({"file": files.astype(str), "day": days, "channel": names[columns]})
     sizes = groups.groupby(["file", "day", "channel"], dropna=False).size()
-    return [Entry(source, file, None if pd.isna(day) else day.date(), reason.label, int(size), channel)
-            for (file, day, channel), size in sizes.items()]
+    return [
+        Entry(source, file, None if pd.isna(day) else day.date(), reason.label, int(size), channel)
+        for (file, day, channel), size in sizes.items()
+    ]
 
 
 def check(ledger: pd.DataFrame) -> None:
@@ -92,14 +112,18 @@ def check(ledger: pd.DataFrame) -> None:
     wrong = gap[gap != 0]
     if len(wrong):
         name = wrong.index[0]
-        raise LedgerError(f"{name}: {read.get(name, 0)} footprints read, but {accounted.get(name, 0)} used or "
-                          f"rejected; {len(wrong)} files in all")
+        raise LedgerError(
+            f"{name}: {read.get(name, 0)} footprints read, but {accounted.get(name, 0)} used or "
+            f"rejected; {len(wrong)} files in all"
+        )
 
 
 def write(path: Path, ledger: pd.DataFrame) -> None:
     """Write a ledger as Parquet."""
     stamped = SCHEMA.with_metadata({"provenance": provenance.as_json()})
-    pq.write_table(pa.Table.from_pandas(ledger, stamped, preserve_index=False), path, compression="zstd")
+    pq.write_table(
+        pa.Table.from_pandas(ledger, stamped, preserve_index=False), path, compression="zstd"
+    )
 
 
 def read(paths: Iterable[Path]) -> pd.DataFrame:
@@ -111,5 +135,7 @@ def summary(ledger: pd.DataFrame) -> str:
     """The totals by reason in one line, for a log."""
     whole = ledger[ledger["channel"] == ""]
     totals = whole.groupby("reason", sort=False)["count"].agg(["sum", "size"])
-    return ", ".join(f"{reason} {row['sum']}" + ("" if row["sum"] else f" ({row['size']} files)")
-                     for reason, row in totals.iterrows())
+    return ", ".join(
+        f"{reason} {row['sum']}" + ("" if row["sum"] else f" ({row['size']} files)")
+        for reason, row in totals.iterrows()
+    )

@@ -36,7 +36,9 @@ def _interpolate(at: np.ndarray, x: np.ndarray, y: np.ndarray, gap: float) -> np
     return np.where(inside, np.interp(at, x, y), np.nan)
 
 
-def refractivity_at(heights: np.ndarray, height: np.ndarray, refractivity: np.ndarray) -> np.ndarray:
+def refractivity_at(
+    heights: np.ndarray, height: np.ndarray, refractivity: np.ndarray
+) -> np.ndarray:
     """Refractivity (N-units) at ``heights`` (m,) from levels ``height``, ``refractivity`` (n,), in any order.
 
     Heights are geometric, in m above mean sea level; log N is linear in height between levels, as in an isothermal
@@ -46,10 +48,14 @@ def refractivity_at(heights: np.ndarray, height: np.ndarray, refractivity: np.nd
     with np.errstate(invalid="ignore", divide="ignore"):
         good = (refractivity > REFRACTIVITY_RANGE[0]) & (refractivity <= REFRACTIVITY_RANGE[1])
         good &= (height >= HEIGHT_RANGE[0]) & (height <= HEIGHT_RANGE[1])
-    return np.exp(_interpolate(heights, *_order(height[good], np.log(refractivity[good])), HEIGHT_GAP))
+    return np.exp(
+        _interpolate(heights, *_order(height[good], np.log(refractivity[good])), HEIGHT_GAP)
+    )
 
 
-def at_levels(levels: np.ndarray, pressure: np.ndarray, sounding: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+def at_levels(
+    levels: np.ndarray, pressure: np.ndarray, sounding: Mapping[str, np.ndarray]
+) -> dict[str, np.ndarray]:
     """Quantities of a ``sounding`` (n,) each, on levels of ``pressure`` (n,), at pressure ``levels`` (m,), all in hPa.
 
     A reported level keeps its value; between levels all are linear in log p, geopotential ``Z`` (m2 s-2) with the
@@ -67,7 +73,9 @@ def at_levels(levels: np.ndarray, pressure: np.ndarray, sounding: Mapping[str, n
     return found
 
 
-def _curvature(at: np.ndarray, x: np.ndarray, x_temperature: np.ndarray, temperature: np.ndarray) -> np.ndarray:
+def _curvature(
+    at: np.ndarray, x: np.ndarray, x_temperature: np.ndarray, temperature: np.ndarray
+) -> np.ndarray:
     """What the linear interpolation of geopotential between ``x`` lacks, R (dT/dln p) (s - s1) (s2 - s) / 2; 0 where
     the temperature at the two levels is not known."""
     after = np.searchsorted(x, at).clip(1, len(x) - 1)

@@ -42,7 +42,9 @@ def outside(time: np.ndarray, start: date, end: date) -> np.ndarray:
 
 def identity(footprints: pa.Table) -> list[np.ndarray]:
     """Numbers (n,) of platform, station and scan position: what is one and the same as time goes on."""
-    texts = [footprints[name].unify_dictionaries().to_pandas().cat for name in ("platform", "station")]
+    texts = [
+        footprints[name].unify_dictionaries().to_pandas().cat for name in ("platform", "station")
+    ]
     return [*(text.codes.to_numpy() for text in texts), table.column(footprints, "scan_position")]
 
 
@@ -53,7 +55,9 @@ def named(footprints: pa.Table) -> np.ndarray:
     return (table.column(footprints, "scan_position") > 0) | has_name
 
 
-def strays(footprints: pa.Table, repeated: np.ndarray, start: date, end: date, max_speed: float) -> np.ndarray:
+def strays(
+    footprints: pa.Table, repeated: np.ndarray, start: date, end: date, max_speed: float
+) -> np.ndarray:
     """Which footprints (n,) their station, or the same position of the scan, cannot have come to.
 
     Their time or their place is wrong, as it may have moved ``max_speed`` m/s. Judged are those in the days from
@@ -78,7 +82,9 @@ def duplicates(footprints: pa.Table) -> np.ndarray:
     """
     used = np.flatnonzero(table.column(footprints, "rejected") == Reason.USED)
     anonymous = ~named(footprints)[used]
-    places = [np.where(anonymous, table.column(footprints, name)[used], 0.0) for name in ("lat", "lon")]
+    places = [
+        np.where(anonymous, table.column(footprints, name)[used], 0.0) for name in ("lat", "lon")
+    ]
     keys = [key[used] for key in identity(footprints)] + places
     keys.append(table.column(footprints, "time")[used].astype(np.int64))
     keys = [key for key in keys if len(key) and (key != key[0]).any()]
@@ -95,21 +101,34 @@ def duplicates(footprints: pa.Table) -> np.ndarray:
 def _part(footprints: pa.Table, parts: int) -> np.ndarray:
     """In which of ``parts`` parts (n,) footprints are looked at: in one and the same those of a platform and station or
     scan position, or, of what has neither, of a time and place."""
-    platforms, stations = (footprints[name].unify_dictionaries().to_pandas().cat for name in ("platform", "station"))
-    texts = [np.array([*(zlib.crc32(str(text).encode()) for text in kind.categories), 0], np.uint64)[kind.codes]
-             for kind in (platforms, stations)]
+    platforms, stations = (
+        footprints[name].unify_dictionaries().to_pandas().cat for name in ("platform", "station")
+    )
+    texts = [
+        np.array([*(zlib.crc32(str(text).encode()) for text in kind.categories), 0], np.uint64)[
+            kind.codes
+        ]
+        for kind in (platforms, stations)
+    ]
     position = table.column(footprints, "scan_position").astype(np.uint64)
     moment = table.column(footprints, "time").astype(np.int64).astype(np.uint64)
-    places = [np.ascontiguousarray(table.column(footprints, name) + np.float32(0)).view(np.uint32).astype(np.uint64)
-              for name in ("lat", "lon")]
+    places = [
+        np.ascontiguousarray(table.column(footprints, name) + np.float32(0))
+        .view(np.uint32)
+        .astype(np.uint64)
+        for name in ("lat", "lon")
+    ]
     apart = np.where(named(footprints), position, moment ^ (places[0] << np.uint64(32)) ^ places[1])
     mixed = (texts[0] * np.uint64(31) + texts[1]) * np.uint64(1_000_003) + apart
-    mixed = (mixed ^ (mixed >> np.uint64(29))) * np.uint64(0x9E3779B97F4A7C15)  # neighbours come into different parts
+    mixed = (mixed ^ (mixed >> np.uint64(29))) * np.uint64(
+        0x9E3779B97F4A7C15
+    )  # neighbours come into different parts
     return (mixed >> np.uint64(40)) % np.uint64(parts)
 
 
-def repeats(path: Path, start: date, end: date, max_speed: float,
-            rows: int = ROWS) -> tuple[np.ndarray, np.ndarray]:
+def repeats(
+    path: Path, start: date, end: date, max_speed: float, rows: int = ROWS
+) -> tuple[np.ndarray, np.ndarray]:
     """Which footprints (n,) of a table on disk are :func:`duplicates`, and which are :func:`strays`.
 
     The table is read once for every ``rows`` rows that it has, some of its stations and scan positions each time, so
@@ -133,8 +152,16 @@ def repeats(path: Path, start: date, end: date, max_speed: float,
     return repeated, strayed
 
 
-def check(footprints: pa.Table, repeated: np.ndarray, strayed: np.ndarray, limits: Limits, start: date, end: date,
-          ranges: Sequence[tuple[float, float]], max_z: float) -> Checked:
+def check(
+    footprints: pa.Table,
+    repeated: np.ndarray,
+    strayed: np.ndarray,
+    limits: Limits,
+    start: date,
+    end: date,
+    ranges: Sequence[tuple[float, float]],
+    max_z: float,
+) -> Checked:
     """Apply every check to the footprints that are still used.
 
     ``repeated`` and ``strayed`` (n,) mark duplicates and tracks (:func:`duplicates`, :func:`strays`, over the whole
@@ -145,7 +172,9 @@ def check(footprints: pa.Table, repeated: np.ndarray, strayed: np.ndarray, limit
     """
     channels = table.channels_of(footprints)
     if channels != limits.channels:
-        raise ValueError(f"limits are of channels {', '.join(limits.channels)}, the table has {', '.join(channels)}")
+        raise ValueError(
+            f"limits are of channels {', '.join(limits.channels)}, the table has {', '.join(channels)}"
+        )
     values = table.values_of(footprints)
     rejected = table.column(footprints, "rejected").copy()
 
@@ -165,4 +194,6 @@ def check(footprints: pa.Table, repeated: np.ndarray, strayed: np.ndarray, limit
     reject(strayed, Reason.TRACK)
     used = (rejected == Reason.USED)[:, None]
     kept = np.where(used & ~good, np.nan, values).astype(np.float32)
-    return Checked(table.replace(footprints, kept, rejected), used & present & ~in_range, used & in_range & far)
+    return Checked(
+        table.replace(footprints, kept, rejected), used & present & ~in_range, used & in_range & far
+    )

@@ -19,10 +19,16 @@ class Reason(IntEnum):
     TIME = 2, "observation time is missing or outside the nominal period of its file"
     MISSING = 3, "no channel holds a value"
     SEGMENT = 4, "observed outside the days of the segment"
-    DUPLICATE = 5, "same platform, time and scan position, or same station and time, as an earlier footprint"
+    DUPLICATE = (
+        5,
+        "same platform, time and scan position, or same station and time, as an earlier footprint",
+    )
     RANGE = 6, "no channel within the valid range"
     OUTLIER = 7, "no channel within the bi-weight limits of its latitude band"
-    TRACK = 8, "so far from where its station or scan was before or after that its time or place is wrong"
+    TRACK = (
+        8,
+        "so far from where its station or scan was before or after that its time or place is wrong",
+    )
     QUALITY = 9, "called unusable by its producer's quality flags"
 
     NO_FILE = 100, "no file of the source in the directory: an outage"

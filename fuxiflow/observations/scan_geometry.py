@@ -17,19 +17,32 @@ _MEAN_SPEED = 6.6  # km/s of the point below a satellite at that height
 _GREATEST_SPEED = 9.0  # km/s of a footprint: that, with the Earth's rotation and the swath's edges
 _WIDTH_TOLERANCE = 0.15  # heights differ by up to 5 %, the earth's radius by 0.3 %
 _WIDTH_SLACK = 30.0  # km
-_ZENITH_TOLERANCE = 2.0  # degrees; the earth's flattening and the orbit's eccentricity change it by 0.4
+_ZENITH_TOLERANCE = (
+    2.0  # degrees; the earth's flattening and the orbit's eccentricity change it by 0.4
+)
 _TRUSTED = 0.25
 _LAG = 32  # scans
-_POSITION_TOLERANCE = 5.0  # km, a tenth of a footprint of AMSU-A; the predictions are good to 0.2 km there
+_POSITION_TOLERANCE = (
+    5.0  # km, a tenth of a footprint of AMSU-A; the predictions are good to 0.2 km there
+)
 
 
 def zenith_at(angle: np.ndarray) -> np.ndarray:
     """Satellite zenith angle at the footprint (degrees) of a view ``angle`` degrees off nadir, on a sphere."""
-    return np.degrees(np.arcsin((EARTH_RADIUS + SATELLITE_HEIGHT) / EARTH_RADIUS * np.sin(np.radians(angle))))
+    return np.degrees(
+        np.arcsin((EARTH_RADIUS + SATELLITE_HEIGHT) / EARTH_RADIUS * np.sin(np.radians(angle)))
+    )
 
 
-def strays(lat: np.ndarray, lon: np.ndarray, time: np.ndarray, position: np.ndarray, across: np.ndarray,
-           duration: float, slack: float) -> np.ndarray:
+def strays(
+    lat: np.ndarray,
+    lon: np.ndarray,
+    time: np.ndarray,
+    position: np.ndarray,
+    across: np.ndarray,
+    duration: float,
+    slack: float,
+) -> np.ndarray:
     """Which footprints of one instrument, each ``(n,)`` in order of observation, lie too far from their neighbours.
 
     Neighbours are the next footprint of a scan, which takes ``duration`` s, and the one at the same scan position in
@@ -89,7 +102,11 @@ def _shifted(values: np.ndarray, by: int, axis: int) -> np.ndarray:
 
 # weights of neighbours by distance: between two, beyond two, and cubic across the scan, where the spacing changes
 _ALONG = ({-1: 0.5, 1: 0.5}, {-1: 2.0, -2: -1.0}, {1: 2.0, 2: -1.0})
-_ACROSS = ({-2: -1 / 6, -1: 4 / 6, 1: 4 / 6, 2: -1 / 6}, {-1: 3.0, -2: -3.0, -3: 1.0}, {1: 3.0, 2: -3.0, 3: 1.0})
+_ACROSS = (
+    {-2: -1 / 6, -1: 4 / 6, 1: 4 / 6, 2: -1 / 6},
+    {-1: 3.0, -2: -3.0, -3: 1.0},
+    {1: 3.0, 2: -3.0, 3: 1.0},
+)
 
 
 def _off_track(vectors: np.ndarray) -> np.ndarray:
@@ -117,8 +134,12 @@ def _misfit(vectors: np.ndarray, zenith: np.ndarray) -> np.ndarray:
     nadir = np.argmin(zenith) if np.isfinite(zenith).all() else 0
     if not 0 < nadir < positions - 1:
         return np.zeros(scans, bool)
-    left = nadir + (zenith[nadir + 1] < zenith[nadir - 1])  # of two positions about nadir, either may be the least
-    across = EARTH_RADIUS * _central_angle(zenith) * np.where(np.arange(positions) < left, -1.0, 1.0)
+    left = nadir + (
+        zenith[nadir + 1] < zenith[nadir - 1]
+    )  # of two positions about nadir, either may be the least
+    across = (
+        EARTH_RADIUS * _central_angle(zenith) * np.where(np.arange(positions) < left, -1.0, 1.0)
+    )
     known, every = np.isfinite(vectors[..., 0]), np.arange(scans)
     first, last = known.argmax(axis=1), positions - 1 - known[:, ::-1].argmax(axis=1)
     expected = across[last] - across[first]
@@ -147,9 +168,13 @@ def misplaced(lat: np.ndarray, lon: np.ndarray, zenith: np.ndarray) -> np.ndarra
         with np.errstate(invalid="ignore"):
             wrong |= _off_track(vectors) > tolerance
             wrong |= np.abs(zenith - np.nanmedian(zenith, axis=0)) > _ZENITH_TOLERANCE
-            wrong |= _misfit(np.where(wrong[..., None], np.nan, vectors), np.nanmedian(zenith, axis=0))[:, None]
+            wrong |= _misfit(
+                np.where(wrong[..., None], np.nan, vectors), np.nanmedian(zenith, axis=0)
+            )[:, None]
     for axis in (1, None):
-        wrong |= (wrong & known).sum(axis, keepdims=True) > _TRUSTED * known.sum(axis, keepdims=True)
+        wrong |= (wrong & known).sum(axis, keepdims=True) > _TRUSTED * known.sum(
+            axis, keepdims=True
+        )
     return wrong | absent
 
 
@@ -160,7 +185,9 @@ def mistimed(time: np.ndarray, lat: np.ndarray, lon: np.ndarray) -> np.ndarray:
     within two scans agrees to a third and 4 s; scans without any such neighbour are not judged. All are wrong if over
     :data:`_LAG` scans the satellite is on the median more than a fifth faster or slower than it can be.
     """
-    seconds = np.where(np.isnat(time), np.nan, (time - np.datetime64("2000-01-01", "us")) / np.timedelta64(1, "s"))
+    seconds = np.where(
+        np.isnat(time), np.nan, (time - np.datetime64("2000-01-01", "us")) / np.timedelta64(1, "s")
+    )
     middle = _vectors(lat, lon)[:, lat.shape[1] // 2]
     agreed = np.zeros(len(time), bool)
     judged = np.zeros(len(time), bool)
@@ -172,7 +199,10 @@ def mistimed(time: np.ndarray, lat: np.ndarray, lon: np.ndarray) -> np.ndarray:
         judged |= np.isfinite(elapsed) & np.isfinite(expected)
     lag = min(_LAG, len(time) - 1)
     if lag:
-        way, elapsed = _distance(middle, _shifted(middle, lag, 0)), _shifted(seconds, lag, 0) - seconds
+        way, elapsed = (
+            _distance(middle, _shifted(middle, lag, 0)),
+            _shifted(seconds, lag, 0) - seconds,
+        )
         with np.errstate(invalid="ignore", divide="ignore"):
             speeds = (way / elapsed)[(elapsed > 20.0) & (elapsed < 600.0) & np.isfinite(way)]
         if speeds.size and not 0.8 < np.median(speeds) / _MEAN_SPEED < 1.2:

@@ -30,7 +30,9 @@ from fuxiflow.grids import Grid
 
 FORMAT = "fuxiflow sparse hourly grid 3"
 CHUNK_ROWS = 1 << 14
-CHUNK_BYTES = 2 << 20  # profiles on 512 heights have fewer rows in a chunk: a window reads one or two
+CHUNK_BYTES = (
+    2 << 20
+)  # profiles on 512 heights have fewer rows in a chunk: a window reads one or two
 SHARD_ROWS = 1 << 20
 CACHE_BYTES = 256 << 20
 HOUR = np.timedelta64(1, "h")
@@ -74,7 +76,7 @@ class SparseWindow:
         that are equally near."""
         distance = np.abs(self.slot + 0.5 - centre)
         order = np.lexsort((self.slot, distance, self.cell))
-        first = np.append(True, np.diff(self.cell[order]) != 0)[:len(order)]
+        first = np.append(True, np.diff(self.cell[order]) != 0)[: len(order)]
         return self.rows(np.sort(order[first]))
 
 
@@ -85,20 +87,51 @@ class SparseWriter:
     as a context manager: without :meth:`close` there are no offsets and the store cannot be read.
     """
 
-    def __init__(self, path: Path, source: str, channels: Sequence[str], units: Sequence[str], grid: Grid,
-                 start: datetime | np.datetime64, hours: int, platforms: Sequence[str] = (), frame: str = "hourly",
-                 attributes: dict | None = None):
+    def __init__(
+        self,
+        path: Path,
+        source: str,
+        channels: Sequence[str],
+        units: Sequence[str],
+        grid: Grid,
+        start: datetime | np.datetime64,
+        hours: int,
+        platforms: Sequence[str] = (),
+        frame: str = "hourly",
+        attributes: dict | None = None,
+    ):
         if grid.poles:
             raise ValueError("sparse grids have no rows on the poles: use a Grid with poles=False")
         self.channels = list(channels)
-        self._group = zarr.open_group(path, mode="w", zarr_format=3, attributes={
-            "format": FORMAT, "source": source, "channels": self.channels, "units": list(units),
-            "grid": {"nlat": grid.nlat, "nlon": grid.nlon}, "start": str(hour_of(start)), "hours": int(hours),
-            "platforms": list(platforms), "frame": frame, "provenance": provenance.as_json(), **(attributes or {})})
-        columns = {"cell": ((), "int32"), "values": ((len(self.channels),), "float32"),
-                   "zenith": ((), "float32"), "offset": ((2,), "float32"), "count": ((), "int32"),
-                   "platform": ((), "int8")}
-        self._arrays = {name: self._create(name, tail, kind) for name, (tail, kind) in columns.items()}
+        self._group = zarr.open_group(
+            path,
+            mode="w",
+            zarr_format=3,
+            attributes={
+                "format": FORMAT,
+                "source": source,
+                "channels": self.channels,
+                "units": list(units),
+                "grid": {"nlat": grid.nlat, "nlon": grid.nlon},
+                "start": str(hour_of(start)),
+                "hours": int(hours),
+                "platforms": list(platforms),
+                "frame": frame,
+                "provenance": provenance.as_json(),
+                **(attributes or {}),
+            },
+        )
+        columns = {
+            "cell": ((), "int32"),
+            "values": ((len(self.channels),), "float32"),
+            "zenith": ((), "float32"),
+            "offset": ((2,), "float32"),
+            "count": ((), "int32"),
+            "platform": ((), "int8"),
+        }
+        self._arrays = {
+            name: self._create(name, tail, kind) for name, (tail, kind) in columns.items()
+        }
         self._rows_per_hour = np.zeros(hours, np.int64)
         self._pending: list[tuple[np.ndarray, ...]] = []
         self._held = self._written = 0
@@ -106,19 +139,38 @@ class SparseWriter:
 
     def _create(self, name: str, tail: tuple[int, ...], kind: str) -> zarr.Array:
         fitting = CHUNK_BYTES // (np.dtype(kind).itemsize * int(np.prod(tail)))
-        rows = min(CHUNK_ROWS, 1 << max(fitting.bit_length() - 1, 0))  # a power of two divides the shard
+        rows = min(
+            CHUNK_ROWS, 1 << max(fitting.bit_length() - 1, 0)
+        )  # a power of two divides the shard
         return self._group.create_array(
-            name, shape=(0, *tail), chunks=(rows, *tail), shards=(SHARD_ROWS, *tail), dtype=kind,
+            name,
+            shape=(0, *tail),
+            chunks=(rows, *tail),
+            shards=(SHARD_ROWS, *tail),
+            dtype=kind,
             compressors=BloscCodec(cname="zstd", clevel=3, shuffle="shuffle"),
             fill_value=np.nan if kind == "float32" else 0,
-            dimension_names=("row", "direction" if name == "offset" else "channel")[:1 + len(tail)])
+            dimension_names=("row", "direction" if name == "offset" else "channel")[
+                : 1 + len(tail)
+            ],
+        )
 
-    def write(self, hour: int, cell: np.ndarray, values: np.ndarray, zenith: np.ndarray, offset: np.ndarray,
-              count: np.ndarray, platform: np.ndarray | None = None) -> None:
+    def write(
+        self,
+        hour: int,
+        cell: np.ndarray,
+        values: np.ndarray,
+        zenith: np.ndarray,
+        offset: np.ndarray,
+        count: np.ndarray,
+        platform: np.ndarray | None = None,
+    ) -> None:
         """Add the rows of one hour (index from the start), cells in increasing order and each once; by default all of
         the first platform."""
         if not 0 <= hour < len(self._rows_per_hour) or hour <= self._last:
-            raise ValueError(f"hour {hour}: allowed are {self._last + 1} to {len(self._rows_per_hour) - 1}, in order")
+            raise ValueError(
+                f"hour {hour}: allowed are {self._last + 1} to {len(self._rows_per_hour) - 1}, in order"
+            )
         if len(cell) > 1 and np.any(np.diff(cell) <= 0):
             raise ValueError(f"hour {hour}: cells must increase")
         self._last = hour
@@ -136,7 +188,7 @@ class SparseWriter:
         parts = [np.concatenate(column) for column in zip(*self._pending, strict=True)]
         for array, part in zip(self._arrays.values(), parts, strict=True):
             array.resize((self._written + rows, *array.shape[1:]))
-            array[self._written:self._written + rows] = part[:rows]
+            array[self._written : self._written + rows] = part[:rows]
         self._pending = [tuple(part[rows:] for part in parts)]
         self._written += rows
         self._held -= rows
@@ -149,7 +201,9 @@ class SparseWriter:
         """Write what is held back, and the offsets, which complete the store."""
         self._flush(self._held)
         offsets = np.concatenate([[0], np.cumsum(self._rows_per_hour)])
-        self._group.create_array("offsets", data=offsets, chunks=offsets.shape, dimension_names=("hour_edge",))
+        self._group.create_array(
+            "offsets", data=offsets, chunks=offsets.shape, dimension_names=("hour_edge",)
+        )
 
     def __enter__(self) -> "SparseWriter":
         return self
@@ -168,7 +222,9 @@ class _Store:
             self.group = zarr.open_group(self.path, mode="r")
             self.offsets = self.group["offsets"][:]
         except (FileNotFoundError, KeyError) as error:
-            raise ValueError(f"{path}: not a complete sparse grid store ({error}); run its rule again") from error
+            raise ValueError(
+                f"{path}: not a complete sparse grid store ({error}); run its rule again"
+            ) from error
         attributes = self.group.attrs
         if attributes.get("format") != FORMAT:
             raise ValueError(f"{path}: format {attributes.get('format')!r}, expected {FORMAT!r}")
@@ -204,17 +260,28 @@ class SparseGrids:
     def __init__(self, paths: Sequence[Path], cache_bytes: int = CACHE_BYTES):
         if not paths:
             raise ValueError("no sparse grid store given")
-        self._stores = sorted((_Store(path, cache_bytes) for path in paths), key=lambda store: store.start)
+        self._stores = sorted(
+            (_Store(path, cache_bytes) for path in paths), key=lambda store: store.start
+        )
         first = self._stores[0]
-        self.source, self.channels, self.units, self.grid = first.source, first.channels, first.units, first.grid
+        self.source, self.channels, self.units, self.grid = (
+            first.source,
+            first.channels,
+            first.units,
+            first.grid,
+        )
         self.platforms, self.frame, self.origin = first.platforms, first.frame, first.origin
         for before, store in zip(self._stores, self._stores[1:], strict=False):
             for name in ("source", "channels", "units", "platforms", "frame", "grid", "origin"):
                 if getattr(store, name) != getattr(first, name):
-                    raise ValueError(f"{store.path}: {name} {getattr(store, name)} differs from {getattr(first, name)} "
-                                     f"of {first.path}")
+                    raise ValueError(
+                        f"{store.path}: {name} {getattr(store, name)} differs from {getattr(first, name)} "
+                        f"of {first.path}"
+                    )
             if store.start < before.end:
-                raise ValueError(f"{store.path}: starts at {store.start}, before {before.path} ends at {before.end}")
+                raise ValueError(
+                    f"{store.path}: starts at {store.start}, before {before.path} ends at {before.end}"
+                )
 
     @property
     def start(self) -> np.datetime64:
@@ -226,7 +293,9 @@ class SparseGrids:
         """The hour after the last one of all stores."""
         return self._stores[-1].end
 
-    def window(self, analysis_time: datetime | np.datetime64, start_hour: int, end_hour: int) -> SparseWindow:
+    def window(
+        self, analysis_time: datetime | np.datetime64, start_hour: int, end_hour: int
+    ) -> SparseWindow:
         """Observations of the hours [analysis_time + start_hour, analysis_time + end_hour).
 
         A source that enters as a ``single`` frame shows each cell once, see :meth:`SparseWindow.single`; slots tell the
@@ -236,25 +305,35 @@ class SparseGrids:
         found = self.hours(analysis_time, start_hour, end_hour)
         return found.single(-start_hour) if self.frame == "single" else found
 
-    def hours(self, analysis_time: datetime | np.datetime64, start_hour: int, end_hour: int) -> SparseWindow:
+    def hours(
+        self, analysis_time: datetime | np.datetime64, start_hour: int, end_hour: int
+    ) -> SparseWindow:
         """All hours of a window, as :meth:`window` has them of an ``hourly`` source."""
         if end_hour <= start_hour:
             raise ValueError(f"window [{start_hour}, {end_hour}) h has no hour")
         begin = hour_of(analysis_time) + start_hour * HOUR
         finish = begin + (end_hour - start_hour) * HOUR
         if finish <= self.start or begin >= self.end:
-            raise KeyError(f"{self._stores[0].path}: window {begin} to {finish} lies outside the observations of "
-                           f"{self.source}, {self.start} to {self.end}")
+            raise KeyError(
+                f"{self._stores[0].path}: window {begin} to {finish} lies outside the observations of "
+                f"{self.source}, {self.start} to {self.end}"
+            )
         touched = [store for store in self._stores if store.start < finish and begin < store.end]
         parts = [self._part(store, begin, finish) for store in touched]
         if len(parts) == 1:
             return parts[0]
         if not parts:
-            return SparseWindow(np.empty(0, np.int64), np.empty(0, np.int64),
-                                np.empty((0, len(self.channels)), np.float32), np.empty(0, np.float32),
-                                np.empty((0, 2), np.float32))
+            return SparseWindow(
+                np.empty(0, np.int64),
+                np.empty(0, np.int64),
+                np.empty((0, len(self.channels)), np.float32),
+                np.empty(0, np.float32),
+                np.empty((0, 2), np.float32),
+            )
         names = [item.name for item in fields(SparseWindow)]
-        return SparseWindow(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+        return SparseWindow(
+            *(np.concatenate([getattr(part, name) for part in parts]) for name in names)
+        )
 
     @staticmethod
     def _part(store: _Store, begin: np.datetime64, finish: np.datetime64) -> SparseWindow:
@@ -262,7 +341,14 @@ class SparseGrids:
         hours = np.arange(max(begin, store.start), min(finish, store.end))
         index = (hours - store.start).astype(np.int64)
         first, last = int(store.offsets[index[0]]), int(store.offsets[index[-1] + 1])
-        slot = np.repeat((hours - begin).astype(np.int64), np.diff(store.offsets[index[0]:index[-1] + 2]))
-        return SparseWindow(slot, store.read("cell", first, last).astype(np.int64),
-                            store.read("values", first, last), store.read("zenith", first, last),
-                            store.read("offset", first, last), store.read("platform", first, last))
+        slot = np.repeat(
+            (hours - begin).astype(np.int64), np.diff(store.offsets[index[0] : index[-1] + 2])
+        )
+        return SparseWindow(
+            slot,
+            store.read("cell", first, last).astype(np.int64),
+            store.read("values", first, last),
+            store.read("zenith", first, last),
+            store.read("offset", first, last),
+            store.read("platform", first, last),
+        )

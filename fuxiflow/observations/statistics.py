@@ -23,8 +23,12 @@ class GridStatistics:
 
     def write(self, path: Path) -> None:
         """Write a Zarr v3 group with the arrays ``mean``, ``std``, ``count`` ``(channel,)``."""
-        group = zarr.open_group(path, mode="w", zarr_format=3, attributes={
-            "channels": list(self.channels), "provenance": provenance.as_json()})
+        group = zarr.open_group(
+            path,
+            mode="w",
+            zarr_format=3,
+            attributes={"channels": list(self.channels), "provenance": provenance.as_json()},
+        )
         for name in ("mean", "std", "count"):
             values = np.asarray(getattr(self, name))
             group.create_array(name, data=values, chunks=values.shape, dimension_names=("channel",))
@@ -33,7 +37,9 @@ class GridStatistics:
     def read(cls, path: Path) -> "GridStatistics":
         """Read what :meth:`write` wrote."""
         group = zarr.open_group(path, mode="r")
-        return cls(list(group.attrs["channels"]), *(group[name][:] for name in ("mean", "std", "count")))
+        return cls(
+            list(group.attrs["channels"]), *(group[name][:] for name in ("mean", "std", "count"))
+        )
 
 
 class _Moments:
@@ -70,8 +76,14 @@ def grid_statistics(paths: Sequence[Path], start: date, end: date) -> GridStatis
             moments.add(grids.hours(day, 0, 24).values)
     lacking = [name for name, count in zip(grids.channels, moments.count, strict=True) if count < 2]
     if lacking:
-        raise ValueError(f"{grids.source}: no statistics of channels {', '.join(lacking)} from {start} to {end}: fewer "
-                         f"than two values; check the ledger of the source, or leave them out of its file")
+        raise ValueError(
+            f"{grids.source}: no statistics of channels {', '.join(lacking)} from {start} to {end}: fewer "
+            f"than two values; check the ledger of the source, or leave them out of its file"
+        )
     std = np.sqrt(moments.squares / moments.count)
-    return GridStatistics(grids.channels, moments.mean.astype(np.float32), std.astype(np.float32),
-                          moments.count.astype(np.int64))
+    return GridStatistics(
+        grids.channels,
+        moments.mean.astype(np.float32),
+        std.astype(np.float32),
+        moments.count.astype(np.int64),
+    )

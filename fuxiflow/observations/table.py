@@ -26,7 +26,10 @@ from fuxiflow import provenance
 PREFIX = "channel_"
 ROW_GROUP = 100_000
 # times grow by small steps, and angles are too many for a dictionary: a quarter less on disk, and faster
-ENCODINGS = {"time": "DELTA_BINARY_PACKED", **dict.fromkeys(("lat", "lon", "zenith", "azimuth"), "BYTE_STREAM_SPLIT")}
+ENCODINGS = {
+    "time": "DELTA_BINARY_PACKED",
+    **dict.fromkeys(("lat", "lon", "zenith", "azimuth"), "BYTE_STREAM_SPLIT"),
+}
 _TEXTS = pa.dictionary(pa.int32(), pa.string())
 
 
@@ -36,10 +39,21 @@ class TableError(ValueError):
 
 def schema(channels: Sequence[str]) -> pa.Schema:
     """The schema of a table with ``channels``."""
-    return pa.schema([("time", pa.timestamp("ns")), ("lat", pa.float32()), ("lon", pa.float32()),
-                      ("zenith", pa.float32()), ("azimuth", pa.float32()), ("scan_position", pa.int16()),
-                      ("station", _TEXTS), ("platform", _TEXTS), ("file", _TEXTS),
-                      *((PREFIX + name, pa.float32()) for name in channels), ("rejected", pa.uint8())])
+    return pa.schema(
+        [
+            ("time", pa.timestamp("ns")),
+            ("lat", pa.float32()),
+            ("lon", pa.float32()),
+            ("zenith", pa.float32()),
+            ("azimuth", pa.float32()),
+            ("scan_position", pa.int16()),
+            ("station", _TEXTS),
+            ("platform", _TEXTS),
+            ("file", _TEXTS),
+            *((PREFIX + name, pa.float32()) for name in channels),
+            ("rejected", pa.uint8()),
+        ]
+    )
 
 
 def channels_of(table: pa.Table) -> list[str]:
@@ -51,8 +65,13 @@ def _constant(text: str, rows: int) -> pa.DictionaryArray:
     return pa.DictionaryArray.from_arrays(np.zeros(rows, np.int32), pa.array([text], pa.string()))
 
 
-def build(channels: Sequence[str], values: np.ndarray, columns: Mapping[str, np.ndarray], platform: str,
-          file: str) -> pa.Table:
+def build(
+    channels: Sequence[str],
+    values: np.ndarray,
+    columns: Mapping[str, np.ndarray],
+    platform: str,
+    file: str,
+) -> pa.Table:
     """A table of one file from ``values`` (n, channel) and the ``columns`` time (datetime64), lat, lon, zenith,
     azimuth, scan_position and rejected, each (n,), and station, texts, where there are some. Longitudes of any
     convention are brought to [-180, 180)."""
@@ -60,16 +79,28 @@ def build(channels: Sequence[str], values: np.ndarray, columns: Mapping[str, np.
     lon = np.asarray(columns["lon"], np.float32)
     with np.errstate(invalid="ignore"):
         lon = np.where((lon >= 180) | (lon < -180), np.mod(lon + 180.0, 360.0) - 180.0, lon)
-    data = {**columns, "lon": lon, "time": columns["time"].astype("datetime64[ns]"),
-            "platform": _constant(platform, rows), "file": _constant(file, rows), "station": _constant("", rows)}
+    data = {
+        **columns,
+        "lon": lon,
+        "time": columns["time"].astype("datetime64[ns]"),
+        "platform": _constant(platform, rows),
+        "file": _constant(file, rows),
+        "station": _constant("", rows),
+    }
     if "station" in columns:
         texts = pa.array(np.asarray(columns["station"]).astype(str), pa.string())
         data["station"] = texts.dictionary_encode().cast(_TEXTS)
     data |= {PREFIX + name: values[:, i] for i, name in enumerate(channels)}
     found = schema(channels)
-    return pa.table([data[field.name] if isinstance(data[field.name], pa.Array)
-                     else pa.array(np.ascontiguousarray(data[field.name]), field.type, from_pandas=False)
-                     for field in found], schema=found)
+    return pa.table(
+        [
+            data[field.name]
+            if isinstance(data[field.name], pa.Array)
+            else pa.array(np.ascontiguousarray(data[field.name]), field.type, from_pandas=False)
+            for field in found
+        ],
+        schema=found,
+    )
 
 
 def values_of(table: pa.Table) -> np.ndarray:
@@ -91,16 +122,26 @@ def codes(table: pa.Table, name: str, known: Sequence[str]) -> np.ndarray:
     found = table[name].unify_dictionaries().to_pandas().cat
     unknown = sorted(set(found.categories[np.unique(found.codes[found.codes >= 0])]) - set(known))
     if unknown or (found.codes < 0).any():
-        raise ValueError(f"{name} {unknown[0] if unknown else 'missing'}, expected one of {', '.join(known)}")
-    numbers = np.array([known.index(text) if text in known else -1 for text in found.categories], np.int8)
+        raise ValueError(
+            f"{name} {unknown[0] if unknown else 'missing'}, expected one of {', '.join(known)}"
+        )
+    numbers = np.array(
+        [known.index(text) if text in known else -1 for text in found.categories], np.int8
+    )
     return numbers[found.codes] if len(numbers) else np.zeros(len(table), np.int8)
 
 
 def replace(table: pa.Table, values: np.ndarray, rejected: np.ndarray) -> pa.Table:
     """The table with other channel values ``(n, channel)`` and other codes ``(n,)``."""
-    new = {PREFIX + name: values[:, i] for i, name in enumerate(channels_of(table))} | {"rejected": rejected}
-    arrays = [pa.array(np.ascontiguousarray(new[field.name]), field.type) if field.name in new else table[field.name]
-              for field in table.schema]
+    new = {PREFIX + name: values[:, i] for i, name in enumerate(channels_of(table))} | {
+        "rejected": rejected
+    }
+    arrays = [
+        pa.array(np.ascontiguousarray(new[field.name]), field.type)
+        if field.name in new
+        else table[field.name]
+        for field in table.schema
+    ]
     return pa.table(arrays, schema=table.schema)
 
 
@@ -110,11 +151,16 @@ class TableWriter:
     ``metadata`` goes into the file's beside the provenance.
     """
 
-    def __init__(self, path: Path, channels: Sequence[str], metadata: Mapping[str, str] | None = None):
-        stamped = schema(channels).with_metadata({"provenance": provenance.as_json(), **(metadata or {})})
+    def __init__(
+        self, path: Path, channels: Sequence[str], metadata: Mapping[str, str] | None = None
+    ):
+        stamped = schema(channels).with_metadata(
+            {"provenance": provenance.as_json(), **(metadata or {})}
+        )
         dictionary = [name for name in stamped.names if name not in ENCODINGS]
-        self._writer = pq.ParquetWriter(path, stamped, compression="zstd", use_dictionary=dictionary,
-                                        column_encoding=ENCODINGS)
+        self._writer = pq.ParquetWriter(
+            path, stamped, compression="zstd", use_dictionary=dictionary, column_encoding=ENCODINGS
+        )
         self._pending: list[pa.Table] = []
         self._held = 0
 
@@ -127,7 +173,12 @@ class TableWriter:
 
     def _flush(self) -> None:
         if self._held:
-            joined = pa.concat_tables(self._pending).replace_schema_metadata().unify_dictionaries().combine_chunks()
+            joined = (
+                pa.concat_tables(self._pending)
+                .replace_schema_metadata()
+                .unify_dictionaries()
+                .combine_chunks()
+            )
             self._writer.write_table(joined.cast(self._writer.schema), row_group_size=2 * ROW_GROUP)
         self._pending, self._held = [], 0
 
@@ -145,7 +196,9 @@ def _open(path: Path) -> pq.ParquetFile:
     try:
         file = pq.ParquetFile(path)
     except (OSError, pa.ArrowInvalid) as error:
-        raise TableError(f"{path}: not a readable Parquet file ({error}); run its rule again") from error
+        raise TableError(
+            f"{path}: not a readable Parquet file ({error}); run its rule again"
+        ) from error
     lacking = set(schema([]).names) - set(file.schema_arrow.names)
     if lacking:
         raise TableError(f"{path}: not a footprint table, it lacks {', '.join(sorted(lacking))}")
@@ -175,8 +228,14 @@ def read_used(path: Path, start: date, end: date) -> pa.Table:
     """The used footprints of the days from ``start`` to ``end``, both included; other row groups are not decoded."""
     _open(path).close()
     first, after = np.datetime64(start, "ns"), np.datetime64(end, "D") + np.timedelta64(1, "D")
-    return pq.read_table(path, filters=[("rejected", "=", 0), ("time", ">=", pa.scalar(first)),
-                                        ("time", "<", pa.scalar(after.astype("datetime64[ns]")))])
+    return pq.read_table(
+        path,
+        filters=[
+            ("rejected", "=", 0),
+            ("time", ">=", pa.scalar(first)),
+            ("time", "<", pa.scalar(after.astype("datetime64[ns]"))),
+        ],
+    )
 
 
 def used_by_day(path: Path, start: date, end: date) -> Iterator[tuple[date, pa.Table]]:
@@ -192,14 +251,20 @@ def used_by_day(path: Path, start: date, end: date) -> Iterator[tuple[date, pa.T
             first, after = (np.datetime64(day + timedelta(days=i), "ns") for i in (0, 1))
             touched = [i for i, (low, high) in enumerate(spans) if high >= first and low < after]
             held = {i: held[i] if i in held else _used(file.read_row_group(i)) for i in touched}
-            parts = [part.filter((pc.field("time") >= pa.scalar(first)) & (pc.field("time") < pa.scalar(after)))
-                     for part in held.values()]  # fmt: skip
+            parts = [
+                part.filter(
+                    (pc.field("time") >= pa.scalar(first)) & (pc.field("time") < pa.scalar(after))
+                )
+                for part in held.values()
+            ]
             yield day, pa.concat_tables(parts) if parts else file.schema_arrow.empty_table()
 
 
 def _span(file: pq.ParquetFile, group: int) -> tuple[np.datetime64, np.datetime64]:
     """First and last time of a row group; all times where the file does not say, or where one is missing."""
-    found = file.metadata.row_group(group).column(file.schema_arrow.get_field_index("time")).statistics
+    found = (
+        file.metadata.row_group(group).column(file.schema_arrow.get_field_index("time")).statistics
+    )
     if found is None or not found.has_min_max:
         limits = np.iinfo(np.int64)
         return np.datetime64(limits.min + 1, "ns"), np.datetime64(limits.max, "ns")

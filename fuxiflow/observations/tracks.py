@@ -26,7 +26,10 @@ def _possible(time, lat, lon, a, b, speed):
     if reach >= np.pi:
         return True
     dlat, dlon = np.deg2rad(lat[b] - lat[a]), np.deg2rad(lon[b] - lon[a])
-    h = np.sin(dlat / 2) ** 2 + np.cos(np.deg2rad(lat[a])) * np.cos(np.deg2rad(lat[b])) * np.sin(dlon / 2) ** 2
+    h = (
+        np.sin(dlat / 2) ** 2
+        + np.cos(np.deg2rad(lat[a])) * np.cos(np.deg2rad(lat[b])) * np.sin(dlon / 2) ** 2
+    )
     return h <= np.sin(reach / 2) ** 2
 
 
@@ -34,7 +37,11 @@ def _possible(time, lat, lon, a, b, speed):
 def _keep(time, lat, lon, edges, speed):
     """Which of the reports (n,), sorted by identity and time, lie on the tracks between ``edges``."""
     kept = np.zeros(time.size, np.bool_)
-    best, most, before = np.empty(time.size, np.int64), np.empty(time.size, np.int64), np.empty(time.size, np.int64)
+    best, most, before = (
+        np.empty(time.size, np.int64),
+        np.empty(time.size, np.int64),
+        np.empty(time.size, np.int64),
+    )
     one, jump = _UNIT + 1, _UNIT + 1 - PENALTY * _UNIT
     for track in range(edges.size - 1):
         first, last = edges[track], edges[track + 1]
@@ -57,8 +64,13 @@ def _keep(time, lat, lon, edges, speed):
     return kept
 
 
-def strays(identity: Sequence[np.ndarray], time: np.ndarray, lat: np.ndarray, lon: np.ndarray,
-           max_speed: float) -> np.ndarray:
+def strays(
+    identity: Sequence[np.ndarray],
+    time: np.ndarray,
+    lat: np.ndarray,
+    lon: np.ndarray,
+    max_speed: float,
+) -> np.ndarray:
     """Which reports (n,) do not lie on the track of their identity, equal numbers in all arrays of ``identity`` (n,).
 
     ``time`` (n,) datetime64, ``lat`` and ``lon`` in degrees, ``max_speed`` in m/s. The order of the reports does not
@@ -69,7 +81,13 @@ def strays(identity: Sequence[np.ndarray], time: np.ndarray, lat: np.ndarray, lo
     changes = np.zeros(max(len(time) - 1, 0), bool)
     for number in identity:
         changes |= np.diff(number[order]) != 0
-    edges = np.concatenate([[0], np.flatnonzero(changes) + 1, [len(time)]]) if len(time) else np.zeros(1, int)
+    edges = (
+        np.concatenate([[0], np.flatnonzero(changes) + 1, [len(time)]])
+        if len(time)
+        else np.zeros(1, int)
+    )
     found = np.zeros(len(time), bool)
-    found[order] = ~_keep(nanoseconds[order], lat[order].astype(float), lon[order].astype(float), edges, max_speed)
+    found[order] = ~_keep(
+        nanoseconds[order], lat[order].astype(float), lon[order].astype(float), edges, max_speed
+    )
     return found

@@ -35,14 +35,23 @@ def water_vapour(pressure, temperature, vapour, frequency) -> np.ndarray:
     partial = density * temperature / 216.68
     dry = pressure - partial
     theta = lines.reftcon / temperature
-    continuum = (lines.cf * dry * theta**lines.xcf + lines.cs * partial * theta**lines.xcs) * partial * frequency**2
+    continuum = (
+        (lines.cf * dry * theta**lines.xcf + lines.cs * partial * theta**lines.xcs)
+        * partial
+        * frequency**2
+    )
     theta = lines.reftline / temperature
     log_theta = np.log(theta)
     total = 0.0
     for i in range(len(lines.fl)):
-        width = lines.w0[i] * dry * theta ** lines.x[i] + lines.w0s[i] * partial * theta ** lines.xs[i]
+        width = (
+            lines.w0[i] * dry * theta ** lines.x[i] + lines.w0s[i] * partial * theta ** lines.xs[i]
+        )
         shift = lines.sh[i] * dry * (1.0 - lines.aair[i] * log_theta) * theta ** lines.xh[i]
-        shift = shift + lines.shs[i] * partial * (1.0 - lines.aself[i] * log_theta) * theta ** lines.xhs[i]
+        shift = (
+            shift
+            + lines.shs[i] * partial * (1.0 - lines.aself[i] * log_theta) * theta ** lines.xhs[i]
+        )
         base = width / (562500.0 + width**2)
         strength = lines.s1[i] * theta**2.5 * np.exp(lines.b2[i] * (1.0 - theta))
         for distance in (frequency - lines.fl[i] - shift, frequency + lines.fl[i] + shift):
@@ -59,7 +68,9 @@ def absorption(pressure, temperature, vapour, frequency) -> np.ndarray:
     """
     from pyrtlib.absorption_model import N2AbsModel, O2AbsModel
 
-    pressure, temperature, vapour, frequency = np.broadcast_arrays(pressure, temperature, vapour, frequency)
+    pressure, temperature, vapour, frequency = np.broadcast_arrays(
+        pressure, temperature, vapour, frequency
+    )
     dry = 0.1 * (pressure - vapour)
     lines, continuum = O2AbsModel().o2_absorption(dry, 300.0 / temperature, 0.1 * vapour, frequency)
     oxygen = 0.182 * frequency * (lines + continuum) * _NEPER_PER_DB

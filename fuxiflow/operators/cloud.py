@@ -22,7 +22,11 @@ def absorption(temperature: Tensor, frequency: Tensor) -> Tensor:
     return _FACTOR * frequency * 3.0 * loss / ((real + 2.0) ** 2 + loss**2)
 
 
-def water_content(cloud_liquid: Tensor, temperature: Tensor, specific_humidity: Tensor, pressure: Tensor) -> Tensor:
+def water_content(
+    cloud_liquid: Tensor, temperature: Tensor, specific_humidity: Tensor, pressure: Tensor
+) -> Tensor:
     """Cloud water in g/m3 from ``cloud_liquid`` (kg/kg), temperature (K), humidity (kg/kg) and pressure (hPa)."""
-    density = 100.0 * pressure / (GAS_CONSTANT_DRY * virtual_temperature(temperature, specific_humidity))
+    density = (
+        100.0 * pressure / (GAS_CONSTANT_DRY * virtual_temperature(temperature, specific_humidity))
+    )
     return 1e3 * density * cloud_liquid

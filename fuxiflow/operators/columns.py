@@ -61,8 +61,10 @@ def columns(
     AFGL climatology of the latitude, which alone is used above 10 hPa.
     """
     if temperature.shape[-1] != len(LEVELS) or specific_humidity.shape[-1] != len(LEVELS):
-        raise ValueError(f"expected {len(LEVELS)} levels {LEVELS} hPa, got temperature {tuple(temperature.shape)} and "
-                         f"specific humidity {tuple(specific_humidity.shape)}")
+        raise ValueError(
+            f"expected {len(LEVELS)} levels {LEVELS} hPa, got temperature {tuple(temperature.shape)} and "
+            f"specific humidity {tuple(specific_humidity.shape)}"
+        )
     matrix, share, factor = (
         torch.as_tensor(v, dtype=temperature.dtype, device=temperature.device)
         for v in _geometry(tuple(operator.pressure.tolist()))
@@ -97,9 +99,16 @@ def brightness_temperatures(
     """
     t, q = columns(operator, temperature, specific_humidity, latitude)
     surface = emissivity.surface(
-        skin_temperature, land_fraction, operator.channel_frequency, zenith, operator.vertical, operator.conical,
-        wind, land, sea_ice,
-    )  # fmt: skip
+        skin_temperature,
+        land_fraction,
+        operator.channel_frequency,
+        zenith,
+        operator.vertical,
+        operator.conical,
+        wind,
+        land,
+        sea_ice,
+    )
     surface = surface[:, operator.node_channel[: operator.surface_nodes]]
     secant = 1.0 / torch.cos(torch.deg2rad(zenith))
     return operator(t, q, surface_pressure, skin_temperature, surface, secant)
@@ -123,11 +132,20 @@ def from_state(
     names = list(getattr(channels, "names", channels))
     missing = [name for name in SOUNDED if name not in names]
     if missing:
-        raise ValueError(f"the state lacks {', '.join(missing)}, which the observation operator needs")
+        raise ValueError(
+            f"the state lacks {', '.join(missing)}, which the observation operator needs"
+        )
     picked = state[:, [names.index(name) for name in SOUNDED]]
     count = len(LEVELS)
-    temperature, humidity, msl, t2m = picked[:, :count], picked[:, count : 2 * count], picked[:, -2], picked[:, -1]
+    temperature, humidity, msl, t2m = (
+        picked[:, :count],
+        picked[:, count : 2 * count],
+        picked[:, -2],
+        picked[:, -1],
+    )
     pressure = torch.tensor(LEVELS, dtype=state.dtype, device=state.device)
     specific = humidity_of(humidity.clamp_min(0.0), temperature, pressure)
     surface = 0.01 * pressure_of(msl, t2m, surface_geopotential)
-    return brightness_temperatures(operator, temperature, specific, surface, t2m, land_fraction, latitude, zenith)
+    return brightness_temperatures(
+        operator, temperature, specific, surface, t2m, land_fraction, latitude, zenith
+    )

@@ -49,7 +49,9 @@ def pure_permittivity(temperature: Tensor, frequency: Tensor) -> tuple[Tensor, T
 def permittivity(temperature: Tensor, frequency: Tensor) -> tuple[Tensor, Tensor]:
     """Real part and (positive) loss part of the relative permittivity of sea water; arguments (K, GHz) broadcast."""
     real, loss = pure_permittivity(temperature, frequency)
-    return real, loss + conductivity(temperature) / (2.0 * math.pi * 1e9 * VACUUM_PERMITTIVITY * frequency)
+    return real, loss + conductivity(temperature) / (
+        2.0 * math.pi * 1e9 * VACUUM_PERMITTIVITY * frequency
+    )
 
 
 def fresnel(real: Tensor, loss: Tensor, cosine: Tensor) -> tuple[Tensor, Tensor]:

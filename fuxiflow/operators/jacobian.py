@@ -5,7 +5,13 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-VARIABLES = ("temperature", "specific_humidity", "surface_pressure", "skin_temperature", "emissivity")
+VARIABLES = (
+    "temperature",
+    "specific_humidity",
+    "surface_pressure",
+    "skin_temperature",
+    "emissivity",
+)
 
 
 def jacobian(
@@ -28,7 +34,9 @@ def jacobian(
         result = operator(**{**columns, **leaves})
     wanted = range(result.shape[1]) if channels is None else channels
     rows = [
-        torch.autograd.grad(result[:, i].sum(), list(leaves.values()), retain_graph=True, materialize_grads=True)
+        torch.autograd.grad(
+            result[:, i].sum(), list(leaves.values()), retain_graph=True, materialize_grads=True
+        )
         for i in wanted
     ]
     return {name: torch.stack([row[i] for row in rows], dim=1) for i, name in enumerate(variables)}

@@ -12,4 +12,6 @@ def instruments() -> list[str]:
 def computable(source: Source) -> bool:
     """Whether what a source measures can be computed from a state: quantities of reports and profiles always, radiances
     with the coefficients of their instrument."""
-    return source.instrument in instruments() or not any(channel.radiance for channel in source.channels)
+    return source.instrument in instruments() or not any(
+        channel.radiance for channel in source.channels
+    )

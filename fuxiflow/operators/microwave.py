@@ -60,7 +60,9 @@ class OperatorTable:
             known = ", ".join(sorted(p.stem for p in path.parent.glob("*.npz"))) or "none"
             raise FileNotFoundError(f"{path}: no operator table (there are: {known}); {remedy}")
         with np.load(path) as file:
-            missing = [f.name for f in fields(cls) if f.name not in file and f.default_factory is MISSING]
+            missing = [
+                f.name for f in fields(cls) if f.name not in file and f.default_factory is MISSING
+            ]
             if missing:
                 raise KeyError(f"{path}: has no {', '.join(missing)}; {remedy}")
             return cls(**{f.name: file[f.name] for f in fields(cls) if f.name in file})
@@ -69,7 +71,10 @@ class OperatorTable:
         """Write the table, reals as float32."""
         arrays = {f.name: getattr(self, f.name) for f in fields(self)}
         keep = ("weights", "frequency")
-        arrays = {k: v.astype(np.float32) if v.dtype == np.float64 and k not in keep else v for k, v in arrays.items()}
+        arrays = {
+            k: v.astype(np.float32) if v.dtype == np.float64 and k not in keep else v
+            for k, v in arrays.items()
+        }
         np.savez_compressed(path, **arrays)
 
 
@@ -97,7 +102,9 @@ class MicrowaveOperator(torch.nn.Module):
         self.conical = bool(table.conical)
         self.groups = [tuple(int(i) for i in group) for group in table.groups]
         levels = len(table.pressure)
-        self.surface_nodes = max((end for _, end, _, last in self.groups if last == levels - 1), default=0)
+        self.surface_nodes = max(
+            (end for _, end, _, last in self.groups if last == levels - 1), default=0
+        )
         frequency = PLANCK_OVER_BOLTZMANN * table.frequency
         buffers = {
             "pressure": table.pressure,
@@ -114,7 +121,9 @@ class MicrowaveOperator(torch.nn.Module):
         for name, value in buffers.items():
             self.register_buffer(name, torch.as_tensor(np.asarray(value, float), dtype=dtype))
         for index, (first, end, top, bottom) in enumerate(self.groups):
-            part = np.ascontiguousarray(table.coefficients[top : bottom + 1, :, first:end], dtype=float)
+            part = np.ascontiguousarray(
+                table.coefficients[top : bottom + 1, :, first:end], dtype=float
+            )
             self.register_buffer(f"coefficients_{index}", torch.as_tensor(part, dtype=dtype))
         main = table.weights.argmax(axis=1)
         self.register_buffer("node_channel", torch.as_tensor(main, dtype=torch.int64))
@@ -123,17 +132,23 @@ class MicrowaveOperator(torch.nn.Module):
         self.register_buffer("channel_frequency", torch.as_tensor(centre, dtype=dtype))
 
     @classmethod
-    def for_instrument(cls, instrument: str, dtype: torch.dtype = torch.float32) -> "MicrowaveOperator":
+    def for_instrument(
+        cls, instrument: str, dtype: torch.dtype = torch.float32
+    ) -> "MicrowaveOperator":
         """The operator of ``instrument`` from the committed table; FileNotFoundError lists the known ones."""
         return cls(OperatorTable.read(DIRECTORY / f"{instrument}.npz"), dtype)
 
     @classmethod
-    def for_channels(cls, instrument: str, channels: Sequence[str], source: str) -> "MicrowaveOperator":
+    def for_channels(
+        cls, instrument: str, channels: Sequence[str], source: str
+    ) -> "MicrowaveOperator":
         """The same for the ``channels`` of a ``source``; ValueError when the operator has others."""
         operator = cls.for_instrument(instrument)
         if operator.channels != list(channels):
-            raise ValueError(f"{source} has channels {', '.join(channels)}, the operator of {instrument} "
-                             f"{', '.join(operator.channels)}")  # fmt: skip
+            raise ValueError(
+                f"{source} has channels {', '.join(channels)}, the operator of {instrument} "
+                f"{', '.join(operator.channels)}"
+            )
         return operator
 
     @property
@@ -160,14 +175,28 @@ class MicrowaveOperator(torch.nn.Module):
         ``(batch, level)`` (kg/kg) absorbs (:mod:`fuxiflow.operators.cloud`); ``diffuse`` ``(batch,)`` is the share of
         the reflection that is Lambertian, 0-1, the rest being specular.
         """
-        columns = temperature, specific_humidity, surface_pressure, skin_temperature, emissivity, secant
+        columns = (
+            temperature,
+            specific_humidity,
+            surface_pressure,
+            skin_temperature,
+            emissivity,
+            secant,
+        )
         radiance = self.radiances(*columns, cloud_liquid, diffuse)
         return (self.planck / torch.log1p(self.planck / radiance)) @ self.weights
 
     def radiances(
-        self, temperature, specific_humidity, surface_pressure, skin_temperature, emissivity, secant,
-        cloud_liquid=None, diffuse=None,
-    ) -> Tensor:  # fmt: skip
+        self,
+        temperature,
+        specific_humidity,
+        surface_pressure,
+        skin_temperature,
+        emissivity,
+        secant,
+        cloud_liquid=None,
+        diffuse=None,
+    ) -> Tensor:
         """Monochromatic radiances ``(batch, node)`` in K (Planck function times c^2/2kf^2); arguments as in forward."""
         pressure = self.pressure
         if temperature.shape != specific_humidity.shape or temperature.shape[-1] != len(pressure):
@@ -176,26 +205,40 @@ class MicrowaveOperator(torch.nn.Module):
                 f"must both be (batch, {len(pressure)}), on the operator's pressure levels"
             )
         # from here on (level, batch): a level's columns lie together
-        temperature, humidity = temperature.transpose(0, 1).contiguous(), specific_humidity.transpose(0, 1)
+        temperature, humidity = (
+            temperature.transpose(0, 1).contiguous(),
+            specific_humidity.transpose(0, 1),
+        )
         vapour = vapour_pressure(humidity, pressure[:, None])
         # unbound once: the gradient of an index would fill a whole array for each level
         box = self.reference_temperature[:, None], self.half_range[:, None]
         arguments = features(temperature, vapour, *box).unbind()
         virtual = virtual_temperature(temperature, humidity)
         low, high = pressure[:-1, None], pressure[1:, None]
-        thickness = (0.5e-3 * GAS_CONSTANT_DRY / GRAVITY) * (virtual[1:] + virtual[:-1]) * torch.log(high / low)
+        thickness = (
+            (0.5e-3 * GAS_CONSTANT_DRY / GRAVITY)
+            * (virtual[1:] + virtual[:-1])
+            * torch.log(high / low)
+        )
         above = ((surface_pressure - low) / (high - low)).clamp(0.0, 1.0)
         # six times the mean absorption is what the sweep multiplies by, and minus the optical depth what it needs
         vertical = thickness * above
         path = (vertical * (secant / -6.0))[..., None].unbind()
         # a layer that the ground cuts ends with the temperature and absorption there
-        lower = (temperature[:-1] + above * (temperature[1:] - temperature[:-1]))[..., None].unbind()
+        lower = (temperature[:-1] + above * (temperature[1:] - temperature[:-1]))[
+            ..., None
+        ].unbind()
         cut = (above < 1.0).any(dim=1).tolist()
-        share = [part if is_cut else None for part, is_cut in zip(above[..., None].unbind(), cut, strict=True)]
+        share = [
+            part if is_cut else None
+            for part, is_cut in zip(above[..., None].unbind(), cut, strict=True)
+        ]
         upper = temperature[..., None].unbind()
         water = None
         if cloud_liquid is not None:
-            content = cloud.water_content(cloud_liquid.transpose(0, 1), temperature, humidity, pressure[:, None])
+            content = cloud.water_content(
+                cloud_liquid.transpose(0, 1), temperature, humidity, pressure[:, None]
+            )
             water = [level if level.any() else None for level in content[..., None].unbind()]
         parts = []
         for index, (first, end, top, bottom) in enumerate(self.groups):
@@ -208,25 +251,34 @@ class MicrowaveOperator(torch.nn.Module):
                     slants = [(w, (vertical * (s / -6.0))[..., None].unbind()) for w, s in DIFFUSE]
                     flux = sum(weight * self._sweep(slant, *given)[1] for weight, slant in slants)
                     down = down + diffuse[:, None] * (flux - down)
-                ground = skin_temperature[:, None] + self.planck_square[nodes] / skin_temperature[:, None]
+                ground = (
+                    skin_temperature[:, None]
+                    + self.planck_square[nodes] / skin_temperature[:, None]
+                )
                 surface = emissivity if emissivity.shape[-1] == 1 else emissivity[:, nodes]
                 up = up + through * (down + surface * (ground - down))
             parts.append(up)
         # all emitters were B + h/2, and their weights add up to one
         return torch.cat(parts, dim=1) - 0.5 * self.planck
 
-    def optical_depth(self, temperature: Tensor, specific_humidity: Tensor, secant: Tensor) -> Tensor:
+    def optical_depth(
+        self, temperature: Tensor, specific_humidity: Tensor, secant: Tensor
+    ) -> Tensor:
         """Slant optical depth ``(level, batch, node)`` from space to each level, the ground left out of account.
 
         Only for an operator of one group over all levels, as the tables' builder makes.
         """
         pressure, coefficients = self.pressure, self.coefficients_0
         vapour = vapour_pressure(specific_humidity, pressure)
-        arguments = features(temperature, vapour, self.reference_temperature, self.half_range).transpose(0, 1)
+        arguments = features(
+            temperature, vapour, self.reference_temperature, self.half_range
+        ).transpose(0, 1)
         absorption = torch.bmm(arguments, coefficients).clamp_min(LEAST_ABSORPTION)
         virtual = virtual_temperature(temperature, specific_humidity)
         thickness = (0.5e-3 * GAS_CONSTANT_DRY / GRAVITY) * (virtual[:, 1:] + virtual[:, :-1])
-        path = (thickness * torch.log(pressure[1:] / pressure[:-1]) * secant[:, None]).transpose(0, 1)
+        path = (thickness * torch.log(pressure[1:] / pressure[:-1]) * secant[:, None]).transpose(
+            0, 1
+        )
         layers = torch.sqrt(absorption[1:] * absorption[:-1]) * path[..., None]
         return torch.cat([torch.zeros_like(layers[:1]), layers.cumsum(dim=0)])
 
@@ -260,9 +312,13 @@ class MicrowaveOperator(torch.nn.Module):
             source_below = edge + square / edge
             # the source is linear in optical depth: what the lower edge adds to the emission of an isothermal layer
             step = (source_below - source_above) * (minus_absorbed / minus_depth - passed)
-            up = torch.addcmul(up, through, torch.addcmul(step, source_above, minus_absorbed, value=-1.0))
+            up = torch.addcmul(
+                up, through, torch.addcmul(step, source_above, minus_absorbed, value=-1.0)
+            )
             if sees_ground:
-                minus_down = torch.addcmul(torch.addcmul(step, source_below, minus_absorbed), minus_down, passed)
+                minus_down = torch.addcmul(
+                    torch.addcmul(step, source_below, minus_absorbed), minus_down, passed
+                )
             through = through * passed
             above, source_above = below, source_below
         return up, -minus_down, through

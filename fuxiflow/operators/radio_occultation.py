@@ -29,11 +29,15 @@ LEAST_RATE = 1e-6
 """Least decrease of log refractivity in 1/m between levels (Healy & Thépaut use it where refractivity grows)."""
 
 
-def refractivity(pressure: Tensor, temperature: Tensor, specific_humidity: Tensor, constants=SMITH_WEINTRAUB) -> Tensor:
+def refractivity(
+    pressure: Tensor, temperature: Tensor, specific_humidity: Tensor, constants=SMITH_WEINTRAUB
+) -> Tensor:
     """Refractivity in N-units, K1 (p - e)/T + K2 e/T + K3 e/T^2; hPa, K and kg/kg broadcast."""
     first, second, third = constants
     vapour = vapour_pressure(specific_humidity, pressure)
-    return (first * (pressure - vapour) + second * vapour + third * vapour / temperature) / temperature
+    return (
+        first * (pressure - vapour) + second * vapour + third * vapour / temperature
+    ) / temperature
 
 
 def geometric_height(geopotential: Tensor, latitude: Tensor) -> Tensor:
@@ -43,7 +47,11 @@ def geometric_height(geopotential: Tensor, latitude: Tensor) -> Tensor:
     WGS 84) and the effective radius R = a / (1 + f + m - 2 f sin^2) (Mahoney, 2001; as in ROM SAF's ROPP).
     """
     square = torch.sin(torch.deg2rad(latitude)) ** 2
-    normal = 9.7803253359 * (1.0 + 0.00193185265241 * square) / torch.sqrt(1.0 - 0.00669437999013 * square)
+    normal = (
+        9.7803253359
+        * (1.0 + 0.00193185265241 * square)
+        / torch.sqrt(1.0 - 0.00669437999013 * square)
+    )
     radius = EQUATOR_RADIUS / (1.006803 - 0.006706 * square)
     height = geopotential / GRAVITY
     return radius * height / (normal / GRAVITY * radius - height)
@@ -86,13 +94,17 @@ def bending_angle(profile: Tensor, height: Tensor, impact_height: Tensor, radius
     a, k = impact_height.expand(len(x), impact_height.shape[-1])[:, :, None], rate[:, None, :]
     near, far = k * (x[:, None, :-1] - a), k * (x[:, None, 1:] - a)
     # the floors under the roots keep gradients finite
-    upper = torch.exp(-(far - near.clamp_min(0.0))) * torch.special.erfcx(torch.sqrt(far.clamp_min(1e-12)))
+    upper = torch.exp(-(far - near.clamp_min(0.0))) * torch.special.erfcx(
+        torch.sqrt(far.clamp_min(1e-12))
+    )
     upper = torch.cat([upper[..., :-1], torch.zeros_like(upper[..., -1:])], dim=-1)
     turns = torch.exp(near.clamp(-80.0, 0.0))
     lower = torch.where(near > 0.0, torch.special.erfcx(torch.sqrt(near.clamp_min(1e-12))), turns)
     crossed = far > 0.0
     crossed[..., -1] = True
-    layers = torch.where(crossed, torch.sqrt(k) * profile[:, None, :-1] * (lower - turns * upper), 0.0)
+    layers = torch.where(
+        crossed, torch.sqrt(k) * profile[:, None, :-1] * (lower - turns * upper), 0.0
+    )
     total = 1e-6 * torch.sqrt(2.0 * math.pi * (radius[:, None] + a[..., 0])) * layers.sum(dim=-1)
     return torch.where((a[..., 0] > trapped) | (a[..., 0] == x[:, :1]), total, torch.nan)
 
@@ -113,18 +125,27 @@ def column(temperature: Tensor, specific_humidity: Tensor, geopotential: Tensor,
     Temperature (K) and the logarithm of humidity (kg/kg) are linear in log pressure on eight sublayers of each layer;
     between the levels' own ``geopotential`` (m2 s-2) heights are hypsometric. ``latitude`` ``(batch,)`` in degrees.
     """
-    pressure, matrix = (torch.as_tensor(v, dtype=temperature.dtype, device=temperature.device) for v in _fine())
+    pressure, matrix = (
+        torch.as_tensor(v, dtype=temperature.dtype, device=temperature.device) for v in _fine()
+    )
     t = temperature @ matrix
     q = torch.exp(torch.log(specific_humidity.clamp_min(LEAST_HUMIDITY)) @ matrix)
     virtual = virtual_temperature(t, q)
-    layers = 0.5 * GAS_CONSTANT_DRY * (virtual[:, 1:] + virtual[:, :-1]) * torch.log(pressure[:-1] / pressure[1:])
+    layers = (
+        0.5
+        * GAS_CONSTANT_DRY
+        * (virtual[:, 1:] + virtual[:, :-1])
+        * torch.log(pressure[:-1] / pressure[1:])
+    )
     risen = torch.cat([torch.zeros_like(layers[:, :1]), layers.cumsum(dim=1)], dim=1)
     given = risen[:, ::SUBLAYERS].flip(1)
     phi = risen + (geopotential - given) @ matrix
     return refractivity(pressure, t, q), geometric_height(phi, latitude[:, None])
 
 
-def from_state(state: Tensor, channels: ChannelTable | Sequence[str], latitude: Tensor, heights: Tensor) -> Tensor:
+def from_state(
+    state: Tensor, channels: ChannelTable | Sequence[str], latitude: Tensor, heights: Tensor
+) -> Tensor:
     """Refractivity ``(batch, height)`` in N-units from columns of the state ``(batch, state channel)``.
 
     ``heights`` in m above mean sea level; NaN above 50 hPa and below 1000 hPa. ``channels`` (a table or names) orders
@@ -133,8 +154,12 @@ def from_state(state: Tensor, channels: ChannelTable | Sequence[str], latitude: 
     names = list(getattr(channels, "names", channels))
     wanted = [f"{variable}{level}" for variable in "TRZ" for level in LEVELS]
     if missing := [name for name in wanted if name not in names]:
-        raise ValueError(f"the state lacks {', '.join(missing)}, which the operator of radio occultation needs")
-    temperature, relative, geopotential = state[:, [names.index(name) for name in wanted]].chunk(3, dim=1)
+        raise ValueError(
+            f"the state lacks {', '.join(missing)}, which the operator of radio occultation needs"
+        )
+    temperature, relative, geopotential = state[:, [names.index(name) for name in wanted]].chunk(
+        3, dim=1
+    )
     pressure = torch.tensor(LEVELS, dtype=state.dtype, device=state.device)
     humidity = humidity_of(relative.clamp_min(0.0), temperature, pressure)
     profile, height = column(temperature, humidity, geopotential, latitude)

@@ -23,14 +23,20 @@ CLIMATES = ("polar", "mid-latitude", "tropical", "dry", "saturated")
 
 
 def column(
-    pressure: np.ndarray, temperature: np.ndarray, specific_humidity: np.ndarray, surface_pressure: float, refine: int
+    pressure: np.ndarray,
+    temperature: np.ndarray,
+    specific_humidity: np.ndarray,
+    surface_pressure: float,
+    refine: int,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Pressure (hPa), temperature (K), humidity (kg/kg) of a column cut at the ground, ``refine`` layers for each one.
 
     Linear in log pressure, humidity in its logarithm.
     """
     log_p = np.log(pressure)
-    steps = np.interp(np.arange((len(pressure) - 1) * refine + 1) / refine, np.arange(len(pressure)), log_p)
+    steps = np.interp(
+        np.arange((len(pressure) - 1) * refine + 1) / refine, np.arange(len(pressure)), log_p
+    )
     ground = np.log(surface_pressure)
     fine = np.append(steps[steps < ground - 1e-9], ground)
     humidity = np.exp(np.interp(fine, log_p, np.log(specific_humidity)))
@@ -47,14 +53,25 @@ def held_out(pressure: np.ndarray) -> dict[str, np.ndarray]:
     t, q = absorption.reference_profiles(pressure)
     log_p = np.log(pressure / 1000.0)
     polar = t[4] - 12.0 * np.exp(-((log_p / 0.08) ** 2))
-    temperature = np.stack([polar, 0.5 * (t[1] + t[2]), t[0], t[5], t[1]]) + 3.0 * np.sin(2.1 * log_p)
+    temperature = np.stack([polar, 0.5 * (t[1] + t[2]), t[0], t[5], t[1]]) + 3.0 * np.sin(
+        2.1 * log_p
+    )
     vapour = np.minimum(saturation_vapour_pressure(temperature), 0.5 * pressure)
     saturated = EPSILON * vapour / (pressure - (1.0 - EPSILON) * vapour)
-    humidity = np.stack([q[4], 0.5 * (q[1] + q[2]), q[0], 0.05 * q[5], np.where(pressure > 250.0, np.inf, q[1])])
+    humidity = np.stack(
+        [q[4], 0.5 * (q[1] + q[2]), q[0], 0.05 * q[5], np.where(pressure > 250.0, np.inf, q[1])]
+    )
     humidity = np.minimum(humidity, np.where(pressure > 250.0, saturated, np.inf))
     surface = np.array([1005.0, 1013.0, 1010.0, 700.0, 1020.0])
-    air = np.array([np.interp(np.log(s), np.log(pressure), row) for s, row in zip(surface, temperature, strict=True)])
-    zenith, emissivity, step = (np.tile(column, len(CLIMATES)) for column in np.transpose(GEOMETRIES))
+    air = np.array(
+        [
+            np.interp(np.log(s), np.log(pressure), row)
+            for s, row in zip(surface, temperature, strict=True)
+        ]
+    )
+    zenith, emissivity, step = (
+        np.tile(column, len(CLIMATES)) for column in np.transpose(GEOMETRIES)
+    )
     return {
         "temperature": temperature.repeat(len(GEOMETRIES), axis=0),
         "specific_humidity": humidity.repeat(len(GEOMETRIES), axis=0),
@@ -65,7 +82,9 @@ def held_out(pressure: np.ndarray) -> dict[str, np.ndarray]:
     }
 
 
-def _integrals(p, t, vapour, path, frequency) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+def _integrals(
+    p, t, vapour, path, frequency
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Upwelling, downwelling, transmittance and h f / k by pyrtlib, frequency by frequency; each ``(node,)``."""
     from pyrtlib.rt_equation import RTEquation
 
@@ -75,7 +94,10 @@ def _integrals(p, t, vapour, path, frequency) -> tuple[np.ndarray, np.ndarray, n
         RTEquation._emissivity = 1.0
         for f in frequency:
             gases = RTEquation.clearsky_absorption(p, t, vapour, f, None, None)
-            depth = sum(RTEquation.exponential_integration(True, gas, path, 1, len(p), 1)[1] for gas in gases)
+            depth = sum(
+                RTEquation.exponential_integration(True, gas, path, 1, len(p), 1)[1]
+                for gas in gases
+            )
             RTEquation._from_sat = True
             _, up, _, total, scaled, *_ = RTEquation.planck(f, t, depth)
             RTEquation._from_sat = False
@@ -86,7 +108,9 @@ def _integrals(p, t, vapour, path, frequency) -> tuple[np.ndarray, np.ndarray, n
     return tuple(np.array(column, float) for column in zip(*rows, strict=True))
 
 
-def _integrals_at_once(p, t, vapour, path, frequency) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+def _integrals_at_once(
+    p, t, vapour, path, frequency
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """The same by pyrtlib's formulas for all frequencies at once; a test holds the two together."""
     state = p[:, None], t[:, None], vapour[:, None]
     wet = absorption.water_vapour(*state, frequency)
@@ -129,7 +153,9 @@ def brightness_temperatures(
     absorption.use_model()
     p, t, q = column(pressure, temperature, specific_humidity, surface_pressure, refine)
     virtual = virtual_temperature(t, q)
-    layers = 0.5e-3 * GAS_CONSTANT_DRY / GRAVITY * (virtual[1:] + virtual[:-1]) * np.log(p[1:] / p[:-1])
+    layers = (
+        0.5e-3 * GAS_CONSTANT_DRY / GRAVITY * (virtual[1:] + virtual[:-1]) * np.log(p[1:] / p[:-1])
+    )
     # pyrtlib counts from the ground up
     p, t, vapour = p[::-1], t[::-1], np.maximum(vapour_pressure(q, p)[::-1], 1e-9)
     path = np.append(0.0, layers[::-1]) * secant

@@ -22,8 +22,15 @@ class ReportOperator:
 
     channels: list[str]
 
-    def from_state(self, state: Tensor, names: Sequence[str], surface_geopotential: Tensor, land_fraction: Tensor,
-                   latitude: Tensor, zenith: Tensor) -> Tensor:
+    def from_state(
+        self,
+        state: Tensor,
+        names: Sequence[str],
+        surface_geopotential: Tensor,
+        land_fraction: Tensor,
+        latitude: Tensor,
+        zenith: Tensor,
+    ) -> Tensor:
         """Equivalents ``(batch, channel)`` of the state ``(batch, state channel)``, NaN for what it does not hold.
 
         ``names`` order the state; ``surface_geopotential`` (m2 s-2) and ``latitude`` (degrees) are ``(batch,)``; land
@@ -31,7 +38,11 @@ class ReportOperator:
         """
         names = list(names)
         found = state.new_full((len(state), len(self.channels)), torch.nan)
-        heights = {i: float(match[1]) for i, name in enumerate(self.channels) if (match := _HEIGHT.fullmatch(name))}
+        heights = {
+            i: float(match[1])
+            for i, name in enumerate(self.channels)
+            if (match := _HEIGHT.fullmatch(name))
+        }
         if heights:
             levels = torch.tensor(list(heights.values()))
             found[:, list(heights)] = radio_occultation.from_state(state, names, latitude, levels)

@@ -16,29 +16,43 @@ FOAM_ANGLE = (-1.748e-3, -7.336e-5, 1.044e-7)
 """Horizontal polarisation by powers of the zenith angle in degrees (Kazumori et al., 2008, Mon. Wea. Rev. 136)."""
 FOAM_FREQUENCY = (0.4, -0.05)
 SMALL_SCALE = (
-    -5.0208480e-06, 2.3297951e-08, 4.6625726e-08, -1.9765665e-09, -7.0469823e-04, 7.5061193e-04, 9.8103876e-04,
+    -5.0208480e-06,
+    2.3297951e-08,
+    4.6625726e-08,
+    -1.9765665e-09,
+    -7.0469823e-04,
+    7.5061193e-04,
+    9.8103876e-04,
     1.5489504e-04,
-)  # fmt: skip
+)
 # (polarisation, term, power of frequency), terms 1, s, s^2, w, w^2, w s of secant s and wind w
 LARGE_SCALE = (
     (
-        (-5.994667e-02, 9.341346e-04, -9.566110e-07), (8.360313e-02, -1.085991e-03, 6.735338e-07),
-        (-2.617296e-02, 2.864495e-04, -1.429979e-07), (-5.265879e-04, 6.880275e-05, -2.916657e-07),
-        (-1.671574e-05, 1.086405e-06, -3.632227e-09), (1.161940e-04, -6.349418e-05, 2.466556e-07),
+        (-5.994667e-02, 9.341346e-04, -9.566110e-07),
+        (8.360313e-02, -1.085991e-03, 6.735338e-07),
+        (-2.617296e-02, 2.864495e-04, -1.429979e-07),
+        (-5.265879e-04, 6.880275e-05, -2.916657e-07),
+        (-1.671574e-05, 1.086405e-06, -3.632227e-09),
+        (1.161940e-04, -6.349418e-05, 2.466556e-07),
     ),
     (
-        (-2.431811e-02, -1.031810e-03, 4.519513e-06), (2.868236e-02, 1.186478e-03, -5.257096e-06),
-        (-7.933390e-03, -2.422303e-04, 1.089605e-06), (-1.083452e-03, -1.788509e-05, 5.464239e-09),
-        (-3.855673e-05, 9.360072e-07, -2.639362e-09), (1.101309e-03, 3.599147e-05, -1.043146e-07),
+        (-2.431811e-02, -1.031810e-03, 4.519513e-06),
+        (2.868236e-02, 1.186478e-03, -5.257096e-06),
+        (-7.933390e-03, -2.422303e-04, 1.089605e-06),
+        (-1.083452e-03, -1.788509e-05, 5.464239e-09),
+        (-3.855673e-05, 9.360072e-07, -2.639362e-09),
+        (1.101309e-03, 3.599147e-05, -1.043146e-07),
     ),
-)  # fmt: skip
+)
 
 
 def small_scale(frequency: Tensor, cosine: Tensor, wind: Tensor) -> Tensor:
     """Factor of Fresnel's reflectivities for ripples; ``frequency`` (GHz), ``cosine`` and ``wind`` (m/s) broadcast."""
     f, w = frequency.clamp(1.4, 200.0), wind.clamp(0.3, 35.0)
     c, w2 = SMALL_SCALE, w * w
-    exponent = w * (c[6] + f * (c[0] + c[1] * f)) + w2 * (c[7] + f * (c[2] + c[3] * f) + (c[4] + c[5] / f) / f)
+    exponent = w * (c[6] + f * (c[0] + c[1] * f)) + w2 * (
+        c[7] + f * (c[2] + c[3] * f) + (c[4] + c[5] / f) / f
+    )
     return torch.exp(-exponent * cosine * cosine)
 
 
@@ -47,7 +61,8 @@ def large_scale(frequency: Tensor, cosine: Tensor, wind: Tensor) -> tuple[Tensor
     f, s, w = frequency.clamp(1.4, 200.0), (1.0 / cosine).clamp_max(2.0), wind.clamp(0.0, 35.0)
     terms = (1.0, s, s * s, w, w * w, w * s)
     return tuple(
-        sum((a + f * (b + f * c)) * term for (a, b, c), term in zip(rows, terms, strict=True)) for rows in LARGE_SCALE
+        sum((a + f * (b + f * c)) * term for (a, b, c), term in zip(rows, terms, strict=True))
+        for rows in LARGE_SCALE
     )
 
 
@@ -69,6 +84,15 @@ def rough(
     cosine = torch.cos(torch.deg2rad(zenith))
     factor = small_scale(frequency, cosine, wind)
     cover = FOAM_COVER[0] * wind.clamp(1e-6, 35.0) ** FOAM_COVER[1]
-    pairs = zip((vertical, horizontal), large_scale(frequency, cosine, wind), foam(frequency, zenith), strict=True)
-    flat, foamy = zip(*((fresnel * factor - large, foam) for fresnel, large, foam in pairs), strict=True)
-    return tuple(((1.0 - cover) * f + cover * g).clamp(0.0, 1.0) for f, g in zip(flat, foamy, strict=True))
+    pairs = zip(
+        (vertical, horizontal),
+        large_scale(frequency, cosine, wind),
+        foam(frequency, zenith),
+        strict=True,
+    )
+    flat, foamy = zip(
+        *((fresnel * factor - large, foam) for fresnel, large, foam in pairs), strict=True
+    )
+    return tuple(
+        ((1.0 - cover) * f + cover * g).clamp(0.0, 1.0) for f, g in zip(flat, foamy, strict=True)
+    )

@@ -71,7 +71,9 @@ def of_type(
     # where permittivity rises with frequency the sign of the loss part is of no account
     loss = (ratio * (kind.static - kind.infinite) / (1.0 + ratio**2)).abs()
     v, h = fresnel(real, loss, cosine)
-    damped = torch.exp(-((4.0 * math.pi * kind.roughness * frequency / MILLIMETRE_GHZ * cosine) ** 2))
+    damped = torch.exp(
+        -((4.0 * math.pi * kind.roughness * frequency / MILLIMETRE_GHZ * cosine) ** 2)
+    )
     v, h, q = v * damped, h * damped, kind.depolarisation
     return polarised(v + q * (h - v), h + q * (v - h), zenith, vertical, conical)
 
@@ -85,5 +87,7 @@ def mean_and_spread(
     """
     if group not in GROUPS:
         raise KeyError(f"no group of surfaces {group!r}; known: {', '.join(GROUPS)}")
-    types = torch.stack([of_type(name, frequency, zenith, vertical, conical) for name in GROUPS[group]])
+    types = torch.stack(
+        [of_type(name, frequency, zenith, vertical, conical) for name in GROUPS[group]]
+    )
     return types.mean(dim=0), types.std(dim=0)

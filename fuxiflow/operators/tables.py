@@ -15,7 +15,13 @@ import torch
 from fuxiflow import sources
 from fuxiflow.operators import absorption
 from fuxiflow.operators.instruments import CONICAL, PassBand, pass_bands, quadrature
-from fuxiflow.operators.microwave import DIRECTORY, FEATURES, MicrowaveOperator, OperatorTable, features
+from fuxiflow.operators.microwave import (
+    DIRECTORY,
+    FEATURES,
+    MicrowaveOperator,
+    OperatorTable,
+    features,
+)
 from fuxiflow.physics import saturation_vapour_pressure
 
 SOURCES = {
@@ -43,14 +49,18 @@ SEED = 20230601
 
 def levels(count: int = LEVELS) -> np.ndarray:
     """Pressures ``(level,)`` in hPa from 0.01 to 1085, denser in log pressure towards the ground."""
-    return np.exp(np.interp(np.linspace(0, 1, count), [0, 0.35, 0.62, 1], np.log([0.01, 10.0, 200.0, 1085.0])))
+    return np.exp(
+        np.interp(np.linspace(0, 1, count), [0, 0.35, 0.62, 1], np.log([0.01, 10.0, 200.0, 1085.0]))
+    )
 
 
 def temperature_box(pressure: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Centre and half range ``(level,)`` in K of the temperatures that absorption is fitted over."""
     knots = [0.01, 0.1, 1, 3, 10, 30, 70, 100, 200, 300, 500, 700, 850, 1000, 1085]
     centre = [200, 230, 265, 250, 230, 222, 212, 205, 218, 232, 258, 272, 280, 285, 288]
-    half = np.interp(np.log(pressure), np.log([0.01, 1, 10, 100, 300, 1085]), [45, 45, 45, 42, 40, 55])
+    half = np.interp(
+        np.log(pressure), np.log([0.01, 1, 10, 100, 300, 1085]), [45, 45, 45, 42, 40, 55]
+    )
     return np.interp(np.log(pressure), np.log(knots), centre), half
 
 
@@ -76,7 +86,9 @@ def fit(pressure: np.ndarray, frequency: np.ndarray) -> tuple[np.ndarray, np.nda
         for node in range(len(frequency)):
             wanted = target[:, node]
             system = design / scale / wanted[:, None]
-            coefficients[i, :, node] = np.linalg.lstsq(system, np.ones(len(wanted)), rcond=1e-10)[0] / scale
+            coefficients[i, :, node] = (
+                np.linalg.lstsq(system, np.ones(len(wanted)), rcond=1e-10)[0] / scale
+            )
             errors[i, node] = np.abs(design @ coefficients[i, :, node] / wanted - 1.0).max()
     return coefficients, errors
 
@@ -92,11 +104,20 @@ def ensemble(pressure: np.ndarray, count: int, seed: int = SEED) -> dict[str, np
     base_t, base_q = absorption.reference_profiles(pressure)
     share = rng.dirichlet(np.full(6, 0.5), count)
     knots = np.linspace(np.log(pressure[0]), np.log(pressure[-1]), 20)
-    smooth = np.array([np.interp(np.log(pressure), knots, row) for row in rng.standard_normal((2 * count, 20))])
+    smooth = np.array(
+        [np.interp(np.log(pressure), knots, row) for row in rng.standard_normal((2 * count, 20))]
+    )
     temperature = share @ base_t + 5.0 * smooth[:count]
     humidity = np.exp(share @ np.log(base_q) + 0.7 * smooth[count:])
-    surface = np.where(rng.random(count) < 0.7, rng.uniform(970, 1060, count), rng.uniform(500, 970, count))
-    air = np.array([np.interp(np.log(s), np.log(pressure), t) for s, t in zip(surface, temperature, strict=True)])
+    surface = np.where(
+        rng.random(count) < 0.7, rng.uniform(970, 1060, count), rng.uniform(500, 970, count)
+    )
+    air = np.array(
+        [
+            np.interp(np.log(s), np.log(pressure), t)
+            for s, t in zip(surface, temperature, strict=True)
+        ]
+    )
     saturated = saturation_vapour_pressure(temperature) * 0.622 / pressure
     return {
         "temperature": temperature,
@@ -108,16 +129,25 @@ def ensemble(pressure: np.ndarray, count: int, seed: int = SEED) -> dict[str, np
     }
 
 
-def table(bands: list[PassBand], frequency, weights, coefficients, pressure, groups) -> OperatorTable:
+def table(
+    bands: list[PassBand], frequency, weights, coefficients, pressure, groups
+) -> OperatorTable:
     """An :class:`OperatorTable` of the given nodes."""
     centre, half = temperature_box(pressure)
     temperature, humidity = absorption.reference_profiles(pressure)
     return OperatorTable(
-        pressure=pressure, reference_temperature=centre, half_range=half, coefficients=coefficients,
-        frequency=frequency, weights=weights, groups=np.asarray(groups), channels=np.array([b.name for b in bands]),
-        vertical=np.array([b.vertical for b in bands]), climatology_temperature=temperature,
+        pressure=pressure,
+        reference_temperature=centre,
+        half_range=half,
+        coefficients=coefficients,
+        frequency=frequency,
+        weights=weights,
+        groups=np.asarray(groups),
+        channels=np.array([b.name for b in bands]),
+        vertical=np.array([b.vertical for b in bands]),
+        climatology_temperature=temperature,
         climatology_humidity=humidity,
-    )  # fmt: skip
+    )
 
 
 def choose(monochromatic: np.ndarray, channel: np.ndarray) -> tuple[list[int], np.ndarray]:
@@ -156,7 +186,9 @@ def spans(operator: MicrowaveOperator, atmospheres: dict[str, torch.Tensor]) -> 
     )  # (level, batch, node)
     thin = (depth.amax(dim=1) < 2e-5).sum(dim=0) - 1
     thick = (depth.amin(dim=1) < 11.5).sum(dim=0)
-    return torch.stack([thin.clamp_min(0), thick.clamp_max(len(operator.pressure) - 1)], dim=1).numpy()
+    return torch.stack(
+        [thin.clamp_min(0), thick.clamp_max(len(operator.pressure) - 1)], dim=1
+    ).numpy()
 
 
 def group(span: np.ndarray, bottom: int) -> tuple[np.ndarray, list[tuple[int, int, int, int]]]:
@@ -174,7 +206,12 @@ def group(span: np.ndarray, bottom: int) -> tuple[np.ndarray, list[tuple[int, in
         return len(g[2]) * (g[1] - g[0])
 
     while len(groups) > MOST_GROUPS:
-        pairs = [(a, b) for i, a in enumerate(groups) for b in groups[:i] if (a[1] == bottom) == (b[1] == bottom)]
+        pairs = [
+            (a, b)
+            for i, a in enumerate(groups)
+            for b in groups[:i]
+            if (a[1] == bottom) == (b[1] == bottom)
+        ]
         a, b = min(pairs, key=lambda pair: cost(union(*pair)) - cost(pair[0]) - cost(pair[1]))
         groups = [g for g in groups if g is not a and g is not b] + [union(a, b)]
     groups.sort(key=lambda g: (g[1] != bottom, g[0]))
@@ -198,11 +235,14 @@ def build(instrument: str, report=print) -> OperatorTable:
     pressure = levels(FINER_LEVELS.get(instrument, LEVELS))
     frequency, weights = quadrature(bands, QUADRATURE_POINTS)
     coefficients, errors = fit(pressure, frequency)
-    report(f"{instrument}: {len(frequency)} quadrature nodes fitted, relative error {np.median(errors):.1e} (median), "
-           f"{errors.max():.1e} (largest)")
+    report(
+        f"{instrument}: {len(frequency)} quadrature nodes fitted, relative error {np.median(errors):.1e} (median), "
+        f"{errors.max():.1e} (largest)"
+    )
     bottom = len(pressure) - 1
     dense = MicrowaveOperator(
-        table(bands, frequency, weights, coefficients, pressure, [(0, len(frequency), 0, bottom)]), torch.float64
+        table(bands, frequency, weights, coefficients, pressure, [(0, len(frequency), 0, bottom)]),
+        torch.float64,
     )
     atmospheres = {k: torch.as_tensor(v) for k, v in ensemble(pressure, ENSEMBLE).items()}
     with torch.no_grad():
@@ -215,8 +255,10 @@ def build(instrument: str, report=print) -> OperatorTable:
         chosen, w = choose(node_tb[:, candidates], node_tb @ weights[:, channel])
         error = node_tb[:, candidates[chosen]] @ w - node_tb @ weights[:, channel]
         rms = np.sqrt(np.mean(error**2))
-        report(f"channel {band.name:>3}: {len(chosen)} of {len(candidates)} nodes, rms {rms:.3f} K, "
-               f"largest {np.abs(error).max():.3f} K")
+        report(
+            f"channel {band.name:>3}: {len(chosen)} of {len(candidates)} nodes, rms {rms:.3f} K, "
+            f"largest {np.abs(error).max():.3f} K"
+        )
         for node, weight in zip(candidates[chosen], w, strict=True):
             kept.append(node)
             columns.append(np.eye(len(bands))[channel] * weight)

@@ -24,7 +24,9 @@ def check(config: "Config") -> None:
     _check_simulation(config)
     for name in config.experiments:
         if name in RESERVED:
-            raise ValueError(f"experiments.{name}: the name is taken, allowed: others than {sorted(RESERVED)}")
+            raise ValueError(
+                f"experiments.{name}: the name is taken, allowed: others than {sorted(RESERVED)}"
+            )
         _check_experiment(config, name)
     _check_world(config)
     _check_verification(config)
@@ -34,32 +36,46 @@ def check(config: "Config") -> None:
 def _check_periods(config: "Config") -> None:
     p = config.periods
     if p.test.overlaps(p.training):
-        raise ValueError(f"periods.test: {p.test.start}..{p.test.end} overlaps periods.training, "
-                         f"allowed: after {p.training.end}")
+        raise ValueError(
+            f"periods.test: {p.test.start}..{p.test.end} overlaps periods.training, "
+            f"allowed: after {p.training.end}"
+        )
     if not (p.training.start <= p.observations.start and p.observations.end <= p.training.end):
-        raise ValueError(f"periods.observations: {p.observations.start}..{p.observations.end}, "
-                         f"allowed: inside periods.training, {p.training.start}..{p.training.end}")
+        raise ValueError(
+            f"periods.observations: {p.observations.start}..{p.observations.end}, "
+            f"allowed: inside periods.training, {p.training.start}..{p.training.end}"
+        )
     if not p.training.end < p.cold_start <= p.test.start:
-        raise ValueError(f"periods.cold_start: {p.cold_start}, "
-                         f"allowed: after {p.training.end} up to {p.test.start}")
+        raise ValueError(
+            f"periods.cold_start: {p.cold_start}, "
+            f"allowed: after {p.training.end} up to {p.test.start}"
+        )
     label = times.segment(p.cold_start, config.segment_months)
     if label == times.segment(p.training.end, config.segment_months):
-        raise ValueError(f"periods.cold_start: {p.cold_start} shares segment {label} with the training period, "
-                         f"allowed: from the next segment on, or a smaller segment_months")
+        raise ValueError(
+            f"periods.cold_start: {p.cold_start} shares segment {label} with the training period, "
+            f"allowed: from the next segment on, or a smaller segment_months"
+        )
 
 
 def _check_verification(config: "Config") -> None:
     verification = config.verification
     if config.kind == "archive" and "truth" in verification.references:
-        raise ValueError("verification.references: 'truth' is of the embedded world alone, allowed: era5, own")
+        raise ValueError(
+            "verification.references: 'truth' is of the embedded world alone, allowed: era5, own"
+        )
     for name in verification.regions:
         _known("verification.regions", name, REGIONS)
     if "global" not in verification.regions:
-        raise ValueError("verification.regions: 'global' is missing, allowed: any with 'global' among them, "
-                         "which the figures show")
+        raise ValueError(
+            "verification.regions: 'global' is missing, allowed: any with 'global' among them, "
+            "which the figures show"
+        )
     if not {"era5", "truth"} & set(verification.references):
-        raise ValueError(f"verification.references: {verification.references}, allowed: any with 'era5' or "
-                         f"'truth' among them, which the figures show")
+        raise ValueError(
+            f"verification.references: {verification.references}, allowed: any with 'era5' or "
+            f"'truth' among them, which the figures show"
+        )
     for name, others in verification.comparisons.items():
         for compared in (name, *others):
             _known(f"verification.comparisons.{name}", compared, config.experiments)
@@ -71,18 +87,26 @@ def _check_simulation(config: "Config") -> None:
         _known("simulation", name, sources.known())
         source = sources.load(name)
         if not source.profile and source.instrument not in known.instruments():
-            raise ValueError(f"simulation.{name}: no observation operator for {source.instrument}, allowed: "
-                             f"profiles at heights, {', '.join(known.instruments())}")
+            raise ValueError(
+                f"simulation.{name}: no observation operator for {source.instrument}, allowed: "
+                f"profiles at heights, {', '.join(known.instruments())}"
+            )
         if chosen.geometry == "orbits" and (source.profile or not source.flown):
-            raise ValueError(f"simulation.{name}.geometry: {name} has no platform with an orbit to scan from, "
-                             f"allowed: template, drawn")
+            raise ValueError(
+                f"simulation.{name}.geometry: {name} has no platform with an orbit to scan from, "
+                f"allowed: template, drawn"
+            )
         for key in ("period", "template"):
-            _inside(f"simulation.{name}.{key}", getattr(chosen, key), within, "periods.observations")
+            _inside(
+                f"simulation.{name}.{key}", getattr(chosen, key), within, "periods.observations"
+            )
 
 
 def _inside(key: str, part: Period, whole: Period, name: str) -> None:
     if not whole.start <= part.start <= part.end <= whole.end:
-        raise ValueError(f"{key}: {part.start}..{part.end}, allowed: inside {name}, {whole.start}..{whole.end}")
+        raise ValueError(
+            f"{key}: {part.start}..{part.end}, allowed: inside {name}, {whole.start}..{whole.end}"
+        )
 
 
 def _check_world(config: "Config") -> None:
@@ -91,16 +115,20 @@ def _check_world(config: "Config") -> None:
             _known(f"world.{section}", name, sources.known())
             source = sources.load(name)
             if source.simulated_as != section:
-                raise ValueError(f"world.{section}: {name} is not observed so, allowed: "
-                                 f"{source.simulated_as or 'sources that the embedded world can make'}")
+                raise ValueError(
+                    f"world.{section}: {name} is not observed so, allowed: "
+                    f"{source.simulated_as or 'sources that the embedded world can make'}"
+                )
             flown = [platform.name for platform in source.flown]
             for platform in getattr(observing, "platforms", None) or []:
                 _known(f"world.{section}.{name}.platforms", platform, flown)
             begins = observing.start or config.periods.observations.start
             if name in config.sources and begins > config.periods.observations.end:
-                raise ValueError(f"world.{section}.{name}.start: {begins}, allowed: up to "
-                                 f"{config.periods.observations.end}, as limits and statistics come from "
-                                 f"periods.observations")
+                raise ValueError(
+                    f"world.{section}.{name}.start: {begins}, allowed: up to "
+                    f"{config.periods.observations.end}, as limits and statistics come from "
+                    f"periods.observations"
+                )
 
 
 def _check_figures(config: "Config") -> None:
@@ -112,42 +140,63 @@ def _check_figures(config: "Config") -> None:
     for name in figures.unrolling:
         _known("figures.unrolling", name, config.cycled_experiments)
     if len(figures.unrolling) == 1:
-        raise ValueError(f"figures.unrolling: {figures.unrolling}, allowed: none, or two and more to compare")
+        raise ValueError(
+            f"figures.unrolling: {figures.unrolling}, allowed: none, or two and more to compare"
+        )
     if not (figures.experiments and config.resolve(figures.experiments[0]).forecasts):
-        raise ValueError(f"figures.experiments: {figures.experiments}, allowed: first one with forecasts, of "
-                         f"{', '.join(config.forecasting_experiments) or 'which there is none'}")
+        raise ValueError(
+            f"figures.experiments: {figures.experiments}, allowed: first one with forecasts, of "
+            f"{', '.join(config.forecasting_experiments) or 'which there is none'}"
+        )
     config.perturbation  # noqa: B018, raises where it cannot be made
     for name in figures.map_channels:
         _known("figures.map_channels", name, channels.table().names)
-    beyond = [lead for lead in figures.map_leads if not 0 < lead <= config.cycling.max_lead_hours or lead % 6]
+    beyond = [
+        lead
+        for lead in figures.map_leads
+        if not 0 < lead <= config.cycling.max_lead_hours or lead % 6
+    ]
     if beyond:
-        raise ValueError(f"figures.map_leads: {beyond[0]} h was not forecast, allowed: multiples of 6 "
-                         f"up to cycling.max_lead_hours = {config.cycling.max_lead_hours}")
+        raise ValueError(
+            f"figures.map_leads: {beyond[0]} h was not forecast, allowed: multiples of 6 "
+            f"up to cycling.max_lead_hours = {config.cycling.max_lead_hours}"
+        )
     allowed = times.times(config.periods.test.start, config.periods.test.end)
     if config.case not in allowed:
-        raise ValueError(f"figures.case: {figures.case!r} is no analysis time of the test period, allowed: "
-                         f"every {times.STEP_HOURS} h from {allowed[0]} to {allowed[-1]}")
+        raise ValueError(
+            f"figures.case: {figures.case!r} is no analysis time of the test period, allowed: "
+            f"every {times.STEP_HOURS} h from {allowed[0]} to {allowed[-1]}"
+        )
 
 
 def _check_experiment(config: "Config", name: str) -> None:
     experiment = config.resolve(name)
     observed = experiment.training.joint.observation_loss.sources
-    for key, named in (("sources", experiment.sources), ("training.joint.observation_loss.sources", observed)):
+    for key, named in (
+        ("sources", experiment.sources),
+        ("training.joint.observation_loss.sources", observed),
+    ):
         for source in named:
             _known(f"experiments.{name}.{key}", source, sources.known())
             described = sources.load(source)
             if config.kind == "embedded" and described.reader not in sources.SIMULATED:
-                raise ValueError(f"experiments.{name}.{key}: {source} has reader {described.reader!r}, whose files "
-                                 f"the embedded world does not write, allowed: {', '.join(sources.SIMULATED)}")
+                raise ValueError(
+                    f"experiments.{name}.{key}: {source} has reader {described.reader!r}, whose files "
+                    f"the embedded world does not write, allowed: {', '.join(sources.SIMULATED)}"
+                )
             if config.kind == "embedded" and described.simulated_as is None:
-                raise ValueError(f"experiments.{name}.{key}: {source} has no platform with an orbit, which the "
-                                 f"embedded world needs, allowed: sources whose file gives one")
+                raise ValueError(
+                    f"experiments.{name}.{key}: {source} has no platform with an orbit, which the "
+                    f"embedded world needs, allowed: sources whose file gives one"
+                )
     _check_simulated(config, name, experiment)
     _check_observation_loss(name, experiment)
     if experiment.weights is not None:
         _known(f"experiments.{name}.weights", experiment.weights, config.experiments)
         if experiment.weights not in config.trained_experiments:
-            raise ValueError(f"experiments.{name}.weights: {experiment.weights} has no networks of its own")
+            raise ValueError(
+                f"experiments.{name}.weights: {experiment.weights} has no networks of its own"
+            )
     _check_stages(config, name, experiment)
     _check_forecaster(config, name, experiment)
     model = experiment.model.model_dump()
@@ -161,10 +210,17 @@ def _check_simulated(config: "Config", name: str, experiment: Experiment) -> Non
         key = f"experiments.{name}.training.simulated"
         _known(key, source, set(experiment.sources) & set(config.simulation))
         for number, share in enumerate(shares):
-            _inside(f"{key}.{source}", share, config.simulation[source].period, f"simulation.{source}.period")
+            _inside(
+                f"{key}.{source}",
+                share,
+                config.simulation[source].period,
+                f"simulation.{source}.period",
+            )
             if any(share.overlaps(other) for other in shares[:number]):
-                raise ValueError(f"{key}.{source}: {share.start}..{share.end} shares days with another entry, "
-                                 f"allowed: one share a day")
+                raise ValueError(
+                    f"{key}.{source}: {share.start}..{share.end} shares days with another entry, "
+                    f"allowed: one share a day"
+                )
 
 
 def _check_observation_loss(name: str, experiment: Experiment) -> None:
@@ -172,14 +228,18 @@ def _check_observation_loss(name: str, experiment: Experiment) -> None:
     state = set(channels.table().analysed.names)
     for source in loss.sources:
         if state.isdisjoint(sources.load(source).channel_names):
-            raise ValueError(f"experiments.{name}.training.joint.observation_loss.sources: {source} measures no "
-                             f"channel of the state, allowed: stations, ships, radiosondes")
+            raise ValueError(
+                f"experiments.{name}.training.joint.observation_loss.sources: {source} measures no "
+                f"channel of the state, allowed: stations, ships, radiosondes"
+            )
     for source in [] if experiment.weights else loss.radiances:
         key = f"experiments.{name}.training.joint.observation_loss.radiances"
         _known(key, source, experiment.sources)
         if sources.load(source).instrument not in known.instruments():
-            raise ValueError(f"{key}: there is no observation operator for {source}, allowed: sources of "
-                             f"{', '.join(known.instruments())}")
+            raise ValueError(
+                f"{key}: there is no observation operator for {source}, allowed: sources of "
+                f"{', '.join(known.instruments())}"
+            )
 
 
 def _check_stages(config: "Config", name: str, experiment: Experiment) -> None:
@@ -192,16 +252,22 @@ def _check_stages(config: "Config", name: str, experiment: Experiment) -> None:
 
 def _check_forecaster(config: "Config", name: str, experiment: Experiment) -> None:
     if experiment.initial is not None:
-        _known(f"experiments.{name}.initial", experiment.initial, ["gfs", *config.cycled_experiments])
+        _known(
+            f"experiments.{name}.initial", experiment.initial, ["gfs", *config.cycled_experiments]
+        )
         if not experiment.forecasts:
-            raise ValueError(f"experiments.{name}.forecasts: false, allowed: true, as with 'initial' an experiment "
-                             f"makes nothing else")
+            raise ValueError(
+                f"experiments.{name}.forecasts: false, allowed: true, as with 'initial' an experiment "
+                f"makes nothing else"
+            )
     if experiment.forecaster is not None:
         models, steps = len(experiment.forecaster.onnx), experiment.forecaster.steps
         reach = models * steps * times.STEP_HOURS
         if reach < config.cycling.max_lead_hours:
-            raise ValueError(f"experiments.{name}.forecaster.onnx: {models} of {steps} steps reach {reach} h, "
-                             f"allowed: at least cycling.max_lead_hours = {config.cycling.max_lead_hours}")
+            raise ValueError(
+                f"experiments.{name}.forecaster.onnx: {models} of {steps} steps reach {reach} h, "
+                f"allowed: at least cycling.max_lead_hours = {config.cycling.max_lead_hours}"
+            )
 
 
 def _known(key: str, value: str, allowed) -> None:

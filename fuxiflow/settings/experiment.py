@@ -38,10 +38,16 @@ class Experiment(Section):
 
     def recipe(self, stage: str) -> dict:
         """All settings that the networks after a training stage, or the bank of ``backgrounds``, depend on."""
-        training, order = self.training, ("forecaster", "backgrounds", "assimilator", "joint", "autoregressive")
+        training, order = (
+            self.training,
+            ("forecaster", "backgrounds", "assimilator", "joint", "autoregressive"),
+        )
         # replay goes on from joint training, for the cycle alone
         until = [*order[:4], "replay"] if stage == "replay" else order[: order.index(stage) + 1]
-        found = {"model": self.model, "options": training.model_dump(exclude={*order, "replay", "simulated"})}
+        found = {
+            "model": self.model,
+            "options": training.model_dump(exclude={*order, "replay", "simulated"}),
+        }
         found |= {name: getattr(training, name) for name in until}
         if "backgrounds" in until:
             found["max_lead_hours"] = training.assimilator.max_lead_hours

@@ -29,8 +29,10 @@ class Perturbation(Section):
         has the default channel. ValueError names the key and what is allowed."""
         known = [sounder.name for sounder in sounders]
         if self.source is not None and self.source not in known:
-            raise ValueError(f"figures.perturbation.source: {self.source!r}, allowed: sounders of the main experiment "
-                             f"that have an observation operator, {', '.join(known) or 'of which there is none'}")
+            raise ValueError(
+                f"figures.perturbation.source: {self.source!r}, allowed: sounders of the main experiment "
+                f"that have an observation operator, {', '.join(known) or 'of which there is none'}"
+            )
         candidates = [sounder for sounder in sounders if self.source in (None, sounder.name)]
         for sounder in candidates:
             channel = self.channel or _tropospheric(sounder)
@@ -38,15 +40,22 @@ class Perturbation(Section):
                 return self.model_copy(update={"source": sounder.name, "channel": channel})
         if self.source is None and self.channel is None:
             return None
-        channels = "; ".join(f"{sounder.name}: {', '.join(sounder.channel_names)}" for sounder in candidates)
-        raise ValueError(f"figures.perturbation.channel: {self.channel!r}, allowed: one of a sounder of the main "
-                         f"experiment, {channels or 'which has none'}")
+        channels = "; ".join(
+            f"{sounder.name}: {', '.join(sounder.channel_names)}" for sounder in candidates
+        )
+        raise ValueError(
+            f"figures.perturbation.channel: {self.channel!r}, allowed: one of a sounder of the main "
+            f"experiment, {channels or 'which has none'}"
+        )
 
 
 def _tropospheric(sounder: Source) -> str | None:
     """The channel of a microwave sounder at :data:`TROPOSPHERIC`."""
     for channel in sounder.channels:
-        if channel.frequency is not None and float(channel.frequency.split("+-")[0]) == TROPOSPHERIC:
+        if (
+            channel.frequency is not None
+            and float(channel.frequency.split("+-")[0]) == TROPOSPHERIC
+        ):
             return channel.name
     return None
 
@@ -64,5 +73,7 @@ class Figures(Section):
     unrolling: list[str] = []
     map_leads: list[int] = [24, 72, 120]
     map_channels: list[str] = ["Z500", "T850", "U850", "MSL"]
-    case: str | None = Field(None, description="analysis time of increment_case, default the middle of the test period")
+    case: str | None = Field(
+        None, description="analysis time of increment_case, default the middle of the test period"
+    )
     perturbation: Perturbation | None = Perturbation()

@@ -60,7 +60,9 @@ class Optimisation(Section):
     @model_validator(mode="after")
     def _parts(self):
         if self.batch % self.accumulate:
-            raise ValueError(f"accumulate: {self.accumulate} parts of a batch of {self.batch}, allowed: its divisors")
+            raise ValueError(
+                f"accumulate: {self.accumulate} parts of a batch of {self.batch}, allowed: its divisors"
+            )
         return self
 
 
@@ -72,7 +74,9 @@ class RolloutStage(Optimisation):
 
     noise: float = Field(0.0, ge=0)
     noise_fraction: Fraction = 0.5
-    truncation: int | None = Field(None, gt=0, description="steps that are back-propagated through, default all")
+    truncation: int | None = Field(
+        None, gt=0, description="steps that are back-propagated through, default all"
+    )
 
 
 class ForecasterStage(RolloutStage):
@@ -102,7 +106,9 @@ class AutoregressiveStage(RolloutStage):
         if self.first_steps > self.steps:
             raise ValueError(f"first_steps: {self.first_steps} is more than steps, {self.steps}")
         if self.updates < self.steps - self.first_steps + 1:
-            raise ValueError(f"updates: at least one for each of {self.first_steps} to {self.steps} steps")
+            raise ValueError(
+                f"updates: at least one for each of {self.first_steps} to {self.steps} steps"
+            )
         return self
 
     @property
@@ -159,7 +165,9 @@ class JointStage(AssimilatorStage):
     background_weight: float = Field(1.0, ge=0)
     max_lead_hours: int = Field(48, ge=6, multiple_of=6)
     observation_loss: ObservationLoss = ObservationLoss()
-    truncation: int | None = Field(None, gt=0, description="cycles that are back-propagated through, default all")
+    truncation: int | None = Field(
+        None, gt=0, description="cycles that are back-propagated through, default all"
+    )
 
 
 class ReplayStage(AssimilatorStage):
@@ -178,7 +186,9 @@ class ReplayStage(AssimilatorStage):
     cycles: Positive = 1
     background_weight: float = Field(0.0, ge=0)
     max_lead_hours: int = Field(48, ge=6, multiple_of=6)
-    truncation: int | None = Field(None, gt=0, description="cycles that are back-propagated through, default all")
+    truncation: int | None = Field(
+        None, gt=0, description="cycles that are back-propagated through, default all"
+    )
 
     @property
     def steps(self) -> tuple[int, int]:
@@ -197,8 +207,10 @@ class ReplayStage(AssimilatorStage):
     @model_validator(mode="after")
     def _holds_a_sample(self):
         if 4 * self.fresh_days <= self.steps[1]:
-            raise ValueError(f"fresh_days: {self.fresh_days} days hold no chain of {self.steps[1]} cycles, allowed: at "
-                             f"least {self.steps[1] // 4 + 1}")
+            raise ValueError(
+                f"fresh_days: {self.fresh_days} days hold no chain of {self.steps[1]} cycles, allowed: at "
+                f"least {self.steps[1] // 4 + 1}"
+            )
         return self
 
 
@@ -253,15 +265,19 @@ class Training(Section):
         ranks = self.devices * self.nodes
         for name, stage in (self.stages | ({"replay": self.replay} if self.replay else {})).items():
             if stage.batch % (ranks * stage.accumulate):
-                raise ValueError(f"{name}.batch: {stage.batch} samples on {ranks} devices in {stage.accumulate} parts, "
-                                 f"allowed: multiples of {ranks * stage.accumulate}")
+                raise ValueError(
+                    f"{name}.batch: {stage.batch} samples on {ranks} devices in {stage.accumulate} parts, "
+                    f"allowed: multiples of {ranks * stage.accumulate}"
+                )
         return self
 
 
 def _size(numbers: type[Section], known: dict[str, dict]):
     """The type of a size that is given by its name or by its ``numbers``."""
     names = Literal[tuple(known)]
-    validator = BeforeValidator(lambda value: sizes.named(value, known), json_schema_input_type=names | numbers)
+    validator = BeforeValidator(
+        lambda value: sizes.named(value, known), json_schema_input_type=names | numbers
+    )
     return Annotated[numbers, validator]
 
 

@@ -26,7 +26,12 @@ class Analyses(Section):
     def errors(self) -> dict[str, float]:
         """What :class:`fuxiflow.world.errors.AnalysisErrors` is made of."""
         low = self.error if self.low_level_error is None else self.low_level_error
-        return {"error": self.error, "low_level_error": low, "warm_bias": self.warm_bias, "slow_bias": self.slow_bias}
+        return {
+            "error": self.error,
+            "low_level_error": low,
+            "warm_bias": self.warm_bias,
+            "slow_bias": self.slow_bias,
+        }
 
 
 class Reanalysis(Analyses):
@@ -106,7 +111,9 @@ class World(Section):
         """How a source is observed; the defaults where nothing is said of it. ValueError when it cannot be."""
         kinds = {"swaths": Swath, "networks": Network, "occultations": Occultations}
         if source.simulated_as is None:
-            raise ValueError(f"the embedded world cannot make {source.name}: it has no orbit, or no known format")
+            raise ValueError(
+                f"the embedded world cannot make {source.name}: it has no orbit, or no known format"
+            )
         return getattr(self, source.simulated_as).get(source.name, kinds[source.simulated_as]())
 
 

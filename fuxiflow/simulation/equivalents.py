@@ -33,15 +33,27 @@ def equivalent(source: Source) -> Equivalent:
     """
     if source.profile:
         heights = torch.tensor([channel.height for channel in source.channels], dtype=torch.float32)
-        return lambda found, zenith: radio_occultation.from_state(found.state, found.channels, found.latitude, heights)
+        return lambda found, zenith: radio_occultation.from_state(
+            found.state, found.channels, found.latitude, heights
+        )
     operator = MicrowaveOperator.for_channels(source.instrument, source.channel_names, source.name)
-    return lambda found, zenith: from_state(operator, found.state, found.channels, found.surface_geopotential,
-                                            found.land_fraction, found.latitude, zenith)  # fmt: skip
+    return lambda found, zenith: from_state(
+        operator,
+        found.state,
+        found.channels,
+        found.surface_geopotential,
+        found.land_fraction,
+        found.latitude,
+        zenith,
+    )
 
 
 @torch.inference_mode()
 def simulate(operator: Equivalent, found: Columns, zenith: np.ndarray) -> np.ndarray:
     """Equivalents ``(n, channel)`` float32 of columns seen at ``zenith`` angles (n,), batch by batch."""
     angle = torch.from_numpy(np.nan_to_num(np.asarray(zenith, np.float32)))
-    parts = [operator(found.part(slice(i, i + BATCH)), angle[i : i + BATCH]) for i in range(0, len(found), BATCH)]
+    parts = [
+        operator(found.part(slice(i, i + BATCH)), angle[i : i + BATCH])
+        for i in range(0, len(found), BATCH)
+    ]
     return torch.cat(parts).numpy() if parts else np.empty((0, 0), np.float32)

@@ -45,11 +45,22 @@ class Errors:
 
     def write(self, path: Path) -> None:
         """Write a Zarr v3 group."""
-        group = zarr.open_group(path, mode="w", zarr_format=3, attributes={
-            "channels": list(self.channels), "surfaces": list(SURFACES), "count": int(self.count),
-            "provenance": provenance.as_json()})  # fmt: skip
-        names = {"bias": ("surface", "channel"), "scan": ("position", "channel"),
-                 "factor": ("surface", "channel", "other_channel")}  # fmt: skip
+        group = zarr.open_group(
+            path,
+            mode="w",
+            zarr_format=3,
+            attributes={
+                "channels": list(self.channels),
+                "surfaces": list(SURFACES),
+                "count": int(self.count),
+                "provenance": provenance.as_json(),
+            },
+        )
+        names = {
+            "bias": ("surface", "channel"),
+            "scan": ("position", "channel"),
+            "factor": ("surface", "channel", "other_channel"),
+        }
         for name, dimensions in names.items():
             values = np.asarray(getattr(self, name), np.float32)
             group.create_array(name, data=values, chunks=values.shape, dimension_names=dimensions)
@@ -61,8 +72,14 @@ class Errors:
         arrays = (group[name][:] for name in ("bias", "scan", "factor"))
         return cls(list(group.attrs["channels"]), *arrays, group.attrs["count"])
 
-    def put_on(self, values: np.ndarray, land_fraction: np.ndarray, position: np.ndarray, logarithmic: Sequence[bool],
-               random: np.random.Generator) -> np.ndarray:  # fmt: skip
+    def put_on(
+        self,
+        values: np.ndarray,
+        land_fraction: np.ndarray,
+        position: np.ndarray,
+        logarithmic: Sequence[bool],
+        random: np.random.Generator,
+    ) -> np.ndarray:
         """Equivalents ``values (n, channel)`` with bias and drawn noise, float32; positions beyond those known have
         the bias of their surface alone."""
         kind = surface(land_fraction)
@@ -72,15 +89,21 @@ class Errors:
         for i, factor in enumerate(self.factor):
             error[kind == i] += noise[kind == i] @ factor.T
         scaled = on_scale(values, logarithmic) + error
-        return np.where(np.asarray(logarithmic), np.exp(np.where(logarithmic, scaled, 0.0)), scaled).astype(np.float32)
+        return np.where(
+            np.asarray(logarithmic), np.exp(np.where(logarithmic, scaled, 0.0)), scaled
+        ).astype(np.float32)
 
 
-def departures(values: np.ndarray, equivalents: np.ndarray, logarithmic: Sequence[bool]) -> np.ndarray:
+def departures(
+    values: np.ndarray, equivalents: np.ndarray, logarithmic: Sequence[bool]
+) -> np.ndarray:
     """Observed minus simulated ``(n, channel)``, of logarithms where a channel is judged by its logarithm."""
     return on_scale(values, logarithmic) - on_scale(equivalents, logarithmic)
 
 
-def estimate(channels: Sequence[str], found: np.ndarray, land_fraction: np.ndarray, position: np.ndarray) -> Errors:
+def estimate(
+    channels: Sequence[str], found: np.ndarray, land_fraction: np.ndarray, position: np.ndarray
+) -> Errors:
     """Errors from departures ``found (n, channel)``, NaN if missing, at ``land_fraction`` and scan ``position`` (n,).
 
     Where a surface has fewer than :data:`CAUTION` departures of some channel that has any, both surfaces together
@@ -90,8 +113,10 @@ def estimate(channels: Sequence[str], found: np.ndarray, land_fraction: np.ndarr
     found = found.astype(np.float64)
     count = np.isfinite(found).sum(0)
     if not count.any():
-        raise ValueError("no departures, nothing to take errors from; choose another template period, or look at the "
-                         "ledger of the source")
+        raise ValueError(
+            "no departures, nothing to take errors from; choose another template period, or look at the "
+            "ledger of the source"
+        )
     kind = surface(land_fraction)
     bias, factor = [], []
     for i in range(len(SURFACES)):
@@ -101,8 +126,13 @@ def estimate(channels: Sequence[str], found: np.ndarray, land_fraction: np.ndarr
         bias.append(_mean(held))
         factor.append(_factor(held - bias[-1]))
     bias = np.array(bias)
-    return Errors(list(channels), bias.astype(np.float32), _scan(_held(found) - bias[kind], position),
-                  np.array(factor, np.float32), len(found))  # fmt: skip
+    return Errors(
+        list(channels),
+        bias.astype(np.float32),
+        _scan(_held(found) - bias[kind], position),
+        np.array(factor, np.float32),
+        len(found),
+    )
 
 
 def _mean(values: np.ndarray) -> np.ndarray:

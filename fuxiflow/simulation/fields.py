@@ -28,8 +28,13 @@ class Columns:
 
     def part(self, chosen: slice) -> "Columns":
         """Some of the points."""
-        return Columns(self.channels, self.state[chosen], self.surface_geopotential[chosen],
-                       self.land_fraction[chosen], self.latitude[chosen])  # fmt: skip
+        return Columns(
+            self.channels,
+            self.state[chosen],
+            self.surface_geopotential[chosen],
+            self.land_fraction[chosen],
+            self.latitude[chosen],
+        )
 
 
 class Reanalysis:
@@ -37,10 +42,14 @@ class Reanalysis:
 
     def __init__(self, states: States, statistics: Statistics, channels: Sequence[str]):
         if states.grid != statistics.grid:
-            raise ValueError(f"{states.paths[0]}: states lie on {states.grid}, their statistics on {statistics.grid}")
+            raise ValueError(
+                f"{states.paths[0]}: states lie on {states.grid}, their statistics on {statistics.grid}"
+            )
         self.states, self.channels = states, list(channels)
         self._picked = [states.channels.index(name) for name in channels]
-        fixed = np.stack([statistics.surface_geopotential, statistics.land_fraction]).astype(np.float32)
+        fixed = np.stack([statistics.surface_geopotential, statistics.land_fraction]).astype(
+            np.float32
+        )
         self._fixed = self._points(fixed)
         self._kept: dict[np.datetime64, Tensor] = {}
 
@@ -51,14 +60,20 @@ class Reanalysis:
 
     def covers(self, time: np.ndarray) -> np.ndarray:
         """Which times (n,) have a state before and one after, 6 h apart, or are a state's."""
-        before = time.astype("datetime64[ns]").astype(np.int64) // STEP.astype("timedelta64[ns]").astype(np.int64)
+        before = time.astype("datetime64[ns]").astype(np.int64) // STEP.astype(
+            "timedelta64[ns]"
+        ).astype(np.int64)
         numbers, which = np.unique(before, return_inverse=True)
-        known = np.array([[self._time(b + i) in self.states for i in (0, 1)] for b in numbers], bool).reshape(-1, 2)
+        known = np.array(
+            [[self._time(b + i) in self.states for i in (0, 1)] for b in numbers], bool
+        ).reshape(-1, 2)
         return known[which, 0] & (known[which, 1] | (time == self._time(before)))
 
     @staticmethod
     def _time(number: np.ndarray | int) -> np.ndarray:
-        return np.asarray(number * STEP.astype("timedelta64[ns]").astype(np.int64)).astype("datetime64[ns]")
+        return np.asarray(number * STEP.astype("timedelta64[ns]").astype(np.int64)).astype(
+            "datetime64[ns]"
+        )
 
     def _field(self, number: int) -> Tensor:
         time = np.datetime64(self._time(number).item(), "ns")
@@ -85,7 +100,9 @@ class Reanalysis:
             part, w, later = corners[:, rows], weights[:, rows], share[rows]
             values = self._mix(self._field(int(number)), part, w)
             if later.any():
-                values = values + later * (self._mix(self._field(int(number) + 1), part, w) - values)
+                values = values + later * (
+                    self._mix(self._field(int(number) + 1), part, w) - values
+                )
             state[rows] = values
         fixed = self._mix(self._fixed, corners, weights)
         latitude = torch.from_numpy(np.array(lat, np.float32))
@@ -103,11 +120,16 @@ class Reanalysis:
         nlat, nlon = self.states.grid.shape
         row = np.clip((90.0 - np.asarray(lat, float)) * nlat / 180.0 - 0.5, 0, nlat - 1)
         column = np.mod(np.asarray(lon, float), 360.0) * nlon / 360.0
-        north, west = np.minimum(row.astype(np.int64), max(nlat - 2, 0)), np.floor(column).astype(np.int64)
+        north, west = (
+            np.minimum(row.astype(np.int64), max(nlat - 2, 0)),
+            np.floor(column).astype(np.int64),
+        )
         down, across = row - north, column - west
         cells, weights = [], []
         for i, wi in ((north, 1 - down), (np.minimum(north + 1, nlat - 1), down)):
             for j, wj in ((west % nlon, 1 - across), ((west + 1) % nlon, across)):
                 cells.append(i * nlon + j)
                 weights.append(wi * wj)
-        return torch.from_numpy(np.stack(cells)), torch.from_numpy(np.stack(weights).astype(np.float32))
+        return torch.from_numpy(np.stack(cells)), torch.from_numpy(
+            np.stack(weights).astype(np.float32)
+        )

@@ -88,8 +88,10 @@ class Template:
 def _moved(footprints: pa.Table, shift: np.timedelta64) -> Iterator[Footprints]:
     """Footprints by platform, ``shift`` later."""
     names = footprints["platform"].unify_dictionaries().to_pandas().astype(str).to_numpy()
-    columns = {name: table.column(footprints, name)
-               for name in ("time", "lat", "lon", "zenith", "azimuth", "scan_position")}  # fmt: skip
+    columns = {
+        name: table.column(footprints, name)
+        for name in ("time", "lat", "lon", "zenith", "azimuth", "scan_position")
+    }
     columns["time"] = columns["time"].astype("datetime64[ns]") + shift.astype("timedelta64[ns]")
     columns["missing"] = ~np.isfinite(table.values_of(footprints))
     for name in np.unique(names):
@@ -107,7 +109,10 @@ def orbits(source: Source, day: date, strides: tuple[int, int]) -> Iterator[Foot
         if not len(view):
             continue
         shape = view.lat.shape
-        columns = {name: getattr(view, name).ravel() for name in ("time", "lat", "lon", "zenith", "azimuth")}
+        columns = {
+            name: getattr(view, name).ravel()
+            for name in ("time", "lat", "lon", "zenith", "azimuth")
+        }
         position = np.broadcast_to(np.arange(1, shape[1] + 1, dtype=np.int16), shape).ravel()
         missing = np.zeros((len(position), len(source.channels)), bool)
         yield Footprints(platform.name, **columns, scan_position=position, missing=missing)

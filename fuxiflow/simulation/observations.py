@@ -26,8 +26,13 @@ def generator(seed: int, source: str, day: date) -> np.random.Generator:
     return np.random.default_rng([seed, zlib.crc32(source.encode()), day.toordinal()])
 
 
-def departures(source: Source, operator: Equivalent, reanalysis: Reanalysis, template: geometry.Template,
-               seed: int) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:  # fmt: skip
+def departures(
+    source: Source,
+    operator: Equivalent,
+    reanalysis: Reanalysis,
+    template: geometry.Template,
+    seed: int,
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """Day by day of the template departures ``(n, channel)``, land fraction and scan position (n,) of a sample drawn
     without replacement, :data:`SAMPLE` values in all; footprints at times without a reanalysis are left out."""
     share = -(-SAMPLE // (template.days * len(source.channels)))
@@ -43,16 +48,28 @@ def departures(source: Source, operator: Equivalent, reanalysis: Reanalysis, tem
         place = (table.column(found, name) for name in ("lat", "lon", "time"))
         columns = reanalysis.at(*place)
         equivalents = simulate(operator, columns, table.column(found, "zenith"))
-        yield (errors.departures(table.values_of(found), equivalents, source.logarithmic),
-               columns.land_fraction.numpy(), table.column(found, "scan_position").astype(np.int64))  # fmt: skip
+        yield (
+            errors.departures(table.values_of(found), equivalents, source.logarithmic),
+            columns.land_fraction.numpy(),
+            table.column(found, "scan_position").astype(np.int64),
+        )
 
 
-def footprints(source: Source, kind: str, template: geometry.Template, day: date, strides: tuple[int, int],
-               random: np.random.Generator) -> Iterator[geometry.Footprints]:  # fmt: skip
+def footprints(
+    source: Source,
+    kind: str,
+    template: geometry.Template,
+    day: date,
+    strides: tuple[int, int],
+    random: np.random.Generator,
+) -> Iterator[geometry.Footprints]:
     """Where a source is simulated on a day, in parts of at most :data:`PART`: ``kind`` is ``template`` (the day that
     stands for it), ``drawn`` (hour by hour), or ``orbits`` (every so-manieth scan and field of view, ``strides``)."""
-    known = {"template": lambda: template.copied(day), "drawn": lambda: template.drawn(day, random),
-             "orbits": lambda: geometry.orbits(source, day, strides)}  # fmt: skip
+    known = {
+        "template": lambda: template.copied(day),
+        "drawn": lambda: template.drawn(day, random),
+        "orbits": lambda: geometry.orbits(source, day, strides),
+    }
     if kind not in known:
         raise ValueError(f"unknown geometry {kind!r}; known: {', '.join(known)}")
     for found in known[kind]():
@@ -60,8 +77,14 @@ def footprints(source: Source, kind: str, template: geometry.Template, day: date
             yield found.rows(np.arange(first, min(first + PART, len(found))))
 
 
-def observe(source: Source, operator: Equivalent, reanalysis: Reanalysis, found: errors.Errors,
-            places: geometry.Footprints, random: np.random.Generator) -> tuple[pa.Table, int]:  # fmt: skip
+def observe(
+    source: Source,
+    operator: Equivalent,
+    reanalysis: Reanalysis,
+    found: errors.Errors,
+    places: geometry.Footprints,
+    random: np.random.Generator,
+) -> tuple[pa.Table, int]:
     """Simulated observations at ``places`` as a footprint table, and how many there are no reanalysis for.
 
     What real footprints lack they lack too, and what is outside a channel's valid range.
@@ -73,13 +96,21 @@ def observe(source: Source, operator: Equivalent, reanalysis: Reanalysis, found:
     values = np.full(places.missing.shape, np.nan, np.float32)
     if len(places):
         clean = simulate(operator, columns, places.zenith)
-        values = found.put_on(clean, columns.land_fraction.numpy(), places.scan_position.astype(np.int64),
-                              source.logarithmic, random)  # fmt: skip
+        values = found.put_on(
+            clean,
+            columns.land_fraction.numpy(),
+            places.scan_position.astype(np.int64),
+            source.logarithmic,
+            random,
+        )
     low, high = np.array(source.valid_ranges, np.float32).T
     with np.errstate(invalid="ignore"):
         values[places.missing | ~((values >= low) & (values <= high))] = np.nan
     kept = np.isfinite(values).any(axis=1)
     places, values = places.rows(kept), values[kept]
-    columns = {name: getattr(places, name) for name in ("time", "lat", "lon", "zenith", "azimuth", "scan_position")}
+    columns = {
+        name: getattr(places, name)
+        for name in ("time", "lat", "lon", "zenith", "azimuth", "scan_position")
+    }
     columns["rejected"] = np.zeros(len(values), np.uint8)
     return table.build(source.channel_names, values, columns, places.platform, ORIGIN), left

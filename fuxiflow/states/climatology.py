@@ -70,9 +70,13 @@ def _create(path: Path, channels: ChannelTable, grid: Grid, width: int) -> zarr.
             "comment": "dayofyear counts a year of 366 days; linear interpolation between its nodes",
         },
     )
-    put_coordinate(group, "dayofyear", NODES.astype(np.int64), {"long_name": "day of a year of 366 days"})
+    put_coordinate(
+        group, "dayofyear", NODES.astype(np.int64), {"long_name": "day of a year of 366 days"}
+    )
     put_coordinate(group, "hour", np.array(HOURS, np.int64), {"long_name": "hour of day, UTC"})
-    put_coordinate(group, "channel", np.array(channels.names), {"long_name": "channel of the state"})
+    put_coordinate(
+        group, "channel", np.array(channels.names), {"long_name": "channel of the state"}
+    )
     put_grid(group, grid)
     shape = (len(NODES), len(HOURS), len(channels), *grid.shape)
     return group.create_array(
@@ -120,7 +124,12 @@ def build(
             state = np.where(valid[:, None, None], state, np.float32(0))
             for node in np.flatnonzero(weights[position]):
                 totals[node] += weights[position, node] * valid
-                share = np.divide(weights[position, node] * valid, totals[node], out=np.zeros(len(valid)), where=valid)
+                share = np.divide(
+                    weights[position, node] * valid,
+                    totals[node],
+                    out=np.zeros(len(valid)),
+                    where=valid,
+                )
                 mean = means.setdefault(node, np.zeros_like(state))
                 # a running mean: float32 keeps its digits however many years there are
                 mean += (state - mean) * share.astype(np.float32)[:, None, None]
@@ -164,7 +173,9 @@ def _fill(values: zarr.Array, slot: int, totals: np.ndarray) -> set[int]:
 class Climatology:
     """Mean states ``(node, hour, channel, lat, lon)``; :meth:`at` interpolates to a time."""
 
-    def __init__(self, channels: ChannelTable, grid: Grid, values: np.ndarray | zarr.Array, width: int):
+    def __init__(
+        self, channels: ChannelTable, grid: Grid, values: np.ndarray | zarr.Array, width: int
+    ):
         self.channels, self.grid, self.width = channels, grid, width
         self._values = values
         self._cache: dict[tuple[int, int], np.ndarray] = {}
@@ -174,7 +185,12 @@ class Climatology:
         """Open what :func:`build` wrote; fields are read as they are needed. FileNotFoundError if it is not there."""
         group = open_existing(path, "climatology")
         names = [str(name) for name in group["channel"][:]]
-        return cls(table().select(names), get_grid(group), group["climatology"], int(group.attrs["window_days"]))
+        return cls(
+            table().select(names),
+            get_grid(group),
+            group["climatology"],
+            int(group.attrs["window_days"]),
+        )
 
     def _node(self, node: int, slot: int) -> np.ndarray:
         """One node's field, kept in memory: neighbouring times need the same ones (at most 16 are kept)."""
@@ -193,4 +209,8 @@ class Climatology:
         before, after, weight = node_weights(day_of_year(time))
         slot = HOURS.index(moment.hour)
         first = self._node(before, slot)
-        return first.copy() if weight == 0 else first + np.float32(weight) * (self._node(after, slot) - first)
+        return (
+            first.copy()
+            if weight == 0
+            else first + np.float32(weight) * (self._node(after, slot) - first)
+        )

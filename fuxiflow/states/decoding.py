@@ -33,7 +33,9 @@ def grib_files(directory: Path, analyses_only: bool = False) -> list[Path]:
         if path.is_file() and path.suffix not in NOT_GRIB and not path.name.startswith(".")
     )
     if analyses_only:
-        found = [path for path in found if not (match := _LEAD.search(path.name)) or int(match[1]) == 0]
+        found = [
+            path for path in found if not (match := _LEAD.search(path.name)) or int(match[1]) == 0
+        ]
     if not found:
         raise FileNotFoundError(f"{directory}: no GRIB file")
     return found
@@ -74,7 +76,13 @@ class Assembler:
 
     def _reject(self, entry: Entry, reason: str) -> None:
         self.ledger.rejected += 1
-        self.ledger.note(reason, entry.frame.path, entry.frame.number, entry.end, self.channels[entry.channel].name)
+        self.ledger.note(
+            reason,
+            entry.frame.path,
+            entry.frame.number,
+            entry.end,
+            self.channels[entry.channel].name,
+        )
 
     def _decode(self, entry: Entry) -> Field | None:
         try:
@@ -94,10 +102,17 @@ class Assembler:
         if not fields:
             return None
         first = fields[0]
-        differing = [f for f in fields[1:] if f.grid != first.grid or not np.array_equal(f.values, first.values)]
+        differing = [
+            f
+            for f in fields[1:]
+            if f.grid != first.grid or not np.array_equal(f.values, first.values)
+        ]
         if differing:
             for field in fields:
-                self._reject(field.entry, f"conflicting duplicates: {len(fields)} fields that are not the same")
+                self._reject(
+                    field.entry,
+                    f"conflicting duplicates: {len(fields)} fields that are not the same",
+                )
             return None
         self.ledger.used += 1
         self.discard((field.entry for field in fields[1:]), "identical duplicate")
@@ -113,7 +128,9 @@ class Assembler:
         edges = [end - STEP, *(span[1] for span in chosen)]
         if [span[0] for span in chosen] != edges[:-1] or edges[-1] != end:
             text = ", ".join(f"{start:%d.%m. %H}-{stop:%H}" for start, stop in chosen)
-            self.ledger.note(f"accumulations do not make up the 6 h: {text}", entries[0].frame.path, 0, end, "TP")
+            self.ledger.note(
+                f"accumulations do not make up the 6 h: {text}", entries[0].frame.path, 0, end, "TP"
+            )
             self.discard(entries, "incomplete accumulation")
             return None
         for span in spans.keys() - set(chosen):
@@ -124,7 +141,9 @@ class Assembler:
         values = np.maximum(np.sum([part.values for part in parts], axis=0), 0.0)
         return Field(parts[0].entry, values, parts[0].grid)
 
-    def state(self, entries: list[Entry], time: datetime, precipitation: bool = True) -> np.ndarray | None:
+    def state(
+        self, entries: list[Entry], time: datetime, precipitation: bool = True
+    ) -> np.ndarray | None:
         """The state ``(channel, lat, lon)`` of the entries that are valid at ``time`` (or add up to it).
 
         None, and ledger rows, when a channel is missing; without ``precipitation`` that one is NaN then.
@@ -138,7 +157,11 @@ class Assembler:
         by_grid, used = defaultdict(list), self.ledger.used
         for index in sorted(by_channel):
             analysed = self.channels[index].analysed
-            field = self._unique(by_channel[index]) if analysed else self._total(by_channel[index], time)
+            field = (
+                self._unique(by_channel[index])
+                if analysed
+                else self._total(by_channel[index], time)
+            )
             if field is not None:
                 by_grid[field.grid].append((index, field.values))
         have = {index for fields in by_grid.values() for index, _ in fields}
@@ -184,7 +207,10 @@ def group(
 
 
 def analyses(
-    assembler: Assembler, paths: Sequence[Path], times: Sequence[datetime], precipitation: bool = True
+    assembler: Assembler,
+    paths: Sequence[Path],
+    times: Sequence[datetime],
+    precipitation: bool = True,
 ) -> Iterator[np.ndarray | None]:
     """Yield the state ``(channel, lat, lon)`` of each of ``times``, None where it is missing; the ledger says why.
 
@@ -216,7 +242,11 @@ def forecasts(
     """
     entries = assembler.inventory(paths)
     inits = sorted(
-        {e.init for e in entries if e.end > e.init and first <= e.init <= last and e.init.hour in init_hours}
+        {
+            e.init
+            for e in entries
+            if e.end > e.init and first <= e.init <= last and e.init.hour in init_hours
+        }
     )
     wanted = [(init, init + hours(lead)) for init in inits for lead in lead_hours]
     groups = group(assembler, entries, wanted, lambda entry, end: (entry.init, end))
@@ -225,6 +255,10 @@ def forecasts(
         for i, init in enumerate(inits):
             for j, lead in enumerate(lead_hours):
                 valid = init + hours(lead)
-                yield i, j, assembler.state(groups.pop((init, valid)), valid, precipitation=lead > 0)
+                yield (
+                    i,
+                    j,
+                    assembler.state(groups.pop((init, valid)), valid, precipitation=lead > 0),
+                )
 
     return inits, states()

@@ -74,9 +74,17 @@ class ForecastWriter:
         resume: bool = False,
     ):
         self.path, self.channels, self.grid = Path(path), channels, grid
-        self.init_times, self.lead_hours = as_nanoseconds(list(init_times)), [int(hour) for hour in lead_hours]
+        self.init_times, self.lead_hours = (
+            as_nanoseconds(list(init_times)),
+            [int(hour) for hour in lead_hours],
+        )
         self._variables, self._levels = variables(channels), levels(channels)
-        largest = max(len(positions) for positions in self._variables.values()) * 4 * grid.nlat * grid.nlon
+        largest = (
+            max(len(positions) for positions in self._variables.values())
+            * 4
+            * grid.nlat
+            * grid.nlon
+        )
         self._leads = max(1, min(len(self.lead_hours), CHUNK_BYTES // largest))
         self._missing: set[tuple[str, int]] = set()
         self._written: dict[int, set[int]] = {}
@@ -208,7 +216,10 @@ class ForecastWriter:
         self._pending[i_init] = False
         self._written.pop(i_init, None)
         self._group.update_attributes(
-            {"pending": iso(self.init_times[self._pending]), "missing": [list(key) for key in sorted(self._missing)]}
+            {
+                "pending": iso(self.init_times[self._pending]),
+                "missing": [list(key) for key in sorted(self._missing)],
+            }
         )
 
     def close(self) -> None:
@@ -256,13 +267,17 @@ class Forecasts:
             leads = [int(hour) for hour in group["prediction_timedelta"][:]]
             here = list(group.attrs["channels"]), get_grid(group, "latitude", "longitude"), leads
             if layout not in (None, here):
-                raise ValueError(f"{path}: other leads, channels or another grid than {self.paths[0]}")
+                raise ValueError(
+                    f"{path}: other leads, channels or another grid than {self.paths[0]}"
+                )
             layout = here
             times = read_times(group)
             slots.append(times)
             pending = set(group.attrs["pending"])
             self._missing |= {(time, lead) for time, lead in group.attrs["missing"]}
-            for index, (time, text) in enumerate(zip(times.astype(np.int64).tolist(), iso(times), strict=True)):
+            for index, (time, text) in enumerate(
+                zip(times.astype(np.int64).tolist(), iso(times), strict=True)
+            ):
                 if text not in pending:
                     self._where[time] = group, index
         names, self.grid, self.lead_hours = layout
@@ -273,7 +288,9 @@ class Forecasts:
 
     def _fail(self, what: str):
         span = (
-            f"{iso(self.init_times[[0]])[0]} .. {iso(self.init_times[[-1]])[0]}" if len(self.init_times) else "nothing"
+            f"{iso(self.init_times[[0]])[0]} .. {iso(self.init_times[[-1]])[0]}"
+            if len(self.init_times)
+            else "nothing"
         )
         raise KeyError(
             f"{what} in {', '.join(map(str, self.paths))}; available: {span}, {len(self.init_times)} initial "
@@ -308,7 +325,10 @@ class Forecasts:
         key = int(as_nanoseconds(init).astype(np.int64))
         if self._cache is None or self._cache[0] != key:
             group, index = self._where[key]
-            self._cache = key, read_leads(group, self.channels, index, slice(0, len(self.lead_hours)))
+            self._cache = (
+                key,
+                read_leads(group, self.channels, index, slice(0, len(self.lead_hours))),
+            )
         return self._cache[1]
 
     def read_many(self, pairs: Iterable[tuple]) -> np.ndarray:

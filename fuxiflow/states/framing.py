@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 START, END = b"GRIB", b"7777"
-PADDING = bytes(range(33))  # NUL, white space and the control characters of telecommunication headers
+PADDING = bytes(
+    range(33)
+)  # NUL, white space and the control characters of telecommunication headers
 LARGE_GRIB1 = 0x800000
 
 
@@ -50,9 +52,7 @@ def _length(data, offset: int) -> tuple[int, int] | str:
     if edition == 1:
         length = int.from_bytes(head[4:7], "big")
         if length & LARGE_GRIB1:
-            return (
-                "edition 1 message above 8 MB: the unofficial length encoding is not supported, convert it to edition 2"
-            )
+            return "edition 1 message above 8 MB: the unofficial length encoding is not supported, convert it to edition 2"
     elif edition == 2:
         if len(head) < 16:
             return f"truncated: only {len(head)} bytes are left"
@@ -68,9 +68,16 @@ def _inspect(path: Path, data, number: int, offset: int) -> Frame | Fault:
         return Fault(path, number, offset, found)
     edition, length = found
     if offset + length > len(data):
-        return Fault(path, number, offset, f"truncated: it is {length} bytes long, only {len(data) - offset} are left")
+        return Fault(
+            path,
+            number,
+            offset,
+            f"truncated: it is {length} bytes long, only {len(data) - offset} are left",
+        )
     if length < 12 or data[offset + length - 4 : offset + length] != END:
-        return Fault(path, number, offset, f"wrong message length {length}: it does not end with 7777")
+        return Fault(
+            path, number, offset, f"wrong message length {length}: it does not end with 7777"
+        )
     return Frame(path, number, offset, length, edition)
 
 
@@ -90,7 +97,9 @@ def frames(path: Path) -> Iterator[Frame | Fault]:
             between = data[offset : start if start >= 0 else len(data)]
             if between.strip(PADDING):
                 what = (
-                    "no GRIB message" if number == 1 and start < 0 else f"{len(between)} bytes that are no GRIB message"
+                    "no GRIB message"
+                    if number == 1 and start < 0
+                    else f"{len(between)} bytes that are no GRIB message"
                 )
                 yield Fault(path, number, offset, f"{what}, starting with {bytes(between[:16])!r}")
             if start < 0:
@@ -98,7 +107,11 @@ def frames(path: Path) -> Iterator[Frame | Fault]:
             found = _inspect(path, data, number, start)
             yield found
             number += 1
-            offset = start + found.length if isinstance(found, Frame) else _resume(path, data, number, start + 4)
+            offset = (
+                start + found.length
+                if isinstance(found, Frame)
+                else _resume(path, data, number, start + 4)
+            )
 
 
 def _resume(path: Path, data, number: int, offset: int) -> int:

@@ -80,7 +80,13 @@ def channel_keys(channels: ChannelTable, reference: str) -> dict[tuple, int]:
         return {(c.era5_param, c.level): index for index, c in enumerate(channels)}
     if reference == "gfs":
         return {
-            (c.gfs_discipline, c.gfs_category, c.gfs_number, c.gfs_surface, float(c.gfs_level)): index
+            (
+                c.gfs_discipline,
+                c.gfs_category,
+                c.gfs_number,
+                c.gfs_surface,
+                float(c.gfs_level),
+            ): index
             for index, c in enumerate(channels)
         }
     raise ValueError(f"unknown reference {reference!r}; known in GRIB: {', '.join(REFERENCES)}")
@@ -104,7 +110,13 @@ def _gfs_key(handle: int) -> tuple | None:
         handle, "scaleFactorOfFirstFixedSurface", 0
     )
     value = {100: value / 100, 101: 0.0, 1: 0.0}.get(surface, value)
-    return (get(handle, "discipline"), get(handle, "parameterCategory"), get(handle, "parameterNumber"), surface, value)
+    return (
+        get(handle, "discipline"),
+        get(handle, "parameterCategory"),
+        get(handle, "parameterNumber"),
+        surface,
+        value,
+    )
 
 
 def reference_time(parts: dict[int, bytes], edition: int) -> datetime:
@@ -129,7 +141,8 @@ def _steps(handle: int) -> tuple[timedelta, timedelta]:
     if unit not in STEP_SECONDS:
         raise GribError(f"step unit {unit} is not supported")
     start, end = (
-        timedelta(seconds=STEP_SECONDS[unit] * eccodes.codes_get_long(handle, key)) for key in ("startStep", "endStep")
+        timedelta(seconds=STEP_SECONDS[unit] * eccodes.codes_get_long(handle, key))
+        for key in ("startStep", "endStep")
     )
     return start, end
 
@@ -138,7 +151,9 @@ def source_grid(handle: int) -> tuple[SourceGrid, dict]:
     """The grid of a message and how its values are ordered; :class:`GribError` unless it is a global regular one."""
     kind = eccodes.codes_get_string(handle, "gridType")
     if kind != "regular_ll":
-        raise GribError(f"grid type {kind} is not supported, only regular_ll: interpolate when retrieving")
+        raise GribError(
+            f"grid type {kind} is not supported, only regular_ll: interpolate when retrieving"
+        )
     number, degrees = eccodes.codes_get_long, eccodes.codes_get_double
     order = {
         key: number(handle, key)
@@ -189,7 +204,9 @@ class GribReader:
     def _identify(self, message: bytes) -> str | tuple[int, timedelta, timedelta]:
         """Channel and steps of a single-field message, or the reason why it is not wanted."""
         with opened(message) as handle:
-            channel = self._keys.get(_era5_key(handle) if self.reference == "era5" else _gfs_key(handle))
+            channel = self._keys.get(
+                _era5_key(handle) if self.reference == "era5" else _gfs_key(handle)
+            )
             if channel is None:
                 return "not in the channel table"
             if _get(handle, "perturbationNumber", 0):
@@ -237,7 +254,14 @@ class GribReader:
                             else:
                                 entries.append(Entry(frame, part, *found))
                     except (eccodes.CodesInternalError, ValueError) as error:
-                        on_fault(Fault(frame.path, frame.number, frame.offset, f"cannot be decoded: {error}"))
+                        on_fault(
+                            Fault(
+                                frame.path,
+                                frame.number,
+                                frame.offset,
+                                f"cannot be decoded: {error}",
+                            )
+                        )
         return entries
 
     def unpack(self, message: bytes) -> tuple[np.ndarray, SourceGrid]:
@@ -269,7 +293,9 @@ class GribReader:
         try:
             values, grid = self.unpack(fields(message)[entry.part])
         except ValueError as error:
-            raise GribError(str(Fault(frame.path, frame.number, frame.offset, str(error)))) from error
+            raise GribError(
+                str(Fault(frame.path, frame.number, frame.offset, str(error)))
+            ) from error
         scale = channel.era5_scale if self.reference == "era5" else channel.gfs_scale
         return Field(entry, (values * scale).astype(np.float32), grid)
 

@@ -12,8 +12,11 @@ from fuxiflow.states.regrid import regrid
 
 # name: (paramId, lowest and highest credible value), ECMWF parameter database
 REQUIRED = {"surface_geopotential": (129, -6000.0, 90000.0), "land_fraction": (172, -0.01, 1.01)}
-COVERS = {"lake_cover": (26, -0.01, 1.01), "low_vegetation_cover": (27, -0.01, 1.01),
-          "high_vegetation_cover": (28, -0.01, 1.01)}
+COVERS = {
+    "lake_cover": (26, -0.01, 1.01),
+    "low_vegetation_cover": (27, -0.01, 1.01),
+    "high_vegetation_cover": (28, -0.01, 1.01),
+}
 PARAMETERS = REQUIRED | COVERS
 
 
@@ -39,7 +42,9 @@ def read_invariants(path: Path, grid: Grid) -> dict[str, np.ndarray]:
             try:
                 values, source = reader.unpack(message)
             except ValueError as error:
-                raise GribError(str(Fault(frame.path, frame.number, frame.offset, str(error)))) from error
+                raise GribError(
+                    str(Fault(frame.path, frame.number, frame.offset, str(error)))
+                ) from error
             _, low, high = PARAMETERS[name]
             if not (values.min() >= low and values.max() <= high):
                 raise GribError(
@@ -53,5 +58,9 @@ def read_invariants(path: Path, grid: Grid) -> dict[str, np.ndarray]:
             f"{path}: no {' and no '.join(lacking)} at the surface "
             f"(paramId {', '.join(str(PARAMETERS[name][0]) for name in lacking)})"
         )
-    fractions = {name: np.clip(values, 0.0, 1.0) for name, values in found.items() if name != "surface_geopotential"}
+    fractions = {
+        name: np.clip(values, 0.0, 1.0)
+        for name, values in found.items()
+        if name != "surface_geopotential"
+    }
     return {name: (found | fractions)[name] for name in PARAMETERS if name in found}

@@ -34,10 +34,23 @@ class Ledger:
         self.ignored: Counter[str] = Counter()
 
     def note(
-        self, reason: str, file: Path | str = "", message: int = 0, time: datetime | None = None, channel: str = ""
+        self,
+        reason: str,
+        file: Path | str = "",
+        message: int = 0,
+        time: datetime | None = None,
+        channel: str = "",
     ) -> None:
         """Add a row."""
-        self.rows.append({"file": str(file), "message": message, "time": time, "channel": channel, "reason": reason})
+        self.rows.append(
+            {
+                "file": str(file),
+                "message": message,
+                "time": time,
+                "channel": channel,
+                "reason": reason,
+            }
+        )
 
     def fault(self, fault: Fault) -> None:
         """Add a row for a damaged place of a file."""
@@ -55,7 +68,9 @@ class Ledger:
                 f"ledger: {self.read} fields read, but {self.used} used, {self.rejected} rejected and "
                 f"{self.ignored.total()} ignored"
             )
-        reasons = "".join(f", {count} ignored ({reason})" for reason, count in self.ignored.most_common())
+        reasons = "".join(
+            f", {count} ignored ({reason})" for reason, count in self.ignored.most_common()
+        )
         counts = f"{self.read} fields read: {self.used} used, {self.rejected} rejected{reasons}"
         return f"{counts}; {len(self.rows)} ledger rows"
 

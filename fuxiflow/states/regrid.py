@@ -30,7 +30,9 @@ class SourceGrid:
     repeated: bool = False
 
     @classmethod
-    def spanning(cls, north: float, south: float, nlat: int, west: float, east: float, columns: int) -> "SourceGrid":
+    def spanning(
+        cls, north: float, south: float, nlat: int, west: float, east: float, columns: int
+    ) -> "SourceGrid":
         """The grid of a file's first and last coordinates; GribError naming the extent unless it is global."""
         if nlat < 2 or columns < 2:
             raise GribError(f"a grid of {nlat} x {columns} points cannot be regridded")
@@ -40,12 +42,22 @@ class SourceGrid:
         repeated = abs(span - 360.0) < TOLERANCE
         closed = abs(span + span / (columns - 1) - 360.0) < columns * TOLERANCE
         if max(90.0 - north, south + 90.0) > step + TOLERANCE or not (repeated or closed):
-            raise GribError(f"the field is not global: latitude {north} .. {south}, longitude {west} .. {east}")
+            raise GribError(
+                f"the field is not global: latitude {north} .. {south}, longitude {west} .. {east}"
+            )
         # coordinates rounded to a thousandth of a degree: poles and equator-symmetric rows are exact
         north, south = (
-            np.sign(value) * 90.0 if abs(90.0 - abs(value)) < TOLERANCE else value for value in (north, south)
+            np.sign(value) * 90.0 if abs(90.0 - abs(value)) < TOLERANCE else value
+            for value in (north, south)
         )
-        return cls(float(north), float(south), nlat, float(west % 360.0), columns - repeated, bool(repeated))
+        return cls(
+            float(north),
+            float(south),
+            nlat,
+            float(west % 360.0),
+            columns - repeated,
+            bool(repeated),
+        )
 
     @classmethod
     def of(cls, grid: Grid) -> "SourceGrid":
@@ -86,7 +98,9 @@ def conservative_columns(source: np.ndarray, target: np.ndarray) -> sparse.csr_m
     width, goal = 360.0 / len(source), 360.0 / len(target)
     # distance between centres, wrapped to [-180, 180)
     distance = (target[:, None] - source[None, :] + 180.0) % 360.0 - 180.0
-    overlap = np.minimum(distance + goal / 2, width / 2) - np.maximum(distance - goal / 2, -width / 2)
+    overlap = np.minimum(distance + goal / 2, width / 2) - np.maximum(
+        distance - goal / 2, -width / 2
+    )
     return sparse.csr_matrix(np.maximum(overlap, 0.0) / goal)
 
 
@@ -128,9 +142,15 @@ def is_conservative(source: SourceGrid, target: Grid) -> bool:
 @lru_cache(maxsize=16)
 def _weights(source: SourceGrid, target: Grid) -> tuple[sparse.csr_matrix, sparse.csr_matrix]:
     if is_conservative(source, target):
-        rows, columns = conservative_rows(source.lat, target.lat), conservative_columns(source.lon, target.lon)
+        rows, columns = (
+            conservative_rows(source.lat, target.lat),
+            conservative_columns(source.lon, target.lon),
+        )
     else:
-        rows, columns = bilinear_rows(source.lat, target.lat), bilinear_columns(source.lon, target.lon)
+        rows, columns = (
+            bilinear_rows(source.lat, target.lat),
+            bilinear_columns(source.lon, target.lon),
+        )
     return rows.astype(np.float32), columns.astype(np.float32)
 
 
@@ -141,11 +161,15 @@ def regrid(values: np.ndarray, source: SourceGrid, target: Grid) -> np.ndarray:
     when it is as fine or finer. Raises ValueError when the fields are not on the source grid.
     """
     if values.shape[1:] != (source.nlat, source.nlon):
-        raise ValueError(f"fields of {values.shape[1:]} are not on a grid of {(source.nlat, source.nlon)}")
+        raise ValueError(
+            f"fields of {values.shape[1:]} are not on a grid of {(source.nlat, source.nlon)}"
+        )
     rows, columns = _weights(source, target)
     count = len(values)
     # (lat, channel * lon), then (lon, channel * lat): sparse @ dense needs the contracted axis first
-    across = rows @ np.ascontiguousarray(values.transpose(1, 0, 2), np.float32).reshape(source.nlat, -1)
+    across = rows @ np.ascontiguousarray(values.transpose(1, 0, 2), np.float32).reshape(
+        source.nlat, -1
+    )
     along = np.ascontiguousarray(across.reshape(target.nlat, count, source.nlon).transpose(2, 1, 0))
     result = columns @ along.reshape(source.nlon, -1)
     return np.ascontiguousarray(result.reshape(target.nlon, count, target.nlat).transpose(1, 2, 0))

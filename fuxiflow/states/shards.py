@@ -26,7 +26,9 @@ def _index(path: str, count: int, mtime_ns: int) -> np.ndarray:
         table = np.frombuffer(file.read(16 * count), "<u8").reshape(count, 2)
     beyond = (table[:, 0] != EMPTY) & ((table > end).any(axis=1) | (table.sum(axis=1) > end))
     if beyond.any():
-        raise OSError("its table of chunks points outside the file: the file is cut short or damaged")
+        raise OSError(
+            "its table of chunks points outside the file: the file is cut short or damaged"
+        )
     return table
 
 
@@ -100,7 +102,11 @@ class ShardReader:
             return
         try:
             rows = _index(path, self._shard, mtime)[first : first + len(out)].tolist()
-            if not self._compressed and all(b[0] == sum(a) for a, b in pairwise(rows)) and rows[0][0] != EMPTY:
+            if (
+                not self._compressed
+                and all(b[0] == sum(a) for a, b in pairwise(rows))
+                and rows[0][0] != EMPTY
+            ):
                 begin, end = rows[0][0], sum(rows[-1])  # neighbours, all copied at once
                 np.copyto(out, _mapped(path, mtime)[begin:end].view("<f4").reshape(out.shape))
                 return
@@ -110,7 +116,16 @@ class ShardReader:
                 elif self._compressed:
                     _decompress(path, offset, length, values)
                 else:
-                    np.copyto(values, _mapped(path, mtime)[offset : offset + length].view("<f4").reshape(self.shape))
+                    np.copyto(
+                        values,
+                        _mapped(path, mtime)[offset : offset + length]
+                        .view("<f4")
+                        .reshape(self.shape),
+                    )
         except (OSError, ValueError, RuntimeError) as error:
-            place = f"chunk {first}" if len(out) == 1 else f"one of the chunks {first} to {first + len(out) - 1}"
+            place = (
+                f"chunk {first}"
+                if len(out) == 1
+                else f"one of the chunks {first} to {first + len(out) - 1}"
+            )
             raise OSError(f"{path}: {place} cannot be read ({error})") from error

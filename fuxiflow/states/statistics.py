@@ -17,8 +17,13 @@ from fuxiflow.states.store import consolidate, open_existing, put_coordinate, pu
 
 PRECIPITATION = "TP"
 TENDENCY_STEP = np.timedelta64(6, "h")
-RAW = {"surface_geopotential": "m2 s-2", "land_fraction": "1", "lake_cover": "1", "low_vegetation_cover": "1",
-       "high_vegetation_cover": "1"}
+RAW = {
+    "surface_geopotential": "m2 s-2",
+    "land_fraction": "1",
+    "lake_cover": "1",
+    "low_vegetation_cover": "1",
+    "high_vegetation_cover": "1",
+}
 
 
 def transform(state: np.ndarray, channels: ChannelTable | list[str]) -> np.ndarray:
@@ -64,12 +69,20 @@ class Moments:
         count = self.count + other.count
         share = np.divide(other.count, count, out=np.zeros_like(count), where=count > 0)
         delta = other.mean - self.mean
-        return Moments(count, self.mean + delta * share, self.squares + other.squares + delta**2 * self.count * share)
+        return Moments(
+            count,
+            self.mean + delta * share,
+            self.squares + other.squares + delta**2 * self.count * share,
+        )
 
     @property
     def std(self) -> np.ndarray:
         """Standard deviation ``(channel,)``, NaN where nothing was counted."""
-        return np.sqrt(np.divide(self.squares, self.count, out=np.full_like(self.count, np.nan), where=self.count > 0))
+        return np.sqrt(
+            np.divide(
+                self.squares, self.count, out=np.full_like(self.count, np.nan), where=self.count > 0
+            )
+        )
 
 
 def accumulate(
@@ -104,7 +117,11 @@ def static_fields(raw: dict[str, np.ndarray], grid: Grid) -> dict[str, np.ndarra
     grid. FuXi Weather has lake cover and covers of vegetation too (arXiv 2408.05472).
     """
     lat, lon = np.meshgrid(np.deg2rad(grid.lat), np.deg2rad(grid.lon), indexing="ij")
-    covers = {name: values for name, values in raw.items() if name not in ("surface_geopotential", "land_fraction")}
+    covers = {
+        name: values
+        for name, values in raw.items()
+        if name not in ("surface_geopotential", "land_fraction")
+    }
     fields = {
         "land_fraction": raw["land_fraction"],
         "surface_geopotential": standardise_static(raw["surface_geopotential"], grid.area_weights),
@@ -162,7 +179,9 @@ class Statistics:
             },
         )
         put_grid(group, self.grid)
-        put_coordinate(group, "channel", np.array(self.channels), {"long_name": "channel of the state"})
+        put_coordinate(
+            group, "channel", np.array(self.channels), {"long_name": "channel of the state"}
+        )
         put_coordinate(group, "static", np.array(self.static_names), {"long_name": "static field"})
         for name, long_name in (
             ("mean", "mean"),
@@ -170,7 +189,11 @@ class Statistics:
             ("tendency_std", "standard deviation of 6-h differences"),
         ):
             put_coordinate(
-                group, name, np.asarray(getattr(self, name), np.float32), {"long_name": long_name}, "channel"
+                group,
+                name,
+                np.asarray(getattr(self, name), np.float32),
+                {"long_name": long_name},
+                "channel",
             )
         group.create_array(
             "statics",

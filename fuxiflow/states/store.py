@@ -24,7 +24,13 @@ SHARD_BYTES = 1 << 29
 # fast, and takes 5 % more room on ERA5: docs/performance.md
 COMPRESSORS = (BloscCodec(cname="lz4hc", clevel=3, shuffle="bitshuffle", typesize=4),)
 COMPRESSIONS = {"lz4hc": COMPRESSORS, "none": None}
-UNITS = {"nanoseconds": 1, "seconds": 10**9, "minutes": 60 * 10**9, "hours": 3600 * 10**9, "days": 86400 * 10**9}
+UNITS = {
+    "nanoseconds": 1,
+    "seconds": 10**9,
+    "minutes": 60 * 10**9,
+    "hours": 3600 * 10**9,
+    "days": 86400 * 10**9,
+}
 DIMENSIONS = ("time", "channel", "lat", "lon")
 
 
@@ -38,7 +44,9 @@ def as_nanoseconds(times) -> np.ndarray:
     return np.asarray(times, dtype="datetime64[ns]")
 
 
-def put_coordinate(group: zarr.Group, name: str, values: np.ndarray, attrs: dict, dimension: str | None = None) -> None:
+def put_coordinate(
+    group: zarr.Group, name: str, values: np.ndarray, attrs: dict, dimension: str | None = None
+) -> None:
     """Write a one-dimensional array along ``dimension`` (default ``name``) with its CF attributes."""
     values = np.asarray(values)
     if values.dtype.kind == "U":
@@ -72,13 +80,19 @@ def put_time(group: zarr.Group, name: str, times: np.ndarray, long_name: str) ->
         "calendar": "proleptic_gregorian",
         "axis": "T",
     }
-    put_coordinate(group, name, as_nanoseconds(times).astype("datetime64[s]").astype(np.int64), attrs)
+    put_coordinate(
+        group, name, as_nanoseconds(times).astype("datetime64[s]").astype(np.int64), attrs
+    )
 
 
 def put_grid(group: zarr.Group, grid: Grid, lat: str = "lat", lon: str = "lon") -> None:
     """Write the two coordinates of a grid."""
-    put_coordinate(group, lat, grid.lat, {"standard_name": "latitude", "units": "degrees_north", "axis": "Y"})
-    put_coordinate(group, lon, grid.lon, {"standard_name": "longitude", "units": "degrees_east", "axis": "X"})
+    put_coordinate(
+        group, lat, grid.lat, {"standard_name": "latitude", "units": "degrees_north", "axis": "Y"}
+    )
+    put_coordinate(
+        group, lon, grid.lon, {"standard_name": "longitude", "units": "degrees_east", "axis": "X"}
+    )
 
 
 def open_store(path: Path, mode: str = "r") -> zarr.Group:
@@ -96,7 +110,9 @@ def open_existing(path: Path, what: str) -> zarr.Group:
 def consolidate(path: Path) -> None:
     """Put a copy of all metadata in one place: xarray opens a store by it."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # zarr 3 warns that the Zarr v3 specification does not know it yet
+        warnings.simplefilter(
+            "ignore"
+        )  # zarr 3 warns that the Zarr v3 specification does not know it yet
         zarr.consolidate_metadata(path)
 
 
@@ -114,7 +130,9 @@ def read_times(group: zarr.Group) -> np.ndarray:
     values, units = group["time"][:], group["time"].attrs.get("units", "")
     unit, separator, origin = units.partition(" since ")
     if not separator or unit not in UNITS:
-        raise ValueError(f"{group.store_path}: times in {units!r}, expected one of {', '.join(UNITS)} since a date")
+        raise ValueError(
+            f"{group.store_path}: times in {units!r}, expected one of {', '.join(UNITS)} since a date"
+        )
     start = np.datetime64(origin.strip().replace(" ", "T"), "ns")
     return start + (np.asarray(values) * UNITS[unit]).astype("timedelta64[ns]")
 
@@ -149,11 +167,18 @@ class StateWriter:
         shard: int | None = None,
         compression: str = "lz4hc",
     ):
-        self.path, self.times, self.channels, self.grid = Path(path), as_nanoseconds(list(times)), channels, grid
+        self.path, self.times, self.channels, self.grid = (
+            Path(path),
+            as_nanoseconds(list(times)),
+            channels,
+            grid,
+        )
         self.names = tuple(names)
         self.shape = (len(channels), *grid.shape)
         if len(self.times) == 0 or np.any(np.diff(self.times) <= np.timedelta64(0)):
-            raise ValueError(f"{self.path}: the times of a store must be given, in increasing order")
+            raise ValueError(
+                f"{self.path}: the times of a store must be given, in increasing order"
+            )
         if resume and (self.path / "zarr.json").exists():
             self._open()
         else:
@@ -167,8 +192,16 @@ class StateWriter:
         self._group = group = zarr.create_group(self.path, overwrite=True, attributes=stamp)
         put_time(group, "time", self.times, "valid time")
         put_grid(group, self.grid)
-        put_coordinate(group, "channel", np.array(self.channels.names), {"long_name": "channel of the state"})
-        put_coordinate(group, "unit", np.array([c.unit for c in self.channels]), {"long_name": "unit"}, "channel")
+        put_coordinate(
+            group, "channel", np.array(self.channels.names), {"long_name": "channel of the state"}
+        )
+        put_coordinate(
+            group,
+            "unit",
+            np.array([c.unit for c in self.channels]),
+            {"long_name": "unit"},
+            "channel",
+        )
         put_coordinate(
             group,
             "variable",
@@ -252,7 +285,9 @@ class StateWriter:
         array = self._group[name]
         array[first : first + len(values)] = values
         later = self._pending[name]
-        array.update_attributes({"missing": iso(self.times[self._missing[name]]), "pending": iso(self.times[later])})
+        array.update_attributes(
+            {"missing": iso(self.times[self._missing[name]]), "pending": iso(self.times[later])}
+        )
 
     def flush(self) -> None:
         """Write what is buffered; the shard in work is written again when its later times come."""
@@ -266,7 +301,9 @@ class StateWriter:
             if self._pending[name].any():
                 self._missing[name] |= self._pending[name]
                 self._pending[name][:] = False
-                self._group[name].update_attributes({"missing": iso(self.times[self._missing[name]]), "pending": []})
+                self._group[name].update_attributes(
+                    {"missing": iso(self.times[self._missing[name]]), "pending": []}
+                )
         consolidate(self.path)
 
     def __enter__(self) -> "StateWriter":
@@ -317,7 +354,9 @@ class States:
         for path in self.paths:
             group = open_existing(path, "state store")
             if name not in group:
-                raise KeyError(f"{path}: no array {name!r}; it holds {', '.join(sorted(group.array_keys()))}")
+                raise KeyError(
+                    f"{path}: no array {name!r}; it holds {', '.join(sorted(group.array_keys()))}"
+                )
             here = [str(channel) for channel in group["channel"][:]], get_grid(group)
             if layout not in (None, here):
                 raise ValueError(f"{path}: other channels or another grid than {self.paths[0]}")
@@ -327,7 +366,9 @@ class States:
             absent = set(array.attrs.get("missing", [])) | set(array.attrs.get("pending", []))
             reader = ShardReader(path / name, array)
             slots.append(times)
-            for index, (time, text) in enumerate(zip(times.astype(np.int64).tolist(), iso(times), strict=True)):
+            for index, (time, text) in enumerate(
+                zip(times.astype(np.int64).tolist(), iso(times), strict=True)
+            ):
                 if text not in absent:
                     self._where[time] = reader, index
         names, self.grid = layout
@@ -347,7 +388,11 @@ class States:
             return self._where[int(time.astype(np.int64))]
         except KeyError:
             what = "is missing in" if time in self.slots else "is not in"
-            span = f"{iso(self.times[[0]])[0]} .. {iso(self.times[[-1]])[0]}" if len(self.times) else "nothing"
+            span = (
+                f"{iso(self.times[[0]])[0]} .. {iso(self.times[[-1]])[0]}"
+                if len(self.times)
+                else "nothing"
+            )
             files = ", ".join(map(str, self.paths))
             raise KeyError(
                 f"{iso([time])[0]} {what} {files} ({self.name}); available: {span}, {len(self.times)} times"
@@ -366,7 +411,10 @@ class States:
             raise ValueError(f"{len(found)} times, but room for {len(out)}")
         begin = 0
         for end, (reader, index) in enumerate(found, 1):
-            if end == len(found) or found[end] != (reader, index + 1):  # the last of a run of neighbours
+            if end == len(found) or found[end] != (
+                reader,
+                index + 1,
+            ):  # the last of a run of neighbours
                 reader.read_into(index + 1 - (end - begin), out[begin:end])
                 begin = end
 

@@ -13,4 +13,6 @@ def off_the_main_thread() -> None:
     """
     handler = signal.getsignal(signal.SIGTERM)
     if callable(handler):
-        signal.signal(signal.SIGTERM, lambda number, frame: _thread.start_new_thread(handler, (number, None)))
+        signal.signal(
+            signal.SIGTERM, lambda number, frame: _thread.start_new_thread(handler, (number, None))
+        )

@@ -33,17 +33,27 @@ def plan(dag) -> dict[int, Job]:
             number = dag.jobid(job)
             planned = job in needed
             jobs[number] = Job(
-                number, job.rule.name, dict(job.wildcards_dict), log=str(job.log[0]) if job.log else "",
-                benchmark=str(job.benchmark or ""), after=tuple(dag.jobid(other) for other in dag.dependencies[job]),
-                needs=_amounts(job.resources) if planned else {}, target=not job.output, planned=planned,
-                state=Job.state if planned else DONE)
+                number,
+                job.rule.name,
+                dict(job.wildcards_dict),
+                log=str(job.log[0]) if job.log else "",
+                benchmark=str(job.benchmark or ""),
+                after=tuple(dag.jobid(other) for other in dag.dependencies[job]),
+                needs=_amounts(job.resources) if planned else {},
+                target=not job.output,
+                planned=planned,
+                state=Job.state if planned else DONE,
+            )
     return jobs
 
 
 def _amounts(resources) -> dict[str, float]:
     """The resources that are numbers; some stand for others' values in another unit."""
-    return {name: value for name, value in resources.items()
-            if isinstance(value, int | float) and name not in ("runtime", "mem_mib", "disk_mib")}
+    return {
+        name: value
+        for name, value in resources.items()
+        if isinstance(value, int | float) and name not in ("runtime", "mem_mib", "disk_mib")
+    }
 
 
 def capacity(workflow) -> dict[str, float]:
@@ -59,8 +69,14 @@ def capacity(workflow) -> dict[str, float]:
 class Monitor(logging.Handler):
     """Follows one run: a handler of Snakemake's log, and a thread that writes the page and the lines."""
 
-    def __init__(self, run: Run, output: Path, retries: Mapping[int, object] | None = None, quiet: bool = False,
-                 stream=None):
+    def __init__(
+        self,
+        run: Run,
+        output: Path,
+        retries: Mapping[int, object] | None = None,
+        quiet: bool = False,
+        stream=None,
+    ):
         super().__init__(logging.INFO)
         self.run, self.output, self.retries, self.quiet = run, Path(output), retries or {}, quiet
         self.stream = stream or sys.stderr
@@ -96,18 +112,24 @@ class Monitor(logging.Handler):
             guilty = [one for one in members if self._error(one["log"])] or members
             for one in members:
                 if one in guilty:
-                    self._failed(one["jobid"], one["rule_name"], [*one["log"], *record.aux_logs], "", now)
+                    self._failed(
+                        one["jobid"], one["rule_name"], [*one["log"], *record.aux_logs], "", now
+                    )
                 else:
                     self.run.drop(one["jobid"], _left(self.retries.get(one["jobid"])), now)
 
     def _error(self, logs: Iterable[str]) -> str:
         return "".join(said(last_lines(self.run.folder / log, LINES)) for log in logs)
 
-    def _failed(self, number: int, rule: str, logs: Iterable[str], message: str, now: float) -> None:
+    def _failed(
+        self, number: int, rule: str, logs: Iterable[str], message: str, now: float
+    ) -> None:
         """Tell of a failure, and keep it."""
         job = self.run.jobs.get(number)
         again = _left(self.retries.get(number))
-        failure = diagnose(rule, job.wildcards if job else {}, logs, message, again, self.run.folder)
+        failure = diagnose(
+            rule, job.wildcards if job else {}, logs, message, again, self.run.folder
+        )
         self.run.failures.append(failure)
         self.run.drop(number, again, now)
         self.say(str(failure))
@@ -129,7 +151,10 @@ class Monitor(logging.Handler):
 
     def write(self, now: float) -> None:
         """Write the page, whole or not at all."""
-        newest = max((path.stat().st_mtime for path in self.output.parent.glob("scores/*/*.parquet")), default=0.0)
+        newest = max(
+            (path.stat().st_mtime for path in self.output.parent.glob("scores/*/*.parquet")),
+            default=0.0,
+        )
         if newest > self._scored:
             self.skill, self._scored = skill.so_far(self.output.parent), newest
         text = page.render(self.run, self.skill, now)
@@ -168,7 +193,11 @@ class Monitor(logging.Handler):
             self.write(now)
         lasting = [failure for failure in self.run.failures if not failure.again]
         if lasting:
-            self.say("\n".join([f"{len(lasting)} failed:", *map(str, lasting), f"all of it: {self.output}"]))
+            self.say(
+                "\n".join(
+                    [f"{len(lasting)} failed:", *map(str, lasting), f"all of it: {self.output}"]
+                )
+            )
 
 
 def _left(job) -> bool:
@@ -186,11 +215,20 @@ def start(workflow, results: str) -> Monitor | None:
     ending.off_the_main_thread()
     jobs = plan(workflow.dag)
     folder = Path(results)
-    run = Run(folder.name, Path.cwd(), jobs, benchmarked.typical(benchmarked.read(folder / "benchmarks")),
-              capacity(workflow))
+    run = Run(
+        folder.name,
+        Path.cwd(),
+        jobs,
+        benchmarked.typical(benchmarked.read(folder / "benchmarks")),
+        capacity(workflow),
+    )
     quiet = set(workflow.output_settings.quiet or ()) & {Quietness.ALL, Quietness.PROGRESS}
-    monitor = Monitor(run, folder / "status.html", {workflow.dag.jobid(job): job for job in workflow.dag.jobs},
-                      bool(quiet))
+    monitor = Monitor(
+        run,
+        folder / "status.html",
+        {workflow.dag.jobid(job): job for job in workflow.dag.jobs},
+        bool(quiet),
+    )
     logger.addHandler(monitor)
     _running.append(monitor)
     monitor.start()

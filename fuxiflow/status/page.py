@@ -34,8 +34,15 @@ pre {{ background: #f5f5f5; padding: .7em; overflow-x: auto; font-size: 12px }}
 def _bar(done: int, total: int, bad: int = 0) -> str:
     """A bar filled to ``done`` of ``total``, ``bad`` of it in another colour."""
     parts = [("", done), ("bad", bad)]
-    return '<span class="bar">' + "".join(
-        f'<i class="{kind}" style="width:{100 * n / max(total, 1):.1f}%"></i>' for kind, n in parts if n) + "</span>"
+    return (
+        '<span class="bar">'
+        + "".join(
+            f'<i class="{kind}" style="width:{100 * n / max(total, 1):.1f}%"></i>'
+            for kind, n in parts
+            if n
+        )
+        + "</span>"
+    )
 
 
 def _table(head: Iterable[str], rows: Iterable[Iterable[str]], numbers: Iterable[int] = ()) -> str:
@@ -43,8 +50,14 @@ def _table(head: Iterable[str], rows: Iterable[Iterable[str]], numbers: Iterable
     right = set(numbers)
 
     def line(kind: str, cells: Iterable[str]) -> str:
-        return "<tr>" + "".join(f'<{kind}{" class=n" if i in right else ""}>{cell}</{kind}>'
-                                for i, cell in enumerate(cells)) + "</tr>"
+        return (
+            "<tr>"
+            + "".join(
+                f"<{kind}{' class=n' if i in right else ''}>{cell}</{kind}>"
+                for i, cell in enumerate(cells)
+            )
+            + "</tr>"
+        )
 
     return "<table>" + line("th", head) + "".join(line("td", row) for row in rows) + "</table>"
 
@@ -63,9 +76,15 @@ def _stages(run: Run) -> str:
     rows = []
     for stage, jobs in run.stages().items():
         counts = run.counts(jobs)
-        rows.append([html.escape(stage), _bar(counts[DONE], counts["total"], counts[FAILED]),
-                     f"{counts[DONE]} of {counts['total']}", str(counts[SUBMITTED] or ""),
-                     f'<span class="bad">{counts[FAILED]}</span>' if counts[FAILED] else ""])
+        rows.append(
+            [
+                html.escape(stage),
+                _bar(counts[DONE], counts["total"], counts[FAILED]),
+                f"{counts[DONE]} of {counts['total']}",
+                str(counts[SUBMITTED] or ""),
+                f'<span class="bad">{counts[FAILED]}</span>' if counts[FAILED] else "",
+            ]
+        )
     return _table(["stage", "", "done", "running", "failed"], rows, (2, 3, 4))
 
 
@@ -80,7 +99,14 @@ def _running_row(run: Run, job: Job, now: float) -> list[str]:
         return [name, "", "", "", clock(now - job.begun), log]
     told = f"{html.escape(progress.label)} {progress.done}/{progress.total}"
     told += f"<br>{html.escape(progress.note)}" if progress.note else ""
-    return [name, _bar(progress.done, progress.total), told, clock(progress.left), clock(now - job.begun), log]
+    return [
+        name,
+        _bar(progress.done, progress.total),
+        told,
+        clock(progress.left),
+        clock(now - job.begun),
+        log,
+    ]
 
 
 def _running(run: Run, now: float) -> str:
@@ -88,7 +114,11 @@ def _running(run: Run, now: float) -> str:
     if not jobs:
         return ""
     rows = [_running_row(run, job, now) for job in jobs[:MOST_RUNNING]]
-    more = f'<p class="quiet">and {len(jobs) - MOST_RUNNING} more</p>' if len(jobs) > MOST_RUNNING else ""
+    more = (
+        f'<p class="quiet">and {len(jobs) - MOST_RUNNING} more</p>'
+        if len(jobs) > MOST_RUNNING
+        else ""
+    )
     return f"<h2>Running</h2>{_table(['job', '', 'how far', 'left', 'since', 'log'], rows, (3, 4))}{more}"
 
 
@@ -96,16 +126,22 @@ def curve(points: list[tuple[int, float]], width: int = 420, height: int = 110) 
     """An inline picture of losses by update, with its least and greatest value written beside it."""
     xs, ys = [x for x, _ in points], [y for _, y in points]
     low, high, first, last = min(ys), max(ys), min(xs), max(xs)
+
     def place(x, y):
         across = (x - first) / max(last - first, 1) * (width - 70) + 60
         return f"{across:.1f},{8 + (high - y) / max(high - low, 1e-12) * (height - 30):.1f}"
+
     line = " ".join(place(x, y) for x, y in points)
     text = f'<text x="{{}}" y="{{}}" font-size="11" fill="{GREY}" text-anchor="{{}}">{{}}</text>'
-    return (f'<svg width="{width}" height="{height}" role="img" aria-label="loss by update">'
-            f'<polyline points="{line}" fill="none" stroke="{BLUE}" stroke-width="1.4"/>'
-            + text.format(54, 14, "end", f"{high:.4g}") + text.format(54, height - 20, "end", f"{low:.4g}")
-            + text.format(60, height - 4, "start", first) + text.format(width - 10, height - 4, "end", f"update {last}")
-            + "</svg>")
+    return (
+        f'<svg width="{width}" height="{height}" role="img" aria-label="loss by update">'
+        f'<polyline points="{line}" fill="none" stroke="{BLUE}" stroke-width="1.4"/>'
+        + text.format(54, 14, "end", f"{high:.4g}")
+        + text.format(54, height - 20, "end", f"{low:.4g}")
+        + text.format(60, height - 4, "start", first)
+        + text.format(width - 10, height - 4, "end", f"update {last}")
+        + "</svg>"
+    )
 
 
 def _losses(run: Run) -> str:
@@ -113,13 +149,18 @@ def _losses(run: Run) -> str:
     for number, tail in run.tails.items():
         if tail.losses:
             done, loss = tail.losses[-1]
-            found.append(f"<h3>{html.escape(run.jobs[number].name)}: loss {loss:.4g} at {done}</h3>"
-                         f"{curve(tail.losses) if len(tail.losses) > 1 else ''}")
+            found.append(
+                f"<h3>{html.escape(run.jobs[number].name)}: loss {loss:.4g} at {done}</h3>"
+                f"{curve(tail.losses) if len(tail.losses) > 1 else ''}"
+            )
     return f"<h2>Losses</h2>{''.join(found)}" if found else ""
 
 
 def _skill(skill: Iterable[Skill]) -> str:
-    rows = [[html.escape(one.experiment), html.escape(one.what), html.escape(one.value)] for one in skill]
+    rows = [
+        [html.escape(one.experiment), html.escape(one.what), html.escape(one.value)]
+        for one in skill
+    ]
     return f"<h2>Skill so far</h2>{_table(['experiment', 'what', 'value'], rows)}" if rows else ""
 
 
@@ -130,8 +171,10 @@ def _failures(run: Run) -> str:
         lines = [line for log in failure.logs for line in last_lines(run.folder / log, LOG_LINES)]
         shown = f"<pre>{html.escape(chr(10).join(lines))}</pre>" if lines else ""
         again = ' <span class="quiet">tried again</span>' if failure.again else ""
-        parts.append(f'<div class="failure"><b>{html.escape(failure.name)}</b>{again}<br>{html.escape(failure.says)}'
-                     f"<br><b>Most likely remedy:</b> {html.escape(failure.remedy)}<br>Log: {logs}{shown}</div>")
+        parts.append(
+            f'<div class="failure"><b>{html.escape(failure.name)}</b>{again}<br>{html.escape(failure.says)}'
+            f"<br><b>Most likely remedy:</b> {html.escape(failure.remedy)}<br>Log: {logs}{shown}</div>"
+        )
     return f"<h2>Failures</h2>{''.join(parts)}" if parts else ""
 
 
@@ -151,14 +194,19 @@ def render(run: Run, skill: Iterable[Skill], now: float) -> str:
     colour = {"finished": "good", "failed": "bad", "stopped": "bad"}.get(run.outcome, "")
     reload = f'<meta http-equiv="refresh" content="{RELOAD}">' if going else ""
     took = clock((now if going else run.ended) - run.started)
-    state = (f"running for {took}; left: {remaining(run, now)}" if going else
-             f'<span class="{colour}">{run.outcome}</span> at {_clock_time(run.ended)} after {took}')
+    state = (
+        f"running for {took}; left: {remaining(run, now)}"
+        if going
+        else f'<span class="{colour}">{run.outcome}</span> at {_clock_time(run.ended)} after {took}'
+    )
     before = counts["total"] - counts["planned"]
     there = f" ({before} were there already)" if before else ""
-    return (f'<!doctype html><html lang="en"><head><meta charset="utf-8">{reload}<title>{html.escape(run.name)}: '
-            f"{run.outcome}, {counts[DONE]}/{counts['total']}</title><style>{STYLE}</style></head><body>"
-            f"<h1>{html.escape(run.name)}</h1><p>{state}<br>{counts[DONE]} of {counts['total']} jobs done{there}"
-            f'<br><span class="quiet">began {_clock_time(run.started)}, as of {_clock_time(now)}</span></p>'
-            f'<p class="wide">{_bar(counts[DONE], counts["total"], counts[FAILED])}</p>{_failures(run)}'
-            f"{_running(run, now) if going else ''}<h2>Stages</h2>{_stages(run)}{_skill(skill)}{_losses(run)}"
-            "</body></html>\n")
+    return (
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8">{reload}<title>{html.escape(run.name)}: '
+        f"{run.outcome}, {counts[DONE]}/{counts['total']}</title><style>{STYLE}</style></head><body>"
+        f"<h1>{html.escape(run.name)}</h1><p>{state}<br>{counts[DONE]} of {counts['total']} jobs done{there}"
+        f'<br><span class="quiet">began {_clock_time(run.started)}, as of {_clock_time(now)}</span></p>'
+        f'<p class="wide">{_bar(counts[DONE], counts["total"], counts[FAILED])}</p>{_failures(run)}'
+        f"{_running(run, now) if going else ''}<h2>Stages</h2>{_stages(run)}{_skill(skill)}{_losses(run)}"
+        "</body></html>\n"
+    )

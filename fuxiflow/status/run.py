@@ -81,8 +81,12 @@ class Run:
         if job := self.jobs.get(number):
             job.state, job.ended = DONE, now
             if job.begun and not job.target:
-                measured = benchmarked.seconds(self.folder / job.benchmark) if job.benchmark else None
-                self._taken.setdefault(job.rule, []).append(now - job.begun if measured is None else measured)
+                measured = (
+                    benchmarked.seconds(self.folder / job.benchmark) if job.benchmark else None
+                )
+                self._taken.setdefault(job.rule, []).append(
+                    now - job.begun if measured is None else measured
+                )
             if tail := self.tails.get(number):
                 tail.update()
 
@@ -120,7 +124,10 @@ class Run:
     def counts(self, jobs: Iterable[Job] | None = None) -> dict[str, int]:
         """Number of jobs by state, targets apart; ``planned`` counts those of this run."""
         every = [job for job in (self.jobs.values() if jobs is None else jobs) if not job.target]
-        found = {state: sum(job.state == state for job in every) for state in (WAITING, SUBMITTED, DONE, FAILED)}
+        found = {
+            state: sum(job.state == state for job in every)
+            for state in (WAITING, SUBMITTED, DONE, FAILED)
+        }
         return found | {"total": len(every), "planned": sum(job.planned for job in every)}
 
     def stages(self) -> dict[str, list[Job]]:
@@ -143,13 +150,17 @@ class Run:
         if tail and tail.progress:
             return tail.progress.left
         expected = self.expected(job.rule)
-        return None if expected is None else max(0.0, expected - (now - job.seen if job.seen else 0.0))
+        return (
+            None if expected is None else max(0.0, expected - (now - job.seen if job.seen else 0.0))
+        )
 
     def estimate(self, now: float) -> Estimate:
         """When all may be done, by list scheduling of what is left, without failed jobs and what waits for them."""
         lost = {job.id for job in self.jobs.values() if job.state == FAILED}
         pending, unknown = [], 0
-        for job in self.jobs.values():  # in the plan's order, in which each comes after those it waits for
+        for job in (
+            self.jobs.values()
+        ):  # in the plan's order, in which each comes after those it waits for
             if job.state in (DONE, FAILED):
                 continue
             if lost & set(job.after):
@@ -158,5 +169,12 @@ class Run:
             started = job.state == SUBMITTED
             seconds = self.left(job, now) if started else self.expected(job.rule)
             unknown += seconds is None and not job.target
-            pending.append(Task(str(job.id), seconds or 0.0, () if started else tuple(map(str, job.after)), job.needs))
+            pending.append(
+                Task(
+                    str(job.id),
+                    seconds or 0.0,
+                    () if started else tuple(map(str, job.after)),
+                    job.needs,
+                )
+            )
         return Estimate(simulate(pending, self.capacity).makespan, unknown)

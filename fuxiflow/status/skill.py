@@ -20,8 +20,15 @@ class Skill:
 def _rows(path: Path, reference: str) -> list[dict]:
     from pyarrow import parquet
 
-    table = parquet.read_table(path, columns=["system", "metric", "lead_time", "value"], filters=[
-        ("reference", "=", reference), ("channel", "=", CHANNEL), ("region", "=", "global")])
+    table = parquet.read_table(
+        path,
+        columns=["system", "metric", "lead_time", "value"],
+        filters=[
+            ("reference", "=", reference),
+            ("channel", "=", CHANNEL),
+            ("region", "=", "global"),
+        ],
+    )
     return table.to_pylist()
 
 
@@ -32,26 +39,50 @@ def _of_forecasts(experiment: str, reference: str, rows: list[dict]) -> list[Ski
     for lead in LEADS:
         if (own := values.get(("fuxiflow", "rmse", lead))) is not None:
             ratio = values.get(("fuxiflow", "rmse_vs_gfs", lead))
-            beside = "" if ratio is None else f" ({abs(ratio):.0%} {'above' if ratio > 0 else 'below'} GFS)"
-            found.append(Skill(experiment, f"{CHANNEL} RMSE at {lead} h against {reference}", f"{own:.4g}{beside}"))
+            beside = (
+                ""
+                if ratio is None
+                else f" ({abs(ratio):.0%} {'above' if ratio > 0 else 'below'} GFS)"
+            )
+            found.append(
+                Skill(
+                    experiment,
+                    f"{CHANNEL} RMSE at {lead} h against {reference}",
+                    f"{own:.4g}{beside}",
+                )
+            )
     skilful = 0
-    for lead in sorted(lead for system, metric, lead in values if (system, metric) == ("fuxiflow", "acc")):
+    for lead in sorted(
+        lead for system, metric, lead in values if (system, metric) == ("fuxiflow", "acc")
+    ):
         if values["fuxiflow", "acc", lead] < 0.6:
             break
         skilful = lead
     if skilful:
-        found.append(Skill(experiment, f"{CHANNEL} ACC at least 0.6 against {reference}", f"to {skilful} h"))
+        found.append(
+            Skill(experiment, f"{CHANNEL} ACC at least 0.6 against {reference}", f"to {skilful} h")
+        )
     return found
 
 
 def _of_analyses(experiment: str, reference: str, rows: list[dict]) -> list[Skill]:
     """RMSE of analyses and of their backgrounds."""
-    values = {row["metric"]: row["value"] for row in rows if row["system"] == "fuxiflow" and row["lead_time"] == 0}
+    values = {
+        row["metric"]: row["value"]
+        for row in rows
+        if row["system"] == "fuxiflow" and row["lead_time"] == 0
+    }
     if "rmse" not in values:
         return []
     background = values.get("background_rmse")
     beside = "" if background is None else f" (background {background:.4g})"
-    return [Skill(experiment, f"{CHANNEL} RMSE of analyses against {reference}", f"{values['rmse']:.4g}{beside}")]
+    return [
+        Skill(
+            experiment,
+            f"{CHANNEL} RMSE of analyses against {reference}",
+            f"{values['rmse']:.4g}{beside}",
+        )
+    ]
 
 
 def so_far(results: Path) -> list[Skill]:

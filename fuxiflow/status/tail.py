@@ -7,8 +7,10 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
-LINE = re.compile(r"fuxiflow: (?P<label>[^:]+): (?P<done>\d+)/(?P<total>\d+), (?P<left>\d+:\d\d:\d\d) left"
-                  r"(?:, (?P<note>.*))?$")
+LINE = re.compile(
+    r"fuxiflow: (?P<label>[^:]+): (?P<done>\d+)/(?P<total>\d+), (?P<left>\d+:\d\d:\d\d) left"
+    r"(?:, (?P<note>.*))?$"
+)
 LOSS = re.compile(r"\bloss (-?[\d.]+(?:e[+-]?\d+)?)")
 MOST_POINTS = 400
 MOST_BYTES = 1 << 22  # of a log that was never looked at only the end is read
@@ -31,8 +33,13 @@ def parse(line: str) -> Progress | None:
     if not found:
         return None
     hours, minutes, seconds = map(int, found["left"].split(":"))
-    return Progress(found["label"], int(found["done"]), int(found["total"]), 3600.0 * hours + 60 * minutes + seconds,
-                    found["note"] or "")
+    return Progress(
+        found["label"],
+        int(found["done"]),
+        int(found["total"]),
+        3600.0 * hours + 60 * minutes + seconds,
+        found["note"] or "",
+    )
 
 
 @dataclass

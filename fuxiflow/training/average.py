@@ -40,5 +40,7 @@ class Average:
     def load_state_dict(self, content: dict) -> None:
         """The inverse of :meth:`state_dict`."""
         self.count = content["count"]
-        self.means = [like(mean.to(parameter.device), parameter) for mean, parameter in
-                      zip(content["means"], self.parameters, strict=True)]  # fmt: skip
+        self.means = [
+            like(mean.to(parameter.device), parameter)
+            for mean, parameter in zip(content["means"], self.parameters, strict=True)
+        ]

@@ -37,7 +37,9 @@ def valid_times(first: np.datetime64, last: np.datetime64, every_hours: int) -> 
     return times[times.astype("datetime64[h]").astype(int) % every_hours == 0]
 
 
-def groups(times: np.ndarray, size: int, max_lead_hours: int, seed: int) -> list[tuple[np.ndarray, int]]:
+def groups(
+    times: np.ndarray, size: int, max_lead_hours: int, seed: int
+) -> list[tuple[np.ndarray, int]]:
     """Times in groups of ``size`` that are forecast together, and the lead of each in steps of 6 h.
 
     The lead is uniform from 6 h to ``max_lead_hours``, a pure function of the seed and the group's first time.
@@ -52,20 +54,27 @@ def groups(times: np.ndarray, size: int, max_lead_hours: int, seed: int) -> list
 
 
 @torch.inference_mode()
-def backgrounds(networks: Networks, states: States, times: np.ndarray,
-                steps: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:  # fmt: skip
+def backgrounds(
+    networks: Networks, states: States, times: np.ndarray, steps: int
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """For each of ``times`` the last two states of a forecast of ``steps`` steps that ends there, physical, ``(channel,
     lat, lon)`` of the analysed channels: 6 h before, and the background. FloatingPointError when one is not finite."""
     first = times - steps * STEP
+
     def standard(when: np.ndarray) -> torch.Tensor:
         fields = torch.from_numpy(states.read_many(when)[:, : networks.analysed])
         return networks.normaliser(fields.to(networks.device))
 
     previous, current = standard(first - STEP), standard(first)
     for step in range(steps):
-        previous, current = current, networks.forecast(previous, current, first + STEP * step)[:, : networks.analysed]
+        previous, current = (
+            current,
+            networks.forecast(previous, current, first + STEP * step)[:, : networks.analysed],
+        )
     if not torch.isfinite(current).all():
-        raise FloatingPointError(f"a forecast of {6 * steps} h to {times[0]} .. {times[-1]} is not finite; train the "
-                                 f"forecaster longer, or lower training.assimilator.max_lead_hours")  # fmt: skip
+        raise FloatingPointError(
+            f"a forecast of {6 * steps} h to {times[0]} .. {times[-1]} is not finite; train the "
+            f"forecaster longer, or lower training.assimilator.max_lead_hours"
+        )
     both = (networks.normaliser.physical(fields).cpu().numpy() for fields in (previous, current))
     yield from zip(*both, strict=True)

@@ -41,8 +41,10 @@ class LeastSquares:
         """Weights ``(target, predictor)``; ValueError when there were fewer rows than predictors."""
         size = len(self.gram)
         if self.count <= size:
-            raise ValueError(f"{self.count} footprints with all channels cannot fit {size} predictors; "
-                             f"lengthen periods.observations")  # fmt: skip
+            raise ValueError(
+                f"{self.count} footprints with all channels cannot fit {size} predictors; "
+                f"lengthen periods.observations"
+            )
         penalty = ridge * self.gram.diagonal().clamp_min(1e-12).diag()
         return torch.linalg.solve(self.gram + penalty, self.moment).T
 
@@ -50,7 +52,9 @@ class LeastSquares:
 def whole(footprints: Footprints) -> Footprints:
     """The footprints that have all their channels."""
     keep = torch.isfinite(footprints.values).all(-1)
-    return Footprints(*(getattr(footprints, name)[keep] for name in footprints.__dataclass_fields__))
+    return Footprints(
+        *(getattr(footprints, name)[keep] for name in footprints.__dataclass_fields__)
+    )
 
 
 def mostly_whole(every: Iterable[Footprints]) -> bool:
@@ -71,8 +75,10 @@ def by_presence(x: Tensor, values: Tensor, ridge: float) -> Tensor:
             normal.add(x[rows], values[rows][:, which == i])
             weight[(which == i).cpu()] = normal.solve(ridge)
     if not weight.any():
-        raise ValueError(f"{int(present.sum(0).max())} values of a channel at most cannot fit {size} predictors; "
-                         f"lengthen periods.observations")  # fmt: skip
+        raise ValueError(
+            f"{int(present.sum(0).max())} values of a channel at most cannot fit {size} predictors; "
+            f"lengthen periods.observations"
+        )
     return weight
 
 
@@ -82,8 +88,10 @@ def fit_equivalents(encoder: PillarEncoder, windows: Sequence[tuple[Footprints, 
     6 h after: the modes are the leading principal components of the columns, of unit variance. A channel that too few
     footprints hold keeps an ``equivalent`` of zero."""
     complete = mostly_whole(footprints for footprints, _ in windows)
-    windows = [((whole(footprints) if complete else footprints).to(states.device), states)
-               for footprints, states in windows]  # fmt: skip
+    windows = [
+        ((whole(footprints) if complete else footprints).to(states.device), states)
+        for footprints, states in windows
+    ]
     size = len(encoder.seen)
     covariance = LeastSquares(size, size)
     for footprints, states in windows:
@@ -105,8 +113,9 @@ def fit_equivalents(encoder: PillarEncoder, windows: Sequence[tuple[Footprints, 
 
 
 @torch.no_grad()
-def fit_retrieval(encoder: PillarEncoder, windows: Iterable[tuple[Footprints, Tensor, Tensor]],
-                  tendency: Tensor) -> Tensor:  # fmt: skip
+def fit_retrieval(
+    encoder: PillarEncoder, windows: Iterable[tuple[Footprints, Tensor, Tensor]], tendency: Tensor
+) -> Tensor:
     """Fit ``scale`` and ``retrieve`` to footprints, first guesses ``(batch, 3, state, lat, lon)`` and what the analyses
     should be ``(batch, state, lat, lon)``, in units of ``tendency (state, 1, 1)``.
 
@@ -123,7 +132,12 @@ def fit_retrieval(encoder: PillarEncoder, windows: Iterable[tuple[Footprints, Te
     held = torch.zeros(len(normal.gram), dtype=torch.float64)
     for footprints, guess, target in windows:
         footprints = (whole(footprints) if complete else footprints).to(guess.device)
-        error = ((target - guess[:, 1]) / tendency).flatten(2)[footprints.sample, :, footprints.cell].double().cpu()
+        error = (
+            ((target - guess[:, 1]) / tendency)
+            .flatten(2)[footprints.sample, :, footprints.cell]
+            .double()
+            .cpu()
+        )
         normal.add(encoder.departures(footprints, guess), error)
         held += torch.isfinite(footprints.values).sum(0).cpu()
         squares += error.square().sum(0)
@@ -137,6 +151,13 @@ def fit_retrieval(encoder: PillarEncoder, windows: Iterable[tuple[Footprints, Te
 
 def report(name: str, left: Tensor, channels: list[str], log: logging.Logger) -> None:
     """Log what the linear retrieval leaves of the background error in a few channels."""
-    shares = {c: left[i].clamp_min(0).sqrt() for i, c in enumerate(channels) if c in ("T850", "T500", "R500", "Z500")}
-    log.info("%s: a linear retrieval leaves of the background error where it is observed: %s", name,
-             ", ".join(f"{channel} {share:.0%}" for channel, share in shares.items()))  # fmt: skip
+    shares = {
+        c: left[i].clamp_min(0).sqrt()
+        for i, c in enumerate(channels)
+        if c in ("T850", "T500", "R500", "Z500")
+    }
+    log.info(
+        "%s: a linear retrieval leaves of the background error where it is observed: %s",
+        name,
+        ", ".join(f"{channel} {share:.0%}" for channel, share in shares.items()),
+    )

@@ -22,14 +22,20 @@ class HybridGrids:
     ValueError when the ``real`` grids and the ``simulated`` differ in what they hold, or are not what they are for.
     """
 
-    def __init__(self, real: SparseGrids, simulated: SparseGrids, shares: Sequence[SimulatedShare], seed: int):
+    def __init__(
+        self, real: SparseGrids, simulated: SparseGrids, shares: Sequence[SimulatedShare], seed: int
+    ):
         for name in ("source", "channels", "units", "frame", "grid"):
             if getattr(real, name) != getattr(simulated, name):
-                raise ValueError(f"{real.source}: {name} of the simulated observations is {getattr(simulated, name)}, "
-                                 f"of the real ones {getattr(real, name)}; run simulation_grid again")
+                raise ValueError(
+                    f"{real.source}: {name} of the simulated observations is {getattr(simulated, name)}, "
+                    f"of the real ones {getattr(real, name)}; run simulation_grid again"
+                )
         if (real.origin, simulated.origin) != ("observed", "simulated"):
-            raise ValueError(f"{real.source}: {simulated.origin} observations in the place of simulated, or "
-                             f"{real.origin} in that of real ones")
+            raise ValueError(
+                f"{real.source}: {simulated.origin} observations in the place of simulated, or "
+                f"{real.origin} in that of real ones"
+            )
         self.real, self.simulated, self.shares, self.seed = real, simulated, list(shares), seed
 
     def share(self, time: np.datetime64) -> float:

@@ -56,7 +56,9 @@ class Task(nn.Module):
     out, all processes must have gradients of the same parameters, and a source may be missing in the windows of one.
     """
 
-    def __init__(self, module: nn.Module, loss_of: Callable[[object], dict[str, Tensor]], touch: bool = False):
+    def __init__(
+        self, module: nn.Module, loss_of: Callable[[object], dict[str, Tensor]], touch: bool = False
+    ):
         super().__init__()
         self.module, self.loss_of = module, loss_of
         self.touched = parallel.shared_together(module) if touch else []
@@ -66,7 +68,9 @@ class Task(nn.Module):
         terms = self.loss_of(*part.arguments)
         if self.touched:
             parameters = dict(self.module.named_parameters())
-            nothing = 0.0 * torch.stack([parameters[name].flatten()[0] for name in self.touched]).sum()
+            nothing = (
+                0.0 * torch.stack([parameters[name].flatten()[0] for name in self.touched]).sum()
+            )
             terms = {**terms, "loss": terms["loss"] + nothing}
         return terms
 
@@ -114,11 +118,18 @@ class Run:
 
     def save(self, optimizer: torch.optim.Optimizer, memory: dict) -> None:
         """Write a restart file, whole or not at all; all processes call it together."""
-        places = {name: parallel.gather_places(self.fabric, value) for name, value in memory.items()}
-        content = {"step": self.step, "skipped": self.skipped, "losses": self.losses, "memory": places,
-                   "module": parallel.whole(dict(self.module.state_dict())),
-                   "optimizer": parallel.whole(optimizer.state_dict()),
-                   "average": parallel.whole(self.average.state_dict()) if self.average else None}  # fmt: skip
+        places = {
+            name: parallel.gather_places(self.fabric, value) for name, value in memory.items()
+        }
+        content = {
+            "step": self.step,
+            "skipped": self.skipped,
+            "losses": self.losses,
+            "memory": places,
+            "module": parallel.whole(dict(self.module.state_dict())),
+            "optimizer": parallel.whole(optimizer.state_dict()),
+            "average": parallel.whole(self.average.state_dict()) if self.average else None,
+        }
         if self.fabric.is_global_zero:
             self.rotation.save(self.step, content)
         self.fabric.barrier()
@@ -137,19 +148,33 @@ class Run:
             if self.memory:
                 self.memory.load_state_dict(content["memory"])
         except Exception as error:
-            raise TrainingError(f"{self.state} cannot be resumed from ({error}); delete it to start anew") from error
-        self.step, self.skipped, self.losses = content["step"], content["skipped"], content["losses"]
-        self.log.info("%s: resumed at update %d of %d", self.label, self.step, self.optimisation.updates)
+            raise TrainingError(
+                f"{self.state} cannot be resumed from ({error}); delete it to start anew"
+            ) from error
+        self.step, self.skipped, self.losses = (
+            content["step"],
+            content["skipped"],
+            content["losses"],
+        )
+        self.log.info(
+            "%s: resumed at update %d of %d", self.label, self.step, self.optimisation.updates
+        )
 
     def seed_generators(self) -> None:
         """Seed the global generators for the update at hand."""
-        numbers = np.random.SeedSequence([self.seed, self.step, self.fabric.global_rank]).generate_state(2)
+        numbers = np.random.SeedSequence(
+            [self.seed, self.step, self.fabric.global_rank]
+        ).generate_state(2)
         torch.manual_seed(int(numbers[0]))
         np.random.seed(int(numbers[1]))
 
 
-def train(run: Run, batches: Callable[[int, int], Iterable], loss_of: Callable[..., dict[str, Tensor]],
-          parts: Callable[[object], list[tuple]] = lambda batch: [(batch,)]) -> pd.DataFrame:  # fmt: skip
+def train(
+    run: Run,
+    batches: Callable[[int, int], Iterable],
+    loss_of: Callable[..., dict[str, Tensor]],
+    parts: Callable[[object], list[tuple]] = lambda batch: [(batch,)],
+) -> pd.DataFrame:
     """Train to the last update and return the losses, one row an update, the mean of all processes.
 
     ``batches(first, last)`` yields the batches of those steps, ``accumulate`` for each; ``parts(batch)`` lists the
@@ -159,18 +184,29 @@ def train(run: Run, batches: Callable[[int, int], Iterable], loss_of: Callable[.
     """
     fabric, optimisation = run.fabric, run.optimisation
     module = fabric.setup_module(Task(run.module, loss_of, touch=parallel.sharded(fabric)))
-    optimizer = torch.optim.AdamW(run.parameters(), optimisation.learning_rate, betas=optimisation.betas,
-                                  weight_decay=optimisation.weight_decay)  # fmt: skip
+    optimizer = torch.optim.AdamW(
+        run.parameters(),
+        optimisation.learning_rate,
+        betas=optimisation.betas,
+        weight_decay=optimisation.weight_decay,
+    )
     run.average = Average(run.parameters(), optimisation.ema) if optimisation.ema else None
     run.resume(optimizer)
     wrapped = fabric.setup_optimizers(optimizer)
-    writer = SummaryWriter(str(run.tensorboard), purge_step=run.step) if fabric.is_global_zero else None
+    writer = (
+        SummaryWriter(str(run.tensorboard), purge_step=run.step) if fabric.is_global_zero else None
+    )
     report = Progress(optimisation.updates, run.label, run.log, done=run.step)
     memory = run.remember()
 
     def stop(number: int) -> None:
         run.save(optimizer, memory)
-        run.log.info("%s: stopped by signal %d after %d updates; run again to resume", run.label, number, run.step)
+        run.log.info(
+            "%s: stopped by signal %d after %d updates; run again to resume",
+            run.label,
+            number,
+            run.step,
+        )
         raise Stopped(number)
 
     module.train()
@@ -181,8 +217,12 @@ def train(run: Run, batches: Callable[[int, int], Iterable], loss_of: Callable[.
                 for group in wrapped.param_groups:
                     group["lr"] = learning_rate(run.step, optimisation)
                 run.seed_generators()
-                terms = _gradient(run, module, [next(loader) for _ in range(optimisation.accumulate)], parts)
-                norm = fabric.clip_gradients(module, wrapped, max_norm=optimisation.clip, error_if_nonfinite=False)
+                terms = _gradient(
+                    run, module, [next(loader) for _ in range(optimisation.accumulate)], parts
+                )
+                norm = fabric.clip_gradients(
+                    module, wrapped, max_norm=optimisation.clip, error_if_nonfinite=False
+                )
                 with guard.held():
                     _update(run, wrapped, terms, float(parallel.whole(norm)))
                     wrapped.zero_grad()
@@ -205,7 +245,9 @@ def train(run: Run, batches: Callable[[int, int], Iterable], loss_of: Callable[.
     return pd.DataFrame(run.losses)
 
 
-def _gradient(run: Run, module: nn.Module, batches: list, parts: Callable[[object], list[tuple]]) -> dict[str, float]:
+def _gradient(
+    run: Run, module: nn.Module, batches: list, parts: Callable[[object], list[tuple]]
+) -> dict[str, float]:
     """Add up the gradients of an update's batches; returns the terms of its loss, the mean of all processes."""
     calls = [part for batch in batches for part in parts(batch)]
     total: dict[str, Tensor] = {}
@@ -227,15 +269,28 @@ def _update(run: Run, optimizer, terms: dict[str, float], norm: float) -> None:
             run.average.update()
     else:
         run.skipped += 1
-        run.log.warning("%s: update %d skipped, its loss or gradient is not finite", run.label, run.step)
+        run.log.warning(
+            "%s: update %d skipped, its loss or gradient is not finite", run.label, run.step
+        )
         if run.skipped > run.optimisation.max_skipped:
-            raise TrainingError(f"{run.label}: {run.skipped} updates with a non-finite loss; lower the learning rate, "
-                                f"or train with precision 32-true")  # fmt: skip
-    run.losses.append({"step": run.step, **terms, "gradient_norm": norm, "skipped": int(not finite),
-                       "learning_rate": optimizer.param_groups[0]["lr"]})  # fmt: skip
+            raise TrainingError(
+                f"{run.label}: {run.skipped} updates with a non-finite loss; lower the learning rate, "
+                f"or train with precision 32-true"
+            )
+    run.losses.append(
+        {
+            "step": run.step,
+            **terms,
+            "gradient_norm": norm,
+            "skipped": int(not finite),
+            "learning_rate": optimizer.param_groups[0]["lr"],
+        }
+    )
 
 
-def leave(run: Run, networks: Networks, history: list[dict], losses: pd.DataFrame, output: SimpleNamespace) -> None:
+def leave(
+    run: Run, networks: Networks, history: list[dict], losses: pd.DataFrame, output: SimpleNamespace
+) -> None:
     """Write what a stage leaves, ``output.checkpoint`` and ``output.losses``, and remove its restart state."""
     weights = parallel.whole(dict(networks.state_dict()))
     if run.fabric.is_global_zero:

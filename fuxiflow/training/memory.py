@@ -31,7 +31,9 @@ def copies(training: Training, stage: str) -> float:
     read = 3 + bool(getattr(training, stage).ema)
     if training.accelerator == "cuda":
         return read
-    return read + (read + 1) / (training.devices * training.nodes if training.strategy == "fsdp" else 1)
+    return read + (read + 1) / (
+        training.devices * training.nodes if training.strategy == "fsdp" else 1
+    )
 
 
 def job_mb(model: Model, training: Training, stage: str, cells: int) -> int:

@@ -28,12 +28,20 @@ def shared_channels(source: str, channels: Sequence[str]) -> dict[str, int]:
     ValueError when it measures none, or one in another unit than the state's.
     """
     measured = {channel.name: channel.unit for channel in sources.load(source).channels}
-    shared = {name: channels.index(name) for name in measured if name in channels and table()[name].analysed}
+    shared = {
+        name: channels.index(name)
+        for name in measured
+        if name in channels and table()[name].analysed
+    }
     if not shared:
-        raise ValueError(f"source {source} measures no channel of the state: {', '.join(list(measured)[:5])}, ...")
+        raise ValueError(
+            f"source {source} measures no channel of the state: {', '.join(list(measured)[:5])}, ..."
+        )
     for name in shared:
         if measured[name] != table()[name].unit:
-            raise ValueError(f"source {source}: {name} is in {measured[name]}, the state's in {table()[name].unit}")
+            raise ValueError(
+                f"source {source}: {name} is in {measured[name]}, the state's in {table()[name].unit}"
+            )
     return shared
 
 
@@ -44,8 +52,13 @@ class Points:
     time of the training period), a source without a channel of the state, or one on another grid.
     """
 
-    def __init__(self, grids: Mapping[str, Sequence[Path]], settings: ObservationLoss, networks: Networks,
-                 span: tuple[np.datetime64, np.datetime64]):  # fmt: skip
+    def __init__(
+        self,
+        grids: Mapping[str, Sequence[Path]],
+        settings: ObservationLoss,
+        networks: Networks,
+        span: tuple[np.datetime64, np.datetime64],
+    ):
         self.weight, self.radiance_weight = settings.weight, settings.radiance_weight
         self.windows: dict[str, tuple[int, int]] = {}
         self.positions: dict[str, list[int]] = {}
@@ -56,23 +69,37 @@ class Points:
             found = self._grids[name] = SparseGrids(grids[name])
             first, after = span[0].astype("datetime64[D]"), span[1].astype("datetime64[D]") + 1
             if found.start < first or found.end > after:
-                raise ValueError(f"{name}: observations from {found.start} to {found.end} are not of the training "
-                                 f"period, {first} to {after}; L_obs may use no others")
+                raise ValueError(
+                    f"{name}: observations from {found.start} to {found.end} are not of the training "
+                    f"period, {first} to {after}; L_obs may use no others"
+                )
             if found.grid.shape != tuple(networks.design.grid):
-                raise ValueError(f"{name}: observations lie on {found.grid}, the states on {networks.design.grid}")
+                raise ValueError(
+                    f"{name}: observations lie on {found.grid}, the states on {networks.design.grid}"
+                )
             half = settings.half_width_hours
-            self.windows[name] = sources.load(name).window if found.frame == "single" else (-half, half)
+            self.windows[name] = (
+                sources.load(name).window if found.frame == "single" else (-half, half)
+            )
             if name in settings.radiances:
-                self._columns[name] = ([found.channels.index(c) for c in networks.design.sources[name].channels], 0, 1)
+                self._columns[name] = (
+                    [found.channels.index(c) for c in networks.design.sources[name].channels],
+                    0,
+                    1,
+                )
                 continue
             shared = shared_channels(name, names)
             lacking = [channel for channel in shared if channel not in found.channels]
             if lacking:
-                raise ValueError(f"{name}: its grids lack {', '.join(lacking)}; run their rule again")
+                raise ValueError(
+                    f"{name}: its grids lack {', '.join(lacking)}; run their rule again"
+                )
             picked = [found.channels.index(channel) for channel in shared]
             at = list(shared.values())
             self.positions[name] = at
-            statistics = (getattr(normaliser, part).flatten()[at].cpu().numpy() for part in ("mean", "std"))
+            statistics = (
+                getattr(normaliser, part).flatten()[at].cpu().numpy() for part in ("mean", "std")
+            )
             self._columns[name] = (picked, *statistics)
 
     @property
@@ -82,9 +109,13 @@ class Points:
 
     def at(self, times: Sequence[np.datetime64]) -> dict[str, Footprints]:
         """By source, what was observed about each of ``times (batch,)``; nothing where the record has ended."""
-        return {name: footprints([self._window(name, time) for time in times],
-                                 lambda values, n=name: self._standardise(n, values))
-                for name in self._grids}  # fmt: skip
+        return {
+            name: footprints(
+                [self._window(name, time) for time in times],
+                lambda values, n=name: self._standardise(n, values),
+            )
+            for name in self._grids
+        }
 
     def _window(self, name: str, time: np.datetime64) -> SparseWindow:
         grids, window = self._grids[name], self.windows[name]
@@ -110,9 +141,14 @@ class PointLoss(nn.Module):
         super().__init__()
         rows = [table()[name] for name in channels]
         scale = sum(row.loss_weight for row in rows)
-        weight = torch.tensor([row.observation_weight / scale for row in rows]) / tendency.cpu().flatten()
+        weight = (
+            torch.tensor([row.observation_weight / scale for row in rows])
+            / tendency.cpu().flatten()
+        )
         self.register_buffer("weight", weight.float())
-        self.register_buffer("area", torch.as_tensor(np.asarray(grid.area_weights), dtype=torch.float32))
+        self.register_buffer(
+            "area", torch.as_tensor(np.asarray(grid.area_weights), dtype=torch.float32)
+        )
         self.nlon = grid.nlon
         self.positions, self.first_hours = points.positions, points.first_hours
 

@@ -35,8 +35,10 @@ class Share:
         """Positions in a batch of part ``part`` of this process; ValueError when the batch cannot be shared evenly."""
         size, left = divmod(batch, self.ranks * self.accumulate)
         if left:
-            raise ValueError(f"a batch of {batch} cannot be shared by {self.ranks} devices in {self.accumulate} parts; "
-                             f"make it a multiple of {self.ranks * self.accumulate}")  # fmt: skip
+            raise ValueError(
+                f"a batch of {batch} cannot be shared by {self.ranks} devices in {self.accumulate} parts; "
+                f"make it a multiple of {self.ranks * self.accumulate}"
+            )
         first = (self.rank * self.accumulate + part) * size
         return slice(first, first + size)
 
@@ -51,23 +53,42 @@ def _shard(task: nn.Module, mesh) -> nn.Module:
 
 def shared_together(module: nn.Module) -> list[str]:
     """Names of the trainable parameters that are shared out with the whole, not with a block of their own."""
-    apart = {f"{name}.{own}" for name, block in module.named_modules() if isinstance(block, SwinBlock)
-             for own, _ in block.named_parameters()}  # fmt: skip
-    return [name for name, parameter in module.named_parameters() if parameter.requires_grad and name not in apart]
+    apart = {
+        f"{name}.{own}"
+        for name, block in module.named_modules()
+        if isinstance(block, SwinBlock)
+        for own, _ in block.named_parameters()
+    }
+    return [
+        name
+        for name, parameter in module.named_parameters()
+        if parameter.requires_grad and name not in apart
+    ]
 
 
-def make_fabric(accelerator: str, precision: str, strategy: str = "ddp", devices: int = 1, nodes: int = 1) -> Fabric:
+def make_fabric(
+    accelerator: str, precision: str, strategy: str = "ddp", devices: int = 1, nodes: int = 1
+) -> Fabric:
     """Fabric on ``devices`` of each of ``nodes``, launched; on one device alone there is no strategy."""
     kind, ranks = place.device(accelerator).type, devices * nodes
     chosen = "auto"
     if ranks > 1 and strategy == "fsdp":
-        chosen = ModelParallelStrategy(_shard, data_parallel_size=ranks, tensor_parallel_size=1,
-                                       save_distributed_checkpoint=False)  # fmt: skip
+        chosen = ModelParallelStrategy(
+            _shard,
+            data_parallel_size=ranks,
+            tensor_parallel_size=1,
+            save_distributed_checkpoint=False,
+        )
     elif ranks > 1:
         # a source may be missing in all windows of one device; buffers never change
         chosen = DDPStrategy(find_unused_parameters=True, broadcast_buffers=False)
-    fabric = Fabric(accelerator=kind, strategy=chosen, devices=devices, num_nodes=nodes,
-                    precision=place.precision(precision))  # fmt: skip
+    fabric = Fabric(
+        accelerator=kind,
+        strategy=chosen,
+        devices=devices,
+        num_nodes=nodes,
+        precision=place.precision(precision),
+    )
     fabric.launch()
     return fabric
 
@@ -104,14 +125,21 @@ def like(value: Tensor, example: Tensor) -> Tensor:
     return value
 
 
-def share_out(content: dict, module: nn.Module, parameters: list[nn.Parameter]) -> tuple[dict, dict]:
+def share_out(
+    content: dict, module: nn.Module, parameters: list[nn.Parameter]
+) -> tuple[dict, dict]:
     """State of a module and of its optimiser from a restart file's ``content``, shared out as the module is."""
-    weights = {name: like(content["module"][name], own) for name, own in module.state_dict().items()
-               if name in content["module"]}  # fmt: skip
+    weights = {
+        name: like(content["module"][name], own)
+        for name, own in module.state_dict().items()
+        if name in content["module"]
+    }
     weights |= {name: value for name, value in content["module"].items() if name not in weights}
     optimizer = content["optimizer"]
-    moments = {index: {name: like(value, parameters[index]) for name, value in state.items()}
-               for index, state in optimizer["state"].items()}  # fmt: skip
+    moments = {
+        index: {name: like(value, parameters[index]) for name, value in state.items()}
+        for index, state in optimizer["state"].items()
+    }
     return weights, {**optimizer, "state": moments}
 
 
@@ -135,7 +163,9 @@ def mean(fabric: Fabric, values: dict[str, Tensor]) -> dict[str, float]:
     """Scalars averaged over the processes."""
     if fabric.world_size == 1:
         return {name: float(value) for name, value in values.items()}
-    joined = fabric.all_reduce(torch.stack([value.float() for value in values.values()]), reduce_op="mean")
+    joined = fabric.all_reduce(
+        torch.stack([value.float() for value in values.values()]), reduce_op="mean"
+    )
     return dict(zip(values, joined.tolist(), strict=True))
 
 

@@ -38,5 +38,7 @@ def perturb(first: Tensor, tendency: Tensor, largest: float, seeds: list[int | N
     ``tendency (channel, 1, 1)`` is the 6-h change in units of the states.
     """
     shape = tuple(first.shape[2:])
-    fields = [torch.zeros(shape) if seed is None else perturbation(shape, largest, seed) for seed in seeds]
+    fields = [
+        torch.zeros(shape) if seed is None else perturbation(shape, largest, seed) for seed in seeds
+    ]
     return first + (torch.stack(fields).to(first.device) * tendency)[:, None]

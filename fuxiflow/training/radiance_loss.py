@@ -37,28 +37,43 @@ class RadianceLoss(nn.Module):
     operator of its instrument, FileNotFoundError where there is none.
     """
 
-    def __init__(self, settings: ObservationLoss, networks: Networks, statistics: Statistics,
-                 first_hours: Mapping[str, int]):  # fmt: skip
+    def __init__(
+        self,
+        settings: ObservationLoss,
+        networks: Networks,
+        statistics: Statistics,
+        first_hours: Mapping[str, int],
+    ):
         super().__init__()
         names = self.names = list(settings.radiances)
         self.most, self.first_hours = settings.radiance_footprints, dict(first_hours)
         designs = {name: networks.design.sources[name] for name in names}
-        self.operators = nn.ModuleDict({
-            name: MicrowaveOperator.for_channels(sources.load(name).instrument, design.channels, name)
-            for name, design in designs.items()
-        })  # fmt: skip
+        self.operators = nn.ModuleDict(
+            {
+                name: MicrowaveOperator.for_channels(
+                    sources.load(name).instrument, design.channels, name
+                )
+                for name, design in designs.items()
+            }
+        )
         at = [networks.design.channels.index(channel) for channel in SOUNDED]
         self.register_buffer("at", torch.tensor(at, dtype=torch.int64))
         for part in ("mean", "std"):
-            self.register_buffer(part, getattr(networks.normaliser, part).flatten()[at].cpu().clone())
+            self.register_buffer(
+                part, getattr(networks.normaliser, part).flatten()[at].cpu().clone()
+            )
         for name, design in designs.items():
-            misfit = networks.assimilator.branches[name].pillars.scale.cpu() * torch.tensor(design.std)
+            misfit = networks.assimilator.branches[name].pillars.scale.cpu() * torch.tensor(
+                design.std
+            )
             self.register_buffer(f"misfit_{name}", misfit.float())
         grid = Grid(*networks.design.grid)
         fixed = np.stack([statistics.surface_geopotential, statistics.land_fraction]).reshape(2, -1)
         self.register_buffer("fixed", torch.as_tensor(fixed, dtype=torch.float32))
         self.register_buffer("latitude", torch.as_tensor(np.asarray(grid.lat), dtype=torch.float32))
-        self.register_buffer("area", torch.as_tensor(np.asarray(grid.area_weights), dtype=torch.float32))
+        self.register_buffer(
+            "area", torch.as_tensor(np.asarray(grid.area_weights), dtype=torch.float32)
+        )
         self.nlon = grid.nlon
 
     def forward(self, state: Tensor, observed: Mapping[str, Footprints]) -> Tensor:
@@ -68,7 +83,9 @@ class RadianceLoss(nn.Module):
         for name in self.names:
             found = observed[name]
             if len(found):
-                chosen = torch.linspace(0, len(found) - 1, min(len(found), self.most)).round().long()
+                chosen = (
+                    torch.linspace(0, len(found) - 1, min(len(found), self.most)).round().long()
+                )
                 parts.append(self._source(name, state, found.rows(chosen).to(state.device)))
         return torch.stack(parts).mean() if parts else state.new_zeros(())
 
@@ -91,12 +108,22 @@ class RadianceLoss(nn.Module):
         with full_precision(state.device):
             steady = states_together(state[:, None, self.at].float())
             column = columns(found, steady, self.first_hours[name]) * self.std + self.mean
-            parts = [checkpoint(self._operate, name, column[i : i + BATCH], found.cell[i : i + BATCH],
-                                found.zenith[i : i + BATCH], use_reentrant=False)
-                     for i in range(0, len(found), BATCH)]  # fmt: skip
+            parts = [
+                checkpoint(
+                    self._operate,
+                    name,
+                    column[i : i + BATCH],
+                    found.cell[i : i + BATCH],
+                    found.zenith[i : i + BATCH],
+                    use_reentrant=False,
+                )
+                for i in range(0, len(found), BATCH)
+            ]
         return torch.cat(parts)
 
     def _operate(self, name: str, column: Tensor, cell: Tensor, zenith: Tensor) -> Tensor:
         geopotential, land = self.fixed[:, cell]
         latitude = self.latitude[cell // self.nlon]
-        return from_state(self.operators[name], column, SOUNDED, geopotential, land, latitude, zenith.nan_to_num())
+        return from_state(
+            self.operators[name], column, SOUNDED, geopotential, land, latitude, zenith.nan_to_num()
+        )

@@ -14,8 +14,9 @@ from fuxiflow.training.samples import usable
 HOUR = np.timedelta64(1, "h")
 
 
-def pool(states: States, stage: ReplayStage, designs: Mapping[str, SourceDesign],
-         params: SimpleNamespace) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+def pool(
+    states: States, stage: ReplayStage, designs: Mapping[str, SourceDesign], params: SimpleNamespace
+) -> tuple[np.ndarray, np.ndarray]:
     """First analysis times of an update ``(n,)``, and the probability of each: together ``replay_fraction`` of those
     that are older than the fresh days.
 
@@ -24,16 +25,24 @@ def pool(states: States, stage: ReplayStage, designs: Mapping[str, SourceDesign]
     cycles of its chain, ends later than that is left out. ValueError when none of the fresh days is left.
     """
     before, after = stage.steps
-    learnt = usable(states, *times.span(*params.observations), before, after, np.datetime64(params.reach, "ns"))
+    learnt = usable(
+        states, *times.span(*params.observations), before, after, np.datetime64(params.reach, "ns")
+    )
     first, last = times.span(*params.cycle)
     # the hour after the last one that a sample's windows hold
-    closing = max((design.window[1] for design in designs.values()), default=0) * HOUR + STEP * (after - 1)
+    closing = max((design.window[1] for design in designs.values()), default=0) * HOUR + STEP * (
+        after - 1
+    )
     found = usable(states, first, last, before, after)
     cycled = found[found + closing <= last + STEP]
     fresh = cycled >= np.datetime64(params.fresh[0])
     if not fresh.any():
-        raise ValueError(f"no training sample between {params.fresh[0]} and {params.fresh[1]} whose observations end "
-                         f"by {last + STEP}; raise training.replay.fresh_days, or lower its cycles or chain")
+        raise ValueError(
+            f"no training sample between {params.fresh[0]} and {params.fresh[1]} whose observations end "
+            f"by {last + STEP}; raise training.replay.fresh_days, or lower its cycles or chain"
+        )
     older = np.concatenate([np.ones(len(learnt), bool), ~fresh])
-    odds = np.where(older, stage.replay_fraction / older.sum(), (1 - stage.replay_fraction) / fresh.sum())
+    odds = np.where(
+        older, stage.replay_fraction / older.sum(), (1 - stage.replay_fraction) / fresh.sum()
+    )
     return np.concatenate([learnt, cycled]), odds

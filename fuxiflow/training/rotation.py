@@ -57,7 +57,9 @@ class Rotation:
     def files(self) -> list[Path]:
         """Complete files, the newest first."""
         named = [(NAME.fullmatch(path.name), path) for path in self.folder.glob("update-*.ckpt")]
-        return [path for _, path in sorted(((int(m[1]), path) for m, path in named if m), reverse=True)]
+        return [
+            path for _, path in sorted(((int(m[1]), path) for m, path in named if m), reverse=True)
+        ]
 
     def save(self, step: int, content: dict) -> Path:
         """Write ``content`` after ``step`` updates; older files go when it has been read back. OSError when that which
@@ -70,8 +72,10 @@ class Rotation:
             os.fsync(file.fileno())
         wanted = hashing.digest.hexdigest()
         if digest(temporary) != wanted:
-            raise OSError(f"{temporary}: what was written is not what is read back; check the file system. The restart "
-                          f"files before it remain")  # fmt: skip
+            raise OSError(
+                f"{temporary}: what was written is not what is read back; check the file system. The restart "
+                f"files before it remain"
+            )
         path = self.folder / f"update-{step:08d}-{wanted}.ckpt"
         os.replace(temporary, path)
         for older in self.files()[self.keep :]:
@@ -87,8 +91,13 @@ class Rotation:
         for path in files:
             if digest(path) == NAME.fullmatch(path.name)[2]:
                 return torch.load(path, map_location="cpu", weights_only=True)
-            self.log.warning("%s is damaged: its checksum is another than its name says; trying the one before", path)
+            self.log.warning(
+                "%s is damaged: its checksum is another than its name says; trying the one before",
+                path,
+            )
         if files:
-            raise Damaged(f"no restart file in {self.folder} is sound ({len(files)} damaged); delete the folder to "
-                          f"start anew")  # fmt: skip
+            raise Damaged(
+                f"no restart file in {self.folder} is sound ({len(files)} damaged); delete the folder to "
+                f"start anew"
+            )
         return None

@@ -85,9 +85,17 @@ class Batch:
 
     def pin_memory(self) -> "Batch":
         """The same in page-locked memory, from which a device copies while the processor goes on."""
-        observations = [{name: found.pin_memory() for name, found in window.items()} for window in self.observations]
-        return replace(self, first=self.first.pin_memory(), targets=self.targets.pin_memory(),
-                       climatology=self.climatology.pin_memory(), observations=observations)  # fmt: skip
+        observations = [
+            {name: found.pin_memory() for name, found in window.items()}
+            for window in self.observations
+        ]
+        return replace(
+            self,
+            first=self.first.pin_memory(),
+            targets=self.targets.pin_memory(),
+            climatology=self.climatology.pin_memory(),
+            observations=observations,
+        )
 
 
 class Archive:
@@ -96,8 +104,14 @@ class Archive:
     Nothing is kept in memory but small stores of observations, up to ``cache_bytes`` each.
     """
 
-    def __init__(self, states: Sequence[Path], grids: Mapping[str, Sequence[Path]], climatology=None,
-                 bank: Bank | None = None, cache_bytes: int = CACHE_BYTES):  # fmt: skip
+    def __init__(
+        self,
+        states: Sequence[Path],
+        grids: Mapping[str, Sequence[Path]],
+        climatology=None,
+        bank: Bank | None = None,
+        cache_bytes: int = CACHE_BYTES,
+    ):
         self.states = States(states)
         self.grids = {name: SparseGrids(paths, cache_bytes) for name, paths in grids.items()}
         self.climatology, self.bank = climatology, bank
@@ -126,8 +140,10 @@ class Archive:
 
     def windows(self, request: Request, windows: Mapping[str, tuple[int, int]]) -> list[dict]:
         """For each analysis of a request, the observation window of each source."""
-        return [{name: self.grids[name].window(time, *window) for name, window in windows.items()}
-                for time in request.analysis_times]  # fmt: skip
+        return [
+            {name: self.grids[name].window(time, *window) for name, window in windows.items()}
+            for time in request.analysis_times
+        ]
 
 
 class Batches(Dataset):
@@ -137,9 +153,21 @@ class Batches(Dataset):
     ``points`` (:class:`fuxiflow.training.observation_loss.Points`) is what L_obs looks at, None without it.
     """
 
-    def __init__(self, archive: Archive, plan, sources: Mapping[str, SourceDesign], standardise,
-                 share: Share = Share(), points=None):  # noqa: B008  # fmt: skip
-        self.archive, self.plan, self.sources, self.standardise = archive, plan, sources, standardise
+    def __init__(
+        self,
+        archive: Archive,
+        plan,
+        sources: Mapping[str, SourceDesign],
+        standardise,
+        share: Share = Share(),
+        points=None,
+    ):
+        self.archive, self.plan, self.sources, self.standardise = (
+            archive,
+            plan,
+            sources,
+            standardise,
+        )
         self.share, self.points = share, points
 
     def __getitem__(self, index: int) -> Batch:
@@ -155,23 +183,44 @@ class Batches(Dataset):
         targets = np.empty((len(requests), len(requests[0].target_times), *shape), np.float32)
         for request, out in zip(requests, targets, strict=True):
             self.archive.targets(request, out)
-        windows = [self.archive.windows(r, {n: s.window for n, s in self.sources.items()}) for r in requests]
+        windows = [
+            self.archive.windows(r, {n: s.window for n, s in self.sources.items()})
+            for r in requests
+        ]
         kept = torch.tensor([not request.masked for request in requests])
-        observations = [{name: self._footprints(name, [sample[i] for sample in windows]).kept(kept)
-                         for name in self.sources} for i in range(cycles)]  # fmt: skip
+        observations = [
+            {
+                name: self._footprints(name, [sample[i] for sample in windows]).kept(kept)
+                for name in self.sources
+            }
+            for i in range(cycles)
+        ]
         normals = torch.from_numpy(np.stack([self.archive.normals(r) for r in requests]))
-        return Batch(np.array([r.start for r in requests]), lead, cycles,
-                     torch.from_numpy(first), torch.from_numpy(targets), observations, normals,
-                     torch.tensor([r.follows for r in requests]), [r.noise for r in fresh], part,
-                     self._points(requests))  # fmt: skip
+        return Batch(
+            np.array([r.start for r in requests]),
+            lead,
+            cycles,
+            torch.from_numpy(first),
+            torch.from_numpy(targets),
+            observations,
+            normals,
+            torch.tensor([r.follows for r in requests]),
+            [r.noise for r in fresh],
+            part,
+            self._points(requests),
+        )
 
     def _points(self, requests: list[Request]) -> list[dict[str, Footprints]]:
         if self.points is None:
             return []
-        return [self.points.at(times) for times in zip(*(r.target_times for r in requests), strict=True)]
+        return [
+            self.points.at(times) for times in zip(*(r.target_times for r in requests), strict=True)
+        ]
 
     def _footprints(self, name: str, windows: list[dict]) -> Footprints:
-        return footprints([window[name] for window in windows], lambda values: self.standardise(name, values))
+        return footprints(
+            [window[name] for window in windows], lambda values: self.standardise(name, values)
+        )
 
 
 class Steps(Sampler):
@@ -192,24 +241,41 @@ def loader(batches: Batches, first: int, last: int, workers: int) -> DataLoader:
     """Batches of the steps from ``first`` up to ``last``, in order, read ahead by ``workers`` processes, in page-locked
     memory where there is a GPU."""
     parts = batches.share.accumulate
-    return DataLoader(batches, batch_size=None, sampler=Steps(first * parts, last * parts), num_workers=workers,
-                      worker_init_fn=ignore, pin_memory=torch.cuda.is_available(),
-                      prefetch_factor=2 if workers else None)  # fmt: skip
+    return DataLoader(
+        batches,
+        batch_size=None,
+        sampler=Steps(first * parts, last * parts),
+        num_workers=workers,
+        worker_init_fn=ignore,
+        pin_memory=torch.cuda.is_available(),
+        prefetch_factor=2 if workers else None,
+    )
 
 
-def usable(states: States, start: np.datetime64, end: np.datetime64, before: int, after: int,
-           reach: np.datetime64 | None = None, among: np.ndarray | None = None) -> np.ndarray:  # fmt: skip
+def usable(
+    states: States,
+    start: np.datetime64,
+    end: np.datetime64,
+    before: int,
+    after: int,
+    reach: np.datetime64 | None = None,
+    among: np.ndarray | None = None,
+) -> np.ndarray:
     """Times in [start, end] whose frames from ``before`` steps earlier to ``after`` steps later are all there.
 
     Those frames lie between ``reach`` (default: ``start``) and ``end``. With ``among`` only times in that are taken,
     whatever lies before them. Raises ValueError when there is no such time.
     """
-    known = {t for t in states.times if (start if reach is None else reach) <= t <= end and t in states}
+    known = {
+        t for t in states.times if (start if reach is None else reach) <= t <= end and t in states
+    }
     inside = sorted(t for t in known if t >= start)
     if among is not None:
         before, inside = 0, sorted(set(inside) & set(among))
     good = [t for t in inside if all(t + STEP * i in known for i in range(-before, after + 1))]
     if not good:
-        raise ValueError(f"no training sample between {start} and {end}: {len(inside)} states, "
-                         f"but none with {before + after + 1} in a row")  # fmt: skip
+        raise ValueError(
+            f"no training sample between {start} and {end}: {len(inside)} states, "
+            f"but none with {before + after + 1} in a row"
+        )
     return np.array(good)

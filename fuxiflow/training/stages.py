@@ -22,7 +22,13 @@ from fuxiflow.training.perturbation import perturb
 from fuxiflow.training.radiance_loss import RadianceLoss
 from fuxiflow.training.samples import Batch, Request
 
-STREAMS = {"forecaster": 1, "assimilator": 2, "joint": 3, "autoregressive": 4, "replay": 6}  # 5: the bank
+STREAMS = {
+    "forecaster": 1,
+    "assimilator": 2,
+    "joint": 3,
+    "autoregressive": 4,
+    "replay": 6,
+}  # 5: the bank
 OBSERVED_STATES = ("analysis", "background")
 
 
@@ -36,12 +42,16 @@ def rollout_plan(name: str, times: np.ndarray, stage: RolloutStage, seed: int):
 
     Plans are of whole updates: :class:`fuxiflow.training.parallel.Share` says what of one a process takes.
     """
+
     def plan(step: int) -> list[Request]:
         random = _generator(seed, name, step, 0)
         chosen, seeds = random.choice(times, stage.batch), random.integers(2**31, size=stage.batch)
         noisy = random.random(stage.batch) < (stage.noise_fraction if stage.noise else 0)
-        return [Request(start, stage.length(step), 0, noise=int(noise) if disturbed else None)
-                for start, noise, disturbed in zip(chosen, seeds, noisy, strict=True)]  # fmt: skip
+        return [
+            Request(start, stage.length(step), 0, noise=int(noise) if disturbed else None)
+            for start, noise, disturbed in zip(chosen, seeds, noisy, strict=True)
+        ]
+
     return plan
 
 
@@ -58,7 +68,13 @@ class Unrolling:
     @classmethod
     def of(cls, stage: AssimilatorStage) -> "Unrolling":
         """That of a stage; what it has no setting for is as in stage 2."""
-        return cls(**{item.name: getattr(stage, item.name) for item in fields(cls) if hasattr(stage, item.name)})
+        return cls(
+            **{
+                item.name: getattr(stage, item.name)
+                for item in fields(cls)
+                if hasattr(stage, item.name)
+            }
+        )
 
 
 def spans(count: int, truncation: int | None) -> list[tuple[int, int]]:
@@ -67,8 +83,15 @@ def spans(count: int, truncation: int | None) -> list[tuple[int, int]]:
     return [(first, min(first + size, count)) for first in range(0, count, size)]
 
 
-def cycle_plan(name: str, times: np.ndarray, stage: AssimilatorStage, unrolling: Unrolling, seed: int,
-               banked: bool = False, odds: np.ndarray | None = None):  # fmt: skip
+def cycle_plan(
+    name: str,
+    times: np.ndarray,
+    stage: AssimilatorStage,
+    unrolling: Unrolling,
+    seed: int,
+    banked: bool = False,
+    odds: np.ndarray | None = None,
+):
     """Stages 2 and 3: ``plan(step)`` draws first analysis times among ``times``, each as probable as ``odds`` say.
 
     The first background is a forecast of a random lead, the same for the whole batch, or comes from the bank; some
@@ -97,6 +120,7 @@ def cycle_plan(name: str, times: np.ndarray, stage: AssimilatorStage, unrolling:
             else:
                 requests.append(Request(time - STEP * lead, lead, cycles, cold, dark, shift=shift))
         return requests
+
     return plan
 
 
@@ -109,8 +133,13 @@ class Objective:
     the radiance loss.
     """
 
-    def __init__(self, networks: Networks, share: Share = Share(), points: Points | None = None,  # noqa: B008
-                 radiances: RadianceLoss | None = None):  # fmt: skip
+    def __init__(
+        self,
+        networks: Networks,
+        share: Share = Share(),
+        points: Points | None = None,
+        radiances: RadianceLoss | None = None,
+    ):
         self.networks, self.share = networks, share
         self.ends: dict[int, Tensor] = {}
         self.between: tuple[Tensor, Tensor] | None = None
@@ -121,7 +150,9 @@ class Objective:
         self.analysis = StateLoss(analysed, grid, tendency[: networks.analysed]).to(networks.device)
         self.observed: dict[str, tuple[float, nn.Module]] = {}
         if points and points.positions:
-            loss = PointLoss(analysed, grid, tendency[: networks.analysed], points).to(networks.device)
+            loss = PointLoss(analysed, grid, tendency[: networks.analysed], points).to(
+                networks.device
+            )
             self.observed["observed"] = points.weight, loss
         if radiances:
             self.observed["radiance"] = points.radiance_weight, radiances.to(networks.device)
@@ -132,8 +163,9 @@ class Objective:
         first = normalise(batch.first[:, :, : self.networks.analysed].to(device, non_blocking=True))
         return first, normalise(batch.targets.to(device, non_blocking=True))
 
-    def forecaster(self, batch: Batch, noise: float = 0.0, first: int = 0,
-                   last: int | None = None) -> dict[str, Tensor]:  # fmt: skip
+    def forecaster(
+        self, batch: Batch, noise: float = 0.0, first: int = 0, last: int | None = None
+    ) -> dict[str, Tensor]:
         """Stages 1 and 4: L_state of the steps from ``first`` up to ``last``, as a share of the mean over all steps.
 
         ``noise`` is the largest error of disturbed first frames. Nothing is differentiated through what lies before
@@ -141,25 +173,39 @@ class Objective:
         """
         frames, targets = self._standard(batch)
         if noise and not first:
-            frames = perturb(frames, self.networks.normaliser.tendency[: self.networks.analysed], noise, batch.noise)
+            frames = perturb(
+                frames,
+                self.networks.normaliser.tendency[: self.networks.analysed],
+                noise,
+                batch.noise,
+            )
         previous, current = self.between if first else frames.unbind(1)
         loss = frames.new_zeros(())
         for i in range(first, batch.lead if last is None else last):
-            previous, current = current, self.networks.forecast(previous, current, batch.start + STEP * i)
+            previous, current = (
+                current,
+                self.networks.forecast(previous, current, batch.start + STEP * i),
+            )
             loss = loss + self.state(current, targets[:, i])
         self.between = previous.detach(), current.detach()
         return {"loss": loss / batch.lead}
 
     def state_dict(self) -> dict:
         """What a resumed stage needs: where its cycles ended ``(2, place, channel, lat, lon)``, by place."""
-        return {"ends": torch.cat([self.ends[part] for part in sorted(self.ends)], 1) if self.ends else None}
+        return {
+            "ends": torch.cat([self.ends[part] for part in sorted(self.ends)], 1)
+            if self.ends
+            else None
+        }
 
     def load_state_dict(self, content: dict) -> None:
         """Take this process' share of where the cycles of all places ended."""
         ends = content["ends"]
         if ends is not None:
-            self.ends = {part: ends[:, self.share.places(ends.shape[1], part)].to(self.networks.device)
-                         for part in range(self.share.accumulate)}  # fmt: skip
+            self.ends = {
+                part: ends[:, self.share.places(ends.shape[1], part)].to(self.networks.device)
+                for part in range(self.share.accumulate)
+            }
 
     @torch.no_grad()
     def _begin(self, batch: Batch, first: Tensor) -> tuple[Tensor, Tensor]:
@@ -187,7 +233,9 @@ class Objective:
         first, _ = self._standard(batch)
         return self.networks.guess(*self._begin(batch, first), batch.analysis)
 
-    def cycle(self, batch: Batch, unrolling: Unrolling, first: int = 0, last: int | None = None) -> dict[str, Tensor]:
+    def cycle(
+        self, batch: Batch, unrolling: Unrolling, first: int = 0, last: int | None = None
+    ) -> dict[str, Tensor]:
         """Stages 2 and 3: L_state, and L_obs where it is used, of the analysis and of the next background of the cycles
         from ``first`` up to ``last``, as a share of the mean over all cycles.
 
@@ -197,11 +245,17 @@ class Objective:
         """
         frames, targets = self._standard(batch)
         weight = unrolling.background_weight
-        climatology = batch.climatology[:, :, : self.networks.analysed].to(frames.device, non_blocking=True)
+        climatology = batch.climatology[:, :, : self.networks.analysed].to(
+            frames.device, non_blocking=True
+        )
         climatology = self.networks.normaliser(climatology)
         previous, background = self.between if first else self._begin(batch, frames)
         analyses, backgrounds = frames.new_zeros(()), frames.new_zeros(())
-        observed = {f"{name}_{state}": frames.new_zeros(()) for name in self.observed for state in OBSERVED_STATES}
+        observed = {
+            f"{name}_{state}": frames.new_zeros(())
+            for name in self.observed
+            for state in OBSERVED_STATES
+        }
         start = frames.new_zeros(()) if first else self.analysis(background, targets[:, 0]).detach()
         for i in range(first, batch.cycles if last is None else last):
             times = batch.analysis + STEP * i
@@ -222,9 +276,15 @@ class Objective:
                     observed[f"{name}_background"] += loss(forecast, batch.points[i + 1])
         self.between = previous.detach(), background.detach()
         if unrolling.chain > 1 and last in (None, batch.cycles):
-            self.ends[batch.part] = self._sound(torch.stack(self.between), targets[:, batch.cycles - 1 :])
-        terms = {"loss": (analyses + weight * backgrounds) / batch.cycles, "analysis": analyses / batch.cycles,
-                 "background": backgrounds / batch.cycles, "first_background": start}  # fmt: skip
+            self.ends[batch.part] = self._sound(
+                torch.stack(self.between), targets[:, batch.cycles - 1 :]
+            )
+        terms = {
+            "loss": (analyses + weight * backgrounds) / batch.cycles,
+            "analysis": analyses / batch.cycles,
+            "background": backgrounds / batch.cycles,
+            "first_background": start,
+        }
         terms |= {name: term / batch.cycles for name, term in observed.items()}
         for name, (share, _) in self.observed.items():
             joint = terms[f"{name}_analysis"] + weight * terms[f"{name}_background"]
@@ -245,13 +305,28 @@ def trains(networks: Networks, *, forecaster: bool, assimilator: bool) -> None:
     networks.assimilator.requires_grad_(assimilator)
 
 
-def start(fabric: Fabric, networks: Networks, optimisation: Optimisation, params: SimpleNamespace, label: str,
-          log: logging.Logger) -> Run:  # fmt: skip
+def start(
+    fabric: Fabric,
+    networks: Networks,
+    optimisation: Optimisation,
+    params: SimpleNamespace,
+    label: str,
+    log: logging.Logger,
+) -> Run:
     """A run of a stage over ``networks``, with the restart state, the curves and the seed that ``params`` name."""
     if fabric.is_global_zero:
         workspace(params.state)
     fabric.barrier()
-    return Run(fabric, networks, optimisation, Path(params.state), Path(params.tensorboard), label, log, params.seed)
+    return Run(
+        fabric,
+        networks,
+        optimisation,
+        Path(params.state),
+        Path(params.tensorboard),
+        label,
+        log,
+        params.seed,
+    )
 
 
 def share(fabric: Fabric, optimisation: Optimisation) -> Share:

@@ -37,7 +37,9 @@ def block_draws(count: int, block: int, samples: int, seed: int) -> np.ndarray:
 def block_counts(count: int, block: int, samples: int, seed: int) -> np.ndarray:
     """How often each of ``count`` cases is drawn in each sample, ``(sample, case)``; every row sums to ``count``."""
     flat = block_draws(count, block, samples, seed) + count * np.arange(samples)[:, None]
-    return np.bincount(flat.ravel(), minlength=samples * count).reshape(samples, count).astype(float)
+    return (
+        np.bincount(flat.ravel(), minlength=samples * count).reshape(samples, count).astype(float)
+    )
 
 
 def counts_of(times: np.ndarray, *, samples: int, block_days: float, seed: int) -> np.ndarray:

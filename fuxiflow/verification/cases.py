@@ -15,11 +15,15 @@ import xarray as xr
 
 from fuxiflow import provenance
 
-BLOCK_VALUES = 1 << 19  # values a product holds at a time (4 MiB): stays in cache, and bounds memory on large grids
+BLOCK_VALUES = (
+    1 << 19
+)  # values a product holds at a time (4 MiB): stays in cache, and bounds memory on large grids
 QUANTITIES = ("square", "error", "correlation", "variance", "reference_variance")
 
 
-def _reduce(products: Sequence[tuple[np.ndarray, np.ndarray]], anomaly: np.ndarray, weights: np.ndarray) -> np.ndarray:
+def _reduce(
+    products: Sequence[tuple[np.ndarray, np.ndarray]], anomaly: np.ndarray, weights: np.ndarray
+) -> np.ndarray:
     """Region means ``(1 + products, channel, region)`` of an anomaly and of products of fields ``(channel, cell)``."""
     channels, cells = anomaly.shape
     means = np.empty((1 + len(products), channels, weights.shape[0]))
@@ -45,7 +49,9 @@ def own_means(anomaly: np.ndarray, weights: np.ndarray) -> np.ndarray:
     return _reduce([(anomaly, anomaly)], anomaly, weights)
 
 
-def forecast_means(anomaly: np.ndarray, references: Sequence[np.ndarray], weights: np.ndarray) -> np.ndarray:
+def forecast_means(
+    anomaly: np.ndarray, references: Sequence[np.ndarray], weights: np.ndarray
+) -> np.ndarray:
     """``<f'>``, ``<f'^2>`` and, for each reference, ``<f' r'>`` as ``(2 + reference, channel, region)``.
 
     All fields are ``(channel, cell)``; ``weights (region, cell)`` sum to 1 in each region.
@@ -68,8 +74,14 @@ class Cases:
     values: dict[str, np.ndarray] = field(repr=False)
 
     @classmethod
-    def from_means(cls, times: np.ndarray, leads: Sequence[int], channels: Sequence[str], regions: Sequence[str],
-                   means: Sequence[np.ndarray]) -> "Cases":
+    def from_means(
+        cls,
+        times: np.ndarray,
+        leads: Sequence[int],
+        channels: Sequence[str],
+        regions: Sequence[str],
+        means: Sequence[np.ndarray],
+    ) -> "Cases":
         """From ``<f'>, <f'^2>, <f' r'>, <r'>, <r'^2>``, each ``(case, lead, channel, region)``."""
         mean, power, cross, reference_mean, reference_power = means
         with np.errstate(invalid="ignore", divide="ignore"):
@@ -81,28 +93,42 @@ class Cases:
             "error": mean - reference_mean,
             "correlation": np.clip(correlation, -1.0, 1.0),
             "variance": np.where(known, np.maximum(power - mean**2, 0.0), np.nan),
-            "reference_variance": np.where(known, np.maximum(reference_power - reference_mean**2, 0.0), np.nan),
+            "reference_variance": np.where(
+                known, np.maximum(reference_power - reference_mean**2, 0.0), np.nan
+            ),
         }
-        return cls(np.asarray(times, "datetime64[ns]"), list(leads), list(channels), list(regions), values)
+        return cls(
+            np.asarray(times, "datetime64[ns]"), list(leads), list(channels), list(regions), values
+        )
 
     def select(self, times: np.ndarray, leads: Sequence[int], channels: Sequence[str]) -> "Cases":
         """The cases at ``times``, ``leads`` and ``channels``, all of which must be present (KeyError otherwise)."""
         axes = []
-        for known, wanted, name in ((self.times.tolist(), np.asarray(times, "datetime64[ns]").tolist(), "time"),
-                                    (self.leads, list(leads), "lead"), (self.channels, list(channels), "channel")):
+        for known, wanted, name in (
+            (self.times.tolist(), np.asarray(times, "datetime64[ns]").tolist(), "time"),
+            (self.leads, list(leads), "lead"),
+            (self.channels, list(channels), "channel"),
+        ):
             position = {value: i for i, value in enumerate(known)}
             absent = [value for value in wanted if value not in position]
             if absent:
                 raise KeyError(f"no case of {name} {absent[0]}")
             axes.append([position[value] for value in wanted])
         index = np.ix_(*axes, range(len(self.regions)))
-        return Cases(np.asarray(times, "datetime64[ns]"), list(leads), list(channels), self.regions,
-                     {name: value[index] for name, value in self.values.items()})
+        return Cases(
+            np.asarray(times, "datetime64[ns]"),
+            list(leads),
+            list(channels),
+            self.regions,
+            {name: value[index] for name, value in self.values.items()},
+        )
 
     def common(self, other: "Cases") -> tuple["Cases", "Cases"]:
         """Both reduced to the start times, leads and channels they share: the homogeneous sample of a comparison."""
         if self.regions != other.regions:
-            raise ValueError(f"cases of the regions {self.regions} and {other.regions} cannot be compared")
+            raise ValueError(
+                f"cases of the regions {self.regions} and {other.regions} cannot be compared"
+            )
         times = np.intersect1d(self.times, other.times)
         leads = [lead for lead in self.leads if lead in set(other.leads)]
         channels = [channel for channel in self.channels if channel in set(other.channels)]
@@ -112,8 +138,15 @@ class Cases:
         """As a data set with named dimensions, single precision."""
         dims = ("time", "lead_time", "channel", "region")
         channels, regions = (np.array(names, object) for names in (self.channels, self.regions))
-        return xr.Dataset({name: (dims, value.astype(np.float32)) for name, value in self.values.items()},
-                          coords={"time": self.times, "lead_time": self.leads, "channel": channels, "region": regions})
+        return xr.Dataset(
+            {name: (dims, value.astype(np.float32)) for name, value in self.values.items()},
+            coords={
+                "time": self.times,
+                "lead_time": self.leads,
+                "channel": channels,
+                "region": regions,
+            },
+        )
 
 
 Key = tuple[str, str]
@@ -121,10 +154,13 @@ Key = tuple[str, str]
 
 def write(path: Path, cases: dict[Key, Cases]) -> None:
     """Keep cases, by (system, reference), as the groups ``system/reference`` of a Zarr store."""
-    xr.Dataset(attrs={"provenance": provenance.as_json(), "pairs": ["/".join(key) for key in cases]}
-               ).to_zarr(path, mode="w", zarr_format=3, consolidated=False)
+    xr.Dataset(
+        attrs={"provenance": provenance.as_json(), "pairs": ["/".join(key) for key in cases]}
+    ).to_zarr(path, mode="w", zarr_format=3, consolidated=False)
     for key, value in cases.items():
-        value.dataset().to_zarr(path, group="/".join(key), mode="a", zarr_format=3, consolidated=False)
+        value.dataset().to_zarr(
+            path, group="/".join(key), mode="a", zarr_format=3, consolidated=False
+        )
 
 
 def read(path: Path) -> dict[Key, Cases]:
@@ -136,6 +172,10 @@ def read(path: Path) -> dict[Key, Cases]:
         with xr.open_zarr(path, group=pair, consolidated=False, chunks=None) as data:
             values = {name: data[name].values.astype(float) for name in QUANTITIES}
             cases[tuple(pair.split("/"))] = Cases(
-                data["time"].values.astype("datetime64[ns]"), data["lead_time"].values.tolist(),
-                data["channel"].values.tolist(), data["region"].values.tolist(), values)
+                data["time"].values.astype("datetime64[ns]"),
+                data["lead_time"].values.tolist(),
+                data["channel"].values.tolist(),
+                data["region"].values.tolist(),
+                values,
+            )
     return cases

@@ -11,7 +11,9 @@ from fuxiflow.observations.sparse import SparseGrids
 from fuxiflow.verification.cases import Cases
 
 
-def series(cases: dict[tuple[str, str], Cases], experiment: str, region: str = "global") -> pd.DataFrame:
+def series(
+    cases: dict[tuple[str, str], Cases], experiment: str, region: str = "global"
+) -> pd.DataFrame:
     """Columns experiment, time, array, reference, channel, rmse, bias from cases by (array, reference) at lead 0.
 
     One row for each time that has both fields; KeyError when ``region`` was not scored.
@@ -21,15 +23,25 @@ def series(cases: dict[tuple[str, str], Cases], experiment: str, region: str = "
         if region not in value.regions:
             raise KeyError(f"region {region!r} was not scored; known: {', '.join(value.regions)}")
         r = value.regions.index(region)
-        time, channel = (index.ravel() for index in np.indices((len(value.times), len(value.channels))))
-        frame = pd.DataFrame({
-            "experiment": experiment, "time": value.times[time], "array": array, "reference": reference,
-            "channel": np.array(value.channels, object)[channel],
-            "rmse": np.sqrt(value.values["square"][:, 0, :, r]).ravel(),
-            "bias": value.values["error"][:, 0, :, r].ravel()})
+        time, channel = (
+            index.ravel() for index in np.indices((len(value.times), len(value.channels)))
+        )
+        frame = pd.DataFrame(
+            {
+                "experiment": experiment,
+                "time": value.times[time],
+                "array": array,
+                "reference": reference,
+                "channel": np.array(value.channels, object)[channel],
+                "rmse": np.sqrt(value.values["square"][:, 0, :, r]).ravel(),
+                "bias": value.values["error"][:, 0, :, r].ravel(),
+            }
+        )
         frames.append(frame[np.isfinite(frame["rmse"])])
     if not frames:
-        return pd.DataFrame(columns=["experiment", "time", "array", "reference", "channel", "rmse", "bias"])
+        return pd.DataFrame(
+            columns=["experiment", "time", "array", "reference", "channel", "rmse", "bias"]
+        )
     return pd.concat(frames, ignore_index=True)
 
 
@@ -52,4 +64,6 @@ def observation_counts(paths: Sequence[Path], times: np.ndarray, experiment: str
                 values = np.empty((0, 0))
             rows.append((experiment, time, source, int(np.isfinite(values).sum())))
     frame = pd.DataFrame(rows, columns=["experiment", "time", "source", "n"])
-    return frame.astype({"experiment": "str", "time": "datetime64[ns]", "source": "str", "n": "int64"})
+    return frame.astype(
+        {"experiment": "str", "time": "datetime64[ns]", "source": "str", "n": "int64"}
+    )

@@ -40,17 +40,30 @@ def subsample(window: SparseWindow, size: int, generator: np.random.Generator) -
     return window.rows(rows)
 
 
-def simulate(operator: MicrowaveOperator | ReportOperator, columns: np.ndarray, channels: Sequence[str],
-             statistics: Statistics, cell: np.ndarray, zenith: np.ndarray) -> np.ndarray:
+def simulate(
+    operator: MicrowaveOperator | ReportOperator,
+    columns: np.ndarray,
+    channels: Sequence[str],
+    statistics: Statistics,
+    cell: np.ndarray,
+    zenith: np.ndarray,
+) -> np.ndarray:
     """What columns of states ``(row, channel)`` at cells (row,) hold of a source, ``(row, channel)`` in its units:
     brightness temperatures in K of sounders; NaN for what a state does not tell.
 
     ValueError (from the operator) names the channels that the state lacks.
     """
     latitude = np.repeat(statistics.grid.lat, statistics.grid.nlon)[cell]
-    inputs = (columns, statistics.surface_geopotential.ravel()[cell], statistics.land_fraction.ravel()[cell], latitude,
-              zenith)
-    state, *surface = (torch.as_tensor(np.ascontiguousarray(x), dtype=torch.float32) for x in inputs)
+    inputs = (
+        columns,
+        statistics.surface_geopotential.ravel()[cell],
+        statistics.land_fraction.ravel()[cell],
+        latitude,
+        zenith,
+    )
+    state, *surface = (
+        torch.as_tensor(np.ascontiguousarray(x), dtype=torch.float32) for x in inputs
+    )
     with torch.inference_mode():
         if isinstance(operator, ReportOperator):
             return operator.from_state(state, channels, *surface).numpy()
@@ -77,7 +90,9 @@ class Departures:
     sums: dict[str, np.ndarray] = field(repr=False)
 
     @classmethod
-    def empty(cls, times: np.ndarray, channels: Sequence[str], regions: Sequence[str]) -> "Departures":
+    def empty(
+        cls, times: np.ndarray, channels: Sequence[str], regions: Sequence[str]
+    ) -> "Departures":
         """Nothing summed yet."""
         shape = (3, len(times), len(channels), len(regions))
         return cls(times, list(channels), list(regions), {kind: np.zeros(shape) for kind in KINDS})
@@ -99,14 +114,26 @@ class Departures:
             value, samples = (self._mean_std(kind, weights) for weights in (once, counts))
             for k, name in enumerate(("mean", "std")):
                 low, high = bootstrap.interval(samples[k])
-                frames.append(table.rows(
-                    experiment=experiment, system="fuxiflow", reference="observations",
-                    metric=f"departure_{kind}_{name}", leads=[0], channels=[f"{source}/{c}" for c in self.channels],
-                    regions=self.regions, value=value[k], n=n[None], ci_low=np.where(n < 2, np.nan, low)[None],
-                    ci_high=np.where(n < 2, np.nan, high)[None]))
+                frames.append(
+                    table.rows(
+                        experiment=experiment,
+                        system="fuxiflow",
+                        reference="observations",
+                        metric=f"departure_{kind}_{name}",
+                        leads=[0],
+                        channels=[f"{source}/{c}" for c in self.channels],
+                        regions=self.regions,
+                        value=value[k],
+                        n=n[None],
+                        ci_low=np.where(n < 2, np.nan, low)[None],
+                        ci_high=np.where(n < 2, np.nan, high)[None],
+                    )
+                )
         found = table.concatenate(frames)
         seen = np.any([sums[0].sum(axis=(0, 2)) > 0 for sums in self.sums.values()], axis=0)
-        silent = [f"{source}/{name}" for name, known in zip(self.channels, seen, strict=True) if not known]
+        silent = [
+            f"{source}/{name}" for name, known in zip(self.channels, seen, strict=True) if not known
+        ]
         return found[~found["channel"].isin(silent)].reset_index(drop=True)
 
     def _mean_std(self, kind: str, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -117,9 +144,17 @@ class Departures:
             return mean, np.sqrt(np.maximum(squares / n - mean**2, 0.0))
 
 
-def departures(observations: SparseGrids, states: dict[str, States], statistics: Statistics,
-               operator: MicrowaveOperator | ReportOperator, times: np.ndarray, regions: Sequence[str], seed: int,
-               log: logging.Logger, sample: int = SAMPLE) -> Departures:
+def departures(
+    observations: SparseGrids,
+    states: dict[str, States],
+    statistics: Statistics,
+    operator: MicrowaveOperator | ReportOperator,
+    times: np.ndarray,
+    regions: Sequence[str],
+    seed: int,
+    log: logging.Logger,
+    sample: int = SAMPLE,
+) -> Departures:
     """Departures of one source from ``states`` by kind (:data:`KINDS`) at ``times``.
 
     Times without a state, or outside the observations, add nothing and are logged. ValueError when the observations lie
@@ -127,38 +162,62 @@ def departures(observations: SparseGrids, states: dict[str, States], statistics:
     """
     grid: Grid = statistics.grid
     if observations.grid != grid:
-        raise ValueError(f"observations of {observations.source} lie on {observations.grid}, the states on {grid}")
+        raise ValueError(
+            f"observations of {observations.source} lie on {observations.grid}, the states on {grid}"
+        )
     if len(operator.channels) != len(observations.channels):
-        raise ValueError(f"{observations.source} has {len(observations.channels)} channels, its operator "
-                         f"{len(operator.channels)}: {', '.join(operator.channels)}")
+        raise ValueError(
+            f"{observations.source} has {len(observations.channels)} channels, its operator "
+            f"{len(operator.channels)}: {', '.join(operator.channels)}"
+        )
     masks = np.stack([grid.region(name).ravel() for name in regions], axis=1).astype(float)
     found = Departures.empty(times, observations.channels, regions)
     skipped: list[np.datetime64] = []
     failed = 0
     names = next((series.channels.names for series in states.values()), [])
     for batch in _batches(_compared(observations, states, times, seed, sample, skipped, log)):
-        columns, cell, zenith = (np.concatenate(parts) for parts in zip(
-            *((item.columns, item.window.cell, item.window.zenith) for item in batch), strict=True))
+        columns, cell, zenith = (
+            np.concatenate(parts)
+            for parts in zip(
+                *((item.columns, item.window.cell, item.window.zenith) for item in batch),
+                strict=True,
+            )
+        )
         simulated = simulate(operator, columns, names, statistics, cell, zenith)
         failed += int((~np.isfinite(simulated)).sum())
         ends = np.cumsum([len(item.window) for item in batch])
         for item, part in zip(batch, np.split(simulated, ends[:-1]), strict=True):
             found.add(item.kind, item.time, item.window.values - part, masks[item.window.cell])
     if failed:
-        log.warning("%s: %d simulated values are not finite and were left out", observations.source, failed)
+        log.warning(
+            "%s: %d simulated values are not finite and were left out", observations.source, failed
+        )
     if skipped:
-        log.warning("%s: %d states or windows are absent, the first at %s", observations.source, len(skipped),
-                    str(skipped[0])[:13])
+        log.warning(
+            "%s: %d states or windows are absent, the first at %s",
+            observations.source,
+            len(skipped),
+            str(skipped[0])[:13],
+        )
     return found
 
 
-def _compared(observations: SparseGrids, states: dict[str, States], times: np.ndarray, seed: int, sample: int,
-              skipped: list[np.datetime64], log: logging.Logger) -> Iterator[Compared]:
+def _compared(
+    observations: SparseGrids,
+    states: dict[str, States],
+    times: np.ndarray,
+    seed: int,
+    sample: int,
+    skipped: list[np.datetime64],
+    log: logging.Logger,
+) -> Iterator[Compared]:
     """What can be compared at each time, at most ``sample`` cells; times that lack something go to ``skipped``."""
     generator = np.random.default_rng(seed)
     for i, time in enumerate(progress(times, f"departures of {observations.source}", log)):
         try:
-            window = observations.window(time.astype("datetime64[h]"), -HALF_WIDTH_HOURS, HALF_WIDTH_HOURS)
+            window = observations.window(
+                time.astype("datetime64[h]"), -HALF_WIDTH_HOURS, HALF_WIDTH_HOURS
+            )
         except KeyError:  # the record ends before
             skipped.append(time)
             continue

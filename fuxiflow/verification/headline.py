@@ -50,20 +50,37 @@ class Scores:
     def __init__(self, path: Path):
         self.frame = table.read(path, reference="truth", region="global")
 
-    def get(self, metric: str, *, experiment: str = EXPERIMENT, system: str = "fuxiflow",
-            column: str = "value") -> pd.DataFrame:
+    def get(
+        self,
+        metric: str,
+        *,
+        experiment: str = EXPERIMENT,
+        system: str = "fuxiflow",
+        column: str = "value",
+    ) -> pd.DataFrame:
         """A column of a metric as a table of channels (rows) and leads (columns); KeyError when there is none."""
         frame = self.frame
-        rows = frame[(frame["experiment"] == experiment) & (frame["system"] == system) & (frame["metric"] == metric)]
+        rows = frame[
+            (frame["experiment"] == experiment)
+            & (frame["system"] == system)
+            & (frame["metric"] == metric)
+        ]
         if rows.empty:
             raise KeyError(f"no {metric} of {system}, experiment {experiment}")
-        return rows.astype({"channel": "str"}).pivot(index="channel", columns="lead_time", values=column)
+        return rows.astype({"channel": "str"}).pivot(
+            index="channel", columns="lead_time", values=column
+        )
 
     def at(self, metric: str, channel: str, leads: Sequence[int], **where) -> pd.Series:
         """Values at each of ``leads``; KeyError that names the first absent one."""
         values = self.get(metric, **where)
-        absent = [lead for lead in leads if channel not in values.index or lead not in values.columns
-                  or not np.isfinite(values.loc[channel, lead])]
+        absent = [
+            lead
+            for lead in leads
+            if channel not in values.index
+            or lead not in values.columns
+            or not np.isfinite(values.loc[channel, lead])
+        ]
         if absent:
             raise KeyError(f"no {metric} of {channel} at {absent[0]} h")
         return values.loc[channel, list(leads)]
@@ -74,8 +91,12 @@ def better_than_background(scores: Scores) -> Iterator[Headline]:
     analysis, background = scores.get("rmse")[0].dropna(), scores.get("background_rmse")[0]
     better = analysis < background.reindex(analysis.index)
     share = better.mean()
-    yield Headline("analysis better than its background, channels", f"{better.sum()} of {len(better)} ({share:.0%})",
-                   f">= {BETTER_SHARE:.0%}", bool(share >= BETTER_SHARE))
+    yield Headline(
+        "analysis better than its background, channels",
+        f"{better.sum()} of {len(better)} ({share:.0%})",
+        f">= {BETTER_SHARE:.0%}",
+        bool(share >= BETTER_SHARE),
+    )
 
 
 def against_no_observations(scores: Scores) -> Iterator[Headline]:
@@ -84,13 +105,19 @@ def against_no_observations(scores: Scores) -> Iterator[Headline]:
         full = scores.at("rmse", channel, [0])[0]
         denied = scores.at("rmse", channel, [0], experiment=DENIED)[0]
         below = 1 - full / denied
-        yield Headline(f"analysis RMSE {channel} below {DENIED}", f"{below:.0%} ({full:.4g} against {denied:.4g})",
-                       f">= {bar:.0%}", bool(below >= bar))
+        yield Headline(
+            f"analysis RMSE {channel} below {DENIED}",
+            f"{below:.0%} ({full:.4g} against {denied:.4g})",
+            f">= {bar:.0%}",
+            bool(below >= bar),
+        )
 
 
 def _daily(cycle: pd.DataFrame, array: str, channel: str) -> np.ndarray:
     """RMSE against the truth of each of the last days."""
-    rows = cycle[(cycle["array"] == array) & (cycle["reference"] == "truth") & (cycle["channel"] == channel)]
+    rows = cycle[
+        (cycle["array"] == array) & (cycle["reference"] == "truth") & (cycle["channel"] == channel)
+    ]
     series = rows.set_index("time")["rmse"].sort_index()
     if series.empty:
         raise KeyError(f"no cycle of {channel} from {array}")
@@ -113,17 +140,25 @@ def steadiness(cycle: pd.DataFrame) -> Iterator[Headline]:
         daily = _daily(cycle, "analysis", channel)
         slope, low, high = _growth(daily)
         weather = _growth(_daily(cycle, "climatology", channel))[0]
-        yield Headline(f"growth of analysis RMSE {channel}, last {len(daily)} days",
-                       f"{slope:+.1f} % [{low:+.1f}, {high:+.1f}] (climatology {weather:+.0f} %)",
-                       "interval reaches <= 0", bool(low <= 0))
+        yield Headline(
+            f"growth of analysis RMSE {channel}, last {len(daily)} days",
+            f"{slope:+.1f} % [{low:+.1f}, {high:+.1f}] (climatology {weather:+.0f} %)",
+            "interval reaches <= 0",
+            bool(low <= 0),
+        )
 
 
-def _beats(scores: Scores, other: str, channels: Sequence[str], first: int, last: int) -> Iterator[Headline]:
+def _beats(
+    scores: Scores, other: str, channels: Sequence[str], first: int, last: int
+) -> Iterator[Headline]:
     for channel in channels:
         values = scores.at(f"rmse_vs_{other}", channel, range(first, last + 1, 6))
-        yield Headline(f"forecast RMSE {channel} against {other}, {first}-{last} h",
-                       f"worst {values.max():+.0%} at {values.idxmax()} h", "< 0 % at every lead",
-                       bool(values.max() < 0))
+        yield Headline(
+            f"forecast RMSE {channel} against {other}, {first}-{last} h",
+            f"worst {values.max():+.0%} at {values.idxmax()} h",
+            "< 0 % at every lead",
+            bool(values.max() < 0),
+        )
 
 
 def against_persistence(scores: Scores) -> Iterator[Headline]:
@@ -142,9 +177,12 @@ def correlation(scores: Scores) -> Iterator[Headline]:
     every = scores.get("acc").loc["Z500"].dropna()
     fails = every.index[every < SKILFUL_ACC]
     skilful = every.index[every.index < fails[0]] if len(fails) else every.index
-    yield Headline(f"ACC Z500 to {SKILFUL_LEAD} h",
-                   f"lowest {values.min():.2f}; >= {SKILFUL_ACC} to {max(skilful, default=0)} h",
-                   f">= {SKILFUL_ACC}", bool(values.min() >= SKILFUL_ACC))
+    yield Headline(
+        f"ACC Z500 to {SKILFUL_LEAD} h",
+        f"lowest {values.min():.2f}; >= {SKILFUL_ACC} to {max(skilful, default=0)} h",
+        f">= {SKILFUL_ACC}",
+        bool(values.min() >= SKILFUL_ACC),
+    )
 
 
 def activity(scores: Scores) -> Iterator[Headline]:
@@ -153,7 +191,10 @@ def activity(scores: Scores) -> Iterator[Headline]:
     values = scores.get("activity_ratio")
     cases = scores.get("activity_ratio", column="n").reindex(columns=leads)
     low, high = ACTIVITY
-    for name, channels in ((" ".join(SHOWN), list(SHOWN)), ("all channels", channel_table().analysed.names)):
+    for name, channels in (
+        (" ".join(SHOWN), list(SHOWN)),
+        ("all channels", channel_table().analysed.names),
+    ):
         chosen = values.reindex(index=channels, columns=leads)
         counted = cases.reindex(index=channels) == cases.max(axis=None)
         complete = bool(np.isfinite(chosen).all(axis=None) and counted.all(axis=None))
@@ -161,23 +202,42 @@ def activity(scores: Scores) -> Iterator[Headline]:
         if flat.empty:
             raise KeyError(f"no activity_ratio of {name}")
         span = f"{flat.min():.2f} ({flat.idxmin()[0]}) to {flat.max():.2f} ({flat.idxmax()[0]})"
-        yield Headline(f"activity ratio over {STEPS} steps, {name}", span + ("" if complete else ", incomplete"),
-                       f"{low}-{high}, finite", complete and bool(flat.min() >= low and flat.max() <= high))
+        yield Headline(
+            f"activity ratio over {STEPS} steps, {name}",
+            span + ("" if complete else ", incomplete"),
+            f"{low}-{high}, finite",
+            complete and bool(flat.min() >= low and flat.max() <= high),
+        )
 
 
 def against_reanalysis(scores: Scores) -> Iterator[Headline]:
     """How far analyses that learnt from observations too lie below, or above, the reanalysis they learnt from."""
     columns = ("value", "ci_low", "ci_high")
-    found = {column: scores.get("rmse_vs_era5", experiment=JOINT, column=column)[0] for column in columns}
+    found = {
+        column: scores.get("rmse_vs_era5", experiment=JOINT, column=column)[0] for column in columns
+    }
     for channel in NEAR_GROUND:
         value, low, high = (100 * found[column][channel] for column in columns)
-        yield Headline(f"analysis RMSE {channel} of {JOINT} against ERA5's",
-                       f"{value:+.1f} % [{low:+.1f}, {high:+.1f}]", "interval below 0", bool(high < 0))
+        yield Headline(
+            f"analysis RMSE {channel} of {JOINT} against ERA5's",
+            f"{value:+.1f} % [{low:+.1f}, {high:+.1f}]",
+            "interval below 0",
+            bool(high < 0),
+        )
 
 
-GROUPS = {EXPERIMENT: (better_than_background, against_no_observations, steadiness, against_persistence,
-                       against_climatology, correlation, activity),
-          JOINT: (against_reanalysis,)}  # fmt: skip
+GROUPS = {
+    EXPERIMENT: (
+        better_than_background,
+        against_no_observations,
+        steadiness,
+        against_persistence,
+        against_climatology,
+        correlation,
+        activity,
+    ),
+    JOINT: (against_reanalysis,),
+}
 """What is said of an experiment, where a run has it."""
 
 
@@ -202,8 +262,9 @@ def headlines(results: Path) -> list[Headline]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the table; with ``--check`` return 1 unless every bar is met."""
-    parser = argparse.ArgumentParser(prog="python -m fuxiflow.verification.headline",
-                                     description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m fuxiflow.verification.headline", description=__doc__.splitlines()[0]
+    )
     parser.add_argument("results", type=Path, help="directory of a run, for example results/demo")
     parser.add_argument("--check", action="store_true", help="fail unless every bar is met")
     options = parser.parse_args(arguments)

@@ -18,12 +18,25 @@ class ErrorMaps:
     the fields do not have. Leads that are added but not chosen are passed over.
     """
 
-    def __init__(self, references: Sequence[str], leads: Sequence[int], channels: Sequence[str], chosen: Sequence[str],
-                 grid: Grid):
+    def __init__(
+        self,
+        references: Sequence[str],
+        leads: Sequence[int],
+        channels: Sequence[str],
+        chosen: Sequence[str],
+        grid: Grid,
+    ):
         absent = [name for name in chosen if name not in channels]
         if absent:
-            raise KeyError(f"figures.map_channels: {absent[0]} is not forecast; known: {', '.join(channels)}")
-        self.references, self.leads, self.chosen, self.grid = list(references), list(leads), list(chosen), grid
+            raise KeyError(
+                f"figures.map_channels: {absent[0]} is not forecast; known: {', '.join(channels)}"
+            )
+        self.references, self.leads, self.chosen, self.grid = (
+            list(references),
+            list(leads),
+            list(chosen),
+            grid,
+        )
         self._positions = [list(channels).index(name) for name in chosen]
         self.n = np.zeros((len(self.references), len(self.leads), len(self.chosen)), np.int64)
         self._error, self._square = np.zeros((2, *self.n.shape, grid.nlat * grid.nlon))
@@ -45,10 +58,20 @@ class ErrorMaps:
         dims = ("reference", "lead_time", "channel")
         count = np.where(self.n > 0, self.n, np.nan)[..., None]
         shape = (*self.n.shape, *self.grid.shape)
-        fields = {"error": (self._error / count, "mean error (forecast - reference)"),
-                  "rmse": (np.sqrt(self._square / count), "root mean squared error")}
-        data = xr.Dataset({name: ((*dims, "lat", "lon"), values.reshape(shape).astype(np.float32), {"long_name": text})
-                           for name, (values, text) in fields.items()})
+        fields = {
+            "error": (self._error / count, "mean error (forecast - reference)"),
+            "rmse": (np.sqrt(self._square / count), "root mean squared error"),
+        }
+        data = xr.Dataset(
+            {
+                name: (
+                    (*dims, "lat", "lon"),
+                    values.reshape(shape).astype(np.float32),
+                    {"long_name": text},
+                )
+                for name, (values, text) in fields.items()
+            }
+        )
         data["n"] = dims, self.n, {"long_name": "cases"}
         return data.assign_coords(
             reference=np.array(self.references, object),
@@ -56,7 +79,8 @@ class ErrorMaps:
             channel=np.array(self.chosen, object),
             unit=("channel", np.array([table()[name].unit for name in self.chosen], object)),
             lat=("lat", self.grid.lat, {"standard_name": "latitude", "units": "degrees_north"}),
-            lon=("lon", self.grid.lon, {"standard_name": "longitude", "units": "degrees_east"}))
+            lon=("lon", self.grid.lon, {"standard_name": "longitude", "units": "degrees_east"}),
+        )
 
     def write(self, path: Path) -> None:
         """Write :meth:`dataset` as Zarr v3 with the provenance."""

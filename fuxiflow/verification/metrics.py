@@ -24,8 +24,10 @@ def region_weights(grid: Grid, regions: Sequence[str]) -> np.ndarray:
     for i, name in enumerate(regions):
         area = grid.area_weights[:, None] * grid.region(name)
         if not area.any():
-            raise ValueError(f"region {name!r} has no cell centre on the grid {grid.nlat} x {grid.nlon}: "
-                             f"leave it out of verification.regions")
+            raise ValueError(
+                f"region {name!r} has no cell centre on the grid {grid.nlat} x {grid.nlon}: "
+                f"leave it out of verification.regions"
+            )
         weights[i] = area / area.sum()
     return weights
 
@@ -55,10 +57,14 @@ def bias(*, forecast: np.ndarray, reference: np.ndarray, weights: np.ndarray) ->
 
 def mae(*, forecast: np.ndarray, reference: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Mean absolute error ``<|f - r|>`` over the cases of the first dimension, in the field's unit."""
-    return spatial_mean(field=np.abs(np.asarray(forecast, float) - reference), weights=weights).mean(axis=0)
+    return spatial_mean(
+        field=np.abs(np.asarray(forecast, float) - reference), weights=weights
+    ).mean(axis=0)
 
 
-def acc(*, forecast: np.ndarray, reference: np.ndarray, climatology: np.ndarray, weights: np.ndarray) -> np.ndarray:
+def acc(
+    *, forecast: np.ndarray, reference: np.ndarray, climatology: np.ndarray, weights: np.ndarray
+) -> np.ndarray:
     """Anomaly correlation coefficient, mean over the cases of the first dimension, in [-1, 1].
 
     Each case: ``<f' r'> / sqrt(<f'^2> <r'^2>)`` with anomalies from the climatology at the valid time. Uncentred, that
@@ -67,7 +73,9 @@ def acc(*, forecast: np.ndarray, reference: np.ndarray, climatology: np.ndarray,
     """
     f = np.asarray(forecast, float) - climatology
     r = np.asarray(reference, float) - climatology
-    cross, power, reference_power = (spatial_mean(field=x, weights=weights) for x in (f * r, f * f, r * r))
+    cross, power, reference_power = (
+        spatial_mean(field=x, weights=weights) for x in (f * r, f * f, r * r)
+    )
     with np.errstate(invalid="ignore", divide="ignore"):
         return (cross / np.sqrt(power * reference_power)).mean(axis=0)
 
@@ -80,11 +88,15 @@ def activity(*, forecast: np.ndarray, climatology: np.ndarray, weights: np.ndarr
     """
     anomaly = np.asarray(forecast, float) - climatology
     mean = spatial_mean(field=anomaly, weights=weights)
-    return np.sqrt(spatial_mean(field=(anomaly - mean[..., None, None]) ** 2, weights=weights).mean(axis=0))
+    return np.sqrt(
+        spatial_mean(field=(anomaly - mean[..., None, None]) ** 2, weights=weights).mean(axis=0)
+    )
 
 
-def activity_ratio(*, forecast: np.ndarray, reference: np.ndarray, climatology: np.ndarray,
-                   weights: np.ndarray) -> np.ndarray:
+def activity_ratio(
+    *, forecast: np.ndarray, reference: np.ndarray, climatology: np.ndarray, weights: np.ndarray
+) -> np.ndarray:
     """Activity of the forecast over that of the reference at the same times; 1 is neither too smooth nor too rough."""
-    return (activity(forecast=forecast, climatology=climatology, weights=weights)
-            / activity(forecast=reference, climatology=climatology, weights=weights))
+    return activity(forecast=forecast, climatology=climatology, weights=weights) / activity(
+        forecast=reference, climatology=climatology, weights=weights
+    )

@@ -48,17 +48,25 @@ def aligned(state: np.ndarray, names: Sequence[str], channels: Sequence[str]) ->
 class Normals:
     """Climatology ``(channel, cell)`` at the valid times. ValueError when it lacks a channel."""
 
-    def __init__(self, climatology: Climatology, channels: Sequence[str], budget: int = CACHE_BYTES):
+    def __init__(
+        self, climatology: Climatology, channels: Sequence[str], budget: int = CACHE_BYTES
+    ):
         absent = [name for name in channels if name not in climatology.channels.names]
         if absent:
-            raise ValueError(f"the climatology has no channel {', '.join(absent)}: make states/climatology.zarr again")
+            raise ValueError(
+                f"the climatology has no channel {', '.join(absent)}: make states/climatology.zarr again"
+            )
         self.climatology, self.channels = climatology, list(channels)
         self._recent = Recent(budget)
 
     def at(self, time: np.datetime64) -> np.ndarray:
         """The climatology of a time."""
-        return self._recent.get(int(as_nanoseconds(time).astype(np.int64)), lambda: aligned(
-            self.climatology.at(time), self.climatology.channels.names, self.channels))
+        return self._recent.get(
+            int(as_nanoseconds(time).astype(np.int64)),
+            lambda: aligned(
+                self.climatology.at(time), self.climatology.channels.names, self.channels
+            ),
+        )
 
 
 class Reference:
@@ -67,10 +75,19 @@ class Reference:
     ``weights (region, cell)``. ValueError when the states lie on another grid than the climatology.
     """
 
-    def __init__(self, name: str, states: States, normals: Normals, weights: np.ndarray, budget: int = CACHE_BYTES):
+    def __init__(
+        self,
+        name: str,
+        states: States,
+        normals: Normals,
+        weights: np.ndarray,
+        budget: int = CACHE_BYTES,
+    ):
         if states.grid != normals.climatology.grid:
-            raise ValueError(f"reference {name}: {states.paths[0]} lies on {states.grid}, "
-                             f"the climatology on {normals.climatology.grid}")
+            raise ValueError(
+                f"reference {name}: {states.paths[0]} lies on {states.grid}, "
+                f"the climatology on {normals.climatology.grid}"
+            )
         self.name, self.states, self.normals, self.weights = name, states, normals, weights
         self._recent = Recent(budget)
         self._means: dict[int, np.ndarray] = {}
@@ -84,8 +101,10 @@ class Reference:
 
     def anomaly(self, time: np.datetime64) -> np.ndarray:
         """The anomaly of a time ``(channel, cell)``; KeyError as :meth:`field`."""
-        return self._recent.get(int(as_nanoseconds(time).astype(np.int64)),
-                                lambda: self.field(time) - self.normals.at(time))
+        return self._recent.get(
+            int(as_nanoseconds(time).astype(np.int64)),
+            lambda: self.field(time) - self.normals.at(time),
+        )
 
     def means(self, time: np.datetime64) -> np.ndarray:
         """``<r'>`` and ``<r'^2>`` of a time, ``(2, channel, region)``; NaN where the time is not there."""
@@ -94,5 +113,7 @@ class Reference:
             if time in self:
                 self._means[key] = own_means(self.anomaly(time), self.weights)
             else:
-                self._means[key] = np.full((2, len(self.normals.channels), len(self.weights)), np.nan)
+                self._means[key] = np.full(
+                    (2, len(self.normals.channels), len(self.weights)), np.nan
+                )
         return self._means[key]

@@ -23,8 +23,10 @@ METRICS: dict[str, tuple[tuple[str, ...], Callable[[Means], np.ndarray]]] = {
     "bias": (("error",), lambda m: m["error"]),
     "acc": (("correlation",), lambda m: m["correlation"]),
     "activity": (("variance",), lambda m: np.sqrt(m["variance"])),
-    "activity_ratio": (("variance", "reference_variance"),
-                       lambda m: np.sqrt(_ratio(m["variance"], m["reference_variance"]))),
+    "activity_ratio": (
+        ("variance", "reference_variance"),
+        lambda m: np.sqrt(_ratio(m["variance"], m["reference_variance"])),
+    ),
 }
 
 
@@ -37,7 +39,10 @@ def _absolute(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 # comparisons: metric and how two systems' values of it are compared
-COMPARISONS: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {"rmse": _relative, "acc": _absolute}
+COMPARISONS: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
+    "rmse": _relative,
+    "acc": _absolute,
+}
 
 
 @dataclass(frozen=True)
@@ -50,26 +55,48 @@ class Resampling:
 
     def counts(self, times: np.ndarray) -> np.ndarray:
         """How often each case is drawn, ``(sample, case)``."""
-        return bootstrap.counts_of(times, samples=self.samples, block_days=self.block_days, seed=self.seed)
+        return bootstrap.counts_of(
+            times, samples=self.samples, block_days=self.block_days, seed=self.seed
+        )
 
 
-def _means(cases: Cases, quantities: tuple[str, ...], counts: np.ndarray, valid: np.ndarray) -> Means:
-    return {name: bootstrap.case_mean(np.where(valid, cases.values[name], np.nan), counts) for name in quantities}
+def _means(
+    cases: Cases, quantities: tuple[str, ...], counts: np.ndarray, valid: np.ndarray
+) -> Means:
+    return {
+        name: bootstrap.case_mean(np.where(valid, cases.values[name], np.nan), counts)
+        for name in quantities
+    }
 
 
 def _valid(quantities: tuple[str, ...], *systems: Cases) -> np.ndarray:
     """Cases in which every quantity of every system is known."""
-    return np.all([np.isfinite(cases.values[name]) for cases in systems for name in quantities], axis=0)
+    return np.all(
+        [np.isfinite(cases.values[name]) for cases in systems for name in quantities], axis=0
+    )
 
 
 def _summary(value: np.ndarray, samples: np.ndarray, valid: np.ndarray) -> dict[str, np.ndarray]:
     n = valid.sum(axis=0)
     low, high = bootstrap.interval(samples)
-    return {"value": value, "n": n, "ci_low": np.where(n < 2, np.nan, low), "ci_high": np.where(n < 2, np.nan, high)}
+    return {
+        "value": value,
+        "n": n,
+        "ci_low": np.where(n < 2, np.nan, low),
+        "ci_high": np.where(n < 2, np.nan, high),
+    }
 
 
-def scores(cases: Cases, resampling: Resampling, *, experiment: str, system: str, reference: str,
-           metrics: tuple[str, ...] = tuple(METRICS), prefix: str = "") -> pd.DataFrame:
+def scores(
+    cases: Cases,
+    resampling: Resampling,
+    *,
+    experiment: str,
+    system: str,
+    reference: str,
+    metrics: tuple[str, ...] = tuple(METRICS),
+    prefix: str = "",
+) -> pd.DataFrame:
     """Score-table rows of one system; metric names get ``prefix``. Empty without cases."""
     if not len(cases.times):
         return table.concatenate([])
@@ -80,13 +107,32 @@ def scores(cases: Cases, resampling: Resampling, *, experiment: str, system: str
         valid = _valid(quantities, cases)
         value = of(_means(cases, quantities, once, valid))[0]
         summary = _summary(value, of(_means(cases, quantities, counts, valid)), valid)
-        frames.append(table.rows(experiment=experiment, system=system, reference=reference, metric=prefix + metric,
-                                 leads=cases.leads, channels=cases.channels, regions=cases.regions, **summary))
+        frames.append(
+            table.rows(
+                experiment=experiment,
+                system=system,
+                reference=reference,
+                metric=prefix + metric,
+                leads=cases.leads,
+                channels=cases.channels,
+                regions=cases.regions,
+                **summary,
+            )
+        )
     return table.concatenate(frames)
 
 
-def comparison(cases: Cases, other: Cases, resampling: Resampling, *, experiment: str, system: str, reference: str,
-               other_name: str, metrics: tuple[str, ...] = tuple(COMPARISONS)) -> pd.DataFrame:
+def comparison(
+    cases: Cases,
+    other: Cases,
+    resampling: Resampling,
+    *,
+    experiment: str,
+    system: str,
+    reference: str,
+    other_name: str,
+    metrics: tuple[str, ...] = tuple(COMPARISONS),
+) -> pd.DataFrame:
     """Rows ``{metric}_vs_{other_name}``: the system compared with another one on the cases both have.
 
     RMSE as the normalised difference (a - b) / b, ACC as the plain difference a - b. Both are resampled together, so
@@ -105,7 +151,16 @@ def comparison(cases: Cases, other: Cases, resampling: Resampling, *, experiment
             return difference(*(of(_means(x, quantities, counts, valid)) for x in (a, b)))
 
         summary = _summary(compare(once)[0], compare(counts), valid)
-        frames.append(table.rows(experiment=experiment, system=system, reference=reference,
-                                 metric=f"{metric}_vs_{other_name}", leads=a.leads, channels=a.channels,
-                                 regions=a.regions, **summary))
+        frames.append(
+            table.rows(
+                experiment=experiment,
+                system=system,
+                reference=reference,
+                metric=f"{metric}_vs_{other_name}",
+                leads=a.leads,
+                channels=a.channels,
+                regions=a.regions,
+                **summary,
+            )
+        )
     return table.concatenate(frames)

@@ -27,11 +27,13 @@ def forecast_leads(forecasts: Forecasts) -> list[int]:
 
 def forecast(forecasts: Forecasts) -> FieldReader:
     """Reads forecasts; None where a start time or lead is not in the store."""
+
     def read(init, lead):
         if not forecasts.available(init, lead):
             return None
         field = forecasts.read(init, lead)
         return field.reshape(len(field), -1)
+
     return read
 
 
@@ -46,11 +48,17 @@ def persistence(states: States, channels: Sequence[str]) -> FieldReader:
             last.clear()
             last[init] = aligned(states.read(init), states.channels.names, channels)
         return last[init]
+
     return read
 
 
-def references(named: dict[str, list[Path]], climatology: Path, channels: Sequence[str], weights: np.ndarray,
-               array: dict[str, str] | None = None) -> tuple[Normals, list[Reference]]:
+def references(
+    named: dict[str, list[Path]],
+    climatology: Path,
+    channels: Sequence[str],
+    weights: np.ndarray,
+    array: dict[str, str] | None = None,
+) -> tuple[Normals, list[Reference]]:
     """Climatology and references on ``channels``; a reference without files is left out.
 
     ``named`` gives the stores of each reference, ``array`` the array to read from them (default ``state``);
@@ -58,5 +66,8 @@ def references(named: dict[str, list[Path]], climatology: Path, channels: Sequen
     """
     normals = Normals(Climatology.read(climatology), channels)
     flat = weights.reshape(len(weights), -1)
-    return normals, [Reference(name, States(paths, name=(array or {}).get(name, "state")), normals, flat)
-                     for name, paths in named.items() if paths]
+    return normals, [
+        Reference(name, States(paths, name=(array or {}).get(name, "state")), normals, flat)
+        for name, paths in named.items()
+        if paths
+    ]

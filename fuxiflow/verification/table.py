@@ -20,25 +20,55 @@ COLUMNS = [*KEYS, "value", "n", "ci_low", "ci_high"]
 BASELINE = "baseline"
 SYSTEMS = ("fuxiflow", "gfs", "persistence", "climatology")
 
-SCHEMA = pa.schema([*((name, pa.dictionary(pa.int32(), pa.string())) for name in TEXTS), ("lead_time", pa.int32()),
-                    ("value", pa.float64()), ("n", pa.int64()), ("ci_low", pa.float64()), ("ci_high", pa.float64())])
+SCHEMA = pa.schema(
+    [
+        *((name, pa.dictionary(pa.int32(), pa.string())) for name in TEXTS),
+        ("lead_time", pa.int32()),
+        ("value", pa.float64()),
+        ("n", pa.int64()),
+        ("ci_low", pa.float64()),
+        ("ci_high", pa.float64()),
+    ]
+)
 
 
-def rows(*, experiment: str, system: str, reference: str, metric: str, leads: Sequence[int], channels: Sequence[str],
-         regions: Sequence[str], value: np.ndarray, n: np.ndarray, ci_low: np.ndarray,
-         ci_high: np.ndarray) -> pd.DataFrame:
+def rows(
+    *,
+    experiment: str,
+    system: str,
+    reference: str,
+    metric: str,
+    leads: Sequence[int],
+    channels: Sequence[str],
+    regions: Sequence[str],
+    value: np.ndarray,
+    n: np.ndarray,
+    ci_low: np.ndarray,
+    ci_high: np.ndarray,
+) -> pd.DataFrame:
     """Rows of one metric from arrays ``(lead, channel, region)``; where there is no finite score there is no row."""
     shape = (len(leads), len(channels), len(regions))
     lead, channel, region = (index.ravel() for index in np.indices(shape))
-    frame = pd.DataFrame({
-        **{name: pd.Categorical.from_codes(np.zeros(lead.size, int), [text]) for name, text in
-           (("experiment", experiment), ("system", system), ("reference", reference), ("metric", metric))},
-        "channel": pd.Categorical.from_codes(channel, list(channels)),
-        "region": pd.Categorical.from_codes(region, list(regions)),
-        "lead_time": np.asarray(leads, np.int32)[lead],
-        "value": np.asarray(value, float).ravel(), "n": np.asarray(n, np.int64).ravel(),
-        "ci_low": np.asarray(ci_low, float).ravel(), "ci_high": np.asarray(ci_high, float).ravel(),
-    })
+    frame = pd.DataFrame(
+        {
+            **{
+                name: pd.Categorical.from_codes(np.zeros(lead.size, int), [text])
+                for name, text in (
+                    ("experiment", experiment),
+                    ("system", system),
+                    ("reference", reference),
+                    ("metric", metric),
+                )
+            },
+            "channel": pd.Categorical.from_codes(channel, list(channels)),
+            "region": pd.Categorical.from_codes(region, list(regions)),
+            "lead_time": np.asarray(leads, np.int32)[lead],
+            "value": np.asarray(value, float).ravel(),
+            "n": np.asarray(n, np.int64).ravel(),
+            "ci_low": np.asarray(ci_low, float).ravel(),
+            "ci_high": np.asarray(ci_high, float).ravel(),
+        }
+    )
     return frame[np.isfinite(frame["value"]) & (frame["n"] > 0)]
 
 
@@ -50,7 +80,9 @@ def concatenate(frames: Iterable[pd.DataFrame]) -> pd.DataFrame:
     joined = {}
     for name in COLUMNS:
         if name in TEXTS:
-            joined[name] = pd.api.types.union_categoricals([frame[name].astype("category") for frame in frames])
+            joined[name] = pd.api.types.union_categoricals(
+                [frame[name].astype("category") for frame in frames]
+            )
         else:
             joined[name] = np.concatenate([frame[name].to_numpy() for frame in frames])
     return pd.DataFrame(joined)
@@ -68,11 +100,21 @@ def _codes(frame: pd.DataFrame) -> np.ndarray:
 def check(frame: pd.DataFrame, where: str) -> pd.DataFrame:
     """The table itself if it keeps the contract; else ValueError with ``where``, the reason and the first bad row."""
     if list(frame.columns) != COLUMNS:
-        raise ValueError(f"{where}: columns are {', '.join(frame.columns)}; a score table has {', '.join(COLUMNS)}")
-    for name, kinds in {"lead_time": "iu", "n": "iu", "value": "f", "ci_low": "f", "ci_high": "f"}.items():
+        raise ValueError(
+            f"{where}: columns are {', '.join(frame.columns)}; a score table has {', '.join(COLUMNS)}"
+        )
+    for name, kinds in {
+        "lead_time": "iu",
+        "n": "iu",
+        "value": "f",
+        "ci_low": "f",
+        "ci_high": "f",
+    }.items():
         if frame[name].dtype.kind not in kinds:
-            raise ValueError(f"{where}: column {name} is {frame[name].dtype}; a score table has "
-                             f"{'integers' if kinds == 'iu' else 'floats'} there")
+            raise ValueError(
+                f"{where}: column {name} is {frame[name].dtype}; a score table has "
+                f"{'integers' if kinds == 'iu' else 'floats'} there"
+            )
     missing = np.isnan(frame["ci_low"]) & np.isnan(frame["ci_high"])
     tests = {
         "is the second row with its key": pd.Series(_codes(frame)).duplicated().to_numpy(),
@@ -80,13 +122,16 @@ def check(frame: pd.DataFrame, where: str) -> pd.DataFrame:
         "has a value that is not finite": ~np.isfinite(frame["value"].to_numpy()),
         "counts no case (n < 1)": (frame["n"] < 1).to_numpy(),
         "has no interval although n >= 2": (missing & (frame["n"] >= 2)).to_numpy(),
-        "has half an interval, or one upside down":
-            (~missing & ~(frame["ci_low"] <= frame["ci_high"])).to_numpy(),
+        "has half an interval, or one upside down": (
+            ~missing & ~(frame["ci_low"] <= frame["ci_high"])
+        ).to_numpy(),
     }
     for complaint, bad in tests.items():
         if bad.any():
             row = frame.iloc[int(np.argmax(bad))].to_dict()
-            raise ValueError(f"{where}: {int(bad.sum())} rows of {len(frame)}: the first {complaint}: {row}")
+            raise ValueError(
+                f"{where}: {int(bad.sum())} rows of {len(frame)}: the first {complaint}: {row}"
+            )
     return frame
 
 
@@ -109,10 +154,14 @@ def read(path: Path, **where) -> pd.DataFrame:
     """
     unknown = set(where) - set(COLUMNS)
     if unknown:
-        raise KeyError(f"{path}: no column {', '.join(sorted(unknown))}; known: {', '.join(COLUMNS)}")
+        raise KeyError(
+            f"{path}: no column {', '.join(sorted(unknown))}; known: {', '.join(COLUMNS)}"
+        )
     many = (list, tuple, set)
-    filters = [(name, "in", list(value)) if isinstance(value, many) else (name, "=", value)
-               for name, value in where.items()]
+    filters = [
+        (name, "in", list(value)) if isinstance(value, many) else (name, "=", value)
+        for name, value in where.items()
+    ]
     return pq.read_table(path, filters=filters or None).to_pandas()
 
 

@@ -34,8 +34,12 @@ def iet(time: np.ndarray) -> np.ndarray:
     time = np.asarray(time, "datetime64[us]")
     starts = np.array([start for start, _ in _LEAP_SECONDS], "datetime64[us]")
     if time.size and time.min() < starts[0]:
-        raise ValueError(f"time {time.min()} is before {starts[0]}, the first entry of the table of leap seconds")
-    seconds = np.array([count for _, count in _LEAP_SECONDS])[np.searchsorted(starts, time, side="right") - 1]
+        raise ValueError(
+            f"time {time.min()} is before {starts[0]}, the first entry of the table of leap seconds"
+        )
+    seconds = np.array([count for _, count in _LEAP_SECONDS])[
+        np.searchsorted(starts, time, side="right") - 1
+    ]
     return (time - np.datetime64("1958-01-01", "us")).astype(np.int64) + 1_000_000 * seconds
 
 
@@ -60,7 +64,13 @@ def _moment(time: np.datetime64) -> datetime:
 
 
 def _product(
-    file: h5py.File, name: str, collection: str, begin: datetime, end: datetime, orbit: int, scans: int
+    file: h5py.File,
+    name: str,
+    collection: str,
+    begin: datetime,
+    end: datetime,
+    orbit: int,
+    scans: int,
 ) -> None:
     """The group under ``Data_Products`` that describes the aggregate of one granule."""
     group = file.create_group(f"Data_Products/{name}")
@@ -77,7 +87,12 @@ def _product(
 
 
 def write_granule(
-    directory: Path, swath: Swath, brightness: np.ndarray, noise: np.ndarray, platform: str, revolutions_per_day: float
+    directory: Path,
+    swath: Swath,
+    brightness: np.ndarray,
+    noise: np.ndarray,
+    platform: str,
+    revolutions_per_day: float,
 ) -> tuple[Path, Path]:
     """Write one granule's SATMS and GATMO files into ``directory`` and return their paths.
 
@@ -89,7 +104,9 @@ def write_granule(
         raise KeyError(f"no ATMS flies on {platform!r}; known: {', '.join(PLATFORMS)}")
     scans, views = swath.lat.shape
     if brightness.shape[:2] != (scans, views) or brightness.shape[2] != len(noise):
-        raise ValueError(f"brightness {brightness.shape} and noise {noise.shape} do not fit a swath {swath.lat.shape}")
+        raise ValueError(
+            f"brightness {brightness.shape} and noise {noise.shape} do not fit a swath {swath.lat.shape}"
+        )
     tag, short, mission = PLATFORMS[platform]
     begin, end = _moment(swath.time[0, 0]), _moment(swath.time[-1, -1])
     orbit = orbit_number(swath.time[0, 0], revolutions_per_day)

@@ -22,7 +22,9 @@ INSTRUMENTS = {"amsua": (310009, 3.0, 28, 15, "INAX01"), "mhs": (310010, 11.0, 4
 SATELLITES = {name: number for number, name in BUFR_SATELLITES.items()}
 
 
-def write_granule(directory: Path, swath: Swath, brightness: np.ndarray, instrument: str, platform: str) -> Path:
+def write_granule(
+    directory: Path, swath: Swath, brightness: np.ndarray, instrument: str, platform: str
+) -> Path:
     """Write one granule into ``directory`` and return its path; names differ by platform and minute.
 
     ``brightness`` is ``(scan, field of view, channel)`` in K, NaN where missing. KeyError lists the known instruments
@@ -33,9 +35,14 @@ def write_granule(directory: Path, swath: Swath, brightness: np.ndarray, instrum
             raise KeyError(f"no ATOVS in BUFR of {name!r}; known: {', '.join(known)}")
     channels = INSTRUMENTS[instrument][3]
     if brightness.shape != (*swath.lat.shape, channels):
-        raise ValueError(f"brightness {brightness.shape} fits no swath {swath.lat.shape} of {channels} channels")
+        raise ValueError(
+            f"brightness {brightness.shape} fits no swath {swath.lat.shape} of {channels} channels"
+        )
     begin = swath.time[0, 0].astype("datetime64[us]").item()
-    path = Path(directory) / f"{instrument}_{platform.replace('-', '').lower()}_{begin:%Y%m%d%H%M}_fuxi_sim.bufr"
+    path = (
+        Path(directory)
+        / f"{instrument}_{platform.replace('-', '').lower()}_{begin:%Y%m%d%H%M}_fuxi_sim.bufr"
+    )
     part = (swath.time[:, 0] - swath.time[0, 0]) // np.timedelta64(MINUTES, "m")
     with open(path, "wb") as file:
         for number in np.unique(part):
@@ -54,14 +61,23 @@ def _message(swath: Swath, brightness: np.ndarray, instrument: str, platform: st
     def flat(values: np.ndarray, digits: int) -> np.ndarray:
         return np.round(np.broadcast_to(values, shape).ravel(), digits)
 
-    seconds = np.rint((swath.time.ravel() - EPOCH) / np.timedelta64(1, "ms")).astype("timedelta64[ms]")
-    columns = {"satelliteIdentifier": float(SATELLITES[platform]), "satelliteSensorIndicator": sensor,
-               "scanLineNumber": flat(swath.scan[:, None] % 8000 + 1.0, 0),
-               "fieldOfViewNumber": flat(swath.field_of_view[None] + 1.0, 0),
-               **bufr.clock(EPOCH + seconds.astype("timedelta64[ns]")), "latitude": flat(swath.lat, 5),
-               "longitude": flat(swath.lon, 5), "heightOfStation": 830_000.0,
-               "satelliteZenithAngle": flat(swath.zenith, 2), "bearingOrAzimuth": flat(swath.azimuth, 2) % 360.0,
-               "solarZenithAngle": flat(swath.solar_zenith, 2), "solarAzimuth": flat(swath.solar_azimuth, 2) % 360.0}
+    seconds = np.rint((swath.time.ravel() - EPOCH) / np.timedelta64(1, "ms")).astype(
+        "timedelta64[ms]"
+    )
+    columns = {
+        "satelliteIdentifier": float(SATELLITES[platform]),
+        "satelliteSensorIndicator": sensor,
+        "scanLineNumber": flat(swath.scan[:, None] % 8000 + 1.0, 0),
+        "fieldOfViewNumber": flat(swath.field_of_view[None] + 1.0, 0),
+        **bufr.clock(EPOCH + seconds.astype("timedelta64[ns]")),
+        "latitude": flat(swath.lat, 5),
+        "longitude": flat(swath.lon, 5),
+        "heightOfStation": 830_000.0,
+        "satelliteZenithAngle": flat(swath.zenith, 2),
+        "bearingOrAzimuth": flat(swath.azimuth, 2) % 360.0,
+        "solarZenithAngle": flat(swath.solar_zenith, 2),
+        "solarAzimuth": flat(swath.solar_azimuth, 2) % 360.0,
+    }
     keyed = {f"#1#{name}": values for name, values in columns.items()}
     for i in range(channels):
         keyed[f"#{i + 1}#tovsOrAtovsOrAvhrrInstrumentationChannelNumber"] = float(first + i)

@@ -18,8 +18,15 @@ ORIGIN = "FUXI"
 Column = np.ndarray | float | Sequence[str]
 
 
-def message(template: int, category: int, time: datetime, subsets: int, columns: Mapping[str, Column],
-            replications: Mapping[str, Sequence[int]] | None = None, subcategory: int = 255) -> bytes:
+def message(
+    template: int,
+    category: int,
+    time: datetime,
+    subsets: int,
+    columns: Mapping[str, Column],
+    replications: Mapping[str, Sequence[int]] | None = None,
+    subcategory: int = 255,
+) -> bytes:
     """One message of ``subsets`` in the ``template`` (FXXYYY as an integer), of a data ``category`` (BUFR Table A).
 
     ``columns`` are values by key in SI units: arrays (subset,), NaN where missing, one number for all of them, or
@@ -30,11 +37,23 @@ def message(template: int, category: int, time: datetime, subsets: int, columns:
 
     handle = eccodes.codes_bufr_new_from_samples("BUFR4")
     try:
-        header = {"masterTablesVersionNumber": TABLES, "localTablesVersionNumber": 0, "bufrHeaderCentre": CENTRE,
-                  "bufrHeaderSubCentre": 0, "dataCategory": category, "internationalDataSubCategory": subcategory,
-                  "updateSequenceNumber": 0, "numberOfSubsets": subsets, "compressedData": int(subsets > 1),
-                  "typicalYear": time.year, "typicalMonth": time.month, "typicalDay": time.day,
-                  "typicalHour": time.hour, "typicalMinute": time.minute, "typicalSecond": time.second}
+        header = {
+            "masterTablesVersionNumber": TABLES,
+            "localTablesVersionNumber": 0,
+            "bufrHeaderCentre": CENTRE,
+            "bufrHeaderSubCentre": 0,
+            "dataCategory": category,
+            "internationalDataSubCategory": subcategory,
+            "updateSequenceNumber": 0,
+            "numberOfSubsets": subsets,
+            "compressedData": int(subsets > 1),
+            "typicalYear": time.year,
+            "typicalMonth": time.month,
+            "typicalDay": time.day,
+            "typicalHour": time.hour,
+            "typicalMinute": time.minute,
+            "typicalSecond": time.second,
+        }
         for key, value in header.items():
             eccodes.codes_set(handle, key, value)
         for key, factors in (replications or {}).items():
@@ -75,6 +94,11 @@ def clock(time: np.ndarray) -> dict[str, np.ndarray]:
     months, days = time.astype("datetime64[M]"), time.astype("datetime64[D]")
     second = (time - time.astype("datetime64[m]")) / np.timedelta64(1, "s")
     minute = time.astype("datetime64[m]").astype(np.int64)
-    return {"year": months.astype(int) // 12 + 1970.0, "month": months.astype(int) % 12 + 1.0,
-            "day": (days - months).astype(int) + 1.0, "hour": minute // 60 % 24 + 0.0, "minute": minute % 60 + 0.0,
-            "second": second}
+    return {
+        "year": months.astype(int) // 12 + 1970.0,
+        "month": months.astype(int) % 12 + 1.0,
+        "day": (days - months).astype(int) + 1.0,
+        "hour": minute // 60 % 24 + 0.0,
+        "minute": minute % 60 + 0.0,
+        "second": second,
+    }

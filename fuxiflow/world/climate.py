@@ -38,18 +38,26 @@ def start(model: NatureModel, time: datetime) -> ModelState:
         return model.rest(time)
     first = datetime(time.year, time.month, 1)
     with np.load(file) as states:
-        fields = [states[name][first.month - 1] * states[f"{name}.largest"][first.month - 1]
-                  for name in sorted(states.files) if not name.endswith("largest")]
+        fields = [
+            states[name][first.month - 1] * states[f"{name}.largest"][first.month - 1]
+            for name in sorted(states.files)
+            if not name.endswith("largest")
+        ]
     return model.settled(first, fields, str(file))
 
 
 def packed(states: list[ModelState]) -> dict[str, np.ndarray]:
     """The dynamics of twelve states, from January on, as named arrays; each ``.largest`` is what its shares are of."""
     taken, arrays = [state.arrays() for state in states], {}
-    for name in (name for name, field in taken[0].items() if name.startswith("dynamics.") and field.ndim):
+    for name in (
+        name for name, field in taken[0].items() if name.startswith("dynamics.") and field.ndim
+    ):
         fields = np.stack([month[name] for month in taken])
         largest = np.abs(fields).reshape(12, -1).max(axis=1).reshape(12, *[1] * (fields.ndim - 1))
-        arrays |= {name: (fields / largest).astype(np.float16), f"{name}.largest": largest.astype(np.float32)}
+        arrays |= {
+            name: (fields / largest).astype(np.float16),
+            f"{name}.largest": largest.astype(np.float32),
+        }
     return arrays
 
 
@@ -60,7 +68,9 @@ def main(arguments: list[str]) -> None:
     kept = {}
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     stretches = model.advance(model.rest(BEGIN), hours)
-    for state, _ in progress(stretches, "climate, half days", logging.getLogger("climate"), hours // STRIDE_HOURS):
+    for state, _ in progress(
+        stretches, "climate, half days", logging.getLogger("climate"), hours // STRIDE_HOURS
+    ):
         if state.time.day == 1 and state.time.hour == 0 and state.time > END - timedelta(days=360):
             kept[state.time.month] = state
     DIRECTORY.mkdir(parents=True, exist_ok=True)

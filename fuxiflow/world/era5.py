@@ -20,8 +20,16 @@ SURFACE_GEOPOTENTIAL, LAND_SEA_MASK = 129, 172
 
 
 def _keys(param: int, level: int | None, kind: str) -> dict[str, int | str]:
-    keys = {"centre": "ecmf", "generatingProcessIdentifier": 145, "setLocalDefinition": 1, "localDefinitionNumber": 1,
-            "marsClass": "ea", "marsStream": "oper", "marsType": kind, "experimentVersionNumber": "0001"}
+    keys = {
+        "centre": "ecmf",
+        "generatingProcessIdentifier": 145,
+        "setLocalDefinition": 1,
+        "localDefinitionNumber": 1,
+        "marsClass": "ea",
+        "marsStream": "oper",
+        "marsType": kind,
+        "experimentVersionNumber": "0001",
+    }
     if kind == "fc":
         keys |= {"stepType": "accum"}
     return keys | {"paramId": param} | ({"level": level} if level else {}) | {"bitsPerValue": BITS}
@@ -49,22 +57,32 @@ class Era5Writer:
         directory.mkdir(parents=True, exist_ok=True)
         self._channels = channels or table()
         self._stack = ExitStack()
-        self._files = [self._stack.enter_context((directory / name).open("wb"))
-                       for name in ("pressure_levels.grib", "single_levels.grib")]
-        self._messages = {channel.name: _message(grid, channel.era5_param, channel.level,
-                                                 "fc" if _accumulated(channel) else "an")
-                          for channel in self._channels}
+        self._files = [
+            self._stack.enter_context((directory / name).open("wb"))
+            for name in ("pressure_levels.grib", "single_levels.grib")
+        ]
+        self._messages = {
+            channel.name: _message(
+                grid, channel.era5_param, channel.level, "fc" if _accumulated(channel) else "an"
+            )
+            for channel in self._channels
+        }
 
     def write(self, time: datetime, fields: dict[str, np.ndarray]) -> None:
         """Write all channels of one analysis time, each ``(lat, lon)`` in the channel table's unit."""
         analysis = {"dataDate": int(f"{time:%Y%m%d}"), "dataTime": 100 * time.hour}
         base, step = forecast_base(time)
-        accumulation = {"dataDate": int(f"{base:%Y%m%d}"), "dataTime": 100 * base.hour,
-                        "stepRange": f"{step - STEP_HOURS}-{step}"}
+        accumulation = {
+            "dataDate": int(f"{base:%Y%m%d}"),
+            "dataTime": 100 * base.hour,
+            "stepRange": f"{step - STEP_HOURS}-{step}",
+        }
         for channel in self._channels:
             file = self._files[0 if channel.level is not None else 1]
             keys = accumulation if _accumulated(channel) else analysis
-            self._messages[channel.name].write(file, fields[channel.name] / channel.era5_scale, keys)
+            self._messages[channel.name].write(
+                file, fields[channel.name] / channel.era5_scale, keys
+            )
 
     def __enter__(self) -> "Era5Writer":
         return self
@@ -77,8 +95,13 @@ def _accumulated(channel: Channel) -> bool:
     return channel.name == "TP"
 
 
-def write_invariants(path: Path, grid: Grid, time: datetime, surface_geopotential: np.ndarray,
-                     land_fraction: np.ndarray) -> None:
+def write_invariants(
+    path: Path,
+    grid: Grid,
+    time: datetime,
+    surface_geopotential: np.ndarray,
+    land_fraction: np.ndarray,
+) -> None:
     """Write the surface geopotential (m2 s-2) and the land-sea mask (0 to 1), both ``(lat, lon)``, dated ``time``."""
     keys = {"dataDate": int(f"{time:%Y%m%d}"), "dataTime": 100 * time.hour}
     with open(path, "wb") as file:

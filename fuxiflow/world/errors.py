@@ -37,8 +37,14 @@ DIURNAL_PART = 0.5
 """Amplitude of the daily cycle of the warm bias over land, as a part of it, largest at 14 h local solar time."""
 
 
-def write_library(path: Path, times: Sequence[datetime], grid: Grid, channels: Sequence[str],
-                  fields: Sequence[np.ndarray], native: Sequence[dict[str, np.ndarray]]) -> None:
+def write_library(
+    path: Path,
+    times: Sequence[datetime],
+    grid: Grid,
+    channels: Sequence[str],
+    fields: Sequence[np.ndarray],
+    native: Sequence[dict[str, np.ndarray]],
+) -> None:
     """Write the library of 24-h differences of 6-hourly fields.
 
     ``fields``: one ``(channel, lat, lon)`` a time; ``native``: the PROGNOSTIC fields a time. Stored in half precision:
@@ -48,26 +54,46 @@ def write_library(path: Path, times: Sequence[datetime], grid: Grid, channels: S
     lag = 24 // STEP_HOURS
     count = (len(times) - lag) // lag * lag
     if count < lag:
-        raise ValueError(f"{path}: {len(times)} times give no day of 24-h differences; world.spinup_days is too short")
+        raise ValueError(
+            f"{path}: {len(times)} times give no day of 24-h differences; world.spinup_days is too short"
+        )
     first = len(times) - count
     group = zarr.open_group(path, mode="w")
-    group.attrs.update(Conventions="CF-1.11", title="24-h differences of the spin-up", provenance=provenance.as_json())
+    group.attrs.update(
+        Conventions="CF-1.11",
+        title="24-h differences of the spin-up",
+        provenance=provenance.as_json(),
+    )
     group.attrs["channels"] = list(channels)
     add_coordinates(group, times[first:], {"lat": grid.lat, "lon": grid.lon})
 
     def store(name: str, values: list[np.ndarray], dims: tuple[str, ...]) -> None:
         data = np.stack(values).astype(np.float16)
-        array = group.create_array(name, shape=data.shape, dtype="float16", chunks=(1, *data.shape[1:]),
-                                   shards=data.shape, compressors=compressor(), dimension_names=dims)
+        array = group.create_array(
+            name,
+            shape=data.shape,
+            dtype="float16",
+            chunks=(1, *data.shape[1:]),
+            shards=data.shape,
+            compressors=compressor(),
+            dimension_names=dims,
+        )
         array[:] = data
 
     steps = range(first, len(times))
     store("state", [fields[i] - fields[i - lag] for i in steps], ("time", "channel", "lat", "lon"))
     for name in PROGNOSTIC:
         scale = HUMIDITY_SCALE if name == "specific_humidity" else 1.0
-        dims = ("time", "native_lat", "native_lon") if name == "surface_pressure" else \
-            ("time", "sigma", "native_lat", "native_lon")
-        store(f"native_{name}", [scale * (native[i][name] - native[i - lag][name]) for i in steps], dims)
+        dims = (
+            ("time", "native_lat", "native_lon")
+            if name == "surface_pressure"
+            else ("time", "sigma", "native_lat", "native_lon")
+        )
+        store(
+            f"native_{name}",
+            [scale * (native[i][name] - native[i - lag][name]) for i in steps],
+            dims,
+        )
 
 
 class ErrorLibrary:
@@ -96,7 +122,9 @@ class ErrorLibrary:
     def native(self, product: str, time: datetime) -> dict[str, np.ndarray]:
         """Pattern of the PROGNOSTIC fields on the nature run's grid, float32."""
         index = self.index(product, time)
-        pattern = {name: self._group[f"native_{name}"][index].astype(np.float32) for name in PROGNOSTIC}
+        pattern = {
+            name: self._group[f"native_{name}"][index].astype(np.float32) for name in PROGNOSTIC
+        }
         pattern["specific_humidity"] /= np.float32(HUMIDITY_SCALE)
         return pattern
 
@@ -121,23 +149,38 @@ class AnalysisErrors:
         if channel.name == "MSL" or channel.name[0] == "Z":
             return self.error
         aloft, ground = LOW_LEVELS
-        share = 1.0 if channel.level is None else min(max((channel.level - aloft) / (ground - aloft), 0.0), 1.0)
+        share = (
+            1.0
+            if channel.level is None
+            else min(max((channel.level - aloft) / (ground - aloft), 0.0), 1.0)
+        )
         return (1.0 - share) * self.error + share * self.low_level_error
 
-    def analysed(self, truth: dict[str, np.ndarray], pattern: dict[str, np.ndarray], time: datetime, land: np.ndarray,
-                 lon: np.ndarray) -> dict[str, np.ndarray]:
+    def analysed(
+        self,
+        truth: dict[str, np.ndarray],
+        pattern: dict[str, np.ndarray],
+        time: datetime,
+        land: np.ndarray,
+        lon: np.ndarray,
+    ) -> dict[str, np.ndarray]:
         """The analysis ``(lat, lon)`` by channel of a ``truth``: with the error ``pattern`` of each channel that has
         one, and the bias near the ground. Relative humidity is held in [0, 110] %."""
         channels = table()
-        fields = {name: field + np.float32(self.scale(channels[name])) * pattern[name] if name in pattern else field
-                  for name, field in truth.items()}
+        fields = {
+            name: field + np.float32(self.scale(channels[name])) * pattern[name]
+            if name in pattern
+            else field
+            for name, field in truth.items()
+        }
         for name in fields:
             if name[0] == "R" and name[1:].isdigit():
                 fields[name] = np.clip(fields[name], 0.0, RELATIVE_HUMIDITY_CAP)
         return self.biased(fields, time, land, lon)
 
-    def biased(self, fields: dict[str, np.ndarray], time: datetime, land: np.ndarray,
-               lon: np.ndarray) -> dict[str, np.ndarray]:
+    def biased(
+        self, fields: dict[str, np.ndarray], time: datetime, land: np.ndarray, lon: np.ndarray
+    ) -> dict[str, np.ndarray]:
         """``fields`` with the systematic bias near the ground added.
 
         Temperatures of :data:`WARM` are too warm: over land by their part of the bias times 1 + 0.5 cos(local solar
@@ -148,7 +191,18 @@ class AnalysisErrors:
         local_hour = time.hour + time.minute / 60.0 + lon / 15.0
         daily = 1.0 + DIURNAL_PART * np.cos(2.0 * np.pi * (local_hour - 14.0) / 24.0)
         shape = (land * daily[None, :] + (1.0 - land) * SEA_PART).astype(np.float32)
-        warm = {name: np.float32(self.warm_bias * part) * shape for name, part in WARM.items() if name in fields}
-        slow = {name: np.float32(1.0 - self.slow_bias * part) for name, part in SLOW.items() if name in fields}
-        return (fields | {name: fields[name] + bias for name, bias in warm.items()}
-                | {name: fields[name] * part for name, part in slow.items()})
+        warm = {
+            name: np.float32(self.warm_bias * part) * shape
+            for name, part in WARM.items()
+            if name in fields
+        }
+        slow = {
+            name: np.float32(1.0 - self.slow_bias * part)
+            for name, part in SLOW.items()
+            if name in fields
+        }
+        return (
+            fields
+            | {name: fields[name] + bias for name, bias in warm.items()}
+            | {name: fields[name] * part for name, part in slow.items()}
+        )

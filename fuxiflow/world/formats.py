@@ -9,8 +9,14 @@ from fuxiflow.world import atms_sdr, atovs_bufr, fy3_hdf5
 from fuxiflow.world.orbits import Swath
 
 
-def write_granule(directory: Path, source: Source, platform: Platform, swath: Swath, brightness: np.ndarray,
-                  noise: np.ndarray) -> None:
+def write_granule(
+    directory: Path,
+    source: Source,
+    platform: Platform,
+    swath: Swath,
+    brightness: np.ndarray,
+    noise: np.ndarray,
+) -> None:
     """Write one granule of a source as its reader expects it.
 
     ``brightness`` is ``(scan, field of view, channel)`` in K, NaN where missing, ``noise (channel,)`` its random error.
@@ -18,11 +24,15 @@ def write_granule(directory: Path, source: Source, platform: Platform, swath: Sw
     """
     format_, _, _ = source.reader.partition(".")
     if format_ == "atms_sdr":
-        atms_sdr.write_granule(directory, swath, brightness, noise, platform.name, platform.orbit.revolutions_per_day)
+        atms_sdr.write_granule(
+            directory, swath, brightness, noise, platform.name, platform.orbit.revolutions_per_day
+        )
     elif format_ == "bufr_sounder":
         atovs_bufr.write_granule(directory, swath, brightness, source.instrument, platform.name)
     elif format_ == "fy3_hdf5":
         fy3_hdf5.write_granule(directory, swath, brightness, source.instrument, platform.name)
     else:
-        raise ValueError(f"source {source.name}: nothing is written for reader {source.reader}; known: atms_sdr, "
-                         f"bufr_sounder, fy3_hdf5")
+        raise ValueError(
+            f"source {source.name}: nothing is written for reader {source.reader}; known: atms_sdr, "
+            f"bufr_sounder, fy3_hdf5"
+        )

@@ -37,10 +37,14 @@ def day_and_milliseconds(time: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     elapsed = time.astype("datetime64[ns]") - EPOCH
     days = elapsed // DAY
     milliseconds = np.rint((elapsed - days * DAY) / np.timedelta64(1, "ms")).astype(np.int64)
-    return (days + milliseconds // 86_400_000).astype(np.int32), (milliseconds % 86_400_000).astype(np.int32)
+    return (days + milliseconds // 86_400_000).astype(np.int32), (milliseconds % 86_400_000).astype(
+        np.int32
+    )
 
 
-def _write(file: h5py.File, key: str, data: np.ndarray, scale: float, units: str, missing: float | None) -> None:
+def _write(
+    file: h5py.File, key: str, data: np.ndarray, scale: float, units: str, missing: float | None
+) -> None:
     """A data set with the attributes that readers need."""
     written = file.create_dataset(key, data=data)
     written.attrs["Slope"] = np.array([scale], np.float32)
@@ -50,7 +54,9 @@ def _write(file: h5py.File, key: str, data: np.ndarray, scale: float, units: str
         written.attrs["FillValue"] = np.array([missing], data.dtype)
 
 
-def write_granule(directory: Path, swath: Swath, brightness: np.ndarray, instrument: str, platform: str) -> Path:
+def write_granule(
+    directory: Path, swath: Swath, brightness: np.ndarray, instrument: str, platform: str
+) -> Path:
     """Write one granule into ``directory`` and return its path; names differ by the minute in which a granule starts.
 
     ``brightness`` is ``(scan, field of view, channel)`` in K, NaN where missing. KeyError lists the known instruments
@@ -61,19 +67,31 @@ def write_granule(directory: Path, swath: Swath, brightness: np.ndarray, instrum
             raise KeyError(f"no FY-3 level 1 of {name!r}; known: {', '.join(known)}")
     short, resolution, sensor, channels = INSTRUMENTS[instrument]
     if brightness.shape != (*swath.lat.shape, channels):
-        raise ValueError(f"brightness {brightness.shape} fits no swath {swath.lat.shape} of {channels} channels")
-    begin, end = (time.astype("datetime64[us]").item() for time in (swath.time[0, 0], swath.time[-1, -1]))
+        raise ValueError(
+            f"brightness {brightness.shape} fits no swath {swath.lat.shape} of {channels} channels"
+        )
+    begin, end = (
+        time.astype("datetime64[us]").item() for time in (swath.time[0, 0], swath.time[-1, -1])
+    )
     middle = swath.lat[:, swath.lat.shape[1] // 2]
-    path = Path(directory) / (f"{PLATFORMS[platform]}_{short}-_ORB{'A' if middle[-1] >= middle[0] else 'D'}_L1_"
-                              f"{begin:%Y%m%d_%H%M}_{resolution:03d}KM_V0.HDF")
+    path = Path(directory) / (
+        f"{PLATFORMS[platform]}_{short}-_ORB{'A' if middle[-1] >= middle[0] else 'D'}_L1_"
+        f"{begin:%Y%m%d_%H%M}_{resolution:03d}KM_V0.HDF"
+    )
     days, milliseconds = day_and_milliseconds(swath.time[:, 0])
     with h5py.File(path, "w") as file:
         _header(file, path.name, platform, sensor, begin, end, len(swath))
-        _write(file, "Data/Earth_Obs_BT", np.moveaxis(counts(brightness), -1, 0), SCALE, "K", MISSING)
+        _write(
+            file, "Data/Earth_Obs_BT", np.moveaxis(counts(brightness), -1, 0), SCALE, "K", MISSING
+        )
         for key, values in {"Latitude": swath.lat, "Longitude": swath.lon}.items():
             _write(file, f"Geolocation/{key}", values.astype(np.float32), 1.0, "degree", None)
-        angles = {"SensorZenith": swath.zenith, "SensorAzimuth": (swath.azimuth + 180.0) % 360.0 - 180.0,
-                  "SolarZenith": swath.solar_zenith, "SolarAzimuth": (swath.solar_azimuth + 180.0) % 360.0 - 180.0}
+        angles = {
+            "SensorZenith": swath.zenith,
+            "SensorAzimuth": (swath.azimuth + 180.0) % 360.0 - 180.0,
+            "SolarZenith": swath.solar_zenith,
+            "SolarAzimuth": (swath.solar_azimuth + 180.0) % 360.0 - 180.0,
+        }
         for key, values in angles.items():
             _write(file, f"Geolocation/{key}", counts(values), SCALE, "degree", MISSING)
         _write(file, "Geolocation/Scnlin_daycnt", days, 1.0, "day", None)
@@ -82,10 +100,23 @@ def write_granule(directory: Path, swath: Swath, brightness: np.ndarray, instrum
     return path
 
 
-def _header(file: h5py.File, name: str, platform: str, sensor: str, begin: datetime, end: datetime, scans: int) -> None:
+def _header(
+    file: h5py.File,
+    name: str,
+    platform: str,
+    sensor: str,
+    begin: datetime,
+    end: datetime,
+    scans: int,
+) -> None:
     """The attributes of the file."""
-    texts = {"File Name": name, "Satellite Name": platform, "Sensor Name": sensor,
-             "Dataset Name": "fuxiflow embedded world", "provenance": provenance.as_json()}
+    texts = {
+        "File Name": name,
+        "Satellite Name": platform,
+        "Sensor Name": sensor,
+        "Dataset Name": "fuxiflow embedded world",
+        "provenance": provenance.as_json(),
+    }
     for word, moment in (("Beginning", begin), ("Ending", end)):
         texts[f"Observing {word} Date"] = f"{moment:%Y-%m-%d}"
         texts[f"Observing {word} Time"] = f"{moment:%H:%M:%S}.{moment.microsecond // 1000:03d}"

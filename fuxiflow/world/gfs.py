@@ -32,8 +32,13 @@ def file_name(init_time: datetime, lead_hours: int, grid: Grid) -> Path:
 def init_times(first: date, last: date, interval_hours: int) -> list[datetime]:
     """Init times of forecasts from 00 UTC of ``first`` to the day ``last``; ValueError unless all are 00 or 12 UTC."""
     if interval_hours % 12:
-        raise ValueError(f"world.gfs.forecast_interval_hours: {interval_hours}, allowed: multiples of 12")
-    time, end = datetime(first.year, first.month, first.day), datetime(last.year, last.month, last.day, 23)
+        raise ValueError(
+            f"world.gfs.forecast_interval_hours: {interval_hours}, allowed: multiples of 12"
+        )
+    time, end = (
+        datetime(first.year, first.month, first.day),
+        datetime(last.year, last.month, last.day, 23),
+    )
     count = int((end - time) / timedelta(hours=interval_hours)) + 1
     return [time + timedelta(hours=interval_hours * i) for i in range(count)]
 
@@ -45,13 +50,23 @@ def _accumulated(channel: Channel) -> bool:
 def _message(grid: Grid, channel: Channel) -> Message:
     level = channel.gfs_level * 100 if channel.gfs_surface == 100 else channel.gfs_level
     keys = {
-        "centre": "kwbc", "subCentre": 0, "tablesVersion": 2, "localTablesVersion": 1,
-        "significanceOfReferenceTime": 1, "productionStatusOfProcessedData": 0, "typeOfProcessedData": 1,
-        "shapeOfTheEarth": 6, "discipline": channel.gfs_discipline,
+        "centre": "kwbc",
+        "subCentre": 0,
+        "tablesVersion": 2,
+        "localTablesVersion": 1,
+        "significanceOfReferenceTime": 1,
+        "productionStatusOfProcessedData": 0,
+        "typeOfProcessedData": 1,
+        "shapeOfTheEarth": 6,
+        "discipline": channel.gfs_discipline,
         "productDefinitionTemplateNumber": 8 if _accumulated(channel) else 0,
-        "parameterCategory": channel.gfs_category, "parameterNumber": channel.gfs_number,
-        "typeOfGeneratingProcess": 2, "generatingProcessIdentifier": 96, "indicatorOfUnitOfTimeRange": 1,
-        "typeOfFirstFixedSurface": channel.gfs_surface, "scaleFactorOfFirstFixedSurface": 0,
+        "parameterCategory": channel.gfs_category,
+        "parameterNumber": channel.gfs_number,
+        "typeOfGeneratingProcess": 2,
+        "generatingProcessIdentifier": 96,
+        "indicatorOfUnitOfTimeRange": 1,
+        "typeOfFirstFixedSurface": channel.gfs_surface,
+        "scaleFactorOfFirstFixedSurface": 0,
         "scaledValueOfFirstFixedSurface": level,
     }
     if _accumulated(channel):
@@ -80,5 +95,7 @@ class GfsWriter:
                     keys = start | {"stepRange": f"{lead_hours - STEP_HOURS}-{lead_hours}"}
                 else:
                     keys = start | {"forecastTime": lead_hours}
-                self._messages[channel.name].write(file, fields[channel.name] / channel.gfs_scale, keys)
+                self._messages[channel.name].write(
+                    file, fields[channel.name] / channel.gfs_scale, keys
+                )
         return path

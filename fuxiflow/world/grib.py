@@ -17,11 +17,16 @@ class Message:
         self._handle = eccodes.codes_grib_new_from_samples(sample)
         step_lat, step_lon = 180.0 / (grid.nlat - 1), 360.0 / grid.nlon
         geometry = {
-            "Ni": grid.nlon, "Nj": grid.nlat,
-            "latitudeOfFirstGridPointInDegrees": 90.0, "longitudeOfFirstGridPointInDegrees": 0.0,
-            "latitudeOfLastGridPointInDegrees": -90.0, "longitudeOfLastGridPointInDegrees": 360.0 - step_lon,
-            "iDirectionIncrementInDegrees": step_lon, "jDirectionIncrementInDegrees": step_lat,
-            "iScansNegatively": 0, "jScansPositively": 0,
+            "Ni": grid.nlon,
+            "Nj": grid.nlat,
+            "latitudeOfFirstGridPointInDegrees": 90.0,
+            "longitudeOfFirstGridPointInDegrees": 0.0,
+            "latitudeOfLastGridPointInDegrees": -90.0,
+            "longitudeOfLastGridPointInDegrees": 360.0 - step_lon,
+            "iDirectionIncrementInDegrees": step_lon,
+            "jDirectionIncrementInDegrees": step_lat,
+            "iScansNegatively": 0,
+            "jScansPositively": 0,
         }
         if not grid.poles:
             raise ValueError(f"GRIB files hold grids with rows on the poles, not {grid}")
@@ -36,7 +41,9 @@ class Message:
         """
         if values.shape != self._shape or not np.isfinite(values).all():
             name = eccodes.codes_get(self._handle, "shortName")
-            raise ValueError(f"{name}: expected finite values of shape {self._shape}, got shape {values.shape}")
+            raise ValueError(
+                f"{name}: expected finite values of shape {self._shape}, got shape {values.shape}"
+            )
         for key, value in keys.items():
             eccodes.codes_set(self._handle, key, value)
         eccodes.codes_set_values(self._handle, np.ascontiguousarray(values, np.float64).ravel())

@@ -11,9 +11,21 @@ from scipy import sparse
 
 from fuxiflow.channels import ChannelTable, table
 from fuxiflow.grids import Grid
-from fuxiflow.physics import GAS_CONSTANT_DRY, GRAVITY, LAPSE_RATE, relative_humidity, virtual_temperature
+from fuxiflow.physics import (
+    GAS_CONSTANT_DRY,
+    GRAVITY,
+    LAPSE_RATE,
+    relative_humidity,
+    virtual_temperature,
+)
 
-PROGNOSTIC = ("u_component_of_wind", "v_component_of_wind", "temperature", "specific_humidity", "surface_pressure")
+PROGNOSTIC = (
+    "u_component_of_wind",
+    "v_component_of_wind",
+    "temperature",
+    "specific_humidity",
+    "surface_pressure",
+)
 """Fields that a perturbed state is made of: m s-1, m s-1, K, kg kg-1 on ``(level, lat, lon)``, Pa on ``(lat, lon)``."""
 HUMIDITY_FLOOR = 3.0e-6
 """Least specific humidity, kg kg-1, about that of the stratosphere: the model dries its upper levels out altogether."""
@@ -21,10 +33,20 @@ RELATIVE_HUMIDITY_CAP = 110.0
 """Greatest relative humidity, %."""
 WARM_LIMIT, COLD_LIMIT = 290.5, 255.0
 """Temperatures (K) beyond which the reduction to sea level is tempered (Trenberth et al., 1993, equations 13 to 16)."""
-SURFACE_CHANNELS = {"T2M": "2m_temperature", "U10": "10m_u_component_of_wind", "V10": "10m_v_component_of_wind",
-                    "TP": "total_precipitation_6hr"}
-LEVEL_VARIABLES = ("geopotential", "temperature", "u_component_of_wind", "v_component_of_wind", "relative_humidity",
-                   "specific_humidity")
+SURFACE_CHANNELS = {
+    "T2M": "2m_temperature",
+    "U10": "10m_u_component_of_wind",
+    "V10": "10m_v_component_of_wind",
+    "TP": "total_precipitation_6hr",
+}
+LEVEL_VARIABLES = (
+    "geopotential",
+    "temperature",
+    "u_component_of_wind",
+    "v_component_of_wind",
+    "relative_humidity",
+    "specific_humidity",
+)
 WINDS = ("U", "V")
 EXTRA = ("surface_pressure", "skin_temperature")
 
@@ -34,8 +56,12 @@ def pressure_levels(channels: ChannelTable | None = None) -> list[int]:
     return sorted({channel.level for channel in channels or table() if channel.level is not None})
 
 
-def to_pressure(frame: dict[str, np.ndarray], sigma: np.ndarray, surface_geopotential: np.ndarray,
-                levels: list[int]) -> dict[str, np.ndarray]:
+def to_pressure(
+    frame: dict[str, np.ndarray],
+    sigma: np.ndarray,
+    surface_geopotential: np.ndarray,
+    levels: list[int],
+) -> dict[str, np.ndarray]:
     """Fields on pressure ``levels`` (hPa) from a frame of the nature run.
 
     ``frame``: the fields of :meth:`fuxiflow.world.nature.NatureModel.advance`, ``(sigma, lat, lon)`` from the top;
@@ -46,7 +72,9 @@ def to_pressure(frame: dict[str, np.ndarray], sigma: np.ndarray, surface_geopote
     log_levels = np.log(sigma)[:, None, None] + np.log(ps)
     surface_log = np.log(ps)[None]
     temperature = frame["temperature"]
-    ground = temperature[-1] * (1.0 + LAPSE_RATE * GAS_CONSTANT_DRY / GRAVITY * (1.0 / sigma[-1] - 1.0))
+    ground = temperature[-1] * (
+        1.0 + LAPSE_RATE * GAS_CONSTANT_DRY / GRAVITY * (1.0 / sigma[-1] - 1.0)
+    )
     humidity = np.maximum(frame["specific_humidity"], HUMIDITY_FLOOR)
 
     def with_surface(field: np.ndarray, surface: np.ndarray) -> np.ndarray:
@@ -74,11 +102,15 @@ def to_pressure(frame: dict[str, np.ndarray], sigma: np.ndarray, surface_geopote
             if name == "tv":
                 slope = (below - above) / (x1 - x0)
         # d(geopotential)/d(ln p) = -R Tv with Tv linear: a parabola through both ends
-        here["geopotential"] += 0.5 * GAS_CONSTANT_DRY * slope * (x1 - x0) ** 2 * weight * (1.0 - weight)
+        here["geopotential"] += (
+            0.5 * GAS_CONSTANT_DRY * slope * (x1 - x0) ** 2 * weight * (1.0 - weight)
+        )
         depth = target - surface_log[0]
         beneath = depth > 0.0
         if beneath.any():
-            t_below, z_below = _below_ground(ground, surface_geopotential, np.where(beneath, depth, 0.0))
+            t_below, z_below = _below_ground(
+                ground, surface_geopotential, np.where(beneath, depth, 0.0)
+            )
             here["temperature"] = np.where(beneath, t_below, here["temperature"])
             here["geopotential"] = np.where(beneath, z_below, here["geopotential"])
         _above_top(here, x[0] - target, t[0], z[0])
@@ -89,12 +121,18 @@ def to_pressure(frame: dict[str, np.ndarray], sigma: np.ndarray, surface_geopote
         here["specific_humidity"] = moisture / excess
         for name in LEVEL_VARIABLES:
             out[name][k] = here[name]
-    out["mean_sea_level_pressure"] = sea_level_pressure(ps, ground, surface_geopotential).astype(np.float32)
+    out["mean_sea_level_pressure"] = sea_level_pressure(ps, ground, surface_geopotential).astype(
+        np.float32
+    )
     return out
 
 
-def _above_top(here: dict[str, np.ndarray], height: np.ndarray, top_temperature: np.ndarray,
-               top_geopotential: np.ndarray) -> None:
+def _above_top(
+    here: dict[str, np.ndarray],
+    height: np.ndarray,
+    top_temperature: np.ndarray,
+    top_geopotential: np.ndarray,
+) -> None:
     """Extend columns isothermally to targets ``height`` = ln(p_top / p) > 0 above the highest model level, in place."""
     above = height > 0.0
     if above.any():
@@ -103,7 +141,9 @@ def _above_top(here: dict[str, np.ndarray], height: np.ndarray, top_temperature:
         here["geopotential"] = np.where(above, isothermal, here["geopotential"])
 
 
-def _tempered(ground: np.ndarray, surface_geopotential: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _tempered(
+    ground: np.ndarray, surface_geopotential: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Ground temperature (K) and lapse rate (K m-1) of the air imagined below the ground, both ``(lat, lon)``."""
     sea_level = ground + LAPSE_RATE * surface_geopotential / GRAVITY
     height = np.maximum(np.abs(surface_geopotential) / GRAVITY, 1.0)
@@ -115,18 +155,22 @@ def _tempered(ground: np.ndarray, surface_geopotential: np.ndarray) -> tuple[np.
     return tempered, lapse
 
 
-def _below_ground(ground: np.ndarray, surface_geopotential: np.ndarray,
-                  depth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _below_ground(
+    ground: np.ndarray, surface_geopotential: np.ndarray, depth: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Temperature (K) and geopotential (m2 s-2) at ``depth`` = ln(p / p_s) >= 0 (as above, eq. 15, 16)."""
     tempered, lapse = _tempered(ground, surface_geopotential)
     y = lapse * GAS_CONSTANT_DRY / GRAVITY * depth
     temperature = ground * (1.0 + y + y**2 / 2.0 + y**3 / 6.0)
-    geopotential = surface_geopotential - GAS_CONSTANT_DRY * tempered * depth * (1.0 + y / 2.0 + y**2 / 6.0)
+    geopotential = surface_geopotential - GAS_CONSTANT_DRY * tempered * depth * (
+        1.0 + y / 2.0 + y**2 / 6.0
+    )
     return temperature, geopotential
 
 
-def sea_level_pressure(surface_pressure: np.ndarray, ground: np.ndarray,
-                       surface_geopotential: np.ndarray) -> np.ndarray:
+def sea_level_pressure(
+    surface_pressure: np.ndarray, ground: np.ndarray, surface_geopotential: np.ndarray
+) -> np.ndarray:
     """Mean-sea-level pressure (unit of ``surface_pressure``) from the temperature of the air at the ground (K).
 
     p_s exp(b (1 - x/2 + x^2/3)), b = z_s / (R T), x = lapse z_s / (g T) (Trenberth et al., 1993, equations 11 to 14).
@@ -146,7 +190,9 @@ class Regridder:
 
     def __init__(self, lat: np.ndarray, lon: np.ndarray, grid: Grid):
         self.grid = grid
-        self._scalar = self._operator(lat, lon, grid, lambda angle: np.full_like(angle, 1.0 / len(lon)))
+        self._scalar = self._operator(
+            lat, lon, grid, lambda angle: np.full_like(angle, 1.0 / len(lon))
+        )
         self._vector = self._operator(lat, lon, grid, lambda angle: 2.0 / len(lon) * np.cos(angle))
 
     @staticmethod
@@ -171,7 +217,9 @@ class Regridder:
     def __call__(self, fields: np.ndarray, vector: bool = False) -> np.ndarray:
         """Interpolate ``(…, source lat, source lon)`` to ``(…, lat, lon)``, float32."""
         leading = fields.shape[:-2]
-        flat = np.ascontiguousarray(fields.reshape(-1, fields.shape[-2] * fields.shape[-1]).T, np.float32)
+        flat = np.ascontiguousarray(
+            fields.reshape(-1, fields.shape[-2] * fields.shape[-1]).T, np.float32
+        )
         operator = self._vector if vector else self._scalar
         return np.ascontiguousarray((operator @ flat).T).reshape(*leading, *self.grid.shape)
 
@@ -183,11 +231,18 @@ def _linear(position: np.ndarray, count: int, wrap: bool) -> sparse.csr_matrix:
     target = np.arange(len(position))
     upper = (lower + 1) % count
     data, columns = np.concatenate([1.0 - weight, weight]), np.concatenate([lower, upper])
-    return sparse.csr_matrix((data, (np.concatenate([target, target]), columns)), shape=(len(position), count))
+    return sparse.csr_matrix(
+        (data, (np.concatenate([target, target]), columns)), shape=(len(position), count)
+    )
 
 
-def world_fields(frame: dict[str, np.ndarray], sigma: np.ndarray, surface_geopotential: np.ndarray,
-                 regrid: Regridder, channels: ChannelTable | None = None) -> dict[str, np.ndarray]:
+def world_fields(
+    frame: dict[str, np.ndarray],
+    sigma: np.ndarray,
+    surface_geopotential: np.ndarray,
+    regrid: Regridder,
+    channels: ChannelTable | None = None,
+) -> dict[str, np.ndarray]:
     """All truth fields of one time on the world's grid, from a frame of the nature run.
 
     Returns every channel of the table by its name, in its unit, ``(lat, lon)``; ``surface_pressure`` (Pa),
@@ -207,7 +262,9 @@ def world_fields(frame: dict[str, np.ndarray], sigma: np.ndarray, surface_geopot
     source |= {name: frame[name] for name in EXTRA}
     winds = [name for name in source if name.startswith(WINDS)]
     scalars = [name for name in source if name not in winds]
-    out = dict(zip(winds, regrid(np.stack([source[name] for name in winds]), vector=True), strict=True))
+    out = dict(
+        zip(winds, regrid(np.stack([source[name] for name in winds]), vector=True), strict=True)
+    )
     out |= dict(zip(scalars, regrid(np.stack([source[name] for name in scalars])), strict=True))
     out["specific_humidity"] = regrid(native["specific_humidity"])
     out["TP"] = np.maximum(out["TP"], 0.0)

@@ -43,8 +43,15 @@ MEAN_SEA_LEVEL_PRESSURE = 101_100.0
 Trenberth & Smith, 2005, doi:10.1175/JCLI-3299.1). jcm's own start from rest is 15 hPa heavier."""
 
 # one thread whatever the machine has: the same weather everywhere; read when jax first computes
-os.environ["XLA_FLAGS"] = " ".join(filter(None, [
-    os.environ.get("XLA_FLAGS"), "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"]))
+os.environ["XLA_FLAGS"] = " ".join(
+    filter(
+        None,
+        [
+            os.environ.get("XLA_FLAGS"),
+            "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1",
+        ],
+    )
+)
 jax.config.update("jax_platforms", "cpu")
 
 
@@ -65,7 +72,9 @@ class ModelState:
         """The state as named arrays: the frame's fields by their names, ``dynamics.NNN``, ``physics.NNN``, ``step``."""
         arrays = dict(self.frame) | {"step": np.asarray(self.step)}
         for part, tree in (("dynamics", self.dynamics), ("physics", self.physics)):
-            arrays |= {f"{part}.{i:03d}": np.asarray(leaf) for i, leaf in enumerate(jax.tree.leaves(tree))}
+            arrays |= {
+                f"{part}.{i:03d}": np.asarray(leaf) for i, leaf in enumerate(jax.tree.leaves(tree))
+            }
         return arrays
 
     def write(self, path: Path) -> None:
@@ -81,24 +90,36 @@ class NatureModel:
     ``cache`` is where compiled code is kept between processes.
     """
 
-    def __init__(self, truncation: int = 31, time_step_minutes: int = 30, cache: Path | None = None):
+    def __init__(
+        self, truncation: int = 31, time_step_minutes: int = 30, cache: Path | None = None
+    ):
         if cache is not None:
             jax.config.update("jax_compilation_cache_dir", str(cache))
             jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
         if FRAME_HOURS * 60 % time_step_minutes:
-            raise ValueError(f"world.time_step_minutes: {time_step_minutes} does not divide {FRAME_HOURS} h")
+            raise ValueError(
+                f"world.time_step_minutes: {time_step_minutes} does not divide {FRAME_HOURS} h"
+            )
         coords = get_speedy_coords(spectral_truncation=truncation)
         self.truncation = truncation
         self._horizontal = coords.horizontal
-        latitude, longitude = np.rad2deg(coords.horizontal.latitudes), np.rad2deg(coords.horizontal.longitudes)
+        latitude, longitude = (
+            np.rad2deg(coords.horizontal.latitudes),
+            np.rad2deg(coords.horizontal.longitudes),
+        )
         terrain = _packaged("terrain")
         if terrain.orog.shape != coords.horizontal.nodal_shape:
             terrain = upsample_terrain_ds(terrain, grid=coords.horizontal)
         # jcm speaks of ozone and output options that SPEEDY on sigma levels does not have; errors still show
         logging.getLogger("jcm").setLevel(logging.ERROR)
-        self._terrain = TerrainData.from_coords(coords, orography=jnp.asarray(terrain.orog.values),
-                                                fmask=jnp.asarray(terrain.lsm.values))
-        self._forcing = ForcingData.from_dataset(_packaged("forcing"), coords=coords, align_mode="wrap_year")
+        self._terrain = TerrainData.from_coords(
+            coords,
+            orography=jnp.asarray(terrain.orog.values),
+            fmask=jnp.asarray(terrain.lsm.values),
+        )
+        self._forcing = ForcingData.from_dataset(
+            _packaged("forcing"), coords=coords, align_mode="wrap_year"
+        )
         self._model = Model(coords=coords, terrain=self._terrain, time_step=time_step_minutes)
         self._seconds = time_step_minutes * 60
         self.lat = np.asarray(latitude[::-1], float)
@@ -107,8 +128,12 @@ class NatureModel:
         self.land_fraction = _outward(np.asarray(self._terrain.fmask, np.float32))
         # the dynamics' own orography: the terrain's phis0 is smoothed otherwise, by up to kilometres near mountains
         primitive = self._model.dycore.primitive
-        height = primitive.physics_specs.dimensionalize(coords.horizontal.to_nodal(primitive.orography), units.meter).m
-        self.surface_geopotential = _outward(np.asarray(height, np.float32)) * np.float32(constants.grav)
+        height = primitive.physics_specs.dimensionalize(
+            coords.horizontal.to_nodal(primitive.orography), units.meter
+        ).m
+        self.surface_geopotential = _outward(np.asarray(height, np.float32)) * np.float32(
+            constants.grav
+        )
         frames = STRIDE_HOURS // FRAME_HOURS
         self._stride = jax.jit(lambda carry: jax.lax.scan(self._frame, carry, None, length=frames))
 
@@ -118,7 +143,9 @@ class NatureModel:
         grid = self._model.dycore.to_physics_state(dynamics)
         weights = np.cos(np.deg2rad(self.lat))[:, None] * np.ones_like(self.lon)
         ps = _outward(np.asarray(grid.normalized_surface_pressure)) * REFERENCE_PRESSURE
-        target = MEAN_SEA_LEVEL_PRESSURE * np.exp(-self.surface_geopotential / (GAS_CONSTANT_DRY * 275.0))
+        target = MEAN_SEA_LEVEL_PRESSURE * np.exp(
+            -self.surface_geopotential / (GAS_CONSTANT_DRY * 275.0)
+        )
         factor = np.average(target, weights=weights) / np.average(ps, weights=weights)
         shift = self._horizontal.to_modal(jnp.full(self._horizontal.nodal_shape, np.log(factor)))
         dynamics = dynamics.replace(log_surface_pressure=dynamics.log_surface_pressure + shift)
@@ -130,8 +157,10 @@ class NatureModel:
         state = self.rest(time)
         leaves, structure = jax.tree.flatten(state.dynamics)
         if [leaf.shape for leaf in leaves if leaf.ndim] != [field.shape for field in fields]:
-            raise ValueError(f"{place}: its fields do not fit this model (other truncation or version of jcm): "
-                             "run python -m fuxiflow.world.climate again")
+            raise ValueError(
+                f"{place}: its fields do not fit this model (other truncation or version of jcm): "
+                "run python -m fuxiflow.world.climate again"
+            )
         found = iter(fields)
         leaves = [jnp.asarray(next(found), leaf.dtype) if leaf.ndim else leaf for leaf in leaves]
         return replace(state, dynamics=jax.tree.unflatten(structure, leaves))
@@ -139,14 +168,20 @@ class NatureModel:
     def restore(self, time: datetime, arrays: dict[str, np.ndarray], place: str) -> ModelState:
         """The state that :meth:`ModelState.arrays` took apart; ValueError naming ``place`` when it does not fit."""
         trees = {}
-        for part, template in zip(("dynamics", "physics"), jax.eval_shape(self._model.bootstrap_state), strict=True):
+        for part, template in zip(
+            ("dynamics", "physics"), jax.eval_shape(self._model.bootstrap_state), strict=True
+        ):
             leaves, structure = jax.tree.flatten(template)
             found = [arrays[name] for name in sorted(arrays) if name.startswith(f"{part}.")]
             if [np.shape(leaf) for leaf in leaves] != [leaf.shape for leaf in found]:
-                raise ValueError(f"{place}: its {part} do not fit this model (other truncation or version of jcm): "
-                                 "run world_spinup and world_nature again")
+                raise ValueError(
+                    f"{place}: its {part} do not fit this model (other truncation or version of jcm): "
+                    "run world_spinup and world_nature again"
+                )
             trees[part] = jax.tree.unflatten(structure, [jnp.asarray(leaf) for leaf in found])
-        frame = {name: field for name, field in arrays.items() if "." not in name and name != "step"}
+        frame = {
+            name: field for name, field in arrays.items() if "." not in name and name != "step"
+        }
         return ModelState(time, int(arrays["step"]), frame=frame, **trees)
 
     def read(self, path: Path) -> ModelState:
@@ -164,15 +199,21 @@ class NatureModel:
         grid = verify_state(self._model.dycore.to_physics_state(state.dynamics))
         delta = {name: _inward(jnp.asarray(field)) for name, field in increments.items()}
         changed = PhysicsState(
-            grid.u_wind + delta["u_component_of_wind"], grid.v_wind + delta["v_component_of_wind"],
+            grid.u_wind + delta["u_component_of_wind"],
+            grid.v_wind + delta["v_component_of_wind"],
             grid.temperature + delta["temperature"],
-            jnp.maximum(grid.specific_humidity + delta["specific_humidity"], 0.0), grid.geopotential,
-            grid.normalized_surface_pressure + delta["surface_pressure"] / REFERENCE_PRESSURE, grid.tracers)
+            jnp.maximum(grid.specific_humidity + delta["specific_humidity"], 0.0),
+            grid.geopotential,
+            grid.normalized_surface_pressure + delta["surface_pressure"] / REFERENCE_PRESSURE,
+            grid.tracers,
+        )
         before, after = (self._model.dycore.initial_state(fields) for fields in (grid, changed))
         dynamics = jax.tree.map(lambda x, new, old: x + (new - old), state.dynamics, after, before)
         return ModelState(state.time, state.step, dynamics, state.physics, state.frame)
 
-    def advance(self, state: ModelState, hours: int) -> Iterator[tuple[ModelState, list[dict[str, np.ndarray]]]]:
+    def advance(
+        self, state: ModelState, hours: int
+    ) -> Iterator[tuple[ModelState, list[dict[str, np.ndarray]]]]:
         """Integrate for ``hours``, a multiple of 12; yield every 12 h the state and the frames at 6 and 12 h.
 
         A frame holds the PROGNOSTIC fields, ``geopotential`` (level; m2 s-2), ``2m_temperature`` (K), the 10 m wind
@@ -181,7 +222,12 @@ class NatureModel:
         """
         if hours % STRIDE_HOURS:
             raise ValueError(f"{hours} h is not a multiple of {STRIDE_HOURS} h")
-        carry = (state.dynamics, state.physics, jdt.to_datetime(state.time.isoformat()), jnp.int32(state.step))
+        carry = (
+            state.dynamics,
+            state.physics,
+            jdt.to_datetime(state.time.isoformat()),
+            jnp.int32(state.step),
+        )
         strides = hours // STRIDE_HOURS
         ahead = self._stride(carry) if strides else None
         for count in range(1, strides + 1):
@@ -191,8 +237,13 @@ class NatureModel:
             fields = {name: np.asarray(field) for name, field in fields.items()}
             time = state.time + timedelta(hours=STRIDE_HOURS * count)
             if not np.isfinite(fields["surface_pressure"]).all():
-                raise FloatingPointError(f"the model blew up before {time}: a shorter world.time_step_minutes helps")
-            frames = [{name: field[i] for name, field in fields.items()} for i in range(STRIDE_HOURS // FRAME_HOURS)]
+                raise FloatingPointError(
+                    f"the model blew up before {time}: a shorter world.time_step_minutes helps"
+                )
+            frames = [
+                {name: field[i] for name, field in fields.items()}
+                for i in range(STRIDE_HOURS // FRAME_HOURS)
+            ]
             step = state.step + count * STRIDE_HOURS * 3600 // self._seconds
             yield ModelState(time, step, carry[0], carry[1], frames[-1]), frames
 
@@ -200,17 +251,32 @@ class NatureModel:
         dynamics, physics, clock, step, rain = carry
         forcing = self._forcing.select(DateData(clock, step, self._seconds))
         tendency, physics = compute_physics_step_gridpoint(
-            self._model.dycore.to_physics_state(dynamics), forcing, self._terrain, physics,
-            physics=self._model.physics, time_step=float(self._seconds))
+            self._model.dycore.to_physics_state(dynamics),
+            forcing,
+            self._terrain,
+            physics,
+            physics=self._model.physics,
+            time_step=float(self._seconds),
+        )
         dynamics = self._model.dycore.step(dynamics, tendency)
         # g m-2 s-1: 1e-3 mm s-1
-        rain = rain + (physics["_condensation"].precls + physics["_convection"].precnv) * (1e-3 * self._seconds)
-        return (dynamics, physics, clock + jdt.Timedelta(seconds=jnp.int32(self._seconds)), step + 1, rain), None
+        rain = rain + (physics["_condensation"].precls + physics["_convection"].precnv) * (
+            1e-3 * self._seconds
+        )
+        return (
+            dynamics,
+            physics,
+            clock + jdt.Timedelta(seconds=jnp.int32(self._seconds)),
+            step + 1,
+            rain,
+        ), None
 
     def _frame(self, carry, _):
         steps = FRAME_HOURS * 3600 // self._seconds
         rain = jnp.zeros(self._horizontal.nodal_shape)
-        (dynamics, physics, clock, step, rain), _ = jax.lax.scan(self._step, (*carry, rain), None, length=steps)
+        (dynamics, physics, clock, step, rain), _ = jax.lax.scan(
+            self._step, (*carry, rain), None, length=steps
+        )
         grid = verify_state(self._model.dycore.to_physics_state(dynamics))
         surface = physics["_surface_flux"]
         fields = {
@@ -226,7 +292,9 @@ class NatureModel:
             "skin_temperature": surface.tskin,
             "total_precipitation_6hr": rain,
         }
-        return (dynamics, physics, clock, step), {name: _outward(field) for name, field in fields.items()}
+        return (dynamics, physics, clock, step), {
+            name: _outward(field) for name, field in fields.items()
+        }
 
 
 def _outward(field):

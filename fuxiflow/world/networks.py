@@ -69,7 +69,10 @@ def density(lat: np.ndarray) -> np.ndarray:
     degrees, a lower one at 32 S, one over the ring of stations on Antarctica's coast, and a twelfth of it elsewhere.
     After the maps of the Global Observing System in WMO-No. 544 and the forty all-year stations of COMNAP's Antarctic
     Station Catalogue; no centre's list is copied."""
-    north, south = np.exp(-0.5 * ((lat - 45.0) / 18.0) ** 2), np.exp(-0.5 * ((lat + 32.0) / 10.0) ** 2)
+    north, south = (
+        np.exp(-0.5 * ((lat - 45.0) / 18.0) ** 2),
+        np.exp(-0.5 * ((lat + 32.0) / 10.0) ** 2),
+    )
     return 0.08 + 0.92 * north + 0.35 * south + 0.25 * np.exp(-0.5 * ((lat + 70.0) / 6.0) ** 2)
 
 
@@ -79,7 +82,9 @@ def at_points(field: np.ndarray, grid: Grid, lat: np.ndarray, lon: np.ndarray) -
     row, column = (90.0 - lat) * ((nlat - 1) / 180.0), np.mod(lon, 360.0) * (nlon / 360.0)
     i, j = np.minimum(row.astype(int), nlat - 2), column.astype(int) % nlon
     up, across = row - i, column - np.floor(column)
-    rows = [(1.0 - across) * field[i + k, j] + across * field[i + k, (j + 1) % nlon] for k in (0, 1)]
+    rows = [
+        (1.0 - across) * field[i + k, j] + across * field[i + k, (j + 1) % nlon] for k in (0, 1)
+    ]
     return (1.0 - up) * rows[0] + up * rows[1]
 
 
@@ -88,20 +93,33 @@ def _places(rng: np.random.Generator, count: int) -> tuple[np.ndarray, np.ndarra
     return np.degrees(np.arcsin(rng.uniform(-1.0, 1.0, count))), rng.uniform(-180.0, 180.0, count)
 
 
-def _apart(lat: np.ndarray, lon: np.ndarray, weight: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
+def _apart(
+    lat: np.ndarray, lon: np.ndarray, weight: np.ndarray, count: int, rng: np.random.Generator
+) -> np.ndarray:
     """Indices of at most ``count`` places drawn by ``weight`` (n,), those that share a small box with another left out.
 
     Boxes have half the side that ``count`` equal ones would cover the globe with, so that clusters thin out.
     """
-    order = rng.choice(len(lat), len(lat), replace=False, p=weight / weight.sum()) if weight.sum() else np.empty(0, int)
+    order = (
+        rng.choice(len(lat), len(lat), replace=False, p=weight / weight.sum())
+        if weight.sum()
+        else np.empty(0, int)
+    )
     side = 0.5 * np.sqrt(4.0 * np.pi / max(count, 1)) / np.pi * 180.0 * 0.5
     box = np.floor(lat / side) * 10_000 + np.floor(lon * np.cos(np.radians(lat)) / side)
     _, first = np.unique(box[order], return_index=True)
     return order[np.sort(first)][:count]
 
 
-def land_network(source: str, count: int, seed: int, land_fraction: np.ndarray, surface_geopotential: np.ndarray,
-                 grid: Grid, least: float = LAND) -> Stations:
+def land_network(
+    source: str,
+    count: int,
+    seed: int,
+    land_fraction: np.ndarray,
+    surface_geopotential: np.ndarray,
+    grid: Grid,
+    least: float = LAND,
+) -> Stations:
     """``count`` stations of a source on land, in order of their numbers; fewer where there is no room for them.
 
     ``land_fraction`` and ``surface_geopotential`` (m2 s-2) are ``(lat, lon)`` on ``grid``, with rows on the poles.
@@ -123,7 +141,9 @@ def land_network(source: str, count: int, seed: int, land_fraction: np.ndarray, 
     return Stations(number, lat, lon, height)
 
 
-def sea_network(source: str, count: int, seed: int, land_fraction: np.ndarray, grid: Grid) -> Vessels:
+def sea_network(
+    source: str, count: int, seed: int, land_fraction: np.ndarray, grid: Grid
+) -> Vessels:
     """``count`` ships and buoys of a source whose tracks stay at sea, half of them buoys; fewer where there is no room.
 
     Ships make up to some 5 m/s and crowd in the northern middle latitudes; buoys are everywhere and drift at decimetres
@@ -133,21 +153,38 @@ def sea_network(source: str, count: int, seed: int, land_fraction: np.ndarray, g
     lat, lon = _places(rng, CANDIDATES * count)
     size = len(lat)
     buoy = rng.random(size) < 0.3
-    reach = np.where(buoy[:, None], rng.uniform(0.1, 0.8, (size, 2)), rng.uniform([0.5, 3.0], [8.0, 15.0], (size, 2)))
+    reach = np.where(
+        buoy[:, None],
+        rng.uniform(0.1, 0.8, (size, 2)),
+        rng.uniform([0.5, 3.0], [8.0, 15.0], (size, 2)),
+    )
     period = np.where(buoy, rng.uniform(40.0, 90.0, size), rng.uniform(25.0, 40.0, size))
     phase = rng.uniform(0.0, 2.0 * np.pi, (size, 2))
     vessels = Vessels(np.empty(size, object), buoy, lat, lon, reach, period, phase)
     angle = np.linspace(0.0, 1.0, 60, endpoint=False)[:, None] * period * _DAY
-    along = [lat + reach[:, 0] * np.sin(2.0 * np.pi * angle / _DAY / period + phase[:, 0]),
-             lon + reach[:, 1] * np.sin(2.0 * np.pi * angle / _DAY / period + phase[:, 1])]
+    along = [
+        lat + reach[:, 0] * np.sin(2.0 * np.pi * angle / _DAY / period + phase[:, 0]),
+        lon + reach[:, 1] * np.sin(2.0 * np.pi * angle / _DAY / period + phase[:, 1]),
+    ]
     wet = (np.abs(along[0]) < 70.0).all(axis=0)
-    wet[wet] = (at_points(land_fraction, grid, along[0][:, wet], along[1][:, wet]) < 0.1).all(axis=0)
+    wet[wet] = (at_points(land_fraction, grid, along[0][:, wet], along[1][:, wet]) < 0.1).all(
+        axis=0
+    )
     chosen = []
     for kind, share in ((False, count - count // 2), (True, count // 2)):
         rows = np.flatnonzero(wet & (buoy == kind))
-        weight = np.ones(len(rows)) if kind else 0.2 + np.exp(-0.5 * ((lat[rows] - 40.0) / 15.0) ** 2)
+        weight = (
+            np.ones(len(rows)) if kind else 0.2 + np.exp(-0.5 * ((lat[rows] - 40.0) / 15.0) ** 2)
+        )
         chosen.append(rows[_apart(lat[rows], lon[rows], weight, share, rng)])
     chosen = np.concatenate(chosen)
-    names = np.array([f"{4_400_001 + i}" if drifts else f"SIM{i:04d}" for i, drifts in enumerate(buoy[chosen])])
-    return Vessels(names, *(getattr(vessels, name)[chosen] for name in ("buoy", "lat", "lon", "reach", "period",
-                                                                        "phase")))
+    names = np.array(
+        [f"{4_400_001 + i}" if drifts else f"SIM{i:04d}" for i, drifts in enumerate(buoy[chosen])]
+    )
+    return Vessels(
+        names,
+        *(
+            getattr(vessels, name)[chosen]
+            for name in ("buoy", "lat", "lon", "reach", "period", "phase")
+        ),
+    )

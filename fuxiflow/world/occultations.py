@@ -22,8 +22,13 @@ from fuxiflow.world.draws import generator, observed
 from fuxiflow.world.orbits import track
 from fuxiflow.world.windows import TruthWindow, TruthWindows
 
-VARIABLES = (*(f"{name}{level}" for name in "TZ" for level in LEVELS), "specific_humidity", "surface_pressure", "T2M",
-             "surface_geopotential")
+VARIABLES = (
+    *(f"{name}{level}" for name in "TZ" for level in LEVELS),
+    "specific_humidity",
+    "surface_pressure",
+    "T2M",
+    "surface_geopotential",
+)
 """Variables of the truth that occultations need."""
 FIELD = 60.0
 """Largest angle in degrees between the direction of an occultation and the receiver's track."""
@@ -59,7 +64,9 @@ class Occultations:
         return len(self.time)
 
 
-def bearing(lat: np.ndarray, lon: np.ndarray, other_lat: np.ndarray, other_lon: np.ndarray) -> np.ndarray:
+def bearing(
+    lat: np.ndarray, lon: np.ndarray, other_lat: np.ndarray, other_lon: np.ndarray
+) -> np.ndarray:
     """Direction of other points from points, degrees clockwise from north, along great circles; all in degrees."""
     phi, other, across = np.radians(lat), np.radians(other_lat), np.radians(other_lon - lon)
     east = np.sin(across) * np.cos(other)
@@ -67,20 +74,31 @@ def bearing(lat: np.ndarray, lon: np.ndarray, other_lat: np.ndarray, other_lon: 
     return np.degrees(np.arctan2(east, north)) % 360.0
 
 
-def destination(lat: np.ndarray, lon: np.ndarray, azimuth: np.ndarray,
-                arc: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def destination(
+    lat: np.ndarray, lon: np.ndarray, azimuth: np.ndarray, arc: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """The points at an ``arc`` from points in the direction ``azimuth``; all in degrees, longitudes in [-180, 180)."""
     phi, angle, turn = np.radians(lat), np.radians(arc), np.radians(azimuth)
     sine = np.sin(phi) * np.cos(angle) + np.cos(phi) * np.sin(angle) * np.cos(turn)
-    across = np.arctan2(np.sin(turn) * np.sin(angle) * np.cos(phi), np.cos(angle) - np.sin(phi) * sine)
-    return np.degrees(np.arcsin(np.clip(sine, -1.0, 1.0))), (lon + np.degrees(across) + 180.0) % 360.0 - 180.0
+    across = np.arctan2(
+        np.sin(turn) * np.sin(angle) * np.cos(phi), np.cos(angle) - np.sin(phi) * sine
+    )
+    return np.degrees(np.arcsin(np.clip(sine, -1.0, 1.0))), (
+        lon + np.degrees(across) + 180.0
+    ) % 360.0 - 180.0
 
 
-def places(platform: Platform, time: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def places(
+    platform: Platform, time: np.ndarray, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Latitude, longitude and azimuth (n,) in degrees of the occultations that a platform sees at ``time`` (n,)."""
     lat, lon, height = track(platform.name, platform.orbit, time)
-    ahead = bearing(lat, lon, *track(platform.name, platform.orbit, time + np.timedelta64(10, "s"))[:2])
-    direction = ahead + 180.0 * (rng.random(len(time)) < 0.5) + rng.uniform(-FIELD, FIELD, len(time))
+    ahead = bearing(
+        lat, lon, *track(platform.name, platform.orbit, time + np.timedelta64(10, "s"))[:2]
+    )
+    direction = (
+        ahead + 180.0 * (rng.random(len(time)) < 0.5) + rng.uniform(-FIELD, FIELD, len(time))
+    )
     arc = np.degrees(np.arccos(physics.EARTH_RADIUS / (physics.EARTH_RADIUS + height)))
     found = destination(lat, lon, direction, arc)
     return *found, bearing(*found, lat, lon)
@@ -102,11 +120,20 @@ def profile(column: Mapping[str, float], lat: float, height: np.ndarray) -> np.n
     pressure has the curvature that hydrostatic balance gives it. NaN below the ground.
     """
     levels = [level for level in LEVELS if level < column["surface_pressure"] - 1.0][::-1]
-    z, t, log_q = (np.array([column[f"{name}{level}"] for level in levels]) for name in ("Z", "T", "log_q"))
-    ground_log_q = np.interp(np.log(column["surface_pressure"]), np.log(LEVELS), [column[f"log_q{p}"] for p in LEVELS])
+    z, t, log_q = (
+        np.array([column[f"{name}{level}"] for level in levels]) for name in ("Z", "T", "log_q")
+    )
+    ground_log_q = np.interp(
+        np.log(column["surface_pressure"]), np.log(LEVELS), [column[f"log_q{p}"] for p in LEVELS]
+    )
     above = z[-1] / physics.GRAVITY + _ABOVE
     t_above = t[-1] + _standard(above) - _standard(above[0])
-    thickness = physics.GRAVITY / physics.GAS_CONSTANT_DRY * np.diff(above) / (0.5 * (t_above[1:] + t_above[:-1]))
+    thickness = (
+        physics.GRAVITY
+        / physics.GAS_CONSTANT_DRY
+        * np.diff(above)
+        / (0.5 * (t_above[1:] + t_above[:-1]))
+    )
     log_p = np.log([column["surface_pressure"], *levels])
     log_p = np.concatenate([log_p, log_p[-1] - np.cumsum(thickness)])
     z = np.concatenate([[column["surface_geopotential"]], z, physics.GRAVITY * above[1:]])
@@ -117,7 +144,9 @@ def profile(column: Mapping[str, float], lat: float, height: np.ndarray) -> np.n
     temperature = np.interp(height, z, t)
     slope = (t[upper + 1] - t[upper]) / (z[upper + 1] - z[upper])
     curvature = 0.5 * physics.GRAVITY / physics.GAS_CONSTANT_DRY * slope / temperature**2
-    pressure = np.exp(np.interp(height, z, log_p) + curvature * (height - z[upper]) * (height - z[upper + 1]))
+    pressure = np.exp(
+        np.interp(height, z, log_p) + curvature * (height - z[upper]) * (height - z[upper + 1])
+    )
     moisture = np.exp(np.interp(height, z, log_q))
     return np.where(height >= z[0], refractivity(pressure, temperature, moisture), np.nan)
 
@@ -133,8 +162,9 @@ def relative_errors(height: np.ndarray, count: int, rng: np.random.Generator) ->
     return np.interp(height, _ERROR_HEIGHTS, ERROR_SHARES) * mixed / np.hypot(1.0 - share, share)
 
 
-def observe_day(source: Source, platform: Platform, truth: TruthWindows, day: date, options: Mapping,
-                seed: int) -> Occultations | None:
+def observe_day(
+    source: Source, platform: Platform, truth: TruthWindows, day: date, options: Mapping, seed: int
+) -> Occultations | None:
     """The occultations of one day on one platform; None where there are none.
 
     ``options`` are the configuration's ``world.occultations``: how many are ``daily``, ``spacing_metres`` of the
@@ -162,8 +192,9 @@ def observe_day(source: Source, platform: Platform, truth: TruthWindows, day: da
     return Occultations(time[kept], lat[kept], lon[kept], azimuth[kept], height, spoiled)
 
 
-def _profiles(window: TruthWindow, lat: np.ndarray, lon: np.ndarray, time: np.ndarray,
-              height: np.ndarray) -> np.ndarray:
+def _profiles(
+    window: TruthWindow, lat: np.ndarray, lon: np.ndarray, time: np.ndarray, height: np.ndarray
+) -> np.ndarray:
     """Refractivity ``(n, level)`` of the truth at points (n,) in degrees, at ``height`` (level,) in m."""
     found = window.values(lat, lon, time)
     rows = (dict(zip(found, row, strict=True)) for row in zip(*found.values(), strict=True))
@@ -173,6 +204,9 @@ def _profiles(window: TruthWindow, lat: np.ndarray, lon: np.ndarray, time: np.nd
 
 def join(parts: list[Occultations]) -> Occultations:
     """Occultations of several platforms or days as one; all at the same heights."""
-    columns = {item.name: np.concatenate([getattr(part, item.name) for part in parts])
-               for item in fields(Occultations) if item.name != "height"}
+    columns = {
+        item.name: np.concatenate([getattr(part, item.name) for part in parts])
+        for item in fields(Occultations)
+        if item.name != "height"
+    }
     return Occultations(height=parts[0].height, **columns)

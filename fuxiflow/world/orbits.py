@@ -28,9 +28,13 @@ class Scanner:
 # AMSU-A: 30 steps of 10/3 degrees in 8 s, one in 0.2 s; MHS: 90 of 10/9 degrees in 8/3 s, one in 19 ms (NOAA KLM User's
 # Guide, sections 3.3 and 3.9). MWTS-III, MWHS-II: 98 views over +-53.35 degrees in 8/3 s (NSMC, instrument pages; their
 # dwell is not given: 18 ms as ATMS)
-SCANNERS = {"atms": Scanner(96, 52.725, 8.0 / 3.0, 0.018), "amsua": Scanner(30, 29.0 * 5.0 / 3.0, 8.0, 0.2),
-            "mhs": Scanner(90, 89.0 * 5.0 / 9.0, 8.0 / 3.0, 0.019),
-            "mwts3": Scanner(98, 53.35, 8.0 / 3.0, 0.018), "mwhs2": Scanner(98, 53.35, 8.0 / 3.0, 0.018)}
+SCANNERS = {
+    "atms": Scanner(96, 52.725, 8.0 / 3.0, 0.018),
+    "amsua": Scanner(30, 29.0 * 5.0 / 3.0, 8.0, 0.2),
+    "mhs": Scanner(90, 89.0 * 5.0 / 9.0, 8.0 / 3.0, 0.019),
+    "mwts3": Scanner(98, 53.35, 8.0 / 3.0, 0.018),
+    "mwhs2": Scanner(98, 53.35, 8.0 / 3.0, 0.018),
+}
 
 
 @dataclass(frozen=True)
@@ -58,14 +62,18 @@ class Swath:
 
     def scans(self, chosen: slice) -> "Swath":
         """The swath of some scans."""
-        values = {name: value[chosen] for name, value in vars(self).items() if name != "field_of_view"}
+        values = {
+            name: value[chosen] for name, value in vars(self).items() if name != "field_of_view"
+        }
         return Swath(field_of_view=self.field_of_view, **values)
 
 
 def scanner(instrument: str) -> Scanner:
     """The scanner of ``instrument``; KeyError lists the known ones."""
     if instrument not in SCANNERS:
-        raise KeyError(f"no scan geometry for instrument {instrument!r}; known: {', '.join(SCANNERS)}")
+        raise KeyError(
+            f"no scan geometry for instrument {instrument!r}; known: {', '.join(SCANNERS)}"
+        )
     return SCANNERS[instrument]
 
 
@@ -101,7 +109,9 @@ def _propagator(name: str, orbit: Orbit):
     return Orbital(name, line1=first, line2=second)
 
 
-def track(platform: str, orbit: Orbit, time: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def track(
+    platform: str, orbit: Orbit, time: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Latitude and longitude in degrees of the point below a satellite, and its height in km, (n,) each, at ``time``
     (n,), datetime64[ns]."""
     lon, lat, height = _propagator(platform, orbit).get_lonlatalt(time)
@@ -140,15 +150,21 @@ def swath(
         return Swath(time, empty, empty, empty, empty, empty, empty, angles, scan, view)
     propagator = _propagator(platform, orbit)
     flat = time.ravel()
-    geometry = ScanGeometry(np.stack([np.deg2rad(angles).ravel(), np.zeros(flat.size)]), offset.ravel() * 1e-9)
+    geometry = ScanGeometry(
+        np.stack([np.deg2rad(angles).ravel(), np.zeros(flat.size)]), offset.ravel() * 1e-9
+    )
     lon, lat, _ = geolocate(
         propagator, geometry, flat, nadir_convention="geodetic", rotation_order="pitch_first"
     )
     zenith, azimuth = get_sensor_angles(propagator, flat, lon, lat)
     solar_height, solar_azimuth = astronomy.get_alt_az(flat, lon, lat)
     values = {
-        "lat": lat, "lon": (lon + 180.0) % 360.0 - 180.0, "zenith": zenith, "azimuth": azimuth,
-        "solar_zenith": 90.0 - np.rad2deg(solar_height), "solar_azimuth": np.rad2deg(solar_azimuth) % 360.0,
-    }  # fmt: skip
+        "lat": lat,
+        "lon": (lon + 180.0) % 360.0 - 180.0,
+        "zenith": zenith,
+        "azimuth": azimuth,
+        "solar_zenith": 90.0 - np.rad2deg(solar_height),
+        "solar_azimuth": np.rad2deg(solar_azimuth) % 360.0,
+    }
     values = {name: np.asarray(value, float).reshape(shape) for name, value in values.items()}
     return Swath(time=time, scan_angle=angles, scan=scan, field_of_view=view, **values)

@@ -30,57 +30,123 @@ def _clock(time: np.ndarray, *parts: str) -> dict[str, np.ndarray]:
 
 
 _TO_MINUTES = ("year", "month", "day", "hour", "minute")
-_AIR = ("nonCoordinatePressure", "pressureReducedToMeanSeaLevel", "airTemperature", "dewpointTemperature",
-        "windDirection", "windSpeed")
+_AIR = (
+    "nonCoordinatePressure",
+    "pressureReducedToMeanSeaLevel",
+    "airTemperature",
+    "dewpointTemperature",
+    "windDirection",
+    "windSpeed",
+)
 _SEA = "oceanographicWaterTemperature"
 
 
 def synop(stations: Stations, reported: Mapping[str, np.ndarray], time: datetime) -> bytes:
     """The bulletin of land stations at ``time``; ``reported`` are elements (n,), NaN where missing."""
     when = np.full(len(stations), np.datetime64(time, "ns"))
-    columns = {"#1#blockNumber": stations.number // 1000 + 0.0, "#1#stationNumber": stations.number % 1000 + 0.0,
-               "#1#latitude": stations.lat, "#1#longitude": stations.lon,
-               "#1#heightOfStationGroundAboveMeanSeaLevel": stations.height,
-               f"#1#{_DECK}": 2.0, f"#7#{_DECK}": 10.0, **_clock(when, *_TO_MINUTES), **_ranked(reported, _AIR)}
-    return bufr.bulletin("ISMC01", time, bufr.message(SYNOP, SURFACE_LAND, time, len(stations), columns,
-                                                      {"delayedDescriptorReplicationFactor": [0] * 4}))
+    columns = {
+        "#1#blockNumber": stations.number // 1000 + 0.0,
+        "#1#stationNumber": stations.number % 1000 + 0.0,
+        "#1#latitude": stations.lat,
+        "#1#longitude": stations.lon,
+        "#1#heightOfStationGroundAboveMeanSeaLevel": stations.height,
+        f"#1#{_DECK}": 2.0,
+        f"#7#{_DECK}": 10.0,
+        **_clock(when, *_TO_MINUTES),
+        **_ranked(reported, _AIR),
+    }
+    return bufr.bulletin(
+        "ISMC01",
+        time,
+        bufr.message(
+            SYNOP,
+            SURFACE_LAND,
+            time,
+            len(stations),
+            columns,
+            {"delayedDescriptorReplicationFactor": [0] * 4},
+        ),
+    )
 
 
-def marine(vessels: Vessels, lat: np.ndarray, lon: np.ndarray, reported: Mapping[str, np.ndarray],
-           time: datetime) -> bytes:
+def marine(
+    vessels: Vessels,
+    lat: np.ndarray,
+    lon: np.ndarray,
+    reported: Mapping[str, np.ndarray],
+    time: datetime,
+) -> bytes:
     """The bulletins of ships and of buoys at ``lat`` and ``lon`` (n,) at ``time``, where there are any.
 
     Ships have their thermometer at 20 m and their anemometer at 25 m and measure the water at 3 m of depth; the values
     are those of the surface all the same, as readers do not reduce them either. Buoys report no humidity.
     """
     return b"".join(
-        bufr.bulletin(heading, time, write(vessels.identifier[rows], {name: v[rows] for name, v in reported.items()},
-                                           {"#1#latitude": lat[rows], "#1#longitude": lon[rows]}, time))
-        for heading, write, rows in (("ISSC01", _ships, np.flatnonzero(~vessels.buoy)),
-                                     ("IOBC01", _buoys, np.flatnonzero(vessels.buoy))) if len(rows))
+        bufr.bulletin(
+            heading,
+            time,
+            write(
+                vessels.identifier[rows],
+                {name: v[rows] for name, v in reported.items()},
+                {"#1#latitude": lat[rows], "#1#longitude": lon[rows]},
+                time,
+            ),
+        )
+        for heading, write, rows in (
+            ("ISSC01", _ships, np.flatnonzero(~vessels.buoy)),
+            ("IOBC01", _buoys, np.flatnonzero(vessels.buoy)),
+        )
+        if len(rows)
+    )
 
 
-def _ships(names: np.ndarray, reported: Mapping[str, np.ndarray], place: dict, time: datetime) -> bytes:
+def _ships(
+    names: np.ndarray, reported: Mapping[str, np.ndarray], place: dict, time: datetime
+) -> bytes:
     """The message of ships."""
     when = np.full(len(names), np.datetime64(time, "ns"))
-    columns = {"#1#shipOrMobileLandStationIdentifier": names.tolist(), f"#1#{_DECK}": 20.0, f"#7#{_DECK}": 25.0,
-               "#1#depthBelowWaterSurface": 3.0, **place, **_clock(when, *_TO_MINUTES),
-               **_ranked(reported, (*_AIR, _SEA))}
-    return bufr.message(SHIP, SURFACE_SEA, time, len(names), columns, {"delayedDescriptorReplicationFactor": [0]})
+    columns = {
+        "#1#shipOrMobileLandStationIdentifier": names.tolist(),
+        f"#1#{_DECK}": 20.0,
+        f"#7#{_DECK}": 25.0,
+        "#1#depthBelowWaterSurface": 3.0,
+        **place,
+        **_clock(when, *_TO_MINUTES),
+        **_ranked(reported, (*_AIR, _SEA)),
+    }
+    return bufr.message(
+        SHIP, SURFACE_SEA, time, len(names), columns, {"delayedDescriptorReplicationFactor": [0]}
+    )
 
 
-def _buoys(names: np.ndarray, reported: Mapping[str, np.ndarray], place: dict, time: datetime) -> bytes:
+def _buoys(
+    names: np.ndarray, reported: Mapping[str, np.ndarray], place: dict, time: datetime
+) -> bytes:
     """The message of buoys, with the optional parts of the template that hold air temperature and wind."""
     when = np.full(len(names), np.datetime64(time, "ns"))
     dry = tuple(name for name in _AIR if name != "dewpointTemperature")
-    columns = {"#1#marineObservingPlatformIdentifier": names.astype(float), **place, **_clock(when, *_TO_MINUTES),
-               **_ranked(reported, (*dry, _SEA))}
-    return bufr.message(BUOY, SURFACE_SEA, time, len(names), columns,
-                        {"delayedDescriptorReplicationFactor": [0],
-                         "shortDelayedDescriptorReplicationFactor": [0, 1, 1, 0]})
+    columns = {
+        "#1#marineObservingPlatformIdentifier": names.astype(float),
+        **place,
+        **_clock(when, *_TO_MINUTES),
+        **_ranked(reported, (*dry, _SEA)),
+    }
+    return bufr.message(
+        BUOY,
+        SURFACE_SEA,
+        time,
+        len(names),
+        columns,
+        {
+            "delayedDescriptorReplicationFactor": [0],
+            "shortDelayedDescriptorReplicationFactor": [0, 1, 1, 0],
+        },
+    )
 
 
-def temp(stations: Stations, launch: np.ndarray, levels: Mapping[str, np.ndarray], time: datetime) -> bytes:
+def temp(
+    stations: Stations, launch: np.ndarray, levels: Mapping[str, np.ndarray], time: datetime
+) -> bytes:
     """The bulletin of soundings that were launched at ``launch`` (n,), datetime64[ns], for the nominal ``time``.
 
     ``levels`` are elements ``(n, level)``, ``pressure`` among them, the surface first; levels without a pressure are
@@ -93,14 +159,31 @@ def temp(stations: Stations, launch: np.ndarray, levels: Mapping[str, np.ndarray
     kind = np.where(np.isin(np.round(pressure / 100.0, 3), _MANDATORY), _STANDARD, _SIGNIFICANT)
     kind[:, 0] = _AT_SURFACE
     count = int((~np.isnan(pressure)).any(axis=0).sum())
-    columns = {"#1#blockNumber": stations.number // 1000 + 0.0, "#1#stationNumber": stations.number % 1000 + 0.0,
-               "#1#latitude": stations.lat, "#1#longitude": stations.lon,
-               "#1#heightOfStationGroundAboveMeanSeaLevel": stations.height, "#1#timeSignificance": 18.0,
-               **_clock(launch, *_TO_MINUTES, "second")}
+    columns = {
+        "#1#blockNumber": stations.number // 1000 + 0.0,
+        "#1#stationNumber": stations.number % 1000 + 0.0,
+        "#1#latitude": stations.lat,
+        "#1#longitude": stations.lon,
+        "#1#heightOfStationGroundAboveMeanSeaLevel": stations.height,
+        "#1#timeSignificance": 18.0,
+        **_clock(launch, *_TO_MINUTES, "second"),
+    }
     for i in range(count):
         significance = np.where(np.isnan(pressure[:, i]), np.nan, kind[:, i])
         columns[f"#{i + 1}#extendedVerticalSoundingSignificance"] = significance
         columns |= {f"#{i + 1}#{name}": column[:, i] for name, column in levels.items()}
-    return bufr.bulletin("IUSC01", time, bufr.message(TEMP, SOUNDING, time, len(stations), columns,
-                                                      {"extendedDelayedDescriptorReplicationFactor": [count],
-                                                       "delayedDescriptorReplicationFactor": [0]}))
+    return bufr.bulletin(
+        "IUSC01",
+        time,
+        bufr.message(
+            TEMP,
+            SOUNDING,
+            time,
+            len(stations),
+            columns,
+            {
+                "extendedDelayedDescriptorReplicationFactor": [count],
+                "delayedDescriptorReplicationFactor": [0],
+            },
+        ),
+    )

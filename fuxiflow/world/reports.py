@@ -16,10 +16,26 @@ from fuxiflow.operators.columns import LEVELS
 from fuxiflow.world.draws import generator
 from fuxiflow.world.windows import TruthWindow
 
-SURFACE = ("specific_humidity", "surface_pressure", "skin_temperature", "T2M", "U10", "V10", "MSL", "land_fraction")
+SURFACE = (
+    "specific_humidity",
+    "surface_pressure",
+    "skin_temperature",
+    "T2M",
+    "U10",
+    "V10",
+    "MSL",
+    "land_fraction",
+)
 """Variables of the truth that a report from the surface needs."""
-SOUNDING = (*(f"{name}{level}" for name in "TUVZ" for level in LEVELS), "specific_humidity", "surface_pressure", "T2M",
-            "U10", "V10", "surface_geopotential")
+SOUNDING = (
+    *(f"{name}{level}" for name in "TUVZ" for level in LEVELS),
+    "specific_humidity",
+    "surface_pressure",
+    "T2M",
+    "U10",
+    "V10",
+    "surface_geopotential",
+)
 """Variables of the truth that a sounding needs."""
 OWN = 0.3
 ASCENT_LEVELS = (1000, 925, 850, 775, 700, 600, 500, 400, 350, 300, 250, 225, 200, 150, 100, 70, 50)
@@ -30,7 +46,9 @@ FREEZING = 271.35
 """Temperature in K at which sea water freezes: there is no water to measure where the surface is colder."""
 
 
-def surface_truth(window: TruthWindow, lat: np.ndarray, lon: np.ndarray, time: np.ndarray) -> dict[str, np.ndarray]:
+def surface_truth(
+    window: TruthWindow, lat: np.ndarray, lon: np.ndarray, time: np.ndarray
+) -> dict[str, np.ndarray]:
     """The truth at the surface (n,): T2M, R2M, U10, V10, PS, MSL, SST in the units of reports, at points in degrees.
 
     Humidity is that of the air at the ground: specific humidity, its logarithm linear in that of pressure between the
@@ -41,14 +59,24 @@ def surface_truth(window: TruthWindow, lat: np.ndarray, lon: np.ndarray, time: n
     moisture = np.exp(_at_pressure(found, "log_q", pressure[:, None])[:, 0])
     humidity = physics.relative_humidity(moisture, found["T2M"], pressure)
     water = (found["land_fraction"] < 0.5) & (found["skin_temperature"] > FREEZING)
-    return {"T2M": found["T2M"], "R2M": np.minimum(humidity, _saturated(found["T2M"])), "U10": found["U10"],
-            "V10": found["V10"], "PS": 100.0 * pressure, "MSL": found["MSL"],
-            "SST": np.where(water, found["skin_temperature"], np.nan)}
+    return {
+        "T2M": found["T2M"],
+        "R2M": np.minimum(humidity, _saturated(found["T2M"])),
+        "U10": found["U10"],
+        "V10": found["V10"],
+        "PS": 100.0 * pressure,
+        "MSL": found["MSL"],
+        "SST": np.where(water, found["skin_temperature"], np.nan),
+    }
 
 
 def _saturated(temperature: np.ndarray) -> np.ndarray:
     """Relative humidity in %, as ERA5 defines it, of air saturated over water."""
-    return 100.0 * physics.saturation_over_water(temperature) / physics.saturation_vapour_pressure(temperature)
+    return (
+        100.0
+        * physics.saturation_over_water(temperature)
+        / physics.saturation_vapour_pressure(temperature)
+    )
 
 
 def _at_pressure(found: Mapping[str, np.ndarray], name: str, pressure: np.ndarray) -> np.ndarray:
@@ -63,7 +91,9 @@ def _at_pressure(found: Mapping[str, np.ndarray], name: str, pressure: np.ndarra
     return (1.0 - share) * values[rows, upper] + share * values[rows, upper + 1]
 
 
-def draw(names: Sequence[str], count: int, seed: int, source: str, moment: object) -> dict[str, np.ndarray]:
+def draw(
+    names: Sequence[str], count: int, seed: int, source: str, moment: object
+) -> dict[str, np.ndarray]:
     """Standard normal errors (count,) by name: a share :data:`OWN` of their variance is the same at any ``moment``."""
     own = generator(seed, source, "stations").standard_normal((len(names), count))
     now = generator(seed, source, moment).standard_normal((len(names), count))
@@ -75,7 +105,11 @@ def dew_point(humidity: np.ndarray, temperature: np.ndarray) -> np.ndarray:
 
     The inverse of :func:`fuxiflow.physics.saturation_over_water`; at most the temperature itself.
     """
-    vapour = 0.01 * np.maximum(humidity, LEAST_HUMIDITY) * physics.saturation_vapour_pressure(temperature)
+    vapour = (
+        0.01
+        * np.maximum(humidity, LEAST_HUMIDITY)
+        * physics.saturation_vapour_pressure(temperature)
+    )
     x = np.log(vapour / 6.1121) / 17.502
     return np.minimum((physics.TRIPLE_POINT - 32.19 * x) / (1.0 - x), temperature)
 
@@ -87,25 +121,38 @@ def wind(u: np.ndarray, v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.where(speed > 0.0, np.where(direction == 0.0, 360.0, direction), 0.0), speed
 
 
-def surface_reports(truth: Mapping[str, np.ndarray], errors: Mapping[str, np.ndarray],
-                    noise: Mapping[str, float]) -> dict[str, np.ndarray]:
+def surface_reports(
+    truth: Mapping[str, np.ndarray], errors: Mapping[str, np.ndarray], noise: Mapping[str, float]
+) -> dict[str, np.ndarray]:
     """What is reported of the ``truth`` of :func:`surface_truth`, by ecCodes' names of elements, (n,) each.
 
     ``errors`` are standard normal, by channel; ``noise`` their standard deviations.
     """
+
     def with_error(name: str) -> np.ndarray:
         return truth[name] + noise[name] * errors[name]
 
     temperature = with_error("T2M")
     direction, speed = wind(with_error("U10"), with_error("V10"))
-    return {"airTemperature": temperature, "dewpointTemperature": dew_point(with_error("R2M"), temperature),
-            "windDirection": direction, "windSpeed": speed, "nonCoordinatePressure": with_error("PS"),
-            "pressureReducedToMeanSeaLevel": truth["MSL"] + noise["MSL"] * errors["PS"],
-            **({"oceanographicWaterTemperature": with_error("SST")} if "SST" in noise else {})}
+    return {
+        "airTemperature": temperature,
+        "dewpointTemperature": dew_point(with_error("R2M"), temperature),
+        "windDirection": direction,
+        "windSpeed": speed,
+        "nonCoordinatePressure": with_error("PS"),
+        "pressureReducedToMeanSeaLevel": truth["MSL"] + noise["MSL"] * errors["PS"],
+        **({"oceanographicWaterTemperature": with_error("SST")} if "SST" in noise else {}),
+    }
 
 
-def soundings(window: TruthWindow, lat: np.ndarray, lon: np.ndarray, time: np.ndarray, noise: Mapping[str, float],
-              rng: np.random.Generator) -> dict[str, np.ndarray]:
+def soundings(
+    window: TruthWindow,
+    lat: np.ndarray,
+    lon: np.ndarray,
+    time: np.ndarray,
+    noise: Mapping[str, float],
+    rng: np.random.Generator,
+) -> dict[str, np.ndarray]:
     """Ascents ``(n, level)`` from points in degrees, by ecCodes' names of elements, from the ground up.
 
     The first level is the surface, then come those of :data:`ASCENT_LEVELS`; what would lie below the ground is NaN.
@@ -114,27 +161,46 @@ def soundings(window: TruthWindow, lat: np.ndarray, lon: np.ndarray, time: np.nd
     """
     found = window.values(lat, lon, time)
     ground = found["surface_pressure"]
-    pressure = np.concatenate([ground[:, None], np.broadcast_to(np.array(ASCENT_LEVELS, float),
-                                                                (len(ground), len(ASCENT_LEVELS)))], axis=1)
+    pressure = np.concatenate(
+        [
+            ground[:, None],
+            np.broadcast_to(np.array(ASCENT_LEVELS, float), (len(ground), len(ASCENT_LEVELS))),
+        ],
+        axis=1,
+    )
     values = {name: _at_pressure(found, name, pressure) for name in "TUVZ"}
     values["Z"] += _curvature(found, pressure)
     moisture = np.exp(_at_pressure(found, "log_q", pressure))
-    surface = {"T": found["T2M"], "U": found["U10"], "V": found["V10"], "Z": found["surface_geopotential"]}
+    surface = {
+        "T": found["T2M"],
+        "U": found["U10"],
+        "V": found["V10"],
+        "Z": found["surface_geopotential"],
+    }
     for name, field in surface.items():
         values[name][:, 0] = field
-    values["R"] = np.minimum(physics.relative_humidity(moisture, values["T"], pressure), _saturated(values["T"]))
+    values["R"] = np.minimum(
+        physics.relative_humidity(moisture, values["T"], pressure), _saturated(values["T"])
+    )
     ascent = rng.standard_normal((len(ground), 1))
     for name in "TUVRZ":
-        known = np.interp(np.log(pressure), np.log(LEVELS), [noise[f"{name}{level}"] for level in LEVELS])
+        known = np.interp(
+            np.log(pressure), np.log(LEVELS), [noise[f"{name}{level}"] for level in LEVELS]
+        )
         error = ascent if name == "Z" else rng.standard_normal(pressure.shape)
         values[name] = values[name] + known * error
     values["Z"][:, 0] = found["surface_geopotential"]  # the station knows its height
     direction, speed = wind(values["U"], values["V"])
     rising = np.ones(pressure.shape, bool)
     rising[:, 1:] = pressure[:, 1:] < ground[:, None] - 1.0
-    columns = {"pressure": 100.0 * pressure, "nonCoordinateGeopotentialHeight": values["Z"] / physics.GRAVITY,
-               "airTemperature": values["T"], "dewpointTemperature": dew_point(values["R"], values["T"]),
-               "windDirection": direction, "windSpeed": speed}
+    columns = {
+        "pressure": 100.0 * pressure,
+        "nonCoordinateGeopotentialHeight": values["Z"] / physics.GRAVITY,
+        "airTemperature": values["T"],
+        "dewpointTemperature": dew_point(values["R"], values["T"]),
+        "windDirection": direction,
+        "windSpeed": speed,
+    }
     return {name: np.where(rising, column, np.nan) for name, column in columns.items()}
 
 
@@ -145,5 +211,7 @@ def _curvature(found: Mapping[str, np.ndarray], pressure: np.ndarray) -> np.ndar
     upper = np.clip(np.searchsorted(known, x, side="right") - 1, 0, len(known) - 2)
     temperature = np.stack([found[f"T{level}"] for level in LEVELS], axis=-1)
     rows = np.arange(len(pressure))[:, None]
-    slope = (temperature[rows, upper + 1] - temperature[rows, upper]) / (known[upper + 1] - known[upper])
+    slope = (temperature[rows, upper + 1] - temperature[rows, upper]) / (
+        known[upper + 1] - known[upper]
+    )
     return 0.5 * physics.GAS_CONSTANT_DRY * slope * (x - known[upper]) * (known[upper + 1] - x)

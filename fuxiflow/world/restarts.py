@@ -15,7 +15,10 @@ from fuxiflow.world.truth import EPOCH, add_coordinates, compressor, hour_of
 def write_states(path: Path, states: Sequence[ModelState]) -> None:
     """Write states, none or more: the arrays of :meth:`ModelState.arrays`, ``(time, …)``, one time a chunk."""
     group = zarr.open_group(path, mode="w")
-    group.attrs.update(title="states of the nature run at the init times of forecasts", provenance=provenance.as_json())
+    group.attrs.update(
+        title="states of the nature run at the init times of forecasts",
+        provenance=provenance.as_json(),
+    )
     add_coordinates(group, [state.time for state in states], {})
     if not states:
         return
@@ -27,7 +30,9 @@ def write_states(path: Path, states: Sequence[ModelState]) -> None:
 
 def state_times(path: Path) -> list[datetime]:
     """Times of the states of a store."""
-    return [EPOCH + timedelta(hours=int(hour)) for hour in zarr.open_group(path, mode="r")["time"][:]]
+    return [
+        EPOCH + timedelta(hours=int(hour)) for hour in zarr.open_group(path, mode="r")["time"][:]
+    ]
 
 
 def read_state(path: Path, model: NatureModel, time: datetime) -> ModelState:
@@ -35,7 +40,9 @@ def read_state(path: Path, model: NatureModel, time: datetime) -> ModelState:
     group = zarr.open_group(path, mode="r")
     hours = list(group["time"][:])
     if hour_of(time) not in hours:
-        raise KeyError(f"{path}: no state at {time}; there are {', '.join(map(str, state_times(path))) or 'none'}")
+        raise KeyError(
+            f"{path}: no state at {time}; there are {', '.join(map(str, state_times(path))) or 'none'}"
+        )
     index = hours.index(hour_of(time))
     arrays = {name: np.asarray(array[index]) for name, array in group.arrays() if name != "time"}
     return model.restore(time, arrays, str(path))

@@ -22,7 +22,11 @@ SCAN_BIAS = 0.3
 
 def labels(source: Source, platform: Platform) -> tuple[str, ...]:
     """What sets the errors of an instrument apart: its source, and its platform where it is not the source's first."""
-    return (source.name,) if platform.name == source.platforms[0].name else (source.name, platform.name)
+    return (
+        (source.name,)
+        if platform.name == source.platforms[0].name
+        else (source.name, platform.name)
+    )
 
 
 def bias(source: Source, platform: Platform, seed: int, scan_angle: np.ndarray) -> np.ndarray:
@@ -45,14 +49,22 @@ def bias(source: Source, platform: Platform, seed: int, scan_angle: np.ndarray) 
 def simulate(operator: MicrowaveOperator, truth: TruthWindow, view: Swath) -> np.ndarray:
     """Brightness temperatures ``(scan, field of view, channel)`` in K without errors, float32."""
     values = truth.at(view.lat.ravel(), view.lon.ravel(), view.time.ravel())
-    latitude, zenith = (torch.from_numpy(v.ravel().astype(np.float32)) for v in (view.lat, view.zenith))
+    latitude, zenith = (
+        torch.from_numpy(v.ravel().astype(np.float32)) for v in (view.lat, view.zenith)
+    )
     count = len(LEVELS)
     parts = []
     with torch.no_grad():
-        for part, lat, angle in zip(*(v.split(BATCH) for v in (values, latitude, zenith)), strict=True):
+        for part, lat, angle in zip(
+            *(v.split(BATCH) for v in (values, latitude, zenith)), strict=True
+        ):
             temperature, humidity = part[:, :count], torch.exp(part[:, count : 2 * count])
             pressure, skin, land = part[:, -3:].unbind(dim=1)
-            parts.append(brightness_temperatures(operator, temperature, humidity, pressure, skin, land, lat, angle))
+            parts.append(
+                brightness_temperatures(
+                    operator, temperature, humidity, pressure, skin, land, lat, angle
+                )
+            )
     return torch.cat(parts).numpy().reshape(*view.lat.shape, -1)
 
 
@@ -66,8 +78,14 @@ def granules(view: Swath, minutes: int) -> Iterator[tuple[int, Swath]]:
 
 
 def observe_day(
-    source: Source, platform: Platform, operator: MicrowaveOperator, truth: TruthWindows, day: date, options: dict,
-    minutes: int, seed: int,
+    source: Source,
+    platform: Platform,
+    operator: MicrowaveOperator,
+    truth: TruthWindows,
+    day: date,
+    options: dict,
+    minutes: int,
+    seed: int,
 ) -> Iterator[tuple[Swath, np.ndarray]]:
     """Yield granules of one day on one of a source's platforms, and their brightness temperatures ``(scan, field of
     view, channel)`` in K with errors.
@@ -84,7 +102,9 @@ def observe_day(
     strides = options["scan_stride"], options["field_of_view_stride"]
     moments = (np.datetime64(time, "ns") for time in (start, end))
     view = swath(platform.name, platform.orbit, source.instrument, *moments, *strides)
-    view = view.scans(slice(0, int(np.searchsorted(view.time[:, -1], np.datetime64(last, "ns"), side="right"))))
+    view = view.scans(
+        slice(0, int(np.searchsorted(view.time[:, -1], np.datetime64(last, "ns"), side="right")))
+    )
     if not len(view):
         return
     window = truth.window(start, last)
@@ -95,5 +115,7 @@ def observe_day(
     for minute, granule in granules(view, minutes):
         part = clean[first : first + len(granule)]
         first += len(granule)
-        random = generator(seed, *labels(source, platform), minute).standard_normal(part.shape, dtype=np.float32)
+        random = generator(seed, *labels(source, platform), minute).standard_normal(
+            part.shape, dtype=np.float32
+        )
         yield granule, part + systematic + random * noise

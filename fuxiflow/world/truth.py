@@ -20,11 +20,29 @@ from fuxiflow.world.levels import pressure_levels
 
 CHUNK, SHARD = 16, 128
 EPOCH = datetime(1970, 1, 1)
-STEPS = {"Z": 1.0, "T": 2**-7, "U": 2**-7, "V": 2**-7, "R": 2**-5, "T2M": 2**-7, "U10": 2**-7, "V10": 2**-7,
-         "MSL": 1.0, "TP": 2**-8, "surface_pressure": 1.0, "skin_temperature": 2**-7, "specific_humidity": 2**-26}
+STEPS = {
+    "Z": 1.0,
+    "T": 2**-7,
+    "U": 2**-7,
+    "V": 2**-7,
+    "R": 2**-5,
+    "T2M": 2**-7,
+    "U10": 2**-7,
+    "V10": 2**-7,
+    "MSL": 1.0,
+    "TP": 2**-8,
+    "surface_pressure": 1.0,
+    "skin_temperature": 2**-7,
+    "specific_humidity": 2**-26,
+}
 """Rounding step by variable, in its unit; by the first letter for a channel on pressure levels."""
-UNITS = {"surface_pressure": "Pa", "skin_temperature": "K", "specific_humidity": "kg kg-1", "land_fraction": "1",
-         "surface_geopotential": "m2 s-2"}
+UNITS = {
+    "surface_pressure": "Pa",
+    "skin_temperature": "K",
+    "specific_humidity": "kg kg-1",
+    "land_fraction": "1",
+    "surface_geopotential": "m2 s-2",
+}
 STATIC = ("land_fraction", "surface_geopotential")
 
 
@@ -38,13 +56,20 @@ def compressor() -> BloscCodec:
     return BloscCodec(cname="zstd", clevel=1, shuffle="bitshuffle", typesize=4)
 
 
-def add_coordinates(group: zarr.Group, times: Sequence[datetime], coordinates: dict[str, np.ndarray]) -> None:
+def add_coordinates(
+    group: zarr.Group, times: Sequence[datetime], coordinates: dict[str, np.ndarray]
+) -> None:
     """Write CF coordinates: ``time`` in hours since 1970 and others by name."""
     count = np.array([hour_of(time) for time in times], np.int64)
     axis = group.create_array("time", data=count, dimension_names=("time",))
-    axis.attrs.update(standard_name="time", units="hours since 1970-01-01", calendar="proleptic_gregorian")
-    names = {"lat": ("latitude", "degrees_north"), "lon": ("longitude", "degrees_east"),
-             "level": ("air_pressure", "hPa")}
+    axis.attrs.update(
+        standard_name="time", units="hours since 1970-01-01", calendar="proleptic_gregorian"
+    )
+    names = {
+        "lat": ("latitude", "degrees_north"),
+        "lon": ("longitude", "degrees_east"),
+        "level": ("air_pressure", "hPa"),
+    }
     for name, values in coordinates.items():
         axis = group.create_array(name, data=np.asarray(values), dimension_names=(name,))
         if name in names:
@@ -54,30 +79,56 @@ def add_coordinates(group: zarr.Group, times: Sequence[datetime], coordinates: d
 class TruthWriter:
     """Writes times in order: at most :data:`SHARD` of them are held in memory. A context manager."""
 
-    def __init__(self, path: Path, times: Sequence[datetime], grid: Grid, static: dict[str, np.ndarray],
-                 channels: ChannelTable | None = None):
+    def __init__(
+        self,
+        path: Path,
+        times: Sequence[datetime],
+        grid: Grid,
+        static: dict[str, np.ndarray],
+        channels: ChannelTable | None = None,
+    ):
         self._channels, self._times, self._done = channels or table(), list(times), 0
         levels = pressure_levels(self._channels)
         self._group = zarr.open_group(path, mode="w")
-        self._group.attrs.update(Conventions="CF-1.11", title="truth of the embedded world",
-                                 provenance=provenance.as_json())
-        add_coordinates(self._group, self._times, {"lat": grid.lat, "lon": grid.lon, "level": levels})
+        self._group.attrs.update(
+            Conventions="CF-1.11",
+            title="truth of the embedded world",
+            provenance=provenance.as_json(),
+        )
+        add_coordinates(
+            self._group, self._times, {"lat": grid.lat, "lon": grid.lon, "level": levels}
+        )
         for name in STATIC:
             self._create(name, grid.shape, ("lat", "lon"), grid.shape, None)[:] = static[name]
         units = {channel.name: channel.unit for channel in self._channels} | UNITS
         self._steps, self._arrays, self._buffer = {}, {}, {}
-        for name in [*self._channels.names, "surface_pressure", "skin_temperature", "specific_humidity"]:
+        for name in [
+            *self._channels.names,
+            "surface_pressure",
+            "skin_temperature",
+            "specific_humidity",
+        ]:
             inner = (len(levels), *grid.shape) if name == "specific_humidity" else grid.shape
             dims = ("time", "level", "lat", "lon") if len(inner) == 3 else ("time", "lat", "lon")
-            array = self._create(name, (len(self._times), *inner), dims, (CHUNK, *inner), (SHARD, *inner))
+            array = self._create(
+                name, (len(self._times), *inner), dims, (CHUNK, *inner), (SHARD, *inner)
+            )
             array.attrs.update(units=units[name])
             self._arrays[name] = array
             self._steps[name] = np.float32(STEPS[name] if name in STEPS else STEPS[name[0]])
             self._buffer[name] = np.empty((min(SHARD, len(self._times)), *inner), np.float32)
 
     def _create(self, name, shape, dims, chunks, shards) -> zarr.Array:
-        return self._group.create_array(name, shape=shape, dtype="float32", chunks=chunks, shards=shards,
-                                        dimension_names=dims, compressors=compressor(), fill_value=np.nan)
+        return self._group.create_array(
+            name,
+            shape=shape,
+            dtype="float32",
+            chunks=chunks,
+            shards=shards,
+            dimension_names=dims,
+            compressors=compressor(),
+            fill_value=np.nan,
+        )
 
     def write(self, time: datetime, fields: dict[str, np.ndarray]) -> None:
         """Append the fields of ``time``; ValueError where it is not the next one."""
@@ -90,14 +141,16 @@ class TruthWriter:
         if self._done % SHARD == 0 or self._done == len(self._times):
             first = self._done - slot - 1
             for name, array in self._arrays.items():
-                array[first:self._done] = self._buffer[name][:slot + 1]
+                array[first : self._done] = self._buffer[name][: slot + 1]
 
     def __enter__(self) -> "TruthWriter":
         return self
 
     def __exit__(self, kind, *_) -> None:
         if kind is None and self._done != len(self._times):
-            raise ValueError(f"{self._group.store}: {len(self._times) - self._done} times were not written")
+            raise ValueError(
+                f"{self._group.store}: {len(self._times) - self._done} times were not written"
+            )
 
 
 class Truth:
@@ -135,11 +188,15 @@ class Truth:
         """
         if time not in self._where:
             span = f"{self.times[0]} to {self.times[-1]}" if self._where else "nothing"
-            raise KeyError(f"{', '.join(map(str, self.paths))}: no truth at {time}; there is {span}")
+            raise KeyError(
+                f"{', '.join(map(str, self.paths))}: no truth at {time}; there is {span}"
+            )
         number, index = self._where[time]
         block = (number, index // CHUNK, tuple(names))
         if block != self._block:
             first = index // CHUNK * CHUNK
-            self._fields = {name: self._groups[number][name][first:first + CHUNK] for name in names}
+            self._fields = {
+                name: self._groups[number][name][first : first + CHUNK] for name in names
+            }
             self._block = block
         return {name: self._fields[name][index % CHUNK] for name in names}

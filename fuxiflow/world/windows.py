@@ -14,8 +14,13 @@ from fuxiflow.times import STEP_HOURS, hours
 from fuxiflow.world.truth import STATIC, Truth
 
 STEP = hours(STEP_HOURS)
-COLUMN = (*(f"T{level}" for level in LEVELS), "specific_humidity", "surface_pressure", "skin_temperature",
-          "land_fraction")
+COLUMN = (
+    *(f"T{level}" for level in LEVELS),
+    "specific_humidity",
+    "surface_pressure",
+    "skin_temperature",
+    "land_fraction",
+)
 """What a sounder sees."""
 LEAST_HUMIDITY = 2e-6
 
@@ -38,8 +43,10 @@ class TruthWindow:
         step = self.times[1] - self.times[0]
         elapsed = (time - self.times[0]) / step
         if len(elapsed) and not (elapsed.min() >= 0.0 and elapsed.max() <= len(self.times) - 1):
-            raise ValueError(f"points from {time.min()} to {time.max()} are outside the fields, "
-                             f"{self.times[0]} to {self.times[-1]}")
+            raise ValueError(
+                f"points from {time.min()} to {time.max()} are outside the fields, "
+                f"{self.times[0]} to {self.times[-1]}"
+            )
         nlat, nlon = self.grid.shape
         row = (90.0 - lat) * ((nlat - 1) / 180.0)
         column = np.mod(lon, 360.0) * (nlon / 360.0)
@@ -71,8 +78,11 @@ class TruthWindows:
         self.static = {name: truth.static(name) for name in STATIC if name in variables}
         self.variables = [name for name in variables if name not in STATIC]
         humidity = [f"log_q{level}" for level in LEVELS]
-        self.names = tuple(column for name in (*self.variables, *self.static)
-                           for column in (humidity if name == "specific_humidity" else [name]))
+        self.names = tuple(
+            column
+            for name in (*self.variables, *self.static)
+            for column in (humidity if name == "specific_humidity" else [name])
+        )
         self._kept: dict[datetime, np.ndarray] = {}
 
     def _fields(self, time: datetime) -> np.ndarray:
@@ -91,12 +101,16 @@ class TruthWindows:
         KeyError names the stores, the first time they lack, and what they hold.
         """
         times = [start + i * STEP for i in range((end - start) // STEP + 1)]
-        self._kept = {time: self._kept[time] if time in self._kept else self._fields(time) for time in times}
+        self._kept = {
+            time: self._kept[time] if time in self._kept else self._fields(time) for time in times
+        }
         fields = torch.from_numpy(np.stack(list(self._kept.values())))
         return TruthWindow(np.array(times, "datetime64[ns]"), self.truth.grid, fields, self.names)
 
 
-def days(dates: Sequence[str], times: Sequence[datetime], what: str, log: logging.Logger) -> list[date]:
+def days(
+    dates: Sequence[str], times: Sequence[datetime], what: str, log: logging.Logger
+) -> list[date]:
     """The days from the first to the last of two ``dates`` (ISO); a warning where ``times`` of the truth end before
     them, as ``what`` comes after it is left out."""
     first, last = (date.fromisoformat(text) for text in dates)

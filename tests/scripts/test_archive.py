@@ -23,16 +23,24 @@ def paths(tmp_path):
 
 @pytest.fixture
 def bucket(server):
-    for init, lead in gfs.files(date(2023, 7, 1), date(2023, 7, 1), (date(2023, 7, 1),) * 2, [0], 6):
+    for init, lead in gfs.files(
+        date(2023, 7, 1), date(2023, 7, 1), (date(2023, 7, 1),) * 2, [0], 6
+    ):
         name, (text, body) = gfs.path(init, lead, "0p25"), inventory(lead)
         server.files |= {f"{name}.idx": text.encode(), name: body}
     return server
 
 
 def gfs_params(server, partial, **changes):
-    values = {"dates": ["2023-07-01", "2023-07-01"], "forecast_dates": ["2023-07-01", "2023-07-01"],
-              "init_hours": [0], "max_lead_hours": 6, "partial": partial, "workers": 2,
-              "archive": {"url": server.url, "resolution": "0p25"}}
+    values = {
+        "dates": ["2023-07-01", "2023-07-01"],
+        "forecast_dates": ["2023-07-01", "2023-07-01"],
+        "init_hours": [0],
+        "max_lead_hours": 6,
+        "partial": partial,
+        "workers": 2,
+        "archive": {"url": server.url, "resolution": "0p25"},
+    }
     return SimpleNamespace(**(values | changes))
 
 
@@ -83,11 +91,18 @@ def test_a_failed_segment_resumes(bucket, paths):
 
 def test_source(server, paths):
     output, partial = paths
-    names = [f"{kind}_j01_d20230701_t0000000_e0000320_b1_c2_oebc_ops.h5" for kind in ("SATMS", "GATMO")]
+    names = [
+        f"{kind}_j01_d20230701_t0000000_e0000320_b1_c2_oebc_ops.h5" for kind in ("SATMS", "GATMO")
+    ]
     for name, product in zip(names, ("ATMS-SDR", "ATMS-SDR-GEO"), strict=True):
         server.files[f"{product}/2023/07/01/{name}"] = name.encode()
-    params = SimpleNamespace(dates=["2023-07-01", "2023-07-01"], partial=partial, workers=2, source="noaa20_atms",
-                             archive={"url": server.url, "products": ["ATMS-SDR", "ATMS-SDR-GEO"]})
+    params = SimpleNamespace(
+        dates=["2023-07-01", "2023-07-01"],
+        partial=partial,
+        workers=2,
+        source="noaa20_atms",
+        archive={"url": server.url, "products": ["ATMS-SDR", "ATMS-SDR-GEO"]},
+    )
     load_script("archive_source").main(None, output, params, LOG)
     assert sorted(manifest(output)["fetched"]) == sorted(names)
     assert (output.raw / names[0]).read_bytes() == names[0].encode()
@@ -95,9 +110,16 @@ def test_source(server, paths):
 
 def test_source_without_granules_is_an_error(server, paths):
     output, partial = paths
-    params = SimpleNamespace(dates=["2023-07-01", "2023-07-01"], partial=partial, workers=2, source="noaa20_atms",
-                             archive={"url": server.url, "products": ["ATMS-SDR"]})
-    with pytest.raises(FileNotFoundError, match="noaa20_atms 2023-07-01 to 2023-07-01: nothing was asked for"):
+    params = SimpleNamespace(
+        dates=["2023-07-01", "2023-07-01"],
+        partial=partial,
+        workers=2,
+        source="noaa20_atms",
+        archive={"url": server.url, "products": ["ATMS-SDR"]},
+    )
+    with pytest.raises(
+        FileNotFoundError, match="noaa20_atms 2023-07-01 to 2023-07-01: nothing was asked for"
+    ):
         load_script("archive_source").main(None, output, params, LOG)
 
 
@@ -110,7 +132,9 @@ def _key(server, monkeypatch):
 @pytest.mark.usefixtures("_key")
 def test_era5_and_invariants(server, paths, tmp_path):
     output, partial = paths
-    params = SimpleNamespace(dates=["2023-07-01", "2023-07-02"], days_per_request=1, partial=partial)
+    params = SimpleNamespace(
+        dates=["2023-07-01", "2023-07-02"], days_per_request=1, partial=partial
+    )
     load_script("archive_era5").main(None, output, params, LOG)
     assert len(manifest(output)["fetched"]) == 7
     assert len(server.store_requests) == 7

@@ -27,9 +27,18 @@ def stamped():
 
 
 def run(directory, input, **values):
-    given = {"grid": {"nlat": 8, "nlon": 16}, "dates": ["2022-01-02"] * 2, "init_hours": [0, 12], "max_lead_hours": 18,
-             "batch": 2, "initial": "gfs", "steps": 2, "accelerator": "cpu", "execution": {},
-             "state": directory / "state"}  # fmt: skip
+    given = {
+        "grid": {"nlat": 8, "nlon": 16},
+        "dates": ["2022-01-02"] * 2,
+        "init_hours": [0, 12],
+        "max_lead_hours": 18,
+        "batch": 2,
+        "initial": "gfs",
+        "steps": 2,
+        "accelerator": "cpu",
+        "execution": {},
+        "state": directory / "state",
+    }
     output = SimpleNamespace(forecasts=directory / "forecasts.zarr")
     script = load_script("cycling_external_forecasts")
     script.main(SimpleNamespace(**input), output, SimpleNamespace(**given | values), LOG)
@@ -48,8 +57,10 @@ def gfs(tmp_path_factory):
 
 @pytest.fixture
 def cascade(tmp_path):
-    return [onnx_files.write(tmp_path / f"{name}.onnx", [1, 2, 70, 7, 12], shift)
-            for name, shift in (("short", 1.0), ("medium", -1.0))]  # fmt: skip
+    return [
+        onnx_files.write(tmp_path / f"{name}.onnx", [1, 2, 70, 7, 12], shift)
+        for name, shift in (("short", 1.0), ("medium", -1.0))
+    ]
 
 
 def test_a_cascade_from_gfs_files_opens_as_weatherbench_does(gfs, cascade, tmp_path):
@@ -61,7 +72,13 @@ def test_a_cascade_from_gfs_files_opens_as_weatherbench_does(gfs, cascade, tmp_p
     with xr.open_zarr(store) as opened:
         assert opened.attrs["initial"] == "gfs"
         assert opened.attrs["system"] == "onnx"
-        assert opened["geopotential"].dims == ("time", "prediction_timedelta", "level", "latitude", "longitude")
+        assert opened["geopotential"].dims == (
+            "time",
+            "prediction_timedelta",
+            "level",
+            "latitude",
+            "longitude",
+        )
         assert opened["geopotential"].attrs["units"] == "m2 s-2"
         # the files hold the same fields at every time: a straight line plus the shifts, +1, +1 and, medium's, -1
         t2m = opened["2m_temperature"].isel(time=0).mean(("latitude", "longitude")).values
@@ -70,7 +87,9 @@ def test_a_cascade_from_gfs_files_opens_as_weatherbench_does(gfs, cascade, tmp_p
 
 def test_fields_of_the_files_reach_the_store_in_the_tables_units(gfs, cascade, tmp_path):
     """On the model's own grid, poles left out: rows of cell centres lie half-way between the files'."""
-    store = run(tmp_path, {"onnx": cascade, "gfs": gfs}, grid={"nlat": 6, "nlon": 12}, max_lead_hours=6)
+    store = run(
+        tmp_path, {"onnx": cascade, "gfs": gfs}, grid={"nlat": 6, "nlon": 12}, max_lead_hours=6
+    )
     field = Forecasts([store]).read(INIT, 6)
     for name in ("Z500", "T850", "U50", "R1000", "MSL"):
         raw = gribfiles.values(table()[name])
@@ -91,9 +110,13 @@ def test_a_cascade_starts_from_an_experiments_analyses(cascade, tmp_path):
     fields = np.repeat(tiny.states(1)[:, :69], 8, 0)
     analyses = tiny.write_states(tmp_path / "analyses.zarr", fields, "analysis")
     models = [onnx_files.write(tmp_path / "m.onnx", [1, 2, 70, 8, 16], 2.0)]
-    store = run(tmp_path, {"onnx": models, "analyses": [analyses]}, initial="full", max_lead_hours=6)
+    store = run(
+        tmp_path, {"onnx": models, "analyses": [analyses]}, initial="full", max_lead_hours=6
+    )
     # stores round to 16 bits of mantissa
-    np.testing.assert_allclose(Forecasts([store]).read(INIT, 6)[:69], fields[0] + 2.0, rtol=2.0**-16)
+    np.testing.assert_allclose(
+        Forecasts([store]).read(INIT, 6)[:69], fields[0] + 2.0, rtol=2.0**-16
+    )
 
 
 def test_a_killed_run_goes_on_where_it_was(gfs, cascade, tmp_path, monkeypatch):
@@ -114,7 +137,9 @@ def test_a_killed_run_goes_on_where_it_was(gfs, cascade, tmp_path, monkeypatch):
     again = run(tmp_path / "again", {"onnx": cascade, "gfs": gfs}, batch=1)
     assert [str(init)[:13] for init in asked] == ["2022-01-02T00", "2022-01-02T12", "2022-01-02T12"]
     for init in Forecasts([whole]).init_times:
-        np.testing.assert_array_equal(Forecasts([again]).read_init(init), Forecasts([whole]).read_init(init))
+        np.testing.assert_array_equal(
+            Forecasts([again]).read_init(init), Forecasts([whole]).read_init(init)
+        )
 
 
 def test_without_any_initial_state_the_job_fails_again_and_again(gfs, cascade, tmp_path):

@@ -39,23 +39,48 @@ def arguments(root):
     case = {"case": data.CASE.isoformat()}
     return {
         "system": ({}, {"settings": SETTINGS}),
-        "coverage": ({"grids": [root / "noaa20_atms" / "2023-01.zarr"]}, {"windows": {"noaa20_atms": [-3, 5]}, **case}),
+        "coverage": (
+            {"grids": [root / "noaa20_atms" / "2023-01.zarr"]},
+            {"windows": {"noaa20_atms": [-3, 5]}, **case},
+        ),
         "cycling": (
-            {"cycles": [root / "full" / "cycle.parquet"], "observations": root / "full" / "observations.parquet"},
+            {
+                "cycles": [root / "full" / "cycle.parquet"],
+                "observations": root / "full" / "observations.parquet",
+            },
             {"main": "full", "reference": "truth", "test_start": "2023-01-04"},
         ),
         "analysis_error": (
             {**scores, "baselines": scores["scores"]},
             {"experiments": ["full"], "references": ["era5", "truth"]},
         ),
-        "surface_error": ({**scores, "baselines": scores["scores"]}, {"experiments": ["full"], "reference": "truth"}),
+        "surface_error": (
+            {**scores, "baselines": scores["scores"]},
+            {"experiments": ["full"], "reference": "truth"},
+        ),
         "skill_vs_lead": (scores, {"experiment": "full", "reference": "truth"}),
         "scorecard_era5": (scores, {"experiment": "full"}),
-        "increment_case": ({"analyses": [root / "analyses.zarr"], "era5": [root / "era5.zarr"], "truth": [],
-                            "response": [root / "response.zarr"]}, case),
-        "hybrid_training": (scores, {"experiments": ["no_observations", "full"], "references": ["era5", "truth"]}),
-        "unrolling": (scores, {"labels": {"no_observations": "before it", "full": "3 cycles"}, "reference": "truth"}),
-        "obs_loss_weights": ({}, {"observed": {"land_stations": ["T2M"], "radiosondes": ["T500"]}, "weight": 1.0}),
+        "increment_case": (
+            {
+                "analyses": [root / "analyses.zarr"],
+                "era5": [root / "era5.zarr"],
+                "truth": [],
+                "response": [root / "response.zarr"],
+            },
+            case,
+        ),
+        "hybrid_training": (
+            scores,
+            {"experiments": ["no_observations", "full"], "references": ["era5", "truth"]},
+        ),
+        "unrolling": (
+            scores,
+            {"labels": {"no_observations": "before it", "full": "3 cycles"}, "reference": "truth"},
+        ),
+        "obs_loss_weights": (
+            {},
+            {"observed": {"land_stations": ["T2M"], "radiosondes": ["T500"]}, "weight": 1.0},
+        ),
         "error_maps": ({"maps": root / "maps.zarr"}, {"reference": "era5"}),
         "costs": ({}, {"benchmarks": root / "benchmarks", "experiments": ["full", "denial"]}),
     }
@@ -64,10 +89,15 @@ def arguments(root):
 @pytest.mark.parametrize("name", redraw.IDS)
 def test_script_writes_figure_and_table(stores, tmp_path, name):
     inputs, params = arguments(stores)[name]
-    output = SimpleNamespace(**{kind: tmp_path / f"{name}.{kind}" for kind in ("pdf", "png", "csv")},
-                             jobs=tmp_path / "jobs.parquet")
+    output = SimpleNamespace(
+        **{kind: tmp_path / f"{name}.{kind}" for kind in ("pdf", "png", "csv")},
+        jobs=tmp_path / "jobs.parquet",
+    )
     load_script(f"figure_{name}").main(
-        SimpleNamespace(**inputs), output, SimpleNamespace(**params, world="embedded synthetic world"), LOG
+        SimpleNamespace(**inputs),
+        output,
+        SimpleNamespace(**params, world="embedded synthetic world"),
+        LOG,
     )
     assert output.pdf.read_bytes().startswith(b"%PDF")
     assert output.png.read_bytes().startswith(b"\x89PNG")
@@ -85,7 +115,9 @@ def test_every_figure_has_a_script_a_rule_and_a_caption():
 def test_no_figure_reaches_torch():
     for name in redraw.IDS:
         imported = {
-            word for names in closure(ROOT / "workflow" / "scripts" / f"figure_{name}.py").values() for word in names
+            word
+            for names in closure(ROOT / "workflow" / "scripts" / f"figure_{name}.py").values()
+            for word in names
         }
         assert "torch" not in {word.split(".")[0] for word in imported}, name
 

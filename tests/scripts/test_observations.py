@@ -25,8 +25,14 @@ PER_FILE = 20
 
 
 def read(directory, output):
-    parameters = SimpleNamespace(source=SOURCE.name, reader=SOURCE.reader, file_pattern=SOURCE.file_pattern,
-                                 platforms=SOURCE.platform_names, channels=SOURCE.channel_names, dates=DATES)
+    parameters = SimpleNamespace(
+        source=SOURCE.name,
+        reader=SOURCE.reader,
+        file_pattern=SOURCE.file_pattern,
+        platforms=SOURCE.platform_names,
+        channels=SOURCE.channel_names,
+        dates=DATES,
+    )
     paths = SimpleNamespace(table=output / "read.parquet", ledger=output / "read_ledger.parquet")
     load_script("observations_read").main(SimpleNamespace(files=directory), paths, parameters, LOG)
     return paths
@@ -35,16 +41,37 @@ def read(directory, output):
 def chain(directory, output, dates=DATES):
     """Run all five scripts on a directory of files; return where everything lies."""
     paths = read(directory, output)
-    limits = SimpleNamespace(ranges=SOURCE.valid_ranges, logarithmic=SOURCE.logarithmic, max_z=6, max_speed=9000,
-                             source=SOURCE.name, channels=SOURCE.channel_names, dates=dates, units=SOURCE.units,
-                             grid=GRID, seed=1,
-                             options={"platforms": SOURCE.platform_names})
-    found = SimpleNamespace(read=paths.table, read_ledger=paths.ledger, limits=output / "limits.parquet",
-                            table=output / "table.parquet", ledger=output / "ledger.parquet",
-                            grid=output / "grid.zarr", statistics=output / "statistics.zarr")
-    load_script("observations_limits").main(SimpleNamespace(tables=[found.read]), found, limits, LOG)
+    limits = SimpleNamespace(
+        ranges=SOURCE.valid_ranges,
+        logarithmic=SOURCE.logarithmic,
+        max_z=6,
+        max_speed=9000,
+        source=SOURCE.name,
+        channels=SOURCE.channel_names,
+        dates=dates,
+        units=SOURCE.units,
+        grid=GRID,
+        seed=1,
+        options={"platforms": SOURCE.platform_names},
+    )
+    found = SimpleNamespace(
+        read=paths.table,
+        read_ledger=paths.ledger,
+        limits=output / "limits.parquet",
+        table=output / "table.parquet",
+        ledger=output / "ledger.parquet",
+        grid=output / "grid.zarr",
+        statistics=output / "statistics.zarr",
+    )
+    load_script("observations_limits").main(
+        SimpleNamespace(tables=[found.read]), found, limits, LOG
+    )
     load_script("observations_quality").main(
-        SimpleNamespace(table=found.read, ledger=found.read_ledger, limits=found.limits), found, limits, LOG)
+        SimpleNamespace(table=found.read, ledger=found.read_ledger, limits=found.limits),
+        found,
+        limits,
+        LOG,
+    )
     load_script("observations_grid").main(SimpleNamespace(table=found.table), found, limits, LOG)
     return found
 
@@ -68,19 +95,26 @@ def test_the_whole_stage(raw, tmp_path):
     found = chain(raw, tmp_path)
     assert reasons(found.ledger) == {"read": 4 * PER_FILE, "used": 4 * PER_FILE}
     grids = SparseGrids([found.grid])
-    assert (grids.source, grids.channels, grids.grid) == (SOURCE.name, SOURCE.channel_names, Grid(32, 64))
+    assert (grids.source, grids.channels, grids.grid) == (
+        SOURCE.name,
+        SOURCE.channel_names,
+        Grid(32, 64),
+    )
     window = grids.window(np.datetime64("2022-07-02"), -3, 8)
     assert sorted(set(window.slot.tolist())) == [2, 9]
     footprints = table.read(found.table)
     near = slice(2 * PER_FILE, 3 * PER_FILE)
-    cells = Grid(32, 64).cell(table.column(footprints, "lat")[near], table.column(footprints, "lon")[near])
+    cells = Grid(32, 64).cell(
+        table.column(footprints, "lat")[near], table.column(footprints, "lon")[near]
+    )
     assert sorted(window.cell[window.slot == 2].tolist()) == np.unique(cells).tolist()
     mean = table.values_of(footprints)[near][cells == window.cell[0]].mean(axis=0)
     assert window.values[0] == pytest.approx(mean, abs=1e-3)
 
     output = SimpleNamespace(statistics=found.statistics)
-    load_script("observations_statistics").main(SimpleNamespace(grids=[found.grid]), output,
-                                                SimpleNamespace(dates=DATES), LOG)
+    load_script("observations_statistics").main(
+        SimpleNamespace(grids=[found.grid]), output, SimpleNamespace(dates=DATES), LOG
+    )
     statistics = GridStatistics.read(found.statistics)
     values = grids.window(np.datetime64("2022-07-01"), 0, 48).values
     assert statistics.mean == pytest.approx(values.mean(axis=0), rel=1e-5)
@@ -93,8 +127,13 @@ def test_damage_is_in_the_ledger_and_the_rest_goes_through(raw, tmp_path):
     sorted(raw.glob("GATMO*"))[1].unlink()
     (raw / "notes.txt").write_text("not data")
     found = chain(raw, tmp_path)
-    assert reasons(found.ledger) == {"read": 3 * PER_FILE, "used": 2 * PER_FILE, "partner": PER_FILE,
-                                     "unreadable": 0, "name": 0}
+    assert reasons(found.ledger) == {
+        "read": 3 * PER_FILE,
+        "used": 2 * PER_FILE,
+        "partner": PER_FILE,
+        "unreadable": 0,
+        "name": 0,
+    }
     lines = ledger.read([found.ledger]).set_index("file")
     assert lines.loc[files[0].name, "reason"] == "unreadable"
     assert "truncated" in lines.loc[files[0].name, "message"]
@@ -109,7 +148,11 @@ def test_bad_footprints_are_in_the_ledger(raw, tmp_path):
     data["temperature"][0, 2, 4] = 20
     write_pair(raw, data)
     write_pair(raw, swath("2022-06-30T23:59:55", seed=1))
-    write_pair(raw, swath("2022-07-01T12:00:00.5", seed=12) | {"time": data["time"]}, created="20220101000000000000")
+    write_pair(
+        raw,
+        swath("2022-07-01T12:00:00.5", seed=12) | {"time": data["time"]},
+        created="20220101000000000000",
+    )
     found = chain(raw, tmp_path)
     counts = reasons(found.ledger)
     assert counts["read"] == 6 * PER_FILE
@@ -140,17 +183,25 @@ def test_an_outage_is_data(tmp_path):
 def test_files_of_which_none_is_usable_are_an_error(raw, tmp_path):
     for path in raw.glob("GATMO*"):
         path.unlink()
-    with pytest.raises(NoUsableFileError, match=r"4 files, but none can be used \(partner 4\); check file_pattern"):
+    with pytest.raises(
+        NoUsableFileError, match=r"4 files, but none can be used \(partner 4\); check file_pattern"
+    ):
         read(raw, tmp_path)
 
 
 def test_limits_see_the_period_alone(raw, tmp_path):
     whole, first = chain(raw, tmp_path), tmp_path / "first"
     first.mkdir()
-    parameters = SimpleNamespace(channels=SOURCE.channel_names, ranges=SOURCE.valid_ranges,
-                                 logarithmic=SOURCE.logarithmic, dates=[DATES[0]] * 2)
+    parameters = SimpleNamespace(
+        channels=SOURCE.channel_names,
+        ranges=SOURCE.valid_ranges,
+        logarithmic=SOURCE.logarithmic,
+        dates=[DATES[0]] * 2,
+    )
     output = SimpleNamespace(limits=first / "limits.parquet")
-    load_script("observations_limits").main(SimpleNamespace(tables=[whole.read]), output, parameters, LOG)
+    load_script("observations_limits").main(
+        SimpleNamespace(tables=[whole.read]), output, parameters, LOG
+    )
     assert Limits.read(output.limits).count[0].sum() == 3 * PER_FILE
     assert Limits.read(whole.limits).count[0].sum() == 4 * PER_FILE
 

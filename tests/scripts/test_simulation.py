@@ -33,15 +33,26 @@ def record(tmp_path_factory):
     """The tiny record with footprints: equivalents of its states, with errors that are known."""
     directory = tmp_path_factory.mktemp("record")
     made = tiny.record(directory)
-    reanalysis = Reanalysis(States(made.states), Statistics.read(made.statistics), equivalents.SOUNDED)
+    reanalysis = Reanalysis(
+        States(made.states), Statistics.read(made.statistics), equivalents.SOUNDED
+    )
     random = np.random.default_rng(0)
     n = 3000
     seconds = np.sort(random.integers(0, 8 * 86400, n))
-    columns = {"time": tiny.START + seconds.astype("timedelta64[s]"), "lat": random.uniform(-80, 80, n),
-               "lon": random.uniform(-180, 180, n), "zenith": random.uniform(0, 50, n), "azimuth": np.zeros(n),
-               "scan_position": random.integers(1, 5, n).astype(np.int16), "rejected": np.zeros(n, np.uint8)}
-    clean = equivalents.simulate(equivalents.equivalent(SOURCE), reanalysis.at(
-        columns["lat"], columns["lon"], columns["time"]), columns["zenith"])  # fmt: skip
+    columns = {
+        "time": tiny.START + seconds.astype("timedelta64[s]"),
+        "lat": random.uniform(-80, 80, n),
+        "lon": random.uniform(-180, 180, n),
+        "zenith": random.uniform(0, 50, n),
+        "azimuth": np.zeros(n),
+        "scan_position": random.integers(1, 5, n).astype(np.int16),
+        "rejected": np.zeros(n, np.uint8),
+    }
+    clean = equivalents.simulate(
+        equivalents.equivalent(SOURCE),
+        reanalysis.at(columns["lat"], columns["lon"], columns["time"]),
+        columns["zenith"],
+    )
     values = clean + BIAS + NOISE * random.standard_normal(clean.shape, dtype=np.float32)
     made.table = directory / "2022-01.parquet"
     with table.TableWriter(made.table, SOURCE.channel_names) as writer:
@@ -53,17 +64,35 @@ def record(tmp_path_factory):
 def simulate(record, directory, geometry="template", seed=3):
     """Run the three scripts; the paths of what they made."""
     shared = {"source": SOURCE.name, "template": TEMPLATE, "seed": seed, "dates": PERIOD}
-    made = SimpleNamespace(errors=directory / "errors.zarr", table=directory / "2022-01.parquet",
-                           grid=directory / SOURCE.name / "2022-01.zarr")  # fmt: skip
+    made = SimpleNamespace(
+        errors=directory / "errors.zarr",
+        table=directory / "2022-01.parquet",
+        grid=directory / SOURCE.name / "2022-01.zarr",
+    )
     states = {"states": record.states, "statistics": record.statistics}
-    load_script("simulation_departures").main(SimpleNamespace(tables=[record.table], **states),
-                                              made, SimpleNamespace(**shared), LOG)  # fmt: skip
+    load_script("simulation_departures").main(
+        SimpleNamespace(tables=[record.table], **states), made, SimpleNamespace(**shared), LOG
+    )
     load_script("simulation_observations").main(
-        SimpleNamespace(tables=[record.table], errors=made.errors, **states), made,
-        SimpleNamespace(geometry=geometry, strides=[300, 12], **shared), LOG)  # fmt: skip
-    options = {"platforms": SOURCE.platform_names, "method": "mean", "merged": False, "frame": "hourly"}
-    load_script("simulation_grid").main(SimpleNamespace(table=made.table), made, SimpleNamespace(
-        units=SOURCE.units, options=options, grid={"nlat": 8, "nlon": 16}, **shared), LOG)  # fmt: skip
+        SimpleNamespace(tables=[record.table], errors=made.errors, **states),
+        made,
+        SimpleNamespace(geometry=geometry, strides=[300, 12], **shared),
+        LOG,
+    )
+    options = {
+        "platforms": SOURCE.platform_names,
+        "method": "mean",
+        "merged": False,
+        "frame": "hourly",
+    }
+    load_script("simulation_grid").main(
+        SimpleNamespace(table=made.table),
+        made,
+        SimpleNamespace(
+            units=SOURCE.units, options=options, grid={"nlat": 8, "nlon": 16}, **shared
+        ),
+        LOG,
+    )
     return made
 
 
@@ -82,14 +111,21 @@ def test_errors_are_those_of_the_real_observations(made):
 def test_simulated_observations_depart_like_real_ones(record, made):
     found = table.read(made.table)
     place = [table.column(found, name) for name in ("lat", "lon", "time")]
-    clean = equivalents.simulate(equivalents.equivalent(SOURCE), record.reanalysis.at(*place),
-                                 table.column(found, "zenith"))  # fmt: skip
+    clean = equivalents.simulate(
+        equivalents.equivalent(SOURCE), record.reanalysis.at(*place), table.column(found, "zenith")
+    )
     departures = table.values_of(found) - clean
     assert departures.mean() == pytest.approx(BIAS, abs=0.05)
     assert departures.std() == pytest.approx(NOISE, rel=0.1)
     real = table.read(record.table)
-    days = {day: set(np.round(table.column(t, "lat")[table.column(t, "time").astype("datetime64[D]") == day], 4))
-            for t, day in ((found, np.datetime64("2022-01-02")), (real, np.datetime64("2022-01-06")))}  # fmt: skip
+    days = {
+        day: set(
+            np.round(
+                table.column(t, "lat")[table.column(t, "time").astype("datetime64[D]") == day], 4
+            )
+        )
+        for t, day in ((found, np.datetime64("2022-01-02")), (real, np.datetime64("2022-01-06")))
+    }
     assert set.intersection(*days.values()) == days[np.datetime64("2022-01-02")] != set()
 
 
@@ -97,7 +133,10 @@ def test_what_is_simulated_says_so(made):
     assert pq.read_schema(made.table).metadata[b"origin"] == b"simulated"
     grids = SparseGrids([made.grid])
     assert grids.origin == "simulated"
-    assert (grids.start, grids.end) == (np.datetime64("2022-01-01T00"), np.datetime64("2022-01-04T00"))
+    assert (grids.start, grids.end) == (
+        np.datetime64("2022-01-01T00"),
+        np.datetime64("2022-01-04T00"),
+    )
     assert len(grids.hours(np.datetime64("2022-01-02T00"), 0, 24)) > 100
 
 
@@ -127,12 +166,24 @@ def test_hybrid_training_takes_both(record, made, tmp_path, caplog):
         simulated = {tiny.SOURCE: [{"start": PERIOD[0], "end": PERIOD[1], "share": share}]}
         losses = {}
         for name, shares, grids in (("real", {}, []), ("hybrid", simulated, [made.grid])):
-            input = SimpleNamespace(states=record.states, climatology=record.climatology, grids=record.grids,
-                                    assimilator=tmp_path / "assimilator.ckpt", simulated=grids,
-                                    compared=[])  # fmt: skip
-            output = SimpleNamespace(checkpoint=tmp_path / f"{name}.ckpt", losses=tmp_path / f"{name}.parquet")
-            given = training.params(tmp_path, stage={**optimisation, "cycles": 2}, simulated=shares, dates=PERIOD,
-                                    reach=PERIOD[0])  # fmt: skip
+            input = SimpleNamespace(
+                states=record.states,
+                climatology=record.climatology,
+                grids=record.grids,
+                assimilator=tmp_path / "assimilator.ckpt",
+                simulated=grids,
+                compared=[],
+            )
+            output = SimpleNamespace(
+                checkpoint=tmp_path / f"{name}.ckpt", losses=tmp_path / f"{name}.parquet"
+            )
+            given = training.params(
+                tmp_path,
+                stage={**optimisation, "cycles": 2},
+                simulated=shares,
+                dates=PERIOD,
+                reach=PERIOD[0],
+            )
             load_script("training_joint").main(input, output, given, LOG)
             losses[name] = pd.read_parquet(output.losses)["loss"].to_numpy()
         assert (losses["real"] == losses["hybrid"]).all() == same

@@ -31,7 +31,9 @@ def expected(seed):
 
 
 def decode(tmp_path, reference="era5", dates=("2022-01-01", "2022-01-02")):
-    output = SimpleNamespace(states=tmp_path / "out" / "2022-01.zarr", ledger=tmp_path / "out" / "ledger.parquet")
+    output = SimpleNamespace(
+        states=tmp_path / "out" / "2022-01.zarr", ledger=tmp_path / "out" / "ledger.parquet"
+    )
     output.states.parent.mkdir(exist_ok=True)
     params = SimpleNamespace(reference=reference, grid=SIZE, dates=list(dates), compression="lz4hc")
     load_script("states_decode").main(SimpleNamespace(raw=tmp_path / "raw"), output, params, LOG)
@@ -47,7 +49,10 @@ def test_decode_era5(tmp_path):
     assert len(states) == 8
     for seed, time in enumerate(TIMES):
         np.testing.assert_allclose(
-            states.read(time), expected(seed), rtol=2e-4, atol=1e-2 * np.abs(expected(seed)).max() / 100
+            states.read(time),
+            expected(seed),
+            rtol=2e-4,
+            atol=1e-2 * np.abs(expected(seed)).max() / 100,
         )
     assert pq.read_table(output.ledger).num_rows == 0
 
@@ -79,7 +84,8 @@ def test_decode_with_nothing_usable_is_an_error(tmp_path):
     (tmp_path / "raw").mkdir()
     (tmp_path / "raw" / "a.grib").write_bytes(b"<!DOCTYPE html>")
     with pytest.raises(
-        GribError, match=r"no usable state between 2022-01-01 and 2022-01-02 .*a\.grib message 1: .*no GRIB"
+        GribError,
+        match=r"no usable state between 2022-01-01 and 2022-01-02 .*a\.grib message 1: .*no GRIB",
     ):
         decode(tmp_path)
 
@@ -88,7 +94,9 @@ def test_forecasts(tmp_path):
     gribfiles.write_gfs(tmp_path / "raw", START, [0, 6, 12])
     gribfiles.write_gfs(tmp_path / "raw", TIMES[1], [0])
     output = SimpleNamespace(forecasts=tmp_path / "f.zarr", ledger=tmp_path / "l.parquet")
-    params = SimpleNamespace(grid=SIZE, dates=["2022-01-01", "2022-01-02"], init_hours=[0, 12], max_lead_hours=12)
+    params = SimpleNamespace(
+        grid=SIZE, dates=["2022-01-01", "2022-01-02"], init_hours=[0, 12], max_lead_hours=12
+    )
     load_script("states_forecasts").main(SimpleNamespace(raw=tmp_path / "raw"), output, params, LOG)
     forecasts = Forecasts([output.forecasts])
     assert forecasts.init_times.tolist() == [np.datetime64(START, "ns").astype(int)]
@@ -100,14 +108,19 @@ def test_forecasts(tmp_path):
         assert np.isfinite(data.total_precipitation_6hr[0, 1:]).all()
     params.init_hours = [6]
     with pytest.raises(GribError, match="no forecast from"):
-        load_script("states_forecasts").main(SimpleNamespace(raw=tmp_path / "raw"), output, params, LOG)
+        load_script("states_forecasts").main(
+            SimpleNamespace(raw=tmp_path / "raw"), output, params, LOG
+        )
 
 
 def truth(tmp_path, **changes):
     rng = np.random.default_rng(0)
     world = Grid(7, 12, poles=True)
     times = np.datetime64("2023-01-01", "ns") + np.arange(20) * np.timedelta64(6, "h")
-    values = {name: (("time", "lat", "lon"), rng.random((20, 7, 12)).astype(np.float32)) for name in table().names}
+    values = {
+        name: (("time", "lat", "lon"), rng.random((20, 7, 12)).astype(np.float32))
+        for name in table().names
+    }
     data = xr.Dataset(values, {"time": times, "lat": world.lat, "lon": world.lon})
     for channel in table():
         data[channel.name].attrs["units"] = channel.unit
@@ -116,7 +129,9 @@ def truth(tmp_path, **changes):
     data.to_zarr(tmp_path / "raw.zarr", zarr_format=3, consolidated=False)
     output = SimpleNamespace(states=tmp_path / "t.zarr")
     params = SimpleNamespace(grid=SIZE, dates=changes.get("dates", ["2023-01-02", "2023-01-05"]))
-    load_script("states_truth").main(SimpleNamespace(raw=tmp_path / "raw.zarr"), output, params, LOG)
+    load_script("states_truth").main(
+        SimpleNamespace(raw=tmp_path / "raw.zarr"), output, params, LOG
+    )
     return data, States([output.states]), world
 
 
@@ -124,12 +139,17 @@ def test_truth(tmp_path):
     data, states, world = truth(tmp_path)
     assert (len(states), states.times[0]) == (16, np.datetime64("2023-01-02"))
     fields = np.stack([data[name].values[17] for name in table().names])
-    np.testing.assert_allclose(states.read(data.time.values[17]), regrid(fields, SourceGrid.of(world), GRID), rtol=1e-5)
+    np.testing.assert_allclose(
+        states.read(data.time.values[17]), regrid(fields, SourceGrid.of(world), GRID), rtol=1e-5
+    )
 
 
 @pytest.mark.parametrize(
     ("changes", "reason"),
-    [({"drop": ["Z500", "TP"]}, "no Z500, TP"), ({"dates": ["2023-01-01", "2023-01-07"]}, "no truth at 2023-01-06")],
+    [
+        ({"drop": ["Z500", "TP"]}, "no Z500, TP"),
+        ({"dates": ["2023-01-01", "2023-01-07"]}, "no truth at 2023-01-06"),
+    ],
 )
 def test_truth_that_is_incomplete(tmp_path, changes, reason):
     with pytest.raises(ValueError, match=reason):
@@ -156,8 +176,13 @@ def write_invariants(path, scales):
     keys = {"centre": "ecmf", "table2Version": 128, "indicatorOfTypeOfLevel": 1, "level": 0}
     with open(path, "wb") as file:
         for param, scale in scales.items():
-            file.write(gribfiles.encode(1, scale * rng.random(gribfiles.GRID.shape),
-                                        keys | {"indicatorOfParameter": param}))
+            file.write(
+                gribfiles.encode(
+                    1,
+                    scale * rng.random(gribfiles.GRID.shape),
+                    keys | {"indicatorOfParameter": param},
+                )
+            )
 
 
 def statistics(path, tmp_path, dates, invariants=None):
@@ -175,7 +200,9 @@ def test_statistics_of_the_training_period_alone(training, tmp_path):
     weights = np.broadcast_to(GRID.area_weights[:, None], (40, *GRID.shape))
     assert found.mean[5] == pytest.approx(np.average(values[:40, 5], weights=weights), rel=1e-5)
     assert found.std.max() < 1.2
-    assert found.mean[-1] == pytest.approx(np.average(np.log1p(values[:40, -1]), weights=weights), rel=1e-5)
+    assert found.mean[-1] == pytest.approx(
+        np.average(np.log1p(values[:40, -1]), weights=weights), rel=1e-5
+    )
     assert found.period == ("2022-01-01T00:00:00", "2022-01-10T18:00:00")
     assert 0 <= found.land_fraction.min() <= found.land_fraction.max() <= 1
     assert found.surface_geopotential.mean() == pytest.approx(5000, rel=0.3)
@@ -186,10 +213,17 @@ def test_covers_are_static_fields_where_the_file_has_them(training, tmp_path):
     write_invariants(tmp_path / "i.grib", {28: 1.0, 129: 1e4, 26: 1.0, 172: 1.0})
     found = statistics(path, tmp_path, ["2022-01-01", "2022-01-10"], tmp_path / "i.grib")
     assert found.static_names[-2:] == ["lake_cover", "high_vegetation_cover"]
-    assert list(found.raw) == ["surface_geopotential", "land_fraction", "lake_cover", "high_vegetation_cover"]
+    assert list(found.raw) == [
+        "surface_geopotential",
+        "land_fraction",
+        "lake_cover",
+        "high_vegetation_cover",
+    ]
     np.testing.assert_array_equal(found.statics[-2], found.raw["lake_cover"])
     write_invariants(tmp_path / "i.grib", {27: 5.0, 129: 1e4, 172: 1.0})
-    with pytest.raises(GribError, match=r"message 1: low_vegetation_cover 0.* outside -0.01 .. 1.01"):
+    with pytest.raises(
+        GribError, match=r"message 1: low_vegetation_cover 0.* outside -0.01 .. 1.01"
+    ):
         statistics(path, tmp_path, ["2022-01-01", "2022-01-10"], tmp_path / "i.grib")
 
 

@@ -25,24 +25,55 @@ CYCLE = ["2022-01-09", "2022-01-10"]
 
 
 def params(directory, **values):
-    shared = {"options": tiny.OPTIONS, "model": tiny.MODEL, "grid": {"nlat": 8, "nlon": 16}, "dates": DATES,
-              "reach": DATES[0], "seed": 3, "sources": [tiny.SOURCE], "simulated": {}, "accelerator": "cpu",
-              "execution": {}, "state": directory / "state", "tensorboard": directory / "tensorboard"}  # fmt: skip
+    shared = {
+        "options": tiny.OPTIONS,
+        "model": tiny.MODEL,
+        "grid": {"nlat": 8, "nlon": 16},
+        "dates": DATES,
+        "reach": DATES[0],
+        "seed": 3,
+        "sources": [tiny.SOURCE],
+        "simulated": {},
+        "accelerator": "cpu",
+        "execution": {},
+        "state": directory / "state",
+        "tensorboard": directory / "tensorboard",
+    }
     return SimpleNamespace(**{**shared, **values})
 
 
 def train(directory, record):
     optimisation = {"updates": 3, "batch": 2, "learning_rate": 1e-3}
     stages = {
-        "forecaster": ({**optimisation, "rollout": 2, "rollout_fraction": 0.5}, {"statistics": record.statistics}),
-        "assimilator": ({**optimisation, "max_lead_hours": 12}, {"forecaster": directory / "forecaster.ckpt"}),
-        "joint": ({**optimisation, "max_lead_hours": 12, "cycles": 2}, {"assimilator": directory / "assimilator.ckpt"}),
-        "autoregressive": ({**optimisation, "steps": 3, "truncation": 2}, {"joint": directory / "joint.ckpt"}),
+        "forecaster": (
+            {**optimisation, "rollout": 2, "rollout_fraction": 0.5},
+            {"statistics": record.statistics},
+        ),
+        "assimilator": (
+            {**optimisation, "max_lead_hours": 12},
+            {"forecaster": directory / "forecaster.ckpt"},
+        ),
+        "joint": (
+            {**optimisation, "max_lead_hours": 12, "cycles": 2},
+            {"assimilator": directory / "assimilator.ckpt"},
+        ),
+        "autoregressive": (
+            {**optimisation, "steps": 3, "truncation": 2},
+            {"joint": directory / "joint.ckpt"},
+        ),
     }
     for stage, (settings, before) in stages.items():
-        input = SimpleNamespace(states=record.states, climatology=record.climatology, grids=record.grids,
-                                grid_statistics=record.grid_statistics, simulated=[], **before)  # fmt: skip
-        output = SimpleNamespace(checkpoint=directory / f"{stage}.ckpt", losses=directory / f"{stage}.parquet")
+        input = SimpleNamespace(
+            states=record.states,
+            climatology=record.climatology,
+            grids=record.grids,
+            grid_statistics=record.grid_statistics,
+            simulated=[],
+            **before,
+        )
+        output = SimpleNamespace(
+            checkpoint=directory / f"{stage}.ckpt", losses=directory / f"{stage}.parquet"
+        )
         load_script(f"training_{stage}").main(input, output, params(directory, stage=settings), LOG)
 
 
@@ -72,11 +103,17 @@ def test_a_checkpoint_tells_its_history_and_provenance(trained):
 
 
 def test_long_forecasts_train_the_forecaster_alone(trained):
-    before, after = (checkpoint.load(trained / f"{name}.ckpt") for name in ("joint", "autoregressive"))
+    before, after = (
+        checkpoint.load(trained / f"{name}.ckpt") for name in ("joint", "autoregressive")
+    )
     assert after.history[:3] == before.history
     assert [entry["stage"] for entry in after.history[3:]] == ["autoregressive"]
     weights = after.networks.state_dict()
-    changed = {name for name, value in before.networks.state_dict().items() if not torch.equal(value, weights[name])}
+    changed = {
+        name
+        for name, value in before.networks.state_dict().items()
+        if not torch.equal(value, weights[name])
+    }
     assert changed
     assert all(name.startswith("forecaster.") for name in changed)
     losses = pd.read_parquet(trained / "autoregressive.parquet")
@@ -88,11 +125,20 @@ def bank(directory, record, trained, **values):
     """A bank of backgrounds of the observation days."""
     directory.mkdir(exist_ok=True)
     output = SimpleNamespace(backgrounds=directory / "2022-01.zarr")
-    settings = {"dates": ["2022-01-03", "2022-01-08"], "max_lead_hours": 24, "every_hours": 18, "batch": 2,
-                "compression": "none", **values}
+    settings = {
+        "dates": ["2022-01-03", "2022-01-08"],
+        "max_lead_hours": 24,
+        "every_hours": 18,
+        "batch": 2,
+        "compression": "none",
+        **values,
+    }
     load_script("training_backgrounds").main(
-        SimpleNamespace(forecaster=trained / "forecaster.ckpt", states=record.states), output,
-        params(directory, **settings), LOG)  # fmt: skip
+        SimpleNamespace(forecaster=trained / "forecaster.ckpt", states=record.states),
+        output,
+        params(directory, **settings),
+        LOG,
+    )
     return output.backgrounds
 
 
@@ -111,15 +157,21 @@ def test_a_bank_holds_forecasts_of_random_lead(record, trained, tmp_path, monkey
     begin = time - lead * tiny.STEP
     states = States(record.states)
     with torch.no_grad():
-        previous, current = (networks.normaliser(torch.from_numpy(states.read(t)[None, :69]))
-                             for t in (begin - tiny.STEP, begin))
+        previous, current = (
+            networks.normaliser(torch.from_numpy(states.read(t)[None, :69]))
+            for t in (begin - tiny.STEP, begin)
+        )
         for i in range(lead):
             following = networks.forecast(previous, current, np.array([begin + i * tiny.STEP]))
             previous, current = current, following[:, :69]
     out = np.full((2, 70, 8, 16), np.nan, np.float32)
     made.read_into(time, out)
-    np.testing.assert_allclose(out[1, :69], networks.normaliser.physical(current)[0], rtol=1e-4, atol=1e-2)
-    np.testing.assert_allclose(out[0, :69], networks.normaliser.physical(previous)[0], rtol=1e-4, atol=1e-2)
+    np.testing.assert_allclose(
+        out[1, :69], networks.normaliser.physical(current)[0], rtol=1e-4, atol=1e-2
+    )
+    np.testing.assert_allclose(
+        out[0, :69], networks.normaliser.physical(previous)[0], rtol=1e-4, atol=1e-2
+    )
     assert (out[:, 69] == 0).all()
 
 
@@ -138,8 +190,16 @@ def test_a_cut_bank_goes_on_and_ends_the_same(record, trained, tmp_path, monkeyp
     with pytest.raises(KeyboardInterrupt):
         bank(tmp_path / "b", record, trained)
     again = bank(tmp_path / "b", record, trained)
-    assert len(calls) == 1 + len(script.bank.groups(script.bank.valid_times(
-        np.datetime64("2022-01-03", "ns"), np.datetime64("2022-01-08T18", "ns"), 18), 2, 24, 3))
+    assert len(calls) == 1 + len(
+        script.bank.groups(
+            script.bank.valid_times(
+                np.datetime64("2022-01-03", "ns"), np.datetime64("2022-01-08T18", "ns"), 18
+            ),
+            2,
+            24,
+            3,
+        )
+    )
     for name in ("background", "previous"):
         stores = [States([path], name) for path in (whole, again)]
         np.testing.assert_array_equal(*[store.read_many(store.times) for store in stores])
@@ -147,29 +207,58 @@ def test_a_cut_bank_goes_on_and_ends_the_same(record, trained, tmp_path, monkeyp
 
 def test_stage_two_draws_from_the_bank(record, trained, tmp_path):
     stored = bank(tmp_path / "a", record, trained)
-    input = SimpleNamespace(states=record.states, climatology=record.climatology, grids=record.grids,
-                            grid_statistics=record.grid_statistics, forecaster=trained / "forecaster.ckpt",
-                            backgrounds=[stored], simulated=[])  # fmt: skip
-    output = SimpleNamespace(checkpoint=tmp_path / "assimilator.ckpt", losses=tmp_path / "losses.parquet")
+    input = SimpleNamespace(
+        states=record.states,
+        climatology=record.climatology,
+        grids=record.grids,
+        grid_statistics=record.grid_statistics,
+        forecaster=trained / "forecaster.ckpt",
+        backgrounds=[stored],
+        simulated=[],
+    )
+    output = SimpleNamespace(
+        checkpoint=tmp_path / "assimilator.ckpt", losses=tmp_path / "losses.parquet"
+    )
     stage = {"updates": 2, "batch": 2, "learning_rate": 1e-3, "max_lead_hours": 24}
-    load_script("training_assimilator").main(input, output, params(tmp_path, stage=stage, dates=DATES), LOG)
+    load_script("training_assimilator").main(
+        input, output, params(tmp_path, stage=stage, dates=DATES), LOG
+    )
     found = checkpoint.load(output.checkpoint)
     assert found.history[-1]["period"] == ["2022-01-03T06", "2022-01-08T12"]
     assert found.history[-1]["updates"] == 2
 
 
-REPLAY = {"observations": ["2022-01-01", "2022-01-04"], "cycle": ["2022-01-05", "2022-01-08"],
-          "fresh": ["2022-01-07", "2022-01-08"]}  # fmt: skip
+REPLAY = {
+    "observations": ["2022-01-01", "2022-01-04"],
+    "cycle": ["2022-01-05", "2022-01-08"],
+    "fresh": ["2022-01-07", "2022-01-08"],
+}
 
 
 def replay(directory, record, before, **values):
     """An update of ``before``, on what is known at the end of 8 January."""
     directory.mkdir(exist_ok=True)
-    stage = {"updates": 6, "batch": 2, "learning_rate": 1e-3, "max_lead_hours": 12, "cycles": 2, "chain": 2,
-             "background_weight": 1.0, "fresh_days": 2, "checkpoint_every": 2}  # fmt: skip
-    input = SimpleNamespace(before=before, states=record.states, climatology=record.climatology, grids=record.grids,
-                            simulated=[])  # fmt: skip
-    output = SimpleNamespace(checkpoint=directory / "replay.ckpt", losses=directory / "replay.parquet")
+    stage = {
+        "updates": 6,
+        "batch": 2,
+        "learning_rate": 1e-3,
+        "max_lead_hours": 12,
+        "cycles": 2,
+        "chain": 2,
+        "background_weight": 1.0,
+        "fresh_days": 2,
+        "checkpoint_every": 2,
+    }
+    input = SimpleNamespace(
+        before=before,
+        states=record.states,
+        climatology=record.climatology,
+        grids=record.grids,
+        simulated=[],
+    )
+    output = SimpleNamespace(
+        checkpoint=directory / "replay.ckpt", losses=directory / "replay.parquet"
+    )
     script = load_script("training_replay")
     script.main(input, output, params(directory, **{"stage": stage, **REPLAY, **values}), LOG)
     return checkpoint.load(output.checkpoint)
@@ -177,7 +266,11 @@ def replay(directory, record, before, **values):
 
 def weights_differ(one, other):
     weights = other.networks.state_dict()
-    return {name for name, value in one.networks.state_dict().items() if not torch.equal(value, weights[name])}
+    return {
+        name
+        for name, value in one.networks.state_dict().items()
+        if not torch.equal(value, weights[name])
+    }
 
 
 def test_replay_trains_the_assimilator_alone_and_goes_on_from_itself(record, trained, tmp_path):
@@ -202,13 +295,17 @@ def test_what_comes_later_is_not_seen(record, trained, tmp_path):
     later = SimpleNamespace(**vars(record))
     later.states = [tiny.write_states(tmp_path / "states.zarr", changed)]
     later.grids = [tiny.write_grids(tmp_path / "grids", len(changed) // 4, silent=(8, 9))]
-    one, other = (replay(tmp_path / name, given, trained / "joint.ckpt")
-                  for name, given in (("a", record), ("b", later)))  # fmt: skip
+    one, other = (
+        replay(tmp_path / name, given, trained / "joint.ckpt")
+        for name, given in (("a", record), ("b", later))
+    )
     assert not weights_differ(one, other)
     # where the later days may be known, it matters what they hold
     known = {"cycle": ["2022-01-05", "2022-01-10"], "fresh": ["2022-01-09", "2022-01-10"]}
-    one, other = (replay(tmp_path / name, given, trained / "joint.ckpt", **known)
-                  for name, given in (("c", record), ("d", later)))  # fmt: skip
+    one, other = (
+        replay(tmp_path / name, given, trained / "joint.ckpt", **known)
+        for name, given in (("c", record), ("d", later))
+    )
     assert weights_differ(one, other)
 
 
@@ -232,7 +329,9 @@ def test_a_killed_replay_ends_as_an_undisturbed_one(record, trained, tmp_path, m
     again = replay(tmp_path / "b", record, trained / "joint.ckpt")
     assert len(calls) == 2
     assert not weights_differ(whole, again)
-    assert pd.read_parquet(tmp_path / "a" / "replay.parquet").equals(pd.read_parquet(tmp_path / "b" / "replay.parquet"))
+    assert pd.read_parquet(tmp_path / "a" / "replay.parquet").equals(
+        pd.read_parquet(tmp_path / "b" / "replay.parquet")
+    )
 
 
 def test_losses_are_logged(trained):
@@ -245,42 +344,68 @@ def test_losses_are_logged(trained):
 def test_stage_3_learns_from_points_too(record, trained, tmp_path):
     names = ["T2M", "R2M", "U10", "V10", "PS", "MSL"]
     store = tmp_path / "land_stations" / "2022-01.zarr"
-    with SparseWriter(store, "land_stations", names, ["?"] * 6, tiny.GRID, tiny.START, 24 * 8) as out:
+    with SparseWriter(
+        store, "land_stations", names, ["?"] * 6, tiny.GRID, tiny.START, 24 * 8
+    ) as out:
         for hour in range(24 * 8):
-            out.write(hour, np.array([40]), np.full((1, 6), 280, np.float32), np.zeros(1, np.float32),
-                      np.zeros((1, 2), np.float32), np.ones(1, np.int32))  # fmt: skip
-    settings = {"updates": 2, "batch": 2, "learning_rate": 1e-3, "max_lead_hours": 12, "cycles": 2,
-                "observation_loss": {"sources": ["land_stations"]}}  # fmt: skip
-    input = SimpleNamespace(states=record.states, climatology=record.climatology, grids=record.grids,
-                            assimilator=trained / "assimilator.ckpt", simulated=[], compared=[store])  # fmt: skip
+            out.write(
+                hour,
+                np.array([40]),
+                np.full((1, 6), 280, np.float32),
+                np.zeros(1, np.float32),
+                np.zeros((1, 2), np.float32),
+                np.ones(1, np.int32),
+            )
+    settings = {
+        "updates": 2,
+        "batch": 2,
+        "learning_rate": 1e-3,
+        "max_lead_hours": 12,
+        "cycles": 2,
+        "observation_loss": {"sources": ["land_stations"]},
+    }
+    input = SimpleNamespace(
+        states=record.states,
+        climatology=record.climatology,
+        grids=record.grids,
+        assimilator=trained / "assimilator.ckpt",
+        simulated=[],
+        compared=[store],
+    )
     output = SimpleNamespace(checkpoint=tmp_path / "joint.ckpt", losses=tmp_path / "joint.parquet")
     load_script("training_joint").main(input, output, params(tmp_path, stage=settings), LOG)
     losses = pd.read_parquet(output.losses)
     assert (losses[["observed_analysis", "observed_background"]] > 0).all(axis=None)
     assert "observed_analysis" not in pd.read_parquet(trained / "joint.parquet")
     with pytest.raises(ValueError, match="not of the training period"):
-        load_script("training_joint").main(input, output, params(tmp_path, stage=settings, dates=["2022-01-01"] * 2),
-                                           LOG)  # fmt: skip
+        load_script("training_joint").main(
+            input, output, params(tmp_path, stage=settings, dates=["2022-01-01"] * 2), LOG
+        )
 
 
 def test_the_same_seed_trains_the_same_networks(record, trained, tmp_path):
     torch.manual_seed(0)
     train(tmp_path, record)
-    first, second = (checkpoint.load(d / "joint.ckpt").networks.state_dict() for d in (trained, tmp_path))
+    first, second = (
+        checkpoint.load(d / "joint.ckpt").networks.state_dict() for d in (trained, tmp_path)
+    )
     assert all(torch.equal(value, second[name]) for name, value in first.items())
 
 
 def cycle(directory, record, trained, dates=CYCLE, checkpoint="joint.ckpt", **input):
     output = SimpleNamespace(analyses=directory / "analyses.zarr", carry=directory / "carry.pt")
-    given = SimpleNamespace(checkpoint=trained / checkpoint, grids=record.grids, climatology=record.climatology,
-                            **input)  # fmt: skip
+    given = SimpleNamespace(
+        checkpoint=trained / checkpoint, grids=record.grids, climatology=record.climatology, **input
+    )
     load_script("cycling_analyses").main(given, output, params(directory, dates=dates), LOG)
     return output
 
 
 def test_cycle_and_forecasts(record, trained, tmp_path):
     made = cycle(tmp_path, record, trained)
-    analyses, backgrounds = (States([made.analyses], name=name) for name in ("analysis", "background"))
+    analyses, backgrounds = (
+        States([made.analyses], name=name) for name in ("analysis", "background")
+    )
     assert len(analyses.times) == 8
     assert len(analyses.channels) == 69
     time = analyses.times[3]
@@ -289,24 +414,38 @@ def test_cycle_and_forecasts(record, trained, tmp_path):
 
     output = SimpleNamespace(forecasts=tmp_path / "forecasts.zarr")
     load_script("cycling_forecasts").main(
-        SimpleNamespace(checkpoint=trained / "joint.ckpt", analyses=[made.analyses]), output,
-        params(tmp_path, dates=["2022-01-10"] * 2, init_hours=[0, 12], max_lead_hours=18, batch=1), LOG)  # fmt: skip
+        SimpleNamespace(checkpoint=trained / "joint.ckpt", analyses=[made.analyses]),
+        output,
+        params(tmp_path, dates=["2022-01-10"] * 2, init_hours=[0, 12], max_lead_hours=18, batch=1),
+        LOG,
+    )
     forecasts = Forecasts([output.forecasts])
     assert forecasts.lead_hours == [6, 12, 18]
     assert len(forecasts.init_times) == 2
     field = forecasts.read(forecasts.init_times[0], 6)
     # the background of the cycle is the six-hour forecast from the same analyses
-    np.testing.assert_allclose(field[:69], backgrounds.read(forecasts.init_times[0] + tiny.STEP), rtol=1e-3, atol=0.5)
+    np.testing.assert_allclose(
+        field[:69], backgrounds.read(forecasts.init_times[0] + tiny.STEP), rtol=1e-3, atol=0.5
+    )
     assert field[69].min() >= 0
 
 
-def test_one_observation_is_perturbed_in_an_analysis_of_the_cycle(record, trained, tmp_path, monkeypatch):
+def test_one_observation_is_perturbed_in_an_analysis_of_the_cycle(
+    record, trained, tmp_path, monkeypatch
+):
     made = cycle(tmp_path, record, trained)
     script, controls = load_script("cycling_response"), []
-    input = SimpleNamespace(checkpoint=trained / "joint.ckpt", analyses=[made.analyses], grids=record.grids,
-                            climatology=record.climatology, statistics=record.statistics)  # fmt: skip
+    input = SimpleNamespace(
+        checkpoint=trained / "joint.ckpt",
+        analyses=[made.analyses],
+        grids=record.grids,
+        climatology=record.climatology,
+        statistics=record.statistics,
+    )
     output = SimpleNamespace(response=tmp_path / "response.zarr")
-    given = params(tmp_path, case="2022-01-10T06:00:00", source=tiny.SOURCE, channel="7", kelvin=5.0, places=2)
+    given = params(
+        tmp_path, case="2022-01-10T06:00:00", source=tiny.SOURCE, channel="7", kelvin=5.0, places=2
+    )
     analysis = script.Case.analysis
 
     def seen(case, **changed):
@@ -322,7 +461,11 @@ def test_one_observation_is_perturbed_in_an_analysis_of_the_cycle(record, traine
     stored = States([made.analyses], name="analysis").read(np.datetime64("2022-01-10T06", "ns"))
     np.testing.assert_allclose(controls[0], stored, rtol=1e-4, atol=0.02)
     found = Response.read(output.response)
-    assert (found.source, found.channel, found.analysis_time) == (tiny.SOURCE, "7", "2022-01-10T06:00:00")
+    assert (found.source, found.channel, found.analysis_time) == (
+        tiny.SOURCE,
+        "7",
+        "2022-01-10T06:00:00",
+    )
     assert len(found) == 2
     assert np.isfinite(found.response).all()
     assert np.abs(found.response).max() > 0
@@ -340,8 +483,10 @@ def test_segments_make_one_chain(record, trained, tmp_path):
     first = cycle(tmp_path / "a", record, trained, ["2022-01-09", "2022-01-09"])
     second = cycle(tmp_path / "b", record, trained, ["2022-01-10", "2022-01-10"], carry=first.carry)
     time = np.datetime64("2022-01-10T18", "ns")
-    np.testing.assert_array_equal(States([second.analyses], name="analysis").read(time),
-                                  States([whole.analyses], name="analysis").read(time))  # fmt: skip
+    np.testing.assert_array_equal(
+        States([second.analyses], name="analysis").read(time),
+        States([whole.analyses], name="analysis").read(time),
+    )
 
 
 def test_a_killed_cycle_goes_on_where_it_was(record, trained, tmp_path, monkeypatch):
@@ -350,7 +495,9 @@ def test_a_killed_cycle_goes_on_where_it_was(record, trained, tmp_path, monkeypa
     again.mkdir()
     script = load_script("cycling_analyses")
     monkeypatch.setattr(script, "SAVE_EVERY", 2)
-    input = SimpleNamespace(checkpoint=trained / "joint.ckpt", grids=record.grids, climatology=record.climatology)
+    input = SimpleNamespace(
+        checkpoint=trained / "joint.ckpt", grids=record.grids, climatology=record.climatology
+    )
     output = SimpleNamespace(analyses=again / "analyses.zarr", carry=again / "carry.pt")
     real = script.cycle
 
@@ -368,16 +515,24 @@ def test_a_killed_cycle_goes_on_where_it_was(record, trained, tmp_path, monkeypa
     script.main(input, output, params(again, dates=CYCLE), LOG)
     assert len(done) == 8 - 4
     for name in ("analysis", "background"):
-        np.testing.assert_array_equal(States([output.analyses], name=name).read_many(tiny.times(40)[32:]),
-                                      States([whole.analyses], name=name).read_many(tiny.times(40)[32:]))  # fmt: skip
+        np.testing.assert_array_equal(
+            States([output.analyses], name=name).read_many(tiny.times(40)[32:]),
+            States([whole.analyses], name=name).read_many(tiny.times(40)[32:]),
+        )
 
 
 def test_nothing_assimilated_is_a_free_run(record, trained, tmp_path):
     output = SimpleNamespace(analyses=tmp_path / "analyses.zarr", carry=tmp_path / "carry.pt")
-    input = SimpleNamespace(checkpoint=trained / "joint.ckpt", grids=[], climatology=record.climatology)
-    load_script("cycling_analyses").main(input, output, params(tmp_path, dates=CYCLE, sources=[]), LOG)
+    input = SimpleNamespace(
+        checkpoint=trained / "joint.ckpt", grids=[], climatology=record.climatology
+    )
+    load_script("cycling_analyses").main(
+        input, output, params(tmp_path, dates=CYCLE, sources=[]), LOG
+    )
     (tmp_path / "fed").mkdir()
     with_observations = cycle(tmp_path / "fed", record, trained)
     time = np.datetime64("2022-01-09T06", "ns")
-    free, fed = (States([o.analyses], name="analysis").read(time) for o in (output, with_observations))
+    free, fed = (
+        States([o.analyses], name="analysis").read(time) for o in (output, with_observations)
+    )
     assert np.abs(free - fed).max() > 0

@@ -56,59 +56,119 @@ def world(tmp_path_factory) -> SimpleNamespace:
     root = tmp_path_factory.mktemp("verification")
     valid = moments("2023-01-01", "2023-01-09")
     for name, error in (("truth", 0.0), ("era5", ERA5_ERROR)):
-        write_states(root / f"{name}.zarr", valid, CHANNELS, GRID, [truth(t) + error for t in valid])
+        write_states(
+            root / f"{name}.zarr", valid, CHANNELS, GRID, [truth(t) + error for t in valid]
+        )
     gfs = [truth(t) + GFS_ERROR for t in valid]
     for state in gfs:
         state[2] = np.nan  # an analysis has no precipitation
     write_states(root / "gfs.zarr", valid, CHANNELS, GRID, gfs)
     normal = np.full((len(CHANNELS), *GRID.shape), NORMAL, np.float32)
-    build_climatology(root / "climatology.zarr", valid[:4], lambda time: normal, CHANNELS, GRID, 61, LOG)
+    build_climatology(
+        root / "climatology.zarr", valid[:4], lambda time: normal, CHANNELS, GRID, 61, LOG
+    )
     cycle = moments(*CYCLE)
-    write_states(root / "analyses.zarr", cycle, ANALYSED, GRID, {
-        "analysis": [truth(t, ANALYSED) + ANALYSIS_ERROR for t in cycle],
-        "background": [None, *(truth(t, ANALYSED) + BACKGROUND_ERROR for t in cycle[1:])]})
+    write_states(
+        root / "analyses.zarr",
+        cycle,
+        ANALYSED,
+        GRID,
+        {
+            "analysis": [truth(t, ANALYSED) + ANALYSIS_ERROR for t in cycle],
+            "background": [None, *(truth(t, ANALYSED) + BACKGROUND_ERROR for t in cycle[1:])],
+        },
+    )
     inits = moments(*PERIOD)
-    for name, chosen, growth in (("forecasts", inits[::2], 0.25), ("gfs_forecasts", inits[::10], 0.5)):
+    for name, chosen, growth in (
+        ("forecasts", inits[::2], 0.25),
+        ("gfs_forecasts", inits[::10], 0.5),
+    ):
         with ForecastWriter(root / f"{name}.zarr", chosen, LEADS, CHANNELS, GRID) as writer:
             for i, init in enumerate(chosen):
                 for j, lead in enumerate(LEADS):
                     writer.write(i, j, truth(init + np.timedelta64(lead, "h")) + growth * lead)
-    return SimpleNamespace(root=root, out=root / "out", **{name: [root / f"{name}.zarr"] for name in (
-        "truth", "era5", "gfs", "analyses", "forecasts", "gfs_forecasts")}, climatology=root / "climatology.zarr")
+    return SimpleNamespace(
+        root=root,
+        out=root / "out",
+        **{
+            name: [root / f"{name}.zarr"]
+            for name in ("truth", "era5", "gfs", "analyses", "forecasts", "gfs_forecasts")
+        },
+        climatology=root / "climatology.zarr",
+    )
 
 
 def parameters(**more) -> SimpleNamespace:
-    return SimpleNamespace(**{"experiment": "full", "period": PERIOD, "cycle": CYCLE, "init_hours": [0, 12],
-                              "max_lead_hours": 12, "array": "analysis", "regions": ["global", "tropics"], "own": True,
-                              "baselines": ["gfs", "persistence", "climatology"], "map_leads": [12],
-                              "map_channels": ["Z500"], "bootstrap": 50, "block_days": 1, "seed": 1, **more})
+    return SimpleNamespace(
+        **{
+            "experiment": "full",
+            "period": PERIOD,
+            "cycle": CYCLE,
+            "init_hours": [0, 12],
+            "max_lead_hours": 12,
+            "array": "analysis",
+            "regions": ["global", "tropics"],
+            "own": True,
+            "baselines": ["gfs", "persistence", "climatology"],
+            "map_leads": [12],
+            "map_channels": ["Z500"],
+            "bootstrap": 50,
+            "block_days": 1,
+            "seed": 1,
+            **more,
+        }
+    )
 
 
 @pytest.fixture(scope="module")
 def baselines(world) -> SimpleNamespace:
-    output = SimpleNamespace(scores=world.root / "baselines.parquet", cases=world.root / "baselines.zarr")
-    inputs = SimpleNamespace(era5=world.era5, truth=world.truth, gfs=world.gfs, forecasts=world.gfs_forecasts,
-                             climatology=world.climatology)
+    output = SimpleNamespace(
+        scores=world.root / "baselines.parquet", cases=world.root / "baselines.zarr"
+    )
+    inputs = SimpleNamespace(
+        era5=world.era5,
+        truth=world.truth,
+        gfs=world.gfs,
+        forecasts=world.gfs_forecasts,
+        climatology=world.climatology,
+    )
     load_script("verification_baselines").main(inputs, output, parameters(), LOG)
     return output
 
 
 @pytest.fixture(scope="module")
 def forecasts(world, baselines) -> SimpleNamespace:
-    output = SimpleNamespace(scores=world.root / "forecasts.parquet", cases=world.root / "forecasts.cases.zarr")
-    inputs = SimpleNamespace(forecasts=world.forecasts, analyses=world.analyses, era5=world.era5, truth=world.truth,
-                             climatology=world.climatology, baselines=baselines.cases)
+    output = SimpleNamespace(
+        scores=world.root / "forecasts.parquet", cases=world.root / "forecasts.cases.zarr"
+    )
+    inputs = SimpleNamespace(
+        forecasts=world.forecasts,
+        analyses=world.analyses,
+        era5=world.era5,
+        truth=world.truth,
+        climatology=world.climatology,
+        baselines=baselines.cases,
+    )
     load_script("verification_forecasts").main(inputs, output, parameters(), LOG)
     return output
 
 
 @pytest.fixture(scope="module")
 def analyses(world, baselines) -> SimpleNamespace:
-    output = SimpleNamespace(scores=world.root / "analyses.parquet", cycle=world.root / "cycle.parquet",
-                             observations=world.root / "observations.parquet",
-                             cases=world.root / "analyses.cases.zarr")
-    inputs = SimpleNamespace(analyses=world.analyses, era5=world.era5, truth=world.truth, climatology=world.climatology,
-                             baselines=baselines.cases, grids=[])
+    output = SimpleNamespace(
+        scores=world.root / "analyses.parquet",
+        cycle=world.root / "cycle.parquet",
+        observations=world.root / "observations.parquet",
+        cases=world.root / "analyses.cases.zarr",
+    )
+    inputs = SimpleNamespace(
+        analyses=world.analyses,
+        era5=world.era5,
+        truth=world.truth,
+        climatology=world.climatology,
+        baselines=baselines.cases,
+        grids=[],
+    )
     load_script("verification_analyses").main(inputs, output, parameters(), LOG)
     return output
 
@@ -120,9 +180,17 @@ def one(path, **where):
 
 
 def test_forecasts_from_gfs_are_scored_against_its_analyses(world, baselines, tmp_path):
-    output = SimpleNamespace(scores=tmp_path / "forecasts.parquet", cases=tmp_path / "forecasts.cases.zarr")
-    inputs = SimpleNamespace(forecasts=world.forecasts, analyses=world.gfs, era5=world.era5, truth=world.truth,
-                             climatology=world.climatology, baselines=baselines.cases)
+    output = SimpleNamespace(
+        scores=tmp_path / "forecasts.parquet", cases=tmp_path / "forecasts.cases.zarr"
+    )
+    inputs = SimpleNamespace(
+        forecasts=world.forecasts,
+        analyses=world.gfs,
+        era5=world.era5,
+        truth=world.truth,
+        climatology=world.climatology,
+        baselines=baselines.cases,
+    )
     load_script("verification_forecasts").main(inputs, output, parameters(array="state"), LOG)
     row = one(output.scores, system="fuxiflow", reference="own", metric="bias", lead_time=12)
     assert row["value"] == pytest.approx(3.0 - GFS_ERROR, rel=1e-4)
@@ -133,7 +201,9 @@ def test_forecast_scores_are_the_errors_put_in(forecasts):
     assert row["value"] == pytest.approx(3.0, rel=1e-4)
     assert row["n"] == 12
     assert row["ci_low"] == pytest.approx(3.0, rel=1e-4)
-    against_era5 = one(forecasts.scores, system="fuxiflow", reference="era5", metric="bias", lead_time=12)
+    against_era5 = one(
+        forecasts.scores, system="fuxiflow", reference="era5", metric="bias", lead_time=12
+    )
     assert against_era5["value"] == pytest.approx(3.0 - ERA5_ERROR, rel=1e-4)
     own = one(forecasts.scores, system="fuxiflow", reference="own", metric="bias", lead_time=6)
     assert own["value"] == pytest.approx(1.5 - ANALYSIS_ERROR, rel=1e-4)
@@ -141,13 +211,21 @@ def test_forecast_scores_are_the_errors_put_in(forecasts):
 
 def test_own_analysis_verifies_as_far_as_the_cycle_reaches(forecasts):
     # the last start, 8 January 12 UTC, has no own analysis 12 h later
-    assert one(forecasts.scores, system="fuxiflow", reference="own", metric="rmse", lead_time=12)["n"] == 11
-    assert one(forecasts.scores, system="fuxiflow", reference="own", metric="rmse", lead_time=6)["n"] == 12
+    assert (
+        one(forecasts.scores, system="fuxiflow", reference="own", metric="rmse", lead_time=12)["n"]
+        == 11
+    )
+    assert (
+        one(forecasts.scores, system="fuxiflow", reference="own", metric="rmse", lead_time=6)["n"]
+        == 12
+    )
 
 
 def test_precipitation_is_scored_where_both_sides_have_it(forecasts, baselines):
     has = {"channel": "TP", "metric": "rmse", "region": "global"}
-    assert len(table.read(forecasts.scores, system="fuxiflow", reference="truth", **has)) == len(LEADS)
+    assert len(table.read(forecasts.scores, system="fuxiflow", reference="truth", **has)) == len(
+        LEADS
+    )
     assert table.read(forecasts.scores, system="fuxiflow", reference="own", **has).empty
     assert table.read(forecasts.scores, system="persistence", **has).empty
     assert table.read(baselines.scores, system="gfs", reference="own", **has).empty
@@ -156,17 +234,27 @@ def test_precipitation_is_scored_where_both_sides_have_it(forecasts, baselines):
 def test_persistence_starts_from_the_analyses(forecasts):
     row = one(forecasts.scores, system="persistence", reference="truth", metric="rmse", lead_time=6)
     # a wave against itself one cell further: amplitude 2 sin(pi / 16) x 10, mean square half of its square, and 2^2
-    assert row["value"] == pytest.approx(np.sqrt((20 * np.sin(np.pi / 16)) ** 2 / 2 + ANALYSIS_ERROR**2), rel=1e-4)
+    assert row["value"] == pytest.approx(
+        np.sqrt((20 * np.sin(np.pi / 16)) ** 2 / 2 + ANALYSIS_ERROR**2), rel=1e-4
+    )
     assert row["experiment"] == "full"
 
 
 def test_acc_and_activity(forecasts):
     row = one(forecasts.scores, system="fuxiflow", reference="truth", metric="acc", lead_time=12)
-    assert row["value"] == pytest.approx(50 / np.sqrt(50 * (50 + 9)), rel=1e-4)  # uncentred: the bias of 3 counts
-    assert one(forecasts.scores, system="fuxiflow", reference="truth", metric="activity", lead_time=12)["value"] \
-        == pytest.approx(np.sqrt(50), rel=1e-4)
-    assert one(forecasts.scores, system="fuxiflow", reference="truth", metric="activity_ratio", lead_time=12)["value"] \
-        == pytest.approx(1.0, rel=1e-4)
+    assert row["value"] == pytest.approx(
+        50 / np.sqrt(50 * (50 + 9)), rel=1e-4
+    )  # uncentred: the bias of 3 counts
+    assert one(
+        forecasts.scores, system="fuxiflow", reference="truth", metric="activity", lead_time=12
+    )["value"] == pytest.approx(np.sqrt(50), rel=1e-4)
+    assert one(
+        forecasts.scores,
+        system="fuxiflow",
+        reference="truth",
+        metric="activity_ratio",
+        lead_time=12,
+    )["value"] == pytest.approx(1.0, rel=1e-4)
 
 
 def test_comparisons_are_on_common_cases(forecasts):
@@ -184,12 +272,15 @@ def test_baselines(baselines):
     assert row["experiment"] == table.BASELINE
     assert row["value"] == pytest.approx(np.sqrt(50), rel=1e-4)
     assert row["n"] == 12
-    assert one(baselines.scores, system="gfs", reference="truth", metric="rmse", lead_time=0)["value"] \
-        == pytest.approx(GFS_ERROR, rel=1e-4)
-    assert one(baselines.scores, system="era5", reference="truth", metric="bias", lead_time=0)["value"] \
-        == pytest.approx(ERA5_ERROR, rel=1e-4)
-    assert one(baselines.scores, system="gfs", reference="own", metric="bias", lead_time=12)["value"] \
-        == pytest.approx(6.0 - GFS_ERROR, rel=1e-4)
+    assert one(baselines.scores, system="gfs", reference="truth", metric="rmse", lead_time=0)[
+        "value"
+    ] == pytest.approx(GFS_ERROR, rel=1e-4)
+    assert one(baselines.scores, system="era5", reference="truth", metric="bias", lead_time=0)[
+        "value"
+    ] == pytest.approx(ERA5_ERROR, rel=1e-4)
+    assert one(baselines.scores, system="gfs", reference="own", metric="bias", lead_time=12)[
+        "value"
+    ] == pytest.approx(6.0 - GFS_ERROR, rel=1e-4)
 
 
 def test_analyses_are_compared_with_the_reanalysis_they_learned_from(analyses):
@@ -204,19 +295,39 @@ def test_experiments_are_compared_case_by_case(world, baselines, analyses, forec
     stores["forecasts"].parent.mkdir()
     shutil.copytree(forecasts.cases, stores["forecasts"])
     times_ = moments(*CYCLE)
-    write_states(tmp_path / "worse.zarr", times_, ANALYSED, GRID, {
-        name: [truth(t, ANALYSED) + BACKGROUND_ERROR for t in times_] for name in ("analysis", "background")})
-    output = SimpleNamespace(scores=tmp_path / "a.parquet", cycle=tmp_path / "c.parquet",
-                             observations=tmp_path / "o.parquet", cases=stores["analyses"])
-    inputs = SimpleNamespace(analyses=[tmp_path / "worse.zarr"], era5=world.era5, truth=world.truth,
-                             climatology=world.climatology, baselines=baselines.cases, grids=[])
+    write_states(
+        tmp_path / "worse.zarr",
+        times_,
+        ANALYSED,
+        GRID,
+        {
+            name: [truth(t, ANALYSED) + BACKGROUND_ERROR for t in times_]
+            for name in ("analysis", "background")
+        },
+    )
+    output = SimpleNamespace(
+        scores=tmp_path / "a.parquet",
+        cycle=tmp_path / "c.parquet",
+        observations=tmp_path / "o.parquet",
+        cases=stores["analyses"],
+    )
+    inputs = SimpleNamespace(
+        analyses=[tmp_path / "worse.zarr"],
+        era5=world.era5,
+        truth=world.truth,
+        climatology=world.climatology,
+        baselines=baselines.cases,
+        grids=[],
+    )
     load_script("verification_analyses").main(inputs, output, parameters(experiment="other"), LOG)
 
     compared = SimpleNamespace(scores=tmp_path / "comparisons.parquet")
     inputs = SimpleNamespace(own=[analyses.cases, forecasts.cases], others=list(stores.values()))
     load_script("verification_comparisons").main(inputs, compared, parameters(), LOG)
     better = one(compared.scores, metric="rmse_vs_other", reference="truth", lead_time=0)
-    assert better["value"] == pytest.approx((ANALYSIS_ERROR - BACKGROUND_ERROR) / BACKGROUND_ERROR, rel=1e-3)
+    assert better["value"] == pytest.approx(
+        (ANALYSIS_ERROR - BACKGROUND_ERROR) / BACKGROUND_ERROR, rel=1e-3
+    )
     assert better["ci_high"] < 0
     assert (better["experiment"], better["n"]) == ("full", len(moments(*PERIOD)))
     alike = one(compared.scores, metric="rmse_vs_other", reference="era5", lead_time=12)
@@ -234,19 +345,26 @@ def test_baselines_cases_come_back(baselines):
 
 def test_maps(world):
     output = SimpleNamespace(maps=world.root / "maps.zarr")
-    inputs = SimpleNamespace(forecasts=world.forecasts, era5=world.era5, truth=world.truth,
-                             climatology=world.climatology)
+    inputs = SimpleNamespace(
+        forecasts=world.forecasts, era5=world.era5, truth=world.truth, climatology=world.climatology
+    )
     load_script("verification_maps").main(inputs, output, parameters(), LOG)
     found = maps.read(output.maps)
     assert found["error"].dims == ("reference", "lead_time", "channel", "lat", "lon")
-    np.testing.assert_allclose(found["error"].sel(reference="truth", lead_time=12, channel="Z500"), 3.0, rtol=1e-4)
-    np.testing.assert_allclose(found["rmse"].sel(reference="era5", lead_time=12, channel="Z500"), 2.0, rtol=1e-4)
+    np.testing.assert_allclose(
+        found["error"].sel(reference="truth", lead_time=12, channel="Z500"), 3.0, rtol=1e-4
+    )
+    np.testing.assert_allclose(
+        found["rmse"].sel(reference="era5", lead_time=12, channel="Z500"), 2.0, rtol=1e-4
+    )
     assert int(found["n"].sel(reference="truth", lead_time=12, channel="Z500")) == 12
     assert "rule" in json.loads(found.attrs["provenance"])
 
 
 def test_analyses_and_backgrounds(analyses):
-    assert one(analyses.scores, metric="rmse", reference="truth")["value"] == pytest.approx(ANALYSIS_ERROR, rel=1e-4)
+    assert one(analyses.scores, metric="rmse", reference="truth")["value"] == pytest.approx(
+        ANALYSIS_ERROR, rel=1e-4
+    )
     row = one(analyses.scores, metric="background_bias", reference="era5")
     assert row["value"] == pytest.approx(BACKGROUND_ERROR - ERA5_ERROR, rel=1e-4)
     assert row["n"] == 24
@@ -258,11 +376,21 @@ def test_analyses_and_backgrounds(analyses):
 
 def test_cycle_holds_the_spin_up(analyses):
     frame = pq.read_table(analyses.cycle).to_pandas()
-    assert list(frame.columns) == ["experiment", "time", "array", "reference", "channel", "rmse", "bias"]
+    assert list(frame.columns) == [
+        "experiment",
+        "time",
+        "array",
+        "reference",
+        "channel",
+        "rmse",
+        "bias",
+    ]
     chosen = frame[(frame["reference"] == "truth") & (frame["channel"] == "T850")]
     assert (chosen["array"] == "analysis").sum() == 32
     assert (chosen["array"] == "background").sum() == 31  # the cold start has none
-    assert chosen.loc[chosen["array"] == "background", "rmse"].to_numpy() == pytest.approx(BACKGROUND_ERROR, rel=1e-4)
+    assert chosen.loc[chosen["array"] == "background", "rmse"].to_numpy() == pytest.approx(
+        BACKGROUND_ERROR, rel=1e-4
+    )
     climatology = chosen.loc[chosen["array"] == "climatology", "rmse"].to_numpy()
     assert len(climatology) == 32
     assert climatology == pytest.approx(10 / 2**0.5, rel=1e-4)  # the wave about the climatology
@@ -272,20 +400,34 @@ def test_cycle_holds_the_spin_up(analyses):
 def test_merged_scores_and_provenance(world, baselines, forecasts, analyses):
     output = SimpleNamespace(scores=world.root / "scores.parquet")
     paths = [baselines.scores, forecasts.scores, analyses.scores]
-    load_script("verification_scores").main(SimpleNamespace(scores=paths), output, SimpleNamespace(), LOG)
-    own = len(table.read(baselines.scores, system="era5"))  # ERA5's own error is no system's: it stays behind
+    load_script("verification_scores").main(
+        SimpleNamespace(scores=paths), output, SimpleNamespace(), LOG
+    )
+    own = len(
+        table.read(baselines.scores, system="era5")
+    )  # ERA5's own error is no system's: it stays behind
     assert own > 0
-    assert pq.read_metadata(output.scores).num_rows == sum(pq.read_metadata(path).num_rows for path in paths) - own
+    assert (
+        pq.read_metadata(output.scores).num_rows
+        == sum(pq.read_metadata(path).num_rows for path in paths) - own
+    )
     assert b"provenance" in pq.read_schema(output.scores).metadata
     with pytest.raises(ValueError, match="second row with its key"):
-        load_script("verification_scores").main(SimpleNamespace(scores=[*paths, analyses.scores]), output,
-                                                SimpleNamespace(), LOG)
+        load_script("verification_scores").main(
+            SimpleNamespace(scores=[*paths, analyses.scores]), output, SimpleNamespace(), LOG
+        )
 
 
 def test_an_archive_has_no_truth(world, tmp_path):
-    output = SimpleNamespace(scores=tmp_path / "baselines.parquet", cases=tmp_path / "baselines.zarr")
-    inputs = SimpleNamespace(era5=world.era5, truth=[], gfs=[], forecasts=[], climatology=world.climatology)
-    load_script("verification_baselines").main(inputs, output, parameters(baselines=["climatology"]), LOG)
+    output = SimpleNamespace(
+        scores=tmp_path / "baselines.parquet", cases=tmp_path / "baselines.zarr"
+    )
+    inputs = SimpleNamespace(
+        era5=world.era5, truth=[], gfs=[], forecasts=[], climatology=world.climatology
+    )
+    load_script("verification_baselines").main(
+        inputs, output, parameters(baselines=["climatology"]), LOG
+    )
     frame = table.read(output.scores)
     assert set(frame["system"]) == {"climatology"}
     assert set(frame["reference"]) == {"era5"}
@@ -299,18 +441,34 @@ def sounder(tmp_path_factory) -> SimpleNamespace:
     state = np.zeros((len(channels), *GRID.shape), np.float32)
     for i, channel in enumerate(channels):
         level = channel.level or 1000
-        state[i] = {"T": 288 * (level / 1000) ** 0.19, "R": 50.0, "M": 101325.0}.get(channel.name[0], 0.0)
+        state[i] = {"T": 288 * (level / 1000) ** 0.19, "R": 50.0, "M": 101325.0}.get(
+            channel.name[0], 0.0
+        )
     shape = (len(channels),)
     mean, std, tendency_std = np.ones((3, *shape), np.float32)
-    sea = {name: np.zeros(GRID.shape, np.float32) for name in ("surface_geopotential", "land_fraction")}
-    statistics = Statistics(channels=channels.names, mean=mean, std=std, tendency_std=tendency_std, raw=sea,
-                            statics=np.stack(list(sea.values())), static_names=list(sea))
+    sea = {
+        name: np.zeros(GRID.shape, np.float32) for name in ("surface_geopotential", "land_fraction")
+    }
+    statistics = Statistics(
+        channels=channels.names,
+        mean=mean,
+        std=std,
+        tendency_std=tendency_std,
+        raw=sea,
+        statics=np.stack(list(sea.values())),
+        static_names=list(sea),
+    )
     statistics.write(root / "statistics.zarr")
     cycle = moments("2023-01-01", "2023-01-03")
     warm = state.copy()
     warm[channels.index("T500")] += 2
-    write_states(root / "analyses.zarr", cycle, channels, GRID,
-                 {"analysis": [state] * len(cycle), "background": [warm] * len(cycle)})
+    write_states(
+        root / "analyses.zarr",
+        cycle,
+        channels,
+        GRID,
+        {"analysis": [state] * len(cycle), "background": [warm] * len(cycle)},
+    )
     source = sources.load("noaa20_atms")
     operator = MicrowaveOperator.for_instrument(source.instrument)
     cell = np.arange(0, GRID.nlat * GRID.nlon, 3)
@@ -319,29 +477,49 @@ def sounder(tmp_path_factory) -> SimpleNamespace:
     seen = simulate(operator, columns, channels.names, statistics, cell, zenith) + 1
     (root / source.name).mkdir()
     path = root / source.name / "2023-01.zarr"
-    with SparseWriter(path, source.name, source.channel_names, ["K"] * 22, GRID, cycle[0], 72) as writer:
+    with SparseWriter(
+        path, source.name, source.channel_names, ["K"] * 22, GRID, cycle[0], 72
+    ) as writer:
         for hour in range(72):
-            writer.write(hour, cell, seen, zenith, np.zeros((len(cell), 2)), np.ones(len(cell), np.int32))
+            writer.write(
+                hour, cell, seen, zenith, np.zeros((len(cell), 2)), np.ones(len(cell), np.int32)
+            )
     return SimpleNamespace(root=root, grids=[path], rows=len(cell), times=len(cycle))
 
 
 def test_departures(sounder):
     script = load_script("verification_departures")
     output = SimpleNamespace(scores=sounder.root / "departures.parquet")
-    inputs = SimpleNamespace(analyses=[sounder.root / "analyses.zarr"], grids=sounder.grids,
-                             statistics=sounder.root / "statistics.zarr")
-    script.main(inputs, output, parameters(sources=["noaa20_atms"], period=("2023-01-01", "2023-01-03")), LOG)
+    inputs = SimpleNamespace(
+        analyses=[sounder.root / "analyses.zarr"],
+        grids=sounder.grids,
+        statistics=sounder.root / "statistics.zarr",
+    )
+    script.main(
+        inputs,
+        output,
+        parameters(sources=["noaa20_atms"], period=("2023-01-01", "2023-01-03")),
+        LOG,
+    )
     channel = "noaa20_atms/5"
     row = one(output.scores, metric="departure_analysis_mean", channel=channel)
     assert row["value"] == pytest.approx(1.0, abs=2e-3)
-    assert row["n"] == sounder.rows * (2 * sounder.times - 1)  # the first hour before the record is not there
+    assert row["n"] == sounder.rows * (
+        2 * sounder.times - 1
+    )  # the first hour before the record is not there
     assert row["reference"] == "observations"
-    assert one(output.scores, metric="departure_analysis_std", channel=channel)["value"] == pytest.approx(0.0, abs=2e-2)
-    assert one(output.scores, metric="departure_background_mean", channel=channel)["value"] < 0.9  # it is too warm
+    assert one(output.scores, metric="departure_analysis_std", channel=channel)[
+        "value"
+    ] == pytest.approx(0.0, abs=2e-2)
+    assert (
+        one(output.scores, metric="departure_background_mean", channel=channel)["value"] < 0.9
+    )  # it is too warm
 
 
 def test_observation_counts(sounder):
-    cycle = np.concatenate([moments("2023-01-01", "2023-01-03"), [np.datetime64("2023-03-01", "ns")]])
+    cycle = np.concatenate(
+        [moments("2023-01-01", "2023-01-03"), [np.datetime64("2023-03-01", "ns")]]
+    )
     frame = observation_counts(sounder.grids, cycle, "full")
     assert frame["n"].tolist()[1] == 8 * sounder.rows * 22
     assert frame["n"].tolist()[-1] == 0

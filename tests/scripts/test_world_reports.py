@@ -21,17 +21,33 @@ def truth(tmp_path_factory):
 
 
 def run(script, truth, folder, source, dates=("2022-07-01", "2022-07-02"), **options):
-    key, out, given = {"world_networks": ("network", "reports", NETWORK),
-                       "world_occultations": ("occultations", "profiles", OCCULTATIONS)}[script]
-    params = SimpleNamespace(source=source, dates=list(dates), seed=5, world="test", **{key: given | options})
-    load_script(script).main(SimpleNamespace(truth=[truth]), SimpleNamespace(**{out: folder}), params, LOG)
+    key, out, given = {
+        "world_networks": ("network", "reports", NETWORK),
+        "world_occultations": ("occultations", "profiles", OCCULTATIONS),
+    }[script]
+    params = SimpleNamespace(
+        source=source, dates=list(dates), seed=5, world="test", **{key: given | options}
+    )
+    load_script(script).main(
+        SimpleNamespace(truth=[truth]), SimpleNamespace(**{out: folder}), params, LOG
+    )
     assert (folder / "provenance.json").exists()
-    return {path.name: path.read_bytes() for path in sorted(folder.iterdir()) if path.name != "provenance.json"}
+    return {
+        path.name: path.read_bytes()
+        for path in sorted(folder.iterdir())
+        if path.name != "provenance.json"
+    }
 
 
-@pytest.mark.parametrize(("script", "source", "suffix"), [
-    ("world_networks", "land_stations", "bufr"), ("world_networks", "ships_buoys", "bufr"),
-    ("world_networks", "radiosondes", "bufr"), ("world_occultations", "gnssro", "nc")])
+@pytest.mark.parametrize(
+    ("script", "source", "suffix"),
+    [
+        ("world_networks", "land_stations", "bufr"),
+        ("world_networks", "ships_buoys", "bufr"),
+        ("world_networks", "radiosondes", "bufr"),
+        ("world_occultations", "gnssro", "nc"),
+    ],
+)
 def test_a_file_a_day_that_depends_on_no_other(truth, tmp_path, script, source, suffix):
     both = run(script, truth, tmp_path / "a", source)
     assert list(both) == [f"{source}_{day}_fuxi_sim.{suffix}" for day in (20220701, 20220702)]
@@ -40,13 +56,26 @@ def test_a_file_a_day_that_depends_on_no_other(truth, tmp_path, script, source, 
 
 
 def test_a_source_that_comes_later_leaves_no_file(truth, tmp_path):
-    assert list(run("world_networks", truth, tmp_path / "a", "land_stations", start="2022-07-02")) == [
-        "land_stations_20220702_fuxi_sim.bufr"]
+    assert list(
+        run("world_networks", truth, tmp_path / "a", "land_stations", start="2022-07-02")
+    ) == ["land_stations_20220702_fuxi_sim.bufr"]
     assert run("world_occultations", truth, tmp_path / "b", "gnssro", start="2022-08-01") == {}
 
 
 def test_a_truth_that_ends_early_is_logged(truth, tmp_path, caplog):
     with caplog.at_level(logging.WARNING):
-        run("world_networks", truth, tmp_path / "a", "land_stations", dates=("2022-07-02", "2022-07-03"))
-        run("world_occultations", truth, tmp_path / "b", "gnssro", dates=("2022-07-02", "2022-07-03"))
+        run(
+            "world_networks",
+            truth,
+            tmp_path / "a",
+            "land_stations",
+            dates=("2022-07-02", "2022-07-03"),
+        )
+        run(
+            "world_occultations",
+            truth,
+            tmp_path / "b",
+            "gnssro",
+            dates=("2022-07-02", "2022-07-03"),
+        )
     assert caplog.text.count("the truth ends at 2022-07-03 00:00:00") == 2

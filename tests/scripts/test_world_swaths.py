@@ -15,9 +15,20 @@ LOG = logging.getLogger("test")
 
 
 def params(**changes):
-    swath = {"scan_stride": 200, "field_of_view_stride": 32, "noise": 1.0, "outages": []} | changes.pop("swath", {})
-    values = {"source": "noaa20_atms", "dates": ["2022-07-01", "2022-07-02"], "swath": swath, "granule_minutes": 360,
-              "seed": 5, "world": "test"}
+    swath = {
+        "scan_stride": 200,
+        "field_of_view_stride": 32,
+        "noise": 1.0,
+        "outages": [],
+    } | changes.pop("swath", {})
+    values = {
+        "source": "noaa20_atms",
+        "dates": ["2022-07-01", "2022-07-02"],
+        "swath": swath,
+        "granule_minutes": 360,
+        "seed": 5,
+        "world": "test",
+    }
     return SimpleNamespace(**{**values, **changes})
 
 
@@ -36,14 +47,19 @@ def run(truth, directory, **changes):
 def test_writes_pairs_for_every_granule(truth, tmp_path):
     names = run(truth, tmp_path)
     assert len(names) == 2 * 2 * 4
-    assert {name[5:] for name in names if name.startswith("SATMS")} == {n[5:] for n in names if n.startswith("GATMO")}
+    assert {name[5:] for name in names if name.startswith("SATMS")} == {
+        n[5:] for n in names if n.startswith("GATMO")
+    }
     assert (tmp_path / "provenance.json").exists()
 
 
 def test_files_do_not_depend_on_the_days_asked_for(truth, tmp_path):
     import h5py
 
-    both, second = run(truth, tmp_path / "a"), run(truth, tmp_path / "b", dates=["2022-07-02", "2022-07-02"])
+    both, second = (
+        run(truth, tmp_path / "a"),
+        run(truth, tmp_path / "b", dates=["2022-07-02", "2022-07-02"]),
+    )
     assert second == [name for name in both if "d20220702" in name]
     key = "All_Data/ATMS-SDR_All/BrightnessTemperature"
     name = next(name for name in second if name.startswith("SATMS"))
@@ -65,7 +81,9 @@ def test_a_truth_that_ends_early_is_logged(truth, tmp_path, caplog):
 
 
 def test_a_source_without_an_orbit_is_refused(truth, tmp_path, monkeypatch):
-    source = sources.load("noaa20_atms").model_copy(update={"platforms": [sources.Platform(name="NOAA-20")]})
+    source = sources.load("noaa20_atms").model_copy(
+        update={"platforms": [sources.Platform(name="NOAA-20")]}
+    )
     monkeypatch.setattr(sources, "load", lambda name: source)
     with pytest.raises(ValueError, match="has no orbit"):
         run(truth, tmp_path)

@@ -16,14 +16,21 @@ from tests.world_truth import write_truth
 
 LOG = logging.getLogger("test")
 DATES = ["2022-07-01", "2022-07-02"]
-WORLD = {"amsua": {"scan_stride": 60, "field_of_view_stride": 7},
-         "mhs": {"scan_stride": 180, "field_of_view_stride": 20},
-         "fy3e_mwts3": {"scan_stride": 60, "field_of_view_stride": 7},
-         "fy3e_mwhs2": {"scan_stride": 60, "field_of_view_stride": 7}, "land_stations": {"stations": 60},
-         "ships_buoys": {"stations": 30}, "radiosondes": {"stations": 60, "interval_hours": 12},
-         "gnssro": {"daily": 40}}
-SCRIPTS = {"swaths": ("swath", "swaths"), "networks": ("network", "reports"),
-           "occultations": ("occultations", "profiles")}
+WORLD = {
+    "amsua": {"scan_stride": 60, "field_of_view_stride": 7},
+    "mhs": {"scan_stride": 180, "field_of_view_stride": 20},
+    "fy3e_mwts3": {"scan_stride": 60, "field_of_view_stride": 7},
+    "fy3e_mwhs2": {"scan_stride": 60, "field_of_view_stride": 7},
+    "land_stations": {"stations": 60},
+    "ships_buoys": {"stations": 30},
+    "radiosondes": {"stations": 60, "interval_hours": 12},
+    "gnssro": {"daily": 40},
+}
+SCRIPTS = {
+    "swaths": ("swath", "swaths"),
+    "networks": ("network", "reports"),
+    "occultations": ("occultations", "profiles"),
+}
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +39,9 @@ def truth(tmp_path_factory):
 
 
 def run(script, inputs, outputs, **params):
-    load_script(script).main(*(SimpleNamespace(**values) for values in (inputs, outputs, params)), LOG)
+    load_script(script).main(
+        *(SimpleNamespace(**values) for values in (inputs, outputs, params)), LOG
+    )
 
 
 @pytest.mark.parametrize("name", WORLD)
@@ -40,29 +49,84 @@ def test_a_source_gets_from_the_truth_to_its_grid(truth, tmp_path, name):
     source = sources.load(name)
     section = source.simulated_as
     key, folder = SCRIPTS[section]
-    options = config.World(**{section: {name: WORLD[name]}}).observing(source).model_dump(mode="json")
-    raw, read, limits, checked, grid, statistics = (tmp_path / part for part in (
-        "raw", "read.parquet", "limits.parquet", "checked.parquet", "grid.zarr", "statistics.zarr"))
+    options = (
+        config.World(**{section: {name: WORLD[name]}}).observing(source).model_dump(mode="json")
+    )
+    raw, read, limits, checked, grid, statistics = (
+        tmp_path / part
+        for part in (
+            "raw",
+            "read.parquet",
+            "limits.parquet",
+            "checked.parquet",
+            "grid.zarr",
+            "statistics.zarr",
+        )
+    )
     books = [tmp_path / "read_ledger.parquet", tmp_path / "ledger.parquet"]
-    run(f"world_{section}", {"truth": [truth]}, {folder: raw}, source=name, dates=DATES, seed=3, granule_minutes=360,
-        **{key: options})
-    run("observations_read", {"files": raw}, {"table": read, "ledger": books[0]}, source=name, reader=source.reader,
-        file_pattern=source.file_pattern, platforms=source.platform_names, channels=source.channel_names, dates=DATES)
-    run("observations_limits", {"tables": [read]}, {"limits": limits}, channels=source.channel_names,
-        ranges=source.valid_ranges, logarithmic=source.logarithmic, dates=DATES)
-    run("observations_quality", {"table": read, "ledger": books[0], "limits": limits},
-        {"table": checked, "ledger": books[1]}, source=name, ranges=source.valid_ranges, max_z=source.max_z,
-        max_speed=source.max_speed, dates=DATES)
-    run("observations_grid", {"table": checked}, {"grid": grid}, source=name, units=source.units, seed=3, dates=DATES,
-        grid={"nlat": 16, "nlon": 32}, options={"platforms": source.platform_names, "method": source.gridding.method,
-                                                "merged": source.gridding.platforms == "merged",
-                                                "frame": source.frame})
+    run(
+        f"world_{section}",
+        {"truth": [truth]},
+        {folder: raw},
+        source=name,
+        dates=DATES,
+        seed=3,
+        granule_minutes=360,
+        **{key: options},
+    )
+    run(
+        "observations_read",
+        {"files": raw},
+        {"table": read, "ledger": books[0]},
+        source=name,
+        reader=source.reader,
+        file_pattern=source.file_pattern,
+        platforms=source.platform_names,
+        channels=source.channel_names,
+        dates=DATES,
+    )
+    run(
+        "observations_limits",
+        {"tables": [read]},
+        {"limits": limits},
+        channels=source.channel_names,
+        ranges=source.valid_ranges,
+        logarithmic=source.logarithmic,
+        dates=DATES,
+    )
+    run(
+        "observations_quality",
+        {"table": read, "ledger": books[0], "limits": limits},
+        {"table": checked, "ledger": books[1]},
+        source=name,
+        ranges=source.valid_ranges,
+        max_z=source.max_z,
+        max_speed=source.max_speed,
+        dates=DATES,
+    )
+    run(
+        "observations_grid",
+        {"table": checked},
+        {"grid": grid},
+        source=name,
+        units=source.units,
+        seed=3,
+        dates=DATES,
+        grid={"nlat": 16, "nlon": 32},
+        options={
+            "platforms": source.platform_names,
+            "method": source.gridding.method,
+            "merged": source.gridding.platforms == "merged",
+            "frame": source.frame,
+        },
+    )
     run("observations_statistics", {"grids": [grid]}, {"statistics": statistics}, dates=DATES)
     counts = ledger.read([books[1]]).groupby("reason")["count"].sum()
     assert counts["read"] > 100
     assert counts["used"] > 0.95 * counts["read"], counts
-    assert set(SparseGrids([grid]).window(datetime(2022, 7, 1, 12), *source.window).platform) <= set(
-        range(-1, len(source.platforms)))
+    assert set(
+        SparseGrids([grid]).window(datetime(2022, 7, 1, 12), *source.window).platform
+    ) <= set(range(-1, len(source.platforms)))
     assert len(SparseGrids([grid]).window(datetime(2022, 7, 1, 12), *source.window))
     found = GridStatistics.read(statistics)
     assert np.isfinite(found.mean).all()

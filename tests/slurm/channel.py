@@ -28,7 +28,12 @@ PLATFORM = "linux-64"
 PYTHON = "{}.{}".format(*sys.version_info[:2])
 LIBRARY = f"lib/python{PYTHON}/site-packages"
 # packages that conda-forge has under other names
-OTHER_NAMES = {"torch": "pytorch", "matplotlib": "matplotlib-base", "eccodes": "python-eccodes", "dask": "dask-core"}
+OTHER_NAMES = {
+    "torch": "pytorch",
+    "matplotlib": "matplotlib-base",
+    "eccodes": "python-eccodes",
+    "dask": "dask-core",
+}
 ENTRY = """#!/bin/sh
 '''exec' "$(dirname "$0")/python" "$0" "$@"
 ' '''
@@ -47,18 +52,48 @@ def _version(text: str) -> str:
     return re.sub(r"[^0-9a-zA-Z.]", "_", text)
 
 
-def _write(folder: Path, name: str, version: str, depends: list[str], build: str, links=(), files=()) -> None:
+def _write(
+    folder: Path, name: str, version: str, depends: list[str], build: str, links=(), files=()
+) -> None:
     """One package: ``links`` are pairs of a path and what it points to, ``files`` of path, text and mode."""
-    paths = [{"_path": path, "path_type": "softlink", "sha256": hashlib.sha256(b"").hexdigest(), "size_in_bytes": 0}
-             for path, _ in links]  # fmt: skip
-    paths += [{"_path": path, "path_type": "hardlink", "sha256": hashlib.sha256(text.encode()).hexdigest(),
-               "size_in_bytes": len(text.encode())} for path, text, _ in files]  # fmt: skip
-    index = {"name": name, "version": _version(version), "build": build, "build_number": 0, "depends": depends,
-             "arch": "x86_64", "platform": "linux", "subdir": PLATFORM}  # fmt: skip
-    described = {"index.json": json.dumps(index), "paths.json": json.dumps({"paths": paths, "paths_version": 1}),
-                 "files": "".join(f"{item['_path']}\n" for item in paths), "about.json": "{}"}  # fmt: skip
+    paths = [
+        {
+            "_path": path,
+            "path_type": "softlink",
+            "sha256": hashlib.sha256(b"").hexdigest(),
+            "size_in_bytes": 0,
+        }
+        for path, _ in links
+    ]
+    paths += [
+        {
+            "_path": path,
+            "path_type": "hardlink",
+            "sha256": hashlib.sha256(text.encode()).hexdigest(),
+            "size_in_bytes": len(text.encode()),
+        }
+        for path, text, _ in files
+    ]
+    index = {
+        "name": name,
+        "version": _version(version),
+        "build": build,
+        "build_number": 0,
+        "depends": depends,
+        "arch": "x86_64",
+        "platform": "linux",
+        "subdir": PLATFORM,
+    }
+    described = {
+        "index.json": json.dumps(index),
+        "paths.json": json.dumps({"paths": paths, "paths_version": 1}),
+        "files": "".join(f"{item['_path']}\n" for item in paths),
+        "about.json": "{}",
+    }
     entries = [(f"info/{path}", text, 0o644) for path, text in described.items()] + list(files)
-    with tarfile.open(folder / f"{name}-{_version(version)}-{build}.tar.bz2", "w:bz2", compresslevel=1) as archive:
+    with tarfile.open(
+        folder / f"{name}-{_version(version)}-{build}.tar.bz2", "w:bz2", compresslevel=1
+    ) as archive:
         for path, text, mode in entries:
             member = tarfile.TarInfo(path)
             member.size, member.mode = len(text.encode()), mode
@@ -72,9 +107,20 @@ def _write(folder: Path, name: str, version: str, depends: list[str], build: str
 def _python(folder: Path) -> None:
     base = Path(os.path.realpath(sys.executable))
     home = f"home = {base.parent}\ninclude-system-site-packages = false\nversion = {sys.version.split()[0]}\n"
-    links = [(f"bin/python{PYTHON}", base), ("bin/python3", f"python{PYTHON}"), ("bin/python", f"python{PYTHON}")]
-    _write(folder, "python", sys.version.split()[0], [], f"0_cp{PYTHON.replace('.', '')}", links,
-           [("pyvenv.cfg", home, 0o644), (f"{LIBRARY}/README.txt", "\n", 0o644)])  # fmt: skip
+    links = [
+        (f"bin/python{PYTHON}", base),
+        ("bin/python3", f"python{PYTHON}"),
+        ("bin/python", f"python{PYTHON}"),
+    ]
+    _write(
+        folder,
+        "python",
+        sys.version.split()[0],
+        [],
+        f"0_cp{PYTHON.replace('.', '')}",
+        links,
+        [("pyvenv.cfg", home, 0o644), (f"{LIBRARY}/README.txt", "\n", 0o644)],
+    )
 
 
 def _scripts(distribution) -> list[tuple[str, str, int]]:
@@ -91,7 +137,9 @@ def _requirements(distribution, known) -> list[str]:
     for text in distribution.requires or []:
         requirement = Requirement(text)
         name = canonicalize_name(requirement.name)
-        if name in known and (requirement.marker is None or requirement.marker.evaluate({"extra": ""})):
+        if name in known and (
+            requirement.marker is None or requirement.marker.evaluate({"extra": ""})
+        ):
             depends.append(f"{name} {requirement.specifier}".strip())
     return depends
 
@@ -102,11 +150,20 @@ def build(root: Path) -> Path:
     folder.mkdir(parents=True)
     (folder.parent / "noarch").mkdir()
     site = Path(sysconfig.get_path("purelib")).resolve()
-    known = {canonicalize_name(item.metadata["Name"]): item
-             for item in importlib.metadata.distributions(path=[str(site)])}  # fmt: skip
-    files = {name: [PurePosixPath(str(file)) for file in item.files or []
-                    if ".." not in str(file) and "__pycache__" not in str(file) and (site / str(file)).exists()]
-             for name, item in known.items()}  # fmt: skip
+    known = {
+        canonicalize_name(item.metadata["Name"]): item
+        for item in importlib.metadata.distributions(path=[str(site)])
+    }
+    files = {
+        name: [
+            PurePosixPath(str(file))
+            for file in item.files or []
+            if ".." not in str(file)
+            and "__pycache__" not in str(file)
+            and (site / str(file)).exists()
+        ]
+        for name, item in known.items()
+    }
     owners = defaultdict(set)
     for name, paths in files.items():
         for path in paths:
@@ -115,18 +172,44 @@ def build(root: Path) -> Path:
     _python(folder)
     for name, item in known.items():
         # a folder that one distribution alone has is linked as a whole
-        links = {"/".join(next((path.parts[:depth] for depth in range(1, len(path.parts))
-                                if owners[path.parts[:depth]] == {name}), path.parts)) for path in files[name]}
-        _write(folder, name, item.version, _requirements(item, known), f"py{PYTHON.replace('.', '')}_0",
-               [(f"{LIBRARY}/{link}", site / link) for link in sorted(links)], _scripts(item))  # fmt: skip
+        links = {
+            "/".join(
+                next(
+                    (
+                        path.parts[:depth]
+                        for depth in range(1, len(path.parts))
+                        if owners[path.parts[:depth]] == {name}
+                    ),
+                    path.parts,
+                )
+            )
+            for path in files[name]
+        }
+        _write(
+            folder,
+            name,
+            item.version,
+            _requirements(item, known),
+            f"py{PYTHON.replace('.', '')}_0",
+            [(f"{LIBRARY}/{link}", site / link) for link in sorted(links)],
+            _scripts(item),
+        )
         if name in OTHER_NAMES:
-            _write(folder, OTHER_NAMES[name], item.version, [f"{name} =={_version(item.version)}"], "0")
+            _write(
+                folder, OTHER_NAMES[name], item.version, [f"{name} =={_version(item.version)}"], "0"
+            )
     asyncio.run(index_fs(folder.parent))
     programs = root / "bin"
     programs.mkdir()
     conda = programs / "conda"
-    conda.write_text(CONDA.format(path=os.pathsep.join([str(ROOT), *filter(None, sys.path)]), python=sys.executable,
-                                  channels=(root / "channels").as_uri(), root=root))  # fmt: skip
+    conda.write_text(
+        CONDA.format(
+            path=os.pathsep.join([str(ROOT), *filter(None, sys.path)]),
+            python=sys.executable,
+            channels=(root / "channels").as_uri(),
+            root=root,
+        )
+    )
     conda.chmod(0o755)
     (programs / "activate").write_text(ACTIVATE)
     return programs

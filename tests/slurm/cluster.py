@@ -75,9 +75,13 @@ class CannotRunError(RuntimeError):
 
 def _run(*words: str, check: bool = True, **options) -> str:
     """What a command prints; CalledProcessError shows its errors."""
-    done = subprocess.run(words, check=False, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **options)
+    done = subprocess.run(
+        words, check=False, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **options
+    )
     if check and done.returncode:
-        raise RuntimeError(f"{' '.join(words)} ended with {done.returncode}:\n{done.stdout[-2000:]}")
+        raise RuntimeError(
+            f"{' '.join(words)} ended with {done.returncode}:\n{done.stdout[-2000:]}"
+        )
     return done.stdout
 
 
@@ -98,7 +102,9 @@ def install() -> None:
     try:
         environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
         _run("apt-get", "update", "-qq", env=environment)
-        _run("apt-get", "install", "-y", "-qq", "--no-install-recommends", *PACKAGES, env=environment)
+        _run(
+            "apt-get", "install", "-y", "-qq", "--no-install-recommends", *PACKAGES, env=environment
+        )
     except RuntimeError as error:
         raise CannotRunError(f"{' and '.join(PACKAGES)} could not be installed: {error}") from error
     finally:
@@ -146,7 +152,9 @@ def _remains() -> None:
         return
     first = configuration.read_text().splitlines()[:1]
     if not first or not first[0].startswith(MARK):
-        raise CannotRunError(f"{configuration} is not of these tests: this machine has a Slurm, which is left alone")
+        raise CannotRunError(
+            f"{configuration} is not of these tests: this machine has a Slurm, which is left alone"
+        )
     base = Path(first[0].removeprefix(MARK))
     _stop_daemons(base)
     _unconfigure()
@@ -188,18 +196,33 @@ class Cluster:
         self.made_etc = not ETC.exists()
         ETC.mkdir(exist_ok=True)
         (ETC / "gres.conf").write_text(DEVICES.format(host=self.host))
-        (ETC / "slurm.conf").write_text(f"{MARK}{self.base}\n" + CONFIGURATION.format(
-            name=NAME, host=self.host, base=self.base, cpus=os.cpu_count(), memory=memory))  # fmt: skip
+        (ETC / "slurm.conf").write_text(
+            f"{MARK}{self.base}\n"
+            + CONFIGURATION.format(
+                name=NAME, host=self.host, base=self.base, cpus=os.cpu_count(), memory=memory
+            )
+        )
         key = self.base / "munge.key"
         key.touch(0o600)
         key.write_bytes(os.urandom(128))
-        _run("munged", "--force", f"--key-file={key}", f"--socket={self.base}/munge.sock",
-             f"--pid-file={self.base}/munged.pid", f"--log-file={self.base}/munged.log",
-             f"--seed-file={self.base}/munged.seed", "--num-threads=2")  # fmt: skip
+        _run(
+            "munged",
+            "--force",
+            f"--key-file={key}",
+            f"--socket={self.base}/munge.sock",
+            f"--pid-file={self.base}/munged.pid",
+            f"--log-file={self.base}/munged.log",
+            f"--seed-file={self.base}/munged.seed",
+            "--num-threads=2",
+        )
         _run("slurmctld")
         for node in self.nodes:
             _run("slurmd", "-N", node)
-        self.wait(lambda: all(self.node(name).startswith("idle") for name in self.nodes), 60, "the nodes are not idle")
+        self.wait(
+            lambda: all(self.node(name).startswith("idle") for name in self.nodes),
+            60,
+            "the nodes are not idle",
+        )
 
     def __exit__(self, *exception) -> None:
         if (self.base / "slurmctld.pid").exists():
@@ -219,15 +242,20 @@ class Cluster:
         end = time.monotonic() + seconds
         while not condition():
             if time.monotonic() > end:
-                logs = "".join(f"\n{name}:\n" + "\n".join((self.base / name).read_text().splitlines()[-15:])
-                               for name in ("slurmctld.log", f"slurmd-{self.host}.log") if (self.base / name).exists())
+                logs = "".join(
+                    f"\n{name}:\n" + "\n".join((self.base / name).read_text().splitlines()[-15:])
+                    for name in ("slurmctld.log", f"slurmd-{self.host}.log")
+                    if (self.base / name).exists()
+                )
                 raise AssertionError(f"after {seconds:.0f} s {message}; {self.jobs()}{logs}")
             time.sleep(0.3)
 
     def node(self, name: str | None = None) -> str:
         """The state of a node, by default the first, such as `idle`, `mixed` or `drained`."""
         name = name or self.host
-        return _run("sinfo", "--noheader", "--partition=pair", f"--nodes={name}", "--format=%T", check=False).strip()
+        return _run(
+            "sinfo", "--noheader", "--partition=pair", f"--nodes={name}", "--format=%T", check=False
+        ).strip()
 
     def drain(self) -> None:
         """Let running jobs end and start no other."""
@@ -239,13 +267,30 @@ class Cluster:
 
     def jobs(self, states: str = "all") -> list[dict[str, str]]:
         """Jobs, also those that have ended: id, state, partition, comment (rule and wildcards), memory, limit."""
-        fields = {"id": "%i", "state": "%T", "partition": "%P", "comment": "%k", "memory": "%m", "limit": "%l"}
-        text = _run("squeue", "--noheader", f"--states={states}", "--sort=i", f"--format={'|'.join(fields.values())}")
+        fields = {
+            "id": "%i",
+            "state": "%T",
+            "partition": "%P",
+            "comment": "%k",
+            "memory": "%m",
+            "limit": "%l",
+        }
+        text = _run(
+            "squeue",
+            "--noheader",
+            f"--states={states}",
+            "--sort=i",
+            f"--format={'|'.join(fields.values())}",
+        )
         return [dict(zip(fields, line.split("|"), strict=True)) for line in text.splitlines()]
 
     def jobs_of(self, rule: str, states: str = "all") -> list[dict[str, str]]:
         """Jobs of a rule, or of a group of jobs, in the order of their submission."""
-        return [job for job in self.jobs(states) if re.match(rf"rule_{rule}(_wildcards_|_figure_|$)", job["comment"])]
+        return [
+            job
+            for job in self.jobs(states)
+            if re.match(rf"rule_{rule}(_wildcards_|_figure_|$)", job["comment"])
+        ]
 
     def asked(self, job: str) -> str:
         """All that Slurm knows of a job."""

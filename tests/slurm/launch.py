@@ -14,7 +14,9 @@ CORES = min(2, os.cpu_count())
 
 def without_conda(path: str) -> str:
     """A search path without the folders that hold a `conda`: the profile uses the environment of this interpreter."""
-    return os.pathsep.join(folder for folder in path.split(os.pathsep) if not shutil.which("conda", path=folder))
+    return os.pathsep.join(
+        folder for folder in path.split(os.pathsep) if not shutil.which("conda", path=folder)
+    )
 
 
 def _interruptible() -> None:
@@ -29,15 +31,37 @@ class Launch:
         """Start it; ``path`` is where programs are searched, by default without conda."""
         self.bench = bench
         self.said = Path(f"{bench.folder}.txt")
-        environment = os.environ | {"MPLBACKEND": "Agg", "PATH": path or without_conda(os.environ["PATH"])}
+        environment = os.environ | {
+            "MPLBACKEND": "Agg",
+            "PATH": path or without_conda(os.environ["PATH"]),
+        }
         environment.pop("PYTHONPATH", None)
-        self.command = [sys.executable, "-m", "snakemake", "--profile", "slurm", "--configfile", "config/test.yaml",
-                        "--cores", str(CORES), "--latency-wait", "10",
-                        "--slurm-init-seconds-before-status-checks", "3", *words]  # fmt: skip
+        self.command = [
+            sys.executable,
+            "-m",
+            "snakemake",
+            "--profile",
+            "slurm",
+            "--configfile",
+            "config/test.yaml",
+            "--cores",
+            str(CORES),
+            "--latency-wait",
+            "10",
+            "--slurm-init-seconds-before-status-checks",
+            "3",
+            *words,
+        ]
         with self.said.open("w") as file:
             # what a shell starts in the background ignores SIGINT, and so would its children
-            self.process = subprocess.Popen(self.command, cwd=bench.folder, env=environment, stdout=file,
-                                            stderr=subprocess.STDOUT, preexec_fn=_interruptible)  # fmt: skip
+            self.process = subprocess.Popen(
+                self.command,
+                cwd=bench.folder,
+                env=environment,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                preexec_fn=_interruptible,
+            )
 
     @property
     def text(self) -> str:

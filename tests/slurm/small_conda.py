@@ -9,7 +9,16 @@ import sys
 from pathlib import Path
 
 import yaml
-from rattler import Channel, ChannelConfig, MatchSpec, Platform, PrefixRecord, VirtualPackage, install, solve
+from rattler import (
+    Channel,
+    ChannelConfig,
+    MatchSpec,
+    Platform,
+    PrefixRecord,
+    VirtualPackage,
+    install,
+    solve,
+)
 
 ROOT = Path(os.environ["SMALL_CONDA_ROOT"])
 # Snakemake asks for 24.7.1 or newer
@@ -32,16 +41,21 @@ async def create(path: Path, prefix: Path) -> None:
     """Make an environment."""
     channels, packages = wanted(path)
     where = ChannelConfig(channel_alias=os.environ["SMALL_CONDA_CHANNELS"] + "/")
-    records = await solve([Channel(name, where) for name in channels], [MatchSpec(package) for package in packages],
-                          platforms=[Platform.current(), Platform("noarch")],
-                          virtual_packages=VirtualPackage.detect())  # fmt: skip
+    records = await solve(
+        [Channel(name, where) for name in channels],
+        [MatchSpec(package) for package in packages],
+        platforms=[Platform.current(), Platform("noarch")],
+        virtual_packages=VirtualPackage.detect(),
+    )
     await install(records, target_prefix=prefix, cache_dir=ROOT / "packages", show_progress=False)
     (prefix / "conda-meta" / "history").touch()
 
 
 def listed(prefix: Path) -> str:
     """The explicit list of an environment's packages."""
-    records = [PrefixRecord.from_path(path) for path in sorted((prefix / "conda-meta").glob("*.json"))]
+    records = [
+        PrefixRecord.from_path(path) for path in sorted((prefix / "conda-meta").glob("*.json"))
+    ]
     return "\n".join(["@EXPLICIT", *(f"{record.url}#{record.md5.hex()}" for record in records)])
 
 
@@ -59,7 +73,15 @@ def main() -> None:
     if given.version:
         print(f"conda {VERSION}")
     elif given.words == ["info"]:
-        print(json.dumps({"conda_prefix": str(ROOT), "root_prefix": str(ROOT), "platform": str(Platform.current())}))
+        print(
+            json.dumps(
+                {
+                    "conda_prefix": str(ROOT),
+                    "root_prefix": str(ROOT),
+                    "platform": str(Platform.current()),
+                }
+            )
+        )
     elif given.words[:1] == ["config"]:
         print(json.dumps({"get": {"channel_priority": "strict"}}))
     elif given.words[-1:] == ["create"]:

@@ -9,8 +9,10 @@ import pytest
 from tests.slurm import cluster
 
 
-@pytest.mark.parametrize(("name", "later", "killed"), [
-    (cluster.NAME, -30, True), (cluster.NAME, 30, False), ("elsewhere", -30, False)])
+@pytest.mark.parametrize(
+    ("name", "later", "killed"),
+    [(cluster.NAME, -30, True), (cluster.NAME, 30, False), ("elsewhere", -30, False)],
+)
 def test_what_a_job_left_is_killed(name, later, killed):
     process = subprocess.Popen(["sleep", "60"], env=os.environ | {"SLURM_CLUSTER_NAME": name})
     try:

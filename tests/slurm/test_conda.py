@@ -26,10 +26,21 @@ def test_jobs_run_in_the_environment_of_their_stage(cluster, bench, path):
         text = script.read_text()
         start = text.index("def main(")
         line = text.index("\n", start) + 1
-        script.write_text(f'{text[:line]}    import sys\n    log.info("prefix %s", sys.prefix)\n{text[line:]}')
-    text = Launch(bench, "--allowed-rules", *RULES, "--forcerun", *RULES, "--",
-                  "results/test/figures/system.png", "results/test/scores/scores.parquet",
-                  "results/test/grids/noaa20_atms/statistics.zarr", path=path).finish()  # fmt: skip
+        script.write_text(
+            f'{text[:line]}    import sys\n    log.info("prefix %s", sys.prefix)\n{text[line:]}'
+        )
+    text = Launch(
+        bench,
+        "--allowed-rules",
+        *RULES,
+        "--forcerun",
+        *RULES,
+        "--",
+        "results/test/figures/system.png",
+        "results/test/scores/scores.parquet",
+        "results/test/grids/noaa20_atms/statistics.zarr",
+        path=path,
+    ).finish()
     assert "Creating conda environment envs/figures.yaml" in text
     built = {}
     for rule in RULES:
@@ -46,21 +57,38 @@ def test_jobs_run_in_the_environment_of_their_stage(cluster, bench, path):
 def can_import(prefix, module):
     """Whether the interpreter of an environment can import a module."""
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    return subprocess.run([f"{prefix}/bin/python", "-c", f"import {module}"], env=environment, check=False,
-                          capture_output=True).returncode == 0  # fmt: skip
+    return (
+        subprocess.run(
+            [f"{prefix}/bin/python", "-c", f"import {module}"],
+            env=environment,
+            check=False,
+            capture_output=True,
+        ).returncode
+        == 0
+    )
 
 
 def test_lock_files_are_explicit_and_make_the_same_environment(bench, path, tmp_path):
     environment = os.environ | {"PATH": path}
-    words = ["make", "lock", "ENVIRONMENTS=envs/archive.yaml envs/world.yaml", f"PYTHON={sys.executable}"]
-    done = subprocess.run(words, cwd=bench.folder, env=environment, check=True, capture_output=True, text=True)
+    words = [
+        "make",
+        "lock",
+        "ENVIRONMENTS=envs/archive.yaml envs/world.yaml",
+        f"PYTHON={sys.executable}",
+    ]
+    done = subprocess.run(
+        words, cwd=bench.folder, env=environment, check=True, capture_output=True, text=True
+    )
     assert "envs/world.yaml: has packages of pip" in done.stdout
     listed = bench.folder / f"envs/archive.{channel.PLATFORM}.pin.txt"
     lines = listed.read_text().splitlines()
     assert lines[0] == "@EXPLICIT"
     assert all(line.startswith("file://") and "#" in line for line in lines[1:])
     prefix = tmp_path / "again"
-    subprocess.run(["conda", "create", "--quiet", "--yes", "--file", str(listed), "--prefix", str(prefix)], check=True,
-                   env=environment)  # fmt: skip
+    subprocess.run(
+        ["conda", "create", "--quiet", "--yes", "--file", str(listed), "--prefix", str(prefix)],
+        check=True,
+        env=environment,
+    )
     assert can_import(prefix, "cdsapi")
     assert not can_import(prefix, "zarr")

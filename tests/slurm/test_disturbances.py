@@ -27,7 +27,9 @@ LARGE = """    import numpy as np
 
 def slow(bench, rule, seconds, more=""):
     """Give a rule's script work for so many seconds, the first time that it runs."""
-    bench.edit(f"workflow/scripts/{rule}.py", MAIN, MAIN + FIRST.format(rule=rule, seconds=seconds) + more)
+    bench.edit(
+        f"workflow/scripts/{rule}.py", MAIN, MAIN + FIRST.format(rule=rule, seconds=seconds) + more
+    )
 
 
 def only(*rules):
@@ -37,8 +39,11 @@ def only(*rules):
 
 def targets(*rules):
     """Files of :data:`RULES`."""
-    files = {"verification_scores": "scores/scores.parquet", "states_truth": "states/truth/2022-02.zarr",
-             "observations_statistics": "grids/noaa20_atms/statistics.zarr"}  # fmt: skip
+    files = {
+        "verification_scores": "scores/scores.parquet",
+        "states_truth": "states/truth/2022-02.zarr",
+        "observations_statistics": "grids/noaa20_atms/statistics.zarr",
+    }
     return [f"results/test/{files[rule]}" for rule in rules]
 
 
@@ -53,27 +58,41 @@ def test_jobs_killed_too_large_or_too_slow_are_tried_again(cluster, bench):
     slow(bench, "states_truth", 0, LARGE.format(mb=800))
     bench.edit("workflow/rules/states.smk", "mem_mb=memory(2000)", "mem_mb=memory(800)")
     since = len(cluster.jobs())
-    run = Launch(bench, "--set-resources", "observations_statistics:runtime=1", *only(*RULES), *targets(*RULES))
+    run = Launch(
+        bench,
+        "--set-resources",
+        "observations_statistics:runtime=1",
+        *only(*RULES),
+        *targets(*RULES),
+    )
     log = bench.folder / "results/test/logs/verification_scores/all.log"
     log.unlink()
-    cluster.wait(lambda: log.exists() and "has work for" in log.read_text(), 300, "the job to be killed is not running")
+    cluster.wait(
+        lambda: log.exists() and "has work for" in log.read_text(),
+        300,
+        "the job to be killed is not running",
+    )
     cluster.cancel(cluster.jobs_of("verification_scores", "RUNNING")[0]["id"])
     text = run.finish()
 
     assert states(cluster, "verification_scores", since) == ["CANCELLED", "COMPLETED"]
     assert states(cluster, "observations_statistics", since) == ["TIMEOUT", "COMPLETED"]
-    assert "observations_statistics has work for 600 s" in text, "the failed job's log was not shown"
+    assert "observations_statistics has work for 600 s" in text, (
+        "the failed job's log was not shown"
+    )
     *failed, last = states(cluster, "states_truth", since)
     assert failed
     assert set(failed) <= {"FAILED", "OUT_OF_MEMORY", "CANCELLED"}
     assert last == "COMPLETED"
-    asked = [job["memory"] for job in cluster.jobs_of("states_truth")][-len(failed) - 1:]
+    asked = [job["memory"] for job in cluster.jobs_of("states_truth")][-len(failed) - 1 :]
     assert asked == [f"{800 * attempt}M" for attempt in range(1, len(failed) + 2)]
 
 
 def test_a_job_that_fails_every_time_is_reported_with_its_log(cluster, bench):
     rule = "observations_statistics"
-    bench.edit(f"workflow/scripts/{rule}.py", MAIN, MAIN + '    raise OSError("the disk is full")\n')
+    bench.edit(
+        f"workflow/scripts/{rule}.py", MAIN, MAIN + '    raise OSError("the disk is full")\n'
+    )
     since = len(cluster.jobs())
     run = Launch(bench, "--retries", "1", *only(rule), *targets(rule))
     text = run.finish(check=False)
@@ -93,12 +112,17 @@ def test_interrupted_and_drained_the_same_command_completes(cluster, bench):
     words = [*only(*RULES), *targets(*RULES)]
     run = Launch(bench, *words)
     begun = [bench.folder / f"begun-{rule}" for rule in RULES]
-    cluster.wait(lambda: sum(file.exists() for file in begun) == CORES and len(cluster.jobs()) == since + 3, 300,
-                 "the jobs are not queued")  # fmt: skip
+    cluster.wait(
+        lambda: sum(file.exists() for file in begun) == CORES and len(cluster.jobs()) == since + 3,
+        300,
+        "the jobs are not queued",
+    )
     run.interrupt()
     run.finish(300, check=False)
     assert run.process.returncode != 0
-    cluster.wait(lambda: not cluster.jobs("PENDING,RUNNING,COMPLETING"), 300, "jobs are left in the queue")
+    cluster.wait(
+        lambda: not cluster.jobs("PENDING,RUNNING,COMPLETING"), 300, "jobs are left in the queue"
+    )
     assert {job["state"] for job in cluster.jobs()[since:]} == {"CANCELLED"}
 
     for file in begun:

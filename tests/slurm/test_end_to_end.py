@@ -7,8 +7,15 @@ import pytest
 from tests.slurm.launch import Launch
 
 pytestmark = pytest.mark.slow
-GPU_RULES = ("training_forecaster", "training_assimilator", "training_joint", "training_autoregressive",
-             "cycling_analyses", "cycling_response", "cycling_forecasts")  # fmt: skip
+GPU_RULES = (
+    "training_forecaster",
+    "training_assimilator",
+    "training_joint",
+    "training_autoregressive",
+    "cycling_analyses",
+    "cycling_response",
+    "cycling_forecasts",
+)
 
 
 def test_everything_is_there_and_nothing_is_left_to_do(finished):
@@ -25,14 +32,20 @@ def test_rules_with_gpus_run_in_the_gpu_partition(finished, cluster):
         found = cluster.jobs_of(rule)
         assert found, rule
         assert {job["partition"] for job in found} == {"gpu"}, rule
-    others = [job for job in jobs if not job["comment"].startswith(tuple(f"rule_{rule}" for rule in GPU_RULES))]
+    others = [
+        job
+        for job in jobs
+        if not job["comment"].startswith(tuple(f"rule_{rule}" for rule in GPU_RULES))
+    ]
     assert {job["partition"] for job in others} == {"cpu"}
 
 
 def test_jobs_ask_for_what_their_rules_say(finished, cluster):
     job = cluster.jobs_of("training_forecaster")[0]
     planned = Launch(finished, "-n", "--forcerun", "training_forecaster").finish()
-    memory = re.search(r"^rule training_forecaster:.*?mem_mb=(\d+)", planned, re.MULTILINE | re.DOTALL)[1]
+    memory = re.search(
+        r"^rule training_forecaster:.*?mem_mb=(\d+)", planned, re.MULTILINE | re.DOTALL
+    )[1]
     assert (job["memory"], job["limit"]) == (f"{memory}M", "1-00:00:00")
     assert "gres:gpu:1" in cluster.asked(job["id"])
 
@@ -46,7 +59,11 @@ def test_figures_share_one_job(finished, cluster):
 
 
 def test_logs_of_slurm_are_kept_for_failures_alone(finished, cluster):
-    failed = [job["id"] for job in cluster.jobs() if job["state"] not in ("COMPLETED", "RUNNING", "PENDING")]
+    failed = [
+        job["id"]
+        for job in cluster.jobs()
+        if job["state"] not in ("COMPLETED", "RUNNING", "PENDING")
+    ]
     kept = [path.stem for path in (finished.folder / "results/slurm").rglob("*.log")]
     assert set(kept) <= set(failed)
     assert all(re.fullmatch(r"\d+", name) for name in kept)

@@ -28,20 +28,35 @@ def weights(bench):
 
 
 @pytest.mark.parametrize("devices", [1, 2])
-def test_preempted_training_reaches_the_weights_of_an_undisturbed_one(cluster, bench, tmp_path, devices):
+def test_preempted_training_reaches_the_weights_of_an_undisturbed_one(
+    cluster, bench, tmp_path, devices
+):
     longer(bench)
     on_processors(bench, devices)
     undisturbed = bench.clone(tmp_path / "undisturbed")
     # each update is reported, and takes a little longer with it
-    bench.edit("fuxiflow/progress.py", "        self.done += 1\n", "        time.sleep(0.2)\n        self.done += 1\n")
+    bench.edit(
+        "fuxiflow/progress.py",
+        "        self.done += 1\n",
+        "        time.sleep(0.2)\n        self.done += 1\n",
+    )
     since = len(cluster.jobs())
     run = Launch(bench, *WORDS)
     state = bench.folder / "results/test/state/training/full/forecaster"
     cluster.wait(lambda: any(state.glob("*.ckpt")), 300, "training has not begun")
-    urgent = cluster.submit("--partition=urgent", "--output=/dev/null", f"--cpus-per-task={os.cpu_count()}",
-                            "--mem=100", "--wrap", "sleep 1")  # fmt: skip
-    cluster.wait(lambda: any(job["id"] == urgent and job["state"] == "COMPLETED" for job in cluster.jobs()), 300,
-                 "the urgent job has not run")  # fmt: skip
+    urgent = cluster.submit(
+        "--partition=urgent",
+        "--output=/dev/null",
+        f"--cpus-per-task={os.cpu_count()}",
+        "--mem=100",
+        "--wrap",
+        "sleep 1",
+    )
+    cluster.wait(
+        lambda: any(job["id"] == urgent and job["state"] == "COMPLETED" for job in cluster.jobs()),
+        300,
+        "the urgent job has not run",
+    )
     run.finish()
     jobs = [job for job in cluster.jobs()[since:] if job["id"] != urgent]
     # queued again by Slurm, not tried again by Snakemake

@@ -12,22 +12,40 @@ RULE = "training_forecaster"
 MODELS = "results/test/models/full"
 LOG = f"results/test/logs/{RULE}/full.log"
 # a processor for each process, so that a small machine has room for both
-WORDS = ["--allowed-rules", RULE, "--forcerun", RULE, "--set-threads", f"{RULE}=1", "--", f"{MODELS}/forecaster.ckpt"]
+WORDS = [
+    "--allowed-rules",
+    RULE,
+    "--forcerun",
+    RULE,
+    "--set-threads",
+    f"{RULE}=1",
+    "--",
+    f"{MODELS}/forecaster.ckpt",
+]
 
 
 def on_processors(bench, devices, nodes=1):
     """Train on so many processors of each node; batches that one device takes whole are shared."""
-    bench.edit("config/test.yaml", "  training:\n",
-               f"  training:\n    accelerator: cpu\n    devices: {devices}\n    nodes: {nodes}\n")  # fmt: skip
+    bench.edit(
+        "config/test.yaml",
+        "  training:\n",
+        f"  training:\n    accelerator: cpu\n    devices: {devices}\n    nodes: {nodes}\n",
+    )
     bench.edit("config/test.yaml", "joint: {updates: 4, batch: 1,", "joint: {updates: 4, batch: 2,")
-    bench.edit("config/test.yaml", "autoregressive: {updates: 3, batch: 1,", "autoregressive: {updates: 3, batch: 2,")
+    bench.edit(
+        "config/test.yaml",
+        "autoregressive: {updates: 3, batch: 1,",
+        "autoregressive: {updates: 3, batch: 2,",
+    )
 
 
 def trained(bench):
     """Losses and weights of the forecaster, each as one vector; without biases that a normalisation follows, whose
     gradient is nothing but rounding."""
     losses = pd.read_parquet(bench.folder / MODELS / "forecaster.losses.parquet")["loss"]
-    weights = checkpoint.load(bench.folder / MODELS / "forecaster.ckpt").networks.forecaster.state_dict()
+    weights = checkpoint.load(
+        bench.folder / MODELS / "forecaster.ckpt"
+    ).networks.forecaster.state_dict()
     kept = [value.flatten() for name, value in weights.items() if not name.endswith("conv.bias")]
     return torch.tensor(losses.to_numpy()), torch.cat(kept)
 
@@ -57,10 +75,13 @@ def test_two_tasks_of_srun_train_as_one_process_does(cluster, bench, tmp_path, d
 
 def test_a_process_that_fails_ends_the_others_and_its_error_is_in_the_log(cluster, bench):
     on_processors(bench, 2)
-    bench.edit("fuxiflow/training/loop.py", "                run.seed_generators()\n",
-               "                run.seed_generators()\n"
-               "                if run.step == 3 and fabric.global_rank == 1:\n"
-               "                    raise ValueError('the second has had enough')\n")  # fmt: skip
+    bench.edit(
+        "fuxiflow/training/loop.py",
+        "                run.seed_generators()\n",
+        "                run.seed_generators()\n"
+        "                if run.step == 3 and fabric.global_rank == 1:\n"
+        "                    raise ValueError('the second has had enough')\n",
+    )
     said = Launch(bench, "--retries", "0", *WORDS).finish(check=False)
     log = (bench.folder / LOG).read_text()
     assert "process 1 of 2 failed: the second has had enough" in log

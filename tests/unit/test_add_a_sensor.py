@@ -38,7 +38,9 @@ def test_the_file_is_checked_as_the_page_says(path, capsys):
     assert said in (ROOT / "docs" / "add-a-sensor.md").read_text()
     path.write_text(path.read_text().replace("reader: atms_sdr", "reader: atms_sdx"))
     assert main(["check", str(path)]) == 1
-    assert re.search(r"reader: unknown reader 'atms_sdx'; known: .*atms_sdr", capsys.readouterr().err)
+    assert re.search(
+        r"reader: unknown reader 'atms_sdx'; known: .*atms_sdr", capsys.readouterr().err
+    )
 
 
 def test_a_real_granule_becomes_a_sparse_grid(path, tmp_path):
@@ -51,18 +53,45 @@ def test_a_real_granule_becomes_a_sparse_grid(path, tmp_path):
     grid = Grid(180, 360)
     shared = {"source": source.name, "channels": source.channel_names, "dates": DATES}
     made = SimpleNamespace(table=tmp_path / "read.parquet", ledger=tmp_path / "read_ledger.parquet")
-    load_script("observations_read").main(SimpleNamespace(files=raw), made, SimpleNamespace(
-        reader=source.reader, file_pattern=source.file_pattern, platforms=source.platform_names, **shared), LOG)
+    load_script("observations_read").main(
+        SimpleNamespace(files=raw),
+        made,
+        SimpleNamespace(
+            reader=source.reader,
+            file_pattern=source.file_pattern,
+            platforms=source.platform_names,
+            **shared,
+        ),
+        LOG,
+    )
     limits = SimpleNamespace(limits=tmp_path / "limits.parquet")
-    load_script("observations_limits").main(SimpleNamespace(tables=[made.table]), limits, SimpleNamespace(
-        ranges=source.valid_ranges, logarithmic=source.logarithmic, **shared), LOG)
+    load_script("observations_limits").main(
+        SimpleNamespace(tables=[made.table]),
+        limits,
+        SimpleNamespace(ranges=source.valid_ranges, logarithmic=source.logarithmic, **shared),
+        LOG,
+    )
     good = SimpleNamespace(table=tmp_path / "table.parquet", ledger=tmp_path / "ledger.parquet")
     load_script("observations_quality").main(
-        SimpleNamespace(table=made.table, ledger=made.ledger, limits=limits.limits), good, SimpleNamespace(
-            ranges=source.valid_ranges, max_z=source.max_z, max_speed=source.max_speed, **shared), LOG)
-    load_script("observations_grid").main(good, SimpleNamespace(grid=tmp_path / "grid.zarr"), SimpleNamespace(
-        units=source.units, options={"platforms": source.platform_names}, seed=0,
-        grid={"nlat": grid.nlat, "nlon": grid.nlon}, **shared), LOG)
+        SimpleNamespace(table=made.table, ledger=made.ledger, limits=limits.limits),
+        good,
+        SimpleNamespace(
+            ranges=source.valid_ranges, max_z=source.max_z, max_speed=source.max_speed, **shared
+        ),
+        LOG,
+    )
+    load_script("observations_grid").main(
+        good,
+        SimpleNamespace(grid=tmp_path / "grid.zarr"),
+        SimpleNamespace(
+            units=source.units,
+            options={"platforms": source.platform_names},
+            seed=0,
+            grid={"nlat": grid.nlat, "nlon": grid.nlon},
+            **shared,
+        ),
+        LOG,
+    )
 
     counts = ledger.read([good.ledger]).query("channel == ''").groupby("reason")["count"].sum()
     assert counts["read"] == 12 * 96 == counts.drop("read").sum()
@@ -75,5 +104,7 @@ def test_a_real_granule_becomes_a_sparse_grid(path, tmp_path):
     assert window.cell.tolist() == np.unique(cells).tolist()
     assert set(window.slot.tolist()) == {0}
     one = cells == window.cell[len(window) // 2]
-    assert window.values[len(window) // 2] == pytest.approx(np.nanmean(table.values_of(used)[one], 0), abs=1e-3)
+    assert window.values[len(window) // 2] == pytest.approx(
+        np.nanmean(table.values_of(used)[one], 0), abs=1e-3
+    )
     assert 180 < np.nanmin(window.values) < np.nanmax(window.values) < 300

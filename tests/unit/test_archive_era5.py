@@ -28,27 +28,47 @@ def nobody(monkeypatch, tmp_path):
 
 
 def asked(start, end, days=8):
-    return {name: (dataset, request)
-            for name, dataset, request in era5.requests_of(channels.table(), start, end, days)}
+    return {
+        name: (dataset, request)
+        for name, dataset, request in era5.requests_of(channels.table(), start, end, days)
+    }
 
 
 def test_requests_of_a_segment():
     found = asked(date(2022, 1, 20), date(2022, 2, 3))
     assert sorted(found) == sorted(
-        [f"{kind}_{day}.grib" for kind in ("pressure_levels", "single_levels", "precipitation")
-         for day in ("20220120", "20220128", "20220201")] + ["precipitation_before.grib"])
+        [
+            f"{kind}_{day}.grib"
+            for kind in ("pressure_levels", "single_levels", "precipitation")
+            for day in ("20220120", "20220128", "20220201")
+        ]
+        + ["precipitation_before.grib"]
+    )
     dataset, upper = found["pressure_levels_20220128.grib"]
     assert dataset == "reanalysis-era5-pressure-levels"
     assert upper["day"] == ["28", "29", "30", "31"]
     assert upper["time"] == ["00:00", "06:00", "12:00", "18:00"]
     assert len(upper["pressure_level"]) == 13
-    assert upper["variable"] == ["geopotential", "temperature", "u_component_of_wind", "v_component_of_wind",
-                                 "relative_humidity"]
+    assert upper["variable"] == [
+        "geopotential",
+        "temperature",
+        "u_component_of_wind",
+        "v_component_of_wind",
+        "relative_humidity",
+    ]
     dataset, surface = found["single_levels_20220201.grib"]
     assert dataset == "reanalysis-era5-single-levels"
-    assert (surface["year"], surface["month"], surface["day"]) == (["2022"], ["02"], ["01", "02", "03"])
-    assert surface["variable"] == ["2m_temperature", "10m_u_component_of_wind", "10m_v_component_of_wind",
-                                   "mean_sea_level_pressure"]
+    assert (surface["year"], surface["month"], surface["day"]) == (
+        ["2022"],
+        ["02"],
+        ["01", "02", "03"],
+    )
+    assert surface["variable"] == [
+        "2m_temperature",
+        "10m_u_component_of_wind",
+        "10m_v_component_of_wind",
+        "mean_sea_level_pressure",
+    ]
 
 
 def test_six_hour_sums_of_the_first_day_reach_into_the_day_before():
@@ -70,7 +90,10 @@ def test_download_through_the_client(server, key, tmp_path):
 
 def test_a_refusal_is_told_in_the_stores_words(server, key, tmp_path):
     request = era5.invariants() | {"variable": ["refuse"]}
-    with requests.Session() as session, pytest.raises(DownloadError, match=r"i\.grib.*(no such variable|invalid)"):
+    with (
+        requests.Session() as session,
+        pytest.raises(DownloadError, match=r"i\.grib.*(no such variable|invalid)"),
+    ):
         era5.retrieve(era5.client(LOG), era5.SINGLE, request, session, tmp_path / "i.grib")
 
 

@@ -17,14 +17,18 @@ def inventory(lead: int, leave_out: str = "") -> tuple[str, bytes]:
     step = "anl" if lead == 0 else f"{lead} hour fcst"
     entries = []
     for channel in channels.table():
-        parameter = gfs.ABBREVIATIONS[channel.gfs_discipline, channel.gfs_category, channel.gfs_number]
+        parameter = gfs.ABBREVIATIONS[
+            channel.gfs_discipline, channel.gfs_category, channel.gfs_number
+        ]
         if channel.name == leave_out:
             continue
         if channel.analysed:
             entries.append((parameter, gfs._level(channel), step))
         elif lead:
-            entries += [("APCP", "surface", f"{lead - 6}-{lead} hour acc fcst"),
-                        ("APCP", "surface", f"0-{lead} hour acc fcst")]
+            entries += [
+                ("APCP", "surface", f"{lead - 6}-{lead} hour acc fcst"),
+                ("APCP", "surface", f"0-{lead} hour acc fcst"),
+            ]
         entries.append(("TCDC", "entire atmosphere", step))
     lines = [f"{i + 1}:{10 * i}:d=2023070100:{':'.join(entry)}:" for i, entry in enumerate(entries)]
     body = b"".join(f"{entry[0]:>10}"[:10].encode() for entry in entries)
@@ -32,11 +36,18 @@ def inventory(lead: int, leave_out: str = "") -> tuple[str, bytes]:
 
 
 def test_path_is_the_buckets():
-    assert gfs.path(datetime(2023, 7, 1, 12), 240, "0p25") == "gfs.20230701/12/atmos/gfs.t12z.pgrb2.0p25.f240"
+    assert (
+        gfs.path(datetime(2023, 7, 1, 12), 240, "0p25")
+        == "gfs.20230701/12/atmos/gfs.t12z.pgrb2.0p25.f240"
+    )
 
 
 def test_files_of_a_segment():
-    found = list(gfs.files(date(2023, 7, 1), date(2023, 7, 2), (date(2023, 7, 2), date(2023, 7, 2)), [0, 12], 12))
+    found = list(
+        gfs.files(
+            date(2023, 7, 1), date(2023, 7, 2), (date(2023, 7, 2), date(2023, 7, 2)), [0, 12], 12
+        )
+    )
     first = [(init.hour, lead) for init, lead in found if init.day == 1]
     second = [(init.hour, lead) for init, lead in found if init.day == 2]
     assert first == [(0, 0), (6, 0), (12, 0), (18, 0)]
@@ -47,7 +58,9 @@ def test_files_of_a_segment():
 def test_inventory_lines():
     text = "1:0:d=2023070100:HGT:500 mb:anl:\n2:70:d=2023070100:UGRD:10 m above ground:anl:\n"
     assert gfs.parse_index(text, URL) == [
-        gfs.Message(0, 70, "HGT", "500 mb", "anl"), gfs.Message(70, None, "UGRD", "10 m above ground", "anl")]
+        gfs.Message(0, 70, "HGT", "500 mb", "anl"),
+        gfs.Message(70, None, "UGRD", "10 m above ground", "anl"),
+    ]
 
 
 def test_submessages_end_with_their_message():

@@ -43,6 +43,8 @@ def test_tasks_are_the_days_asked_for(bucket, session, tmp_path):
 
 
 def test_what_is_no_listing_is_named(server, session, monkeypatch):
-    monkeypatch.setattr(Handler, "listing", lambda handler, query: handler.answer(200, b"plain text"))
+    monkeypatch.setattr(
+        Handler, "listing", lambda handler, query: handler.answer(200, b"plain text")
+    )
     with pytest.raises(DownloadError, match="ATMS-SDR/: not a listing"):
         list(granules.listing(session, server.url, "ATMS-SDR/"))

@@ -16,13 +16,16 @@ def test_the_committed_file():
         archives.source("goes")
 
 
-@pytest.mark.parametrize(("change", "key"), [
-    ({"gfs": {"url": "ftp://x"}}, "gfs.url"),
-    ({"gfs": {"url": "https://x/"}}, "gfs.url"),
-    ({"era5": {"days_per_request": 0}}, "era5.days_per_request"),
-    ({"sources": {"x": {"url": "https://x", "products": []}}}, "sources.x.products"),
-    ({"more": 1}, "more"),
-])
+@pytest.mark.parametrize(
+    ("change", "key"),
+    [
+        ({"gfs": {"url": "ftp://x"}}, "gfs.url"),
+        ({"gfs": {"url": "https://x/"}}, "gfs.url"),
+        ({"era5": {"days_per_request": 0}}, "era5.days_per_request"),
+        ({"sources": {"x": {"url": "https://x", "products": []}}}, "sources.x.products"),
+        ({"more": 1}, "more"),
+    ],
+)
 def test_faults_name_file_and_key(tmp_path, change, key):
     path = tmp_path / "a.yaml"
     path.write_text(yaml.safe_dump(yaml.safe_load(settings.FILE.read_text()) | change))

@@ -39,7 +39,11 @@ def test_a_broken_answer_is_resumed_where_it_broke(server, session, tmp_path):
     server.faults["/b"] = ["cut", "cut"]
     assert fetch(session, f"{server.url}/b", tmp_path / "b").read_bytes() == BODY
     half = len(BODY) // 2
-    assert server.requests == [("/b", None), ("/b", f"bytes={half}-"), ("/b", f"bytes={half + half // 2}-")]
+    assert server.requests == [
+        ("/b", None),
+        ("/b", f"bytes={half}-"),
+        ("/b", f"bytes={half + half // 2}-"),
+    ]
     assert names(tmp_path) == ["b"]
 
 
@@ -114,7 +118,12 @@ def test_ranges_are_joined_and_written_in_order(server, session, tmp_path):
     ranges = [(100, 200), (0, 10), (200, 300), (len(BODY) - 5, None)]
     got = fetch_ranges(session, f"{server.url}/g", tmp_path / "g", ranges).read_bytes()
     assert got == BODY[:10] + BODY[100:300] + BODY[-5:]
-    assert [r for _, r in server.requests] == ["bytes=0-9", "bytes=0-9", "bytes=100-299", f"bytes={len(BODY) - 5}-"]
+    assert [r for _, r in server.requests] == [
+        "bytes=0-9",
+        "bytes=0-9",
+        "bytes=100-299",
+        f"bytes={len(BODY) - 5}-",
+    ]
     fetch_ranges(session, f"{server.url}/g", tmp_path / "g", ranges)
     assert len(server.requests) == 4
 

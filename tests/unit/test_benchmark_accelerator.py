@@ -30,13 +30,39 @@ def test_gradients_and_sources_add_their_arithmetic():
 
 def test_all_rows_run_without_an_accelerator(capsys):
     threads = torch.get_num_threads()
-    accelerator.main(["--size", "tiny", "--device", "cpu", "--precision", "bf16-mixed", "--steps", "2", "--cycles", "2",
-                      "--repeat", "1", "--peak", "1"])
+    accelerator.main(
+        [
+            "--size",
+            "tiny",
+            "--device",
+            "cpu",
+            "--precision",
+            "bf16-mixed",
+            "--steps",
+            "2",
+            "--cycles",
+            "2",
+            "--repeat",
+            "1",
+            "--peak",
+            "1",
+        ]
+    )
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].startswith(f"tiny on (16, 32): 120,796 and 42,548 parameters; {threads} CPU threads, bf16-mixed")
-    found = {line[:28].strip(): [float(word.strip("%")) for word in line[28:].split()] for line in lines[3:]}
-    assert list(found) == ["one analysis", "forecast, 2 steps", "the same, to the host", "update of stage 1",
-                           "update of stage 3, 2 cycles"]
+    assert lines[0].startswith(
+        f"tiny on (16, 32): 120,796 and 42,548 parameters; {threads} CPU threads, bf16-mixed"
+    )
+    found = {
+        line[:28].strip(): [float(word.strip("%")) for word in line[28:].split()]
+        for line in lines[3:]
+    }
+    assert list(found) == [
+        "one analysis",
+        "forecast, 2 steps",
+        "the same, to the host",
+        "update of stage 1",
+        "update of stage 3, 2 cycles",
+    ]
     assert all(value > 0 for row in found.values() for value in row[:4])
     work = accelerator.flops("tiny", 1)
     expected = 3 * work["forecast"] + 2 * (work["analysis gradient"] + work["forecast gradient"])

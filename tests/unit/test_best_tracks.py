@@ -14,13 +14,53 @@ from fuxiflow.observations.bufr import Decoder
 from tests.helpers import realdata
 from tests.level1_files import mutations
 
-NAMES = ["SID", "SEASON", "BASIN", "NAME", "ISO_TIME", "NATURE", "LAT", "LON", "WMO_WIND", "WMO_PRES", "USA_WIND",
-         "USA_PRES"]
+NAMES = [
+    "SID",
+    "SEASON",
+    "BASIN",
+    "NAME",
+    "ISO_TIME",
+    "NATURE",
+    "LAT",
+    "LON",
+    "WMO_WIND",
+    "WMO_PRES",
+    "USA_WIND",
+    "USA_PRES",
+]
 UNITS = [" ", "Year", " ", " ", " ", " ", "degrees_north", "degrees_east", "kts", "mb", "kts", "mb"]
 STORM = "2022182N15250"
-ROWS = [[STORM, "2022", "NA", "ONE", "2022-07-01 00:00:00", "TS", "15.0", "-110.0", "35", "1002", "40", "1000"],
-        [STORM, "2022", "NA", "ONE", "2022-07-01 03:00:00", "TS", "15.2", "-110.5", " ", " ", "45", "998"],
-        [STORM, "2022", "NA", "ONE", "2022-07-01 06:00:00", "TS", "15.4", "-111.0", " ", " ", " ", " "]]
+ROWS = [
+    [
+        STORM,
+        "2022",
+        "NA",
+        "ONE",
+        "2022-07-01 00:00:00",
+        "TS",
+        "15.0",
+        "-110.0",
+        "35",
+        "1002",
+        "40",
+        "1000",
+    ],
+    [
+        STORM,
+        "2022",
+        "NA",
+        "ONE",
+        "2022-07-01 03:00:00",
+        "TS",
+        "15.2",
+        "-110.5",
+        " ",
+        " ",
+        "45",
+        "998",
+    ],
+    [STORM, "2022", "NA", "ONE", "2022-07-01 06:00:00", "TS", "15.4", "-111.0", " ", " ", " ", " "],
+]
 
 
 def write(path, rows=ROWS, units=UNITS, names=NAMES):
@@ -40,10 +80,18 @@ def test_units_and_which_agency(tmp_path):
     assert found.attrs["rejected"] == {}
 
 
-@pytest.mark.parametrize(("column", "value", "reason"), [
-    ("SID", "2022182X15250", "identifier"), ("ISO_TIME", "2022-07-99 03:00:00", "time"), ("LAT", "95.2", "location"),
-    ("LAT", "1x.2", "location"), ("LON", "-500", "location"), ("LAT", "55.2", "leap"),
-    ("ISO_TIME", "2022-07-01 00:00:00", "duplicate")])
+@pytest.mark.parametrize(
+    ("column", "value", "reason"),
+    [
+        ("SID", "2022182X15250", "identifier"),
+        ("ISO_TIME", "2022-07-99 03:00:00", "time"),
+        ("LAT", "95.2", "location"),
+        ("LAT", "1x.2", "location"),
+        ("LON", "-500", "location"),
+        ("LAT", "55.2", "leap"),
+        ("ISO_TIME", "2022-07-01 00:00:00", "duplicate"),
+    ],
+)
 def test_fixes_that_cannot_be_are_left_out_and_counted(tmp_path, column, value, reason):
     rows = [list(row) for row in ROWS]
     rows[1][NAMES.index(column)] = value
@@ -61,9 +109,17 @@ def test_longitudes_and_absurd_intensities(tmp_path):
     assert found["pressure"].iloc[0] == 1002
 
 
-@pytest.mark.parametrize(("kwargs", "message"), [
-    ({"units": [unit.replace("kts", "m/s") for unit in UNITS]}, "wmo_wind in 'm/s', expected kts"),
-    ({"names": ["XID", *NAMES[1:]]}, "not IBTrACS, it lacks sid"), ({"units": UNITS, "rows": []}, "")])
+@pytest.mark.parametrize(
+    ("kwargs", "message"),
+    [
+        (
+            {"units": [unit.replace("kts", "m/s") for unit in UNITS]},
+            "wmo_wind in 'm/s', expected kts",
+        ),
+        ({"names": ["XID", *NAMES[1:]]}, "not IBTrACS, it lacks sid"),
+        ({"units": UNITS, "rows": []}, ""),
+    ],
+)
 def test_other_files_are_refused(tmp_path, kwargs, message):
     path = write(tmp_path / "x.csv", **kwargs)
     if message:
@@ -83,16 +139,24 @@ def netcdf(path):
         names = [list(name.ljust(13)) for name in ("ONE", "TWO")]
         file.createVariable("name", "S1", ("storm", "char"))[:] = np.array(names, "S1")
         for name, text in (("basin", "NA"), ("nature", "TS")):
-            file.createVariable(name, "S1", ("storm", "date_time", "letters"))[:] = np.tile(np.array(list(text), "S1"),
-                                                                                        (2, 4, 1))
+            file.createVariable(name, "S1", ("storm", "date_time", "letters"))[:] = np.tile(
+                np.array(list(text), "S1"), (2, 4, 1)
+            )
         start = (np.datetime64("2022-07-01") - np.datetime64("1858-11-17")).astype(float)
-        columns = {"time": ([start, start + 0.125, start + 0.25], "days since 1858-11-17 00:00:00"),
-                   "lat": ([15.0, 15.2, 15.4], "degrees_north"), "lon": ([-110.0, -110.5, -111.0], "degrees_east"),
-                   "wmo_wind": ([35, np.nan, np.nan], "kts"), "wmo_pres": ([1002, np.nan, np.nan], "mb"),
-                   "usa_wind": ([40, 45, np.nan], "kts"), "usa_pres": ([1000, 998, np.nan], "mb")}
+        columns = {
+            "time": ([start, start + 0.125, start + 0.25], "days since 1858-11-17 00:00:00"),
+            "lat": ([15.0, 15.2, 15.4], "degrees_north"),
+            "lon": ([-110.0, -110.5, -111.0], "degrees_east"),
+            "wmo_wind": ([35, np.nan, np.nan], "kts"),
+            "wmo_pres": ([1002, np.nan, np.nan], "mb"),
+            "usa_wind": ([40, 45, np.nan], "kts"),
+            "usa_pres": ([1000, 998, np.nan], "mb"),
+        }
         for name, (values, unit) in columns.items():
             variable = file.createVariable(name, "f8", ("storm", "date_time"), fill_value=-9999.0)
-            variable[:] = np.ma.masked_invalid([[*values, np.nan], [values[0], np.nan, np.nan, np.nan]])
+            variable[:] = np.ma.masked_invalid(
+                [[*values, np.nan], [values[0], np.nan, np.nan, np.nan]]
+            )
             variable.units = unit
     return path
 
@@ -121,8 +185,12 @@ def test_real_files(name, fixes, storms):
         rows = sorted(list(csv.DictReader(file))[1:], key=lambda row: (row["SID"], row["ISO_TIME"]))
     assert found["lat"].tolist() == pytest.approx([float(row["LAT"]) for row in rows])
     assert found["lon"].tolist() == pytest.approx([float(row["LON"]) for row in rows])
-    wind = [row["WMO_WIND"].strip() or row["USA_WIND"].strip() if row["WMO_WIND"].strip() or not row["WMO_PRES"].strip()
-            else "" for row in rows]
+    wind = [
+        row["WMO_WIND"].strip() or row["USA_WIND"].strip()
+        if row["WMO_WIND"].strip() or not row["WMO_PRES"].strip()
+        else ""
+        for row in rows
+    ]
     expected = [float(text) * KNOT if text else np.nan for text in wind]
     assert found["wind"].tolist() == pytest.approx(expected, nan_ok=True)
 
@@ -147,7 +215,9 @@ def test_flipped_bits_give_fixes_or_a_clear_error(tmp_path):
         assert found["lon"].between(-180, 180).all()
         assert found["time"].notna().all()
         assert not (found["wind"] > 120).any()
-        assert len(found) + sum(found.attrs["rejected"].values()) >= 117  # two rows may have become one, or a header's
+        assert (
+            len(found) + sum(found.attrs["rejected"].values()) >= 117
+        )  # two rows may have become one, or a header's
     assert outcomes == {True}  # errors name the file
 
 
@@ -155,7 +225,9 @@ def test_flipped_bits_give_fixes_or_a_clear_error(tmp_path):
 def test_flipped_bits_of_netcdf_give_fixes_or_a_clear_error(tmp_path, monkeypatch):
     path = netcdf(tmp_path / "x.nc")
     outcomes = set()
-    with Decoder(best_tracks._fixes) as decoder:  # one process for all files, where read() has one for each
+    with Decoder(
+        best_tracks._fixes
+    ) as decoder:  # one process for all files, where read() has one for each
         monkeypatch.setattr(best_tracks, "Decoder", lambda function, timeout: nullcontext(decoder))
         for changed in mutations(path.read_bytes(), 300, seed=4):
             path.write_bytes(changed)

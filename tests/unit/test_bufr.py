@@ -17,8 +17,12 @@ def message(subsets=3, descriptors=(301001, 12101), body=b"", edition=4):
     if edition == 4:
         first = bytes([0, 0, 22, 0, 0, 98, 0, 0, 0, 0, 3, 0, 55, 31, 0, 7, 230, 7, 1, 10, 30, 0])
     else:
-        first = bytes([0, 0, 18, 0, 0, 98, 0, 128, 3, 55, 13, 1, 22, 7, 1, 10, 30, 0]) + bytes([0, 0, 8, 0, 1, 2, 3, 4])
-    codes = b"".join(((d // 100000 << 14) + (d // 1000 % 100 << 8) + d % 1000).to_bytes(2) for d in descriptors)
+        first = bytes([0, 0, 18, 0, 0, 98, 0, 128, 3, 55, 13, 1, 22, 7, 1, 10, 30, 0]) + bytes(
+            [0, 0, 8, 0, 1, 2, 3, 4]
+        )
+    codes = b"".join(
+        ((d // 100000 << 14) + (d // 1000 % 100 << 8) + d % 1000).to_bytes(2) for d in descriptors
+    )
     third = (7 + len(codes)).to_bytes(3) + b"\0" + subsets.to_bytes(2) + b"\xc0" + codes
     fourth = (4 + len(body)).to_bytes(3) + b"\0" + body
     rest = first + third + fourth + b"7777"
@@ -34,26 +38,48 @@ def split(tmp_path, data):
 @pytest.mark.parametrize("edition", [3, 4])
 def test_header(tmp_path, edition):
     (found,) = split(tmp_path, message(edition=edition))
-    assert found.header == bufr.Header(edition, 98, 3, (0 if edition == 4 else None, 55), datetime(2022, 7, 1, 10, 30),
-                                       3, True, (301001, 12101))
+    assert found.header == bufr.Header(
+        edition,
+        98,
+        3,
+        (0 if edition == 4 else None, 55),
+        datetime(2022, 7, 1, 10, 30),
+        3,
+        True,
+        (301001, 12101),
+    )
     assert not found.damage
 
 
 def test_bulletin_headers_and_padding_are_passed_over(tmp_path):
     one, two = message(), message(7)
-    data = HEADER + one + b"\r\r\n\x03" + HEADER + two + b"\0" * 5000 + b"\xff\xff\x02\x01" * 2 + one + b"\0" * 3
+    data = (
+        HEADER
+        + one
+        + b"\r\r\n\x03"
+        + HEADER
+        + two
+        + b"\0" * 5000
+        + b"\xff\xff\x02\x01" * 2
+        + one
+        + b"\0" * 3
+    )
     found = split(tmp_path, data)
     assert [m.data for m in found] == [one, two, one]
-    assert [data[m.offset:m.offset + 4] for m in found] == [b"BUFR"] * 3
+    assert [data[m.offset : m.offset + 4] for m in found] == [b"BUFR"] * 3
 
 
-@pytest.mark.parametrize(("spoil", "damage"), [
-    (lambda m: b"XUFR" + m[4:], "do not begin with BUFR"),
-    (lambda m: m[:4] + b"\0\0\x30" + m[7:], "does not end in 7777"),
-    (lambda m: m[:4] + b"\0\xff\x30" + m[7:], "truncated"),
-    (lambda m: m[:7] + b"\x07" + m[8:], "edition 7"),
-    (lambda m: m[:-4] + b"7767", "does not end in 7777"),
-    (lambda m: m[:-9], "does not end in 7777")])
+@pytest.mark.parametrize(
+    ("spoil", "damage"),
+    [
+        (lambda m: b"XUFR" + m[4:], "do not begin with BUFR"),
+        (lambda m: m[:4] + b"\0\0\x30" + m[7:], "does not end in 7777"),
+        (lambda m: m[:4] + b"\0\xff\x30" + m[7:], "truncated"),
+        (lambda m: m[:7] + b"\x07" + m[8:], "edition 7"),
+        (lambda m: m[:-4] + b"7767", "does not end in 7777"),
+        (lambda m: m[:-9], "does not end in 7777"),
+    ],
+)
 def test_a_damaged_message_costs_itself_alone(tmp_path, spoil, damage):
     good, bad = message(5), message(9, body=bytes(range(100, 200)))
     found = split(tmp_path, HEADER + good + HEADER + spoil(bad) + HEADER + good)
@@ -97,12 +123,17 @@ def test_death_and_hanging_cost_one_message(tmp_path):
     found = [result for _, result in bufr.decode(bufr.messages(path), work, timeout=1.0)]
     assert found[::2] == [7, 8, 9, 10]
     assert [failure.why for failure in found[1::2]] == [
-        "decoding crashed (signal 6)", "decoding took more than 1 s", "ValueError: no good",
-        f"truncated: {len(message()) - 1} of its {len(message())} octets"]
+        "decoding crashed (signal 6)",
+        "decoding took more than 1 s",
+        "ValueError: no good",
+        f"truncated: {len(message()) - 1} of its {len(message())} octets",
+    ]
 
 
-@pytest.mark.parametrize(("name", "messages", "subsets"), [
-    ("atms_201", 2, 189), ("amsa_55", 6, 660), ("iasi_241", 4, 59), ("pdbufr_temp", 420, 420)])
+@pytest.mark.parametrize(
+    ("name", "messages", "subsets"),
+    [("atms_201", 2, 189), ("amsa_55", 6, 660), ("iasi_241", 4, 59), ("pdbufr_temp", 420, 420)],
+)
 def test_real_files(name, messages, subsets):
     found = list(bufr.messages(realdata(f"bufr/{name}.bufr")))
     assert (len(found), sum(m.subsets for m in found)) == (messages, subsets)
@@ -110,12 +141,16 @@ def test_real_files(name, messages, subsets):
     assert all(m.header.time for m in found)
 
 
-@pytest.mark.parametrize("name", ["atms_201", "mhsa_55", "iasi_241", "syno_4", "ship_11", "pdbufr_temp"])
+@pytest.mark.parametrize(
+    "name", ["atms_201", "mhsa_55", "iasi_241", "syno_4", "ship_11", "pdbufr_temp"]
+)
 def test_a_real_message_with_a_broken_start_is_told(tmp_path, name):
     """Short ones too, most of whose octets could be text."""
     parts = [m.data for m in bufr.messages(realdata(f"bufr/{name}.bufr"))][:40]
     broken = [b"XUFR" + data[4:] for data in parts]
-    alternating = [HEADER + data + b"\r\r\n\x03" for pair in zip(parts, broken, strict=True) for data in pair]
+    alternating = [
+        HEADER + data + b"\r\r\n\x03" for pair in zip(parts, broken, strict=True) for data in pair
+    ]
     found = split(tmp_path, b"".join(alternating))
     assert [m.data for m in found if not m.damage] == parts
     assert len(found) == 2 * len(parts)

@@ -8,7 +8,13 @@ from fuxiflow import channels
 def test_the_papers_order():
     names = channels.table().names
     levels = [50, 100, 150, 200, 250, 300, 400, 500, 600, 700, 850, 925, 1000]
-    assert names == [f"{v}{p}" for v in "ZTUVR" for p in levels] + ["T2M", "U10", "V10", "MSL", "TP"]
+    assert names == [f"{v}{p}" for v in "ZTUVR" for p in levels] + [
+        "T2M",
+        "U10",
+        "V10",
+        "MSL",
+        "TP",
+    ]
 
 
 def test_precipitation_is_not_analysed():
@@ -47,7 +53,9 @@ def write(path, change):
 
 
 def test_a_malformed_row_is_named(tmp_path):
-    path = write(tmp_path / "c.csv", lambda lines: [*lines[:2], lines[2].replace(",100,", ",low,", 1)])
+    path = write(
+        tmp_path / "c.csv", lambda lines: [*lines[:2], lines[2].replace(",100,", ",low,", 1)]
+    )
     with pytest.raises(ValueError, match=r"c\.csv, line 3: malformed"):
         channels.read(path)
 

@@ -23,7 +23,9 @@ def test_networks_that_only_run_are_those_that_train(stored):
     networks, path = stored
     trained, run = (checkpoint.load(path, drawn=drawn).networks.eval() for drawn in (True, False))
     assert all(tensor.device.type == "cpu" for tensor in [*run.parameters(), *run.buffers()])
-    assert [p.requires_grad for p in run.parameters()] == [p.requires_grad for p in trained.parameters()]
+    assert [p.requires_grad for p in run.parameters()] == [
+        p.requires_grad for p in trained.parameters()
+    ]
     states = torch.randn(2, 1, networks.analysed, *tiny.GRID.shape)
     with torch.inference_mode():
         found = [made.forecast(*states, tiny.times(1)) for made in (networks.eval(), trained, run)]
@@ -43,8 +45,18 @@ def test_reading_to_run_draws_nothing(stored):
 def test_what_no_checkpoint_holds_is_there_without_weights():
     with torch.device("meta"):
         block = SwinBlock(8, 2, (4, 8), (8, 16), True)
-        model = Forecaster(3, 4, (8, 16), torch.zeros(2, 8, 16), torch.ones(3, 1, 1), patch=2, width=8, blocks=2,
-                           heads=2, window=(1, 2))  # fmt: skip
+        model = Forecaster(
+            3,
+            4,
+            (8, 16),
+            torch.zeros(2, 8, 16),
+            torch.ones(3, 1, 1),
+            patch=2,
+            width=8,
+            blocks=2,
+            heads=2,
+            window=(1, 2),
+        )
     assert block.mask.device.type == block.attention.offsets.device.type == "cpu"
     kept = {name for name, buffer in model.named_buffers() if buffer.device.type == "cpu"}
     assert not kept & set(model.state_dict())

@@ -11,14 +11,19 @@ from fuxiflow.config import ConfigurationError, load, validate
 # the demonstration with one source and two experiments, so that a test shows all that it is about
 DEMO = yaml.safe_load((ROOT / "config" / "demo.yaml").read_text()) | {
     "segment_months": 3,
-    "experiments": {"full": {}, "no_observations": {"sources": [], "weights": "full", "forecasts": False}},
+    "experiments": {
+        "full": {},
+        "no_observations": {"sources": [], "weights": "full", "forecasts": False},
+    },
     "figures": {"experiments": ["full", "no_observations"]},
 }
 DEMO["experiment"]["sources"] = ["noaa20_atms"]
 DEMO["world"]["swaths"] = {"noaa20_atms": {"scan_stride": 28, "field_of_view_stride": 8}}
 del DEMO["verification"]
-SIMULATION = {"period": {"start": "2022-07-01", "end": "2022-08-31"},
-              "template": {"start": "2022-09-01", "end": "2022-09-30"}}  # fmt: skip
+SIMULATION = {
+    "period": {"start": "2022-07-01", "end": "2022-08-31"},
+    "template": {"start": "2022-09-01", "end": "2022-09-30"},
+}
 SHARE = {"start": "2022-07-01", "end": "2022-07-31"}
 
 
@@ -54,93 +59,265 @@ def test_schema_is_in_step():
     assert config.SCHEMA.read_text() == config.schema(), "run `make schema`"
 
 
-@pytest.mark.parametrize(("changes", "words"), [
-    ({"nonsense": 1}, ["nonsense", "Extra inputs"]),
-    ({"world__era5__eror": 0.1}, ["world.era5.eror"]),
-    ({"grid__nlat": 0}, ["grid.nlat", "greater than 0"]),
-    ({"kind": "real"}, ["kind", "'embedded' or 'archive'"]),
-    ({"name": "No Spaces"}, ["name"]),
-    ({"experiment__training__autoregressive__first_steps": 13}, ["training.autoregressive", "first_steps: 13", "12"]),
-    ({"experiment__training__autoregressive": {"updates": 4, "batch": 1, "learning_rate": 1e-5, "steps": 5}},
-     ["training.autoregressive", "updates", "at least one for each of 1 to 5 steps"]),
-    ({"experiment__training__forecaster__updates": None}, ["experiment.training.forecaster.updates", "required"]),
-    ({"periods__test": {"start": "2022-12-01", "end": "2023-02-01"}},
-     ["periods.test", "overlaps periods.training", "after 2022-12-31"]),
-    ({"periods__test": {"start": "2023-02-09", "end": "2023-01-11"}}, ["periods.test", "after end"]),
-    ({"periods__observations": {"start": "2021-07-01", "end": "2022-12-31"}},
-     ["periods.observations", "2022-01-01..2022-12-31"]),
-    ({"periods__cold_start": "2022-12-31"}, ["periods.cold_start", "after 2022-12-31 up to 2023-01-11"]),
-    ({"periods__training__end": "2022-12-20", "periods__observations__end": "2022-12-20",
-      "periods__cold_start": "2022-12-25"}, ["periods.cold_start", "shares segment 2022-10", "segment_months"]),
-    ({"experiments": {}}, ["experiments", "at least one"]),
-    ({"experiments__full": {"sources": ["noaa99_atms"]}},
-     ["experiments.full.sources", "unknown 'noaa99_atms'", "noaa20_atms"]),
-    ({"experiments__full": {"back": True}}, ["experiments.full.back"]),
-    ({"experiments__full": {"weights": "best"}}, ["experiments.full.weights", "unknown 'best'", "no_observations"]),
-    ({"experiments__third": {"weights": "no_observations"}}, ["experiments.third.weights", "no networks of its own"]),
-    ({"experiments__gfs": {}}, ["experiments.gfs", "taken"]),
-    ({"experiment__training__joint__observation_loss": {"sources": ["goes"]}},
-     ["experiments.full.training.joint.observation_loss.sources", "unknown 'goes'", "land_stations"]),
-    ({"experiment__training__joint__observation_loss": {"sources": ["noaa20_atms"]}},
-     ["training.joint.observation_loss.sources", "noaa20_atms measures no channel of the state"]),
-    ({"simulation": {"goes": SIMULATION}}, ["simulation", "unknown 'goes'", "noaa20_atms"]),
-    ({"simulation": {"land_stations": SIMULATION}}, ["simulation.land_stations", "no observation operator for synop"]),
-    ({"simulation": {"gnssro": {**SIMULATION, "geometry": "orbits"}}},
-     ["simulation.gnssro.geometry", "no platform with"]),
-    ({"simulation": {"noaa20_atms": {**SIMULATION, "period": {"start": "2022-12-01", "end": "2023-01-11"}}}},
-     ["simulation.noaa20_atms.period", "inside periods.observations, 2022-07-01..2022-12-31"]),
-    ({"simulation": {"noaa20_atms": {**SIMULATION, "template": {"start": "2023-01-11", "end": "2023-01-12"}}}},
-     ["simulation.noaa20_atms.template", "inside periods.observations"]),
-    ({"experiments__hybrid": {"training": {"simulated": {"noaa20_atms": []}}}},
-     ["experiments.hybrid.training.simulated", "unknown 'noaa20_atms'"]),
-    ({"simulation": {"noaa20_atms": SIMULATION},
-      "experiments__hybrid": {"training": {"simulated": {"noaa20_atms": [SHARE, {**SHARE, "end": "2022-09-02"}]}}}},
-     ["experiments.hybrid.training.simulated.noaa20_atms", "inside simulation.noaa20_atms.period"]),
-    ({"simulation": {"noaa20_atms": SIMULATION},
-      "experiments__hybrid": {"training": {"simulated": {"noaa20_atms": [SHARE, SHARE]}}}},
-     ["experiments.hybrid.training.simulated.noaa20_atms", "one share a day"]),
-    ({"figures__hybrid_training": ["full", "hybrid"]}, ["figures.hybrid_training", "unknown 'hybrid'"]),
-    ({"experiments__third": {"initial": "era5"}}, ["experiments.third.initial", "unknown 'era5'", "full, gfs"]),
-    ({"experiments__third": {"initial": "fourth"}, "experiments__fourth": {"initial": "gfs"}},
-     ["experiments.third.initial", "unknown 'fourth'", "full, gfs, no_observations"]),
-    ({"experiments__third": {"initial": "gfs", "forecasts": False}}, ["experiments.third.forecasts", "allowed: true"]),
-    ({"experiments__third": {"forecaster": {"onnx": []}}}, ["experiments.third.forecaster.onnx", "at least 1"]),
-    ({"experiments__third": {"forecaster": {"onnx": ["short.onnx"]}}},
-     ["experiments.third.forecaster.onnx", "1 of 20 steps reach 120 h", "at least cycling.max_lead_hours = 240"]),
-    ({"experiments__third": {"forecaster": {"onnx": ["a.onnx", "b.onnx"]}, "initial": "gfs"},
-      "experiments__fourth": {"weights": "third"}}, ["experiments.fourth.weights", "no networks of its own"]),
-    ({"experiments__third": {"initial": "gfs"}, "figures__experiments": ["full", "third"]},
-     ["figures.experiments", "unknown 'third'", "full, no_observations"]),
-    ({"world__swaths__goes": {}}, ["world.swaths", "unknown 'goes'"]),
-    ({"world__networks__amsua": {}}, ["world.networks", "amsua is not observed so", "swaths"]),
-    ({"world__swaths__hirs4": {}}, ["world.swaths", "hirs4 is not observed so", "can make"]),
-    ({"world__networks__land_stations": {"interval_hours": 5}}, ["world.networks.land_stations.interval_hours"]),
-    ({"world__networks__land_stations": {"start": "2022-05-01", "end": "2022-04-01"}},
-     ["world.networks.land_stations", "start 2022-05-01 is after end 2022-04-01"]),
-    ({"world__swaths__amsua": {"platforms": ["NOAA-15"]}},
-     ["world.swaths.amsua.platforms", "unknown 'NOAA-15'", "Metop-B, Metop-C, NOAA-19"]),
-    ({"world__swaths__noaa20_atms": {"start": "2023-01-01"}},
-     ["world.swaths.noaa20_atms.start", "2023-01-01, allowed: up to 2022-12-31"]),
-    ({"experiments__full": {"sources": ["hirs4"]}},
-     ["experiments.full.sources", "hirs4", "does not write", "atms_sdr"]),
-    ({"figures__experiments": ["half"]}, ["figures.experiments", "unknown 'half'", "full, no_observations"]),
-    ({"figures__map_leads": [24, 300]}, ["figures.map_leads", "300 h was not forecast", "240"]),
-    ({"figures__map_leads": [25]}, ["figures.map_leads", "25 h", "multiples of 6"]),
-    ({"figures__experiments": []}, ["figures.experiments", "first one with forecasts, of full"]),
-    ({"figures__experiments": ["no_observations", "full"]}, ["figures.experiments", "with forecasts, of full"]),
-    ({"figures__map_channels": ["Z500", "Z501"]}, ["figures.map_channels", "unknown 'Z501'", "Z500"]),
-    ({"figures__case": "2023-01-11T03:00"}, ["figures.case", "'2023-01-11T03:00'", "to 2023-02-09 18:00:00"]),
-    ({"figures__case": "noon"}, ["figures.case", "'noon'", "every 6 h from 2023-01-11 00:00:00"]),
-    ({"verification": {"regions": ["atlantis"]}}, ["verification.regions", "unknown 'atlantis'", "tropics"]),
-    ({"verification": {"regions": ["tropics"]}}, ["verification.regions", "'global' is missing"]),
-    ({"verification": {"references": ["own"]}}, ["verification.references", "['own']", "'era5' or 'truth'"]),
-    ({"cycling__max_lead_hours": 100}, ["cycling.max_lead_hours", "multiple of 6"]),
-    ({"cycling__init_hours": [3]}, ["cycling.init_hours"]),
-    ({"experiment__model__forecaster": "huge"}, ["experiment.model.forecaster", "'huge'", "fuxi, small, tiny"]),
-    ({"experiments__third": {"model": {"forecaster": {"window": [7, 16]}}}},
-     ["experiments.third.model.forecaster.window", "[7, 16]", "8 x 16 tokens"]),
-    ({"kind": "archive"}, ["verification.references", "truth", "allowed: era5, own"]),
-])
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"nonsense": 1}, ["nonsense", "Extra inputs"]),
+        ({"world__era5__eror": 0.1}, ["world.era5.eror"]),
+        ({"grid__nlat": 0}, ["grid.nlat", "greater than 0"]),
+        ({"kind": "real"}, ["kind", "'embedded' or 'archive'"]),
+        ({"name": "No Spaces"}, ["name"]),
+        (
+            {"experiment__training__autoregressive__first_steps": 13},
+            ["training.autoregressive", "first_steps: 13", "12"],
+        ),
+        (
+            {
+                "experiment__training__autoregressive": {
+                    "updates": 4,
+                    "batch": 1,
+                    "learning_rate": 1e-5,
+                    "steps": 5,
+                }
+            },
+            ["training.autoregressive", "updates", "at least one for each of 1 to 5 steps"],
+        ),
+        (
+            {"experiment__training__forecaster__updates": None},
+            ["experiment.training.forecaster.updates", "required"],
+        ),
+        (
+            {"periods__test": {"start": "2022-12-01", "end": "2023-02-01"}},
+            ["periods.test", "overlaps periods.training", "after 2022-12-31"],
+        ),
+        (
+            {"periods__test": {"start": "2023-02-09", "end": "2023-01-11"}},
+            ["periods.test", "after end"],
+        ),
+        (
+            {"periods__observations": {"start": "2021-07-01", "end": "2022-12-31"}},
+            ["periods.observations", "2022-01-01..2022-12-31"],
+        ),
+        (
+            {"periods__cold_start": "2022-12-31"},
+            ["periods.cold_start", "after 2022-12-31 up to 2023-01-11"],
+        ),
+        (
+            {
+                "periods__training__end": "2022-12-20",
+                "periods__observations__end": "2022-12-20",
+                "periods__cold_start": "2022-12-25",
+            },
+            ["periods.cold_start", "shares segment 2022-10", "segment_months"],
+        ),
+        ({"experiments": {}}, ["experiments", "at least one"]),
+        (
+            {"experiments__full": {"sources": ["noaa99_atms"]}},
+            ["experiments.full.sources", "unknown 'noaa99_atms'", "noaa20_atms"],
+        ),
+        ({"experiments__full": {"back": True}}, ["experiments.full.back"]),
+        (
+            {"experiments__full": {"weights": "best"}},
+            ["experiments.full.weights", "unknown 'best'", "no_observations"],
+        ),
+        (
+            {"experiments__third": {"weights": "no_observations"}},
+            ["experiments.third.weights", "no networks of its own"],
+        ),
+        ({"experiments__gfs": {}}, ["experiments.gfs", "taken"]),
+        (
+            {"experiment__training__joint__observation_loss": {"sources": ["goes"]}},
+            [
+                "experiments.full.training.joint.observation_loss.sources",
+                "unknown 'goes'",
+                "land_stations",
+            ],
+        ),
+        (
+            {"experiment__training__joint__observation_loss": {"sources": ["noaa20_atms"]}},
+            [
+                "training.joint.observation_loss.sources",
+                "noaa20_atms measures no channel of the state",
+            ],
+        ),
+        ({"simulation": {"goes": SIMULATION}}, ["simulation", "unknown 'goes'", "noaa20_atms"]),
+        (
+            {"simulation": {"land_stations": SIMULATION}},
+            ["simulation.land_stations", "no observation operator for synop"],
+        ),
+        (
+            {"simulation": {"gnssro": {**SIMULATION, "geometry": "orbits"}}},
+            ["simulation.gnssro.geometry", "no platform with"],
+        ),
+        (
+            {
+                "simulation": {
+                    "noaa20_atms": {
+                        **SIMULATION,
+                        "period": {"start": "2022-12-01", "end": "2023-01-11"},
+                    }
+                }
+            },
+            [
+                "simulation.noaa20_atms.period",
+                "inside periods.observations, 2022-07-01..2022-12-31",
+            ],
+        ),
+        (
+            {
+                "simulation": {
+                    "noaa20_atms": {
+                        **SIMULATION,
+                        "template": {"start": "2023-01-11", "end": "2023-01-12"},
+                    }
+                }
+            },
+            ["simulation.noaa20_atms.template", "inside periods.observations"],
+        ),
+        (
+            {"experiments__hybrid": {"training": {"simulated": {"noaa20_atms": []}}}},
+            ["experiments.hybrid.training.simulated", "unknown 'noaa20_atms'"],
+        ),
+        (
+            {
+                "simulation": {"noaa20_atms": SIMULATION},
+                "experiments__hybrid": {
+                    "training": {
+                        "simulated": {"noaa20_atms": [SHARE, {**SHARE, "end": "2022-09-02"}]}
+                    }
+                },
+            },
+            [
+                "experiments.hybrid.training.simulated.noaa20_atms",
+                "inside simulation.noaa20_atms.period",
+            ],
+        ),
+        (
+            {
+                "simulation": {"noaa20_atms": SIMULATION},
+                "experiments__hybrid": {"training": {"simulated": {"noaa20_atms": [SHARE, SHARE]}}},
+            },
+            ["experiments.hybrid.training.simulated.noaa20_atms", "one share a day"],
+        ),
+        (
+            {"figures__hybrid_training": ["full", "hybrid"]},
+            ["figures.hybrid_training", "unknown 'hybrid'"],
+        ),
+        (
+            {"experiments__third": {"initial": "era5"}},
+            ["experiments.third.initial", "unknown 'era5'", "full, gfs"],
+        ),
+        (
+            {
+                "experiments__third": {"initial": "fourth"},
+                "experiments__fourth": {"initial": "gfs"},
+            },
+            ["experiments.third.initial", "unknown 'fourth'", "full, gfs, no_observations"],
+        ),
+        (
+            {"experiments__third": {"initial": "gfs", "forecasts": False}},
+            ["experiments.third.forecasts", "allowed: true"],
+        ),
+        (
+            {"experiments__third": {"forecaster": {"onnx": []}}},
+            ["experiments.third.forecaster.onnx", "at least 1"],
+        ),
+        (
+            {"experiments__third": {"forecaster": {"onnx": ["short.onnx"]}}},
+            [
+                "experiments.third.forecaster.onnx",
+                "1 of 20 steps reach 120 h",
+                "at least cycling.max_lead_hours = 240",
+            ],
+        ),
+        (
+            {
+                "experiments__third": {
+                    "forecaster": {"onnx": ["a.onnx", "b.onnx"]},
+                    "initial": "gfs",
+                },
+                "experiments__fourth": {"weights": "third"},
+            },
+            ["experiments.fourth.weights", "no networks of its own"],
+        ),
+        (
+            {"experiments__third": {"initial": "gfs"}, "figures__experiments": ["full", "third"]},
+            ["figures.experiments", "unknown 'third'", "full, no_observations"],
+        ),
+        ({"world__swaths__goes": {}}, ["world.swaths", "unknown 'goes'"]),
+        ({"world__networks__amsua": {}}, ["world.networks", "amsua is not observed so", "swaths"]),
+        ({"world__swaths__hirs4": {}}, ["world.swaths", "hirs4 is not observed so", "can make"]),
+        (
+            {"world__networks__land_stations": {"interval_hours": 5}},
+            ["world.networks.land_stations.interval_hours"],
+        ),
+        (
+            {"world__networks__land_stations": {"start": "2022-05-01", "end": "2022-04-01"}},
+            ["world.networks.land_stations", "start 2022-05-01 is after end 2022-04-01"],
+        ),
+        (
+            {"world__swaths__amsua": {"platforms": ["NOAA-15"]}},
+            ["world.swaths.amsua.platforms", "unknown 'NOAA-15'", "Metop-B, Metop-C, NOAA-19"],
+        ),
+        (
+            {"world__swaths__noaa20_atms": {"start": "2023-01-01"}},
+            ["world.swaths.noaa20_atms.start", "2023-01-01, allowed: up to 2022-12-31"],
+        ),
+        (
+            {"experiments__full": {"sources": ["hirs4"]}},
+            ["experiments.full.sources", "hirs4", "does not write", "atms_sdr"],
+        ),
+        (
+            {"figures__experiments": ["half"]},
+            ["figures.experiments", "unknown 'half'", "full, no_observations"],
+        ),
+        ({"figures__map_leads": [24, 300]}, ["figures.map_leads", "300 h was not forecast", "240"]),
+        ({"figures__map_leads": [25]}, ["figures.map_leads", "25 h", "multiples of 6"]),
+        (
+            {"figures__experiments": []},
+            ["figures.experiments", "first one with forecasts, of full"],
+        ),
+        (
+            {"figures__experiments": ["no_observations", "full"]},
+            ["figures.experiments", "with forecasts, of full"],
+        ),
+        (
+            {"figures__map_channels": ["Z500", "Z501"]},
+            ["figures.map_channels", "unknown 'Z501'", "Z500"],
+        ),
+        (
+            {"figures__case": "2023-01-11T03:00"},
+            ["figures.case", "'2023-01-11T03:00'", "to 2023-02-09 18:00:00"],
+        ),
+        (
+            {"figures__case": "noon"},
+            ["figures.case", "'noon'", "every 6 h from 2023-01-11 00:00:00"],
+        ),
+        (
+            {"verification": {"regions": ["atlantis"]}},
+            ["verification.regions", "unknown 'atlantis'", "tropics"],
+        ),
+        (
+            {"verification": {"regions": ["tropics"]}},
+            ["verification.regions", "'global' is missing"],
+        ),
+        (
+            {"verification": {"references": ["own"]}},
+            ["verification.references", "['own']", "'era5' or 'truth'"],
+        ),
+        ({"cycling__max_lead_hours": 100}, ["cycling.max_lead_hours", "multiple of 6"]),
+        ({"cycling__init_hours": [3]}, ["cycling.init_hours"]),
+        (
+            {"experiment__model__forecaster": "huge"},
+            ["experiment.model.forecaster", "'huge'", "fuxi, small, tiny"],
+        ),
+        (
+            {"experiments__third": {"model": {"forecaster": {"window": [7, 16]}}}},
+            ["experiments.third.model.forecaster.window", "[7, 16]", "8 x 16 tokens"],
+        ),
+        ({"kind": "archive"}, ["verification.references", "truth", "allowed: era5, own"]),
+    ],
+)
 def test_what_cannot_be_run_is_refused_in_one_line(changes, words):
     message = complaint(**changes)
     for word in words:
@@ -159,13 +336,17 @@ def test_load_names_the_file(tmp_path):
     with pytest.raises(ConfigurationError, match=r"bad\.yaml"):
         load(file)
     file.write_text("name: a\nstates:\n  grid: 1\n  grid: 2\n")
-    with pytest.raises(ConfigurationError, match=r"(?s)bad\.yaml: key 'grid' stands here a second time.*line 4"):
+    with pytest.raises(
+        ConfigurationError, match=r"(?s)bad\.yaml: key 'grid' stands here a second time.*line 4"
+    ):
         load(file)
 
 
 def test_files_are_laid_over_each_other(tmp_path):
     first, second = ROOT / "config" / "demo.yaml", tmp_path / "more.yaml"
-    second.write_text("cycling: {batch: 7}\nexperiments: {bare: {sources: [], weights: full, forecasts: false}}\n")
+    second.write_text(
+        "cycling: {batch: 7}\nexperiments: {bare: {sources: [], weights: full, forecasts: false}}\n"
+    )
     alone, both = load(first), load(first, second)
     assert (both.cycling.batch, both.cycling.max_lead_hours) == (7, alone.cycling.max_lead_hours)
     assert set(both.experiments) == {*alone.experiments, "bare"}
@@ -210,17 +391,36 @@ def test_periods_and_segments():
     chosen = validate(demo())
     assert chosen.segments(chosen.periods.training) == ["2022-01", "2022-04", "2022-07", "2022-10"]
     assert str(chosen.cycling_period.start) == "2023-01-01"
-    assert str(chosen.verification_period.end) == "2023-02-19"  # ten days of forecast from 9 February
-    assert [str(day) for day in chosen.clip("2023-01", chosen.periods.test)] == ["2023-01-11", "2023-02-09"]
+    assert (
+        str(chosen.verification_period.end) == "2023-02-19"
+    )  # ten days of forecast from 9 February
+    assert [str(day) for day in chosen.clip("2023-01", chosen.periods.test)] == [
+        "2023-01-11",
+        "2023-02-09",
+    ]
 
 
 def test_errors_of_the_worlds_analyses_keep_their_other_defaults():
-    world = validate(demo(world__era5={"error": 0.2}, world__gfs={"warm_bias": 0.5, "low_level_error": 0.6})).world
-    assert world.era5.errors == {"error": 0.2, "low_level_error": 0.2, "warm_bias": 0.8, "slow_bias": 0.1}
-    assert world.gfs.errors == {"error": 0.35, "low_level_error": 0.6, "warm_bias": 0.5, "slow_bias": 0.0}
+    world = validate(
+        demo(world__era5={"error": 0.2}, world__gfs={"warm_bias": 0.5, "low_level_error": 0.6})
+    ).world
+    assert world.era5.errors == {
+        "error": 0.2,
+        "low_level_error": 0.2,
+        "warm_bias": 0.8,
+        "slow_bias": 0.1,
+    }
+    assert world.gfs.errors == {
+        "error": 0.35,
+        "low_level_error": 0.6,
+        "warm_bias": 0.5,
+        "slow_bias": 0.0,
+    }
     assert world.gfs.forecast_interval_hours == 72
     assert "world.gfs.forecast_interval_hours" in complaint(world__gfs__forecast_interval_hours=18)
-    assert "world.era5.forecast_interval_hours" in complaint(world__era5__forecast_interval_hours=24)
+    assert "world.era5.forecast_interval_hours" in complaint(
+        world__era5__forecast_interval_hours=24
+    )
 
 
 def test_configurations_do_not_change():
@@ -229,32 +429,61 @@ def test_configurations_do_not_change():
 
 
 def test_what_experiments_share_is_trained_once():
-    chosen = validate(demo(
-        experiments__unrolled_1={"training": {"joint": {"cycles": 1}}},
-        experiments__unrolled_2={"training": {"joint": {"cycles": 2}}},
-        experiments__wider={"model": {"assimilator": {"width": 32}}},
-        experiments__slower={"training": {"forecaster": {"learning_rate": 1e-4}}},
-        experiments__denied={"weights": "unrolled_1", "sources": []},
-    ))  # fmt: skip
+    chosen = validate(
+        demo(
+            experiments__unrolled_1={"training": {"joint": {"cycles": 1}}},
+            experiments__unrolled_2={"training": {"joint": {"cycles": 2}}},
+            experiments__wider={"model": {"assimilator": {"width": 32}}},
+            experiments__slower={"training": {"forecaster": {"learning_rate": 1e-4}}},
+            experiments__denied={"weights": "unrolled_1", "sources": []},
+        )
+    )
     stages = ("forecaster", "backgrounds", "assimilator", "joint", "autoregressive")
-    made_by = {name: [chosen.trained_by(name, stage) for stage in stages] for name in chosen.experiments}
+    made_by = {
+        name: [chosen.trained_by(name, stage) for stage in stages] for name in chosen.experiments
+    }
     assert made_by["full"] == made_by["no_observations"] == ["full"] * 5
     assert made_by["unrolled_2"] == ["full", "full", "full", "unrolled_2", "unrolled_2"]
-    assert made_by["denied"] == made_by["unrolled_1"] == ["full", "full", "full", "unrolled_1", "unrolled_1"]
+    assert (
+        made_by["denied"]
+        == made_by["unrolled_1"]
+        == ["full", "full", "full", "unrolled_1", "unrolled_1"]
+    )
     assert made_by["wider"] == ["wider"] * 5
     assert made_by["slower"] == ["slower"] * 5
 
 
 def test_experiments_may_use_an_earlier_stage():
-    chosen = validate(demo(
-        experiments__before_unrolling={"weights": "full", "analyses_after": "assimilator", "forecasts": False},
-        experiments__one_step={"weights": "full", "initial": "full", "forecasts_after": "forecaster"},
-    ))  # fmt: skip
+    chosen = validate(
+        demo(
+            experiments__before_unrolling={
+                "weights": "full",
+                "analyses_after": "assimilator",
+                "forecasts": False,
+            },
+            experiments__one_step={
+                "weights": "full",
+                "initial": "full",
+                "forecasts_after": "forecaster",
+            },
+        )
+    )
     assert chosen.forecasts_after("full") == "autoregressive"
     assert chosen.forecasts_after("one_step") == "forecaster"
-    with pytest.raises(ConfigurationError, match="forecasts_after: unknown 'autoregressive', allowed: assimilator"):
-        validate(demo(experiments__full={"training": {"autoregressive": None}, "forecasts_after": "autoregressive"}))
-    with pytest.raises(ConfigurationError, match=r"comparisons\.full: unknown 'nobody', allowed: full, no_obs"):
+    with pytest.raises(
+        ConfigurationError, match="forecasts_after: unknown 'autoregressive', allowed: assimilator"
+    ):
+        validate(
+            demo(
+                experiments__full={
+                    "training": {"autoregressive": None},
+                    "forecasts_after": "autoregressive",
+                }
+            )
+        )
+    with pytest.raises(
+        ConfigurationError, match=r"comparisons\.full: unknown 'nobody', allowed: full, no_obs"
+    ):
         validate(demo(verification__comparisons={"full": ["nobody"]}))
 
 
@@ -263,15 +492,24 @@ REPLAY = {"updates": 20, "batch": 2, "learning_rate": 1e-4, "max_lead_hours": 12
 
 def test_replay_is_for_the_cycle_alone():
     assert validate(demo()).analyses_after("full") == "joint"
-    chosen = validate(demo(
-        segment_months=1,
-        experiments__updated={"training": {"replay": {**REPLAY, "fresh_days": 20}}},
-        experiments__delayed={"training": {"replay": {**REPLAY, "fresh_days": 40, "delay_days": 35}}},
-        experiments__frozen={"weights": "updated", "analyses_after": "joint"},
-    ))  # fmt: skip
+    chosen = validate(
+        demo(
+            segment_months=1,
+            experiments__updated={"training": {"replay": {**REPLAY, "fresh_days": 20}}},
+            experiments__delayed={
+                "training": {"replay": {**REPLAY, "fresh_days": 40, "delay_days": 35}}
+            },
+            experiments__frozen={"weights": "updated", "analyses_after": "joint"},
+        )
+    )
     # the cold start is on 1 January, the test ends on 9 February
-    days = {name: {label: (str(period.start), str(period.end)) for label, period in chosen.replayed(name).items()}
-            for name in chosen.experiments}  # fmt: skip
+    days = {
+        name: {
+            label: (str(period.start), str(period.end))
+            for label, period in chosen.replayed(name).items()
+        }
+        for name in chosen.experiments
+    }
     assert days["updated"] == days["frozen"] == {"2023-02": ("2023-01-07", "2023-01-26")}
     assert days["full"] == days["delayed"] == {}
     assert chosen.analyses_after("updated") == "replay"
@@ -284,27 +522,44 @@ def test_replay_is_for_the_cycle_alone():
 
 
 def test_replay_that_cannot_be():
-    with pytest.raises(ConfigurationError, match=r"analyses_after: unknown 'replay', allowed: assimilator, autoreg"):
+    with pytest.raises(
+        ConfigurationError, match=r"analyses_after: unknown 'replay', allowed: assimilator, autoreg"
+    ):
         validate(demo(experiments__full={"analyses_after": "replay"}))
-    with pytest.raises(ConfigurationError, match=r"replay: .*fresh_days: 1 days hold no chain of 6 cycles"):
+    with pytest.raises(
+        ConfigurationError, match=r"replay: .*fresh_days: 1 days hold no chain of 6 cycles"
+    ):
         validate(demo(experiment__training__replay={**REPLAY, "fresh_days": 1, "cycles": 6}))
     with pytest.raises(ConfigurationError, match=r"replay\.batch: 3 samples on 2 devices"):
-        validate(demo(experiment__training__devices=2, experiment__training__replay={**REPLAY, "batch": 3},
-                      experiment__training__forecaster={**DEMO["experiment"]["training"]["forecaster"], "batch": 4},
-                      experiment__training__assimilator={**DEMO["experiment"]["training"]["assimilator"], "batch": 4},
-                      experiment__training__joint={**DEMO["experiment"]["training"]["joint"], "batch": 4},
-                      experiment__training__autoregressive=None))  # fmt: skip
+        validate(
+            demo(
+                experiment__training__devices=2,
+                experiment__training__replay={**REPLAY, "batch": 3},
+                experiment__training__forecaster={
+                    **DEMO["experiment"]["training"]["forecaster"],
+                    "batch": 4,
+                },
+                experiment__training__assimilator={
+                    **DEMO["experiment"]["training"]["assimilator"],
+                    "batch": 4,
+                },
+                experiment__training__joint={**DEMO["experiment"]["training"]["joint"], "batch": 4},
+                experiment__training__autoregressive=None,
+            )
+        )
 
 
 def test_external_forecasts_need_no_more_than_they_use():
     cascade = {"onnx": ["short.onnx", "medium.onnx"]}
-    chosen = validate(demo(
-        experiments__full={"sources": []},
-        experiments__fuxi={"forecaster": cascade, "initial": "gfs"},
-        experiments__full_gfs={"weights": "full", "initial": "gfs"},
-        experiments__full_fuxi={"weights": "full", "forecaster": cascade, "sources": []},
-        experiments__fuxi_full={"initial": "full", "forecaster": cascade},
-    ))  # fmt: skip
+    chosen = validate(
+        demo(
+            experiments__full={"sources": []},
+            experiments__fuxi={"forecaster": cascade, "initial": "gfs"},
+            experiments__full_gfs={"weights": "full", "initial": "gfs"},
+            experiments__full_fuxi={"weights": "full", "forecaster": cascade, "sources": []},
+            experiments__fuxi_full={"initial": "full", "forecaster": cascade},
+        )
+    )
     assert chosen.external_experiments == ["fuxi", "full_gfs", "full_fuxi", "fuxi_full"]
     assert chosen.cycled_experiments == ["full", "no_observations", "full_fuxi"]
     assert chosen.trained_experiments == ["full"]

@@ -28,7 +28,9 @@ def test_jobs_have_what_they_took_and_what_they_asked_for(results):
     assert (joint.seconds, joint.cpu_seconds, joint.peak_mb, joint.threads) == (3600, 7200, 5000, 4)
     assert (joint.requested_mb, joint.requested_seconds, joint.gpus) == (4000, 86400, 2)
     assert (joint.experiment, joint.source, joint.attempts) == ("full", "benchmark", 1)
-    assert {row.experiment for row in found.itertuples() if row.stage in ("world", "states")} == {""}
+    assert {row.experiment for row in found.itertuples() if row.stage in ("world", "states")} == {
+        ""
+    }
 
 
 def test_a_source_named_like_an_experiment_is_shared(results):
@@ -39,7 +41,9 @@ def test_a_source_named_like_an_experiment_is_shared(results):
 def test_sums_by_rule_and_experiment(results):
     found = costs.summary(costs.jobs(results, EXPERIMENTS)).set_index(["rule", "experiment"])
     decode = found.loc["states_decode", ""]
-    assert decode[["jobs", "hours", "cpu_hours", "longest_hours"]].tolist() == pytest.approx([2, 0.3, 0.2, 0.2])
+    assert decode[["jobs", "hours", "cpu_hours", "longest_hours"]].tolist() == pytest.approx(
+        [2, 0.3, 0.2, 0.2]
+    )
     assert decode[["peak_mb", "requested_hours", "gpu_hours"]].tolist() == [300, 2, 0]
     joint = found.loc["training_joint", "full"]
     assert (joint["core_hours"], joint["gpu_hours"]) == (4, 2)
@@ -48,10 +52,17 @@ def test_sums_by_rule_and_experiment(results):
 
 def test_slurm_counts_every_attempt(results):
     write_report(results)
-    write_report(results, "efficiency_report_2.csv")  # the same jobs, told again by the run that went on
+    write_report(
+        results, "efficiency_report_2.csv"
+    )  # the same jobs, told again by the run that went on
     found = by_name(costs.jobs(results, EXPERIMENTS))
     joint = found["training_joint", "full"]
-    assert (joint.source, joint.attempts, joint.seconds, joint.cpu_seconds) == ("slurm", 2, 7200, 12000)
+    assert (joint.source, joint.attempts, joint.seconds, joint.cpu_seconds) == (
+        "slurm",
+        2,
+        7200,
+        12000,
+    )
     assert (joint.peak_mb, joint.requested_mb) == (5500, 8000)
     assert found["world_spinup", ""].seconds == 60
     assert found["world_spinup", ""].peak_mb == 100, "the benchmark saw more"
@@ -75,7 +86,9 @@ def test_a_foreign_report_is_named(results):
 def test_what_nobody_recorded_stays_unknown(results):
     (results / "records/training_joint/full.json").unlink()
     (results / "records/world_spinup.json").write_text("{")
-    (results / "benchmarks/states_decode/era5/2022-01.tsv").write_text("s\tmax_rss\tcpu_time\n360\tNA\tNA\n")
+    (results / "benchmarks/states_decode/era5/2022-01.tsv").write_text(
+        "s\tmax_rss\tcpu_time\n360\tNA\tNA\n"
+    )
     found = costs.jobs(results, EXPERIMENTS)
     joint = by_name(found)["training_joint", "full"]
     assert joint.requested_mb != joint.requested_mb
@@ -87,11 +100,20 @@ def test_what_nobody_recorded_stays_unknown(results):
 def test_the_figures_rows_are_in_the_order_of_stages_and_experiments(results):
     table = figure.table(costs.jobs(results, EXPERIMENTS), EXPERIMENTS)
     assert list(zip(table["rule"], table["experiment"], strict=True)) == [
-        ("world_spinup", "shared"), ("states_decode", "shared"), ("training_joint", "full"),
-        ("cycling_analyses", "full"), ("cycling_analyses", "denial")]
+        ("world_spinup", "shared"),
+        ("states_decode", "shared"),
+        ("training_joint", "full"),
+        ("cycling_analyses", "full"),
+        ("cycling_analyses", "denial"),
+    ]
     titles = [ax.get_title(loc="left") for ax in figure.draw(table).axes]
-    assert titles == ["(a) time of all jobs", "(b) GPU-hours", "(c) largest memory", "(d) longest job",
-                      "(e) use of cores"]
+    assert titles == [
+        "(a) time of all jobs",
+        "(b) GPU-hours",
+        "(c) largest memory",
+        "(d) longest job",
+        "(e) use of cores",
+    ]
 
 
 def test_without_gpus_there_is_no_panel_of_them(results):
@@ -107,6 +129,8 @@ def test_results_without_benchmarks_draw_a_remark(tmp_path):
     assert figure.draw(table).texts[0].get_text() == figure.NONE
 
 
-@pytest.mark.parametrize(("hours", "text"), [(0.001, "3.6 s"), (0.02, "72 s"), (0.1, "6 min"), (3, "3 h"), (72, "3 d")])
+@pytest.mark.parametrize(
+    ("hours", "text"), [(0.001, "3.6 s"), (0.02, "72 s"), (0.1, "6 min"), (3, "3 h"), (72, "3 d")]
+)
 def test_lengths_read_well(hours, text):
     assert figure._length(hours) == text

@@ -55,13 +55,17 @@ def test_an_observer_refuses_sources_that_the_networks_do_not_know(networks, rec
         cycling.Observer(networks, {"goes16": SparseGrids(record.grids)})
 
 
-@pytest.mark.parametrize(("known", "refused"), [(["A", "B"], True), (["B", "A"], False), (["A"], False), ([], False)])
+@pytest.mark.parametrize(
+    ("known", "refused"), [(["A", "B"], True), (["B", "A"], False), (["A"], False), ([], False)]
+)
 def test_an_observer_refuses_platforms_in_another_order(record, known, refused):
     networks, grids = tiny.networks(record), SparseGrids(record.grids)
     grids.platforms = ["B", "A"]
     networks.design.sources[tiny.SOURCE].platforms.extend(known)
     if refused:
-        with pytest.raises(ValueError, match="of the platforms B, A, the networks know A, B in this order"):
+        with pytest.raises(
+            ValueError, match="of the platforms B, A, the networks know A, B in this order"
+        ):
             cycling.Observer(networks, {tiny.SOURCE: grids})
     else:
         assert cycling.Observer(networks, {tiny.SOURCE: grids}).grids
@@ -93,7 +97,7 @@ def test_each_cycle_starts_from_the_forecast_of_the_one_before(networks, record)
 
 def test_a_cycle_counts_the_observed_cells(networks, record):
     observer = cycling.Observer(networks, {tiny.SOURCE: SparseGrids(record.grids)})
-    (cycled, _), = cycle(networks, record, observer, TIME)
+    ((cycled, _),) = cycle(networks, record, observer, TIME)
     assert cycled.observed == 8 * 20
 
 
@@ -119,8 +123,12 @@ def test_forecasts_have_precipitation_and_begin_with_the_networks_step(networks,
 
 def test_a_forecast_is_rolled_out_on_its_own_output():
     """A forecaster that adds the change of the last six hours goes on in a straight line."""
-    networks = SimpleNamespace(analysed=1, device="cpu", normaliser=Identity(),
-                               forecast=lambda before, now, times: 2 * now - before)  # fmt: skip
+    networks = SimpleNamespace(
+        analysed=1,
+        device="cpu",
+        normaliser=Identity(),
+        forecast=lambda before, now, times: 2 * now - before,
+    )
     start = np.ones((1, 1, 2, 2), np.float32)
     steps = forecast(networks, 0 * start, start, np.array([TIME]), 4)
     assert [float(step.mean()) for step in steps] == [2.0, 3.0, 4.0, 5.0]

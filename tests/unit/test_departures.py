@@ -27,11 +27,18 @@ def random_states(batch=2, seed=0):
 
 def random_footprints(count=400, batch=2, seed=1):
     random = torch.Generator().manual_seed(seed)
+
     def whole(high):
         return torch.randint(0, high, (count,), generator=random)
-    return Footprints(whole(batch), whole(8), whole(SHAPE[0] * SHAPE[1]), torch.zeros(count, CHANNELS),
-                      60 * torch.rand(count, generator=random),
-                      torch.rand(count, 2, generator=random) - 0.5)  # fmt: skip
+
+    return Footprints(
+        whole(batch),
+        whole(8),
+        whole(SHAPE[0] * SHAPE[1]),
+        torch.zeros(count, CHANNELS),
+        60 * torch.rand(count, generator=random),
+        torch.rand(count, 2, generator=random) - 0.5,
+    )
 
 
 def observed(footprints, states, weight):
@@ -43,7 +50,9 @@ def observed(footprints, states, weight):
 
 
 def linear(seed=2):
-    return torch.randn(CHANNELS, predictor_count(STATES, 2, 2), generator=torch.Generator().manual_seed(seed))
+    return torch.randn(
+        CHANNELS, predictor_count(STATES, 2, 2), generator=torch.Generator().manual_seed(seed)
+    )
 
 
 def test_least_squares_are_numpys():
@@ -79,7 +88,9 @@ def test_equivalents_find_what_depends_on_the_product_of_columns():
     def measured(seed):
         footprints = random_footprints(seed=seed)
         column = columns(footprints, states, FIRST_HOUR)
-        footprints.values = (column[:, :1] + 0.3 * column[:, :1] * column[:, 1:]).expand(-1, CHANNELS).clone()
+        footprints.values = (
+            (column[:, :1] + 0.3 * column[:, :1] * column[:, 1:]).expand(-1, CHANNELS).clone()
+        )
         return footprints
 
     departures.fit_equivalents(fitted, [(measured(seed), states) for seed in range(4)])
@@ -110,7 +121,9 @@ def test_equivalents_use_whole_footprints_alone():
 def retrieval(noise=0.0):
     """An encoder fitted to footprints whose departures are a linear function of the background's error; the pieces."""
     fitted, truth, weight = encoder(), random_states(), linear()
-    weight[:, STATES:] = 0  # what nadir sees of the column alone, so that the error can be found again
+    weight[:, STATES:] = (
+        0  # what nadir sees of the column alone, so that the error can be found again
+    )
     with torch.no_grad():
         fitted.equivalent.copy_(weight)
     # a background that is wrong by the same everywhere in time, so that departures do not depend on the hour
@@ -118,7 +131,9 @@ def retrieval(noise=0.0):
     footprints = random_footprints(count=2000)
     footprints.offset.zero_()  # the error is looked up at the centres of the cells
     footprints = observed(footprints, truth, weight)
-    footprints.values += noise * torch.randn(footprints.values.shape, generator=torch.Generator().manual_seed(7))
+    footprints.values += noise * torch.randn(
+        footprints.values.shape, generator=torch.Generator().manual_seed(7)
+    )
     tendency = torch.tensor([0.5, 2.0])[:, None, None]
     left = departures.fit_retrieval(fitted, [(footprints, truth - error, truth[:, 1])], tendency)
     return fitted, footprints, truth - error, error[:, 0] / tendency, left
@@ -148,7 +163,9 @@ def test_noise_leaves_more_of_the_error():
 def test_too_few_footprints_are_refused():
     fitted, states = encoder(), random_states()
     few = observed(random_footprints(count=7), states, linear())
-    with pytest.raises(ValueError, match="7 footprints with all channels cannot fit 17 predictors; lengthen"):
+    with pytest.raises(
+        ValueError, match="7 footprints with all channels cannot fit 17 predictors; lengthen"
+    ):
         departures.fit_equivalents(fitted, [(few, states)])
     few = observed(random_footprints(count=3), states, linear())
     with pytest.raises(ValueError, match="3 footprints"):
@@ -157,8 +174,12 @@ def test_too_few_footprints_are_refused():
 
 def test_the_report_names_channels_and_shares(caplog):
     with caplog.at_level(logging.INFO):
-        departures.report("noaa20_atms", torch.tensor([0.25, -1e-9, 0.5]), ["T850", "Z500", "MSL"],
-                          logging.getLogger("test"))  # fmt: skip
+        departures.report(
+            "noaa20_atms",
+            torch.tensor([0.25, -1e-9, 0.5]),
+            ["T850", "Z500", "MSL"],
+            logging.getLogger("test"),
+        )
     assert "noaa20_atms" in caplog.text
     assert "T850 50%, Z500 0%" in caplog.text
     assert "MSL" not in caplog.text
@@ -166,7 +187,10 @@ def test_the_report_names_channels_and_shares(caplog):
 
 def profiles(seed, missing=0.6):
     """Footprints of which most lack their first channel, none of those left whole; the last channel is hardly there."""
-    footprints, states = observed(random_footprints(count=600, seed=seed), random_states(), linear()), random_states()
+    footprints, states = (
+        observed(random_footprints(count=600, seed=seed), random_states(), linear()),
+        random_states(),
+    )
     random = torch.Generator().manual_seed(seed)
     footprints.values[torch.rand(600, generator=random) < missing, 0] = math.nan
     footprints.values[1:, 2] = math.nan
@@ -188,7 +212,10 @@ def test_a_channel_that_hardly_anybody_holds_does_not_speak():
     fitted = encoder()
     windows = [profiles(seed) for seed in range(4)]
     departures.fit_equivalents(fitted, windows)
-    guesses = [(footprints, states + 0.1 * random_states(seed=8), states[:, 1]) for footprints, states in windows]
+    guesses = [
+        (footprints, states + 0.1 * random_states(seed=8), states[:, 1])
+        for footprints, states in windows
+    ]
     left = departures.fit_retrieval(fitted, iter(guesses), torch.ones(STATES, 1, 1))
     assert torch.isfinite(left).all()
     assert torch.isinf(fitted.scale).tolist() == [False, False, True]

@@ -11,7 +11,11 @@ DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
 def keys(schema):
-    return {name for model in [schema, *schema["$defs"].values()] for name in model.get("properties", {})}
+    return {
+        name
+        for model in [schema, *schema["$defs"].values()]
+        for name in model.get("properties", {})
+    }
 
 
 def test_every_key_of_the_configuration_is_described():
@@ -33,7 +37,9 @@ def test_every_requirement_has_its_reason():
     for line in (ROOT / "requirements.txt").read_text().splitlines():
         if "==" in line:
             name = line.split("==")[0].lower()
-            assert re.search(rf"[| ,]{re.escape(name)}[ ,;|]", text), f"docs/architecture.md gives no reason for {name}"
+            assert re.search(rf"[| ,]{re.escape(name)}[ ,;|]", text), (
+                f"docs/architecture.md gives no reason for {name}"
+            )
 
 
 def test_the_readmes_commands_are_targets_of_make():

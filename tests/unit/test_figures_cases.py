@@ -22,7 +22,11 @@ def test_increment_and_what_was_needed(figure_stores):
     assert len(table) == 4 * GRID.nlat * GRID.nlon
     analysis, background, truth = (
         States([figure_stores / f"{name}.zarr"], array).read(data.CASE)
-        for name, array in (("analyses", "analysis"), ("analyses", "background"), ("truth", "state"))
+        for name, array in (
+            ("analyses", "analysis"),
+            ("analyses", "background"),
+            ("truth", "state"),
+        )
     )
     index = States([figure_stores / "truth.zarr"]).channels.index("U500")
     rows = table[table["channel"] == "U500"]
@@ -50,8 +54,15 @@ def test_an_answer_goes_below_the_maps(figure_stores, tmp_path):
     assert near[400, 0, 1] == pytest.approx(0.5)
     assert near[400, 1, 0] == 0
     text = texts(increment_case.draw(table))
-    for part in ("T500: increment", "+5 K in channel 7 of noaa20_atms in one observation", "mean of 3", "+0.80 K",
-                 "T400 about the observed cell", "(m) T in the observed cell", "cells to the east (22.5°)"):
+    for part in (
+        "T500: increment",
+        "+5 K in channel 7 of noaa20_atms in one observation",
+        "mean of 3",
+        "+0.80 K",
+        "T400 about the observed cell",
+        "(m) T in the observed cell",
+        "cells to the east (22.5°)",
+    ):
         assert part in text
     table.to_csv(tmp_path / "t.csv", index=False, float_format="%.7g")
     assert texts(increment_case.draw(style.read_csv(tmp_path / "t.csv"))) == text
@@ -59,8 +70,12 @@ def test_an_answer_goes_below_the_maps(figure_stores, tmp_path):
 
 def test_no_answer_of_networks_that_heed_nothing_is_drawn_flat(figure_stores):
     found = data.response()
-    found = replace(found, response=0 * found.response, around=0 * found.around, followed=0 * found.followed)
-    assert "+0.00 K" in texts(increment_case.draw(increment_case.with_response(case_table(figure_stores, ()), found)))
+    found = replace(
+        found, response=0 * found.response, around=0 * found.around, followed=0 * found.followed
+    )
+    assert "+0.00 K" in texts(
+        increment_case.draw(increment_case.with_response(case_table(figure_stores, ()), found))
+    )
 
 
 def test_nothing_perturbed_leaves_the_maps_alone(figure_stores):
@@ -71,7 +86,9 @@ def test_nothing_perturbed_leaves_the_maps_alone(figure_stores):
 def test_increment_of_an_unknown_time_names_the_store(figure_stores):
     path = [figure_stores / "analyses.zarr"]
     with pytest.raises(KeyError, match=r"1999.*analyses\.zarr"):
-        increment_case.table(States(path, "analysis"), States(path, "background"), {}, datetime(1999, 1, 1))
+        increment_case.table(
+            States(path, "analysis"), States(path, "background"), {}, datetime(1999, 1, 1)
+        )
 
 
 def test_correlation_is_weighted_by_area():
@@ -97,5 +114,7 @@ def test_error_maps_hold_the_mean_error_of_the_reference(figure_stores):
 
 
 def test_error_maps_refuse_an_unknown_reference(figure_stores):
-    with pytest.raises(ValueError, match=r"maps\.zarr: no error maps against 'own', known: era5, truth"):
+    with pytest.raises(
+        ValueError, match=r"maps\.zarr: no error maps against 'own', known: era5, truth"
+    ):
         error_maps.table(figure_stores / "maps.zarr", "own")

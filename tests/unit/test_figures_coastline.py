@@ -15,7 +15,10 @@ SQUARES = {
     "objects": {
         "land": {
             "type": "GeometryCollection",
-            "geometries": [{"type": "Polygon", "arcs": [[0, 1]]}, {"type": "MultiPolygon", "arcs": [[[2, -1]]]}],
+            "geometries": [
+                {"type": "Polygon", "arcs": [[0, 1]]},
+                {"type": "MultiPolygon", "arcs": [[[2, -1]]]},
+            ],
         },
         "line": {"type": "LineString", "arcs": [0]},
     },
@@ -34,7 +37,9 @@ def test_arcs_are_summed_scaled_and_moved():
 
 
 def test_unquantised_arcs_are_taken_as_they_are():
-    np.testing.assert_allclose(coastline.decode_arcs({"arcs": [[[1.5, 2.5], [3.5, 4.5]]]})[0], [[1.5, 2.5], [3.5, 4.5]])
+    np.testing.assert_allclose(
+        coastline.decode_arcs({"arcs": [[[1.5, 2.5], [3.5, 4.5]]]})[0], [[1.5, 2.5], [3.5, 4.5]]
+    )
 
 
 def test_ring_reverses_arcs_and_keeps_shared_ends_once():
@@ -52,7 +57,9 @@ def test_decode_joins_the_areas():
 def test_decode_leaves_holes_out():
     square = [[0, 0], [4, 0], [4, 4], [0, 4], [0, 0]]
     hole = [[1, 1], [2, 1], [2, 2], [1, 2], [1, 1]]
-    shape = coastline.decode({"arcs": [square, hole], "objects": {"land": {"type": "Polygon", "arcs": [[0], [1]]}}})
+    shape = coastline.decode(
+        {"arcs": [square, hole], "objects": {"land": {"type": "Polygon", "arcs": [[0], [1]]}}}
+    )
     assert shape.area == pytest.approx(15.0)
     assert not shape.contains(geometry.Point(1.5, 1.5))
 
@@ -103,7 +110,15 @@ def test_committed_land_is_the_earth():
     assert land.is_valid
     assert land.bounds[0] >= -180
     assert land.bounds[2] <= 180
-    for lon, lat in ((10, 50), (-100, 40), (20, 0), (0, -85), (135, -25), (-178, 66.5), (178, 66.5)):
+    for lon, lat in (
+        (10, 50),
+        (-100, 40),
+        (20, 0),
+        (0, -85),
+        (135, -25),
+        (-178, 66.5),
+        (178, 66.5),
+    ):
         assert land.contains(geometry.Point(lon, lat)), (lon, lat)
     for lon, lat in ((-30, 0), (-150, 20), (80, -30), (0, 85), (180, 0)):
         assert not land.contains(geometry.Point(lon, lat)), (lon, lat)

@@ -1,6 +1,5 @@
 """The figure of coverage: what was observed where, and how much of the globe."""
 
-
 import numpy as np
 import pandas as pd
 
@@ -23,7 +22,9 @@ def test_coverage_has_a_row_for_each_filled_cell_and_hour(figure_stores):
 
 
 def test_coverage_counts_hours_and_keeps_the_last():
-    rows = pd.DataFrame({"hour": [-3.0, 2.0, 1.0], "lat": [78.75, 78.75, -11.25], "lon": [0.0, 0.0, 22.5]})
+    rows = pd.DataFrame(
+        {"hour": [-3.0, 2.0, 1.0], "lat": [78.75, 78.75, -11.25], "lon": [0.0, 0.0, 22.5]}
+    )
     last, count = coverage._fields(rows, GRID)
     assert (last[0, 0], count[0, 0]) == (2.0, 2)
     assert (last[4, 1], count[4, 1]) == (1.0, 1)

@@ -59,7 +59,9 @@ def test_to_grid_turns_a_long_table_into_a_field():
     grid = Grid(4, 8)
     field = np.random.default_rng(0).normal(size=grid.shape)
     lat, lon = np.meshgrid(grid.lat, grid.lon, indexing="ij")
-    table = pd.DataFrame({"lat": lat.ravel(), "lon": lon.ravel(), "x": field.ravel()}).sample(frac=1, random_state=1)
+    table = pd.DataFrame({"lat": lat.ravel(), "lon": lon.ravel(), "x": field.ravel()}).sample(
+        frac=1, random_state=1
+    )
     found_lat, found_lon, found = maps.to_grid(table, "x")
     np.testing.assert_allclose(found_lat, grid.lat)
     np.testing.assert_allclose(found_lon, grid.lon)

@@ -29,22 +29,30 @@ def test_case_is_taken_from_the_configuration():
     assert plan.case_segment(chosen) == "2023-01"
 
 
-@pytest.mark.parametrize("case", ["2023-01-20T05:00", "2021-01-01T00:00", "yesterday", "2023-01-20T06:00+02:00"])
+@pytest.mark.parametrize(
+    "case", ["2023-01-20T05:00", "2021-01-01T00:00", "yesterday", "2023-01-20T06:00+02:00"]
+)
 def test_a_case_that_was_not_analysed_names_the_key_and_the_allowed(case):
-    with pytest.raises(ConfigurationError, match=r"figures\.case: .* allowed: every 6 h from 2023-01-11"):
+    with pytest.raises(
+        ConfigurationError, match=r"figures\.case: .* allowed: every 6 h from 2023-01-11"
+    ):
         configuration(figures={"experiments": ["full"], "case": case})
 
 
 def test_references_end_with_the_truth_where_it_is_one():
     assert plan.references(configuration()) == ["era5", "truth"]
-    assert plan.references(configuration(verification={"references": ["truth", "own"]})) == ["truth"]
+    assert plan.references(configuration(verification={"references": ["truth", "own"]})) == [
+        "truth"
+    ]
     assert plan.references(configuration(verification={"references": ["own", "era5"]})) == ["era5"]
 
 
 def test_window_across_the_end_of_a_segment_touches_both():
     period = {"cold_start": "2023-01-01", "test": {"start": "2023-01-11", "end": "2023-02-09"}}
     chosen = configuration(
-        segment_months=1, periods=period, figures={"experiments": ["full"], "case": "2023-02-01T00:00"}
+        segment_months=1,
+        periods=period,
+        figures={"experiments": ["full"], "case": "2023-02-01T00:00"},
     )
     assert plan.case_grids(chosen, ["noaa20_atms"]) == {"noaa20_atms": ["2023-01", "2023-02"]}
     assert plan.windows(["noaa20_atms"]) == {"noaa20_atms": [-3, 5]}
@@ -54,17 +62,27 @@ def test_settings_follow_the_experiment_and_its_weights():
     chosen = plan.settings(configuration(), "no_observations", "archive")
     assert chosen["sources"] == {}
     assert chosen["updates"] == plan.settings(configuration(), "full", "archive")["updates"]
-    assert plan.settings(configuration(), "full", "archive")["sources"]["noaa20_atms"]["channels"] == 22
+    assert (
+        plan.settings(configuration(), "full", "archive")["sources"]["noaa20_atms"]["channels"]
+        == 22
+    )
 
 
 def perturbed(sources=None, **given):
     experiment = {"sources": sources} if sources is not None else {}
-    return configuration(figures={"experiments": ["full"], "perturbation": given}, experiment=experiment).perturbation
+    return configuration(
+        figures={"experiments": ["full"], "perturbation": given}, experiment=experiment
+    ).perturbation
 
 
 def test_a_tropospheric_channel_of_the_first_sounder_is_perturbed():
     chosen = configuration().perturbation
-    assert (chosen.source, chosen.channel, chosen.kelvin, chosen.places) == ("noaa20_atms", "7", 5.0, 24)
+    assert (chosen.source, chosen.channel, chosen.kelvin, chosen.places) == (
+        "noaa20_atms",
+        "7",
+        5.0,
+        24,
+    )
     # MHS has no channel at 54.4 GHz, stations none at all
     chosen = perturbed(["land_stations", "mhs", "amsua"])
     assert (chosen.source, chosen.channel) == ("amsua", "6")
@@ -74,15 +92,23 @@ def test_a_tropospheric_channel_of_the_first_sounder_is_perturbed():
 
 def test_nothing_is_perturbed_without_a_sounder_or_where_it_is_left_out():
     assert perturbed(["land_stations"]) is None
-    assert configuration(figures={"experiments": ["full"], "perturbation": None}).perturbation is None
+    assert (
+        configuration(figures={"experiments": ["full"], "perturbation": None}).perturbation is None
+    )
 
 
-@pytest.mark.parametrize(("given", "told"), [
-    ({"source": "ssmis"}, r"figures\.perturbation\.source: 'ssmis', allowed: .*, noaa20_atms"),
-    ({"channel": 23}, r"figures\.perturbation\.channel: '23', allowed: .* noaa20_atms: 1, 2, 3"),
-    ({"source": "land_stations"}, r"figures\.perturbation\.source: 'land_stations', allowed: "),
-    ({"kelvin": 0}, r"figures\.perturbation\.kelvin: .* greater than 0"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"source": "ssmis"}, r"figures\.perturbation\.source: 'ssmis', allowed: .*, noaa20_atms"),
+        (
+            {"channel": 23},
+            r"figures\.perturbation\.channel: '23', allowed: .* noaa20_atms: 1, 2, 3",
+        ),
+        ({"source": "land_stations"}, r"figures\.perturbation\.source: 'land_stations', allowed: "),
+        ({"kelvin": 0}, r"figures\.perturbation\.kelvin: .* greater than 0"),
+    ],
+)
 def test_a_perturbation_that_cannot_be_made_names_the_key_and_the_allowed(given, told):
     with pytest.raises(ConfigurationError, match=told):
         perturbed(**given)

@@ -18,7 +18,9 @@ from tests.figure_tables import SETTINGS, all_tables, texts
 def test_the_csv_alone_draws_the_same_labels(figure_stores, tmp_path, name):
     table = all_tables(figure_stores)[name]
     module = importlib.import_module(f"fuxiflow.figures.{name}")
-    table.to_csv(tmp_path / "t.csv", index=False, float_format="%.7g", date_format="%Y-%m-%dT%H:%M:%S")
+    table.to_csv(
+        tmp_path / "t.csv", index=False, float_format="%.7g", date_format="%Y-%m-%dT%H:%M:%S"
+    )
     assert texts(module.draw(table)) == texts(module.draw(style.read_csv(tmp_path / "t.csv")))
 
 

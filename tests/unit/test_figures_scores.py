@@ -1,6 +1,5 @@
 """The figures of scores: what their tables hold, and that drawing shows it."""
 
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -19,14 +18,18 @@ from tests.figure_tables import all_tables, texts
 
 
 def test_scores_reads_the_experiment_and_the_baselines(figure_stores):
-    frame = scores.read(figure_stores / "scores.parquet", ["full"], metric="rmse", reference="era5", channel="Z500")
+    frame = scores.read(
+        figure_stores / "scores.parquet", ["full"], metric="rmse", reference="era5", channel="Z500"
+    )
     assert set(frame["experiment"]) == {"full", "baseline"}
     assert set(frame["system"]) == {"fuxiflow", "gfs", "persistence", "climatology"}
     assert not isinstance(frame["channel"].dtype, pd.CategoricalDtype)
 
 
 def test_scores_without_a_row_name_file_selection_and_remedy(figure_stores):
-    with pytest.raises(ValueError, match=r"scores\.parquet: no score with metric = crps of full; run `snakemake"):
+    with pytest.raises(
+        ValueError, match=r"scores\.parquet: no score with metric = crps of full; run `snakemake"
+    ):
         scores.read(figure_stores / "scores.parquet", ["full"], metric="crps")
 
 
@@ -44,8 +47,10 @@ def test_significant_excludes_zero():
 def test_unrolling_shows_the_paired_difference_to_the_first(figure_stores):
     table = all_tables(figure_stores)["unrolling"]
     assert list(table["experiment"][::6]) == ["no_observations", "full"]
-    first, last = (table[(table["experiment"] == name) & (table["channel"] == "T500")].iloc[0]
-                   for name in ("no_observations", "full"))  # fmt: skip
+    first, last = (
+        table[(table["experiment"] == name) & (table["channel"] == "T500")].iloc[0]
+        for name in ("no_observations", "full")
+    )
     assert (first["versus"], first["ci_low"], first["ci_high"]) == (0, 0, 0)
     assert last["versus"] == pytest.approx(-2 / 3)
     assert last["ci_high"] == pytest.approx(-2 / 3 + 0.05)
@@ -58,13 +63,19 @@ def test_analysis_error_has_a_line_for_each_analysis_and_the_background(figure_s
     table = analysis_error.table(scores, ["full"], ["era5", "truth"], baselines=scores)
     assert set(table["line"]) == {"fuxiflow", "background", "gfs", "era5"}
     assert set(table.loc[table["line"] == "era5", "reference"]) == {"truth"}
-    row = table[(table["line"] == "background") & (table["channel"] == "T500") & (table["reference"] == "era5")].iloc[0]
+    row = table[
+        (table["line"] == "background")
+        & (table["channel"] == "T500")
+        & (table["reference"] == "era5")
+    ].iloc[0]
     assert (row["value"], row["level"], row["unit"]) == (pytest.approx(0.66), 500, "K")
     assert "T2M" not in set(table["channel"])
 
 
 def test_analysis_error_names_further_experiments_but_not_their_backgrounds(figure_stores):
-    table = analysis_error.table(figure_stores / "scores.parquet", ["full", "no_observations"], ["era5"])
+    table = analysis_error.table(
+        figure_stores / "scores.parquet", ["full", "no_observations"], ["era5"]
+    )
     assert set(table["line"]) == {"fuxiflow", "background", "gfs", "no_observations"}
     assert set(table.loc[table["line"] == "background", "experiment"]) == {"full"}
     assert "no observations" in texts(analysis_error.draw(table))
@@ -77,21 +88,48 @@ def test_surface_error_has_rmse_and_bias_near_the_ground(figure_stores):
     assert set(table["metric"]) == {"rmse", "bias"}
     gfs = table[(table["line"] == "gfs") & (table["metric"] == "rmse")]
     assert tuple(gfs["channel"]) == surface_error.SHOWN
-    found = table[(table["metric"] == "bias") & (table["channel"] == "T2M")].set_index("line")["value"]
-    assert found.to_dict() == pytest.approx({"fuxiflow": -0.2, "no_observations": -0.6, "gfs": 0.1, "era5": 0.12})
+    found = table[(table["metric"] == "bias") & (table["channel"] == "T2M")].set_index("line")[
+        "value"
+    ]
+    assert found.to_dict() == pytest.approx(
+        {"fuxiflow": -0.2, "no_observations": -0.6, "gfs": 0.1, "era5": 0.12}
+    )
     shown = texts(surface_error.draw(table))
-    assert all(text in shown for text in ("ERA5", "GFS analysis", "no observations", "bias (K)", "RMSE (m s⁻¹)"))
+    assert all(
+        text in shown
+        for text in ("ERA5", "GFS analysis", "no observations", "bias (K)", "RMSE (m s⁻¹)")
+    )
 
 
 def test_skill_marks_what_differs_significantly_from_gfs(tmp_path):
     names = ["Z500"]
     frames = [
-        data._rows("full", "fuxiflow", "era5", metric, [6, 12, 18], names, np.full((3, 1), value), 0.1)
+        data._rows(
+            "full", "fuxiflow", "era5", metric, [6, 12, 18], names, np.full((3, 1), value), 0.1
+        )
         for metric, value in (("rmse", 2.0), ("acc", 0.9))
     ]
     frames += [
-        data._rows("full", "fuxiflow", "era5", "rmse_vs_gfs", [6, 12, 18], names, [[-0.5], [0.05], [0.5]], 0.1),
-        data._rows("full", "fuxiflow", "era5", "acc_vs_gfs", [6, 12, 18], names, [[-0.5], [0.05], [0.5]], 0.1),
+        data._rows(
+            "full",
+            "fuxiflow",
+            "era5",
+            "rmse_vs_gfs",
+            [6, 12, 18],
+            names,
+            [[-0.5], [0.05], [0.5]],
+            0.1,
+        ),
+        data._rows(
+            "full",
+            "fuxiflow",
+            "era5",
+            "acc_vs_gfs",
+            [6, 12, 18],
+            names,
+            [[-0.5], [0.05], [0.5]],
+            0.1,
+        ),
     ]
     score_table.write(tmp_path / "s.parquet", score_table.concatenate(frames))
     table = skill_vs_lead.table(tmp_path / "s.parquet", "full", "era5")
@@ -120,7 +158,12 @@ def test_scorecard_is_in_per_cent_of_69_channels(figure_stores):
     table = scorecard_era5.table(figure_stores / "scores.parquet", "full")
     assert len(table) == 69 * 4
     stored = scores.read(
-        figure_stores / "scores.parquet", ["full"], metric="rmse_vs_gfs", reference="era5", channel="T850", lead_time=48
+        figure_stores / "scores.parquet",
+        ["full"],
+        metric="rmse_vs_gfs",
+        reference="era5",
+        channel="T850",
+        lead_time=48,
     )
     row = table[(table["channel"] == "T850") & (table["lead_time"] == 48)].iloc[0]
     assert row["difference"] == pytest.approx(100 * stored["value"].iloc[0])
@@ -128,7 +171,9 @@ def test_scorecard_is_in_per_cent_of_69_channels(figure_stores):
 
 
 def test_scorecard_counts_in_its_title(figure_stores):
-    table = scorecard_era5.table(figure_stores / "scores.parquet", "full").assign(difference=-1.0, significant=False)
+    table = scorecard_era5.table(figure_stores / "scores.parquet", "full").assign(
+        difference=-1.0, significant=False
+    )
     table.loc[0, ["difference", "significant"]] = 5.0, True
     text = texts(scorecard_era5.draw(table))
     assert f"better than GFS in 100 % of {69 * 4} cells" in text
@@ -139,13 +184,19 @@ def test_scorecard_leaves_leads_without_a_score_blank(figure_stores):
     table = scorecard_era5.table(figure_stores / "scores.parquet", "full")  # leads 6, 24, 48, 72
     table = table[table["variable"].isin(["Z", "T"])]
     figure = scorecard_era5.draw(table)
-    shown = [ax for ax in figure.axes if ax.get_visible() and ax.collections and len(ax.get_yticks()) == 13]
+    shown = [
+        ax
+        for ax in figure.axes
+        if ax.get_visible() and ax.collections and len(ax.get_yticks()) == 13
+    ]
     assert len(shown) == 2
     values = shown[0].collections[0].get_array()
     assert values.shape == (13, 12)  # every 6 h, the largest step that meets all leads
     assert list(np.flatnonzero(~values.mask.all(axis=0))) == [0, 3, 7, 11]
 
 
-@pytest.mark.parametrize(("values", "limit"), [([1.0, -2.0], 10), ([15.0] * 20, 20), ([500.0] * 5, 100)])
+@pytest.mark.parametrize(
+    ("values", "limit"), [([1.0, -2.0], 10), ([15.0] * 20, 20), ([500.0] * 5, 100)]
+)
 def test_scorecard_colours_end_at_round_per_cents(values, limit):
     assert scorecard_era5._limit(pd.Series(values)) == limit

@@ -26,14 +26,17 @@ def figure():
 
 
 @pytest.mark.parametrize(
-    ("name", "expected"), [("Z500", "m² s⁻²"), ("T2M", "K"), ("U10", "m s⁻¹"), ("R850", "%"), ("TP", "mm")]
+    ("name", "expected"),
+    [("Z500", "m² s⁻²"), ("T2M", "K"), ("U10", "m s⁻¹"), ("R850", "%"), ("TP", "mm")],
 )
 def test_units_are_written_out(name, expected):
     assert style.unit(name) == expected
 
 
 def test_every_channel_has_a_unit_without_carets():
-    assert not [c.name for c in channels.table() if "-2" in style.unit(c.name) or "^" in style.unit(c.name)]
+    assert not [
+        c.name for c in channels.table() if "-2" in style.unit(c.name) or "^" in style.unit(c.name)
+    ]
 
 
 def test_letters_go_on_after_z():
@@ -84,7 +87,9 @@ def test_files_carry_their_provenance(tmp_path):
 def test_fonts_are_embedded_as_truetype(tmp_path):
     style.save(figure(), pd.DataFrame({"a": [1]}), outputs(tmp_path))
     text = (tmp_path / "a.pdf").read_bytes()
-    assert b"FontFile2" in text or any(b"FontFile2" in _inflate(part) for part in text.split(b"stream\n")[1:])
+    assert b"FontFile2" in text or any(
+        b"FontFile2" in _inflate(part) for part in text.split(b"stream\n")[1:]
+    )
 
 
 def _inflate(part: bytes) -> bytes:

@@ -1,6 +1,5 @@
 """The diagram of the system shows the configuration."""
 
-
 import numpy as np
 
 from fuxiflow.figures import (
@@ -12,9 +11,25 @@ from tests.figure_tables import SETTINGS, texts
 def test_system_shows_the_configuration():
     table = system.table(SETTINGS)
     boxes = table[table["part"] == "box"].set_index("id")
-    assert {"nature", "noaa20_atms", "era5", "gfs", "assimilator", "forecaster", "forecasts"} <= set(boxes.index)
+    assert {
+        "nature",
+        "noaa20_atms",
+        "era5",
+        "gfs",
+        "assimilator",
+        "forecaster",
+        "forecasts",
+    } <= set(boxes.index)
     text = texts(system.draw(table)).replace("\u00a0", " ").replace("\n", " ")
-    for part in ("ATMS on NOAA-20", "[−3 h, +5 h)", "22 channels", "192", "to 10 days", "00 and 12 UTC", "700"):
+    for part in (
+        "ATMS on NOAA-20",
+        "[−3 h, +5 h)",
+        "22 channels",
+        "192",
+        "to 10 days",
+        "00 and 12 UTC",
+        "700",
+    ):
         assert part in text
 
 
@@ -25,7 +40,10 @@ def test_system_of_the_archive_has_no_nature_run_and_without_gfs_no_gfs():
 
 
 def test_many_sources_share_boxes_by_kind():
-    atms, ships = SETTINGS["sources"]["noaa20_atms"], {"long_name": "ships and buoys", "channels": 7, "kind": "in situ"}
+    atms, ships = (
+        SETTINGS["sources"]["noaa20_atms"],
+        {"long_name": "ships and buoys", "channels": 7, "kind": "in situ"},
+    )
     table = system.table({**SETTINGS, "sources": {"a": atms, "b": atms, "c": ships, "d": atms}})
     boxes = table[(table["part"] == "box") & (table["kind"] == "data")].set_index("title")["text"]
     assert list(boxes.index) == ["sounders", "in situ", "ERA5", "GFS"]

@@ -15,7 +15,7 @@ def project(tmp_path, monkeypatch):
     files = {
         "fuxiflow/__init__.py": "",
         "fuxiflow/one.py": "from fuxiflow import ROOT\nfrom fuxiflow.deep.two import double\n"
-                           "F = ROOT / 'config' / 't.csv'\n",
+        "F = ROOT / 'config' / 't.csv'\n",
         "fuxiflow/deep/__init__.py": "",
         "fuxiflow/deep/two.py": 'def double(x):\n    """Twice x."""\n    return 2 * x\n',
         "fuxiflow/other.py": "VALUE = 1\n",
@@ -43,27 +43,33 @@ def edit(project, name, old, new):
     path.write_text(path.read_text().replace(old, new))
 
 
-@pytest.mark.parametrize(("name", "old", "new"), [
-    ("fuxiflow/deep/two.py", '"""Twice x."""', '"""Two times x."""'),
-    ("fuxiflow/deep/two.py", '    """Twice x."""\n', ""),
-    ("fuxiflow/deep/two.py", "return 2 * x", "return (2 *\n            x)  # twice"),
-    ("script.py", "import numpy as np\n", "# numbers\nimport numpy as np\n\n\n"),
-    ("fuxiflow/other.py", "VALUE = 1", "VALUE = 2"),
-    ("config/unused.csv", "a,b", "a,c"),
-])
+@pytest.mark.parametrize(
+    ("name", "old", "new"),
+    [
+        ("fuxiflow/deep/two.py", '"""Twice x."""', '"""Two times x."""'),
+        ("fuxiflow/deep/two.py", '    """Twice x."""\n', ""),
+        ("fuxiflow/deep/two.py", "return 2 * x", "return (2 *\n            x)  # twice"),
+        ("script.py", "import numpy as np\n", "# numbers\nimport numpy as np\n\n\n"),
+        ("fuxiflow/other.py", "VALUE = 1", "VALUE = 2"),
+        ("config/unused.csv", "a,b", "a,c"),
+    ],
+)
 def test_what_does_not_matter(project, name, old, new):
     before = of(project)
     edit(project, name, old, new)
     assert of(project) == before
 
 
-@pytest.mark.parametrize(("name", "old", "new"), [
-    ("script.py", "np.pi", "np.e"),
-    ("fuxiflow/deep/two.py", "2 * x", "3 * x"),
-    ("fuxiflow/deep/__init__.py", "", "LEVEL = 1\n"),
-    ("fuxiflow/one.py", "double\n", "double as doubled\n"),
-    ("config/t.csv", "a,b", "a,c"),
-])
+@pytest.mark.parametrize(
+    ("name", "old", "new"),
+    [
+        ("script.py", "np.pi", "np.e"),
+        ("fuxiflow/deep/two.py", "2 * x", "3 * x"),
+        ("fuxiflow/deep/__init__.py", "", "LEVEL = 1\n"),
+        ("fuxiflow/one.py", "double\n", "double as doubled\n"),
+        ("config/t.csv", "a,b", "a,c"),
+    ],
+)
 def test_what_matters(project, name, old, new):
     before = of(project)
     edit(project, name, old, new)
@@ -83,10 +89,17 @@ def test_touching_and_moving_change_nothing(project, tmp_path_factory, monkeypat
 
 def test_closure_names_files_and_imports(project):
     of(project)
-    closure = {path.relative_to(project).as_posix(): names
-               for path, names in fingerprint.closure(project / "script.py").items()}
-    assert set(closure) == {"script.py", "fuxiflow/__init__.py", "fuxiflow/one.py", "fuxiflow/deep/__init__.py",
-                            "fuxiflow/deep/two.py"}
+    closure = {
+        path.relative_to(project).as_posix(): names
+        for path, names in fingerprint.closure(project / "script.py").items()
+    }
+    assert set(closure) == {
+        "script.py",
+        "fuxiflow/__init__.py",
+        "fuxiflow/one.py",
+        "fuxiflow/deep/__init__.py",
+        "fuxiflow/deep/two.py",
+    }
     assert "numpy" in closure["script.py"]
 
 
@@ -112,11 +125,13 @@ def test_relative_imports_are_refused(project):
 
 
 def test_without_docstrings_keeps_bodies_valid():
-    tree = ast.parse(textwrap.dedent('''
+    tree = ast.parse(
+        textwrap.dedent('''
         """Module."""
         def f():
             """Only this."""
-    '''))
+    ''')
+    )
     fingerprint._drop_docstrings(list(ast.walk(tree)))
     assert ast.unparse(tree) == "def f():\n    pass"
 

@@ -36,11 +36,26 @@ def pair(count=1, shape=(7, 12), seed=0):
 
 def test_channels_are_those_of_fuxi_and_of_the_channel_table():
     assert table().names == onnx_cascade.CHANNELS
-    assert onnx_cascade.CHANNELS[:14] == ["Z50", "Z100", "Z150", "Z200", "Z250", "Z300", "Z400", "Z500", "Z600", "Z700",
-                                          "Z850", "Z925", "Z1000", "T50"]  # fmt: skip
+    assert onnx_cascade.CHANNELS[:14] == [
+        "Z50",
+        "Z100",
+        "Z150",
+        "Z200",
+        "Z250",
+        "Z300",
+        "Z400",
+        "Z500",
+        "Z600",
+        "Z700",
+        "Z850",
+        "Z925",
+        "Z1000",
+        "T50",
+    ]
     units = {channel.name: channel.unit for channel in table()}
-    assert [units[name] for name in ("Z500", "T500", "U500", "V500", "R500", "T2M", "U10", "MSL", "TP")] == [
-        "m2 s-2", "K", "m s-1", "m s-1", "%", "K", "m s-1", "Pa", "mm"]  # fmt: skip
+    assert [
+        units[name] for name in ("Z500", "T500", "U500", "V500", "R500", "T2M", "U10", "MSL", "TP")
+    ] == ["m2 s-2", "K", "m s-1", "m s-1", "%", "K", "m s-1", "Pa", "mm"]
 
 
 def test_time_embedding_is_that_of_the_published_code():
@@ -57,7 +72,10 @@ def test_time_embedding_is_that_of_the_published_code():
 
 def test_a_cascade_feeds_the_whole_output_back_and_changes_models(tmp_path):
     weights = np.linspace(-1, 1, 12)
-    paths = [onnx_files.write(tmp_path / f"{i}.onnx", SHAPE, shift, weights) for i, shift in enumerate((1.0, -3.0))]
+    paths = [
+        onnx_files.write(tmp_path / f"{i}.onnx", SHAPE, shift, weights)
+        for i, shift in enumerate((1.0, -3.0))
+    ]
     model = OnnxCascade(paths, steps=2, accelerator="cpu", threads=1)
     assert model.grid == Grid(7, 12, poles=True)
     inits = np.array([TIME, TIME + 2 * STEP])
@@ -78,7 +96,9 @@ def test_precipitation_is_never_negative_but_fed_back_as_it_is(one):
     assert [float(step[0, 69].max()) for step in steps] == [0.0, 0.0]
     assert steps[0][0, 0].min() > 0
     now[:, 69] = 3.0
-    assert [float(step[0, 69].max()) for step in one.forecast(before, now, np.array([TIME]), 2)] == [5.0, 7.0]
+    assert [
+        float(step[0, 69].max()) for step in one.forecast(before, now, np.array([TIME]), 2)
+    ] == [5.0, 7.0]
 
 
 def test_axes_left_open_are_those_of_the_published_models(tmp_path):
@@ -86,12 +106,15 @@ def test_axes_left_open_are_those_of_the_published_models(tmp_path):
     assert OnnxCascade([path]).grid == Grid(721, 1440, poles=True)
 
 
-@pytest.mark.parametrize(("shape", "options", "message"), [
-    ([1, 2, 69, 7, 12], {}, r"\[1, 2, 69, 7, 12\].*expected 'input' \(1, 2, 70, lat, lon\)"),
-    ([1, 1, 70, 7, 12], {}, "no forecaster of FuXi's interface"),
-    ([2, 70, 7, 12], {}, "no forecaster of FuXi's interface"),
-    (SHAPE, {"names": ("x", "temb")}, "no forecaster of FuXi's interface"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("shape", "options", "message"),
+    [
+        ([1, 2, 69, 7, 12], {}, r"\[1, 2, 69, 7, 12\].*expected 'input' \(1, 2, 70, lat, lon\)"),
+        ([1, 1, 70, 7, 12], {}, "no forecaster of FuXi's interface"),
+        ([2, 70, 7, 12], {}, "no forecaster of FuXi's interface"),
+        (SHAPE, {"names": ("x", "temb")}, "no forecaster of FuXi's interface"),
+    ],
+)
 def test_models_of_another_interface_are_refused(tmp_path, shape, options, message):
     path = onnx_files.write(tmp_path / "other.onnx", shape, **options)
     with pytest.raises(ValueError, match=message):
@@ -168,8 +191,12 @@ def decoded(path):
         for message in fields(data):
             handle = eccodes.codes_new_from_message(message)
             get = eccodes.codes_get_long
-            key = (get(handle, "parameterCategory"), get(handle, "parameterNumber"),
-                   get(handle, "typeOfFirstFixedSurface"), get(handle, "level"))  # fmt: skip
+            key = (
+                get(handle, "parameterCategory"),
+                get(handle, "parameterNumber"),
+                get(handle, "typeOfFirstFixedSurface"),
+                get(handle, "level"),
+            )
             rows = get(handle, "Nj"), get(handle, "Ni")
             found.setdefault(key, eccodes.codes_get_values(handle).reshape(rows))
             eccodes.codes_release(handle)
@@ -180,11 +207,25 @@ def check_against_files(state, values):
     """A state (70, lat, lon) against independently decoded fields, units by hand."""
     names = onnx_cascade.CHANNELS
     for index, name in enumerate(names[:65]):
-        category, number, factor = {"Z": (3, 5, 9.80665), "T": (0, 0, 1), "U": (2, 2, 1), "V": (2, 3, 1),
-                                    "R": (1, 1, 1)}[name[0]]  # fmt: skip
-        np.testing.assert_allclose(state[index], factor * values[category, number, 100, int(name[1:])], rtol=1e-6,
-                                   atol=1e-4)  # fmt: skip
-    surface = {"T2M": (0, 0, 103, 2), "U10": (2, 2, 103, 10), "V10": (2, 3, 103, 10), "MSL": (3, 1, 101, 0)}
+        category, number, factor = {
+            "Z": (3, 5, 9.80665),
+            "T": (0, 0, 1),
+            "U": (2, 2, 1),
+            "V": (2, 3, 1),
+            "R": (1, 1, 1),
+        }[name[0]]
+        np.testing.assert_allclose(
+            state[index],
+            factor * values[category, number, 100, int(name[1:])],
+            rtol=1e-6,
+            atol=1e-4,
+        )
+    surface = {
+        "T2M": (0, 0, 103, 2),
+        "U10": (2, 2, 103, 10),
+        "V10": (2, 3, 103, 10),
+        "MSL": (3, 1, 101, 0),
+    }
     for name, key in surface.items():
         np.testing.assert_allclose(state[names.index(name)], values[key], rtol=1e-6, atol=1e-4)
     assert not state[69].any()
@@ -199,7 +240,14 @@ def test_a_gfs_file_becomes_fuxis_channels_in_its_units(one, tmp_path):
     states = [read(TIME - STEP), read(TIME)]
     assert states[0].shape == (70, 7, 12)
     for init, state in zip(inits, states, strict=True):
-        path = tmp_path / "gfs" / f"gfs.{init:%Y%m%d}" / f"{init:%H}" / "atmos" / f"gfs.t{init:%H}z.pgrb2.1p00.f000"
+        path = (
+            tmp_path
+            / "gfs"
+            / f"gfs.{init:%Y%m%d}"
+            / f"{init:%H}"
+            / "atmos"
+            / f"gfs.t{init:%H}z.pgrb2.1p00.f000"
+        )
         check_against_files(state, decoded(path))
     assert not ledger.rows
     assert ledger.summary().startswith("138 fields read: 138 used")
@@ -248,7 +296,9 @@ def test_a_missing_channel_is_a_missing_forecast_and_a_ledger_row(one, tmp_path)
 
 def test_fields_are_interpolated_to_and_from_the_models_grid(one, tmp_path):
     """A field that is linear in latitude is the same on both grids, but for the rows next to the poles."""
-    fields = np.broadcast_to(tiny.GRID.lat[:, None] + 100, (2, 69, *tiny.GRID.shape)).astype(np.float32)
+    fields = np.broadcast_to(tiny.GRID.lat[:, None] + 100, (2, 69, *tiny.GRID.shape)).astype(
+        np.float32
+    )
     path = tiny.write_states(tmp_path / "analyses.zarr", fields, "analysis")
     model = OnnxCascade([onnx_files.write(tmp_path / "m.onnx", [1, 2, 70, 9, 16])])
     read = external.stored_states([path], model)
@@ -256,7 +306,9 @@ def test_fields_are_interpolated_to_and_from_the_models_grid(one, tmp_path):
     np.testing.assert_allclose(state[5, 1:-1, 3], model.grid.lat[1:-1] + 100, rtol=1e-6)
     assert not state[69].any()
     assert read(tiny.START - STEP) is None
-    with ForecastWriter(tmp_path / "f.zarr", tiny.times(2)[1:], [6], model.channels, tiny.GRID) as writer:
+    with ForecastWriter(
+        tmp_path / "f.zarr", tiny.times(2)[1:], [6], model.channels, tiny.GRID
+    ) as writer:
         assert external.write_forecasts(model, read, writer, 1, LOG) == 1
     found = Forecasts([tmp_path / "f.zarr"]).read(tiny.times(2)[1], 6)
     np.testing.assert_allclose(found[5, 1:-1], fields[0, 5, 1:-1], rtol=1e-6)

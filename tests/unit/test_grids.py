@@ -54,12 +54,19 @@ def test_cells_wrap_and_reach_the_poles():
 
 def test_invalid_positions_have_no_cell():
     grid = Grid(4, 8)
-    assert grid.cell([np.nan, 91.0, 0.0, 0.0], [0.0, 0.0, np.inf, 500.0]).tolist() == [-1, -1, -1, -1]
+    assert grid.cell([np.nan, 91.0, 0.0, 0.0], [0.0, 0.0, np.inf, 500.0]).tolist() == [
+        -1,
+        -1,
+        -1,
+        -1,
+    ]
 
 
 def test_extratropics_and_tropics_make_up_the_globe():
     grid = Grid(36, 72)
-    parts = [grid.region(name) for name in ("northern_extratropics", "tropics", "southern_extratropics")]
+    parts = [
+        grid.region(name) for name in ("northern_extratropics", "tropics", "southern_extratropics")
+    ]
     assert (np.sum(parts, axis=0) == 1).all()
     assert grid.region("global").all()
 

@@ -31,8 +31,11 @@ STAMP = json.dumps({"rule": "some_rule", "commit": "abc"})
 
 def test_a_store(tmp_path):
     path = tmp_path / "x.zarr"
-    data = xr.Dataset({"state": (("time", "lat"), np.zeros((3, 2), "float32"))}, {"time": [1, 2, 5]},
-                      {"provenance": STAMP})
+    data = xr.Dataset(
+        {"state": (("time", "lat"), np.zeros((3, 2), "float32"))},
+        {"time": [1, 2, 5]},
+        {"provenance": STAMP},
+    )
     data.to_zarr(path, consolidated=False)
     text = describe(path)
     assert "time 3, lat 2" in text
@@ -95,7 +98,11 @@ def record(tmp_path_factory):
 
 def line_of(text, name):
     """The numbers behind a name in a table of the text."""
-    rows = [line.split()[1:] for line in text.splitlines() if line.startswith("    ") and line.split()[:1] == [name]]
+    rows = [
+        line.split()[1:]
+        for line in text.splitlines()
+        if line.startswith("    ") and line.split()[:1] == [name]
+    ]
     (found,) = [row for row in rows if row[-1].isdigit() or len(row) == 3]
     return [float(word) for word in found]
 
@@ -104,7 +111,9 @@ def test_states_by_channel(record):
     text = describe(record.states[0])
     assert "2022-01-01T00:00:00.000000000 .. 2022-01-10T18:00:00.000000000" in text
     z500 = record.fields[:, tiny.table().names.index("Z500")].astype(float)
-    assert line_of(text, "Z500") == pytest.approx([z500.min(), z500.mean(), z500.max(), 0], rel=1e-5)
+    assert line_of(text, "Z500") == pytest.approx(
+        [z500.min(), z500.mean(), z500.max(), 0], rel=1e-5
+    )
 
 
 def test_large_states_are_sampled_and_said_to_be(record, monkeypatch):
@@ -128,22 +137,46 @@ def test_statistics_and_climatologies(record):
     text = describe(record.grid_statistics[0])
     assert line_of(text, "22") == [99, 250, 10]
     assert "tendency_std" in describe(record.statistics)
-    assert "climatology (dayofyear, hour, channel, lat, lon) float32" in describe(record.climatology)
+    assert "climatology (dayofyear, hour, channel, lat, lon) float32" in describe(
+        record.climatology
+    )
 
 
 def test_sparse_grids(tmp_path):
     path = tmp_path / "g.zarr"
-    with SparseWriter(path, "sounder", ["1", "2"], ["K", "K"], Grid(4, 8), START, 72, ["A", "B"], "single",
-                      {"method": "mean"}) as writer:
+    with SparseWriter(
+        path,
+        "sounder",
+        ["1", "2"],
+        ["K", "K"],
+        Grid(4, 8),
+        START,
+        72,
+        ["A", "B"],
+        "single",
+        {"method": "mean"},
+    ) as writer:
         values = np.array([[200, np.nan], [210, 300]], "f4")
-        writer.write(1, np.array([3, 5]), values, np.zeros(2, "f4"), np.zeros((2, 2), "f4"), np.array([2, 1]),
-                     np.array([1, -1], "i1"))
-        writer.write(50, np.array([3]), values[:1], np.zeros(1, "f4"), np.zeros((1, 2), "f4"), np.array([4]))
+        writer.write(
+            1,
+            np.array([3, 5]),
+            values,
+            np.zeros(2, "f4"),
+            np.zeros((2, 2), "f4"),
+            np.array([2, 1]),
+            np.array([1, -1], "i1"),
+        )
+        writer.write(
+            50, np.array([3]), values[:1], np.zeros(1, "f4"), np.zeros((1, 2), "f4"), np.array([4])
+        )
         writer.note(passed_over=6)
     text = describe(path)
-    for words in ("sounder: 2022-07-01T00 .. 2022-07-04T00 (72 hours, 2 with observations), 4 x 8 cells, frame single",
-                  "7 footprints in 3 cells; 6 more are of platforms that were not drawn",
-                  "cells by platform: several 1, A 1, B 1", "days without an observation: 2022-07-02"):
+    for words in (
+        "sounder: 2022-07-01T00 .. 2022-07-04T00 (72 hours, 2 with observations), 4 x 8 cells, frame single",
+        "7 footprints in 3 cells; 6 more are of platforms that were not drawn",
+        "cells by platform: several 1, A 1, B 1",
+        "days without an observation: 2022-07-02",
+    ):
         assert words in text
     assert line_of(text, "1") == pytest.approx([200, 203.333, 210, 0])
     assert line_of(text, "2") == [300, 300, 300, 2]
@@ -151,12 +184,19 @@ def test_sparse_grids(tmp_path):
 
 def test_footprint_tables_and_their_ledger(tmp_path):
     path = tmp_path / "2022-07.parquet"
-    part = footprints([[200, np.nan], [210, 300], [1, 1]], rejected=[0, 0, Reason.RANGE], station=["X", "Y", ""])
+    part = footprints(
+        [[200, np.nan], [210, 300], [1, 1]], rejected=[0, 0, Reason.RANGE], station=["X", "Y", ""]
+    )
     with table.TableWriter(path, ["1", "2"]) as writer:
         writer.write(part)
     text = describe(path)
-    for words in ("3 rows", "time: 2022-07-01T00:00:00.000000000 .. 2022-07-01T00:00:02.000000000",
-                  "footprints: used 2, range 1", "platforms: NOAA-20 3", "files: 1; stations: 2"):
+    for words in (
+        "3 rows",
+        "time: 2022-07-01T00:00:00.000000000 .. 2022-07-01T00:00:02.000000000",
+        "footprints: used 2, range 1",
+        "platforms: NOAA-20 3",
+        "files: 1; stations: 2",
+    ):
         assert words in text
     assert "ledger:" not in text
     assert line_of(text, "1") == [200, 205, 210, 0]
@@ -164,17 +204,29 @@ def test_footprint_tables_and_their_ledger(tmp_path):
 
     (tmp_path / "ledger").mkdir()
     day = START.astype("datetime64[D]").item()
-    lines = ledger.frame([Entry("s", "f.h5", day, "read", 3), *ledger.count("s", part),
-                          Entry("s", "g.h5", day, "platform", 0, message="of Aqua"),
-                          Entry("s", "f.h5", day, "outlier", 5, "2")])
+    lines = ledger.frame(
+        [
+            Entry("s", "f.h5", day, "read", 3),
+            *ledger.count("s", part),
+            Entry("s", "g.h5", day, "platform", 0, message="of Aqua"),
+            Entry("s", "f.h5", day, "outlier", 5, "2"),
+        ]
+    )
     ledger.write(tmp_path / "ledger" / path.name, lines)
     assert "ledger: read 3, used 2, range 1, platform 0 (1 files)" in describe(path)
     text = describe(tmp_path / "ledger" / path.name)
-    for words in ("in all: read 3", "read = used + rejected for every file", "g.h5: platform, of Aqua",
-                  "channel 2: 5 single values set missing: outlier", "used by day: 2 .. 2 on 1 days"):
+    for words in (
+        "in all: read 3",
+        "read = used + rejected for every file",
+        "g.h5: platform, of Aqua",
+        "channel 2: 5 single values set missing: outlier",
+        "used by day: 2 .. 2 on 1 days",
+    ):
         assert words in text
-    ledger.write(tmp_path / "wrong.parquet", ledger.frame([Entry("s", "f.h5", day, "read", 3),
-                                                           Entry("s", "f.h5", day, "used", 2)]))
+    ledger.write(
+        tmp_path / "wrong.parquet",
+        ledger.frame([Entry("s", "f.h5", day, "read", 3), Entry("s", "f.h5", day, "used", 2)]),
+    )
     assert "does not add up: f.h5: 3 footprints read, but 2" in describe(tmp_path / "wrong.parquet")
 
 
@@ -187,33 +239,61 @@ def test_an_empty_footprint_table(tmp_path):
 
 
 def test_limits_and_scores(tmp_path):
-    Limits(["1"], np.full((1, 3), 250.0), np.full((1, 3), 2.0), np.ones((1, 3), int)).write(tmp_path / "limits.parquet")
+    Limits(["1"], np.full((1, 3), 250.0), np.full((1, 3), 2.0), np.ones((1, 3), int)).write(
+        tmp_path / "limits.parquet"
+    )
     assert line_of(describe(tmp_path / "limits.parquet"), "mean")[-4:] == [250, 250, 250, 0]
     shape = (2, 1, 1)
-    rows = score_table.rows(experiment="full", system="fuxiflow", reference="era5", metric="rmse", leads=[6, 12],
-                            channels=["T500"], regions=["global"], value=np.array([1.0, 3.0]).reshape(shape),
-                            n=np.ones(shape), ci_low=np.zeros(shape), ci_high=np.zeros(shape))
+    rows = score_table.rows(
+        experiment="full",
+        system="fuxiflow",
+        reference="era5",
+        metric="rmse",
+        leads=[6, 12],
+        channels=["T500"],
+        regions=["global"],
+        value=np.array([1.0, 3.0]).reshape(shape),
+        n=np.ones(shape),
+        ci_low=np.zeros(shape),
+        ci_high=np.zeros(shape),
+    )
     score_table.write(tmp_path / "scores.parquet", rows)
     text = describe(tmp_path / "scores.parquet")
     assert "rmse, leads 6 .. 12 h, 1 channels, 1 regions:" in text
-    assert [line.split()[3:] for line in text.splitlines() if line.split()[:2] == ["full", "fuxiflow"]] == [
-        ["2", "1", "2", "3"]]
+    assert [
+        line.split()[3:] for line in text.splitlines() if line.split()[:2] == ["full", "fuxiflow"]
+    ] == [["2", "1", "2", "3"]]
 
 
 def test_checkpoints_and_carries(tmp_path, record):
-    history = [{"stage": "joint", "settings": {"updates": 3, "batch": 2}, "period": ["2022-01-01", "2022-01-09"],
-                "updates": 3, "skipped": 0, "final_loss": 0.25}]
+    history = [
+        {
+            "stage": "joint",
+            "settings": {"updates": 3, "batch": 2},
+            "period": ["2022-01-01", "2022-01-09"],
+            "updates": 3,
+            "skipped": 0,
+            "final_loss": 0.25,
+        }
+    ]
     networks = tiny.networks(record)
     checkpoint.save(tmp_path / "joint.ckpt", checkpoint.Checkpoint(networks, history))
     text = describe(tmp_path / "joint.ckpt")
-    for words in ("70 channels on 8 x 16", "source noaa20_atms: 22 channels", "provenance:", "forecaster: ",
-                  "stage joint: samples of 2022-01-01 .. 2022-01-09, updates 3, skipped 0, final loss 0.25"):
+    for words in (
+        "70 channels on 8 x 16",
+        "source noaa20_atms: 22 channels",
+        "provenance:",
+        "forecaster: ",
+        "stage joint: samples of 2022-01-01 .. 2022-01-09, updates 3, skipped 0, final loss 0.25",
+    ):
         assert words in text
     assert "not finite" not in text
     assert "do not fit" not in text
     assert f"{parameter_count(networks.forecaster):,} parameters; patch 2, width 8" in text
     normaliser = networks.normaliser
-    expected = [float(x[0]) for x in (normaliser.mean, normaliser.std, normaliser.tendency * normaliser.std)]
+    expected = [
+        float(x[0]) for x in (normaliser.mean, normaliser.std, normaliser.tendency * normaliser.std)
+    ]
     assert line_of(text, "Z50") == pytest.approx(expected, rel=1e-5)
     assert "settings: updates 3, batch 2" in text
     torch.save({"time": "2022-01-01", "analysis": torch.arange(4.0)}, tmp_path / "a.carry.pt")
@@ -242,15 +322,21 @@ def test_what_is_wrong_with_a_checkpoint_is_said(tmp_path, record):
     del content["weights"]["forecaster.head.bias"]
     content["weights"]["forecaster.position"] = torch.zeros(3)
     torch.save(content, tmp_path / "other.ckpt")
-    assert "do not fit the design: forecaster.head.bias, forecaster.position" in describe(tmp_path / "other.ckpt")
+    assert "do not fit the design: forecaster.head.bias, forecaster.position" in describe(
+        tmp_path / "other.ckpt"
+    )
     del content["history"]
     torch.save(content, tmp_path / "cut.ckpt")
-    with pytest.raises(ValueError, match=r"cut\.ckpt: not a whole checkpoint of format 1 \(KeyError\('history'\)\)"):
+    with pytest.raises(
+        ValueError, match=r"cut\.ckpt: not a whole checkpoint of format 1 \(KeyError\('history'\)\)"
+    ):
         describe(tmp_path / "cut.ckpt")
 
 
 def test_tables_of_figures(tmp_path):
-    pd.DataFrame({"lead": [6, 12], "rmse": [1.0, 3.0], "system": ["a", "b"]}).to_csv(tmp_path / "f.csv", index=False)
+    pd.DataFrame({"lead": [6, 12], "rmse": [1.0, 3.0], "system": ["a", "b"]}).to_csv(
+        tmp_path / "f.csv", index=False
+    )
     text = describe(tmp_path / "f.csv")
     assert "lead int64, 6 .. 12" in text
     assert line_of(text, "rmse") == [1, 2, 3, 0]

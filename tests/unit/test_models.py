@@ -31,14 +31,24 @@ def awake(module):
 def footprints(samples=(0, 0, 1), cells=(3, 3, 40), channels=2):
     n = len(cells)
     zenith = torch.full((n,), 30.0)
-    return Footprints(torch.tensor(samples), torch.arange(n), torch.tensor(cells), noise(n, channels), zenith,
-                      torch.zeros(n, 2))  # fmt: skip
+    return Footprints(
+        torch.tensor(samples),
+        torch.arange(n),
+        torch.tensor(cells),
+        noise(n, channels),
+        zenith,
+        torch.zeros(n, 2),
+    )
 
 
 def test_pad_wraps_longitude_and_repeats_the_poles():
     x = torch.arange(6.0).view(1, 1, 2, 3)
     assert pad(x, 1, 1)[0, 0].tolist() == [
-        [2, 0, 1, 2, 0], [2, 0, 1, 2, 0], [5, 3, 4, 5, 3], [5, 3, 4, 5, 3]]  # fmt: skip
+        [2, 0, 1, 2, 0],
+        [2, 0, 1, 2, 0],
+        [5, 3, 4, 5, 3],
+        [5, 3, 4, 5, 3],
+    ]
 
 
 def test_convolution_commutes_with_a_turn_of_the_globe():
@@ -85,7 +95,9 @@ def test_a_shifted_block_sees_over_the_date_line_but_not_over_the_poles():
 
 
 def test_a_network_that_has_forecast_can_be_trained():
-    block = SwinBlock(8, 2, (3, 5), (9, 15), shifted=True)  # a window that no other test uses: positions are kept
+    block = SwinBlock(
+        8, 2, (3, 5), (9, 15), shifted=True
+    )  # a window that no other test uses: positions are kept
     with torch.inference_mode():
         block(noise(1, 9, 15, 8))
     block(noise(1, 9, 15, 8)).sum().backward()
@@ -140,7 +152,9 @@ def anomaly(batch=2, states=3):
 
 
 def some(footprints, chosen):
-    return Footprints(*(getattr(footprints, name)[chosen] for name in footprints.__dataclass_fields__))
+    return Footprints(
+        *(getattr(footprints, name)[chosen] for name in footprints.__dataclass_fields__)
+    )
 
 
 def test_pillars_average_what_shares_a_cell():
@@ -154,10 +168,18 @@ def test_pillars_average_what_shares_a_cell():
 
 def test_columns_are_taken_at_the_time_of_the_footprint():
     states = torch.stack([torch.full((1, *SHAPE), value) for value in (0.0, 6.0, 18.0)])[None]
-    one = Footprints(torch.zeros(8, dtype=int), torch.arange(8), torch.zeros(8, dtype=int), noise(8, 1), torch.zeros(8),
-                     torch.zeros(8, 2))
+    one = Footprints(
+        torch.zeros(8, dtype=int),
+        torch.arange(8),
+        torch.zeros(8, dtype=int),
+        noise(8, 1),
+        torch.zeros(8),
+        torch.zeros(8, 2),
+    )
     at = columns(one, states, -3).flatten()
-    assert at.tolist() == pytest.approx([6 - 2.5, 6 - 1.5, 6 - 0.5, 6 + 1, 6 + 3, 6 + 5, 6 + 7, 6 + 9])
+    assert at.tolist() == pytest.approx(
+        [6 - 2.5, 6 - 1.5, 6 - 0.5, 6 + 1, 6 + 3, 6 + 5, 6 + 7, 6 + 9]
+    )
 
 
 def test_columns_are_taken_at_the_place_of_the_footprint():
@@ -165,8 +187,15 @@ def test_columns_are_taken_at_the_place_of_the_footprint():
     states = (100 - 10 * rows + cols).expand(1, 3, 1, *SHAPE)
     cell = torch.tensor([3 * 16 + 5, 3 * 16 + 5, 0, 16])
     offset = torch.tensor([[0.2, 0.4], [-0.5, -0.1], [0.3, 0.0], [0.0, -0.5]])
-    one = Footprints(torch.zeros(4, dtype=int), torch.full((4,), 3), cell, noise(4, 1), torch.zeros(4), offset)
-    wanted = [75 + 2 + 0.4, 75 - 5 - 0.1, 100.0, 90 + 0.5 * 15]  # no row beyond the pole; the date line is crossed
+    one = Footprints(
+        torch.zeros(4, dtype=int), torch.full((4,), 3), cell, noise(4, 1), torch.zeros(4), offset
+    )
+    wanted = [
+        75 + 2 + 0.4,
+        75 - 5 - 0.1,
+        100.0,
+        90 + 0.5 * 15,
+    ]  # no row beyond the pole; the date line is crossed
     assert columns(one, states, -3).flatten().tolist() == pytest.approx(wanted, abs=1e-4)
 
 
@@ -191,7 +220,9 @@ def two_threads():
 def test_a_steady_state_is_the_same_at_all_hours():
     found, state = footprints(cells=(3, 127, 40)), noise(2, 1, 5, *SHAPE)
     found.offset, found.slot = noise(3, 2).clamp(-0.5, 0.5), torch.tensor([0, 3, 7])
-    torch.testing.assert_close(columns(found, state, -3), columns(found, state.expand(-1, 3, -1, -1, -1), -3))
+    torch.testing.assert_close(
+        columns(found, state, -3), columns(found, state.expand(-1, 3, -1, -1, -1), -3)
+    )
 
 
 def test_no_footprints_have_no_columns():
@@ -208,14 +239,21 @@ def test_gradients_are_the_same_every_time(two_threads):
     encoder, random = pillar_encoder(states), torch.Generator().manual_seed(3)
     for weight in (encoder.equivalent, encoder.relax.weight):
         torch.nn.init.normal_(weight, std=0.01, generator=random)
-    crowded = Footprints(torch.zeros(count, dtype=int), torch.randint(8, (count,), generator=random),
-                         torch.randint(128, (count,), generator=random), noise(count, 2), torch.zeros(count),
-                         noise(count, 2).clamp(-0.5, 0.5))  # fmt: skip
+    crowded = Footprints(
+        torch.zeros(count, dtype=int),
+        torch.randint(8, (count,), generator=random),
+        torch.randint(128, (count,), generator=random),
+        noise(count, 2),
+        torch.zeros(count),
+        noise(count, 2).clamp(-0.5, 0.5),
+    )
     fields = [states_together(field(1, states)).requires_grad_() for field in (guess, anomaly)]
 
     def gradients():
         made = encoder(crowded, *fields)
-        return torch.autograd.grad(made.features.square().sum() + made.increment.square().sum(), fields)
+        return torch.autograd.grad(
+            made.features.square().sum() + made.increment.square().sum(), fields
+        )
 
     first = gradients()
     for _ in range(5):
@@ -229,12 +267,20 @@ def test_departures_by_hand():
         encoder.equivalent.copy_(torch.tensor([[2.0, 1.0, 4.0, 0.4, 0.2, 0.0, 0.0, 0.0, 3.0, 0.5]]))
         encoder.scale.fill_(4.0)
     values = torch.tensor([[10.0], [math.nan]])
-    both = Footprints(torch.zeros(2, dtype=int), torch.zeros(2, dtype=int), torch.full((2,), 7), values,
-                      torch.tensor([60.0, 0.0]), torch.zeros(2, 2))  # fmt: skip
+    both = Footprints(
+        torch.zeros(2, dtype=int),
+        torch.zeros(2, dtype=int),
+        torch.full((2,), 7),
+        values,
+        torch.tensor([60.0, 0.0]),
+        torch.zeros(2, 2),
+    )
     found = encoder.departures(both, torch.full((1, 3, 1, *SHAPE), 3.0)).flatten()
     column = 2 * 3 + 3 + 4 * 3 * 0.5
     mode = 0.4 * 1.5**2 + 0.2 * 1.5
-    assert found.tolist() == pytest.approx([(10 - column - mode - 3 * 0.5 - 0.5) / 4, 0.0], abs=1e-5)
+    assert found.tolist() == pytest.approx(
+        [(10 - column - mode - 3 * 0.5 - 0.5) / 4, 0.0], abs=1e-5
+    )
 
 
 def test_a_missing_channel_is_not_a_zero():
@@ -249,8 +295,20 @@ def test_a_missing_channel_is_not_a_zero():
 
 def assimilator(names=("a", "b"), **size):
     sources = {name: SourceShape(2, -3, 5) for name in names}
-    return awake(Assimilator(3, SHAPE, noise(2, *SHAPE), torch.ones(3, 1, 1), torch.arange(3), sources, width=8,
-                             scales=2, blocks=1, **size))  # fmt: skip
+    return awake(
+        Assimilator(
+            3,
+            SHAPE,
+            noise(2, *SHAPE),
+            torch.ones(3, 1, 1),
+            torch.arange(3),
+            sources,
+            width=8,
+            scales=2,
+            blocks=1,
+            **size,
+        )
+    )
 
 
 NORMAL = noise(2, 3, *SHAPE, seed=7)
@@ -258,8 +316,17 @@ TIMES = (torch.tensor([1.0, 2.0]), torch.tensor([0.0, 6.0]))
 
 
 def test_an_untrained_assimilator_keeps_the_background():
-    model = Assimilator(3, SHAPE, noise(2, *SHAPE), torch.ones(3, 1, 1), torch.arange(3), {}, width=8, scales=2,
-                        blocks=1)  # fmt: skip
+    model = Assimilator(
+        3,
+        SHAPE,
+        noise(2, *SHAPE),
+        torch.ones(3, 1, 1),
+        torch.arange(3),
+        {},
+        width=8,
+        scales=2,
+        blocks=1,
+    )
     first_guess = guess()
     torch.testing.assert_close(model(first_guess, NORMAL, {}, *TIMES), first_guess[:, 1])
 
@@ -269,7 +336,9 @@ def test_missing_sources_have_no_effect(source_width):
     model, first_guess = assimilator(source_width=source_width), guess()
     alone = model(first_guess, NORMAL, {"a": footprints()}, *TIMES)
     nothing = footprints().kept(torch.tensor([False, False]))
-    torch.testing.assert_close(model(first_guess, NORMAL, {"a": footprints(), "b": nothing}, *TIMES), alone)
+    torch.testing.assert_close(
+        model(first_guess, NORMAL, {"a": footprints(), "b": nothing}, *TIMES), alone
+    )
     assert not torch.allclose(model(first_guess, NORMAL, {"b": footprints()}, *TIMES), alone)
 
 
@@ -283,16 +352,30 @@ def test_a_window_without_observations_is_the_background_branch_alone(source_wid
 
 
 def test_narrow_source_encoders_leave_the_rest_as_it_is():
-    counts = {width: {part: parameter_count(getattr(assimilator(source_width=width), part))
-                      for part in ("encoder", "branches", "fuse", "ups")} for width in (None, 8, 4)}  # fmt: skip
+    counts = {
+        width: {
+            part: parameter_count(getattr(assimilator(source_width=width), part))
+            for part in ("encoder", "branches", "fuse", "ups")
+        }
+        for width in (None, 8, 4)
+    }
     assert counts[None] == counts[8]
     assert {**counts[4], "branches": 0} == {**counts[8], "branches": 0}
     assert counts[4]["branches"] < counts[8]["branches"] / 2
 
 
 def test_observed_cells_relax_towards_climatology():
-    model = Assimilator(3, SHAPE, noise(2, *SHAPE), torch.ones(3, 1, 1), torch.arange(3),
-                        {"a": SourceShape(2, -3, 5)}, width=8, scales=2, blocks=1)  # fmt: skip
+    model = Assimilator(
+        3,
+        SHAPE,
+        noise(2, *SHAPE),
+        torch.ones(3, 1, 1),
+        torch.arange(3),
+        {"a": SourceShape(2, -3, 5)},
+        width=8,
+        scales=2,
+        blocks=1,
+    )
     with torch.no_grad():
         model.branches["a"].pillars.relax.weight.copy_(-0.25 * torch.eye(3))
     first_guess = guess()
@@ -340,7 +423,9 @@ def test_gradients_are_finite_in_bfloat16():
 
 
 def normaliser():
-    return Normaliser(["T2M", "TP"], np.array([280.0, 0.5]), np.array([10.0, 0.25]), np.array([2.0, 0.1]))
+    return Normaliser(
+        ["T2M", "TP"], np.array([280.0, 0.5]), np.array([10.0, 0.25]), np.array([2.0, 0.1])
+    )
 
 
 def test_normaliser_by_hand_and_back():

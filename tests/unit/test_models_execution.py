@@ -24,7 +24,9 @@ def networks(sources=("a", "b")):
     torch.manual_seed(0)
     channels = ["T500", "T850", "R850", "T2M", "TP"]
     designs = {name: SourceDesign(["1", "2"], (-3, 5), [0.0, 0.0], [1.0, 1.0]) for name in sources}
-    design = Design(channels, SHAPE, ["land", "height"], FORECASTERS["tiny"], ASSIMILATORS["tiny"], designs)
+    design = Design(
+        channels, SHAPE, ["land", "height"], FORECASTERS["tiny"], ASSIMILATORS["tiny"], designs
+    )
     made = Networks(design, np.zeros(5), np.ones(5), np.full(5, 0.3), noise(2, *SHAPE).numpy())
     for i, parameter in enumerate(made.parameters()):
         if not parameter.any():
@@ -35,9 +37,14 @@ def networks(sources=("a", "b")):
 
 def footprints(seed, count=30):
     random = torch.Generator().manual_seed(seed)
-    return Footprints(torch.zeros(count, dtype=int), torch.randint(8, (count,), generator=random),
-                      torch.randperm(512, generator=random)[:count], torch.randn(count, 2, generator=random),
-                      torch.full((count,), 30.0), torch.zeros(count, 2))  # fmt: skip
+    return Footprints(
+        torch.zeros(count, dtype=int),
+        torch.randint(8, (count,), generator=random),
+        torch.randperm(512, generator=random)[:count],
+        torch.randn(count, 2, generator=random),
+        torch.full((count,), 30.0),
+        torch.zeros(count, 2),
+    )
 
 
 def cycle(made):
@@ -50,8 +57,11 @@ def cycle(made):
     made.zero_grad()
     (analysis.square().mean() + forecast.square().mean()).backward()
     gradients = {name: p.grad.clone() for name, p in made.named_parameters() if p.grad is not None}
-    return SimpleNamespace(analysis=analysis.detach(), forecast=forecast.detach(),
-                           gradients={**gradients, "background": background.grad})  # fmt: skip
+    return SimpleNamespace(
+        analysis=analysis.detach(),
+        forecast=forecast.detach(),
+        gradients={**gradients, "background": background.grad},
+    )
 
 
 def assert_same(a, b, **tolerance):
@@ -59,7 +69,9 @@ def assert_same(a, b, **tolerance):
     torch.testing.assert_close(a.forecast, b.forecast, **tolerance)
     assert a.gradients.keys() == b.gradients.keys()
     for name in a.gradients:
-        torch.testing.assert_close(a.gradients[name], b.gradients[name], **tolerance, msg=lambda m, n=name: f"{n}: {m}")
+        torch.testing.assert_close(
+            a.gradients[name], b.gradients[name], **tolerance, msg=lambda m, n=name: f"{n}: {m}"
+        )
 
 
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
@@ -89,7 +101,9 @@ def test_memory_of_training_is_flat_in_the_number_of_sources():
     counts = {}
     for recompute in (False, True):
         for number in (1, 2, 8):
-            made = execution.prepare(networks([f"s{i}" for i in range(number)]), recompute=recompute)
+            made = execution.prepare(
+                networks([f"s{i}" for i in range(number)]), recompute=recompute
+            )
             counts[recompute, number] = saved_bytes(made)
     growth = {recompute: counts[recompute, 8] - counts[recompute, 2] for recompute in (False, True)}
     assert growth[False] > counts[False, 1]

@@ -27,8 +27,20 @@ def awake(module):
 def forecaster(shape=(16, 32), blocks=2):
     torch.manual_seed(0)
     statics = noise(2, *shape, seed=1)
-    return awake(Forecaster(3, 4, shape, statics, torch.full((3, 1, 1), 0.5), patch=2, width=16, blocks=blocks, heads=2,
-                            window=(2, 4)))  # fmt: skip
+    return awake(
+        Forecaster(
+            3,
+            4,
+            shape,
+            statics,
+            torch.full((3, 1, 1), 0.5),
+            patch=2,
+            width=16,
+            blocks=blocks,
+            heads=2,
+            window=(2, 4),
+        )
+    )
 
 
 def test_a_forecast_turns_with_the_globe():
@@ -96,16 +108,33 @@ def test_an_attention_window_keeps_its_bias_under_every_mask():
 def assimilator(names=("a", "b"), shape=(16, 32)):
     torch.manual_seed(0)
     sources = {name: SourceShape(2, -3, 5) for name in names}
-    return awake(Assimilator(3, shape, noise(2, *shape), torch.ones(3, 1, 1), torch.arange(3), sources, width=8,
-                             scales=3, blocks=1))  # fmt: skip
+    return awake(
+        Assimilator(
+            3,
+            shape,
+            noise(2, *shape),
+            torch.ones(3, 1, 1),
+            torch.arange(3),
+            sources,
+            width=8,
+            scales=3,
+            blocks=1,
+        )
+    )
 
 
 def footprints(seed, count=40, shape=(16, 32)):
     random = torch.Generator().manual_seed(seed)
     cell = torch.randperm(shape[0] * shape[1], generator=random)[:count]
     offset = torch.rand(count, 2, generator=random) - 0.5
-    return Footprints(torch.zeros(count, dtype=int), torch.randint(8, (count,), generator=random), cell,
-                      torch.randn(count, 2, generator=random), torch.full((count,), 30.0), offset)  # fmt: skip
+    return Footprints(
+        torch.zeros(count, dtype=int),
+        torch.randint(8, (count,), generator=random),
+        cell,
+        torch.randn(count, 2, generator=random),
+        torch.full((count,), 30.0),
+        offset,
+    )
 
 
 def test_an_analysis_turns_with_the_globe():

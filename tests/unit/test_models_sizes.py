@@ -14,7 +14,9 @@ from fuxiflow.settings.training import Model
 def test_fuxi_has_one_and_a_half_billion_parameters():
     with torch.device("meta"):
         statics = torch.zeros(6, 720, 1440)
-        model = Forecaster(69, 70, (720, 1440), statics, torch.ones(69, 1, 1), **FORECASTERS["fuxi"])
+        model = Forecaster(
+            69, 70, (720, 1440), statics, torch.ones(69, 1, 1), **FORECASTERS["fuxi"]
+        )
     assert parameter_count(model) == pytest.approx(1.5e9, rel=0.03)
     assert weights_mb(FORECASTERS["fuxi"]) == pytest.approx(4e-6 * parameter_count(model), rel=0.03)
     assert len(model.blocks) == 48
@@ -26,7 +28,9 @@ def test_a_block_has_the_parameters_counted_by_hand():
     size, d, tokens = FORECASTERS["tiny"], 32, 4 * 8
     with torch.device("meta"):
         model = Forecaster(3, 4, (16, 32), torch.zeros(2, 16, 32), torch.ones(3, 1, 1), **size)
-    bias = 2 * 128 + 128 + 128 * 2  # two layers of the position bias, the second without one of its own
+    bias = (
+        2 * 128 + 128 + 128 * 2
+    )  # two layers of the position bias, the second without one of its own
     attention = 3 * d * d + 3 * d + d * d + d + 2 + bias
     mlp = 4 * d * d + 4 * d + 4 * d * d + d
     assert parameter_count(model.blocks[0]) == attention + mlp + 2 * 2 * d
@@ -38,25 +42,35 @@ def test_names_and_numbers_are_the_same_to_a_model():
     demo = load(ROOT / "config" / "demo.yaml").experiment.model
     assert named == demo
     assert Model(forecaster=dict(FORECASTERS["tiny"])) == Model(forecaster="tiny")
-    assert load(ROOT / "config" / "paper.yaml").experiment.model == Model(forecaster="fuxi", assimilator="fuxi")
+    assert load(ROOT / "config" / "paper.yaml").experiment.model == Model(
+        forecaster="fuxi", assimilator="fuxi"
+    )
 
 
 def test_an_unknown_name_is_refused_with_the_known_ones():
-    with pytest.raises(ValueError, match="unknown size 'huge', allowed: fuxi, small, tiny, or the numbers themselves"):
+    with pytest.raises(
+        ValueError,
+        match="unknown size 'huge', allowed: fuxi, small, tiny, or the numbers themselves",
+    ):
         Model(forecaster="huge")
 
 
-@pytest.mark.parametrize(("grid", "name"), [((720, 1440), "fuxi"), ((32, 64), "small"), ((16, 32), "tiny")])
+@pytest.mark.parametrize(
+    ("grid", "name"), [((720, 1440), "fuxi"), ((32, 64), "small"), ((16, 32), "tiny")]
+)
 def test_named_sizes_fit_their_grids(grid, name):
     assert misfit(*grid, FORECASTERS[name], ASSIMILATORS[name]) is None
 
 
-@pytest.mark.parametrize(("grid", "forecaster", "assimilator", "words"), [
-    ((30, 64), {}, {}, ["forecaster.patch: 2", "30 x 64"]),
-    ((40, 64), {}, {}, ["forecaster.window: [4, 4]", "10 x 16 tokens"]),
-    ((16, 32), {"heads": 3}, {}, ["forecaster.heads: 3", "divisors of width, 32"]),
-    ((16, 32), {}, {"scales": 6}, ["assimilator.scales: 6", "16 x 32"]),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("grid", "forecaster", "assimilator", "words"),
+    [
+        ((30, 64), {}, {}, ["forecaster.patch: 2", "30 x 64"]),
+        ((40, 64), {}, {}, ["forecaster.window: [4, 4]", "10 x 16 tokens"]),
+        ((16, 32), {"heads": 3}, {}, ["forecaster.heads: 3", "divisors of width, 32"]),
+        ((16, 32), {}, {"scales": 6}, ["assimilator.scales: 6", "16 x 32"]),
+    ],
+)
 def test_what_does_not_fit_is_named(grid, forecaster, assimilator, words):
     message = misfit(*grid, FORECASTERS["tiny"] | forecaster, ASSIMILATORS["tiny"] | assimilator)
     assert all(word in message for word in words), message

@@ -13,7 +13,9 @@ def direct(x):
     median = np.median(x)
     u = np.minimum(np.abs((x - median) / (CUTOFF * np.median(np.abs(x - median)))), 1)
     mean = median + ((x - median) * (1 - u**2) ** 2).sum() / ((1 - u**2) ** 2).sum()
-    std = np.sqrt(len(x) * ((x - median) ** 2 * (1 - u**2) ** 4).sum()) / abs(((1 - u**2) * (1 - 5 * u**2)).sum())
+    std = np.sqrt(len(x) * ((x - median) ** 2 * (1 - u**2) ** 4).sum()) / abs(
+        ((1 - u**2) * (1 - 5 * u**2)).sum()
+    )
     return mean, std
 
 
@@ -27,7 +29,9 @@ def test_hand_computed():
     # median 3, deviations 2 1 0 1 97, median deviation 1: u = -2/7.5, -1/7.5, 0, 1/7.5, 1
     values = np.array([1.0, 2, 3, 4, 100])
     w = 1 - np.array([4, 1, 0, 1]) / 56.25
-    assert biweight(values, np.ones(5, int), 0.01)[0] == pytest.approx(3 + (-2 * w[0]**2) / (w**2).sum())
+    assert biweight(values, np.ones(5, int), 0.01)[0] == pytest.approx(
+        3 + (-2 * w[0] ** 2) / (w**2).sum()
+    )
     assert biweight(values, np.ones(5, int), 0.01) == pytest.approx(direct(values))
 
 
@@ -36,7 +40,9 @@ def test_hand_computed():
 def test_repeated_values_equal_the_formulas(values, times):
     x = np.repeat(np.sort(values), times)
     if np.median(np.abs(x - np.median(x))) > 0.1:
-        assert biweight(*np.unique(x, return_counts=True), 0.01) == pytest.approx(direct(x), rel=1e-9)
+        assert biweight(*np.unique(x, return_counts=True), 0.01) == pytest.approx(
+            direct(x), rel=1e-9
+        )
 
 
 def test_histograms_reach_the_formulas_to_a_bin():
@@ -63,7 +69,10 @@ def test_merging_in_any_order_equals_one_pass(seed, parts):
     x, lat = generator.normal(250, 5, (200, 2)), generator.uniform(-90, 90, 200)
     whole = filled(x, lat, ("1", "2"))
     cuts = np.sort(generator.integers(0, 200, parts))
-    pieces = [filled(a, b, ("1", "2")) for a, b in zip(np.split(x, cuts), np.split(lat, cuts), strict=True)]
+    pieces = [
+        filled(a, b, ("1", "2"))
+        for a, b in zip(np.split(x, cuts), np.split(lat, cuts), strict=True)
+    ]
     total = pieces[-1]
     for piece in pieces[:-1]:
         total = total + piece
@@ -71,7 +80,16 @@ def test_merging_in_any_order_equals_one_pass(seed, parts):
 
 
 def test_bands_by_latitude():
-    assert band(np.array([0, 30, -30, 30.1, -60, 60.1, 90, -90])).tolist() == [0, 0, 0, 1, 1, 2, 2, 2]
+    assert band(np.array([0, 30, -30, 30.1, -60, 60.1, 90, -90])).tolist() == [
+        0,
+        0,
+        0,
+        1,
+        1,
+        2,
+        2,
+        2,
+    ]
     limits = filled([200, 200, 250, 250, 280, 280], [10, -10, 40, -50, 70, -80]).limits()
     assert limits.mean[0] == pytest.approx([200, 250, 280], abs=0.03)
 
@@ -97,7 +115,9 @@ def test_z_uses_channel_and_band():
 
 
 def test_round_trip(tmp_path):
-    wrote = filled(np.random.default_rng(0).normal(250, 5, (300, 2)), np.linspace(-90, 90, 300), ("1", "22")).limits()
+    wrote = filled(
+        np.random.default_rng(0).normal(250, 5, (300, 2)), np.linspace(-90, 90, 300), ("1", "22")
+    ).limits()
     wrote.write(tmp_path / "limits.parquet")
     read = Limits.read(tmp_path / "limits.parquet")
     assert read.channels == ["1", "22"]
@@ -113,7 +133,10 @@ def test_unlike_histograms_do_not_add():
 
 def test_channels_have_their_own_ranges_and_scales():
     generator = np.random.default_rng(0)
-    wet, dry = 300 * np.exp(generator.normal(0, 0.1, 5000)), 0.2 * np.exp(generator.normal(0, 0.02, 5000))
+    wet, dry = (
+        300 * np.exp(generator.normal(0, 0.1, 5000)),
+        0.2 * np.exp(generator.normal(0, 0.02, 5000)),
+    )
     histograms = Histograms(["N100", "N50000"], [(1, 500), (0.001, 5)], [True, True])
     histograms.add(np.stack([wet, dry], 1).astype("f4"), np.zeros(5000))
     limits = histograms.limits()
@@ -128,8 +151,10 @@ def test_channels_have_their_own_ranges_and_scales():
 @settings(max_examples=20, deadline=None)
 def test_merging_is_associative_and_has_a_neutral_element(seed):
     generator = np.random.default_rng(seed)
-    a, b, c = (filled(generator.normal(250, 5, (n, 2)), generator.uniform(-90, 90, n), ("1", "2"))
-               for n in generator.integers(0, 50, 3))
+    a, b, c = (
+        filled(generator.normal(250, 5, (n, 2)), generator.uniform(-90, 90, n), ("1", "2"))
+        for n in generator.integers(0, 50, 3)
+    )
     nothing = filled(np.zeros((0, 2)), np.zeros(0), ("1", "2"))
     assert np.array_equal(((a + b) + c).counts, (a + (b + c)).counts)
     assert np.array_equal((a + b).counts, (b + a).counts)

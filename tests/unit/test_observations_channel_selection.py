@@ -20,10 +20,14 @@ def make(jacobian, noise=None, background=None, pressure=None, variable=None):
     jacobian = jacobian[None] if jacobian.ndim == 2 else jacobian
     _, channels, state = jacobian.shape
     return JacobianTable(
-        101 + np.arange(channels), 650.0 + np.arange(channels), np.ones(channels) if noise is None else np.array(noise),
+        101 + np.arange(channels),
+        650.0 + np.arange(channels),
+        np.ones(channels) if noise is None else np.array(noise),
         np.exp(np.arange(state, dtype=float)) if pressure is None else np.array(pressure, float),
-        np.array(["T"] * state if variable is None else variable), jacobian,
-        np.eye(state) if background is None else np.array(background, float))
+        np.array(["T"] * state if variable is None else variable),
+        jacobian,
+        np.eye(state) if background is None else np.array(background, float),
+    )
 
 
 def sounder(seed, profiles=2, channels=12, state=6):
@@ -32,7 +36,9 @@ def sounder(seed, profiles=2, channels=12, state=6):
     pressure = np.geomspace(10, 1000, state)
     centre = generator.uniform(np.log(10), np.log(1000), (profiles, channels, 1))
     jacobian = np.exp(-((np.log(pressure) - centre) ** 2))
-    background = covariance(generator.uniform(0.5, 2, state), pressure, np.array(["T"] * state), 0.5)
+    background = covariance(
+        generator.uniform(0.5, 2, state), pressure, np.array(["T"] * state), 0.5
+    )
     return make(jacobian, generator.uniform(0.2, 1, channels), background, pressure)
 
 
@@ -60,7 +66,9 @@ def test_the_criteria_differ():
     # signals k^2 of 100 and 0 in two profiles, against 4 in both: entropies log2(101) / 4 = 1.66, log2(5) / 2 = 1.16,
     # degrees of freedom 1/2 * 100/101 and 4/5
     table = make([[[10], [2]], [[0], [2]]])
-    entropy, freedom = (selection.most_informative(table, 1, criterion) for criterion in selection.CRITERIA)
+    entropy, freedom = (
+        selection.most_informative(table, 1, criterion) for criterion in selection.CRITERIA
+    )
     assert (entropy.index.tolist(), freedom.index.tolist()) == ([0], [1])
     assert entropy.entropy[0] == pytest.approx(np.log2(101) / 4)
     assert entropy.freedom[0] == pytest.approx(50 / 101)
@@ -91,16 +99,23 @@ def test_equals_whole_matrices(criterion, seed, number):
 
     def information(chosen):
         """Mean entropy reduction and degrees of freedom of a set of channels."""
-        analyses = [np.linalg.inv(precision + (k := profile[chosen] / table.noise[chosen, None]).T @ k)
-                    for profile in table.jacobian]
+        analyses = [
+            np.linalg.inv(precision + (k := profile[chosen] / table.noise[chosen, None]).T @ k)
+            for profile in table.jacobian
+        ]
         logs = [np.linalg.slogdet(table.background)[1] - np.linalg.slogdet(a)[1] for a in analyses]
-        return (0.5 * np.mean(logs) / np.log(2), np.mean([len(precision) - np.trace(a @ precision) for a in analyses]))
+        return (
+            0.5 * np.mean(logs) / np.log(2),
+            np.mean([len(precision) - np.trace(a @ precision) for a in analyses]),
+        )
 
     before, kind = (0.0, 0.0), selection.CRITERIA.index(criterion)
     for step, index in enumerate(found.index):
         chosen = list(found.index[:step])
         now = information([*chosen, index])
-        assert (found.entropy[step], found.freedom[step]) == pytest.approx(np.subtract(now, before), abs=1e-7)
+        assert (found.entropy[step], found.freedom[step]) == pytest.approx(
+            np.subtract(now, before), abs=1e-7
+        )
         others = [information([*chosen, other])[kind] for other in set(range(8)) - set(chosen)]
         assert now[kind] == pytest.approx(max(others), abs=1e-9)
         before = now
@@ -114,8 +129,12 @@ def test_peaks_by_hand():
 
 
 def test_peaks_are_those_of_the_variable_seen_most():
-    table = make([[0, 1, 0, 30], [1, 0, 0, 0]], pressure=[10, 100, 10, 100], variable=["T", "T", "q", "q"],
-                 background=np.diag([1, 1, 0.01, 0.01]))
+    table = make(
+        [[0, 1, 0, 30], [1, 0, 0, 0]],
+        pressure=[10, 100, 10, 100],
+        variable=["T", "T", "q", "q"],
+        background=np.diag([1, 1, 0.01, 0.01]),
+    )
     assert selection.peaks(table).tolist() == [100, 10]
     assert selection.peaks(make([[1.0]])).tolist() == [1]
 
@@ -142,7 +161,15 @@ def test_spacing_is_within_twice_the_best(seed, number):
 def test_both_steps():
     table = sounder(1, channels=30)
     found = selection.select(table, 10, 4)
-    assert found.columns.tolist() == ["channel", "wavenumber", "order", "entropy", "freedom", "peak", "spaced"]
+    assert found.columns.tolist() == [
+        "channel",
+        "wavenumber",
+        "order",
+        "entropy",
+        "freedom",
+        "peak",
+        "spaced",
+    ]
     assert found["order"].tolist() == list(range(1, 11))
     assert sorted(found["spaced"])[-4:] == [1, 2, 3, 4]
     assert (found["spaced"] == 0).sum() == 6
@@ -171,17 +198,39 @@ def test_what_cannot_be_selected_is_said():
 
 def as_netcdf(table, path, **extra):
     data = xr.Dataset(
-        {"jacobian": (("profile", "channel", "state"), table.jacobian), "noise": ("channel", table.noise),
-         "background_covariance": (("state", "state2"), table.background), **extra},
-        {"channel": table.channel, "wavenumber": ("channel", table.wavenumber), "pressure": ("state", table.pressure),
-         "variable": ("state", table.variable.astype(object))})
-    data.to_zarr(path, consolidated=False) if path.suffix == ".zarr" else data.to_netcdf(path, engine="netcdf4")
+        {
+            "jacobian": (("profile", "channel", "state"), table.jacobian),
+            "noise": ("channel", table.noise),
+            "background_covariance": (("state", "state2"), table.background),
+            **extra,
+        },
+        {
+            "channel": table.channel,
+            "wavenumber": ("channel", table.wavenumber),
+            "pressure": ("state", table.pressure),
+            "variable": ("state", table.variable.astype(object)),
+        },
+    )
+    data.to_zarr(path, consolidated=False) if path.suffix == ".zarr" else data.to_netcdf(
+        path, engine="netcdf4"
+    )
     return path
 
 
 def as_parquet(table, path, std):
-    rows = [(profile, table.channel[c], table.wavenumber[c], table.noise[c], table.variable[s], table.pressure[s],
-             std[s], table.jacobian[profile, c, s]) for profile, c, s in np.ndindex(*table.jacobian.shape)]
+    rows = [
+        (
+            profile,
+            table.channel[c],
+            table.wavenumber[c],
+            table.noise[c],
+            table.variable[s],
+            table.pressure[s],
+            std[s],
+            table.jacobian[profile, c, s],
+        )
+        for profile, c, s in np.ndindex(*table.jacobian.shape)
+    ]
     frame = pd.DataFrame(rows, columns=list(COLUMNS))
     frame.sample(frac=1, random_state=1).to_parquet(path)
     return frame
@@ -207,18 +256,30 @@ def test_a_table_of_parquet_in_any_order_of_rows(tmp_path):
 
 
 def test_covariance_by_hand():
-    found = covariance(np.array([1.0, 2, 3]), np.array([1, np.e, 1]), np.array(["T", "T", "q"]), 2.0)
-    assert found == pytest.approx(np.array([[1, 2 * np.exp(-0.5), 0], [2 * np.exp(-0.5), 4, 0], [0, 0, 9]]))
+    found = covariance(
+        np.array([1.0, 2, 3]), np.array([1, np.e, 1]), np.array(["T", "T", "q"]), 2.0
+    )
+    assert found == pytest.approx(
+        np.array([[1, 2 * np.exp(-0.5), 0], [2 * np.exp(-0.5), 4, 0], [0, 0, 9]])
+    )
     with pytest.raises(ValueError, match="length"):
         covariance(np.ones(1), np.ones(1), np.array(["T"]), -1.0)
 
 
-@pytest.mark.parametrize(("change", "message"), [
-    ({"noise": [1, 0]}, "noise must be positive"), ({"pressure": [-1, 2]}, "pressure must be positive"),
-    ({"jacobian": [[1, np.nan], [0, 1]]}, "jacobian has values"), ({"background": [[1, 2], [2, 1]]}, "not positive"),
-    ({"background": [[1, 0.5], [0, 1]]}, "not symmetric"), ({"background": [[1]]}, "background has shape"),
-    ({"pressure": [5, 5]}, "neither increase nor decrease"), ({"variable": ["T"]}, "variable has shape"),
-    ({"noise": [1, np.inf]}, "noise has values")])
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"noise": [1, 0]}, "noise must be positive"),
+        ({"pressure": [-1, 2]}, "pressure must be positive"),
+        ({"jacobian": [[1, np.nan], [0, 1]]}, "jacobian has values"),
+        ({"background": [[1, 2], [2, 1]]}, "not positive"),
+        ({"background": [[1, 0.5], [0, 1]]}, "not symmetric"),
+        ({"background": [[1]]}, "background has shape"),
+        ({"pressure": [5, 5]}, "neither increase nor decrease"),
+        ({"variable": ["T"]}, "variable has shape"),
+        ({"noise": [1, np.inf]}, "noise has values"),
+    ],
+)
 def test_a_bad_table_is_refused(change, message):
     with pytest.raises(ValueError, match=message):
         make(**{"jacobian": [[1, 0], [0, 1]], **change})
@@ -228,10 +289,11 @@ def test_bad_files_are_refused(tmp_path):
     table = sounder(5)
     frame = as_parquet(table, tmp_path / "t.parquet", np.ones(6))
     for name, change, message in (
-            ("twice", lambda f: pd.concat([f, f[:1]]), "expected one for each"),
-            ("hole", lambda f: f[1:], "expected one for each"),
-            ("column", lambda f: f.drop(columns="noise"), "lacks noise"),
-            ("noise", lambda f: f.assign(noise=np.arange(len(f)) + 1.0), "expected one for each")):
+        ("twice", lambda f: pd.concat([f, f[:1]]), "expected one for each"),
+        ("hole", lambda f: f[1:], "expected one for each"),
+        ("column", lambda f: f.drop(columns="noise"), "lacks noise"),
+        ("noise", lambda f: f.assign(noise=np.arange(len(f)) + 1.0), "expected one for each"),
+    ):
         change(frame).to_parquet(tmp_path / f"{name}.parquet")
         with pytest.raises(ValueError, match=message):
             load(tmp_path / f"{name}.parquet")
@@ -249,7 +311,10 @@ def test_bad_files_are_refused(tmp_path):
 
 def test_the_command_writes_the_list(tmp_path, capsys):
     path, output = as_netcdf(sounder(6, channels=20), tmp_path / "t.nc"), tmp_path / "list.csv"
-    assert main(["select-channels", str(path), str(output), "--informative", "8", "--spaced", "3"]) == 0
+    assert (
+        main(["select-channels", str(path), str(output), "--informative", "8", "--spaced", "3"])
+        == 0
+    )
     assert "3 of 8 channels" in capsys.readouterr().out
     first, header = output.read_text().splitlines()[:2]
     assert json.loads(first.removeprefix("# provenance: "))["rule"] == "select-channels"
@@ -257,17 +322,35 @@ def test_the_command_writes_the_list(tmp_path, capsys):
     back = selection.read(output)
     assert (back["spaced"] > 0).sum() == 3
     again = tmp_path / "again.csv"
-    assert main(["select-channels", str(path), str(again), "--informative", "4", "--spaced", "2", "--criterion",
-                 "freedom", "--among", str(output)]) == 0
+    assert (
+        main(
+            [
+                "select-channels",
+                str(path),
+                str(again),
+                "--informative",
+                "4",
+                "--spaced",
+                "2",
+                "--criterion",
+                "freedom",
+                "--among",
+                str(output),
+            ]
+        )
+        == 0
+    )
     assert set(selection.read(again)["channel"]) <= set(back["channel"])
 
 
 def test_the_command_says_what_is_wrong(tmp_path, capsys):
     path = as_netcdf(sounder(7), tmp_path / "t.nc")
     (tmp_path / "bad.csv").write_text("number\n1\n")
-    for words, message in ((["--informative", "99"], "99 informative"),
-                           (["--among", str(tmp_path / "bad.csv")], "no column channel"),
-                           (["--criterion", "none"], "known")):
+    for words, message in (
+        (["--informative", "99"], "99 informative"),
+        (["--among", str(tmp_path / "bad.csv")], "no column channel"),
+        (["--criterion", "none"], "known"),
+    ):
         assert main(["select-channels", str(path), str(tmp_path / "l.csv"), *words]) == 1
         assert message in capsys.readouterr().err
     assert not (tmp_path / "l.csv").exists()

@@ -16,8 +16,13 @@ GRID = Grid(4, 8)
 
 def window(slot, cell, values):
     values = np.array(values, np.float32)
-    return SparseWindow(np.array(slot, np.int64), np.array(cell, np.int64), values, np.zeros(len(values), np.float32),
-                        np.zeros((len(values), 2), np.float32))
+    return SparseWindow(
+        np.array(slot, np.int64),
+        np.array(cell, np.int64),
+        values,
+        np.zeros(len(values), np.float32),
+        np.zeros((len(values), 2), np.float32),
+    )
 
 
 def test_values_lie_where_the_window_says():
@@ -59,9 +64,17 @@ def test_an_outage_is_empty():
 
 
 def test_from_store_to_infill(tmp_path):
-    with SparseWriter(tmp_path / "a.zarr", "s", ["1"], ["K"], GRID, np.datetime64("2022-01-01"), 24) as writer:
-        writer.write(4, np.array([3, 9]), np.array([[250], [260]], "f4"), np.zeros(2, "f4"), np.zeros((2, 2)),
-                     np.ones(2, int))
+    with SparseWriter(
+        tmp_path / "a.zarr", "s", ["1"], ["K"], GRID, np.datetime64("2022-01-01"), 24
+    ) as writer:
+        writer.write(
+            4,
+            np.array([3, 9]),
+            np.array([[250], [260]], "f4"),
+            np.zeros(2, "f4"),
+            np.zeros((2, 2)),
+            np.ones(2, int),
+        )
     grids = SparseGrids([tmp_path / "a.zarr"])
     dense = densify(grids.window(np.datetime64("2022-01-01T06"), -3, 5), grids.grid, 8)
     assert dense.mask.nonzero().tolist() == [[1, 0, 0, 3], [1, 0, 1, 1]]

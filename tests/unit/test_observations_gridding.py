@@ -21,7 +21,9 @@ GRID = Grid(6, 12)
 def footprints(n, seed, hours=3, channels=3, missing=0.2):
     """Random footprints as the arguments of ``hourly_cells``; some sit on the poles and the date line."""
     generator = np.random.default_rng(seed)
-    time = (START + generator.integers(0, hours * 3600, n).astype("timedelta64[s]")).astype("datetime64[ns]")
+    time = (START + generator.integers(0, hours * 3600, n).astype("timedelta64[s]")).astype(
+        "datetime64[ns]"
+    )
     lat = generator.choice([-90, 90, *generator.uniform(-90, 90, 20)], n).astype("f4")
     lon = generator.choice([-180, 179.999, 0, *generator.uniform(-180, 180, 20)], n).astype("f4")
     values = generator.uniform(150, 300, (n, channels)).astype("f4")
@@ -47,16 +49,28 @@ def loop(time, lat, lon, values, zenith, grid, method):
         for c in range(values.shape[1]):
             present = [rows[k] for k in order if np.isfinite(values[rows[k], c])]
             if present:
-                chosen[c] = values[present, c].astype(float).mean() if method == "mean" else values[present[0], c]
+                chosen[c] = (
+                    values[present, c].astype(float).mean()
+                    if method == "mean"
+                    else values[present[0], c]
+                )
         angle = zenith[rows].astype(float).mean() if method == "mean" else zenith[rows[order[0]]]
         offset = np.stack([(lat[rows] - north) * grid.nlat / 180, gap * grid.nlon / 360], 1)
-        found[key] = chosen, angle, len(rows), offset.mean(0) if method == "mean" else offset[np.argmin(distance)]
+        found[key] = (
+            chosen,
+            angle,
+            len(rows),
+            offset.mean(0) if method == "mean" else offset[np.argmin(distance)],
+        )
     return found
 
 
 def gridded(*args, hours=3, **kwargs):
-    return {(part.hour, int(cell)): (part.values[k], part.zenith[k], int(part.count[k]), part.offset[k])
-            for part in hourly_cells(*args, START, hours, **kwargs) for k, cell in enumerate(part.cell)}
+    return {
+        (part.hour, int(cell)): (part.values[k], part.zenith[k], int(part.count[k]), part.offset[k])
+        for part in hourly_cells(*args, START, hours, **kwargs)
+        for k, cell in enumerate(part.cell)
+    }
 
 
 @pytest.mark.parametrize("method", gridding.METHODS)
@@ -89,7 +103,10 @@ def test_conserves_footprints_and_sums(n, seed):
 @settings(max_examples=25, deadline=None)
 def test_order_of_the_footprints_does_not_matter(method, n, seed):
     time, *others = footprints(n, seed)
-    data = (time.astype("datetime64[h]").astype("datetime64[ns]"), *others)  # many are equally near and early
+    data = (
+        time.astype("datetime64[h]").astype("datetime64[ns]"),
+        *others,
+    )  # many are equally near and early
     order = np.random.default_rng(seed + 1).permutation(n)
     ours = gridded(*data, GRID, method=method)
     other = gridded(*(column[order] for column in data), GRID, method=method)
@@ -124,10 +141,19 @@ def test_poles_and_date_line():
 
 
 def test_hand_computed_hour():
-    time = np.array(["2022-07-01T01:59:59.999", "2022-07-01T01:00", "2022-07-01T02:00"], "datetime64[ns]")
+    time = np.array(
+        ["2022-07-01T01:59:59.999", "2022-07-01T01:00", "2022-07-01T02:00"], "datetime64[ns]"
+    )
     values = np.array([[200, np.nan], [210, np.nan], [1, 2]], "f4")
-    (first, second) = hourly_cells(time, np.full(3, 80), np.full(3, 5), values, np.array([10, 20, 30]), GRID, START, 3)
-    assert (first.hour, first.cell.tolist(), first.zenith.tolist(), first.count.tolist()) == (1, [0], [15], [2])
+    (first, second) = hourly_cells(
+        time, np.full(3, 80), np.full(3, 5), values, np.array([10, 20, 30]), GRID, START, 3
+    )
+    assert (first.hour, first.cell.tolist(), first.zenith.tolist(), first.count.tolist()) == (
+        1,
+        [0],
+        [15],
+        [2],
+    )
     assert first.values[0, 0] == 205
     assert np.isnan(first.values[0, 1])
     assert (second.hour, second.values.tolist()) == (2, [[1, 2]])
@@ -135,7 +161,9 @@ def test_hand_computed_hour():
 
 def test_times_outside_and_missing_are_left_out():
     time = np.array(["NaT", "2022-06-30T23:59", "2022-07-01T03:00"], "datetime64[ns]")
-    assert not list(hourly_cells(time, *np.zeros((2, 3)), np.ones((3, 1)), np.zeros(3), GRID, START, 3))
+    assert not list(
+        hourly_cells(time, *np.zeros((2, 3)), np.ones((3, 1)), np.zeros(3), GRID, START, 3)
+    )
 
 
 def test_unknown_method_and_grid_are_refused():
@@ -159,8 +187,15 @@ def of_platforms(n, seed, merged=False, names=PLATFORMS):
 def cells(data, shared, **kwargs):
     """Platform, count and values by hour and cell, and how many footprints were passed over."""
     parts = list(hourly_cells(*data, GRID, START, 3, shared=shared, **kwargs))
-    found = {(part.hour, int(cell)): (int(part.platform[k]), int(part.count[k]), part.values[k].tobytes())
-             for part in parts for k, cell in enumerate(part.cell)}
+    found = {
+        (part.hour, int(cell)): (
+            int(part.platform[k]),
+            int(part.count[k]),
+            part.values[k].tobytes(),
+        )
+        for part in parts
+        for k, cell in enumerate(part.cell)
+    }
     return found, sum(part.passed_over for part in parts)
 
 
@@ -171,7 +206,10 @@ def test_one_platform_is_drawn_and_its_footprints_alone_count(method, n, seed):
     data, shared = footprints(n, seed), of_platforms(n, seed)
     found, passed_over = cells(data, shared, method=method)
     assert sum(count for _, count, _ in found.values()) + passed_over == n
-    hour, cell = ((data[0] - START) // np.timedelta64(1, "h")).astype(int), GRID.cell(data[1], data[2])
+    hour, cell = (
+        ((data[0] - START) // np.timedelta64(1, "h")).astype(int),
+        GRID.cell(data[1], data[2]),
+    )
     for key, (platform, count, values) in found.items():
         members = (hour == key[0]) & (cell == key[1]) & (shared.code == platform)
         assert count == members.sum() > 0
@@ -199,13 +237,24 @@ def test_draws_are_fair_and_follow_seed_source_hour_and_cell():
 
     def drawn(seed=1, source="s", hour=0):
         shared = Shared(code, draw_keys(seed, source, ["A", "B"]))
-        (part,) = hourly_cells(time + np.timedelta64(hour, "h"), lat, lon, np.ones((144, 1)), np.zeros(144), GRID,
-                               START, 3, shared=shared)
+        (part,) = hourly_cells(
+            time + np.timedelta64(hour, "h"),
+            lat,
+            lon,
+            np.ones((144, 1)),
+            np.zeros(144),
+            GRID,
+            START,
+            3,
+            shared=shared,
+        )
         return part.platform.tolist()
 
     first = drawn()
     assert first == drawn()
-    assert 22 <= sum(first) <= 50  # of 72 fair draws, four standard deviations or less from the half
+    assert (
+        22 <= sum(first) <= 50
+    )  # of 72 fair draws, four standard deviations or less from the half
     assert all(first != other for other in (drawn(seed=2), drawn(source="t"), drawn(hour=1)))
 
 
@@ -216,39 +265,74 @@ def test_merged_platforms_all_count(n, seed):
     found, passed_over = cells(data, shared)
     plain, _ = cells(data, None)
     assert passed_over == 0
-    assert {key: rest for key, (_, *rest) in found.items()} == {key: rest for key, (_, *rest) in plain.items()}
-    hour, cell = ((data[0] - START) // np.timedelta64(1, "h")).astype(int), GRID.cell(data[1], data[2])
+    assert {key: rest for key, (_, *rest) in found.items()} == {
+        key: rest for key, (_, *rest) in plain.items()
+    }
+    hour, cell = (
+        ((data[0] - START) // np.timedelta64(1, "h")).astype(int),
+        GRID.cell(data[1], data[2]),
+    )
     for key, (platform, *_) in found.items():
         seen = set(shared.code[(hour == key[0]) & (cell == key[1])].tolist())
         assert platform == (seen.pop() if len(seen) == 1 else kernels.SEVERAL)
 
 
-@given(lat=st.lists(st.floats(-90, 90, width=32), min_size=1, max_size=30),
-       lon=st.lists(st.floats(-360, 360, width=32), min_size=30, max_size=30), seed=st.integers(0, 9))
+@given(
+    lat=st.lists(st.floats(-90, 90, width=32), min_size=1, max_size=30),
+    lon=st.lists(st.floats(-360, 360, width=32), min_size=30, max_size=30),
+    seed=st.integers(0, 9),
+)
 @settings(max_examples=60, deadline=None)
 def test_footprints_are_conserved_anywhere(lat, lon, seed):
     n = len(lat)
-    data = np.full(n, START), np.array(lat, "f4"), np.array(lon[:n], "f4"), np.ones((n, 1), "f4"), np.zeros(n, "f4")
+    data = (
+        np.full(n, START),
+        np.array(lat, "f4"),
+        np.array(lon[:n], "f4"),
+        np.ones((n, 1), "f4"),
+        np.zeros(n, "f4"),
+    )
     found, passed_over = cells(data, of_platforms(n, seed))
     assert sum(count for _, count, _ in found.values()) + passed_over == n
 
 
 def footprint_table(path, data, rejected, platforms=("P",)):
     time, lat, lon, values, zenith = data
-    columns = {"time": time, "lat": lat, "lon": lon, "zenith": zenith, "azimuth": zenith, "rejected": rejected,
-               "scan_position": np.ones(len(time), "i2")}
+    columns = {
+        "time": time,
+        "lat": lat,
+        "lon": lon,
+        "zenith": zenith,
+        "azimuth": zenith,
+        "rejected": rejected,
+        "scan_position": np.ones(len(time), "i2"),
+    }
     with table.TableWriter(path, ["1", "2", "3"]) as writer:
         for i, name in enumerate(platforms):
-            part = {key: column[i::len(platforms)] for key, column in columns.items()}
-            writer.write(table.build(["1", "2", "3"], np.nan_to_num(values)[i::len(platforms)], part, name, f"f{i}"))
+            part = {key: column[i :: len(platforms)] for key, column in columns.items()}
+            writer.write(
+                table.build(
+                    ["1", "2", "3"], np.nan_to_num(values)[i :: len(platforms)], part, name, f"f{i}"
+                )
+            )
 
 
 def test_tables_become_stores(tmp_path):
     data = footprints(500, 1, hours=48, missing=0)
     rejected = (np.arange(500) % 5 == 0).astype("u1")
     footprint_table(tmp_path / "t.parquet", data, rejected)
-    days = list(grid_table(tmp_path / "t.parquet", tmp_path / "g.zarr", "s", ["K"] * 3, GRID, date(2022, 7, 1),
-                           date(2022, 7, 3), Options(["P"])))
+    days = list(
+        grid_table(
+            tmp_path / "t.parquet",
+            tmp_path / "g.zarr",
+            "s",
+            ["K"] * 3,
+            GRID,
+            date(2022, 7, 1),
+            date(2022, 7, 3),
+            Options(["P"]),
+        )
+    )
     assert [day for day, *_ in days] == [date(2022, 7, d) for d in (1, 2, 3)]
     assert sum(used for _, used, *_ in days) == 400
     assert days[2][1:] == (0, 0, 0)
@@ -257,7 +341,9 @@ def test_tables_become_stores(tmp_path):
     window = grids.window(START, 0, 72)
     plain = loop(*(column[rejected == 0] for column in data), GRID, "mean")
     assert list(zip(window.slot, window.cell, strict=True)) == list(plain)
-    assert window.values == pytest.approx(np.array([values for values, *_ in plain.values()]), rel=1e-6)
+    assert window.values == pytest.approx(
+        np.array([values for values, *_ in plain.values()]), rel=1e-6
+    )
 
 
 def test_a_lost_footprint_is_an_error(tmp_path):
@@ -265,24 +351,53 @@ def test_a_lost_footprint_is_an_error(tmp_path):
     data[1][3] = np.nan
     footprint_table(tmp_path / "t.parquet", data, np.zeros(10, "u1"))
     with pytest.raises(RuntimeError, match="10 footprints of 2022-07-01, but 9"):
-        list(grid_table(tmp_path / "t.parquet", tmp_path / "g.zarr", "s", ["K"] * 3, GRID, date(2022, 7, 1),
-                        date(2022, 7, 1), Options(["P"])))
+        list(
+            grid_table(
+                tmp_path / "t.parquet",
+                tmp_path / "g.zarr",
+                "s",
+                ["K"] * 3,
+                GRID,
+                date(2022, 7, 1),
+                date(2022, 7, 1),
+                Options(["P"]),
+            )
+        )
 
 
 def test_tables_of_several_platforms(tmp_path):
     data = footprints(500, 1, hours=24, missing=0)
     found = []
     for name, order in (("a", ["A", "B", "C"]), ("b", ["C", "A", "B"])):
-        columns = [np.concatenate([column[PLATFORMS.index(p)::3] for p in order]) for column in data]
-        sizes = np.cumsum([len(data[0][PLATFORMS.index(p)::3]) for p in order])
+        columns = [
+            np.concatenate([column[PLATFORMS.index(p) :: 3] for p in order]) for column in data
+        ]
+        sizes = np.cumsum([len(data[0][PLATFORMS.index(p) :: 3]) for p in order])
         with table.TableWriter(tmp_path / f"{name}.parquet", ["1", "2", "3"]) as writer:
             for p, first, last in zip(order, [0, *sizes], sizes, strict=False):
                 time, lat, lon, values, zenith = (column[first:last] for column in columns)
-                part = {"time": time, "lat": lat, "lon": lon, "zenith": zenith, "azimuth": zenith,
-                        "rejected": np.zeros(len(lat), "u1"), "scan_position": np.ones(len(lat), "i2")}
+                part = {
+                    "time": time,
+                    "lat": lat,
+                    "lon": lon,
+                    "zenith": zenith,
+                    "azimuth": zenith,
+                    "rejected": np.zeros(len(lat), "u1"),
+                    "scan_position": np.ones(len(lat), "i2"),
+                }
                 writer.write(table.build(["1", "2", "3"], values, part, p, f"{p}.h5"))
-        days = list(grid_table(tmp_path / f"{name}.parquet", tmp_path / f"{name}.zarr", "s", ["K"] * 3, GRID,
-                               date(2022, 7, 1), date(2022, 7, 1), Options(PLATFORMS, seed=5)))
+        days = list(
+            grid_table(
+                tmp_path / f"{name}.parquet",
+                tmp_path / f"{name}.zarr",
+                "s",
+                ["K"] * 3,
+                GRID,
+                date(2022, 7, 1),
+                date(2022, 7, 1),
+                Options(PLATFORMS, seed=5),
+            )
+        )
         assert days[0][1] == 500
         grids = SparseGrids([tmp_path / f"{name}.zarr"])
         window = grids.window(START, 0, 24)
@@ -299,8 +414,18 @@ def test_tables_of_several_platforms(tmp_path):
 def test_a_platform_that_the_source_does_not_name_is_an_error(tmp_path):
     footprint_table(tmp_path / "t.parquet", footprints(10, 1), np.zeros(10, "u1"), ("P", "Q"))
     with pytest.raises(ValueError, match="platform Q, expected one of P"):
-        list(grid_table(tmp_path / "t.parquet", tmp_path / "g.zarr", "s", ["K"] * 3, GRID, date(2022, 7, 1),
-                        date(2022, 7, 1), Options(["P"])))
+        list(
+            grid_table(
+                tmp_path / "t.parquet",
+                tmp_path / "g.zarr",
+                "s",
+                ["K"] * 3,
+                GRID,
+                date(2022, 7, 1),
+                date(2022, 7, 1),
+                Options(["P"]),
+            )
+        )
 
 
 @pytest.mark.parametrize("threads", [2, 5])
@@ -313,11 +438,21 @@ def test_the_number_of_threads_changes_no_bit(threads):
 
 
 @settings(deadline=None)  # the first example compiles
-@given(st.lists(st.sampled_from([-1, 0, 3599, 3600, 7199, 7200, 10799, 10800, 90000, None]), max_size=30))
+@given(
+    st.lists(
+        st.sampled_from([-1, 0, 3599, 3600, 7199, 7200, 10799, 10800, 90000, None]), max_size=30
+    )
+)
 def test_footprints_are_sorted_by_hour_as_plain_arithmetic_has_it(seconds):
-    time = np.array([np.datetime64("NaT") if s is None else START + np.timedelta64(s, "s") for s in seconds], "M8[ns]")
+    time = np.array(
+        [np.datetime64("NaT") if s is None else START + np.timedelta64(s, "s") for s in seconds],
+        "M8[ns]",
+    )
     order, edges = kernels.by_hour(time.view(np.int64), START.astype("M8[ns]").astype(np.int64), 3)
-    expected = [[i for i, s in enumerate(seconds) if s is not None and s // 3600 == hour] for hour in range(3)]
+    expected = [
+        [i for i, s in enumerate(seconds) if s is not None and s // 3600 == hour]
+        for hour in range(3)
+    ]
     assert [order[a:b].tolist() for a, b in pairwise(edges)] == expected
 
 
@@ -333,11 +468,15 @@ def test_footprints_in_the_order_of_time_are_gridded_as_any_others(seconds, inva
     values, zenith = rng.uniform(150, 300, (n, 2)), rng.uniform(0, 60, n)
     mixed = rng.permutation(n)
     columns = time, lat, lon, values, zenith
-    ours, theirs = (list(hourly_cells(*(column[order] for column in columns), GRID, START, 3))
-                    for order in (np.arange(n), mixed))
+    ours, theirs = (
+        list(hourly_cells(*(column[order] for column in columns), GRID, START, 3))
+        for order in (np.arange(n), mixed)
+    )
     assert kernels.ascending(time.view(np.int64))
     assert [found.hour for found in ours] == [found.hour for found in theirs]
-    assert sum(found.count.sum() for found in ours) == sum(0 <= (t - START).astype(float) < 3 * 3600e9 for t in time)
+    assert sum(found.count.sum() for found in ours) == sum(
+        0 <= (t - START).astype(float) < 3 * 3600e9 for t in time
+    )
     for a, b in zip(ours, theirs, strict=True):
         for name in ("cell", "values", "zenith", "offset", "count"):
             np.testing.assert_array_equal(getattr(a, name), getattr(b, name))

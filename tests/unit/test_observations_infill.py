@@ -12,10 +12,16 @@ from fuxiflow.observations.infill import EPSILON, infill, weights
 def loop(values, mask, radius):
     """The plain way, one field (lat, lon): every cell asks every measured cell."""
     nlat, nlon = values.shape
-    filled, widened, confidence = np.zeros((nlat, nlon)), np.zeros((nlat, nlon), bool), np.zeros((nlat, nlon))
-    whole = sum(max(0.0, (radius**2 - dy**2 - dx**2) / (radius**2 + dy**2 + dx**2))
-                for dy in range(-int(radius), int(radius) + 1)
-                for dx in range(-((nlon - 1) // 2), nlon // 2 + 1))
+    filled, widened, confidence = (
+        np.zeros((nlat, nlon)),
+        np.zeros((nlat, nlon), bool),
+        np.zeros((nlat, nlon)),
+    )
+    whole = sum(
+        max(0.0, (radius**2 - dy**2 - dx**2) / (radius**2 + dy**2 + dx**2))
+        for dy in range(-int(radius), int(radius) + 1)
+        for dx in range(-((nlon - 1) // 2), nlon // 2 + 1)
+    )
     for i in range(nlat):
         for j in range(nlon):
             total = weighted = 0.0
@@ -28,7 +34,11 @@ def loop(values, mask, radius):
                         total += weight
                         weighted += weight * values[k, m]
             if total > EPSILON:
-                filled[i, j], widened[i, j], confidence[i, j] = weighted / total, True, total / whole
+                filled[i, j], widened[i, j], confidence[i, j] = (
+                    weighted / total,
+                    True,
+                    total / whole,
+                )
             if mask[i, j]:
                 filled[i, j], confidence[i, j] = values[i, j], 1.0
     return filled, widened, confidence
@@ -43,17 +53,26 @@ def case(seed, batch=1, channels=2, nlat=9, nlon=14, share=0.05):
     return values.masked_fill(~mask, torch.nan), mask
 
 
-cases = st.builds(case, st.integers(0, 2**16), nlat=st.integers(1, 12), nlon=st.integers(1, 26),
-                  share=st.sampled_from([0.0, 0.03, 0.3, 1.0]))
+cases = st.builds(
+    case,
+    st.integers(0, 2**16),
+    nlat=st.integers(1, 12),
+    nlon=st.integers(1, 26),
+    share=st.sampled_from([0.0, 0.03, 0.3, 1.0]),
+)
 
 
-@pytest.mark.parametrize(("radius", "nlat", "nlon"), [(10, 24, 31), (10, 5, 8), (3, 9, 14), (2.5, 6, 7), (1, 4, 4)])
+@pytest.mark.parametrize(
+    ("radius", "nlat", "nlon"), [(10, 24, 31), (10, 5, 8), (3, 9, 14), (2.5, 6, 7), (1, 4, 4)]
+)
 def test_equals_a_double_loop(radius, nlat, nlon):
     values, mask = case(1, batch=2, nlat=nlat, nlon=nlon, share=0.04)
     found = infill(values, mask, radius=radius, chunk=1)
     for b in range(2):
         for c in range(2):
-            filled, widened, confidence = loop(values[b, c].double().numpy(), mask[b, c].numpy(), radius)
+            filled, widened, confidence = loop(
+                values[b, c].double().numpy(), mask[b, c].numpy(), radius
+            )
             assert np.array_equal(found.mask[b, c].numpy(), widened)
             assert found.values[b, c].numpy() == pytest.approx(filled, rel=1e-6, abs=1e-7)
             assert found.confidence[b, c].numpy() == pytest.approx(confidence, rel=1e-6, abs=1e-7)
@@ -80,8 +99,11 @@ def test_one_measured_cell_by_hand():
     mask = torch.zeros(1, 1, 5, 8, dtype=torch.bool)
     mask[0, 0, 0, 0] = True
     found = infill(torch.full(mask.shape, 7.0), mask, radius=2)
-    reached = [[True, True, False, False, False, False, False, True], [True, True, *[False] * 5, True],
-               *[[False] * 8] * 3]
+    reached = [
+        [True, True, False, False, False, False, False, True],
+        [True, True, *[False] * 5, True],
+        *[[False] * 8] * 3,
+    ]
     assert found.mask[0, 0].tolist() == reached
     assert torch.allclose(found.values[0, 0], 7.0 * torch.tensor(reached))
     # neighbours weigh (4 - 1) / (4 + 1), diagonal ones (4 - 2) / (4 + 2), all nine 1 + 4 * 0.6 + 4 / 3
@@ -118,7 +140,9 @@ def test_turning_the_globe_turns_the_result(data, shift):
     values, mask = data
     found, turned = infill(values, mask), infill(values.roll(shift, -1), mask.roll(shift, -1))
     for name in ("values", "mask", "confidence"):
-        assert torch.allclose(getattr(found, name).roll(shift, -1).double(), getattr(turned, name).double(), atol=1e-6)
+        assert torch.allclose(
+            getattr(found, name).roll(shift, -1).double(), getattr(turned, name).double(), atol=1e-6
+        )
 
 
 @given(data=cases)

@@ -17,22 +17,32 @@ def rows(frame):
 
 def test_counts_by_file_day_and_reason():
     time = START + np.array([0, 23, 24, 25]) * np.timedelta64(1, "h")
-    found = ledger.frame(ledger.count("s", footprints(np.ones((4, 2)), time=time, rejected=[0, 0, 0, 5])))
-    assert rows(found) == [("f.h5", date(2022, 7, 1), "used", 2), ("f.h5", date(2022, 7, 2), "used", 1),
-                           ("f.h5", date(2022, 7, 2), "duplicate", 1)]
+    found = ledger.frame(
+        ledger.count("s", footprints(np.ones((4, 2)), time=time, rejected=[0, 0, 0, 5]))
+    )
+    assert rows(found) == [
+        ("f.h5", date(2022, 7, 1), "used", 2),
+        ("f.h5", date(2022, 7, 2), "used", 1),
+        ("f.h5", date(2022, 7, 2), "duplicate", 1),
+    ]
 
 
 def test_unknown_times_have_no_day():
     time = np.array(["NaT", START], "datetime64[ns]")
-    (unknown, used) = sorted(ledger.count("s", footprints(np.ones((2, 2)), time=time, rejected=[2, 0])),
-                             key=lambda entry: entry.reason)
+    (unknown, used) = sorted(
+        ledger.count("s", footprints(np.ones((2, 2)), time=time, rejected=[2, 0])),
+        key=lambda entry: entry.reason,
+    )
     assert (unknown.day, unknown.reason, used.day) == (None, "time", date(2022, 7, 1))
 
 
 def test_single_values_are_counted_by_channel():
     lost = np.array([[True, False], [True, True], [False, False]])
     found = ledger.missing_values("s", footprints(np.ones((3, 2))), lost, Reason.RANGE)
-    assert [(entry.channel, entry.reason, entry.count) for entry in found] == [("1", "range", 2), ("2", "range", 1)]
+    assert [(entry.channel, entry.reason, entry.count) for entry in found] == [
+        ("1", "range", 2),
+        ("2", "range", 1),
+    ]
     assert ledger.missing_values("s", footprints(np.ones((3, 2))), lost & False, Reason.RANGE) == []
 
 
@@ -44,8 +54,13 @@ def test_pieces_of_a_file_are_added_up():
 
 def test_conservation_is_asserted_by_file():
     day = date(2022, 7, 1)
-    good = [Entry("s", "a", day, ledger.READ, 5), Entry("s", "a", None, "time", 2), Entry("s", "a", day, "used", 3),
-            Entry("s", "a", day, "range", 4, channel="1"), Entry("s", "b", day, "unreadable", 0)]
+    good = [
+        Entry("s", "a", day, ledger.READ, 5),
+        Entry("s", "a", None, "time", 2),
+        Entry("s", "a", day, "used", 3),
+        Entry("s", "a", day, "range", 4, channel="1"),
+        Entry("s", "b", day, "unreadable", 0),
+    ]
     ledger.check(ledger.frame(good))
     with pytest.raises(ledger.LedgerError, match="a: 5 footprints read, but 4 used or rejected"):
         ledger.check(ledger.frame([*good[:2], Entry("s", "a", day, "used", 2)]))
@@ -55,8 +70,13 @@ def test_conservation_is_asserted_by_file():
 
 def test_round_trip_and_summary(tmp_path):
     day = date(2022, 7, 1)
-    wrote = ledger.frame([Entry("s", "a", day, ledger.READ, 5), Entry("s", "a", None, "used", 5),
-                          Entry("s", "b", day, "unreadable", 0, message="truncated")])
+    wrote = ledger.frame(
+        [
+            Entry("s", "a", day, ledger.READ, 5),
+            Entry("s", "a", None, "used", 5),
+            Entry("s", "b", day, "unreadable", 0, message="truncated"),
+        ]
+    )
     ledger.write(tmp_path / "l.parquet", wrote)
     read = ledger.read([tmp_path / "l.parquet", tmp_path / "l.parquet"])
     assert len(read) == 6

@@ -39,7 +39,11 @@ def test_good_footprints_pass_unchanged():
 def test_a_single_bad_value_becomes_missing():
     checked = check(footprints([[40, 250], [250, 320], [np.nan, 250]]))
     assert codes(checked) == [0, 0, 0]
-    assert np.isnan(table.values_of(checked.footprints)).tolist() == [[True, False], [False, True], [True, False]]
+    assert np.isnan(table.values_of(checked.footprints)).tolist() == [
+        [True, False],
+        [False, True],
+        [True, False],
+    ]
     assert checked.out_of_range.tolist() == [[True, False], [False, False], [False, False]]
     assert checked.outliers.tolist() == [[False, False], [False, True], [False, False]]
 
@@ -53,14 +57,24 @@ def test_a_footprint_without_a_good_value_is_rejected_with_its_values():
 
 
 def test_bands_have_their_own_limits_and_may_have_none():
-    limits = Limits(["1", "2"], np.array([[250, 200, np.nan]] * 2), np.array([[10, 1, np.nan]] * 2), np.ones((2, 3)))
+    limits = Limits(
+        ["1", "2"],
+        np.array([[250, 200, np.nan]] * 2),
+        np.array([[10, 1, np.nan]] * 2),
+        np.ones((2, 3)),
+    )
     part = footprints([[250, 250]] * 3, lat=[0, 45, 80])
     assert codes(check(part, limits=limits)) == [0, Reason.OUTLIER, 0]
 
 
 def test_the_segment_ends_at_midnight():
     time = START + np.array([-1, 0, 2 * 86400 - 1, 2 * 86400]) * np.timedelta64(1, "s")
-    assert codes(check(footprints(np.full((4, 2), 250), time=time))) == [Reason.SEGMENT, 0, 0, Reason.SEGMENT]
+    assert codes(check(footprints(np.full((4, 2), 250), time=time))) == [
+        Reason.SEGMENT,
+        0,
+        0,
+        Reason.SEGMENT,
+    ]
 
 
 def test_the_first_of_equal_footprints_is_kept():
@@ -71,18 +85,31 @@ def test_the_first_of_equal_footprints_is_kept():
 
 def test_stations_report_once_at_a_time_and_the_nameless_once_a_place():
     time, station = [START] * 5, ["A", "B", "A", "", ""]
-    part = footprints(np.full((5, 2), 250), time=time, station=station, scan_position=[0] * 5, lon=[0, 0, 0, 1, 2])
+    part = footprints(
+        np.full((5, 2), 250), time=time, station=station, scan_position=[0] * 5, lon=[0, 0, 0, 1, 2]
+    )
     assert codes(check(part)) == [0, 0, Reason.DUPLICATE, 0, 0]
-    again = footprints(np.full((5, 2), 250), time=time, station=station, scan_position=[0] * 5, lon=[0, 0, 0, 1, 1])
+    again = footprints(
+        np.full((5, 2), 250), time=time, station=station, scan_position=[0] * 5, lon=[0, 0, 0, 1, 1]
+    )
     assert codes(check(again)) == [0, 0, Reason.DUPLICATE, 0, Reason.DUPLICATE]
 
 
 def test_a_ship_cannot_be_elsewhere_within_the_hour():
     time = START + np.arange(6) * np.timedelta64(1, "h")
     lat = [0, 0.3, 40, 0.9, 1.2, 1.5]
-    part = footprints(np.full((6, 2), 250), time=time, station=["A"] * 6, scan_position=[0] * 6, lat=lat, lon=[0] * 6)
+    part = footprints(
+        np.full((6, 2), 250),
+        time=time,
+        station=["A"] * 6,
+        scan_position=[0] * 6,
+        lat=lat,
+        lon=[0] * 6,
+    )
     assert codes(check(part, max_speed=30)) == [0, 0, Reason.TRACK, 0, 0, 0]
-    nameless = footprints(np.full((6, 2), 250), time=time, scan_position=[0] * 6, lat=lat, lon=[0] * 6)
+    nameless = footprints(
+        np.full((6, 2), 250), time=time, scan_position=[0] * 6, lat=lat, lon=[0] * 6
+    )
     assert codes(check(nameless, max_speed=30)) == [0] * 6
 
 
@@ -91,13 +118,17 @@ def test_a_scan_that_travelled_in_time_is_found():
     scan = np.arange(40)
     time = START + (scan * 8000 // 3).astype("timedelta64[ms]")
     time[4] += np.timedelta64(60, "s")
-    part = footprints(np.full((40, 2), 250), time=time, lat=scan * 0.16, lon=np.zeros(40), scan_position=[7] * 40)
+    part = footprints(
+        np.full((40, 2), 250), time=time, lat=scan * 0.16, lon=np.zeros(40), scan_position=[7] * 40
+    )
     assert codes(check(part)) == [Reason.TRACK if i == 4 else 0 for i in range(40)]
 
 
 def test_a_rejected_footprint_has_no_duplicate():
     time = np.array([START, START])
-    part = footprints(np.full((2, 2), 250), time=time, rejected=[Reason.LOCATION, 0], scan_position=[1, 1])
+    part = footprints(
+        np.full((2, 2), 250), time=time, rejected=[Reason.LOCATION, 0], scan_position=[1, 1]
+    )
     assert codes(check(part)) == [Reason.LOCATION, 0]
 
 
@@ -117,13 +148,20 @@ def test_applied_twice_nothing_changes(seed, n):
     generator = np.random.default_rng(seed)
     values = generator.choice([250, 40, 320, np.nan, 180, 260], (n, 2))
     time = START + generator.integers(-5, 30, n) * np.timedelta64(1, "s")
-    part = footprints(values, time=time, lat=generator.choice([0, 0, 0, 1, 50, -80], n),
-                      rejected=generator.choice([0, 0, 1], n), scan_position=generator.integers(0, 3, n),
-                      station=generator.choice(["", "A", "B"], n))
+    part = footprints(
+        values,
+        time=time,
+        lat=generator.choice([0, 0, 0, 1, 50, -80], n),
+        rejected=generator.choice([0, 0, 1], n),
+        scan_position=generator.integers(0, 3, n),
+        station=generator.choice(["", "A", "B"], n),
+    )
     once = check(part)
     twice = check(once.footprints)
     assert codes(once) == codes(twice)
-    assert np.array_equal(table.values_of(once.footprints), table.values_of(twice.footprints), equal_nan=True)
+    assert np.array_equal(
+        table.values_of(once.footprints), table.values_of(twice.footprints), equal_nan=True
+    )
     assert not twice.out_of_range.any()
     assert not twice.outliers.any()
 
@@ -134,11 +172,18 @@ def test_parts_of_a_table_on_disk_give_what_the_whole_gives(tmp_path_factory, se
     """Stations, scans and reports without a name, each with duplicates and leaps, in small row groups."""
     generator = np.random.default_rng(seed)
     nameless = generator.random(n) < 0.3
-    station = np.where(nameless | (generator.random(n) < 0.3), "", generator.choice(["A", "B", "C"], n))
+    station = np.where(
+        nameless | (generator.random(n) < 0.3), "", generator.choice(["A", "B", "C"], n)
+    )
     position = np.where(nameless | (station != ""), 0, generator.integers(1, 4, n))
-    part = footprints(generator.uniform(200, 300, (n, 2)), station=station, scan_position=position,
-                      time=START + generator.integers(0, 20, n) * np.timedelta64(600, "s"),
-                      lat=generator.choice([0, 0, 0.0, -0.0, 50], n), lon=generator.choice([0, 0, 100], n))
+    part = footprints(
+        generator.uniform(200, 300, (n, 2)),
+        station=station,
+        scan_position=position,
+        time=START + generator.integers(0, 20, n) * np.timedelta64(600, "s"),
+        lat=generator.choice([0, 0, 0.0, -0.0, 50], n),
+        lon=generator.choice([0, 0, 100], n),
+    )
     repeated = quality.duplicates(part)
     expected = repeated, quality.strays(part, repeated, *DAYS, 30)
     path = tmp_path_factory.mktemp("table") / "t.parquet"

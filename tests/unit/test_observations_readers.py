@@ -33,7 +33,10 @@ def test_values_times_and_positions_come_back(tmp_path):
     found = granule.footprints
     assert granule.file.startswith("SATMS_j01_d20220701_t1000000")
     assert len(found) == granule.count == 5 * POSITIONS
-    assert np.abs(table.values_of(found) - data["temperature"].reshape(-1, 22)).max() <= SCALE / 2 + 1e-4
+    assert (
+        np.abs(table.values_of(found) - data["temperature"].reshape(-1, 22)).max()
+        <= SCALE / 2 + 1e-4
+    )
     for name in ("lat", "lon", "zenith", "azimuth"):
         assert np.array_equal(table.column(found, name), data[name].ravel())
     times = np.array(["2022-07-01T10:00:00", "2022-07-01T10:00:00.018"], "datetime64[ns]")
@@ -113,7 +116,11 @@ def test_longitudes_are_brought_to_one_convention(tmp_path):
 
 
 def test_granules_come_in_time_order(tmp_path):
-    files = [path for hour in (12, 3, 7) for path in write_pair(tmp_path, swath(f"2022-07-01T{hour:02d}:00:00"))]
+    files = [
+        path
+        for hour in (12, 3, 7)
+        for path in write_pair(tmp_path, swath(f"2022-07-01T{hour:02d}:00:00"))
+    ]
     assert [granule.file[20:27] for granule in read(files)] == ["t030000", "t070000", "t120000"]
 
 
@@ -126,10 +133,14 @@ def test_a_file_without_its_partner_is_named(tmp_path, lone):
     assert ("GATMO is absent", "SATMS is absent")[lone] in granule.message
 
 
-@pytest.mark.parametrize(("spoil", "reason"), [
-    (lambda path: path.write_bytes(b""), Reason.EMPTY),
-    (lambda path: path.write_bytes(path.read_bytes()[:3000]), Reason.UNREADABLE),
-    (lambda path: path.write_bytes(b"not HDF5 at all"), Reason.UNREADABLE)])
+@pytest.mark.parametrize(
+    ("spoil", "reason"),
+    [
+        (lambda path: path.write_bytes(b""), Reason.EMPTY),
+        (lambda path: path.write_bytes(path.read_bytes()[:3000]), Reason.UNREADABLE),
+        (lambda path: path.write_bytes(b"not HDF5 at all"), Reason.UNREADABLE),
+    ],
+)
 @pytest.mark.parametrize("which", [0, 1])
 def test_damaged_files_are_named_with_their_partner(tmp_path, spoil, reason, which):
     pair = write_pair(tmp_path, swath("2022-07-01T10:00:00"))
@@ -168,12 +179,19 @@ def test_the_latest_version_is_used(tmp_path):
     old = write_pair(tmp_path, swath("2022-07-01T10:00:00", seed=1))
     new = write_pair(tmp_path, swath("2022-07-01T10:00:00", seed=2), created="20230102000000000000")
     *superseded, used = read([*new, *old])
-    assert sorted((g.file, g.reason) for g in superseded) == sorted((path.name, Reason.SUPERSEDED) for path in old)
+    assert sorted((g.file, g.reason) for g in superseded) == sorted(
+        (path.name, Reason.SUPERSEDED) for path in old
+    )
     assert used.file == new[0].name
 
 
 def test_antenna_temperatures_are_not_brightness_temperatures(tmp_path):
-    granule = only([tmp_path / "TATMS_j01_d20220701_t1000000_e1000106_b00001_c20230101000000000000_test_dev.h5"])
+    granule = only(
+        [
+            tmp_path
+            / "TATMS_j01_d20220701_t1000000_e1000106_b00001_c20230101000000000000_test_dev.h5"
+        ]
+    )
     assert granule.reason == Reason.NAME
 
 
@@ -186,14 +204,24 @@ def test_unknown_readers_and_channels_list_the_known():
 
 
 def test_modules_declare_their_variants():
-    assert {name.partition(".")[2] for name in readers.known() if name.startswith("bufr_sounder.")} == set(INSTRUMENTS)
-    assert {"atms_sdr", "atms_l1b", "surface.land", "noaa_klm.amsua", "fy3_hdf5.mwhs2"} <= set(readers.known())
+    assert {
+        name.partition(".")[2] for name in readers.known() if name.startswith("bufr_sounder.")
+    } == set(INSTRUMENTS)
+    assert {"atms_sdr", "atms_l1b", "surface.land", "noaa_klm.amsua", "fy3_hdf5.mwhs2"} <= set(
+        readers.known()
+    )
     assert not {"granule", "level1", "surface", "bufr_sounder", "aapp_l1c"} & set(readers.known())
 
 
 def test_find_separates_files_by_name(tmp_path):
     (tmp_path / "20220701").mkdir()
-    names = ["20220701/SATMS_j01_1.h5", "GATMO_j01_1.h5", "SATMS_npp_1.h5", "provenance.json", ".hidden"]
+    names = [
+        "20220701/SATMS_j01_1.h5",
+        "GATMO_j01_1.h5",
+        "SATMS_npp_1.h5",
+        "provenance.json",
+        ".hidden",
+    ]
     for name in names:
         (tmp_path / name).touch()
     matching, others = readers.find(tmp_path, "{SATMS,GATMO}_j01_*.h5")
@@ -203,8 +231,17 @@ def test_find_separates_files_by_name(tmp_path):
         readers.find(tmp_path / "absent", "*")
 
 
-@pytest.mark.parametrize(("day", "seconds"), [("2012-06-30T23:59:59", 34), ("2012-07-01", 35), ("2015-07-01", 36),
-                                              ("2016-12-31T23:59:59", 36), ("2017-01-01", 37), ("2023-02-01", 37)])
+@pytest.mark.parametrize(
+    ("day", "seconds"),
+    [
+        ("2012-06-30T23:59:59", 34),
+        ("2012-07-01", 35),
+        ("2015-07-01", 36),
+        ("2016-12-31T23:59:59", 36),
+        ("2017-01-01", 37),
+        ("2023-02-01", 37),
+    ],
+)
 def test_leap_seconds(day, seconds):
     time = np.datetime64(day, "us")
     tai = (time - np.datetime64("1958-01-01", "us")).astype(int) + seconds * 1_000_000
@@ -219,7 +256,10 @@ def test_times_before_any_atms_are_refused():
 
 def real_pair():
     stem = "npp_d20181022_t0022213_e0022529_b36187_c20181022014936"
-    return [realdata(f"atms_sdr/SATMS_{stem}019618_noac_ops.h5"), realdata(f"atms_sdr/GATMO_{stem}013060_noac_ops.h5")]
+    return [
+        realdata(f"atms_sdr/SATMS_{stem}019618_noac_ops.h5"),
+        realdata(f"atms_sdr/GATMO_{stem}013060_noac_ops.h5"),
+    ]
 
 
 @pytest.mark.parametrize("platform", ["S-NPP", "Suomi-NPP"])
@@ -230,7 +270,11 @@ def test_a_real_granule(platform):
     assert codes(granule) == [0] * len(found)
     time = table.column(found, "time")
     assert time[0] == np.datetime64("2018-10-22T00:22:21.351404")
-    assert np.datetime64("2018-10-22T00:22:52") < time[-1] < np.datetime64("2018-10-22T00:22:52.973015")
+    assert (
+        np.datetime64("2018-10-22T00:22:52")
+        < time[-1]
+        < np.datetime64("2018-10-22T00:22:52.973015")
+    )
     values = table.values_of(found)
     assert (values.min(), values.max()) == pytest.approx((207.9, 285.3), abs=0.1)
     assert table.column(found, "zenith").max() == pytest.approx(64.1, abs=0.05)

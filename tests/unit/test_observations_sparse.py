@@ -13,18 +13,28 @@ GRID = Grid(4, 8)
 
 def write(path, start, hours, channels=("1", "2"), source="sounder", grid=GRID):
     """A store: ``hours`` maps an hour's index to its cells; values are 100 * hour + cell and that plus a half."""
-    with SparseWriter(path, source, channels, ["K"] * len(channels), grid, np.datetime64(start), 24) as writer:
+    with SparseWriter(
+        path, source, channels, ["K"] * len(channels), grid, np.datetime64(start), 24
+    ) as writer:
         for hour, cells in hours.items():
             cells = np.array(cells)
             base = 100.0 * hour + cells
             values = np.stack([base + 0.5 * i for i in range(len(channels))], 1).astype("float32")
-            writer.write(hour, cells, values, base.astype("float32") / 10, np.stack([base, -base], 1) / 100,
-                         np.ones(len(cells), int))
+            writer.write(
+                hour,
+                cells,
+                values,
+                base.astype("float32") / 10,
+                np.stack([base, -base], 1) / 100,
+                np.ones(len(cells), int),
+            )
     return path
 
 
 def test_window_reads_its_hours_alone(tmp_path):
-    grids = SparseGrids([write(tmp_path / "a.zarr", "2022-01-01", {2: [5], 3: [1, 7], 5: [0], 6: [3]})])
+    grids = SparseGrids(
+        [write(tmp_path / "a.zarr", "2022-01-01", {2: [5], 3: [1, 7], 5: [0], 6: [3]})]
+    )
     window = grids.window(np.datetime64("2022-01-01T06"), -3, 0)
     assert window.slot.tolist() == [0, 0, 2]
     assert window.cell.tolist() == [1, 7, 0]
@@ -82,9 +92,17 @@ def test_rows_survive_shard_borders(tmp_path, monkeypatch):
 
 
 def test_missing_channels_stay_nan(tmp_path):
-    with SparseWriter(tmp_path / "a.zarr", "s", ["1", "2"], ["K", "K"], GRID, np.datetime64("2022-01-01"), 1) as writer:
-        writer.write(0, np.array([3]), np.array([[np.nan, 250.0]], "float32"), np.zeros(1, "float32"),
-                     np.zeros((1, 2)), np.array([1]))
+    with SparseWriter(
+        tmp_path / "a.zarr", "s", ["1", "2"], ["K", "K"], GRID, np.datetime64("2022-01-01"), 1
+    ) as writer:
+        writer.write(
+            0,
+            np.array([3]),
+            np.array([[np.nan, 250.0]], "float32"),
+            np.zeros(1, "float32"),
+            np.zeros((1, 2)),
+            np.array([1]),
+        )
     values = SparseGrids([tmp_path / "a.zarr"]).window(np.datetime64("2022-01-01"), 0, 1).values
     assert np.isnan(values[0, 0])
     assert values[0, 1] == 250
@@ -117,22 +135,42 @@ def test_an_unfinished_or_foreign_store_is_refused(tmp_path):
 
 
 def test_writer_refuses_disorder(tmp_path):
-    rows = (np.array([1]), np.zeros((1, 1), "float32"), np.zeros(1, "float32"), np.zeros((1, 2)), np.ones(1, int))
-    writer = SparseWriter(tmp_path / "a.zarr", "s", ["1"], ["K"], GRID, np.datetime64("2022-01-01"), 3)
+    rows = (
+        np.array([1]),
+        np.zeros((1, 1), "float32"),
+        np.zeros(1, "float32"),
+        np.zeros((1, 2)),
+        np.ones(1, int),
+    )
+    writer = SparseWriter(
+        tmp_path / "a.zarr", "s", ["1"], ["K"], GRID, np.datetime64("2022-01-01"), 3
+    )
     writer.write(1, *rows)
     with pytest.raises(ValueError, match="allowed are 2 to 2"):
         writer.write(1, *rows)
     with pytest.raises(ValueError, match="allowed"):
         writer.write(3, *rows)
     with pytest.raises(ValueError, match="increase"):
-        writer.write(2, np.array([2, 2]), np.zeros((2, 1)), np.zeros(2), np.zeros((2, 2)), np.ones(2))
+        writer.write(
+            2, np.array([2, 2]), np.zeros((2, 1)), np.zeros(2), np.zeros((2, 2)), np.ones(2)
+        )
     with pytest.raises(ValueError, match="poles"):
-        SparseWriter(tmp_path / "b.zarr", "s", ["1"], ["K"], Grid(5, 8, poles=True), np.datetime64("2022-01-01"), 3)
+        SparseWriter(
+            tmp_path / "b.zarr",
+            "s",
+            ["1"],
+            ["K"],
+            Grid(5, 8, poles=True),
+            np.datetime64("2022-01-01"),
+            3,
+        )
 
 
 def test_platforms_come_back_and_are_the_first_unless_told(tmp_path):
     path = tmp_path / "a.zarr"
-    with SparseWriter(path, "s", ["1"], ["K"], GRID, np.datetime64("2022-01-01"), 2, ["A", "B"]) as writer:
+    with SparseWriter(
+        path, "s", ["1"], ["K"], GRID, np.datetime64("2022-01-01"), 2, ["A", "B"]
+    ) as writer:
         rows = np.zeros((3, 1), "f4"), np.zeros(3, "f4"), np.zeros((3, 2), "f4"), np.ones(3, int)
         writer.write(0, np.arange(3), *rows, np.array([1, -1, 0], "i1"))
         writer.write(1, np.arange(3), *rows)
@@ -146,15 +184,28 @@ def test_platforms_come_back_and_are_the_first_unless_told(tmp_path):
 def test_a_single_frame_shows_each_cell_once(tmp_path):
     path = tmp_path / "a.zarr"
     hours = {2: [5, 7], 3: [1, 5], 4: [5, 9], 6: [1], 7: [0]}
-    with SparseWriter(path, "s", ["1"], ["K"], GRID, np.datetime64("2022-01-01"), 24, frame="single") as writer:
+    with SparseWriter(
+        path, "s", ["1"], ["K"], GRID, np.datetime64("2022-01-01"), 24, frame="single"
+    ) as writer:
         for hour, cells in hours.items():
             n = len(cells)
-            writer.write(hour, np.array(cells), np.full((n, 1), hour, "f4"), np.zeros(n, "f4"), np.zeros((n, 2), "f4"),
-                         np.ones(n, int))
+            writer.write(
+                hour,
+                np.array(cells),
+                np.full((n, 1), hour, "f4"),
+                np.zeros(n, "f4"),
+                np.zeros((n, 2), "f4"),
+                np.ones(n, int),
+            )
     grids = SparseGrids([path])
     window = grids.window(np.datetime64("2022-01-01T05"), -3, 3)
     # cell 5: hour 4 is nearest; cell 1: 3 and 6 are equally far from 5, the earlier one counts
     assert list(zip(window.slot + 2, window.cell, window.values[:, 0], strict=True)) == [
-        (2, 7, 2), (3, 1, 3), (4, 5, 4), (4, 9, 4), (7, 0, 7)]
+        (2, 7, 2),
+        (3, 1, 3),
+        (4, 5, 4),
+        (4, 9, 4),
+        (7, 0, 7),
+    ]
     assert len(grids.hours(np.datetime64("2022-01-01T05"), -3, 3)) == 8
     assert len(grids.window(np.datetime64("2022-01-01T20"), -3, 3)) == 0

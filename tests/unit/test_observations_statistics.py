@@ -14,12 +14,16 @@ from fuxiflow.observations.statistics import GridStatistics, _Moments, grid_stat
 
 def store(path, hourly):
     """A store of two days from 2022-01-01 with one channel pair; ``hourly`` maps hours to values of channel 1."""
-    with SparseWriter(path, "s", ["1", "2"], ["K", "K"], Grid(4, 8), np.datetime64("2022-01-01"), 48) as writer:
+    with SparseWriter(
+        path, "s", ["1", "2"], ["K", "K"], Grid(4, 8), np.datetime64("2022-01-01"), 48
+    ) as writer:
         for hour, values in hourly.items():
             n = len(values)
             rows = np.stack([values, 2 * np.asarray(values, float)], 1).astype("float32")
             zeros = np.zeros(n, "float32")
-            writer.write(hour, np.arange(n), rows, zeros, np.stack([zeros, zeros], 1), np.ones(n, int))
+            writer.write(
+                hour, np.arange(n), rows, zeros, np.stack([zeros, zeros], 1), np.ones(n, int)
+            )
     return path
 
 
@@ -35,7 +39,12 @@ def test_round_trip(tmp_path):
     wrote = GridStatistics(["1"], np.array([1.5], "f4"), np.array([0.5], "f4"), np.array([7]))
     wrote.write(tmp_path / "statistics.zarr")
     read = GridStatistics.read(tmp_path / "statistics.zarr")
-    assert (read.channels, read.mean.tolist(), read.std.tolist(), read.count.tolist()) == (["1"], [1.5], [0.5], [7])
+    assert (read.channels, read.mean.tolist(), read.std.tolist(), read.count.tolist()) == (
+        ["1"],
+        [1.5],
+        [0.5],
+        [7],
+    )
 
 
 def test_a_channel_without_values_is_named(tmp_path):
@@ -45,8 +54,12 @@ def test_a_channel_without_values_is_named(tmp_path):
 
 
 @settings(max_examples=60, deadline=None)
-@given(seed=st.integers(0, 2**16), rows=st.integers(1, 200),
-       cuts=st.lists(st.integers(0, 200), max_size=6), spread=st.sampled_from([1e-3, 5.0, 500.0]))
+@given(
+    seed=st.integers(0, 2**16),
+    rows=st.integers(1, 200),
+    cuts=st.lists(st.integers(0, 200), max_size=6),
+    spread=st.sampled_from([1e-3, 5.0, 500.0]),
+)
 def test_merging_in_any_pieces_and_order_equals_one_pass(seed, rows, cuts, spread):
     generator = np.random.default_rng(seed)
     values = generator.normal(250, spread, (rows, 3)).astype(np.float32)
@@ -59,4 +72,6 @@ def test_merging_in_any_pieces_and_order_equals_one_pass(seed, rows, cuts, sprea
     exact = values.astype(float)
     assert moments.count.tolist() == np.isfinite(exact).sum(axis=0).tolist()
     assert moments.mean == pytest.approx(np.nanmean(exact, 0), rel=1e-9)
-    assert moments.squares / moments.count == pytest.approx(np.nanvar(exact, 0), rel=1e-6, abs=1e-9 * spread**2)
+    assert moments.squares / moments.count == pytest.approx(
+        np.nanvar(exact, 0), rel=1e-6, abs=1e-9 * spread**2
+    )

@@ -21,10 +21,14 @@ def write(path, *parts):
 
 def test_round_trip(tmp_path):
     values = np.array([[200, np.nan], [210, 220]], "f4")
-    path = write(tmp_path / "t.parquet", footprints(values, file="a"), footprints(values + 1, file="b"))
+    path = write(
+        tmp_path / "t.parquet", footprints(values, file="a"), footprints(values + 1, file="b")
+    )
     found = table.read(path)
     assert found.schema.names == table.schema(["1", "2"]).names
-    assert np.array_equal(table.values_of(found), np.concatenate([values, values + 1]), equal_nan=True)
+    assert np.array_equal(
+        table.values_of(found), np.concatenate([values, values + 1]), equal_nan=True
+    )
     assert found["file"].to_pylist() == ["a", "a", "b", "b"]
     assert table.column(found, "time")[1] == START + np.timedelta64(1, "s")
     assert table.channel_names(path) == ["1", "2"]
@@ -39,7 +43,9 @@ def test_missing_times_stay_missing(tmp_path):
 
 def test_pieces_are_the_row_groups(tmp_path, monkeypatch):
     monkeypatch.setattr(table, "ROW_GROUP", 10)
-    path = write(tmp_path / "t.parquet", *(footprints(np.full((6, 2), i), file=str(i)) for i in range(5)))
+    path = write(
+        tmp_path / "t.parquet", *(footprints(np.full((6, 2), i), file=str(i)) for i in range(5))
+    )
     pieces = list(table.pieces(path))
     assert [len(piece) for piece in pieces] == [12, 12, 6]
     values = np.concatenate([table.values_of(piece)[:, 0] for piece in pieces])
@@ -48,9 +54,13 @@ def test_pieces_are_the_row_groups(tmp_path, monkeypatch):
 
 def test_read_used_keeps_days_and_drops_rejected(tmp_path):
     hours = START + np.array([-1, 0, 23, 24, 47, 48]) * np.timedelta64(1, "h")
-    path = write(tmp_path / "t.parquet",
-                 footprints(np.arange(12).reshape(6, 2), time=hours, rejected=[0, 0, 5, 0, 0, 0]))
-    assert table.values_of(table.read_used(path, date(2022, 7, 1), date(2022, 7, 2)))[:, 0].tolist() == [2, 6, 8]
+    path = write(
+        tmp_path / "t.parquet",
+        footprints(np.arange(12).reshape(6, 2), time=hours, rejected=[0, 0, 5, 0, 0, 0]),
+    )
+    assert table.values_of(table.read_used(path, date(2022, 7, 1), date(2022, 7, 2)))[
+        :, 0
+    ].tolist() == [2, 6, 8]
 
 
 @pytest.mark.parametrize("order", [[0, 1, 2, 3, 4, 5], [4, 0, 5, 2, 1, 3]])
@@ -60,7 +70,11 @@ def test_days_of_a_table_are_those_read_one_by_one(tmp_path, monkeypatch, order)
     path, rejected = tmp_path / "t.parquet", [0, 0, 5, 0, 0, 0]
     with table.TableWriter(path, ["1", "2"]) as writer:
         for part in (slice(0, 2), slice(2, 4), slice(4, 6)):
-            writer.write(footprints(np.arange(12).reshape(6, 2)[part], time=hours[part], rejected=rejected[part]))
+            writer.write(
+                footprints(
+                    np.arange(12).reshape(6, 2)[part], time=hours[part], rejected=rejected[part]
+                )
+            )
     with pq.ParquetFile(path) as file:
         assert file.num_row_groups == 3
     days = list(table.used_by_day(path, date(2022, 6, 30), date(2022, 7, 6)))

@@ -21,22 +21,27 @@ def strays(lat, lon=None, hours=None, identity=None, speed=30.0):
     hours = np.arange(len(lat)) if hours is None else np.asarray(hours)
     identity = np.zeros(len(lat), int) if identity is None else np.asarray(identity)
     lon = np.zeros(len(lat)) if lon is None else np.asarray(lon, float)
-    return tracks.strays([identity], START + (hours * 3600).astype("timedelta64[s]"), lat, lon, speed).tolist()
+    return tracks.strays(
+        [identity], START + (hours * 3600).astype("timedelta64[s]"), lat, lon, speed
+    ).tolist()
 
 
-@pytest.mark.parametrize(("lat", "expected"), [
-    ([0, 0, 0], [0, 0, 0]),
-    ([], []),
-    ([5], [0]),
-    ([0, 40, 0], [0, 1, 0]),
-    ([40, 0, 0, 0], [1, 0, 0, 0]),
-    ([0, 0, 0, 40], [0, 0, 0, 1]),
-    ([0, 0, 40, 41, 0, 0], [0, 0, 1, 1, 0, 0]),
-    ([0] * 6 + [40] * 6, [0] * 12),  # moved house
-    ([0] * 5 + [40] * 5 + [0] * 5, [0] * 15),  # went there and back between reports
-    ([0] * 5 + [40] * 3 + [0] * 5, [0] * 5 + [1] * 3 + [0] * 5),
-    ([0, 0.5, 1, 1.5], [0] * 4),
-])
+@pytest.mark.parametrize(
+    ("lat", "expected"),
+    [
+        ([0, 0, 0], [0, 0, 0]),
+        ([], []),
+        ([5], [0]),
+        ([0, 40, 0], [0, 1, 0]),
+        ([40, 0, 0, 0], [1, 0, 0, 0]),
+        ([0, 0, 0, 40], [0, 0, 0, 1]),
+        ([0, 0, 40, 41, 0, 0], [0, 0, 1, 1, 0, 0]),
+        ([0] * 6 + [40] * 6, [0] * 12),  # moved house
+        ([0] * 5 + [40] * 5 + [0] * 5, [0] * 15),  # went there and back between reports
+        ([0] * 5 + [40] * 3 + [0] * 5, [0] * 5 + [1] * 3 + [0] * 5),
+        ([0, 0.5, 1, 1.5], [0] * 4),
+    ],
+)
 def test_by_hand(lat, expected):
     assert strays(lat) == [bool(stray) for stray in expected]
 
@@ -57,8 +62,12 @@ def test_identities_do_not_mix():
     assert strays([0, 40, 0, 40], identity=[1, 2, 1, 2]) == [False] * 4
     moment = START + np.arange(4) * HOUR
     keys = [np.zeros(4, int), np.array([1, 1, 1, 2])]
-    assert tracks.strays(keys, moment, np.array([0, 40, 0, 40.0]), np.zeros(4), 30.0).tolist() == [False, True, False,
-                                                                                                   False]
+    assert tracks.strays(keys, moment, np.array([0, 40, 0, 40.0]), np.zeros(4), 30.0).tolist() == [
+        False,
+        True,
+        False,
+        False,
+    ]
 
 
 @given(seed=st.integers(0, 2**16), n=st.integers(0, 60))
@@ -104,7 +113,12 @@ def test_a_real_granule_stays_on_its_track():
     from fuxiflow.observations import readers, table
 
     stem = "npp_d20181022_t0022213_e0022529_b36187_c20181022014936"
-    pair = [realdata(f"atms_sdr/SATMS_{stem}019618_noac_ops.h5"), realdata(f"atms_sdr/GATMO_{stem}013060_noac_ops.h5")]
+    pair = [
+        realdata(f"atms_sdr/SATMS_{stem}019618_noac_ops.h5"),
+        realdata(f"atms_sdr/GATMO_{stem}013060_noac_ops.h5"),
+    ]
     (granule,) = readers.read("atms_sdr", pair, ["Suomi-NPP"], ["1"])
-    columns = [table.column(granule.footprints, name) for name in ("scan_position", "time", "lat", "lon")]
+    columns = [
+        table.column(granule.footprints, name) for name in ("scan_position", "time", "lat", "lon")
+    ]
     assert not tracks.strays(columns[:1], *columns[1:], 9000.0).any()

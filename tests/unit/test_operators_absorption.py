@@ -26,7 +26,9 @@ def test_absorption_equals_pyrtlib(frequency):
 
 
 def test_absorption_broadcasts():
-    grid = absorption.absorption(np.array([[500.0], [900.0]]), 270.0, 2.0, np.array([50.3, 54.4, 183.0]))
+    grid = absorption.absorption(
+        np.array([[500.0], [900.0]]), 270.0, 2.0, np.array([50.3, 54.4, 183.0])
+    )
     assert grid.shape == (2, 3)
     assert grid[1, 2] == pytest.approx(float(absorption.absorption(900.0, 270.0, 2.0, 183.0)))
 
@@ -65,7 +67,9 @@ def test_a_band_on_a_line_has_more_nodes():
     np.testing.assert_allclose(weights.sum(axis=0), 1.0)
 
 
-@pytest.mark.parametrize(("instrument", "channels"), [(i, len(sources.load(s).channels)) for i, s in SOURCES.items()])
+@pytest.mark.parametrize(
+    ("instrument", "channels"), [(i, len(sources.load(s).channels)) for i, s in SOURCES.items()]
+)
 def test_every_channel_of_a_source_has_a_pass_band(instrument, channels):
     bands = pass_bands(instrument, sources.load(SOURCES[instrument]).channels)
     assert len(bands) == channels

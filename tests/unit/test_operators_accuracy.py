@@ -39,7 +39,9 @@ def test_pyrtlib_at_once_is_pyrtlib(atmosphere):
     given = [made[k][atmosphere] for k in DIFFERENTIATED]
     frequency = np.append(operator.frequency.numpy()[::5], 54.4)
     slow, quick = (
-        reference.brightness_temperatures(pressure, *given, np.full(3, 0.4), 1.3, frequency, at_once=at_once)
+        reference.brightness_temperatures(
+            pressure, *given, np.full(3, 0.4), 1.3, frequency, at_once=at_once
+        )
         for at_once in (False, True)
     )
     # constants of nature differ in the eighth digit

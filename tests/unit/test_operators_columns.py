@@ -18,7 +18,9 @@ def operator():
 
 @pytest.fixture
 def profile():
-    temperature = torch.tensor([[205.0, 200, 205, 215, 225, 235, 250, 262, 271, 278, 287, 291, 295]]).double()
+    temperature = torch.tensor(
+        [[205.0, 200, 205, 215, 225, 235, 250, 262, 271, 278, 287, 291, 295]]
+    ).double()
     return temperature, physics.specific_humidity(60.0, temperature, torch.tensor(LEVELS).double())
 
 
@@ -28,7 +30,9 @@ def test_columns_pass_through_the_levels(operator, profile):
     inside = (operator.pressure > 50.0) & (operator.pressure < 1000.0)
     log_p = np.log(operator.pressure[inside].numpy())
     np.testing.assert_allclose(t[0, inside], np.interp(log_p, np.log(LEVELS), profile[0][0]))
-    np.testing.assert_allclose(torch.log(q[0, inside]), np.interp(log_p, np.log(LEVELS), torch.log(profile[1][0])))
+    np.testing.assert_allclose(
+        torch.log(q[0, inside]), np.interp(log_p, np.log(LEVELS), torch.log(profile[1][0]))
+    )
 
 
 def test_columns_end_in_climatology_above_and_in_the_standard_lapse_below(operator, profile):

@@ -57,7 +57,9 @@ def test_surface_mixes_land_sea_and_ice():
     frequency, vertical = doubles(50.3), torch.tensor([False])
 
     def of(temperature, land):
-        return emissivity.surface(doubles(temperature), doubles(land), frequency, doubles(10.0), vertical).item()
+        return emissivity.surface(
+            doubles(temperature), doubles(land), frequency, doubles(10.0), vertical
+        ).item()
 
     assert of(280.0, 1.0) == pytest.approx(emissivity.LAND)
     assert of(260.0, 0.0) == pytest.approx(emissivity.SEA_ICE)

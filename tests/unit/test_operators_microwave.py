@@ -7,7 +7,14 @@ import torch
 from fuxiflow.operators import reference, tables
 from fuxiflow.operators.microwave import MicrowaveOperator, OperatorTable
 
-ARGUMENTS = ("temperature", "specific_humidity", "surface_pressure", "skin_temperature", "emissivity", "secant")
+ARGUMENTS = (
+    "temperature",
+    "specific_humidity",
+    "surface_pressure",
+    "skin_temperature",
+    "emissivity",
+    "secant",
+)
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +32,12 @@ def atmospheres(operator):
 def isothermal(operator, temperature, count=3):
     levels = len(operator.pressure)
     full = torch.full((count, levels), temperature, dtype=torch.float64)
-    return full, torch.full_like(full, 1e-3), full.new_full((count,), 1000.0), full.new_full((count,), temperature)
+    return (
+        full,
+        torch.full_like(full, 1e-3),
+        full.new_full((count,), 1000.0),
+        full.new_full((count,), temperature),
+    )
 
 
 def test_isothermal_column_over_a_black_surface_shows_its_temperature(operator):
@@ -53,7 +65,9 @@ def test_mirror_under_an_isothermal_column(operator):
         mirror = operator.radiances(t, q, ps, ts, torch.zeros(1, 1).double(), secant)
         black = operator.radiances(t, q, ps, ts, torch.ones(1, 1).double(), secant)
         cosmic = operator.cosmic - 0.5 * operator.planck
-        return torch.sqrt(((black - mirror) / (black - cosmic)).clamp_min(0.0))[0, : operator.surface_nodes]
+        return torch.sqrt(((black - mirror) / (black - cosmic)).clamp_min(0.0))[
+            0, : operator.surface_nodes
+        ]
 
     vertical, slant = transmittance(one), transmittance(two)
     assert ((vertical >= 0) & (vertical < 1)).all()
@@ -78,7 +92,11 @@ def test_gradient_equals_finite_differences(operator, atmospheres, name):
     weights = torch.randn(2, len(operator.channels), generator=generator, dtype=torch.float64)
     (operator(**inputs) * weights).sum().backward()
     # along a direction of the variable's own size
-    direction = torch.randn(point.shape, generator=generator, dtype=torch.float64) * point.detach().abs() * 1e-2
+    direction = (
+        torch.randn(point.shape, generator=generator, dtype=torch.float64)
+        * point.detach().abs()
+        * 1e-2
+    )
     step = 1e-4
 
     def along(sign):
@@ -87,7 +105,9 @@ def test_gradient_equals_finite_differences(operator, atmospheres, name):
             return (operator(**moved) * weights).sum()
 
     numeric = (along(1) - along(-1)) / (2 * step)
-    assert (point.grad * direction).sum().item() == pytest.approx(numeric.item(), rel=1e-6, abs=1e-9)
+    assert (point.grad * direction).sum().item() == pytest.approx(
+        numeric.item(), rel=1e-6, abs=1e-9
+    )
 
 
 def test_single_precision_is_enough(operator, atmospheres):
@@ -129,7 +149,10 @@ def test_agrees_with_pyrtlib(operator, atmospheres):
 
 @pytest.mark.slow
 def test_channels_agree_with_pyrtlib(operator, atmospheres):
-    difference = _compare(operator, atmospheres, list(range(8)), np.arange(operator.nodes)) @ operator.weights.numpy()
+    difference = (
+        _compare(operator, atmospheres, list(range(8)), np.arange(operator.nodes))
+        @ operator.weights.numpy()
+    )
     assert np.abs(difference).max() < 0.15
     assert np.sqrt(np.mean(difference**2, axis=0)).max() < 0.08
 

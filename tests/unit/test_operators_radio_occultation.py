@@ -27,9 +27,17 @@ def atmospheres():
     pressure = tables.levels()
     temperature, humidity = absorption.reference_profiles(pressure)
     virtual = virtual_temperature(temperature, humidity)
-    layers = 0.5 * GAS_CONSTANT_DRY * (virtual[:, 1:] + virtual[:, :-1]) * np.log(pressure[1:] / pressure[:-1])
+    layers = (
+        0.5
+        * GAS_CONSTANT_DRY
+        * (virtual[:, 1:] + virtual[:, :-1])
+        * np.log(pressure[1:] / pressure[:-1])
+    )
     phi = np.concatenate([np.cumsum(layers[:, ::-1], axis=1)[:, ::-1], np.zeros((6, 1))], axis=1)
-    tensors = [torch.as_tensor(np.ascontiguousarray(v[..., ::-1])) for v in (pressure, temperature, humidity, phi)]
+    tensors = [
+        torch.as_tensor(np.ascontiguousarray(v[..., ::-1]))
+        for v in (pressure, temperature, humidity, phi)
+    ]
     height = ro.geometric_height(tensors[3], doubles(45.0))
     return ro.refractivity(*tensors[:3]), height
 
@@ -50,11 +58,17 @@ def test_refractivity_equals_the_closed_form():
 def test_geometric_height_integrates_gravity():
     for latitude in (0.0, 45.0, 90.0):
         square = math.sin(math.radians(latitude)) ** 2
-        normal = 9.7803253359 * (1 + 0.00193185265241 * square) / math.sqrt(1 - 0.00669437999013 * square)
+        normal = (
+            9.7803253359
+            * (1 + 0.00193185265241 * square)
+            / math.sqrt(1 - 0.00669437999013 * square)
+        )
         radius = ro.EQUATOR_RADIUS / (1.006803 - 0.006706 * square)
         height = 30_000.0
         potential = quad(lambda z, n=normal, r=radius: n * (r / (r + z)) ** 2, 0.0, height)[0]
-        assert ro.geometric_height(doubles(potential), doubles(latitude)).item() == pytest.approx(height, abs=1e-4)
+        assert ro.geometric_height(doubles(potential), doubles(latitude)).item() == pytest.approx(
+            height, abs=1e-4
+        )
     # normal gravity of WGS 84 at the equator and the poles: 1 km of geopotential height is 9806.65 m2 s-2
     equator, pole = ro.geometric_height(doubles(9806.65, 9806.65), doubles(0.0, 90.0)).tolist()
     assert equator == pytest.approx(1000.0 * 9.80665 / 9.7803253 * (1 + 1.0e3 / 6.378e6), abs=0.02)
@@ -80,7 +94,11 @@ def numerical_angle(n, height, impact):
     x = (1 + 1e-6 * n) * (RADIUS + height)
     log_n = np.log(n)
     top = np.sqrt(x[-1] ** 2 - impact**2)
-    u = np.unique(np.concatenate([np.linspace(0.0, 1.0, 10_001) ** 2 * top, np.sqrt(np.maximum(x**2 - impact**2, 0))]))
+    u = np.unique(
+        np.concatenate(
+            [np.linspace(0.0, 1.0, 10_001) ** 2 * top, np.sqrt(np.maximum(x**2 - impact**2, 0))]
+        )
+    )
     middle = 0.5 * (u[1:] + u[:-1])
     at = np.sqrt(middle**2 + impact**2)
     layer = np.clip(np.searchsorted(x, at) - 1, 0, len(x) - 2)
@@ -97,7 +115,10 @@ def test_bending_angle_agrees_with_the_numerical_abel_integral(atmospheres):
     single = ro.bending_angle(*(v.float() for v in (profile, height, impact, radius)))
     torch.testing.assert_close(single.double(), ours, rtol=1e-4, atol=0)
     for i in range(6):
-        theirs = [numerical_angle(profile[i].numpy(), height[i].numpy(), RADIUS + a) for a in impact.tolist()]
+        theirs = [
+            numerical_angle(profile[i].numpy(), height[i].numpy(), RADIUS + a)
+            for a in impact.tolist()
+        ]
         np.testing.assert_allclose(ours[i], theirs, rtol=2e-3)
 
 
@@ -128,7 +149,10 @@ def test_gradients_equal_finite_differences(atmospheres):
     height.requires_grad_(True)
     impact, radius = doubles(4_000.0, 12_000.0, 30_000.0), doubles(RADIUS)
     generator = torch.Generator().manual_seed(2)
-    direction = [1e-3 * v.detach() * torch.rand(v.shape, generator=generator).double() for v in (profile, height)]
+    direction = [
+        1e-3 * v.detach() * torch.rand(v.shape, generator=generator).double()
+        for v in (profile, height)
+    ]
     for function in (
         lambda n, h: 1e3 * ro.bending_angle(n, h, impact, radius).sum(),
         lambda n, h: ro.at_heights(n, h, impact + 345.0).sum(),
@@ -137,13 +161,18 @@ def test_gradients_equal_finite_differences(atmospheres):
         exact = sum((g * d).sum() for g, d in zip(gradients, direction, strict=True)).item()
         step = 1e-3
         with torch.no_grad():
-            ends = [function(profile + s * direction[0], height + s * direction[1]) for s in (step, -step)]
+            ends = [
+                function(profile + s * direction[0], height + s * direction[1])
+                for s in (step, -step)
+            ]
         assert exact == pytest.approx(((ends[0] - ends[1]) / (2 * step)).item(), rel=1e-6)
 
 
 def test_masked_values_have_no_gradient(atmospheres):
     profile = atmospheres[0][:1].clone().requires_grad_(True)
-    angle = ro.bending_angle(profile, atmospheres[1][:1], doubles(-5_000.0, 9_000.0), doubles(RADIUS))
+    angle = ro.bending_angle(
+        profile, atmospheres[1][:1], doubles(-5_000.0, 9_000.0), doubles(RADIUS)
+    )
     angle[~angle.isnan()].sum().backward()
     assert profile.grad.isfinite().all()
     assert profile.grad.abs().max() > 0
@@ -171,4 +200,9 @@ def test_state_gives_refractivity_at_heights():
 
 def test_missing_channels_are_listed():
     with pytest.raises(ValueError, match="the state lacks Z50, "):
-        ro.from_state(torch.zeros(1, 26), [f"{v}{level}" for v in "TR" for level in LEVELS], doubles(0.0), doubles(1.0))
+        ro.from_state(
+            torch.zeros(1, 26),
+            [f"{v}{level}" for v in "TR" for level in LEVELS],
+            doubles(0.0),
+            doubles(1.0),
+        )

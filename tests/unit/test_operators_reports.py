@@ -29,7 +29,9 @@ def test_channels_of_the_state_are_taken_and_others_are_missing():
 def test_refractivity_is_that_of_the_operator_of_occultations():
     names = [f"{variable}{level}" for variable in "TRZ" for level in LEVELS]
     height = 7400.0 * torch.log(1013.0 / torch.tensor(LEVELS))
-    state = torch.cat([torch.linspace(210, 290, 13), torch.full((13,), 40.0), 9.80665 * height]).expand(2, -1)
+    state = torch.cat(
+        [torch.linspace(210, 290, 13), torch.full((13,), 40.0), 9.80665 * height]
+    ).expand(2, -1)
     operator = reports.ReportOperator(["refractivity_5000", "refractivity_50000"])
     found = operator.from_state(state, names, ZERO, ZERO, ZERO, ZERO)
     wanted = radio_occultation.from_state(state, names, ZERO, torch.tensor([5000.0, 50_000.0]))

@@ -37,7 +37,13 @@ def rough_sea(frequency, zenith, wind):
 def test_foam_and_ripples_by_hand():
     # 10 m/s at 10 GHz: 100 f-terms of the regression added up by hand, and 0.7 % of foam
     w, f = 10.0, 10.0
-    y = -5.0208480e-6 * 100 + 2.3297951e-8 * 1e3 + 4.6625726e-8 * 1e3 - 1.9765665e-9 * 1e4 - 7.0469823e-4 * 10
+    y = (
+        -5.0208480e-6 * 100
+        + 2.3297951e-8 * 1e3
+        + 4.6625726e-8 * 1e3
+        - 1.9765665e-9 * 1e4
+        - 7.0469823e-4 * 10
+    )
     y += 7.5061193e-4 + 9.8103876e-4 * 10 + 1.5489504e-4 * 100
     got = roughness.small_scale(doubles(f), doubles(0.8), doubles(w)).item()
     assert got == pytest.approx(math.exp(-y * 0.64), rel=1e-12)
@@ -49,10 +55,16 @@ def test_foam_and_ripples_by_hand():
 def test_large_waves_by_hand():
     # at 50 GHz, secant 1, no wind: sums of the first three terms, a + 50 b + 2500 c
     vertical = (
-        -5.994667e-2 + 50 * 9.341346e-4 - 2500 * 9.566110e-7
-        + 8.360313e-2 - 50 * 1.085991e-3 + 2500 * 6.735338e-7
-        - 2.617296e-2 + 50 * 2.864495e-4 - 2500 * 1.429979e-7
-    )  # fmt: skip
+        -5.994667e-2
+        + 50 * 9.341346e-4
+        - 2500 * 9.566110e-7
+        + 8.360313e-2
+        - 50 * 1.085991e-3
+        + 2500 * 6.735338e-7
+        - 2.617296e-2
+        + 50 * 2.864495e-4
+        - 2500 * 1.429979e-7
+    )
     v, h = roughness.large_scale(doubles(50.0), doubles(1.0), doubles(0.0))
     assert v.item() == pytest.approx(vertical, rel=1e-9)
     # vertical and horizontal are one thing at nadir, to the 0.01 that the regressions leave
@@ -93,7 +105,9 @@ def test_surface_types_are_plausible():
         torch.testing.assert_close(mean, each.mean(dim=0))
         assert ((spread > 0.003) & (spread < 0.2)).all(), group
     # a Lambertian forest is the same in both polarisations, and nearly black
-    forest = surfaces.of_type("forest", doubles(50.3, 50.3), zenith, torch.tensor([True, False]), conical=True)
+    forest = surfaces.of_type(
+        "forest", doubles(50.3, 50.3), zenith, torch.tensor([True, False]), conical=True
+    )
     torch.testing.assert_close(forest[:, 0], forest[:, 1])
     assert forest.min() > 0.95
 
@@ -117,14 +131,23 @@ def test_unknown_surfaces_are_named():
 def test_surfaces_reach_the_brightness_temperatures(operator):
     one = torch.ones(1, dtype=torch.float64)
     levels = torch.tensor(LEVELS, dtype=torch.float64)
-    given = [(220.0 + 0.06 * levels)[None], torch.full((1, 13), 1e-4).double(), 1010.0 * one, 280.0 * one]
+    given = [
+        (220.0 + 0.06 * levels)[None],
+        torch.full((1, 13), 1e-4).double(),
+        1010.0 * one,
+        280.0 * one,
+    ]
 
     def of(fraction, zenith=20.0, **options):
-        return brightness_temperatures(operator, *given, fraction * one, 40.0 * one, zenith * one, **options)
+        return brightness_temperatures(
+            operator, *given, fraction * one, 40.0 * one, zenith * one, **options
+        )
 
     assert (of(0.0, wind=12.0 * one) - of(0.0))[0, 0] > 1.0
     torch.testing.assert_close(of(1.0, wind=12.0 * one), of(1.0))
-    grass = surfaces.of_type("open grass", operator.channel_frequency, 20.0 * one, operator.vertical)
+    grass = surfaces.of_type(
+        "open grass", operator.channel_frequency, 20.0 * one, operator.vertical
+    )
     assert (of(1.0, land=grass) - of(1.0)).abs()[0, 0] > 0.1
     torch.testing.assert_close(of(1.0, land=emissivity.LAND), of(1.0))
 
@@ -158,7 +181,9 @@ def test_cloud_water_darkens_or_warms(operator, columns):
     difference.sum().backward()
     assert water.grad[:, level].abs().min() > 0
     # 1 g/kg of air of 1.2 kg/m3 is 1.2 g/m3
-    content = cloud.water_content(doubles(1e-3), doubles(290.0), doubles(0.0), doubles(1000.0)).item()
+    content = cloud.water_content(
+        doubles(1e-3), doubles(290.0), doubles(0.0), doubles(1000.0)
+    ).item()
     assert content == pytest.approx(1.2, abs=0.01)
 
 
@@ -169,15 +194,23 @@ def test_diffuse_transmittance_is_the_exponential_integrals():
 
 
 def test_lambertian_ground_is_an_option(operator, columns):
-    dark = dict(columns, emissivity=torch.full_like(columns["emissivity"], 0.4), secant=torch.ones(4).double())
+    dark = dict(
+        columns,
+        emissivity=torch.full_like(columns["emissivity"], 0.4),
+        secant=torch.ones(4).double(),
+    )
     share = torch.ones(4, dtype=torch.float64)
-    specular, half, diffuse = (operator.radiances(**dark, diffuse=part * share) for part in (0.0, 0.5, 1.0))
+    specular, half, diffuse = (
+        operator.radiances(**dark, diffuse=part * share) for part in (0.0, 0.5, 1.0)
+    )
     torch.testing.assert_close(specular, operator.radiances(**dark))
     torch.testing.assert_close(half, 0.5 * (specular + diffuse))
     # more air shines on it than from the zenith
     assert (diffuse - specular).max() > 1.0
     black = dict(dark, emissivity=torch.ones_like(dark["emissivity"]))
-    torch.testing.assert_close(operator.radiances(**black, diffuse=share), operator.radiances(**black))
+    torch.testing.assert_close(
+        operator.radiances(**black, diffuse=share), operator.radiances(**black)
+    )
 
 
 def test_jacobian_is_that_of_each_channel_and_column(operator, columns):
@@ -188,7 +221,9 @@ def test_jacobian_is_that_of_each_channel_and_column(operator, columns):
     moved = columns["temperature"].clone()
     moved[2, level] += 0.01
     change = operator(**dict(columns, temperature=moved)) - operator(**columns)
-    torch.testing.assert_close(change[2] / 0.01, whole["temperature"][2, :, level], rtol=1e-3, atol=1e-6)
+    torch.testing.assert_close(
+        change[2] / 0.01, whole["temperature"][2, :, level], rtol=1e-3, atol=1e-6
+    )
     assert change[[0, 1, 3]].abs().max() == 0
     part = jacobian(operator, columns, channels=[3], variables=["temperature"])
     torch.testing.assert_close(part["temperature"], whole["temperature"][:, 3:4])

@@ -28,8 +28,12 @@ def test_fit_reproduces_absorption_between_its_nodes():
     t, e = 281.0, 0.6 * float(saturation_vapour_pressure(281.0))
     centre, half = tables.temperature_box(pressure)
     x, y = (t - centre[1]) / half[1], e / 20.0
-    design = np.array([1, x, x**2, x**3, x**4, y, y * x, y * x**2, y * x**3, y**2, y**2 * x, y**2 * x**2])
-    np.testing.assert_allclose(design @ coefficients[1], absorption.absorption(850.0, t, e, frequency), rtol=2e-3)
+    design = np.array(
+        [1, x, x**2, x**3, x**4, y, y * x, y * x**2, y * x**3, y**2, y**2 * x, y**2 * x**2]
+    )
+    np.testing.assert_allclose(
+        design @ coefficients[1], absorption.absorption(850.0, t, e, frequency), rtol=2e-3
+    )
 
 
 def test_choose_finds_the_nodes_that_matter():
@@ -106,13 +110,20 @@ def test_a_part_of_each_table_is_rebuilt(instrument):
     rebuilt, _ = tables.fit(pressure, table.frequency[nodes])
     centre, half = (torch.as_tensor(v) for v in tables.temperature_box(pressure))
     temperature = centre + half * torch.linspace(-0.6, 0.6, 5, dtype=torch.float64)
-    design = features(temperature, 0.01 * saturation_vapour_pressure(temperature), centre, half).numpy()
-    np.testing.assert_allclose(design @ table.coefficients[level][:, nodes], design @ rebuilt[0], rtol=1e-4)
+    design = features(
+        temperature, 0.01 * saturation_vapour_pressure(temperature), centre, half
+    ).numpy()
+    np.testing.assert_allclose(
+        design @ table.coefficients[level][:, nodes], design @ rebuilt[0], rtol=1e-4
+    )
 
 
 @pytest.mark.slow
 def test_committed_table_is_what_the_builder_makes():
-    committed, built = OperatorTable.read(DIRECTORY / "atms.npz"), tables.build("atms", report=lambda line: None)
+    committed, built = (
+        OperatorTable.read(DIRECTORY / "atms.npz"),
+        tables.build("atms", report=lambda line: None),
+    )
     np.testing.assert_allclose(committed.pressure, built.pressure, rtol=1e-6)
     np.testing.assert_allclose(committed.weights.sum(axis=0), 1.0)
     # another machine's rounding may choose between nodes of equal merit, with the same brightness temperatures

@@ -12,7 +12,9 @@ from fuxiflow import physics
 def test_saturation_at_the_triple_point_and_below_freezing():
     assert physics.saturation_vapour_pressure(273.16) == pytest.approx(6.1121)
     # ice alone at and below 250.16 K: 6.1121 exp(22.587 (T - 273.16) / (T + 0.7))
-    assert physics.saturation_vapour_pressure(250.16) == pytest.approx(6.1121 * np.exp(22.587 * -23.0 / 250.86))
+    assert physics.saturation_vapour_pressure(250.16) == pytest.approx(
+        6.1121 * np.exp(22.587 * -23.0 / 250.86)
+    )
     # half way the water part weighs a quarter
     t = 261.66
     water = 6.1121 * np.exp(17.502 * (t - 273.16) / (t - 32.19))
@@ -23,7 +25,9 @@ def test_saturation_at_the_triple_point_and_below_freezing():
 @given(st.floats(1.0, 110.0), st.floats(200.0, 310.0), st.floats(300.0, 1050.0))
 def test_humidity_round_trip(relative, temperature, pressure):
     specific = physics.specific_humidity(relative, temperature, pressure)
-    assert physics.relative_humidity(specific, temperature, pressure) == pytest.approx(relative, rel=1e-9)
+    assert physics.relative_humidity(specific, temperature, pressure) == pytest.approx(
+        relative, rel=1e-9
+    )
 
 
 def test_humidity_of_thin_warm_air_is_held_below_half_the_pressure():
@@ -37,19 +41,25 @@ def test_tensors_and_arrays_agree():
     z, msl = rng.uniform(-500, 30000, 20), rng.uniform(9.7e4, 1.04e5, 20)
     as_tensor = [torch.from_numpy(x) for x in (r, t, p, msl, z)]
     expected = physics.specific_humidity(r, t, p)
-    np.testing.assert_allclose(physics.specific_humidity(*as_tensor[:3]).numpy(), expected, rtol=1e-12)
+    np.testing.assert_allclose(
+        physics.specific_humidity(*as_tensor[:3]).numpy(), expected, rtol=1e-12
+    )
     pressures = physics.surface_pressure(as_tensor[3], as_tensor[1], as_tensor[4])
     np.testing.assert_allclose(pressures.numpy(), physics.surface_pressure(msl, t, z), rtol=1e-12)
 
 
 def test_surface_pressure_of_a_standard_atmosphere():
     # ICAO: 898.76 hPa and 281.65 K at 1000 m
-    ground = physics.surface_pressure(np.array([101325.0]), np.array([281.65]), np.array([1000 * physics.GRAVITY]))
+    ground = physics.surface_pressure(
+        np.array([101325.0]), np.array([281.65]), np.array([1000 * physics.GRAVITY])
+    )
     assert ground[0] == pytest.approx(89876.0, abs=20.0)
     assert physics.surface_pressure(101325.0, 288.0, 0.0) == 101325.0
 
 
-@pytest.mark.parametrize(("temperature", "geopotential"), [(220.0, 30000.0), (280.0, 5000.0), (300.0, 9000.0)])
+@pytest.mark.parametrize(
+    ("temperature", "geopotential"), [(220.0, 30000.0), (280.0, 5000.0), (300.0, 9000.0)]
+)
 def test_surface_pressure_inverts_the_worlds_reduction(temperature, geopotential):
     levels = pytest.importorskip("fuxiflow.world.levels")
     ps, t, z = np.array([8.0e4]), np.array([temperature]), np.array([geopotential])
@@ -65,6 +75,8 @@ def test_great_circles_across_the_date_line_and_the_pole():
 
 def test_brightness_temperature_inverts_plancks_law():
     temperature, wavenumber = 250.0, 64500.0
-    radiance = physics.PLANCK_1 * wavenumber**3 / np.expm1(physics.PLANCK_2 * wavenumber / temperature)
+    radiance = (
+        physics.PLANCK_1 * wavenumber**3 / np.expm1(physics.PLANCK_2 * wavenumber / temperature)
+    )
     assert physics.brightness_temperature(radiance, wavenumber) == pytest.approx(temperature)
     assert np.isnan(physics.brightness_temperature(np.array([0.0, -1.0, np.nan]), wavenumber)).all()

@@ -12,7 +12,9 @@ from fuxiflow.observations.profiles import at_levels, refractivity_at
 
 def test_refractivity_of_an_exponential_atmosphere_is_exact():
     height = np.random.default_rng(0).permutation(np.arange(500.0, 40_500, 1_000))
-    found = refractivity_at(np.array([499.0, 500, 777, 12_345, 39_500, 39_501]), height, 320 * np.exp(-height / 7_000))
+    found = refractivity_at(
+        np.array([499.0, 500, 777, 12_345, 39_500, 39_501]), height, 320 * np.exp(-height / 7_000)
+    )
     exact = 320 * np.exp(-np.array([500, 777, 12_345, 39_500]) / 7_000)
     np.testing.assert_allclose(found[1:5], exact, rtol=1e-12)
     assert np.isnan(found[[0, 5]]).all()
@@ -43,7 +45,9 @@ def test_values_lie_between_those_about_them(levels):
 
 
 def test_geopotential_without_temperature_is_linear_in_log_pressure():
-    found = at_levels(np.array([600.0]), np.array([700.0, 500.0]), {"Z": np.array([29_000.0, 54_000.0])})["Z"]
+    found = at_levels(
+        np.array([600.0]), np.array([700.0, 500.0]), {"Z": np.array([29_000.0, 54_000.0])}
+    )["Z"]
     assert found[0] == pytest.approx(29_000 + 25_000 * np.log(700 / 600) / np.log(700 / 500))
 
 
@@ -72,10 +76,15 @@ def test_bending_angles_give_the_refractivity_they_came_from():
     assert np.abs(refractivity / exact - 1).max() < 1e-2
 
 
-@pytest.mark.parametrize(("impact", "bending", "radius"), [
-    (np.empty(0), np.empty(0), 6.37e6), (6.37e6 + np.arange(50) * 1e3, np.full(50, 0.01), 6.37e6),
-    (6.37e6 + np.arange(50) * 1e3, 0.02 * np.exp(-np.arange(50) / 7.0), 1.0),
-    (np.full(50, np.nan), np.full(50, 0.01), 6.37e6)])
+@pytest.mark.parametrize(
+    ("impact", "bending", "radius"),
+    [
+        (np.empty(0), np.empty(0), 6.37e6),
+        (6.37e6 + np.arange(50) * 1e3, np.full(50, 0.01), 6.37e6),
+        (6.37e6 + np.arange(50) * 1e3, 0.02 * np.exp(-np.arange(50) / 7.0), 1.0),
+        (np.full(50, np.nan), np.full(50, 0.01), 6.37e6),
+    ],
+)
 def test_what_cannot_be_inverted_gives_nothing(impact, bending, radius):
     height, refractivity = abel.refractivity(impact, bending, radius)
     assert len(height) == len(refractivity) == 0
@@ -83,9 +92,15 @@ def test_what_cannot_be_inverted_gives_nothing(impact, bending, radius):
 
 def test_saturation_over_water_agrees_with_murphy_and_koop_and_with_the_guide_of_wmo():
     t = np.linspace(205, 320, 50)
-    logarithm = 54.842763 - 6763.22 / t - 4.210 * np.log(t) + 0.000367 * t  # Murphy & Koop (2005), equation 10, Pa
-    logarithm += np.tanh(0.0415 * (t - 218.8)) * (53.878 - 1331.22 / t - 9.44523 * np.log(t) + 0.014025 * t)
-    np.testing.assert_allclose(physics.saturation_over_water(t), np.exp(logarithm) / 100, rtol=0.015)
+    logarithm = (
+        54.842763 - 6763.22 / t - 4.210 * np.log(t) + 0.000367 * t
+    )  # Murphy & Koop (2005), equation 10, Pa
+    logarithm += np.tanh(0.0415 * (t - 218.8)) * (
+        53.878 - 1331.22 / t - 9.44523 * np.log(t) + 0.014025 * t
+    )
+    np.testing.assert_allclose(
+        physics.saturation_over_water(t), np.exp(logarithm) / 100, rtol=0.015
+    )
     celsius = t[t > 273.15] - 273.15
     guide = 6.112 * np.exp(17.62 * celsius / (243.12 + celsius))
     np.testing.assert_allclose(physics.saturation_over_water(celsius + 273.15), guide, rtol=2e-3)
@@ -94,4 +109,6 @@ def test_saturation_over_water_agrees_with_murphy_and_koop_and_with_the_guide_of
 def test_reported_humidity_becomes_that_of_era5():
     assert physics.relative_humidity_of_dew_point(280.0, 280.0) == pytest.approx(100)
     assert physics.relative_humidity_of_reported(50.0, 290.0) == pytest.approx(50)
-    assert physics.relative_humidity_of_reported(100.0, 250.0) > 110  # saturated over water, in frost
+    assert (
+        physics.relative_humidity_of_reported(100.0, 250.0) > 110
+    )  # saturated over water, in frost

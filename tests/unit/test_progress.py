@@ -12,6 +12,7 @@ from fuxiflow.progress import Progress, clock, counted, progress
 def now(monkeypatch):
     class Clock:
         value = 0.0
+
     monkeypatch.setattr(module.time, "monotonic", lambda: Clock.value)
     return Clock
 
@@ -26,7 +27,9 @@ def test_reports_at_most_every_ten_seconds_and_at_the_end(now, caplog):
     for now.value in (4.0, 8.0, 12.0, 16.0, 20.0):
         report.step("loss 1")
     assert [record.message for record in caplog.records] == [
-        "days: 3/5, 0:00:08 left, loss 1", "days: 5/5, 0:00:00 left, loss 1"]
+        "days: 3/5, 0:00:08 left, loss 1",
+        "days: 5/5, 0:00:00 left, loss 1",
+    ]
 
 
 def test_what_was_done_before_does_not_speed_the_estimate_up(now, caplog):
@@ -46,7 +49,12 @@ def test_progress_yields_everything(caplog):
 
 def test_an_unknown_number_of_items_is_counted(now, caplog):
     caplog.set_level(logging.INFO)
-    for now.value, _ in zip((4.0, 12.0, 16.0), counted(iter("abc"), "granules", logging.getLogger("t")), strict=False):
+    for now.value, _ in zip(
+        (4.0, 12.0, 16.0), counted(iter("abc"), "granules", logging.getLogger("t")), strict=False
+    ):
         pass
     assert list(counted([], "files", logging.getLogger("t"))) == []
-    assert [record.message for record in caplog.records] == ["granules: 2 in 0:00:12", "files: 0 in 0:00:00"]
+    assert [record.message for record in caplog.records] == [
+        "granules: 2 in 0:00:12",
+        "files: 0 in 0:00:00",
+    ]

@@ -57,7 +57,9 @@ def test_collect(tmp_path):
     assert found["rule"] == "some_rule"
     assert found["code"] == "abc"
     assert found["inputs"] == {str(file): provenance.file_digest(file)}
-    assert found["configuration"] == provenance.digest({"seed": 1, "world": "embedded synthetic world"})
+    assert found["configuration"] == provenance.digest(
+        {"seed": 1, "world": "embedded synthetic world"}
+    )
     assert found["world"] == "embedded synthetic world"
     assert found["versions"]["fuxiflow"]
     again = provenance.collect("some_rule", params | {"code": "def"}, [file])
@@ -68,7 +70,11 @@ def test_current_and_sidecar(tmp_path):
     assert provenance.current()["rule"] == "interactive"
     provenance.use({"rule": "r"})
     provenance.write_sidecar(tmp_path)
-    assert json.loads((tmp_path / "provenance.json").read_text()) == {"rule": "r"} == json.loads(provenance.as_json())
+    assert (
+        json.loads((tmp_path / "provenance.json").read_text())
+        == {"rule": "r"}
+        == json.loads(provenance.as_json())
+    )
 
 
 def test_outside_a_checkout_the_commit_is_unknown(tmp_path, monkeypatch):

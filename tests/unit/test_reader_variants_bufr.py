@@ -14,14 +14,34 @@ from tests import recoded
 from tests.helpers import realdata
 
 # file, reader's variant, platform, channels, their rank among the temperatures, key of what holds them
-SOUNDERS = {"atms_201": ("atms", "Suomi-NPP", 22), "amsa_55": ("amsua", "Metop-A", 15),
-            "mhsa_55": ("mhs", "Metop-A", 5), "hirs_55": ("hirs4", "Metop-A", 19), "ssbt_127": ("ssmi", "DMSP-F15", 7),
-            "iasi_241": ("iasi", "Metop-A", 40)}
+SOUNDERS = {
+    "atms_201": ("atms", "Suomi-NPP", 22),
+    "amsa_55": ("amsua", "Metop-A", 15),
+    "mhsa_55": ("mhs", "Metop-A", 5),
+    "hirs_55": ("hirs4", "Metop-A", 19),
+    "ssbt_127": ("ssmi", "DMSP-F15", 7),
+    "iasi_241": ("iasi", "Metop-A", 40),
+}
 SSMI = ["19V", "19H", "22V", "37V", "37H", "85V", "85H"]
 # common code table C-5, written down anew
-SATELLITES = {3: "Metop-B", 4: "Metop-A", 5: "Metop-C", 206: "NOAA-15", 207: "NOAA-16", 208: "NOAA-17",
-              209: "NOAA-18", 223: "NOAA-19", 224: "Suomi-NPP", 225: "NOAA-20", 226: "NOAA-21", 248: "DMSP-F15",
-              249: "DMSP-F16", 285: "DMSP-F17", 286: "DMSP-F18", 287: "DMSP-F19"}
+SATELLITES = {
+    3: "Metop-B",
+    4: "Metop-A",
+    5: "Metop-C",
+    206: "NOAA-15",
+    207: "NOAA-16",
+    208: "NOAA-17",
+    209: "NOAA-18",
+    223: "NOAA-19",
+    224: "Suomi-NPP",
+    225: "NOAA-20",
+    226: "NOAA-21",
+    248: "DMSP-F15",
+    249: "DMSP-F16",
+    285: "DMSP-F17",
+    286: "DMSP-F18",
+    287: "DMSP-F19",
+}
 
 
 def messages(name):
@@ -33,8 +53,12 @@ def channels(name, found):
     kind, _, count = SOUNDERS[name]
     if kind == "ssmi":
         return SSMI
-    return [str(i + 1) if kind != "iasi" else f"{recoded.column(found, f'#{i + 1}#channelNumber')[0]:.0f}"
-            for i in range(count)]
+    return [
+        str(i + 1)
+        if kind != "iasi"
+        else f"{recoded.column(found, f'#{i + 1}#channelNumber')[0]:.0f}"
+        for i in range(count)
+    ]
 
 
 def sound(name, paths, wanted, platforms=None):
@@ -59,16 +83,34 @@ def assert_equal(name, granule, expected):
     """A granule holds what ecCodes' keys give, subset by subset."""
     found = granule.footprints
     assert len(found) == granule.count == len(expected)
-    for key, column in (("latitude", "lat"), ("longitude", "lon"), ("satelliteZenithAngle", "zenith")):
+    for key, column in (
+        ("latitude", "lat"),
+        ("longitude", "lon"),
+        ("satelliteZenithAngle", "zenith"),
+    ):
         if f"#1#{key}" in expected[0]:
-            assert_allclose(table.column(found, column), recoded.column(expected, f"#1#{key}"), rtol=1e-6)
+            assert_allclose(
+                table.column(found, column), recoded.column(expected, f"#1#{key}"), rtol=1e-6
+            )
     values = table.values_of(found)
     if name == "iasi_241":
-        scaled = np.stack([recoded.column(expected, f"#{i + 1}#scaledIasiRadiance") for i in range(len(values.T))], 1)
-        wavenumber = 64500 + 25 * (np.array(table.channels_of(found), int) - 1)  # per m; all in the first band, 1e-7
-        assert_allclose(physics.brightness_temperature(scaled * 1e-7, wavenumber), values, rtol=1e-6)
+        scaled = np.stack(
+            [
+                recoded.column(expected, f"#{i + 1}#scaledIasiRadiance")
+                for i in range(len(values.T))
+            ],
+            1,
+        )
+        wavenumber = 64500 + 25 * (
+            np.array(table.channels_of(found), int) - 1
+        )  # per m; all in the first band, 1e-7
+        assert_allclose(
+            physics.brightness_temperature(scaled * 1e-7, wavenumber), values, rtol=1e-6
+        )
         return
-    temperatures = [recoded.column(expected, f"#{i + 1}#brightnessTemperature") for i in range(values.shape[1])]
+    temperatures = [
+        recoded.column(expected, f"#{i + 1}#brightnessTemperature") for i in range(values.shape[1])
+    ]
     assert_allclose(values, np.stack(temperatures, axis=1), atol=1e-4)
     missing = np.isnan(values).all(axis=1)
     assert codes(granule).tolist() == np.where(missing, Reason.MISSING, 0).tolist()
@@ -84,8 +126,13 @@ def test_sounders_in_every_wrapping_compressed_and_not(tmp_path, name):
     packed = recoded.message(parts[0], rest[6:], compressed=True)
     expected = [*subsets[0], *recoded.subsets(plain), *recoded.subsets(packed)]
     wanted = channels(name, expected)
-    paths = [write(tmp_path / wrapping, *(wrap(data, 900 + i) for i, data in enumerate((parts[0], plain, packed))))
-             for wrapping, wrap in recoded.WRAPPINGS.items()]
+    paths = [
+        write(
+            tmp_path / wrapping,
+            *(wrap(data, 900 + i) for i, data in enumerate((parts[0], plain, packed))),
+        )
+        for wrapping, wrap in recoded.WRAPPINGS.items()
+    ]
     found = sound(name, paths, wanted)
     assert set(found) == set(recoded.WRAPPINGS)
     for wrapping, granules in found.items():
@@ -100,7 +147,12 @@ def test_sounders_of_every_satellite(tmp_path, name):
     paths = []
     for number in [*SATELLITES, 999, None]:
         theirs = [subset | {"#1#satelliteIdentifier": number} for subset in found]
-        paths.append(write(tmp_path / f"{number}", recoded.message(like, theirs, compressed=len(paths) % 2 == 0)))
+        paths.append(
+            write(
+                tmp_path / f"{number}",
+                recoded.message(like, theirs, compressed=len(paths) % 2 == 0),
+            )
+        )
     granules = sound(name, paths, channels(name, found), list(SATELLITES.values()))
     for number, platform in SATELLITES.items():
         (granule,) = granules[str(number)]
@@ -119,12 +171,22 @@ def test_sounders_without_values_or_places(tmp_path, name, compressed):
     whole = recoded.subsets(like)[:15]
     wanted = channels(name, whole)
     hollow = {key: None for key in whole[0] if "brightnessTemperature" in key or "Radiance" in key}
-    scan = {"zero": {"#1#latitude": 0.0, "#1#longitude": 0.0}, "absent": {"#1#latitude": None, "#1#longitude": None}}
-    made = {"hollow": [subset | hollow for subset in whole],
-            **{word: [subset | (where if i < 5 else {}) for i, subset in enumerate(whole)]
-               for word, where in scan.items()},
-            **{f"all {word}": [subset | where for subset in whole] for word, where in scan.items()}}
-    paths = [write(tmp_path / word, recoded.message(like, subsets, compressed)) for word, subsets in made.items()]
+    scan = {
+        "zero": {"#1#latitude": 0.0, "#1#longitude": 0.0},
+        "absent": {"#1#latitude": None, "#1#longitude": None},
+    }
+    made = {
+        "hollow": [subset | hollow for subset in whole],
+        **{
+            word: [subset | (where if i < 5 else {}) for i, subset in enumerate(whole)]
+            for word, where in scan.items()
+        },
+        **{f"all {word}": [subset | where for subset in whole] for word, where in scan.items()},
+    }
+    paths = [
+        write(tmp_path / word, recoded.message(like, subsets, compressed))
+        for word, subsets in made.items()
+    ]
     found = {file: only for file, (only,) in sound(name, paths, wanted).items()}
     assert all(len(granule.footprints) == 15 for granule in found.values())
     assert np.isnan(table.values_of(found["hollow"].footprints)).all()
@@ -139,19 +201,26 @@ def without_subsets(data):
     """A message whose section 3 counts none."""
     header = bufr.Message(0, data).header
     place = data.index(header.subsets.to_bytes(2) + (b"\xc0" if header.compressed else b"\x80"), 30)
-    return data[:place] + bytes(2) + data[place + 2:]
+    return data[:place] + bytes(2) + data[place + 2 :]
 
 
-READERS = {"rado_250": ("gnssro", ["GRACE-A"], ["refractivity_5000"]), "syno_4": ("surface.land", ["land"], ["T2M"]),
-           "ship_11": ("surface.sea", ["ship", "buoy"], ["T2M"]), "atms_201": ("bufr_sounder.atms", ["NOAA-20"], ["1"]),
-           "pdbufr_temp": ("radiosonde", ["radiosonde"], ["T500"])}
+READERS = {
+    "rado_250": ("gnssro", ["GRACE-A"], ["refractivity_5000"]),
+    "syno_4": ("surface.land", ["land"], ["T2M"]),
+    "ship_11": ("surface.sea", ["ship", "buoy"], ["T2M"]),
+    "atms_201": ("bufr_sounder.atms", ["NOAA-20"], ["1"]),
+    "pdbufr_temp": ("radiosonde", ["radiosonde"], ["T500"]),
+}
 
 
 @pytest.mark.parametrize("name", READERS)
 def test_messages_without_subsets_and_empty_files(tmp_path, name):
     hollow = without_subsets(messages(name)[0])
-    paths = [write(tmp_path / "hollow", hollow), write(tmp_path / "nothing"),
-             write(tmp_path / "bulletin", b"\x01\r\r\n001\r\r\nISMD01 EGRR 181200\r\r\n\x03")]
+    paths = [
+        write(tmp_path / "hollow", hollow),
+        write(tmp_path / "nothing"),
+        write(tmp_path / "bulletin", b"\x01\r\r\n001\r\r\nISMD01 EGRR 181200\r\r\n\x03"),
+    ]
     reader, platforms, wanted = READERS[name]
     found = {granule.file: granule for granule in readers.read(reader, paths, platforms, wanted)}
     assert set(found) == {"hollow", "nothing", "bulletin"}
@@ -164,9 +233,11 @@ def test_messages_without_subsets_and_empty_files(tmp_path, name):
     assert "zero bytes" in found["nothing"].message
 
 
-REPORTS = {"syno_4": ("surface.land", ["land"], ["T2M", "PS", "MSL", "U10", "V10"]),
-           "ship_11": ("surface.sea", ["ship", "buoy"], ["T2M", "PS", "MSL", "U10", "V10"]),
-           "pdbufr_temp": ("radiosonde", ["radiosonde"], ["T850", "T500", "T250", "U850", "V850"])}
+REPORTS = {
+    "syno_4": ("surface.land", ["land"], ["T2M", "PS", "MSL", "U10", "V10"]),
+    "ship_11": ("surface.sea", ["ship", "buoy"], ["T2M", "PS", "MSL", "U10", "V10"]),
+    "pdbufr_temp": ("radiosonde", ["radiosonde"], ["T850", "T500", "T250", "U850", "V850"]),
+}
 
 
 def wind(speed, direction):
@@ -175,17 +246,29 @@ def wind(speed, direction):
 
 def reported(subset, sounding):
     """Latitude, longitude and the channels of :data:`REPORTS`, from ecCodes' keys."""
+
     def given(name, rank=1):
         value = subset.get(f"#{rank}#{name}")
         return np.nan if value is None else value
 
     if not sounding:
-        return (given("latitude"), given("longitude"), given("airTemperatureAt2M"), given("nonCoordinatePressure"),
-                given("pressureReducedToMeanSeaLevel"), *wind(given("windSpeedAt10M"), given("windDirectionAt10M")))
+        return (
+            given("latitude"),
+            given("longitude"),
+            given("airTemperatureAt2M"),
+            given("nonCoordinatePressure"),
+            given("pressureReducedToMeanSeaLevel"),
+            *wind(given("windSpeedAt10M"), given("windDirectionAt10M")),
+        )
     rank = {given("pressure", i): i for i in range(1, 200)}
     levels = [rank.get(pressure, -1) for pressure in (85000, 50000, 25000)]
     aloft = wind(given("windSpeed", levels[0]), given("windDirection", levels[0]))
-    return given("latitude"), given("longitude"), *(given("airTemperature", level) for level in levels), *aloft
+    return (
+        given("latitude"),
+        given("longitude"),
+        *(given("airTemperature", level) for level in levels),
+        *aloft,
+    )
 
 
 def ordered(rows):
@@ -200,17 +283,28 @@ def test_reports_in_every_wrapping_compressed_and_not(tmp_path, name):
     reader, platforms, wanted = REPORTS[name]
     sounding = reader == "radiosonde"
     first = next(bufr.messages(realdata(f"bufr/{name}.bufr"))).header.descriptors
-    alike = [message for message in bufr.messages(realdata(f"bufr/{name}.bufr"))
-             if message.header.descriptors == first][:60 if sounding else 25]
+    alike = [
+        message
+        for message in bufr.messages(realdata(f"bufr/{name}.bufr"))
+        if message.header.descriptors == first
+    ][: 60 if sounding else 25]
     data = [message.data for message in alike]
     subsets = [subset for part in data for subset in recoded.subsets(part)]
-    twins = [subset for subset in subsets if subset.keys() == subsets[0].keys()] * (4 if sounding else 1)
-    parts = [data[0], recoded.message(data[0], subsets[1:8], compressed=False), data[8],
-             recoded.message(data[0], twins, compressed=True)]
+    twins = [subset for subset in subsets if subset.keys() == subsets[0].keys()] * (
+        4 if sounding else 1
+    )
+    parts = [
+        data[0],
+        recoded.message(data[0], subsets[1:8], compressed=False),
+        data[8],
+        recoded.message(data[0], twins, compressed=True),
+    ]
     everything = [subset for part in parts for subset in recoded.subsets(part)]
     assert len(everything) == 9 + len(twins) > 12
-    paths = [write(tmp_path / wrapping, *(wrap(part, 900 + i) for i, part in enumerate(parts)))
-             for wrapping, wrap in recoded.WRAPPINGS.items()]
+    paths = [
+        write(tmp_path / wrapping, *(wrap(part, 900 + i) for i, part in enumerate(parts)))
+        for wrapping, wrap in recoded.WRAPPINGS.items()
+    ]
     granules = list(readers.read(reader, paths, platforms, wanted))
     assert [granule.reason for granule in granules] == [Reason.USED]
     found = granules[0].footprints.to_pandas()
@@ -218,17 +312,39 @@ def test_reports_in_every_wrapping_compressed_and_not(tmp_path, name):
     expected = ordered([reported(subset, sounding) for subset in everything])
     assert np.isfinite(expected).mean() > 0.5
     for wrapping in recoded.WRAPPINGS:
-        rows = found.loc[found["file"] == wrapping, ["lat", "lon", *(f"channel_{channel}" for channel in wanted)]]
+        rows = found.loc[
+            found["file"] == wrapping, ["lat", "lon", *(f"channel_{channel}" for channel in wanted)]
+        ]
         rows = ordered(rows.to_numpy())
         if sounding:  # what is not reported is interpolated, at most a level away
             rows[np.isnan(expected)] = np.nan
         assert_allclose(rows, expected, rtol=1e-5, atol=1e-4)
 
 
-RECEIVERS = {3: "Metop-B", 4: "Metop-A", 5: "Metop-C", 42: "TerraSAR-X", 43: "TanDEM-X", 44: "PAZ", 66: "Sentinel-6A",
-             265: "CICERO", 266: "CICERO", 267: "GNOMES", 268: "GNOMES", 269: "Spire", 522: "FY-3C", 523: "FY-3D",
-             524: "FY-3E", 722: "GRACE-A", 740: "COSMIC-1", 745: "COSMIC-1", 750: "COSMIC-2", 755: "COSMIC-2",
-             803: "GRACE-FO", 825: "KOMPSAT-5"}
+RECEIVERS = {
+    3: "Metop-B",
+    4: "Metop-A",
+    5: "Metop-C",
+    42: "TerraSAR-X",
+    43: "TanDEM-X",
+    44: "PAZ",
+    66: "Sentinel-6A",
+    265: "CICERO",
+    266: "CICERO",
+    267: "GNOMES",
+    268: "GNOMES",
+    269: "Spire",
+    522: "FY-3C",
+    523: "FY-3D",
+    524: "FY-3E",
+    722: "GRACE-A",
+    740: "COSMIC-1",
+    745: "COSMIC-1",
+    750: "COSMIC-2",
+    755: "COSMIC-2",
+    803: "GRACE-FO",
+    825: "KOMPSAT-5",
+}
 HEIGHTS = ["refractivity_8000", "refractivity_12345", "refractivity_20000"]
 
 
@@ -236,22 +352,60 @@ def test_occultations_of_every_satellite_and_wrapping(tmp_path):
     """One subset becomes three on other meridians, compressed and not; without bending angles it has no value."""
     like = messages("rado_250")[0]
     (profile,) = recoded.subsets(like)
-    east = {key: value for key, value in profile.items() if key.endswith("longitude") and value is not None}
+    east = {
+        key: value
+        for key, value in profile.items()
+        if key.endswith("longitude") and value is not None
+    }
     moved = [profile | {key: value - 90 * i for key, value in east.items()} for i in range(3)]
     plain = recoded.message(like, moved, compressed=False)
-    hollow = profile | {key: None for key in profile if "bendingAngle" in key or "Refractivity" in key}
-    wrapped = [write(tmp_path / wrapping, *(wrap(data, 900 + i) for i, data in enumerate(
-        (like, plain, recoded.message(like, moved, compressed=True)))))
-        for wrapping, wrap in recoded.WRAPPINGS.items()]
-    others = [write(tmp_path / f"{number}", recoded.message(
-        like, [profile | {"#1#satelliteIdentifier": number}], compressed=number % 2 == 0)) for number in RECEIVERS]
-    others += [write(tmp_path / "hollow", recoded.message(like, [hollow], compressed=False)),
-               write(tmp_path / "999", recoded.message(like, [profile | {"#1#satelliteIdentifier": 999}], False)),
-               write(tmp_path / "zero", recoded.message(
-                   like, [profile | {key: 0.0 for key in profile if key.endswith(("latitude", "longitude"))}], False))]
+    hollow = profile | {
+        key: None for key in profile if "bendingAngle" in key or "Refractivity" in key
+    }
+    wrapped = [
+        write(
+            tmp_path / wrapping,
+            *(
+                wrap(data, 900 + i)
+                for i, data in enumerate(
+                    (like, plain, recoded.message(like, moved, compressed=True))
+                )
+            ),
+        )
+        for wrapping, wrap in recoded.WRAPPINGS.items()
+    ]
+    others = [
+        write(
+            tmp_path / f"{number}",
+            recoded.message(
+                like, [profile | {"#1#satelliteIdentifier": number}], compressed=number % 2 == 0
+            ),
+        )
+        for number in RECEIVERS
+    ]
+    others += [
+        write(tmp_path / "hollow", recoded.message(like, [hollow], compressed=False)),
+        write(
+            tmp_path / "999",
+            recoded.message(like, [profile | {"#1#satelliteIdentifier": 999}], False),
+        ),
+        write(
+            tmp_path / "zero",
+            recoded.message(
+                like,
+                [
+                    profile
+                    | {key: 0.0 for key in profile if key.endswith(("latitude", "longitude"))}
+                ],
+                False,
+            ),
+        ),
+    ]
     granules = list(readers.read("gnssro", [*wrapped, *others], list(RECEIVERS.values()), HEIGHTS))
     refused = [granule for granule in granules if granule.footprints is None]
-    assert [(granule.file, granule.reason, granule.count) for granule in refused] == [("999", Reason.PLATFORM, 1)]
+    assert [(granule.file, granule.reason, granule.count) for granule in refused] == [
+        ("999", Reason.PLATFORM, 1)
+    ]
     (granule,) = [granule for granule in granules if granule.footprints is not None]
     found = granule.footprints.to_pandas().set_index("file")
     values = found[[f"channel_{name}" for name in HEIGHTS]]

@@ -10,33 +10,62 @@ from fuxiflow.observations.readers.atms_l1b import CHANNELS
 from fuxiflow.observations.reasons import Reason
 from tests.bufr_files import swath
 
-PLATFORMS = {"SNPP": "SUOMI-NPP > Suomi National Polar-orbiting Partnership",
-             "J1": "JPSS-1 > Joint Polar Satellite System - 1"}
+PLATFORMS = {
+    "SNPP": "SUOMI-NPP > Suomi National Polar-orbiting Partnership",
+    "J1": "JPSS-1 > Joint Polar Satellite System - 1",
+}
 FILL = np.float32(9.96921e36)
 
 
-def write(directory, short="J1", start="2022-07-01T10:00", version="v03_15.G.220701200000", scans=4, **changed):
+def write(
+    directory,
+    short="J1",
+    start="2022-07-01T10:00",
+    version="v03_15.G.220701200000",
+    scans=4,
+    **changed,
+):
     """A level 1B file; ``changed`` replaces variables."""
     elements, values = swath("atms", scans=scans, start=start)
     shape = (scans, 96)
-    seconds = (np.datetime64(start, "s") - np.datetime64("1993-01-01", "s")) / np.timedelta64(1, "s")
+    seconds = (np.datetime64(start, "s") - np.datetime64("1993-01-01", "s")) / np.timedelta64(
+        1, "s"
+    )
     lines = np.repeat(np.arange(scans), 96)
     minute = start.replace("-", "").replace(":", "")
     path = directory / f"SNDR.{short}.ATMS.{minute}.m06.g101.L1B.std.{version}.nc"
     with Dataset(path, "w") as file:
-        file.setncatts({"platform": PLATFORMS[short], "instrument": "ATMS > Advanced Technology Microwave Sounder",
-                        "time_coverage_start": f"{start}:00Z", "time_coverage_end": f"{start[:14]}06:00Z"})
+        file.setncatts(
+            {
+                "platform": PLATFORMS[short],
+                "instrument": "ATMS > Advanced Technology Microwave Sounder",
+                "time_coverage_start": f"{start}:00Z",
+                "time_coverage_end": f"{start[:14]}06:00Z",
+            }
+        )
         for name, size in (("atrack", scans), ("xtrack", 96), ("channel", 22)):
             file.createDimension(name, size)
-        arrays = {"antenna_temp": values.reshape(*shape, 22), "lat": elements[5001], "lon": elements[6001],
-                  "sat_zen": elements[7024], "sat_azi": elements[5021], "antenna_temp_qc": np.zeros((*shape, 22)),
-                  "instrument_state": np.zeros(shape),
-                  # ten leap seconds came between 1993 and 2022
-                  "obs_time_tai93": seconds + 10 + lines * 8 / 3} | changed
+        arrays = {
+            "antenna_temp": values.reshape(*shape, 22),
+            "lat": elements[5001],
+            "lon": elements[6001],
+            "sat_zen": elements[7024],
+            "sat_azi": elements[5021],
+            "antenna_temp_qc": np.zeros((*shape, 22)),
+            "instrument_state": np.zeros(shape),
+            # ten leap seconds came between 1993 and 2022
+            "obs_time_tai93": seconds + 10 + lines * 8 / 3,
+        } | changed
         for name, array in arrays.items():
-            kind = {"obs_time_tai93": "f8", "antenna_temp_qc": "u1", "instrument_state": "u1"}.get(name, "f4")
-            dimensions = ("atrack", "xtrack", "channel")[:3 if name.startswith("antenna_temp") else 2]
-            variable = file.createVariable(name, kind, dimensions, fill_value=255 if kind == "u1" else FILL)
+            kind = {"obs_time_tai93": "f8", "antenna_temp_qc": "u1", "instrument_state": "u1"}.get(
+                name, "f4"
+            )
+            dimensions = ("atrack", "xtrack", "channel")[
+                : 3 if name.startswith("antenna_temp") else 2
+            ]
+            variable = file.createVariable(
+                name, kind, dimensions, fill_value=255 if kind == "u1" else FILL
+            )
             variable[:] = np.asarray(array).reshape([file.dimensions[d].size for d in dimensions])
     return path
 
@@ -56,13 +85,19 @@ def codes(granule):
 
 def test_values_come_back_as_satpy_gives_them(tmp_path):
     from satpy.readers.atms_l1b_nc import AtmsL1bNCFileHandler
+
     path = write(tmp_path)
     granule = only(path)
     handler = AtmsL1bNCFileHandler(str(path), {}, {"antenna_temperature": "antenna_temp"})
     expected = handler["antenna_temp"].values.reshape(-1, 22)
     found = granule.footprints
     assert np.array_equal(table.values_of(found), expected)
-    for name, variable in (("lat", "lat"), ("lon", "lon"), ("zenith", "sat_zen"), ("azimuth", "sat_azi")):
+    for name, variable in (
+        ("lat", "lat"),
+        ("lon", "lon"),
+        ("zenith", "sat_zen"),
+        ("azimuth", "sat_azi"),
+    ):
         assert np.array_equal(table.column(found, name), handler[variable].values.ravel())
     assert (granule.count, granule.day.isoformat()) == (384, "2022-07-01")
     assert set(found["platform"].to_pylist()) == {"NOAA-20"}
@@ -86,25 +121,47 @@ def test_fill_values_flags_and_impossible_places(tmp_path):
     values[130], values[131, 3], values[132, 4] = FILL, 1000.0, -5
     state, quality = np.zeros(384), np.zeros((384, 22))
     state[140], quality[150, 7] = 1, 2
-    granule = only(write(tmp_path, lat=lat, lon=lon, sat_zen=zenith, antenna_temp=values, instrument_state=state,
-                         antenna_temp_qc=quality))
-    wrong = dict.fromkeys((*range(96), 100, 110, 120), Reason.LOCATION) | {130: Reason.MISSING, 140: Reason.QUALITY}
+    granule = only(
+        write(
+            tmp_path,
+            lat=lat,
+            lon=lon,
+            sat_zen=zenith,
+            antenna_temp=values,
+            instrument_state=state,
+            antenna_temp_qc=quality,
+        )
+    )
+    wrong = dict.fromkeys((*range(96), 100, 110, 120), Reason.LOCATION) | {
+        130: Reason.MISSING,
+        140: Reason.QUALITY,
+    }
     assert {i: code for i, code in enumerate(codes(granule).tolist()) if code} == wrong
-    found = np.argwhere(np.isnan(table.values_of(granule.footprints)) & (np.arange(384) != 130)[:, None]).tolist()
+    found = np.argwhere(
+        np.isnan(table.values_of(granule.footprints)) & (np.arange(384) != 130)[:, None]
+    ).tolist()
     assert found == [[131, 3], [132, 4], [150, 7]]
 
 
 def test_times_outside_the_granule(tmp_path):
-    seconds = (np.datetime64("2022-07-01T10:00:10") - np.datetime64("1993-01-01")) / np.timedelta64(1, "s")
+    seconds = (np.datetime64("2022-07-01T10:00:10") - np.datetime64("1993-01-01")) / np.timedelta64(
+        1, "s"
+    )
     times = np.full(384, seconds)
     times[0], times[1], times[2] = FILL, seconds + 3600, 1e30
-    assert np.flatnonzero(codes(only(write(tmp_path, obs_time_tai93=times))) == Reason.TIME).tolist() == [0, 1, 2]
+    assert np.flatnonzero(
+        codes(only(write(tmp_path, obs_time_tai93=times))) == Reason.TIME
+    ).tolist() == [0, 1, 2]
 
 
 def test_versions_platforms_names_and_order(tmp_path):
-    paths = [write(tmp_path, start="2022-07-01T12:00"), write(tmp_path, start="2022-07-01T11:00"),
-             write(tmp_path, start="2022-07-01T11:00", version="v03_16.G.230101000000"),
-             write(tmp_path, short="SNPP"), tmp_path / "SNDR.nc"]
+    paths = [
+        write(tmp_path, start="2022-07-01T12:00"),
+        write(tmp_path, start="2022-07-01T11:00"),
+        write(tmp_path, start="2022-07-01T11:00", version="v03_16.G.230101000000"),
+        write(tmp_path, short="SNPP"),
+        tmp_path / "SNDR.nc",
+    ]
     paths[4].write_bytes(b"")
     found = {granule.file: granule for granule in read(*paths)}
     reasons = [found[path.name].reason for path in paths]
@@ -114,11 +171,15 @@ def test_versions_platforms_names_and_order(tmp_path):
     assert found[paths[3].name].count == 384
 
 
-@pytest.mark.parametrize(("spoil", "reason"), [
-    (lambda path: path.write_bytes(b""), Reason.EMPTY),
-    (lambda path: path.write_bytes(path.read_bytes()[:3000]), Reason.UNREADABLE),
-    (lambda path: _remove(path, "lat"), Reason.UNREADABLE),
-    (lambda path: _remove(path, "antenna_temp"), Reason.UNREADABLE)])
+@pytest.mark.parametrize(
+    ("spoil", "reason"),
+    [
+        (lambda path: path.write_bytes(b""), Reason.EMPTY),
+        (lambda path: path.write_bytes(path.read_bytes()[:3000]), Reason.UNREADABLE),
+        (lambda path: _remove(path, "lat"), Reason.UNREADABLE),
+        (lambda path: _remove(path, "antenna_temp"), Reason.UNREADABLE),
+    ],
+)
 def test_damaged_files_are_named(tmp_path, spoil, reason):
     path = write(tmp_path)
     spoil(path)
@@ -137,7 +198,7 @@ def test_no_damage_gives_impossible_footprints(tmp_path):
     for i in range(200):
         spoilt = bytearray(data)
         spoilt[int(random.integers(len(data) if i % 2 else 12000))] ^= 1 << int(random.integers(8))
-        path.write_bytes(spoilt[:int(random.integers(len(data)))] if i % 10 == 9 else spoilt)
+        path.write_bytes(spoilt[: int(random.integers(len(data)))] if i % 10 == 9 else spoilt)
         granule = only(path)
         if granule.footprints is None:
             assert granule.message
@@ -146,4 +207,7 @@ def test_no_damage_gives_impossible_footprints(tmp_path):
         values = table.values_of(used)
         assert ((values[np.isfinite(values)] > 2.7) & (values[np.isfinite(values)] < 400)).all()
         assert (np.abs(table.column(used, "lat") - 10) < 5).all()
-        assert (np.abs(table.column(used, "time") - np.datetime64("2022-07-01T10:00")) < np.timedelta64(7, "m")).all()
+        assert (
+            np.abs(table.column(used, "time") - np.datetime64("2022-07-01T10:00"))
+            < np.timedelta64(7, "m")
+        ).all()

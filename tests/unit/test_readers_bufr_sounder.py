@@ -42,10 +42,12 @@ def some(elements, values, rows):
     return {code: array[rows] for code, array in elements.items()}, values[rows]
 
 
-REAL = [("atms_201", "atms", "Suomi-NPP", "#{}#channelNumber", 22, 0),
-        ("amsa_55", "amsua", "Metop-A", "#{}#tovsOrAtovsOrAvhrrInstrumentationChannelNumber", 15, 27),
-        ("mhsa_55", "mhs", "Metop-A", "#{}#tovsOrAtovsOrAvhrrInstrumentationChannelNumber", 5, 42),
-        ("hirs_55", "hirs4", "Metop-A", "#{}#tovsOrAtovsOrAvhrrInstrumentationChannelNumber", 19, 0)]
+REAL = [
+    ("atms_201", "atms", "Suomi-NPP", "#{}#channelNumber", 22, 0),
+    ("amsa_55", "amsua", "Metop-A", "#{}#tovsOrAtovsOrAvhrrInstrumentationChannelNumber", 15, 27),
+    ("mhsa_55", "mhs", "Metop-A", "#{}#tovsOrAtovsOrAvhrrInstrumentationChannelNumber", 5, 42),
+    ("hirs_55", "hirs4", "Metop-A", "#{}#tovsOrAtovsOrAvhrrInstrumentationChannelNumber", 19, 0),
+]
 
 
 def keys(data, names):
@@ -56,7 +58,9 @@ def keys(data, names):
     found = {}
     for name in names:
         array = np.asarray(eccodes.codes_get_array(handle, name), float)
-        array[(array == eccodes.CODES_MISSING_DOUBLE) | (array == eccodes.CODES_MISSING_LONG)] = np.nan
+        array[(array == eccodes.CODES_MISSING_DOUBLE) | (array == eccodes.CODES_MISSING_LONG)] = (
+            np.nan
+        )
         found[name] = np.broadcast_to(array, subsets) if len(array) == 1 else array
     eccodes.codes_release(handle)
     return found
@@ -65,12 +69,19 @@ def keys(data, names):
 @pytest.mark.parametrize(("name", "kind", "platform", "number", "count", "offset"), REAL)
 def test_real_files_come_back_as_eccodes_gives_them(name, kind, platform, number, count, offset):
     path = realdata(f"bufr/{name}.bufr")
-    places = {"lat": "latitude", "lon": "longitude", "zenith": "satelliteZenithAngle", "azimuth": "bearingOrAzimuth",
-              "scan_position": "fieldOfViewNumber"}
+    places = {
+        "lat": "latitude",
+        "lon": "longitude",
+        "zenith": "satelliteZenithAngle",
+        "azimuth": "bearingOrAzimuth",
+        "scan_position": "fieldOfViewNumber",
+    }
     clock = ["year", "month", "day", "hour", "minute", "second"]
     ranks = range(1, count + 1)
     wanted = [f"#1#{key}" for key in (*places.values(), *clock)]
-    wanted += [template.format(i) for i in ranks for template in (number, "#{}#brightnessTemperature")]
+    wanted += [
+        template.format(i) for i in ranks for template in (number, "#{}#brightnessTemperature")
+    ]
     parts = [keys(message.data, wanted) for message in bufr.messages(path)]
     expected = {key: np.concatenate([part[key] for part in parts]) for key in wanted}
     granule = only(kind, path, platforms=[platform])
@@ -79,13 +90,20 @@ def test_real_files_come_back_as_eccodes_gives_them(name, kind, platform, number
     for column, key in places.items():
         assert_allclose(table.column(found, column), expected[f"#1#{key}"], rtol=1e-6)
     year, month, day, hour, minute, second = (expected[f"#1#{key}"] for key in clock)
-    seconds = ((table.column(found, "time") - np.datetime64("2012-10-30")) / np.timedelta64(1, "s"))
-    days = np.array([np.datetime64(f"{y:.0f}-{m:02.0f}-{d:02.0f}") for y, m, d in zip(year, month, day, strict=True)])
+    seconds = (table.column(found, "time") - np.datetime64("2012-10-30")) / np.timedelta64(1, "s")
+    days = np.array(
+        [
+            np.datetime64(f"{y:.0f}-{m:02.0f}-{d:02.0f}")
+            for y, m, d in zip(year, month, day, strict=True)
+        ]
+    )
     since = (days - np.datetime64("2012-10-30")) / np.timedelta64(1, "s")
     assert_allclose(seconds, since + hour * 3600 + minute * 60 + second, atol=1e-5)
     for i in ranks:
         assert (expected[number.format(i)] == i + offset).all()
-        assert_allclose(table.values_of(found)[:, i - 1], expected[f"#{i}#brightnessTemperature"], atol=1e-4)
+        assert_allclose(
+            table.values_of(found)[:, i - 1], expected[f"#{i}#brightnessTemperature"], atol=1e-4
+        )
     missing = np.isnan(table.values_of(found)).all(axis=1)
     assert codes(granule) == np.where(missing, Reason.MISSING, 0).tolist()
 
@@ -97,7 +115,9 @@ def test_real_iasi_is_planck_of_its_scaled_radiances():
     temperature = table.values_of(granule.footprints).astype(float)
     parts = []
     for message in bufr.messages(path):
-        names = [f"#{i}#{key}" for i in range(1, 301) for key in ("channelNumber", "scaledIasiRadiance")]
+        names = [
+            f"#{i}#{key}" for i in range(1, 301) for key in ("channelNumber", "scaledIasiRadiance")
+        ]
         parts.append(keys(message.data, names))
     rank = {int(parts[0][f"#{i}#channelNumber"][0]): i for i in range(1, 301)}
     h, c, k = 6.62607015e-34, 299792458.0, 1.380649e-23
@@ -107,11 +127,20 @@ def test_real_iasi_is_planck_of_its_scaled_radiances():
             continue
         scaled = np.concatenate([part[f"#{rank[int(name)]}#scaledIasiRadiance"] for part in parts])
         wavenumber = 100 * (645 + 0.25 * (int(name) - 1))
-        radiance = 2 * h * c**2 * wavenumber**3 / np.expm1(h * c * wavenumber / (k * temperature[:, i]))
+        radiance = (
+            2 * h * c**2 * wavenumber**3 / np.expm1(h * c * wavenumber / (k * temperature[:, i]))
+        )
         assert_allclose(radiance, scaled * 10.0 ** (-7 if int(name) <= 3340 else -8), rtol=3e-6)
-    assert granule.message == "58 of 366 radiances are not read: their channel numbers do not increase"
+    assert (
+        granule.message == "58 of 366 radiances are not read: their channel numbers do not increase"
+    )
     assert codes(granule) == [0] * 59
-    assert table.column(granule.footprints, "scan_position")[:4].tolist() == [55, 56, 57, 58]  # it counts from 0
+    assert table.column(granule.footprints, "scan_position")[:4].tolist() == [
+        55,
+        56,
+        57,
+        58,
+    ]  # it counts from 0
 
 
 def test_the_real_microwave_imager_is_no_sounder():
@@ -121,10 +150,14 @@ def test_the_real_microwave_imager_is_no_sounder():
     channels = list(INSTRUMENTS["ssmi"].channels)
     (other,) = read("ssmi", path, channels=channels)
     assert (other.reason, other.message) == (
-        Reason.PLATFORM, "platform DMSP-F15, expected NOAA-20 or Metop-C or NOAA-19 or DMSP-F17")
+        Reason.PLATFORM,
+        "platform DMSP-F15, expected NOAA-20 or Metop-C or NOAA-19 or DMSP-F17",
+    )
     found = only("ssmi", path, platforms=["DMSP-F15"], channels=channels).footprints
     expected = keys(path.read_bytes(), [f"#{i}#brightnessTemperature" for i in range(1, 8)])
-    assert table.values_of(found) == pytest.approx(np.stack(list(expected.values()), axis=1), abs=1e-4)
+    assert table.values_of(found) == pytest.approx(
+        np.stack(list(expected.values()), axis=1), abs=1e-4
+    )
     assert set(table.column(found, "zenith").tolist()) == {np.float32(53.1)}
 
 
@@ -133,15 +166,21 @@ def test_the_real_microwave_imager_is_no_sounder():
 def test_every_template_comes_back(tmp_path, kind, edition):
     elements, values = swath(kind)
     values[0, 0] = np.nan
-    granule = only(kind, write(tmp_path / "x.bufr", encode(kind, elements, values, edition=edition)))
+    granule = only(
+        kind, write(tmp_path / "x.bufr", encode(kind, elements, values, edition=edition))
+    )
     found = granule.footprints
     assert codes(granule) == [0] * len(values)
     if kind != "iasi":
-        assert table.values_of(found) == pytest.approx(values[:, :len(numbers(kind))], abs=1e-4, nan_ok=True)
+        assert table.values_of(found) == pytest.approx(
+            values[:, : len(numbers(kind))], abs=1e-4, nan_ok=True
+        )
     coarse = 1 if kind == "ssmis" else 0
     assert table.column(found, "lat") == pytest.approx(elements[5001 + coarse], abs=1e-4)
     assert table.column(found, "lon") == pytest.approx(elements[6001 + coarse], abs=1e-4)
-    assert table.column(found, "zenith") == pytest.approx(elements[7024] if kind != "ssmis" else 53.1, abs=1e-4)
+    assert table.column(found, "zenith") == pytest.approx(
+        elements[7024] if kind != "ssmis" else 53.1, abs=1e-4
+    )
     assert table.column(found, "scan_position").tolist() == elements[5043].tolist()
     times = np.datetime64("2022-07-01T10:00:00", "ms") + np.array([0, 2700], "timedelta64[ms]")
     assert (np.unique(table.column(found, "time")) == times).all()
@@ -151,8 +190,14 @@ def test_every_template_comes_back(tmp_path, kind, edition):
 def test_uncompressed_subsets_bulletins_and_padding(tmp_path, kind):
     elements, values = swath(kind)
     first, second = (some(elements, values, slice(*ends)) for ends in ((0, 25), (25, 50)))
-    path = write(tmp_path / "x.bufr", BULLETIN, encode(kind, *first, compressed=False), b"\r\r\n\x03" + BULLETIN,
-                 encode(kind, *second), b"\0" * 99)
+    path = write(
+        tmp_path / "x.bufr",
+        BULLETIN,
+        encode(kind, *first, compressed=False),
+        b"\r\r\n\x03" + BULLETIN,
+        encode(kind, *second),
+        b"\0" * 99,
+    )
     granule = only(kind, path)
     assert codes(granule) == [0] * 50
     assert table.values_of(granule.footprints) == pytest.approx(values[:50], abs=1e-4)
@@ -162,7 +207,9 @@ def test_iasi_scales_and_temperatures(tmp_path):
     elements, values = swath("iasi", scans=1)
     path = write(tmp_path / "x.bufr", encode("iasi", elements, values))
     found = table.values_of(only("iasi", path).footprints)
-    assert found == pytest.approx(brightness_temperature(values * 1e-7, 64500.0 + 25 * np.arange(3)), rel=1e-5)
+    assert found == pytest.approx(
+        brightness_temperature(values * 1e-7, 64500.0 + 25 * np.arange(3)), rel=1e-5
+    )
     # the longwave band alone is marked bad
     flag = {"#1#startChannel": 1, "#1#endChannel": 2, "#1#gqisFlagQual": 1}
     path = write(tmp_path / "x.bufr", encode("iasi", elements, values, extra=flag))
@@ -175,7 +222,9 @@ def test_antenna_temperatures_are_channels_of_their_own(tmp_path):
     elements, values = swath("atms", scans=1)
     path = write(tmp_path / "x.bufr", encode("atms", elements, values))
     granule = only("atms", path, channels=["3", "antenna_3"])
-    assert table.values_of(granule.footprints) == pytest.approx(values[:, [2, 2]] - [0, 1.5], abs=1e-4)
+    assert table.values_of(granule.footprints) == pytest.approx(
+        values[:, [2, 2]] - [0, 1.5], abs=1e-4
+    )
     assert granule.message == ""
     values[:] = np.nan
     path = write(tmp_path / "x.bufr", encode("atms", elements, values))
@@ -201,15 +250,20 @@ def test_scans_without_location_and_impossible_geometry(tmp_path):
     assert {found[i] for i in wrong} == {Reason.LOCATION}
 
 
-@pytest.mark.parametrize(("kind", "code", "value", "unusable"), [
-    ("amsua", 33030, 1 << 23, True),  # bit 1 of 24: do not use
-    ("amsua", 33030, 1 << 21, False),  # bit 3: data gap precedes
-    ("mhs", 33031, 1 << 24 - 16, True),  # fails the reasonableness check
-    ("mhs", 33031, 1 << 24 - 6, False),  # calibrated with fewer scans
-    ("amsua", 33033, 1 << 24 - 22, True),  # all channels missing
-    ("atms", 33080, 1 << 20 - 18, True),  # space view antenna position error
-    ("atms", 33080, 1 << 20 - 15, False),  # data gap
-    ("atms", 33078, 3, True), ("atms", 33078, 2, False)])
+@pytest.mark.parametrize(
+    ("kind", "code", "value", "unusable"),
+    [
+        ("amsua", 33030, 1 << 23, True),  # bit 1 of 24: do not use
+        ("amsua", 33030, 1 << 21, False),  # bit 3: data gap precedes
+        ("mhs", 33031, 1 << 24 - 16, True),  # fails the reasonableness check
+        ("mhs", 33031, 1 << 24 - 6, False),  # calibrated with fewer scans
+        ("amsua", 33033, 1 << 24 - 22, True),  # all channels missing
+        ("atms", 33080, 1 << 20 - 18, True),  # space view antenna position error
+        ("atms", 33080, 1 << 20 - 15, False),  # data gap
+        ("atms", 33078, 3, True),
+        ("atms", 33078, 2, False),
+    ],
+)
 def test_flags_of_the_producer(tmp_path, kind, code, value, unusable):
     elements, values = swath(kind)
     elements[code] = np.full(len(values), np.nan)
@@ -218,18 +272,29 @@ def test_flags_of_the_producer(tmp_path, kind, code, value, unusable):
     granule = only(kind, write(tmp_path / "x.bufr", encode(kind, elements, values)))
     assert [i for i, found in enumerate(codes(granule)) if found] == [3] * unusable
     assert codes(granule)[3] == (Reason.QUALITY if unusable else 0)
-    assert table.values_of(granule.footprints)[3] == pytest.approx(values[3, :len(numbers(kind))], abs=1e-4)
+    assert table.values_of(granule.footprints)[3] == pytest.approx(
+        values[3, : len(numbers(kind))], abs=1e-4
+    )
 
 
 def test_flags_of_channels(tmp_path):
     elements, values = swath("amsua")
     elements[33033] = np.zeros(len(values))
     elements[33033][4] = 1 << 24 - 8 | 1 << 24 - 2  # channels 7 and 1
-    found = table.values_of(only("amsua", write(tmp_path / "x.bufr", encode("amsua", elements, values))).footprints)
+    found = table.values_of(
+        only("amsua", write(tmp_path / "x.bufr", encode("amsua", elements, values))).footprints
+    )
     assert np.argwhere(np.isnan(found)).tolist() == [[4, 0], [4, 6]]
     elements, values = swath("atms")
-    message = encode("atms", elements, values, extra={"#3#channelDataQualityFlags": 1 << 12 - 6,
-                                                      "#5#channelDataQualityFlags": 1 << 12 - 3})
+    message = encode(
+        "atms",
+        elements,
+        values,
+        extra={
+            "#3#channelDataQualityFlags": 1 << 12 - 6,
+            "#5#channelDataQualityFlags": 1 << 12 - 3,
+        },
+    )
     found = table.values_of(only("atms", write(tmp_path / "y.bufr", message)).footprints)
     assert np.isnan(found).all(axis=0).nonzero()[0].tolist() == [2]
 
@@ -258,7 +323,12 @@ def test_impossible_times(tmp_path):
     elements[4001][5] = 2023
     elements[4006][6] = np.nan
     path = write(tmp_path / "x.bufr", encode("amsua", elements, values))
-    assert [i for i, code in enumerate(codes(only("amsua", path))) if code == Reason.TIME] == [3, 4, 5, 6]
+    assert [i for i, code in enumerate(codes(only("amsua", path))) if code == Reason.TIME] == [
+        3,
+        4,
+        5,
+        6,
+    ]
     path = write(tmp_path / "x.bufr", encode("amsua", *swath("amsua"), header="2022-07-01T17:00"))
     assert codes(only("amsua", path)) == [Reason.TIME] * 60
     path = write(tmp_path / "x.bufr", encode("amsua", *swath("amsua"), header="2022-07-01T12:00"))
@@ -276,12 +346,18 @@ def test_platforms_and_instruments_are_told_apart(tmp_path):
     elements[1007] = np.where(elements[5041] == 1, 5, 223)
     path = write(tmp_path / "x.bufr", encode("mhs", elements, values))
     both = read("mhs", path)
-    assert [set(granule.footprints["platform"].to_pylist()) for granule in both] == [{"Metop-C"}, {"NOAA-19"}]
+    assert [set(granule.footprints["platform"].to_pylist()) for granule in both] == [
+        {"Metop-C"},
+        {"NOAA-19"},
+    ]
     used, other = read("mhs", path, platforms=["Metop-C"])
     assert (len(used.footprints), other.reason, other.count) == (90, Reason.PLATFORM, 90)
     assert "platform NOAA-19, expected Metop-C" in other.message
     elements[1007] = np.full(180, 999)
-    assert "platform with identifier 999" in only("mhs", write(path, encode("mhs", elements, values))).message
+    assert (
+        "platform with identifier 999"
+        in only("mhs", write(path, encode("mhs", elements, values))).message
+    )
     refused = only("amsua", path)
     assert (refused.reason, refused.count) == (Reason.INSTRUMENT, 180)
     assert "0-02-048 is 11, not of amsua" in refused.message
@@ -293,15 +369,27 @@ def test_a_damaged_message_costs_itself_alone(tmp_path):
     parts[1] = parts[1][:-30]
     parts[2] = parts[2][:200] + parts[2][230:]
     found = read("amsua", write(tmp_path / "x.bufr", *parts))
-    assert [granule.reason for granule in found] == [Reason.UNREADABLE, Reason.UNREADABLE, Reason.USED]
+    assert [granule.reason for granule in found] == [
+        Reason.UNREADABLE,
+        Reason.UNREADABLE,
+        Reason.USED,
+    ]
     assert [granule.count for granule in found] == [30, 30, 60]
     assert all("message at octet" in granule.message for granule in found[:2])
-    assert table.values_of(found[2].footprints) == pytest.approx(values[[*range(30), *range(90, 120)]], abs=1e-4)
+    assert table.values_of(found[2].footprints) == pytest.approx(
+        values[[*range(30), *range(90, 120)]], abs=1e-4
+    )
 
 
-@pytest.mark.parametrize(("content", "reason"), [
-    (b"", Reason.EMPTY), (b"no message at all", Reason.UNREADABLE), (b"BUFR", Reason.UNREADABLE),
-    (bytes(range(256)), Reason.UNREADABLE)])
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", Reason.EMPTY),
+        (b"no message at all", Reason.UNREADABLE),
+        (b"BUFR", Reason.UNREADABLE),
+        (bytes(range(256)), Reason.UNREADABLE),
+    ],
+)
 def test_files_without_messages(tmp_path, content, reason):
     granule = only("mhs", write(tmp_path / "x.bufr", content))
     assert (granule.reason, granule.count) == (reason, 0)
@@ -316,7 +404,11 @@ def test_a_header_without_a_date_refuses_its_message(tmp_path):
 
 
 def test_files_come_in_time_order_and_channels_as_asked(tmp_path):
-    for name, start in (("a", "2022-07-01T12:00"), ("b", "2022-07-01T06:00"), ("c", "2022-07-01T09:00")):
+    for name, start in (
+        ("a", "2022-07-01T12:00"),
+        ("b", "2022-07-01T06:00"),
+        ("c", "2022-07-01T09:00"),
+    ):
         write(tmp_path / name, encode("mhs", *swath("mhs", scans=1, start=start)))
     write(tmp_path / "d", b"")
     found = read("mhs", *sorted(tmp_path.iterdir()), channels=["5", "2"])
@@ -335,11 +427,11 @@ def mutants(data, count, seed):
         spoilt = bytearray(data)
         place = int(random.integers(len(data)))
         if i % 8 == 7:
-            del spoilt[place:place + int(random.integers(1, 200))]
+            del spoilt[place : place + int(random.integers(1, 200))]
         elif i % 8 == 6:
             del spoilt[place:]
         elif i % 8 == 5:
-            spoilt[place:place + 8] = bytes(8)
+            spoilt[place : place + 8] = bytes(8)
         else:
             # the headers are short, and most sensitive
             place = int(random.integers(120)) if i % 2 else place
@@ -351,13 +443,21 @@ def _places(footprints):
     """Positions of footprints by time (ms) and scan position."""
     time = table.column(footprints, "time").astype("datetime64[ms]").tolist()
     columns = (table.column(footprints, name).tolist() for name in ("scan_position", "lat", "lon"))
-    return {(when, position): (lat, lon) for when, position, lat, lon in zip(time, *columns, strict=True)}
+    return {
+        (when, position): (lat, lon)
+        for when, position, lat, lon in zip(time, *columns, strict=True)
+    }
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "kind", "platform"), [
-    *((name, kind, platform) for name, kind, platform, *_ in REAL), ("iasi_241", "iasi", "Metop-A"),
-    ("ssbt_127", "ssmi", "DMSP-F15")])
+@pytest.mark.parametrize(
+    ("name", "kind", "platform"),
+    [
+        *((name, kind, platform) for name, kind, platform, *_ in REAL),
+        ("iasi_241", "iasi", "Metop-A"),
+        ("ssbt_127", "ssmi", "DMSP-F15"),
+    ],
+)
 def test_no_damage_gives_impossible_footprints(tmp_path, name, kind, platform):
     data = realdata(f"bufr/{name}.bufr").read_bytes()
     paths = [write(tmp_path / f"{i:03d}", spoilt) for i, spoilt in enumerate(mutants(data, 200, 3))]
@@ -374,14 +474,18 @@ def test_no_damage_gives_impossible_footprints(tmp_path, name, kind, platform):
             assert granule.count >= 0
             continue
         used = granule.footprints.filter(table.column(granule.footprints, "rejected") == 0)
-        lat, lon, zenith, time = (table.column(used, key) for key in ("lat", "lon", "zenith", "time"))
+        lat, lon, zenith, time = (
+            table.column(used, key) for key in ("lat", "lon", "zenith", "time")
+        )
         assert (np.abs(lat) <= 90).all()
         assert (np.abs(lon) <= 180).all()
         assert ((zenith >= 0) & (zenith < 68)).all()
         values = table.values_of(used)
         values = values[np.isfinite(values)]
         assert ((values > 2.7) & (values < 400)).all()
-        assert (np.abs(time - table.column(whole.footprints, "time")[0]) <= np.timedelta64(6, "h")).all()
+        assert (
+            np.abs(time - table.column(whole.footprints, "time")[0]) <= np.timedelta64(6, "h")
+        ).all()
         both = [(*place, *places[key]) for key, place in _places(used).items() if key in places]
         assert (great_circle(*np.array(both).reshape(-1, 4).T) < 100).all(), granule.file
     assert seen == {path.name for path in paths}

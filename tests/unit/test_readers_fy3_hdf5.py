@@ -24,7 +24,7 @@ def read(files, platforms=("FY-3E",), channels=CHANNELS, reader="fy3_hdf5.mwts3"
 
 
 def only(path, **kwargs):
-    granule, = read([path], **kwargs)
+    (granule,) = read([path], **kwargs)
     return granule
 
 
@@ -47,13 +47,31 @@ def by_hand(path):
         if raw.shape[1:] == lat.shape:
             raw = np.stack(list(raw), axis=-1)
         scale = np.where(slope == 0, 1, slope)
-        return raw * scale, lat, file["Geolocation/Longitude"][()], file["Geolocation/SensorZenith"][()] * 0.01
+        return (
+            raw * scale,
+            lat,
+            file["Geolocation/Longitude"][()],
+            file["Geolocation/SensorZenith"][()] * 0.01,
+        )
 
 
-@pytest.mark.parametrize("options", [
-    {}, {"last": True}, {"order": ">"}, {"order": ">", "last": True}, {"float_": True}, {"compression": "gzip"},
-    {"slopes": np.linspace(0.01, 0.013, 17)}, {"slopes": np.linspace(0.01, 0.013, 17), "last": True},
-    {"unit": 100}, {"epoch": "2000-01-01T00:00:00"}, {"epoch": "1958-01-01T00:00:00"}], ids=str)
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"last": True},
+        {"order": ">"},
+        {"order": ">", "last": True},
+        {"float_": True},
+        {"compression": "gzip"},
+        {"slopes": np.linspace(0.01, 0.013, 17)},
+        {"slopes": np.linspace(0.01, 0.013, 17), "last": True},
+        {"unit": 100},
+        {"epoch": "2000-01-01T00:00:00"},
+        {"epoch": "1958-01-01T00:00:00"},
+    ],
+    ids=str,
+)
 def test_every_layout_equals_a_decoding_by_h5py(tmp_path, view, options):
     expected = temperatures(view, 17)
     path = write_fy3(tmp_path / NAME, view, expected, **options)
@@ -102,12 +120,15 @@ def test_missing_values_and_coordinates(tmp_path, view):
     assert found[5, 6] == found[6, 7] == Reason.LOCATION
     assert np.count_nonzero(found) == 2 * 96 + 2
     assert np.isnan(table.values_of(granule.footprints).reshape(values.shape)[2, 3]).tolist() == [
-        i == 4 for i in range(17)]
+        i == 4 for i in range(17)
+    ]
 
 
 @pytest.mark.parametrize("options", [{}, {"float_": True}, {"last": True, "order": ">"}], ids=str)
 def test_an_all_missing_swath_is_counted(tmp_path, view, options):
-    granule = only(write_fy3(tmp_path / NAME, view, np.full((*view.lat.shape, 17), np.nan), **options))
+    granule = only(
+        write_fy3(tmp_path / NAME, view, np.full((*view.lat.shape, 17), np.nan), **options)
+    )
     assert (codes(granule) == Reason.MISSING).all()
 
 
@@ -144,19 +165,24 @@ def spoil(key, value=None):
             del file[key]
             if value is not None:
                 file[key] = value
+
     return change
 
 
-@pytest.mark.parametrize(("change", "reason", "counted"), [
-    (lambda path: path.write_bytes(b""), Reason.EMPTY, False),
-    (lambda path: path.write_bytes(b"no HDF5"), Reason.UNREADABLE, False),
-    (lambda path: path.write_bytes(path.read_bytes()[:5000]), Reason.UNREADABLE, False),
-    (spoil("Data/Earth_Obs_BT"), Reason.UNREADABLE, True),
-    (spoil("Geolocation/Scnlin_mscnt"), Reason.UNREADABLE, True),
-    (spoil("Geolocation/Latitude"), Reason.UNREADABLE, False),
-    (spoil("Geolocation/SensorZenith", np.zeros((3, 96), "i2")), Reason.MISMATCH, True),
-    (spoil("Data/Earth_Obs_BT", np.zeros((13, 3, 3), "i2")), Reason.UNREADABLE, True),
-    (spoil("Geolocation/Latitude", np.zeros((0, 96), "f4")), Reason.EMPTY, False)])
+@pytest.mark.parametrize(
+    ("change", "reason", "counted"),
+    [
+        (lambda path: path.write_bytes(b""), Reason.EMPTY, False),
+        (lambda path: path.write_bytes(b"no HDF5"), Reason.UNREADABLE, False),
+        (lambda path: path.write_bytes(path.read_bytes()[:5000]), Reason.UNREADABLE, False),
+        (spoil("Data/Earth_Obs_BT"), Reason.UNREADABLE, True),
+        (spoil("Geolocation/Scnlin_mscnt"), Reason.UNREADABLE, True),
+        (spoil("Geolocation/Latitude"), Reason.UNREADABLE, False),
+        (spoil("Geolocation/SensorZenith", np.zeros((3, 96), "i2")), Reason.MISMATCH, True),
+        (spoil("Data/Earth_Obs_BT", np.zeros((13, 3, 3), "i2")), Reason.UNREADABLE, True),
+        (spoil("Geolocation/Latitude", np.zeros((0, 96), "f4")), Reason.EMPTY, False),
+    ],
+)
 def test_damaged_files_are_named(tmp_path, view, change, reason, counted):
     path = write_fy3(tmp_path / NAME, view, temperatures(view, 17))
     change(path)
@@ -176,12 +202,23 @@ def test_platforms_names_versions_and_order(tmp_path, view):
     later = orbit("2022-07-01T12:05:00", 0.5)
     write_fy3(tmp_path / NAME, view, temperatures(view, 17))
     write_fy3(tmp_path / NAME.replace("V0", "V1"), view, temperatures(view, 17))
-    write_fy3(tmp_path / NAME.replace("1022", "1205").replace("FY3E", "FY3F"), later, temperatures(later, 17),
-              platform="FY-3F")
+    write_fy3(
+        tmp_path / NAME.replace("1022", "1205").replace("FY3E", "FY3F"),
+        later,
+        temperatures(later, 17),
+        platform="FY-3F",
+    )
     (tmp_path / HUMIDITY).write_bytes(b"")
     paths = sorted(tmp_path.iterdir())
-    found = [(granule.file[4:8], granule.file[31:], granule.reason) for granule in read(reversed(paths))]
-    assert [reason for *_, reason in found] == [Reason.NAME, Reason.SUPERSEDED, Reason.USED, Reason.PLATFORM]
+    found = [
+        (granule.file[4:8], granule.file[31:], granule.reason) for granule in read(reversed(paths))
+    ]
+    assert [reason for *_, reason in found] == [
+        Reason.NAME,
+        Reason.SUPERSEDED,
+        Reason.USED,
+        Reason.PLATFORM,
+    ]
     granules = read(paths, platforms=["FY-3F", "FY-3E"])
     assert granules[-1].footprints["platform"][0].as_py() == "FY-3F"
 
@@ -189,16 +226,26 @@ def test_platforms_names_versions_and_order(tmp_path, view):
 def test_satpy_finds_and_reads_them(tmp_path, view):
     """In a process of its own, with SATPY_CONFIG_PATH as a user sets it."""
     path = write_fy3(tmp_path / NAME, view, temperatures(view, 17), last=True)
-    code = ("import numpy; from satpy import Scene\n"
-            f"scene = Scene([{os.fspath(path)!r}], reader='fy3_mwts3_l1')\n"
-            "scene.load(['1', '17', 'satellite_zenith_angle'])\n"
-            "lon, lat = scene['17'].attrs['area'].get_lonlats()\n"
-            "print(scene['17'].values.mean(dtype=float), scene['1'].shape, float(numpy.asarray(lat)[3, 4]), "
-            "scene['17'].attrs['platform_name'], scene['17'].attrs['units'], scene['17'].attrs['sensor'], "
-            "float(scene['satellite_zenith_angle'][0, 0].values))")
-    environment = {**os.environ, "SATPY_CONFIG_PATH": os.fspath(DIRECTORY), "PYTHONPATH": os.fspath(ROOT)}
-    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
-    mean, rows, columns, lat, platform, units, sensor, zenith = done.stdout.replace("(", "").replace(")", "").split()
+    code = (
+        "import numpy; from satpy import Scene\n"
+        f"scene = Scene([{os.fspath(path)!r}], reader='fy3_mwts3_l1')\n"
+        "scene.load(['1', '17', 'satellite_zenith_angle'])\n"
+        "lon, lat = scene['17'].attrs['area'].get_lonlats()\n"
+        "print(scene['17'].values.mean(dtype=float), scene['1'].shape, float(numpy.asarray(lat)[3, 4]), "
+        "scene['17'].attrs['platform_name'], scene['17'].attrs['units'], scene['17'].attrs['sensor'], "
+        "float(scene['satellite_zenith_angle'][0, 0].values))"
+    )
+    environment = {
+        **os.environ,
+        "SATPY_CONFIG_PATH": os.fspath(DIRECTORY),
+        "PYTHONPATH": os.fspath(ROOT),
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    mean, rows, columns, lat, platform, units, sensor, zenith = (
+        done.stdout.replace("(", "").replace(")", "").split()
+    )
     values, lats, _, zeniths = by_hand(path)
     assert float(mean) == pytest.approx(values[..., 16].mean(), abs=1e-4)
     assert (int(rows.strip(",")), int(columns)) == view.lat.shape
@@ -246,7 +293,13 @@ def test_mutations_give_values_within_physics_or_reasons(tmp_path, compression):
     """In a process of its own: neither HDF5 nor the reader may crash or hang."""
     view = orbit(minutes=0.3)
     path = write_fy3(tmp_path / NAME, view, temperatures(view, 17), compression=compression)
-    done = subprocess.run([sys.executable, "-c", FUZZ, os.fspath(path), "5"], cwd=ROOT, capture_output=True, text=True,
-                          timeout=300, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", FUZZ, os.fspath(path), "5"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr[-2000:]
     assert int(done.stdout) > 50

@@ -29,7 +29,9 @@ def only(*args, **kwargs):
 
 def check(found, time, lat, lon, platform):
     """One profile of the exponential atmosphere, where and when it should be."""
-    assert table.values_of(found)[0] == pytest.approx([np.nan, *files.atmosphere(HEIGHTS[1:])], rel=1e-5, nan_ok=True)
+    assert table.values_of(found)[0] == pytest.approx(
+        [np.nan, *files.atmosphere(HEIGHTS[1:])], rel=1e-5, nan_ok=True
+    )
     assert table.column(found, "time")[0] == np.datetime64(time)
     assert table.column(found, "lat")[0] == pytest.approx(lat, abs=0.006)
     assert table.column(found, "lon")[0] == pytest.approx(lon, abs=0.006)
@@ -39,7 +41,9 @@ def check(found, time, lat, lon, platform):
 
 def test_cdaac(tmp_path):
     found = only([files.cdaac(tmp_path / "atmPrf_nc", LEVELS, files.atmosphere(LEVELS))])
-    check(found, "2022-07-01T12:01:00", 10, 20, "COSMIC-2")  # 18 leap seconds, 60 s to the occultation point
+    check(
+        found, "2022-07-01T12:01:00", 10, 20, "COSMIC-2"
+    )  # 18 leap seconds, 60 s to the occultation point
     assert table.column(found, "azimuth")[0] == 45
 
 
@@ -65,15 +69,32 @@ def test_a_file_of_several_platforms(tmp_path):
 def message(height=LEVELS, refractivity=None, rays=0, **head):
     """A BUFR occultation of Metop-B with levels of ``height``, and the RMS errors that the template has beside them."""
     refractivity = files.atmosphere(height) if refractivity is None else refractivity
-    subset = files.TIME | {"second": 10.0, "satelliteIdentifier": 3, "timeIncrement": 20.0, "latitude": 60.0,
-                           "longitude": -5.0, "bearingOrAzimuth": 33.0, "earthLocalRadiusOfCurvature": 6_370_000.0,
-                           "geoidUndulation": 0.0, "radioOccultationDataQualityFlags": 0} | head
+    subset = (
+        files.TIME
+        | {
+            "second": 10.0,
+            "satelliteIdentifier": 3,
+            "timeIncrement": 20.0,
+            "latitude": 60.0,
+            "longitude": -5.0,
+            "bearingOrAzimuth": 33.0,
+            "earthLocalRadiusOfCurvature": 6_370_000.0,
+            "geoidUndulation": 0.0,
+            "radioOccultationDataQualityFlags": 0,
+        }
+        | head
+    )
     for i, (z, value) in enumerate(zip(height, refractivity, strict=True)):
-        subset |= {f"#{i + 1}#height": z, f"#{2 * i + 1}#atmosphericRefractivity": value,
-                   f"#{4 * rays + 2 * i + 1}#firstOrderStatistics": 13,
-                   f"#{2 * i + 2}#atmosphericRefractivity": 0.5}
-    return subset, {"extendedDelayedDescriptorReplicationFactor": [rays, len(height), 0],
-                    "delayedDescriptorReplicationFactor": [1] * rays}
+        subset |= {
+            f"#{i + 1}#height": z,
+            f"#{2 * i + 1}#atmosphericRefractivity": value,
+            f"#{4 * rays + 2 * i + 1}#firstOrderStatistics": 13,
+            f"#{2 * i + 2}#atmosphericRefractivity": 0.5,
+        }
+    return subset, {
+        "extendedDelayedDescriptorReplicationFactor": [rays, len(height), 0],
+        "delayedDescriptorReplicationFactor": [1] * rays,
+    }
 
 
 def bufr(path, *subsets, replications, compressed=False):
@@ -86,35 +107,61 @@ def test_bufr(tmp_path, compressed):
     height = np.arange(1_000.0, 60_001, 1_000)
     subset, replications = message(height, np.round(files.atmosphere(height), 3))
     other = subset | {"satelliteIdentifier": 999}
-    path = bufr(tmp_path / "x.bufr", subset, other, replications=replications, compressed=compressed)
+    path = bufr(
+        tmp_path / "x.bufr", subset, other, replications=replications, compressed=compressed
+    )
     used, refused = sorted(read([path]), key=lambda granule: granule.reason)
     found = used.footprints
     assert table.values_of(found)[0, 1:] == pytest.approx(files.atmosphere(HEIGHTS[1:]), abs=2e-3)
     assert table.column(found, "time")[0] == np.datetime64("2022-07-01T12:00:30")
-    assert (table.column(found, "lat")[0], table.column(found, "azimuth")[0]) == pytest.approx((60, 33), abs=0.01)
+    assert (table.column(found, "lat")[0], table.column(found, "azimuth")[0]) == pytest.approx(
+        (60, 33), abs=0.01
+    )
     assert refused.message.startswith("platform satellite 999, expected")
 
 
-@pytest.mark.parametrize(("flags", "reason"), [(0, Reason.USED), (1 << 13, Reason.USED), (1 << 15, Reason.QUALITY),
-                                               (1 << 10, Reason.QUALITY)])
+@pytest.mark.parametrize(
+    ("flags", "reason"),
+    [
+        (0, Reason.USED),
+        (1 << 13, Reason.USED),
+        (1 << 15, Reason.QUALITY),
+        (1 << 10, Reason.QUALITY),
+    ],
+)
 def test_quality_flags(tmp_path, flags, reason):
     height = np.arange(1_000.0, 20_001, 1_000)
     subset, replications = message(height, radioOccultationDataQualityFlags=flags)
     found = only([bufr(tmp_path / "x.bufr", subset, replications=replications)])
     assert table.column(found, "rejected").tolist() == [reason]
-    bit = {0: 0, 1 << 13: 1 << 2, 1 << 15: 1, 1 << 10: 1 << 5}[flags]  # ROPP counts from the other end
+    bit = {0: 0, 1 << 13: 1 << 2, 1 << 15: 1, 1 << 10: 1 << 5}[
+        flags
+    ]  # ROPP counts from the other end
     found = only([files.ropp(tmp_path / "x.nc", height, files.atmosphere(height), pcd=bit)])
     assert table.column(found, "rejected").tolist() == [reason]
 
 
 def test_bad_profiles_of_cdaac_are_coded(tmp_path):
-    found = only([files.cdaac(tmp_path / "x_nc", LEVELS, files.atmosphere(LEVELS), bad="1", errstr="climatology")])
+    found = only(
+        [
+            files.cdaac(
+                tmp_path / "x_nc", LEVELS, files.atmosphere(LEVELS), bad="1", errstr="climatology"
+            )
+        ]
+    )
     assert table.column(found, "rejected").tolist() == [Reason.QUALITY]
 
 
-@pytest.mark.parametrize(("attributes", "reason"), [
-    ({"hour": 14}, Reason.TIME), ({"month": 77, "start_time": None}, Reason.TIME), ({"lat": 60.0}, Reason.LOCATION),
-    ({"start_time": None}, Reason.USED), ({"year": None}, Reason.USED)])
+@pytest.mark.parametrize(
+    ("attributes", "reason"),
+    [
+        ({"hour": 14}, Reason.TIME),
+        ({"month": 77, "start_time": None}, Reason.TIME),
+        ({"lat": 60.0}, Reason.LOCATION),
+        ({"start_time": None}, Reason.USED),
+        ({"year": None}, Reason.USED),
+    ],
+)
 def test_clocks_and_places_have_to_agree(tmp_path, attributes, reason):
     found = only([files.cdaac(tmp_path / "x_nc", LEVELS, files.atmosphere(LEVELS), **attributes)])
     assert table.column(found, "rejected").tolist() == [reason]
@@ -134,21 +181,34 @@ def test_what_is_no_occultation(tmp_path):
     with netCDF4.Dataset(path, "a") as file:
         file["MSL_alt"].units = "feet"
     found = read([tmp_path / "a.nc", tmp_path / "b.nc", tmp_path / "c.nc", path])
-    assert [granule.reason for granule in found] == [Reason.UNREADABLE, Reason.UNREADABLE, Reason.EMPTY,
-                                                     Reason.UNREADABLE]
+    assert [granule.reason for granule in found] == [
+        Reason.UNREADABLE,
+        Reason.UNREADABLE,
+        Reason.EMPTY,
+        Reason.UNREADABLE,
+    ]
     assert "no refractivity by height" in found[0].message
     assert "MSL_alt in 'feet', expected 'km' or 'm'" in found[3].message
 
 
-@pytest.mark.parametrize("name", ["refractivity_", "refractivity_098", "refractivity_60001", "N_100", "1"])
+@pytest.mark.parametrize(
+    "name", ["refractivity_", "refractivity_098", "refractivity_60001", "N_100", "1"]
+)
 def test_unknown_channels(name):
-    with pytest.raises(ValueError, match="known: refractivity_ and a height in m, refractivity_0 to refractivity_6000"):
+    with pytest.raises(
+        ValueError,
+        match="known: refractivity_ and a height in m, refractivity_0 to refractivity_6000",
+    ):
         read([], channels=[name])
 
 
 def test_gps_time():
-    gps = (np.datetime64("2017-01-01T00:00:17") - np.datetime64("1980-01-06")) / np.timedelta64(1, "s")
-    assert occultation_netcdf.utc(gps) == np.datetime64("2017-01-01T00:00:00")  # the leap second itself
+    gps = (np.datetime64("2017-01-01T00:00:17") - np.datetime64("1980-01-06")) / np.timedelta64(
+        1, "s"
+    )
+    assert occultation_netcdf.utc(gps) == np.datetime64(
+        "2017-01-01T00:00:00"
+    )  # the leap second itself
     assert occultation_netcdf.utc(gps + 1) == np.datetime64("2017-01-01T00:00:00")
     assert occultation_netcdf.utc(gps - 1) == np.datetime64("2016-12-31T23:59:59")
     assert np.isnat(occultation_netcdf.utc(1e30))
@@ -160,11 +220,15 @@ def test_a_real_profile_on_the_heights_of_the_source():
     found = only([path], channels=channels)
     heights = np.array([int(name.split("_")[1]) for name in channels])
     with netCDF4.Dataset(path) as file:
-        height, refractivity = (np.ma.filled(file[name][:].astype(float), np.nan) for name in ("MSL_alt", "Ref"))
+        height, refractivity = (
+            np.ma.filled(file[name][:].astype(float), np.nan) for name in ("MSL_alt", "Ref")
+        )
         nearest = np.nanargmin(np.abs(height - 10))
         expected = [float(file[name][nearest]) for name in ("Lat", "Lon")]
     order = np.argsort(height)
-    theirs = np.exp(np.interp(heights, 1000 * height[order], np.log(refractivity[order]), np.nan, np.nan))
+    theirs = np.exp(
+        np.interp(heights, 1000 * height[order], np.log(refractivity[order]), np.nan, np.nan)
+    )
     np.testing.assert_allclose(table.values_of(found)[0], theirs, rtol=1e-5)
     assert np.isfinite(theirs).sum() == 498
     assert [table.column(found, name)[0] for name in ("lat", "lon")] == pytest.approx(expected)
@@ -173,7 +237,9 @@ def test_a_real_profile_on_the_heights_of_the_source():
 
 def test_a_real_message_without_refractivity_gets_that_of_its_bending_angles():
     """A GRACE message as ECMWF keeps it: bending angles from 6 to 38 km. Below 25 km it resembles the tropics."""
-    channels = [f"refractivity_{height}" for height in (5_000, 8_000, 12_000, 16_000, 20_000, 30_000)]
+    channels = [
+        f"refractivity_{height}" for height in (5_000, 8_000, 12_000, 16_000, 20_000, 30_000)
+    ]
     found = only([realdata("bufr/rado_250.bufr")], channels=channels)
     values = table.values_of(found)[0]
     assert np.isnan(values[[0, -1]]).all()

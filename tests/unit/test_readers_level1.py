@@ -11,11 +11,17 @@ def test_a_refused_file_is_a_granule_with_its_reason():
         raise OSError("damaged")
 
     granule = level1.granule("a.hdf", None, fails)
-    assert (granule.reason.label, granule.message, granule.count) == ("unreadable", "OSError: damaged", 0)
+    assert (granule.reason.label, granule.message, granule.count) == (
+        "unreadable",
+        "OSError: damaged",
+        0,
+    )
 
 
 def test_clocks_of_days_and_milliseconds():
-    found = level1.instants(np.array([2020, 2020, 1997, 2022], ">u2"), [366, 367, 1, 1], [86_399_999, 0, 0, 86_400_000])
+    found = level1.instants(
+        np.array([2020, 2020, 1997, 2022], ">u2"), [366, 367, 1, 1], [86_399_999, 0, 0, 86_400_000]
+    )
     assert found[0] == np.datetime64("2020-12-31T23:59:59.999")
     assert np.isnat(found[1:]).all()
 

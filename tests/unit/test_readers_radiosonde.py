@@ -24,7 +24,9 @@ def read(paths, platforms=("radiosonde",), channels=CHANNELS):
 
 def values(tmp_path, levels, channels, **columns):
     """Values of ``channels`` from one sounding."""
-    message = files.bufr(files.TEMP, [files.sounding(levels, **columns)], 2, replications=files.temp(len(levels)))
+    message = files.bufr(
+        files.TEMP, [files.sounding(levels, **columns)], 2, replications=files.temp(len(levels))
+    )
     path = tmp_path / "x.bufr"
     path.write_bytes(message)
     (granule,) = read([path], channels=channels)
@@ -32,14 +34,22 @@ def values(tmp_path, levels, channels, **columns):
 
 
 def test_mandatory_levels_are_taken_and_600_hpa_interpolated(tmp_path):
-    found = values(tmp_path, [1000, 700, 500], ["T1000", "T700", "T600", "T500", "T850", "T400"],
-                   airTemperature=[290.0, 280.0, 260.0])
+    found = values(
+        tmp_path,
+        [1000, 700, 500],
+        ["T1000", "T700", "T600", "T500", "T850", "T400"],
+        airTemperature=[290.0, 280.0, 260.0],
+    )
     weight = np.log(700 / 600) / np.log(700 / 500)
-    assert found == pytest.approx([290, 280, 280 - 20 * weight, 260, MISSING, MISSING], abs=0.01, nan_ok=True)
+    assert found == pytest.approx(
+        [290, 280, 280 - 20 * weight, 260, MISSING, MISSING], abs=0.01, nan_ok=True
+    )
 
 
 def test_a_reported_level_counts_whatever_is_about_it(tmp_path):
-    found = values(tmp_path, [1000, 850, 300], ["T850", "T700", "T500"], airTemperature=[290.0, 283.0, 230.0])
+    found = values(
+        tmp_path, [1000, 850, 300], ["T850", "T700", "T500"], airTemperature=[290.0, 283.0, 230.0]
+    )
     assert found == pytest.approx([283, MISSING, MISSING], nan_ok=True)
 
 
@@ -48,8 +58,13 @@ def test_heights_become_geopotential_and_bend_with_temperature(tmp_path):
     pressure = np.array([850.0, 700.0, 500.0])
     s = np.log(1000 / pressure)
     height = (physics.GAS_CONSTANT_DRY / physics.GRAVITY) * (290 * s - lapse * s**2 / 2)
-    found = values(tmp_path, pressure, ["Z850", "Z600"], nonCoordinateGeopotentialHeight=np.round(height),
-                   airTemperature=290 - lapse * s)
+    found = values(
+        tmp_path,
+        pressure,
+        ["Z850", "Z600"],
+        nonCoordinateGeopotentialHeight=np.round(height),
+        airTemperature=290 - lapse * s,
+    )
     at = np.log(1000 / 600)
     exact = physics.GAS_CONSTANT_DRY * (290 * at - lapse * at**2 / 2)
     assert found[0] == pytest.approx(physics.GRAVITY * np.round(height[0]), abs=0.01)
@@ -59,22 +74,34 @@ def test_heights_become_geopotential_and_bend_with_temperature(tmp_path):
 
 
 def test_winds_and_humidity(tmp_path):
-    found = values(tmp_path, [925, 850], ["U925", "V925", "R925", "U850", "R850"], airTemperature=[285.0, 280.0],
-                   dewpointTemperature=[285.0, MISSING], windDirection=[270.0, 180.0], windSpeed=[12.0, MISSING])
+    found = values(
+        tmp_path,
+        [925, 850],
+        ["U925", "V925", "R925", "U850", "R850"],
+        airTemperature=[285.0, 280.0],
+        dewpointTemperature=[285.0, MISSING],
+        windDirection=[270.0, 180.0],
+        windSpeed=[12.0, MISSING],
+    )
     assert found == pytest.approx([12, 0, 100, MISSING, MISSING], abs=1e-4, nan_ok=True)
 
 
 def test_what_is_below_the_ground_is_not_used(tmp_path):
-    columns = {"extendedVerticalSoundingSignificance": [65536, SURFACE, 65536],
-               "nonCoordinateGeopotentialHeight": [100.0, 800.0, 1500.0], "airTemperature": [MISSING, 280.0, 275.0]}
+    columns = {
+        "extendedVerticalSoundingSignificance": [65536, SURFACE, 65536],
+        "nonCoordinateGeopotentialHeight": [100.0, 800.0, 1500.0],
+        "airTemperature": [MISSING, 280.0, 275.0],
+    }
     found = values(tmp_path, [1000, 920, 850], ["Z1000", "Z850", "T850", "T925"], **columns)
     assert found == pytest.approx([MISSING, 1500 * physics.GRAVITY, 275, MISSING], nan_ok=True)
 
 
 @pytest.mark.parametrize("compressed", [False, True])
 def test_several_soundings_in_a_message(tmp_path, compressed):
-    subsets = [files.sounding([850, 700], airTemperature=[280.0 + i, 270.0 + i]) | {"stationNumber": i}
-               for i in range(1, 4)]
+    subsets = [
+        files.sounding([850, 700], airTemperature=[280.0 + i, 270.0 + i]) | {"stationNumber": i}
+        for i in range(1, 4)
+    ]
     replications = files.temp(2)
     path = tmp_path / "x.bufr"
     path.write_bytes(files.bufr(files.TEMP, subsets, 2, compressed, replications))
@@ -85,8 +112,14 @@ def test_several_soundings_in_a_message(tmp_path, compressed):
 
 def test_others_are_refused(tmp_path):
     path = tmp_path / "x.bufr"
-    path.write_bytes(files.bufr(files.LAND, [files.land()], 0,
-                                replications={"delayedDescriptorReplicationFactor": [0, 0]}))
+    path.write_bytes(
+        files.bufr(
+            files.LAND,
+            [files.land()],
+            0,
+            replications={"delayedDescriptorReplicationFactor": [0, 0]},
+        )
+    )
     (granule,) = read([path])
     assert (granule.reason, granule.count) == (Reason.PLATFORM, 1)
     with pytest.raises(ValueError, match="no channel T70; known: Z50"):
@@ -104,7 +137,9 @@ def test_real_soundings_keep_their_mandatory_levels():
     with open(path, "rb") as file:
         while (handle := eccodes.codes_bufr_new_from_file(file)) is not None:
             eccodes.codes_set(handle, "unpack", 1)
-            if eccodes.codes_is_defined(handle, "pressure") and eccodes.codes_is_defined(handle, "airTemperature"):
+            if eccodes.codes_is_defined(handle, "pressure") and eccodes.codes_is_defined(
+                handle, "airTemperature"
+            ):
                 compared += compare(handle, found)
             eccodes.codes_release(handle)
     assert compared > 10_000
@@ -112,30 +147,52 @@ def test_real_soundings_keep_their_mandatory_levels():
 
 def compare(handle, found):
     """Compare one sounding's values at levels of the state with its row; return how many were equal."""
-    names = ["pressure", "airTemperature", "nonCoordinateGeopotential", "windSpeed", "windDirection",
-             "dewpointTemperature", "verticalSoundingSignificance"]
+    names = [
+        "pressure",
+        "airTemperature",
+        "nonCoordinateGeopotential",
+        "windSpeed",
+        "windDirection",
+        "dewpointTemperature",
+        "verticalSoundingSignificance",
+    ]
     levels = int(eccodes.codes_get_double_array(handle, "delayedDescriptorReplicationFactor")[0])
     if levels == 0:
         return 0
     pressure, temperature, geopotential, speed, direction, dew_point, significance = (
-        np.where((column := eccodes.codes_get_double_array(handle, name)[:levels]) > -1e99, column, np.nan)
-        for name in names)
-    block, number = (eccodes.codes_get_double(handle, name) for name in ("blockNumber", "stationNumber"))
+        np.where(
+            (column := eccodes.codes_get_double_array(handle, name)[:levels]) > -1e99,
+            column,
+            np.nan,
+        )
+        for name in names
+    )
+    block, number = (
+        eccodes.codes_get_double(handle, name) for name in ("blockNumber", "stationNumber")
+    )
     row = found.loc[f"{block:02.0f}{number:03.0f}"] if block > 0 else None
     if row is None or row.ndim > 1:
         return 0
     surface = pressure[np.nan_to_num(significance).astype(int) & 64 > 0]
     ground = surface.max() if len(surface) else pressure[np.isfinite(temperature)].max(initial=0)
     vapour = 100 * physics.saturation_over_water(dew_point)
-    wanted = {"T": temperature, "Z": geopotential, "U": -speed * np.sin(np.deg2rad(direction)),
-              "V": -speed * np.cos(np.deg2rad(direction)),
-              "R": vapour / physics.saturation_vapour_pressure(temperature)}
+    wanted = {
+        "T": temperature,
+        "Z": geopotential,
+        "U": -speed * np.sin(np.deg2rad(direction)),
+        "V": -speed * np.cos(np.deg2rad(direction)),
+        "R": vapour / physics.saturation_vapour_pressure(temperature),
+    }
     count = 0
     for name, column in wanted.items():
         for level in LEVELS:
-            at = np.flatnonzero((pressure == 100 * level) & np.isfinite(column) & (pressure <= ground))
+            at = np.flatnonzero(
+                (pressure == 100 * level) & np.isfinite(column) & (pressure <= ground)
+            )
             if len(at):
-                assert row[f"channel_{name}{level}"] == pytest.approx(column[at[0]], rel=1e-5, abs=1e-3)
+                assert row[f"channel_{name}{level}"] == pytest.approx(
+                    column[at[0]], rel=1e-5, abs=1e-3
+                )
                 count += 1
     return count
 
@@ -144,11 +201,15 @@ def compare(handle, found):
 def test_flipped_bits_cost_what_they_hit(tmp_path):
     """200 flips and cuts of eight real soundings: all stay accounted for, in their year and on the Earth."""
     source = tmp_path / "eight.bufr"
-    source.write_bytes(b"".join(m.data for m in islice(bufr.messages(realdata("bufr/pdbufr_temp.bufr")), 8)))
+    source.write_bytes(
+        b"".join(m.data for m in islice(bufr.messages(realdata("bufr/pdbufr_temp.bufr")), 8))
+    )
     paths = files.spoiled(tmp_path, [source], 200)
     found = read(paths)
     accounted = files.accounted(found)
-    assert all(accounted[path.name] >= 8 for path in paths if path.stat().st_size == source.stat().st_size)
+    assert all(
+        accounted[path.name] >= 8 for path in paths if path.stat().st_size == source.stat().st_size
+    )
     rows = files.used(found)
     assert len(rows) > 1_000
     assert rows["lat"].between(-90, 90).all()

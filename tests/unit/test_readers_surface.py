@@ -36,7 +36,9 @@ def land(*subsets, **kwargs):
 
 
 def sea(*subsets, **kwargs):
-    return files.bufr(files.SHIP, subsets, 1, replications={"delayedDescriptorReplicationFactor": [0]}, **kwargs)
+    return files.bufr(
+        files.SHIP, subsets, 1, replications={"delayedDescriptorReplicationFactor": [0]}, **kwargs
+    )
 
 
 def test_a_station_in_todays_template(tmp_path):
@@ -44,13 +46,17 @@ def test_a_station_in_todays_template(tmp_path):
     temperature, humidity, u, v, pressure, sea_level = table.values_of(found)[0]
     assert (temperature, pressure, sea_level) == pytest.approx((290.15, 100850, 101430))
     assert (u, v) == pytest.approx((5 * np.sin(np.pi / 3), 2.5), abs=1e-5)
-    water = 6.112 * np.exp(17.62 * np.array([10.0, 17.0]) / (243.12 + np.array([10.0, 17.0])))  # Sonntag (1990)
+    water = 6.112 * np.exp(
+        17.62 * np.array([10.0, 17.0]) / (243.12 + np.array([10.0, 17.0]))
+    )  # Sonntag (1990)
     assert humidity == pytest.approx(100 * water[0] / water[1], abs=0.1)
     assert found["station"].to_pylist() == ["10384"]
     assert found["platform"].to_pylist() == ["land"]
     assert found["file"].to_pylist() == ["x.bufr"]
     assert table.column(found, "time")[0] == np.datetime64("2022-07-01T12:00")
-    assert (table.column(found, "lat")[0], table.column(found, "lon")[0]) == pytest.approx((52.5, 13.4))
+    assert (table.column(found, "lat")[0], table.column(found, "lon")[0]) == pytest.approx(
+        (52.5, 13.4)
+    )
     assert table.column(found, "rejected").tolist() == [Reason.USED]
 
 
@@ -65,7 +71,10 @@ def test_several_subsets(tmp_path, compressed):
 
 
 def test_bulletin_headers_between_messages(tmp_path):
-    one, two = land(files.land(station=1)), land(files.land(station=2), files.land(station=3), compressed=True)
+    one, two = (
+        land(files.land(station=1)),
+        land(files.land(station=2), files.land(station=3), compressed=True),
+    )
     found = only(write(tmp_path, BULLETIN, one, b"\r\r\n\x03", BULLETIN, two, b"\0" * 20))
     assert found["station"].to_pylist() == ["10001", "10002", "10003"]
 
@@ -86,8 +95,14 @@ def test_chosen_channels_keep_their_order_and_unknown_ones_list_the_known(tmp_pa
         read(path, channels=["SST"])
 
 
-@pytest.mark.parametrize(("change", "missing"), [
-    ({"windSpeed": 180.0}, [2, 3]), ({"windDirection": 400.0}, [2, 3]), ({"windSpeed": 0.0, "windDirection": 0.0}, [])])
+@pytest.mark.parametrize(
+    ("change", "missing"),
+    [
+        ({"windSpeed": 180.0}, [2, 3]),
+        ({"windDirection": 400.0}, [2, 3]),
+        ({"windSpeed": 0.0, "windDirection": 0.0}, []),
+    ],
+)
 def test_impossible_winds_are_missing(tmp_path, change, missing):
     values = table.values_of(only(write(tmp_path, land(files.land() | change))))[0]
     assert np.flatnonzero(np.isnan(values)).tolist() == missing
@@ -101,8 +116,15 @@ def test_times_far_from_the_header_are_coded(tmp_path, change):
 
 
 def test_reports_without_a_value_are_counted(tmp_path):
-    found = only(write(tmp_path, land(files.TIME | {"blockNumber": 10, "stationNumber": 1, "latitude": 50.0,
-                                                    "longitude": 8.0})))
+    found = only(
+        write(
+            tmp_path,
+            land(
+                files.TIME
+                | {"blockNumber": 10, "stationNumber": 1, "latitude": 50.0, "longitude": 8.0}
+            ),
+        )
+    )
     assert table.column(found, "rejected").tolist() == [Reason.MISSING]
 
 
@@ -113,7 +135,9 @@ def test_the_fuller_of_two_reports_comes_first(tmp_path):
 
 
 def test_ships(tmp_path):
-    found = only(write(tmp_path, sea(files.ship(), files.ship("SHIP"))), "sea", ["ship", "buoy"], SEA)
+    found = only(
+        write(tmp_path, sea(files.ship(), files.ship("SHIP"))), "sea", ["ship", "buoy"], SEA
+    )
     assert found["station"].to_pylist() == ["", "DBLK"]
     values = table.values_of(found)[1]
     assert values[[0, 2, 3, 5, 6]] == pytest.approx([288.0, -10, 0, 101230, 288.2], abs=1e-5)
@@ -127,31 +151,51 @@ def test_deep_water_is_no_surface(tmp_path):
 
 
 def test_buoys(tmp_path):
-    subset = files.TIME | {"marineObservingPlatformIdentifier": 4401234, "latitude": -40.0, "longitude": 100.0,
-                           "oceanographicWaterTemperature": 285.5, "nonCoordinatePressure": 101000.0}
-    replications = {"shortDelayedDescriptorReplicationFactor": [0, 0, 0, 0], "delayedDescriptorReplicationFactor": [0]}
+    subset = files.TIME | {
+        "marineObservingPlatformIdentifier": 4401234,
+        "latitude": -40.0,
+        "longitude": 100.0,
+        "oceanographicWaterTemperature": 285.5,
+        "nonCoordinatePressure": 101000.0,
+    }
+    replications = {
+        "shortDelayedDescriptorReplicationFactor": [0, 0, 0, 0],
+        "delayedDescriptorReplicationFactor": [0],
+    }
     message = files.bufr(files.BUOY, [subset], 1, replications=replications)
     found = only(write(tmp_path, message, sea(files.ship())), "sea", ["ship", "buoy"], SEA)
     assert found["platform"].to_pylist() == ["buoy", "ship"]
     assert found["station"].to_pylist() == ["4401234", "DBLK"]
     assert table.values_of(found)[0, [4, 6]] == pytest.approx([101000, 285.5])
-    used, refused = sorted(read(write(tmp_path, message, sea(files.ship())), "sea", ["buoy"], SEA),
-                           key=lambda granule: granule.reason)
+    used, refused = sorted(
+        read(write(tmp_path, message, sea(files.ship())), "sea", ["buoy"], SEA),
+        key=lambda granule: granule.reason,
+    )
     assert used.footprints["platform"].to_pylist() == ["buoy"]
-    assert (refused.reason, refused.count, refused.message) == (Reason.PLATFORM, 1, "ship, expected buoy")
+    assert (refused.reason, refused.count, refused.message) == (
+        Reason.PLATFORM,
+        1,
+        "ship, expected buoy",
+    )
 
 
 def test_what_is_of_another_kind_or_damaged_is_named_and_counted(tmp_path):
     good, other = land(files.land()), sea(files.ship(), files.ship("X"))
     damaged = land(files.land(), files.land(station=2))[:-9] + b"7777"
     found = read(write(tmp_path, good, other, damaged, good[:60]))
-    refused = {granule.reason: granule for granule in found if granule.footprints is None and granule.count != 0}
+    refused = {
+        granule.reason: granule
+        for granule in found
+        if granule.footprints is None and granule.count != 0
+    }
     assert sum(len(granule.footprints) for granule in found if granule.footprints) == 1
     assert refused[Reason.PLATFORM].message == "BUFR of category 1, expected 0"
     assert refused[Reason.PLATFORM].count == 2
     damage = [granule for granule in found if granule.reason == Reason.UNREADABLE]
     assert sorted(granule.message.split(":")[0] for granule in damage) == [
-        f"message at octet {len(good) + len(other)}", f"message at octet {len(good) + len(other) + len(damaged)}"]
+        f"message at octet {len(good) + len(other)}",
+        f"message at octet {len(good) + len(other) + len(damaged)}",
+    ]
 
 
 def test_files_without_a_message(tmp_path):
@@ -162,24 +206,54 @@ def test_files_without_a_message(tmp_path):
 
 def test_fifteen_thousand_real_reports_equal_pdbufr():
     path = realdata("bufr/pdbufr_perf_synop.bufr")
-    names = ["latitude", "longitude", "airTemperatureAt2M", "dewpointTemperatureAt2M", "windDirectionAt10M",
-             "windSpeedAt10M", "nonCoordinatePressure", "pressureReducedToMeanSeaLevel", "relativeHumidity"]
-    theirs = pdbufr.read_bufr(path, columns=["blockNumber", "stationNumber", *names], required_columns=False)
+    names = [
+        "latitude",
+        "longitude",
+        "airTemperatureAt2M",
+        "dewpointTemperatureAt2M",
+        "windDirectionAt10M",
+        "windSpeedAt10M",
+        "nonCoordinatePressure",
+        "pressureReducedToMeanSeaLevel",
+        "relativeHumidity",
+    ]
+    theirs = pdbufr.read_bufr(
+        path, columns=["blockNumber", "stationNumber", *names], required_columns=False
+    )
     found = only(path)
     assert len(found) == len(theirs) == 15824
     rejected = table.column(found, "rejected")
-    assert np.bincount(rejected).tolist() == [7873, 0, 0, 7951]  # the others are second parts, without these quantities
+    assert np.bincount(rejected).tolist() == [
+        7873,
+        0,
+        0,
+        7951,
+    ]  # the others are second parts, without these quantities
     station = (1000 * theirs["blockNumber"] + theirs["stationNumber"]).map("{:05.0f}".format)
     values = theirs[names].astype(float).to_numpy()
     assert (values[:, 5] > 150).sum() == 1  # a report of 349 m/s
     speed, direction = np.where(values[:, 5] > 150, np.nan, values[:, 5]), np.deg2rad(values[:, 4])
-    vapour = np.where(np.isfinite(values[:, 3]), 100 * physics.saturation_over_water(values[:, 3]),
-                      values[:, 8] * physics.saturation_over_water(values[:, 2]))
+    vapour = np.where(
+        np.isfinite(values[:, 3]),
+        100 * physics.saturation_over_water(values[:, 3]),
+        values[:, 8] * physics.saturation_over_water(values[:, 2]),
+    )
     humidity = vapour / physics.saturation_vapour_pressure(values[:, 2])
-    expected = np.stack([values[:, 2], humidity, -speed * np.sin(direction), -speed * np.cos(direction), values[:, 6],
-                         values[:, 7]], axis=1)
+    expected = np.stack(
+        [
+            values[:, 2],
+            humidity,
+            -speed * np.sin(direction),
+            -speed * np.cos(direction),
+            values[:, 6],
+            values[:, 7],
+        ],
+        axis=1,
+    )
     theirs = np.column_stack([values[:, 0], values[:, 1], expected]).astype(np.float32)
-    ours = np.column_stack([table.column(found, "lat"), table.column(found, "lon"), table.values_of(found)])
+    ours = np.column_stack(
+        [table.column(found, "lat"), table.column(found, "lon"), table.values_of(found)]
+    )
 
     def ordered(names, rows):
         rows = np.where(np.isnan(rows), -1e9, rows)
@@ -202,19 +276,31 @@ def test_real_ships_equal_direct_decoding():
         while (handle := eccodes.codes_bufr_new_from_file(file)) is not None:
             eccodes.codes_set(handle, "unpack", 1)
             if eccodes.codes_is_defined(handle, "airTemperatureAt2M"):
-                row = used.loc[eccodes.codes_get_string(handle, "shipOrMobileLandStationIdentifier").strip()]
-                for channel, name in {"T2M": "airTemperatureAt2M", "MSL": "pressureReducedToMeanSeaLevel",
-                                      "SST": "oceanographicWaterTemperature"}.items():
+                row = used.loc[
+                    eccodes.codes_get_string(handle, "shipOrMobileLandStationIdentifier").strip()
+                ]
+                for channel, name in {
+                    "T2M": "airTemperatureAt2M",
+                    "MSL": "pressureReducedToMeanSeaLevel",
+                    "SST": "oceanographicWaterTemperature",
+                }.items():
                     value = eccodes.codes_get_double(handle, name)
-                    assert row[f"channel_{channel}"] == pytest.approx(value if value > -1e99 else np.nan, nan_ok=True)
+                    assert row[f"channel_{channel}"] == pytest.approx(
+                        value if value > -1e99 else np.nan, nan_ok=True
+                    )
             eccodes.codes_release(handle)
 
 
 @pytest.mark.slow
 def test_flipped_bits_cost_what_they_hit(tmp_path):
     """200 flips and cuts of real reports: every report stays accounted for, within its day and on the Earth."""
-    paths = files.spoiled(tmp_path, [realdata("bufr/syno_4.bufr"), realdata("bufr/ship_11.bufr")], 100)
-    for kind, platforms, count, name in (("land", ["land"], 50, "syno_4"), ("sea", ["ship", "buoy"], 15, "ship_11")):
+    paths = files.spoiled(
+        tmp_path, [realdata("bufr/syno_4.bufr"), realdata("bufr/ship_11.bufr")], 100
+    )
+    for kind, platforms, count, name in (
+        ("land", ["land"], 50, "syno_4"),
+        ("sea", ["ship", "buoy"], 15, "ship_11"),
+    ):
         mine = [path for path in paths if name in path.name]
         found = list(readers.read(f"surface.{kind}", mine, platforms, LAND))
         accounted, size = files.accounted(found), realdata(f"bufr/{name}.bufr").stat().st_size

@@ -8,10 +8,17 @@ import pytest
 
 from fuxiflow import fingerprint, records
 
-PARAMS = {"code": "0123456789abcdef", "max_z": 6, "dates": ["2022-01-01", "2022-01-31"], "none": None}
+PARAMS = {
+    "code": "0123456789abcdef",
+    "max_z": 6,
+    "dates": ["2022-01-01", "2022-01-31"],
+    "none": None,
+}
 
 
-def write(root: Path, rule: str = "some_rule", params: dict = PARAMS, finished: bool = True) -> Path:
+def write(
+    root: Path, rule: str = "some_rule", params: dict = PARAMS, finished: bool = True
+) -> Path:
     outputs = [root / "results/x/a.parquet", root / "results/x/b.zarr"]
     outputs[0].parent.mkdir(parents=True, exist_ok=True)
     outputs[0].touch()
@@ -37,7 +44,14 @@ def test_a_record_lies_beside_the_log_and_is_found_by_its_products(tmp_path):
 
 
 def test_a_rule_without_wildcards_is_found_too(tmp_path):
-    records.write(tmp_path / "results/x/logs/world_spinup.log", "world_spinup", PARAMS, [], ["spinup.restart"], True)
+    records.write(
+        tmp_path / "results/x/logs/world_spinup.log",
+        "world_spinup",
+        PARAMS,
+        [],
+        ["spinup.restart"],
+        True,
+    )
     assert records.read(tmp_path / "results/x/records")["spinup.restart"]["rule"] == "world_spinup"
 
 
@@ -99,7 +113,9 @@ def test_damaged_records_are_left_out(tmp_path, damage):
     path = write(tmp_path)
     write(tmp_path, rule="another")
     path.write_bytes(damage)
-    assert {record["rule"] for record in records.read(tmp_path / "results/x/records").values()} == {"another"}
+    assert {record["rule"] for record in records.read(tmp_path / "results/x/records").values()} == {
+        "another"
+    }
 
 
 def test_a_fingerprint_is_resolved_while_its_code_is_there(tmp_path):
@@ -117,13 +133,26 @@ def test_a_fingerprint_is_resolved_while_its_code_is_there(tmp_path):
 
 
 def test_a_readers_code_is_resolved_too():
-    found = records.code_files("observations_read", {"code": "1", "reader_code": "2", "reader": "atms_sdr"})
+    found = records.code_files(
+        "observations_read", {"code": "1", "reader_code": "2", "reader": "atms_sdr"}
+    )
     assert [path.name for path in found.values()] == ["observations_read.py", "atms_sdr.py"]
 
 
-@pytest.mark.parametrize(("said", "requested", "gpus"), [
-    ("2", {"gpu": 1}, 1), ("0", {"gpu": 1}, 0), ("8", {"gpu": 16, "nodes": 2}, 16), ("2", {"nodes": 2}, 0)])
-def test_gpus_are_those_of_all_nodes_and_no_more_than_were_asked_for(tmp_path, monkeypatch, said, requested, gpus):
+@pytest.mark.parametrize(
+    ("said", "requested", "gpus"),
+    [
+        ("2", {"gpu": 1}, 1),
+        ("0", {"gpu": 1}, 0),
+        ("8", {"gpu": 16, "nodes": 2}, 16),
+        ("2", {"nodes": 2}, 0),
+    ],
+)
+def test_gpus_are_those_of_all_nodes_and_no_more_than_were_asked_for(
+    tmp_path, monkeypatch, said, requested, gpus
+):
     monkeypatch.setenv("SLURM_GPUS_ON_NODE", said)
-    records.write(tmp_path / "logs/training_joint/full.log", "training_joint", {}, [], [], True, requested)
+    records.write(
+        tmp_path / "logs/training_joint/full.log", "training_joint", {}, [], [], True, requested
+    )
     assert json.loads((tmp_path / "records/training_joint/full.json").read_text())["gpus"] == gpus

@@ -5,7 +5,12 @@ import pytest
 from fuxiflow import provenance
 from fuxiflow.restart import key, workspace
 
-RUNNING = {"rule": "cycling_analyses", "configuration": "c1", "code": "k1", "inputs": {"a.zarr": "i1"}}
+RUNNING = {
+    "rule": "cycling_analyses",
+    "configuration": "c1",
+    "code": "k1",
+    "inputs": {"a.zarr": "i1"},
+}
 
 
 @pytest.fixture(autouse=True)
@@ -33,8 +38,16 @@ def test_versions_and_commit_do_not_matter(begun):
     assert (workspace(begun) / "saved.pt").exists()
 
 
-@pytest.mark.parametrize(("changed", "value"), [("configuration", "c2"), ("code", "k2"), ("rule", "training_joint"),
-                                                ("inputs", {"a.zarr": "i2"}), ("inputs", {})])
+@pytest.mark.parametrize(
+    ("changed", "value"),
+    [
+        ("configuration", "c2"),
+        ("code", "k2"),
+        ("rule", "training_joint"),
+        ("inputs", {"a.zarr": "i2"}),
+        ("inputs", {}),
+    ],
+)
 def test_what_was_made_otherwise_is_dropped(begun, changed, value):
     provenance.use({**RUNNING, changed: value})
     assert sorted(path.name for path in workspace(begun).iterdir()) == ["key"]

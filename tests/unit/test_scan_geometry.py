@@ -7,20 +7,26 @@ from fuxiflow.observations import scan_geometry
 from fuxiflow.observations.scan_geometry import strays, zenith_at
 from tests.level1_files import orbit
 
-STARTS = [f"2022-07-01T{hour:02d}:{minute:02d}:00" for hour in (0, 7) for minute in range(0, 60, 10)]
+STARTS = [
+    f"2022-07-01T{hour:02d}:{minute:02d}:00" for hour in (0, 7) for minute in range(0, 60, 10)
+]
 
 
 @pytest.mark.parametrize("start", STARTS)
-@pytest.mark.parametrize(("columns", "stride"), [(slice(None), 1), (slice(4, None, 8), 3), (slice(None, None, 12), 12)])
+@pytest.mark.parametrize(
+    ("columns", "stride"), [(slice(None), 1), (slice(4, None, 8), 3), (slice(None, None, 12), 12)]
+)
 def test_clean_swaths_pass_thinned_or_not_at_every_latitude(start, columns, stride):
     view = orbit(start, 4, columns, stride)
     assert not scan_geometry.misplaced(view.lat, view.lon, view.zenith).any()
-    assert not scan_geometry.mistimed(view.time[:, 0].astype("datetime64[us]"), view.lat, view.lon).any()
+    assert not scan_geometry.mistimed(
+        view.time[:, 0].astype("datetime64[us]"), view.lat, view.lon
+    ).any()
 
 
 def test_an_orbit_passes_with_a_gap_and_rounded_coordinates():
     view = orbit("2022-07-01T00:00:00", 100)
-    keep = np.r_[0:700, 900:902, 1200:len(view)]
+    keep = np.r_[0:700, 900:902, 1200 : len(view)]
     lat, lon, zenith = (np.round(value[keep], 2) for value in (view.lat, view.lon, view.zenith))
     assert np.abs(lat).max() > 85
     assert not scan_geometry.misplaced(lat, lon, zenith).any()
@@ -32,13 +38,17 @@ def test_single_and_few_scans_are_not_judged_by_absent_neighbours():
     for count in (1, 2):
         part = view.scans(slice(0, count))
         assert not scan_geometry.misplaced(part.lat, part.lon, part.zenith).any()
-        assert not scan_geometry.mistimed(part.time[:, 0].astype("datetime64[us]"), part.lat, part.lon).any()
+        assert not scan_geometry.mistimed(
+            part.time[:, 0].astype("datetime64[us]"), part.lat, part.lon
+        ).any()
 
 
 def test_all_missing_swaths_are_not_judged():
     empty = np.full((5, 96), np.nan)
     assert not scan_geometry.misplaced(empty, empty, empty).any()
-    assert not scan_geometry.mistimed(np.full(5, np.datetime64("NaT"), "datetime64[us]"), empty, empty).any()
+    assert not scan_geometry.mistimed(
+        np.full(5, np.datetime64("NaT"), "datetime64[us]"), empty, empty
+    ).any()
 
 
 @pytest.mark.parametrize("start", STARTS[::3])
@@ -69,7 +79,9 @@ def test_times_are_compared_with_the_way_of_the_satellite():
     time[4] += np.timedelta64(30, "s")
     time[8] = np.datetime64("NaT")
     assert np.flatnonzero(scan_geometry.mistimed(time, view.lat, view.lon)).tolist() == [4]
-    assert scan_geometry.mistimed(time[0] + 3 * (time - time[0]) * 10, view.lat, view.lon)[[0, 2]].all()
+    assert scan_geometry.mistimed(time[0] + 3 * (time - time[0]) * 10, view.lat, view.lon)[
+        [0, 2]
+    ].all()
 
 
 def test_a_track_that_is_too_slow_is_not_believed():

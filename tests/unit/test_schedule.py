@@ -7,8 +7,13 @@ from hypothesis import strategies as st
 from fuxiflow.schedule import Task, critical_path, simulate
 
 # a (3) then b (2) and c (4), then d (1); e (5) on its own
-DIAMOND = [Task("a", 3, (), {"cores": 1}), Task("b", 2, ("a",), {"cores": 1}), Task("c", 4, ("a",), {"cores": 1}),
-           Task("d", 1, ("b", "c"), {"cores": 1}), Task("e", 5, (), {"cores": 1})]
+DIAMOND = [
+    Task("a", 3, (), {"cores": 1}),
+    Task("b", 2, ("a",), {"cores": 1}),
+    Task("c", 4, ("a",), {"cores": 1}),
+    Task("d", 1, ("b", "c"), {"cores": 1}),
+    Task("e", 5, (), {"cores": 1}),
+]
 
 
 @pytest.mark.parametrize(("cores", "makespan"), [(1, 15), (2, 8), (100, 8)])
@@ -26,14 +31,21 @@ def test_the_critical_path():
 
 
 def test_each_resource_limits_on_its_own():
-    tasks = [Task(f"t{i}", 2, (), {"gpu": 1, "cores": 1}) for i in range(4)] + [Task("c", 2, (), {"cores": 1})]
+    tasks = [Task(f"t{i}", 2, (), {"gpu": 1, "cores": 1}) for i in range(4)] + [
+        Task("c", 2, (), {"cores": 1})
+    ]
     assert simulate(tasks, {"cores": 10, "gpu": 2}).makespan == 4
     assert simulate(tasks, {"gpu": 1}).makespan == 8
     assert simulate(tasks, {}).makespan == 2
 
 
 def test_a_task_that_asks_for_more_than_there_is_gets_all():
-    assert simulate([Task("a", 2, (), {"cores": 8}), Task("b", 1, (), {"cores": 1})], {"cores": 4}).makespan == 3
+    assert (
+        simulate(
+            [Task("a", 2, (), {"cores": 8}), Task("b", 1, (), {"cores": 1})], {"cores": 4}
+        ).makespan
+        == 3
+    )
 
 
 def test_what_is_not_in_the_plan_is_done():
@@ -50,8 +62,15 @@ def test_tasks_that_wait_for_each_other_are_refused():
 @st.composite
 def plans(draw):
     count = draw(st.integers(1, 12))
-    return [Task(str(i), draw(st.integers(0, 9)), tuple(map(str, draw(st.sets(st.integers(0, i - 1), max_size=3)
-                 if i else st.just(())))), {"cores": draw(st.integers(1, 3))}) for i in range(count)]
+    return [
+        Task(
+            str(i),
+            draw(st.integers(0, 9)),
+            tuple(map(str, draw(st.sets(st.integers(0, i - 1), max_size=3) if i else st.just(())))),
+            {"cores": draw(st.integers(1, 3))},
+        )
+        for i in range(count)
+    ]
 
 
 @settings(max_examples=60, deadline=None)
@@ -62,7 +81,11 @@ def test_no_schedule_breaks_its_rules(tasks, cores):
     end = {name: found.start[name] + named[name].duration for name in named}
     assert all(found.start[task.name] >= end[name] for task in tasks for name in task.after)
     for moment in found.start.values():
-        used = sum(task.needs["cores"] for task in tasks if found.start[task.name] <= moment < end[task.name])
+        used = sum(
+            task.needs["cores"]
+            for task in tasks
+            if found.start[task.name] <= moment < end[task.name]
+        )
         assert used <= cores
     shortest = sum(task.duration for task in critical_path(tasks))
     work = sum(task.duration * task.needs["cores"] for task in tasks)

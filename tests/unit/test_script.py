@@ -38,7 +38,11 @@ def job(tmp_path, **params):
     return SimpleNamespace(
         input=Named(one=str(tmp_path / "in.txt"), many=[str(tmp_path / "in.txt")]),
         output=Named(file=str(tmp_path / "out" / "a.txt"), store=str(tmp_path / "out" / "b.zarr")),
-        params=Named(seed=3, code="c", **params), log=[str(tmp_path / "log" / "x.log")], threads=1, rule="some_rule")
+        params=Named(seed=3, code="c", **params),
+        log=[str(tmp_path / "log" / "x.log")],
+        threads=1,
+        rule="some_rule",
+    )
 
 
 def write(output):
@@ -51,8 +55,13 @@ def test_a_script_that_ends_well(tmp_path):
     seen = {}
 
     def main(input, output, params, log):
-        seen.update(input=input, params=params, names=[output.file.name, output.store.name],
-                    draws=[random.random(), np.random.random()], provenance=provenance.current())
+        seen.update(
+            input=input,
+            params=params,
+            names=[output.file.name, output.store.name],
+            draws=[random.random(), np.random.random()],
+            provenance=provenance.current(),
+        )
         write(output)
         log.info("halfway")
 
@@ -89,7 +98,10 @@ def test_a_script_that_fails_leaves_nothing_and_says_why(tmp_path):
 def test_a_failure_keeps_what_an_earlier_run_made(tmp_path):
     script.run(lambda input, output, params, log: write(output), job(tmp_path))
     with pytest.raises(KeyboardInterrupt):
-        script.run(lambda input, output, params, log: (_ for _ in ()).throw(KeyboardInterrupt()), job(tmp_path))
+        script.run(
+            lambda input, output, params, log: (_ for _ in ()).throw(KeyboardInterrupt()),
+            job(tmp_path),
+        )
     assert (tmp_path / "out" / "a.txt").read_text() == "new"
     assert "Traceback" not in (tmp_path / "log" / "x.log").read_text()
 
@@ -104,7 +116,10 @@ def test_the_checkout_is_exported_once_and_first(monkeypatch):
     monkeypatch.setenv("PYTHONPATH", "elsewhere")
     script.export_path()
     script.export_path()
-    assert script.os.environ["PYTHONPATH"].split(script.os.pathsep) == [str(script.ROOT), "elsewhere"]
+    assert script.os.environ["PYTHONPATH"].split(script.os.pathsep) == [
+        str(script.ROOT),
+        "elsewhere",
+    ]
 
 
 def test_temporary_names_keep_suffixes():

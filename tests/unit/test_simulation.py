@@ -27,10 +27,12 @@ def reanalysis(tmp_path_factory):
     directory = tmp_path_factory.mktemp("reanalysis")
     fields = tiny.states(5)
     rows = [c.name for c in tiny.table()].index("T500")
-    fields[:, rows] = (250 + 0.2 * tiny.GRID.lat[None, :, None] + np.arange(5)[:, None, None])
+    fields[:, rows] = 250 + 0.2 * tiny.GRID.lat[None, :, None] + np.arange(5)[:, None, None]
     tiny.write_states(directory / "states.zarr", fields)
     statistics = tiny.write_statistics(directory / "statistics.zarr", fields)
-    return Reanalysis(States([directory / "states.zarr"]), Statistics.read(statistics), equivalents.SOUNDED)
+    return Reanalysis(
+        States([directory / "states.zarr"]), Statistics.read(statistics), equivalents.SOUNDED
+    )
 
 
 def test_fields_are_linear_in_space_and_time(reanalysis):
@@ -55,23 +57,35 @@ def test_an_occultation_sees_what_its_operator_gives(tmp_path):
     tiny.write_states(tmp_path / "states.zarr", fields)
     statistics = Statistics.read(tiny.write_statistics(tmp_path / "statistics.zarr", fields))
     source = sources.load("gnssro")
-    profiles = Reanalysis(States([tmp_path / "states.zarr"]), statistics, equivalents.needed(source))
+    profiles = Reanalysis(
+        States([tmp_path / "states.zarr"]), statistics, equivalents.needed(source)
+    )
     found = profiles.at(np.array([0.0, 40.0]), np.array([10.0, 100.0]), np.array([tiny.START] * 2))
     seen = equivalents.simulate(equivalents.equivalent(source), found, np.full(2, np.nan))
     heights = torch.tensor([channel.height for channel in source.channels])
-    expected = radio_occultation.from_state(found.state, found.channels, found.latitude, heights).numpy()
+    expected = radio_occultation.from_state(
+        found.state, found.channels, found.latitude, heights
+    ).numpy()
     np.testing.assert_array_equal(seen, expected)
     assert 0 < np.isfinite(seen).sum() < seen.size  # the state ends at 50 hPa
 
 
 def test_a_sounder_sees_what_its_operator_gives(reanalysis):
-    found = reanalysis.at(np.array([0.0, 40.0]), np.array([10.0, 100.0]), np.array([tiny.START] * 2))
+    found = reanalysis.at(
+        np.array([0.0, 40.0]), np.array([10.0, 100.0]), np.array([tiny.START] * 2)
+    )
     zenith = np.array([0.0, 50.0])
     seen = equivalents.simulate(equivalents.equivalent(ATMS), found, zenith)
     with torch.inference_mode():
-        expected = from_state(MicrowaveOperator.for_instrument("atms"), found.state, found.channels,
-                              found.surface_geopotential, found.land_fraction, found.latitude,
-                              torch.tensor(zenith, dtype=torch.float32)).numpy()  # fmt: skip
+        expected = from_state(
+            MicrowaveOperator.for_instrument("atms"),
+            found.state,
+            found.channels,
+            found.surface_geopotential,
+            found.land_fraction,
+            found.latitude,
+            torch.tensor(zenith, dtype=torch.float32),
+        ).numpy()
     np.testing.assert_array_equal(seen, expected)
     fewer = ATMS.model_copy(update={"channels": ATMS.channels[:3]})
     with pytest.raises(ValueError, match="has channels 1, 2, 3, the operator of atms 1, 2, 3, 4"):
@@ -84,7 +98,9 @@ def test_errors_are_found_again():
     n = 40_000
     land, position = random.integers(0, 2, n).astype(float), random.integers(1, 5, n)
     factor = np.array([[1.0, 0.0], [1.2, 0.5]])
-    made = random.standard_normal((n, 2)) @ factor.T + np.where(land[:, None] > 0.5, [2.0, -1.0], [0.5, 0.0])
+    made = random.standard_normal((n, 2)) @ factor.T + np.where(
+        land[:, None] > 0.5, [2.0, -1.0], [0.5, 0.0]
+    )
     made[:, 0] += np.array([0, -0.3, -0.1, 0.1, 0.3])[position]
     made[::7, 1] = np.nan
     made[5] = 500.0  # a failure
@@ -94,17 +110,25 @@ def test_errors_are_found_again():
     np.testing.assert_allclose(found.scan[:, 1], 0, atol=0.05)
     covariance = found.factor @ found.factor.transpose(0, 2, 1)
     # positions' bias, of variance 0.05, is among the noise
-    np.testing.assert_allclose(covariance, [factor @ factor.T + [[0.05, 0], [0, 0]]] * 2, rtol=0.05, atol=0.03)
-    put = found.put_on(np.full((n, 2), 250, np.float32), land, position, [False, False], np.random.default_rng(1))
+    np.testing.assert_allclose(
+        covariance, [factor @ factor.T + [[0.05, 0], [0, 0]]] * 2, rtol=0.05, atol=0.03
+    )
+    put = found.put_on(
+        np.full((n, 2), 250, np.float32), land, position, [False, False], np.random.default_rng(1)
+    )
     again = errors.estimate(["a", "b"], put - 250, land, position)
     np.testing.assert_allclose(again.bias, found.bias, atol=0.05)
     np.testing.assert_allclose(again.scan, found.scan, atol=0.05)
 
 
 def test_a_logarithmic_channel_errs_by_its_logarithm():
-    found = errors.Errors(["n"], np.full((2, 1), 0.01), np.zeros((1, 1)), np.full((2, 1, 1), 0.02), 9)
+    found = errors.Errors(
+        ["n"], np.full((2, 1), 0.01), np.zeros((1, 1)), np.full((2, 1, 1), 0.02), 9
+    )
     values = np.full((20_000, 1), 300, np.float32)
-    put = found.put_on(values, np.zeros(len(values)), np.zeros(len(values), int), [True], np.random.default_rng(0))
+    put = found.put_on(
+        values, np.zeros(len(values)), np.zeros(len(values), int), [True], np.random.default_rng(0)
+    )
     ratio = np.log(put / 300)
     assert ratio.mean() == pytest.approx(0.01, abs=5e-4)
     assert ratio.std() == pytest.approx(0.02, rel=0.05)
@@ -117,8 +141,13 @@ def test_channels_without_departures_are_not_simulated(tmp_path):
     found = errors.estimate(["a", "b"], made, np.zeros(99), np.zeros(99, int))
     found.write(tmp_path / "errors.zarr")
     found = errors.Errors.read(tmp_path / "errors.zarr")
-    put = found.put_on(np.full((9, 2), 250, np.float32), np.zeros(9), np.zeros(9, int), [False] * 2,
-                       np.random.default_rng(0))  # fmt: skip
+    put = found.put_on(
+        np.full((9, 2), 250, np.float32),
+        np.zeros(9),
+        np.zeros(9, int),
+        [False] * 2,
+        np.random.default_rng(0),
+    )
     assert np.isfinite(put[:, 0]).all()
     assert np.isnan(put[:, 1]).all()
     with pytest.raises(ValueError, match="no departures"):
@@ -127,23 +156,38 @@ def test_channels_without_departures_are_not_simulated(tmp_path):
 
 def footprints(path, days, hours=range(24), start="2022-01-01", source=ATMS):
     """A table of one footprint an hour; its latitude is the day, its longitude the hour."""
-    time = [np.datetime64(start, "m") + np.timedelta64(24 * d + h, "h") + np.timedelta64(20, "m")
-            for d in range(days) for h in hours]  # fmt: skip
+    time = [
+        np.datetime64(start, "m") + np.timedelta64(24 * d + h, "h") + np.timedelta64(20, "m")
+        for d in range(days)
+        for h in hours
+    ]
     n = len(time)
-    columns = {"time": np.array(time, "datetime64[ns]"), "lat": np.repeat(np.arange(days), len(hours)).astype(float),
-               "lon": np.tile(list(hours), days).astype(float), "zenith": np.full(n, 30.0), "azimuth": np.zeros(n),
-               "scan_position": np.ones(n, np.int16), "rejected": np.zeros(n, np.uint8)}  # fmt: skip
+    columns = {
+        "time": np.array(time, "datetime64[ns]"),
+        "lat": np.repeat(np.arange(days), len(hours)).astype(float),
+        "lon": np.tile(list(hours), days).astype(float),
+        "zenith": np.full(n, 30.0),
+        "azimuth": np.zeros(n),
+        "scan_position": np.ones(n, np.int16),
+        "rejected": np.zeros(n, np.uint8),
+    }
     values = np.full((n, len(source.channels)), 250, np.float32)
     values[::5, 0] = np.nan
     with table.TableWriter(path, source.channel_names) as writer:
-        writer.write(table.build(source.channel_names, values, columns, source.platforms[0].name, "f"))
+        writer.write(
+            table.build(source.channel_names, values, columns, source.platforms[0].name, "f")
+        )
     return path
 
 
 def test_a_day_copies_the_same_date_of_the_template_or_its_days_in_turn(tmp_path):
-    template = geometry.Template([footprints(tmp_path / "2022-01.parquet", 10)], date(2022, 1, 2), date(2022, 1, 9))
+    template = geometry.Template(
+        [footprints(tmp_path / "2022-01.parquet", 10)], date(2022, 1, 2), date(2022, 1, 9)
+    )
     assert template.like(date(2019, 1, 5)) == date(2022, 1, 5)
-    assert [template.like(date(2021, 6, d)) for d in (1, 2, 9)] == [date(2022, 1, d) for d in (3, 4, 3)]
+    assert [template.like(date(2021, 6, d)) for d in (1, 2, 9)] == [
+        date(2022, 1, d) for d in (3, 4, 3)
+    ]
     (found,) = template.copied(date(2019, 1, 5))
     assert found.platform == "NOAA-20"
     assert len(found) == 24
@@ -155,10 +199,14 @@ def test_a_day_copies_the_same_date_of_the_template_or_its_days_in_turn(tmp_path
 
 
 def test_hours_are_drawn_from_days_of_the_template(tmp_path):
-    template = geometry.Template([footprints(tmp_path / "2022-01.parquet", 10)], date(2022, 1, 2), date(2022, 1, 9))
+    template = geometry.Template(
+        [footprints(tmp_path / "2022-01.parquet", 10)], date(2022, 1, 2), date(2022, 1, 9)
+    )
     parts = list(template.drawn(date(2019, 7, 1), np.random.default_rng(0)))
     time = np.sort(np.concatenate([part.time for part in parts]))
-    assert (time == np.datetime64("2019-07-01T00:20") + np.arange(24) * np.timedelta64(1, "h")).all()
+    assert (
+        time == np.datetime64("2019-07-01T00:20") + np.arange(24) * np.timedelta64(1, "h")
+    ).all()
     days = np.unique(np.concatenate([part.lat for part in parts]))
     assert 2 < len(days) <= 8
     assert set(days) <= set(range(1, 9))
@@ -176,19 +224,36 @@ def test_orbits_are_thinned_swaths():
 
 
 def test_observations_lack_what_real_ones_lack_and_know_their_origin(reanalysis, tmp_path):
-    template = geometry.Template([footprints(tmp_path / "2022-01.parquet", 10)], date(2022, 1, 1), date(2022, 1, 9))
+    template = geometry.Template(
+        [footprints(tmp_path / "2022-01.parquet", 10)], date(2022, 1, 1), date(2022, 1, 9)
+    )
     clean = errors.Errors(NAMES, np.zeros((2, 22)), np.zeros((1, 22)), np.zeros((2, 22, 22)), 1)
     day, operator = date(2022, 1, 2), equivalents.equivalent(ATMS)
-    (places,) = observations.footprints(ATMS, "template", template, day, (1, 1), np.random.default_rng(0))
-    found, left = observations.observe(ATMS, operator, reanalysis, clean, places, np.random.default_rng(0))
-    assert (left, len(found)) == (24, 0)  # the record ends at 00 UTC of that day, and the first is at 00:20
-    (places,) = observations.footprints(ATMS, "template", template, date(2022, 1, 1), (1, 1), np.random.default_rng(0))
-    found, left = observations.observe(ATMS, operator, reanalysis, clean, places, np.random.default_rng(0))
+    (places,) = observations.footprints(
+        ATMS, "template", template, day, (1, 1), np.random.default_rng(0)
+    )
+    found, left = observations.observe(
+        ATMS, operator, reanalysis, clean, places, np.random.default_rng(0)
+    )
+    assert (left, len(found)) == (
+        24,
+        0,
+    )  # the record ends at 00 UTC of that day, and the first is at 00:20
+    (places,) = observations.footprints(
+        ATMS, "template", template, date(2022, 1, 1), (1, 1), np.random.default_rng(0)
+    )
+    found, left = observations.observe(
+        ATMS, operator, reanalysis, clean, places, np.random.default_rng(0)
+    )
     assert left == 0
     values = table.values_of(found)
     np.testing.assert_array_equal(np.isfinite(values), ~places.missing)
-    expected = equivalents.simulate(operator, reanalysis.at(places.lat, places.lon, places.time), places.zenith)
+    expected = equivalents.simulate(
+        operator, reanalysis.at(places.lat, places.lon, places.time), places.zenith
+    )
     np.testing.assert_allclose(values[~places.missing], expected[~places.missing], rtol=1e-6)
     assert set(found["file"].to_pylist()) == {"simulated"}
     with pytest.raises(ValueError, match="known: template, drawn, orbits"):
-        list(observations.footprints(ATMS, "copied", template, day, (1, 1), np.random.default_rng(0)))
+        list(
+            observations.footprints(ATMS, "copied", template, day, (1, 1), np.random.default_rng(0))
+        )

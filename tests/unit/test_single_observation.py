@@ -42,15 +42,25 @@ def made(record, observed=True):
 
 
 def run(record, case, places=5):
-    return experiments.experiment(case, sources.load(tiny.SOURCE), "7", 5.0, places, Statistics.read(record.statistics),
-                                  3, LOG)  # fmt: skip
+    return experiments.experiment(
+        case,
+        sources.load(tiny.SOURCE),
+        "7",
+        5.0,
+        places,
+        Statistics.read(record.statistics),
+        3,
+        LOG,
+    )
 
 
 def test_only_the_observed_cell_answers_and_by_as_much_as_its_hours_say(record):
     case = made(record)
     found = run(record, case)
     footprints = case.observations[tiny.SOURCE]
-    tendency = Statistics.read(record.statistics).tendency_std[case.networks.design.channels.index("T500")]
+    tendency = Statistics.read(record.statistics).tendency_std[
+        case.networks.design.channels.index("T500")
+    ]
     cell = tiny.GRID.cell(found.lat, found.lon)
     hours = np.array([(footprints.cell == int(c)).sum() for c in cell])
     assert len(found) == 5
@@ -78,8 +88,9 @@ def test_the_jacobian_is_the_slope_of_the_operator(record):
     warmer = found.state.clone()
     warmer[:, column] += 1.0
     with torch.no_grad():
-        change = operator(experiments.replace(found, state=warmer), footprints.zenith) - operator(found,
-                                                                                                  footprints.zenith)
+        change = operator(experiments.replace(found, state=warmer), footprints.zenith) - operator(
+            found, footprints.zenith
+        )
     np.testing.assert_allclose(change[:, CHANNEL], slopes[:, column], rtol=0.05, atol=2e-3)
     total = slopes[:, [found.channels.index(f"T{level}") for level in LEVELS]].sum(1)
     assert ((total > 0.7) & (total < 1.1)).all()
@@ -108,9 +119,14 @@ def test_a_window_without_observations_gives_no_place(record):
 
 def footprints(cell, values):
     cell = torch.as_tensor(cell)
-    return experiments.Footprints(torch.zeros_like(cell), torch.zeros_like(cell), cell,
-                                  torch.as_tensor(values, dtype=torch.float32)[:, None], torch.zeros(len(cell)),
-                                  torch.zeros(len(cell), 2))  # fmt: skip
+    return experiments.Footprints(
+        torch.zeros_like(cell),
+        torch.zeros_like(cell),
+        cell,
+        torch.as_tensor(values, dtype=torch.float32)[:, None],
+        torch.zeros(len(cell)),
+        torch.zeros(len(cell), 2),
+    )
 
 
 def test_places_are_drawn_by_area_from_those_with_the_channel():
@@ -146,8 +162,13 @@ def test_a_cycle_is_resumed_from_its_stores(record, tmp_path):
     store = tiny.write_states(tmp_path / "a.zarr", record.fields[:3, :69])
     states = States([store])
     carry = resumed(networks, states, states, climatology, tiny.times(3)[2])
-    for found, expected in ((carry.background, record.fields[2]), (carry.previous, record.fields[1])):
-        np.testing.assert_allclose(networks.normaliser.physical(found)[0], expected[:69], rtol=1e-4, atol=1e-2)
+    for found, expected in (
+        (carry.background, record.fields[2]),
+        (carry.previous, record.fields[1]),
+    ):
+        np.testing.assert_allclose(
+            networks.normaliser.physical(found)[0], expected[:69], rtol=1e-4, atol=1e-2
+        )
     first = resumed(networks, states, states, climatology, tiny.START)
     assert torch.equal(first.previous, cold_start(networks, climatology, tiny.START).previous)
     with pytest.raises(KeyError, match=r"2022-01-02.* is not in .*a\.zarr"):

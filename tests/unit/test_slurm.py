@@ -35,8 +35,15 @@ def test_outside_slurm_nothing_is_handled(monkeypatch):
     assert signal.getsignal(signal.SIGTERM) is previous
 
 
-@pytest.mark.parametrize(("error", "waits"), [
-    (SystemExit(143), True), (SystemExit(1), False), (KeyboardInterrupt(), False), (ValueError("143"), False)])
+@pytest.mark.parametrize(
+    ("error", "waits"),
+    [
+        (SystemExit(143), True),
+        (SystemExit(1), False),
+        (KeyboardInterrupt(), False),
+        (ValueError("143"), False),
+    ],
+)
 def test_only_what_was_told_to_end_waits_for_the_kill(job, monkeypatch, error, waits):
     waited = []
     monkeypatch.setattr(slurm.time, "sleep", waited.append)

@@ -46,29 +46,60 @@ def test_an_unknown_source_lists_the_known():
         sources.load("goes")
 
 
-@pytest.mark.parametrize(("change", "words"), [
-    ({"colour": "red"}, "colour"),
-    ({"window": ["a", 5]}, "window.0"),
-    ({"gridding": {"method": "median"}}, "gridding.method"),
-    ({"channels": [{"name": "1", "frequency": "23.8", "polarisation": "QV", "noise": 0}]}, "channels.0.noise"),
-    ({"channels": []}, "channels"),
-    ({"channels": "all"}, "channels"),
-    ({"channels": [{"name": "1", "frequency": "1"}] * 2}, "channels: 1 given more than once"),
-    ({"channels": [{"name": "1"}], "quality": {"valid_min": 5}}, "channels: 1 has no valid_min and valid_max"),
-    ({"channels": [{"name": "1"}], "quality": {"valid_min": 5, "valid_max": 2}}, "channels: 1 has the valid range 5 "),
-    ({"channels": {"prefix": "N", "heights": {"first": 1, "last": 2, "count": 1}}}, "channels.count"),
-    ({"channels": {"prefix": "N", "heights": 5}}, "channels"),
-    ({"channels": {"prefix": "N", "levels": 5}}, "channels: the series 'N' needs a list of numbers as levels"),
-    ({"channels": {"prefix": "N", "unit": "K"}}, "channels: the series 'N' needs either heights or levels"),
-    ({"channels": {"prefix": "N", "levels": [1000], "frequency": "2", "logarithmic": True, "valid_min": 0}},
-     "channels: N1000 has the valid range 0 … 350, which has to be above 0"),
-    ({"platforms": []}, "platforms"),
-    ({"platforms": "NOAA-20"}, "platforms"),
-    ({"platforms": ["NOAA-20", "NOAA-20"]}, "platforms: NOAA-20 given more than once"),
-    ({"window": [3, 3]}, r"window: \[3, 3\] has no hour"),
-    ({"frame": "daily"}, "frame"),
-    ({"quality": {"max_z": 0}}, "quality.max_z"),
-])
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"colour": "red"}, "colour"),
+        ({"window": ["a", 5]}, "window.0"),
+        ({"gridding": {"method": "median"}}, "gridding.method"),
+        (
+            {"channels": [{"name": "1", "frequency": "23.8", "polarisation": "QV", "noise": 0}]},
+            "channels.0.noise",
+        ),
+        ({"channels": []}, "channels"),
+        ({"channels": "all"}, "channels"),
+        ({"channels": [{"name": "1", "frequency": "1"}] * 2}, "channels: 1 given more than once"),
+        (
+            {"channels": [{"name": "1"}], "quality": {"valid_min": 5}},
+            "channels: 1 has no valid_min and valid_max",
+        ),
+        (
+            {"channels": [{"name": "1"}], "quality": {"valid_min": 5, "valid_max": 2}},
+            "channels: 1 has the valid range 5 ",
+        ),
+        (
+            {"channels": {"prefix": "N", "heights": {"first": 1, "last": 2, "count": 1}}},
+            "channels.count",
+        ),
+        ({"channels": {"prefix": "N", "heights": 5}}, "channels"),
+        (
+            {"channels": {"prefix": "N", "levels": 5}},
+            "channels: the series 'N' needs a list of numbers as levels",
+        ),
+        (
+            {"channels": {"prefix": "N", "unit": "K"}},
+            "channels: the series 'N' needs either heights or levels",
+        ),
+        (
+            {
+                "channels": {
+                    "prefix": "N",
+                    "levels": [1000],
+                    "frequency": "2",
+                    "logarithmic": True,
+                    "valid_min": 0,
+                }
+            },
+            "channels: N1000 has the valid range 0 … 350, which has to be above 0",
+        ),
+        ({"platforms": []}, "platforms"),
+        ({"platforms": "NOAA-20"}, "platforms"),
+        ({"platforms": ["NOAA-20", "NOAA-20"]}, "platforms: NOAA-20 given more than once"),
+        ({"window": [3, 3]}, r"window: \[3, 3\] has no hour"),
+        ({"frame": "daily"}, "frame"),
+        ({"quality": {"max_z": 0}}, "quality.max_z"),
+    ],
+)
 def test_a_faulty_file_is_named_with_its_key(folder, change, words):
     values = yaml.safe_load((sources.ROOT / "config" / "sources" / "noaa20_atms.yaml").read_text())
     (folder / "odd.yaml").write_text(yaml.safe_dump(values | change))
@@ -76,9 +107,15 @@ def test_a_faulty_file_is_named_with_its_key(folder, change, words):
         sources.load("odd")
 
 
-@pytest.mark.parametrize(("text", "words"), [("[1, 2]", "expected keys"), ("a: [", "while parsing"),
-                                             ("a: 1\na: 2", "key 'a' stands here a second time"),
-                                             ("", "expected keys")])
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[1, 2]", "expected keys"),
+        ("a: [", "while parsing"),
+        ("a: 1\na: 2", "key 'a' stands here a second time"),
+        ("", "expected keys"),
+    ],
+)
 def test_a_file_of_something_else_is_named(folder, text, words):
     (folder / "odd.yaml").write_text(text)
     with pytest.raises(ValueError, match=f"odd.yaml: {words}"):
@@ -87,15 +124,27 @@ def test_a_file_of_something_else_is_named(folder, text, words):
 
 def write(folder, **values):
     """A source of reports with the least that one needs."""
-    least = {"long_name": "Odd", "group": "odd", "instrument": "odd", "platforms": ["here"], "reader": "odd",
-             "file_pattern": "*"}
+    least = {
+        "long_name": "Odd",
+        "group": "odd",
+        "instrument": "odd",
+        "platforms": ["here"],
+        "reader": "odd",
+        "file_pattern": "*",
+    }
     (folder / "odd.yaml").write_text(yaml.safe_dump(least | values))
     return sources.load("odd")
 
 
 def test_profiles_are_declared_as_series(folder):
-    refractivity = {"prefix": "N", "heights": {"first": 100, "last": 51200, "count": 512}, "unit": "N-unit",
-                    "valid_min": 0.001, "valid_max": 500, "logarithmic": True}
+    refractivity = {
+        "prefix": "N",
+        "heights": {"first": 100, "last": 51200, "count": 512},
+        "unit": "N-unit",
+        "valid_min": 0.001,
+        "valid_max": 500,
+        "logarithmic": True,
+    }
     source = write(folder, channels=refractivity, frame="single")
     assert len(source.channels) == 512
     assert source.channel_names[:2] == ["N100", "N200"]
@@ -107,17 +156,27 @@ def test_profiles_are_declared_as_series(folder):
 
 
 def test_series_and_single_channels_mix(folder):
-    source = write(folder, channels=[
-        {"prefix": "T", "levels": [500, 850], "valid_min": 150, "valid_max": 350},
-        {"name": "PS", "unit": "Pa", "valid_min": 40_000, "valid_max": 110_000}])
+    source = write(
+        folder,
+        channels=[
+            {"prefix": "T", "levels": [500, 850], "valid_min": 150, "valid_max": 350},
+            {"name": "PS", "unit": "Pa", "valid_min": 40_000, "valid_max": 110_000},
+        ],
+    )
     assert source.channel_names == ["T500", "T850", "PS"]
     assert [channel.level for channel in source.channels] == [500, 850, None]
     assert source.valid_ranges == [(150, 350), (150, 350), (40_000, 110_000)]
 
 
 def test_radiances_have_limits_by_default_and_channels_their_own(folder):
-    source = write(folder, quality={"valid_max": 340}, channels=[
-        {"name": "1", "wavenumber": 669.8}, {"name": "2", "frequency": "89.0", "valid_min": 100, "valid_max": 330}])
+    source = write(
+        folder,
+        quality={"valid_max": 340},
+        channels=[
+            {"name": "1", "wavenumber": 669.8},
+            {"name": "2", "frequency": "89.0", "valid_min": 100, "valid_max": 330},
+        ],
+    )
     assert source.valid_ranges == [(50, 340), (100, 330)]
     assert source.max_z == 6
     with pytest.raises(ValueError, match="source odd: channel 1 has no noise"):
@@ -125,7 +184,18 @@ def test_radiances_have_limits_by_default_and_channels_their_own(folder):
 
 
 def test_platforms_with_an_orbit_are_flown(folder):
-    orbit = {"catalogue_number": 1, "inclination": 98.7, "ascending_node_hour": 13, "revolutions_per_day": 14}
-    source = write(folder, platforms=["A", {"name": "B", "orbit": orbit}], channels=[{"name": "1", "frequency": "1"}])
+    orbit = {
+        "catalogue_number": 1,
+        "inclination": 98.7,
+        "ascending_node_hour": 13,
+        "revolutions_per_day": 14,
+    }
+    source = write(
+        folder,
+        platforms=["A", {"name": "B", "orbit": orbit}],
+        channels=[{"name": "1", "frequency": "1"}],
+    )
     assert source.platform_names == ["A", "B"]
-    assert [(platform.name, platform.orbit.inclination) for platform in source.flown] == [("B", 98.7)]
+    assert [(platform.name, platform.orbit.inclination) for platform in source.flown] == [
+        ("B", 98.7)
+    ]

@@ -6,7 +6,15 @@ from fuxiflow import sources
 from fuxiflow.observations import readers
 from fuxiflow.observations.satellites import BUFR_SATELLITES
 
-SOUNDERS = {"atms_bufr": 22, "atms_l1b": 22, "amsua": 15, "mhs": 5, "hirs4": 19, "ssmis": 24, "iasi": 38}
+SOUNDERS = {
+    "atms_bufr": 22,
+    "atms_l1b": 22,
+    "amsua": 15,
+    "mhs": 5,
+    "hirs4": 19,
+    "ssmis": 24,
+    "iasi": 38,
+}
 
 
 @pytest.mark.parametrize(("name", "count"), SOUNDERS.items())
@@ -18,6 +26,9 @@ def test_readers_know_channels_and_platforms(name, count):
 
 
 def test_antenna_temperatures_are_no_brightness_temperatures():
-    names = {name: set(sources.load(name).channel_names) for name in ("noaa20_atms", "atms_bufr", "atms_l1b")}
+    names = {
+        name: set(sources.load(name).channel_names)
+        for name in ("noaa20_atms", "atms_bufr", "atms_l1b")
+    }
     assert names["noaa20_atms"] == names["atms_bufr"]
     assert not names["atms_l1b"] & names["atms_bufr"]

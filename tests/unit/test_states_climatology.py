@@ -7,7 +7,14 @@ import xarray as xr
 
 from fuxiflow.channels import table
 from fuxiflow.grids import Grid
-from fuxiflow.states.climatology import NODES, Climatology, build, day_of_year, node_weights, window_weights
+from fuxiflow.states.climatology import (
+    NODES,
+    Climatology,
+    build,
+    day_of_year,
+    node_weights,
+    window_weights,
+)
 
 GRID = Grid(2, 3)
 CHANNELS = table().select(["T850", "MSL"])
@@ -15,9 +22,9 @@ LOG = logging.getLogger("test")
 
 
 def series(start, end):
-    return np.arange(np.datetime64(start), np.datetime64(end) + 1, dtype="datetime64[D]").astype("datetime64[ns]")[
-        :, None
-    ] + np.arange(4) * np.timedelta64(6, "h")
+    return np.arange(np.datetime64(start), np.datetime64(end) + 1, dtype="datetime64[D]").astype(
+        "datetime64[ns]"
+    )[:, None] + np.arange(4) * np.timedelta64(6, "h")
 
 
 def sinusoid(time):
@@ -25,7 +32,9 @@ def sinusoid(time):
     angle = 2 * np.pi * (day_of_year(time) - 20) / 366
     hour = (time.astype("datetime64[h]").astype(int)) % 24
     value = 280 + 10 * np.cos(angle) + 3 * np.sin(2 * np.pi * hour / 24)
-    return np.stack([np.full(GRID.shape, value), np.full(GRID.shape, 1e5 + value)]).astype(np.float32)
+    return np.stack([np.full(GRID.shape, value), np.full(GRID.shape, 1e5 + value)]).astype(
+        np.float32
+    )
 
 
 def made(path, times, width=61, read=sinusoid):
@@ -123,7 +132,9 @@ def test_several_years_are_averaged(tmp_path):
     one = made(tmp_path / "a.zarr", series("2023-01-01", "2024-12-31"), read=read)
     two = made(tmp_path / "b.zarr", series("2023-01-01", "2024-12-31"))
     np.testing.assert_allclose(
-        one.at(np.datetime64("2025-09-01"))[0] - two.at(np.datetime64("2025-09-01"))[0], 2, atol=0.02
+        one.at(np.datetime64("2025-09-01"))[0] - two.at(np.datetime64("2025-09-01"))[0],
+        2,
+        atol=0.02,
     )
 
 

@@ -57,7 +57,9 @@ def test_the_order_of_messages_and_files_does_not_matter(tmp_path):
     gribfiles.write_era5(tmp_path, TIMES, CHANNELS)
     content = (tmp_path / "pressure_levels.grib").read_bytes()
     size = len(content) // 4
-    (tmp_path / "pressure_levels.grib").write_bytes(b"".join(content[i * size : (i + 1) * size] for i in (3, 1, 0, 2)))
+    (tmp_path / "pressure_levels.grib").write_bytes(
+        b"".join(content[i * size : (i + 1) * size] for i in (3, 1, 0, 2))
+    )
     states, _ = run(tmp_path)
     for seed, state in enumerate(states):
         np.testing.assert_allclose(state, expected(seed), rtol=2e-4, atol=1e-3)
@@ -69,7 +71,9 @@ def test_a_missing_channel_makes_its_time_missing_and_the_rest_goes_through(tmp_
     (tmp_path / "pressure_levels.grib").write_bytes(content[len(content) // 4 :])
     states, ledger = run(tmp_path)
     assert [state is None for state in states] == [True, False, False, False]
-    assert ledger.rows == [{"file": "", "message": 0, "time": TIMES[0], "channel": "T500", "reason": "no usable field"}]
+    assert ledger.rows == [
+        {"file": "", "message": 0, "time": TIMES[0], "channel": "T500", "reason": "no usable field"}
+    ]
     assert ledger.ignored["state is incomplete"] == 2
 
 
@@ -77,12 +81,16 @@ def test_an_absent_time_keeps_its_slot(tmp_path):
     gribfiles.write_era5(tmp_path, TIMES[:2], CHANNELS)
     states, ledger = run(tmp_path)
     assert [state is None for state in states] == [False, False, True, True]
-    assert [(row["time"], row["reason"]) for row in ledger.rows] == [(time, "no field at all") for time in TIMES[2:]]
+    assert [(row["time"], row["reason"]) for row in ledger.rows] == [
+        (time, "no field at all") for time in TIMES[2:]
+    ]
 
 
 def test_values_out_of_range_go_to_the_ledger_with_file_and_message(tmp_path):
     gribfiles.write_era5(tmp_path, TIMES[:1], CHANNELS)
-    append(tmp_path, gribfiles.era5(table()["MSL"], TIMES[1], gribfiles.values(table()["MSL"]) / 100))
+    append(
+        tmp_path, gribfiles.era5(table()["MSL"], TIMES[1], gribfiles.values(table()["MSL"]) / 100)
+    )
     states, ledger = run(tmp_path, times=TIMES[:2])
     assert states[1] is None
     row = ledger.rows[0]
@@ -153,11 +161,17 @@ def test_precipitation_that_does_not_make_up_six_hours(tmp_path):
     gribfiles.write_era5(tmp_path, TIMES[:1], CHANNELS)
     gribfiles.write_era5(tmp_path / "more", TIMES[1:2], CHANNELS[:2])
     append(
-        tmp_path, *(gribfiles.era5(tp, TIMES[1] - timedelta(hours=h), gribfiles.values(tp) / 100, 1) for h in range(5))
+        tmp_path,
+        *(
+            gribfiles.era5(tp, TIMES[1] - timedelta(hours=h), gribfiles.values(tp) / 100, 1)
+            for h in range(5)
+        ),
     )
     states, ledger = run(tmp_path, times=TIMES[:2])
     assert states[1] is None
-    assert reasons(ledger)[0].startswith("accumulations do not make up the 6 h: 01.01. 01-02, 01.01. 02-03")
+    assert reasons(ledger)[0].startswith(
+        "accumulations do not make up the 6 h: 01.01. 01-02, 01.01. 02-03"
+    )
     assert ledger.ignored["incomplete accumulation"] == 5
 
 
@@ -210,10 +224,24 @@ def test_forecasts_by_initial_time_and_lead(tmp_path):
 def test_files_of_a_directory(tmp_path):
     with pytest.raises(FileNotFoundError, match="no GRIB file"):
         grib_files(tmp_path)
-    for name in ("provenance.json", ".tmp", "b.idx", "gfs.t00z.pgrb2.1p00.f000", "gfs.t00z.pgrb2.1p00.f006", "a.grib"):
+    for name in (
+        "provenance.json",
+        ".tmp",
+        "b.idx",
+        "gfs.t00z.pgrb2.1p00.f000",
+        "gfs.t00z.pgrb2.1p00.f006",
+        "a.grib",
+    ):
         (tmp_path / name).write_bytes(b"x")
-    assert [p.name for p in grib_files(tmp_path)] == ["a.grib", "gfs.t00z.pgrb2.1p00.f000", "gfs.t00z.pgrb2.1p00.f006"]
-    assert [p.name for p in grib_files(tmp_path, analyses_only=True)] == ["a.grib", "gfs.t00z.pgrb2.1p00.f000"]
+    assert [p.name for p in grib_files(tmp_path)] == [
+        "a.grib",
+        "gfs.t00z.pgrb2.1p00.f000",
+        "gfs.t00z.pgrb2.1p00.f006",
+    ]
+    assert [p.name for p in grib_files(tmp_path, analyses_only=True)] == [
+        "a.grib",
+        "gfs.t00z.pgrb2.1p00.f000",
+    ]
 
 
 def test_complaints():
@@ -221,7 +249,9 @@ def test_complaints():
     assert complaint(np.full((2, 2), 250.0), t) is None
     assert complaint(np.array([250.0, np.nan]), t) == "1 of 2 values are missing"
     limits = f"{t.valid_min:g} .. {t.valid_max:g}"
-    assert complaint(np.array([250.0, np.inf]), t).startswith(f"values 250 .. inf K outside the valid range {limits}")
+    assert complaint(np.array([250.0, np.inf]), t).startswith(
+        f"values 250 .. inf K outside the valid range {limits}"
+    )
     assert complaint(np.array([-0.001, 3.0]), tp) is None
     assert "outside" in complaint(np.array([-0.5, 3.0]), tp)
 
@@ -233,9 +263,17 @@ def test_the_ledger_is_written_and_must_add_up(tmp_path):
     ledger.write(tmp_path / "l.parquet")
     stored = pq.read_table(tmp_path / "l.parquet")
     assert stored.to_pylist() == [
-        {"file": str(tmp_path / "a.grib"), "message": 3, "time": None, "channel": "", "reason": "offset 99: truncated"}
+        {
+            "file": str(tmp_path / "a.grib"),
+            "message": 3,
+            "time": None,
+            "channel": "",
+            "reason": "offset 99: truncated",
+        }
     ]
-    assert stored.schema.metadata[b"summary"].startswith(b"2 fields read: 0 used, 0 rejected, 2 ignored")
+    assert stored.schema.metadata[b"summary"].startswith(
+        b"2 fields read: 0 used, 0 rejected, 2 ignored"
+    )
     assert b"provenance" in stored.schema.metadata
     ledger.read += 1
     with pytest.raises(ValueError, match="3 fields read"):

@@ -60,7 +60,9 @@ def test_round_trip(tmp_path):
     for i in (0, 2, 1):
         np.testing.assert_array_equal(forecasts.read_init(INITS[i]), VALUES[i])
         np.testing.assert_array_equal(forecasts.read(INITS[i], 12), VALUES[i, 2])
-    np.testing.assert_array_equal(forecasts.read_many([(INITS[0], 6), (INITS[2], 0)]), VALUES[[0, 2], [1, 0]])
+    np.testing.assert_array_equal(
+        forecasts.read_many([(INITS[0], 6), (INITS[2], 0)]), VALUES[[0, 2], [1, 0]]
+    )
 
 
 @pytest.mark.usefixtures("chunk_bytes")
@@ -76,8 +78,19 @@ def test_leads_may_come_in_any_order(tmp_path):
 def test_opens_with_plain_xarray_in_the_names_of_weatherbench(tmp_path, recwarn):
     write(tmp_path / "a.zarr")
     with xr.open_zarr(tmp_path / "a.zarr") as data:
-        assert data.geopotential.dims == ("time", "prediction_timedelta", "level", "latitude", "longitude")
-        assert set(data.data_vars) == {"geopotential", "temperature", "2m_temperature", "total_precipitation_6hr"}
+        assert data.geopotential.dims == (
+            "time",
+            "prediction_timedelta",
+            "level",
+            "latitude",
+            "longitude",
+        )
+        assert set(data.data_vars) == {
+            "geopotential",
+            "temperature",
+            "2m_temperature",
+            "total_precipitation_6hr",
+        }
         np.testing.assert_array_equal(data.time, INITS)
         assert data.prediction_timedelta.dtype.kind == "m"
         point = data.sel(time=INITS[1], prediction_timedelta=np.timedelta64(12, "h"))

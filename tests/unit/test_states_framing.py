@@ -59,7 +59,10 @@ def test_garbage_between_is_a_fault_and_both_neighbours_are_read(tmp_path, messa
     one, fault, two = scan(tmp_path, messages[0] + b"<html>not found</html>" + messages[1])
     assert (one.number, two.number, two.offset) == (1, 2, len(messages[0]) + 22)
     assert fault == Fault(
-        fault.path, 2, len(messages[0]), "22 bytes that are no GRIB message, starting with b'<html>not found<'"
+        fault.path,
+        2,
+        len(messages[0]),
+        "22 bytes that are no GRIB message, starting with b'<html>not found<'",
     )
 
 
@@ -92,7 +95,10 @@ def test_a_web_page_instead_of_a_grib_file():
 
 
 def test_fields_of_a_message_with_several(messages):
-    u, v = (gribfiles.gfs(table()[name], TIME, 0, gribfiles.values(table()[name])) for name in ("U500", "V500"))
+    u, v = (
+        gribfiles.gfs(table()[name], TIME, 0, gribfiles.values(table()[name]))
+        for name in ("U500", "V500")
+    )
     assert fields(messages[0]) == [messages[0]]
     assert fields(u) == [u]
     # NCEP's way: sections 0-3 once, then 4-7 of each field

@@ -77,7 +77,8 @@ def test_what_is_not_wanted_is_counted_with_the_reason(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("i_negative", "j_positive", "j_consecutive"), [(0, 0, 0), (0, 1, 0), (1, 0, 0), (1, 1, 0), (0, 0, 1), (1, 1, 1)]
+    ("i_negative", "j_positive", "j_consecutive"),
+    [(0, 0, 0), (0, 1, 0), (1, 0, 0), (1, 1, 0), (0, 0, 1), (1, 1, 1)],
 )
 def test_any_scanning_order(tmp_path, i_negative, j_positive, j_consecutive):
     field = gribfiles.values(T500)
@@ -141,7 +142,9 @@ def test_missing_values_become_nan(tmp_path, make):
     field = gribfiles.values(table()["Z1000"])
     field[2, 3], field[4, 4] = np.nan, 9999.0
     (found,) = decode(
-        [write(tmp_path, make(table()["Z1000"], TIME, field))], table(), "era5" if make is gribfiles.era5 else "gfs"
+        [write(tmp_path, make(table()["Z1000"], TIME, field))],
+        table(),
+        "era5" if make is gribfiles.era5 else "gfs",
     )
     assert np.isnan(found.values[2, 3])
     assert np.isnan(found.values).sum() == 1
@@ -155,7 +158,10 @@ def test_missing_values_become_nan(tmp_path, make):
             {"latitudeOfFirstGridPointInDegrees": 60.0, "jDirectionIncrementInDegrees": 25.0},
             "not global: latitude 60.0",
         ),
-        ({"longitudeOfLastGridPointInDegrees": 165.0, "iDirectionIncrementInDegrees": 15.0}, "not global"),
+        (
+            {"longitudeOfLastGridPointInDegrees": 165.0, "iDirectionIncrementInDegrees": 15.0},
+            "not global",
+        ),
     ],
 )
 def test_fields_that_cannot_be_used_name_file_message_and_reason(tmp_path, keys, reason):
@@ -201,7 +207,10 @@ def test_a_broken_section_is_a_fault_not_a_crash(tmp_path):
 
 
 def test_two_winds_in_one_message(tmp_path):
-    u, v = (gribfiles.gfs(table()[name], TIME, 6, gribfiles.values(table()[name])) for name in ("U500", "V500"))
+    u, v = (
+        gribfiles.gfs(table()[name], TIME, 6, gribfiles.values(table()[name]))
+        for name in ("U500", "V500")
+    )
     body = u[:-4] + v[v.index(sections(v)[4]) :]
     path = write(tmp_path, body[:8] + len(body).to_bytes(8, "big") + body[16:])
     names = [table()[field.entry.channel].name for field in decode([path], table(), "gfs")]
@@ -210,7 +219,11 @@ def test_two_winds_in_one_message(tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "expected"),
-    [("era5/era5-levels-members.grib", 16), ("era5/ekd_test4.grib", 4), ("era5/ekd_pl_regular_ll.grib", 240)],
+    [
+        ("era5/era5-levels-members.grib", 16),
+        ("era5/ekd_test4.grib", 4),
+        ("era5/ekd_pl_regular_ll.grib", 240),
+    ],
 )
 def test_real_era5_equals_cfgrib(name, expected):
     path = realdata(name)
@@ -272,7 +285,9 @@ def test_real_gfs_forecast_equals_eccodes():
             if key in wanted:
                 seen += 1
                 values = eccodes.codes_get_values(handle).reshape(73, 144) * wanted[key].gfs_scale
-                np.testing.assert_array_equal(fields[wanted[key].name].values, values.astype(np.float32))
+                np.testing.assert_array_equal(
+                    fields[wanted[key].name].values, values.astype(np.float32)
+                )
             eccodes.codes_release(handle)
     eccodes.codes_grib_multi_support_off()
     assert seen == 70
@@ -292,6 +307,7 @@ def test_real_gfs_wind_analyses():
 def test_real_damaged_file_is_an_error_that_names_the_place():
     path = realdata("era5/era5-levels-corrupted.grib")
     with pytest.raises(
-        GribError, match=r"era5-levels-corrupted\.grib: message 1 at offset 0: wrong message length 1588"
+        GribError,
+        match=r"era5-levels-corrupted\.grib: message 1 at offset 0: wrong message length 1588",
     ):
         list(decode([path], table(), "era5"))

@@ -35,7 +35,14 @@ def test_coarsening_keeps_the_area_mean(shape):
 
 
 @settings(max_examples=30, deadline=None)
-@given(st.integers(3, 40), st.integers(4, 60), st.integers(2, 30), st.integers(3, 40), st.booleans(), st.floats(0, 359))
+@given(
+    st.integers(3, 40),
+    st.integers(4, 60),
+    st.integers(2, 30),
+    st.integers(3, 40),
+    st.booleans(),
+    st.floats(0, 359),
+)
 def test_a_constant_stays_and_the_range_is_not_left(nlat, nlon, rows, columns, poles, west):
     grid = (
         SourceGrid(90.0, -90.0, nlat, west, nlon)
@@ -55,7 +62,9 @@ def test_bilinear_keeps_a_linear_function_of_latitude_with_the_papers_half_cell_
     assert not module.is_conservative(grid, target)
     values = np.broadcast_to(grid.lat[:, None], (721, 1440))[None]
     np.testing.assert_allclose(
-        regrid(values, grid, target)[0], np.broadcast_to(target.lat[:, None], target.shape), atol=2e-5
+        regrid(values, grid, target)[0],
+        np.broadcast_to(target.lat[:, None], target.shape),
+        atol=2e-5,
     )
 
 
@@ -87,7 +96,9 @@ def test_a_grid_from_180_is_turned():
     values = np.random.default_rng(0).normal(size=(1, 61, 120))
     turned = np.roll(values, 60, axis=-1)
     np.testing.assert_allclose(
-        regrid(turned, source(61, 120, 180.0), TARGET), regrid(values, source(61, 120), TARGET), atol=1e-5
+        regrid(turned, source(61, 120, 180.0), TARGET),
+        regrid(values, source(61, 120), TARGET),
+        atol=1e-5,
     )
 
 
@@ -104,6 +115,10 @@ def test_shapes_and_extents_are_checked():
     assert SourceGrid.spanning(90, -90, 721, 0.0, 359.75, 1440) == source(721, 1440)
     assert SourceGrid.spanning(90, -90, 7, 0.0, 0.0, 13).nlon == 12
     assert SourceGrid.spanning(87.188, -87.188, 32, 0.0, 354.375, 64).nlat == 32
-    for args in ((60, -90, 31, 0.0, 357.0, 120), (90, -90, 61, 0.0, 177.0, 60), (90, 90, 1, 0.0, 357.0, 120)):
+    for args in (
+        (60, -90, 31, 0.0, 357.0, 120),
+        (90, -90, 61, 0.0, 177.0, 60),
+        (90, 90, 1, 0.0, 357.0, 120),
+    ):
         with pytest.raises(GribError, match=r"not global|cannot be regridded"):
             SourceGrid.spanning(*args)

@@ -29,7 +29,9 @@ def fields(count=8, seed=0):
 def expected(values):
     """Area-weighted mean and standard deviation over times and cells, by numpy alone."""
     weights = np.broadcast_to(GRID.area_weights[:, None], GRID.shape)
-    mean = np.array([np.average(v, weights=np.broadcast_to(weights, v.shape)) for v in values.swapaxes(0, 1)])
+    mean = np.array(
+        [np.average(v, weights=np.broadcast_to(weights, v.shape)) for v in values.swapaxes(0, 1)]
+    )
     square = np.array(
         [
             np.average((v - m) ** 2, weights=np.broadcast_to(weights, v.shape))
@@ -63,7 +65,9 @@ def test_by_hand():
 
 def test_no_tendency_across_a_gap():
     values = fields()
-    _, tendencies = accumulate(zip(TIMES[[0, 1, 3, 4]], values[:4], strict=True), NAMES, GRID.area_weights)
+    _, tendencies = accumulate(
+        zip(TIMES[[0, 1, 3, 4]], values[:4], strict=True), NAMES, GRID.area_weights
+    )
     assert tendencies.count.tolist() == [2, 2, 2]
 
 
@@ -102,15 +106,26 @@ def test_transform_is_a_copy_and_only_precipitation_changes():
     np.testing.assert_array_equal(values, before)
     np.testing.assert_array_equal(result[:2], values[:2])
     np.testing.assert_allclose(result[2], np.log1p(np.maximum(values[2], 0)))
-    np.testing.assert_array_equal(transform(values, table().select(["Z500", "T850", "U50"])), values)
+    np.testing.assert_array_equal(
+        transform(values, table().select(["Z500", "T850", "U50"])), values
+    )
 
 
 def test_statics():
     height = np.random.default_rng(0).random(GRID.shape) * 5e4
     land = np.random.default_rng(1).random(GRID.shape)
-    named = static_fields({"surface_geopotential": height, "land_fraction": land, "lake_cover": land**2}, GRID)
-    assert list(named) == ["land_fraction", "surface_geopotential", "sin_lat", "cos_lat", "sin_lon", "cos_lon",
-                           "lake_cover"]
+    named = static_fields(
+        {"surface_geopotential": height, "land_fraction": land, "lake_cover": land**2}, GRID
+    )
+    assert list(named) == [
+        "land_fraction",
+        "surface_geopotential",
+        "sin_lat",
+        "cos_lat",
+        "sin_lon",
+        "cos_lon",
+        "lake_cover",
+    ]
     statics = np.stack(list(named.values()))
     weights = np.broadcast_to(GRID.area_weights[:, None], GRID.shape)
     assert np.average(statics[1], weights=weights) == pytest.approx(0, abs=1e-6)
@@ -119,11 +134,16 @@ def test_statics():
     np.testing.assert_allclose(statics[2] ** 2 + statics[3] ** 2, 1, rtol=1e-5)
     np.testing.assert_allclose(statics[4, :, 2], 1, rtol=1e-6)
     np.testing.assert_allclose(statics[6], land**2, rtol=1e-6)
-    np.testing.assert_array_equal(standardise_static(np.full(GRID.shape, 3.0), GRID.area_weights), 0)
+    np.testing.assert_array_equal(
+        standardise_static(np.full(GRID.shape, 3.0), GRID.area_weights), 0
+    )
 
 
 def test_round_trip_and_plain_xarray(tmp_path):
-    raw = {"surface_geopotential": np.full(GRID.shape, 100.0), "land_fraction": np.zeros(GRID.shape)}
+    raw = {
+        "surface_geopotential": np.full(GRID.shape, 100.0),
+        "land_fraction": np.zeros(GRID.shape),
+    }
     written = Statistics(
         NAMES,
         np.arange(3.0),

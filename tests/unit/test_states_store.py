@@ -55,7 +55,8 @@ def test_a_missing_time_keeps_its_slot_and_raises(tmp_path):
     assert TIMES[4] not in states
     assert TIMES[5] in states
     with pytest.raises(
-        KeyError, match=r"2022-01-02T00:00:00 is missing in .*a\.zarr.*2022-01-01T00:00:00 \.\. 2022-01-03T06"
+        KeyError,
+        match=r"2022-01-02T00:00:00 is missing in .*a\.zarr.*2022-01-01T00:00:00 \.\. 2022-01-03T06",
     ):
         states.read(TIMES[4])
     with pytest.raises(KeyError, match=r"2023-01-01T00:00:00 is not in .*a\.zarr"):
@@ -100,13 +101,17 @@ def test_several_stores_are_one_series_and_must_agree(tmp_path):
 
 def test_two_arrays_in_one_store(tmp_path):
     values = fields()
-    with StateWriter(tmp_path / "a.zarr", TIMES, CHANNELS, GRID, names=("analysis", "background")) as writer:
+    with StateWriter(
+        tmp_path / "a.zarr", TIMES, CHANNELS, GRID, names=("analysis", "background")
+    ) as writer:
         for index, value in enumerate(values):
             writer.write(index, value, "analysis")
             writer.write(index, None if index == 0 else -value, "background")
         with pytest.raises(KeyError, match="known: analysis, background"):
             writer.write(0, values[0])
-    np.testing.assert_array_equal(States([tmp_path / "a.zarr"], name="analysis").read(TIMES[0]), values[0])
+    np.testing.assert_array_equal(
+        States([tmp_path / "a.zarr"], name="analysis").read(TIMES[0]), values[0]
+    )
     background = States([tmp_path / "a.zarr"], name="background")
     assert TIMES[0] not in background
     np.testing.assert_array_equal(background.read(TIMES[9]), -values[9])
@@ -176,7 +181,11 @@ def test_a_cut_shard_names_the_file(tmp_path, compression):
 
 
 @settings(max_examples=20, deadline=None)
-@given(st.lists(st.integers(0, 9), min_size=1, max_size=25), st.integers(1, 10), st.sampled_from(["lz4hc", "none"]))
+@given(
+    st.lists(st.integers(0, 9), min_size=1, max_size=25),
+    st.integers(1, 10),
+    st.sampled_from(["lz4hc", "none"]),
+)
 def test_any_order_of_writing_gives_the_same_store(tmp_path_factory, order, shard, compression):
     values = fields()
     path = tmp_path_factory.mktemp("store") / "a.zarr"
@@ -195,11 +204,17 @@ def test_a_chunk_that_was_never_written_is_nan_between_its_neighbours(tmp_path):
     values = fields()
     for compression in store.COMPRESSIONS:
         path = tmp_path / f"{compression}.zarr"
-        write(path, [None if i in (0, 4, 9) else field for i, field in enumerate(values)], compression=compression)
+        write(
+            path,
+            [None if i in (0, 4, 9) else field for i, field in enumerate(values)],
+            compression=compression,
+        )
         found = np.empty_like(values)
         ShardReader(path / "state", open_store(path)["state"]).read_into(0, found)
         assert np.isnan(found[[0, 4, 9]]).all()
-        np.testing.assert_array_equal(np.delete(found, [0, 4, 9], 0), np.delete(values, [0, 4, 9], 0))
+        np.testing.assert_array_equal(
+            np.delete(found, [0, 4, 9], 0), np.delete(values, [0, 4, 9], 0)
+        )
 
 
 def test_fields_are_read_into_an_array_of_their_number_only(tmp_path):
@@ -223,7 +238,9 @@ def test_times_of_other_units_are_understood_and_strange_ones_refused(tmp_path):
     warnings.simplefilter("ignore")
     data = xr.Dataset(coords={"time": TIMES})
     data.to_zarr(
-        tmp_path / "a.zarr", zarr_format=3, encoding={"time": {"units": "hours since 2021-12-31", "dtype": "float64"}}
+        tmp_path / "a.zarr",
+        zarr_format=3,
+        encoding={"time": {"units": "hours since 2021-12-31", "dtype": "float64"}},
     )
     group = open_store(tmp_path / "a.zarr", "r+")
     np.testing.assert_array_equal(read_times(group), TIMES)
@@ -246,11 +263,18 @@ def test_the_bits_are_the_same_however_they_are_packed(tmp_path, monkeypatch):
     before = (BloscCodec(cname="zstd", clevel=5, shuffle="bitshuffle", typesize=4),)
     monkeypatch.setitem(store.COMPRESSIONS, "lz4hc", before)
     write(tmp_path / "before.zarr", values)
-    codecs = {name: [codec.cname.value for codec in open_store(tmp_path / f"{name}.zarr")["state"].compressors]
-              for name in ("now", "none", "before")}  # fmt: skip
+    codecs = {
+        name: [
+            codec.cname.value
+            for codec in open_store(tmp_path / f"{name}.zarr")["state"].compressors
+        ]
+        for name in ("now", "none", "before")
+    }
     assert codecs == {"now": ["lz4hc"], "none": [], "before": ["zstd"]}
     for name in codecs:
         states = States([tmp_path / f"{name}.zarr"])
-        np.testing.assert_array_equal(states.read_many(TIMES).view(np.uint32), values.view(np.uint32))
+        np.testing.assert_array_equal(
+            states.read_many(TIMES).view(np.uint32), values.view(np.uint32)
+        )
         with xr.open_zarr(tmp_path / f"{name}.zarr") as data:
             np.testing.assert_array_equal(data.state.values.view(np.uint32), values.view(np.uint32))

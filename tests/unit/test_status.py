@@ -25,9 +25,16 @@ def test_what_progress_writes_is_understood(caplog):
     report.step()
     told = [parse(HEAD + record.message) for record in caplog.records]
     assert [(one.label, one.done, one.total, one.note) for one in told] == [
-        ("joint", 26, 60, "loss 2.9093"), ("joint", 27, 60, "")]
+        ("joint", 26, 60, "loss 2.9093"),
+        ("joint", 27, 60, ""),
+    ]
     assert parse(HEAD + "nature run, half days: 94/180, 1:02:03 left").left == 3723
-    for line in ("", HEAD + "granules: 524 in 0:00:40", "Traceback", HEAD + "scores of fuxiflow against own"):
+    for line in (
+        "",
+        HEAD + "granules: 524 in 0:00:40",
+        "Traceback",
+        HEAD + "scores of fuxiflow against own",
+    ):
         assert parse(line) is None
 
 
@@ -52,7 +59,9 @@ def test_a_tail_reads_what_is_new(tmp_path):
 
 def test_losses_are_thinned_and_keep_their_ends(tmp_path):
     path = tmp_path / "a.log"
-    path.write_text("".join(f"{HEAD}joint: {i}/5000, 0:00:08 left, loss {i}\n" for i in range(1, 5001)))
+    path.write_text(
+        "".join(f"{HEAD}joint: {i}/5000, 0:00:08 left, loss {i}\n" for i in range(1, 5001))
+    )
     tail = Tail(path)
     tail.update()
     assert len(tail.losses) <= MOST_POINTS
@@ -60,21 +69,39 @@ def test_losses_are_thinned_and_keep_their_ends(tmp_path):
     assert tail.losses[-1] == (5000, 5000)
 
 
-@pytest.mark.parametrize(("lines", "says", "remedy"), [
-    ([HEAD.replace("INFO", "ERROR") + "training_joint failed: x", "Traceback (most recent call last):",
-      "fuxiflow.training.loop.TrainingError: joint: 21 updates with a non-finite loss; lower the learning rate"],
-     "fuxiflow.training.loop.TrainingError: joint: 21 updates with a non-finite loss; lower the learning rate",
-     "training diverged"),
-    (["torch.OutOfMemoryError: CUDA out of memory."], "torch.OutOfMemoryError", "a smaller batch"),
-    (["slurmstepd: error: *** JOB 7 ON n1 CANCELLED DUE TO TIME LIMIT ***"], "*** JOB 7", "raise runtime"),
-    (["OSError: [Errno 28] No space left on device"], "OSError", "free some space"),
-    (["ModuleNotFoundError: No module named 'x'"], "ModuleNotFoundError", "under envs/"),
-    ([HEAD + "joint: 8/60, 0:01:11 left, loss 2.9"], "", "killed from outside"),
-    (["ValueError: the sky is green"], "ValueError: the sky is green", "read the log"),
-])
+@pytest.mark.parametrize(
+    ("lines", "says", "remedy"),
+    [
+        (
+            [
+                HEAD.replace("INFO", "ERROR") + "training_joint failed: x",
+                "Traceback (most recent call last):",
+                "fuxiflow.training.loop.TrainingError: joint: 21 updates with a non-finite loss; lower the learning rate",
+            ],
+            "fuxiflow.training.loop.TrainingError: joint: 21 updates with a non-finite loss; lower the learning rate",
+            "training diverged",
+        ),
+        (
+            ["torch.OutOfMemoryError: CUDA out of memory."],
+            "torch.OutOfMemoryError",
+            "a smaller batch",
+        ),
+        (
+            ["slurmstepd: error: *** JOB 7 ON n1 CANCELLED DUE TO TIME LIMIT ***"],
+            "*** JOB 7",
+            "raise runtime",
+        ),
+        (["OSError: [Errno 28] No space left on device"], "OSError", "free some space"),
+        (["ModuleNotFoundError: No module named 'x'"], "ModuleNotFoundError", "under envs/"),
+        ([HEAD + "joint: 8/60, 0:01:11 left, loss 2.9"], "", "killed from outside"),
+        (["ValueError: the sky is green"], "ValueError: the sky is green", "read the log"),
+    ],
+)
 def test_remedies(tmp_path, lines, says, remedy):
     (tmp_path / "a.log").write_text("\n".join(lines) + "\n")
-    found = remedies.diagnose("training_joint", {"experiment": "full"}, ["a.log", "none.log"], folder=tmp_path)
+    found = remedies.diagnose(
+        "training_joint", {"experiment": "full"}, ["a.log", "none.log"], folder=tmp_path
+    )
     assert found.says.startswith(says)
     assert remedy in found.remedy
     assert "{rule}" not in found.remedy
@@ -90,13 +117,21 @@ def test_what_slurm_says_counts_where_the_log_is_silent(tmp_path):
 
 
 def test_benchmarks_are_read_with_what_was_not_measured(tmp_path):
-    for name, text in {"rule_a/x.tsv": "s\tmax_rss\tcpu_time\n4.0\t100\t3\n", "rule_a/y/z.tsv": "s\tmax_rss\n6\tNA\n",
-                       "rule_b.tsv": "s\n1\n9\n", "rule_c.tsv": "", "rule_d.tsv": "s\n-\n"}.items():
+    for name, text in {
+        "rule_a/x.tsv": "s\tmax_rss\tcpu_time\n4.0\t100\t3\n",
+        "rule_a/y/z.tsv": "s\tmax_rss\n6\tNA\n",
+        "rule_b.tsv": "s\n1\n9\n",
+        "rule_c.tsv": "",
+        "rule_d.tsv": "s\n-\n",
+    }.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text)
     found = benchmarked.read(tmp_path)
     assert [(one.rule, one.wildcards, one.seconds) for one in found] == [
-        ("rule_a", "x", 4), ("rule_a", "y/z", 6), ("rule_b", "", 9)]
+        ("rule_a", "x", 4),
+        ("rule_a", "y/z", 6),
+        ("rule_b", "", 9),
+    ]
     assert benchmarked.typical(found) == {"rule_a": 5, "rule_b": 9}
     assert found[1].peak_mb != found[1].peak_mb
     assert benchmarked.seconds(tmp_path / "rule_a/x.tsv") == 4
@@ -106,12 +141,36 @@ def test_benchmarks_are_read_with_what_was_not_measured(tmp_path):
 
 @pytest.fixture
 def run(tmp_path):
-    jobs = [Job(1, "world_nature", {"segment": "2022-01"}, "results/x/logs/a.log", needs={"_cores": 1}),
-            Job(2, "world_nature", {"segment": "2022-02"}, "results/x/logs/b.log", after=(1,), needs={"_cores": 1}),
-            Job(3, "training_joint", {"experiment": "full"}, "results/x/logs/c.log", after=(2,), needs={"_cores": 1}),
-            Job(4, "figure_system", planned=False, state="done"), Job(5, "all", after=(3, 4), target=True)]
+    jobs = [
+        Job(1, "world_nature", {"segment": "2022-01"}, "results/x/logs/a.log", needs={"_cores": 1}),
+        Job(
+            2,
+            "world_nature",
+            {"segment": "2022-02"},
+            "results/x/logs/b.log",
+            after=(1,),
+            needs={"_cores": 1},
+        ),
+        Job(
+            3,
+            "training_joint",
+            {"experiment": "full"},
+            "results/x/logs/c.log",
+            after=(2,),
+            needs={"_cores": 1},
+        ),
+        Job(4, "figure_system", planned=False, state="done"),
+        Job(5, "all", after=(3, 4), target=True),
+    ]
     (tmp_path / "results/x/logs").mkdir(parents=True)
-    return Run("x", tmp_path, {job.id: job for job in jobs}, {"world_nature": 100.0}, {"_cores": 2}, started=1000.0)
+    return Run(
+        "x",
+        tmp_path,
+        {job.id: job for job in jobs},
+        {"world_nature": 100.0},
+        {"_cores": 2},
+        started=1000.0,
+    )
 
 
 def log(run, number, text, now):
@@ -133,7 +192,9 @@ def test_the_time_that_is_left(run):
     run.look(1050)
     assert run.estimate(1050).seconds == 130
     run.finish(1, 1060)
-    assert run.estimate(1060).seconds == 60, "this run's own 60 s count more than what earlier ones took"
+    assert run.estimate(1060).seconds == 60, (
+        "this run's own 60 s count more than what earlier ones took"
+    )
 
 
 def test_a_benchmark_tells_the_time_better_than_waiting_in_a_queue(run):
@@ -148,13 +209,24 @@ def test_failed_jobs_and_what_waits_for_them_take_no_time(run):
     run.begin(2, 1000)
     run.drop(2, False, 1010)
     assert run.estimate(1010).seconds == 100
-    assert run.counts() == {"waiting": 2, "submitted": 0, "done": 1, "failed": 1, "total": 4, "planned": 3}
+    assert run.counts() == {
+        "waiting": 2,
+        "submitted": 0,
+        "done": 1,
+        "failed": 1,
+        "total": 4,
+        "planned": 3,
+    }
     run.end(False, 1020)
     assert run.outcome == "failed"
 
 
 def test_counts_go_by_stage_without_targets(run):
-    assert {stage: len(jobs) for stage, jobs in run.stages().items()} == {"world": 2, "training": 1, "figures": 1}
+    assert {stage: len(jobs) for stage, jobs in run.stages().items()} == {
+        "world": 2,
+        "training": 1,
+        "figures": 1,
+    }
 
 
 def event(name, **values):
@@ -170,17 +242,36 @@ def test_a_run_in_the_terminal_and_on_the_page(run):
     assert 'http-equiv="refresh"' in output.read_text()
     assert "<h2>Losses</h2>" not in output.read_text()
     monitor.take("job_info", event("job_info", jobid=3), 1000)
-    log(run, 3, f"{HEAD}joint: 1/9, 0:00:09 left, loss 3.5\n{HEAD}joint: 2/9, 0:00:07 left, loss <2.5>\n"
-                f"{HEAD}joint: 3/9, 0:00:06 left, loss 2.25\n", 1001)
+    log(
+        run,
+        3,
+        f"{HEAD}joint: 1/9, 0:00:09 left, loss 3.5\n{HEAD}joint: 2/9, 0:00:07 left, loss <2.5>\n"
+        f"{HEAD}joint: 3/9, 0:00:06 left, loss 2.25\n",
+        1001,
+    )
     monitor.look()
     assert monitor.line(1001) == "1/4 jobs, left: about 0:03:20; training_joint full 3/9, loss 2.25"
     text = output.read_text()
-    for part in ("joint 3/9<br>loss 2.25", "training_joint full: loss 2.25 at 3",
-                 'href="logs/c.log"', "<polyline", "1 of 4 jobs done (1 were there already)"):
+    for part in (
+        "joint 3/9<br>loss 2.25",
+        "training_joint full: loss 2.25 at 3",
+        'href="logs/c.log"',
+        "<polyline",
+        "1 of 4 jobs done (1 were there already)",
+    ):
         assert part in text
     log(run, 3, "x.TrainingError: <b>lower the learning rate\n", 1002)
-    monitor.take("job_error", event("job_error", jobid=3, rule_name="training_joint", rule_msg=None,
-                                    log=["results/x/logs/c.log"]), 1003)
+    monitor.take(
+        "job_error",
+        event(
+            "job_error",
+            jobid=3,
+            rule_name="training_joint",
+            rule_msg=None,
+            log=["results/x/logs/c.log"],
+        ),
+        1003,
+    )
     assert "FAILED   training_joint (experiment=full), tried again" in said.getvalue()
     assert run.jobs[3].state == "waiting"
     monitor.take("job_info", event("job_info", jobid=3), 1004)
@@ -199,8 +290,15 @@ def test_of_a_group_those_are_told_whose_logs_have_an_error(run):
     monitor = Monitor(run, run.folder / "results/x/status.html", stream=said)
     log(run, 1, "all is well\n", 1001)
     log(run, 2, "ValueError: no\n", 1001)
-    members = [{"jobid": job.id, "rule_name": job.rule, "log": [job.log]} for job in list(run.jobs.values())[:3]]
-    monitor.take("group_error", event("group_error", groupid="g", aux_logs=["slurm.log"], job_error_info=members), 1002)
+    members = [
+        {"jobid": job.id, "rule_name": job.rule, "log": [job.log]}
+        for job in list(run.jobs.values())[:3]
+    ]
+    monitor.take(
+        "group_error",
+        event("group_error", groupid="g", aux_logs=["slurm.log"], job_error_info=members),
+        1002,
+    )
     for one in members:
         monitor.take("job_error", event("job_error", **one, rule_msg=None, indent=True), 1002)
     assert [failure.name for failure in run.failures] == ["world_nature (segment=2022-02)"]
@@ -229,13 +327,29 @@ def test_skill_is_that_of_the_truth_where_there_is_one(tmp_path):
         pd.DataFrame(rows, columns=columns).assign(channel="Z500", region="global").to_parquet(path)
 
     assert skill.so_far(tmp_path) == []
-    write("analyses", [("fuxiflow", "era5", "rmse", 0, 9.0), ("fuxiflow", "truth", "rmse", 0, 100.0),
-                       ("fuxiflow", "truth", "background_rmse", 0, 120.0)])
-    write("forecasts", [("fuxiflow", "era5", "rmse", 24, 200.0), ("fuxiflow", "era5", "rmse_vs_gfs", 24, -0.1),
-                        *(("fuxiflow", "era5", "acc", 6 * i, value) for i, value in enumerate((.9, .7, .5, .8), 1))])
+    write(
+        "analyses",
+        [
+            ("fuxiflow", "era5", "rmse", 0, 9.0),
+            ("fuxiflow", "truth", "rmse", 0, 100.0),
+            ("fuxiflow", "truth", "background_rmse", 0, 120.0),
+        ],
+    )
+    write(
+        "forecasts",
+        [
+            ("fuxiflow", "era5", "rmse", 24, 200.0),
+            ("fuxiflow", "era5", "rmse_vs_gfs", 24, -0.1),
+            *(
+                ("fuxiflow", "era5", "acc", 6 * i, value)
+                for i, value in enumerate((0.9, 0.7, 0.5, 0.8), 1)
+            ),
+        ],
+    )
     assert [(one.what, one.value) for one in skill.so_far(tmp_path)] == [
         ("Z500 RMSE of analyses against truth", "100 (background 120)"),
         ("Z500 RMSE at 24 h against era5", "200 (10% below GFS)"),
-        ("Z500 ACC at least 0.6 against era5", "to 12 h")]
+        ("Z500 ACC at least 0.6 against era5", "to 12 h"),
+    ]
     (tmp_path / "scores/full/analyses.parquet").write_bytes(b"")
     assert len(skill.so_far(tmp_path)) == 2

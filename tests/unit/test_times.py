@@ -25,7 +25,11 @@ def test_segments_of_a_quarter():
     assert times.segment(date(2022, 12, 31), 3) == "2022-10"
     assert times.segment_bounds("2022-10", 3) == (date(2022, 10, 1), date(2022, 12, 31))
     assert times.previous_segment("2022-01", 3) == "2021-10"
-    assert times.segments(date(2022, 3, 31), date(2022, 7, 1), 3) == ["2022-01", "2022-04", "2022-07"]
+    assert times.segments(date(2022, 3, 31), date(2022, 7, 1), 3) == [
+        "2022-01",
+        "2022-04",
+        "2022-07",
+    ]
 
 
 def test_february_of_a_leap_year():
@@ -50,7 +54,9 @@ def test_a_day_lies_in_its_segment(day, months):
 
 
 def test_a_segment_outside_the_period_is_refused():
-    with pytest.raises(ValueError, match="segment 2022-05 has no day between 2022-01-01 and 2022-04-30"):
+    with pytest.raises(
+        ValueError, match="segment 2022-05 has no day between 2022-01-01 and 2022-04-30"
+    ):
         times.clip("2022-05", 1, date(2022, 1, 1), date(2022, 4, 30))
 
 

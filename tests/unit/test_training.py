@@ -9,7 +9,13 @@ from fuxiflow.channels import table
 from fuxiflow.grids import Grid
 from fuxiflow.models import checkpoint
 from fuxiflow.models.networks import calendar
-from fuxiflow.settings.training import AssimilatorStage, AutoregressiveStage, ForecasterStage, JointStage, Optimisation
+from fuxiflow.settings.training import (
+    AssimilatorStage,
+    AutoregressiveStage,
+    ForecasterStage,
+    JointStage,
+    Optimisation,
+)
 from fuxiflow.states.climatology import Climatology
 from fuxiflow.training import cycles, samples, stages
 from fuxiflow.training.loop import Run, TrainingError, learning_rate, train
@@ -21,7 +27,9 @@ LOG = logging.getLogger("test")
 
 
 def archive(record):
-    return samples.Archive(record.states, {tiny.SOURCE: record.grids}, Climatology.read(record.climatology))
+    return samples.Archive(
+        record.states, {tiny.SOURCE: record.grids}, Climatology.read(record.climatology)
+    )
 
 
 def optimisation(**values):
@@ -34,7 +42,9 @@ def test_learning_rate_warms_up_and_falls_to_zero():
     assert learning_rate(55, stage) == pytest.approx(0.5)
     assert learning_rate(100, stage) == pytest.approx(0.0)
     constant = optimisation(updates=100, warmup=0.1, learning_rate=1.0, schedule="constant")
-    assert [learning_rate(step, constant) for step in (4, 9, 55, 99)] == pytest.approx([0.5, 1.0, 1.0, 1.0])
+    assert [learning_rate(step, constant) for step in (4, 9, 55, 99)] == pytest.approx(
+        [0.5, 1.0, 1.0, 1.0]
+    )
 
 
 def test_state_loss_by_hand():
@@ -102,10 +112,16 @@ def test_the_climatology_of_a_chain_is_of_another_day(record):
 
 
 def test_a_batch_begins_where_the_one_before_ended(record, networks):
-    requests = {0: [samples.Request(tiny.times(40)[12], 1, 2), samples.Request(tiny.times(40)[15], 1, 2)],
-                1: [samples.Request(tiny.times(40)[15], 0, 2, follows=True),
-                    samples.Request(tiny.times(40)[20], 2, 2)]}  # fmt: skip
-    batches = samples.Batches(archive(record), requests.get, networks.design.sources, networks.standardise)
+    requests = {
+        0: [samples.Request(tiny.times(40)[12], 1, 2), samples.Request(tiny.times(40)[15], 1, 2)],
+        1: [
+            samples.Request(tiny.times(40)[15], 0, 2, follows=True),
+            samples.Request(tiny.times(40)[20], 2, 2),
+        ],
+    }
+    batches = samples.Batches(
+        archive(record), requests.get, networks.design.sources, networks.standardise
+    )
     objective = stages.Objective(networks)
     objective.cycle(batches[0], stages.Unrolling(2, chain=2, background_weight=1.0))
     ended, batch = objective.ends[0].clone(), batches[1]
@@ -116,18 +132,30 @@ def test_a_batch_begins_where_the_one_before_ended(record, networks):
     assert not torch.equal(guess[1, :2], ended[:, 1])
 
 
-def test_all_processes_forecast_equally_often_where_weights_are_shared_out(record, networks, monkeypatch):
-    requests = [samples.Request(tiny.times(40)[14], 0, 1, follows=True), samples.Request(tiny.times(40)[12], 2, 1)]
+def test_all_processes_forecast_equally_often_where_weights_are_shared_out(
+    record, networks, monkeypatch
+):
+    requests = [
+        samples.Request(tiny.times(40)[14], 0, 1, follows=True),
+        samples.Request(tiny.times(40)[12], 2, 1),
+    ]
     calls, begun = [], []
     for rank in range(2):
         share = Share(rank, 2, together=True)
-        batch = samples.Batches(archive(record), lambda _: requests, networks.design.sources, networks.standardise,
-                                share)[0]  # fmt: skip
+        batch = samples.Batches(
+            archive(record),
+            lambda _: requests,
+            networks.design.sources,
+            networks.standardise,
+            share,
+        )[0]
         objective = stages.Objective(networks, share)
         objective.ends[0] = torch.ones(2, 1, networks.analysed, *tiny.GRID.shape)
         forecast = networks.forecast
         count = []
-        monkeypatch.setattr(networks, "forecast", lambda *a, f=forecast, c=count: c.append(1) or f(*a))
+        monkeypatch.setattr(
+            networks, "forecast", lambda *a, f=forecast, c=count: c.append(1) or f(*a)
+        )
         begun.append(objective.guess(batch)[0, :2])
         monkeypatch.setattr(networks, "forecast", forecast)
         calls.append(len(count))
@@ -155,7 +183,9 @@ def test_some_first_states_are_disturbed():
     seeds = [request.noise for step in range(10) for request in plan(step)]
     assert 50 < sum(seed is not None for seed in seeds) < 150
     assert plan(3) == stages.rollout_plan("forecaster", tiny.times(20), stage, 0)(3)
-    calm = stages.rollout_plan("forecaster", tiny.times(20), stage.model_copy(update={"noise": 0.0}), 0)
+    calm = stages.rollout_plan(
+        "forecaster", tiny.times(20), stage.model_copy(update={"noise": 0.0}), 0
+    )
     assert all(request.noise is None for request in calm(0))
 
 
@@ -170,7 +200,9 @@ def test_requests_name_their_times():
 def test_batches_hold_what_was_asked_for(record, networks):
     time = tiny.times(40)[12]
     requests = [samples.Request(time, 1, 2), samples.Request(time, 1, 2, cold=True, masked=True)]
-    batches = samples.Batches(archive(record), lambda step: requests, networks.design.sources, networks.standardise)
+    batches = samples.Batches(
+        archive(record), lambda step: requests, networks.design.sources, networks.standardise
+    )
     batch = batches[0]
     np.testing.assert_array_equal(batch.first[0].numpy(), record.fields[11:13])
     np.testing.assert_array_equal(batch.targets[1].numpy(), record.fields[13:16])
@@ -186,7 +218,9 @@ def test_usable_times_have_their_neighbours(record):
     store = archive(record).states
     good = samples.usable(store, tiny.START, tiny.times(10)[-1], before=2, after=3)
     assert (good == tiny.times(10)[2:7]).all()
-    later = samples.usable(store, tiny.times(10)[4], tiny.times(10)[-1], before=3, after=3, reach=tiny.START)
+    later = samples.usable(
+        store, tiny.times(10)[4], tiny.times(10)[-1], before=3, after=3, reach=tiny.START
+    )
     assert (later == tiny.times(10)[4:7]).all()
     with pytest.raises(ValueError, match="none with 13 in a row"):
         samples.usable(store, tiny.START, tiny.times(10)[-1], before=6, after=6)
@@ -204,10 +238,14 @@ def test_stage_two_trains_the_assimilator_alone(record, networks, tmp_path):
 
 def fit(networks, record, stage, plan, directory, background_weight=0.0):
     batches = samples.Batches(archive(record), plan, networks.design.sources, networks.standardise)
-    run = Run(make_fabric("cpu", "32-true"), networks, stage, directory, directory / "tb", "test", LOG)
+    run = Run(
+        make_fabric("cpu", "32-true"), networks, stage, directory, directory / "tb", "test", LOG
+    )
     objective = run.memory = stages.Objective(networks)
     unrolling = stages.Unrolling(chain=2, background_weight=background_weight)
-    return train(run, lambda a, b: samples.loader(batches, a, b, 0), lambda b: objective.cycle(b, unrolling))
+    return train(
+        run, lambda a, b: samples.loader(batches, a, b, 0), lambda b: objective.cycle(b, unrolling)
+    )
 
 
 def test_gradients_reach_the_first_cycle_through_time(record, networks):
@@ -215,8 +253,12 @@ def test_gradients_reach_the_first_cycle_through_time(record, networks):
         if not parameter.any():
             torch.nn.init.normal_(parameter, std=0.05)
     time = tiny.times(40)[12]
-    batches = samples.Batches(archive(record), lambda step: [samples.Request(time, 1, 3)], networks.design.sources,
-                              networks.standardise)  # fmt: skip
+    batches = samples.Batches(
+        archive(record),
+        lambda step: [samples.Request(time, 1, 3)],
+        networks.design.sources,
+        networks.standardise,
+    )
     batch = batches[0]
     first = batch.observations[0][tiny.SOURCE].values.requires_grad_()
     objective = stages.Objective(networks)
@@ -227,12 +269,21 @@ def test_gradients_reach_the_first_cycle_through_time(record, networks):
 
 
 def test_training_lowers_the_loss(record, networks, tmp_path):
-    stage = JointStage(updates=25, batch=2, learning_rate=3e-3, max_lead_hours=6, cycles=2, cold_fraction=0,
-                       source_dropout=0)  # fmt: skip
+    stage = JointStage(
+        updates=25,
+        batch=2,
+        learning_rate=3e-3,
+        max_lead_hours=6,
+        cycles=2,
+        cold_fraction=0,
+        source_dropout=0,
+    )
     plan = stages.cycle_plan("joint", tiny.times(40)[4:30], stage, stages.Unrolling(2), 0)
     losses = fit(networks, record, stage, plan, tmp_path, background_weight=1.0)
     assert losses["loss"].tail(5).mean() < 0.9 * losses["loss"].head(5).mean()
-    assert {"analysis", "background", "first_background", "gradient_norm", "learning_rate"} <= set(losses.columns)
+    assert {"analysis", "background", "first_background", "gradient_norm", "learning_rate"} <= set(
+        losses.columns
+    )
 
 
 @pytest.fixture(autouse=True)
@@ -246,18 +297,26 @@ def test_updates_that_are_not_finite_are_skipped_and_then_given_up(tmp_path):
     stage = optimisation(updates=40, max_skipped=3)
     run = Run(make_fabric("cpu", "32-true"), module, stage, tmp_path, tmp_path / "tb", "bad", LOG)
     with pytest.raises(TrainingError, match="4 updates with a non-finite loss"):
-        train(run, lambda a, b: range(a, b), lambda _: {"loss": module(torch.full((1, 1), math.nan)).sum()})
+        train(
+            run,
+            lambda a, b: range(a, b),
+            lambda _: {"loss": module(torch.full((1, 1), math.nan)).sum()},
+        )
     assert torch.equal(module.weight, before)
 
 
 def test_a_chain_that_broke_goes_on_from_the_reanalysis(record, networks):
     time = tiny.times(40)[12]
     requests = [samples.Request(start, 1, 2) for start in (time, time + tiny.STEP)]
-    batches = samples.Batches(archive(record), lambda _: requests, networks.design.sources, networks.standardise)
+    batches = samples.Batches(
+        archive(record), lambda _: requests, networks.design.sources, networks.standardise
+    )
     batch = batches[0]
     batch.first[1] = float("nan")
     objective = stages.Objective(networks)
-    assert not objective.cycle(batch, stages.Unrolling(2, chain=2, background_weight=1.0))["loss"].isfinite()
+    assert not objective.cycle(batch, stages.Unrolling(2, chain=2, background_weight=1.0))[
+        "loss"
+    ].isfinite()
     targets = networks.normaliser(batch.targets)
     assert torch.equal(objective.ends[0][:, 1], targets[1, 1:, : networks.analysed])
     assert objective.ends[0].isfinite().all()
@@ -268,9 +327,15 @@ def test_precision_leaves_physical_values_alone(record, networks, tmp_path):
     stage, seen = optimisation(updates=1), []
     plan = stages.rollout_plan("forecaster", tiny.times(40)[4:30], stage_one(), 0)
     batches = samples.Batches(archive(record), plan, {}, None)
-    run = Run(make_fabric("cpu", "bf16-mixed"), networks, stage, tmp_path, tmp_path / "tb", "test", LOG)
+    run = Run(
+        make_fabric("cpu", "bf16-mixed"), networks, stage, tmp_path, tmp_path / "tb", "test", LOG
+    )
     objective = stages.Objective(networks)
-    train(run, lambda a, b: samples.loader(batches, a, b, 0), lambda b: seen.append(b) or objective.forecaster(b))
+    train(
+        run,
+        lambda a, b: samples.loader(batches, a, b, 0),
+        lambda b: seen.append(b) or objective.forecaster(b),
+    )
     assert torch.equal(seen[0].first, batches[0].first)
     assert seen[0].first.dtype == torch.float32
 
@@ -296,14 +361,20 @@ def gradients(networks, calls):
     return sum(float(term["loss"].detach()) for term in terms), found
 
 
-def test_stage_four_in_spans_has_the_loss_of_the_whole_and_gradients_of_the_spans_alone(record, networks):
+def test_stage_four_in_spans_has_the_loss_of_the_whole_and_gradients_of_the_spans_alone(
+    record, networks
+):
     shaken(networks)
-    batches = samples.Batches(archive(record), lambda step: [samples.Request(tiny.times(40)[12], 4, 0)], {}, None)
+    batches = samples.Batches(
+        archive(record), lambda step: [samples.Request(tiny.times(40)[12], 4, 0)], {}, None
+    )
     batch, objective = batches[0], stages.Objective(networks)
     assert stages.spans(4, None) == [(0, 4)]
     assert stages.spans(5, 2) == [(0, 2), (2, 4), (4, 5)]
     whole, through = gradients(networks, [lambda: objective.forecaster(batch)])
-    cut, apart = gradients(networks, [lambda s=s: objective.forecaster(batch, 0.0, *s) for s in stages.spans(4, 2)])
+    cut, apart = gradients(
+        networks, [lambda s=s: objective.forecaster(batch, 0.0, *s) for s in stages.spans(4, 2)]
+    )
     assert cut == pytest.approx(whole, rel=1e-6)
     name = "forecaster.head.weight"
     assert not torch.allclose(through[name], apart[name], rtol=1e-3)
@@ -311,11 +382,21 @@ def test_stage_four_in_spans_has_the_loss_of_the_whole_and_gradients_of_the_span
 
 def test_stage_three_in_spans_has_the_loss_of_the_whole(record, networks):
     shaken(networks)
-    batches = samples.Batches(archive(record), lambda step: [samples.Request(tiny.times(40)[12], 1, 3)],
-                              networks.design.sources, networks.standardise)  # fmt: skip
-    batch, objective, unrolling = batches[0], stages.Objective(networks), stages.Unrolling(3, background_weight=1.0)
+    batches = samples.Batches(
+        archive(record),
+        lambda step: [samples.Request(tiny.times(40)[12], 1, 3)],
+        networks.design.sources,
+        networks.standardise,
+    )
+    batch, objective, unrolling = (
+        batches[0],
+        stages.Objective(networks),
+        stages.Unrolling(3, background_weight=1.0),
+    )
     whole, through = gradients(networks, [lambda: objective.cycle(batch, unrolling)])
-    cut, apart = gradients(networks, [lambda s=s: objective.cycle(batch, unrolling, *s) for s in stages.spans(3, 1)])
+    cut, apart = gradients(
+        networks, [lambda s=s: objective.cycle(batch, unrolling, *s) for s in stages.spans(3, 1)]
+    )
     assert cut == pytest.approx(whole, rel=1e-6)
     name = "forecaster.head.weight"
     assert not torch.allclose(through[name], apart[name], rtol=1e-3)

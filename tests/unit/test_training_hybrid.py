@@ -15,17 +15,33 @@ TIMES = tiny.START + np.timedelta64(6, "h") * np.arange(4, 36)
 
 def store(path, value, *, source="noaa20_atms", origin="observed", channels=("1",), days=10):
     """One cell of ``value`` in every hour."""
-    with SparseWriter(path, source, list(channels), ["K"] * len(channels), tiny.GRID, tiny.START, 24 * days,
-                      attributes={"origin": origin}) as out:  # fmt: skip
+    with SparseWriter(
+        path,
+        source,
+        list(channels),
+        ["K"] * len(channels),
+        tiny.GRID,
+        tiny.START,
+        24 * days,
+        attributes={"origin": origin},
+    ) as out:
         for hour in range(24 * days):
-            out.write(hour, np.array([3]), np.full((1, len(channels)), value, np.float32), np.zeros(1, np.float32),
-                      np.zeros((1, 2), np.float32), np.ones(1, np.int32))
+            out.write(
+                hour,
+                np.array([3]),
+                np.full((1, len(channels)), value, np.float32),
+                np.zeros(1, np.float32),
+                np.zeros((1, 2), np.float32),
+                np.ones(1, np.int32),
+            )
     return SparseGrids([path])
 
 
 @pytest.fixture
 def pair(tmp_path):
-    return store(tmp_path / "real.zarr", 1.0), store(tmp_path / "made.zarr", 2.0, origin="simulated")
+    return store(tmp_path / "real.zarr", 1.0), store(
+        tmp_path / "made.zarr", 2.0, origin="simulated"
+    )
 
 
 def simulated(grids, times=TIMES):
@@ -59,7 +75,9 @@ def test_a_share_is_drawn_by_seed_source_and_time_alone(pair):
 def test_what_does_not_belong_together_is_refused(pair, tmp_path):
     real, made = pair
     with pytest.raises(ValueError, match="channels of the simulated observations"):
-        HybridGrids(real, store(tmp_path / "a.zarr", 1.0, channels=("1", "2"), origin="simulated"), [], 0)
+        HybridGrids(
+            real, store(tmp_path / "a.zarr", 1.0, channels=("1", "2"), origin="simulated"), [], 0
+        )
     for wrong in ((real, real), (made, made)):
         with pytest.raises(ValueError, match="in the place of"):
             HybridGrids(*wrong, [], 0)
@@ -67,8 +85,16 @@ def test_what_does_not_belong_together_is_refused(pair, tmp_path):
 
 def test_stores_of_different_origin_are_no_series(tmp_path):
     store(tmp_path / "a.zarr", 1.0, days=2)
-    with SparseWriter(tmp_path / "b.zarr", "noaa20_atms", ["1"], ["K"], tiny.GRID,
-                      tiny.START + np.timedelta64(2, "D"), 24, attributes={"origin": "simulated"}):  # fmt: skip
+    with SparseWriter(
+        tmp_path / "b.zarr",
+        "noaa20_atms",
+        ["1"],
+        ["K"],
+        tiny.GRID,
+        tiny.START + np.timedelta64(2, "D"),
+        24,
+        attributes={"origin": "simulated"},
+    ):
         pass
     with pytest.raises(ValueError, match="origin"):
         SparseGrids([tmp_path / "a.zarr", tmp_path / "b.zarr"])

@@ -11,7 +11,9 @@ from fuxiflow.states.climatology import Climatology
 from fuxiflow.training import memory, samples
 from tests import tiny
 
-CONFIGURATIONS = {name: load(ROOT / "config" / f"{name}.yaml") for name in ("demo", "paper", "test")}
+CONFIGURATIONS = {
+    name: load(ROOT / "config" / f"{name}.yaml") for name in ("demo", "paper", "test")
+}
 
 
 def job(name, stage, **changes):
@@ -43,23 +45,33 @@ def test_what_is_shared_out_and_what_is_not():
     options = {"workers": 0, "devices": 2, "nodes": 2}
 
     def both(**changes):
-        stage = CONFIGURATIONS["paper"].experiment.training.forecaster.model_copy(update={"batch": 4})
-        training = CONFIGURATIONS["paper"].experiment.training.model_copy(update={**options, "forecaster": stage,
-                                                                                  **changes})  # fmt: skip
+        stage = CONFIGURATIONS["paper"].experiment.training.forecaster.model_copy(
+            update={"batch": 4}
+        )
+        training = CONFIGURATIONS["paper"].experiment.training.model_copy(
+            update={**options, "forecaster": stage, **changes}
+        )
         return memory.job_mb(model, training, "forecaster", 0) - memory.PROGRAM_MB
 
     # two processes on each machine: on GPUs a restart file each, on processors four copies beside it
     assert both(accelerator="cuda") == pytest.approx(2 * 3 * weights, abs=1)
     assert both(accelerator="cpu") == pytest.approx(2 * 7 * weights, abs=1)
-    assert both(accelerator="auto", strategy="fsdp") == pytest.approx(2 * (3 + 4 / 4) * weights, abs=1)
-    mean = CONFIGURATIONS["paper"].experiment.training.forecaster.model_copy(update={"batch": 4, "ema": 0.99})
+    assert both(accelerator="auto", strategy="fsdp") == pytest.approx(
+        2 * (3 + 4 / 4) * weights, abs=1
+    )
+    mean = CONFIGURATIONS["paper"].experiment.training.forecaster.model_copy(
+        update={"batch": 4, "ema": 0.99}
+    )
     assert both(accelerator="cuda", forecaster=mean) == pytest.approx(2 * 4 * weights, abs=1)
 
 
 def test_parts_of_a_batch_and_devices_share_it():
     stage = CONFIGURATIONS["demo"].experiment.training.joint
     whole = job("demo", "joint") - memory.PROGRAM_MB
-    parts = job("demo", "joint", joint=stage.model_copy(update={"accumulate": stage.batch})) - memory.PROGRAM_MB
+    parts = (
+        job("demo", "joint", joint=stage.model_copy(update={"accumulate": stage.batch}))
+        - memory.PROGRAM_MB
+    )
     field = 4 * 70 * 32 * 64 / 1e6
     assert whole - parts == pytest.approx((stage.batch - 1) * (2 * stage.cycles + 3) * field, abs=1)
 
@@ -75,6 +87,8 @@ def test_loaders_hold_what_is_counted(tmp_path):
     assert len(archive.climatology._cache) == memory.CLIMATOLOGY_FIELDS
     held = batches[0]
     training = CONFIGURATIONS["demo"].experiment.training
-    training = training.model_copy(update={"joint": training.joint.model_copy(update={"cycles": 2})})
+    training = training.model_copy(
+        update={"joint": training.joint.model_copy(update={"cycles": 2})}
+    )
     counted = sum(tensor.numel() for tensor in (held.first, held.targets, held.climatology))
     assert counted == memory.fields(training, "joint") * memory.CHANNELS * 8 * 16

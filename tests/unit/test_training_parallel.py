@@ -20,13 +20,18 @@ from fuxiflow.training.parallel import Share, make_fabric, whole
 @given(ranks=st.integers(1, 5), accumulate=st.integers(1, 4), size=st.integers(1, 4))
 def test_shares_cover_a_batch_once(ranks, accumulate, size):
     batch = ranks * accumulate * size
-    places = [list(range(batch))[Share(rank, ranks, accumulate).places(batch, part)]
-              for rank in range(ranks) for part in range(accumulate)]  # fmt: skip
+    places = [
+        list(range(batch))[Share(rank, ranks, accumulate).places(batch, part)]
+        for rank in range(ranks)
+        for part in range(accumulate)
+    ]
     assert [place for part in places for place in part] == list(range(batch))
 
 
 def test_a_batch_that_cannot_be_shared_is_refused():
-    with pytest.raises(ValueError, match="of 6 cannot be shared by 2 devices in 2 parts; make it a multiple of 4"):
+    with pytest.raises(
+        ValueError, match="of 6 cannot be shared by 2 devices in 2 parts; make it a multiple of 4"
+    ):
         Share(0, 2, 2).places(6, 0)
 
 
@@ -43,18 +48,44 @@ def cluster(tmp_path):
     programs.mkdir()
     (programs / "srun").write_text("#!/bin/sh\n")
     (programs / "srun").chmod(0o755)
-    return {"SLURM_JOB_ID": "7", "SLURM_CONF": "/etc/slurm/slurm.conf", "SLURM_NTASKS": "1", "SLURM_NNODES": "1",
-            "SLURM_STEP_ID": "0", "SLURM_CPU_BIND": "quiet", "SLURM_PROCID": "0", "SRUN_CPUS_PER_TASK": "2",
-            "SBATCH_EXPORT": "NONE", "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
-            "LOCAL_RANK": "5", "CUDA_VISIBLE_DEVICES": "0,1"}  # fmt: skip
+    return {
+        "SLURM_JOB_ID": "7",
+        "SLURM_CONF": "/etc/slurm/slurm.conf",
+        "SLURM_NTASKS": "1",
+        "SLURM_NNODES": "1",
+        "SLURM_STEP_ID": "0",
+        "SLURM_CPU_BIND": "quiet",
+        "SLURM_PROCID": "0",
+        "SRUN_CPUS_PER_TASK": "2",
+        "SBATCH_EXPORT": "NONE",
+        "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
+        "LOCAL_RANK": "5",
+        "CUDA_VISIBLE_DEVICES": "0,1",
+    }
 
 
 def test_one_srun_starts_the_ranks_on_all_nodes_of_a_job(cluster):
     [(command, handed)] = launch.commands(["python", "x.py"], 4, 2, 3, cluster, 4711)
-    assert command == ["srun", "--overlap", "--kill-on-bad-exit=1", "--input=none", "--nodes=2", "--ntasks=8",
-                       "--ntasks-per-node=4", "--cpus-per-task=3", "python", "x.py"]  # fmt: skip
-    assert handed == {"SLURM_JOB_ID": "7", "SLURM_CONF": "/etc/slurm/slurm.conf", "PATH": cluster["PATH"],
-                      "CUDA_VISIBLE_DEVICES": "0,1", launch.MARK: "8", "MASTER_PORT": "4711"}  # fmt: skip
+    assert command == [
+        "srun",
+        "--overlap",
+        "--kill-on-bad-exit=1",
+        "--input=none",
+        "--nodes=2",
+        "--ntasks=8",
+        "--ntasks-per-node=4",
+        "--cpus-per-task=3",
+        "python",
+        "x.py",
+    ]
+    assert handed == {
+        "SLURM_JOB_ID": "7",
+        "SLURM_CONF": "/etc/slurm/slurm.conf",
+        "PATH": cluster["PATH"],
+        "CUDA_VISIBLE_DEVICES": "0,1",
+        launch.MARK: "8",
+        "MASTER_PORT": "4711",
+    }
 
 
 @pytest.mark.parametrize("job", [{}, {"SLURM_JOB_ID": "7", "SLURM_NTASKS": "1"}])
@@ -63,17 +94,29 @@ def test_without_slurm_or_its_srun_the_ranks_are_children(tmp_path, job):
     found = launch.commands(["python", "x.py"], 2, 1, 1, environment, 4711)
     assert [command for command, _ in found] == [["python", "x.py"]] * 2
     assert [handed["LOCAL_RANK"] for _, handed in found] == ["0", "1"]
-    assert {(handed["MASTER_ADDR"], handed["MASTER_PORT"]) for _, handed in found} == {("127.0.0.1", "4711")}
+    assert {(handed["MASTER_ADDR"], handed["MASTER_PORT"]) for _, handed in found} == {
+        ("127.0.0.1", "4711")
+    }
     # else Lightning would take the job's one task for the rank
     assert not any("SLURM_NTASKS" in handed for _, handed in found)
-    with pytest.raises(RuntimeError, match=r"training\.nodes is 2, but this is no Slurm job with srun"):
+    with pytest.raises(
+        RuntimeError, match=r"training\.nodes is 2, but this is no Slurm job with srun"
+    ):
         launch.commands(["python", "x.py"], 1, 2, 1, environment, 1)
 
 
-@pytest.mark.parametrize(("error", "status"), [
-    (SystemExit(143), launch.TOLD), (SystemExit(138), launch.TOLD), (SystemExit(2), 2),
-    (ValueError("no"), launch.FAILED)])
-def test_the_status_of_a_rank_says_whether_it_failed_or_was_told_to_end(monkeypatch, caplog, error, status):
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (SystemExit(143), launch.TOLD),
+        (SystemExit(138), launch.TOLD),
+        (SystemExit(2), 2),
+        (ValueError("no"), launch.FAILED),
+    ],
+)
+def test_the_status_of_a_rank_says_whether_it_failed_or_was_told_to_end(
+    monkeypatch, caplog, error, status
+):
     monkeypatch.setenv(launch.MARK, "2")
     monkeypatch.setenv("LOCAL_RANK", "1")
     previous = {number: signal.getsignal(number) for number in launch.PASSED_ON}
@@ -105,7 +148,9 @@ with launch.as_rank(logging.getLogger()):
 
 def test_a_rank_told_to_end_twice_keeps_its_status():
     environment = {**os.environ, launch.MARK: "2", "LOCAL_RANK": "1"}
-    ended = subprocess.run([sys.executable, "-c", ENDING.format(code=143)], cwd=ROOT, env=environment)
+    ended = subprocess.run(
+        [sys.executable, "-c", ENDING.format(code=143)], cwd=ROOT, env=environment
+    )
     assert ended.returncode == launch.TOLD
     ended = subprocess.run([sys.executable, "-c", ENDING.format(code=2)], cwd=ROOT, env=environment)
     assert ended.returncode == -signal.SIGTERM, "the signal no longer comes when this test needs it"
@@ -124,18 +169,29 @@ time.sleep(60)
 """
 
 
-@pytest.mark.parametrize(("status", "signals", "ends", "says"), [
-    (None, [signal.SIGTERM], 143, ""),  # the ranks have saved
-    (None, [signal.SIGUSR1], 138, ""),
-    (launch.TOLD, [], 143, ""),  # Slurm has told the ranks itself, not this process
-    (launch.FAILED, [], 1, f"one of 2 processes ended with status {launch.FAILED}"),
-    (137, [], 1, "status 137")])  # fmt: skip
-def test_the_ranks_of_a_job_save_when_it_is_told_to_end(tmp_path, cluster, status, signals, ends, says):
+@pytest.mark.parametrize(
+    ("status", "signals", "ends", "says"),
+    [
+        (None, [signal.SIGTERM], 143, ""),  # the ranks have saved
+        (None, [signal.SIGUSR1], 138, ""),
+        (launch.TOLD, [], 143, ""),  # Slurm has told the ranks itself, not this process
+        (launch.FAILED, [], 1, f"one of 2 processes ended with status {launch.FAILED}"),
+        (137, [], 1, "status 137"),
+    ],
+)
+def test_the_ranks_of_a_job_save_when_it_is_told_to_end(
+    tmp_path, cluster, status, signals, ends, says
+):
     ready = tmp_path / "ready"
     text = SRUN.format(python=sys.executable, told=launch.TOLD, ready=str(ready), status=status)
     (tmp_path / "programs/srun").write_text(text)
-    started = subprocess.Popen([sys.executable, "-c", "from fuxiflow import launch; launch.launch(2, 1)"], cwd=ROOT,
-                               env=cluster, stderr=subprocess.PIPE, text=True)  # fmt: skip
+    started = subprocess.Popen(
+        [sys.executable, "-c", "from fuxiflow import launch; launch.launch(2, 1)"],
+        cwd=ROOT,
+        env=cluster,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     wait_for([ready])
     for number in signals:
         started.send_signal(number)
@@ -144,9 +200,15 @@ def test_the_ranks_of_a_job_save_when_it_is_told_to_end(tmp_path, cluster, statu
     assert says in said
 
 
-@pytest.mark.parametrize(("environment", "rank"), [({}, None), ({launch.MARK: "2", "LOCAL_RANK": "1"}, 1),
-                                                   ({launch.MARK: "8", "SLURM_PROCID": "5"}, 5),
-                                                   ({"SLURM_PROCID": "0"}, None)])
+@pytest.mark.parametrize(
+    ("environment", "rank"),
+    [
+        ({}, None),
+        ({launch.MARK: "2", "LOCAL_RANK": "1"}, 1),
+        ({launch.MARK: "8", "SLURM_PROCID": "5"}, 5),
+        ({"SLURM_PROCID": "0"}, None),
+    ],
+)
 def test_a_process_knows_its_rank(monkeypatch, environment, rank):
     for name in ("LOCAL_RANK", "SLURM_PROCID", launch.MARK):
         monkeypatch.delenv(name, raising=False)

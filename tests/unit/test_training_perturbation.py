@@ -15,7 +15,9 @@ def test_draws_depend_on_their_seed_alone():
 
 
 def test_amplitudes_stay_below_the_largest_and_small_ones_are_common():
-    sizes = torch.tensor([perturbation(SHAPE, 3.0, seed).square().mean().sqrt() for seed in range(200)])
+    sizes = torch.tensor(
+        [perturbation(SHAPE, 3.0, seed).square().mean().sqrt() for seed in range(200)]
+    )
     assert sizes.max() < 3.0
     assert sizes.median() < 0.5 * sizes.max()
 

@@ -31,7 +31,14 @@ def loss(record, networks):
 def everywhere(values, zenith=20.0):
     """Footprints at the centres of all cells, values (cell, channel) in K."""
     zeros = torch.zeros(CELLS, dtype=torch.int64)
-    return Footprints(zeros, zeros, torch.arange(CELLS), values, torch.full((CELLS,), zenith), torch.zeros(CELLS, 2))
+    return Footprints(
+        zeros,
+        zeros,
+        torch.arange(CELLS),
+        values,
+        torch.full((CELLS,), zenith),
+        torch.zeros(CELLS, 2),
+    )
 
 
 def state_of(networks, record, step=4):
@@ -52,8 +59,9 @@ def test_equivalents_are_those_of_the_operator(networks, record, loss):
     cell = 3 * tiny.GRID.nlon + 5
     column = torch.from_numpy(record.fields[4][:69, 3, 5])[None]
     zero, latitude = torch.zeros(1), torch.tensor([tiny.GRID.lat[3]], dtype=torch.float32)
-    expected = columns.from_state(operator, column, networks.design.channels[:69], zero, zero, latitude,
-                                  torch.tensor([20.0]))  # fmt: skip
+    expected = columns.from_state(
+        operator, column, networks.design.channels[:69], zero, zero, latitude, torch.tensor([20.0])
+    )
     torch.testing.assert_close(found[cell], expected[0], atol=2e-2, rtol=0)
 
 
@@ -70,7 +78,9 @@ def test_one_warm_cell_by_hand(networks, record, loss):
     state = state_of(networks, record)
     observed = observed_of(loss, state)
     row, d = 3, 2.0
-    observed[tiny.SOURCE].values[row * tiny.GRID.nlon, 6] += d * 10.0  # standard deviation 10 K, scale 1
+    observed[tiny.SOURCE].values[row * tiny.GRID.nlon, 6] += (
+        d * 10.0
+    )  # standard deviation 10 K, scale 1
     weights = np.repeat(tiny.GRID.area_weights, tiny.GRID.nlon)
     share = weights[row * tiny.GRID.nlon] / weights.sum()
     assert loss(state, observed).item() == pytest.approx(2 * d * share * (1 - share) / 22, rel=1e-2)
@@ -80,7 +90,7 @@ def test_the_gradient_draws_the_column_under_the_footprint_to_what_was_seen(netw
     state = state_of(networks, record).requires_grad_()
     warmer = state.detach().clone()
     row, column = divmod(40, tiny.GRID.nlon)
-    warmer[:, T500 - 7:T500 + 6, row, column] += 0.2
+    warmer[:, T500 - 7 : T500 + 6, row, column] += 0.2
     observed = observed_of(loss, warmer)
     value = loss(state, observed)
     value.backward()
@@ -103,7 +113,9 @@ def test_gross_departures_and_missing_channels_are_left_out(networks, record, lo
 
 def test_nothing_seen_costs_nothing(networks, record, loss):
     state = state_of(networks, record).requires_grad_()
-    nothing = {tiny.SOURCE: everywhere(torch.zeros(CELLS, 22)).rows(torch.zeros(0, dtype=torch.int64))}
+    nothing = {
+        tiny.SOURCE: everywhere(torch.zeros(CELLS, 22)).rows(torch.zeros(0, dtype=torch.int64))
+    }
     found = loss(state, nothing)
     (found + 0 * state.sum()).backward()
     assert found.item() == 0
@@ -125,34 +137,55 @@ def test_channels_must_be_those_of_the_operator(record, networks):
 
 
 def test_cycles_are_drawn_towards_radiances(record, networks):
-    archive = samples.Archive(record.states, {tiny.SOURCE: record.grids}, Climatology.read(record.climatology))
+    archive = samples.Archive(
+        record.states, {tiny.SOURCE: record.grids}, Climatology.read(record.climatology)
+    )
     request = samples.Request(tiny.times(40)[12], lead=1, cycles=2)
     settings = ObservationLoss(radiances=[tiny.SOURCE], radiance_weight=0.5)
     points = Points({tiny.SOURCE: record.grids}, settings, networks, SPAN)
-    radiances = RadianceLoss(settings, networks, Statistics.read(record.statistics), points.first_hours)
+    radiances = RadianceLoss(
+        settings, networks, Statistics.read(record.statistics), points.first_hours
+    )
     terms = {}
     for given in (None, radiances):
-        batches = samples.Batches(archive, lambda step: [request], networks.design.sources, networks.standardise,
-                                  points=points if given else None)  # fmt: skip
+        batches = samples.Batches(
+            archive,
+            lambda step: [request],
+            networks.design.sources,
+            networks.standardise,
+            points=points if given else None,
+        )
         objective = stages.Objective(networks, points=points if given else None, radiances=given)
         terms[given] = objective.cycle(batches[0], stages.Unrolling(2, background_weight=1.0))
     found = terms[radiances]
     seen = found["radiance_analysis"] + found["radiance_background"]
     assert seen > 0
     assert "observed_analysis" not in found
-    assert found["loss"].item() == pytest.approx((terms[None]["loss"] + 0.5 * seen).item(), rel=1e-5)
+    assert found["loss"].item() == pytest.approx(
+        (terms[None]["loss"] + 0.5 * seen).item(), rel=1e-5
+    )
     found["radiance_analysis"].backward()
     assert all(torch.isfinite(p.grad).all() for p in networks.parameters() if p.grad is not None)
-    assert any(p.grad is not None and p.grad.abs().sum() > 0 for p in networks.assimilator.parameters())
+    assert any(
+        p.grad is not None and p.grad.abs().sum() > 0 for p in networks.assimilator.parameters()
+    )
 
 
-@pytest.mark.parametrize(("radiances", "message"), [
-    (["noaa21_atms"], r"observation_loss\.radiances: .*noaa21_atms"),
-    (["land_stations"], r"observation_loss\.radiances: there is no observation operator for land_stations"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("radiances", "message"),
+    [
+        (["noaa21_atms"], r"observation_loss\.radiances: .*noaa21_atms"),
+        (
+            ["land_stations"],
+            r"observation_loss\.radiances: there is no observation operator for land_stations",
+        ),
+    ],
+)
 def test_the_configuration_names_what_has_no_operator(radiances, message):
     values = yaml.safe_load((ROOT / "config" / "test.yaml").read_text())
-    values["experiments"]["full"] = {"sources": ["noaa20_atms", "land_stations"],
-                                     "training": {"joint": {"observation_loss": {"radiances": radiances}}}}  # fmt: skip
+    values["experiments"]["full"] = {
+        "sources": ["noaa20_atms", "land_stations"],
+        "training": {"joint": {"observation_loss": {"radiances": radiances}}},
+    }
     with pytest.raises(ValueError, match=message):
         config.validate(values)

@@ -23,8 +23,12 @@ class Archived:
     """The times of a state store."""
 
     def __init__(self, *spans):
-        self.times = np.concatenate([np.arange(first, last + stages.STEP, stages.STEP) for first, last in
-                                     (times.span(*span) for span in spans)])  # fmt: skip
+        self.times = np.concatenate(
+            [
+                np.arange(first, last + stages.STEP, stages.STEP)
+                for first, last in (times.span(*span) for span in spans)
+            ]
+        )
         self._known = set(self.times)
 
     def __contains__(self, time):
@@ -36,38 +40,66 @@ STATES = Archived(LEARNT, (CYCLE, END))
 
 def params(last, fresh_days, reach=LEARNT[0]):
     first = max(np.datetime64(CYCLE), last - (fresh_days - 1) * DAY)
-    return SimpleNamespace(observations=LEARNT, reach=reach, cycle=(CYCLE, str(last)), fresh=(str(first), str(last)))
+    return SimpleNamespace(
+        observations=LEARNT, reach=reach, cycle=(CYCLE, str(last)), fresh=(str(first), str(last))
+    )
 
 
 def design(window):
     return {"noaa20_atms": SourceDesign(["1"], window, [0.0], [1.0])}
 
 
-@pytest.mark.parametrize(("first", "days"), [
-    (date(2022, 4, 1), ("2022-03-17", "2022-03-26")),  # five days of delay, then ten days of fresh data
-    (date(2022, 2, 2), ("2022-01-25", "2022-01-27")),  # no more than since the cold start: 12 steps
-    (date(2022, 2, 1), None),  # 8 steps, and a sample needs 2 + 1 before it, 1 + 6 from it on
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("first", "days"),
+    [
+        (
+            date(2022, 4, 1),
+            ("2022-03-17", "2022-03-26"),
+        ),  # five days of delay, then ten days of fresh data
+        (
+            date(2022, 2, 2),
+            ("2022-01-25", "2022-01-27"),
+        ),  # no more than since the cold start: 12 steps
+        (date(2022, 2, 1), None),  # 8 steps, and a sample needs 2 + 1 before it, 1 + 6 from it on
+    ],
+)
 def test_fresh_days_by_hand(first, days):
-    stage = ReplayStage(**OPTIMISATION, fresh_days=10, delay_days=5, max_lead_hours=12, cycles=2, chain=3)
+    stage = ReplayStage(
+        **OPTIMISATION, fresh_days=10, delay_days=5, max_lead_hours=12, cycles=2, chain=3
+    )
     found = stage.fresh(first, date(2022, 1, 25))
     assert (found and (str(found.start), str(found.end))) == days
 
 
 def test_fresh_days_must_hold_a_sample():
-    with pytest.raises(ValueError, match="fresh_days: 2 days hold no chain of 8 cycles, allowed: at least 3"):
+    with pytest.raises(
+        ValueError, match="fresh_days: 2 days hold no chain of 8 cycles, allowed: at least 3"
+    ):
         ReplayStage(**OPTIMISATION, fresh_days=2, cycles=4, chain=2)
 
 
 @settings(deadline=None, max_examples=60)
-@given(days=st.integers(8, 34), fresh_days=st.integers(6, 20), lead=st.sampled_from([6, 24]), cycles=st.integers(1, 3),
-       chain=st.integers(1, 3), until=st.integers(1, 30), seed=st.integers(0, 99))  # fmt: skip
-def test_nothing_that_a_sample_holds_comes_later(days, fresh_days, lead, cycles, chain, until, seed):
-    stage = ReplayStage(**OPTIMISATION, max_lead_hours=lead, cycles=cycles, chain=chain, fresh_days=fresh_days)
+@given(
+    days=st.integers(8, 34),
+    fresh_days=st.integers(6, 20),
+    lead=st.sampled_from([6, 24]),
+    cycles=st.integers(1, 3),
+    chain=st.integers(1, 3),
+    until=st.integers(1, 30),
+    seed=st.integers(0, 99),
+)
+def test_nothing_that_a_sample_holds_comes_later(
+    days, fresh_days, lead, cycles, chain, until, seed
+):
+    stage = ReplayStage(
+        **OPTIMISATION, max_lead_hours=lead, cycles=cycles, chain=chain, fresh_days=fresh_days
+    )
     last = np.datetime64(CYCLE) + days * DAY
     pool, odds = replay.pool(STATES, stage, design((-3, until)), params(last, fresh_days))
     assert odds.sum() == pytest.approx(1)
-    plan = stages.cycle_plan("replay", pool, stage, stages.Unrolling(cycles, chain), seed, odds=odds)
+    plan = stages.cycle_plan(
+        "replay", pool, stage, stages.Unrolling(cycles, chain), seed, odds=odds
+    )
     for request in (request for step in range(8) for request in plan(step)):
         begin = request.start if request.follows else request.start - stages.STEP
         held = {begin, *request.target_times}
@@ -78,7 +110,9 @@ def test_nothing_that_a_sample_holds_comes_later(days, fresh_days, lead, cycles,
 
 def test_a_share_is_older():
     stage = ReplayStage(**OPTIMISATION, max_lead_hours=12, replay_fraction=0.3)
-    pool, odds = replay.pool(STATES, stage, design((-3, 5)), params(np.datetime64("2022-02-20"), 10))
+    pool, odds = replay.pool(
+        STATES, stage, design((-3, 5)), params(np.datetime64("2022-02-20"), 10)
+    )
     fresh = pool >= np.datetime64("2022-02-11")
     assert odds[fresh].sum() == pytest.approx(0.7)
     assert odds[~fresh].sum() == pytest.approx(0.3)
@@ -86,7 +120,9 @@ def test_a_share_is_older():
     # older are those of training and of the cycle so far; none lies in the days between, where there is nothing
     assert pool[~fresh].min() == np.datetime64("2022-01-01T18")
     assert (pool[~fresh] >= np.datetime64(CYCLE)).any()
-    assert not ((pool > np.datetime64("2022-01-20T12")) & (pool < np.datetime64("2022-01-25T18"))).any()
+    assert not (
+        (pool > np.datetime64("2022-01-20T12")) & (pool < np.datetime64("2022-01-25T18"))
+    ).any()
 
 
 def test_the_last_sample_by_hand():
@@ -103,5 +139,7 @@ def test_the_last_sample_by_hand():
 def test_without_fresh_samples_there_is_no_update():
     stage = ReplayStage(**OPTIMISATION, max_lead_hours=12)
     broken = Archived(LEARNT, (CYCLE, "2022-02-10"))
-    with pytest.raises(ValueError, match="no training sample between 2022-02-11 and 2022-02-20 whose observations"):
+    with pytest.raises(
+        ValueError, match="no training sample between 2022-02-11 and 2022-02-20 whose observations"
+    ):
         replay.pool(broken, stage, design((-3, 5)), params(np.datetime64("2022-02-20"), 10))

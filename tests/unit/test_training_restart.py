@@ -41,24 +41,37 @@ def stage_of(name, networks, record, accumulate=1):
     objective = stages.Objective(networks, share)
     common = {**COMMON, "accumulate": accumulate}
     sources = networks.design.sources if name in ASSIMILATING else {}
-    archive = samples.Archive(record.states, {tiny.SOURCE: record.grids}, Climatology.read(record.climatology))
+    archive = samples.Archive(
+        record.states, {tiny.SOURCE: record.grids}, Climatology.read(record.climatology)
+    )
     parts = lambda batch: [(batch,)]  # noqa: E731
     if name == "forecaster":
         stage = ForecasterStage(**common, rollout=2, rollout_fraction=0.5, noise=3)
-        plan, loss = stages.rollout_plan(name, TIMES, stage, 0), lambda batch: objective.forecaster(batch, stage.noise)
+        plan, loss = (
+            stages.rollout_plan(name, TIMES, stage, 0),
+            lambda batch: objective.forecaster(batch, stage.noise),
+        )
     elif name == "autoregressive":
         stage = AutoregressiveStage(**common, steps=3, truncation=2, noise=3)
         plan, loss = stages.rollout_plan(name, TIMES, stage, 0), objective.forecaster
         parts = lambda batch: [(batch, 3.0, *span) for span in stages.spans(batch.lead, 2)]  # noqa: E731
     else:
         stage = ASSIMILATING[name](**common, max_lead_hours=12, cold_fraction=0.3)
-        unrolling = stages.Unrolling(chain=3) if name == "assimilator" else stages.Unrolling(2, 3, 1.0)
+        unrolling = (
+            stages.Unrolling(chain=3) if name == "assimilator" else stages.Unrolling(2, 3, 1.0)
+        )
         odds = np.arange(len(TIMES)) / np.arange(len(TIMES)).sum() if name == "replay" else None
         plan = stages.cycle_plan(name, TIMES, stage, unrolling, 0, odds=odds)
         loss = lambda batch: objective.cycle(batch, unrolling)  # noqa: E731
     forecaster = name not in ("assimilator", "replay")
     stages.trains(networks, forecaster=forecaster, assimilator=name in ASSIMILATING)
-    return stage, samples.Batches(archive, plan, sources, networks.standardise, share), objective, loss, parts
+    return (
+        stage,
+        samples.Batches(archive, plan, sources, networks.standardise, share),
+        objective,
+        loss,
+        parts,
+    )
 
 
 def fit(name, record, directory, workers=0, killed_at=None, accumulate=1):
@@ -66,7 +79,16 @@ def fit(name, record, directory, workers=0, killed_at=None, accumulate=1):
     networks = tiny.networks(record)
     stage, batches, objective, loss, parts = stage_of(name, networks, record, accumulate)
     directory.mkdir(exist_ok=True)
-    run = Run(make_fabric("cpu", "32-true"), networks, stage, directory, directory / "tb", name, LOG, memory=objective)
+    run = Run(
+        make_fabric("cpu", "32-true"),
+        networks,
+        stage,
+        directory,
+        directory / "tb",
+        name,
+        LOG,
+        memory=objective,
+    )
     calls = []
 
     def noisy(*part):
@@ -75,11 +97,19 @@ def fit(name, record, directory, workers=0, killed_at=None, accumulate=1):
             raise Interrupted
         terms = loss(*part)
         # the global generators belong to what must come out the same
-        return {**terms, "loss": terms["loss"] * (1 + 0.1 * torch.rand(()) + 0.1 * np.random.rand())}
+        return {
+            **terms,
+            "loss": terms["loss"] * (1 + 0.1 * torch.rand(()) + 0.1 * np.random.rand()),
+        }
 
     losses = train(run, lambda a, b: samples.loader(batches, a, b, workers), noisy, parts)
-    return {"weights": {k: v.clone() for k, v in networks.state_dict().items()}, "losses": losses,
-            "means": run.average.means, "memory": objective.state_dict()["ends"], "calls": calls}
+    return {
+        "weights": {k: v.clone() for k, v in networks.state_dict().items()},
+        "losses": losses,
+        "means": run.average.means,
+        "memory": objective.state_dict()["ends"],
+        "calls": calls,
+    }
 
 
 def assert_same(one, other):
@@ -118,14 +148,20 @@ def simple(tmp_path, **values):
     """A run of a small module on numbers."""
     torch.manual_seed(0)
     module = torch.nn.Linear(3, 1)
-    stage = Optimisation(**{"updates": 9, "batch": 1, "learning_rate": 1e-2, "checkpoint_every": 4, **values})
-    run = Run(make_fabric("cpu", "32-true"), module, stage, tmp_path, tmp_path / "tb", "simple", LOG)
+    stage = Optimisation(
+        **{"updates": 9, "batch": 1, "learning_rate": 1e-2, "checkpoint_every": 4, **values}
+    )
+    run = Run(
+        make_fabric("cpu", "32-true"), module, stage, tmp_path, tmp_path / "tb", "simple", LOG
+    )
     return run, lambda step: {"loss": module(torch.tensor([1.0, step, 2.0])).square().sum()}
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
 @pytest.mark.parametrize("where", ["loss", "update"])
-def test_a_signal_saves_at_once_and_a_second_run_ends_the_same(tmp_path, monkeypatch, number, where):
+def test_a_signal_saves_at_once_and_a_second_run_ends_the_same(
+    tmp_path, monkeypatch, number, where
+):
     run, loss = simple(tmp_path / "a")
     (tmp_path / "a").mkdir()
     reference, expected = train(run, range, loss), run.module.weight.detach().clone()
@@ -191,7 +227,9 @@ def test_the_last_good_file_stays_until_the_next_is_read_back(tmp_path, monkeypa
 
 
 def test_a_restart_file_of_another_network_is_refused(tmp_path):
-    Rotation(tmp_path, 1, LOG).save(2, {"module": {"weight": torch.ones(2)}, "optimizer": {"state": {}}})
+    Rotation(tmp_path, 1, LOG).save(
+        2, {"module": {"weight": torch.ones(2)}, "optimizer": {"state": {}}}
+    )
     run, loss = simple(tmp_path)
     with pytest.raises(TrainingError, match="delete it to start anew"):
         train(run, range, loss)

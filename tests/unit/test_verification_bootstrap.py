@@ -10,8 +10,17 @@ from fuxiflow.verification import bootstrap
 TIMES = np.datetime64("2023-01-01", "ns") + np.arange(60) * np.timedelta64(12, "h")
 
 
-@pytest.mark.parametrize(("times", "days", "length"), [
-    (TIMES, 3, 6), (TIMES[::2], 3, 3), (TIMES[::5], 3, 1), (TIMES[:4], 3, 2), (TIMES[:1], 3, 1), (TIMES[:0], 3, 1)])
+@pytest.mark.parametrize(
+    ("times", "days", "length"),
+    [
+        (TIMES, 3, 6),
+        (TIMES[::2], 3, 3),
+        (TIMES[::5], 3, 1),
+        (TIMES[:4], 3, 2),
+        (TIMES[:1], 3, 1),
+        (TIMES[:0], 3, 1),
+    ],
+)
 def test_block_length_follows_the_spacing(times, days, length):
     assert bootstrap.block_length(times, days) == length
 
@@ -31,7 +40,9 @@ def test_blocks_are_consecutive_on_a_circle():
 
 
 def test_draws_are_seeded_and_block_must_fit():
-    np.testing.assert_array_equal(bootstrap.block_draws(9, 2, 5, 3), bootstrap.block_draws(9, 2, 5, 3))
+    np.testing.assert_array_equal(
+        bootstrap.block_draws(9, 2, 5, 3), bootstrap.block_draws(9, 2, 5, 3)
+    )
     assert (bootstrap.block_draws(9, 2, 5, 3) != bootstrap.block_draws(9, 2, 5, 4)).any()
     with pytest.raises(ValueError, match="block of 5 cases cannot be drawn from 4"):
         bootstrap.block_draws(4, 5, 1, 0)
@@ -40,7 +51,9 @@ def test_draws_are_seeded_and_block_must_fit():
 def test_case_mean_counts_cases_and_skips_nan():
     values = np.array([[1.0, 1.0], [2.0, np.nan], [6.0, 5.0]])
     counts = np.array([[1.0, 1.0, 1.0], [0.0, 3.0, 0.0], [2.0, 0.0, 1.0]])
-    np.testing.assert_allclose(bootstrap.case_mean(values, counts), [[3, 3], [2, np.nan], [8 / 3, 7 / 3]])
+    np.testing.assert_allclose(
+        bootstrap.case_mean(values, counts), [[3, 3], [2, np.nan], [8 / 3, 7 / 3]]
+    )
 
 
 def test_interval_is_that_of_numpy_and_skips_nan():
@@ -62,8 +75,9 @@ def test_intervals_of_correlated_series_need_blocks():
             series[i] = 0.7 * series[i - 1] + shocks[i]
         series = series[60:]
         for block in covered:
-            low, high = bootstrap.interval(bootstrap.case_mean(series[:, None],
-                                                               bootstrap.block_counts(120, block, 200, seed)))
+            low, high = bootstrap.interval(
+                bootstrap.case_mean(series[:, None], bootstrap.block_counts(120, block, 200, seed))
+            )
             covered[block] += int(low[0] <= 0 <= high[0])
     assert covered[1] / 300 < 0.75
     assert covered[8] / 300 > 0.82

@@ -43,7 +43,9 @@ class FakeClimatology:
     channels, grid = CHANNELS, GRID
 
     def __init__(self):
-        self.field = np.random.default_rng(9).normal(250, 5, size=(2, *GRID.shape)).astype(np.float32)
+        self.field = (
+            np.random.default_rng(9).normal(250, 5, size=(2, *GRID.shape)).astype(np.float32)
+        )
 
     def at(self, time):
         return self.field
@@ -53,10 +55,20 @@ class FakeClimatology:
 def setting():
     generator = np.random.default_rng(0)
     climatology = FakeClimatology()
-    valid = np.unique(np.concatenate([[valid_time(t, lead) for lead in (0, *LEADS)] for t in TIMES]))
-    truth = {t: (climatology.field + generator.normal(0, 5, (2, *GRID.shape))).astype(np.float32) for t in valid}
-    forecast = {(t, lead): (truth[valid_time(t, lead)] + generator.normal(0.5, 0.01 * lead, (2, *GRID.shape))
-                            ).astype(np.float32) for t in TIMES for lead in LEADS}
+    valid = np.unique(
+        np.concatenate([[valid_time(t, lead) for lead in (0, *LEADS)] for t in TIMES])
+    )
+    truth = {
+        t: (climatology.field + generator.normal(0, 5, (2, *GRID.shape))).astype(np.float32)
+        for t in valid
+    }
+    forecast = {
+        (t, lead): (
+            truth[valid_time(t, lead)] + generator.normal(0.5, 0.01 * lead, (2, *GRID.shape))
+        ).astype(np.float32)
+        for t in TIMES
+        for lead in LEADS
+    }
     normals = Normals(climatology, CHANNELS.names)
     reference = Reference("truth", FakeStates(truth), normals, FLAT)
     return climatology, truth, forecast, normals, reference
@@ -65,25 +77,47 @@ def setting():
 @pytest.fixture(scope="module")
 def cases(setting) -> Cases:
     *_, forecast, normals, reference = setting
-    return collect(lambda t, lead: forecast[t, lead].reshape(2, -1), TIMES, LEADS, normals, [reference], REGIONS, LOG,
-                   "test")["truth"]
+    return collect(
+        lambda t, lead: forecast[t, lead].reshape(2, -1),
+        TIMES,
+        LEADS,
+        normals,
+        [reference],
+        REGIONS,
+        LOG,
+        "test",
+    )["truth"]
 
 
 @pytest.mark.parametrize("metric", list(scoring.METRICS))
 @pytest.mark.parametrize("region", range(len(REGIONS)))
 def test_scores_equal_their_definitions(setting, cases, metric, region):
     climatology, truth, forecast, *_ = setting
-    frame = scoring.scores(cases, scoring.Resampling(20, 1, 0), experiment="e", system="s", reference="truth")
+    frame = scoring.scores(
+        cases, scoring.Resampling(20, 1, 0), experiment="e", system="s", reference="truth"
+    )
     for lead in LEADS:
         for c, channel in enumerate(CHANNELS.names):
             f = np.stack([forecast[t, lead][c] for t in TIMES])
             r = np.stack([truth[valid_time(t, lead)][c] for t in TIMES])
-            arguments = {"forecast": f, "reference": r, "climatology": climatology.field[c], "weights": WEIGHTS[region]}
-            wanted = {"rmse": ("forecast", "reference", "weights"), "bias": ("forecast", "reference", "weights"),
-                      "activity": ("forecast", "climatology", "weights")}.get(metric, tuple(arguments))
+            arguments = {
+                "forecast": f,
+                "reference": r,
+                "climatology": climatology.field[c],
+                "weights": WEIGHTS[region],
+            }
+            wanted = {
+                "rmse": ("forecast", "reference", "weights"),
+                "bias": ("forecast", "reference", "weights"),
+                "activity": ("forecast", "climatology", "weights"),
+            }.get(metric, tuple(arguments))
             expected = getattr(metrics, metric)(**{name: arguments[name] for name in wanted})
-            row = frame[(frame["metric"] == metric) & (frame["lead_time"] == lead) & (frame["channel"] == channel)
-                        & (frame["region"] == REGIONS[region])]
+            row = frame[
+                (frame["metric"] == metric)
+                & (frame["lead_time"] == lead)
+                & (frame["channel"] == channel)
+                & (frame["region"] == REGIONS[region])
+            ]
             assert row["value"].item() == pytest.approx(expected, rel=1e-5)
             assert row["n"].item() == len(TIMES)
             assert row["ci_low"].item() <= row["ci_high"].item()
@@ -110,8 +144,16 @@ def test_a_missing_field_or_reference_is_no_case(setting, caplog):
     holed[TIMES[0], 6][0, 3, 3] = np.nan
     reference = Reference("truth", FakeStates(cut), normals, FLAT)
     with caplog.at_level(logging.INFO):
-        found = collect(lambda t, lead: None if (t, lead) == (TIMES[1], 12) else holed[t, lead].reshape(2, -1), TIMES,
-                        LEADS, normals, [reference], REGIONS, LOG, "cut")["truth"]
+        found = collect(
+            lambda t, lead: None if (t, lead) == (TIMES[1], 12) else holed[t, lead].reshape(2, -1),
+            TIMES,
+            LEADS,
+            normals,
+            [reference],
+            REGIONS,
+            LOG,
+            "cut",
+        )["truth"]
     assert "1 of 16 cases have no field" in caplog.text
     assert "no reference truth at the valid time" in caplog.text
     known = np.isfinite(found.values["square"])
@@ -119,29 +161,42 @@ def test_a_missing_field_or_reference_is_no_case(setting, caplog):
     assert not known[1, 1].any()
     assert not known[0, 0, 0].any()  # one missing cell: in no region
     assert known[0, 0, 1].all()
-    frame = scoring.scores(found, scoring.Resampling(20, 1, 0), experiment="e", system="s", reference="truth")
+    frame = scoring.scores(
+        found, scoring.Resampling(20, 1, 0), experiment="e", system="s", reference="truth"
+    )
     assert set(frame.loc[frame["lead_time"] == 6, "n"]) == {6, 7}
 
 
 def test_comparison_is_relative_paired_and_significant_where_it_should(cases):
     generator = np.random.default_rng(3)
-    worse = Cases(cases.times, LEADS, cases.channels, REGIONS, {
-        name: value * (4.0 if name == "square" else 1.0) for name, value in cases.values.items()})
+    worse = Cases(
+        cases.times,
+        LEADS,
+        cases.channels,
+        REGIONS,
+        {name: value * (4.0 if name == "square" else 1.0) for name, value in cases.values.items()},
+    )
     frame = scoring.comparison(cases, worse, scoring.Resampling(100, 1, 0), **NAMES)
     rmse = frame[frame["metric"] == "rmse_vs_gfs"]
     np.testing.assert_allclose(rmse["value"], -0.5)
-    np.testing.assert_allclose(rmse["ci_high"], -0.5)  # each case is exactly as much better: no doubt
+    np.testing.assert_allclose(
+        rmse["ci_high"], -0.5
+    )  # each case is exactly as much better: no doubt
     np.testing.assert_allclose(frame.loc[frame["metric"] == "acc_vs_gfs", "value"], 0.0)
     factor = np.exp(generator.normal(0, 0.5, cases.values["square"].shape))
     values = {**cases.values, "square": cases.values["square"] * factor}
     equal = Cases(cases.times, LEADS, cases.channels, REGIONS, values)
-    frame = scoring.comparison(cases, equal, scoring.Resampling(100, 1, 0), **NAMES, metrics=("rmse",))
+    frame = scoring.comparison(
+        cases, equal, scoring.Resampling(100, 1, 0), **NAMES, metrics=("rmse",)
+    )
     assert ((frame["ci_low"] < frame["value"]) & (frame["value"] < frame["ci_high"])).mean() > 0.9
 
 
 def test_comparison_takes_what_both_have(cases):
     other = cases.select(TIMES[2:5], [12], ["T850"])
-    frame = scoring.comparison(cases, other, scoring.Resampling(20, 1, 0), **NAMES, metrics=("rmse",))
+    frame = scoring.comparison(
+        cases, other, scoring.Resampling(20, 1, 0), **NAMES, metrics=("rmse",)
+    )
     assert set(frame["lead_time"]) == {12}
     assert set(frame["channel"]) == {"T850"}
     assert set(frame["n"]) == {3}
@@ -154,8 +209,15 @@ def test_comparison_takes_what_both_have(cases):
 
 
 def test_one_case_has_no_interval(cases):
-    frame = scoring.scores(cases.select(TIMES[:1], LEADS, ["Z500"]), scoring.Resampling(20, 1, 0), experiment="e",
-                           system="s", reference="truth", metrics=("rmse",), prefix="background_")
+    frame = scoring.scores(
+        cases.select(TIMES[:1], LEADS, ["Z500"]),
+        scoring.Resampling(20, 1, 0),
+        experiment="e",
+        system="s",
+        reference="truth",
+        metrics=("rmse",),
+        prefix="background_",
+    )
     assert set(frame["metric"]) == {"background_rmse"}
     assert frame["ci_low"].isna().all()
 
@@ -173,7 +235,11 @@ def test_climatology_as_a_forecast(setting):
 def test_zarr_round_trip(tmp_path, cases):
     module.write(tmp_path / "cases.zarr", {("gfs", "truth"): cases})
     found = module.read(tmp_path / "cases.zarr")[("gfs", "truth")]
-    assert (found.leads, found.channels, found.regions) == (cases.leads, cases.channels, cases.regions)
+    assert (found.leads, found.channels, found.regions) == (
+        cases.leads,
+        cases.channels,
+        cases.regions,
+    )
     np.testing.assert_array_equal(found.times, cases.times)
     for name in module.QUANTITIES:
         np.testing.assert_allclose(found.values[name], cases.values[name], rtol=1e-6)
@@ -181,7 +247,9 @@ def test_zarr_round_trip(tmp_path, cases):
 
 def test_aligned_fills_absent_channels_with_nan():
     state = np.arange(4, dtype=np.float32).reshape(2, 1, 2)
-    np.testing.assert_array_equal(aligned(state, ["a", "b"], ["b", "c"]), [[2, 3], [np.nan, np.nan]])
+    np.testing.assert_array_equal(
+        aligned(state, ["a", "b"], ["b", "c"]), [[2, 3], [np.nan, np.nan]]
+    )
 
 
 def test_recent_keeps_within_its_budget():

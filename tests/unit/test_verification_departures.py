@@ -19,8 +19,13 @@ GRID = Grid(4, 8)
 
 def window(count):
     row = np.arange(count)
-    return SparseWindow(row * 0, row, row[:, None].astype(np.float32), row.astype(np.float32),
-                        np.zeros((count, 2), np.float32))  # fmt: skip
+    return SparseWindow(
+        row * 0,
+        row,
+        row[:, None].astype(np.float32),
+        row.astype(np.float32),
+        np.zeros((count, 2), np.float32),
+    )
 
 
 def test_subsample_keeps_order_and_rows_together():
@@ -43,10 +48,15 @@ def test_mean_and_std_are_those_of_all_departures_in_the_region():
         values.append(d)
         inside.append(mask[:, 1].astype(bool))
     frame = found.scores(Resampling(100, 1, 0), experiment="full", source="sounder")
-    assert set(frame["metric"]) == {"departure_background_mean", "departure_background_std"}  # nothing of the analysis
+    assert set(frame["metric"]) == {
+        "departure_background_mean",
+        "departure_background_std",
+    }  # nothing of the analysis
     assert set(frame["channel"]) == {"sounder/1", "sounder/2"}
     tropics = np.concatenate(values)[np.concatenate(inside)]
-    row = frame[(frame["channel"] == "sounder/2") & (frame["region"] == "tropics")].set_index("metric")
+    row = frame[(frame["channel"] == "sounder/2") & (frame["region"] == "tropics")].set_index(
+        "metric"
+    )
     for name, expected in (("mean", np.nanmean(tropics[:, 1])), ("std", np.nanstd(tropics[:, 1]))):
         chosen = row.loc[f"departure_background_{name}"]
         assert chosen["value"] == pytest.approx(expected)
@@ -54,13 +64,23 @@ def test_mean_and_std_are_those_of_all_departures_in_the_region():
         assert chosen["ci_low"] < chosen["value"] < chosen["ci_high"]
 
 
-@pytest.mark.parametrize(("observed", "channels", "complaint"), [
-    (Grid(8, 16), ["1"], "lie on Grid"), (GRID, ["1", "2"], "has 2 channels, its operator 1")])
+@pytest.mark.parametrize(
+    ("observed", "channels", "complaint"),
+    [(Grid(8, 16), ["1"], "lie on Grid"), (GRID, ["1", "2"], "has 2 channels, its operator 1")],
+)
 def test_observations_must_fit_states_and_operator(observed, channels, complaint):
     observations = SimpleNamespace(grid=observed, channels=channels, source="sounder")
     with pytest.raises(ValueError, match=complaint):
-        departures.departures(observations, {}, SimpleNamespace(grid=GRID), SimpleNamespace(channels=["1"]), TIMES,
-                              ["global"], 0, None)
+        departures.departures(
+            observations,
+            {},
+            SimpleNamespace(grid=GRID),
+            SimpleNamespace(channels=["1"]),
+            TIMES,
+            ["global"],
+            0,
+            None,
+        )
 
 
 @pytest.mark.parametrize("batch", [1, 7, 1000])
@@ -75,16 +95,28 @@ def test_departures_are_those_of_each_time_however_many_are_simulated_at_once(mo
         def window(self, time, start, end):
             if time > TIMES[3]:
                 raise KeyError(time)
-            return window(int((time - TIMES[0]) / np.timedelta64(6, "h")))  # 0, 1, 2, 3 cells with the values 0, 1, 2
+            return window(
+                int((time - TIMES[0]) / np.timedelta64(6, "h"))
+            )  # 0, 1, 2, 3 cells with the values 0, 1, 2
 
     monkeypatch.setattr(departures, "BATCH", batch)
     monkeypatch.setattr(departures, "simulate", lambda operator, columns, *others: columns)
-    states = {"background": Series({time: np.full((1, 4, 8), 10.0 * i) for i, time in enumerate(TIMES)}),
-              "analysis": Series({TIMES[3]: np.arange(32.0).reshape(1, 4, 8)})}
+    states = {
+        "background": Series({time: np.full((1, 4, 8), 10.0 * i) for i, time in enumerate(TIMES)}),
+        "analysis": Series({TIMES[3]: np.arange(32.0).reshape(1, 4, 8)}),
+    }
     observations = Observations(grid=GRID, channels=["1"], source="sounder")
     log = logging.getLogger("departures")
-    found = departures.departures(observations, states, SimpleNamespace(grid=GRID), SimpleNamespace(channels=["1"]),
-                                  TIMES, ["global"], 0, log)
+    found = departures.departures(
+        observations,
+        states,
+        SimpleNamespace(grid=GRID),
+        SimpleNamespace(channels=["1"]),
+        TIMES,
+        ["global"],
+        0,
+        log,
+    )
     count, total, squares = found.sums["background"][:, :5, 0, 0]
     np.testing.assert_array_equal(count, [0, 1, 2, 3, 0])
     np.testing.assert_array_equal(total, [0, -10, -20 - 19, -30 - 29 - 28, 0])

@@ -13,19 +13,44 @@ LEADS = [6 * step for step in range(1, 41)]
 
 def rows(metric, value, leads=(0,), experiment="full", system="fuxiflow"):
     value = np.broadcast_to(np.asarray(value, float), (len(leads), len(CHANNELS)))[..., None]
-    return table.rows(experiment=experiment, system=system, reference="truth", metric=metric, leads=list(leads),
-                      channels=CHANNELS, regions=["global"], value=value, n=np.full(value.shape, 60), ci_low=value - 1,
-                      ci_high=value + 1)
+    return table.rows(
+        experiment=experiment,
+        system=system,
+        reference="truth",
+        metric=metric,
+        leads=list(leads),
+        channels=CHANNELS,
+        regions=["global"],
+        value=value,
+        n=np.full(value.shape, 60),
+        ci_low=value - 1,
+        ci_high=value + 1,
+    )
 
 
-def write(root, *, analysis=1.0, background=1.1, denied=4.0, acc=None, persistence=-0.2, ratio=1.0, growth=0.0):
+def write(
+    root,
+    *,
+    analysis=1.0,
+    background=1.1,
+    denied=4.0,
+    acc=None,
+    persistence=-0.2,
+    ratio=1.0,
+    growth=0.0,
+):
     scores = root / "scores"
     (scores / "full").mkdir(parents=True)
     leads = np.array(LEADS, float)[:, None]
     acc = 1 - leads / 200 if acc is None else acc
-    parts = [rows("rmse", analysis), rows("background_rmse", background),
-             rows("rmse_vs_persistence", persistence, LEADS), rows("rmse_vs_climatology", leads / 100 - 0.73, LEADS),
-             rows("acc", np.maximum(acc, -1), LEADS), rows("activity_ratio", ratio, LEADS)]
+    parts = [
+        rows("rmse", analysis),
+        rows("background_rmse", background),
+        rows("rmse_vs_persistence", persistence, LEADS),
+        rows("rmse_vs_climatology", leads / 100 - 0.73, LEADS),
+        rows("acc", np.maximum(acc, -1), LEADS),
+        rows("activity_ratio", ratio, LEADS),
+    ]
     if denied is not None:
         parts.append(rows("rmse", denied, experiment="no_observations"))
     table.write(scores / "scores.parquet", table.concatenate(parts))
@@ -33,10 +58,23 @@ def write(root, *, analysis=1.0, background=1.1, denied=4.0, acc=None, persisten
     noise = 0.02 * np.random.default_rng(0).normal(size=len(times))
     series = 1 + growth * np.arange(len(times)) / len(times) + noise
     arrays = {"analysis": series, "climatology": np.linspace(1, 2, len(times))}
-    pd.concat([pd.DataFrame({"experiment": "full", "time": times, "array": array, "reference": "truth",
-                             "channel": channel, "rmse": values, "bias": 0.0})
-               for channel in headline.REDUCTIONS for array, values in arrays.items()]
-              ).to_parquet(scores / "full" / "cycle.parquet")
+    pd.concat(
+        [
+            pd.DataFrame(
+                {
+                    "experiment": "full",
+                    "time": times,
+                    "array": array,
+                    "reference": "truth",
+                    "channel": channel,
+                    "rmse": values,
+                    "bias": 0.0,
+                }
+            )
+            for channel in headline.REDUCTIONS
+            for array, values in arrays.items()
+        ]
+    ).to_parquet(scores / "full" / "cycle.parquet")
     return root
 
 
@@ -53,17 +91,31 @@ def test_all_bars_met(tmp_path, capsys):
     assert "75% (1 against 4)" in text
     assert "worst -1% at 72 h" in text
     assert "lowest 0.64; >= 0.6 to 78 h" in text
-    assert text.count("(climatology +29 %)") == len(headline.REDUCTIONS)  # 0.5 over 20 days, on the mean of 1.75
+    assert text.count("(climatology +29 %)") == len(
+        headline.REDUCTIONS
+    )  # 0.5 over 20 days, on the mean of 1.75
 
 
-@pytest.mark.parametrize(("change", "line"), [
-    ({"analysis": np.where(np.arange(69) < 20, 2.0, 1.0)}, "analysis better than its background, channels"),
-    ({"denied": 2.2}, "analysis RMSE Z500 below no_observations"),
-    ({"persistence": np.where(np.array(LEADS) == 96, 0.01, -0.5)[:, None]},
-     "forecast RMSE Z500 against persistence, 12-96 h"),
-    ({"acc": np.where(np.array(LEADS) == 24, 0.59, 0.9)[:, None]}, "ACC Z500 to 72 h"),
-    ({"ratio": np.where(np.array(LEADS) == 240, 0.29, 1.0)[:, None]}, "activity ratio over 40 steps, all channels"),
-    ({"growth": 0.5}, "growth of analysis RMSE Z500, last 20 days")])
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        (
+            {"analysis": np.where(np.arange(69) < 20, 2.0, 1.0)},
+            "analysis better than its background, channels",
+        ),
+        ({"denied": 2.2}, "analysis RMSE Z500 below no_observations"),
+        (
+            {"persistence": np.where(np.array(LEADS) == 96, 0.01, -0.5)[:, None]},
+            "forecast RMSE Z500 against persistence, 12-96 h",
+        ),
+        ({"acc": np.where(np.array(LEADS) == 24, 0.59, 0.9)[:, None]}, "ACC Z500 to 72 h"),
+        (
+            {"ratio": np.where(np.array(LEADS) == 240, 0.29, 1.0)[:, None]},
+            "activity ratio over 40 steps, all channels",
+        ),
+        ({"growth": 0.5}, "growth of analysis RMSE Z500, last 20 days"),
+    ],
+)
 def test_each_bar_can_be_missed(tmp_path, change, line):
     lines = by_name(write(tmp_path, **change))
     assert lines[line].met is False
@@ -72,7 +124,12 @@ def test_each_bar_can_be_missed(tmp_path, change, line):
 
 def test_persistence_counts_from_twelve_hours_on(tmp_path):
     early = np.where(np.array(LEADS) == 6, 0.3, -0.2)[:, None]
-    assert by_name(write(tmp_path, persistence=early))["forecast RMSE MSL against persistence, 12-96 h"].met is True
+    assert (
+        by_name(write(tmp_path, persistence=early))[
+            "forecast RMSE MSL against persistence, 12-96 h"
+        ].met
+        is True
+    )
 
 
 def test_a_lead_that_is_absent_cannot_be_told(tmp_path):
@@ -103,12 +160,25 @@ def test_joint_training_is_held_against_the_reanalysis(tmp_path):
     path = tmp_path / "scores" / "scores.parquet"
     names = np.array(CHANNELS)
     value = np.where(names == "T925", 0.004, -0.05)
-    joint = table.rows(experiment="joint", system="fuxiflow", reference="truth", metric="rmse_vs_era5", leads=[0],
-                       channels=CHANNELS, regions=["global"], value=value[None, :, None], n=np.full((1, 69, 1), 120),
-                       ci_low=value[None, :, None] - 0.01, ci_high=value[None, :, None] + 0.01)
+    joint = table.rows(
+        experiment="joint",
+        system="fuxiflow",
+        reference="truth",
+        metric="rmse_vs_era5",
+        leads=[0],
+        channels=CHANNELS,
+        regions=["global"],
+        value=value[None, :, None],
+        n=np.full((1, 69, 1), 120),
+        ci_low=value[None, :, None] - 0.01,
+        ci_high=value[None, :, None] + 0.01,
+    )
     table.write(path, table.concatenate([table.read(path), joint]))
     found = by_name(tmp_path)
-    lines = {channel: found[f"analysis RMSE {channel} of joint against ERA5's"] for channel in headline.NEAR_GROUND}
+    lines = {
+        channel: found[f"analysis RMSE {channel} of joint against ERA5's"]
+        for channel in headline.NEAR_GROUND
+    }
     assert [line.met for line in lines.values()] == [True, False, True, True]
     assert lines["T2M"].value == "-5.0 % [-6.0, -4.0]"
     # alone, without the demonstration's experiments and their cycle

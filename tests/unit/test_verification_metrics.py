@@ -36,7 +36,9 @@ def test_a_region_without_a_cell_is_refused():
 
 def test_rmse_of_sine_of_latitude_is_its_integral():
     # the mean of sin^2 over the sphere is 1/3; cells of 5 degrees are within a thousandth
-    value = metrics.rmse(forecast=sine()[None], reference=np.zeros((1, *GRID.shape)), weights=GLOBAL)
+    value = metrics.rmse(
+        forecast=sine()[None], reference=np.zeros((1, *GRID.shape)), weights=GLOBAL
+    )
     assert value == pytest.approx(np.sqrt(1 / 3), rel=1e-3)
 
 
@@ -57,29 +59,47 @@ def test_rmse_takes_the_root_after_the_mean_over_cases():
 def test_acc_of_scaled_and_opposite_anomalies():
     climatology, anomaly = noise(0), noise(1)
     for factor in (0.5, 1.0, -2.0):
-        value = metrics.acc(forecast=climatology + factor * anomaly, reference=climatology + anomaly,
-                            climatology=climatology, weights=GLOBAL)
+        value = metrics.acc(
+            forecast=climatology + factor * anomaly,
+            reference=climatology + anomaly,
+            climatology=climatology,
+            weights=GLOBAL,
+        )
         assert value == pytest.approx(np.sign(factor))
 
 
 def test_acc_is_uncentred():
     wave = np.broadcast_to(np.cos(np.deg2rad(GRID.lon)), (1, *GRID.shape))
-    value = metrics.acc(forecast=wave + 1, reference=wave, climatology=np.zeros_like(wave), weights=GLOBAL)
+    value = metrics.acc(
+        forecast=wave + 1, reference=wave, climatology=np.zeros_like(wave), weights=GLOBAL
+    )
     assert value == pytest.approx(0.5 / np.sqrt(0.5 * 1.5))
 
 
 def test_activity_ignores_a_bias_and_scales_with_the_anomaly():
     climatology, anomaly = noise(0), noise(1)
-    reference = metrics.activity(forecast=climatology + anomaly, climatology=climatology, weights=GLOBAL)
-    assert metrics.activity(forecast=climatology + anomaly + 7, climatology=climatology, weights=GLOBAL) \
-        == pytest.approx(reference)
-    assert metrics.activity_ratio(forecast=climatology + 0.5 * anomaly, reference=climatology + anomaly,
-                                  climatology=climatology, weights=GLOBAL) == pytest.approx(0.5)
+    reference = metrics.activity(
+        forecast=climatology + anomaly, climatology=climatology, weights=GLOBAL
+    )
+    assert metrics.activity(
+        forecast=climatology + anomaly + 7, climatology=climatology, weights=GLOBAL
+    ) == pytest.approx(reference)
+    assert metrics.activity_ratio(
+        forecast=climatology + 0.5 * anomaly,
+        reference=climatology + anomaly,
+        climatology=climatology,
+        weights=GLOBAL,
+    ) == pytest.approx(0.5)
 
 
-@pytest.mark.parametrize(("ours", "theirs"), [
-    (metrics.rmse, scores.continuous.rmse), (metrics.mae, scores.continuous.mae),
-    (metrics.bias, scores.continuous.additive_bias)])
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        (metrics.rmse, scores.continuous.rmse),
+        (metrics.mae, scores.continuous.mae),
+        (metrics.bias, scores.continuous.additive_bias),
+    ],
+)
 @pytest.mark.parametrize("region", range(len(REGIONS)))
 def test_agrees_with_scores(ours, theirs, region):
     forecast, reference = noise(2), noise(3)
@@ -104,4 +124,7 @@ def test_error_decomposes_into_bias_and_spread(seed, scale, shift):
     mean = metrics.bias(forecast=forecast, reference=reference, weights=GLOBAL)
     spread = metrics.activity(forecast=error, climatology=0.0, weights=GLOBAL) ** 2
     assert square == pytest.approx(mean**2 + spread, rel=1e-9)
-    assert metrics.mae(forecast=forecast, reference=reference, weights=GLOBAL) <= np.sqrt(square) + 1e-12
+    assert (
+        metrics.mae(forecast=forecast, reference=reference, weights=GLOBAL)
+        <= np.sqrt(square) + 1e-12
+    )

@@ -12,9 +12,22 @@ from fuxiflow.verification import table
 
 def frame(value=1.0, n=3, **more) -> pd.DataFrame:
     value = np.full((2, 2, 1), value)
-    return table.rows(**{"experiment": "full", "system": "fuxiflow", "reference": "truth", "metric": "rmse",
-                         "leads": [6, 12], "channels": ["Z500", "T850"], "regions": ["global"], "value": value,
-                         "n": np.full(value.shape, n), "ci_low": value - 0.5, "ci_high": value + 0.5, **more})
+    return table.rows(
+        **{
+            "experiment": "full",
+            "system": "fuxiflow",
+            "reference": "truth",
+            "metric": "rmse",
+            "leads": [6, 12],
+            "channels": ["Z500", "T850"],
+            "regions": ["global"],
+            "value": value,
+            "n": np.full(value.shape, n),
+            "ci_low": value - 0.5,
+            "ci_high": value + 0.5,
+            **more,
+        }
+    )
 
 
 def test_rows_are_tidy():
@@ -42,9 +55,16 @@ def test_round_trip_with_filters_and_provenance(tmp_path):
         table.read(path, station="x")
 
 
-@pytest.mark.parametrize(("change", "complaint"), [
-    ({"value": np.inf}, "not finite"), ({"n": 0}, "counts no case"), ({"ci_low": 5.0}, "upside down"),
-    ({"ci_low": np.nan, "ci_high": np.nan}, "no interval although"), ({"channel": np.nan}, "missing key")])
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"value": np.inf}, "not finite"),
+        ({"n": 0}, "counts no case"),
+        ({"ci_low": 5.0}, "upside down"),
+        ({"ci_low": np.nan, "ci_high": np.nan}, "no interval although"),
+        ({"channel": np.nan}, "missing key"),
+    ],
+)
 def test_bad_rows_are_named(change, complaint):
     bad = frame().astype({"channel": "object"})
     for name, value in change.items():

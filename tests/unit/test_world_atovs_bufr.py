@@ -17,8 +17,10 @@ def granule(source, platform, stride=(6, 5), hours=2):
     return view, np.round(rng.uniform(150.0, 300.0, (*view.lat.shape, len(source.channels))), 2)
 
 
-@pytest.mark.parametrize(("name", "platform", "stride"), [("amsua", "NOAA-19", (6, 5)), ("amsua", "Metop-B", (30, 7)),
-                                                          ("mhs", "Metop-C", (20, 9))])
+@pytest.mark.parametrize(
+    ("name", "platform", "stride"),
+    [("amsua", "NOAA-19", (6, 5)), ("amsua", "Metop-B", (30, 7)), ("mhs", "Metop-C", (20, 9))],
+)
 def test_the_reader_gives_back_what_is_written(name, platform, stride, tmp_path):
     source = sources.load(name)
     carrier = next(one for one in source.flown if one.name == platform)
@@ -33,11 +35,15 @@ def test_the_reader_gives_back_what_is_written(name, platform, stride, tmp_path)
     assert len(granules) == 1
     assert set(found["platform"].to_pylist()) == {platform}
     assert not table.column(found, "rejected").any()
-    np.testing.assert_allclose(table.values_of(found), brightness.reshape(-1, len(source.channels)), atol=0.006)
+    np.testing.assert_allclose(
+        table.values_of(found), brightness.reshape(-1, len(source.channels)), atol=0.006
+    )
     for key in ("lat", "lon"):
         np.testing.assert_allclose(table.column(found, key), getattr(view, key).ravel(), atol=2e-5)
     np.testing.assert_allclose(table.column(found, "zenith"), view.zenith.ravel(), atol=0.006)
-    assert (np.abs(table.column(found, "time") - view.time.ravel()) <= np.timedelta64(1, "ms")).all()
+    assert (
+        np.abs(table.column(found, "time") - view.time.ravel()) <= np.timedelta64(1, "ms")
+    ).all()
     positions = np.broadcast_to(view.field_of_view + 1, view.lat.shape).ravel()
     np.testing.assert_array_equal(table.column(found, "scan_position"), positions)
 
@@ -48,7 +54,9 @@ def test_the_same_granule_has_the_same_bytes_and_name(tmp_path):
     folders = [tmp_path / name for name in ("a", "b")]
     for folder in folders:
         folder.mkdir()
-    one, other = (atovs_bufr.write_granule(folder, view, brightness, "mhs", "NOAA-19") for folder in folders)
+    one, other = (
+        atovs_bufr.write_granule(folder, view, brightness, "mhs", "NOAA-19") for folder in folders
+    )
     assert one.name == other.name
     assert one.name.startswith("mhs_noaa19_20220701")
     assert one.read_bytes() == other.read_bytes()
@@ -72,6 +80,16 @@ def test_other_instruments_platforms_and_shapes_are_refused(tmp_path):
 
 def test_satellites_of_one_plane_fly_apart():
     source = sources.load("mhs")
-    paths = {one.name: swath(one.name, one.orbit, "mhs", np.datetime64("2022-01-01", "ns"),
-                             np.datetime64("2022-01-01T00:10", "ns"), 30, 45) for one in source.flown}
+    paths = {
+        one.name: swath(
+            one.name,
+            one.orbit,
+            "mhs",
+            np.datetime64("2022-01-01", "ns"),
+            np.datetime64("2022-01-01T00:10", "ns"),
+            30,
+            45,
+        )
+        for one in source.flown
+    }
     assert np.abs(paths["Metop-B"].lat - paths["Metop-C"].lat).max() > 20.0

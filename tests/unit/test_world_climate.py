@@ -26,7 +26,9 @@ def test_a_month_comes_back_to_half_precision(model, states, tmp_path, monkeypat
     fields = [name for name in expected if name.startswith("dynamics.") and expected[name].ndim]
     assert len(fields) >= 4
     for name in fields:
-        np.testing.assert_allclose(found[name], expected[name], atol=1e-3 * np.abs(expected[name]).max(), err_msg=name)
+        np.testing.assert_allclose(
+            found[name], expected[name], atol=1e-3 * np.abs(expected[name]).max(), err_msg=name
+        )
     assert any(np.abs(expected[name] - states[4].arrays()[name]).max() > 0 for name in fields)
     *_, (exact, _) = model.advance(states[3], 12)
     *_, (packed, _) = model.advance(begun, 12)
@@ -34,13 +36,17 @@ def test_a_month_comes_back_to_half_precision(model, states, tmp_path, monkeypat
     assert 0 < gap.mean() < 100  # Pa; the calendar differs, and physics starts anew
 
 
-def test_states_of_another_truncation_are_refused_and_without_any_it_begins_at_rest(model, states, tmp_path,
-                                                                                    monkeypatch):
+def test_states_of_another_truncation_are_refused_and_without_any_it_begins_at_rest(
+    model, states, tmp_path, monkeypatch
+):
     monkeypatch.setattr(climate, "DIRECTORY", tmp_path)
     begun = climate.start(model, datetime(2022, 4, 20, 12))
     assert begun.time == datetime(2022, 4, 20, 12)
     assert not begun.frame
-    packed = {name: field[..., :-1] if field.shape[-1] > 1 else field for name, field in climate.packed(states).items()}
+    packed = {
+        name: field[..., :-1] if field.shape[-1] > 1 else field
+        for name, field in climate.packed(states).items()
+    }
     np.savez_compressed(climate.path(21), **packed)
     with pytest.raises(ValueError, match=r"t21\.npz: its fields do not fit"):
         climate.start(model, datetime(2022, 4, 20, 12))

@@ -20,9 +20,19 @@ def series(days):
     """Times, fields that grow by one a step, and native fields that grow by 1e-4 a step."""
     times = [START + i * STEP for i in range(4 * days + 1)]
     fields = [np.full((3, *GRID.shape), float(i * i), np.float32) for i in range(len(times))]
-    native = [{name: np.full((2, 4, 6), 1e-4 * i, np.float32) for name in
-               ("u_component_of_wind", "v_component_of_wind", "temperature", "specific_humidity")}
-              | {"surface_pressure": np.full((4, 6), 1e-4 * i, np.float32)} for i in range(len(times))]
+    native = [
+        {
+            name: np.full((2, 4, 6), 1e-4 * i, np.float32)
+            for name in (
+                "u_component_of_wind",
+                "v_component_of_wind",
+                "temperature",
+                "specific_humidity",
+            )
+        }
+        | {"surface_pressure": np.full((4, 6), 1e-4 * i, np.float32)}
+        for i in range(len(times))
+    ]
     return times, fields, native
 
 
@@ -77,7 +87,11 @@ BIASED = AnalysisErrors(0.0, 0.0, warm_bias=0.8, slow_bias=0.1)
 
 
 def test_analysed_scales_and_clips():
-    truth = {"T500": np.full((1, 2), 250.0), "R850": np.array([[5.0, 108.0]]), "TP": np.ones((1, 2))}
+    truth = {
+        "T500": np.full((1, 2), 250.0),
+        "R850": np.array([[5.0, 108.0]]),
+        "TP": np.ones((1, 2)),
+    }
     pattern = {"T500": np.full((1, 2), 2.0), "R850": np.array([[-100.0, 100.0]])}
     fields = AnalysisErrors(0.1, 0.1).analysed(truth, pattern, START, LAND, LON)
     np.testing.assert_allclose(fields["T500"], 250.2)
@@ -88,8 +102,19 @@ def test_analysed_scales_and_clips():
 
 def test_errors_grow_towards_the_ground():
     errors = AnalysisErrors(0.1, 0.5)
-    scale = {name: errors.scale(table()[name]) for name in ("T50", "T500", "R850", "V925", "U1000", "T2M", "U10")}
-    expected = {"T50": 0.1, "T500": 0.1, "R850": 0.38, "V925": 0.44, "U1000": 0.5, "T2M": 0.5, "U10": 0.5}
+    scale = {
+        name: errors.scale(table()[name])
+        for name in ("T50", "T500", "R850", "V925", "U1000", "T2M", "U10")
+    }
+    expected = {
+        "T50": 0.1,
+        "T500": 0.1,
+        "R850": 0.38,
+        "V925": 0.44,
+        "U1000": 0.5,
+        "T2M": 0.5,
+        "U10": 0.5,
+    }
     assert scale == pytest.approx(expected)
     # what holds the mass of the column together is as good at the ground as aloft
     assert {errors.scale(table()[name]) for name in ("Z1000", "Z500", "MSL")} == {0.1}
@@ -97,12 +122,17 @@ def test_errors_grow_towards_the_ground():
 
 def test_errors_of_channels_are_those_of_their_scale():
     truth = {name: np.zeros((1, 2)) for name in ("T2M", "T850", "Z1000")}
-    fields = AnalysisErrors(0.1, 0.5).analysed(truth, {name: np.full((1, 2), 2.0) for name in truth}, START, LAND, LON)
+    fields = AnalysisErrors(0.1, 0.5).analysed(
+        truth, {name: np.full((1, 2), 2.0) for name in truth}, START, LAND, LON
+    )
     assert [float(field[0, 0]) for field in fields.values()] == pytest.approx([1.0, 0.76, 0.2])
 
 
 def test_bias_by_hand():
-    fields = {name: np.full((1, 2), 10.0, np.float32) for name in ("T2M", "T1000", "T850", "U10", "U925", "U850")}
+    fields = {
+        name: np.full((1, 2), 10.0, np.float32)
+        for name in ("T2M", "T1000", "T850", "U10", "U925", "U850")
+    }
     # 14 h local solar time at 0 E and at 120 E, 12 h later in the day, 2 h
     biased = BIASED.biased(fields, datetime(2022, 7, 1, 14), LAND, LON)
     np.testing.assert_allclose(biased["T2M"], [[10.0 + 0.8 * 1.5, 10.0 + 0.8 * 0.3]], rtol=1e-6)
@@ -117,5 +147,8 @@ def test_bias_by_hand():
 
 def test_bias_averages_over_the_day_to_its_mean():
     land, fields = np.ones((1, 1)), {"T2M": np.zeros((1, 1))}
-    daily = [BIASED.biased(fields, datetime(2022, 1, 1, hour), land, np.array([33.0]))["T2M"] for hour in range(24)]
+    daily = [
+        BIASED.biased(fields, datetime(2022, 1, 1, hour), land, np.array([33.0]))["T2M"]
+        for hour in range(24)
+    ]
     assert np.mean(daily) == pytest.approx(0.8, rel=1e-6)

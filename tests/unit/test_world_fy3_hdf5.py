@@ -9,9 +9,13 @@ from fuxiflow.world import fy3_hdf5
 from tests.level1_files import orbit, temperatures
 
 
-@pytest.mark.parametrize(("instrument", "reader", "name"), [
-    ("mwts3", "fy3_hdf5.mwts3", "FY3E_MWTS-_ORBA_L1_20220701_1022_033KM_V0.HDF"),
-    ("mwhs2", "fy3_hdf5.mwhs2", "FY3E_MWHS-_ORBA_L1_20220701_1022_015KM_V0.HDF")])
+@pytest.mark.parametrize(
+    ("instrument", "reader", "name"),
+    [
+        ("mwts3", "fy3_hdf5.mwts3", "FY3E_MWTS-_ORBA_L1_20220701_1022_033KM_V0.HDF"),
+        ("mwhs2", "fy3_hdf5.mwhs2", "FY3E_MWHS-_ORBA_L1_20220701_1022_015KM_V0.HDF"),
+    ],
+)
 @pytest.mark.parametrize(("columns", "stride"), [(slice(None), 1), (slice(3, None, 8), 6)])
 def test_a_granule_comes_back(tmp_path, instrument, reader, name, columns, stride):
     view = orbit(minutes=2, columns=columns, stride=stride)
@@ -21,7 +25,7 @@ def test_a_granule_comes_back(tmp_path, instrument, reader, name, columns, strid
     values[1, 1, 2] = np.nan
     path = fy3_hdf5.write_granule(tmp_path, view, values, instrument, "FY-3E")
     assert path.name in (name, name.replace("ORBA", "ORBD"))
-    granule, = readers.read(reader, [path], ["FY-3E"], [str(i + 1) for i in range(channels)])
+    (granule,) = readers.read(reader, [path], ["FY-3E"], [str(i + 1) for i in range(channels)])
     found = granule.footprints
     assert np.flatnonzero(table.column(found, "rejected")).tolist() == [0]
     ours = table.values_of(found).reshape(values.shape)
@@ -43,21 +47,30 @@ def test_layout_by_h5py(tmp_path):
         assert file["Data/Earth_Obs_BT"].attrs["Slope"][0] == np.float32(0.01)
         assert file.attrs["Satellite Name"] == b"FY-3E"
         assert file.attrs["Observing Beginning Date"] == b"2022-07-01"
-        assert file["Geolocation/Scnlin_daycnt"][0] == 8216  # 2022-06-30 12 UTC, days from 2000-01-01 12 UTC
-        assert file["Geolocation/Scnlin_mscnt"][0] == pytest.approx((22 * 60 + 22) * 60_000, abs=2667)
+        assert (
+            file["Geolocation/Scnlin_daycnt"][0] == 8216
+        )  # 2022-06-30 12 UTC, days from 2000-01-01 12 UTC
+        assert file["Geolocation/Scnlin_mscnt"][0] == pytest.approx(
+            (22 * 60 + 22) * 60_000, abs=2667
+        )
         assert file.attrs["provenance"]
 
 
 def test_the_same_granule_is_the_same_file(tmp_path):
     view = orbit()
-    first, second = (fy3_hdf5.write_granule(tmp_path, view, temperatures(view, 17), "mwts3", "FY-3E").read_bytes()
-                     for _ in range(2))
+    first, second = (
+        fy3_hdf5.write_granule(
+            tmp_path, view, temperatures(view, 17), "mwts3", "FY-3E"
+        ).read_bytes()
+        for _ in range(2)
+    )
     assert first == second
 
 
 def test_days_and_milliseconds_carry():
-    days, milliseconds = fy3_hdf5.day_and_milliseconds(np.array(["2022-07-01T11:59:59.9996", "2022-07-01T12:00:00"],
-                                                                "datetime64[ns]"))
+    days, milliseconds = fy3_hdf5.day_and_milliseconds(
+        np.array(["2022-07-01T11:59:59.9996", "2022-07-01T12:00:00"], "datetime64[ns]")
+    )
     assert days.tolist() == [8217, 8217]
     assert milliseconds.tolist() == [0, 0]
 

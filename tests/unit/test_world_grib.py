@@ -21,8 +21,12 @@ def fields(seed=0):
     """Plausible fields of all channels, different everywhere."""
     rng = np.random.default_rng(seed)
     means = {"Z": 55000.0, "T": 260.0, "U": 10.0, "V": 0.0, "R": 50.0, "M": 101000.0}
-    return {name: means[name[0]] * (1 + 0.01 * rng.random(GRID.shape)) if name != "TP" else 9.0 * rng.random(GRID.shape)
-            for name in NAMES}
+    return {
+        name: means[name[0]] * (1 + 0.01 * rng.random(GRID.shape))
+        if name != "TP"
+        else 9.0 * rng.random(GRID.shape)
+        for name in NAMES
+    }
 
 
 def messages(path, *keys):
@@ -36,12 +40,15 @@ def messages(path, *keys):
     return found
 
 
-@pytest.mark.parametrize(("valid", "base", "step"), [
-    (datetime(2022, 3, 1, 0), datetime(2022, 2, 28, 18), 6),
-    (datetime(2022, 3, 1, 6), datetime(2022, 2, 28, 18), 12),
-    (datetime(2022, 3, 1, 12), datetime(2022, 3, 1, 6), 6),
-    (datetime(2022, 3, 1, 18), datetime(2022, 3, 1, 6), 12),
-])
+@pytest.mark.parametrize(
+    ("valid", "base", "step"),
+    [
+        (datetime(2022, 3, 1, 0), datetime(2022, 2, 28, 18), 6),
+        (datetime(2022, 3, 1, 6), datetime(2022, 2, 28, 18), 12),
+        (datetime(2022, 3, 1, 12), datetime(2022, 3, 1, 6), 6),
+        (datetime(2022, 3, 1, 18), datetime(2022, 3, 1, 6), 12),
+    ],
+)
 def test_forecast_that_precipitation_comes_from(valid, base, step):
     assert forecast_base(valid) == (base, step)
 
@@ -51,16 +58,38 @@ def test_era5_round_trip(tmp_path):
     with Era5Writer(tmp_path, GRID, CHANNELS) as writer:
         for i, time in enumerate(times):
             writer.write(time, fields(i))
-    upper = messages(tmp_path / "pressure_levels.grib", "paramId", "level", "dataDate", "dataTime", "class", "edition")
+    upper = messages(
+        tmp_path / "pressure_levels.grib",
+        "paramId",
+        "level",
+        "dataDate",
+        "dataTime",
+        "class",
+        "edition",
+    )
     assert len(upper) == 5 * 7
     keys, values = upper[7 + 1]
     assert keys == [130, 500, 20220101, 600, "ea", 1]
     np.testing.assert_allclose(values, fields(1)["T500"], atol=2.7 / 65535)
-    rain = [m for m in messages(tmp_path / "single_levels.grib", "shortName", "validityDate", "validityTime",
-                                "stepRange", "type") if m[0][0] == "tp"]
+    rain = [
+        m
+        for m in messages(
+            tmp_path / "single_levels.grib",
+            "shortName",
+            "validityDate",
+            "validityTime",
+            "stepRange",
+            "type",
+        )
+        if m[0][0] == "tp"
+    ]
     assert [keys[1:4] for keys, _ in rain] == [
-        [20220101, 0, "0-6"], [20220101, 600, "6-12"], [20220101, 1200, "0-6"], [20220101, 1800, "6-12"],
-        [20220102, 0, "0-6"]]
+        [20220101, 0, "0-6"],
+        [20220101, 600, "6-12"],
+        [20220101, 1200, "0-6"],
+        [20220101, 1800, "6-12"],
+        [20220102, 0, "0-6"],
+    ]
     assert rain[0][0][4] == "fc"
     np.testing.assert_allclose(1000.0 * rain[2][1], fields(2)["TP"], atol=2e-4)
 
@@ -69,12 +98,16 @@ def test_era5_opens_with_cfgrib(tmp_path):
     with Era5Writer(tmp_path, GRID, CHANNELS) as writer:
         for hour in (0, 6):
             writer.write(datetime(2022, 1, 1, hour), fields(hour))
-    datasets = cfgrib.open_datasets(str(tmp_path / "pressure_levels.grib"), backend_kwargs={"indexpath": ""})
+    datasets = cfgrib.open_datasets(
+        str(tmp_path / "pressure_levels.grib"), backend_kwargs={"indexpath": ""}
+    )
     assert {name for dataset in datasets for name in dataset} == {"z", "t", "u", "v", "r"}
     dataset = next(dataset for dataset in datasets if "t" in dataset)
     assert dataset.t.attrs["GRIB_gridType"] == "regular_ll"
     np.testing.assert_allclose(dataset.latitude, GRID.lat)
-    np.testing.assert_allclose(dataset.t.sel(isobaricInhPa=500).isel(time=1), fields(6)["T500"], atol=1e-3)
+    np.testing.assert_allclose(
+        dataset.t.sel(isobaricInhPa=500).isel(time=1), fields(6)["T500"], atol=1e-3
+    )
 
 
 def test_invariants(tmp_path):
@@ -89,7 +122,10 @@ def test_invariants(tmp_path):
 def test_gfs_round_trip(tmp_path):
     writer, init = GfsWriter(tmp_path, GRID, CHANNELS), datetime(2023, 1, 11, 12)
     analysis, forecast = writer.write(init, 0, fields()), writer.write(init, 18, fields(3))
-    assert analysis.relative_to(tmp_path).as_posix() == "gfs.20230111/12/atmos/gfs.t12z.pgrb2.30p00.f000"
+    assert (
+        analysis.relative_to(tmp_path).as_posix()
+        == "gfs.20230111/12/atmos/gfs.t12z.pgrb2.30p00.f000"
+    )
     keys = ("shortName", "typeOfLevel", "level", "centre", "step", "validityDate", "validityTime")
     first = messages(analysis, *keys)
     assert len(first) == len(NAMES) - 1
@@ -106,7 +142,17 @@ def test_gfs_opens_with_cfgrib(tmp_path):
     path = GfsWriter(tmp_path, GRID, CHANNELS).write(datetime(2023, 1, 11), 6, fields())
     datasets = cfgrib.open_datasets(str(path), backend_kwargs={"indexpath": ""})
     assert {name for dataset in datasets for name in dataset} == {
-        "gh", "t", "u", "v", "r", "t2m", "u10", "v10", "prmsl", "tp"}
+        "gh",
+        "t",
+        "u",
+        "v",
+        "r",
+        "t2m",
+        "u10",
+        "v10",
+        "prmsl",
+        "tp",
+    }
 
 
 def test_bad_fields_are_refused(tmp_path):
@@ -122,7 +168,10 @@ def test_bad_fields_are_refused(tmp_path):
 def test_names_and_init_times():
     assert resolution(Grid(721, 1440, poles=True)) == "0p25"
     assert resolution(Grid(49, 96, poles=True)) == "3p75"
-    assert file_name(datetime(2023, 1, 2), 240, Grid(121, 240, poles=True)).name == "gfs.t00z.pgrb2.1p50.f240"
+    assert (
+        file_name(datetime(2023, 1, 2), 240, Grid(121, 240, poles=True)).name
+        == "gfs.t00z.pgrb2.1p50.f240"
+    )
     starts = init_times(date(2023, 1, 11), date(2023, 1, 13), 36)
     assert starts == [datetime(2023, 1, 11), datetime(2023, 1, 12, 12)]
     assert init_times(date(2023, 1, 11), date(2023, 1, 11), 12)[-1] == datetime(2023, 1, 11, 12)

@@ -32,11 +32,16 @@ def isothermal(temperature=250.0, surface_pressure=95000.0, surface_geopotential
     column = np.ones((len(SIGMA), *shape), np.float32)
     height = -GAS_CONSTANT_DRY * temperature * np.log(SIGMA)[:, None, None]
     frame = {
-        "u_component_of_wind": 10.0 * column, "v_component_of_wind": -5.0 * column,
-        "temperature": temperature * column, "specific_humidity": 0.0 * column,
-        "geopotential": (height + ground).astype(np.float32), "surface_pressure": ps,
-        "2m_temperature": ps * 0 + 250.0, "10m_u_component_of_wind": ps * 0 + 3.0,
-        "10m_v_component_of_wind": ps * 0 + 4.0, "skin_temperature": ps * 0 + 251.0,
+        "u_component_of_wind": 10.0 * column,
+        "v_component_of_wind": -5.0 * column,
+        "temperature": temperature * column,
+        "specific_humidity": 0.0 * column,
+        "geopotential": (height + ground).astype(np.float32),
+        "surface_pressure": ps,
+        "2m_temperature": ps * 0 + 250.0,
+        "10m_u_component_of_wind": ps * 0 + 3.0,
+        "10m_v_component_of_wind": ps * 0 + 4.0,
+        "skin_temperature": ps * 0 + 251.0,
         "total_precipitation_6hr": ps * 0 + 0.5,
     }
     return frame, ground
@@ -86,7 +91,9 @@ def test_humidity_is_held_between_floor_and_cap():
 
 
 def test_sea_level_pressure_at_sea_level_is_surface_pressure():
-    assert sea_level_pressure(np.array(101325.0), np.array(288.0), np.array(0.0)) == pytest.approx(101325.0)
+    assert sea_level_pressure(np.array(101325.0), np.array(288.0), np.array(0.0)) == pytest.approx(
+        101325.0
+    )
 
 
 def test_sea_level_pressure_of_the_standard_atmosphere():
@@ -98,8 +105,14 @@ def test_sea_level_pressure_of_the_standard_atmosphere():
 @given(st.floats(200.0, 320.0), st.floats(-500.0, 5500.0))
 def test_sea_level_pressure_stays_plausible(ground, height):
     """The surface pressure that a standard column has at a height is brought back near where it came from."""
-    scale = np.exp(-height * GRAVITY / (GAS_CONSTANT_DRY * np.clip(ground + LAPSE_RATE * height / 2, 245.0, 290.0)))
-    msl = sea_level_pressure(np.array(101325.0 * scale), np.array(ground), np.array(height * GRAVITY))
+    scale = np.exp(
+        -height
+        * GRAVITY
+        / (GAS_CONSTANT_DRY * np.clip(ground + LAPSE_RATE * height / 2, 245.0, 290.0))
+    )
+    msl = sea_level_pressure(
+        np.array(101325.0 * scale), np.array(ground), np.array(height * GRAVITY)
+    )
     assert 87000.0 < msl < 113000.0
 
 
@@ -107,7 +120,9 @@ def test_below_ground_meets_the_ground_without_a_step():
     frame, ground = isothermal(surface_pressure=70000.0, surface_geopotential=3000.0 * GRAVITY)
     fields = to_pressure(frame, SIGMA, ground, [699, 701])
     step = GAS_CONSTANT_DRY * 250.0 * np.log(701.0 / 699.0)
-    np.testing.assert_allclose(fields["geopotential"][0] - fields["geopotential"][1], step, rtol=0.05)
+    np.testing.assert_allclose(
+        fields["geopotential"][0] - fields["geopotential"][1], step, rtol=0.05
+    )
 
 
 def test_below_ground_temperature_rises_with_the_lapse_rate():

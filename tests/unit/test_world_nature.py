@@ -32,7 +32,9 @@ def test_a_day_is_plausible(model, state):
     assert all(np.isfinite(field).all() for field in frame.values())
     assert 150.0 < frame["temperature"].min() < frame["temperature"].max() < 330.0
     weights = np.cos(np.deg2rad(model.lat))[:, None] * np.ones(len(model.lon))
-    assert np.average(frame["surface_pressure"], weights=weights) == pytest.approx(98600.0, abs=800.0)
+    assert np.average(frame["surface_pressure"], weights=weights) == pytest.approx(
+        98600.0, abs=800.0
+    )
     assert frame["total_precipitation_6hr"].min() >= 0.0
     # the poles are cold, the tropics warm: latitude is not upside down; it is January
     low = frame["temperature"][-1].mean(axis=1)
@@ -58,7 +60,9 @@ def test_states_in_a_store(model, state, tmp_path):
     write_states(tmp_path / "s.zarr", [state])
     assert state_times(tmp_path / "s.zarr") == [state.time]
     again = read_state(tmp_path / "s.zarr", model, state.time)
-    np.testing.assert_array_equal(last(model, again)["temperature"], last(model, state)["temperature"])
+    np.testing.assert_array_equal(
+        last(model, again)["temperature"], last(model, state)["temperature"]
+    )
     with pytest.raises(KeyError, match="2022-01-02"):
         read_state(tmp_path / "s.zarr", model, datetime(2022, 1, 3))
     write_states(tmp_path / "none.zarr", [])

@@ -33,13 +33,20 @@ def platform(name):
 
 def test_great_circles_by_hand():
     one = np.array([0.0]), np.array([0.0])
-    for azimuth, expected in ((0.0, (30.0, 0.0)), (90.0, (0.0, 30.0)), (180.0, (-30.0, 0.0)), (270.0, (0.0, -30.0))):
+    for azimuth, expected in (
+        (0.0, (30.0, 0.0)),
+        (90.0, (0.0, 30.0)),
+        (180.0, (-30.0, 0.0)),
+        (270.0, (0.0, -30.0)),
+    ):
         found = occultations.destination(*one, np.array([azimuth]), np.array([30.0]))
         np.testing.assert_allclose(np.ravel(found), expected, atol=1e-9)
         assert occultations.bearing(*one, *found)[0] == pytest.approx(azimuth % 360.0, abs=1e-9)
 
 
-@pytest.mark.parametrize(("name", "reach", "arc"), [("COSMIC-2", 45.0, 22.9), ("Metop-B", 90.0, 27.9)])
+@pytest.mark.parametrize(
+    ("name", "reach", "arc"), [("COSMIC-2", 45.0, 22.9), ("Metop-B", 90.0, 27.9)]
+)
 def test_occultations_are_at_the_limb_of_their_receiver(name, reach, arc):
     time = np.datetime64("2022-07-01", "ns") + (np.arange(300) * 288).astype("timedelta64[s]")
     lat, lon, azimuth = occultations.places(platform(name), time, np.random.default_rng(0))
@@ -55,7 +62,9 @@ def test_files_are_read_back_and_agree_with_the_operator(truth, tmp_path):
     """The operator makes heights of the truth's columns in its own way, by thin hypsometric layers."""
     seen = occultations.observe_day(SOURCE, platform("Metop-C"), truth, DAY, OPTIONS, 1)
     path = occultation_netcdf.write(tmp_path / "day.nc", seen, ["Metop-C"] * len(seen))
-    granules = list(readers.read(SOURCE.reader, [path], SOURCE.platform_names, SOURCE.channel_names))
+    granules = list(
+        readers.read(SOURCE.reader, [path], SOURCE.platform_names, SOURCE.channel_names)
+    )
     assert [granule.reason for granule in granules] == [granules[0].reason]
     found = granules[0].footprints
     assert set(found["platform"].to_pylist()) == {"Metop-C"}
@@ -65,9 +74,13 @@ def test_files_are_read_back_and_agree_with_the_operator(truth, tmp_path):
     assert (np.abs(table.column(found, "time") - seen.time) <= np.timedelta64(1, "ms")).all()
     window = truth.window(datetime(2022, 7, 1), datetime(2022, 7, 2))
     here = window.values(seen.lat, seen.lon, seen.time)
-    columns = [torch.from_numpy(np.stack([here[f"{name}{level}"] for level in LEVELS], axis=1))
-               for name in ("T", "log_q", "Z")]
-    profile, height = radio_occultation.column(columns[0], columns[1].exp(), columns[2], torch.from_numpy(seen.lat))
+    columns = [
+        torch.from_numpy(np.stack([here[f"{name}{level}"] for level in LEVELS], axis=1))
+        for name in ("T", "log_q", "Z")
+    ]
+    profile, height = radio_occultation.column(
+        columns[0], columns[1].exp(), columns[2], torch.from_numpy(seen.lat)
+    )
     wanted = torch.tensor([channel.height for channel in SOURCE.channels], dtype=torch.float64)
     expected = radio_occultation.at_heights(profile, height, wanted).numpy()
     values = table.values_of(found)
@@ -81,14 +94,19 @@ def test_files_are_read_back_and_agree_with_the_operator(truth, tmp_path):
 
 def test_refractivity_of_an_isothermal_dry_column_is_exponential():
     scale = physics.GAS_CONSTANT_DRY * 250.0 / physics.GRAVITY
-    column = {"surface_pressure": 1000.5, "T2M": 250.0,
-              "surface_geopotential": physics.GRAVITY * scale * np.log(1013.0 / 1000.5)}
+    column = {
+        "surface_pressure": 1000.5,
+        "T2M": 250.0,
+        "surface_geopotential": physics.GRAVITY * scale * np.log(1013.0 / 1000.5),
+    }
     for level in LEVELS:
         geopotential = physics.GRAVITY * scale * np.log(1013.0 / level)
         column |= {f"T{level}": 250.0, f"log_q{level}": -30.0, f"Z{level}": geopotential}
     height = np.array([500.0, 5000.0, 15_000.0])
     found = occultations.profile(column, 45.0, height)
-    normal = radio_occultation.geometric_height(torch.tensor([9.80665 * 5000.0]), torch.tensor([45.0])).item()
+    normal = radio_occultation.geometric_height(
+        torch.tensor([9.80665 * 5000.0]), torch.tensor([45.0])
+    ).item()
     rate = 5000.0 / normal
     expected = 77.6 * 1013.0 * np.exp(-height * rate / scale) / 250.0
     np.testing.assert_allclose(found, expected, rtol=6e-3)
@@ -98,7 +116,9 @@ def test_refractivity_of_an_isothermal_dry_column_is_exponential():
 def test_errors_have_the_shares_stated():
     height = np.arange(0.0, 50_001.0, 250.0)
     errors = occultations.relative_errors(height, 4000, np.random.default_rng(1))
-    np.testing.assert_allclose(errors.std(axis=0)[[0, 32, 120, 200]], occultations.ERROR_SHARES, rtol=0.06)
+    np.testing.assert_allclose(
+        errors.std(axis=0)[[0, 32, 120, 200]], occultations.ERROR_SHARES, rtol=0.06
+    )
     # half a kilometre apart they are alike, two kilometres apart not
     correlation = np.corrcoef(errors[:, [60, 62, 68]].T)
     assert correlation[0, 1] > 0.5
@@ -109,7 +129,9 @@ def test_bytes_repeat_and_days_are_independent(truth, tmp_path):
     options = OPTIONS | {"noise": 1.0}
     paths = []
     for name in ("a.nc", "b.nc"):
-        other = occultations.observe_day(SOURCE, platform("COSMIC-2"), truth, date(2022, 7, 2), options, 5)
+        other = occultations.observe_day(
+            SOURCE, platform("COSMIC-2"), truth, date(2022, 7, 2), options, 5
+        )
         paths.append(occultation_netcdf.write(tmp_path / name, other, ["COSMIC-2"] * len(other)))
         occultations.observe_day(SOURCE, platform("COSMIC-2"), truth, DAY, options, 5)
     assert paths[0].read_bytes() == paths[1].read_bytes()
@@ -118,8 +140,16 @@ def test_bytes_repeat_and_days_are_independent(truth, tmp_path):
 
 
 def test_periods_and_unknown_receivers(truth, tmp_path):
-    assert occultations.observe_day(SOURCE, platform("FY-3E"), truth, DAY, OPTIONS | {"start": "2022-07-02"}, 1) is None
-    assert occultations.observe_day(SOURCE, platform("FY-3E"), truth, date(2022, 7, 3), OPTIONS, 1) is None
+    assert (
+        occultations.observe_day(
+            SOURCE, platform("FY-3E"), truth, DAY, OPTIONS | {"start": "2022-07-02"}, 1
+        )
+        is None
+    )
+    assert (
+        occultations.observe_day(SOURCE, platform("FY-3E"), truth, date(2022, 7, 3), OPTIONS, 1)
+        is None
+    )
     seen = occultations.observe_day(SOURCE, platform("FY-3E"), truth, DAY, OPTIONS, 1)
     with pytest.raises(KeyError, match="known: COSMIC-2"):
         occultation_netcdf.write(tmp_path / "x.nc", seen, ["Aqua"] * len(seen))

@@ -57,7 +57,9 @@ def test_period_and_local_time_of_the_ascending_node():
     assert minutes.mean() == pytest.approx(101.4, abs=0.3)
     hour = (view.time[node, 0] - DAY) / HOUR
     lon = np.rad2deg(np.angle(np.exp(1j * np.deg2rad(view.lon[node])).mean(axis=1)))
-    assert np.abs((hour + lon / 15.0 - NOAA_20.orbit.ascending_node_hour + 12) % 24 - 12).max() < 0.2
+    assert (
+        np.abs((hour + lon / 15.0 - NOAA_20.orbit.ascending_node_hour + 12) % 24 - 12).max() < 0.2
+    )
 
 
 def test_days_join_and_do_not_depend_on_what_is_asked():
@@ -69,7 +71,10 @@ def test_days_join_and_do_not_depend_on_what_is_asked():
 
 
 def test_thinning_keeps_the_same_footprints():
-    whole, thin = swath(length=np.timedelta64(5, "m"), scans=1, views=1), swath(length=np.timedelta64(5, "m"))
+    whole, thin = (
+        swath(length=np.timedelta64(5, "m"), scans=1, views=1),
+        swath(length=np.timedelta64(5, "m")),
+    )
     rows = np.searchsorted(whole.scan, thin.scan)
     np.testing.assert_allclose(whole.lat[rows][:, thin.field_of_view], thin.lat, atol=1e-9)
     np.testing.assert_array_equal(whole.time[rows][:, thin.field_of_view], thin.time)
@@ -95,7 +100,10 @@ def test_element_lines_have_their_length_and_checksum():
         assert len(line) == 69
         assert line[-1] == orbits._checksum(line[:-1])
     # the checksum of a published line (ISS, Space-Track documentation)
-    assert orbits._checksum("1 25544U 98067A   08264.51782528 -.00002182  00000-0 -11606-4 0  292") == "7"
+    assert (
+        orbits._checksum("1 25544U 98067A   08264.51782528 -.00002182  00000-0 -11606-4 0  292")
+        == "7"
+    )
 
 
 def test_unknown_instrument_is_named():

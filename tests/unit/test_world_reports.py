@@ -20,21 +20,27 @@ LAND, SEA, SONDES = (sources.load(name) for name in ("land_stations", "ships_buo
 
 @pytest.fixture(scope="module")
 def truth(tmp_path_factory):
-    return Truth([write_truth(tmp_path_factory.mktemp("truth") / "2022-07.zarr", datetime(2022, 7, 1), 9)])
+    return Truth(
+        [write_truth(tmp_path_factory.mktemp("truth") / "2022-07.zarr", datetime(2022, 7, 1), 9)]
+    )
 
 
 def written(source, truth, seed=3, day=DAY, **changes):
     """The network and the bulletins of a day."""
     options = OPTIONS | {"interval_hours": 12 if source is SONDES else 6} | changes
     members = stations.network(source, truth, options, seed)
-    return members, list(stations.report_day(source, members, stations.windows(truth, source), day, options, seed))
+    return members, list(
+        stations.report_day(source, members, stations.windows(truth, source), day, options, seed)
+    )
 
 
 def read_back(source, bulletins, folder):
     """The used reports of some bulletins, as a table and its values."""
     path = folder / "reports.bufr"
     path.write_bytes(b"".join(content for _, _, content in bulletins))
-    granules = list(readers.read(source.reader, [path], source.platform_names, source.channel_names))
+    granules = list(
+        readers.read(source.reader, [path], source.platform_names, source.channel_names)
+    )
     assert all(granule.footprints is not None for granule in granules), granules
     found = granules[0].footprints
     assert len(granules) == 1
@@ -47,7 +53,9 @@ def truth_at(source, truth, found):
     """The truth at the surface where and when reports are from."""
     lat, lon, time = (table.column(found, name) for name in ("lat", "lon", "time"))
     window = stations.windows(truth, source).window(datetime(2022, 7, 1), datetime(2022, 7, 2))
-    return window, reports.surface_truth(window, lat.astype(float), lon.astype(float), time.astype("datetime64[ns]"))
+    return window, reports.surface_truth(
+        window, lat.astype(float), lon.astype(float), time.astype("datetime64[ns]")
+    )
 
 
 def assert_near(values, names, expected, tolerances):
@@ -61,8 +69,12 @@ def test_land_stations_report_the_truth_to_the_rounding_of_their_template(truth,
     found, values = read_back(LAND, bulletins, tmp_path)
     _, expected = truth_at(LAND, truth, found)
     # wind: a tenth of a m/s and a degree of 20 m/s
-    assert_near(values, LAND.channel_names, expected, {"T2M": 0.006, "R2M": 0.2, "U10": 0.25, "V10": 0.25, "PS": 6.0,
-                                                       "MSL": 6.0})
+    assert_near(
+        values,
+        LAND.channel_names,
+        expected,
+        {"T2M": 0.006, "R2M": 0.2, "U10": 0.25, "V10": 0.25, "PS": 6.0, "MSL": 6.0},
+    )
     hours = np.unique(table.column(found, "time").astype("datetime64[h]").astype(int) % 24)
     assert hours.tolist() == [0, 6, 12, 18]
 
@@ -71,8 +83,12 @@ def test_ships_and_buoys_report_the_truth(truth, tmp_path):
     members, bulletins = written(SEA, truth, stations=20)
     found, values = read_back(SEA, bulletins, tmp_path)
     _, expected = truth_at(SEA, truth, found)
-    assert_near(values, SEA.channel_names, expected, {"T2M": 0.01, "U10": 0.25, "V10": 0.25, "PS": 7.0, "MSL": 7.0,
-                                                      "SST": 0.01})
+    assert_near(
+        values,
+        SEA.channel_names,
+        expected,
+        {"T2M": 0.01, "U10": 0.25, "V10": 0.25, "PS": 7.0, "MSL": 7.0, "SST": 0.01},
+    )
     platforms = np.array(found["platform"].to_pylist())
     assert set(platforms) == {"ship", "buoy"}
     humid = np.isfinite(values[:, SEA.channel_names.index("R2M")])
@@ -94,13 +110,19 @@ def test_radiosondes_report_the_truth_above_their_ground(truth, tmp_path):
         assert np.isfinite(values[above, i]).all(), name
         assert np.isnan(values[level > here["surface_pressure"] + 1.0, i]).all(), name
         if variable in tolerance:
-            np.testing.assert_allclose(values[above, i], here[name][above], atol=tolerance[variable], err_msg=name)
+            np.testing.assert_allclose(
+                values[above, i], here[name][above], atol=tolerance[variable], err_msg=name
+            )
         else:
-            moisture = physics.relative_humidity(np.exp(here[f"log_q{level}"]), here[f"T{level}"], float(level))
+            moisture = physics.relative_humidity(
+                np.exp(here[f"log_q{level}"]), here[f"T{level}"], float(level)
+            )
             ice = 100 * physics.saturation_over_water(here[f"T{level}"])
             ice /= physics.saturation_vapour_pressure(here[f"T{level}"])
             expected = np.clip(moisture, reports.LEAST_HUMIDITY, ice)
-            np.testing.assert_allclose(values[above, i], expected[above], rtol=2e-3, atol=0.1, err_msg=name)
+            np.testing.assert_allclose(
+                values[above, i], expected[above], rtol=2e-3, atol=0.1, err_msg=name
+            )
     minutes = table.column(found, "time").astype("datetime64[m]").astype(int) % 720
     assert ((minutes >= 675) & (minutes < 705)).all()
     assert (members.height > 100).any()
@@ -117,7 +139,9 @@ def test_errors_have_the_sizes_that_the_source_says(truth, tmp_path):
         assert abs(error.std() - 1.0) < 0.15, name
         means = np.array([error[station == one].mean() for one in np.unique(station)])
         assert abs(means.var() - reports.OWN) < 0.15, name
-    np.testing.assert_allclose((values[:, 4] - expected["PS"]) - (values[:, 5] - expected["MSL"]), 0.0, atol=12.0)
+    np.testing.assert_allclose(
+        (values[:, 4] - expected["PS"]) - (values[:, 5] - expected["MSL"]), 0.0, atol=12.0
+    )
     assert (values[:, 1] > 0).all()
     _, bulletins = written(SONDES, truth, stations=60, noise=1.0)
     found, values = read_back(SONDES, bulletins, tmp_path)
@@ -130,10 +154,16 @@ def test_errors_have_the_sizes_that_the_source_says(truth, tmp_path):
 
 
 def test_bytes_repeat_and_depend_on_seed_and_time_alone(truth):
-    both = [content for day in (DAY, date(2022, 7, 2)) for _, _, content in written(SEA, truth, day=day)[1]]
+    both = [
+        content
+        for day in (DAY, date(2022, 7, 2))
+        for _, _, content in written(SEA, truth, day=day)[1]
+    ]
     second = [content for _, _, content in written(SEA, truth, day=date(2022, 7, 2))[1]]
-    assert second == both[-len(second):]
-    assert [content for _, _, content in written(SEA, truth, seed=4)[1]] != both[: len(both) - len(second)]
+    assert second == both[-len(second) :]
+    assert [content for _, _, content in written(SEA, truth, seed=4)[1]] != both[
+        : len(both) - len(second)
+    ]
 
 
 def test_missing_reports_outages_and_periods(truth):
@@ -146,10 +176,18 @@ def test_missing_reports_outages_and_periods(truth):
     assert not written(LAND, truth, day=date(2022, 7, 3))[1]
 
 
-@pytest.mark.parametrize(("options", "seen"), [
-    ({}, True), ({"start": "2022-07-02"}, False), ({"start": "2022-07-01"}, True), ({"end": "2022-06-30"}, False),
-    ({"start": None, "end": "2022-07-01"}, True), ({"outages": [{"start": "2022-06-30", "end": "2022-07-01"}]}, False),
-    ({"outages": [{"start": "2022-07-02", "end": "2022-07-03"}]}, True)])
+@pytest.mark.parametrize(
+    ("options", "seen"),
+    [
+        ({}, True),
+        ({"start": "2022-07-02"}, False),
+        ({"start": "2022-07-01"}, True),
+        ({"end": "2022-06-30"}, False),
+        ({"start": None, "end": "2022-07-01"}, True),
+        ({"outages": [{"start": "2022-06-30", "end": "2022-07-01"}]}, False),
+        ({"outages": [{"start": "2022-07-02", "end": "2022-07-03"}]}, True),
+    ],
+)
 def test_when_a_source_observes(options, seen):
     assert observed(DAY, {"outages": []} | options) == seen
 
@@ -173,7 +211,9 @@ def test_land_networks_stand_on_land_where_people_live(truth):
 
 def test_ships_stay_at_sea_and_sail_no_faster_than_ships(truth):
     members = stations.network(SEA, truth, OPTIONS | {"stations": 30}, 1)
-    time = np.datetime64("2022-07-01T00:00", "ns") + np.arange(0, 24 * 60, 6).astype("timedelta64[h]")
+    time = np.datetime64("2022-07-01T00:00", "ns") + np.arange(0, 24 * 60, 6).astype(
+        "timedelta64[h]"
+    )
     lat, lon = members.at(time)
     land = truth.static("land_fraction")
     assert (networks.at_points(land, truth.grid, lat, lon) < 0.5).all()
@@ -187,13 +227,19 @@ def test_ships_stay_at_sea_and_sail_no_faster_than_ships(truth):
 def test_a_field_at_points_is_bilinear(truth):
     lat, lon = np.meshgrid(truth.grid.lat, truth.grid.lon, indexing="ij")
     where, along = np.array([12.3, -88.0]), np.array([20.0, 341.7])
-    np.testing.assert_allclose(networks.at_points(2.0 * lat, truth.grid, where, along), 2.0 * where, atol=1e-9)
+    np.testing.assert_allclose(
+        networks.at_points(2.0 * lat, truth.grid, where, along), 2.0 * where, atol=1e-9
+    )
     inner = np.where(lon > 345, 0, lon)
-    np.testing.assert_allclose(networks.at_points(inner, truth.grid, where, along - 8.0), along - 8.0, atol=1e-9)
+    np.testing.assert_allclose(
+        networks.at_points(inner, truth.grid, where, along - 8.0), along - 8.0, atol=1e-9
+    )
 
 
 def test_wind_as_reported_comes_from_where_it_blows():
-    direction, speed = reports.wind(np.array([0.0, 5.0, 0.0, -3.0, 0.01]), np.array([-5.0, 0.0, 5.0, 3.0, 0.0]))
+    direction, speed = reports.wind(
+        np.array([0.0, 5.0, 0.0, -3.0, 0.01]), np.array([-5.0, 0.0, 5.0, 3.0, 0.0])
+    )
     assert direction.tolist() == [360.0, 270.0, 180.0, 135.0, 0.0]
     assert speed.tolist() == [5.0, 5.0, 5.0, 4.2, 0.0]
 
@@ -201,8 +247,11 @@ def test_wind_as_reported_comes_from_where_it_blows():
 def test_dew_point_is_the_inverse_of_what_readers_compute():
     temperature = np.array([300.0, 273.16, 250.0, 220.0])
     dew = reports.dew_point(np.array([50.0, 80.0, 40.0, 30.0]), temperature)
-    np.testing.assert_allclose(physics.relative_humidity_of_dew_point(dew, temperature), [50.0, 80.0, 40.0, 30.0],
-                               rtol=1e-9)
+    np.testing.assert_allclose(
+        physics.relative_humidity_of_dew_point(dew, temperature),
+        [50.0, 80.0, 40.0, 30.0],
+        rtol=1e-9,
+    )
     assert reports.dew_point(np.array([130.0]), np.array([290.0]))[0] == 290.0
 
 

@@ -36,14 +36,18 @@ def truth(store):
     return swaths.TruthWindows(Truth([store]))
 
 
-def observe(operator, truth, day=date(2022, 7, 1), options=OPTIONS, seed=3, minutes=180, platform=NOAA_20):
+def observe(
+    operator, truth, day=date(2022, 7, 1), options=OPTIONS, seed=3, minutes=180, platform=NOAA_20
+):
     return list(swaths.observe_day(SOURCE, platform, operator, truth, day, options, minutes, seed))
 
 
 def test_interpolation_is_exact_for_linear_fields():
     grid = Grid(19, 36, poles=True)
     lat, lon = np.meshgrid(grid.lat, grid.lon, indexing="ij")
-    fields = np.stack([np.stack([lat + t, np.where(lon > 180, lon - 360, lon) + 2 * t], -1) for t in range(2)])
+    fields = np.stack(
+        [np.stack([lat + t, np.where(lon > 180, lon - 360, lon) + 2 * t], -1) for t in range(2)]
+    )
     times = np.array(["2022-07-01T00", "2022-07-01T06"], "datetime64[ns]")
     window = swaths.TruthWindow(times, grid, torch.from_numpy(fields.astype(np.float32)))
     rng = np.random.default_rng(0)
@@ -72,7 +76,9 @@ def test_windows_name_a_missing_time(truth):
 def test_windows_read_each_time_once(truth, monkeypatch):
     reads = []
     read = truth.truth.read
-    monkeypatch.setattr(truth.truth, "read", lambda time, names: reads.append(time) or read(time, names))
+    monkeypatch.setattr(
+        truth.truth, "read", lambda time, names: reads.append(time) or read(time, names)
+    )
     truth.window(datetime(2022, 7, 1), datetime(2022, 7, 2))
     truth.window(datetime(2022, 7, 2), datetime(2022, 7, 3))
     assert len(reads) == len(set(reads)) == 9
@@ -101,7 +107,9 @@ def test_errors_have_the_sizes_asked_for(operator, truth):
     window = truth.window(datetime(2022, 7, 1), datetime(2022, 7, 2))
     clean = swaths.simulate(operator, window, view)
     expected = swaths.bias(SOURCE, NOAA_20, 3, view.scan_angle[0])
-    np.testing.assert_allclose(quiet[0][1] - clean, np.broadcast_to(expected, clean.shape), atol=1e-3)
+    np.testing.assert_allclose(
+        quiet[0][1] - clean, np.broadcast_to(expected, clean.shape), atol=1e-3
+    )
 
 
 def test_bias_is_fixed_and_of_order_tenths_of_a_kelvin():
@@ -128,7 +136,10 @@ def test_brightness_is_plausible_and_follows_the_temperature(operator, truth):
 def test_platforms_of_a_source_err_each_in_its_own_way(operator, truth):
     second = NOAA_20.model_copy(update={"name": "NOAA-21"})
     angle = np.linspace(-50, 50, 4)
-    assert np.abs(swaths.bias(SOURCE, second, 1, angle) - swaths.bias(SOURCE, NOAA_20, 1, angle)).max() > 0.1
+    assert (
+        np.abs(swaths.bias(SOURCE, second, 1, angle) - swaths.bias(SOURCE, NOAA_20, 1, angle)).max()
+        > 0.1
+    )
     one, other = observe(operator, truth), observe(operator, truth, platform=second)
     np.testing.assert_array_equal(one[0][0].lat, other[0][0].lat)
     assert np.abs(one[0][1] - other[0][1]).mean() > 0.2
@@ -161,7 +172,9 @@ def test_satpy_reads_what_is_written(tmp_path, granule):
 
     view, tb = granule
     tb[2, 1, 4] = np.nan
-    paths = atms_sdr.write_granule(tmp_path, view, tb, NOISE, "NOAA-20", NOAA_20.orbit.revolutions_per_day)
+    paths = atms_sdr.write_granule(
+        tmp_path, view, tb, NOISE, "NOAA-20", NOAA_20.orbit.revolutions_per_day
+    )
     names = [channel.name for channel in SOURCE.channels]
     scene = Scene(reader="atms_sdr_hdf5", filenames=[str(path) for path in paths])
     scene.load([*names, "sat_zen", "sol_zen"])
@@ -177,11 +190,15 @@ def test_satpy_reads_what_is_written(tmp_path, granule):
 
 def test_file_names_and_labels(tmp_path, granule):
     view, tb = granule
-    paths = atms_sdr.write_granule(tmp_path, view, tb, NOISE, "NOAA-20", NOAA_20.orbit.revolutions_per_day)
+    paths = atms_sdr.write_granule(
+        tmp_path, view, tb, NOISE, "NOAA-20", NOAA_20.orbit.revolutions_per_day
+    )
     assert [path.name[:5] for path in paths] == ["SATMS", "GATMO"]
     assert paths[0].name[5:] == paths[1].name[5:]
     assert paths[0].name.startswith("SATMS_j01_d20220701_t03")
-    again = atms_sdr.write_granule(tmp_path, view, tb, NOISE, "NOAA-20", NOAA_20.orbit.revolutions_per_day)
+    again = atms_sdr.write_granule(
+        tmp_path, view, tb, NOISE, "NOAA-20", NOAA_20.orbit.revolutions_per_day
+    )
     assert again == paths
     with h5py.File(paths[0]) as file:
         assert file.attrs["N_Dataset_Source"][0, 0] == b"fuxiflow embedded world"
@@ -191,7 +208,9 @@ def test_file_names_and_labels(tmp_path, granule):
 def test_epoch_time_counts_leap_seconds():
     # 2017-01-01 00 UTC is 59 years and 37 s after the epoch: 21550 days
     time = np.array(["2017-01-01", "2016-12-31T23:59:59"], "datetime64[us]")
-    np.testing.assert_array_equal(atms_sdr.iet(time), [(21550 * 86400 + 37) * 10**6, (21550 * 86400 - 1 + 36) * 10**6])
+    np.testing.assert_array_equal(
+        atms_sdr.iet(time), [(21550 * 86400 + 37) * 10**6, (21550 * 86400 - 1 + 36) * 10**6]
+    )
     with pytest.raises(ValueError, match="before 2009"):
         atms_sdr.iet(np.array(["2001-01-01"], "datetime64[us]"))
 

@@ -13,15 +13,23 @@ from fuxiflow.world.truth import Truth, TruthWriter
 
 GRID = Grid(5, 8, poles=True)
 CHANNELS = table().select(["T500", "U500", "MSL"])
-STATIC = {"land_fraction": np.full(GRID.shape, 0.25), "surface_geopotential": np.full(GRID.shape, 98.0)}
+STATIC = {
+    "land_fraction": np.full(GRID.shape, 0.25),
+    "surface_geopotential": np.full(GRID.shape, 98.0),
+}
 
 
 def fields(i):
     """Fields of step ``i``, each told apart by its value."""
     plane = np.ones(GRID.shape)
-    return {"T500": 250.0 + i * plane, "U500": -i * plane, "MSL": 1.0e5 + i * plane,
-            "surface_pressure": 9.0e4 + i * plane, "skin_temperature": 280.0 + i * plane,
-            "specific_humidity": 0.001 * np.ones((1, *GRID.shape))}
+    return {
+        "T500": 250.0 + i * plane,
+        "U500": -i * plane,
+        "MSL": 1.0e5 + i * plane,
+        "surface_pressure": 9.0e4 + i * plane,
+        "skin_temperature": 280.0 + i * plane,
+        "specific_humidity": 0.001 * np.ones((1, *GRID.shape)),
+    }
 
 
 def write(path, start, count, upto=None):
@@ -73,8 +81,10 @@ def test_unknown_time_names_the_span(tmp_path):
 
 def test_times_must_come_in_order_and_whole(tmp_path):
     times = [datetime(2022, 1, 1), datetime(2022, 1, 1, 6)]
-    with pytest.raises(ValueError, match="not the next time"), \
-            TruthWriter(tmp_path / "a.zarr", times, GRID, STATIC, CHANNELS) as writer:
+    with (
+        pytest.raises(ValueError, match="not the next time"),
+        TruthWriter(tmp_path / "a.zarr", times, GRID, STATIC, CHANNELS) as writer,
+    ):
         writer.write(times[1], fields(0))
     with pytest.raises(ValueError, match="1 times were not written"):
         write(tmp_path / "b.zarr", datetime(2022, 1, 1), 3, upto=2)

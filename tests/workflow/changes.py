@@ -57,7 +57,9 @@ def row(change: str, pending: set[str], rules: set[str]) -> str:
         left = every - run
         names = ", ".join(f"`{name}`" for name in sorted(run))
         but = "all but " + ", ".join(f"`{name}`" for name in sorted(left))
-        cells.append("·" if not run else "all" if not left else but if len(but) < len(names) else names)
+        cells.append(
+            "·" if not run else "all" if not left else but if len(but) < len(names) else names
+        )
     return f"| {change} | {' | '.join(cells)} |"
 
 
@@ -74,14 +76,26 @@ def _code(name: str) -> Callable[[Workbench], None]:
 
 
 def _remarks(bench: Workbench) -> None:
-    for path in [*bench.folder.glob("fuxiflow/**/*.py"), *bench.folder.glob("workflow/scripts/*.py")]:
+    for path in [
+        *bench.folder.glob("fuxiflow/**/*.py"),
+        *bench.folder.glob("workflow/scripts/*.py"),
+    ]:
         path.write_text(path.read_text() + "\n\n# a remark\n")
-    bench.edit("fuxiflow/times.py", '"""Periods, analysis times', '"""Spans of days, analysis times')
+    bench.edit(
+        "fuxiflow/times.py", '"""Periods, analysis times', '"""Spans of days, analysis times'
+    )
 
 
 def _touch(bench: Workbench) -> None:
     later = time.time() + 5
-    for pattern in ("fuxiflow/**/*.py", "workflow/**/*", "config/**/*", "envs/*", "resources/**/*", "Snakefile"):
+    for pattern in (
+        "fuxiflow/**/*.py",
+        "workflow/**/*",
+        "config/**/*",
+        "envs/*",
+        "resources/**/*",
+        "Snakefile",
+    ):
         for path in bench.folder.glob(pattern):
             if path.is_file():
                 os.utime(path, (later, later))
@@ -93,8 +107,11 @@ def _fresh_clone(bench: Workbench) -> None:
 
 
 def _pins(bench: Workbench) -> None:
-    for path in [bench.folder / "requirements.txt", bench.folder / "constraints.txt",
-                 *bench.folder.glob("envs/*.yaml")]:
+    for path in [
+        bench.folder / "requirements.txt",
+        bench.folder / "constraints.txt",
+        *bench.folder.glob("envs/*.yaml"),
+    ]:
         path.write_text(re.sub(r"(=+\d[\w.]*)", r"\g<1>9", path.read_text()))
 
 
@@ -111,23 +128,38 @@ CHANGES: dict[str, Callable[[Workbench], None]] = {
     "a lost table of a figure": _lose,
     "a figure's script": _code("workflow/scripts/figure_cycling.py"),
     "the style of figures": _code("fuxiflow/figures/style.py"),
-    "`figures.case`": _replace(CONFIG, "map_leads: [24, 48]", "map_leads: [24, 48]\n  case: 2022-02-03T06"),
-    "`figures.perturbation`": _replace(CONFIG, "map_leads: [24, 48]",
-                                       "map_leads: [24, 48]\n  perturbation: {kelvin: 4}"),
-    "`figures.map_leads`, `map_channels`": _replace(CONFIG, "map_leads: [24, 48]", "map_leads: [48]"),
+    "`figures.case`": _replace(
+        CONFIG, "map_leads: [24, 48]", "map_leads: [24, 48]\n  case: 2022-02-03T06"
+    ),
+    "`figures.perturbation`": _replace(
+        CONFIG, "map_leads: [24, 48]", "map_leads: [24, 48]\n  perturbation: {kelvin: 4}"
+    ),
+    "`figures.map_leads`, `map_channels`": _replace(
+        CONFIG, "map_leads: [24, 48]", "map_leads: [48]"
+    ),
     "a metric": _code("fuxiflow/verification/metrics.py"),
     "`verification.bootstrap`": _replace(CONFIG, "bootstrap: 20", "bootstrap: 21"),
-    "`cycling.max_lead_hours`": _replace(CONFIG, "cycling:\n  max_lead_hours: 48", "cycling:\n  max_lead_hours: 54"),
+    "`cycling.max_lead_hours`": _replace(
+        CONFIG, "cycling:\n  max_lead_hours: 48", "cycling:\n  max_lead_hours: 54"
+    ),
     "a threshold of QC": _replace(SOURCE, "max_z: 6", "max_z: 5"),
-    "a source's `gridding`": _replace(SOURCE, "gridding: {method: mean}", "gridding: {method: nearest}"),
+    "a source's `gridding`": _replace(
+        SOURCE, "gridding: {method: mean}", "gridding: {method: nearest}"
+    ),
     "a source's `window`": _replace(SOURCE, "window: [-3, 5]", "window: [-3, 3]"),
-    "a source's `noise`": _replace(SOURCE, "polarisation: QV, noise: 0.6}", "polarisation: QV, noise: 0.7}"),
+    "a source's `noise`": _replace(
+        SOURCE, "polarisation: QV, noise: 0.6}", "polarisation: QV, noise: 0.7}"
+    ),
     "a source's reader": _code("fuxiflow/observations/readers/atms_sdr.py"),
-    "one experiment": _replace(CONFIG, "no_observations: {sources: []", "no_observations: {sources: [noaa20_atms]"),
+    "one experiment": _replace(
+        CONFIG, "no_observations: {sources: []", "no_observations: {sources: [noaa20_atms]"
+    ),
     "the size of the forecaster": _replace(CONFIG, "width: 32", "width: 48"),
     "the size of the assimilator": _replace(CONFIG, "width: 8", "width: 12"),
     "`training.joint.updates`": _replace(CONFIG, "joint: {updates: 4,", "joint: {updates: 5,"),
-    "`training.joint.learning_rate`": _replace(CONFIG, "learning_rate: 1.0e-4", "learning_rate: 2.0e-4"),
+    "`training.joint.learning_rate`": _replace(
+        CONFIG, "learning_rate: 1.0e-4", "learning_rate: 2.0e-4"
+    ),
     "`periods.test.end`": _replace(CONFIG, "end: 2022-02-05}", "end: 2022-02-06}"),
     "the climatology's code": _code("fuxiflow/states/climatology.py"),
 }

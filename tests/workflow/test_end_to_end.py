@@ -45,8 +45,19 @@ def test_scores_have_their_columns_and_systems(finished):
     import pandas as pd
 
     scores = pd.read_parquet(finished.folder / "results/test/scores/scores.parquet")
-    assert list(scores.columns) == ["experiment", "system", "reference", "metric", "channel", "region", "lead_time",
-                                    "value", "n", "ci_low", "ci_high"]
+    assert list(scores.columns) == [
+        "experiment",
+        "system",
+        "reference",
+        "metric",
+        "channel",
+        "region",
+        "lead_time",
+        "value",
+        "n",
+        "ci_low",
+        "ci_high",
+    ]
     assert set(scores["system"]) == {"fuxiflow", "gfs", "persistence", "climatology"}
     assert set(scores["reference"]) >= {"era5", "own", "truth"}
     assert set(scores["experiment"].dropna()) >= {"full", "no_observations"}
@@ -57,8 +68,18 @@ def test_scores_have_their_columns_and_systems(finished):
 
 def test_every_figure_has_its_table(finished):
     figures = finished.folder / "results/test/figures"
-    for figure in ("system", "coverage", "cycling", "analysis_error", "surface_error", "skill_vs_lead",
-                   "scorecard_era5", "increment_case", "error_maps", "costs"):
+    for figure in (
+        "system",
+        "coverage",
+        "cycling",
+        "analysis_error",
+        "surface_error",
+        "skill_vs_lead",
+        "scorecard_era5",
+        "increment_case",
+        "error_maps",
+        "costs",
+    ):
         for suffix in (".pdf", ".png", ".csv"):
             assert (figures / f"{figure}{suffix}").stat().st_size > 0
 
@@ -67,8 +88,14 @@ def test_products_say_where_they_came_from(finished):
     import xarray as xr
 
     results = finished.folder / "results/test"
-    for name in ("states/statistics.zarr", "states/climatology.zarr", "states/era5/2022-01.zarr",
-                 "analyses/full/2022-02.zarr", "forecasts/full/2022-02.zarr", "forecasts/gfs/2022-02.zarr"):
+    for name in (
+        "states/statistics.zarr",
+        "states/climatology.zarr",
+        "states/era5/2022-01.zarr",
+        "analyses/full/2022-02.zarr",
+        "forecasts/full/2022-02.zarr",
+        "forecasts/gfs/2022-02.zarr",
+    ):
         with xr.open_zarr(results / name, consolidated=False) as data:
             stamp = json.loads(data.attrs["provenance"])
         assert stamp["world"] == "embedded synthetic world", name
@@ -103,7 +130,9 @@ def test_every_job_has_its_costs_beside_what_it_asked_for(finished, plans):
     import pandas as pd
 
     costs = pd.read_parquet(finished.folder / "results/test/costs.parquet")
-    assert set(costs["rule"]) == {job.rule for job in plans("test") if job.outputs} - {"figure_costs"}
+    assert set(costs["rule"]) == {job.rule for job in plans("test") if job.outputs} - {
+        "figure_costs"
+    }
     assert len(costs) == len({job.outputs for job in plans("test") if job.outputs}) - 1
     for column in ("seconds", "requested_mb", "requested_seconds", "threads", "gpus"):
         assert costs[column].notna().all(), column

@@ -41,8 +41,12 @@ rule one:
 def test_sigterm_while_jobs_are_selected_ends_the_run(tmp_path):
     (tmp_path / "Snakefile").write_text(SNAKEFILE.format(root=str(ROOT)))
     with (tmp_path / "said").open("w") as said:
-        run = subprocess.Popen([sys.executable, "-m", "snakemake", "--cores", "2"], cwd=tmp_path, stdout=said,
-                               stderr=subprocess.STDOUT)  # fmt: skip
+        run = subprocess.Popen(
+            [sys.executable, "-m", "snakemake", "--cores", "2"],
+            cwd=tmp_path,
+            stdout=said,
+            stderr=subprocess.STDOUT,
+        )
     try:
         end = time.monotonic() + 60
         while not (tmp_path / "selecting").exists():

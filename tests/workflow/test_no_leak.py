@@ -10,12 +10,21 @@ from fuxiflow import ROOT, config
 from tests.workflow.workbench import ancestors
 
 CONFIGURATIONS = ["test", "demo", "paper"]
-LEARNING = {"states_statistics", "states_climatology", "observations_limits", "observations_statistics",
-            "training_forecaster", "training_assimilator", "training_joint", "training_autoregressive"}
+LEARNING = {
+    "states_statistics",
+    "states_climatology",
+    "observations_limits",
+    "observations_statistics",
+    "training_forecaster",
+    "training_assimilator",
+    "training_joint",
+    "training_autoregressive",
+}
 OPTIONAL = {"training_backgrounds"}
 TRUTH = re.compile(r"/truth/|/nature/")
 LEARNT_OR_CARRIED = re.compile(
-    r"/models/\w+/(joint|autoregressive)\.ckpt$|/states/climatology\.zarr$|/analyses/\w+/[\d-]+\.carry\.pt$")
+    r"/models/\w+/(joint|autoregressive)\.ckpt$|/states/climatology\.zarr$|/analyses/\w+/[\d-]+\.carry\.pt$"
+)
 SEGMENT = re.compile(r"/(\d{4}-\d{2})(?:\.|/|$)")
 
 
@@ -26,7 +35,9 @@ def planned(request, plans):
 
 def of(jobs, *rules):
     chosen = [job for job in jobs if job.rule in rules]
-    assert {job.rule for job in chosen} == set(rules), "the plan lacks a rule that this test is about"
+    assert {job.rule for job in chosen} == set(rules), (
+        "the plan lacks a rule that this test is about"
+    )
     return chosen
 
 
@@ -43,7 +54,9 @@ def check_truth_is_behind_raw_files(found):
     """Truth may be known to the rules of the world alone, which make the raw files of it."""
     truth = {path for path in found if TRUTH.search(path)}
     readers = read_by(found.values(), truth)
-    assert all(rule.startswith("world_") for rule in readers), f"the truth is read by {sorted(readers)}"
+    assert all(rule.startswith("world_") for rule in readers), (
+        f"the truth is read by {sorted(readers)}"
+    )
     assert not any("/states/truth/" in path for path in found)
 
 
@@ -54,9 +67,13 @@ def test_what_is_learnt_is_learnt_from_training_alone(planned):
     assert optional == (OPTIONAL if settings.name == "paper" else set())
     for job in of(jobs, *LEARNING, *optional):
         found = ancestors(jobs, job)
-        assert segments(found) <= training, f"{job.rule} reaches {sorted(segments(found) - training)}"
+        assert segments(found) <= training, (
+            f"{job.rule} reaches {sorted(segments(found) - training)}"
+        )
         check_truth_is_behind_raw_files(found)
-        foreign = [path for path in found if re.search(r"/(gfs|forecasts|analyses|scores|figures)/", path)]
+        foreign = [
+            path for path in found if re.search(r"/(gfs|forecasts|analyses|scores|figures)/", path)
+        ]
         assert not foreign, f"{job.rule} reaches {foreign[:3]}"
 
 
@@ -64,7 +81,9 @@ def test_observations_are_judged_by_limits_of_the_observation_period(planned):
     settings, jobs = planned
     allowed = set(settings.segments(settings.periods.observations))
     for job in of(jobs, "observations_limits", "observations_statistics"):
-        observed = {path for path in ancestors(jobs, job) if "/observations/" in path or "/grids/" in path}
+        observed = {
+            path for path in ancestors(jobs, job) if "/observations/" in path or "/grids/" in path
+        }
         assert segments(observed) <= allowed
 
 
@@ -73,7 +92,7 @@ def test_a_cycle_reads_observations_of_its_time_and_what_was_learnt(planned):
     labels = settings.segments(settings.cycling_period)
     for job in of(jobs, "cycling_analyses"):
         position = labels.index(job.wildcards["segment"])
-        near = set(labels[max(position - 1, 0):position + 2])
+        near = set(labels[max(position - 1, 0) : position + 2])
         for path in job.inputs:
             if "/grids/" in path:
                 assert segments([path]) <= near
@@ -99,13 +118,19 @@ def test_inference_knows_no_state_of_its_time(planned):
         states = {path for path in found if "/states/" in path or "/era5/" in path}
         assert segments(states) <= training, f"{job.rule} reaches {sorted(states)[:3]}"
         assert not [path for path in found if "/gfs/" in path or "/scores/" in path]
-        assert {path.split("/")[-2] for path in found if "/forecasts/" in path} <= {job.wildcards["experiment"]}
+        assert {path.split("/")[-2] for path in found if "/forecasts/" in path} <= {
+            job.wildcards["experiment"]
+        }
         check_truth_is_behind_raw_files(found)
 
 
 def test_without_observations_nothing_is_assimilated(planned):
     _, jobs = planned
-    blind = [job for job in of(jobs, "cycling_analyses") if job.wildcards["experiment"] == "no_observations"]
+    blind = [
+        job
+        for job in of(jobs, "cycling_analyses")
+        if job.wildcards["experiment"] == "no_observations"
+    ]
     assert blind
     assert not [path for job in blind for path in job.inputs if "/grids/" in path]
 
@@ -123,26 +148,35 @@ def replayed(request, checkout, tmp_path_factory):
     """The plan of a longer test with replay, for a delay of so many days."""
     copy = checkout.clone(tmp_path_factory.mktemp("replayed") / "copy")
     copy.edit("config/test.yaml", "end: 2022-02-05}\n\nworld", "end: 2022-04-10}\n\nworld")
-    copy.edit("config/test.yaml", "    autoregressive: {",
-              "    replay: {updates: 4, batch: 1, learning_rate: 1.0e-4, fresh_days: 10, max_lead_hours: 12, "
-              f"delay_days: {request.param}}}\n    autoregressive: {{")  # fmt: skip
+    copy.edit(
+        "config/test.yaml",
+        "    autoregressive: {",
+        "    replay: {updates: 4, batch: 1, learning_rate: 1.0e-4, fresh_days: 10, max_lead_hours: 12, "
+        f"delay_days: {request.param}}}\n    autoregressive: {{",
+    )
     return config.load(copy.folder / "config" / "test.yaml"), copy.plan("--forceall"), request.param
 
 
 def test_an_update_knows_what_ended_before_its_segment(replayed):
     settings, jobs, delay = replayed
     updates = of(jobs, "training_replay")
-    assert {job.wildcards["segment"] for job in updates} == ({"2022-03", "2022-04"} if delay == 0 else {"2022-04"})
+    assert {job.wildcards["segment"] for job in updates} == (
+        {"2022-03", "2022-04"} if delay == 0 else {"2022-04"}
+    )
     for job in updates:
         segment, found = job.wildcards["segment"], ancestors(jobs, job)
-        assert max(segments(found)) < segment, f"an update for {segment} reaches {sorted(segments(found))}"
+        assert max(segments(found)) < segment, (
+            f"an update for {segment} reaches {sorted(segments(found))}"
+        )
         period = settings.replayed("full")[segment]
         assert (date.fromisoformat(f"{segment}-01") - period.end).days == delay + 1
         data = {path for path in found if not re.search(r"/models/", path)}
         # what was learnt before knew no more; the cycle's part is of segments up to the last fresh day alone
         assert max(segments(data)) == settings.segments(period)[-1]
         check_truth_is_behind_raw_files(found)
-        foreign = [path for path in found if re.search(r"/(gfs|forecasts|analyses|scores|figures)/", path)]
+        foreign = [
+            path for path in found if re.search(r"/(gfs|forecasts|analyses|scores|figures)/", path)
+        ]
         assert not foreign, f"an update reaches {foreign[:3]}"
 
 
@@ -151,7 +185,9 @@ def test_updates_change_nothing_that_was_learnt_in_training(replayed):
     training = set(settings.segments(settings.periods.training))
     for job in of(jobs, *LEARNING):
         assert segments(ancestors(jobs, job)) <= training
-    (forecasts,) = {path for job in of(jobs, "cycling_forecasts") for path in job.inputs if "/models/" in path}
+    (forecasts,) = {
+        path for job in of(jobs, "cycling_forecasts") for path in job.inputs if "/models/" in path
+    }
     assert forecasts.endswith("/autoregressive.ckpt")
 
 
@@ -161,7 +197,9 @@ def test_a_segment_is_cycled_with_the_update_before_it(replayed):
     chain = {job.wildcards["segment"]: job.inputs for job in of(jobs, "training_replay")}
     models = "results/test/models/full"
     assert f"{models}/joint.ckpt" in chain[updated[0]]
-    assert all(f"{models}/replay/{before}.ckpt" in chain[label] for before, label in pairwise(updated))
+    assert all(
+        f"{models}/replay/{before}.ckpt" in chain[label] for before, label in pairwise(updated)
+    )
     for job in of(jobs, "cycling_analyses"):
         segment = job.wildcards["segment"]
         known = [label for label in updated if label <= segment]
@@ -176,8 +214,11 @@ def hybrid(checkout, tmp_path_factory):
     """The plan of a configuration with hybrid training."""
     copy = checkout.clone(tmp_path_factory.mktemp("hybrid") / "copy")
     shares = "noaa20_atms: [{start: 2022-01-22, end: 2022-01-24}]"
-    copy.edit("config/test.yaml", "\nexperiments:\n",
-              f"{HYBRID}\nexperiments:\n  hybrid: {{training: {{simulated: {{{shares}}}}}}}\n")  # fmt: skip
+    copy.edit(
+        "config/test.yaml",
+        "\nexperiments:\n",
+        f"{HYBRID}\nexperiments:\n  hybrid: {{training: {{simulated: {{{shares}}}}}}}\n",
+    )
     return config.load(copy.folder / "config" / "test.yaml"), copy.plan("--forceall")
 
 
@@ -188,9 +229,17 @@ def test_simulated_observations_are_for_training_alone(hybrid):
     assert simulated
     assert segments(simulated) <= training
     readers = {job.rule for job in jobs if set(job.inputs) & simulated}
-    assert readers == {"simulation_observations", "simulation_grid", "training_assimilator", "training_joint"}
-    users = {job.wildcards["experiment"] for job in jobs if job.rule.startswith("training") and
-             set(job.inputs) & simulated}  # fmt: skip
+    assert readers == {
+        "simulation_observations",
+        "simulation_grid",
+        "training_assimilator",
+        "training_joint",
+    }
+    users = {
+        job.wildcards["experiment"]
+        for job in jobs
+        if job.rule.startswith("training") and set(job.inputs) & simulated
+    }
     assert users == {"hybrid"}
     for job in of(jobs, "simulation_departures", "simulation_observations"):
         found = ancestors(jobs, job)
@@ -212,5 +261,9 @@ def test_points_of_the_loss_are_of_the_observation_period(checkout, tmp_path):
         read = {path for path in job.inputs if f"/grids/{name}/" in path}
         assert segments(read) == set(settings.segments(settings.periods.observations))
     cycles = copy.plan("results/paper/analyses/no_observations/2023-06.zarr", configuration="paper")
-    (cycle,) = [job for job in of(cycles, "cycling_analyses") if job.wildcards["experiment"] == "no_observations"]
+    (cycle,) = [
+        job
+        for job in of(cycles, "cycling_analyses")
+        if job.wildcards["experiment"] == "no_observations"
+    ]
     assert not [path for path in cycle.inputs if "/grids/" in path]

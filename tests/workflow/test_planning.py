@@ -9,10 +9,32 @@ import pytest
 
 from fuxiflow import ROOT
 
-TARGETS = ["world", "archive", "states", "observations", "training", "cycling", "verification", "figures", "all"]
-STAGES = ["archive", "common", "cycling", "figures", "observations", "simulation", "states", "training", "verification",
-          "world"]  # fmt: skip
-_TRAINED = {f"training_{stage}" for stage in ("forecaster", "assimilator", "joint", "autoregressive")}
+TARGETS = [
+    "world",
+    "archive",
+    "states",
+    "observations",
+    "training",
+    "cycling",
+    "verification",
+    "figures",
+    "all",
+]
+STAGES = [
+    "archive",
+    "common",
+    "cycling",
+    "figures",
+    "observations",
+    "simulation",
+    "states",
+    "training",
+    "verification",
+    "world",
+]
+_TRAINED = {
+    f"training_{stage}" for stage in ("forecaster", "assimilator", "joint", "autoregressive")
+}
 
 
 @pytest.mark.parametrize("configuration", ["test", "demo", "demo+studies", "joint", "paper"])
@@ -29,19 +51,36 @@ def test_configurations_plan(plans, configuration):
 
 def test_studies_add_to_the_demonstration(plans):
     """They train nothing of it anew, but the tables and figures that show all experiments."""
-    demo, studies = ({(job.rule, *sorted(job.wildcards.items())): set(job.inputs) for job in plans(name)}
-                     for name in ("demo", "demo+studies"))  # fmt: skip
+    demo, studies = (
+        {(job.rule, *sorted(job.wildcards.items())): set(job.inputs) for job in plans(name)}
+        for name in ("demo", "demo+studies")
+    )
     assert set(demo) <= set(studies)
     changed = {key[0] for key, inputs in demo.items() if studies[key] != inputs}
-    assert changed <= {"verification_scores", "verification_comparisons", "verification", "figures", "figure_costs",
-                       "training", "all"}  # fmt: skip
+    assert changed <= {
+        "verification_scores",
+        "verification_comparisons",
+        "verification",
+        "figures",
+        "figure_costs",
+        "training",
+        "all",
+    }
     trained = Counter(rule for rule, *_ in studies if rule.startswith("training_"))
-    assert trained == {"training_forecaster": 1, "training_assimilator": 3, "training_joint": 8,
-                       "training_autoregressive": 1}  # fmt: skip
+    assert trained == {
+        "training_forecaster": 1,
+        "training_assimilator": 3,
+        "training_joint": 8,
+        "training_autoregressive": 1,
+    }
 
 
 def test_stages_train_on_the_threads_that_they_are_given(plans):
-    threads = {job.rule.removeprefix("training_"): job.threads for job in plans("demo") if job.rule in _TRAINED}
+    threads = {
+        job.rule.removeprefix("training_"): job.threads
+        for job in plans("demo")
+        if job.rule in _TRAINED
+    }
     assert threads == {"forecaster": 1, "assimilator": 2, "joint": 2, "autoregressive": 1}
 
 
@@ -51,8 +90,13 @@ def test_targets_plan(checkout, target):
 
 
 def test_demo_is_the_default(checkout):
-    done = subprocess.run([sys.executable, "-m", "snakemake", "--dry-run"], cwd=checkout.folder, text=True,
-                          capture_output=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "snakemake", "--dry-run"],
+        cwd=checkout.folder,
+        text=True,
+        capture_output=True,
+        check=True,
+    )
     assert "results/demo/scores/scores.parquet" in done.stdout + done.stderr
 
 
@@ -62,12 +106,20 @@ def test_lint_is_clean(checkout):
 
 def test_an_invalid_configuration_ends_in_one_line(checkout, tmp_path):
     copy = checkout.clone(tmp_path / "copy")
-    copy.edit("config/test.yaml", "max_lead_hours: 48\n  init_hours", "max_lead_hours: 24\n  init_hours")
+    copy.edit(
+        "config/test.yaml", "max_lead_hours: 48\n  init_hours", "max_lead_hours: 24\n  init_hours"
+    )
     done = copy.snakemake("--dry-run", check=False)
     assert done.returncode != 0
     told = [line for line in done.stdout.splitlines() if "configuration:" in line]
-    assert told == ["configuration: figures.map_leads: 48 h was not forecast, allowed: multiples of 6 up to "
-                    "cycling.max_lead_hours = 24"] or "figures.map_leads" in told[0]
+    assert (
+        told
+        == [
+            "configuration: figures.map_leads: 48 h was not forecast, allowed: multiples of 6 up to "
+            "cycling.max_lead_hours = 24"
+        ]
+        or "figures.map_leads" in told[0]
+    )
     assert "Traceback" not in done.stdout
     copy.edit("config/test.yaml", "\ncycling:", "\ncycling: {}\ncycling:")
     assert "configuration: " in (said := copy.snakemake("--dry-run", check=False).stdout)
@@ -81,19 +133,35 @@ def test_parsing_imports_nothing_heavy(checkout, tmp_path):
     said = copy.snakemake("--dry-run", "--quiet", "all").stdout
     imported = {name.split(".")[0] for name in re.search(r"^IMPORTED (.*)$", said, re.M)[1].split()}
     assert "fuxiflow" in imported
-    assert not imported & {"torch", "xarray", "satpy", "cartopy", "jax", "jcm", "matplotlib", "dask"}
+    assert not imported & {
+        "torch",
+        "xarray",
+        "satpy",
+        "cartopy",
+        "jax",
+        "jcm",
+        "matplotlib",
+        "dask",
+    }
 
 
-@pytest.mark.parametrize(("options", "limited"), [((), False), (("--max-jobs-per-timespan", "50/1s"), True)])
+@pytest.mark.parametrize(
+    ("options", "limited"), [((), False), (("--max-jobs-per-timespan", "50/1s"), True)]
+)
 def test_a_limit_of_jobs_that_never_binds_is_lifted(checkout, tmp_path, options, limited):
     copy = checkout.clone(tmp_path / "copy")
     snakefile = copy.folder / "Snakefile"
-    snakefile.write_text(snakefile.read_text() + """
+    snakefile.write_text(
+        snakefile.read_text()
+        + """
 
 onsuccess:
     print("LIMITED", workflow.scheduler.job_rate_limiter is not None)
-""")
-    assert f"LIMITED {limited}\n" in copy.snakemake("--cores", "1", "figure_system", *options).stdout
+"""
+    )
+    assert (
+        f"LIMITED {limited}\n" in copy.snakemake("--cores", "1", "figure_system", *options).stdout
+    )
 
 
 def test_names_of_rule_files_do_not_collide(checkout):
@@ -115,7 +183,9 @@ def test_without_a_key_the_archive_stops_before_any_job(checkout, tmp_path, monk
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("CDSAPI_RC", str(tmp_path / "none"))
     copy = checkout.clone(tmp_path / "copy")
-    done = copy.snakemake("--cores", "1", "resources/archive/era5/invariants.grib", configuration="paper", check=False)
+    done = copy.snakemake(
+        "--cores", "1", "resources/archive/era5/invariants.grib", configuration="paper", check=False
+    )
     assert done.returncode != 0
     assert "no key for the Climate Data Store" in done.stdout
     assert not (copy.folder / "results/paper/logs/archive_invariants").exists()
@@ -128,9 +198,13 @@ def test_files_that_no_archive_has_are_asked_for_before_any_job(checkout, tmp_pa
     wanted = "results/paper/observations/amsua/read/2018-06.parquet"
     done = copy.snakemake("--cores", "1", wanted, configuration="paper", check=False)
     assert done.returncode != 0
-    assert "no archive is known for amsua: bring the agencies' files to resources/archive/{source}/{segment}/" \
+    assert (
+        "no archive is known for amsua: bring the agencies' files to resources/archive/{source}/{segment}/"
         in " ".join(done.stdout.split())
-    assert "resources/archive/amsua/2018-06 is one of 1 that are not there" in " ".join(done.stdout.split())
+    )
+    assert "resources/archive/amsua/2018-06 is one of 1 that are not there" in " ".join(
+        done.stdout.split()
+    )
     assert not (copy.folder / "results/paper/logs").exists()
     (copy.folder / "resources/archive/amsua/2018-06").mkdir(parents=True)
     assert {job.rule for job in copy.plan(wanted, configuration="paper")} == {"observations_read"}
@@ -140,21 +214,38 @@ def test_the_papers_plan_is_of_the_size_that_is_documented(plans):
     jobs = [job for job in plans("paper") if job.outputs]
     said = re.search(r"plans ([\d,]+) jobs", (ROOT / "docs" / "running.md").read_text())
     assert len(jobs) == pytest.approx(int(said[1].replace(",", "")), rel=0.1)
-    assert len({job.wildcards["experiment"] for job in jobs if job.rule == "verification_forecasts"}) == 8
+    assert (
+        len({job.wildcards["experiment"] for job in jobs if job.rule == "verification_forecasts"})
+        == 8
+    )
 
 
 def test_experiments_share_what_they_train_alike(checkout, tmp_path):
     copy = checkout.clone(tmp_path / "copy")
-    copy.edit("config/test.yaml", "  full: {}\n",
-              "  full: {}\n  unrolled_1: {training: {joint: {cycles: 1}}}\n"
-              "  one_step: {weights: full, initial: full, forecasts_after: forecaster}\n"
-              "  before_unrolling: {weights: full, analyses_after: assimilator, forecasts: false}\n")  # fmt: skip
-    copy.edit("config/test.yaml", "{full: [no_observations]}", "{full: [unrolled_1, one_step, before_unrolling]}")
+    copy.edit(
+        "config/test.yaml",
+        "  full: {}\n",
+        "  full: {}\n  unrolled_1: {training: {joint: {cycles: 1}}}\n"
+        "  one_step: {weights: full, initial: full, forecasts_after: forecaster}\n"
+        "  before_unrolling: {weights: full, analyses_after: assimilator, forecasts: false}\n",
+    )
+    copy.edit(
+        "config/test.yaml",
+        "{full: [no_observations]}",
+        "{full: [unrolled_1, one_step, before_unrolling]}",
+    )
     jobs = copy.plan()
-    trained = {(job.rule, job.wildcards["experiment"]) for job in jobs if job.rule.startswith("training_")}
-    assert trained == {("training_forecaster", "full"), ("training_assimilator", "full"), ("training_joint", "full"),
-                       ("training_autoregressive", "full"), ("training_joint", "unrolled_1"),
-                       ("training_autoregressive", "unrolled_1")}  # fmt: skip
+    trained = {
+        (job.rule, job.wildcards["experiment"]) for job in jobs if job.rule.startswith("training_")
+    }
+    assert trained == {
+        ("training_forecaster", "full"),
+        ("training_assimilator", "full"),
+        ("training_joint", "full"),
+        ("training_autoregressive", "full"),
+        ("training_joint", "unrolled_1"),
+        ("training_autoregressive", "unrolled_1"),
+    }
     models = "results/test/models"
     inputs = {(job.rule, job.wildcards.get("experiment")): set(job.inputs) for job in jobs}
     assert f"{models}/full/assimilator.ckpt" in inputs["training_joint", "unrolled_1"]
@@ -162,26 +253,47 @@ def test_experiments_share_what_they_train_alike(checkout, tmp_path):
     assert f"{models}/full/forecaster.ckpt" in inputs["cycling_external_forecasts", "one_step"]
     scores = "results/test/scores"
     assert inputs["verification_comparisons", "full"] == {
-        f"{scores}/{name}/{kind}.cases.zarr" for name, kind in
-        (("full", "analyses"), ("full", "forecasts"), ("unrolled_1", "analyses"), ("unrolled_1", "forecasts"),
-         ("one_step", "forecasts"), ("before_unrolling", "analyses"))}  # fmt: skip
+        f"{scores}/{name}/{kind}.cases.zarr"
+        for name, kind in (
+            ("full", "analyses"),
+            ("full", "forecasts"),
+            ("unrolled_1", "analyses"),
+            ("unrolled_1", "forecasts"),
+            ("one_step", "forecasts"),
+            ("before_unrolling", "analyses"),
+        )
+    }
 
 
 def test_replay_needs_a_segment_before(checkout, tmp_path):
     copy = checkout.clone(tmp_path / "copy")
-    copy.edit("config/test.yaml", "    autoregressive: {",
-              "    replay: {updates: 4, batch: 1, learning_rate: 1.0e-4}\n    autoregressive: {")
-    copy.edit("config/test.yaml", "  full: {}\n",
-              "  full: {}\n  static: {weights: full, analyses_after: joint, forecasts: false}\n")
+    copy.edit(
+        "config/test.yaml",
+        "    autoregressive: {",
+        "    replay: {updates: 4, batch: 1, learning_rate: 1.0e-4}\n    autoregressive: {",
+    )
+    copy.edit(
+        "config/test.yaml",
+        "  full: {}\n",
+        "  full: {}\n  static: {weights: full, analyses_after: joint, forecasts: false}\n",
+    )
     # a cycle of one segment has nothing to learn from before it
     assert "training_replay" not in {job.rule for job in copy.plan()}
     copy.edit("config/test.yaml", "end: 2022-02-05}\n\nworld", "end: 2022-03-02}\n\nworld")
-    inputs = {(job.rule, job.wildcards.get("experiment"), job.wildcards.get("segment")): job.inputs
-              for job in copy.plan()}  # fmt: skip
-    assert {key for key in inputs if key[0] == "training_replay"} == {("training_replay", "full", "2022-03")}
+    inputs = {
+        (job.rule, job.wildcards.get("experiment"), job.wildcards.get("segment")): job.inputs
+        for job in copy.plan()
+    }
+    assert {key for key in inputs if key[0] == "training_replay"} == {
+        ("training_replay", "full", "2022-03")
+    }
     models = "results/test/models/full"
     assert f"{models}/joint.ckpt" in inputs["cycling_analyses", "full", "2022-02"]
-    for name, checkpoint in (("full", "replay/2022-03"), ("no_observations", "replay/2022-03"), ("static", "joint")):
+    for name, checkpoint in (
+        ("full", "replay/2022-03"),
+        ("no_observations", "replay/2022-03"),
+        ("static", "joint"),
+    ):
         assert f"{models}/{checkpoint}.ckpt" in inputs["cycling_analyses", name, "2022-03"]
     made = {path for job in copy.plan("training") for path in job.outputs}
     assert {f"{models}/replay/2022-03.ckpt", f"{models}/autoregressive.ckpt"} <= made
@@ -189,10 +301,15 @@ def test_replay_needs_a_segment_before(checkout, tmp_path):
 
 def test_other_forecasters_and_initial_states_plan(checkout, tmp_path):
     copy = checkout.clone(tmp_path / "copy")
-    cascade = "forecaster: {onnx: [resources/fuxi/short.onnx, resources/fuxi/medium.onnx], steps: 4}"
-    copy.edit("config/test.yaml", "  full: {}\n",
-              f"  full: {{}}\n  fuxi: {{{cascade}, initial: gfs}}\n  full_gfs: {{weights: full, initial: gfs}}\n"
-              f"  fuxi_full: {{{cascade}, initial: full}}\n")  # fmt: skip
+    cascade = (
+        "forecaster: {onnx: [resources/fuxi/short.onnx, resources/fuxi/medium.onnx], steps: 4}"
+    )
+    copy.edit(
+        "config/test.yaml",
+        "  full: {}\n",
+        f"  full: {{}}\n  fuxi: {{{cascade}, initial: gfs}}\n  full_gfs: {{weights: full, initial: gfs}}\n"
+        f"  fuxi_full: {{{cascade}, initial: full}}\n",
+    )
     done = copy.snakemake("--dry-run", check=False)
     assert done.returncode != 0
     assert "resources/fuxi/medium.onnx" in done.stdout
@@ -201,17 +318,28 @@ def test_other_forecasters_and_initial_states_plan(checkout, tmp_path):
         (copy.folder / name).parent.mkdir(exist_ok=True)
         (copy.folder / name).touch()
     jobs = copy.plan()
-    inputs = {job.wildcards["experiment"]: set(job.inputs) for job in jobs if job.rule == "cycling_external_forecasts"}
+    inputs = {
+        job.wildcards["experiment"]: set(job.inputs)
+        for job in jobs
+        if job.rule == "cycling_external_forecasts"
+    }
     assert inputs == {
         "fuxi": {*models, "results/test/raw/gfs/2022-02"},
-        "full_gfs": {"results/test/models/full/autoregressive.ckpt", "results/test/raw/gfs/2022-02"},
+        "full_gfs": {
+            "results/test/models/full/autoregressive.ckpt",
+            "results/test/raw/gfs/2022-02",
+        },
         "fuxi_full": {*models, "results/test/analyses/full/2022-02.zarr"},
     }
     own = {job.wildcards["experiment"] for job in jobs if job.rule == "cycling_forecasts"}
     assert own == {"full"}
     cycled = {job.wildcards["experiment"] for job in jobs if job.rule == "cycling_analyses"}
     assert cycled == {"full", "no_observations"}
-    scored = {job.wildcards["experiment"]: job.inputs for job in jobs if job.rule == "verification_forecasts"}
+    scored = {
+        job.wildcards["experiment"]: job.inputs
+        for job in jobs
+        if job.rule == "verification_forecasts"
+    }
     assert set(scored) == {"full", *inputs}
     assert "results/test/states/gfs/2022-02.zarr" in scored["fuxi"]
     assert "results/test/analyses/full/2022-02.zarr" in scored["fuxi_full"]

@@ -13,7 +13,11 @@ from tests.workflow.changes import CHANGES, DOCUMENT, promised, row
 from tests.workflow.workbench import Workbench
 
 # a module's rules: those whose scripts can reach it
-MODULES = ["fuxiflow/verification/metrics.py", "fuxiflow/states/climatology.py", "fuxiflow/observations/gridding.py"]
+MODULES = [
+    "fuxiflow/verification/metrics.py",
+    "fuxiflow/states/climatology.py",
+    "fuxiflow/observations/gridding.py",
+]
 
 
 def dependents(bench, module):
@@ -28,7 +32,11 @@ def downstream(jobs, rules):
     found, size = set(rules), -1
     while len(found) != size:
         size = len(found)
-        found |= {job.rule for job in jobs if job.outputs and any(maker.get(path) in found for path in job.inputs)}
+        found |= {
+            job.rule
+            for job in jobs
+            if job.outputs and any(maker.get(path) in found for path in job.inputs)
+        }
     return found & {job.rule for job in jobs}
 
 
@@ -45,7 +53,9 @@ def test_what_runs_again_is_what_the_table_says(bench, plans, change):
     every = rules(plans("test"))
     CHANGES[change](bench)
     pending = bench.pending()
-    assert pending == promised(every)[change], f"{DOCUMENT} should say\n{row(change, pending, every)}"
+    assert pending == promised(every)[change], (
+        f"{DOCUMENT} should say\n{row(change, pending, every)}"
+    )
 
 
 @pytest.mark.parametrize("stage", ["figures", "verification"])
@@ -85,7 +95,10 @@ def test_an_edit_of_a_reader_rereads_its_sources_alone(bench, plans):
     folder = bench.folder / "fuxiflow/observations/readers"
     (folder / "other.py").write_text("def read(files, platforms, channels):\n    return []\n")
     assert bench.pending() == set()
-    for name, expected in (("other", set()), ("atms_sdr", downstream(plans("test"), {"observations_read"}))):
+    for name, expected in (
+        ("other", set()),
+        ("atms_sdr", downstream(plans("test"), {"observations_read"})),
+    ):
         path = folder / f"{name}.py"
         path.write_text(path.read_text() + "\n\nADDED = 1\n")
         assert bench.pending() == expected
@@ -104,25 +117,45 @@ def test_a_new_source_is_one_file_and_leaves_the_others_alone(bench):
     bench.edit("config/test.yaml", "sources: [noaa20_atms]", "sources: [noaa20_atms, snpp_atms]")
     jobs = bench.plan()
     assert {job.wildcards["source"] for job in jobs if "source" in job.wildcards} == {"snpp_atms"}
-    for rule in ("world_swaths", "observations_read", "observations_grid", "observations_statistics"):
+    for rule in (
+        "world_swaths",
+        "observations_read",
+        "observations_grid",
+        "observations_statistics",
+    ):
         assert rule in {job.rule for job in jobs}
     assert not {job.rule for job in jobs} & {"training_forecaster", "world_nature"}
 
 
 def test_changing_one_experiment_leaves_the_other_alone(bench):
-    bench.edit("config/test.yaml", "  full: {}\n",
-               "  full: {}\n  denial: {sources: [], weights: full}\n")
+    bench.edit(
+        "config/test.yaml", "  full: {}\n", "  full: {}\n  denial: {sources: [], weights: full}\n"
+    )
     jobs = bench.plan()
     touched = {job.wildcards["experiment"] for job in jobs if "experiment" in job.wildcards}
     assert touched == {"denial"}
-    assert not {job.rule for job in jobs} & {"training_forecaster", "training_joint", "world_nature"}
+    assert not {job.rule for job in jobs} & {
+        "training_forecaster",
+        "training_joint",
+        "world_nature",
+    }
 
 
 def test_overriding_an_experiment_reruns_it_alone(bench):
-    bench.edit("config/test.yaml", "no_observations: {sources: []", "no_observations: {sources: [noaa20_atms]")
-    touched = {(job.rule, job.wildcards["experiment"]) for job in bench.plan() if "experiment" in job.wildcards}
+    bench.edit(
+        "config/test.yaml",
+        "no_observations: {sources: []",
+        "no_observations: {sources: [noaa20_atms]",
+    )
+    touched = {
+        (job.rule, job.wildcards["experiment"])
+        for job in bench.plan()
+        if "experiment" in job.wildcards
+    }
     # the experiment that is compared with it keeps all but the comparison
-    assert {name for _, name in touched - {("verification_comparisons", "full")}} == {"no_observations"}
+    assert {name for _, name in touched - {("verification_comparisons", "full")}} == {
+        "no_observations"
+    }
 
 
 def test_deleting_snakemakes_memory_loses_no_change(bench, plans):
@@ -136,9 +169,14 @@ def test_deleting_snakemakes_memory_loses_no_change(bench, plans):
 
 def test_what_was_forgotten_by_hand_stays_forgotten(bench):
     bench.edit("config/sources/noaa20_atms.yaml", "max_z: 6", "max_z: 5")
-    tables = [path.relative_to(bench.folder).as_posix() for month in ("2022-01", "2022-02") for path in (
-        bench.folder / f"results/test/observations/noaa20_atms/{month}.parquet",
-        bench.folder / f"results/test/observations/noaa20_atms/ledger/{month}.parquet")]
+    tables = [
+        path.relative_to(bench.folder).as_posix()
+        for month in ("2022-01", "2022-02")
+        for path in (
+            bench.folder / f"results/test/observations/noaa20_atms/{month}.parquet",
+            bench.folder / f"results/test/observations/noaa20_atms/ledger/{month}.parquet",
+        )
+    ]
     bench.snakemake("--cleanup-metadata", *tables)
     assert bench.pending() == set()
 
@@ -160,13 +198,22 @@ def test_reasons_are_named_down_to_the_key_the_function_and_the_file(bench):
     reader.write_text(reader.read_text() + "\n\ndef added():\n    return 1\n")
     (bench.folder / "results/test/figures/system.csv").unlink()
     said = bench.explain()
-    for line in ("setting max_z: 6.0 → 5.0", "setting stage.updates: 4 → 5",
-                 "code fuxiflow/verification/metrics.py: ADDED is new",
-                 "code fuxiflow/observations/readers/atms_sdr.py: added() is new", "a product is missing",
-                 "    training_joint (full)", "    missing, for one: results/test/figures/system.csv"):
+    for line in (
+        "setting max_z: 6.0 → 5.0",
+        "setting stage.updates: 4 → 5",
+        "code fuxiflow/verification/metrics.py: ADDED is new",
+        "code fuxiflow/observations/readers/atms_sdr.py: added() is new",
+        "a product is missing",
+        "    training_joint (full)",
+        "    missing, for one: results/test/figures/system.csv",
+    ):
         assert line in said.splitlines(), said
     assert "training_forecaster" in said.split("these do not run:")[1]
 
 
 def test_a_fresh_checkout_has_made_nothing(checkout, tmp_path):
-    assert checkout.clone(tmp_path / "fuxiflow").explain().startswith("nothing has been made yet: all ")
+    assert (
+        checkout.clone(tmp_path / "fuxiflow")
+        .explain()
+        .startswith("nothing has been made yet: all ")
+    )

@@ -14,15 +14,24 @@ from snakemake_executor_plugin_slurm.utils import set_gres_string
 
 from fuxiflow import ROOT
 
-RULES = {name: block for path in sorted((ROOT / "workflow/rules").glob("*.smk"))
-         for name, block in re.findall(r"^\s*rule (\w+):\n(.*?)(?=^\s*rule |\Z)", path.read_text(), re.M | re.S)}
+RULES = {
+    name: block
+    for path in sorted((ROOT / "workflow/rules").glob("*.smk"))
+    for name, block in re.findall(
+        r"^\s*rule (\w+):\n(.*?)(?=^\s*rule |\Z)", path.read_text(), re.M | re.S
+    )
+}
 JOBS = {name: block for name, block in RULES.items() if "localrule: True" not in block}
 
 
 @pytest.fixture(params=[False, True], ids=["without conda", "with conda"])
 def conda(request, tmp_path, monkeypatch):
     """Whether there is a conda on the search path."""
-    folders = [folder for folder in os.environ["PATH"].split(os.pathsep) if not shutil.which("conda", path=folder)]
+    folders = [
+        folder
+        for folder in os.environ["PATH"].split(os.pathsep)
+        if not shutil.which("conda", path=folder)
+    ]
     if request.param:
         (tmp_path / "conda").write_text("#!/bin/sh\n")
         (tmp_path / "conda").chmod(0o755)
@@ -42,9 +51,13 @@ def test_conda_environments_where_there_is_conda(conda):
 
 
 def test_two_keys_move_all_jobs_to_a_sites_partitions():
-    found = profile(lambda text: text.replace("cpu_partition: cpu", "cpu_partition: batch", 1)
-                    .replace("gpu_partition: gpu", "gpu_partition: a100", 1)
-                    .replace('account: ""', 'account: weather', 1))  # fmt: skip
+    found = profile(
+        lambda text: (
+            text.replace("cpu_partition: cpu", "cpu_partition: batch", 1)
+            .replace("gpu_partition: gpu", "gpu_partition: a100", 1)
+            .replace('account: ""', "account: weather", 1)
+        )
+    )
     assert found["default-resources"]["slurm_partition"] == "batch"
     assert found["default-resources"]["slurm_account"] == "weather"
     assert {settings["slurm_partition"] for settings in found["set-resources"].values()} == {"a100"}
@@ -60,7 +73,9 @@ def test_memory_grows_with_each_attempt_in_every_rule():
     for name, block in JOBS.items():
         assert re.search(r"^\s*mem_mb=memory\(.+\),$", block, re.M), name
         assert re.search(r"^\s*runtime=\d+,$", block, re.M), name
-        assert "retries:" not in block, f"{name}: retries of a rule are used up inside one allocation"
+        assert "retries:" not in block, (
+            f"{name}: retries of a rule are used up inside one allocation"
+        )
     text = (ROOT / "slurm/config.yaml").read_text()
     assert not re.search(r"^\s*mem_mb_per_cpu:", text, re.M)
 
@@ -69,7 +84,8 @@ def test_groups_are_of_rules_and_hold_all_figures():
     found = profile()
     assert found["groups"].keys() <= JOBS.keys()
     assert {name for name, group in found["groups"].items() if group == "figures"} == {
-        name for name in JOBS if name.startswith("figure_")}  # fmt: skip
+        name for name in JOBS if name.startswith("figure_")
+    }
     assert set(found["groups"].values()) == found["group-components"].keys()
     figures = sum(group == "figures" for group in found["groups"].values())
     assert found["group-components"]["figures"] >= figures
@@ -77,10 +93,21 @@ def test_groups_are_of_rules_and_hold_all_figures():
 
 @pytest.mark.slow
 def test_it_plans_as_typed(checkout, monkeypatch):
-    monkeypatch.setenv("PATH", os.pathsep.join(
-        folder for folder in os.environ["PATH"].split(os.pathsep) if not shutil.which("conda", path=folder)))
-    done = subprocess.run([sys.executable, "-m", "snakemake", "--profile", "slurm", "-n"], cwd=checkout.folder,
-                          check=False, capture_output=True, text=True)  # fmt: skip
+    monkeypatch.setenv(
+        "PATH",
+        os.pathsep.join(
+            folder
+            for folder in os.environ["PATH"].split(os.pathsep)
+            if not shutil.which("conda", path=folder)
+        ),
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "snakemake", "--profile", "slurm", "-n"],
+        cwd=checkout.folder,
+        check=False,
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     text = done.stdout + done.stderr
     assert "config/demo.yaml" in text
@@ -96,26 +123,51 @@ class Resources(dict):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("devices", "nodes", "accelerator", "asked"), [
-    (1, 1, "auto", {"nodes": "1", "gpus": "1", "cpus-per-task": "2"}),
-    (8, 2, "auto", {"nodes": "2", "gpus": "16", "ntasks-per-node": "8", "cpus-per-task": "2"}),
-    (1, 2, "auto", {"nodes": "2", "gpus": "2", "ntasks": "2", "cpus-per-task": "2"}),
-    (2, 1, "cpu", {"nodes": "1", "ntasks-per-node": "2", "cpus-per-task": "2"})])  # fmt: skip
-def test_slurm_is_asked_for_room_for_every_process(checkout, tmp_path, devices, nodes, accelerator, asked):
+@pytest.mark.parametrize(
+    ("devices", "nodes", "accelerator", "asked"),
+    [
+        (1, 1, "auto", {"nodes": "1", "gpus": "1", "cpus-per-task": "2"}),
+        (8, 2, "auto", {"nodes": "2", "gpus": "16", "ntasks-per-node": "8", "cpus-per-task": "2"}),
+        (1, 2, "auto", {"nodes": "2", "gpus": "2", "ntasks": "2", "cpus-per-task": "2"}),
+        (2, 1, "cpu", {"nodes": "1", "ntasks-per-node": "2", "cpus-per-task": "2"}),
+    ],
+)
+def test_slurm_is_asked_for_room_for_every_process(
+    checkout, tmp_path, devices, nodes, accelerator, asked
+):
     bench = checkout.clone(tmp_path / "fuxiflow")
     given = f"    accelerator: {accelerator}\n    devices: {devices}\n    nodes: {nodes}\n"
     bench.edit("config/test.yaml", "  training:\n", f"  training:\n{given}")
     text = (bench.folder / "config/test.yaml").read_text()
-    (bench.folder / "config/test.yaml").write_text(re.sub(r"batch: \d+", f"batch: {devices * nodes}", text))
-    said = bench.snakemake("--dry-run", "--profile", "slurm", "--", "results/test/models/full/forecaster.ckpt").stdout
+    (bench.folder / "config/test.yaml").write_text(
+        re.sub(r"batch: \d+", f"batch: {devices * nodes}", text)
+    )
+    said = bench.snakemake(
+        "--dry-run", "--profile", "slurm", "--", "results/test/models/full/forecaster.ckpt"
+    ).stdout
     found = re.search(r"^rule training_forecaster:$.*?^ +resources: (.*?)$", said, re.M | re.S)[1]
-    resources = Resources({name: int(value) if value.isdigit() else value
-                           for name, value in (entry.split("=") for entry in found.split(", "))})
+    resources = Resources(
+        {
+            name: int(value) if value.isdigit() else value
+            for name, value in (entry.split("=") for entry in found.split(", "))
+        }
+    )
     # only a job of one process may run in a step, which `srun -n1` on several nodes or GPUs would be too small for
     assert ("mpi" in resources) == (devices * nodes > 1)
     job = SimpleNamespace(resources=resources, threads=2)
-    words = {"run_uuid": "x", "slurm_logfile": "x", "comment_str": "x", "account": "", "partition": "", "workdir": ""}
+    words = {
+        "run_uuid": "x",
+        "slurm_logfile": "x",
+        "comment_str": "x",
+        "account": "",
+        "partition": "",
+        "workdir": "",
+    }
     command = get_submit_command(job, words) + set_gres_string(job)
-    options = dict(re.findall(r"--(nodes|gpus|ntasks|ntasks-per-node|ntasks-per-gpu|cpus-per-task)=(\S+)", command))
+    options = dict(
+        re.findall(
+            r"--(nodes|gpus|ntasks|ntasks-per-node|ntasks-per-gpu|cpus-per-task)=(\S+)", command
+        )
+    )
     # the plug-in asks for one task where nothing says more; with GPUs it leaves that to Slurm
     assert options == asked, command

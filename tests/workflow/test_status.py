@@ -17,7 +17,7 @@ def failed(pretended, tmp_path_factory):
 def test_a_failure_is_told_by_rule_log_and_remedy(failed):
     _, done = failed
     assert done.returncode != 0
-    told = done.stdout[done.stdout.rindex("1 failed:"):].splitlines()
+    told = done.stdout[done.stdout.rindex("1 failed:") :].splitlines()
     assert told[1] == "FAILED   figure_cycling"
     assert told[2] == "  log    results/test/logs/figure_cycling/all.log"
     assert told[3] == "  says   figure_cycling failed: Parquet file size is 0 bytes"

@@ -32,8 +32,15 @@ def parse(text: str) -> list[Job]:
     def close():
         if rule:
             wildcards = dict(pair.split("=", 1) for pair in split(fields.get("wildcards", "")))
-            jobs.append(Job(rule, split(fields.get("input", "")), split(fields.get("output", "")), wildcards,
-                            int(fields.get("threads", 1))))
+            jobs.append(
+                Job(
+                    rule,
+                    split(fields.get("input", "")),
+                    split(fields.get("output", "")),
+                    wildcards,
+                    int(fields.get("threads", 1)),
+                )
+            )
 
     for line in text.splitlines():
         if match := re.match(r"^(?:local)?rule (\w+):$", line):
@@ -69,8 +76,13 @@ class Workbench:
         self.folder = folder
         if folder.exists():
             return
-        listed = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, check=True,
-                                capture_output=True, text=True).stdout.splitlines()
+        listed = subprocess.run(
+            ["git", "ls-files", "-co", "--exclude-standard"],
+            cwd=ROOT,
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout.splitlines()
         for name in listed:
             if (ROOT / name).is_file():
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -81,20 +93,37 @@ class Workbench:
         shutil.copytree(self.folder, folder, symlinks=True)
         return Workbench(folder)
 
-    def snakemake(self, *words: str, configuration: str = "test", check: bool = True) -> subprocess.CompletedProcess:
+    def snakemake(
+        self, *words: str, configuration: str = "test", check: bool = True
+    ) -> subprocess.CompletedProcess:
         """Run Snakemake; AssertionError with all it said where it fails and ``check`` is set."""
-        command = [sys.executable, "-m", "snakemake", "--configfile",
-                   *(f"config/{name}.yaml" for name in configuration.split("+")), *words]
+        command = [
+            sys.executable,
+            "-m",
+            "snakemake",
+            "--configfile",
+            *(f"config/{name}.yaml" for name in configuration.split("+")),
+            *words,
+        ]
         environment = os.environ | {"MPLBACKEND": "Agg"}
         environment.pop("PYTHONPATH", None)
-        done = subprocess.run(command, cwd=self.folder, env=environment, check=False, text=True,
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        done = subprocess.run(
+            command,
+            cwd=self.folder,
+            env=environment,
+            check=False,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
         assert not check or done.returncode == 0, f"{' '.join(command)}\n{done.stdout[-8000:]}"
         return done
 
     def plan(self, *words: str, configuration: str = "test") -> list[Job]:
         """The jobs of a dry run."""
-        return parse(self.snakemake("--dry-run", "--cores", "2", *words, configuration=configuration).stdout)
+        return parse(
+            self.snakemake("--dry-run", "--cores", "2", *words, configuration=configuration).stdout
+        )
 
     def pending(self, *words: str, configuration: str = "test") -> set[str]:
         """The rules of the jobs that a run would start, without the targets."""
@@ -115,26 +144,37 @@ class Workbench:
 
     def record(self, configuration: str = "test") -> None:
         """Write the records that the scripts would have written, had they run."""
-        self.python("from pathlib import Path; from fuxiflow import explain, records\n"
-                    f"for job in explain.plan(Path('config/{configuration}.yaml'), everything=True):\n"
-                    "    records.write(Path(job.log), job.rule, job.params, job.inputs, job.outputs, True,\n"
-                    "                  job.resources)")
+        self.python(
+            "from pathlib import Path; from fuxiflow import explain, records\n"
+            f"for job in explain.plan(Path('config/{configuration}.yaml'), everything=True):\n"
+            "    records.write(Path(job.log), job.rule, job.params, job.inputs, job.outputs, True,\n"
+            "                  job.resources)"
+        )
 
     def python(self, code: str) -> str:
         """What a piece of Python prints that runs in this copy; AssertionError with all it said where it fails."""
-        done = subprocess.run([sys.executable, "-c", code], cwd=self.folder, check=False, text=True,
-                              capture_output=True)
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            cwd=self.folder,
+            check=False,
+            text=True,
+            capture_output=True,
+        )
         assert done.returncode == 0, done.stderr[-8000:]
         return done.stdout
 
     def explain(self, configuration: str = "test") -> str:
         """What ``make explain`` prints."""
-        return self.python("from pathlib import Path; from fuxiflow.explain import explain\n"
-                           f"print(explain(Path('config/{configuration}.yaml')))")
+        return self.python(
+            "from pathlib import Path; from fuxiflow.explain import explain\n"
+            f"print(explain(Path('config/{configuration}.yaml')))"
+        )
 
     def edit(self, name: str, old: str, new: str, count: int = -1) -> None:
         """Replace text that occurs once in a file; with ``count``, the first so many of any number."""
         path = self.folder / name
         text = path.read_text()
-        assert old in text if count > 0 else text.count(old) == 1, f"{name} has {text.count(old)} times {old!r}"
+        assert old in text if count > 0 else text.count(old) == 1, (
+            f"{name} has {text.count(old)} times {old!r}"
+        )
         path.write_text(text.replace(old, new, count))

@@ -39,7 +39,8 @@ wildcard_constraints:
 
 def lift_default_rate():
     """Snakemake's default limit, 100 jobs a second, never binds here, but makes it weigh all ready jobs once more every
-    second for each job that has ended: thousands of times a second in a large run (snakemake/snakemake#3744)."""
+    second for each job that has ended: thousands of times a second in a large run (snakemake/snakemake#3744).
+    """
     rate = workflow.scheduling_settings.max_jobs_per_timespan
     if (rate.max_jobs, rate.timespan) == (100, 1):
         workflow.scheduler.job_rate_limiter = None

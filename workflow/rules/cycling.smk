@@ -1,6 +1,8 @@
 """Cycling: analyses every six hours from a cold start, and the forecasts that start from them."""
 
+
 include: "functions/cycling.smk"
+
 
 # how the networks run: arguments of fuxiflow.models.execution.prepare
 CYCLING_EXECUTION = {"precision": CONFIG.cycling.precision, "compiled": CONFIG.cycling.compile}
@@ -16,6 +18,17 @@ rule cycling_analyses:
     output:
         analyses=directory(f"{RESULTS}/analyses/{{experiment}}/{{segment}}.zarr"),
         carry=f"{RESULTS}/analyses/{{experiment}}/{{segment}}.carry.pt",
+    log:
+        f"{LOGS}/cycling_analyses/{{experiment}}/{{segment}}.log",
+    benchmark:
+        f"{BENCHMARKS}/cycling_analyses/{{experiment}}/{{segment}}.tsv"
+    conda:
+        "../../envs/cycling.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(cycling_mb(3000, 20)),
+        runtime=240,
+        gpu=training_gpu,
     params:
         code=code("cycling_analyses"),
         sources=lambda wildcards: CONFIG.resolve(wildcards.experiment).sources,
@@ -24,17 +37,6 @@ rule cycling_analyses:
         execution=CYCLING_EXECUTION,
         world=WORLD,
         state=f"{STATE}/cycling/{{experiment}}/{{segment}}/analyses",
-    log:
-        f"{LOGS}/cycling_analyses/{{experiment}}/{{segment}}.log",
-    benchmark:
-        f"{BENCHMARKS}/cycling_analyses/{{experiment}}/{{segment}}.tsv"
-    threads: 1
-    resources:
-        mem_mb=memory(cycling_mb(3000, 20)),
-        runtime=240,
-        gpu=training_gpu,
-    conda:
-        "../../envs/cycling.yaml"
     script:
         "../scripts/cycling_analyses.py"
 
@@ -48,6 +50,17 @@ rule cycling_response:
         grids=cycling_case_grids,
     output:
         response=directory(f"{RESULTS}/analyses/{{experiment}}/response.zarr"),
+    log:
+        f"{LOGS}/cycling_response/{{experiment}}.log",
+    benchmark:
+        f"{BENCHMARKS}/cycling_response/{{experiment}}.tsv"
+    conda:
+        "../../envs/cycling.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(cycling_mb(3000, 20)),
+        runtime=60,
+        gpu=training_gpu,
     params:
         code=code("cycling_response"),
         sources=lambda wildcards: CONFIG.resolve(wildcards.experiment).sources,
@@ -60,17 +73,6 @@ rule cycling_response:
         accelerator=cycling_accelerator,
         execution=CYCLING_EXECUTION,
         world=WORLD,
-    log:
-        f"{LOGS}/cycling_response/{{experiment}}.log",
-    benchmark:
-        f"{BENCHMARKS}/cycling_response/{{experiment}}.tsv"
-    threads: 1
-    resources:
-        mem_mb=memory(cycling_mb(3000, 20)),
-        runtime=60,
-        gpu=training_gpu,
-    conda:
-        "../../envs/cycling.yaml"
     script:
         "../scripts/cycling_response.py"
 
@@ -81,8 +83,19 @@ rule cycling_forecasts:
         analyses=cycling_near_analyses,
     output:
         forecasts=directory(f"{RESULTS}/forecasts/{{experiment}}/{{segment}}.zarr"),
+    log:
+        f"{LOGS}/cycling_forecasts/{{experiment}}/{{segment}}.log",
+    benchmark:
+        f"{BENCHMARKS}/cycling_forecasts/{{experiment}}/{{segment}}.tsv"
     wildcard_constraints:
         experiment="|".join(CYCLING_OWN_FORECASTS) or "none",
+    conda:
+        "../../envs/cycling.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(cycling_mb(4000, 6 * CONFIG.cycling.batch)),
+        runtime=240,
+        gpu=training_gpu,
     params:
         code=code("cycling_forecasts"),
         dates=lambda wildcards: dates(CONFIG.periods.test, wildcards.segment),
@@ -93,17 +106,6 @@ rule cycling_forecasts:
         execution=CYCLING_EXECUTION,
         world=WORLD,
         state=f"{STATE}/cycling/{{experiment}}/{{segment}}/forecasts",
-    log:
-        f"{LOGS}/cycling_forecasts/{{experiment}}/{{segment}}.log",
-    benchmark:
-        f"{BENCHMARKS}/cycling_forecasts/{{experiment}}/{{segment}}.tsv"
-    threads: 1
-    resources:
-        mem_mb=memory(cycling_mb(4000, 6 * CONFIG.cycling.batch)),
-        runtime=240,
-        gpu=training_gpu,
-    conda:
-        "../../envs/cycling.yaml"
     script:
         "../scripts/cycling_forecasts.py"
 
@@ -114,8 +116,19 @@ rule cycling_external_forecasts:
         unpack(cycling_initial),
     output:
         forecasts=directory(f"{RESULTS}/forecasts/{{experiment}}/{{segment}}.zarr"),
+    log:
+        f"{LOGS}/cycling_external_forecasts/{{experiment}}/{{segment}}.log",
+    benchmark:
+        f"{BENCHMARKS}/cycling_external_forecasts/{{experiment}}/{{segment}}.tsv"
     wildcard_constraints:
         experiment="|".join(CONFIG.external_experiments) or "none",
+    conda:
+        "../../envs/cycling.yaml"
+    threads: 2
+    resources:
+        mem_mb=memory(cycling_external_mb),
+        runtime=1440,
+        gpu=training_gpu,
     params:
         code=code("cycling_external_forecasts"),
         grid=grid(),
@@ -129,23 +142,11 @@ rule cycling_external_forecasts:
         execution=CYCLING_EXECUTION,
         world=WORLD,
         state=f"{STATE}/cycling/{{experiment}}/{{segment}}/forecasts",
-    log:
-        f"{LOGS}/cycling_external_forecasts/{{experiment}}/{{segment}}.log",
-    benchmark:
-        f"{BENCHMARKS}/cycling_external_forecasts/{{experiment}}/{{segment}}.tsv"
-    threads: 2
-    resources:
-        mem_mb=memory(cycling_external_mb),
-        runtime=1440,
-        gpu=training_gpu,
-    conda:
-        "../../envs/cycling.yaml"
     script:
         "../scripts/cycling_external_forecasts.py"
 
 
 rule cycling:
-    localrule: True
     input:
         expand(
             f"{RESULTS}/analyses/{{experiment}}/{{segment}}.zarr",
@@ -157,3 +158,4 @@ rule cycling:
             experiment=CONFIG.forecasting_experiments,
             segment=CONFIG.segments(CONFIG.periods.test),
         ),
+    localrule: True

@@ -6,22 +6,39 @@ FIGURES = f"{RESULTS}/figures"
 FIGURE_EXPERIMENTS = CONFIG.figures.experiments
 MAIN = FIGURE_EXPERIMENTS[0]
 MAIN_SOURCES = CONFIG.resolve(MAIN).sources
-FIGURE_ASSIMILATING = [MAIN, *(name for name in FIGURE_EXPERIMENTS[1:] if CONFIG.resolve(name).sources)]
+FIGURE_ASSIMILATING = [
+    MAIN,
+    *(name for name in FIGURE_EXPERIMENTS[1:] if CONFIG.resolve(name).sources),
+]
 FIGURE_REFERENCES = plan.references(CONFIG)
 REFERENCE = FIGURE_REFERENCES[-1]
 # two states and two references of an analysis in memory, on top of the interpreter and the libraries
 FIGURE_MB = 1500 + CONFIG.grid.nlat * CONFIG.grid.nlon * 70 * 4 * 6 // 2**20
-FIGURE_IDS = ["system", "cycling", "analysis_error", "surface_error", "skill_vs_lead", "increment_case", "error_maps"]
+FIGURE_IDS = [
+    "system",
+    "cycling",
+    "analysis_error",
+    "surface_error",
+    "skill_vs_lead",
+    "increment_case",
+    "error_maps",
+]
 # these need a source to look at, and GFS and ERA5 to compare with
 FIGURE_IDS += ["coverage"] if MAIN_SOURCES else []
-FIGURE_IDS += ["scorecard_era5"] if "gfs" in CONFIG.verification.baselines and "era5" in FIGURE_REFERENCES else []
+FIGURE_IDS += (
+    ["scorecard_era5"]
+    if "gfs" in CONFIG.verification.baselines and "era5" in FIGURE_REFERENCES
+    else []
+)
 # these are of experiments that not every configuration has
 FIGURE_IDS += ["hybrid_training"] if CONFIG.figures.hybrid_training else []
 FIGURE_IDS += ["unrolling"] if CONFIG.figures.unrolling else []
 FIGURE_IDS += ["obs_loss_weights"] if plan.joint_experiment(CONFIG) else []
 
 CASE = CONFIG.case.isoformat()
-CASE_STATES = {name: f"{RESULTS}/states/{name}/{plan.case_segment(CONFIG)}.zarr" for name in FIGURE_REFERENCES}
+CASE_STATES = {
+    name: f"{RESULTS}/states/{name}/{plan.case_segment(CONFIG)}.zarr" for name in FIGURE_REFERENCES
+}
 
 
 report: "../report/workflow.rst"
@@ -30,50 +47,62 @@ report: "../report/workflow.rst"
 rule figure_system:
     output:
         pdf=f"{FIGURES}/system.pdf",
-        png=report(f"{FIGURES}/system.png", caption="../report/system.rst", category="System", labels={"figure": "data flow"}),
+        png=report(
+            f"{FIGURES}/system.png",
+            caption="../report/system.rst",
+            category="System",
+            labels={"figure": "data flow"},
+        ),
         csv=f"{FIGURES}/system.csv",
-    params:
-        code=code("figure_system"),
-        settings=plan.settings(CONFIG, MAIN, WORLD),
-        world=WORLD,
     log:
         f"{LOGS}/figure_system/all.log",
     benchmark:
         f"{BENCHMARKS}/figure_system/all.tsv"
+    conda:
+        "../../envs/figures.yaml"
     threads: 1
     resources:
         mem_mb=memory(1500),
         runtime=10,
-    conda:
-        "../../envs/figures.yaml"
+    params:
+        code=code("figure_system"),
+        settings=plan.settings(CONFIG, MAIN, WORLD),
+        world=WORLD,
     script:
         "../scripts/figure_system.py"
 
 
 rule figure_coverage:
     input:
-        grids=[f"{RESULTS}/grids/{name}/{segment}.zarr"
-               for name, segments in plan.case_grids(CONFIG, MAIN_SOURCES).items() for segment in segments],
+        grids=[
+            f"{RESULTS}/grids/{name}/{segment}.zarr"
+            for name, segments in plan.case_grids(CONFIG, MAIN_SOURCES).items()
+            for segment in segments
+        ],
     output:
         pdf=f"{FIGURES}/coverage.pdf",
-        png=report(f"{FIGURES}/coverage.png", caption="../report/coverage.rst", category="Observations",
-                   labels={"figure": "coverage"}),
+        png=report(
+            f"{FIGURES}/coverage.png",
+            caption="../report/coverage.rst",
+            category="Observations",
+            labels={"figure": "coverage"},
+        ),
         csv=f"{FIGURES}/coverage.csv",
+    log:
+        f"{LOGS}/figure_coverage/all.log",
+    benchmark:
+        f"{BENCHMARKS}/figure_coverage/all.tsv"
+    conda:
+        "../../envs/figures.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(FIGURE_MB),
+        runtime=20,
     params:
         code=code("figure_coverage"),
         case=CASE,
         windows=plan.windows(MAIN_SOURCES),
         world=WORLD,
-    log:
-        f"{LOGS}/figure_coverage/all.log",
-    benchmark:
-        f"{BENCHMARKS}/figure_coverage/all.tsv"
-    threads: 1
-    resources:
-        mem_mb=memory(FIGURE_MB),
-        runtime=20,
-    conda:
-        "../../envs/figures.yaml"
     script:
         "../scripts/figure_coverage.py"
 
@@ -84,25 +113,29 @@ rule figure_cycling:
         observations=f"{RESULTS}/scores/{MAIN}/observations.parquet",
     output:
         pdf=f"{FIGURES}/cycling.pdf",
-        png=report(f"{FIGURES}/cycling.png", caption="../report/cycling.rst", category="Analyses",
-                   labels={"figure": "errors through the cycle"}),
+        png=report(
+            f"{FIGURES}/cycling.png",
+            caption="../report/cycling.rst",
+            category="Analyses",
+            labels={"figure": "errors through the cycle"},
+        ),
         csv=f"{FIGURES}/cycling.csv",
+    log:
+        f"{LOGS}/figure_cycling/all.log",
+    benchmark:
+        f"{BENCHMARKS}/figure_cycling/all.tsv"
+    conda:
+        "../../envs/figures.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(1500),
+        runtime=10,
     params:
         code=code("figure_cycling"),
         main=MAIN,
         reference=REFERENCE,
         test_start=str(CONFIG.periods.test.start),
         world=WORLD,
-    log:
-        f"{LOGS}/figure_cycling/all.log",
-    benchmark:
-        f"{BENCHMARKS}/figure_cycling/all.tsv"
-    threads: 1
-    resources:
-        mem_mb=memory(1500),
-        runtime=10,
-    conda:
-        "../../envs/figures.yaml"
     script:
         "../scripts/figure_cycling.py"
 
@@ -113,24 +146,28 @@ rule figure_analysis_error:
         baselines=f"{RESULTS}/scores/baselines.parquet",
     output:
         pdf=f"{FIGURES}/analysis_error.pdf",
-        png=report(f"{FIGURES}/analysis_error.png", caption="../report/analysis_error.rst", category="Analyses",
-                   labels={"figure": "profiles of analysis error"}),
+        png=report(
+            f"{FIGURES}/analysis_error.png",
+            caption="../report/analysis_error.rst",
+            category="Analyses",
+            labels={"figure": "profiles of analysis error"},
+        ),
         csv=f"{FIGURES}/analysis_error.csv",
+    log:
+        f"{LOGS}/figure_analysis_error/all.log",
+    benchmark:
+        f"{BENCHMARKS}/figure_analysis_error/all.tsv"
+    conda:
+        "../../envs/figures.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(1500),
+        runtime=10,
     params:
         code=code("figure_analysis_error"),
         experiments=FIGURE_ASSIMILATING,
         references=FIGURE_REFERENCES,
         world=WORLD,
-    log:
-        f"{LOGS}/figure_analysis_error/all.log",
-    benchmark:
-        f"{BENCHMARKS}/figure_analysis_error/all.tsv"
-    threads: 1
-    resources:
-        mem_mb=memory(1500),
-        runtime=10,
-    conda:
-        "../../envs/figures.yaml"
     script:
         "../scripts/figure_analysis_error.py"
 
@@ -141,24 +178,28 @@ rule figure_surface_error:
         baselines=f"{RESULTS}/scores/baselines.parquet",
     output:
         pdf=f"{FIGURES}/surface_error.pdf",
-        png=report(f"{FIGURES}/surface_error.png", caption="../report/surface_error.rst", category="Analyses",
-                   labels={"figure": "analysis error near the ground"}),
+        png=report(
+            f"{FIGURES}/surface_error.png",
+            caption="../report/surface_error.rst",
+            category="Analyses",
+            labels={"figure": "analysis error near the ground"},
+        ),
         csv=f"{FIGURES}/surface_error.csv",
+    log:
+        f"{LOGS}/figure_surface_error/all.log",
+    benchmark:
+        f"{BENCHMARKS}/figure_surface_error/all.tsv"
+    conda:
+        "../../envs/figures.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(1500),
+        runtime=10,
     params:
         code=code("figure_surface_error"),
         experiments=FIGURE_ASSIMILATING,
         reference=REFERENCE,
         world=WORLD,
-    log:
-        f"{LOGS}/figure_surface_error/all.log",
-    benchmark:
-        f"{BENCHMARKS}/figure_surface_error/all.tsv"
-    threads: 1
-    resources:
-        mem_mb=memory(1500),
-        runtime=10,
-    conda:
-        "../../envs/figures.yaml"
     script:
         "../scripts/figure_surface_error.py"
 
@@ -168,24 +209,28 @@ rule figure_skill_vs_lead:
         scores=f"{RESULTS}/scores/scores.parquet",
     output:
         pdf=f"{FIGURES}/skill_vs_lead.pdf",
-        png=report(f"{FIGURES}/skill_vs_lead.png", caption="../report/skill_vs_lead.rst", category="Forecasts",
-                   labels={"figure": "skill against lead time"}),
+        png=report(
+            f"{FIGURES}/skill_vs_lead.png",
+            caption="../report/skill_vs_lead.rst",
+            category="Forecasts",
+            labels={"figure": "skill against lead time"},
+        ),
         csv=f"{FIGURES}/skill_vs_lead.csv",
+    log:
+        f"{LOGS}/figure_skill_vs_lead/all.log",
+    benchmark:
+        f"{BENCHMARKS}/figure_skill_vs_lead/all.tsv"
+    conda:
+        "../../envs/figures.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(1500),
+        runtime=10,
     params:
         code=code("figure_skill_vs_lead"),
         experiment=MAIN,
         reference=REFERENCE,
         world=WORLD,
-    log:
-        f"{LOGS}/figure_skill_vs_lead/all.log",
-    benchmark:
-        f"{BENCHMARKS}/figure_skill_vs_lead/all.tsv"
-    threads: 1
-    resources:
-        mem_mb=memory(1500),
-        runtime=10,
-    conda:
-        "../../envs/figures.yaml"
     script:
         "../scripts/figure_skill_vs_lead.py"
 
@@ -195,23 +240,27 @@ rule figure_scorecard_era5:
         scores=f"{RESULTS}/scores/scores.parquet",
     output:
         pdf=f"{FIGURES}/scorecard_era5.pdf",
-        png=report(f"{FIGURES}/scorecard_era5.png", caption="../report/scorecard_era5.rst", category="Forecasts",
-                   labels={"figure": "scorecard against ERA5"}),
+        png=report(
+            f"{FIGURES}/scorecard_era5.png",
+            caption="../report/scorecard_era5.rst",
+            category="Forecasts",
+            labels={"figure": "scorecard against ERA5"},
+        ),
         csv=f"{FIGURES}/scorecard_era5.csv",
-    params:
-        code=code("figure_scorecard_era5"),
-        experiment=MAIN,
-        world=WORLD,
     log:
         f"{LOGS}/figure_scorecard_era5/all.log",
     benchmark:
         f"{BENCHMARKS}/figure_scorecard_era5/all.tsv"
+    conda:
+        "../../envs/figures.yaml"
     threads: 1
     resources:
         mem_mb=memory(1500),
         runtime=10,
-    conda:
-        "../../envs/figures.yaml"
+    params:
+        code=code("figure_scorecard_era5"),
+        experiment=MAIN,
+        world=WORLD,
     script:
         "../scripts/figure_scorecard_era5.py"
 
@@ -224,23 +273,27 @@ rule figure_increment_case:
         response=[f"{RESULTS}/analyses/{MAIN}/response.zarr"] if CONFIG.perturbation else [],
     output:
         pdf=f"{FIGURES}/increment_case.pdf",
-        png=report(f"{FIGURES}/increment_case.png", caption="../report/increment_case.rst", category="Analyses",
-                   labels={"figure": "increment of one analysis"}),
+        png=report(
+            f"{FIGURES}/increment_case.png",
+            caption="../report/increment_case.rst",
+            category="Analyses",
+            labels={"figure": "increment of one analysis"},
+        ),
         csv=f"{FIGURES}/increment_case.csv",
-    params:
-        code=code("figure_increment_case"),
-        case=CASE,
-        world=WORLD,
     log:
         f"{LOGS}/figure_increment_case/all.log",
     benchmark:
         f"{BENCHMARKS}/figure_increment_case/all.tsv"
+    conda:
+        "../../envs/figures.yaml"
     threads: 1
     resources:
         mem_mb=memory(FIGURE_MB),
         runtime=20,
-    conda:
-        "../../envs/figures.yaml"
+    params:
+        code=code("figure_increment_case"),
+        case=CASE,
+        world=WORLD,
     script:
         "../scripts/figure_increment_case.py"
 
@@ -250,23 +303,27 @@ rule figure_error_maps:
         maps=f"{RESULTS}/scores/{MAIN}/maps.zarr",
     output:
         pdf=f"{FIGURES}/error_maps.pdf",
-        png=report(f"{FIGURES}/error_maps.png", caption="../report/error_maps.rst", category="Forecasts",
-                   labels={"figure": "maps of the mean error"}),
+        png=report(
+            f"{FIGURES}/error_maps.png",
+            caption="../report/error_maps.rst",
+            category="Forecasts",
+            labels={"figure": "maps of the mean error"},
+        ),
         csv=f"{FIGURES}/error_maps.csv",
-    params:
-        code=code("figure_error_maps"),
-        reference=REFERENCE,
-        world=WORLD,
     log:
         f"{LOGS}/figure_error_maps/all.log",
     benchmark:
         f"{BENCHMARKS}/figure_error_maps/all.tsv"
+    conda:
+        "../../envs/figures.yaml"
     threads: 1
     resources:
         mem_mb=memory(FIGURE_MB),
         runtime=20,
-    conda:
-        "../../envs/figures.yaml"
+    params:
+        code=code("figure_error_maps"),
+        reference=REFERENCE,
+        world=WORLD,
     script:
         "../scripts/figure_error_maps.py"
 
@@ -276,24 +333,28 @@ rule figure_hybrid_training:
         scores=f"{RESULTS}/scores/scores.parquet",
     output:
         pdf=f"{FIGURES}/hybrid_training.pdf",
-        png=report(f"{FIGURES}/hybrid_training.png", caption="../report/hybrid_training.rst", category="Analyses",
-                   labels={"figure": "real and hybrid training"}),
+        png=report(
+            f"{FIGURES}/hybrid_training.png",
+            caption="../report/hybrid_training.rst",
+            category="Analyses",
+            labels={"figure": "real and hybrid training"},
+        ),
         csv=f"{FIGURES}/hybrid_training.csv",
+    log:
+        f"{LOGS}/figure_hybrid_training/all.log",
+    benchmark:
+        f"{BENCHMARKS}/figure_hybrid_training/all.tsv"
+    conda:
+        "../../envs/figures.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(1500),
+        runtime=10,
     params:
         code=code("figure_hybrid_training"),
         experiments=CONFIG.figures.hybrid_training or [],
         references=FIGURE_REFERENCES,
         world=WORLD,
-    log:
-        f"{LOGS}/figure_hybrid_training/all.log",
-    benchmark:
-        f"{BENCHMARKS}/figure_hybrid_training/all.tsv"
-    threads: 1
-    resources:
-        mem_mb=memory(1500),
-        runtime=10,
-    conda:
-        "../../envs/figures.yaml"
     script:
         "../scripts/figure_hybrid_training.py"
 
@@ -303,24 +364,28 @@ rule figure_unrolling:
         scores=f"{RESULTS}/scores/scores.parquet",
     output:
         pdf=f"{FIGURES}/unrolling.pdf",
-        png=report(f"{FIGURES}/unrolling.png", caption="../report/unrolling.rst", category="Analyses",
-                   labels={"figure": "unrolled cycles in training"}),
+        png=report(
+            f"{FIGURES}/unrolling.png",
+            caption="../report/unrolling.rst",
+            category="Analyses",
+            labels={"figure": "unrolled cycles in training"},
+        ),
         csv=f"{FIGURES}/unrolling.csv",
+    log:
+        f"{LOGS}/figure_unrolling/all.log",
+    benchmark:
+        f"{BENCHMARKS}/figure_unrolling/all.tsv"
+    conda:
+        "../../envs/figures.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(1500),
+        runtime=10,
     params:
         code=code("figure_unrolling"),
         labels=plan.unrolling(CONFIG),
         reference=REFERENCE,
         world=WORLD,
-    log:
-        f"{LOGS}/figure_unrolling/all.log",
-    benchmark:
-        f"{BENCHMARKS}/figure_unrolling/all.tsv"
-    threads: 1
-    resources:
-        mem_mb=memory(1500),
-        runtime=10,
-    conda:
-        "../../envs/figures.yaml"
     script:
         "../scripts/figure_unrolling.py"
 
@@ -328,25 +393,29 @@ rule figure_unrolling:
 rule figure_obs_loss_weights:
     output:
         pdf=f"{FIGURES}/obs_loss_weights.pdf",
-        png=report(f"{FIGURES}/obs_loss_weights.png", caption="../report/obs_loss_weights.rst", category="System",
-                   labels={"figure": "weights of observations in the loss"}),
+        png=report(
+            f"{FIGURES}/obs_loss_weights.png",
+            caption="../report/obs_loss_weights.rst",
+            category="System",
+            labels={"figure": "weights of observations in the loss"},
+        ),
         csv=f"{FIGURES}/obs_loss_weights.csv",
+    log:
+        f"{LOGS}/figure_obs_loss_weights/all.log",
+    benchmark:
+        f"{BENCHMARKS}/figure_obs_loss_weights/all.tsv"
+    conda:
+        "../../envs/figures.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(1500),
+        runtime=10,
     params:
         code=code("figure_obs_loss_weights"),
         experiment=plan.joint_experiment(CONFIG),
         observed=plan.compared_channels(CONFIG),
         weight=plan.compared_weight(CONFIG),
         world=WORLD,
-    log:
-        f"{LOGS}/figure_obs_loss_weights/all.log",
-    benchmark:
-        f"{BENCHMARKS}/figure_obs_loss_weights/all.tsv"
-    threads: 1
-    resources:
-        mem_mb=memory(1500),
-        runtime=10,
-    conda:
-        "../../envs/figures.yaml"
     script:
         "../scripts/figure_obs_loss_weights.py"
 
@@ -358,30 +427,35 @@ rule figure_costs:
         figures=ancient([getattr(rules, f"figure_{name}").output.pdf for name in FIGURE_IDS]),
     output:
         pdf=f"{FIGURES}/costs.pdf",
-        png=report(f"{FIGURES}/costs.png", caption="../report/costs.rst", category="System", labels={"figure": "costs"}),
+        png=report(
+            f"{FIGURES}/costs.png",
+            caption="../report/costs.rst",
+            category="System",
+            labels={"figure": "costs"},
+        ),
         csv=f"{FIGURES}/costs.csv",
         jobs=f"{RESULTS}/costs.parquet",
+    log:
+        f"{LOGS}/figure_costs/all.log",
+    benchmark:
+        f"{BENCHMARKS}/figure_costs/all.tsv"
+    conda:
+        "../../envs/figures.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(1500),
+        runtime=10,
     params:
         code=code("figure_costs"),
         benchmarks=BENCHMARKS,
         experiments=list(CONFIG.experiments),
         world=WORLD,
-    log:
-        f"{LOGS}/figure_costs/all.log",
-    benchmark:
-        f"{BENCHMARKS}/figure_costs/all.tsv"
-    threads: 1
-    resources:
-        mem_mb=memory(1500),
-        runtime=10,
-    conda:
-        "../../envs/figures.yaml"
     script:
         "../scripts/figure_costs.py"
 
 
 rule figures:
-    localrule: True
     input:
         [getattr(rules, f"figure_{name}").output for name in FIGURE_IDS],
         rules.figure_costs.output,
+    localrule: True

@@ -1,5 +1,6 @@
 """Level-1 files to footprint tables, quality control with a ledger, and sparse hourly grids."""
 
+
 include: "functions/observations.smk"
 
 
@@ -20,6 +21,16 @@ rule observations_read:
     output:
         table=f"{OBSERVATIONS}/{{source}}/read/{{segment}}.parquet",
         ledger=f"{OBSERVATIONS}/{{source}}/read/ledger/{{segment}}.parquet",
+    log:
+        f"{LOGS}/observations_read/{{source}}/{{segment}}.log",
+    benchmark:
+        f"{BENCHMARKS}/observations_read/{{source}}/{{segment}}.tsv"
+    conda:
+        "../../envs/observations.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(2000),
+        runtime=120,
     params:
         code=code("observations_read"),
         source="{source}",
@@ -30,25 +41,27 @@ rule observations_read:
         channels=lambda wildcards: sources.load(wildcards.source).channel_names,
         dates=lambda wildcards: OBSERVED_DATES[wildcards.segment],
         world=WORLD,
-    log:
-        f"{LOGS}/observations_read/{{source}}/{{segment}}.log",
-    benchmark:
-        f"{BENCHMARKS}/observations_read/{{source}}/{{segment}}.tsv"
-    threads: 1
-    resources:
-        mem_mb=memory(2000),
-        runtime=120,
-    conda:
-        "../../envs/observations.yaml"
     script:
         "../scripts/observations_read.py"
 
 
 rule observations_limits:
     input:
-        tables=expand(f"{OBSERVATIONS}/{{{{source}}}}/read/{{segment}}.parquet", segment=TRAINING_OBSERVED),
+        tables=expand(
+            f"{OBSERVATIONS}/{{{{source}}}}/read/{{segment}}.parquet", segment=TRAINING_OBSERVED
+        ),
     output:
         limits=f"{OBSERVATIONS}/{{source}}/limits.parquet",
+    log:
+        f"{LOGS}/observations_limits/{{source}}.log",
+    benchmark:
+        f"{BENCHMARKS}/observations_limits/{{source}}.tsv"
+    conda:
+        "../../envs/observations.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(1500),
+        runtime=60,
     params:
         code=code("observations_limits"),
         channels=lambda wildcards: sources.load(wildcards.source).channel_names,
@@ -56,16 +69,6 @@ rule observations_limits:
         logarithmic=lambda wildcards: sources.load(wildcards.source).logarithmic,
         dates=dates(CONFIG.periods.observations),
         world=WORLD,
-    log:
-        f"{LOGS}/observations_limits/{{source}}.log",
-    benchmark:
-        f"{BENCHMARKS}/observations_limits/{{source}}.tsv"
-    threads: 1
-    resources:
-        mem_mb=memory(1500),
-        runtime=60,
-    conda:
-        "../../envs/observations.yaml"
     script:
         "../scripts/observations_limits.py"
 
@@ -78,6 +81,16 @@ rule observations_quality:
     output:
         table=f"{OBSERVATIONS}/{{source}}/{{segment}}.parquet",
         ledger=f"{OBSERVATIONS}/{{source}}/ledger/{{segment}}.parquet",
+    log:
+        f"{LOGS}/observations_quality/{{source}}/{{segment}}.log",
+    benchmark:
+        f"{BENCHMARKS}/observations_quality/{{source}}/{{segment}}.tsv"
+    conda:
+        "../../envs/observations.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(2000),
+        runtime=60,
     params:
         code=code("observations_quality"),
         source="{source}",
@@ -86,16 +99,6 @@ rule observations_quality:
         max_speed=lambda wildcards: sources.load(wildcards.source).max_speed,
         dates=lambda wildcards: OBSERVED_DATES[wildcards.segment],
         world=WORLD,
-    log:
-        f"{LOGS}/observations_quality/{{source}}/{{segment}}.log",
-    benchmark:
-        f"{BENCHMARKS}/observations_quality/{{source}}/{{segment}}.tsv"
-    threads: 1
-    resources:
-        mem_mb=memory(2000),
-        runtime=60,
-    conda:
-        "../../envs/observations.yaml"
     script:
         "../scripts/observations_quality.py"
 
@@ -105,6 +108,16 @@ rule observations_grid:
         table=rules.observations_quality.output.table,
     output:
         grid=directory(f"{GRIDS}/{{source}}/{{segment}}.zarr"),
+    log:
+        f"{LOGS}/observations_grid/{{source}}/{{segment}}.log",
+    benchmark:
+        f"{BENCHMARKS}/observations_grid/{{source}}/{{segment}}.tsv"
+    conda:
+        "../../envs/observations.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(2000),
+        runtime=60,
     params:
         code=code("observations_grid"),
         source="{source}",
@@ -114,16 +127,6 @@ rule observations_grid:
         grid=grid(),
         dates=lambda wildcards: OBSERVED_DATES[wildcards.segment],
         world=WORLD,
-    log:
-        f"{LOGS}/observations_grid/{{source}}/{{segment}}.log",
-    benchmark:
-        f"{BENCHMARKS}/observations_grid/{{source}}/{{segment}}.tsv"
-    threads: 1
-    resources:
-        mem_mb=memory(2000),
-        runtime=60,
-    conda:
-        "../../envs/observations.yaml"
     script:
         "../scripts/observations_grid.py"
 
@@ -133,26 +136,28 @@ rule observations_statistics:
         grids=expand(f"{GRIDS}/{{{{source}}}}/{{segment}}.zarr", segment=TRAINING_OBSERVED),
     output:
         statistics=directory(f"{GRIDS}/{{source}}/statistics.zarr"),
-    params:
-        code=code("observations_statistics"),
-        dates=dates(CONFIG.periods.observations),
-        world=WORLD,
     log:
         f"{LOGS}/observations_statistics/{{source}}.log",
     benchmark:
         f"{BENCHMARKS}/observations_statistics/{{source}}.tsv"
+    conda:
+        "../../envs/observations.yaml"
     threads: 1
     resources:
         mem_mb=memory(1500),
         runtime=60,
-    conda:
-        "../../envs/observations.yaml"
+    params:
+        code=code("observations_statistics"),
+        dates=dates(CONFIG.periods.observations),
+        world=WORLD,
     script:
         "../scripts/observations_statistics.py"
 
 
 rule observations:
-    localrule: True
     input:
-        grids=expand(rules.observations_grid.output.grid, source=CONFIG.sources, segment=OBSERVED_DATES),
+        grids=expand(
+            rules.observations_grid.output.grid, source=CONFIG.sources, segment=OBSERVED_DATES
+        ),
         statistics=expand(rules.observations_statistics.output.statistics, source=CONFIG.sources),
+    localrule: True

@@ -3,6 +3,7 @@
 They lie under `simulated/`, apart from real ones, and no rule but those of training reads them.
 """
 
+
 include: "functions/simulation.smk"
 
 
@@ -16,6 +17,16 @@ rule simulation_departures:
         statistics=f"{RESULTS}/states/statistics.zarr",
     output:
         errors=directory(f"{SIMULATED}/errors/{{source}}.zarr"),
+    log:
+        f"{LOGS}/simulation_departures/{{source}}.log",
+    benchmark:
+        f"{BENCHMARKS}/simulation_departures/{{source}}.tsv"
+    conda:
+        "../../envs/simulation.yaml"
+    threads: 2
+    resources:
+        mem_mb=memory(4000),
+        runtime=120,
     params:
         code=code("simulation_departures"),
         source="{source}",
@@ -23,16 +34,6 @@ rule simulation_departures:
         template=simulation_template,
         seed=CONFIG.seed,
         world=WORLD,
-    log:
-        f"{LOGS}/simulation_departures/{{source}}.log",
-    benchmark:
-        f"{BENCHMARKS}/simulation_departures/{{source}}.tsv"
-    threads: 2
-    resources:
-        mem_mb=memory(4000),
-        runtime=120,
-    conda:
-        "../../envs/simulation.yaml"
     script:
         "../scripts/simulation_departures.py"
 
@@ -45,6 +46,16 @@ rule simulation_observations:
         tables=simulation_places,
     output:
         table=f"{SIMULATED}/observations/{{source}}/{{segment}}.parquet",
+    log:
+        f"{LOGS}/simulation_observations/{{source}}/{{segment}}.log",
+    benchmark:
+        f"{BENCHMARKS}/simulation_observations/{{source}}/{{segment}}.tsv"
+    conda:
+        "../../envs/simulation.yaml"
+    threads: 2
+    resources:
+        mem_mb=memory(4000),
+        runtime=600,
     params:
         code=code("simulation_observations"),
         source="{source}",
@@ -55,16 +66,6 @@ rule simulation_observations:
         strides=simulation_strides,
         seed=CONFIG.seed,
         world=WORLD,
-    log:
-        f"{LOGS}/simulation_observations/{{source}}/{{segment}}.log",
-    benchmark:
-        f"{BENCHMARKS}/simulation_observations/{{source}}/{{segment}}.tsv"
-    threads: 2
-    resources:
-        mem_mb=memory(4000),
-        runtime=600,
-    conda:
-        "../../envs/simulation.yaml"
     script:
         "../scripts/simulation_observations.py"
 
@@ -74,6 +75,16 @@ rule simulation_grid:
         table=rules.simulation_observations.output.table,
     output:
         grid=directory(f"{SIMULATED}/grids/{{source}}/{{segment}}.zarr"),
+    log:
+        f"{LOGS}/simulation_grid/{{source}}/{{segment}}.log",
+    benchmark:
+        f"{BENCHMARKS}/simulation_grid/{{source}}/{{segment}}.tsv"
+    conda:
+        "../../envs/simulation.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(2000),
+        runtime=60,
     params:
         code=code("simulation_grid"),
         source="{source}",
@@ -83,22 +94,15 @@ rule simulation_grid:
         grid=grid(),
         dates=simulation_dates,
         world=WORLD,
-    log:
-        f"{LOGS}/simulation_grid/{{source}}/{{segment}}.log",
-    benchmark:
-        f"{BENCHMARKS}/simulation_grid/{{source}}/{{segment}}.tsv"
-    threads: 1
-    resources:
-        mem_mb=memory(2000),
-        runtime=60,
-    conda:
-        "../../envs/simulation.yaml"
     script:
         "../scripts/simulation_grid.py"
 
 
 rule simulation:
-    localrule: True
     input:
-        [f"{SIMULATED}/grids/{name}/{segment}.zarr"
-         for name, chosen in CONFIG.simulation.items() for segment in CONFIG.segments(chosen.period)],
+        [
+            f"{SIMULATED}/grids/{name}/{segment}.zarr"
+            for name, chosen in CONFIG.simulation.items()
+            for segment in CONFIG.segments(chosen.period)
+        ],
+    localrule: True

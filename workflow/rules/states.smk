@@ -10,8 +10,19 @@ rule states_decode:
     output:
         states=directory(f"{RESULTS}/states/{{reference}}/{{segment}}.zarr"),
         ledger=f"{RESULTS}/states/{{reference}}/ledger/{{segment}}.parquet",
+    log:
+        f"{LOGS}/states_decode/{{reference}}/{{segment}}.log",
+    benchmark:
+        f"{BENCHMARKS}/states_decode/{{reference}}/{{segment}}.tsv"
     wildcard_constraints:
         reference="era5|gfs",
+    priority: 1
+    conda:
+        "../../envs/states.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(states_mb(10)),
+        runtime=120,
     params:
         code=code("states_decode"),
         reference="{reference}",
@@ -19,17 +30,6 @@ rule states_decode:
         grid=grid(),
         dates=states_dates,
         world=WORLD,
-    log:
-        f"{LOGS}/states_decode/{{reference}}/{{segment}}.log",
-    benchmark:
-        f"{BENCHMARKS}/states_decode/{{reference}}/{{segment}}.tsv"
-    threads: 1
-    priority: 1
-    resources:
-        mem_mb=memory(states_mb(10)),
-        runtime=120,
-    conda:
-        "../../envs/states.yaml"
     script:
         "../scripts/states_decode.py"
 
@@ -40,6 +40,16 @@ rule states_forecasts:
     output:
         forecasts=directory(f"{RESULTS}/forecasts/gfs/{{segment}}.zarr"),
         ledger=f"{RESULTS}/forecasts/gfs/ledger/{{segment}}.parquet",
+    log:
+        f"{LOGS}/states_forecasts/{{segment}}.log",
+    benchmark:
+        f"{BENCHMARKS}/states_forecasts/{{segment}}.tsv"
+    conda:
+        "../../envs/states.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(states_mb(60)),
+        runtime=360,
     params:
         code=code("states_forecasts"),
         grid=grid(),
@@ -47,16 +57,6 @@ rule states_forecasts:
         init_hours=CONFIG.cycling.init_hours,
         max_lead_hours=CONFIG.cycling.max_lead_hours,
         world=WORLD,
-    log:
-        f"{LOGS}/states_forecasts/{{segment}}.log",
-    benchmark:
-        f"{BENCHMARKS}/states_forecasts/{{segment}}.tsv"
-    threads: 1
-    resources:
-        mem_mb=memory(states_mb(60)),
-        runtime=360,
-    conda:
-        "../../envs/states.yaml"
     script:
         "../scripts/states_forecasts.py"
 
@@ -66,21 +66,21 @@ rule states_truth:
         raw=f"{RAW}/truth/{{segment}}.zarr",
     output:
         states=directory(f"{RESULTS}/states/truth/{{segment}}.zarr"),
+    log:
+        f"{LOGS}/states_truth/{{segment}}.log",
+    benchmark:
+        f"{BENCHMARKS}/states_truth/{{segment}}.tsv"
+    conda:
+        "../../envs/states.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(2000),
+        runtime=30,
     params:
         code=code("states_truth"),
         grid=grid(),
         dates=states_dates,
         world=WORLD,
-    log:
-        f"{LOGS}/states_truth/{{segment}}.log",
-    benchmark:
-        f"{BENCHMARKS}/states_truth/{{segment}}.tsv"
-    threads: 1
-    resources:
-        mem_mb=memory(2000),
-        runtime=30,
-    conda:
-        "../../envs/states.yaml"
     script:
         "../scripts/states_truth.py"
 
@@ -91,21 +91,21 @@ rule states_statistics:
         invariants=states_raw(f"{RAW}/era5/invariants.grib"),
     output:
         statistics=directory(f"{RESULTS}/states/statistics.zarr"),
-    params:
-        code=code("states_statistics"),
-        dates=dates(CONFIG.periods.training),
-        world=WORLD,
     log:
         f"{LOGS}/states_statistics/statistics.log",
     benchmark:
         f"{BENCHMARKS}/states_statistics/statistics.tsv"
-    threads: 1
     priority: 1
+    conda:
+        "../../envs/states.yaml"
+    threads: 1
     resources:
         mem_mb=memory(states_mb(10)),
         runtime=360,
-    conda:
-        "../../envs/states.yaml"
+    params:
+        code=code("states_statistics"),
+        dates=dates(CONFIG.periods.training),
+        world=WORLD,
     script:
         "../scripts/states_statistics.py"
 
@@ -115,27 +115,26 @@ rule states_climatology:
         states=expand(f"{RESULTS}/states/era5/{{segment}}.zarr", segment=STATES_TRAINING),
     output:
         climatology=directory(f"{RESULTS}/states/climatology.zarr"),
+    log:
+        f"{LOGS}/states_climatology/climatology.log",
+    benchmark:
+        f"{BENCHMARKS}/states_climatology/climatology.tsv"
+    conda:
+        "../../envs/states.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(states_mb(40)),
+        runtime=720,
     params:
         code=code("states_climatology"),
         dates=dates(CONFIG.periods.training),
         window_days=CONFIG.verification.climatology_window_days,
         world=WORLD,
-    log:
-        f"{LOGS}/states_climatology/climatology.log",
-    benchmark:
-        f"{BENCHMARKS}/states_climatology/climatology.tsv"
-    threads: 1
-    resources:
-        mem_mb=memory(states_mb(40)),
-        runtime=720,
-    conda:
-        "../../envs/states.yaml"
     script:
         "../scripts/states_climatology.py"
 
 
 rule states:
-    localrule: True
     input:
         rules.states_statistics.output.statistics,
         rules.states_climatology.output.climatology,
@@ -143,3 +142,4 @@ rule states:
         expand(f"{RESULTS}/states/gfs/{{segment}}.zarr", segment=STATES_VERIFICATION),
         expand(f"{RESULTS}/forecasts/gfs/{{segment}}.zarr", segment=STATES_TEST),
         expand(f"{RESULTS}/states/truth/{{segment}}.zarr", segment=STATES_TRUTH),
+    localrule: True

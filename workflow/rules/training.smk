@@ -1,15 +1,37 @@
 """Training: the forecaster, the assimilator on its forecasts, both by recursive unrolling, and long forecasts."""
 
+
 include: "functions/training.smk"
 
 
 rule training_forecaster:
     input:
-        states=expand(f"{RESULTS}/states/era5/{{segment}}.zarr", segment=CONFIG.segments(CONFIG.periods.training)),
+        states=expand(
+            f"{RESULTS}/states/era5/{{segment}}.zarr",
+            segment=CONFIG.segments(CONFIG.periods.training),
+        ),
         statistics=f"{RESULTS}/states/statistics.zarr",
     output:
         checkpoint=f"{RESULTS}/models/{{experiment}}/forecaster.ckpt",
         losses=f"{RESULTS}/models/{{experiment}}/forecaster.losses.parquet",
+    log:
+        f"{LOGS}/training_forecaster/{{experiment}}.log",
+    benchmark:
+        f"{BENCHMARKS}/training_forecaster/{{experiment}}.tsv"
+    # it waits for states alone, and all later stages for it: so it and what makes states go before observations
+    priority: 1
+    conda:
+        "../../envs/training.yaml"
+    threads: training_threads("forecaster")
+    resources:
+        mem_mb=memory(training_mb("forecaster")),
+        runtime=1440,
+        gpu=training_gpus,
+        nodes=training_nodes,
+        mpi=training_processes("mpi"),
+        tasks=training_processes("tasks"),
+        tasks_per_node=training_processes("tasks_per_node"),
+        tasks_per_gpu=training_processes("tasks_per_gpu"),
     params:
         code=code("training_forecaster"),
         stage=training_stage("forecaster"),
@@ -21,24 +43,6 @@ rule training_forecaster:
         world=WORLD,
         state=f"{STATE}/training/{{experiment}}/forecaster",
         tensorboard=f"{LOGS}/tensorboard/{{experiment}}/forecaster",
-    log:
-        f"{LOGS}/training_forecaster/{{experiment}}.log",
-    benchmark:
-        f"{BENCHMARKS}/training_forecaster/{{experiment}}.tsv"
-    threads: training_threads("forecaster")
-    # it waits for states alone, and all later stages for it: so it and what makes states go before observations
-    priority: 1
-    resources:
-        mem_mb=memory(training_mb("forecaster")),
-        runtime=1440,
-        gpu=training_gpus,
-        nodes=training_nodes,
-        mpi=training_processes("mpi"),
-        tasks=training_processes("tasks"),
-        tasks_per_node=training_processes("tasks_per_node"),
-        tasks_per_gpu=training_processes("tasks_per_gpu"),
-    conda:
-        "../../envs/training.yaml"
     script:
         "../scripts/training_forecaster.py"
 
@@ -49,11 +53,26 @@ rule training_backgrounds:
         states=training_bank_states,
     output:
         backgrounds=directory(f"{RESULTS}/models/{{experiment}}/backgrounds/{{segment}}.zarr"),
+    log:
+        f"{LOGS}/training_backgrounds/{{experiment}}/{{segment}}.log",
+    benchmark:
+        f"{BENCHMARKS}/training_backgrounds/{{experiment}}/{{segment}}.tsv"
+    conda:
+        "../../envs/training.yaml"
+    threads: 2
+    resources:
+        mem_mb=memory(training_backgrounds_mb),
+        runtime=720,
+        gpu=training_gpu,
     params:
         code=code("training_backgrounds"),
         compression=CONFIG.states.compression,
-        max_lead_hours=lambda wildcards: CONFIG.resolve(wildcards.experiment).training.assimilator.max_lead_hours,
-        every_hours=lambda wildcards: CONFIG.resolve(wildcards.experiment).training.backgrounds.every_hours,
+        max_lead_hours=lambda wildcards: CONFIG.resolve(
+            wildcards.experiment
+        ).training.assimilator.max_lead_hours,
+        every_hours=lambda wildcards: CONFIG.resolve(
+            wildcards.experiment
+        ).training.backgrounds.every_hours,
         batch=lambda wildcards: CONFIG.resolve(wildcards.experiment).training.backgrounds.batch,
         accelerator=lambda wildcards: CONFIG.resolve(wildcards.experiment).training.accelerator,
         dates=lambda wildcards: dates(CONFIG.periods.observations, wildcards.segment),
@@ -61,17 +80,6 @@ rule training_backgrounds:
         seed=CONFIG.seed,
         world=WORLD,
         state=f"{STATE}/training/{{experiment}}/backgrounds/{{segment}}",
-    log:
-        f"{LOGS}/training_backgrounds/{{experiment}}/{{segment}}.log",
-    benchmark:
-        f"{BENCHMARKS}/training_backgrounds/{{experiment}}/{{segment}}.tsv"
-    threads: 2
-    resources:
-        mem_mb=memory(training_backgrounds_mb),
-        runtime=720,
-        gpu=training_gpu,
-    conda:
-        "../../envs/training.yaml"
     script:
         "../scripts/training_backgrounds.py"
 
@@ -88,6 +96,22 @@ rule training_assimilator:
     output:
         checkpoint=f"{RESULTS}/models/{{experiment}}/assimilator.ckpt",
         losses=f"{RESULTS}/models/{{experiment}}/assimilator.losses.parquet",
+    log:
+        f"{LOGS}/training_assimilator/{{experiment}}.log",
+    benchmark:
+        f"{BENCHMARKS}/training_assimilator/{{experiment}}.tsv"
+    conda:
+        "../../envs/training.yaml"
+    threads: training_threads("assimilator")
+    resources:
+        mem_mb=memory(training_mb("assimilator")),
+        runtime=1440,
+        gpu=training_gpus,
+        nodes=training_nodes,
+        mpi=training_processes("mpi"),
+        tasks=training_processes("tasks"),
+        tasks_per_node=training_processes("tasks_per_node"),
+        tasks_per_gpu=training_processes("tasks_per_gpu"),
     params:
         code=code("training_assimilator"),
         stage=training_stage("assimilator"),
@@ -102,22 +126,6 @@ rule training_assimilator:
         world=WORLD,
         state=f"{STATE}/training/{{experiment}}/assimilator",
         tensorboard=f"{LOGS}/tensorboard/{{experiment}}/assimilator",
-    log:
-        f"{LOGS}/training_assimilator/{{experiment}}.log",
-    benchmark:
-        f"{BENCHMARKS}/training_assimilator/{{experiment}}.tsv"
-    threads: training_threads("assimilator")
-    resources:
-        mem_mb=memory(training_mb("assimilator")),
-        runtime=1440,
-        gpu=training_gpus,
-        nodes=training_nodes,
-        mpi=training_processes("mpi"),
-        tasks=training_processes("tasks"),
-        tasks_per_node=training_processes("tasks_per_node"),
-        tasks_per_gpu=training_processes("tasks_per_gpu"),
-    conda:
-        "../../envs/training.yaml"
     script:
         "../scripts/training_assimilator.py"
 
@@ -134,6 +142,22 @@ rule training_joint:
     output:
         checkpoint=f"{RESULTS}/models/{{experiment}}/joint.ckpt",
         losses=f"{RESULTS}/models/{{experiment}}/joint.losses.parquet",
+    log:
+        f"{LOGS}/training_joint/{{experiment}}.log",
+    benchmark:
+        f"{BENCHMARKS}/training_joint/{{experiment}}.tsv"
+    conda:
+        "../../envs/training.yaml"
+    threads: training_threads("joint")
+    resources:
+        mem_mb=memory(training_mb("joint")),
+        runtime=1440,
+        gpu=training_gpus,
+        nodes=training_nodes,
+        mpi=training_processes("mpi"),
+        tasks=training_processes("tasks"),
+        tasks_per_node=training_processes("tasks_per_node"),
+        tasks_per_gpu=training_processes("tasks_per_gpu"),
     params:
         code=code("training_joint"),
         stage=training_stage("joint"),
@@ -146,22 +170,6 @@ rule training_joint:
         world=WORLD,
         state=f"{STATE}/training/{{experiment}}/joint",
         tensorboard=f"{LOGS}/tensorboard/{{experiment}}/joint",
-    log:
-        f"{LOGS}/training_joint/{{experiment}}.log",
-    benchmark:
-        f"{BENCHMARKS}/training_joint/{{experiment}}.tsv"
-    threads: training_threads("joint")
-    resources:
-        mem_mb=memory(training_mb("joint")),
-        runtime=1440,
-        gpu=training_gpus,
-        nodes=training_nodes,
-        mpi=training_processes("mpi"),
-        tasks=training_processes("tasks"),
-        tasks_per_node=training_processes("tasks_per_node"),
-        tasks_per_gpu=training_processes("tasks_per_gpu"),
-    conda:
-        "../../envs/training.yaml"
     script:
         "../scripts/training_joint.py"
 
@@ -176,6 +184,22 @@ rule training_replay:
     output:
         checkpoint=f"{RESULTS}/models/{{experiment}}/replay/{{segment}}.ckpt",
         losses=f"{RESULTS}/models/{{experiment}}/replay/{{segment}}.losses.parquet",
+    log:
+        f"{LOGS}/training_replay/{{experiment}}/{{segment}}.log",
+    benchmark:
+        f"{BENCHMARKS}/training_replay/{{experiment}}/{{segment}}.tsv"
+    conda:
+        "../../envs/training.yaml"
+    threads: training_threads("replay")
+    resources:
+        mem_mb=memory(training_mb("replay")),
+        runtime=1440,
+        gpu=training_gpus,
+        nodes=training_nodes,
+        mpi=training_processes("mpi"),
+        tasks=training_processes("tasks"),
+        tasks_per_node=training_processes("tasks_per_node"),
+        tasks_per_gpu=training_processes("tasks_per_gpu"),
     params:
         code=code("training_replay"),
         stage=training_stage("replay"),
@@ -189,22 +213,6 @@ rule training_replay:
         world=WORLD,
         state=f"{STATE}/training/{{experiment}}/replay/{{segment}}",
         tensorboard=f"{LOGS}/tensorboard/{{experiment}}/replay/{{segment}}",
-    log:
-        f"{LOGS}/training_replay/{{experiment}}/{{segment}}.log",
-    benchmark:
-        f"{BENCHMARKS}/training_replay/{{experiment}}/{{segment}}.tsv"
-    threads: training_threads("replay")
-    resources:
-        mem_mb=memory(training_mb("replay")),
-        runtime=1440,
-        gpu=training_gpus,
-        nodes=training_nodes,
-        mpi=training_processes("mpi"),
-        tasks=training_processes("tasks"),
-        tasks_per_node=training_processes("tasks_per_node"),
-        tasks_per_gpu=training_processes("tasks_per_gpu"),
-    conda:
-        "../../envs/training.yaml"
     script:
         "../scripts/training_replay.py"
 
@@ -212,26 +220,22 @@ rule training_replay:
 rule training_autoregressive:
     input:
         joint=training_after("joint"),
-        states=expand(f"{RESULTS}/states/era5/{{segment}}.zarr", segment=CONFIG.segments(CONFIG.periods.training)),
+        states=expand(
+            f"{RESULTS}/states/era5/{{segment}}.zarr",
+            segment=CONFIG.segments(CONFIG.periods.training),
+        ),
     output:
         checkpoint=f"{RESULTS}/models/{{experiment}}/autoregressive.ckpt",
         losses=f"{RESULTS}/models/{{experiment}}/autoregressive.losses.parquet",
-    params:
-        code=code("training_autoregressive"),
-        stage=training_stage("autoregressive"),
-        options=training_options,
-        dates=dates(CONFIG.periods.training),
-        seed=CONFIG.seed,
-        world=WORLD,
-        state=f"{STATE}/training/{{experiment}}/autoregressive",
-        tensorboard=f"{LOGS}/tensorboard/{{experiment}}/autoregressive",
     log:
         f"{LOGS}/training_autoregressive/{{experiment}}.log",
     benchmark:
         f"{BENCHMARKS}/training_autoregressive/{{experiment}}.tsv"
-    threads: training_threads("autoregressive")
     # forecasts wait for it; the cycles fill the processor beside it
     priority: 1
+    conda:
+        "../../envs/training.yaml"
+    threads: training_threads("autoregressive")
     resources:
         mem_mb=memory(training_mb("autoregressive")),
         runtime=1440,
@@ -241,16 +245,27 @@ rule training_autoregressive:
         tasks=training_processes("tasks"),
         tasks_per_node=training_processes("tasks_per_node"),
         tasks_per_gpu=training_processes("tasks_per_gpu"),
-    conda:
-        "../../envs/training.yaml"
+    params:
+        code=code("training_autoregressive"),
+        stage=training_stage("autoregressive"),
+        options=training_options,
+        dates=dates(CONFIG.periods.training),
+        seed=CONFIG.seed,
+        world=WORLD,
+        state=f"{STATE}/training/{{experiment}}/autoregressive",
+        tensorboard=f"{LOGS}/tensorboard/{{experiment}}/autoregressive",
     script:
         "../scripts/training_autoregressive.py"
 
 
 rule training:
-    localrule: True
     input:
-        [training_checkpoint(experiment, [*CONFIG.resolve(experiment).training.stages][-1])
-         for experiment in CONFIG.trained_experiments],
-        [training_replayed(experiment, CONFIG.segments(CONFIG.cycling_period)[-1])
-         for experiment in CONFIG.trained_experiments],
+        [
+            training_checkpoint(experiment, [*CONFIG.resolve(experiment).training.stages][-1])
+            for experiment in CONFIG.trained_experiments
+        ],
+        [
+            training_replayed(experiment, CONFIG.segments(CONFIG.cycling_period)[-1])
+            for experiment in CONFIG.trained_experiments
+        ],
+    localrule: True

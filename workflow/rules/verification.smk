@@ -2,7 +2,9 @@
 
 from fuxiflow.operators import known
 
+
 include: "functions/verification.smk"
+
 
 VERIFICATION_SCORES = f"{RESULTS}/scores"
 VERIFICATION_RESAMPLING = {
@@ -12,7 +14,10 @@ VERIFICATION_RESAMPLING = {
 }
 # state stores over all valid times: none of what is not compared with, and no truth outside the embedded world
 VERIFICATION_STATES = {
-    name: expand(f"{RESULTS}/states/{name}/{{segment}}.zarr", segment=CONFIG.segments(CONFIG.verification_period))
+    name: expand(
+        f"{RESULTS}/states/{name}/{{segment}}.zarr",
+        segment=CONFIG.segments(CONFIG.verification_period),
+    )
     for name, wanted in {
         "era5": "era5" in CONFIG.verification.references,
         "truth": "truth" in CONFIG.verification.references and CONFIG.kind == "embedded",
@@ -21,20 +26,24 @@ VERIFICATION_STATES = {
     if wanted
 }
 VERIFICATION_FORECASTS = expand(
-    f"{RESULTS}/forecasts/{{{{experiment}}}}/{{segment}}.zarr", segment=CONFIG.segments(CONFIG.periods.test)
+    f"{RESULTS}/forecasts/{{{{experiment}}}}/{{segment}}.zarr",
+    segment=CONFIG.segments(CONFIG.periods.test),
 )
 VERIFICATION_GFS_FORECASTS = expand(
     f"{RESULTS}/forecasts/gfs/{{segment}}.zarr",
     segment=CONFIG.segments(CONFIG.periods.test) if "gfs" in VERIFICATION_STATES else [],
 )
 VERIFICATION_ANALYSES = expand(
-    f"{RESULTS}/analyses/{{{{experiment}}}}/{{segment}}.zarr", segment=CONFIG.segments(CONFIG.cycling_period)
+    f"{RESULTS}/analyses/{{{{experiment}}}}/{{segment}}.zarr",
+    segment=CONFIG.segments(CONFIG.cycling_period),
 )
 VERIFICATION_GFS_STATES = expand(
     f"{RESULTS}/states/gfs/{{segment}}.zarr", segment=CONFIG.segments(CONFIG.verification_period)
 )
 VERIFICATION_GRIDS = {
-    name: expand(f"{RESULTS}/grids/{name}/{{segment}}.zarr", segment=CONFIG.segments(CONFIG.cycling_period))
+    name: expand(
+        f"{RESULTS}/grids/{name}/{{segment}}.zarr", segment=CONFIG.segments(CONFIG.cycling_period)
+    )
     for name in CONFIG.sources
 }
 # those whose measurements can be computed from a state
@@ -54,7 +63,18 @@ rule verification_baselines:
     output:
         scores=f"{VERIFICATION_SCORES}/baselines.parquet",
         cases=directory(f"{VERIFICATION_SCORES}/baselines.zarr"),
+    log:
+        f"{LOGS}/verification_baselines/all.log",
+    benchmark:
+        f"{BENCHMARKS}/verification_baselines/all.tsv"
+    conda:
+        "../../envs/verification.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(VERIFICATION_MB),
+        runtime=240,
     params:
+        **VERIFICATION_RESAMPLING,
         code=code("verification_baselines"),
         period=dates(CONFIG.periods.test),
         init_hours=CONFIG.cycling.init_hours,
@@ -63,17 +83,6 @@ rule verification_baselines:
         baselines=CONFIG.verification.baselines,
         own="own" in CONFIG.verification.references,
         world=WORLD,
-        **VERIFICATION_RESAMPLING,
-    log:
-        f"{LOGS}/verification_baselines/all.log",
-    benchmark:
-        f"{BENCHMARKS}/verification_baselines/all.tsv"
-    threads: 1
-    resources:
-        mem_mb=memory(VERIFICATION_MB),
-        runtime=240,
-    conda:
-        "../../envs/verification.yaml"
     script:
         "../scripts/verification_baselines.py"
 
@@ -89,7 +98,18 @@ rule verification_forecasts:
     output:
         scores=f"{VERIFICATION_SCORES}/{{experiment}}/forecasts.parquet",
         cases=directory(f"{VERIFICATION_SCORES}/{{experiment}}/forecasts.cases.zarr"),
+    log:
+        f"{LOGS}/verification_forecasts/{{experiment}}.log",
+    benchmark:
+        f"{BENCHMARKS}/verification_forecasts/{{experiment}}.tsv"
+    conda:
+        "../../envs/verification.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(VERIFICATION_MB),
+        runtime=480,
     params:
+        **VERIFICATION_RESAMPLING,
         code=code("verification_forecasts"),
         experiment="{experiment}",
         period=dates(CONFIG.periods.test),
@@ -99,17 +119,6 @@ rule verification_forecasts:
         array=verification_initial_array,
         own="own" in CONFIG.verification.references,
         world=WORLD,
-        **VERIFICATION_RESAMPLING,
-    log:
-        f"{LOGS}/verification_forecasts/{{experiment}}.log",
-    benchmark:
-        f"{BENCHMARKS}/verification_forecasts/{{experiment}}.tsv"
-    threads: 1
-    resources:
-        mem_mb=memory(VERIFICATION_MB),
-        runtime=480,
-    conda:
-        "../../envs/verification.yaml"
     script:
         "../scripts/verification_forecasts.py"
 
@@ -122,6 +131,16 @@ rule verification_maps:
         climatology=f"{RESULTS}/states/climatology.zarr",
     output:
         maps=directory(f"{VERIFICATION_SCORES}/{{experiment}}/maps.zarr"),
+    log:
+        f"{LOGS}/verification_maps/{{experiment}}.log",
+    benchmark:
+        f"{BENCHMARKS}/verification_maps/{{experiment}}.tsv"
+    conda:
+        "../../envs/verification.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(VERIFICATION_MB),
+        runtime=240,
     params:
         code=code("verification_maps"),
         period=dates(CONFIG.periods.test),
@@ -129,16 +148,6 @@ rule verification_maps:
         map_leads=CONFIG.figures.map_leads,
         map_channels=CONFIG.figures.map_channels,
         world=WORLD,
-    log:
-        f"{LOGS}/verification_maps/{{experiment}}.log",
-    benchmark:
-        f"{BENCHMARKS}/verification_maps/{{experiment}}.tsv"
-    threads: 1
-    resources:
-        mem_mb=memory(VERIFICATION_MB),
-        runtime=240,
-    conda:
-        "../../envs/verification.yaml"
     script:
         "../scripts/verification_maps.py"
 
@@ -150,13 +159,26 @@ rule verification_analyses:
         truth=VERIFICATION_STATES.get("truth", []),
         climatology=f"{RESULTS}/states/climatology.zarr",
         baselines=f"{VERIFICATION_SCORES}/baselines.zarr",
-        grids=lambda wildcards: sum((VERIFICATION_GRIDS[s] for s in CONFIG.resolve(wildcards.experiment).sources), []),
+        grids=lambda wildcards: sum(
+            (VERIFICATION_GRIDS[s] for s in CONFIG.resolve(wildcards.experiment).sources), []
+        ),
     output:
         scores=f"{VERIFICATION_SCORES}/{{experiment}}/analyses.parquet",
         cycle=f"{VERIFICATION_SCORES}/{{experiment}}/cycle.parquet",
         observations=f"{VERIFICATION_SCORES}/{{experiment}}/observations.parquet",
         cases=directory(f"{VERIFICATION_SCORES}/{{experiment}}/analyses.cases.zarr"),
+    log:
+        f"{LOGS}/verification_analyses/{{experiment}}.log",
+    benchmark:
+        f"{BENCHMARKS}/verification_analyses/{{experiment}}.tsv"
+    conda:
+        "../../envs/verification.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(VERIFICATION_MB),
+        runtime=240,
     params:
+        **VERIFICATION_RESAMPLING,
         code=code("verification_analyses"),
         experiment="{experiment}",
         period=dates(CONFIG.periods.test),
@@ -164,17 +186,6 @@ rule verification_analyses:
         windows=lambda wildcards: windows(wildcards.experiment),
         regions=CONFIG.verification.regions,
         world=WORLD,
-        **VERIFICATION_RESAMPLING,
-    log:
-        f"{LOGS}/verification_analyses/{{experiment}}.log",
-    benchmark:
-        f"{BENCHMARKS}/verification_analyses/{{experiment}}.tsv"
-    threads: 1
-    resources:
-        mem_mb=memory(VERIFICATION_MB),
-        runtime=240,
-    conda:
-        "../../envs/verification.yaml"
     script:
         "../scripts/verification_analyses.py"
 
@@ -186,7 +197,18 @@ rule verification_departures:
         statistics=f"{RESULTS}/states/statistics.zarr",
     output:
         scores=f"{VERIFICATION_SCORES}/{{experiment}}/departures.parquet",
+    log:
+        f"{LOGS}/verification_departures/{{experiment}}.log",
+    benchmark:
+        f"{BENCHMARKS}/verification_departures/{{experiment}}.tsv"
+    conda:
+        "../../envs/verification.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(4000),
+        runtime=240,
     params:
+        **VERIFICATION_RESAMPLING,
         code=code("verification_departures"),
         experiment="{experiment}",
         sources=VERIFICATION_OBSERVED,
@@ -194,17 +216,6 @@ rule verification_departures:
         period=dates(CONFIG.periods.test),
         regions=CONFIG.verification.regions,
         world=WORLD,
-        **VERIFICATION_RESAMPLING,
-    log:
-        f"{LOGS}/verification_departures/{{experiment}}.log",
-    benchmark:
-        f"{BENCHMARKS}/verification_departures/{{experiment}}.tsv"
-    threads: 1
-    resources:
-        mem_mb=memory(4000),
-        runtime=240,
-    conda:
-        "../../envs/verification.yaml"
     script:
         "../scripts/verification_departures.py"
 
@@ -213,61 +224,76 @@ rule verification_comparisons:
     input:
         own=lambda wildcards: verification_cases(wildcards.experiment),
         others=lambda wildcards: sum(
-            (verification_cases(wildcards.experiment, other) for other in VERIFICATION_COMPARISONS[wildcards.experiment]), []
+            (
+                verification_cases(wildcards.experiment, other)
+                for other in VERIFICATION_COMPARISONS[wildcards.experiment]
+            ),
+            [],
         ),
     output:
         scores=f"{VERIFICATION_SCORES}/{{experiment}}/comparisons.parquet",
-    params:
-        code=code("verification_comparisons"),
-        experiment="{experiment}",
-        world=WORLD,
-        **VERIFICATION_RESAMPLING,
     log:
         f"{LOGS}/verification_comparisons/{{experiment}}.log",
     benchmark:
         f"{BENCHMARKS}/verification_comparisons/{{experiment}}.tsv"
+    conda:
+        "../../envs/verification.yaml"
     threads: 1
     resources:
         mem_mb=memory(VERIFICATION_MB),
         runtime=60,
-    conda:
-        "../../envs/verification.yaml"
+    params:
+        **VERIFICATION_RESAMPLING,
+        code=code("verification_comparisons"),
+        experiment="{experiment}",
+        world=WORLD,
     script:
         "../scripts/verification_comparisons.py"
 
 
 rule verification_scores:
     input:
-        scores=[f"{VERIFICATION_SCORES}/baselines.parquet",
-                *expand(f"{VERIFICATION_SCORES}/{{experiment}}/{{kind}}.parquet", experiment=CONFIG.cycled_experiments,
-                        kind=["analyses", "departures"]),
-                *expand(f"{VERIFICATION_SCORES}/{{experiment}}/forecasts.parquet",
-                        experiment=CONFIG.forecasting_experiments),
-                *expand(f"{VERIFICATION_SCORES}/{{experiment}}/comparisons.parquet",
-                        experiment=VERIFICATION_COMPARISONS)],
+        scores=[
+            f"{VERIFICATION_SCORES}/baselines.parquet",
+            *expand(
+                f"{VERIFICATION_SCORES}/{{experiment}}/{{kind}}.parquet",
+                experiment=CONFIG.cycled_experiments,
+                kind=["analyses", "departures"],
+            ),
+            *expand(
+                f"{VERIFICATION_SCORES}/{{experiment}}/forecasts.parquet",
+                experiment=CONFIG.forecasting_experiments,
+            ),
+            *expand(
+                f"{VERIFICATION_SCORES}/{{experiment}}/comparisons.parquet",
+                experiment=VERIFICATION_COMPARISONS,
+            ),
+        ],
     output:
         scores=f"{VERIFICATION_SCORES}/scores.parquet",
-    params:
-        code=code("verification_scores"),
-        world=WORLD,
     log:
         f"{LOGS}/verification_scores/all.log",
     benchmark:
         f"{BENCHMARKS}/verification_scores/all.tsv"
+    conda:
+        "../../envs/verification.yaml"
     threads: 1
     resources:
         mem_mb=memory(4000),
         runtime=30,
-    conda:
-        "../../envs/verification.yaml"
+    params:
+        code=code("verification_scores"),
+        world=WORLD,
     script:
         "../scripts/verification_scores.py"
 
 
 rule verification:
-    localrule: True
     input:
         rules.verification_scores.output,
         expand(rules.verification_maps.output.maps, experiment=CONFIG.forecasting_experiments),
         expand(rules.verification_analyses.output.cycle, experiment=CONFIG.cycled_experiments),
-        expand(rules.verification_analyses.output.observations, experiment=CONFIG.cycled_experiments),
+        expand(
+            rules.verification_analyses.output.observations, experiment=CONFIG.cycled_experiments
+        ),
+    localrule: True

@@ -5,28 +5,29 @@ include: "functions/world.smk"
 
 
 if CONFIG.kind == "embedded":
+
     rule world_spinup:
         output:
             restart=f"{RAW}/nature/spinup.restart",
             errors=directory(f"{RAW}/nature/errors.zarr"),
+        log:
+            f"{LOGS}/world_spinup.log",
+        benchmark:
+            f"{BENCHMARKS}/world_spinup.tsv"
+        conda:
+            "../../envs/world.yaml"
+        threads: 1
+        resources:
+            mem_mb=memory(3000),
+            runtime=60,
         params:
+            **MODEL,
             code=code("world_spinup"),
             start=str(NATURE.start),
             days=CONFIG.world.spinup_days,
             cache=JAX_CACHE,
             world=WORLD,
             grid=WORLD_GRID,
-            **MODEL,
-        log:
-            f"{LOGS}/world_spinup.log",
-        benchmark:
-            f"{BENCHMARKS}/world_spinup.tsv"
-        threads: 1
-        resources:
-            mem_mb=memory(3000),
-            runtime=60,
-        conda:
-            "../../envs/world.yaml"
         script:
             "../scripts/world_spinup.py"
 
@@ -37,7 +38,20 @@ if CONFIG.kind == "embedded":
             truth=directory(f"{RAW}/truth/{{segment}}.zarr"),
             native=directory(f"{RAW}/nature/{{segment}}.zarr"),
             restart=f"{RAW}/nature/{{segment}}.restart",
+        log:
+            f"{LOGS}/world_nature/{{segment}}.log",
+        benchmark:
+            f"{BENCHMARKS}/world_nature/{{segment}}.tsv"
+        # a segment starts from the one before, and all else waits for them
+        priority: 2
+        conda:
+            "../../envs/world.yaml"
+        threads: 1
+        resources:
+            mem_mb=memory(3000),
+            runtime=120,
         params:
+            **MODEL,
             code=code("world_nature"),
             dates=nature_dates,
             test=nature_test,
@@ -45,19 +59,6 @@ if CONFIG.kind == "embedded":
             cache=JAX_CACHE,
             world=WORLD,
             grid=WORLD_GRID,
-            **MODEL,
-        log:
-            f"{LOGS}/world_nature/{{segment}}.log",
-        benchmark:
-            f"{BENCHMARKS}/world_nature/{{segment}}.tsv"
-        threads: 1
-        # a segment starts from the one before, and all else waits for them
-        priority: 2
-        resources:
-            mem_mb=memory(3000),
-            runtime=120,
-        conda:
-            "../../envs/world.yaml"
         script:
             "../scripts/world_nature.py"
 
@@ -66,19 +67,19 @@ if CONFIG.kind == "embedded":
             truth=f"{RAW}/truth/{NATURE_SEGMENTS[0]}.zarr",
         output:
             invariants=f"{RAW}/era5/invariants.grib",
-        params:
-            code=code("world_invariants"),
-            world=WORLD,
         log:
             f"{LOGS}/world_invariants.log",
         benchmark:
             f"{BENCHMARKS}/world_invariants.tsv"
+        conda:
+            "../../envs/world.yaml"
         threads: 1
         resources:
             mem_mb=memory(500),
             runtime=10,
-        conda:
-            "../../envs/world.yaml"
+        params:
+            code=code("world_invariants"),
+            world=WORLD,
         script:
             "../scripts/world_invariants.py"
 
@@ -88,22 +89,22 @@ if CONFIG.kind == "embedded":
             errors=f"{RAW}/nature/errors.zarr",
         output:
             era5=directory(f"{RAW}/era5/{{segment}}"),
+        log:
+            f"{LOGS}/world_era5/{{segment}}.log",
+        benchmark:
+            f"{BENCHMARKS}/world_era5/{{segment}}.tsv"
+        priority: 1
+        conda:
+            "../../envs/world.yaml"
+        threads: 1
+        resources:
+            mem_mb=memory(1000),
+            runtime=60,
         params:
             code=code("world_era5"),
             dates=nature_dates,
             errors=CONFIG.world.era5.errors,
             world=WORLD,
-        log:
-            f"{LOGS}/world_era5/{{segment}}.log",
-        benchmark:
-            f"{BENCHMARKS}/world_era5/{{segment}}.tsv"
-        threads: 1
-        priority: 1
-        resources:
-            mem_mb=memory(1000),
-            runtime=60,
-        conda:
-            "../../envs/world.yaml"
         script:
             "../scripts/world_era5.py"
 
@@ -114,26 +115,26 @@ if CONFIG.kind == "embedded":
             errors=f"{RAW}/nature/errors.zarr",
         output:
             gfs=directory(f"{RAW}/gfs/{{segment}}"),
+        log:
+            f"{LOGS}/world_gfs/{{segment}}.log",
+        benchmark:
+            f"{BENCHMARKS}/world_gfs/{{segment}}.tsv"
+        # the longest job of a last segment: others fill the processor beside it
+        priority: 1
+        conda:
+            "../../envs/world.yaml"
+        threads: 1
+        resources:
+            mem_mb=memory(3000),
+            runtime=120,
         params:
+            **MODEL,
             code=code("world_gfs"),
             dates=verification_dates,
             max_lead_hours=CONFIG.cycling.max_lead_hours,
             errors=CONFIG.world.gfs.errors,
             cache=JAX_CACHE,
             world=WORLD,
-            **MODEL,
-        log:
-            f"{LOGS}/world_gfs/{{segment}}.log",
-        benchmark:
-            f"{BENCHMARKS}/world_gfs/{{segment}}.tsv"
-        threads: 1
-        # the longest job of a last segment: others fill the processor beside it
-        priority: 1
-        resources:
-            mem_mb=memory(3000),
-            runtime=120,
-        conda:
-            "../../envs/world.yaml"
         script:
             "../scripts/world_gfs.py"
 
@@ -142,8 +143,18 @@ if CONFIG.kind == "embedded":
             truth=[f"{RAW}/truth/{{segment}}.zarr"],
         output:
             swaths=directory(f"{RAW}/{{source}}/{{segment}}"),
+        log:
+            f"{LOGS}/world_swaths/{{source}}/{{segment}}.log",
+        benchmark:
+            f"{BENCHMARKS}/world_swaths/{{source}}/{{segment}}.tsv"
         wildcard_constraints:
             source=simulated("swaths"),
+        conda:
+            "../../envs/world.yaml"
+        threads: 1
+        resources:
+            mem_mb=memory(2000),
+            runtime=120,
         params:
             code=code("world_swaths"),
             source="{source}",
@@ -153,16 +164,6 @@ if CONFIG.kind == "embedded":
             granule_minutes=CONFIG.world.granule_minutes,
             seed=CONFIG.seed,
             world=WORLD,
-        log:
-            f"{LOGS}/world_swaths/{{source}}/{{segment}}.log",
-        benchmark:
-            f"{BENCHMARKS}/world_swaths/{{source}}/{{segment}}.tsv"
-        threads: 1
-        resources:
-            mem_mb=memory(2000),
-            runtime=120,
-        conda:
-            "../../envs/world.yaml"
         script:
             "../scripts/world_swaths.py"
 
@@ -171,8 +172,18 @@ if CONFIG.kind == "embedded":
             truth=[f"{RAW}/truth/{{segment}}.zarr"],
         output:
             reports=directory(f"{RAW}/{{source}}/{{segment}}"),
+        log:
+            f"{LOGS}/world_networks/{{source}}/{{segment}}.log",
+        benchmark:
+            f"{BENCHMARKS}/world_networks/{{source}}/{{segment}}.tsv"
         wildcard_constraints:
             source=simulated("networks"),
+        conda:
+            "../../envs/world.yaml"
+        threads: 1
+        resources:
+            mem_mb=memory(2000),
+            runtime=120,
         params:
             code=code("world_networks"),
             source="{source}",
@@ -181,16 +192,6 @@ if CONFIG.kind == "embedded":
             instrument=world_instrument,
             seed=CONFIG.seed,
             world=WORLD,
-        log:
-            f"{LOGS}/world_networks/{{source}}/{{segment}}.log",
-        benchmark:
-            f"{BENCHMARKS}/world_networks/{{source}}/{{segment}}.tsv"
-        threads: 1
-        resources:
-            mem_mb=memory(2000),
-            runtime=120,
-        conda:
-            "../../envs/world.yaml"
         script:
             "../scripts/world_networks.py"
 
@@ -199,8 +200,18 @@ if CONFIG.kind == "embedded":
             truth=[f"{RAW}/truth/{{segment}}.zarr"],
         output:
             profiles=directory(f"{RAW}/{{source}}/{{segment}}"),
+        log:
+            f"{LOGS}/world_occultations/{{source}}/{{segment}}.log",
+        benchmark:
+            f"{BENCHMARKS}/world_occultations/{{source}}/{{segment}}.tsv"
         wildcard_constraints:
             source=simulated("occultations"),
+        conda:
+            "../../envs/world.yaml"
+        threads: 1
+        resources:
+            mem_mb=memory(2000),
+            runtime=120,
         params:
             code=code("world_occultations"),
             source="{source}",
@@ -209,24 +220,18 @@ if CONFIG.kind == "embedded":
             instrument=world_instrument,
             seed=CONFIG.seed,
             world=WORLD,
-        log:
-            f"{LOGS}/world_occultations/{{source}}/{{segment}}.log",
-        benchmark:
-            f"{BENCHMARKS}/world_occultations/{{source}}/{{segment}}.tsv"
-        threads: 1
-        resources:
-            mem_mb=memory(2000),
-            runtime=120,
-        conda:
-            "../../envs/world.yaml"
         script:
             "../scripts/world_occultations.py"
 
     rule world:
-        localrule: True
         input:
             truth=expand(f"{RAW}/truth/{{segment}}.zarr", segment=NATURE_SEGMENTS),
             invariants=f"{RAW}/era5/invariants.grib",
             era5=expand(f"{RAW}/era5/{{segment}}", segment=NATURE_SEGMENTS),
-            gfs=expand(f"{RAW}/gfs/{{segment}}", segment=CONFIG.segments(CONFIG.verification_period)),
-            observations=expand(f"{RAW}/{{source}}/{{segment}}", source=CONFIG.sources, segment=OBSERVED),
+            gfs=expand(
+                f"{RAW}/gfs/{{segment}}", segment=CONFIG.segments(CONFIG.verification_period)
+            ),
+            observations=expand(
+                f"{RAW}/{{source}}/{{segment}}", source=CONFIG.sources, segment=OBSERVED
+            ),
+        localrule: True

@@ -18,7 +18,14 @@ def main(input, output, params, log):
     first, last = map(date.fromisoformat, params.dates)
     with requests.Session() as session:
         tasks = list(granules.tasks(session, GranuleArchive(**params.archive), first, last))
-    collect(tasks, Path(params.partial), output.raw, log, f"{params.source} {first} to {last}", params.workers)
+    collect(
+        tasks,
+        Path(params.partial),
+        output.raw,
+        log,
+        f"{params.source} {first} to {last}",
+        params.workers,
+    )
 
 
 if __name__ == "__main__":

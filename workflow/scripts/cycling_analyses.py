@@ -29,9 +29,14 @@ SAVE_BYTES = 1 << 30  # of an array, which is in memory until then
 
 
 def main(input, output, params, log):
-    networks = checkpoint.load(input.checkpoint, device(params.accelerator), drawn=False).networks.eval()
+    networks = checkpoint.load(
+        input.checkpoint, device(params.accelerator), drawn=False
+    ).networks.eval()
     execution.prepare(networks, **params.execution)
-    grids = {name: SparseGrids(paths) for name, paths in sources.by_source(params.sources, input.grids).items()}
+    grids = {
+        name: SparseGrids(paths)
+        for name, paths in sources.by_source(params.sources, input.grids).items()
+    }
     first, last = times.span(*params.dates)
     slots = np.arange(first, last + np.timedelta64(1, "h"), np.timedelta64(times.STEP_HOURS, "h"))
     climatology = Climatology.read(input.climatology)

@@ -27,20 +27,29 @@ def main(input, output, params, log):
     if hasattr(input, "onnx"):
         model = OnnxCascade(input.onnx, params.steps, params.accelerator, torch.get_num_threads())
     else:
-        networks = checkpoint.load(input.checkpoint, device(params.accelerator), drawn=False).networks.eval()
+        networks = checkpoint.load(
+            input.checkpoint, device(params.accelerator), drawn=False
+        ).networks.eval()
         model = TrainedForecaster(execution.prepare(networks, **params.execution))
     step = np.timedelta64(times.STEP_HOURS, "h")
     first, last = times.span(*params.dates)
-    inits = [t for t in np.arange(first, last + step, step)
-             if (t.astype("datetime64[h]").astype(int) % 24) in params.init_hours]  # fmt: skip
+    inits = [
+        t
+        for t in np.arange(first, last + step, step)
+        if (t.astype("datetime64[h]").astype(int) % 24) in params.init_hours
+    ]
     leads = list(range(times.STEP_HOURS, params.max_lead_hours + 1, times.STEP_HOURS))
     state, ledger = workspace(params.state), Ledger()
     store = state / "forecasts.zarr"
     attrs = {"system": "onnx" if hasattr(input, "onnx") else "networks", "initial": params.initial}
-    with ForecastWriter(store, inits, leads, model.channels, Grid(**params.grid), attrs, resume=True) as writer:
+    with ForecastWriter(
+        store, inits, leads, model.channels, Grid(**params.grid), attrs, resume=True
+    ) as writer:
         todo = [t for i, t in enumerate(inits) if not writer.done(i)]
         if hasattr(input, "gfs"):
-            read = gfs_states(input.gfs, model, [t - lag for t in todo for lag in (0 * step, step)], ledger)
+            read = gfs_states(
+                input.gfs, model, [t - lag for t in todo for lag in (0 * step, step)], ledger
+            )
         else:
             read = stored_states(input.analyses, model)
         made = write_forecasts(model, read, writer, params.batch, log)
@@ -50,7 +59,9 @@ def main(input, output, params, log):
     found = Forecasts([store])
     if not any(found.available(init, leads[0]) for init in inits):
         shutil.rmtree(state)
-        raise ValueError(f"no forecast between {params.dates[0]} and {params.dates[1]}: no initial state is usable")
+        raise ValueError(
+            f"no forecast between {params.dates[0]} and {params.dates[1]}: no initial state is usable"
+        )
     shutil.move(store, output.forecasts)
     shutil.rmtree(state)
 

@@ -22,18 +22,26 @@ from fuxiflow.states.store import States
 
 
 def main(input, output, params, log):
-    networks = checkpoint.load(input.checkpoint, device(params.accelerator), drawn=False).networks.eval()
+    networks = checkpoint.load(
+        input.checkpoint, device(params.accelerator), drawn=False
+    ).networks.eval()
     execution.prepare(networks, **params.execution)
     analyses = States(input.analyses, name="analysis")
     step = np.timedelta64(times.STEP_HOURS, "h")
     first, last = times.span(*params.dates)
     hours = np.asarray(params.init_hours)
-    inits = [t for t in np.arange(first, last + step, step) if (t.astype("datetime64[h]").astype(int) % 24) in hours]
+    inits = [
+        t
+        for t in np.arange(first, last + step, step)
+        if (t.astype("datetime64[h]").astype(int) % 24) in hours
+    ]
     leads = list(range(times.STEP_HOURS, params.max_lead_hours + 1, times.STEP_HOURS))
     state = workspace(params.state)
     channels = table().select(networks.design.channels)
     store = state / "forecasts.zarr"
-    with ForecastWriter(store, inits, leads, channels, Grid(*networks.design.grid), resume=True) as writer:
+    with ForecastWriter(
+        store, inits, leads, channels, Grid(*networks.design.grid), resume=True
+    ) as writer:
         todo = [i for i in range(len(inits)) if not writer.done(i)]
         report = Progress(len(inits), "forecasts", log, done=len(inits) - len(todo))
         for some in np.array_split(todo, range(params.batch, len(todo), params.batch)):

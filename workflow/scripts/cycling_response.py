@@ -22,21 +22,44 @@ from fuxiflow.states.store import States
 
 
 def main(input, output, params, log):
-    networks = checkpoint.load(input.checkpoint, device(params.accelerator), drawn=False).networks.eval()
+    networks = checkpoint.load(
+        input.checkpoint, device(params.accelerator), drawn=False
+    ).networks.eval()
     execution.prepare(networks, **params.execution)
     climatology = Climatology.read(input.climatology)
     analyses, backgrounds = (States(input.analyses, name) for name in ("analysis", "background"))
     carry = resumed(networks, analyses, backgrounds, climatology, np.datetime64(params.case, "ns"))
-    grids = {name: SparseGrids(paths) for name, paths in sources.by_source(params.sources, input.grids).items()}
+    grids = {
+        name: SparseGrids(paths)
+        for name, paths in sources.by_source(params.sources, input.grids).items()
+    }
     case = Case.of(networks, carry, climatology, Observer(networks, grids).window(carry.time))
-    found = experiment(case, sources.load(params.source), params.channel, params.kelvin, params.places,
-                       Statistics.read(input.statistics), params.seed, log)
+    found = experiment(
+        case,
+        sources.load(params.source),
+        params.channel,
+        params.kelvin,
+        params.places,
+        Statistics.read(input.statistics),
+        params.seed,
+        log,
+    )
     if len(found):
-        log.info("channel %s of %s at %d places: the analysis' brightness temperature follows by %+.2f of %+g K",
-                 found.channel, found.source, len(found), found.followed.mean(), found.kelvin)  # fmt: skip
+        log.info(
+            "channel %s of %s at %d places: the analysis' brightness temperature follows by %+.2f of %+g K",
+            found.channel,
+            found.source,
+            len(found),
+            found.followed.mean(),
+            found.kelvin,
+        )
     else:
-        log.warning("%s: no observation of channel %s about %s, nothing is perturbed; choose another figures.case",
-                    found.source, found.channel, found.analysis_time)  # fmt: skip
+        log.warning(
+            "%s: no observation of channel %s about %s, nothing is perturbed; choose another figures.case",
+            found.source,
+            found.channel,
+            found.analysis_time,
+        )
     found.write(output.response)
 
 

@@ -10,7 +10,9 @@ from fuxiflow.figures import analysis_error, style
 
 
 def main(input, output, params, log):
-    table = analysis_error.table(input.scores, params.experiments, params.references, input.baselines)
+    table = analysis_error.table(
+        input.scores, params.experiments, params.references, input.baselines
+    )
     style.save(analysis_error.draw(table), table, output, params.world)
     log.info("drawn from %d rows", len(table))
 

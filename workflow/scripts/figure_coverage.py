@@ -12,7 +12,9 @@ from fuxiflow.observations.sparse import SparseGrids
 
 
 def main(input, output, params, log):
-    stores = {name: [path for path in input.grids if path.parent.name == name] for name in params.windows}
+    stores = {
+        name: [path for path in input.grids if path.parent.name == name] for name in params.windows
+    }
     grids = {name: SparseGrids(paths) for name, paths in stores.items()}
     table = coverage.table(grids, params.windows, datetime.fromisoformat(params.case))
     style.save(coverage.draw(table), table, output, params.world)

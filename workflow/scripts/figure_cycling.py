@@ -12,8 +12,13 @@ from fuxiflow.figures import cycling, style
 
 
 def main(input, output, params, log):
-    table = cycling.table(input.cycles, input.observations, params.main, params.reference,
-                          date.fromisoformat(params.test_start))
+    table = cycling.table(
+        input.cycles,
+        input.observations,
+        params.main,
+        params.reference,
+        date.fromisoformat(params.test_start),
+    )
     style.save(cycling.draw(table), table, output, params.world)
     log.info("drawn from %d rows", len(table))
 

@@ -15,9 +15,17 @@ from fuxiflow.states.store import States
 
 
 def main(input, output, params, log):
-    references = {name: States(paths) for name, paths in (("era5", input.era5), ("truth", input.truth)) if paths}
-    table = increment_case.table(States(input.analyses, name="analysis"), States(input.analyses, name="background"),
-                                 references, datetime.fromisoformat(params.case))
+    references = {
+        name: States(paths)
+        for name, paths in (("era5", input.era5), ("truth", input.truth))
+        if paths
+    }
+    table = increment_case.table(
+        States(input.analyses, name="analysis"),
+        States(input.analyses, name="background"),
+        references,
+        datetime.fromisoformat(params.case),
+    )
     for path in input.response:
         table = increment_case.with_response(table, Response.read(path))
     style.save(increment_case.draw(table), table, output, params.world)

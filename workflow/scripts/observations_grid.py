@@ -14,8 +14,16 @@ from fuxiflow.script import run
 
 def main(input, output, params, log):
     start, end = map(date.fromisoformat, params.dates)
-    days = grid_table(input.table, output.grid, params.source, params.units, Grid(**params.grid), start, end,
-                      Options(seed=params.seed, **params.options))
+    days = grid_table(
+        input.table,
+        output.grid,
+        params.source,
+        params.units,
+        Grid(**params.grid),
+        start,
+        end,
+        Options(seed=params.seed, **params.options),
+    )
     footprints = cells = passed_over = 0
     without = []
     for day, used, seen, left in progress(days, "days", log, total=(end - start).days + 1):
@@ -23,9 +31,19 @@ def main(input, output, params, log):
         if not used:
             without.append(str(day))
     if without:
-        log.warning("%d of %d days without an observation: %s", len(without), (end - start).days + 1, " ".join(without))
-    log.info("%s: %d footprints in %d cells; %d are of platforms that were not drawn", params.source, footprints, cells,
-             passed_over)
+        log.warning(
+            "%d of %d days without an observation: %s",
+            len(without),
+            (end - start).days + 1,
+            " ".join(without),
+        )
+    log.info(
+        "%s: %d footprints in %d cells; %d are of platforms that were not drawn",
+        params.source,
+        footprints,
+        cells,
+        passed_over,
+    )
 
 
 if __name__ == "__main__":

@@ -25,8 +25,13 @@ def main(input, output, params, log):
     for i, channel in enumerate(limits.channels):
         for j, band in enumerate(BANDS):
             if not limits.count[i, j]:
-                log.warning("channel %s, latitudes %s: no value from %s to %s, checked by range alone", channel, band,
-                            start, end)
+                log.warning(
+                    "channel %s, latitudes %s: no value from %s to %s, checked by range alone",
+                    channel,
+                    band,
+                    start,
+                    end,
+                )
     limits.write(output.limits)
     log.info("%d values", limits.count.sum())
 

@@ -23,15 +23,28 @@ def main(input, output, params, log):
     limits = Limits.read(input.limits)
     repeated, strayed = quality.repeats(input.table, start, end, params.max_speed)
     entries, row = [], 0
-    missing = {reason: np.zeros(len(limits.channels), int) for reason in (Reason.RANGE, Reason.OUTLIER)}
+    missing = {
+        reason: np.zeros(len(limits.channels), int) for reason in (Reason.RANGE, Reason.OUTLIER)
+    }
     with table.TableWriter(output.table, limits.channels) as writer:
         for piece in table.pieces(input.table):
             part = slice(row, row + len(piece))
             row += len(piece)
-            checked = quality.check(piece, repeated[part], strayed[part], limits, start, end, params.ranges,
-                                    params.max_z)
+            checked = quality.check(
+                piece,
+                repeated[part],
+                strayed[part],
+                limits,
+                start,
+                end,
+                params.ranges,
+                params.max_z,
+            )
             entries += ledger.count(params.source, checked.footprints)
-            for lost, reason in ((checked.out_of_range, Reason.RANGE), (checked.outliers, Reason.OUTLIER)):
+            for lost, reason in (
+                (checked.out_of_range, Reason.RANGE),
+                (checked.outliers, Reason.OUTLIER),
+            ):
                 entries += ledger.missing_values(params.source, piece, lost, reason)
                 missing[reason] += np.count_nonzero(lost, axis=0)
             writer.write(checked.footprints)

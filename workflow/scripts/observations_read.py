@@ -14,8 +14,17 @@ from fuxiflow.script import run
 
 def main(input, output, params, log):
     start = date.fromisoformat(params.dates[0])
-    found = ingest(input.files, params.file_pattern, params.reader, params.source, params.platforms, params.channels,
-                   start, output.table, log)
+    found = ingest(
+        input.files,
+        params.file_pattern,
+        params.reader,
+        params.source,
+        params.platforms,
+        params.channels,
+        start,
+        output.table,
+        log,
+    )
     ledger.write(output.ledger, found)
     log.info("%s: %s", params.source, ledger.summary(found))
 

@@ -22,23 +22,45 @@ from fuxiflow.states.store import States
 
 def main(input, output, params, log):
     source = sources.load(params.source)
-    reanalysis = Reanalysis(States(input.states), Statistics.read(input.statistics), equivalents.needed(source))
+    reanalysis = Reanalysis(
+        States(input.states), Statistics.read(input.statistics), equivalents.needed(source)
+    )
     template = Template(input.tables, *map(date.fromisoformat, params.template))
     days = departures(source, equivalents.equivalent(source), reanalysis, template, params.seed)
     parts = list(progress(days, f"departures of {source.name}", log, total=template.days))
     if not parts:
-        raise ValueError(f"{source.name}: no footprint from {template.start} to {template.end} with a reanalysis about "
-                         f"it; choose another simulation.{source.name}.template")
-    found = errors.estimate(source.channel_names, *(np.concatenate(column) for column in zip(*parts, strict=True)))
+        raise ValueError(
+            f"{source.name}: no footprint from {template.start} to {template.end} with a reanalysis about "
+            f"it; choose another simulation.{source.name}.template"
+        )
+    found = errors.estimate(
+        source.channel_names, *(np.concatenate(column) for column in zip(*parts, strict=True))
+    )
     found.write(output.errors)
-    lacking = [name for name, known in zip(found.channels, np.isfinite(found.bias[0]), strict=True) if not known]
+    lacking = [
+        name
+        for name, known in zip(found.channels, np.isfinite(found.bias[0]), strict=True)
+        if not known
+    ]
     if lacking:
-        log.warning("%s: no departures of channels %s, which are not simulated", source.name, ", ".join(lacking))
+        log.warning(
+            "%s: no departures of channels %s, which are not simulated",
+            source.name,
+            ", ".join(lacking),
+        )
     noise = np.sqrt((found.factor**2).sum(-1))
     for i, name in enumerate(found.channels[:40]):
-        log.info("channel %s: %s", name, ", ".join(f"{kind} {found.bias[k, i]:+.3g} ± {noise[k, i]:.3g}"
-                                                   for k, kind in enumerate(errors.SURFACES)))
-    log.info("%s: %d footprints on %d of %d days", source.name, found.count, len(parts), template.days)
+        log.info(
+            "channel %s: %s",
+            name,
+            ", ".join(
+                f"{kind} {found.bias[k, i]:+.3g} ± {noise[k, i]:.3g}"
+                for k, kind in enumerate(errors.SURFACES)
+            ),
+        )
+    log.info(
+        "%s: %d footprints on %d of %d days", source.name, found.count, len(parts), template.days
+    )
 
 
 if __name__ == "__main__":

@@ -14,10 +14,23 @@ from fuxiflow.simulation.observations import ORIGIN
 
 def main(input, output, params, log):
     start, end = map(date.fromisoformat, params.dates)
-    days = grid_table(input.table, output.grid, params.source, params.units, Grid(**params.grid), start, end,
-                      Options(seed=params.seed, origin=ORIGIN, **params.options))
+    days = grid_table(
+        input.table,
+        output.grid,
+        params.source,
+        params.units,
+        Grid(**params.grid),
+        start,
+        end,
+        Options(seed=params.seed, origin=ORIGIN, **params.options),
+    )
     days = list(progress(days, "days", log, total=(end - start).days + 1))
-    log.info("%s: %d footprints in %d cells", params.source, sum(day[1] for day in days), sum(day[2] for day in days))
+    log.info(
+        "%s: %d footprints in %d cells",
+        params.source,
+        sum(day[1] for day in days),
+        sum(day[2] for day in days),
+    )
 
 
 if __name__ == "__main__":

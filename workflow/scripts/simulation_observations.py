@@ -23,7 +23,9 @@ from fuxiflow.states.store import States
 def main(input, output, params, log):
     source = sources.load(params.source)
     operator = equivalents.equivalent(source)
-    reanalysis = Reanalysis(States(input.states), Statistics.read(input.statistics), equivalents.needed(source))
+    reanalysis = Reanalysis(
+        States(input.states), Statistics.read(input.statistics), equivalents.needed(source)
+    )
     errors = Errors.read(input.errors)
     template = Template(input.tables, *map(date.fromisoformat, params.template))
     start, end = map(date.fromisoformat, params.dates)
@@ -32,12 +34,20 @@ def main(input, output, params, log):
     with TableWriter(output.table, source.channel_names, {"origin": observations.ORIGIN}) as writer:
         for day in progress(days, f"days of {source.name}", log):
             random = observations.generator(params.seed, source.name, day)
-            for places in observations.footprints(source, params.geometry, template, day, params.strides, random):
-                table, lost = observations.observe(source, operator, reanalysis, errors, places, random)
+            for places in observations.footprints(
+                source, params.geometry, template, day, params.strides, random
+            ):
+                table, lost = observations.observe(
+                    source, operator, reanalysis, errors, places, random
+                )
                 writer.write(table)
                 made, left = made + len(table), left + lost
-    log.info("%s: %d simulated footprints; %d places are at times without a reanalysis about them", source.name, made,
-             left)
+    log.info(
+        "%s: %d simulated footprints; %d places are at times without a reanalysis about them",
+        source.name,
+        made,
+        left,
+    )
 
 
 if __name__ == "__main__":

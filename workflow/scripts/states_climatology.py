@@ -11,7 +11,15 @@ from fuxiflow.states.store import States, within
 def main(input, output, params, log):
     states = States(input.states)
     times = within(states.times, params.dates)
-    build(output.climatology, times, states.read, states.channels, states.grid, params.window_days, log)
+    build(
+        output.climatology,
+        times,
+        states.read,
+        states.channels,
+        states.grid,
+        params.window_days,
+        log,
+    )
 
 
 if __name__ == "__main__":

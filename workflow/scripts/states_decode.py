@@ -28,15 +28,21 @@ def main(input, output, params, log):
     usable = 0
     options = {"attrs": {"reference": params.reference}, "compression": params.compression}
     with StateWriter(output.states, wanted, table(), grid, **options) as writer:
-        for index, state in enumerate(progress(states, f"decode {params.reference}", log, total=len(wanted))):
+        for index, state in enumerate(
+            progress(states, f"decode {params.reference}", log, total=len(wanted))
+        ):
             writer.write(index, state)
             usable += state is not None
     for row in ledger.rows[:20]:
         log.warning("%(file)s message %(message)s, %(time)s %(channel)s: %(reason)s", row)
     log.info("%d of %d times usable; %s", usable, len(wanted), ledger.summary())
     if not usable:
-        first = "; ".join(f"{row['file']} message {row['message']}: {row['reason']}" for row in ledger.rows[:3])
-        raise GribError(f"{input.raw}: no usable state between {params.dates[0]} and {params.dates[1]} ({first})")
+        first = "; ".join(
+            f"{row['file']} message {row['message']}: {row['reason']}" for row in ledger.rows[:3]
+        )
+        raise GribError(
+            f"{input.raw}: no usable state between {params.dates[0]} and {params.dates[1]} ({first})"
+        )
     ledger.write(output.ledger)
 
 

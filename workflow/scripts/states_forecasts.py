@@ -32,7 +32,9 @@ def main(input, output, params, log):
         )
     attrs = {"system": "gfs"}
     with ForecastWriter(output.forecasts, inits, leads, table(), grid, attrs=attrs) as writer:
-        for i_init, i_lead, state in progress(states, "decode GFS forecasts", log, total=len(inits) * len(leads)):
+        for i_init, i_lead, state in progress(
+            states, "decode GFS forecasts", log, total=len(inits) * len(leads)
+        ):
             writer.write(i_init, i_lead, state)
     for row in ledger.rows[:20]:
         log.warning("%(file)s message %(message)s, %(time)s %(channel)s: %(reason)s", row)

@@ -20,11 +20,15 @@ def main(input, output, params, log):
     moments, tendencies = accumulate(series, states.channels.names, states.grid.area_weights)
     degenerate = [
         name
-        for name, std, tendency in zip(states.channels.names, moments.std, tendencies.std, strict=True)
+        for name, std, tendency in zip(
+            states.channels.names, moments.std, tendencies.std, strict=True
+        )
         if not (std > 0 and tendency > 0)
     ]
     if degenerate:
-        raise ValueError(f"no spread over {len(times)} times of {params.dates}: {', '.join(degenerate)}")
+        raise ValueError(
+            f"no spread over {len(times)} times of {params.dates}: {', '.join(degenerate)}"
+        )
     raw = read_invariants(input.invariants, states.grid)
     statics = static_fields(raw, states.grid)
     Statistics(

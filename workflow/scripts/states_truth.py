@@ -17,7 +17,9 @@ from fuxiflow.states.truth import truth_states
 def main(input, output, params, log):
     wanted = times.times(*map(date.fromisoformat, params.dates))
     grid = Grid(**params.grid)
-    states = progress(truth_states(input.raw, wanted, table(), grid), "truth", log, total=len(wanted))
+    states = progress(
+        truth_states(input.raw, wanted, table(), grid), "truth", log, total=len(wanted)
+    )
     write_states(output.states, wanted, table(), grid, states, attrs={"reference": "truth"})
 
 

@@ -14,7 +14,9 @@ from fuxiflow.training import rollouts
 def main(input, output, params, log):
     before = checkpoint.load(input.joint)
     stage = AutoregressiveStage(**params.stage)
-    rollouts.fit("autoregressive", before.networks, before.history, stage, input, output, params, log)
+    rollouts.fit(
+        "autoregressive", before.networks, before.history, stage, input, output, params, log
+    )
 
 
 if __name__ == "__main__":

@@ -15,11 +15,18 @@ from fuxiflow.training import rollouts
 
 def main(input, output, params, log):
     statistics = Statistics.read(input.statistics)
-    design = Design(statistics.channels, (params.grid["nlat"], params.grid["nlon"]), statistics.static_names,
-                    params.model["forecaster"], params.model["assimilator"])
+    design = Design(
+        statistics.channels,
+        (params.grid["nlat"], params.grid["nlon"]),
+        statistics.static_names,
+        params.model["forecaster"],
+        params.model["assimilator"],
+    )
     networks = checkpoint.build(design, statistics)
     log.info("forecaster of %s parameters", f"{parameter_count(networks.forecaster):,}")
-    rollouts.fit("forecaster", networks, [], ForecasterStage(**params.stage), input, output, params, log)
+    rollouts.fit(
+        "forecaster", networks, [], ForecasterStage(**params.stage), input, output, params, log
+    )
 
 
 if __name__ == "__main__":

@@ -30,8 +30,22 @@ def main(input, output, params, log):
         grids = sources.by_source(observed.compared, input.compared)
         points = Points(grids, observed, networks, times.span(*params.dates))
     if observed.radiances:
-        radiances = RadianceLoss(observed, networks, Statistics.read(input.statistics), points.first_hours)
-    cycles.fit("joint", networks, before.history, stage, False, input, output, params, log, points, radiances)
+        radiances = RadianceLoss(
+            observed, networks, Statistics.read(input.statistics), points.first_hours
+        )
+    cycles.fit(
+        "joint",
+        networks,
+        before.history,
+        stage,
+        False,
+        input,
+        output,
+        params,
+        log,
+        points,
+        radiances,
+    )
 
 
 if __name__ == "__main__":

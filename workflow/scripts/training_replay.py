@@ -22,7 +22,9 @@ def main(input, output, params, log):
     networks = before.networks
     stages.trains(networks, forecaster=False, assimilator=True)
     pool = partial(replay.pool, stage=stage, designs=networks.design.sources, params=params)
-    cycles.fit("replay", networks, before.history, stage, False, input, output, params, log, pool=pool)
+    cycles.fit(
+        "replay", networks, before.history, stage, False, input, output, params, log, pool=pool
+    )
 
 
 if __name__ == "__main__":

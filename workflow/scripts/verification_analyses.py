@@ -24,18 +24,36 @@ ARRAYS = ("analysis", "background")
 def main(input, output, params, log):
     stores = {array: States(input.analyses, name=array) for array in ARRAYS}
     channels, grid = stores["analysis"].channels.names, stores["analysis"].grid
-    normals, references = systems.references({"era5": input.era5, "truth": input.truth}, input.climatology, channels,
-                                             region_weights(grid, params.regions))
+    normals, references = systems.references(
+        {"era5": input.era5, "truth": input.truth},
+        input.climatology,
+        channels,
+        region_weights(grid, params.regions),
+    )
     times = systems.moments(params.cycle)
     found = {}
     for array, states in stores.items():
-        values = collect(systems.persistence(states, channels), times, [0], normals, references, params.regions, log,
-                         array)
+        values = collect(
+            systems.persistence(states, channels),
+            times,
+            [0],
+            normals,
+            references,
+            params.regions,
+            log,
+            array,
+        )
         found |= {(array, name): value for name, value in values.items()}
-    weather = {("climatology", reference.name): climatology_cases(times, [0], normals, reference, params.regions)
-               for reference in references}
+    weather = {
+        ("climatology", reference.name): climatology_cases(
+            times, [0], normals, reference, params.regions
+        )
+        for reference in references
+    }
     table.write_parquet(output.cycle, cycle.series(found | weather, params.experiment))
-    table.write_parquet(output.observations, cycle.observation_counts(input.grids, times, params.experiment))
+    table.write_parquet(
+        output.observations, cycle.observation_counts(input.grids, times, params.experiment)
+    )
 
     test = systems.moments(params.period)
     tested = {key: value.select(test, [0], channels) for key, value in found.items()}
@@ -44,15 +62,36 @@ def main(input, output, params, log):
     baselines = cases.read(input.baselines)
     frames = []
     for (array, name), value in tested.items():
-        frames.append(scores(value, resampling, experiment=params.experiment, system="fuxiflow", reference=name,
-                             prefix="" if array == "analysis" else "background_"))
+        frames.append(
+            scores(
+                value,
+                resampling,
+                experiment=params.experiment,
+                system="fuxiflow",
+                reference=name,
+                prefix="" if array == "analysis" else "background_",
+            )
+        )
     for reference in references:
         analysis = tested["analysis", reference.name]
         others = {"background": tested["background", reference.name]}
-        others |= {name: baselines[f"{name}_analysis", reference.name] for name in ("gfs", "era5")
-                   if (f"{name}_analysis", reference.name) in baselines}
-        frames += [comparison(analysis, other, resampling, experiment=params.experiment, system="fuxiflow",
-                              reference=reference.name, other_name=name) for name, other in others.items()]
+        others |= {
+            name: baselines[f"{name}_analysis", reference.name]
+            for name in ("gfs", "era5")
+            if (f"{name}_analysis", reference.name) in baselines
+        }
+        frames += [
+            comparison(
+                analysis,
+                other,
+                resampling,
+                experiment=params.experiment,
+                system="fuxiflow",
+                reference=reference.name,
+                other_name=name,
+            )
+            for name, other in others.items()
+        ]
     table.write(output.scores, table.concatenate(frames))
 
 

@@ -16,8 +16,17 @@ def main(input, output, params, log):
     for path in input.others:
         other = cases.read(path)
         for key, value in own[path.name].items():
-            frames.append(comparison(value, other[key], resampling, experiment=params.experiment, system="fuxiflow",
-                                     reference=key[1], other_name=path.parent.name))
+            frames.append(
+                comparison(
+                    value,
+                    other[key],
+                    resampling,
+                    experiment=params.experiment,
+                    system="fuxiflow",
+                    reference=key[1],
+                    other_name=path.parent.name,
+                )
+            )
     scores = table.concatenate(frames)
     table.write(output.scores, scores)
     log.info("%d comparisons of %s", len(scores), params.experiment)

@@ -19,12 +19,23 @@ from fuxiflow.verification.scoring import Resampling
 def main(input, output, params, log):
     statistics = Statistics.read(input.statistics)
     states = {kind: States(input.analyses, name=kind) for kind in KINDS}
-    times, resampling = systems.moments(params.period), Resampling(params.bootstrap, params.block_days, params.seed)
+    times, resampling = (
+        systems.moments(params.period),
+        Resampling(params.bootstrap, params.block_days, params.seed),
+    )
     frames = []
     for name in params.sources:
         grids = SparseGrids([path for path in input.grids if path.parent.name == name])
-        found = departures(grids, states, statistics, for_source(sources.load(name)), times, params.regions,
-                           params.seed, log)
+        found = departures(
+            grids,
+            states,
+            statistics,
+            for_source(sources.load(name)),
+            times,
+            params.regions,
+            params.seed,
+            log,
+        )
         frames.append(found.scores(resampling, experiment=params.experiment, source=name))
     table.write(output.scores, table.concatenate(frames))
 

@@ -24,15 +24,37 @@ def main(input, output, params, log):
     channels, leads = forecasts.channels.names, systems.forecast_leads(forecasts)
     weights = region_weights(forecasts.grid, params.regions)
     named = {"era5": input.era5, "truth": input.truth, "own": input.analyses if params.own else []}
-    normals, references = systems.references(named, input.climatology, channels, weights, {"own": params.array})
+    normals, references = systems.references(
+        named, input.climatology, channels, weights, {"own": params.array}
+    )
     inits = systems.moments(params.period, params.init_hours)
-    found = {"fuxiflow": collect(systems.forecast(forecasts), inits, leads, normals, references, params.regions, log,
-                                 "forecasts")}
+    found = {
+        "fuxiflow": collect(
+            systems.forecast(forecasts),
+            inits,
+            leads,
+            normals,
+            references,
+            params.regions,
+            log,
+            "forecasts",
+        )
+    }
     if "persistence" in params.baselines:
-        found["persistence"] = collect(systems.persistence(analyses, channels), inits, leads, normals, references,
-                                       params.regions, log, "persistence")
+        found["persistence"] = collect(
+            systems.persistence(analyses, channels),
+            inits,
+            leads,
+            normals,
+            references,
+            params.regions,
+            log,
+            "persistence",
+        )
 
-    shared = {("forecast", name): value for name, value in found["fuxiflow"].items() if name != "own"}
+    shared = {
+        ("forecast", name): value for name, value in found["fuxiflow"].items() if name != "own"
+    }
     cases.write(output.cases, shared)
     resampling = Resampling(params.bootstrap, params.block_days, params.seed)
     others = cases.read(input.baselines)
@@ -41,11 +63,24 @@ def main(input, output, params, log):
     for system, by_reference in found.items():
         for name, value in by_reference.items():
             log.info("scores of %s against %s", system, name)
-            frames.append(scores(value, resampling, experiment=params.experiment, system=system, reference=name))
+            frames.append(
+                scores(
+                    value, resampling, experiment=params.experiment, system=system, reference=name
+                )
+            )
     for (other, name), value in others.items():
         if other in params.baselines and name in found["fuxiflow"]:
-            frames.append(comparison(found["fuxiflow"][name], value, resampling, experiment=params.experiment,
-                                     system="fuxiflow", reference=name, other_name=other))
+            frames.append(
+                comparison(
+                    found["fuxiflow"][name],
+                    value,
+                    resampling,
+                    experiment=params.experiment,
+                    system="fuxiflow",
+                    reference=name,
+                    other_name=other,
+                )
+            )
     table.write(output.scores, table.concatenate(frames))
 
 

@@ -22,11 +22,27 @@ def main(input, output, params, log):
     channels = forecasts.channels.names
     leads = [lead for lead in systems.forecast_leads(forecasts) if lead in params.map_leads]
     named = {"era5": input.era5, "truth": input.truth}
-    normals, references = systems.references(named, input.climatology, channels,
-                                             region_weights(forecasts.grid, REGIONS), {})
-    maps = ErrorMaps([r.name for r in references], params.map_leads, channels, params.map_channels, forecasts.grid)
-    collect(systems.forecast(forecasts), systems.moments(params.period, params.init_hours), leads, normals, references,
-            REGIONS, log, "maps", maps)
+    normals, references = systems.references(
+        named, input.climatology, channels, region_weights(forecasts.grid, REGIONS), {}
+    )
+    maps = ErrorMaps(
+        [r.name for r in references],
+        params.map_leads,
+        channels,
+        params.map_channels,
+        forecasts.grid,
+    )
+    collect(
+        systems.forecast(forecasts),
+        systems.moments(params.period, params.init_hours),
+        leads,
+        normals,
+        references,
+        REGIONS,
+        log,
+        "maps",
+        maps,
+    )
     maps.write(output.maps)
 
 

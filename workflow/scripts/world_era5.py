@@ -23,7 +23,9 @@ def main(input, output, params, log):
     land, lon, names = truth.static("land_fraction"), truth.grid.lon, table().names
     with Era5Writer(output.era5, truth.grid) as writer:
         for time in progress(times(*map(date.fromisoformat, params.dates)), "ERA5 times", log):
-            fields = errors.analysed(truth.read(time, names), library.fields("era5", time), time, land, lon)
+            fields = errors.analysed(
+                truth.read(time, names), library.fields("era5", time), time, land, lon
+            )
             writer.write(time, fields)
     provenance.write_sidecar(output.era5)
 

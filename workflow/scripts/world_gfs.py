@@ -26,20 +26,32 @@ def main(input, output, params, log):
     errors, writer = AnalysisErrors(**params.errors), GfsWriter(output.gfs, truth.grid)
     names, land, lon = table().analysed.names, truth.static("land_fraction"), truth.grid.lon
     for time in progress(times(*map(date.fromisoformat, params.dates)), "GFS analyses", log):
-        fields = errors.analysed(truth.read(time, names), library.fields("gfs", time), time, land, lon)
+        fields = errors.analysed(
+            truth.read(time, names), library.fields("gfs", time), time, land, lon
+        )
         writer.write(time, 0, fields)
     starts = state_times(input.native)
     if starts:
         model = NatureModel(params.truncation, params.time_step_minutes, params.cache)
         regrid = Regridder(model.lat, model.lon, truth.grid)
     for init_time in progress(starts, "GFS forecasts", log):
-        increments = {name: errors.error * field for name, field in library.native("gfs", init_time).items()}
+        increments = {
+            name: errors.error * field for name, field in library.native("gfs", init_time).items()
+        }
         analysis = model.perturbed(read_state(input.native, model, init_time), increments)
-        for state, frames in model.advance(analysis, -(-params.max_lead_hours // STRIDE_HOURS) * STRIDE_HOURS):
+        for state, frames in model.advance(
+            analysis, -(-params.max_lead_hours // STRIDE_HOURS) * STRIDE_HOURS
+        ):
             for i, frame in enumerate(frames):
-                lead = int((state.time - init_time) / timedelta(hours=1)) - FRAME_HOURS * (len(frames) - 1 - i)
+                lead = int((state.time - init_time) / timedelta(hours=1)) - FRAME_HOURS * (
+                    len(frames) - 1 - i
+                )
                 if lead <= params.max_lead_hours:
-                    writer.write(init_time, lead, world_fields(frame, model.sigma, model.surface_geopotential, regrid))
+                    writer.write(
+                        init_time,
+                        lead,
+                        world_fields(frame, model.sigma, model.surface_geopotential, regrid),
+                    )
     provenance.write_sidecar(output.gfs)
 
 

@@ -11,8 +11,13 @@ from fuxiflow.world.truth import Truth
 def main(input, output, params, log):
     """Copy the two fields."""
     truth = Truth([input.truth])
-    write_invariants(output.invariants, truth.grid, truth.times[0], truth.static("surface_geopotential"),
-                     truth.static("land_fraction"))
+    write_invariants(
+        output.invariants,
+        truth.grid,
+        truth.times[0],
+        truth.static("surface_geopotential"),
+        truth.static("land_fraction"),
+    )
 
 
 if __name__ == "__main__":

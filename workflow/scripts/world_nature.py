@@ -27,18 +27,31 @@ def main(input, output, params, log):
     state = model.read(input.restart)
     start = datetime(first.year, first.month, first.day)
     if state.time != start:
-        raise ValueError(f"{input.restart}: is of {state.time}, the segment starts at {start}: run world_spinup again")
-    static = {"land_fraction": regrid(model.land_fraction), "surface_geopotential": regrid(model.surface_geopotential)}
+        raise ValueError(
+            f"{input.restart}: is of {state.time}, the segment starts at {start}: run world_spinup again"
+        )
+    static = {
+        "land_fraction": regrid(model.land_fraction),
+        "surface_geopotential": regrid(model.surface_geopotential),
+    }
     inits = set(init_times(*map(date.fromisoformat, params.test), params.forecast_interval_hours))
     hours = 24 * ((last - first).days + 1)
     kept = [state] if state.time in inits else []
-    with TruthWriter(output.truth, [*times(first, last), start + timedelta(hours=hours)], grid, static) as truth:
-        truth.write(state.time, world_fields(state.frame, model.sigma, model.surface_geopotential, regrid))
+    with TruthWriter(
+        output.truth, [*times(first, last), start + timedelta(hours=hours)], grid, static
+    ) as truth:
+        truth.write(
+            state.time, world_fields(state.frame, model.sigma, model.surface_geopotential, regrid)
+        )
         stretches = model.advance(state, hours)
-        for state, frames in progress(stretches, "nature run, half days", log, total=hours // STRIDE_HOURS):
+        for state, frames in progress(
+            stretches, "nature run, half days", log, total=hours // STRIDE_HOURS
+        ):
             for i, frame in enumerate(frames):
                 time = state.time - timedelta(hours=FRAME_HOURS * (len(frames) - 1 - i))
-                truth.write(time, world_fields(frame, model.sigma, model.surface_geopotential, regrid))
+                truth.write(
+                    time, world_fields(frame, model.sigma, model.surface_geopotential, regrid)
+                )
             if state.time in inits and state.time < start + timedelta(hours=hours):
                 kept.append(state)
     write_states(output.native, kept)

@@ -15,12 +15,18 @@ def main(input, output, params, log):
     source, truth = sources.load(params.source), Truth(input.truth)
     members = stations.network(source, truth, params.network, params.seed)
     if len(members) < params.network["stations"]:
-        log.warning("%d stations wanted, there is room for %d", params.network["stations"], len(members))
+        log.warning(
+            "%d stations wanted, there is room for %d", params.network["stations"], len(members)
+        )
     windows = stations.windows(truth, source)
     output.reports.mkdir(parents=True, exist_ok=True)
     written = 0
-    for day in progress(days(params.dates, truth.times, "reports", log), f"reports of {source.name}", log):
-        bulletins = list(stations.report_day(source, members, windows, day, params.network, params.seed))
+    for day in progress(
+        days(params.dates, truth.times, "reports", log), f"reports of {source.name}", log
+    ):
+        bulletins = list(
+            stations.report_day(source, members, windows, day, params.network, params.seed)
+        )
         if bulletins:
             name = f"{source.name}_{day:%Y%m%d}_fuxi_sim.bufr"
             (output.reports / name).write_bytes(b"".join(content for _, _, content in bulletins))

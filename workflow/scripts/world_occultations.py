@@ -19,9 +19,15 @@ def main(input, output, params, log):
     truth = TruthWindows(Truth(input.truth), VARIABLES)
     output.profiles.mkdir(parents=True, exist_ok=True)
     written = 0
-    for day in progress(days(params.dates, truth.times, "occultations", log), f"occultations of {source.name}", log):
-        seen = {platform.name: observe_day(source, platform, truth, day, params.occultations, params.seed)
-                for platform in source.flying(params.occultations["platforms"])}
+    for day in progress(
+        days(params.dates, truth.times, "occultations", log), f"occultations of {source.name}", log
+    ):
+        seen = {
+            platform.name: observe_day(
+                source, platform, truth, day, params.occultations, params.seed
+            )
+            for platform in source.flying(params.occultations["platforms"])
+        }
         seen = {name: part for name, part in seen.items() if part is not None and len(part)}
         if seen:
             platforms = np.repeat(list(seen), [len(part) for part in seen.values()]).tolist()

@@ -28,7 +28,9 @@ def main(input, output, params, log):
     times, fields, native = [], [], []
     begin = climate.start(model, end - timedelta(days=params.days))
     hours = int((end - begin.time) / timedelta(hours=1))
-    for state, frames in progress(model.advance(begin, hours), "spin-up, half days", log, total=hours // STRIDE_HOURS):
+    for state, frames in progress(
+        model.advance(begin, hours), "spin-up, half days", log, total=hours // STRIDE_HOURS
+    ):
         for i, frame in enumerate(frames):
             time = state.time - timedelta(hours=FRAME_HOURS * (len(frames) - 1 - i))
             if time >= kept_from:

@@ -25,10 +25,19 @@ def main(input, output, params, log):
     noise = params.swath["noise"] * np.array(source.noise)
     output.swaths.mkdir(parents=True, exist_ok=True)
     written = footprints = 0
-    for day in progress(days(params.dates, truth.times, "scans", log), f"swaths of {source.name}", log):
+    for day in progress(
+        days(params.dates, truth.times, "scans", log), f"swaths of {source.name}", log
+    ):
         for platform in platforms:
             for swath, brightness in observe_day(
-                source, platform, operator, truth, day, params.swath, params.granule_minutes, params.seed
+                source,
+                platform,
+                operator,
+                truth,
+                day,
+                params.swath,
+                params.granule_minutes,
+                params.seed,
             ):
                 formats.write_granule(output.swaths, source, platform, swath, brightness, noise)
                 written += 1

@@ -25,14 +25,22 @@ def _variants(module: Path) -> list[str]:
     for node in tree.body:
         if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "VARIANTS":
             return list(ast.literal_eval(node.value))
-    return [""] if any(isinstance(node, ast.FunctionDef) and node.name == "read" for node in tree.body) else []
+    return (
+        [""]
+        if any(isinstance(node, ast.FunctionDef) and node.name == "read" for node in tree.body)
+        else []
+    )
 
 
 @cache
 def known() -> tuple[str, ...]:
     """Names of all readers, of this package's modules and their variants."""
     modules = Path(__file__).parent.glob("[a-z]*.py")
-    return tuple(sorted(f"{path.stem}.{variant}".strip(".") for path in modules for variant in _variants(path)))
+    return tuple(
+        sorted(
+            f"{path.stem}.{variant}".strip(".") for path in modules for variant in _variants(path)
+        )
+    )
 
 
 def _check(reader: str) -> None:
@@ -46,7 +54,9 @@ def module_file(reader: str) -> Path:
     return Path(__file__).with_name(f"{reader.split('.')[0]}.py")
 
 
-def read(reader: str, files: Sequence[Path], platforms: Sequence[str], channels: Sequence[str]) -> "Iterator[Granule]":
+def read(
+    reader: str, files: Sequence[Path], platforms: Sequence[str], channels: Sequence[str]
+) -> "Iterator[Granule]":
     """Read files with the reader called ``reader``, one granule at a time in time order.
 
     Only what is of one of the ``platforms`` is used. What cannot be used comes as a granule without footprints, with
@@ -63,7 +73,7 @@ def _alternatives(pattern: str) -> list[str]:
     group = re.search(r"\{([^{}]*)\}", pattern)
     if not group:
         return [pattern]
-    head, tail = pattern[:group.start()], pattern[group.end():]
+    head, tail = pattern[: group.start()], pattern[group.end() :]
     return [whole for word in group[1].split(",") for whole in _alternatives(head + word + tail)]
 
 
@@ -74,11 +84,17 @@ def find(directory: Path, pattern: str) -> tuple[list[Path], list[Path]]:
     such directory.
     """
     if not Path(directory).is_dir():
-        raise FileNotFoundError(f"{directory}: no such directory; the files of an outage are an empty directory")
+        raise FileNotFoundError(
+            f"{directory}: no such directory; the files of an outage are an empty directory"
+        )
     patterns = _alternatives(pattern)
     matching, others = [], []
     for path in sorted(Path(directory).rglob("*")):
-        if path.is_dir() or path.name.startswith(".") or path.name in ("provenance.json", "manifest.json"):
+        if (
+            path.is_dir()
+            or path.name.startswith(".")
+            or path.name in ("provenance.json", "manifest.json")
+        ):
             continue
         fits = any(fnmatch.fnmatchcase(path.name, single) for single in patterns)
         (matching if fits else others).append(path)

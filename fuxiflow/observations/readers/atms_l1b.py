@@ -22,27 +22,37 @@ from fuxiflow.observations.reasons import Reason
 from fuxiflow.observations.scan_geometry import strays, zenith_at
 
 CHANNELS = tuple(f"{ANTENNA}{i}" for i in range(1, 23))
-_NAME = re.compile(r"SNDR\.(?P<granule>\w+\.ATMS\.\d{8}T\d{4}\.m\d+\.g\d+)\.L1B\.\w+\.(?P<version>v\w+\.\w\.\d+)\.nc")
+_NAME = re.compile(
+    r"SNDR\.(?P<granule>\w+\.ATMS\.\d{8}T\d{4}\.m\d+\.g\d+)\.L1B\.\w+\.(?P<version>v\w+\.\w\.\d+)\.nc"
+)
 _PLATFORMS = {"SUOMI-NPP": "Suomi-NPP", "JPSS-1": "NOAA-20", "JPSS-2": "NOAA-21"}
-_TAI93 = (np.datetime64("1993-01-01", "s") - np.datetime64("1958-01-01", "s")).astype(int) + 27  # TAI - UTC then
+_TAI93 = (np.datetime64("1993-01-01", "s") - np.datetime64("1958-01-01", "s")).astype(
+    int
+) + 27  # TAI - UTC then
 _SCAN = np.timedelta64(3, "s")
 _SCENE = (2.7, 400.0)  # K
 _TILT = 3.0  # degrees of zenith: altitude and attitude
 _DO_NOT_USE = 2  # of antenna_temp_qc: 0 best, 1 good
 
 
-def read(files: Sequence[Path], platforms: Sequence[str], channels: Sequence[str]) -> Iterator[Granule]:
+def read(
+    files: Sequence[Path], platforms: Sequence[str], channels: Sequence[str]
+) -> Iterator[Granule]:
     """The granules of files in time order; see :func:`fuxiflow.observations.readers.read`."""
     known_channels(channels, CHANNELS, "ATMS level 1B has")
     return _granules([Path(path) for path in files], platforms, channels)
 
 
-def _granules(files: list[Path], platforms: Sequence[str], channels: Sequence[str]) -> Iterator[Granule]:
+def _granules(
+    files: list[Path], platforms: Sequence[str], channels: Sequence[str]
+) -> Iterator[Granule]:
     latest: dict[str, Path] = {}
     for path in sorted(files, key=lambda path: (_parse(path) or ("", ""))[1]):
         parsed = _parse(path)
         if parsed is None:
-            yield Granule(path.name, reason=Reason.NAME, message="not the name of an ATMS level 1B file")
+            yield Granule(
+                path.name, reason=Reason.NAME, message="not the name of an ATMS level 1B file"
+            )
             continue
         older = latest.get(parsed[0])
         latest[parsed[0]] = path
@@ -77,8 +87,13 @@ def _granule(path: Path, platforms: Sequence[str], channels: Sequence[str]) -> G
                 return Granule(path.name, reason=Reason.EMPTY, message="no scan", day=day)
             built = _footprints(file, shape[0], channels, platform, path.name)
     except level1.DAMAGE as error:
-        return Granule(path.name, reason=Reason.UNREADABLE, message=f"{type(error).__name__}: {error}", count=count,
-                       day=day)
+        return Granule(
+            path.name,
+            reason=Reason.UNREADABLE,
+            message=f"{type(error).__name__}: {error}",
+            count=count,
+            day=day,
+        )
     return Granule(path.name, footprints=built, count=count, day=day)
 
 
@@ -100,15 +115,26 @@ def _array(file: h5py.File, name: str, shape: tuple[int, ...]) -> np.ndarray:
     if values.shape != shape:
         raise ValueError(f"{name} has shape {values.shape}, expected {shape}")
     fill = variable.attrs.get("_FillValue")
-    missing = np.abs(values) > 1e30 if fill is None else (values == np.ravel(fill)[0]) | (np.abs(values) > 1e30)
+    missing = (
+        np.abs(values) > 1e30
+        if fill is None
+        else (values == np.ravel(fill)[0]) | (np.abs(values) > 1e30)
+    )
     return np.where(missing, np.nan, values)
 
 
 def _footprints(file: h5py.File, scans: int, channels: Sequence[str], platform: str, name: str):
     """The footprint table of an open file."""
     shape, kind = (scans, 96), INSTRUMENTS["atms"]
-    columns = {key: _array(file, variable, shape).ravel() for key, variable in (
-        ("lat", "lat"), ("lon", "lon"), ("zenith", "sat_zen"), ("azimuth", "sat_azi"))}
+    columns = {
+        key: _array(file, variable, shape).ravel()
+        for key, variable in (
+            ("lat", "lat"),
+            ("lon", "lon"),
+            ("zenith", "sat_zen"),
+            ("azimuth", "sat_azi"),
+        )
+    }
     seconds = _array(file, "obs_time_tai93", shape).ravel()
     microseconds = np.where(np.isfinite(seconds), (np.nan_to_num(seconds) + _TAI93) * 1e6, -1)
     columns["time"] = utc(np.clip(microseconds, -1, 1e16).astype(np.int64))
@@ -123,11 +149,23 @@ def _footprints(file: h5py.File, scans: int, channels: Sequence[str], platform: 
         columns["zenith"] = np.where(misfit <= _TILT, np.abs(columns["zenith"]), np.nan)
     nowhere = (columns["lat"] == 0) & (columns["lon"] == 0)
     columns["lat"][nowhere] = np.nan
-    stray = strays(columns["lat"], columns["lon"], columns["time"], position, kind.across(position), kind.duration,
-                   kind.slack)
+    stray = strays(
+        columns["lat"],
+        columns["lon"],
+        columns["time"],
+        position,
+        kind.across(position),
+        kind.duration,
+        kind.slack,
+    )
     columns["lat"][stray] = np.nan
-    chosen = values.reshape(-1, 22)[:, [CHANNELS.index(channel) for channel in channels]].astype(np.float32)
-    first, last = (np.datetime64(_text(file, f"time_coverage_{end}").rstrip("Z"), "us") for end in ("start", "end"))
+    chosen = values.reshape(-1, 22)[:, [CHANNELS.index(channel) for channel in channels]].astype(
+        np.float32
+    )
+    first, last = (
+        np.datetime64(_text(file, f"time_coverage_{end}").rstrip("Z"), "us")
+        for end in ("start", "end")
+    )
     built = footprints(channels, chosen, columns, (first - _SCAN, last + _SCAN), platform, name)
     if "instrument_state" not in file:
         return built

@@ -21,15 +21,19 @@ from fuxiflow.observations.readers import level1
 from fuxiflow.observations.readers.granule import Granule, footprints, known_channels
 from fuxiflow.observations.reasons import Reason
 
-_NAME = re.compile(r"(?P<products>SATMS|GATMO|GATMO-SATMS|SATMS-GATMO)_"
-                   r"(?P<granule>[a-z0-9]+_d(?P<day>\d{8})_t\d{7}_e\d{7}_b\d{5})_c(?P<created>\d+)_\w+\.h5")
+_NAME = re.compile(
+    r"(?P<products>SATMS|GATMO|GATMO-SATMS|SATMS-GATMO)_"
+    r"(?P<granule>[a-z0-9]+_d(?P<day>\d{8})_t\d{7}_e\d{7}_b\d{5})_c(?P<created>\d+)_\w+\.h5"
+)
 _DATA = "All_Data/ATMS-SDR_All/"
 _GEOLOCATION = "All_Data/ATMS-SDR-GEO_All/"
 _TEMPERATURE = _DATA + "BrightnessTemperature"
 # names that satpy does not make one: Suomi-NPP has three in use
 _SAME_PLATFORM = {"s-npp": "suomi-npp", "snpp": "suomi-npp", "npp": "suomi-npp"}
 _EPOCH, _FIRST = np.datetime64("1958-01-01", "us"), np.datetime64("2009-01-01", "us")
-_SCAN = np.timedelta64(3, "s")  # a scan takes 8/3 s; aggregate times may be those of the first view of a scan
+_SCAN = np.timedelta64(
+    3, "s"
+)  # a scan takes 8/3 s; aggregate times may be those of the first view of a scan
 
 
 @dataclass(frozen=True)
@@ -57,7 +61,9 @@ class _Refused(Exception):
         self.file, self.reason = file, reason
 
 
-def read(files: Sequence[Path], platforms: Sequence[str], channels: Sequence[str]) -> Iterator[Granule]:
+def read(
+    files: Sequence[Path], platforms: Sequence[str], channels: Sequence[str]
+) -> Iterator[Granule]:
     """Pair the files and yield their granules in time order; see :func:`fuxiflow.observations.readers.read`."""
     chosen = known_channels(channels, ATMS_CHANNEL_NAMES, "ATMS has")
     granules: dict[str, list[_File]] = defaultdict(list)
@@ -66,21 +72,28 @@ def read(files: Sequence[Path], platforms: Sequence[str], channels: Sequence[str
         if parsed:
             granules[parsed.granule].append(parsed)
         else:
-            yield Granule(path.name, reason=Reason.NAME, message="not the name of a SATMS or GATMO file; antenna "
-                          "temperatures (TATMS) are not brightness temperatures")
+            yield Granule(
+                path.name,
+                reason=Reason.NAME,
+                message="not the name of a SATMS or GATMO file; antenna "
+                "temperatures (TATMS) are not brightness temperatures",
+            )
     for name in sorted(granules, key=lambda name: name.split("_", 1)[1]):
         yield from _granule(granules[name], platforms, channels, chosen)
 
 
-def _granule(files: list[_File], platforms: Sequence[str], channels: Sequence[str],
-             chosen: list[int]) -> Iterator[Granule]:
+def _granule(
+    files: list[_File], platforms: Sequence[str], channels: Sequence[str], chosen: list[int]
+) -> Iterator[Granule]:
     """One granule from all files of its name: older versions, refused files and the footprints."""
     latest: dict[str, _File] = {}
     for file in sorted(files, key=lambda file: file.created):
         latest.update(dict.fromkeys(file.products, file))
     for file in files:
         if file not in latest.values():
-            yield Granule(file.path.name, reason=Reason.SUPERSEDED, message="an older version", day=file.day)
+            yield Granule(
+                file.path.name, reason=Reason.SUPERSEDED, message="an older version", day=file.day
+            )
     handlers: dict[str, ATMS_SDR_FileHandler] = {}
     refused: set[_File] = set()
     for file in dict.fromkeys(latest.values()):
@@ -93,7 +106,9 @@ def _granule(files: list[_File], platforms: Sequence[str], channels: Sequence[st
     if set(handlers) == {"SATMS", "GATMO"}:
         file = latest["SATMS"]
         try:
-            found = _footprints(file, handlers["SATMS"], handlers["GATMO"], platforms, channels, chosen)
+            found = _footprints(
+                file, handlers["SATMS"], handlers["GATMO"], platforms, channels, chosen
+            )
         except _Refused as refusal:
             yield _without(refusal.file, refusal.reason, str(refusal), _size(handlers["SATMS"]))
         else:
@@ -120,7 +135,9 @@ def _open(file: _File, platforms: Sequence[str]) -> ATMS_SDR_FileHandler:
     except level1.DAMAGE as error:
         raise _Refused(file, Reason.UNREADABLE, f"{type(error).__name__}: {error}") from error
     if _called(found, platforms) is None:
-        raise _Refused(file, Reason.PLATFORM, f"platform {found}, expected {' or '.join(platforms)}")
+        raise _Refused(
+            file, Reason.PLATFORM, f"platform {found}, expected {' or '.join(platforms)}"
+        )
     return handler
 
 
@@ -163,24 +180,40 @@ def utc(microseconds: np.ndarray) -> np.ndarray:
 
     ValueError before 2009, when no ATMS flew.
     """
-    tai = np.where(microseconds > 0, _EPOCH + microseconds.astype("timedelta64[us]"), np.datetime64("NaT", "us"))
+    tai = np.where(
+        microseconds > 0,
+        _EPOCH + microseconds.astype("timedelta64[us]"),
+        np.datetime64("NaT", "us"),
+    )
     known = tai[~np.isnat(tai)]
     if known.size and known.min() < _FIRST:
         raise ValueError(f"time {known.min()} is before {_FIRST}")
     return leap_seconds.utc(tai)
 
 
-def _footprints(file: _File, data: ATMS_SDR_FileHandler, geolocation: ATMS_SDR_FileHandler, platforms: Sequence[str],
-                channels: Sequence[str], chosen: list[int]):
+def _footprints(
+    file: _File,
+    data: ATMS_SDR_FileHandler,
+    geolocation: ATMS_SDR_FileHandler,
+    platforms: Sequence[str],
+    channels: Sequence[str],
+    chosen: list[int],
+):
     """The footprint table of a pair of files."""
-    platform, other = (_called(str(handler.platform_name), platforms) for handler in (data, geolocation))
+    platform, other = (
+        _called(str(handler.platform_name), platforms) for handler in (data, geolocation)
+    )
     if platform != other:
         raise _Refused(file, Reason.MISMATCH, f"of {platform}, its geolocation of {other}")
     try:
         with dask.config.set(scheduler="synchronous"):
             values = _temperatures(data)
-            names = {"lat": "Latitude", "lon": "Longitude", "zenith": "SatelliteZenithAngle",
-                     "azimuth": "SatelliteAzimuthAngle"}
+            names = {
+                "lat": "Latitude",
+                "lon": "Longitude",
+                "zenith": "SatelliteZenithAngle",
+                "azimuth": "SatelliteAzimuthAngle",
+            }
             columns = {name: _array(geolocation, _GEOLOCATION + key) for name, key in names.items()}
             columns["time"] = utc(_array(data, _DATA + "BeamTime", mask=False))
         period, other = ((handler.start_time, handler.end_time) for handler in (data, geolocation))
@@ -188,18 +221,28 @@ def _footprints(file: _File, data: ATMS_SDR_FileHandler, geolocation: ATMS_SDR_F
         raise _Refused(file, Reason.UNREADABLE, f"{type(error).__name__}: {error}") from error
     shape = values.shape[:2]
     if values.shape[2] != len(ATMS_CHANNEL_NAMES):
-        raise _Refused(file, Reason.UNREADABLE, f"{values.shape[2]} channels, expected {len(ATMS_CHANNEL_NAMES)}")
+        raise _Refused(
+            file,
+            Reason.UNREADABLE,
+            f"{values.shape[2]} channels, expected {len(ATMS_CHANNEL_NAMES)}",
+        )
     if 0 in shape:
         raise _Refused(file, Reason.EMPTY, "no scan")
     for name, array in columns.items():
         if array.shape != shape:
-            raise _Refused(file, Reason.MISMATCH, f"{name} has shape {array.shape}, expected {shape}")
+            raise _Refused(
+                file, Reason.MISMATCH, f"{name} has shape {array.shape}, expected {shape}"
+            )
     if abs((period[0] - other[0]).total_seconds()) > 1:
-        raise _Refused(file, Reason.MISMATCH, f"starts at {period[0]}, its geolocation at {other[0]}")
+        raise _Refused(
+            file, Reason.MISMATCH, f"starts at {period[0]}, its geolocation at {other[0]}"
+        )
     wrong = scan_geometry.misplaced(columns["lat"], columns["lon"], columns["zenith"])
     columns["lat"] = np.where(wrong, np.nan, columns["lat"])
     columns = {name: array.ravel() for name, array in columns.items()}
     columns["scan_position"] = np.tile(np.arange(1, shape[1] + 1, dtype=np.int16), shape[0])
     values = level1.plausible(values.reshape(-1, values.shape[2])[:, chosen])
     first, last = (np.datetime64(time, "us") for time in period)
-    return footprints(channels, values, columns, (first - _SCAN, last + _SCAN), platform, file.path.name)
+    return footprints(
+        channels, values, columns, (first - _SCAN, last + _SCAN), platform, file.path.name
+    )

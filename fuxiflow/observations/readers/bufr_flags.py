@@ -10,11 +10,13 @@ from collections.abc import Callable
 import numpy as np
 
 # element: its width, and the bits of which one is enough
-_FOOTPRINT = {33030: (24, (1, 2, 4, 5)),  # do not use; time sequence error; no calibration; no earth location
-              # bad time; not calibrated for time, thermometers or mode; not located for time; place not reasonable
-              33031: (24, (2, 5, 7, 10, 13, 16)),
-              33033: (24, (22,)),  # all channels missing
-              33080: (20, (14, 18, 19))}  # time sequence error; antenna position wrong in space or black-body view
+_FOOTPRINT = {
+    33030: (24, (1, 2, 4, 5)),  # do not use; time sequence error; no calibration; no earth location
+    # bad time; not calibrated for time, thermometers or mode; not located for time; place not reasonable
+    33031: (24, (2, 5, 7, 10, 13, 16)),
+    33033: (24, (22,)),  # all channels missing
+    33080: (20, (14, 18, 19)),
+}  # time sequence error; antenna position wrong in space or black-body view
 _CHANNEL = {33081: (12, (4, 6, 7))}  # gain error; too few space views; too few black-body views
 _VIEW = 33033  # its bit n: the temperature of channel n - 1, up to 20, is unreasonable or was not computed
 _GEOLOCATION, _NO_EPHEMERIS = 33078, 3  # more than a granule of attitude and ephemeris is missing
@@ -35,8 +37,9 @@ def unusable(column: Callable[[int], np.ndarray]) -> np.ndarray:
     return found
 
 
-def bad_channel(column: Callable[[int], np.ndarray], group: dict[int, np.ndarray],
-                number: np.ndarray) -> np.ndarray:
+def bad_channel(
+    column: Callable[[int], np.ndarray], group: dict[int, np.ndarray], number: np.ndarray
+) -> np.ndarray:
     """Footprints (n,) whose flags, in the head or in the channel's ``group``, say that it has no temperature.
 
     ``number`` (n,) is the channel's from 1, NaN where it cannot be known.

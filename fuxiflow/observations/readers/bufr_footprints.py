@@ -14,9 +14,15 @@ from fuxiflow.observations.scan_geometry import zenith_at
 from fuxiflow.physics import EARTH_RADIUS, brightness_temperature
 
 _PHYSICAL = (2.7, 400.0)  # K: the cosmic background, and more than any scene
-_TILT = 3.0  # degrees of zenith: orbits of 805 to 870 km, attitude, and footprints beside the scan line
+_TILT = (
+    3.0  # degrees of zenith: orbits of 805 to 870 km, attitude, and footprints beside the scan line
+)
 _ANTENNA_TEMPERATURE = 12066
-_RANGE, _EXPONENT, _FLAG = (25140, 25141), 25142, 33060  # of IASI: first and last channel, scale, bad (1)
+_RANGE, _EXPONENT, _FLAG = (
+    (25140, 25141),
+    25142,
+    33060,
+)  # of IASI: first and last channel, scale, bad (1)
 ANTENNA = "antenna_"  # what names of antenna temperatures begin with
 
 
@@ -49,7 +55,9 @@ class Instrument:
     def scan_angle(self, position: np.ndarray) -> np.ndarray:
         """Angle off nadir (degrees) of scan positions of a cross-track scan, NaN outside the scan."""
         views = self.positions // self.views
-        view = np.where((position >= 1) & (position <= self.positions), (position - 1) // self.views, np.nan)
+        view = np.where(
+            (position >= 1) & (position <= self.positions), (position - 1) // self.views, np.nan
+        )
         return self.step * (view - (views - 1) / 2)
 
     def across(self, position: np.ndarray) -> np.ndarray:
@@ -67,15 +75,41 @@ def _numbers(count: int, prefix: str = "") -> tuple[str, ...]:
 # scan geometry: NOAA KLM User's Guide, appendix J; JPSS ATMS SDR ATBD, 474-00043; EUMETSAT IASI Level 1 Product Guide,
 # EUM/OPS-EPS/MAN/04/0032; Kunkee et al. 2008, doi 10.1109/TGRS.2008.917980 (SSMIS)
 INSTRUMENTS = {
-    "atms": Instrument(_numbers(22) + _numbers(22, ANTENNA), 5042, (12163, 12063), (621,), 96, 8 / 3, step=1.11),
+    "atms": Instrument(
+        _numbers(22) + _numbers(22, ANTENNA), 5042, (12163, 12063), (621,), 96, 8 / 3, step=1.11
+    ),
     "amsua": Instrument(_numbers(15), 2150, (12063, 12163), (570,), 30, 8, (3,), 28, 10 / 3),
-    "mhs": Instrument(_numbers(5), 2150, (12063, 12163), (203, 574), 90, 8 / 3, (4, 11), 43, 10 / 9),
+    "mhs": Instrument(
+        _numbers(5), 2150, (12063, 12163), (203, 574), 90, 8 / 3, (4, 11), 43, 10 / 9
+    ),
     "hirs4": Instrument(_numbers(19), 2150, (12063, 12163), (605, 606, 607), 56, 6.4, (0,), 1, 1.8),
-    "ssmis": Instrument(_numbers(24), 5042, (12163, 12063), (908,), 180, 1.9, zenith=53.1, spacing=60),
-    "ssmi": Instrument(("19V", "19H", "22V", "37V", "37H", "85V", "85H"), 0, (12063, 12163), (905,), 128, 3.8, (6,),
-                       zenith=53.1, spacing=25),
-    "iasi": Instrument(_numbers(8461), 5042, (14046,), (221,), 120, 8, step=10 / 3, views=4,
-                       slack=100, radiances=True)}
+    "ssmis": Instrument(
+        _numbers(24), 5042, (12163, 12063), (908,), 180, 1.9, zenith=53.1, spacing=60
+    ),
+    "ssmi": Instrument(
+        ("19V", "19H", "22V", "37V", "37H", "85V", "85H"),
+        0,
+        (12063, 12163),
+        (905,),
+        128,
+        3.8,
+        (6,),
+        zenith=53.1,
+        spacing=25,
+    ),
+    "iasi": Instrument(
+        _numbers(8461),
+        5042,
+        (14046,),
+        (221,),
+        120,
+        8,
+        step=10 / 3,
+        views=4,
+        slack=100,
+        radiances=True,
+    ),
+}
 
 
 class OtherInstrument(NamedTuple):
@@ -112,12 +146,16 @@ class Footprints(NamedTuple):
 def extract(instrument: str, channels: Sequence[str], data: bytes) -> Footprints | OtherInstrument:
     """The footprints of a message; ValueError where it lacks what a footprint needs, ecCodes' errors where damaged."""
     from fuxiflow.observations import elements  # loads ecCodes: in the decoding process alone
+
     kind = INSTRUMENTS[instrument]
     codes, matrix = elements.matrix(data)
     codes = np.array(codes)
     marks = np.flatnonzero(np.isin(codes, [kind.number] if kind.number else kind.values))
     told = {2019: kind.types, 2048: kind.sensors}
-    ahead = {code: column for column, code in reversed(list(enumerate(codes[:marks[0] if len(marks) else None])))}
+    ahead = {
+        code: column
+        for column, code in reversed(list(enumerate(codes[: marks[0] if len(marks) else None])))
+    }
 
     def column(*alternatives: int) -> np.ndarray:
         """The first of several elements that the footprint's head has, else NaN."""
@@ -127,23 +165,43 @@ def extract(instrument: str, channels: Sequence[str], data: bytes) -> Footprints
     for code, expected in told.items():
         seen = np.unique(column(code)[~np.isnan(column(code))]).astype(int)
         if len(seen) and expected and not set(seen) & set(expected):
-            return OtherInstrument(f"0-{code // 1000:02d}-{code % 1000:03d} is {seen[0]}, not of {instrument}")
-    values, note = _values(kind, channels, codes, matrix, marks, column) if len(marks) else (None, "")
+            return OtherInstrument(
+                f"0-{code // 1000:02d}-{code % 1000:03d} is {seen[0]}, not of {instrument}"
+            )
+    values, note = (
+        _values(kind, channels, codes, matrix, marks, column) if len(marks) else (None, "")
+    )
     if values is None:
         return OtherInstrument(f"it holds no channels of {instrument}")
     position, zenith = _scan(kind, column(5043, 30193), column(7024))
     lat, lon = column(5001, 5002), column(6001, 6002)
     # a flag that follows a range of channels is theirs alone
-    flagged = (column(_FLAG) == 1) & (codes[ahead.get(_FLAG, 0) - 1] != _RANGE[1]) | bufr_flags.unusable(column)
+    flagged = (column(_FLAG) == 1) & (
+        codes[ahead.get(_FLAG, 0) - 1] != _RANGE[1]
+    ) | bufr_flags.unusable(column)
     nowhere = (lat == 0) & (lon == 0)  # what some producers write where a scan has no location
     return Footprints(
-        np.nan_to_num(column(1007), nan=-1).astype(np.int32), _time(*map(column, range(4001, 4007))),
-        np.where(nowhere, np.nan, lat), np.where(nowhere, np.nan, lon), zenith, column(5021), position, flagged,
-        np.full(len(matrix), note, object), values)
+        np.nan_to_num(column(1007), nan=-1).astype(np.int32),
+        _time(*map(column, range(4001, 4007))),
+        np.where(nowhere, np.nan, lat),
+        np.where(nowhere, np.nan, lon),
+        zenith,
+        column(5021),
+        position,
+        flagged,
+        np.full(len(matrix), note, object),
+        values,
+    )
 
 
-def _values(kind: Instrument, channels: Sequence[str], codes: np.ndarray, matrix: np.ndarray,
-            marks: np.ndarray, head: Callable[..., np.ndarray]) -> tuple[np.ndarray | None, str]:
+def _values(
+    kind: Instrument,
+    channels: Sequence[str],
+    codes: np.ndarray,
+    matrix: np.ndarray,
+    marks: np.ndarray,
+    head: Callable[..., np.ndarray],
+) -> tuple[np.ndarray | None, str]:
     """Temperatures ``(n, channel)`` in K, None where not one channel is of the instrument, and a note on them. What is
     given twice is missing: one is wrong; so is what flags of the channel or, from ``head``, of the view call so."""
     found = np.full((len(matrix), len(channels)), np.nan)
@@ -153,11 +211,15 @@ def _values(kind: Instrument, channels: Sequence[str], codes: np.ndarray, matrix
     numbers, note = _channel_numbers(kind, codes, matrix, marks)
     equal, compared, any_known = True, False, False
     for i, mark in enumerate(marks):
-        group = codes[mark:marks[i + 1] if i + 1 < len(marks) else None]
+        group = codes[mark : marks[i + 1] if i + 1 < len(marks) else None]
         columns = {code: mark + k for k, code in reversed(list(enumerate(group)))}
         value = next((matrix[:, columns[code]] for code in kind.values if code in columns), None)
-        bad = bufr_flags.bad_channel(head, {code: matrix[:, place] for code, place in columns.items()}, numbers[:, i])
-        antenna = matrix[:, columns[_ANTENNA_TEMPERATURE]] if _ANTENNA_TEMPERATURE in columns else None
+        bad = bufr_flags.bad_channel(
+            head, {code: matrix[:, place] for code, place in columns.items()}, numbers[:, i]
+        )
+        antenna = (
+            matrix[:, columns[_ANTENNA_TEMPERATURE]] if _ANTENNA_TEMPERATURE in columns else None
+        )
         if value is not None and antenna is not None:
             equal &= bool(((value == antenna) | np.isnan(antenna)).all())
             compared |= bool(np.isfinite(antenna).any())
@@ -170,7 +232,7 @@ def _values(kind: Instrument, channels: Sequence[str], codes: np.ndarray, matrix
                     given[rows, place[key]] += 1
     found[given > 1] = np.nan
     if kind.radiances:
-        found = _brightness(found, np.array(channels, int), codes[:marks[0]], matrix)
+        found = _brightness(found, np.array(channels, int), codes[: marks[0]], matrix)
     low, high = _PHYSICAL
     with np.errstate(invalid="ignore"):
         found[~((found >= low) & (found <= high))] = np.nan
@@ -179,8 +241,9 @@ def _values(kind: Instrument, channels: Sequence[str], codes: np.ndarray, matrix
     return (found.astype(np.float32) if any_known else None), note
 
 
-def _channel_numbers(kind: Instrument, codes: np.ndarray, matrix: np.ndarray,
-                     marks: np.ndarray) -> tuple[np.ndarray, str]:
+def _channel_numbers(
+    kind: Instrument, codes: np.ndarray, matrix: np.ndarray, marks: np.ndarray
+) -> tuple[np.ndarray, str]:
     """Channel numbers ``(n, group)`` from 1, NaN where they cannot be believed, and a note if there are such.
 
     IASI's are believed as long as they increase: in messages of 2012 that ECMWF converted, numbers and radiances
@@ -195,11 +258,17 @@ def _channel_numbers(kind: Instrument, codes: np.ndarray, matrix: np.ndarray,
     with np.errstate(invalid="ignore"):
         rising = np.logical_and.accumulate(np.diff(numbers, axis=1, prepend=0) > 0, axis=1)
     lost = int((follows & ~rising & np.isfinite(numbers)).sum(axis=1).max(initial=0))
-    note = f"{lost} of {follows.sum()} radiances are not read: their channel numbers do not increase" if lost else ""
+    note = (
+        f"{lost} of {follows.sum()} radiances are not read: their channel numbers do not increase"
+        if lost
+        else ""
+    )
     return np.where(rising, numbers, np.nan), note
 
 
-def _brightness(scaled: np.ndarray, numbers: np.ndarray, head: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+def _brightness(
+    scaled: np.ndarray, numbers: np.ndarray, head: np.ndarray, matrix: np.ndarray
+) -> np.ndarray:
     """Brightness temperatures of IASI's scaled radiances ``(n, channel)``, of channels with the given ``numbers``.
 
     The head lists ranges of channels, each with the exponent of its scale: radiance = scaled value x 10^-exponent in
@@ -208,17 +277,23 @@ def _brightness(scaled: np.ndarray, numbers: np.ndarray, head: np.ndarray, matri
     """
     exponents, bad = np.full(scaled.shape, np.nan), np.zeros(scaled.shape, bool)
     for i in range(len(head) - 2):
-        if tuple(head[i:i + 2]) == _RANGE and head[i + 2] in (_EXPONENT, _FLAG):
-            first, last, said = matrix[:, i:i + 3].T[:, :, None]
+        if tuple(head[i : i + 2]) == _RANGE and head[i + 2] in (_EXPONENT, _FLAG):
+            first, last, said = matrix[:, i : i + 3].T[:, :, None]
             inside = (numbers >= first) & (numbers <= last)
             if head[i + 2] == _EXPONENT:
                 exponents = np.where(inside, said, exponents)
             else:
                 bad |= inside & (said == 1)
-    return np.where(bad, np.nan, brightness_temperature(scaled * 10.0**-exponents, 64500.0 + 25.0 * (numbers - 1)))
+    return np.where(
+        bad,
+        np.nan,
+        brightness_temperature(scaled * 10.0**-exponents, 64500.0 + 25.0 * (numbers - 1)),
+    )
 
 
-def _scan(kind: Instrument, number: np.ndarray, zenith: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _scan(
+    kind: Instrument, number: np.ndarray, zenith: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Scan positions from 1, 0 where missing, and zenith angles, whatever their sign, NaN where the position does not
     allow them.
 
@@ -230,9 +305,15 @@ def _scan(kind: Instrument, number: np.ndarray, zenith: np.ndarray) -> tuple[np.
         misfits = {0: np.abs(seen - kind.zenith)}
     else:
         seen = np.abs(zenith)
-        misfits = {shift: np.abs(seen - zenith_at(np.abs(kind.scan_angle(number + shift)))) for shift in (0, 1)}
-    typical = {shift: np.nanmean(np.minimum(misfit, 2 * _TILT)) for shift, misfit in misfits.items()
-               if np.isfinite(misfit).any()}
+        misfits = {
+            shift: np.abs(seen - zenith_at(np.abs(kind.scan_angle(number + shift))))
+            for shift in (0, 1)
+        }
+    typical = {
+        shift: np.nanmean(np.minimum(misfit, 2 * _TILT))
+        for shift, misfit in misfits.items()
+        if np.isfinite(misfit).any()
+    }
     shift = min(typical, key=typical.get, default=0)
     with np.errstate(invalid="ignore"):
         placed = (number + shift >= 1) & (number + shift <= kind.positions)
@@ -240,11 +321,20 @@ def _scan(kind: Instrument, number: np.ndarray, zenith: np.ndarray) -> tuple[np.
     return np.where(placed, number + shift, 0).astype(np.int16), np.where(fits, seen, np.nan)
 
 
-def _time(year: np.ndarray, month: np.ndarray, day: np.ndarray, hour: np.ndarray, minute: np.ndarray,
-          second: np.ndarray) -> np.ndarray:
+def _time(
+    year: np.ndarray,
+    month: np.ndarray,
+    day: np.ndarray,
+    hour: np.ndarray,
+    minute: np.ndarray,
+    second: np.ndarray,
+) -> np.ndarray:
     """UTC ``datetime64[us]`` of time components, NaT where one is missing or out of its range."""
     parts = np.stack([year, month, day, hour, minute, second])
-    low, high = np.array([1970, 1, 1, 0, 0, 0])[:, None], np.array([2100, 12, 31, 23, 59, 60.999])[:, None]
+    low, high = (
+        np.array([1970, 1, 1, 0, 0, 0])[:, None],
+        np.array([2100, 12, 31, 23, 59, 60.999])[:, None],
+    )
     with np.errstate(invalid="ignore"):
         valid = ((parts >= low) & (parts <= high)).all(axis=0)
     whole = np.where(valid, parts, low).astype(np.int64)
@@ -252,5 +342,9 @@ def _time(year: np.ndarray, month: np.ndarray, day: np.ndarray, hour: np.ndarray
     days = months.astype("datetime64[D]") + (whole[2] - 1)
     valid &= days.astype("datetime64[M]") == months
     microseconds = np.round(np.where(valid, second, 0) * 1e6).astype("timedelta64[us]")
-    time = days.astype("datetime64[us]") + (whole[3] * 60 + whole[4]).astype("timedelta64[m]") + microseconds
+    time = (
+        days.astype("datetime64[us]")
+        + (whole[3] * 60 + whole[4]).astype("timedelta64[m]")
+        + microseconds
+    )
     return np.where(valid, time, np.datetime64("NaT", "us"))

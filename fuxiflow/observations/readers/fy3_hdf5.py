@@ -24,13 +24,16 @@ from fuxiflow.observations.satpy_readers.fy3_hdf5 import GEOLOCATION, FY3Sounder
 
 VARIANTS = ("mwts3", "mwhs2")
 CHANNELS = {"MWTS": [str(i) for i in range(1, 18)], "MWHS": [str(i) for i in range(1, 16)]}
-_NAME = re.compile(r"(?P<granule>FY3[A-Z]_(?P<instrument>MWTS|MWHS)[-X]_\w{4}_L1_(?P<day>\d{8})_(?P<clock>\d{4}))_"
-                   r"\d{3}KM_(?P<version>\w{2})\.(HDF|hdf|h5)")
+_NAME = re.compile(
+    r"(?P<granule>FY3[A-Z]_(?P<instrument>MWTS|MWHS)[-X]_\w{4}_L1_(?P<day>\d{8})_(?P<clock>\d{4}))_"
+    r"\d{3}KM_(?P<version>\w{2})\.(HDF|hdf|h5)"
+)
 _SCAN = np.timedelta64(3, "s")  # a scan takes 8/3 s
 
 
-def read(variant: str, files: Sequence[Path], platforms: Sequence[str],
-         channels: Sequence[str]) -> Iterator[Granule]:
+def read(
+    variant: str, files: Sequence[Path], platforms: Sequence[str], channels: Sequence[str]
+) -> Iterator[Granule]:
     """MWTS-III, channels 1 to 17, or MWHS-II, 1 to 15; see :func:`fuxiflow.observations.readers.read`.
 
     The files' granules in time order. Of several versions of a granule the last is used.
@@ -44,8 +47,19 @@ def read(variant: str, files: Sequence[Path], platforms: Sequence[str],
         if found and found["instrument"] == instrument and day:
             named.append((found, day, path))
         else:
-            yield Granule(path.name, reason=Reason.NAME, message=f"not the name of a level 1 file of {instrument}")
-    named.sort(key=lambda entry: (entry[0]["day"], entry[0]["clock"], entry[0]["granule"], entry[0]["version"]))
+            yield Granule(
+                path.name,
+                reason=Reason.NAME,
+                message=f"not the name of a level 1 file of {instrument}",
+            )
+    named.sort(
+        key=lambda entry: (
+            entry[0]["day"],
+            entry[0]["clock"],
+            entry[0]["granule"],
+            entry[0]["version"],
+        )
+    )
     latest = {found["granule"]: path for found, _, path in named}
     for found, day, path in named:
         if latest[found["granule"]] != path:
@@ -62,8 +76,13 @@ def _day(text: str) -> date | None:
         return None
 
 
-def _footprints(path: Path, instrument: str, platforms: Sequence[str], channels: Sequence[str],
-                chosen: list[int]) -> pa.Table:
+def _footprints(
+    path: Path,
+    instrument: str,
+    platforms: Sequence[str],
+    channels: Sequence[str],
+    chosen: list[int],
+) -> pa.Table:
     """The footprint table of a file."""
     if not path.stat().st_size:
         raise Refused(Reason.EMPTY, "zero bytes")
@@ -77,24 +96,42 @@ def _footprints(path: Path, instrument: str, platforms: Sequence[str], channels:
     try:
         platform = file.platform_name
         if platform not in platforms:
-            raise Refused(Reason.PLATFORM, f"platform {platform}, expected {', '.join(platforms)}", count)
+            raise Refused(
+                Reason.PLATFORM, f"platform {platform}, expected {', '.join(platforms)}", count
+            )
         return _table(file, platform, instrument, channels, chosen, path.name)
     except level1.DAMAGE as error:
         raise Refused(Reason.UNREADABLE, f"{type(error).__name__}: {error}", count) from error
 
 
-def _table(file: FY3SounderFile, platform: str, instrument: str, channels: Sequence[str], chosen: list[int],
-           name: str) -> pa.Table:
+def _table(
+    file: FY3SounderFile,
+    platform: str,
+    instrument: str,
+    channels: Sequence[str],
+    chosen: list[int],
+    name: str,
+) -> pa.Table:
     values = file.brightness_temperatures()
     if values.shape[2] != len(CHANNELS[instrument]):
         raise ValueError(f"{values.shape[2]} channels, expected {len(CHANNELS[instrument])}")
-    names = {"lat": "Latitude", "lon": "Longitude", "zenith": "SensorZenith", "azimuth": "SensorAzimuth"}
+    names = {
+        "lat": "Latitude",
+        "lon": "Longitude",
+        "zenith": "SensorZenith",
+        "azimuth": "SensorAzimuth",
+    }
     columns = {column: file.values(GEOLOCATION + key) for column, key in names.items()}
     for column, array in columns.items():
         if array.shape != values.shape[:2]:
-            raise Refused(Reason.MISMATCH, f"{column} has the shape {array.shape}, expected {values.shape[:2]}",
-                          values[..., 0].size)
-    columns["azimuth"] = np.where(np.abs(columns["azimuth"]) <= 360, np.mod(columns["azimuth"], 360.0), np.nan)
+            raise Refused(
+                Reason.MISMATCH,
+                f"{column} has the shape {array.shape}, expected {values.shape[:2]}",
+                values[..., 0].size,
+            )
+    columns["azimuth"] = np.where(
+        np.abs(columns["azimuth"]) <= 360, np.mod(columns["azimuth"], 360.0), np.nan
+    )
     time = file.times()
     wrong = scan_geometry.misplaced(columns["lat"], columns["lon"], columns["zenith"])
     columns["lat"] = np.where(wrong, np.nan, columns["lat"])
@@ -106,4 +143,3 @@ def _table(file: FY3SounderFile, platform: str, instrument: str, channels: Seque
     start, end = (np.datetime64(moment, "us") for moment in (file.start_time, file.end_time))
     temperatures = level1.plausible(values.reshape(-1, values.shape[2])[:, chosen])
     return footprints(channels, temperatures, columns, (start - _SCAN, end + _SCAN), platform, name)
-

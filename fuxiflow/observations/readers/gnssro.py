@@ -28,20 +28,31 @@ _CHANNEL = re.compile(PREFIX + r"(0|[1-9]\d{0,4})")
 _NETCDF = (b"CDF\1", b"CDF\2", b"CDF\5", b"\x89HDF")
 _STAMP = re.compile(r"_(\w{4})\.\d{4}\.\d{3}\.\d{2}\.\d{2}\.\w\d{2}")  # in names of CDAAC's files
 Period = tuple[np.datetime64, np.datetime64]
-_ALWAYS = np.datetime64("1995-04-01", "us"), np.datetime64("2100-01-01", "us")  # GPS/MET was the first
+_ALWAYS = (
+    np.datetime64("1995-04-01", "us"),
+    np.datetime64("2100-01-01", "us"),
+)  # GPS/MET was the first
 
 
 def heights_of(channels: Sequence[str]) -> np.ndarray:
     """Heights in m of ``channels``; ValueError says which have none and how they are called."""
     found = [_CHANNEL.fullmatch(name) for name in channels]
-    unknown = [name for name, match in zip(channels, found, strict=True) if not match or int(match[1]) > HIGHEST]
+    unknown = [
+        name
+        for name, match in zip(channels, found, strict=True)
+        if not match or int(match[1]) > HIGHEST
+    ]
     if unknown:
-        raise ValueError(f"occultations have no channel {', '.join(unknown)}; known: {PREFIX} and a height in m, "
-                         f"{PREFIX}0 to {PREFIX}{HIGHEST}")
+        raise ValueError(
+            f"occultations have no channel {', '.join(unknown)}; known: {PREFIX} and a height in m, "
+            f"{PREFIX}0 to {PREFIX}{HIGHEST}"
+        )
     return np.array([int(match[1]) for match in found], float)
 
 
-def read(files: Sequence[Path], platforms: Sequence[str], channels: Sequence[str]) -> Iterator[Granule]:
+def read(
+    files: Sequence[Path], platforms: Sequence[str], channels: Sequence[str]
+) -> Iterator[Granule]:
     """Occultations in the order of their files; see :func:`fuxiflow.observations.readers.read`.
 
     One footprint each, where its tangent point is at 10 km (:data:`.occultation.POSITION_HEIGHT`), with the azimuth of
@@ -49,7 +60,10 @@ def read(files: Sequence[Path], platforms: Sequence[str], channels: Sequence[str
     """
     heights = heights_of(channels)
     collector = Collector(channels)
-    with Decoder(occultation_netcdf.occultations) as netcdf, Decoder(occultation_bufr.occultations) as bufr:
+    with (
+        Decoder(occultation_netcdf.occultations) as netcdf,
+        Decoder(occultation_bufr.occultations) as bufr,
+    ):
         for path in map(Path, files):
             for found, period in _occultations(path, netcdf, bufr, collector):
                 if found.platform not in platforms:
@@ -58,14 +72,27 @@ def read(files: Sequence[Path], platforms: Sequence[str], channels: Sequence[str
                     continue
                 values = refractivity_at(heights, found.height, found.refractivity)
                 reason = Reason.QUALITY if found.flaw else Reason.USED
-                collector.add(path.name, Report(found.time, found.lat, found.lon, found.platform, "", values, period,
-                                                found.azimuth, reason))
+                collector.add(
+                    path.name,
+                    Report(
+                        found.time,
+                        found.lat,
+                        found.lon,
+                        found.platform,
+                        "",
+                        values,
+                        period,
+                        found.azimuth,
+                        reason,
+                    ),
+                )
             yield from collector.granules()
     yield from collector.granules(rest=True)
 
 
-def _occultations(path: Path, netcdf: Decoder, bufr: Decoder,
-                  collector: Collector) -> Iterator[tuple[Occultation, Period]]:
+def _occultations(
+    path: Path, netcdf: Decoder, bufr: Decoder, collector: Collector
+) -> Iterator[tuple[Occultation, Period]]:
     """The occultations of a file, with the period that their times have to lie in."""
     try:
         with open(path, "rb") as file:

@@ -35,8 +35,14 @@ def known_channels(channels: Sequence[str], known: Sequence[str], subject: str) 
     return [places[name] for name in channels]
 
 
-def footprints(channels: Sequence[str], values: np.ndarray, columns: dict[str, np.ndarray],
-               period: tuple[np.datetime64, np.datetime64], platform: str, file: str) -> pa.Table:
+def footprints(
+    channels: Sequence[str],
+    values: np.ndarray,
+    columns: dict[str, np.ndarray],
+    period: tuple[np.datetime64, np.datetime64],
+    platform: str,
+    file: str,
+) -> pa.Table:
     """The footprint table of a granule, with the reasons that a file itself gives.
 
     ``values`` (n, channel); ``columns`` time, lat and lon, each (n,), and of a scan zenith, azimuth and scan_position,
@@ -46,8 +52,11 @@ def footprints(channels: Sequence[str], values: np.ndarray, columns: dict[str, n
     outside the period NaT.
     """
     rows = len(values)
-    unseen = {"zenith": np.zeros(rows, np.float32), "azimuth": np.full(rows, np.nan, np.float32),
-              "scan_position": np.zeros(rows, np.int16)}
+    unseen = {
+        "zenith": np.zeros(rows, np.float32),
+        "azimuth": np.full(rows, np.nan, np.float32),
+        "scan_position": np.zeros(rows, np.int16),
+    }
     columns = unseen | columns
     lat, lon = (np.asarray(columns[name], np.float32) for name in ("lat", "lon"))
     zenith, time = np.asarray(columns["zenith"], np.float32), columns["time"]
@@ -59,7 +68,12 @@ def footprints(channels: Sequence[str], values: np.ndarray, columns: dict[str, n
     rejected[~np.isfinite(values).any(axis=1)] = Reason.MISSING
     rejected[~timely] = Reason.TIME
     rejected[~(located & seen)] = Reason.LOCATION
-    cleaned = {**columns, "lat": np.where(located, lat, np.nan), "lon": np.where(located, lon, np.nan),
-               "zenith": np.where(seen, zenith, np.nan),
-               "time": np.where(timely, time, np.datetime64("NaT")), "rejected": rejected}
+    cleaned = {
+        **columns,
+        "lat": np.where(located, lat, np.nan),
+        "lon": np.where(located, lon, np.nan),
+        "zenith": np.where(seen, zenith, np.nan),
+        "time": np.where(timely, time, np.datetime64("NaT")),
+        "rejected": rejected,
+    }
     return table.build(channels, values, cleaned, platform, file)

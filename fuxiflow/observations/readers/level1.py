@@ -12,7 +12,16 @@ from fuxiflow.observations import table
 from fuxiflow.observations.readers.granule import Granule
 from fuxiflow.observations.reasons import Reason
 
-DAMAGE = (OSError, LookupError, ValueError, RuntimeError, TypeError, AttributeError, OverflowError, MemoryError)
+DAMAGE = (
+    OSError,
+    LookupError,
+    ValueError,
+    RuntimeError,
+    TypeError,
+    AttributeError,
+    OverflowError,
+    MemoryError,
+)
 """What h5py, numpy and satpy raise on damaged files."""
 PLAUSIBLE = 2.7, 350.0
 """Temperatures in K that a sounder can see: from the cosmic background up to more than any surface on earth."""
@@ -34,9 +43,13 @@ def granule(file: str, day: date | None, decode: Callable[[], pa.Table]) -> Gran
         with quiet():
             found = decode()
     except Refused as refusal:
-        return Granule(file, reason=refusal.reason, message=str(refusal), count=refusal.count, day=day)
+        return Granule(
+            file, reason=refusal.reason, message=str(refusal), count=refusal.count, day=day
+        )
     except DAMAGE as error:
-        return Granule(file, reason=Reason.UNREADABLE, message=f"{type(error).__name__}: {error}", day=day)
+        return Granule(
+            file, reason=Reason.UNREADABLE, message=f"{type(error).__name__}: {error}", day=day
+        )
     return Granule(file, footprints=found, count=len(found), day=day)
 
 

@@ -37,8 +37,16 @@ SCAN_SECONDS = 8
 _RADIANCE, _WAVENUMBER = 1e-5, 100.0
 SCALES = np.array([1e-19, 1e-13, 1e-9])
 # octets 73-74 of the header
-PLATFORMS = {2: "NOAA-16", 4: "NOAA-15", 6: "NOAA-17", 7: "NOAA-18", 8: "NOAA-19", 11: "Metop-B", 12: "Metop-A",
-             13: "Metop-C"}
+PLATFORMS = {
+    2: "NOAA-16",
+    4: "NOAA-15",
+    6: "NOAA-17",
+    7: "NOAA-18",
+    8: "NOAA-19",
+    11: "Metop-B",
+    12: "Metop-A",
+    13: "Metop-C",
+}
 _AMSUA = 10  # data type code, octets 77-78
 _ARCHIVE_HEADER = 512  # octets that an archive may put before the header
 _LARGEST = 100_000_000  # octets; an orbit has 2 million
@@ -52,7 +60,9 @@ _MOON_SEEN, _MOON_CORRECTED = 1 << 7, 1 << 6
 _WARM_TOLERANCE, _SPACE_LIMIT = 5.0, 12.0  # K
 
 
-def _field(name: str, kind: str, octet: int, shape: tuple[int, ...] = ()) -> tuple[str, str, int, tuple[int, ...]]:
+def _field(
+    name: str, kind: str, octet: int, shape: tuple[int, ...] = ()
+) -> tuple[str, str, int, tuple[int, ...]]:
     """A field that starts at ``octet``, counted from 1 as in the guide."""
     return name, kind, octet - 1, shape
 
@@ -60,22 +70,42 @@ def _field(name: str, kind: str, octet: int, shape: tuple[int, ...] = ()) -> tup
 def _layout(*fields) -> np.dtype:
     names, kinds, offsets, shapes = zip(*fields, strict=True)
     formats = [(kind, shape) if shape else kind for kind, shape in zip(kinds, shapes, strict=True)]
-    return np.dtype({"names": list(names), "formats": formats, "offsets": list(offsets), "itemsize": RECORD})
+    return np.dtype(
+        {"names": list(names), "formats": formats, "offsets": list(offsets), "itemsize": RECORD}
+    )
 
 
 HEADER = _layout(
-    _field("dataset", "S42", 23), _field("spacecraft", ">u2", 73), _field("data_type", ">u2", 77),
-    _field("start_year", ">u2", 85), _field("start_day", ">u2", 87), _field("start_ms", ">u4", 89),
-    _field("end_year", ">u2", 97), _field("end_day", ">u2", 99), _field("end_ms", ">u4", 101),
-    _field("headers", ">u2", 15), _field("records", ">u2", 145), _field("planck", ">i4", 689, (15, 3)))
+    _field("dataset", "S42", 23),
+    _field("spacecraft", ">u2", 73),
+    _field("data_type", ">u2", 77),
+    _field("start_year", ">u2", 85),
+    _field("start_day", ">u2", 87),
+    _field("start_ms", ">u4", 89),
+    _field("end_year", ">u2", 97),
+    _field("end_day", ">u2", 99),
+    _field("end_ms", ">u4", 101),
+    _field("headers", ">u2", 15),
+    _field("records", ">u2", 145),
+    _field("planck", ">i4", 689, (15, 3)),
+)
 # samples: A2 has channels 1-2 after two words of antenna position, A1 channels 3-15 after four
 SCAN = _layout(
-    _field("year", ">u2", 3), _field("day", ">u2", 5), _field("ms", ">u4", 9), _field("quality", ">u4", 25),
-    _field("channel_quality", ">u2", 33, (15,)), _field("coefficients", ">i4", 81, (15, 3)),
-    _field("angles", ">i2", 473, (POSITIONS, 3)), _field("lat_lon", ">i4", 653, (POSITIONS, 2)),
-    _field("earth_a1", ">u2", 905, (POSITIONS, 17)), _field("space_a1", ">u2", 1933, (2, 13)),
-    _field("warm_a1", ">u2", 2085, (2, 13)), _field("earth_a2", ">u2", 2193, (POSITIONS, 4)),
-    _field("space_a2", ">u2", 2437, (2, 2)), _field("warm_a2", ">u2", 2489, (2, 2)))
+    _field("year", ">u2", 3),
+    _field("day", ">u2", 5),
+    _field("ms", ">u4", 9),
+    _field("quality", ">u4", 25),
+    _field("channel_quality", ">u2", 33, (15,)),
+    _field("coefficients", ">i4", 81, (15, 3)),
+    _field("angles", ">i2", 473, (POSITIONS, 3)),
+    _field("lat_lon", ">i4", 653, (POSITIONS, 2)),
+    _field("earth_a1", ">u2", 905, (POSITIONS, 17)),
+    _field("space_a1", ">u2", 1933, (2, 13)),
+    _field("warm_a1", ">u2", 2085, (2, 13)),
+    _field("earth_a2", ">u2", 2193, (POSITIONS, 4)),
+    _field("space_a2", ">u2", 2437, (2, 2)),
+    _field("warm_a2", ">u2", 2489, (2, 2)),
+)
 
 
 @dataclass(frozen=True)
@@ -87,7 +117,9 @@ class Orbit:
     missing: int
 
 
-def read(variant: str, files: Sequence[Path], platforms: Sequence[str], channels: Sequence[str]) -> Iterator[Granule]:
+def read(
+    variant: str, files: Sequence[Path], platforms: Sequence[str], channels: Sequence[str]
+) -> Iterator[Granule]:
     """AMSU-A, channels 1 to 15 as antenna temperatures; see :func:`fuxiflow.observations.readers.read`.
 
     A truncated file gives its whole records, and a second granule that counts the footprints it lacks.
@@ -110,8 +142,13 @@ def read(variant: str, files: Sequence[Path], platforms: Sequence[str], channels
         found = level1.granule(path.name, day, decode)
         yield found
         if found.footprints is not None and lost[0]:
-            yield Granule(path.name, reason=Reason.UNREADABLE, message=f"truncated: {lost[0]} scans are missing",
-                          count=lost[0] * POSITIONS, day=day)
+            yield Granule(
+                path.name,
+                reason=Reason.UNREADABLE,
+                message=f"truncated: {lost[0]} scans are missing",
+                count=lost[0] * POSITIONS,
+                day=day,
+            )
 
 
 def _day(name: str) -> date | None:
@@ -129,7 +166,9 @@ def load(path: Path) -> Orbit:
     if not size:
         raise Refused(Reason.EMPTY, "zero bytes")
     if size > _LARGEST:
-        raise Refused(Reason.UNREADABLE, f"{size} octets are more than any AMSU-A level 1b file has")
+        raise Refused(
+            Reason.UNREADABLE, f"{size} octets are more than any AMSU-A level 1b file has"
+        )
     content = path.read_bytes()
     for offset in (0, _ARCHIVE_HEADER):
         if len(content) < offset + RECORD:
@@ -138,7 +177,9 @@ def load(path: Path) -> Orbit:
         if header["data_type"] == _AMSUA and int(header["spacecraft"]) in PLATFORMS:
             break
     else:
-        raise Refused(Reason.UNREADABLE, "no header of AMSU-A level 1b (data type 10, known spacecraft)")
+        raise Refused(
+            Reason.UNREADABLE, "no header of AMSU-A level 1b (data type 10, known spacecraft)"
+        )
     first = offset + RECORD * (int(header["headers"]) if 1 <= header["headers"] <= 4 else 1)
     whole = max(len(content) - first, 0) // RECORD
     if not whole:
@@ -156,8 +197,10 @@ def load(path: Path) -> Orbit:
 
 def period(header: np.void) -> tuple[np.datetime64, np.datetime64]:
     """First and last scan's time as the header says; :class:`Refused` when it cannot be a part of an orbit or two."""
-    start, end = (level1.instants(*([header[f"{word}_{part}"]] for part in ("year", "day", "ms")))[0]
-                  for word in ("start", "end"))
+    start, end = (
+        level1.instants(*([header[f"{word}_{part}"]] for part in ("year", "day", "ms")))[0]
+        for word in ("start", "end")
+    )
     if not np.timedelta64(0) <= end - start <= np.timedelta64(6, "h"):  # NaT compares false
         raise Refused(Reason.UNREADABLE, f"its header has the period from {start} to {end}")
     return start, end
@@ -197,35 +240,61 @@ def calibrate(orbit: Orbit) -> np.ndarray:
     bad |= ((quality & _MOON_SEEN) != 0) & ((quality & _MOON_CORRECTED) == 0)
     bad |= (orbit.scans["quality"] & _UNCALIBRATED)[:, None] != 0
     bad |= orbit.scans["coefficients"][..., 1] <= 0
-    warm, space = (np.fmin(found[:, 0], found[:, 1]) for found in (
-        temperature(coefficients, _samples(orbit, name), planck) for name in ("warm", "space")))
+    warm, space = (
+        np.fmin(found[:, 0], found[:, 1])
+        for found in (
+            temperature(coefficients, _samples(orbit, name), planck) for name in ("warm", "space")
+        )
+    )
     with np.errstate(invalid="ignore"):
-        typical = np.array([np.median(column[np.isfinite(column)]) if np.isfinite(column).any() else np.nan
-                            for column in np.where(bad, np.nan, warm).T])
+        typical = np.array(
+            [
+                np.median(column[np.isfinite(column)]) if np.isfinite(column).any() else np.nan
+                for column in np.where(bad, np.nan, warm).T
+            ]
+        )
         bad |= ~(np.abs(warm - typical) <= _WARM_TOLERANCE) | (space > _SPACE_LIMIT)
     values = temperature(coefficients, _samples(orbit, "earth"), planck)
     return level1.plausible(np.where(bad[:, None, :], np.nan, values))
 
 
-def _footprints(orbit: Orbit, platforms: Sequence[str], channels: Sequence[str], chosen: list[int],
-                file: str) -> pa.Table:
+def _footprints(
+    orbit: Orbit, platforms: Sequence[str], channels: Sequence[str], chosen: list[int], file: str
+) -> pa.Table:
     """The footprint table of an orbit."""
     shape = len(orbit.scans), POSITIONS
     platform = PLATFORMS[int(orbit.header["spacecraft"])]
     if platform not in platforms:
-        raise Refused(Reason.PLATFORM, f"platform {platform}, expected {', '.join(platforms)}", shape[0] * shape[1])
+        raise Refused(
+            Reason.PLATFORM,
+            f"platform {platform}, expected {', '.join(platforms)}",
+            shape[0] * shape[1],
+        )
     start, end = period(orbit.header)
     quality = orbit.scans["quality"]
     time = level1.instants(*(orbit.scans[name] for name in ("year", "day", "ms")))
-    lat, lon = (np.where((quality & _UNLOCATED)[:, None] != 0, np.nan, orbit.scans["lat_lon"][..., i] * 1e-4)
-                for i in range(2))
+    lat, lon = (
+        np.where(
+            (quality & _UNLOCATED)[:, None] != 0, np.nan, orbit.scans["lat_lon"][..., i] * 1e-4
+        )
+        for i in range(2)
+    )
     zenith = orbit.scans["angles"][..., 1] * 1e-2
     wrong = scan_geometry.misplaced(lat, lon, zenith)
     lat = np.where(wrong, np.nan, lat)
-    time[((quality & _BAD_TIME) != 0) | scan_geometry.mistimed(time, lat, lon)] = np.datetime64("NaT")
-    columns = {"time": np.repeat(time, POSITIONS), "lat": lat.ravel(), "lon": lon.ravel(), "zenith": zenith.ravel(),
-               "azimuth": np.full(lat.size, np.nan, np.float32),  # the records hold it relative to the sun's alone
-               "scan_position": np.tile(np.arange(1, POSITIONS + 1, dtype=np.int16), shape[0])}
+    time[((quality & _BAD_TIME) != 0) | scan_geometry.mistimed(time, lat, lon)] = np.datetime64(
+        "NaT"
+    )
+    columns = {
+        "time": np.repeat(time, POSITIONS),
+        "lat": lat.ravel(),
+        "lon": lon.ravel(),
+        "zenith": zenith.ravel(),
+        "azimuth": np.full(
+            lat.size, np.nan, np.float32
+        ),  # the records hold it relative to the sun's alone
+        "scan_position": np.tile(np.arange(1, POSITIONS + 1, dtype=np.int16), shape[0]),
+    }
     values = calibrate(orbit).reshape(-1, len(CHANNELS))[:, chosen]
     margin = np.timedelta64(SCAN_SECONDS, "s")
     found = footprints(channels, values, columns, (start - margin, end + margin), platform, file)

@@ -13,14 +13,37 @@ DRIFT = 1_000.0
 """Tangent points farther than this from the occultation's reference point, km, are errors."""
 
 # satellites by their name in WMO OSCAR; COSMIC's by their mission
-_MISSIONS = {f"C00{i}": "COSMIC-1" for i in range(1, 7)} | {f"C2E{i}": "COSMIC-2" for i in range(1, 7)}
+_MISSIONS = {f"C00{i}": "COSMIC-1" for i in range(1, 7)} | {
+    f"C2E{i}": "COSMIC-2" for i in range(1, 7)
+}
 _MISSIONS |= {f"CO0{i}": "COSMIC-1" for i in range(1, 7)}
 PLATFORMS = _MISSIONS | {
-    "META": "Metop-A", "METB": "Metop-B", "METC": "Metop-C", "MTPA": "Metop-A", "MTPB": "Metop-B", "MTPC": "Metop-C",
-    "CHAM": "CHAMP", "CHMP": "CHAMP", "GRAA": "GRACE-A", "GRAB": "GRACE-B", "GRCA": "GRACE-A", "GRCB": "GRACE-B",
-    "SACC": "SAC-C", "TSRX": "TerraSAR-X", "TSX1": "TerraSAR-X", "TDMX": "TanDEM-X", "TDX1": "TanDEM-X", "PAZE": "PAZ",
-    "PAZ1": "PAZ", "KOM5": "KOMPSAT-5", "CNOF": "C/NOFS", "OSAT": "OceanSat-2",
-    "FY3C": "FY-3C", "FY3D": "FY-3D", "FY3E": "FY-3E"}
+    "META": "Metop-A",
+    "METB": "Metop-B",
+    "METC": "Metop-C",
+    "MTPA": "Metop-A",
+    "MTPB": "Metop-B",
+    "MTPC": "Metop-C",
+    "CHAM": "CHAMP",
+    "CHMP": "CHAMP",
+    "GRAA": "GRACE-A",
+    "GRAB": "GRACE-B",
+    "GRCA": "GRACE-A",
+    "GRCB": "GRACE-B",
+    "SACC": "SAC-C",
+    "TSRX": "TerraSAR-X",
+    "TSX1": "TerraSAR-X",
+    "TDMX": "TanDEM-X",
+    "TDX1": "TanDEM-X",
+    "PAZE": "PAZ",
+    "PAZ1": "PAZ",
+    "KOM5": "KOMPSAT-5",
+    "CNOF": "C/NOFS",
+    "OSAT": "OceanSat-2",
+    "FY3C": "FY-3C",
+    "FY3D": "FY-3D",
+    "FY3E": "FY-3E",
+}
 """Platforms by the four letters of CDAAC's file stamps and of ROPP's ``leo_id``."""
 
 
@@ -42,8 +65,9 @@ class Occultation:
     flaw: str = ""
 
 
-def position(reference: tuple[float, float], lat: np.ndarray, lon: np.ndarray,
-             height: np.ndarray) -> tuple[float, float]:
+def position(
+    reference: tuple[float, float], lat: np.ndarray, lon: np.ndarray, height: np.ndarray
+) -> tuple[float, float]:
     """Latitude and longitude of the tangent point nearest to 10 km, of those that a file gives (n,) each at ``height``
     (m); the ``reference`` where there is none within 5 km. NaN when the two are farther apart than tangent points
     drift: one of them is an error. Both coordinates exactly zero are no place but what stands for none."""

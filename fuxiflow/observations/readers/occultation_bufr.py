@@ -13,11 +13,33 @@ from fuxiflow.observations.readers.occultation import Occultation
 from fuxiflow.observations.readers.reports import date
 from fuxiflow.observations.satellites import BUFR_SATELLITES
 
-_HEAD = ("satelliteIdentifier", "year", "month", "day", "hour", "minute", "second", "timeIncrement",
-         "radioOccultationDataQualityFlags", "latitude", "longitude", "bearingOrAzimuth",
-         "earthLocalRadiusOfCurvature", "geoidUndulation")
-_WANTED = frozenset({*_HEAD, "impactParameter", "height", "atmosphericRefractivity", "firstOrderStatistics",
-                     "meanFrequency", "bendingAngle"})
+_HEAD = (
+    "satelliteIdentifier",
+    "year",
+    "month",
+    "day",
+    "hour",
+    "minute",
+    "second",
+    "timeIncrement",
+    "radioOccultationDataQualityFlags",
+    "latitude",
+    "longitude",
+    "bearingOrAzimuth",
+    "earthLocalRadiusOfCurvature",
+    "geoidUndulation",
+)
+_WANTED = frozenset(
+    {
+        *_HEAD,
+        "impactParameter",
+        "height",
+        "atmosphericRefractivity",
+        "firstOrderStatistics",
+        "meanFrequency",
+        "bendingAngle",
+    }
+)
 _FLAWS = {1: "non-nominal quality", 6: "non-nominal refractivity", 15: "background, no occultation"}
 _BITS = 16  # of flag table 0-33-039; bit 1 is the most significant
 
@@ -66,12 +88,21 @@ def _occultation(subset: Subset) -> Occultation:
     satellite = int(identifier) if identifier == identifier else 0
     lats, lons, impact, bending = np.array(rays).reshape(-1, 4).T
     radius = given("earthLocalRadiusOfCurvature") + np.nan_to_num(given("geoidUndulation"))
-    place = occultation.position((given("latitude"), given("longitude")), lats, lons, impact - radius)
+    place = occultation.position(
+        (given("latitude"), given("longitude")), lats, lons, impact - radius
+    )
     heights, refractivity = np.array(levels).reshape(-1, 2).T
     if not np.isfinite(refractivity).any():
         heights, refractivity = abel.refractivity(impact, bending, radius)
-    return Occultation(time, *place, BUFR_SATELLITES.get(satellite, f"satellite {satellite}"), heights, refractivity,
-                       given("bearingOrAzimuth"), _flaw(given("radioOccultationDataQualityFlags")))
+    return Occultation(
+        time,
+        *place,
+        BUFR_SATELLITES.get(satellite, f"satellite {satellite}"),
+        heights,
+        refractivity,
+        given("bearingOrAzimuth"),
+        _flaw(given("radioOccultationDataQualityFlags")),
+    )
 
 
 def _flaw(flags: float) -> str:

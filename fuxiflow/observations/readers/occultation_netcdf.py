@@ -16,8 +16,12 @@ from fuxiflow.observations.readers.reports import date
 _GPS_EPOCH = np.datetime64("1980-01-06T00:00:00", "us")
 _NAT = np.datetime64("NaT", "us")
 _AGREE = np.timedelta64(60, "s")  # the calendar date of a CDAAC file is its start, in GPS time too
-_BAD_PCD = {0: "non-nominal quality", 5: "non-nominal refractivity", 14: "background, no occultation",
-            15: "confidence data missing"}  # bits of ROPP's product confidence data, least significant 0
+_BAD_PCD = {
+    0: "non-nominal quality",
+    5: "non-nominal refractivity",
+    14: "background, no occultation",
+    15: "confidence data missing",
+}  # bits of ROPP's product confidence data, least significant 0
 
 
 def occultations(data: bytes) -> list[Occultation]:
@@ -29,7 +33,9 @@ def occultations(data: bytes) -> list[Occultation]:
             return list(_ropp(file))
         if {"MSL_alt", "Ref"} <= set(file.variables):
             return [_cdaac(file)]
-        raise ValueError("neither MSL_alt and Ref (CDAAC) nor alt_refrac (ROM SAF): no refractivity by height")
+        raise ValueError(
+            "neither MSL_alt and Ref (CDAAC) nor alt_refrac (ROM SAF): no refractivity by height"
+        )
 
 
 def utc(gps_seconds: float) -> np.datetime64:
@@ -71,7 +77,9 @@ def _cdaac(file) -> Occultation:
     refractivity = _array(file, "Ref")
     _same(MSL_alt=height, Ref=refractivity)
     start = utc(attribute("start_time"))
-    calendar = date(*(attribute(name) for name in ("year", "month", "day", "hour", "minute", "second")))
+    calendar = date(
+        *(attribute(name) for name in ("year", "month", "day", "hour", "minute", "second"))
+    )
     if not np.isnat(calendar):
         calendar = utc((calendar - _GPS_EPOCH) / np.timedelta64(1, "s"))
         start = calendar if "start_time" not in given or abs(start - calendar) <= _AGREE else _NAT
@@ -86,9 +94,15 @@ def _cdaac(file) -> Occultation:
         place = occultation.position(reference, lat, lon, height)
     stamp = str(given.get("fileStamp", ""))  # IIII.YYYY.DDD.HH.MM.GGG
     bad = str(given.get("bad", "0")).strip()
-    return Occultation(start, *place, occultation.PLATFORMS.get(stamp[:4], stamp[:4]),
-                       height, refractivity, attribute("azim"),
-                       "" if bad in ("0", "") else f"bad {bad}: {given.get('errstr', '')}")
+    return Occultation(
+        start,
+        *place,
+        occultation.PLATFORMS.get(stamp[:4], stamp[:4]),
+        height,
+        refractivity,
+        attribute("azim"),
+        "" if bad in ("0", "") else f"bad {bad}: {given.get('errstr', '')}",
+    )
 
 
 def _same(**arrays: np.ndarray) -> None:
@@ -108,6 +122,7 @@ def _text(file, name: str, index: int) -> str:
 
 def _ropp(file) -> Iterator[Occultation]:
     """The profiles of a ROPP file, along its unlimited dimension."""
+
     def rows(name: str, scales: dict[str, float] | None = None) -> np.ndarray:
         if name not in file.variables:
             return np.full((count, 1), np.nan)
@@ -117,7 +132,9 @@ def _ropp(file) -> Iterator[Occultation]:
         return np.where(np.abs(found) < 9e7, found, np.nan)  # ROPP's missing data flag is -9.9999e7
 
     def scalars(name: str) -> np.ndarray:
-        found = np.atleast_1d(_array(file, name)) if name in file.variables else np.full(count, np.nan)
+        found = (
+            np.atleast_1d(_array(file, name)) if name in file.variables else np.full(count, np.nan)
+        )
         if found.shape != (count,):
             raise ValueError(f"{name} has shape {found.shape}, expected {(count,)}")
         return np.where(np.abs(found) < 9e7, found, np.nan)
@@ -136,10 +153,23 @@ def _ropp(file) -> Iterator[Occultation]:
         receiver = _text(file, "leo_id", i)
         time = date(*(part[i] for part in clock))
         if 0 <= offset[i] <= 600:
-            time = time + np.timedelta64(round(1e3 * (1e3 * offset[i] + millisecond[i] % 1000)), "us")
+            time = time + np.timedelta64(
+                round(1e3 * (1e3 * offset[i] + millisecond[i] % 1000)), "us"
+            )
         shapes = lat_tangent[i].shape == lon_tangent[i].shape == impact[i].shape
-        tangent = (lat_tangent[i], lon_tangent[i], impact[i] - radius[i]) if shapes else (np.empty(0),) * 3
+        tangent = (
+            (lat_tangent[i], lon_tangent[i], impact[i] - radius[i])
+            if shapes
+            else (np.empty(0),) * 3
+        )
         place = occultation.position((lat[i], lon[i]), *tangent)
         bits = int(pcd[i]) if 0 <= pcd[i] < 65535 else 0
-        yield Occultation(time, *place, occultation.PLATFORMS.get(receiver, receiver), height[i], refractivity[i],
-                          azimuth[i], ", ".join(why for bit, why in _BAD_PCD.items() if bits >> bit & 1))
+        yield Occultation(
+            time,
+            *place,
+            occultation.PLATFORMS.get(receiver, receiver),
+            height[i],
+            refractivity[i],
+            azimuth[i],
+            ", ".join(why for bit, why in _BAD_PCD.items() if bits >> bit & 1),
+        )

@@ -29,18 +29,36 @@ CATEGORY = 2  # BUFR Table A: vertical soundings, other than satellite
 MAX_SPEED = 150.0
 """m s-1: no jet was ever as strong."""
 
-_SURFACE = {"verticalSoundingSignificance": 64, "extendedVerticalSoundingSignificance": 131072}  # bit 1 of 7, of 18
-_LEVEL = ("pressure", "surface", "geopotential", "temperature", "dew_point", "humidity", "direction", "speed")
+_SURFACE = {
+    "verticalSoundingSignificance": 64,
+    "extendedVerticalSoundingSignificance": 131072,
+}  # bit 1 of 7, of 18
+_LEVEL = (
+    "pressure",
+    "surface",
+    "geopotential",
+    "temperature",
+    "dew_point",
+    "humidity",
+    "direction",
+    "speed",
+)
 _QUANTITIES = {
     "nonCoordinateGeopotential": ("geopotential", 1.0),
     "nonCoordinateGeopotentialHeight": ("geopotential", physics.GRAVITY),
-    "airTemperature": ("temperature", 1.0), "dewpointTemperature": ("dew_point", 1.0),
-    "relativeHumidity": ("humidity", 1.0), "windDirection": ("direction", 1.0), "windSpeed": ("speed", 1.0)}
+    "airTemperature": ("temperature", 1.0),
+    "dewpointTemperature": ("dew_point", 1.0),
+    "relativeHumidity": ("humidity", 1.0),
+    "windDirection": ("direction", 1.0),
+    "windSpeed": ("speed", 1.0),
+}
 _WANTED = IDENTITY | frozenset({"pressure", *_SURFACE, *_QUANTITIES})
 _NAME = re.compile(r"([A-Z])(\d+)")
 
 
-def read(files: Sequence[Path], platforms: Sequence[str], channels: Sequence[str]) -> Iterator[Granule]:
+def read(
+    files: Sequence[Path], platforms: Sequence[str], channels: Sequence[str]
+) -> Iterator[Granule]:
     """Soundings, platform ``radiosonde``, at the time of launch and the place of the station, with the 13 levels of the
     state; see :func:`fuxiflow.observations.readers.read` and :func:`fuxiflow.observations.profiles.at_levels`."""
     known_channels(channels, CHANNELS, "soundings have")
@@ -54,8 +72,18 @@ def read(files: Sequence[Path], platforms: Sequence[str], channels: Sequence[str
                     continue
                 for place, levels in result:
                     values = sounding(levels, channels)
-                    collector.add(path.name, Report(place.time, place.lat, place.lon, PLATFORM, place.identifier,
-                                                    values, reports.about(message)))
+                    collector.add(
+                        path.name,
+                        Report(
+                            place.time,
+                            place.lat,
+                            place.lon,
+                            PLATFORM,
+                            place.identifier,
+                            values,
+                            reports.about(message),
+                        ),
+                    )
             yield from collector.granules()
     yield from collector.granules(rest=True)
 
@@ -102,10 +130,20 @@ def sounding(levels: np.ndarray, channels: Sequence[str]) -> np.ndarray:
         reported = physics.relative_humidity_of_reported(humidity, temperature)
         possible = (speed >= 0) & (speed <= MAX_SPEED) & (direction >= 0) & (direction <= 360)
         above = pressure <= ground
-    u, v = physics.wind_components(np.where(possible, direction, np.nan), np.where(possible, speed, np.nan))
-    quantities = {"Z": geopotential, "T": temperature, "U": u, "V": v,
-                  "R": np.where(np.isfinite(of_dew_point), of_dew_point, reported)}
-    found = at_levels(np.array(LEVELS, float), pressure / 100.0,
-                      {name: np.where(above, values, np.nan) for name, values in quantities.items()})
+    u, v = physics.wind_components(
+        np.where(possible, direction, np.nan), np.where(possible, speed, np.nan)
+    )
+    quantities = {
+        "Z": geopotential,
+        "T": temperature,
+        "U": u,
+        "V": v,
+        "R": np.where(np.isfinite(of_dew_point), of_dew_point, reported),
+    }
+    found = at_levels(
+        np.array(LEVELS, float),
+        pressure / 100.0,
+        {name: np.where(above, values, np.nan) for name, values in quantities.items()},
+    )
     names = [_NAME.fullmatch(name) for name in channels]
     return np.array([found[name[1]][LEVELS.index(int(name[2]))] for name in names])

@@ -37,7 +37,9 @@ class Report:
     reason: Reason = Reason.USED
 
 
-def date(year: float, month: float, day: float, hour: float, minute: float, second: float = 0.0) -> np.datetime64:
+def date(
+    year: float, month: float, day: float, hour: float, minute: float, second: float = 0.0
+) -> np.datetime64:
     """A date to the microsecond from numbers as a message gives them; NaT where they are no date. Seconds may lack."""
     second = second if np.isfinite(second) else 0.0
     try:
@@ -45,7 +47,11 @@ def date(year: float, month: float, day: float, hour: float, minute: float, seco
         whole = np.datetime64("{:04d}-{:02d}-{:02d}T{:02d}:{:02d}".format(*parts), "us")
     except (ValueError, OverflowError):
         return np.datetime64("NaT", "us")
-    return whole + np.timedelta64(round(second * 1e6), "us") if 0 <= second < 61 else np.datetime64("NaT", "us")
+    return (
+        whole + np.timedelta64(round(second * 1e6), "us")
+        if 0 <= second < 61
+        else np.datetime64("NaT", "us")
+    )
 
 
 def about(message: Message) -> tuple[np.datetime64, np.datetime64]:
@@ -54,23 +60,35 @@ def about(message: Message) -> tuple[np.datetime64, np.datetime64]:
     return time - DAY, time + DAY
 
 
-def footprints(reports: Sequence[Report], files: Sequence[str], channels: Sequence[str]) -> pa.Table:
+def footprints(
+    reports: Sequence[Report], files: Sequence[str], channels: Sequence[str]
+) -> pa.Table:
     """The footprint table of ``reports`` from ``files``, with the reasons that they themselves give."""
     values = np.stack([report.values for report in reports]).astype(np.float32)
-    columns = {name: np.array([getattr(report, name) for report in reports], np.float32)
-               for name in ("lat", "lon", "azimuth")}
+    columns = {
+        name: np.array([getattr(report, name) for report in reports], np.float32)
+        for name in ("lat", "lon", "azimuth")
+    }
     columns["station"] = np.array([report.station for report in reports])
-    columns["time"], first, last = (np.array(times, "datetime64[us]") for times in (
-        [report.time for report in reports], [report.period[0] for report in reports],
-        [report.period[1] for report in reports]))
+    columns["time"], first, last = (
+        np.array(times, "datetime64[us]")
+        for times in (
+            [report.time for report in reports],
+            [report.period[0] for report in reports],
+            [report.period[1] for report in reports],
+        )
+    )
     found = granule.footprints(channels, values, columns, (first, last), "", "")
     rejected = table.column(found, "rejected").copy()
     refused = rejected == Reason.USED
     rejected[refused] = np.array([report.reason for report in reports], np.uint8)[refused]
     found = table.replace(found, table.values_of(found), rejected)
     for name, texts in (("platform", [report.platform for report in reports]), ("file", files)):
-        found = found.set_column(found.schema.get_field_index(name), found.schema.field(name),
-                                 pa.array(texts, pa.string()).dictionary_encode())
+        found = found.set_column(
+            found.schema.get_field_index(name),
+            found.schema.field(name),
+            pa.array(texts, pa.string()).dictionary_encode(),
+        )
     return found
 
 
@@ -95,7 +113,12 @@ class Collector:
 
     def damaged(self, file: str, message: Message, failure: Failure) -> None:
         """Add a message that cannot be decoded."""
-        self.refuse(file, Reason.UNREADABLE, f"message at octet {message.offset}: {failure.why}", message.subsets)
+        self.refuse(
+            file,
+            Reason.UNREADABLE,
+            f"message at octet {message.offset}: {failure.why}",
+            message.subsets,
+        )
 
     def granules(self, rest: bool = False) -> Iterator[Granule]:
         """What is refused so far, and the reports, once there are enough of them or ``rest`` asks for what is left.
@@ -107,14 +130,23 @@ class Collector:
         if len(self.reports) < (1 if rest else ROWS):
             return
         times = np.array([report.time for report in self.reports], "datetime64[us]")
-        order = np.lexsort(([-np.isfinite(report.values).sum() for report in self.reports],
-                            [report.station for report in self.reports], times))
+        order = np.lexsort(
+            (
+                [-np.isfinite(report.values).sum() for report in self.reports],
+                [report.station for report in self.reports],
+                times,
+            )
+        )
         reports, files = [self.reports[i] for i in order], [self.files[i] for i in order]
         self.reports, self.files = [], []
-        yield Granule(files[0], footprints=footprints(reports, files, self.channels), count=len(reports))
+        yield Granule(
+            files[0], footprints=footprints(reports, files, self.channels), count=len(reports)
+        )
 
 
-def decoded(path: Path, decoder: Decoder, collector: Collector, category: int) -> Iterator[tuple[Message, Any]]:
+def decoded(
+    path: Path, decoder: Decoder, collector: Collector, category: int
+) -> Iterator[tuple[Message, Any]]:
     """The messages of ``category`` (BUFR Table A) of a file, decoded; others, damaged ones and files without a message
     are refused."""
     try:
@@ -132,7 +164,9 @@ def decoded(path: Path, decoder: Decoder, collector: Collector, category: int) -
             why = f"BUFR of category {message.header.category}, expected {category}"
             collector.refuse(path.name, Reason.PLATFORM, why, message.subsets)
         elif message.hollow:
-            collector.refuse(path.name, Reason.EMPTY, f"message at octet {message.offset}: no subset", 0)
+            collector.refuse(
+                path.name, Reason.EMPTY, f"message at octet {message.offset}: no subset", 0
+            )
         else:
             result = decoder(message.data)
             if isinstance(result, Failure):

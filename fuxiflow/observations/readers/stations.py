@@ -9,12 +9,24 @@ from fuxiflow.observations.readers.reports import date
 
 _CLOCK = ("year", "month", "day", "hour", "minute", "second")
 _NUMBERS = ("marineObservingPlatformIdentifier", "buoyOrPlatformIdentifier")
-_TEXTS = ("shipOrMobileLandStationIdentifier", "stationaryBuoyPlatformIdentifierEGCManBuoys",
-          "wigosLocalIdentifierCharacter", "stationOrSiteName", "longStationName")
-_WIGOS = ("wigosIdentifierSeries", "wigosIssuerOfIdentifier", "wigosIssueNumber", "wigosLocalIdentifierCharacter")
+_TEXTS = (
+    "shipOrMobileLandStationIdentifier",
+    "stationaryBuoyPlatformIdentifierEGCManBuoys",
+    "wigosLocalIdentifierCharacter",
+    "stationOrSiteName",
+    "longStationName",
+)
+_WIGOS = (
+    "wigosIdentifierSeries",
+    "wigosIssuerOfIdentifier",
+    "wigosIssueNumber",
+    "wigosLocalIdentifierCharacter",
+)
 _SHARED = frozenset({"SHIP", "PLAT", "RIGG", "BUOY", "TEST", "MASKSTID", "XXXX"})
 """Names that many go by: those of FM 13 (WMO-No. 306, Volume I.1) for want of a call sign, and masked call signs."""
-IDENTITY = frozenset({*_CLOCK, *_NUMBERS, *_TEXTS, *_WIGOS, "latitude", "longitude", "blockNumber", "stationNumber"})
+IDENTITY = frozenset(
+    {*_CLOCK, *_NUMBERS, *_TEXTS, *_WIGOS, "latitude", "longitude", "blockNumber", "stationNumber"}
+)
 """Elements that :func:`station` looks at."""
 
 
@@ -50,6 +62,8 @@ def station(subset: Subset) -> Station:
         return Station(f"{block:02.0f}{index:03.0f}", time, lat, lon)
     identifier = next((f"{given(name):.0f}" for name in _NUMBERS if given(name) == given(name)), "")
     if head.get(_WIGOS[-1]) and not identifier:
-        identifier = "-".join([*(f"{given(name):.0f}" for name in _WIGOS[:-1]), str(head[_WIGOS[-1]])])
+        identifier = "-".join(
+            [*(f"{given(name):.0f}" for name in _WIGOS[:-1]), str(head[_WIGOS[-1]])]
+        )
     identifier = identifier or next((str(head[name]) for name in _TEXTS if head.get(name)), "")
     return Station("" if identifier.upper() in _SHARED else identifier, time, lat, lon)

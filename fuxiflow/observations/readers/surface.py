@@ -31,22 +31,39 @@ DEPTH = 5.0
 """Depth in m down to which water is at the temperature of its surface."""
 MAX_SPEED = 150.0
 """m s-1: no wind near the ground was ever as strong."""
-_MEAN = (4.0,)  # first-order statistics, code table 0-08-023: what is no mean is no observation of the moment
+_MEAN = (
+    4.0,
+)  # first-order statistics, code table 0-08-023: what is no mean is no observation of the moment
 
 _HEIGHTS = frozenset({"heightOfSensorAboveLocalGroundOrDeckOfMarinePlatform", "heightAboveStation"})
 _DEPTHS = frozenset({"depthBelowWaterSurface", "depthBelowSeaWaterSurface"})
 _QUANTITIES = {  # ecCodes' names: what they are
-    "airTemperatureAt2M": "temperature", "airTemperature": "temperature",
-    "dewpointTemperatureAt2M": "dew_point", "dewpointTemperature": "dew_point", "relativeHumidity": "humidity",
-    "windDirectionAt10M": "direction", "windDirection": "direction", "windSpeedAt10M": "speed", "windSpeed": "speed",
-    "nonCoordinatePressure": "pressure", "pressureReducedToMeanSeaLevel": "sea_level_pressure",
-    "oceanographicWaterTemperature": "water", "seaSurfaceTemperature": "water"}
-_PLACES = dict.fromkeys(("temperature", "dew_point", "humidity"), SCREEN) | dict.fromkeys(("direction", "speed"), MAST)
+    "airTemperatureAt2M": "temperature",
+    "airTemperature": "temperature",
+    "dewpointTemperatureAt2M": "dew_point",
+    "dewpointTemperature": "dew_point",
+    "relativeHumidity": "humidity",
+    "windDirectionAt10M": "direction",
+    "windDirection": "direction",
+    "windSpeedAt10M": "speed",
+    "windSpeed": "speed",
+    "nonCoordinatePressure": "pressure",
+    "pressureReducedToMeanSeaLevel": "sea_level_pressure",
+    "oceanographicWaterTemperature": "water",
+    "seaSurfaceTemperature": "water",
+}
+_PLACES = dict.fromkeys(("temperature", "dew_point", "humidity"), SCREEN) | dict.fromkeys(
+    ("direction", "speed"), MAST
+)
 NAMES = tuple(dict.fromkeys(_QUANTITIES.values()))
-_WANTED = IDENTITY | _HEIGHTS | _DEPTHS | frozenset({"firstOrderStatistics"}) | frozenset(_QUANTITIES)
+_WANTED = (
+    IDENTITY | _HEIGHTS | _DEPTHS | frozenset({"firstOrderStatistics"}) | frozenset(_QUANTITIES)
+)
 
 
-def read(variant: str, files: Sequence[Path], platforms: Sequence[str], channels: Sequence[str]) -> Iterator[Granule]:
+def read(
+    variant: str, files: Sequence[Path], platforms: Sequence[str], channels: Sequence[str]
+) -> Iterator[Granule]:
     """Land stations, platform ``land``, or what is at ``sea``, platforms ``ship`` and ``buoy``; see
     :func:`fuxiflow.observations.readers.read`."""
     category, known = (LAND, LAND_CHANNELS) if variant == "land" else (SEA, SEA_CHANNELS)
@@ -54,17 +71,30 @@ def read(variant: str, files: Sequence[Path], platforms: Sequence[str], channels
     collector = Collector(channels)
     with bufr.Decoder(decode) as decoder:
         for path in map(Path, files):
-            found = [(place, raw, reports.about(message))
-                     for message, result in reports.decoded(path, decoder, collector, category)
-                     for place, raw in result]
-            values = convert(np.array([raw for _, raw, _ in found]).reshape(-1, len(NAMES)))[:, chosen]
+            found = [
+                (place, raw, reports.about(message))
+                for message, result in reports.decoded(path, decoder, collector, category)
+                for place, raw in result
+            ]
+            values = convert(np.array([raw for _, raw, _ in found]).reshape(-1, len(NAMES)))[
+                :, chosen
+            ]
             for (place, _, period), row in zip(found, values, strict=True):
                 platform = "land" if category == LAND else place.vessel
                 if platform not in platforms:
-                    collector.refuse(path.name, Reason.PLATFORM, f"{platform}, expected {', '.join(platforms)}", 1)
+                    collector.refuse(
+                        path.name,
+                        Reason.PLATFORM,
+                        f"{platform}, expected {', '.join(platforms)}",
+                        1,
+                    )
                     continue
-                collector.add(path.name, Report(place.time, place.lat, place.lon, platform, place.identifier, row,
-                                                period))
+                collector.add(
+                    path.name,
+                    Report(
+                        place.time, place.lat, place.lon, platform, place.identifier, row, period
+                    ),
+                )
             yield from collector.granules()
     yield from collector.granules(rest=True)
 
@@ -85,7 +115,11 @@ def observed(subset: elements.Subset) -> tuple[float, ...]:
             depth = value
         elif name == "firstOrderStatistics":
             statistics = value
-        elif name in _QUANTITIES and value == value and (statistics != statistics or statistics in _MEAN):
+        elif (
+            name in _QUANTITIES
+            and value == value
+            and (statistics != statistics or statistics in _MEAN)
+        ):
             quantity = _QUANTITIES[name]
             low, high = _PLACES.get(quantity, (-np.inf, np.inf))
             too_deep = quantity == "water" and depth > DEPTH
@@ -104,6 +138,8 @@ def convert(raw: np.ndarray) -> np.ndarray:
         of_dew_point = physics.relative_humidity_of_dew_point(dew_point, temperature)
         reported = physics.relative_humidity_of_reported(humidity, temperature)
         possible = (speed >= 0) & (speed <= MAX_SPEED) & (direction >= 0) & (direction <= 360)
-    u, v = physics.wind_components(np.where(possible, direction, np.nan), np.where(possible, speed, np.nan))
+    u, v = physics.wind_components(
+        np.where(possible, direction, np.nan), np.where(possible, speed, np.nan)
+    )
     relative = np.where(np.isfinite(of_dew_point), of_dew_point, reported)
     return np.stack([temperature, relative, u, v, pressure, sea_level, water], axis=1)

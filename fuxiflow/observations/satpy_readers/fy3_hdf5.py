@@ -18,7 +18,9 @@ from satpy.readers.core.hdf5 import HDF5FileHandler
 TEMPERATURE = "Data/Earth_Obs_BT"
 GEOLOCATION = "Geolocation/"
 # Public readers count the days from noon of 2000-01-01, J2000; should a file differ, its own period tells.
-EPOCHS = tuple(np.datetime64(day, "us") for day in ("2000-01-01T12:00", "2000-01-01T00:00", "1958-01-01T00:00"))
+EPOCHS = tuple(
+    np.datetime64(day, "us") for day in ("2000-01-01T12:00", "2000-01-01T00:00", "1958-01-01T00:00")
+)
 _UNITS = 1000.0, 100.0  # microseconds of a millisecond count; some files count tenths
 _MARGIN = np.timedelta64(60, "s")
 _LARGEST = 100_000_000  # values of a data set; an orbit of MWHS-II has 4 million
@@ -35,7 +37,9 @@ class FY3SounderFile(HDF5FileHandler):
 
     def _moment(self, word: str) -> datetime:
         day, clock = (_text(self[f"/attr/Observing {word} {part}"]) for part in ("Date", "Time"))
-        return datetime.combine(date.fromisoformat(day), time.fromisoformat(clock).replace(tzinfo=None))
+        return datetime.combine(
+            date.fromisoformat(day), time.fromisoformat(clock).replace(tzinfo=None)
+        )
 
     @property
     def start_time(self) -> datetime:
@@ -75,18 +79,27 @@ class FY3SounderFile(HDF5FileHandler):
         for name in ("FillValue", "_FillValue"):
             for fill in self._attribute(key, name, np.nan):
                 values[stored == fill] = np.nan
-        slope, intercept = (self._attribute(key, name, default) for name, default in (("Slope", 1), ("Intercept", 0)))
+        slope, intercept = (
+            self._attribute(key, name, default)
+            for name, default in (("Slope", 1), ("Intercept", 0))
+        )
         slope = np.where(slope == 0, 1.0, slope)
-        scale, offset = (self._broadcast(key, factor, values, axis) for factor in (slope, intercept))
+        scale, offset = (
+            self._broadcast(key, factor, values, axis) for factor in (slope, intercept)
+        )
         with np.errstate(over="ignore", invalid="ignore"):
             return values * scale + offset
 
     @staticmethod
-    def _broadcast(key: str, factor: np.ndarray, values: np.ndarray, axis: int | None) -> np.ndarray:
+    def _broadcast(
+        key: str, factor: np.ndarray, values: np.ndarray, axis: int | None
+    ) -> np.ndarray:
         if factor.size == 1:
             return factor[0]
         if axis is None or factor.size != values.shape[axis]:
-            raise ValueError(f"{key} of shape {values.shape} has {factor.size} slopes or intercepts")
+            raise ValueError(
+                f"{key} of shape {values.shape} has {factor.size} slopes or intercepts"
+            )
         shape = [1] * values.ndim
         shape[axis] = -1
         return factor.reshape(shape)
@@ -108,16 +121,23 @@ class FY3SounderFile(HDF5FileHandler):
         The day's epoch and the unit of the count within the day are those that put the middle scan into the period of
         the file's attributes; without any such, all are NaT.
         """
-        days, counts = (np.ravel(self.values(GEOLOCATION + name)) for name in ("Scnlin_daycnt", "Scnlin_mscnt"))
+        days, counts = (
+            np.ravel(self.values(GEOLOCATION + name)) for name in ("Scnlin_daycnt", "Scnlin_mscnt")
+        )
         if len(days) != len(counts) or len(days) != self.shape[0]:
-            raise ValueError(f"{len(days)} days and {len(counts)} milliseconds for {self.shape[0]} scans")
+            raise ValueError(
+                f"{len(days)} days and {len(counts)} milliseconds for {self.shape[0]} scans"
+            )
         start, end = (np.datetime64(moment, "us") for moment in (self.start_time, self.end_time))
         known = (days >= 0) & (days < 100_000) & (counts >= 0) & (counts < 864_000_000)
         for epoch in EPOCHS:
             for unit in _UNITS:
                 elapsed = np.where(known, days * 86_400e6 + counts * unit, 0.0)
                 found = epoch + np.rint(elapsed).astype("timedelta64[us]")
-                if known.any() and start - _MARGIN <= np.sort(found[known])[known.sum() // 2] <= end + _MARGIN:
+                if (
+                    known.any()
+                    and start - _MARGIN <= np.sort(found[known])[known.sum() // 2] <= end + _MARGIN
+                ):
                     return np.where(known, found, np.datetime64("NaT"))
         return np.full(len(days), np.datetime64("NaT"), "datetime64[us]")
 
@@ -128,6 +148,12 @@ class FY3SounderFile(HDF5FileHandler):
         else:
             values = self.values(info["file_key"])
         attributes = {name: info[name] for name in ("units", "standard_name") if name in info}
-        attributes |= {"platform_name": self.platform_name, "sensor": info["sensor"], "start_time": self.start_time,
-                       "end_time": self.end_time}
-        return xr.DataArray(da.from_array(values.astype(np.float32), chunks=-1), dims=("y", "x"), attrs=attributes)
+        attributes |= {
+            "platform_name": self.platform_name,
+            "sensor": info["sensor"],
+            "start_time": self.start_time,
+            "end_time": self.end_time,
+        }
+        return xr.DataArray(
+            da.from_array(values.astype(np.float32), chunks=-1), dims=("y", "x"), attrs=attributes
+        )

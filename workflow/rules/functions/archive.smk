@@ -43,7 +43,9 @@ def archive_check(jobs):
             check()
         except CredentialsError as error:
             raise WorkflowError(str(error))
-    absent = [job for job in jobs if job.rule.name == "archive_source" and job.params.archive is None]
+    absent = [
+        job for job in jobs if job.rule.name == "archive_source" and job.params.archive is None
+    ]
     if absent:
         names = ", ".join(sorted({job.wildcards.source for job in absent}))
         raise WorkflowError(

@@ -52,12 +52,18 @@ def cycling_grids(wildcards):
 def cycling_case_grids(wildcards):
     """Sparse grids that the windows about the case of the figures touch."""
     near = plan.case_grids(CONFIG, CONFIG.resolve(wildcards.experiment).sources)
-    return [f"{RESULTS}/grids/{source}/{segment}.zarr" for source, labels in near.items() for segment in labels]
+    return [
+        f"{RESULTS}/grids/{source}/{segment}.zarr"
+        for source, labels in near.items()
+        for segment in labels
+    ]
 
 
 def cycling_case_analyses(wildcards):
     """Analyses of the case of the figures and, but for the first of the cycle, of 6 h before."""
-    first = max(CONFIG.cycling_period.start, (CONFIG.case - timedelta(hours=times.STEP_HOURS)).date())
+    first = max(
+        CONFIG.cycling_period.start, (CONFIG.case - timedelta(hours=times.STEP_HOURS)).date()
+    )
     near = CONFIG.segments(Period(start=first, end=CONFIG.case.date()))
     return expand(f"{RESULTS}/analyses/{wildcards.experiment}/{{segment}}.zarr", segment=near)
 
@@ -78,7 +84,11 @@ def cycling_accelerator(wildcards):
 def cycling_forecaster(wildcards):
     """What makes an external experiment's forecasts: ONNX models, or the networks that it names."""
     forecaster = CONFIG.resolve(wildcards.experiment).forecaster
-    return {"onnx": forecaster.onnx} if forecaster else {"checkpoint": cycling_forecast_checkpoint(wildcards)}
+    return (
+        {"onnx": forecaster.onnx}
+        if forecaster
+        else {"checkpoint": cycling_forecast_checkpoint(wildcards)}
+    )
 
 
 def cycling_cascade_steps(wildcards):
@@ -107,7 +117,9 @@ def cycling_mb(least, fields):
     """Memory in MB of a job that runs networks: ``least``, their weights, and ``fields`` states of all channels."""
 
     def mb(wildcards):
-        weights = sizes.weights_mb(CONFIG.resolve(wildcards.experiment).model.forecaster.model_dump())
+        weights = sizes.weights_mb(
+            CONFIG.resolve(wildcards.experiment).model.forecaster.model_dump()
+        )
         return round(least + weights + fields * 70 * 4 * CONFIG.grid.nlat * CONFIG.grid.nlon / 1e6)
 
     return mb

@@ -47,7 +47,11 @@ def simulation_states(period):
 
 def simulation_places(wildcards):
     """Tables whose footprints are taken over, none where orbits are computed."""
-    return [] if simulation_of(wildcards).geometry == "orbits" else simulation_template_tables(wildcards)
+    return (
+        []
+        if simulation_of(wildcards).geometry == "orbits"
+        else simulation_template_tables(wildcards)
+    )
 
 
 def simulation_source(wildcards):

@@ -38,7 +38,15 @@ def training_mb(stage):
 def training_backgrounds_mb(wildcards):
     """Memory in MB of making a bank: the weights as drawn and as read, six states for each forecast of a batch."""
     experiment = CONFIG.resolve(wildcards.experiment)
-    states = 6 * experiment.training.backgrounds.batch * 70 * 4 * CONFIG.grid.nlat * CONFIG.grid.nlon / 1e6
+    states = (
+        6
+        * experiment.training.backgrounds.batch
+        * 70
+        * 4
+        * CONFIG.grid.nlat
+        * CONFIG.grid.nlon
+        / 1e6
+    )
     return round(4000 + 2 * sizes.weights_mb(experiment.model.forecaster.model_dump()) + states)
 
 
@@ -72,7 +80,9 @@ def training_options(wildcards):
 
 def training_stage(stage):
     """The settings of one stage of an experiment, as plain values."""
-    return lambda wildcards: getattr(CONFIG.resolve(wildcards.experiment).training, stage).model_dump(mode="json")
+    return lambda wildcards: getattr(
+        CONFIG.resolve(wildcards.experiment).training, stage
+    ).model_dump(mode="json")
 
 
 def training_checkpoint(experiment, stage):
@@ -127,7 +137,10 @@ def training_grids(wildcards):
 
 def training_grid_statistics(wildcards):
     """Statistics of the sparse grids of every source of an experiment."""
-    return expand(f"{RESULTS}/grids/{{source}}/statistics.zarr", source=CONFIG.resolve(wildcards.experiment).sources)
+    return expand(
+        f"{RESULTS}/grids/{{source}}/statistics.zarr",
+        source=CONFIG.resolve(wildcards.experiment).sources,
+    )
 
 
 def training_compared_grids(wildcards):
@@ -147,7 +160,10 @@ def training_operator_statics(wildcards):
 
 def training_compared_windows(wildcards):
     """Windows of the sources of L_obs: scripts read them from the sources' files; as a parameter, a change is seen."""
-    return {name: list(sources.load(name).window) for name in CONFIG.compared_sources(wildcards.experiment)}
+    return {
+        name: list(sources.load(name).window)
+        for name in CONFIG.compared_sources(wildcards.experiment)
+    }
 
 
 def training_simulated(wildcards):
@@ -171,14 +187,23 @@ def training_bank(wildcards):
         return {}
     made_by = CONFIG.trained_by(wildcards.experiment, "backgrounds")
     segments = CONFIG.segments(CONFIG.periods.observations)
-    return {"backgrounds": [f"{RESULTS}/models/{made_by}/backgrounds/{segment}.zarr" for segment in segments]}
+    return {
+        "backgrounds": [
+            f"{RESULTS}/models/{made_by}/backgrounds/{segment}.zarr" for segment in segments
+        ]
+    }
 
 
 def training_bank_states(wildcards):
     """Reanalysis segments that the backgrounds of a segment start from."""
     first, last = CONFIG.clip(wildcards.segment, CONFIG.periods.observations)
-    start = max(training_before("assimilator", wildcards.experiment, first), CONFIG.periods.training.start)
-    return expand(f"{RESULTS}/states/era5/{{segment}}.zarr", segment=CONFIG.segments(Period(start=start, end=last)))
+    start = max(
+        training_before("assimilator", wildcards.experiment, first), CONFIG.periods.training.start
+    )
+    return expand(
+        f"{RESULTS}/states/era5/{{segment}}.zarr",
+        segment=CONFIG.segments(Period(start=start, end=last)),
+    )
 
 
 def training_replayed(experiment, segment):
@@ -193,7 +218,9 @@ def training_replayed(experiment, segment):
 
 def training_replay_before(wildcards):
     """The networks that an update goes on from: those of the segment before."""
-    return training_replayed(wildcards.experiment, times.previous_segment(wildcards.segment, CONFIG.segment_months))
+    return training_replayed(
+        wildcards.experiment, times.previous_segment(wildcards.segment, CONFIG.segment_months)
+    )
 
 
 def training_replay_fresh(wildcards):
@@ -209,7 +236,9 @@ def training_replay_cycle(wildcards):
 def training_replay_states(wildcards):
     """Reanalysis segments that an update learns from: as joint training's, and those of the cycle so far."""
     segments = CONFIG.segments(training_replay_cycle(wildcards))
-    return training_states("replay")(wildcards) + expand(f"{RESULTS}/states/era5/{{segment}}.zarr", segment=segments)
+    return training_states("replay")(wildcards) + expand(
+        f"{RESULTS}/states/era5/{{segment}}.zarr", segment=segments
+    )
 
 
 def training_replay_grids(wildcards):

@@ -4,7 +4,11 @@
 def verification_initial(wildcards):
     """The analyses that an experiment's forecasts start from: its own reference."""
     initial = CONFIG.resolve(wildcards.experiment).initial or wildcards.experiment
-    return VERIFICATION_GFS_STATES if initial == "gfs" else expand(VERIFICATION_ANALYSES, experiment=initial)
+    return (
+        VERIFICATION_GFS_STATES
+        if initial == "gfs"
+        else expand(VERIFICATION_ANALYSES, experiment=initial)
+    )
 
 
 def verification_initial_array(wildcards):

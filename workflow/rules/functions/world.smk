@@ -21,7 +21,9 @@ def nature_restart(wildcards):
     """The state that a segment of the nature run starts from."""
     if wildcards.segment == NATURE_SEGMENTS[0]:
         return f"{RAW}/nature/spinup.restart"
-    return f"{RAW}/nature/{times.previous_segment(wildcards.segment, CONFIG.segment_months)}.restart"
+    return (
+        f"{RAW}/nature/{times.previous_segment(wildcards.segment, CONFIG.segment_months)}.restart"
+    )
 
 
 def nature_dates(wildcards):
