@@ -26,12 +26,12 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from fuxiflow.channels import table
+from fuxiflow.config.network_sizes import ASSIMILATORS, FORECASTERS
 from fuxiflow.cycling.forecast import forecast
 from fuxiflow.grids import Grid
 from fuxiflow.models import execution
 from fuxiflow.models.networks import Design, Networks, SourceDesign, parameter_count
 from fuxiflow.models.pillars import Footprints
-from fuxiflow.models.sizes import ASSIMILATORS, FORECASTERS
 from fuxiflow.states.statistics import RAW, static_fields
 from fuxiflow.training.samples import Batch
 from fuxiflow.training.stages import Objective, Unrolling, trains

@@ -27,10 +27,10 @@ import numpy as np
 from pyresample import AreaDefinition, SwathDefinition, kd_tree
 from pyresample.bucket import BucketResampler
 
-from fuxiflow import sources
+from fuxiflow.config import sources
 from fuxiflow.grids import Grid
 from fuxiflow.observations.gridding import Cells, hourly_cells
-from fuxiflow.world.orbits import swath
+from fuxiflow.observations.orbits import swath
 
 GRID = Grid(720, 1440)
 DAY = np.datetime64("2022-07-01", "ns")

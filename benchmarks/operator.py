@@ -15,7 +15,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from fuxiflow import sources
+from fuxiflow.config import sources
 from fuxiflow.operators import columns as profiles
 from fuxiflow.operators import reference, tables
 from fuxiflow.operators.instruments import pass_bands, quadrature

@@ -27,10 +27,11 @@ import numpy as np
 import pyproj  # noqa: F401  loaded after ecCodes it crashes the interpreter at its end
 from satpy import Scene
 
-from fuxiflow import ROOT, sources
+from fuxiflow import ROOT
+from fuxiflow.config import sources
 from fuxiflow.observations import readers, table
+from fuxiflow.observations.orbits import Swath, swath
 from fuxiflow.world.atms_sdr import iet
-from fuxiflow.world.orbits import Swath, swath
 
 REAL = ROOT.parent / "shared" / "realdata" / "atms_sdr"
 DAY = np.datetime64("2022-07-01", "ns")

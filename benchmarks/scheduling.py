@@ -25,10 +25,11 @@ from pathlib import Path
 import pandas as pd
 import yaml
 
-from fuxiflow import ROOT, benchmarked
-from fuxiflow.explain import Planned, plan
+from fuxiflow import ROOT
 from fuxiflow.progress import clock
-from fuxiflow.schedule import Task, critical_path, simulate
+from fuxiflow.runtime import job_benchmarks
+from fuxiflow.runtime.explain import Planned, plan
+from fuxiflow.runtime.job_scheduling import Task, critical_path, simulate
 
 DURATIONS = ROOT / "benchmarks" / "durations.csv"
 FIGURE = 5.0  # s; those of the demonstration took 2 to 7
@@ -164,10 +165,10 @@ def main() -> None:
             f"{count} {rule}" for rule, count in Counter(job.rule for job in jobs).most_common(8)
         )
     )
-    real = benchmarked.read(options.benchmarks) if options.benchmarks else []
+    real = job_benchmarks.read(options.benchmarks) if options.benchmarks else []
     measured, typical = (
         {(one.rule, one.wildcards): one.seconds for one in real},
-        benchmarked.typical(real),
+        job_benchmarks.typical(real),
     )
     known = pd.read_csv(DURATIONS).set_index("rule")
     seconds = [duration(job, known, measured, typical) for job in jobs]

@@ -22,7 +22,7 @@ import zarr
 from zarr.codecs import BloscCodec
 
 from benchmarks.gridding import DAY, GRID, footprints
-from fuxiflow import sources
+from fuxiflow.config import sources
 from fuxiflow.observations.dense import DenseWindow, densify
 from fuxiflow.observations.gridding import hourly_cells
 from fuxiflow.observations.sparse import SparseGrids, SparseWriter

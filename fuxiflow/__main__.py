@@ -49,7 +49,7 @@ def main(arguments: list[str] | None = None) -> int:
     chosen = parser.parse_args(arguments)
     try:
         if chosen.command == "schema":
-            from fuxiflow.config import schema
+            from fuxiflow.config.configuration import schema
 
             print(schema(), end="")
         elif chosen.command == "check":
@@ -71,7 +71,7 @@ def main(arguments: list[str] | None = None) -> int:
                 f"{selected['freedom'].sum():.2f} degrees of freedom and {selected['entropy'].sum():.2f} bits"
             )
         elif chosen.command == "explain":
-            from fuxiflow.explain import explain as explained
+            from fuxiflow.runtime.explain import explain as explained
 
             print(explained(*chosen.paths))
         else:
@@ -87,10 +87,10 @@ def main(arguments: list[str] | None = None) -> int:
 def _checked(path: Path) -> str:
     """What a file of a source, in a folder of that name, or a configuration says, once it is found valid."""
     if path.resolve().parent.name != "sources":
-        from fuxiflow.config import load
+        from fuxiflow.config.configuration import load
 
         return f"name {load(path).name}"
-    from fuxiflow import sources
+    from fuxiflow.config import sources
     from fuxiflow.observations import readers
 
     source = sources.read(path)

@@ -1,6 +1,5 @@
 """Stores that figures are drawn from, and the table of every figure made of them."""
 
-from fuxiflow import costs as run_costs
 from fuxiflow.figures import (
     analysis_error,
     costs,
@@ -18,6 +17,7 @@ from fuxiflow.figures import (
 )
 from fuxiflow.grids import Grid
 from fuxiflow.observations.sparse import SparseGrids
+from fuxiflow.runtime import costs as run_costs
 from fuxiflow.states.store import States
 from tests import costs_files
 from tests import figures_data as data

@@ -6,8 +6,8 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from fuxiflow.sources import Orbit
-from fuxiflow.world.orbits import Swath, swath
+from fuxiflow.config.sources import Orbit
+from fuxiflow.observations.orbits import Swath, swath
 
 ORBIT = Orbit(
     catalogue_number=49008, inclination=98.75, ascending_node_hour=17.5, revolutions_per_day=14.1956

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import torch
 
-from fuxiflow import launch
-from fuxiflow.settings.training import JointStage
+from fuxiflow.config.training import JointStage
+from fuxiflow.runtime import distributed
 from fuxiflow.states.climatology import Climatology
 from fuxiflow.training import parallel, samples, stages
 from fuxiflow.training.loop import Run, train
@@ -24,9 +24,9 @@ from tests import tiny
 def main(settings: dict) -> None:
     """Train for a few updates and leave losses and weights in the folder."""
     folder, ranks = Path(settings["folder"]), settings["ranks"]
-    if ranks > 1 and launch.rank() is None:
+    if ranks > 1 and distributed.rank() is None:
         tiny.record(folder)
-        launch.launch(ranks, 1)
+        distributed.launch(ranks, 1)
         return
     torch.set_num_threads(1)
     record = tiny.paths(folder) if ranks > 1 else tiny.record(folder)

@@ -9,8 +9,8 @@ from xml.etree import ElementTree
 import requests
 
 from fuxiflow.archive.segment import Task
-from fuxiflow.archive.settings import GranuleArchive
 from fuxiflow.archive.transfer import DownloadError, fetch, get
+from fuxiflow.config.archives import GranuleArchive
 
 
 def listing(session: requests.Session, base: str, prefix: str) -> Iterator[tuple[str, int]]:

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import requests
 
-from fuxiflow import provenance
 from fuxiflow.archive.transfer import Absent
 from fuxiflow.progress import Progress
+from fuxiflow.storage import provenance
 
 Task = tuple[str, Callable[[requests.Session, Path], Path]]
 _local = threading.local()

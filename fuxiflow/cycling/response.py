@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import zarr
 
-from fuxiflow import provenance
 from fuxiflow.states.store import consolidate, open_existing
+from fuxiflow.storage import provenance
 
 _ARRAYS = {
     "level": (("level",), "pressure level", "hPa"),

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from fuxiflow.config.sources import Source
 from fuxiflow.cycling.cycle import Carry, normal
 from fuxiflow.cycling.response import Response
 from fuxiflow.grids import Grid
@@ -21,7 +22,6 @@ from fuxiflow.operators.jacobian import jacobian
 from fuxiflow.progress import progress
 from fuxiflow.simulation.equivalents import equivalent
 from fuxiflow.simulation.fields import Columns
-from fuxiflow.sources import Source
 from fuxiflow.states.climatology import Climatology
 from fuxiflow.states.statistics import Statistics
 

@@ -6,16 +6,16 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from fuxiflow import costs
 from fuxiflow.figures import style
-from fuxiflow.stage import rank
+from fuxiflow.runtime import costs
+from fuxiflow.runtime.workflow_stages import rank
 
 SHARED = "shared"
 NONE = "no benchmarks are kept beside these results"
 
 
 def table(jobs: pd.DataFrame, experiments: Sequence[str]) -> pd.DataFrame:
-    """:func:`fuxiflow.costs.summary` of ``jobs`` in the order of stages, what all experiments share under ``shared``,
+    """:func:`fuxiflow.runtime.costs.summary` of ``jobs`` in the order of stages, what all experiments share under ``shared``,
     drawn in the order of ``experiments``."""
     frame = costs.summary(jobs)
     order = {name: number for number, name in enumerate(["", *experiments])}

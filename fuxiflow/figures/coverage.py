@@ -10,7 +10,7 @@ from matplotlib import colormaps
 from matplotlib.colors import BoundaryNorm
 from matplotlib.figure import Figure
 
-from fuxiflow import sources
+from fuxiflow.config import sources
 from fuxiflow.figures import maps, style
 from fuxiflow.grids import Grid
 from fuxiflow.observations.sparse import SparseGrids

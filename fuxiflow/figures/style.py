@@ -10,7 +10,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from fuxiflow import channels, provenance
+from fuxiflow import channels
+from fuxiflow.storage import provenance
 
 RC = {
     "font.family": "DejaVu Sans",

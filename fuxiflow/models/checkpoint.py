@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from fuxiflow import provenance
 from fuxiflow.models.networks import Design, Networks
 from fuxiflow.states.statistics import Statistics
+from fuxiflow.storage import provenance
 
 FORMAT = 1
 

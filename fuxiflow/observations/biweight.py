@@ -16,7 +16,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from fuxiflow import provenance
+from fuxiflow.storage import provenance
 
 CUTOFF = 7.5
 BANDS = ("0-30", "30-60", "60-90")  # degrees of absolute latitude

@@ -27,8 +27,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from fuxiflow import provenance
 from fuxiflow.observations.jacobians import JacobianTable, load
+from fuxiflow.storage import provenance
 
 CRITERIA = ("entropy", "freedom")
 INFORMATIVE, SPACED = 124, 38  # FuXiWeather2, for IASI

@@ -16,9 +16,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from fuxiflow import provenance
 from fuxiflow.observations import table
 from fuxiflow.observations.reasons import Reason
+from fuxiflow.storage import provenance
 
 READ = "read"
 USED = Reason.USED.label

@@ -25,8 +25,8 @@ import numpy as np
 import zarr
 from zarr.codecs import BloscCodec
 
-from fuxiflow import provenance
 from fuxiflow.grids import Grid
+from fuxiflow.storage import provenance
 
 FORMAT = "fuxiflow sparse hourly grid 3"
 CHUNK_ROWS = 1 << 14

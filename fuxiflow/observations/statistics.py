@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import zarr
 
-from fuxiflow import provenance, times
+from fuxiflow import times
 from fuxiflow.observations.sparse import SparseGrids
+from fuxiflow.storage import provenance
 
 
 @dataclass(frozen=True)

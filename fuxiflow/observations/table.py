@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from fuxiflow import provenance
+from fuxiflow.storage import provenance
 
 PREFIX = "channel_"
 ROW_GROUP = 100_000

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fuxiflow.sources import SourceChannel
+from fuxiflow.config.sources import SourceChannel
 
 # bandwidth of one pass-band in MHz, by the frequency text of config/sources/*.yaml
 _BANDWIDTHS = {

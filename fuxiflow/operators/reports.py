@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from fuxiflow.config.sources import Source
 from fuxiflow.operators import radio_occultation
 from fuxiflow.operators.microwave import MicrowaveOperator
 from fuxiflow.physics import surface_pressure
-from fuxiflow.sources import Source
 
 _HEIGHT = re.compile(r"refractivity_(\d+)")
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from fuxiflow import sources
+from fuxiflow.config import sources
 from fuxiflow.operators import absorption
 from fuxiflow.operators.instruments import CONICAL, PassBand, pass_bands, quadrature
 from fuxiflow.operators.microwave import (

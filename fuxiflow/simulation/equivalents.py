@@ -6,11 +6,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from fuxiflow.config.sources import Source
 from fuxiflow.operators import radio_occultation
 from fuxiflow.operators.columns import LEVELS, SOUNDED, from_state
 from fuxiflow.operators.microwave import MicrowaveOperator
 from fuxiflow.simulation.fields import Columns
-from fuxiflow.sources import Source
 
 BATCH = 2048
 REFRACTED = [f"{variable}{level}" for variable in "TRZ" for level in LEVELS]

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import zarr
 
-from fuxiflow import provenance
 from fuxiflow.observations.biweight import on_scale
+from fuxiflow.storage import provenance
 
 SURFACES = ("sea", "land")
 LEAST_LAND = 0.5

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from fuxiflow.config.sources import Source
 from fuxiflow.observations import table
-from fuxiflow.sources import Source
 
 DAY = np.timedelta64(1, "D")
 
@@ -101,7 +101,9 @@ def _moved(footprints: pa.Table, shift: np.timedelta64) -> Iterator[Footprints]:
 
 def orbits(source: Source, day: date, strides: tuple[int, int]) -> Iterator[Footprints]:
     """The footprints of a day of the source's platforms that have an orbit, every so-manieth scan and field of view."""
-    from fuxiflow.world.orbits import swath  # pyorbital, which copies of real footprints do without
+    from fuxiflow.observations.orbits import (
+        swath,  # pyorbital, which copies of real footprints do without
+    )
 
     start = np.datetime64(day, "ns")
     for platform in source.flown:

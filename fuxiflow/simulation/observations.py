@@ -7,11 +7,11 @@ from datetime import date, timedelta
 import numpy as np
 import pyarrow as pa
 
+from fuxiflow.config.sources import Source
 from fuxiflow.observations import table
 from fuxiflow.simulation import errors, geometry
 from fuxiflow.simulation.equivalents import Equivalent, simulate
 from fuxiflow.simulation.fields import Reanalysis
-from fuxiflow.sources import Source
 
 ORIGIN = "simulated"
 """What tables and grids of simulated observations say in their metadata, ``origin``."""

@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 import zarr
 
-from fuxiflow import provenance
 from fuxiflow.channels import ChannelTable, table
 from fuxiflow.grids import Grid
 from fuxiflow.progress import Progress
@@ -26,6 +25,7 @@ from fuxiflow.states.store import (
     put_coordinate,
     put_grid,
 )
+from fuxiflow.storage import provenance
 
 YEAR = 366
 NODE_DAYS = 5

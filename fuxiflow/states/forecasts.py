@@ -15,7 +15,6 @@ import zarr
 from numcodecs.bitround import BitRound
 from zarr.codecs import BloscCodec
 
-from fuxiflow import provenance
 from fuxiflow.channels import ChannelTable, table
 from fuxiflow.grids import Grid
 from fuxiflow.states.store import (
@@ -30,6 +29,7 @@ from fuxiflow.states.store import (
     put_time,
     read_times,
 )
+from fuxiflow.storage import provenance
 
 CHUNK_BYTES = 1 << 26
 # one in 131 000: 0.25 m2 s-2 of geopotential at 500 hPa, 1 mK, 0.5 Pa, far below any error; takes a third off files

@@ -7,8 +7,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from fuxiflow import provenance
 from fuxiflow.states.framing import Fault
+from fuxiflow.storage import provenance
 
 SCHEMA = pa.schema(
     [

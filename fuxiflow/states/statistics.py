@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import zarr
 
-from fuxiflow import provenance
 from fuxiflow.channels import ChannelTable, table
 from fuxiflow.grids import Grid
 from fuxiflow.states.store import consolidate, open_existing, put_coordinate, put_grid
+from fuxiflow.storage import provenance
 
 PRECIPITATION = "TP"
 TENDENCY_STEP = np.timedelta64(6, "h")

@@ -13,10 +13,10 @@ import numpy as np
 import zarr
 from zarr.codecs import BloscCodec
 
-from fuxiflow import provenance
 from fuxiflow.channels import ChannelTable, table
 from fuxiflow.grids import Grid
 from fuxiflow.states.shards import ShardReader
+from fuxiflow.storage import provenance
 
 SHARD_TIMES = 64
 SHARD_BYTES = 1 << 29

@@ -9,13 +9,14 @@ from types import SimpleNamespace
 import numpy as np
 import torch
 
-from fuxiflow import sources, times
+from fuxiflow import times
+from fuxiflow.config import sources
+from fuxiflow.config.training import AssimilatorStage, SimulatedShare
 from fuxiflow.models import checkpoint, execution
 from fuxiflow.models.networks import STEP, Networks, SourceDesign
 from fuxiflow.observations.sparse import SparseGrids
 from fuxiflow.observations.statistics import GridStatistics
 from fuxiflow.progress import progress
-from fuxiflow.settings.training import AssimilatorStage, SimulatedShare
 from fuxiflow.states.climatology import Climatology
 from fuxiflow.states.store import States
 from fuxiflow.training import departures, samples, stages

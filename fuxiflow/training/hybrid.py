@@ -6,8 +6,8 @@ from datetime import date
 
 import numpy as np
 
+from fuxiflow.config.training import SimulatedShare
 from fuxiflow.observations.sparse import SparseGrids, SparseWindow
-from fuxiflow.settings.training import SimulatedShare
 
 
 def drawn(seed: int, source: str, time: np.datetime64) -> float:

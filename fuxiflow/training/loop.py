@@ -14,11 +14,11 @@ from lightning.fabric import Fabric
 from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 
+from fuxiflow.config.training import Optimisation
 from fuxiflow.models import checkpoint
 from fuxiflow.models.networks import Networks
 from fuxiflow.progress import Progress
-from fuxiflow.script import remove
-from fuxiflow.settings.training import Optimisation
+from fuxiflow.storage.files import remove
 from fuxiflow.training import parallel
 from fuxiflow.training.average import Average
 from fuxiflow.training.record import write_losses

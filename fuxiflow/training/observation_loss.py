@@ -13,13 +13,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from fuxiflow import sources
 from fuxiflow.channels import table
+from fuxiflow.config import sources
+from fuxiflow.config.training import ObservationLoss
 from fuxiflow.grids import Grid
 from fuxiflow.models.networks import Networks
 from fuxiflow.models.pillars import Footprints, columns, footprints, states_together
 from fuxiflow.observations.sparse import SparseGrids, SparseWindow
-from fuxiflow.settings.training import ObservationLoss
 
 
 def shared_channels(source: str, channels: Sequence[str]) -> dict[str, int]:

@@ -1,6 +1,6 @@
 """Several devices: the strategy, each one's share of a batch, and what a restart file holds of all of them.
 
-One process a device, started by torchrun or srun (:mod:`fuxiflow.launch`), which Lightning Fabric finds by its
+One process a device, started by torchrun or srun (:mod:`fuxiflow.runtime.distributed`), which Lightning Fabric finds by its
 environment. Restart files hold whole tensors, whatever the strategy, so that a stage may go on with another number of
 devices.
 """

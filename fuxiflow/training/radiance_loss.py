@@ -12,14 +12,14 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from fuxiflow import sources
+from fuxiflow.config import sources
+from fuxiflow.config.training import ObservationLoss
 from fuxiflow.grids import Grid
 from fuxiflow.models.device import full_precision
 from fuxiflow.models.networks import Networks
 from fuxiflow.models.pillars import Footprints, columns, states_together
 from fuxiflow.operators.columns import SOUNDED, from_state
 from fuxiflow.operators.microwave import MicrowaveOperator
-from fuxiflow.settings.training import ObservationLoss
 from fuxiflow.states.statistics import Statistics
 
 GROSS = 5.0

@@ -6,8 +6,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from fuxiflow import provenance
-from fuxiflow.settings.training import Optimisation
+from fuxiflow.config.training import Optimisation
+from fuxiflow.storage import provenance
 
 TAIL = 50
 

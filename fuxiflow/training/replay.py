@@ -6,8 +6,8 @@ from types import SimpleNamespace
 import numpy as np
 
 from fuxiflow import times
+from fuxiflow.config.training import ReplayStage
 from fuxiflow.models.networks import STEP, SourceDesign
-from fuxiflow.settings.training import ReplayStage
 from fuxiflow.states.store import States
 from fuxiflow.training.samples import usable
 

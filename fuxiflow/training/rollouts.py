@@ -6,9 +6,9 @@ from types import SimpleNamespace
 import numpy as np
 
 from fuxiflow import times
+from fuxiflow.config.training import RolloutStage
 from fuxiflow.models import execution
 from fuxiflow.models.networks import Networks
-from fuxiflow.settings.training import RolloutStage
 from fuxiflow.training import samples, stages
 from fuxiflow.training.loop import leave, train
 from fuxiflow.training.parallel import fabric_of

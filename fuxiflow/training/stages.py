@@ -10,10 +10,10 @@ import torch
 from lightning.fabric import Fabric
 from torch import Tensor, nn
 
+from fuxiflow.config.training import AssimilatorStage, Optimisation, RolloutStage
 from fuxiflow.grids import Grid
 from fuxiflow.models.networks import STEP, Networks
-from fuxiflow.restart import workspace
-from fuxiflow.settings.training import AssimilatorStage, Optimisation, RolloutStage
+from fuxiflow.storage.restart_state import workspace
 from fuxiflow.training.loop import Run
 from fuxiflow.training.losses import StateLoss
 from fuxiflow.training.observation_loss import PointLoss, Points

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from fuxiflow import provenance
+from fuxiflow.storage import provenance
 
 BLOCK_VALUES = (
     1 << 19

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from fuxiflow import sources
+from fuxiflow.config import sources
 from fuxiflow.observations.sparse import SparseGrids
 from fuxiflow.verification.cases import Cases
 

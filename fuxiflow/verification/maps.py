@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from fuxiflow import provenance
 from fuxiflow.channels import table
 from fuxiflow.grids import Grid
+from fuxiflow.storage import provenance
 
 
 class ErrorMaps:

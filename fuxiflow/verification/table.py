@@ -12,7 +12,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from fuxiflow import provenance
+from fuxiflow.storage import provenance
 
 KEYS = ["experiment", "system", "reference", "metric", "channel", "region", "lead_time"]
 TEXTS = KEYS[:-1]

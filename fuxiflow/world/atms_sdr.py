@@ -10,8 +10,8 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from fuxiflow import provenance
-from fuxiflow.world.orbits import EPOCH, Swath
+from fuxiflow.observations.orbits import EPOCH, Swath
+from fuxiflow.storage import provenance
 
 DATASET_SOURCE = "fuxiflow embedded world"
 SCALE = np.float32(0.006)

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
+from fuxiflow.observations.orbits import EPOCH, Swath
 from fuxiflow.observations.satellites import BUFR_SATELLITES
 from fuxiflow.world import bufr
-from fuxiflow.world.orbits import EPOCH, Swath
 
 MINUTES = 45
 """Longest message: footprints of one follow each other, none more than 30 minutes from the middle one."""

@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 import zarr
 
-from fuxiflow import provenance
 from fuxiflow.channels import Channel, table
 from fuxiflow.grids import Grid
+from fuxiflow.storage import provenance
 from fuxiflow.times import STEP_HOURS
 from fuxiflow.world.levels import PROGNOSTIC, RELATIVE_HUMIDITY_CAP
 from fuxiflow.world.truth import add_coordinates, compressor, hour_of

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 
-from fuxiflow.sources import Platform, Source
+from fuxiflow.config.sources import Platform, Source
+from fuxiflow.observations.orbits import Swath
 from fuxiflow.world import atms_sdr, atovs_bufr, fy3_hdf5
-from fuxiflow.world.orbits import Swath
 
 
 def write_granule(

@@ -11,8 +11,8 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from fuxiflow import provenance
-from fuxiflow.world.orbits import Swath
+from fuxiflow.observations.orbits import Swath
+from fuxiflow.storage import provenance
 
 SCALE = np.float32(0.01)
 MISSING = np.int16(-32767)

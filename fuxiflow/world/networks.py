@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fuxiflow.grids import Grid
-from fuxiflow.world.draws import generator
+from fuxiflow.randomness import generator
 
 LAND = 0.5
 """Land fraction from which on a place is land."""

@@ -10,7 +10,7 @@ from pathlib import Path
 import netCDF4
 import numpy as np
 
-from fuxiflow import provenance
+from fuxiflow.storage import provenance
 from fuxiflow.world.bufr import clock
 from fuxiflow.world.occultations import Occultations
 

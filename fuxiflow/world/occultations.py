@@ -15,11 +15,12 @@ import numpy as np
 import torch
 
 from fuxiflow import physics
+from fuxiflow.config.sources import Platform, Source
+from fuxiflow.observations.orbits import track
 from fuxiflow.operators.columns import LEVELS
 from fuxiflow.operators.radio_occultation import geometric_height, refractivity
-from fuxiflow.sources import Platform, Source
-from fuxiflow.world.draws import generator, observed
-from fuxiflow.world.orbits import track
+from fuxiflow.randomness import generator
+from fuxiflow.world.outages import observed
 from fuxiflow.world.windows import TruthWindow, TruthWindows
 
 VARIABLES = (

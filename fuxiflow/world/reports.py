@@ -13,7 +13,7 @@ import numpy as np
 
 from fuxiflow import physics
 from fuxiflow.operators.columns import LEVELS
-from fuxiflow.world.draws import generator
+from fuxiflow.randomness import generator
 from fuxiflow.world.windows import TruthWindow
 
 SURFACE = (

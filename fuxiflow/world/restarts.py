@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import zarr
 
-from fuxiflow import provenance
+from fuxiflow.storage import provenance
 from fuxiflow.world.nature import ModelState, NatureModel
 from fuxiflow.world.truth import EPOCH, add_coordinates, compressor, hour_of
 

@@ -6,9 +6,10 @@ from datetime import date, datetime, timedelta
 
 import numpy as np
 
-from fuxiflow.sources import Source
+from fuxiflow.config.sources import Source
+from fuxiflow.randomness import generator
 from fuxiflow.world import networks, report_bufr, reports
-from fuxiflow.world.draws import generator, observed
+from fuxiflow.world.outages import observed
 from fuxiflow.world.windows import TruthWindow, TruthWindows
 
 DAY = timedelta(days=1)

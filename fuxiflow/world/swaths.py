@@ -6,11 +6,12 @@ from datetime import date, datetime, timedelta
 import numpy as np
 import torch
 
+from fuxiflow.config.sources import Platform, Source
+from fuxiflow.observations.orbits import EPOCH, SCANNERS, Swath, swath
 from fuxiflow.operators.columns import LEVELS, brightness_temperatures
 from fuxiflow.operators.microwave import MicrowaveOperator
-from fuxiflow.sources import Platform, Source
-from fuxiflow.world.draws import generator, observed
-from fuxiflow.world.orbits import EPOCH, SCANNERS, Swath, swath
+from fuxiflow.randomness import generator
+from fuxiflow.world.outages import observed
 from fuxiflow.world.windows import TruthWindow, TruthWindows
 
 BATCH = 2048

@@ -13,9 +13,9 @@ import numpy as np
 import zarr
 from zarr.codecs import BloscCodec
 
-from fuxiflow import provenance
 from fuxiflow.channels import ChannelTable, table
 from fuxiflow.grids import Grid
+from fuxiflow.storage import provenance
 from fuxiflow.world.levels import pressure_levels
 
 CHUNK, SHARD = 16, 128

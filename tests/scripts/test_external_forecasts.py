@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from fuxiflow import provenance
 from fuxiflow.channels import table
 from fuxiflow.models import checkpoint
 from fuxiflow.states.forecasts import Forecasts
+from fuxiflow.storage import provenance
 from tests import gribfiles, onnx_files, tiny
 from tests.helpers import load_script
 

@@ -8,8 +8,8 @@ import pytest
 
 from fuxiflow import ROOT
 from fuxiflow.figures import __main__ as redraw
-from fuxiflow.fingerprint import closure
 from fuxiflow.grids import Grid
+from fuxiflow.runtime.fingerprint import closure
 from tests import costs_files
 from tests import figures_data as data
 from tests.figure_tables import SETTINGS

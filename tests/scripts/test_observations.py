@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from fuxiflow import sources
+from fuxiflow.config import sources
 from fuxiflow.grids import Grid
 from fuxiflow.observations import ledger, table
 from fuxiflow.observations.biweight import Limits

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from fuxiflow import sources
+from fuxiflow.config import sources
 from fuxiflow.cycling.cycle import Observer
 from fuxiflow.observations import table
 from fuxiflow.observations.sparse import SparseGrids

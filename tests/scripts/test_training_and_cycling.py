@@ -9,12 +9,12 @@ import pandas as pd
 import pytest
 import torch
 
-from fuxiflow import provenance
 from fuxiflow.cycling.response import Response
 from fuxiflow.models import checkpoint
 from fuxiflow.observations.sparse import SparseWriter
 from fuxiflow.states.forecasts import Forecasts
 from fuxiflow.states.store import States
+from fuxiflow.storage import provenance
 from fuxiflow.training.stages import Objective
 from tests import tiny
 from tests.helpers import load_script

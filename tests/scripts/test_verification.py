@@ -14,8 +14,9 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from fuxiflow import sources, times
+from fuxiflow import times
 from fuxiflow.channels import table as channel_table
+from fuxiflow.config import sources
 from fuxiflow.grids import Grid
 from fuxiflow.observations.sparse import SparseWriter
 from fuxiflow.operators.microwave import MicrowaveOperator

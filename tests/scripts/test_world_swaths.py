@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from fuxiflow import sources
+from fuxiflow.config import sources
 from tests.helpers import load_script
 from tests.world_truth import write_truth
 

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from fuxiflow import config, sources
+from fuxiflow.config import configuration, sources
 from fuxiflow.observations import ledger
 from fuxiflow.observations.sparse import SparseGrids
 from fuxiflow.observations.statistics import GridStatistics
@@ -50,7 +50,9 @@ def test_a_source_gets_from_the_truth_to_its_grid(truth, tmp_path, name):
     section = source.simulated_as
     key, folder = SCRIPTS[section]
     options = (
-        config.World(**{section: {name: WORLD[name]}}).observing(source).model_dump(mode="json")
+        configuration.World(**{section: {name: WORLD[name]}})
+        .observing(source)
+        .model_dump(mode="json")
     )
     raw, read, limits, checked, grid, statistics = (
         tmp_path / part

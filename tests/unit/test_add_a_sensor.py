@@ -7,8 +7,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from fuxiflow import ROOT, sources
+from fuxiflow import ROOT
 from fuxiflow.__main__ import main
+from fuxiflow.config import sources
 from fuxiflow.grids import Grid
 from fuxiflow.observations import ledger, table
 from fuxiflow.observations.sparse import SparseGrids

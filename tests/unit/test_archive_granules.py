@@ -6,8 +6,8 @@ import pytest
 import requests
 
 from fuxiflow.archive import granules
-from fuxiflow.archive.settings import GranuleArchive
 from fuxiflow.archive.transfer import DownloadError
+from fuxiflow.config.archives import GranuleArchive
 from tests.archive_server import Handler
 
 

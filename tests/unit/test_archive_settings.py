@@ -3,8 +3,8 @@
 import pytest
 import yaml
 
-from fuxiflow import sources
-from fuxiflow.archive import settings
+from fuxiflow.config import archives as settings
+from fuxiflow.config import sources
 
 
 def test_the_committed_file():

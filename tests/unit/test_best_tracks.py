@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fuxiflow import best_tracks
-from fuxiflow.best_tracks import KNOT
+from fuxiflow.cyclones import best_tracks
+from fuxiflow.cyclones.best_tracks import KNOT
 from fuxiflow.observations.bufr import Decoder
 from tests.helpers import realdata
 from tests.level1_files import mutations

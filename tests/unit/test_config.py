@@ -5,8 +5,9 @@ import copy
 import pytest
 import yaml
 
-from fuxiflow import ROOT, config
-from fuxiflow.config import ConfigurationError, load, validate
+from fuxiflow import ROOT
+from fuxiflow.config import configuration
+from fuxiflow.config.configuration import ConfigurationError, load, validate
 
 # the demonstration with one source and two experiments, so that a test shows all that it is about
 DEMO = yaml.safe_load((ROOT / "config" / "demo.yaml").read_text()) | {
@@ -56,7 +57,7 @@ def test_committed_configurations_are_valid(name):
 
 
 def test_schema_is_in_step():
-    assert config.SCHEMA.read_text() == config.schema(), "run `make schema`"
+    assert configuration.SCHEMA.read_text() == configuration.schema(), "run `make schema`"
 
 
 @pytest.mark.parametrize(
@@ -356,9 +357,11 @@ def test_files_are_laid_over_each_other(tmp_path):
 
 
 def test_a_source_without_orbit_needs_the_archive(monkeypatch):
-    source = config.sources.load("noaa20_atms")
-    source = source.model_copy(update={"platforms": [config.sources.Platform(name="NOAA-20")]})
-    monkeypatch.setattr(config.sources, "load", lambda name: source)
+    source = configuration.sources.load("noaa20_atms")
+    source = source.model_copy(
+        update={"platforms": [configuration.sources.Platform(name="NOAA-20")]}
+    )
+    monkeypatch.setattr(configuration.sources, "load", lambda name: source)
     assert "no platform with an orbit" in complaint()
 
 

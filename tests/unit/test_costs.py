@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from fuxiflow import costs
 from fuxiflow.figures import costs as figure
+from fuxiflow.runtime import costs
 from tests.costs_files import write_report, write_run
 
 EXPERIMENTS = ["full", "denial"]

@@ -5,7 +5,8 @@ import re
 
 import pytest
 
-from fuxiflow import ROOT, config
+from fuxiflow import ROOT
+from fuxiflow.config import configuration
 
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
@@ -21,7 +22,7 @@ def keys(schema):
 def test_every_key_of_the_configuration_is_described():
     text = (ROOT / "docs" / "configuration.md").read_text()
     named = set(re.findall(r"[a-z_0-9]+", " ".join(re.findall(r"`([^`]*)`", text))))
-    missing = keys(json.loads(config.schema())) - named
+    missing = keys(json.loads(configuration.schema())) - named
     assert not missing, f"docs/configuration.md does not name {sorted(missing)}"
 
 

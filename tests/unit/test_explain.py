@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from fuxiflow import explain, records
-from fuxiflow.explain import Planned
+from fuxiflow.runtime import explain, records
+from fuxiflow.runtime.explain import Planned
 
 JOB = Planned(
     "some_rule",

@@ -5,9 +5,10 @@ from datetime import datetime
 import pytest
 import yaml
 
-from fuxiflow import ROOT, config
-from fuxiflow.config import ConfigurationError
-from fuxiflow.figures import plan
+from fuxiflow import ROOT
+from fuxiflow.config import configuration as config
+from fuxiflow.config import figure_inputs
+from fuxiflow.config.configuration import ConfigurationError
 from tests.helpers import loaded_by
 
 
@@ -26,7 +27,7 @@ def test_default_case_is_the_middle_of_the_test_period():
 def test_case_is_taken_from_the_configuration():
     chosen = configuration(figures={"experiments": ["full"], "case": "2023-01-20T18:00"})
     assert chosen.case == datetime(2023, 1, 20, 18)
-    assert plan.case_segment(chosen) == "2023-01"
+    assert figure_inputs.case_segment(chosen) == "2023-01"
 
 
 @pytest.mark.parametrize(
@@ -40,11 +41,13 @@ def test_a_case_that_was_not_analysed_names_the_key_and_the_allowed(case):
 
 
 def test_references_end_with_the_truth_where_it_is_one():
-    assert plan.references(configuration()) == ["era5", "truth"]
-    assert plan.references(configuration(verification={"references": ["truth", "own"]})) == [
-        "truth"
-    ]
-    assert plan.references(configuration(verification={"references": ["own", "era5"]})) == ["era5"]
+    assert figure_inputs.references(configuration()) == ["era5", "truth"]
+    assert figure_inputs.references(
+        configuration(verification={"references": ["truth", "own"]})
+    ) == ["truth"]
+    assert figure_inputs.references(
+        configuration(verification={"references": ["own", "era5"]})
+    ) == ["era5"]
 
 
 def test_window_across_the_end_of_a_segment_touches_both():
@@ -54,16 +57,22 @@ def test_window_across_the_end_of_a_segment_touches_both():
         periods=period,
         figures={"experiments": ["full"], "case": "2023-02-01T00:00"},
     )
-    assert plan.case_grids(chosen, ["noaa20_atms"]) == {"noaa20_atms": ["2023-01", "2023-02"]}
-    assert plan.windows(["noaa20_atms"]) == {"noaa20_atms": [-3, 5]}
+    assert figure_inputs.case_grids(chosen, ["noaa20_atms"]) == {
+        "noaa20_atms": ["2023-01", "2023-02"]
+    }
+    assert figure_inputs.windows(["noaa20_atms"]) == {"noaa20_atms": [-3, 5]}
 
 
 def test_settings_follow_the_experiment_and_its_weights():
-    chosen = plan.settings(configuration(), "no_observations", "archive")
+    chosen = figure_inputs.settings(configuration(), "no_observations", "archive")
     assert chosen["sources"] == {}
-    assert chosen["updates"] == plan.settings(configuration(), "full", "archive")["updates"]
     assert (
-        plan.settings(configuration(), "full", "archive")["sources"]["noaa20_atms"]["channels"]
+        chosen["updates"] == figure_inputs.settings(configuration(), "full", "archive")["updates"]
+    )
+    assert (
+        figure_inputs.settings(configuration(), "full", "archive")["sources"]["noaa20_atms"][
+            "channels"
+        ]
         == 22
     )
 
@@ -115,4 +124,9 @@ def test_a_perturbation_that_cannot_be_made_names_the_key_and_the_allowed(given,
 
 
 def test_planning_imports_nothing_heavy():
-    assert not loaded_by("fuxiflow.figures.plan") & {"torch", "xarray", "matplotlib", "pandas"}
+    assert not loaded_by("fuxiflow.config.figure_inputs") & {
+        "torch",
+        "xarray",
+        "matplotlib",
+        "pandas",
+    }

@@ -9,8 +9,9 @@ import pytest
 from matplotlib import image
 from PIL import Image
 
-from fuxiflow import channels, provenance
+from fuxiflow import channels
 from fuxiflow.figures import style
+from fuxiflow.storage import provenance
 
 
 def outputs(folder, name="a"):

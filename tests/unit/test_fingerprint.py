@@ -5,7 +5,8 @@ import textwrap
 
 import pytest
 
-from fuxiflow import ROOT, fingerprint
+from fuxiflow import ROOT
+from fuxiflow.runtime import fingerprint
 
 
 @pytest.fixture

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
+from fuxiflow.config.network_sizes import ASSIMILATORS, FORECASTERS
 from fuxiflow.models import execution
 from fuxiflow.models.layers import apply
 from fuxiflow.models.networks import Design, Networks, SourceDesign
 from fuxiflow.models.pillars import Footprints
-from fuxiflow.models.sizes import ASSIMILATORS, FORECASTERS
 
 SHAPE = (16, 32)
 TIMES = np.array(["2022-03-01T06"], "datetime64[h]")

@@ -4,11 +4,11 @@ import pytest
 import torch
 
 from fuxiflow import ROOT
-from fuxiflow.config import load
+from fuxiflow.config.configuration import load
+from fuxiflow.config.network_sizes import ASSIMILATORS, FORECASTERS, misfit, weights_mb
+from fuxiflow.config.training import Model
 from fuxiflow.models.forecaster import Forecaster
 from fuxiflow.models.networks import parameter_count
-from fuxiflow.models.sizes import ASSIMILATORS, FORECASTERS, misfit, weights_mb
-from fuxiflow.settings.training import Model
 
 
 def test_fuxi_has_one_and_a_half_billion_parameters():

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fuxiflow import sources
+from fuxiflow.config import sources
 from fuxiflow.observations import tracks
-from fuxiflow.world.orbits import swath
+from fuxiflow.observations.orbits import swath
 from tests.helpers import realdata
 
 START = np.datetime64("2022-07-01", "ns")

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fuxiflow import sources
+from fuxiflow.config import sources
 from fuxiflow.operators import absorption
 from fuxiflow.operators.instruments import pass_bands, quadrature, side_bands
 from fuxiflow.operators.tables import SOURCES

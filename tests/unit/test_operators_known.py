@@ -1,21 +1,20 @@
 """Which sources have an observation operator."""
 
-from fuxiflow import sources
-from fuxiflow.operators import known
+from fuxiflow.config import available_operators, sources
 from fuxiflow.operators.microwave import MicrowaveOperator
 from tests.helpers import loaded_by
 
 
 def test_what_can_be_computed_from_a_state_is_known():
     names = ("noaa20_atms", "ssmis", "iasi", "hirs4", "gnssro", "land_stations", "radiosondes")
-    found = {name: known.computable(sources.load(name)) for name in names}
+    found = {name: available_operators.computable(sources.load(name)) for name in names}
     assert {name for name in names if not found[name]} == {"iasi", "hirs4"}
 
 
 def test_every_known_instrument_has_an_operator():
-    for name in known.instruments():
+    for name in available_operators.instruments():
         assert MicrowaveOperator.for_instrument(name).channels
 
 
 def test_planning_needs_no_torch():
-    assert "torch" not in loaded_by("fuxiflow.operators.known")
+    assert "torch" not in loaded_by("fuxiflow.config.available_operators")

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from fuxiflow import sources
+from fuxiflow.config import sources
 from fuxiflow.operators import radio_occultation, reports
 from fuxiflow.operators.columns import LEVELS
 from fuxiflow.operators.microwave import MicrowaveOperator

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from fuxiflow import sources
+from fuxiflow.config import sources
 from fuxiflow.operators import absorption, tables
 from fuxiflow.operators.instruments import pass_bands
 from fuxiflow.operators.microwave import DIRECTORY, MicrowaveOperator, OperatorTable, features

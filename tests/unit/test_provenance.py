@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from fuxiflow import provenance
+from fuxiflow.storage import provenance
 
 
 @pytest.fixture(autouse=True)

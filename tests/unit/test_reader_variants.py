@@ -11,7 +11,8 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
 
-from fuxiflow import best_tracks, physics
+from fuxiflow import physics
+from fuxiflow.cyclones import best_tracks
 from fuxiflow.observations import readers, table
 from fuxiflow.observations.reasons import Reason
 from tests.helpers import realdata

@@ -4,7 +4,7 @@ import netCDF4
 import numpy as np
 import pytest
 
-from fuxiflow import sources
+from fuxiflow.config import sources
 from fuxiflow.observations import readers, table
 from fuxiflow.observations.readers import occultation_netcdf
 from fuxiflow.observations.reasons import Reason

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fuxiflow import fingerprint, records
+from fuxiflow.runtime import fingerprint, records
 
 PARAMS = {
     "code": "0123456789abcdef",

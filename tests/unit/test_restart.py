@@ -2,8 +2,8 @@
 
 import pytest
 
-from fuxiflow import provenance
-from fuxiflow.restart import key, workspace
+from fuxiflow.storage import provenance
+from fuxiflow.storage.restart_state import key, workspace
 
 RUNNING = {
     "rule": "cycling_analyses",

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fuxiflow.schedule import Task, critical_path, simulate
+from fuxiflow.runtime.job_scheduling import Task, critical_path, simulate
 
 # a (3) then b (2) and c (4), then d (1); e (5) on its own
 DIAMOND = [

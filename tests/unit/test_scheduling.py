@@ -5,8 +5,8 @@ import pytest
 
 from benchmarks import scheduling
 from fuxiflow import ROOT
-from fuxiflow.explain import Planned
-from fuxiflow.schedule import Task
+from fuxiflow.runtime.explain import Planned
+from fuxiflow.runtime.job_scheduling import Task
 
 
 def planned(

@@ -8,7 +8,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from fuxiflow import provenance, script
+from fuxiflow.runtime import rule_runner
+from fuxiflow.storage import files, provenance
 
 
 class Named:
@@ -67,7 +68,7 @@ def test_a_script_that_ends_well(tmp_path):
 
     (tmp_path / "out" / "b.zarr").mkdir(parents=True)
     (tmp_path / "out" / "b.zarr" / "old").write_text("")
-    script.run(main, job(tmp_path))
+    rule_runner.run(main, job(tmp_path))
     assert (tmp_path / "out" / "a.txt").read_text() == "new"
     assert [p.name for p in (tmp_path / "out" / "b.zarr").iterdir()] == ["zarr.json"]
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["a.txt", "b.zarr"]
@@ -78,7 +79,7 @@ def test_a_script_that_ends_well(tmp_path):
     assert seen["provenance"]["rule"] == "some_rule"
     assert "halfway" in (tmp_path / "log" / "x.log").read_text()
     first = seen["draws"]
-    script.run(main, job(tmp_path))
+    rule_runner.run(main, job(tmp_path))
     assert seen["draws"] == first
 
 
@@ -88,7 +89,7 @@ def test_a_script_that_fails_leaves_nothing_and_says_why(tmp_path):
         raise RuntimeError("no weather today")
 
     with pytest.raises(RuntimeError, match="no weather"):
-        script.run(main, job(tmp_path))
+        rule_runner.run(main, job(tmp_path))
     assert list((tmp_path / "out").iterdir()) == []
     text = (tmp_path / "log" / "x.log").read_text()
     assert "some_rule failed: no weather today" in text
@@ -96,9 +97,9 @@ def test_a_script_that_fails_leaves_nothing_and_says_why(tmp_path):
 
 
 def test_a_failure_keeps_what_an_earlier_run_made(tmp_path):
-    script.run(lambda input, output, params, log: write(output), job(tmp_path))
+    rule_runner.run(lambda input, output, params, log: write(output), job(tmp_path))
     with pytest.raises(KeyboardInterrupt):
-        script.run(
+        rule_runner.run(
             lambda input, output, params, log: (_ for _ in ()).throw(KeyboardInterrupt()),
             job(tmp_path),
         )
@@ -108,30 +109,32 @@ def test_a_failure_keeps_what_an_earlier_run_made(tmp_path):
 
 def test_a_script_must_write_what_it_declares(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"ended without writing .*b\.zarr"):
-        script.run(lambda input, output, params, log: output.file.write_text(""), job(tmp_path))
+        rule_runner.run(
+            lambda input, output, params, log: output.file.write_text(""), job(tmp_path)
+        )
     assert list((tmp_path / "out").iterdir()) == []
 
 
 def test_the_checkout_is_exported_once_and_first(monkeypatch):
     monkeypatch.setenv("PYTHONPATH", "elsewhere")
-    script.export_path()
-    script.export_path()
-    assert script.os.environ["PYTHONPATH"].split(script.os.pathsep) == [
-        str(script.ROOT),
+    rule_runner.export_path()
+    rule_runner.export_path()
+    assert rule_runner.os.environ["PYTHONPATH"].split(rule_runner.os.pathsep) == [
+        str(rule_runner.ROOT),
         "elsewhere",
     ]
 
 
 def test_temporary_names_keep_suffixes():
-    assert script.temporary(Path("a/b.parquet")) == Path("a/.tmp-b.parquet")
+    assert files.temporary(Path("a/b.parquet")) == Path("a/.tmp-b.parquet")
 
 
 def test_remove(tmp_path):
     (tmp_path / "d" / "e").mkdir(parents=True)
     link = tmp_path / "link"
     link.symlink_to(tmp_path / "d")
-    script.remove(link)
+    files.remove(link)
     assert (tmp_path / "d" / "e").exists()
-    script.remove(tmp_path / "d")
-    script.remove(tmp_path / "d")
+    files.remove(tmp_path / "d")
+    files.remove(tmp_path / "d")
     assert not (tmp_path / "d").exists()

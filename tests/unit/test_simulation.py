@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from fuxiflow import sources
+from fuxiflow.config import sources
 from fuxiflow.observations import table
 from fuxiflow.operators import radio_occultation
 from fuxiflow.operators.columns import from_state

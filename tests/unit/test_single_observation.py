@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from fuxiflow import provenance, sources
+from fuxiflow.config import sources
 from fuxiflow.cycling import single_observation as experiments
 from fuxiflow.cycling.cycle import Observer, cold_start, resumed
 from fuxiflow.cycling.response import Response
@@ -16,6 +16,7 @@ from fuxiflow.simulation.equivalents import equivalent
 from fuxiflow.states.climatology import Climatology
 from fuxiflow.states.statistics import Statistics
 from fuxiflow.states.store import States
+from fuxiflow.storage import provenance
 from tests import figures_data, tiny
 
 TIME = tiny.times(13)[12]

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from fuxiflow import slurm
+from fuxiflow.runtime import slurm
 
 LOG = logging.getLogger("test")
 

@@ -3,7 +3,7 @@
 import pytest
 import yaml
 
-from fuxiflow import sources
+from fuxiflow.config import sources
 
 
 @pytest.fixture

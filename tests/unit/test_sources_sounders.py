@@ -2,7 +2,7 @@
 
 import pytest
 
-from fuxiflow import sources
+from fuxiflow.config import sources
 from fuxiflow.observations import readers
 from fuxiflow.observations.satellites import BUFR_SATELLITES
 

@@ -8,12 +8,11 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 
-from fuxiflow import benchmarked
 from fuxiflow.progress import Progress
-from fuxiflow.status import page, remedies, skill
-from fuxiflow.status.monitor import Monitor
-from fuxiflow.status.run import Job, Run
-from fuxiflow.status.tail import MOST_POINTS, Tail, parse
+from fuxiflow.runtime import failure_hints, job_benchmarks, skill_so_far, status_page
+from fuxiflow.runtime.log_tail import MOST_POINTS, Tail, parse
+from fuxiflow.runtime.monitor import Monitor
+from fuxiflow.runtime.run_state import Job, Run
 
 HEAD = "2026-11-21 07:48:27,388 INFO fuxiflow: "
 
@@ -99,7 +98,7 @@ def test_losses_are_thinned_and_keep_their_ends(tmp_path):
 )
 def test_remedies(tmp_path, lines, says, remedy):
     (tmp_path / "a.log").write_text("\n".join(lines) + "\n")
-    found = remedies.diagnose(
+    found = failure_hints.diagnose(
         "training_joint", {"experiment": "full"}, ["a.log", "none.log"], folder=tmp_path
     )
     assert found.says.startswith(says)
@@ -110,7 +109,7 @@ def test_remedies(tmp_path, lines, says, remedy):
 
 def test_what_slurm_says_counts_where_the_log_is_silent(tmp_path):
     said = "SLURM-job '7' failed, SLURM status is: 'OUT_OF_MEMORY'. For further error details see the log"
-    found = remedies.diagnose("cycling_analyses", {}, ["gone.log"], said, True, tmp_path)
+    found = failure_hints.diagnose("cycling_analyses", {}, ["gone.log"], said, True, tmp_path)
     assert "--set-resources cycling_analyses:mem_mb" in found.remedy
     assert found.says.startswith("SLURM-job '7'")
     assert str(found).splitlines()[0] == "FAILED   cycling_analyses, tried again"
@@ -126,17 +125,17 @@ def test_benchmarks_are_read_with_what_was_not_measured(tmp_path):
     }.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text)
-    found = benchmarked.read(tmp_path)
+    found = job_benchmarks.read(tmp_path)
     assert [(one.rule, one.wildcards, one.seconds) for one in found] == [
         ("rule_a", "x", 4),
         ("rule_a", "y/z", 6),
         ("rule_b", "", 9),
     ]
-    assert benchmarked.typical(found) == {"rule_a": 5, "rule_b": 9}
+    assert job_benchmarks.typical(found) == {"rule_a": 5, "rule_b": 9}
     assert found[1].peak_mb != found[1].peak_mb
-    assert benchmarked.seconds(tmp_path / "rule_a/x.tsv") == 4
-    assert benchmarked.seconds(tmp_path / "rule_c.tsv") is None
-    assert benchmarked.seconds(tmp_path / "none.tsv") is None
+    assert job_benchmarks.seconds(tmp_path / "rule_a/x.tsv") == 4
+    assert job_benchmarks.seconds(tmp_path / "rule_c.tsv") is None
+    assert job_benchmarks.seconds(tmp_path / "none.tsv") is None
 
 
 @pytest.fixture
@@ -316,7 +315,7 @@ def test_an_event_that_cannot_be_told_ends_nothing(run, monkeypatch):
 
 def test_jobs_never_timed_are_counted(run):
     run.typical.clear()
-    assert page.remaining(run, 1000) == "3 jobs not timed before"
+    assert status_page.remaining(run, 1000) == "3 jobs not timed before"
 
 
 def test_skill_is_that_of_the_truth_where_there_is_one(tmp_path):
@@ -326,7 +325,7 @@ def test_skill_is_that_of_the_truth_where_there_is_one(tmp_path):
         columns = ["system", "reference", "metric", "lead_time", "value"]
         pd.DataFrame(rows, columns=columns).assign(channel="Z500", region="global").to_parquet(path)
 
-    assert skill.so_far(tmp_path) == []
+    assert skill_so_far.so_far(tmp_path) == []
     write(
         "analyses",
         [
@@ -346,10 +345,10 @@ def test_skill_is_that_of_the_truth_where_there_is_one(tmp_path):
             ),
         ],
     )
-    assert [(one.what, one.value) for one in skill.so_far(tmp_path)] == [
+    assert [(one.what, one.value) for one in skill_so_far.so_far(tmp_path)] == [
         ("Z500 RMSE of analyses against truth", "100 (background 120)"),
         ("Z500 RMSE at 24 h against era5", "200 (10% below GFS)"),
         ("Z500 ACC at least 0.6 against era5", "to 12 h"),
     ]
     (tmp_path / "scores/full/analyses.parquet").write_bytes(b"")
-    assert len(skill.so_far(tmp_path)) == 2
+    assert len(skill_so_far.so_far(tmp_path)) == 2

@@ -6,16 +6,16 @@ import pytest
 import torch
 
 from fuxiflow.channels import table
-from fuxiflow.grids import Grid
-from fuxiflow.models import checkpoint
-from fuxiflow.models.networks import calendar
-from fuxiflow.settings.training import (
+from fuxiflow.config.training import (
     AssimilatorStage,
     AutoregressiveStage,
     ForecasterStage,
     JointStage,
     Optimisation,
 )
+from fuxiflow.grids import Grid
+from fuxiflow.models import checkpoint
+from fuxiflow.models.networks import calendar
 from fuxiflow.states.climatology import Climatology
 from fuxiflow.training import cycles, samples, stages
 from fuxiflow.training.loop import Run, TrainingError, learning_rate, train

@@ -5,8 +5,8 @@ from datetime import date
 import numpy as np
 import pytest
 
+from fuxiflow.config.training import SimulatedShare
 from fuxiflow.observations.sparse import SparseGrids, SparseWriter
-from fuxiflow.settings.training import SimulatedShare
 from fuxiflow.training.hybrid import HybridGrids, drawn
 from tests import tiny
 

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from fuxiflow import ROOT
-from fuxiflow.config import load
-from fuxiflow.models import sizes
-from fuxiflow.settings.training import Model
+from fuxiflow.config import network_sizes, resources
+from fuxiflow.config.configuration import load
+from fuxiflow.config.training import Model
 from fuxiflow.states.climatology import Climatology
-from fuxiflow.training import memory, samples
+from fuxiflow.training import samples
 from tests import tiny
 
 CONFIGURATIONS = {
@@ -20,7 +20,9 @@ def job(name, stage, **changes):
     """Megabytes of a stage of a configuration, with other options of training."""
     found = CONFIGURATIONS[name]
     training = found.experiment.training.model_copy(update=changes)
-    return memory.job_mb(found.experiment.model, training, stage, found.grid.nlat * found.grid.nlon)
+    return resources.job_mb(
+        found.experiment.model, training, stage, found.grid.nlat * found.grid.nlon
+    )
 
 
 @pytest.mark.parametrize("stage", ["forecaster", "assimilator", "joint", "autoregressive"])
@@ -41,7 +43,7 @@ def test_the_papers_stages_by_hand():
 
 def test_what_is_shared_out_and_what_is_not():
     model = Model(forecaster="fuxi")
-    weights = sizes.weights_mb(model.forecaster.model_dump())
+    weights = network_sizes.weights_mb(model.forecaster.model_dump())
     options = {"workers": 0, "devices": 2, "nodes": 2}
 
     def both(**changes):
@@ -51,7 +53,7 @@ def test_what_is_shared_out_and_what_is_not():
         training = CONFIGURATIONS["paper"].experiment.training.model_copy(
             update={**options, "forecaster": stage, **changes}
         )
-        return memory.job_mb(model, training, "forecaster", 0) - memory.PROGRAM_MB
+        return resources.job_mb(model, training, "forecaster", 0) - resources.PROGRAM_MB
 
     # two processes on each machine: on GPUs a restart file each, on processors four copies beside it
     assert both(accelerator="cuda") == pytest.approx(2 * 3 * weights, abs=1)
@@ -67,10 +69,10 @@ def test_what_is_shared_out_and_what_is_not():
 
 def test_parts_of_a_batch_and_devices_share_it():
     stage = CONFIGURATIONS["demo"].experiment.training.joint
-    whole = job("demo", "joint") - memory.PROGRAM_MB
+    whole = job("demo", "joint") - resources.PROGRAM_MB
     parts = (
         job("demo", "joint", joint=stage.model_copy(update={"accumulate": stage.batch}))
-        - memory.PROGRAM_MB
+        - resources.PROGRAM_MB
     )
     field = 4 * 70 * 32 * 64 / 1e6
     assert whole - parts == pytest.approx((stage.batch - 1) * (2 * stage.cycles + 3) * field, abs=1)
@@ -81,14 +83,14 @@ def test_loaders_hold_what_is_counted(tmp_path):
     archive = samples.Archive(made.states, {}, Climatology.read(made.climatology))
     plan = lambda step: [samples.Request(tiny.times(40)[8], 1, 2)]  # noqa: E731
     batches = samples.Batches(archive, plan, {}, None)
-    assert samples.loader(batches, 0, 4, 1).prefetch_factor == memory.AHEAD
+    assert samples.loader(batches, 0, 4, 1).prefetch_factor == resources.AHEAD
     for day in range(0, 300, 3):
         archive.climatology.at(tiny.START + np.timedelta64(day, "D"))
-    assert len(archive.climatology._cache) == memory.CLIMATOLOGY_FIELDS
+    assert len(archive.climatology._cache) == resources.CLIMATOLOGY_FIELDS
     held = batches[0]
     training = CONFIGURATIONS["demo"].experiment.training
     training = training.model_copy(
         update={"joint": training.joint.model_copy(update={"cycles": 2})}
     )
     counted = sum(tensor.numel() for tensor in (held.first, held.targets, held.climatology))
-    assert counted == memory.fields(training, "joint") * memory.CHANNELS * 8 * 16
+    assert counted == resources.fields(training, "joint") * resources.CHANNELS * 8 * 16

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from fuxiflow import sources
 from fuxiflow.channels import table
+from fuxiflow.config import sources
+from fuxiflow.config.training import ObservationLoss
 from fuxiflow.models.pillars import Footprints
 from fuxiflow.observations.sparse import SparseWriter
-from fuxiflow.settings.training import ObservationLoss
 from fuxiflow.states.climatology import Climatology
 from fuxiflow.training import samples, stages
 from fuxiflow.training.observation_loss import PointLoss, Points, shared_channels

@@ -13,7 +13,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fuxiflow import ROOT, launch
+from fuxiflow import ROOT
+from fuxiflow.runtime import distributed
 from fuxiflow.training.parallel import Share, make_fabric, whole
 
 
@@ -65,7 +66,7 @@ def cluster(tmp_path):
 
 
 def test_one_srun_starts_the_ranks_on_all_nodes_of_a_job(cluster):
-    [(command, handed)] = launch.commands(["python", "x.py"], 4, 2, 3, cluster, 4711)
+    [(command, handed)] = distributed.commands(["python", "x.py"], 4, 2, 3, cluster, 4711)
     assert command == [
         "srun",
         "--overlap",
@@ -83,7 +84,7 @@ def test_one_srun_starts_the_ranks_on_all_nodes_of_a_job(cluster):
         "SLURM_CONF": "/etc/slurm/slurm.conf",
         "PATH": cluster["PATH"],
         "CUDA_VISIBLE_DEVICES": "0,1",
-        launch.MARK: "8",
+        distributed.MARK: "8",
         "MASTER_PORT": "4711",
     }
 
@@ -91,7 +92,7 @@ def test_one_srun_starts_the_ranks_on_all_nodes_of_a_job(cluster):
 @pytest.mark.parametrize("job", [{}, {"SLURM_JOB_ID": "7", "SLURM_NTASKS": "1"}])
 def test_without_slurm_or_its_srun_the_ranks_are_children(tmp_path, job):
     environment = {**job, "PATH": str(tmp_path)}
-    found = launch.commands(["python", "x.py"], 2, 1, 1, environment, 4711)
+    found = distributed.commands(["python", "x.py"], 2, 1, 1, environment, 4711)
     assert [command for command, _ in found] == [["python", "x.py"]] * 2
     assert [handed["LOCAL_RANK"] for _, handed in found] == ["0", "1"]
     assert {(handed["MASTER_ADDR"], handed["MASTER_PORT"]) for _, handed in found} == {
@@ -102,32 +103,32 @@ def test_without_slurm_or_its_srun_the_ranks_are_children(tmp_path, job):
     with pytest.raises(
         RuntimeError, match=r"training\.nodes is 2, but this is no Slurm job with srun"
     ):
-        launch.commands(["python", "x.py"], 1, 2, 1, environment, 1)
+        distributed.commands(["python", "x.py"], 1, 2, 1, environment, 1)
 
 
 @pytest.mark.parametrize(
     ("error", "status"),
     [
-        (SystemExit(143), launch.TOLD),
-        (SystemExit(138), launch.TOLD),
+        (SystemExit(143), distributed.TOLD),
+        (SystemExit(138), distributed.TOLD),
         (SystemExit(2), 2),
-        (ValueError("no"), launch.FAILED),
+        (ValueError("no"), distributed.FAILED),
     ],
 )
 def test_the_status_of_a_rank_says_whether_it_failed_or_was_told_to_end(
     monkeypatch, caplog, error, status
 ):
-    monkeypatch.setenv(launch.MARK, "2")
+    monkeypatch.setenv(distributed.MARK, "2")
     monkeypatch.setenv("LOCAL_RANK", "1")
-    previous = {number: signal.getsignal(number) for number in launch.PASSED_ON}
+    previous = {number: signal.getsignal(number) for number in distributed.PASSED_ON}
     try:
-        with pytest.raises(SystemExit) as ended, launch.as_rank(logging.getLogger("test")):
+        with pytest.raises(SystemExit) as ended, distributed.as_rank(logging.getLogger("test")):
             raise error
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
     assert ended.value.code == status
-    assert ("process 1 of 2 failed: no" in caplog.text) == (status == launch.FAILED)
+    assert ("process 1 of 2 failed: no" in caplog.text) == (status == distributed.FAILED)
 
 
 # the first rank to end has `srun` tell the others, one of which is ending too: by then Python has given up its handlers
@@ -147,11 +148,11 @@ with launch.as_rank(logging.getLogger()):
 
 
 def test_a_rank_told_to_end_twice_keeps_its_status():
-    environment = {**os.environ, launch.MARK: "2", "LOCAL_RANK": "1"}
+    environment = {**os.environ, distributed.MARK: "2", "LOCAL_RANK": "1"}
     ended = subprocess.run(
         [sys.executable, "-c", ENDING.format(code=143)], cwd=ROOT, env=environment
     )
-    assert ended.returncode == launch.TOLD
+    assert ended.returncode == distributed.TOLD
     ended = subprocess.run([sys.executable, "-c", ENDING.format(code=2)], cwd=ROOT, env=environment)
     assert ended.returncode == -signal.SIGTERM, "the signal no longer comes when this test needs it"
 
@@ -174,8 +175,8 @@ time.sleep(60)
     [
         (None, [signal.SIGTERM], 143, ""),  # the ranks have saved
         (None, [signal.SIGUSR1], 138, ""),
-        (launch.TOLD, [], 143, ""),  # Slurm has told the ranks itself, not this process
-        (launch.FAILED, [], 1, f"one of 2 processes ended with status {launch.FAILED}"),
+        (distributed.TOLD, [], 143, ""),  # Slurm has told the ranks itself, not this process
+        (distributed.FAILED, [], 1, f"one of 2 processes ended with status {distributed.FAILED}"),
         (137, [], 1, "status 137"),
     ],
 )
@@ -183,7 +184,9 @@ def test_the_ranks_of_a_job_save_when_it_is_told_to_end(
     tmp_path, cluster, status, signals, ends, says
 ):
     ready = tmp_path / "ready"
-    text = SRUN.format(python=sys.executable, told=launch.TOLD, ready=str(ready), status=status)
+    text = SRUN.format(
+        python=sys.executable, told=distributed.TOLD, ready=str(ready), status=status
+    )
     (tmp_path / "programs/srun").write_text(text)
     started = subprocess.Popen(
         [sys.executable, "-c", "from fuxiflow import launch; launch.launch(2, 1)"],
@@ -204,17 +207,17 @@ def test_the_ranks_of_a_job_save_when_it_is_told_to_end(
     ("environment", "rank"),
     [
         ({}, None),
-        ({launch.MARK: "2", "LOCAL_RANK": "1"}, 1),
-        ({launch.MARK: "8", "SLURM_PROCID": "5"}, 5),
+        ({distributed.MARK: "2", "LOCAL_RANK": "1"}, 1),
+        ({distributed.MARK: "8", "SLURM_PROCID": "5"}, 5),
         ({"SLURM_PROCID": "0"}, None),
     ],
 )
 def test_a_process_knows_its_rank(monkeypatch, environment, rank):
-    for name in ("LOCAL_RANK", "SLURM_PROCID", launch.MARK):
+    for name in ("LOCAL_RANK", "SLURM_PROCID", distributed.MARK):
         monkeypatch.delenv(name, raising=False)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    assert launch.rank() == rank
+    assert distributed.rank() == rank
 
 
 LIMIT = 900  # seconds, for a training of six updates in two processes

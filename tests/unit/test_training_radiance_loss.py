@@ -5,11 +5,12 @@ import pytest
 import torch
 import yaml
 
-from fuxiflow import ROOT, config
+from fuxiflow import ROOT
+from fuxiflow.config import configuration
+from fuxiflow.config.training import ObservationLoss
 from fuxiflow.models.pillars import Footprints
 from fuxiflow.operators import columns
 from fuxiflow.operators.microwave import MicrowaveOperator
-from fuxiflow.settings.training import ObservationLoss
 from fuxiflow.states.climatology import Climatology
 from fuxiflow.states.statistics import Statistics
 from fuxiflow.training import samples, stages
@@ -188,4 +189,4 @@ def test_the_configuration_names_what_has_no_operator(radiances, message):
         "training": {"joint": {"observation_loss": {"radiances": radiances}}},
     }
     with pytest.raises(ValueError, match=message):
-        config.validate(values)
+        configuration.validate(values)

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fuxiflow import times
+from fuxiflow.config.training import ReplayStage
 from fuxiflow.models.networks import SourceDesign
-from fuxiflow.settings.training import ReplayStage
 from fuxiflow.training import replay, stages
 
 OPTIMISATION = {"updates": 20, "batch": 4, "learning_rate": 1e-3}

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from fuxiflow.settings.training import (
+from fuxiflow.config.training import (
     AssimilatorStage,
     AutoregressiveStage,
     ForecasterStage,

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from fuxiflow.channels import table as channel_table
-from fuxiflow.verification import headline, table
+from fuxiflow.verification import acceptance, table
 
 CHANNELS = channel_table().analysed.names
 LEADS = [6 * step for step in range(1, 41)]
@@ -71,7 +71,7 @@ def write(
                     "bias": 0.0,
                 }
             )
-            for channel in headline.REDUCTIONS
+            for channel in acceptance.REDUCTIONS
             for array, values in arrays.items()
         ]
     ).to_parquet(scores / "full" / "cycle.parquet")
@@ -79,12 +79,12 @@ def write(
 
 
 def by_name(root) -> dict:
-    return {line.name: line for line in headline.headlines(root)}
+    return {line.name: line for line in acceptance.headlines(root)}
 
 
 def test_all_bars_met(tmp_path, capsys):
     write(tmp_path)
-    assert headline.main([str(tmp_path), "--check"]) == 0
+    assert acceptance.main([str(tmp_path), "--check"]) == 0
     text = capsys.readouterr().out
     assert "MISSED" not in text
     assert "69 of 69 (100%)" in text
@@ -92,7 +92,7 @@ def test_all_bars_met(tmp_path, capsys):
     assert "worst -1% at 72 h" in text
     assert "lowest 0.64; >= 0.6 to 78 h" in text
     assert text.count("(climatology +29 %)") == len(
-        headline.REDUCTIONS
+        acceptance.REDUCTIONS
     )  # 0.5 over 20 days, on the mean of 1.75
 
 
@@ -148,10 +148,10 @@ def test_a_lead_that_is_absent_cannot_be_told(tmp_path):
 
 def test_no_denial_experiment_and_no_results(tmp_path, capsys):
     write(tmp_path / "a", denied=None)
-    assert headline.main([str(tmp_path / "a")]) == 0
-    assert headline.main([str(tmp_path / "a"), "--check"]) == 1
+    assert acceptance.main([str(tmp_path / "a")]) == 0
+    assert acceptance.main([str(tmp_path / "a"), "--check"]) == 1
     assert "not computed" in capsys.readouterr().out
-    assert headline.main([str(tmp_path / "nothing")]) == 2
+    assert acceptance.main([str(tmp_path / "nothing")]) == 2
     assert "make it with" in capsys.readouterr().err
 
 
@@ -177,7 +177,7 @@ def test_joint_training_is_held_against_the_reanalysis(tmp_path):
     found = by_name(tmp_path)
     lines = {
         channel: found[f"analysis RMSE {channel} of joint against ERA5's"]
-        for channel in headline.NEAR_GROUND
+        for channel in acceptance.NEAR_GROUND
     }
     assert [line.met for line in lines.values()] == [True, False, True, True]
     assert lines["T2M"].value == "-5.0 % [-6.0, -4.0]"

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from fuxiflow import sources
+from fuxiflow.config import sources
 from fuxiflow.observations import readers, table
+from fuxiflow.observations.orbits import swath
 from fuxiflow.world import atovs_bufr, formats
-from fuxiflow.world.orbits import swath
 
 
 def granule(source, platform, stride=(6, 5), hours=2):

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from fuxiflow import physics, sources
+from fuxiflow import physics
+from fuxiflow.config import sources
 from fuxiflow.observations import readers, table
 from fuxiflow.operators import radio_occultation
 from fuxiflow.operators.columns import LEVELS

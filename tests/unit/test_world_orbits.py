@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from fuxiflow import sources
-from fuxiflow.world import orbits
+from fuxiflow.config import sources
+from fuxiflow.observations import orbits
 
 DAY = np.datetime64("2023-01-01T00:00:00", "ns")
 HOUR = np.timedelta64(1, "h")

@@ -5,11 +5,12 @@ from datetime import date, datetime
 import numpy as np
 import pytest
 
-from fuxiflow import physics, sources
+from fuxiflow import physics
+from fuxiflow.config import sources
 from fuxiflow.observations import readers, table
 from fuxiflow.operators.columns import LEVELS
 from fuxiflow.world import networks, report_bufr, reports, stations
-from fuxiflow.world.draws import observed
+from fuxiflow.world.outages import observed
 from fuxiflow.world.truth import Truth
 from tests.world_truth import write_truth
 

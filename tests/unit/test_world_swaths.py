@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from fuxiflow import sources
+from fuxiflow.config import sources
 from fuxiflow.grids import Grid
+from fuxiflow.observations.orbits import swath
 from fuxiflow.operators.microwave import MicrowaveOperator
 from fuxiflow.world import atms_sdr, swaths
-from fuxiflow.world.orbits import swath
 from fuxiflow.world.truth import Truth
 from tests.world_truth import write_truth
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from fuxiflow import records
+from fuxiflow.runtime import records
 
 pytestmark = pytest.mark.slow
 

@@ -13,7 +13,7 @@ import sys, time
 from pathlib import Path
 sys.path.insert(0, {root!r})
 from snakemake.scheduling import milp
-from fuxiflow.status import monitor
+from fuxiflow.runtime import monitor
 
 select = milp.Scheduler.select_jobs
 

@@ -8,8 +8,8 @@ import pytest
 import yaml
 
 from fuxiflow import ROOT
-from fuxiflow.fingerprint import closure
 from fuxiflow.observations import readers
+from fuxiflow.runtime.fingerprint import closure
 
 ENVIRONMENTS = sorted((ROOT / "envs").glob("*.yaml"))
 SCRIPTS = sorted((ROOT / "workflow" / "scripts").glob("*.py"))

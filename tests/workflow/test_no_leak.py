@@ -6,7 +6,8 @@ from itertools import pairwise
 
 import pytest
 
-from fuxiflow import ROOT, config
+from fuxiflow import ROOT
+from fuxiflow.config import configuration
 from tests.workflow.workbench import ancestors
 
 CONFIGURATIONS = ["test", "demo", "paper"]
@@ -30,7 +31,7 @@ SEGMENT = re.compile(r"/(\d{4}-\d{2})(?:\.|/|$)")
 
 @pytest.fixture(params=CONFIGURATIONS)
 def planned(request, plans):
-    return config.load(ROOT / "config" / f"{request.param}.yaml"), plans(request.param)
+    return configuration.load(ROOT / "config" / f"{request.param}.yaml"), plans(request.param)
 
 
 def of(jobs, *rules):
@@ -154,7 +155,11 @@ def replayed(request, checkout, tmp_path_factory):
         "    replay: {updates: 4, batch: 1, learning_rate: 1.0e-4, fresh_days: 10, max_lead_hours: 12, "
         f"delay_days: {request.param}}}\n    autoregressive: {{",
     )
-    return config.load(copy.folder / "config" / "test.yaml"), copy.plan("--forceall"), request.param
+    return (
+        configuration.load(copy.folder / "config" / "test.yaml"),
+        copy.plan("--forceall"),
+        request.param,
+    )
 
 
 def test_an_update_knows_what_ended_before_its_segment(replayed):
@@ -219,7 +224,7 @@ def hybrid(checkout, tmp_path_factory):
         "\nexperiments:\n",
         f"{HYBRID}\nexperiments:\n  hybrid: {{training: {{simulated: {{{shares}}}}}}}\n",
     )
-    return config.load(copy.folder / "config" / "test.yaml"), copy.plan("--forceall")
+    return configuration.load(copy.folder / "config" / "test.yaml"), copy.plan("--forceall")
 
 
 def test_simulated_observations_are_for_training_alone(hybrid):
@@ -249,7 +254,7 @@ def test_simulated_observations_are_for_training_alone(hybrid):
 
 def test_points_of_the_loss_are_of_the_observation_period(checkout, tmp_path):
     copy = checkout.clone(tmp_path / "copy")
-    settings = config.load(copy.folder / "config" / "paper.yaml")
+    settings = configuration.load(copy.folder / "config" / "paper.yaml")
     compared = settings.compared_sources("full")
     assert compared
     for name in settings.sources:

@@ -7,7 +7,7 @@ import shutil
 import pytest
 
 from fuxiflow import ROOT
-from fuxiflow.fingerprint import closure
+from fuxiflow.runtime.fingerprint import closure
 from tests.helpers import documented_source
 from tests.workflow.changes import CHANGES, DOCUMENT, promised, row
 from tests.workflow.workbench import Workbench

@@ -166,7 +166,7 @@ class Workbench:
     def explain(self, configuration: str = "test") -> str:
         """What ``make explain`` prints."""
         return self.python(
-            "from pathlib import Path; from fuxiflow.explain import explain\n"
+            "from pathlib import Path; from fuxiflow.runtime.explain import explain\n"
             f"print(explain(Path('config/{configuration}.yaml')))"
         )
 

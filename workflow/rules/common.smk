@@ -1,10 +1,13 @@
 """What all rules share: the checked configuration, where products lie, and the fingerprint of a rule's code."""
 
-from fuxiflow import ROOT, records, sources, yaml_files
-from fuxiflow.config import ConfigurationError, validate
-from fuxiflow.fingerprint import fingerprint
-from fuxiflow.script import export_path
-from fuxiflow.status import monitor
+from fuxiflow import ROOT
+from fuxiflow.runtime import records
+from fuxiflow.config import yaml_files
+from fuxiflow.config import sources
+from fuxiflow.config.configuration import ConfigurationError, validate
+from fuxiflow.runtime.fingerprint import fingerprint
+from fuxiflow.runtime.rule_runner import export_path
+from fuxiflow.runtime import monitor
 from snakemake.exceptions import WorkflowError
 from yaml import YAMLError
 

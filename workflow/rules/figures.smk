@@ -1,6 +1,6 @@
 """Figures: one rule for each figure id, drawn from stored tables and fields; the target `figures` makes all of them."""
 
-from fuxiflow.figures import plan
+from fuxiflow.config import figure_inputs
 
 FIGURES = f"{RESULTS}/figures"
 FIGURE_EXPERIMENTS = CONFIG.figures.experiments
@@ -10,7 +10,7 @@ FIGURE_ASSIMILATING = [
     MAIN,
     *(name for name in FIGURE_EXPERIMENTS[1:] if CONFIG.resolve(name).sources),
 ]
-FIGURE_REFERENCES = plan.references(CONFIG)
+FIGURE_REFERENCES = figure_inputs.references(CONFIG)
 REFERENCE = FIGURE_REFERENCES[-1]
 # two states and two references of an analysis in memory, on top of the interpreter and the libraries
 FIGURE_MB = 1500 + CONFIG.grid.nlat * CONFIG.grid.nlon * 70 * 4 * 6 // 2**20
@@ -33,11 +33,12 @@ FIGURE_IDS += (
 # these are of experiments that not every configuration has
 FIGURE_IDS += ["hybrid_training"] if CONFIG.figures.hybrid_training else []
 FIGURE_IDS += ["unrolling"] if CONFIG.figures.unrolling else []
-FIGURE_IDS += ["obs_loss_weights"] if plan.joint_experiment(CONFIG) else []
+FIGURE_IDS += ["obs_loss_weights"] if figure_inputs.joint_experiment(CONFIG) else []
 
 CASE = CONFIG.case.isoformat()
 CASE_STATES = {
-    name: f"{RESULTS}/states/{name}/{plan.case_segment(CONFIG)}.zarr" for name in FIGURE_REFERENCES
+    name: f"{RESULTS}/states/{name}/{figure_inputs.case_segment(CONFIG)}.zarr"
+    for name in FIGURE_REFERENCES
 }
 
 
@@ -66,7 +67,7 @@ rule figure_system:
         runtime=10,
     params:
         code=code("figure_system"),
-        settings=plan.settings(CONFIG, MAIN, WORLD),
+        settings=figure_inputs.settings(CONFIG, MAIN, WORLD),
         world=WORLD,
     script:
         "../scripts/figure_system.py"
@@ -76,7 +77,7 @@ rule figure_coverage:
     input:
         grids=[
             f"{RESULTS}/grids/{name}/{segment}.zarr"
-            for name, segments in plan.case_grids(CONFIG, MAIN_SOURCES).items()
+            for name, segments in figure_inputs.case_grids(CONFIG, MAIN_SOURCES).items()
             for segment in segments
         ],
     output:
@@ -101,7 +102,7 @@ rule figure_coverage:
     params:
         code=code("figure_coverage"),
         case=CASE,
-        windows=plan.windows(MAIN_SOURCES),
+        windows=figure_inputs.windows(MAIN_SOURCES),
         world=WORLD,
     script:
         "../scripts/figure_coverage.py"
@@ -267,7 +268,7 @@ rule figure_scorecard_era5:
 
 rule figure_increment_case:
     input:
-        analyses=[f"{RESULTS}/analyses/{MAIN}/{plan.case_segment(CONFIG)}.zarr"],
+        analyses=[f"{RESULTS}/analyses/{MAIN}/{figure_inputs.case_segment(CONFIG)}.zarr"],
         era5=CASE_STATES.get("era5", []),
         truth=CASE_STATES.get("truth", []),
         response=[f"{RESULTS}/analyses/{MAIN}/response.zarr"] if CONFIG.perturbation else [],
@@ -383,7 +384,7 @@ rule figure_unrolling:
         runtime=10,
     params:
         code=code("figure_unrolling"),
-        labels=plan.unrolling(CONFIG),
+        labels=figure_inputs.unrolling(CONFIG),
         reference=REFERENCE,
         world=WORLD,
     script:
@@ -412,9 +413,9 @@ rule figure_obs_loss_weights:
         runtime=10,
     params:
         code=code("figure_obs_loss_weights"),
-        experiment=plan.joint_experiment(CONFIG),
-        observed=plan.compared_channels(CONFIG),
-        weight=plan.compared_weight(CONFIG),
+        experiment=figure_inputs.joint_experiment(CONFIG),
+        observed=figure_inputs.compared_channels(CONFIG),
+        weight=figure_inputs.compared_weight(CONFIG),
         world=WORLD,
     script:
         "../scripts/figure_obs_loss_weights.py"

@@ -1,6 +1,6 @@
 """Scores of forecasts and analyses, departures, error maps, and the one score table."""
 
-from fuxiflow.operators import known
+from fuxiflow.config import available_operators
 
 
 include: "functions/verification.smk"
@@ -47,7 +47,9 @@ VERIFICATION_GRIDS = {
     for name in CONFIG.sources
 }
 # those whose measurements can be computed from a state
-VERIFICATION_OBSERVED = [name for name in CONFIG.sources if known.computable(sources.load(name))]
+VERIFICATION_OBSERVED = [
+    name for name in CONFIG.sources if available_operators.computable(sources.load(name))
+]
 VERIFICATION_COMPARISONS = CONFIG.comparisons
 # twelve double-precision work arrays of one state, on top of what the interpreter, the caches and the cases take
 VERIFICATION_MB = 3000 + CONFIG.grid.nlat * CONFIG.grid.nlon * 70 * 8 * 12 // 2**20

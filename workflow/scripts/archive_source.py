@@ -11,7 +11,7 @@ import requests
 
 from fuxiflow.archive import granules
 from fuxiflow.archive.segment import collect
-from fuxiflow.archive.settings import GranuleArchive
+from fuxiflow.config.archives import GranuleArchive
 
 
 def main(input, output, params, log):
@@ -29,6 +29,6 @@ def main(input, output, params, log):
 
 
 if __name__ == "__main__":
-    from fuxiflow.script import run
+    from fuxiflow.runtime.rule_runner import run
 
     run(main, snakemake)  # noqa: F821

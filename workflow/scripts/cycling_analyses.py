@@ -12,17 +12,18 @@ import shutil
 
 import numpy as np
 
-from fuxiflow import sources, times
+from fuxiflow import times
 from fuxiflow.channels import table
+from fuxiflow.config import sources
 from fuxiflow.cycling.cycle import Carry, Observer, cold_start, cycle
 from fuxiflow.grids import Grid
 from fuxiflow.models import checkpoint, execution
 from fuxiflow.models.device import device
 from fuxiflow.observations.sparse import SparseGrids
 from fuxiflow.progress import Progress
-from fuxiflow.restart import workspace
 from fuxiflow.states.climatology import Climatology
 from fuxiflow.states.store import StateWriter
+from fuxiflow.storage.restart_state import workspace
 
 SAVE_EVERY = 28  # cycles
 SAVE_BYTES = 1 << 30  # of an array, which is in memory until then
@@ -70,6 +71,6 @@ def main(input, output, params, log):
 
 
 if __name__ == "__main__":
-    from fuxiflow.script import run
+    from fuxiflow.runtime.rule_runner import run
 
     run(main, snakemake)  # noqa: F821

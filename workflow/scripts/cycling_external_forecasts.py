@@ -18,9 +18,9 @@ from fuxiflow.grids import Grid
 from fuxiflow.models import checkpoint, execution
 from fuxiflow.models.device import device
 from fuxiflow.models.onnx_cascade import OnnxCascade
-from fuxiflow.restart import workspace
 from fuxiflow.states.forecasts import Forecasts, ForecastWriter
 from fuxiflow.states.ledger import Ledger
+from fuxiflow.storage.restart_state import workspace
 
 
 def main(input, output, params, log):
@@ -67,6 +67,6 @@ def main(input, output, params, log):
 
 
 if __name__ == "__main__":
-    from fuxiflow.script import run
+    from fuxiflow.runtime.rule_runner import run
 
     run(main, snakemake)  # noqa: F821

@@ -16,9 +16,9 @@ from fuxiflow.grids import Grid
 from fuxiflow.models import checkpoint, execution
 from fuxiflow.models.device import device
 from fuxiflow.progress import Progress
-from fuxiflow.restart import workspace
 from fuxiflow.states.forecasts import ForecastWriter
 from fuxiflow.states.store import States
+from fuxiflow.storage.restart_state import workspace
 
 
 def main(input, output, params, log):
@@ -55,6 +55,6 @@ def main(input, output, params, log):
 
 
 if __name__ == "__main__":
-    from fuxiflow.script import run
+    from fuxiflow.runtime.rule_runner import run
 
     run(main, snakemake)  # noqa: F821

@@ -10,7 +10,7 @@ out: response     Zarr, the response beside the observation operator's Jacobian 
 
 import numpy as np
 
-from fuxiflow import sources
+from fuxiflow.config import sources
 from fuxiflow.cycling.cycle import Observer, resumed
 from fuxiflow.cycling.single_observation import Case, experiment
 from fuxiflow.models import checkpoint, execution
@@ -64,6 +64,6 @@ def main(input, output, params, log):
 
 
 if __name__ == "__main__":
-    from fuxiflow.script import run
+    from fuxiflow.runtime.rule_runner import run
 
     run(main, snakemake)  # noqa: F821

@@ -2,16 +2,16 @@
 
 in:  made      the products of verification, after which everything but figures is done
      figures   the other figures' tables
-out: jobs      Parquet, one row a job (fuxiflow.costs)
+out: jobs      Parquet, one row a job (fuxiflow.runtime.costs)
      pdf, png  the figure
      csv       the table it was drawn from
 """
 
 from pathlib import Path
 
-from fuxiflow import costs
 from fuxiflow.figures import costs as figure
 from fuxiflow.figures import style
+from fuxiflow.runtime import costs
 
 
 def main(input, output, params, log):
@@ -24,6 +24,6 @@ def main(input, output, params, log):
 
 
 if __name__ == "__main__":
-    from fuxiflow.script import run
+    from fuxiflow.runtime.rule_runner import run
 
     run(main, snakemake)  # noqa: F821

@@ -9,7 +9,7 @@ from datetime import date
 from fuxiflow.grids import Grid
 from fuxiflow.observations.gridding import Options, grid_table
 from fuxiflow.progress import progress
-from fuxiflow.script import run
+from fuxiflow.runtime.rule_runner import run
 
 
 def main(input, output, params, log):

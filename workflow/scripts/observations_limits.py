@@ -10,7 +10,7 @@ from fuxiflow.observations import quality, table
 from fuxiflow.observations.biweight import BANDS, Histograms
 from fuxiflow.observations.reasons import Reason
 from fuxiflow.progress import progress
-from fuxiflow.script import run
+from fuxiflow.runtime.rule_runner import run
 
 
 def main(input, output, params, log):

@@ -15,7 +15,7 @@ import pandas as pd
 from fuxiflow.observations import ledger, quality, table
 from fuxiflow.observations.biweight import Limits
 from fuxiflow.observations.reasons import Reason
-from fuxiflow.script import run
+from fuxiflow.runtime.rule_runner import run
 
 
 def main(input, output, params, log):

@@ -9,7 +9,7 @@ from datetime import date
 
 from fuxiflow.observations import ledger
 from fuxiflow.observations.ingest import ingest
-from fuxiflow.script import run
+from fuxiflow.runtime.rule_runner import run
 
 
 def main(input, output, params, log):

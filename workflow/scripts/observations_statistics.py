@@ -7,7 +7,7 @@ out: statistics  Zarr, mean, std and count by channel (fuxiflow.observations.sta
 from datetime import date
 
 from fuxiflow.observations.statistics import grid_statistics
-from fuxiflow.script import run
+from fuxiflow.runtime.rule_runner import run
 
 
 def main(input, output, params, log):

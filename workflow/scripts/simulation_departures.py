@@ -10,7 +10,7 @@ from datetime import date
 
 import numpy as np
 
-from fuxiflow import sources
+from fuxiflow.config import sources
 from fuxiflow.progress import progress
 from fuxiflow.simulation import equivalents, errors
 from fuxiflow.simulation.fields import Reanalysis
@@ -64,6 +64,6 @@ def main(input, output, params, log):
 
 
 if __name__ == "__main__":
-    from fuxiflow.script import run
+    from fuxiflow.runtime.rule_runner import run
 
     run(main, snakemake)  # noqa: F821

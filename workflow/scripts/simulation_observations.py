@@ -9,7 +9,7 @@ out: table       Parquet, footprints of origin `simulated` (schema: fuxiflow.obs
 
 from datetime import date, timedelta
 
-from fuxiflow import sources
+from fuxiflow.config import sources
 from fuxiflow.observations.table import TableWriter
 from fuxiflow.progress import progress
 from fuxiflow.simulation import equivalents, observations
@@ -51,6 +51,6 @@ def main(input, output, params, log):
 
 
 if __name__ == "__main__":
-    from fuxiflow.script import run
+    from fuxiflow.runtime.rule_runner import run
 
     run(main, snakemake)  # noqa: F821

@@ -11,8 +11,8 @@ out: checkpoint       networks with a trained assimilator
      losses           Parquet, one row an update
 """
 
+from fuxiflow.config.training import AssimilatorStage
 from fuxiflow.models import checkpoint
-from fuxiflow.settings.training import AssimilatorStage
 from fuxiflow.training import cycles, stages
 
 
@@ -27,6 +27,6 @@ def main(input, output, params, log):
 
 
 if __name__ == "__main__":
-    from fuxiflow.script import run
+    from fuxiflow.runtime.rule_runner import run
 
     run(main, snakemake)  # noqa: F821

@@ -6,8 +6,8 @@ out: checkpoint  networks whose forecaster is trained on many steps
      losses      Parquet, one row an update
 """
 
+from fuxiflow.config.training import AutoregressiveStage
 from fuxiflow.models import checkpoint
-from fuxiflow.settings.training import AutoregressiveStage
 from fuxiflow.training import rollouts
 
 
@@ -20,6 +20,6 @@ def main(input, output, params, log):
 
 
 if __name__ == "__main__":
-    from fuxiflow.script import run
+    from fuxiflow.runtime.rule_runner import run
 
     run(main, snakemake)  # noqa: F821

@@ -16,8 +16,8 @@ from fuxiflow.models import checkpoint
 from fuxiflow.models.device import device
 from fuxiflow.models.networks import STEP
 from fuxiflow.progress import Progress
-from fuxiflow.restart import workspace
 from fuxiflow.states.store import States, StateWriter
+from fuxiflow.storage.restart_state import workspace
 from fuxiflow.training import bank
 
 
@@ -49,6 +49,6 @@ def main(input, output, params, log):
 
 
 if __name__ == "__main__":
-    from fuxiflow.script import run
+    from fuxiflow.runtime.rule_runner import run
 
     run(main, snakemake)  # noqa: F821

@@ -6,9 +6,9 @@ out: checkpoint  networks whose forecaster is trained
      losses      Parquet, one row an update
 """
 
+from fuxiflow.config.training import ForecasterStage
 from fuxiflow.models import checkpoint
 from fuxiflow.models.networks import Design, parameter_count
-from fuxiflow.settings.training import ForecasterStage
 from fuxiflow.states.statistics import Statistics
 from fuxiflow.training import rollouts
 
@@ -30,6 +30,6 @@ def main(input, output, params, log):
 
 
 if __name__ == "__main__":
-    from fuxiflow.script import run
+    from fuxiflow.runtime.rule_runner import run
 
     run(main, snakemake)  # noqa: F821

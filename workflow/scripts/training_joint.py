@@ -11,9 +11,10 @@ out: checkpoint   networks trained jointly
      losses       Parquet, one row an update
 """
 
-from fuxiflow import sources, times
+from fuxiflow import times
+from fuxiflow.config import sources
+from fuxiflow.config.training import JointStage
 from fuxiflow.models import checkpoint
-from fuxiflow.settings.training import JointStage
 from fuxiflow.states.statistics import Statistics
 from fuxiflow.training import cycles, stages
 from fuxiflow.training.observation_loss import Points
@@ -49,6 +50,6 @@ def main(input, output, params, log):
 
 
 if __name__ == "__main__":
-    from fuxiflow.script import run
+    from fuxiflow.runtime.rule_runner import run
 
     run(main, snakemake)  # noqa: F821

@@ -11,8 +11,8 @@ out: checkpoint   networks for the segment
 
 from functools import partial
 
+from fuxiflow.config.training import ReplayStage
 from fuxiflow.models import checkpoint
-from fuxiflow.settings.training import ReplayStage
 from fuxiflow.training import cycles, replay, stages
 
 
@@ -28,6 +28,6 @@ def main(input, output, params, log):
 
 
 if __name__ == "__main__":
-    from fuxiflow.script import run
+    from fuxiflow.runtime.rule_runner import run
 
     run(main, snakemake)  # noqa: F821

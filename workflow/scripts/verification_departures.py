@@ -6,7 +6,7 @@ in:  analyses    analysis stores, arrays analysis and background
 out: scores      score table: departure_{background,analysis}_{mean,std}, channels named source/channel
 """
 
-from fuxiflow import sources
+from fuxiflow.config import sources
 from fuxiflow.observations.sparse import SparseGrids
 from fuxiflow.operators.reports import for_source
 from fuxiflow.states.statistics import Statistics
@@ -41,6 +41,6 @@ def main(input, output, params, log):
 
 
 if __name__ == "__main__":
-    from fuxiflow.script import run
+    from fuxiflow.runtime.rule_runner import run
 
     run(main, snakemake)  # noqa: F821

@@ -7,9 +7,9 @@ out: era5    directory with pressure_levels.grib and single_levels.grib
 
 from datetime import date
 
-from fuxiflow import provenance
 from fuxiflow.channels import table
 from fuxiflow.progress import progress
+from fuxiflow.storage import provenance
 from fuxiflow.times import times
 from fuxiflow.world.era5 import Era5Writer
 from fuxiflow.world.errors import AnalysisErrors, ErrorLibrary
@@ -31,6 +31,6 @@ def main(input, output, params, log):
 
 
 if __name__ == "__main__":
-    from fuxiflow.script import run
+    from fuxiflow.runtime.rule_runner import run
 
     run(main, snakemake)  # noqa: F821

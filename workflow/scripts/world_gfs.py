@@ -8,9 +8,9 @@ out: gfs     directory of GRIB2 files, named as NCEP names them
 
 from datetime import date, timedelta
 
-from fuxiflow import provenance
 from fuxiflow.channels import table
 from fuxiflow.progress import progress
+from fuxiflow.storage import provenance
 from fuxiflow.times import times
 from fuxiflow.world.errors import AnalysisErrors, ErrorLibrary
 from fuxiflow.world.gfs import GfsWriter
@@ -56,6 +56,6 @@ def main(input, output, params, log):
 
 
 if __name__ == "__main__":
-    from fuxiflow.script import run
+    from fuxiflow.runtime.rule_runner import run
 
     run(main, snakemake)  # noqa: F821

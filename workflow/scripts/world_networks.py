@@ -4,8 +4,9 @@ in:  truth    Zarr stores of the truth that cover the dates and the first time a
 out: reports  directory of WMO BUFR bulletins, a file a day, and provenance.json
 """
 
-from fuxiflow import provenance, sources
+from fuxiflow.config import sources
 from fuxiflow.progress import progress
+from fuxiflow.storage import provenance
 from fuxiflow.world import stations
 from fuxiflow.world.truth import Truth
 from fuxiflow.world.windows import days
@@ -36,6 +37,6 @@ def main(input, output, params, log):
 
 
 if __name__ == "__main__":
-    from fuxiflow.script import run
+    from fuxiflow.runtime.rule_runner import run
 
     run(main, snakemake)  # noqa: F821

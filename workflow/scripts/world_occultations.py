@@ -6,8 +6,9 @@ out: profiles  directory of ROM SAF NetCDF files, one a day, and provenance.json
 
 import numpy as np
 
-from fuxiflow import provenance, sources
+from fuxiflow.config import sources
 from fuxiflow.progress import progress
+from fuxiflow.storage import provenance
 from fuxiflow.world import occultation_netcdf
 from fuxiflow.world.occultations import VARIABLES, join, observe_day
 from fuxiflow.world.truth import Truth
@@ -39,6 +40,6 @@ def main(input, output, params, log):
 
 
 if __name__ == "__main__":
-    from fuxiflow.script import run
+    from fuxiflow.runtime.rule_runner import run
 
     run(main, snakemake)  # noqa: F821

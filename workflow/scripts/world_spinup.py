@@ -43,6 +43,6 @@ def main(input, output, params, log):
 
 
 if __name__ == "__main__":
-    from fuxiflow.script import run
+    from fuxiflow.runtime.rule_runner import run
 
     run(main, snakemake)  # noqa: F821

@@ -7,9 +7,10 @@ out: swaths  directory of granules in the source's format, and provenance.json
 import numpy as np
 import torch
 
-from fuxiflow import provenance, sources
+from fuxiflow.config import sources
 from fuxiflow.operators.microwave import MicrowaveOperator
 from fuxiflow.progress import progress
+from fuxiflow.storage import provenance
 from fuxiflow.world import formats
 from fuxiflow.world.swaths import observe_day
 from fuxiflow.world.truth import Truth
@@ -47,6 +48,6 @@ def main(input, output, params, log):
 
 
 if __name__ == "__main__":
-    from fuxiflow.script import run
+    from fuxiflow.runtime.rule_runner import run
 
     run(main, snakemake)  # noqa: F821

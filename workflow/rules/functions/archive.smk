@@ -1,8 +1,8 @@
 """What the rules of the archive stage look up: segments, dates, addresses."""
 
-from fuxiflow.archive import settings
+from fuxiflow.config import archives
 
-ARCHIVES = settings.load()
+ARCHIVES = archives.load()
 ARCHIVE_TRAINING = CONFIG.segments(CONFIG.periods.training)
 ARCHIVE_TEST = CONFIG.segments(CONFIG.periods.test)
 ARCHIVE_VERIFICATION = CONFIG.segments(CONFIG.verification_period)

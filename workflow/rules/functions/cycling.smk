@@ -3,9 +3,9 @@
 from datetime import timedelta
 
 from fuxiflow import times
-from fuxiflow.figures import plan
-from fuxiflow.models import sizes
-from fuxiflow.settings.base import Period
+from fuxiflow.config import figure_inputs
+from fuxiflow.config import network_sizes
+from fuxiflow.config.base import Period
 
 
 def cycling_networks(experiment, segment):
@@ -23,7 +23,7 @@ def cycling_checkpoint(wildcards):
 
 def cycling_case_checkpoint(wildcards):
     """The networks that the case of the figures is cycled with."""
-    return cycling_networks(wildcards.experiment, plan.case_segment(CONFIG))
+    return cycling_networks(wildcards.experiment, figure_inputs.case_segment(CONFIG))
 
 
 def cycling_forecast_checkpoint(wildcards):
@@ -51,7 +51,7 @@ def cycling_grids(wildcards):
 
 def cycling_case_grids(wildcards):
     """Sparse grids that the windows about the case of the figures touch."""
-    near = plan.case_grids(CONFIG, CONFIG.resolve(wildcards.experiment).sources)
+    near = figure_inputs.case_grids(CONFIG, CONFIG.resolve(wildcards.experiment).sources)
     return [
         f"{RESULTS}/grids/{source}/{segment}.zarr"
         for source, labels in near.items()
@@ -117,7 +117,7 @@ def cycling_mb(least, fields):
     """Memory in MB of a job that runs networks: ``least``, their weights, and ``fields`` states of all channels."""
 
     def mb(wildcards):
-        weights = sizes.weights_mb(
+        weights = network_sizes.weights_mb(
             CONFIG.resolve(wildcards.experiment).model.forecaster.model_dump()
         )
         return round(least + weights + fields * 70 * 4 * CONFIG.grid.nlat * CONFIG.grid.nlon / 1e6)

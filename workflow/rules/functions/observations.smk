@@ -2,7 +2,7 @@
 
 from functools import cache
 
-from fuxiflow import sources
+from fuxiflow.config import sources
 from fuxiflow.observations import readers
 
 

@@ -2,8 +2,8 @@
 
 from datetime import timedelta
 
-from fuxiflow import sources
-from fuxiflow.settings.base import Period
+from fuxiflow.config import sources
+from fuxiflow.config.base import Period
 
 
 def simulation_of(wildcards):

@@ -3,9 +3,9 @@
 from datetime import timedelta
 
 from fuxiflow import times
-from fuxiflow.models import sizes
-from fuxiflow.settings.base import Period
-from fuxiflow.training import memory as training_memory
+from fuxiflow.config import network_sizes
+from fuxiflow.config.base import Period
+from fuxiflow.config import resources as requests
 
 
 def training_gpus(wildcards):
@@ -30,7 +30,7 @@ def training_mb(stage):
     def mb(wildcards):
         experiment = CONFIG.resolve(wildcards.experiment)
         cells = CONFIG.grid.nlat * CONFIG.grid.nlon
-        return training_memory.job_mb(experiment.model, experiment.training, stage, cells)
+        return requests.job_mb(experiment.model, experiment.training, stage, cells)
 
     return mb
 
@@ -47,7 +47,9 @@ def training_backgrounds_mb(wildcards):
         * CONFIG.grid.nlon
         / 1e6
     )
-    return round(4000 + 2 * sizes.weights_mb(experiment.model.forecaster.model_dump()) + states)
+    return round(
+        4000 + 2 * network_sizes.weights_mb(experiment.model.forecaster.model_dump()) + states
+    )
 
 
 def training_nodes(wildcards):

@@ -2,8 +2,9 @@
 
 from datetime import timedelta
 
-from fuxiflow import sources, times
-from fuxiflow.settings.base import Period
+from fuxiflow import times
+from fuxiflow.config import sources
+from fuxiflow.config.base import Period
 
 NATURE = Period(start=CONFIG.periods.training.start, end=CONFIG.verification_period.end)
 NATURE_SEGMENTS = CONFIG.segments(NATURE)

@@ -1,0 +1,114 @@
+"""What the rules of the figures need while the workflow is planned: the case shown, its files, the diagram's values.
+
+Imports nothing heavy.
+"""
+
+from fuxiflow import channels, times
+from fuxiflow.config import sources
+from fuxiflow.config.base import Period
+from fuxiflow.config.configuration import Config
+from fuxiflow.config.training import ObservationLoss
+
+
+def references(config: Config) -> list[str]:
+    """What errors are drawn against: ERA5, as the papers do, and last the truth, where there is one."""
+    return [name for name in ("era5", "truth") if name in config.verification.references]
+
+
+def case_segment(config: Config) -> str:
+    """The segment of the case."""
+    return times.segment(config.case.date(), config.segment_months)
+
+
+def case_grids(config: Config, names: list[str]) -> dict[str, list[str]]:
+    """By source, the segments of the cycle that its assimilation window about the case touches."""
+    cycled = config.segments(config.cycling_period)
+    found = {}
+    for name in names:
+        first, last = (config.case + times.hours(count) for count in sources.load(name).window)
+        touched = config.segments(Period(start=first.date(), end=last.date()))
+        found[name] = [segment for segment in cycled if segment in touched]
+    return found
+
+
+def windows(names: list[str]) -> dict[str, list[int]]:
+    """Assimilation windows of sources, hours about the analysis time."""
+    return {name: list(sources.load(name).window) for name in names}
+
+
+def joint_experiment(config: Config) -> str | None:
+    """The first experiment that trains on L_obs too, None where there is none."""
+    return next(
+        (name for name in config.trained_experiments if _joint_loss(config, name).sources), None
+    )
+
+
+def compared_channels(config: Config) -> dict[str, list[str]]:
+    """By source of its L_obs, the channels that :func:`joint_experiment` compares states with."""
+    name, state = joint_experiment(config), channels.table().analysed.names
+    return {
+        source: [channel for channel in sources.load(source).channel_names if channel in state]
+        for source in (_joint_loss(config, name).sources if name else [])
+    }
+
+
+def compared_weight(config: Config) -> float:
+    """The weight of its L_obs."""
+    name = joint_experiment(config)
+    return _joint_loss(config, name).weight if name else 0.0
+
+
+def _joint_loss(config: Config, name: str) -> ObservationLoss:
+    return config.resolve(name).training.joint.observation_loss
+
+
+def unrolling(config: Config) -> dict[str, str]:
+    """How many cycles joint training unrolled, by the experiments that the figure of this name compares."""
+    labels = {}
+    for name in config.figures.unrolling:
+        cycles = config.resolve(config.weights_of(name)).training.joint.cycles
+        single = config.resolve(name).analyses_after == "assimilator"
+        labels[name] = "before it" if single else f"{cycles} cycle{'s' if cycles > 1 else ''}"
+    return labels
+
+
+def kind(source: sources.Source) -> str:
+    """What kind of observing system a source is of."""
+    if source.profile:
+        return "radio occultation"
+    return "sounders" if any(channel.radiance for channel in source.channels) else "in situ"
+
+
+def settings(config: Config, experiment: str, world: str) -> dict:
+    """What the diagram of the system shows of the configuration; see :func:`fuxiflow.figures.system.table`."""
+    trained = config.resolve(config.weights_of(experiment))
+    loaded = {name: sources.load(name) for name in config.resolve(experiment).sources}
+    return {
+        "sources": {
+            name: {
+                "long_name": source.long_name,
+                "channels": len(source.channels),
+                "window": list(source.window),
+                "kind": kind(source),
+            }
+            for name, source in loaded.items()
+        },
+        "channels": len(channels.table()),
+        "grid": f"{config.grid.nlat} × {config.grid.nlon}",
+        "world": world,
+        "training_days": f"{config.periods.training.start} – {config.periods.training.end}",
+        "forecaster": trained.model.forecaster.model_dump(
+            include={"patch", "width", "blocks", "heads"}
+        ),
+        "assimilator": trained.model.assimilator.model_dump(include={"width", "scales", "blocks"}),
+        "updates": {name: stage.updates for name, stage in trained.training.stages.items()},
+        "steps": trained.training.autoregressive.steps if trained.training.autoregressive else None,
+        "cycles": trained.training.joint.cycles,
+        "max_lead_hours": config.cycling.max_lead_hours,
+        "init_hours": config.cycling.init_hours,
+        "references": [
+            *references(config),
+            *(name for name in config.verification.references if name == "own"),
+        ],
+        "baselines": config.verification.baselines,
+    }

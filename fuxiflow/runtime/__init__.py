@@ -1,0 +1,1 @@
+"""What runs a script: rule runner, provenance of jobs, fingerprints, records, costs, the monitor of a run."""

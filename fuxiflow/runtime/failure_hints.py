@@ -1,0 +1,151 @@
+"""What went wrong, from the logs of a failed job, and what most likely helps."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from fuxiflow.runtime.log_tail import last_lines
+
+LINES = 60
+AGAIN = "run the same command again: what is finished is kept, and training, cycles and downloads go on where they were"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of failure: what its logs say (a regular expression), and what helps."""
+
+    says: str
+    remedy: str
+
+
+# the first that fits counts, so what ends jobs from outside comes before what they say themselves
+KINDS = (
+    Kind(
+        r"OUT_OF_ME|oom[-_ ]kill|Exceeded job memory limit|\bMemoryError\b|Unable to allocate|Cannot allocate memory",
+        "it needs more memory than it asked for: raise the rule's mem_mb (snakemake --set-resources {rule}:mem_mb=…)",
+    ),
+    Kind(
+        r"CUDA out of memory|CUDNN_STATUS_ALLOC_FAILED|torch\.OutOfMemoryError",
+        "the GPU's memory is full: a smaller batch or network in the configuration, or precision bf16-mixed",
+    ),
+    Kind(
+        r"DUE TO TIME LIMIT|status is: 'TIMEOUT'|\bTIMEOUT\b",
+        f"it ran out of time: raise runtime of the rule (snakemake --set-resources {{rule}}:runtime=…), then {AGAIN}",
+    ),
+    Kind(
+        r"PREEMPTED|NODE_FAIL|BOOT_FAIL|stopped by signal|DUE TO PREEMPTION|status is: 'CANCELLED",
+        AGAIN,
+    ),
+    Kind(
+        r"No space left on device|Disk quota exceeded",
+        "the disk is full: free some space, then run the same command again",
+    ),
+    Kind(
+        r"no CUDA GPUs are available|Found no NVIDIA driver|CUDA driver|no NVIDIA GPU",
+        "no GPU where it ran: set the partition that has them in slurm/config.yaml, or training.accelerator: cpu",
+    ),
+    Kind(
+        r"ModuleNotFoundError|ImportError|cannot open shared object file",
+        "a package is missing: make setup, or with --sdm conda name it in the rule's file under envs/",
+    ),
+    Kind(
+        r"lower the learning rate|non-finite",
+        "training diverged: a lower learning_rate, or precision 32-true",
+    ),
+    Kind(
+        r"cannot be resumed from",
+        "the restart file named does not fit: delete it to start that stage anew",
+    ),
+    Kind(
+        r"no key for the Climate Data Store|CredentialsError",
+        "write your key to ~/.cdsapirc, or set CDSAPI_URL and CDSAPI_KEY",
+    ),
+    Kind(
+        r"ConnectionError|ConnectTimeout|ReadTimeout|HTTPError|Max retries exceeded|failure in name resolution",
+        f"the archive did not answer: {AGAIN}",
+    ),
+    Kind(
+        r"file size is 0 bytes|Parquet magic bytes not found|truncated file|GroupNotFoundError|bad marker|EOFError",
+        "a file that it reads is damaged: delete the one that the log names and run again, it is made anew",
+    ),
+    Kind(
+        r"Permission denied|Read-only file system",
+        "it may not write there: whose are results/ and resources/?",
+    ),
+)
+UNKNOWN = (
+    "read the log; when the cause is mended, run the same command again: what is finished is kept"
+)
+SILENT = (
+    "its log has no error, so it was killed from outside, mostly for memory: raise mem_mb of the rule "
+    "(snakemake --set-resources {rule}:mem_mb=…)"
+)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A failed job as a person is told it."""
+
+    rule: str
+    wildcards: dict[str, str]
+    logs: tuple[str, ...]
+    says: str
+    remedy: str
+    again: bool = False
+
+    @property
+    def name(self) -> str:
+        """The rule with its wildcards."""
+        named = ", ".join(f"{key}={value}" for key, value in self.wildcards.items())
+        return f"{self.rule} ({named})" if named else self.rule
+
+    def __str__(self) -> str:
+        lines = [
+            f"FAILED   {self.name}" + (", tried again" if self.again else ""),
+            *(f"  log    {log}" for log in self.logs),
+        ]
+        if self.says:
+            lines.append(f"  says   {self.says}")
+        return "\n".join([*lines, f"  remedy {self.remedy}"])
+
+
+def said(lines: Iterable[str]) -> str:
+    """The line of a log that tells the error: the last of an exception, else of ``… failed: …``; none without."""
+    chosen = ""
+    for line in lines:
+        if found := re.match(
+            r"(?:[A-Za-z_][\w.]*\.)?[A-Z]\w*(?:Error|Exception|Interrupt|Exit)\b.*", line
+        ):
+            chosen = found[0]
+        elif found := re.search(r"slurmstepd: error: (.*)", line) or (
+            not chosen and re.search(r" ERROR fuxiflow: (.*failed: .*)", line)
+        ):
+            chosen = found[1]
+    return chosen.strip()
+
+
+def diagnose(
+    rule: str,
+    wildcards: dict[str, str],
+    logs: Iterable[str],
+    message: str = "",
+    again: bool = False,
+    folder: Path = Path(),
+) -> Failure:
+    """What happened to a job: ``message`` is Snakemake's or Slurm's; ``logs``, relative to ``folder``, are read."""
+    named = tuple(dict.fromkeys(map(str, logs)))
+    lines = [line for log in named for line in last_lines(folder / log, LINES)]
+    own = said(lines)
+    text = "\n".join([message, *lines])
+    remedy = next(
+        (kind.remedy for kind in KINDS if re.search(kind.says, text)), UNKNOWN if own else SILENT
+    )
+    return Failure(
+        rule,
+        dict(wildcards),
+        named,
+        own or (message.splitlines() or [""])[0],
+        remedy.replace("{rule}", rule),
+        again,
+    )

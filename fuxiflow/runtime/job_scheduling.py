@@ -1,0 +1,143 @@
+"""When jobs would run: list scheduling of a plan on limited resources, and its critical path.
+
+Used for the time that a run still takes (:mod:`fuxiflow.runtime.monitor`) and for simulated runs (``benchmarks.scheduling``).
+"""
+
+import heapq
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Task:
+    """A job: its ``duration`` in s, what it ``needs`` of each resource while it runs, and the tasks it comes after."""
+
+    name: str
+    duration: float
+    after: tuple[str, ...] = ()
+    needs: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """When each task starts, and the end of the last, in s."""
+
+    start: dict[str, float]
+    makespan: float
+
+
+def _followers(tasks: Mapping[str, Task]) -> dict[str, list[str]]:
+    found = defaultdict(list)
+    for task in tasks.values():
+        for name in task.after:
+            found[name].append(task.name)
+    return found
+
+
+def _by_name(tasks: Iterable[Task]) -> dict[str, Task]:
+    """Tasks by name, without dependencies on what is not among them: that is done already."""
+    every = list(tasks)
+    known = {task.name for task in every}
+    return {
+        task.name: Task(
+            task.name,
+            task.duration,
+            tuple(n for n in dict.fromkeys(task.after) if n in known),
+            task.needs,
+        )
+        for task in every
+    }
+
+
+def _in_order(tasks: Mapping[str, Task]) -> list[str]:
+    """Names so that each comes after those it waits for; ValueError where tasks wait for each other."""
+    waiting = {name: len(task.after) for name, task in tasks.items()}
+    followers = _followers(tasks)
+    ready = [name for name, count in waiting.items() if not count]
+    for name in ready:
+        for follower in followers[name]:
+            waiting[follower] -= 1
+            if not waiting[follower]:
+                ready.append(follower)
+    if len(ready) < len(tasks):
+        raise ValueError(
+            f"{len(tasks) - len(ready)} tasks wait for each other, "
+            f"{next(name for name, count in waiting.items() if count)} for one"
+        )
+    return ready
+
+
+def tails(tasks: Mapping[str, Task]) -> dict[str, float]:
+    """By task, the s from its start to the end of the longest chain that it begins."""
+    followers, found = _followers(tasks), {}
+    for name in reversed(_in_order(tasks)):
+        found[name] = tasks[name].duration + max(
+            (found[after] for after in followers[name]), default=0.0
+        )
+    return found
+
+
+def critical_path(tasks: Iterable[Task]) -> list[Task]:
+    """The chain of tasks whose durations add up to the least time that any resources allow."""
+    named = _by_name(tasks)
+    left, followers = tails(named), _followers(named)
+    path, candidates = [], list(named)
+    while candidates:
+        name = max(candidates, key=left.__getitem__)
+        path.append(named[name])
+        candidates = followers[name]
+    return path
+
+
+def simulate(tasks: Iterable[Task], capacity: Mapping[str, float]) -> Schedule:
+    """Run ``tasks`` with at most ``capacity`` of each resource in use; resources without a capacity are unlimited.
+
+    Whenever something ends, of the tasks that can start the one with the longest chain behind it does (list scheduling,
+    Graham 1969, doi 10.1137/0117039: never beyond twice the best possible for one resource). A task that needs more
+    than there is gets all there is, as Snakemake does.
+    """
+    named = _by_name(tasks)
+    priority, followers = tails(named), _followers(named)
+    needs = {
+        name: tuple(
+            sorted(
+                (key, min(amount, capacity[key]))
+                for key, amount in task.needs.items()
+                if key in capacity and amount
+            )
+        )
+        for name, task in named.items()
+    }
+    waiting = {name: len(task.after) for name, task in named.items()}
+    # tasks with the same needs differ only in priority, so one heap for each kind of needs
+    ready, free = defaultdict(list), dict(capacity)
+    for name, count in waiting.items():
+        if not count:
+            heapq.heappush(ready[needs[name]], (-priority[name], name))
+    now, running, start = 0.0, [], {}
+    while True:
+        startable = True
+        while startable:
+            fitting = [
+                kind
+                for kind, heap in ready.items()
+                if heap and all(free[key] >= n for key, n in kind)
+            ]
+            startable = bool(fitting)
+            if startable:
+                kind = min(fitting, key=lambda kind: ready[kind][0])
+                _, name = heapq.heappop(ready[kind])
+                for key, amount in kind:
+                    free[key] -= amount
+                start[name] = now
+                heapq.heappush(running, (now + named[name].duration, name))
+        if not running:
+            return Schedule(start, now)
+        now, name = heapq.heappop(running)
+        for key, amount in needs[name]:
+            free[key] += amount
+        for follower in followers[name]:
+            waiting[follower] -= 1
+            if not waiting[follower]:
+                heapq.heappush(ready[needs[follower]], (-priority[follower], follower))

@@ -1,0 +1,212 @@
+"""The status page: one HTML file without scripts or foreign parts, which loads itself anew while the run goes on."""
+
+import html
+import os
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+from fuxiflow.progress import clock
+from fuxiflow.runtime.log_tail import last_lines
+from fuxiflow.runtime.run_state import DONE, FAILED, SUBMITTED, Job, Run
+from fuxiflow.runtime.skill_so_far import Skill
+
+RELOAD = 15  # s
+MOST_RUNNING = 60
+LOG_LINES = 12
+# Okabe and Ito (2008), as the figures
+BLUE, RED, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#8a8a8a"
+STYLE = f"""
+body {{ font: 14px/1.45 system-ui, sans-serif; margin: 2em auto; max-width: 62em; padding: 0 1em; color: #1b1b1b }}
+h1 {{ font-size: 1.4em; margin: 0 0 .2em }} h3 {{ font-size: 1em; margin: .8em 0 0 }}
+h2 {{ font-size: 1.05em; margin: 1.8em 0 .4em }}
+table {{ border-collapse: collapse; width: 100% }} td, th {{ padding: .25em .8em .25em 0; text-align: left;
+vertical-align: top; border-bottom: 1px solid #e4e4e4 }} th {{ font-weight: 600; color: #555 }}
+td.n, th.n {{ text-align: right; font-variant-numeric: tabular-nums }}
+.bar {{ display: inline-block; width: 12em; height: .7em; background: #e8e8e8; border-radius: 2px; overflow: hidden }}
+.bar i {{ display: inline-block; height: 100%; background: {BLUE}; float: left }} .bar i.bad {{ background: {RED} }}
+.wide .bar {{ width: 100%; height: 1em }} .quiet {{ color: #666 }} .bad {{ color: {RED} }} .good {{ color: {GREEN} }}
+pre {{ background: #f5f5f5; padding: .7em; overflow-x: auto; font-size: 12px }}
+.failure {{ border-left: 4px solid {RED}; padding-left: 1em; margin: 1em 0 }}
+"""
+
+
+def _bar(done: int, total: int, bad: int = 0) -> str:
+    """A bar filled to ``done`` of ``total``, ``bad`` of it in another colour."""
+    parts = [("", done), ("bad", bad)]
+    return (
+        '<span class="bar">'
+        + "".join(
+            f'<i class="{kind}" style="width:{100 * n / max(total, 1):.1f}%"></i>'
+            for kind, n in parts
+            if n
+        )
+        + "</span>"
+    )
+
+
+def _table(head: Iterable[str], rows: Iterable[Iterable[str]], numbers: Iterable[int] = ()) -> str:
+    """A table of cells that are HTML already; columns ``numbers`` are set to the right."""
+    right = set(numbers)
+
+    def line(kind: str, cells: Iterable[str]) -> str:
+        return (
+            "<tr>"
+            + "".join(
+                f"<{kind}{' class=n' if i in right else ''}>{cell}</{kind}>"
+                for i, cell in enumerate(cells)
+            )
+            + "</tr>"
+        )
+
+    return "<table>" + line("th", head) + "".join(line("td", row) for row in rows) + "</table>"
+
+
+def _clock_time(seconds: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
+
+
+def _link(run: Run, log: str) -> str:
+    """A log, by its path from the page."""
+    path = os.path.relpath(log, f"results/{run.name}")
+    return f'<a href="{html.escape(path)}">{html.escape(Path(log).name)}</a>'
+
+
+def _stages(run: Run) -> str:
+    rows = []
+    for stage, jobs in run.stages().items():
+        counts = run.counts(jobs)
+        rows.append(
+            [
+                html.escape(stage),
+                _bar(counts[DONE], counts["total"], counts[FAILED]),
+                f"{counts[DONE]} of {counts['total']}",
+                str(counts[SUBMITTED] or ""),
+                f'<span class="bad">{counts[FAILED]}</span>' if counts[FAILED] else "",
+            ]
+        )
+    return _table(["stage", "", "done", "running", "failed"], rows, (2, 3, 4))
+
+
+def _running_row(run: Run, job: Job, now: float) -> list[str]:
+    tail = run.tails.get(job.id)
+    progress = tail.progress if tail else None
+    name = html.escape(job.name)
+    log = _link(run, job.log) if job.log else ""
+    if run.queued(job) and not job.seen:
+        return [name, '<span class="quiet">not begun</span>', "", "", clock(now - job.begun), log]
+    if progress is None:
+        return [name, "", "", "", clock(now - job.begun), log]
+    told = f"{html.escape(progress.label)} {progress.done}/{progress.total}"
+    told += f"<br>{html.escape(progress.note)}" if progress.note else ""
+    return [
+        name,
+        _bar(progress.done, progress.total),
+        told,
+        clock(progress.left),
+        clock(now - job.begun),
+        log,
+    ]
+
+
+def _running(run: Run, now: float) -> str:
+    jobs = run.running
+    if not jobs:
+        return ""
+    rows = [_running_row(run, job, now) for job in jobs[:MOST_RUNNING]]
+    more = (
+        f'<p class="quiet">and {len(jobs) - MOST_RUNNING} more</p>'
+        if len(jobs) > MOST_RUNNING
+        else ""
+    )
+    return f"<h2>Running</h2>{_table(['job', '', 'how far', 'left', 'since', 'log'], rows, (3, 4))}{more}"
+
+
+def curve(points: list[tuple[int, float]], width: int = 420, height: int = 110) -> str:
+    """An inline picture of losses by update, with its least and greatest value written beside it."""
+    xs, ys = [x for x, _ in points], [y for _, y in points]
+    low, high, first, last = min(ys), max(ys), min(xs), max(xs)
+
+    def place(x, y):
+        across = (x - first) / max(last - first, 1) * (width - 70) + 60
+        return f"{across:.1f},{8 + (high - y) / max(high - low, 1e-12) * (height - 30):.1f}"
+
+    line = " ".join(place(x, y) for x, y in points)
+    text = f'<text x="{{}}" y="{{}}" font-size="11" fill="{GREY}" text-anchor="{{}}">{{}}</text>'
+    return (
+        f'<svg width="{width}" height="{height}" role="img" aria-label="loss by update">'
+        f'<polyline points="{line}" fill="none" stroke="{BLUE}" stroke-width="1.4"/>'
+        + text.format(54, 14, "end", f"{high:.4g}")
+        + text.format(54, height - 20, "end", f"{low:.4g}")
+        + text.format(60, height - 4, "start", first)
+        + text.format(width - 10, height - 4, "end", f"update {last}")
+        + "</svg>"
+    )
+
+
+def _losses(run: Run) -> str:
+    found = []
+    for number, tail in run.tails.items():
+        if tail.losses:
+            done, loss = tail.losses[-1]
+            found.append(
+                f"<h3>{html.escape(run.jobs[number].name)}: loss {loss:.4g} at {done}</h3>"
+                f"{curve(tail.losses) if len(tail.losses) > 1 else ''}"
+            )
+    return f"<h2>Losses</h2>{''.join(found)}" if found else ""
+
+
+def _skill(skill: Iterable[Skill]) -> str:
+    rows = [
+        [html.escape(one.experiment), html.escape(one.what), html.escape(one.value)]
+        for one in skill
+    ]
+    return f"<h2>Skill so far</h2>{_table(['experiment', 'what', 'value'], rows)}" if rows else ""
+
+
+def _failures(run: Run) -> str:
+    parts = []
+    for failure in run.failures:
+        logs = " ".join(_link(run, log) for log in failure.logs)
+        lines = [line for log in failure.logs for line in last_lines(run.folder / log, LOG_LINES)]
+        shown = f"<pre>{html.escape(chr(10).join(lines))}</pre>" if lines else ""
+        again = ' <span class="quiet">tried again</span>' if failure.again else ""
+        parts.append(
+            f'<div class="failure"><b>{html.escape(failure.name)}</b>{again}<br>{html.escape(failure.says)}'
+            f"<br><b>Most likely remedy:</b> {html.escape(failure.remedy)}<br>Log: {logs}{shown}</div>"
+        )
+    return f"<h2>Failures</h2>{''.join(parts)}" if parts else ""
+
+
+def remaining(run: Run, now: float) -> str:
+    """When all may be done, in words."""
+    estimate = run.estimate(now)
+    if estimate.unknown:
+        untimed = f"{estimate.unknown} {'jobs' if estimate.unknown > 1 else 'job'} not timed before"
+        return f"{clock(estimate.seconds)} and {untimed}" if estimate.seconds else untimed
+    return f"about {clock(estimate.seconds)}"
+
+
+def render(run: Run, skill: Iterable[Skill], now: float) -> str:
+    """The page."""
+    counts = run.counts()
+    going = run.ended is None
+    colour = {"finished": "good", "failed": "bad", "stopped": "bad"}.get(run.outcome, "")
+    reload = f'<meta http-equiv="refresh" content="{RELOAD}">' if going else ""
+    took = clock((now if going else run.ended) - run.started)
+    state = (
+        f"running for {took}; left: {remaining(run, now)}"
+        if going
+        else f'<span class="{colour}">{run.outcome}</span> at {_clock_time(run.ended)} after {took}'
+    )
+    before = counts["total"] - counts["planned"]
+    there = f" ({before} were there already)" if before else ""
+    return (
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8">{reload}<title>{html.escape(run.name)}: '
+        f"{run.outcome}, {counts[DONE]}/{counts['total']}</title><style>{STYLE}</style></head><body>"
+        f"<h1>{html.escape(run.name)}</h1><p>{state}<br>{counts[DONE]} of {counts['total']} jobs done{there}"
+        f'<br><span class="quiet">began {_clock_time(run.started)}, as of {_clock_time(now)}</span></p>'
+        f'<p class="wide">{_bar(counts[DONE], counts["total"], counts[FAILED])}</p>{_failures(run)}'
+        f"{_running(run, now) if going else ''}<h2>Stages</h2>{_stages(run)}{_skill(skill)}{_losses(run)}"
+        "</body></html>\n"
+    )

@@ -1,0 +1,283 @@
+"""The headline numbers of a finished run against the bars that it is held to.
+
+``python -m fuxiflow.verification.acceptance results/demo`` reads ``scores/scores.parquet`` and
+``scores/{experiment}/cycle.parquet`` there; the reference is the world's truth, the region the globe. With ``--check``
+the command fails unless every bar is met.
+"""
+
+import argparse
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+
+from fuxiflow.channels import table as channel_table
+from fuxiflow.verification import bootstrap, table
+
+EXPERIMENT, DENIED, JOINT = "full", "no_observations", "joint"
+BETTER_SHARE = 0.8
+REDUCTIONS = {"Z500": 0.6, "T500": 0.6, "T850": 0.5, "U500": 0.5}
+TREND_DAYS, TREND_BLOCK, TREND_SAMPLES, TREND_SEED = 20, 3, 2000, 0
+PERSISTENCE = (("Z500", "T850", "U850", "MSL"), 12, 96)
+CLIMATOLOGY = (("Z500", "T850"), 6, 72)
+SKILFUL_ACC, SKILFUL_LEAD = 0.6, 72
+ACTIVITY, STEPS = (0.3, 1.5), 40
+NEAR_GROUND = ("T2M", "T925", "U10", "V10")
+SHOWN = ("Z500", "T850", "U850", "MSL")
+
+
+@dataclass(frozen=True)
+class Headline:
+    """One line: what, its value, the bar, and whether it is met (None: it cannot be told, ``value`` says why)."""
+
+    name: str
+    value: str
+    bar: str
+    met: bool | None
+
+    def __str__(self) -> str:
+        verdict = {True: "met", False: "MISSED", None: "not computed"}[self.met]
+        return f"{self.name:<58} {self.value:<42} {self.bar:<22} {verdict}"
+
+
+class Scores:
+    """The rows that headlines read: one experiment and system against the truth, over the globe."""
+
+    def __init__(self, path: Path):
+        self.frame = table.read(path, reference="truth", region="global")
+
+    def get(
+        self,
+        metric: str,
+        *,
+        experiment: str = EXPERIMENT,
+        system: str = "fuxiflow",
+        column: str = "value",
+    ) -> pd.DataFrame:
+        """A column of a metric as a table of channels (rows) and leads (columns); KeyError when there is none."""
+        frame = self.frame
+        rows = frame[
+            (frame["experiment"] == experiment)
+            & (frame["system"] == system)
+            & (frame["metric"] == metric)
+        ]
+        if rows.empty:
+            raise KeyError(f"no {metric} of {system}, experiment {experiment}")
+        return rows.astype({"channel": "str"}).pivot(
+            index="channel", columns="lead_time", values=column
+        )
+
+    def at(self, metric: str, channel: str, leads: Sequence[int], **where) -> pd.Series:
+        """Values at each of ``leads``; KeyError that names the first absent one."""
+        values = self.get(metric, **where)
+        absent = [
+            lead
+            for lead in leads
+            if channel not in values.index
+            or lead not in values.columns
+            or not np.isfinite(values.loc[channel, lead])
+        ]
+        if absent:
+            raise KeyError(f"no {metric} of {channel} at {absent[0]} h")
+        return values.loc[channel, list(leads)]
+
+
+def better_than_background(scores: Scores) -> Iterator[Headline]:
+    """Share of channels whose analysis has a smaller RMSE than its background."""
+    analysis, background = scores.get("rmse")[0].dropna(), scores.get("background_rmse")[0]
+    better = analysis < background.reindex(analysis.index)
+    share = better.mean()
+    yield Headline(
+        "analysis better than its background, channels",
+        f"{better.sum()} of {len(better)} ({share:.0%})",
+        f">= {BETTER_SHARE:.0%}",
+        bool(share >= BETTER_SHARE),
+    )
+
+
+def against_no_observations(scores: Scores) -> Iterator[Headline]:
+    """How far the analysis RMSE lies below that of the cycle without observations."""
+    for channel, bar in REDUCTIONS.items():
+        full = scores.at("rmse", channel, [0])[0]
+        denied = scores.at("rmse", channel, [0], experiment=DENIED)[0]
+        below = 1 - full / denied
+        yield Headline(
+            f"analysis RMSE {channel} below {DENIED}",
+            f"{below:.0%} ({full:.4g} against {denied:.4g})",
+            f">= {bar:.0%}",
+            bool(below >= bar),
+        )
+
+
+def _daily(cycle: pd.DataFrame, array: str, channel: str) -> np.ndarray:
+    """RMSE against the truth of each of the last days."""
+    rows = cycle[
+        (cycle["array"] == array) & (cycle["reference"] == "truth") & (cycle["channel"] == channel)
+    ]
+    series = rows.set_index("time")["rmse"].sort_index()
+    if series.empty:
+        raise KeyError(f"no cycle of {channel} from {array}")
+    last = series[series.index >= series.index[-1].normalize() - pd.Timedelta(days=TREND_DAYS - 1)]
+    return np.sqrt((last**2).groupby(last.index.normalize()).mean()).to_numpy()
+
+
+def _growth(daily: np.ndarray) -> tuple[float, float, float]:
+    """Trend over the last days in per cent of their mean, and its interval."""
+    trend = bootstrap.trend(daily, min(TREND_BLOCK, len(daily)), TREND_SAMPLES, TREND_SEED)
+    return tuple(100 * TREND_DAYS * x / daily.mean() for x in trend)
+
+
+def steadiness(cycle: pd.DataFrame) -> Iterator[Headline]:
+    """Growth of the analysis RMSE over the last days; met unless the trend is upwards with 95 % confidence.
+
+    Beside it, without a bar, that of climatology's RMSE: how much more, or less, there was to be missed.
+    """
+    for channel in REDUCTIONS:
+        daily = _daily(cycle, "analysis", channel)
+        slope, low, high = _growth(daily)
+        weather = _growth(_daily(cycle, "climatology", channel))[0]
+        yield Headline(
+            f"growth of analysis RMSE {channel}, last {len(daily)} days",
+            f"{slope:+.1f} % [{low:+.1f}, {high:+.1f}] (climatology {weather:+.0f} %)",
+            "interval reaches <= 0",
+            bool(low <= 0),
+        )
+
+
+def _beats(
+    scores: Scores, other: str, channels: Sequence[str], first: int, last: int
+) -> Iterator[Headline]:
+    for channel in channels:
+        values = scores.at(f"rmse_vs_{other}", channel, range(first, last + 1, 6))
+        yield Headline(
+            f"forecast RMSE {channel} against {other}, {first}-{last} h",
+            f"worst {values.max():+.0%} at {values.idxmax()} h",
+            "< 0 % at every lead",
+            bool(values.max() < 0),
+        )
+
+
+def against_persistence(scores: Scores) -> Iterator[Headline]:
+    """Normalised RMSE difference from persistence of the same analyses, the worst lead."""
+    return _beats(scores, "persistence", *PERSISTENCE)
+
+
+def against_climatology(scores: Scores) -> Iterator[Headline]:
+    """Normalised RMSE difference from climatology, the worst lead."""
+    return _beats(scores, "climatology", *CLIMATOLOGY)
+
+
+def correlation(scores: Scores) -> Iterator[Headline]:
+    """Smallest ACC of Z500 up to the bar's lead, and the last lead that is skilful."""
+    values = scores.at("acc", "Z500", range(6, SKILFUL_LEAD + 1, 6))
+    every = scores.get("acc").loc["Z500"].dropna()
+    fails = every.index[every < SKILFUL_ACC]
+    skilful = every.index[every.index < fails[0]] if len(fails) else every.index
+    yield Headline(
+        f"ACC Z500 to {SKILFUL_LEAD} h",
+        f"lowest {values.min():.2f}; >= {SKILFUL_ACC} to {max(skilful, default=0)} h",
+        f">= {SKILFUL_ACC}",
+        bool(values.min() >= SKILFUL_ACC),
+    )
+
+
+def activity(scores: Scores) -> Iterator[Headline]:
+    """Range of the activity ratio over all steps, of the main channels and of all analysed ones."""
+    leads = [6 * step for step in range(1, STEPS + 1)]
+    values = scores.get("activity_ratio")
+    cases = scores.get("activity_ratio", column="n").reindex(columns=leads)
+    low, high = ACTIVITY
+    for name, channels in (
+        (" ".join(SHOWN), list(SHOWN)),
+        ("all channels", channel_table().analysed.names),
+    ):
+        chosen = values.reindex(index=channels, columns=leads)
+        counted = cases.reindex(index=channels) == cases.max(axis=None)
+        complete = bool(np.isfinite(chosen).all(axis=None) and counted.all(axis=None))
+        flat = chosen.stack()
+        if flat.empty:
+            raise KeyError(f"no activity_ratio of {name}")
+        span = f"{flat.min():.2f} ({flat.idxmin()[0]}) to {flat.max():.2f} ({flat.idxmax()[0]})"
+        yield Headline(
+            f"activity ratio over {STEPS} steps, {name}",
+            span + ("" if complete else ", incomplete"),
+            f"{low}-{high}, finite",
+            complete and bool(flat.min() >= low and flat.max() <= high),
+        )
+
+
+def against_reanalysis(scores: Scores) -> Iterator[Headline]:
+    """How far analyses that learnt from observations too lie below, or above, the reanalysis they learnt from."""
+    columns = ("value", "ci_low", "ci_high")
+    found = {
+        column: scores.get("rmse_vs_era5", experiment=JOINT, column=column)[0] for column in columns
+    }
+    for channel in NEAR_GROUND:
+        value, low, high = (100 * found[column][channel] for column in columns)
+        yield Headline(
+            f"analysis RMSE {channel} of {JOINT} against ERA5's",
+            f"{value:+.1f} % [{low:+.1f}, {high:+.1f}]",
+            "interval below 0",
+            bool(high < 0),
+        )
+
+
+GROUPS = {
+    EXPERIMENT: (
+        better_than_background,
+        against_no_observations,
+        steadiness,
+        against_persistence,
+        against_climatology,
+        correlation,
+        activity,
+    ),
+    JOINT: (against_reanalysis,),
+}
+"""What is said of an experiment, where a run has it."""
+
+
+def headlines(results: Path) -> list[Headline]:
+    """All headline numbers of the run in ``results``; FileNotFoundError when there is no score table."""
+    path = Path(results) / "scores" / "scores.parquet"
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: not there; make it with `snakemake verification`")
+    scores = Scores(path)
+    known = [name for name in GROUPS if name in set(scores.frame["experiment"])] or [EXPERIMENT]
+    cycle = path.parent / EXPERIMENT / "cycle.parquet"
+    if EXPERIMENT in known and not cycle.exists():
+        raise FileNotFoundError(f"{cycle}: not there; make it with `snakemake verification`")
+    lines = []
+    for group in (group for name in known for group in GROUPS[name]):
+        try:
+            lines.extend(group(pq.read_table(cycle).to_pandas() if group is steadiness else scores))
+        except (KeyError, ValueError) as error:
+            lines.append(Headline(group.__name__.replace("_", " "), str(error.args[0]), "", None))
+    return lines
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print the table; with ``--check`` return 1 unless every bar is met."""
+    parser = argparse.ArgumentParser(
+        prog="python -m fuxiflow.verification.acceptance", description=__doc__.splitlines()[0]
+    )
+    parser.add_argument("results", type=Path, help="directory of a run, for example results/demo")
+    parser.add_argument("--check", action="store_true", help="fail unless every bar is met")
+    options = parser.parse_args(arguments)
+    try:
+        lines = headlines(options.results)
+    except FileNotFoundError as error:
+        print(error, file=sys.stderr)
+        return 2
+    print("\n".join(map(str, lines)))
+    met = sum(line.met is True for line in lines)
+    print(f"{met} of {len(lines)} bars met (against the world's truth, global)")
+    return int(options.check and met < len(lines))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
