@@ -134,7 +134,7 @@ def test_the_status_of_a_rank_says_whether_it_failed_or_was_told_to_end(
 # the first rank to end has `srun` tell the others, one of which is ending too: by then Python has given up its handlers
 ENDING = """
 import logging, os, signal
-from fuxiflow import launch
+from fuxiflow.runtime import distributed
 
 class Late:
     def __del__(self, kill=os.kill, here=os.getpid(), number=signal.SIGTERM):
@@ -142,7 +142,7 @@ class Late:
 
 late = Late()
 signal.signal(signal.SIGTERM, lambda number, frame: None)
-with launch.as_rank(logging.getLogger()):
+with distributed.as_rank(logging.getLogger()):
     raise SystemExit({code})
 """
 
@@ -189,7 +189,11 @@ def test_the_ranks_of_a_job_save_when_it_is_told_to_end(
     )
     (tmp_path / "programs/srun").write_text(text)
     started = subprocess.Popen(
-        [sys.executable, "-c", "from fuxiflow import launch; launch.launch(2, 1)"],
+        [
+            sys.executable,
+            "-c",
+            "from fuxiflow.runtime import distributed; distributed.launch(2, 1)",
+        ],
         cwd=ROOT,
         env=cluster,
         stderr=subprocess.PIPE,
@@ -225,15 +229,15 @@ STARTER = """
 import os, signal, sys, time
 from pathlib import Path
 sys.path.insert(0, {root!r})
-from fuxiflow import launch
+from fuxiflow.runtime import distributed
 folder = Path({folder!r})
-if launch.rank() is None:
-    launch.launch(2, 1)
+if distributed.rank() is None:
+    distributed.launch(2, 1)
 else:
-    signal.signal(signal.SIGUSR1, lambda number, frame: ((folder / f"told{{launch.rank()}}").touch(), sys.exit(138)))
-    signal.signal(signal.SIGTERM, lambda number, frame: ((folder / f"ended{{launch.rank()}}").touch(), sys.exit(143)))
-    (folder / f"ready{{launch.rank()}}").touch()
-    if {fails} and launch.rank() == 1:
+    signal.signal(signal.SIGUSR1, lambda number, frame: ((folder / f"told{{distributed.rank()}}").touch(), sys.exit(138)))
+    signal.signal(signal.SIGTERM, lambda number, frame: ((folder / f"ended{{distributed.rank()}}").touch(), sys.exit(143)))
+    (folder / f"ready{{distributed.rank()}}").touch()
+    if {fails} and distributed.rank() == 1:
         while not (folder / "ready0").exists():
             time.sleep(0.05)
         sys.exit(3)
