@@ -14,6 +14,11 @@ REGIONS = {
 }
 
 
+def row_edges(lat: np.ndarray) -> np.ndarray:
+    """Cell edges ``(lat + 1,)`` in degrees, half-way between rows from north to south; the poles end them."""
+    return np.concatenate([[90.0], 0.5 * (lat[1:] + lat[:-1]), [-90.0]])
+
+
 @dataclass(frozen=True)
 class Grid:
     """A global grid of ``nlat`` x ``nlon`` cells, latitude north to south, longitude from 0 eastwards.
@@ -47,8 +52,7 @@ class Grid:
     @property
     def lat_bounds(self) -> np.ndarray:
         """Cell edges ``(lat + 1,)`` in degrees, from 90 to -90."""
-        middles = 0.5 * (self.lat[1:] + self.lat[:-1])
-        return np.concatenate([[90.0], middles, [-90.0]])
+        return row_edges(self.lat)
 
     @property
     def area_weights(self) -> np.ndarray:

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from fuxiflow.interpolation import corners
 from fuxiflow.models.networks import STEP
 from fuxiflow.states.statistics import Statistics
 from fuxiflow.states.store import States
@@ -117,19 +118,12 @@ class Reanalysis:
 
     def _corners(self, lat: np.ndarray, lon: np.ndarray) -> tuple[Tensor, Tensor]:
         """Cells and weights ``(4, n)`` of the four centres about each point."""
-        nlat, nlon = self.states.grid.shape
-        row = np.clip((90.0 - np.asarray(lat, float)) * nlat / 180.0 - 0.5, 0, nlat - 1)
-        column = np.mod(np.asarray(lon, float), 360.0) * nlon / 360.0
-        north, west = (
-            np.minimum(row.astype(np.int64), max(nlat - 2, 0)),
-            np.floor(column).astype(np.int64),
-        )
-        down, across = row - north, column - west
         cells, weights = [], []
-        for i, wi in ((north, 1 - down), (np.minimum(north + 1, nlat - 1), down)):
-            for j, wj in ((west % nlon, 1 - across), ((west + 1) % nlon, across)):
-                cells.append(i * nlon + j)
-                weights.append(wi * wj)
+        for cell, row_weight, column_weight in corners(
+            self.states.grid, np.asarray(lat, float), np.asarray(lon, float)
+        ):
+            cells.append(cell)
+            weights.append(row_weight * column_weight)
         return torch.from_numpy(np.stack(cells)), torch.from_numpy(
             np.stack(weights).astype(np.float32)
         )

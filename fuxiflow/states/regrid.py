@@ -9,7 +9,8 @@ from functools import cached_property, lru_cache
 import numpy as np
 from scipy import sparse
 
-from fuxiflow.grids import Grid
+from fuxiflow.grids import Grid, row_edges
+from fuxiflow.interpolation import linear_matrix
 from fuxiflow.states.framing import GribError
 
 TOLERANCE = 2e-3  # degrees: edition 1 keeps coordinates to a thousandth
@@ -79,14 +80,9 @@ class SourceGrid:
         return values[:, :-1] if self.repeated else values
 
 
-def lat_bounds(lat: np.ndarray) -> np.ndarray:
-    """Cell edges ``(lat + 1,)`` half-way between rows that run north to south, and the poles."""
-    return np.concatenate([[90.0], 0.5 * (lat[1:] + lat[:-1]), [-90.0]])
-
-
 def conservative_rows(source: np.ndarray, target: np.ndarray) -> sparse.csr_matrix:
     """Weights ``(target, source)``: share of each target row's area that lies in each source row."""
-    edges, goals = (np.sin(np.deg2rad(lat_bounds(lat))) for lat in (source, target))
+    edges, goals = (np.sin(np.deg2rad(row_edges(lat))) for lat in (source, target))
     top = np.minimum(goals[:-1, None], edges[None, :-1])
     bottom = np.maximum(goals[1:, None], edges[None, 1:])
     overlap = np.maximum(top - bottom, 0.0)
@@ -107,29 +103,13 @@ def conservative_columns(source: np.ndarray, target: np.ndarray) -> sparse.csr_m
 def bilinear_rows(source: np.ndarray, target: np.ndarray) -> sparse.csr_matrix:
     """Linear weights ``(target, source)``; beyond the outermost rows the nearest row is taken."""
     position = np.interp(-target, -source, np.arange(len(source)))
-    return _linear(position, len(source), wrap=False)
+    return linear_matrix(position, len(source), wrap=False)
 
 
 def bilinear_columns(source: np.ndarray, target: np.ndarray) -> sparse.csr_matrix:
     """Linear weights ``(target, source)`` around the globe."""
     position = ((target - source[0]) % 360.0) * len(source) / 360.0
-    return _linear(position, len(source), wrap=True)
-
-
-def _linear(position: np.ndarray, count: int, wrap: bool) -> sparse.csr_matrix:
-    nearest = np.rint(position)
-    position = np.where(np.abs(position - nearest) < 1e-9, nearest, position)
-    before = np.floor(position).astype(int)
-    share = position - before
-    after = (before + 1) % count if wrap else np.minimum(before + 1, count - 1)
-    before = before % count
-    rows = np.arange(len(position))
-    weights = sparse.csr_matrix(
-        (np.concatenate([1 - share, share]), (np.tile(rows, 2), np.concatenate([before, after]))),
-        shape=(len(position), count),
-    )
-    weights.eliminate_zeros()
-    return weights
+    return linear_matrix(position, len(source), wrap=True)
 
 
 def is_conservative(source: SourceGrid, target: Grid) -> bool:

@@ -11,6 +11,7 @@ from scipy import sparse
 
 from fuxiflow.channels import ChannelTable, table
 from fuxiflow.grids import Grid
+from fuxiflow.interpolation import linear_matrix
 from fuxiflow.physics import (
     GAS_CONSTANT_DRY,
     GRAVITY,
@@ -201,8 +202,8 @@ class Regridder:
         nlat, nlon = len(lat), len(lon)
         rows = np.interp(-grid.lat, -np.concatenate([[90.0], lat, [-90.0]]), np.arange(nlat + 2))
         columns = np.interp(grid.lon, np.append(lon, lon[0] + 360.0), np.arange(nlon + 1))
-        row = _linear(rows, nlat + 2, wrap=False)
-        column = _linear(columns, nlon, wrap=True)
+        row = linear_matrix(rows, nlat + 2, wrap=False)
+        column = linear_matrix(columns, nlon, wrap=True)
         extended = sparse.kron(row, column, format="csr")
         ring = polar(np.deg2rad(lon[:, None] - lon[None, :]))
         below = sparse.csr_matrix((nlon, (nlat - 1) * nlon))
@@ -222,18 +223,6 @@ class Regridder:
         )
         operator = self._vector if vector else self._scalar
         return np.ascontiguousarray((operator @ flat).T).reshape(*leading, *self.grid.shape)
-
-
-def _linear(position: np.ndarray, count: int, wrap: bool) -> sparse.csr_matrix:
-    """Matrix ``(target, source)`` of linear interpolation at fractional source indices."""
-    lower = np.minimum(position.astype(int), count - (1 if wrap else 2))
-    weight = position - lower
-    target = np.arange(len(position))
-    upper = (lower + 1) % count
-    data, columns = np.concatenate([1.0 - weight, weight]), np.concatenate([lower, upper])
-    return sparse.csr_matrix(
-        (data, (np.concatenate([target, target]), columns)), shape=(len(position), count)
-    )
 
 
 def world_fields(

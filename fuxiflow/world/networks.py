@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fuxiflow.grids import Grid
+from fuxiflow.interpolation import bilinear
 from fuxiflow.randomness import generator
 
 LAND = 0.5
@@ -76,18 +77,6 @@ def density(lat: np.ndarray) -> np.ndarray:
     return 0.08 + 0.92 * north + 0.35 * south + 0.25 * np.exp(-0.5 * ((lat + 70.0) / 6.0) ** 2)
 
 
-def at_points(field: np.ndarray, grid: Grid, lat: np.ndarray, lon: np.ndarray) -> np.ndarray:
-    """A static ``field (lat, lon)`` of a grid with rows on the poles at points (…,) in degrees, bilinear."""
-    nlat, nlon = grid.shape
-    row, column = (90.0 - lat) * ((nlat - 1) / 180.0), np.mod(lon, 360.0) * (nlon / 360.0)
-    i, j = np.minimum(row.astype(int), nlat - 2), column.astype(int) % nlon
-    up, across = row - i, column - np.floor(column)
-    rows = [
-        (1.0 - across) * field[i + k, j] + across * field[i + k, (j + 1) % nlon] for k in (0, 1)
-    ]
-    return (1.0 - up) * rows[0] + up * rows[1]
-
-
 def _places(rng: np.random.Generator, count: int) -> tuple[np.ndarray, np.ndarray]:
     """Latitudes and longitudes ``(count,)`` in degrees, evenly on the sphere."""
     return np.degrees(np.arcsin(rng.uniform(-1.0, 1.0, count))), rng.uniform(-180.0, 180.0, count)
@@ -128,7 +117,7 @@ def land_network(
     """
     rng = generator(seed, source, "network")
     lat, lon = _places(rng, CANDIDATES * count)
-    on_land = at_points(land_fraction, grid, lat, lon) >= least
+    on_land = bilinear(land_fraction, grid, lat, lon) >= least
     lat, lon = lat[on_land], lon[on_land]
     chosen = _apart(lat, lon, density(lat), count, rng)
     chosen = chosen[np.lexsort((lat[chosen], np.floor(lon[chosen] / 10.0)))]
@@ -137,7 +126,7 @@ def land_network(
     per_block = -(-len(chosen) // max(1, min(98, max(blocks, len(chosen) // 10))))
     number = 1000 * (rank // per_block + 1) + rank % per_block + 1
     lat, lon = np.round(lat[chosen], 5), np.round(lon[chosen], 5)
-    height = at_points(surface_geopotential, grid, lat, lon) / 9.80665
+    height = bilinear(surface_geopotential, grid, lat, lon) / 9.80665
     return Stations(number, lat, lon, height)
 
 
@@ -167,9 +156,7 @@ def sea_network(
         lon + reach[:, 1] * np.sin(2.0 * np.pi * angle / _DAY / period + phase[:, 1]),
     ]
     wet = (np.abs(along[0]) < 70.0).all(axis=0)
-    wet[wet] = (at_points(land_fraction, grid, along[0][:, wet], along[1][:, wet]) < 0.1).all(
-        axis=0
-    )
+    wet[wet] = (bilinear(land_fraction, grid, along[0][:, wet], along[1][:, wet]) < 0.1).all(axis=0)
     chosen = []
     for kind, share in ((False, count - count // 2), (True, count // 2)):
         rows = np.flatnonzero(wet & (buoy == kind))

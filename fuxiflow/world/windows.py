@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from fuxiflow.grids import Grid
+from fuxiflow.interpolation import corners
 from fuxiflow.operators.columns import LEVELS
 from fuxiflow.times import STEP_HOURS, hours
 from fuxiflow.world.truth import STATIC, Truth
@@ -47,21 +48,17 @@ class TruthWindow:
                 f"points from {time.min()} to {time.max()} are outside the fields, "
                 f"{self.times[0]} to {self.times[-1]}"
             )
-        nlat, nlon = self.grid.shape
-        row = (90.0 - lat) * ((nlat - 1) / 180.0)
-        column = np.mod(lon, 360.0) * (nlon / 360.0)
-        i = np.minimum(elapsed.astype(np.int64), len(self.times) - 2)
-        j = np.minimum(row.astype(np.int64), nlat - 2)
-        k = column.astype(np.int64) % nlon
-        shares = elapsed - i, row - j, column - np.floor(column)
+        before = np.minimum(elapsed.astype(np.int64), len(self.times) - 2)
+        share = elapsed - before
+        cells = self.grid.nlat * self.grid.nlon
         flat = self.fields.reshape(-1, self.fields.shape[-1])
         total = torch.zeros(len(lat), flat.shape[1])
-        for di, wi in ((0, 1.0 - shares[0]), (1, shares[0])):
-            for dj, wj in ((0, 1.0 - shares[1]), (1, shares[1])):
-                for dk, wk in ((0, 1.0 - shares[2]), (1, shares[2])):
-                    index = torch.from_numpy(((i + di) * nlat + j + dj) * nlon + (k + dk) % nlon)
-                    weight = torch.from_numpy((wi * wj * wk).astype(np.float32))
-                    total.addcmul_(flat.index_select(0, index), weight[:, None])
+        cells_about = list(corners(self.grid, lat, lon))
+        for index, time_weight in ((before, 1.0 - share), (before + 1, share)):
+            for cell, row_weight, column_weight in cells_about:
+                weight = (time_weight * row_weight * column_weight).astype(np.float32)
+                values = flat.index_select(0, torch.from_numpy(index * cells + cell))
+                total.addcmul_(values, torch.from_numpy(weight)[:, None])
         return total
 
     def values(self, lat: np.ndarray, lon: np.ndarray, time: np.ndarray) -> dict[str, np.ndarray]:

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fuxiflow.grids import Grid
+from fuxiflow.grids import Grid, row_edges
 from fuxiflow.states import regrid as module
 from fuxiflow.states.framing import GribError
 from fuxiflow.states.regrid import SourceGrid, regrid
@@ -17,7 +17,7 @@ def source(nlat, nlon, west=0.0):
 
 
 def area_mean(values, lat, lon_count):
-    edges = np.sin(np.deg2rad(module.lat_bounds(lat)))
+    edges = np.sin(np.deg2rad(row_edges(lat)))
     return ((edges[:-1] - edges[1:])[:, None] * values).sum() / (2 * lon_count)
 
 

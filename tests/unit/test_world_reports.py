@@ -7,9 +7,10 @@ import pytest
 
 from fuxiflow import physics
 from fuxiflow.config import sources
+from fuxiflow.interpolation import bilinear
 from fuxiflow.observations import readers, table
 from fuxiflow.operators.columns import LEVELS
-from fuxiflow.world import networks, report_bufr, reports, stations
+from fuxiflow.world import report_bufr, reports, stations
 from fuxiflow.world.outages import observed
 from fuxiflow.world.truth import Truth
 from tests.world_truth import write_truth
@@ -196,7 +197,7 @@ def test_when_a_source_observes(options, seen):
 def test_land_networks_stand_on_land_where_people_live(truth):
     land = truth.static("land_fraction")
     members = stations.network(LAND, truth, OPTIONS | {"stations": 400}, 1)
-    assert (networks.at_points(land, truth.grid, members.lat, members.lon) > 0.49).all()
+    assert (bilinear(land, truth.grid, members.lat, members.lon) > 0.49).all()
     assert len(np.unique(members.number)) == len(members)
     assert (np.diff(members.number) > 0).all()
     assert members.number.max() < 99_000
@@ -217,7 +218,7 @@ def test_ships_stay_at_sea_and_sail_no_faster_than_ships(truth):
     )
     lat, lon = members.at(time)
     land = truth.static("land_fraction")
-    assert (networks.at_points(land, truth.grid, lat, lon) < 0.5).all()
+    assert (bilinear(land, truth.grid, lat, lon) < 0.5).all()
     speed = physics.great_circle(lat[1:], lon[1:], lat[:-1], lon[:-1]) * 1000.0 / (6 * 3600.0)
     assert speed.max() < 12.0
     assert speed[:, members.buoy].max() < 1.0
@@ -229,11 +230,11 @@ def test_a_field_at_points_is_bilinear(truth):
     lat, lon = np.meshgrid(truth.grid.lat, truth.grid.lon, indexing="ij")
     where, along = np.array([12.3, -88.0]), np.array([20.0, 341.7])
     np.testing.assert_allclose(
-        networks.at_points(2.0 * lat, truth.grid, where, along), 2.0 * where, atol=1e-9
+        bilinear(2.0 * lat, truth.grid, where, along), 2.0 * where, atol=1e-9
     )
     inner = np.where(lon > 345, 0, lon)
     np.testing.assert_allclose(
-        networks.at_points(inner, truth.grid, where, along - 8.0), along - 8.0, atol=1e-9
+        bilinear(inner, truth.grid, where, along - 8.0), along - 8.0, atol=1e-9
     )
 
 
