@@ -1,10 +1,29 @@
-"""Random generators that a configuration's seed fixes: the same on every machine and in every process."""
+"""Random generators that a configuration's seed fixes: the same on every machine and in every process.
+
+Each function is a recipe: which numbers follow the seed decides all random numbers of a run, so a
+recipe that has been used stays as it is.
+"""
 
 import zlib
 
 import numpy as np
 
 
+def label_number(label: object) -> int:
+    """Return a 32-bit number for a label: the CRC-32 of its text, the same in every process."""
+    return zlib.crc32(str(label).encode())
+
+
 def generator(seed: int, *labels: object) -> np.random.Generator:
-    """Return a random generator of the seed and the labels."""
-    return np.random.default_rng([seed, *(zlib.crc32(str(label).encode()) for label in labels)])
+    """Return a random generator of the seed and the texts of the labels."""
+    return numbered_generator(seed, *map(label_number, labels))
+
+
+def numbered_generator(seed: int, *numbers: int) -> np.random.Generator:
+    """Return a random generator of the seed and numbers from 0, which are taken as they are."""
+    return np.random.default_rng([seed, *numbers])
+
+
+def derived_seeds(count: int, seed: int, *numbers: int) -> list[int]:
+    """Return ``count`` 32-bit seeds for generators of other libraries, from the seed and numbers."""
+    return np.random.SeedSequence([seed, *numbers]).generate_state(count).tolist()

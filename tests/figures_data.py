@@ -11,6 +11,7 @@ from fuxiflow.cycling.response import Response
 from fuxiflow.grids import Grid
 from fuxiflow.observations.sparse import SparseWriter
 from fuxiflow.states.store import write_states
+from fuxiflow.storage import tables
 from fuxiflow.verification import table as score_table
 from fuxiflow.verification.maps import ErrorMaps
 
@@ -197,12 +198,12 @@ def write_cycle(
     cycle = pd.DataFrame(
         rows, columns=["experiment", "time", "array", "reference", "channel", "rmse", "bias"]
     )
-    score_table.write_parquet(directory / "cycle.parquet", cycle)
+    tables.write_parquet(directory / "cycle.parquet", cycle)
     frame = pd.DataFrame(counts, columns=["experiment", "time", "source", "n"])
     frame = frame.astype(
         {"experiment": "str", "time": "datetime64[ns]", "source": "str", "n": "int64"}
     )
-    score_table.write_parquet(directory / "observations.parquet", frame)
+    tables.write_parquet(directory / "observations.parquet", frame)
 
 
 def write_maps(

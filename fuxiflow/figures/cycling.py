@@ -7,10 +7,10 @@ from pathlib import Path
 import matplotlib.dates as mdates
 import numpy as np
 import pandas as pd
-import pyarrow.parquet as pq
 from matplotlib.figure import Figure
 
 from fuxiflow.figures import style
+from fuxiflow.storage import tables
 
 CHANNELS = ("Z500", "T500", "T850", "U500")
 OUTAGE = 0.5  # a window with less than this fraction of a source's usual number of observations is marked
@@ -18,19 +18,9 @@ ERRORS = ("experiment", "time", "array", "reference", "channel", "rmse")
 COUNTS = ("time", "source", "n")
 
 
-def _read(path: Path, columns: Sequence[str], filters: list | None = None) -> pd.DataFrame:
-    """Columns of a Parquet table; ValueError names the file and the columns that it lacks."""
-    names = pq.read_schema(path).names
-    if absent := [name for name in columns if name not in names]:
-        raise ValueError(
-            f"{path}: no column {', '.join(absent)}; it has {', '.join(names)}: run its rule again"
-        )
-    return pd.read_parquet(path, columns=list(columns), filters=filters)
-
-
 def observations(path: Path) -> pd.DataFrame:
     """Columns time, observations (all sources) and outage (some source has less than half its median) by window."""
-    counts = _read(path, COUNTS)
+    counts = tables.read_parquet(path, COUNTS)
     usual = counts.groupby("source")["n"].transform("median")
     counts = counts.assign(outage=counts["n"] < OUTAGE * usual)
     return counts.groupby("time", as_index=False).agg(
@@ -49,7 +39,7 @@ def table(
     """
     frames = []
     for path in cycles:
-        frame = _read(
+        frame = tables.read_parquet(
             path, ERRORS, [("reference", "=", reference), ("channel", "in", list(CHANNELS))]
         )
         if frame.empty:

@@ -14,9 +14,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from fuxiflow.storage import provenance
+from fuxiflow.storage import tables
 
 CUTOFF = 7.5
 BANDS = ("0-30", "30-60", "60-90")  # degrees of absolute latitude
@@ -143,17 +142,13 @@ class Limits:
             },
             index,
         )
-        stamped = pa.Table.from_pandas(frame.reset_index(), preserve_index=False)
-        pq.write_table(
-            stamped.replace_schema_metadata({"provenance": provenance.as_json()}),
-            path,
-            compression="zstd",
-        )
+        rows = pa.Table.from_pandas(frame.reset_index(), preserve_index=False)
+        tables.write_parquet(path, rows.replace_schema_metadata())
 
     @classmethod
     def read(cls, path: Path) -> "Limits":
         """Read what :meth:`write` wrote."""
-        frame = pq.read_table(path).to_pandas()
+        frame = tables.read_parquet(path)
         channels = list(dict.fromkeys(frame["channel"]))
         mean, std, count = (
             frame[name].to_numpy().reshape(len(channels), len(BANDS))

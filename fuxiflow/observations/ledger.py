@@ -14,11 +14,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from fuxiflow.observations import table
 from fuxiflow.observations.reasons import Reason
-from fuxiflow.storage import provenance
+from fuxiflow.storage import tables
 
 READ = "read"
 USED = Reason.USED.label
@@ -120,15 +119,12 @@ def check(ledger: pd.DataFrame) -> None:
 
 def write(path: Path, ledger: pd.DataFrame) -> None:
     """Write a ledger as Parquet."""
-    stamped = SCHEMA.with_metadata({"provenance": provenance.as_json()})
-    pq.write_table(
-        pa.Table.from_pandas(ledger, stamped, preserve_index=False), path, compression="zstd"
-    )
+    tables.write_parquet(path, ledger, SCHEMA)
 
 
 def read(paths: Iterable[Path]) -> pd.DataFrame:
     """One table of several ledgers."""
-    return pd.concat([pq.read_table(path).to_pandas() for path in paths], ignore_index=True)
+    return pd.concat([tables.read_parquet(path) for path in paths], ignore_index=True)
 
 
 def summary(ledger: pd.DataFrame) -> str:

@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from fuxiflow.storage import provenance
+from fuxiflow.storage import tables
 
 PREFIX = "channel_"
 ROW_GROUP = 100_000
@@ -154,9 +154,7 @@ class TableWriter:
     def __init__(
         self, path: Path, channels: Sequence[str], metadata: Mapping[str, str] | None = None
     ):
-        stamped = schema(channels).with_metadata(
-            {"provenance": provenance.as_json(), **(metadata or {})}
-        )
+        stamped = tables.stamp_schema(schema(channels), metadata)
         dictionary = [name for name in stamped.names if name not in ENCODINGS]
         self._writer = pq.ParquetWriter(
             path, stamped, compression="zstd", use_dictionary=dictionary, column_encoding=ENCODINGS

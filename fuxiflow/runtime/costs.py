@@ -14,6 +14,7 @@ import pandas as pd
 
 from fuxiflow.runtime import job_benchmarks, records
 from fuxiflow.runtime.workflow_stages import stage_of
+from fuxiflow.storage import tables
 
 HOUR = 3600.0
 OF_EXPERIMENTS = ("training", "cycling", "verification")
@@ -156,11 +157,4 @@ def summary(table: pd.DataFrame) -> pd.DataFrame:
 
 def write(path: Path, table: pd.DataFrame) -> None:
     """Write the jobs as Parquet, with provenance."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    from fuxiflow.storage import provenance
-
-    arrow = pa.Table.from_pandas(table, preserve_index=False)
-    metadata = {**(arrow.schema.metadata or {}), b"provenance": provenance.as_json().encode()}
-    pq.write_table(arrow.replace_schema_metadata(metadata), path, compression="zstd")
+    tables.write_parquet(path, table)

@@ -1,6 +1,5 @@
 """Simulated observations day by day, and the departures of real ones that their errors come from."""
 
-import zlib
 from collections.abc import Iterator
 from datetime import date, timedelta
 
@@ -9,6 +8,7 @@ import pyarrow as pa
 
 from fuxiflow.config.sources import Source
 from fuxiflow.observations import table
+from fuxiflow.randomness import label_number, numbered_generator
 from fuxiflow.simulation import errors, geometry
 from fuxiflow.simulation.equivalents import Equivalent, simulate
 from fuxiflow.simulation.fields import Reanalysis
@@ -23,7 +23,7 @@ PART = 200_000
 
 def generator(seed: int, source: str, day: date) -> np.random.Generator:
     """Random numbers of a source's day, whatever other days are made."""
-    return np.random.default_rng([seed, zlib.crc32(source.encode()), day.toordinal()])
+    return numbered_generator(seed, label_number(source), day.toordinal())
 
 
 def departures(

@@ -5,10 +5,9 @@ from datetime import datetime
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from fuxiflow.states.framing import Fault
-from fuxiflow.storage import provenance
+from fuxiflow.storage import tables
 
 SCHEMA = pa.schema(
     [
@@ -76,5 +75,5 @@ class Ledger:
 
     def write(self, path: Path) -> None:
         """Write as Parquet; the summary is in the schema's metadata."""
-        metadata = {"provenance": provenance.as_json(), "summary": self.summary()}
-        pq.write_table(pa.Table.from_pylist(self.rows, schema=SCHEMA.with_metadata(metadata)), path)
+        rows = pa.Table.from_pylist(self.rows, schema=SCHEMA)
+        tables.write_parquet(path, rows, metadata={"summary": self.summary()}, compression="snappy")

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from fuxiflow.models.networks import STEP, Networks
+from fuxiflow.randomness import numbered_generator
 from fuxiflow.states.store import States
 
 STREAM = 5
@@ -48,7 +49,7 @@ def groups(
     for start in range(0, len(times), size):
         some = times[start : start + size]
         hours = int(some[0].astype("datetime64[h]").astype(int))
-        generator = np.random.default_rng([seed, STREAM, hours])
+        generator = numbered_generator(seed, STREAM, hours)
         found.append((some, int(generator.integers(1, max_lead_hours // 6 + 1))))
     return found
 

@@ -18,6 +18,7 @@ from fuxiflow.config.training import Optimisation
 from fuxiflow.models import checkpoint
 from fuxiflow.models.networks import Networks
 from fuxiflow.progress import Progress
+from fuxiflow.randomness import derived_seeds
 from fuxiflow.storage.files import remove
 from fuxiflow.training import parallel
 from fuxiflow.training.average import Average
@@ -162,11 +163,9 @@ class Run:
 
     def seed_generators(self) -> None:
         """Seed the global generators for the update at hand."""
-        numbers = np.random.SeedSequence(
-            [self.seed, self.step, self.fabric.global_rank]
-        ).generate_state(2)
-        torch.manual_seed(int(numbers[0]))
-        np.random.seed(int(numbers[1]))
+        for_torch, for_numpy = derived_seeds(2, self.seed, self.step, self.fabric.global_rank)
+        torch.manual_seed(for_torch)
+        np.random.seed(for_numpy)
 
 
 def train(

@@ -3,11 +3,9 @@
 from pathlib import Path
 
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from fuxiflow.config.training import Optimisation
-from fuxiflow.storage import provenance
+from fuxiflow.storage import tables
 
 TAIL = 50
 
@@ -26,7 +24,4 @@ def record(name: str, stage: Optimisation, losses: pd.DataFrame, period: tuple[s
 
 def write_losses(path: Path, losses: pd.DataFrame) -> None:
     """Write the losses of a stage as Parquet, with provenance."""
-    arrow = pa.Table.from_pandas(losses, preserve_index=False)
-    metadata = {**(arrow.schema.metadata or {}), b"provenance": provenance.as_json().encode()}
-    arrow = arrow.replace_schema_metadata(metadata)
-    pq.write_table(arrow, path, compression="zstd")
+    tables.write_parquet(path, losses)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from fuxiflow.config.training import AssimilatorStage, Optimisation, RolloutStage
 from fuxiflow.grids import Grid
 from fuxiflow.models.networks import STEP, Networks
+from fuxiflow.randomness import numbered_generator
 from fuxiflow.storage.restart_state import workspace
 from fuxiflow.training.loop import Run
 from fuxiflow.training.losses import StateLoss
@@ -34,7 +35,7 @@ OBSERVED_STATES = ("analysis", "background")
 
 def _generator(seed: int, stage: str, *position: int) -> np.random.Generator:
     """Random numbers that depend on nothing else than these."""
-    return np.random.default_rng([seed, STREAMS[stage], *position])
+    return numbered_generator(seed, STREAMS[stage], *position)
 
 
 def rollout_plan(name: str, times: np.ndarray, stage: RolloutStage, seed: int):

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pyarrow.parquet as pq
 
 from fuxiflow.channels import table as channel_table
+from fuxiflow.storage import tables
 from fuxiflow.verification import bootstrap, table
 
 EXPERIMENT, DENIED, JOINT = "full", "no_observations", "joint"
@@ -254,7 +254,7 @@ def headlines(results: Path) -> list[Headline]:
     lines = []
     for group in (group for name in known for group in GROUPS[name]):
         try:
-            lines.extend(group(pq.read_table(cycle).to_pandas() if group is steadiness else scores))
+            lines.extend(group(tables.read_parquet(cycle) if group is steadiness else scores))
         except (KeyError, ValueError) as error:
             lines.append(Headline(group.__name__.replace("_", " "), str(error.args[0]), "", None))
     return lines

@@ -10,9 +10,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from fuxiflow.storage import provenance
+from fuxiflow.storage import tables
 
 KEYS = ["experiment", "system", "reference", "metric", "channel", "region", "lead_time"]
 TEXTS = KEYS[:-1]
@@ -135,16 +134,9 @@ def check(frame: pd.DataFrame, where: str) -> pd.DataFrame:
     return frame
 
 
-def write_parquet(path: Path, frame: pd.DataFrame, schema: pa.Schema | None = None) -> None:
-    """Write any tidy table as Parquet with the provenance in its metadata."""
-    table = pa.Table.from_pandas(frame, schema=schema, preserve_index=False)
-    metadata = {**(table.schema.metadata or {}), b"provenance": provenance.as_json().encode()}
-    pq.write_table(table.replace_schema_metadata(metadata), path, compression="zstd")
-
-
 def write(path: Path, frame: pd.DataFrame) -> None:
     """Check and write a score table."""
-    write_parquet(path, check(frame, str(path)), SCHEMA)
+    tables.write_parquet(path, check(frame, str(path)), SCHEMA)
 
 
 def read(path: Path, **where) -> pd.DataFrame:
@@ -162,7 +154,7 @@ def read(path: Path, **where) -> pd.DataFrame:
         (name, "in", list(value)) if isinstance(value, many) else (name, "=", value)
         for name, value in where.items()
     ]
-    return pq.read_table(path, filters=filters or None).to_pandas()
+    return tables.read_parquet(path, filters=filters)
 
 
 def systems(frame: pd.DataFrame) -> pd.DataFrame:

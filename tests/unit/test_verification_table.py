@@ -7,6 +7,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
+from fuxiflow.storage import tables
 from fuxiflow.verification import table
 
 
@@ -91,7 +92,7 @@ def test_merge_names_the_table_at_fault(tmp_path):
     good = tmp_path / "good.parquet"
     table.write(good, frame())
     bad = tmp_path / "bad.parquet"
-    table.write_parquet(bad, frame().drop(columns="n"))
+    tables.write_parquet(bad, frame().drop(columns="n"))
     assert len(table.merge([good])) == 4
     with pytest.raises(ValueError, match=r"bad\.parquet: columns are"):
         table.merge([good, bad])

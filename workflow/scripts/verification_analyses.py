@@ -13,6 +13,7 @@ out: scores        score table: rmse, bias, acc, activity of the analysis, backg
 """
 
 from fuxiflow.states.store import States
+from fuxiflow.storage import tables
 from fuxiflow.verification import cases, cycle, systems, table
 from fuxiflow.verification.collect import climatology_cases, collect
 from fuxiflow.verification.metrics import region_weights
@@ -50,8 +51,8 @@ def main(input, output, params, log):
         )
         for reference in references
     }
-    table.write_parquet(output.cycle, cycle.series(found | weather, params.experiment))
-    table.write_parquet(
+    tables.write_parquet(output.cycle, cycle.series(found | weather, params.experiment))
+    tables.write_parquet(
         output.observations, cycle.observation_counts(input.grids, times, params.experiment)
     )
 
