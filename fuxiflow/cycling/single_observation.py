@@ -18,10 +18,8 @@ from fuxiflow.grids import Grid
 from fuxiflow.models.networks import Networks
 from fuxiflow.models.pillars import Footprints, columns
 from fuxiflow.operators.columns import LEVELS
-from fuxiflow.operators.jacobian import jacobian
+from fuxiflow.operators.equivalents import StateColumns, equivalent_operator, jacobian
 from fuxiflow.progress import progress
-from fuxiflow.simulation.equivalents import equivalent
-from fuxiflow.simulation.fields import Columns
 from fuxiflow.states.climatology import Climatology
 from fuxiflow.states.statistics import Statistics
 
@@ -93,7 +91,7 @@ def responses(
 @torch.no_grad()
 def seen(
     case: Case, footprints: Footprints, first_hour: int, statistics: Statistics, grid: Grid
-) -> Columns:
+) -> StateColumns:
     """The first guess at the time and place of footprints, in physical units; the surface of their cells."""
     names = case.networks.design.channels[: case.guess.shape[2]]
     state = columns(footprints, case.guess, first_hour)[:, :, None, None]
@@ -104,13 +102,15 @@ def seen(
     )
     latitude = grid.lat[cell // grid.nlon].astype(np.float32)
     physical = case.networks.normaliser.physical(state)[:, :, 0, 0].cpu()
-    return Columns(names, physical, *(torch.from_numpy(values) for values in (*surface, latitude)))
+    return StateColumns(
+        names, physical, *(torch.from_numpy(values) for values in (*surface, latitude))
+    )
 
 
-def sensitivity(source: Source, channel: int, found: Columns, zenith: Tensor) -> np.ndarray:
+def sensitivity(source: Source, channel: int, found: StateColumns, zenith: Tensor) -> np.ndarray:
     """Derivatives ``(n, state channel)`` of a channel's brightness temperature by the state's columns, in K per unit of
     the state: humidity is relative there, so temperature changes at constant relative humidity."""
-    operator = equivalent(source)
+    operator = equivalent_operator(source)
     zenith = torch.nan_to_num(zenith).cpu()
     slopes = jacobian(
         lambda state: operator(replace(found, state=state), zenith),

@@ -114,7 +114,7 @@ def brightness_temperatures(
     return operator(t, q, surface_pressure, skin_temperature, surface, secant)
 
 
-def from_state(
+def brightness_temperatures_from_state(
     operator: MicrowaveOperator,
     state: Tensor,
     channels: ChannelTable | Sequence[str],

@@ -143,7 +143,7 @@ def column(temperature: Tensor, specific_humidity: Tensor, geopotential: Tensor,
     return refractivity(pressure, t, q), geometric_height(phi, latitude[:, None])
 
 
-def from_state(
+def refractivity_from_state(
     state: Tensor, channels: ChannelTable | Sequence[str], latitude: Tensor, heights: Tensor
 ) -> Tensor:
     """Refractivity ``(batch, height)`` in N-units from columns of the state ``(batch, state channel)``.

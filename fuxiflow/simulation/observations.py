@@ -8,10 +8,10 @@ import pyarrow as pa
 
 from fuxiflow.config.sources import Source
 from fuxiflow.observations import table
+from fuxiflow.operators.equivalents import EquivalentOperator, simulate_equivalents
 from fuxiflow.randomness import label_number, numbered_generator
 from fuxiflow.simulation import errors, geometry
-from fuxiflow.simulation.equivalents import Equivalent, simulate
-from fuxiflow.simulation.fields import Reanalysis
+from fuxiflow.simulation.reanalysis import ReanalysisSampler
 
 ORIGIN = "simulated"
 """What tables and grids of simulated observations say in their metadata, ``origin``."""
@@ -28,8 +28,8 @@ def generator(seed: int, source: str, day: date) -> np.random.Generator:
 
 def departures(
     source: Source,
-    operator: Equivalent,
-    reanalysis: Reanalysis,
+    operator: EquivalentOperator,
+    reanalysis: ReanalysisSampler,
     template: geometry.Template,
     seed: int,
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
@@ -47,7 +47,7 @@ def departures(
         found = found.take(pa.array(rows))
         place = (table.column(found, name) for name in ("lat", "lon", "time"))
         columns = reanalysis.at(*place)
-        equivalents = simulate(operator, columns, table.column(found, "zenith"))
+        equivalents = simulate_equivalents(operator, columns, table.column(found, "zenith"))
         yield (
             errors.departures(table.values_of(found), equivalents, source.logarithmic),
             columns.land_fraction.numpy(),
@@ -79,8 +79,8 @@ def footprints(
 
 def observe(
     source: Source,
-    operator: Equivalent,
-    reanalysis: Reanalysis,
+    operator: EquivalentOperator,
+    reanalysis: ReanalysisSampler,
     found: errors.Errors,
     places: geometry.Footprints,
     random: np.random.Generator,
@@ -95,7 +95,7 @@ def observe(
     columns = reanalysis.at(places.lat, places.lon, places.time)
     values = np.full(places.missing.shape, np.nan, np.float32)
     if len(places):
-        clean = simulate(operator, columns, places.zenith)
+        clean = simulate_equivalents(operator, columns, places.zenith)
         values = found.put_on(
             clean,
             columns.land_fraction.numpy(),

@@ -18,7 +18,7 @@ from fuxiflow.grids import Grid
 from fuxiflow.models.device import full_precision
 from fuxiflow.models.networks import Networks
 from fuxiflow.models.pillars import Footprints, columns, states_together
-from fuxiflow.operators.columns import SOUNDED, from_state
+from fuxiflow.operators.columns import SOUNDED, brightness_temperatures_from_state
 from fuxiflow.operators.microwave import MicrowaveOperator
 from fuxiflow.states.statistics import Statistics
 
@@ -124,6 +124,6 @@ class RadianceLoss(nn.Module):
     def _operate(self, name: str, column: Tensor, cell: Tensor, zenith: Tensor) -> Tensor:
         geopotential, land = self.fixed[:, cell]
         latitude = self.latitude[cell // self.nlon]
-        return from_state(
+        return brightness_temperatures_from_state(
             self.operators[name], column, SOUNDED, geopotential, land, latitude, zenith.nan_to_num()
         )

@@ -17,9 +17,9 @@ import torch
 
 from fuxiflow.grids import Grid
 from fuxiflow.observations.sparse import SparseGrids, SparseWindow
-from fuxiflow.operators.columns import from_state
+from fuxiflow.operators.columns import brightness_temperatures_from_state
+from fuxiflow.operators.equivalents import ReportOperator
 from fuxiflow.operators.microwave import MicrowaveOperator
-from fuxiflow.operators.reports import ReportOperator
 from fuxiflow.progress import progress
 from fuxiflow.states.statistics import Statistics
 from fuxiflow.states.store import States
@@ -67,7 +67,7 @@ def simulate(
     with torch.inference_mode():
         if isinstance(operator, ReportOperator):
             return operator.from_state(state, channels, *surface).numpy()
-        return from_state(operator, state, channels, *surface).numpy()
+        return brightness_temperatures_from_state(operator, state, channels, *surface).numpy()
 
 
 @dataclass

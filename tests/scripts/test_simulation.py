@@ -13,9 +13,9 @@ from fuxiflow.config import sources
 from fuxiflow.cycling.cycle import Observer
 from fuxiflow.observations import table
 from fuxiflow.observations.sparse import SparseGrids
-from fuxiflow.simulation import equivalents
+from fuxiflow.operators import equivalents
 from fuxiflow.simulation.errors import Errors
-from fuxiflow.simulation.fields import Reanalysis
+from fuxiflow.simulation.reanalysis import ReanalysisSampler
 from fuxiflow.states.statistics import Statistics
 from fuxiflow.states.store import States
 from tests import tiny
@@ -33,7 +33,7 @@ def record(tmp_path_factory):
     """The tiny record with footprints: equivalents of its states, with errors that are known."""
     directory = tmp_path_factory.mktemp("record")
     made = tiny.record(directory)
-    reanalysis = Reanalysis(
+    reanalysis = ReanalysisSampler(
         States(made.states), Statistics.read(made.statistics), equivalents.SOUNDED
     )
     random = np.random.default_rng(0)
@@ -48,8 +48,8 @@ def record(tmp_path_factory):
         "scan_position": random.integers(1, 5, n).astype(np.int16),
         "rejected": np.zeros(n, np.uint8),
     }
-    clean = equivalents.simulate(
-        equivalents.equivalent(SOURCE),
+    clean = equivalents.simulate_equivalents(
+        equivalents.equivalent_operator(SOURCE),
         reanalysis.at(columns["lat"], columns["lon"], columns["time"]),
         columns["zenith"],
     )
@@ -111,8 +111,10 @@ def test_errors_are_those_of_the_real_observations(made):
 def test_simulated_observations_depart_like_real_ones(record, made):
     found = table.read(made.table)
     place = [table.column(found, name) for name in ("lat", "lon", "time")]
-    clean = equivalents.simulate(
-        equivalents.equivalent(SOURCE), record.reanalysis.at(*place), table.column(found, "zenith")
+    clean = equivalents.simulate_equivalents(
+        equivalents.equivalent_operator(SOURCE),
+        record.reanalysis.at(*place),
+        table.column(found, "zenith"),
     )
     departures = table.values_of(found) - clean
     assert departures.mean() == pytest.approx(BIAS, abs=0.05)

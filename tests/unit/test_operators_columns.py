@@ -7,7 +7,12 @@ import torch
 from fuxiflow import physics
 from fuxiflow.channels import table
 from fuxiflow.operators import columns as module
-from fuxiflow.operators.columns import LEVELS, brightness_temperatures, columns, from_state
+from fuxiflow.operators.columns import (
+    LEVELS,
+    brightness_temperatures,
+    brightness_temperatures_from_state,
+    columns,
+)
 from fuxiflow.operators.microwave import MicrowaveOperator
 
 
@@ -68,12 +73,14 @@ def test_state_gives_what_its_fields_give(operator, profile):
     state[0, channels.index("MSL")], state[0, channels.index("T2M")] = 101000.0, 296.0
     one = torch.ones(1).double()
     rest = (0.0 * one, 20.0 * one, 30.0 * one)
-    found = from_state(operator, state, channels, 0.0 * one, *rest)
+    found = brightness_temperatures_from_state(operator, state, channels, 0.0 * one, *rest)
     expected = brightness_temperatures(operator, *profile, 1010.0 * one, 296.0 * one, *rest)
     torch.testing.assert_close(found, expected)
     assert ((found > 150) & (found < 300)).all()
     with pytest.raises(ValueError, match="lacks T50"):
-        from_state(operator, state[:, 1:], channels.names[1:][:3], 0.0 * one, *rest)
+        brightness_temperatures_from_state(
+            operator, state[:, 1:], channels.names[1:][:3], 0.0 * one, *rest
+        )
 
 
 def test_moister_air_cools_the_humidity_channels(operator, profile):

@@ -186,7 +186,7 @@ def test_state_gives_refractivity_at_heights():
     phi = GAS_CONSTANT_DRY * 250.0 * torch.log(1000.0 / pressure)
     state = torch.cat([phi, temperature, torch.zeros_like(pressure)])[None]
     heights = torch.arange(1_000.0, 28_000.0, 3_000.0, dtype=torch.float64)
-    got = ro.from_state(state, names, doubles(30.0), heights)[0]
+    got = ro.refractivity_from_state(state, names, doubles(30.0), heights)[0]
     top = ro.geometric_height(phi[0], doubles(30.0)).item()
     assert got.isnan().tolist() == [h > top for h in heights.tolist()]
     # back from height to geopotential by a fine table
@@ -200,7 +200,7 @@ def test_state_gives_refractivity_at_heights():
 
 def test_missing_channels_are_listed():
     with pytest.raises(ValueError, match="the state lacks Z50, "):
-        ro.from_state(
+        ro.refractivity_from_state(
             torch.zeros(1, 26),
             [f"{v}{level}" for v in "TR" for level in LEVELS],
             doubles(0.0),

@@ -9,7 +9,7 @@ from scipy.special import expn
 
 from fuxiflow.operators import cloud, emissivity, roughness, surfaces, tables
 from fuxiflow.operators.columns import LEVELS, brightness_temperatures
-from fuxiflow.operators.jacobian import jacobian
+from fuxiflow.operators.equivalents import jacobian
 from fuxiflow.operators.microwave import DIFFUSE, MicrowaveOperator
 
 

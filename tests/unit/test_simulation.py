@@ -8,11 +8,11 @@ import torch
 
 from fuxiflow.config import sources
 from fuxiflow.observations import table
-from fuxiflow.operators import radio_occultation
-from fuxiflow.operators.columns import from_state
+from fuxiflow.operators import equivalents, radio_occultation
+from fuxiflow.operators.columns import brightness_temperatures_from_state
 from fuxiflow.operators.microwave import MicrowaveOperator
-from fuxiflow.simulation import equivalents, errors, geometry, observations
-from fuxiflow.simulation.fields import Reanalysis
+from fuxiflow.simulation import errors, geometry, observations
+from fuxiflow.simulation.reanalysis import ReanalysisSampler
 from fuxiflow.states.statistics import Statistics
 from fuxiflow.states.store import States
 from tests import tiny
@@ -30,7 +30,7 @@ def reanalysis(tmp_path_factory):
     fields[:, rows] = 250 + 0.2 * tiny.GRID.lat[None, :, None] + np.arange(5)[:, None, None]
     tiny.write_states(directory / "states.zarr", fields)
     statistics = tiny.write_statistics(directory / "statistics.zarr", fields)
-    return Reanalysis(
+    return ReanalysisSampler(
         States([directory / "states.zarr"]), Statistics.read(statistics), equivalents.SOUNDED
     )
 
@@ -57,13 +57,15 @@ def test_an_occultation_sees_what_its_operator_gives(tmp_path):
     tiny.write_states(tmp_path / "states.zarr", fields)
     statistics = Statistics.read(tiny.write_statistics(tmp_path / "statistics.zarr", fields))
     source = sources.load("gnssro")
-    profiles = Reanalysis(
-        States([tmp_path / "states.zarr"]), statistics, equivalents.needed(source)
+    profiles = ReanalysisSampler(
+        States([tmp_path / "states.zarr"]), statistics, equivalents.required_channels(source)
     )
     found = profiles.at(np.array([0.0, 40.0]), np.array([10.0, 100.0]), np.array([tiny.START] * 2))
-    seen = equivalents.simulate(equivalents.equivalent(source), found, np.full(2, np.nan))
+    seen = equivalents.simulate_equivalents(
+        equivalents.equivalent_operator(source), found, np.full(2, np.nan)
+    )
     heights = torch.tensor([channel.height for channel in source.channels])
-    expected = radio_occultation.from_state(
+    expected = radio_occultation.refractivity_from_state(
         found.state, found.channels, found.latitude, heights
     ).numpy()
     np.testing.assert_array_equal(seen, expected)
@@ -75,9 +77,9 @@ def test_a_sounder_sees_what_its_operator_gives(reanalysis):
         np.array([0.0, 40.0]), np.array([10.0, 100.0]), np.array([tiny.START] * 2)
     )
     zenith = np.array([0.0, 50.0])
-    seen = equivalents.simulate(equivalents.equivalent(ATMS), found, zenith)
+    seen = equivalents.simulate_equivalents(equivalents.equivalent_operator(ATMS), found, zenith)
     with torch.inference_mode():
-        expected = from_state(
+        expected = brightness_temperatures_from_state(
             MicrowaveOperator.for_instrument("atms"),
             found.state,
             found.channels,
@@ -89,7 +91,7 @@ def test_a_sounder_sees_what_its_operator_gives(reanalysis):
     np.testing.assert_array_equal(seen, expected)
     fewer = ATMS.model_copy(update={"channels": ATMS.channels[:3]})
     with pytest.raises(ValueError, match="has channels 1, 2, 3, the operator of atms 1, 2, 3, 4"):
-        equivalents.equivalent(fewer)
+        equivalents.equivalent_operator(fewer)
 
 
 def test_errors_are_found_again():
@@ -228,7 +230,7 @@ def test_observations_lack_what_real_ones_lack_and_know_their_origin(reanalysis,
         [footprints(tmp_path / "2022-01.parquet", 10)], date(2022, 1, 1), date(2022, 1, 9)
     )
     clean = errors.Errors(NAMES, np.zeros((2, 22)), np.zeros((1, 22)), np.zeros((2, 22, 22)), 1)
-    day, operator = date(2022, 1, 2), equivalents.equivalent(ATMS)
+    day, operator = date(2022, 1, 2), equivalents.equivalent_operator(ATMS)
     (places,) = observations.footprints(
         ATMS, "template", template, day, (1, 1), np.random.default_rng(0)
     )
@@ -248,7 +250,7 @@ def test_observations_lack_what_real_ones_lack_and_know_their_origin(reanalysis,
     assert left == 0
     values = table.values_of(found)
     np.testing.assert_array_equal(np.isfinite(values), ~places.missing)
-    expected = equivalents.simulate(
+    expected = equivalents.simulate_equivalents(
         operator, reanalysis.at(places.lat, places.lon, places.time), places.zenith
     )
     np.testing.assert_allclose(values[~places.missing], expected[~places.missing], rtol=1e-6)

@@ -12,7 +12,7 @@ from fuxiflow.cycling.cycle import Observer, cold_start, resumed
 from fuxiflow.cycling.response import Response
 from fuxiflow.observations.sparse import SparseGrids
 from fuxiflow.operators.columns import LEVELS
-from fuxiflow.simulation.equivalents import equivalent
+from fuxiflow.operators.equivalents import equivalent_operator
 from fuxiflow.states.climatology import Climatology
 from fuxiflow.states.statistics import Statistics
 from fuxiflow.states.store import States
@@ -85,7 +85,7 @@ def test_the_jacobian_is_the_slope_of_the_operator(record):
     found = experiments.seen(case, footprints, -3, Statistics.read(record.statistics), tiny.GRID)
     slopes = experiments.sensitivity(source, CHANNEL, found, footprints.zenith)
     assert slopes.shape == (len(footprints), 69)
-    operator, column = equivalent(source), found.channels.index("T400")
+    operator, column = equivalent_operator(source), found.channels.index("T400")
     warmer = found.state.clone()
     warmer[:, column] += 1.0
     with torch.no_grad():

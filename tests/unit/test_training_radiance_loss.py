@@ -60,7 +60,7 @@ def test_equivalents_are_those_of_the_operator(networks, record, loss):
     cell = 3 * tiny.GRID.nlon + 5
     column = torch.from_numpy(record.fields[4][:69, 3, 5])[None]
     zero, latitude = torch.zeros(1), torch.tensor([tiny.GRID.lat[3]], dtype=torch.float32)
-    expected = columns.from_state(
+    expected = columns.brightness_temperatures_from_state(
         operator, column, networks.design.channels[:69], zero, zero, latitude, torch.tensor([20.0])
     )
     torch.testing.assert_close(found[cell], expected[0], atol=2e-2, rtol=0)

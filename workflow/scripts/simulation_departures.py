@@ -11,22 +11,27 @@ from datetime import date
 import numpy as np
 
 from fuxiflow.config import sources
+from fuxiflow.operators import equivalents
 from fuxiflow.progress import progress
-from fuxiflow.simulation import equivalents, errors
-from fuxiflow.simulation.fields import Reanalysis
+from fuxiflow.simulation import errors
 from fuxiflow.simulation.geometry import Template
 from fuxiflow.simulation.observations import departures
+from fuxiflow.simulation.reanalysis import ReanalysisSampler
 from fuxiflow.states.statistics import Statistics
 from fuxiflow.states.store import States
 
 
 def main(input, output, params, log):
     source = sources.load(params.source)
-    reanalysis = Reanalysis(
-        States(input.states), Statistics.read(input.statistics), equivalents.needed(source)
+    reanalysis = ReanalysisSampler(
+        States(input.states),
+        Statistics.read(input.statistics),
+        equivalents.required_channels(source),
     )
     template = Template(input.tables, *map(date.fromisoformat, params.template))
-    days = departures(source, equivalents.equivalent(source), reanalysis, template, params.seed)
+    days = departures(
+        source, equivalents.equivalent_operator(source), reanalysis, template, params.seed
+    )
     parts = list(progress(days, f"departures of {source.name}", log, total=template.days))
     if not parts:
         raise ValueError(

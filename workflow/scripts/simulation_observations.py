@@ -11,20 +11,23 @@ from datetime import date, timedelta
 
 from fuxiflow.config import sources
 from fuxiflow.observations.table import TableWriter
+from fuxiflow.operators import equivalents
 from fuxiflow.progress import progress
-from fuxiflow.simulation import equivalents, observations
+from fuxiflow.simulation import observations
 from fuxiflow.simulation.errors import Errors
-from fuxiflow.simulation.fields import Reanalysis
 from fuxiflow.simulation.geometry import Template
+from fuxiflow.simulation.reanalysis import ReanalysisSampler
 from fuxiflow.states.statistics import Statistics
 from fuxiflow.states.store import States
 
 
 def main(input, output, params, log):
     source = sources.load(params.source)
-    operator = equivalents.equivalent(source)
-    reanalysis = Reanalysis(
-        States(input.states), Statistics.read(input.statistics), equivalents.needed(source)
+    operator = equivalents.equivalent_operator(source)
+    reanalysis = ReanalysisSampler(
+        States(input.states),
+        Statistics.read(input.statistics),
+        equivalents.required_channels(source),
     )
     errors = Errors.read(input.errors)
     template = Template(input.tables, *map(date.fromisoformat, params.template))

@@ -8,7 +8,7 @@ out: scores      score table: departure_{background,analysis}_{mean,std}, channe
 
 from fuxiflow.config import sources
 from fuxiflow.observations.sparse import SparseGrids
-from fuxiflow.operators.reports import for_source
+from fuxiflow.operators.equivalents import observation_operator
 from fuxiflow.states.statistics import Statistics
 from fuxiflow.states.store import States
 from fuxiflow.verification import systems, table
@@ -30,7 +30,7 @@ def main(input, output, params, log):
             grids,
             states,
             statistics,
-            for_source(sources.load(name)),
+            observation_operator(sources.load(name)),
             times,
             params.regions,
             params.seed,

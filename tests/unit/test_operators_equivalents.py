@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from fuxiflow.config import sources
-from fuxiflow.operators import radio_occultation, reports
+from fuxiflow.operators import equivalents, radio_occultation
 from fuxiflow.operators.columns import LEVELS
 from fuxiflow.operators.microwave import MicrowaveOperator
 
@@ -12,7 +12,7 @@ ZERO = torch.zeros(2)
 
 
 def test_channels_of_the_state_are_taken_and_others_are_missing():
-    operator = reports.for_source(sources.load("land_stations"))
+    operator = equivalents.observation_operator(sources.load("land_stations"))
     names = ["MSL", "T500", "U10", "T2M"]
     state = torch.tensor([[101_000.0, 250.0, 3.0, 288.0], [100_000.0, 251.0, -4.0, 280.0]])
     found = operator.from_state(state, names, ZERO, ZERO, ZERO, ZERO)
@@ -32,15 +32,17 @@ def test_refractivity_is_that_of_the_operator_of_occultations():
     state = torch.cat(
         [torch.linspace(210, 290, 13), torch.full((13,), 40.0), 9.80665 * height]
     ).expand(2, -1)
-    operator = reports.ReportOperator(["refractivity_5000", "refractivity_50000"])
+    operator = equivalents.ReportOperator(["refractivity_5000", "refractivity_50000"])
     found = operator.from_state(state, names, ZERO, ZERO, ZERO, ZERO)
-    wanted = radio_occultation.from_state(state, names, ZERO, torch.tensor([5000.0, 50_000.0]))
+    wanted = radio_occultation.refractivity_from_state(
+        state, names, ZERO, torch.tensor([5000.0, 50_000.0])
+    )
     torch.testing.assert_close(found, wanted, equal_nan=True)
     assert 100 < found[0, 0] < 250
     assert torch.isnan(found[:, 1]).all()
 
 
 def test_sounders_have_the_operator_of_their_instrument():
-    operator = reports.for_source(sources.load("mhs"))
+    operator = equivalents.observation_operator(sources.load("mhs"))
     assert isinstance(operator, MicrowaveOperator)
     assert len(operator.channels) == 5

@@ -1,44 +1,22 @@
 """Reanalyses at points in space and time, as the observation operators take them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from fuxiflow.interpolation import corners
-from fuxiflow.models.networks import STEP
+from fuxiflow.operators.equivalents import StateColumns
 from fuxiflow.states.statistics import Statistics
 from fuxiflow.states.store import States
+from fuxiflow.times import STEP_HOURS
+
+STEP = np.timedelta64(STEP_HOURS, "h")
+"""Interval of the states."""
 
 
-@dataclass(frozen=True)
-class Columns:
-    """The state above points: ``state (n, channel)`` in the units and order of ``channels``, ``surface_geopotential``
-    (m2 s-2), ``land_fraction`` (0-1) and ``latitude`` (degrees), ``(n,)`` each, float32."""
-
-    channels: list[str]
-    state: Tensor
-    surface_geopotential: Tensor
-    land_fraction: Tensor
-    latitude: Tensor
-
-    def __len__(self) -> int:
-        return len(self.state)
-
-    def part(self, chosen: slice) -> "Columns":
-        """Some of the points."""
-        return Columns(
-            self.channels,
-            self.state[chosen],
-            self.surface_geopotential[chosen],
-            self.land_fraction[chosen],
-            self.latitude[chosen],
-        )
-
-
-class Reanalysis:
+class ReanalysisSampler:
     """The ``channels`` of 6-hourly states, and the static fields of ``statistics``; two times are kept in memory."""
 
     def __init__(self, states: States, statistics: Statistics, channels: Sequence[str]):
@@ -84,8 +62,8 @@ class Reanalysis:
             self._kept[time] = self._points(self.states.read(time)[self._picked])
         return self._kept[time]
 
-    def at(self, lat: np.ndarray, lon: np.ndarray, time: np.ndarray) -> Columns:
-        """Columns at points (n,), bilinear in space and linear in time; beyond the outermost rows those count.
+    def at(self, lat: np.ndarray, lon: np.ndarray, time: np.ndarray) -> StateColumns:
+        """StateColumns at points (n,), bilinear in space and linear in time; beyond the outermost rows those count.
 
         KeyError, from the states, for a time that they do not cover (:meth:`covers`). Points in the order of time are
         read fastest.
@@ -107,7 +85,7 @@ class Reanalysis:
             state[rows] = values
         fixed = self._mix(self._fixed, corners, weights)
         latitude = torch.from_numpy(np.array(lat, np.float32))
-        return Columns(self.channels, state, fixed[:, 0], fixed[:, 1], latitude)
+        return StateColumns(self.channels, state, fixed[:, 0], fixed[:, 1], latitude)
 
     @staticmethod
     def _mix(field: Tensor, corners: Tensor, weights: Tensor) -> Tensor:
