@@ -40,7 +40,7 @@ COPIED = 1 << 28  # octets
 
 def footprints(stride: int) -> tuple[np.ndarray, ...]:
     """Time, lat, lon, values, zenith of one day of NOAA-20 ATMS, every ``stride``-th scan; the values are noise."""
-    source = sources.load("noaa20_atms")
+    source = sources.load_source("noaa20_atms")
     flown = source.flown[0]
     view = swath(
         flown.name, flown.orbit, source.instrument, DAY, DAY + np.timedelta64(1, "D"), stride, 1

@@ -130,7 +130,7 @@ def node_differences(instrument: str, atmospheres: slice = slice(None)) -> np.nd
 def channel_differences(instrument: str, atmospheres: slice = slice(None)) -> np.ndarray:
     """Operator less pyrtlib at the seven-point quadrature of the pass-bands, ``(atmosphere, channel)`` in K."""
     operator, made, ours = _ours(instrument, atmospheres)
-    bands = pass_bands(instrument, sources.load(tables.SOURCES[instrument]).channels)
+    bands = pass_bands(instrument, sources.load_source(tables.SOURCES[instrument]).channels)
     frequency, weights = quadrature(bands, tables.QUADRATURE_POINTS)
     return ours - _theirs(operator.pressure.double().numpy(), made, frequency) @ weights
 

@@ -95,7 +95,7 @@ def write_day(
     pair: dict[str, Path], folder: Path, granules: int, together: int
 ) -> list[dict[str, Path]]:
     """A day of granules, ``together`` of them to a file; the pairs of files in order of time."""
-    source = sources.load("noaa20_atms")
+    source = sources.load_source("noaa20_atms")
     flown = source.flown[0]
     view = swath(flown.name, flown.orbit, source.instrument, DAY, DAY + np.timedelta64(1, "D"))
     pairs = []
@@ -174,7 +174,7 @@ def script(stage: str):
 
 def profile(raw: Path, folder: Path, channels: list[str]) -> None:
     """Run the rules' scripts on the day one after the other and print what each took."""
-    source = sources.load("noaa20_atms")
+    source = sources.load_source("noaa20_atms")
     day = str(DAY.astype("datetime64[D]"))
     params = SimpleNamespace(
         dates=(day, day),
@@ -254,7 +254,7 @@ def main() -> None:
         print("no real granule pair on this machine: name one with --satms and --gatmo")
         return
     warnings.simplefilter("ignore")
-    channels = sources.load("noaa20_atms").channel_names
+    channels = sources.load_source("noaa20_atms").channel_names
     pair = {"SATMS": options.satms, "GATMO": options.gatmo}
     with dask.config.set(scheduler="synchronous"), tempfile.TemporaryDirectory() as folder:
         compare([pair], channels, options.repeat, "one granule")

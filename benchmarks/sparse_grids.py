@@ -187,7 +187,7 @@ def main() -> None:
     )
     options = parser.parse_args()
     torch.set_num_threads(1)
-    source = sources.load("noaa20_atms")
+    source = sources.load_source("noaa20_atms")
     when, lat, lon, noise, zenith = footprints(options.stride)
     measured = as_measured(lat, lon, np.array([channel.noise for channel in source.channels]))
     device = torch.device(options.device)

@@ -49,9 +49,9 @@ def main(arguments: list[str] | None = None) -> int:
     chosen = parser.parse_args(arguments)
     try:
         if chosen.command == "schema":
-            from fuxiflow.config.configuration import schema
+            from fuxiflow.config.configuration import configuration_schema
 
-            print(schema(), end="")
+            print(configuration_schema(), end="")
         elif chosen.command == "check":
             print(f"{chosen.path}: valid, {_checked(chosen.path)}")
         elif chosen.command == "select-channels":
@@ -87,13 +87,13 @@ def main(arguments: list[str] | None = None) -> int:
 def _checked(path: Path) -> str:
     """What a file of a source, in a folder of that name, or a configuration says, once it is found valid."""
     if path.resolve().parent.name != "sources":
-        from fuxiflow.config.configuration import load
+        from fuxiflow.config.configuration import load_configuration
 
-        return f"name {load(path).name}"
+        return f"name {load_configuration(path).name}"
     from fuxiflow.config import sources
     from fuxiflow.observations import readers
 
-    source = sources.read(path)
+    source = sources.read_source(path)
     try:
         readers.module_file(source.reader)
     except KeyError as error:

@@ -8,7 +8,7 @@ import yaml
 from pydantic import Field, ValidationError
 
 from fuxiflow import ROOT
-from fuxiflow.config import yaml_files
+from fuxiflow.config import base
 from fuxiflow.config.base import Section, complaint
 
 FILE = ROOT / "config" / "archive.yaml"
@@ -52,10 +52,10 @@ class Archives(Section):
 
 
 @cache
-def load(path: Path = FILE) -> Archives:
+def load_archives(path: Path = FILE) -> Archives:
     """Read and check an archive file; ValueError names the file and the key at fault."""
     try:
-        return Archives(**yaml_files.read(path))
+        return Archives(**base.read_yaml(path))
     except yaml.YAMLError as error:
         raise ValueError(f"{path}: {error}") from error
     except ValidationError as error:

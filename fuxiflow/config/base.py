@@ -1,8 +1,10 @@
 """What all sections of settings share: of the configuration, of a source's file, of the archives."""
 
 from datetime import date
+from pathlib import Path
 from typing import Annotated
 
+import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 Positive = Annotated[int, Field(gt=0)]
@@ -45,3 +47,24 @@ def complaint(error: ValidationError, prefix: str = "") -> str:
     key = ".".join([prefix, *map(str, detail["loc"])]).strip(".")
     message = detail["msg"].removeprefix("Value error, ")
     return f"{key}: {message}" if key else message
+
+
+class _UniqueKeys(yaml.SafeLoader):
+    def construct_mapping(self, node, deep=False):
+        seen = set()
+        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
+            if key.value in seen:
+                raise yaml.constructor.ConstructorError(
+                    None,
+                    None,
+                    f"key {key.value!r} stands here a second time: keep one of the two",
+                    key.start_mark,
+                )
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+def read_yaml(path: Path):
+    """What a YAML file holds; :class:`yaml.YAMLError` names the line where it is none or a key is repeated."""
+    with Path(path).open() as stream:
+        return yaml.load(stream, _UniqueKeys)

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from fuxiflow import channels, times
-from fuxiflow.config import available_operators, network_sizes, sources
+from fuxiflow.config import network_sizes, simulation, sources
 from fuxiflow.config.base import Period
 from fuxiflow.config.evaluation import BASELINES
 from fuxiflow.config.experiment import Experiment
@@ -83,12 +83,12 @@ def _check_verification(config: "Config") -> None:
 def _check_simulation(config: "Config") -> None:
     within = config.periods.observations
     for name, chosen in config.simulation.items():
-        _known("simulation", name, sources.known())
-        source = sources.load(name)
-        if not source.profile and source.instrument not in available_operators.instruments():
+        _known("simulation", name, sources.source_names())
+        source = sources.load_source(name)
+        if not source.profile and source.instrument not in simulation.instruments_with_operator():
             raise ValueError(
                 f"simulation.{name}: no observation operator for {source.instrument}, allowed: "
-                f"profiles at heights, {', '.join(available_operators.instruments())}"
+                f"profiles at heights, {', '.join(simulation.instruments_with_operator())}"
             )
         if chosen.geometry == "orbits" and (source.profile or not source.flown):
             raise ValueError(
@@ -111,8 +111,8 @@ def _inside(key: str, part: Period, whole: Period, name: str) -> None:
 def _check_world(config: "Config") -> None:
     for section in sources.SECTIONS:
         for name, observing in getattr(config.world, section).items():
-            _known(f"world.{section}", name, sources.known())
-            source = sources.load(name)
+            _known(f"world.{section}", name, sources.source_names())
+            source = sources.load_source(name)
             if source.simulated_as != section:
                 raise ValueError(
                     f"world.{section}: {name} is not observed so, allowed: "
@@ -176,8 +176,8 @@ def _check_experiment(config: "Config", name: str) -> None:
         ("training.joint.observation_loss.sources", observed),
     ):
         for source in named:
-            _known(f"experiments.{name}.{key}", source, sources.known())
-            described = sources.load(source)
+            _known(f"experiments.{name}.{key}", source, sources.source_names())
+            described = sources.load_source(source)
             if config.kind == "embedded" and described.reader not in sources.SIMULATED:
                 raise ValueError(
                     f"experiments.{name}.{key}: {source} has reader {described.reader!r}, whose files "
@@ -200,7 +200,7 @@ def _check_experiment(config: "Config", name: str) -> None:
     _check_forecaster(config, name, experiment)
     model = experiment.model.model_dump()
     if config.uses_networks(name) and (
-        why := network_sizes.misfit(**config.grid.model_dump(), **model)
+        why := network_sizes.size_misfit(**config.grid.model_dump(), **model)
     ):
         raise ValueError(f"experiments.{name}.model.{why}")
 
@@ -228,7 +228,7 @@ def _check_observation_loss(name: str, experiment: Experiment) -> None:
     loss = experiment.training.joint.observation_loss
     state = set(channels.table().analysed.names)
     for source in loss.sources:
-        if state.isdisjoint(sources.load(source).channel_names):
+        if state.isdisjoint(sources.load_source(source).channel_names):
             raise ValueError(
                 f"experiments.{name}.training.joint.observation_loss.sources: {source} measures no "
                 f"channel of the state, allowed: stations, ships, radiosondes"
@@ -236,10 +236,10 @@ def _check_observation_loss(name: str, experiment: Experiment) -> None:
     for source in [] if experiment.weights else loss.radiances:
         key = f"experiments.{name}.training.joint.observation_loss.radiances"
         _known(key, source, experiment.sources)
-        if sources.load(source).instrument not in available_operators.instruments():
+        if sources.load_source(source).instrument not in simulation.instruments_with_operator():
             raise ValueError(
                 f"{key}: there is no observation operator for {source}, allowed: sources of "
-                f"{', '.join(available_operators.instruments())}"
+                f"{', '.join(simulation.instruments_with_operator())}"
             )
 
 

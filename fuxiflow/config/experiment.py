@@ -5,7 +5,8 @@ from typing import Literal
 from pydantic import Field
 
 from fuxiflow.config.base import Positive, Section
-from fuxiflow.config.training import Model, Training
+from fuxiflow.config.network_sizes import Model
+from fuxiflow.config.training import Training
 
 
 class ExternalForecaster(Section):

@@ -10,7 +10,7 @@ from fuxiflow.config.configuration import Config
 from fuxiflow.config.training import ObservationLoss
 
 
-def references(config: Config) -> list[str]:
+def error_references(config: Config) -> list[str]:
     """What errors are drawn against: ERA5, as the papers do, and last the truth, where there is one."""
     return [name for name in ("era5", "truth") if name in config.verification.references]
 
@@ -25,15 +25,17 @@ def case_grids(config: Config, names: list[str]) -> dict[str, list[str]]:
     cycled = config.segments(config.cycling_period)
     found = {}
     for name in names:
-        first, last = (config.case + times.hours(count) for count in sources.load(name).window)
+        first, last = (
+            config.case + times.hours(count) for count in sources.load_source(name).window
+        )
         touched = config.segments(Period(start=first.date(), end=last.date()))
         found[name] = [segment for segment in cycled if segment in touched]
     return found
 
 
-def windows(names: list[str]) -> dict[str, list[int]]:
+def source_windows(names: list[str]) -> dict[str, list[int]]:
     """Assimilation windows of sources, hours about the analysis time."""
-    return {name: list(sources.load(name).window) for name in names}
+    return {name: list(sources.load_source(name).window) for name in names}
 
 
 def joint_experiment(config: Config) -> str | None:
@@ -47,7 +49,9 @@ def compared_channels(config: Config) -> dict[str, list[str]]:
     """By source of its L_obs, the channels that :func:`joint_experiment` compares states with."""
     name, state = joint_experiment(config), channels.table().analysed.names
     return {
-        source: [channel for channel in sources.load(source).channel_names if channel in state]
+        source: [
+            channel for channel in sources.load_source(source).channel_names if channel in state
+        ]
         for source in (_joint_loss(config, name).sources if name else [])
     }
 
@@ -62,7 +66,7 @@ def _joint_loss(config: Config, name: str) -> ObservationLoss:
     return config.resolve(name).training.joint.observation_loss
 
 
-def unrolling(config: Config) -> dict[str, str]:
+def unrolled_cycles(config: Config) -> dict[str, str]:
     """How many cycles joint training unrolled, by the experiments that the figure of this name compares."""
     labels = {}
     for name in config.figures.unrolling:
@@ -72,24 +76,24 @@ def unrolling(config: Config) -> dict[str, str]:
     return labels
 
 
-def kind(source: sources.Source) -> str:
+def observing_kind(source: sources.Source) -> str:
     """What kind of observing system a source is of."""
     if source.profile:
         return "radio occultation"
     return "sounders" if any(channel.radiance for channel in source.channels) else "in situ"
 
 
-def settings(config: Config, experiment: str, world: str) -> dict:
+def diagram_settings(config: Config, experiment: str, world: str) -> dict:
     """What the diagram of the system shows of the configuration; see :func:`fuxiflow.figures.system.table`."""
     trained = config.resolve(config.weights_of(experiment))
-    loaded = {name: sources.load(name) for name in config.resolve(experiment).sources}
+    loaded = {name: sources.load_source(name) for name in config.resolve(experiment).sources}
     return {
         "sources": {
             name: {
                 "long_name": source.long_name,
                 "channels": len(source.channels),
                 "window": list(source.window),
-                "kind": kind(source),
+                "kind": observing_kind(source),
             }
             for name, source in loaded.items()
         },
@@ -107,7 +111,7 @@ def settings(config: Config, experiment: str, world: str) -> dict:
         "max_lead_hours": config.cycling.max_lead_hours,
         "init_hours": config.cycling.init_hours,
         "references": [
-            *references(config),
+            *error_references(config),
             *(name for name in config.verification.references if name == "own"),
         ],
         "baselines": config.verification.baselines,

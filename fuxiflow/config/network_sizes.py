@@ -1,6 +1,11 @@
 """Named sizes of the two networks, and whether a size fits a grid."""
 
 from collections.abc import Mapping
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator
+
+from fuxiflow.config.base import Positive, Section
 
 # fuxi: Chen et al., FuXi, npj Clim. Atmos. Sci. 6, 190 (2023): 2 x 4 x 4 cubes, 48 Swin-V2 blocks of 1536 channels on
 # 90 x 180 tokens, about 1.5 billion parameters; its heads and window are ours. small is the demonstration's.
@@ -17,7 +22,7 @@ ASSIMILATORS = {
 }
 
 
-def named(value, sizes: Mapping[str, dict]):
+def size_by_name(value, sizes: Mapping[str, dict]):
     """The numbers of a size given by its name, and any other value as it is; ValueError lists the known names."""
     if not isinstance(value, str):
         return value
@@ -28,7 +33,7 @@ def named(value, sizes: Mapping[str, dict]):
     return sizes[value]
 
 
-def weights_mb(forecaster: Mapping) -> float:
+def forecaster_weights_mb(forecaster: Mapping) -> float:
     """Memory of a forecaster's weights in MB, float32: those of its blocks and of the convolutions around them.
 
     The few others, and the assimilator's, are a hundredth of them at FuXi's size.
@@ -38,7 +43,7 @@ def weights_mb(forecaster: Mapping) -> float:
     return 4 * (blocks + down + up) * width**2 / 1e6
 
 
-def misfit(nlat: int, nlon: int, forecaster: Mapping, assimilator: Mapping) -> str | None:
+def size_misfit(nlat: int, nlon: int, forecaster: Mapping, assimilator: Mapping) -> str | None:
     """Why networks of these sizes cannot be built on a grid, beginning with the key at fault; None when they can.
 
     The forecaster halves the grid of patches and divides it into windows, the assimilator halves the grid
@@ -64,3 +69,41 @@ def misfit(nlat: int, nlon: int, forecaster: Mapping, assimilator: Mapping) -> s
             f"halved, and one more"
         )
     return None
+
+
+class ForecasterSize(Section):
+    """The U-Transformer: a cube embedding of two frames, Swin-V2 blocks, and a head."""
+
+    patch: Positive = 4
+    width: Positive = 1536
+    blocks: Positive = 48
+    heads: Positive = 24
+    window: tuple[Positive, Positive] = (9, 9)
+
+
+class AssimilatorSize(Section):
+    """The multi-branch U-Net: ``width`` channels at full resolution, doubled at each of ``scales`` - 1 halvings.
+
+    Encoders of sources are ``source_width`` wide, by default as wide as the rest.
+    """
+
+    width: Positive = 64
+    source_width: Positive | None = None
+    scales: Positive = 4
+    blocks: Positive = 2
+
+
+def _size(numbers: type[Section], known: dict[str, dict]):
+    """The type of a size that is given by its name or by its ``numbers``."""
+    names = Literal[tuple(known)]
+    validator = BeforeValidator(
+        lambda value: size_by_name(value, known), json_schema_input_type=names | numbers
+    )
+    return Annotated[numbers, validator]
+
+
+class Model(Section):
+    """Sizes of the two networks, by name (:mod:`fuxiflow.config.network_sizes`) or in numbers."""
+
+    forecaster: _size(ForecasterSize, FORECASTERS) = ForecasterSize()
+    assimilator: _size(AssimilatorSize, ASSIMILATORS) = AssimilatorSize()

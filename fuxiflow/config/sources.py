@@ -9,7 +9,7 @@ import yaml
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from fuxiflow import ROOT
-from fuxiflow.config import yaml_files
+from fuxiflow.config import base
 from fuxiflow.config.base import Section, complaint
 
 DIRECTORY = ROOT / "config" / "sources"
@@ -286,16 +286,16 @@ def _channels(entry) -> Iterator:
         yield {"name": f"{entry['prefix']}{place:.0f}", key: place, **shared}
 
 
-def known() -> list[str]:
+def source_names() -> list[str]:
     """Names of all sources that have a file."""
     return sorted(path.stem for path in DIRECTORY.glob("*.yaml"))
 
 
-def read(path: Path) -> Source:
+def read_source(path: Path) -> Source:
     """The source that a file describes; ValueError names the file and the key at fault."""
     path = Path(path)
     try:
-        values = yaml_files.read(path)
+        values = base.read_yaml(path)
         if not isinstance(values, dict):
             raise ValueError(f"{path}: expected keys with values")
         return Source(name=path.stem, **values)
@@ -306,14 +306,14 @@ def read(path: Path) -> Source:
 
 
 @cache
-def load(name: str) -> Source:
+def load_source(name: str) -> Source:
     """The source called ``name``; KeyError lists the known ones, ValueError names the file and key at fault."""
     path = DIRECTORY / f"{name}.yaml"
     if not path.exists():
-        raise KeyError(f"unknown source {name!r}; known: {', '.join(known())}")
-    return read(path)
+        raise KeyError(f"unknown source {name!r}; known: {', '.join(source_names())}")
+    return read_source(path)
 
 
-def by_source(names: list[str], paths: list[Path]) -> dict[str, list[Path]]:
+def paths_by_source(names: list[str], paths: list[Path]) -> dict[str, list[Path]]:
     """Sort paths ``…/{source}/{file}`` by source."""
     return {name: [path for path in paths if path.parent.name == name] for name in names}

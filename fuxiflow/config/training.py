@@ -1,34 +1,11 @@
 """Sizes of the networks and the stages of their training."""
 
 from datetime import date, timedelta
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import Field, model_validator
 
-from fuxiflow.config import network_sizes
 from fuxiflow.config.base import Fraction, Period, Positive, Section
-
-
-class ForecasterSize(Section):
-    """The U-Transformer: a cube embedding of two frames, Swin-V2 blocks, and a head."""
-
-    patch: Positive = 4
-    width: Positive = 1536
-    blocks: Positive = 48
-    heads: Positive = 24
-    window: tuple[Positive, Positive] = (9, 9)
-
-
-class AssimilatorSize(Section):
-    """The multi-branch U-Net: ``width`` channels at full resolution, doubled at each of ``scales`` - 1 halvings.
-
-    Encoders of sources are ``source_width`` wide, by default as wide as the rest.
-    """
-
-    width: Positive = 64
-    source_width: Positive | None = None
-    scales: Positive = 4
-    blocks: Positive = 2
 
 
 class Optimisation(Section):
@@ -270,19 +247,3 @@ class Training(Section):
                     f"allowed: multiples of {ranks * stage.accumulate}"
                 )
         return self
-
-
-def _size(numbers: type[Section], known: dict[str, dict]):
-    """The type of a size that is given by its name or by its ``numbers``."""
-    names = Literal[tuple(known)]
-    validator = BeforeValidator(
-        lambda value: network_sizes.named(value, known), json_schema_input_type=names | numbers
-    )
-    return Annotated[numbers, validator]
-
-
-class Model(Section):
-    """Sizes of the two networks, by name (:mod:`fuxiflow.config.network_sizes`) or in numbers."""
-
-    forecaster: _size(ForecasterSize, network_sizes.FORECASTERS) = ForecasterSize()
-    assimilator: _size(AssimilatorSize, network_sizes.ASSIMILATORS) = AssimilatorSize()

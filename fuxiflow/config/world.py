@@ -115,18 +115,3 @@ class World(Section):
                 f"the embedded world cannot make {source.name}: it has no orbit, or no known format"
             )
         return getattr(self, source.simulated_as).get(source.name, kinds[source.simulated_as]())
-
-
-class SimulatedSource(Section):
-    """Observations of a source that are simulated over ``period`` from the reanalysis, like the real ones of the days
-    of ``template``, whose departures give their errors.
-
-    ``geometry``: the footprints of the template, day by day (``template``) or hour by hour from days drawn at random
-    (``drawn``), or those of the platforms' ``orbits``, every so-manieth scan and field of view.
-    """
-
-    period: Period
-    template: Period
-    geometry: Literal["template", "drawn", "orbits"] = "template"
-    scan_stride: Positive = 1
-    field_of_view_stride: Positive = 1

@@ -98,7 +98,7 @@ def draw(table: pd.DataFrame) -> Figure:
     for number, (name, (last, count)) in enumerate(fields.items()):
         area = np.average((count > 0).mean(axis=1), weights=grid.area_weights)
         titles = (
-            textwrap.fill(sources.load(name).long_name, 34),
+            textwrap.fill(sources.load_source(name).long_name, 34),
             f"filled: {100 * area:.0f} % of the globe",
         )
         for side, (title, field) in enumerate(

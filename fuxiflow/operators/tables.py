@@ -231,7 +231,7 @@ def without_unused(coefficients: np.ndarray, groups: list[tuple[int, int, int, i
 def build(instrument: str, report=print) -> OperatorTable:
     """Build the table of ``instrument``; ``report`` is told what is reached."""
     absorption.use_model()
-    bands = pass_bands(instrument, sources.load(SOURCES[instrument]).channels)
+    bands = pass_bands(instrument, sources.load_source(SOURCES[instrument]).channels)
     pressure = levels(FINER_LEVELS.get(instrument, LEVELS))
     frequency, weights = quadrature(bands, QUADRATURE_POINTS)
     coefficients, errors = fit(pressure, frequency)

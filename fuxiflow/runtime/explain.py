@@ -16,7 +16,7 @@ from pathlib import Path
 import yaml
 
 from fuxiflow import ROOT
-from fuxiflow.config.configuration import load
+from fuxiflow.config.configuration import load_configuration
 from fuxiflow.runtime import records
 from fuxiflow.runtime.fingerprint import parts
 
@@ -273,5 +273,5 @@ def _by_stage(rules: set[str], every: set[str]) -> list[str]:
 
 def explain(*paths: Path) -> str:
     """:func:`report` on the configuration of these files."""
-    directory = records.folder(ROOT / "results" / load(*paths).name)
+    directory = records.folder(ROOT / "results" / load_configuration(*paths).name)
     return report(plan(*paths), directory)

@@ -37,7 +37,7 @@ def describe_sources(names: list[str], statistics: Mapping[str, Path]) -> dict[s
     designs = {}
     for name in names:
         found = GridStatistics.read(statistics[name])
-        source = sources.load(name)
+        source = sources.load_source(name)
         designs[name] = SourceDesign(
             list(found.channels),
             source.window,
@@ -70,7 +70,7 @@ def fit(
     analysis times are those of the observation period, or what a ``pool`` gives: times and the probability of each.
     """
     designs, unrolling = networks.design.sources, Unrolling.of(stage)
-    grids = sources.by_source(list(designs), input.grids)
+    grids = sources.paths_by_source(list(designs), input.grids)
     bank = Bank(input.backgrounds) if hasattr(input, "backgrounds") else None
     archive = samples.Archive(input.states, grids, Climatology.read(input.climatology), bank)
     archive.grids |= hybrid_grids(
@@ -142,7 +142,7 @@ def hybrid_grids(
 ) -> dict[str, HybridGrids]:
     """The grids of the sources that have ``shares`` of simulated windows, from the ``simulated`` stores of them all."""
     found = {}
-    for name, paths in sources.by_source(list(shares), simulated).items():
+    for name, paths in sources.paths_by_source(list(shares), simulated).items():
         entries = [SimulatedShare(**entry) for entry in shares[name]]
         found[name] = HybridGrids(real[name], SparseGrids(paths), entries, seed)
         for entry in entries:

@@ -27,7 +27,7 @@ def shared_channels(source: str, channels: Sequence[str]) -> dict[str, int]:
 
     ValueError when it measures none, or one in another unit than the state's.
     """
-    measured = {channel.name: channel.unit for channel in sources.load(source).channels}
+    measured = {channel.name: channel.unit for channel in sources.load_source(source).channels}
     shared = {
         name: channels.index(name)
         for name in measured
@@ -79,7 +79,7 @@ class Points:
                 )
             half = settings.half_width_hours
             self.windows[name] = (
-                sources.load(name).window if found.frame == "single" else (-half, half)
+                sources.load_source(name).window if found.frame == "single" else (-half, half)
             )
             if name in settings.radiances:
                 self._columns[name] = (

@@ -51,7 +51,7 @@ class RadianceLoss(nn.Module):
         self.operators = nn.ModuleDict(
             {
                 name: MicrowaveOperator.for_channels(
-                    sources.load(name).instrument, design.channels, name
+                    sources.load_source(name).instrument, design.channels, name
                 )
                 for name, design in designs.items()
             }

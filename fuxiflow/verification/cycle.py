@@ -56,7 +56,7 @@ def observation_counts(paths: Sequence[Path], times: np.ndarray, experiment: str
         by_source.setdefault(path.parent.name, []).append(path)
     rows = []
     for source, stores in by_source.items():
-        grids, window = SparseGrids(stores), sources.load(source).window
+        grids, window = SparseGrids(stores), sources.load_source(source).window
         for time in times:
             try:
                 values = grids.window(time.astype("datetime64[h]"), *window).values

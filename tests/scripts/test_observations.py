@@ -18,7 +18,7 @@ from tests.helpers import load_script
 from tests.observations_files import swath, write_pair
 
 LOG = logging.getLogger("test")
-SOURCE = sources.load("noaa20_atms")
+SOURCE = sources.load_source("noaa20_atms")
 DATES = ["2022-07-01", "2022-07-02"]
 GRID = {"nlat": 32, "nlon": 64}
 PER_FILE = 20

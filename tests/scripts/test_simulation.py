@@ -23,7 +23,7 @@ from tests.helpers import load_script
 from tests.scripts import test_training_and_cycling as training
 
 LOG = logging.getLogger("test")
-SOURCE = sources.load("noaa20_atms")
+SOURCE = sources.load_source("noaa20_atms")
 TEMPLATE, PERIOD = ["2022-01-05", "2022-01-08"], ["2022-01-01", "2022-01-03"]
 BIAS, NOISE = 1.5, 0.5
 

@@ -470,7 +470,7 @@ def sounder(tmp_path_factory) -> SimpleNamespace:
         GRID,
         {"analysis": [state] * len(cycle), "background": [warm] * len(cycle)},
     )
-    source = sources.load("noaa20_atms")
+    source = sources.load_source("noaa20_atms")
     operator = MicrowaveOperator.for_instrument(source.instrument)
     cell = np.arange(0, GRID.nlat * GRID.nlon, 3)
     zenith = np.full(len(cell), 30, np.float32)

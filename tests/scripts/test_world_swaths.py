@@ -81,9 +81,9 @@ def test_a_truth_that_ends_early_is_logged(truth, tmp_path, caplog):
 
 
 def test_a_source_without_an_orbit_is_refused(truth, tmp_path, monkeypatch):
-    source = sources.load("noaa20_atms").model_copy(
+    source = sources.load_source("noaa20_atms").model_copy(
         update={"platforms": [sources.Platform(name="NOAA-20")]}
     )
-    monkeypatch.setattr(sources, "load", lambda name: source)
+    monkeypatch.setattr(sources, "load_source", lambda name: source)
     with pytest.raises(ValueError, match="has no orbit"):
         run(truth, tmp_path)

@@ -46,7 +46,7 @@ def run(script, inputs, outputs, **params):
 
 @pytest.mark.parametrize("name", WORLD)
 def test_a_source_gets_from_the_truth_to_its_grid(truth, tmp_path, name):
-    source = sources.load(name)
+    source = sources.load_source(name)
     section = source.simulated_as
     key, folder = SCRIPTS[section]
     options = (

@@ -27,10 +27,10 @@ def path(tmp_path, monkeypatch):
     folder = tmp_path / "sources"
     folder.mkdir()
     monkeypatch.setattr(sources, "DIRECTORY", folder)
-    sources.load.cache_clear()
+    sources.load_source.cache_clear()
     (folder / "snpp_atms.yaml").write_text(documented_source())
     yield folder / "snpp_atms.yaml"
-    sources.load.cache_clear()
+    sources.load_source.cache_clear()
 
 
 def test_the_file_is_checked_as_the_page_says(path, capsys):
@@ -49,8 +49,8 @@ def test_a_real_granule_becomes_a_sparse_grid(path, tmp_path):
     raw.mkdir()
     for name in FILES:
         (raw / name).symlink_to(realdata(f"atms_sdr/{name}"))
-    assert sources.known() == ["snpp_atms"]
-    source = sources.load("snpp_atms")
+    assert sources.source_names() == ["snpp_atms"]
+    source = sources.load_source("snpp_atms")
     grid = Grid(180, 360)
     shared = {"source": source.name, "channels": source.channel_names, "dates": DATES}
     made = SimpleNamespace(table=tmp_path / "read.parquet", ledger=tmp_path / "read_ledger.parquet")

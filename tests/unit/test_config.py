@@ -7,7 +7,11 @@ import yaml
 
 from fuxiflow import ROOT
 from fuxiflow.config import configuration
-from fuxiflow.config.configuration import ConfigurationError, load, validate
+from fuxiflow.config.configuration import (
+    ConfigurationError,
+    load_configuration,
+    validate_configuration,
+)
 
 # the demonstration with one source and two experiments, so that a test shows all that it is about
 DEMO = yaml.safe_load((ROOT / "config" / "demo.yaml").read_text()) | {
@@ -45,7 +49,7 @@ def demo(**changes) -> dict:
 
 def complaint(**changes) -> str:
     with pytest.raises(ConfigurationError) as caught:
-        validate(demo(**changes))
+        validate_configuration(demo(**changes))
     message = str(caught.value)
     assert "\n" not in message
     return message
@@ -53,11 +57,13 @@ def complaint(**changes) -> str:
 
 @pytest.mark.parametrize("name", ["demo", "joint", "test", "paper"])
 def test_committed_configurations_are_valid(name):
-    assert load(ROOT / "config" / f"{name}.yaml").name == name
+    assert load_configuration(ROOT / "config" / f"{name}.yaml").name == name
 
 
 def test_schema_is_in_step():
-    assert configuration.SCHEMA.read_text() == configuration.schema(), "run `make schema`"
+    assert configuration.SCHEMA.read_text() == configuration.configuration_schema(), (
+        "run `make schema`"
+    )
 
 
 @pytest.mark.parametrize(
@@ -328,19 +334,19 @@ def test_what_cannot_be_run_is_refused_in_one_line(changes, words):
 @pytest.mark.parametrize("values", [None, [1, 2], "text"])
 def test_other_than_sections_are_refused(values):
     with pytest.raises(ConfigurationError, match="expected sections"):
-        validate(values)
+        validate_configuration(values)
 
 
 def test_load_names_the_file(tmp_path):
     file = tmp_path / "bad.yaml"
     file.write_text("name: [unclosed")
     with pytest.raises(ConfigurationError, match=r"bad\.yaml"):
-        load(file)
+        load_configuration(file)
     file.write_text("name: a\nstates:\n  grid: 1\n  grid: 2\n")
     with pytest.raises(
         ConfigurationError, match=r"(?s)bad\.yaml: key 'grid' stands here a second time.*line 4"
     ):
-        load(file)
+        load_configuration(file)
 
 
 def test_files_are_laid_over_each_other(tmp_path):
@@ -348,26 +354,26 @@ def test_files_are_laid_over_each_other(tmp_path):
     second.write_text(
         "cycling: {batch: 7}\nexperiments: {bare: {sources: [], weights: full, forecasts: false}}\n"
     )
-    alone, both = load(first), load(first, second)
+    alone, both = load_configuration(first), load_configuration(first, second)
     assert (both.cycling.batch, both.cycling.max_lead_hours) == (7, alone.cycling.max_lead_hours)
     assert set(both.experiments) == {*alone.experiments, "bare"}
     second.write_text("cycling: {batch: 0}\n")
     with pytest.raises(ConfigurationError, match=r"demo\.yaml, .*more\.yaml: cycling\.batch"):
-        load(first, second)
+        load_configuration(first, second)
 
 
 def test_a_source_without_orbit_needs_the_archive(monkeypatch):
-    source = configuration.sources.load("noaa20_atms")
+    source = configuration.sources.load_source("noaa20_atms")
     source = source.model_copy(
         update={"platforms": [configuration.sources.Platform(name="NOAA-20")]}
     )
-    monkeypatch.setattr(configuration.sources, "load", lambda name: source)
+    monkeypatch.setattr(configuration.sources, "load_source", lambda name: source)
     assert "no platform with an orbit" in complaint()
 
 
 def test_experiments_are_overrides_section_by_section():
     values = demo(experiments__short={"training": {"joint": {"cycles": 2}}})
-    chosen = validate(values)
+    chosen = validate_configuration(values)
     short, full = chosen.resolve("short"), chosen.resolve("full")
     assert short.training.joint.cycles == 2
     assert short.training.joint.updates == full.training.joint.updates
@@ -380,18 +386,18 @@ def test_experiments_are_overrides_section_by_section():
 def test_an_experiment_without_overrides_may_be_empty():
     values = demo()
     values["experiments"]["full"] = None
-    assert validate(values).resolve("full").sources == ["noaa20_atms"]
+    assert validate_configuration(values).resolve("full").sources == ["noaa20_atms"]
 
 
 def test_weights_and_sources():
-    chosen = validate(demo())
+    chosen = validate_configuration(demo())
     assert chosen.weights_of("no_observations") == "full"
     assert chosen.weights_of("full") == "full"
     assert chosen.sources == ["noaa20_atms"]
 
 
 def test_periods_and_segments():
-    chosen = validate(demo())
+    chosen = validate_configuration(demo())
     assert chosen.segments(chosen.periods.training) == ["2022-01", "2022-04", "2022-07", "2022-10"]
     assert str(chosen.cycling_period.start) == "2023-01-01"
     assert (
@@ -404,7 +410,7 @@ def test_periods_and_segments():
 
 
 def test_errors_of_the_worlds_analyses_keep_their_other_defaults():
-    world = validate(
+    world = validate_configuration(
         demo(world__era5={"error": 0.2}, world__gfs={"warm_bias": 0.5, "low_level_error": 0.6})
     ).world
     assert world.era5.errors == {
@@ -428,11 +434,11 @@ def test_errors_of_the_worlds_analyses_keep_their_other_defaults():
 
 def test_configurations_do_not_change():
     with pytest.raises(ValueError, match="frozen"):
-        validate(demo()).seed = 1
+        validate_configuration(demo()).seed = 1
 
 
 def test_what_experiments_share_is_trained_once():
-    chosen = validate(
+    chosen = validate_configuration(
         demo(
             experiments__unrolled_1={"training": {"joint": {"cycles": 1}}},
             experiments__unrolled_2={"training": {"joint": {"cycles": 2}}},
@@ -457,7 +463,7 @@ def test_what_experiments_share_is_trained_once():
 
 
 def test_experiments_may_use_an_earlier_stage():
-    chosen = validate(
+    chosen = validate_configuration(
         demo(
             experiments__before_unrolling={
                 "weights": "full",
@@ -476,7 +482,7 @@ def test_experiments_may_use_an_earlier_stage():
     with pytest.raises(
         ConfigurationError, match="forecasts_after: unknown 'autoregressive', allowed: assimilator"
     ):
-        validate(
+        validate_configuration(
             demo(
                 experiments__full={
                     "training": {"autoregressive": None},
@@ -487,15 +493,15 @@ def test_experiments_may_use_an_earlier_stage():
     with pytest.raises(
         ConfigurationError, match=r"comparisons\.full: unknown 'nobody', allowed: full, no_obs"
     ):
-        validate(demo(verification__comparisons={"full": ["nobody"]}))
+        validate_configuration(demo(verification__comparisons={"full": ["nobody"]}))
 
 
 REPLAY = {"updates": 20, "batch": 2, "learning_rate": 1e-4, "max_lead_hours": 12}
 
 
 def test_replay_is_for_the_cycle_alone():
-    assert validate(demo()).analyses_after("full") == "joint"
-    chosen = validate(
+    assert validate_configuration(demo()).analyses_after("full") == "joint"
+    chosen = validate_configuration(
         demo(
             segment_months=1,
             experiments__updated={"training": {"replay": {**REPLAY, "fresh_days": 20}}},
@@ -528,13 +534,15 @@ def test_replay_that_cannot_be():
     with pytest.raises(
         ConfigurationError, match=r"analyses_after: unknown 'replay', allowed: assimilator, autoreg"
     ):
-        validate(demo(experiments__full={"analyses_after": "replay"}))
+        validate_configuration(demo(experiments__full={"analyses_after": "replay"}))
     with pytest.raises(
         ConfigurationError, match=r"replay: .*fresh_days: 1 days hold no chain of 6 cycles"
     ):
-        validate(demo(experiment__training__replay={**REPLAY, "fresh_days": 1, "cycles": 6}))
+        validate_configuration(
+            demo(experiment__training__replay={**REPLAY, "fresh_days": 1, "cycles": 6})
+        )
     with pytest.raises(ConfigurationError, match=r"replay\.batch: 3 samples on 2 devices"):
-        validate(
+        validate_configuration(
             demo(
                 experiment__training__devices=2,
                 experiment__training__replay={**REPLAY, "batch": 3},
@@ -554,7 +562,7 @@ def test_replay_that_cannot_be():
 
 def test_external_forecasts_need_no_more_than_they_use():
     cascade = {"onnx": ["short.onnx", "medium.onnx"]}
-    chosen = validate(
+    chosen = validate_configuration(
         demo(
             experiments__full={"sources": []},
             experiments__fuxi={"forecaster": cascade, "initial": "gfs"},

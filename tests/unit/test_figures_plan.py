@@ -16,7 +16,7 @@ def configuration(**changes):
     values = yaml.safe_load((ROOT / "config" / "demo.yaml").read_text())
     for key, value in changes.items():
         values[key] = {**values.get(key, {}), **value} if isinstance(value, dict) else value
-    return config.validate(values)
+    return config.validate_configuration(values)
 
 
 def test_default_case_is_the_middle_of_the_test_period():
@@ -41,11 +41,11 @@ def test_a_case_that_was_not_analysed_names_the_key_and_the_allowed(case):
 
 
 def test_references_end_with_the_truth_where_it_is_one():
-    assert figure_inputs.references(configuration()) == ["era5", "truth"]
-    assert figure_inputs.references(
+    assert figure_inputs.error_references(configuration()) == ["era5", "truth"]
+    assert figure_inputs.error_references(
         configuration(verification={"references": ["truth", "own"]})
     ) == ["truth"]
-    assert figure_inputs.references(
+    assert figure_inputs.error_references(
         configuration(verification={"references": ["own", "era5"]})
     ) == ["era5"]
 
@@ -60,19 +60,20 @@ def test_window_across_the_end_of_a_segment_touches_both():
     assert figure_inputs.case_grids(chosen, ["noaa20_atms"]) == {
         "noaa20_atms": ["2023-01", "2023-02"]
     }
-    assert figure_inputs.windows(["noaa20_atms"]) == {"noaa20_atms": [-3, 5]}
+    assert figure_inputs.source_windows(["noaa20_atms"]) == {"noaa20_atms": [-3, 5]}
 
 
 def test_settings_follow_the_experiment_and_its_weights():
-    chosen = figure_inputs.settings(configuration(), "no_observations", "archive")
+    chosen = figure_inputs.diagram_settings(configuration(), "no_observations", "archive")
     assert chosen["sources"] == {}
     assert (
-        chosen["updates"] == figure_inputs.settings(configuration(), "full", "archive")["updates"]
+        chosen["updates"]
+        == figure_inputs.diagram_settings(configuration(), "full", "archive")["updates"]
     )
     assert (
-        figure_inputs.settings(configuration(), "full", "archive")["sources"]["noaa20_atms"][
-            "channels"
-        ]
+        figure_inputs.diagram_settings(configuration(), "full", "archive")["sources"][
+            "noaa20_atms"
+        ]["channels"]
         == 22
     )
 

@@ -4,9 +4,14 @@ import pytest
 import torch
 
 from fuxiflow import ROOT
-from fuxiflow.config.configuration import load
-from fuxiflow.config.network_sizes import ASSIMILATORS, FORECASTERS, misfit, weights_mb
-from fuxiflow.config.training import Model
+from fuxiflow.config.configuration import load_configuration
+from fuxiflow.config.network_sizes import (
+    ASSIMILATORS,
+    FORECASTERS,
+    Model,
+    forecaster_weights_mb,
+    size_misfit,
+)
 from fuxiflow.models.forecaster import Forecaster
 from fuxiflow.models.networks import parameter_count
 
@@ -18,7 +23,9 @@ def test_fuxi_has_one_and_a_half_billion_parameters():
             69, 70, (720, 1440), statics, torch.ones(69, 1, 1), **FORECASTERS["fuxi"]
         )
     assert parameter_count(model) == pytest.approx(1.5e9, rel=0.03)
-    assert weights_mb(FORECASTERS["fuxi"]) == pytest.approx(4e-6 * parameter_count(model), rel=0.03)
+    assert forecaster_weights_mb(FORECASTERS["fuxi"]) == pytest.approx(
+        4e-6 * parameter_count(model), rel=0.03
+    )
     assert len(model.blocks) == 48
     assert model.position.shape == (1, 90, 180, 1536)
     assert model.embed.kernel_size == (2, 4, 4)
@@ -39,10 +46,10 @@ def test_a_block_has_the_parameters_counted_by_hand():
 
 def test_names_and_numbers_are_the_same_to_a_model():
     named = Model(forecaster="small", assimilator="small")
-    demo = load(ROOT / "config" / "demo.yaml").experiment.model
+    demo = load_configuration(ROOT / "config" / "demo.yaml").experiment.model
     assert named == demo
     assert Model(forecaster=dict(FORECASTERS["tiny"])) == Model(forecaster="tiny")
-    assert load(ROOT / "config" / "paper.yaml").experiment.model == Model(
+    assert load_configuration(ROOT / "config" / "paper.yaml").experiment.model == Model(
         forecaster="fuxi", assimilator="fuxi"
     )
 
@@ -59,7 +66,7 @@ def test_an_unknown_name_is_refused_with_the_known_ones():
     ("grid", "name"), [((720, 1440), "fuxi"), ((32, 64), "small"), ((16, 32), "tiny")]
 )
 def test_named_sizes_fit_their_grids(grid, name):
-    assert misfit(*grid, FORECASTERS[name], ASSIMILATORS[name]) is None
+    assert size_misfit(*grid, FORECASTERS[name], ASSIMILATORS[name]) is None
 
 
 @pytest.mark.parametrize(
@@ -72,5 +79,7 @@ def test_named_sizes_fit_their_grids(grid, name):
     ],
 )
 def test_what_does_not_fit_is_named(grid, forecaster, assimilator, words):
-    message = misfit(*grid, FORECASTERS["tiny"] | forecaster, ASSIMILATORS["tiny"] | assimilator)
+    message = size_misfit(
+        *grid, FORECASTERS["tiny"] | forecaster, ASSIMILATORS["tiny"] | assimilator
+    )
     assert all(word in message for word in words), message

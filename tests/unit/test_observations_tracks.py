@@ -96,7 +96,7 @@ def test_hostile_reports_take_bounded_time():
 
 
 def test_a_swath_stays_on_its_track_and_a_wrong_minute_does_not():
-    source = sources.load("noaa20_atms")
+    source = sources.load_source("noaa20_atms")
     flown = source.flown[0]
     view = swath(flown.name, flown.orbit, "atms", START, START + 12 * HOUR, 8, 19)
     positions = np.broadcast_to(view.field_of_view, view.lat.shape)

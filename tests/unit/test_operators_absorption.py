@@ -48,7 +48,7 @@ def test_side_bands():
 
 
 def test_quadrature_averages_over_the_bands():
-    bands = pass_bands("atms", sources.load("noaa20_atms").channels)
+    bands = pass_bands("atms", sources.load_source("noaa20_atms").channels)
     frequency, weights = quadrature(bands, 3)
     assert weights.shape == (3 * 41, 22)
     np.testing.assert_allclose(weights.sum(axis=0), 1.0)
@@ -58,7 +58,7 @@ def test_quadrature_averages_over_the_bands():
 
 
 def test_a_band_on_a_line_has_more_nodes():
-    bands = pass_bands("ssmis", sources.load("ssmis").channels)
+    bands = pass_bands("ssmis", sources.load_source("ssmis").channels)
     weights = quadrature(bands, 3)[1]
     counts = dict(zip([band.name for band in bands], (weights > 0).sum(axis=0), strict=True))
     # 63.283248 +- 0.285271 GHz are oxygen lines, two bands of five times three nodes; the next are four bands beside
@@ -68,10 +68,11 @@ def test_a_band_on_a_line_has_more_nodes():
 
 
 @pytest.mark.parametrize(
-    ("instrument", "channels"), [(i, len(sources.load(s).channels)) for i, s in SOURCES.items()]
+    ("instrument", "channels"),
+    [(i, len(sources.load_source(s).channels)) for i, s in SOURCES.items()],
 )
 def test_every_channel_of_a_source_has_a_pass_band(instrument, channels):
-    bands = pass_bands(instrument, sources.load(SOURCES[instrument]).channels)
+    bands = pass_bands(instrument, sources.load_source(SOURCES[instrument]).channels)
     assert len(bands) == channels
     assert all(0.0 < band.width < 3.1 for band in bands)
     for band in bands:
@@ -81,13 +82,13 @@ def test_every_channel_of_a_source_has_a_pass_band(instrument, channels):
 
 
 def test_unsaid_side_bands_of_amsua_89_ghz():
-    band = pass_bands("amsua", sources.load("amsua").channels)[-1]
+    band = pass_bands("amsua", sources.load_source("amsua").channels)[-1]
     assert band.centres == (88.0, 90.0)
     assert band.width == 1.0
 
 
 def test_unknown_instrument_and_channel_are_named():
-    channels = sources.load("noaa20_atms").channels
+    channels = sources.load_source("noaa20_atms").channels
     with pytest.raises(KeyError, match="known: atms"):
         pass_bands("amsr2", channels)
     odd = channels[0].model_copy(update={"frequency": "36.5"})

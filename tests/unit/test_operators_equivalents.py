@@ -12,7 +12,7 @@ ZERO = torch.zeros(2)
 
 
 def test_channels_of_the_state_are_taken_and_others_are_missing():
-    operator = equivalents.observation_operator(sources.load("land_stations"))
+    operator = equivalents.observation_operator(sources.load_source("land_stations"))
     names = ["MSL", "T500", "U10", "T2M"]
     state = torch.tensor([[101_000.0, 250.0, 3.0, 288.0], [100_000.0, 251.0, -4.0, 280.0]])
     found = operator.from_state(state, names, ZERO, ZERO, ZERO, ZERO)
@@ -43,6 +43,6 @@ def test_refractivity_is_that_of_the_operator_of_occultations():
 
 
 def test_sounders_have_the_operator_of_their_instrument():
-    operator = equivalents.observation_operator(sources.load("mhs"))
+    operator = equivalents.observation_operator(sources.load_source("mhs"))
     assert isinstance(operator, MicrowaveOperator)
     assert len(operator.channels) == 5

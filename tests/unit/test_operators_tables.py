@@ -60,7 +60,7 @@ def test_unused_coefficients_are_zero():
 @pytest.mark.parametrize("instrument", sorted(tables.SOURCES))
 def test_committed_tables_have_the_channels_of_their_source(instrument):
     operator = MicrowaveOperator.for_instrument(instrument)
-    source = sources.load(tables.SOURCES[instrument])
+    source = sources.load_source(tables.SOURCES[instrument])
     assert operator.channels == [channel.name for channel in source.channels]
     assert operator.conical == (instrument == "ssmis")
     torch.testing.assert_close(operator.weights.sum(dim=0), torch.ones(len(source.channels)))

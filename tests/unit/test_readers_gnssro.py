@@ -216,7 +216,7 @@ def test_gps_time():
 
 
 def test_a_real_profile_on_the_heights_of_the_source():
-    path, channels = realdata(ATMPRF), sources.load("gnssro").channel_names
+    path, channels = realdata(ATMPRF), sources.load_source("gnssro").channel_names
     found = only([path], channels=channels)
     heights = np.array([int(name.split("_")[1]) for name in channels])
     with netCDF4.Dataset(path) as file:

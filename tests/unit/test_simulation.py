@@ -17,7 +17,7 @@ from fuxiflow.states.statistics import Statistics
 from fuxiflow.states.store import States
 from tests import tiny
 
-ATMS = sources.load("noaa20_atms")
+ATMS = sources.load_source("noaa20_atms")
 NAMES = ATMS.channel_names
 
 
@@ -56,7 +56,7 @@ def test_an_occultation_sees_what_its_operator_gives(tmp_path):
     fields = tiny.states(2)
     tiny.write_states(tmp_path / "states.zarr", fields)
     statistics = Statistics.read(tiny.write_statistics(tmp_path / "statistics.zarr", fields))
-    source = sources.load("gnssro")
+    source = sources.load_source("gnssro")
     profiles = ReanalysisSampler(
         States([tmp_path / "states.zarr"]), statistics, equivalents.required_channels(source)
     )

@@ -45,7 +45,7 @@ def made(record, observed=True):
 def run(record, case, places=5):
     return experiments.experiment(
         case,
-        sources.load(tiny.SOURCE),
+        sources.load_source(tiny.SOURCE),
         "7",
         5.0,
         places,
@@ -80,7 +80,7 @@ def test_only_the_observed_cell_answers_and_by_as_much_as_its_hours_say(record):
 
 
 def test_the_jacobian_is_the_slope_of_the_operator(record):
-    case, source = made(record), sources.load(tiny.SOURCE)
+    case, source = made(record), sources.load_source(tiny.SOURCE)
     footprints = case.observations[tiny.SOURCE]
     found = experiments.seen(case, footprints, -3, Statistics.read(record.statistics), tiny.GRID)
     slopes = experiments.sensitivity(source, CHANNEL, found, footprints.zenith)

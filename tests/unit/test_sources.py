@@ -9,14 +9,14 @@ from fuxiflow.config import sources
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     monkeypatch.setattr(sources, "DIRECTORY", tmp_path)
-    sources.load.cache_clear()
+    sources.load_source.cache_clear()
     yield tmp_path
-    sources.load.cache_clear()
+    sources.load_source.cache_clear()
 
 
 def test_atms():
-    atms = sources.load("noaa20_atms")
-    assert atms.name in sources.known()
+    atms = sources.load_source("noaa20_atms")
+    assert atms.name in sources.source_names()
     assert atms.channel_names == [str(i) for i in range(1, 23)]
     assert atms.window == (-3, 5)
     assert (atms.valid_ranges, atms.max_z) == ([(50, 350)] * 22, 6)
@@ -24,26 +24,26 @@ def test_atms():
     assert atms.frame == "hourly"
 
 
-@pytest.mark.parametrize("name", sources.known())
+@pytest.mark.parametrize("name", sources.source_names())
 def test_every_file_is_valid(name):
-    source = sources.load(name)
+    source = sources.load_source(name)
     assert len(set(source.channel_names)) == len(source.channels)
     assert source.window[0] < source.window[1]
 
 
 def test_no_group_mixes_antenna_and_brightness_temperatures():
     quantities = {}
-    for source in map(sources.load, sources.known()):
+    for source in map(sources.load_source, sources.source_names()):
         antenna = any(name.startswith("antenna_") for name in source.channel_names)
         assert source.quantity == "antenna_temperature" or not antenna, source.name
         quantities.setdefault(source.group, set()).add(source.quantity == "antenna_temperature")
     assert all(len(kinds) == 1 for kinds in quantities.values())
-    assert sources.load("noaa15_amsua_l1b").quantity == "antenna_temperature"
+    assert sources.load_source("noaa15_amsua_l1b").quantity == "antenna_temperature"
 
 
 def test_an_unknown_source_lists_the_known():
     with pytest.raises(KeyError, match=r"unknown source 'goes'; known: .*noaa20_atms"):
-        sources.load("goes")
+        sources.load_source("goes")
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_a_faulty_file_is_named_with_its_key(folder, change, words):
     values = yaml.safe_load((sources.ROOT / "config" / "sources" / "noaa20_atms.yaml").read_text())
     (folder / "odd.yaml").write_text(yaml.safe_dump(values | change))
     with pytest.raises(ValueError, match=f"odd.yaml: {words}"):
-        sources.load("odd")
+        sources.load_source("odd")
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ def test_a_faulty_file_is_named_with_its_key(folder, change, words):
 def test_a_file_of_something_else_is_named(folder, text, words):
     (folder / "odd.yaml").write_text(text)
     with pytest.raises(ValueError, match=f"odd.yaml: {words}"):
-        sources.load("odd")
+        sources.load_source("odd")
 
 
 def write(folder, **values):
@@ -133,7 +133,7 @@ def write(folder, **values):
         "file_pattern": "*",
     }
     (folder / "odd.yaml").write_text(yaml.safe_dump(least | values))
-    return sources.load("odd")
+    return sources.load_source("odd")
 
 
 def test_profiles_are_declared_as_series(folder):

@@ -19,7 +19,7 @@ SOUNDERS = {
 
 @pytest.mark.parametrize(("name", "count"), SOUNDERS.items())
 def test_readers_know_channels_and_platforms(name, count):
-    source = sources.load(name)
+    source = sources.load_source(name)
     assert len(source.channels) == len(source.noise) == count
     assert list(readers.read(source.reader, [], source.platform_names, source.channel_names)) == []
     assert set(source.platform_names) <= set(BUFR_SATELLITES.values())
@@ -27,7 +27,7 @@ def test_readers_know_channels_and_platforms(name, count):
 
 def test_antenna_temperatures_are_no_brightness_temperatures():
     names = {
-        name: set(sources.load(name).channel_names)
+        name: set(sources.load_source(name).channel_names)
         for name in ("noaa20_atms", "atms_bufr", "atms_l1b")
     }
     assert names["noaa20_atms"] == names["atms_bufr"]

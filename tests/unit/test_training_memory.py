@@ -5,14 +5,14 @@ import pytest
 
 from fuxiflow import ROOT
 from fuxiflow.config import network_sizes, resources
-from fuxiflow.config.configuration import load
-from fuxiflow.config.training import Model
+from fuxiflow.config.configuration import load_configuration
+from fuxiflow.config.network_sizes import Model
 from fuxiflow.states.climatology import Climatology
 from fuxiflow.training import samples
 from tests import tiny
 
 CONFIGURATIONS = {
-    name: load(ROOT / "config" / f"{name}.yaml") for name in ("demo", "paper", "test")
+    name: load_configuration(ROOT / "config" / f"{name}.yaml") for name in ("demo", "paper", "test")
 }
 
 
@@ -20,7 +20,7 @@ def job(name, stage, **changes):
     """Megabytes of a stage of a configuration, with other options of training."""
     found = CONFIGURATIONS[name]
     training = found.experiment.training.model_copy(update=changes)
-    return resources.job_mb(
+    return resources.training_job_mb(
         found.experiment.model, training, stage, found.grid.nlat * found.grid.nlon
     )
 
@@ -43,7 +43,7 @@ def test_the_papers_stages_by_hand():
 
 def test_what_is_shared_out_and_what_is_not():
     model = Model(forecaster="fuxi")
-    weights = network_sizes.weights_mb(model.forecaster.model_dump())
+    weights = network_sizes.forecaster_weights_mb(model.forecaster.model_dump())
     options = {"workers": 0, "devices": 2, "nodes": 2}
 
     def both(**changes):
@@ -53,7 +53,7 @@ def test_what_is_shared_out_and_what_is_not():
         training = CONFIGURATIONS["paper"].experiment.training.model_copy(
             update={**options, "forecaster": stage, **changes}
         )
-        return resources.job_mb(model, training, "forecaster", 0) - resources.PROGRAM_MB
+        return resources.training_job_mb(model, training, "forecaster", 0) - resources.PROGRAM_MB
 
     # two processes on each machine: on GPUs a restart file each, on processors four copies beside it
     assert both(accelerator="cuda") == pytest.approx(2 * 3 * weights, abs=1)
@@ -93,4 +93,4 @@ def test_loaders_hold_what_is_counted(tmp_path):
         update={"joint": training.joint.model_copy(update={"cycles": 2})}
     )
     counted = sum(tensor.numel() for tensor in (held.first, held.targets, held.climatology))
-    assert counted == resources.fields(training, "joint") * resources.CHANNELS * 8 * 16
+    assert counted == resources.fields_per_sample(training, "joint") * resources.CHANNELS * 8 * 16

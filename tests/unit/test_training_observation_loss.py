@@ -182,7 +182,7 @@ def test_soundings_come_in_their_own_window_and_each_place_once(networks, tmp_pa
     )
     with pytest.raises(ValueError, match=r"radiosondes: .* lack Z50"):
         points_of(networks, {"radiosondes": [store]})
-    names = sources.load("radiosondes").channel_names
+    names = sources.load_source("radiosondes").channel_names
     values = np.arange(len(names), dtype=np.float32)
     store = write(
         tmp_path / "b.zarr",
@@ -221,7 +221,7 @@ def test_only_channels_of_the_state_are_compared():
 
 def test_cycles_are_drawn_towards_the_observations(record, networks, tmp_path):
     """With the weight of L_obs at 0 the loss is L_state's; above, analysis and background of every cycle enter."""
-    names = sources.load("land_stations").channel_names
+    names = sources.load_source("land_stations").channel_names
     store = write(tmp_path / "a.zarr", [285.0] * len(names), hours=range(0, 240), channels=names)
     archive = samples.Archive(
         record.states, {tiny.SOURCE: record.grids}, Climatology.read(record.climatology)

@@ -189,4 +189,4 @@ def test_the_configuration_names_what_has_no_operator(radiances, message):
         "training": {"joint": {"observation_loss": {"radiances": radiances}}},
     }
     with pytest.raises(ValueError, match=message):
-        configuration.validate(values)
+        configuration.validate_configuration(values)

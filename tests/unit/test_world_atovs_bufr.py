@@ -22,7 +22,7 @@ def granule(source, platform, stride=(6, 5), hours=2):
     [("amsua", "NOAA-19", (6, 5)), ("amsua", "Metop-B", (30, 7)), ("mhs", "Metop-C", (20, 9))],
 )
 def test_the_reader_gives_back_what_is_written(name, platform, stride, tmp_path):
-    source = sources.load(name)
+    source = sources.load_source(name)
     carrier = next(one for one in source.flown if one.name == platform)
     view, brightness = granule(source, carrier, stride)
     brightness[1, 1, 3] = np.nan
@@ -49,7 +49,7 @@ def test_the_reader_gives_back_what_is_written(name, platform, stride, tmp_path)
 
 
 def test_the_same_granule_has_the_same_bytes_and_name(tmp_path):
-    source = sources.load("mhs")
+    source = sources.load_source("mhs")
     view, brightness = granule(source, source.flown[0], (60, 30))
     folders = [tmp_path / name for name in ("a", "b")]
     for folder in folders:
@@ -64,7 +64,7 @@ def test_the_same_granule_has_the_same_bytes_and_name(tmp_path):
 
 
 def test_other_instruments_platforms_and_shapes_are_refused(tmp_path):
-    source = sources.load("mhs")
+    source = sources.load_source("mhs")
     view, brightness = granule(source, source.flown[0], (60, 30))
     with pytest.raises(KeyError, match="known: amsua, mhs"):
         atovs_bufr.write_granule(tmp_path, view, brightness, "hirs4", "NOAA-19")
@@ -79,7 +79,7 @@ def test_other_instruments_platforms_and_shapes_are_refused(tmp_path):
 
 
 def test_satellites_of_one_plane_fly_apart():
-    source = sources.load("mhs")
+    source = sources.load_source("mhs")
     paths = {
         one.name: swath(
             one.name,

@@ -17,7 +17,7 @@ from fuxiflow.world.truth import Truth
 from fuxiflow.world.windows import TruthWindows
 from tests.world_truth import write_truth
 
-SOURCE = sources.load("gnssro")
+SOURCE = sources.load_source("gnssro")
 DAY = date(2022, 7, 1)
 OPTIONS = {"daily": 30, "spacing_metres": 200, "noise": 0.0, "outages": []}
 

@@ -8,7 +8,7 @@ from fuxiflow.observations import orbits
 
 DAY = np.datetime64("2023-01-01T00:00:00", "ns")
 HOUR = np.timedelta64(1, "h")
-NOAA_20 = sources.load("noaa20_atms").flown[0]
+NOAA_20 = sources.load_source("noaa20_atms").flown[0]
 
 
 def swath(start=DAY, length=24 * HOUR, scans=16, views=8):

@@ -17,7 +17,9 @@ from tests.world_truth import write_truth
 
 DAY = date(2022, 7, 1)
 OPTIONS = {"stations": 60, "interval_hours": 6, "missing": 0.0, "noise": 0.0, "outages": []}
-LAND, SEA, SONDES = (sources.load(name) for name in ("land_stations", "ships_buoys", "radiosondes"))
+LAND, SEA, SONDES = (
+    sources.load_source(name) for name in ("land_stations", "ships_buoys", "radiosondes")
+)
 
 
 @pytest.fixture(scope="module")

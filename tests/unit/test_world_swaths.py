@@ -15,7 +15,7 @@ from fuxiflow.world import atms_sdr, swaths
 from fuxiflow.world.truth import Truth
 from tests.world_truth import write_truth
 
-SOURCE = sources.load("noaa20_atms")
+SOURCE = sources.load_source("noaa20_atms")
 NOAA_20 = SOURCE.flown[0]
 OPTIONS = {"scan_stride": 96, "field_of_view_stride": 24, "noise": 1.0, "outages": []}
 NOISE = np.array(SOURCE.noise)

@@ -31,7 +31,9 @@ SEGMENT = re.compile(r"/(\d{4}-\d{2})(?:\.|/|$)")
 
 @pytest.fixture(params=CONFIGURATIONS)
 def planned(request, plans):
-    return configuration.load(ROOT / "config" / f"{request.param}.yaml"), plans(request.param)
+    return configuration.load_configuration(ROOT / "config" / f"{request.param}.yaml"), plans(
+        request.param
+    )
 
 
 def of(jobs, *rules):
@@ -156,7 +158,7 @@ def replayed(request, checkout, tmp_path_factory):
         f"delay_days: {request.param}}}\n    autoregressive: {{",
     )
     return (
-        configuration.load(copy.folder / "config" / "test.yaml"),
+        configuration.load_configuration(copy.folder / "config" / "test.yaml"),
         copy.plan("--forceall"),
         request.param,
     )
@@ -224,7 +226,9 @@ def hybrid(checkout, tmp_path_factory):
         "\nexperiments:\n",
         f"{HYBRID}\nexperiments:\n  hybrid: {{training: {{simulated: {{{shares}}}}}}}\n",
     )
-    return configuration.load(copy.folder / "config" / "test.yaml"), copy.plan("--forceall")
+    return configuration.load_configuration(copy.folder / "config" / "test.yaml"), copy.plan(
+        "--forceall"
+    )
 
 
 def test_simulated_observations_are_for_training_alone(hybrid):
@@ -254,7 +258,7 @@ def test_simulated_observations_are_for_training_alone(hybrid):
 
 def test_points_of_the_loss_are_of_the_observation_period(checkout, tmp_path):
     copy = checkout.clone(tmp_path / "copy")
-    settings = configuration.load(copy.folder / "config" / "paper.yaml")
+    settings = configuration.load_configuration(copy.folder / "config" / "paper.yaml")
     compared = settings.compared_sources("full")
     assert compared
     for name in settings.sources:

@@ -2,9 +2,9 @@
 
 from fuxiflow import ROOT
 from fuxiflow.runtime import records
-from fuxiflow.config import yaml_files
+from fuxiflow.config.base import read_yaml
 from fuxiflow.config import sources
-from fuxiflow.config.configuration import ConfigurationError, validate
+from fuxiflow.config.configuration import ConfigurationError, validate_configuration
 from fuxiflow.runtime.fingerprint import fingerprint
 from fuxiflow.runtime.rule_runner import export_path
 from fuxiflow.runtime import monitor
@@ -13,8 +13,8 @@ from yaml import YAMLError
 
 try:
     for path in workflow.configfiles:
-        yaml_files.read(path)
-    CONFIG = validate(config)
+        read_yaml(path)
+    CONFIG = validate_configuration(config)
 except (ConfigurationError, YAMLError) as error:
     raise WorkflowError(f"configuration: {error}")
 
@@ -68,7 +68,9 @@ def dates(period, segment=None):
 def windows(experiment):
     """Assimilation windows of an experiment's sources. Scripts read them from the sources' files; as a parameter, a
     change of one is seen."""
-    return {name: list(sources.load(name).window) for name in CONFIG.resolve(experiment).sources}
+    return {
+        name: list(sources.load_source(name).window) for name in CONFIG.resolve(experiment).sources
+    }
 
 
 def memory(mb):

@@ -10,7 +10,7 @@ FIGURE_ASSIMILATING = [
     MAIN,
     *(name for name in FIGURE_EXPERIMENTS[1:] if CONFIG.resolve(name).sources),
 ]
-FIGURE_REFERENCES = figure_inputs.references(CONFIG)
+FIGURE_REFERENCES = figure_inputs.error_references(CONFIG)
 REFERENCE = FIGURE_REFERENCES[-1]
 # two states and two references of an analysis in memory, on top of the interpreter and the libraries
 FIGURE_MB = 1500 + CONFIG.grid.nlat * CONFIG.grid.nlon * 70 * 4 * 6 // 2**20
@@ -67,7 +67,7 @@ rule figure_system:
         runtime=10,
     params:
         code=code("figure_system"),
-        settings=figure_inputs.settings(CONFIG, MAIN, WORLD),
+        settings=figure_inputs.diagram_settings(CONFIG, MAIN, WORLD),
         world=WORLD,
     script:
         "../scripts/figure_system.py"
@@ -102,7 +102,7 @@ rule figure_coverage:
     params:
         code=code("figure_coverage"),
         case=CASE,
-        windows=figure_inputs.windows(MAIN_SOURCES),
+        windows=figure_inputs.source_windows(MAIN_SOURCES),
         world=WORLD,
     script:
         "../scripts/figure_coverage.py"
@@ -384,7 +384,7 @@ rule figure_unrolling:
         runtime=10,
     params:
         code=code("figure_unrolling"),
-        labels=figure_inputs.unrolling(CONFIG),
+        labels=figure_inputs.unrolled_cycles(CONFIG),
         reference=REFERENCE,
         world=WORLD,
     script:

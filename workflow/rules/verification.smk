@@ -1,6 +1,6 @@
 """Scores of forecasts and analyses, departures, error maps, and the one score table."""
 
-from fuxiflow.config import available_operators
+from fuxiflow.config import simulation
 
 
 include: "functions/verification.smk"
@@ -48,7 +48,7 @@ VERIFICATION_GRIDS = {
 }
 # those whose measurements can be computed from a state
 VERIFICATION_OBSERVED = [
-    name for name in CONFIG.sources if available_operators.computable(sources.load(name))
+    name for name in CONFIG.sources if simulation.has_operator(sources.load(name))
 ]
 VERIFICATION_COMPARISONS = CONFIG.comparisons
 # twelve double-precision work arrays of one state, on top of what the interpreter, the caches and the cases take

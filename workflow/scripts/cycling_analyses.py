@@ -36,7 +36,7 @@ def main(input, output, params, log):
     execution.prepare(networks, **params.execution)
     grids = {
         name: SparseGrids(paths)
-        for name, paths in sources.by_source(params.sources, input.grids).items()
+        for name, paths in sources.paths_by_source(params.sources, input.grids).items()
     }
     first, last = times.span(*params.dates)
     slots = np.arange(first, last + np.timedelta64(1, "h"), np.timedelta64(times.STEP_HOURS, "h"))

@@ -31,12 +31,12 @@ def main(input, output, params, log):
     carry = resumed(networks, analyses, backgrounds, climatology, np.datetime64(params.case, "ns"))
     grids = {
         name: SparseGrids(paths)
-        for name, paths in sources.by_source(params.sources, input.grids).items()
+        for name, paths in sources.paths_by_source(params.sources, input.grids).items()
     }
     case = Case.of(networks, carry, climatology, Observer(networks, grids).window(carry.time))
     found = experiment(
         case,
-        sources.load(params.source),
+        sources.load_source(params.source),
         params.channel,
         params.kelvin,
         params.places,

@@ -22,7 +22,7 @@ from fuxiflow.states.store import States
 
 
 def main(input, output, params, log):
-    source = sources.load(params.source)
+    source = sources.load_source(params.source)
     reanalysis = ReanalysisSampler(
         States(input.states),
         Statistics.read(input.statistics),

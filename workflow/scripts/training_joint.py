@@ -28,7 +28,7 @@ def main(input, output, params, log):
     stages.trains(networks, forecaster=True, assimilator=True)
     observed, points, radiances = stage.observation_loss, None, None
     if observed.compared:
-        grids = sources.by_source(observed.compared, input.compared)
+        grids = sources.paths_by_source(observed.compared, input.compared)
         points = Points(grids, observed, networks, times.span(*params.dates))
     if observed.radiances:
         radiances = RadianceLoss(

@@ -30,7 +30,7 @@ def main(input, output, params, log):
             grids,
             states,
             statistics,
-            observation_operator(sources.load(name)),
+            observation_operator(sources.load_source(name)),
             times,
             params.regions,
             params.seed,

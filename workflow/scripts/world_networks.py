@@ -13,7 +13,7 @@ from fuxiflow.world.windows import days
 
 
 def main(input, output, params, log):
-    source, truth = sources.load(params.source), Truth(input.truth)
+    source, truth = sources.load_source(params.source), Truth(input.truth)
     members = stations.network(source, truth, params.network, params.seed)
     if len(members) < params.network["stations"]:
         log.warning(

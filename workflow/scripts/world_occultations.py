@@ -16,7 +16,7 @@ from fuxiflow.world.windows import TruthWindows, days
 
 
 def main(input, output, params, log):
-    source = sources.load(params.source)
+    source = sources.load_source(params.source)
     truth = TruthWindows(Truth(input.truth), VARIABLES)
     output.profiles.mkdir(parents=True, exist_ok=True)
     written = 0

@@ -19,7 +19,7 @@ from fuxiflow.world.windows import TruthWindows, days
 
 def main(input, output, params, log):
     torch.set_flush_denormal(True)
-    source = sources.load(params.source)
+    source = sources.load_source(params.source)
     platforms = source.flying(params.swath.get("platforms"))
     operator = MicrowaveOperator.for_instrument(source.instrument)
     truth = TruthWindows(Truth(input.truth))

@@ -2,7 +2,7 @@
 
 from fuxiflow.config import archives
 
-ARCHIVES = archives.load()
+ARCHIVES = archives.load_archives()
 ARCHIVE_TRAINING = CONFIG.segments(CONFIG.periods.training)
 ARCHIVE_TEST = CONFIG.segments(CONFIG.periods.test)
 ARCHIVE_VERIFICATION = CONFIG.segments(CONFIG.verification_period)

@@ -117,7 +117,7 @@ def cycling_mb(least, fields):
     """Memory in MB of a job that runs networks: ``least``, their weights, and ``fields`` states of all channels."""
 
     def mb(wildcards):
-        weights = network_sizes.weights_mb(
+        weights = network_sizes.forecaster_weights_mb(
             CONFIG.resolve(wildcards.experiment).model.forecaster.model_dump()
         )
         return round(least + weights + fields * 70 * 4 * CONFIG.grid.nlat * CONFIG.grid.nlon / 1e6)

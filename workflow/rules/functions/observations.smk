@@ -15,12 +15,12 @@ def observations_code(reader):
 
 def observations_reader_code(wildcards):
     """The fingerprint of a source's reader: an edit of another one does not concern it."""
-    return observations_code(sources.load(wildcards.source).reader)
+    return observations_code(sources.load_source(wildcards.source).reader)
 
 
 def observations_grid_options(wildcards):
     """How the footprints of a source become cells, see fuxiflow.observations.gridding.Options."""
-    source = sources.load(wildcards.source)
+    source = sources.load_source(wildcards.source)
     return {
         "platforms": source.platform_names,
         "method": source.gridding.method,

@@ -57,7 +57,7 @@ def simulation_places(wildcards):
 def simulation_source(wildcards):
     """What a source's file says of what is simulated, as a parameter: a change of it is seen."""
     kept = {"instrument", "channels", "platforms", "quality"}
-    return sources.load(wildcards.source).model_dump(mode="json", include=kept)
+    return sources.load_source(wildcards.source).model_dump(mode="json", include=kept)
 
 
 def simulation_strides(wildcards):

@@ -48,7 +48,9 @@ def training_backgrounds_mb(wildcards):
         / 1e6
     )
     return round(
-        4000 + 2 * network_sizes.weights_mb(experiment.model.forecaster.model_dump()) + states
+        4000
+        + 2 * network_sizes.forecaster_weights_mb(experiment.model.forecaster.model_dump())
+        + states
     )
 
 

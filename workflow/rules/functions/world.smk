@@ -51,16 +51,16 @@ def observed_dates(wildcards):
 
 def simulated(section):
     """The sources in use that a section of the world's configuration is about, as a wildcard's pattern."""
-    names = [name for name in CONFIG.sources if sources.load(name).simulated_as == section]
+    names = [name for name in CONFIG.sources if sources.load_source(name).simulated_as == section]
     return "|".join(names) or "none"
 
 
 def world_instrument(wildcards):
     """What is simulated of one source: its instrument, channels, noise and orbits, and the format of its files."""
-    source = sources.load(wildcards.source)
+    source = sources.load_source(wildcards.source)
     return source.model_dump(mode="json", include={"instrument", "channels", "platforms", "reader"})
 
 
 def world_observing(wildcards):
     """How one source is thinned and spoiled, and when it is there."""
-    return CONFIG.world.observing(sources.load(wildcards.source)).model_dump(mode="json")
+    return CONFIG.world.observing(sources.load_source(wildcards.source)).model_dump(mode="json")
