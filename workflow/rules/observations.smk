@@ -34,11 +34,11 @@ rule observations_read:
     params:
         code=code("observations_read"),
         source="{source}",
-        reader=lambda wildcards: sources.load(wildcards.source).reader,
+        reader=lambda wildcards: sources.load_source(wildcards.source).reader,
         reader_code=observations_reader_code,
-        file_pattern=lambda wildcards: sources.load(wildcards.source).file_pattern,
-        platforms=lambda wildcards: sources.load(wildcards.source).platform_names,
-        channels=lambda wildcards: sources.load(wildcards.source).channel_names,
+        file_pattern=lambda wildcards: sources.load_source(wildcards.source).file_pattern,
+        platforms=lambda wildcards: sources.load_source(wildcards.source).platform_names,
+        channels=lambda wildcards: sources.load_source(wildcards.source).channel_names,
         dates=lambda wildcards: OBSERVED_DATES[wildcards.segment],
         world=WORLD,
     script:
@@ -64,9 +64,9 @@ rule observations_limits:
         runtime=60,
     params:
         code=code("observations_limits"),
-        channels=lambda wildcards: sources.load(wildcards.source).channel_names,
-        ranges=lambda wildcards: sources.load(wildcards.source).valid_ranges,
-        logarithmic=lambda wildcards: sources.load(wildcards.source).logarithmic,
+        channels=lambda wildcards: sources.load_source(wildcards.source).channel_names,
+        ranges=lambda wildcards: sources.load_source(wildcards.source).valid_ranges,
+        logarithmic=lambda wildcards: sources.load_source(wildcards.source).logarithmic,
         dates=dates(CONFIG.periods.observations),
         world=WORLD,
     script:
@@ -94,9 +94,9 @@ rule observations_quality:
     params:
         code=code("observations_quality"),
         source="{source}",
-        ranges=lambda wildcards: sources.load(wildcards.source).valid_ranges,
-        max_z=lambda wildcards: sources.load(wildcards.source).max_z,
-        max_speed=lambda wildcards: sources.load(wildcards.source).max_speed,
+        ranges=lambda wildcards: sources.load_source(wildcards.source).valid_ranges,
+        max_z=lambda wildcards: sources.load_source(wildcards.source).max_z,
+        max_speed=lambda wildcards: sources.load_source(wildcards.source).max_speed,
         dates=lambda wildcards: OBSERVED_DATES[wildcards.segment],
         world=WORLD,
     script:
@@ -121,7 +121,7 @@ rule observations_grid:
     params:
         code=code("observations_grid"),
         source="{source}",
-        units=lambda wildcards: sources.load(wildcards.source).units,
+        units=lambda wildcards: sources.load_source(wildcards.source).units,
         options=observations_grid_options,
         seed=CONFIG.seed,
         grid=grid(),

@@ -88,7 +88,7 @@ rule simulation_grid:
     params:
         code=code("simulation_grid"),
         source="{source}",
-        units=lambda wildcards: sources.load(wildcards.source).units,
+        units=lambda wildcards: sources.load_source(wildcards.source).units,
         options=observations_grid_options,
         seed=CONFIG.seed,
         grid=grid(),

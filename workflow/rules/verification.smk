@@ -48,7 +48,7 @@ VERIFICATION_GRIDS = {
 }
 # those whose measurements can be computed from a state
 VERIFICATION_OBSERVED = [
-    name for name in CONFIG.sources if simulation.has_operator(sources.load(name))
+    name for name in CONFIG.sources if simulation.has_operator(sources.load_source(name))
 ]
 VERIFICATION_COMPARISONS = CONFIG.comparisons
 # twelve double-precision work arrays of one state, on top of what the interpreter, the caches and the cases take
@@ -214,7 +214,7 @@ rule verification_departures:
         code=code("verification_departures"),
         experiment="{experiment}",
         sources=VERIFICATION_OBSERVED,
-        instruments=[sources.load(name).instrument for name in VERIFICATION_OBSERVED],
+        instruments=[sources.load_source(name).instrument for name in VERIFICATION_OBSERVED],
         period=dates(CONFIG.periods.test),
         regions=CONFIG.verification.regions,
         world=WORLD,

@@ -30,7 +30,7 @@ def training_mb(stage):
     def mb(wildcards):
         experiment = CONFIG.resolve(wildcards.experiment)
         cells = CONFIG.grid.nlat * CONFIG.grid.nlon
-        return requests.job_mb(experiment.model, experiment.training, stage, cells)
+        return requests.training_job_mb(experiment.model, experiment.training, stage, cells)
 
     return mb
 
@@ -165,7 +165,7 @@ def training_operator_statics(wildcards):
 def training_compared_windows(wildcards):
     """Windows of the sources of L_obs: scripts read them from the sources' files; as a parameter, a change is seen."""
     return {
-        name: list(sources.load(name).window)
+        name: list(sources.load_source(name).window)
         for name in CONFIG.compared_sources(wildcards.experiment)
     }
 
