@@ -25,7 +25,7 @@ import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from fuxiflow.channels import table
+from fuxiflow.channels import channel_table
 from fuxiflow.config.network_sizes import ASSIMILATORS, FORECASTERS
 from fuxiflow.cycling.forecast import forecast
 from fuxiflow.grids import Grid
@@ -60,7 +60,7 @@ def networks(size: str, sources: int, device: torch.device) -> Networks:
     source = SourceDesign(names, WINDOW, [0.0] * CHANNELS, [1.0] * CHANNELS)
     statics = static_fields(dict.fromkeys(RAW, np.zeros((nlat, nlon))), Grid(nlat, nlon))
     design = Design(
-        table().names,
+        channel_table().names,
         (nlat, nlon),
         list(statics),
         FORECASTERS[size],

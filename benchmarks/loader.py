@@ -28,7 +28,7 @@ import numpy as np
 import torch
 import xarray as xr
 
-from fuxiflow.channels import table
+from fuxiflow.channels import channel_table
 from fuxiflow.grids import Grid
 from fuxiflow.models.networks import STEP, SourceDesign
 from fuxiflow.models.pillars import footprints
@@ -46,12 +46,12 @@ def fields(grid: Grid, index: int) -> np.ndarray:
     random = np.random.default_rng(index)
     lat, lon = np.deg2rad(grid.lat)[:, None], np.deg2rad(grid.lon)[None]
     waves = sum(
-        random.normal(0, 8, (len(table()), 1, 1))
+        random.normal(0, 8, (len(channel_table()), 1, 1))
         * np.sin(k * lon + random.uniform(0, 6))
         * np.cos(k * lat)
         for k in range(1, 9)
     )
-    values = 250 + waves + random.normal(0, 0.5, (len(table()), *grid.shape))
+    values = 250 + waves + random.normal(0, 0.5, (len(channel_table()), *grid.shape))
     step = np.float32(128 / 65536)
     return (np.rint(values / step) * step).astype(np.float32)
 
@@ -60,12 +60,12 @@ def write(folder: Path, grid: Grid, count: int, cells: int) -> None:
     """The Zarr stores, states once for each compression, and the same values as raw files."""
     times = START + STEP * np.arange(count)
     raw = np.lib.format.open_memmap(
-        folder / "states.npy", "w+", np.float32, (count, len(table()), *grid.shape)
+        folder / "states.npy", "w+", np.float32, (count, len(channel_table()), *grid.shape)
     )
     with ExitStack() as stack:
         writers = [
             stack.enter_context(
-                StateWriter(folder / f"{name}.zarr", times, table(), grid, compression=name)
+                StateWriter(folder / f"{name}.zarr", times, channel_table(), grid, compression=name)
             )
             for name in COMPRESSIONS
         ]
@@ -153,7 +153,7 @@ def mapped(folder: Path, draws: list[np.ndarray], grid: Grid) -> Callable[[], li
     offsets = xr.open_zarr(folder / "grids.zarr", consolidated=False, chunks=None)["offsets"].values
 
     def batch(times: np.ndarray) -> tuple:
-        frames = np.empty((len(times), FRAMES, len(table()), *grid.shape), np.float32)
+        frames = np.empty((len(times), FRAMES, len(channel_table()), *grid.shape), np.float32)
         for out, time_ in zip(frames, times, strict=True):
             first = int((time_ - START) / STEP) - 1
             out[:] = states[first : first + FRAMES]
@@ -251,7 +251,7 @@ def main() -> None:
         share = packed / (folder / "states.npy").stat().st_size
     count = options.batches * options.batch
     print(
-        f"{grid.nlat} x {grid.nlon}, {len(table())} channels, {options.cells} cells an hour, batches of "
+        f"{grid.nlat} x {grid.nlon}, {len(channel_table())} channels, {options.cells} cells an hour, batches of "
         f"{options.batch}; lz4hc packs states to {share:.0%}"
     )
     print(

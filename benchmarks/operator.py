@@ -15,6 +15,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
+from fuxiflow import channels
 from fuxiflow.config import sources
 from fuxiflow.operators import columns as profiles
 from fuxiflow.operators import reference, tables
@@ -163,7 +164,7 @@ def simulate(count: int) -> float:
     operator = MicrowaveOperator.for_instrument("atms")
     generator = torch.Generator().manual_seed(SEED)
     draw = lambda low, high: low + (high - low) * torch.rand(BATCH, generator=generator)  # noqa: E731
-    levels = torch.tensor(profiles.LEVELS) / 1000.0
+    levels = torch.tensor(channels.PRESSURE_LEVELS) / 1000.0
     temperature = draw(250.0, 300.0)[:, None] * levels**0.19
     humidity = draw(1e-3, 1.5e-2)[:, None] * levels**3
     made = (

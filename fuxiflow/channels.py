@@ -74,8 +74,13 @@ class ChannelTable(tuple):
         """The channels of an analysis: all but precipitation."""
         return ChannelTable(channel for channel in self if channel.analysed)
 
+    @property
+    def pressure_levels(self) -> tuple[int, ...]:
+        """The pressure levels of the upper-air channels in hPa, from the top."""
+        return tuple(sorted({channel.level for channel in self if channel.level is not None}))
 
-def read(path: Path) -> ChannelTable:
+
+def read_channels(path: Path) -> ChannelTable:
     """Read a channel table; raise ValueError naming the line of a malformed row."""
     kinds = Channel.__annotations__
     channels = []
@@ -101,6 +106,10 @@ _KINDS = {"<class 'str'>": str, "<class 'int'>": int, "<class 'float'>": float, 
 
 
 @cache
-def table() -> ChannelTable:
+def channel_table() -> ChannelTable:
     """The project's channel table."""
-    return read(TABLE)
+    return read_channels(TABLE)
+
+
+PRESSURE_LEVELS = channel_table().pressure_levels
+"""The pressure levels of the state in hPa, from the top: 13 of them."""

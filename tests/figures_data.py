@@ -23,7 +23,7 @@ SCALE = {"Z": 400.0, "T": 2.0, "U": 4.0, "V": 4.0, "R": 12.0, "M": 300.0}
 
 def scale(name: str) -> float:
     """A typical error of a channel, growing with height for geopotential."""
-    channel = channels.table()[name]
+    channel = channels.channel_table()[name]
     if name == "TP":
         return 1.0
     return SCALE[name[0]] * (
@@ -65,7 +65,7 @@ def write_scores(
     path: Path, leads=range(6, 241, 6), experiments=("full", "no_observations")
 ) -> None:
     """A score table: fuxiflow better than persistence, worse than GFS early on, near it later."""
-    names, analysed = channels.table().names, channels.table().analysed.names
+    names, analysed = channels.channel_table().names, channels.channel_table().analysed.names
     leads = np.asarray(leads)
     norm = np.array([scale(name) for name in names])
     days = leads[:, None] / 24
@@ -227,7 +227,7 @@ def write_maps(
 def write_states_and_analyses(root: Path, grid: Grid) -> None:
     """ERA5, truth, and analyses whose increment takes away two thirds of the background's error, at :data:`CASE`."""
     rng = np.random.default_rng(5)
-    table = channels.table().analysed
+    table = channels.channel_table().analysed
     size = np.array([scale(name) for name in table.names])[:, None, None]
     truth = np.stack([smooth(rng, grid) for _ in table]) * size * 5 + 1000.0
     error = np.stack([smooth(rng, grid, 7) for _ in table]) * size

@@ -6,7 +6,7 @@ from pathlib import Path
 import eccodes
 import numpy as np
 
-from fuxiflow.channels import Channel, ChannelTable, table
+from fuxiflow.channels import Channel, ChannelTable, channel_table
 from fuxiflow.grids import Grid
 
 GRID = Grid(7, 12, poles=True)
@@ -115,7 +115,7 @@ def write_era5(
         open(directory / "single_levels.grib", "wb") as single,
     ):
         for seed, time in enumerate(times):
-            for channel in channels or table():
+            for channel in channels or channel_table():
                 field = values(channel, seed) if channel.analysed else values(channel, seed) / 100
                 if channel.analysed or span == 6:
                     (levels if channel.level else single).write(era5(channel, time, field))
@@ -135,7 +135,7 @@ def write_gfs(
     for lead in leads:
         messages = [
             gfs(channel, init, lead, values(channel, lead) / (1 if channel.analysed else 100))
-            for channel in channels or table()
+            for channel in channels or channel_table()
             if channel.analysed or lead
         ]
         (folder / f"gfs.t{init:%H}z.pgrb2.1p00.f{lead:03d}").write_bytes(b"".join(messages))

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import torch
 
-from fuxiflow.channels import table
+from fuxiflow.channels import channel_table
 from fuxiflow.grids import Grid
 from fuxiflow.models import checkpoint
 from fuxiflow.models.networks import Design, Networks, SourceDesign
@@ -36,7 +36,7 @@ def times(count: int) -> np.ndarray:
 def states(count: int, seed: int = 0) -> np.ndarray:
     """Waves that travel east, with a phase and an amplitude of each channel's own."""
     random = np.random.default_rng(seed)
-    channels = table()
+    channels = channel_table()
     low = np.array([c.valid_min for c in channels])
     high = np.array([c.valid_max for c in channels])
     middle, scale = 0.5 * (low + high), 0.05 * (high - low)
@@ -54,7 +54,7 @@ def states(count: int, seed: int = 0) -> np.ndarray:
 
 def write_states(path: Path, fields: np.ndarray, name: str = "state") -> Path:
     """A state store of ``fields (time, channel, lat, lon)``."""
-    channels = table()[: fields.shape[1]]
+    channels = channel_table()[: fields.shape[1]]
     with StateWriter(path, times(len(fields)), channels, GRID, (name,)) as writer:
         for i, field in enumerate(fields):
             writer.write(i, field, name)
@@ -63,12 +63,12 @@ def write_states(path: Path, fields: np.ndarray, name: str = "state") -> Path:
 
 def write_statistics(path: Path, fields: np.ndarray) -> Path:
     """Statistics of ``fields``."""
-    values = transform(fields, table())
+    values = transform(fields, channel_table())
     change = values[1:] - values[:-1]
     flat = dict.fromkeys(("surface_geopotential", "land_fraction"), np.zeros(GRID.shape))
     statics = static_fields(flat, GRID)
     Statistics(
-        table().names,
+        channel_table().names,
         values.mean((0, 2, 3)),
         values.std((0, 2, 3)),
         change.std((0, 2, 3)),
@@ -86,7 +86,7 @@ def write_climatology(path: Path, fields: np.ndarray) -> Path:
         path,
         times(len(fields)),
         lambda t: fields[int((t - START) / STEP)],
-        table(),
+        channel_table(),
         GRID,
         61,
         logging.getLogger("tiny"),

@@ -5,9 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from fuxiflow.channels import table
+from fuxiflow.channels import PRESSURE_LEVELS, channel_table
 from fuxiflow.grids import Grid
-from fuxiflow.operators.columns import LEVELS
 from fuxiflow.world.truth import TruthWriter
 
 GRID = Grid(19, 36, poles=True)
@@ -23,7 +22,7 @@ def write_truth(path: Path, start: datetime, count: int) -> Path:
         "land_fraction": (wave > 0.3).astype(float),
         "surface_geopotential": 7845.0 * np.maximum(wave - 0.3, 0.0),
     }
-    with TruthWriter(path, times, GRID, static, table()) as writer:
+    with TruthWriter(path, times, GRID, static, channel_table()) as writer:
         for time in times:
             hours = (time - datetime(2022, 7, 1)) / timedelta(hours=1)
             fields = {
@@ -31,14 +30,14 @@ def write_truth(path: Path, start: datetime, count: int) -> Path:
                 + 70.0 * (level / 1000.0) * (0.6 + 0.4 * lat)
                 + 3.0 * wave
                 + 0.02 * hours
-                for level in LEVELS
+                for level in PRESSURE_LEVELS
             }
-            q = np.array([max(3e-6, 1.2e-2 * (level / 1000.0) ** 3) for level in LEVELS])
+            q = np.array([max(3e-6, 1.2e-2 * (level / 1000.0) ** 3) for level in PRESSURE_LEVELS])
             fields["specific_humidity"] = q[:, None, None] * (0.3 + 0.7 * lat)
             scale = 9.80665 * 7400.0 * (1.0 + 0.02 * lat)
             fields["surface_pressure"] = 101_300.0 * np.exp(-static["surface_geopotential"] / scale)
             fields["skin_temperature"] = 270.0 + 28.0 * lat + 0.02 * hours
-            for level in LEVELS:
+            for level in PRESSURE_LEVELS:
                 fields[f"Z{level}"] = scale * np.log(1013.0 / level)
                 fields[f"U{level}"] = 20.0 * lat * (1000.0 / level) ** 0.3 + 0.05 * hours
                 fields[f"V{level}"] = 6.0 * wave

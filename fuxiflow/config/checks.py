@@ -149,7 +149,7 @@ def _check_figures(config: "Config") -> None:
         )
     config.perturbation  # noqa: B018, raises where it cannot be made
     for name in figures.map_channels:
-        _known("figures.map_channels", name, channels.table().names)
+        _known("figures.map_channels", name, channels.channel_table().names)
     beyond = [
         lead
         for lead in figures.map_leads
@@ -226,7 +226,7 @@ def _check_simulated(config: "Config", name: str, experiment: Experiment) -> Non
 
 def _check_observation_loss(name: str, experiment: Experiment) -> None:
     loss = experiment.training.joint.observation_loss
-    state = set(channels.table().analysed.names)
+    state = set(channels.channel_table().analysed.names)
     for source in loss.sources:
         if state.isdisjoint(sources.load_source(source).channel_names):
             raise ValueError(

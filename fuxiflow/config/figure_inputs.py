@@ -47,7 +47,7 @@ def joint_experiment(config: Config) -> str | None:
 
 def compared_channels(config: Config) -> dict[str, list[str]]:
     """By source of its L_obs, the channels that :func:`joint_experiment` compares states with."""
-    name, state = joint_experiment(config), channels.table().analysed.names
+    name, state = joint_experiment(config), channels.channel_table().analysed.names
     return {
         source: [
             channel for channel in sources.load_source(source).channel_names if channel in state
@@ -97,7 +97,7 @@ def diagram_settings(config: Config, experiment: str, world: str) -> dict:
             }
             for name, source in loaded.items()
         },
-        "channels": len(channels.table()),
+        "channels": len(channels.channel_table()),
         "grid": f"{config.grid.nlat} × {config.grid.nlon}",
         "world": world,
         "training_days": f"{config.periods.training.start} – {config.periods.training.end}",

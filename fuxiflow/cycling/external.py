@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fuxiflow.channels import ChannelTable, table
+from fuxiflow.channels import ChannelTable, channel_table
 from fuxiflow.cycling.forecast import forecast, write_leads
 from fuxiflow.grids import Grid
 from fuxiflow.models.forecasters import ForecastModel
@@ -27,7 +27,7 @@ class TrainedForecaster:
 
     def __init__(self, networks: Networks):
         self.networks = networks
-        self.channels = table().select(networks.design.channels)
+        self.channels = channel_table().select(networks.design.channels)
         self.grid = Grid(*networks.design.grid)
 
     def forecast(
@@ -86,7 +86,7 @@ def gfs_states(
     paths = [
         path for directory in directories for path in grib_files(directory, analyses_only=True)
     ]
-    assembler = Assembler(GribReader(table(), "gfs"), model.grid, ledger)
+    assembler = Assembler(GribReader(channel_table(), "gfs"), model.grid, ledger)
     moments = [time.astype("datetime64[us]").item() for time in wanted]
     decoded = zip(wanted, analyses(assembler, paths, moments, precipitation=False), strict=True)
     kept: dict[np.datetime64, np.ndarray | None] = {}
@@ -101,7 +101,7 @@ def gfs_states(
                     f"{time} was not asked for, or is over; known: {len(wanted)} times"
                 ) from None
             kept[moment] = (
-                None if state is None else completed(state, table().names, model.channels)
+                None if state is None else completed(state, channel_table().names, model.channels)
             )
         for old in [moment for moment in kept if moment < time - STEP]:
             del kept[old]

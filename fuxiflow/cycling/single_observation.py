@@ -11,13 +11,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from fuxiflow.channels import PRESSURE_LEVELS
 from fuxiflow.config.sources import Source
 from fuxiflow.cycling.cycle import Carry, normal
 from fuxiflow.cycling.response import Response
 from fuxiflow.grids import Grid
 from fuxiflow.models.networks import Networks
 from fuxiflow.models.pillars import Footprints, columns
-from fuxiflow.operators.columns import LEVELS
 from fuxiflow.operators.equivalents import StateColumns, equivalent_operator, jacobian
 from fuxiflow.progress import progress
 from fuxiflow.states.climatology import Climatology
@@ -171,13 +171,13 @@ def experiment(
     touched = Footprints(*(getattr(footprints, item.name)[index] for item in fields(Footprints)))
     found = seen(case, touched, design.window[0], statistics, grid)
     slopes = sensitivity(source, number, found, touched.zenith)
-    picked = [found.channels.index(f"T{level}") for level in LEVELS]
+    picked = [found.channels.index(f"T{level}") for level in PRESSURE_LEVELS]
     rows, columns_ = (
         part.cpu().numpy() for part in (touched.cell // grid.nlon, touched.cell % grid.nlon)
     )
     changes, near = (
         np.zeros((len(chosen), len(found.channels))),
-        Mean((len(LEVELS), 2 * REACH + 1, 2 * REACH + 1)),
+        Mean((len(PRESSURE_LEVELS), 2 * REACH + 1, 2 * REACH + 1)),
     )
     made = responses(case, source.name, number, kelvin / design.std[number], chosen)
     for i, field in enumerate(progress(made, "perturbed observations", log, total=len(chosen))):
@@ -190,7 +190,7 @@ def experiment(
         channel=channel,
         kelvin=kelvin,
         cell=(180 / grid.nlat, 360 / grid.nlon),
-        level=np.array(LEVELS),
+        level=np.array(PRESSURE_LEVELS),
         lat=grid.lat[rows],
         lon=grid.lon[columns_],
         hour=touched.slot.cpu().numpy() + design.window[0] + 0.5,

@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter, NullLocator
 
-from fuxiflow.channels import table as channel_table
+from fuxiflow.channels import channel_table
 from fuxiflow.figures import style
 from fuxiflow.figures.scores import with_levels
 

@@ -25,7 +25,7 @@ def table(path: Path, experiment: str, reference: str = "era5") -> pd.DataFrame:
         region="global",
         system="fuxiflow",
     )
-    order = {name: number for number, name in enumerate(channels.table().analysed.names)}
+    order = {name: number for number, name in enumerate(channels.channel_table().analysed.names)}
     frame = scores.with_levels(frame[(frame["lead_time"] > 0) & frame["channel"].isin(order)])
     frame = frame.assign(
         significant=scores.significant(frame),

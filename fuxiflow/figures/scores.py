@@ -31,7 +31,7 @@ def read(path: Path, experiments: Sequence[str], **where) -> pd.DataFrame:
 
 def with_levels(frame: pd.DataFrame) -> pd.DataFrame:
     """Add the columns ``variable`` (Z, T, U, V, R; the channel's own name at the surface) and ``level`` (hPa, NaN)."""
-    known = {c.name: c for c in channels.table()}
+    known = {c.name: c for c in channels.channel_table()}
     levels = [known[name].level for name in frame["channel"]]
     letters = [
         name if level is None else name[0]

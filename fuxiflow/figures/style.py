@@ -96,7 +96,7 @@ def short_name(reference: str) -> str:
 
 def unit(channel: str) -> str:
     """The unit of a state channel as labels show it: ``m² s⁻²``."""
-    text = channels.table()[channel].unit
+    text = channels.channel_table()[channel].unit
     return UNITS.get(text, text)
 
 

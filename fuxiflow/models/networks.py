@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from fuxiflow.channels import table
+from fuxiflow.channels import channel_table
 from fuxiflow.models.assimilator import Assimilator, SourceShape
 from fuxiflow.models.forecaster import Forecaster
 from fuxiflow.models.normalisation import Normaliser
@@ -80,7 +80,7 @@ def calendar(
 
 def seen_by_sounders(channels: list[str]) -> Tensor:
     """Positions of the channels that a radiance depends on: temperature, humidity, and all at the surface."""
-    rows = [table()[name] for name in channels]
+    rows = [channel_table()[name] for name in channels]
     return torch.tensor(
         [i for i, row in enumerate(rows) if row.level is None or row.variable in THERMODYNAMIC]
     )

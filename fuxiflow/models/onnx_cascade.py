@@ -11,13 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
-from fuxiflow.channels import table
+from fuxiflow.channels import PRESSURE_LEVELS, channel_table
 from fuxiflow.grids import Grid
 from fuxiflow.times import STEP_HOURS
 
-LEVELS = (50, 100, 150, 200, 250, 300, 400, 500, 600, 700, 850, 925, 1000)
 CHANNELS = [
-    *(f"{name}{level}" for name in "ZTUVR" for level in LEVELS),
+    *(f"{name}{level}" for name in "ZTUVR" for level in PRESSURE_LEVELS),
     "T2M",
     "U10",
     "V10",
@@ -73,7 +72,7 @@ class OnnxCascade:
         if not paths:
             raise ValueError("no ONNX file given")
         self.paths, self.steps = [Path(path) for path in paths], steps
-        self.channels = table().select(CHANNELS)
+        self.channels = channel_table().select(CHANNELS)
         self._providers, self._threads = providers(accelerator), threads
         self._loaded = -1
         self._load(0)

@@ -7,16 +7,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fuxiflow.channels import ChannelTable
+from fuxiflow.channels import PRESSURE_LEVELS, ChannelTable
 from fuxiflow.operators import emissivity
 from fuxiflow.operators.microwave import MicrowaveOperator
 from fuxiflow.physics import GAS_CONSTANT_DRY, GRAVITY, LAPSE_RATE
 from fuxiflow.physics import specific_humidity as humidity_of
 from fuxiflow.physics import surface_pressure as pressure_of
 
-LEVELS = (50, 100, 150, 200, 250, 300, 400, 500, 600, 700, 850, 925, 1000)
-"""The state's pressure levels in hPa, in the order of the columns that :func:`columns` takes."""
-SOUNDED = [f"{variable}{level}" for variable in "TR" for level in LEVELS] + ["MSL", "T2M"]
+SOUNDED = [f"{variable}{level}" for variable in "TR" for level in PRESSURE_LEVELS] + ["MSL", "T2M"]
 """Channels of the state that a sounder's brightness temperatures depend on."""
 BLEND = (10.0, 50.0)
 """Pressures in hPa between which the column passes into climatology, upwards."""
@@ -29,8 +27,8 @@ _CLIMATOLOGY_PROFILES = ((0,), (1, 2), (3, 4))
 @cache
 def _geometry(pressure: tuple[float, ...]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Interpolation matrix ``(13, level)``, share of the state, factor of temperature below 1000 hPa ``(level,)``."""
-    log_p, known = np.log(pressure), np.log(LEVELS)
-    matrix = np.stack([np.interp(log_p, known, row) for row in np.eye(len(LEVELS))])
+    log_p, known = np.log(pressure), np.log(PRESSURE_LEVELS)
+    matrix = np.stack([np.interp(log_p, known, row) for row in np.eye(len(PRESSURE_LEVELS))])
     low, high = np.log(BLEND)
     share = np.clip((log_p - low) / (high - low), 0.0, 1.0)
     below = np.maximum(log_p - known[-1], 0.0)
@@ -56,13 +54,15 @@ def columns(
 ) -> tuple[Tensor, Tensor]:
     """Temperature (K) and specific humidity (kg/kg) ``(batch, level)`` on the operator's levels.
 
-    ``temperature`` and ``specific_humidity`` are ``(batch, 13)`` at :data:`LEVELS`. Linear in log pressure (humidity in
+    ``temperature`` and ``specific_humidity`` are ``(batch, 13)`` at :data:`PRESSURE_LEVELS`. Linear in log pressure (humidity in
     its logarithm); below 1000 hPa with the standard lapse rate and constant humidity; above 50 hPa blended into the
     AFGL climatology of the latitude, which alone is used above 10 hPa.
     """
-    if temperature.shape[-1] != len(LEVELS) or specific_humidity.shape[-1] != len(LEVELS):
+    if temperature.shape[-1] != len(PRESSURE_LEVELS) or specific_humidity.shape[-1] != len(
+        PRESSURE_LEVELS
+    ):
         raise ValueError(
-            f"expected {len(LEVELS)} levels {LEVELS} hPa, got temperature {tuple(temperature.shape)} and "
+            f"expected {len(PRESSURE_LEVELS)} levels {PRESSURE_LEVELS} hPa, got temperature {tuple(temperature.shape)} and "
             f"specific humidity {tuple(specific_humidity.shape)}"
         )
     matrix, share, factor = (
@@ -92,7 +92,7 @@ def brightness_temperatures(
 ) -> Tensor:
     """Clear-sky brightness temperatures ``(batch, channel)`` in K.
 
-    ``temperature`` (K) and ``specific_humidity`` (kg/kg) ``(batch, 13)`` at :data:`LEVELS`; all others ``(batch,)``:
+    ``temperature`` (K) and ``specific_humidity`` (kg/kg) ``(batch, 13)`` at :data:`PRESSURE_LEVELS`; all others ``(batch,)``:
     ``surface_pressure`` in hPa, ``skin_temperature`` in K, ``land_fraction`` 0-1, ``latitude`` and sensor ``zenith``
     in degrees (the path is plane-parallel). ``wind`` at 10 m (m/s) roughens the sea, which is flat without; ``land``
     and ``sea_ice`` are emissivities as in :func:`fuxiflow.operators.emissivity.surface`.
@@ -136,14 +136,14 @@ def brightness_temperatures_from_state(
             f"the state lacks {', '.join(missing)}, which the observation operator needs"
         )
     picked = state[:, [names.index(name) for name in SOUNDED]]
-    count = len(LEVELS)
+    count = len(PRESSURE_LEVELS)
     temperature, humidity, msl, t2m = (
         picked[:, :count],
         picked[:, count : 2 * count],
         picked[:, -2],
         picked[:, -1],
     )
-    pressure = torch.tensor(LEVELS, dtype=state.dtype, device=state.device)
+    pressure = torch.tensor(PRESSURE_LEVELS, dtype=state.dtype, device=state.device)
     specific = humidity_of(humidity.clamp_min(0.0), temperature, pressure)
     surface = 0.01 * pressure_of(msl, t2m, surface_geopotential)
     return brightness_temperatures(

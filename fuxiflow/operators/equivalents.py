@@ -12,15 +12,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from fuxiflow.channels import PRESSURE_LEVELS
 from fuxiflow.config.sources import Source
 from fuxiflow.operators import radio_occultation
-from fuxiflow.operators.columns import LEVELS, SOUNDED, brightness_temperatures_from_state
+from fuxiflow.operators.columns import SOUNDED, brightness_temperatures_from_state
 from fuxiflow.operators.microwave import MicrowaveOperator
 from fuxiflow.physics import surface_pressure
 
 BATCH = 2048
 """Columns that are simulated at once."""
-REFRACTED = [f"{variable}{level}" for variable in "TRZ" for level in LEVELS]
+REFRACTED = [f"{variable}{level}" for variable in "TRZ" for level in PRESSURE_LEVELS]
 """Channels of the state that refractivity at heights depends on."""
 VARIABLES = (
     "temperature",

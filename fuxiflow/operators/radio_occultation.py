@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fuxiflow.channels import ChannelTable
-from fuxiflow.operators.columns import LEAST_HUMIDITY, LEVELS
+from fuxiflow.channels import PRESSURE_LEVELS, ChannelTable
+from fuxiflow.operators.columns import LEAST_HUMIDITY
 from fuxiflow.physics import GAS_CONSTANT_DRY, GRAVITY, vapour_pressure, virtual_temperature
 from fuxiflow.physics import specific_humidity as humidity_of
 
@@ -112,7 +112,7 @@ def bending_angle(profile: Tensor, height: Tensor, impact_height: Tensor, radius
 @cache
 def _fine() -> tuple[np.ndarray, np.ndarray]:
     """Pressures ``(fine,)`` in hPa from 1000 up and the matrix ``(13, fine)`` that interpolates to them in log p."""
-    known = np.log(LEVELS)[::-1]
+    known = np.log(PRESSURE_LEVELS)[::-1]
     steps = np.linspace(0.0, len(known) - 1.0, (len(known) - 1) * SUBLAYERS + 1)
     matrix = np.stack([np.interp(steps, np.arange(len(known)), row) for row in np.eye(len(known))])
     # rows in the order of LEVELS, from the top
@@ -152,7 +152,7 @@ def refractivity_from_state(
     the state, of which T (K), R (%) and Z (m2 s-2) are used. ValueError lists the channels that the state lacks.
     """
     names = list(getattr(channels, "names", channels))
-    wanted = [f"{variable}{level}" for variable in "TRZ" for level in LEVELS]
+    wanted = [f"{variable}{level}" for variable in "TRZ" for level in PRESSURE_LEVELS]
     if missing := [name for name in wanted if name not in names]:
         raise ValueError(
             f"the state lacks {', '.join(missing)}, which the operator of radio occultation needs"
@@ -160,7 +160,7 @@ def refractivity_from_state(
     temperature, relative, geopotential = state[:, [names.index(name) for name in wanted]].chunk(
         3, dim=1
     )
-    pressure = torch.tensor(LEVELS, dtype=state.dtype, device=state.device)
+    pressure = torch.tensor(PRESSURE_LEVELS, dtype=state.dtype, device=state.device)
     humidity = humidity_of(relative.clamp_min(0.0), temperature, pressure)
     profile, height = column(temperature, humidity, geopotential, latitude)
     return at_heights(profile, height, heights.to(state))

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import zarr
 
-from fuxiflow.channels import ChannelTable, table
+from fuxiflow.channels import ChannelTable, channel_table
 from fuxiflow.grids import Grid
 from fuxiflow.progress import Progress
 from fuxiflow.states.store import (
@@ -186,7 +186,7 @@ class Climatology:
         group = open_existing(path, "climatology")
         names = [str(name) for name in group["channel"][:]]
         return cls(
-            table().select(names),
+            channel_table().select(names),
             get_grid(group),
             group["climatology"],
             int(group.attrs["window_days"]),

@@ -15,7 +15,7 @@ import zarr
 from numcodecs.bitround import BitRound
 from zarr.codecs import BloscCodec
 
-from fuxiflow.channels import ChannelTable, table
+from fuxiflow.channels import ChannelTable, channel_table
 from fuxiflow.grids import Grid
 from fuxiflow.states.store import (
     as_nanoseconds,
@@ -281,7 +281,7 @@ class Forecasts:
                 if text not in pending:
                     self._where[time] = group, index
         names, self.grid, self.lead_hours = layout
-        self.channels: ChannelTable = table().select(names)
+        self.channels: ChannelTable = channel_table().select(names)
         self.slots = np.unique(np.concatenate(slots))
         self.init_times = np.array(sorted(self._where), np.int64).astype("datetime64[ns]")
         self._cache: tuple[int, np.ndarray] | None = None

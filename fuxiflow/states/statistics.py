@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import zarr
 
-from fuxiflow.channels import ChannelTable, table
+from fuxiflow.channels import ChannelTable, channel_table
 from fuxiflow.grids import Grid
 from fuxiflow.states.store import consolidate, open_existing, put_coordinate, put_grid
 from fuxiflow.storage import provenance
@@ -215,7 +215,7 @@ class Statistics:
         """Read what :meth:`write` wrote; FileNotFoundError if it is not there, KeyError for unknown channels."""
         group = open_existing(path, "statistics")
         names = [str(name) for name in group["channel"][:]]
-        table().select(names)
+        channel_table().select(names)
         return cls(
             channels=names,
             statics=group["statics"][:],

@@ -13,7 +13,7 @@ import numpy as np
 import zarr
 from zarr.codecs import BloscCodec
 
-from fuxiflow.channels import ChannelTable, table
+from fuxiflow.channels import ChannelTable, channel_table
 from fuxiflow.grids import Grid
 from fuxiflow.states.shards import ShardReader
 from fuxiflow.storage import provenance
@@ -372,7 +372,7 @@ class States:
                 if text not in absent:
                     self._where[time] = reader, index
         names, self.grid = layout
-        self.channels: ChannelTable = table().select(names)
+        self.channels: ChannelTable = channel_table().select(names)
         self.slots = np.unique(np.concatenate(slots))
         self.times = np.array(sorted(self._where), np.int64).astype("datetime64[ns]")
 

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from fuxiflow.channels import table
+from fuxiflow.channels import channel_table
 from fuxiflow.grids import Grid
 
 
@@ -20,7 +20,7 @@ class StateLoss(nn.Module):
 
     def __init__(self, channels: Sequence[str], grid: Grid, tendency: Tensor):
         super().__init__()
-        loss_weight = torch.tensor([table()[name].loss_weight for name in channels])
+        loss_weight = torch.tensor([channel_table()[name].loss_weight for name in channels])
         weight = (loss_weight / loss_weight.mean())[:, None, None] / tendency.cpu().view(-1, 1, 1)
         area = torch.as_tensor(np.asarray(grid.area_weights), dtype=torch.float32)[:, None]
         self.register_buffer("weight", (weight * area).float())

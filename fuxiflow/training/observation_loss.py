@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from fuxiflow.channels import table
+from fuxiflow.channels import channel_table
 from fuxiflow.config import sources
 from fuxiflow.config.training import ObservationLoss
 from fuxiflow.grids import Grid
@@ -31,16 +31,16 @@ def shared_channels(source: str, channels: Sequence[str]) -> dict[str, int]:
     shared = {
         name: channels.index(name)
         for name in measured
-        if name in channels and table()[name].analysed
+        if name in channels and channel_table()[name].analysed
     }
     if not shared:
         raise ValueError(
             f"source {source} measures no channel of the state: {', '.join(list(measured)[:5])}, ..."
         )
     for name in shared:
-        if measured[name] != table()[name].unit:
+        if measured[name] != channel_table()[name].unit:
             raise ValueError(
-                f"source {source}: {name} is in {measured[name]}, the state's in {table()[name].unit}"
+                f"source {source}: {name} is in {measured[name]}, the state's in {channel_table()[name].unit}"
             )
     return shared
 
@@ -139,7 +139,7 @@ class PointLoss(nn.Module):
 
     def __init__(self, channels: Sequence[str], grid: Grid, tendency: Tensor, points: Points):
         super().__init__()
-        rows = [table()[name] for name in channels]
+        rows = [channel_table()[name] for name in channels]
         scale = sum(row.loss_weight for row in rows)
         weight = (
             torch.tensor([row.observation_weight / scale for row in rows])

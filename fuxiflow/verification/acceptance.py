@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from fuxiflow.channels import table as channel_table
+from fuxiflow.channels import channel_table
 from fuxiflow.storage import tables
 from fuxiflow.verification import bootstrap, table
 

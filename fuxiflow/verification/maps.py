@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from fuxiflow.channels import table
+from fuxiflow.channels import channel_table
 from fuxiflow.grids import Grid
 from fuxiflow.storage import provenance
 
@@ -77,7 +77,10 @@ class ErrorMaps:
             reference=np.array(self.references, object),
             lead_time=("lead_time", self.leads, {"long_name": "lead time in hours"}),
             channel=np.array(self.chosen, object),
-            unit=("channel", np.array([table()[name].unit for name in self.chosen], object)),
+            unit=(
+                "channel",
+                np.array([channel_table()[name].unit for name in self.chosen], object),
+            ),
             lat=("lat", self.grid.lat, {"standard_name": "latitude", "units": "degrees_north"}),
             lon=("lon", self.grid.lon, {"standard_name": "longitude", "units": "degrees_east"}),
         )

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fuxiflow.channels import Channel, ChannelTable, table
+from fuxiflow.channels import Channel, ChannelTable, channel_table
 from fuxiflow.grids import Grid
 from fuxiflow.times import STEP_HOURS
 from fuxiflow.world.grib import Message
@@ -55,7 +55,7 @@ class Era5Writer:
     def __init__(self, directory: Path, grid: Grid, channels: ChannelTable | None = None):
         directory = Path(directory)
         directory.mkdir(parents=True, exist_ok=True)
-        self._channels = channels or table()
+        self._channels = channels or channel_table()
         self._stack = ExitStack()
         self._files = [
             self._stack.enter_context((directory / name).open("wb"))

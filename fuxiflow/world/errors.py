@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import zarr
 
-from fuxiflow.channels import Channel, table
+from fuxiflow.channels import Channel, channel_table
 from fuxiflow.grids import Grid
 from fuxiflow.storage import provenance
 from fuxiflow.times import STEP_HOURS
@@ -166,7 +166,7 @@ class AnalysisErrors:
     ) -> dict[str, np.ndarray]:
         """The analysis ``(lat, lon)`` by channel of a ``truth``: with the error ``pattern`` of each channel that has
         one, and the bias near the ground. Relative humidity is held in [0, 110] %."""
-        channels = table()
+        channels = channel_table()
         fields = {
             name: field + np.float32(self.scale(channels[name])) * pattern[name]
             if name in pattern

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fuxiflow.channels import Channel, ChannelTable, table
+from fuxiflow.channels import Channel, ChannelTable, channel_table
 from fuxiflow.grids import Grid
 from fuxiflow.times import STEP_HOURS
 from fuxiflow.world.grib import Message
@@ -79,7 +79,7 @@ class GfsWriter:
 
     def __init__(self, directory: Path, grid: Grid, channels: ChannelTable | None = None):
         self._directory, self._grid = Path(directory), grid
-        self._channels = channels or table()
+        self._channels = channels or channel_table()
         self._messages = {channel.name: _message(grid, channel) for channel in self._channels}
 
     def write(self, init_time: datetime, lead_hours: int, fields: dict[str, np.ndarray]) -> Path:

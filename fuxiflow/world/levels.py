@@ -9,7 +9,7 @@ data, NCAR/TN-396+STR, doi:10.5065/D6HX19NH (the ECMWF method), which caps the r
 import numpy as np
 from scipy import sparse
 
-from fuxiflow.channels import ChannelTable, table
+from fuxiflow.channels import ChannelTable, channel_table
 from fuxiflow.grids import Grid
 from fuxiflow.interpolation import linear_matrix
 from fuxiflow.physics import (
@@ -50,11 +50,6 @@ LEVEL_VARIABLES = (
 )
 WINDS = ("U", "V")
 EXTRA = ("surface_pressure", "skin_temperature")
-
-
-def pressure_levels(channels: ChannelTable | None = None) -> list[int]:
-    """The pressure levels of a channel table, hPa, from the top."""
-    return sorted({channel.level for channel in channels or table() if channel.level is not None})
 
 
 def to_pressure(
@@ -237,8 +232,8 @@ def world_fields(
     Returns every channel of the table by its name, in its unit, ``(lat, lon)``; ``surface_pressure`` (Pa),
     ``skin_temperature`` (K) and ``specific_humidity`` (kg kg-1, ``(level, lat, lon)``); all float32.
     """
-    channels = channels or table()
-    levels = pressure_levels(channels)
+    channels = channels or channel_table()
+    levels = list(channels.pressure_levels)
     native = to_pressure(frame, sigma, surface_geopotential, levels)
     source = {}
     for channel in channels:

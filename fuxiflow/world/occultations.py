@@ -15,16 +15,16 @@ import numpy as np
 import torch
 
 from fuxiflow import physics
+from fuxiflow.channels import PRESSURE_LEVELS
 from fuxiflow.config.sources import Platform, Source
 from fuxiflow.observations.orbits import track
-from fuxiflow.operators.columns import LEVELS
 from fuxiflow.operators.radio_occultation import geometric_height, refractivity
 from fuxiflow.randomness import generator
 from fuxiflow.world.outages import observed
 from fuxiflow.world.windows import TruthWindow, TruthWindows
 
 VARIABLES = (
-    *(f"{name}{level}" for name in "TZ" for level in LEVELS),
+    *(f"{name}{level}" for name in "TZ" for level in PRESSURE_LEVELS),
     "specific_humidity",
     "surface_pressure",
     "T2M",
@@ -120,12 +120,14 @@ def profile(column: Mapping[str, float], lat: float, height: np.ndarray) -> np.n
     Between the levels temperature and the logarithm of specific humidity are linear in height, and the logarithm of
     pressure has the curvature that hydrostatic balance gives it. NaN below the ground.
     """
-    levels = [level for level in LEVELS if level < column["surface_pressure"] - 1.0][::-1]
+    levels = [level for level in PRESSURE_LEVELS if level < column["surface_pressure"] - 1.0][::-1]
     z, t, log_q = (
         np.array([column[f"{name}{level}"] for level in levels]) for name in ("Z", "T", "log_q")
     )
     ground_log_q = np.interp(
-        np.log(column["surface_pressure"]), np.log(LEVELS), [column[f"log_q{p}"] for p in LEVELS]
+        np.log(column["surface_pressure"]),
+        np.log(PRESSURE_LEVELS),
+        [column[f"log_q{p}"] for p in PRESSURE_LEVELS],
     )
     above = z[-1] / physics.GRAVITY + _ABOVE
     t_above = t[-1] + _standard(above) - _standard(above[0])

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from fuxiflow import physics
-from fuxiflow.operators.columns import LEVELS
+from fuxiflow.channels import PRESSURE_LEVELS
 from fuxiflow.randomness import generator
 from fuxiflow.world.windows import TruthWindow
 
@@ -28,7 +28,7 @@ SURFACE = (
 )
 """Variables of the truth that a report from the surface needs."""
 SOUNDING = (
-    *(f"{name}{level}" for name in "TUVZ" for level in LEVELS),
+    *(f"{name}{level}" for name in "TUVZ" for level in PRESSURE_LEVELS),
     "specific_humidity",
     "surface_pressure",
     "T2M",
@@ -82,8 +82,8 @@ def _saturated(temperature: np.ndarray) -> np.ndarray:
 def _at_pressure(found: Mapping[str, np.ndarray], name: str, pressure: np.ndarray) -> np.ndarray:
     """A variable of the 13 levels at ``pressure (n, m)`` in hPa, linear in its logarithm, constant beyond the levels:
     ``(n, m)``."""
-    known = np.log(LEVELS)
-    values = np.stack([found[f"{name}{level}"] for level in LEVELS], axis=-1)
+    known = np.log(PRESSURE_LEVELS)
+    values = np.stack([found[f"{name}{level}"] for level in PRESSURE_LEVELS], axis=-1)
     x = np.clip(np.log(pressure), known[0], known[-1])
     upper = np.clip(np.searchsorted(known, x, side="right") - 1, 0, len(known) - 2)
     share = (x - known[upper]) / (known[upper + 1] - known[upper])
@@ -185,7 +185,9 @@ def soundings(
     ascent = rng.standard_normal((len(ground), 1))
     for name in "TUVRZ":
         known = np.interp(
-            np.log(pressure), np.log(LEVELS), [noise[f"{name}{level}"] for level in LEVELS]
+            np.log(pressure),
+            np.log(PRESSURE_LEVELS),
+            [noise[f"{name}{level}"] for level in PRESSURE_LEVELS],
         )
         error = ascent if name == "Z" else rng.standard_normal(pressure.shape)
         values[name] = values[name] + known * error
@@ -206,10 +208,10 @@ def soundings(
 
 def _curvature(found: Mapping[str, np.ndarray], pressure: np.ndarray) -> np.ndarray:
     """What linear interpolation of geopotential lacks between the 13 levels, R (dT/dln p) (s - s1) (s2 - s) / 2."""
-    known = np.log(LEVELS)
+    known = np.log(PRESSURE_LEVELS)
     x = np.clip(np.log(pressure), known[0], known[-1])
     upper = np.clip(np.searchsorted(known, x, side="right") - 1, 0, len(known) - 2)
-    temperature = np.stack([found[f"T{level}"] for level in LEVELS], axis=-1)
+    temperature = np.stack([found[f"T{level}"] for level in PRESSURE_LEVELS], axis=-1)
     rows = np.arange(len(pressure))[:, None]
     slope = (temperature[rows, upper + 1] - temperature[rows, upper]) / (
         known[upper + 1] - known[upper]

@@ -6,9 +6,10 @@ from datetime import date, datetime, timedelta
 import numpy as np
 import torch
 
+from fuxiflow.channels import PRESSURE_LEVELS
 from fuxiflow.config.sources import Platform, Source
 from fuxiflow.observations.orbits import EPOCH, SCANNERS, Swath, swath
-from fuxiflow.operators.columns import LEVELS, brightness_temperatures
+from fuxiflow.operators.columns import brightness_temperatures
 from fuxiflow.operators.microwave import MicrowaveOperator
 from fuxiflow.randomness import generator
 from fuxiflow.world.outages import observed
@@ -53,7 +54,7 @@ def simulate(operator: MicrowaveOperator, truth: TruthWindow, view: Swath) -> np
     latitude, zenith = (
         torch.from_numpy(v.ravel().astype(np.float32)) for v in (view.lat, view.zenith)
     )
-    count = len(LEVELS)
+    count = len(PRESSURE_LEVELS)
     parts = []
     with torch.no_grad():
         for part, lat, angle in zip(

@@ -13,10 +13,9 @@ import numpy as np
 import zarr
 from zarr.codecs import BloscCodec
 
-from fuxiflow.channels import ChannelTable, table
+from fuxiflow.channels import ChannelTable, channel_table
 from fuxiflow.grids import Grid
 from fuxiflow.storage import provenance
-from fuxiflow.world.levels import pressure_levels
 
 CHUNK, SHARD = 16, 128
 EPOCH = datetime(1970, 1, 1)
@@ -87,8 +86,8 @@ class TruthWriter:
         static: dict[str, np.ndarray],
         channels: ChannelTable | None = None,
     ):
-        self._channels, self._times, self._done = channels or table(), list(times), 0
-        levels = pressure_levels(self._channels)
+        self._channels, self._times, self._done = channels or channel_table(), list(times), 0
+        levels = list(self._channels.pressure_levels)
         self._group = zarr.open_group(path, mode="w")
         self._group.attrs.update(
             Conventions="CF-1.11",

@@ -8,15 +8,15 @@ from datetime import date, datetime, timedelta
 import numpy as np
 import torch
 
+from fuxiflow.channels import PRESSURE_LEVELS
 from fuxiflow.grids import Grid
 from fuxiflow.interpolation import corners
-from fuxiflow.operators.columns import LEVELS
 from fuxiflow.times import STEP_HOURS, hours
 from fuxiflow.world.truth import STATIC, Truth
 
 STEP = hours(STEP_HOURS)
 COLUMN = (
-    *(f"T{level}" for level in LEVELS),
+    *(f"T{level}" for level in PRESSURE_LEVELS),
     "specific_humidity",
     "surface_pressure",
     "skin_temperature",
@@ -74,7 +74,7 @@ class TruthWindows:
         self.times = set(truth.times)
         self.static = {name: truth.static(name) for name in STATIC if name in variables}
         self.variables = [name for name in variables if name not in STATIC]
-        humidity = [f"log_q{level}" for level in LEVELS]
+        humidity = [f"log_q{level}" for level in PRESSURE_LEVELS]
         self.names = tuple(
             column
             for name in (*self.variables, *self.static)

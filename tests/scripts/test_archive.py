@@ -138,7 +138,7 @@ def test_era5_and_invariants(server, paths, tmp_path):
     load_script("archive_era5").main(None, output, params, LOG)
     assert len(manifest(output)["fetched"]) == 7
     assert len(server.store_requests) == 7
-    assert len(channels.table()) == 70
+    assert len(channels.channel_table()) == 70
     single = SimpleNamespace(raw=tmp_path / "invariants.grib")
     load_script("archive_invariants").main(None, single, SimpleNamespace(), LOG)
     assert single.raw.stat().st_size > 0

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from fuxiflow.channels import table
+from fuxiflow.channels import channel_table
 from fuxiflow.models import checkpoint
 from fuxiflow.states.forecasts import Forecasts
 from fuxiflow.storage import provenance
@@ -92,10 +92,10 @@ def test_fields_of_the_files_reach_the_store_in_the_tables_units(gfs, cascade, t
     )
     field = Forecasts([store]).read(INIT, 6)
     for name in ("Z500", "T850", "U50", "R1000", "MSL"):
-        raw = gribfiles.values(table()[name])
-        scale = table()[name].valid_max - table()[name].valid_min
+        raw = gribfiles.values(channel_table()[name])
+        scale = channel_table()[name].valid_max - channel_table()[name].valid_min
         middle = 0.5 * (raw[1:] + raw[:-1]) + 1.0
-        np.testing.assert_allclose(field[table().index(name)], middle, atol=1e-4 * scale)
+        np.testing.assert_allclose(field[channel_table().index(name)], middle, atol=1e-4 * scale)
     assert field[69].max() == pytest.approx(1.0)
 
 

@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 import xarray as xr
 
-from fuxiflow.channels import table
+from fuxiflow.channels import channel_table
 from fuxiflow.grids import Grid
 from fuxiflow.states.climatology import Climatology
 from fuxiflow.states.forecasts import Forecasts
@@ -26,7 +26,7 @@ TIMES = [START + timedelta(hours=6 * i) for i in range(8)]
 
 
 def expected(seed):
-    fields = [gribfiles.values(c, seed) / (1 if c.analysed else 100) for c in table()]
+    fields = [gribfiles.values(c, seed) / (1 if c.analysed else 100) for c in channel_table()]
     return regrid(np.stack(fields), SourceGrid.of(gribfiles.GRID), GRID)
 
 
@@ -44,7 +44,7 @@ def test_decode_era5(tmp_path):
     gribfiles.write_era5(tmp_path / "raw", TIMES)
     output = decode(tmp_path)
     states = States([output.states])
-    assert states.channels == table()
+    assert states.channels == channel_table()
     assert states.grid == GRID
     assert len(states) == 8
     for seed, time in enumerate(TIMES):
@@ -119,10 +119,10 @@ def truth(tmp_path, **changes):
     times = np.datetime64("2023-01-01", "ns") + np.arange(20) * np.timedelta64(6, "h")
     values = {
         name: (("time", "lat", "lon"), rng.random((20, 7, 12)).astype(np.float32))
-        for name in table().names
+        for name in channel_table().names
     }
     data = xr.Dataset(values, {"time": times, "lat": world.lat, "lon": world.lon})
-    for channel in table():
+    for channel in channel_table():
         data[channel.name].attrs["units"] = channel.unit
     data = data.drop_vars(changes.get("drop", []))
     data.attrs = {}
@@ -138,7 +138,7 @@ def truth(tmp_path, **changes):
 def test_truth(tmp_path):
     data, states, world = truth(tmp_path)
     assert (len(states), states.times[0]) == (16, np.datetime64("2023-01-02"))
-    fields = np.stack([data[name].values[17] for name in table().names])
+    fields = np.stack([data[name].values[17] for name in channel_table().names])
     np.testing.assert_allclose(
         states.read(data.time.values[17]), regrid(fields, SourceGrid.of(world), GRID), rtol=1e-5
     )
@@ -164,8 +164,8 @@ def training(tmp_path_factory):
     times = np.datetime64("2022-01-01", "ns") + np.arange(60) * np.timedelta64(6, "h")
     values = rng.normal(10, 1, (60, 70, *GRID.shape)).astype(np.float32)
     values[40:] = 1e6
-    write_states(path / "a.zarr", times[:30], table(), GRID, values[:30])
-    write_states(path / "b.zarr", times[30:], table(), GRID, values[30:])
+    write_states(path / "a.zarr", times[:30], channel_table(), GRID, values[:30])
+    write_states(path / "b.zarr", times[30:], channel_table(), GRID, values[30:])
     write_invariants(path / "invariants.grib", {129: 1e4, 172: 1.0})
     return path, values
 

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from fuxiflow import times
-from fuxiflow.channels import table as channel_table
+from fuxiflow.channels import channel_table
 from fuxiflow.config import sources
 from fuxiflow.grids import Grid
 from fuxiflow.observations.sparse import SparseWriter

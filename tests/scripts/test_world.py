@@ -8,7 +8,7 @@ import eccodes
 import numpy as np
 import pytest
 
-from fuxiflow.channels import table
+from fuxiflow.channels import channel_table
 from fuxiflow.grids import Grid
 from fuxiflow.world.errors import write_library
 from fuxiflow.world.levels import PROGNOSTIC, pressure_levels
@@ -36,7 +36,7 @@ def world(tmp_path):
         "surface_geopotential": np.full(GRID.shape, 500.0),
     }
     plane = np.ones(GRID.shape, np.float32)
-    fields = {channel.name: middle(channel) * plane for channel in table()}
+    fields = {channel.name: middle(channel) * plane for channel in channel_table()}
     fields |= {
         "surface_pressure": 1e5 * plane,
         "skin_temperature": 290.0 * plane,
@@ -45,7 +45,7 @@ def world(tmp_path):
     with TruthWriter(tmp_path / "truth.zarr", times, GRID, static) as writer:
         for time in times:
             writer.write(time, fields)
-    names = table().analysed.names
+    names = channel_table().analysed.names
     ramp = [np.full((len(names), *GRID.shape), 0.25 * i, np.float32) for i in range(9)]
     native = [
         dict.fromkeys(PROGNOSTIC, np.zeros((2, 2, 2))) | {"surface_pressure": np.zeros((2, 2))}
@@ -78,10 +78,10 @@ def test_era5_is_truth_plus_error_plus_bias(world):
     )
     upper = decoded(world / "era5" / "pressure_levels.grib")
     assert len(upper) == 65
-    np.testing.assert_allclose(upper["t", 500], middle(table()["T500"]) + 0.5, atol=1e-2)
+    np.testing.assert_allclose(upper["t", 500], middle(channel_table()["T500"]) + 0.5, atol=1e-2)
     surface = decoded(world / "era5" / "single_levels.grib")
     # 00 UTC: 14 h local solar time at 210 E, where the bias over land is largest
-    warm = surface["2t", 0].reshape(GRID.shape)[3] - middle(table()["T2M"]) - 0.5
+    warm = surface["2t", 0].reshape(GRID.shape)[3] - middle(channel_table()["T2M"]) - 0.5
     np.testing.assert_allclose([warm.max(), warm.mean(), warm.argmax()], [1.2, 0.8, 7], atol=2e-2)
     np.testing.assert_allclose(1000 * surface["tp", 0], 5.0, atol=1e-2)
     assert (world / "era5" / "provenance.json").exists()
@@ -100,7 +100,7 @@ def test_gfs_analyses_without_forecasts(world):
     assert len(files) == 8
     fields = decoded(files[0])
     assert ("tp", 0) not in fields
-    np.testing.assert_allclose(fields["t", 850], middle(table()["T850"]) + 0.5, atol=1e-2)
+    np.testing.assert_allclose(fields["t", 850], middle(channel_table()["T850"]) + 0.5, atol=1e-2)
 
 
 def test_invariants_come_from_the_truth(world):

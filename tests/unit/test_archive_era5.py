@@ -30,7 +30,7 @@ def nobody(monkeypatch, tmp_path):
 def asked(start, end, days=8):
     return {
         name: (dataset, request)
-        for name, dataset, request in era5.requests_of(channels.table(), start, end, days)
+        for name, dataset, request in era5.requests_of(channels.channel_table(), start, end, days)
     }
 
 

@@ -16,7 +16,7 @@ def inventory(lead: int, leave_out: str = "") -> tuple[str, bytes]:
     """An inventory and a file of ten octets a message, with messages that nobody asked for in between."""
     step = "anl" if lead == 0 else f"{lead} hour fcst"
     entries = []
-    for channel in channels.table():
+    for channel in channels.channel_table():
         parameter = gfs.ABBREVIATIONS[
             channel.gfs_discipline, channel.gfs_category, channel.gfs_number
         ]
@@ -77,7 +77,7 @@ def test_what_is_no_inventory_is_named(text):
 @pytest.mark.parametrize("lead", [0, 6, 240])
 def test_every_channel_is_selected_once(lead):
     messages = gfs.parse_index(inventory(lead)[0], URL)
-    ranges = gfs.select(messages, channels.table(), lead, URL)
+    ranges = gfs.select(messages, channels.channel_table(), lead, URL)
     assert len(set(ranges)) == (69 if lead == 0 else 70)
     chosen = [message for message in messages if (message.start, message.end) in ranges]
     assert "TCDC" not in {message.parameter for message in chosen}
@@ -88,12 +88,12 @@ def test_every_channel_is_selected_once(lead):
 def test_a_missing_channel_is_named():
     messages = gfs.parse_index(inventory(6, leave_out="T500")[0], URL)
     with pytest.raises(DownloadError, match=r"lacks T500 \(TMP:500 mb:6 hour fcst\)"):
-        gfs.select(messages, channels.table(), 6, URL)
+        gfs.select(messages, channels.channel_table(), 6, URL)
 
 
 def test_download_holds_the_channels_alone(server, tmp_path):
     text, body = inventory(6)
-    name, download = gfs.task(server.url, "0p25", channels.table(), datetime(2023, 7, 1), 6)
+    name, download = gfs.task(server.url, "0p25", channels.channel_table(), datetime(2023, 7, 1), 6)
     server.files |= {f"{name}.idx": text.encode(), name: body}
     with requests.Session() as session:
         got = download(session, tmp_path / name).read_bytes()

@@ -6,7 +6,7 @@ from fuxiflow import channels
 
 
 def test_the_papers_order():
-    names = channels.table().names
+    names = channels.channel_table().names
     levels = [50, 100, 150, 200, 250, 300, 400, 500, 600, 700, 850, 925, 1000]
     assert names == [f"{v}{p}" for v in "ZTUVR" for p in levels] + [
         "T2M",
@@ -15,15 +15,23 @@ def test_the_papers_order():
         "MSL",
         "TP",
     ]
+    assert tuple(levels) == channels.PRESSURE_LEVELS
+
+
+def test_pressure_levels_are_those_of_the_channels_that_are_left():
+    assert channels.channel_table().select(["T850", "Z500", "U850", "MSL"]).pressure_levels == (
+        500,
+        850,
+    )
 
 
 def test_precipitation_is_not_analysed():
-    assert len(channels.table().analysed) == 69
-    assert "TP" not in channels.table().analysed.names
+    assert len(channels.channel_table().analysed) == 69
+    assert "TP" not in channels.channel_table().analysed.names
 
 
 def test_rows_are_consistent():
-    for channel in channels.table():
+    for channel in channels.channel_table():
         assert channel.valid_min < channel.valid_max
         assert 0 <= channel.observation_weight <= channel.loss_weight
         assert channel.level is None or channel.name.endswith(str(channel.level))
@@ -32,12 +40,12 @@ def test_rows_are_consistent():
 
 
 def test_geopotential_of_gfs_is_scaled_from_height():
-    assert channels.table()["Z500"].gfs_scale == pytest.approx(9.80665)
-    assert channels.table()["TP"].era5_scale == 1000  # m to mm
+    assert channels.channel_table()["Z500"].gfs_scale == pytest.approx(9.80665)
+    assert channels.channel_table()["TP"].era5_scale == 1000  # m to mm
 
 
 def test_look_up():
-    table = channels.table()
+    table = channels.channel_table()
     assert table["T850"].unit == "K"
     assert table[table.index("T850")].name == "T850"
     assert table[:2].names == ["Z50", "Z100"]
@@ -57,10 +65,10 @@ def test_a_malformed_row_is_named(tmp_path):
         tmp_path / "c.csv", lambda lines: [*lines[:2], lines[2].replace(",100,", ",low,", 1)]
     )
     with pytest.raises(ValueError, match=r"c\.csv, line 3: malformed"):
-        channels.read(path)
+        channels.read_channels(path)
 
 
 def test_names_are_unique(tmp_path):
     path = write(tmp_path / "c.csv", lambda lines: [lines[0], lines[1], lines[1]])
     with pytest.raises(ValueError, match="not unique"):
-        channels.read(path)
+        channels.read_channels(path)

@@ -1,4 +1,4 @@
-from fuxiflow.channels import table
+from fuxiflow.channels import channel_table
 from fuxiflow.figures import obs_loss_weights
 
 
@@ -13,7 +13,7 @@ def labels(observed):
 
 
 def test_equal_profiles_of_weights_are_one_line():
-    every = [channel.name for channel in table().analysed]
+    every = [channel.name for channel in channel_table().analysed]
     assert labels(every) == [
         "geopotential, zonal wind, meridional wind, relative humidity",
         "temperature",

@@ -36,7 +36,9 @@ def test_units_are_written_out(name, expected):
 
 def test_every_channel_has_a_unit_without_carets():
     assert not [
-        c.name for c in channels.table() if "-2" in style.unit(c.name) or "^" in style.unit(c.name)
+        c.name
+        for c in channels.channel_table()
+        if "-2" in style.unit(c.name) or "^" in style.unit(c.name)
     ]
 
 

@@ -7,7 +7,7 @@ import eccodes
 import numpy as np
 import pytest
 
-from fuxiflow.channels import table
+from fuxiflow.channels import channel_table
 from fuxiflow.cycling import external
 from fuxiflow.cycling.forecast import forecast
 from fuxiflow.grids import Grid
@@ -35,7 +35,7 @@ def pair(count=1, shape=(7, 12), seed=0):
 
 
 def test_channels_are_those_of_fuxi_and_of_the_channel_table():
-    assert table().names == onnx_cascade.CHANNELS
+    assert channel_table().names == onnx_cascade.CHANNELS
     assert onnx_cascade.CHANNELS[:14] == [
         "Z50",
         "Z100",
@@ -52,7 +52,7 @@ def test_channels_are_those_of_fuxi_and_of_the_channel_table():
         "Z1000",
         "T50",
     ]
-    units = {channel.name: channel.unit for channel in table()}
+    units = {channel.name: channel.unit for channel in channel_table()}
     assert [
         units[name] for name in ("Z500", "T500", "U500", "V500", "R500", "T2M", "U10", "MSL", "TP")
     ] == ["m2 s-2", "K", "m s-1", "m s-1", "%", "K", "m s-1", "Pa", "mm"]
@@ -174,7 +174,7 @@ def test_our_networks_have_the_same_interface(tmp_path):
     record = tiny.record(tmp_path)
     networks = tiny.networks(record).eval()
     model = external.TrainedForecaster(networks)
-    assert model.channels.names == table().names
+    assert model.channels.names == channel_table().names
     assert model.grid == tiny.GRID
     previous, current = record.fields[3:4], record.fields[4:5]
     inits = tiny.times(5)[4:]
@@ -279,7 +279,7 @@ def test_a_real_gfs_file_becomes_fuxis_channels(tmp_path):
 
 
 def test_a_missing_channel_is_a_missing_forecast_and_a_ledger_row(one, tmp_path):
-    lacking = [channel for channel in table() if channel.name != "R300"]
+    lacking = [channel for channel in channel_table() if channel.name != "R300"]
     gribfiles.write_gfs(tmp_path / "gfs", datetime(2022, 12, 31, 12), [0])
     gribfiles.write_gfs(tmp_path / "gfs", datetime(2022, 12, 31, 18), [0], lacking)
     gribfiles.write_gfs(tmp_path / "gfs", datetime(2023, 1, 1), [0])
@@ -316,4 +316,4 @@ def test_fields_are_interpolated_to_and_from_the_models_grid(one, tmp_path):
 
 def test_analyses_that_lack_a_channel_are_refused():
     with pytest.raises(KeyError, match="lack Z100"):
-        external.completed(np.zeros((1, 2, 2)), ["Z50"], table()[:2])
+        external.completed(np.zeros((1, 2, 2)), ["Z50"], channel_table()[:2])

@@ -5,10 +5,9 @@ import pytest
 import torch
 
 from fuxiflow import physics
-from fuxiflow.channels import table
+from fuxiflow.channels import PRESSURE_LEVELS, channel_table
 from fuxiflow.operators import columns as module
 from fuxiflow.operators.columns import (
-    LEVELS,
     brightness_temperatures,
     brightness_temperatures_from_state,
     columns,
@@ -26,7 +25,9 @@ def profile():
     temperature = torch.tensor(
         [[205.0, 200, 205, 215, 225, 235, 250, 262, 271, 278, 287, 291, 295]]
     ).double()
-    return temperature, physics.specific_humidity(60.0, temperature, torch.tensor(LEVELS).double())
+    return temperature, physics.specific_humidity(
+        60.0, temperature, torch.tensor(PRESSURE_LEVELS).double()
+    )
 
 
 def test_columns_pass_through_the_levels(operator, profile):
@@ -34,9 +35,11 @@ def test_columns_pass_through_the_levels(operator, profile):
     t, q = columns(operator, *profile, latitude)
     inside = (operator.pressure > 50.0) & (operator.pressure < 1000.0)
     log_p = np.log(operator.pressure[inside].numpy())
-    np.testing.assert_allclose(t[0, inside], np.interp(log_p, np.log(LEVELS), profile[0][0]))
     np.testing.assert_allclose(
-        torch.log(q[0, inside]), np.interp(log_p, np.log(LEVELS), torch.log(profile[1][0]))
+        t[0, inside], np.interp(log_p, np.log(PRESSURE_LEVELS), profile[0][0])
+    )
+    np.testing.assert_allclose(
+        torch.log(q[0, inside]), np.interp(log_p, np.log(PRESSURE_LEVELS), torch.log(profile[1][0]))
     )
 
 
@@ -65,9 +68,9 @@ def test_wrong_number_of_levels_is_refused(operator, profile):
 
 
 def test_state_gives_what_its_fields_give(operator, profile):
-    channels = table()
+    channels = channel_table()
     state = torch.zeros(1, len(channels), dtype=torch.float64)
-    for i, level in enumerate(LEVELS):
+    for i, level in enumerate(PRESSURE_LEVELS):
         state[0, channels.index(f"T{level}")] = profile[0][0, i]
         state[0, channels.index(f"R{level}")] = 60.0
     state[0, channels.index("MSL")], state[0, channels.index("T2M")] = 101000.0, 296.0

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
+from fuxiflow.channels import PRESSURE_LEVELS
 from fuxiflow.config import sources
 from fuxiflow.operators import equivalents, radio_occultation
-from fuxiflow.operators.columns import LEVELS
 from fuxiflow.operators.microwave import MicrowaveOperator
 
 ZERO = torch.zeros(2)
@@ -27,8 +27,8 @@ def test_channels_of_the_state_are_taken_and_others_are_missing():
 
 
 def test_refractivity_is_that_of_the_operator_of_occultations():
-    names = [f"{variable}{level}" for variable in "TRZ" for level in LEVELS]
-    height = 7400.0 * torch.log(1013.0 / torch.tensor(LEVELS))
+    names = [f"{variable}{level}" for variable in "TRZ" for level in PRESSURE_LEVELS]
+    height = 7400.0 * torch.log(1013.0 / torch.tensor(PRESSURE_LEVELS))
     state = torch.cat(
         [torch.linspace(210, 290, 13), torch.full((13,), 40.0), 9.80665 * height]
     ).expand(2, -1)

@@ -8,10 +8,10 @@ import torch
 from scipy.integrate import quad
 from scipy.special import k0e
 
+from fuxiflow.channels import PRESSURE_LEVELS
 from fuxiflow.observations import abel
 from fuxiflow.operators import absorption, tables
 from fuxiflow.operators import radio_occultation as ro
-from fuxiflow.operators.columns import LEVELS
 from fuxiflow.physics import GAS_CONSTANT_DRY, vapour_pressure, virtual_temperature
 
 RADIUS = 6.371e6
@@ -180,8 +180,8 @@ def test_masked_values_have_no_gradient(atmospheres):
 
 def test_state_gives_refractivity_at_heights():
     # an isothermal dry column: N = 77.6 p/T, and log p falls with geopotential at the rate 1/RT
-    names = [f"{v}{level}" for v in "ZTR" for level in LEVELS]
-    pressure = doubles(*map(float, LEVELS))
+    names = [f"{v}{level}" for v in "ZTR" for level in PRESSURE_LEVELS]
+    pressure = doubles(*map(float, PRESSURE_LEVELS))
     temperature = torch.full_like(pressure, 250.0)
     phi = GAS_CONSTANT_DRY * 250.0 * torch.log(1000.0 / pressure)
     state = torch.cat([phi, temperature, torch.zeros_like(pressure)])[None]
@@ -202,7 +202,7 @@ def test_missing_channels_are_listed():
     with pytest.raises(ValueError, match="the state lacks Z50, "):
         ro.refractivity_from_state(
             torch.zeros(1, 26),
-            [f"{v}{level}" for v in "TR" for level in LEVELS],
+            [f"{v}{level}" for v in "TR" for level in PRESSURE_LEVELS],
             doubles(0.0),
             doubles(1.0),
         )

@@ -7,8 +7,9 @@ import pytest
 import torch
 from scipy.special import expn
 
+from fuxiflow.channels import PRESSURE_LEVELS
 from fuxiflow.operators import cloud, emissivity, roughness, surfaces, tables
-from fuxiflow.operators.columns import LEVELS, brightness_temperatures
+from fuxiflow.operators.columns import brightness_temperatures
 from fuxiflow.operators.equivalents import jacobian
 from fuxiflow.operators.microwave import DIFFUSE, MicrowaveOperator
 
@@ -130,7 +131,7 @@ def test_unknown_surfaces_are_named():
 
 def test_surfaces_reach_the_brightness_temperatures(operator):
     one = torch.ones(1, dtype=torch.float64)
-    levels = torch.tensor(LEVELS, dtype=torch.float64)
+    levels = torch.tensor(PRESSURE_LEVELS, dtype=torch.float64)
     given = [
         (220.0 + 0.06 * levels)[None],
         torch.full((1, 13), 1e-4).double(),

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 
+from fuxiflow.channels import PRESSURE_LEVELS
 from fuxiflow.config import sources
 from fuxiflow.cycling import single_observation as experiments
 from fuxiflow.cycling.cycle import Observer, cold_start, resumed
 from fuxiflow.cycling.response import Response
 from fuxiflow.observations.sparse import SparseGrids
-from fuxiflow.operators.columns import LEVELS
 from fuxiflow.operators.equivalents import equivalent_operator
 from fuxiflow.states.climatology import Climatology
 from fuxiflow.states.statistics import Statistics
@@ -68,7 +68,7 @@ def test_only_the_observed_cell_answers_and_by_as_much_as_its_hours_say(record):
     assert set(found.hour) <= set(np.arange(-2.5, 5))
     # 5 K are half a standard deviation of the source; a cell gets the mean of its hours
     expected = 2.0 * 0.5 / hours * tendency
-    level = LEVELS.index(500)
+    level = PRESSURE_LEVELS.index(500)
     np.testing.assert_allclose(found.response[:, level], expected, rtol=1e-4)
     assert np.abs(np.delete(found.response, level, axis=1)).max() < 1e-4
     middle = experiments.REACH
@@ -93,7 +93,7 @@ def test_the_jacobian_is_the_slope_of_the_operator(record):
             found, footprints.zenith
         )
     np.testing.assert_allclose(change[:, CHANNEL], slopes[:, column], rtol=0.05, atol=2e-3)
-    total = slopes[:, [found.channels.index(f"T{level}") for level in LEVELS]].sum(1)
+    total = slopes[:, [found.channels.index(f"T{level}") for level in PRESSURE_LEVELS]].sum(1)
     assert ((total > 0.7) & (total < 1.1)).all()
 
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from fuxiflow.channels import table
+from fuxiflow.channels import channel_table
 from fuxiflow.grids import Grid
 from fuxiflow.states.climatology import (
     NODES,
@@ -17,7 +17,7 @@ from fuxiflow.states.climatology import (
 )
 
 GRID = Grid(2, 3)
-CHANNELS = table().select(["T850", "MSL"])
+CHANNELS = channel_table().select(["T850", "MSL"])
 LOG = logging.getLogger("test")
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from fuxiflow.channels import table
+from fuxiflow.channels import channel_table
 from fuxiflow.grids import Grid
 from fuxiflow.states.decoding import Assembler, analyses, complaint, forecasts, grib_files
 from fuxiflow.states.framing import Fault
@@ -14,7 +14,7 @@ from fuxiflow.states.regrid import SourceGrid, regrid
 from tests import gribfiles
 
 GRID = Grid(4, 8)
-CHANNELS = table().select(["T500", "MSL", "TP"])
+CHANNELS = channel_table().select(["T500", "MSL", "TP"])
 TIMES = [datetime(2022, 1, 1) + timedelta(hours=6 * i) for i in range(4)]
 
 
@@ -89,7 +89,10 @@ def test_an_absent_time_keeps_its_slot(tmp_path):
 def test_values_out_of_range_go_to_the_ledger_with_file_and_message(tmp_path):
     gribfiles.write_era5(tmp_path, TIMES[:1], CHANNELS)
     append(
-        tmp_path, gribfiles.era5(table()["MSL"], TIMES[1], gribfiles.values(table()["MSL"]) / 100)
+        tmp_path,
+        gribfiles.era5(
+            channel_table()["MSL"], TIMES[1], gribfiles.values(channel_table()["MSL"]) / 100
+        ),
     )
     states, ledger = run(tmp_path, times=TIMES[:2])
     assert states[1] is None
@@ -123,7 +126,7 @@ def test_an_unreadable_file_beside_good_ones(tmp_path):
 
 def test_identical_duplicates_pass_and_conflicting_ones_do_not(tmp_path):
     gribfiles.write_era5(tmp_path, TIMES, CHANNELS)
-    msl = table()["MSL"]
+    msl = channel_table()["MSL"]
     append(
         tmp_path,
         gribfiles.era5(msl, TIMES[0], gribfiles.values(msl, 0)),
@@ -137,15 +140,15 @@ def test_identical_duplicates_pass_and_conflicting_ones_do_not(tmp_path):
 
 def test_missing_points_and_unsupported_grids_are_rejected(tmp_path):
     gribfiles.write_era5(tmp_path, TIMES[:1], CHANNELS)
-    field = gribfiles.values(table()["T500"])
+    field = gribfiles.values(channel_table()["T500"])
     field[0, 0] = np.nan
     append(
         tmp_path,
-        gribfiles.era5(table()["T500"], TIMES[1], field),
+        gribfiles.era5(channel_table()["T500"], TIMES[1], field),
         gribfiles.era5(
-            table()["MSL"],
+            channel_table()["MSL"],
             TIMES[1],
-            gribfiles.values(table()["MSL"]),
+            gribfiles.values(channel_table()["MSL"]),
             longitudeOfLastGridPointInDegrees=100.0,
             iDirectionIncrementInDegrees=9.0,
         ),
@@ -157,7 +160,7 @@ def test_missing_points_and_unsupported_grids_are_rejected(tmp_path):
 
 
 def test_precipitation_that_does_not_make_up_six_hours(tmp_path):
-    tp = table()["TP"]
+    tp = channel_table()["TP"]
     gribfiles.write_era5(tmp_path, TIMES[:1], CHANNELS)
     gribfiles.write_era5(tmp_path / "more", TIMES[1:2], CHANNELS[:2])
     append(
@@ -176,7 +179,7 @@ def test_precipitation_that_does_not_make_up_six_hours(tmp_path):
 
 
 def test_longer_accumulations_win_and_crossing_ones_are_ignored(tmp_path):
-    tp = table()["TP"]
+    tp = channel_table()["TP"]
     gribfiles.write_era5(tmp_path, TIMES, CHANNELS)
     append(
         tmp_path,
@@ -245,7 +248,7 @@ def test_files_of_a_directory(tmp_path):
 
 
 def test_complaints():
-    t, tp = table()["T500"], table()["TP"]
+    t, tp = channel_table()["T500"], channel_table()["TP"]
     assert complaint(np.full((2, 2), 250.0), t) is None
     assert complaint(np.array([250.0, np.nan]), t) == "1 of 2 values are missing"
     limits = f"{t.valid_min:g} .. {t.valid_max:g}"

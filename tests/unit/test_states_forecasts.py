@@ -5,14 +5,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from fuxiflow.channels import table
+from fuxiflow.channels import channel_table
 from fuxiflow.cycling.forecast import write_leads
 from fuxiflow.grids import Grid
 from fuxiflow.states import forecasts as module
 from fuxiflow.states.forecasts import Forecasts, ForecastWriter
 
 GRID = Grid(4, 8)
-CHANNELS = table().select(["Z500", "Z850", "T850", "T2M", "TP"])
+CHANNELS = channel_table().select(["Z500", "Z850", "T850", "T2M", "TP"])
 INITS = np.datetime64("2023-01-01", "ns") + np.arange(3) * np.timedelta64(12, "h")
 LEADS = [0, 6, 12, 18]
 # with ten bits of mantissa: stored as they are

@@ -3,7 +3,7 @@ from datetime import datetime
 import numpy as np
 import pytest
 
-from fuxiflow.channels import table
+from fuxiflow.channels import channel_table
 from fuxiflow.states.framing import Fault, Frame, fields, frames, sections
 from tests import gribfiles
 from tests.helpers import realdata
@@ -13,7 +13,7 @@ TIME = datetime(2022, 1, 1)
 
 @pytest.fixture(scope="module")
 def messages():
-    channel = table()["T500"]
+    channel = channel_table()["T500"]
     return [
         gribfiles.era5(channel, TIME, gribfiles.values(channel)),
         gribfiles.gfs(channel, TIME, 0, gribfiles.values(channel)),
@@ -96,7 +96,7 @@ def test_a_web_page_instead_of_a_grib_file():
 
 def test_fields_of_a_message_with_several(messages):
     u, v = (
-        gribfiles.gfs(table()[name], TIME, 0, gribfiles.values(table()[name]))
+        gribfiles.gfs(channel_table()[name], TIME, 0, gribfiles.values(channel_table()[name]))
         for name in ("U500", "V500")
     )
     assert fields(messages[0]) == [messages[0]]
@@ -110,7 +110,7 @@ def test_fields_of_a_message_with_several(messages):
 
 
 def test_a_bit_map_defined_before_applies(messages):
-    channel = table()["T500"]
+    channel = channel_table()["T500"]
     field = gribfiles.values(channel)
     field[2, 3] = np.nan
     message = gribfiles.gfs(channel, TIME, 0, field)

@@ -4,7 +4,7 @@ import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fuxiflow.channels import table
+from fuxiflow.channels import channel_table
 from fuxiflow.grids import Grid
 from fuxiflow.states.statistics import (
     Moments,
@@ -107,7 +107,7 @@ def test_transform_is_a_copy_and_only_precipitation_changes():
     np.testing.assert_array_equal(result[:2], values[:2])
     np.testing.assert_allclose(result[2], np.log1p(np.maximum(values[2], 0)))
     np.testing.assert_array_equal(
-        transform(values, table().select(["Z500", "T850", "U50"])), values
+        transform(values, channel_table().select(["Z500", "T850", "U50"])), values
     )
 
 

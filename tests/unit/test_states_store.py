@@ -7,14 +7,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from zarr.codecs import BloscCodec
 
-from fuxiflow.channels import table
+from fuxiflow.channels import channel_table
 from fuxiflow.grids import Grid
 from fuxiflow.states import store
 from fuxiflow.states.shards import ShardReader
 from fuxiflow.states.store import States, StateWriter, open_store, read_times, within, write_states
 
 GRID = Grid(4, 8)
-CHANNELS = table().select(["Z500", "T850", "TP"])
+CHANNELS = channel_table().select(["Z500", "T850", "TP"])
 TIMES = np.datetime64("2022-01-01", "ns") + np.arange(10) * np.timedelta64(6, "h")
 
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from fuxiflow.channels import table
+from fuxiflow.channels import channel_table
 from fuxiflow.config.training import (
     AssimilatorStage,
     AutoregressiveStage,
@@ -52,7 +52,7 @@ def test_state_loss_by_hand():
     loss = StateLoss(["T2M", "MSL"], grid, torch.tensor([0.5, 2.0]))
     state = torch.zeros(1, 2, 2, 4)
     target = torch.stack([torch.full((2, 4), 1.0), torch.full((2, 4), 4.0)])[None]
-    weights = np.array([table()["T2M"].loss_weight, table()["MSL"].loss_weight])
+    weights = np.array([channel_table()["T2M"].loss_weight, channel_table()["MSL"].loss_weight])
     expected = np.mean(weights / weights.mean() * np.array([1 / 0.5, 4 / 2.0]))
     assert loss(state, target).item() == pytest.approx(expected)
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from fuxiflow.channels import table
+from fuxiflow.channels import channel_table
 from fuxiflow.config import sources
 from fuxiflow.config.training import ObservationLoss
 from fuxiflow.models.pillars import Footprints
@@ -16,7 +16,7 @@ from tests import tiny
 
 SPAN = (tiny.START, tiny.START + np.timedelta64(9, "D") + np.timedelta64(18, "h"))
 STATIONS = ["T2M", "R2M", "U10", "V10", "PS", "MSL"]
-ANALYSED = table().names[:69]
+ANALYSED = channel_table().names[:69]
 
 
 def write(
@@ -68,8 +68,8 @@ def test_a_station_by_hand(networks, tmp_path):
     )
     time = tiny.START + np.timedelta64(1, "D")
     state = torch.zeros(1, 70, *tiny.GRID.shape)
-    row = table()["T2M"]
-    share = row.observation_weight / sum(table()[name].loss_weight for name in ANALYSED)
+    row = channel_table()["T2M"]
+    share = row.observation_weight / sum(channel_table()[name].loss_weight for name in ANALYSED)
     change = networks.normaliser.tendency[networks.design.channels.index("T2M")].item()
     expected = share * abs(standardised(networks, "T2M", 280.0)) / change
     assert loss_of(networks, points)(state, points.at([time])).item() == pytest.approx(
@@ -96,7 +96,7 @@ def test_a_channel_observed_everywhere_counts_its_weight_beside_the_reanalysis(n
     target, i = state.clone(), ANALYSED.index("T2M")
     target[:, i] = standardised(networks, "T2M", 285.0)
     reanalysis = stages.Objective(networks).analysis(state, target)
-    row = table()["T2M"]
+    row = channel_table()["T2M"]
     ratio = loss_of(networks, points)(state, points.at([tiny.START])) / reanalysis
     assert ratio.item() == pytest.approx(row.observation_weight / row.loss_weight, rel=1e-5)
 
@@ -214,9 +214,14 @@ def test_observations_outside_the_training_period_are_refused(networks, tmp_path
 
 
 def test_only_channels_of_the_state_are_compared():
-    assert list(shared_channels("land_stations", table().names)) == ["T2M", "U10", "V10", "MSL"]
+    assert list(shared_channels("land_stations", channel_table().names)) == [
+        "T2M",
+        "U10",
+        "V10",
+        "MSL",
+    ]
     with pytest.raises(ValueError, match="measures no channel of the state"):
-        shared_channels("noaa20_atms", table().names)
+        shared_channels("noaa20_atms", channel_table().names)
 
 
 def test_cycles_are_drawn_towards_the_observations(record, networks, tmp_path):

@@ -5,7 +5,7 @@ import logging
 import numpy as np
 import pytest
 
-from fuxiflow.channels import table as channel_table
+from fuxiflow.channels import channel_table
 from fuxiflow.grids import Grid
 from fuxiflow.verification import cases as module
 from fuxiflow.verification import metrics, scoring

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fuxiflow.channels import table as channel_table
+from fuxiflow.channels import channel_table
 from fuxiflow.verification import acceptance, table
 
 CHANNELS = channel_table().analysed.names

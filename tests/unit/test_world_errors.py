@@ -6,7 +6,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from fuxiflow.channels import table
+from fuxiflow.channels import channel_table
 from fuxiflow.grids import Grid
 from fuxiflow.world.errors import AnalysisErrors, ErrorLibrary, write_library
 
@@ -103,7 +103,7 @@ def test_analysed_scales_and_clips():
 def test_errors_grow_towards_the_ground():
     errors = AnalysisErrors(0.1, 0.5)
     scale = {
-        name: errors.scale(table()[name])
+        name: errors.scale(channel_table()[name])
         for name in ("T50", "T500", "R850", "V925", "U1000", "T2M", "U10")
     }
     expected = {
@@ -117,7 +117,7 @@ def test_errors_grow_towards_the_ground():
     }
     assert scale == pytest.approx(expected)
     # what holds the mass of the column together is as good at the ground as aloft
-    assert {errors.scale(table()[name]) for name in ("Z1000", "Z500", "MSL")} == {0.1}
+    assert {errors.scale(channel_table()[name]) for name in ("Z1000", "Z500", "MSL")} == {0.1}
 
 
 def test_errors_of_channels_are_those_of_their_scale():

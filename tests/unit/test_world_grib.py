@@ -7,14 +7,14 @@ import eccodes
 import numpy as np
 import pytest
 
-from fuxiflow.channels import table
+from fuxiflow.channels import channel_table
 from fuxiflow.grids import Grid
 from fuxiflow.world.era5 import Era5Writer, forecast_base, write_invariants
 from fuxiflow.world.gfs import GfsWriter, file_name, init_times, resolution
 
 GRID = Grid(7, 12, poles=True)
 NAMES = ["Z500", "T500", "U500", "V500", "R500", "Z1000", "T1000", "T2M", "U10", "V10", "MSL", "TP"]
-CHANNELS = table().select(NAMES)
+CHANNELS = channel_table().select(NAMES)
 
 
 def fields(seed=0):

@@ -5,14 +5,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fuxiflow.channels import table
+from fuxiflow.channels import channel_table
 from fuxiflow.grids import Grid
 from fuxiflow.physics import GAS_CONSTANT_DRY, GRAVITY, LAPSE_RATE, specific_humidity
 from fuxiflow.world.levels import (
     HUMIDITY_FLOOR,
     RELATIVE_HUMIDITY_CAP,
     Regridder,
-    pressure_levels,
     sea_level_pressure,
     to_pressure,
     world_fields,
@@ -45,10 +44,6 @@ def isothermal(temperature=250.0, surface_pressure=95000.0, surface_geopotential
         "total_precipitation_6hr": ps * 0 + 0.5,
     }
     return frame, ground
-
-
-def test_levels_are_those_of_the_channel_table():
-    assert pressure_levels() == LEVELS
 
 
 def test_isothermal_column_by_hand():
@@ -171,7 +166,7 @@ def test_vectors_turn_around_the_pole():
 def test_world_fields_are_complete_and_in_range():
     frame, ground = isothermal(temperature=260.0, surface_pressure=1.0e5)
     fields = world_fields(frame, SIGMA, ground, Regridder(LAT, LON, Grid(13, 24, poles=True)))
-    for channel in table():
+    for channel in channel_table():
         assert fields[channel.name].shape == (13, 24)
         assert fields[channel.name].min() >= channel.valid_min
         assert fields[channel.name].max() <= channel.valid_max

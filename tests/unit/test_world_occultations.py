@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from fuxiflow import physics
+from fuxiflow.channels import PRESSURE_LEVELS
 from fuxiflow.config import sources
 from fuxiflow.observations import readers, table
 from fuxiflow.operators import radio_occultation
-from fuxiflow.operators.columns import LEVELS
 from fuxiflow.world import occultation_netcdf, occultations
 from fuxiflow.world.truth import Truth
 from fuxiflow.world.windows import TruthWindows
@@ -76,7 +76,7 @@ def test_files_are_read_back_and_agree_with_the_operator(truth, tmp_path):
     window = truth.window(datetime(2022, 7, 1), datetime(2022, 7, 2))
     here = window.values(seen.lat, seen.lon, seen.time)
     columns = [
-        torch.from_numpy(np.stack([here[f"{name}{level}"] for level in LEVELS], axis=1))
+        torch.from_numpy(np.stack([here[f"{name}{level}"] for level in PRESSURE_LEVELS], axis=1))
         for name in ("T", "log_q", "Z")
     ]
     profile, height = radio_occultation.column(
@@ -100,7 +100,7 @@ def test_refractivity_of_an_isothermal_dry_column_is_exponential():
         "T2M": 250.0,
         "surface_geopotential": physics.GRAVITY * scale * np.log(1013.0 / 1000.5),
     }
-    for level in LEVELS:
+    for level in PRESSURE_LEVELS:
         geopotential = physics.GRAVITY * scale * np.log(1013.0 / level)
         column |= {f"T{level}": 250.0, f"log_q{level}": -30.0, f"Z{level}": geopotential}
     height = np.array([500.0, 5000.0, 15_000.0])

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from fuxiflow import physics
+from fuxiflow.channels import PRESSURE_LEVELS
 from fuxiflow.config import sources
 from fuxiflow.interpolation import bilinear
 from fuxiflow.observations import readers, table
-from fuxiflow.operators.columns import LEVELS
 from fuxiflow.world import report_bufr, reports, stations
 from fuxiflow.world.outages import observed
 from fuxiflow.world.truth import Truth
@@ -263,4 +263,4 @@ def test_bulletins_say_that_nobody_observed_this(truth):
     _, bulletins = written(LAND, truth)
     assert bulletins[1][2].startswith(b"ISMC01 FUXI 010600\r\r\nBUFR")
     assert report_bufr.SYNOP == 307080
-    assert len(LEVELS) == 13
+    assert len(PRESSURE_LEVELS) == 13

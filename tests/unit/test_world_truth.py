@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from fuxiflow.channels import table
+from fuxiflow.channels import channel_table
 from fuxiflow.grids import Grid
 from fuxiflow.world import truth as module
 from fuxiflow.world.truth import Truth, TruthWriter
 
 GRID = Grid(5, 8, poles=True)
-CHANNELS = table().select(["T500", "U500", "MSL"])
+CHANNELS = channel_table().select(["T500", "U500", "MSL"])
 STATIC = {
     "land_fraction": np.full(GRID.shape, 0.25),
     "surface_geopotential": np.full(GRID.shape, 98.0),

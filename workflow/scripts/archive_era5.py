@@ -15,7 +15,7 @@ from fuxiflow.archive.segment import collect
 def main(input, output, params, log):
     first, last = map(date.fromisoformat, params.dates)
     store = era5.client(log)
-    wanted = era5.requests_of(channels.table(), first, last, params.days_per_request)
+    wanted = era5.requests_of(channels.channel_table(), first, last, params.days_per_request)
     tasks = [era5.task(store, *request) for request in wanted]
     # one after the other: the store queues a user's requests anyway
     collect(tasks, Path(params.partial), output.raw, log, f"ERA5 {first} to {last}", workers=1)

@@ -16,7 +16,13 @@ def main(input, output, params, log):
     first, last = map(date.fromisoformat, params.dates)
     days = tuple(map(date.fromisoformat, params.forecast_dates)) or None
     tasks = [
-        gfs.task(params.archive["url"], params.archive["resolution"], channels.table(), init, lead)
+        gfs.task(
+            params.archive["url"],
+            params.archive["resolution"],
+            channels.channel_table(),
+            init,
+            lead,
+        )
         for init, lead in gfs.files(first, last, days, params.init_hours, params.max_lead_hours)
     ]
     collect(tasks, Path(params.partial), output.raw, log, f"GFS {first} to {last}", params.workers)

@@ -13,7 +13,7 @@ import shutil
 import numpy as np
 
 from fuxiflow import times
-from fuxiflow.channels import table
+from fuxiflow.channels import channel_table
 from fuxiflow.config import sources
 from fuxiflow.cycling.cycle import Carry, Observer, cold_start, cycle
 from fuxiflow.grids import Grid
@@ -51,7 +51,7 @@ def main(input, output, params, log):
     else:
         carry = cold_start(networks, climatology, first)
     begun = int((carry.time - first) / np.timedelta64(times.STEP_HOURS, "h"))
-    channels = table().select(networks.design.channels).analysed
+    channels = channel_table().select(networks.design.channels).analysed
     report = Progress(len(slots), "cycles", log, done=begun)
     arrays = ("analysis", "background")
     grid = Grid(*networks.design.grid)

@@ -10,7 +10,7 @@ import shutil
 import numpy as np
 
 from fuxiflow import times
-from fuxiflow.channels import table
+from fuxiflow.channels import channel_table
 from fuxiflow.cycling.forecast import forecast, write_leads
 from fuxiflow.grids import Grid
 from fuxiflow.models import checkpoint, execution
@@ -37,7 +37,7 @@ def main(input, output, params, log):
     ]
     leads = list(range(times.STEP_HOURS, params.max_lead_hours + 1, times.STEP_HOURS))
     state = workspace(params.state)
-    channels = table().select(networks.design.channels)
+    channels = channel_table().select(networks.design.channels)
     store = state / "forecasts.zarr"
     with ForecastWriter(
         store, inits, leads, channels, Grid(*networks.design.grid), resume=True

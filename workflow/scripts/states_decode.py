@@ -8,7 +8,7 @@ out: states  Zarr, one state each 6 hours of the period, missing ones marked (fu
 from datetime import date
 
 from fuxiflow import times
-from fuxiflow.channels import table
+from fuxiflow.channels import channel_table
 from fuxiflow.grids import Grid
 from fuxiflow.progress import progress
 from fuxiflow.states.decoding import Assembler, analyses, grib_files
@@ -22,12 +22,12 @@ def main(input, output, params, log):
     wanted = times.times(*map(date.fromisoformat, params.dates))
     grid, ledger = Grid(**params.grid), Ledger()
     paths = grib_files(input.raw, analyses_only=True)
-    assembler = Assembler(GribReader(table(), params.reference), grid, ledger)
+    assembler = Assembler(GribReader(channel_table(), params.reference), grid, ledger)
     # a GFS analysis holds no precipitation: its slot stays NaN
     states = analyses(assembler, paths, wanted, precipitation=params.reference != "gfs")
     usable = 0
     options = {"attrs": {"reference": params.reference}, "compression": params.compression}
-    with StateWriter(output.states, wanted, table(), grid, **options) as writer:
+    with StateWriter(output.states, wanted, channel_table(), grid, **options) as writer:
         for index, state in enumerate(
             progress(states, f"decode {params.reference}", log, total=len(wanted))
         ):

@@ -7,7 +7,7 @@ out: forecasts  Zarr in WeatherBench2's layout (fuxiflow.states.forecasts)
 
 from datetime import datetime
 
-from fuxiflow.channels import table
+from fuxiflow.channels import channel_table
 from fuxiflow.grids import Grid
 from fuxiflow.progress import progress
 from fuxiflow.states.decoding import Assembler, forecasts, grib_files
@@ -22,7 +22,7 @@ def main(input, output, params, log):
     first, last = (datetime.fromisoformat(day) for day in params.dates)
     leads = list(range(0, params.max_lead_hours + 1, STEP_HOURS))
     grid, ledger = Grid(**params.grid), Ledger()
-    assembler = Assembler(GribReader(table(), "gfs"), grid, ledger)
+    assembler = Assembler(GribReader(channel_table(), "gfs"), grid, ledger)
     paths = grib_files(input.raw)
     inits, states = forecasts(assembler, paths, params.init_hours, first, last + hours(18), leads)
     if not inits:
@@ -31,7 +31,9 @@ def main(input, output, params, log):
             f"{ledger.summary()}"
         )
     attrs = {"system": "gfs"}
-    with ForecastWriter(output.forecasts, inits, leads, table(), grid, attrs=attrs) as writer:
+    with ForecastWriter(
+        output.forecasts, inits, leads, channel_table(), grid, attrs=attrs
+    ) as writer:
         for i_init, i_lead, state in progress(
             states, "decode GFS forecasts", log, total=len(inits) * len(leads)
         ):

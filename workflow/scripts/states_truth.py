@@ -7,7 +7,7 @@ out: states  Zarr, one state each 6 hours (fuxiflow.states.store)
 from datetime import date
 
 from fuxiflow import times
-from fuxiflow.channels import table
+from fuxiflow.channels import channel_table
 from fuxiflow.grids import Grid
 from fuxiflow.progress import progress
 from fuxiflow.states.store import write_states
@@ -18,9 +18,9 @@ def main(input, output, params, log):
     wanted = times.times(*map(date.fromisoformat, params.dates))
     grid = Grid(**params.grid)
     states = progress(
-        truth_states(input.raw, wanted, table(), grid), "truth", log, total=len(wanted)
+        truth_states(input.raw, wanted, channel_table(), grid), "truth", log, total=len(wanted)
     )
-    write_states(output.states, wanted, table(), grid, states, attrs={"reference": "truth"})
+    write_states(output.states, wanted, channel_table(), grid, states, attrs={"reference": "truth"})
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import shutil
 import numpy as np
 
 from fuxiflow import times
-from fuxiflow.channels import table
+from fuxiflow.channels import channel_table
 from fuxiflow.grids import Grid
 from fuxiflow.models import checkpoint
 from fuxiflow.models.device import device
@@ -26,7 +26,7 @@ def main(input, output, params, log):
     states = States(input.states)
     valid = bank.valid_times(*times.span(*params.dates), params.every_hours)
     known = set(states.times[states.times >= np.datetime64(params.reach)])
-    channels = table().select(networks.design.channels).analysed
+    channels = channel_table().select(networks.design.channels).analysed
     state = workspace(params.state)
     store = state / "backgrounds.zarr"
     report = Progress(len(valid), "backgrounds", log)

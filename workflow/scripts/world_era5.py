@@ -7,7 +7,7 @@ out: era5    directory with pressure_levels.grib and single_levels.grib
 
 from datetime import date
 
-from fuxiflow.channels import table
+from fuxiflow.channels import channel_table
 from fuxiflow.progress import progress
 from fuxiflow.storage import provenance
 from fuxiflow.times import times
@@ -20,7 +20,7 @@ def main(input, output, params, log):
     """Write every 6 h of ``params.dates``; precipitation carries no error."""
     truth, library = Truth([input.truth]), ErrorLibrary(input.errors)
     errors = AnalysisErrors(**params.errors)
-    land, lon, names = truth.static("land_fraction"), truth.grid.lon, table().names
+    land, lon, names = truth.static("land_fraction"), truth.grid.lon, channel_table().names
     with Era5Writer(output.era5, truth.grid) as writer:
         for time in progress(times(*map(date.fromisoformat, params.dates)), "ERA5 times", log):
             fields = errors.analysed(

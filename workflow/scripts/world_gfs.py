@@ -8,7 +8,7 @@ out: gfs     directory of GRIB2 files, named as NCEP names them
 
 from datetime import date, timedelta
 
-from fuxiflow.channels import table
+from fuxiflow.channels import channel_table
 from fuxiflow.progress import progress
 from fuxiflow.storage import provenance
 from fuxiflow.times import times
@@ -24,7 +24,7 @@ def main(input, output, params, log):
     """Analyses over ``params.dates``; forecasts of ``params.max_lead_hours`` from every state in ``input.native``."""
     truth, library = Truth([input.truth]), ErrorLibrary(input.errors)
     errors, writer = AnalysisErrors(**params.errors), GfsWriter(output.gfs, truth.grid)
-    names, land, lon = table().analysed.names, truth.static("land_fraction"), truth.grid.lon
+    names, land, lon = channel_table().analysed.names, truth.static("land_fraction"), truth.grid.lon
     for time in progress(times(*map(date.fromisoformat, params.dates)), "GFS analyses", log):
         fields = errors.analysed(
             truth.read(time, names), library.fields("gfs", time), time, land, lon

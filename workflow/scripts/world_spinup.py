@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
-from fuxiflow.channels import table
+from fuxiflow.channels import channel_table
 from fuxiflow.grids import Grid
 from fuxiflow.progress import progress
 from fuxiflow.world import climate
@@ -21,7 +21,7 @@ def main(input, output, params, log):
     """Integrate ``params.days`` days or somewhat more that end at 00 UTC of ``params.start``."""
     end = datetime.fromisoformat(params.start)
     grid = Grid(**params.grid, poles=True)
-    channels = table().analysed
+    channels = channel_table().analysed
     model = NatureModel(params.truncation, params.time_step_minutes, params.cache)
     regrid = Regridder(model.lat, model.lon, grid)
     kept_from = end - timedelta(days=min(LIBRARY_DAYS + 1, 0.9 * params.days))

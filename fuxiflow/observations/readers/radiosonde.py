@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from fuxiflow import physics
+from fuxiflow.channels import PRESSURE_LEVELS
 from fuxiflow.observations import bufr, elements
 from fuxiflow.observations.profiles import at_levels
 from fuxiflow.observations.readers import reports
@@ -21,9 +22,8 @@ from fuxiflow.observations.reasons import Reason
 
 VARIABLES = ("Z", "T", "U", "V", "R")
 """m2 s-2, K, m s-1, m s-1, %."""
-LEVELS = (50, 100, 150, 200, 250, 300, 400, 500, 600, 700, 850, 925, 1000)
-"""hPa: those of the state. All but 600 are mandatory levels of a TEMP."""
-CHANNELS = tuple(f"{variable}{level}" for variable in VARIABLES for level in LEVELS)
+# all but 600 hPa are mandatory levels of a TEMP
+CHANNELS = tuple(f"{variable}{level}" for variable in VARIABLES for level in PRESSURE_LEVELS)
 PLATFORM = "radiosonde"
 CATEGORY = 2  # BUFR Table A: vertical soundings, other than satellite
 MAX_SPEED = 150.0
@@ -141,9 +141,9 @@ def sounding(levels: np.ndarray, channels: Sequence[str]) -> np.ndarray:
         "R": np.where(np.isfinite(of_dew_point), of_dew_point, reported),
     }
     found = at_levels(
-        np.array(LEVELS, float),
+        np.array(PRESSURE_LEVELS, float),
         pressure / 100.0,
         {name: np.where(above, values, np.nan) for name, values in quantities.items()},
     )
     names = [_NAME.fullmatch(name) for name in channels]
-    return np.array([found[name[1]][LEVELS.index(int(name[2]))] for name in names])
+    return np.array([found[name[1]][PRESSURE_LEVELS.index(int(name[2]))] for name in names])
