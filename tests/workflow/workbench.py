@@ -145,7 +145,7 @@ class Workbench:
     def record(self, configuration: str = "test") -> None:
         """Write the records that the scripts would have written, had they run."""
         self.python(
-            "from pathlib import Path; from fuxiflow import explain, records\n"
+            "from pathlib import Path; from fuxiflow.runtime import explain, records\n"
             f"for job in explain.plan(Path('config/{configuration}.yaml'), everything=True):\n"
             "    records.write(Path(job.log), job.rule, job.params, job.inputs, job.outputs, True,\n"
             "                  job.resources)"
