@@ -27,7 +27,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from fuxiflow.channels import channel_table
 from fuxiflow.config.network_sizes import ASSIMILATORS, FORECASTERS
-from fuxiflow.cycling.forecast import forecast
+from fuxiflow.cycling.forecasts import forecast
 from fuxiflow.grids import Grid
 from fuxiflow.models import execution
 from fuxiflow.models.networks import Design, Networks, SourceDesign, parameter_count

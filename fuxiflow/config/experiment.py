@@ -10,7 +10,7 @@ from fuxiflow.config.training import Training
 
 
 class ExternalForecaster(Section):
-    """ONNX models of FuXi's public interface (:mod:`fuxiflow.models.onnx_cascade`): a cascade, in order, each model
+    """ONNX models of FuXi's public interface (:mod:`fuxiflow.models.forecasters`): a cascade, in order, each model
     used for ``steps`` steps of 6 h."""
 
     onnx: list[str] = Field(min_length=1)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from fuxiflow.channels import PRESSURE_LEVELS
 from fuxiflow.config.sources import Source
-from fuxiflow.cycling.cycle import Carry, normal
+from fuxiflow.cycling.analyses import Carry, normal
 from fuxiflow.cycling.response import Response
 from fuxiflow.grids import Grid
 from fuxiflow.models.networks import Networks
@@ -46,7 +46,7 @@ class Case:
         climatology: Climatology,
         observations: dict[str, Footprints],
     ) -> "Case":
-        """The analysis that a cycle makes from ``carry``, as :func:`fuxiflow.cycling.cycle.cycle` does."""
+        """The analysis that a cycle makes from ``carry``, as :func:`fuxiflow.cycling.analyses.cycle` does."""
         time = np.array([carry.time])
         guess = networks.guess(carry.previous, carry.background, time)
         return cls(networks, time, guess, normal(networks, climatology, carry.time), observations)

@@ -4,7 +4,6 @@ import torch
 from torch import nn
 
 from fuxiflow.models.assimilator import Encoder
-from fuxiflow.models.device import precision as chosen_precision
 from fuxiflow.models.layers import Down, Up
 from fuxiflow.models.networks import Networks
 from fuxiflow.models.swin import SwinBlock
@@ -13,6 +12,24 @@ from fuxiflow.models.swin import SwinBlock
 COMPILED = (SwinBlock, Down, Up, Encoder)
 # versions of a class' code: widths of a U-Net's scales, with and without gradients or shift; the default of 8 is less
 RECOMPILE_LIMIT = 64
+
+
+def resolve_precision(wanted: str) -> str:
+    """``auto`` is bfloat16 where the processor multiplies it natively, float32 elsewhere."""
+    if wanted != "auto":
+        return wanted
+    if torch.cuda.is_available():
+        return "bf16-mixed" if torch.cuda.is_bf16_supported() else "32-true"
+    return "bf16-mixed" if torch.cpu._is_avx512_bf16_supported() else "32-true"
+
+
+def device(accelerator: str) -> torch.device:
+    """The device of ``auto``, ``cpu`` or ``cuda``; RuntimeError when it is not there."""
+    if accelerator == "cuda" and not torch.cuda.is_available():
+        raise RuntimeError(
+            "training.accelerator is cuda, but no CUDA device is visible; set it to auto or cpu"
+        )
+    return torch.device("cuda" if accelerator != "cpu" and torch.cuda.is_available() else "cpu")
 
 
 def prepare(
@@ -30,7 +47,7 @@ def prepare(
     for gradients instead of keeping them; ``compiled`` compiles blocks by torch.compile with ``backend``. On CUDA
     convolutions take channels last, the order in which tokens lie and tensor cores multiply.
     """
-    networks.autocast = torch.bfloat16 if chosen_precision(precision) == "bf16-mixed" else None
+    networks.autocast = torch.bfloat16 if resolve_precision(precision) == "bf16-mixed" else None
     networks.forecaster.recompute = networks.assimilator.recompute = recompute
     if networks.device.type == "cuda":
         for layer in networks.modules():

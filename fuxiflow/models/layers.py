@@ -1,6 +1,7 @@
 """Convolutions on the sphere's grid: cyclic in longitude, repeated past the poles."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import Tensor, nn
@@ -106,3 +107,10 @@ def time_features(day_of_year: Tensor, hour: Tensor) -> Tensor:
     """
     day, hour = 2 * torch.pi * day_of_year / 366, 2 * torch.pi * hour / 24
     return torch.stack([day.sin(), day.cos(), hour.sin(), hour.cos()], -1)
+
+
+def full_precision(device: torch.device) -> AbstractContextManager:
+    """Products in the type of their factors, inside autocast too; the meta device has no autocast to switch off."""
+    if not torch.amp.is_autocast_available(device.type):
+        return nullcontext()
+    return torch.autocast(device.type, enabled=False)

@@ -13,8 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import embedding_bag
 
-from fuxiflow.models.device import full_precision
-from fuxiflow.models.layers import zero
+from fuxiflow.models.layers import full_precision, zero
 from fuxiflow.observations.sparse import SparseWindow
 
 MODES = 8

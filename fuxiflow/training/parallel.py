@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.distributed.fsdp import fully_shard
 from torch.distributed.tensor import DTensor, distribute_tensor
 
-from fuxiflow.models import device as place
+from fuxiflow.models import execution as place
 from fuxiflow.models.swin import SwinBlock
 
 
@@ -87,7 +87,7 @@ def make_fabric(
         strategy=chosen,
         devices=devices,
         num_nodes=nodes,
-        precision=place.precision(precision),
+        precision=place.resolve_precision(precision),
     )
     fabric.launch()
     return fabric

@@ -15,7 +15,7 @@ from torch.utils.checkpoint import checkpoint
 from fuxiflow.config import sources
 from fuxiflow.config.training import ObservationLoss
 from fuxiflow.grids import Grid
-from fuxiflow.models.device import full_precision
+from fuxiflow.models.layers import full_precision
 from fuxiflow.models.networks import Networks
 from fuxiflow.models.pillars import Footprints, columns, states_together
 from fuxiflow.operators.columns import SOUNDED, brightness_temperatures_from_state

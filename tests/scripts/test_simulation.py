@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from fuxiflow.config import sources
-from fuxiflow.cycling.cycle import Observer
+from fuxiflow.cycling.analyses import Observer
 from fuxiflow.observations import table
 from fuxiflow.observations.sparse import SparseGrids
 from fuxiflow.operators import equivalents

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from fuxiflow.cycling import cycle as cycling
-from fuxiflow.cycling.forecast import forecast
+from fuxiflow.cycling import analyses as cycling
+from fuxiflow.cycling.forecasts import forecast
 from fuxiflow.observations.sparse import SparseGrids
 from fuxiflow.states.climatology import Climatology
 from tests import tiny

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from fuxiflow.channels import channel_table
-from fuxiflow.cycling import external
-from fuxiflow.cycling.forecast import forecast
+from fuxiflow.cycling import forecasts
+from fuxiflow.cycling.forecasts import forecast
 from fuxiflow.grids import Grid
-from fuxiflow.models import onnx_cascade
-from fuxiflow.models.onnx_cascade import OnnxCascade, providers, time_embedding
+from fuxiflow.models import forecasters
+from fuxiflow.models.forecasters import OnnxCascade, providers, time_embedding
 from fuxiflow.states.forecasts import Forecasts, ForecastWriter
 from fuxiflow.states.framing import fields, frames
 from fuxiflow.states.ledger import Ledger
@@ -35,8 +35,8 @@ def pair(count=1, shape=(7, 12), seed=0):
 
 
 def test_channels_are_those_of_fuxi_and_of_the_channel_table():
-    assert channel_table().names == onnx_cascade.CHANNELS
-    assert onnx_cascade.CHANNELS[:14] == [
+    assert channel_table().names == forecasters.CHANNELS
+    assert forecasters.CHANNELS[:14] == [
         "Z50",
         "Z100",
         "Z150",
@@ -173,7 +173,7 @@ def test_cuda_is_asked_for_only_where_it_is(monkeypatch):
 def test_our_networks_have_the_same_interface(tmp_path):
     record = tiny.record(tmp_path)
     networks = tiny.networks(record).eval()
-    model = external.TrainedForecaster(networks)
+    model = forecasts.TrainedForecaster(networks)
     assert model.channels.names == channel_table().names
     assert model.grid == tiny.GRID
     previous, current = record.fields[3:4], record.fields[4:5]
@@ -205,7 +205,7 @@ def decoded(path):
 
 def check_against_files(state, values):
     """A state (70, lat, lon) against independently decoded fields, units by hand."""
-    names = onnx_cascade.CHANNELS
+    names = forecasters.CHANNELS
     for index, name in enumerate(names[:65]):
         category, number, factor = {
             "Z": (3, 5, 9.80665),
@@ -236,7 +236,7 @@ def test_a_gfs_file_becomes_fuxis_channels_in_its_units(one, tmp_path):
     for init in inits:
         gribfiles.write_gfs(tmp_path / "gfs", init, [0, 6])
     ledger = Ledger()
-    read = external.gfs_states([tmp_path / "gfs"], one, [TIME - STEP, TIME], ledger)
+    read = forecasts.gfs_states([tmp_path / "gfs"], one, [TIME - STEP, TIME], ledger)
     states = [read(TIME - STEP), read(TIME)]
     assert states[0].shape == (70, 7, 12)
     for init, state in zip(inits, states, strict=True):
@@ -272,7 +272,7 @@ def test_a_real_gfs_file_becomes_fuxis_channels(tmp_path):
     model = OnnxCascade([onnx_files.write(tmp_path / "m.onnx", [1, 2, 70, 73, 144])])
     time = np.datetime64("2011-01-10T12", "ns")
     ledger = Ledger()
-    state = external.gfs_states([path.parent], model, [time], ledger)(time)
+    state = forecasts.gfs_states([path.parent], model, [time], ledger)(time)
     assert state is not None, ledger.rows[:3]
     check_against_files(state, decoded(path))
     assert 45000 < state[7].mean() < 58000
@@ -285,9 +285,9 @@ def test_a_missing_channel_is_a_missing_forecast_and_a_ledger_row(one, tmp_path)
     gribfiles.write_gfs(tmp_path / "gfs", datetime(2023, 1, 1), [0])
     gribfiles.write_gfs(tmp_path / "gfs", datetime(2023, 1, 1, 6), [0])
     inits, ledger, target = TIME + np.arange(3) * STEP, Ledger(), Grid(6, 12)
-    read = external.gfs_states([tmp_path / "gfs"], one, [*(inits - STEP), *inits], ledger)
+    read = forecasts.gfs_states([tmp_path / "gfs"], one, [*(inits - STEP), *inits], ledger)
     with ForecastWriter(tmp_path / "f.zarr", inits, [6, 12], one.channels, target) as writer:
-        assert external.write_forecasts(one, read, writer, 2, LOG) == 1
+        assert forecasts.write_forecasts(one, read, writer, 2, LOG) == 1
     assert {(row["channel"], row["reason"]) for row in ledger.rows} == {("R300", "no usable field")}
     found = Forecasts([tmp_path / "f.zarr"])
     assert [found.available(init, 12) for init in inits] == [False, False, True]
@@ -301,7 +301,7 @@ def test_fields_are_interpolated_to_and_from_the_models_grid(one, tmp_path):
     )
     path = tiny.write_states(tmp_path / "analyses.zarr", fields, "analysis")
     model = OnnxCascade([onnx_files.write(tmp_path / "m.onnx", [1, 2, 70, 9, 16])])
-    read = external.stored_states([path], model)
+    read = forecasts.stored_states([path], model)
     state = read(tiny.START)
     np.testing.assert_allclose(state[5, 1:-1, 3], model.grid.lat[1:-1] + 100, rtol=1e-6)
     assert not state[69].any()
@@ -309,11 +309,11 @@ def test_fields_are_interpolated_to_and_from_the_models_grid(one, tmp_path):
     with ForecastWriter(
         tmp_path / "f.zarr", tiny.times(2)[1:], [6], model.channels, tiny.GRID
     ) as writer:
-        assert external.write_forecasts(model, read, writer, 1, LOG) == 1
+        assert forecasts.write_forecasts(model, read, writer, 1, LOG) == 1
     found = Forecasts([tmp_path / "f.zarr"]).read(tiny.times(2)[1], 6)
     np.testing.assert_allclose(found[5, 1:-1], fields[0, 5, 1:-1], rtol=1e-6)
 
 
 def test_analyses_that_lack_a_channel_are_refused():
     with pytest.raises(KeyError, match="lack Z100"):
-        external.completed(np.zeros((1, 2, 2)), ["Z50"], channel_table()[:2])
+        forecasts.completed(np.zeros((1, 2, 2)), ["Z50"], channel_table()[:2])

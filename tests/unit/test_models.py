@@ -8,8 +8,7 @@ import torch
 from fuxiflow.models.assimilator import Assimilator, SourceShape
 from fuxiflow.models.forecaster import Forecaster
 from fuxiflow.models.layers import Conv, pad, time_features
-from fuxiflow.models.networks import parameter_count
-from fuxiflow.models.normalisation import Normaliser
+from fuxiflow.models.networks import Normaliser, parameter_count
 from fuxiflow.models.pillars import Footprints, PillarEncoder, columns, states_together
 from fuxiflow.models.swin import SwinBlock, merge, partition, polar_mask
 

@@ -9,7 +9,7 @@ import torch
 from fuxiflow.channels import PRESSURE_LEVELS
 from fuxiflow.config import sources
 from fuxiflow.cycling import single_observation as experiments
-from fuxiflow.cycling.cycle import Observer, cold_start, resumed
+from fuxiflow.cycling.analyses import Observer, cold_start, resumed
 from fuxiflow.cycling.response import Response
 from fuxiflow.observations.sparse import SparseGrids
 from fuxiflow.operators.equivalents import equivalent_operator

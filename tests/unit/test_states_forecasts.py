@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from fuxiflow.channels import channel_table
-from fuxiflow.cycling.forecast import write_leads
+from fuxiflow.cycling.forecasts import write_leads
 from fuxiflow.grids import Grid
 from fuxiflow.states import forecasts as module
 from fuxiflow.states.forecasts import Forecasts, ForecastWriter

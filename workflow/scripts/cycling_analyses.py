@@ -15,10 +15,10 @@ import numpy as np
 from fuxiflow import times
 from fuxiflow.channels import channel_table
 from fuxiflow.config import sources
-from fuxiflow.cycling.cycle import Carry, Observer, cold_start, cycle
+from fuxiflow.cycling.analyses import Carry, Observer, cold_start, cycle
 from fuxiflow.grids import Grid
 from fuxiflow.models import checkpoint, execution
-from fuxiflow.models.device import device
+from fuxiflow.models.execution import device
 from fuxiflow.observations.sparse import SparseGrids
 from fuxiflow.progress import Progress
 from fuxiflow.states.climatology import Climatology

@@ -1,7 +1,7 @@
 """Forecasts of another forecaster than the cycle's, or from other analyses, for the initial times of one segment.
 
 in:  checkpoint  trained networks, or instead of them
-     onnx        ONNX models of FuXi's interface, in the order of their use (fuxiflow.models.onnx_cascade)
+     onnx        ONNX models of FuXi's interface, in the order of their use (fuxiflow.models.forecasters)
      analyses    Zarr, analyses of this segment and the one before (fuxiflow.states.store), or instead of them
      gfs         directories of GFS GRIB2 files of these segments
 out: forecasts   Zarr in WeatherBench2's layout (fuxiflow.states.forecasts)
@@ -13,11 +13,11 @@ import numpy as np
 import torch
 
 from fuxiflow import times
-from fuxiflow.cycling.external import TrainedForecaster, gfs_states, stored_states, write_forecasts
+from fuxiflow.cycling.forecasts import TrainedForecaster, gfs_states, stored_states, write_forecasts
 from fuxiflow.grids import Grid
 from fuxiflow.models import checkpoint, execution
-from fuxiflow.models.device import device
-from fuxiflow.models.onnx_cascade import OnnxCascade
+from fuxiflow.models.execution import device
+from fuxiflow.models.forecasters import OnnxCascade
 from fuxiflow.states.forecasts import Forecasts, ForecastWriter
 from fuxiflow.states.ledger import Ledger
 from fuxiflow.storage.restart_state import workspace

@@ -11,10 +11,10 @@ import numpy as np
 
 from fuxiflow import times
 from fuxiflow.channels import channel_table
-from fuxiflow.cycling.forecast import forecast, write_leads
+from fuxiflow.cycling.forecasts import forecast, write_leads
 from fuxiflow.grids import Grid
 from fuxiflow.models import checkpoint, execution
-from fuxiflow.models.device import device
+from fuxiflow.models.execution import device
 from fuxiflow.progress import Progress
 from fuxiflow.states.forecasts import ForecastWriter
 from fuxiflow.states.store import States

@@ -11,10 +11,10 @@ out: response     Zarr, the response beside the observation operator's Jacobian 
 import numpy as np
 
 from fuxiflow.config import sources
-from fuxiflow.cycling.cycle import Observer, resumed
+from fuxiflow.cycling.analyses import Observer, resumed
 from fuxiflow.cycling.single_observation import Case, experiment
 from fuxiflow.models import checkpoint, execution
-from fuxiflow.models.device import device
+from fuxiflow.models.execution import device
 from fuxiflow.observations.sparse import SparseGrids
 from fuxiflow.states.climatology import Climatology
 from fuxiflow.states.statistics import Statistics

@@ -13,7 +13,7 @@ from fuxiflow import times
 from fuxiflow.channels import channel_table
 from fuxiflow.grids import Grid
 from fuxiflow.models import checkpoint
-from fuxiflow.models.device import device
+from fuxiflow.models.execution import device
 from fuxiflow.models.networks import STEP
 from fuxiflow.progress import Progress
 from fuxiflow.states.store import States, StateWriter
