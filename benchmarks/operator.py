@@ -18,9 +18,9 @@ import torch
 from fuxiflow import channels
 from fuxiflow.config import sources
 from fuxiflow.operators import columns as profiles
-from fuxiflow.operators import reference, tables
-from fuxiflow.operators.instruments import pass_bands, quadrature
+from fuxiflow.operators import line_by_line, table_builder
 from fuxiflow.operators.microwave import MicrowaveOperator
+from fuxiflow.operators.pass_bands import pass_bands, quadrature
 
 BATCH = 2048
 ROUNDS = 8
@@ -58,7 +58,7 @@ def speed(
     operator: MicrowaveOperator, device: str = "cpu", batch: int = BATCH
 ) -> tuple[float, float]:
     """Profiles a second, forward alone and with the gradients of all state variables."""
-    made = tables.ensemble(operator.pressure.double().cpu().numpy(), BATCH, SEED)
+    made = table_builder.random_atmospheres(operator.pressure.double().cpu().numpy(), BATCH, SEED)
     columns = {
         name: torch.as_tensor(value, dtype=torch.float32, device=device).repeat(
             batch // BATCH, *[1] * (value.ndim - 1)
@@ -81,12 +81,14 @@ def speed(
 def peer(operator: MicrowaveOperator, count: int) -> float:
     """Profiles a second of pyrtlib at the operator's nodes and levels."""
     pressure, frequency = operator.pressure.double().numpy(), operator.frequency.double().numpy()
-    made = tables.ensemble(pressure, count, SEED)
+    made = table_builder.random_atmospheres(pressure, count, SEED)
     start = time.perf_counter()
     for i in range(count):
         given = [made[name][i] for name in DIFFERENTIATED]
         surface = np.full(len(frequency), made["emissivity"][i, 0])
-        reference.brightness_temperatures(pressure, *given, surface, made["secant"][i], frequency)
+        line_by_line.reference_brightness_temperatures(
+            pressure, *given, surface, made["secant"][i], frequency
+        )
     return count / (time.perf_counter() - start)
 
 
@@ -94,7 +96,7 @@ def _theirs(pressure: np.ndarray, made: dict[str, np.ndarray], frequency: np.nda
     """Brightness temperatures ``(atmosphere, node)`` by pyrtlib, each layer split in four."""
     return np.array(
         [
-            reference.brightness_temperatures(
+            line_by_line.reference_brightness_temperatures(
                 pressure,
                 *(made[name][i] for name in DIFFERENTIATED),
                 np.full(len(frequency), made["emissivity"][i, 0]),
@@ -113,7 +115,10 @@ def _ours(
 ) -> tuple[MicrowaveOperator, dict[str, np.ndarray], np.ndarray]:
     operator = MicrowaveOperator.for_instrument(instrument)
     pressure = operator.pressure.double().numpy()
-    made = {name: value[atmospheres] for name, value in reference.held_out(pressure).items()}
+    made = {
+        name: value[atmospheres]
+        for name, value in line_by_line.held_out_atmospheres(pressure).items()
+    }
     with torch.no_grad():
         ours = operator(
             **{name: torch.as_tensor(value, dtype=torch.float32) for name, value in made.items()}
@@ -131,8 +136,8 @@ def node_differences(instrument: str, atmospheres: slice = slice(None)) -> np.nd
 def channel_differences(instrument: str, atmospheres: slice = slice(None)) -> np.ndarray:
     """Operator less pyrtlib at the seven-point quadrature of the pass-bands, ``(atmosphere, channel)`` in K."""
     operator, made, ours = _ours(instrument, atmospheres)
-    bands = pass_bands(instrument, sources.load_source(tables.SOURCES[instrument]).channels)
-    frequency, weights = quadrature(bands, tables.QUADRATURE_POINTS)
+    bands = pass_bands(instrument, sources.load_source(table_builder.SOURCES[instrument]).channels)
+    frequency, weights = quadrature(bands, table_builder.QUADRATURE_POINTS)
     return ours - _theirs(operator.pressure.double().numpy(), made, frequency) @ weights
 
 
@@ -144,7 +149,7 @@ def sounding(instrument: str) -> list[int]:
 
 def accuracy(instruments: list[str]) -> None:
     """Print rms and largest differences by channel."""
-    for instrument in instruments or sorted(tables.SOURCES):
+    for instrument in instruments or sorted(table_builder.SOURCES):
         pairs = node_differences(instrument), channel_differences(instrument)
         print(
             f"{instrument}: K from pyrtlib, {len(pairs[0])} held-out atmospheres; same nodes | pass-band quadrature"

@@ -49,7 +49,7 @@ def _climatology_weights(latitude: Tensor) -> Tensor:
     return weights
 
 
-def columns(
+def operator_columns(
     operator: MicrowaveOperator, temperature: Tensor, specific_humidity: Tensor, latitude: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Temperature (K) and specific humidity (kg/kg) ``(batch, level)`` on the operator's levels.
@@ -95,10 +95,10 @@ def brightness_temperatures(
     ``temperature`` (K) and ``specific_humidity`` (kg/kg) ``(batch, 13)`` at :data:`PRESSURE_LEVELS`; all others ``(batch,)``:
     ``surface_pressure`` in hPa, ``skin_temperature`` in K, ``land_fraction`` 0-1, ``latitude`` and sensor ``zenith``
     in degrees (the path is plane-parallel). ``wind`` at 10 m (m/s) roughens the sea, which is flat without; ``land``
-    and ``sea_ice`` are emissivities as in :func:`fuxiflow.operators.emissivity.surface`.
+    and ``sea_ice`` are emissivities as in :func:`fuxiflow.operators.emissivity.surface_emissivity`.
     """
-    t, q = columns(operator, temperature, specific_humidity, latitude)
-    surface = emissivity.surface(
+    t, q = operator_columns(operator, temperature, specific_humidity, latitude)
+    surface = emissivity.surface_emissivity(
         skin_temperature,
         land_fraction,
         operator.channel_frequency,

@@ -1,5 +1,6 @@
 """Batched, differentiable, clear-sky microwave radiative transfer in torch (equations, accuracy: docs/operator.md)."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
@@ -9,7 +10,7 @@ import torch
 from torch import Tensor
 
 from fuxiflow import ROOT
-from fuxiflow.operators import cloud
+from fuxiflow.operators.emissivity import pure_permittivity
 from fuxiflow.physics import GAS_CONSTANT_DRY, GRAVITY, vapour_pressure, virtual_temperature
 
 DIRECTORY = ROOT / "resources" / "operators"
@@ -21,6 +22,10 @@ HUMIDITY_SCALE = 20.0
 """Vapour pressure in hPa by which the polynomials' argument is scaled."""
 DIFFUSE = ((0.19545, 4.27348), (0.80455, 1.30378))
 """Weights and secants of the two exponentials nearest to the diffuse transmittance 2 E3(tau): within 0.0018."""
+COLDEST_DROPLET = 233.15
+"""K: supercooled droplets freeze there (homogeneous nucleation); permittivity is held below."""
+_FACTOR = 6.0 * math.pi / 299.792458
+"""Np/km for 1 g/m3 and 1 GHz: 6 pi f / c over the density of water, 1000 kg/m3."""
 SMALLEST_DEPTH = 1e-7
 LEAST_ABSORPTION = 1e-12
 FEATURES = 12
@@ -28,7 +33,7 @@ FEATURES = 12
 
 @dataclass(frozen=True)
 class OperatorTable:
-    """What an operator is made of; ``python -m fuxiflow.operators.tables`` writes it.
+    """What an operator is made of; ``python -m fuxiflow.operators.table_builder`` writes it.
 
     ``pressure`` (level,) hPa, top down; ``reference_temperature`` and ``half_range`` (level,) K scale the argument of
     the polynomials ``coefficients`` (level, 12, node), absorption in Np/km; ``frequency`` (node,) GHz; ``weights``
@@ -55,7 +60,7 @@ class OperatorTable:
     def read(cls, path: Path) -> "OperatorTable":
         """Read a table; FileNotFoundError and KeyError name the file and what makes it anew."""
         path = Path(path)
-        remedy = "make it with `python -m fuxiflow.operators.tables`"
+        remedy = "make it with `python -m fuxiflow.operators.table_builder`"
         if not path.exists():
             known = ", ".join(sorted(p.stem for p in path.parent.glob("*.npz"))) or "none"
             raise FileNotFoundError(f"{path}: no operator table (there are: {known}); {remedy}")
@@ -86,6 +91,25 @@ def features(temperature: Tensor, vapour: Tensor, reference: Tensor, half_range:
     et, e2t = e * t, e2 * t
     terms = [torch.ones_like(t), t, t2, t2 * t, t2 * t2, e, et, et * t, et * t2, e2, e2t, e2t * t]
     return torch.stack(terms, dim=-1)
+
+
+def droplet_absorption(temperature: Tensor, frequency: Tensor) -> Tensor:
+    """Absorption in Np/km of 1 g/m3 of droplets; ``temperature`` in K and ``frequency`` in GHz broadcast.
+
+    6 pi f / c Im[(eps - 1)/(eps + 2)] with the permittivity of MPM-93 (Liebe, Hufford & Cotton, 1993, AGARD CP-542).
+    """
+    real, loss = pure_permittivity(temperature.clamp_min(COLDEST_DROPLET), frequency)
+    return _FACTOR * frequency * 3.0 * loss / ((real + 2.0) ** 2 + loss**2)
+
+
+def cloud_water_content(
+    cloud_liquid: Tensor, temperature: Tensor, specific_humidity: Tensor, pressure: Tensor
+) -> Tensor:
+    """Cloud water in g/m3 from ``cloud_liquid`` (kg/kg), temperature (K), humidity (kg/kg) and pressure (hPa)."""
+    density = (
+        100.0 * pressure / (GAS_CONSTANT_DRY * virtual_temperature(temperature, specific_humidity))
+    )
+    return 1e3 * density * cloud_liquid
 
 
 class MicrowaveOperator(torch.nn.Module):
@@ -172,7 +196,7 @@ class MicrowaveOperator(torch.nn.Module):
         ``temperature`` (K) and ``specific_humidity`` (kg/kg) are ``(batch, level)`` on ``pressure``, top down, levels
         below the ground ignored; ``surface_pressure`` (hPa), ``skin_temperature`` (K) and ``secant`` of the zenith
         angle are ``(batch,)``; ``emissivity`` is ``(batch, node)`` or ``(batch, 1)``. Optional: ``cloud_liquid``
-        ``(batch, level)`` (kg/kg) absorbs (:mod:`fuxiflow.operators.cloud`); ``diffuse`` ``(batch,)`` is the share of
+        ``(batch, level)`` (kg/kg) absorbs (:mod:`fuxiflow.operators.microwave`); ``diffuse`` ``(batch,)`` is the share of
         the reflection that is Lambertian, 0-1, the rest being specular.
         """
         columns = (
@@ -236,7 +260,7 @@ class MicrowaveOperator(torch.nn.Module):
         upper = temperature[..., None].unbind()
         water = None
         if cloud_liquid is not None:
-            content = cloud.water_content(
+            content = cloud_water_content(
                 cloud_liquid.transpose(0, 1), temperature, humidity, pressure[:, None]
             )
             water = [level if level.any() else None for level in content[..., None].unbind()]
@@ -287,7 +311,7 @@ class MicrowaveOperator(torch.nn.Module):
         gas = (arguments[level] @ coefficients[level - top]).clamp_min(LEAST_ABSORPTION)
         if water is None or water[level] is None:
             return gas
-        return gas + water[level] * cloud.absorption(upper[level], self.frequency[nodes])
+        return gas + water[level] * droplet_absorption(upper[level], self.frequency[nodes])
 
     def _sweep(self, path, arguments, upper, lower, share, water, coefficients, nodes, top, bottom):
         """Upwelling, downwelling and transmittance ``(batch, node)`` of the levels from ``top`` to ``bottom``."""

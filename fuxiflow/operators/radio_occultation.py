@@ -57,7 +57,7 @@ def geometric_height(geopotential: Tensor, latitude: Tensor) -> Tensor:
     return radius * height / (normal / GRAVITY * radius - height)
 
 
-def at_heights(profile: Tensor, height: Tensor, wanted: Tensor) -> Tensor:
+def refractivity_at_heights(profile: Tensor, height: Tensor, wanted: Tensor) -> Tensor:
     """Refractivity ``(batch, wanted)`` at heights ``wanted`` (m, ``(wanted,)`` or ``(batch, wanted)``); NaN outside.
 
     ``profile`` and ``height`` (m, rising) are ``(batch, level)``; the logarithm is linear in height between levels.
@@ -119,7 +119,9 @@ def _fine() -> tuple[np.ndarray, np.ndarray]:
     return np.exp(known @ matrix), matrix[::-1].copy()
 
 
-def column(temperature: Tensor, specific_humidity: Tensor, geopotential: Tensor, latitude: Tensor):
+def refractivity_column(
+    temperature: Tensor, specific_humidity: Tensor, geopotential: Tensor, latitude: Tensor
+):
     """Refractivity (N-units) and height (m) ``(batch, fine)``, upwards, of columns ``(batch, 13)`` of a state.
 
     Temperature (K) and the logarithm of humidity (kg/kg) are linear in log pressure on eight sublayers of each layer;
@@ -162,5 +164,5 @@ def refractivity_from_state(
     )
     pressure = torch.tensor(PRESSURE_LEVELS, dtype=state.dtype, device=state.device)
     humidity = humidity_of(relative.clamp_min(0.0), temperature, pressure)
-    profile, height = column(temperature, humidity, geopotential, latitude)
-    return at_heights(profile, height, heights.to(state))
+    profile, height = refractivity_column(temperature, humidity, geopotential, latitude)
+    return refractivity_at_heights(profile, height, heights.to(state))

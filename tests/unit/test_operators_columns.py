@@ -7,10 +7,11 @@ import torch
 from fuxiflow import physics
 from fuxiflow.channels import PRESSURE_LEVELS, channel_table
 from fuxiflow.operators import columns as module
+from fuxiflow.operators import emissivity
 from fuxiflow.operators.columns import (
     brightness_temperatures,
     brightness_temperatures_from_state,
-    columns,
+    operator_columns,
 )
 from fuxiflow.operators.microwave import MicrowaveOperator
 
@@ -32,7 +33,7 @@ def profile():
 
 def test_columns_pass_through_the_levels(operator, profile):
     latitude = torch.zeros(1).double()
-    t, q = columns(operator, *profile, latitude)
+    t, q = operator_columns(operator, *profile, latitude)
     inside = (operator.pressure > 50.0) & (operator.pressure < 1000.0)
     log_p = np.log(operator.pressure[inside].numpy())
     np.testing.assert_allclose(
@@ -44,7 +45,7 @@ def test_columns_pass_through_the_levels(operator, profile):
 
 
 def test_columns_end_in_climatology_above_and_in_the_standard_lapse_below(operator, profile):
-    t, q = columns(operator, *profile, torch.zeros(1).double())
+    t, q = operator_columns(operator, *profile, torch.zeros(1).double())
     top = operator.pressure < 10.0
     np.testing.assert_allclose(t[0, top], operator.climatology_temperature[0, top])
     exponent = physics.LAPSE_RATE * physics.GAS_CONSTANT_DRY / physics.GRAVITY
@@ -64,7 +65,7 @@ def test_climatology_weights_are_convex_and_continuous():
 
 def test_wrong_number_of_levels_is_refused(operator, profile):
     with pytest.raises(ValueError, match="expected 13 levels"):
-        columns(operator, profile[0][:, 1:], profile[1], torch.zeros(1).double())
+        operator_columns(operator, profile[0][:, 1:], profile[1], torch.zeros(1).double())
 
 
 def test_state_gives_what_its_fields_give(operator, profile):
@@ -94,3 +95,26 @@ def test_moister_air_cools_the_humidity_channels(operator, profile):
     last = operator.channels.index("22")
     assert (moist - dry)[0, last] < -2.0
     assert abs((moist - dry)[0, operator.channels.index("9")]) < 0.3
+
+
+def test_surfaces_reach_the_brightness_temperatures():
+    operator = MicrowaveOperator.for_instrument("mhs", torch.float64)
+    one = torch.ones(1, dtype=torch.float64)
+    levels = torch.tensor(PRESSURE_LEVELS, dtype=torch.float64)
+    given = [
+        (220.0 + 0.06 * levels)[None],
+        torch.full((1, 13), 1e-4).double(),
+        1010.0 * one,
+        280.0 * one,
+    ]
+
+    def of(fraction, zenith=20.0, **options):
+        return brightness_temperatures(
+            operator, *given, fraction * one, 40.0 * one, zenith * one, **options
+        )
+
+    assert (of(0.0, wind=12.0 * one) - of(0.0))[0, 0] > 1.0
+    torch.testing.assert_close(of(1.0, wind=12.0 * one), of(1.0))
+    grass = torch.full((1, len(operator.channels)), 0.93, dtype=torch.float64)
+    assert (of(1.0, land=grass) - of(1.0)).abs()[0, 0] > 0.1
+    torch.testing.assert_close(of(1.0, land=emissivity.LAND), of(1.0))

@@ -5,7 +5,8 @@ import torch
 
 from fuxiflow.channels import PRESSURE_LEVELS
 from fuxiflow.config import sources
-from fuxiflow.operators import equivalents, radio_occultation
+from fuxiflow.operators import equivalents, radio_occultation, table_builder
+from fuxiflow.operators.equivalents import jacobian
 from fuxiflow.operators.microwave import MicrowaveOperator
 
 ZERO = torch.zeros(2)
@@ -46,3 +47,36 @@ def test_sounders_have_the_operator_of_their_instrument():
     operator = equivalents.observation_operator(sources.load_source("mhs"))
     assert isinstance(operator, MicrowaveOperator)
     assert len(operator.channels) == 5
+
+
+@pytest.fixture(scope="module")
+def operator():
+    return MicrowaveOperator.for_instrument("mhs", torch.float64)
+
+
+@pytest.fixture(scope="module")
+def columns(operator):
+    made = table_builder.random_atmospheres(operator.pressure.numpy(), 4, seed=7)
+    return {name: torch.as_tensor(value) for name, value in made.items()}
+
+
+def test_jacobian_is_that_of_each_channel_and_column(operator, columns):
+    whole = jacobian(operator, columns)
+    assert whole["temperature"].shape == (4, 5, len(operator.pressure))
+    assert whole["skin_temperature"].shape == (4, 5)
+    level = 60
+    moved = columns["temperature"].clone()
+    moved[2, level] += 0.01
+    change = operator(**dict(columns, temperature=moved)) - operator(**columns)
+    torch.testing.assert_close(
+        change[2] / 0.01, whole["temperature"][2, :, level], rtol=1e-3, atol=1e-6
+    )
+    assert change[[0, 1, 3]].abs().max() == 0
+    part = jacobian(operator, columns, channels=[3], variables=["temperature"])
+    torch.testing.assert_close(part["temperature"], whole["temperature"][:, 3:4])
+    assert list(part) == ["temperature"]
+
+
+def test_jacobian_names_what_is_missing(operator, columns):
+    with pytest.raises(KeyError, match="no cloud_liquid among the columns: temperature"):
+        jacobian(operator, columns, variables=["cloud_liquid"])

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 import torch
+from scipy.special import expn
 
-from fuxiflow.operators import reference, tables
-from fuxiflow.operators.microwave import MicrowaveOperator, OperatorTable
+from fuxiflow.operators import line_by_line, microwave, table_builder
+from fuxiflow.operators.microwave import DIFFUSE, MicrowaveOperator, OperatorTable
 
 ARGUMENTS = (
     "temperature",
@@ -25,7 +26,7 @@ def operator():
 @pytest.fixture(scope="module")
 def atmospheres(operator):
     """Held out: another seed than the table's builder uses."""
-    made = tables.ensemble(operator.pressure.numpy(), 8, seed=99)
+    made = table_builder.random_atmospheres(operator.pressure.numpy(), 8, seed=99)
     return {name: torch.as_tensor(value) for name, value in made.items()}
 
 
@@ -128,7 +129,7 @@ def _compare(operator, atmospheres, columns, nodes, refine=4):
     ours = tb_of(operator.radiances(**atmospheres)).numpy()[columns][:, nodes]
     arrays = {name: value.numpy() for name, value in atmospheres.items()}
     theirs = [
-        reference.brightness_temperatures(
+        line_by_line.reference_brightness_temperatures(
             operator.pressure.numpy(),
             *(arrays[name][i] for name in ARGUMENTS[:4]),
             np.full(len(nodes), arrays["emissivity"][i, 0]),
@@ -163,8 +164,86 @@ def test_wrong_levels_are_refused(operator, atmospheres):
 
 
 def test_missing_and_incomplete_tables_are_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"no operator table.*fuxiflow\.operators\.tables"):
+    with pytest.raises(
+        FileNotFoundError, match=r"no operator table.*fuxiflow\.operators\.table_builder"
+    ):
         OperatorTable.read(tmp_path / "amsr2.npz")
     np.savez(tmp_path / "half.npz", pressure=np.ones(3))
     with pytest.raises(KeyError, match="has no reference_temperature"):
         OperatorTable.read(tmp_path / "half.npz")
+
+
+def doubles(*values):
+    return torch.tensor(values, dtype=torch.float64)
+
+
+@pytest.fixture(scope="module")
+def humidity_sounder():
+    return MicrowaveOperator.for_instrument("mhs", torch.float64)
+
+
+@pytest.fixture(scope="module")
+def columns(humidity_sounder):
+    made = table_builder.random_atmospheres(humidity_sounder.pressure.numpy(), 4, seed=7)
+    return {name: torch.as_tensor(value) for name, value in made.items()}
+
+
+def test_cloud_absorption_equals_pyrtlib():
+    from pyrtlib.absorption_model import LiqAbsModel
+
+    before = LiqAbsModel.model
+    try:
+        # the model of 1998 has MPM-93's permittivity
+        LiqAbsModel.model = "R98"
+        theirs = [LiqAbsModel.liquid_water_absorption(1.0, f, 280.0) for f in (31.4, 89.0)]
+    finally:
+        LiqAbsModel.model = before
+    ours = microwave.droplet_absorption(doubles(280.0), doubles(31.4, 89.0))
+    np.testing.assert_allclose(ours, theirs, rtol=1e-3)
+
+
+def test_cloud_water_darkens_or_warms(humidity_sounder, columns):
+    level = torch.argmin((humidity_sounder.pressure - 700.0).abs())
+    water = torch.zeros_like(columns["temperature"])
+    clear = humidity_sounder(**columns)
+    torch.testing.assert_close(humidity_sounder(**columns, cloud_liquid=water), clear)
+    water[:, level] = 2e-4
+    water.requires_grad_(True)
+    # over a dark ground a cloud is warm in the window
+    low = torch.full((4,), 1010.0, dtype=torch.float64)
+    dark = dict(columns, emissivity=torch.full((4, 1), 0.4).double(), surface_pressure=low)
+    difference = humidity_sounder(**dark, cloud_liquid=water) - humidity_sounder(**dark)
+    assert (difference[:, 0] > 1.0).all()
+    difference.sum().backward()
+    assert water.grad[:, level].abs().min() > 0
+    # 1 g/kg of air of 1.2 kg/m3 is 1.2 g/m3
+    content = microwave.cloud_water_content(
+        doubles(1e-3), doubles(290.0), doubles(0.0), doubles(1000.0)
+    ).item()
+    assert content == pytest.approx(1.2, abs=0.01)
+
+
+def test_diffuse_transmittance_is_the_exponential_integrals():
+    tau = np.geomspace(1e-3, 10.0, 50)
+    two = sum(weight * np.exp(-secant * tau) for weight, secant in DIFFUSE)
+    np.testing.assert_allclose(two, 2.0 * expn(3, tau), rtol=0, atol=2e-3)
+
+
+def test_lambertian_ground_is_an_option(humidity_sounder, columns):
+    dark = dict(
+        columns,
+        emissivity=torch.full_like(columns["emissivity"], 0.4),
+        secant=torch.ones(4).double(),
+    )
+    share = torch.ones(4, dtype=torch.float64)
+    specular, half, diffuse = (
+        humidity_sounder.radiances(**dark, diffuse=part * share) for part in (0.0, 0.5, 1.0)
+    )
+    torch.testing.assert_close(specular, humidity_sounder.radiances(**dark))
+    torch.testing.assert_close(half, 0.5 * (specular + diffuse))
+    # more air shines on it than from the zenith
+    assert (diffuse - specular).max() > 1.0
+    black = dict(dark, emissivity=torch.ones_like(dark["emissivity"]))
+    torch.testing.assert_close(
+        humidity_sounder.radiances(**black, diffuse=share), humidity_sounder.radiances(**black)
+    )

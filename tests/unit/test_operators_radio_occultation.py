@@ -10,7 +10,7 @@ from scipy.special import k0e
 
 from fuxiflow.channels import PRESSURE_LEVELS
 from fuxiflow.observations import abel
-from fuxiflow.operators import absorption, tables
+from fuxiflow.operators import gas_absorption, table_builder
 from fuxiflow.operators import radio_occultation as ro
 from fuxiflow.physics import GAS_CONSTANT_DRY, vapour_pressure, virtual_temperature
 
@@ -24,8 +24,8 @@ def doubles(*values):
 @pytest.fixture(scope="module")
 def atmospheres():
     """Refractivity and height (6, level), upwards, of the AFGL profiles on the operator's levels."""
-    pressure = tables.levels()
-    temperature, humidity = absorption.reference_profiles(pressure)
+    pressure = table_builder.table_levels()
+    temperature, humidity = gas_absorption.afgl_profiles(pressure)
     virtual = virtual_temperature(temperature, humidity)
     layers = (
         0.5
@@ -128,7 +128,7 @@ def test_the_inverse_abel_transform_gives_the_refractivity_back(atmospheres):
     angle = ro.bending_angle(profile, height, impact, doubles(RADIUS))
     back_height, back = abel.refractivity(RADIUS + impact.numpy(), angle[0].numpy(), RADIUS)
     low = (back_height > 1_000) & (back_height < 35_000)
-    direct = ro.at_heights(profile, height, torch.as_tensor(back_height[low]))[0]
+    direct = ro.refractivity_at_heights(profile, height, torch.as_tensor(back_height[low]))[0]
     np.testing.assert_allclose(back[low], direct, rtol=5e-3)
 
 
@@ -155,7 +155,7 @@ def test_gradients_equal_finite_differences(atmospheres):
     ]
     for function in (
         lambda n, h: 1e3 * ro.bending_angle(n, h, impact, radius).sum(),
-        lambda n, h: ro.at_heights(n, h, impact + 345.0).sum(),
+        lambda n, h: ro.refractivity_at_heights(n, h, impact + 345.0).sum(),
     ):
         gradients = torch.autograd.grad(function(profile, height), (profile, height))
         exact = sum((g * d).sum() for g, d in zip(gradients, direction, strict=True)).item()

@@ -79,11 +79,11 @@ def test_files_are_read_back_and_agree_with_the_operator(truth, tmp_path):
         torch.from_numpy(np.stack([here[f"{name}{level}"] for level in PRESSURE_LEVELS], axis=1))
         for name in ("T", "log_q", "Z")
     ]
-    profile, height = radio_occultation.column(
+    profile, height = radio_occultation.refractivity_column(
         columns[0], columns[1].exp(), columns[2], torch.from_numpy(seen.lat)
     )
     wanted = torch.tensor([channel.height for channel in SOURCE.channels], dtype=torch.float64)
-    expected = radio_occultation.at_heights(profile, height, wanted).numpy()
+    expected = radio_occultation.refractivity_at_heights(profile, height, wanted).numpy()
     values = table.values_of(found)
     # near the ground they differ in the air's temperature
     both = np.isfinite(values) & np.isfinite(expected) & (wanted.numpy() > 2000.0)

@@ -12,7 +12,7 @@ _NEPER_PER_DB = 0.1 * np.log(10.0)
 _GAS_CONSTANT = 0.01 * 8.31451 / 18.01528
 
 
-def use_model() -> None:
+def use_absorption_model() -> None:
     """Make :data:`MODEL` the absorption model of pyrtlib's classes, which keep it as a class attribute."""
     from pyrtlib.absorption_model import H2OAbsModel, LiqAbsModel, N2AbsModel, O2AbsModel
 
@@ -22,7 +22,7 @@ def use_model() -> None:
     O2AbsModel.set_ll()
 
 
-def water_vapour(pressure, temperature, vapour, frequency) -> np.ndarray:
+def vapour_absorption(pressure, temperature, vapour, frequency) -> np.ndarray:
     """Absorption by water vapour in Np/km; arguments in hPa, K, hPa and GHz broadcast.
 
     Rosenkranz (2017, 2019) as in pyrtlib: lines with pressure shift, cut off at 750 GHz, and a foreign and a self
@@ -61,7 +61,7 @@ def water_vapour(pressure, temperature, vapour, frequency) -> np.ndarray:
     return 3.1831e-05 * 3.344e16 * density * total + continuum
 
 
-def absorption(pressure, temperature, vapour, frequency) -> np.ndarray:
+def air_absorption(pressure, temperature, vapour, frequency) -> np.ndarray:
     """Absorption by air in Np/km at ``pressure`` (hPa), ``temperature`` (K), vapour pressure (hPa), frequency (GHz).
 
     Arguments broadcast. :func:`use_model` must have been called.
@@ -75,10 +75,10 @@ def absorption(pressure, temperature, vapour, frequency) -> np.ndarray:
     lines, continuum = O2AbsModel().o2_absorption(dry, 300.0 / temperature, 0.1 * vapour, frequency)
     oxygen = 0.182 * frequency * (lines + continuum) * _NEPER_PER_DB
     nitrogen = N2AbsModel.n2_absorption(temperature, 10.0 * dry, frequency)
-    return water_vapour(pressure, temperature, vapour, frequency) + oxygen + nitrogen
+    return vapour_absorption(pressure, temperature, vapour, frequency) + oxygen + nitrogen
 
 
-def reference_profiles(pressure: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def afgl_profiles(pressure: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The six AFGL profiles on ``pressure`` (hPa): temperature in K and specific humidity in kg/kg, ``(6, level)``.
 
     Anderson et al. (1986), AFGL-TR-86-0110: tropical, mid-latitude summer and winter, subarctic summer and winter,

@@ -8,14 +8,14 @@ import pytest
 import torch
 
 from benchmarks.operator import DIFFERENTIATED, channel_differences, node_differences, sounding
-from fuxiflow.operators import reference, tables
+from fuxiflow.operators import line_by_line, table_builder
 from fuxiflow.operators.microwave import MicrowaveOperator
 from fuxiflow.physics import relative_humidity
 
 
 def test_held_out_atmospheres_are_what_they_are_called():
-    pressure = tables.levels()
-    made = reference.held_out(pressure)
+    pressure = table_builder.table_levels()
+    made = line_by_line.held_out_atmospheres(pressure)
     assert all(len(value) == 15 for value in made.values())
     low = np.argmin(np.abs(pressure - 900.0))
     temperature, humidity = made["temperature"][::3], made["specific_humidity"][::3]
@@ -27,7 +27,7 @@ def test_held_out_atmospheres_are_what_they_are_called():
     assert made["secant"].max() == pytest.approx(2.0)
     assert made["emissivity"].min() == 0.4
     # none is among the builder's
-    ensemble = tables.ensemble(pressure, tables.ENSEMBLE)["temperature"]
+    ensemble = table_builder.random_atmospheres(pressure, table_builder.ENSEMBLE)["temperature"]
     assert np.abs(ensemble - temperature[:, None]).max(axis=-1).min() > 3.0
 
 
@@ -35,11 +35,11 @@ def test_held_out_atmospheres_are_what_they_are_called():
 def test_pyrtlib_at_once_is_pyrtlib(atmosphere):
     operator = MicrowaveOperator.for_instrument("mhs", torch.float64)
     pressure = operator.pressure.numpy()
-    made = reference.held_out(pressure)
+    made = line_by_line.held_out_atmospheres(pressure)
     given = [made[k][atmosphere] for k in DIFFERENTIATED]
     frequency = np.append(operator.frequency.numpy()[::5], 54.4)
     slow, quick = (
-        reference.brightness_temperatures(
+        line_by_line.reference_brightness_temperatures(
             pressure, *given, np.full(3, 0.4), 1.3, frequency, at_once=at_once
         )
         for at_once in (False, True)
@@ -48,7 +48,7 @@ def test_pyrtlib_at_once_is_pyrtlib(atmosphere):
     np.testing.assert_allclose(quick, slow, rtol=0, atol=1e-4)
 
 
-@pytest.mark.parametrize("instrument", sorted(tables.SOURCES))
+@pytest.mark.parametrize("instrument", sorted(table_builder.SOURCES))
 def test_nodes_of_sounding_channels_agree_with_pyrtlib(instrument):
     difference = node_differences(instrument)
     assert np.abs(difference[:, sounding(instrument)]).max() <= 0.1
@@ -56,7 +56,7 @@ def test_nodes_of_sounding_channels_agree_with_pyrtlib(instrument):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("instrument", sorted(tables.SOURCES))
+@pytest.mark.parametrize("instrument", sorted(table_builder.SOURCES))
 def test_channels_agree_with_pyrtlib(instrument):
     difference = channel_differences(instrument)
     assert np.sqrt(np.mean(difference**2, axis=0)).max() <= 0.1

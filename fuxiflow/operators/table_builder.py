@@ -1,4 +1,4 @@
-"""Build the operator's committed tables: ``python -m fuxiflow.operators.tables [instrument] [directory]``.
+"""Build the operator's committed tables: ``python -m fuxiflow.operators.table_builder [instrument] [directory]``.
 
 Absorption at dense quadrature nodes is fitted level by level; then, channel by channel, the 1-3 nodes and weights are
 chosen that best give the channel's brightness temperature over an ensemble of atmospheres (optimal spectral sampling,
@@ -13,8 +13,7 @@ import numpy as np
 import torch
 
 from fuxiflow.config import sources
-from fuxiflow.operators import absorption
-from fuxiflow.operators.instruments import CONICAL, PassBand, pass_bands, quadrature
+from fuxiflow.operators import gas_absorption
 from fuxiflow.operators.microwave import (
     DIRECTORY,
     FEATURES,
@@ -22,6 +21,7 @@ from fuxiflow.operators.microwave import (
     OperatorTable,
     features,
 )
+from fuxiflow.operators.pass_bands import CONICAL, PassBand, pass_bands, quadrature
 from fuxiflow.physics import saturation_vapour_pressure
 
 SOURCES = {
@@ -47,7 +47,7 @@ ENSEMBLE = 600
 SEED = 20230601
 
 
-def levels(count: int = LEVELS) -> np.ndarray:
+def table_levels(count: int = LEVELS) -> np.ndarray:
     """Pressures ``(level,)`` in hPa from 0.01 to 1085, denser in log pressure towards the ground."""
     return np.exp(
         np.interp(np.linspace(0, 1, count), [0, 0.35, 0.62, 1], np.log([0.01, 10.0, 200.0, 1085.0]))
@@ -64,7 +64,7 @@ def temperature_box(pressure: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.interp(np.log(pressure), np.log(knots), centre), half
 
 
-def fit(pressure: np.ndarray, frequency: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def fit_absorption(pressure: np.ndarray, frequency: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Coefficients ``(level, 12, node)`` and the largest relative error ``(level, node)`` of the fitted absorption.
 
     Least squares of the relative error at 9 Chebyshev nodes of temperature times 5 of vapour pressure, up to 1.05 times
@@ -79,7 +79,9 @@ def fit(pressure: np.ndarray, frequency: np.ndarray) -> tuple[np.ndarray, np.nda
         temperature = np.repeat(centre[i] + half[i] * angle, 5)
         most = np.clip(1.05 * saturation_vapour_pressure(temperature), 1e-6 * p, 0.06 * p)
         vapour = most * np.tile(share, 9)
-        target = absorption.absorption(p, temperature[:, None], vapour[:, None], frequency[None])
+        target = gas_absorption.air_absorption(
+            p, temperature[:, None], vapour[:, None], frequency[None]
+        )
         tensors = (torch.as_tensor(v) for v in (temperature, vapour, centre[i], half[i]))
         design = features(*tensors).numpy()
         scale = np.abs(design).max(axis=0)
@@ -93,7 +95,7 @@ def fit(pressure: np.ndarray, frequency: np.ndarray) -> tuple[np.ndarray, np.nda
     return coefficients, errors
 
 
-def ensemble(pressure: np.ndarray, count: int, seed: int = SEED) -> dict[str, np.ndarray]:
+def random_atmospheres(pressure: np.ndarray, count: int, seed: int = SEED) -> dict[str, np.ndarray]:
     """Random atmospheres as arguments of the operator: mixtures of the AFGL profiles with smooth perturbations.
 
     Temperature is perturbed by 5 K with a correlation length of half a scale height or so, humidity by a factor
@@ -101,7 +103,7 @@ def ensemble(pressure: np.ndarray, count: int, seed: int = SEED) -> dict[str, np
     from the air.
     """
     rng = np.random.default_rng(seed)
-    base_t, base_q = absorption.reference_profiles(pressure)
+    base_t, base_q = gas_absorption.afgl_profiles(pressure)
     share = rng.dirichlet(np.full(6, 0.5), count)
     knots = np.linspace(np.log(pressure[0]), np.log(pressure[-1]), 20)
     smooth = np.array(
@@ -129,12 +131,12 @@ def ensemble(pressure: np.ndarray, count: int, seed: int = SEED) -> dict[str, np
     }
 
 
-def table(
+def operator_table(
     bands: list[PassBand], frequency, weights, coefficients, pressure, groups
 ) -> OperatorTable:
     """An :class:`OperatorTable` of the given nodes."""
     centre, half = temperature_box(pressure)
-    temperature, humidity = absorption.reference_profiles(pressure)
+    temperature, humidity = gas_absorption.afgl_profiles(pressure)
     return OperatorTable(
         pressure=pressure,
         reference_temperature=centre,
@@ -150,7 +152,7 @@ def table(
     )
 
 
-def choose(monochromatic: np.ndarray, channel: np.ndarray) -> tuple[list[int], np.ndarray]:
+def choose_nodes(monochromatic: np.ndarray, channel: np.ndarray) -> tuple[list[int], np.ndarray]:
     """Greedy choice of 1-3 columns (to 6 in need) of ``(profile, node)`` and of weights that give ``(profile,)``.
 
     Even rows are fitted (non-negative weights that add up to 1), odd ones decide when the error is small enough.
@@ -176,7 +178,7 @@ def choose(monochromatic: np.ndarray, channel: np.ndarray) -> tuple[list[int], n
             return np.array(chosen)[kept].tolist(), best[2][kept] / best[2].sum()
 
 
-def spans(operator: MicrowaveOperator, atmospheres: dict[str, torch.Tensor]) -> np.ndarray:
+def node_spans(operator: MicrowaveOperator, atmospheres: dict[str, torch.Tensor]) -> np.ndarray:
     """First and last level ``(node, 2)`` that each node needs over an ensemble.
 
     Above the first, the optical depth is at most 2e-5 (a few mK); below the last, transmittance is at most 1e-5.
@@ -191,7 +193,9 @@ def spans(operator: MicrowaveOperator, atmospheres: dict[str, torch.Tensor]) -> 
     ).numpy()
 
 
-def group(span: np.ndarray, bottom: int) -> tuple[np.ndarray, list[tuple[int, int, int, int]]]:
+def group_nodes(
+    span: np.ndarray, bottom: int
+) -> tuple[np.ndarray, list[tuple[int, int, int, int]]]:
     """Order of the nodes, and their groups: at most :data:`MOST_GROUPS`, those that see the ground first.
 
     Nodes of equal span start as groups of their own; the two whose union costs the fewest extra steps of the sweep are
@@ -228,31 +232,33 @@ def without_unused(coefficients: np.ndarray, groups: list[tuple[int, int, int, i
     return kept
 
 
-def build(instrument: str, report=print) -> OperatorTable:
+def build_table(instrument: str, report=print) -> OperatorTable:
     """Build the table of ``instrument``; ``report`` is told what is reached."""
-    absorption.use_model()
+    gas_absorption.use_absorption_model()
     bands = pass_bands(instrument, sources.load_source(SOURCES[instrument]).channels)
-    pressure = levels(FINER_LEVELS.get(instrument, LEVELS))
+    pressure = table_levels(FINER_LEVELS.get(instrument, LEVELS))
     frequency, weights = quadrature(bands, QUADRATURE_POINTS)
-    coefficients, errors = fit(pressure, frequency)
+    coefficients, errors = fit_absorption(pressure, frequency)
     report(
         f"{instrument}: {len(frequency)} quadrature nodes fitted, relative error {np.median(errors):.1e} (median), "
         f"{errors.max():.1e} (largest)"
     )
     bottom = len(pressure) - 1
     dense = MicrowaveOperator(
-        table(bands, frequency, weights, coefficients, pressure, [(0, len(frequency), 0, bottom)]),
+        operator_table(
+            bands, frequency, weights, coefficients, pressure, [(0, len(frequency), 0, bottom)]
+        ),
         torch.float64,
     )
-    atmospheres = {k: torch.as_tensor(v) for k, v in ensemble(pressure, ENSEMBLE).items()}
+    atmospheres = {k: torch.as_tensor(v) for k, v in random_atmospheres(pressure, ENSEMBLE).items()}
     with torch.no_grad():
         radiance = dense.radiances(**atmospheres)
         node_tb = (dense.planck / torch.log1p(dense.planck / radiance)).numpy()
-        span = spans(dense, atmospheres)
+        span = node_spans(dense, atmospheres)
     kept, columns = [], []
     for channel, band in enumerate(bands):
         candidates = np.flatnonzero(weights[:, channel])
-        chosen, w = choose(node_tb[:, candidates], node_tb @ weights[:, channel])
+        chosen, w = choose_nodes(node_tb[:, candidates], node_tb @ weights[:, channel])
         error = node_tb[:, candidates[chosen]] @ w - node_tb @ weights[:, channel]
         rms = np.sqrt(np.mean(error**2))
         report(
@@ -263,15 +269,15 @@ def build(instrument: str, report=print) -> OperatorTable:
             kept.append(node)
             columns.append(np.eye(len(bands))[channel] * weight)
     kept = np.array(kept)
-    order, groups = group(span[kept], bottom)
+    order, groups = group_nodes(span[kept], bottom)
     report(f"{len(kept)} nodes in groups (first node, end node, first level, last level): {groups}")
     kept = kept[order]
     used = without_unused(coefficients[:, :, kept], groups)
-    made = table(bands, frequency[kept], np.array(columns)[order], used, pressure, groups)
+    made = operator_table(bands, frequency[kept], np.array(columns)[order], used, pressure, groups)
     return replace(made, conical=np.array(instrument in CONICAL))
 
 
-def main(arguments: list[str]) -> None:
+def build_from_arguments(arguments: list[str]) -> None:
     """Build and write the table of one instrument, or of all, by default into ``resources/operators``."""
     instruments = arguments[:1] or list(SOURCES)
     if unknown := [name for name in instruments if name not in SOURCES]:
@@ -280,9 +286,9 @@ def main(arguments: list[str]) -> None:
     directory.mkdir(parents=True, exist_ok=True)
     for instrument in instruments:
         path = directory / f"{instrument}.npz"
-        build(instrument).write(path)
+        build_table(instrument).write(path)
         print(f"{path}: {path.stat().st_size / 1e3:.0f} kB")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    build_from_arguments(sys.argv[1:])

@@ -6,7 +6,7 @@ are added here from its own upward and downward integrals. Slow: about a third o
 
 import numpy as np
 
-from fuxiflow.operators import absorption
+from fuxiflow.operators import gas_absorption
 from fuxiflow.operators.microwave import COSMIC_BACKGROUND, PLANCK_OVER_BOLTZMANN
 from fuxiflow.physics import (
     EPSILON,
@@ -22,7 +22,7 @@ GEOMETRIES = ((0.0, 1.0, 0.0), (40.0, 0.4, 5.0), (60.0, 0.7, -5.0))
 CLIMATES = ("polar", "mid-latitude", "tropical", "dry", "saturated")
 
 
-def column(
+def refined_column(
     pressure: np.ndarray,
     temperature: np.ndarray,
     specific_humidity: np.ndarray,
@@ -43,14 +43,14 @@ def column(
     return np.exp(fine), np.interp(fine, log_p, temperature), humidity
 
 
-def held_out(pressure: np.ndarray) -> dict[str, np.ndarray]:
+def held_out_atmospheres(pressure: np.ndarray) -> dict[str, np.ndarray]:
     """Atmospheres that no table is fitted to, as arguments of the operator, :data:`CLIMATES` by :data:`GEOMETRIES`.
 
     AFGL profiles with a wave of 3 K in log pressure: subarctic winter with a surface inversion of 12 K; the mean of
     mid-latitude summer and winter; tropical; US standard with a twentieth of its humidity over ground at 700 hPa;
     mid-latitude summer, saturated below 250 hPa.
     """
-    t, q = absorption.reference_profiles(pressure)
+    t, q = gas_absorption.afgl_profiles(pressure)
     log_p = np.log(pressure / 1000.0)
     polar = t[4] - 12.0 * np.exp(-((log_p / 0.08) ** 2))
     temperature = np.stack([polar, 0.5 * (t[1] + t[2]), t[0], t[5], t[1]]) + 3.0 * np.sin(
@@ -113,9 +113,9 @@ def _integrals_at_once(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """The same by pyrtlib's formulas for all frequencies at once; a test holds the two together."""
     state = p[:, None], t[:, None], vapour[:, None]
-    wet = absorption.water_vapour(*state, frequency)
+    wet = gas_absorption.vapour_absorption(*state, frequency)
     depth = 0.0
-    for gas in (wet, absorption.absorption(*state, frequency) - wet):
+    for gas in (wet, gas_absorption.air_absorption(*state, frequency) - wet):
         low, high = gas[:-1], gas[1:]
         same = np.abs(high - low) < 1e-9
         mean = np.where(same, high, (high - low) / np.log(np.where(same, 2.0, high / low)))
@@ -132,7 +132,7 @@ def _integrals_at_once(
     return up, down + through / np.expm1(scaled / COSMIC_BACKGROUND), through, scaled
 
 
-def brightness_temperatures(
+def reference_brightness_temperatures(
     pressure: np.ndarray,
     temperature: np.ndarray,
     specific_humidity: np.ndarray,
@@ -150,8 +150,8 @@ def brightness_temperatures(
     ``emissivity`` and ``frequency`` (GHz) ``(node,)``. ``at_once`` evaluates pyrtlib's formulas without its loops, a
     hundred times faster.
     """
-    absorption.use_model()
-    p, t, q = column(pressure, temperature, specific_humidity, surface_pressure, refine)
+    gas_absorption.use_absorption_model()
+    p, t, q = refined_column(pressure, temperature, specific_humidity, surface_pressure, refine)
     virtual = virtual_temperature(t, q)
     layers = (
         0.5e-3 * GAS_CONSTANT_DRY / GRAVITY * (virtual[1:] + virtual[:-1]) * np.log(p[1:] / p[:-1])

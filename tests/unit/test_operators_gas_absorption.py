@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 
 from fuxiflow.config import sources
-from fuxiflow.operators import absorption
-from fuxiflow.operators.instruments import pass_bands, quadrature, side_bands
-from fuxiflow.operators.tables import SOURCES
+from fuxiflow.operators import gas_absorption
+from fuxiflow.operators.pass_bands import pass_bands, quadrature, side_bands
+from fuxiflow.operators.table_builder import SOURCES
 
 
 @pytest.fixture(scope="module", autouse=True)
 def _model():
-    absorption.use_model()
+    gas_absorption.use_absorption_model()
 
 
 @pytest.mark.parametrize("frequency", [23.8, 54.4, 57.6125, 88.2, 183.3])
@@ -22,19 +22,23 @@ def test_absorption_equals_pyrtlib(frequency):
     p = np.exp(rng.uniform(np.log(0.05), np.log(1050.0), 12))
     t, e = rng.uniform(190.0, 300.0, 12), rng.uniform(0.0, 0.03, 12) * p
     wet, dry = RTEquation.clearsky_absorption(p, t, e, frequency, None, None)
-    np.testing.assert_allclose(absorption.absorption(p, t, e, frequency), wet + dry, rtol=1e-12)
+    np.testing.assert_allclose(
+        gas_absorption.air_absorption(p, t, e, frequency), wet + dry, rtol=1e-12
+    )
 
 
 def test_absorption_broadcasts():
-    grid = absorption.absorption(
+    grid = gas_absorption.air_absorption(
         np.array([[500.0], [900.0]]), 270.0, 2.0, np.array([50.3, 54.4, 183.0])
     )
     assert grid.shape == (2, 3)
-    assert grid[1, 2] == pytest.approx(float(absorption.absorption(900.0, 270.0, 2.0, 183.0)))
+    assert grid[1, 2] == pytest.approx(
+        float(gas_absorption.air_absorption(900.0, 270.0, 2.0, 183.0))
+    )
 
 
 def test_reference_profiles_are_the_published_ones():
-    t, q = absorption.reference_profiles(np.array([1013.0, 0.01]))
+    t, q = gas_absorption.afgl_profiles(np.array([1013.0, 0.01]))
     # tropical and subarctic winter surface temperatures of AFGL-TR-86-0110
     assert t[0, 0] == pytest.approx(299.7, abs=0.2)
     assert t[4, 0] == pytest.approx(257.2, abs=0.5)
