@@ -12,7 +12,7 @@ from fuxiflow.grids import Grid
 from fuxiflow.observations.sparse import SparseWriter
 from fuxiflow.states.store import write_states
 from fuxiflow.storage import tables
-from fuxiflow.verification import table as score_table
+from fuxiflow.verification import score_table
 from fuxiflow.verification.maps import ErrorMaps
 
 CASE = datetime(2023, 1, 6)
@@ -46,7 +46,7 @@ def _rows(
 ) -> pd.DataFrame:
     value = np.asarray(value, float)[..., None]
     spread = np.broadcast_to(np.asarray(spread, float), value.shape[:2])[..., None]
-    return score_table.rows(
+    return score_table.score_rows(
         experiment=experiment,
         system=system,
         reference=reference,
@@ -162,7 +162,7 @@ def write_scores(
                 0.005 * norm[:-1],
             )
         )
-    score_table.write(path, score_table.concatenate(frames))
+    score_table.write_scores(path, score_table.concatenate_scores(frames))
 
 
 def write_cycle(

@@ -15,7 +15,7 @@ def table(path: Path, reference: str) -> pd.DataFrame:
 
     Raises ValueError naming the file when it has no maps against ``reference``.
     """
-    data = stored.read(path)
+    data = stored.read_error_maps(path)
     known = [str(name) for name in data["reference"].values]
     if reference not in known:
         raise style.missing(

@@ -32,7 +32,7 @@ def table(path: Path, real: str, hybrid: str, references: Sequence[str]) -> pd.D
     """RMSE of the analyses of two experiments on the globe by pressure level, one row for each reference, variable and
     level; ``line`` is real or hybrid. ValueError where the score table lacks them."""
     chosen = {"system": "fuxiflow", "metric": "rmse", "region": "global", "lead_time": 0}
-    frame = scores.read(path, [real, hybrid], reference=list(references), **chosen)
+    frame = scores.read_scores_of(path, [real, hybrid], reference=list(references), **chosen)
     frame = scores.with_levels(frame).dropna(subset=["level"])
     names, units = {real: "real", hybrid: "hybrid"}, [style.unit(name) for name in frame["channel"]]
     frame = frame.assign(line=frame["experiment"].map(names), unit=units)

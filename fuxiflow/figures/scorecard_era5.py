@@ -17,7 +17,7 @@ def table(path: Path, experiment: str, reference: str = "era5") -> pd.DataFrame:
 
     It is 100 (RMSE - RMSE of GFS) / RMSE of GFS; ``significant`` where the paired 95 % interval excludes zero.
     """
-    frame = scores.read(
+    frame = scores.read_scores_of(
         path,
         [experiment],
         metric=scores.VERSUS_GFS.format(metric="rmse"),

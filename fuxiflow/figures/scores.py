@@ -8,17 +8,17 @@ import pandas as pd
 
 from fuxiflow import channels
 from fuxiflow.figures import style
-from fuxiflow.verification import table as score_table
+from fuxiflow.verification import score_table
 
 VERSUS_GFS = "{metric}_vs_gfs"
 
 
-def read(path: Path, experiments: Sequence[str], **where) -> pd.DataFrame:
+def read_scores_of(path: Path, experiments: Sequence[str], **where) -> pd.DataFrame:
     """Rows of ``experiments`` and of the baselines, which belong to none, that fit ``where`` (column=value or list).
 
     Raises ValueError naming file and selection when there is no such row.
     """
-    frame = score_table.read(path, experiment=[*experiments, score_table.BASELINE], **where)
+    frame = score_table.read_scores(path, experiment=[*experiments, score_table.BASELINE], **where)
     if frame.empty:
         wanted = ", ".join(f"{key} = {value}" for key, value in where.items())
         raise style.missing(

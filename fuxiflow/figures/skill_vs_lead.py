@@ -25,7 +25,7 @@ def table(path: Path, experiment: str, reference: str) -> pd.DataFrame:
     difference excludes zero, else empty. The reference and the unit (RMSE) are columns too.
     """
     names = [name for row in PANELS for name in row]
-    frame = scores.read(
+    frame = scores.read_scores_of(
         path,
         [experiment],
         metric=list(METRICS),
@@ -36,7 +36,7 @@ def table(path: Path, experiment: str, reference: str) -> pd.DataFrame:
     )
     versus = [scores.VERSUS_GFS.format(metric=metric) for metric in METRICS]
     try:
-        paired = scores.read(
+        paired = scores.read_scores_of(
             path, [experiment], metric=versus, reference=reference, region="global", channel=names
         )
     except ValueError:  # no GFS among the baselines: nothing to compare with

@@ -121,7 +121,7 @@ def _metadata() -> dict[str, str]:
     return {"Title": provenance.current().get("rule", ""), "provenance": provenance.as_json()}
 
 
-def save(figure: Figure, table: pd.DataFrame, output, world: str = "archive") -> None:
+def save_figure(figure: Figure, table: pd.DataFrame, output, world: str = "archive") -> None:
     """Write ``output.pdf``, ``output.png`` and, as ``output.csv``, the table that was drawn.
 
     Figures of a world that is not the real one say so in a corner. No file holds a date: the same table gives the

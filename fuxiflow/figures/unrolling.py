@@ -37,8 +37,8 @@ def table(path: Path, labels: Mapping[str, str], reference: str) -> pd.DataFrame
         "lead_time": 0,
         "channel": list(SHOWN),
     }
-    values = scores.read(path, list(labels), metric="rmse", **where)
-    paired = scores.read(path, others, metric=f"rmse_vs_{first}", **where)
+    values = scores.read_scores_of(path, list(labels), metric="rmse", **where)
+    paired = scores.read_scores_of(path, others, metric=f"rmse_vs_{first}", **where)
     keys = ["experiment", "channel"]
     paired = paired.rename(columns={"value": "versus"})[[*keys, "versus", "ci_low", "ci_high"]]
     frame = values.drop(columns=["ci_low", "ci_high"]).merge(paired, on=keys, how="left")

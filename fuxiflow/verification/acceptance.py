@@ -16,7 +16,7 @@ import pandas as pd
 
 from fuxiflow.channels import channel_table
 from fuxiflow.storage import tables
-from fuxiflow.verification import bootstrap, table
+from fuxiflow.verification import bootstrap, score_table
 
 EXPERIMENT, DENIED, JOINT = "full", "no_observations", "joint"
 BETTER_SHARE = 0.8
@@ -48,7 +48,7 @@ class Scores:
     """The rows that headlines read: one experiment and system against the truth, over the globe."""
 
     def __init__(self, path: Path):
-        self.frame = table.read(path, reference="truth", region="global")
+        self.frame = score_table.read_scores(path, reference="truth", region="global")
 
     def get(
         self,

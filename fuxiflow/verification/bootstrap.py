@@ -42,7 +42,9 @@ def block_counts(count: int, block: int, samples: int, seed: int) -> np.ndarray:
     )
 
 
-def counts_of(times: np.ndarray, *, samples: int, block_days: float, seed: int) -> np.ndarray:
+def block_counts_of_times(
+    times: np.ndarray, *, samples: int, block_days: float, seed: int
+) -> np.ndarray:
     """:func:`block_counts` for cases at ``times`` (in order)."""
     return block_counts(len(times), block_length(times, block_days), samples, seed)
 

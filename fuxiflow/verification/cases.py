@@ -1,12 +1,13 @@
-"""Sufficient statistics of each case: what is kept of a pair of fields once both have been read.
+"""Sufficient statistics of each case: all that is kept of a pair of fields.
 
-A case is one start time and lead time (or one analysis time, lead 0). Of its anomalies f' and r' from climatology, for
-each channel and region, five area means are enough for every score and its interval:
-``<f'>, <f'^2>, <f' r'>, <r'>, <r'^2>``. They are summed in double precision, so that ``<(f - r)^2>`` may be taken from
-them without loss. A field with a missing cell is not scored in any region (all its means are NaN).
+A case is one start time and lead time (or one analysis time, lead 0). Of its anomalies f' and r'
+from climatology, for each channel and region, five area means are enough for every score and its
+interval: ``<f'>, <f'^2>, <f' r'>, <r'>, <r'^2>``. They are summed in double precision, so that
+``<(f - r)^2>`` may be taken from them without loss. A field with a missing cell is not scored in
+any region (all its means are NaN).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,16 +16,30 @@ import xarray as xr
 
 from fuxiflow.storage import provenance
 
-BLOCK_VALUES = (
-    1 << 19
-)  # values a product holds at a time (4 MiB): stays in cache, and bounds memory on large grids
+# values a product holds at a time (4 MiB): stays in cache, and bounds memory on large grids
+BLOCK_VALUES = 1 << 19
 QUANTITIES = ("square", "error", "correlation", "variance", "reference_variance")
 
 
 def _reduce(
     products: Sequence[tuple[np.ndarray, np.ndarray]], anomaly: np.ndarray, weights: np.ndarray
 ) -> np.ndarray:
-    """Region means ``(1 + products, channel, region)`` of an anomaly and of products of fields ``(channel, cell)``."""
+    """Average an anomaly, and products of two fields each, over regions.
+
+    Parameters
+    ----------
+    products : sequence of tuples
+        Pairs of fields ``(channel, cell)`` that are multiplied.
+    anomaly : np.ndarray
+        Anomaly ``(channel, cell)``.
+    weights : np.ndarray
+        Area weights ``(region, cell)``, summing to 1 in each region.
+
+    Returns
+    -------
+    np.ndarray
+        Region means ``(1 + products, channel, region)``, the anomaly's first.
+    """
     channels, cells = anomaly.shape
     means = np.empty((1 + len(products), channels, weights.shape[0]))
     step = max(BLOCK_VALUES // cells, 1)
@@ -32,19 +47,20 @@ def _reduce(
     buffer = np.empty((min(step, channels), cells))
     for first in range(0, channels, step):
         part = slice(first, first + step)
-        room = buffer[: len(anomaly[part])]
-        room[:] = anomaly[part]
-        means[0, part] = room @ columns
+        product = buffer[: len(anomaly[part])]
+        product[:] = anomaly[part]
+        means[0, part] = product @ columns
         for i, (a, b) in enumerate(products, start=1):
-            np.multiply(a[part], b[part], out=room, dtype=float)
-            means[i, part] = room @ columns
+            np.multiply(a[part], b[part], out=product, dtype=float)
+            means[i, part] = product @ columns
     return means
 
 
 def own_means(anomaly: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Means ``<a'>`` and ``<a'^2>``, ``(2, channel, region)``, of an anomaly ``(channel, cell)``.
+    """Average an anomaly ``(channel, cell)`` and its square over regions.
 
-    ``weights (region, cell)`` sum to 1 in each region.
+    ``weights (region, cell)`` sum to 1 in each region. Returns ``<a'>`` and ``<a'^2>``,
+    ``(2, channel, region)``.
     """
     return _reduce([(anomaly, anomaly)], anomaly, weights)
 
@@ -52,19 +68,42 @@ def own_means(anomaly: np.ndarray, weights: np.ndarray) -> np.ndarray:
 def forecast_means(
     anomaly: np.ndarray, references: Sequence[np.ndarray], weights: np.ndarray
 ) -> np.ndarray:
-    """``<f'>``, ``<f'^2>`` and, for each reference, ``<f' r'>`` as ``(2 + reference, channel, region)``.
+    """Average a forecast's anomaly, its square and its products with references.
 
-    All fields are ``(channel, cell)``; ``weights (region, cell)`` sum to 1 in each region.
+    Parameters
+    ----------
+    anomaly : np.ndarray
+        Anomaly of the forecast, ``(channel, cell)``.
+    references : sequence of np.ndarray
+        Anomalies of the references, each ``(channel, cell)``.
+    weights : np.ndarray
+        Area weights ``(region, cell)``, summing to 1 in each region.
+
+    Returns
+    -------
+    np.ndarray
+        ``<f'>``, ``<f'^2>`` and, for each reference, ``<f' r'>``, as
+        ``(2 + reference, channel, region)``.
     """
     return _reduce([(anomaly, anomaly), *((anomaly, r) for r in references)], anomaly, weights)
 
 
 @dataclass
 class Cases:
-    """Quantities ``(case, lead, channel, region)`` of one system against one reference, NaN where there is no case.
+    """The cases of one system against one reference.
 
-    ``square`` <e^2>, ``error`` <e>, ``correlation`` (of each case), ``variance`` of the anomaly and
-    ``reference_variance``; see :mod:`fuxiflow.verification.metrics` for what they mean.
+    Attributes
+    ----------
+    times : np.ndarray
+        Start times ``datetime64[ns]``, ``(case,)``.
+    leads : list of int
+        Lead times in hours, 0 for analyses.
+    channels, regions : list of str
+        Names of the scored channels and regions.
+    values : dict of str to np.ndarray
+        :data:`QUANTITIES` as ``(case, lead, channel, region)``, NaN where there is no case:
+        ``square`` <e^2>, ``error`` <e>, ``correlation`` (of each case), ``variance`` of the anomaly
+        and ``reference_variance``; :mod:`fuxiflow.verification.metrics` defines them.
     """
 
     times: np.ndarray
@@ -82,19 +121,37 @@ class Cases:
         regions: Sequence[str],
         means: Sequence[np.ndarray],
     ) -> "Cases":
-        """From ``<f'>, <f'^2>, <f' r'>, <r'>, <r'^2>``, each ``(case, lead, channel, region)``."""
+        """Make cases of area means.
+
+        Parameters
+        ----------
+        times : np.ndarray
+            Start times, ``(case,)``.
+        leads : sequence of int
+            Lead times in hours.
+        channels, regions : sequence of str
+            Names of channels and regions.
+        means : sequence of np.ndarray
+            ``<f'>, <f'^2>, <f' r'>, <r'>, <r'^2>``, each ``(case, lead, channel, region)``.
+
+        Returns
+        -------
+        Cases
+            Their quantities, NaN where ``<f' r'>`` is.
+        """
         mean, power, cross, reference_mean, reference_power = means
         with np.errstate(invalid="ignore", divide="ignore"):
             correlation = cross / np.sqrt(power * reference_power)
         correlation[~np.isfinite(correlation)] = np.nan
-        known = np.isfinite(cross)
+        complete = np.isfinite(cross)
+        # rounding may leave what cannot be negative just below 0
         values = {
             "square": np.maximum(power + reference_power - 2 * cross, 0.0),
             "error": mean - reference_mean,
             "correlation": np.clip(correlation, -1.0, 1.0),
-            "variance": np.where(known, np.maximum(power - mean**2, 0.0), np.nan),
+            "variance": np.where(complete, np.maximum(power - mean**2, 0.0), np.nan),
             "reference_variance": np.where(
-                known, np.maximum(reference_power - reference_mean**2, 0.0), np.nan
+                complete, np.maximum(reference_power - reference_mean**2, 0.0), np.nan
             ),
         }
         return cls(
@@ -102,18 +159,38 @@ class Cases:
         )
 
     def select(self, times: np.ndarray, leads: Sequence[int], channels: Sequence[str]) -> "Cases":
-        """The cases at ``times``, ``leads`` and ``channels``, all of which must be present (KeyError otherwise)."""
+        """Take some of the cases.
+
+        Parameters
+        ----------
+        times : np.ndarray
+            Start times, ``(case,)``.
+        leads : sequence of int
+            Lead times in hours.
+        channels : sequence of str
+            Names of channels.
+
+        Returns
+        -------
+        Cases
+            Cases in the order asked for.
+
+        Raises
+        ------
+        KeyError
+            A time, lead or channel is not there.
+        """
         axes = []
-        for known, wanted, name in (
+        for present, selected, name in (
             (self.times.tolist(), np.asarray(times, "datetime64[ns]").tolist(), "time"),
             (self.leads, list(leads), "lead"),
             (self.channels, list(channels), "channel"),
         ):
-            position = {value: i for i, value in enumerate(known)}
-            absent = [value for value in wanted if value not in position]
+            position = {value: i for i, value in enumerate(present)}
+            absent = [value for value in selected if value not in position]
             if absent:
                 raise KeyError(f"no case of {name} {absent[0]}")
-            axes.append([position[value] for value in wanted])
+            axes.append([position[value] for value in selected])
         index = np.ix_(*axes, range(len(self.regions)))
         return Cases(
             np.asarray(times, "datetime64[ns]"),
@@ -124,7 +201,10 @@ class Cases:
         )
 
     def common(self, other: "Cases") -> tuple["Cases", "Cases"]:
-        """Both reduced to the start times, leads and channels they share: the homogeneous sample of a comparison."""
+        """Reduce both to the start times, leads and channels that they share.
+
+        A comparison needs such a homogeneous sample. ValueError when their regions differ.
+        """
         if self.regions != other.regions:
             raise ValueError(
                 f"cases of the regions {self.regions} and {other.regions} cannot be compared"
@@ -135,7 +215,7 @@ class Cases:
         return self.select(times, leads, channels), other.select(times, leads, channels)
 
     def dataset(self) -> xr.Dataset:
-        """As a data set with named dimensions, single precision."""
+        """Return the cases as a data set with named dimensions, in single precision."""
         dims = ("time", "lead_time", "channel", "region")
         channels, regions = (np.array(names, object) for names in (self.channels, self.regions))
         return xr.Dataset(
@@ -149,11 +229,11 @@ class Cases:
         )
 
 
-Key = tuple[str, str]
+CaseKey = tuple[str, str]  # system and reference
 
 
-def write(path: Path, cases: dict[Key, Cases]) -> None:
-    """Keep cases, by (system, reference), as the groups ``system/reference`` of a Zarr store."""
+def write_cases(path: Path, cases: Mapping[CaseKey, Cases]) -> None:
+    """Write cases as the groups ``system/reference`` of a Zarr store."""
     xr.Dataset(
         attrs={"provenance": provenance.as_json(), "pairs": ["/".join(key) for key in cases]}
     ).to_zarr(path, mode="w", zarr_format=3, consolidated=False)
@@ -163,8 +243,8 @@ def write(path: Path, cases: dict[Key, Cases]) -> None:
         )
 
 
-def read(path: Path) -> dict[Key, Cases]:
-    """Cases as written by :func:`write`."""
+def read_cases(path: Path) -> dict[CaseKey, Cases]:
+    """Read cases as written by :func:`write_cases`."""
     with xr.open_zarr(path, consolidated=False, chunks=None) as root:
         pairs = list(root.attrs["pairs"])
     cases = {}

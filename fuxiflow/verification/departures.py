@@ -1,10 +1,10 @@
 """Departures of observations from background (O-B) and analysis (O-A), in the space of the observations.
 
-Observations are simulated from the state of the analysis time at the observed cells of the hours within
-:data:`HALF_WIDTH_HOURS` of it, so that a departure holds an hour's change of weather at most. Brightness temperatures
-are clear-sky, with T2M as skin temperature, and neither the state nor the observations are bias-corrected: the mean of
-a departure holds the biases of instrument and operator, its change from background to analysis is what assimilation
-did.
+Observations are simulated from the state of the analysis time at the observed cells of the hours
+within :data:`HALF_WIDTH_HOURS` of it, so that a departure holds an hour's change of weather at
+most. Brightness temperatures are clear-sky, with T2M as skin temperature. Neither the state nor the
+observations are bias-corrected: the mean of a departure holds the biases of instrument and
+operator, and its change from background to analysis is the effect of assimilation.
 """
 
 import logging
@@ -23,24 +23,41 @@ from fuxiflow.operators.microwave import MicrowaveOperator
 from fuxiflow.progress import progress
 from fuxiflow.states.statistics import Statistics
 from fuxiflow.states.store import States
-from fuxiflow.verification import bootstrap, table
+from fuxiflow.verification import bootstrap, score_table
 from fuxiflow.verification.scoring import Resampling
 
 HALF_WIDTH_HOURS = 1
 SAMPLE = 400  # observed cells of one source and analysis time that are simulated, drawn at random
 KINDS = ("background", "analysis")
-BATCH = 4096  # columns that are simulated at once: the operators go through their levels one by one
+# columns that are simulated at once: operators go through their levels one by one, so that many
+# columns in one call cost little more than a few
+BATCH = 4096
 
 
 def subsample(window: SparseWindow, size: int, generator: np.random.Generator) -> SparseWindow:
-    """At most ``size`` rows of a window, drawn without replacement, in their order."""
+    """Draw rows of a window at random.
+
+    Parameters
+    ----------
+    window : SparseWindow
+        Observations of one source.
+    size : int
+        Rows to draw at most.
+    generator : np.random.Generator
+        Draws without replacement.
+
+    Returns
+    -------
+    SparseWindow
+        The drawn rows in their order; the whole window when it has no more than ``size``.
+    """
     if len(window) <= size:
         return window
     rows = np.sort(generator.choice(len(window), size, replace=False))
     return window.rows(rows)
 
 
-def simulate(
+def simulate_observations(
     operator: MicrowaveOperator | ReportOperator,
     columns: np.ndarray,
     channels: Sequence[str],
@@ -48,10 +65,33 @@ def simulate(
     cell: np.ndarray,
     zenith: np.ndarray,
 ) -> np.ndarray:
-    """What columns of states ``(row, channel)`` at cells (row,) hold of a source, ``(row, channel)`` in its units:
-    brightness temperatures in K of sounders; NaN for what a state does not tell.
+    """Simulate the observations of a source from columns of states.
 
-    ValueError (from the operator) names the channels that the state lacks.
+    Parameters
+    ----------
+    operator : MicrowaveOperator or ReportOperator
+        Observation operator of the source.
+    columns : np.ndarray
+        Columns of states ``(row, channel)`` in the units of the channel table.
+    channels : sequence of str
+        Channels of ``columns``.
+    statistics : Statistics
+        Surface geopotential and land fraction on the grid of the states.
+    cell : np.ndarray
+        Cell of each row, ``(row,)``.
+    zenith : np.ndarray
+        Zenith angle in degrees, ``(row,)``.
+
+    Returns
+    -------
+    np.ndarray
+        Simulated values ``(row, channel of the source)`` in the units of the source, brightness
+        temperatures in K of sounders; NaN where the state does not determine them.
+
+    Raises
+    ------
+    ValueError
+        The state lacks channels that the operator needs.
     """
     latitude = np.repeat(statistics.grid.lat, statistics.grid.nlon)[cell]
     inputs = (
@@ -72,7 +112,19 @@ def simulate(
 
 @dataclass
 class Compared:
-    """Observed cells of a window and the columns ``(row, channel)`` there of a state of some kind and time."""
+    """The observed cells of a window, and the columns of a state there.
+
+    Attributes
+    ----------
+    kind : str
+        Kind of the state, of :data:`KINDS`.
+    time : int
+        Index of the analysis time.
+    window : SparseWindow
+        Observations, ``row`` of them.
+    columns : np.ndarray
+        Columns of the state, ``(row, channel)``.
+    """
 
     kind: str
     time: int
@@ -82,7 +134,17 @@ class Compared:
 
 @dataclass
 class Departures:
-    """Sums over each analysis time: count, sum and sum of squares, by kind, ``(time, channel, region)``."""
+    """Sums of the departures of one source over each analysis time.
+
+    Attributes
+    ----------
+    times : np.ndarray
+        Analysis times, ``(time,)``.
+    channels, regions : list of str
+        Names of the source's channels and of the regions.
+    sums : dict of str to np.ndarray
+        Count, sum and sum of squares by kind, ``(3, time, channel, region)``.
+    """
 
     times: np.ndarray
     channels: list[str]
@@ -93,21 +155,63 @@ class Departures:
     def empty(
         cls, times: np.ndarray, channels: Sequence[str], regions: Sequence[str]
     ) -> "Departures":
-        """Nothing summed yet."""
+        """Make sums of nothing yet.
+
+        Parameters
+        ----------
+        times : np.ndarray
+            Analysis times, ``(time,)``.
+        channels, regions : sequence of str
+            Names of the source's channels and of the regions.
+
+        Returns
+        -------
+        Departures
+            Sums that are all 0.
+        """
         shape = (3, len(times), len(channels), len(regions))
         return cls(times, list(channels), list(regions), {kind: np.zeros(shape) for kind in KINDS})
 
     def add(self, kind: str, i: int, departures: np.ndarray, inside: np.ndarray) -> None:
-        """Add departures ``(row, channel)``, NaN where there is none, of rows that lie ``inside (row, region)``."""
-        known = np.isfinite(departures)
-        values = np.where(known, departures, 0.0).astype(float)
-        for k, term in enumerate((known.astype(float), values, values**2)):
+        """Add the departures of some observations to the sums.
+
+        Parameters
+        ----------
+        kind : str
+            Kind of the state, of :data:`KINDS`.
+        i : int
+            Index of the analysis time.
+        departures : np.ndarray
+            Observation minus state, ``(row, channel)``, NaN where there is none.
+        inside : np.ndarray
+            1 where a row lies in a region, else 0, ``(row, region)``.
+        """
+        present = np.isfinite(departures)
+        values = np.where(present, departures, 0.0).astype(float)
+        for k, term in enumerate((present.astype(float), values, values**2)):
             self.sums[kind][k, i] += term.T @ inside
 
     def scores(self, resampling: Resampling, *, experiment: str, source: str) -> pd.DataFrame:
-        """Rows ``departure_{kind}_mean`` and ``_std`` in the channel's unit, channels ``source/channel``; n counts
-        observations, and channels without any departure are left out."""
-        counts, once = resampling.counts(self.times), np.ones((1, len(self.times)))
+        """Score the departures.
+
+        Parameters
+        ----------
+        resampling : Resampling
+            How intervals are made.
+        experiment : str
+            Name of the experiment in the score table.
+        source : str
+            Name of the source.
+
+        Returns
+        -------
+        pd.DataFrame
+            Score table with the metrics ``departure_{kind}_mean`` and ``_std`` in the channel's
+            unit, and channels named ``source/channel``. ``n`` counts observations; channels
+            without any departure are left out.
+        """
+        counts = resampling.counts(self.times)
+        once = np.ones((1, len(self.times)))
         frames = []
         for kind in KINDS:
             n = self.sums[kind][0].sum(axis=0).astype(np.int64)
@@ -115,7 +219,7 @@ class Departures:
             for k, name in enumerate(("mean", "std")):
                 low, high = bootstrap.interval(samples[k])
                 frames.append(
-                    table.rows(
+                    score_table.score_rows(
                         experiment=experiment,
                         system="fuxiflow",
                         reference="observations",
@@ -129,22 +233,27 @@ class Departures:
                         ci_high=np.where(n < 2, np.nan, high)[None],
                     )
                 )
-        found = table.concatenate(frames)
-        seen = np.any([sums[0].sum(axis=(0, 2)) > 0 for sums in self.sums.values()], axis=0)
-        silent = [
-            f"{source}/{name}" for name, known in zip(self.channels, seen, strict=True) if not known
+        scores = score_table.concatenate_scores(frames)
+        observed = np.any([sums[0].sum(axis=(0, 2)) > 0 for sums in self.sums.values()], axis=0)
+        unobserved = [
+            f"{source}/{name}"
+            for name, flag in zip(self.channels, observed, strict=True)
+            if not flag
         ]
-        return found[~found["channel"].isin(silent)].reset_index(drop=True)
+        return scores[~scores["channel"].isin(unobserved)].reset_index(drop=True)
 
     def _mean_std(self, kind: str, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and standard deviation ``(sample, channel, region)`` of all departures of the times as drawn."""
+        """Return mean and standard deviation, ``(sample, channel, region)`` each.
+
+        Each analysis time counts as often as ``counts (sample, time)`` says it was drawn.
+        """
         n, total, squares = (np.tensordot(counts, x, axes=1) for x in self.sums[kind])
         with np.errstate(invalid="ignore", divide="ignore"):
             mean = total / n
             return mean, np.sqrt(np.maximum(squares / n - mean**2, 0.0))
 
 
-def departures(
+def collect_departures(
     observations: SparseGrids,
     states: dict[str, States],
     statistics: Statistics,
@@ -155,15 +264,44 @@ def departures(
     log: logging.Logger,
     sample: int = SAMPLE,
 ) -> Departures:
-    """Departures of one source from ``states`` by kind (:data:`KINDS`) at ``times``.
+    """Compare the observations of one source with states.
 
-    Times without a state, or outside the observations, add nothing and are logged. ValueError when the observations lie
-    on another grid than the states or the operator has other channels.
+    Parameters
+    ----------
+    observations : SparseGrids
+        Observations of the source.
+    states : dict of str to States
+        States by kind, of :data:`KINDS`.
+    statistics : Statistics
+        Surface geopotential and land fraction on the grid of the states.
+    operator : MicrowaveOperator or ReportOperator
+        Observation operator of the source.
+    times : np.ndarray
+        Analysis times, ``(time,)``.
+    regions : sequence of str
+        Regions, of :data:`fuxiflow.grids.REGIONS`.
+    seed : int
+        Seeds the draw of observations.
+    log : logging.Logger
+        Told the progress, and which times lack a state or observations: they add nothing.
+    sample : int
+        Observed cells of an analysis time that are compared at most.
+
+    Returns
+    -------
+    Departures
+        Sums for each analysis time.
+
+    Raises
+    ------
+    ValueError
+        The observations lie on another grid than the states, or the operator has other channels.
     """
     grid: Grid = statistics.grid
     if observations.grid != grid:
         raise ValueError(
-            f"observations of {observations.source} lie on {observations.grid}, the states on {grid}"
+            f"observations of {observations.source} lie on {observations.grid}, "
+            f"the states on {grid}"
         )
     if len(operator.channels) != len(observations.channels):
         raise ValueError(
@@ -171,7 +309,7 @@ def departures(
             f"{len(operator.channels)}: {', '.join(operator.channels)}"
         )
     masks = np.stack([grid.region(name).ravel() for name in regions], axis=1).astype(float)
-    found = Departures.empty(times, observations.channels, regions)
+    departures = Departures.empty(times, observations.channels, regions)
     skipped: list[np.datetime64] = []
     failed = 0
     names = next((series.channels.names for series in states.values()), [])
@@ -183,11 +321,11 @@ def departures(
                 strict=True,
             )
         )
-        simulated = simulate(operator, columns, names, statistics, cell, zenith)
+        simulated = simulate_observations(operator, columns, names, statistics, cell, zenith)
         failed += int((~np.isfinite(simulated)).sum())
         ends = np.cumsum([len(item.window) for item in batch])
         for item, part in zip(batch, np.split(simulated, ends[:-1]), strict=True):
-            found.add(item.kind, item.time, item.window.values - part, masks[item.window.cell])
+            departures.add(item.kind, item.time, item.window.values - part, masks[item.window.cell])
     if failed:
         log.warning(
             "%s: %d simulated values are not finite and were left out", observations.source, failed
@@ -199,7 +337,7 @@ def departures(
             len(skipped),
             str(skipped[0])[:13],
         )
-    return found
+    return departures
 
 
 def _compared(
@@ -211,7 +349,30 @@ def _compared(
     skipped: list[np.datetime64],
     log: logging.Logger,
 ) -> Iterator[Compared]:
-    """What can be compared at each time, at most ``sample`` cells; times that lack something go to ``skipped``."""
+    """Yield the observed cells of each time and kind of state.
+
+    Parameters
+    ----------
+    observations : SparseGrids
+        Observations of the source.
+    states : dict of str to States
+        States by kind.
+    times : np.ndarray
+        Analysis times, ``(time,)``.
+    seed : int
+        Seeds the draw of observations.
+    sample : int
+        Observed cells of an analysis time at most.
+    skipped : list of np.datetime64
+        Gets the times that lack a state or observations.
+    log : logging.Logger
+        Told the progress.
+
+    Yields
+    ------
+    Compared
+        Observations and the columns of one state.
+    """
     generator = np.random.default_rng(seed)
     for i, time in enumerate(progress(times, f"departures of {observations.source}", log)):
         try:
@@ -230,12 +391,12 @@ def _compared(
                 yield Compared(kind, i, window, state.reshape(len(state), -1)[:, window.cell].T)
 
 
-def _batches(found: Iterable[Compared]) -> Iterator[list[Compared]]:
-    """What is compared, in parts of about :data:`BATCH` columns."""
+def _batches(items: Iterable[Compared]) -> Iterator[list[Compared]]:
+    """Group what is compared into parts of about :data:`BATCH` columns."""
     batch: list[Compared] = []
-    for item in found:
+    for item in items:
         batch.append(item)
-        if sum(len(waiting.window) for waiting in batch) >= BATCH:
+        if sum(len(member.window) for member in batch) >= BATCH:
             yield batch
             batch = []
     if batch:

@@ -92,7 +92,7 @@ class ErrorMaps:
         data.to_zarr(path, mode="w", zarr_format=3, consolidated=False)
 
 
-def read(path: Path) -> xr.Dataset:
+def read_error_maps(path: Path) -> xr.Dataset:
     """The maps as written by :meth:`ErrorMaps.write`, in memory."""
     with xr.open_zarr(path, consolidated=False, chunks=None) as data:
         return data.load()

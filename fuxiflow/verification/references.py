@@ -1,39 +1,57 @@
-"""Reference fields as anomalies from climatology, each read once as long as memory allows."""
+"""Climatology and reference fields, each read once as long as memory allows."""
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from fuxiflow.states.climatology import Climatology
 from fuxiflow.states.store import States, as_nanoseconds
 from fuxiflow.verification.cases import own_means
+from fuxiflow.verification.metrics import region_weights
 
 CACHE_BYTES = 1 << 29
 
 
-class Recent:
-    """Keeps the most recently used values, as many as fit into ``budget`` bytes, at least one."""
+class RecentArrays:
+    """The most recently used arrays, as many as fit into ``budget`` bytes, at least one."""
 
     def __init__(self, budget: int):
-        self.budget, self.held = budget, 0
-        self._values: OrderedDict = OrderedDict()
+        self.budget = budget
+        self.used = 0
+        self._arrays: OrderedDict = OrderedDict()
 
-    def get(self, key, make):
-        """The value of ``key``, from memory or from ``make()``, an array."""
-        if key in self._values:
-            self._values.move_to_end(key)
-            return self._values[key]
-        value = make()
-        self._values[key] = value
-        self.held += value.nbytes
-        while self.held > self.budget and len(self._values) > 1:
-            self.held -= self._values.popitem(last=False)[1].nbytes
-        return value
+    def get(self, key: Hashable, make: Callable[[], np.ndarray]) -> np.ndarray:
+        """Return the array of ``key``, from memory or else from ``make()``."""
+        if key in self._arrays:
+            self._arrays.move_to_end(key)
+            return self._arrays[key]
+        array = make()
+        self._arrays[key] = array
+        self.used += array.nbytes
+        while self.used > self.budget and len(self._arrays) > 1:
+            self.used -= self._arrays.popitem(last=False)[1].nbytes
+        return array
 
 
-def aligned(state: np.ndarray, names: Sequence[str], channels: Sequence[str]) -> np.ndarray:
-    """A state ``(channel, lat, lon)`` of channels ``names`` as ``(channel, cell)`` of ``channels``, NaN if absent."""
+def align_channels(state: np.ndarray, names: Sequence[str], channels: Sequence[str]) -> np.ndarray:
+    """Put the channels of a state into another order.
+
+    Parameters
+    ----------
+    state : np.ndarray
+        State ``(channel, lat, lon)``.
+    names : sequence of str
+        The channels of ``state``.
+    channels : sequence of str
+        The channels to return.
+
+    Returns
+    -------
+    np.ndarray
+        Field ``(channel, cell)`` of ``channels``, NaN where ``state`` lacks one.
+    """
     flat = state.reshape(len(state), -1)
     if list(names) == list(channels):
         return flat
@@ -45,8 +63,28 @@ def aligned(state: np.ndarray, names: Sequence[str], channels: Sequence[str]) ->
     return field
 
 
+def _time_key(time: np.datetime64) -> int:
+    """Return a time as whole nanoseconds, by which fields are cached."""
+    return int(as_nanoseconds(time).astype(np.int64))
+
+
 class Normals:
-    """Climatology ``(channel, cell)`` at the valid times. ValueError when it lacks a channel."""
+    """The climatology ``(channel, cell)`` at valid times.
+
+    Parameters
+    ----------
+    climatology : Climatology
+        The climatology to take the fields from.
+    channels : sequence of str
+        Channels of the fields.
+    budget : int
+        Bytes of fields that are kept in memory.
+
+    Raises
+    ------
+    ValueError
+        The climatology lacks a channel.
+    """
 
     def __init__(
         self, climatology: Climatology, channels: Sequence[str], budget: int = CACHE_BYTES
@@ -54,25 +92,43 @@ class Normals:
         absent = [name for name in channels if name not in climatology.channels.names]
         if absent:
             raise ValueError(
-                f"the climatology has no channel {', '.join(absent)}: make states/climatology.zarr again"
+                f"the climatology has no channel {', '.join(absent)}: "
+                "make states/climatology.zarr again"
             )
-        self.climatology, self.channels = climatology, list(channels)
-        self._recent = Recent(budget)
+        self.climatology = climatology
+        self.channels = list(channels)
+        self._recent = RecentArrays(budget)
 
     def at(self, time: np.datetime64) -> np.ndarray:
-        """The climatology of a time."""
+        """Return the climatology ``(channel, cell)`` of a time."""
         return self._recent.get(
-            int(as_nanoseconds(time).astype(np.int64)),
-            lambda: aligned(
+            _time_key(time),
+            lambda: align_channels(
                 self.climatology.at(time), self.climatology.channels.names, self.channels
             ),
         )
 
 
 class Reference:
-    """A series of states as anomalies on the channels of ``normals``, with their area means.
+    """A series of states as anomalies from the climatology, with their area means.
 
-    ``weights (region, cell)``. ValueError when the states lie on another grid than the climatology.
+    Parameters
+    ----------
+    name : str
+        Name of the reference in the score table: era5, truth or own.
+    states : States
+        The states themselves.
+    normals : Normals
+        Climatology, whose channels the anomalies have.
+    weights : np.ndarray
+        Area weights ``(region, cell)``, summing to 1 in each region.
+    budget : int
+        Bytes of anomalies that are kept in memory.
+
+    Raises
+    ------
+    ValueError
+        The states lie on another grid than the climatology.
     """
 
     def __init__(
@@ -88,27 +144,30 @@ class Reference:
                 f"reference {name}: {states.paths[0]} lies on {states.grid}, "
                 f"the climatology on {normals.climatology.grid}"
             )
-        self.name, self.states, self.normals, self.weights = name, states, normals, weights
-        self._recent = Recent(budget)
+        self.name = name
+        self.states = states
+        self.normals = normals
+        self.weights = weights
+        self._recent = RecentArrays(budget)
+        # small, so those of all times are kept: a valid time comes again with every lead time
         self._means: dict[int, np.ndarray] = {}
 
     def __contains__(self, time) -> bool:
         return time in self.states
 
     def field(self, time: np.datetime64) -> np.ndarray:
-        """The state of a time ``(channel, cell)``; KeyError (from the store) when it is not there."""
-        return aligned(self.states.read(time), self.states.channels.names, self.normals.channels)
-
-    def anomaly(self, time: np.datetime64) -> np.ndarray:
-        """The anomaly of a time ``(channel, cell)``; KeyError as :meth:`field`."""
-        return self._recent.get(
-            int(as_nanoseconds(time).astype(np.int64)),
-            lambda: self.field(time) - self.normals.at(time),
+        """Return the state ``(channel, cell)`` of a time; KeyError (from the store) without it."""
+        return align_channels(
+            self.states.read(time), self.states.channels.names, self.normals.channels
         )
 
+    def anomaly(self, time: np.datetime64) -> np.ndarray:
+        """Return the anomaly ``(channel, cell)`` of a time; KeyError as :meth:`field`."""
+        return self._recent.get(_time_key(time), lambda: self.field(time) - self.normals.at(time))
+
     def means(self, time: np.datetime64) -> np.ndarray:
-        """``<r'>`` and ``<r'^2>`` of a time, ``(2, channel, region)``; NaN where the time is not there."""
-        key = int(as_nanoseconds(time).astype(np.int64))
+        """Return ``<r'>`` and ``<r'^2>``, ``(2, channel, region)``; NaN without a state then."""
+        key = _time_key(time)
         if key not in self._means:
             if time in self:
                 self._means[key] = own_means(self.anomaly(time), self.weights)
@@ -117,3 +176,62 @@ class Reference:
                     (2, len(self.normals.channels), len(self.weights)), np.nan
                 )
         return self._means[key]
+
+
+@dataclass(frozen=True)
+class ReferenceSet:
+    """References on the channels of one climatology, and the regions that are scored.
+
+    Attributes
+    ----------
+    normals : Normals
+        Climatology on the scored channels.
+    references : list of Reference
+        References, all with the weights of ``regions``.
+    regions : list of str
+        Names of the regions, in the order of the weights.
+    """
+
+    normals: Normals
+    references: list[Reference]
+    regions: list[str]
+
+    @property
+    def by_name(self) -> dict[str, Reference]:
+        """The references by their name."""
+        return {reference.name: reference for reference in self.references}
+
+    def only(self, names: Sequence[str]) -> "ReferenceSet":
+        """Return the set with the references of ``names`` alone, in their order here."""
+        references = [reference for reference in self.references if reference.name in names]
+        return ReferenceSet(self.normals, references, self.regions)
+
+
+def prepare_references(
+    states: Mapping[str, States],
+    climatology: Climatology,
+    channels: Sequence[str],
+    regions: Sequence[str],
+) -> ReferenceSet:
+    """Take references and climatology on the channels that are scored.
+
+    Parameters
+    ----------
+    states : mapping of str to States
+        States of each reference.
+    climatology : Climatology
+        Climatology on the grid of the states.
+    channels : sequence of str
+        Channels that are scored.
+    regions : sequence of str
+        Regions that are scored, of :data:`fuxiflow.grids.REGIONS`.
+
+    Returns
+    -------
+    ReferenceSet
+        The references in the order of ``states``.
+    """
+    normals = Normals(climatology, channels)
+    weights = region_weights(climatology.grid, regions).reshape(len(regions), -1)
+    references = [Reference(name, series, normals, weights) for name, series in states.items()]
+    return ReferenceSet(normals, references, list(regions))

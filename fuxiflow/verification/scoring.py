@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from fuxiflow.verification import bootstrap, table
+from fuxiflow.verification import bootstrap, score_table
 from fuxiflow.verification.cases import Cases
 
 Means = dict[str, np.ndarray]
@@ -55,7 +55,7 @@ class Resampling:
 
     def counts(self, times: np.ndarray) -> np.ndarray:
         """How often each case is drawn, ``(sample, case)``."""
-        return bootstrap.counts_of(
+        return bootstrap.block_counts_of_times(
             times, samples=self.samples, block_days=self.block_days, seed=self.seed
         )
 
@@ -87,7 +87,7 @@ def _summary(value: np.ndarray, samples: np.ndarray, valid: np.ndarray) -> dict[
     }
 
 
-def scores(
+def score_cases(
     cases: Cases,
     resampling: Resampling,
     *,
@@ -99,7 +99,7 @@ def scores(
 ) -> pd.DataFrame:
     """Score-table rows of one system; metric names get ``prefix``. Empty without cases."""
     if not len(cases.times):
-        return table.concatenate([])
+        return score_table.concatenate_scores([])
     counts, once = resampling.counts(cases.times), np.ones((1, len(cases.times)))
     frames = []
     for metric in metrics:
@@ -108,7 +108,7 @@ def scores(
         value = of(_means(cases, quantities, once, valid))[0]
         summary = _summary(value, of(_means(cases, quantities, counts, valid)), valid)
         frames.append(
-            table.rows(
+            score_table.score_rows(
                 experiment=experiment,
                 system=system,
                 reference=reference,
@@ -119,10 +119,10 @@ def scores(
                 **summary,
             )
         )
-    return table.concatenate(frames)
+    return score_table.concatenate_scores(frames)
 
 
-def comparison(
+def compare_cases(
     cases: Cases,
     other: Cases,
     resampling: Resampling,
@@ -140,7 +140,7 @@ def comparison(
     """
     a, b = cases.common(other)
     if not len(a.times):
-        return table.concatenate([])
+        return score_table.concatenate_scores([])
     counts, once = resampling.counts(a.times), np.ones((1, len(a.times)))
     frames = []
     for metric in metrics:
@@ -152,7 +152,7 @@ def comparison(
 
         summary = _summary(compare(once)[0], compare(counts), valid)
         frames.append(
-            table.rows(
+            score_table.score_rows(
                 experiment=experiment,
                 system=system,
                 reference=reference,
@@ -163,4 +163,4 @@ def comparison(
                 **summary,
             )
         )
-    return table.concatenate(frames)
+    return score_table.concatenate_scores(frames)

@@ -24,9 +24,9 @@ from fuxiflow.states.climatology import build as build_climatology
 from fuxiflow.states.forecasts import ForecastWriter
 from fuxiflow.states.statistics import Statistics
 from fuxiflow.states.store import write_states
-from fuxiflow.verification import cases, maps, table
-from fuxiflow.verification.cycle import observation_counts
-from fuxiflow.verification.departures import simulate
+from fuxiflow.verification import cases, maps, score_table
+from fuxiflow.verification.departures import simulate_observations
+from fuxiflow.verification.evaluation import observation_counts
 from tests.helpers import load_script
 
 LOG = logging.getLogger("test")
@@ -175,7 +175,7 @@ def analyses(world, baselines) -> SimpleNamespace:
 
 
 def one(path, **where):
-    rows = table.read(path, **{"region": "global", "channel": "Z500", **where})
+    rows = score_table.read_scores(path, **{"region": "global", "channel": "Z500", **where})
     assert len(rows) == 1
     return rows.iloc[0]
 
@@ -224,12 +224,14 @@ def test_own_analysis_verifies_as_far_as_the_cycle_reaches(forecasts):
 
 def test_precipitation_is_scored_where_both_sides_have_it(forecasts, baselines):
     has = {"channel": "TP", "metric": "rmse", "region": "global"}
-    assert len(table.read(forecasts.scores, system="fuxiflow", reference="truth", **has)) == len(
-        LEADS
-    )
-    assert table.read(forecasts.scores, system="fuxiflow", reference="own", **has).empty
-    assert table.read(forecasts.scores, system="persistence", **has).empty
-    assert table.read(baselines.scores, system="gfs", reference="own", **has).empty
+    assert len(
+        score_table.read_scores(forecasts.scores, system="fuxiflow", reference="truth", **has)
+    ) == len(LEADS)
+    assert score_table.read_scores(
+        forecasts.scores, system="fuxiflow", reference="own", **has
+    ).empty
+    assert score_table.read_scores(forecasts.scores, system="persistence", **has).empty
+    assert score_table.read_scores(baselines.scores, system="gfs", reference="own", **has).empty
 
 
 def test_persistence_starts_from_the_analyses(forecasts):
@@ -270,7 +272,7 @@ def test_comparisons_are_on_common_cases(forecasts):
 
 def test_baselines(baselines):
     row = one(baselines.scores, system="climatology", reference="truth", metric="rmse", lead_time=6)
-    assert row["experiment"] == table.BASELINE
+    assert row["experiment"] == score_table.BASELINE
     assert row["value"] == pytest.approx(np.sqrt(50), rel=1e-4)
     assert row["n"] == 12
     assert one(baselines.scores, system="gfs", reference="truth", metric="rmse", lead_time=0)[
@@ -333,11 +335,11 @@ def test_experiments_are_compared_case_by_case(world, baselines, analyses, forec
     assert (better["experiment"], better["n"]) == ("full", len(moments(*PERIOD)))
     alike = one(compared.scores, metric="rmse_vs_other", reference="era5", lead_time=12)
     assert (alike["value"], alike["ci_low"], alike["ci_high"]) == (0, 0, 0)
-    assert table.read(compared.scores, reference="own").empty
+    assert score_table.read_scores(compared.scores, reference="own").empty
 
 
 def test_baselines_cases_come_back(baselines):
-    found = cases.read(baselines.cases)
+    found = cases.read_cases(baselines.cases)
     assert ("climatology", "truth") in found
     assert ("gfs", "own") in found
     assert found["gfs_analysis", "era5"].leads == [0]
@@ -350,7 +352,7 @@ def test_maps(world):
         forecasts=world.forecasts, era5=world.era5, truth=world.truth, climatology=world.climatology
     )
     load_script("verification_maps").main(inputs, output, parameters(), LOG)
-    found = maps.read(output.maps)
+    found = maps.read_error_maps(output.maps)
     assert found["error"].dims == ("reference", "lead_time", "channel", "lat", "lon")
     np.testing.assert_allclose(
         found["error"].sel(reference="truth", lead_time=12, channel="Z500"), 3.0, rtol=1e-4
@@ -405,7 +407,7 @@ def test_merged_scores_and_provenance(world, baselines, forecasts, analyses):
         SimpleNamespace(scores=paths), output, SimpleNamespace(), LOG
     )
     own = len(
-        table.read(baselines.scores, system="era5")
+        score_table.read_scores(baselines.scores, system="era5")
     )  # ERA5's own error is no system's: it stays behind
     assert own > 0
     assert (
@@ -429,7 +431,7 @@ def test_an_archive_has_no_truth(world, tmp_path):
     load_script("verification_baselines").main(
         inputs, output, parameters(baselines=["climatology"]), LOG
     )
-    frame = table.read(output.scores)
+    frame = score_table.read_scores(output.scores)
     assert set(frame["system"]) == {"climatology"}
     assert set(frame["reference"]) == {"era5"}
 
@@ -475,7 +477,7 @@ def sounder(tmp_path_factory) -> SimpleNamespace:
     cell = np.arange(0, GRID.nlat * GRID.nlon, 3)
     zenith = np.full(len(cell), 30, np.float32)
     columns = state.reshape(len(state), -1)[:, cell].T
-    seen = simulate(operator, columns, channels.names, statistics, cell, zenith) + 1
+    seen = simulate_observations(operator, columns, channels.names, statistics, cell, zenith) + 1
     (root / source.name).mkdir()
     path = root / source.name / "2023-01.zarr"
     with SparseWriter(

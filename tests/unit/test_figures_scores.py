@@ -12,13 +12,13 @@ from fuxiflow.figures import (
     surface_error,
     unrolling,
 )
-from fuxiflow.verification import table as score_table
+from fuxiflow.verification import score_table
 from tests import figures_data as data
 from tests.figure_tables import all_tables, texts
 
 
 def test_scores_reads_the_experiment_and_the_baselines(figure_stores):
-    frame = scores.read(
+    frame = scores.read_scores_of(
         figure_stores / "scores.parquet", ["full"], metric="rmse", reference="era5", channel="Z500"
     )
     assert set(frame["experiment"]) == {"full", "baseline"}
@@ -30,7 +30,7 @@ def test_scores_without_a_row_name_file_selection_and_remedy(figure_stores):
     with pytest.raises(
         ValueError, match=r"scores\.parquet: no score with metric = crps of full; run `snakemake"
     ):
-        scores.read(figure_stores / "scores.parquet", ["full"], metric="crps")
+        scores.read_scores_of(figure_stores / "scores.parquet", ["full"], metric="crps")
 
 
 def test_levels_and_variables():
@@ -131,7 +131,7 @@ def test_skill_marks_what_differs_significantly_from_gfs(tmp_path):
             0.1,
         ),
     ]
-    score_table.write(tmp_path / "s.parquet", score_table.concatenate(frames))
+    score_table.write_scores(tmp_path / "s.parquet", score_table.concatenate_scores(frames))
     table = skill_vs_lead.table(tmp_path / "s.parquet", "full", "era5")
     marks = {metric: list(rows["significance"]) for metric, rows in table.groupby("metric")}
     assert marks == {"rmse": ["better", "", "worse"], "acc": ["worse", "", "better"]}
@@ -142,7 +142,7 @@ def test_skill_marks_what_differs_significantly_from_gfs(tmp_path):
 
 def test_skill_does_without_gfs(tmp_path):
     frame = data._rows("full", "fuxiflow", "era5", "rmse", [6, 12], ["Z500"], [[1.0], [2.0]], 0.1)
-    score_table.write(tmp_path / "s.parquet", frame)
+    score_table.write_scores(tmp_path / "s.parquet", frame)
     table = skill_vs_lead.table(tmp_path / "s.parquet", "full", "era5")
     assert list(table["significance"]) == ["", ""]
     skill_vs_lead.draw(table)
@@ -157,7 +157,7 @@ def test_skill_shows_only_forecast_systems(figure_stores):
 def test_scorecard_is_in_per_cent_of_69_channels(figure_stores):
     table = scorecard_era5.table(figure_stores / "scores.parquet", "full")
     assert len(table) == 69 * 4
-    stored = scores.read(
+    stored = scores.read_scores_of(
         figure_stores / "scores.parquet",
         ["full"],
         metric="rmse_vs_gfs",

@@ -70,7 +70,7 @@ def test_same_table_gives_the_same_bytes_without_a_date(tmp_path):
     table = pd.DataFrame({"time": pd.to_datetime(["2023-01-01T06:00"]), "value": [1 / 3]})
     first, second = outputs(tmp_path, "a"), outputs(tmp_path, "b")
     for output in (first, second):
-        style.save(figure(), table, output, "embedded synthetic world")
+        style.save_figure(figure(), table, output, "embedded synthetic world")
     for kind in ("pdf", "png", "csv"):
         assert getattr(first, kind).read_bytes() == getattr(second, kind).read_bytes(), kind
     assert b"CreationDate" not in first.pdf.read_bytes()
@@ -80,7 +80,7 @@ def test_same_table_gives_the_same_bytes_without_a_date(tmp_path):
 def test_files_carry_their_provenance(tmp_path):
     provenance.use({"rule": "figure_test", "code": "0123"})
     try:
-        style.save(figure(), pd.DataFrame({"a": [1]}), outputs(tmp_path))
+        style.save_figure(figure(), pd.DataFrame({"a": [1]}), outputs(tmp_path))
     finally:
         provenance.use(None)
     assert json.loads(Image.open(tmp_path / "a.png").text["provenance"])["code"] == "0123"
@@ -88,7 +88,7 @@ def test_files_carry_their_provenance(tmp_path):
 
 
 def test_fonts_are_embedded_as_truetype(tmp_path):
-    style.save(figure(), pd.DataFrame({"a": [1]}), outputs(tmp_path))
+    style.save_figure(figure(), pd.DataFrame({"a": [1]}), outputs(tmp_path))
     text = (tmp_path / "a.pdf").read_bytes()
     assert b"FontFile2" in text or any(
         b"FontFile2" in _inflate(part) for part in text.split(b"stream\n")[1:]
@@ -106,7 +106,7 @@ def test_only_the_embedded_world_is_labelled(tmp_path):
     pictures = {}
     for world in ("archive", "embedded synthetic world"):
         fig = figure()
-        style.save(fig, pd.DataFrame({"a": [1]}), outputs(tmp_path, world.split()[0]), world)
+        style.save_figure(fig, pd.DataFrame({"a": [1]}), outputs(tmp_path, world.split()[0]), world)
         pictures[world] = [text.get_text() for text in fig.texts]
     assert pictures == {"archive": [], "embedded synthetic world": ["embedded synthetic world"]}
     corner = image.imread(tmp_path / "embedded.png")[-20:, -150:, :3]

@@ -22,7 +22,7 @@ from fuxiflow.observations.ledger import Entry
 from fuxiflow.observations.reasons import Reason
 from fuxiflow.observations.sparse import SparseWriter
 from fuxiflow.states.store import StateWriter
-from fuxiflow.verification import table as score_table
+from fuxiflow.verification import score_table
 from tests import tiny
 from tests.observations_tables import START, footprints
 
@@ -244,7 +244,7 @@ def test_limits_and_scores(tmp_path):
     )
     assert line_of(describe(tmp_path / "limits.parquet"), "mean")[-4:] == [250, 250, 250, 0]
     shape = (2, 1, 1)
-    rows = score_table.rows(
+    rows = score_table.score_rows(
         experiment="full",
         system="fuxiflow",
         reference="era5",
@@ -257,7 +257,7 @@ def test_limits_and_scores(tmp_path):
         ci_low=np.zeros(shape),
         ci_high=np.zeros(shape),
     )
-    score_table.write(tmp_path / "scores.parquet", rows)
+    score_table.write_scores(tmp_path / "scores.parquet", rows)
     text = describe(tmp_path / "scores.parquet")
     assert "rmse, leads 6 .. 12 h, 1 channels, 1 regions:" in text
     assert [

@@ -10,8 +10,14 @@ from fuxiflow.grids import Grid
 from fuxiflow.verification import cases as module
 from fuxiflow.verification import metrics, scoring
 from fuxiflow.verification.cases import Cases
-from fuxiflow.verification.collect import climatology_cases, collect, valid_time
-from fuxiflow.verification.references import Normals, Recent, Reference, aligned
+from fuxiflow.verification.collection import climatology_cases, collect_cases, valid_time
+from fuxiflow.verification.references import (
+    Normals,
+    RecentArrays,
+    Reference,
+    ReferenceSet,
+    align_channels,
+)
 
 GRID = Grid(18, 36)
 REGIONS = ["global", "tropics", "central_africa"]
@@ -77,13 +83,11 @@ def setting():
 @pytest.fixture(scope="module")
 def cases(setting) -> Cases:
     *_, forecast, normals, reference = setting
-    return collect(
+    return collect_cases(
         lambda t, lead: forecast[t, lead].reshape(2, -1),
         TIMES,
         LEADS,
-        normals,
-        [reference],
-        REGIONS,
+        ReferenceSet(normals, [reference], REGIONS),
         LOG,
         "test",
     )["truth"]
@@ -93,7 +97,7 @@ def cases(setting) -> Cases:
 @pytest.mark.parametrize("region", range(len(REGIONS)))
 def test_scores_equal_their_definitions(setting, cases, metric, region):
     climatology, truth, forecast, *_ = setting
-    frame = scoring.scores(
+    frame = scoring.score_cases(
         cases, scoring.Resampling(20, 1, 0), experiment="e", system="s", reference="truth"
     )
     for lead in LEADS:
@@ -106,12 +110,12 @@ def test_scores_equal_their_definitions(setting, cases, metric, region):
                 "climatology": climatology.field[c],
                 "weights": WEIGHTS[region],
             }
-            wanted = {
+            needed = {
                 "rmse": ("forecast", "reference", "weights"),
                 "bias": ("forecast", "reference", "weights"),
                 "activity": ("forecast", "climatology", "weights"),
             }.get(metric, tuple(arguments))
-            expected = getattr(metrics, metric)(**{name: arguments[name] for name in wanted})
+            expected = getattr(metrics, metric)(**{name: arguments[name] for name in needed})
             row = frame[
                 (frame["metric"] == metric)
                 & (frame["lead_time"] == lead)
@@ -132,9 +136,9 @@ def test_small_errors_of_large_fields_are_not_lost(monkeypatch):
     f = module.forecast_means(forecast, [truth], FLAT)
     r = module.own_means(truth, FLAT)
     means = [x[None, None] for x in (*f, *r)]
-    found = Cases.from_means(TIMES[:1], [0], CHANNELS.names, REGIONS, means)
+    collected = Cases.from_means(TIMES[:1], [0], CHANNELS.names, REGIONS, means)
     expected = np.einsum("cx,rx->cr", (forecast.astype(float) - truth) ** 2, FLAT)
-    np.testing.assert_allclose(found.values["square"][0, 0], expected, rtol=1e-6)
+    np.testing.assert_allclose(collected.values["square"][0, 0], expected, rtol=1e-6)
 
 
 def test_a_missing_field_or_reference_is_no_case(setting, caplog):
@@ -144,25 +148,23 @@ def test_a_missing_field_or_reference_is_no_case(setting, caplog):
     holed[TIMES[0], 6][0, 3, 3] = np.nan
     reference = Reference("truth", FakeStates(cut), normals, FLAT)
     with caplog.at_level(logging.INFO):
-        found = collect(
+        collected = collect_cases(
             lambda t, lead: None if (t, lead) == (TIMES[1], 12) else holed[t, lead].reshape(2, -1),
             TIMES,
             LEADS,
-            normals,
-            [reference],
-            REGIONS,
+            ReferenceSet(normals, [reference], REGIONS),
             LOG,
             "cut",
         )["truth"]
     assert "1 of 16 cases have no field" in caplog.text
     assert "no reference truth at the valid time" in caplog.text
-    known = np.isfinite(found.values["square"])
-    assert not known[-1].any()
-    assert not known[1, 1].any()
-    assert not known[0, 0, 0].any()  # one missing cell: in no region
-    assert known[0, 0, 1].all()
-    frame = scoring.scores(
-        found, scoring.Resampling(20, 1, 0), experiment="e", system="s", reference="truth"
+    present = np.isfinite(collected.values["square"])
+    assert not present[-1].any()
+    assert not present[1, 1].any()
+    assert not present[0, 0, 0].any()  # one missing cell: in no region
+    assert present[0, 0, 1].all()
+    frame = scoring.score_cases(
+        collected, scoring.Resampling(20, 1, 0), experiment="e", system="s", reference="truth"
     )
     assert set(frame.loc[frame["lead_time"] == 6, "n"]) == {6, 7}
 
@@ -176,7 +178,7 @@ def test_comparison_is_relative_paired_and_significant_where_it_should(cases):
         REGIONS,
         {name: value * (4.0 if name == "square" else 1.0) for name, value in cases.values.items()},
     )
-    frame = scoring.comparison(cases, worse, scoring.Resampling(100, 1, 0), **NAMES)
+    frame = scoring.compare_cases(cases, worse, scoring.Resampling(100, 1, 0), **NAMES)
     rmse = frame[frame["metric"] == "rmse_vs_gfs"]
     np.testing.assert_allclose(rmse["value"], -0.5)
     np.testing.assert_allclose(
@@ -186,7 +188,7 @@ def test_comparison_is_relative_paired_and_significant_where_it_should(cases):
     factor = np.exp(generator.normal(0, 0.5, cases.values["square"].shape))
     values = {**cases.values, "square": cases.values["square"] * factor}
     equal = Cases(cases.times, LEADS, cases.channels, REGIONS, values)
-    frame = scoring.comparison(
+    frame = scoring.compare_cases(
         cases, equal, scoring.Resampling(100, 1, 0), **NAMES, metrics=("rmse",)
     )
     assert ((frame["ci_low"] < frame["value"]) & (frame["value"] < frame["ci_high"])).mean() > 0.9
@@ -194,7 +196,7 @@ def test_comparison_is_relative_paired_and_significant_where_it_should(cases):
 
 def test_comparison_takes_what_both_have(cases):
     other = cases.select(TIMES[2:5], [12], ["T850"])
-    frame = scoring.comparison(
+    frame = scoring.compare_cases(
         cases, other, scoring.Resampling(20, 1, 0), **NAMES, metrics=("rmse",)
     )
     assert set(frame["lead_time"]) == {12}
@@ -209,7 +211,7 @@ def test_comparison_takes_what_both_have(cases):
 
 
 def test_one_case_has_no_interval(cases):
-    frame = scoring.scores(
+    frame = scoring.score_cases(
         cases.select(TIMES[:1], LEADS, ["Z500"]),
         scoring.Resampling(20, 1, 0),
         experiment="e",
@@ -224,31 +226,32 @@ def test_one_case_has_no_interval(cases):
 
 def test_climatology_as_a_forecast(setting):
     climatology, truth, _, normals, reference = setting
-    found = climatology_cases(TIMES, LEADS, normals, reference, REGIONS)
+    against = ReferenceSet(normals, [reference], REGIONS)
+    collected = climatology_cases(TIMES, LEADS, against, reference)
     r = truth[valid_time(TIMES[2], 12)][1]
     expected = metrics.mse(forecast=climatology.field[1], reference=r, weights=WEIGHTS[1])
-    assert found.values["square"][2, 1, 1, 1] == pytest.approx(expected, rel=1e-5)
-    assert np.isnan(found.values["correlation"]).all()
-    assert (found.values["variance"] == 0).all()
+    assert collected.values["square"][2, 1, 1, 1] == pytest.approx(expected, rel=1e-5)
+    assert np.isnan(collected.values["correlation"]).all()
+    assert (collected.values["variance"] == 0).all()
 
 
 def test_zarr_round_trip(tmp_path, cases):
-    module.write(tmp_path / "cases.zarr", {("gfs", "truth"): cases})
-    found = module.read(tmp_path / "cases.zarr")[("gfs", "truth")]
-    assert (found.leads, found.channels, found.regions) == (
+    module.write_cases(tmp_path / "cases.zarr", {("gfs", "truth"): cases})
+    collected = module.read_cases(tmp_path / "cases.zarr")[("gfs", "truth")]
+    assert (collected.leads, collected.channels, collected.regions) == (
         cases.leads,
         cases.channels,
         cases.regions,
     )
-    np.testing.assert_array_equal(found.times, cases.times)
+    np.testing.assert_array_equal(collected.times, cases.times)
     for name in module.QUANTITIES:
-        np.testing.assert_allclose(found.values[name], cases.values[name], rtol=1e-6)
+        np.testing.assert_allclose(collected.values[name], cases.values[name], rtol=1e-6)
 
 
 def test_aligned_fills_absent_channels_with_nan():
     state = np.arange(4, dtype=np.float32).reshape(2, 1, 2)
     np.testing.assert_array_equal(
-        aligned(state, ["a", "b"], ["b", "c"]), [[2, 3], [np.nan, np.nan]]
+        align_channels(state, ["a", "b"], ["b", "c"]), [[2, 3], [np.nan, np.nan]]
     )
 
 
@@ -259,11 +262,11 @@ def test_recent_keeps_within_its_budget():
         made.append(key)
         return np.zeros(10)
 
-    recent = Recent(200)
+    recent = RecentArrays(200)
     for key in (1, 2, 1, 3, 1, 2):  # two fit: 3 drives 2 out
         recent.get(key, lambda key=key: make(key))
     assert made == [1, 2, 3, 2]
-    assert recent.held <= 200
+    assert recent.used <= 200
 
 
 def test_normals_name_a_channel_they_lack():

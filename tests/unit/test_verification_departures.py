@@ -8,8 +8,9 @@ import pytest
 
 from fuxiflow.grids import Grid
 from fuxiflow.observations.sparse import SparseWindow
-from fuxiflow.verification import cycle, departures
+from fuxiflow.verification import departures
 from fuxiflow.verification.cases import Cases
+from fuxiflow.verification.evaluation import cycle_series
 from fuxiflow.verification.maps import ErrorMaps
 from fuxiflow.verification.scoring import Resampling
 
@@ -29,25 +30,25 @@ def window(count):
 
 
 def test_subsample_keeps_order_and_rows_together():
-    chosen = departures.subsample(window(100), 10, np.random.default_rng(0))
-    assert len(chosen) == 10
-    assert (np.diff(chosen.cell) > 0).all()
-    np.testing.assert_array_equal(chosen.values[:, 0], chosen.zenith)
+    subset = departures.subsample(window(100), 10, np.random.default_rng(0))
+    assert len(subset) == 10
+    assert (np.diff(subset.cell) > 0).all()
+    np.testing.assert_array_equal(subset.values[:, 0], subset.zenith)
     assert len(departures.subsample(window(5), 10, np.random.default_rng(0))) == 5
 
 
 def test_mean_and_std_are_those_of_all_departures_in_the_region():
     generator = np.random.default_rng(0)
-    found = departures.Departures.empty(TIMES, ["1", "2"], ["global", "tropics"])
+    collected = departures.Departures.empty(TIMES, ["1", "2"], ["global", "tropics"])
     values, inside = [], []
     for i in range(len(TIMES)):
         d = generator.normal(1.5, 2.0, (20 + i, 2))
         d[0, 1] = np.nan
         mask = np.stack([np.ones(len(d)), np.arange(len(d)) % 2], axis=1)
-        found.add("background", i, d, mask)
+        collected.add("background", i, d, mask)
         values.append(d)
         inside.append(mask[:, 1].astype(bool))
-    frame = found.scores(Resampling(100, 1, 0), experiment="full", source="sounder")
+    frame = collected.scores(Resampling(100, 1, 0), experiment="full", source="sounder")
     assert set(frame["metric"]) == {
         "departure_background_mean",
         "departure_background_std",
@@ -58,10 +59,10 @@ def test_mean_and_std_are_those_of_all_departures_in_the_region():
         "metric"
     )
     for name, expected in (("mean", np.nanmean(tropics[:, 1])), ("std", np.nanstd(tropics[:, 1]))):
-        chosen = row.loc[f"departure_background_{name}"]
-        assert chosen["value"] == pytest.approx(expected)
-        assert chosen["n"] == np.isfinite(tropics[:, 1]).sum()
-        assert chosen["ci_low"] < chosen["value"] < chosen["ci_high"]
+        subset = row.loc[f"departure_background_{name}"]
+        assert subset["value"] == pytest.approx(expected)
+        assert subset["n"] == np.isfinite(tropics[:, 1]).sum()
+        assert subset["ci_low"] < subset["value"] < subset["ci_high"]
 
 
 @pytest.mark.parametrize(
@@ -71,7 +72,7 @@ def test_mean_and_std_are_those_of_all_departures_in_the_region():
 def test_observations_must_fit_states_and_operator(observed, channels, complaint):
     observations = SimpleNamespace(grid=observed, channels=channels, source="sounder")
     with pytest.raises(ValueError, match=complaint):
-        departures.departures(
+        departures.collect_departures(
             observations,
             {},
             SimpleNamespace(grid=GRID),
@@ -100,14 +101,16 @@ def test_departures_are_those_of_each_time_however_many_are_simulated_at_once(mo
             )  # 0, 1, 2, 3 cells with the values 0, 1, 2
 
     monkeypatch.setattr(departures, "BATCH", batch)
-    monkeypatch.setattr(departures, "simulate", lambda operator, columns, *others: columns)
+    monkeypatch.setattr(
+        departures, "simulate_observations", lambda operator, columns, *others: columns
+    )
     states = {
         "background": Series({time: np.full((1, 4, 8), 10.0 * i) for i, time in enumerate(TIMES)}),
         "analysis": Series({TIMES[3]: np.arange(32.0).reshape(1, 4, 8)}),
     }
     observations = Observations(grid=GRID, channels=["1"], source="sounder")
     log = logging.getLogger("departures")
-    found = departures.departures(
+    collected = departures.collect_departures(
         observations,
         states,
         SimpleNamespace(grid=GRID),
@@ -117,11 +120,11 @@ def test_departures_are_those_of_each_time_however_many_are_simulated_at_once(mo
         0,
         log,
     )
-    count, total, squares = found.sums["background"][:, :5, 0, 0]
+    count, total, squares = collected.sums["background"][:, :5, 0, 0]
     np.testing.assert_array_equal(count, [0, 1, 2, 3, 0])
     np.testing.assert_array_equal(total, [0, -10, -20 - 19, -30 - 29 - 28, 0])
     np.testing.assert_array_equal(squares, [0, 100, 400 + 361, 900 + 841 + 784, 0])
-    np.testing.assert_array_equal(found.sums["analysis"][:, 3, 0, 0], [3, 0, 0])
+    np.testing.assert_array_equal(collected.sums["analysis"][:, 3, 0, 0], [3, 0, 0])
 
 
 def test_maps_average_cases_and_leave_missing_ones_out():
@@ -129,7 +132,7 @@ def test_maps_average_cases_and_leave_missing_ones_out():
     truth = np.zeros((2, 32))
     for error in (1.0, 3.0, np.nan):
         maps.add("truth", 24, truth + error, truth)
-    maps.add("truth", 6, truth + 100, truth)  # not a chosen lead
+    maps.add("truth", 6, truth + 100, truth)  # not a lead of the maps
     data = maps.dataset().sel(reference="truth", lead_time=24, channel="T850")
     np.testing.assert_allclose(data["error"], 2.0)
     np.testing.assert_allclose(data["rmse"], np.sqrt(5))
@@ -144,11 +147,11 @@ def test_series_of_the_cycle():
     values = {"square": np.full(shape, 4.0), "error": np.full(shape, -1.0)}
     values["square"][3] = np.nan
     cases = Cases(TIMES, [0], ["Z500", "T850"], ["global"], values)
-    frame = cycle.series({("analysis", "truth"): cases}, "full")
+    frame = cycle_series({("analysis", "truth"): cases}, "full")
     assert len(frame) == 18
     assert set(frame["rmse"]) == {2.0}
     assert set(frame["bias"]) == {-1.0}
     assert TIMES[3] not in frame["time"].to_numpy()
     with pytest.raises(KeyError, match="'tropics' was not scored; known: global"):
-        cycle.series({("analysis", "truth"): cases}, "full", region="tropics")
-    assert cycle.series({}, "full").empty
+        cycle_series({("analysis", "truth"): cases}, "full", region="tropics")
+    assert cycle_series({}, "full").empty

@@ -13,7 +13,7 @@ def main(input, output, params, log):
     table = analysis_error.table(
         input.scores, params.experiments, params.references, input.baselines
     )
-    style.save(analysis_error.draw(table), table, output, params.world)
+    style.save_figure(analysis_error.draw(table), table, output, params.world)
     log.info("drawn from %d rows", len(table))
 
 

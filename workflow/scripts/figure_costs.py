@@ -19,7 +19,7 @@ def main(input, output, params, log):
     jobs = costs.jobs(Path(params.benchmarks).parent, params.experiments)
     costs.write(output.jobs, jobs)
     table = figure.table(jobs, params.experiments)
-    style.save(figure.draw(table), table, output, params.world)
+    style.save_figure(figure.draw(table), table, output, params.world)
     log.info("%d jobs, %.2f hours", len(jobs), jobs["seconds"].sum() / costs.HOUR)
 
 

@@ -17,7 +17,7 @@ def main(input, output, params, log):
     }
     grids = {name: SparseGrids(paths) for name, paths in stores.items()}
     table = coverage.table(grids, params.windows, datetime.fromisoformat(params.case))
-    style.save(coverage.draw(table), table, output, params.world)
+    style.save_figure(coverage.draw(table), table, output, params.world)
     log.info("drawn from %d rows", len(table))
 
 

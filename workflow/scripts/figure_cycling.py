@@ -19,7 +19,7 @@ def main(input, output, params, log):
         params.reference,
         date.fromisoformat(params.test_start),
     )
-    style.save(cycling.draw(table), table, output, params.world)
+    style.save_figure(cycling.draw(table), table, output, params.world)
     log.info("drawn from %d rows", len(table))
 
 

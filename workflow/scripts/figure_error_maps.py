@@ -10,7 +10,7 @@ from fuxiflow.figures import error_maps, style
 
 def main(input, output, params, log):
     table = error_maps.table(input.maps, params.reference)
-    style.save(error_maps.draw(table), table, output, params.world)
+    style.save_figure(error_maps.draw(table), table, output, params.world)
     log.info("drawn from %d rows", len(table))
 
 

@@ -10,7 +10,7 @@ from fuxiflow.figures import hybrid_training, style
 
 def main(input, output, params, log):
     table = hybrid_training.table(input.scores, *params.experiments, params.references)
-    style.save(hybrid_training.draw(table), table, output, params.world)
+    style.save_figure(hybrid_training.draw(table), table, output, params.world)
     log.info("drawn from %d rows", len(table))
 
 

@@ -28,7 +28,7 @@ def main(input, output, params, log):
     )
     for path in input.response:
         table = increment_case.with_response(table, Response.read(path))
-    style.save(increment_case.draw(table), table, output, params.world)
+    style.save_figure(increment_case.draw(table), table, output, params.world)
     log.info("drawn from %d rows", len(table))
 
 

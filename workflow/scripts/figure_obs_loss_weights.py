@@ -9,7 +9,7 @@ from fuxiflow.figures import obs_loss_weights, style
 
 def main(input, output, params, log):
     table = obs_loss_weights.table(params.observed, params.weight)
-    style.save(obs_loss_weights.draw(table), table, output, params.world)
+    style.save_figure(obs_loss_weights.draw(table), table, output, params.world)
     log.info("drawn from %d rows", len(table))
 
 

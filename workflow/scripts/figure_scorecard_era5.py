@@ -10,7 +10,7 @@ from fuxiflow.figures import scorecard_era5, style
 
 def main(input, output, params, log):
     table = scorecard_era5.table(input.scores, params.experiment)
-    style.save(scorecard_era5.draw(table), table, output, params.world)
+    style.save_figure(scorecard_era5.draw(table), table, output, params.world)
     log.info("drawn from %d rows", len(table))
 
 

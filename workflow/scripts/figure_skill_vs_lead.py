@@ -10,7 +10,7 @@ from fuxiflow.figures import skill_vs_lead, style
 
 def main(input, output, params, log):
     table = skill_vs_lead.table(input.scores, params.experiment, params.reference)
-    style.save(skill_vs_lead.draw(table), table, output, params.world)
+    style.save_figure(skill_vs_lead.draw(table), table, output, params.world)
     log.info("drawn from %d rows", len(table))
 
 

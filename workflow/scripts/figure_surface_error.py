@@ -11,7 +11,7 @@ from fuxiflow.figures import style, surface_error
 
 def main(input, output, params, log):
     table = surface_error.table(input.scores, params.experiments, params.reference, input.baselines)
-    style.save(surface_error.draw(table), table, output, params.world)
+    style.save_figure(surface_error.draw(table), table, output, params.world)
     log.info("drawn from %d rows", len(table))
 
 

@@ -10,7 +10,7 @@ from fuxiflow.figures import style, system
 
 def main(input, output, params, log):
     table = system.table(params.settings)
-    style.save(system.draw(table), table, output, params.world)
+    style.save_figure(system.draw(table), table, output, params.world)
     log.info("drawn from %d rows", len(table))
 
 

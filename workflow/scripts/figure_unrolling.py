@@ -10,7 +10,7 @@ from fuxiflow.figures import style, unrolling
 
 def main(input, output, params, log):
     table = unrolling.table(input.scores, params.labels, params.reference)
-    style.save(unrolling.draw(table), table, output, params.world)
+    style.save_figure(unrolling.draw(table), table, output, params.world)
     log.info("drawn from %d rows", len(table))
 
 

@@ -1,6 +1,6 @@
 """Draw up maps of the errors of one experiment's forecasts.
 
-Apart from the scores, so that a choice of maps computes no score anew.
+Apart from the scores, so that another choice of maps computes no score anew.
 
 in:  forecasts    forecast stores of the test period
      era5, truth  reference state stores, each may be empty
@@ -8,40 +8,21 @@ in:  forecasts    forecast stores of the test period
 out: maps         Zarr, mean error and RMSE at each cell (fuxiflow.verification.maps)
 """
 
+from fuxiflow.states.climatology import Climatology
 from fuxiflow.states.forecasts import Forecasts
-from fuxiflow.verification import systems
-from fuxiflow.verification.collect import collect
-from fuxiflow.verification.maps import ErrorMaps
-from fuxiflow.verification.metrics import region_weights
-
-REGIONS = ["global"]
+from fuxiflow.verification.collection import period_times
+from fuxiflow.verification.evaluation import map_errors, open_states
 
 
 def main(input, output, params, log):
-    forecasts = Forecasts(input.forecasts)
-    channels = forecasts.channels.names
-    leads = [lead for lead in systems.forecast_leads(forecasts) if lead in params.map_leads]
-    named = {"era5": input.era5, "truth": input.truth}
-    normals, references = systems.references(
-        named, input.climatology, channels, region_weights(forecasts.grid, REGIONS), {}
-    )
-    maps = ErrorMaps(
-        [r.name for r in references],
+    maps = map_errors(
+        open_states({"era5": input.era5, "truth": input.truth}),
+        Climatology.read(input.climatology),
+        Forecasts(input.forecasts),
+        period_times(params.period, params.init_hours),
         params.map_leads,
-        channels,
         params.map_channels,
-        forecasts.grid,
-    )
-    collect(
-        systems.forecast(forecasts),
-        systems.moments(params.period, params.init_hours),
-        leads,
-        normals,
-        references,
-        REGIONS,
         log,
-        "maps",
-        maps,
     )
     maps.write(output.maps)
 

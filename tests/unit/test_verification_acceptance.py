@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from fuxiflow.channels import channel_table
-from fuxiflow.verification import acceptance, table
+from fuxiflow.verification import acceptance, score_table
 
 CHANNELS = channel_table().analysed.names
 LEADS = [6 * step for step in range(1, 41)]
@@ -13,7 +13,7 @@ LEADS = [6 * step for step in range(1, 41)]
 
 def rows(metric, value, leads=(0,), experiment="full", system="fuxiflow"):
     value = np.broadcast_to(np.asarray(value, float), (len(leads), len(CHANNELS)))[..., None]
-    return table.rows(
+    return score_table.score_rows(
         experiment=experiment,
         system=system,
         reference="truth",
@@ -53,7 +53,7 @@ def write(
     ]
     if denied is not None:
         parts.append(rows("rmse", denied, experiment="no_observations"))
-    table.write(scores / "scores.parquet", table.concatenate(parts))
+    score_table.write_scores(scores / "scores.parquet", score_table.concatenate_scores(parts))
     times = pd.date_range("2023-01-01", "2023-02-09 18:00", freq="6h")
     noise = 0.02 * np.random.default_rng(0).normal(size=len(times))
     series = 1 + growth * np.arange(len(times)) / len(times) + noise
@@ -134,11 +134,11 @@ def test_persistence_counts_from_twelve_hours_on(tmp_path):
 
 def test_a_lead_that_is_absent_cannot_be_told(tmp_path):
     root = write(tmp_path)
-    frame = table.read(root / "scores" / "scores.parquet")
+    frame = score_table.read_scores(root / "scores" / "scores.parquet")
     gone = (frame["metric"] == "acc") & (frame["lead_time"] == 36)
     fewer = (frame["metric"] == "activity_ratio") & (frame["lead_time"] == 120)
     frame.loc[fewer, "n"] = 59  # one forecast was not finite
-    table.write(root / "scores" / "scores.parquet", frame[~gone])
+    score_table.write_scores(root / "scores" / "scores.parquet", frame[~gone])
     lines = by_name(root)
     assert lines["correlation"].met is None
     assert "no acc of Z500 at 36 h" in lines["correlation"].value
@@ -160,7 +160,7 @@ def test_joint_training_is_held_against_the_reanalysis(tmp_path):
     path = tmp_path / "scores" / "scores.parquet"
     names = np.array(CHANNELS)
     value = np.where(names == "T925", 0.004, -0.05)
-    joint = table.rows(
+    joint = score_table.score_rows(
         experiment="joint",
         system="fuxiflow",
         reference="truth",
@@ -173,7 +173,9 @@ def test_joint_training_is_held_against_the_reanalysis(tmp_path):
         ci_low=value[None, :, None] - 0.01,
         ci_high=value[None, :, None] + 0.01,
     )
-    table.write(path, table.concatenate([table.read(path), joint]))
+    score_table.write_scores(
+        path, score_table.concatenate_scores([score_table.read_scores(path), joint])
+    )
     found = by_name(tmp_path)
     lines = {
         channel: found[f"analysis RMSE {channel} of joint against ERA5's"]
@@ -182,6 +184,6 @@ def test_joint_training_is_held_against_the_reanalysis(tmp_path):
     assert [line.met for line in lines.values()] == [True, False, True, True]
     assert lines["T2M"].value == "-5.0 % [-6.0, -4.0]"
     # alone, without the demonstration's experiments and their cycle
-    table.write(path, joint)
+    score_table.write_scores(path, joint)
     (tmp_path / "scores" / "full" / "cycle.parquet").unlink()
     assert list(by_name(tmp_path).values()) == list(lines.values())

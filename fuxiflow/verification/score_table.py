@@ -31,7 +31,7 @@ SCHEMA = pa.schema(
 )
 
 
-def rows(
+def score_rows(
     *,
     experiment: str,
     system: str,
@@ -71,7 +71,7 @@ def rows(
     return frame[np.isfinite(frame["value"]) & (frame["n"] > 0)]
 
 
-def concatenate(frames: Iterable[pd.DataFrame]) -> pd.DataFrame:
+def concatenate_scores(frames: Iterable[pd.DataFrame]) -> pd.DataFrame:
     """One table of several, text columns kept categorical."""
     frames = [frame for frame in frames if len(frame)]
     if not frames:
@@ -96,7 +96,7 @@ def _codes(frame: pd.DataFrame) -> np.ndarray:
     return key
 
 
-def check(frame: pd.DataFrame, where: str) -> pd.DataFrame:
+def check_scores(frame: pd.DataFrame, where: str) -> pd.DataFrame:
     """The table itself if it keeps the contract; else ValueError with ``where``, the reason and the first bad row."""
     if list(frame.columns) != COLUMNS:
         raise ValueError(
@@ -134,12 +134,12 @@ def check(frame: pd.DataFrame, where: str) -> pd.DataFrame:
     return frame
 
 
-def write(path: Path, frame: pd.DataFrame) -> None:
+def write_scores(path: Path, frame: pd.DataFrame) -> None:
     """Check and write a score table."""
-    tables.write_parquet(path, check(frame, str(path)), SCHEMA)
+    tables.write_parquet(path, check_scores(frame, str(path)), SCHEMA)
 
 
-def read(path: Path, **where) -> pd.DataFrame:
+def read_scores(path: Path, **where) -> pd.DataFrame:
     """Read a score table, or of it the rows whose columns equal (or, for a list, are among) the values given.
 
     ``read(path, metric="rmse", region="global", channel=["Z500", "T850"])``. KeyError names an unknown column.
@@ -157,12 +157,12 @@ def read(path: Path, **where) -> pd.DataFrame:
     return tables.read_parquet(path, filters=filters)
 
 
-def systems(frame: pd.DataFrame) -> pd.DataFrame:
+def system_scores(frame: pd.DataFrame) -> pd.DataFrame:
     """The rows of :data:`SYSTEMS`: a reference's own error is no system's, and stays in the baselines' table."""
     return frame[frame["system"].isin(SYSTEMS)].reset_index(drop=True)
 
 
-def merge(paths: Sequence[Path]) -> pd.DataFrame:
+def merge_scores(paths: Sequence[Path]) -> pd.DataFrame:
     """All rows of several score tables, each checked, and together free of duplicates."""
-    frames = [check(read(path), str(path)) for path in paths]
-    return check(concatenate(frames), "merged scores")
+    frames = [check_scores(read_scores(path), str(path)) for path in paths]
+    return check_scores(concatenate_scores(frames), "merged scores")
