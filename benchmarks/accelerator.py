@@ -31,7 +31,7 @@ from fuxiflow.cycling.forecasts import forecast
 from fuxiflow.grids import Grid
 from fuxiflow.models import execution
 from fuxiflow.models.networks import Design, Networks, SourceDesign, parameter_count
-from fuxiflow.models.pillars import Footprints
+from fuxiflow.models.pillars import FootprintBatch
 from fuxiflow.states.statistics import RAW, static_fields
 from fuxiflow.training.samples import Batch
 from fuxiflow.training.stages import Objective, Unrolling, trains
@@ -76,11 +76,11 @@ def networks(size: str, sources: int, device: torch.device) -> Networks:
     return made.to(device)
 
 
-def footprints(grid: tuple[int, int], device: torch.device) -> Footprints:
+def footprints(grid: tuple[int, int], device: torch.device) -> FootprintBatch:
     """What one source sees in a window."""
     hours, cells = WINDOW[1] - WINDOW[0], grid[0] * grid[1]
     count = int(OBSERVED * hours * cells)
-    return Footprints(
+    return FootprintBatch(
         torch.zeros(count, dtype=torch.long, device=device),
         torch.randint(hours, (count,), device=device),
         torch.randint(cells, (count,), device=device),
@@ -102,7 +102,7 @@ class Actions:
             *shape, channels or self.networks.analysed, *self.grid, device=self.device
         )
 
-    def observations(self) -> dict[str, Footprints]:
+    def observations(self) -> dict[str, FootprintBatch]:
         """A window of every source."""
         return {name: footprints(self.grid, self.device) for name in self.networks.design.sources}
 

@@ -22,17 +22,19 @@ import torch
 from torch import Tensor
 from torch.nn.functional import grid_sample
 
-from fuxiflow.models.pillars import Footprints, by_cell, columns, states_together
+from fuxiflow.models.pillars import FootprintBatch, by_cell, columns, states_together
 
 FIRST_HOUR, SLOTS = -3, 8
 
 
-def scene(shape: tuple[int, int], batch: int, count: int, states: int) -> tuple[Footprints, Tensor]:
+def scene(
+    shape: tuple[int, int], batch: int, count: int, states: int
+) -> tuple[FootprintBatch, Tensor]:
     """``count`` footprints in each of ``batch`` windows, none in the outermost rows and columns, and random fields."""
     random = torch.Generator().manual_seed(0)
     total = batch * count
     row, column = (torch.randint(1, size - 1, (total,), generator=random) for size in shape)
-    footprints = Footprints(
+    footprints = FootprintBatch(
         torch.arange(batch).repeat_interleave(count),
         torch.randint(SLOTS, (total,), generator=random),
         row * shape[1] + column,
@@ -43,12 +45,12 @@ def scene(shape: tuple[int, int], batch: int, count: int, states: int) -> tuple[
     return footprints, torch.randn(batch, 3, states, *shape, generator=random)
 
 
-def ours(footprints: Footprints, guess: Tensor) -> Tensor:
+def ours(footprints: FootprintBatch, guess: Tensor) -> Tensor:
     """``(n, state)`` by the package."""
     return columns(footprints, guess, FIRST_HOUR)
 
 
-def gathers(footprints: Footprints, guess: Tensor) -> Tensor:
+def gathers(footprints: FootprintBatch, guess: Tensor) -> Tensor:
     """``(n, state)`` by eight gathers."""
     states, nlon = by_cell(guess), guess.shape[-1]
     late = ((FIRST_HOUR + footprints.slot + 0.5) / 6)[:, None]
@@ -67,7 +69,7 @@ def gathers(footprints: Footprints, guess: Tensor) -> Tensor:
     return (1 - up) * here + up * there
 
 
-def interpolated(footprints: Footprints, guess: Tensor) -> Tensor:
+def interpolated(footprints: FootprintBatch, guess: Tensor) -> Tensor:
     """``(n, state)`` by grid_sample, sample by sample."""
     nlat, nlon = guess.shape[-2:]
     late = (FIRST_HOUR + footprints.slot + 0.5) / 6
@@ -93,7 +95,7 @@ PEERS = {
 
 
 def measured(
-    function: Callable, laid_out: bool, footprints: Footprints, guess: Tensor, upstream: Tensor
+    function: Callable, laid_out: bool, footprints: FootprintBatch, guess: Tensor, upstream: Tensor
 ) -> tuple[float, float, Tensor, Tensor]:
     """Seconds forward and backward, the columns, and the gradient of the fields."""
     fields = (states_together(guess) if laid_out else guess.clone()).requires_grad_()

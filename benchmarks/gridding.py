@@ -29,7 +29,7 @@ from pyresample.bucket import BucketResampler
 
 from fuxiflow.config import sources
 from fuxiflow.grids import Grid
-from fuxiflow.observations.gridding import Cells, hourly_cells
+from fuxiflow.observations.gridding import HourlyCells, hourly_cells
 from fuxiflow.observations.orbits import swath
 
 GRID = Grid(720, 1440)
@@ -109,7 +109,7 @@ def main() -> None:
             len(found.cell) for found in hourly_cells(when, lat, lon, values, zenith, GRID, DAY, 24)
         )
 
-    def daily(threads: int = 1) -> Cells:
+    def daily(threads: int = 1) -> HourlyCells:
         return next(
             hourly_cells(whole_day, lat, lon, values, zenith, GRID, DAY, 1, threads=threads)
         )

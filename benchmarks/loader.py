@@ -32,7 +32,7 @@ from fuxiflow.channels import channel_table
 from fuxiflow.grids import Grid
 from fuxiflow.models.networks import STEP, SourceDesign
 from fuxiflow.models.pillars import footprints
-from fuxiflow.observations.sparse import SparseWindow, SparseWriter
+from fuxiflow.observations.sparse_grids import SparseWindow, SparseWriter
 from fuxiflow.states.store import COMPRESSIONS, StateWriter
 from fuxiflow.training import samples
 

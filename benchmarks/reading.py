@@ -29,7 +29,7 @@ from satpy import Scene
 
 from fuxiflow import ROOT
 from fuxiflow.config import sources
-from fuxiflow.observations import readers, table
+from fuxiflow.observations import footprint_table, readers
 from fuxiflow.observations.orbits import Swath, swath
 from fuxiflow.world.atms_sdr import iet
 
@@ -115,7 +115,11 @@ def ours(pairs: list[dict[str, Path]], channels: list[str]) -> Iterator[tuple[np
         if granule.footprints is None:
             raise SystemExit(f"{granule.file}: {granule.message}")
         found = granule.footprints
-        yield found, table.column(found, "lat"), table.column(found, "lon")
+        yield (
+            found,
+            footprint_table.column_values(found, "lat"),
+            footprint_table.column_values(found, "lon"),
+        )
 
 
 def plain(pairs: list[dict[str, Path]], channels: list[str]) -> Iterator[tuple[np.ndarray, ...]]:
@@ -145,7 +149,7 @@ def compare(pairs: list[dict[str, Path]], channels: list[str], repeat: int, what
     ):
         same = [
             np.array_equal(
-                table.values_of(found), values.reshape(-1, len(channels)), equal_nan=True
+                footprint_table.values_of(found), values.reshape(-1, len(channels)), equal_nan=True
             ),
             *(
                 np.array_equal(one, other.ravel(), equal_nan=True)

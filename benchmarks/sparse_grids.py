@@ -23,9 +23,9 @@ from zarr.codecs import BloscCodec
 
 from benchmarks.gridding import DAY, GRID, footprints
 from fuxiflow.config import sources
-from fuxiflow.observations.dense import DenseWindow, densify
+from fuxiflow.observations.dense_grids import DenseWindow, densify
 from fuxiflow.observations.gridding import hourly_cells
-from fuxiflow.observations.sparse import SparseGrids, SparseWriter
+from fuxiflow.observations.sparse_grids import SparseGrids, SparseWriter
 
 HOURS, FIRST = 24, 9  # of the day; where the window of 8 hours begins, for the analysis at 12 UTC
 WINDOW = 8

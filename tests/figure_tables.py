@@ -16,7 +16,7 @@ from fuxiflow.figures import (
     unrolling,
 )
 from fuxiflow.grids import Grid
-from fuxiflow.observations.sparse import SparseGrids
+from fuxiflow.observations.sparse_grids import SparseGrids
 from fuxiflow.runtime import costs as run_costs
 from fuxiflow.states.store import States
 from tests import costs_files

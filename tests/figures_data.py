@@ -9,7 +9,7 @@ import pandas as pd
 from fuxiflow import channels
 from fuxiflow.cycling.response import Response
 from fuxiflow.grids import Grid
-from fuxiflow.observations.sparse import SparseWriter
+from fuxiflow.observations.sparse_grids import SparseWriter
 from fuxiflow.states.store import write_states
 from fuxiflow.storage import tables
 from fuxiflow.verification import score_table

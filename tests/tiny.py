@@ -11,7 +11,7 @@ from fuxiflow.channels import channel_table
 from fuxiflow.grids import Grid
 from fuxiflow.models import checkpoint
 from fuxiflow.models.networks import Design, Networks, SourceDesign
-from fuxiflow.observations.sparse import SparseWriter
+from fuxiflow.observations.sparse_grids import SparseWriter
 from fuxiflow.observations.statistics import GridStatistics
 from fuxiflow.states import climatology
 from fuxiflow.states.statistics import Statistics, static_fields, transform

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from fuxiflow.models.networks import STEP, Networks
-from fuxiflow.models.pillars import Footprints, footprints
-from fuxiflow.observations.sparse import SparseGrids
+from fuxiflow.models.pillars import FootprintBatch, footprints
+from fuxiflow.observations.sparse_grids import SparseGrids
 from fuxiflow.states.climatology import Climatology
 from fuxiflow.states.store import States
 
@@ -105,7 +105,7 @@ class Observer:
                 )
         self.networks, self.grids = networks, grids
 
-    def window(self, time: np.datetime64) -> dict[str, Footprints]:
+    def window(self, time: np.datetime64) -> dict[str, FootprintBatch]:
         """Footprints by source in the windows about ``time``; a source without any is left out."""
         found = {}
         for name, grid in self.grids.items():

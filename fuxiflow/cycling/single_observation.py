@@ -17,7 +17,7 @@ from fuxiflow.cycling.analyses import Carry, normal
 from fuxiflow.cycling.response import Response
 from fuxiflow.grids import Grid
 from fuxiflow.models.networks import Networks
-from fuxiflow.models.pillars import Footprints, columns
+from fuxiflow.models.pillars import FootprintBatch, columns
 from fuxiflow.operators.equivalents import StateColumns, equivalent_operator, jacobian
 from fuxiflow.progress import progress
 from fuxiflow.states.climatology import Climatology
@@ -35,7 +35,7 @@ class Case:
     time: np.ndarray
     guess: Tensor
     climatology: Tensor
-    observations: dict[str, Footprints]
+    observations: dict[str, FootprintBatch]
 
     @classmethod
     @torch.no_grad()
@@ -44,7 +44,7 @@ class Case:
         networks: Networks,
         carry: Carry,
         climatology: Climatology,
-        observations: dict[str, Footprints],
+        observations: dict[str, FootprintBatch],
     ) -> "Case":
         """The analysis that a cycle makes from ``carry``, as :func:`fuxiflow.cycling.analyses.cycle` does."""
         time = np.array([carry.time])
@@ -52,14 +52,14 @@ class Case:
         return cls(networks, time, guess, normal(networks, climatology, carry.time), observations)
 
     @torch.no_grad()
-    def analysis(self, **changed: Footprints) -> Tensor:
+    def analysis(self, **changed: FootprintBatch) -> Tensor:
         """The standardised analysis ``(channel, lat, lon)``, with the footprints of some sources ``changed``."""
         return self.networks.analyse(
             self.guess, self.climatology, {**self.observations, **changed}, self.time
         )[0]
 
 
-def draw(footprints: Footprints, channel: int, count: int, grid: Grid, seed: int) -> np.ndarray:
+def draw(footprints: FootprintBatch, channel: int, count: int, grid: Grid, seed: int) -> np.ndarray:
     """Positions (n,) of at most ``count`` footprints that have the channel, drawn evenly over the Earth's area."""
     cell = footprints.cell.cpu().numpy()
     valid = np.isfinite(footprints.values[:, channel].cpu().numpy())
@@ -90,7 +90,7 @@ def responses(
 
 @torch.no_grad()
 def seen(
-    case: Case, footprints: Footprints, first_hour: int, statistics: Statistics, grid: Grid
+    case: Case, footprints: FootprintBatch, first_hour: int, statistics: Statistics, grid: Grid
 ) -> StateColumns:
     """The first guess at the time and place of footprints, in physical units; the surface of their cells."""
     names = case.networks.design.channels[: case.guess.shape[2]]
@@ -168,7 +168,9 @@ def experiment(
     footprints = case.observations.get(source.name, _none(len(design.channels)).to(networks.device))
     chosen = draw(footprints, number, places, grid, seed)
     index = torch.from_numpy(chosen).to(networks.device)
-    touched = Footprints(*(getattr(footprints, item.name)[index] for item in fields(Footprints)))
+    touched = FootprintBatch(
+        *(getattr(footprints, item.name)[index] for item in fields(FootprintBatch))
+    )
     found = seen(case, touched, design.window[0], statistics, grid)
     slopes = sensitivity(source, number, found, touched.zenith)
     picked = [found.channels.index(f"T{level}") for level in PRESSURE_LEVELS]
@@ -202,7 +204,7 @@ def experiment(
     )
 
 
-def _none(channels: int) -> Footprints:
+def _none(channels: int) -> FootprintBatch:
     """No footprint of a source."""
     where, number = torch.empty(0, dtype=torch.int64), torch.empty(0)
-    return Footprints(where, where, where, torch.empty(0, channels), number, torch.empty(0, 2))
+    return FootprintBatch(where, where, where, torch.empty(0, channels), number, torch.empty(0, 2))

@@ -34,7 +34,9 @@ def lines(
     }
     frame = scores.read_scores_of(path, experiments, system=["fuxiflow", "gfs"], **chosen)
     if baselines is not None and "truth" in references:
-        frame = pd.concat([frame, scores.read_scores_of(baselines, experiments, system="era5", **chosen)])
+        frame = pd.concat(
+            [frame, scores.read_scores_of(baselines, experiments, system="era5", **chosen)]
+        )
     background = frame["metric"] == "background_rmse"
     frame = frame[~background | (frame["experiment"] == experiments[0])]
     line = frame["system"].where(frame["system"] != "fuxiflow", frame["experiment"])

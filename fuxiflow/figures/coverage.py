@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from fuxiflow.config import sources
 from fuxiflow.figures import maps, style
 from fuxiflow.grids import Grid
-from fuxiflow.observations.sparse import SparseGrids
+from fuxiflow.observations.sparse_grids import SparseGrids
 
 COLUMNS = [
     "source",

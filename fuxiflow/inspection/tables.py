@@ -8,9 +8,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from fuxiflow.inspection.text import Summary, listed, provenance
-from fuxiflow.observations import ledger
-from fuxiflow.observations import table as footprint_table
-from fuxiflow.observations.reasons import Reason
+from fuxiflow.observations import footprint_table, ledger
+from fuxiflow.observations.rejection_codes import Reason
 
 FEW = 8
 
@@ -24,7 +23,7 @@ def table(path: Path) -> str:
     with file:
         schema = file.schema_arrow
         lines = [f"{path}: {file.metadata.num_rows} rows"]
-        if not set(footprint_table.schema([]).names) - set(schema.names):
+        if not set(footprint_table.footprint_schema([]).names) - set(schema.names):
             lines += _footprints(path)
         else:
             frame = file.read().to_pandas()
@@ -71,19 +70,19 @@ def _columns(frame: pd.DataFrame, types: dict[str, str]) -> list[str]:
 
 def _footprints(path: Path) -> list[str]:
     """Dates, platforms, reasons and the values of what is used, row group by row group; the ledger beside it."""
-    channels = footprint_table.channel_names(path)
+    channels = footprint_table.read_channel_names(path)
     values, places = Summary(channels), Summary(["lat", "lon", "zenith"])
     codes, first, last = np.zeros(256, int), [], []
     texts = {name: pd.Series(dtype=int) for name in ("platform", "file", "station")}
-    for piece in footprint_table.pieces(path):
-        rejected = footprint_table.column(piece, "rejected")
+    for piece in footprint_table.read_row_groups(path):
+        rejected = footprint_table.column_values(piece, "rejected")
         codes += np.bincount(rejected, minlength=256)
         used = rejected == Reason.USED
         values.add(footprint_table.values_of(piece)[used])
         places.add(
-            np.stack([footprint_table.column(piece, name)[used] for name in places.names], 1)
+            np.stack([footprint_table.column_values(piece, name)[used] for name in places.names], 1)
         )
-        time = footprint_table.column(piece, "time")
+        time = footprint_table.column_values(piece, "time")
         time = time[~np.isnat(time)]
         if len(time):
             first.append(time.min())
@@ -107,7 +106,7 @@ def _footprints(path: Path) -> list[str]:
     lines.append(f"  files: {len(texts['file'])}" + (f"; stations: {len(named)}" if named else ""))
     beside = path.parent / "ledger" / path.name
     if beside.exists():
-        lines.append(f"  ledger: {ledger.summary(ledger.read([beside]))}")
+        lines.append(f"  ledger: {ledger.summarize_ledger(ledger.read_ledgers([beside]))}")
     return [
         *lines,
         "  places of what is used:",
@@ -120,12 +119,12 @@ def _footprints(path: Path) -> list[str]:
 def _ledger(frame: pd.DataFrame) -> list[str]:
     """Totals by reason, whether they add up, single values set missing, and files that were refused or read with a
     remark."""
-    lines = [f"  in all: {ledger.summary(frame) or 'nothing'}"]
+    lines = [f"  in all: {ledger.summarize_ledger(frame) or 'nothing'}"]
     of_files = {reason.label for reason in Reason if reason >= 100}
     whole = frame[frame["channel"] == ""]
     if set(whole["reason"]) - {ledger.READ} - of_files:
         try:
-            ledger.check(frame)
+            ledger.check_ledger(frame)
             lines.append("  read = used + rejected for every file")
         except ledger.LedgerError as error:
             lines.append(f"  does not add up: {error}")

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from fuxiflow.models.layers import Conv, Down, ResidualBlock, Up, apply, time_features, zero
-from fuxiflow.models.pillars import Footprints, PillarEncoder, Pillars, states_together
+from fuxiflow.models.pillars import FootprintBatch, PillarEncoder, Pillars, states_together
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class SourceBranch(nn.Module):
         )
 
     def forward(
-        self, footprints: Footprints, guess: Tensor, anomaly: Tensor
+        self, footprints: FootprintBatch, guess: Tensor, anomaly: Tensor
     ) -> tuple[list[Tensor], Pillars]:
         """Features at every scale, zero for the windows in which the source is missing, and its pillars."""
         pillars = self.pillars(footprints, guess, anomaly)
@@ -152,7 +152,7 @@ class Assimilator(nn.Module):
         self,
         guess: Tensor,
         climatology: Tensor,
-        observations: Mapping[str, Footprints],
+        observations: Mapping[str, FootprintBatch],
         day_of_year: Tensor,
         hour: Tensor,
     ) -> Tensor:

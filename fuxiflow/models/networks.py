@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from fuxiflow.channels import channel_table
 from fuxiflow.models.assimilator import Assimilator, SourceShape
 from fuxiflow.models.forecaster import Forecaster
-from fuxiflow.models.pillars import Footprints
+from fuxiflow.models.pillars import FootprintBatch
 
 STEP = np.timedelta64(6, "h")
 THERMODYNAMIC = ("temperature", "relative_humidity")
@@ -209,7 +209,7 @@ class Networks(nn.Module):
         self,
         guess: Tensor,
         climatology: Tensor,
-        observations: Mapping[str, Footprints],
+        observations: Mapping[str, FootprintBatch],
         times: np.ndarray,
     ) -> Tensor:
         """First guess, climatology and observations at ``times (batch,)`` → analysis."""

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.functional import embedding_bag
 
 from fuxiflow.models.layers import full_precision, zero
-from fuxiflow.observations.sparse import SparseWindow
+from fuxiflow.observations.sparse_grids import SparseWindow
 
 MODES = 8
 LARGEST_MODE = (
@@ -23,7 +23,7 @@ LARGEST_MODE = (
 
 
 @dataclass
-class Footprints:
+class FootprintBatch:
     """Observed cells of one source for a batch of windows.
 
     ``sample``, ``slot`` and ``cell (n,)`` say where: the window in the batch, the hour in the window, row · nlon +
@@ -44,18 +44,20 @@ class Footprints:
         if self.platform is None:
             self.platform = torch.zeros_like(self.cell)
 
-    def to(self, device: torch.device) -> "Footprints":
+    def to(self, device: torch.device) -> "FootprintBatch":
         """The same on another device."""
-        return Footprints(
+        return FootprintBatch(
             *(
                 getattr(self, name).to(device, non_blocking=True)
                 for name in self.__dataclass_fields__
             )
         )
 
-    def pin_memory(self) -> "Footprints":
+    def pin_memory(self) -> "FootprintBatch":
         """The same in page-locked memory."""
-        return Footprints(*(getattr(self, name).pin_memory() for name in self.__dataclass_fields__))
+        return FootprintBatch(
+            *(getattr(self, name).pin_memory() for name in self.__dataclass_fields__)
+        )
 
     def __len__(self) -> int:
         return len(self.cell)
@@ -64,20 +66,20 @@ class Footprints:
         """Where each lies ``(n,)`` among the ``cells`` of all windows of the batch, one after the other."""
         return self.sample * cells + self.cell
 
-    def kept(self, sample: Tensor) -> "Footprints":
+    def kept(self, sample: Tensor) -> "FootprintBatch":
         """Without the windows in which ``sample (batch,)`` is False."""
         if sample.all():
             return self
         return self.rows(sample[self.sample])
 
-    def rows(self, chosen: Tensor) -> "Footprints":
+    def rows(self, chosen: Tensor) -> "FootprintBatch":
         """Some of them, by index or mask."""
-        return Footprints(*(getattr(self, name)[chosen] for name in self.__dataclass_fields__))
+        return FootprintBatch(*(getattr(self, name)[chosen] for name in self.__dataclass_fields__))
 
 
 def footprints(
     windows: Sequence[SparseWindow], standardise: Callable[[np.ndarray], np.ndarray]
-) -> Footprints:
+) -> FootprintBatch:
     """Join the sparse windows of a batch, one a sample; ``standardise`` maps their values ``(n, channel)``."""
 
     def joined(name: str, kind: type) -> Tensor:
@@ -87,7 +89,7 @@ def footprints(
 
     sample = np.repeat(np.arange(len(windows)), [len(window) for window in windows])
     values = standardise(np.concatenate([window.values for window in windows]))
-    return Footprints(
+    return FootprintBatch(
         torch.from_numpy(sample),
         joined("slot", np.int64),
         joined("cell", np.int64),
@@ -109,7 +111,7 @@ def by_cell(fields: Tensor) -> Tensor:
     return fields.movedim(-3, -1).flatten(-3, -2)
 
 
-def columns(footprints: Footprints, guess: Tensor, first_hour: int) -> Tensor:
+def columns(footprints: FootprintBatch, guess: Tensor, first_hour: int) -> Tensor:
     """The first guess at the time and place of each footprint, linear in both, ``(n, state)`` float32.
 
     ``guess (batch, 3, state, lat, lon)`` are states 6 h before, at and 6 h after the analysis time, best laid out by
@@ -135,7 +137,7 @@ def columns(footprints: Footprints, guess: Tensor, first_hour: int) -> Tensor:
     )
 
 
-def _neighbours_in_time(footprints: Footprints, first_hour: int) -> tuple[Tensor, Tensor]:
+def _neighbours_in_time(footprints: FootprintBatch, first_hour: int) -> tuple[Tensor, Tensor]:
     """Of each footprint's two neighbours among three times their numbers ``(n, 2)`` and weights ``(n, 2)``."""
     weight = (first_hour + footprints.slot + 0.5) / 6
     neighbour = torch.where(weight < 0, 0, 2)
@@ -144,7 +146,7 @@ def _neighbours_in_time(footprints: Footprints, first_hour: int) -> tuple[Tensor
     )
 
 
-def _one_time(footprints: Footprints) -> tuple[Tensor, Tensor]:
+def _one_time(footprints: FootprintBatch) -> tuple[Tensor, Tensor]:
     """As :func:`_neighbours_in_time`, of one time: ``(n, 1)`` each."""
     return torch.zeros_like(footprints.cell)[:, None], torch.ones_like(footprints.offset[:, :1])
 
@@ -231,18 +233,18 @@ class PillarEncoder(nn.Module):
             nn.Linear(2 * width, width),
         )
 
-    def columns(self, footprints: Footprints, guess: Tensor) -> Tensor:
+    def columns(self, footprints: FootprintBatch, guess: Tensor) -> Tensor:
         """What the first guess ``(batch, 3, state, lat, lon)`` of footprints depends on, ``(n, column)``."""
         return columns(footprints, guess, self.first_hour).index_select(
             1, self.seen
         )  # chosen last: the guess is large
 
-    def predictors(self, footprints: Footprints, guess: Tensor) -> Tensor:
+    def predictors(self, footprints: FootprintBatch, guess: Tensor) -> Tensor:
         """:func:`predictors` of footprints from a first guess ``(batch, 3, state, lat, lon)``."""
         column = self.columns(footprints, guess)
         return predictors(column, footprints.zenith, self.surface[footprints.cell], self.modes)
 
-    def departures(self, footprints: Footprints, guess: Tensor) -> Tensor:
+    def departures(self, footprints: FootprintBatch, guess: Tensor) -> Tensor:
         """Departures ``(n, channel)`` from ``guess (batch, 3, state, lat, lon)``; 0 where a channel is missing."""
         with full_precision(guess.device):
             equivalents = self.predictors(footprints, guess) @ self.equivalent.T
@@ -251,7 +253,7 @@ class PillarEncoder(nn.Module):
             -self.LARGEST, self.LARGEST
         )
 
-    def forward(self, footprints: Footprints, guess: Tensor, anomaly: Tensor) -> Pillars:
+    def forward(self, footprints: FootprintBatch, guess: Tensor, anomaly: Tensor) -> Pillars:
         """Encode and scatter; ``anomaly (batch, state, lat, lon)`` is that of the background."""
         present = torch.isfinite(footprints.values)
         departures = self.departures(footprints, guess)
@@ -276,7 +278,7 @@ class PillarEncoder(nn.Module):
 
 
 def scatter_mean(
-    values: Tensor, footprints: Footprints, batch: int, shape: tuple[int, int]
+    values: Tensor, footprints: FootprintBatch, batch: int, shape: tuple[int, int]
 ) -> tuple[Tensor, Tensor]:
     """``values (n, feature)`` averaged by cell → ``(batch, feature, lat, lon)``, and the mask of cells with any."""
     cells = shape[0] * shape[1]

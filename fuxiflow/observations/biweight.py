@@ -22,7 +22,7 @@ BANDS = ("0-30", "30-60", "60-90")  # degrees of absolute latitude
 BINS = 6000  # 0.05 K for 50 to 350 K: a sixth of the best channels' noise or less
 
 
-def band(lat: np.ndarray) -> np.ndarray:
+def latitude_band(lat: np.ndarray) -> np.ndarray:
     """Index into :data:`BANDS`: 0 up to 30 degrees, 1 up to 60, 2 poleward."""
     return np.digitize(np.abs(lat), [30.0, 60.0], right=True)
 
@@ -54,7 +54,7 @@ class Histograms:
 
     def add(self, values: np.ndarray, lat: np.ndarray) -> None:
         """Count ``values`` (n, channel) at latitudes (n,); what is missing or out of range is not counted."""
-        bands, scaled = band(lat), on_scale(values, self.logarithmic)
+        bands, scaled = latitude_band(lat), on_scale(values, self.logarithmic)
         for i, (least, largest) in enumerate(self.ranges):
             with np.errstate(invalid="ignore"):
                 good = (values[:, i] >= least) & (values[:, i] <= largest)
@@ -74,7 +74,7 @@ class Histograms:
         total.counts = self.counts + other.counts
         return total
 
-    def limits(self) -> "Limits":
+    def limits(self) -> "BiweightLimits":
         """Bi-weight statistics of what was counted, to a bin's width."""
         shape = self.counts.shape[:2]
         mean, std = np.full(shape, np.nan), np.full(shape, np.nan)
@@ -82,7 +82,7 @@ class Histograms:
             low, width = self.low[index[0]], self.width[index[0]]
             centres = low + (np.arange(BINS) + 0.5) * width
             mean[index], std[index] = biweight(centres, self.counts[index], width)
-        return Limits(self.channels, mean, std, self.counts.sum(axis=2), self.logarithmic)
+        return BiweightLimits(self.channels, mean, std, self.counts.sum(axis=2), self.logarithmic)
 
 
 def _median(values: np.ndarray, counts: np.ndarray) -> float:
@@ -114,7 +114,7 @@ def biweight(values: np.ndarray, counts: np.ndarray, floor: float) -> tuple[floa
 
 
 @dataclass(frozen=True)
-class Limits:
+class BiweightLimits:
     """Bi-weight ``mean`` and ``std`` ``(channel, band)`` of ``count`` values each, or of their logarithms; NaN where
     there are none."""
 
@@ -126,7 +126,7 @@ class Limits:
 
     def z(self, values: np.ndarray, lat: np.ndarray) -> np.ndarray:
         """Distance from the mean in standard deviations ``(n, channel)``; NaN where value or limit is missing."""
-        bands = band(lat)
+        bands = latitude_band(lat)
         return (on_scale(values, self.logarithmic) - self.mean.T[bands]) / self.std.T[bands]
 
     def write(self, path: Path) -> None:
@@ -146,7 +146,7 @@ class Limits:
         tables.write_parquet(path, rows.replace_schema_metadata())
 
     @classmethod
-    def read(cls, path: Path) -> "Limits":
+    def read(cls, path: Path) -> "BiweightLimits":
         """Read what :meth:`write` wrote."""
         frame = tables.read_parquet(path)
         channels = list(dict.fromkeys(frame["channel"]))

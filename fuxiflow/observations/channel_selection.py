@@ -27,7 +27,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from fuxiflow.observations.jacobians import JacobianTable, load
+from fuxiflow.observations.jacobians import JacobianTable, read_jacobians
 from fuxiflow.storage import provenance
 
 CRITERIA = ("entropy", "freedom")
@@ -158,13 +158,13 @@ def select(
     )
 
 
-def write(path: Path, selected: pd.DataFrame, stamp: dict) -> None:
+def write_selection(path: Path, selected: pd.DataFrame, stamp: dict) -> None:
     """Write a selection as CSV, below one comment line with where it came from."""
     text = selected.to_csv(index=False, float_format="%.6g", lineterminator="\n")
     Path(path).write_text(f"# provenance: {json.dumps(stamp, sort_keys=True)}\n{text}")
 
 
-def read(path: Path) -> pd.DataFrame:
+def read_channel_list(path: Path) -> pd.DataFrame:
     """A list of channels that :func:`write` wrote, or any CSV with a column ``channel``; ValueError without."""
     try:
         found = pd.read_csv(path, comment="#")
@@ -185,9 +185,11 @@ def run(
     correlation_length: float = 0.0,
 ) -> pd.DataFrame:
     """Select channels of the Jacobian table at ``table``, of those listed in the file ``among`` where given, and write
-    the list to ``output``; see :func:`select` and :func:`fuxiflow.observations.jacobians.load` for the rest."""
-    chosen = None if among is None else read(among)["channel"].tolist()
-    selected = select(load(table, correlation_length), informative, number, criterion, chosen)
+    the list to ``output``; see :func:`select` and :func:`fuxiflow.observations.jacobians.read_jacobians` for the rest."""
+    chosen = None if among is None else read_channel_list(among)["channel"].tolist()
+    selected = select(
+        read_jacobians(table, correlation_length), informative, number, criterion, chosen
+    )
     settings = {
         "informative": informative,
         "spaced": number,
@@ -195,5 +197,5 @@ def run(
         "correlation_length": correlation_length,
     }
     inputs = [Path(table)] if among is None else [Path(table), Path(among)]
-    write(output, selected, provenance.collect("select-channels", settings, inputs))
+    write_selection(output, selected, provenance.collect("select-channels", settings, inputs))
     return selected

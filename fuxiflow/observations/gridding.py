@@ -14,16 +14,16 @@ from pathlib import Path
 import numpy as np
 
 from fuxiflow.grids import Grid
-from fuxiflow.observations import kernels, table
-from fuxiflow.observations.sparse import SparseWriter
+from fuxiflow.observations import footprint_table, gridding_kernels
+from fuxiflow.observations.sparse_grids import SparseWriter
 
 METHODS = ("mean", "nearest")
 
 
 @dataclass(frozen=True)
-class Cells:
+class HourlyCells:
     """One hour on the grid: ``cell`` (n,) increasing, ``values`` (n, channel), mean ``zenith`` (n,), ``offset`` (n, 2)
-    from the cell's centre as in :class:`fuxiflow.observations.sparse.SparseWindow`, ``count`` (n,), ``platform`` (n,);
+    from the cell's centre as in :class:`fuxiflow.observations.sparse_grids.SparseWindow`, ``count`` (n,), ``platform`` (n,);
     ``passed_over`` footprints are of platforms that were not drawn."""
 
     hour: int
@@ -37,7 +37,7 @@ class Cells:
 
 
 @dataclass(frozen=True)
-class Shared:
+class PlatformChoice:
     """What becomes of footprints of several platforms in a cell: ``code`` (n,) int8 is the platform of each, ``keys``
     (platform,) uint64 are what one of them is drawn by, None where all count."""
 
@@ -45,7 +45,7 @@ class Shared:
     keys: np.ndarray | None = None
 
 
-def draw_keys(seed: int, source: str, platforms: Sequence[str]) -> np.ndarray:
+def platform_keys(seed: int, source: str, platforms: Sequence[str]) -> np.ndarray:
     """Numbers (platform,) uint64 that platforms are drawn by: of the seed, the source and their names."""
     digests = (
         hashlib.blake2b(f"{seed}/{source}/{name}".encode(), digest_size=8).digest()
@@ -64,9 +64,9 @@ def hourly_cells(
     start: np.datetime64,
     hours: int,
     method: str = "mean",
-    shared: Shared | None = None,
+    shared: PlatformChoice | None = None,
     threads: int = 1,
-) -> Iterator[Cells]:
+) -> Iterator[HourlyCells]:
     """Grid footprints onto the hours ``start`` + [0, ``hours``), one after the other, hours without any left out.
 
     ``time``, ``lat``, ``lon``, ``zenith`` are (n,), ``values`` (n, channel) float32, NaN where missing. A footprint
@@ -85,32 +85,36 @@ def hourly_cells(
     begin = np.datetime64(np.datetime64(start, "h"), "ns").astype(np.int64)
     order, hour_edges = _by_hour(instants, begin, hours)
     scratch, shape = np.zeros(grid.nlat * grid.nlon, np.int32), (grid.nlat, grid.nlon)
-    cell_of = kernels.nearest_cells(lat, lon, *shape)[order]
+    cell_of = gridding_kernels.nearest_cells(lat, lon, *shape)[order]
     for index in np.flatnonzero(np.diff(hour_edges)):
         first, last = hour_edges[index : index + 2]
-        cells, bounds, members = kernels.by_cell(cell_of[first:last], first, scratch)
+        cells, bounds, members = gridding_kernels.sort_by_cell(cell_of[first:last], first, scratch)
         if isinstance(order, np.ndarray):
             members = order[members]
-        platform, bounds = _platforms(shared, begin // kernels.HOUR + index, cells, bounds, members)
+        platform, bounds = _platforms(
+            shared, begin // gridding_kernels.HOUR + index, cells, bounds, members
+        )
         passed_over = len(members) - int(bounds[-1])
         if method == "mean":
             found = _means((values, zenith, lat, lon), cells, bounds, members, shape, threads)
         else:
             places = lat, lon, instants, cells, bounds, members
             found = (
-                *kernels.nearest(values, zenith, *places, *shape),
-                kernels.offset(*places, *shape),
+                *gridding_kernels.nearest_by_cell(values, zenith, *places, *shape),
+                gridding_kernels.nearest_offset(*places, *shape),
             )
         if len(cells):
-            yield Cells(int(index), cells, *found, np.diff(bounds), platform, passed_over)
+            yield HourlyCells(int(index), cells, *found, np.diff(bounds), platform, passed_over)
 
 
 def _by_hour(time: np.ndarray, begin: int, hours: int) -> tuple[np.ndarray | slice, np.ndarray]:
     """Footprints by the hour after ``begin`` that their ``time`` (n,) falls into, both in ns since 1970: their order,
     a slice of all where they come in the order of time, and the edges (hours + 1,) of the hours in it."""
-    if kernels.ascending(time):
-        return slice(None), np.searchsorted(time, begin + kernels.HOUR * np.arange(hours + 1))
-    return kernels.by_hour(time, begin, hours)
+    if gridding_kernels.is_ascending(time):
+        return slice(None), np.searchsorted(
+            time, begin + gridding_kernels.HOUR * np.arange(hours + 1)
+        )
+    return gridding_kernels.sort_by_hour(time, begin, hours)
 
 
 def _column(array: np.ndarray, kind: type | str) -> np.ndarray:
@@ -136,7 +140,7 @@ def _means(
     )
 
     def some(first: int, last: int) -> None:
-        kernels.mean(
+        gridding_kernels.mean_by_cell(
             *columns,
             cells[first:last],
             edges[first : last + 1],
@@ -155,7 +159,11 @@ def _means(
 
 
 def _platforms(
-    shared: Shared | None, hour: int, cells: np.ndarray, edges: np.ndarray, footprints: np.ndarray
+    shared: PlatformChoice | None,
+    hour: int,
+    cells: np.ndarray,
+    edges: np.ndarray,
+    footprints: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Platforms (n,) of cells and edges (n + 1,) of the footprints that count, which move to the front."""
     if shared is None:
@@ -164,12 +172,12 @@ def _platforms(
     if len(seen) and (seen == seen[0]).all():
         return np.full(len(cells), seen[0], np.int8), edges
     if shared.keys is None:
-        return kernels.whose(shared.code, edges, footprints), edges
-    return kernels.draw(shared.code, shared.keys, hour, cells, edges, footprints)
+        return gridding_kernels.common_platform(shared.code, edges, footprints), edges
+    return gridding_kernels.draw_platforms(shared.code, shared.keys, hour, cells, edges, footprints)
 
 
 @dataclass(frozen=True)
-class Options:
+class GriddingOptions:
     """How a source is gridded: names of its ``platforms``, ``method``, whether one platform is drawn by ``seed`` or all
     are ``merged``, and the ``frame`` in which its windows are read. ``origin`` says what they are, ``observed`` or
     ``simulated``."""
@@ -182,7 +190,7 @@ class Options:
     origin: str = "observed"
 
 
-def grid_table(
+def grid_footprints(
     path: Path,
     output: Path,
     source: str,
@@ -190,16 +198,16 @@ def grid_table(
     grid: Grid,
     start: date,
     end: date,
-    options: Options,
+    options: GriddingOptions,
 ) -> Iterator[tuple[date, int, int, int]]:
     """Grid the used footprints of a table over the days from ``start`` to ``end`` into a sparse store, day by day.
 
     Yields day, footprints, cells and footprints of platforms that were not drawn, for a log. RuntimeError when a
     footprint is lost on the way, ValueError for one of a platform that ``options`` do not name.
     """
-    channels = table.channel_names(path)
+    channels = footprint_table.read_channel_names(path)
     days = (end - start).days + 1
-    keys = None if options.merged else draw_keys(options.seed, source, options.platforms)
+    keys = None if options.merged else platform_keys(options.seed, source, options.platforms)
     total = left = 0
     with SparseWriter(
         output,
@@ -213,14 +221,16 @@ def grid_table(
         options.frame,
         {"method": options.method, "origin": options.origin},
     ) as out:
-        for number, (day, used) in enumerate(table.used_by_day(path, start, end)):
-            columns = (table.column(used, name) for name in ("time", "lat", "lon"))
-            shared = Shared(table.codes(used, "platform", options.platforms), keys)
+        for number, (day, used) in enumerate(footprint_table.used_by_day(path, start, end)):
+            columns = (footprint_table.column_values(used, name) for name in ("time", "lat", "lon"))
+            shared = PlatformChoice(
+                footprint_table.category_indices(used, "platform", options.platforms), keys
+            )
             cells = gridded = passed_over = 0
             for found in hourly_cells(
                 *columns,
-                table.values_of(used),
-                table.column(used, "zenith"),
+                footprint_table.values_of(used),
+                footprint_table.column_values(used, "zenith"),
                 grid,
                 np.datetime64(day),
                 24,

@@ -8,10 +8,10 @@ from pathlib import Path
 import pandas as pd
 
 from fuxiflow.observations import ledger, readers
-from fuxiflow.observations.ledger import Entry
+from fuxiflow.observations.footprint_table import FootprintWriter
+from fuxiflow.observations.ledger import LedgerEntry
 from fuxiflow.observations.readers.granule import Granule
-from fuxiflow.observations.reasons import Reason
-from fuxiflow.observations.table import TableWriter
+from fuxiflow.observations.rejection_codes import Reason
 from fuxiflow.progress import counted
 
 
@@ -19,10 +19,10 @@ class NoUsableFileError(RuntimeError):
     """A directory with files of which not one can be used: a mistake, where an empty directory is an outage."""
 
 
-def _refused(source: str, granule: Granule, log: logging.Logger) -> list[Entry]:
+def _refused(source: str, granule: Granule, log: logging.Logger) -> list[LedgerEntry]:
     """The ledger's lines of a file that is not used, which the log names too."""
     log.warning("%s: %s (%s)", granule.file, granule.reason.description, granule.message)
-    lost = Entry(
+    lost = LedgerEntry(
         source,
         granule.file,
         granule.day,
@@ -33,7 +33,7 @@ def _refused(source: str, granule: Granule, log: logging.Logger) -> list[Entry]:
     return (
         [lost]
         if not granule.count
-        else [Entry(source, granule.file, granule.day, ledger.READ, granule.count), lost]
+        else [LedgerEntry(source, granule.file, granule.day, ledger.READ, granule.count), lost]
     )
 
 
@@ -54,16 +54,18 @@ def ingest(
     :class:`NoUsableFileError` when there are files but none can be used.
     """
     matching, others = readers.find(directory, pattern)
-    entries: list[Entry] = []
+    entries: list[LedgerEntry] = []
     for path in others:
         entries += _refused(
             source, Granule(path.name, reason=Reason.NAME, message=f"expected {pattern}"), log
         )
     if not matching and not others:
         log.warning("%s: %s", directory, Reason.NO_FILE.description)
-        entries.append(Entry(source, "", start, Reason.NO_FILE.label, 0, message="empty directory"))
+        entries.append(
+            LedgerEntry(source, "", start, Reason.NO_FILE.label, 0, message="empty directory")
+        )
     used = 0
-    with TableWriter(output, channels) as table:
+    with FootprintWriter(output, channels) as table:
         granules = readers.read(reader, matching, platforms, channels)
         for granule in counted(granules, f"{source} granules", log):
             if granule.footprints is None:
@@ -72,9 +74,9 @@ def ingest(
             used += 1
             if granule.message:
                 log.warning("%s: %s", granule.file, granule.message)
-            entries += ledger.read_counts(source, granule.footprints, granule.message)
+            entries += ledger.count_read(source, granule.footprints, granule.message)
             table.write(granule.footprints)
-    found = ledger.frame(entries)
+    found = ledger.build_ledger(entries)
     if not used and (matching or others):
         reasons = found.loc[found["reason"] != ledger.READ, "reason"].value_counts()
         why = ", ".join(f"{reason} {count}" for reason, count in reasons.items())

@@ -88,7 +88,7 @@ class JacobianTable:
             raise ValueError("the background covariance is not positive definite") from error
 
 
-def covariance(
+def background_covariance(
     std: np.ndarray, pressure: np.ndarray, variable: np.ndarray, length: float
 ) -> np.ndarray:
     """Background covariance (state, state) of standard deviations (state,); correlations fall with the distance in ln p
@@ -134,7 +134,7 @@ def _from_xarray(path: Path, length: float) -> JacobianTable:
             background = data["background_covariance"].values.astype(float)
         else:
             _named(data.variables, ("background_std",), path)
-            background = covariance(
+            background = background_covariance(
                 data["background_std"].values, columns["pressure"], variable, length
             )
     return JacobianTable(**columns, variable=variable, jacobian=jacobian, background=background)
@@ -171,11 +171,11 @@ def _from_parquet(path: Path, length: float) -> JacobianTable:
         pressure,
         variable,
         jacobian,
-        covariance(state["background_std"].to_numpy(float), pressure, variable, length),
+        background_covariance(state["background_std"].to_numpy(float), pressure, variable, length),
     )
 
 
-def load(path: Path, correlation_length: float = 0.0) -> JacobianTable:
+def read_jacobians(path: Path, correlation_length: float = 0.0) -> JacobianTable:
     """Open a table in either layout by its suffix: .nc, .zarr or .parquet.
 
     ``correlation_length``, in ln p, is used where the table has standard deviations alone. FileNotFoundError;

@@ -2,7 +2,7 @@
 
 Columns: ``source``, ``file``, ``day`` (null where unknown), ``channel`` (empty for whole footprints, else the count is
 of single values set missing), ``reason`` (``read``, ``used``, or a label of
-:class:`fuxiflow.observations.reasons.Reason`), ``count``, ``message``. For each file, read = used + the sum over all
+:class:`fuxiflow.observations.rejection_codes.Reason`), ``count``, ``message``. For each file, read = used + the sum over all
 other reasons.
 """
 
@@ -15,8 +15,8 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from fuxiflow.observations import table
-from fuxiflow.observations.reasons import Reason
+from fuxiflow.observations import footprint_table
+from fuxiflow.observations.rejection_codes import Reason
 from fuxiflow.storage import tables
 
 READ = "read"
@@ -39,7 +39,7 @@ class LedgerError(AssertionError):
 
 
 @dataclass(frozen=True)
-class Entry:
+class LedgerEntry:
     """One line of a ledger."""
 
     source: str
@@ -51,14 +51,16 @@ class Entry:
     message: str = ""
 
 
-def frame(entries: Iterable[Entry]) -> pd.DataFrame:
+def build_ledger(entries: Iterable[LedgerEntry]) -> pd.DataFrame:
     """Entries as a table, those that differ in nothing but the count added up."""
     rows = pd.DataFrame([asdict(entry) for entry in entries], columns=SCHEMA.names)
     keys = [name for name in SCHEMA.names if name != "count"]
     return rows.groupby(keys, dropna=False, sort=False, as_index=False)["count"].sum()[SCHEMA.names]
 
 
-def count(source: str, footprints: pa.Table, labels: Sequence[str] | None = None) -> list[Entry]:
+def count_reasons(
+    source: str, footprints: pa.Table, labels: Sequence[str] | None = None
+) -> list[LedgerEntry]:
     """Entries of a footprint table by file and day: one for each code that occurs.
 
     ``labels`` gives the reason of each code; ``[READ] * 256`` counts all footprints as read.
@@ -67,41 +69,51 @@ def count(source: str, footprints: pa.Table, labels: Sequence[str] | None = None
     groups = pd.DataFrame(
         {
             "file": footprints["file"].to_pandas(),
-            "code": table.column(footprints, "rejected"),
-            "day": table.column(footprints, "time").astype("datetime64[D]").astype("datetime64[s]"),
+            "code": footprint_table.column_values(footprints, "rejected"),
+            "day": footprint_table.column_values(footprints, "time")
+            .astype("datetime64[D]")
+            .astype("datetime64[s]"),
         }
     )
     sizes = groups.groupby(["file", "day", "code"], dropna=False, observed=True).size()
     return [
-        Entry(source, file, None if pd.isna(day) else day.date(), labels[code], int(size))
+        LedgerEntry(source, file, None if pd.isna(day) else day.date(), labels[code], int(size))
         for (file, day, code), size in sizes.items()
     ]
 
 
-def read_counts(source: str, footprints: pa.Table, message: str = "") -> list[Entry]:
+def count_read(source: str, footprints: pa.Table, message: str = "") -> list[LedgerEntry]:
     """Entries that say how many footprints were read, by file and day, and what their reader has to tell of them."""
-    return [replace(entry, message=message) for entry in count(source, footprints, [READ] * 256)]
+    return [
+        replace(entry, message=message) for entry in count_reasons(source, footprints, [READ] * 256)
+    ]
 
 
-def missing_values(
+def count_missing_values(
     source: str, footprints: pa.Table, lost: np.ndarray, reason: Reason
-) -> list[Entry]:
+) -> list[LedgerEntry]:
     """Entries by file and channel for single values that were set missing; ``lost`` (n, channel) marks them."""
-    names = np.array(table.channels_of(footprints))
+    names = np.array(footprint_table.channels_of(footprints))
     rows, columns = np.nonzero(lost)
     if not len(rows):
         return []
     files = footprints["file"].take(pa.array(rows)).to_pandas()
-    days = table.column(footprints, "time")[rows].astype("datetime64[D]").astype("datetime64[s]")
+    days = (
+        footprint_table.column_values(footprints, "time")[rows]
+        .astype("datetime64[D]")
+        .astype("datetime64[s]")
+    )
     groups = pd.DataFrame({"file": files.astype(str), "day": days, "channel": names[columns]})
     sizes = groups.groupby(["file", "day", "channel"], dropna=False).size()
     return [
-        Entry(source, file, None if pd.isna(day) else day.date(), reason.label, int(size), channel)
+        LedgerEntry(
+            source, file, None if pd.isna(day) else day.date(), reason.label, int(size), channel
+        )
         for (file, day, channel), size in sizes.items()
     ]
 
 
-def check(ledger: pd.DataFrame) -> None:
+def check_ledger(ledger: pd.DataFrame) -> None:
     """Raise :class:`LedgerError` naming the first file where read and used + rejected differ."""
     whole = ledger[ledger["channel"] == ""]
     was_read = whole["reason"] == READ
@@ -117,17 +129,17 @@ def check(ledger: pd.DataFrame) -> None:
         )
 
 
-def write(path: Path, ledger: pd.DataFrame) -> None:
+def write_ledger(path: Path, ledger: pd.DataFrame) -> None:
     """Write a ledger as Parquet."""
     tables.write_parquet(path, ledger, SCHEMA)
 
 
-def read(paths: Iterable[Path]) -> pd.DataFrame:
+def read_ledgers(paths: Iterable[Path]) -> pd.DataFrame:
     """One table of several ledgers."""
     return pd.concat([tables.read_parquet(path) for path in paths], ignore_index=True)
 
 
-def summary(ledger: pd.DataFrame) -> str:
+def summarize_ledger(ledger: pd.DataFrame) -> str:
     """The totals by reason in one line, for a log."""
     whole = ledger[ledger["channel"] == ""]
     totals = whole.groupby("reason", sort=False)["count"].agg(["sum", "size"])

@@ -9,7 +9,7 @@ import numpy as np
 import zarr
 
 from fuxiflow import times
-from fuxiflow.observations.sparse import SparseGrids
+from fuxiflow.observations.sparse_grids import SparseGrids
 from fuxiflow.storage import provenance
 
 

@@ -10,13 +10,13 @@ import numpy as np
 import pyarrow as pa
 
 from fuxiflow.config.sources import Source
-from fuxiflow.observations import table
+from fuxiflow.observations import footprint_table
 
 DAY = np.timedelta64(1, "D")
 
 
 @dataclass(frozen=True)
-class Footprints:
+class FootprintGeometry:
     """Footprints of one platform, all ``(n,)`` but ``missing (n, channel)``: which values real ones lack there."""
 
     platform: str
@@ -31,10 +31,10 @@ class Footprints:
     def __len__(self) -> int:
         return len(self.time)
 
-    def rows(self, chosen: np.ndarray) -> "Footprints":
+    def rows(self, chosen: np.ndarray) -> "FootprintGeometry":
         """Some of them, by index or mask."""
         arrays = {name: value[chosen] for name, value in vars(self).items() if name != "platform"}
-        return Footprints(self.platform, **arrays)
+        return FootprintGeometry(self.platform, **arrays)
 
 
 class Template:
@@ -54,7 +54,7 @@ class Template:
         place = bisect_right([path.stem for path in self.tables], f"{day:%Y-%m}") - 1
         if not (self.start <= day <= self.end and place >= 0):
             raise KeyError(f"{day} is no day of the template, {self.start} to {self.end}")
-        return table.read_used(self.tables[place], day, day)
+        return footprint_table.read_used_footprints(self.tables[place], day, day)
 
     def like(self, day: date) -> date:
         """The day of the template that stands for ``day``: of the same date in its first year that has it, else all
@@ -68,38 +68,38 @@ class Template:
                 return same
         return self.start + timedelta(days=(day - self.start).days % self.days)
 
-    def copied(self, day: date) -> Iterator[Footprints]:
+    def copied(self, day: date) -> Iterator[FootprintGeometry]:
         """The footprints of the day that stands for ``day``, as if they were of it."""
         chosen = self.like(day)
         yield from _moved(self.read(chosen), np.datetime64(day, "D") - np.datetime64(chosen, "D"))
 
-    def drawn(self, day: date, random: np.random.Generator) -> Iterator[Footprints]:
+    def drawn(self, day: date, random: np.random.Generator) -> Iterator[FootprintGeometry]:
         """For each hour of ``day`` the footprints of the same hour of a day drawn at random."""
         picked = random.integers(self.days, size=24)
         for number in np.unique(picked):
             chosen = self.start + timedelta(days=int(number))
             found = self.read(chosen)
-            time = table.column(found, "time")
+            time = footprint_table.column_values(found, "time")
             hour = (time - time.astype("datetime64[D]")) // np.timedelta64(1, "h")
             kept = found.filter(pa.array(np.isin(hour, np.flatnonzero(picked == number))))
             yield from _moved(kept, np.datetime64(day, "D") - np.datetime64(chosen, "D"))
 
 
-def _moved(footprints: pa.Table, shift: np.timedelta64) -> Iterator[Footprints]:
+def _moved(footprints: pa.Table, shift: np.timedelta64) -> Iterator[FootprintGeometry]:
     """Footprints by platform, ``shift`` later."""
     names = footprints["platform"].unify_dictionaries().to_pandas().astype(str).to_numpy()
     columns = {
-        name: table.column(footprints, name)
+        name: footprint_table.column_values(footprints, name)
         for name in ("time", "lat", "lon", "zenith", "azimuth", "scan_position")
     }
     columns["time"] = columns["time"].astype("datetime64[ns]") + shift.astype("timedelta64[ns]")
-    columns["missing"] = ~np.isfinite(table.values_of(footprints))
+    columns["missing"] = ~np.isfinite(footprint_table.values_of(footprints))
     for name in np.unique(names):
         rows = np.flatnonzero(names == name)
-        yield Footprints(str(name), **{key: value[rows] for key, value in columns.items()})
+        yield FootprintGeometry(str(name), **{key: value[rows] for key, value in columns.items()})
 
 
-def orbits(source: Source, day: date, strides: tuple[int, int]) -> Iterator[Footprints]:
+def orbits(source: Source, day: date, strides: tuple[int, int]) -> Iterator[FootprintGeometry]:
     """The footprints of a day of the source's platforms that have an orbit, every so-manieth scan and field of view."""
     from fuxiflow.observations.orbits import (
         swath,  # pyorbital, which copies of real footprints do without
@@ -117,4 +117,4 @@ def orbits(source: Source, day: date, strides: tuple[int, int]) -> Iterator[Foot
         }
         position = np.broadcast_to(np.arange(1, shape[1] + 1, dtype=np.int16), shape).ravel()
         missing = np.zeros((len(position), len(source.channels)), bool)
-        yield Footprints(platform.name, **columns, scan_position=position, missing=missing)
+        yield FootprintGeometry(platform.name, **columns, scan_position=position, missing=missing)

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 
 from fuxiflow.config.sources import Source
-from fuxiflow.observations import table
+from fuxiflow.observations import footprint_table
 from fuxiflow.operators.equivalents import EquivalentOperator, simulate_equivalents
 from fuxiflow.randomness import label_number, numbered_generator
 from fuxiflow.simulation import errors, geometry
@@ -39,19 +39,21 @@ def departures(
     for number in range(template.days):
         day = template.start + timedelta(days=number)
         found = template.read(day)
-        rows = np.flatnonzero(reanalysis.covers(table.column(found, "time")))
+        rows = np.flatnonzero(reanalysis.covers(footprint_table.column_values(found, "time")))
         if len(rows) > share:
             rows = np.sort(generator(seed, source.name, day).choice(rows, share, replace=False))
         if not len(rows):
             continue
         found = found.take(pa.array(rows))
-        place = (table.column(found, name) for name in ("lat", "lon", "time"))
+        place = (footprint_table.column_values(found, name) for name in ("lat", "lon", "time"))
         columns = reanalysis.at(*place)
-        equivalents = simulate_equivalents(operator, columns, table.column(found, "zenith"))
+        equivalents = simulate_equivalents(
+            operator, columns, footprint_table.column_values(found, "zenith")
+        )
         yield (
-            errors.departures(table.values_of(found), equivalents, source.logarithmic),
+            errors.departures(footprint_table.values_of(found), equivalents, source.logarithmic),
             columns.land_fraction.numpy(),
-            table.column(found, "scan_position").astype(np.int64),
+            footprint_table.column_values(found, "scan_position").astype(np.int64),
         )
 
 
@@ -62,7 +64,7 @@ def footprints(
     day: date,
     strides: tuple[int, int],
     random: np.random.Generator,
-) -> Iterator[geometry.Footprints]:
+) -> Iterator[geometry.FootprintGeometry]:
     """Where a source is simulated on a day, in parts of at most :data:`PART`: ``kind`` is ``template`` (the day that
     stands for it), ``drawn`` (hour by hour), or ``orbits`` (every so-manieth scan and field of view, ``strides``)."""
     known = {
@@ -82,7 +84,7 @@ def observe(
     operator: EquivalentOperator,
     reanalysis: ReanalysisSampler,
     found: errors.Errors,
-    places: geometry.Footprints,
+    places: geometry.FootprintGeometry,
     random: np.random.Generator,
 ) -> tuple[pa.Table, int]:
     """Simulated observations at ``places`` as a footprint table, and how many there are no reanalysis for.
@@ -113,4 +115,6 @@ def observe(
         for name in ("time", "lat", "lon", "zenith", "azimuth", "scan_position")
     }
     columns["rejected"] = np.zeros(len(values), np.uint8)
-    return table.build(source.channel_names, values, columns, places.platform, ORIGIN), left
+    return footprint_table.build_footprints(
+        source.channel_names, values, columns, places.platform, ORIGIN
+    ), left

@@ -14,7 +14,7 @@ from fuxiflow.config import sources
 from fuxiflow.config.training import AssimilatorStage, SimulatedShare
 from fuxiflow.models import checkpoint, execution
 from fuxiflow.models.networks import STEP, Networks, SourceDesign
-from fuxiflow.observations.sparse import SparseGrids
+from fuxiflow.observations.sparse_grids import SparseGrids
 from fuxiflow.observations.statistics import GridStatistics
 from fuxiflow.progress import progress
 from fuxiflow.states.climatology import Climatology

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import Tensor
 
-from fuxiflow.models.pillars import Footprints, PillarEncoder
+from fuxiflow.models.pillars import FootprintBatch, PillarEncoder
 
 EQUIVALENT_RIDGE = 1e-4
 MOSTLY = 0.5
@@ -49,15 +49,15 @@ class LeastSquares:
         return torch.linalg.solve(self.gram + penalty, self.moment).T
 
 
-def whole(footprints: Footprints) -> Footprints:
+def whole(footprints: FootprintBatch) -> FootprintBatch:
     """The footprints that have all their channels."""
     keep = torch.isfinite(footprints.values).all(-1)
-    return Footprints(
+    return FootprintBatch(
         *(getattr(footprints, name)[keep] for name in footprints.__dataclass_fields__)
     )
 
 
-def mostly_whole(every: Iterable[Footprints]) -> bool:
+def mostly_whole(every: Iterable[FootprintBatch]) -> bool:
     """Whether enough footprints (:data:`MOSTLY`) have all their channels to use them alone."""
     present = [torch.isfinite(footprints.values).all(-1) for footprints in every]
     return sum(int(found.sum()) for found in present) >= MOSTLY * sum(map(len, present))
@@ -83,7 +83,9 @@ def by_presence(x: Tensor, values: Tensor, ridge: float) -> Tensor:
 
 
 @torch.no_grad()
-def fit_equivalents(encoder: PillarEncoder, windows: Sequence[tuple[Footprints, Tensor]]) -> None:
+def fit_equivalents(
+    encoder: PillarEncoder, windows: Sequence[tuple[FootprintBatch, Tensor]]
+) -> None:
     """Fit ``modes`` and ``equivalent`` to footprints and reanalyses ``(batch, 3, state, lat, lon)``, 6 h before, at and
     6 h after: the modes are the leading principal components of the columns, of unit variance. A channel that too few
     footprints hold keeps an ``equivalent`` of zero."""
@@ -114,7 +116,9 @@ def fit_equivalents(encoder: PillarEncoder, windows: Sequence[tuple[Footprints, 
 
 @torch.no_grad()
 def fit_retrieval(
-    encoder: PillarEncoder, windows: Iterable[tuple[Footprints, Tensor, Tensor]], tendency: Tensor
+    encoder: PillarEncoder,
+    windows: Iterable[tuple[FootprintBatch, Tensor, Tensor]],
+    tendency: Tensor,
 ) -> Tensor:
     """Fit ``scale`` and ``retrieve`` to footprints, first guesses ``(batch, 3, state, lat, lon)`` and what the analyses
     should be ``(batch, state, lat, lon)``, in units of ``tendency (state, 1, 1)``.

@@ -7,7 +7,7 @@ from datetime import date
 import numpy as np
 
 from fuxiflow.config.training import SimulatedShare
-from fuxiflow.observations.sparse import SparseGrids, SparseWindow
+from fuxiflow.observations.sparse_grids import SparseGrids, SparseWindow
 
 
 def drawn(seed: int, source: str, time: np.datetime64) -> float:
@@ -45,6 +45,6 @@ class HybridGrids:
 
     def window(self, analysis_time: np.datetime64, start_hour: int, end_hour: int) -> SparseWindow:
         """Observations of [analysis_time + start_hour, analysis_time + end_hour), all real or all simulated; see
-        :meth:`fuxiflow.observations.sparse.SparseGrids.window`."""
+        :meth:`fuxiflow.observations.sparse_grids.SparseGrids.window`."""
         chosen = drawn(self.seed, self.real.source, analysis_time) < self.share(analysis_time)
         return (self.simulated if chosen else self.real).window(analysis_time, start_hour, end_hour)

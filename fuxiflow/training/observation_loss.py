@@ -18,8 +18,8 @@ from fuxiflow.config import sources
 from fuxiflow.config.training import ObservationLoss
 from fuxiflow.grids import Grid
 from fuxiflow.models.networks import Networks
-from fuxiflow.models.pillars import Footprints, columns, footprints, states_together
-from fuxiflow.observations.sparse import SparseGrids, SparseWindow
+from fuxiflow.models.pillars import FootprintBatch, columns, footprints, states_together
+from fuxiflow.observations.sparse_grids import SparseGrids, SparseWindow
 
 
 def shared_channels(source: str, channels: Sequence[str]) -> dict[str, int]:
@@ -107,7 +107,7 @@ class Points:
         """By source, the hour from the analysis time at which its window begins."""
         return {name: window[0] for name, window in self.windows.items()}
 
-    def at(self, times: Sequence[np.datetime64]) -> dict[str, Footprints]:
+    def at(self, times: Sequence[np.datetime64]) -> dict[str, FootprintBatch]:
         """By source, what was observed about each of ``times (batch,)``; nothing where the record has ended."""
         return {
             name: footprints(
@@ -152,7 +152,7 @@ class PointLoss(nn.Module):
         self.nlon = grid.nlon
         self.positions, self.first_hours = points.positions, points.first_hours
 
-    def forward(self, state: Tensor, points: Mapping[str, Footprints]) -> Tensor:
+    def forward(self, state: Tensor, points: Mapping[str, FootprintBatch]) -> Tensor:
         """A standardised ``state (batch, channel, lat, lon)``, which may have more channels than the loss, and what was
         observed at its time → a scalar, 0 where nothing was."""
         count = len(self.weight)

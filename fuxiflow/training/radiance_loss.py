@@ -17,7 +17,7 @@ from fuxiflow.config.training import ObservationLoss
 from fuxiflow.grids import Grid
 from fuxiflow.models.layers import full_precision
 from fuxiflow.models.networks import Networks
-from fuxiflow.models.pillars import Footprints, columns, states_together
+from fuxiflow.models.pillars import FootprintBatch, columns, states_together
 from fuxiflow.operators.columns import SOUNDED, brightness_temperatures_from_state
 from fuxiflow.operators.microwave import MicrowaveOperator
 from fuxiflow.states.statistics import Statistics
@@ -76,7 +76,7 @@ class RadianceLoss(nn.Module):
         )
         self.nlon = grid.nlon
 
-    def forward(self, state: Tensor, observed: Mapping[str, Footprints]) -> Tensor:
+    def forward(self, state: Tensor, observed: Mapping[str, FootprintBatch]) -> Tensor:
         """A standardised ``state (batch, channel, lat, lon)`` and what was measured at its time, values in K → a
         scalar: the mean over sources and channels, 0 where nothing was seen."""
         parts = []
@@ -89,7 +89,7 @@ class RadianceLoss(nn.Module):
                 parts.append(self._source(name, state, found.rows(chosen).to(state.device)))
         return torch.stack(parts).mean() if parts else state.new_zeros(())
 
-    def _source(self, name: str, state: Tensor, found: Footprints) -> Tensor:
+    def _source(self, name: str, state: Tensor, found: FootprintBatch) -> Tensor:
         departures = found.values - self.equivalents(name, state, found)
         departures = departures / getattr(self, f"misfit_{name}")
         area = self.area[found.cell // self.nlon][:, None]
@@ -103,7 +103,7 @@ class RadianceLoss(nn.Module):
         distance = (weight * (departures - bias).abs()).sum(0) / total
         return distance.sum() / (used.any(0).sum().clamp_min(1))
 
-    def equivalents(self, name: str, state: Tensor, found: Footprints) -> Tensor:
+    def equivalents(self, name: str, state: Tensor, found: FootprintBatch) -> Tensor:
         """What the source ``name`` would measure of a standardised state at footprints, ``(n, channel)`` in K."""
         with full_precision(state.device):
             steady = states_together(state[:, None, self.at].float())

@@ -11,8 +11,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from fuxiflow.models.networks import STEP, SourceDesign
-from fuxiflow.models.pillars import Footprints, footprints
-from fuxiflow.observations.sparse import CACHE_BYTES, SparseGrids
+from fuxiflow.models.pillars import FootprintBatch, footprints
+from fuxiflow.observations.sparse_grids import CACHE_BYTES, SparseGrids
 from fuxiflow.states.store import States
 from fuxiflow.training.bank import Bank
 from fuxiflow.training.parallel import Share
@@ -71,12 +71,12 @@ class Batch:
     cycles: int
     first: Tensor
     targets: Tensor
-    observations: list[dict[str, Footprints]]
+    observations: list[dict[str, FootprintBatch]]
     climatology: Tensor
     follow: Tensor
     noise: list[int | None]
     part: int = 0
-    points: list[dict[str, Footprints]] = field(default_factory=list)
+    points: list[dict[str, FootprintBatch]] = field(default_factory=list)
 
     @property
     def analysis(self) -> np.ndarray:
@@ -210,14 +210,14 @@ class Batches(Dataset):
             self._points(requests),
         )
 
-    def _points(self, requests: list[Request]) -> list[dict[str, Footprints]]:
+    def _points(self, requests: list[Request]) -> list[dict[str, FootprintBatch]]:
         if self.points is None:
             return []
         return [
             self.points.at(times) for times in zip(*(r.target_times for r in requests), strict=True)
         ]
 
-    def _footprints(self, name: str, windows: list[dict]) -> Footprints:
+    def _footprints(self, name: str, windows: list[dict]) -> FootprintBatch:
         return footprints(
             [window[name] for window in windows], lambda values: self.standardise(name, values)
         )

@@ -16,7 +16,7 @@ import pandas as pd
 import torch
 
 from fuxiflow.grids import Grid
-from fuxiflow.observations.sparse import SparseGrids, SparseWindow
+from fuxiflow.observations.sparse_grids import SparseGrids, SparseWindow
 from fuxiflow.operators.columns import brightness_temperatures_from_state
 from fuxiflow.operators.equivalents import ReportOperator
 from fuxiflow.operators.microwave import MicrowaveOperator

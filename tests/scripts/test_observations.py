@@ -9,13 +9,13 @@ import pytest
 
 from fuxiflow.config import sources
 from fuxiflow.grids import Grid
-from fuxiflow.observations import ledger, table
-from fuxiflow.observations.biweight import Limits
+from fuxiflow.observations import footprint_table, ledger
+from fuxiflow.observations.biweight import BiweightLimits
 from fuxiflow.observations.ingest import NoUsableFileError
-from fuxiflow.observations.sparse import SparseGrids
+from fuxiflow.observations.sparse_grids import SparseGrids
 from fuxiflow.observations.statistics import GridStatistics
 from tests.helpers import load_script
-from tests.observations_files import swath, write_pair
+from tests.support.atms_sdr_files import swath, write_pair
 
 LOG = logging.getLogger("test")
 SOURCE = sources.load_source("noaa20_atms")
@@ -87,7 +87,7 @@ def raw(tmp_path):
 
 
 def reasons(path):
-    whole = ledger.read([path]).query("channel == ''")
+    whole = ledger.read_ledgers([path]).query("channel == ''")
     return whole.groupby("reason")["count"].sum().to_dict()
 
 
@@ -102,13 +102,14 @@ def test_the_whole_stage(raw, tmp_path):
     )
     window = grids.window(np.datetime64("2022-07-02"), -3, 8)
     assert sorted(set(window.slot.tolist())) == [2, 9]
-    footprints = table.read(found.table)
+    footprints = footprint_table.read_footprints(found.table)
     near = slice(2 * PER_FILE, 3 * PER_FILE)
     cells = Grid(32, 64).cell(
-        table.column(footprints, "lat")[near], table.column(footprints, "lon")[near]
+        footprint_table.column_values(footprints, "lat")[near],
+        footprint_table.column_values(footprints, "lon")[near],
     )
     assert sorted(window.cell[window.slot == 2].tolist()) == np.unique(cells).tolist()
-    mean = table.values_of(footprints)[near][cells == window.cell[0]].mean(axis=0)
+    mean = footprint_table.values_of(footprints)[near][cells == window.cell[0]].mean(axis=0)
     assert window.values[0] == pytest.approx(mean, abs=1e-3)
 
     output = SimpleNamespace(statistics=found.statistics)
@@ -134,11 +135,11 @@ def test_damage_is_in_the_ledger_and_the_rest_goes_through(raw, tmp_path):
         "unreadable": 0,
         "name": 0,
     }
-    lines = ledger.read([found.ledger]).set_index("file")
+    lines = ledger.read_ledgers([found.ledger]).set_index("file")
     assert lines.loc[files[0].name, "reason"] == "unreadable"
     assert "truncated" in lines.loc[files[0].name, "message"]
     assert lines.loc["notes.txt", "message"] == f"expected {SOURCE.file_pattern}"
-    assert table.read(found.table).num_rows == 2 * PER_FILE
+    assert footprint_table.read_footprints(found.table).num_rows == 2 * PER_FILE
 
 
 def test_bad_footprints_are_in_the_ledger(raw, tmp_path):
@@ -158,7 +159,7 @@ def test_bad_footprints_are_in_the_ledger(raw, tmp_path):
     assert counts["read"] == 6 * PER_FILE
     assert (counts["location"], counts["missing"], counts["superseded"]) == (1, 1, 0)
     assert 0 < counts["segment"] < PER_FILE
-    single = ledger.read([found.ledger]).query("channel != ''")
+    single = ledger.read_ledgers([found.ledger]).query("channel != ''")
     assert [(row.channel, row.reason) for row in single.itertuples()] == [("5", "range")]
 
 
@@ -175,9 +176,9 @@ def test_an_outage_is_data(tmp_path):
     (tmp_path / "raw" / "provenance.json").write_text("{}")
     found = chain(tmp_path / "raw", tmp_path)
     assert reasons(found.ledger) == {"no_file": 0}
-    assert table.read(found.table).num_rows == 0
+    assert footprint_table.read_footprints(found.table).num_rows == 0
     assert len(SparseGrids([found.grid]).window(np.datetime64("2022-07-02"), -3, 5)) == 0
-    assert Limits.read(found.limits).count.sum() == 0
+    assert BiweightLimits.read(found.limits).count.sum() == 0
 
 
 def test_files_of_which_none_is_usable_are_an_error(raw, tmp_path):
@@ -202,8 +203,8 @@ def test_limits_see_the_period_alone(raw, tmp_path):
     load_script("observations_limits").main(
         SimpleNamespace(tables=[whole.read]), output, parameters, LOG
     )
-    assert Limits.read(output.limits).count[0].sum() == 3 * PER_FILE
-    assert Limits.read(whole.limits).count[0].sum() == 4 * PER_FILE
+    assert BiweightLimits.read(output.limits).count[0].sum() == 3 * PER_FILE
+    assert BiweightLimits.read(whole.limits).count[0].sum() == 4 * PER_FILE
 
 
 def test_provenance_is_stamped(raw, tmp_path):

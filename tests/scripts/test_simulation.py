@@ -11,8 +11,8 @@ import torch
 
 from fuxiflow.config import sources
 from fuxiflow.cycling.analyses import Observer
-from fuxiflow.observations import table
-from fuxiflow.observations.sparse import SparseGrids
+from fuxiflow.observations import footprint_table
+from fuxiflow.observations.sparse_grids import SparseGrids
 from fuxiflow.operators import equivalents
 from fuxiflow.simulation.errors import Errors
 from fuxiflow.simulation.reanalysis import ReanalysisSampler
@@ -55,8 +55,10 @@ def record(tmp_path_factory):
     )
     values = clean + BIAS + NOISE * random.standard_normal(clean.shape, dtype=np.float32)
     made.table = directory / "2022-01.parquet"
-    with table.TableWriter(made.table, SOURCE.channel_names) as writer:
-        writer.write(table.build(SOURCE.channel_names, values, columns, "NOAA-20", "f"))
+    with footprint_table.FootprintWriter(made.table, SOURCE.channel_names) as writer:
+        writer.write(
+            footprint_table.build_footprints(SOURCE.channel_names, values, columns, "NOAA-20", "f")
+        )
     made.reanalysis = reanalysis
     return made
 
@@ -109,21 +111,24 @@ def test_errors_are_those_of_the_real_observations(made):
 
 
 def test_simulated_observations_depart_like_real_ones(record, made):
-    found = table.read(made.table)
-    place = [table.column(found, name) for name in ("lat", "lon", "time")]
+    found = footprint_table.read_footprints(made.table)
+    place = [footprint_table.column_values(found, name) for name in ("lat", "lon", "time")]
     clean = equivalents.simulate_equivalents(
         equivalents.equivalent_operator(SOURCE),
         record.reanalysis.at(*place),
-        table.column(found, "zenith"),
+        footprint_table.column_values(found, "zenith"),
     )
-    departures = table.values_of(found) - clean
+    departures = footprint_table.values_of(found) - clean
     assert departures.mean() == pytest.approx(BIAS, abs=0.05)
     assert departures.std() == pytest.approx(NOISE, rel=0.1)
-    real = table.read(record.table)
+    real = footprint_table.read_footprints(record.table)
     days = {
         day: set(
             np.round(
-                table.column(t, "lat")[table.column(t, "time").astype("datetime64[D]") == day], 4
+                footprint_table.column_values(t, "lat")[
+                    footprint_table.column_values(t, "time").astype("datetime64[D]") == day
+                ],
+                4,
             )
         )
         for t, day in ((found, np.datetime64("2022-01-02")), (real, np.datetime64("2022-01-06")))
@@ -149,15 +154,15 @@ def test_a_cycle_takes_no_simulated_observations(record, made):
 
 def test_the_seed_decides_the_errors_and_the_days_do_not(record, made, tmp_path):
     again, other = (simulate(record, tmp_path / str(seed), seed=seed) for seed in (3, 4))
-    first, second, third = (table.read(x.table) for x in (made, again, other))
+    first, second, third = (footprint_table.read_footprints(x.table) for x in (made, again, other))
     assert first.equals(second)
     assert not first.equals(third)
 
 
 def test_orbits_need_no_table(record, tmp_path):
-    found = table.read(simulate(record, tmp_path, geometry="orbits").table)
+    found = footprint_table.read_footprints(simulate(record, tmp_path, geometry="orbits").table)
     assert len(found) == pytest.approx(3 * 32400 / 300 * 8, rel=0.02)
-    assert np.isfinite(table.values_of(found)).all()
+    assert np.isfinite(footprint_table.values_of(found)).all()
 
 
 def test_hybrid_training_takes_both(record, made, tmp_path, caplog):

@@ -11,7 +11,7 @@ import torch
 
 from fuxiflow.cycling.response import Response
 from fuxiflow.models import checkpoint
-from fuxiflow.observations.sparse import SparseWriter
+from fuxiflow.observations.sparse_grids import SparseWriter
 from fuxiflow.states.forecasts import Forecasts
 from fuxiflow.states.store import States
 from fuxiflow.storage import provenance

@@ -18,7 +18,7 @@ from fuxiflow import times
 from fuxiflow.channels import channel_table
 from fuxiflow.config import sources
 from fuxiflow.grids import Grid
-from fuxiflow.observations.sparse import SparseWriter
+from fuxiflow.observations.sparse_grids import SparseWriter
 from fuxiflow.operators.microwave import MicrowaveOperator
 from fuxiflow.states.climatology import build as build_climatology
 from fuxiflow.states.forecasts import ForecastWriter

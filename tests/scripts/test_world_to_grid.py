@@ -9,7 +9,7 @@ import pytest
 
 from fuxiflow.config import configuration, sources
 from fuxiflow.observations import ledger
-from fuxiflow.observations.sparse import SparseGrids
+from fuxiflow.observations.sparse_grids import SparseGrids
 from fuxiflow.observations.statistics import GridStatistics
 from tests.helpers import load_script
 from tests.world_truth import write_truth
@@ -123,7 +123,7 @@ def test_a_source_gets_from_the_truth_to_its_grid(truth, tmp_path, name):
         },
     )
     run("observations_statistics", {"grids": [grid]}, {"statistics": statistics}, dates=DATES)
-    counts = ledger.read([books[1]]).groupby("reason")["count"].sum()
+    counts = ledger.read_ledgers([books[1]]).groupby("reason")["count"].sum()
     assert counts["read"] > 100
     assert counts["used"] > 0.95 * counts["read"], counts
     assert set(

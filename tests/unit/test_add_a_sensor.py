@@ -11,8 +11,8 @@ from fuxiflow import ROOT
 from fuxiflow.__main__ import main
 from fuxiflow.config import sources
 from fuxiflow.grids import Grid
-from fuxiflow.observations import ledger, table
-from fuxiflow.observations.sparse import SparseGrids
+from fuxiflow.observations import footprint_table, ledger
+from fuxiflow.observations.sparse_grids import SparseGrids
 from tests.helpers import documented_source, load_script, realdata
 
 LOG = logging.getLogger("test")
@@ -94,18 +94,24 @@ def test_a_real_granule_becomes_a_sparse_grid(path, tmp_path):
         LOG,
     )
 
-    counts = ledger.read([good.ledger]).query("channel == ''").groupby("reason")["count"].sum()
+    counts = (
+        ledger.read_ledgers([good.ledger]).query("channel == ''").groupby("reason")["count"].sum()
+    )
     assert counts["read"] == 12 * 96 == counts.drop("read").sum()
     assert counts["used"] > 0.99 * counts["read"]
     grids = SparseGrids([tmp_path / "grid.zarr"])
     assert (grids.platforms, grids.channels) == (["Suomi-NPP"], [str(i) for i in range(1, 23)])
     window = grids.window(np.datetime64("2018-10-22T03"), -3, 5)
-    used = table.read_used(good.table, *map(np.datetime64, ("2018-10-22",) * 2))
-    cells = grid.cell(table.column(used, "lat"), table.column(used, "lon"))
+    used = footprint_table.read_used_footprints(
+        good.table, *map(np.datetime64, ("2018-10-22",) * 2)
+    )
+    cells = grid.cell(
+        footprint_table.column_values(used, "lat"), footprint_table.column_values(used, "lon")
+    )
     assert window.cell.tolist() == np.unique(cells).tolist()
     assert set(window.slot.tolist()) == {0}
     one = cells == window.cell[len(window) // 2]
     assert window.values[len(window) // 2] == pytest.approx(
-        np.nanmean(table.values_of(used)[one], 0), abs=1e-3
+        np.nanmean(footprint_table.values_of(used)[one], 0), abs=1e-3
     )
     assert 180 < np.nanmin(window.values) < np.nanmax(window.values) < 300

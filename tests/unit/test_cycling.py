@@ -9,7 +9,7 @@ import torch
 
 from fuxiflow.cycling import analyses as cycling
 from fuxiflow.cycling.forecasts import forecast
-from fuxiflow.observations.sparse import SparseGrids
+from fuxiflow.observations.sparse_grids import SparseGrids
 from fuxiflow.states.climatology import Climatology
 from tests import tiny
 

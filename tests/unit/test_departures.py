@@ -7,7 +7,13 @@ import numpy as np
 import pytest
 import torch
 
-from fuxiflow.models.pillars import Footprints, PillarEncoder, columns, predictor_count, predictors
+from fuxiflow.models.pillars import (
+    FootprintBatch,
+    PillarEncoder,
+    columns,
+    predictor_count,
+    predictors,
+)
 from fuxiflow.training import departures
 
 SHAPE = (8, 16)
@@ -31,7 +37,7 @@ def random_footprints(count=400, batch=2, seed=1):
     def whole(high):
         return torch.randint(0, high, (count,), generator=random)
 
-    return Footprints(
+    return FootprintBatch(
         whole(batch),
         whole(8),
         whole(SHAPE[0] * SHAPE[1]),

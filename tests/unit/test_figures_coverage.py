@@ -6,7 +6,7 @@ import pandas as pd
 from fuxiflow.figures import (
     coverage,
 )
-from fuxiflow.observations.sparse import SparseGrids
+from fuxiflow.observations.sparse_grids import SparseGrids
 from tests import figures_data as data
 from tests.figure_tables import GRID, texts
 

@@ -16,15 +16,15 @@ from fuxiflow.grids import Grid
 from fuxiflow.inspection import describe, stores
 from fuxiflow.models import checkpoint
 from fuxiflow.models.networks import parameter_count
-from fuxiflow.observations import ledger, quality, table
-from fuxiflow.observations.biweight import Limits
-from fuxiflow.observations.ledger import Entry
-from fuxiflow.observations.reasons import Reason
-from fuxiflow.observations.sparse import SparseWriter
+from fuxiflow.observations import footprint_table, ledger, quality
+from fuxiflow.observations.biweight import BiweightLimits
+from fuxiflow.observations.ledger import LedgerEntry
+from fuxiflow.observations.rejection_codes import Reason
+from fuxiflow.observations.sparse_grids import SparseWriter
 from fuxiflow.states.store import StateWriter
 from fuxiflow.verification import score_table
 from tests import tiny
-from tests.observations_tables import START, footprints
+from tests.support.footprint_tables import START, footprints
 
 STAMP = json.dumps({"rule": "some_rule", "commit": "abc"})
 
@@ -187,7 +187,7 @@ def test_footprint_tables_and_their_ledger(tmp_path):
     part = footprints(
         [[200, np.nan], [210, 300], [1, 1]], rejected=[0, 0, Reason.RANGE], station=["X", "Y", ""]
     )
-    with table.TableWriter(path, ["1", "2"]) as writer:
+    with footprint_table.FootprintWriter(path, ["1", "2"]) as writer:
         writer.write(part)
     text = describe(path)
     for words in (
@@ -204,15 +204,15 @@ def test_footprint_tables_and_their_ledger(tmp_path):
 
     (tmp_path / "ledger").mkdir()
     day = START.astype("datetime64[D]").item()
-    lines = ledger.frame(
+    lines = ledger.build_ledger(
         [
-            Entry("s", "f.h5", day, "read", 3),
-            *ledger.count("s", part),
-            Entry("s", "g.h5", day, "platform", 0, message="of Aqua"),
-            Entry("s", "f.h5", day, "outlier", 5, "2"),
+            LedgerEntry("s", "f.h5", day, "read", 3),
+            *ledger.count_reasons("s", part),
+            LedgerEntry("s", "g.h5", day, "platform", 0, message="of Aqua"),
+            LedgerEntry("s", "f.h5", day, "outlier", 5, "2"),
         ]
     )
-    ledger.write(tmp_path / "ledger" / path.name, lines)
+    ledger.write_ledger(tmp_path / "ledger" / path.name, lines)
     assert "ledger: read 3, used 2, range 1, platform 0 (1 files)" in describe(path)
     text = describe(tmp_path / "ledger" / path.name)
     for words in (
@@ -223,15 +223,17 @@ def test_footprint_tables_and_their_ledger(tmp_path):
         "used by day: 2 .. 2 on 1 days",
     ):
         assert words in text
-    ledger.write(
+    ledger.write_ledger(
         tmp_path / "wrong.parquet",
-        ledger.frame([Entry("s", "f.h5", day, "read", 3), Entry("s", "f.h5", day, "used", 2)]),
+        ledger.build_ledger(
+            [LedgerEntry("s", "f.h5", day, "read", 3), LedgerEntry("s", "f.h5", day, "used", 2)]
+        ),
     )
     assert "does not add up: f.h5: 3 footprints read, but 2" in describe(tmp_path / "wrong.parquet")
 
 
 def test_an_empty_footprint_table(tmp_path):
-    with table.TableWriter(tmp_path / "t.parquet", ["1"]):
+    with footprint_table.FootprintWriter(tmp_path / "t.parquet", ["1"]):
         pass
     text = describe(tmp_path / "t.parquet")
     assert "time: none" in text
@@ -239,7 +241,7 @@ def test_an_empty_footprint_table(tmp_path):
 
 
 def test_limits_and_scores(tmp_path):
-    Limits(["1"], np.full((1, 3), 250.0), np.full((1, 3), 2.0), np.ones((1, 3), int)).write(
+    BiweightLimits(["1"], np.full((1, 3), 250.0), np.full((1, 3), 2.0), np.ones((1, 3), int)).write(
         tmp_path / "limits.parquet"
     )
     assert line_of(describe(tmp_path / "limits.parquet"), "mean")[-4:] == [250, 250, 250, 0]
@@ -354,4 +356,4 @@ def test_damaged_files_end_in_one_line(tmp_path, name, capsys):
 
 
 def test_quality_columns_are_in_every_table():
-    assert set(quality.IDENTITY) <= set(table.schema([]).names)
+    assert set(quality.IDENTITY) <= set(footprint_table.footprint_schema([]).names)

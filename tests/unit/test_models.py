@@ -9,7 +9,7 @@ from fuxiflow.models.assimilator import Assimilator, SourceShape
 from fuxiflow.models.forecaster import Forecaster
 from fuxiflow.models.layers import Conv, pad, time_features
 from fuxiflow.models.networks import Normaliser, parameter_count
-from fuxiflow.models.pillars import Footprints, PillarEncoder, columns, states_together
+from fuxiflow.models.pillars import FootprintBatch, PillarEncoder, columns, states_together
 from fuxiflow.models.swin import SwinBlock, merge, partition, polar_mask
 
 SHAPE = (8, 16)
@@ -30,7 +30,7 @@ def awake(module):
 def footprints(samples=(0, 0, 1), cells=(3, 3, 40), channels=2):
     n = len(cells)
     zenith = torch.full((n,), 30.0)
-    return Footprints(
+    return FootprintBatch(
         torch.tensor(samples),
         torch.arange(n),
         torch.tensor(cells),
@@ -151,7 +151,7 @@ def anomaly(batch=2, states=3):
 
 
 def some(footprints, chosen):
-    return Footprints(
+    return FootprintBatch(
         *(getattr(footprints, name)[chosen] for name in footprints.__dataclass_fields__)
     )
 
@@ -167,7 +167,7 @@ def test_pillars_average_what_shares_a_cell():
 
 def test_columns_are_taken_at_the_time_of_the_footprint():
     states = torch.stack([torch.full((1, *SHAPE), value) for value in (0.0, 6.0, 18.0)])[None]
-    one = Footprints(
+    one = FootprintBatch(
         torch.zeros(8, dtype=int),
         torch.arange(8),
         torch.zeros(8, dtype=int),
@@ -186,7 +186,7 @@ def test_columns_are_taken_at_the_place_of_the_footprint():
     states = (100 - 10 * rows + cols).expand(1, 3, 1, *SHAPE)
     cell = torch.tensor([3 * 16 + 5, 3 * 16 + 5, 0, 16])
     offset = torch.tensor([[0.2, 0.4], [-0.5, -0.1], [0.3, 0.0], [0.0, -0.5]])
-    one = Footprints(
+    one = FootprintBatch(
         torch.zeros(4, dtype=int), torch.full((4,), 3), cell, noise(4, 1), torch.zeros(4), offset
     )
     wanted = [
@@ -238,7 +238,7 @@ def test_gradients_are_the_same_every_time(two_threads):
     encoder, random = pillar_encoder(states), torch.Generator().manual_seed(3)
     for weight in (encoder.equivalent, encoder.relax.weight):
         torch.nn.init.normal_(weight, std=0.01, generator=random)
-    crowded = Footprints(
+    crowded = FootprintBatch(
         torch.zeros(count, dtype=int),
         torch.randint(8, (count,), generator=random),
         torch.randint(128, (count,), generator=random),
@@ -266,7 +266,7 @@ def test_departures_by_hand():
         encoder.equivalent.copy_(torch.tensor([[2.0, 1.0, 4.0, 0.4, 0.2, 0.0, 0.0, 0.0, 3.0, 0.5]]))
         encoder.scale.fill_(4.0)
     values = torch.tensor([[10.0], [math.nan]])
-    both = Footprints(
+    both = FootprintBatch(
         torch.zeros(2, dtype=int),
         torch.zeros(2, dtype=int),
         torch.full((2,), 7),

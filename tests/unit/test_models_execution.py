@@ -10,7 +10,7 @@ from fuxiflow.config.network_sizes import ASSIMILATORS, FORECASTERS
 from fuxiflow.models import execution
 from fuxiflow.models.layers import apply
 from fuxiflow.models.networks import Design, Networks, SourceDesign
-from fuxiflow.models.pillars import Footprints
+from fuxiflow.models.pillars import FootprintBatch
 
 SHAPE = (16, 32)
 TIMES = np.array(["2022-03-01T06"], "datetime64[h]")
@@ -37,7 +37,7 @@ def networks(sources=("a", "b")):
 
 def footprints(seed, count=30):
     random = torch.Generator().manual_seed(seed)
-    return Footprints(
+    return FootprintBatch(
         torch.zeros(count, dtype=int),
         torch.randint(8, (count,), generator=random),
         torch.randperm(512, generator=random)[:count],

@@ -6,7 +6,7 @@ from torch import nn
 
 from fuxiflow.models.assimilator import Assimilator, SourceShape
 from fuxiflow.models.forecaster import Forecaster
-from fuxiflow.models.pillars import Footprints
+from fuxiflow.models.pillars import FootprintBatch
 
 DAY, HOUR = torch.tensor([40.0]), torch.tensor([6.0])
 
@@ -127,7 +127,7 @@ def footprints(seed, count=40, shape=(16, 32)):
     random = torch.Generator().manual_seed(seed)
     cell = torch.randperm(shape[0] * shape[1], generator=random)[:count]
     offset = torch.rand(count, 2, generator=random) - 0.5
-    return Footprints(
+    return FootprintBatch(
         torch.zeros(count, dtype=int),
         torch.randint(8, (count,), generator=random),
         cell,

@@ -5,7 +5,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fuxiflow.observations.biweight import BANDS, BINS, CUTOFF, Histograms, Limits, band, biweight
+from fuxiflow.observations.biweight import (
+    BANDS,
+    BINS,
+    CUTOFF,
+    BiweightLimits,
+    Histograms,
+    biweight,
+    latitude_band,
+)
 
 
 def direct(x):
@@ -80,7 +88,7 @@ def test_merging_in_any_order_equals_one_pass(seed, parts):
 
 
 def test_bands_by_latitude():
-    assert band(np.array([0, 30, -30, 30.1, -60, 60.1, 90, -90])).tolist() == [
+    assert latitude_band(np.array([0, 30, -30, 30.1, -60, 60.1, 90, -90])).tolist() == [
         0,
         0,
         0,
@@ -107,7 +115,7 @@ def test_a_band_without_data_has_no_limit_and_a_constant_channel_a_bin():
 
 def test_z_uses_channel_and_band():
     mean, std = np.array([[200, 210, 220], [230, 240, 250]]), np.array([[1, 2, 4], [5, 10, 20]])
-    limits = Limits(["1", "2"], mean, std, np.ones((2, 3), int))
+    limits = BiweightLimits(["1", "2"], mean, std, np.ones((2, 3), int))
     z = limits.z(np.array([[202.0, 230.0], [212.0, np.nan]]), np.array([0.0, -45.0]))
     assert z[0].tolist() == [2, 0]
     assert z[1, 0] == 1
@@ -119,7 +127,7 @@ def test_round_trip(tmp_path):
         np.random.default_rng(0).normal(250, 5, (300, 2)), np.linspace(-90, 90, 300), ("1", "22")
     ).limits()
     wrote.write(tmp_path / "limits.parquet")
-    read = Limits.read(tmp_path / "limits.parquet")
+    read = BiweightLimits.read(tmp_path / "limits.parquet")
     assert read.channels == ["1", "22"]
     for name in ("mean", "std", "count"):
         assert np.array_equal(getattr(read, name), getattr(wrote, name))

@@ -11,7 +11,12 @@ from hypothesis import strategies as st
 
 from fuxiflow.__main__ import main
 from fuxiflow.observations import channel_selection as selection
-from fuxiflow.observations.jacobians import COLUMNS, JacobianTable, covariance, load
+from fuxiflow.observations.jacobians import (
+    COLUMNS,
+    JacobianTable,
+    background_covariance,
+    read_jacobians,
+)
 
 
 def make(jacobian, noise=None, background=None, pressure=None, variable=None):
@@ -36,7 +41,7 @@ def sounder(seed, profiles=2, channels=12, state=6):
     pressure = np.geomspace(10, 1000, state)
     centre = generator.uniform(np.log(10), np.log(1000), (profiles, channels, 1))
     jacobian = np.exp(-((np.log(pressure) - centre) ** 2))
-    background = covariance(
+    background = background_covariance(
         generator.uniform(0.5, 2, state), pressure, np.array(["T"] * state), 0.5
     )
     return make(jacobian, generator.uniform(0.2, 1, channels), background, pressure)
@@ -239,7 +244,7 @@ def as_parquet(table, path, std):
 @pytest.mark.parametrize("suffix", [".nc", ".zarr"])
 def test_a_table_of_xarray(tmp_path, suffix):
     table = sounder(3)
-    back = load(as_netcdf(table, tmp_path / f"table{suffix}"))
+    back = read_jacobians(as_netcdf(table, tmp_path / f"table{suffix}"))
     for name in JacobianTable.__dataclass_fields__:
         assert np.array_equal(getattr(back, name), getattr(table, name)), name
 
@@ -248,22 +253,24 @@ def test_a_table_of_parquet_in_any_order_of_rows(tmp_path):
     std = np.linspace(0.5, 2, 6)
     table = sounder(4)
     as_parquet(table, tmp_path / "t.parquet", std)
-    back = load(tmp_path / "t.parquet", correlation_length=0.5)
+    back = read_jacobians(tmp_path / "t.parquet", correlation_length=0.5)
     assert np.array_equal(back.jacobian, table.jacobian)
     assert back.channel.tolist() == table.channel.tolist()
-    assert back.background == pytest.approx(covariance(std, table.pressure, table.variable, 0.5))
-    assert load(tmp_path / "t.parquet").background == pytest.approx(np.diag(std**2))
+    assert back.background == pytest.approx(
+        background_covariance(std, table.pressure, table.variable, 0.5)
+    )
+    assert read_jacobians(tmp_path / "t.parquet").background == pytest.approx(np.diag(std**2))
 
 
 def test_covariance_by_hand():
-    found = covariance(
+    found = background_covariance(
         np.array([1.0, 2, 3]), np.array([1, np.e, 1]), np.array(["T", "T", "q"]), 2.0
     )
     assert found == pytest.approx(
         np.array([[1, 2 * np.exp(-0.5), 0], [2 * np.exp(-0.5), 4, 0], [0, 0, 9]])
     )
     with pytest.raises(ValueError, match="length"):
-        covariance(np.ones(1), np.ones(1), np.array(["T"]), -1.0)
+        background_covariance(np.ones(1), np.ones(1), np.array(["T"]), -1.0)
 
 
 @pytest.mark.parametrize(
@@ -296,17 +303,17 @@ def test_bad_files_are_refused(tmp_path):
     ):
         change(frame).to_parquet(tmp_path / f"{name}.parquet")
         with pytest.raises(ValueError, match=message):
-            load(tmp_path / f"{name}.parquet")
+            read_jacobians(tmp_path / f"{name}.parquet")
     (tmp_path / "broken.parquet").write_bytes(b"PAR1")
     with pytest.raises(ValueError, match="not a readable Parquet"):
-        load(tmp_path / "broken.parquet")
+        read_jacobians(tmp_path / "broken.parquet")
     xr.Dataset({"x": 1}).to_netcdf(tmp_path / "x.nc", engine="netcdf4")
     with pytest.raises(ValueError, match=r"lacks channel, jacobian"):
-        load(tmp_path / "x.nc")
+        read_jacobians(tmp_path / "x.nc")
     with pytest.raises(ValueError, match="not one of"):
-        load(tmp_path)
+        read_jacobians(tmp_path)
     with pytest.raises(FileNotFoundError):
-        load(tmp_path / "absent.nc")
+        read_jacobians(tmp_path / "absent.nc")
 
 
 def test_the_command_writes_the_list(tmp_path, capsys):
@@ -319,7 +326,7 @@ def test_the_command_writes_the_list(tmp_path, capsys):
     first, header = output.read_text().splitlines()[:2]
     assert json.loads(first.removeprefix("# provenance: "))["rule"] == "select-channels"
     assert header.startswith("channel,wavenumber,order")
-    back = selection.read(output)
+    back = selection.read_channel_list(output)
     assert (back["spaced"] > 0).sum() == 3
     again = tmp_path / "again.csv"
     assert (
@@ -340,7 +347,7 @@ def test_the_command_writes_the_list(tmp_path, capsys):
         )
         == 0
     )
-    assert set(selection.read(again)["channel"]) <= set(back["channel"])
+    assert set(selection.read_channel_list(again)["channel"]) <= set(back["channel"])
 
 
 def test_the_command_says_what_is_wrong(tmp_path, capsys):

@@ -10,9 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fuxiflow.grids import Grid
-from fuxiflow.observations import gridding, kernels, table
-from fuxiflow.observations.gridding import Options, Shared, draw_keys, grid_table, hourly_cells
-from fuxiflow.observations.sparse import SparseGrids
+from fuxiflow.observations import footprint_table, gridding, gridding_kernels
+from fuxiflow.observations.gridding import (
+    GriddingOptions,
+    PlatformChoice,
+    grid_footprints,
+    hourly_cells,
+    platform_keys,
+)
+from fuxiflow.observations.sparse_grids import SparseGrids
 
 START = np.datetime64("2022-07-01")
 GRID = Grid(6, 12)
@@ -122,7 +128,7 @@ PLACES = st.tuples(st.floats(-90, 90, width=32), st.floats(-360, 360, width=32))
 
 def nearest_cells(places, nlat, nlon):
     lat, lon = (np.array(column, np.float32) for column in zip(*places, strict=True))
-    return kernels.nearest_cells(lat, lon, nlat, nlon).tolist()
+    return gridding_kernels.nearest_cells(lat, lon, nlat, nlon).tolist()
 
 
 @settings(deadline=None)  # the first call compiles
@@ -181,7 +187,7 @@ def of_platforms(n, seed, merged=False, names=PLATFORMS):
     """Random platforms of n footprints."""
     code = np.random.default_rng(seed + 7).integers(0, len(PLATFORMS), n)
     code = np.array([names.index(PLATFORMS[i]) for i in code], np.int8)
-    return Shared(code, None if merged else draw_keys(1, "s", names))
+    return PlatformChoice(code, None if merged else platform_keys(1, "s", names))
 
 
 def cells(data, shared, **kwargs):
@@ -223,7 +229,7 @@ def test_neither_order_of_files_nor_of_platforms_changes_the_draw(n, seed):
     data, shared = footprints(n, seed), of_platforms(n, seed)
     found = cells(data, shared)
     order = np.random.default_rng(seed + 1).permutation(n)
-    other = Shared(shared.code[order], shared.keys)
+    other = PlatformChoice(shared.code[order], shared.keys)
     assert cells(tuple(column[order] for column in data), other) == found
     turned, passed_over = cells(data, of_platforms(n, seed, names=PLATFORMS[::-1]))
     assert passed_over == found[1]
@@ -236,7 +242,7 @@ def test_draws_are_fair_and_follow_seed_source_hour_and_cell():
     code = np.tile(np.array([0, 1], np.int8), 72)
 
     def drawn(seed=1, source="s", hour=0):
-        shared = Shared(code, draw_keys(seed, source, ["A", "B"]))
+        shared = PlatformChoice(code, platform_keys(seed, source, ["A", "B"]))
         (part,) = hourly_cells(
             time + np.timedelta64(hour, "h"),
             lat,
@@ -274,7 +280,7 @@ def test_merged_platforms_all_count(n, seed):
     )
     for key, (platform, *_) in found.items():
         seen = set(shared.code[(hour == key[0]) & (cell == key[1])].tolist())
-        assert platform == (seen.pop() if len(seen) == 1 else kernels.SEVERAL)
+        assert platform == (seen.pop() if len(seen) == 1 else gridding_kernels.SEVERAL)
 
 
 @given(
@@ -296,7 +302,7 @@ def test_footprints_are_conserved_anywhere(lat, lon, seed):
     assert sum(count for _, count, _ in found.values()) + passed_over == n
 
 
-def footprint_table(path, data, rejected, platforms=("P",)):
+def write_footprints(path, data, rejected, platforms=("P",)):
     time, lat, lon, values, zenith = data
     columns = {
         "time": time,
@@ -307,11 +313,11 @@ def footprint_table(path, data, rejected, platforms=("P",)):
         "rejected": rejected,
         "scan_position": np.ones(len(time), "i2"),
     }
-    with table.TableWriter(path, ["1", "2", "3"]) as writer:
+    with footprint_table.FootprintWriter(path, ["1", "2", "3"]) as writer:
         for i, name in enumerate(platforms):
             part = {key: column[i :: len(platforms)] for key, column in columns.items()}
             writer.write(
-                table.build(
+                footprint_table.build_footprints(
                     ["1", "2", "3"], np.nan_to_num(values)[i :: len(platforms)], part, name, f"f{i}"
                 )
             )
@@ -320,9 +326,9 @@ def footprint_table(path, data, rejected, platforms=("P",)):
 def test_tables_become_stores(tmp_path):
     data = footprints(500, 1, hours=48, missing=0)
     rejected = (np.arange(500) % 5 == 0).astype("u1")
-    footprint_table(tmp_path / "t.parquet", data, rejected)
+    write_footprints(tmp_path / "t.parquet", data, rejected)
     days = list(
-        grid_table(
+        grid_footprints(
             tmp_path / "t.parquet",
             tmp_path / "g.zarr",
             "s",
@@ -330,7 +336,7 @@ def test_tables_become_stores(tmp_path):
             GRID,
             date(2022, 7, 1),
             date(2022, 7, 3),
-            Options(["P"]),
+            GriddingOptions(["P"]),
         )
     )
     assert [day for day, *_ in days] == [date(2022, 7, d) for d in (1, 2, 3)]
@@ -349,10 +355,10 @@ def test_tables_become_stores(tmp_path):
 def test_a_lost_footprint_is_an_error(tmp_path):
     data = footprints(10, 1)
     data[1][3] = np.nan
-    footprint_table(tmp_path / "t.parquet", data, np.zeros(10, "u1"))
+    write_footprints(tmp_path / "t.parquet", data, np.zeros(10, "u1"))
     with pytest.raises(RuntimeError, match="10 footprints of 2022-07-01, but 9"):
         list(
-            grid_table(
+            grid_footprints(
                 tmp_path / "t.parquet",
                 tmp_path / "g.zarr",
                 "s",
@@ -360,7 +366,7 @@ def test_a_lost_footprint_is_an_error(tmp_path):
                 GRID,
                 date(2022, 7, 1),
                 date(2022, 7, 1),
-                Options(["P"]),
+                GriddingOptions(["P"]),
             )
         )
 
@@ -373,7 +379,9 @@ def test_tables_of_several_platforms(tmp_path):
             np.concatenate([column[PLATFORMS.index(p) :: 3] for p in order]) for column in data
         ]
         sizes = np.cumsum([len(data[0][PLATFORMS.index(p) :: 3]) for p in order])
-        with table.TableWriter(tmp_path / f"{name}.parquet", ["1", "2", "3"]) as writer:
+        with footprint_table.FootprintWriter(
+            tmp_path / f"{name}.parquet", ["1", "2", "3"]
+        ) as writer:
             for p, first, last in zip(order, [0, *sizes], sizes, strict=False):
                 time, lat, lon, values, zenith = (column[first:last] for column in columns)
                 part = {
@@ -385,9 +393,11 @@ def test_tables_of_several_platforms(tmp_path):
                     "rejected": np.zeros(len(lat), "u1"),
                     "scan_position": np.ones(len(lat), "i2"),
                 }
-                writer.write(table.build(["1", "2", "3"], values, part, p, f"{p}.h5"))
+                writer.write(
+                    footprint_table.build_footprints(["1", "2", "3"], values, part, p, f"{p}.h5")
+                )
         days = list(
-            grid_table(
+            grid_footprints(
                 tmp_path / f"{name}.parquet",
                 tmp_path / f"{name}.zarr",
                 "s",
@@ -395,7 +405,7 @@ def test_tables_of_several_platforms(tmp_path):
                 GRID,
                 date(2022, 7, 1),
                 date(2022, 7, 1),
-                Options(PLATFORMS, seed=5),
+                GriddingOptions(PLATFORMS, seed=5),
             )
         )
         assert days[0][1] == 500
@@ -412,10 +422,10 @@ def test_tables_of_several_platforms(tmp_path):
 
 
 def test_a_platform_that_the_source_does_not_name_is_an_error(tmp_path):
-    footprint_table(tmp_path / "t.parquet", footprints(10, 1), np.zeros(10, "u1"), ("P", "Q"))
+    write_footprints(tmp_path / "t.parquet", footprints(10, 1), np.zeros(10, "u1"), ("P", "Q"))
     with pytest.raises(ValueError, match="platform Q, expected one of P"):
         list(
-            grid_table(
+            grid_footprints(
                 tmp_path / "t.parquet",
                 tmp_path / "g.zarr",
                 "s",
@@ -423,7 +433,7 @@ def test_a_platform_that_the_source_does_not_name_is_an_error(tmp_path):
                 GRID,
                 date(2022, 7, 1),
                 date(2022, 7, 1),
-                Options(["P"]),
+                GriddingOptions(["P"]),
             )
         )
 
@@ -448,7 +458,9 @@ def test_footprints_are_sorted_by_hour_as_plain_arithmetic_has_it(seconds):
         [np.datetime64("NaT") if s is None else START + np.timedelta64(s, "s") for s in seconds],
         "M8[ns]",
     )
-    order, edges = kernels.by_hour(time.view(np.int64), START.astype("M8[ns]").astype(np.int64), 3)
+    order, edges = gridding_kernels.sort_by_hour(
+        time.view(np.int64), START.astype("M8[ns]").astype(np.int64), 3
+    )
     expected = [
         [i for i, s in enumerate(seconds) if s is not None and s // 3600 == hour]
         for hour in range(3)
@@ -472,7 +484,7 @@ def test_footprints_in_the_order_of_time_are_gridded_as_any_others(seconds, inva
         list(hourly_cells(*(column[order] for column in columns), GRID, START, 3))
         for order in (np.arange(n), mixed)
     )
-    assert kernels.ascending(time.view(np.int64))
+    assert gridding_kernels.is_ascending(time.view(np.int64))
     assert [found.hour for found in ours] == [found.hour for found in theirs]
     assert sum(found.count.sum() for found in ours) == sum(
         0 <= (t - START).astype(float) < 3 * 3600e9 for t in time
@@ -484,4 +496,4 @@ def test_footprints_in_the_order_of_time_are_gridded_as_any_others(seconds, inva
 
 @pytest.mark.parametrize(("times", "expected"), [([], True), ([3, 3, 4], True), ([3, 4, 3], False)])
 def test_order_of_time(times, expected):
-    assert kernels.ascending(np.array(times, np.int64)) == expected
+    assert gridding_kernels.is_ascending(np.array(times, np.int64)) == expected

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from fuxiflow.observations import ledger
-from fuxiflow.observations.ledger import Entry
-from fuxiflow.observations.reasons import Reason
-from tests.observations_tables import START, footprints
+from fuxiflow.observations.ledger import LedgerEntry
+from fuxiflow.observations.rejection_codes import Reason
+from tests.support.footprint_tables import START, footprints
 
 
 def rows(frame):
@@ -17,8 +17,8 @@ def rows(frame):
 
 def test_counts_by_file_day_and_reason():
     time = START + np.array([0, 23, 24, 25]) * np.timedelta64(1, "h")
-    found = ledger.frame(
-        ledger.count("s", footprints(np.ones((4, 2)), time=time, rejected=[0, 0, 0, 5]))
+    found = ledger.build_ledger(
+        ledger.count_reasons("s", footprints(np.ones((4, 2)), time=time, rejected=[0, 0, 0, 5]))
     )
     assert rows(found) == [
         ("f.h5", date(2022, 7, 1), "used", 2),
@@ -30,7 +30,7 @@ def test_counts_by_file_day_and_reason():
 def test_unknown_times_have_no_day():
     time = np.array(["NaT", START], "datetime64[ns]")
     (unknown, used) = sorted(
-        ledger.count("s", footprints(np.ones((2, 2)), time=time, rejected=[2, 0])),
+        ledger.count_reasons("s", footprints(np.ones((2, 2)), time=time, rejected=[2, 0])),
         key=lambda entry: entry.reason,
     )
     assert (unknown.day, unknown.reason, used.day) == (None, "time", date(2022, 7, 1))
@@ -38,56 +38,59 @@ def test_unknown_times_have_no_day():
 
 def test_single_values_are_counted_by_channel():
     lost = np.array([[True, False], [True, True], [False, False]])
-    found = ledger.missing_values("s", footprints(np.ones((3, 2))), lost, Reason.RANGE)
+    found = ledger.count_missing_values("s", footprints(np.ones((3, 2))), lost, Reason.RANGE)
     assert [(entry.channel, entry.reason, entry.count) for entry in found] == [
         ("1", "range", 2),
         ("2", "range", 1),
     ]
-    assert ledger.missing_values("s", footprints(np.ones((3, 2))), lost & False, Reason.RANGE) == []
+    assert (
+        ledger.count_missing_values("s", footprints(np.ones((3, 2))), lost & False, Reason.RANGE)
+        == []
+    )
 
 
 def test_pieces_of_a_file_are_added_up():
     part = footprints(np.ones((3, 2)))
-    found = ledger.frame(ledger.count("s", part) + ledger.count("s", part))
+    found = ledger.build_ledger(ledger.count_reasons("s", part) + ledger.count_reasons("s", part))
     assert found["count"].tolist() == [6]
 
 
 def test_conservation_is_asserted_by_file():
     day = date(2022, 7, 1)
     good = [
-        Entry("s", "a", day, ledger.READ, 5),
-        Entry("s", "a", None, "time", 2),
-        Entry("s", "a", day, "used", 3),
-        Entry("s", "a", day, "range", 4, channel="1"),
-        Entry("s", "b", day, "unreadable", 0),
+        LedgerEntry("s", "a", day, ledger.READ, 5),
+        LedgerEntry("s", "a", None, "time", 2),
+        LedgerEntry("s", "a", day, "used", 3),
+        LedgerEntry("s", "a", day, "range", 4, channel="1"),
+        LedgerEntry("s", "b", day, "unreadable", 0),
     ]
-    ledger.check(ledger.frame(good))
+    ledger.check_ledger(ledger.build_ledger(good))
     with pytest.raises(ledger.LedgerError, match="a: 5 footprints read, but 4 used or rejected"):
-        ledger.check(ledger.frame([*good[:2], Entry("s", "a", day, "used", 2)]))
+        ledger.check_ledger(ledger.build_ledger([*good[:2], LedgerEntry("s", "a", day, "used", 2)]))
     with pytest.raises(ledger.LedgerError, match="c: 0 footprints read, but 1"):
-        ledger.check(ledger.frame([*good, Entry("s", "c", day, "used", 1)]))
+        ledger.check_ledger(ledger.build_ledger([*good, LedgerEntry("s", "c", day, "used", 1)]))
 
 
 def test_round_trip_and_summary(tmp_path):
     day = date(2022, 7, 1)
-    wrote = ledger.frame(
+    wrote = ledger.build_ledger(
         [
-            Entry("s", "a", day, ledger.READ, 5),
-            Entry("s", "a", None, "used", 5),
-            Entry("s", "b", day, "unreadable", 0, message="truncated"),
+            LedgerEntry("s", "a", day, ledger.READ, 5),
+            LedgerEntry("s", "a", None, "used", 5),
+            LedgerEntry("s", "b", day, "unreadable", 0, message="truncated"),
         ]
     )
-    ledger.write(tmp_path / "l.parquet", wrote)
-    read = ledger.read([tmp_path / "l.parquet", tmp_path / "l.parquet"])
+    ledger.write_ledger(tmp_path / "l.parquet", wrote)
+    read = ledger.read_ledgers([tmp_path / "l.parquet", tmp_path / "l.parquet"])
     assert len(read) == 6
     assert rows(read)[:1] == rows(wrote)[:1]
-    assert ledger.summary(wrote) == "read 5, used 5, unreadable 0 (1 files)"
+    assert ledger.summarize_ledger(wrote) == "read 5, used 5, unreadable 0 (1 files)"
 
 
 def test_an_empty_ledger_is_a_table(tmp_path):
-    ledger.check(ledger.frame([]))
-    ledger.write(tmp_path / "l.parquet", ledger.frame([]))
-    assert len(ledger.read([tmp_path / "l.parquet"])) == 0
+    ledger.check_ledger(ledger.build_ledger([]))
+    ledger.write_ledger(tmp_path / "l.parquet", ledger.build_ledger([]))
+    assert len(ledger.read_ledgers([tmp_path / "l.parquet"])) == 0
 
 
 def test_reasons_have_unique_codes_and_descriptions():

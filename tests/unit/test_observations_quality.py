@@ -7,24 +7,26 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fuxiflow.observations import quality, table
-from fuxiflow.observations.biweight import Limits
-from fuxiflow.observations.reasons import Reason
-from tests.observations_tables import START, footprints
+from fuxiflow.observations import footprint_table, quality
+from fuxiflow.observations.biweight import BiweightLimits
+from fuxiflow.observations.rejection_codes import Reason
+from tests.support.footprint_tables import START, footprints
 
-LIMITS = Limits(["1", "2"], np.full((2, 3), 250.0), np.full((2, 3), 10.0), np.ones((2, 3), int))
+LIMITS = BiweightLimits(
+    ["1", "2"], np.full((2, 3), 250.0), np.full((2, 3), 10.0), np.ones((2, 3), int)
+)
 RANGES = [(50, 350)] * 2
 DAYS = date(2022, 7, 1), date(2022, 7, 2)
 
 
 def check(part, limits=LIMITS, max_speed=9000):
-    repeated = quality.duplicates(part)
-    strayed = quality.strays(part, repeated, *DAYS, max_speed)
-    return quality.check(part, repeated, strayed, limits, *DAYS, ranges=RANGES, max_z=6)
+    repeated = quality.duplicate_footprints(part)
+    strayed = quality.off_track_footprints(part, repeated, *DAYS, max_speed)
+    return quality.check_footprints(part, repeated, strayed, limits, *DAYS, ranges=RANGES, max_z=6)
 
 
 def codes(checked):
-    return table.column(checked.footprints, "rejected").tolist()
+    return footprint_table.column_values(checked.footprints, "rejected").tolist()
 
 
 def test_good_footprints_pass_unchanged():
@@ -39,7 +41,7 @@ def test_good_footprints_pass_unchanged():
 def test_a_single_bad_value_becomes_missing():
     checked = check(footprints([[40, 250], [250, 320], [np.nan, 250]]))
     assert codes(checked) == [0, 0, 0]
-    assert np.isnan(table.values_of(checked.footprints)).tolist() == [
+    assert np.isnan(footprint_table.values_of(checked.footprints)).tolist() == [
         [True, False],
         [False, True],
         [True, False],
@@ -51,13 +53,17 @@ def test_a_single_bad_value_becomes_missing():
 def test_a_footprint_without_a_good_value_is_rejected_with_its_values():
     checked = check(footprints([[40, 400], [320, 180], [40, 320]]))
     assert codes(checked) == [Reason.RANGE, Reason.OUTLIER, Reason.OUTLIER]
-    assert table.values_of(checked.footprints).tolist() == [[40, 400], [320, 180], [40, 320]]
+    assert footprint_table.values_of(checked.footprints).tolist() == [
+        [40, 400],
+        [320, 180],
+        [40, 320],
+    ]
     assert not checked.out_of_range.any()
     assert not checked.outliers.any()
 
 
 def test_bands_have_their_own_limits_and_may_have_none():
-    limits = Limits(
+    limits = BiweightLimits(
         ["1", "2"],
         np.array([[250, 200, np.nan]] * 2),
         np.array([[10, 1, np.nan]] * 2),
@@ -160,7 +166,9 @@ def test_applied_twice_nothing_changes(seed, n):
     twice = check(once.footprints)
     assert codes(once) == codes(twice)
     assert np.array_equal(
-        table.values_of(once.footprints), table.values_of(twice.footprints), equal_nan=True
+        footprint_table.values_of(once.footprints),
+        footprint_table.values_of(twice.footprints),
+        equal_nan=True,
     )
     assert not twice.out_of_range.any()
     assert not twice.outliers.any()
@@ -184,13 +192,15 @@ def test_parts_of_a_table_on_disk_give_what_the_whole_gives(tmp_path_factory, se
         lat=generator.choice([0, 0, 0.0, -0.0, 50], n),
         lon=generator.choice([0, 0, 100], n),
     )
-    repeated = quality.duplicates(part)
-    expected = repeated, quality.strays(part, repeated, *DAYS, 30)
+    repeated = quality.duplicate_footprints(part)
+    expected = repeated, quality.off_track_footprints(part, repeated, *DAYS, 30)
     path = tmp_path_factory.mktemp("table") / "t.parquet"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(table, "ROW_GROUP", 5)
-        with table.TableWriter(path, ["1", "2"]) as out:
+        patch.setattr(footprint_table, "ROW_GROUP", 5)
+        with footprint_table.FootprintWriter(path, ["1", "2"]) as out:
             for first in range(0, n, 4):
                 out.write(part.slice(first, 4))
-    for found, whole in zip(quality.repeats(path, *DAYS, 30, rows), expected, strict=True):
+    for found, whole in zip(
+        quality.duplicates_and_off_track(path, *DAYS, 30, rows), expected, strict=True
+    ):
         assert found.tolist() == whole.tolist()

@@ -4,12 +4,12 @@ import h5py
 import numpy as np
 import pytest
 
-from fuxiflow.observations import readers, table
+from fuxiflow.observations import footprint_table, readers
 from fuxiflow.observations.readers import atms_sdr
 from fuxiflow.observations.readers.bufr_footprints import INSTRUMENTS
-from fuxiflow.observations.reasons import Reason
+from fuxiflow.observations.rejection_codes import Reason
 from tests.helpers import realdata
-from tests.observations_files import POSITIONS, SCALE, swath, write_pair
+from tests.support.atms_sdr_files import POSITIONS, SCALE, swath, write_pair
 
 CHANNELS = [str(i) for i in range(1, 23)]
 
@@ -24,7 +24,7 @@ def only(files, *platforms, **kwargs):
 
 
 def codes(granule):
-    return table.column(granule.footprints, "rejected").tolist()
+    return footprint_table.column_values(granule.footprints, "rejected").tolist()
 
 
 def test_values_times_and_positions_come_back(tmp_path):
@@ -34,14 +34,14 @@ def test_values_times_and_positions_come_back(tmp_path):
     assert granule.file.startswith("SATMS_j01_d20220701_t1000000")
     assert len(found) == granule.count == 5 * POSITIONS
     assert (
-        np.abs(table.values_of(found) - data["temperature"].reshape(-1, 22)).max()
+        np.abs(footprint_table.values_of(found) - data["temperature"].reshape(-1, 22)).max()
         <= SCALE / 2 + 1e-4
     )
     for name in ("lat", "lon", "zenith", "azimuth"):
-        assert np.array_equal(table.column(found, name), data[name].ravel())
+        assert np.array_equal(footprint_table.column_values(found, name), data[name].ravel())
     times = np.array(["2022-07-01T10:00:00", "2022-07-01T10:00:00.018"], "datetime64[ns]")
-    assert np.array_equal(table.column(found, "time")[:2], times)
-    assert table.column(found, "scan_position").tolist() == [1, 2, 3, 4] * 5
+    assert np.array_equal(footprint_table.column_values(found, "time")[:2], times)
+    assert footprint_table.column_values(found, "scan_position").tolist() == [1, 2, 3, 4] * 5
     assert set(found["platform"].to_pylist()) == {"NOAA-20"}
     assert codes(granule) == [0] * 20
 
@@ -49,8 +49,10 @@ def test_values_times_and_positions_come_back(tmp_path):
 def test_chosen_channels_keep_their_order(tmp_path):
     data = swath("2022-07-01T10:00:00")
     found = only(write_pair(tmp_path, data), channels=["22", "1"]).footprints
-    assert table.channels_of(found) == ["22", "1"]
-    assert table.values_of(found)[0] == pytest.approx(data["temperature"][0, 0, [21, 0]], abs=0.004)
+    assert footprint_table.channels_of(found) == ["22", "1"]
+    assert footprint_table.values_of(found)[0] == pytest.approx(
+        data["temperature"][0, 0, [21, 0]], abs=0.004
+    )
 
 
 def test_fill_values_become_missing_and_are_coded(tmp_path):
@@ -62,10 +64,10 @@ def test_fill_values_become_missing_and_are_coded(tmp_path):
     data["zenith"][1, 6] = np.nan
     granule = only(write_pair(tmp_path, data))
     assert codes(granule)[:24] == [Reason.MISSING, *[0] * 19, *[Reason.LOCATION] * 3, 0]
-    values = table.values_of(granule.footprints)
+    values = footprint_table.values_of(granule.footprints)
     assert np.isnan(values[0]).all()
     assert np.isnan(values[1]).tolist() == [i == 4 for i in range(22)]
-    assert np.isnan(table.column(granule.footprints, "lat")[20])
+    assert np.isnan(footprint_table.column_values(granule.footprints, "lat")[20])
 
 
 def test_first_scans_with_zero_coordinates_have_no_place(tmp_path):
@@ -75,7 +77,7 @@ def test_first_scans_with_zero_coordinates_have_no_place(tmp_path):
     data["lat"][:2] = data["lon"][:2] = 0.0
     granule = only(write_pair(tmp_path, data))
     assert codes(granule) == [Reason.LOCATION] * 32 + [0] * 48
-    assert np.isnan(table.column(granule.footprints, "lat")[:32]).all()
+    assert np.isnan(footprint_table.column_values(granule.footprints, "lat")[:32]).all()
 
 
 def test_an_all_missing_swath_is_counted(tmp_path):
@@ -93,7 +95,7 @@ def test_times_outside_the_nominal_period_are_coded(tmp_path):
         beams[0, 1] += 86_400_000_000
     granule = only([satms, gatmo])
     assert codes(granule)[:3] == [Reason.TIME, Reason.TIME, 0]
-    assert np.isnat(table.column(granule.footprints, "time")[:2]).all()
+    assert np.isnat(footprint_table.column_values(granule.footprints, "time")[:2]).all()
 
 
 def test_aggregates_use_the_factors_of_each_granule(tmp_path):
@@ -102,7 +104,7 @@ def test_aggregates_use_the_factors_of_each_granule(tmp_path):
         group = file["All_Data/ATMS-SDR_All"]
         group["BrightnessTemperature"][:] = 20000
         group["BrightnessTemperatureFactors"][:] = [0.01, 0, 0.005, 150]
-    values = table.values_of(only([satms, gatmo]).footprints)[:, 0].reshape(5, POSITIONS)
+    values = footprint_table.values_of(only([satms, gatmo]).footprints)[:, 0].reshape(5, POSITIONS)
     assert values[:, 0].tolist() == pytest.approx([200, 200, 200, 250, 250], abs=1e-3)
 
 
@@ -110,7 +112,7 @@ def test_longitudes_are_brought_to_one_convention(tmp_path):
     data = swath("2022-07-01T10:00:00")
     data["lon"] += 170  # to beyond 180
     found = only(write_pair(tmp_path, data)).footprints
-    lon = table.column(found, "lon")
+    lon = footprint_table.column_values(found, "lon")
     assert lon == pytest.approx((data["lon"].ravel() + 180.0) % 360 - 180, abs=1e-4)
     assert (lon[:4] < 0).tolist() == [False, False, True, True]
 
@@ -268,16 +270,16 @@ def test_a_real_granule(platform):
     found = granule.footprints
     assert len(found) == 12 * 96
     assert codes(granule) == [0] * len(found)
-    time = table.column(found, "time")
+    time = footprint_table.column_values(found, "time")
     assert time[0] == np.datetime64("2018-10-22T00:22:21.351404")
     assert (
         np.datetime64("2018-10-22T00:22:52")
         < time[-1]
         < np.datetime64("2018-10-22T00:22:52.973015")
     )
-    values = table.values_of(found)
+    values = footprint_table.values_of(found)
     assert (values.min(), values.max()) == pytest.approx((207.9, 285.3), abs=0.1)
-    assert table.column(found, "zenith").max() == pytest.approx(64.1, abs=0.05)
+    assert footprint_table.column_values(found, "zenith").max() == pytest.approx(64.1, abs=0.05)
     assert set(found["platform"].to_pylist()) == {platform}
 
 
@@ -288,9 +290,14 @@ def test_a_real_granule_equals_a_satpy_scene():
     scene = Scene(list(map(str, pair)), reader="atms_sdr_hdf5")
     scene.load([*CHANNELS, "lat", "lon", "sat_zen"])
     found = only(pair, "S-NPP").footprints
-    values = table.values_of(found)
+    values = footprint_table.values_of(found)
     for i, name in enumerate(CHANNELS):
         assert np.array_equal(values[:, i], scene[name].values.ravel())
     for name, theirs in {"lat": "lat", "lon": "lon", "zenith": "sat_zen"}.items():
-        assert np.array_equal(table.column(found, name), scene[theirs].values.ravel())
-    assert scene.start_time == table.column(found, "time")[0].astype("datetime64[us]").item()
+        assert np.array_equal(
+            footprint_table.column_values(found, name), scene[theirs].values.ravel()
+        )
+    assert (
+        scene.start_time
+        == footprint_table.column_values(found, "time")[0].astype("datetime64[us]").item()
+    )

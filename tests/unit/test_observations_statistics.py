@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fuxiflow.grids import Grid
-from fuxiflow.observations.sparse import SparseWriter
+from fuxiflow.observations.sparse_grids import SparseWriter
 from fuxiflow.observations.statistics import GridStatistics, _Moments, grid_statistics
 
 

@@ -13,8 +13,8 @@ from numpy.testing import assert_allclose
 
 from fuxiflow import physics
 from fuxiflow.cyclones import best_tracks
-from fuxiflow.observations import readers, table
-from fuxiflow.observations.reasons import Reason
+from fuxiflow.observations import footprint_table, readers
+from fuxiflow.observations.rejection_codes import Reason
 from tests.helpers import realdata
 from tests.level1_files import mutations
 
@@ -27,7 +27,7 @@ def write(path, *parts):
 
 
 def codes(granule):
-    return table.column(granule.footprints, "rejected")
+    return footprint_table.column_values(granule.footprints, "rejected")
 
 
 SDR = "npp_d20181022_t0022213_e0022529_b36187_c20181022014936"
@@ -96,8 +96,8 @@ def test_sensor_data_records_of_every_platform_and_machine(
     assert set(found["platform"].to_pylist()) == {name}
     assert not codes(granule).any()
     for column, expected in (("lat", lat), ("lon", lon), ("zenith", zenith)):
-        assert np.array_equal(table.column(found, column), expected)
-    assert_allclose(table.values_of(found), temperature, rtol=1e-6)
+        assert np.array_equal(footprint_table.column_values(found, column), expected)
+    assert_allclose(footprint_table.values_of(found), temperature, rtol=1e-6)
 
 
 def first_scans(*values):
@@ -263,7 +263,7 @@ def test_no_damage_to_sensor_data_records_gives_impossible_footprints(tmp_path):
     whole = sdr(tmp_path)
     names = [str(i) for i in range(1, 23)]
     (true,) = readers.read("atms_sdr", whole, ["Suomi-NPP"], names)
-    places = [table.column(true.footprints, name) for name in ("lat", "lon")]
+    places = [footprint_table.column_values(true.footprints, name) for name in ("lat", "lon")]
     outcomes = Counter()
     for which, seed in ((0, 5), (1, 6)):
         content = whole[which].read_bytes()
@@ -277,12 +277,15 @@ def test_no_damage_to_sensor_data_records_gives_impossible_footprints(tmp_path):
                 found, used = granule.footprints, codes(granule) == 0
                 outcomes["rejected"] += len(used) - used.sum()
                 off = physics.great_circle(
-                    *(table.column(found, name) for name in ("lat", "lon")), *places
+                    *(footprint_table.column_values(found, name) for name in ("lat", "lon")),
+                    *places,
                 )
                 assert (off[used] < 40).all()
-                elapsed = table.column(found, "time") - table.column(true.footprints, "time")
+                elapsed = footprint_table.column_values(
+                    found, "time"
+                ) - footprint_table.column_values(true.footprints, "time")
                 assert (np.abs(elapsed[used]) < np.timedelta64(60, "s")).all()
-                values = table.values_of(found)
+                values = footprint_table.values_of(found)
                 assert not ((values < 2.7) | (values > 350)).any()
         whole[which].write_bytes(content)
     assert outcomes[Reason.UNREADABLE] > 30
@@ -333,11 +336,13 @@ def test_level_1b_of_every_spacecraft_and_machine(tmp_path):
     assert (refused.reason, refused.count) == (Reason.UNREADABLE, 0)
     assert "no header of AMSU-A level 1b" in refused.message
     assert len(found) == len(SPACECRAFT)
-    values = table.values_of(found["NK"].footprints)
+    values = footprint_table.values_of(found["NK"].footprints)
     assert np.isfinite(values).any(axis=1).all()
     for letters, name in SPACECRAFT.values():
         assert set(found[letters].footprints["platform"].to_pylist()) == {name}
-        assert np.array_equal(table.values_of(found[letters].footprints), values, equal_nan=True)
+        assert np.array_equal(
+            footprint_table.values_of(found[letters].footprints), values, equal_nan=True
+        )
 
 
 def test_level_1b_without_counts(tmp_path):

@@ -8,8 +8,8 @@ import pytest
 from numpy.testing import assert_allclose
 
 from fuxiflow import physics
-from fuxiflow.observations import bufr, readers, table
-from fuxiflow.observations.reasons import Reason
+from fuxiflow.observations import bufr, footprint_table, readers
+from fuxiflow.observations.rejection_codes import Reason
 from tests import recoded
 from tests.helpers import realdata
 
@@ -76,7 +76,7 @@ def write(path, *parts):
 
 
 def codes(granule):
-    return table.column(granule.footprints, "rejected")
+    return footprint_table.column_values(granule.footprints, "rejected")
 
 
 def assert_equal(name, granule, expected):
@@ -90,9 +90,11 @@ def assert_equal(name, granule, expected):
     ):
         if f"#1#{key}" in expected[0]:
             assert_allclose(
-                table.column(found, column), recoded.column(expected, f"#1#{key}"), rtol=1e-6
+                footprint_table.column_values(found, column),
+                recoded.column(expected, f"#1#{key}"),
+                rtol=1e-6,
             )
-    values = table.values_of(found)
+    values = footprint_table.values_of(found)
     if name == "iasi_241":
         scaled = np.stack(
             [
@@ -102,7 +104,7 @@ def assert_equal(name, granule, expected):
             1,
         )
         wavenumber = 64500 + 25 * (
-            np.array(table.channels_of(found), int) - 1
+            np.array(footprint_table.channels_of(found), int) - 1
         )  # per m; all in the first band, 1e-7
         assert_allclose(
             physics.brightness_temperature(scaled * 1e-7, wavenumber), values, rtol=1e-6
@@ -189,12 +191,12 @@ def test_sounders_without_values_or_places(tmp_path, name, compressed):
     ]
     found = {file: only for file, (only,) in sound(name, paths, wanted).items()}
     assert all(len(granule.footprints) == 15 for granule in found.values())
-    assert np.isnan(table.values_of(found["hollow"].footprints)).all()
+    assert np.isnan(footprint_table.values_of(found["hollow"].footprints)).all()
     assert codes(found["hollow"]).tolist() == [Reason.MISSING] * 15
     for word in scan:
         assert codes(found[word]).tolist() == [Reason.LOCATION] * 5 + [0] * 10
         assert codes(found[f"all {word}"]).tolist() == [Reason.LOCATION] * 15
-        assert np.isnan(table.column(found[word].footprints, "lat")[:5]).all()
+        assert np.isnan(footprint_table.column_values(found[word].footprints, "lat")[:5]).all()
 
 
 def without_subsets(data):

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from fuxiflow import ROOT
-from fuxiflow.observations import readers, table
+from fuxiflow.observations import footprint_table, readers
 from fuxiflow.observations.ingest import ingest
-from fuxiflow.observations.reasons import Reason
+from fuxiflow.observations.rejection_codes import Reason
 from fuxiflow.observations.satpy_readers import DIRECTORY, aapp_l1c
 from fuxiflow.physics import great_circle
 from tests.level1_files import mutations, orbit, temperatures, write_aapp
@@ -53,7 +53,7 @@ def read(path, instrument, platforms=("Metop-C",), channels=None):
 
 
 def codes(granule):
-    return table.column(granule.footprints, "rejected")
+    return footprint_table.column_values(granule.footprints, "rejected")
 
 
 @pytest.mark.parametrize("order", ["<", ">"])
@@ -69,14 +69,14 @@ def test_files_of_either_byte_order_word_by_word(tmp_path, instrument, order):
     assert len(found) == granule.count == view.lat.size
     assert not codes(granule).any()
     expected = words[:, first : first + positions * channels].reshape(-1, channels) * 0.01
-    assert np.allclose(table.values_of(found), expected, atol=2e-5)
+    assert np.allclose(footprint_table.values_of(found), expected, atol=2e-5)
     lat_lon = words[:, place : place + 2 * positions].reshape(-1, 2) * 1e-4
-    assert np.allclose(table.column(found, "lat"), lat_lon[:, 0], atol=1e-5)
-    assert np.allclose(table.column(found, "lon"), lat_lon[:, 1], atol=2e-5)
+    assert np.allclose(footprint_table.column_values(found, "lat"), lat_lon[:, 0], atol=1e-5)
+    assert np.allclose(footprint_table.column_values(found, "lon"), lat_lon[:, 1], atol=2e-5)
     angles = words[:, angle : angle + 4 * positions].reshape(-1, 4) * 0.01
-    assert np.allclose(table.column(found, "zenith"), angles[:, 0], atol=1e-5)
-    assert np.allclose(table.column(found, "azimuth"), angles[:, 1], atol=3e-5)
-    times = table.column(found, "time").reshape(view.lat.shape)
+    assert np.allclose(footprint_table.column_values(found, "zenith"), angles[:, 0], atol=1e-5)
+    assert np.allclose(footprint_table.column_values(found, "azimuth"), angles[:, 1], atol=3e-5)
+    times = footprint_table.column_values(found, "time").reshape(view.lat.shape)
     assert (np.abs(times - view.time[:, :1]) < np.timedelta64(1, "ms")).all()
     assert set(found["platform"].to_pylist()) == {"Metop-C"}
 
@@ -103,9 +103,9 @@ def test_missing_values_and_flags(tmp_path):
     }
     for scan in range(len(found)):
         assert (found[scan] == reasons.get(scan, Reason.USED)).all(), scan
-    assert np.isnan(table.values_of(granule.footprints).reshape(values.shape)[2, 3]).tolist() == [
-        False
-    ] * 4 + [True]
+    assert np.isnan(
+        footprint_table.values_of(granule.footprints).reshape(values.shape)[2, 3]
+    ).tolist() == [False] * 4 + [True]
 
 
 def test_an_all_missing_swath_is_counted(tmp_path):
@@ -121,7 +121,7 @@ def test_platforms_and_channels(tmp_path):
     (granule,) = read(path, "mhs")
     assert (granule.reason, granule.count) == (Reason.PLATFORM, swath_of("mhs").lat.size)
     (granule,) = read(path, "mhs", ["Metop-C", "NOAA-19"], ["5", "2"])
-    assert table.channels_of(granule.footprints) == ["5", "2"]
+    assert footprint_table.channels_of(granule.footprints) == ["5", "2"]
     with pytest.raises(ValueError, match="no channel 6; known: 1, 2, 3, 4, 5"):
         read(path, "mhs", channels=["6"])
 
@@ -204,12 +204,12 @@ def test_satpy_reads_the_same(tmp_path, instrument, reader):
     )
     assert done.returncode == 0, done.stderr[-2000:]
     (granule,) = read(path, instrument)
-    values, theirs = table.values_of(granule.footprints), np.load(tmp_path / "found.npz")
+    values, theirs = footprint_table.values_of(granule.footprints), np.load(tmp_path / "found.npz")
     for name, ours in {
         "one": values[:, 0],
         "five": values[:, 4],
-        "lon": table.column(granule.footprints, "lon"),
-        "zenith": table.column(granule.footprints, "zenith"),
+        "lon": footprint_table.column_values(granule.footprints, "lon"),
+        "zenith": footprint_table.column_values(granule.footprints, "zenith"),
     }.items():
         assert np.allclose(theirs[name].ravel(), ours, atol=3e-5), name
 
@@ -220,7 +220,7 @@ def test_mutations_give_values_within_physics_or_reasons(tmp_path, instrument):
     """One byte changed or the file cut off: no exception, positions within 15 km of the true ones, times in 10 s."""
     path = write(tmp_path, instrument)
     true = read(path, instrument)[0].footprints
-    place = [table.column(true, name) for name in ("lat", "lon", "time")]
+    place = [footprint_table.column_values(true, name) for name in ("lat", "lon", "time")]
     for changed in mutations(path.read_bytes(), 250, seed=3):
         path.write_bytes(changed)
         for granule in read(path, instrument, ["Metop-C", "Metop-B"]):
@@ -230,10 +230,11 @@ def test_mutations_give_values_within_physics_or_reasons(tmp_path, instrument):
                 continue
             used = codes(granule) == 0
             lat, lon, time = (
-                table.column(granule.footprints, name)[used] for name in ("lat", "lon", "time")
+                footprint_table.column_values(granule.footprints, name)[used]
+                for name in ("lat", "lon", "time")
             )
             expected = [column[: len(used)][used] for column in place]
             assert (great_circle(lat, lon, *expected[:2]) < 15).all()
             assert (np.abs(time - expected[2]) < np.timedelta64(10, "s")).all()
-            values = table.values_of(granule.footprints)
+            values = footprint_table.values_of(granule.footprints)
             assert not ((values < 2.7) | (values > 350)).any()

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from netCDF4 import Dataset
 
-from fuxiflow.observations import readers, table
+from fuxiflow.observations import footprint_table, readers
 from fuxiflow.observations.readers.atms_l1b import CHANNELS
-from fuxiflow.observations.reasons import Reason
+from fuxiflow.observations.rejection_codes import Reason
 from tests.bufr_files import swath
 
 PLATFORMS = {
@@ -80,7 +80,7 @@ def only(*paths, **kwargs):
 
 
 def codes(granule):
-    return table.column(granule.footprints, "rejected")
+    return footprint_table.column_values(granule.footprints, "rejected")
 
 
 def test_values_come_back_as_satpy_gives_them(tmp_path):
@@ -91,26 +91,30 @@ def test_values_come_back_as_satpy_gives_them(tmp_path):
     handler = AtmsL1bNCFileHandler(str(path), {}, {"antenna_temperature": "antenna_temp"})
     expected = handler["antenna_temp"].values.reshape(-1, 22)
     found = granule.footprints
-    assert np.array_equal(table.values_of(found), expected)
+    assert np.array_equal(footprint_table.values_of(found), expected)
     for name, variable in (
         ("lat", "lat"),
         ("lon", "lon"),
         ("zenith", "sat_zen"),
         ("azimuth", "sat_azi"),
     ):
-        assert np.array_equal(table.column(found, name), handler[variable].values.ravel())
+        assert np.array_equal(
+            footprint_table.column_values(found, name), handler[variable].values.ravel()
+        )
     assert (granule.count, granule.day.isoformat()) == (384, "2022-07-01")
     assert set(found["platform"].to_pylist()) == {"NOAA-20"}
     assert not codes(granule).any()
     time = np.datetime64("2022-07-01T10:00:00", "us")
-    assert (np.abs(table.column(found, "time")[:96] - time) < np.timedelta64(1, "ms")).all()
+    assert (
+        np.abs(footprint_table.column_values(found, "time")[:96] - time) < np.timedelta64(1, "ms")
+    ).all()
 
 
 def test_antenna_temperatures_have_names_of_their_own(tmp_path):
     with pytest.raises(ValueError, match="no channel 1; known: antenna_1, antenna_2"):
         read(write(tmp_path), channels=["1"])
     found = only(write(tmp_path), channels=["antenna_22", "antenna_1"]).footprints
-    assert table.channels_of(found) == ["antenna_22", "antenna_1"]
+    assert footprint_table.channels_of(found) == ["antenna_22", "antenna_1"]
 
 
 def test_fill_values_flags_and_impossible_places(tmp_path):
@@ -138,7 +142,7 @@ def test_fill_values_flags_and_impossible_places(tmp_path):
     }
     assert {i: code for i, code in enumerate(codes(granule).tolist()) if code} == wrong
     found = np.argwhere(
-        np.isnan(table.values_of(granule.footprints)) & (np.arange(384) != 130)[:, None]
+        np.isnan(footprint_table.values_of(granule.footprints)) & (np.arange(384) != 130)[:, None]
     ).tolist()
     assert found == [[131, 3], [132, 4], [150, 7]]
 
@@ -204,10 +208,10 @@ def test_no_damage_gives_impossible_footprints(tmp_path):
             assert granule.message
             continue
         used = granule.footprints.filter(codes(granule) == 0)
-        values = table.values_of(used)
+        values = footprint_table.values_of(used)
         assert ((values[np.isfinite(values)] > 2.7) & (values[np.isfinite(values)] < 400)).all()
-        assert (np.abs(table.column(used, "lat") - 10) < 5).all()
+        assert (np.abs(footprint_table.column_values(used, "lat") - 10) < 5).all()
         assert (
-            np.abs(table.column(used, "time") - np.datetime64("2022-07-01T10:00"))
+            np.abs(footprint_table.column_values(used, "time") - np.datetime64("2022-07-01T10:00"))
             < np.timedelta64(7, "m")
         ).all()

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from fuxiflow.observations import bufr, readers, table
+from fuxiflow.observations import bufr, footprint_table, readers
 from fuxiflow.observations.readers.bufr_footprints import INSTRUMENTS
-from fuxiflow.observations.reasons import Reason
+from fuxiflow.observations.rejection_codes import Reason
 from fuxiflow.physics import brightness_temperature, great_circle
 from tests.bufr_files import KINDS, encode, swath
 from tests.helpers import realdata
@@ -35,7 +35,7 @@ def only(kind, path, **kwargs):
 
 
 def codes(granule):
-    return table.column(granule.footprints, "rejected").tolist()
+    return footprint_table.column_values(granule.footprints, "rejected").tolist()
 
 
 def some(elements, values, rows):
@@ -88,9 +88,13 @@ def test_real_files_come_back_as_eccodes_gives_them(name, kind, platform, number
     found = granule.footprints
     assert granule.count == len(found) == sum(message.subsets for message in bufr.messages(path))
     for column, key in places.items():
-        assert_allclose(table.column(found, column), expected[f"#1#{key}"], rtol=1e-6)
+        assert_allclose(
+            footprint_table.column_values(found, column), expected[f"#1#{key}"], rtol=1e-6
+        )
     year, month, day, hour, minute, second = (expected[f"#1#{key}"] for key in clock)
-    seconds = (table.column(found, "time") - np.datetime64("2012-10-30")) / np.timedelta64(1, "s")
+    seconds = (
+        footprint_table.column_values(found, "time") - np.datetime64("2012-10-30")
+    ) / np.timedelta64(1, "s")
     days = np.array(
         [
             np.datetime64(f"{y:.0f}-{m:02.0f}-{d:02.0f}")
@@ -102,9 +106,11 @@ def test_real_files_come_back_as_eccodes_gives_them(name, kind, platform, number
     for i in ranks:
         assert (expected[number.format(i)] == i + offset).all()
         assert_allclose(
-            table.values_of(found)[:, i - 1], expected[f"#{i}#brightnessTemperature"], atol=1e-4
+            footprint_table.values_of(found)[:, i - 1],
+            expected[f"#{i}#brightnessTemperature"],
+            atol=1e-4,
         )
-    missing = np.isnan(table.values_of(found)).all(axis=1)
+    missing = np.isnan(footprint_table.values_of(found)).all(axis=1)
     assert codes(granule) == np.where(missing, Reason.MISSING, 0).tolist()
 
 
@@ -112,7 +118,7 @@ def test_real_iasi_is_planck_of_its_scaled_radiances():
     path = realdata("bufr/iasi_241.bufr")
     channels = ["16", "222", "1027", "2701", "3518", "3645", "1046"]
     granule = only("iasi", path, platforms=["Metop-A"], channels=channels)
-    temperature = table.values_of(granule.footprints).astype(float)
+    temperature = footprint_table.values_of(granule.footprints).astype(float)
     parts = []
     for message in bufr.messages(path):
         names = [
@@ -135,7 +141,7 @@ def test_real_iasi_is_planck_of_its_scaled_radiances():
         granule.message == "58 of 366 radiances are not read: their channel numbers do not increase"
     )
     assert codes(granule) == [0] * 59
-    assert table.column(granule.footprints, "scan_position")[:4].tolist() == [
+    assert footprint_table.column_values(granule.footprints, "scan_position")[:4].tolist() == [
         55,
         56,
         57,
@@ -155,10 +161,10 @@ def test_the_real_microwave_imager_is_no_sounder():
     )
     found = only("ssmi", path, platforms=["DMSP-F15"], channels=channels).footprints
     expected = keys(path.read_bytes(), [f"#{i}#brightnessTemperature" for i in range(1, 8)])
-    assert table.values_of(found) == pytest.approx(
+    assert footprint_table.values_of(found) == pytest.approx(
         np.stack(list(expected.values()), axis=1), abs=1e-4
     )
-    assert set(table.column(found, "zenith").tolist()) == {np.float32(53.1)}
+    assert set(footprint_table.column_values(found, "zenith").tolist()) == {np.float32(53.1)}
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -172,18 +178,22 @@ def test_every_template_comes_back(tmp_path, kind, edition):
     found = granule.footprints
     assert codes(granule) == [0] * len(values)
     if kind != "iasi":
-        assert table.values_of(found) == pytest.approx(
+        assert footprint_table.values_of(found) == pytest.approx(
             values[:, : len(numbers(kind))], abs=1e-4, nan_ok=True
         )
     coarse = 1 if kind == "ssmis" else 0
-    assert table.column(found, "lat") == pytest.approx(elements[5001 + coarse], abs=1e-4)
-    assert table.column(found, "lon") == pytest.approx(elements[6001 + coarse], abs=1e-4)
-    assert table.column(found, "zenith") == pytest.approx(
+    assert footprint_table.column_values(found, "lat") == pytest.approx(
+        elements[5001 + coarse], abs=1e-4
+    )
+    assert footprint_table.column_values(found, "lon") == pytest.approx(
+        elements[6001 + coarse], abs=1e-4
+    )
+    assert footprint_table.column_values(found, "zenith") == pytest.approx(
         elements[7024] if kind != "ssmis" else 53.1, abs=1e-4
     )
-    assert table.column(found, "scan_position").tolist() == elements[5043].tolist()
+    assert footprint_table.column_values(found, "scan_position").tolist() == elements[5043].tolist()
     times = np.datetime64("2022-07-01T10:00:00", "ms") + np.array([0, 2700], "timedelta64[ms]")
-    assert (np.unique(table.column(found, "time")) == times).all()
+    assert (np.unique(footprint_table.column_values(found, "time")) == times).all()
 
 
 @pytest.mark.parametrize("kind", ["atms", "amsua", "mhs"])
@@ -200,13 +210,13 @@ def test_uncompressed_subsets_bulletins_and_padding(tmp_path, kind):
     )
     granule = only(kind, path)
     assert codes(granule) == [0] * 50
-    assert table.values_of(granule.footprints) == pytest.approx(values[:50], abs=1e-4)
+    assert footprint_table.values_of(granule.footprints) == pytest.approx(values[:50], abs=1e-4)
 
 
 def test_iasi_scales_and_temperatures(tmp_path):
     elements, values = swath("iasi", scans=1)
     path = write(tmp_path / "x.bufr", encode("iasi", elements, values))
-    found = table.values_of(only("iasi", path).footprints)
+    found = footprint_table.values_of(only("iasi", path).footprints)
     assert found == pytest.approx(
         brightness_temperature(values * 1e-7, 64500.0 + 25 * np.arange(3)), rel=1e-5
     )
@@ -214,7 +224,11 @@ def test_iasi_scales_and_temperatures(tmp_path):
     flag = {"#1#startChannel": 1, "#1#endChannel": 2, "#1#gqisFlagQual": 1}
     path = write(tmp_path / "x.bufr", encode("iasi", elements, values, extra=flag))
     granule = only("iasi", path)
-    assert np.isnan(table.values_of(granule.footprints)).all(axis=0).tolist() == [True, True, False]
+    assert np.isnan(footprint_table.values_of(granule.footprints)).all(axis=0).tolist() == [
+        True,
+        True,
+        False,
+    ]
     assert codes(granule) == [0] * 120
 
 
@@ -222,7 +236,7 @@ def test_antenna_temperatures_are_channels_of_their_own(tmp_path):
     elements, values = swath("atms", scans=1)
     path = write(tmp_path / "x.bufr", encode("atms", elements, values))
     granule = only("atms", path, channels=["3", "antenna_3"])
-    assert table.values_of(granule.footprints) == pytest.approx(
+    assert footprint_table.values_of(granule.footprints) == pytest.approx(
         values[:, [2, 2]] - [0, 1.5], abs=1e-4
     )
     assert granule.message == ""
@@ -272,7 +286,7 @@ def test_flags_of_the_producer(tmp_path, kind, code, value, unusable):
     granule = only(kind, write(tmp_path / "x.bufr", encode(kind, elements, values)))
     assert [i for i, found in enumerate(codes(granule)) if found] == [3] * unusable
     assert codes(granule)[3] == (Reason.QUALITY if unusable else 0)
-    assert table.values_of(granule.footprints)[3] == pytest.approx(
+    assert footprint_table.values_of(granule.footprints)[3] == pytest.approx(
         values[3, : len(numbers(kind))], abs=1e-4
     )
 
@@ -281,7 +295,7 @@ def test_flags_of_channels(tmp_path):
     elements, values = swath("amsua")
     elements[33033] = np.zeros(len(values))
     elements[33033][4] = 1 << 24 - 8 | 1 << 24 - 2  # channels 7 and 1
-    found = table.values_of(
+    found = footprint_table.values_of(
         only("amsua", write(tmp_path / "x.bufr", encode("amsua", elements, values))).footprints
     )
     assert np.argwhere(np.isnan(found)).tolist() == [[4, 0], [4, 6]]
@@ -295,7 +309,7 @@ def test_flags_of_channels(tmp_path):
             "#5#channelDataQualityFlags": 1 << 12 - 3,
         },
     )
-    found = table.values_of(only("atms", write(tmp_path / "y.bufr", message)).footprints)
+    found = footprint_table.values_of(only("atms", write(tmp_path / "y.bufr", message)).footprints)
     assert np.isnan(found).all(axis=0).nonzero()[0].tolist() == [2]
 
 
@@ -304,7 +318,10 @@ def test_positions_counted_from_zero(tmp_path):
     elements[5043] = elements[5043] - 1
     granule = only("amsua", write(tmp_path / "x.bufr", encode("amsua", elements, values)))
     assert codes(granule) == [0] * 60
-    assert table.column(granule.footprints, "scan_position").tolist() == [*range(1, 31)] * 2
+    assert (
+        footprint_table.column_values(granule.footprints, "scan_position").tolist()
+        == [*range(1, 31)] * 2
+    )
 
 
 def test_a_conical_scan_needs_no_positions(tmp_path):
@@ -312,7 +329,7 @@ def test_a_conical_scan_needs_no_positions(tmp_path):
     elements[5043] = np.full(120, np.nan)
     granule = only("ssmis", write(tmp_path / "x.bufr", encode("ssmis", elements, values)))
     assert codes(granule) == [0] * 120
-    assert set(table.column(granule.footprints, "scan_position").tolist()) == {0}
+    assert set(footprint_table.column_values(granule.footprints, "scan_position").tolist()) == {0}
 
 
 def test_impossible_times(tmp_path):
@@ -337,7 +354,7 @@ def test_impossible_times(tmp_path):
 
 def test_a_channel_given_twice_is_missing(tmp_path):
     path = write(tmp_path / "x.bufr", encode("mhs", *swath("mhs"), numbers=[43, 44, 44, 46, 47]))
-    lost = np.isnan(table.values_of(only("mhs", path).footprints))
+    lost = np.isnan(footprint_table.values_of(only("mhs", path).footprints))
     assert lost.all(axis=0).tolist() == [False, True, True, False, False]
 
 
@@ -376,7 +393,7 @@ def test_a_damaged_message_costs_itself_alone(tmp_path):
     ]
     assert [granule.count for granule in found] == [30, 30, 60]
     assert all("message at octet" in granule.message for granule in found[:2])
-    assert table.values_of(found[2].footprints) == pytest.approx(
+    assert footprint_table.values_of(found[2].footprints) == pytest.approx(
         values[[*range(30), *range(90, 120)]], abs=1e-4
     )
 
@@ -413,7 +430,7 @@ def test_files_come_in_time_order_and_channels_as_asked(tmp_path):
     write(tmp_path / "d", b"")
     found = read("mhs", *sorted(tmp_path.iterdir()), channels=["5", "2"])
     assert [granule.file for granule in found] == ["b", "c", "a", "d"]
-    assert table.channels_of(found[0].footprints) == ["5", "2"]
+    assert footprint_table.channels_of(found[0].footprints) == ["5", "2"]
     with pytest.raises(ValueError, match="mhs has no channel 6; known: 1, 2, 3, 4, 5"):
         readers.read("bufr_sounder.mhs", [], PLATFORMS, ["6"])
     with pytest.raises(ValueError, match="iasi has no channel 0; known: 1 to 8461"):
@@ -441,8 +458,11 @@ def mutants(data, count, seed):
 
 def _places(footprints):
     """Positions of footprints by time (ms) and scan position."""
-    time = table.column(footprints, "time").astype("datetime64[ms]").tolist()
-    columns = (table.column(footprints, name).tolist() for name in ("scan_position", "lat", "lon"))
+    time = footprint_table.column_values(footprints, "time").astype("datetime64[ms]").tolist()
+    columns = (
+        footprint_table.column_values(footprints, name).tolist()
+        for name in ("scan_position", "lat", "lon")
+    )
     return {
         (when, position): (lat, lon)
         for when, position, lat, lon in zip(time, *columns, strict=True)
@@ -473,18 +493,21 @@ def test_no_damage_gives_impossible_footprints(tmp_path, name, kind, platform):
             assert granule.reason
             assert granule.count >= 0
             continue
-        used = granule.footprints.filter(table.column(granule.footprints, "rejected") == 0)
+        used = granule.footprints.filter(
+            footprint_table.column_values(granule.footprints, "rejected") == 0
+        )
         lat, lon, zenith, time = (
-            table.column(used, key) for key in ("lat", "lon", "zenith", "time")
+            footprint_table.column_values(used, key) for key in ("lat", "lon", "zenith", "time")
         )
         assert (np.abs(lat) <= 90).all()
         assert (np.abs(lon) <= 180).all()
         assert ((zenith >= 0) & (zenith < 68)).all()
-        values = table.values_of(used)
+        values = footprint_table.values_of(used)
         values = values[np.isfinite(values)]
         assert ((values > 2.7) & (values < 400)).all()
         assert (
-            np.abs(time - table.column(whole.footprints, "time")[0]) <= np.timedelta64(6, "h")
+            np.abs(time - footprint_table.column_values(whole.footprints, "time")[0])
+            <= np.timedelta64(6, "h")
         ).all()
         both = [(*place, *places[key]) for key, place in _places(used).items() if key in places]
         assert (great_circle(*np.array(both).reshape(-1, 4).T) < 100).all(), granule.file

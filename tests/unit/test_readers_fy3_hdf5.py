@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from fuxiflow import ROOT
-from fuxiflow.observations import readers, table
-from fuxiflow.observations.reasons import Reason
+from fuxiflow.observations import footprint_table, readers
+from fuxiflow.observations.rejection_codes import Reason
 from fuxiflow.observations.satpy_readers import DIRECTORY
 from tests.level1_files import orbit, temperatures, write_fy3
 
@@ -29,7 +29,7 @@ def only(path, **kwargs):
 
 
 def codes(granule):
-    return table.column(granule.footprints, "rejected")
+    return footprint_table.column_values(granule.footprints, "rejected")
 
 
 @pytest.fixture(scope="module")
@@ -80,26 +80,26 @@ def test_every_layout_equals_a_decoding_by_h5py(tmp_path, view, options):
     assert len(found) == granule.count == view.lat.size
     assert not codes(granule).any()
     values, lat, lon, zenith = by_hand(path)
-    ours = table.values_of(found).reshape(values.shape)
+    ours = footprint_table.values_of(found).reshape(values.shape)
     assert np.array_equal(ours, values.astype(np.float32))
     assert np.abs(ours - expected).max() < 0.0066
-    assert np.array_equal(table.column(found, "lat"), lat.astype("f4").ravel())
-    assert np.array_equal(table.column(found, "lon"), lon.astype("f4").ravel())
-    assert np.allclose(table.column(found, "zenith"), zenith.ravel(), atol=1e-5)
-    azimuth = table.column(found, "azimuth")
+    assert np.array_equal(footprint_table.column_values(found, "lat"), lat.astype("f4").ravel())
+    assert np.array_equal(footprint_table.column_values(found, "lon"), lon.astype("f4").ravel())
+    assert np.allclose(footprint_table.column_values(found, "zenith"), zenith.ravel(), atol=1e-5)
+    azimuth = footprint_table.column_values(found, "azimuth")
     assert np.abs((azimuth - view.azimuth.ravel() + 180) % 360 - 180).max() < 0.006
-    times = table.column(found, "time").reshape(view.lat.shape)
+    times = footprint_table.column_values(found, "time").reshape(view.lat.shape)
     assert (np.abs(times - view.time[:, :1]) < np.timedelta64(1, "ms")).all()
-    assert table.column(found, "scan_position")[:97].tolist() == [*range(1, 97), 1]
+    assert footprint_table.column_values(found, "scan_position")[:97].tolist() == [*range(1, 97), 1]
     assert set(found["platform"].to_pylist()) == {"FY-3E"}
 
 
 def test_mwhs2_has_15_channels(tmp_path, view):
     path = write_fy3(tmp_path / HUMIDITY, view, temperatures(view, 15), sensor="MWHS")
     granule = only(path, reader="fy3_hdf5.mwhs2", channels=["10", "1"])
-    assert table.channels_of(granule.footprints) == ["10", "1"]
+    assert footprint_table.channels_of(granule.footprints) == ["10", "1"]
     expected = by_hand(path)[0][..., [9, 0]].reshape(-1, 2)
-    assert np.array_equal(table.values_of(granule.footprints), expected.astype("f4"))
+    assert np.array_equal(footprint_table.values_of(granule.footprints), expected.astype("f4"))
     with pytest.raises(ValueError, match="no channel 16; known: 1, 2"):
         read([], reader="fy3_hdf5.mwhs2", channels=["16"])
 
@@ -119,9 +119,9 @@ def test_missing_values_and_coordinates(tmp_path, view):
     assert (found[1] == Reason.MISSING).all()
     assert found[5, 6] == found[6, 7] == Reason.LOCATION
     assert np.count_nonzero(found) == 2 * 96 + 2
-    assert np.isnan(table.values_of(granule.footprints).reshape(values.shape)[2, 3]).tolist() == [
-        i == 4 for i in range(17)
-    ]
+    assert np.isnan(
+        footprint_table.values_of(granule.footprints).reshape(values.shape)[2, 3]
+    ).tolist() == [i == 4 for i in range(17)]
 
 
 @pytest.mark.parametrize("options", [{}, {"float_": True}, {"last": True, "order": ">"}], ids=str)

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from fuxiflow.config import sources
-from fuxiflow.observations import readers, table
+from fuxiflow.observations import footprint_table, readers
 from fuxiflow.observations.readers import occultation_netcdf
-from fuxiflow.observations.reasons import Reason
+from fuxiflow.observations.rejection_codes import Reason
 from tests import report_files as files
 from tests.helpers import realdata
 
@@ -29,14 +29,14 @@ def only(*args, **kwargs):
 
 def check(found, time, lat, lon, platform):
     """One profile of the exponential atmosphere, where and when it should be."""
-    assert table.values_of(found)[0] == pytest.approx(
+    assert footprint_table.values_of(found)[0] == pytest.approx(
         [np.nan, *files.atmosphere(HEIGHTS[1:])], rel=1e-5, nan_ok=True
     )
-    assert table.column(found, "time")[0] == np.datetime64(time)
-    assert table.column(found, "lat")[0] == pytest.approx(lat, abs=0.006)
-    assert table.column(found, "lon")[0] == pytest.approx(lon, abs=0.006)
+    assert footprint_table.column_values(found, "time")[0] == np.datetime64(time)
+    assert footprint_table.column_values(found, "lat")[0] == pytest.approx(lat, abs=0.006)
+    assert footprint_table.column_values(found, "lon")[0] == pytest.approx(lon, abs=0.006)
     assert found["platform"].to_pylist() == [platform]
-    assert table.column(found, "rejected").tolist() == [Reason.USED]
+    assert footprint_table.column_values(found, "rejected").tolist() == [Reason.USED]
 
 
 def test_cdaac(tmp_path):
@@ -44,7 +44,7 @@ def test_cdaac(tmp_path):
     check(
         found, "2022-07-01T12:01:00", 10, 20, "COSMIC-2"
     )  # 18 leap seconds, 60 s to the occultation point
-    assert table.column(found, "azimuth")[0] == 45
+    assert footprint_table.column_values(found, "azimuth")[0] == 45
 
 
 def test_the_name_tells_the_platform_where_the_file_does_not(tmp_path):
@@ -112,11 +112,14 @@ def test_bufr(tmp_path, compressed):
     )
     used, refused = sorted(read([path]), key=lambda granule: granule.reason)
     found = used.footprints
-    assert table.values_of(found)[0, 1:] == pytest.approx(files.atmosphere(HEIGHTS[1:]), abs=2e-3)
-    assert table.column(found, "time")[0] == np.datetime64("2022-07-01T12:00:30")
-    assert (table.column(found, "lat")[0], table.column(found, "azimuth")[0]) == pytest.approx(
-        (60, 33), abs=0.01
+    assert footprint_table.values_of(found)[0, 1:] == pytest.approx(
+        files.atmosphere(HEIGHTS[1:]), abs=2e-3
     )
+    assert footprint_table.column_values(found, "time")[0] == np.datetime64("2022-07-01T12:00:30")
+    assert (
+        footprint_table.column_values(found, "lat")[0],
+        footprint_table.column_values(found, "azimuth")[0],
+    ) == pytest.approx((60, 33), abs=0.01)
     assert refused.message.startswith("platform satellite 999, expected")
 
 
@@ -133,12 +136,12 @@ def test_quality_flags(tmp_path, flags, reason):
     height = np.arange(1_000.0, 20_001, 1_000)
     subset, replications = message(height, radioOccultationDataQualityFlags=flags)
     found = only([bufr(tmp_path / "x.bufr", subset, replications=replications)])
-    assert table.column(found, "rejected").tolist() == [reason]
+    assert footprint_table.column_values(found, "rejected").tolist() == [reason]
     bit = {0: 0, 1 << 13: 1 << 2, 1 << 15: 1, 1 << 10: 1 << 5}[
         flags
     ]  # ROPP counts from the other end
     found = only([files.ropp(tmp_path / "x.nc", height, files.atmosphere(height), pcd=bit)])
-    assert table.column(found, "rejected").tolist() == [reason]
+    assert footprint_table.column_values(found, "rejected").tolist() == [reason]
 
 
 def test_bad_profiles_of_cdaac_are_coded(tmp_path):
@@ -149,7 +152,7 @@ def test_bad_profiles_of_cdaac_are_coded(tmp_path):
             )
         ]
     )
-    assert table.column(found, "rejected").tolist() == [Reason.QUALITY]
+    assert footprint_table.column_values(found, "rejected").tolist() == [Reason.QUALITY]
 
 
 @pytest.mark.parametrize(
@@ -164,12 +167,12 @@ def test_bad_profiles_of_cdaac_are_coded(tmp_path):
 )
 def test_clocks_and_places_have_to_agree(tmp_path, attributes, reason):
     found = only([files.cdaac(tmp_path / "x_nc", LEVELS, files.atmosphere(LEVELS), **attributes)])
-    assert table.column(found, "rejected").tolist() == [reason]
+    assert footprint_table.column_values(found, "rejected").tolist() == [reason]
 
 
 def test_all_missing_profiles_are_counted(tmp_path):
     found = only([files.cdaac(tmp_path / "x_nc", LEVELS, np.full(len(LEVELS), np.nan))])
-    assert table.column(found, "rejected").tolist() == [Reason.MISSING]
+    assert footprint_table.column_values(found, "rejected").tolist() == [Reason.MISSING]
 
 
 def test_what_is_no_occultation(tmp_path):
@@ -229,10 +232,14 @@ def test_a_real_profile_on_the_heights_of_the_source():
     theirs = np.exp(
         np.interp(heights, 1000 * height[order], np.log(refractivity[order]), np.nan, np.nan)
     )
-    np.testing.assert_allclose(table.values_of(found)[0], theirs, rtol=1e-5)
+    np.testing.assert_allclose(footprint_table.values_of(found)[0], theirs, rtol=1e-5)
     assert np.isfinite(theirs).sum() == 498
-    assert [table.column(found, name)[0] for name in ("lat", "lon")] == pytest.approx(expected)
-    assert table.column(found, "time")[0] == np.datetime64("2007-10-01T03:03:22.141307")
+    assert [
+        footprint_table.column_values(found, name)[0] for name in ("lat", "lon")
+    ] == pytest.approx(expected)
+    assert footprint_table.column_values(found, "time")[0] == np.datetime64(
+        "2007-10-01T03:03:22.141307"
+    )
 
 
 def test_a_real_message_without_refractivity_gets_that_of_its_bending_angles():
@@ -241,11 +248,11 @@ def test_a_real_message_without_refractivity_gets_that_of_its_bending_angles():
         f"refractivity_{height}" for height in (5_000, 8_000, 12_000, 16_000, 20_000, 30_000)
     ]
     found = only([realdata("bufr/rado_250.bufr")], channels=channels)
-    values = table.values_of(found)[0]
+    values = footprint_table.values_of(found)[0]
     assert np.isnan(values[[0, -1]]).all()
     assert values[1:5] == pytest.approx([115, 70, 41.5, 20.5], rel=0.15)
     assert found["platform"].to_pylist() == ["GRACE-A"]
-    assert table.column(found, "time")[0] == np.datetime64("2012-10-31T00:20:45")
+    assert footprint_table.column_values(found, "time")[0] == np.datetime64("2012-10-31T00:20:45")
 
 
 @pytest.mark.slow

@@ -5,9 +5,9 @@ import struct
 import numpy as np
 import pytest
 
-from fuxiflow.observations import readers, table
+from fuxiflow.observations import footprint_table, readers
 from fuxiflow.observations.readers import noaa_klm
-from fuxiflow.observations.reasons import Reason
+from fuxiflow.observations.rejection_codes import Reason
 from fuxiflow.physics import great_circle
 from tests.helpers import realdata
 from tests.level1_files import mutations
@@ -22,7 +22,7 @@ def read(files, platforms=("NOAA-15",), channels=noaa_klm.CHANNELS):
 
 
 def codes(granule):
-    return table.column(granule.footprints, "rejected")
+    return footprint_table.column_values(granule.footprints, "rejected")
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +69,7 @@ def test_a_real_orbit_against_struct(content):
     found = granule.footprints
     assert len(found) == granule.count == 673 * 30
     assert not codes(granule).any()
-    values = table.values_of(found).reshape(673, 30, 15)
+    values = footprint_table.values_of(found).reshape(673, 30, 15)
     for scan, position, channel in [
         (1, 1, 1),
         (1, 30, 2),
@@ -89,11 +89,17 @@ def test_a_real_orbit_against_struct(content):
         lat, lon = struct.unpack_from(">2i", content, RECORD * scan + 652 + 8 * (position - 1))
         zenith = struct.unpack_from(">3h", content, RECORD * scan + 472 + 6 * (position - 1))[1]
         row = (scan - 1) * 30 + position - 1
-        assert table.column(found, "lat")[row] == pytest.approx(lat * 1e-4, abs=1e-5)
-        assert table.column(found, "lon")[row] == pytest.approx(lon * 1e-4, abs=2e-5)
-        assert table.column(found, "zenith")[row] == pytest.approx(zenith * 1e-2, abs=1e-4)
-        assert table.column(found, "scan_position")[row] == position
-    times = table.column(found, "time")
+        assert footprint_table.column_values(found, "lat")[row] == pytest.approx(
+            lat * 1e-4, abs=1e-5
+        )
+        assert footprint_table.column_values(found, "lon")[row] == pytest.approx(
+            lon * 1e-4, abs=2e-5
+        )
+        assert footprint_table.column_values(found, "zenith")[row] == pytest.approx(
+            zenith * 1e-2, abs=1e-4
+        )
+        assert footprint_table.column_values(found, "scan_position")[row] == position
+    times = footprint_table.column_values(found, "time")
     assert times[0] == np.datetime64("2011-06-20T18:11:40.920")
     assert times[-1] == np.datetime64("2011-06-20T19:41:16.920")
     assert set(found["platform"].to_pylist()) == {"NOAA-15"}
@@ -122,7 +128,7 @@ def test_the_calibration_gives_its_own_loads_their_temperatures():
 
 def test_a_real_orbit_is_plausible_by_channel_and_latitude():
     found = read([realdata(f"noaa_klm/{NAME}")])[0].footprints
-    values, lat = table.values_of(found), table.column(found, "lat")
+    values, lat = footprint_table.values_of(found), footprint_table.column_values(found, "lat")
     mean = values[np.abs(lat) < 20].mean(axis=0)
     assert 262 < mean[3] < 268  # 52.8 GHz: lower troposphere
     assert 252 < mean[4] < 258
@@ -146,8 +152,8 @@ def test_against_real_brightness_temperatures_of_another_amsua():
         ]
         eccodes.codes_release(message)
     found = read([realdata(f"noaa_klm/{NAME}")])[0].footprints
-    lat = table.column(found, "lat")
-    ours = np.median(table.values_of(found)[(lat > -55) & (lat < -47)], axis=0)
+    lat = footprint_table.column_values(found, "lat")
+    ours = np.median(footprint_table.values_of(found)[(lat > -55) & (lat < -47)], axis=0)
     for i in (4, 5, 7, 8, 9, 11, 12):
         assert abs(ours[i] - theirs[i]) < 15, f"channel {i + 1}"
 
@@ -176,7 +182,7 @@ def test_quality_flags_of_a_scan(altered, quality, reason):
 )
 def test_quality_flags_of_a_channel(altered, flag, used):
     (granule,) = altered(put("H", 20, 33 + 2 * 4, flag))
-    values = table.values_of(granule.footprints).reshape(40, 30, 15)
+    values = footprint_table.values_of(granule.footprints).reshape(40, 30, 15)
     assert np.isfinite(values[19, :, 4]).all() == used
     assert np.isfinite(values[18:21, :, 3]).all()
 
@@ -184,7 +190,7 @@ def test_quality_flags_of_a_channel(altered, flag, used):
 def test_coefficients_that_fail_on_the_warm_load_are_not_used(altered, content):
     (a1,) = struct.unpack_from(">i", content, RECORD * 20 + 81 + 12 * 4 + 4 - 1)
     (granule,) = altered(put("i", 20, 81 + 12 * 4 + 4, a1 + (1 << 20)))
-    values = table.values_of(granule.footprints).reshape(40, 30, 15)
+    values = footprint_table.values_of(granule.footprints).reshape(40, 30, 15)
     assert np.isnan(values[19, :, 4]).all()
     assert np.isfinite(values[[18, 20], :, 4]).all()
 
@@ -248,7 +254,7 @@ def test_a_header_without_scans_and_another_platform(altered):
 def test_chosen_and_unknown_channels(altered, tmp_path):
     altered()
     (granule,) = read([tmp_path / NAME], channels=["15", "3"])
-    assert table.channels_of(granule.footprints) == ["15", "3"]
+    assert footprint_table.channels_of(granule.footprints) == ["15", "3"]
     with pytest.raises(ValueError, match="no channel 16; known: 1, 2"):
         read([], channels=["16"])
 
@@ -259,7 +265,7 @@ def test_mutations_give_values_within_physics_or_reasons(tmp_path, content):
     path = tmp_path / NAME
     path.write_bytes(content[: RECORD * 61])
     true = read([path])[0].footprints
-    places = [table.column(true, name) for name in ("lat", "lon")]
+    places = [footprint_table.column_values(true, name) for name in ("lat", "lon")]
     for changed in mutations(path.read_bytes(), 300, seed=11):
         path.write_bytes(changed)
         for granule in read([path]):
@@ -268,12 +274,15 @@ def test_mutations_give_values_within_physics_or_reasons(tmp_path, content):
                 assert granule.message
                 continue
             used = codes(granule) == 0
-            found = [table.column(granule.footprints, name) for name in ("lat", "lon")]
+            found = [
+                footprint_table.column_values(granule.footprints, name) for name in ("lat", "lon")
+            ]
             off = great_circle(*found, *(place[: len(used)] for place in places))
             assert (off[used] < 15).all()
             elapsed = (
-                table.column(granule.footprints, "time") - table.column(true, "time")[: len(used)]
+                footprint_table.column_values(granule.footprints, "time")
+                - footprint_table.column_values(true, "time")[: len(used)]
             )
             assert (np.abs(elapsed[used]) < np.timedelta64(10, "s")).all()
-            values = table.values_of(granule.footprints)
+            values = footprint_table.values_of(granule.footprints)
             assert not ((values < 2.7) | (values > 350)).any()

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from fuxiflow import physics
-from fuxiflow.observations import bufr, readers, table
-from fuxiflow.observations.reasons import Reason
+from fuxiflow.observations import bufr, footprint_table, readers
+from fuxiflow.observations.rejection_codes import Reason
 from tests import report_files as files
 from tests.helpers import realdata
 
@@ -30,7 +30,7 @@ def values(tmp_path, levels, channels, **columns):
     path = tmp_path / "x.bufr"
     path.write_bytes(message)
     (granule,) = read([path], channels=channels)
-    return table.values_of(granule.footprints)[0]
+    return footprint_table.values_of(granule.footprints)[0]
 
 
 def test_mandatory_levels_are_taken_and_600_hpa_interpolated(tmp_path):
@@ -106,7 +106,11 @@ def test_several_soundings_in_a_message(tmp_path, compressed):
     path = tmp_path / "x.bufr"
     path.write_bytes(files.bufr(files.TEMP, subsets, 2, compressed, replications))
     (granule,) = read([path], channels=["T850", "T700"])
-    assert table.values_of(granule.footprints).tolist() == [[281, 271], [282, 272], [283, 273]]
+    assert footprint_table.values_of(granule.footprints).tolist() == [
+        [281, 271],
+        [282, 272],
+        [283, 273],
+    ]
     assert granule.footprints["station"].to_pylist() == ["10001", "10002", "10003"]
 
 

@@ -5,8 +5,8 @@ import pdbufr
 import pytest
 
 from fuxiflow import physics
-from fuxiflow.observations import readers, table
-from fuxiflow.observations.reasons import Reason
+from fuxiflow.observations import footprint_table, readers
+from fuxiflow.observations.rejection_codes import Reason
 from tests import report_files as files
 from tests.helpers import realdata
 
@@ -43,7 +43,7 @@ def sea(*subsets, **kwargs):
 
 def test_a_station_in_todays_template(tmp_path):
     found = only(write(tmp_path, land(files.land())))
-    temperature, humidity, u, v, pressure, sea_level = table.values_of(found)[0]
+    temperature, humidity, u, v, pressure, sea_level = footprint_table.values_of(found)[0]
     assert (temperature, pressure, sea_level) == pytest.approx((290.15, 100850, 101430))
     assert (u, v) == pytest.approx((5 * np.sin(np.pi / 3), 2.5), abs=1e-5)
     water = 6.112 * np.exp(
@@ -53,11 +53,12 @@ def test_a_station_in_todays_template(tmp_path):
     assert found["station"].to_pylist() == ["10384"]
     assert found["platform"].to_pylist() == ["land"]
     assert found["file"].to_pylist() == ["x.bufr"]
-    assert table.column(found, "time")[0] == np.datetime64("2022-07-01T12:00")
-    assert (table.column(found, "lat")[0], table.column(found, "lon")[0]) == pytest.approx(
-        (52.5, 13.4)
-    )
-    assert table.column(found, "rejected").tolist() == [Reason.USED]
+    assert footprint_table.column_values(found, "time")[0] == np.datetime64("2022-07-01T12:00")
+    assert (
+        footprint_table.column_values(found, "lat")[0],
+        footprint_table.column_values(found, "lon")[0],
+    ) == pytest.approx((52.5, 13.4))
+    assert footprint_table.column_values(found, "rejected").tolist() == [Reason.USED]
 
 
 @pytest.mark.parametrize("compressed", [False, True])
@@ -65,9 +66,9 @@ def test_several_subsets(tmp_path, compressed):
     subsets = [files.land(station=i, lat=10.0 + i, airTemperature=280.0 + i) for i in range(1, 6)]
     found = only(write(tmp_path, land(*subsets, compressed=compressed)))
     assert found["station"].to_pylist() == [f"1000{i}" for i in range(1, 6)]
-    assert table.column(found, "lat") == pytest.approx(np.arange(11.0, 16.0))
-    assert table.values_of(found)[:, 0] == pytest.approx(np.arange(281.0, 286.0))
-    assert (table.values_of(found)[:, 5] == 101430).all()
+    assert footprint_table.column_values(found, "lat") == pytest.approx(np.arange(11.0, 16.0))
+    assert footprint_table.values_of(found)[:, 0] == pytest.approx(np.arange(281.0, 286.0))
+    assert (footprint_table.values_of(found)[:, 5] == 101430).all()
 
 
 def test_bulletin_headers_between_messages(tmp_path):
@@ -81,7 +82,7 @@ def test_bulletin_headers_between_messages(tmp_path):
 
 def test_readings_at_the_ground_are_no_air_temperature(tmp_path):
     subset = files.land() | {f"#1#{files.SENSOR}": 0.05}
-    values = table.values_of(only(write(tmp_path, land(subset))))[0]
+    values = footprint_table.values_of(only(write(tmp_path, land(subset))))[0]
     assert np.isnan(values[:2]).all()
     assert np.isfinite(values[2:]).all()
 
@@ -89,8 +90,8 @@ def test_readings_at_the_ground_are_no_air_temperature(tmp_path):
 def test_chosen_channels_keep_their_order_and_unknown_ones_list_the_known(tmp_path):
     path = write(tmp_path, land(files.land()))
     found = only(path, channels=["MSL", "T2M"])
-    assert table.channels_of(found) == ["MSL", "T2M"]
-    assert table.values_of(found)[0] == pytest.approx([101430, 290.15])
+    assert footprint_table.channels_of(found) == ["MSL", "T2M"]
+    assert footprint_table.values_of(found)[0] == pytest.approx([101430, 290.15])
     with pytest.raises(ValueError, match="no channel SST; known: T2M, R2M"):
         read(path, channels=["SST"])
 
@@ -104,15 +105,18 @@ def test_chosen_channels_keep_their_order_and_unknown_ones_list_the_known(tmp_pa
     ],
 )
 def test_impossible_winds_are_missing(tmp_path, change, missing):
-    values = table.values_of(only(write(tmp_path, land(files.land() | change))))[0]
+    values = footprint_table.values_of(only(write(tmp_path, land(files.land() | change))))[0]
     assert np.flatnonzero(np.isnan(values)).tolist() == missing
 
 
 @pytest.mark.parametrize("change", [{"day": 3}, {"month": 13}, {"hour": 24}, {"year": 2021}])
 def test_times_far_from_the_header_are_coded(tmp_path, change):
     found = only(write(tmp_path, land(files.land(), files.land(station=2) | change)))
-    assert sorted(table.column(found, "rejected").tolist()) == [Reason.USED, Reason.TIME]
-    assert np.isnat(table.column(found, "time")).sum() == 1
+    assert sorted(footprint_table.column_values(found, "rejected").tolist()) == [
+        Reason.USED,
+        Reason.TIME,
+    ]
+    assert np.isnat(footprint_table.column_values(found, "time")).sum() == 1
 
 
 def test_reports_without_a_value_are_counted(tmp_path):
@@ -125,13 +129,13 @@ def test_reports_without_a_value_are_counted(tmp_path):
             ),
         )
     )
-    assert table.column(found, "rejected").tolist() == [Reason.MISSING]
+    assert footprint_table.column_values(found, "rejected").tolist() == [Reason.MISSING]
 
 
 def test_the_fuller_of_two_reports_comes_first(tmp_path):
     poor = {key: value for key, value in files.land().items() if "ressure" not in key}
     found = only(write(tmp_path, land(poor), land(files.land())))
-    assert np.isfinite(table.values_of(found)).sum(axis=1).tolist() == [6, 4]
+    assert np.isfinite(footprint_table.values_of(found)).sum(axis=1).tolist() == [6, 4]
 
 
 def test_ships(tmp_path):
@@ -139,7 +143,7 @@ def test_ships(tmp_path):
         write(tmp_path, sea(files.ship(), files.ship("SHIP"))), "sea", ["ship", "buoy"], SEA
     )
     assert found["station"].to_pylist() == ["", "DBLK"]
-    values = table.values_of(found)[1]
+    values = footprint_table.values_of(found)[1]
     assert values[[0, 2, 3, 5, 6]] == pytest.approx([288.0, -10, 0, 101230, 288.2], abs=1e-5)
     assert values[1] == pytest.approx(80.0, abs=1e-4)
     assert set(found["platform"].to_pylist()) == {"ship"}
@@ -147,7 +151,9 @@ def test_ships(tmp_path):
 
 def test_deep_water_is_no_surface(tmp_path):
     subset = files.ship() | {"#1#depthBelowWaterSurface": 40.0}
-    assert np.isnan(table.values_of(only(write(tmp_path, sea(subset)), "sea", ["ship"], SEA))[0, 6])
+    assert np.isnan(
+        footprint_table.values_of(only(write(tmp_path, sea(subset)), "sea", ["ship"], SEA))[0, 6]
+    )
 
 
 def test_buoys(tmp_path):
@@ -166,7 +172,7 @@ def test_buoys(tmp_path):
     found = only(write(tmp_path, message, sea(files.ship())), "sea", ["ship", "buoy"], SEA)
     assert found["platform"].to_pylist() == ["buoy", "ship"]
     assert found["station"].to_pylist() == ["4401234", "DBLK"]
-    assert table.values_of(found)[0, [4, 6]] == pytest.approx([101000, 285.5])
+    assert footprint_table.values_of(found)[0, [4, 6]] == pytest.approx([101000, 285.5])
     used, refused = sorted(
         read(write(tmp_path, message, sea(files.ship())), "sea", ["buoy"], SEA),
         key=lambda granule: granule.reason,
@@ -222,7 +228,7 @@ def test_fifteen_thousand_real_reports_equal_pdbufr():
     )
     found = only(path)
     assert len(found) == len(theirs) == 15824
-    rejected = table.column(found, "rejected")
+    rejected = footprint_table.column_values(found, "rejected")
     assert np.bincount(rejected).tolist() == [
         7873,
         0,
@@ -252,7 +258,11 @@ def test_fifteen_thousand_real_reports_equal_pdbufr():
     )
     theirs = np.column_stack([values[:, 0], values[:, 1], expected]).astype(np.float32)
     ours = np.column_stack(
-        [table.column(found, "lat"), table.column(found, "lon"), table.values_of(found)]
+        [
+            footprint_table.column_values(found, "lat"),
+            footprint_table.column_values(found, "lon"),
+            footprint_table.values_of(found),
+        ]
     )
 
     def ordered(names, rows):

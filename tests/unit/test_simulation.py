@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from fuxiflow.config import sources
-from fuxiflow.observations import table
+from fuxiflow.observations import footprint_table
 from fuxiflow.operators import equivalents, radio_occultation
 from fuxiflow.operators.columns import brightness_temperatures_from_state
 from fuxiflow.operators.microwave import MicrowaveOperator
@@ -175,9 +175,11 @@ def footprints(path, days, hours=range(24), start="2022-01-01", source=ATMS):
     }
     values = np.full((n, len(source.channels)), 250, np.float32)
     values[::5, 0] = np.nan
-    with table.TableWriter(path, source.channel_names) as writer:
+    with footprint_table.FootprintWriter(path, source.channel_names) as writer:
         writer.write(
-            table.build(source.channel_names, values, columns, source.platforms[0].name, "f")
+            footprint_table.build_footprints(
+                source.channel_names, values, columns, source.platforms[0].name, "f"
+            )
         )
     return path
 
@@ -248,7 +250,7 @@ def test_observations_lack_what_real_ones_lack_and_know_their_origin(reanalysis,
         ATMS, operator, reanalysis, clean, places, np.random.default_rng(0)
     )
     assert left == 0
-    values = table.values_of(found)
+    values = footprint_table.values_of(found)
     np.testing.assert_array_equal(np.isfinite(values), ~places.missing)
     expected = equivalents.simulate_equivalents(
         operator, reanalysis.at(places.lat, places.lon, places.time), places.zenith

@@ -11,7 +11,7 @@ from fuxiflow.config import sources
 from fuxiflow.cycling import single_observation as experiments
 from fuxiflow.cycling.analyses import Observer, cold_start, resumed
 from fuxiflow.cycling.response import Response
-from fuxiflow.observations.sparse import SparseGrids
+from fuxiflow.observations.sparse_grids import SparseGrids
 from fuxiflow.operators.equivalents import equivalent_operator
 from fuxiflow.states.climatology import Climatology
 from fuxiflow.states.statistics import Statistics
@@ -120,7 +120,7 @@ def test_a_window_without_observations_gives_no_place(record):
 
 def footprints(cell, values):
     cell = torch.as_tensor(cell)
-    return experiments.Footprints(
+    return experiments.FootprintBatch(
         torch.zeros_like(cell),
         torch.zeros_like(cell),
         cell,

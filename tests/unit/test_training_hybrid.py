@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fuxiflow.config.training import SimulatedShare
-from fuxiflow.observations.sparse import SparseGrids, SparseWriter
+from fuxiflow.observations.sparse_grids import SparseGrids, SparseWriter
 from fuxiflow.training.hybrid import HybridGrids, drawn
 from tests import tiny
 

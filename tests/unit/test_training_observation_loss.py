@@ -7,8 +7,8 @@ import torch
 from fuxiflow.channels import channel_table
 from fuxiflow.config import sources
 from fuxiflow.config.training import ObservationLoss
-from fuxiflow.models.pillars import Footprints
-from fuxiflow.observations.sparse import SparseWriter
+from fuxiflow.models.pillars import FootprintBatch
+from fuxiflow.observations.sparse_grids import SparseWriter
 from fuxiflow.states.climatology import Climatology
 from fuxiflow.training import samples, stages
 from fuxiflow.training.observation_loss import PointLoss, Points, shared_channels
@@ -269,5 +269,5 @@ def test_footprints_of_an_empty_batch_are_footprints(networks, tmp_path):
     found = points_of(networks, {"land_stations": [store]}).at(
         [tiny.START + np.timedelta64(3, "D")]
     )
-    assert isinstance(found["land_stations"], Footprints)
+    assert isinstance(found["land_stations"], FootprintBatch)
     assert len(found["land_stations"]) == 0

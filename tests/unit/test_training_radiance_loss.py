@@ -8,7 +8,7 @@ import yaml
 from fuxiflow import ROOT
 from fuxiflow.config import configuration
 from fuxiflow.config.training import ObservationLoss
-from fuxiflow.models.pillars import Footprints
+from fuxiflow.models.pillars import FootprintBatch
 from fuxiflow.operators import columns
 from fuxiflow.operators.microwave import MicrowaveOperator
 from fuxiflow.states.climatology import Climatology
@@ -32,7 +32,7 @@ def loss(record, networks):
 def everywhere(values, zenith=20.0):
     """Footprints at the centres of all cells, values (cell, channel) in K."""
     zeros = torch.zeros(CELLS, dtype=torch.int64)
-    return Footprints(
+    return FootprintBatch(
         zeros,
         zeros,
         torch.arange(CELLS),

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from fuxiflow.grids import Grid
-from fuxiflow.observations.sparse import SparseWindow
+from fuxiflow.observations.sparse_grids import SparseWindow
 from fuxiflow.verification import departures
 from fuxiflow.verification.cases import Cases
 from fuxiflow.verification.evaluation import cycle_series

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fuxiflow.config import sources
-from fuxiflow.observations import readers, table
+from fuxiflow.observations import footprint_table, readers
 from fuxiflow.observations.orbits import swath
 from fuxiflow.world import atovs_bufr, formats
 
@@ -34,18 +34,23 @@ def test_the_reader_gives_back_what_is_written(name, platform, stride, tmp_path)
     found = granules[0].footprints
     assert len(granules) == 1
     assert set(found["platform"].to_pylist()) == {platform}
-    assert not table.column(found, "rejected").any()
+    assert not footprint_table.column_values(found, "rejected").any()
     np.testing.assert_allclose(
-        table.values_of(found), brightness.reshape(-1, len(source.channels)), atol=0.006
+        footprint_table.values_of(found), brightness.reshape(-1, len(source.channels)), atol=0.006
     )
     for key in ("lat", "lon"):
-        np.testing.assert_allclose(table.column(found, key), getattr(view, key).ravel(), atol=2e-5)
-    np.testing.assert_allclose(table.column(found, "zenith"), view.zenith.ravel(), atol=0.006)
+        np.testing.assert_allclose(
+            footprint_table.column_values(found, key), getattr(view, key).ravel(), atol=2e-5
+        )
+    np.testing.assert_allclose(
+        footprint_table.column_values(found, "zenith"), view.zenith.ravel(), atol=0.006
+    )
     assert (
-        np.abs(table.column(found, "time") - view.time.ravel()) <= np.timedelta64(1, "ms")
+        np.abs(footprint_table.column_values(found, "time") - view.time.ravel())
+        <= np.timedelta64(1, "ms")
     ).all()
     positions = np.broadcast_to(view.field_of_view + 1, view.lat.shape).ravel()
-    np.testing.assert_array_equal(table.column(found, "scan_position"), positions)
+    np.testing.assert_array_equal(footprint_table.column_values(found, "scan_position"), positions)
 
 
 def test_the_same_granule_has_the_same_bytes_and_name(tmp_path):

@@ -4,7 +4,7 @@ import h5py
 import numpy as np
 import pytest
 
-from fuxiflow.observations import readers, table
+from fuxiflow.observations import footprint_table, readers
 from fuxiflow.world import fy3_hdf5
 from tests.level1_files import orbit, temperatures
 
@@ -27,15 +27,15 @@ def test_a_granule_comes_back(tmp_path, instrument, reader, name, columns, strid
     assert path.name in (name, name.replace("ORBA", "ORBD"))
     (granule,) = readers.read(reader, [path], ["FY-3E"], [str(i + 1) for i in range(channels)])
     found = granule.footprints
-    assert np.flatnonzero(table.column(found, "rejected")).tolist() == [0]
-    ours = table.values_of(found).reshape(values.shape)
+    assert np.flatnonzero(footprint_table.column_values(found, "rejected")).tolist() == [0]
+    ours = footprint_table.values_of(found).reshape(values.shape)
     assert np.array_equal(np.isnan(ours), np.isnan(values))
     assert np.nanmax(np.abs(ours - values)) < 0.0051
     for column, theirs in {"lat": view.lat, "lon": view.lon, "zenith": view.zenith}.items():
-        assert np.abs(table.column(found, column) - theirs.ravel()).max() < 0.0051
-    azimuth = table.column(found, "azimuth") - view.azimuth.ravel()
+        assert np.abs(footprint_table.column_values(found, column) - theirs.ravel()).max() < 0.0051
+    azimuth = footprint_table.column_values(found, "azimuth") - view.azimuth.ravel()
     assert np.abs((azimuth + 180) % 360 - 180).max() < 0.0051
-    times = table.column(found, "time").reshape(view.lat.shape)
+    times = footprint_table.column_values(found, "time").reshape(view.lat.shape)
     assert (np.abs(times - view.time[:, :1]) <= np.timedelta64(500, "us")).all()
 
 

@@ -9,7 +9,7 @@ from fuxiflow import physics
 from fuxiflow.channels import PRESSURE_LEVELS
 from fuxiflow.config import sources
 from fuxiflow.interpolation import bilinear
-from fuxiflow.observations import readers, table
+from fuxiflow.observations import footprint_table, readers
 from fuxiflow.world import report_bufr, reports, stations
 from fuxiflow.world.outages import observed
 from fuxiflow.world.truth import Truth
@@ -48,14 +48,14 @@ def read_back(source, bulletins, folder):
     assert all(granule.footprints is not None for granule in granules), granules
     found = granules[0].footprints
     assert len(granules) == 1
-    assert not table.column(found, "rejected").any()
+    assert not footprint_table.column_values(found, "rejected").any()
     assert len(found) == sum(count for _, count, _ in bulletins)
-    return found, table.values_of(found)
+    return found, footprint_table.values_of(found)
 
 
 def truth_at(source, truth, found):
     """The truth at the surface where and when reports are from."""
-    lat, lon, time = (table.column(found, name) for name in ("lat", "lon", "time"))
+    lat, lon, time = (footprint_table.column_values(found, name) for name in ("lat", "lon", "time"))
     window = stations.windows(truth, source).window(datetime(2022, 7, 1), datetime(2022, 7, 2))
     return window, reports.surface_truth(
         window, lat.astype(float), lon.astype(float), time.astype("datetime64[ns]")
@@ -79,7 +79,9 @@ def test_land_stations_report_the_truth_to_the_rounding_of_their_template(truth,
         expected,
         {"T2M": 0.006, "R2M": 0.2, "U10": 0.25, "V10": 0.25, "PS": 6.0, "MSL": 6.0},
     )
-    hours = np.unique(table.column(found, "time").astype("datetime64[h]").astype(int) % 24)
+    hours = np.unique(
+        footprint_table.column_values(found, "time").astype("datetime64[h]").astype(int) % 24
+    )
     assert hours.tolist() == [0, 6, 12, 18]
 
 
@@ -105,8 +107,10 @@ def test_radiosondes_report_the_truth_above_their_ground(truth, tmp_path):
     found, values = read_back(SONDES, bulletins, tmp_path)
     window, _ = truth_at(LAND, truth, found)
     window = stations.windows(truth, SONDES).window(datetime(2022, 7, 1), datetime(2022, 7, 2))
-    place = [table.column(found, name).astype(float) for name in ("lat", "lon")]
-    here = window.values(*place, table.column(found, "time").astype("datetime64[ns]"))
+    place = [footprint_table.column_values(found, name).astype(float) for name in ("lat", "lon")]
+    here = window.values(
+        *place, footprint_table.column_values(found, "time").astype("datetime64[ns]")
+    )
     tolerance = {"Z": 6.0, "T": 0.01, "U": 0.6, "V": 0.6}  # wind: half a degree of 50 m/s
     for i, name in enumerate(SONDES.channel_names):
         variable, level = name[0], int(name[1:])
@@ -127,7 +131,7 @@ def test_radiosondes_report_the_truth_above_their_ground(truth, tmp_path):
             np.testing.assert_allclose(
                 values[above, i], expected[above], rtol=2e-3, atol=0.1, err_msg=name
             )
-    minutes = table.column(found, "time").astype("datetime64[m]").astype(int) % 720
+    minutes = footprint_table.column_values(found, "time").astype("datetime64[m]").astype(int) % 720
     assert ((minutes >= 675) & (minutes < 705)).all()
     assert (members.height > 100).any()
 
@@ -150,8 +154,10 @@ def test_errors_have_the_sizes_that_the_source_says(truth, tmp_path):
     _, bulletins = written(SONDES, truth, stations=60, noise=1.0)
     found, values = read_back(SONDES, bulletins, tmp_path)
     window = stations.windows(truth, SONDES).window(datetime(2022, 7, 1), datetime(2022, 7, 2))
-    place = [table.column(found, name).astype(float) for name in ("lat", "lon")]
-    here = window.values(*place, table.column(found, "time").astype("datetime64[ns]"))
+    place = [footprint_table.column_values(found, name).astype(float) for name in ("lat", "lon")]
+    here = window.values(
+        *place, footprint_table.column_values(found, "time").astype("datetime64[ns]")
+    )
     for name in ("T500", "U300", "Z200"):
         i = SONDES.channel_names.index(name)
         assert abs(((values[:, i] - here[name]) / SONDES.noise[i]).std() - 1.0) < 0.25, name

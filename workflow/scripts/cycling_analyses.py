@@ -19,7 +19,7 @@ from fuxiflow.cycling.analyses import Carry, Observer, cold_start, cycle
 from fuxiflow.grids import Grid
 from fuxiflow.models import checkpoint, execution
 from fuxiflow.models.execution import device
-from fuxiflow.observations.sparse import SparseGrids
+from fuxiflow.observations.sparse_grids import SparseGrids
 from fuxiflow.progress import Progress
 from fuxiflow.states.climatology import Climatology
 from fuxiflow.states.store import StateWriter

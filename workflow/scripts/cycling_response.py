@@ -15,7 +15,7 @@ from fuxiflow.cycling.analyses import Observer, resumed
 from fuxiflow.cycling.single_observation import Case, experiment
 from fuxiflow.models import checkpoint, execution
 from fuxiflow.models.execution import device
-from fuxiflow.observations.sparse import SparseGrids
+from fuxiflow.observations.sparse_grids import SparseGrids
 from fuxiflow.states.climatology import Climatology
 from fuxiflow.states.statistics import Statistics
 from fuxiflow.states.store import States

@@ -8,7 +8,7 @@ out: pdf, png  the figure
 from datetime import datetime
 
 from fuxiflow.figures import coverage, style
-from fuxiflow.observations.sparse import SparseGrids
+from fuxiflow.observations.sparse_grids import SparseGrids
 
 
 def main(input, output, params, log):

@@ -1,20 +1,20 @@
 """Grid the used footprints of one source and segment to hourly cells.
 
 in:  table  Parquet, footprints after quality control
-out: grid   Zarr, cells that were observed by hour (schema: fuxiflow.observations.sparse)
+out: grid   Zarr, cells that were observed by hour (schema: fuxiflow.observations.sparse_grids)
 """
 
 from datetime import date
 
 from fuxiflow.grids import Grid
-from fuxiflow.observations.gridding import Options, grid_table
+from fuxiflow.observations.gridding import GriddingOptions, grid_footprints
 from fuxiflow.progress import progress
 from fuxiflow.runtime.rule_runner import run
 
 
 def main(input, output, params, log):
     start, end = map(date.fromisoformat, params.dates)
-    days = grid_table(
+    days = grid_footprints(
         input.table,
         output.grid,
         params.source,
@@ -22,7 +22,7 @@ def main(input, output, params, log):
         Grid(**params.grid),
         start,
         end,
-        Options(seed=params.seed, **params.options),
+        GriddingOptions(seed=params.seed, **params.options),
     )
     footprints = cells = passed_over = 0
     without = []

@@ -6,9 +6,9 @@ out: limits  Parquet, mean, standard deviation and count by channel and latitude
 
 from datetime import date
 
-from fuxiflow.observations import quality, table
+from fuxiflow.observations import footprint_table, quality
 from fuxiflow.observations.biweight import BANDS, Histograms
-from fuxiflow.observations.reasons import Reason
+from fuxiflow.observations.rejection_codes import Reason
 from fuxiflow.progress import progress
 from fuxiflow.runtime.rule_runner import run
 
@@ -17,10 +17,13 @@ def main(input, output, params, log):
     start, end = map(date.fromisoformat, params.dates)
     histograms = Histograms(params.channels, params.ranges, params.logarithmic)
     for path in progress(input.tables, "tables", log):
-        for piece in table.pieces(path):
-            apart = quality.outside(table.column(piece, "time"), start, end)
-            used = (table.column(piece, "rejected") == Reason.USED) & ~apart
-            histograms.add(table.values_of(piece)[used], table.column(piece, "lat")[used])
+        for piece in footprint_table.read_row_groups(path):
+            apart = quality.outside_days(footprint_table.column_values(piece, "time"), start, end)
+            used = (footprint_table.column_values(piece, "rejected") == Reason.USED) & ~apart
+            histograms.add(
+                footprint_table.values_of(piece)[used],
+                footprint_table.column_values(piece, "lat")[used],
+            )
     limits = histograms.limits()
     for i, channel in enumerate(limits.channels):
         for j, band in enumerate(BANDS):

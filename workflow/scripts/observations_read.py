@@ -1,7 +1,7 @@
 """Read the level-1 files of one source and segment.
 
 in:  files   directory of files in the agency's format
-out: table   Parquet, one row per footprint as read (schema: fuxiflow.observations.table)
+out: table   Parquet, one row per footprint as read (schema: fuxiflow.observations.footprint_table)
      ledger  Parquet, footprints read by file and day, and files that were refused (fuxiflow.observations.ledger)
 """
 
@@ -25,8 +25,8 @@ def main(input, output, params, log):
         output.table,
         log,
     )
-    ledger.write(output.ledger, found)
-    log.info("%s: %s", params.source, ledger.summary(found))
+    ledger.write_ledger(output.ledger, found)
+    log.info("%s: %s", params.source, ledger.summarize_ledger(found))
 
 
 if __name__ == "__main__":

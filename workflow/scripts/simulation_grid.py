@@ -1,20 +1,20 @@
 """Grid the simulated footprints of one source and segment to hourly cells.
 
 in:  table  Parquet, simulated footprints
-out: grid   Zarr, cells by hour, of origin `simulated` (schema: fuxiflow.observations.sparse)
+out: grid   Zarr, cells by hour, of origin `simulated` (schema: fuxiflow.observations.sparse_grids)
 """
 
 from datetime import date
 
 from fuxiflow.grids import Grid
-from fuxiflow.observations.gridding import Options, grid_table
+from fuxiflow.observations.gridding import GriddingOptions, grid_footprints
 from fuxiflow.progress import progress
 from fuxiflow.simulation.observations import ORIGIN
 
 
 def main(input, output, params, log):
     start, end = map(date.fromisoformat, params.dates)
-    days = grid_table(
+    days = grid_footprints(
         input.table,
         output.grid,
         params.source,
@@ -22,7 +22,7 @@ def main(input, output, params, log):
         Grid(**params.grid),
         start,
         end,
-        Options(seed=params.seed, origin=ORIGIN, **params.options),
+        GriddingOptions(seed=params.seed, origin=ORIGIN, **params.options),
     )
     days = list(progress(days, "days", log, total=(end - start).days + 1))
     log.info(

@@ -4,13 +4,13 @@ in:  states      Zarr, reanalysis of the segment and of the one after it in trai
      statistics  Zarr, with the surface's height and land
      errors      Zarr, bias and noise of real ones
      tables      Parquet, real footprints whose places are taken, none where orbits are computed
-out: table       Parquet, footprints of origin `simulated` (schema: fuxiflow.observations.table)
+out: table       Parquet, footprints of origin `simulated` (schema: fuxiflow.observations.footprint_table)
 """
 
 from datetime import date, timedelta
 
 from fuxiflow.config import sources
-from fuxiflow.observations.table import TableWriter
+from fuxiflow.observations.footprint_table import FootprintWriter
 from fuxiflow.operators import equivalents
 from fuxiflow.progress import progress
 from fuxiflow.simulation import observations
@@ -34,7 +34,9 @@ def main(input, output, params, log):
     start, end = map(date.fromisoformat, params.dates)
     days = [start + timedelta(days=i) for i in range((end - start).days + 1)]
     made = left = 0
-    with TableWriter(output.table, source.channel_names, {"origin": observations.ORIGIN}) as writer:
+    with FootprintWriter(
+        output.table, source.channel_names, {"origin": observations.ORIGIN}
+    ) as writer:
         for day in progress(days, f"days of {source.name}", log):
             random = observations.generator(params.seed, source.name, day)
             for places in observations.footprints(

@@ -8,7 +8,7 @@ out: scores      score table: departure_{background,analysis}_{mean,std}, channe
 """
 
 from fuxiflow.config import sources
-from fuxiflow.observations.sparse import SparseGrids
+from fuxiflow.observations.sparse_grids import SparseGrids
 from fuxiflow.operators.equivalents import observation_operator
 from fuxiflow.states.statistics import Statistics
 from fuxiflow.states.store import States

@@ -20,7 +20,7 @@ from fuxiflow.observations import scan_geometry
 from fuxiflow.observations.readers import level1
 from fuxiflow.observations.readers.granule import Granule, footprints, known_channels
 from fuxiflow.observations.readers.level1 import Refused
-from fuxiflow.observations.reasons import Reason
+from fuxiflow.observations.rejection_codes import Reason
 from fuxiflow.observations.satpy_readers.aapp_l1c import AMSUA_CHANNELS, AMSUAFile, MHSFile
 
 VARIANTS = ("amsua", "mhs")

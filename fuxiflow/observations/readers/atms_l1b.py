@@ -18,7 +18,7 @@ from fuxiflow.observations.readers import level1
 from fuxiflow.observations.readers.atms_sdr import utc
 from fuxiflow.observations.readers.bufr_footprints import ANTENNA, INSTRUMENTS
 from fuxiflow.observations.readers.granule import Granule, footprints, known_channels
-from fuxiflow.observations.reasons import Reason
+from fuxiflow.observations.rejection_codes import Reason
 from fuxiflow.observations.scan_geometry import strays, zenith_at
 
 CHANNELS = tuple(f"{ANTENNA}{i}" for i in range(1, 23))

@@ -19,7 +19,7 @@ from satpy.readers.atms_sdr_hdf5 import ATMS_CHANNEL_NAMES, ATMS_SDR_FileHandler
 from fuxiflow.observations import leap_seconds, scan_geometry
 from fuxiflow.observations.readers import level1
 from fuxiflow.observations.readers.granule import Granule, footprints, known_channels
-from fuxiflow.observations.reasons import Reason
+from fuxiflow.observations.rejection_codes import Reason
 
 _NAME = re.compile(
     r"(?P<products>SATMS|GATMO|GATMO-SATMS|SATMS-GATMO)_"

@@ -118,7 +118,7 @@ class OtherInstrument(NamedTuple):
     why: str
 
 
-class Footprints(NamedTuple):
+class SounderFootprints(NamedTuple):
     """Footprints of one instrument, arrays ``(n,)`` and ``values (n, channel)`` in K; what is missing is NaN, NaT,
     -1 (satellite) or 0 (position). ``note`` says what is odd about the message."""
 
@@ -133,17 +133,19 @@ class Footprints(NamedTuple):
     note: np.ndarray
     values: np.ndarray
 
-    def take(self, rows: np.ndarray) -> "Footprints":
+    def take(self, rows: np.ndarray) -> "SounderFootprints":
         """Some of the footprints."""
-        return Footprints(*(array[rows] for array in self))
+        return SounderFootprints(*(array[rows] for array in self))
 
     @staticmethod
-    def join(parts: Sequence["Footprints"]) -> "Footprints":
+    def join(parts: Sequence["SounderFootprints"]) -> "SounderFootprints":
         """Footprints of several messages as one."""
-        return Footprints(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
+        return SounderFootprints(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
 
 
-def extract(instrument: str, channels: Sequence[str], data: bytes) -> Footprints | OtherInstrument:
+def extract(
+    instrument: str, channels: Sequence[str], data: bytes
+) -> SounderFootprints | OtherInstrument:
     """The footprints of a message; ValueError where it lacks what a footprint needs, ecCodes' errors where damaged."""
     from fuxiflow.observations import elements  # loads ecCodes: in the decoding process alone
 
@@ -180,7 +182,7 @@ def extract(instrument: str, channels: Sequence[str], data: bytes) -> Footprints
         codes[ahead.get(_FLAG, 0) - 1] != _RANGE[1]
     ) | bufr_flags.unusable(column)
     nowhere = (lat == 0) & (lon == 0)  # what some producers write where a scan has no location
-    return Footprints(
+    return SounderFootprints(
         np.nan_to_num(column(1007), nan=-1).astype(np.int32),
         _time(*map(column, range(4001, 4007))),
         np.where(nowhere, np.nan, lat),

@@ -16,12 +16,12 @@ from fuxiflow.observations import bufr
 from fuxiflow.observations.readers import level1
 from fuxiflow.observations.readers.bufr_footprints import (
     INSTRUMENTS,
-    Footprints,
     OtherInstrument,
+    SounderFootprints,
     extract,
 )
 from fuxiflow.observations.readers.granule import Granule, footprints, known_channels
-from fuxiflow.observations.reasons import Reason
+from fuxiflow.observations.rejection_codes import Reason
 from fuxiflow.observations.satellites import BUFR_SATELLITES
 from fuxiflow.observations.scan_geometry import strays
 
@@ -74,7 +74,7 @@ def _file(
     instrument: str,
 ) -> Iterator[Granule]:
     """What a file holds: messages that cannot be used, footprints of other platforms, and a table for each platform."""
-    pieces: list[Footprints] = []
+    pieces: list[SounderFootprints] = []
     headers: list[np.datetime64] = []
     any_message = False
     try:
@@ -82,9 +82,9 @@ def _file(
             any_message = True
             header = message.header
             day = header.time.date() if header and header.time else None
-            if isinstance(found, Footprints) and day is None:
+            if isinstance(found, SounderFootprints) and day is None:
                 found = bufr.Failure("section 1 holds no valid time")
-            if isinstance(found, Footprints):
+            if isinstance(found, SounderFootprints):
                 pieces.append(found)
                 headers.append(np.datetime64(header.time, "us"))
                 continue
@@ -112,11 +112,18 @@ def _file(
     if pieces:
         number = np.repeat(np.arange(len(pieces)), [len(piece.time) for piece in pieces])
         yield from _platforms(
-            path, Footprints.join(_timely(pieces, headers)), number, platforms, channels, instrument
+            path,
+            SounderFootprints.join(_timely(pieces, headers)),
+            number,
+            platforms,
+            channels,
+            instrument,
         )
 
 
-def _timely(pieces: list[Footprints], headers: list[np.datetime64]) -> list[Footprints]:
+def _timely(
+    pieces: list[SounderFootprints], headers: list[np.datetime64]
+) -> list[SounderFootprints]:
     """Footprints of messages with NaT for times that neither their header nor the other footprints allow.
 
     Where most headers of a file are those of the footprints to a few minutes, all have to be.
@@ -141,7 +148,7 @@ def _timely(pieces: list[Footprints], headers: list[np.datetime64]) -> list[Foot
 
 def _platforms(
     path: Path,
-    found: Footprints,
+    found: SounderFootprints,
     number: np.ndarray,
     platforms: Sequence[str],
     channels: Sequence[str],

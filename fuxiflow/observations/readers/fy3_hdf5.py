@@ -19,7 +19,7 @@ from fuxiflow.observations import scan_geometry
 from fuxiflow.observations.readers import level1
 from fuxiflow.observations.readers.granule import Granule, footprints, known_channels
 from fuxiflow.observations.readers.level1 import Refused
-from fuxiflow.observations.reasons import Reason
+from fuxiflow.observations.rejection_codes import Reason
 from fuxiflow.observations.satpy_readers.fy3_hdf5 import GEOLOCATION, FY3SounderFile
 
 VARIANTS = ("mwts3", "mwhs2")

@@ -18,7 +18,7 @@ from fuxiflow.observations.readers import occultation_bufr, occultation_netcdf, 
 from fuxiflow.observations.readers.granule import Granule
 from fuxiflow.observations.readers.occultation import PLATFORMS, Occultation
 from fuxiflow.observations.readers.reports import Collector, Report
-from fuxiflow.observations.reasons import Reason
+from fuxiflow.observations.rejection_codes import Reason
 
 PREFIX = "refractivity_"
 HIGHEST = 60_000

@@ -7,8 +7,8 @@ from datetime import date
 import numpy as np
 import pyarrow as pa
 
-from fuxiflow.observations import table
-from fuxiflow.observations.reasons import Reason
+from fuxiflow.observations import footprint_table
+from fuxiflow.observations.rejection_codes import Reason
 
 
 @dataclass(frozen=True)
@@ -76,4 +76,4 @@ def footprints(
         "time": np.where(timely, time, np.datetime64("NaT")),
         "rejected": rejected,
     }
-    return table.build(channels, values, cleaned, platform, file)
+    return footprint_table.build_footprints(channels, values, cleaned, platform, file)

@@ -8,9 +8,9 @@ from datetime import date
 import numpy as np
 import pyarrow as pa
 
-from fuxiflow.observations import table
+from fuxiflow.observations import footprint_table
 from fuxiflow.observations.readers.granule import Granule
-from fuxiflow.observations.reasons import Reason
+from fuxiflow.observations.rejection_codes import Reason
 
 DAMAGE = (
     OSError,
@@ -74,9 +74,9 @@ def plausible(temperature: np.ndarray) -> np.ndarray:
 
 def flagged(found: pa.Table, unusable: np.ndarray) -> pa.Table:
     """The table with the code ``quality`` for footprints (n,) that their producer calls unusable."""
-    codes = table.column(found, "rejected")
+    codes = footprint_table.column_values(found, "rejected")
     codes = np.where((codes == Reason.USED) & unusable, np.uint8(Reason.QUALITY), codes)
-    return table.replace(found, table.values_of(found), codes)
+    return footprint_table.replace_values(found, footprint_table.values_of(found), codes)
 
 
 def instants(year: np.ndarray, day: np.ndarray, milliseconds: np.ndarray) -> np.ndarray:

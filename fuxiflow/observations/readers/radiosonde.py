@@ -18,7 +18,7 @@ from fuxiflow.observations.readers import reports
 from fuxiflow.observations.readers.granule import Granule, known_channels
 from fuxiflow.observations.readers.reports import Collector, Report
 from fuxiflow.observations.readers.stations import IDENTITY, Station, station
-from fuxiflow.observations.reasons import Reason
+from fuxiflow.observations.rejection_codes import Reason
 
 VARIABLES = ("Z", "T", "U", "V", "R")
 """m2 s-2, K, m s-1, m s-1, %."""

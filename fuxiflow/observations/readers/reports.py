@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from fuxiflow.observations import bufr, table
+from fuxiflow.observations import bufr, footprint_table
 from fuxiflow.observations.bufr import Decoder, Failure, Message
 from fuxiflow.observations.readers import granule
 from fuxiflow.observations.readers.granule import Granule
-from fuxiflow.observations.reasons import Reason
+from fuxiflow.observations.rejection_codes import Reason
 
 DAY = np.timedelta64(1, "D")
 ROWS = 10_000
@@ -79,10 +79,10 @@ def footprints(
         )
     )
     found = granule.footprints(channels, values, columns, (first, last), "", "")
-    rejected = table.column(found, "rejected").copy()
+    rejected = footprint_table.column_values(found, "rejected").copy()
     refused = rejected == Reason.USED
     rejected[refused] = np.array([report.reason for report in reports], np.uint8)[refused]
-    found = table.replace(found, table.values_of(found), rejected)
+    found = footprint_table.replace_values(found, footprint_table.values_of(found), rejected)
     for name, texts in (("platform", [report.platform for report in reports]), ("file", files)):
         found = found.set_column(
             found.schema.get_field_index(name),

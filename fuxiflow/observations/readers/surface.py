@@ -15,7 +15,7 @@ from fuxiflow.observations.readers import reports
 from fuxiflow.observations.readers.granule import Granule, known_channels
 from fuxiflow.observations.readers.reports import Collector, Report
 from fuxiflow.observations.readers.stations import IDENTITY, Station, station
-from fuxiflow.observations.reasons import Reason
+from fuxiflow.observations.rejection_codes import Reason
 
 VARIANTS = ("land", "sea")
 LAND_CHANNELS = ("T2M", "R2M", "U10", "V10", "PS", "MSL")

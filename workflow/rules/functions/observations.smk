@@ -19,7 +19,7 @@ def observations_reader_code(wildcards):
 
 
 def observations_grid_options(wildcards):
-    """How the footprints of a source become cells, see fuxiflow.observations.gridding.Options."""
+    """How the footprints of a source become cells, see fuxiflow.observations.gridding.GriddingOptions."""
     source = sources.load_source(wildcards.source)
     return {
         "platforms": source.platform_names,

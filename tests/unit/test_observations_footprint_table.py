@@ -8,12 +8,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from fuxiflow.observations import table
-from tests.observations_tables import START, footprints
+from fuxiflow.observations import footprint_table
+from tests.support.footprint_tables import START, footprints
 
 
 def write(path, *parts):
-    with table.TableWriter(path, table.channels_of(parts[0])) as writer:
+    with footprint_table.FootprintWriter(path, footprint_table.channels_of(parts[0])) as writer:
         for part in parts:
             writer.write(part)
     return path
@@ -24,31 +24,33 @@ def test_round_trip(tmp_path):
     path = write(
         tmp_path / "t.parquet", footprints(values, file="a"), footprints(values + 1, file="b")
     )
-    found = table.read(path)
-    assert found.schema.names == table.schema(["1", "2"]).names
+    found = footprint_table.read_footprints(path)
+    assert found.schema.names == footprint_table.footprint_schema(["1", "2"]).names
     assert np.array_equal(
-        table.values_of(found), np.concatenate([values, values + 1]), equal_nan=True
+        footprint_table.values_of(found), np.concatenate([values, values + 1]), equal_nan=True
     )
     assert found["file"].to_pylist() == ["a", "a", "b", "b"]
-    assert table.column(found, "time")[1] == START + np.timedelta64(1, "s")
-    assert table.channel_names(path) == ["1", "2"]
+    assert footprint_table.column_values(found, "time")[1] == START + np.timedelta64(1, "s")
+    assert footprint_table.read_channel_names(path) == ["1", "2"]
     assert json.loads(pq.read_schema(path).metadata[b"provenance"])["rule"]
 
 
 def test_missing_times_stay_missing(tmp_path):
     time = np.array([START, np.datetime64("NaT")], "datetime64[ns]")
     path = write(tmp_path / "t.parquet", footprints(np.ones((2, 2)), time=time, rejected=[0, 2]))
-    assert np.isnat(table.column(table.read(path), "time")).tolist() == [False, True]
+    assert np.isnat(
+        footprint_table.column_values(footprint_table.read_footprints(path), "time")
+    ).tolist() == [False, True]
 
 
 def test_pieces_are_the_row_groups(tmp_path, monkeypatch):
-    monkeypatch.setattr(table, "ROW_GROUP", 10)
+    monkeypatch.setattr(footprint_table, "ROW_GROUP", 10)
     path = write(
         tmp_path / "t.parquet", *(footprints(np.full((6, 2), i), file=str(i)) for i in range(5))
     )
-    pieces = list(table.pieces(path))
+    pieces = list(footprint_table.read_row_groups(path))
     assert [len(piece) for piece in pieces] == [12, 12, 6]
-    values = np.concatenate([table.values_of(piece)[:, 0] for piece in pieces])
+    values = np.concatenate([footprint_table.values_of(piece)[:, 0] for piece in pieces])
     assert values.tolist() == np.repeat(range(5), 6).tolist()
 
 
@@ -58,17 +60,17 @@ def test_read_used_keeps_days_and_drops_rejected(tmp_path):
         tmp_path / "t.parquet",
         footprints(np.arange(12).reshape(6, 2), time=hours, rejected=[0, 0, 5, 0, 0, 0]),
     )
-    assert table.values_of(table.read_used(path, date(2022, 7, 1), date(2022, 7, 2)))[
-        :, 0
-    ].tolist() == [2, 6, 8]
+    assert footprint_table.values_of(
+        footprint_table.read_used_footprints(path, date(2022, 7, 1), date(2022, 7, 2))
+    )[:, 0].tolist() == [2, 6, 8]
 
 
 @pytest.mark.parametrize("order", [[0, 1, 2, 3, 4, 5], [4, 0, 5, 2, 1, 3]])
 def test_days_of_a_table_are_those_read_one_by_one(tmp_path, monkeypatch, order):
-    monkeypatch.setattr(table, "ROW_GROUP", 2)
+    monkeypatch.setattr(footprint_table, "ROW_GROUP", 2)
     hours = (START + np.array([-1, 0, 23, 24, 47, 96]) * np.timedelta64(1, "h"))[order]
     path, rejected = tmp_path / "t.parquet", [0, 0, 5, 0, 0, 0]
-    with table.TableWriter(path, ["1", "2"]) as writer:
+    with footprint_table.FootprintWriter(path, ["1", "2"]) as writer:
         for part in (slice(0, 2), slice(2, 4), slice(4, 6)):
             writer.write(
                 footprints(
@@ -77,39 +79,50 @@ def test_days_of_a_table_are_those_read_one_by_one(tmp_path, monkeypatch, order)
             )
     with pq.ParquetFile(path) as file:
         assert file.num_row_groups == 3
-    days = list(table.used_by_day(path, date(2022, 6, 30), date(2022, 7, 6)))
+    days = list(footprint_table.used_by_day(path, date(2022, 6, 30), date(2022, 7, 6)))
     assert [day for day, _ in days] == [date(2022, 6, 30) + timedelta(days=i) for i in range(7)]
     assert sum(len(used) for _, used in days) == 5
     for day, used in days:
-        one = table.read_used(path, day, day)
-        assert table.values_of(used).tolist() == table.values_of(one).tolist()
+        one = footprint_table.read_used_footprints(path, day, day)
+        assert footprint_table.values_of(used).tolist() == footprint_table.values_of(one).tolist()
         assert used.schema.equals(one.schema)
 
 
 def test_an_empty_table_keeps_its_schema(tmp_path):
-    with table.TableWriter(tmp_path / "t.parquet", ["1"]):
+    with footprint_table.FootprintWriter(tmp_path / "t.parquet", ["1"]):
         pass
-    assert list(table.pieces(tmp_path / "t.parquet")) == []
-    assert table.read(tmp_path / "t.parquet").num_rows == 0
-    assert len(table.read_used(tmp_path / "t.parquet", date(2022, 7, 1), date(2022, 7, 2))) == 0
-    ((_, day),) = table.used_by_day(tmp_path / "t.parquet", date(2022, 7, 1), date(2022, 7, 1))
+    assert list(footprint_table.read_row_groups(tmp_path / "t.parquet")) == []
+    assert footprint_table.read_footprints(tmp_path / "t.parquet").num_rows == 0
+    assert (
+        len(
+            footprint_table.read_used_footprints(
+                tmp_path / "t.parquet", date(2022, 7, 1), date(2022, 7, 2)
+            )
+        )
+        == 0
+    )
+    ((_, day),) = footprint_table.used_by_day(
+        tmp_path / "t.parquet", date(2022, 7, 1), date(2022, 7, 1)
+    )
     assert len(day) == 0
-    assert table.channels_of(day) == ["1"]
+    assert footprint_table.channels_of(day) == ["1"]
 
 
 def test_replace_changes_values_and_codes_alone():
     before = footprints([[1, 2], [3, 4]])
-    after = table.replace(before, np.array([[1, np.nan], [3, 4]], "f4"), np.array([0, 7], "u1"))
-    assert table.column(after, "rejected").tolist() == [0, 7]
-    assert np.isnan(table.values_of(after)[0, 1])
+    after = footprint_table.replace_values(
+        before, np.array([[1, np.nan], [3, 4]], "f4"), np.array([0, 7], "u1")
+    )
+    assert footprint_table.column_values(after, "rejected").tolist() == [0, 7]
+    assert np.isnan(footprint_table.values_of(after)[0, 1])
     assert after["lat"].equals(before["lat"])
-    assert table.values_of(before)[0, 1] == 2
+    assert footprint_table.values_of(before)[0, 1] == 2
 
 
 def test_other_files_are_refused(tmp_path):
     (tmp_path / "a.parquet").write_bytes(b"PAR1 but no more")
-    with pytest.raises(table.TableError, match=r"a\.parquet: not a readable"):
-        table.read(tmp_path / "a.parquet")
+    with pytest.raises(footprint_table.FootprintTableError, match=r"a\.parquet: not a readable"):
+        footprint_table.read_footprints(tmp_path / "a.parquet")
     pq.write_table(pa.table({"time": [1]}), tmp_path / "b.parquet")
-    with pytest.raises(table.TableError, match="lacks azimuth, file"):
-        list(table.pieces(tmp_path / "b.parquet"))
+    with pytest.raises(footprint_table.FootprintTableError, match="lacks azimuth, file"):
+        list(footprint_table.read_row_groups(tmp_path / "b.parquet"))

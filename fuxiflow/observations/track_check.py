@@ -64,7 +64,7 @@ def _keep(time, lat, lon, edges, speed):
     return kept
 
 
-def strays(
+def off_track(
     identity: Sequence[np.ndarray],
     time: np.ndarray,
     lat: np.ndarray,

@@ -38,7 +38,7 @@ CACHE_BYTES = 256 << 20
 HOUR = np.timedelta64(1, "h")
 
 
-def hour_of(time: datetime | np.datetime64) -> np.datetime64:
+def whole_hour(time: datetime | np.datetime64) -> np.datetime64:
     """The time as ``datetime64[h]``; ValueError when it is not a whole hour."""
     hour = np.datetime64(time, "h")
     if hour != np.datetime64(time):
@@ -113,7 +113,7 @@ class SparseWriter:
                 "channels": self.channels,
                 "units": list(units),
                 "grid": {"nlat": grid.nlat, "nlon": grid.nlon},
-                "start": str(hour_of(start)),
+                "start": str(whole_hour(start)),
                 "hours": int(hours),
                 "platforms": list(platforms),
                 "frame": frame,
@@ -311,7 +311,7 @@ class SparseGrids:
         """All hours of a window, as :meth:`window` has them of an ``hourly`` source."""
         if end_hour <= start_hour:
             raise ValueError(f"window [{start_hour}, {end_hour}) h has no hour")
-        begin = hour_of(analysis_time) + start_hour * HOUR
+        begin = whole_hour(analysis_time) + start_hour * HOUR
         finish = begin + (end_hour - start_hour) * HOUR
         if finish <= self.start or begin >= self.end:
             raise KeyError(

@@ -8,7 +8,7 @@ scan_position     int16, from 1: column of the swath in its file; 0 where there 
 station           dictionary of strings: who reports, empty for a scan and for whom nobody can tell apart
 platform, file    dictionary of strings
 channel_<name>    float32, one for each channel, in its unit; NaN where missing
-rejected          uint8, :class:`fuxiflow.observations.reasons.Reason`
+rejected          uint8, :class:`fuxiflow.observations.rejection_codes.Reason`
 ================= ============================================================================
 """
 
@@ -33,11 +33,11 @@ ENCODINGS = {
 _TEXTS = pa.dictionary(pa.int32(), pa.string())
 
 
-class TableError(ValueError):
+class FootprintTableError(ValueError):
     """A file that is not a footprint table, or not one with the channels asked for."""
 
 
-def schema(channels: Sequence[str]) -> pa.Schema:
+def footprint_schema(channels: Sequence[str]) -> pa.Schema:
     """The schema of a table with ``channels``."""
     return pa.schema(
         [
@@ -65,7 +65,7 @@ def _constant(text: str, rows: int) -> pa.DictionaryArray:
     return pa.DictionaryArray.from_arrays(np.zeros(rows, np.int32), pa.array([text], pa.string()))
 
 
-def build(
+def build_footprints(
     channels: Sequence[str],
     values: np.ndarray,
     columns: Mapping[str, np.ndarray],
@@ -91,7 +91,7 @@ def build(
         texts = pa.array(np.asarray(columns["station"]).astype(str), pa.string())
         data["station"] = texts.dictionary_encode().cast(_TEXTS)
     data |= {PREFIX + name: values[:, i] for i, name in enumerate(channels)}
-    found = schema(channels)
+    found = footprint_schema(channels)
     return pa.table(
         [
             data[field.name]
@@ -112,12 +112,12 @@ def values_of(table: pa.Table) -> np.ndarray:
     return values
 
 
-def column(table: pa.Table, name: str) -> np.ndarray:
+def column_values(table: pa.Table, name: str) -> np.ndarray:
     """One column as a numpy array; null times become NaT."""
     return table[name].to_numpy()
 
 
-def codes(table: pa.Table, name: str, known: Sequence[str]) -> np.ndarray:
+def category_indices(table: pa.Table, name: str, known: Sequence[str]) -> np.ndarray:
     """A column of texts as indices (n,) int8 into the ``known`` ones; ValueError names one that is not among them."""
     found = table[name].unify_dictionaries().to_pandas().cat
     unknown = sorted(set(found.categories[np.unique(found.codes[found.codes >= 0])]) - set(known))
@@ -131,7 +131,7 @@ def codes(table: pa.Table, name: str, known: Sequence[str]) -> np.ndarray:
     return numbers[found.codes] if len(numbers) else np.zeros(len(table), np.int8)
 
 
-def replace(table: pa.Table, values: np.ndarray, rejected: np.ndarray) -> pa.Table:
+def replace_values(table: pa.Table, values: np.ndarray, rejected: np.ndarray) -> pa.Table:
     """The table with other channel values ``(n, channel)`` and other codes ``(n,)``."""
     new = {PREFIX + name: values[:, i] for i, name in enumerate(channels_of(table))} | {
         "rejected": rejected
@@ -145,7 +145,7 @@ def replace(table: pa.Table, values: np.ndarray, rejected: np.ndarray) -> pa.Tab
     return pa.table(arrays, schema=table.schema)
 
 
-class TableWriter:
+class FootprintWriter:
     """Writes a footprint table piece by piece, in row groups of about :data:`ROW_GROUP` rows; a context manager.
 
     ``metadata`` goes into the file's beside the provenance.
@@ -154,7 +154,7 @@ class TableWriter:
     def __init__(
         self, path: Path, channels: Sequence[str], metadata: Mapping[str, str] | None = None
     ):
-        stamped = tables.stamp_schema(schema(channels), metadata)
+        stamped = tables.stamp_schema(footprint_schema(channels), metadata)
         dictionary = [name for name in stamped.names if name not in ENCODINGS]
         self._writer = pq.ParquetWriter(
             path, stamped, compression="zstd", use_dictionary=dictionary, column_encoding=ENCODINGS
@@ -180,7 +180,7 @@ class TableWriter:
             self._writer.write_table(joined.cast(self._writer.schema), row_group_size=2 * ROW_GROUP)
         self._pending, self._held = [], 0
 
-    def __enter__(self) -> "TableWriter":
+    def __enter__(self) -> "FootprintWriter":
         return self
 
     def __exit__(self, kind, value, trace) -> None:
@@ -194,35 +194,37 @@ def _open(path: Path) -> pq.ParquetFile:
     try:
         file = pq.ParquetFile(path)
     except (OSError, pa.ArrowInvalid) as error:
-        raise TableError(
+        raise FootprintTableError(
             f"{path}: not a readable Parquet file ({error}); run its rule again"
         ) from error
-    lacking = set(schema([]).names) - set(file.schema_arrow.names)
+    lacking = set(footprint_schema([]).names) - set(file.schema_arrow.names)
     if lacking:
-        raise TableError(f"{path}: not a footprint table, it lacks {', '.join(sorted(lacking))}")
+        raise FootprintTableError(
+            f"{path}: not a footprint table, it lacks {', '.join(sorted(lacking))}"
+        )
     return file
 
 
-def rows(path: Path) -> int:
+def count_rows(path: Path) -> int:
     """How many footprints a table on disk has."""
     with _open(path) as file:
         return file.metadata.num_rows
 
 
-def pieces(path: Path, names: Sequence[str] | None = None) -> Iterator[pa.Table]:
+def read_row_groups(path: Path, names: Sequence[str] | None = None) -> Iterator[pa.Table]:
     """The row groups of a table, one after the other, all columns or those called ``names``."""
     with _open(path) as file:
         for i in range(file.num_row_groups):
             yield file.read_row_group(i, columns=None if names is None else list(names))
 
 
-def read(path: Path) -> pa.Table:
+def read_footprints(path: Path) -> pa.Table:
     """A whole table."""
     with _open(path) as file:
         return file.read()
 
 
-def read_used(path: Path, start: date, end: date) -> pa.Table:
+def read_used_footprints(path: Path, start: date, end: date) -> pa.Table:
     """The used footprints of the days from ``start`` to ``end``, both included; other row groups are not decoded."""
     _open(path).close()
     first, after = np.datetime64(start, "ns"), np.datetime64(end, "D") + np.timedelta64(1, "D")
@@ -273,7 +275,7 @@ def _used(piece: pa.Table) -> pa.Table:
     return piece.filter(pc.field("rejected") == 0)
 
 
-def channel_names(path: Path) -> list[str]:
+def read_channel_names(path: Path) -> list[str]:
     """Channel names of a table on disk, in order."""
     with _open(path) as file:
         return channels_of(file.schema_arrow.empty_table())

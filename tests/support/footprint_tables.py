@@ -3,7 +3,7 @@
 import numpy as np
 import pyarrow as pa
 
-from fuxiflow.observations import table
+from fuxiflow.observations import footprint_table
 
 START = np.datetime64("2022-07-01", "ns")
 
@@ -27,4 +27,4 @@ def footprints(values, channels=("1", "2"), file="f.h5", **columns) -> pa.Table:
         for name, default in defaults.items()
     }
     columns |= station
-    return table.build(list(channels), values, columns, "NOAA-20", file)
+    return footprint_table.build_footprints(list(channels), values, columns, "NOAA-20", file)

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fuxiflow.config import sources
-from fuxiflow.observations import tracks
+from fuxiflow.observations import track_check
 from fuxiflow.observations.orbits import swath
 from tests.helpers import realdata
 
@@ -21,7 +21,7 @@ def strays(lat, lon=None, hours=None, identity=None, speed=30.0):
     hours = np.arange(len(lat)) if hours is None else np.asarray(hours)
     identity = np.zeros(len(lat), int) if identity is None else np.asarray(identity)
     lon = np.zeros(len(lat)) if lon is None else np.asarray(lon, float)
-    return tracks.strays(
+    return track_check.off_track(
         [identity], START + (hours * 3600).astype("timedelta64[s]"), lat, lon, speed
     ).tolist()
 
@@ -62,7 +62,9 @@ def test_identities_do_not_mix():
     assert strays([0, 40, 0, 40], identity=[1, 2, 1, 2]) == [False] * 4
     moment = START + np.arange(4) * HOUR
     keys = [np.zeros(4, int), np.array([1, 1, 1, 2])]
-    assert tracks.strays(keys, moment, np.array([0, 40, 0, 40.0]), np.zeros(4), 30.0).tolist() == [
+    assert track_check.off_track(
+        keys, moment, np.array([0, 40, 0, 40.0]), np.zeros(4), 30.0
+    ).tolist() == [
         False,
         True,
         False,
@@ -101,16 +103,18 @@ def test_a_swath_stays_on_its_track_and_a_wrong_minute_does_not():
     view = swath(flown.name, flown.orbit, "atms", START, START + 12 * HOUR, 8, 19)
     positions = np.broadcast_to(view.field_of_view, view.lat.shape)
     columns = view.time.ravel(), view.lat.ravel(), view.lon.ravel(), source.max_speed
-    assert not tracks.strays([positions.ravel()], *columns).any()
+    assert not track_check.off_track([positions.ravel()], *columns).any()
     wrong = view.time.copy()
     wrong[100] += np.timedelta64(61, "s")
-    found = tracks.strays([positions.ravel()], wrong.ravel(), *columns[1:]).reshape(view.lat.shape)
+    found = track_check.off_track([positions.ravel()], wrong.ravel(), *columns[1:]).reshape(
+        view.lat.shape
+    )
     assert found[100].all()
     assert found.sum() == found.shape[1]
 
 
 def test_a_real_granule_stays_on_its_track():
-    from fuxiflow.observations import readers, table
+    from fuxiflow.observations import footprint_table, readers
 
     stem = "npp_d20181022_t0022213_e0022529_b36187_c20181022014936"
     pair = [
@@ -119,6 +123,7 @@ def test_a_real_granule_stays_on_its_track():
     ]
     (granule,) = readers.read("atms_sdr", pair, ["Suomi-NPP"], ["1"])
     columns = [
-        table.column(granule.footprints, name) for name in ("scan_position", "time", "lat", "lon")
+        footprint_table.column_values(granule.footprints, name)
+        for name in ("scan_position", "time", "lat", "lon")
     ]
-    assert not tracks.strays(columns[:1], *columns[1:], 9000.0).any()
+    assert not track_check.off_track(columns[:1], *columns[1:], 9000.0).any()

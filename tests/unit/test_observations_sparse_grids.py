@@ -5,8 +5,8 @@ import pytest
 import zarr
 
 from fuxiflow.grids import Grid
-from fuxiflow.observations import sparse
-from fuxiflow.observations.sparse import SparseGrids, SparseWriter
+from fuxiflow.observations import sparse_grids
+from fuxiflow.observations.sparse_grids import SparseGrids, SparseWriter
 
 GRID = Grid(4, 8)
 
@@ -81,8 +81,8 @@ def test_window_outside_the_record_names_the_span(tmp_path):
 
 
 def test_rows_survive_shard_borders(tmp_path, monkeypatch):
-    monkeypatch.setattr(sparse, "CHUNK_ROWS", 4)
-    monkeypatch.setattr(sparse, "SHARD_ROWS", 8)
+    monkeypatch.setattr(sparse_grids, "CHUNK_ROWS", 4)
+    monkeypatch.setattr(sparse_grids, "SHARD_ROWS", 8)
     hours = {hour: list(range(hour % 7)) for hour in range(24)}
     path = write(tmp_path / "a.zarr", "2022-01-01", hours)
     window = SparseGrids([path], cache_bytes=0).window(np.datetime64("2022-01-01"), 0, 24)

@@ -65,7 +65,7 @@ def nearest_cells(lat, lon, nlat, nlon):
 
 
 @njit(cache=True, error_model="numpy")
-def ascending(time):
+def is_ascending(time):
     """Whether none of ``time`` (n,) is before the one in front of it; without a branch, as :func:`nearest_cells`."""
     found = True
     for i in range(1, time.size):
@@ -74,7 +74,7 @@ def ascending(time):
 
 
 @njit(cache=True, error_model="numpy")
-def by_hour(time, start, hours):
+def sort_by_hour(time, start, hours):
     """Sort footprints by the hour after ``start`` that ``time`` (n,) falls into, both in ns since 1970.
 
     Returns indices (m,) and edges (hours + 1,), those of an hour in their order; what is of no hour is left out.
@@ -102,7 +102,7 @@ def by_hour(time, start, hours):
 
 
 @njit(cache=True, error_model="numpy")
-def by_cell(cell_of, first, scratch):
+def sort_by_cell(cell_of, first, scratch):
     """Sort footprints by their cells ``cell_of`` (n,), -1 for none: a counting sort, as cells are few.
 
     Returns the cells seen (m,) in increasing order, edges (m + 1,) and footprints, counted from ``first``: those of the
@@ -133,7 +133,7 @@ def by_cell(cell_of, first, scratch):
 
 
 @njit(cache=True, error_model="numpy")
-def draw(code, keys, hour, cells, edges, footprints):
+def draw_platforms(code, keys, hour, cells, edges, footprints):
     """Leave of each cell's footprints those of one platform, drawn by ``hour`` (since 1970) and cell, in place.
 
     Each platform present has a random number of its key, the hour and the cell, and the largest one wins: neither the
@@ -159,7 +159,7 @@ def draw(code, keys, hour, cells, edges, footprints):
 
 
 @njit(cache=True, error_model="numpy")
-def whose(code, edges, footprints):
+def common_platform(code, edges, footprints):
     """The platform of each cell's footprints (n,), :data:`SEVERAL` where they differ."""
     found = np.empty(edges.size - 1, np.int8)
     for row in range(edges.size - 1):
@@ -184,7 +184,9 @@ def _mean_of_present(values, footprints, found):
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
-def mean(values, zenith, lat, lon, cells, edges, footprints, nlat, nlon, means, zeniths, offsets):
+def mean_by_cell(
+    values, zenith, lat, lon, cells, edges, footprints, nlat, nlon, means, zeniths, offsets
+):
     """Means by cell of values, zenith angle and of how far north and east of the cell's centre the footprints lie, in
     cells, into ``means`` (n, channel), ``zeniths`` (n,) and ``offsets`` (n, 2).
 
@@ -245,7 +247,7 @@ def mean(values, zenith, lat, lon, cells, edges, footprints, nlat, nlon, means, 
 
 
 @njit(cache=True, error_model="numpy")
-def nearest(values, zenith, lat, lon, time, cells, edges, footprints, nlat, nlon):
+def nearest_by_cell(values, zenith, lat, lon, time, cells, edges, footprints, nlat, nlon):
     """By cell and channel the value of the footprint nearest to the cell's centre that has one, of equally near ones
     the earliest, of those the lowest; zenith is that of the nearest footprint."""
     seen, channels = cells.size, values.shape[1]
@@ -279,7 +281,7 @@ def nearest(values, zenith, lat, lon, time, cells, edges, footprints, nlat, nlon
 
 
 @njit(cache=True, error_model="numpy")
-def offset(lat, lon, time, cells, edges, footprints, nlat, nlon):
+def nearest_offset(lat, lon, time, cells, edges, footprints, nlat, nlon):
     """How far north and east of its centre the footprint nearest to it lies for each cell, in cells (n, 2): of equally
     near ones the earliest, of those the southernmost, then the westernmost."""
     offsets = np.zeros((cells.size, 2), np.float32)
