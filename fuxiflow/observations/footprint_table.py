@@ -190,7 +190,7 @@ class FootprintWriter:
 
 
 def _open(path: Path) -> pq.ParquetFile:
-    """Open a footprint table; :class:`TableError` when it is damaged or something else."""
+    """Open a footprint table; :class:`FootprintTableError` when it is damaged or something else."""
     try:
         file = pq.ParquetFile(path)
     except (OSError, pa.ArrowInvalid) as error:

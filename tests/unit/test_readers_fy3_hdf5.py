@@ -258,7 +258,7 @@ FUZZ = """
 import sys
 from pathlib import Path
 import numpy as np
-from fuxiflow.observations import readers, table
+from fuxiflow.observations import footprint_table, readers
 from fuxiflow.physics import great_circle
 from tests.level1_files import mutations
 channels = [str(i) for i in range(1, 18)]
@@ -266,7 +266,7 @@ path = Path(sys.argv[1])
 content = path.read_bytes()
 read = lambda: list(readers.read("fy3_hdf5.mwts3", [path], ["FY-3E"], channels))
 true, = read()
-place = [table.column(true.footprints, name) for name in ("lat", "lon", "time")]
+place = [footprint_table.column_values(true.footprints, name) for name in ("lat", "lon", "time")]
 used_files = 0
 for i, changed in enumerate(mutations(content, 300, seed=int(sys.argv[2]))):
     path.write_bytes(changed)
@@ -275,13 +275,13 @@ for i, changed in enumerate(mutations(content, 300, seed=int(sys.argv[2]))):
         assert granule.reason >= 100 and granule.message, i
         continue
     used_files += 1
-    used = table.column(granule.footprints, "rejected") == 0
-    lat, lon, time = (table.column(granule.footprints, name)[used] for name in ("lat", "lon", "time"))
+    used = footprint_table.column_values(granule.footprints, "rejected") == 0
+    lat, lon, time = (footprint_table.column_values(granule.footprints, name)[used] for name in ("lat", "lon", "time"))
     if len(used) == len(place[0]) and used.any():
         off = great_circle(lat, lon, place[0][used], place[1][used]).max()
         assert off < 15, (i, off)
         assert np.abs(time - place[2][used]).max() < np.timedelta64(10, "s"), i
-    values = table.values_of(granule.footprints)
+    values = footprint_table.values_of(granule.footprints)
     assert not ((values < 2.7) | (values > 350)).any(), i
 print(used_files)
 """
