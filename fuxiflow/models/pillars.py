@@ -185,7 +185,7 @@ class Pillars:
 
 
 class PillarEncoder(nn.Module):
-    """:class:`Footprints` and a first guess → :class:`Pillars`; ``surface (static, lat, lon)``, land fraction first.
+    """:class:`FootprintBatch` and a first guess → :class:`Pillars`; ``surface (static, lat, lon)``, land fraction first.
 
     Each cell is seen as its departure from the first guess at its time: the measurement less a function of the guess'
     column that is linear in its :func:`predictors`, ``equivalent``, in units of ``scale``. A second linear function,
