@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from fuxiflow.config import sources
-from fuxiflow.observations.sparse import SparseGrids
+from fuxiflow.observations.sparse_grids import SparseGrids
 from fuxiflow.states.climatology import Climatology
 from fuxiflow.states.forecasts import Forecasts
 from fuxiflow.states.store import States
