@@ -26,7 +26,7 @@ import pandas as pd
 import yaml
 
 from fuxiflow import ROOT
-from fuxiflow.progress import clock
+from fuxiflow.progress import format_duration
 from fuxiflow.runtime import job_benchmarks
 from fuxiflow.runtime.explain import Planned, plan
 from fuxiflow.runtime.job_scheduling import Task, critical_path, simulate
@@ -99,11 +99,13 @@ def bounds(every: list[Task], capacity: Mapping[str, float]) -> dict[str, float]
 def path_of(every: list[Task], rules: Mapping[str, str]) -> str:
     """The critical path, jobs of a rule that follow each other together."""
     path = critical_path(every)
-    lines = [f"critical path: {clock(sum(task.duration for task in path))}, {len(path)} jobs"]
+    lines = [
+        f"critical path: {format_duration(sum(task.duration for task in path))}, {len(path)} jobs"
+    ]
     for rule, group in groupby(path, key=lambda task: rules[task.name]):
         part = list(group)
         times = f" x {len(part)}" if len(part) > 1 else ""
-        lines.append(f"  {clock(sum(task.duration for task in part)):>10}  {rule}{times}")
+        lines.append(f"  {format_duration(sum(task.duration for task in part)):>10}  {rule}{times}")
     return "\n".join(lines)
 
 
@@ -119,7 +121,7 @@ def makespans(every: list[Task], capacity: Mapping[str, float], nodes: list[int]
         first = first or found
         why, bound = max(bounds(every, limited).items(), key=lambda item: item[1])
         lines.append(
-            f"{count:9d} {clock(found):>11} {clock(bound):>11} {found / bound:6.2f} {first / found:8.2f}"
+            f"{count:9d} {format_duration(found):>11} {format_duration(bound):>11} {found / bound:6.2f} {first / found:8.2f}"
             f"  {why}"
         )
     return "\n".join(lines)

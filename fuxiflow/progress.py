@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterable, Iterator
 
 
-def clock(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """Seconds as ``h:mm:ss``."""
     whole = int(seconds + 0.5)
     return f"{whole // 3600}:{whole // 60 % 60:02d}:{whole % 60:02d}"
@@ -30,10 +30,12 @@ class Progress:
         self.last = now
         left = (now - self.start) / max(self.done - self.first, 1) * (self.total - self.done)
         note = f", {note}" if note else ""
-        self.log.info("%s: %d/%d, %s left%s", self.label, self.done, self.total, clock(left), note)
+        self.log.info(
+            "%s: %d/%d, %s left%s", self.label, self.done, self.total, format_duration(left), note
+        )
 
 
-def counted(items: Iterable, label: str, log: logging.Logger, every: float = 10.0) -> Iterator:
+def count_items(items: Iterable, label: str, log: logging.Logger, every: float = 10.0) -> Iterator:
     """Yield ``items`` of which nobody knows how many there are, reporting to ``log`` how many there were."""
     done, start = 0, time.monotonic()
     last = start
@@ -41,9 +43,9 @@ def counted(items: Iterable, label: str, log: logging.Logger, every: float = 10.
         yield item
         now = time.monotonic()
         if now - last >= every:
-            log.info("%s: %d in %s", label, done, clock(now - start))
+            log.info("%s: %d in %s", label, done, format_duration(now - start))
             last = now
-    log.info("%s: %d in %s", label, done, clock(time.monotonic() - start))
+    log.info("%s: %d in %s", label, done, format_duration(time.monotonic() - start))
 
 
 def progress(

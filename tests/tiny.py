@@ -14,7 +14,7 @@ from fuxiflow.models.networks import Design, Networks, SourceDesign
 from fuxiflow.observations.sparse_grids import SparseWriter
 from fuxiflow.observations.statistics import GridStatistics
 from fuxiflow.states import climatology
-from fuxiflow.states.statistics import Statistics, static_fields, transform
+from fuxiflow.states.statistics import Statistics, static_fields, transform_precipitation
 from fuxiflow.states.store import StateWriter
 
 GRID = Grid(8, 16)
@@ -63,7 +63,7 @@ def write_states(path: Path, fields: np.ndarray, name: str = "state") -> Path:
 
 def write_statistics(path: Path, fields: np.ndarray) -> Path:
     """Statistics of ``fields``."""
-    values = transform(fields, channel_table())
+    values = transform_precipitation(fields, channel_table())
     change = values[1:] - values[:-1]
     flat = dict.fromkeys(("surface_geopotential", "land_fraction"), np.zeros(GRID.shape))
     statics = static_fields(flat, GRID)
@@ -82,7 +82,7 @@ def write_statistics(path: Path, fields: np.ndarray) -> Path:
 
 def write_climatology(path: Path, fields: np.ndarray) -> Path:
     """Climatology of ``fields``."""
-    climatology.build(
+    climatology.build_climatology(
         path,
         times(len(fields)),
         lambda t: fields[int((t - START) / STEP)],

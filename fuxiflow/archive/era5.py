@@ -5,18 +5,20 @@ Data sets and keywords: Hersbach et al. (2023), doi 10.24381/cds.bd0915c6 (press
 """
 
 import logging
+import os
 from collections.abc import Iterator
 from datetime import date, timedelta
 from itertools import groupby
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import cdsapi
 import requests
 
-from fuxiflow.archive import credentials
-from fuxiflow.archive.segment import Task
-from fuxiflow.archive.transfer import DownloadError, fetch
+from fuxiflow.archive.transfer import DownloadError, Task, fetch
 from fuxiflow.channels import ChannelTable
+
+if TYPE_CHECKING:
+    import cdsapi
 
 LEVELS, SINGLE = "reanalysis-era5-pressure-levels", "reanalysis-era5-single-levels"
 PRECIPITATION = "total_precipitation"
@@ -84,14 +86,37 @@ def requests_of(
     )
 
 
-def invariants() -> dict:
+def invariants_request() -> dict:
     """The request for the fields that do not change, of any one time."""
     return _request([date(2020, 1, 1)], ["00:00"], INVARIANTS)
 
 
-def client(log: logging.Logger) -> cdsapi.Client:
+class CredentialsError(RuntimeError):
+    """No key for the Climate Data Store."""
+
+
+def require_key() -> None:
+    """Raise :class:`CredentialsError`, saying what to do, where the client would find no key.
+
+    As the client ``cdsapi``: the variables CDSAPI_URL and CDSAPI_KEY, else the file CDSAPI_RC, by default ~/.cdsapirc.
+    """
+    if os.environ.get("CDSAPI_URL") and os.environ.get("CDSAPI_KEY"):
+        return
+    file = Path(os.environ.get("CDSAPI_RC", "~/.cdsapirc")).expanduser()
+    lines = file.read_text().splitlines() if file.exists() else []
+    if not {"url", "key"} <= {line.partition(":")[0].strip() for line in lines}:
+        raise CredentialsError(
+            f"no key for the Climate Data Store: set CDSAPI_URL and CDSAPI_KEY, or write the lines 'url: …' and "
+            f"'key: …' of your profile page there to {file}, and accept the licences of both ERA5 data sets"
+        )
+
+
+def client(log: logging.Logger) -> "cdsapi.Client":
     """A client of the Climate Data Store that reports to ``log``; raises CredentialsError."""
-    credentials.check()
+    # only the environment of this stage has the client; the key is checked without it
+    import cdsapi
+
+    require_key()
     return cdsapi.Client(
         progress=False,
         quiet=True,
@@ -103,7 +128,7 @@ def client(log: logging.Logger) -> cdsapi.Client:
 
 
 def retrieve(
-    store: cdsapi.Client, dataset: str, request: dict, session: requests.Session, target: Path
+    store: "cdsapi.Client", dataset: str, request: dict, session: requests.Session, target: Path
 ) -> Path:
     """Ask the store for ``request``, wait for it and download it.
 
@@ -121,6 +146,6 @@ def retrieve(
     return fetch(session, result.location, target, result.content_length)
 
 
-def task(store: cdsapi.Client, name: str, dataset: str, request: dict) -> Task:
+def era5_task(store: "cdsapi.Client", name: str, dataset: str, request: dict) -> Task:
     """The download of one request."""
     return name, lambda session, target: retrieve(store, dataset, request, session, target)

@@ -10,8 +10,7 @@ from pathlib import Path
 
 import requests
 
-from fuxiflow.archive.segment import Task
-from fuxiflow.archive.transfer import DownloadError, fetch_ranges, get
+from fuxiflow.archive.transfer import DownloadError, Task, fetch_ranges, get_whole
 from fuxiflow.channels import Channel, ChannelTable
 from fuxiflow.times import STEP_HOURS, times
 
@@ -28,7 +27,7 @@ ABBREVIATIONS = {
 
 
 @dataclass(frozen=True)
-class Message:
+class InventoryLine:
     """One line of an inventory; ``end`` is where the next message starts, None for the last."""
 
     start: int
@@ -38,12 +37,12 @@ class Message:
     step: str
 
 
-def path(init: datetime, lead: int, resolution: str) -> str:
+def file_path(init: datetime, lead: int, resolution: str) -> str:
     """A file's path in the bucket, and under the segment's folder."""
     return f"gfs.{init:%Y%m%d}/{init:%H}/atmos/gfs.t{init:%H}z.pgrb2.{resolution}.f{lead:03d}"
 
 
-def files(
+def segment_files(
     start: date,
     end: date,
     forecast_days: tuple[date, date] | None,
@@ -65,7 +64,7 @@ def files(
             yield init, lead
 
 
-def parse_index(text: str, url: str) -> list[Message]:
+def parse_index(text: str, url: str) -> list[InventoryLine]:
     """The messages of an inventory; :class:`DownloadError` naming the line that is not one."""
     rows = []
     for number, line in enumerate(text.splitlines(), start=1):
@@ -78,7 +77,7 @@ def parse_index(text: str, url: str) -> list[Message]:
     # sub-messages share an offset with the message they are in, so the end is the next *larger* offset
     offsets = sorted({row[0] for row in rows})
     ends = dict(zip(offsets, [*offsets[1:], None], strict=True))
-    return [Message(row[0], ends[row[0]], *row[1:]) for row in rows]
+    return [InventoryLine(row[0], ends[row[0]], *row[1:]) for row in rows]
 
 
 def _level(channel: Channel) -> str:
@@ -95,8 +94,8 @@ def _level(channel: Channel) -> str:
     raise KeyError(f"channel {channel.name}: GFS surface type {channel.gfs_surface} is not known")
 
 
-def select(
-    messages: Iterable[Message], channels: ChannelTable, lead: int, url: str
+def select_ranges(
+    messages: Iterable[InventoryLine], channels: ChannelTable, lead: int, url: str
 ) -> list[tuple[int, int | None]]:
     """Byte ranges of the channels; :class:`DownloadError` lists the channels that are not in the file.
 
@@ -128,17 +127,20 @@ def select(
     return ranges
 
 
-def task(base: str, resolution: str, channels: ChannelTable, init: datetime, lead: int) -> Task:
+def gfs_task(base: str, resolution: str, channels: ChannelTable, init: datetime, lead: int) -> Task:
     """The download of one file's channels."""
-    name = path(init, lead, resolution)
+    name = file_path(init, lead, resolution)
     url = f"{base}/{name}"
 
     def download(session: requests.Session, target: Path) -> Path:
         if target.exists():
             return target
-        index = get(session, f"{url}.idx").text
+        index = get_whole(session, f"{url}.idx").text
         return fetch_ranges(
-            session, url, target, select(parse_index(index, f"{url}.idx"), channels, lead, url)
+            session,
+            url,
+            target,
+            select_ranges(parse_index(index, f"{url}.idx"), channels, lead, url),
         )
 
     return name, download

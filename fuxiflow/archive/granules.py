@@ -8,19 +8,18 @@ from xml.etree import ElementTree
 
 import requests
 
-from fuxiflow.archive.segment import Task
-from fuxiflow.archive.transfer import DownloadError, fetch, get
+from fuxiflow.archive.transfer import DownloadError, Task, fetch, get_whole
 from fuxiflow.config.archives import GranuleArchive
 
 
-def listing(session: requests.Session, base: str, prefix: str) -> Iterator[tuple[str, int]]:
+def list_objects(session: requests.Session, base: str, prefix: str) -> Iterator[tuple[str, int]]:
     """Keys under ``prefix`` and their lengths in bytes, by pages (S3 ``ListObjectsV2``).
 
     Raises :class:`DownloadError` when the answer is not such a list.
     """
     parameters = {"list-type": "2", "prefix": prefix}
     while True:
-        text = get(session, f"{base}/", **parameters).text
+        text = get_whole(session, f"{base}/", **parameters).text
         try:
             root = ElementTree.fromstring(text)
         except ElementTree.ParseError as error:
@@ -37,14 +36,14 @@ def _download(session: requests.Session, target: Path, url: str, length: int) ->
     return fetch(session, url, target, length)
 
 
-def tasks(
+def granule_tasks(
     session: requests.Session, archive: GranuleArchive, start: date, end: date
 ) -> Iterator[Task]:
     """The downloads of all granules whose folder is of a day from ``start`` to ``end``, both included."""
     day = start
     while day <= end:
         for product in archive.products:
-            for key, length in listing(session, archive.url, f"{product}/{day:%Y/%m/%d}/"):
+            for key, length in list_objects(session, archive.url, f"{product}/{day:%Y/%m/%d}/"):
                 yield (
                     key.rpartition("/")[2],
                     partial(_download, url=f"{archive.url}/{key}", length=length),

@@ -1,14 +1,23 @@
 """Downloads over HTTP that resume, are checked for length, and appear whole or not at all."""
 
+import json
 import logging
 import os
+import shutil
+import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import requests
 
+from fuxiflow.progress import Progress
+from fuxiflow.storage import provenance
+
+Task = tuple[str, Callable[[requests.Session, Path], Path]]
 log = logging.getLogger(__name__)
+_local = threading.local()
 CHUNK = 1 << 16  # what a broken connection may lose
 TIMEOUT = (20, 120)  # seconds to connect, and between two pieces of an answer
 PASSING = {408, 425, 429, 500, 502, 503, 504}
@@ -52,7 +61,7 @@ class Incomplete(Exception):
     """An answer of another length than announced."""
 
 
-def get(session: requests.Session, url: str, **parameters) -> requests.Response:
+def get_whole(session: requests.Session, url: str, **parameters) -> requests.Response:
     """One GET, read whole; raises as :func:`attempt`."""
 
     def action():
@@ -150,13 +159,13 @@ def fetch_ranges(
         return attempt(action, url, **patience)
 
     with open(part, "wb") as file:
-        for start, end in merge(ranges):
+        for start, end in merge_ranges(ranges):
             file.write(piece(start, end))
     os.replace(part, target)
     return target
 
 
-def merge(ranges: Sequence[tuple[int, int | None]]) -> list[tuple[int, int | None]]:
+def merge_ranges(ranges: Sequence[tuple[int, int | None]]) -> list[tuple[int, int | None]]:
     """Byte ranges in order, neighbours joined."""
     joined: list[tuple[int, int | None]] = []
     for start, end in sorted(ranges, key=lambda r: r[0]):
@@ -165,3 +174,70 @@ def merge(ranges: Sequence[tuple[int, int | None]]) -> list[tuple[int, int | Non
         else:
             joined.append((start, end))
     return joined
+
+
+def _session() -> requests.Session:
+    """The session of this thread: sessions are not thread-safe."""
+    if not hasattr(_local, "session"):
+        _local.session = requests.Session()
+    return _local.session
+
+
+def download_segment(
+    tasks: Iterable[Task],
+    partial: Path,
+    output: Path,
+    log: logging.Logger,
+    label: str,
+    workers: int = 4,
+) -> None:
+    """Carry out the downloads of a segment and publish them as the directory ``output``.
+
+    A task is a file's name relative to the segment and a function ``(session, target)`` that downloads it. Files are
+    gathered under ``partial``, which a later call resumes from. What the archive lacks is logged and listed as
+    ``absent`` in ``manifest.json``. Raises FileNotFoundError when it has nothing at all, and the first other error.
+    """
+    tasks = list(tasks)
+    partial.mkdir(parents=True, exist_ok=True)
+    progress, lock = Progress(len(tasks), label, log), threading.Lock()
+
+    def one(task: Task) -> tuple[str, int | None]:
+        name, download = task
+        try:
+            size = download(_session(), partial / name).stat().st_size
+        except Absent as error:
+            log.warning("the archive has no %s", error)
+            size = None
+        with lock:
+            progress.step()
+        return name, size
+
+    with ThreadPoolExecutor(workers) as pool:
+        try:
+            sizes = dict(pool.map(one, tasks))
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+    if not any(size is not None for size in sizes.values()):
+        raise FileNotFoundError(
+            f"{label}: the archive has none of {len(tasks)} files, first: {tasks[0][0]}"
+            if tasks
+            else f"{label}: nothing was asked for"
+        )
+    manifest = {
+        "fetched": {name: size for name, size in sorted(sizes.items()) if size is not None},
+        "absent": sorted(name for name, size in sizes.items() if size is None),
+    }
+    publish_segment(partial, output, manifest)
+
+
+def publish_segment(partial: Path, output: Path, manifest: dict) -> None:
+    """Move what ``manifest`` lists from ``partial`` to ``output`` with manifest and provenance; drop the rest."""
+    output.mkdir(parents=True)
+    for name in manifest["fetched"]:
+        target = output / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        os.replace(partial / name, target)
+    (output / "manifest.json").write_text(json.dumps(manifest, indent=1))
+    provenance.write_sidecar(output)
+    shutil.rmtree(partial)

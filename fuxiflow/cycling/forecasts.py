@@ -13,10 +13,10 @@ from fuxiflow.grids import Grid
 from fuxiflow.models.forecasters import ForecastModel
 from fuxiflow.models.networks import STEP, Networks
 from fuxiflow.progress import Progress
-from fuxiflow.states.decoding import Assembler, analyses, grib_files
+from fuxiflow.states.assembly import Assembler, Ledger
+from fuxiflow.states.decoding import decode_analyses, grib_files
 from fuxiflow.states.forecasts import ForecastWriter
 from fuxiflow.states.grib import GribReader
-from fuxiflow.states.ledger import Ledger
 from fuxiflow.states.regrid import SourceGrid, regrid
 from fuxiflow.states.store import States
 
@@ -125,7 +125,9 @@ def gfs_states(
     ]
     assembler = Assembler(GribReader(channel_table(), "gfs"), model.grid, ledger)
     moments = [time.astype("datetime64[us]").item() for time in wanted]
-    decoded = zip(wanted, analyses(assembler, paths, moments, precipitation=False), strict=True)
+    decoded = zip(
+        wanted, decode_analyses(assembler, paths, moments, precipitation=False), strict=True
+    )
     kept: dict[np.datetime64, np.ndarray | None] = {}
 
     def read(time: np.datetime64) -> np.ndarray | None:

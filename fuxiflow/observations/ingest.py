@@ -12,7 +12,7 @@ from fuxiflow.observations.footprint_table import FootprintWriter
 from fuxiflow.observations.ledger import LedgerEntry
 from fuxiflow.observations.readers.granule import Granule
 from fuxiflow.observations.rejection_codes import Reason
-from fuxiflow.progress import counted
+from fuxiflow.progress import count_items
 
 
 class NoUsableFileError(RuntimeError):
@@ -67,7 +67,7 @@ def ingest(
     used = 0
     with FootprintWriter(output, channels) as table:
         granules = readers.read(reader, matching, platforms, channels)
-        for granule in counted(granules, f"{source} granules", log):
+        for granule in count_items(granules, f"{source} granules", log):
             if granule.footprints is None:
                 entries += _refused(source, granule, log)
                 continue

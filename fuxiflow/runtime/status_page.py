@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from fuxiflow.progress import clock
+from fuxiflow.progress import format_duration
 from fuxiflow.runtime.log_tail import last_lines
 from fuxiflow.runtime.run_state import DONE, FAILED, SUBMITTED, Job, Run
 from fuxiflow.runtime.skill_so_far import Skill
@@ -94,17 +94,24 @@ def _running_row(run: Run, job: Job, now: float) -> list[str]:
     name = html.escape(job.name)
     log = _link(run, job.log) if job.log else ""
     if run.queued(job) and not job.seen:
-        return [name, '<span class="quiet">not begun</span>', "", "", clock(now - job.begun), log]
+        return [
+            name,
+            '<span class="quiet">not begun</span>',
+            "",
+            "",
+            format_duration(now - job.begun),
+            log,
+        ]
     if progress is None:
-        return [name, "", "", "", clock(now - job.begun), log]
+        return [name, "", "", "", format_duration(now - job.begun), log]
     told = f"{html.escape(progress.label)} {progress.done}/{progress.total}"
     told += f"<br>{html.escape(progress.note)}" if progress.note else ""
     return [
         name,
         _bar(progress.done, progress.total),
         told,
-        clock(progress.left),
-        clock(now - job.begun),
+        format_duration(progress.left),
+        format_duration(now - job.begun),
         log,
     ]
 
@@ -183,8 +190,8 @@ def remaining(run: Run, now: float) -> str:
     estimate = run.estimate(now)
     if estimate.unknown:
         untimed = f"{estimate.unknown} {'jobs' if estimate.unknown > 1 else 'job'} not timed before"
-        return f"{clock(estimate.seconds)} and {untimed}" if estimate.seconds else untimed
-    return f"about {clock(estimate.seconds)}"
+        return f"{format_duration(estimate.seconds)} and {untimed}" if estimate.seconds else untimed
+    return f"about {format_duration(estimate.seconds)}"
 
 
 def render(run: Run, skill: Iterable[Skill], now: float) -> str:
@@ -193,7 +200,7 @@ def render(run: Run, skill: Iterable[Skill], now: float) -> str:
     going = run.ended is None
     colour = {"finished": "good", "failed": "bad", "stopped": "bad"}.get(run.outcome, "")
     reload = f'<meta http-equiv="refresh" content="{RELOAD}">' if going else ""
-    took = clock((now if going else run.ended) - run.started)
+    took = format_duration((now if going else run.ended) - run.started)
     state = (
         f"running for {took}; left: {remaining(run, now)}"
         if going

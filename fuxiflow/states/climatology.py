@@ -91,7 +91,7 @@ def _create(path: Path, channels: ChannelTable, grid: Grid, width: int) -> zarr.
     )
 
 
-def build(
+def build_climatology(
     path: Path,
     times: np.ndarray,
     read: Callable[[np.datetime64], np.ndarray],

@@ -1,24 +1,32 @@
-"""From the GRIB files of a segment to states on the networks' grid: assembled, checked, regridded."""
+"""From raw files to states on the networks' grid: GRIB of a segment, invariant fields, the truth of the world."""
 
 import re
-from collections import defaultdict
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 
+import eccodes
 import numpy as np
 
-from fuxiflow.channels import Channel
+from fuxiflow.channels import ChannelTable
 from fuxiflow.grids import Grid
-from fuxiflow.states.framing import GribError
-from fuxiflow.states.grib import Entry, Field, GribReader
-from fuxiflow.states.ledger import Ledger
-from fuxiflow.states.regrid import regrid
-from fuxiflow.times import STEP_HOURS, hours
+from fuxiflow.states.assembly import STEP, Assembler
+from fuxiflow.states.grib import FieldEntry, GribReader, open_message
+from fuxiflow.states.grib_messages import Fault, GribError, find_messages, split_fields
+from fuxiflow.states.regrid import SourceGrid, regrid
+from fuxiflow.states.store import as_nanoseconds, get_grid, iso_texts, open_store, read_times
+from fuxiflow.times import hours
 
-STEP = hours(STEP_HOURS)
 NOT_GRIB = {".json", ".idx", ".txt", ".md", ".sha256"}
-ROUNDING = 1e-2  # mm: packing and differencing leave precipitation slightly negative
+# name: (paramId, lowest and highest credible value), ECMWF parameter database
+REQUIRED = {"surface_geopotential": (129, -6000.0, 90000.0), "land_fraction": (172, -0.01, 1.01)}
+COVERS = {
+    "lake_cover": (26, -0.01, 1.01),
+    "low_vegetation_cover": (27, -0.01, 1.01),
+    "high_vegetation_cover": (28, -0.01, 1.01),
+}
+PARAMETERS = REQUIRED | COVERS
+BLOCK = 16  # times that are read at once: those of a chunk of the raw store
 _LEAD = re.compile(r"\.f(\d{3})$")
 
 
@@ -41,161 +49,18 @@ def grib_files(directory: Path, analyses_only: bool = False) -> list[Path]:
     return found
 
 
-def complaint(values: np.ndarray, channel: Channel) -> str | None:
-    """Why a field in the state's unit is not credible (missing points, values out of range), None if it is."""
-    missing = int(np.isnan(values).sum())
-    if missing:
-        return f"{missing} of {values.size} values are missing"
-    low, high = float(values.min()), float(values.max())
-    floor = channel.valid_min if channel.analysed else -ROUNDING
-    if low < floor or high > channel.valid_max:
-        return (
-            f"values {low:g} .. {high:g} {channel.unit} outside the valid range "
-            f"{channel.valid_min:g} .. {channel.valid_max:g}"
-        )
-    return None
-
-
-class Assembler:
-    """Makes states of the fields of an inventory; whatever cannot be used goes to the ledger."""
-
-    def __init__(self, reader: GribReader, grid: Grid, ledger: Ledger):
-        self.reader, self.grid, self.ledger = reader, grid, ledger
-        self.channels = reader.channels
-
-    def inventory(self, paths: Sequence[Path]) -> list[Entry]:
-        """All fields of some files that are channels; faults and what is not wanted go to the ledger."""
-        entries = self.reader.inventory(paths, self.ledger.fault, self.ledger.ignore)
-        self.ledger.read += len(entries)
-        return entries
-
-    def discard(self, entries: Iterable[Entry], reason: str) -> None:
-        """Count entries that are not wanted."""
-        for _ in entries:
-            self.ledger.ignored[reason] += 1
-
-    def _reject(self, entry: Entry, reason: str) -> None:
-        self.ledger.rejected += 1
-        self.ledger.note(
-            reason,
-            entry.frame.path,
-            entry.frame.number,
-            entry.end,
-            self.channels[entry.channel].name,
-        )
-
-    def _decode(self, entry: Entry) -> Field | None:
-        try:
-            field = self.reader.read(entry)
-        except GribError as error:
-            self._reject(entry, str(error))
-            return None
-        reason = complaint(field.values, self.channels[entry.channel])
-        if reason:
-            self._reject(entry, reason)
-            return None
-        return field
-
-    def _unique(self, entries: list[Entry]) -> Field | None:
-        """The one field that the entries of a channel and time agree on; None, and ledger rows, where they do not."""
-        fields = [field for entry in entries if (field := self._decode(entry))]
-        if not fields:
-            return None
-        first = fields[0]
-        differing = [
-            f
-            for f in fields[1:]
-            if f.grid != first.grid or not np.array_equal(f.values, first.values)
-        ]
-        if differing:
-            for field in fields:
-                self._reject(
-                    field.entry,
-                    f"conflicting duplicates: {len(fields)} fields that are not the same",
-                )
-            return None
-        self.ledger.used += 1
-        self.discard((field.entry for field in fields[1:]), "identical duplicate")
-        return first
-
-    def _total(self, entries: list[Entry], end: datetime) -> Field | None:
-        """6-h precipitation up to ``end``: one 6-h field or fields that tile it; None, and a row, if none do."""
-        spans = defaultdict(list)
-        for entry in entries:
-            spans[entry.start, entry.end].append(entry)
-        whole = (end - STEP, end)
-        chosen = [whole] if whole in spans else sorted(spans)
-        edges = [end - STEP, *(span[1] for span in chosen)]
-        if [span[0] for span in chosen] != edges[:-1] or edges[-1] != end:
-            text = ", ".join(f"{start:%d.%m. %H}-{stop:%H}" for start, stop in chosen)
-            self.ledger.note(
-                f"accumulations do not make up the 6 h: {text}", entries[0].frame.path, 0, end, "TP"
-            )
-            self.discard(entries, "incomplete accumulation")
-            return None
-        for span in spans.keys() - set(chosen):
-            self.discard(spans[span], "accumulation inside a longer one")
-        parts = [self._unique(spans[span]) for span in chosen]
-        if any(part is None or part.grid != parts[0].grid for part in parts):
-            return None
-        values = np.maximum(np.sum([part.values for part in parts], axis=0), 0.0)
-        return Field(parts[0].entry, values, parts[0].grid)
-
-    def state(
-        self, entries: list[Entry], time: datetime, precipitation: bool = True
-    ) -> np.ndarray | None:
-        """The state ``(channel, lat, lon)`` of the entries that are valid at ``time`` (or add up to it).
-
-        None, and ledger rows, when a channel is missing; without ``precipitation`` that one is NaN then.
-        """
-        if not entries:
-            self.ledger.note("no field at all", time=time)
-            return None
-        by_channel = defaultdict(list)
-        for entry in entries:
-            by_channel[entry.channel].append(entry)
-        by_grid, used = defaultdict(list), self.ledger.used
-        for index in sorted(by_channel):
-            analysed = self.channels[index].analysed
-            field = (
-                self._unique(by_channel[index])
-                if analysed
-                else self._total(by_channel[index], time)
-            )
-            if field is not None:
-                by_grid[field.grid].append((index, field.values))
-        have = {index for fields in by_grid.values() for index, _ in fields}
-        lacking = [
-            channel.name
-            for index, channel in enumerate(self.channels)
-            if index not in have and (channel.analysed or precipitation)
-        ]
-        for name in lacking:
-            self.ledger.note("no usable field", time=time, channel=name)
-        if lacking:
-            self.ledger.ignored["state is incomplete"] += self.ledger.used - used
-            self.ledger.used = used
-            return None
-        state = np.full((len(self.channels), *self.grid.shape), np.nan, np.float32)
-        for source, fields in by_grid.items():
-            state[[index for index, _ in fields]] = regrid(
-                np.stack([values for _, values in fields]), source, self.grid
-            )
-        return state
-
-
-def accumulation_end(entry: Entry) -> datetime | None:
+def accumulation_end(entry: FieldEntry) -> datetime | None:
     """The end of the 6-h span (00, 06, 12 or 18 UTC) that an accumulation lies in; None when it crosses one."""
     since = entry.end - datetime(1970, 1, 1)
     end = entry.end + (-since % STEP)
     return end if entry.start >= end - STEP else None
 
 
-def group(
-    assembler: Assembler, entries: Iterable[Entry], wanted: Iterable[Hashable], key
-) -> dict[Hashable, list[Entry]]:
+def group_by_time(
+    assembler: Assembler, entries: Iterable[FieldEntry], wanted: Iterable[Hashable], key
+) -> dict[Hashable, list[FieldEntry]]:
     """Entries by ``key(entry, end)``, ``end`` being valid time or end of the 6-h span; others are ignored."""
-    groups: dict[Hashable, list[Entry]] = {name: [] for name in wanted}
+    groups: dict[Hashable, list[FieldEntry]] = {name: [] for name in wanted}
     for entry in entries:
         end = entry.end if assembler.channels[entry.channel].analysed else accumulation_end(entry)
         name = None if end is None else key(entry, end)
@@ -206,7 +71,7 @@ def group(
     return groups
 
 
-def analyses(
+def decode_analyses(
     assembler: Assembler,
     paths: Sequence[Path],
     times: Sequence[datetime],
@@ -218,16 +83,16 @@ def analyses(
     ``precipitation`` need not be there.
     """
 
-    def key(entry: Entry, end: datetime) -> datetime | None:
+    def key(entry: FieldEntry, end: datetime) -> datetime | None:
         instantaneous = assembler.channels[entry.channel].analysed
         return end if not instantaneous or entry.init == entry.end else None
 
-    groups = group(assembler, assembler.inventory(paths), times, key)
+    groups = group_by_time(assembler, assembler.inventory(paths), times, key)
     for time in times:
         yield assembler.state(groups.pop(time), time, precipitation)
 
 
-def forecasts(
+def decode_forecasts(
     assembler: Assembler,
     paths: Sequence[Path],
     init_hours: Sequence[int],
@@ -249,7 +114,7 @@ def forecasts(
         }
     )
     wanted = [(init, init + hours(lead)) for init in inits for lead in lead_hours]
-    groups = group(assembler, entries, wanted, lambda entry, end: (entry.init, end))
+    groups = group_by_time(assembler, entries, wanted, lambda entry, end: (entry.init, end))
 
     def states() -> Iterator[tuple[int, int, np.ndarray | None]]:
         for i, init in enumerate(inits):
@@ -262,3 +127,89 @@ def forecasts(
                 )
 
     return inits, states()
+
+
+def read_invariants(path: Path, grid: Grid) -> dict[str, np.ndarray]:
+    """Surface geopotential (m2 s-2), land fraction and those of :data:`COVERS` that the file has (0 to 1), each ``(lat,
+    lon)``, regridded to ``grid``, in the order of :data:`PARAMETERS`.
+
+    Raises GribError, naming file, message and reason, for damage, values that are not credible, or one of
+    :data:`REQUIRED` that is not there.
+    """
+    wanted = {param: name for name, (param, _, _) in PARAMETERS.items()}
+    reader, found = GribReader((), "era5"), {}
+    content = Path(path).read_bytes()
+    for frame in find_messages(path):
+        if isinstance(frame, Fault):
+            raise GribError(str(frame))
+        for message in split_fields(content[frame.offset : frame.offset + frame.length]):
+            with open_message(message) as handle:
+                name = wanted.get(eccodes.codes_get_long(handle, "paramId"))
+                surface = eccodes.codes_get_string(handle, "typeOfLevel") == "surface"
+            if name is None or not surface or name in found:
+                continue
+            try:
+                values, source = reader.unpack(message)
+            except ValueError as error:
+                raise GribError(
+                    str(Fault(frame.path, frame.number, frame.offset, str(error)))
+                ) from error
+            _, low, high = PARAMETERS[name]
+            if not (values.min() >= low and values.max() <= high):
+                raise GribError(
+                    f"{path}: message {frame.number}: {name} {values.min():g} .. {values.max():g} outside "
+                    f"{low:g} .. {high:g}, or missing values"
+                )
+            found[name] = regrid(values[None], source, grid)[0]
+    lacking = [name for name in REQUIRED if name not in found]
+    if lacking:
+        raise GribError(
+            f"{path}: no {' and no '.join(lacking)} at the surface "
+            f"(paramId {', '.join(str(PARAMETERS[name][0]) for name in lacking)})"
+        )
+    fractions = {
+        name: np.clip(values, 0.0, 1.0)
+        for name, values in found.items()
+        if name != "surface_geopotential"
+    }
+    return {name: (found | fractions)[name] for name in PARAMETERS if name in found}
+
+
+def truth_states(
+    path: Path, times: Sequence, channels: ChannelTable, grid: Grid
+) -> Iterator[np.ndarray]:
+    """Yield the state ``(channel, lat, lon)`` on ``grid`` of each of ``times``.
+
+    The store at ``path`` holds one array ``(time, lat, lon)`` named as each channel, in the channel's unit. Raises
+    ValueError that names the store and the channels, times or units at fault.
+    """
+    group_by_time, wanted = open_store(path), as_nanoseconds(list(times))
+    absent = [name for name in channels.names if name not in group_by_time]
+    if absent:
+        raise ValueError(
+            f"{path}: no {', '.join(absent)}; it holds {', '.join(sorted(group_by_time.array_keys()))}"
+        )
+    for channel in channels:
+        unit = group_by_time[channel.name].attrs.get("units", channel.unit)
+        if unit != channel.unit:
+            raise ValueError(f"{path}: {channel.name} is in {unit}, expected {channel.unit}")
+    known = read_times(group_by_time)
+    positions = np.searchsorted(known, wanted)
+    lacking = [
+        time
+        for time, at in zip(wanted, positions, strict=True)
+        if at == len(known) or known[at] != time
+    ]
+    if lacking:
+        raise ValueError(
+            f"{path}: no truth at {iso_texts(lacking[:1])[0]}, nor at {len(lacking) - 1} more times"
+        )
+    source = SourceGrid.of(get_grid(group_by_time))
+    first, block = 0, np.empty((0, 0, 0, 0), np.float32)
+    for position in positions:
+        if not first <= position < first + len(block):
+            first = position // BLOCK * BLOCK
+            block = np.stack(
+                [group_by_time[name][first : first + BLOCK] for name in channels.names], axis=1
+            )
+        yield regrid(block[position - first], source, grid)

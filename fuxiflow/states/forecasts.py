@@ -21,7 +21,7 @@ from fuxiflow.states.store import (
     as_nanoseconds,
     consolidate,
     get_grid,
-    iso,
+    iso_texts,
     open_existing,
     open_store,
     put_coordinate,
@@ -43,7 +43,7 @@ def levels(channels: ChannelTable) -> list[int]:
     return sorted({channel.level for channel in channels if channel.level is not None})
 
 
-def variables(channels: ChannelTable) -> dict[str, list[int]]:
+def channels_by_variable(channels: ChannelTable) -> dict[str, list[int]]:
     """Physical variables in order of appearance, each with the positions of its channels."""
     found: dict[str, list[int]] = {}
     for index, channel in enumerate(channels):
@@ -51,7 +51,7 @@ def variables(channels: ChannelTable) -> dict[str, list[int]]:
     return found
 
 
-def rounded(values: np.ndarray) -> np.ndarray:
+def round_mantissa(values: np.ndarray) -> np.ndarray:
     """``values`` as float32 with :data:`MANTISSA_BITS` bits of mantissa, the nearest; NaN stays."""
     return BitRound(MANTISSA_BITS).encode(np.ascontiguousarray(values, np.float32)).view(np.float32)
 
@@ -78,7 +78,7 @@ class ForecastWriter:
             as_nanoseconds(list(init_times)),
             [int(hour) for hour in lead_hours],
         )
-        self._variables, self._levels = variables(channels), levels(channels)
+        self._variables, self._levels = channels_by_variable(channels), levels(channels)
         largest = (
             max(len(positions) for positions in self._variables.values())
             * 4
@@ -104,7 +104,7 @@ class ForecastWriter:
                 "provenance": provenance.as_json(),
                 "channels": self.channels.names,
                 "missing": [],
-                "pending": iso(self.init_times),
+                "pending": iso_texts(self.init_times),
                 **attrs,
             },
         )
@@ -152,7 +152,7 @@ class ForecastWriter:
                 f"{self.path}: cannot be continued, it was made for other times, leads, channels or another "
                 "grid; remove it"
             )
-        self._pending = np.isin(np.array(iso(self.init_times)), self._group.attrs["pending"])
+        self._pending = np.isin(np.array(iso_texts(self.init_times)), self._group.attrs["pending"])
         self._missing = {(time, lead) for time, lead in self._group.attrs["missing"]}
 
     @property
@@ -169,7 +169,7 @@ class ForecastWriter:
         shape = (len(self.channels), *self.grid.shape)
         if array is not None and np.shape(array) != shape:
             raise ValueError(
-                f"{self.path}: {iso(self.init_times[[i_init]])[0]} + {self.lead_hours[i_lead]} h has shape "
+                f"{self.path}: {iso_texts(self.init_times[[i_init]])[0]} + {self.lead_hours[i_lead]} h has shape "
                 f"{np.shape(array)}, expected {shape}"
             )
         part = i_lead // self._leads
@@ -181,12 +181,12 @@ class ForecastWriter:
             if any(first <= lead < first + count for lead in self._written.get(i_init, ())):
                 values[:] = self._read(i_init, slice(first, first + count))
             self._buffer = i_init, part, values
-        key = iso(self.init_times[[i_init]])[0], self.lead_hours[i_lead]
+        key = iso_texts(self.init_times[[i_init]])[0], self.lead_hours[i_lead]
         self._missing.discard(key)
         if array is None:
             self._missing.add(key)
         else:
-            self._buffer[2][i_lead % self._leads] = rounded(array)
+            self._buffer[2][i_lead % self._leads] = round_mantissa(array)
         written = self._written.setdefault(i_init, set())
         written.add(i_lead)
         if len(written) == len(self.lead_hours):
@@ -217,7 +217,7 @@ class ForecastWriter:
         self._written.pop(i_init, None)
         self._group.update_attributes(
             {
-                "pending": iso(self.init_times[self._pending]),
+                "pending": iso_texts(self.init_times[self._pending]),
                 "missing": [list(key) for key in sorted(self._missing)],
             }
         )
@@ -237,7 +237,7 @@ class ForecastWriter:
 def read_leads(group: zarr.Group, channels: ChannelTable, i_init: int, leads: slice) -> np.ndarray:
     """Fields ``(lead, channel, lat, lon)`` of one initial time and a range of leads of an open store."""
     found, heights = [], levels(channels)
-    for name, positions in variables(channels).items():
+    for name, positions in channels_by_variable(channels).items():
         block = np.asarray(group[name][i_init, leads])
         for position in positions:
             level = channels[position].level
@@ -276,7 +276,7 @@ class Forecasts:
             pending = set(group.attrs["pending"])
             self._missing |= {(time, lead) for time, lead in group.attrs["missing"]}
             for index, (time, text) in enumerate(
-                zip(times.astype(np.int64).tolist(), iso(times), strict=True)
+                zip(times.astype(np.int64).tolist(), iso_texts(times), strict=True)
             ):
                 if text not in pending:
                     self._where[time] = group, index
@@ -288,7 +288,7 @@ class Forecasts:
 
     def _fail(self, what: str):
         span = (
-            f"{iso(self.init_times[[0]])[0]} .. {iso(self.init_times[[-1]])[0]}"
+            f"{iso_texts(self.init_times[[0]])[0]} .. {iso_texts(self.init_times[[-1]])[0]}"
             if len(self.init_times)
             else "nothing"
         )
@@ -305,19 +305,19 @@ class Forecasts:
         return (
             init in self
             and int(lead) in self.lead_hours
-            and (iso([as_nanoseconds(init)])[0], int(lead)) not in self._missing
+            and (iso_texts([as_nanoseconds(init)])[0], int(lead)) not in self._missing
         )
 
     def read(self, init, lead: int) -> np.ndarray:
         """The field ``(channel, lat, lon)`` at ``lead`` hours, float32; KeyError says what is there."""
         if not self.available(init, lead):
-            self._fail(f"no forecast from {iso([as_nanoseconds(init)])[0]} + {lead} h")
+            self._fail(f"no forecast from {iso_texts([as_nanoseconds(init)])[0]} + {lead} h")
         return self._read_init(init)[self.lead_hours.index(int(lead))]
 
     def read_init(self, init) -> np.ndarray:
         """All leads ``(lead, channel, lat, lon)``, NaN where one is missing; KeyError as :meth:`read`."""
         if init not in self:
-            self._fail(f"no forecast from {iso([as_nanoseconds(init)])[0]}")
+            self._fail(f"no forecast from {iso_texts([as_nanoseconds(init)])[0]}")
         return self._read_init(init).copy()
 
     def _read_init(self, init) -> np.ndarray:

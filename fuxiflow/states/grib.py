@@ -14,7 +14,14 @@ import eccodes
 import numpy as np
 
 from fuxiflow.channels import ChannelTable
-from fuxiflow.states.framing import Fault, Frame, GribError, fields, frames, sections
+from fuxiflow.states.grib_messages import (
+    Fault,
+    GribError,
+    MessageFrame,
+    describing_sections,
+    find_messages,
+    split_fields,
+)
 from fuxiflow.states.regrid import SourceGrid
 
 REFERENCES = ("era5", "gfs")
@@ -25,13 +32,13 @@ _lock = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class FieldEntry:
     """A field of a file that is a channel of the table: where it lies and what it is valid for.
 
     ``start`` and ``end`` bound an accumulation; they are equal for an instantaneous field, valid at ``end``.
     """
 
-    frame: Frame
+    frame: MessageFrame
     part: int
     channel: int
     init: datetime
@@ -48,13 +55,13 @@ class Entry:
 class Field:
     """A decoded field in the state's unit, ``values (lat, lon)`` north to south and from ``grid.lon[0]`` eastwards."""
 
-    entry: Entry
+    entry: FieldEntry
     values: np.ndarray
     grid: SourceGrid
 
 
 @contextmanager
-def opened(message: bytes) -> Iterator[int]:
+def open_message(message: bytes) -> Iterator[int]:
     """An ecCodes handle of a message in memory, released in any case."""
     with _lock:
         handle = eccodes.codes_new_from_message(message)
@@ -203,7 +210,7 @@ class GribReader:
 
     def _identify(self, message: bytes) -> str | tuple[int, timedelta, timedelta]:
         """Channel and steps of a single-field message, or the reason why it is not wanted."""
-        with opened(message) as handle:
+        with open_message(message) as handle:
             channel = self._keys.get(
                 _era5_key(handle) if self.reference == "era5" else _gfs_key(handle)
             )
@@ -218,7 +225,7 @@ class GribReader:
 
     def _describe(self, message: bytes) -> str | tuple[int, datetime, datetime, datetime]:
         """Channel, initial time, start and end of a single-field message, or the reason why it is not wanted."""
-        parts = sections(message)
+        parts = describing_sections(message)
         signature = _signature(message, parts)
         if signature not in self._identities:
             self._identities[signature] = self._identify(message)
@@ -233,7 +240,7 @@ class GribReader:
         paths: Sequence[Path],
         on_fault: Callable[[Fault], None],
         on_ignored: Callable[[str], None] = lambda reason: None,
-    ) -> list[Entry]:
+    ) -> list[FieldEntry]:
         """All fields of some files that are channels, in order of file and message.
 
         Damage goes to ``on_fault``; what is not wanted (other parameters, ensemble members) to ``on_ignored``.
@@ -241,18 +248,18 @@ class GribReader:
         entries = []
         for path in paths:
             with open(path, "rb") as file:
-                for frame in frames(path):
+                for frame in find_messages(path):
                     if isinstance(frame, Fault):
                         on_fault(frame)
                         continue
                     file.seek(frame.offset)
                     try:
-                        for part, message in enumerate(fields(file.read(frame.length))):
+                        for part, message in enumerate(split_fields(file.read(frame.length))):
                             found = self._describe(message)
                             if isinstance(found, str):
                                 on_ignored(found)
                             else:
-                                entries.append(Entry(frame, part, *found))
+                                entries.append(FieldEntry(frame, part, *found))
                     except (eccodes.CodesInternalError, ValueError) as error:
                         on_fault(
                             Fault(
@@ -266,8 +273,8 @@ class GribReader:
 
     def unpack(self, message: bytes) -> tuple[np.ndarray, SourceGrid]:
         """Values ``(lat, lon)``, NaN where missing, and grid of a single-field message; ValueError with the reason."""
-        section = sections(message)[2 if message[7] == 1 else 3]
-        with opened(message) as handle:
+        section = describing_sections(message)[2 if message[7] == 1 else 3]
+        with open_message(message) as handle:
             try:
                 if section not in self._grids:
                     self._grids[section] = source_grid(handle)
@@ -284,14 +291,14 @@ class GribReader:
             values = np.where(values == MISSING, np.nan, values)
         return grid.normalise(_arrange(values, order)), grid
 
-    def read(self, entry: Entry) -> Field:
+    def read(self, entry: FieldEntry) -> Field:
         """Decode a field of an inventory into the state's unit; GribError names file, message, offset and reason."""
         frame, channel = entry.frame, self.channels[entry.channel]
         with open(frame.path, "rb") as file:
             file.seek(frame.offset)
             message = file.read(frame.length)
         try:
-            values, grid = self.unpack(fields(message)[entry.part])
+            values, grid = self.unpack(split_fields(message)[entry.part])
         except ValueError as error:
             raise GribError(
                 str(Fault(frame.path, frame.number, frame.offset, str(error)))
@@ -300,7 +307,7 @@ class GribReader:
         return Field(entry, (values * scale).astype(np.float32), grid)
 
 
-def decode(paths: Sequence[Path], channels: ChannelTable, reference: str) -> Iterator[Field]:
+def decode_fields(paths: Sequence[Path], channels: ChannelTable, reference: str) -> Iterator[Field]:
     """Yield all fields of some files that are channels, in order of file and message.
 
     The strict reader: the first damaged message raises GribError that names file, message, offset and reason.

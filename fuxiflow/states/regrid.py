@@ -11,7 +11,7 @@ from scipy import sparse
 
 from fuxiflow.grids import Grid, row_edges
 from fuxiflow.interpolation import linear_matrix
-from fuxiflow.states.framing import GribError
+from fuxiflow.states.grib_messages import GribError
 
 TOLERANCE = 2e-3  # degrees: edition 1 keeps coordinates to a thousandth
 

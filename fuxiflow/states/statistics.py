@@ -26,7 +26,7 @@ RAW = {
 }
 
 
-def transform(state: np.ndarray, channels: ChannelTable | list[str]) -> np.ndarray:
+def transform_precipitation(state: np.ndarray, channels: ChannelTable | list[str]) -> np.ndarray:
     """A copy of a state ``(..., channel, lat, lon)`` with TP, if it is there, as log(1 + max(tp, 0))."""
     names = channels.names if isinstance(channels, ChannelTable) else list(channels)
     values = np.array(state, np.float32)
@@ -85,7 +85,7 @@ class Moments:
         )
 
 
-def accumulate(
+def accumulate_moments(
     series: Iterable[tuple[np.datetime64, np.ndarray]], channels: list[str], weights: np.ndarray
 ) -> tuple[Moments, Moments]:
     """Moments of the transformed states, and of their 6-h differences, of ``(time, field)`` pairs in order of time.
@@ -95,7 +95,7 @@ def accumulate(
     moments, tendencies = Moments.empty(len(channels)), Moments.empty(len(channels))
     previous: tuple[np.datetime64, np.ndarray] | None = None
     for time, state in series:
-        values = transform(state, channels)
+        values = transform_precipitation(state, channels)
         moments = moments.merge(Moments.of(values, weights))
         if previous is not None and time - previous[0] == TENDENCY_STEP:
             tendencies = tendencies.merge(Moments.of(values - previous[1], weights))

@@ -34,7 +34,7 @@ UNITS = {
 DIMENSIONS = ("time", "channel", "lat", "lon")
 
 
-def iso(times: Iterable[np.datetime64]) -> list[str]:
+def iso_texts(times: Iterable[np.datetime64]) -> list[str]:
     """Times as texts, to the second, as the attributes of stores hold them."""
     return [str(np.datetime64(time, "s")) for time in times]
 
@@ -137,7 +137,7 @@ def read_times(group: zarr.Group) -> np.ndarray:
     return start + (np.asarray(values) * UNITS[unit]).astype("timedelta64[ns]")
 
 
-def within(times: np.ndarray, dates: Sequence[str]) -> np.ndarray:
+def times_within(times: np.ndarray, dates: Sequence[str]) -> np.ndarray:
     """The part of sorted ``times`` from first to last day of ``dates``, both whole; ValueError if none."""
     first, last = (np.datetime64(day, "D") for day in dates)
     chosen = times[(times >= first) & (times < last + np.timedelta64(1, "D"))]
@@ -223,7 +223,7 @@ class StateWriter:
                     "long_name": name,
                     "coordinates": "unit variable",
                     "missing": [],
-                    "pending": iso(self.times),
+                    "pending": iso_texts(self.times),
                 },
             )
         self._missing = {name: np.zeros(len(self.times), bool) for name in self.names}
@@ -244,7 +244,7 @@ class StateWriter:
                 "grid; remove it"
             )
         self.shard = self._group[self.names[0]].shards[0]
-        texts = np.array(iso(self.times))
+        texts = np.array(iso_texts(self.times))
         self._missing = {n: np.isin(texts, self._group[n].attrs["missing"]) for n in self.names}
         self._pending = {n: np.isin(texts, self._group[n].attrs["pending"]) for n in self.names}
 
@@ -261,7 +261,7 @@ class StateWriter:
             raise KeyError(f"{self.path}: unknown array {name!r}; known: {', '.join(self.names)}")
         if array is not None and np.shape(array) != self.shape:
             raise ValueError(
-                f"{self.path}: {name} {iso(self.times[[index]])[0]} has shape {np.shape(array)}, expected {self.shape}"
+                f"{self.path}: {name} {iso_texts(self.times[[index]])[0]} has shape {np.shape(array)}, expected {self.shape}"
             )
         number = index // self.shard
         if name in self._buffers and self._buffers[name][0] != number:
@@ -286,7 +286,10 @@ class StateWriter:
         array[first : first + len(values)] = values
         later = self._pending[name]
         array.update_attributes(
-            {"missing": iso(self.times[self._missing[name]]), "pending": iso(self.times[later])}
+            {
+                "missing": iso_texts(self.times[self._missing[name]]),
+                "pending": iso_texts(self.times[later]),
+            }
         )
 
     def flush(self) -> None:
@@ -302,7 +305,7 @@ class StateWriter:
                 self._missing[name] |= self._pending[name]
                 self._pending[name][:] = False
                 self._group[name].update_attributes(
-                    {"missing": iso(self.times[self._missing[name]]), "pending": []}
+                    {"missing": iso_texts(self.times[self._missing[name]]), "pending": []}
                 )
         consolidate(self.path)
 
@@ -367,7 +370,7 @@ class States:
             reader = ShardReader(path / name, array)
             slots.append(times)
             for index, (time, text) in enumerate(
-                zip(times.astype(np.int64).tolist(), iso(times), strict=True)
+                zip(times.astype(np.int64).tolist(), iso_texts(times), strict=True)
             ):
                 if text not in absent:
                     self._where[time] = reader, index
@@ -389,13 +392,13 @@ class States:
         except KeyError:
             what = "is missing in" if time in self.slots else "is not in"
             span = (
-                f"{iso(self.times[[0]])[0]} .. {iso(self.times[[-1]])[0]}"
+                f"{iso_texts(self.times[[0]])[0]} .. {iso_texts(self.times[[-1]])[0]}"
                 if len(self.times)
                 else "nothing"
             )
             files = ", ".join(map(str, self.paths))
             raise KeyError(
-                f"{iso([time])[0]} {what} {files} ({self.name}); available: {span}, {len(self.times)} times"
+                f"{iso_texts([time])[0]} {what} {files} ({self.name}); available: {span}, {len(self.times)} times"
             ) from None
 
     def read(self, time) -> np.ndarray:

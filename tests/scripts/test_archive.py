@@ -23,10 +23,10 @@ def paths(tmp_path):
 
 @pytest.fixture
 def bucket(server):
-    for init, lead in gfs.files(
+    for init, lead in gfs.segment_files(
         date(2023, 7, 1), date(2023, 7, 1), (date(2023, 7, 1),) * 2, [0], 6
     ):
-        name, (text, body) = gfs.path(init, lead, "0p25"), inventory(lead)
+        name, (text, body) = gfs.file_path(init, lead, "0p25"), inventory(lead)
         server.files |= {f"{name}.idx": text.encode(), name: body}
     return server
 
@@ -54,14 +54,14 @@ def test_gfs(bucket, paths):
     fetched = manifest(output)["fetched"]
     assert len(fetched) == 5
     assert set(fetched.values()) == {690, 700}
-    assert (output.raw / gfs.path(datetime(2023, 7, 1), 6, "0p25")).stat().st_size == 700
+    assert (output.raw / gfs.file_path(datetime(2023, 7, 1), 6, "0p25")).stat().st_size == 700
     assert json.loads((output.raw / "provenance.json").read_text())["rule"]
     assert not list(output.raw.parent.parent.glob("partial/*"))
 
 
 def test_a_gap_of_the_archive_is_listed(bucket, paths, caplog):
     output, partial = paths
-    name = gfs.path(datetime(2023, 7, 1, 12), 0, "0p25")
+    name = gfs.file_path(datetime(2023, 7, 1, 12), 0, "0p25")
     del bucket.files[f"{name}.idx"], bucket.files[name]
     load_script("archive_gfs").main(None, output, gfs_params(bucket, partial), LOG)
     assert manifest(output)["absent"] == [name]
@@ -77,7 +77,7 @@ def test_an_empty_archive_is_an_error(server, paths):
 
 def test_a_failed_segment_resumes(bucket, paths):
     output, partial = paths
-    last = f"/{gfs.path(datetime(2023, 7, 1, 18), 0, '0p25')}"
+    last = f"/{gfs.file_path(datetime(2023, 7, 1, 18), 0, '0p25')}"
     bucket.faults[last] = [403]
     script = load_script("archive_gfs")
     with pytest.raises(DownloadError, match="refused with status 403"):

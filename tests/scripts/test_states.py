@@ -11,7 +11,7 @@ from fuxiflow.channels import channel_table
 from fuxiflow.grids import Grid
 from fuxiflow.states.climatology import Climatology
 from fuxiflow.states.forecasts import Forecasts
-from fuxiflow.states.framing import GribError
+from fuxiflow.states.grib_messages import GribError
 from fuxiflow.states.regrid import SourceGrid, regrid
 from fuxiflow.states.statistics import Statistics
 from fuxiflow.states.store import States, write_states

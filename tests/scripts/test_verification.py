@@ -20,7 +20,7 @@ from fuxiflow.config import sources
 from fuxiflow.grids import Grid
 from fuxiflow.observations.sparse_grids import SparseWriter
 from fuxiflow.operators.microwave import MicrowaveOperator
-from fuxiflow.states.climatology import build as build_climatology
+from fuxiflow.states.climatology import build_climatology
 from fuxiflow.states.forecasts import ForecastWriter
 from fuxiflow.states.statistics import Statistics
 from fuxiflow.states.store import write_states

@@ -7,7 +7,7 @@ import pytest
 import requests
 
 from fuxiflow import channels
-from fuxiflow.archive import credentials, era5
+from fuxiflow.archive import era5
 from fuxiflow.archive.transfer import DownloadError
 
 LOG = logging.getLogger("test")
@@ -80,7 +80,7 @@ def test_six_hour_sums_of_the_first_day_reach_into_the_day_before():
 
 
 def test_download_through_the_client(server, key, tmp_path):
-    request = era5.invariants()
+    request = era5.invariants_request()
     with requests.Session() as session:
         target = era5.retrieve(era5.client(LOG), era5.SINGLE, request, session, tmp_path / "i.grib")
         assert target.read_bytes().startswith(b"reanalysis-era5-single-levels")
@@ -89,7 +89,7 @@ def test_download_through_the_client(server, key, tmp_path):
 
 
 def test_a_refusal_is_told_in_the_stores_words(server, key, tmp_path):
-    request = era5.invariants() | {"variable": ["refuse"]}
+    request = era5.invariants_request() | {"variable": ["refuse"]}
     with (
         requests.Session() as session,
         pytest.raises(DownloadError, match=r"i\.grib.*(no such variable|invalid)"),
@@ -98,18 +98,18 @@ def test_a_refusal_is_told_in_the_stores_words(server, key, tmp_path):
 
 
 def test_without_a_key_the_message_says_what_to_do(nobody):
-    with pytest.raises(credentials.CredentialsError, match="CDSAPI_URL and CDSAPI_KEY") as caught:
+    with pytest.raises(era5.CredentialsError, match="CDSAPI_URL and CDSAPI_KEY") as caught:
         era5.client(LOG)
     assert str(nobody) in str(caught.value)
     nobody.write_text("url: https://store\n")
-    with pytest.raises(credentials.CredentialsError):
-        credentials.check()
+    with pytest.raises(era5.CredentialsError):
+        era5.require_key()
 
 
 def test_either_place_of_a_key_will_do(nobody, monkeypatch):
     nobody.write_text("url: https://store\nkey: 0-0\n")
-    credentials.check()
+    era5.require_key()
     nobody.unlink()
     monkeypatch.setenv("CDSAPI_URL", "https://store")
     monkeypatch.setenv("CDSAPI_KEY", "0-0")
-    credentials.check()
+    era5.require_key()

@@ -37,14 +37,14 @@ def inventory(lead: int, leave_out: str = "") -> tuple[str, bytes]:
 
 def test_path_is_the_buckets():
     assert (
-        gfs.path(datetime(2023, 7, 1, 12), 240, "0p25")
+        gfs.file_path(datetime(2023, 7, 1, 12), 240, "0p25")
         == "gfs.20230701/12/atmos/gfs.t12z.pgrb2.0p25.f240"
     )
 
 
 def test_files_of_a_segment():
     found = list(
-        gfs.files(
+        gfs.segment_files(
             date(2023, 7, 1), date(2023, 7, 2), (date(2023, 7, 2), date(2023, 7, 2)), [0, 12], 12
         )
     )
@@ -52,14 +52,14 @@ def test_files_of_a_segment():
     second = [(init.hour, lead) for init, lead in found if init.day == 2]
     assert first == [(0, 0), (6, 0), (12, 0), (18, 0)]
     assert second == [(0, 0), (0, 6), (0, 12), (6, 0), (12, 0), (12, 6), (12, 12), (18, 0)]
-    assert len(list(gfs.files(date(2023, 7, 1), date(2023, 7, 2), None, [0, 12], 12))) == 8
+    assert len(list(gfs.segment_files(date(2023, 7, 1), date(2023, 7, 2), None, [0, 12], 12))) == 8
 
 
 def test_inventory_lines():
     text = "1:0:d=2023070100:HGT:500 mb:anl:\n2:70:d=2023070100:UGRD:10 m above ground:anl:\n"
     assert gfs.parse_index(text, URL) == [
-        gfs.Message(0, 70, "HGT", "500 mb", "anl"),
-        gfs.Message(70, None, "UGRD", "10 m above ground", "anl"),
+        gfs.InventoryLine(0, 70, "HGT", "500 mb", "anl"),
+        gfs.InventoryLine(70, None, "UGRD", "10 m above ground", "anl"),
     ]
 
 
@@ -77,7 +77,7 @@ def test_what_is_no_inventory_is_named(text):
 @pytest.mark.parametrize("lead", [0, 6, 240])
 def test_every_channel_is_selected_once(lead):
     messages = gfs.parse_index(inventory(lead)[0], URL)
-    ranges = gfs.select(messages, channels.channel_table(), lead, URL)
+    ranges = gfs.select_ranges(messages, channels.channel_table(), lead, URL)
     assert len(set(ranges)) == (69 if lead == 0 else 70)
     chosen = [message for message in messages if (message.start, message.end) in ranges]
     assert "TCDC" not in {message.parameter for message in chosen}
@@ -88,12 +88,14 @@ def test_every_channel_is_selected_once(lead):
 def test_a_missing_channel_is_named():
     messages = gfs.parse_index(inventory(6, leave_out="T500")[0], URL)
     with pytest.raises(DownloadError, match=r"lacks T500 \(TMP:500 mb:6 hour fcst\)"):
-        gfs.select(messages, channels.channel_table(), 6, URL)
+        gfs.select_ranges(messages, channels.channel_table(), 6, URL)
 
 
 def test_download_holds_the_channels_alone(server, tmp_path):
     text, body = inventory(6)
-    name, download = gfs.task(server.url, "0p25", channels.channel_table(), datetime(2023, 7, 1), 6)
+    name, download = gfs.gfs_task(
+        server.url, "0p25", channels.channel_table(), datetime(2023, 7, 1), 6
+    )
     server.files |= {f"{name}.idx": text.encode(), name: body}
     with requests.Session() as session:
         got = download(session, tmp_path / name).read_bytes()

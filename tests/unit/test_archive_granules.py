@@ -28,7 +28,7 @@ def bucket(server):
 
 
 def test_listing_reads_all_pages(bucket, session):
-    found = dict(granules.listing(session, bucket.url, "ATMS-SDR/2023/07/01/"))
+    found = dict(granules.list_objects(session, bucket.url, "ATMS-SDR/2023/07/01/"))
     assert len(found) == 3
     assert set(found.values()) == {len(b"SATMS10")}
     assert len(bucket.requests) == 2
@@ -36,7 +36,7 @@ def test_listing_reads_all_pages(bucket, session):
 
 def test_tasks_are_the_days_asked_for(bucket, session, tmp_path):
     archive = GranuleArchive(url=bucket.url, products=["ATMS-SDR", "ATMS-SDR-GEO"])
-    tasks = dict(granules.tasks(session, archive, date(2023, 7, 2), date(2023, 7, 3)))
+    tasks = dict(granules.granule_tasks(session, archive, date(2023, 7, 2), date(2023, 7, 3)))
     assert len(tasks) == 12
     name = "GATMO_j01_d20230702_t0100000_e0100320_b1_c2_oebc_ops.h5"
     assert tasks[name](session, tmp_path / name).read_bytes() == b"GATMO21"
@@ -47,4 +47,4 @@ def test_what_is_no_listing_is_named(server, session, monkeypatch):
         Handler, "listing", lambda handler, query: handler.answer(200, b"plain text")
     )
     with pytest.raises(DownloadError, match="ATMS-SDR/: not a listing"):
-        list(granules.listing(session, server.url, "ATMS-SDR/"))
+        list(granules.list_objects(session, server.url, "ATMS-SDR/"))

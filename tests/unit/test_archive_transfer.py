@@ -4,7 +4,7 @@ import pytest
 import requests
 
 from fuxiflow.archive import transfer
-from fuxiflow.archive.transfer import Absent, DownloadError, fetch, fetch_ranges, merge
+from fuxiflow.archive.transfer import Absent, DownloadError, fetch, fetch_ranges, merge_ranges
 
 BODY = bytes(range(256)) * 2048  # halves and quarters are whole chunks
 
@@ -136,5 +136,5 @@ def test_ranges_need_a_server_that_knows_them(server, session, tmp_path):
 
 
 def test_merge():
-    assert merge([(5, 9), (0, 5), (12, None)]) == [(0, 9), (12, None)]
-    assert merge([]) == []
+    assert merge_ranges([(5, 9), (0, 5), (12, None)]) == [(0, 9), (12, None)]
+    assert merge_ranges([]) == []

@@ -13,9 +13,9 @@ from fuxiflow.cycling.forecasts import forecast
 from fuxiflow.grids import Grid
 from fuxiflow.models import forecasters
 from fuxiflow.models.forecasters import OnnxCascade, providers, time_embedding
+from fuxiflow.states.assembly import Ledger
 from fuxiflow.states.forecasts import Forecasts, ForecastWriter
-from fuxiflow.states.framing import fields, frames
-from fuxiflow.states.ledger import Ledger
+from fuxiflow.states.grib_messages import find_messages, split_fields
 from tests import gribfiles, onnx_files, tiny
 from tests.helpers import realdata
 
@@ -186,9 +186,9 @@ def test_our_networks_have_the_same_interface(tmp_path):
 def decoded(path):
     """Fields of a GRIB2 file by (category, number, surface, level), decoded by ecCodes alone."""
     found = {}
-    for frame in frames(path):
+    for frame in find_messages(path):
         data = path.read_bytes()[frame.offset : frame.offset + frame.length]
-        for message in fields(data):
+        for message in split_fields(data):
             handle = eccodes.codes_new_from_message(message)
             get = eccodes.codes_get_long
             key = (
@@ -259,8 +259,8 @@ def test_a_real_gfs_file_becomes_fuxis_channels(tmp_path):
     """A real forecast file, with its lead time set to that of an analysis."""
     real = realdata("gfs/pygrib_gfs.t12z.pgrbf120.2p5deg.grib2")
     messages = []
-    for frame in frames(real):
-        for message in fields(real.read_bytes()[frame.offset : frame.offset + frame.length]):
+    for frame in find_messages(real):
+        for message in split_fields(real.read_bytes()[frame.offset : frame.offset + frame.length]):
             handle = eccodes.codes_new_from_message(message)
             if eccodes.codes_get_string(handle, "stepType") == "instant":
                 eccodes.codes_set(handle, "forecastTime", 0)

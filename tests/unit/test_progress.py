@@ -5,7 +5,7 @@ import logging
 import pytest
 
 from fuxiflow import progress as module
-from fuxiflow.progress import Progress, clock, counted, progress
+from fuxiflow.progress import Progress, count_items, format_duration, progress
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def now(monkeypatch):
 
 
 def test_clock():
-    assert [clock(s) for s in (0, 59.6, 3661)] == ["0:00:00", "0:01:00", "1:01:01"]
+    assert [format_duration(s) for s in (0, 59.6, 3661)] == ["0:00:00", "0:01:00", "1:01:01"]
 
 
 def test_reports_at_most_every_ten_seconds_and_at_the_end(now, caplog):
@@ -50,10 +50,12 @@ def test_progress_yields_everything(caplog):
 def test_an_unknown_number_of_items_is_counted(now, caplog):
     caplog.set_level(logging.INFO)
     for now.value, _ in zip(
-        (4.0, 12.0, 16.0), counted(iter("abc"), "granules", logging.getLogger("t")), strict=False
+        (4.0, 12.0, 16.0),
+        count_items(iter("abc"), "granules", logging.getLogger("t")),
+        strict=False,
     ):
         pass
-    assert list(counted([], "files", logging.getLogger("t"))) == []
+    assert list(count_items([], "files", logging.getLogger("t"))) == []
     assert [record.message for record in caplog.records] == [
         "granules: 2 in 0:00:12",
         "files: 0 in 0:00:00",

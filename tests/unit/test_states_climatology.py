@@ -10,7 +10,7 @@ from fuxiflow.grids import Grid
 from fuxiflow.states.climatology import (
     NODES,
     Climatology,
-    build,
+    build_climatology,
     day_of_year,
     node_weights,
     window_weights,
@@ -38,7 +38,7 @@ def sinusoid(time):
 
 
 def made(path, times, width=61, read=sinusoid):
-    build(path, times.ravel(), read, CHANNELS, GRID, width, LOG)
+    build_climatology(path, times.ravel(), read, CHANNELS, GRID, width, LOG)
     return Climatology.read(path)
 
 

@@ -6,10 +6,10 @@ import pytest
 
 from fuxiflow.channels import channel_table
 from fuxiflow.grids import Grid
-from fuxiflow.states.decoding import Assembler, analyses, complaint, forecasts, grib_files
-from fuxiflow.states.framing import Fault
+from fuxiflow.states.assembly import Assembler, Ledger, rejection_reason
+from fuxiflow.states.decoding import decode_analyses, decode_forecasts, grib_files
 from fuxiflow.states.grib import GribReader
-from fuxiflow.states.ledger import Ledger
+from fuxiflow.states.grib_messages import Fault
 from fuxiflow.states.regrid import SourceGrid, regrid
 from tests import gribfiles
 
@@ -24,7 +24,9 @@ def assembler(reference="era5"):
 
 def run(directory, reference="era5", times=TIMES, precipitation=True):
     made = assembler(reference)
-    states = list(analyses(made, grib_files(directory, analyses_only=True), times, precipitation))
+    states = list(
+        decode_analyses(made, grib_files(directory, analyses_only=True), times, precipitation)
+    )
     made.ledger.summary()
     return states, made.ledger
 
@@ -211,7 +213,9 @@ def test_forecasts_by_initial_time_and_lead(tmp_path):
     gribfiles.write_gfs(tmp_path, second, [0, 12], CHANNELS)
     gribfiles.write_gfs(tmp_path, TIMES[1], [0], CHANNELS)
     made = assembler("gfs")
-    inits, states = forecasts(made, grib_files(tmp_path), [0, 12], TIMES[0], TIMES[3], [0, 6, 12])
+    inits, states = decode_forecasts(
+        made, grib_files(tmp_path), [0, 12], TIMES[0], TIMES[3], [0, 6, 12]
+    )
     found = {(i, j): state for i, j, state in states}
     made.ledger.summary()
     assert inits == [first, second]
@@ -249,14 +253,14 @@ def test_files_of_a_directory(tmp_path):
 
 def test_complaints():
     t, tp = channel_table()["T500"], channel_table()["TP"]
-    assert complaint(np.full((2, 2), 250.0), t) is None
-    assert complaint(np.array([250.0, np.nan]), t) == "1 of 2 values are missing"
+    assert rejection_reason(np.full((2, 2), 250.0), t) is None
+    assert rejection_reason(np.array([250.0, np.nan]), t) == "1 of 2 values are missing"
     limits = f"{t.valid_min:g} .. {t.valid_max:g}"
-    assert complaint(np.array([250.0, np.inf]), t).startswith(
+    assert rejection_reason(np.array([250.0, np.inf]), t).startswith(
         f"values 250 .. inf K outside the valid range {limits}"
     )
-    assert complaint(np.array([-0.001, 3.0]), tp) is None
-    assert "outside" in complaint(np.array([-0.5, 3.0]), tp)
+    assert rejection_reason(np.array([-0.001, 3.0]), tp) is None
+    assert "outside" in rejection_reason(np.array([-0.5, 3.0]), tp)
 
 
 def test_the_ledger_is_written_and_must_add_up(tmp_path):

@@ -7,8 +7,8 @@ import pytest
 
 from fuxiflow.channels import channel_table
 from fuxiflow.grids import Grid
-from fuxiflow.states.framing import GribError, sections
-from fuxiflow.states.grib import GribReader, channel_keys, decode
+from fuxiflow.states.grib import GribReader, channel_keys, decode_fields
+from fuxiflow.states.grib_messages import GribError, describing_sections
 from tests import gribfiles
 from tests.helpers import realdata
 
@@ -32,7 +32,7 @@ def inventory(path, reference="era5"):
 
 def test_every_channel_of_era5_by_its_keys(tmp_path):
     path = write(tmp_path, *(gribfiles.era5(c, TIME, gribfiles.values(c)) for c in channel_table()))
-    found = list(decode([path], channel_table(), "era5"))
+    found = list(decode_fields([path], channel_table(), "era5"))
     assert [field.entry.channel for field in found] == list(range(len(channel_table())))
     for channel, field in zip(channel_table(), found, strict=True):
         assert field.entry.end == TIME
@@ -45,7 +45,7 @@ def test_every_channel_of_gfs_by_its_keys(tmp_path):
     path = write(
         tmp_path, *(gribfiles.gfs(c, TIME, 12, gribfiles.values(c)) for c in channel_table())
     )
-    found = list(decode([path], channel_table(), "gfs"))
+    found = list(decode_fields([path], channel_table(), "gfs"))
     assert [field.entry.channel for field in found] == list(range(len(channel_table())))
     for channel, field in zip(channel_table(), found, strict=True):
         assert (field.entry.init, field.entry.lead_hours) == (TIME, 12)
@@ -103,7 +103,7 @@ def test_any_scanning_order(tmp_path, i_negative, j_positive, j_consecutive):
         longitudeOfFirstGridPointInDegrees=float(lon[0]),
         longitudeOfLastGridPointInDegrees=float(lon[1]),
     )
-    (found,) = decode([write(tmp_path, message)], channel_table(), "era5")
+    (found,) = decode_fields([write(tmp_path, message)], channel_table(), "era5")
     np.testing.assert_allclose(found.values, field, atol=0.01)
     assert (found.grid.north, found.grid.south, found.grid.west) == (90.0, -90.0, 0.0)
 
@@ -116,7 +116,7 @@ def test_longitudes_from_the_date_line(tmp_path):
         longitudeOfFirstGridPointInDegrees=-180.0,
         longitudeOfLastGridPointInDegrees=150.0,
     )
-    (found,) = decode([write(tmp_path, message)], channel_table(), "era5")
+    (found,) = decode_fields([write(tmp_path, message)], channel_table(), "era5")
     assert found.grid.lon[0] == 180.0
     assert found.grid.nlon == 12
 
@@ -137,7 +137,7 @@ def test_a_repeated_last_column_is_dropped(tmp_path):
         },
         grid,
     )
-    (found,) = decode([write(tmp_path, message)], channel_table(), "era5")
+    (found,) = decode_fields([write(tmp_path, message)], channel_table(), "era5")
     assert found.grid.nlon == found.values.shape[1] == 12
 
 
@@ -145,7 +145,7 @@ def test_a_repeated_last_column_is_dropped(tmp_path):
 def test_missing_values_become_nan(tmp_path, make):
     field = gribfiles.values(channel_table()["Z1000"])
     field[2, 3], field[4, 4] = np.nan, 9999.0
-    (found,) = decode(
+    (found,) = decode_fields(
         [write(tmp_path, make(channel_table()["Z1000"], TIME, field))],
         channel_table(),
         "era5" if make is gribfiles.era5 else "gfs",
@@ -171,13 +171,13 @@ def test_missing_values_become_nan(tmp_path, make):
 def test_fields_that_cannot_be_used_name_file_message_and_reason(tmp_path, keys, reason):
     path = write(tmp_path, gribfiles.era5(T500, TIME, gribfiles.values(T500), **keys))
     with pytest.raises(GribError, match=rf"a\.grib: message 1 at offset 0: .*{reason}"):
-        list(decode([path], channel_table(), "era5"))
+        list(decode_fields([path], channel_table(), "era5"))
 
 
 def test_rows_in_alternating_directions_are_refused(tmp_path):
     path = write(tmp_path, gribfiles.gfs(T500, TIME, 0, gribfiles.values(T500), scanningMode=16))
     with pytest.raises(GribError, match="alternating directions"):
-        list(decode([path], channel_table(), "gfs"))
+        list(decode_fields([path], channel_table(), "gfs"))
 
 
 @pytest.mark.parametrize(
@@ -200,7 +200,7 @@ def test_other_grids_are_refused_by_name(tmp_path, sample, kind):
     path = write(tmp_path, eccodes.codes_get_message(handle))
     eccodes.codes_release(handle)
     with pytest.raises(GribError, match=f"grid type {kind} is not supported"):
-        list(decode([path], channel_table(), "era5"))
+        list(decode_fields([path], channel_table(), "era5"))
 
 
 def test_a_broken_section_is_a_fault_not_a_crash(tmp_path):
@@ -215,11 +215,11 @@ def test_two_winds_in_one_message(tmp_path):
         gribfiles.gfs(channel_table()[name], TIME, 6, gribfiles.values(channel_table()[name]))
         for name in ("U500", "V500")
     )
-    body = u[:-4] + v[v.index(sections(v)[4]) :]
+    body = u[:-4] + v[v.index(describing_sections(v)[4]) :]
     path = write(tmp_path, body[:8] + len(body).to_bytes(8, "big") + body[16:])
     names = [
         channel_table()[field.entry.channel].name
-        for field in decode([path], channel_table(), "gfs")
+        for field in decode_fields([path], channel_table(), "gfs")
     ]
     assert names == ["U500", "V500"]
 
@@ -234,7 +234,7 @@ def test_two_winds_in_one_message(tmp_path):
 )
 def test_real_era5_equals_cfgrib(name, expected):
     path = realdata(name)
-    fields = list(decode([path], channel_table(), "era5"))
+    fields = list(decode_fields([path], channel_table(), "era5"))
     assert len(fields) == expected
     # cfgrib without xarray: what xarray's backends load besides it corrupts memory when the interpreter ends
     data = cfgrib.open_file(path, indexpath="")
@@ -268,7 +268,7 @@ def test_real_gfs_forecast_equals_eccodes():
     path = realdata("gfs/pygrib_gfs.t12z.pgrbf120.2p5deg.grib2")
     fields = {
         channel_table()[field.entry.channel].name: field
-        for field in decode([path], channel_table(), "gfs")
+        for field in decode_fields([path], channel_table(), "gfs")
     }
     assert set(fields) == set(channel_table().names)
     assert all(field.entry.lead_hours == 120 for field in fields.values())
@@ -305,7 +305,7 @@ def test_real_gfs_forecast_equals_eccodes():
 
 def test_real_gfs_wind_analyses():
     path = realdata("gfs_wind_series/gfs.t00z.pgrb2.1p00.f000.2018091500.grib2")
-    fields = list(decode([path], channel_table(), "gfs"))
+    fields = list(decode_fields([path], channel_table(), "gfs"))
     assert [channel_table()[field.entry.channel].name for field in fields] == ["U10", "V10"]
     data = cfgrib.open_file(
         path, indexpath="", filter_by_keys={"typeOfLevel": "heightAboveGround", "level": 10}
@@ -320,4 +320,4 @@ def test_real_damaged_file_is_an_error_that_names_the_place():
         GribError,
         match=r"era5-levels-corrupted\.grib: message 1 at offset 0: wrong message length 1588",
     ):
-        list(decode([path], channel_table(), "era5"))
+        list(decode_fields([path], channel_table(), "era5"))

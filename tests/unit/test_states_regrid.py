@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from fuxiflow.grids import Grid, row_edges
 from fuxiflow.states import regrid as module
-from fuxiflow.states.framing import GribError
+from fuxiflow.states.grib_messages import GribError
 from fuxiflow.states.regrid import SourceGrid, regrid
 
 SOURCES = [(721, 1440), (181, 360), (73, 144), (61, 120), (49, 96)]

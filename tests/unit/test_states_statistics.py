@@ -9,10 +9,10 @@ from fuxiflow.grids import Grid
 from fuxiflow.states.statistics import (
     Moments,
     Statistics,
-    accumulate,
+    accumulate_moments,
     standardise_static,
     static_fields,
-    transform,
+    transform_precipitation,
 )
 
 GRID = Grid(4, 8)
@@ -44,7 +44,9 @@ def expected(values):
 def test_moments_equal_those_of_all_values_at_once():
     values = fields().astype(float)
     values[:, 2] = np.log1p(values[:, 2])
-    moments, tendencies = accumulate(zip(TIMES, fields(), strict=True), NAMES, GRID.area_weights)
+    moments, tendencies = accumulate_moments(
+        zip(TIMES, fields(), strict=True), NAMES, GRID.area_weights
+    )
     mean, std = expected(values)
     np.testing.assert_allclose(moments.mean, mean, rtol=1e-5)
     np.testing.assert_allclose(moments.std, std, rtol=1e-5)
@@ -56,7 +58,9 @@ def test_moments_equal_those_of_all_values_at_once():
 def test_by_hand():
     # two cells of equal area with 1 and 3, then 5 and 7: mean 4, variance (9 + 1 + 1 + 9) / 4
     values = np.array([[[[1.0, 3.0]]], [[[5.0, 7.0]]]])
-    moments, tendencies = accumulate(zip(TIMES[:2], values, strict=True), ["T850"], np.ones(1))
+    moments, tendencies = accumulate_moments(
+        zip(TIMES[:2], values, strict=True), ["T850"], np.ones(1)
+    )
     assert moments.mean[0] == pytest.approx(4.0)
     assert moments.std[0] == pytest.approx(5**0.5)
     assert tendencies.mean[0] == 4.0
@@ -65,7 +69,7 @@ def test_by_hand():
 
 def test_no_tendency_across_a_gap():
     values = fields()
-    _, tendencies = accumulate(
+    _, tendencies = accumulate_moments(
         zip(TIMES[[0, 1, 3, 4]], values[:4], strict=True), NAMES, GRID.area_weights
     )
     assert tendencies.count.tolist() == [2, 2, 2]
@@ -74,7 +78,9 @@ def test_no_tendency_across_a_gap():
 def test_a_channel_that_is_nan_in_a_field_is_not_counted():
     values = fields()
     values[3, 2] = np.nan
-    moments, tendencies = accumulate(zip(TIMES, values, strict=True), NAMES, GRID.area_weights)
+    moments, tendencies = accumulate_moments(
+        zip(TIMES, values, strict=True), NAMES, GRID.area_weights
+    )
     assert moments.count.tolist() == [8, 8, 7]
     assert tendencies.count.tolist() == [7, 7, 5]
     assert np.isfinite(moments.std).all()
@@ -102,12 +108,12 @@ def test_transform_is_a_copy_and_only_precipitation_changes():
     values = fields()[0]
     values[2, 0, 0] = -1e-3
     before = values.copy()
-    result = transform(values, NAMES)
+    result = transform_precipitation(values, NAMES)
     np.testing.assert_array_equal(values, before)
     np.testing.assert_array_equal(result[:2], values[:2])
     np.testing.assert_allclose(result[2], np.log1p(np.maximum(values[2], 0)))
     np.testing.assert_array_equal(
-        transform(values, channel_table().select(["Z500", "T850", "U50"])), values
+        transform_precipitation(values, channel_table().select(["Z500", "T850", "U50"])), values
     )
 
 

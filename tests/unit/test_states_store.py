@@ -11,7 +11,14 @@ from fuxiflow.channels import channel_table
 from fuxiflow.grids import Grid
 from fuxiflow.states import store
 from fuxiflow.states.shards import ShardReader
-from fuxiflow.states.store import States, StateWriter, open_store, read_times, within, write_states
+from fuxiflow.states.store import (
+    States,
+    StateWriter,
+    open_store,
+    read_times,
+    times_within,
+    write_states,
+)
 
 GRID = Grid(4, 8)
 CHANNELS = channel_table().select(["Z500", "T850", "TP"])
@@ -250,9 +257,9 @@ def test_times_of_other_units_are_understood_and_strange_ones_refused(tmp_path):
 
 
 def test_within_takes_whole_days():
-    assert within(TIMES, ["2022-01-02", "2022-01-02"]).tolist() == TIMES[4:8].tolist()
+    assert times_within(TIMES, ["2022-01-02", "2022-01-02"]).tolist() == TIMES[4:8].tolist()
     with pytest.raises(ValueError, match="no time between"):
-        within(TIMES, ["2023-01-01", "2023-01-02"])
+        times_within(TIMES, ["2023-01-01", "2023-01-02"])
 
 
 def test_the_bits_are_the_same_however_they_are_packed(tmp_path, monkeypatch):

@@ -9,23 +9,27 @@ from pathlib import Path
 
 from fuxiflow import channels
 from fuxiflow.archive import gfs
-from fuxiflow.archive.segment import collect
+from fuxiflow.archive.transfer import download_segment
 
 
 def main(input, output, params, log):
     first, last = map(date.fromisoformat, params.dates)
     days = tuple(map(date.fromisoformat, params.forecast_dates)) or None
     tasks = [
-        gfs.task(
+        gfs.gfs_task(
             params.archive["url"],
             params.archive["resolution"],
             channels.channel_table(),
             init,
             lead,
         )
-        for init, lead in gfs.files(first, last, days, params.init_hours, params.max_lead_hours)
+        for init, lead in gfs.segment_files(
+            first, last, days, params.init_hours, params.max_lead_hours
+        )
     ]
-    collect(tasks, Path(params.partial), output.raw, log, f"GFS {first} to {last}", params.workers)
+    download_segment(
+        tasks, Path(params.partial), output.raw, log, f"GFS {first} to {last}", params.workers
+    )
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from fuxiflow.archive import era5
 
 def main(input, output, params, log):
     with requests.Session() as session:
-        era5.retrieve(era5.client(log), era5.SINGLE, era5.invariants(), session, output.raw)
+        era5.retrieve(era5.client(log), era5.SINGLE, era5.invariants_request(), session, output.raw)
 
 
 if __name__ == "__main__":

@@ -10,15 +10,15 @@ from pathlib import Path
 import requests
 
 from fuxiflow.archive import granules
-from fuxiflow.archive.segment import collect
+from fuxiflow.archive.transfer import download_segment
 from fuxiflow.config.archives import GranuleArchive
 
 
 def main(input, output, params, log):
     first, last = map(date.fromisoformat, params.dates)
     with requests.Session() as session:
-        tasks = list(granules.tasks(session, GranuleArchive(**params.archive), first, last))
-    collect(
+        tasks = list(granules.granule_tasks(session, GranuleArchive(**params.archive), first, last))
+    download_segment(
         tasks,
         Path(params.partial),
         output.raw,

@@ -18,8 +18,8 @@ from fuxiflow.grids import Grid
 from fuxiflow.models import checkpoint, execution
 from fuxiflow.models.execution import device
 from fuxiflow.models.forecasters import OnnxCascade
+from fuxiflow.states.assembly import Ledger
 from fuxiflow.states.forecasts import Forecasts, ForecastWriter
-from fuxiflow.states.ledger import Ledger
 from fuxiflow.storage.restart_state import workspace
 
 

@@ -4,14 +4,14 @@ in:  states       Zarr stores of the training segments
 out: climatology  Zarr (fuxiflow.states.climatology)
 """
 
-from fuxiflow.states.climatology import build
-from fuxiflow.states.store import States, within
+from fuxiflow.states.climatology import build_climatology
+from fuxiflow.states.store import States, times_within
 
 
 def main(input, output, params, log):
     states = States(input.states)
-    times = within(states.times, params.dates)
-    build(
+    times = times_within(states.times, params.dates)
+    build_climatology(
         output.climatology,
         times,
         states.read,

@@ -2,7 +2,7 @@
 
 in:  raw     directory of GRIB files, as the archive delivers them
 out: states  Zarr, one state each 6 hours of the period, missing ones marked (fuxiflow.states.store)
-     ledger  Parquet, what could not be used and why (fuxiflow.states.ledger)
+     ledger  Parquet, what could not be used and why (fuxiflow.states.assembly)
 """
 
 from datetime import date
@@ -11,10 +11,10 @@ from fuxiflow import times
 from fuxiflow.channels import channel_table
 from fuxiflow.grids import Grid
 from fuxiflow.progress import progress
-from fuxiflow.states.decoding import Assembler, analyses, grib_files
-from fuxiflow.states.framing import GribError
+from fuxiflow.states.assembly import Assembler, Ledger
+from fuxiflow.states.decoding import decode_analyses, grib_files
 from fuxiflow.states.grib import GribReader
-from fuxiflow.states.ledger import Ledger
+from fuxiflow.states.grib_messages import GribError
 from fuxiflow.states.store import StateWriter
 
 
@@ -24,7 +24,7 @@ def main(input, output, params, log):
     paths = grib_files(input.raw, analyses_only=True)
     assembler = Assembler(GribReader(channel_table(), params.reference), grid, ledger)
     # a GFS analysis holds no precipitation: its slot stays NaN
-    states = analyses(assembler, paths, wanted, precipitation=params.reference != "gfs")
+    states = decode_analyses(assembler, paths, wanted, precipitation=params.reference != "gfs")
     usable = 0
     options = {"attrs": {"reference": params.reference}, "compression": params.compression}
     with StateWriter(output.states, wanted, channel_table(), grid, **options) as writer:

@@ -2,7 +2,7 @@
 
 in:  raw        directory of GRIB2 files, one for each initial time and lead
 out: forecasts  Zarr in WeatherBench2's layout (fuxiflow.states.forecasts)
-     ledger     Parquet, what could not be used and why (fuxiflow.states.ledger)
+     ledger     Parquet, what could not be used and why (fuxiflow.states.assembly)
 """
 
 from datetime import datetime
@@ -10,11 +10,11 @@ from datetime import datetime
 from fuxiflow.channels import channel_table
 from fuxiflow.grids import Grid
 from fuxiflow.progress import progress
-from fuxiflow.states.decoding import Assembler, forecasts, grib_files
+from fuxiflow.states.assembly import Assembler, Ledger
+from fuxiflow.states.decoding import decode_forecasts, grib_files
 from fuxiflow.states.forecasts import ForecastWriter
-from fuxiflow.states.framing import GribError
 from fuxiflow.states.grib import GribReader
-from fuxiflow.states.ledger import Ledger
+from fuxiflow.states.grib_messages import GribError
 from fuxiflow.times import STEP_HOURS, hours
 
 
@@ -24,7 +24,9 @@ def main(input, output, params, log):
     grid, ledger = Grid(**params.grid), Ledger()
     assembler = Assembler(GribReader(channel_table(), "gfs"), grid, ledger)
     paths = grib_files(input.raw)
-    inits, states = forecasts(assembler, paths, params.init_hours, first, last + hours(18), leads)
+    inits, states = decode_forecasts(
+        assembler, paths, params.init_hours, first, last + hours(18), leads
+    )
     if not inits:
         raise GribError(
             f"{input.raw}: no forecast from {params.dates[0]} .. {params.dates[1]} at {params.init_hours} UTC; "

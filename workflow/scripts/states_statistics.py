@@ -8,16 +8,18 @@ out: statistics  Zarr (fuxiflow.states.statistics)
 import numpy as np
 
 from fuxiflow.progress import progress
-from fuxiflow.states.invariants import read_invariants
-from fuxiflow.states.statistics import Statistics, accumulate, static_fields
-from fuxiflow.states.store import States, iso, within
+from fuxiflow.states.decoding import read_invariants
+from fuxiflow.states.statistics import Statistics, accumulate_moments, static_fields
+from fuxiflow.states.store import States, iso_texts, times_within
 
 
 def main(input, output, params, log):
     states = States(input.states)
-    times = within(states.times, params.dates)
+    times = times_within(states.times, params.dates)
     series = ((time, states.read(time)) for time in progress(times, "statistics", log))
-    moments, tendencies = accumulate(series, states.channels.names, states.grid.area_weights)
+    moments, tendencies = accumulate_moments(
+        series, states.channels.names, states.grid.area_weights
+    )
     degenerate = [
         name
         for name, std, tendency in zip(
@@ -39,7 +41,7 @@ def main(input, output, params, log):
         statics=np.stack(list(statics.values())),
         static_names=list(statics),
         raw=raw,
-        period=(iso(times[:1])[0], iso(times[-1:])[0]),
+        period=(iso_texts(times[:1])[0], iso_texts(times[-1:])[0]),
     ).write(output.statistics)
     log.info("%d times, %d tendencies", len(times), int(tendencies.count.max()))
 

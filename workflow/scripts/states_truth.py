@@ -10,8 +10,8 @@ from fuxiflow import times
 from fuxiflow.channels import channel_table
 from fuxiflow.grids import Grid
 from fuxiflow.progress import progress
+from fuxiflow.states.decoding import truth_states
 from fuxiflow.states.store import write_states
-from fuxiflow.states.truth import truth_states
 
 
 def main(input, output, params, log):

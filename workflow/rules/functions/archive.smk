@@ -36,11 +36,11 @@ def archive_of_source(wildcards):
 def archive_check(jobs):
     """Stop a run before its first job where one of ``jobs`` could not succeed: without a key nothing that needs ERA5
     could follow, and files that no archive has must be there."""
-    from fuxiflow.archive.credentials import CredentialsError, check
+    from fuxiflow.archive.era5 import CredentialsError, require_key
 
     if any(job.rule.name in ("archive_era5", "archive_invariants") for job in jobs):
         try:
-            check()
+            require_key()
         except CredentialsError as error:
             raise WorkflowError(str(error))
     absent = [

@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 
 from fuxiflow.channels import channel_table
-from fuxiflow.states.framing import Fault, Frame, fields, frames, sections
+from fuxiflow.states.grib_messages import (
+    Fault,
+    MessageFrame,
+    describing_sections,
+    find_messages,
+    split_fields,
+)
 from tests import gribfiles
 from tests.helpers import realdata
 
@@ -23,7 +29,7 @@ def messages():
 def scan(tmp_path, content):
     path = tmp_path / "a.grib"
     path.write_bytes(content)
-    return list(frames(path))
+    return list(find_messages(path))
 
 
 def test_whole_messages_of_both_editions(tmp_path, messages):
@@ -38,7 +44,7 @@ def test_whole_messages_of_both_editions(tmp_path, messages):
 
 def test_padding_is_no_fault(tmp_path, messages):
     found = scan(tmp_path, messages[0] + b"\0" * 100 + messages[1] + b"\r\n")
-    assert all(isinstance(frame, Frame) for frame in found)
+    assert all(isinstance(frame, MessageFrame) for frame in found)
 
 
 def test_an_empty_file_is_a_fault(tmp_path):
@@ -50,7 +56,7 @@ def test_an_empty_file_is_a_fault(tmp_path):
 @pytest.mark.parametrize("keep", [5, 12, 40, -1])
 def test_a_truncated_message_names_number_offset_and_reason(tmp_path, messages, keep):
     first, last = scan(tmp_path, messages[0] + messages[1][:keep])
-    assert isinstance(first, Frame)
+    assert isinstance(first, MessageFrame)
     assert (last.number, last.offset) == (2, len(messages[0]))
     assert "truncated" in last.reason
 
@@ -82,7 +88,7 @@ def test_unknown_editions_and_lengths(tmp_path, octets, reason):
 
 
 def test_the_damaged_real_file_where_cfgrib_is_silent():
-    fault, good = frames(realdata("era5/era5-levels-corrupted.grib"))
+    fault, good = find_messages(realdata("era5/era5-levels-corrupted.grib"))
     assert str(fault).endswith(
         "era5-levels-corrupted.grib: message 1 at offset 0: wrong message length 1588: it does not end with 7777"
     )
@@ -90,7 +96,7 @@ def test_the_damaged_real_file_where_cfgrib_is_silent():
 
 
 def test_a_web_page_instead_of_a_grib_file():
-    (fault,) = frames(realdata("gfs_wind_series/gfs.t12z.pgrb2.1p00.f000.2018101012.grib2"))
+    (fault,) = find_messages(realdata("gfs_wind_series/gfs.t12z.pgrb2.1p00.f000.2018101012.grib2"))
     assert "no GRIB message, starting with b'<!DOCTYPE html P'" in fault.reason
 
 
@@ -99,13 +105,13 @@ def test_fields_of_a_message_with_several(messages):
         gribfiles.gfs(channel_table()[name], TIME, 0, gribfiles.values(channel_table()[name]))
         for name in ("U500", "V500")
     )
-    assert fields(messages[0]) == [messages[0]]
-    assert fields(u) == [u]
+    assert split_fields(messages[0]) == [messages[0]]
+    assert split_fields(u) == [u]
     # NCEP's way: sections 0-3 once, then 4-7 of each field
-    first_of_product = u.index(sections(u)[4])
-    body = u[:-4] + v[v.index(sections(v)[4]) : -4] + b"7777"
+    first_of_product = u.index(describing_sections(u)[4])
+    body = u[:-4] + v[v.index(describing_sections(v)[4]) : -4] + b"7777"
     packed = body[:8] + len(body).to_bytes(8, "big") + body[16:]
-    assert fields(packed) == [u, v]
+    assert split_fields(packed) == [u, v]
     assert first_of_product > 0
 
 
@@ -114,20 +120,20 @@ def test_a_bit_map_defined_before_applies(messages):
     field = gribfiles.values(channel)
     field[2, 3] = np.nan
     message = gribfiles.gfs(channel, TIME, 0, field)
-    start = message.index(sections(message)[4])
+    start = message.index(describing_sections(message)[4])
     tail = message[start:-4]
     bitmap = tail.rindex(b"\x06\x00", 0, len(tail)) - 4
     length = int.from_bytes(tail[bitmap : bitmap + 4], "big")
     again = tail[:bitmap] + (6).to_bytes(4, "big") + b"\x06\xfe" + tail[bitmap + length :]
     body = message[:-4] + again + b"7777"
-    assert fields(body[:8] + len(body).to_bytes(8, "big") + body[16:]) == [message, message]
+    assert split_fields(body[:8] + len(body).to_bytes(8, "big") + body[16:]) == [message, message]
 
 
 def test_sections_that_run_over_the_end(messages):
     message = messages[1]
     with pytest.raises(ValueError, match="has length"):
-        fields(message[:16] + b"\x00\x0f\x00\x00" + message[20:])
+        split_fields(message[:16] + b"\x00\x0f\x00\x00" + message[20:])
     for message in messages:
         start = 8 if message[7] == 1 else 16
         with pytest.raises(ValueError, match="section 1"):
-            sections(message[:start] + b"\xff\xff\xff" + message[start + 3 :])
+            describing_sections(message[:start] + b"\xff\xff\xff" + message[start + 3 :])

@@ -20,7 +20,7 @@ class GribError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Frame:
+class MessageFrame:
     """A whole message: its number in the file from 1, its edition, and the bytes it takes."""
 
     path: Path
@@ -62,7 +62,7 @@ def _length(data, offset: int) -> tuple[int, int] | str:
     return edition, length
 
 
-def _inspect(path: Path, data, number: int, offset: int) -> Frame | Fault:
+def _inspect(path: Path, data, number: int, offset: int) -> MessageFrame | Fault:
     found = _length(data, offset)
     if isinstance(found, str):
         return Fault(path, number, offset, found)
@@ -78,10 +78,10 @@ def _inspect(path: Path, data, number: int, offset: int) -> Frame | Fault:
         return Fault(
             path, number, offset, f"wrong message length {length}: it does not end with 7777"
         )
-    return Frame(path, number, offset, length, edition)
+    return MessageFrame(path, number, offset, length, edition)
 
 
-def frames(path: Path) -> Iterator[Frame | Fault]:
+def find_messages(path: Path) -> Iterator[MessageFrame | Fault]:
     """Yield all messages of a file in order, and a :class:`Fault` for whatever is not a message.
 
     After damage the search goes on at the next place that starts a whole message. An empty file is one fault.
@@ -109,7 +109,7 @@ def frames(path: Path) -> Iterator[Frame | Fault]:
             number += 1
             offset = (
                 start + found.length
-                if isinstance(found, Frame)
+                if isinstance(found, MessageFrame)
                 else _resume(path, data, number, start + 4)
             )
 
@@ -117,13 +117,13 @@ def frames(path: Path) -> Iterator[Frame | Fault]:
 def _resume(path: Path, data, number: int, offset: int) -> int:
     """Where to go on after damage: the next whole message, or the end."""
     while (start := data.find(START, offset)) >= 0:
-        if isinstance(_inspect(path, data, number, start), Frame):
+        if isinstance(_inspect(path, data, number, start), MessageFrame):
             return start
         offset = start + 4
     return len(data)
 
 
-def fields(message: bytes) -> list[bytes]:
+def split_fields(message: bytes) -> list[bytes]:
     """The fields of a message, each as a message of its own.
 
     Edition 2 lets sections 2-7 repeat (NCEP packs u with v); ecCodes decodes the first field of bytes in memory only.
@@ -131,7 +131,7 @@ def fields(message: bytes) -> list[bytes]:
     """
     if message[7] == 1:
         return [message]
-    sections: dict[int, bytes] = {}
+    describing_sections: dict[int, bytes] = {}
     found, bitmap, offset = [], b"", 16
     while message[offset : offset + 4] != END:
         length, kind = int.from_bytes(message[offset : offset + 4], "big"), message[offset + 4]
@@ -142,16 +142,18 @@ def fields(message: bytes) -> list[bytes]:
             # bit-map indicator 254: the one defined before in this message applies
             section = bitmap if section[5] == 254 else section
             bitmap = section if section[5] != 255 else bitmap
-        sections[kind] = section
+        describing_sections[kind] = section
         if kind == 7:
-            found.append(b"".join(sections[number] for number in sorted(sections)))
+            found.append(
+                b"".join(describing_sections[number] for number in sorted(describing_sections))
+            )
         offset += length
     if len(found) == 1:
         return [message]
     return [message[:8] + (len(body) + 20).to_bytes(8, "big") + body + END for body in found]
 
 
-def sections(message: bytes) -> dict[int, bytes]:
+def describing_sections(message: bytes) -> dict[int, bytes]:
     """The sections of a single-field message that say what it is and where: product (1) and grid (2) in edition 1,
     identification (1), grid (3) and product (4) in edition 2. Raises ValueError when one runs over the end."""
     edition_1 = message[7] == 1

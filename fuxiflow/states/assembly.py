@@ -1,0 +1,234 @@
+"""States from the fields of a segment, and the ledger of what could not be used.
+
+A state is complete or it is missing: there is no state with some channels lacking.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from fuxiflow.channels import Channel
+from fuxiflow.grids import Grid
+from fuxiflow.states.grib import Field, FieldEntry, GribReader
+from fuxiflow.states.grib_messages import Fault, GribError
+from fuxiflow.states.regrid import regrid
+from fuxiflow.storage import tables
+from fuxiflow.times import STEP_HOURS, hours
+
+STEP = hours(STEP_HOURS)
+ROUNDING = 1e-2  # mm: packing and differencing leave precipitation slightly negative
+SCHEMA = pa.schema(
+    [
+        ("file", pa.string()),
+        ("message", pa.int32()),
+        ("time", pa.timestamp("ns")),
+        ("channel", pa.string()),
+        ("reason", pa.string()),
+    ]
+)
+
+
+class Ledger:
+    """Rows of what went wrong, and counts of messages: ``read`` = ``used`` + ``rejected`` + those ignored, by reason.
+
+    A row names the file and the message's number in it (0: none in particular), the valid time and channel as far as
+    they are known.
+    """
+
+    def __init__(self):
+        self.rows: list[dict] = []
+        self.read = self.used = self.rejected = 0
+        self.ignored: Counter[str] = Counter()
+
+    def note(
+        self,
+        reason: str,
+        file: Path | str = "",
+        message: int = 0,
+        time: datetime | None = None,
+        channel: str = "",
+    ) -> None:
+        """Add a row."""
+        self.rows.append(
+            {
+                "file": str(file),
+                "message": message,
+                "time": time,
+                "channel": channel,
+                "reason": reason,
+            }
+        )
+
+    def fault(self, fault: Fault) -> None:
+        """Add a row for a damaged place of a file."""
+        self.note(f"offset {fault.offset}: {fault.reason}", fault.path, fault.number)
+
+    def ignore(self, reason: str, count: int = 1) -> None:
+        """Count whole fields that are not wanted."""
+        self.read += count
+        self.ignored[reason] += count
+
+    def summary(self) -> str:
+        """The counts in a line; ValueError when they do not add up."""
+        if self.read != self.used + self.rejected + self.ignored.total():
+            raise ValueError(
+                f"ledger: {self.read} fields read, but {self.used} used, {self.rejected} rejected and "
+                f"{self.ignored.total()} ignored"
+            )
+        reasons = "".join(
+            f", {count} ignored ({reason})" for reason, count in self.ignored.most_common()
+        )
+        counts = f"{self.read} fields read: {self.used} used, {self.rejected} rejected{reasons}"
+        return f"{counts}; {len(self.rows)} ledger rows"
+
+    def write(self, path: Path) -> None:
+        """Write as Parquet; the summary is in the schema's metadata."""
+        rows = pa.Table.from_pylist(self.rows, schema=SCHEMA)
+        tables.write_parquet(path, rows, metadata={"summary": self.summary()}, compression="snappy")
+
+
+def rejection_reason(values: np.ndarray, channel: Channel) -> str | None:
+    """Why a field in the state's unit is not credible (missing points, values out of range), None if it is."""
+    missing = int(np.isnan(values).sum())
+    if missing:
+        return f"{missing} of {values.size} values are missing"
+    low, high = float(values.min()), float(values.max())
+    floor = channel.valid_min if channel.analysed else -ROUNDING
+    if low < floor or high > channel.valid_max:
+        return (
+            f"values {low:g} .. {high:g} {channel.unit} outside the valid range "
+            f"{channel.valid_min:g} .. {channel.valid_max:g}"
+        )
+    return None
+
+
+class Assembler:
+    """Makes states of the fields of an inventory; whatever cannot be used goes to the ledger."""
+
+    def __init__(self, reader: GribReader, grid: Grid, ledger: Ledger):
+        self.reader, self.grid, self.ledger = reader, grid, ledger
+        self.channels = reader.channels
+
+    def inventory(self, paths: Sequence[Path]) -> list[FieldEntry]:
+        """All fields of some files that are channels; faults and what is not wanted go to the ledger."""
+        entries = self.reader.inventory(paths, self.ledger.fault, self.ledger.ignore)
+        self.ledger.read += len(entries)
+        return entries
+
+    def discard(self, entries: Iterable[FieldEntry], reason: str) -> None:
+        """Count entries that are not wanted."""
+        for _ in entries:
+            self.ledger.ignored[reason] += 1
+
+    def _reject(self, entry: FieldEntry, reason: str) -> None:
+        self.ledger.rejected += 1
+        self.ledger.note(
+            reason,
+            entry.frame.path,
+            entry.frame.number,
+            entry.end,
+            self.channels[entry.channel].name,
+        )
+
+    def _decode(self, entry: FieldEntry) -> Field | None:
+        try:
+            field = self.reader.read(entry)
+        except GribError as error:
+            self._reject(entry, str(error))
+            return None
+        reason = rejection_reason(field.values, self.channels[entry.channel])
+        if reason:
+            self._reject(entry, reason)
+            return None
+        return field
+
+    def _unique(self, entries: list[FieldEntry]) -> Field | None:
+        """The one field that the entries of a channel and time agree on; None, and ledger rows, where they do not."""
+        fields = [field for entry in entries if (field := self._decode(entry))]
+        if not fields:
+            return None
+        first = fields[0]
+        differing = [
+            f
+            for f in fields[1:]
+            if f.grid != first.grid or not np.array_equal(f.values, first.values)
+        ]
+        if differing:
+            for field in fields:
+                self._reject(
+                    field.entry,
+                    f"conflicting duplicates: {len(fields)} fields that are not the same",
+                )
+            return None
+        self.ledger.used += 1
+        self.discard((field.entry for field in fields[1:]), "identical duplicate")
+        return first
+
+    def _total(self, entries: list[FieldEntry], end: datetime) -> Field | None:
+        """6-h precipitation up to ``end``: one 6-h field or fields that tile it; None, and a row, if none do."""
+        spans = defaultdict(list)
+        for entry in entries:
+            spans[entry.start, entry.end].append(entry)
+        whole = (end - STEP, end)
+        chosen = [whole] if whole in spans else sorted(spans)
+        edges = [end - STEP, *(span[1] for span in chosen)]
+        if [span[0] for span in chosen] != edges[:-1] or edges[-1] != end:
+            text = ", ".join(f"{start:%d.%m. %H}-{stop:%H}" for start, stop in chosen)
+            self.ledger.note(
+                f"accumulations do not make up the 6 h: {text}", entries[0].frame.path, 0, end, "TP"
+            )
+            self.discard(entries, "incomplete accumulation")
+            return None
+        for span in spans.keys() - set(chosen):
+            self.discard(spans[span], "accumulation inside a longer one")
+        parts = [self._unique(spans[span]) for span in chosen]
+        if any(part is None or part.grid != parts[0].grid for part in parts):
+            return None
+        values = np.maximum(np.sum([part.values for part in parts], axis=0), 0.0)
+        return Field(parts[0].entry, values, parts[0].grid)
+
+    def state(
+        self, entries: list[FieldEntry], time: datetime, precipitation: bool = True
+    ) -> np.ndarray | None:
+        """The state ``(channel, lat, lon)`` of the entries that are valid at ``time`` (or add up to it).
+
+        None, and ledger rows, when a channel is missing; without ``precipitation`` that one is NaN then.
+        """
+        if not entries:
+            self.ledger.note("no field at all", time=time)
+            return None
+        by_channel = defaultdict(list)
+        for entry in entries:
+            by_channel[entry.channel].append(entry)
+        by_grid, used = defaultdict(list), self.ledger.used
+        for index in sorted(by_channel):
+            analysed = self.channels[index].analysed
+            field = (
+                self._unique(by_channel[index])
+                if analysed
+                else self._total(by_channel[index], time)
+            )
+            if field is not None:
+                by_grid[field.grid].append((index, field.values))
+        have = {index for fields in by_grid.values() for index, _ in fields}
+        lacking = [
+            channel.name
+            for index, channel in enumerate(self.channels)
+            if index not in have and (channel.analysed or precipitation)
+        ]
+        for name in lacking:
+            self.ledger.note("no usable field", time=time, channel=name)
+        if lacking:
+            self.ledger.ignored["state is incomplete"] += self.ledger.used - used
+            self.ledger.used = used
+            return None
+        state = np.full((len(self.channels), *self.grid.shape), np.nan, np.float32)
+        for source, fields in by_grid.items():
+            state[[index for index, _ in fields]] = regrid(
+                np.stack([values for _, values in fields]), source, self.grid
+            )
+        return state
