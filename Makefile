@@ -51,7 +51,7 @@ $(READY): requirements.txt constraints.txt
 demo: $(READY)
 	$(SNAKEMAKE) --cores $(CORES)
 	$(SNAKEMAKE) --report results/$(NAME)/report.html
-	$(RUN) fuxiflow.verification.acceptance results/$(NAME)
+	$(RUN) fuxiflow acceptance results/$(NAME)
 	@echo "report: results/$(NAME)/report.html"
 
 studies: CONFIG := config/demo.yaml config/studies.yaml

@@ -3,12 +3,11 @@
 The committed file was made, in an empty directory, by::
 
     npm pack world-atlas@2.0.2 && tar xzf world-atlas-2.0.2.tgz
-    python -m fuxiflow.figures.coastline package/land-110m.json resources/coastline/land_110m.geojson
+    python -m fuxiflow build-coastline package/land-110m.json resources/coastline/land_110m.geojson
 
 TopoJSON: https://github.com/topojson/topojson-specification (quantised arcs: section 2.1.4).
 """
 
-import argparse
 import json
 from functools import cache
 from pathlib import Path
@@ -123,22 +122,3 @@ def read(path: Path = LAND) -> BaseGeometry:
 def land() -> BaseGeometry:
     """The committed land areas."""
     return read(LAND)
-
-
-def main(arguments: list[str] | None = None) -> None:
-    """Decode the file named first into the file named second."""
-    parser = argparse.ArgumentParser(
-        prog="python -m fuxiflow.figures.coastline", description="TopoJSON land to GeoJSON"
-    )
-    parser.add_argument(
-        "source",
-        type=Path,
-        help="TopoJSON with an object 'land', for example world-atlas' land-110m.json",
-    )
-    parser.add_argument("target", type=Path, help="GeoJSON to write")
-    options = parser.parse_args(arguments)
-    write(decode(json.loads(options.source.read_text())), options.target)
-
-
-if __name__ == "__main__":
-    main()

@@ -33,7 +33,7 @@ FEATURES = 12
 
 @dataclass(frozen=True)
 class OperatorTable:
-    """What an operator is made of; ``python -m fuxiflow.operators.table_builder`` writes it.
+    """What an operator is made of; ``python -m fuxiflow build-operators`` writes it.
 
     ``pressure`` (level,) hPa, top down; ``reference_temperature`` and ``half_range`` (level,) K scale the argument of
     the polynomials ``coefficients`` (level, 12, node), absorption in Np/km; ``frequency`` (node,) GHz; ``weights``
@@ -60,7 +60,7 @@ class OperatorTable:
     def read(cls, path: Path) -> "OperatorTable":
         """Read a table; FileNotFoundError and KeyError name the file and what makes it anew."""
         path = Path(path)
-        remedy = "make it with `python -m fuxiflow.operators.table_builder`"
+        remedy = "make it with `python -m fuxiflow build-operators`"
         if not path.exists():
             known = ", ".join(sorted(p.stem for p in path.parent.glob("*.npz"))) or "none"
             raise FileNotFoundError(f"{path}: no operator table (there are: {known}); {remedy}")

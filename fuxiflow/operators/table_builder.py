@@ -1,13 +1,11 @@
-"""Build the operator's committed tables: ``python -m fuxiflow.operators.table_builder [instrument] [directory]``.
+"""Build the operator's committed tables: ``python -m fuxiflow build-operators``.
 
 Absorption at dense quadrature nodes is fitted level by level; then, channel by channel, the 1-3 nodes and weights are
 chosen that best give the channel's brightness temperature over an ensemble of atmospheres (optimal spectral sampling,
 Moncet et al., 2008, doi:10.1175/2008JAS2711.1). Needs pyrtlib and scipy.
 """
 
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -15,7 +13,6 @@ import torch
 from fuxiflow.config import sources
 from fuxiflow.operators import gas_absorption
 from fuxiflow.operators.microwave import (
-    DIRECTORY,
     FEATURES,
     MicrowaveOperator,
     OperatorTable,
@@ -275,20 +272,3 @@ def build_table(instrument: str, report=print) -> OperatorTable:
     used = without_unused(coefficients[:, :, kept], groups)
     made = operator_table(bands, frequency[kept], np.array(columns)[order], used, pressure, groups)
     return replace(made, conical=np.array(instrument in CONICAL))
-
-
-def build_from_arguments(arguments: list[str]) -> None:
-    """Build and write the table of one instrument, or of all, by default into ``resources/operators``."""
-    instruments = arguments[:1] or list(SOURCES)
-    if unknown := [name for name in instruments if name not in SOURCES]:
-        raise SystemExit(f"no table for {unknown[0]!r}; known: {', '.join(SOURCES)}")
-    directory = Path(arguments[1]) if len(arguments) > 1 else DIRECTORY
-    directory.mkdir(parents=True, exist_ok=True)
-    for instrument in instruments:
-        path = directory / f"{instrument}.npz"
-        build_table(instrument).write(path)
-        print(f"{path}: {path.stat().st_size / 1e3:.0f} kB")
-
-
-if __name__ == "__main__":
-    build_from_arguments(sys.argv[1:])

@@ -1,12 +1,10 @@
 """The headline numbers of a finished run against the bars that it is held to.
 
-``python -m fuxiflow.verification.acceptance results/demo`` reads ``scores/scores.parquet`` and
+``python -m fuxiflow acceptance results/demo`` reads ``scores/scores.parquet`` and
 ``scores/{experiment}/cycle.parquet`` there; the reference is the world's truth, the region the globe. With ``--check``
 the command fails unless every bar is met.
 """
 
-import argparse
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -258,26 +256,3 @@ def headlines(results: Path) -> list[Headline]:
         except (KeyError, ValueError) as error:
             lines.append(Headline(group.__name__.replace("_", " "), str(error.args[0]), "", None))
     return lines
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Print the table; with ``--check`` return 1 unless every bar is met."""
-    parser = argparse.ArgumentParser(
-        prog="python -m fuxiflow.verification.acceptance", description=__doc__.splitlines()[0]
-    )
-    parser.add_argument("results", type=Path, help="directory of a run, for example results/demo")
-    parser.add_argument("--check", action="store_true", help="fail unless every bar is met")
-    options = parser.parse_args(arguments)
-    try:
-        lines = headlines(options.results)
-    except FileNotFoundError as error:
-        print(error, file=sys.stderr)
-        return 2
-    print("\n".join(map(str, lines)))
-    met = sum(line.met is True for line in lines)
-    print(f"{met} of {len(lines)} bars met (against the world's truth, global)")
-    return int(options.check and met < len(lines))
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,6 +1,6 @@
 """The nature model's climate: states of a run of years, month by month, from which spin-ups begin.
 
-    python -m fuxiflow.world.climate [truncation]
+    python -m fuxiflow build-climate [truncation]
 
 makes ``resources/world/t31.npz`` anew: from rest in October 2021 to June 2024, the first of each of the last twelve
 months (half an hour). Begun at rest, the stratosphere and the mass over the poles take more than a year to settle: the
@@ -11,7 +11,6 @@ is another, its climate the same.
 """
 
 import logging
-import sys
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -61,12 +60,11 @@ def packed(states: list[ModelState]) -> dict[str, np.ndarray]:
     return arrays
 
 
-def main(arguments: list[str]) -> None:
-    """Integrate, and write the states of one truncation."""
-    model = NatureModel(int(arguments[0]) if arguments else 31)
+def build_climate(truncation: int) -> Path:
+    """Integrate the nature model, write the states of one truncation and return their file."""
+    model = NatureModel(truncation)
     hours = int((END - BEGIN) / timedelta(hours=1))
     kept = {}
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
     stretches = model.advance(model.rest(BEGIN), hours)
     for state, _ in progress(
         stretches, "climate, half days", logging.getLogger("climate"), hours // STRIDE_HOURS
@@ -75,8 +73,4 @@ def main(arguments: list[str]) -> None:
             kept[state.time.month] = state
     DIRECTORY.mkdir(parents=True, exist_ok=True)
     np.savez_compressed(path(model.truncation), **packed([kept[month] for month in range(1, 13)]))
-    print(f"{path(model.truncation)}: {path(model.truncation).stat().st_size / 1e6:.1f} MB")
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])
+    return path(model.truncation)

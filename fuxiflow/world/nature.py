@@ -159,7 +159,7 @@ class NatureModel:
         if [leaf.shape for leaf in leaves if leaf.ndim] != [field.shape for field in fields]:
             raise ValueError(
                 f"{place}: its fields do not fit this model (other truncation or version of jcm): "
-                "run python -m fuxiflow.world.climate again"
+                "run python -m fuxiflow build-climate again"
             )
         found = iter(fields)
         leaves = [jnp.asarray(next(found), leaf.dtype) if leaf.ndim else leaf for leaf in leaves]

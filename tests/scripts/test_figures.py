@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from fuxiflow import ROOT
-from fuxiflow.figures import __main__ as redraw
+from fuxiflow.figures import redraw
 from fuxiflow.grids import Grid
 from fuxiflow.runtime.fingerprint import closure
 from tests import costs_files

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from fuxiflow import ROOT
-from fuxiflow.__main__ import main
+from fuxiflow.cli import main
 from fuxiflow.config import sources
 from fuxiflow.grids import Grid
 from fuxiflow.observations import footprint_table, ledger

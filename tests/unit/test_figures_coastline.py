@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from shapely import geometry
 
+from fuxiflow.cli import main
 from fuxiflow.figures import coastline
 
 # two unit squares side by side that share the arc between them, quantised: scale 0.5, origin (10, 20)
@@ -93,7 +94,7 @@ def test_a_line_is_no_area():
 def test_command_line_writes_what_read_reads(tmp_path):
     source, target = tmp_path / "land.json", tmp_path / "land.geojson"
     source.write_text(json.dumps(SQUARES))
-    coastline.main([str(source), str(target)])
+    assert main(["build-coastline", str(source), str(target)]) == 0
     assert coastline.read(target).equals(coastline.decode(SQUARES))
 
 

@@ -4,10 +4,9 @@ import importlib
 
 import pytest
 
+from fuxiflow.cli import main
 from fuxiflow.figures import (
-    __main__ as redraw,
-)
-from fuxiflow.figures import (
+    redraw,
     style,
     system,
 )
@@ -26,5 +25,5 @@ def test_the_csv_alone_draws_the_same_labels(figure_stores, tmp_path, name):
 
 def test_command_line_redraws_from_a_csv(tmp_path):
     system.table(SETTINGS).to_csv(tmp_path / "t.csv", index=False)
-    redraw.main(["system", str(tmp_path / "t.csv"), str(tmp_path / "again.png")])
+    assert main(["redraw", "system", *map(str, (tmp_path / "t.csv", tmp_path / "again.png"))]) == 0
     assert (tmp_path / "again.png").read_bytes().startswith(b"\x89PNG")

@@ -11,7 +11,7 @@ import torch
 import xarray as xr
 from PIL import Image, PngImagePlugin
 
-from fuxiflow.__main__ import main
+from fuxiflow.cli import main
 from fuxiflow.grids import Grid
 from fuxiflow.inspection import describe, stores
 from fuxiflow.models import checkpoint

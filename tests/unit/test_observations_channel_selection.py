@@ -9,7 +9,7 @@ import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fuxiflow.__main__ import main
+from fuxiflow.cli import main
 from fuxiflow.observations import channel_selection as selection
 from fuxiflow.observations.jacobians import (
     COLUMNS,

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from fuxiflow.cli import main
 from fuxiflow.config import sources
 from fuxiflow.operators import gas_absorption, table_builder
 from fuxiflow.operators.microwave import DIRECTORY, MicrowaveOperator, OperatorTable, features
@@ -96,9 +97,9 @@ def test_ensemble_is_physical_and_repeatable():
     assert (one["secant"] >= 1).all()
 
 
-def test_unknown_instrument_is_refused():
-    with pytest.raises(SystemExit, match="known: atms, amsua"):
-        table_builder.build_from_arguments(["amsr2"])
+def test_unknown_instrument_is_refused(capsys):
+    assert main(["build-operators", "amsr2"]) == 1
+    assert "'amsr2', allowed: amsua, atms" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("instrument", sorted(table_builder.SOURCES))

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from fuxiflow.channels import channel_table
+from fuxiflow.cli import main
 from fuxiflow.verification import acceptance, score_table
 
 CHANNELS = channel_table().analysed.names
@@ -84,7 +85,7 @@ def by_name(root) -> dict:
 
 def test_all_bars_met(tmp_path, capsys):
     write(tmp_path)
-    assert acceptance.main([str(tmp_path), "--check"]) == 0
+    assert main(["acceptance", str(tmp_path), "--check"]) == 0
     text = capsys.readouterr().out
     assert "MISSED" not in text
     assert "69 of 69 (100%)" in text
@@ -148,10 +149,10 @@ def test_a_lead_that_is_absent_cannot_be_told(tmp_path):
 
 def test_no_denial_experiment_and_no_results(tmp_path, capsys):
     write(tmp_path / "a", denied=None)
-    assert acceptance.main([str(tmp_path / "a")]) == 0
-    assert acceptance.main([str(tmp_path / "a"), "--check"]) == 1
+    assert main(["acceptance", str(tmp_path / "a")]) == 0
+    assert main(["acceptance", str(tmp_path / "a"), "--check"]) == 1
     assert "not computed" in capsys.readouterr().out
-    assert acceptance.main([str(tmp_path / "nothing")]) == 2
+    assert main(["acceptance", str(tmp_path / "nothing")]) == 1
     assert "make it with" in capsys.readouterr().err
 
 

@@ -1,0 +1,219 @@
+"""The command ``fuxiflow``: everything that is done beside the workflow, by hand.
+
+Each command is a small function here. It imports what it needs when it runs, so that ``fuxiflow
+check`` does not wait for torch.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+
+def _check(options: argparse.Namespace) -> None:
+    """Check a configuration, or the file of a source in a folder called sources."""
+    if options.paths[0].resolve().parent.name != "sources":
+        from fuxiflow.config.configuration import load_configuration
+
+        name = load_configuration(*options.paths).name
+        print(f"{', '.join(map(str, options.paths))}: valid, name {name}")
+        return
+    from fuxiflow.config.sources import read_source
+    from fuxiflow.observations import readers
+
+    for path in options.paths:
+        source = read_source(path)
+        try:
+            readers.module_file(source.reader)
+        except KeyError as error:
+            raise ValueError(f"{path}: reader: {error.args[0]}") from error
+        print(
+            f"{path}: valid, source {source.name} with {len(source.channels)} channels "
+            f"on {', '.join(source.platform_names)}"
+        )
+
+
+def _schema(options: argparse.Namespace) -> None:
+    """Print the JSON schema of the configuration."""
+    from fuxiflow.config.configuration import configuration_schema
+
+    print(configuration_schema(), end="")
+
+
+def _inspect(options: argparse.Namespace) -> None:
+    """Describe an artefact: what it holds and where it came from."""
+    from fuxiflow.inspection import describe
+
+    print(describe(options.path))
+
+
+def _explain(options: argparse.Namespace) -> None:
+    """Say what would run, and which setting, function or file is why."""
+    from fuxiflow.runtime import explain
+
+    print(explain.explain(*options.paths))
+
+
+def _acceptance(options: argparse.Namespace) -> int:
+    """Print a run's headline numbers and the bars they are held to."""
+    from fuxiflow.verification.acceptance import headlines
+
+    lines = headlines(options.results)
+    print("\n".join(map(str, lines)))
+    met = sum(line.met is True for line in lines)
+    print(f"{met} of {len(lines)} bars met (against the world's truth, global)")
+    return int(options.check and met < len(lines))
+
+
+def _redraw(options: argparse.Namespace) -> None:
+    """Draw a figure again from its table alone."""
+    from fuxiflow.figures.redraw import redraw_figure
+
+    redraw_figure(options.figure, options.table, options.target)
+
+
+def _select_channels(options: argparse.Namespace) -> None:
+    """Select a sounder's channels by information content, then by the heights at which they peak."""
+    from fuxiflow.observations import channel_selection
+
+    selected = channel_selection.run(
+        options.table,
+        options.output,
+        options.informative,
+        options.spaced,
+        options.criterion,
+        options.among,
+        options.correlation_length,
+    )
+    print(
+        f"{options.output}: {options.spaced} of {len(selected)} channels, which together have "
+        f"{selected['freedom'].sum():.2f} degrees of freedom and "
+        f"{selected['entropy'].sum():.2f} bits"
+    )
+
+
+def _build_operators(options: argparse.Namespace) -> None:
+    """Build the coefficients of observation operators: of one instrument, or of all."""
+    from fuxiflow.operators.microwave import DIRECTORY
+    from fuxiflow.operators.table_builder import SOURCES, build_table
+
+    instruments = [options.instrument] if options.instrument else list(SOURCES)
+    if unknown := [name for name in instruments if name not in SOURCES]:
+        raise ValueError(
+            f"no table for {unknown[0]!r}, allowed: {', '.join(sorted(SOURCES))}"
+        )
+    directory = options.directory or DIRECTORY
+    directory.mkdir(parents=True, exist_ok=True)
+    for instrument in instruments:
+        path = directory / f"{instrument}.npz"
+        build_table(instrument).write(path)
+        print(f"{path}: {path.stat().st_size / 1e3:.0f} kB")
+
+
+def _build_climate(options: argparse.Namespace) -> None:
+    """Build the climate that the embedded world begins in: half an hour of the nature model."""
+    import logging
+
+    from fuxiflow.world import climate
+
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    path = climate.build_climate(options.truncation)
+    print(f"{path}: {path.stat().st_size / 1e6:.1f} MB")
+
+
+def _build_coastline(options: argparse.Namespace) -> None:
+    """Build the coastline of the maps: TopoJSON land to GeoJSON."""
+    import json
+
+    from fuxiflow.figures import coastline
+
+    coastline.write(coastline.decode(json.loads(options.source.read_text())), options.target)
+
+
+def _command(commands, function) -> argparse.ArgumentParser:
+    """Add the command of a function, with its docstring as help.
+
+    Parameters
+    ----------
+    commands
+        The subparsers of the command line.
+    function : callable
+        Runs the command that has its name; it returns the exit status, None for 0.
+
+    Returns
+    -------
+    argparse.ArgumentParser
+        The command's parser, for its arguments.
+    """
+    text = function.__doc__
+    name = function.__name__.strip("_").replace("_", "-")
+    parser = commands.add_parser(name, help=text.rstrip("."), description=text)
+    parser.set_defaults(run=function)
+    return parser
+
+
+def _parser() -> argparse.ArgumentParser:
+    """The parser of the command line with all commands."""
+    parser = argparse.ArgumentParser(
+        prog="fuxiflow",
+        description="Commands beside the workflow. The workflow itself is run by snakemake.",
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _command(commands, _check).add_argument(
+        "paths", type=Path, nargs="+", help="the configuration and what is laid over it, or sources"
+    )
+    _command(commands, _schema)
+    _command(commands, _inspect).add_argument("path", type=Path)
+    _command(commands, _explain).add_argument(
+        "paths", type=Path, nargs="+", help="the configuration, and what is laid over it"
+    )
+    judging = _command(commands, _acceptance)
+    judging.add_argument("results", type=Path, help="folder of a run, for example results/demo")
+    judging.add_argument("--check", action="store_true", help="fail unless every bar is met")
+    drawing = _command(commands, _redraw)
+    drawing.add_argument("figure", help="name of the figure, for example cycling")
+    drawing.add_argument("table", type=Path, help="the CSV that lies beside the figure")
+    drawing.add_argument("target", type=Path, help="file to draw into: .png, .pdf or .svg")
+    _add_selection(_command(commands, _select_channels))
+    operators = _command(commands, _build_operators)
+    operators.add_argument("instrument", nargs="?", help="by default all")
+    operators.add_argument("directory", nargs="?", type=Path, help="by default resources/operators")
+    _command(commands, _build_climate).add_argument(
+        "truncation", nargs="?", type=int, default=31, help="spectral truncation, by default 31"
+    )
+    coast = _command(commands, _build_coastline)
+    coast.add_argument(
+        "source", type=Path, help="TopoJSON with an object 'land', as world-atlas' land-110m.json"
+    )
+    coast.add_argument("target", type=Path, help="GeoJSON to write")
+    return parser
+
+
+def _add_selection(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of ``select-channels``."""
+    parser.add_argument(
+        "table", type=Path, help="Jacobian table: .nc, .zarr or .parquet (docs/observations.md)"
+    )
+    parser.add_argument("output", type=Path, help="CSV to write")
+    parser.add_argument(
+        "--informative", type=int, default=124, help="channels by information content"
+    )
+    parser.add_argument("--spaced", type=int, default=38, help="channels of these by their peaks")
+    parser.add_argument(
+        "--criterion", default="entropy", help="entropy (reduction) or (degrees of) freedom"
+    )
+    parser.add_argument(
+        "--among", type=Path, help="CSV whose column channel names the channels to choose from"
+    )
+    parser.add_argument(
+        "--correlation-length", type=float, default=0.0, help="of background errors, in ln p"
+    )
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; the exit status is 0, or 1 with the error on standard error."""
+    options = _parser().parse_args(arguments)
+    try:
+        return options.run(options) or 0
+    except (ValueError, OSError) as error:
+        print(error, file=sys.stderr)
+        return 1
