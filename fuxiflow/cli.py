@@ -98,9 +98,7 @@ def _build_operators(options: argparse.Namespace) -> None:
 
     instruments = [options.instrument] if options.instrument else list(SOURCES)
     if unknown := [name for name in instruments if name not in SOURCES]:
-        raise ValueError(
-            f"no table for {unknown[0]!r}, allowed: {', '.join(sorted(SOURCES))}"
-        )
+        raise ValueError(f"no table for {unknown[0]!r}, allowed: {', '.join(sorted(SOURCES))}")
     directory = options.directory or DIRECTORY
     directory.mkdir(parents=True, exist_ok=True)
     for instrument in instruments:

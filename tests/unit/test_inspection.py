@@ -110,7 +110,7 @@ def line_of(text, name):
 def test_states_by_channel(record):
     text = describe(record.states[0])
     assert "2022-01-01T00:00:00.000000000 .. 2022-01-10T18:00:00.000000000" in text
-    z500 = record.fields[:, tiny.table().names.index("Z500")].astype(float)
+    z500 = record.fields[:, tiny.channel_table().names.index("Z500")].astype(float)
     assert line_of(text, "Z500") == pytest.approx(
         [z500.min(), z500.mean(), z500.max(), 0], rel=1e-5
     )
@@ -121,13 +121,13 @@ def test_large_states_are_sampled_and_said_to_be(record, monkeypatch):
     monkeypatch.setattr(stores, "BLOCK_BYTES", record.fields[:2].nbytes)
     text = describe(record.states[0])
     assert "of 14 of 40 entries along time" in text
-    t2m = record.fields[::3, tiny.table().names.index("T2M")].astype(float)
+    t2m = record.fields[::3, tiny.channel_table().names.index("T2M")].astype(float)
     assert line_of(text, "T2M") == pytest.approx([t2m.min(), t2m.mean(), t2m.max(), 0], rel=1e-5)
 
 
 def test_gaps_of_states_are_told(tmp_path):
     fields = tiny.states(4)
-    with StateWriter(tmp_path / "s.zarr", tiny.times(4), tiny.table(), tiny.GRID) as writer:
+    with StateWriter(tmp_path / "s.zarr", tiny.times(4), tiny.channel_table(), tiny.GRID) as writer:
         for i, field in enumerate(fields):
             writer.write(i, None if i == 2 else field)
     assert "missing: 2022-01-01T12:00:00" in describe(tmp_path / "s.zarr")

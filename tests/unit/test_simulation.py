@@ -26,7 +26,7 @@ def reanalysis(tmp_path_factory):
     """Five states in which T500 is a linear function of latitude and time, on the tiny grid."""
     directory = tmp_path_factory.mktemp("reanalysis")
     fields = tiny.states(5)
-    rows = [c.name for c in tiny.table()].index("T500")
+    rows = [c.name for c in tiny.channel_table()].index("T500")
     fields[:, rows] = 250 + 0.2 * tiny.GRID.lat[None, :, None] + np.arange(5)[:, None, None]
     tiny.write_states(directory / "states.zarr", fields)
     statistics = tiny.write_statistics(directory / "statistics.zarr", fields)
