@@ -8,10 +8,10 @@ import eccodes
 import numpy as np
 import pytest
 
-from fuxiflow.channels import channel_table
+from fuxiflow.channels import PRESSURE_LEVELS, channel_table
 from fuxiflow.grids import Grid
 from fuxiflow.world.errors import write_library
-from fuxiflow.world.levels import PROGNOSTIC, pressure_levels
+from fuxiflow.world.levels import PROGNOSTIC
 from fuxiflow.world.truth import Truth, TruthWriter
 from tests.helpers import load_script
 
@@ -40,7 +40,7 @@ def world(tmp_path):
     fields |= {
         "surface_pressure": 1e5 * plane,
         "skin_temperature": 290.0 * plane,
-        "specific_humidity": np.full((len(pressure_levels()), *GRID.shape), 0.001),
+        "specific_humidity": np.full((len(PRESSURE_LEVELS), *GRID.shape), 0.001),
     }
     with TruthWriter(tmp_path / "truth.zarr", times, GRID, static) as writer:
         for time in times:
