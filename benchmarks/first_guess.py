@@ -4,7 +4,7 @@
 
 An update of stages 2 and 3 takes it of every source in every cycle. Peers in one run take turns on the same footprints:
 
-- ours: fuxiflow.models.pillars.columns, one weighted sum of eight columns a footprint (embedding_bag);
+- ours: fuxiflow.models.pillars.columns_at_footprints, one weighted sum of eight columns a footprint (embedding_bag);
 - a gather per corner: the same by indexing with tensors, eight times, whose gradient is a field for each of them;
 - grid_sample: PyTorch's trilinear interpolation of each sample's fields, which stop at the poles and at the date line.
 
@@ -22,7 +22,12 @@ import torch
 from torch import Tensor
 from torch.nn.functional import grid_sample
 
-from fuxiflow.models.pillars import FootprintBatch, by_cell, columns, states_together
+from fuxiflow.models.pillars import (
+    FootprintBatch,
+    columns_at_footprints,
+    states_by_cell,
+    states_together,
+)
 
 FIRST_HOUR, SLOTS = -3, 8
 
@@ -47,12 +52,12 @@ def scene(
 
 def ours(footprints: FootprintBatch, guess: Tensor) -> Tensor:
     """``(n, state)`` by the package."""
-    return columns(footprints, guess, FIRST_HOUR)
+    return columns_at_footprints(footprints, guess, FIRST_HOUR)
 
 
 def gathers(footprints: FootprintBatch, guess: Tensor) -> Tensor:
     """``(n, state)`` by eight gathers."""
-    states, nlon = by_cell(guess), guess.shape[-1]
+    states, nlon = states_by_cell(guess), guess.shape[-1]
     late = ((FIRST_HOUR + footprints.slot + 0.5) / 6)[:, None]
     neighbour = torch.where(late[:, 0] < 0, 0, 2)
     north, east = footprints.offset.sign().long().unbind(-1)

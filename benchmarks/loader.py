@@ -31,7 +31,7 @@ import xarray as xr
 from fuxiflow.channels import channel_table
 from fuxiflow.grids import Grid
 from fuxiflow.models.networks import STEP, SourceDesign
-from fuxiflow.models.pillars import footprints
+from fuxiflow.models.pillars import batch_footprints
 from fuxiflow.observations.sparse_grids import SparseWindow, SparseWriter
 from fuxiflow.states.store import COMPRESSIONS, StateWriter
 from fuxiflow.training import samples
@@ -143,7 +143,7 @@ def window_of(
 def assemble(frames: np.ndarray, windows: list[SparseWindow]) -> tuple:
     """Frames ``(sample, 4, channel, lat, lon)`` and windows as tensors."""
     whole = torch.from_numpy(frames)
-    return whole[:, :2], whole[:, 2:], footprints(windows, standardise)
+    return whole[:, :2], whole[:, 2:], batch_footprints(windows, standardise)
 
 
 def mapped(folder: Path, draws: list[np.ndarray], grid: Grid) -> Callable[[], list]:

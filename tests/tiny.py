@@ -162,4 +162,4 @@ def networks(made: SimpleNamespace) -> Networks:
         MODEL["assimilator"],
         {SOURCE: source},
     )
-    return checkpoint.build(design, statistics)
+    return checkpoint.build_networks(design, statistics)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from fuxiflow.models.networks import STEP, Networks
-from fuxiflow.models.pillars import FootprintBatch, footprints
+from fuxiflow.models.pillars import FootprintBatch, batch_footprints
 from fuxiflow.observations.sparse_grids import SparseGrids
 from fuxiflow.states.climatology import Climatology
 from fuxiflow.states.store import States
@@ -111,7 +111,9 @@ class Observer:
         for name, grid in self.grids.items():
             window = grid.window(time, *self.networks.design.sources[name].window)
             if len(window.cell):
-                joined = footprints([window], lambda v, n=name: self.networks.standardise(n, v))
+                joined = batch_footprints(
+                    [window], lambda v, n=name: self.networks.standardise(n, v)
+                )
                 found[name] = joined.to(self.networks.device)
         return found
 

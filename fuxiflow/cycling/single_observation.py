@@ -17,7 +17,7 @@ from fuxiflow.cycling.analyses import Carry, normal
 from fuxiflow.cycling.response import Response
 from fuxiflow.grids import Grid
 from fuxiflow.models.networks import Networks
-from fuxiflow.models.pillars import FootprintBatch, columns
+from fuxiflow.models.pillars import FootprintBatch, columns_at_footprints
 from fuxiflow.operators.equivalents import StateColumns, equivalent_operator, jacobian
 from fuxiflow.progress import progress
 from fuxiflow.states.climatology import Climatology
@@ -94,7 +94,7 @@ def seen(
 ) -> StateColumns:
     """The first guess at the time and place of footprints, in physical units; the surface of their cells."""
     names = case.networks.design.channels[: case.guess.shape[2]]
-    state = columns(footprints, case.guess, first_hour)[:, :, None, None]
+    state = columns_at_footprints(footprints, case.guess, first_hour)[:, :, None, None]
     cell = footprints.cell.cpu().numpy()
     surface = (
         np.asarray(field, np.float32).ravel()[cell]

@@ -23,7 +23,7 @@ class Checkpoint:
     provenance: dict = field(default_factory=dict)
 
 
-def build(design: Design, statistics: Statistics) -> Networks:
+def build_networks(design: Design, statistics: Statistics) -> Networks:
     """New networks for a design, with the statistics of the training period."""
     if statistics.channels != design.channels:
         raise ValueError(
@@ -34,7 +34,7 @@ def build(design: Design, statistics: Statistics) -> Networks:
     )
 
 
-def save(path: Path, checkpoint: Checkpoint, weights: dict | None = None) -> None:
+def save_checkpoint(path: Path, checkpoint: Checkpoint, weights: dict | None = None) -> None:
     """Write a checkpoint, with the networks' own ``weights`` unless others are given."""
     networks = checkpoint.networks
     content = {
@@ -47,7 +47,9 @@ def save(path: Path, checkpoint: Checkpoint, weights: dict | None = None) -> Non
     torch.save(content, path)
 
 
-def load(path: Path, device: str | torch.device = "cpu", *, drawn: bool = True) -> Checkpoint:
+def load_checkpoint(
+    path: Path, device: str | torch.device = "cpu", *, drawn: bool = True
+) -> Checkpoint:
     """Read a checkpoint; ValueError when the file is not one, or of another format.
 
     Networks are built with random weights, as a stage that goes on to draw others expects, unless not ``drawn``: then
@@ -73,7 +75,7 @@ def load(path: Path, device: str | torch.device = "cpu", *, drawn: bool = True) 
     return Checkpoint(networks.to(device), content["history"], {"json": content["provenance"]})
 
 
-def extend(networks: Networks, design: Design) -> Networks:
+def extend_networks(networks: Networks, design: Design) -> Networks:
     """Networks of ``design``, with the forecaster and statistics of ``networks`` and a new assimilator."""
     if (
         design.forecaster != networks.design.forecaster

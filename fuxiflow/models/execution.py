@@ -23,7 +23,7 @@ def resolve_precision(wanted: str) -> str:
     return "bf16-mixed" if torch.cpu._is_avx512_bf16_supported() else "32-true"
 
 
-def device(accelerator: str) -> torch.device:
+def select_device(accelerator: str) -> torch.device:
     """The device of ``auto``, ``cpu`` or ``cuda``; RuntimeError when it is not there."""
     if accelerator == "cuda" and not torch.cuda.is_available():
         raise RuntimeError(

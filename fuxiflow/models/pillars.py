@@ -77,7 +77,7 @@ class FootprintBatch:
         return FootprintBatch(*(getattr(self, name)[chosen] for name in self.__dataclass_fields__))
 
 
-def footprints(
+def batch_footprints(
     windows: Sequence[SparseWindow], standardise: Callable[[np.ndarray], np.ndarray]
 ) -> FootprintBatch:
     """Join the sparse windows of a batch, one a sample; ``standardise`` maps their values ``(n, channel)``."""
@@ -106,12 +106,12 @@ def states_together(fields: Tensor) -> Tensor:
     return fields.movedim(-3, -1).contiguous().movedim(-1, -3)
 
 
-def by_cell(fields: Tensor) -> Tensor:
+def states_by_cell(fields: Tensor) -> Tensor:
     """``(…, state, lat, lon)`` seen as ``(…, cell, state)``."""
     return fields.movedim(-3, -1).flatten(-3, -2)
 
 
-def columns(footprints: FootprintBatch, guess: Tensor, first_hour: int) -> Tensor:
+def columns_at_footprints(footprints: FootprintBatch, guess: Tensor, first_hour: int) -> Tensor:
     """The first guess at the time and place of each footprint, linear in both, ``(n, state)`` float32.
 
     ``guess (batch, 3, state, lat, lon)`` are states 6 h before, at and 6 h after the analysis time, best laid out by
@@ -131,7 +131,7 @@ def columns(footprints: FootprintBatch, guess: Tensor, first_hour: int) -> Tenso
     # one weighted sum, not a gather for each corner: its gradient is one pass over the guess, and the same every time
     return embedding_bag(
         (field[:, :, None] * (nlat * nlon) + place[:, None]).flatten(1),
-        by_cell(guess.float()).flatten(0, 2),
+        states_by_cell(guess.float()).flatten(0, 2),
         mode="sum",
         per_sample_weights=(late[:, :, None] * share.flatten(1)[:, None]).flatten(1),
     )
@@ -235,7 +235,7 @@ class PillarEncoder(nn.Module):
 
     def columns(self, footprints: FootprintBatch, guess: Tensor) -> Tensor:
         """What the first guess ``(batch, 3, state, lat, lon)`` of footprints depends on, ``(n, column)``."""
-        return columns(footprints, guess, self.first_hour).index_select(
+        return columns_at_footprints(footprints, guess, self.first_hour).index_select(
             1, self.seen
         )  # chosen last: the guess is large
 
@@ -267,7 +267,7 @@ class PillarEncoder(nn.Module):
             self.platforms, device=values.device
         )
         places = footprints.places(self.shape[0] * self.shape[1])
-        strange = by_cell(anomaly).flatten(0, 1).index_select(0, places)
+        strange = states_by_cell(anomaly).flatten(0, 1).index_select(0, places)
         strange = strange.clamp(-self.LARGEST, self.LARGEST)
         # a processor takes longer over so small products in bfloat16
         with full_precision(guess.device) if guess.is_cpu else nullcontext():

@@ -15,14 +15,14 @@ from fuxiflow.models.layers import zero
 MAX_SCALE = math.log(100.0)
 
 
-def partition(x: Tensor, window: tuple[int, int]) -> Tensor:
+def partition_windows(x: Tensor, window: tuple[int, int]) -> Tensor:
     """``(batch, lat, lon, width)`` → ``(batch, windows, cells of a window, width)``."""
     b, h, w, d = x.shape
     r, c = window
     return x.view(b, h // r, r, w // c, c, d).transpose(2, 3).reshape(b, -1, r * c, d)
 
 
-def merge(x: Tensor, window: tuple[int, int], shape: tuple[int, int]) -> Tensor:
+def merge_windows(x: Tensor, window: tuple[int, int], shape: tuple[int, int]) -> Tensor:
     """The inverse of :func:`partition` for a grid of ``shape``."""
     (r, c), (h, w) = window, shape
     return (
@@ -136,8 +136,10 @@ class SwinBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """``(batch, lat, lon, width)``, shape kept."""
         y = x.roll((-self.shift[0], -self.shift[1]), (1, 2)) if any(self.shift) else x
-        y = self.attention(partition(y, self.window), self.mask, self.shape[1] // self.window[1])
-        y = merge(y, self.window, self.shape)
+        y = self.attention(
+            partition_windows(y, self.window), self.mask, self.shape[1] // self.window[1]
+        )
+        y = merge_windows(y, self.window, self.shape)
         y = y.roll(self.shift, (1, 2)) if any(self.shift) else y
         x = x + self.norms[0](y)
         return x + self.norms[1](self.mlp(x))

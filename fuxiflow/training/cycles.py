@@ -194,6 +194,6 @@ def with_sources(
     networks: Networks, designs: Mapping[str, SourceDesign], assimilator: dict
 ) -> Networks:
     """Networks with the same forecaster and an assimilator for ``designs``."""
-    return checkpoint.extend(
+    return checkpoint.extend_networks(
         networks, replace(networks.design, sources=dict(designs), assimilator=assimilator)
     )

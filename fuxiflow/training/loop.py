@@ -293,7 +293,9 @@ def leave(
     """Write what a stage leaves, ``output.checkpoint`` and ``output.losses``, and remove its restart state."""
     weights = parallel.whole(dict(networks.state_dict()))
     if run.fabric.is_global_zero:
-        checkpoint.save(output.checkpoint, checkpoint.Checkpoint(networks, history), weights)
+        checkpoint.save_checkpoint(
+            output.checkpoint, checkpoint.Checkpoint(networks, history), weights
+        )
         write_losses(output.losses, losses)
         remove(run.state)
     run.fabric.barrier()

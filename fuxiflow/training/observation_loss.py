@@ -18,7 +18,12 @@ from fuxiflow.config import sources
 from fuxiflow.config.training import ObservationLoss
 from fuxiflow.grids import Grid
 from fuxiflow.models.networks import Networks
-from fuxiflow.models.pillars import FootprintBatch, columns, footprints, states_together
+from fuxiflow.models.pillars import (
+    FootprintBatch,
+    batch_footprints,
+    columns_at_footprints,
+    states_together,
+)
 from fuxiflow.observations.sparse_grids import SparseGrids, SparseWindow
 
 
@@ -110,7 +115,7 @@ class Points:
     def at(self, times: Sequence[np.datetime64]) -> dict[str, FootprintBatch]:
         """By source, what was observed about each of ``times (batch,)``; nothing where the record has ended."""
         return {
-            name: footprints(
+            name: batch_footprints(
                 [self._window(name, time) for time in times],
                 lambda values, n=name: self._standardise(n, values),
             )
@@ -164,7 +169,9 @@ class PointLoss(nn.Module):
                 continue
             found, at = points[name].to(state.device), torch.tensor(positions, device=state.device)
             present = torch.isfinite(found.values)
-            equivalent = columns(found, steady, self.first_hours[name]).index_select(1, at)
+            equivalent = columns_at_footprints(found, steady, self.first_hours[name]).index_select(
+                1, at
+            )
             difference = torch.where(present, found.values - equivalent, 0.0).abs()
             area = self.area[found.cell // self.nlon][:, None]
             total = total.index_add(0, at, (area * difference).sum(0))

@@ -70,7 +70,7 @@ def make_fabric(
     accelerator: str, precision: str, strategy: str = "ddp", devices: int = 1, nodes: int = 1
 ) -> Fabric:
     """Fabric on ``devices`` of each of ``nodes``, launched; on one device alone there is no strategy."""
-    kind, ranks = place.device(accelerator).type, devices * nodes
+    kind, ranks = place.select_device(accelerator).type, devices * nodes
     chosen = "auto"
     if ranks > 1 and strategy == "fsdp":
         chosen = ModelParallelStrategy(

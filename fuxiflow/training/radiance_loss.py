@@ -17,7 +17,7 @@ from fuxiflow.config.training import ObservationLoss
 from fuxiflow.grids import Grid
 from fuxiflow.models.layers import full_precision
 from fuxiflow.models.networks import Networks
-from fuxiflow.models.pillars import FootprintBatch, columns, states_together
+from fuxiflow.models.pillars import FootprintBatch, columns_at_footprints, states_together
 from fuxiflow.operators.columns import SOUNDED, brightness_temperatures_from_state
 from fuxiflow.operators.microwave import MicrowaveOperator
 from fuxiflow.states.statistics import Statistics
@@ -107,7 +107,9 @@ class RadianceLoss(nn.Module):
         """What the source ``name`` would measure of a standardised state at footprints, ``(n, channel)`` in K."""
         with full_precision(state.device):
             steady = states_together(state[:, None, self.at].float())
-            column = columns(found, steady, self.first_hours[name]) * self.std + self.mean
+            column = (
+                columns_at_footprints(found, steady, self.first_hours[name]) * self.std + self.mean
+            )
             parts = [
                 checkpoint(
                     self._operate,

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from fuxiflow.models.networks import STEP, SourceDesign
-from fuxiflow.models.pillars import FootprintBatch, footprints
+from fuxiflow.models.pillars import FootprintBatch, batch_footprints
 from fuxiflow.observations.sparse_grids import CACHE_BYTES, SparseGrids
 from fuxiflow.states.store import States
 from fuxiflow.training.bank import Bank
@@ -218,7 +218,7 @@ class Batches(Dataset):
         ]
 
     def _footprints(self, name: str, windows: list[dict]) -> FootprintBatch:
-        return footprints(
+        return batch_footprints(
             [window[name] for window in windows], lambda values: self.standardise(name, values)
         )
 

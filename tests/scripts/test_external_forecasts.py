@@ -101,7 +101,9 @@ def test_fields_of_the_files_reach_the_store_in_the_tables_units(gfs, cascade, t
 
 def test_our_networks_start_from_gfs_files_too(gfs, tmp_path):
     record = tiny.record(tmp_path)
-    checkpoint.save(tmp_path / "joint.ckpt", checkpoint.Checkpoint(tiny.networks(record)))
+    checkpoint.save_checkpoint(
+        tmp_path / "joint.ckpt", checkpoint.Checkpoint(tiny.networks(record))
+    )
     store = run(tmp_path, {"checkpoint": tmp_path / "joint.ckpt", "gfs": gfs}, steps=0)
     assert Forecasts([store]).read(INIT, 18).shape == (70, 8, 16)
 

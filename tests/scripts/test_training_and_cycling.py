@@ -93,7 +93,7 @@ def trained(record, tmp_path_factory):
 
 
 def test_a_checkpoint_tells_its_history_and_provenance(trained):
-    found = checkpoint.load(trained / "joint.ckpt")
+    found = checkpoint.load_checkpoint(trained / "joint.ckpt")
     assert [entry["stage"] for entry in found.history] == ["forecaster", "assimilator", "joint"]
     assert found.history[2]["updates"] == 3
     assert found.history[0]["period"][1] <= "2022-01-08T18"
@@ -104,7 +104,7 @@ def test_a_checkpoint_tells_its_history_and_provenance(trained):
 
 def test_long_forecasts_train_the_forecaster_alone(trained):
     before, after = (
-        checkpoint.load(trained / f"{name}.ckpt") for name in ("joint", "autoregressive")
+        checkpoint.load_checkpoint(trained / f"{name}.ckpt") for name in ("joint", "autoregressive")
     )
     assert after.history[:3] == before.history
     assert [entry["stage"] for entry in after.history[3:]] == ["autoregressive"]
@@ -153,7 +153,7 @@ def test_a_bank_holds_forecasts_of_random_lead(record, trained, tmp_path, monkey
     drawn = groups(times, 2, 24, 3)
     assert len({lead for _, lead in drawn}) > 1
     time, lead = drawn[1][0][1], drawn[1][1]
-    networks = checkpoint.load(trained / "forecaster.ckpt").networks.eval()
+    networks = checkpoint.load_checkpoint(trained / "forecaster.ckpt").networks.eval()
     begin = time - lead * tiny.STEP
     states = States(record.states)
     with torch.no_grad():
@@ -223,7 +223,7 @@ def test_stage_two_draws_from_the_bank(record, trained, tmp_path):
     load_script("training_assimilator").main(
         input, output, params(tmp_path, stage=stage, dates=DATES), LOG
     )
-    found = checkpoint.load(output.checkpoint)
+    found = checkpoint.load_checkpoint(output.checkpoint)
     assert found.history[-1]["period"] == ["2022-01-03T06", "2022-01-08T12"]
     assert found.history[-1]["updates"] == 2
 
@@ -261,7 +261,7 @@ def replay(directory, record, before, **values):
     )
     script = load_script("training_replay")
     script.main(input, output, params(directory, **{"stage": stage, **REPLAY, **values}), LOG)
-    return checkpoint.load(output.checkpoint)
+    return checkpoint.load_checkpoint(output.checkpoint)
 
 
 def weights_differ(one, other):
@@ -274,7 +274,7 @@ def weights_differ(one, other):
 
 
 def test_replay_trains_the_assimilator_alone_and_goes_on_from_itself(record, trained, tmp_path):
-    joint = checkpoint.load(trained / "joint.ckpt")
+    joint = checkpoint.load_checkpoint(trained / "joint.ckpt")
     first = replay(tmp_path / "a", record, trained / "joint.ckpt")
     changed = weights_differ(joint, first)
     assert changed
@@ -387,7 +387,8 @@ def test_the_same_seed_trains_the_same_networks(record, trained, tmp_path):
     torch.manual_seed(0)
     train(tmp_path, record)
     first, second = (
-        checkpoint.load(d / "joint.ckpt").networks.state_dict() for d in (trained, tmp_path)
+        checkpoint.load_checkpoint(d / "joint.ckpt").networks.state_dict()
+        for d in (trained, tmp_path)
     )
     assert all(torch.equal(value, second[name]) for name, value in first.items())
 

@@ -24,7 +24,7 @@ def longer(bench):
 
 
 def weights(bench):
-    return checkpoint.load(bench.folder / MODEL).networks.state_dict()
+    return checkpoint.load_checkpoint(bench.folder / MODEL).networks.state_dict()
 
 
 @pytest.mark.parametrize("devices", [1, 2])

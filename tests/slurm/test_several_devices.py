@@ -43,7 +43,7 @@ def trained(bench):
     """Losses and weights of the forecaster, each as one vector; without biases that a normalisation follows, whose
     gradient is nothing but rounding."""
     losses = pd.read_parquet(bench.folder / MODELS / "forecaster.losses.parquet")["loss"]
-    weights = checkpoint.load(
+    weights = checkpoint.load_checkpoint(
         bench.folder / MODELS / "forecaster.ckpt"
     ).networks.forecaster.state_dict()
     kept = [value.flatten() for name, value in weights.items() if not name.endswith("conv.bias")]

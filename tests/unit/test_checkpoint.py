@@ -15,13 +15,17 @@ def stored(tmp_path_factory):
     networks = tiny.networks(tiny.record(directory))
     with torch.no_grad():
         networks.forecaster.head.weight.normal_()
-    checkpoint.save(directory / "joint.ckpt", checkpoint.Checkpoint(networks, [{"stage": "joint"}]))
+    checkpoint.save_checkpoint(
+        directory / "joint.ckpt", checkpoint.Checkpoint(networks, [{"stage": "joint"}])
+    )
     return networks, directory / "joint.ckpt"
 
 
 def test_networks_that_only_run_are_those_that_train(stored):
     networks, path = stored
-    trained, run = (checkpoint.load(path, drawn=drawn).networks.eval() for drawn in (True, False))
+    trained, run = (
+        checkpoint.load_checkpoint(path, drawn=drawn).networks.eval() for drawn in (True, False)
+    )
     assert all(tensor.device.type == "cpu" for tensor in [*run.parameters(), *run.buffers()])
     assert [p.requires_grad for p in run.parameters()] == [
         p.requires_grad for p in trained.parameters()
@@ -36,9 +40,9 @@ def test_networks_that_only_run_are_those_that_train(stored):
 def test_reading_to_run_draws_nothing(stored):
     torch.manual_seed(0)
     before = torch.get_rng_state()
-    checkpoint.load(stored[1], drawn=False)
+    checkpoint.load_checkpoint(stored[1], drawn=False)
     assert torch.equal(torch.get_rng_state(), before)
-    checkpoint.load(stored[1])
+    checkpoint.load_checkpoint(stored[1])
     assert not torch.equal(torch.get_rng_state(), before)
 
 

@@ -10,7 +10,7 @@ import torch
 from fuxiflow.models.pillars import (
     FootprintBatch,
     PillarEncoder,
-    columns,
+    columns_at_footprints,
     predictor_count,
     predictors,
 )
@@ -50,7 +50,7 @@ def random_footprints(count=400, batch=2, seed=1):
 def observed(footprints, states, weight):
     """The footprints with the values that ``weight (channel, predictor)`` gives for ``states``."""
     surface = SURFACE.flatten(1).T[footprints.cell]
-    column = columns(footprints, states, FIRST_HOUR)
+    column = columns_at_footprints(footprints, states, FIRST_HOUR)
     footprints.values = predictors(column, footprints.zenith, surface, MODES) @ weight.T
     return footprints
 
@@ -93,7 +93,7 @@ def test_equivalents_find_what_depends_on_the_product_of_columns():
 
     def measured(seed):
         footprints = random_footprints(seed=seed)
-        column = columns(footprints, states, FIRST_HOUR)
+        column = columns_at_footprints(footprints, states, FIRST_HOUR)
         footprints.values = (
             (column[:, :1] + 0.3 * column[:, :1] * column[:, 1:]).expand(-1, CHANNELS).clone()
         )

@@ -279,7 +279,7 @@ def test_checkpoints_and_carries(tmp_path, record):
         }
     ]
     networks = tiny.networks(record)
-    checkpoint.save(tmp_path / "joint.ckpt", checkpoint.Checkpoint(networks, history))
+    checkpoint.save_checkpoint(tmp_path / "joint.ckpt", checkpoint.Checkpoint(networks, history))
     text = describe(tmp_path / "joint.ckpt")
     for words in (
         "70 channels on 8 x 16",
@@ -308,7 +308,7 @@ def test_channels_without_an_equivalent_are_named_and_not_called_broken(tmp_path
     networks = tiny.networks(record)
     with torch.no_grad():
         networks.assimilator.branches["noaa20_atms"].pillars.scale[[2, 5]] = float("inf")
-    checkpoint.save(tmp_path / "joint.ckpt", checkpoint.Checkpoint(networks, []))
+    checkpoint.save_checkpoint(tmp_path / "joint.ckpt", checkpoint.Checkpoint(networks, []))
     text = describe(tmp_path / "joint.ckpt")
     assert "not assimilated, too few observations to fit an equivalent: 3, 6\n" in text
     assert "not finite" not in text
@@ -318,7 +318,7 @@ def test_what_is_wrong_with_a_checkpoint_is_said(tmp_path, record):
     networks = tiny.networks(record)
     with torch.no_grad():
         networks.forecaster.position[0, 0, 0, :2] = float("nan")
-    checkpoint.save(tmp_path / "joint.ckpt", checkpoint.Checkpoint(networks, []))
+    checkpoint.save_checkpoint(tmp_path / "joint.ckpt", checkpoint.Checkpoint(networks, []))
     assert "2 weights are not finite, in forecaster.position" in describe(tmp_path / "joint.ckpt")
     content = torch.load(tmp_path / "joint.ckpt", weights_only=True)
     del content["weights"]["forecaster.head.bias"]

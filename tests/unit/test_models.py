@@ -9,8 +9,13 @@ from fuxiflow.models.assimilator import Assimilator, SourceShape
 from fuxiflow.models.forecaster import Forecaster
 from fuxiflow.models.layers import Conv, pad, time_features
 from fuxiflow.models.networks import Normaliser, parameter_count
-from fuxiflow.models.pillars import FootprintBatch, PillarEncoder, columns, states_together
-from fuxiflow.models.swin import SwinBlock, merge, partition, polar_mask
+from fuxiflow.models.pillars import (
+    FootprintBatch,
+    PillarEncoder,
+    columns_at_footprints,
+    states_together,
+)
+from fuxiflow.models.swin import SwinBlock, merge_windows, partition_windows, polar_mask
 
 SHAPE = (8, 16)
 
@@ -63,9 +68,9 @@ def test_time_features_are_those_of_fuxi():
 
 def test_partition_is_undone_by_merge():
     x = noise(2, *SHAPE, 3)
-    windows = partition(x, (4, 8))
+    windows = partition_windows(x, (4, 8))
     assert windows.shape == (2, 4, 32, 3)
-    torch.testing.assert_close(merge(windows, (4, 8), SHAPE), x)
+    torch.testing.assert_close(merge_windows(windows, (4, 8), SHAPE), x)
 
 
 def test_polar_mask_separates_the_poles_alone():
@@ -175,7 +180,7 @@ def test_columns_are_taken_at_the_time_of_the_footprint():
         torch.zeros(8),
         torch.zeros(8, 2),
     )
-    at = columns(one, states, -3).flatten()
+    at = columns_at_footprints(one, states, -3).flatten()
     assert at.tolist() == pytest.approx(
         [6 - 2.5, 6 - 1.5, 6 - 0.5, 6 + 1, 6 + 3, 6 + 5, 6 + 7, 6 + 9]
     )
@@ -195,7 +200,9 @@ def test_columns_are_taken_at_the_place_of_the_footprint():
         100.0,
         90 + 0.5 * 15,
     ]  # no row beyond the pole; the date line is crossed
-    assert columns(one, states, -3).flatten().tolist() == pytest.approx(wanted, abs=1e-4)
+    assert columns_at_footprints(one, states, -3).flatten().tolist() == pytest.approx(
+        wanted, abs=1e-4
+    )
 
 
 def test_columns_are_the_same_whatever_lies_side_by_side_in_memory():
@@ -205,7 +212,9 @@ def test_columns_are_the_same_whatever_lies_side_by_side_in_memory():
     assert laid_out.stride(2) == 1
     found = footprints(cells=(3, 127, 40))
     found.offset = noise(3, 2).clamp(-0.5, 0.5)
-    assert torch.equal(columns(found, laid_out, -3), columns(found, states, -3))
+    assert torch.equal(
+        columns_at_footprints(found, laid_out, -3), columns_at_footprints(found, states, -3)
+    )
 
 
 @pytest.fixture
@@ -220,13 +229,14 @@ def test_a_steady_state_is_the_same_at_all_hours():
     found, state = footprints(cells=(3, 127, 40)), noise(2, 1, 5, *SHAPE)
     found.offset, found.slot = noise(3, 2).clamp(-0.5, 0.5), torch.tensor([0, 3, 7])
     torch.testing.assert_close(
-        columns(found, state, -3), columns(found, state.expand(-1, 3, -1, -1, -1), -3)
+        columns_at_footprints(found, state, -3),
+        columns_at_footprints(found, state.expand(-1, 3, -1, -1, -1), -3),
     )
 
 
 def test_no_footprints_have_no_columns():
     states = noise(2, 3, 5, *SHAPE).requires_grad_()
-    none = columns(some(footprints(), []), states, -3)
+    none = columns_at_footprints(some(footprints(), []), states, -3)
     assert none.shape == (0, 5)
     none.sum().backward()
     assert not states.grad.any()

@@ -403,8 +403,10 @@ def test_stage_three_in_spans_has_the_loss_of_the_whole(record, networks):
 
 
 def test_checkpoints_come_back_whole(networks, tmp_path):
-    checkpoint.save(tmp_path / "a.ckpt", checkpoint.Checkpoint(networks, [{"stage": "joint"}]))
-    loaded = checkpoint.load(tmp_path / "a.ckpt")
+    checkpoint.save_checkpoint(
+        tmp_path / "a.ckpt", checkpoint.Checkpoint(networks, [{"stage": "joint"}])
+    )
+    loaded = checkpoint.load_checkpoint(tmp_path / "a.ckpt")
     assert loaded.history == [{"stage": "joint"}]
     assert loaded.networks.design == networks.design
     state = torch.from_numpy(tiny.states(2))
@@ -414,7 +416,7 @@ def test_checkpoints_come_back_whole(networks, tmp_path):
 def test_files_that_are_no_checkpoint_are_refused(tmp_path):
     (tmp_path / "a.ckpt").write_bytes(b"not this")
     with pytest.raises(ValueError, match="is not a checkpoint"):
-        checkpoint.load(tmp_path / "a.ckpt")
+        checkpoint.load_checkpoint(tmp_path / "a.ckpt")
 
 
 def test_encoders_are_fitted_to_fewer_windows_of_a_finer_grid():

@@ -18,7 +18,7 @@ from fuxiflow.config import sources
 from fuxiflow.cycling.analyses import Carry, Observer, cold_start, cycle
 from fuxiflow.grids import Grid
 from fuxiflow.models import checkpoint, execution
-from fuxiflow.models.execution import device
+from fuxiflow.models.execution import select_device
 from fuxiflow.observations.sparse_grids import SparseGrids
 from fuxiflow.progress import Progress
 from fuxiflow.states.climatology import Climatology
@@ -30,8 +30,8 @@ SAVE_BYTES = 1 << 30  # of an array, which is in memory until then
 
 
 def main(input, output, params, log):
-    networks = checkpoint.load(
-        input.checkpoint, device(params.accelerator), drawn=False
+    networks = checkpoint.load_checkpoint(
+        input.checkpoint, select_device(params.accelerator), drawn=False
     ).networks.eval()
     execution.prepare(networks, **params.execution)
     grids = {

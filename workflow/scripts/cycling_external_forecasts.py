@@ -16,7 +16,7 @@ from fuxiflow import times
 from fuxiflow.cycling.forecasts import TrainedForecaster, gfs_states, stored_states, write_forecasts
 from fuxiflow.grids import Grid
 from fuxiflow.models import checkpoint, execution
-from fuxiflow.models.execution import device
+from fuxiflow.models.execution import select_device
 from fuxiflow.models.forecasters import OnnxCascade
 from fuxiflow.states.assembly import Ledger
 from fuxiflow.states.forecasts import Forecasts, ForecastWriter
@@ -27,8 +27,8 @@ def main(input, output, params, log):
     if hasattr(input, "onnx"):
         model = OnnxCascade(input.onnx, params.steps, params.accelerator, torch.get_num_threads())
     else:
-        networks = checkpoint.load(
-            input.checkpoint, device(params.accelerator), drawn=False
+        networks = checkpoint.load_checkpoint(
+            input.checkpoint, select_device(params.accelerator), drawn=False
         ).networks.eval()
         model = TrainedForecaster(execution.prepare(networks, **params.execution))
     step = np.timedelta64(times.STEP_HOURS, "h")

@@ -14,7 +14,7 @@ from fuxiflow.channels import channel_table
 from fuxiflow.cycling.forecasts import forecast, write_leads
 from fuxiflow.grids import Grid
 from fuxiflow.models import checkpoint, execution
-from fuxiflow.models.execution import device
+from fuxiflow.models.execution import select_device
 from fuxiflow.progress import Progress
 from fuxiflow.states.forecasts import ForecastWriter
 from fuxiflow.states.store import States
@@ -22,8 +22,8 @@ from fuxiflow.storage.restart_state import workspace
 
 
 def main(input, output, params, log):
-    networks = checkpoint.load(
-        input.checkpoint, device(params.accelerator), drawn=False
+    networks = checkpoint.load_checkpoint(
+        input.checkpoint, select_device(params.accelerator), drawn=False
     ).networks.eval()
     execution.prepare(networks, **params.execution)
     analyses = States(input.analyses, name="analysis")

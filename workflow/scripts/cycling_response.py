@@ -14,7 +14,7 @@ from fuxiflow.config import sources
 from fuxiflow.cycling.analyses import Observer, resumed
 from fuxiflow.cycling.single_observation import Case, experiment
 from fuxiflow.models import checkpoint, execution
-from fuxiflow.models.execution import device
+from fuxiflow.models.execution import select_device
 from fuxiflow.observations.sparse_grids import SparseGrids
 from fuxiflow.states.climatology import Climatology
 from fuxiflow.states.statistics import Statistics
@@ -22,8 +22,8 @@ from fuxiflow.states.store import States
 
 
 def main(input, output, params, log):
-    networks = checkpoint.load(
-        input.checkpoint, device(params.accelerator), drawn=False
+    networks = checkpoint.load_checkpoint(
+        input.checkpoint, select_device(params.accelerator), drawn=False
     ).networks.eval()
     execution.prepare(networks, **params.execution)
     climatology = Climatology.read(input.climatology)

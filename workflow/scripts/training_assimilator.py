@@ -18,7 +18,7 @@ from fuxiflow.training import cycles, stages
 
 def main(input, output, params, log):
     stage = AssimilatorStage(**params.stage)
-    before = checkpoint.load(input.forecaster)
+    before = checkpoint.load_checkpoint(input.forecaster)
     statistics = {path.parent.name: path for path in input.grid_statistics}
     designs = cycles.describe_sources(params.sources, statistics)
     networks = cycles.with_sources(before.networks, designs, params.model["assimilator"])

@@ -12,7 +12,7 @@ from fuxiflow.training import rollouts
 
 
 def main(input, output, params, log):
-    before = checkpoint.load(input.joint)
+    before = checkpoint.load_checkpoint(input.joint)
     stage = AutoregressiveStage(**params.stage)
     rollouts.fit(
         "autoregressive", before.networks, before.history, stage, input, output, params, log

@@ -13,7 +13,7 @@ from fuxiflow import times
 from fuxiflow.channels import channel_table
 from fuxiflow.grids import Grid
 from fuxiflow.models import checkpoint
-from fuxiflow.models.execution import device
+from fuxiflow.models.execution import select_device
 from fuxiflow.models.networks import STEP
 from fuxiflow.progress import Progress
 from fuxiflow.states.store import States, StateWriter
@@ -22,7 +22,9 @@ from fuxiflow.training import bank
 
 
 def main(input, output, params, log):
-    networks = checkpoint.load(input.forecaster, device(params.accelerator)).networks.eval()
+    networks = checkpoint.load_checkpoint(
+        input.forecaster, select_device(params.accelerator)
+    ).networks.eval()
     states = States(input.states)
     valid = bank.valid_times(*times.span(*params.dates), params.every_hours)
     known = set(states.times[states.times >= np.datetime64(params.reach)])

@@ -22,7 +22,7 @@ def main(input, output, params, log):
         params.model["forecaster"],
         params.model["assimilator"],
     )
-    networks = checkpoint.build(design, statistics)
+    networks = checkpoint.build_networks(design, statistics)
     log.info("forecaster of %s parameters", f"{parameter_count(networks.forecaster):,}")
     rollouts.fit(
         "forecaster", networks, [], ForecasterStage(**params.stage), input, output, params, log

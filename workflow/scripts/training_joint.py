@@ -23,7 +23,7 @@ from fuxiflow.training.radiance_loss import RadianceLoss
 
 def main(input, output, params, log):
     stage = JointStage(**params.stage)
-    before = checkpoint.load(input.assimilator)
+    before = checkpoint.load_checkpoint(input.assimilator)
     networks = before.networks
     stages.trains(networks, forecaster=True, assimilator=True)
     observed, points, radiances = stage.observation_loss, None, None

@@ -18,7 +18,7 @@ from fuxiflow.training import cycles, replay, stages
 
 def main(input, output, params, log):
     stage = ReplayStage(**params.stage)
-    before = checkpoint.load(input.before)
+    before = checkpoint.load_checkpoint(input.before)
     networks = before.networks
     stages.trains(networks, forecaster=False, assimilator=True)
     pool = partial(replay.pool, stage=stage, designs=networks.design.sources, params=params)
