@@ -5,7 +5,7 @@ import sys
 import pyproj  # noqa: F401  eccodes loaded before it crashes the interpreter at its end
 import pytest
 
-from tests.archive_server import archive
+from tests.support.archive_server import archive
 
 
 @pytest.fixture(autouse=True)

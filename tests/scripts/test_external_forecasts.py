@@ -12,8 +12,9 @@ from fuxiflow.channels import channel_table
 from fuxiflow.models import checkpoint
 from fuxiflow.states.forecasts import Forecasts
 from fuxiflow.storage import provenance
-from tests import gribfiles, onnx_files, tiny
+from tests import onnx_files, tiny
 from tests.helpers import load_script
+from tests.support import grib_files
 
 LOG = logging.getLogger("test")
 INIT = np.datetime64("2022-01-02T00", "ns")
@@ -51,7 +52,7 @@ def gfs(tmp_path_factory):
     folder = tmp_path_factory.mktemp("gfs")
     for step in range(8):
         init = datetime(2022, 1, 1) + timedelta(hours=6 * step)
-        gribfiles.write_gfs(folder / f"{init:%d}", init, [0])
+        grib_files.write_gfs(folder / f"{init:%d}", init, [0])
     return [folder / "01", folder / "02"]
 
 
@@ -92,7 +93,7 @@ def test_fields_of_the_files_reach_the_store_in_the_tables_units(gfs, cascade, t
     )
     field = Forecasts([store]).read(INIT, 6)
     for name in ("Z500", "T850", "U50", "R1000", "MSL"):
-        raw = gribfiles.values(channel_table()[name])
+        raw = grib_files.values(channel_table()[name])
         scale = channel_table()[name].valid_max - channel_table()[name].valid_min
         middle = 0.5 * (raw[1:] + raw[:-1]) + 1.0
         np.testing.assert_allclose(field[channel_table().index(name)], middle, atol=1e-4 * scale)

@@ -15,8 +15,8 @@ from fuxiflow.states.grib_messages import GribError
 from fuxiflow.states.regrid import SourceGrid, regrid
 from fuxiflow.states.statistics import Statistics
 from fuxiflow.states.store import States, write_states
-from tests import gribfiles
 from tests.helpers import load_script
+from tests.support import grib_files
 
 LOG = logging.getLogger("test")
 GRID = Grid(4, 8)
@@ -26,8 +26,8 @@ TIMES = [START + timedelta(hours=6 * i) for i in range(8)]
 
 
 def expected(seed):
-    fields = [gribfiles.values(c, seed) / (1 if c.analysed else 100) for c in channel_table()]
-    return regrid(np.stack(fields), SourceGrid.of(gribfiles.GRID), GRID)
+    fields = [grib_files.values(c, seed) / (1 if c.analysed else 100) for c in channel_table()]
+    return regrid(np.stack(fields), SourceGrid.of(grib_files.GRID), GRID)
 
 
 def decode(tmp_path, reference="era5", dates=("2022-01-01", "2022-01-02")):
@@ -41,7 +41,7 @@ def decode(tmp_path, reference="era5", dates=("2022-01-01", "2022-01-02")):
 
 
 def test_decode_era5(tmp_path):
-    gribfiles.write_era5(tmp_path / "raw", TIMES)
+    grib_files.write_era5(tmp_path / "raw", TIMES)
     output = decode(tmp_path)
     states = States([output.states])
     assert states.channels == channel_table()
@@ -58,7 +58,7 @@ def test_decode_era5(tmp_path):
 
 
 def test_decode_keeps_slots_and_writes_the_ledger(tmp_path):
-    gribfiles.write_era5(tmp_path / "raw", TIMES)
+    grib_files.write_era5(tmp_path / "raw", TIMES)
     path = tmp_path / "raw" / "single_levels.grib"
     path.write_bytes(path.read_bytes()[:-10])
     output = decode(tmp_path, dates=("2022-01-01", "2022-01-03"))
@@ -73,7 +73,7 @@ def test_decode_keeps_slots_and_writes_the_ledger(tmp_path):
 
 def test_decode_gfs_without_precipitation(tmp_path):
     for time in TIMES[:4]:
-        gribfiles.write_gfs(tmp_path / "raw", time, [0])
+        grib_files.write_gfs(tmp_path / "raw", time, [0])
     states = States([decode(tmp_path, "gfs", ("2022-01-01", "2022-01-01")).states])
     state = states.read(TIMES[2])
     assert np.isnan(state[-1]).all()
@@ -91,8 +91,8 @@ def test_decode_with_nothing_usable_is_an_error(tmp_path):
 
 
 def test_forecasts(tmp_path):
-    gribfiles.write_gfs(tmp_path / "raw", START, [0, 6, 12])
-    gribfiles.write_gfs(tmp_path / "raw", TIMES[1], [0])
+    grib_files.write_gfs(tmp_path / "raw", START, [0, 6, 12])
+    grib_files.write_gfs(tmp_path / "raw", TIMES[1], [0])
     output = SimpleNamespace(forecasts=tmp_path / "f.zarr", ledger=tmp_path / "l.parquet")
     params = SimpleNamespace(
         grid=SIZE, dates=["2022-01-01", "2022-01-02"], init_hours=[0, 12], max_lead_hours=12
@@ -177,9 +177,9 @@ def write_invariants(path, scales):
     with open(path, "wb") as file:
         for param, scale in scales.items():
             file.write(
-                gribfiles.encode(
+                grib_files.encode(
                     1,
-                    scale * rng.random(gribfiles.GRID.shape),
+                    scale * rng.random(grib_files.GRID.shape),
                     keys | {"indicatorOfParameter": param},
                 )
             )

@@ -8,7 +8,7 @@ import requests
 from fuxiflow.archive import granules
 from fuxiflow.archive.transfer import DownloadError
 from fuxiflow.config.archives import GranuleArchive
-from tests.archive_server import Handler
+from tests.support.archive_server import Handler
 
 
 @pytest.fixture

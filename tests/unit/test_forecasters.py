@@ -16,8 +16,9 @@ from fuxiflow.models.forecasters import OnnxCascade, providers, time_embedding
 from fuxiflow.states.assembly import Ledger
 from fuxiflow.states.forecasts import Forecasts, ForecastWriter
 from fuxiflow.states.grib_messages import find_messages, split_fields
-from tests import gribfiles, onnx_files, tiny
+from tests import onnx_files, tiny
 from tests.helpers import realdata
+from tests.support import grib_files
 
 STEP = tiny.STEP
 TIME = np.datetime64("2022-12-31T18", "ns")
@@ -234,7 +235,7 @@ def check_against_files(state, values):
 def test_a_gfs_file_becomes_fuxis_channels_in_its_units(one, tmp_path):
     inits = [datetime(2022, 12, 31, 12), datetime(2022, 12, 31, 18)]
     for init in inits:
-        gribfiles.write_gfs(tmp_path / "gfs", init, [0, 6])
+        grib_files.write_gfs(tmp_path / "gfs", init, [0, 6])
     ledger = Ledger()
     read = forecasts.gfs_states([tmp_path / "gfs"], one, [TIME - STEP, TIME], ledger)
     states = [read(TIME - STEP), read(TIME)]
@@ -280,10 +281,10 @@ def test_a_real_gfs_file_becomes_fuxis_channels(tmp_path):
 
 def test_a_missing_channel_is_a_missing_forecast_and_a_ledger_row(one, tmp_path):
     lacking = [channel for channel in channel_table() if channel.name != "R300"]
-    gribfiles.write_gfs(tmp_path / "gfs", datetime(2022, 12, 31, 12), [0])
-    gribfiles.write_gfs(tmp_path / "gfs", datetime(2022, 12, 31, 18), [0], lacking)
-    gribfiles.write_gfs(tmp_path / "gfs", datetime(2023, 1, 1), [0])
-    gribfiles.write_gfs(tmp_path / "gfs", datetime(2023, 1, 1, 6), [0])
+    grib_files.write_gfs(tmp_path / "gfs", datetime(2022, 12, 31, 12), [0])
+    grib_files.write_gfs(tmp_path / "gfs", datetime(2022, 12, 31, 18), [0], lacking)
+    grib_files.write_gfs(tmp_path / "gfs", datetime(2023, 1, 1), [0])
+    grib_files.write_gfs(tmp_path / "gfs", datetime(2023, 1, 1, 6), [0])
     inits, ledger, target = TIME + np.arange(3) * STEP, Ledger(), Grid(6, 12)
     read = forecasts.gfs_states([tmp_path / "gfs"], one, [*(inits - STEP), *inits], ledger)
     with ForecastWriter(tmp_path / "f.zarr", inits, [6, 12], one.channels, target) as writer:

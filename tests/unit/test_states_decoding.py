@@ -11,7 +11,7 @@ from fuxiflow.states.decoding import decode_analyses, decode_forecasts, grib_fil
 from fuxiflow.states.grib import GribReader
 from fuxiflow.states.grib_messages import Fault
 from fuxiflow.states.regrid import SourceGrid, regrid
-from tests import gribfiles
+from tests.support import grib_files as gribfiles
 
 GRID = Grid(4, 8)
 CHANNELS = channel_table().select(["T500", "MSL", "TP"])

@@ -9,8 +9,8 @@ from fuxiflow.channels import channel_table
 from fuxiflow.grids import Grid
 from fuxiflow.states.grib import GribReader, channel_keys, decode_fields
 from fuxiflow.states.grib_messages import GribError, describing_sections
-from tests import gribfiles
 from tests.helpers import realdata
+from tests.support import grib_files
 
 TIME = datetime(2022, 1, 1, 6)
 T500 = channel_table()["T500"]
@@ -31,26 +31,28 @@ def inventory(path, reference="era5"):
 
 
 def test_every_channel_of_era5_by_its_keys(tmp_path):
-    path = write(tmp_path, *(gribfiles.era5(c, TIME, gribfiles.values(c)) for c in channel_table()))
+    path = write(
+        tmp_path, *(grib_files.era5(c, TIME, grib_files.values(c)) for c in channel_table())
+    )
     found = list(decode_fields([path], channel_table(), "era5"))
     assert [field.entry.channel for field in found] == list(range(len(channel_table())))
     for channel, field in zip(channel_table(), found, strict=True):
         assert field.entry.end == TIME
         span = channel.valid_max - channel.valid_min
-        np.testing.assert_allclose(field.values, gribfiles.values(channel), atol=span * 2e-5)
+        np.testing.assert_allclose(field.values, grib_files.values(channel), atol=span * 2e-5)
     assert (found[-1].entry.end - found[-1].entry.start).total_seconds() == 6 * 3600
 
 
 def test_every_channel_of_gfs_by_its_keys(tmp_path):
     path = write(
-        tmp_path, *(gribfiles.gfs(c, TIME, 12, gribfiles.values(c)) for c in channel_table())
+        tmp_path, *(grib_files.gfs(c, TIME, 12, grib_files.values(c)) for c in channel_table())
     )
     found = list(decode_fields([path], channel_table(), "gfs"))
     assert [field.entry.channel for field in found] == list(range(len(channel_table())))
     for channel, field in zip(channel_table(), found, strict=True):
         assert (field.entry.init, field.entry.lead_hours) == (TIME, 12)
         span = channel.valid_max - channel.valid_min
-        np.testing.assert_allclose(field.values, gribfiles.values(channel), atol=span * 2e-5)
+        np.testing.assert_allclose(field.values, grib_files.values(channel), atol=span * 2e-5)
 
 
 def test_unknown_reference():
@@ -59,15 +61,15 @@ def test_unknown_reference():
 
 
 def test_what_is_not_wanted_is_counted_with_the_reason(tmp_path):
-    field = gribfiles.values(T500)
+    field = grib_files.values(T500)
     member = {"setLocalDefinition": 1, "localDefinitionNumber": 1, "number": 3}
     path = write(
         tmp_path,
-        gribfiles.era5(T500, TIME, field),
-        gribfiles.era5(T500, TIME, field, **member),
-        gribfiles.era5(T500, TIME, field, level=70),
-        gribfiles.era5(T500, TIME, field, indicatorOfParameter=203),
-        gribfiles.era5(T500, TIME, field, timeRangeIndicator=3, P1=0, P2=6),
+        grib_files.era5(T500, TIME, field),
+        grib_files.era5(T500, TIME, field, **member),
+        grib_files.era5(T500, TIME, field, level=70),
+        grib_files.era5(T500, TIME, field, indicatorOfParameter=203),
+        grib_files.era5(T500, TIME, field, timeRangeIndicator=3, P1=0, P2=6),
     )
     entries, faults, ignored = inventory(path)
     assert len(entries) == 1
@@ -85,13 +87,13 @@ def test_what_is_not_wanted_is_counted_with_the_reason(tmp_path):
     [(0, 0, 0), (0, 1, 0), (1, 0, 0), (1, 1, 0), (0, 0, 1), (1, 1, 1)],
 )
 def test_any_scanning_order(tmp_path, i_negative, j_positive, j_consecutive):
-    field = gribfiles.values(T500)
-    grid = gribfiles.GRID
+    field = grib_files.values(T500)
+    grid = grib_files.GRID
     stored = field[::-1] if j_positive else field
     stored = stored[:, ::-1] if i_negative else stored
     lat = (-90.0, 90.0) if j_positive else (90.0, -90.0)
     lon = (grid.lon[-1], 0.0) if i_negative else (0.0, grid.lon[-1])
-    message = gribfiles.era5(
+    message = grib_files.era5(
         T500,
         TIME,
         stored.T.reshape(grid.shape) if j_consecutive else stored,
@@ -109,10 +111,10 @@ def test_any_scanning_order(tmp_path, i_negative, j_positive, j_consecutive):
 
 
 def test_longitudes_from_the_date_line(tmp_path):
-    message = gribfiles.era5(
+    message = grib_files.era5(
         T500,
         TIME,
-        gribfiles.values(T500),
+        grib_files.values(T500),
         longitudeOfFirstGridPointInDegrees=-180.0,
         longitudeOfLastGridPointInDegrees=150.0,
     )
@@ -123,9 +125,9 @@ def test_longitudes_from_the_date_line(tmp_path):
 
 def test_a_repeated_last_column_is_dropped(tmp_path):
     grid = Grid(7, 13, poles=True)
-    message = gribfiles.encode(
+    message = grib_files.encode(
         1,
-        gribfiles.values(T500, grid=grid),
+        grib_files.values(T500, grid=grid),
         {
             "table2Version": 128,
             "indicatorOfParameter": 130,
@@ -141,14 +143,14 @@ def test_a_repeated_last_column_is_dropped(tmp_path):
     assert found.grid.nlon == found.values.shape[1] == 12
 
 
-@pytest.mark.parametrize("make", [gribfiles.era5, lambda c, t, f: gribfiles.gfs(c, t, 0, f)])
+@pytest.mark.parametrize("make", [grib_files.era5, lambda c, t, f: grib_files.gfs(c, t, 0, f)])
 def test_missing_values_become_nan(tmp_path, make):
-    field = gribfiles.values(channel_table()["Z1000"])
+    field = grib_files.values(channel_table()["Z1000"])
     field[2, 3], field[4, 4] = np.nan, 9999.0
     (found,) = decode_fields(
         [write(tmp_path, make(channel_table()["Z1000"], TIME, field))],
         channel_table(),
-        "era5" if make is gribfiles.era5 else "gfs",
+        "era5" if make is grib_files.era5 else "gfs",
     )
     assert np.isnan(found.values[2, 3])
     assert np.isnan(found.values).sum() == 1
@@ -169,13 +171,13 @@ def test_missing_values_become_nan(tmp_path, make):
     ],
 )
 def test_fields_that_cannot_be_used_name_file_message_and_reason(tmp_path, keys, reason):
-    path = write(tmp_path, gribfiles.era5(T500, TIME, gribfiles.values(T500), **keys))
+    path = write(tmp_path, grib_files.era5(T500, TIME, grib_files.values(T500), **keys))
     with pytest.raises(GribError, match=rf"a\.grib: message 1 at offset 0: .*{reason}"):
         list(decode_fields([path], channel_table(), "era5"))
 
 
 def test_rows_in_alternating_directions_are_refused(tmp_path):
-    path = write(tmp_path, gribfiles.gfs(T500, TIME, 0, gribfiles.values(T500), scanningMode=16))
+    path = write(tmp_path, grib_files.gfs(T500, TIME, 0, grib_files.values(T500), scanningMode=16))
     with pytest.raises(GribError, match="alternating directions"):
         list(decode_fields([path], channel_table(), "gfs"))
 
@@ -204,7 +206,7 @@ def test_other_grids_are_refused_by_name(tmp_path, sample, kind):
 
 
 def test_a_broken_section_is_a_fault_not_a_crash(tmp_path):
-    message = bytearray(gribfiles.gfs(T500, TIME, 0, gribfiles.values(T500)))
+    message = bytearray(grib_files.gfs(T500, TIME, 0, grib_files.values(T500)))
     message[16:20] = b"\x00\xff\xff\xff"
     _, (fault,), _ = inventory(write(tmp_path, bytes(message)), "gfs")
     assert "cannot be decoded: section 1" in fault.reason
@@ -212,7 +214,7 @@ def test_a_broken_section_is_a_fault_not_a_crash(tmp_path):
 
 def test_two_winds_in_one_message(tmp_path):
     u, v = (
-        gribfiles.gfs(channel_table()[name], TIME, 6, gribfiles.values(channel_table()[name]))
+        grib_files.gfs(channel_table()[name], TIME, 6, grib_files.values(channel_table()[name]))
         for name in ("U500", "V500")
     )
     body = u[:-4] + v[v.index(describing_sections(v)[4]) :]

@@ -11,8 +11,8 @@ from fuxiflow.states.grib_messages import (
     find_messages,
     split_fields,
 )
-from tests import gribfiles
 from tests.helpers import realdata
+from tests.support import grib_files
 
 TIME = datetime(2022, 1, 1)
 
@@ -21,8 +21,8 @@ TIME = datetime(2022, 1, 1)
 def messages():
     channel = channel_table()["T500"]
     return [
-        gribfiles.era5(channel, TIME, gribfiles.values(channel)),
-        gribfiles.gfs(channel, TIME, 0, gribfiles.values(channel)),
+        grib_files.era5(channel, TIME, grib_files.values(channel)),
+        grib_files.gfs(channel, TIME, 0, grib_files.values(channel)),
     ]
 
 
@@ -102,7 +102,7 @@ def test_a_web_page_instead_of_a_grib_file():
 
 def test_fields_of_a_message_with_several(messages):
     u, v = (
-        gribfiles.gfs(channel_table()[name], TIME, 0, gribfiles.values(channel_table()[name]))
+        grib_files.gfs(channel_table()[name], TIME, 0, grib_files.values(channel_table()[name]))
         for name in ("U500", "V500")
     )
     assert split_fields(messages[0]) == [messages[0]]
@@ -117,9 +117,9 @@ def test_fields_of_a_message_with_several(messages):
 
 def test_a_bit_map_defined_before_applies(messages):
     channel = channel_table()["T500"]
-    field = gribfiles.values(channel)
+    field = grib_files.values(channel)
     field[2, 3] = np.nan
-    message = gribfiles.gfs(channel, TIME, 0, field)
+    message = grib_files.gfs(channel, TIME, 0, field)
     start = message.index(describing_sections(message)[4])
     tail = message[start:-4]
     bitmap = tail.rindex(b"\x06\x00", 0, len(tail)) - 4

@@ -56,7 +56,10 @@ def encode(edition: int, field: np.ndarray, keys: dict, grid: Grid = GRID, bits:
 
 
 def era5(channel: Channel, time: datetime, field: np.ndarray, span: int = 6, **keys) -> bytes:
-    """An ERA5 message valid at ``time``; precipitation of ``span`` hours from the forecasts of 06 and 18 UTC."""
+    """An ERA5 message valid at ``time``.
+
+    Precipitation is that of ``span`` hours, from the forecasts of 06 and 18 UTC.
+    """
     more = {"centre": "ecmf"}
     if not channel.analysed:
         # the last forecast of 06 or 18 UTC that starts before the span does
@@ -108,7 +111,10 @@ def gfs(channel: Channel, init: datetime, lead: int, field: np.ndarray, **keys) 
 def write_era5(
     directory: Path, times: list[datetime], channels: ChannelTable | None = None, span: int = 6
 ) -> None:
-    """``pressure_levels.grib`` and ``single_levels.grib`` of some times, fields seeded by the time's position."""
+    """Two files of some times, fields seeded by the time's position.
+
+    They are ``pressure_levels.grib`` and ``single_levels.grib``.
+    """
     directory.mkdir(parents=True, exist_ok=True)
     with (
         open(directory / "pressure_levels.grib", "wb") as levels,

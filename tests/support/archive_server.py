@@ -1,4 +1,4 @@
-"""An archive on this machine: files with byte ranges, S3 listings, the store's API; it can fail on demand."""
+"""An archive on this machine: files, S3 listings and the store's API; it can fail on demand."""
 
 import json
 import threading
@@ -66,11 +66,11 @@ class Handler(BaseHTTPRequestHandler):
 
     def file(self, body: bytes, cut: bool):
         tag = f'"{hash(body)}"'
-        wanted = self.headers.get("Range")
+        byte_range = self.headers.get("Range")
         current = self.headers.get("If-Range") in (None, tag)
-        if not (wanted and current and self.server.ranges):
+        if not (byte_range and current and self.server.ranges):
             return self.answer(200, body, {"ETag": tag}, cut)
-        first, last = wanted.removeprefix("bytes=").split("-")
+        first, last = byte_range.removeprefix("bytes=").split("-")
         start, end = int(first), int(last) + 1 if last else len(body)
         if start >= len(body):
             return self.answer(416, b"")
@@ -93,7 +93,8 @@ class Handler(BaseHTTPRequestHandler):
             if start + PAGE < len(keys)
             else ""
         )
-        text = f'<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">{items}{more}</ListBucketResult>'
+        namespace = "http://s3.amazonaws.com/doc/2006-03-01/"
+        text = f'<ListBucketResult xmlns="{namespace}">{items}{more}</ListBucketResult>'
         self.answer(200, text.encode())
 
     def do_POST(self):
