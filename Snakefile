@@ -25,6 +25,9 @@ include: "workflow/rules/verification.smk"
 include: "workflow/rules/figures.smk"
 
 
+complete_rules(workflow, RESULTS, environment_of, common_parameters)
+
+
 onstart:
     lift_default_rate()
     archive_check(list(workflow.dag.needrun_jobs()))

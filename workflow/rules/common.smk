@@ -1,12 +1,14 @@
-"""What all rules share: the checked configuration, where products lie, and the fingerprint of a rule's code."""
+"""What all rules share: the checked configuration, paths of products, and common parameters."""
 
-from fuxiflow import ROOT
+from fuxiflow import ROOT, channels
 from fuxiflow.runtime import records
 from fuxiflow.config.base import read_yaml
 from fuxiflow.config import sources
 from fuxiflow.config.configuration import ConfigurationError, validate_configuration
 from fuxiflow.runtime.fingerprint import fingerprint
 from fuxiflow.runtime.rule_runner import export_path
+from fuxiflow.runtime.snakemake_internals import complete_rules
+from fuxiflow.runtime.workflow_stages import stage_of
 from fuxiflow.runtime import monitor
 from snakemake.exceptions import WorkflowError
 from yaml import YAMLError
@@ -22,9 +24,6 @@ export_path()
 
 RESULTS = f"results/{CONFIG.name}"
 RAW = f"{RESULTS}/raw" if CONFIG.kind == "embedded" else "resources/archive"
-STATE = f"{RESULTS}/state"
-LOGS = f"{RESULTS}/logs"
-BENCHMARKS = f"{RESULTS}/benchmarks"
 
 # Snakemake takes what it does not remember as up to date: where .snakemake is gone, it is told again
 if restored := records.restore(records.folder(RESULTS), Path(".snakemake/metadata")):
@@ -49,33 +48,99 @@ def lift_default_rate():
         workflow.scheduler.job_rate_limiter = None
 
 
-def code(rule):
-    """The fingerprint of the script of a rule: what `params: code=` carries."""
-    return fingerprint(ROOT / "workflow" / "scripts" / f"{rule}.py")
+def results(path):
+    """Return the path of a product of this configuration."""
+    return f"{RESULTS}/{path}"
+
+
+def raw(path):
+    """Return the path of a raw file or folder: of the embedded world, or of downloads."""
+    return f"{RAW}/{path}"
+
+
+def restart(path):
+    """Return the path of the restart state of a job, which outlives a failure."""
+    return results(f"state/{path}")
+
+
+def segments_of(path, period):
+    """Return ``path`` for each segment of a period; its other wildcards stay."""
+    return expand(path, segment=CONFIG.segments(period), allow_missing=True)
 
 
 def grid():
-    """The networks' grid, as a parameter."""
+    """Return the grid of the networks as a parameter."""
     return CONFIG.grid.model_dump()
 
 
 def dates(period, segment=None):
-    """First and last day of a period, or of a segment's part of it, as texts."""
+    """Return the first and last day of a period, or of its part in a segment, as texts."""
     first, last = CONFIG.clip(segment, period) if segment else (period.start, period.end)
     return [str(first), str(last)]
 
 
+def dates_in(period):
+    """Return an input function for the first and last day of a period in the segment of a job."""
+    return lambda wildcards: dates(period, wildcards.segment)
+
+
 def windows(experiment):
-    """Assimilation windows of an experiment's sources. Scripts read them from the sources' files; as a parameter, a
-    change of one is seen."""
+    """Return the assimilation windows of the sources of an experiment.
+
+    Scripts read them from the files of the sources; as a parameter, a change of one is seen.
+    """
     return {
         name: list(sources.load_source(name).window) for name in CONFIG.resolve(experiment).sources
     }
 
 
-def memory(mb):
-    """Memory in MB, so much more with each attempt: what was killed for its memory is tried again with more.
+def of_experiment(value):
+    """Return an input function that applies ``value`` to the settings of the experiment of a job."""
+    return lambda wildcards: value(CONFIG.resolve(wildcards.experiment))
 
-    ``mb`` is a number or a function of the wildcards.
+
+def of_source(value):
+    """Return an input function that applies ``value`` to the source of a job."""
+    return lambda wildcards: value(sources.load_source(wildcards.source))
+
+
+def states_mb(count):
+    """Return the memory in MB that ``count`` states of all channels take in single precision."""
+    cells = CONFIG.grid.nlat * CONFIG.grid.nlon
+    return round(count * len(channels.table()) * cells * 4 / 1e6)
+
+
+def memory(mb):
+    """Return a request of memory in MB that grows with each attempt.
+
+    ``mb`` is a number or a function of the wildcards. A job that was killed for its memory gets
+    more when it is tried again.
     """
     return lambda wildcards, attempt: attempt * (mb(wildcards) if callable(mb) else mb)
+
+
+def environment_of(rule):
+    """Return the conda environment of a rule: that of its stage."""
+    return f"../../envs/{stage_of(rule)}.yaml"
+
+
+def common_parameters(rule):
+    """Return the parameters that all rules with a script have.
+
+    ``code`` is the fingerprint of what the rule computes (docs/reruns.md); ``world`` says whether
+    its products are synthetic.
+    """
+    script = ROOT / "workflow" / "scripts" / f"{rule}.py"
+    return {"code": lambda wildcards: fingerprint(script), "world": WORLD}
+
+
+# rules of one stage use the lookups of others
+include: "functions/archive.smk"
+include: "functions/states.smk"
+include: "functions/observations.smk"
+include: "functions/simulation.smk"
+include: "functions/training.smk"
+include: "functions/cycling.smk"
+include: "functions/verification.smk"
+include: "functions/figures.smk"
+include: "functions/world.smk"

@@ -1,74 +1,42 @@
 """Level-1 files to footprint tables, quality control with a ledger, and sparse hourly grids."""
 
 
-include: "functions/observations.smk"
-
-
-OBSERVATIONS = f"{RESULTS}/observations"
-GRIDS = f"{RESULTS}/grids"
-TRAINING_OBSERVED = CONFIG.segments(CONFIG.periods.observations)
-# a segment lies in one of the two periods
-OBSERVED_DATES = {
-    segment: dates(period, segment)
-    for period in (CONFIG.periods.observations, CONFIG.cycling_period)
-    for segment in CONFIG.segments(period)
-}
-
-
 rule observations_read:
     input:
-        files=f"{RAW}/{{source}}/{{segment}}",
+        files=raw("{source}/{segment}"),
     output:
-        table=f"{OBSERVATIONS}/{{source}}/read/{{segment}}.parquet",
-        ledger=f"{OBSERVATIONS}/{{source}}/read/ledger/{{segment}}.parquet",
-    log:
-        f"{LOGS}/observations_read/{{source}}/{{segment}}.log",
-    benchmark:
-        f"{BENCHMARKS}/observations_read/{{source}}/{{segment}}.tsv"
-    conda:
-        "../../envs/observations.yaml"
-    threads: 1
+        table=results("observations/{source}/read/{segment}.parquet"),
+        ledger=results("observations/{source}/read/ledger/{segment}.parquet"),
     resources:
         mem_mb=memory(2000),
         runtime=120,
     params:
-        code=code("observations_read"),
         source="{source}",
-        reader=lambda wildcards: sources.load_source(wildcards.source).reader,
+        reader=of_source(lambda source: source.reader),
         reader_code=observations_reader_code,
-        file_pattern=lambda wildcards: sources.load_source(wildcards.source).file_pattern,
-        platforms=lambda wildcards: sources.load_source(wildcards.source).platform_names,
-        channels=lambda wildcards: sources.load_source(wildcards.source).channel_names,
-        dates=lambda wildcards: OBSERVED_DATES[wildcards.segment],
-        world=WORLD,
+        file_pattern=of_source(lambda source: source.file_pattern),
+        platforms=of_source(lambda source: source.platform_names),
+        channels=of_source(lambda source: source.channel_names),
+        dates=observations_dates,
     script:
         "../scripts/observations_read.py"
 
 
 rule observations_limits:
     input:
-        tables=expand(
-            f"{OBSERVATIONS}/{{{{source}}}}/read/{{segment}}.parquet", segment=TRAINING_OBSERVED
+        tables=segments_of(
+            results("observations/{source}/read/{segment}.parquet"), CONFIG.periods.observations
         ),
     output:
-        limits=f"{OBSERVATIONS}/{{source}}/limits.parquet",
-    log:
-        f"{LOGS}/observations_limits/{{source}}.log",
-    benchmark:
-        f"{BENCHMARKS}/observations_limits/{{source}}.tsv"
-    conda:
-        "../../envs/observations.yaml"
-    threads: 1
+        limits=results("observations/{source}/limits.parquet"),
     resources:
         mem_mb=memory(1500),
         runtime=60,
     params:
-        code=code("observations_limits"),
-        channels=lambda wildcards: sources.load_source(wildcards.source).channel_names,
-        ranges=lambda wildcards: sources.load_source(wildcards.source).valid_ranges,
-        logarithmic=lambda wildcards: sources.load_source(wildcards.source).logarithmic,
+        channels=of_source(lambda source: source.channel_names),
+        ranges=of_source(lambda source: source.valid_ranges),
+        logarithmic=of_source(lambda source: source.logarithmic),
         dates=dates(CONFIG.periods.observations),
-        world=WORLD,
     script:
         "../scripts/observations_limits.py"
 
@@ -79,26 +47,17 @@ rule observations_quality:
         ledger=rules.observations_read.output.ledger,
         limits=rules.observations_limits.output.limits,
     output:
-        table=f"{OBSERVATIONS}/{{source}}/{{segment}}.parquet",
-        ledger=f"{OBSERVATIONS}/{{source}}/ledger/{{segment}}.parquet",
-    log:
-        f"{LOGS}/observations_quality/{{source}}/{{segment}}.log",
-    benchmark:
-        f"{BENCHMARKS}/observations_quality/{{source}}/{{segment}}.tsv"
-    conda:
-        "../../envs/observations.yaml"
-    threads: 1
+        table=results("observations/{source}/{segment}.parquet"),
+        ledger=results("observations/{source}/ledger/{segment}.parquet"),
     resources:
         mem_mb=memory(2000),
         runtime=60,
     params:
-        code=code("observations_quality"),
         source="{source}",
-        ranges=lambda wildcards: sources.load_source(wildcards.source).valid_ranges,
-        max_z=lambda wildcards: sources.load_source(wildcards.source).max_z,
-        max_speed=lambda wildcards: sources.load_source(wildcards.source).max_speed,
-        dates=lambda wildcards: OBSERVED_DATES[wildcards.segment],
-        world=WORLD,
+        ranges=of_source(lambda source: source.valid_ranges),
+        max_z=of_source(lambda source: source.max_z),
+        max_speed=of_source(lambda source: source.max_speed),
+        dates=observations_dates,
     script:
         "../scripts/observations_quality.py"
 
@@ -107,49 +66,31 @@ rule observations_grid:
     input:
         table=rules.observations_quality.output.table,
     output:
-        grid=directory(f"{GRIDS}/{{source}}/{{segment}}.zarr"),
-    log:
-        f"{LOGS}/observations_grid/{{source}}/{{segment}}.log",
-    benchmark:
-        f"{BENCHMARKS}/observations_grid/{{source}}/{{segment}}.tsv"
-    conda:
-        "../../envs/observations.yaml"
-    threads: 1
+        grid=directory(results("grids/{source}/{segment}.zarr")),
     resources:
         mem_mb=memory(2000),
         runtime=60,
     params:
-        code=code("observations_grid"),
         source="{source}",
-        units=lambda wildcards: sources.load_source(wildcards.source).units,
+        units=of_source(lambda source: source.units),
         options=observations_grid_options,
         seed=CONFIG.seed,
         grid=grid(),
-        dates=lambda wildcards: OBSERVED_DATES[wildcards.segment],
-        world=WORLD,
+        dates=observations_dates,
     script:
         "../scripts/observations_grid.py"
 
 
 rule observations_statistics:
     input:
-        grids=expand(f"{GRIDS}/{{{{source}}}}/{{segment}}.zarr", segment=TRAINING_OBSERVED),
+        grids=segments_of(results("grids/{source}/{segment}.zarr"), CONFIG.periods.observations),
     output:
-        statistics=directory(f"{GRIDS}/{{source}}/statistics.zarr"),
-    log:
-        f"{LOGS}/observations_statistics/{{source}}.log",
-    benchmark:
-        f"{BENCHMARKS}/observations_statistics/{{source}}.tsv"
-    conda:
-        "../../envs/observations.yaml"
-    threads: 1
+        statistics=directory(results("grids/{source}/statistics.zarr")),
     resources:
         mem_mb=memory(1500),
         runtime=60,
     params:
-        code=code("observations_statistics"),
         dates=dates(CONFIG.periods.observations),
-        world=WORLD,
     script:
         "../scripts/observations_statistics.py"
 
@@ -157,7 +98,9 @@ rule observations_statistics:
 rule observations:
     input:
         grids=expand(
-            rules.observations_grid.output.grid, source=CONFIG.sources, segment=OBSERVED_DATES
+            rules.observations_grid.output.grid,
+            source=CONFIG.sources,
+            segment=observations_segments(),
         ),
         statistics=expand(rules.observations_statistics.output.statistics, source=CONFIG.sources),
     localrule: True

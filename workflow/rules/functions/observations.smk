@@ -1,25 +1,38 @@
-"""What the rules of the observations stage look up: the files that describe sources, and their readers."""
+"""Lookups of the rules of the observations stage: segments, readers, gridding."""
 
 from functools import cache
 
-from fuxiflow.config import sources
 from fuxiflow.observations import readers
+
+
+def observations_segments():
+    """Return the period of each segment that is observed: in training or in the cycle, never both."""
+    return {
+        segment: period
+        for period in (CONFIG.periods.observations, CONFIG.cycling_period)
+        for segment in CONFIG.segments(period)
+    }
+
+
+def observations_dates(wildcards):
+    """Return the first and last observed day of a segment."""
+    return dates(observations_segments()[wildcards.segment], wildcards.segment)
 
 
 # a source has as many jobs as segments
 @cache
 def observations_code(reader):
-    """The fingerprint of a reader."""
+    """Return the fingerprint of a reader."""
     return fingerprint(readers.module_file(reader))
 
 
 def observations_reader_code(wildcards):
-    """The fingerprint of a source's reader: an edit of another one does not concern it."""
+    """Return the fingerprint of the reader of a source: an edit of another one does not count."""
     return observations_code(sources.load_source(wildcards.source).reader)
 
 
 def observations_grid_options(wildcards):
-    """How the footprints of a source become cells, see fuxiflow.observations.gridding.GriddingOptions."""
+    """Return how footprints become cells, see fuxiflow.observations.gridding.GriddingOptions."""
     source = sources.load_source(wildcards.source)
     return {
         "platforms": source.platform_names,

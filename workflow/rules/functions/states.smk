@@ -1,28 +1,26 @@
-"""What the rules of the states stage look up: segments, dates, raw inputs, memory."""
-
-STATES_TRAINING = CONFIG.segments(CONFIG.periods.training)
-STATES_VERIFICATION = CONFIG.segments(CONFIG.verification_period)
-STATES_TEST = CONFIG.segments(CONFIG.periods.test)
-STATES_TRUTH = STATES_VERIFICATION if CONFIG.kind == "embedded" else []
+"""Lookups of the rules of the states stage: periods and raw inputs."""
 
 
 def states_dates(wildcards):
-    """First and last day of a segment that some job reads: of training, or from the cold start on."""
-    training = wildcards.segment in STATES_TRAINING
+    """Return the first and last day of a segment that some job reads.
+
+    A segment is of training, or of the time from the cold start on.
+    """
+    training = wildcards.segment in CONFIG.segments(CONFIG.periods.training)
     period = CONFIG.periods.training if training else CONFIG.verification_period
     return dates(period, wildcards.segment)
 
 
 def states_test_dates(wildcards):
-    """First and last day of a segment that forecasts are verified from."""
+    """Return the first and last day of a segment that forecasts are verified from."""
     return dates(CONFIG.periods.test, wildcards.segment)
 
 
 def states_raw(path):
-    """A raw input; of a download only that it is there matters, not when it came."""
-    return path if CONFIG.kind == "embedded" else ancient(path)
+    """Return a raw input; of a download only its presence matters, not its time stamp."""
+    return raw(path) if CONFIG.kind == "embedded" else ancient(raw(path))
 
 
-def states_mb(fields):
-    """Memory in MB for a number of 70-channel states at once, above 2 GB for the rest."""
-    return 2000 + fields * 70 * 4 * CONFIG.grid.nlat * CONFIG.grid.nlon // 1000000
+def states_truth_segments(path):
+    """Return ``path`` for each segment of the truth; none outside the embedded world."""
+    return segments_of(path, CONFIG.verification_period) if CONFIG.kind == "embedded" else []

@@ -1,31 +1,36 @@
-"""What the rules of the training stage look up: an experiment's settings, states and grids."""
+"""Lookups of the rules of the training stage: settings, states and grids of an experiment."""
 
 from datetime import timedelta
 
 from fuxiflow import times
 from fuxiflow.config import network_sizes
-from fuxiflow.config.base import Period
 from fuxiflow.config import resources as requests
+from fuxiflow.config.base import Period
+
+
+def training_of(wildcards):
+    """Return the training settings of an experiment."""
+    return CONFIG.resolve(wildcards.experiment).training
 
 
 def training_gpus(wildcards):
-    """One GPU a device, unless the configuration says that the experiment trains on the processor."""
-    training = CONFIG.resolve(wildcards.experiment).training
+    """Return one GPU for each device; none where the experiment trains on the processor."""
+    training = training_of(wildcards)
     return 0 if training.accelerator == "cpu" else training.devices * training.nodes
 
 
 def training_gpu(wildcards):
-    """One GPU, unless the configuration says that the experiment runs on the processor."""
+    """Return one GPU; none where the experiment runs on the processor."""
     return min(training_gpus(wildcards), 1)
 
 
 def training_threads(stage):
-    """Threads of the processor that a stage computes with."""
-    return lambda wildcards: getattr(CONFIG.resolve(wildcards.experiment).training, stage).threads
+    """Return an input function for the threads that a training stage computes with."""
+    return lambda wildcards: getattr(training_of(wildcards), stage).threads
 
 
 def training_mb(stage):
-    """Memory in MB of a job of a stage on each of its machines."""
+    """Return an input function for the memory in MB of a training stage on each machine."""
 
     def mb(wildcards):
         experiment = CONFIG.resolve(wildcards.experiment)
@@ -36,37 +41,32 @@ def training_mb(stage):
 
 
 def training_backgrounds_mb(wildcards):
-    """Memory in MB of making a bank: the weights as drawn and as read, six states for each forecast of a batch."""
+    """Return the memory in MB of making a bank of backgrounds.
+
+    It holds the weights as drawn and as read, and six states for each forecast of a batch.
+    """
     experiment = CONFIG.resolve(wildcards.experiment)
-    states = (
-        6
-        * experiment.training.backgrounds.batch
-        * 70
-        * 4
-        * CONFIG.grid.nlat
-        * CONFIG.grid.nlon
-        / 1e6
-    )
-    return round(
-        4000
-        + 2 * network_sizes.forecaster_weights_mb(experiment.model.forecaster.model_dump())
-        + states
-    )
+    weights = network_sizes.forecaster_weights_mb(experiment.model.forecaster.model_dump())
+    batch = experiment.training.backgrounds.batch
+    return round(4000 + 2 * weights + states_mb(6 * batch))
 
 
 def training_nodes(wildcards):
-    """Machines that an experiment trains on."""
-    return CONFIG.resolve(wildcards.experiment).training.nodes
+    """Return the machines that an experiment trains on."""
+    return training_of(wildcards).nodes
 
 
 def training_processes(resource):
-    """A resource by which Slurm makes room for several processes, one a device. Snakemake's plug-in then runs the rule
-    beside the job's steps (``mpi``), and no signal that Slurm sends to a step ends the rule's own ``srun``. The plug-in
-    refuses ``tasks_per_node=1``, and would ask for ``tasks`` a GPU. None, no such resource, where one process trains.
+    """Return an input function for a resource by which Slurm makes room for several processes.
+
+    Each device has a process. Snakemake's plug-in runs such a rule beside the steps of the job
+    (``mpi``), and no signal that Slurm sends to a step ends the ``srun`` of the rule. The plug-in
+    refuses ``tasks_per_node=1``, and would ask for ``tasks`` a GPU. None, no such resource, where
+    one process trains.
     """
 
     def amount(wildcards):
-        training = CONFIG.resolve(wildcards.experiment).training
+        training = training_of(wildcards)
         if training.devices > 1:
             return {"mpi": "srun", "tasks_per_node": training.devices}.get(resource)
         if training.nodes > 1:
@@ -76,42 +76,57 @@ def training_processes(resource):
     return amount
 
 
+def training_launch():
+    """Return the resources of a rule that may train in several processes."""
+    names = ("mpi", "tasks", "tasks_per_node", "tasks_per_gpu")
+    return {"nodes": training_nodes, **{name: training_processes(name) for name in names}}
+
+
 def training_options(wildcards):
-    """The options of an experiment's training that all stages share."""
+    """Return the options of the training of an experiment that all stages share."""
     keys = {"accelerator", "precision", "strategy", "devices", "nodes", "workers", "compile"}
-    return CONFIG.resolve(wildcards.experiment).training.model_dump(mode="json", include=keys)
+    return training_of(wildcards).model_dump(mode="json", include=keys)
 
 
 def training_stage(stage):
-    """The settings of one stage of an experiment, as plain values."""
-    return lambda wildcards: getattr(
-        CONFIG.resolve(wildcards.experiment).training, stage
-    ).model_dump(mode="json")
+    """Return an input function for the settings of one stage, as plain values."""
+    return lambda wildcards: getattr(training_of(wildcards), stage).model_dump(mode="json")
 
 
 def training_checkpoint(experiment, stage):
-    """The networks of an experiment after a training stage, made by the experiment that trains it for all like it."""
-    return f"{RESULTS}/models/{CONFIG.trained_by(experiment, stage)}/{stage}.ckpt"
+    """Return the networks of an experiment after a stage.
+
+    The experiment that trains them trains for all experiments with the same settings.
+    """
+    return results(f"models/{CONFIG.trained_by(experiment, stage)}/{stage}.ckpt")
 
 
 def training_after(stage):
-    """The networks that a stage goes on from: those that an experiment has after ``stage``."""
+    """Return an input function for the networks that an experiment has after ``stage``."""
     return lambda wildcards: training_checkpoint(wildcards.experiment, stage)
 
 
+def training_last_checkpoints():
+    """Return the networks of all trained experiments after their last stage."""
+    return [
+        training_checkpoint(experiment, list(CONFIG.resolve(experiment).training.stages)[-1])
+        for experiment in CONFIG.trained_experiments
+    ]
+
+
 def training_model(wildcards):
-    """The sizes of an experiment's networks."""
+    """Return the sizes of the networks of an experiment."""
     return CONFIG.resolve(wildcards.experiment).model.model_dump(mode="json")
 
 
 def training_before(stage, experiment, day):
-    """The first day that a background of a stage, valid on ``day``, may start from."""
+    """Return the first day that a background of a stage, valid on ``day``, may start from."""
     hours = getattr(CONFIG.resolve(experiment).training, stage).max_lead_hours
     return day - timedelta(days=hours // 24 + 1)
 
 
 def training_reach(stage):
-    """The first day that a background of a stage may start from."""
+    """Return an input function for the first day that a background of a stage may start from."""
 
     def reach(wildcards):
         first = training_before(stage, wildcards.experiment, CONFIG.periods.observations.start)
@@ -121,139 +136,135 @@ def training_reach(stage):
 
 
 def training_states(stage):
-    """Reanalysis segments that a stage of assimilation learns from: the observation period and the days before it."""
+    """Return an input function for the reanalysis that a stage of assimilation learns from.
+
+    It is that of the observation period and of the days before it.
+    """
 
     def states(wildcards):
         period = Period(start=training_reach(stage)(wildcards), end=CONFIG.periods.observations.end)
-        return expand(f"{RESULTS}/states/era5/{{segment}}.zarr", segment=CONFIG.segments(period))
+        return segments_of(results("states/era5/{segment}.zarr"), period)
 
     return states
 
 
 def training_grids(wildcards):
-    """Sparse grids of the observation period, of every source of an experiment."""
+    """Return the sparse grids of the observation period, of every source of an experiment."""
     return expand(
-        f"{RESULTS}/grids/{{source}}/{{segment}}.zarr",
+        results("grids/{source}/{segment}.zarr"),
         source=CONFIG.resolve(wildcards.experiment).sources,
         segment=CONFIG.segments(CONFIG.periods.observations),
     )
 
 
 def training_grid_statistics(wildcards):
-    """Statistics of the sparse grids of every source of an experiment."""
-    return expand(
-        f"{RESULTS}/grids/{{source}}/statistics.zarr",
-        source=CONFIG.resolve(wildcards.experiment).sources,
-    )
+    """Return the statistics of the sparse grids of every source of an experiment."""
+    names = CONFIG.resolve(wildcards.experiment).sources
+    return expand(results("grids/{source}/statistics.zarr"), source=names)
 
 
 def training_compared_grids(wildcards):
-    """Sparse grids of the observation period, of every source that an experiment's L_obs compares states with."""
+    """Return the sparse grids of the observation period, of the sources in the loss L_obs."""
     return expand(
-        f"{RESULTS}/grids/{{source}}/{{segment}}.zarr",
+        results("grids/{source}/{segment}.zarr"),
         source=CONFIG.compared_sources(wildcards.experiment),
         segment=CONFIG.segments(CONFIG.periods.observations),
     )
 
 
 def training_operator_statics(wildcards):
-    """Statistics with the static fields that the operator of a radiance loss needs, none without it."""
-    used = CONFIG.resolve(wildcards.experiment).training.joint.observation_loss.radiances
-    return f"{RESULTS}/states/statistics.zarr" if used else []
+    """Return the statistics with the static fields that a loss on radiances needs, or none."""
+    used = training_of(wildcards).joint.observation_loss.radiances
+    return results("states/statistics.zarr") if used else []
 
 
 def training_compared_windows(wildcards):
-    """Windows of the sources of L_obs: scripts read them from the sources' files; as a parameter, a change is seen."""
-    return {
-        name: list(sources.load_source(name).window)
-        for name in CONFIG.compared_sources(wildcards.experiment)
-    }
+    """Return the windows of the sources in the loss L_obs, see :func:`windows`."""
+    names = CONFIG.compared_sources(wildcards.experiment)
+    return {name: list(sources.load_source(name).window) for name in names}
 
 
 def training_simulated(wildcards):
-    """By source, the days of an experiment's hybrid training and the shares of simulated windows on them."""
-    given = CONFIG.resolve(wildcards.experiment).training.model_dump(mode="json")["simulated"]
-    return {name: shares for name, shares in given.items() if shares}
+    """Return, by source, the days of hybrid training and the shares of simulated windows."""
+    shares_by_source = training_of(wildcards).model_dump(mode="json")["simulated"]
+    return {name: shares for name, shares in shares_by_source.items() if shares}
 
 
 def training_simulated_grids(wildcards):
-    """Sparse grids of simulated observations that an experiment trains on."""
-    return [
-        f"{RESULTS}/simulated/grids/{name}/{segment}.zarr"
-        for name in training_simulated(wildcards)
-        for segment in CONFIG.segments(CONFIG.simulation[name].period)
-    ]
+    """Return the sparse grids of simulated observations that an experiment trains on."""
+    return simulation_grids(training_simulated(wildcards))
 
 
 def training_bank(wildcards):
-    """The bank of backgrounds that stage 2 draws from, where the configuration asks for one."""
-    if CONFIG.resolve(wildcards.experiment).training.backgrounds is None:
+    """Return the bank of backgrounds that stage 2 draws from, or none."""
+    if training_of(wildcards).backgrounds is None:
         return {}
     made_by = CONFIG.trained_by(wildcards.experiment, "backgrounds")
-    segments = CONFIG.segments(CONFIG.periods.observations)
-    return {
-        "backgrounds": [
-            f"{RESULTS}/models/{made_by}/backgrounds/{segment}.zarr" for segment in segments
-        ]
-    }
+    path = results(f"models/{made_by}/backgrounds/{{segment}}.zarr")
+    return {"backgrounds": segments_of(path, CONFIG.periods.observations)}
 
 
 def training_bank_states(wildcards):
-    """Reanalysis segments that the backgrounds of a segment start from."""
+    """Return the reanalysis that the backgrounds of a segment start from."""
     first, last = CONFIG.clip(wildcards.segment, CONFIG.periods.observations)
     start = max(
         training_before("assimilator", wildcards.experiment, first), CONFIG.periods.training.start
     )
-    return expand(
-        f"{RESULTS}/states/era5/{{segment}}.zarr",
-        segment=CONFIG.segments(Period(start=start, end=last)),
-    )
+    return segments_of(results("states/era5/{segment}.zarr"), Period(start=start, end=last))
 
 
 def training_replayed(experiment, segment):
-    """The networks of an experiment as replay has updated them for a segment: the last ones up to it, those of joint
-    training where there are none."""
+    """Return the networks of an experiment as replay has updated them up to a segment.
+
+    Without an update they are those of joint training.
+    """
     made_by = CONFIG.trained_by(experiment, "replay")
     updated = [label for label in CONFIG.replayed(made_by) if label <= segment]
     if not updated:
         return training_checkpoint(experiment, "joint")
-    return f"{RESULTS}/models/{made_by}/replay/{updated[-1]}.ckpt"
+    return results(f"models/{made_by}/replay/{updated[-1]}.ckpt")
+
+
+def training_last_replays():
+    """Return the networks of all trained experiments after the last update by replay."""
+    last = CONFIG.segments(CONFIG.cycling_period)[-1]
+    return [training_replayed(experiment, last) for experiment in CONFIG.trained_experiments]
 
 
 def training_replay_before(wildcards):
-    """The networks that an update goes on from: those of the segment before."""
-    return training_replayed(
-        wildcards.experiment, times.previous_segment(wildcards.segment, CONFIG.segment_months)
-    )
+    """Return the networks that an update goes on from: those of the segment before."""
+    before = times.previous_segment(wildcards.segment, CONFIG.segment_months)
+    return training_replayed(wildcards.experiment, before)
 
 
 def training_replay_fresh(wildcards):
-    """The days of fresh data of an update."""
+    """Return the days of fresh data of an update."""
     return CONFIG.replayed(wildcards.experiment)[wildcards.segment]
 
 
 def training_replay_cycle(wildcards):
-    """The days of the cycle that an update may know: up to the last fresh one."""
+    """Return the days of the cycle that an update may know: up to the last fresh one."""
     return Period(start=CONFIG.periods.cold_start, end=training_replay_fresh(wildcards).end)
 
 
 def training_replay_states(wildcards):
-    """Reanalysis segments that an update learns from: as joint training's, and those of the cycle so far."""
-    segments = CONFIG.segments(training_replay_cycle(wildcards))
-    return training_states("replay")(wildcards) + expand(
-        f"{RESULTS}/states/era5/{{segment}}.zarr", segment=segments
+    """Return the reanalysis of an update: that of joint training and of the cycle so far."""
+    cycled = training_replay_cycle(wildcards)
+    return training_states("replay")(wildcards) + segments_of(
+        results("states/era5/{segment}.zarr"), cycled
     )
 
 
 def training_replay_grids(wildcards):
-    """Sparse grids that an update learns from: as joint training's, and those of the cycle so far."""
+    """Return the sparse grids of an update: those of joint training and of the cycle so far."""
+    cycled = training_replay_cycle(wildcards)
     return training_grids(wildcards) + expand(
-        f"{RESULTS}/grids/{{source}}/{{segment}}.zarr",
+        results("grids/{source}/{segment}.zarr"),
         source=CONFIG.resolve(wildcards.experiment).sources,
-        segment=CONFIG.segments(training_replay_cycle(wildcards)),
+        segment=CONFIG.segments(cycled),
     )
 
 
 def training_replay_seed(wildcards):
-    """The seed of an update: every segment draws samples of its own."""
+    """Return the seed of an update: every segment draws samples of its own."""
     return CONFIG.seed + int(wildcards.segment.replace("-", ""))

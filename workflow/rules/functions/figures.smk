@@ -1,0 +1,97 @@
+"""Lookups of the rules of the figures: their files, what they are drawn from, which are drawn."""
+
+from fuxiflow.config import figure_inputs
+
+# by figure, in the order of the papers: its category and title in the report
+FIGURES = {
+    "system": ("System", "data flow"),
+    "coverage": ("Observations", "coverage"),
+    "cycling": ("Analyses", "errors through the cycle"),
+    "analysis_error": ("Analyses", "profiles of analysis error"),
+    "surface_error": ("Analyses", "analysis error near the ground"),
+    "increment_case": ("Analyses", "increment of one analysis"),
+    "hybrid_training": ("Analyses", "real and hybrid training"),
+    "unrolling": ("Analyses", "unrolled cycles in training"),
+    "skill_vs_lead": ("Forecasts", "skill against lead time"),
+    "scorecard_era5": ("Forecasts", "scorecard against ERA5"),
+    "error_maps": ("Forecasts", "maps of the mean error"),
+    "obs_loss_weights": ("System", "weights of observations in the loss"),
+    "costs": ("System", "costs"),
+}
+
+
+def figures_drawn():
+    """Return the figures that the configuration has the experiments and references for."""
+    main_sources = CONFIG.resolve(figures_main()).sources
+    compared = "gfs" in CONFIG.verification.baselines and "era5" in figures_references()
+    drawn = {
+        "coverage": main_sources,
+        "scorecard_era5": compared,
+        "hybrid_training": CONFIG.figures.hybrid_training,
+        "unrolling": CONFIG.figures.unrolling,
+        "obs_loss_weights": figure_inputs.joint_experiment(CONFIG),
+    }
+    return [name for name in FIGURES if drawn.get(name, True)]
+
+
+def figures_files(name):
+    """Return the outputs of a figure: as PDF, as PNG for the report, and its table as CSV."""
+    category, title = FIGURES[name]
+    return {
+        "pdf": results(f"figures/{name}.pdf"),
+        "png": report(
+            results(f"figures/{name}.png"),
+            caption=f"../report/{name}.rst",
+            category=category,
+            labels={"figure": title},
+        ),
+        "csv": results(f"figures/{name}.csv"),
+    }
+
+
+def figures_main():
+    """Return the experiment that most figures are about."""
+    return CONFIG.figures.experiments[0]
+
+
+def figures_assimilating():
+    """Return the main experiment and those of the figures that assimilate observations."""
+    main, *others = CONFIG.figures.experiments
+    return [main, *(name for name in others if CONFIG.resolve(name).sources)]
+
+
+def figures_references():
+    """Return the references that errors are drawn against, the truth last."""
+    return figure_inputs.error_references(CONFIG)
+
+
+def figures_mb():
+    """Return the memory in MB of a map: six states beside the interpreter and the libraries."""
+    return 1500 + states_mb(6)
+
+
+def figures_case_grids(names):
+    """Return the sparse grids of sources that the windows about the case touch."""
+    segments_by_source = figure_inputs.case_grids(CONFIG, names)
+    return [
+        results(f"grids/{source}/{segment}.zarr")
+        for source, segments in segments_by_source.items()
+        for segment in segments
+    ]
+
+
+def figures_case_analyses(experiment):
+    """Return the analyses of an experiment that hold the case."""
+    return [results(f"analyses/{experiment}/{figure_inputs.case_segment(CONFIG)}.zarr")]
+
+
+def figures_case_states(reference):
+    """Return the states of a reference that hold the case; none of one that is not used."""
+    if reference not in figures_references():
+        return []
+    return results(f"states/{reference}/{figure_inputs.case_segment(CONFIG)}.zarr")
+
+
+def figures_response():
+    """Return the response to one perturbed observation, where one is perturbed."""
+    return [results(f"analyses/{figures_main()}/response.zarr")] if CONFIG.perturbation else []
