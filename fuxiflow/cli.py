@@ -48,6 +48,10 @@ def _inspect(options: argparse.Namespace) -> None:
 
 def _explain(options: argparse.Namespace) -> None:
     """Say what would run, and which setting, function or file is why."""
+    from fuxiflow import ROOT
+
+    if not (ROOT / "Snakefile").is_file():
+        raise ValueError("explain needs a checkout with its Snakefile: run it in that folder")
     from fuxiflow.runtime import explain
 
     print(explain.explain(*options.paths))
