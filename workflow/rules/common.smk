@@ -107,7 +107,7 @@ def of_source(value):
 def states_mb(count):
     """Return the memory in MB that ``count`` states of all channels take in single precision."""
     cells = CONFIG.grid.nlat * CONFIG.grid.nlon
-    return round(count * len(channels.table()) * cells * 4 / 1e6)
+    return round(count * len(channels.channel_table()) * cells * 4 / 1e6)
 
 
 def memory(mb):
