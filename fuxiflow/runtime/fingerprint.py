@@ -93,10 +93,20 @@ def _named_files(nodes: Sequence[ast.AST]) -> Iterator[str]:
             )
 
 
+def _is_text(node: ast.stmt) -> bool:
+    """Return whether a statement is a string and nothing else."""
+    if not isinstance(node, ast.Expr) or not isinstance(node.value, ast.Constant):
+        return False
+    return isinstance(node.value.value, str)
+
+
 def _drop_docstrings(nodes: Sequence[ast.AST]) -> None:
     for node in nodes:
-        if isinstance(node, _DOCUMENTED) and ast.get_docstring(node, clean=False) is not None:
-            node.body = node.body[1:] or [ast.Pass()]
+        if isinstance(node, _DOCUMENTED):
+            # a string that stands alone below a name documents it, as descriptions of settings do
+            kept = [item for item in node.body if not _is_text(item)]
+            if len(kept) < len(node.body):
+                node.body = kept or [ast.Pass()]
 
 
 @cache

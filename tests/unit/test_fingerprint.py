@@ -137,6 +137,12 @@ def test_without_docstrings_keeps_bodies_valid():
     assert ast.unparse(tree) == "def f():\n    pass"
 
 
+def test_descriptions_below_names_are_docstrings_too(project):
+    before = of(project)
+    edit(project, "fuxiflow/one.py", "F = ", '"""The next one is a number."""\nF = ')
+    assert of(project) == before
+
+
 def test_every_script_of_this_project_has_one():
     scripts = sorted((ROOT / "workflow" / "scripts").glob("*.py"))
     assert scripts
