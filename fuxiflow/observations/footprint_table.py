@@ -1,15 +1,16 @@
 """Footprint tables: Parquet, one row per footprint, ``rejected`` 0 where it is used.
 
-================= ============================================================================
+================= =============================================================================
 time              timestamp[ns], UTC; null where the file has none
 lat, lon          float32, degrees; lon in [-180, 180)
 zenith, azimuth   float32, degrees: of the satellite, seen from the footprint
 scan_position     int16, from 1: column of the swath in its file; 0 where there is no scan
-station           dictionary of strings: who reports, empty for a scan and for whom nobody can tell apart
+station           dictionary of strings: the reporting station; empty for a scan and for
+                  stations that cannot be told apart
 platform, file    dictionary of strings
 channel_<name>    float32, one for each channel, in its unit; NaN where missing
 rejected          uint8, :class:`fuxiflow.observations.rejection_codes.Reason`
-================= ============================================================================
+================= =============================================================================
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,7 +26,8 @@ from fuxiflow.storage import tables
 
 PREFIX = "channel_"
 ROW_GROUP = 100_000
-# times grow by small steps, and angles are too many for a dictionary: a quarter less on disk, and faster
+# Times grow by small steps, and angles are too many for a dictionary: the table takes a quarter
+# less on disk, and is written faster.
 ENCODINGS = {
     "time": "DELTA_BINARY_PACKED",
     **dict.fromkeys(("lat", "lon", "zenith", "azimuth"), "BYTE_STREAM_SPLIT"),
@@ -38,7 +40,7 @@ class FootprintTableError(ValueError):
 
 
 def footprint_schema(channels: Sequence[str]) -> pa.Schema:
-    """The schema of a table with ``channels``."""
+    """The columns and types of a footprint table with ``channels``."""
     return pa.schema(
         [
             ("time", pa.timestamp("ns")),
@@ -72,9 +74,28 @@ def build_footprints(
     platform: str,
     file: str,
 ) -> pa.Table:
-    """A table of one file from ``values`` (n, channel) and the ``columns`` time (datetime64), lat, lon, zenith,
-    azimuth, scan_position and rejected, each (n,), and station, texts, where there are some. Longitudes of any
-    convention are brought to [-180, 180)."""
+    """Build the footprint table of one file.
+
+    Parameters
+    ----------
+    channels : Sequence[str]
+        Channel names.
+    values : np.ndarray
+        Channel values in their units, ``(n, channel)`` float32, NaN where missing.
+    columns : Mapping[str, np.ndarray]
+        ``time`` (datetime64), ``lat``, ``lon``, ``zenith``, ``azimuth``, ``scan_position`` and
+        ``rejected``, each ``(n,)``; and ``station``, texts ``(n,)``, where there are stations.
+        Longitudes of any convention are brought to [-180, 180).
+    platform : str
+        The platform of all footprints.
+    file : str
+        The name of the file.
+
+    Returns
+    -------
+    pa.Table
+        One row for each footprint, in the schema of :func:`footprint_schema`.
+    """
     rows = len(values)
     lon = np.asarray(columns["lon"], np.float32)
     with np.errstate(invalid="ignore"):
@@ -91,15 +112,16 @@ def build_footprints(
         texts = pa.array(np.asarray(columns["station"]).astype(str), pa.string())
         data["station"] = texts.dictionary_encode().cast(_TEXTS)
     data |= {PREFIX + name: values[:, i] for i, name in enumerate(channels)}
-    found = footprint_schema(channels)
+    schema = footprint_schema(channels)
     return pa.table(
         [
             data[field.name]
             if isinstance(data[field.name], pa.Array)
+            # A missing channel stays NaN: null would be something else to all that read the table.
             else pa.array(np.ascontiguousarray(data[field.name]), field.type, from_pandas=False)
-            for field in found
+            for field in schema
         ],
-        schema=found,
+        schema=schema,
     )
 
 
@@ -113,29 +135,67 @@ def values_of(table: pa.Table) -> np.ndarray:
 
 
 def column_values(table: pa.Table, name: str) -> np.ndarray:
-    """One column as a numpy array; null times become NaT."""
+    """One column ``(n,)`` as a numpy array; null times become NaT."""
     return table[name].to_numpy()
 
 
-def category_indices(table: pa.Table, name: str, known: Sequence[str]) -> np.ndarray:
-    """A column of texts as indices (n,) int8 into the ``known`` ones; ValueError names one that is not among them."""
-    found = table[name].unify_dictionaries().to_pandas().cat
-    unknown = sorted(set(found.categories[np.unique(found.codes[found.codes >= 0])]) - set(known))
-    if unknown or (found.codes < 0).any():
+def category_indices(table: pa.Table, name: str, categories: Sequence[str]) -> np.ndarray:
+    """Turn a column of texts into indices into a list of categories.
+
+    Parameters
+    ----------
+    table : pa.Table
+        A footprint table of n rows.
+    name : str
+        The column: ``platform``, ``station`` or ``file``.
+    categories : Sequence[str]
+        The texts that may occur, at most 127.
+
+    Returns
+    -------
+    np.ndarray
+        Indices into ``categories``, ``(n,)`` int8.
+
+    Raises
+    ------
+    ValueError
+        Where a text is missing or not among ``categories``; the message names it.
+    """
+    texts = table[name].unify_dictionaries().to_pandas().cat
+    # The dictionary may hold texts that no row has: only those that occur can be wrong.
+    occurring = set(texts.categories[np.unique(texts.codes[texts.codes >= 0])])
+    unknown = sorted(occurring - set(categories))
+    if unknown or (texts.codes < 0).any():
         raise ValueError(
-            f"{name} {unknown[0] if unknown else 'missing'}, expected one of {', '.join(known)}"
+            f"{name} {unknown[0] if unknown else 'missing'}, "
+            f"expected one of {', '.join(categories)}"
         )
-    numbers = np.array(
-        [known.index(text) if text in known else -1 for text in found.categories], np.int8
+    indices = np.array(
+        [categories.index(text) if text in categories else -1 for text in texts.categories],
+        np.int8,
     )
-    return numbers[found.codes] if len(numbers) else np.zeros(len(table), np.int8)
+    return indices[texts.codes] if len(indices) else np.zeros(len(table), np.int8)
 
 
 def replace_values(table: pa.Table, values: np.ndarray, rejected: np.ndarray) -> pa.Table:
-    """The table with other channel values ``(n, channel)`` and other codes ``(n,)``."""
-    new = {PREFIX + name: values[:, i] for i, name in enumerate(channels_of(table))} | {
-        "rejected": rejected
-    }
+    """Replace the channel values and the rejection codes of a table.
+
+    Parameters
+    ----------
+    table : pa.Table
+        A footprint table of n rows.
+    values : np.ndarray
+        New channel values, ``(n, channel)``.
+    rejected : np.ndarray
+        New rejection codes, ``(n,)``.
+
+    Returns
+    -------
+    pa.Table
+        A new table, all other columns as they were.
+    """
+    new = {PREFIX + name: values[:, i] for i, name in enumerate(channels_of(table))}
+    new["rejected"] = rejected
     arrays = [
         pa.array(np.ascontiguousarray(new[field.name]), field.type)
         if field.name in new
@@ -146,31 +206,43 @@ def replace_values(table: pa.Table, values: np.ndarray, rejected: np.ndarray) ->
 
 
 class FootprintWriter:
-    """Writes a footprint table piece by piece, in row groups of about :data:`ROW_GROUP` rows; a context manager.
+    """Write a footprint table piece by piece, in row groups of about :data:`ROW_GROUP` rows.
 
-    ``metadata`` goes into the file's beside the provenance.
+    A context manager. The file is complete when the context ends.
     """
 
     def __init__(
         self, path: Path, channels: Sequence[str], metadata: Mapping[str, str] | None = None
     ):
+        """Open the file.
+
+        Parameters
+        ----------
+        path : Path
+            The Parquet file.
+        channels : Sequence[str]
+            Channel names.
+        metadata : Mapping[str, str], optional
+            Texts that go into the file's metadata beside the provenance.
+        """
         stamped = tables.stamp_schema(footprint_schema(channels), metadata)
         dictionary = [name for name in stamped.names if name not in ENCODINGS]
         self._writer = pq.ParquetWriter(
             path, stamped, compression="zstd", use_dictionary=dictionary, column_encoding=ENCODINGS
         )
         self._pending: list[pa.Table] = []
-        self._held = 0
+        self._pending_rows = 0
 
     def write(self, table: pa.Table) -> None:
-        """Add rows."""
+        """Add the rows of a table of the same channels."""
         self._pending.append(table)
-        self._held += len(table)
-        if self._held >= ROW_GROUP:
+        self._pending_rows += len(table)
+        if self._pending_rows >= ROW_GROUP:
             self._flush()
 
     def _flush(self) -> None:
-        if self._held:
+        if self._pending_rows:
+            # Each file has a dictionary of its own: a row group needs one for all.
             joined = (
                 pa.concat_tables(self._pending)
                 .replace_schema_metadata()
@@ -178,12 +250,13 @@ class FootprintWriter:
                 .combine_chunks()
             )
             self._writer.write_table(joined.cast(self._writer.schema), row_group_size=2 * ROW_GROUP)
-        self._pending, self._held = [], 0
+        self._pending = []
+        self._pending_rows = 0
 
     def __enter__(self) -> "FootprintWriter":
         return self
 
-    def __exit__(self, kind, value, trace) -> None:
+    def __exit__(self, kind, *_error) -> None:
         if kind is None:
             self._flush()
         self._writer.close()
@@ -206,28 +279,48 @@ def _open(path: Path) -> pq.ParquetFile:
 
 
 def count_rows(path: Path) -> int:
-    """How many footprints a table on disk has."""
+    """Count the footprints of a table on disk, without reading them."""
     with _open(path) as file:
         return file.metadata.num_rows
 
 
+def read_channel_names(path: Path) -> list[str]:
+    """Channel names of a table on disk, in order."""
+    with _open(path) as file:
+        return channels_of(file.schema_arrow.empty_table())
+
+
 def read_row_groups(path: Path, names: Sequence[str] | None = None) -> Iterator[pa.Table]:
-    """The row groups of a table, one after the other, all columns or those called ``names``."""
+    """Read a table row group by row group, all columns or those called ``names``."""
     with _open(path) as file:
         for i in range(file.num_row_groups):
             yield file.read_row_group(i, columns=None if names is None else list(names))
 
 
 def read_footprints(path: Path) -> pa.Table:
-    """A whole table."""
+    """Read a whole table."""
     with _open(path) as file:
         return file.read()
 
 
 def read_used_footprints(path: Path, start: date, end: date) -> pa.Table:
-    """The used footprints of the days from ``start`` to ``end``, both included; other row groups are not decoded."""
-    _open(path).close()
-    first, after = np.datetime64(start, "ns"), np.datetime64(end, "D") + np.timedelta64(1, "D")
+    """Read the used footprints of some days; row groups of other days are not decoded.
+
+    Parameters
+    ----------
+    path : Path
+        A footprint table.
+    start, end : date
+        First and last day, both included.
+
+    Returns
+    -------
+    pa.Table
+        The rows with ``rejected`` 0 and a time on these days.
+    """
+    _open(path).close()  # names what is wrong with the file; read_table would not
+    first = np.datetime64(start, "ns")
+    after = np.datetime64(end, "D") + np.timedelta64(1, "D")
     return pq.read_table(
         path,
         filters=[
@@ -239,43 +332,52 @@ def read_used_footprints(path: Path, start: date, end: date) -> pa.Table:
 
 
 def used_by_day(path: Path, start: date, end: date) -> Iterator[tuple[date, pa.Table]]:
-    """The days from ``start`` to ``end``, both included, with the used footprints of each.
+    """Read the used footprints of some days, one day after the other.
 
     A row group is decoded once where rows are in order of time, and again where they are not.
+
+    Parameters
+    ----------
+    path : Path
+        A footprint table.
+    start, end : date
+        First and last day, both included.
+
+    Yields
+    ------
+    tuple[date, pa.Table]
+        Each day with its used footprints; a day without any has an empty table.
     """
     with _open(path) as file:
-        spans = [_span(file, i) for i in range(file.num_row_groups)]
-        held: dict[int, pa.Table] = {}
+        spans = [_time_span(file, group) for group in range(file.num_row_groups)]
+        # Groups that reach into the next day stay decoded until it is done.
+        decoded: dict[int, pa.Table] = {}
         for number in range((end - start).days + 1):
             day = start + timedelta(days=number)
             first, after = (np.datetime64(day + timedelta(days=i), "ns") for i in (0, 1))
             touched = [i for i, (low, high) in enumerate(spans) if high >= first and low < after]
-            held = {i: held[i] if i in held else _used(file.read_row_group(i)) for i in touched}
+            decoded = {
+                i: decoded[i] if i in decoded else _used(file.read_row_group(i)) for i in touched
+            }
             parts = [
                 part.filter(
                     (pc.field("time") >= pa.scalar(first)) & (pc.field("time") < pa.scalar(after))
                 )
-                for part in held.values()
+                for part in decoded.values()
             ]
             yield day, pa.concat_tables(parts) if parts else file.schema_arrow.empty_table()
 
 
-def _span(file: pq.ParquetFile, group: int) -> tuple[np.datetime64, np.datetime64]:
-    """First and last time of a row group; all times where the file does not say, or where one is missing."""
-    found = (
-        file.metadata.row_group(group).column(file.schema_arrow.get_field_index("time")).statistics
-    )
-    if found is None or not found.has_min_max:
+def _time_span(file: pq.ParquetFile, group: int) -> tuple[np.datetime64, np.datetime64]:
+    """First and last time of a row group; all of time where the file does not say."""
+    column = file.schema_arrow.get_field_index("time")
+    statistics = file.metadata.row_group(group).column(column).statistics
+    if statistics is None or not statistics.has_min_max:
         limits = np.iinfo(np.int64)
+        # The least number is NaT, which compares with nothing.
         return np.datetime64(limits.min + 1, "ns"), np.datetime64(limits.max, "ns")
-    return np.datetime64(found.min, "ns"), np.datetime64(found.max, "ns")
+    return np.datetime64(statistics.min, "ns"), np.datetime64(statistics.max, "ns")
 
 
 def _used(piece: pa.Table) -> pa.Table:
     return piece.filter(pc.field("rejected") == 0)
-
-
-def read_channel_names(path: Path) -> list[str]:
-    """Channel names of a table on disk, in order."""
-    with _open(path) as file:
-        return channels_of(file.schema_arrow.empty_table())

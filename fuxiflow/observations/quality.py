@@ -1,14 +1,15 @@
 """Quality control of footprint tables: segment, duplicates, valid range, bi-weight limits, tracks.
 
-Duplicates and tracks are a matter of one station, or one position of a scan, over the whole table: :func:`repeats`
-finds them in parts, each with some of the stations and positions. All else is a matter of each footprint.
+Duplicates and tracks are a matter of one station, or one position of a scan, over the whole table:
+:func:`duplicates_and_off_track` looks for them in parts, each with some of the stations and
+positions. All else is a matter of each footprint.
 
-A value that fails becomes NaN, a footprint without a value left is rejected; what is rejected keeps its values, for
-inspection. Applied twice, nothing changes.
+A value that fails becomes NaN, and a footprint without a value left is rejected. Rejected
+footprints keep their values, for inspection. Applied twice, nothing changes.
 """
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -17,115 +18,199 @@ import numpy as np
 import pyarrow as pa
 
 from fuxiflow.observations import footprint_table, track_check
-from fuxiflow.observations.biweight import BiweightLimits
+from fuxiflow.observations.biweight import BiweightLimits, Histograms
+from fuxiflow.observations.footprint_table import column_values
 from fuxiflow.observations.rejection_codes import Reason
 
 IDENTITY = ["time", "lat", "lon", "scan_position", "station", "platform", "rejected"]
+"""The columns that the checks for duplicates and tracks need."""
 ROWS = 4_000_000
 """Rows of a part in which duplicates and tracks are sought: about 0.5 GB."""
 
 
 @dataclass(frozen=True)
 class CheckedFootprints:
-    """A table after quality control, and which single values ``(n, channel)`` of used footprints were set missing."""
+    """A table after quality control.
+
+    Attributes
+    ----------
+    footprints : pa.Table
+        The table, n rows, with failed values NaN and ``rejected`` set.
+    out_of_range, outliers : np.ndarray
+        ``(n, channel)`` bool: single values of used footprints that were set missing because they
+        lie outside the valid range, or outside the bi-weight limits.
+    """
 
     footprints: pa.Table
     out_of_range: np.ndarray
     outliers: np.ndarray
 
+    @property
+    def set_missing(self) -> dict[Reason, np.ndarray]:
+        """The marks ``(n, channel)`` of values that were set missing, by reason."""
+        return {Reason.RANGE: self.out_of_range, Reason.OUTLIER: self.outliers}
+
 
 def outside_days(time: np.ndarray, start: date, end: date) -> np.ndarray:
-    """Which times (n,) lie outside the days from ``start`` to ``end``, both included; NaT does."""
-    first, after = np.datetime64(start, "D"), np.datetime64(end, "D") + 1
+    """Mark the times outside some days.
+
+    Parameters
+    ----------
+    time : np.ndarray
+        ``(n,)`` datetime64.
+    start, end : date
+        First and last day, both included.
+
+    Returns
+    -------
+    np.ndarray
+        ``(n,)`` bool; NaT lies outside.
+    """
+    first = np.datetime64(start, "D")
+    after = np.datetime64(end, "D") + 1
     return ~((time >= first) & (time < after))
 
 
+def fit_limits(
+    tables: Iterable[Path], histograms: Histograms, start: date, end: date
+) -> BiweightLimits:
+    """Fit bi-weight limits to footprints as they were read.
+
+    Parameters
+    ----------
+    tables : Iterable[Path]
+        Footprint tables before quality control.
+    histograms : Histograms
+        Empty histograms of the tables' channels; the values of all usable footprints are added.
+    start, end : date
+        First and last day whose footprints count, both included.
+
+    Returns
+    -------
+    BiweightLimits
+        By channel and latitude band.
+    """
+    for path in tables:
+        for piece in footprint_table.read_row_groups(path):
+            outside = outside_days(column_values(piece, "time"), start, end)
+            used = (column_values(piece, "rejected") == Reason.USED) & ~outside
+            histograms.add(
+                footprint_table.values_of(piece)[used], column_values(piece, "lat")[used]
+            )
+    return histograms.limits()
+
+
 def identity_keys(footprints: pa.Table) -> list[np.ndarray]:
-    """Numbers (n,) of platform, station and scan position: what is one and the same as time goes on."""
+    """Numbers ``(n,)`` of platform, station and scan position: equal as long as these are."""
     texts = [
         footprints[name].unify_dictionaries().to_pandas().cat for name in ("platform", "station")
     ]
-    return [
-        *(text.codes.to_numpy() for text in texts),
-        footprint_table.column_values(footprints, "scan_position"),
-    ]
+    return [*(text.codes.to_numpy() for text in texts), column_values(footprints, "scan_position")]
 
 
 def has_identity(footprints: pa.Table) -> np.ndarray:
-    """Which footprints (n,) have a scan position or a station."""
+    """Mark the footprints ``(n,)`` that have a scan position or a station."""
     stations = footprints["station"].unify_dictionaries().to_pandas().cat
     has_name = np.append(stations.categories != "", False)[stations.codes]
-    return (footprint_table.column_values(footprints, "scan_position") > 0) | has_name
+    return (column_values(footprints, "scan_position") > 0) | has_name
 
 
 def off_track_footprints(
     footprints: pa.Table, repeated: np.ndarray, start: date, end: date, max_speed: float
 ) -> np.ndarray:
-    """Which footprints (n,) their station, or the same position of the scan, cannot have come to.
+    """Mark the footprints that their station, or their scan position, cannot have come to.
 
-    Their time or their place is wrong, as it may have moved ``max_speed`` m/s. Judged are those in the days from
-    ``start`` to ``end`` that are no duplicates, whatever their values; see
-    :func:`fuxiflow.observations.track_check.off_track`. Needs the columns :data:`IDENTITY`.
+    Their time or their place is wrong. Judged are those of the days that are no duplicates,
+    whatever their values; see :func:`fuxiflow.observations.track_check.off_track`.
+
+    Parameters
+    ----------
+    footprints : pa.Table
+        Footprints, n rows, with the columns :data:`IDENTITY`.
+    repeated : np.ndarray
+        ``(n,)`` bool, True for duplicates.
+    start, end : date
+        First and last day, both included.
+    max_speed : float
+        The speed in m/s that a station or scan position can have.
+
+    Returns
+    -------
+    np.ndarray
+        ``(n,)`` bool.
     """
-    rejected, time = (
-        footprint_table.column_values(footprints, "rejected"),
-        footprint_table.column_values(footprints, "time"),
-    )
+    rejected = column_values(footprints, "rejected")
+    time = column_values(footprints, "time")
+    # A bad value says nothing about the place: such footprints belong to the track, and the
+    # outcome of an earlier run must not change this one.
     located = np.isin(rejected, [Reason.USED, Reason.RANGE, Reason.OUTLIER, Reason.TRACK])
     rows = np.flatnonzero(
         located & has_identity(footprints) & ~repeated & ~outside_days(time, start, end)
     )
     keys = [key[rows] for key in identity_keys(footprints)]
-    found = np.zeros(len(footprints), bool)
-    places = (
-        footprint_table.column_values(footprints, name)[rows].astype(float)
-        for name in ("lat", "lon")
-    )
-    found[rows] = track_check.off_track(keys, time[rows], *places, max_speed)
-    return found
+    lat, lon = (column_values(footprints, name)[rows].astype(float) for name in ("lat", "lon"))
+    strays = np.zeros(len(footprints), bool)
+    strays[rows] = track_check.off_track(keys, time[rows], lat, lon, max_speed)
+    return strays
 
 
 def duplicate_footprints(footprints: pa.Table) -> np.ndarray:
-    """Which used footprints (n,) repeat platform, station, scan position and time of an earlier used one.
+    """Mark the used footprints that repeat an earlier used one.
 
-    Where there is neither a station nor a scan position, the place has to be the same too: such reports may come from
-    anybody. Needs the columns :data:`IDENTITY`; rows come in the table's order.
+    Duplicates have the same platform, station, scan position and time. Where there is neither a
+    station nor a scan position, the place has to be the same too: such reports may come from
+    anybody.
+
+    Parameters
+    ----------
+    footprints : pa.Table
+        Footprints, n rows in the table's order, with the columns :data:`IDENTITY`.
+
+    Returns
+    -------
+    np.ndarray
+        ``(n,)`` bool.
     """
-    used = np.flatnonzero(footprint_table.column_values(footprints, "rejected") == Reason.USED)
+    used = np.flatnonzero(column_values(footprints, "rejected") == Reason.USED)
     anonymous = ~has_identity(footprints)[used]
     places = [
-        np.where(anonymous, footprint_table.column_values(footprints, name)[used], 0.0)
-        for name in ("lat", "lon")
+        np.where(anonymous, column_values(footprints, name)[used], 0.0) for name in ("lat", "lon")
     ]
     keys = [key[used] for key in identity_keys(footprints)] + places
-    keys.append(footprint_table.column_values(footprints, "time")[used].astype(np.int64))
+    keys.append(column_values(footprints, "time")[used].astype(np.int64))
+    # A key that is the same everywhere tells nothing, and costs a pass of the sort.
     keys = [key for key in keys if len(key) and (key != key[0]).any()]
     order = np.lexsort((used, *keys))
     same = np.ones(len(used), bool)
     same[:1] = False
     for key in keys:
         same[1:] &= np.diff(key[order]) == 0
-    found = np.zeros(len(footprints), bool)
-    found[used[order[same]]] = True
-    return found
+    repeated = np.zeros(len(footprints), bool)
+    repeated[used[order[same]]] = True
+    return repeated
 
 
 def _part(footprints: pa.Table, parts: int) -> np.ndarray:
-    """In which of ``parts`` parts (n,) footprints are looked at: in one and the same those of a platform and station or
-    scan position, or, of what has neither, of a time and place."""
+    """Number ``(n,)`` of the part in which each footprint is looked at, below ``parts``.
+
+    Footprints of one platform and station or scan position are in the same part; of those that
+    have neither, footprints of one time and place are.
+    """
     platforms, stations = (
         footprints[name].unify_dictionaries().to_pandas().cat for name in ("platform", "station")
     )
+    # Codes differ from piece to piece, so the hash is of the texts; the last one is for null.
     texts = [
         np.array([*(zlib.crc32(str(text).encode()) for text in kind.categories), 0], np.uint64)[
             kind.codes
         ]
         for kind in (platforms, stations)
     ]
-    position = footprint_table.column_values(footprints, "scan_position").astype(np.uint64)
-    moment = footprint_table.column_values(footprints, "time").astype(np.int64).astype(np.uint64)
+    position = column_values(footprints, "scan_position").astype(np.uint64)
+    moment = column_values(footprints, "time").astype(np.int64).astype(np.uint64)
+    # Adding zero makes +0 of -0, which is the same place.
     places = [
-        np.ascontiguousarray(footprint_table.column_values(footprints, name) + np.float32(0))
+        np.ascontiguousarray(column_values(footprints, name) + np.float32(0))
         .view(np.uint32)
         .astype(np.uint64)
         for name in ("lat", "lon")
@@ -134,35 +219,55 @@ def _part(footprints: pa.Table, parts: int) -> np.ndarray:
         has_identity(footprints), position, moment ^ (places[0] << np.uint64(32)) ^ places[1]
     )
     mixed = (texts[0] * np.uint64(31) + texts[1]) * np.uint64(1_000_003) + apart
-    mixed = (mixed ^ (mixed >> np.uint64(29))) * np.uint64(
-        0x9E3779B97F4A7C15
-    )  # neighbours come into different parts
+    # Neighbours come into different parts, so that all parts are of like size.
+    mixed = (mixed ^ (mixed >> np.uint64(29))) * np.uint64(0x9E3779B97F4A7C15)
     return (mixed >> np.uint64(40)) % np.uint64(parts)
 
 
 def duplicates_and_off_track(
     path: Path, start: date, end: date, max_speed: float, rows: int = ROWS
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Which footprints (n,) of a table on disk are :func:`duplicates`, and which are :func:`strays`.
+    """Mark duplicates and footprints off their track in a table on disk.
 
-    The table is read once for every ``rows`` rows that it has, some of its stations and scan positions each time, so
-    that memory does not grow with it, but for two octets a row. The result does not depend on ``rows``.
+    The table is read once for every ``rows`` rows that it has, some of its stations and scan
+    positions each time, so that memory does not grow with it, but for two octets a row. The
+    result does not depend on ``rows``.
+
+    Parameters
+    ----------
+    path : Path
+        A footprint table of n rows.
+    start, end : date
+        First and last day of the segment, both included.
+    max_speed : float
+        The speed in m/s that a station or scan position can have.
+    rows : int
+        Rows that are held in memory at a time.
+
+    Returns
+    -------
+    repeated : np.ndarray
+        ``(n,)`` bool, see :func:`duplicate_footprints`.
+    strayed : np.ndarray
+        ``(n,)`` bool, see :func:`off_track_footprints`.
     """
     count = footprint_table.count_rows(path)
     parts = max(1, -(-count // rows))
-    repeated, strayed = np.zeros(count, bool), np.zeros(count, bool)
+    repeated = np.zeros(count, bool)
+    strayed = np.zeros(count, bool)
     for part in range(parts):
-        chosen, pieces, first = [], [], 0
+        indices, pieces, first = [], [], 0
         for piece in footprint_table.read_row_groups(path, IDENTITY):
             mine = np.flatnonzero(_part(piece, parts) == part)
-            chosen.append(mine + first)
+            indices.append(mine + first)
             pieces.append(piece.take(mine))
             first += len(piece)
         if not first:
             break
-        here, found = np.concatenate(chosen), pa.concat_tables(pieces)
-        repeated[here] = duplicate_footprints(found)
-        strayed[here] = off_track_footprints(found, repeated[here], start, end, max_speed)
+        here = np.concatenate(indices)
+        footprints = pa.concat_tables(pieces)
+        repeated[here] = duplicate_footprints(footprints)
+        strayed[here] = off_track_footprints(footprints, repeated[here], start, end, max_speed)
     return repeated, strayed
 
 
@@ -178,32 +283,52 @@ def check_footprints(
 ) -> CheckedFootprints:
     """Apply every check to the footprints that are still used.
 
-    ``repeated`` and ``strayed`` (n,) mark duplicates and tracks (:func:`duplicates`, :func:`strays`, over the whole
-    table). A value fails outside
-    its channel's valid range, of ``ranges`` (least, largest), or farther than ``max_z`` standard deviations from the
-    bi-weight mean of its band; a band without training data has no such limit. ValueError when the limits are of other
-    channels.
+    Parameters
+    ----------
+    footprints : pa.Table
+        Footprints, n rows.
+    repeated, strayed : np.ndarray
+        ``(n,)`` bool: duplicates and footprints off their track, over the whole table
+        (:func:`duplicates_and_off_track`).
+    limits : BiweightLimits
+        Limits of the table's channels. A band without training data has none.
+    start, end : date
+        First and last day of the segment, both included.
+    ranges : Sequence[tuple[float, float]]
+        Least and largest valid value by channel, in its unit, both valid.
+    max_z : float
+        The largest distance from the bi-weight mean of the band, in standard deviations.
+
+    Returns
+    -------
+    CheckedFootprints
+        The table with ``rejected`` set, and the single values that were set missing.
+
+    Raises
+    ------
+    ValueError
+        Where the limits are of other channels.
     """
     channels = footprint_table.channels_of(footprints)
     if channels != limits.channels:
         raise ValueError(
-            f"limits are of channels {', '.join(limits.channels)}, the table has {', '.join(channels)}"
+            f"limits are of channels {', '.join(limits.channels)}, "
+            f"the table has {', '.join(channels)}"
         )
     values = footprint_table.values_of(footprints)
-    rejected = footprint_table.column_values(footprints, "rejected").copy()
+    rejected = column_values(footprints, "rejected").copy()
 
-    def reject(which: np.ndarray, reason: Reason) -> None:
-        rejected[which & (rejected == Reason.USED)] = reason
+    def reject(failed: np.ndarray, reason: Reason) -> None:
+        # The first reason stays.
+        rejected[failed & (rejected == Reason.USED)] = reason
 
-    reject(
-        outside_days(footprint_table.column_values(footprints, "time"), start, end), Reason.SEGMENT
-    )
+    reject(outside_days(column_values(footprints, "time"), start, end), Reason.SEGMENT)
     reject(repeated, Reason.DUPLICATE)
     present = np.isfinite(values)
     with np.errstate(invalid="ignore"):
         least, largest = np.asarray(ranges, np.float32).reshape(-1, 2).T
         in_range = (values >= least) & (values <= largest)
-        far = np.abs(limits.z(values, footprint_table.column_values(footprints, "lat"))) > max_z
+        far = np.abs(limits.z(values, column_values(footprints, "lat"))) > max_z
     reject(~in_range.any(axis=1), Reason.RANGE)
     good = in_range & ~far
     reject(~good.any(axis=1), Reason.OUTLIER)
@@ -215,3 +340,44 @@ def check_footprints(
         used & present & ~in_range,
         used & in_range & far,
     )
+
+
+def check_table(
+    path: Path,
+    limits: BiweightLimits,
+    start: date,
+    end: date,
+    ranges: Sequence[tuple[float, float]],
+    max_z: float,
+    max_speed: float,
+) -> Iterator[CheckedFootprints]:
+    """Apply every check to a table on disk, one row group after the other.
+
+    Parameters
+    ----------
+    path : Path
+        A footprint table as it was read.
+    limits : BiweightLimits
+        Limits of the table's channels.
+    start, end : date
+        First and last day of the segment, both included.
+    ranges : Sequence[tuple[float, float]]
+        Least and largest valid value by channel, in its unit.
+    max_z : float
+        The largest distance from the bi-weight mean of the band, in standard deviations.
+    max_speed : float
+        The speed in m/s that a station or scan position can have.
+
+    Yields
+    ------
+    CheckedFootprints
+        Each row group, see :func:`check_footprints`.
+    """
+    repeated, strayed = duplicates_and_off_track(path, start, end, max_speed)
+    first = 0
+    for piece in footprint_table.read_row_groups(path):
+        part = slice(first, first + len(piece))
+        first += len(piece)
+        yield check_footprints(
+            piece, repeated[part], strayed[part], limits, start, end, ranges, max_z
+        )

@@ -1,14 +1,18 @@
-"""Why a footprint or a file is not used: the codes of ``rejected`` and the reasons of the ledger, in one place."""
+"""Rejection codes: the reasons for which a footprint or a file is not used, in one place."""
 
 from enum import IntEnum
 
 
 class Reason(IntEnum):
-    """A code, and what it means. Codes below 100 are of footprints and stand in the column ``rejected``; the others
-    are of whole files. The first reason found is the one recorded: 1 to 3 and 9 when read, the others after."""
+    """A code with its meaning.
+
+    Codes below 100 are of footprints and stand in the column ``rejected``; the others are of whole
+    files and stand in the ledger alone. The first reason met is the one recorded: readers give 1
+    to 3 and 9, quality control gives the others.
+    """
 
     def __new__(cls, code: int, description: str):
-        """A member with a description."""
+        """Make a member that has a description."""
         member = int.__new__(cls, code)
         member._value_ = code
         member.description = description
@@ -43,5 +47,5 @@ class Reason(IntEnum):
 
     @property
     def label(self) -> str:
-        """The name in the ledger."""
+        """The name of the reason in the ledger."""
         return self.name.lower()

@@ -1,4 +1,4 @@
-"""Mean and standard deviation of a source's gridded values, which standardise what the networks see."""
+"""Mean and standard deviation of a source's gridded values, which standardise network inputs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,17 @@ from fuxiflow.storage import provenance
 
 @dataclass(frozen=True)
 class GridStatistics:
-    """Per channel ``mean`` and ``std`` (float32, units of the channel) over ``count`` observed cells."""
+    """Statistics of the observed cells of one source.
+
+    Attributes
+    ----------
+    channels : list[str]
+        Channel names.
+    mean, std : np.ndarray
+        In units of the channels, ``(channel,)`` float32.
+    count : np.ndarray
+        Observed cells, ``(channel,)``.
+    """
 
     channels: list[str]
     mean: np.ndarray
@@ -36,7 +46,7 @@ class GridStatistics:
 
     @classmethod
     def read(cls, path: Path) -> "GridStatistics":
-        """Read what :meth:`write` wrote."""
+        """Read a group that :meth:`write` wrote."""
         group = zarr.open_group(path, mode="r")
         return cls(
             list(group.attrs["channels"]), *(group[name][:] for name in ("mean", "std", "count"))
@@ -44,7 +54,10 @@ class GridStatistics:
 
 
 class _Moments:
-    """Count, mean and sum of squared deviations per channel, merged block by block (Chan, Golub and LeVeque 1983)."""
+    """Count, mean and sum of squared deviations by channel, merged block by block.
+
+    After Chan, Golub and LeVeque (1983): no second pass over the data, and no cancellation.
+    """
 
     def __init__(self, channels: int):
         self.count, self.mean, self.squares = (np.zeros(channels) for _ in range(3))
@@ -58,17 +71,32 @@ class _Moments:
         squares = np.where(present, values - mean, 0.0)
         squares = (squares * squares).sum(axis=0)
         total = self.count + count
-        gap, share = mean - self.mean, count / np.maximum(total, 1)
+        gap = mean - self.mean
+        share = count / np.maximum(total, 1)
         self.mean += np.where(count > 0, gap * share, 0.0)
         self.squares += squares + np.where(count > 0, gap * gap * self.count * share, 0.0)
         self.count = total
 
 
 def grid_statistics(paths: Sequence[Path], start: date, end: date) -> GridStatistics:
-    """Statistics over the days from ``start`` to ``end``, both included, of the stores at ``paths``.
+    """Compute statistics over some days, in which each observed cell of each hour counts once.
 
-    Each observed cell of each hour counts once. ValueError names the channels that have fewer than two values, which
-    cannot be standardised.
+    Parameters
+    ----------
+    paths : Sequence[Path]
+        Sparse grid stores of one source.
+    start, end : date
+        First and last day, both included.
+
+    Returns
+    -------
+    GridStatistics
+        By channel, float32.
+
+    Raises
+    ------
+    ValueError
+        Where channels have fewer than two values, which cannot be standardised; it names them.
     """
     grids = SparseGrids(paths, cache_bytes=0)
     moments = _Moments(len(grids.channels))
@@ -78,8 +106,9 @@ def grid_statistics(paths: Sequence[Path], start: date, end: date) -> GridStatis
     lacking = [name for name, count in zip(grids.channels, moments.count, strict=True) if count < 2]
     if lacking:
         raise ValueError(
-            f"{grids.source}: no statistics of channels {', '.join(lacking)} from {start} to {end}: fewer "
-            f"than two values; check the ledger of the source, or leave them out of its file"
+            f"{grids.source}: no statistics of channels {', '.join(lacking)} from {start} to "
+            f"{end}: fewer than two values; check the ledger of the source, or leave them out of "
+            f"its file"
         )
     std = np.sqrt(moments.squares / moments.count)
     return GridStatistics(

@@ -1,8 +1,8 @@
-"""Track check: reports that travelled in time or space, found by where their station was before and after.
+"""Track check: reports whose time or place does not fit where their station was before and after.
 
-A ship's reports, or what one position of a sounder's scan sees, follow a track. Of each the sub-sequence is kept that
-has the most reports, less :data:`PENALTY` for every step that is too fast: a wrong time or place is left out, and a
-station that moved house is not.
+A ship's reports, or what one position of a sounder's scan sees, follow a track. Of each track the
+sub-sequence is kept that has the most reports, less :data:`PENALTY` for every step that is too
+fast: a wrong time or place is left out, and a station that moved for good is not.
 """
 
 from collections.abc import Sequence
@@ -21,11 +21,29 @@ _UNIT = np.int64(1) << 32  # a score above, a count below
 
 @njit(cache=True)
 def _possible(time, lat, lon, a, b, speed):
-    """Whether one can get from report ``a`` to the later ``b`` at ``speed`` (m/s): haversine distance."""
+    """Tell if one can get from report ``a`` to the later report ``b`` (haversine distance).
+
+    Parameters
+    ----------
+    time : np.ndarray
+        Times in ns, ``(n,)`` int64.
+    lat, lon : np.ndarray
+        Degrees, ``(n,)``.
+    a, b : int
+        Indices of the two reports.
+    speed : float
+        The largest speed in m/s.
+
+    Returns
+    -------
+    bool
+        True where ``b`` is within reach.
+    """
     reach = (speed * 1e-9 * (time[b] - time[a]) + SLACK) / _RADIUS
     if reach >= np.pi:
         return True
-    dlat, dlon = np.deg2rad(lat[b] - lat[a]), np.deg2rad(lon[b] - lon[a])
+    dlat = np.deg2rad(lat[b] - lat[a])
+    dlon = np.deg2rad(lon[b] - lon[a])
     h = (
         np.sin(dlat / 2) ** 2
         + np.cos(np.deg2rad(lat[a])) * np.cos(np.deg2rad(lat[b])) * np.sin(dlon / 2) ** 2
@@ -35,24 +53,42 @@ def _possible(time, lat, lon, a, b, speed):
 
 @njit(cache=True)
 def _keep(time, lat, lon, edges, speed):
-    """Which of the reports (n,), sorted by identity and time, lie on the tracks between ``edges``."""
+    """Mark the reports that lie on the best sub-sequence of their track.
+
+    Parameters
+    ----------
+    time : np.ndarray
+        Times in ns, ``(n,)`` int64, sorted within each track.
+    lat, lon : np.ndarray
+        Degrees, ``(n,)``.
+    edges : np.ndarray
+        ``(track + 1,)``: the reports of track i are ``edges[i]`` to ``edges[i + 1]``.
+    speed : float
+        The largest speed in m/s.
+
+    Returns
+    -------
+    np.ndarray
+        ``(n,)`` bool, True where a report is kept.
+    """
     kept = np.zeros(time.size, np.bool_)
-    best, most, before = (
-        np.empty(time.size, np.int64),
-        np.empty(time.size, np.int64),
-        np.empty(time.size, np.int64),
-    )
+    # Of the sub-sequences that end at a report: the best score, and the report before it.
+    best = np.empty(time.size, np.int64)
+    before = np.empty(time.size, np.int64)
+    most = np.empty(time.size, np.int64)  # the best score up to a report, whichever it ends at
+    # A jump costs score but counts as a report: of equal scores the longer sequence wins.
     one, jump = _UNIT + 1, _UNIT + 1 - PENALTY * _UNIT
     for track in range(edges.size - 1):
         first, last = edges[track], edges[track + 1]
         for i in range(first, last):
             best[i], before[i] = one, -1
             for j in range(i - 1, max(first, i - LOOK_BACK) - 1, -1):
+                # No report before j can do better than what there is.
                 if most[j] + one <= best[i]:
                     break
-                found = best[j] + (one if _possible(time, lat, lon, j, i, speed) else jump)
-                if found > best[i]:
-                    best[i], before[i] = found, j
+                score = best[j] + (one if _possible(time, lat, lon, j, i, speed) else jump)
+                if score > best[i]:
+                    best[i], before[i] = score, j
             most[i] = best[i] if i == first else max(best[i], most[i - 1])
         i = first
         for j in range(first, last):
@@ -71,10 +107,25 @@ def off_track(
     lon: np.ndarray,
     max_speed: float,
 ) -> np.ndarray:
-    """Which reports (n,) do not lie on the track of their identity, equal numbers in all arrays of ``identity`` (n,).
+    """Mark the reports that do not lie on the track of their identity.
 
-    ``time`` (n,) datetime64, ``lat`` and ``lon`` in degrees, ``max_speed`` in m/s. The order of the reports does not
-    matter where no two of an identity have the same time.
+    The order of the reports does not matter where no two of an identity have the same time.
+
+    Parameters
+    ----------
+    identity : Sequence[np.ndarray]
+        Numbers ``(n,)``: reports of one identity have equal numbers in all of these arrays.
+    time : np.ndarray
+        ``(n,)`` datetime64.
+    lat, lon : np.ndarray
+        Degrees, ``(n,)``.
+    max_speed : float
+        The largest speed of a station, or of what a scan position sees, in m/s.
+
+    Returns
+    -------
+    np.ndarray
+        ``(n,)`` bool, True where a report is off its track.
     """
     nanoseconds = time.astype("datetime64[ns]").astype(np.int64)
     order = np.lexsort((nanoseconds, *identity))
@@ -86,8 +137,8 @@ def off_track(
         if len(time)
         else np.zeros(1, int)
     )
-    found = np.zeros(len(time), bool)
-    found[order] = ~_keep(
+    strays = np.zeros(len(time), bool)
+    strays[order] = ~_keep(
         nanoseconds[order], lat[order].astype(float), lon[order].astype(float), edges, max_speed
     )
-    return found
+    return strays
