@@ -15,8 +15,10 @@ TABLE = ROOT / "config" / "channels.csv"
 class Channel:
     """One two-dimensional field of the state.
 
-    ``unit`` is that of the state; ``era5_scale`` and ``gfs_scale`` multiply the decoded GRIB value into it.
-    ``level`` is in hPa, None at the surface. ``loss_weight`` weighs L_state, ``observation_weight`` L_obs.
+    ``unit`` is that of the state; ``era5_scale`` and ``gfs_scale`` multiply the decoded GRIB value
+    into it. ``level`` is in hPa, None at the surface. ``loss_weight`` weighs L_state,
+    ``observation_weight`` L_obs. The fields with ``era5`` and ``gfs`` in their names are the GRIB
+    keys by which files tell the channel.
     """
 
     name: str
@@ -39,7 +41,7 @@ class Channel:
 
     @property
     def analysed(self) -> bool:
-        """Whether the analysis holds the channel: precipitation belongs to the forecast alone."""
+        """The analysis holds the channel; precipitation belongs to the forecast alone."""
         return self.name != "TP"
 
 
@@ -52,7 +54,7 @@ class ChannelTable(tuple):
         return [channel.name for channel in self]
 
     def index(self, name: str) -> int:
-        """Return the position of ``name``; raise KeyError that lists the known names."""
+        """Return the position of ``name``; raise KeyError that lists the names there are."""
         try:
             return self.names.index(name)
         except ValueError:
@@ -81,7 +83,10 @@ class ChannelTable(tuple):
 
 
 def read_channels(path: Path) -> ChannelTable:
-    """Read a channel table; raise ValueError naming the line of a malformed row."""
+    """Read a channel table; raise ValueError naming the line of a malformed row.
+
+    The columns of the CSV file are the fields of :class:`Channel`; an empty ``level`` is None.
+    """
     kinds = Channel.__annotations__
     channels = []
     with open(path, newline="") as file:
@@ -107,7 +112,7 @@ _KINDS = {"<class 'str'>": str, "<class 'int'>": int, "<class 'float'>": float, 
 
 @cache
 def channel_table() -> ChannelTable:
-    """The project's channel table."""
+    """Return the project's channel table, the 70 channels of ``config/channels.csv``."""
     return read_channels(TABLE)
 
 

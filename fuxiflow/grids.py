@@ -15,16 +15,20 @@ REGIONS = {
 
 
 def row_edges(lat: np.ndarray) -> np.ndarray:
-    """Cell edges ``(lat + 1,)`` in degrees, half-way between rows from north to south; the poles end them."""
+    """Return cell edges ``(lat + 1,)`` in degrees, half-way between rows from north to south.
+
+    The first and last edges are the poles.
+    """
     return np.concatenate([[90.0], 0.5 * (lat[1:] + lat[:-1]), [-90.0]])
 
 
 @dataclass(frozen=True)
 class Grid:
-    """A global grid of ``nlat`` x ``nlon`` cells, latitude north to south, longitude from 0 eastwards.
+    """A global grid of ``nlat`` x ``nlon`` cells, latitude north to south, longitude eastwards.
 
-    With ``poles`` the first and last rows lie on the poles (ERA5 and GFS files, 721 x 1440); without, rows are
-    cell centres (the networks' grid, 720 x 1440, first row at 89.875 north). Longitudes start at 0 in both.
+    With ``poles`` the first and last rows lie on the poles (ERA5 and GFS files, 721 x 1440);
+    without, rows are cell centres (the networks' grid, 720 x 1440, first row at 89.875 north).
+    Longitudes start at 0 in both.
     """
 
     nlat: int
@@ -56,15 +60,19 @@ class Grid:
 
     @property
     def area_weights(self) -> np.ndarray:
-        """Exact cell areas ``(lat,)``, scaled to a mean of 1: differences of sin(latitude) at the cell edges."""
+        """Exact cell areas ``(lat,)``, scaled to a mean of 1.
+
+        The area of a cell is proportional to the difference of sin(latitude) at its edges.
+        """
         edges = np.sin(np.deg2rad(self.lat_bounds))
         area = edges[:-1] - edges[1:]
         return area / area.mean()
 
     def cell(self, lat: np.ndarray, lon: np.ndarray) -> np.ndarray:
-        """Index ``row * nlon + column`` of the nearest cell, in any longitude convention.
+        """Return the index ``row * nlon + column`` of the nearest cell.
 
-        ``lat`` and ``lon`` are in degrees, of one shape; the result has that shape, -1 where either is invalid.
+        ``lat`` and ``lon`` are in degrees, of one shape, longitudes in any convention; the result
+        has that shape, -1 where either is missing or out of range.
         """
         lat, lon = np.asarray(lat, float), np.asarray(lon, float)
         valid = np.isfinite(lat) & np.isfinite(lon) & (np.abs(lat) <= 90.0) & (np.abs(lon) <= 360.0)
@@ -77,7 +85,10 @@ class Grid:
         return np.where(valid, row * self.nlon + column, -1)
 
     def region(self, name: str) -> np.ndarray:
-        """Boolean mask ``(lat, lon)`` of cell centres inside a region of :data:`REGIONS`; KeyError lists the known."""
+        """Return the mask ``(lat, lon)`` of cell centres inside a region of :data:`REGIONS`.
+
+        Raises KeyError with the names of the regions for another one.
+        """
         if name not in REGIONS:
             raise KeyError(f"unknown region {name!r}; known: {', '.join(REGIONS)}")
         south, north, west, east = REGIONS[name]

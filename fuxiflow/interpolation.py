@@ -55,7 +55,7 @@ class GridPosition(NamedTuple):
     across: np.ndarray
 
 
-def locate(grid: Grid, lat: np.ndarray, lon: np.ndarray) -> GridPosition:
+def grid_position(grid: Grid, lat: np.ndarray, lon: np.ndarray) -> GridPosition:
     """Find the rows and columns between which points lie.
 
     Parameters
@@ -103,7 +103,7 @@ def corners(
         ``(n,)`` each; from north-west to south-east.
     """
     nlat, nlon = grid.shape
-    north, west, down, across = locate(grid, lat, lon)
+    north, west, down, across = grid_position(grid, lat, lon)
     for row, row_weight in ((north, 1.0 - down), (np.minimum(north + 1, nlat - 1), down)):
         for column, column_weight in ((west, 1.0 - across), ((west + 1) % nlon, across)):
             yield row * nlon + column, row_weight, column_weight
@@ -127,7 +127,7 @@ def bilinear(field: np.ndarray, grid: Grid, lat: np.ndarray, lon: np.ndarray) ->
         Values at the points, in the field's unit, of the shape of ``lat``.
     """
     nlat, nlon = grid.shape
-    north, west, down, across = locate(grid, lat, lon)
+    north, west, down, across = grid_position(grid, lat, lon)
     east = (west + 1) % nlon
     above, below = (
         (1.0 - across) * field[row, west] + across * field[row, east]

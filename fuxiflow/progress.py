@@ -6,13 +6,27 @@ from collections.abc import Iterable, Iterator
 
 
 def format_duration(seconds: float) -> str:
-    """Seconds as ``h:mm:ss``."""
+    """Return seconds as a text ``h:mm:ss``, rounded to the nearest second."""
     whole = int(seconds + 0.5)
     return f"{whole // 3600}:{whole // 60 % 60:02d}:{whole % 60:02d}"
 
 
 class Progress:
-    """Reports advance through ``total`` steps to a logger, at most every ``every`` seconds, with the time left."""
+    """Reports how far a loop has come, with the time that is left.
+
+    Parameters
+    ----------
+    total : int
+        Number of steps.
+    label : str
+        Name of the loop, with which each line begins.
+    log : logging.Logger
+        Where the lines go.
+    every : float
+        Least time in seconds between two lines; the last step always has one.
+    done : int
+        Steps that an earlier run made; they do not count for the rate.
+    """
 
     def __init__(
         self, total: int, label: str, log: logging.Logger, every: float = 10.0, done: int = 0
@@ -30,13 +44,31 @@ class Progress:
         self.last = now
         left = (now - self.start) / max(self.done - self.first, 1) * (self.total - self.done)
         note = f", {note}" if note else ""
+        # the status page reads this line: its form is fixed
         self.log.info(
             "%s: %d/%d, %s left%s", self.label, self.done, self.total, format_duration(left), note
         )
 
 
 def count_items(items: Iterable, label: str, log: logging.Logger, every: float = 10.0) -> Iterator:
-    """Yield ``items`` of which nobody knows how many there are, reporting to ``log`` how many there were."""
+    """Yield items whose number is not known beforehand, and report how many there were.
+
+    Parameters
+    ----------
+    items : Iterable
+        They are yielded as they come.
+    label : str
+        Name of the loop, with which each line begins.
+    log : logging.Logger
+        Where the lines go.
+    every : float
+        Least time in seconds between two lines; the end always has one.
+
+    Returns
+    -------
+    Iterator
+        The items.
+    """
     done, start = 0, time.monotonic()
     last = start
     for done, item in enumerate(items, 1):
@@ -51,7 +83,26 @@ def count_items(items: Iterable, label: str, log: logging.Logger, every: float =
 def progress(
     items: Iterable, label: str, log: logging.Logger, total: int | None = None, every: float = 10.0
 ) -> Iterator:
-    """Yield ``items``, reporting to ``log``; ``total`` defaults to their length."""
+    """Yield items and report how far the loop over them has come.
+
+    Parameters
+    ----------
+    items : Iterable
+        They are yielded as they come.
+    label : str
+        Name of the loop, with which each line begins.
+    log : logging.Logger
+        Where the lines go.
+    total : int, optional
+        Number of items; by default their length.
+    every : float
+        Least time in seconds between two lines; the last step always has one.
+
+    Returns
+    -------
+    Iterator
+        The items.
+    """
     report = Progress(len(items) if total is None else total, label, log, every)
     for item in items:
         yield item

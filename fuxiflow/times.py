@@ -7,12 +7,25 @@ STEP_HOURS = 6
 
 
 def hours(count: float) -> timedelta:
-    """A timedelta of ``count`` hours."""
+    """Return a timedelta of ``count`` hours."""
     return timedelta(hours=count)
 
 
 def times(start: date, end: date, step_hours: int = STEP_HOURS) -> list[datetime]:
-    """All times from 00 UTC of ``start`` to the last step of the day ``end``, both days included."""
+    """List all times of the days from ``start`` to ``end``, both included.
+
+    Parameters
+    ----------
+    start, end : date
+        The first time is 00 UTC of ``start``, the last one the last step of the day ``end``.
+    step_hours : int
+        Hours from one time to the next.
+
+    Returns
+    -------
+    list of datetime
+        Times in UTC, without a time zone.
+    """
     first = datetime(start.year, start.month, start.day)
     last = datetime(end.year, end.month, end.day) + hours(24)
     count = int((last - first) / hours(step_hours))
@@ -20,13 +33,16 @@ def times(start: date, end: date, step_hours: int = STEP_HOURS) -> list[datetime
 
 
 def segment(day: date, months: int) -> str:
-    """The label YYYY-MM, its first month, of the calendar segment of ``months`` months that holds ``day``."""
+    """Return the label of the calendar segment of ``months`` months that holds ``day``.
+
+    The label YYYY-MM is that of the segment's first month.
+    """
     first = (day.month - 1) // months * months + 1
     return f"{day.year:04d}-{first:02d}"
 
 
 def segment_bounds(label: str, months: int) -> tuple[date, date]:
-    """First and last day of a segment."""
+    """Return the first and last day of the segment of ``months`` months with a label YYYY-MM."""
     year, month = map(int, label.split("-"))
     end_year, end_month = (
         (year, month + months) if month + months <= 12 else (year + 1, month + months - 12)
@@ -35,7 +51,20 @@ def segment_bounds(label: str, months: int) -> tuple[date, date]:
 
 
 def segments(start: date, end: date, months: int) -> list[str]:
-    """Labels of all segments that touch the days from ``start`` to ``end``, in order."""
+    """List the segments that touch the days from ``start`` to ``end``.
+
+    Parameters
+    ----------
+    start, end : date
+        First and last day, both included.
+    months : int
+        Length of a segment; the first segment of a year begins in January.
+
+    Returns
+    -------
+    list of str
+        Labels YYYY-MM in order of time.
+    """
     labels, day = [], start
     while day <= end:
         label = segment(day, months)
@@ -45,12 +74,32 @@ def segments(start: date, end: date, months: int) -> list[str]:
 
 
 def previous_segment(label: str, months: int) -> str:
-    """The label of the segment before ``label``."""
+    """Return the label of the segment before that of ``label``; both are of ``months`` months."""
     return segment(segment_bounds(label, months)[0] - timedelta(days=1), months)
 
 
 def clip(label: str, months: int, start: date, end: date) -> tuple[date, date]:
-    """The part of a segment inside the days from ``start`` to ``end``; ValueError when there is none."""
+    """Return the part of a segment that lies within a period.
+
+    Parameters
+    ----------
+    label : str
+        The segment's first month, YYYY-MM.
+    months : int
+        Length of the segment.
+    start, end : date
+        First and last day of the period, both included.
+
+    Returns
+    -------
+    tuple of date
+        First and last day, both included.
+
+    Raises
+    ------
+    ValueError
+        When no day of the segment lies in the period.
+    """
     first, last = segment_bounds(label, months)
     first, last = max(first, start), min(last, end)
     if first > last:
@@ -59,14 +108,17 @@ def clip(label: str, months: int, start: date, end: date) -> tuple[date, date]:
 
 
 def as_datetime64(values: Iterable[datetime]):
-    """Times as a numpy ``datetime64[ns]`` array ``(time,)``."""
+    """Convert times to a numpy array ``(time,)`` of ``datetime64[ns]``."""
     import numpy as np
 
     return np.array(list(values), dtype="datetime64[ns]")
 
 
 def span(start: date | str, end: date | str):
-    """First and last 6-hourly time of the days from ``start`` to ``end``, as numpy ``datetime64[ns]``."""
+    """Return the first and last 6-hourly time of the days from ``start`` to ``end``.
+
+    Both days are included; the times are numpy ``datetime64[ns]``.
+    """
     import numpy as np
 
     first = np.datetime64(str(start), "ns")

@@ -14,7 +14,8 @@ from fuxiflow.models.forecasters import ForecastModel
 from fuxiflow.models.networks import STEP, Networks
 from fuxiflow.progress import Progress
 from fuxiflow.states.assembly import Assembler, Ledger
-from fuxiflow.states.decoding import decode_analyses, grib_files
+from fuxiflow.states.decoding import decode_analyses
+from fuxiflow.states.decoding import list_grib_files
 from fuxiflow.states.forecasts import ForecastWriter
 from fuxiflow.states.grib import GribReader
 from fuxiflow.states.regrid import SourceGrid, regrid
@@ -121,7 +122,7 @@ def gfs_states(
     """
     wanted = sorted({np.datetime64(time, "ns") for time in times})
     paths = [
-        path for directory in directories for path in grib_files(directory, analyses_only=True)
+        path for directory in directories for path in list_grib_files(directory, analyses_only=True)
     ]
     assembler = Assembler(GribReader(channel_table(), "gfs"), model.grid, ledger)
     moments = [time.astype("datetime64[us]").item() for time in wanted]

@@ -30,7 +30,7 @@ BLOCK = 16  # times that are read at once: those of a chunk of the raw store
 _LEAD = re.compile(r"\.f(\d{3})$")
 
 
-def grib_files(directory: Path, analyses_only: bool = False) -> list[Path]:
+def list_grib_files(directory: Path, analyses_only: bool = False) -> list[Path]:
     """The GRIB files under a directory, sorted; with ``analyses_only`` without those named as forecasts (``.f006``).
 
     Raises FileNotFoundError when there is none.

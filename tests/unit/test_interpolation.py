@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from fuxiflow.grids import Grid
-from fuxiflow.interpolation import bilinear, corners, linear_matrix, locate
+from fuxiflow.interpolation import bilinear, corners, linear_matrix
+from fuxiflow.interpolation import grid_position
 
 POINTS = np.array([90.0, 41.3, 0.0, -17.9, -90.0]), np.array([0.0, 359.9, -180.0, 45.0, 180.0])
 
@@ -22,7 +23,7 @@ def test_a_target_on_a_source_up_to_rounding_takes_that_source_alone():
 @pytest.mark.parametrize("grid", [Grid(19, 36, poles=True), Grid(18, 36)])
 def test_a_cell_is_located_at_itself(grid):
     lat, lon = np.repeat(grid.lat, grid.nlon), np.tile(grid.lon, grid.nlat)
-    north, west, down, across = locate(grid, lat, lon)
+    north, west, down, across = grid_position(grid, lat, lon)
     np.testing.assert_allclose(north + down, np.repeat(np.arange(grid.nlat), grid.nlon), atol=1e-9)
     np.testing.assert_allclose(
         (west + across) % grid.nlon, np.tile(np.arange(grid.nlon), grid.nlat), atol=1e-9
@@ -31,7 +32,7 @@ def test_a_cell_is_located_at_itself(grid):
 
 def test_points_beyond_the_outermost_rows_of_cell_centres_take_those():
     grid = Grid(6, 8)
-    north, _, down, _ = locate(grid, np.array([89.0, -89.0]), np.zeros(2))
+    north, _, down, _ = grid_position(grid, np.array([89.0, -89.0]), np.zeros(2))
     np.testing.assert_array_equal(north + down, [0, 5])
 
 

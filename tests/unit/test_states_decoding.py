@@ -7,11 +7,12 @@ import pytest
 from fuxiflow.channels import channel_table
 from fuxiflow.grids import Grid
 from fuxiflow.states.assembly import Assembler, Ledger, rejection_reason
-from fuxiflow.states.decoding import decode_analyses, decode_forecasts, grib_files
+from fuxiflow.states.decoding import decode_analyses, decode_forecasts
+from fuxiflow.states.decoding import list_grib_files
 from fuxiflow.states.grib import GribReader
 from fuxiflow.states.grib_messages import Fault
 from fuxiflow.states.regrid import SourceGrid, regrid
-from tests.support import grib_files as gribfiles
+from tests.support import grib_files
 
 GRID = Grid(4, 8)
 CHANNELS = channel_table().select(["T500", "MSL", "TP"])
@@ -25,15 +26,15 @@ def assembler(reference="era5"):
 def run(directory, reference="era5", times=TIMES, precipitation=True):
     made = assembler(reference)
     states = list(
-        decode_analyses(made, grib_files(directory, analyses_only=True), times, precipitation)
+        decode_analyses(made, list_grib_files(directory, analyses_only=True), times, precipitation)
     )
     made.ledger.summary()
     return states, made.ledger
 
 
 def expected(seed):
-    fields = [gribfiles.values(c, seed) / (1 if c.analysed else 100) for c in CHANNELS]
-    return regrid(np.stack(fields), SourceGrid.of(gribfiles.GRID), GRID)
+    fields = [grib_files.values(c, seed) / (1 if c.analysed else 100) for c in CHANNELS]
+    return regrid(np.stack(fields), SourceGrid.of(grib_files.GRID), GRID)
 
 
 def append(directory, *messages):
@@ -47,7 +48,7 @@ def reasons(ledger):
 
 @pytest.mark.parametrize("span", [6, 3, 1])
 def test_states_are_assembled_regridded_and_precipitation_summed(tmp_path, span):
-    gribfiles.write_era5(tmp_path, TIMES, CHANNELS, span)
+    grib_files.write_era5(tmp_path, TIMES, CHANNELS, span)
     states, ledger = run(tmp_path)
     for seed, state in enumerate(states):
         np.testing.assert_allclose(state, expected(seed), rtol=2e-4, atol=1e-3)
@@ -56,7 +57,7 @@ def test_states_are_assembled_regridded_and_precipitation_summed(tmp_path, span)
 
 
 def test_the_order_of_messages_and_files_does_not_matter(tmp_path):
-    gribfiles.write_era5(tmp_path, TIMES, CHANNELS)
+    grib_files.write_era5(tmp_path, TIMES, CHANNELS)
     content = (tmp_path / "pressure_levels.grib").read_bytes()
     size = len(content) // 4
     (tmp_path / "pressure_levels.grib").write_bytes(
@@ -68,7 +69,7 @@ def test_the_order_of_messages_and_files_does_not_matter(tmp_path):
 
 
 def test_a_missing_channel_makes_its_time_missing_and_the_rest_goes_through(tmp_path):
-    gribfiles.write_era5(tmp_path, TIMES, CHANNELS)
+    grib_files.write_era5(tmp_path, TIMES, CHANNELS)
     content = (tmp_path / "pressure_levels.grib").read_bytes()
     (tmp_path / "pressure_levels.grib").write_bytes(content[len(content) // 4 :])
     states, ledger = run(tmp_path)
@@ -80,7 +81,7 @@ def test_a_missing_channel_makes_its_time_missing_and_the_rest_goes_through(tmp_
 
 
 def test_an_absent_time_keeps_its_slot(tmp_path):
-    gribfiles.write_era5(tmp_path, TIMES[:2], CHANNELS)
+    grib_files.write_era5(tmp_path, TIMES[:2], CHANNELS)
     states, ledger = run(tmp_path)
     assert [state is None for state in states] == [False, False, True, True]
     assert [(row["time"], row["reason"]) for row in ledger.rows] == [
@@ -89,11 +90,11 @@ def test_an_absent_time_keeps_its_slot(tmp_path):
 
 
 def test_values_out_of_range_go_to_the_ledger_with_file_and_message(tmp_path):
-    gribfiles.write_era5(tmp_path, TIMES[:1], CHANNELS)
+    grib_files.write_era5(tmp_path, TIMES[:1], CHANNELS)
     append(
         tmp_path,
-        gribfiles.era5(
-            channel_table()["MSL"], TIMES[1], gribfiles.values(channel_table()["MSL"]) / 100
+        grib_files.era5(
+            channel_table()["MSL"], TIMES[1], grib_files.values(channel_table()["MSL"]) / 100
         ),
     )
     states, ledger = run(tmp_path, times=TIMES[:2])
@@ -105,7 +106,7 @@ def test_values_out_of_range_go_to_the_ledger_with_file_and_message(tmp_path):
 
 
 def test_damage_is_in_the_ledger_and_costs_only_its_time(tmp_path):
-    gribfiles.write_era5(tmp_path, TIMES, CHANNELS)
+    grib_files.write_era5(tmp_path, TIMES, CHANNELS)
     path = tmp_path / "pressure_levels.grib"
     content = bytearray(path.read_bytes())
     size = len(content) // 4
@@ -118,7 +119,7 @@ def test_damage_is_in_the_ledger_and_costs_only_its_time(tmp_path):
 
 
 def test_an_unreadable_file_beside_good_ones(tmp_path):
-    gribfiles.write_era5(tmp_path, TIMES, CHANNELS)
+    grib_files.write_era5(tmp_path, TIMES, CHANNELS)
     (tmp_path / "empty.grib").write_bytes(b"")
     (tmp_path / "page.grib").write_bytes(b"<!DOCTYPE html>")
     states, ledger = run(tmp_path)
@@ -127,12 +128,12 @@ def test_an_unreadable_file_beside_good_ones(tmp_path):
 
 
 def test_identical_duplicates_pass_and_conflicting_ones_do_not(tmp_path):
-    gribfiles.write_era5(tmp_path, TIMES, CHANNELS)
+    grib_files.write_era5(tmp_path, TIMES, CHANNELS)
     msl = channel_table()["MSL"]
     append(
         tmp_path,
-        gribfiles.era5(msl, TIMES[0], gribfiles.values(msl, 0)),
-        gribfiles.era5(msl, TIMES[1], gribfiles.values(msl, 9)),
+        grib_files.era5(msl, TIMES[0], grib_files.values(msl, 0)),
+        grib_files.era5(msl, TIMES[1], grib_files.values(msl, 9)),
     )
     states, ledger = run(tmp_path)
     assert [state is None for state in states] == [False, True, False, False]
@@ -141,16 +142,16 @@ def test_identical_duplicates_pass_and_conflicting_ones_do_not(tmp_path):
 
 
 def test_missing_points_and_unsupported_grids_are_rejected(tmp_path):
-    gribfiles.write_era5(tmp_path, TIMES[:1], CHANNELS)
-    field = gribfiles.values(channel_table()["T500"])
+    grib_files.write_era5(tmp_path, TIMES[:1], CHANNELS)
+    field = grib_files.values(channel_table()["T500"])
     field[0, 0] = np.nan
     append(
         tmp_path,
-        gribfiles.era5(channel_table()["T500"], TIMES[1], field),
-        gribfiles.era5(
+        grib_files.era5(channel_table()["T500"], TIMES[1], field),
+        grib_files.era5(
             channel_table()["MSL"],
             TIMES[1],
-            gribfiles.values(channel_table()["MSL"]),
+            grib_files.values(channel_table()["MSL"]),
             longitudeOfLastGridPointInDegrees=100.0,
             iDirectionIncrementInDegrees=9.0,
         ),
@@ -163,12 +164,12 @@ def test_missing_points_and_unsupported_grids_are_rejected(tmp_path):
 
 def test_precipitation_that_does_not_make_up_six_hours(tmp_path):
     tp = channel_table()["TP"]
-    gribfiles.write_era5(tmp_path, TIMES[:1], CHANNELS)
-    gribfiles.write_era5(tmp_path / "more", TIMES[1:2], CHANNELS[:2])
+    grib_files.write_era5(tmp_path, TIMES[:1], CHANNELS)
+    grib_files.write_era5(tmp_path / "more", TIMES[1:2], CHANNELS[:2])
     append(
         tmp_path,
         *(
-            gribfiles.era5(tp, TIMES[1] - timedelta(hours=h), gribfiles.values(tp) / 100, 1)
+            grib_files.era5(tp, TIMES[1] - timedelta(hours=h), grib_files.values(tp) / 100, 1)
             for h in range(5)
         ),
     )
@@ -182,11 +183,11 @@ def test_precipitation_that_does_not_make_up_six_hours(tmp_path):
 
 def test_longer_accumulations_win_and_crossing_ones_are_ignored(tmp_path):
     tp = channel_table()["TP"]
-    gribfiles.write_era5(tmp_path, TIMES, CHANNELS)
+    grib_files.write_era5(tmp_path, TIMES, CHANNELS)
     append(
         tmp_path,
-        gribfiles.era5(tp, TIMES[1], gribfiles.values(tp), 1),
-        gribfiles.era5(tp, TIMES[1] + timedelta(hours=3), gribfiles.values(tp), 6),
+        grib_files.era5(tp, TIMES[1], grib_files.values(tp), 1),
+        grib_files.era5(tp, TIMES[1] + timedelta(hours=3), grib_files.values(tp), 6),
     )
     states, ledger = run(tmp_path)
     np.testing.assert_allclose(states[1], expected(1), rtol=2e-4, atol=1e-3)
@@ -195,7 +196,7 @@ def test_longer_accumulations_win_and_crossing_ones_are_ignored(tmp_path):
 
 def test_gfs_analyses_have_no_precipitation_and_forecasts_are_not_analyses(tmp_path):
     for time in TIMES[:2]:
-        gribfiles.write_gfs(tmp_path, time, [0, 6], CHANNELS)
+        grib_files.write_gfs(tmp_path, time, [0, 6], CHANNELS)
     states, ledger = run(tmp_path, "gfs", TIMES[:2], precipitation=False)
     np.testing.assert_allclose(states[0][:2], expected(0)[:2], rtol=2e-4)
     assert np.isnan(states[0][2]).all()
@@ -209,12 +210,12 @@ def test_gfs_analyses_have_no_precipitation_and_forecasts_are_not_analyses(tmp_p
 
 def test_forecasts_by_initial_time_and_lead(tmp_path):
     first, second = TIMES[0], TIMES[2]
-    gribfiles.write_gfs(tmp_path, first, [0, 6, 12], CHANNELS)
-    gribfiles.write_gfs(tmp_path, second, [0, 12], CHANNELS)
-    gribfiles.write_gfs(tmp_path, TIMES[1], [0], CHANNELS)
+    grib_files.write_gfs(tmp_path, first, [0, 6, 12], CHANNELS)
+    grib_files.write_gfs(tmp_path, second, [0, 12], CHANNELS)
+    grib_files.write_gfs(tmp_path, TIMES[1], [0], CHANNELS)
     made = assembler("gfs")
     inits, states = decode_forecasts(
-        made, grib_files(tmp_path), [0, 12], TIMES[0], TIMES[3], [0, 6, 12]
+        made, list_grib_files(tmp_path), [0, 12], TIMES[0], TIMES[3], [0, 6, 12]
     )
     found = {(i, j): state for i, j, state in states}
     made.ledger.summary()
@@ -230,7 +231,7 @@ def test_forecasts_by_initial_time_and_lead(tmp_path):
 
 def test_files_of_a_directory(tmp_path):
     with pytest.raises(FileNotFoundError, match="no GRIB file"):
-        grib_files(tmp_path)
+        list_grib_files(tmp_path)
     for name in (
         "provenance.json",
         ".tmp",
@@ -240,12 +241,12 @@ def test_files_of_a_directory(tmp_path):
         "a.grib",
     ):
         (tmp_path / name).write_bytes(b"x")
-    assert [p.name for p in grib_files(tmp_path)] == [
+    assert [p.name for p in list_grib_files(tmp_path)] == [
         "a.grib",
         "gfs.t00z.pgrb2.1p00.f000",
         "gfs.t00z.pgrb2.1p00.f006",
     ]
-    assert [p.name for p in grib_files(tmp_path, analyses_only=True)] == [
+    assert [p.name for p in list_grib_files(tmp_path, analyses_only=True)] == [
         "a.grib",
         "gfs.t00z.pgrb2.1p00.f000",
     ]

@@ -12,7 +12,8 @@ from fuxiflow.channels import channel_table
 from fuxiflow.grids import Grid
 from fuxiflow.progress import progress
 from fuxiflow.states.assembly import Assembler, Ledger
-from fuxiflow.states.decoding import decode_analyses, grib_files
+from fuxiflow.states.decoding import decode_analyses
+from fuxiflow.states.decoding import list_grib_files
 from fuxiflow.states.grib import GribReader
 from fuxiflow.states.grib_messages import GribError
 from fuxiflow.states.store import StateWriter
@@ -21,7 +22,7 @@ from fuxiflow.states.store import StateWriter
 def main(input, output, params, log):
     wanted = times.times(*map(date.fromisoformat, params.dates))
     grid, ledger = Grid(**params.grid), Ledger()
-    paths = grib_files(input.raw, analyses_only=True)
+    paths = list_grib_files(input.raw, analyses_only=True)
     assembler = Assembler(GribReader(channel_table(), params.reference), grid, ledger)
     # a GFS analysis holds no precipitation: its slot stays NaN
     states = decode_analyses(assembler, paths, wanted, precipitation=params.reference != "gfs")

@@ -11,7 +11,8 @@ from fuxiflow.channels import channel_table
 from fuxiflow.grids import Grid
 from fuxiflow.progress import progress
 from fuxiflow.states.assembly import Assembler, Ledger
-from fuxiflow.states.decoding import decode_forecasts, grib_files
+from fuxiflow.states.decoding import decode_forecasts
+from fuxiflow.states.decoding import list_grib_files
 from fuxiflow.states.forecasts import ForecastWriter
 from fuxiflow.states.grib import GribReader
 from fuxiflow.states.grib_messages import GribError
@@ -23,7 +24,7 @@ def main(input, output, params, log):
     leads = list(range(0, params.max_lead_hours + 1, STEP_HOURS))
     grid, ledger = Grid(**params.grid), Ledger()
     assembler = Assembler(GribReader(channel_table(), "gfs"), grid, ledger)
-    paths = grib_files(input.raw)
+    paths = list_grib_files(input.raw)
     inits, states = decode_forecasts(
         assembler, paths, params.init_hours, first, last + hours(18), leads
     )
