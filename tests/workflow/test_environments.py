@@ -9,8 +9,11 @@ import yaml
 
 from fuxiflow import ROOT
 from fuxiflow.observations import readers
-from fuxiflow.runtime.fingerprint import closure
+from fuxiflow.runtime.fingerprint import closure, fingerprint
+from fuxiflow.runtime.workflow_stages import STAGES
+from tests.support.parsed_rules import parsed_rules
 
+EMBEDDED = "embedded synthetic world"
 ENVIRONMENTS = sorted((ROOT / "envs").glob("*.yaml"))
 SCRIPTS = sorted((ROOT / "workflow" / "scripts").glob("*.py"))
 # what conda-forge calls a package that Python imports by another name; first: what it is called on PyPI
@@ -134,20 +137,6 @@ def test_stages_do_without_each_others_heavy_packages(stage, heavy):
     assert not {PACKAGES.get(module, (module, module))[1] for module in heavy} & named.keys()
 
 
-def test_rules_name_the_environment_of_their_stage():
-    for path in (ROOT / "workflow/rules").glob("*.smk"):
-        found = re.findall(
-            r'^\s*conda:\s*"\.\./\.\./(\S+)"(?:(?!^\s*rule ).)*?^\s*script:\s*"\.\./scripts/(\S+)"',
-            path.read_text(),
-            re.M | re.S,
-        )
-        assert len(found) == path.read_text().count("script:"), path.name
-        for environment, script in found:
-            assert ROOT / environment == environment_of(ROOT / "workflow/scripts" / script)[0], (
-                f"{path.name}: {script}"
-            )
-
-
 @pytest.mark.parametrize("path", ENVIRONMENTS, ids=lambda path: path.stem)
 def test_versions_are_those_of_the_pinned_list(path):
     known = pins()
@@ -163,24 +152,31 @@ def test_versions_are_those_of_the_pinned_list(path):
         assert f"{known[pypi]}.".startswith(f"{version}."), f"{path.name}: {name}"
 
 
-def test_every_rule_names_its_environment():
+@pytest.mark.parametrize("configuration", ["test.yaml", "paper.yaml"])
+def test_every_rule_has_what_all_rules_have(configuration):
+    for name, rule in parsed_rules(configuration).items():
+        if rule.script is None:
+            assert name in STAGES or name == "all", f"{name} has no script"
+            continue
+        script = ROOT / "workflow/scripts" / f"{name}.py"
+        assert rule.script == f"../scripts/{name}.py"
+        assert ROOT / "workflow/rules" / rule.conda_env == (
+            ROOT / "workflow/rules" / "../../envs" / environment_of(script)[0].name
+        )
+        stem = str(rule.benchmark).removeprefix("results/").removesuffix(".tsv").split("/", 2)
+        assert stem[1] == "benchmarks"
+        assert stem[2].startswith(f"{name}/")
+        assert [str(log) for log in rule.log] == [f"results/{stem[0]}/logs/{stem[2]}.log"]
+        assert rule.params.code(None) == fingerprint(script)
+        assert rule.params.world == ("archive" if configuration == "paper.yaml" else EMBEDDED)
+        assert {"mem_mb", "runtime"} <= rule.resources.keys(), f"{name} asks for no memory or time"
+
+
+def test_rules_leave_to_one_place_what_all_rules_have():
     for path in (ROOT / "workflow/rules").glob("*.smk"):
-        for block in re.split(r"^\s*rule ", path.read_text(), flags=re.M)[1:]:
-            name = block.split(":")[0]
-            if "script:" not in block:
-                assert "localrule: True" in block, f"{path.name}: {name} has no script"
-                continue
-            for key in (
-                "conda:",
-                "log:",
-                "benchmark:",
-                "threads:",
-                "mem_mb=",
-                "runtime=",
-                f'code=code("{name}")',
-                f'"../scripts/{name}.py"',
-            ):
-                assert key in block, f"{path.name}: rule {name} lacks {key}"
+        text = path.read_text()
+        for directive in ("conda:", "log:", "benchmark:", "world=", "code="):
+            assert not re.search(rf"^\s*{directive}", text, re.M), f"{path.name}: {directive}"
 
 
 def test_scripts_are_thin_and_named_after_rules():
