@@ -31,7 +31,7 @@ from fuxiflow import ROOT
 from fuxiflow.config import sources
 from fuxiflow.observations import footprint_table, readers
 from fuxiflow.observations.orbits import Swath, swath
-from fuxiflow.world.atms_sdr import iet
+from fuxiflow.world.writers.atms_sdr import iet
 
 REAL = ROOT.parent / "shared" / "realdata" / "atms_sdr"
 DAY = np.datetime64("2022-07-01", "ns")

@@ -24,7 +24,7 @@ class Analyses(Section):
 
     @property
     def errors(self) -> dict[str, float]:
-        """What :class:`fuxiflow.world.errors.AnalysisErrors` is made of."""
+        """What :class:`fuxiflow.world.analysis_errors.AnalysisErrors` is made of."""
         low = self.error if self.low_level_error is None else self.low_level_error
         return {
             "error": self.error,
@@ -63,6 +63,12 @@ class Observing(Section):
         if self.start and self.end and self.start > self.end:
             raise ValueError(f"start {self.start} is after end {self.end}")
         return self
+
+    def observes(self, day: date) -> bool:
+        """Whether the source observes on a day: within ``start`` and ``end``, and in no outage."""
+        if (self.start and day < self.start) or (self.end and day > self.end):
+            return False
+        return not any(outage.start <= day <= outage.end for outage in self.outages)
 
 
 class Flying(Observing):

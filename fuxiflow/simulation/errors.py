@@ -23,13 +23,13 @@ CAUTION = 30
 """A position of the scan has as much say about its own bias as so many departures have against it."""
 
 
-def surface(land_fraction: np.ndarray) -> np.ndarray:
+def surface_index(land_fraction: np.ndarray) -> np.ndarray:
     """Index into :data:`SURFACES` of land fractions (n,)."""
     return (np.asarray(land_fraction) >= LEAST_LAND).astype(np.int64)
 
 
 @dataclass(frozen=True)
-class Errors:
+class ObservationErrors:
     """Errors of a source's ``channels``, on its logarithmic ones of the logarithm.
 
     ``bias (surface, channel)``; ``scan (position + 1, channel)`` what a position of the scan has beside it, 0 for what
@@ -66,7 +66,7 @@ class Errors:
             group.create_array(name, data=values, chunks=values.shape, dimension_names=dimensions)
 
     @classmethod
-    def read(cls, path: Path) -> "Errors":
+    def read(cls, path: Path) -> "ObservationErrors":
         """Read what :meth:`write` wrote."""
         group = zarr.open_group(path, mode="r")
         arrays = (group[name][:] for name in ("bias", "scan", "factor"))
@@ -82,7 +82,7 @@ class Errors:
     ) -> np.ndarray:
         """Equivalents ``values (n, channel)`` with bias and drawn noise, float32; positions beyond those known have
         the bias of their surface alone."""
-        kind = surface(land_fraction)
+        kind = surface_index(land_fraction)
         place = np.where((position > 0) & (position < len(self.scan)), position, 0)
         error = self.bias[kind] + self.scan[place]
         noise = random.standard_normal(values.shape, dtype=np.float32)
@@ -94,16 +94,16 @@ class Errors:
         ).astype(np.float32)
 
 
-def departures(
+def scaled_departures(
     values: np.ndarray, equivalents: np.ndarray, logarithmic: Sequence[bool]
 ) -> np.ndarray:
     """Observed minus simulated ``(n, channel)``, of logarithms where a channel is judged by its logarithm."""
     return on_scale(values, logarithmic) - on_scale(equivalents, logarithmic)
 
 
-def estimate(
+def estimate_errors(
     channels: Sequence[str], found: np.ndarray, land_fraction: np.ndarray, position: np.ndarray
-) -> Errors:
+) -> ObservationErrors:
     """Errors from departures ``found (n, channel)``, NaN if missing, at ``land_fraction`` and scan ``position`` (n,).
 
     Where a surface has fewer than :data:`CAUTION` departures of some channel that has any, both surfaces together
@@ -117,7 +117,7 @@ def estimate(
             "no departures, nothing to take errors from; choose another template period, or look at the "
             "ledger of the source"
         )
-    kind = surface(land_fraction)
+    kind = surface_index(land_fraction)
     bias, factor = [], []
     for i in range(len(SURFACES)):
         part = found[kind == i]
@@ -126,7 +126,7 @@ def estimate(
         bias.append(_mean(held))
         factor.append(_factor(held - bias[-1]))
     bias = np.array(bias)
-    return Errors(
+    return ObservationErrors(
         list(channels),
         bias.astype(np.float32),
         _scan(_held(found) - bias[kind], position),

@@ -99,7 +99,9 @@ def _moved(footprints: pa.Table, shift: np.timedelta64) -> Iterator[FootprintGeo
         yield FootprintGeometry(str(name), **{key: value[rows] for key, value in columns.items()})
 
 
-def orbits(source: Source, day: date, strides: tuple[int, int]) -> Iterator[FootprintGeometry]:
+def orbit_places(
+    source: Source, day: date, strides: tuple[int, int]
+) -> Iterator[FootprintGeometry]:
     """The footprints of a day of the source's platforms that have an orbit, every so-manieth scan and field of view."""
     from fuxiflow.observations.orbits import (
         swath,  # pyorbital, which copies of real footprints do without

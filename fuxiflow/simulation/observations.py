@@ -21,12 +21,12 @@ PART = 200_000
 """Footprints that are simulated at once."""
 
 
-def generator(seed: int, source: str, day: date) -> np.random.Generator:
+def day_generator(seed: int, source: str, day: date) -> np.random.Generator:
     """Random numbers of a source's day, whatever other days are made."""
     return numbered_generator(seed, label_number(source), day.toordinal())
 
 
-def departures(
+def template_departures(
     source: Source,
     operator: EquivalentOperator,
     reanalysis: ReanalysisSampler,
@@ -41,7 +41,7 @@ def departures(
         found = template.read(day)
         rows = np.flatnonzero(reanalysis.covers(footprint_table.column_values(found, "time")))
         if len(rows) > share:
-            rows = np.sort(generator(seed, source.name, day).choice(rows, share, replace=False))
+            rows = np.sort(day_generator(seed, source.name, day).choice(rows, share, replace=False))
         if not len(rows):
             continue
         found = found.take(pa.array(rows))
@@ -51,13 +51,15 @@ def departures(
             operator, columns, footprint_table.column_values(found, "zenith")
         )
         yield (
-            errors.departures(footprint_table.values_of(found), equivalents, source.logarithmic),
+            errors.scaled_departures(
+                footprint_table.values_of(found), equivalents, source.logarithmic
+            ),
             columns.land_fraction.numpy(),
             footprint_table.column_values(found, "scan_position").astype(np.int64),
         )
 
 
-def footprints(
+def places_of_day(
     source: Source,
     kind: str,
     template: geometry.Template,
@@ -70,7 +72,7 @@ def footprints(
     known = {
         "template": lambda: template.copied(day),
         "drawn": lambda: template.drawn(day, random),
-        "orbits": lambda: geometry.orbits(source, day, strides),
+        "orbits": lambda: geometry.orbit_places(source, day, strides),
     }
     if kind not in known:
         raise ValueError(f"unknown geometry {kind!r}; known: {', '.join(known)}")
@@ -79,11 +81,11 @@ def footprints(
             yield found.rows(np.arange(first, min(first + PART, len(found))))
 
 
-def observe(
+def simulate_observations(
     source: Source,
     operator: EquivalentOperator,
     reanalysis: ReanalysisSampler,
-    found: errors.Errors,
+    found: errors.ObservationErrors,
     places: geometry.FootprintGeometry,
     random: np.random.Generator,
 ) -> tuple[pa.Table, int]:

@@ -24,15 +24,15 @@ DIRECTORY = ROOT / "resources" / "world"
 BEGIN, END = datetime(2021, 10, 23), datetime(2024, 6, 1)
 
 
-def path(truncation: int) -> Path:
+def climate_path(truncation: int) -> Path:
     """Where the states of a truncation are."""
     return DIRECTORY / f"t{truncation}.npz"
 
 
-def start(model: NatureModel, time: datetime) -> ModelState:
+def climate_start(model: NatureModel, time: datetime) -> ModelState:
     """Where a spin-up that is to begin by ``time`` begins: on the first of the month, with that month's state; at rest,
     at ``time``, where there are no states of this truncation. ValueError when they do not fit."""
-    file = path(model.truncation)
+    file = climate_path(model.truncation)
     if not file.exists():
         return model.rest(time)
     first = datetime(time.year, time.month, 1)
@@ -45,7 +45,7 @@ def start(model: NatureModel, time: datetime) -> ModelState:
     return model.settled(first, fields, str(file))
 
 
-def packed(states: list[ModelState]) -> dict[str, np.ndarray]:
+def pack_states(states: list[ModelState]) -> dict[str, np.ndarray]:
     """The dynamics of twelve states, from January on, as named arrays; each ``.largest`` is what its shares are of."""
     taken, arrays = [state.arrays() for state in states], {}
     for name in (
@@ -72,5 +72,7 @@ def build_climate(truncation: int) -> Path:
         if state.time.day == 1 and state.time.hour == 0 and state.time > END - timedelta(days=360):
             kept[state.time.month] = state
     DIRECTORY.mkdir(parents=True, exist_ok=True)
-    np.savez_compressed(path(model.truncation), **packed([kept[month] for month in range(1, 13)]))
-    return path(model.truncation)
+    np.savez_compressed(
+        climate_path(model.truncation), **pack_states([kept[month] for month in range(1, 13)])
+    )
+    return climate_path(model.truncation)

@@ -21,6 +21,7 @@ import jax.numpy as jnp
 import jax_datetime as jdt
 import numpy as np
 import xarray as xr
+import zarr
 from dinosaur.scales import units
 from jcm import constants
 from jcm.data.bc.interpolate import upsample_terrain_ds
@@ -32,6 +33,8 @@ from jcm.physics_interface import PhysicsState, compute_physics_step_gridpoint, 
 from jcm.terrain import TerrainData
 
 from fuxiflow.physics import GAS_CONSTANT_DRY
+from fuxiflow.storage import provenance
+from fuxiflow.world.truth import EPOCH, add_coordinates, field_compressor, hour_of
 
 FRAME_HOURS = 6
 STRIDE_HOURS = 12
@@ -316,3 +319,41 @@ def _packaged(name: str) -> xr.Dataset:
     path = resources.files("jcm.data.bc") / "t30" / "clim" / f"{name}.nc"
     with xr.open_dataset(str(path), engine="netcdf4") as dataset:
         return dataset.load()
+
+
+def write_model_states(path: Path, states: Sequence[ModelState]) -> None:
+    """Write states, none or more: the arrays of :meth:`ModelState.arrays`, ``(time, …)``, one time a chunk."""
+    group = zarr.open_group(path, mode="w")
+    group.attrs.update(
+        title="states of the nature run at the init times of forecasts",
+        provenance=provenance.as_json(),
+    )
+    add_coordinates(group, [state.time for state in states], {})
+    if not states:
+        return
+    every = [state.arrays() for state in states]
+    for name in every[0]:
+        data = np.stack([arrays[name] for arrays in every])
+        group.create_array(
+            name, data=data, chunks=(1, *data.shape[1:]), compressors=field_compressor()
+        )
+
+
+def model_state_times(path: Path) -> list[datetime]:
+    """Times of the states of a store."""
+    return [
+        EPOCH + timedelta(hours=int(hour)) for hour in zarr.open_group(path, mode="r")["time"][:]
+    ]
+
+
+def read_model_state(path: Path, model: NatureModel, time: datetime) -> ModelState:
+    """The state at ``time``; KeyError lists the times there are."""
+    group = zarr.open_group(path, mode="r")
+    hours = list(group["time"][:])
+    if hour_of(time) not in hours:
+        raise KeyError(
+            f"{path}: no state at {time}; there are {', '.join(map(str, model_state_times(path))) or 'none'}"
+        )
+    index = hours.index(hour_of(time))
+    arrays = {name: np.asarray(array[index]) for name, array in group.arrays() if name != "time"}
+    return model.restore(time, arrays, str(path))

@@ -16,11 +16,11 @@ import torch
 
 from fuxiflow import physics
 from fuxiflow.channels import PRESSURE_LEVELS
+from fuxiflow.config import world as settings
 from fuxiflow.config.sources import Platform, Source
 from fuxiflow.observations.orbits import track
 from fuxiflow.operators.radio_occultation import geometric_height, refractivity
 from fuxiflow.randomness import generator
-from fuxiflow.world.outages import observed
 from fuxiflow.world.windows import TruthWindow, TruthWindows
 
 VARIABLES = (
@@ -89,7 +89,7 @@ def destination(
     ) % 360.0 - 180.0
 
 
-def places(
+def occultation_places(
     platform: Platform, time: np.ndarray, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Latitude, longitude and azimuth (n,) in degrees of the occultations that a platform sees at ``time`` (n,)."""
@@ -114,7 +114,7 @@ def _standard(height: np.ndarray) -> np.ndarray:
     return found
 
 
-def profile(column: Mapping[str, float], lat: float, height: np.ndarray) -> np.ndarray:
+def refractivity_profile(column: Mapping[str, float], lat: float, height: np.ndarray) -> np.ndarray:
     """Refractivity (level,) in N-units at geometric ``height`` (level,) in m of one ``column`` of the truth at ``lat``.
 
     Between the levels temperature and the logarithm of specific humidity are linear in height, and the logarithm of
@@ -165,8 +165,13 @@ def relative_errors(height: np.ndarray, count: int, rng: np.random.Generator) ->
     return np.interp(height, _ERROR_HEIGHTS, ERROR_SHARES) * mixed / np.hypot(1.0 - share, share)
 
 
-def observe_day(
-    source: Source, platform: Platform, truth: TruthWindows, day: date, options: Mapping, seed: int
+def observe_occultations(
+    source: Source,
+    platform: Platform,
+    truth: TruthWindows,
+    day: date,
+    options: settings.Occultations,
+    seed: int,
 ) -> Occultations | None:
     """The occultations of one day on one platform; None where there are none.
 
@@ -176,21 +181,21 @@ def observe_day(
     """
     start = datetime(day.year, day.month, day.day)
     last = min(start + timedelta(days=1), max(truth.times))
-    if not observed(day, options) or last <= start:
+    if not options.observes(day) or last <= start:
         return None
     rng = generator(seed, source.name, platform.name, day)
-    count = options["daily"]
+    count = options.daily
     milliseconds = (np.arange(count) + rng.random(count)) * (86_400_000 / count)
     time = np.datetime64(start, "ns") + milliseconds.astype("timedelta64[ms]")
-    lat, lon, azimuth = places(platform, time, rng)
+    lat, lon, azimuth = occultation_places(platform, time, rng)
     lat, lon = np.round(lat, 4), np.round(lon, 4)
-    height = np.arange(0.0, TOP + 1.0, options["spacing_metres"])
-    errors = options["noise"] * relative_errors(height, count, rng)
+    height = np.arange(0.0, TOP + 1.0, options.spacing_metres)
+    errors = options.noise * relative_errors(height, count, rng)
     lowest = rng.uniform(-DEPTH / 3.0, DEPTH, count).clip(0.0)
     kept = time <= np.datetime64(last, "ns")
     found = _profiles(truth.window(start, last), lat[kept], lon[kept], time[kept], height)
     spoiled = found * (1.0 + errors[kept])
-    ground = np.isfinite(found).argmax(axis=1) * options["spacing_metres"]
+    ground = np.isfinite(found).argmax(axis=1) * options.spacing_metres
     spoiled[height < (ground + lowest[kept])[:, None]] = np.nan
     return Occultations(time[kept], lat[kept], lon[kept], azimuth[kept], height, spoiled)
 
@@ -201,11 +206,13 @@ def _profiles(
     """Refractivity ``(n, level)`` of the truth at points (n,) in degrees, at ``height`` (level,) in m."""
     found = window.values(lat, lon, time)
     rows = (dict(zip(found, row, strict=True)) for row in zip(*found.values(), strict=True))
-    profiles = [profile(column, place, height) for place, column in zip(lat, rows, strict=True)]
+    profiles = [
+        refractivity_profile(column, place, height) for place, column in zip(lat, rows, strict=True)
+    ]
     return np.array(profiles).reshape(len(lat), len(height))
 
 
-def join(parts: list[Occultations]) -> Occultations:
+def join_occultations(parts: list[Occultations]) -> Occultations:
     """Occultations of several platforms or days as one; all at the same heights."""
     columns = {
         item.name: np.concatenate([getattr(part, item.name) for part in parts])

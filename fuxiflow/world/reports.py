@@ -91,7 +91,7 @@ def _at_pressure(found: Mapping[str, np.ndarray], name: str, pressure: np.ndarra
     return (1.0 - share) * values[rows, upper] + share * values[rows, upper + 1]
 
 
-def draw(
+def draw_errors(
     names: Sequence[str], count: int, seed: int, source: str, moment: object
 ) -> dict[str, np.ndarray]:
     """Standard normal errors (count,) by name: a share :data:`OWN` of their variance is the same at any ``moment``."""
@@ -114,7 +114,7 @@ def dew_point(humidity: np.ndarray, temperature: np.ndarray) -> np.ndarray:
     return np.minimum((physics.TRIPLE_POINT - 32.19 * x) / (1.0 - x), temperature)
 
 
-def wind(u: np.ndarray, v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def reported_wind(u: np.ndarray, v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Direction in whole degrees that a wind comes from, 0 for calm and 360 for north, and speed in tenths of m/s."""
     speed = np.round(np.hypot(u, v), 1)
     direction = np.round(np.degrees(np.arctan2(-u, -v))) % 360.0
@@ -133,7 +133,7 @@ def surface_reports(
         return truth[name] + noise[name] * errors[name]
 
     temperature = with_error("T2M")
-    direction, speed = wind(with_error("U10"), with_error("V10"))
+    direction, speed = reported_wind(with_error("U10"), with_error("V10"))
     return {
         "airTemperature": temperature,
         "dewpointTemperature": dew_point(with_error("R2M"), temperature),
@@ -192,7 +192,7 @@ def soundings(
         error = ascent if name == "Z" else rng.standard_normal(pressure.shape)
         values[name] = values[name] + known * error
     values["Z"][:, 0] = found["surface_geopotential"]  # the station knows its height
-    direction, speed = wind(values["U"], values["V"])
+    direction, speed = reported_wind(values["U"], values["V"])
     rising = np.ones(pressure.shape, bool)
     rising[:, 1:] = pressure[:, 1:] < ground[:, None] - 1.0
     columns = {

@@ -1,109 +1,177 @@
-"""One day of a network's reports, as bulletins: land stations, ships and buoys, radiosondes."""
+"""Where the embedded world's stations stand and its ships sail: plausible networks, fixed by the seed.
 
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
-from datetime import date, datetime, timedelta
+Like the real ones they are dense over the continents of the middle latitudes, above all the northern, thin over
+tropical forests, deserts and the polar caps, and at sea; a network is a property of the world, the same in all
+segments of its time.
+"""
+
+from dataclasses import dataclass
 
 import numpy as np
 
-from fuxiflow.config.sources import Source
+from fuxiflow.grids import Grid
+from fuxiflow.interpolation import bilinear
 from fuxiflow.randomness import generator
-from fuxiflow.world import networks, report_bufr, reports
-from fuxiflow.world.outages import observed
-from fuxiflow.world.windows import TruthWindow, TruthWindows
 
-DAY = timedelta(days=1)
-LAUNCH = np.timedelta64(30 * 60, "s")
-"""Radiosondes are launched so long before the hour that they report for, give or take :data:`SPREAD` seconds."""
-SPREAD = 900
-VARIABLES = {
-    "surface.land": reports.SURFACE,
-    "surface.sea": reports.SURFACE,
-    "radiosonde": reports.SOUNDING,
-}
-"""Variables of the truth that a source's reports need, by its reader."""
+LAND = 0.5
+"""Land fraction from which on a place is land."""
+COAST = 0.1
+"""The same for radiosondes: many ascend from coasts and islands, which the nature run's smooth land does not show."""
+CANDIDATES = 40
+"""Places drawn for each station wanted, of which those that are too near to one that is chosen already are left."""
+EPOCH = np.datetime64("2022-01-01T00:00:00", "ns")
+_DAY = np.timedelta64(86_400_000_000_000, "ns")
 
 
-def windows(truth, source: Source) -> TruthWindows:
-    """The truth as the reports of a source need it."""
-    return TruthWindows(truth, VARIABLES[source.reader])
+@dataclass(frozen=True)
+class Stations:
+    """Land stations or radiosonde stations: ``number`` (n,) is the WMO block number times 1000 plus the station's,
+    ``lat`` and ``lon`` (n,) in degrees, ``height`` (n,) in m above mean sea level."""
+
+    number: np.ndarray
+    lat: np.ndarray
+    lon: np.ndarray
+    height: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.number)
 
 
-def network(
-    source: Source, truth, options: Mapping, seed: int
-) -> networks.Stations | networks.Vessels:
-    """The stations of a source, as many as ``options`` want, placed by the seed on the continents of the truth."""
-    land = truth.static("land_fraction")
-    if source.reader == "surface.sea":
-        return networks.sea_network(source.name, options["stations"], seed, land, truth.grid)
-    height = truth.static("surface_geopotential")
-    least = networks.COAST if source.reader == "radiosonde" else networks.LAND
-    return networks.land_network(
-        source.name, options["stations"], seed, land, height, truth.grid, least
-    )
+@dataclass(frozen=True)
+class Vessels:
+    """Ships, which sail about a place, and buoys, which drift about theirs.
 
-
-def report_day(
-    source: Source,
-    members: networks.Stations | networks.Vessels,
-    truth: TruthWindows,
-    day: date,
-    options: Mapping,
-    seed: int,
-) -> Iterator[tuple[datetime, int, bytes]]:
-    """Yield the bulletins of one day: time, number of reports and the bytes, one after the other.
-
-    ``options`` are the configuration's ``world.networks``: ``interval_hours`` between reports, ``missing``, the share
-    of them that does not arrive, ``noise``, a multiple of that of the channels, and when there are any. What is drawn
-    depends on the seed and the time alone, not on the days asked for. Reports after the truth's last time are left out.
+    ``buoy`` (n,) says which are buoys; ``lat``, ``lon`` (n,) is the middle of a track, ``reach`` (n, 2) how far it goes
+    north and east in degrees, ``period`` (n,) in days and ``phase`` (n, 2) in radians how it runs. Its names are in
+    ``identifier`` (n,): call signs of ships, numbers of buoys.
     """
-    if not observed(day, options):
-        return
-    start = datetime(day.year, day.month, day.day)
-    last = min(start + DAY, max(truth.times))
-    if last <= start:
-        return
-    window = truth.window(start, last)
-    noise = {
-        name: options["noise"] * value
-        for name, value in zip(source.channel_names, source.noise, strict=True)
-    }
-    first = options["interval_hours"] if source.reader == "radiosonde" else 0
-    for hour in range(first, first + 24, options["interval_hours"]):
-        time = start + timedelta(hours=hour)
-        rng = generator(seed, source.name, time, "arrivals")
-        here = np.flatnonzero(rng.random(len(members)) >= options["missing"])
-        if len(here) and time <= last:
-            yield time, len(here), _bulletin(source, members, here, window, time, noise, seed, rng)
+
+    identifier: np.ndarray
+    buoy: np.ndarray
+    lat: np.ndarray
+    lon: np.ndarray
+    reach: np.ndarray
+    period: np.ndarray
+    phase: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.identifier)
+
+    def at(self, time: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Latitude and longitude ``(…, n)`` in degrees at ``time`` (…,), datetime64[ns]."""
+        angle = 2.0 * np.pi * ((time - EPOCH) / _DAY)[..., None] / self.period
+        lat = self.lat + self.reach[:, 0] * np.sin(angle + self.phase[:, 0])
+        lon = self.lon + self.reach[:, 1] * np.sin(angle + self.phase[:, 1])
+        return lat, (lon + 180.0) % 360.0 - 180.0
 
 
-def _bulletin(
-    source: Source,
-    members: networks.Stations | networks.Vessels,
-    here: np.ndarray,
-    window: TruthWindow,
-    time: datetime,
-    noise: Mapping[str, float],
-    seed: int,
-    rng: np.random.Generator,
-) -> bytes:
-    """The bulletins of the members ``here`` (m,) for ``time``."""
-    when = np.full(len(here), np.datetime64(time, "ns"))
-    chosen = replace(members, **{name: values[here] for name, values in vars(members).items()})
-    if source.reader == "radiosonde":
-        launch = when - LAUNCH + rng.integers(-SPREAD, SPREAD, len(here)).astype("timedelta64[s]")
-        levels = reports.soundings(window, chosen.lat, chosen.lon, launch, noise, rng)
-        return report_bufr.temp(chosen, launch, levels, time)
-    drawn = reports.draw(source.channel_names, len(members), seed, source.name, time)
-    errors = {name: values[here] for name, values in drawn.items()}
-    at_sea = source.reader == "surface.sea"
-    # the template of ships has two decimals; the truth is taken where the report says
-    lat, lon = (
-        np.round(chosen.at(np.datetime64(time, "ns")), 2) if at_sea else (chosen.lat, chosen.lon)
+def station_density(lat: np.ndarray) -> np.ndarray:
+    """Stations for each area of land at latitudes in degrees (n,), relative to their most, at 45 N: a bell there of 18
+    degrees, a lower one at 32 S, one over the ring of stations on Antarctica's coast, and a twelfth of it elsewhere.
+    After the maps of the Global Observing System in WMO-No. 544 and the forty all-year stations of COMNAP's Antarctic
+    Station Catalogue; no centre's list is copied."""
+    north, south = (
+        np.exp(-0.5 * ((lat - 45.0) / 18.0) ** 2),
+        np.exp(-0.5 * ((lat + 32.0) / 10.0) ** 2),
     )
-    reported = reports.surface_reports(reports.surface_truth(window, lat, lon, when), errors, noise)
-    return (
-        report_bufr.marine(chosen, lat, lon, reported, time)
-        if at_sea
-        else report_bufr.synop(chosen, reported, time)
+    return 0.08 + 0.92 * north + 0.35 * south + 0.25 * np.exp(-0.5 * ((lat + 70.0) / 6.0) ** 2)
+
+
+def _places(rng: np.random.Generator, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Latitudes and longitudes ``(count,)`` in degrees, evenly on the sphere."""
+    return np.degrees(np.arcsin(rng.uniform(-1.0, 1.0, count))), rng.uniform(-180.0, 180.0, count)
+
+
+def _apart(
+    lat: np.ndarray, lon: np.ndarray, weight: np.ndarray, count: int, rng: np.random.Generator
+) -> np.ndarray:
+    """Indices of at most ``count`` places drawn by ``weight`` (n,), those that share a small box with another left out.
+
+    Boxes have half the side that ``count`` equal ones would cover the globe with, so that clusters thin out.
+    """
+    order = (
+        rng.choice(len(lat), len(lat), replace=False, p=weight / weight.sum())
+        if weight.sum()
+        else np.empty(0, int)
+    )
+    side = 0.5 * np.sqrt(4.0 * np.pi / max(count, 1)) / np.pi * 180.0 * 0.5
+    box = np.floor(lat / side) * 10_000 + np.floor(lon * np.cos(np.radians(lat)) / side)
+    _, first = np.unique(box[order], return_index=True)
+    return order[np.sort(first)][:count]
+
+
+def place_stations(
+    source: str,
+    count: int,
+    seed: int,
+    land_fraction: np.ndarray,
+    surface_geopotential: np.ndarray,
+    grid: Grid,
+    least: float = LAND,
+) -> Stations:
+    """``count`` stations of a source on land, in order of their numbers; fewer where there is no room for them.
+
+    ``land_fraction`` and ``surface_geopotential`` (m2 s-2) are ``(lat, lon)`` on ``grid``, with rows on the poles.
+    Stations stand where the land fraction is at ``least`` so much, on the ground of the nature run, which is smoother
+    than the Earth's.
+    """
+    rng = generator(seed, source, "network")
+    lat, lon = _places(rng, CANDIDATES * count)
+    on_land = bilinear(land_fraction, grid, lat, lon) >= least
+    lat, lon = lat[on_land], lon[on_land]
+    chosen = _apart(lat, lon, station_density(lat), count, rng)
+    chosen = chosen[np.lexsort((lat[chosen], np.floor(lon[chosen] / 10.0)))]
+    rank = np.arange(len(chosen))
+    blocks = max(1, -(-len(chosen) // 900))
+    per_block = -(-len(chosen) // max(1, min(98, max(blocks, len(chosen) // 10))))
+    number = 1000 * (rank // per_block + 1) + rank % per_block + 1
+    lat, lon = np.round(lat[chosen], 5), np.round(lon[chosen], 5)
+    height = bilinear(surface_geopotential, grid, lat, lon) / 9.80665
+    return Stations(number, lat, lon, height)
+
+
+def place_vessels(
+    source: str, count: int, seed: int, land_fraction: np.ndarray, grid: Grid
+) -> Vessels:
+    """``count`` ships and buoys of a source whose tracks stay at sea, half of them buoys; fewer where there is no room.
+
+    Ships make up to some 5 m/s and crowd in the northern middle latitudes; buoys are everywhere and drift at decimetres
+    a second. ``land_fraction (lat, lon)`` as in :func:`land_network`.
+    """
+    rng = generator(seed, source, "network")
+    lat, lon = _places(rng, CANDIDATES * count)
+    size = len(lat)
+    buoy = rng.random(size) < 0.3
+    reach = np.where(
+        buoy[:, None],
+        rng.uniform(0.1, 0.8, (size, 2)),
+        rng.uniform([0.5, 3.0], [8.0, 15.0], (size, 2)),
+    )
+    period = np.where(buoy, rng.uniform(40.0, 90.0, size), rng.uniform(25.0, 40.0, size))
+    phase = rng.uniform(0.0, 2.0 * np.pi, (size, 2))
+    vessels = Vessels(np.empty(size, object), buoy, lat, lon, reach, period, phase)
+    angle = np.linspace(0.0, 1.0, 60, endpoint=False)[:, None] * period * _DAY
+    along = [
+        lat + reach[:, 0] * np.sin(2.0 * np.pi * angle / _DAY / period + phase[:, 0]),
+        lon + reach[:, 1] * np.sin(2.0 * np.pi * angle / _DAY / period + phase[:, 1]),
+    ]
+    wet = (np.abs(along[0]) < 70.0).all(axis=0)
+    wet[wet] = (bilinear(land_fraction, grid, along[0][:, wet], along[1][:, wet]) < 0.1).all(axis=0)
+    chosen = []
+    for kind, share in ((False, count - count // 2), (True, count // 2)):
+        rows = np.flatnonzero(wet & (buoy == kind))
+        weight = (
+            np.ones(len(rows)) if kind else 0.2 + np.exp(-0.5 * ((lat[rows] - 40.0) / 15.0) ** 2)
+        )
+        chosen.append(rows[_apart(lat[rows], lon[rows], weight, share, rng)])
+    chosen = np.concatenate(chosen)
+    names = np.array(
+        [f"{4_400_001 + i}" if drifts else f"SIM{i:04d}" for i, drifts in enumerate(buoy[chosen])]
+    )
+    return Vessels(
+        names,
+        *(
+            getattr(vessels, name)[chosen]
+            for name in ("buoy", "lat", "lon", "reach", "period", "phase")
+        ),
     )

@@ -1,4 +1,4 @@
-"""Simulate what a sounder sees of the nature run: truth at the footprints, the observation operator, errors."""
+"""Simulate the swaths of sounders: the truth at the footprints, the observation operator, errors."""
 
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
@@ -7,23 +7,27 @@ import numpy as np
 import torch
 
 from fuxiflow.channels import PRESSURE_LEVELS
+from fuxiflow.config import world as settings
 from fuxiflow.config.sources import Platform, Source
 from fuxiflow.observations.orbits import EPOCH, SCANNERS, Swath, swath
 from fuxiflow.operators.columns import brightness_temperatures
 from fuxiflow.operators.microwave import MicrowaveOperator
 from fuxiflow.randomness import generator
-from fuxiflow.world.outages import observed
 from fuxiflow.world.windows import TruthWindow, TruthWindows
 
 BATCH = 2048
+"""Footprints that are simulated at once."""
 CHANNEL_BIAS = 0.4
 """Standard deviation of the fixed bias of a channel, K."""
 SCAN_BIAS = 0.3
 """Standard deviation of the bias at the edges of the scan, against its mean, K."""
 
 
-def labels(source: Source, platform: Platform) -> tuple[str, ...]:
-    """What sets the errors of an instrument apart: its source, and its platform where it is not the source's first."""
+def error_labels(source: Source, platform: Platform) -> tuple[str, ...]:
+    """Return the labels that the random errors of an instrument are drawn with.
+
+    They are the source's name and, for all but the source's first platform, the platform's.
+    """
     return (
         (source.name,)
         if platform.name == source.platforms[0].name
@@ -31,15 +35,33 @@ def labels(source: Source, platform: Platform) -> tuple[str, ...]:
     )
 
 
-def bias(source: Source, platform: Platform, seed: int, scan_angle: np.ndarray) -> np.ndarray:
-    """Systematic errors ``(field of view, channel)`` in K at scan angles in degrees, fixed by the seed, the source and
-    the platform.
+def instrument_bias(
+    source: Source, platform: Platform, seed: int, scan_angle: np.ndarray
+) -> np.ndarray:
+    """Draw the systematic errors of an instrument across its scan.
 
-    Each channel has a constant of standard deviation :data:`CHANNEL_BIAS` and a parabola and a slope across the scan of
-    :data:`SCAN_BIAS` and half of it at the edges, the parabola with a mean of zero: the size and shape that limb and
-    antenna effects leave in ATMS (Weng et al., 2013, doi:10.1002/jgrd.50840).
+    Each channel has a constant of standard deviation :data:`CHANNEL_BIAS`, and a parabola and a
+    slope across the scan of :data:`SCAN_BIAS` and half of it at the edges, the parabola with a
+    mean of zero. Size and shape are what limb and antenna effects leave in ATMS (Weng et al.,
+    2013, doi:10.1002/jgrd.50840).
+
+    Parameters
+    ----------
+    source : Source
+        The sounder.
+    platform : Platform
+        The satellite that it flies on.
+    seed : int
+        Seed of the configuration; the same seed, source and platform give the same errors.
+    scan_angle : np.ndarray
+        Scan angles in degrees, ``(field of view,)``.
+
+    Returns
+    -------
+    np.ndarray
+        Biases in K, ``(field of view, channel)``.
     """
-    rng = generator(seed, *labels(source, platform), "bias")
+    rng = generator(seed, *error_labels(source, platform), "bias")
     count = len(source.channels)
     constant = CHANNEL_BIAS * rng.standard_normal(count)
     parabola = 1.5 * SCAN_BIAS * rng.standard_normal(count)
@@ -48,8 +70,23 @@ def bias(source: Source, platform: Platform, seed: int, scan_angle: np.ndarray) 
     return constant + parabola * (x**2 - 1.0 / 3.0) + slope * x
 
 
-def simulate(operator: MicrowaveOperator, truth: TruthWindow, view: Swath) -> np.ndarray:
-    """Brightness temperatures ``(scan, field of view, channel)`` in K without errors, float32."""
+def simulate_brightness(operator: MicrowaveOperator, truth: TruthWindow, view: Swath) -> np.ndarray:
+    """Simulate the brightness temperatures of a swath without errors.
+
+    Parameters
+    ----------
+    operator : MicrowaveOperator
+        Operator of the instrument.
+    truth : TruthWindow
+        The truth over the times of the swath, with the variables of a sounder.
+    view : Swath
+        Places, times and angles of the footprints.
+
+    Returns
+    -------
+    np.ndarray
+        In K, ``(scan, field of view, channel)``, float32.
+    """
     values = truth.at(view.lat.ravel(), view.lon.ravel(), view.time.ravel())
     latitude, zenith = (
         torch.from_numpy(v.ravel().astype(np.float32)) for v in (view.lat, view.zenith)
@@ -60,6 +97,7 @@ def simulate(operator: MicrowaveOperator, truth: TruthWindow, view: Swath) -> np
         for part, lat, angle in zip(
             *(v.split(BATCH) for v in (values, latitude, zenith)), strict=True
         ):
+            # in the order of windows.COLUMN
             temperature, humidity = part[:, :count], torch.exp(part[:, count : 2 * count])
             pressure, skin, land = part[:, -3:].unbind(dim=1)
             parts.append(
@@ -70,8 +108,12 @@ def simulate(operator: MicrowaveOperator, truth: TruthWindow, view: Swath) -> np
     return torch.cat(parts).numpy().reshape(*view.lat.shape, -1)
 
 
-def granules(view: Swath, minutes: int) -> Iterator[tuple[int, Swath]]:
-    """Granules of one day's swath that hold scans, with the minute since the epoch that each starts at."""
+def split_granules(view: Swath, minutes: int) -> Iterator[tuple[int, Swath]]:
+    """Yield the granules of one day's swath that hold scans.
+
+    Each comes with the minute since the orbits' epoch at which it starts, a multiple of
+    ``minutes``.
+    """
     minute = (view.time[:, 0] - EPOCH) // np.timedelta64(1, "m")
     start = minute // minutes * minutes
     for first in np.unique(start):
@@ -79,29 +121,52 @@ def granules(view: Swath, minutes: int) -> Iterator[tuple[int, Swath]]:
         yield int(first), view.scans(slice(members[0], members[-1] + 1))
 
 
-def observe_day(
+def observe_swaths(
     source: Source,
     platform: Platform,
     operator: MicrowaveOperator,
     truth: TruthWindows,
     day: date,
-    options: dict,
+    options: settings.Swath,
     minutes: int,
     seed: int,
 ) -> Iterator[tuple[Swath, np.ndarray]]:
-    """Yield granules of one day on one of a source's platforms, and their brightness temperatures ``(scan, field of
-    view, channel)`` in K with errors.
+    """Observe one day from one of a source's platforms, granule by granule.
 
-    ``options`` are the configuration's ``world.swaths``: ``scan_stride``, ``field_of_view_stride``, ``noise`` (multiple
-    of the channels' NEdT), ``outages``. Errors are drawn granule by granule from the seed, so that they depend neither
-    on the days asked for nor on their order. Scans after the truth's last time are left out.
+    Errors are drawn by granule, so that they depend neither on the days asked for nor on their
+    order. Scans after the truth's last time are left out.
+
+    Parameters
+    ----------
+    source : Source
+        The sounder.
+    platform : Platform
+        One of its satellites.
+    operator : MicrowaveOperator
+        Operator of the instrument.
+    truth : TruthWindows
+        The truth, with the variables of a sounder.
+    day : date
+        The day that is observed, in UTC.
+    options : settings.Swath
+        Strides, noise as a multiple of the channels' NEdT, and when there are observations.
+    minutes : int
+        Length of a granule.
+    seed : int
+        Seed of the configuration.
+
+    Yields
+    ------
+    tuple[Swath, np.ndarray]
+        A granule, and its brightness temperatures in K with errors,
+        ``(scan, field of view, channel)``.
     """
-    if not observed(day, options):
+    if not options.observes(day):
         return
     start = datetime(day.year, day.month, day.day)
     end = start + timedelta(days=1)
     last = min(end, max(truth.times))
-    strides = options["scan_stride"], options["field_of_view_stride"]
+    strides = options.scan_stride, options.field_of_view_stride
     moments = (np.datetime64(time, "ns") for time in (start, end))
     view = swath(platform.name, platform.orbit, source.instrument, *moments, *strides)
     view = view.scans(
@@ -110,14 +175,14 @@ def observe_day(
     if not len(view):
         return
     window = truth.window(start, last)
-    noise = options["noise"] * np.array(source.noise)
-    systematic = bias(source, platform, seed, view.scan_angle[0])
-    clean = simulate(operator, window, view)
+    noise = options.noise * np.array(source.noise)
+    systematic = instrument_bias(source, platform, seed, view.scan_angle[0])
+    clean = simulate_brightness(operator, window, view)
     first = 0
-    for minute, granule in granules(view, minutes):
+    for minute, granule in split_granules(view, minutes):
         part = clean[first : first + len(granule)]
         first += len(granule)
-        random = generator(seed, *labels(source, platform), minute).standard_normal(
+        random = generator(seed, *error_labels(source, platform), minute).standard_normal(
             part.shape, dtype=np.float32
         )
         yield granule, part + systematic + random * noise

@@ -50,7 +50,7 @@ def hour_of(time: datetime) -> int:
     return int((time - EPOCH) / timedelta(hours=1))
 
 
-def compressor() -> BloscCodec:
+def field_compressor() -> BloscCodec:
     """How fields are compressed."""
     return BloscCodec(cname="zstd", clevel=1, shuffle="bitshuffle", typesize=4)
 
@@ -125,7 +125,7 @@ class TruthWriter:
             chunks=chunks,
             shards=shards,
             dimension_names=dims,
-            compressors=compressor(),
+            compressors=field_compressor(),
             fill_value=np.nan,
         )
 

@@ -1,7 +1,7 @@
 """The truth at any place and time: fields of consecutive times in memory, interpolated."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
@@ -105,13 +105,29 @@ class TruthWindows:
         return TruthWindow(np.array(times, "datetime64[ns]"), self.truth.grid, fields, self.names)
 
 
-def days(
-    dates: Sequence[str], times: Sequence[datetime], what: str, log: logging.Logger
+def observed_days(
+    first: date, last: date, times: Iterable[datetime], noun: str, log: logging.Logger
 ) -> list[date]:
-    """The days from the first to the last of two ``dates`` (ISO); a warning where ``times`` of the truth end before
-    them, as ``what`` comes after it is left out."""
-    first, last = (date.fromisoformat(text) for text in dates)
-    end, known = datetime(last.year, last.month, last.day) + timedelta(days=1), max(times)
-    if known < end:
-        log.warning("the truth ends at %s: %s from there to %s are left out", known, what, end)
+    """List the days of a period, and warn where the truth ends before the period does.
+
+    Parameters
+    ----------
+    first, last : date
+        First and last day.
+    times : Iterable[datetime]
+        Times of the truth.
+    noun : str
+        The observations that are left out after the truth's last time, for the warning.
+    log : logging.Logger
+        Receives the warning.
+
+    Returns
+    -------
+    list[date]
+        All days from ``first`` to ``last``.
+    """
+    end = datetime(last.year, last.month, last.day) + timedelta(days=1)
+    truth_end = max(times)
+    if truth_end < end:
+        log.warning("the truth ends at %s: %s from there to %s are left out", truth_end, noun, end)
     return [first + timedelta(days=i) for i in range((last - first).days + 1)]

@@ -14,7 +14,7 @@ from fuxiflow.cycling.analyses import Observer
 from fuxiflow.observations import footprint_table
 from fuxiflow.observations.sparse_grids import SparseGrids
 from fuxiflow.operators import equivalents
-from fuxiflow.simulation.errors import Errors
+from fuxiflow.simulation.errors import ObservationErrors
 from fuxiflow.simulation.reanalysis import ReanalysisSampler
 from fuxiflow.states.statistics import Statistics
 from fuxiflow.states.store import States
@@ -104,7 +104,7 @@ def made(record, tmp_path_factory):
 
 
 def test_errors_are_those_of_the_real_observations(made):
-    found = Errors.read(made.errors)
+    found = ObservationErrors.read(made.errors)
     np.testing.assert_allclose(found.bias, BIAS, atol=0.1)
     np.testing.assert_allclose(np.sqrt((found.factor**2).sum(-1)), NOISE, rtol=0.1)
     assert 1300 < found.count < 1700  # the days of the template alone

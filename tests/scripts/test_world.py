@@ -10,7 +10,7 @@ import pytest
 
 from fuxiflow.channels import PRESSURE_LEVELS, channel_table
 from fuxiflow.grids import Grid
-from fuxiflow.world.errors import write_library
+from fuxiflow.world.analysis_errors import write_library
 from fuxiflow.world.levels import PROGNOSTIC
 from fuxiflow.world.truth import Truth, TruthWriter
 from tests.helpers import load_script
@@ -88,9 +88,9 @@ def test_era5_is_truth_plus_error_plus_bias(world):
 
 
 def test_gfs_analyses_without_forecasts(world):
-    from fuxiflow.world.restarts import write_states
+    from fuxiflow.world.nature import write_model_states
 
-    write_states(world / "native.zarr", [])
+    write_model_states(world / "native.zarr", [])
     params = SimpleNamespace(dates=["2023-01-01", "2023-01-02"], errors=ERRORS, max_lead_hours=240)
     inputs = SimpleNamespace(
         truth=world / "truth.zarr", native=world / "native.zarr", errors=world / "errors.zarr"

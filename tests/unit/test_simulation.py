@@ -106,7 +106,7 @@ def test_errors_are_found_again():
     made[:, 0] += np.array([0, -0.3, -0.1, 0.1, 0.3])[position]
     made[::7, 1] = np.nan
     made[5] = 500.0  # a failure
-    found = errors.estimate(["a", "b"], made.astype(np.float32), land, position)
+    found = errors.estimate_errors(["a", "b"], made.astype(np.float32), land, position)
     np.testing.assert_allclose(found.bias, [[0.5, 0.0], [2.0, -1.0]], atol=0.05)
     np.testing.assert_allclose(found.scan[:, 0], [0, -0.3, -0.1, 0.1, 0.3], atol=0.05)
     np.testing.assert_allclose(found.scan[:, 1], 0, atol=0.05)
@@ -118,13 +118,13 @@ def test_errors_are_found_again():
     put = found.put_on(
         np.full((n, 2), 250, np.float32), land, position, [False, False], np.random.default_rng(1)
     )
-    again = errors.estimate(["a", "b"], put - 250, land, position)
+    again = errors.estimate_errors(["a", "b"], put - 250, land, position)
     np.testing.assert_allclose(again.bias, found.bias, atol=0.05)
     np.testing.assert_allclose(again.scan, found.scan, atol=0.05)
 
 
 def test_a_logarithmic_channel_errs_by_its_logarithm():
-    found = errors.Errors(
+    found = errors.ObservationErrors(
         ["n"], np.full((2, 1), 0.01), np.zeros((1, 1)), np.full((2, 1, 1), 0.02), 9
     )
     values = np.full((20_000, 1), 300, np.float32)
@@ -134,15 +134,15 @@ def test_a_logarithmic_channel_errs_by_its_logarithm():
     ratio = np.log(put / 300)
     assert ratio.mean() == pytest.approx(0.01, abs=5e-4)
     assert ratio.std() == pytest.approx(0.02, rel=0.05)
-    assert errors.departures(put, values, [True]) == pytest.approx(ratio, abs=1e-6)
+    assert errors.scaled_departures(put, values, [True]) == pytest.approx(ratio, abs=1e-6)
 
 
 def test_channels_without_departures_are_not_simulated(tmp_path):
     made = np.random.default_rng(0).normal(size=(99, 2)).astype(np.float32)
     made[:, 1] = np.nan
-    found = errors.estimate(["a", "b"], made, np.zeros(99), np.zeros(99, int))
+    found = errors.estimate_errors(["a", "b"], made, np.zeros(99), np.zeros(99, int))
     found.write(tmp_path / "errors.zarr")
-    found = errors.Errors.read(tmp_path / "errors.zarr")
+    found = errors.ObservationErrors.read(tmp_path / "errors.zarr")
     put = found.put_on(
         np.full((9, 2), 250, np.float32),
         np.zeros(9),
@@ -153,7 +153,7 @@ def test_channels_without_departures_are_not_simulated(tmp_path):
     assert np.isfinite(put[:, 0]).all()
     assert np.isnan(put[:, 1]).all()
     with pytest.raises(ValueError, match="no departures"):
-        errors.estimate(["a", "b"], made * np.nan, np.zeros(99), np.zeros(99, int))
+        errors.estimate_errors(["a", "b"], made * np.nan, np.zeros(99), np.zeros(99, int))
 
 
 def footprints(path, days, hours=range(24), start="2022-01-01", source=ATMS):
@@ -219,7 +219,7 @@ def test_hours_are_drawn_from_days_of_the_template(tmp_path):
 
 
 def test_orbits_are_thinned_swaths():
-    (found,) = geometry.orbits(ATMS, date(2022, 1, 3), (200, 12))
+    (found,) = geometry.orbit_places(ATMS, date(2022, 1, 3), (200, 12))
     assert len(found) == pytest.approx(8 * 162, abs=8)
     assert found.time.min() >= np.datetime64("2022-01-03")
     assert set(found.scan_position) == set(range(1, 9))
@@ -231,22 +231,24 @@ def test_observations_lack_what_real_ones_lack_and_know_their_origin(reanalysis,
     template = geometry.Template(
         [footprints(tmp_path / "2022-01.parquet", 10)], date(2022, 1, 1), date(2022, 1, 9)
     )
-    clean = errors.Errors(NAMES, np.zeros((2, 22)), np.zeros((1, 22)), np.zeros((2, 22, 22)), 1)
+    clean = errors.ObservationErrors(
+        NAMES, np.zeros((2, 22)), np.zeros((1, 22)), np.zeros((2, 22, 22)), 1
+    )
     day, operator = date(2022, 1, 2), equivalents.equivalent_operator(ATMS)
-    (places,) = observations.footprints(
+    (places,) = observations.places_of_day(
         ATMS, "template", template, day, (1, 1), np.random.default_rng(0)
     )
-    found, left = observations.observe(
+    found, left = observations.simulate_observations(
         ATMS, operator, reanalysis, clean, places, np.random.default_rng(0)
     )
     assert (left, len(found)) == (
         24,
         0,
     )  # the record ends at 00 UTC of that day, and the first is at 00:20
-    (places,) = observations.footprints(
+    (places,) = observations.places_of_day(
         ATMS, "template", template, date(2022, 1, 1), (1, 1), np.random.default_rng(0)
     )
-    found, left = observations.observe(
+    found, left = observations.simulate_observations(
         ATMS, operator, reanalysis, clean, places, np.random.default_rng(0)
     )
     assert left == 0
@@ -259,5 +261,7 @@ def test_observations_lack_what_real_ones_lack_and_know_their_origin(reanalysis,
     assert set(found["file"].to_pylist()) == {"simulated"}
     with pytest.raises(ValueError, match="known: template, drawn, orbits"):
         list(
-            observations.footprints(ATMS, "copied", template, day, (1, 1), np.random.default_rng(0))
+            observations.places_of_day(
+                ATMS, "copied", template, day, (1, 1), np.random.default_rng(0)
+            )
         )

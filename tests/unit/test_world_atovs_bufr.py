@@ -6,7 +6,8 @@ import pytest
 from fuxiflow.config import sources
 from fuxiflow.observations import footprint_table, readers
 from fuxiflow.observations.orbits import swath
-from fuxiflow.world import atovs_bufr, formats
+from fuxiflow.world.writers import atovs_bufr
+from fuxiflow.world.writers.granules import write_granule
 
 
 def granule(source, platform, stride=(6, 5), hours=2):
@@ -26,7 +27,7 @@ def test_the_reader_gives_back_what_is_written(name, platform, stride, tmp_path)
     carrier = next(one for one in source.flown if one.name == platform)
     view, brightness = granule(source, carrier, stride)
     brightness[1, 1, 3] = np.nan
-    formats.write_granule(tmp_path, source, carrier, view, brightness, np.array(source.noise))
+    write_granule(tmp_path, source, carrier, view, brightness, np.array(source.noise))
     paths, others = readers.find(tmp_path, source.file_pattern)
     assert (len(paths), others) == (1, [])
     granules = list(readers.read(source.reader, paths, source.platform_names, source.channel_names))
@@ -60,7 +61,8 @@ def test_the_same_granule_has_the_same_bytes_and_name(tmp_path):
     for folder in folders:
         folder.mkdir()
     one, other = (
-        atovs_bufr.write_granule(folder, view, brightness, "mhs", "NOAA-19") for folder in folders
+        atovs_bufr.write_atovs_granule(folder, view, brightness, "mhs", "NOAA-19")
+        for folder in folders
     )
     assert one.name == other.name
     assert one.name.startswith("mhs_noaa19_20220701")
@@ -72,14 +74,14 @@ def test_other_instruments_platforms_and_shapes_are_refused(tmp_path):
     source = sources.load_source("mhs")
     view, brightness = granule(source, source.flown[0], (60, 30))
     with pytest.raises(KeyError, match="known: amsua, mhs"):
-        atovs_bufr.write_granule(tmp_path, view, brightness, "hirs4", "NOAA-19")
+        atovs_bufr.write_atovs_granule(tmp_path, view, brightness, "hirs4", "NOAA-19")
     with pytest.raises(KeyError, match="Metop-B"):
-        atovs_bufr.write_granule(tmp_path, view, brightness, "mhs", "Envisat")
+        atovs_bufr.write_atovs_granule(tmp_path, view, brightness, "mhs", "Envisat")
     with pytest.raises(ValueError, match="fits no swath"):
-        atovs_bufr.write_granule(tmp_path, view, brightness[:, :, :4], "mhs", "NOAA-19")
+        atovs_bufr.write_atovs_granule(tmp_path, view, brightness[:, :, :4], "mhs", "NOAA-19")
     other = source.model_copy(update={"reader": "aapp_l1c.mhs"})
     with pytest.raises(ValueError, match="nothing is written for reader aapp_l1c"):
-        formats.write_granule(tmp_path, other, source.flown[0], view, brightness, np.ones(5))
+        write_granule(tmp_path, other, source.flown[0], view, brightness, np.ones(5))
     assert list(tmp_path.iterdir()) == []
 
 

@@ -19,8 +19,8 @@ def states(model):
 
 def test_a_month_comes_back_to_half_precision(model, states, tmp_path, monkeypatch):
     monkeypatch.setattr(climate, "DIRECTORY", tmp_path)
-    np.savez_compressed(climate.path(21), **climate.packed(states))
-    begun = climate.start(model, datetime(2022, 4, 20, 12))
+    np.savez_compressed(climate.climate_path(21), **climate.pack_states(states))
+    begun = climate.climate_start(model, datetime(2022, 4, 20, 12))
     assert (begun.time, begun.step) == (datetime(2022, 4, 1), 0)
     expected, found = states[3].arrays(), begun.arrays()
     fields = [name for name in expected if name.startswith("dynamics.") and expected[name].ndim]
@@ -40,20 +40,20 @@ def test_states_of_another_truncation_are_refused_and_without_any_it_begins_at_r
     model, states, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(climate, "DIRECTORY", tmp_path)
-    begun = climate.start(model, datetime(2022, 4, 20, 12))
+    begun = climate.climate_start(model, datetime(2022, 4, 20, 12))
     assert begun.time == datetime(2022, 4, 20, 12)
     assert not begun.frame
     packed = {
         name: field[..., :-1] if field.shape[-1] > 1 else field
-        for name, field in climate.packed(states).items()
+        for name, field in climate.pack_states(states).items()
     }
-    np.savez_compressed(climate.path(21), **packed)
+    np.savez_compressed(climate.climate_path(21), **packed)
     with pytest.raises(ValueError, match=r"t21\.npz: its fields do not fit"):
-        climate.start(model, datetime(2022, 4, 20, 12))
+        climate.climate_start(model, datetime(2022, 4, 20, 12))
 
 
 def test_the_committed_states_are_of_all_months_and_finite():
-    with np.load(climate.path(31)) as file:
+    with np.load(climate.climate_path(31)) as file:
         states = {name: file[name] for name in file.files}
     fields = [name for name in states if not name.endswith("largest")]
     assert len(fields) == 5

@@ -8,7 +8,7 @@ import pytest
 
 from fuxiflow.channels import channel_table
 from fuxiflow.grids import Grid
-from fuxiflow.world.errors import AnalysisErrors, ErrorLibrary, write_library
+from fuxiflow.world.analysis_errors import AnalysisErrors, ErrorLibrary, write_library
 
 GRID = Grid(5, 8, poles=True)
 START = datetime(2021, 12, 20)

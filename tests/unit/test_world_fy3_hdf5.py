@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from fuxiflow.observations import footprint_table, readers
-from fuxiflow.world import fy3_hdf5
+from fuxiflow.world.writers import fy3_hdf5
 from tests.level1_files import orbit, temperatures
 
 
@@ -23,7 +23,7 @@ def test_a_granule_comes_back(tmp_path, instrument, reader, name, columns, strid
     values = temperatures(view, channels)
     values[0, 0] = np.nan
     values[1, 1, 2] = np.nan
-    path = fy3_hdf5.write_granule(tmp_path, view, values, instrument, "FY-3E")
+    path = fy3_hdf5.write_fy3_granule(tmp_path, view, values, instrument, "FY-3E")
     assert path.name in (name, name.replace("ORBA", "ORBD"))
     (granule,) = readers.read(reader, [path], ["FY-3E"], [str(i + 1) for i in range(channels)])
     found = granule.footprints
@@ -41,7 +41,7 @@ def test_a_granule_comes_back(tmp_path, instrument, reader, name, columns, strid
 
 def test_layout_by_h5py(tmp_path):
     view = orbit()
-    path = fy3_hdf5.write_granule(tmp_path, view, temperatures(view, 15), "mwhs2", "FY-3E")
+    path = fy3_hdf5.write_fy3_granule(tmp_path, view, temperatures(view, 15), "mwhs2", "FY-3E")
     with h5py.File(path) as file:
         assert file["Data/Earth_Obs_BT"].shape == (15, *view.lat.shape)
         assert file["Data/Earth_Obs_BT"].attrs["Slope"][0] == np.float32(0.01)
@@ -59,7 +59,7 @@ def test_layout_by_h5py(tmp_path):
 def test_the_same_granule_is_the_same_file(tmp_path):
     view = orbit()
     first, second = (
-        fy3_hdf5.write_granule(
+        fy3_hdf5.write_fy3_granule(
             tmp_path, view, temperatures(view, 17), "mwts3", "FY-3E"
         ).read_bytes()
         for _ in range(2)
@@ -78,8 +78,8 @@ def test_days_and_milliseconds_carry():
 def test_what_cannot_be_written_is_said(tmp_path):
     view = orbit()
     with pytest.raises(KeyError, match="known: mwts3, mwhs2"):
-        fy3_hdf5.write_granule(tmp_path, view, temperatures(view, 17), "atms", "FY-3E")
+        fy3_hdf5.write_fy3_granule(tmp_path, view, temperatures(view, 17), "atms", "FY-3E")
     with pytest.raises(KeyError, match="known: FY-3E, FY-3F"):
-        fy3_hdf5.write_granule(tmp_path, view, temperatures(view, 17), "mwts3", "NOAA-20")
+        fy3_hdf5.write_fy3_granule(tmp_path, view, temperatures(view, 17), "mwts3", "NOAA-20")
     with pytest.raises(ValueError, match="of 17 channels"):
-        fy3_hdf5.write_granule(tmp_path, view, temperatures(view, 15), "mwts3", "FY-3E")
+        fy3_hdf5.write_fy3_granule(tmp_path, view, temperatures(view, 15), "mwts3", "FY-3E")

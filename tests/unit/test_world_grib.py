@@ -9,8 +9,8 @@ import pytest
 
 from fuxiflow.channels import channel_table
 from fuxiflow.grids import Grid
-from fuxiflow.world.era5 import Era5Writer, forecast_base, write_invariants
-from fuxiflow.world.gfs import GfsWriter, file_name, init_times, resolution
+from fuxiflow.world.writers.era5 import Era5Writer, forecast_base, write_invariants
+from fuxiflow.world.writers.gfs import GfsWriter, forecast_init_times, gfs_file_name, gfs_resolution
 
 GRID = Grid(7, 12, poles=True)
 NAMES = ["Z500", "T500", "U500", "V500", "R500", "Z1000", "T1000", "T2M", "U10", "V10", "MSL", "TP"]
@@ -166,14 +166,16 @@ def test_bad_fields_are_refused(tmp_path):
 
 
 def test_names_and_init_times():
-    assert resolution(Grid(721, 1440, poles=True)) == "0p25"
-    assert resolution(Grid(49, 96, poles=True)) == "3p75"
+    assert gfs_resolution(Grid(721, 1440, poles=True)) == "0p25"
+    assert gfs_resolution(Grid(49, 96, poles=True)) == "3p75"
     assert (
-        file_name(datetime(2023, 1, 2), 240, Grid(121, 240, poles=True)).name
+        gfs_file_name(datetime(2023, 1, 2), 240, Grid(121, 240, poles=True)).name
         == "gfs.t00z.pgrb2.1p50.f240"
     )
-    starts = init_times(date(2023, 1, 11), date(2023, 1, 13), 36)
+    starts = forecast_init_times(date(2023, 1, 11), date(2023, 1, 13), 36)
     assert starts == [datetime(2023, 1, 11), datetime(2023, 1, 12, 12)]
-    assert init_times(date(2023, 1, 11), date(2023, 1, 11), 12)[-1] == datetime(2023, 1, 11, 12)
+    assert forecast_init_times(date(2023, 1, 11), date(2023, 1, 11), 12)[-1] == datetime(
+        2023, 1, 11, 12
+    )
     with pytest.raises(ValueError, match="multiples of 12"):
-        init_times(date(2023, 1, 11), date(2023, 1, 13), 18)
+        forecast_init_times(date(2023, 1, 11), date(2023, 1, 13), 18)

@@ -6,8 +6,12 @@ import numpy as np
 import pytest
 
 from fuxiflow.world.levels import PROGNOSTIC
-from fuxiflow.world.nature import NatureModel
-from fuxiflow.world.restarts import read_state, state_times, write_states
+from fuxiflow.world.nature import (
+    NatureModel,
+    model_state_times,
+    read_model_state,
+    write_model_states,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -57,16 +61,16 @@ def test_restart_continues_exactly(model, state, tmp_path):
 
 
 def test_states_in_a_store(model, state, tmp_path):
-    write_states(tmp_path / "s.zarr", [state])
-    assert state_times(tmp_path / "s.zarr") == [state.time]
-    again = read_state(tmp_path / "s.zarr", model, state.time)
+    write_model_states(tmp_path / "s.zarr", [state])
+    assert model_state_times(tmp_path / "s.zarr") == [state.time]
+    again = read_model_state(tmp_path / "s.zarr", model, state.time)
     np.testing.assert_array_equal(
         last(model, again)["temperature"], last(model, state)["temperature"]
     )
     with pytest.raises(KeyError, match="2022-01-02"):
-        read_state(tmp_path / "s.zarr", model, datetime(2022, 1, 3))
-    write_states(tmp_path / "none.zarr", [])
-    assert state_times(tmp_path / "none.zarr") == []
+        read_model_state(tmp_path / "s.zarr", model, datetime(2022, 1, 3))
+    write_model_states(tmp_path / "none.zarr", [])
+    assert model_state_times(tmp_path / "none.zarr") == []
 
 
 def test_perturbation(model, state):

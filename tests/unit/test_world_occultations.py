@@ -10,16 +10,18 @@ import torch
 from fuxiflow import physics
 from fuxiflow.channels import PRESSURE_LEVELS
 from fuxiflow.config import sources
+from fuxiflow.config import world as settings
 from fuxiflow.observations import footprint_table, readers
 from fuxiflow.operators import radio_occultation
-from fuxiflow.world import occultation_netcdf, occultations
+from fuxiflow.world import occultations
 from fuxiflow.world.truth import Truth
 from fuxiflow.world.windows import TruthWindows
+from fuxiflow.world.writers import occultation_netcdf
 from tests.world_truth import write_truth
 
 SOURCE = sources.load_source("gnssro")
 DAY = date(2022, 7, 1)
-OPTIONS = {"daily": 30, "spacing_metres": 200, "noise": 0.0, "outages": []}
+OPTIONS = settings.Occultations(daily=30, spacing_metres=200, noise=0.0)
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +52,9 @@ def test_great_circles_by_hand():
 )
 def test_occultations_are_at_the_limb_of_their_receiver(name, reach, arc):
     time = np.datetime64("2022-07-01", "ns") + (np.arange(300) * 288).astype("timedelta64[s]")
-    lat, lon, azimuth = occultations.places(platform(name), time, np.random.default_rng(0))
+    lat, lon, azimuth = occultations.occultation_places(
+        platform(name), time, np.random.default_rng(0)
+    )
     below = occultations.track(name, platform(name).orbit, time)
     far = physics.great_circle(lat, lon, *below[:2]) / physics.EARTH_RADIUS
     np.testing.assert_allclose(np.degrees(far), arc, atol=1.0)
@@ -61,8 +65,8 @@ def test_occultations_are_at_the_limb_of_their_receiver(name, reach, arc):
 
 def test_files_are_read_back_and_agree_with_the_operator(truth, tmp_path):
     """The operator makes heights of the truth's columns in its own way, by thin hypsometric layers."""
-    seen = occultations.observe_day(SOURCE, platform("Metop-C"), truth, DAY, OPTIONS, 1)
-    path = occultation_netcdf.write(tmp_path / "day.nc", seen, ["Metop-C"] * len(seen))
+    seen = occultations.observe_occultations(SOURCE, platform("Metop-C"), truth, DAY, OPTIONS, 1)
+    path = occultation_netcdf.write_occultations(tmp_path / "day.nc", seen, ["Metop-C"] * len(seen))
     granules = list(
         readers.read(SOURCE.reader, [path], SOURCE.platform_names, SOURCE.channel_names)
     )
@@ -108,14 +112,14 @@ def test_refractivity_of_an_isothermal_dry_column_is_exponential():
         geopotential = physics.GRAVITY * scale * np.log(1013.0 / level)
         column |= {f"T{level}": 250.0, f"log_q{level}": -30.0, f"Z{level}": geopotential}
     height = np.array([500.0, 5000.0, 15_000.0])
-    found = occultations.profile(column, 45.0, height)
+    found = occultations.refractivity_profile(column, 45.0, height)
     normal = radio_occultation.geometric_height(
         torch.tensor([9.80665 * 5000.0]), torch.tensor([45.0])
     ).item()
     rate = 5000.0 / normal
     expected = 77.6 * 1013.0 * np.exp(-height * rate / scale) / 250.0
     np.testing.assert_allclose(found, expected, rtol=6e-3)
-    assert np.isnan(occultations.profile(column, 45.0, np.array([0.0]))).all()
+    assert np.isnan(occultations.refractivity_profile(column, 45.0, np.array([0.0]))).all()
 
 
 def test_errors_have_the_shares_stated():
@@ -131,14 +135,16 @@ def test_errors_have_the_shares_stated():
 
 
 def test_bytes_repeat_and_days_are_independent(truth, tmp_path):
-    options = OPTIONS | {"noise": 1.0}
+    options = OPTIONS.model_copy(update={"noise": 1.0})
     paths = []
     for name in ("a.nc", "b.nc"):
-        other = occultations.observe_day(
+        other = occultations.observe_occultations(
             SOURCE, platform("COSMIC-2"), truth, date(2022, 7, 2), options, 5
         )
-        paths.append(occultation_netcdf.write(tmp_path / name, other, ["COSMIC-2"] * len(other)))
-        occultations.observe_day(SOURCE, platform("COSMIC-2"), truth, DAY, options, 5)
+        paths.append(
+            occultation_netcdf.write_occultations(tmp_path / name, other, ["COSMIC-2"] * len(other))
+        )
+        occultations.observe_occultations(SOURCE, platform("COSMIC-2"), truth, DAY, options, 5)
     assert paths[0].read_bytes() == paths[1].read_bytes()
     with netCDF4.Dataset(paths[0]) as file:
         assert "synthetic" in file.title
@@ -146,15 +152,22 @@ def test_bytes_repeat_and_days_are_independent(truth, tmp_path):
 
 def test_periods_and_unknown_receivers(truth, tmp_path):
     assert (
-        occultations.observe_day(
-            SOURCE, platform("FY-3E"), truth, DAY, OPTIONS | {"start": "2022-07-02"}, 1
+        occultations.observe_occultations(
+            SOURCE,
+            platform("FY-3E"),
+            truth,
+            DAY,
+            OPTIONS.model_copy(update={"start": date(2022, 7, 2)}),
+            1,
         )
         is None
     )
     assert (
-        occultations.observe_day(SOURCE, platform("FY-3E"), truth, date(2022, 7, 3), OPTIONS, 1)
+        occultations.observe_occultations(
+            SOURCE, platform("FY-3E"), truth, date(2022, 7, 3), OPTIONS, 1
+        )
         is None
     )
-    seen = occultations.observe_day(SOURCE, platform("FY-3E"), truth, DAY, OPTIONS, 1)
+    seen = occultations.observe_occultations(SOURCE, platform("FY-3E"), truth, DAY, OPTIONS, 1)
     with pytest.raises(KeyError, match="known: COSMIC-2"):
-        occultation_netcdf.write(tmp_path / "x.nc", seen, ["Aqua"] * len(seen))
+        occultation_netcdf.write_occultations(tmp_path / "x.nc", seen, ["Aqua"] * len(seen))

@@ -8,15 +8,16 @@ import pytest
 from fuxiflow import physics
 from fuxiflow.channels import PRESSURE_LEVELS
 from fuxiflow.config import sources
+from fuxiflow.config import world as settings
 from fuxiflow.interpolation import bilinear
 from fuxiflow.observations import footprint_table, readers
-from fuxiflow.world import report_bufr, reports, stations
-from fuxiflow.world.outages import observed
+from fuxiflow.world import bulletins, reports
 from fuxiflow.world.truth import Truth
+from fuxiflow.world.writers import report_bufr
 from tests.world_truth import write_truth
 
 DAY = date(2022, 7, 1)
-OPTIONS = {"stations": 60, "interval_hours": 6, "missing": 0.0, "noise": 0.0, "outages": []}
+OPTIONS = {"stations": 60, "interval_hours": 6, "missing": 0.0, "noise": 0.0}
 LAND, SEA, SONDES = (
     sources.load_source(name) for name in ("land_stations", "ships_buoys", "radiosondes")
 )
@@ -31,17 +32,20 @@ def truth(tmp_path_factory):
 
 def written(source, truth, seed=3, day=DAY, **changes):
     """The network and the bulletins of a day."""
-    options = OPTIONS | {"interval_hours": 12 if source is SONDES else 6} | changes
-    members = stations.network(source, truth, options, seed)
+    interval = {"interval_hours": 12 if source is SONDES else 6}
+    options = settings.Network(**OPTIONS | interval | changes)
+    members = bulletins.place_network(source, truth, options, seed)
     return members, list(
-        stations.report_day(source, members, stations.windows(truth, source), day, options, seed)
+        bulletins.report_day(
+            source, members, bulletins.report_windows(truth, source), day, options, seed
+        )
     )
 
 
-def read_back(source, bulletins, folder):
+def read_back(source, made, folder):
     """The used reports of some bulletins, as a table and its values."""
     path = folder / "reports.bufr"
-    path.write_bytes(b"".join(content for _, _, content in bulletins))
+    path.write_bytes(b"".join(content for _, _, content in made))
     granules = list(
         readers.read(source.reader, [path], source.platform_names, source.channel_names)
     )
@@ -49,14 +53,16 @@ def read_back(source, bulletins, folder):
     found = granules[0].footprints
     assert len(granules) == 1
     assert not footprint_table.column_values(found, "rejected").any()
-    assert len(found) == sum(count for _, count, _ in bulletins)
+    assert len(found) == sum(count for _, count, _ in made)
     return found, footprint_table.values_of(found)
 
 
 def truth_at(source, truth, found):
     """The truth at the surface where and when reports are from."""
     lat, lon, time = (footprint_table.column_values(found, name) for name in ("lat", "lon", "time"))
-    window = stations.windows(truth, source).window(datetime(2022, 7, 1), datetime(2022, 7, 2))
+    window = bulletins.report_windows(truth, source).window(
+        datetime(2022, 7, 1), datetime(2022, 7, 2)
+    )
     return window, reports.surface_truth(
         window, lat.astype(float), lon.astype(float), time.astype("datetime64[ns]")
     )
@@ -69,8 +75,8 @@ def assert_near(values, names, expected, tolerances):
 
 
 def test_land_stations_report_the_truth_to_the_rounding_of_their_template(truth, tmp_path):
-    _, bulletins = written(LAND, truth)
-    found, values = read_back(LAND, bulletins, tmp_path)
+    _, made = written(LAND, truth)
+    found, values = read_back(LAND, made, tmp_path)
     _, expected = truth_at(LAND, truth, found)
     # wind: a tenth of a m/s and a degree of 20 m/s
     assert_near(
@@ -86,8 +92,8 @@ def test_land_stations_report_the_truth_to_the_rounding_of_their_template(truth,
 
 
 def test_ships_and_buoys_report_the_truth(truth, tmp_path):
-    members, bulletins = written(SEA, truth, stations=20)
-    found, values = read_back(SEA, bulletins, tmp_path)
+    members, made = written(SEA, truth, stations=20)
+    found, values = read_back(SEA, made, tmp_path)
     _, expected = truth_at(SEA, truth, found)
     assert_near(
         values,
@@ -103,10 +109,12 @@ def test_ships_and_buoys_report_the_truth(truth, tmp_path):
 
 
 def test_radiosondes_report_the_truth_above_their_ground(truth, tmp_path):
-    members, bulletins = written(SONDES, truth, stations=20)
-    found, values = read_back(SONDES, bulletins, tmp_path)
+    members, made = written(SONDES, truth, stations=20)
+    found, values = read_back(SONDES, made, tmp_path)
     window, _ = truth_at(LAND, truth, found)
-    window = stations.windows(truth, SONDES).window(datetime(2022, 7, 1), datetime(2022, 7, 2))
+    window = bulletins.report_windows(truth, SONDES).window(
+        datetime(2022, 7, 1), datetime(2022, 7, 2)
+    )
     place = [footprint_table.column_values(found, name).astype(float) for name in ("lat", "lon")]
     here = window.values(
         *place, footprint_table.column_values(found, "time").astype("datetime64[ns]")
@@ -137,8 +145,8 @@ def test_radiosondes_report_the_truth_above_their_ground(truth, tmp_path):
 
 
 def test_errors_have_the_sizes_that_the_source_says(truth, tmp_path):
-    _, bulletins = written(LAND, truth, stations=150, noise=1.0, interval_hours=1)
-    found, values = read_back(LAND, bulletins, tmp_path)
+    _, made = written(LAND, truth, stations=150, noise=1.0, interval_hours=1)
+    found, values = read_back(LAND, made, tmp_path)
     _, expected = truth_at(LAND, truth, found)
     station = np.array(found["station"].to_pylist())
     for name in ("T2M", "U10", "PS", "MSL"):
@@ -151,9 +159,11 @@ def test_errors_have_the_sizes_that_the_source_says(truth, tmp_path):
         (values[:, 4] - expected["PS"]) - (values[:, 5] - expected["MSL"]), 0.0, atol=12.0
     )
     assert (values[:, 1] > 0).all()
-    _, bulletins = written(SONDES, truth, stations=60, noise=1.0)
-    found, values = read_back(SONDES, bulletins, tmp_path)
-    window = stations.windows(truth, SONDES).window(datetime(2022, 7, 1), datetime(2022, 7, 2))
+    _, made = written(SONDES, truth, stations=60, noise=1.0)
+    found, values = read_back(SONDES, made, tmp_path)
+    window = bulletins.report_windows(truth, SONDES).window(
+        datetime(2022, 7, 1), datetime(2022, 7, 2)
+    )
     place = [footprint_table.column_values(found, name).astype(float) for name in ("lat", "lon")]
     here = window.values(
         *place, footprint_table.column_values(found, "time").astype("datetime64[ns]")
@@ -199,12 +209,14 @@ def test_missing_reports_outages_and_periods(truth):
     ],
 )
 def test_when_a_source_observes(options, seen):
-    assert observed(DAY, {"outages": []} | options) == seen
+    assert settings.Observing(**options).observes(DAY) == seen
 
 
 def test_land_networks_stand_on_land_where_people_live(truth):
     land = truth.static("land_fraction")
-    members = stations.network(LAND, truth, OPTIONS | {"stations": 400}, 1)
+    members = bulletins.place_network(
+        LAND, truth, settings.Network(**OPTIONS | {"stations": 400}), 1
+    )
     assert (bilinear(land, truth.grid, members.lat, members.lon) > 0.49).all()
     assert len(np.unique(members.number)) == len(members)
     assert (np.diff(members.number) > 0).all()
@@ -214,13 +226,16 @@ def test_land_networks_stand_on_land_where_people_live(truth):
         area = np.sin(np.radians(high)) - np.sin(np.radians(low))
         share[low] = ((members.lat > low) & (members.lat < high)).sum() / area
     assert share[30] > 2.0 * share[-90]
-    again = stations.network(LAND, truth, OPTIONS | {"stations": 400}, 1)
+    again = bulletins.place_network(LAND, truth, settings.Network(**OPTIONS | {"stations": 400}), 1)
     np.testing.assert_array_equal(members.lat, again.lat)
-    assert not np.array_equal(stations.network(LAND, truth, OPTIONS, 2).lat[:10], members.lat[:10])
+    assert not np.array_equal(
+        bulletins.place_network(LAND, truth, settings.Network(**OPTIONS), 2).lat[:10],
+        members.lat[:10],
+    )
 
 
 def test_ships_stay_at_sea_and_sail_no_faster_than_ships(truth):
-    members = stations.network(SEA, truth, OPTIONS | {"stations": 30}, 1)
+    members = bulletins.place_network(SEA, truth, settings.Network(**OPTIONS | {"stations": 30}), 1)
     time = np.datetime64("2022-07-01T00:00", "ns") + np.arange(0, 24 * 60, 6).astype(
         "timedelta64[h]"
     )
@@ -247,7 +262,7 @@ def test_a_field_at_points_is_bilinear(truth):
 
 
 def test_wind_as_reported_comes_from_where_it_blows():
-    direction, speed = reports.wind(
+    direction, speed = reports.reported_wind(
         np.array([0.0, 5.0, 0.0, -3.0, 0.01]), np.array([-5.0, 0.0, 5.0, 3.0, 0.0])
     )
     assert direction.tolist() == [360.0, 270.0, 180.0, 135.0, 0.0]
@@ -266,7 +281,7 @@ def test_dew_point_is_the_inverse_of_what_readers_compute():
 
 
 def test_bulletins_say_that_nobody_observed_this(truth):
-    _, bulletins = written(LAND, truth)
-    assert bulletins[1][2].startswith(b"ISMC01 FUXI 010600\r\r\nBUFR")
+    _, made = written(LAND, truth)
+    assert made[1].content.startswith(b"ISMC01 FUXI 010600\r\r\nBUFR")
     assert report_bufr.SYNOP == 307080
     assert len(PRESSURE_LEVELS) == 13

@@ -8,16 +8,19 @@ import pytest
 import torch
 
 from fuxiflow.config import sources
+from fuxiflow.config import world as settings
+from fuxiflow.config.base import Period
 from fuxiflow.grids import Grid
 from fuxiflow.observations.orbits import swath
 from fuxiflow.operators.microwave import MicrowaveOperator
-from fuxiflow.world import atms_sdr, swaths
+from fuxiflow.world import swaths
 from fuxiflow.world.truth import Truth
+from fuxiflow.world.writers import atms_sdr
 from tests.world_truth import write_truth
 
 SOURCE = sources.load_source("noaa20_atms")
 NOAA_20 = SOURCE.flown[0]
-OPTIONS = {"scan_stride": 96, "field_of_view_stride": 24, "noise": 1.0, "outages": []}
+OPTIONS = settings.Swath(scan_stride=96, field_of_view_stride=24)
 NOISE = np.array(SOURCE.noise)
 
 
@@ -39,7 +42,9 @@ def truth(store):
 def observe(
     operator, truth, day=date(2022, 7, 1), options=OPTIONS, seed=3, minutes=180, platform=NOAA_20
 ):
-    return list(swaths.observe_day(SOURCE, platform, operator, truth, day, options, minutes, seed))
+    return list(
+        swaths.observe_swaths(SOURCE, platform, operator, truth, day, options, minutes, seed)
+    )
 
 
 def test_interpolation_is_exact_for_linear_fields():
@@ -98,15 +103,15 @@ def test_observations_repeat_and_do_not_depend_on_order(operator, store, truth):
 
 
 def test_errors_have_the_sizes_asked_for(operator, truth):
-    quiet = observe(operator, truth, options={**OPTIONS, "noise": 0.0})
-    loud = observe(operator, truth, options={**OPTIONS, "noise": 2.0})
+    quiet = observe(operator, truth, options=OPTIONS.model_copy(update={"noise": 0.0}))
+    loud = observe(operator, truth, options=OPTIONS.model_copy(update={"noise": 2.0}))
     noise = np.concatenate([b[1] - a[1] for a, b in zip(quiet, loud, strict=True)]).reshape(-1, 22)
     np.testing.assert_allclose(noise.std(axis=0), 2.0 * NOISE, rtol=0.1)
     assert np.abs(noise.mean(axis=0) / NOISE).max() < 0.25
     view = quiet[0][0]
     window = truth.window(datetime(2022, 7, 1), datetime(2022, 7, 2))
-    clean = swaths.simulate(operator, window, view)
-    expected = swaths.bias(SOURCE, NOAA_20, 3, view.scan_angle[0])
+    clean = swaths.simulate_brightness(operator, window, view)
+    expected = swaths.instrument_bias(SOURCE, NOAA_20, 3, view.scan_angle[0])
     np.testing.assert_allclose(
         quiet[0][1] - clean, np.broadcast_to(expected, clean.shape), atol=1e-3
     )
@@ -114,17 +119,17 @@ def test_errors_have_the_sizes_asked_for(operator, truth):
 
 def test_bias_is_fixed_and_of_order_tenths_of_a_kelvin():
     angle = np.linspace(-52.725, 52.725, 96)
-    bias = swaths.bias(SOURCE, NOAA_20, 1, angle)
-    np.testing.assert_array_equal(bias, swaths.bias(SOURCE, NOAA_20, 1, angle))
+    bias = swaths.instrument_bias(SOURCE, NOAA_20, 1, angle)
+    np.testing.assert_array_equal(bias, swaths.instrument_bias(SOURCE, NOAA_20, 1, angle))
     assert 0.2 < bias.std() < 1.0
     assert np.abs(bias).max() < 2.5
     # the parabola and the slope add nothing to a channel's mean over the scan but the sampling of it
     assert np.abs(bias.mean(axis=0) - bias[47:49].mean(axis=0)).max() < 0.7
-    assert np.abs(swaths.bias(SOURCE, NOAA_20, 2, angle) - bias).max() > 0.1
+    assert np.abs(swaths.instrument_bias(SOURCE, NOAA_20, 2, angle) - bias).max() > 0.1
 
 
 def test_brightness_is_plausible_and_follows_the_temperature(operator, truth):
-    granules = observe(operator, truth, options={**OPTIONS, "noise": 0.0})
+    granules = observe(operator, truth, options=OPTIONS.model_copy(update={"noise": 0.0}))
     lat = np.concatenate([view.lat.ravel() for view, _ in granules])
     tb = np.concatenate([tb.reshape(-1, 22) for _, tb in granules])
     assert (tb > 100).all()
@@ -137,7 +142,10 @@ def test_platforms_of_a_source_err_each_in_its_own_way(operator, truth):
     second = NOAA_20.model_copy(update={"name": "NOAA-21"})
     angle = np.linspace(-50, 50, 4)
     assert (
-        np.abs(swaths.bias(SOURCE, second, 1, angle) - swaths.bias(SOURCE, NOAA_20, 1, angle)).max()
+        np.abs(
+            swaths.instrument_bias(SOURCE, second, 1, angle)
+            - swaths.instrument_bias(SOURCE, NOAA_20, 1, angle)
+        ).max()
         > 0.1
     )
     one, other = observe(operator, truth), observe(operator, truth, platform=second)
@@ -146,7 +154,9 @@ def test_platforms_of_a_source_err_each_in_its_own_way(operator, truth):
 
 
 def test_outages_and_the_end_of_the_truth_leave_scans_out(operator, truth):
-    outage = {**OPTIONS, "outages": [{"start": "2022-07-01", "end": "2022-07-01"}]}
+    outage = OPTIONS.model_copy(
+        update={"outages": [Period(start=date(2022, 7, 1), end=date(2022, 7, 1))]}
+    )
     assert observe(operator, truth, options=outage) == []
     assert observe(operator, truth, date(2022, 7, 2), options=outage) != []
     # the store ends at 00 UTC of 3 July
@@ -156,7 +166,7 @@ def test_outages_and_the_end_of_the_truth_leave_scans_out(operator, truth):
 def test_granules_tile_the_day():
     day = np.datetime64("2022-07-01"), np.datetime64("2022-07-02")
     view = swath(NOAA_20.name, NOAA_20.orbit, "atms", *day, 96, 24)
-    parts = list(swaths.granules(view, 60))
+    parts = list(swaths.split_granules(view, 60))
     assert len(parts) == 24
     np.testing.assert_array_equal(np.concatenate([part.scan for _, part in parts]), view.scan)
     assert all(minute % 60 == 0 for minute, _ in parts)
@@ -172,7 +182,7 @@ def test_satpy_reads_what_is_written(tmp_path, granule):
 
     view, tb = granule
     tb[2, 1, 4] = np.nan
-    paths = atms_sdr.write_granule(
+    paths = atms_sdr.write_atms_granule(
         tmp_path, view, tb, NOISE, "NOAA-20", NOAA_20.orbit.revolutions_per_day
     )
     names = [channel.name for channel in SOURCE.channels]
@@ -190,13 +200,13 @@ def test_satpy_reads_what_is_written(tmp_path, granule):
 
 def test_file_names_and_labels(tmp_path, granule):
     view, tb = granule
-    paths = atms_sdr.write_granule(
+    paths = atms_sdr.write_atms_granule(
         tmp_path, view, tb, NOISE, "NOAA-20", NOAA_20.orbit.revolutions_per_day
     )
     assert [path.name[:5] for path in paths] == ["SATMS", "GATMO"]
     assert paths[0].name[5:] == paths[1].name[5:]
     assert paths[0].name.startswith("SATMS_j01_d20220701_t03")
-    again = atms_sdr.write_granule(
+    again = atms_sdr.write_atms_granule(
         tmp_path, view, tb, NOISE, "NOAA-20", NOAA_20.orbit.revolutions_per_day
     )
     assert again == paths
@@ -217,14 +227,16 @@ def test_epoch_time_counts_leap_seconds():
 
 def test_counts_round_trip_and_mark_what_is_missing():
     tb = np.array([0.0, 250.0, 393.1, np.nan])
-    assert atms_sdr.counts(tb)[3] == atms_sdr.MISSING
-    np.testing.assert_allclose(atms_sdr.counts(tb)[:3] * atms_sdr.SCALE, tb[:3], atol=0.0031)
+    assert atms_sdr.brightness_counts(tb)[3] == atms_sdr.MISSING
+    np.testing.assert_allclose(
+        atms_sdr.brightness_counts(tb)[:3] * atms_sdr.SCALE, tb[:3], atol=0.0031
+    )
 
 
 def test_wrong_shapes_and_platforms_are_refused(tmp_path, granule):
     view, tb = granule
     with pytest.raises(KeyError, match="known: NOAA-20"):
-        atms_sdr.write_granule(tmp_path, view, tb, NOISE, "Aqua", 14.57)
+        atms_sdr.write_atms_granule(tmp_path, view, tb, NOISE, "Aqua", 14.57)
     with pytest.raises(ValueError, match="do not fit"):
-        atms_sdr.write_granule(tmp_path, view, tb[:, :2], NOISE, "NOAA-20", 14.2)
+        atms_sdr.write_atms_granule(tmp_path, view, tb[:, :2], NOISE, "NOAA-20", 14.2)
     assert list(tmp_path.iterdir()) == []

@@ -15,7 +15,7 @@ from fuxiflow.operators import equivalents
 from fuxiflow.progress import progress
 from fuxiflow.simulation import errors
 from fuxiflow.simulation.geometry import Template
-from fuxiflow.simulation.observations import departures
+from fuxiflow.simulation.observations import template_departures
 from fuxiflow.simulation.reanalysis import ReanalysisSampler
 from fuxiflow.states.statistics import Statistics
 from fuxiflow.states.store import States
@@ -29,7 +29,7 @@ def main(input, output, params, log):
         equivalents.required_channels(source),
     )
     template = Template(input.tables, *map(date.fromisoformat, params.template))
-    days = departures(
+    days = template_departures(
         source, equivalents.equivalent_operator(source), reanalysis, template, params.seed
     )
     parts = list(progress(days, f"departures of {source.name}", log, total=template.days))
@@ -38,7 +38,7 @@ def main(input, output, params, log):
             f"{source.name}: no footprint from {template.start} to {template.end} with a reanalysis about "
             f"it; choose another simulation.{source.name}.template"
         )
-    found = errors.estimate(
+    found = errors.estimate_errors(
         source.channel_names, *(np.concatenate(column) for column in zip(*parts, strict=True))
     )
     found.write(output.errors)

@@ -14,7 +14,7 @@ from fuxiflow.observations.footprint_table import FootprintWriter
 from fuxiflow.operators import equivalents
 from fuxiflow.progress import progress
 from fuxiflow.simulation import observations
-from fuxiflow.simulation.errors import Errors
+from fuxiflow.simulation.errors import ObservationErrors
 from fuxiflow.simulation.geometry import Template
 from fuxiflow.simulation.reanalysis import ReanalysisSampler
 from fuxiflow.states.statistics import Statistics
@@ -29,7 +29,7 @@ def main(input, output, params, log):
         Statistics.read(input.statistics),
         equivalents.required_channels(source),
     )
-    errors = Errors.read(input.errors)
+    errors = ObservationErrors.read(input.errors)
     template = Template(input.tables, *map(date.fromisoformat, params.template))
     start, end = map(date.fromisoformat, params.dates)
     days = [start + timedelta(days=i) for i in range((end - start).days + 1)]
@@ -38,11 +38,11 @@ def main(input, output, params, log):
         output.table, source.channel_names, {"origin": observations.ORIGIN}
     ) as writer:
         for day in progress(days, f"days of {source.name}", log):
-            random = observations.generator(params.seed, source.name, day)
-            for places in observations.footprints(
+            random = observations.day_generator(params.seed, source.name, day)
+            for places in observations.places_of_day(
                 source, params.geometry, template, day, params.strides, random
             ):
-                table, lost = observations.observe(
+                table, lost = observations.simulate_observations(
                     source, operator, reanalysis, errors, places, random
                 )
                 writer.write(table)

@@ -11,9 +11,9 @@ from fuxiflow.channels import channel_table
 from fuxiflow.progress import progress
 from fuxiflow.storage import provenance
 from fuxiflow.times import times
-from fuxiflow.world.era5 import Era5Writer
-from fuxiflow.world.errors import AnalysisErrors, ErrorLibrary
+from fuxiflow.world.analysis_errors import AnalysisErrors, ErrorLibrary
 from fuxiflow.world.truth import Truth
+from fuxiflow.world.writers.era5 import Era5Writer
 
 
 def main(input, output, params, log):

@@ -12,12 +12,17 @@ from fuxiflow.channels import channel_table
 from fuxiflow.progress import progress
 from fuxiflow.storage import provenance
 from fuxiflow.times import times
-from fuxiflow.world.errors import AnalysisErrors, ErrorLibrary
-from fuxiflow.world.gfs import GfsWriter
+from fuxiflow.world.analysis_errors import AnalysisErrors, ErrorLibrary
 from fuxiflow.world.levels import Regridder, world_fields
-from fuxiflow.world.nature import FRAME_HOURS, STRIDE_HOURS, NatureModel
-from fuxiflow.world.restarts import read_state, state_times
+from fuxiflow.world.nature import (
+    FRAME_HOURS,
+    STRIDE_HOURS,
+    NatureModel,
+    model_state_times,
+    read_model_state,
+)
 from fuxiflow.world.truth import Truth
+from fuxiflow.world.writers.gfs import GfsWriter
 
 
 def main(input, output, params, log):
@@ -30,7 +35,7 @@ def main(input, output, params, log):
             truth.read(time, names), library.fields("gfs", time), time, land, lon
         )
         writer.write(time, 0, fields)
-    starts = state_times(input.native)
+    starts = model_state_times(input.native)
     if starts:
         model = NatureModel(params.truncation, params.time_step_minutes, params.cache)
         regrid = Regridder(model.lat, model.lon, truth.grid)
@@ -38,7 +43,7 @@ def main(input, output, params, log):
         increments = {
             name: errors.error * field for name, field in library.native("gfs", init_time).items()
         }
-        analysis = model.perturbed(read_state(input.native, model, init_time), increments)
+        analysis = model.perturbed(read_model_state(input.native, model, init_time), increments)
         for state, frames in model.advance(
             analysis, -(-params.max_lead_hours // STRIDE_HOURS) * STRIDE_HOURS
         ):

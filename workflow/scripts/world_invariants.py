@@ -4,8 +4,8 @@ in:  truth       Zarr store of any segment of the nature run
 out: invariants  GRIB1, parameters 129 and 172 of table 128
 """
 
-from fuxiflow.world.era5 import write_invariants
 from fuxiflow.world.truth import Truth
+from fuxiflow.world.writers.era5 import write_invariants
 
 
 def main(input, output, params, log):

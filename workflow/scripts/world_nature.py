@@ -2,7 +2,7 @@
 
 in:  restart  state at 00 UTC of the segment's first day
 out: truth    Zarr, all channels 6-hourly, to 00 UTC after the last day (fuxiflow.world.truth)
-     native   Zarr, whole model states at the init times of forecasts (fuxiflow.world.restarts)
+     native   Zarr, whole model states at the init times of forecasts (fuxiflow.world.nature)
      restart  state at 00 UTC after the last day
 """
 
@@ -11,11 +11,10 @@ from datetime import date, datetime, timedelta
 from fuxiflow.grids import Grid
 from fuxiflow.progress import progress
 from fuxiflow.times import times
-from fuxiflow.world.gfs import init_times
 from fuxiflow.world.levels import Regridder, world_fields
-from fuxiflow.world.nature import FRAME_HOURS, STRIDE_HOURS, NatureModel
-from fuxiflow.world.restarts import write_states
+from fuxiflow.world.nature import FRAME_HOURS, STRIDE_HOURS, NatureModel, write_model_states
 from fuxiflow.world.truth import TruthWriter
+from fuxiflow.world.writers.gfs import forecast_init_times
 
 
 def main(input, output, params, log):
@@ -34,7 +33,9 @@ def main(input, output, params, log):
         "land_fraction": regrid(model.land_fraction),
         "surface_geopotential": regrid(model.surface_geopotential),
     }
-    inits = set(init_times(*map(date.fromisoformat, params.test), params.forecast_interval_hours))
+    inits = set(
+        forecast_init_times(*map(date.fromisoformat, params.test), params.forecast_interval_hours)
+    )
     hours = 24 * ((last - first).days + 1)
     kept = [state] if state.time in inits else []
     with TruthWriter(
@@ -54,7 +55,7 @@ def main(input, output, params, log):
                 )
             if state.time in inits and state.time < start + timedelta(hours=hours):
                 kept.append(state)
-    write_states(output.native, kept)
+    write_model_states(output.native, kept)
     state.write(output.restart)
 
 

@@ -1,7 +1,7 @@
 """Spin the nature run up from its climate, and keep day-to-day differences of its end as patterns of analysis error.
 
 out: restart  state of the model at 00 UTC of the first day (fuxiflow.world.nature.ModelState)
-     errors   Zarr, library of 24-h differences (fuxiflow.world.errors)
+     errors   Zarr, library of 24-h differences (fuxiflow.world.analysis_errors)
 """
 
 from datetime import datetime, timedelta
@@ -12,7 +12,7 @@ from fuxiflow.channels import channel_table
 from fuxiflow.grids import Grid
 from fuxiflow.progress import progress
 from fuxiflow.world import climate
-from fuxiflow.world.errors import LIBRARY_DAYS, write_library
+from fuxiflow.world.analysis_errors import LIBRARY_DAYS, write_library
 from fuxiflow.world.levels import Regridder, world_fields
 from fuxiflow.world.nature import FRAME_HOURS, STRIDE_HOURS, NatureModel
 
@@ -26,7 +26,7 @@ def main(input, output, params, log):
     regrid = Regridder(model.lat, model.lon, grid)
     kept_from = end - timedelta(days=min(LIBRARY_DAYS + 1, 0.9 * params.days))
     times, fields, native = [], [], []
-    begin = climate.start(model, end - timedelta(days=params.days))
+    begin = climate.climate_start(model, end - timedelta(days=params.days))
     hours = int((end - begin.time) / timedelta(hours=1))
     for state, frames in progress(
         model.advance(begin, hours), "spin-up, half days", log, total=hours // STRIDE_HOURS

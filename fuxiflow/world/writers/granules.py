@@ -6,7 +6,7 @@ import numpy as np
 
 from fuxiflow.config.sources import Platform, Source
 from fuxiflow.observations.orbits import Swath
-from fuxiflow.world import atms_sdr, atovs_bufr, fy3_hdf5
+from fuxiflow.world.writers import atms_sdr, atovs_bufr, fy3_hdf5
 
 
 def write_granule(
@@ -24,13 +24,15 @@ def write_granule(
     """
     format_, _, _ = source.reader.partition(".")
     if format_ == "atms_sdr":
-        atms_sdr.write_granule(
+        atms_sdr.write_atms_granule(
             directory, swath, brightness, noise, platform.name, platform.orbit.revolutions_per_day
         )
     elif format_ == "bufr_sounder":
-        atovs_bufr.write_granule(directory, swath, brightness, source.instrument, platform.name)
+        atovs_bufr.write_atovs_granule(
+            directory, swath, brightness, source.instrument, platform.name
+        )
     elif format_ == "fy3_hdf5":
-        fy3_hdf5.write_granule(directory, swath, brightness, source.instrument, platform.name)
+        fy3_hdf5.write_fy3_granule(directory, swath, brightness, source.instrument, platform.name)
     else:
         raise ValueError(
             f"source {source.name}: nothing is written for reader {source.reader}; known: atms_sdr, "

@@ -18,7 +18,7 @@ ORIGIN = "FUXI"
 Column = np.ndarray | float | Sequence[str]
 
 
-def message(
+def encode_message(
     template: int,
     category: int,
     time: datetime,
@@ -84,12 +84,12 @@ def _set(handle: int, key: str, values: Column) -> None:
         eccodes.codes_set_double(handle, key, float(values))
 
 
-def bulletin(data_type: str, time: datetime, content: bytes) -> bytes:
+def encode_bulletin(data_type: str, time: datetime, content: bytes) -> bytes:
     """A message with the abbreviated heading of its bulletin, ``TTAAii CCCC YYGGgg`` (WMO-No. 386, Part II, 2.3.2)."""
     return f"{data_type} {ORIGIN} {time:%d%H%M}\r\r\n".encode() + content + b"\r\r\n"
 
 
-def clock(time: np.ndarray) -> dict[str, np.ndarray]:
+def clock_elements(time: np.ndarray) -> dict[str, np.ndarray]:
     """``year`` … ``second`` of times ``datetime64[ns]`` (n,), the seconds with their fraction."""
     months, days = time.astype("datetime64[M]"), time.astype("datetime64[D]")
     second = (time - time.astype("datetime64[m]")) / np.timedelta64(1, "s")

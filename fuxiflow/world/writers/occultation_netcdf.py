@@ -11,8 +11,8 @@ import netCDF4
 import numpy as np
 
 from fuxiflow.storage import provenance
-from fuxiflow.world.bufr import clock
 from fuxiflow.world.occultations import Occultations
+from fuxiflow.world.writers.bufr import clock_elements
 
 MISSING = -9.9999e7
 """ROPP's missing data flag."""
@@ -30,7 +30,7 @@ SIGNIFICANT = 5
 """Digits of refractivity that are kept."""
 
 
-def write(path: Path, occultations: Occultations, platforms: Sequence[str]) -> Path:
+def write_occultations(path: Path, occultations: Occultations, platforms: Sequence[str]) -> Path:
     """Write occultations seen from ``platforms`` (n,), names of :data:`RECEIVERS`, into one file; KeyError lists the
     known ones. Returns the path."""
     unknown = set(platforms) - set(RECEIVERS)
@@ -40,7 +40,7 @@ def write(path: Path, occultations: Occultations, platforms: Sequence[str]) -> P
         )
     order = np.argsort(occultations.time, kind="stable")
     time = occultations.time[order]
-    parts = clock(time)
+    parts = clock_elements(time)
     seconds = np.floor(parts["second"])
     scalars = {
         **{name: parts[name] for name in ("year", "month", "day", "hour", "minute")},

@@ -49,7 +49,7 @@ def orbit_number(time: np.datetime64, revolutions_per_day: float) -> int:
     return max(0, _ORBIT_AT_EPOCH + int(np.floor(days * revolutions_per_day)))
 
 
-def counts(brightness: np.ndarray) -> np.ndarray:
+def brightness_counts(brightness: np.ndarray) -> np.ndarray:
     """Brightness temperatures in K as unsigned 16-bit counts of :data:`SCALE`; NaN becomes the fill value."""
     scaled = np.clip(np.rint(brightness / SCALE), 0, LARGEST)
     return np.where(np.isfinite(brightness), scaled, MISSING).astype(np.uint16)
@@ -86,7 +86,7 @@ def _product(
     granule.attrs["N_Number_Of_Scans"] = np.array([[scans]], np.int32)
 
 
-def write_granule(
+def write_atms_granule(
     directory: Path,
     swath: Swath,
     brightness: np.ndarray,
@@ -118,7 +118,7 @@ def write_granule(
     paths = Path(directory) / f"SATMS_{stem}", Path(directory) / f"GATMO_{stem}"
     channels = brightness.shape[2]
     sdr = {
-        "BrightnessTemperature": counts(brightness),
+        "BrightnessTemperature": brightness_counts(brightness),
         "BrightnessTemperatureFactors": np.array([SCALE, 0.0], np.float32),
         "BeamTime": iet(swath.time),
         "NEdTCold": np.broadcast_to(noise.astype(np.float32), (scans, channels)),

@@ -13,7 +13,7 @@ import numpy as np
 from fuxiflow.channels import Channel, ChannelTable, channel_table
 from fuxiflow.grids import Grid
 from fuxiflow.times import STEP_HOURS
-from fuxiflow.world.grib import Message
+from fuxiflow.world.writers.grib import GribMessage
 
 BITS = 16
 SURFACE_GEOPOTENTIAL, LAND_SEA_MASK = 129, 172
@@ -35,9 +35,9 @@ def _keys(param: int, level: int | None, kind: str) -> dict[str, int | str]:
     return keys | {"paramId": param} | ({"level": level} if level else {}) | {"bitsPerValue": BITS}
 
 
-def _message(grid: Grid, param: int, level: int | None = None, kind: str = "an") -> Message:
+def _message(grid: Grid, param: int, level: int | None = None, kind: str = "an") -> GribMessage:
     sample = "regular_ll_pl_grib1" if level else "regular_ll_sfc_grib1"
-    return Message(sample, grid, _keys(param, level, kind))
+    return GribMessage(sample, grid, _keys(param, level, kind))
 
 
 def forecast_base(valid_time: datetime) -> tuple[datetime, int]:

@@ -26,7 +26,7 @@ INSTRUMENTS = {
 PLATFORMS = {"FY-3E": "FY3E", "FY-3F": "FY3F"}
 
 
-def counts(values: np.ndarray) -> np.ndarray:
+def scaled_counts(values: np.ndarray) -> np.ndarray:
     """Values (K or degrees) as 16-bit counts of :data:`SCALE`; NaN becomes :data:`MISSING`."""
     scaled = np.clip(np.rint(values / SCALE), -32766, 32767)
     return np.where(np.isfinite(values), scaled, MISSING).astype(np.int16)
@@ -54,7 +54,7 @@ def _write(
         written.attrs["FillValue"] = np.array([missing], data.dtype)
 
 
-def write_granule(
+def write_fy3_granule(
     directory: Path, swath: Swath, brightness: np.ndarray, instrument: str, platform: str
 ) -> Path:
     """Write one granule into ``directory`` and return its path; names differ by the minute in which a granule starts.
@@ -82,7 +82,12 @@ def write_granule(
     with h5py.File(path, "w") as file:
         _header(file, path.name, platform, sensor, begin, end, len(swath))
         _write(
-            file, "Data/Earth_Obs_BT", np.moveaxis(counts(brightness), -1, 0), SCALE, "K", MISSING
+            file,
+            "Data/Earth_Obs_BT",
+            np.moveaxis(scaled_counts(brightness), -1, 0),
+            SCALE,
+            "K",
+            MISSING,
         )
         for key, values in {"Latitude": swath.lat, "Longitude": swath.lon}.items():
             _write(file, f"Geolocation/{key}", values.astype(np.float32), 1.0, "degree", None)
@@ -93,7 +98,7 @@ def write_granule(
             "SolarAzimuth": (swath.solar_azimuth + 180.0) % 360.0 - 180.0,
         }
         for key, values in angles.items():
-            _write(file, f"Geolocation/{key}", counts(values), SCALE, "degree", MISSING)
+            _write(file, f"Geolocation/{key}", scaled_counts(values), SCALE, "degree", MISSING)
         _write(file, "Geolocation/Scnlin_daycnt", days, 1.0, "day", None)
         _write(file, "Geolocation/Scnlin_mscnt", milliseconds, 1.0, "ms", None)
         _write(file, "QA/Quality_Flag_Scnlin", np.zeros(len(swath), np.uint8), 1.0, "none", None)

@@ -13,23 +13,23 @@ import numpy as np
 from fuxiflow.channels import Channel, ChannelTable, channel_table
 from fuxiflow.grids import Grid
 from fuxiflow.times import STEP_HOURS
-from fuxiflow.world.grib import Message
+from fuxiflow.world.writers.grib import GribMessage
 
 BITS = 14
 
 
-def resolution(grid: Grid) -> str:
+def gfs_resolution(grid: Grid) -> str:
     """How NCEP writes the spacing of a grid with poles in a file name: ``0p25``, ``1p50``."""
     return f"{180.0 / (grid.nlat - 1):.2f}".replace(".", "p")
 
 
-def file_name(init_time: datetime, lead_hours: int, grid: Grid) -> Path:
+def gfs_file_name(init_time: datetime, lead_hours: int, grid: Grid) -> Path:
     """Path of one file, relative to the archive's directory."""
-    name = f"gfs.t{init_time:%H}z.pgrb2.{resolution(grid)}.f{lead_hours:03d}"
+    name = f"gfs.t{init_time:%H}z.pgrb2.{gfs_resolution(grid)}.f{lead_hours:03d}"
     return Path(f"gfs.{init_time:%Y%m%d}") / f"{init_time:%H}" / "atmos" / name
 
 
-def init_times(first: date, last: date, interval_hours: int) -> list[datetime]:
+def forecast_init_times(first: date, last: date, interval_hours: int) -> list[datetime]:
     """Init times of forecasts from 00 UTC of ``first`` to the day ``last``; ValueError unless all are 00 or 12 UTC."""
     if interval_hours % 12:
         raise ValueError(
@@ -47,7 +47,7 @@ def _accumulated(channel: Channel) -> bool:
     return channel.name == "TP"
 
 
-def _message(grid: Grid, channel: Channel) -> Message:
+def _message(grid: Grid, channel: Channel) -> GribMessage:
     level = channel.gfs_level * 100 if channel.gfs_surface == 100 else channel.gfs_level
     keys = {
         "centre": "kwbc",
@@ -71,7 +71,7 @@ def _message(grid: Grid, channel: Channel) -> Message:
     }
     if _accumulated(channel):
         keys |= {"typeOfStatisticalProcessing": 1}
-    return Message("regular_ll_pl_grib2", grid, keys | {"bitsPerValue": BITS})
+    return GribMessage("regular_ll_pl_grib2", grid, keys | {"bitsPerValue": BITS})
 
 
 class GfsWriter:
@@ -84,7 +84,7 @@ class GfsWriter:
 
     def write(self, init_time: datetime, lead_hours: int, fields: dict[str, np.ndarray]) -> Path:
         """Write one file from fields ``(lat, lon)`` in the channel table's units; return its path."""
-        path = self._directory / file_name(init_time, lead_hours, self._grid)
+        path = self._directory / gfs_file_name(init_time, lead_hours, self._grid)
         path.parent.mkdir(parents=True, exist_ok=True)
         start = {"dataDate": int(f"{init_time:%Y%m%d}"), "dataTime": 100 * init_time.hour}
         with open(path, "wb") as file:

@@ -18,7 +18,7 @@ from fuxiflow.grids import Grid
 from fuxiflow.storage import provenance
 from fuxiflow.times import STEP_HOURS
 from fuxiflow.world.levels import PROGNOSTIC, RELATIVE_HUMIDITY_CAP
-from fuxiflow.world.truth import add_coordinates, compressor, hour_of
+from fuxiflow.world.truth import add_coordinates, field_compressor, hour_of
 
 LIBRARY_DAYS = 40
 PRODUCTS = {"era5": 0.25, "gfs": 0.625}
@@ -75,7 +75,7 @@ def write_library(
             dtype="float16",
             chunks=(1, *data.shape[1:]),
             shards=data.shape,
-            compressors=compressor(),
+            compressors=field_compressor(),
             dimension_names=dims,
         )
         array[:] = data

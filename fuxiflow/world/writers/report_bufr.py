@@ -9,8 +9,8 @@ from datetime import datetime
 
 import numpy as np
 
-from fuxiflow.world import bufr
-from fuxiflow.world.networks import Stations, Vessels
+from fuxiflow.world.stations import Stations, Vessels
+from fuxiflow.world.writers import bufr
 
 SYNOP, SHIP, BUOY, TEMP = 307080, 308009, 315009, 309052
 SURFACE_LAND, SURFACE_SEA, SOUNDING = 0, 1, 2
@@ -26,7 +26,9 @@ def _ranked(columns: Mapping[str, np.ndarray], keys: tuple[str, ...]) -> dict[st
 
 
 def _clock(time: np.ndarray, *parts: str) -> dict[str, np.ndarray]:
-    return {f"#1#{key}": values for key, values in bufr.clock(time).items() if key in parts}
+    return {
+        f"#1#{key}": values for key, values in bufr.clock_elements(time).items() if key in parts
+    }
 
 
 _TO_MINUTES = ("year", "month", "day", "hour", "minute")
@@ -41,7 +43,7 @@ _AIR = (
 _SEA = "oceanographicWaterTemperature"
 
 
-def synop(stations: Stations, reported: Mapping[str, np.ndarray], time: datetime) -> bytes:
+def encode_synop(stations: Stations, reported: Mapping[str, np.ndarray], time: datetime) -> bytes:
     """The bulletin of land stations at ``time``; ``reported`` are elements (n,), NaN where missing."""
     when = np.full(len(stations), np.datetime64(time, "ns"))
     columns = {
@@ -55,10 +57,10 @@ def synop(stations: Stations, reported: Mapping[str, np.ndarray], time: datetime
         **_clock(when, *_TO_MINUTES),
         **_ranked(reported, _AIR),
     }
-    return bufr.bulletin(
+    return bufr.encode_bulletin(
         "ISMC01",
         time,
-        bufr.message(
+        bufr.encode_message(
             SYNOP,
             SURFACE_LAND,
             time,
@@ -69,7 +71,7 @@ def synop(stations: Stations, reported: Mapping[str, np.ndarray], time: datetime
     )
 
 
-def marine(
+def encode_marine(
     vessels: Vessels,
     lat: np.ndarray,
     lon: np.ndarray,
@@ -82,7 +84,7 @@ def marine(
     are those of the surface all the same, as readers do not reduce them either. Buoys report no humidity.
     """
     return b"".join(
-        bufr.bulletin(
+        bufr.encode_bulletin(
             heading,
             time,
             write(
@@ -114,7 +116,7 @@ def _ships(
         **_clock(when, *_TO_MINUTES),
         **_ranked(reported, (*_AIR, _SEA)),
     }
-    return bufr.message(
+    return bufr.encode_message(
         SHIP, SURFACE_SEA, time, len(names), columns, {"delayedDescriptorReplicationFactor": [0]}
     )
 
@@ -131,7 +133,7 @@ def _buoys(
         **_clock(when, *_TO_MINUTES),
         **_ranked(reported, (*dry, _SEA)),
     }
-    return bufr.message(
+    return bufr.encode_message(
         BUOY,
         SURFACE_SEA,
         time,
@@ -144,7 +146,7 @@ def _buoys(
     )
 
 
-def temp(
+def encode_temp(
     stations: Stations, launch: np.ndarray, levels: Mapping[str, np.ndarray], time: datetime
 ) -> bytes:
     """The bulletin of soundings that were launched at ``launch`` (n,), datetime64[ns], for the nominal ``time``.
@@ -172,10 +174,10 @@ def temp(
         significance = np.where(np.isnan(pressure[:, i]), np.nan, kind[:, i])
         columns[f"#{i + 1}#extendedVerticalSoundingSignificance"] = significance
         columns |= {f"#{i + 1}#{name}": column[:, i] for name, column in levels.items()}
-    return bufr.bulletin(
+    return bufr.encode_bulletin(
         "IUSC01",
         time,
-        bufr.message(
+        bufr.encode_message(
             TEMP,
             SOUNDING,
             time,

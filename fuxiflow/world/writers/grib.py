@@ -9,7 +9,7 @@ import numpy as np
 from fuxiflow.grids import Grid
 
 
-class Message:
+class GribMessage:
     """A GRIB message of fixed grid, parameter and level, written again and again."""
 
     def __init__(self, sample: str, grid: Grid, keys: Mapping[str, int | str | float]):

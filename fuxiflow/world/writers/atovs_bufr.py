@@ -11,7 +11,7 @@ import numpy as np
 
 from fuxiflow.observations.orbits import EPOCH, Swath
 from fuxiflow.observations.satellites import BUFR_SATELLITES
-from fuxiflow.world import bufr
+from fuxiflow.world.writers import bufr
 
 MINUTES = 45
 """Longest message: footprints of one follow each other, none more than 30 minutes from the middle one."""
@@ -22,7 +22,7 @@ INSTRUMENTS = {"amsua": (310009, 3.0, 28, 15, "INAX01"), "mhs": (310010, 11.0, 4
 SATELLITES = {name: number for number, name in BUFR_SATELLITES.items()}
 
 
-def write_granule(
+def write_atovs_granule(
     directory: Path, swath: Swath, brightness: np.ndarray, instrument: str, platform: str
 ) -> Path:
     """Write one granule into ``directory`` and return its path; names differ by platform and minute.
@@ -69,7 +69,7 @@ def _message(swath: Swath, brightness: np.ndarray, instrument: str, platform: st
         "satelliteSensorIndicator": sensor,
         "scanLineNumber": flat(swath.scan[:, None] % 8000 + 1.0, 0),
         "fieldOfViewNumber": flat(swath.field_of_view[None] + 1.0, 0),
-        **bufr.clock(EPOCH + seconds.astype("timedelta64[ns]")),
+        **bufr.clock_elements(EPOCH + seconds.astype("timedelta64[ns]")),
         "latitude": flat(swath.lat, 5),
         "longitude": flat(swath.lon, 5),
         "heightOfStation": 830_000.0,
@@ -83,4 +83,6 @@ def _message(swath: Swath, brightness: np.ndarray, instrument: str, platform: st
         keyed[f"#{i + 1}#tovsOrAtovsOrAvhrrInstrumentationChannelNumber"] = float(first + i)
         keyed[f"#{i + 1}#brightnessTemperature"] = brightness[..., i].ravel()
     time = swath.time[0, 0].astype("datetime64[s]").item()
-    return bufr.bulletin(heading, time, bufr.message(template, SATELLITE_DATA, time, count, keyed))
+    return bufr.encode_bulletin(
+        heading, time, bufr.encode_message(template, SATELLITE_DATA, time, count, keyed)
+    )
