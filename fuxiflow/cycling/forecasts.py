@@ -14,8 +14,7 @@ from fuxiflow.models.forecasters import ForecastModel
 from fuxiflow.models.networks import STEP, Networks
 from fuxiflow.progress import Progress
 from fuxiflow.states.assembly import Assembler, Ledger
-from fuxiflow.states.decoding import decode_analyses
-from fuxiflow.states.decoding import list_grib_files
+from fuxiflow.states.decoding import decode_analyses, list_grib_files
 from fuxiflow.states.forecasts import ForecastWriter
 from fuxiflow.states.grib import GribReader
 from fuxiflow.states.regrid import SourceGrid, regrid

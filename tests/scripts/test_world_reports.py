@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from tests.helpers import load_script
-from tests.world_truth import write_truth
+from tests.support.world_truth import write_truth
 
 LOG = logging.getLogger("test")
 COMMON = {"noise": 1.0, "outages": [], "start": None, "end": None}

@@ -9,7 +9,7 @@ import pytest
 
 from fuxiflow.config import sources
 from tests.helpers import load_script
-from tests.world_truth import write_truth
+from tests.support.world_truth import write_truth
 
 LOG = logging.getLogger("test")
 

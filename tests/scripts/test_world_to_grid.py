@@ -12,7 +12,7 @@ from fuxiflow.observations import ledger
 from fuxiflow.observations.sparse_grids import SparseGrids
 from fuxiflow.observations.statistics import GridStatistics
 from tests.helpers import load_script
-from tests.world_truth import write_truth
+from tests.support.world_truth import write_truth
 
 LOG = logging.getLogger("test")
 DATES = ["2022-07-01", "2022-07-02"]

@@ -2,8 +2,7 @@ import numpy as np
 import pytest
 
 from fuxiflow.grids import Grid
-from fuxiflow.interpolation import bilinear, corners, linear_matrix
-from fuxiflow.interpolation import grid_position
+from fuxiflow.interpolation import bilinear, corners, grid_position, linear_matrix
 
 POINTS = np.array([90.0, 41.3, 0.0, -17.9, -90.0]), np.array([0.0, 359.9, -180.0, 45.0, 180.0])
 

@@ -7,8 +7,7 @@ import pytest
 from fuxiflow.channels import channel_table
 from fuxiflow.grids import Grid
 from fuxiflow.states.assembly import Assembler, Ledger, rejection_reason
-from fuxiflow.states.decoding import decode_analyses, decode_forecasts
-from fuxiflow.states.decoding import list_grib_files
+from fuxiflow.states.decoding import decode_analyses, decode_forecasts, list_grib_files
 from fuxiflow.states.grib import GribReader
 from fuxiflow.states.grib_messages import Fault
 from fuxiflow.states.regrid import SourceGrid, regrid

@@ -17,7 +17,7 @@ from fuxiflow.world import occultations
 from fuxiflow.world.truth import Truth
 from fuxiflow.world.windows import TruthWindows
 from fuxiflow.world.writers import occultation_netcdf
-from tests.world_truth import write_truth
+from tests.support.world_truth import write_truth
 
 SOURCE = sources.load_source("gnssro")
 DAY = date(2022, 7, 1)

@@ -14,7 +14,7 @@ from fuxiflow.observations import footprint_table, readers
 from fuxiflow.world import bulletins, reports
 from fuxiflow.world.truth import Truth
 from fuxiflow.world.writers import report_bufr
-from tests.world_truth import write_truth
+from tests.support.world_truth import write_truth
 
 DAY = date(2022, 7, 1)
 OPTIONS = {"stations": 60, "interval_hours": 6, "missing": 0.0, "noise": 0.0}

@@ -16,7 +16,7 @@ from fuxiflow.operators.microwave import MicrowaveOperator
 from fuxiflow.world import swaths
 from fuxiflow.world.truth import Truth
 from fuxiflow.world.writers import atms_sdr
-from tests.world_truth import write_truth
+from tests.support.world_truth import write_truth
 
 SOURCE = sources.load_source("noaa20_atms")
 NOAA_20 = SOURCE.flown[0]

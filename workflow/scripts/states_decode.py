@@ -12,8 +12,7 @@ from fuxiflow.channels import channel_table
 from fuxiflow.grids import Grid
 from fuxiflow.progress import progress
 from fuxiflow.states.assembly import Assembler, Ledger
-from fuxiflow.states.decoding import decode_analyses
-from fuxiflow.states.decoding import list_grib_files
+from fuxiflow.states.decoding import decode_analyses, list_grib_files
 from fuxiflow.states.grib import GribReader
 from fuxiflow.states.grib_messages import GribError
 from fuxiflow.states.store import StateWriter

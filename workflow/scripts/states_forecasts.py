@@ -11,8 +11,7 @@ from fuxiflow.channels import channel_table
 from fuxiflow.grids import Grid
 from fuxiflow.progress import progress
 from fuxiflow.states.assembly import Assembler, Ledger
-from fuxiflow.states.decoding import decode_forecasts
-from fuxiflow.states.decoding import list_grib_files
+from fuxiflow.states.decoding import decode_forecasts, list_grib_files
 from fuxiflow.states.forecasts import ForecastWriter
 from fuxiflow.states.grib import GribReader
 from fuxiflow.states.grib_messages import GribError
