@@ -75,6 +75,7 @@ lint: $(READY)
 	$(RUN) ruff format --check --quiet .
 	$(RUN) ruff check .
 	$(RUN) snakefmt --check --compact-diff $(RULES)
+	$(VENV)/bin/lint-imports --no-cache
 	@$(SNAKEMAKE) --lint
 
 bench: $(READY)
