@@ -21,7 +21,7 @@ RULES := Snakefile workflow/rules
 
 export MPLBACKEND := Agg
 
-.PHONY: help setup demo studies joint explain test test-slurm lint format bench schema lock clean
+.PHONY: help setup demo studies joint explain test test-slurm lint format docs bench schema lock clean
 
 help:
 	@echo "make demo    the whole chain on the embedded world: results/demo/report.html"
@@ -32,6 +32,7 @@ help:
 	@echo "make test-slurm  tests on a real Slurm, installed and started here (Debian, root; about a quarter of an hour)"
 	@echo "make lint    formatters, ruff and snakemake --lint"
 	@echo "make format  ruff format and snakefmt on all files"
+	@echo "make docs    the documentation as a site: site/index.html"
 	@echo "make bench   side-by-side measurements against named peers"
 	@echo "make schema  write config/schema.json anew"
 	@echo "make lock    explicit lists of the conda environments' packages (needs conda and conda-forge)"
@@ -77,6 +78,10 @@ lint: $(READY)
 	$(RUN) snakefmt --check --compact-diff $(RULES)
 	$(VENV)/bin/lint-imports --no-cache
 	@$(SNAKEMAKE) --lint
+
+docs: $(READY)
+	$(RUN) mkdocs build --strict --quiet
+	@echo "documentation: site/index.html"
 
 bench: $(READY)
 	@for script in benchmarks/[a-z]*.py; do \

@@ -35,8 +35,10 @@ def loaded_by(*modules: str) -> set[str]:
 
 
 def documented_source() -> str:
-    """The file of a source on the page docs/add-a-sensor.md: its first YAML block."""
-    return re.search(r"```yaml\n(.*?)```", (ROOT / "docs" / "add-a-sensor.md").read_text(), re.S)[1]
+    """The file of a source on the page docs/guides/add-a-sensor.md: its first YAML block."""
+    return re.search(
+        r"```yaml\n(.*?)```", (ROOT / "docs" / "guides" / "add-a-sensor.md").read_text(), re.S
+    )[1]
 
 
 def realdata(name: str) -> Path:

@@ -1,4 +1,4 @@
-"""Batched, differentiable, clear-sky microwave radiative transfer in torch (equations, accuracy: docs/operator.md)."""
+"""Batched, differentiable, clear-sky microwave radiative transfer in torch (equations, accuracy: docs/explanation/operator.md)."""
 
 import math
 from collections.abc import Sequence

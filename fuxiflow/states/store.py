@@ -21,7 +21,7 @@ from fuxiflow.storage import provenance
 SHARD_TIMES = 64
 SHARD_BYTES = 1 << 29
 # bits shuffled first, as smooth fields take less room so; lz4hc is unpacked more than twice as fast as zstd, packed as
-# fast, and takes 5 % more room on ERA5: docs/performance.md
+# fast, and takes 5 % more room on ERA5: docs/studies/performance.md
 COMPRESSORS = (BloscCodec(cname="lz4hc", clevel=3, shuffle="bitshuffle", typesize=4),)
 COMPRESSIONS = {"lz4hc": COMPRESSORS, "none": None}
 UNITS = {

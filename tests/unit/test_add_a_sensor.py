@@ -1,4 +1,4 @@
-"""docs/add-a-sensor.md does what it says: its one file is all that a sensor of a known format takes."""
+"""docs/guides/add-a-sensor.md does what it says: its one file is all that a sensor of a known format takes."""
 
 import logging
 import re
@@ -36,7 +36,7 @@ def path(tmp_path, monkeypatch):
 def test_the_file_is_checked_as_the_page_says(path, capsys):
     assert main(["check", str(path)]) == 0
     said = capsys.readouterr().out.replace(str(path), "config/sources/snpp_atms.yaml")
-    assert said in (ROOT / "docs" / "add-a-sensor.md").read_text()
+    assert said in (ROOT / "docs" / "guides" / "add-a-sensor.md").read_text()
     path.write_text(path.read_text().replace("reader: atms_sdr", "reader: atms_sdx"))
     assert main(["check", str(path)]) == 1
     assert re.search(

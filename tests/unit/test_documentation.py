@@ -8,7 +8,7 @@ import pytest
 from fuxiflow import ROOT
 from fuxiflow.config import configuration
 
-DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 def keys(schema):
@@ -20,10 +20,10 @@ def keys(schema):
 
 
 def test_every_key_of_the_configuration_is_described():
-    text = (ROOT / "docs" / "configuration.md").read_text()
+    text = (ROOT / "docs" / "guides" / "configuration.md").read_text()
     named = set(re.findall(r"[a-z_0-9]+", " ".join(re.findall(r"`([^`]*)`", text))))
     missing = keys(json.loads(configuration.configuration_schema())) - named
-    assert not missing, f"docs/configuration.md does not name {sorted(missing)}"
+    assert not missing, f"docs/guides/configuration.md does not name {sorted(missing)}"
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
@@ -34,12 +34,12 @@ def test_links_lead_somewhere(document):
 
 
 def test_every_requirement_has_its_reason():
-    text = (ROOT / "docs" / "architecture.md").read_text().lower()
+    text = (ROOT / "docs" / "explanation" / "architecture.md").read_text().lower()
     for line in (ROOT / "requirements.txt").read_text().splitlines():
         if "==" in line:
             name = line.split("==")[0].lower()
             assert re.search(rf"[| ,]{re.escape(name)}[ ,;|]", text), (
-                f"docs/architecture.md gives no reason for {name}"
+                f"docs/explanation/architecture.md gives no reason for {name}"
             )
 
 

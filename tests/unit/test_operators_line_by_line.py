@@ -1,6 +1,6 @@
 """Accuracy against pyrtlib on held-out atmospheres: polar, mid-latitude, tropical, dry, saturated; 0-60 degrees.
 
-docs/operator.md has the numbers; ``python -m benchmarks.operator accuracy`` prints them.
+docs/explanation/operator.md has the numbers; ``python -m benchmarks.operator accuracy`` prints them.
 """
 
 import numpy as np

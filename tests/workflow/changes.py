@@ -1,4 +1,4 @@
-"""The changes whose consequences the table of docs/reruns.md promises: what each does to a checkout with results.
+"""The changes whose consequences the table of docs/reference/reruns.md promises: what each does to a checkout with results.
 
 The table is the one place of what is expected; :func:`promised` reads it.
 """
@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from fuxiflow import ROOT
 from tests.workflow.workbench import Workbench
 
-DOCUMENT = ROOT / "docs" / "reruns.md"
+DOCUMENT = ROOT / "docs" / "reference" / "reruns.md"
 STAGES = ("world", "states", "observations", "training", "cycling", "verification", "figures")
 CONFIG = "config/test.yaml"
 SOURCE = "config/sources/noaa20_atms.yaml"

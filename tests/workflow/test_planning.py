@@ -212,7 +212,7 @@ def test_files_that_no_archive_has_are_asked_for_before_any_job(checkout, tmp_pa
 
 def test_the_papers_plan_is_of_the_size_that_is_documented(plans):
     jobs = [job for job in plans("paper") if job.outputs]
-    said = re.search(r"plans ([\d,]+) jobs", (ROOT / "docs" / "running.md").read_text())
+    said = re.search(r"plans ([\d,]+) jobs", (ROOT / "docs" / "guides" / "running.md").read_text())
     assert len(jobs) == pytest.approx(int(said[1].replace(",", "")), rel=0.1)
     assert (
         len({job.wildcards["experiment"] for job in jobs if job.rule == "verification_forecasts"})

@@ -127,7 +127,7 @@ def environment_of(rule):
 def common_parameters(rule):
     """Return the parameters that all rules with a script have.
 
-    ``code`` is the fingerprint of what the rule computes (docs/reruns.md); ``world`` says whether
+    ``code`` is the fingerprint of what the rule computes (docs/reference/reruns.md); ``world`` says whether
     its products are synthetic.
     """
     script = ROOT / "workflow" / "scripts" / f"{rule}.py"
