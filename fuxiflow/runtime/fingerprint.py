@@ -1,217 +1,562 @@
-"""Code fingerprints: what a script computes, without how it is written.
+"""Fingerprints of code: a hash of the definitions that a script's computation can reach.
 
-A fingerprint is a hash of the syntax trees, without docstrings and comments, of a script and of every project module
-that it imports, transitively, and of the project's data files that these name as ``ROOT / "folder" / "file"``: the
-channel table, the operator's coefficients. Everything is followed by name in the source, so nothing is executed.
+1. All statements of the script count, except those that start it under ``__name__ == "__main__"``.
+2. A definition is a top-level function, class or assignment of a module of the project. It counts
+   when a definition that counts names it: directly, through an import, or as ``module.name``.
+   A class counts whole. A module that is used in another way, or lacks the name, counts whole.
+3. Statements that bind no name (``matplotlib.use("agg")``) count when their module is imported.
+4. Files named as ``ROOT / "folder" / "file"`` in what counts do count by their contents, folders of
+   ``resources/`` with all their files. Of the folders :data:`BY_PARAMETER` the rules' parameters
+   tell which files a rule uses.
+5. Comments, docstrings, the annotations of undecorated functions, and the wording of what goes to
+   the log do not count. The modules :data:`LEFT_OUT` cannot change a result and never count.
+
+Everything is followed by name in the syntax trees, so nothing is imported or run. What a
+configuration names, such as a source's reader, has a parameter of its own that carries
+the fingerprint of its module.
 """
 
 import ast
 import hashlib
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from functools import cache
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import cache, lru_cache
 from pathlib import Path
 
 from fuxiflow import ROOT
 
 PACKAGE = "fuxiflow"
-_DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+LEFT_OUT = ("fuxiflow.progress", "fuxiflow.runtime", "fuxiflow.storage.provenance")
+"""Modules and packages that cannot change a result."""
+BY_PARAMETER = ("config/sources", "resources/operators")
+"""Folders of which a rule's parameters carry what it uses."""
+EFFECTS = "statements outside functions"
+LOG_METHODS = {"debug", "info", "warning", "error", "exception"}
+
+Chain = tuple[str, ...]
+"""A name and the attributes taken of it: ``("np", "random", "default_rng")``."""
 
 
-@dataclass(frozen=True)
-class Source:
-    """One file: the digest of its code, the dotted names it imports, the data files it names, relative to ROOT."""
-
-    digest: str
-    imports: frozenset[str]
-    data: frozenset[str]
+def _is_left_out(dotted: str) -> bool:
+    return any(dotted == name or dotted.startswith(f"{name}.") for name in LEFT_OUT)
 
 
-def _module_file(module: str) -> Path | None:
-    """The source file of a project module, None where the name is an attribute or a foreign module."""
-    path = ROOT.joinpath(*module.split("."))
-    for candidate in (path.with_suffix(".py"), path / "__init__.py"):
-        if candidate.exists():
-            return candidate
-    return None
+def _imports(node: ast.Import | ast.ImportFrom) -> Iterator[tuple[str, str, str]]:
+    """Yield what an import binds: the local name, the dotted name it means, the module it runs."""
+    if isinstance(node, ast.Import):
+        for alias in node.names:
+            local = alias.asname or alias.name.split(".")[0]
+            yield local, alias.name if alias.asname else local, alias.name
+        return
+    if node.level or any(alias.name == "*" for alias in node.names):
+        kind = "relative import" if node.level else "import of *"
+        raise ValueError(
+            f"line {node.lineno}: {kind}, which fingerprints do not follow; "
+            f"write 'from {PACKAGE}. … import …'"
+        )
+    for alias in node.names:
+        dotted = f"{node.module}.{alias.name}"
+        yield alias.asname or alias.name, dotted, dotted
 
 
-@cache
-def _module_files(name: str) -> tuple[Path, ...]:
-    """The source files of a dotted name and of the packages that it is in, as far as they are the project's."""
-    parts = name.split(".")
-    ancestors = (
-        [".".join(parts[:i]) for i in range(1, len(parts) + 1)] if parts[0] == PACKAGE else []
-    )
-    return tuple(found for ancestor in ancestors if (found := _module_file(ancestor)))
+class _Computation(ast.NodeTransformer):
+    """Takes out of statements, in place, what cannot change what they compute."""
+
+    def __init__(self, imports: dict[str, str]):
+        self.imports = imports
+        self.in_function = False
+
+    def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
+        """Drop docstrings, also those after constants."""
+        return None if _is_text(node) else self.generic_visit(node)
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
+        """Drop the annotations of a function; a decorator may read them."""
+        if not node.decorator_list:
+            node.returns = None
+            for argument in ast.walk(node.args):
+                if isinstance(argument, ast.arg):
+                    argument.annotation = None
+        outside, self.in_function = self.in_function, True
+        self.generic_visit(node)
+        self.in_function = outside
+        return node
+
+    visit_AsyncFunctionDef = visit_FunctionDef
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST:
+        """Drop the annotations of local variables, which Python does not evaluate."""
+        if self.in_function:
+            node.annotation = ast.Constant(None)
+        return self.generic_visit(node)
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        """Drop the texts that go to the log; values that go with them stay."""
+        if self._logs(node.func):
+            for argument in [*node.args, *(keyword.value for keyword in node.keywords)]:
+                texts = argument.values if isinstance(argument, ast.JoinedStr) else [argument]
+                for text in texts:
+                    if isinstance(text, ast.Constant) and isinstance(text.value, str):
+                        text.value = ""
+        return self.generic_visit(node)
+
+    def _logs(self, function: ast.expr) -> bool:
+        if isinstance(function, ast.Attribute) and function.attr in LOG_METHODS:
+            owner = getattr(function.value, "attr", getattr(function.value, "id", ""))
+            return owner in ("log", "logger")
+        name = getattr(function, "id", "")
+        return self.imports.get(name, "").startswith(f"{PACKAGE}.progress.")
 
 
-def _imported(nodes: Sequence[ast.AST]) -> Iterator[str]:
-    """Dotted names of what a syntax tree imports, ``from a import b`` as both ``a`` and ``a.b``."""
-    for node in nodes:
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            if node.level:
-                raise ValueError(
-                    f"line {node.lineno}: relative import, which fingerprints do not follow; "
-                    f"write 'from {PACKAGE}. … import …'"
-                )
-            yield node.module
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+class _References(ast.NodeVisitor):
+    """Collects the global names that statements use, each with the attributes taken of it."""
+
+    def __init__(self):
+        self.chains: set[Chain] = set()
+        self.imports: dict[str, str] = {}
+        self.executed: set[str] = set()
+        self._scopes: list[set[str]] = []
+
+    def _add(self, chain: Chain) -> None:
+        if not any(chain[0] in scope for scope in self._scopes):
+            self.chains.add(chain)
+
+    def visit_Name(self, node: ast.Name) -> None:
+        """Take a name that is not a local variable."""
+        self._add((node.id,))
+
+    def visit_Attribute(self, node: ast.Attribute) -> None:
+        """Take ``a.b.c`` as one chain where ``a`` is a name."""
+        attributes, value = [], node
+        while isinstance(value, ast.Attribute):
+            attributes.append(value.attr)
+            value = value.value
+        if isinstance(value, ast.Name):
+            self._add((value.id, *reversed(attributes)))
+        else:
+            self.visit(value)
+
+    def visit_Import(self, node: ast.Import | ast.ImportFrom) -> None:
+        """Keep what an import inside a function binds."""
+        for local, dotted, module in _imports(node):
+            self.imports[local] = dotted
+            self.executed.add(module)
+
+    visit_ImportFrom = visit_Import
+
+    def visit_FunctionDef(self, node: ast.FunctionDef | ast.Lambda) -> None:
+        """Visit what is evaluated outside a function, then its body with its local variables."""
+        arguments = node.args
+        outside = [*arguments.defaults, *arguments.kw_defaults]
+        outside += getattr(node, "decorator_list", [])
+        annotated = [item for item in ast.walk(arguments) if isinstance(item, ast.arg)]
+        outside += [item.annotation for item in annotated] + [getattr(node, "returns", None)]
+        for item in outside:
+            if item is not None:
+                self.visit(item)
+        body = node.body if isinstance(node.body, list) else [node.body]
+        self._visit_inside(body, {item.arg for item in annotated} | _bound(body))
+
+    visit_AsyncFunctionDef = visit_FunctionDef
+    visit_Lambda = visit_FunctionDef
+
+    def visit_ListComp(self, node: ast.ListComp) -> None:
+        """Visit a comprehension, whose first iterable alone is evaluated outside of it."""
+        first, *others = node.generators
+        self.visit(first.iter)
+        targets = {
+            name.id
+            for generator in node.generators
+            for name in ast.walk(generator.target)
+            if isinstance(name, ast.Name)
+        }
+        elements = [node.key, node.value] if isinstance(node, ast.DictComp) else [node.elt]
+        conditions = [test for generator in node.generators for test in generator.ifs]
+        inside = [*elements, *conditions, *(generator.iter for generator in others)]
+        self._visit_inside(inside, targets)
+
+    visit_SetComp = visit_DictComp = visit_GeneratorExp = visit_ListComp
+
+    def visit_ClassDef(self, node: ast.ClassDef) -> None:
+        """Visit a class; the types of a plain dataclass' fields are text that nothing evaluates."""
+        if not node.bases and any("dataclass" in ast.dump(item) for item in node.decorator_list):
+            for item in node.decorator_list:
+                self.visit(item)
+            for item in node.body:
+                if isinstance(item, ast.AnnAssign):
+                    if item.value is not None:
+                        self.visit(item.value)
+                else:
+                    self.visit(item)
+        else:
+            self.generic_visit(node)
+
+    def _visit_inside(self, nodes: Iterable[ast.AST], local: set[str]) -> None:
+        self._scopes.append(local)
+        for node in nodes:
+            self.visit(node)
+        self._scopes.pop()
 
 
-def _parts(node: ast.AST) -> list[str] | None:
-    """The parts of ``ROOT / "a" / "b"``, None for any other expression."""
+def _bound(body: Iterable[ast.AST]) -> set[str]:
+    """Find the local variables of a function: names bound in its body, not in functions within."""
+    local, outer = set(), set()
+    todo = list(body)
+    while todo:
+        node = todo.pop()
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            local.add(node.name)
+            continue
+        if isinstance(node, ast.Lambda):
+            continue
+        if isinstance(node, ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp):
+            # of what a comprehension binds, a name given by := alone outlives it
+            walrus = [item for item in ast.walk(node) if isinstance(item, ast.NamedExpr)]
+            local |= {item.target.id for item in walrus}
+            continue
+        if isinstance(node, ast.Global):
+            outer |= set(node.names)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store | ast.Del):
+            local.add(node.id)
+        elif isinstance(node, ast.ExceptHandler | ast.MatchAs | ast.MatchStar) and node.name:
+            local.add(node.name)
+        elif isinstance(node, ast.MatchMapping) and node.rest:
+            local.add(node.rest)
+        todo.extend(ast.iter_child_nodes(node))
+    return local - outer
+
+
+def _path_parts(node: ast.AST) -> list[str] | None:
+    """Return the parts of ``ROOT / "a" / "b"``, None for any other expression."""
     if isinstance(node, ast.Name) and node.id == "ROOT":
         return []
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div):
-        left = _parts(node.left)
-        if (
-            left is not None
-            and isinstance(node.right, ast.Constant)
-            and isinstance(node.right.value, str)
-        ):
-            return [*left, node.right.value]
+        left, right = _path_parts(node.left), node.right
+        if left is not None and isinstance(right, ast.Constant) and isinstance(right.value, str):
+            return [*left, right.value]
     return None
 
 
-def _named_files(nodes: Sequence[ast.AST]) -> Iterator[str]:
-    """Files of the project that a syntax tree names from ROOT, and all files of a named folder of ``resources``.
-
-    Other folders, such as that of the sources, are left to the rules' parameters: not every file concerns every rule.
-    """
-    for node in nodes:
-        if not (isinstance(node, ast.BinOp) and (parts := _parts(node))):
+def _named_files(statements: Iterable[ast.stmt]) -> Iterator[str]:
+    """Yield the files, relative to ROOT, that statements name, and those of named folders."""
+    for node in (node for statement in statements for node in ast.walk(statement)):
+        parts = _path_parts(node) if isinstance(node, ast.BinOp) else None
+        if not parts:
             continue
-        path = ROOT.joinpath(*parts)
+        name, path = "/".join(parts), ROOT.joinpath(*parts)
         if path.is_file():
-            yield "/".join(parts)
-        elif path.is_dir() and len(parts) > 1 and parts[0] == "resources":
-            yield from (
-                file.relative_to(ROOT).as_posix() for file in path.rglob("*") if file.is_file()
+            yield name
+        elif parts[0] == "resources" and len(parts) > 1 and name not in BY_PARAMETER:
+            files = (file for file in path.rglob("*") if file.is_file())
+            yield from (file.relative_to(ROOT).as_posix() for file in files)
+
+
+def _digest(*nodes: ast.AST) -> str:
+    text = "".join(ast.dump(node, annotate_fields=False) for node in nodes)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _parts_of(name: str, statements: list[ast.stmt]) -> dict[str, str]:
+    """Digest a definition by parts that mean something to a reader: methods, and the class."""
+    first = statements[0]
+    if name == EFFECTS or len(statements) > 1:
+        return {name: _digest(*statements)}
+    if isinstance(first, ast.ClassDef):
+        is_method = [isinstance(item, ast.FunctionDef) for item in first.body]
+        parts: dict[str, str] = {}
+        for item in (item for item, method in zip(first.body, is_method, strict=True) if method):
+            # a property and its setter have one name
+            label = f"{name}.{item.name}()"
+            parts[label] = parts.get(label, "") + _digest(item)
+        rest = [item for item, method in zip(first.body, is_method, strict=True) if not method]
+        around = [*first.bases, *first.keywords, *first.decorator_list]
+        return parts | {f"class {name}": _digest(*around, *rest)}
+    is_function = isinstance(first, ast.FunctionDef | ast.AsyncFunctionDef)
+    return {f"{name}()" if is_function else name: _digest(first)}
+
+
+@dataclass(frozen=True, eq=False)
+class Definition:
+    """A top-level name of a module: digests by part, and what it uses."""
+
+    parts: dict[str, str]
+    chains: frozenset[Chain]
+    imports: dict[str, str]
+    executed: frozenset[str]
+    files: frozenset[str]
+
+
+@dataclass(eq=False)
+class Module:
+    """A source file: its statements by the name that they bind, and what its imports bind.
+
+    ``imported`` holds all dotted names that it imports anywhere, ``executed`` those that run when
+    it is imported itself.
+    """
+
+    path: Path
+    statements: dict[str, list[ast.stmt]] = field(default_factory=dict)
+    imports: dict[str, str] = field(default_factory=dict)
+    imported: frozenset[str] = frozenset()
+    executed: set[str] = field(default_factory=set)
+    _definitions: dict[str, Definition] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """The path from the root of the project; the name alone of a file that lies elsewhere."""
+        inside = self.path.is_relative_to(ROOT)
+        return self.path.relative_to(ROOT).as_posix() if inside else self.path.name
+
+    def definition(self, name: str) -> Definition:
+        """Return the definition of a name; analysed once."""
+        if name not in self._definitions:
+            statements = [
+                kept
+                for statement in self.statements[name]
+                if (kept := _Computation(self.imports).visit(statement)) is not None
+            ]
+            references = _References()
+            for statement in statements:
+                references.visit(statement)
+            self._definitions[name] = Definition(
+                _parts_of(name, statements) if statements else {},
+                frozenset(references.chains),
+                references.imports,
+                frozenset(references.executed),
+                frozenset(_named_files(statements)),
             )
+        return self._definitions[name]
 
 
 def _is_text(node: ast.stmt) -> bool:
-    """Return whether a statement is a string and nothing else."""
-    if not isinstance(node, ast.Expr) or not isinstance(node.value, ast.Constant):
-        return False
-    return isinstance(node.value.value, str)
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
 
 
-def _drop_docstrings(nodes: Sequence[ast.AST]) -> None:
-    for node in nodes:
-        if isinstance(node, _DOCUMENTED):
-            # a string that stands alone below a name documents it, as descriptions of settings do
-            kept = [item for item in node.body if not _is_text(item)]
-            if len(kept) < len(node.body):
-                node.body = kept or [ast.Pass()]
+def _tests(node: ast.stmt, name: str) -> bool:
+    """Say whether a statement is an ``if`` whose condition names ``name``."""
+    return isinstance(node, ast.If) and any(
+        isinstance(item, ast.Name) and item.id == name for item in ast.walk(node.test)
+    )
 
 
 @cache
-def _read(path: Path, mtime_ns: int) -> Source:
-    """One source file; cached while it is unchanged."""
+def _read_module(path: Path, mtime_ns: int) -> Module:
+    """Parse a source file; cached while it is unchanged."""
+    module = Module(path)
     try:
-        tree = ast.parse(path.read_text())
-        nodes = list(ast.walk(tree))
-        imports = frozenset(_imported(nodes))
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        imports = [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
+        module.imported = frozenset(
+            name for node in imports for _, *names in _imports(node) for name in names
+        ) | {node.module for node in imports if isinstance(node, ast.ImportFrom)}
     except SyntaxError as error:
         raise SyntaxError(f"{path}, line {error.lineno}: {error.msg}") from error
     except ValueError as error:
         raise ValueError(f"{path}, {error}") from error
-    data = frozenset(_named_files(nodes))
-    _drop_docstrings(nodes)
-    return Source(
-        hashlib.sha256(ast.dump(tree, annotate_fields=False).encode()).hexdigest(), imports, data
-    )
+    for node in tree.body:
+        if _tests(node, "__name__") or _tests(node, "TYPE_CHECKING") or _is_text(node):
+            continue
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            for local, dotted, executed in _imports(node):
+                module.imports[local] = dotted
+                module.executed.add(executed)
+            continue
+        names = _names_bound_by(node)
+        for name in names or [EFFECTS]:
+            module.statements.setdefault(name, []).append(node)
+    return module
+
+
+def _names_bound_by(node: ast.stmt) -> list[str]:
+    """List the names that a top-level statement binds; none where it does something else too."""
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        return [node.name]
+    if isinstance(node, ast.Assign | ast.AnnAssign | ast.AugAssign):
+        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+        named = [
+            part
+            for target in targets
+            for part in (target.elts if isinstance(target, ast.Tuple | ast.List) else [target])
+        ]
+        if all(isinstance(part, ast.Name) for part in named):
+            return [part.id for part in named]
+    return []
+
+
+class Project:
+    """The modules of the package, as its files are now."""
+
+    def __init__(self, files: Iterable[tuple[Path, int]]):
+        self._stamps = {_dotted(path): (path, mtime) for path, mtime in files}
+        self._resolved: dict[str, tuple[tuple[Module, str], ...]] = {}
+
+    def module(self, dotted: str) -> Module | None:
+        """Return a module by its dotted name; None where the project has none of that name."""
+        return _read_module(*self._stamps[dotted]) if dotted in self._stamps else None
+
+    def modules_of(self, dotted: str) -> Iterator[Module]:
+        """Yield the modules that an import of a dotted name runs: itself and its packages."""
+        parts = dotted.split(".")
+        for i in range(1, len(parts) + 1) if parts[0] == PACKAGE else ():
+            name = ".".join(parts[:i])
+            if module := self.module(name):
+                yield module
+
+    def resolve(self, dotted: str) -> tuple[tuple[Module, str], ...]:
+        """Find the definitions that a dotted name means; all those of a module that it names."""
+        if dotted not in self._resolved:
+            # names that import each other in a circle mean nothing
+            self._resolved[dotted] = ()
+            self._resolved[dotted] = tuple(self._definitions_of(dotted))
+        return self._resolved[dotted]
+
+    def _definitions_of(self, dotted: str) -> Iterator[tuple[Module, str]]:
+        parts = dotted.split(".")
+        if parts[0] != PACKAGE or _is_left_out(dotted):
+            return
+        size = next(i for i in range(len(parts), -1, -1) if not i or self._has(parts[:i]))
+        module = self.module(".".join(parts[:size]))
+        if module is None:
+            return
+        name, rest = (parts[size], parts[size + 1 :]) if size < len(parts) else ("", [])
+        if name in module.statements:
+            yield module, name
+        elif name in module.imports:
+            yield from self.resolve(".".join([module.imports[name], *rest]))
+        else:
+            yield from ((module, name) for name in module.statements)
+            for target in module.imports.values():
+                # a package that is used as a whole stands for what it imports from its modules
+                if module.path.name == "__init__.py":
+                    yield from self.resolve(target)
+
+    def _has(self, parts: list[str]) -> bool:
+        return ".".join(parts) in self._stamps
+
+    def meanings(self, module: Module, definition: Definition) -> dict[Chain, list[str]]:
+        """Map the chains of a definition to the dotted names that they may mean by imports."""
+        return {
+            chain: [
+                ".".join([imports[chain[0]], *chain[1:]])
+                for imports in (definition.imports, module.imports)
+                if chain[0] in imports
+            ]
+            for chain in definition.chains
+        }
+
+    def reached(self, script: Module) -> dict[tuple[Module, str], Definition]:
+        """Find all definitions that a script's computation can reach, its own statements first."""
+        definitions: dict[tuple[Module, str], Definition] = {}
+        executed: set[Module] = set()
+        todo = [(script, name) for name in script.statements]
+
+        def execute(module: Module) -> None:
+            if module not in executed:
+                executed.add(module)
+                if EFFECTS in module.statements:
+                    todo.append((module, EFFECTS))
+                execute_all(module.executed)
+
+        def execute_all(imported: Iterable[str]) -> None:
+            for dotted in imported:
+                if not _is_left_out(dotted):
+                    for module in self.modules_of(dotted):
+                        execute(module)
+
+        execute(script)
+        while todo:
+            module, name = todo.pop()
+            if (module, name) in definitions:
+                continue
+            execute(module)
+            definitions[module, name] = definition = module.definition(name)
+            execute_all(definition.executed)
+            for chain, meanings in self.meanings(module, definition).items():
+                if chain[0] in module.statements:
+                    todo.append((module, chain[0]))
+                elif chain[0] == "globals":
+                    todo += [(module, other) for other in module.statements]
+                for dotted in meanings:
+                    todo += self.resolve(dotted)
+        return definitions
+
+
+def _dotted(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+@lru_cache(maxsize=1)
+def _project(files: tuple[tuple[Path, int], ...]) -> Project:
+    return Project(files)
+
+
+def project() -> Project:
+    """Return the package as it is now; analysed anew only where a file has changed."""
+    files = sorted((ROOT / PACKAGE).rglob("*.py"))
+    return _project(tuple((path, path.stat().st_mtime_ns) for path in files))
 
 
 @cache
 def _data_digest(path: Path, mtime_ns: int) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
 
 
-def _sources(script: Path) -> dict[Path, Source]:
-    """All project files a script can reach, itself included."""
-    todo, seen = [Path(script).resolve()], {}
-    while todo:
-        path = todo.pop()
-        if path in seen:
-            continue
-        seen[path] = _read(path, path.stat().st_mtime_ns)
-        todo.extend(found for name in seen[path].imports for found in _module_files(name))
-    return seen
+def data_digest(path: Path) -> str:
+    """Sixteen hexadecimal digits of a file's contents."""
+    return _data_digest(path, path.stat().st_mtime_ns)
+
+
+def _script_module(script: Path) -> Module:
+    script = Path(script).resolve()
+    return _read_module(script, script.stat().st_mtime_ns)
 
 
 def closure(script: Path) -> dict[Path, frozenset[str]]:
-    """All project files a script can reach, itself included, each with the dotted names it imports."""
-    return {path: source.imports for path, source in _sources(script).items()}
-
-
-def fingerprint(script: Path) -> str:
-    """Sixteen hexadecimal digits that change when, and only when, code or data reachable from ``script`` does."""
-    sources = _sources(script)
-    lines = []
-    for path, source in sources.items():
-        name = path.relative_to(ROOT) if path.is_relative_to(ROOT) else path.name
-        lines.append(f"{name} {source.digest}")
-    for name in {name for source in sources.values() for name in source.data}:
-        path = ROOT / name
-        lines.append(f"{name} {_data_digest(path, path.stat().st_mtime_ns)}")
-    return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()[:16]
-
-
-def _definitions(path: Path) -> dict[str, str]:
-    """Digests of a file's functions, methods and what else stands at the top of it, by name, docstrings apart."""
-    found, rest = {}, []
-
-    def add(name: str, nodes: list[ast.AST]) -> None:
-        text = "".join(ast.dump(node, annotate_fields=False) for node in nodes)
-        found[name] = hashlib.sha256((found.get(name, "") + text).encode()).hexdigest()[:16]
-
-    tree = ast.parse(path.read_text())
-    _drop_docstrings(list(ast.walk(tree)))
-    for node in tree.body:
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            add(f"{node.name}()", [node])
-        elif isinstance(node, ast.ClassDef):
-            methods = [
-                item
-                for item in node.body
-                if isinstance(item, ast.FunctionDef | ast.AsyncFunctionDef)
-            ]
-            for item in methods:
-                add(f"{node.name}.{item.name}()", [item])
-            add(
-                f"class {node.name}",
-                [
-                    *node.bases,
-                    *node.keywords,
-                    *node.decorator_list,
-                    *(item for item in node.body if item not in methods),
-                ],
-            )
-        elif isinstance(node, ast.Assign) and all(
-            isinstance(target, ast.Name) for target in node.targets
-        ):
-            add(", ".join(target.id for target in node.targets), [node])
-        elif isinstance(node, ast.Import | ast.ImportFrom):
-            add("imports", [node])
-        else:
-            rest.append(node)
-    if rest:
-        add("statements outside functions", rest)
-    return found
+    """Find all files that are imported with a script, in functions too, with what they import."""
+    package, todo = project(), [_script_module(script)]
+    files: dict[Path, frozenset[str]] = {}
+    while todo:
+        module = todo.pop()
+        if module.path not in files:
+            files[module.path] = module.imported
+            todo += [other for name in module.imported for other in package.modules_of(name)]
+    return files
 
 
 def parts(script: Path) -> dict[str, dict[str, str]]:
-    """What :func:`fingerprint` is made of: by file the digests of its definitions, of a data file the digest of all."""
-    sources = _sources(script)
-    found = {
-        str(path.relative_to(ROOT) if path.is_relative_to(ROOT) else path.name): _definitions(path)
-        for path in sources
-    }
-    for name in {name for source in sources.values() for name in source.data}:
-        found[name] = {"contents": _data_digest(ROOT / name, (ROOT / name).stat().st_mtime_ns)[:16]}
-    return dict(sorted(found.items()))
+    """Return what :func:`fingerprint` is made of: by file, digests by definition.
+
+    ``imports`` digests what the imported names mean that the definitions use; a data file has the
+    digest of its ``contents`` alone.
+    """
+    package, by_file = project(), {}
+    meanings: dict[str, set[str]] = {}
+    files: set[str] = set()
+    for (module, _), definition in package.reached(_script_module(script)).items():
+        if not definition.parts:
+            continue
+        by_file.setdefault(module.name, {}).update(definition.parts)
+        files |= definition.files
+        meanings.setdefault(module.name, set()).update(
+            f"{chain[0]}={dotted}"
+            for chain, names in package.meanings(module, definition).items()
+            for dotted in names
+            if not _is_left_out(dotted)
+        )
+    for name, used in meanings.items():
+        if used:
+            text = "\n".join(sorted(used))
+            by_file[name]["imports"] = hashlib.sha256(text.encode()).hexdigest()[:16]
+    by_file |= {name: {"contents": data_digest(ROOT / name)} for name in files}
+    return {name: dict(sorted(digests.items())) for name, digests in sorted(by_file.items())}
+
+
+def fingerprint(script: Path) -> str:
+    """Sixteen hexadecimal digits that change where what ``script`` computes may change."""
+    lines = [
+        f"{name} {part} {digest}"
+        for name, digests in parts(script).items()
+        for part, digest in digests.items()
+    ]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
