@@ -1,15 +1,26 @@
 """What there are observation operators for; for planning, so it imports nothing heavy."""
 
+from collections.abc import Iterable
+from pathlib import Path
 from typing import Literal
 
 from fuxiflow import ROOT
 from fuxiflow.config.base import Period, Positive, Section
 from fuxiflow.config.sources import Source
 
+OPERATORS = ROOT / "resources" / "operators"
+"""Where the coefficients of the observation operators lie, a file an instrument."""
+
 
 def instruments_with_operator() -> list[str]:
     """Radiometers that there are coefficients of."""
-    return sorted(path.stem for path in (ROOT / "resources" / "operators").glob("*.npz"))
+    return sorted(path.stem for path in OPERATORS.glob("*.npz"))
+
+
+def coefficient_files(sources: Iterable[Source]) -> dict[str, Path]:
+    """Return by instrument the files of operator coefficients that sources need, if any."""
+    instruments = {source.instrument for source in sources} & {*instruments_with_operator()}
+    return {name: OPERATORS / f"{name}.npz" for name in sorted(instruments)}
 
 
 def has_operator(source: Source) -> bool:

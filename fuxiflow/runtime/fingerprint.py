@@ -28,8 +28,8 @@ from fuxiflow import ROOT
 PACKAGE = "fuxiflow"
 LEFT_OUT = ("fuxiflow.progress", "fuxiflow.runtime", "fuxiflow.storage.provenance")
 """Modules and packages that cannot change a result."""
-BY_PARAMETER = ("config/sources", "resources/operators")
-"""Folders of which a rule's parameters carry what it uses."""
+BY_PARAMETER = ("resources/operators",)
+"""Folders of resources that do not count whole: a rule's parameters carry digests of its files."""
 EFFECTS = "statements outside functions"
 LOG_METHODS = {"debug", "info", "warning", "error", "exception"}
 

@@ -1,11 +1,14 @@
 """What all rules share: the checked configuration, paths of products, and common parameters."""
 
+from functools import cache
+
 from fuxiflow import ROOT, channels
 from fuxiflow.runtime import records
 from fuxiflow.config.base import read_yaml
 from fuxiflow.config import sources
 from fuxiflow.config.configuration import ConfigurationError, validate_configuration
-from fuxiflow.runtime.fingerprint import fingerprint
+from fuxiflow.config.simulation import coefficient_files
+from fuxiflow.runtime.fingerprint import data_digest, fingerprint
 from fuxiflow.runtime.rule_runner import export_path
 from fuxiflow.runtime.snakemake_internals import complete_rules
 from fuxiflow.runtime.workflow_stages import stage_of
@@ -66,6 +69,19 @@ def restart(path):
 def segments_of(path, period):
     """Return ``path`` for each segment of a period; its other wildcards stay."""
     return expand(path, segment=CONFIG.segments(period), allow_missing=True)
+
+
+# all jobs of a rule have one fingerprint
+@cache
+def code(rule):
+    """Return the fingerprint of what a rule computes."""
+    return fingerprint(ROOT / "workflow" / "scripts" / f"{rule}.py")
+
+
+def coefficients(names):
+    """Return digests of the operator coefficients that sources need, by instrument."""
+    files = coefficient_files(map(sources.load_source, names))
+    return {instrument: data_digest(path) for instrument, path in files.items()}
 
 
 def grid():
@@ -130,8 +146,7 @@ def common_parameters(rule):
     ``code`` is the fingerprint of what the rule computes (docs/reference/reruns.md); ``world`` says whether
     its products are synthetic.
     """
-    script = ROOT / "workflow" / "scripts" / f"{rule}.py"
-    return {"code": lambda wildcards: fingerprint(script), "world": WORLD}
+    return {"code": lambda wildcards: code(rule), "world": WORLD}
 
 
 # rules of one stage use the lookups of others

@@ -38,6 +38,7 @@ rule cycling_response:
         runtime=60,
         gpu=training_gpu,
     params:
+        coefficients=cycling_coefficients,
         sources=of_experiment(lambda one: one.sources),
         case=CONFIG.case.isoformat(),
         source=cycling_perturbation("source"),

@@ -16,6 +16,7 @@ rule simulation_departures:
         mem_mb=memory(4000),
         runtime=120,
     params:
+        coefficients=of_source(lambda source: coefficients([source.name])),
         source="{source}",
         description=simulation_source,
         template=simulation_template,
@@ -37,6 +38,7 @@ rule simulation_observations:
         mem_mb=memory(4000),
         runtime=600,
     params:
+        coefficients=of_source(lambda source: coefficients([source.name])),
         source="{source}",
         description=simulation_source,
         template=simulation_template,

@@ -107,6 +107,7 @@ rule training_joint:
         runtime=1440,
         gpu=training_gpus,
     params:
+        coefficients=training_coefficients,
         stage=training_stage("joint"),
         simulated=training_simulated,
         compared_windows=training_compared_windows,

@@ -112,6 +112,7 @@ rule verification_departures:
         runtime=240,
     params:
         **verification_resampling(),
+        coefficients=coefficients(verification_computable()),
         experiment="{experiment}",
         sources=verification_computable(),
         instruments=[sources.load_source(name).instrument for name in verification_computable()],

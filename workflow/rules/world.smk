@@ -99,6 +99,7 @@ if CONFIG.kind == "embedded":
             mem_mb=memory(2000),
             runtime=120,
         params:
+            coefficients=of_source(lambda source: coefficients([source.name])),
             source="{source}",
             dates=observations_dates,
             swath=world_observing,

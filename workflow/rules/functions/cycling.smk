@@ -90,6 +90,11 @@ def cycling_near_analyses(wildcards):
     )
 
 
+def cycling_coefficients(wildcards):
+    """Return digests of the coefficients of the instrument whose observations are perturbed."""
+    return coefficients([CONFIG.perturbation.source])
+
+
 def cycling_perturbation(key):
     """Return an input function for a setting of the perturbed observation of the figures."""
     return lambda wildcards: getattr(CONFIG.perturbation, key)

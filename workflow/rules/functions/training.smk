@@ -178,6 +178,11 @@ def training_operator_statics(wildcards):
     return results("states/statistics.zarr") if used else []
 
 
+def training_coefficients(wildcards):
+    """Return digests of the coefficients that the radiance loss of joint training uses."""
+    return coefficients(training_of(wildcards).joint.observation_loss.radiances)
+
+
 def training_compared_windows(wildcards):
     """Return the windows of the sources in the loss L_obs, see :func:`windows`."""
     names = CONFIG.compared_sources(wildcards.experiment)
