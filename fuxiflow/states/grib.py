@@ -1,5 +1,6 @@
-"""GRIB messages to fields: ecCodes message by message, matched to channels by the channel table's keys.
+"""Read the channels of the state out of GRIB files.
 
+ecCodes decodes message by message; messages are matched to channels by the channel table's keys.
 ecCodes is not thread-safe: all calls are behind one lock, and every handle is released.
 """
 
@@ -53,7 +54,10 @@ class FieldEntry:
 
 @dataclass(frozen=True)
 class Field:
-    """A decoded field in the state's unit, ``values (lat, lon)`` north to south and from ``grid.lon[0]`` eastwards."""
+    """A decoded field in the state's unit.
+
+    ``values (lat, lon)`` run north to south and from ``grid.lon[0]`` eastwards.
+    """
 
     entry: FieldEntry
     values: np.ndarray
@@ -62,7 +66,7 @@ class Field:
 
 @contextmanager
 def open_message(message: bytes) -> Iterator[int]:
-    """An ecCodes handle of a message in memory, released in any case."""
+    """Give an ecCodes handle of a message in memory, released in any case."""
     with _lock:
         handle = eccodes.codes_new_from_message(message)
         try:
@@ -71,7 +75,23 @@ def open_message(message: bytes) -> Iterator[int]:
             eccodes.codes_release(handle)
 
 
-def _get(handle: int, key: str, default=None):
+def _get(handle: int, key: str, default: int | None = None) -> int | None:
+    """Return an integer key of a message, or a default where the message has no such key.
+
+    Parameters
+    ----------
+    handle : int
+        An open message.
+    key : str
+        ecCodes' name of the key.
+    default : int, optional
+        Value in place of an absent key.
+
+    Returns
+    -------
+    int or None
+        The key's value.
+    """
     try:
         return eccodes.codes_get_long(handle, key)
     except eccodes.CodesInternalError:
@@ -79,9 +99,11 @@ def _get(handle: int, key: str, default=None):
 
 
 def channel_keys(channels: ChannelTable, reference: str) -> dict[tuple, int]:
-    """Positions of ``channels`` by what identifies them in the files of a reference; ValueError for an unknown one.
+    """Return the positions of channels by what identifies them in the files of a reference.
 
-    ERA5: (paramId, pressure level or None). GFS: (discipline, category, number, first surface, its value in hPa or m).
+    The key of ``era5`` is (paramId, pressure level or None); that of ``gfs`` is (discipline,
+    category, number, first surface, its value in hPa or m). Raises ValueError for another
+    reference.
     """
     if reference == "era5":
         return {(c.era5_param, c.level): index for index, c in enumerate(channels)}
@@ -127,7 +149,7 @@ def _gfs_key(handle: int) -> tuple | None:
 
 
 def reference_time(parts: dict[int, bytes], edition: int) -> datetime:
-    """The initial time in section 1; ValueError when it is no date."""
+    """Return the initial time in section 1 of a message; ValueError when it is no date."""
     section = parts[1]
     if edition == 1:
         year_of_century, month, day, hour, minute = section[12:17]
@@ -136,14 +158,17 @@ def reference_time(parts: dict[int, bytes], edition: int) -> datetime:
 
 
 def _signature(message: bytes, parts: dict[int, bytes]) -> tuple:
-    """What a field is, all but its initial time: messages that share it are the same channel and step."""
+    """Return all of a header but the initial time.
+
+    Messages that share it are of the same channel and step.
+    """
     if message[7] == 1:
         return parts[1][:12], parts[1][17:24], parts[1][25:]
     return message[6], parts[1][:12], parts[1][19:], parts[4]
 
 
 def _steps(handle: int) -> tuple[timedelta, timedelta]:
-    """Start and end of validity after the initial time."""
+    """Return start and end of a message's validity after the initial time."""
     unit = eccodes.codes_get_long(handle, "stepUnits")
     if unit not in STEP_SECONDS:
         raise GribError(f"step unit {unit} is not supported")
@@ -155,7 +180,10 @@ def _steps(handle: int) -> tuple[timedelta, timedelta]:
 
 
 def source_grid(handle: int) -> tuple[SourceGrid, dict]:
-    """The grid of a message and how its values are ordered; :class:`GribError` unless it is a global regular one."""
+    """Return the grid of a message and the keys that tell how its values are ordered.
+
+    Raises :class:`GribError` unless the grid is global and regular.
+    """
     kind = eccodes.codes_get_string(handle, "gridType")
     if kind != "regular_ll":
         raise GribError(
@@ -185,7 +213,7 @@ def source_grid(handle: int) -> tuple[SourceGrid, dict]:
 
 
 def _arrange(values: np.ndarray, order: dict) -> np.ndarray:
-    """Values as ``(lat, lon)``, north to south and west to east."""
+    """Arrange the values of a message as ``(lat, lon)``, north to south and west to east."""
     if order["jPointsAreConsecutive"]:
         values = values.reshape(order["Ni"], order["Nj"]).T
     else:
@@ -198,8 +226,8 @@ def _arrange(values: np.ndarray, order: dict) -> np.ndarray:
 class GribReader:
     """Reads the channels of a table out of the files of a reference (``era5`` or ``gfs``).
 
-    What ecCodes says about a header is kept by the header's bytes: of a hundred thousand messages only some hundred
-    differ but for date and values.
+    What ecCodes says about a header is kept by the header's bytes: of a hundred thousand messages
+    only some hundred differ but for date and values.
     """
 
     def __init__(self, channels: ChannelTable, reference: str):
@@ -209,7 +237,7 @@ class GribReader:
         self._grids: dict[bytes, tuple[SourceGrid, dict]] = {}
 
     def _identify(self, message: bytes) -> str | tuple[int, timedelta, timedelta]:
-        """Channel and steps of a single-field message, or the reason why it is not wanted."""
+        """Return channel and steps of a single-field message, or why it is not wanted."""
         with open_message(message) as handle:
             channel = self._keys.get(
                 _era5_key(handle) if self.reference == "era5" else _gfs_key(handle)
@@ -224,16 +252,17 @@ class GribReader:
             return channel, *_steps(handle)
 
     def _describe(self, message: bytes) -> str | tuple[int, datetime, datetime, datetime]:
-        """Channel, initial time, start and end of a single-field message, or the reason why it is not wanted."""
+        """Return channel, initial time, start and end of a field, or why it is not wanted."""
         parts = describing_sections(message)
         signature = _signature(message, parts)
         if signature not in self._identities:
             self._identities[signature] = self._identify(message)
-        found = self._identities[signature]
-        if isinstance(found, str):
-            return found
+        identity = self._identities[signature]
+        if isinstance(identity, str):
+            return identity
+        channel, start, end = identity
         init = reference_time(parts, message[7])
-        return found[0], init, init + found[1], init + found[2]
+        return channel, init, init + start, init + end
 
     def inventory(
         self,
@@ -241,9 +270,22 @@ class GribReader:
         on_fault: Callable[[Fault], None],
         on_ignored: Callable[[str], None] = lambda reason: None,
     ) -> list[FieldEntry]:
-        """All fields of some files that are channels, in order of file and message.
+        """List all fields of some files that are channels.
 
-        Damage goes to ``on_fault``; what is not wanted (other parameters, ensemble members) to ``on_ignored``.
+        Parameters
+        ----------
+        paths : Sequence[Path]
+            GRIB files.
+        on_fault : Callable
+            Called with each damaged place.
+        on_ignored : Callable
+            Called with the reason for each field that is not wanted: other parameters, members of
+            an ensemble.
+
+        Returns
+        -------
+        list of FieldEntry
+            Fields in order of file and message.
         """
         entries = []
         for path in paths:
@@ -255,24 +297,21 @@ class GribReader:
                     file.seek(frame.offset)
                     try:
                         for part, message in enumerate(split_fields(file.read(frame.length))):
-                            found = self._describe(message)
-                            if isinstance(found, str):
-                                on_ignored(found)
+                            description = self._describe(message)
+                            if isinstance(description, str):
+                                on_ignored(description)
                             else:
-                                entries.append(FieldEntry(frame, part, *found))
+                                entries.append(FieldEntry(frame, part, *description))
                     except (eccodes.CodesInternalError, ValueError) as error:
-                        on_fault(
-                            Fault(
-                                frame.path,
-                                frame.number,
-                                frame.offset,
-                                f"cannot be decoded: {error}",
-                            )
-                        )
+                        reason = f"cannot be decoded: {error}"
+                        on_fault(Fault(frame.path, frame.number, frame.offset, reason))
         return entries
 
     def unpack(self, message: bytes) -> tuple[np.ndarray, SourceGrid]:
-        """Values ``(lat, lon)``, NaN where missing, and grid of a single-field message; ValueError with the reason."""
+        """Return the values ``(lat, lon)``, NaN where missing, and the grid of a field.
+
+        ``message`` holds one field. Raises ValueError with the reason where it cannot be decoded.
+        """
         section = describing_sections(message)[2 if message[7] == 1 else 3]
         with open_message(message) as handle:
             try:
@@ -292,7 +331,10 @@ class GribReader:
         return grid.normalise(_arrange(values, order)), grid
 
     def read(self, entry: FieldEntry) -> Field:
-        """Decode a field of an inventory into the state's unit; GribError names file, message, offset and reason."""
+        """Decode a field of an inventory into the state's unit.
+
+        Raises GribError that names file, message, offset and reason.
+        """
         frame, channel = entry.frame, self.channels[entry.channel]
         with open(frame.path, "rb") as file:
             file.seek(frame.offset)
@@ -308,9 +350,26 @@ class GribReader:
 
 
 def decode_fields(paths: Sequence[Path], channels: ChannelTable, reference: str) -> Iterator[Field]:
-    """Yield all fields of some files that are channels, in order of file and message.
+    """Yield all fields of some files that are channels, and refuse damaged files.
 
-    The strict reader: the first damaged message raises GribError that names file, message, offset and reason.
+    Parameters
+    ----------
+    paths : Sequence[Path]
+        GRIB files.
+    channels : ChannelTable
+        The channels that are looked for.
+    reference : str
+        ``era5`` or ``gfs``: whose keys the files use.
+
+    Returns
+    -------
+    Iterator of Field
+        Fields in order of file and message.
+
+    Raises
+    ------
+    GribError
+        At the first damaged message; the text names file, message, offset and reason.
     """
 
     def fail(fault: Fault) -> None:

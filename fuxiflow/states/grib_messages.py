@@ -1,6 +1,7 @@
-"""Where the messages of a GRIB file lie, checked by hand: libraries pass over damage without a word.
+"""Find the messages of a GRIB file and check that each is whole.
 
-Octets of the indicator section: WMO Manual on Codes, WMO-No. 306, FM 92 GRIB edition 1 and edition 2, sections 0 and 8.
+Libraries pass over damage without a word, so the octets are read here: WMO Manual on Codes, WMO-No.
+306, FM 92 GRIB edition 1 and edition 2, sections 0 and 8.
 """
 
 import mmap
@@ -9,14 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 START, END = b"GRIB", b"7777"
-PADDING = bytes(
-    range(33)
-)  # NUL, white space and the control characters of telecommunication headers
+# NUL, white space and the control characters of telecommunication headers
+PADDING = bytes(range(33))
 LARGE_GRIB1 = 0x800000
 
 
 class GribError(ValueError):
-    """A GRIB file or message that cannot be used; the message names file, message number, offset and reason."""
+    """A GRIB file or message cannot be used; the text names file, message, offset and reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,10 @@ class MessageFrame:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """A place of a file that holds no whole message; ``number`` is that of the message that should be there."""
+    """A place of a file that holds no whole message.
+
+    ``number`` is that of the message that should be there, ``offset`` is in bytes.
+    """
 
     path: Path
     number: int
@@ -44,7 +47,7 @@ class Fault:
 
 
 def _length(data, offset: int) -> tuple[int, int] | str:
-    """Edition and total length of the message at ``offset``, or what is wrong with its first octets."""
+    """Return edition and length in bytes of the message at ``offset``, or what is wrong with it."""
     head = data[offset : offset + 16]
     if len(head) < 8:
         return f"truncated: only {len(head)} bytes are left"
@@ -52,7 +55,10 @@ def _length(data, offset: int) -> tuple[int, int] | str:
     if edition == 1:
         length = int.from_bytes(head[4:7], "big")
         if length & LARGE_GRIB1:
-            return "edition 1 message above 8 MB: the unofficial length encoding is not supported, convert it to edition 2"
+            return (
+                "edition 1 message above 8 MB: the unofficial length encoding is not supported, "
+                "convert it to edition 2"
+            )
     elif edition == 2:
         if len(head) < 16:
             return f"truncated: only {len(head)} bytes are left"
@@ -63,10 +69,28 @@ def _length(data, offset: int) -> tuple[int, int] | str:
 
 
 def _inspect(path: Path, data, number: int, offset: int) -> MessageFrame | Fault:
-    found = _length(data, offset)
-    if isinstance(found, str):
-        return Fault(path, number, offset, found)
-    edition, length = found
+    """Check the message that starts at an offset.
+
+    Parameters
+    ----------
+    path : Path
+        The file, for error messages.
+    data : bytes or mmap.mmap
+        Its content.
+    number : int
+        Number of the message in the file, from 1.
+    offset : int
+        Where the message starts, in bytes.
+
+    Returns
+    -------
+    MessageFrame or Fault
+        The message, or why there is none.
+    """
+    header = _length(data, offset)
+    if isinstance(header, str):
+        return Fault(path, number, offset, header)
+    edition, length = header
     if offset + length > len(data):
         return Fault(
             path,
@@ -84,7 +108,8 @@ def _inspect(path: Path, data, number: int, offset: int) -> MessageFrame | Fault
 def find_messages(path: Path) -> Iterator[MessageFrame | Fault]:
     """Yield all messages of a file in order, and a :class:`Fault` for whatever is not a message.
 
-    After damage the search goes on at the next place that starts a whole message. An empty file is one fault.
+    After damage the search goes on at the next place that starts a whole message. An empty file is
+    one fault.
     """
     path = Path(path)
     if path.stat().st_size == 0:
@@ -104,18 +129,35 @@ def find_messages(path: Path) -> Iterator[MessageFrame | Fault]:
                 yield Fault(path, number, offset, f"{what}, starting with {bytes(between[:16])!r}")
             if start < 0:
                 return
-            found = _inspect(path, data, number, start)
-            yield found
+            message = _inspect(path, data, number, start)
+            yield message
             number += 1
             offset = (
-                start + found.length
-                if isinstance(found, MessageFrame)
+                start + message.length
+                if isinstance(message, MessageFrame)
                 else _resume(path, data, number, start + 4)
             )
 
 
 def _resume(path: Path, data, number: int, offset: int) -> int:
-    """Where to go on after damage: the next whole message, or the end."""
+    """Find the next whole message after damage.
+
+    Parameters
+    ----------
+    path : Path
+        The file, for error messages.
+    data : bytes or mmap.mmap
+        Its content.
+    number : int
+        Number of the message that comes next.
+    offset : int
+        Where the search starts, in bytes.
+
+    Returns
+    -------
+    int
+        Offset of the message, or the length of the file.
+    """
     while (start := data.find(START, offset)) >= 0:
         if isinstance(_inspect(path, data, number, start), MessageFrame):
             return start
@@ -124,15 +166,17 @@ def _resume(path: Path, data, number: int, offset: int) -> int:
 
 
 def split_fields(message: bytes) -> list[bytes]:
-    """The fields of a message, each as a message of its own.
+    """Split a message into its fields, each as a message of its own.
 
-    Edition 2 lets sections 2-7 repeat (NCEP packs u with v); ecCodes decodes the first field of bytes in memory only.
-    Raises ValueError when a section runs over the end.
+    Edition 2 lets sections 2-7 repeat (NCEP packs u with v); ecCodes decodes the first field of
+    bytes in memory only. Raises ValueError when a section runs over the end.
     """
     if message[7] == 1:
         return [message]
-    describing_sections: dict[int, bytes] = {}
-    found, bitmap, offset = [], b"", 16
+    sections: dict[int, bytes] = {}
+    bodies: list[bytes] = []
+    bitmap = b""
+    offset = 16
     while message[offset : offset + 4] != END:
         length, kind = int.from_bytes(message[offset : offset + 4], "big"), message[offset + 4]
         if length < 5 or offset + length > len(message) - 4 or not 1 <= kind <= 7:
@@ -142,30 +186,31 @@ def split_fields(message: bytes) -> list[bytes]:
             # bit-map indicator 254: the one defined before in this message applies
             section = bitmap if section[5] == 254 else section
             bitmap = section if section[5] != 255 else bitmap
-        describing_sections[kind] = section
+        sections[kind] = section
         if kind == 7:
-            found.append(
-                b"".join(describing_sections[number] for number in sorted(describing_sections))
-            )
+            bodies.append(b"".join(sections[number] for number in sorted(sections)))
         offset += length
-    if len(found) == 1:
+    if len(bodies) == 1:
         return [message]
-    return [message[:8] + (len(body) + 20).to_bytes(8, "big") + body + END for body in found]
+    return [message[:8] + (len(body) + 20).to_bytes(8, "big") + body + END for body in bodies]
 
 
 def describing_sections(message: bytes) -> dict[int, bytes]:
-    """The sections of a single-field message that say what it is and where: product (1) and grid (2) in edition 1,
-    identification (1), grid (3) and product (4) in edition 2. Raises ValueError when one runs over the end."""
+    """Return the sections that describe the field of a single-field message, by number.
+
+    These are product (1) and grid (2) in edition 1; identification (1), grid (3) and product (4)
+    in edition 2. Raises ValueError when one runs over the end.
+    """
     edition_1 = message[7] == 1
     size, offset = (3, 8) if edition_1 else (4, 16)
-    found: dict[int, bytes] = {}
-    while not (1 in found and (2 if edition_1 else 4) in found):
+    sections: dict[int, bytes] = {}
+    while not (1 in sections and (2 if edition_1 else 4) in sections):
         length = int.from_bytes(message[offset : offset + size], "big")
-        kind = len(found) + 1 if edition_1 else message[offset + 4]
+        kind = len(sections) + 1 if edition_1 else message[offset + 4]
         if length < 5 or offset + length > len(message) - 4:
             raise ValueError(f"section {kind} at octet {offset + 1} has length {length}")
-        found[kind] = message[offset : offset + length]
+        sections[kind] = message[offset : offset + length]
         offset += length
-        if edition_1 and not found[1][7] & 0x80:
+        if edition_1 and not sections[1][7] & 0x80:
             raise ValueError("the grid is not described (no section 2)")
-    return found
+    return sections

@@ -1,6 +1,7 @@
-"""Regridding between regular latitude-longitude grids: conservative when coarsening, bilinear when not.
+"""Regrid fields between regular latitude-longitude grids.
 
-Both are separable: a matrix for latitude and one for longitude, sparse.
+Regridding is conservative where the target is coarser, bilinear where it is not. Both are
+separable: a sparse matrix for latitude and one for longitude.
 """
 
 from dataclasses import dataclass
@@ -18,9 +19,10 @@ TOLERANCE = 2e-3  # degrees: edition 1 keeps coordinates to a thousandth
 
 @dataclass(frozen=True)
 class SourceGrid:
-    """A global regular grid as files have it: latitudes ``north`` .. ``south``, ``nlon`` longitudes from ``west``.
+    """A global regular grid as files have it, in degrees.
 
-    With ``repeated`` the files' last column is the first again; :meth:`normalise` drops it.
+    Latitudes run from ``north`` to ``south``, ``nlon`` longitudes eastwards from ``west``. With
+    ``repeated`` the files' last column is the first again; :meth:`normalise` drops it.
     """
 
     north: float
@@ -34,7 +36,29 @@ class SourceGrid:
     def spanning(
         cls, north: float, south: float, nlat: int, west: float, east: float, columns: int
     ) -> "SourceGrid":
-        """The grid of a file's first and last coordinates; GribError naming the extent unless it is global."""
+        """Make a grid of a file's first and last coordinates.
+
+        Parameters
+        ----------
+        north, south : float
+            First and last latitude in degrees.
+        nlat : int
+            Number of rows.
+        west, east : float
+            First and last longitude in degrees.
+        columns : int
+            Number of columns in the file.
+
+        Returns
+        -------
+        SourceGrid
+            The grid, without a column that stands twice.
+
+        Raises
+        ------
+        GribError
+            Unless the grid is global; the text names the extent.
+        """
         if nlat < 2 or columns < 2:
             raise GribError(f"a grid of {nlat} x {columns} points cannot be regridded")
         step = (north - south) / (nlat - 1)
@@ -62,7 +86,7 @@ class SourceGrid:
 
     @classmethod
     def of(cls, grid: Grid) -> "SourceGrid":
-        """A :class:`Grid` as a source."""
+        """Take a :class:`Grid` as a source."""
         return cls(float(grid.lat[0]), float(grid.lat[-1]), grid.nlat, 0.0, grid.nlon)
 
     @cached_property
@@ -76,12 +100,12 @@ class SourceGrid:
         return self.west + np.arange(self.nlon) * (360.0 / self.nlon)
 
     def normalise(self, values: np.ndarray) -> np.ndarray:
-        """Values of a file ``(lat, column)`` without the repeated column."""
+        """Drop the repeated column of a file's values ``(lat, column)``."""
         return values[:, :-1] if self.repeated else values
 
 
 def conservative_rows(source: np.ndarray, target: np.ndarray) -> sparse.csr_matrix:
-    """Weights ``(target, source)``: share of each target row's area that lies in each source row."""
+    """Return weights ``(target, source)``: the share of a target row's area in each source row."""
     edges, goals = (np.sin(np.deg2rad(row_edges(lat))) for lat in (source, target))
     top = np.minimum(goals[:-1, None], edges[None, :-1])
     bottom = np.maximum(goals[1:, None], edges[None, 1:])
@@ -90,7 +114,7 @@ def conservative_rows(source: np.ndarray, target: np.ndarray) -> sparse.csr_matr
 
 
 def conservative_columns(source: np.ndarray, target: np.ndarray) -> sparse.csr_matrix:
-    """Weights ``(target, source)``: share of each target column in each source column, around the globe."""
+    """Return weights ``(target, source)``: the share of a target column in each source column."""
     width, goal = 360.0 / len(source), 360.0 / len(target)
     # distance between centres, wrapped to [-180, 180)
     distance = (target[:, None] - source[None, :] + 180.0) % 360.0 - 180.0
@@ -101,19 +125,19 @@ def conservative_columns(source: np.ndarray, target: np.ndarray) -> sparse.csr_m
 
 
 def bilinear_rows(source: np.ndarray, target: np.ndarray) -> sparse.csr_matrix:
-    """Linear weights ``(target, source)``; beyond the outermost rows the nearest row is taken."""
+    """Return linear weights ``(target, source)``; beyond the outermost rows those count."""
     position = np.interp(-target, -source, np.arange(len(source)))
     return linear_matrix(position, len(source), wrap=False)
 
 
 def bilinear_columns(source: np.ndarray, target: np.ndarray) -> sparse.csr_matrix:
-    """Linear weights ``(target, source)`` around the globe."""
+    """Return linear weights ``(target, source)`` around the globe."""
     position = ((target - source[0]) % 360.0) * len(source) / 360.0
     return linear_matrix(position, len(source), wrap=True)
 
 
 def is_conservative(source: SourceGrid, target: Grid) -> bool:
-    """Whether the target is coarser than the source, along latitude or longitude."""
+    """Tell if the target is coarser than the source, along latitude or longitude."""
     step = (source.north - source.south) / (source.nlat - 1)
     goal = float(target.lat[0] - target.lat[1])
     return goal > step * (1 + 1e-6) or target.nlon < source.nlon
@@ -135,10 +159,28 @@ def _weights(source: SourceGrid, target: Grid) -> tuple[sparse.csr_matrix, spars
 
 
 def regrid(values: np.ndarray, source: SourceGrid, target: Grid) -> np.ndarray:
-    """Fields ``(channel, lat, lon)`` on the source grid to ``(channel, lat, lon)`` on the target, float32.
+    """Regrid fields, conservatively to a coarser grid and bilinearly to one as fine or finer.
 
-    First-order conservative (exact overlaps of cell areas; the area mean is kept) when the target is coarser, bilinear
-    when it is as fine or finer. Raises ValueError when the fields are not on the source grid.
+    Conservative regridding is of first order: exact overlaps of cell areas, the area mean is kept.
+
+    Parameters
+    ----------
+    values : np.ndarray
+        Fields ``(channel, lat, lon)`` on the source grid.
+    source : SourceGrid
+        Grid of the fields.
+    target : Grid
+        Grid of the result.
+
+    Returns
+    -------
+    np.ndarray
+        Fields ``(channel, lat, lon)`` on the target, float32.
+
+    Raises
+    ------
+    ValueError
+        When the fields are not on the source grid.
     """
     if values.shape[1:] != (source.nlat, source.nlon):
         raise ValueError(
