@@ -193,7 +193,9 @@ def _parser() -> argparse.ArgumentParser:
 def _add_selection(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``select-channels``."""
     parser.add_argument(
-        "table", type=Path, help="Jacobian table: .nc, .zarr or .parquet (docs/explanation/observations.md)"
+        "table",
+        type=Path,
+        help="Jacobian table: .nc, .zarr or .parquet (docs/explanation/observations.md)",
     )
     parser.add_argument("output", type=Path, help="CSV to write")
     parser.add_argument(

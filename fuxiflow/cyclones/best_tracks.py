@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from fuxiflow.observations.bufr import Decoder, Failure
+from fuxiflow.observations.decoding_process import DecodingFailure, DecodingProcess
 from fuxiflow.physics import great_circle
 
 COLUMNS = (
@@ -46,7 +46,7 @@ _EPOCH = np.datetime64("1858-11-17", "us")
 _NETCDF = (b"CDF\1", b"CDF\2", b"CDF\5", b"\x89HDF")
 
 
-def read(path: Path) -> pd.DataFrame:
+def read_best_tracks(path: Path) -> pd.DataFrame:
     """The fixes of a file, by storm and time: :data:`COLUMNS`, lat and lon in degrees, lon in [-180, 180).
 
     ``storm`` is IBTrACS' identifier; ``wind`` (m s-1, averaged as the agency does) and ``pressure`` (hPa) are those of
@@ -100,9 +100,9 @@ def _lacking(path: Path, names, unit: Callable[[str], str]) -> None:
 
 
 def _from_netcdf(path: Path) -> pd.DataFrame:
-    with Decoder(_fixes, timeout=300.0) as decoder:
+    with DecodingProcess(_fixes, timeout=300.0) as decoder:
         found = decoder(path.read_bytes())
-    if isinstance(found, Failure):
+    if isinstance(found, DecodingFailure):
         raise ValueError(f"{path}: {found.why}")
     columns, units = found
     _lacking(path, columns, lambda name: units[name])

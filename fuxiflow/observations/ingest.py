@@ -53,7 +53,7 @@ def ingest(
     A directory without files gives an empty table and the reason ``no_file`` for the day ``start``.
     :class:`NoUsableFileError` when there are files but none can be used.
     """
-    matching, others = readers.find(directory, pattern)
+    matching, others = readers.find_files(directory, pattern)
     entries: list[LedgerEntry] = []
     for path in others:
         entries += _refused(

@@ -34,7 +34,7 @@ def zenith_at(angle: np.ndarray) -> np.ndarray:
     )
 
 
-def strays(
+def stray_footprints(
     lat: np.ndarray,
     lon: np.ndarray,
     time: np.ndarray,
@@ -148,7 +148,7 @@ def _misfit(vectors: np.ndarray, zenith: np.ndarray) -> np.ndarray:
         return np.abs(width - expected) > _WIDTH_TOLERANCE * expected + _WIDTH_SLACK
 
 
-def misplaced(lat: np.ndarray, lon: np.ndarray, zenith: np.ndarray) -> np.ndarray:
+def misplaced_footprints(lat: np.ndarray, lon: np.ndarray, zenith: np.ndarray) -> np.ndarray:
     """Footprints ``(scan, position)`` whose place or zenith angle (degrees) does not fit the scans around them.
 
     Wrong are: both coordinates exactly zero (what producers write where navigation failed); more than 5 km and a
@@ -178,7 +178,7 @@ def misplaced(lat: np.ndarray, lon: np.ndarray, zenith: np.ndarray) -> np.ndarra
     return wrong | absent
 
 
-def mistimed(time: np.ndarray, lat: np.ndarray, lon: np.ndarray) -> np.ndarray:
+def mistimed_scans(time: np.ndarray, lat: np.ndarray, lon: np.ndarray) -> np.ndarray:
     """Scans ``(scan,)`` whose time does not fit how far the satellite went since and until the scans around them.
 
     ``time`` (scan,) datetime64, NaT where missing; coordinates ``(scan, position)``. A scan is wrong if no neighbour

@@ -10,9 +10,9 @@ import pytest
 
 from fuxiflow.cyclones import best_tracks
 from fuxiflow.cyclones.best_tracks import KNOT
-from fuxiflow.observations.bufr import Decoder
+from fuxiflow.observations.decoding_process import DecodingProcess
 from tests.helpers import realdata
-from tests.level1_files import mutations
+from tests.support.level1_files import mutations
 
 NAMES = [
     "SID",
@@ -70,7 +70,7 @@ def write(path, rows=ROWS, units=UNITS, names=NAMES):
 
 
 def test_units_and_which_agency(tmp_path):
-    found = best_tracks.read(write(tmp_path / "x.csv"))
+    found = best_tracks.read_best_tracks(write(tmp_path / "x.csv"))
     assert found.columns.tolist() == list(best_tracks.COLUMNS)
     assert found["wind"].tolist() == pytest.approx([35 * KNOT, 45 * KNOT, np.nan], nan_ok=True)
     assert found["pressure"].tolist() == pytest.approx([1002, 998, np.nan], nan_ok=True)
@@ -95,7 +95,7 @@ def test_units_and_which_agency(tmp_path):
 def test_fixes_that_cannot_be_are_left_out_and_counted(tmp_path, column, value, reason):
     rows = [list(row) for row in ROWS]
     rows[1][NAMES.index(column)] = value
-    found = best_tracks.read(write(tmp_path / "x.csv", rows))
+    found = best_tracks.read_best_tracks(write(tmp_path / "x.csv", rows))
     assert len(found) == 2
     assert found.attrs["rejected"] == {reason: 1}
 
@@ -103,7 +103,7 @@ def test_fixes_that_cannot_be_are_left_out_and_counted(tmp_path, column, value, 
 def test_longitudes_and_absurd_intensities(tmp_path):
     rows = [list(row) for row in ROWS]
     rows[0][NAMES.index("LON")], rows[0][NAMES.index("WMO_WIND")] = "250.0", "999"
-    found = best_tracks.read(write(tmp_path / "x.csv", rows))
+    found = best_tracks.read_best_tracks(write(tmp_path / "x.csv", rows))
     assert found["lon"].iloc[0] == pytest.approx(-110)
     assert np.isnan(found["wind"].iloc[0])
     assert found["pressure"].iloc[0] == 1002
@@ -124,9 +124,9 @@ def test_other_files_are_refused(tmp_path, kwargs, message):
     path = write(tmp_path / "x.csv", **kwargs)
     if message:
         with pytest.raises(ValueError, match=message):
-            best_tracks.read(path)
+            best_tracks.read_best_tracks(path)
     else:
-        assert best_tracks.read(path).empty
+        assert best_tracks.read_best_tracks(path).empty
 
 
 def netcdf(path):
@@ -162,9 +162,9 @@ def netcdf(path):
 
 
 def test_netcdf_equals_csv(tmp_path):
-    found = best_tracks.read(netcdf(tmp_path / "x.nc"))
+    found = best_tracks.read_best_tracks(netcdf(tmp_path / "x.nc"))
     first = found[found["storm"] == STORM].reset_index(drop=True)
-    expected = best_tracks.read(write(tmp_path / "x.csv"))
+    expected = best_tracks.read_best_tracks(write(tmp_path / "x.csv"))
     pd.testing.assert_frame_equal(first, expected, check_dtype=False)
     assert found["name"].tolist() == ["TWO", "ONE", "ONE", "ONE"]
 
@@ -173,13 +173,13 @@ def test_a_damaged_netcdf_file_is_refused(tmp_path):
     path = netcdf(tmp_path / "x.nc")
     path.write_bytes(path.read_bytes()[:3_000])
     with pytest.raises(ValueError, match=r"x\.nc"):
-        best_tracks.read(path)
+        best_tracks.read_best_tracks(path)
 
 
 @pytest.mark.parametrize(("name", "fixes", "storms"), [("ACTIVE", 95, 3), ("SA", 119, 3)])
 def test_real_files(name, fixes, storms):
     path = realdata(f"tracks/ibtracs.{name}.list.v04r00.csv")
-    found = best_tracks.read(path)
+    found = best_tracks.read_best_tracks(path)
     assert (len(found), found["storm"].nunique(), found.attrs["rejected"]) == (fixes, storms, {})
     with open(path, newline="") as file:
         rows = sorted(list(csv.DictReader(file))[1:], key=lambda row: (row["SID"], row["ISO_TIME"]))
@@ -207,7 +207,7 @@ def test_flipped_bits_give_fixes_or_a_clear_error(tmp_path):
             spoiled[place] ^= 1 << generator.integers(8)
         path.write_bytes(bytes(spoiled))
         try:
-            found = best_tracks.read(path)
+            found = best_tracks.read_best_tracks(path)
         except ValueError as error:
             outcomes.add("x.csv" in str(error))
             continue
@@ -225,14 +225,16 @@ def test_flipped_bits_give_fixes_or_a_clear_error(tmp_path):
 def test_flipped_bits_of_netcdf_give_fixes_or_a_clear_error(tmp_path, monkeypatch):
     path = netcdf(tmp_path / "x.nc")
     outcomes = set()
-    with Decoder(
+    with DecodingProcess(
         best_tracks._fixes
     ) as decoder:  # one process for all files, where read() has one for each
-        monkeypatch.setattr(best_tracks, "Decoder", lambda function, timeout: nullcontext(decoder))
+        monkeypatch.setattr(
+            best_tracks, "DecodingProcess", lambda function, timeout: nullcontext(decoder)
+        )
         for changed in mutations(path.read_bytes(), 300, seed=4):
             path.write_bytes(changed)
             try:
-                found = best_tracks.read(path)
+                found = best_tracks.read_best_tracks(path)
             except ValueError as error:
                 outcomes.add("x.nc" in str(error))
                 continue

@@ -9,7 +9,7 @@ from scipy.integrate import quad
 from scipy.special import k0e
 
 from fuxiflow.channels import PRESSURE_LEVELS
-from fuxiflow.observations import abel
+from fuxiflow.observations.profiles import refractivity_of_bending_angles
 from fuxiflow.operators import gas_absorption, table_builder
 from fuxiflow.operators import radio_occultation as ro
 from fuxiflow.physics import GAS_CONSTANT_DRY, vapour_pressure, virtual_temperature
@@ -126,7 +126,9 @@ def test_the_inverse_abel_transform_gives_the_refractivity_back(atmospheres):
     profile, height = (v[1:2] for v in atmospheres)
     impact = torch.arange(3_000.0, 79_000.0, 100.0, dtype=torch.float64)
     angle = ro.bending_angle(profile, height, impact, doubles(RADIUS))
-    back_height, back = abel.refractivity(RADIUS + impact.numpy(), angle[0].numpy(), RADIUS)
+    back_height, back = refractivity_of_bending_angles(
+        RADIUS + impact.numpy(), angle[0].numpy(), RADIUS
+    )
     low = (back_height > 1_000) & (back_height < 35_000)
     direct = ro.refractivity_at_heights(profile, height, torch.as_tensor(back_height[low]))[0]
     np.testing.assert_allclose(back[low], direct, rtol=5e-3)

@@ -6,8 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fuxiflow import physics
-from fuxiflow.observations import abel
-from fuxiflow.observations.profiles import at_levels, refractivity_at
+from fuxiflow.observations.profiles import (
+    refractivity_at,
+    refractivity_of_bending_angles,
+    sounding_at,
+)
 
 
 def test_refractivity_of_an_exponential_atmosphere_is_exact():
@@ -39,13 +42,13 @@ def test_any_levels_give_refractivity_or_nothing(levels):
 @given(st.lists(st.tuples(st.floats(1, 1_100), st.floats(150, 330)), min_size=1, max_size=20))
 def test_values_lie_between_those_about_them(levels):
     pressure, temperature = np.array(levels).T
-    found = at_levels(np.array([100.0, 500, 850]), pressure, {"T": temperature})["T"]
+    found = sounding_at(np.array([100.0, 500, 850]), pressure, {"T": temperature})["T"]
     known = found[np.isfinite(found)]
     assert ((known >= temperature.min() - 1e-9) & (known <= temperature.max() + 1e-9)).all()
 
 
 def test_geopotential_without_temperature_is_linear_in_log_pressure():
-    found = at_levels(
+    found = sounding_at(
         np.array([600.0]), np.array([700.0, 500.0]), {"Z": np.array([29_000.0, 54_000.0])}
     )["Z"]
     assert found[0] == pytest.approx(29_000 + 25_000 * np.log(700 / 600) / np.log(700 / 500))
@@ -69,7 +72,7 @@ def exponential(radius=6_370_000.0, surface=320.0, scale=7_400.0):
 
 def test_bending_angles_give_the_refractivity_they_came_from():
     impact, bending, radius = exponential()
-    height, refractivity = abel.refractivity(impact, bending, radius)
+    height, refractivity = refractivity_of_bending_angles(impact, bending, radius)
     exact = 320 * np.exp(-height / 7_400)
     assert height.max() < 45_000
     assert np.abs(refractivity / exact - 1)[height < 35_000].max() < 3e-3
@@ -86,7 +89,7 @@ def test_bending_angles_give_the_refractivity_they_came_from():
     ],
 )
 def test_what_cannot_be_inverted_gives_nothing(impact, bending, radius):
-    height, refractivity = abel.refractivity(impact, bending, radius)
+    height, refractivity = refractivity_of_bending_angles(impact, bending, radius)
     assert len(height) == len(refractivity) == 0
 
 

@@ -16,7 +16,7 @@ from fuxiflow.cyclones import best_tracks
 from fuxiflow.observations import footprint_table, readers
 from fuxiflow.observations.rejection_codes import Reason
 from tests.helpers import realdata
-from tests.level1_files import mutations
+from tests.support.level1_files import mutations
 
 HEIGHTS = ["refractivity_8000", "refractivity_12345", "refractivity_20000"]
 
@@ -379,22 +379,22 @@ def of_basin(basin):
 
 @pytest.mark.parametrize("basin", ["NA", "SA", "EP", "WP", "NI", "SI", "SP"])
 def test_best_tracks_of_every_basin(tmp_path, basin):
-    found = best_tracks.read(tracks_csv(tmp_path / "x.csv", of_basin(basin)))
-    real = best_tracks.read(realdata("tracks/ibtracs.SA.list.v04r00.csv"))
+    found = best_tracks.read_best_tracks(tracks_csv(tmp_path / "x.csv", of_basin(basin)))
+    real = best_tracks.read_best_tracks(realdata("tracks/ibtracs.SA.list.v04r00.csv"))
     assert len(found) == len(real) == 119
     assert set(found["basin"]) == {basin}
     pd.testing.assert_frame_equal(found.drop(columns="basin"), real.drop(columns="basin"))
 
 
 def test_best_tracks_without_some_columns(tmp_path):
-    real = best_tracks.read(realdata("tracks/ibtracs.SA.list.v04r00.csv"))
-    found = best_tracks.read(
+    real = best_tracks.read_best_tracks(realdata("tracks/ibtracs.SA.list.v04r00.csv"))
+    found = best_tracks.read_best_tracks(
         tracks_csv(tmp_path / "x.csv", without("USA_WIND", "USA_PRES", "USA_LAT", "SUBBASIN"))
     )
     assert found[["storm", "time", "lat", "lon"]].equals(real[["storm", "time", "lat", "lon"]])
     assert (found["intensity"] == np.where(real["intensity"] == "wmo", "wmo", "")).all()
     assert found["wind"].equals(real["wind"].where(real["intensity"] == "wmo"))
-    reordered = best_tracks.read(
+    reordered = best_tracks.read_best_tracks(
         tracks_csv(tmp_path / "y.csv", lambda rows: [dict(reversed(row.items())) for row in rows])
     )
     pd.testing.assert_frame_equal(reordered, real)
@@ -402,7 +402,9 @@ def test_best_tracks_without_some_columns(tmp_path):
         with pytest.raises(
             ValueError, match=rf"z\.csv: not IBTrACS, it lacks {name.removeprefix('ISO_').lower()}"
         ):
-            best_tracks.read(tracks_csv(tmp_path / "z.csv", without(name)))
-    assert best_tracks.read(tracks_csv(tmp_path / "none.csv", lambda rows: rows[:1])).empty
+            best_tracks.read_best_tracks(tracks_csv(tmp_path / "z.csv", without(name)))
+    assert best_tracks.read_best_tracks(
+        tracks_csv(tmp_path / "none.csv", lambda rows: rows[:1])
+    ).empty
     with pytest.raises(ValueError, match=r"empty\.csv: not IBTrACS, it has no columns"):
-        best_tracks.read(write(tmp_path / "empty.csv"))
+        best_tracks.read_best_tracks(write(tmp_path / "empty.csv"))

@@ -8,10 +8,10 @@ import pytest
 from numpy.testing import assert_allclose
 
 from fuxiflow import physics
-from fuxiflow.observations import bufr, footprint_table, readers
+from fuxiflow.observations import bufr_messages, footprint_table, readers
 from fuxiflow.observations.rejection_codes import Reason
-from tests import recoded
 from tests.helpers import realdata
+from tests.support import recoded
 
 # file, reader's variant, platform, channels, their rank among the temperatures, key of what holds them
 SOUNDERS = {
@@ -45,7 +45,7 @@ SATELLITES = {
 
 
 def messages(name):
-    return [message.data for message in bufr.messages(realdata(f"bufr/{name}.bufr"))]
+    return [message.data for message in bufr_messages.read_messages(realdata(f"bufr/{name}.bufr"))]
 
 
 def channels(name, found):
@@ -201,7 +201,7 @@ def test_sounders_without_values_or_places(tmp_path, name, compressed):
 
 def without_subsets(data):
     """A message whose section 3 counts none."""
-    header = bufr.Message(0, data).header
+    header = bufr_messages.BufrMessage(0, data).header
     place = data.index(header.subsets.to_bytes(2) + (b"\xc0" if header.compressed else b"\x80"), 30)
     return data[:place] + bytes(2) + data[place + 2 :]
 
@@ -284,10 +284,10 @@ def test_reports_in_every_wrapping_compressed_and_not(tmp_path, name):
     """Real reports of one template, most of them together in messages of several subsets."""
     reader, platforms, wanted = REPORTS[name]
     sounding = reader == "radiosonde"
-    first = next(bufr.messages(realdata(f"bufr/{name}.bufr"))).header.descriptors
+    first = next(bufr_messages.read_messages(realdata(f"bufr/{name}.bufr"))).header.descriptors
     alike = [
         message
-        for message in bufr.messages(realdata(f"bufr/{name}.bufr"))
+        for message in bufr_messages.read_messages(realdata(f"bufr/{name}.bufr"))
         if message.header.descriptors == first
     ][: 60 if sounding else 25]
     data = [message.data for message in alike]

@@ -15,7 +15,7 @@ from fuxiflow.observations.ingest import ingest
 from fuxiflow.observations.rejection_codes import Reason
 from fuxiflow.observations.satpy_readers import DIRECTORY, aapp_l1c
 from fuxiflow.physics import great_circle
-from tests.level1_files import mutations, orbit, temperatures, write_aapp
+from tests.support.level1_files import mutations, orbit, temperatures, write_aapp
 
 NAMES = {
     "amsua": "amsual1c_metopc_20220701_1022_12345.l1c",

@@ -8,7 +8,7 @@ from netCDF4 import Dataset
 from fuxiflow.observations import footprint_table, readers
 from fuxiflow.observations.readers.atms_l1b import CHANNELS
 from fuxiflow.observations.rejection_codes import Reason
-from tests.bufr_files import swath
+from tests.support.bufr_files import swath
 
 PLATFORMS = {
     "SNPP": "SUOMI-NPP > Suomi National Polar-orbiting Partnership",

@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from fuxiflow.observations import bufr, footprint_table, readers
-from fuxiflow.observations.readers.bufr_footprints import INSTRUMENTS
+from fuxiflow.observations import bufr_messages, footprint_table, readers
+from fuxiflow.observations.readers.bufr_instruments import INSTRUMENTS
 from fuxiflow.observations.rejection_codes import Reason
 from fuxiflow.physics import brightness_temperature, great_circle
-from tests.bufr_files import KINDS, encode, swath
 from tests.helpers import realdata
+from tests.support.bufr_files import KINDS, encode, swath
 
 PLATFORMS = ["NOAA-20", "Metop-C", "NOAA-19", "DMSP-F17"]
 BULLETIN = b"\x01\r\r\n042\r\r\nINAX01 KNES 011000\r\r\n"
@@ -82,11 +82,15 @@ def test_real_files_come_back_as_eccodes_gives_them(name, kind, platform, number
     wanted += [
         template.format(i) for i in ranks for template in (number, "#{}#brightnessTemperature")
     ]
-    parts = [keys(message.data, wanted) for message in bufr.messages(path)]
+    parts = [keys(message.data, wanted) for message in bufr_messages.read_messages(path)]
     expected = {key: np.concatenate([part[key] for part in parts]) for key in wanted}
     granule = only(kind, path, platforms=[platform])
     found = granule.footprints
-    assert granule.count == len(found) == sum(message.subsets for message in bufr.messages(path))
+    assert (
+        granule.count
+        == len(found)
+        == sum(message.subsets for message in bufr_messages.read_messages(path))
+    )
     for column, key in places.items():
         assert_allclose(
             footprint_table.column_values(found, column), expected[f"#1#{key}"], rtol=1e-6
@@ -120,7 +124,7 @@ def test_real_iasi_is_planck_of_its_scaled_radiances():
     granule = only("iasi", path, platforms=["Metop-A"], channels=channels)
     temperature = footprint_table.values_of(granule.footprints).astype(float)
     parts = []
-    for message in bufr.messages(path):
+    for message in bufr_messages.read_messages(path):
         names = [
             f"#{i}#{key}" for i in range(1, 301) for key in ("channelNumber", "scaledIasiRadiance")
         ]

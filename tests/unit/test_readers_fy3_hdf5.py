@@ -12,7 +12,7 @@ from fuxiflow import ROOT
 from fuxiflow.observations import footprint_table, readers
 from fuxiflow.observations.rejection_codes import Reason
 from fuxiflow.observations.satpy_readers import DIRECTORY
-from tests.level1_files import orbit, temperatures, write_fy3
+from tests.support.level1_files import orbit, temperatures, write_fy3
 
 CHANNELS = [str(i) for i in range(1, 18)]
 NAME = "FY3E_MWTS-_ORBA_L1_20220701_1022_033KM_V0.HDF"
@@ -260,7 +260,7 @@ from pathlib import Path
 import numpy as np
 from fuxiflow.observations import footprint_table, readers
 from fuxiflow.physics import great_circle
-from tests.level1_files import mutations
+from tests.support.level1_files import mutations
 channels = [str(i) for i in range(1, 18)]
 path = Path(sys.argv[1])
 content = path.read_bytes()

@@ -6,10 +6,9 @@ import pytest
 
 from fuxiflow.config import sources
 from fuxiflow.observations import footprint_table, readers
-from fuxiflow.observations.readers import occultation_netcdf
 from fuxiflow.observations.rejection_codes import Reason
-from tests import report_files as files
 from tests.helpers import realdata
+from tests.support import report_files as files
 
 PLATFORMS = ["COSMIC-1", "COSMIC-2", "Metop-B", "GRACE-A"]
 CHANNELS = ["refractivity_0", "refractivity_2000", "refractivity_12345", "refractivity_50000"]
@@ -203,19 +202,6 @@ def test_unknown_channels(name):
         match="known: refractivity_ and a height in m, refractivity_0 to refractivity_6000",
     ):
         read([], channels=[name])
-
-
-def test_gps_time():
-    gps = (np.datetime64("2017-01-01T00:00:17") - np.datetime64("1980-01-06")) / np.timedelta64(
-        1, "s"
-    )
-    assert occultation_netcdf.utc(gps) == np.datetime64(
-        "2017-01-01T00:00:00"
-    )  # the leap second itself
-    assert occultation_netcdf.utc(gps + 1) == np.datetime64("2017-01-01T00:00:00")
-    assert occultation_netcdf.utc(gps - 1) == np.datetime64("2016-12-31T23:59:59")
-    assert np.isnat(occultation_netcdf.utc(1e30))
-    assert np.isnat(occultation_netcdf.utc(1e6))
 
 
 def test_a_real_profile_on_the_heights_of_the_source():

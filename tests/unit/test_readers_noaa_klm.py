@@ -10,7 +10,7 @@ from fuxiflow.observations.readers import noaa_klm
 from fuxiflow.observations.rejection_codes import Reason
 from fuxiflow.physics import great_circle
 from tests.helpers import realdata
-from tests.level1_files import mutations
+from tests.support.level1_files import mutations
 
 NAME = "NSS.AMAX.NK.D11171.S1811.E1941.B6812425.WI"
 RECORD = 2560
@@ -107,7 +107,7 @@ def test_a_real_orbit_against_struct(content):
 
 def test_the_calibration_gives_its_own_loads_their_temperatures():
     """Channels that look at one warm load agree on its temperature to 0.2 K, and all see space at 3-5 K."""
-    orbit = noaa_klm.load(realdata(f"noaa_klm/{NAME}"))
+    orbit = noaa_klm.read_records(realdata(f"noaa_klm/{NAME}"))
     planck, coefficients = (
         orbit.header["planck"] * 1e-6,
         orbit.scans["coefficients"] * noaa_klm.SCALES,
@@ -115,7 +115,9 @@ def test_the_calibration_gives_its_own_loads_their_temperatures():
     alive = [i for i in range(15) if i not in DEAD]
     warm, space = (
         np.median(
-            noaa_klm.temperature(coefficients, noaa_klm._samples(orbit, view), planck)[..., alive],
+            noaa_klm.antenna_temperature(coefficients, noaa_klm._samples(orbit, view), planck)[
+                ..., alive
+            ],
             axis=(0, 1),
         )
         for view in ("warm", "space")

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from fuxiflow import physics
-from fuxiflow.observations import bufr, footprint_table, readers
+from fuxiflow.observations import bufr_messages, footprint_table, readers
 from fuxiflow.observations.rejection_codes import Reason
-from tests import report_files as files
 from tests.helpers import realdata
+from tests.support import report_files as files
 
 LEVELS = [50, 100, 150, 200, 250, 300, 400, 500, 600, 700, 850, 925, 1000]
 CHANNELS = [f"{variable}{level}" for variable in "ZTUVR" for level in LEVELS]
@@ -206,7 +206,10 @@ def test_flipped_bits_cost_what_they_hit(tmp_path):
     """200 flips and cuts of eight real soundings: all stay accounted for, in their year and on the Earth."""
     source = tmp_path / "eight.bufr"
     source.write_bytes(
-        b"".join(m.data for m in islice(bufr.messages(realdata("bufr/pdbufr_temp.bufr")), 8))
+        b"".join(
+            m.data
+            for m in islice(bufr_messages.read_messages(realdata("bufr/pdbufr_temp.bufr")), 8)
+        )
     )
     paths = files.spoiled(tmp_path, [source], 200)
     found = read(paths)

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from fuxiflow.observations import scan_geometry
-from fuxiflow.observations.scan_geometry import strays, zenith_at
-from tests.level1_files import orbit
+from fuxiflow.observations.scan_geometry import stray_footprints, zenith_at
+from tests.support.level1_files import orbit
 
 STARTS = [
     f"2022-07-01T{hour:02d}:{minute:02d}:00" for hour in (0, 7) for minute in range(0, 60, 10)
@@ -18,8 +18,8 @@ STARTS = [
 )
 def test_clean_swaths_pass_thinned_or_not_at_every_latitude(start, columns, stride):
     view = orbit(start, 4, columns, stride)
-    assert not scan_geometry.misplaced(view.lat, view.lon, view.zenith).any()
-    assert not scan_geometry.mistimed(
+    assert not scan_geometry.misplaced_footprints(view.lat, view.lon, view.zenith).any()
+    assert not scan_geometry.mistimed_scans(
         view.time[:, 0].astype("datetime64[us]"), view.lat, view.lon
     ).any()
 
@@ -29,24 +29,26 @@ def test_an_orbit_passes_with_a_gap_and_rounded_coordinates():
     keep = np.r_[0:700, 900:902, 1200 : len(view)]
     lat, lon, zenith = (np.round(value[keep], 2) for value in (view.lat, view.lon, view.zenith))
     assert np.abs(lat).max() > 85
-    assert not scan_geometry.misplaced(lat, lon, zenith).any()
-    assert not scan_geometry.mistimed(view.time[keep, 0].astype("datetime64[us]"), lat, lon).any()
+    assert not scan_geometry.misplaced_footprints(lat, lon, zenith).any()
+    assert not scan_geometry.mistimed_scans(
+        view.time[keep, 0].astype("datetime64[us]"), lat, lon
+    ).any()
 
 
 def test_single_and_few_scans_are_not_judged_by_absent_neighbours():
     view = orbit(minutes=1)
     for count in (1, 2):
         part = view.scans(slice(0, count))
-        assert not scan_geometry.misplaced(part.lat, part.lon, part.zenith).any()
-        assert not scan_geometry.mistimed(
+        assert not scan_geometry.misplaced_footprints(part.lat, part.lon, part.zenith).any()
+        assert not scan_geometry.mistimed_scans(
             part.time[:, 0].astype("datetime64[us]"), part.lat, part.lon
         ).any()
 
 
 def test_all_missing_swaths_are_not_judged():
     empty = np.full((5, 96), np.nan)
-    assert not scan_geometry.misplaced(empty, empty, empty).any()
-    assert not scan_geometry.mistimed(
+    assert not scan_geometry.misplaced_footprints(empty, empty, empty).any()
+    assert not scan_geometry.mistimed_scans(
         np.full(5, np.datetime64("NaT"), "datetime64[us]"), empty, empty
     ).any()
 
@@ -59,7 +61,7 @@ def test_every_displacement_above_a_tenth_degree_is_found_alone(start):
         scan, position = int(generator.integers(len(view))), int(generator.integers(96))
         lat = view.lat.copy()
         lat[scan, position] -= np.sign(lat[scan, position]) * generator.uniform(0.1, 30)
-        found = scan_geometry.misplaced(lat, view.lon, view.zenith)
+        found = scan_geometry.misplaced_footprints(lat, view.lon, view.zenith)
         assert found[scan, position]
         # a displaced end of a scan also spoils its width, by which the whole scan is judged
         assert np.count_nonzero(found) in (1, 96)
@@ -69,8 +71,10 @@ def test_zenith_angles_and_widths_are_compared_with_the_geometry():
     view = orbit()
     zenith = view.zenith.copy()
     zenith[3, 4] += 5
-    assert np.argwhere(scan_geometry.misplaced(view.lat, view.lon, zenith)).tolist() == [[3, 4]]
-    assert scan_geometry.misplaced(view.lat / 2, view.lon / 2, view.zenith).all()
+    assert np.argwhere(scan_geometry.misplaced_footprints(view.lat, view.lon, zenith)).tolist() == [
+        [3, 4]
+    ]
+    assert scan_geometry.misplaced_footprints(view.lat / 2, view.lon / 2, view.zenith).all()
 
 
 def test_times_are_compared_with_the_way_of_the_satellite():
@@ -78,8 +82,8 @@ def test_times_are_compared_with_the_way_of_the_satellite():
     time = view.time[:, 0].astype("datetime64[us]")
     time[4] += np.timedelta64(30, "s")
     time[8] = np.datetime64("NaT")
-    assert np.flatnonzero(scan_geometry.mistimed(time, view.lat, view.lon)).tolist() == [4]
-    assert scan_geometry.mistimed(time[0] + 3 * (time - time[0]) * 10, view.lat, view.lon)[
+    assert np.flatnonzero(scan_geometry.mistimed_scans(time, view.lat, view.lon)).tolist() == [4]
+    assert scan_geometry.mistimed_scans(time[0] + 3 * (time - time[0]) * 10, view.lat, view.lon)[
         [0, 2]
     ].all()
 
@@ -87,15 +91,15 @@ def test_times_are_compared_with_the_way_of_the_satellite():
 def test_a_track_that_is_too_slow_is_not_believed():
     view = orbit()
     time = view.time[:, 0].astype("datetime64[us]")
-    assert scan_geometry.mistimed(time, view.lat * 0.5, view.lon).all()
-    assert scan_geometry.mistimed(time[0] + 2 * (time - time[0]), view.lat, view.lon).all()
+    assert scan_geometry.mistimed_scans(time, view.lat * 0.5, view.lon).all()
+    assert scan_geometry.mistimed_scans(time[0] + 2 * (time - time[0]), view.lat, view.lon).all()
 
 
 def test_partly_known_scans_are_compared_too():
     view = orbit()
     lon = np.where(np.arange(96) < 60, view.lon, np.nan)
-    assert not scan_geometry.misplaced(view.lat, lon, view.zenith).any()
-    assert scan_geometry.misplaced(view.lat, lon / 2, view.zenith)[:, :60].all()
+    assert not scan_geometry.misplaced_footprints(view.lat, lon, view.zenith).any()
+    assert scan_geometry.misplaced_footprints(view.lat, lon / 2, view.zenith)[:, :60].all()
 
 
 def test_zenith():
@@ -117,15 +121,24 @@ def swath(tilt):
 def test_strays(tilt):
     lat, lon, time, position = swath(tilt)
     across = 44.5 * position
-    assert not strays(lat, lon, time, position, across, 8, 20).any()
+    assert not stray_footprints(lat, lon, time, position, across, 8, 20).any()
     lat[[0, 15, 39]] -= 8
-    assert np.flatnonzero(strays(lat, lon, time, position, across, 8, 20)).tolist() == [0, 15, 39]
+    assert np.flatnonzero(stray_footprints(lat, lon, time, position, across, 8, 20)).tolist() == [
+        0,
+        15,
+        39,
+    ]
     lat[15] = np.nan
-    assert np.flatnonzero(strays(lat, lon, time, position, across, 8, 20)).tolist() == [0, 39]
-    assert not strays(lat, lon, time, 0 * position, across, 8, 20).any()
+    assert np.flatnonzero(stray_footprints(lat, lon, time, position, across, 8, 20)).tolist() == [
+        0,
+        39,
+    ]
+    assert not stray_footprints(lat, lon, time, 0 * position, across, 8, 20).any()
 
 
 def test_where_it_cannot_be_told_both_are_strays():
     time = np.full(2, np.datetime64("2022-07-01", "us"))
     position = np.array([1, 2])
-    assert strays(np.array([0.0, 9]), np.zeros(2), time, position, 50.0 * position, 8, 20).all()
+    assert stray_footprints(
+        np.array([0.0, 9]), np.zeros(2), time, position, 50.0 * position, 8, 20
+    ).all()

@@ -4,7 +4,7 @@ import pytest
 
 from fuxiflow.config import sources
 from fuxiflow.observations import readers
-from fuxiflow.observations.satellites import BUFR_SATELLITES
+from fuxiflow.observations.bufr_messages import BUFR_SATELLITES
 
 SOUNDERS = {
     "atms_bufr": 22,

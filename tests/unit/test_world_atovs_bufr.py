@@ -28,7 +28,7 @@ def test_the_reader_gives_back_what_is_written(name, platform, stride, tmp_path)
     view, brightness = granule(source, carrier, stride)
     brightness[1, 1, 3] = np.nan
     write_granule(tmp_path, source, carrier, view, brightness, np.array(source.noise))
-    paths, others = readers.find(tmp_path, source.file_pattern)
+    paths, others = readers.find_files(tmp_path, source.file_pattern)
     assert (len(paths), others) == (1, [])
     granules = list(readers.read(source.reader, paths, source.platform_names, source.channel_names))
     assert all(part.footprints is not None for part in granules), granules

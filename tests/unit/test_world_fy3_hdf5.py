@@ -6,7 +6,7 @@ import pytest
 
 from fuxiflow.observations import footprint_table, readers
 from fuxiflow.world.writers import fy3_hdf5
-from tests.level1_files import orbit, temperatures
+from tests.support.level1_files import orbit, temperatures
 
 
 @pytest.mark.parametrize(

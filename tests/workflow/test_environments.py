@@ -66,7 +66,7 @@ def imported(script):
     """Third-party packages that a script can reach, by the names of imports; readers are imported by name."""
     reached = closure(script)
     if script.stem == "observations_read":
-        for reader in readers.known():
+        for reader in readers.reader_names():
             reached |= closure(readers.module_file(reader))
     names = {name for names in reached.values() for name in names}
     foreign = {name.split(".")[0] for name in names} - set(sys.stdlib_module_names) - {"fuxiflow"}

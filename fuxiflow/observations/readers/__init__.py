@@ -1,9 +1,9 @@
-"""Readers of level-1 files, one module a format, by the name that a source's ``reader`` gives.
+"""Readers of level-1 files, one module a format.
 
-``reader: atms_sdr`` is ``read(files, platforms, channels)`` of the module ``atms_sdr``. A module that declares
-``VARIANTS``, a tuple of names, has ``read(variant, files, platforms, channels)``: ``reader: surface.sea``. Modules are
-imported when they are used, by name: what a source's rule depends on, and what it loads, is its
-own reader alone.
+A source's ``reader`` names the module: ``reader: atms_sdr`` is ``read(files, platforms, channels)``
+of the module ``atms_sdr``. A module that declares ``VARIANTS``, a tuple of names, has
+``read(variant, files, platforms, channels)``: ``reader: surface.sea``. Modules are imported when
+they are used, by name: what a source's rule depends on, and what it loads, is its own reader alone.
 """
 
 import ast
@@ -20,21 +20,22 @@ if TYPE_CHECKING:
 
 
 def _variants(module: Path) -> list[str]:
-    """The readers of a module, from its source: its VARIANTS, an empty name where it is one reader, [] where none."""
+    """Return the variants that a module declares, [""] for a reader without, [] for no reader.
+
+    The source is parsed and not imported, so that listing the readers loads none of their
+    libraries.
+    """
     tree = ast.parse(module.read_text(), module)
     for node in tree.body:
         if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "VARIANTS":
             return list(ast.literal_eval(node.value))
-    return (
-        [""]
-        if any(isinstance(node, ast.FunctionDef) and node.name == "read" for node in tree.body)
-        else []
-    )
+    reads = any(isinstance(node, ast.FunctionDef) and node.name == "read" for node in tree.body)
+    return [""] if reads else []
 
 
 @cache
-def known() -> tuple[str, ...]:
-    """Names of all readers, of this package's modules and their variants."""
+def reader_names() -> tuple[str, ...]:
+    """Return the names of all readers: this package's modules and their variants."""
     modules = Path(__file__).parent.glob("[a-z]*.py")
     return tuple(
         sorted(
@@ -44,12 +45,15 @@ def known() -> tuple[str, ...]:
 
 
 def _check(reader: str) -> None:
-    if reader not in known():
-        raise KeyError(f"unknown reader {reader!r}; known: {', '.join(known())}")
+    if reader not in reader_names():
+        raise KeyError(f"unknown reader {reader!r}; known: {', '.join(reader_names())}")
 
 
 def module_file(reader: str) -> Path:
-    """The module that a reader is in: what a fingerprint of it starts from. KeyError lists the known readers."""
+    """Return the module file of a reader, from which a fingerprint of it starts.
+
+    KeyError lists the readers that there are.
+    """
     _check(reader)
     return Path(__file__).with_name(f"{reader.split('.')[0]}.py")
 
@@ -59,8 +63,28 @@ def read(
 ) -> "Iterator[Granule]":
     """Read files with the reader called ``reader``, one granule at a time in time order.
 
-    Only what is of one of the ``platforms`` is used. What cannot be used comes as a granule without footprints, with
-    the reason. KeyError lists the known readers, ValueError the known channels.
+    Parameters
+    ----------
+    reader : str
+        A module of this package, or ``module.variant``.
+    files : Sequence[Path]
+        Level-1 files.
+    platforms : Sequence[str]
+        Names in WMO OSCAR of the platforms to use; others are refused.
+    channels : Sequence[str]
+        Names of the channels to read.
+
+    Returns
+    -------
+    Iterator[Granule]
+        The granules. What cannot be used comes as a granule without footprints, with the reason.
+
+    Raises
+    ------
+    KeyError
+        When there is no such reader; the message lists those that there are.
+    ValueError
+        When there is no such channel; the message lists those that there are.
     """
     _check(reader)
     name, _, variant = reader.partition(".")
@@ -69,19 +93,19 @@ def read(
 
 
 def _alternatives(pattern: str) -> list[str]:
-    """A glob pattern with ``{a,b}`` groups as plain patterns."""
+    """Expand the ``{a,b}`` groups of a glob pattern to plain patterns."""
     group = re.search(r"\{([^{}]*)\}", pattern)
     if not group:
         return [pattern]
-    head, tail = pattern[: group.start()], pattern[group.end() :]
-    return [whole for word in group[1].split(",") for whole in _alternatives(head + word + tail)]
+    before, after = pattern[: group.start()], pattern[group.end() :]
+    return [plain for word in group[1].split(",") for plain in _alternatives(before + word + after)]
 
 
-def find(directory: Path, pattern: str) -> tuple[list[Path], list[Path]]:
-    """Files below a directory whose names match a source's ``file_pattern``, and the others, both sorted.
+def find_files(directory: Path, pattern: str) -> tuple[list[Path], list[Path]]:
+    """Find the files below a directory that match a source's ``file_pattern``, and the others.
 
-    Hidden files, provenance stamps and a download's ``manifest.json`` are neither. FileNotFoundError when there is no
-    such directory.
+    Both are sorted. Hidden files, provenance stamps and a download's ``manifest.json`` are neither.
+    FileNotFoundError when there is no such directory.
     """
     if not Path(directory).is_dir():
         raise FileNotFoundError(

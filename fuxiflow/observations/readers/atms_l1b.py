@@ -1,9 +1,10 @@
 """ATMS level 1B of NASA's Sounder SIPS: geolocated antenna temperatures, NetCDF-4.
 
-Format: GES DISC, ATMS Level 1B Data Product User Guide, version 3 (SNDRSNIML1B, SNDRJ1IML1B, SNDRJ2IML1B). The product
-is calibrated to antenna temperature, without the correction for what the antenna receives beside its main beam. So the
-channels are called ``antenna_1`` … ``antenna_22``: ``1`` … ``22`` of other tables are brightness temperatures. satpy's
-reader ``atms_l1b_nc`` gives these values as brightness temperatures; the tests alone use it, for comparison.
+Format: GES DISC, ATMS Level 1B Data Product User Guide, version 3 (SNDRSNIML1B, SNDRJ1IML1B,
+SNDRJ2IML1B). The product is calibrated to antenna temperature, without the correction for what the
+antenna receives beside its main beam. So the channels are called ``antenna_1`` … ``antenna_22``:
+``1`` … ``22`` of other tables are brightness temperatures. satpy's reader ``atms_l1b_nc`` gives
+these values as brightness temperatures; the tests alone use it, for comparison.
 """
 
 import re
@@ -13,22 +14,28 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+import pyarrow as pa
 
-from fuxiflow.observations.readers import level1
-from fuxiflow.observations.readers.atms_sdr import utc
-from fuxiflow.observations.readers.bufr_footprints import ANTENNA, INSTRUMENTS
-from fuxiflow.observations.readers.granule import Granule, footprints, known_channels
+from fuxiflow.observations.clocks import utc_of_idps
+from fuxiflow.observations.readers.bufr_instruments import ANTENNA, INSTRUMENTS
+from fuxiflow.observations.readers.granule import (
+    DAMAGE,
+    Granule,
+    channel_indices,
+    flag_unusable,
+    footprints_of_granule,
+)
 from fuxiflow.observations.rejection_codes import Reason
-from fuxiflow.observations.scan_geometry import strays, zenith_at
+from fuxiflow.observations.scan_geometry import stray_footprints, zenith_at
 
 CHANNELS = tuple(f"{ANTENNA}{i}" for i in range(1, 23))
 _NAME = re.compile(
-    r"SNDR\.(?P<granule>\w+\.ATMS\.\d{8}T\d{4}\.m\d+\.g\d+)\.L1B\.\w+\.(?P<version>v\w+\.\w\.\d+)\.nc"
+    r"SNDR\.(?P<granule>\w+\.ATMS\.\d{8}T\d{4}\.m\d+\.g\d+)\.L1B\.\w+\."
+    r"(?P<version>v\w+\.\w\.\d+)\.nc"
 )
 _PLATFORMS = {"SUOMI-NPP": "Suomi-NPP", "JPSS-1": "NOAA-20", "JPSS-2": "NOAA-21"}
-_TAI93 = (np.datetime64("1993-01-01", "s") - np.datetime64("1958-01-01", "s")).astype(
-    int
-) + 27  # TAI - UTC then
+# seconds of TAI from 1958 to 1993; TAI - UTC was 27 s then
+_TAI93 = (np.datetime64("1993-01-01", "s") - np.datetime64("1958-01-01", "s")).astype(int) + 27
 _SCAN = np.timedelta64(3, "s")
 _SCENE = (2.7, 400.0)  # K
 _TILT = 3.0  # degrees of zenith: altitude and attitude
@@ -38,14 +45,37 @@ _DO_NOT_USE = 2  # of antenna_temp_qc: 0 best, 1 good
 def read(
     files: Sequence[Path], platforms: Sequence[str], channels: Sequence[str]
 ) -> Iterator[Granule]:
-    """The granules of files in time order; see :func:`fuxiflow.observations.readers.read`."""
-    known_channels(channels, CHANNELS, "ATMS level 1B has")
+    """Read the granules of files in time order.
+
+    Parameters
+    ----------
+    files, platforms, channels
+        See :func:`fuxiflow.observations.readers.read`.
+
+    Returns
+    -------
+    Iterator[Granule]
+        The granules. Of several versions of a granule the last is used.
+    """
+    channel_indices(channels, CHANNELS, "ATMS level 1B has")
     return _granules([Path(path) for path in files], platforms, channels)
 
 
 def _granules(
     files: list[Path], platforms: Sequence[str], channels: Sequence[str]
 ) -> Iterator[Granule]:
+    """Yield the latest version of each granule, and the older files as superseded.
+
+    Parameters
+    ----------
+    files, platforms, channels
+        See :func:`fuxiflow.observations.readers.read`.
+
+    Yields
+    ------
+    Granule
+        Those that are used are in time order.
+    """
     latest: dict[str, Path] = {}
     for path in sorted(files, key=lambda path: (_parse(path) or ("", ""))[1]):
         parsed = _parse(path)
@@ -63,16 +93,30 @@ def _granules(
 
 
 def _parse(path: Path) -> tuple[str, str] | None:
-    """The granule and the version that a file's name tells."""
-    found = _NAME.fullmatch(path.name)
-    return (found["granule"], found["version"]) if found else None
+    """Return the granule and the version in a file's name, or None."""
+    match = _NAME.fullmatch(path.name)
+    return (match["granule"], match["version"]) if match else None
 
 
 def _granule(path: Path, platforms: Sequence[str], channels: Sequence[str]) -> Granule:
-    """One file as a granule."""
+    """Read one file.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    platforms, channels
+        See :func:`fuxiflow.observations.readers.read`.
+
+    Returns
+    -------
+    Granule
+        Its footprints, or the reason why it is not used.
+    """
     if path.stat().st_size == 0:
         return Granule(path.name, reason=Reason.EMPTY, message="zero bytes")
-    count, day = 0, datetime.strptime(path.name.split(".")[3][:8], "%Y%m%d").date()
+    count = 0
+    day = datetime.strptime(path.name.split(".")[3][:8], "%Y%m%d").date()
     try:
         with h5py.File(path) as file:
             shape = file["antenna_temp"].shape
@@ -85,8 +129,8 @@ def _granule(path: Path, platforms: Sequence[str], channels: Sequence[str]) -> G
                 raise ValueError(f"antenna_temp has shape {shape}, expected (scan, 96, 22)")
             if not count:
                 return Granule(path.name, reason=Reason.EMPTY, message="no scan", day=day)
-            built = _footprints(file, shape[0], channels, platform, path.name)
-    except level1.DAMAGE as error:
+            table = _footprints(file, shape[0], channels, platform, path.name)
+    except DAMAGE as error:
         return Granule(
             path.name,
             reason=Reason.UNREADABLE,
@@ -94,13 +138,13 @@ def _granule(path: Path, platforms: Sequence[str], channels: Sequence[str]) -> G
             count=count,
             day=day,
         )
-    return Granule(path.name, footprints=built, count=count, day=day)
+    return Granule(path.name, footprints=table, count=count, day=day)
 
 
 def _platform(file: h5py.File) -> str:
-    """The platform by its name in WMO OSCAR; "SUOMI-NPP > Suomi National …" in the file."""
-    found = _text(file, "platform").split(">")[0].strip()
-    return _PLATFORMS.get(found.upper(), found)
+    """Return the platform's name in WMO OSCAR, of "SUOMI-NPP > Suomi National …" in the file."""
+    name = _text(file, "platform").split(">")[0].strip()
+    return _PLATFORMS.get(name.upper(), name)
 
 
 def _text(file: h5py.File, name: str) -> str:
@@ -109,7 +153,27 @@ def _text(file: h5py.File, name: str) -> str:
 
 
 def _array(file: h5py.File, name: str, shape: tuple[int, ...]) -> np.ndarray:
-    """A variable of the given ``shape`` in float64, fill values as NaN; ValueError where it has another shape."""
+    """Read a variable.
+
+    Parameters
+    ----------
+    file : h5py.File
+        The open file.
+    name : str
+        Name of the variable.
+    shape : tuple[int, ...]
+        The shape that it must have.
+
+    Returns
+    -------
+    np.ndarray
+        Its values in float64, fill values as NaN.
+
+    Raises
+    ------
+    ValueError
+        When it has another shape.
+    """
     variable = file[name]
     values = np.asarray(variable[()], np.float64)
     if values.shape != shape:
@@ -123,9 +187,36 @@ def _array(file: h5py.File, name: str, shape: tuple[int, ...]) -> np.ndarray:
     return np.where(missing, np.nan, values)
 
 
-def _footprints(file: h5py.File, scans: int, channels: Sequence[str], platform: str, name: str):
-    """The footprint table of an open file."""
-    shape, kind = (scans, 96), INSTRUMENTS["atms"]
+def _footprints(
+    file: h5py.File, scans: int, channels: Sequence[str], platform: str, name: str
+) -> pa.Table:
+    """Decode an open file.
+
+    Parameters
+    ----------
+    file : h5py.File
+        The open file.
+    scans : int
+        The number of its scans.
+    channels : Sequence[str]
+        Names of the channels to read.
+    platform : str
+        Name of the platform in WMO OSCAR.
+    name : str
+        Name of the file.
+
+    Returns
+    -------
+    pa.Table
+        The footprint table.
+
+    Raises
+    ------
+    ValueError
+        When variables differ in their shapes.
+    """
+    kind = INSTRUMENTS["atms"]
+    shape = (scans, 96)
     columns = {
         key: _array(file, variable, shape).ravel()
         for key, variable in (
@@ -137,7 +228,7 @@ def _footprints(file: h5py.File, scans: int, channels: Sequence[str], platform: 
     }
     seconds = _array(file, "obs_time_tai93", shape).ravel()
     microseconds = np.where(np.isfinite(seconds), (np.nan_to_num(seconds) + _TAI93) * 1e6, -1)
-    columns["time"] = utc(np.clip(microseconds, -1, 1e16).astype(np.int64))
+    columns["time"] = utc_of_idps(np.clip(microseconds, -1, 1e16).astype(np.int64))
     position = columns["scan_position"] = np.tile(np.arange(1, 97, dtype=np.int16), scans)
     values = _array(file, "antenna_temp", (*shape, 22))
     if "antenna_temp_qc" in file:
@@ -149,7 +240,7 @@ def _footprints(file: h5py.File, scans: int, channels: Sequence[str], platform: 
         columns["zenith"] = np.where(misfit <= _TILT, np.abs(columns["zenith"]), np.nan)
     nowhere = (columns["lat"] == 0) & (columns["lon"] == 0)
     columns["lat"][nowhere] = np.nan
-    stray = strays(
+    stray = stray_footprints(
         columns["lat"],
         columns["lon"],
         columns["time"],
@@ -159,16 +250,17 @@ def _footprints(file: h5py.File, scans: int, channels: Sequence[str], platform: 
         kind.slack,
     )
     columns["lat"][stray] = np.nan
-    chosen = values.reshape(-1, 22)[:, [CHANNELS.index(channel) for channel in channels]].astype(
-        np.float32
-    )
+    indices = [CHANNELS.index(channel) for channel in channels]
+    values = values.reshape(-1, 22)[:, indices].astype(np.float32)
     first, last = (
         np.datetime64(_text(file, f"time_coverage_{end}").rstrip("Z"), "us")
         for end in ("start", "end")
     )
-    built = footprints(channels, chosen, columns, (first - _SCAN, last + _SCAN), platform, name)
+    table = footprints_of_granule(
+        channels, values, columns, (first - _SCAN, last + _SCAN), platform, name
+    )
     if "instrument_state" not in file:
-        return built
+        return table
     state = np.asarray(file["instrument_state"][()])
     unusable = np.broadcast_to(state.reshape(scans, -1), shape).ravel() != 0
-    return level1.flagged(built, unusable)
+    return flag_unusable(table, unusable)

@@ -1,7 +1,8 @@
-"""ATMS sensor data records: SATMS brightness temperatures and their GATMO geolocation, HDF5, read through satpy.
+"""ATMS sensor data records: SATMS brightness temperatures and their GATMO geolocation, HDF5.
 
-Format: JPSS Common Data Format Control Book - External, Volume III, 474-00001-03. satpy's file handlers are used
-without a Scene: a Scene reads channel by channel (0.28 s a granule), a handler the whole array (0.03 s).
+Format: JPSS Common Data Format Control Book - External, Volume III, 474-00001-03. satpy's file
+handlers are used without a Scene: a Scene reads channel by channel (0.28 s a granule), a handler
+the whole array (0.03 s).
 """
 
 import os
@@ -14,11 +15,19 @@ from pathlib import Path
 
 import dask
 import numpy as np
+import pyarrow as pa
 from satpy.readers.atms_sdr_hdf5 import ATMS_CHANNEL_NAMES, ATMS_SDR_FileHandler
 
-from fuxiflow.observations import leap_seconds, scan_geometry
-from fuxiflow.observations.readers import level1
-from fuxiflow.observations.readers.granule import Granule, footprints, known_channels
+from fuxiflow.observations import scan_geometry
+from fuxiflow.observations.clocks import utc_of_idps
+from fuxiflow.observations.readers.granule import (
+    DAMAGE,
+    Granule,
+    channel_indices,
+    footprints_of_granule,
+    plausible_temperatures,
+    without_satpy_traceback,
+)
 from fuxiflow.observations.rejection_codes import Reason
 
 _NAME = re.compile(
@@ -30,14 +39,14 @@ _GEOLOCATION = "All_Data/ATMS-SDR-GEO_All/"
 _TEMPERATURE = _DATA + "BrightnessTemperature"
 # names that satpy does not make one: Suomi-NPP has three in use
 _SAME_PLATFORM = {"s-npp": "suomi-npp", "snpp": "suomi-npp", "npp": "suomi-npp"}
-_EPOCH, _FIRST = np.datetime64("1958-01-01", "us"), np.datetime64("2009-01-01", "us")
-_SCAN = np.timedelta64(
-    3, "s"
-)  # a scan takes 8/3 s; aggregate times may be those of the first view of a scan
+# a scan takes 8/3 s; aggregate times may be those of the first view of a scan
+_SCAN = np.timedelta64(3, "s")
 
 
 @dataclass(frozen=True)
 class _File:
+    """A file and what its name says."""
+
     path: Path
     products: tuple[str, ...]
     granule: str
@@ -46,26 +55,39 @@ class _File:
 
 
 def _parse(path: Path) -> _File | None:
-    found = _NAME.fullmatch(path.name)
-    if not found:
+    """Parse a file's name; None where it is no SATMS or GATMO file."""
+    match = _NAME.fullmatch(path.name)
+    if not match:
         return None
-    day = datetime.strptime(found["day"], "%Y%m%d").date()
-    return _File(path, tuple(found["products"].split("-")), found["granule"], found["created"], day)
+    day = datetime.strptime(match["day"], "%Y%m%d").date()
+    return _File(path, tuple(match["products"].split("-")), match["granule"], match["created"], day)
 
 
 class _Refused(Exception):
-    """A file that is not used, and why."""
+    """A file of a pair that is not used, with the reason."""
 
     def __init__(self, file: _File, reason: Reason, message: str):
         super().__init__(message)
-        self.file, self.reason = file, reason
+        self.file = file
+        self.reason = reason
 
 
 def read(
     files: Sequence[Path], platforms: Sequence[str], channels: Sequence[str]
 ) -> Iterator[Granule]:
-    """Pair the files and yield their granules in time order; see :func:`fuxiflow.observations.readers.read`."""
-    chosen = known_channels(channels, ATMS_CHANNEL_NAMES, "ATMS has")
+    """Pair the files and yield their granules in time order.
+
+    Parameters
+    ----------
+    files, platforms, channels
+        See :func:`fuxiflow.observations.readers.read`.
+
+    Yields
+    ------
+    Granule
+        The granules; files of another name come first.
+    """
+    indices = channel_indices(channels, ATMS_CHANNEL_NAMES, "ATMS has")
     granules: dict[str, list[_File]] = defaultdict(list)
     for path in map(Path, files):
         parsed = _parse(path)
@@ -79,13 +101,28 @@ def read(
                 "temperatures (TATMS) are not brightness temperatures",
             )
     for name in sorted(granules, key=lambda name: name.split("_", 1)[1]):
-        yield from _granule(granules[name], platforms, channels, chosen)
+        yield from _granule(granules[name], platforms, channels, indices)
 
 
 def _granule(
-    files: list[_File], platforms: Sequence[str], channels: Sequence[str], chosen: list[int]
+    files: list[_File], platforms: Sequence[str], channels: Sequence[str], indices: list[int]
 ) -> Iterator[Granule]:
-    """One granule from all files of its name: older versions, refused files and the footprints."""
+    """Make one granule from all files of its name.
+
+    Parameters
+    ----------
+    files : list[_File]
+        The files.
+    platforms, channels
+        See :func:`fuxiflow.observations.readers.read`.
+    indices : list[int]
+        Places of ``channels`` in the file.
+
+    Yields
+    ------
+    Granule
+        Older versions, refused files, and the footprints of the pair.
+    """
     latest: dict[str, _File] = {}
     for file in sorted(files, key=lambda file: file.created):
         latest.update(dict.fromkeys(file.products, file))
@@ -106,13 +143,13 @@ def _granule(
     if set(handlers) == {"SATMS", "GATMO"}:
         file = latest["SATMS"]
         try:
-            found = _footprints(
-                file, handlers["SATMS"], handlers["GATMO"], platforms, channels, chosen
+            table = _footprints(
+                file, handlers["SATMS"], handlers["GATMO"], platforms, channels, indices
             )
         except _Refused as refusal:
             yield _without(refusal.file, refusal.reason, str(refusal), _size(handlers["SATMS"]))
         else:
-            yield Granule(file.path.name, footprints=found, count=len(found), day=file.day)
+            yield Granule(file.path.name, footprints=table, count=len(table), day=file.day)
         return
     for product, handler in handlers.items():
         partner = "GATMO" if product == "SATMS" else "SATMS"
@@ -121,22 +158,40 @@ def _granule(
 
 
 def _without(file: _File, reason: Reason, message: str, count: int) -> Granule:
+    """Make a granule without footprints.
+
+    Parameters
+    ----------
+    file : _File
+        The file.
+    reason : Reason
+        The reason why it is not used.
+    message : str
+        More about the reason.
+    count : int
+        Footprints that are lost.
+
+    Returns
+    -------
+    Granule
+        The granule.
+    """
     return Granule(file.path.name, reason=reason, message=message, count=count, day=file.day)
 
 
 def _open(file: _File, platforms: Sequence[str]) -> ATMS_SDR_FileHandler:
-    """satpy's handler of a file of one of the platforms."""
+    """Open a file with satpy's handler; :class:`_Refused` when it is of none of the platforms."""
     if file.path.stat().st_size == 0:
         raise _Refused(file, Reason.EMPTY, "zero bytes")
     try:
-        with level1.quiet():
+        with without_satpy_traceback():
             handler = ATMS_SDR_FileHandler(os.fspath(file.path), {}, {})
-        found = str(handler.platform_name)
-    except level1.DAMAGE as error:
+        platform = str(handler.platform_name)
+    except DAMAGE as error:
         raise _Refused(file, Reason.UNREADABLE, f"{type(error).__name__}: {error}") from error
-    if _called(found, platforms) is None:
+    if _name_in_source(platform, platforms) is None:
         raise _Refused(
-            file, Reason.PLATFORM, f"platform {found}, expected {' or '.join(platforms)}"
+            file, Reason.PLATFORM, f"platform {platform}, expected {' or '.join(platforms)}"
         )
     return handler
 
@@ -145,25 +200,43 @@ def _canonical(platform: str) -> str:
     return _SAME_PLATFORM.get(platform.lower(), platform.lower())
 
 
-def _called(found: str, platforms: Sequence[str]) -> str | None:
-    """What a source calls the platform of a file, None where it is not one of its ``platforms``."""
-    return next((name for name in platforms if _canonical(name) == _canonical(found)), None)
+def _name_in_source(platform: str, platforms: Sequence[str]) -> str | None:
+    """Return the source's name for a file's platform, None where it is not one of ``platforms``."""
+    return next((name for name in platforms if _canonical(name) == _canonical(platform)), None)
 
 
 def _size(handler: ATMS_SDR_FileHandler) -> int:
-    """Footprints of a SATMS file by its header; a geolocation file alone has none."""
+    """Count the footprints of a SATMS file by its header; a geolocation file alone has none."""
     shape = handler.file_content.get(_TEMPERATURE + "/shape", (0, 0))
     return int(shape[0] * shape[1])
 
 
 def _array(handler: ATMS_SDR_FileHandler, key: str, mask: bool = True) -> np.ndarray:
-    """A data set of a file, fill values (>= 65528 in integers, <= -999 in floats) as NaN where ``mask``."""
+    """Read a data set.
+
+    Parameters
+    ----------
+    handler : ATMS_SDR_FileHandler
+        The file.
+    key : str
+        Path of the data set.
+    mask : bool
+        Whether fill values (>= 65528 in integers, <= -999 in floats) become NaN.
+
+    Returns
+    -------
+    np.ndarray
+        The whole array.
+    """
     data = handler[key].load()  # masking the loaded array spares dask graphs
     return (handler.mask_fill_values(data, {}) if mask else data).values
 
 
 def _temperatures(handler: ATMS_SDR_FileHandler) -> np.ndarray:
-    """Brightness temperatures ``(scan, position, 22)`` in K; each granule of an aggregate has its own factors."""
+    """Return brightness temperatures ``(scan, position, 22)`` in K.
+
+    Each granule of an aggregate has its own factors.
+    """
     counts = _array(handler, _TEMPERATURE)
     factors = _array(handler, _TEMPERATURE + "Factors").astype(np.float32).reshape(-1, 2)
     if len(factors) > 1:
@@ -175,36 +248,42 @@ def _temperatures(handler: ATMS_SDR_FileHandler) -> np.ndarray:
     return counts * factors[:, 0, None, None] + factors[:, 1, None, None]
 
 
-def utc(microseconds: np.ndarray) -> np.ndarray:
-    """IDPS epoch time (microseconds since 1958-01-01 TAI) as UTC ``datetime64[us]``; fill values, negative, as NaT.
-
-    ValueError before 2009, when no ATMS flew.
-    """
-    tai = np.where(
-        microseconds > 0,
-        _EPOCH + microseconds.astype("timedelta64[us]"),
-        np.datetime64("NaT", "us"),
-    )
-    known = tai[~np.isnat(tai)]
-    if known.size and known.min() < _FIRST:
-        raise ValueError(f"time {known.min()} is before {_FIRST}")
-    return leap_seconds.utc(tai)
-
-
 def _footprints(
     file: _File,
     data: ATMS_SDR_FileHandler,
     geolocation: ATMS_SDR_FileHandler,
     platforms: Sequence[str],
     channels: Sequence[str],
-    chosen: list[int],
-):
-    """The footprint table of a pair of files."""
-    platform, other = (
-        _called(str(handler.platform_name), platforms) for handler in (data, geolocation)
+    indices: list[int],
+) -> pa.Table:
+    """Decode a pair of files.
+
+    Parameters
+    ----------
+    file : _File
+        The SATMS file.
+    data, geolocation : ATMS_SDR_FileHandler
+        The opened SATMS and GATMO file; one and the same where they come in one.
+    platforms, channels
+        See :func:`fuxiflow.observations.readers.read`.
+    indices : list[int]
+        Places of ``channels`` in the file.
+
+    Returns
+    -------
+    pa.Table
+        The footprint table.
+
+    Raises
+    ------
+    _Refused
+        When the two files do not fit each other or cannot be read.
+    """
+    platform, other_platform = (
+        _name_in_source(str(handler.platform_name), platforms) for handler in (data, geolocation)
     )
-    if platform != other:
-        raise _Refused(file, Reason.MISMATCH, f"of {platform}, its geolocation of {other}")
+    if platform != other_platform:
+        raise _Refused(file, Reason.MISMATCH, f"of {platform}, its geolocation of {other_platform}")
     try:
         with dask.config.set(scheduler="synchronous"):
             values = _temperatures(data)
@@ -215,9 +294,11 @@ def _footprints(
                 "azimuth": "SatelliteAzimuthAngle",
             }
             columns = {name: _array(geolocation, _GEOLOCATION + key) for name, key in names.items()}
-            columns["time"] = utc(_array(data, _DATA + "BeamTime", mask=False))
-        period, other = ((handler.start_time, handler.end_time) for handler in (data, geolocation))
-    except level1.DAMAGE as error:
+            columns["time"] = utc_of_idps(_array(data, _DATA + "BeamTime", mask=False))
+        period, other_period = (
+            (handler.start_time, handler.end_time) for handler in (data, geolocation)
+        )
+    except DAMAGE as error:
         raise _Refused(file, Reason.UNREADABLE, f"{type(error).__name__}: {error}") from error
     shape = values.shape[:2]
     if values.shape[2] != len(ATMS_CHANNEL_NAMES):
@@ -233,16 +314,16 @@ def _footprints(
             raise _Refused(
                 file, Reason.MISMATCH, f"{name} has shape {array.shape}, expected {shape}"
             )
-    if abs((period[0] - other[0]).total_seconds()) > 1:
+    if abs((period[0] - other_period[0]).total_seconds()) > 1:
         raise _Refused(
-            file, Reason.MISMATCH, f"starts at {period[0]}, its geolocation at {other[0]}"
+            file, Reason.MISMATCH, f"starts at {period[0]}, its geolocation at {other_period[0]}"
         )
-    wrong = scan_geometry.misplaced(columns["lat"], columns["lon"], columns["zenith"])
+    wrong = scan_geometry.misplaced_footprints(columns["lat"], columns["lon"], columns["zenith"])
     columns["lat"] = np.where(wrong, np.nan, columns["lat"])
     columns = {name: array.ravel() for name, array in columns.items()}
     columns["scan_position"] = np.tile(np.arange(1, shape[1] + 1, dtype=np.int16), shape[0])
-    values = level1.plausible(values.reshape(-1, values.shape[2])[:, chosen])
+    values = plausible_temperatures(values.reshape(-1, values.shape[2])[:, indices])
     first, last = (np.datetime64(time, "us") for time in period)
-    return footprints(
+    return footprints_of_granule(
         channels, values, columns, (first - _SCAN, last + _SCAN), platform, file.path.name
     )

@@ -1,126 +1,40 @@
-"""One BUFR message of a satellite sounder as footprints: which elements hold what, for each instrument.
+"""Extract the footprints of a satellite sounder from one BUFR message.
 
 Runs in the decoding process; see :mod:`fuxiflow.observations.readers.bufr_sounder`.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
-from fuxiflow.observations.readers import bufr_flags
+from fuxiflow.observations import clocks
+from fuxiflow.observations.readers import bufr_instruments
+from fuxiflow.observations.readers.bufr_instruments import ANTENNA, INSTRUMENTS, Instrument
 from fuxiflow.observations.scan_geometry import zenith_at
-from fuxiflow.physics import EARTH_RADIUS, brightness_temperature
+from fuxiflow.physics import brightness_temperature
 
 _PHYSICAL = (2.7, 400.0)  # K: the cosmic background, and more than any scene
-_TILT = (
-    3.0  # degrees of zenith: orbits of 805 to 870 km, attitude, and footprints beside the scan line
-)
+# degrees of zenith: orbits of 805 to 870 km, attitude, and footprints beside the scan line
+_TILT = 3.0
 _ANTENNA_TEMPERATURE = 12066
-_RANGE, _EXPONENT, _FLAG = (
-    (25140, 25141),
-    25142,
-    33060,
-)  # of IASI: first and last channel, scale, bad (1)
-ANTENNA = "antenna_"  # what names of antenna temperatures begin with
-
-
-@dataclass(frozen=True)
-class Instrument:
-    """How an instrument scans and where its messages hold what; numbers of elements as FXXYYY integers.
-
-    ``number`` is the element of channel numbers, of which ``first`` is channel 1; it is 0 where channels are told by
-    their order. ``values`` are the elements of temperatures, or of scaled ``radiances``. ``sensors`` are the values of
-    0-02-048 and ``types`` those of 0-02-019 (common code table C-8). ``views`` is how many scan positions share a scan
-    angle, ``step`` the angle in degrees between them, 0 for a conical scan of constant ``zenith`` with neighbours at
-    most ``spacing`` km apart; a scan takes ``duration`` s, footprints lie within ``slack`` km of their nominal places.
-    """
-
-    channels: tuple[str, ...]
-    number: int
-    values: tuple[int, ...]
-    types: tuple[int, ...]
-    positions: int
-    duration: float
-    sensors: tuple[int, ...] = ()
-    first: int = 1
-    step: float = 0.0
-    views: int = 1
-    zenith: float = np.nan
-    spacing: float = 0.0
-    slack: float = 20.0
-    radiances: bool = False
-
-    def scan_angle(self, position: np.ndarray) -> np.ndarray:
-        """Angle off nadir (degrees) of scan positions of a cross-track scan, NaN outside the scan."""
-        views = self.positions // self.views
-        view = np.where(
-            (position >= 1) & (position <= self.positions), (position - 1) // self.views, np.nan
-        )
-        return self.step * (view - (views - 1) / 2)
-
-    def across(self, position: np.ndarray) -> np.ndarray:
-        """Places of scan positions across the track, in km along the ground."""
-        if not self.step:
-            return self.spacing * np.asarray(position, float)
-        angle = self.scan_angle(position)
-        return np.radians(zenith_at(angle) - angle) * EARTH_RADIUS
-
-
-def _numbers(count: int, prefix: str = "") -> tuple[str, ...]:
-    return tuple(f"{prefix}{i}" for i in range(1, count + 1))
-
-
-# scan geometry: NOAA KLM User's Guide, appendix J; JPSS ATMS SDR ATBD, 474-00043; EUMETSAT IASI Level 1 Product Guide,
-# EUM/OPS-EPS/MAN/04/0032; Kunkee et al. 2008, doi 10.1109/TGRS.2008.917980 (SSMIS)
-INSTRUMENTS = {
-    "atms": Instrument(
-        _numbers(22) + _numbers(22, ANTENNA), 5042, (12163, 12063), (621,), 96, 8 / 3, step=1.11
-    ),
-    "amsua": Instrument(_numbers(15), 2150, (12063, 12163), (570,), 30, 8, (3,), 28, 10 / 3),
-    "mhs": Instrument(
-        _numbers(5), 2150, (12063, 12163), (203, 574), 90, 8 / 3, (4, 11), 43, 10 / 9
-    ),
-    "hirs4": Instrument(_numbers(19), 2150, (12063, 12163), (605, 606, 607), 56, 6.4, (0,), 1, 1.8),
-    "ssmis": Instrument(
-        _numbers(24), 5042, (12163, 12063), (908,), 180, 1.9, zenith=53.1, spacing=60
-    ),
-    "ssmi": Instrument(
-        ("19V", "19H", "22V", "37V", "37H", "85V", "85H"),
-        0,
-        (12063, 12163),
-        (905,),
-        128,
-        3.8,
-        (6,),
-        zenith=53.1,
-        spacing=25,
-    ),
-    "iasi": Instrument(
-        _numbers(8461),
-        5042,
-        (14046,),
-        (221,),
-        120,
-        8,
-        step=10 / 3,
-        views=4,
-        slack=100,
-        radiances=True,
-    ),
-}
+# of IASI's ranges of channels: first and last channel, exponent of the scale, flag (1 is bad)
+_RANGE, _EXPONENT, _FLAG = (25140, 25141), 25142, 33060
 
 
 class OtherInstrument(NamedTuple):
-    """A message of another instrument."""
+    """A message of another instrument, and how it shows."""
 
     why: str
 
 
 class SounderFootprints(NamedTuple):
-    """Footprints of one instrument, arrays ``(n,)`` and ``values (n, channel)`` in K; what is missing is NaN, NaT,
-    -1 (satellite) or 0 (position). ``note`` says what is odd about the message."""
+    """Footprints of one instrument, arrays ``(n,)`` and ``values (n, channel)`` in K.
+
+    Times are UTC, angles and coordinates degrees. What is missing is NaN, NaT, -1 (satellite) or 0
+    (position). ``flagged`` are those that their producer calls unusable. ``note`` says what is odd
+    about the message.
+    """
 
     satellite: np.ndarray
     time: np.ndarray
@@ -134,61 +48,77 @@ class SounderFootprints(NamedTuple):
     values: np.ndarray
 
     def take(self, rows: np.ndarray) -> "SounderFootprints":
-        """Some of the footprints."""
+        """Return the footprints of some ``rows``, indices or a mask."""
         return SounderFootprints(*(array[rows] for array in self))
 
     @staticmethod
     def join(parts: Sequence["SounderFootprints"]) -> "SounderFootprints":
-        """Footprints of several messages as one."""
+        """Join the footprints of several messages."""
         return SounderFootprints(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
 
 
-def extract(
+def extract_footprints(
     instrument: str, channels: Sequence[str], data: bytes
 ) -> SounderFootprints | OtherInstrument:
-    """The footprints of a message; ValueError where it lacks what a footprint needs, ecCodes' errors where damaged."""
-    from fuxiflow.observations import elements  # loads ecCodes: in the decoding process alone
+    """Extract the footprints of a message.
+
+    Parameters
+    ----------
+    instrument : str
+        Name of one of :data:`.bufr_instruments.INSTRUMENTS`.
+    channels : Sequence[str]
+        Names of the channels to extract.
+    data : bytes
+        The message.
+
+    Returns
+    -------
+    SounderFootprints | OtherInstrument
+        The footprints, or why the message is not one of this instrument.
+
+    Raises
+    ------
+    ValueError
+        When the message lacks what a footprint needs. ecCodes has errors of its own.
+    """
+    from fuxiflow.observations import bufr_elements  # loads ecCodes: in the decoding process alone
 
     kind = INSTRUMENTS[instrument]
-    codes, matrix = elements.matrix(data)
+    codes, matrix = bufr_elements.element_matrix(data)
     codes = np.array(codes)
+    # each channel begins with its number, or, where it has none, with its temperature
     marks = np.flatnonzero(np.isin(codes, [kind.number] if kind.number else kind.values))
-    told = {2019: kind.types, 2048: kind.sensors}
-    ahead = {
-        code: column
-        for column, code in reversed(list(enumerate(codes[: marks[0] if len(marks) else None])))
-    }
+    head_codes = codes[: marks[0] if len(marks) else None]
+    places = {code: column for column, code in reversed(list(enumerate(head_codes)))}
 
-    def column(*alternatives: int) -> np.ndarray:
-        """The first of several elements that the footprint's head has, else NaN."""
-        found = next((code for code in alternatives if code in ahead), None)
-        return np.full(len(matrix), np.nan) if found is None else matrix[:, ahead[found]]
+    def head(*alternatives: int) -> np.ndarray:
+        """Return the values of the first of several elements that the head has, else NaN."""
+        present = next((code for code in alternatives if code in places), None)
+        return np.full(len(matrix), np.nan) if present is None else matrix[:, places[present]]
 
-    for code, expected in told.items():
-        seen = np.unique(column(code)[~np.isnan(column(code))]).astype(int)
+    for code, expected in {2019: kind.types, 2048: kind.sensors}.items():
+        seen = np.unique(head(code)[~np.isnan(head(code))]).astype(int)
         if len(seen) and expected and not set(seen) & set(expected):
             return OtherInstrument(
                 f"0-{code // 1000:02d}-{code % 1000:03d} is {seen[0]}, not of {instrument}"
             )
-    values, note = (
-        _values(kind, channels, codes, matrix, marks, column) if len(marks) else (None, "")
-    )
+    values, note = _values(kind, channels, codes, matrix, marks, head) if len(marks) else (None, "")
     if values is None:
         return OtherInstrument(f"it holds no channels of {instrument}")
-    position, zenith = _scan(kind, column(5043, 30193), column(7024))
-    lat, lon = column(5001, 5002), column(6001, 6002)
+    position, zenith = _scan(kind, head(5043, 30193), head(7024))
+    lat, lon = head(5001, 5002), head(6001, 6002)
     # a flag that follows a range of channels is theirs alone
-    flagged = (column(_FLAG) == 1) & (
-        codes[ahead.get(_FLAG, 0) - 1] != _RANGE[1]
-    ) | bufr_flags.unusable(column)
+    flag_of_range = codes[places.get(_FLAG, 0) - 1] == _RANGE[1]
+    flagged = (head(_FLAG) == 1) & (not flag_of_range)
+    flagged = flagged | bufr_instruments.flagged_footprints(head)
     nowhere = (lat == 0) & (lon == 0)  # what some producers write where a scan has no location
     return SounderFootprints(
-        np.nan_to_num(column(1007), nan=-1).astype(np.int32),
-        _time(*map(column, range(4001, 4007))),
+        np.nan_to_num(head(1007), nan=-1).astype(np.int32),
+        clocks.times_of_dates(*map(head, range(4001, 4007))),
         np.where(nowhere, np.nan, lat),
         np.where(nowhere, np.nan, lon),
         zenith,
-        column(5021),
+        head(5021),
         position,
         flagged,
         np.full(len(matrix), note, object),
@@ -204,20 +134,45 @@ def _values(
     marks: np.ndarray,
     head: Callable[..., np.ndarray],
 ) -> tuple[np.ndarray | None, str]:
-    """Temperatures ``(n, channel)`` in K, None where not one channel is of the instrument, and a note on them. What is
-    given twice is missing: one is wrong; so is what flags of the channel or, from ``head``, of the view call so."""
-    found = np.full((len(matrix), len(channels)), np.nan)
-    given = np.zeros(found.shape, int)
+    """Collect the temperatures of a message.
+
+    A channel that is there twice is missing: one of the two is wrong. So is a channel that its own
+    flags, or those of the view, deny.
+
+    Parameters
+    ----------
+    kind : Instrument
+        The instrument.
+    channels : Sequence[str]
+        Names of the channels to collect.
+    codes : np.ndarray
+        Descriptors of the elements ``(element,)``.
+    matrix : np.ndarray
+        Their values ``(n, element)``.
+    marks : np.ndarray
+        Indices ``(group,)`` of the elements that begin a channel.
+    head : Callable[..., np.ndarray]
+        Returns the values ``(n,)`` of an element before the channels.
+
+    Returns
+    -------
+    temperatures : np.ndarray | None
+        ``(n, channel)`` in K, NaN where missing; None where no channel is of the instrument.
+    note : str
+        What is odd about them, or empty.
+    """
+    collected = np.full((len(matrix), len(channels)), np.nan)
+    times_seen = np.zeros(collected.shape, int)
     place = {name: i for i, name in enumerate(channels)}
     count = sum(not name.startswith(ANTENNA) for name in kind.channels)
     numbers, note = _channel_numbers(kind, codes, matrix, marks)
-    equal, compared, any_known = True, False, False
+    equal, compared, any_channel = True, False, False
     for i, mark in enumerate(marks):
         group = codes[mark : marks[i + 1] if i + 1 < len(marks) else None]
         columns = {code: mark + k for k, code in reversed(list(enumerate(group)))}
         value = next((matrix[:, columns[code]] for code in kind.values if code in columns), None)
-        bad = bufr_flags.bad_channel(
-            head, {code: matrix[:, place] for code, place in columns.items()}, numbers[:, i]
+        bad = bufr_instruments.flagged_channel(
+            head, {code: matrix[:, column] for code, column in columns.items()}, numbers[:, i]
         )
         antenna = (
             matrix[:, columns[_ANTENNA_TEMPERATURE]] if _ANTENNA_TEMPERATURE in columns else None
@@ -226,30 +181,49 @@ def _values(
             equal &= bool(((value == antenna) | np.isnan(antenna)).all())
             compared |= bool(np.isfinite(antenna).any())
         for number in sorted({int(n) for n in numbers[:, i].tolist() if 1 <= n <= count}):
-            rows, name = numbers[:, i] == number, kind.channels[number - 1]
+            rows = numbers[:, i] == number
+            name = kind.channels[number - 1]
             for key, source in ((name, value), (ANTENNA + name, antenna)):
-                any_known |= source is not None
+                any_channel |= source is not None
                 if source is not None and key in place:
-                    found[rows, place[key]] = np.where(bad, np.nan, source)[rows]
-                    given[rows, place[key]] += 1
-    found[given > 1] = np.nan
+                    collected[rows, place[key]] = np.where(bad, np.nan, source)[rows]
+                    times_seen[rows, place[key]] += 1
+    collected[times_seen > 1] = np.nan
     if kind.radiances:
-        found = _brightness(found, np.array(channels, int), codes[: marks[0]], matrix)
+        collected = _brightness(collected, np.array(channels, int), codes[: marks[0]], matrix)
     low, high = _PHYSICAL
     with np.errstate(invalid="ignore"):
-        found[~((found >= low) & (found <= high))] = np.nan
+        collected[~((collected >= low) & (collected <= high))] = np.nan
     if equal and compared:
         note = "antenna and brightness temperatures are equal: no antenna correction"
-    return (found.astype(np.float32) if any_known else None), note
+    return (collected.astype(np.float32) if any_channel else None), note
 
 
 def _channel_numbers(
     kind: Instrument, codes: np.ndarray, matrix: np.ndarray, marks: np.ndarray
 ) -> tuple[np.ndarray, str]:
-    """Channel numbers ``(n, group)`` from 1, NaN where they cannot be believed, and a note if there are such.
+    """Read the channel numbers of a message.
 
-    IASI's are believed as long as they increase: in messages of 2012 that ECMWF converted, numbers and radiances
-    have changed places after 300 channels.
+    IASI's are believed as long as they increase: in messages of 2012 that ECMWF converted, numbers
+    and radiances have changed places after 300 channels.
+
+    Parameters
+    ----------
+    kind : Instrument
+        The instrument.
+    codes : np.ndarray
+        Descriptors of the elements ``(element,)``.
+    matrix : np.ndarray
+        Their values ``(n, element)``.
+    marks : np.ndarray
+        Indices ``(group,)`` of the elements that begin a channel.
+
+    Returns
+    -------
+    numbers : np.ndarray
+        Channel numbers ``(n, group)`` from 1, NaN where they cannot be believed.
+    note : str
+        How many cannot be believed, or empty.
     """
     if not kind.number:
         return np.broadcast_to(np.arange(1.0, len(marks) + 1), (len(matrix), len(marks))), ""
@@ -271,36 +245,67 @@ def _channel_numbers(
 def _brightness(
     scaled: np.ndarray, numbers: np.ndarray, head: np.ndarray, matrix: np.ndarray
 ) -> np.ndarray:
-    """Brightness temperatures of IASI's scaled radiances ``(n, channel)``, of channels with the given ``numbers``.
+    """Convert IASI's scaled radiances to brightness temperatures.
 
-    The head lists ranges of channels, each with the exponent of its scale: radiance = scaled value x 10^-exponent in
-    W m-2 sr-1 (m-1)-1 (WMO-No. 306, 0-14-046); and, in some templates, quality flags of ranges. Channel n is at
-    645 + (n - 1) / 4 cm-1 (EUMETSAT IASI Level 1 Product Guide, EUM/OPS-EPS/MAN/04/0032).
+    The head lists ranges of channels, each with the exponent of its scale: radiance = scaled value
+    x 10^-exponent in W m-2 sr-1 (m-1)-1 (WMO-No. 306, 0-14-046); and, in some templates, quality
+    flags of ranges. Channel n is at 645 + (n - 1) / 4 cm-1 (EUMETSAT IASI Level 1 Product Guide,
+    EUM/OPS-EPS/MAN/04/0032).
+
+    Parameters
+    ----------
+    scaled : np.ndarray
+        Scaled radiances ``(n, channel)``.
+    numbers : np.ndarray
+        Numbers of the channels ``(channel,)``, from 1.
+    head : np.ndarray
+        Descriptors of the elements before the channels.
+    matrix : np.ndarray
+        Values ``(n, element)`` of all elements.
+
+    Returns
+    -------
+    np.ndarray
+        Brightness temperatures ``(n, channel)`` in K, NaN where flagged or without a scale.
     """
-    exponents, bad = np.full(scaled.shape, np.nan), np.zeros(scaled.shape, bool)
+    exponents = np.full(scaled.shape, np.nan)
+    bad = np.zeros(scaled.shape, bool)
     for i in range(len(head) - 2):
         if tuple(head[i : i + 2]) == _RANGE and head[i + 2] in (_EXPONENT, _FLAG):
-            first, last, said = matrix[:, i : i + 3].T[:, :, None]
+            first, last, value = matrix[:, i : i + 3].T[:, :, None]
             inside = (numbers >= first) & (numbers <= last)
             if head[i + 2] == _EXPONENT:
-                exponents = np.where(inside, said, exponents)
+                exponents = np.where(inside, value, exponents)
             else:
-                bad |= inside & (said == 1)
-    return np.where(
-        bad,
-        np.nan,
-        brightness_temperature(scaled * 10.0**-exponents, 64500.0 + 25.0 * (numbers - 1)),
-    )
+                bad |= inside & (value == 1)
+    wavenumber = 64500.0 + 25.0 * (numbers - 1)  # m-1
+    temperature = brightness_temperature(scaled * 10.0**-exponents, wavenumber)
+    return np.where(bad, np.nan, temperature)
 
 
 def _scan(
     kind: Instrument, number: np.ndarray, zenith: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Scan positions from 1, 0 where missing, and zenith angles, whatever their sign, NaN where the position does not
-    allow them.
+    """Check scan positions and zenith angles against each other.
 
-    Some producers count positions from 0: that which suits the zenith angles better is believed. A conical scan whose
-    messages give no angles has its nominal one.
+    Some producers count positions from 0: the count that suits the zenith angles better is
+    believed. A conical scan whose messages give no angles has its nominal one.
+
+    Parameters
+    ----------
+    kind : Instrument
+        The instrument.
+    number : np.ndarray
+        Scan positions ``(n,)`` as the message counts them.
+    zenith : np.ndarray
+        Zenith angles ``(n,)`` in degrees, of either sign.
+
+    Returns
+    -------
+    position : np.ndarray
+        Scan positions ``(n,)`` from 1, 0 where missing.
+    zenith : np.ndarray
+        Zenith angles ``(n,)`` without sign, NaN where the position does not allow them.
     """
     if not kind.step:
         seen = np.full(len(zenith), kind.zenith) if np.isnan(zenith).all() else np.abs(zenith)
@@ -321,32 +326,3 @@ def _scan(
         placed = (number + shift >= 1) & (number + shift <= kind.positions)
         fits = (placed | (not kind.step)) & (misfits[shift] <= _TILT)
     return np.where(placed, number + shift, 0).astype(np.int16), np.where(fits, seen, np.nan)
-
-
-def _time(
-    year: np.ndarray,
-    month: np.ndarray,
-    day: np.ndarray,
-    hour: np.ndarray,
-    minute: np.ndarray,
-    second: np.ndarray,
-) -> np.ndarray:
-    """UTC ``datetime64[us]`` of time components, NaT where one is missing or out of its range."""
-    parts = np.stack([year, month, day, hour, minute, second])
-    low, high = (
-        np.array([1970, 1, 1, 0, 0, 0])[:, None],
-        np.array([2100, 12, 31, 23, 59, 60.999])[:, None],
-    )
-    with np.errstate(invalid="ignore"):
-        valid = ((parts >= low) & (parts <= high)).all(axis=0)
-    whole = np.where(valid, parts, low).astype(np.int64)
-    months = (12 * (whole[0] - 1970) + whole[1] - 1).astype("datetime64[M]")
-    days = months.astype("datetime64[D]") + (whole[2] - 1)
-    valid &= days.astype("datetime64[M]") == months
-    microseconds = np.round(np.where(valid, second, 0) * 1e6).astype("timedelta64[us]")
-    time = (
-        days.astype("datetime64[us]")
-        + (whole[3] * 60 + whole[4]).astype("timedelta64[m]")
-        + microseconds
-    )
-    return np.where(valid, time, np.datetime64("NaT", "us"))

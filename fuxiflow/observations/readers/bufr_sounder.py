@@ -1,9 +1,10 @@
 """Radiances of satellite sounders in WMO BUFR: ATMS, AMSU-A, MHS, HIRS/4, SSMIS, SSM/I and IASI.
 
-Templates (WMO-No. 306, Volume I.2, table D): ATMS 3-10-061, ATOVS 3-10-008 to 010, SSMIS 3-10-025, IASI 3-40-001, 007
-and 008, and variants with the same elements. A subset is a footprint: what stands before the first channel number says
-when and where, then each channel number is followed by its temperature or radiance. ``channels`` are named by number;
-``antenna_1`` … of ATMS are its antenna temperatures (0-12-066), which are not brightness temperatures (0-12-163).
+Templates (WMO-No. 306, Volume I.2, table D): ATMS 3-10-061, ATOVS 3-10-008 to 010, SSMIS 3-10-025,
+IASI 3-40-001, 007 and 008, and variants with the same elements. A subset is a footprint: what
+stands before the first channel number says when and where, then each channel number is followed by
+its temperature or radiance. ``channels`` are named by number; ``antenna_1`` … of ATMS are its
+antenna temperatures (0-12-066), which are not brightness temperatures (0-12-163).
 """
 
 from collections.abc import Iterator, Sequence
@@ -12,22 +13,29 @@ from pathlib import Path
 
 import numpy as np
 
-from fuxiflow.observations import bufr
-from fuxiflow.observations.readers import level1
+from fuxiflow.observations.bufr_messages import BUFR_SATELLITES, decode_messages, read_messages
+from fuxiflow.observations.clocks import NOT_A_TIME
+from fuxiflow.observations.decoding_process import DecodingFailure, DecodingProcess
 from fuxiflow.observations.readers.bufr_footprints import (
-    INSTRUMENTS,
     OtherInstrument,
     SounderFootprints,
-    extract,
+    extract_footprints,
 )
-from fuxiflow.observations.readers.granule import Granule, footprints, known_channels
+from fuxiflow.observations.readers.bufr_instruments import INSTRUMENTS
+from fuxiflow.observations.readers.granule import (
+    Granule,
+    channel_indices,
+    flag_unusable,
+    footprints_of_granule,
+)
 from fuxiflow.observations.rejection_codes import Reason
-from fuxiflow.observations.satellites import BUFR_SATELLITES
-from fuxiflow.observations.scan_geometry import strays
+from fuxiflow.observations.scan_geometry import stray_footprints
 
 VARIANTS = ("atms", "amsua", "mhs", "hirs4", "ssmis", "ssmi", "iasi")
-# a message's header gives the time of its first footprint, or the nominal hour of a six-hourly collection
-_PRECISE, _NOMINAL = np.timedelta64(10, "m"), np.timedelta64(6, "h")
+# a message's header gives the time of its first footprint, or the nominal hour of a six-hourly
+# collection
+_PRECISE = np.timedelta64(10, "m")
+_NOMINAL = np.timedelta64(6, "h")
 _SPREAD = np.timedelta64(30, "m")  # footprints of one message follow each other
 _DOUBTFUL = 0.25  # share of strays in a message that discredits all its positions
 
@@ -35,30 +43,56 @@ _DOUBTFUL = 0.25  # share of strays in a message that discredits all its positio
 def read(
     instrument: str, files: Sequence[Path], platforms: Sequence[str], channels: Sequence[str]
 ) -> Iterator[Granule]:
-    """The granules of files in the order of their first messages; see :func:`fuxiflow.observations.readers.read`.
+    """Read the granules of files, in the order of the files' first messages.
 
-    ATMS has channels 1 to 22 and antenna_1 to antenna_22, AMSU-A 1 to 15, MHS and AMSU-B 1 to 5, HIRS/3 and HIRS/4 1 to
-    19, SSMIS 1 to 24, SSM/I 19V … 85H of the low-resolution scan, IASI 1 to 8461.
+    ATMS has channels 1 to 22 and antenna_1 to antenna_22, AMSU-A 1 to 15, MHS and AMSU-B 1 to 5,
+    HIRS/3 and HIRS/4 1 to 19, SSMIS 1 to 24, SSM/I 19V … 85H of the low-resolution scan, IASI 1 to
+    8461.
+
+    Parameters
+    ----------
+    instrument : str
+        One of :data:`VARIANTS`.
+    files, platforms, channels
+        See :func:`fuxiflow.observations.readers.read`.
+
+    Returns
+    -------
+    Iterator[Granule]
+        The granules.
     """
-    known_channels(channels, INSTRUMENTS[instrument].channels, f"{instrument} has")
+    channel_indices(channels, INSTRUMENTS[instrument].channels, f"{instrument} has")
     return _granules(instrument, files, platforms, channels)
 
 
 def _granules(
     instrument: str, files: Sequence[Path], platforms: Sequence[str], channels: Sequence[str]
 ) -> Iterator[Granule]:
-    """The granules of files, decoded by one process that is started again where a message ends it."""
-    with bufr.Decoder(partial(extract, instrument, tuple(channels))) as decoder:
+    """Yield the granules of files.
+
+    One process decodes all messages, and is started again where a message ends it.
+
+    Parameters
+    ----------
+    instrument, files, platforms, channels
+        See :func:`read`.
+
+    Yields
+    ------
+    Granule
+        Those of one file after the other.
+    """
+    with DecodingProcess(partial(extract_footprints, instrument, tuple(channels))) as process:
         for path in sorted(map(Path, files), key=_first_time):
-            yield from _file(path, decoder, platforms, channels, instrument)
+            yield from _file(path, process, platforms, channels, instrument)
 
 
 def _first_time(path: Path) -> tuple[str, str]:
-    """The time of the first message of a file, for sorting; files without one come last."""
+    """Return the time of a file's first message and its name, to sort by; files without go last."""
     try:
         times = (
             message.header.time
-            for message in bufr.messages(path)
+            for message in read_messages(path)
             if message.header and message.header.time
         )
         return next(times).isoformat(), path.name
@@ -68,39 +102,55 @@ def _first_time(path: Path) -> tuple[str, str]:
 
 def _file(
     path: Path,
-    decoder: bufr.Decoder,
+    process: DecodingProcess,
     platforms: Sequence[str],
     channels: Sequence[str],
     instrument: str,
 ) -> Iterator[Granule]:
-    """What a file holds: messages that cannot be used, footprints of other platforms, and a table for each platform."""
+    """Decode one file.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    process : DecodingProcess
+        Applies :func:`.bufr_footprints.extract_footprints` to messages.
+    platforms, channels
+        See :func:`fuxiflow.observations.readers.read`.
+    instrument : str
+        One of :data:`VARIANTS`.
+
+    Yields
+    ------
+    Granule
+        Messages that cannot be used, footprints of other platforms, and a table for each platform.
+    """
     pieces: list[SounderFootprints] = []
     headers: list[np.datetime64] = []
     any_message = False
     try:
-        for message, found in decoder.decode(bufr.messages(path)):
+        for message, decoded in decode_messages(read_messages(path), process):
             any_message = True
             header = message.header
             day = header.time.date() if header and header.time else None
-            if isinstance(found, SounderFootprints) and day is None:
-                found = bufr.Failure("section 1 holds no valid time")
-            if isinstance(found, SounderFootprints):
-                pieces.append(found)
+            if isinstance(decoded, SounderFootprints) and day is None:
+                decoded = DecodingFailure("section 1 holds no valid time")
+            if isinstance(decoded, SounderFootprints):
+                pieces.append(decoded)
                 headers.append(np.datetime64(header.time, "us"))
                 continue
-            reason = Reason.INSTRUMENT if isinstance(found, OtherInstrument) else Reason.UNREADABLE
-            reason = Reason.EMPTY if message.hollow else reason
+            other = isinstance(decoded, OtherInstrument)
+            reason = Reason.INSTRUMENT if other else Reason.UNREADABLE
             yield Granule(
                 path.name,
-                reason=reason,
-                message=f"message at octet {message.offset}: {found.why}",
+                reason=Reason.EMPTY if message.hollow else reason,
+                message=f"message at octet {message.offset}: {decoded.why}",
                 count=message.subsets,
                 day=day,
             )
     except OSError as error:
-        yield Granule(
-            path.name, reason=Reason.UNREADABLE, message=f"{type(error).__name__}: {error}"
-        )
+        why = f"{type(error).__name__}: {error}"
+        yield Granule(path.name, reason=Reason.UNREADABLE, message=why)
         return
     if not any_message:
         empty = path.stat().st_size == 0
@@ -111,29 +161,24 @@ def _file(
         )
     if pieces:
         number = np.repeat(np.arange(len(pieces)), [len(piece.time) for piece in pieces])
-        yield from _platforms(
-            path,
-            SounderFootprints.join(_timely(pieces, headers)),
-            number,
-            platforms,
-            channels,
-            instrument,
-        )
+        joined = SounderFootprints.join(_without_absurd_times(pieces, headers))
+        yield from _platforms(path, joined, number, platforms, channels, instrument)
 
 
-def _timely(
+def _without_absurd_times(
     pieces: list[SounderFootprints], headers: list[np.datetime64]
 ) -> list[SounderFootprints]:
-    """Footprints of messages with NaT for times that neither their header nor the other footprints allow.
+    """Replace times by NaT that neither a message's header nor its other footprints allow.
 
-    Where most headers of a file are those of the footprints to a few minutes, all have to be.
+    ``pieces`` are the footprints of messages, ``headers`` the times of their headers. Where most
+    headers of a file are those of the footprints to a few minutes, all have to be.
     """
-    middles = [
-        np.sort(piece.time)[(~np.isnat(piece.time)).sum() // 2] for piece in pieces
-    ]  # NaT is sorted last
+    # NaT is sorted last
+    middles = [np.sort(piece.time)[(~np.isnat(piece.time)).sum() // 2] for piece in pieces]
     offsets = np.abs(np.array(middles) - np.array(headers))
-    known = np.sort(offsets[~np.isnat(offsets)])
-    allowed = _SPREAD if len(known) and known[(len(known) - 1) // 2] <= _PRECISE else _NOMINAL
+    finite = np.sort(offsets[~np.isnat(offsets)])
+    precise = len(finite) and finite[(len(finite) - 1) // 2] <= _PRECISE
+    allowed = _SPREAD if precise else _NOMINAL
     return [
         piece._replace(
             time=np.where(
@@ -148,22 +193,42 @@ def _timely(
 
 def _platforms(
     path: Path,
-    found: SounderFootprints,
+    footprints: SounderFootprints,
     number: np.ndarray,
     platforms: Sequence[str],
     channels: Sequence[str],
     instrument: str,
 ) -> Iterator[Granule]:
-    """One granule for each satellite of a file; ``number`` (n,) tells the messages apart."""
+    """Make one granule for each satellite of a file.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    footprints : SounderFootprints
+        All its footprints.
+    number : np.ndarray
+        Number ``(n,)`` of the message that a footprint is from.
+    platforms, channels
+        See :func:`fuxiflow.observations.readers.read`.
+    instrument : str
+        One of :data:`VARIANTS`.
+
+    Yields
+    ------
+    Granule
+        The footprints of one satellite, or the refusal where it is none of the platforms.
+    """
     kind = INSTRUMENTS[instrument]
-    for satellite in np.unique(found.satellite):
-        chosen = found.satellite == satellite
-        rows = found.take(chosen)
+    for satellite in np.unique(footprints.satellite):
+        of_satellite = footprints.satellite == satellite
+        rows = footprints.take(of_satellite)
+        message_number = number[of_satellite]
         name = BUFR_SATELLITES.get(
             int(satellite), f"with identifier {satellite}" if satellite >= 0 else "not given"
         )
-        known = rows.time[~np.isnat(rows.time)]
-        day = known.min().astype("datetime64[D]").item() if len(known) else None
+        times = rows.time[~np.isnat(rows.time)]
+        day = times.min().astype("datetime64[D]").item() if len(times) else None
         if name not in platforms:
             yield Granule(
                 path.name,
@@ -173,7 +238,7 @@ def _platforms(
                 message=f"platform {name}, expected {' or '.join(platforms)}",
             )
             continue
-        stray = strays(
+        stray = stray_footprints(
             rows.lat,
             rows.lon,
             rows.time,
@@ -182,8 +247,8 @@ def _platforms(
             kind.duration,
             kind.slack,
         )
-        share = np.bincount(number[chosen], stray) / np.maximum(np.bincount(number[chosen]), 1)
-        stray |= share[number[chosen]] > _DOUBTFUL
+        share = np.bincount(message_number, stray) / np.maximum(np.bincount(message_number), 1)
+        stray |= share[message_number] > _DOUBTFUL
         columns = {
             "time": rows.time,
             "lat": np.where(stray, np.nan, rows.lat),
@@ -192,12 +257,8 @@ def _platforms(
             "zenith": rows.zenith,
             "scan_position": rows.position,
         }
-        period = (
-            (known.min(), known.max())
-            if len(known)
-            else (np.datetime64("NaT"), np.datetime64("NaT"))
-        )
-        built = footprints(channels, rows.values, columns, period, name, path.name)
-        built = level1.flagged(built, rows.flagged)
+        period = (times.min(), times.max()) if len(times) else (NOT_A_TIME, NOT_A_TIME)
+        table = footprints_of_granule(channels, rows.values, columns, period, name, path.name)
+        table = flag_unusable(table, rows.flagged)
         notes = "; ".join(sorted(set(rows.note) - {""}))
-        yield Granule(path.name, footprints=built, count=len(built), day=day, message=notes)
+        yield Granule(path.name, footprints=table, count=len(table), day=day, message=notes)

@@ -1,8 +1,10 @@
-"""MWTS-III and MWHS-II level 1 of FY-3E and its successors: HDF5, read with our satpy file handler, without a Scene.
+"""MWTS-III and MWHS-II level 1 of FY-3E and its successors, HDF5.
 
-Layout and what is known of it: :mod:`fuxiflow.observations.satpy_readers.fy3_hdf5`. All footprints of a scan have the
-time of the scan, the only one in the file. NSMC makes the antenna correction for level 1 (its announcement on FY-3C
-MWHS-II, 2015-03-17): these are brightness temperatures. The quality flags are not documented openly and not used.
+The layout, and how much of it is certain: :mod:`fuxiflow.observations.satpy_readers.fy3_hdf5`,
+whose satpy file handler is used without a Scene. All footprints of a scan have the time of the
+scan, the only one in the file. NSMC makes the antenna correction for level 1 (its announcement on
+FY-3C MWHS-II, 2015-03-17): these are brightness temperatures. The quality flags are not documented
+openly and not used.
 """
 
 import os
@@ -16,16 +18,24 @@ import numpy as np
 import pyarrow as pa
 
 from fuxiflow.observations import scan_geometry
-from fuxiflow.observations.readers import level1
-from fuxiflow.observations.readers.granule import Granule, footprints, known_channels
-from fuxiflow.observations.readers.level1 import Refused
+from fuxiflow.observations.readers.granule import (
+    DAMAGE,
+    LARGEST,
+    Granule,
+    RefusedFile,
+    channel_indices,
+    footprints_of_granule,
+    granule_of_file,
+    plausible_temperatures,
+)
 from fuxiflow.observations.rejection_codes import Reason
 from fuxiflow.observations.satpy_readers.fy3_hdf5 import GEOLOCATION, FY3SounderFile
 
 VARIANTS = ("mwts3", "mwhs2")
 CHANNELS = {"MWTS": [str(i) for i in range(1, 18)], "MWHS": [str(i) for i in range(1, 16)]}
 _NAME = re.compile(
-    r"(?P<granule>FY3[A-Z]_(?P<instrument>MWTS|MWHS)[-X]_\w{4}_L1_(?P<day>\d{8})_(?P<clock>\d{4}))_"
+    r"(?P<granule>FY3[A-Z]_(?P<instrument>MWTS|MWHS)[-X]_\w{4}_L1_"
+    r"(?P<day>\d{8})_(?P<clock>\d{4}))_"
     r"\d{3}KM_(?P<version>\w{2})\.(HDF|hdf|h5)"
 )
 _SCAN = np.timedelta64(3, "s")  # a scan takes 8/3 s
@@ -34,18 +44,28 @@ _SCAN = np.timedelta64(3, "s")  # a scan takes 8/3 s
 def read(
     variant: str, files: Sequence[Path], platforms: Sequence[str], channels: Sequence[str]
 ) -> Iterator[Granule]:
-    """MWTS-III, channels 1 to 17, or MWHS-II, 1 to 15; see :func:`fuxiflow.observations.readers.read`.
+    """Read MWTS-III, channels 1 to 17, or MWHS-II, channels 1 to 15.
 
-    The files' granules in time order. Of several versions of a granule the last is used.
+    Parameters
+    ----------
+    variant : str
+        One of :data:`VARIANTS`.
+    files, platforms, channels
+        See :func:`fuxiflow.observations.readers.read`.
+
+    Yields
+    ------
+    Granule
+        The files in time order. Of several versions of a granule the last is used.
     """
     instrument = variant[:4].upper()
-    chosen = known_channels(channels, CHANNELS[instrument], f"{instrument} has")
+    indices = channel_indices(channels, CHANNELS[instrument], f"{instrument} has")
     named: list[tuple[re.Match, date, Path]] = []
     for path in map(Path, files):
-        found = _NAME.fullmatch(path.name)
-        day = _day(found["day"]) if found else None
-        if found and found["instrument"] == instrument and day:
-            named.append((found, day, path))
+        match = _NAME.fullmatch(path.name)
+        day = _day(match["day"]) if match else None
+        if match and match["instrument"] == instrument and day:
+            named.append((match, day, path))
         else:
             yield Granule(
                 path.name,
@@ -60,16 +80,17 @@ def read(
             entry[0]["version"],
         )
     )
-    latest = {found["granule"]: path for found, _, path in named}
-    for found, day, path in named:
-        if latest[found["granule"]] != path:
+    latest = {match["granule"]: path for match, _, path in named}
+    for match, day, path in named:
+        if latest[match["granule"]] != path:
             yield Granule(path.name, reason=Reason.SUPERSEDED, message="an older version", day=day)
         else:
-            decode = partial(_footprints, path, instrument, platforms, channels, chosen)
-            yield level1.granule(path.name, day, decode)
+            decode = partial(_footprints, path, instrument, platforms, channels, indices)
+            yield granule_of_file(path.name, day, decode)
 
 
 def _day(text: str) -> date | None:
+    """Parse a day written YYYYMMDD; None where it is no date."""
     try:
         return datetime.strptime(text, "%Y%m%d").date()
     except ValueError:
@@ -81,27 +102,49 @@ def _footprints(
     instrument: str,
     platforms: Sequence[str],
     channels: Sequence[str],
-    chosen: list[int],
+    indices: list[int],
 ) -> pa.Table:
-    """The footprint table of a file."""
+    """Decode one file.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    instrument : str
+        ``MWTS`` or ``MWHS``.
+    platforms, channels
+        See :func:`fuxiflow.observations.readers.read`.
+    indices : list[int]
+        Places of ``channels`` in the file.
+
+    Returns
+    -------
+    pa.Table
+        The footprint table.
+
+    Raises
+    ------
+    RefusedFile
+        When the file is empty, damaged or of another platform.
+    """
     if not path.stat().st_size:
-        raise Refused(Reason.EMPTY, "zero bytes")
+        raise RefusedFile(Reason.EMPTY, "zero bytes")
     file = FY3SounderFile(os.fspath(path), {}, {})
     shape = tuple(file.shape)
-    if len(shape) != 2 or shape[0] > level1.LARGEST[0] or shape[1] > level1.LARGEST[1]:
-        raise Refused(Reason.UNREADABLE, f"latitudes of the shape {shape}")
+    if len(shape) != 2 or shape[0] > LARGEST[0] or shape[1] > LARGEST[1]:
+        raise RefusedFile(Reason.UNREADABLE, f"latitudes of the shape {shape}")
     count = shape[0] * shape[1]
     if not count:
-        raise Refused(Reason.EMPTY, "no scan")
+        raise RefusedFile(Reason.EMPTY, "no scan")
     try:
         platform = file.platform_name
         if platform not in platforms:
-            raise Refused(
+            raise RefusedFile(
                 Reason.PLATFORM, f"platform {platform}, expected {', '.join(platforms)}", count
             )
-        return _table(file, platform, instrument, channels, chosen, path.name)
-    except level1.DAMAGE as error:
-        raise Refused(Reason.UNREADABLE, f"{type(error).__name__}: {error}", count) from error
+        return _table(file, platform, instrument, channels, indices, path.name)
+    except DAMAGE as error:
+        raise RefusedFile(Reason.UNREADABLE, f"{type(error).__name__}: {error}", count) from error
 
 
 def _table(
@@ -109,9 +152,38 @@ def _table(
     platform: str,
     instrument: str,
     channels: Sequence[str],
-    chosen: list[int],
+    indices: list[int],
     name: str,
 ) -> pa.Table:
+    """Build the footprint table of an open file.
+
+    Parameters
+    ----------
+    file : FY3SounderFile
+        The open file.
+    platform : str
+        Name of the platform.
+    instrument : str
+        ``MWTS`` or ``MWHS``.
+    channels : Sequence[str]
+        Names of the channels to read.
+    indices : list[int]
+        Places of ``channels`` in the file.
+    name : str
+        Name of the file.
+
+    Returns
+    -------
+    pa.Table
+        The footprint table.
+
+    Raises
+    ------
+    ValueError
+        When the file has another number of channels.
+    RefusedFile
+        When its arrays differ in their shapes.
+    """
     values = file.brightness_temperatures()
     if values.shape[2] != len(CHANNELS[instrument]):
         raise ValueError(f"{values.shape[2]} channels, expected {len(CHANNELS[instrument])}")
@@ -124,7 +196,7 @@ def _table(
     columns = {column: file.values(GEOLOCATION + key) for column, key in names.items()}
     for column, array in columns.items():
         if array.shape != values.shape[:2]:
-            raise Refused(
+            raise RefusedFile(
                 Reason.MISMATCH,
                 f"{column} has the shape {array.shape}, expected {values.shape[:2]}",
                 values[..., 0].size,
@@ -133,13 +205,15 @@ def _table(
         np.abs(columns["azimuth"]) <= 360, np.mod(columns["azimuth"], 360.0), np.nan
     )
     time = file.times()
-    wrong = scan_geometry.misplaced(columns["lat"], columns["lon"], columns["zenith"])
+    wrong = scan_geometry.misplaced_footprints(columns["lat"], columns["lon"], columns["zenith"])
     columns["lat"] = np.where(wrong, np.nan, columns["lat"])
-    time[scan_geometry.mistimed(time, columns["lat"], columns["lon"])] = np.datetime64("NaT")
+    time[scan_geometry.mistimed_scans(time, columns["lat"], columns["lon"])] = np.datetime64("NaT")
     positions = values.shape[1]
     columns = {column: array.ravel() for column, array in columns.items()}
     columns["time"] = np.repeat(time, positions)
     columns["scan_position"] = np.tile(np.arange(1, positions + 1, dtype=np.int16), values.shape[0])
     start, end = (np.datetime64(moment, "us") for moment in (file.start_time, file.end_time))
-    temperatures = level1.plausible(values.reshape(-1, values.shape[2])[:, chosen])
-    return footprints(channels, temperatures, columns, (start - _SCAN, end + _SCAN), platform, name)
+    temperatures = plausible_temperatures(values.reshape(-1, values.shape[2])[:, indices])
+    return footprints_of_granule(
+        channels, temperatures, columns, (start - _SCAN, end + _SCAN), platform, name
+    )

@@ -1,7 +1,7 @@
-"""GNSS radio occultation: refractivity at heights, from CDAAC and ROM SAF NetCDF and from WMO BUFR 3-10-026.
+"""GNSS radio occultation: refractivity at heights, from CDAAC and ROM SAF NetCDF and from BUFR.
 
-Which format a file is in shows in its first octets, so that one source may hold several. Channels are called
-``refractivity_`` and a whole height in m above mean sea level; how levels become heights says
+The first octets of a file tell its format, so one source may hold several. Channels are called
+``refractivity_`` and a whole height in m above mean sea level; levels become heights in
 :func:`fuxiflow.observations.profiles.refractivity_at`.
 """
 
@@ -12,12 +12,21 @@ from pathlib import Path
 
 import numpy as np
 
-from fuxiflow.observations.bufr import Decoder, Failure
+from fuxiflow.observations.decoding_process import DecodingFailure, DecodingProcess
 from fuxiflow.observations.profiles import refractivity_at
-from fuxiflow.observations.readers import occultation_bufr, occultation_netcdf, reports
 from fuxiflow.observations.readers.granule import Granule
-from fuxiflow.observations.readers.occultation import PLATFORMS, Occultation
-from fuxiflow.observations.readers.reports import Collector, Report
+from fuxiflow.observations.readers.occultation import (
+    PLATFORMS,
+    Occultation,
+    occultations_of_bufr,
+    occultations_of_netcdf,
+)
+from fuxiflow.observations.readers.reports import (
+    Report,
+    ReportCollector,
+    messages_of_category,
+    period_about,
+)
 from fuxiflow.observations.rejection_codes import Reason
 
 PREFIX = "refractivity_"
@@ -28,97 +37,124 @@ _CHANNEL = re.compile(PREFIX + r"(0|[1-9]\d{0,4})")
 _NETCDF = (b"CDF\1", b"CDF\2", b"CDF\5", b"\x89HDF")
 _STAMP = re.compile(r"_(\w{4})\.\d{4}\.\d{3}\.\d{2}\.\d{2}\.\w\d{2}")  # in names of CDAAC's files
 Period = tuple[np.datetime64, np.datetime64]
-_ALWAYS = (
-    np.datetime64("1995-04-01", "us"),
-    np.datetime64("2100-01-01", "us"),
-)  # GPS/MET was the first
+# GPS/MET was the first
+_ALWAYS = (np.datetime64("1995-04-01", "us"), np.datetime64("2100-01-01", "us"))
 
 
 def heights_of(channels: Sequence[str]) -> np.ndarray:
-    """Heights in m of ``channels``; ValueError says which have none and how they are called."""
-    found = [_CHANNEL.fullmatch(name) for name in channels]
+    """Return the heights ``(channel,)`` in m of channels.
+
+    ValueError names the channels without a height, and says how channels are called.
+    """
+    matches = [_CHANNEL.fullmatch(name) for name in channels]
     unknown = [
         name
-        for name, match in zip(channels, found, strict=True)
+        for name, match in zip(channels, matches, strict=True)
         if not match or int(match[1]) > HIGHEST
     ]
     if unknown:
         raise ValueError(
-            f"occultations have no channel {', '.join(unknown)}; known: {PREFIX} and a height in m, "
-            f"{PREFIX}0 to {PREFIX}{HIGHEST}"
+            f"occultations have no channel {', '.join(unknown)}; known: {PREFIX} and a height in "
+            f"m, {PREFIX}0 to {PREFIX}{HIGHEST}"
         )
-    return np.array([int(match[1]) for match in found], float)
+    return np.array([int(match[1]) for match in matches], float)
 
 
 def read(
     files: Sequence[Path], platforms: Sequence[str], channels: Sequence[str]
 ) -> Iterator[Granule]:
-    """Occultations in the order of their files; see :func:`fuxiflow.observations.readers.read`.
+    """Read occultations in the order of their files.
 
-    One footprint each, where its tangent point is at 10 km (:data:`.occultation.POSITION_HEIGHT`), with the azimuth of
-    the occultation plane; a zenith angle it has not. Those that the processing centre calls bad are refused.
+    One is a footprint at its tangent point at 10 km (:data:`.occultation.POSITION_HEIGHT`), with
+    the azimuth of the occultation plane and without a zenith angle. Those that the processing
+    centre calls bad are refused.
+
+    Parameters
+    ----------
+    files, platforms, channels
+        See :func:`fuxiflow.observations.readers.read`. Channels are ``refractivity_`` and a height
+        in m, up to :data:`HIGHEST`.
+
+    Yields
+    ------
+    Granule
+        Occultations of many files each.
     """
     heights = heights_of(channels)
-    collector = Collector(channels)
+    collector = ReportCollector(channels)
     with (
-        Decoder(occultation_netcdf.occultations) as netcdf,
-        Decoder(occultation_bufr.occultations) as bufr,
+        DecodingProcess(occultations_of_netcdf) as netcdf,
+        DecodingProcess(occultations_of_bufr) as bufr,
     ):
         for path in map(Path, files):
-            for found, period in _occultations(path, netcdf, bufr, collector):
-                if found.platform not in platforms:
-                    why = f"platform {found.platform or 'unknown'}, expected {', '.join(platforms)}"
+            for occultation, period in _occultations(path, netcdf, bufr, collector):
+                platform = occultation.platform
+                if platform not in platforms:
+                    why = f"platform {platform or 'unknown'}, expected {', '.join(platforms)}"
                     collector.refuse(path.name, Reason.PLATFORM, why, 1)
                     continue
-                values = refractivity_at(heights, found.height, found.refractivity)
-                reason = Reason.QUALITY if found.flaw else Reason.USED
-                collector.add(
-                    path.name,
-                    Report(
-                        found.time,
-                        found.lat,
-                        found.lon,
-                        found.platform,
-                        "",
-                        values,
-                        period,
-                        found.azimuth,
-                        reason,
-                    ),
+                report = Report(
+                    occultation.time,
+                    occultation.lat,
+                    occultation.lon,
+                    platform,
+                    "",
+                    refractivity_at(heights, occultation.height, occultation.refractivity),
+                    period,
+                    occultation.azimuth,
+                    Reason.QUALITY if occultation.flaw else Reason.USED,
                 )
+                collector.add(path.name, report)
             yield from collector.granules()
     yield from collector.granules(rest=True)
 
 
 def _occultations(
-    path: Path, netcdf: Decoder, bufr: Decoder, collector: Collector
+    path: Path, netcdf: DecodingProcess, bufr: DecodingProcess, collector: ReportCollector
 ) -> Iterator[tuple[Occultation, Period]]:
-    """The occultations of a file, with the period that their times have to lie in."""
+    """Decode the occultations of a file.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    netcdf, bufr : DecodingProcess
+        Decode a NetCDF file and a BUFR message.
+    collector : ReportCollector
+        Refusals are added to it.
+
+    Yields
+    ------
+    occultation : Occultation
+        One profile.
+    period : Period
+        First and last time that it may have.
+    """
     try:
         with open(path, "rb") as file:
-            classic = file.read(4) in _NETCDF
-        data = path.read_bytes() if classic else b""
+            is_netcdf = file.read(4) in _NETCDF
+        data = path.read_bytes() if is_netcdf else b""
     except OSError as error:
         collector.refuse(path.name, Reason.UNREADABLE, str(error), 0)
         return
-    if not classic:
-        for message, result in reports.decoded(path, bufr, collector, SOUNDINGS):
-            for found in result:
-                yield found, reports.about(message)
+    if not is_netcdf:
+        for message, occultations in messages_of_category(path, bufr, collector, SOUNDINGS):
+            for occultation in occultations:
+                yield occultation, period_about(message)
         return
     result = netcdf(data)
-    if isinstance(result, Failure):
+    if isinstance(result, DecodingFailure):
         collector.refuse(path.name, Reason.UNREADABLE, result.why, 0)
         return
     if not result:
         collector.refuse(path.name, Reason.EMPTY, "no profile", 0)
-    for found in result:
-        yield _named(found, path.name), _ALWAYS
+    for occultation in result:
+        yield _with_platform(occultation, path.name), _ALWAYS
 
 
-def _named(found: Occultation, name: str) -> Occultation:
-    """The occultation, with its platform from the name of a CDAAC file that does not tell it within."""
+def _with_platform(occultation: Occultation, name: str) -> Occultation:
+    """Complete an occultation's platform from the name of a CDAAC file that lacks it within."""
     stamp = _STAMP.search(name)
-    if found.platform or not stamp:
-        return found
-    return replace(found, platform=PLATFORMS.get(stamp[1], stamp[1]))
+    if occultation.platform or not stamp:
+        return occultation
+    return replace(occultation, platform=PLATFORMS.get(stamp[1], stamp[1]))

@@ -1,6 +1,8 @@
-"""What every reader yields: the footprints of a granule, or why there are none."""
+"""Granules, which every reader yields, and what readers of level-1 files share to make them."""
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 
@@ -10,12 +12,33 @@ import pyarrow as pa
 from fuxiflow.observations import footprint_table
 from fuxiflow.observations.rejection_codes import Reason
 
+DAMAGE = (
+    OSError,
+    LookupError,
+    ValueError,
+    RuntimeError,
+    TypeError,
+    AttributeError,
+    OverflowError,
+    MemoryError,
+)
+"""Exceptions that h5py, numpy and satpy raise on damaged files."""
+PLAUSIBLE = 2.7, 350.0
+"""Temperatures in K that a sounder can see: from the cosmic background up to more than any surface
+on earth."""
+LARGEST = 20_000, 512
+"""More scans and positions than any file has; a damaged shape must not fill the memory."""
+
 
 @dataclass(frozen=True)
 class Granule:
-    """One granule: its ``footprints``, or the ``reason`` and ``message`` why ``file`` is not used, with the ``count``
-    of footprints it would have had (0 where that cannot be known) and its ``day``, where known. The ``message`` of
-    footprints that are used tells what the file leaves open; it goes to the log and the ledger as well."""
+    """The footprints of one granule, or the reason why there are none.
+
+    ``reason`` and ``message`` say why ``file`` is not used, ``count`` is the number of footprints
+    it would have had (0 where that cannot be known), ``day`` is None where it is not known. The
+    ``message`` of footprints that are used tells what the file leaves open; it goes to the log and
+    the ledger as well.
+    """
 
     file: str
     footprints: pa.Table | None = None
@@ -25,17 +48,97 @@ class Granule:
     day: date | None = None
 
 
-def known_channels(channels: Sequence[str], known: Sequence[str], subject: str) -> list[int]:
-    """Indices of ``channels`` in ``known``; ValueError lists the known ones, of the ``subject``: "MHS has"."""
-    places = {name: i for i, name in enumerate(known)}
+class RefusedFile(Exception):
+    """A file that is not used, with the reason and the number of footprints that are lost."""
+
+    def __init__(self, reason: Reason, message: str, count: int = 0):
+        super().__init__(message)
+        self.reason = reason
+        self.count = count
+
+
+def granule_of_file(file: str, day: date | None, decode: Callable[[], pa.Table]) -> Granule:
+    """Decode a file to a granule, whatever damage it has.
+
+    Parameters
+    ----------
+    file : str
+        Name of the file.
+    day : date | None
+        Day of its first footprint, by its name.
+    decode : Callable[[], pa.Table]
+        Returns the footprint table of the file, or raises :class:`RefusedFile` or one of
+        :data:`DAMAGE`.
+
+    Returns
+    -------
+    Granule
+        The footprints, or the reason why there are none.
+    """
+    try:
+        with without_satpy_traceback():
+            decoded = decode()
+    except RefusedFile as refusal:
+        return Granule(
+            file, reason=refusal.reason, message=str(refusal), count=refusal.count, day=day
+        )
+    except DAMAGE as error:
+        return Granule(
+            file, reason=Reason.UNREADABLE, message=f"{type(error).__name__}: {error}", day=day
+        )
+    return Granule(file, footprints=decoded, count=len(decoded), day=day)
+
+
+@contextmanager
+def without_satpy_traceback() -> Iterator[None]:
+    """Silence satpy's traceback of a damaged file, which the ledger and the log name in one line."""
+    logger = logging.getLogger("satpy.readers.core.hdf5")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+def channel_indices(channels: Sequence[str], available: Sequence[str], subject: str) -> list[int]:
+    """Find channels among those that an instrument has.
+
+    Parameters
+    ----------
+    channels : Sequence[str]
+        Names of the channels to read.
+    available : Sequence[str]
+        Names of all channels, in the order of the file.
+    subject : str
+        The instrument and a verb for the error message, such as "MHS has".
+
+    Returns
+    -------
+    list[int]
+        Indices of ``channels`` in ``available``.
+
+    Raises
+    ------
+    ValueError
+        When a channel is not available; the message lists those that are.
+    """
+    places = {name: i for i, name in enumerate(available)}
     unknown = [name for name in channels if name not in places]
     if unknown:
-        listed = ", ".join(known) if len(known) < 100 else f"{known[0]} to {known[-1]}"
-        raise ValueError(f"{subject} no channel {', '.join(unknown)}; known: {listed}")
+        names = available if len(available) < 100 else (f"{available[0]} to {available[-1]}",)
+        raise ValueError(f"{subject} no channel {', '.join(unknown)}; known: {', '.join(names)}")
     return [places[name] for name in channels]
 
 
-def footprints(
+def plausible_temperatures(temperature: np.ndarray) -> np.ndarray:
+    """Return temperatures in K as float32, NaN where no sounder can see them (:data:`PLAUSIBLE`)."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        seen = (temperature >= PLAUSIBLE[0]) & (temperature <= PLAUSIBLE[1])
+        return np.where(seen, temperature, np.nan).astype(np.float32)
+
+
+def footprints_of_granule(
     channels: Sequence[str],
     values: np.ndarray,
     columns: dict[str, np.ndarray],
@@ -43,28 +146,47 @@ def footprints(
     platform: str,
     file: str,
 ) -> pa.Table:
-    """The footprint table of a granule, with the reasons that a file itself gives.
+    """Build the footprint table of a granule, with the reasons for rejection that the file gives.
 
-    ``values`` (n, channel); ``columns`` time, lat and lon, each (n,), and of a scan zenith, azimuth and scan_position,
-    of reports ``station``: who made each, a text that no two share, empty where names are shared ("SHIP") or absent.
-    What is not seen at an angle, as reports are not, has zenith 0. ``period`` is the first and last time that the file
-    may hold, of all or of each (n,): what lies outside travelled in time. Coordinates out of range become NaN, times
-    outside the period NaT.
+    Parameters
+    ----------
+    channels : Sequence[str]
+        Names of the channels.
+    values : np.ndarray
+        Values ``(n, channel)`` in the channels' units, NaN where missing.
+    columns : dict[str, np.ndarray]
+        ``time``, ``lat`` and ``lon``, each ``(n,)``; of scans also ``zenith``, ``azimuth`` and
+        ``scan_position``; of reports also ``station``: a text that no two stations share, empty
+        where a name is shared ("SHIP") or absent. What is not seen at an angle, as reports are not,
+        has zenith 0.
+    period : tuple[np.datetime64, np.datetime64]
+        First and last time that the file may hold, of all footprints or of each ``(n,)``.
+    platform : str
+        Name of the platform in WMO OSCAR.
+    file : str
+        Name of the file.
+
+    Returns
+    -------
+    pa.Table
+        The footprints. Coordinates out of range are NaN, times outside the period NaT, and
+        ``rejected`` says so.
     """
     rows = len(values)
-    unseen = {
+    defaults = {
         "zenith": np.zeros(rows, np.float32),
         "azimuth": np.full(rows, np.nan, np.float32),
         "scan_position": np.zeros(rows, np.int16),
     }
-    columns = unseen | columns
-    lat, lon = (np.asarray(columns[name], np.float32) for name in ("lat", "lon"))
-    zenith, time = np.asarray(columns["zenith"], np.float32), columns["time"]
-    rejected = np.zeros(len(values), np.uint8)
+    columns = defaults | columns
+    lat, lon, zenith = (np.asarray(columns[name], np.float32) for name in ("lat", "lon", "zenith"))
+    time = columns["time"]
     with np.errstate(invalid="ignore"):
         located = (np.abs(lat) <= 90) & (np.abs(lon) <= 360)
         seen = (zenith >= 0) & (zenith < 90)
         timely = (time >= period[0]) & (time <= period[1])
+    # of several reasons the last one written counts
+    rejected = np.zeros(rows, np.uint8)
     rejected[~np.isfinite(values).any(axis=1)] = Reason.MISSING
     rejected[~timely] = Reason.TIME
     rejected[~(located & seen)] = Reason.LOCATION
@@ -77,3 +199,10 @@ def footprints(
         "rejected": rejected,
     }
     return footprint_table.build_footprints(channels, values, cleaned, platform, file)
+
+
+def flag_unusable(footprints: pa.Table, unusable: np.ndarray) -> pa.Table:
+    """Give the code ``quality`` to footprints ``(n,)`` that their producer calls unusable."""
+    codes = footprint_table.column_values(footprints, "rejected")
+    codes = np.where((codes == Reason.USED) & unusable, np.uint8(Reason.QUALITY), codes)
+    return footprint_table.replace_values(footprints, footprint_table.values_of(footprints), codes)

@@ -1,14 +1,16 @@
-"""AMSU-A level 1b of NOAA's polar orbiters (NOAA-15 to NOAA-19, Metop): counts, calibrated to antenna temperatures.
+"""AMSU-A level 1b of NOAA's polar orbiters (NOAA-15 to NOAA-19, Metop): antenna temperatures.
 
-Format: NOAA KLM User's Guide (August 2014), sections 8.3.1.6.2 (header) and 8.3.1.6.3 (data records); big-endian
-records of 2,560 octets, the first is the header. Calibration, section 7.3: radiance = a0 + a1 C + a2 C^2 with the
-scan's own coefficients in mW/(m2 sr cm-1), scaled by 1e-9, 1e-13 and 1e-19; then Planck's function at the header's
-central wavenumber and its band correction, T = (T* - b) / c. Each scan is checked on itself: its coefficients must turn
-its own counts of the warm load into the temperature that the channel shows all along the file, and those of space into
-a few K.
+Format: NOAA KLM User's Guide (August 2014), sections 8.3.1.6.2 (header) and 8.3.1.6.3 (data
+records); big-endian records of 2,560 octets, the first is the header. Calibration, section 7.3:
+radiance = a0 + a1 C + a2 C^2 of the counts C, with the scan's own coefficients in mW/(m2 sr cm-1),
+scaled by 1e-9, 1e-13 and 1e-19; then Planck's function at the header's central wavenumber and its
+band correction, T = (T* - b) / c. Each scan is checked on itself: its coefficients must turn its
+own counts of the warm load into the temperature that the channel shows all along the file, and
+those of space into a few K.
 
-These are antenna temperatures: the records hold no correction for the side lobes of the antenna that see space and the
-spacecraft (T. Mo, 1999, IEEE Trans. Geosci. Remote Sens. 37, 103-112), and no openly published table of it was found.
+These are antenna temperatures: the records hold no correction for the side lobes of the antenna
+that see space and the spacecraft (T. Mo, 1999, IEEE Trans. Geosci. Remote Sens. 37, 103-112), and
+no openly published table of it was found.
 """
 
 import re
@@ -21,9 +23,16 @@ import numpy as np
 import pyarrow as pa
 
 from fuxiflow.observations import scan_geometry
-from fuxiflow.observations.readers import level1
-from fuxiflow.observations.readers.granule import Granule, footprints, known_channels
-from fuxiflow.observations.readers.level1 import Refused
+from fuxiflow.observations.clocks import NOT_A_TIME, times_of_year_and_day
+from fuxiflow.observations.readers.granule import (
+    Granule,
+    RefusedFile,
+    channel_indices,
+    flag_unusable,
+    footprints_of_granule,
+    granule_of_file,
+    plausible_temperatures,
+)
 from fuxiflow.observations.rejection_codes import Reason
 from fuxiflow.physics import brightness_temperature
 
@@ -32,8 +41,9 @@ CHANNELS = [str(i) for i in range(1, 16)]
 POSITIONS = 30
 RECORD = 2560
 SCAN_SECONDS = 8
-# SI units of radiance, W m-2 sr-1 (m-1)-1, in one of the guide's, mW/(m2 sr cm-1), and of wavenumber, m-1, in cm-1.
-# Planck's constants are today's: those of the guide are older and differ by less than 2 mK.
+# SI units of radiance, W m-2 sr-1 (m-1)-1, in one of the guide's, mW/(m2 sr cm-1), and of
+# wavenumber, m-1, in cm-1. Planck's constants are today's: those of the guide are older and differ
+# by less than 2 mK.
 _RADIANCE, _WAVENUMBER = 1e-5, 100.0
 SCALES = np.array([1e-19, 1e-13, 1e-9])
 # octets 73-74 of the header
@@ -54,7 +64,8 @@ _NAME = re.compile(r"\w{3}\.\w{4}\.\w{2}\.D(?P<day>\d{5})\.S(?P<start>\d{4})")
 # quality indicator, octets 25-28: do not use; frame sync, minor frame, major frame or parity error
 _UNUSABLE = 1 << 31 | 0b1111
 _BAD_TIME, _UNCALIBRATED, _UNLOCATED = 1 << 30, 1 << 28, 1 << 27
-# calibration quality of a channel, octets 33-62: counts jump; all warm-load, space or thermometer readings bad
+# calibration quality of a channel, octets 33-62: counts jump; all warm-load, space or thermometer
+# readings bad
 _BAD_CHANNEL = 1 << 8 | 1 << 5 | 1 << 4 | 1 << 3
 _MOON_SEEN, _MOON_CORRECTED = 1 << 7, 1 << 6
 _WARM_TOLERANCE, _SPACE_LIMIT = 5.0, 12.0  # K
@@ -63,11 +74,29 @@ _WARM_TOLERANCE, _SPACE_LIMIT = 5.0, 12.0  # K
 def _field(
     name: str, kind: str, octet: int, shape: tuple[int, ...] = ()
 ) -> tuple[str, str, int, tuple[int, ...]]:
-    """A field that starts at ``octet``, counted from 1 as in the guide."""
+    """Describe a field of a record.
+
+    Parameters
+    ----------
+    name : str
+        Our name of it.
+    kind : str
+        numpy's code of its type.
+    octet : int
+        Its first octet, counted from 1 as in the guide.
+    shape : tuple[int, ...]
+        Its shape; a scalar by default.
+
+    Returns
+    -------
+    tuple[str, str, int, tuple[int, ...]]
+        The same with the offset from 0.
+    """
     return name, kind, octet - 1, shape
 
 
-def _layout(*fields) -> np.dtype:
+def _layout(*fields: tuple[str, str, int, tuple[int, ...]]) -> np.dtype:
+    """Combine fields to the type of a record."""
     names, kinds, offsets, shapes = zip(*fields, strict=True)
     formats = [(kind, shape) if shape else kind for kind, shape in zip(kinds, shapes, strict=True)]
     return np.dtype(
@@ -109,8 +138,12 @@ SCAN = _layout(
 
 
 @dataclass(frozen=True)
-class Orbit:
-    """A file: its ``header`` (scalar of :data:`HEADER`), its ``scans`` (of :data:`SCAN`) and the number ``missing``."""
+class Level1bFile:
+    """The contents of a file.
+
+    ``header`` is a scalar of :data:`HEADER`, ``scans`` are ``(scan,)`` of :data:`SCAN`, ``missing``
+    is the number of scans that a truncated file lacks.
+    """
 
     header: np.void
     scans: np.ndarray
@@ -120,28 +153,39 @@ class Orbit:
 def read(
     variant: str, files: Sequence[Path], platforms: Sequence[str], channels: Sequence[str]
 ) -> Iterator[Granule]:
-    """AMSU-A, channels 1 to 15 as antenna temperatures; see :func:`fuxiflow.observations.readers.read`.
+    """Read AMSU-A, channels 1 to 15, as antenna temperatures.
 
-    A truncated file gives its whole records, and a second granule that counts the footprints it lacks.
+    Parameters
+    ----------
+    variant : str
+        ``amsua``.
+    files, platforms, channels
+        See :func:`fuxiflow.observations.readers.read`.
+
+    Yields
+    ------
+    Granule
+        The files in time order. A truncated file gives its whole records, and a second granule that
+        counts the footprints it lacks.
     """
-    chosen = known_channels(channels, CHANNELS, "AMSU-A has")
+    indices = channel_indices(channels, CHANNELS, "AMSU-A has")
 
     def order(path: Path) -> tuple:
-        found = _NAME.match(path.name)
-        return (found["day"], found["start"], path.name) if found else ("", "", path.name)
+        match = _NAME.match(path.name)
+        return (match["day"], match["start"], path.name) if match else ("", "", path.name)
 
     for path in sorted(map(Path, files), key=order):
         day = _day(path.name)
         lost: list[int] = []
 
         def decode(path=path, lost=lost) -> pa.Table:
-            orbit = load(path)
-            lost.append(orbit.missing)
-            return _footprints(orbit, platforms, channels, chosen, path.name)
+            content = read_records(path)
+            lost.append(content.missing)
+            return _footprints(content, platforms, channels, indices, path.name)
 
-        found = level1.granule(path.name, day, decode)
-        yield found
-        if found.footprints is not None and lost[0]:
+        granule = granule_of_file(path.name, day, decode)
+        yield granule
+        if granule.footprints is not None and lost[0]:
             yield Granule(
                 path.name,
                 reason=Reason.UNREADABLE,
@@ -152,65 +196,86 @@ def read(
 
 
 def _day(name: str) -> date | None:
-    """The day in a file's name (two digits of the year and the day of the year), or None."""
-    found = _NAME.match(name)
+    """Return the day in a file's name (two digits of the year and the day of the year), or None."""
+    match = _NAME.match(name)
     try:
-        return datetime.strptime(found["day"], "%y%j").date() if found else None
+        return datetime.strptime(match["day"], "%y%j").date() if match else None
     except ValueError:
         return None
 
 
-def load(path: Path) -> Orbit:
-    """The records of a file; :class:`Refused` when it is empty, too big or no AMSU-A level 1b."""
+def read_records(path: Path) -> Level1bFile:
+    """Read the records of a file.
+
+    :class:`.granule.RefusedFile` when it is empty, too big or no AMSU-A level 1b.
+    """
     size = path.stat().st_size
     if not size:
-        raise Refused(Reason.EMPTY, "zero bytes")
+        raise RefusedFile(Reason.EMPTY, "zero bytes")
     if size > _LARGEST:
-        raise Refused(
+        raise RefusedFile(
             Reason.UNREADABLE, f"{size} octets are more than any AMSU-A level 1b file has"
         )
-    content = path.read_bytes()
+    data = path.read_bytes()
     for offset in (0, _ARCHIVE_HEADER):
-        if len(content) < offset + RECORD:
+        if len(data) < offset + RECORD:
             continue
-        header = np.frombuffer(content, HEADER, 1, offset)[0]
+        header = np.frombuffer(data, HEADER, 1, offset)[0]
         if header["data_type"] == _AMSUA and int(header["spacecraft"]) in PLATFORMS:
             break
     else:
-        raise Refused(
+        raise RefusedFile(
             Reason.UNREADABLE, "no header of AMSU-A level 1b (data type 10, known spacecraft)"
         )
     first = offset + RECORD * (int(header["headers"]) if 1 <= header["headers"] <= 4 else 1)
-    whole = max(len(content) - first, 0) // RECORD
+    whole = max(len(data) - first, 0) // RECORD
     if not whole:
-        raise Refused(Reason.EMPTY, "no scan", int(header["records"]) * POSITIONS)
-    found = np.frombuffer(content, SCAN, whole, first)
-    # the header's count is believed only if the file breaks off within a record and its period has room for the count
+        raise RefusedFile(Reason.EMPTY, "no scan", int(header["records"]) * POSITIONS)
+    scans = np.frombuffer(data, SCAN, whole, first)
+    # the header's count is believed only if the file breaks off within a record and its period is
+    # long enough for the count
     missing = 0
-    if (len(content) - first) % RECORD:
+    if (len(data) - first) % RECORD:
         start, end = period(header)
-        room = (end - start) // np.timedelta64(SCAN_SECONDS, "s") + 2
+        capacity = (end - start) // np.timedelta64(SCAN_SECONDS, "s") + 2
         claimed = int(header["records"]) - whole
-        missing = claimed if claimed > 0 and int(header["records"]) <= room else 1
-    return Orbit(header, found, missing)
+        missing = claimed if claimed > 0 and int(header["records"]) <= capacity else 1
+    return Level1bFile(header, scans, missing)
 
 
 def period(header: np.void) -> tuple[np.datetime64, np.datetime64]:
-    """First and last scan's time as the header says; :class:`Refused` when it cannot be a part of an orbit or two."""
+    """Return the times of the first and last scan by the header.
+
+    :class:`.granule.RefusedFile` when the two cannot be a part of an orbit or two.
+    """
     start, end = (
-        level1.instants(*([header[f"{word}_{part}"]] for part in ("year", "day", "ms")))[0]
+        times_of_year_and_day(*([header[f"{word}_{part}"]] for part in ("year", "day", "ms")))[0]
         for word in ("start", "end")
     )
     if not np.timedelta64(0) <= end - start <= np.timedelta64(6, "h"):  # NaT compares false
-        raise Refused(Reason.UNREADABLE, f"its header has the period from {start} to {end}")
+        raise RefusedFile(Reason.UNREADABLE, f"its header has the period from {start} to {end}")
     return start, end
 
 
-def temperature(coefficients: np.ndarray, counts: np.ndarray, planck: np.ndarray) -> np.ndarray:
-    """Antenna temperatures ``(scan, sample, channel)`` in K, NaN where the radiance is not positive.
+def antenna_temperature(
+    coefficients: np.ndarray, counts: np.ndarray, planck: np.ndarray
+) -> np.ndarray:
+    """Convert counts to antenna temperatures (KLM User's Guide, section 7.3).
 
-    ``coefficients`` (scan, channel, 3): a2, a1, a0 scaled; ``counts`` (scan, sample, channel); ``planck`` (channel, 3):
-    central wavenumber (cm-1), b (K) and c of the band correction. KLM User's Guide, section 7.3.
+    Parameters
+    ----------
+    coefficients : np.ndarray
+        a2, a1 and a0, scaled, ``(scan, channel, 3)``.
+    counts : np.ndarray
+        Counts ``(scan, sample, channel)``.
+    planck : np.ndarray
+        Central wavenumber (cm-1), b (K) and c of the band correction, ``(channel, 3)``.
+
+    Returns
+    -------
+    np.ndarray
+        Antenna temperatures ``(scan, sample, channel)`` in K, NaN where the radiance is not
+        positive.
     """
     a2, a1, a0 = (coefficients[:, None, :, i] for i in range(3))
     radiance = a0 + counts * (a1 + counts * a2)
@@ -220,30 +285,34 @@ def temperature(coefficients: np.ndarray, counts: np.ndarray, planck: np.ndarray
         return (effective - b) / c
 
 
-def _samples(orbit: Orbit, name: str) -> np.ndarray:
-    """Counts ``(scan, sample, channel)`` of the earth, space or warm views; NaN where zero, which stands for none."""
-    a1, a2 = (orbit.scans[f"{name}_{unit}"] for unit in ("a1", "a2"))
+def _samples(content: Level1bFile, name: str) -> np.ndarray:
+    """Return counts ``(scan, sample, channel)`` of the views called ``earth``, ``space`` or ``warm``.
+
+    NaN where zero, which stands for none.
+    """
+    a1, a2 = (content.scans[f"{name}_{unit}"] for unit in ("a1", "a2"))
     counts = np.concatenate([a2[..., -2:], a1[..., -13:]], axis=-1).astype(float)
     return np.where(counts > 0, counts, np.nan)
 
 
-def calibrate(orbit: Orbit) -> np.ndarray:
-    """Antenna temperatures ``(scan, position, channel)`` in K, NaN where a channel of a scan is not calibrated.
+def calibrate(content: Level1bFile) -> np.ndarray:
+    """Calibrate the earth views to antenna temperatures ``(scan, position, channel)`` in K.
 
-    A channel is left out of a scan for its quality flags, for missing coefficients, or if they fail on the scan's own
-    views of the warm load and of space.
+    A channel of a scan is NaN for its quality flags, for missing coefficients, or if these fail on
+    the scan's own views of the warm load and of space.
     """
-    planck = orbit.header["planck"] * 1e-6
-    coefficients = orbit.scans["coefficients"] * SCALES
-    quality = orbit.scans["channel_quality"]
+    planck = content.header["planck"] * 1e-6
+    coefficients = content.scans["coefficients"] * SCALES
+    quality = content.scans["channel_quality"]
     bad = (quality & _BAD_CHANNEL) != 0
     bad |= ((quality & _MOON_SEEN) != 0) & ((quality & _MOON_CORRECTED) == 0)
-    bad |= (orbit.scans["quality"] & _UNCALIBRATED)[:, None] != 0
-    bad |= orbit.scans["coefficients"][..., 1] <= 0
+    bad |= (content.scans["quality"] & _UNCALIBRATED)[:, None] != 0
+    bad |= content.scans["coefficients"][..., 1] <= 0
     warm, space = (
-        np.fmin(found[:, 0], found[:, 1])
-        for found in (
-            temperature(coefficients, _samples(orbit, name), planck) for name in ("warm", "space")
+        np.fmin(views[:, 0], views[:, 1])
+        for views in (
+            antenna_temperature(coefficients, _samples(content, name), planck)
+            for name in ("warm", "space")
         )
     )
     with np.errstate(invalid="ignore"):
@@ -254,48 +323,74 @@ def calibrate(orbit: Orbit) -> np.ndarray:
             ]
         )
         bad |= ~(np.abs(warm - typical) <= _WARM_TOLERANCE) | (space > _SPACE_LIMIT)
-    values = temperature(coefficients, _samples(orbit, "earth"), planck)
-    return level1.plausible(np.where(bad[:, None, :], np.nan, values))
+    values = antenna_temperature(coefficients, _samples(content, "earth"), planck)
+    return plausible_temperatures(np.where(bad[:, None, :], np.nan, values))
 
 
 def _footprints(
-    orbit: Orbit, platforms: Sequence[str], channels: Sequence[str], chosen: list[int], file: str
+    content: Level1bFile,
+    platforms: Sequence[str],
+    channels: Sequence[str],
+    indices: list[int],
+    file: str,
 ) -> pa.Table:
-    """The footprint table of an orbit."""
-    shape = len(orbit.scans), POSITIONS
-    platform = PLATFORMS[int(orbit.header["spacecraft"])]
+    """Build the footprint table of a file.
+
+    Parameters
+    ----------
+    content : Level1bFile
+        The file's contents.
+    platforms, channels
+        See :func:`fuxiflow.observations.readers.read`.
+    indices : list[int]
+        Places of ``channels`` in the file.
+    file : str
+        Name of the file.
+
+    Returns
+    -------
+    pa.Table
+        The footprint table.
+
+    Raises
+    ------
+    RefusedFile
+        When the file is of another platform or its header's period is wrong.
+    """
+    shape = len(content.scans), POSITIONS
+    platform = PLATFORMS[int(content.header["spacecraft"])]
     if platform not in platforms:
-        raise Refused(
+        raise RefusedFile(
             Reason.PLATFORM,
             f"platform {platform}, expected {', '.join(platforms)}",
             shape[0] * shape[1],
         )
-    start, end = period(orbit.header)
-    quality = orbit.scans["quality"]
-    time = level1.instants(*(orbit.scans[name] for name in ("year", "day", "ms")))
+    start, end = period(content.header)
+    quality = content.scans["quality"]
+    time = times_of_year_and_day(*(content.scans[name] for name in ("year", "day", "ms")))
     lat, lon = (
         np.where(
-            (quality & _UNLOCATED)[:, None] != 0, np.nan, orbit.scans["lat_lon"][..., i] * 1e-4
+            (quality & _UNLOCATED)[:, None] != 0, np.nan, content.scans["lat_lon"][..., i] * 1e-4
         )
         for i in range(2)
     )
-    zenith = orbit.scans["angles"][..., 1] * 1e-2
-    wrong = scan_geometry.misplaced(lat, lon, zenith)
+    zenith = content.scans["angles"][..., 1] * 1e-2
+    wrong = scan_geometry.misplaced_footprints(lat, lon, zenith)
     lat = np.where(wrong, np.nan, lat)
-    time[((quality & _BAD_TIME) != 0) | scan_geometry.mistimed(time, lat, lon)] = np.datetime64(
-        "NaT"
-    )
+    bad_time = (quality & _BAD_TIME) != 0
+    time[bad_time | scan_geometry.mistimed_scans(time, lat, lon)] = NOT_A_TIME
     columns = {
         "time": np.repeat(time, POSITIONS),
         "lat": lat.ravel(),
         "lon": lon.ravel(),
         "zenith": zenith.ravel(),
-        "azimuth": np.full(
-            lat.size, np.nan, np.float32
-        ),  # the records hold it relative to the sun's alone
+        # the records hold azimuths relative to the sun's alone
+        "azimuth": np.full(lat.size, np.nan, np.float32),
         "scan_position": np.tile(np.arange(1, POSITIONS + 1, dtype=np.int16), shape[0]),
     }
-    values = calibrate(orbit).reshape(-1, len(CHANNELS))[:, chosen]
+    values = calibrate(content).reshape(-1, len(CHANNELS))[:, indices]
     margin = np.timedelta64(SCAN_SECONDS, "s")
-    found = footprints(channels, values, columns, (start - margin, end + margin), platform, file)
-    return level1.flagged(found, np.repeat((quality & _UNUSABLE) != 0, POSITIONS))
+    table = footprints_of_granule(
+        channels, values, columns, (start - margin, end + margin), platform, file
+    )
+    return flag_unusable(table, np.repeat((quality & _UNUSABLE) != 0, POSITIONS))

@@ -1,7 +1,7 @@
 """Soundings by radiosonde in WMO BUFR: TEMP, TEMP SHIP, TEMP MOBIL and dropsondes.
 
-Formats: WMO-No. 306, Volume I.2, Part B, Table D: 3-09-007 (as centres make of text bulletins), 3-09-052, 3-09-053 and
-3-09-057 (high resolution); elements are looked up by name and level.
+Formats: WMO-No. 306, Volume I.2, Part B, Table D: 3-09-007 (as centres make of text bulletins),
+3-09-052, 3-09-053 and 3-09-057 (high resolution); elements are looked up by name and level.
 """
 
 import re
@@ -12,12 +12,19 @@ import numpy as np
 
 from fuxiflow import physics
 from fuxiflow.channels import PRESSURE_LEVELS
-from fuxiflow.observations import bufr, elements
-from fuxiflow.observations.profiles import at_levels
-from fuxiflow.observations.readers import reports
-from fuxiflow.observations.readers.granule import Granule, known_channels
-from fuxiflow.observations.readers.reports import Collector, Report
-from fuxiflow.observations.readers.stations import IDENTITY, Station, station
+from fuxiflow.observations.bufr_elements import Subset, element_subsets
+from fuxiflow.observations.decoding_process import DecodingProcess
+from fuxiflow.observations.profiles import sounding_at
+from fuxiflow.observations.readers.granule import Granule, channel_indices
+from fuxiflow.observations.readers.reports import (
+    STATION_ELEMENTS,
+    Report,
+    ReportCollector,
+    ReportingStation,
+    messages_of_category,
+    period_about,
+    reporting_station,
+)
 from fuxiflow.observations.rejection_codes import Reason
 
 VARIABLES = ("Z", "T", "U", "V", "R")
@@ -29,10 +36,11 @@ CATEGORY = 2  # BUFR Table A: vertical soundings, other than satellite
 MAX_SPEED = 150.0
 """m s-1: no jet was ever as strong."""
 
+# elements and their bits that mark a level as the surface: bit 1 of 7, of 18
 _SURFACE = {
     "verticalSoundingSignificance": 64,
     "extendedVerticalSoundingSignificance": 131072,
-}  # bit 1 of 7, of 18
+}
 _LEVEL = (
     "pressure",
     "surface",
@@ -43,6 +51,7 @@ _LEVEL = (
     "direction",
     "speed",
 )
+# quantities by ecCodes' names of elements, and the factors to their units
 _QUANTITIES = {
     "nonCoordinateGeopotential": ("geopotential", 1.0),
     "nonCoordinateGeopotentialHeight": ("geopotential", physics.GRAVITY),
@@ -52,50 +61,68 @@ _QUANTITIES = {
     "windDirection": ("direction", 1.0),
     "windSpeed": ("speed", 1.0),
 }
-_WANTED = IDENTITY | frozenset({"pressure", *_SURFACE, *_QUANTITIES})
+_ELEMENTS = STATION_ELEMENTS | frozenset({"pressure", *_SURFACE, *_QUANTITIES})
 _NAME = re.compile(r"([A-Z])(\d+)")
 
 
 def read(
     files: Sequence[Path], platforms: Sequence[str], channels: Sequence[str]
 ) -> Iterator[Granule]:
-    """Soundings, platform ``radiosonde``, at the time of launch and the place of the station, with the 13 levels of the
-    state; see :func:`fuxiflow.observations.readers.read` and :func:`fuxiflow.observations.profiles.at_levels`."""
-    known_channels(channels, CHANNELS, "soundings have")
-    collector = Collector(channels)
-    with bufr.Decoder(decode) as decoder:
+    """Read soundings, platform ``radiosonde``, interpolated to the pressure levels of the state.
+
+    A sounding is at the time of launch and the place of the station; see
+    :func:`fuxiflow.observations.profiles.sounding_at`.
+
+    Parameters
+    ----------
+    files, platforms, channels
+        See :func:`fuxiflow.observations.readers.read`. Channels are :data:`CHANNELS`.
+
+    Yields
+    ------
+    Granule
+        Soundings of many files each.
+    """
+    channel_indices(channels, CHANNELS, "soundings have")
+    collector = ReportCollector(channels)
+    with DecodingProcess(decode_soundings) as process:
         for path in map(Path, files):
-            for message, result in reports.decoded(path, decoder, collector, CATEGORY):
+            for message, soundings in messages_of_category(path, process, collector, CATEGORY):
                 if PLATFORM not in platforms:
                     why = f"{PLATFORM}, expected {', '.join(platforms)}"
-                    collector.refuse(path.name, Reason.PLATFORM, why, len(result))
+                    collector.refuse(path.name, Reason.PLATFORM, why, len(soundings))
                     continue
-                for place, levels in result:
-                    values = sounding(levels, channels)
-                    collector.add(
-                        path.name,
-                        Report(
-                            place.time,
-                            place.lat,
-                            place.lon,
-                            PLATFORM,
-                            place.identifier,
-                            values,
-                            reports.about(message),
-                        ),
+                for station, levels in soundings:
+                    report = Report(
+                        station.time,
+                        station.lat,
+                        station.lon,
+                        PLATFORM,
+                        station.identifier,
+                        sounding_values(levels, channels),
+                        period_about(message),
                     )
+                    collector.add(path.name, report)
             yield from collector.granules()
     yield from collector.granules(rest=True)
 
 
-def decode(data: bytes) -> list[tuple[Station, np.ndarray]]:
-    """Who, where, when, and the levels ``(n, 8)`` of every subset of a message: pressure (Pa), whether it is the
-    surface, geopotential (m2 s-2), temperature, dew point (K), humidity (%), wind direction (degrees) and speed."""
-    return [(station(subset), _levels(subset)) for subset in elements.subsets(data, _WANTED)]
+def decode_soundings(data: bytes) -> list[tuple[ReportingStation, np.ndarray]]:
+    """Decode every subset of a message to its station and its levels ``(n, 8)``.
+
+    The columns are pressure (Pa), whether the level is the surface, geopotential (m2 s-2),
+    temperature and dew point (K), humidity (%), wind direction (degrees) and speed (m s-1).
+    """
+    return [
+        (reporting_station(subset), _levels(subset)) for subset in element_subsets(data, _ELEMENTS)
+    ]
 
 
-def _levels(subset: elements.Subset) -> np.ndarray:
-    """The levels of a subset. One begins with its pressure; its significance may stand before it or after."""
+def _levels(subset: Subset) -> np.ndarray:
+    """Return the levels ``(n, 8)`` of a subset.
+
+    One begins with its pressure; its significance may stand before it or after.
+    """
     rows: list[list[float]] = []
     surface = np.nan
     for name, value in subset:
@@ -111,16 +138,17 @@ def _levels(subset: elements.Subset) -> np.ndarray:
         elif name in _QUANTITIES and rows:
             quantity, factor = _QUANTITIES[name]
             column = _LEVEL.index(quantity)
-            if rows[-1][column] != rows[-1][column]:
+            if rows[-1][column] != rows[-1][column]:  # still NaN: the first value counts
                 rows[-1][column] = factor * value
     return np.array(rows, float).reshape(-1, len(_LEVEL))
 
 
-def sounding(levels: np.ndarray, channels: Sequence[str]) -> np.ndarray:
-    """Values of ``channels`` (m,) from the ``levels`` of a report as :func:`decode` gives them.
+def sounding_values(levels: np.ndarray, channels: Sequence[str]) -> np.ndarray:
+    """Compute the values ``(channel,)`` of a report from its ``levels`` ``(n, 8)``.
 
-    What is reported below the ground, extrapolated, is not used; neither are winds of impossible speed or direction.
-    Humidity is that of the dew point, or else the one reported, at the levels that have it, and interpolated thence.
+    ``levels`` are as :func:`decode_soundings` gives them. What is reported below the ground,
+    extrapolated, is not used; neither are winds of impossible speed or direction. Humidity is that
+    of the dew point, or else the one reported, at the levels that have it, and interpolated thence.
     """
     pressure, surface, geopotential, temperature, dew_point, humidity, direction, speed = levels.T
     grounds = pressure[surface == 1] if (surface == 1).any() else pressure[np.isfinite(temperature)]
@@ -140,10 +168,10 @@ def sounding(levels: np.ndarray, channels: Sequence[str]) -> np.ndarray:
         "V": v,
         "R": np.where(np.isfinite(of_dew_point), of_dew_point, reported),
     }
-    found = at_levels(
+    interpolated = sounding_at(
         np.array(PRESSURE_LEVELS, float),
         pressure / 100.0,
         {name: np.where(above, values, np.nan) for name, values in quantities.items()},
     )
     names = [_NAME.fullmatch(name) for name in channels]
-    return np.array([found[name[1]][PRESSURE_LEVELS.index(int(name[2]))] for name in names])
+    return np.array([interpolated[name[1]][PRESSURE_LEVELS.index(int(name[2]))] for name in names])

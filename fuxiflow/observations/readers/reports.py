@@ -1,4 +1,7 @@
-"""What readers of reports share: stations, ships, soundings and occultations have no swath, and many share a file."""
+"""Shared parts of the readers of reports: stations, ships, soundings and occultations.
+
+Reports have no swath, and many share a file.
+"""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -9,22 +12,113 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from fuxiflow.observations import bufr, footprint_table
-from fuxiflow.observations.bufr import Decoder, Failure, Message
-from fuxiflow.observations.readers import granule
-from fuxiflow.observations.readers.granule import Granule
+from fuxiflow.observations import footprint_table
+from fuxiflow.observations.bufr_elements import Subset
+from fuxiflow.observations.bufr_messages import BufrMessage, read_messages
+from fuxiflow.observations.clocks import time_of_date
+from fuxiflow.observations.decoding_process import DecodingFailure, DecodingProcess
+from fuxiflow.observations.readers.granule import Granule, footprints_of_granule
 from fuxiflow.observations.rejection_codes import Reason
 
 DAY = np.timedelta64(1, "D")
 ROWS = 10_000
-"""Reports that share a granule: many files hold a single one, and a table for each would cost more than they do."""
+"""Reports that share a granule: many files hold a single one, and a table for each would cost more
+than they do."""
+
+_CLOCK = ("year", "month", "day", "hour", "minute", "second")
+_NUMBERS = ("marineObservingPlatformIdentifier", "buoyOrPlatformIdentifier")
+_TEXTS = (
+    "shipOrMobileLandStationIdentifier",
+    "stationaryBuoyPlatformIdentifierEGCManBuoys",
+    "wigosLocalIdentifierCharacter",
+    "stationOrSiteName",
+    "longStationName",
+)
+_WIGOS = (
+    "wigosIdentifierSeries",
+    "wigosIssuerOfIdentifier",
+    "wigosIssueNumber",
+    "wigosLocalIdentifierCharacter",
+)
+# Names that many go by: those of FM 13 (WMO-No. 306, Volume I.1) for want of a call sign, and
+# masked call signs.
+_SHARED_NAMES = frozenset({"SHIP", "PLAT", "RIGG", "BUOY", "TEST", "MASKSTID", "XXXX"})
+STATION_ELEMENTS = frozenset(
+    {*_CLOCK, *_NUMBERS, *_TEXTS, *_WIGOS, "latitude", "longitude", "blockNumber", "stationNumber"}
+)
+"""Elements from which :func:`reporting_station` takes the head of a report."""
+
+
+@dataclass(frozen=True)
+class ReportingStation:
+    """The head of a SYNOP, SHIP, BUOY or TEMP report.
+
+    ``identifier`` is empty where the station has none of its own; ``lat`` and ``lon`` are in
+    degrees, ``time`` is UTC.
+    """
+
+    identifier: str
+    time: np.datetime64
+    lat: float
+    lon: float
+
+    @property
+    def vessel(self) -> str:
+        """``ship`` or ``buoy``: buoys are numbered, ships have call signs."""
+        return "buoy" if self.identifier.isdecimal() else "ship"
+
+
+def reporting_station(subset: Subset) -> ReportingStation:
+    """Return the head of the report in a subset.
+
+    The first of each element counts; later ones are of levels or of other moments.
+    """
+    head: dict[str, float | str] = {}
+    for name, value in subset:
+        if name in STATION_ELEMENTS and name not in head:
+            head[name] = value
+
+    def number(name: str) -> float:
+        return head.get(name, np.nan)
+
+    lat, lon = number("latitude"), number("longitude")
+    time = time_of_date(*map(number, _CLOCK))
+    block, index = number("blockNumber"), number("stationNumber")
+    if block > 0 and index == index:  # unequal to itself where NaN
+        return ReportingStation(f"{block:02.0f}{index:03.0f}", time, lat, lon)
+    numbers = (number(name) for name in _NUMBERS)
+    identifier = next((f"{value:.0f}" for value in numbers if value == value), "")
+    if head.get(_WIGOS[-1]) and not identifier:
+        parts = (f"{number(name):.0f}" for name in _WIGOS[:-1])
+        identifier = "-".join([*parts, str(head[_WIGOS[-1]])])
+    identifier = identifier or next((str(head[name]) for name in _TEXTS if head.get(name)), "")
+    own = "" if identifier.upper() in _SHARED_NAMES else identifier
+    return ReportingStation(own, time, lat, lon)
 
 
 @dataclass(frozen=True)
 class Report:
-    """One report: ``time`` (datetime64, NaT where it is no date), ``lat``, ``lon`` in degrees, its ``platform``, the
-    ``station`` that made it, empty where others go by its name, ``values`` (channel,) and the ``period`` that its time
-    has to lie in; ``reason`` is what the report itself gives for not being used."""
+    """One report, which becomes one footprint.
+
+    Attributes
+    ----------
+    time : np.datetime64
+        UTC, NaT where it is no date.
+    lat, lon : float
+        Degrees.
+    platform : str
+        Name of the platform.
+    station : str
+        The station that made it, empty where others go by its name.
+    values : np.ndarray
+        Values ``(channel,)``.
+    period : tuple[np.datetime64, np.datetime64]
+        First and last time that the report may have.
+    azimuth : float
+        Degrees from north.
+    reason : Reason
+        The reason that the report itself gives for not being used.
+    """
 
     time: np.datetime64
     lat: float
@@ -37,33 +131,34 @@ class Report:
     reason: Reason = Reason.USED
 
 
-def date(
-    year: float, month: float, day: float, hour: float, minute: float, second: float = 0.0
-) -> np.datetime64:
-    """A date to the microsecond from numbers as a message gives them; NaT where they are no date. Seconds may lack."""
-    second = second if np.isfinite(second) else 0.0
-    try:
-        parts = [int(part) for part in (year, month, day, hour, minute)]
-        whole = np.datetime64("{:04d}-{:02d}-{:02d}T{:02d}:{:02d}".format(*parts), "us")
-    except (ValueError, OverflowError):
-        return np.datetime64("NaT", "us")
-    return (
-        whole + np.timedelta64(round(second * 1e6), "us")
-        if 0 <= second < 61
-        else np.datetime64("NaT", "us")
-    )
+def period_about(message: BufrMessage) -> tuple[np.datetime64, np.datetime64]:
+    """Return the first and last time that reports of a message may have: a day about its header's.
 
-
-def about(message: Message) -> tuple[np.datetime64, np.datetime64]:
-    """The times that reports of a message may have: a day about its header's. NaT, which none has, without one."""
+    NaT, which no report has, where the header has no time.
+    """
     time = np.datetime64(message.header.time if message.header else None, "us")
     return time - DAY, time + DAY
 
 
-def footprints(
+def footprints_of_reports(
     reports: Sequence[Report], files: Sequence[str], channels: Sequence[str]
 ) -> pa.Table:
-    """The footprint table of ``reports`` from ``files``, with the reasons that they themselves give."""
+    """Build the footprint table of reports, with the reasons that they themselves give.
+
+    Parameters
+    ----------
+    reports : Sequence[Report]
+        The reports, one or more.
+    files : Sequence[str]
+        Name of the file of each.
+    channels : Sequence[str]
+        Names of their channels.
+
+    Returns
+    -------
+    pa.Table
+        The footprint table, rows in the order of the reports.
+    """
     values = np.stack([report.values for report in reports]).astype(np.float32)
     columns = {
         name: np.array([getattr(report, name) for report in reports], np.float32)
@@ -78,24 +173,28 @@ def footprints(
             [report.period[1] for report in reports],
         )
     )
-    found = granule.footprints(channels, values, columns, (first, last), "", "")
-    rejected = footprint_table.column_values(found, "rejected").copy()
-    refused = rejected == Reason.USED
-    rejected[refused] = np.array([report.reason for report in reports], np.uint8)[refused]
-    found = footprint_table.replace_values(found, footprint_table.values_of(found), rejected)
+    footprints = footprints_of_granule(channels, values, columns, (first, last), "", "")
+    rejected = footprint_table.column_values(footprints, "rejected").copy()
+    good = rejected == Reason.USED
+    rejected[good] = np.array([report.reason for report in reports], np.uint8)[good]
+    footprints = footprint_table.replace_values(
+        footprints, footprint_table.values_of(footprints), rejected
+    )
     for name, texts in (("platform", [report.platform for report in reports]), ("file", files)):
-        found = found.set_column(
-            found.schema.get_field_index(name),
-            found.schema.field(name),
+        footprints = footprints.set_column(
+            footprints.schema.get_field_index(name),
+            footprints.schema.field(name),
             pa.array(texts, pa.string()).dictionary_encode(),
         )
-    return found
+    return footprints
 
 
 @dataclass
-class Collector:
-    """Reports gathered from files into granules of some thousand, and what was refused, told once for each file,
-    reason and message."""
+class ReportCollector:
+    """Reports of many files, gathered into granules of some thousand.
+
+    Refusals are gathered too, and reported once for each file, reason and message.
+    """
 
     channels: Sequence[str]
     reports: list[Report] = field(default_factory=list)
@@ -108,22 +207,42 @@ class Collector:
         self.files.append(file)
 
     def refuse(self, file: str, reason: Reason, message: str, count: int) -> None:
-        """Add ``count`` reports that a file would have had."""
+        """Add a refusal.
+
+        Parameters
+        ----------
+        file : str
+            Name of the file.
+        reason : Reason
+            The reason.
+        message : str
+            More about the reason.
+        count : int
+            Reports that are lost.
+        """
         self.refused[file, reason, message] += count
 
-    def damaged(self, file: str, message: Message, failure: Failure) -> None:
-        """Add a message that cannot be decoded."""
-        self.refuse(
-            file,
-            Reason.UNREADABLE,
-            f"message at octet {message.offset}: {failure.why}",
-            message.subsets,
-        )
+    def refuse_message(self, file: str, message: BufrMessage, why: str) -> None:
+        """Add a message that cannot be decoded.
+
+        Parameters
+        ----------
+        file : str
+            Name of the file.
+        message : BufrMessage
+            The message.
+        why : str
+            The reason why it cannot be decoded.
+        """
+        text = f"message at octet {message.offset}: {why}"
+        self.refuse(file, Reason.UNREADABLE, text, message.subsets)
 
     def granules(self, rest: bool = False) -> Iterator[Granule]:
-        """What is refused so far, and the reports, once there are enough of them or ``rest`` asks for what is left.
+        """Yield the refusals so far, and the reports once there are enough of them.
 
-        Reports come in the order of time and station; of those that share both, the one with most values first."""
+        With ``rest`` all reports that are left are yielded. They come in the order of time and
+        station; of those that share both, the one with most values first.
+        """
         for (file, reason, message), count in self.refused.items():
             yield Granule(file, reason=reason, message=message, count=count)
         self.refused.clear()
@@ -137,39 +256,58 @@ class Collector:
                 times,
             )
         )
-        reports, files = [self.reports[i] for i in order], [self.files[i] for i in order]
-        self.reports, self.files = [], []
-        yield Granule(
-            files[0], footprints=footprints(reports, files, self.channels), count=len(reports)
-        )
+        reports = [self.reports[i] for i in order]
+        files = [self.files[i] for i in order]
+        self.reports = []
+        self.files = []
+        footprints = footprints_of_reports(reports, files, self.channels)
+        yield Granule(files[0], footprints=footprints, count=len(reports))
 
 
-def decoded(
-    path: Path, decoder: Decoder, collector: Collector, category: int
-) -> Iterator[tuple[Message, Any]]:
-    """The messages of ``category`` (BUFR Table A) of a file, decoded; others, damaged ones and files without a message
-    are refused."""
+def messages_of_category(
+    path: Path, process: DecodingProcess, collector: ReportCollector, category: int
+) -> Iterator[tuple[BufrMessage, Any]]:
+    """Decode the messages of one category in a file.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    process : DecodingProcess
+        Decodes a message.
+    collector : ReportCollector
+        Refusals are added to it: of messages of other categories, of damaged ones, and of files
+        without a message.
+    category : int
+        Data category, BUFR Table A.
+
+    Yields
+    ------
+    message : BufrMessage
+        The message.
+    result : Any
+        The result of decoding it.
+    """
     try:
-        found = list(bufr.messages(path))
+        messages = list(read_messages(path))
     except OSError as error:
         collector.refuse(path.name, Reason.UNREADABLE, str(error), 0)
         return
-    if not found:
-        what = "no BUFR message" if path.stat().st_size else "zero bytes"
-        collector.refuse(path.name, Reason.EMPTY, what, 0)
-    for message in found:
+    if not messages:
+        why = "no BUFR message" if path.stat().st_size else "zero bytes"
+        collector.refuse(path.name, Reason.EMPTY, why, 0)
+    for message in messages:
         if message.damage:
-            collector.damaged(path.name, message, Failure(message.damage))
+            collector.refuse_message(path.name, message, message.damage)
         elif message.header and message.header.category != category:
             why = f"BUFR of category {message.header.category}, expected {category}"
             collector.refuse(path.name, Reason.PLATFORM, why, message.subsets)
         elif message.hollow:
-            collector.refuse(
-                path.name, Reason.EMPTY, f"message at octet {message.offset}: no subset", 0
-            )
+            why = f"message at octet {message.offset}: no subset"
+            collector.refuse(path.name, Reason.EMPTY, why, 0)
         else:
-            result = decoder(message.data)
-            if isinstance(result, Failure):
-                collector.damaged(path.name, message, result)
+            result = process(message.data)
+            if isinstance(result, DecodingFailure):
+                collector.refuse_message(path.name, message, result.why)
             else:
                 yield message, result

@@ -1,7 +1,8 @@
-"""Reports from land stations, ships and buoys in WMO BUFR: SYNOP, SHIP, BUOY and what has followed them.
+"""Reports from land stations, ships and buoys in WMO BUFR: SYNOP, SHIP, BUOY and their successors.
 
-Formats: WMO-No. 306, Volume I.2, Part B, Table D: 3-07-005 … 3-07-096 (land), 3-08-003 … 3-08-015 (sea), 3-15-008 and
-3-15-009 (buoys), and the templates of centres, as their elements are looked up by name and not by place.
+Formats: WMO-No. 306, Volume I.2, Part B, Table D: 3-07-005 … 3-07-096 (land), 3-08-003 … 3-08-015
+(sea), 3-15-008 and 3-15-009 (buoys), and the templates of centres, as their elements are looked up
+by name and not by place.
 """
 
 from collections.abc import Iterator, Sequence
@@ -10,11 +11,18 @@ from pathlib import Path
 import numpy as np
 
 from fuxiflow import physics
-from fuxiflow.observations import bufr, elements
-from fuxiflow.observations.readers import reports
-from fuxiflow.observations.readers.granule import Granule, known_channels
-from fuxiflow.observations.readers.reports import Collector, Report
-from fuxiflow.observations.readers.stations import IDENTITY, Station, station
+from fuxiflow.observations.bufr_elements import Subset, element_subsets
+from fuxiflow.observations.decoding_process import DecodingProcess
+from fuxiflow.observations.readers.granule import Granule, channel_indices
+from fuxiflow.observations.readers.reports import (
+    STATION_ELEMENTS,
+    Report,
+    ReportCollector,
+    ReportingStation,
+    messages_of_category,
+    period_about,
+    reporting_station,
+)
 from fuxiflow.observations.rejection_codes import Reason
 
 VARIANTS = ("land", "sea")
@@ -24,20 +32,22 @@ SEA_CHANNELS = (*LAND_CHANNELS, "SST")
 LAND, SEA = 0, 1  # data category, BUFR Table A
 
 SCREEN = (1.0, 40.0)
-"""Heights of thermometers above ground or deck, m, whose readings count as those at 2 m; ships' are high up."""
+"""Heights of thermometers above ground or deck, m, whose readings count as those at 2 m; ships' are
+high up."""
 MAST = (2.0, 60.0)
-"""Heights of anemometers above ground or deck, m, whose readings count, unreduced, as those at 10 m."""
+"""Heights of anemometers above ground or deck, m, whose readings count, unreduced, as those at
+10 m."""
 DEPTH = 5.0
 """Depth in m down to which water is at the temperature of its surface."""
 MAX_SPEED = 150.0
 """m s-1: no wind near the ground was ever as strong."""
-_MEAN = (
-    4.0,
-)  # first-order statistics, code table 0-08-023: what is no mean is no observation of the moment
+# first-order statistics, code table 0-08-023: what is no mean is no observation of the moment
+_MEAN = (4.0,)
 
 _HEIGHTS = frozenset({"heightOfSensorAboveLocalGroundOrDeckOfMarinePlatform", "heightAboveStation"})
 _DEPTHS = frozenset({"depthBelowWaterSurface", "depthBelowSeaWaterSurface"})
-_QUANTITIES = {  # ecCodes' names: what they are
+# quantities by ecCodes' names of elements
+_QUANTITIES = {
     "airTemperatureAt2M": "temperature",
     "airTemperature": "temperature",
     "dewpointTemperatureAt2M": "dew_point",
@@ -52,61 +62,84 @@ _QUANTITIES = {  # ecCodes' names: what they are
     "oceanographicWaterTemperature": "water",
     "seaSurfaceTemperature": "water",
 }
-_PLACES = dict.fromkeys(("temperature", "dew_point", "humidity"), SCREEN) | dict.fromkeys(
+_HEIGHT_LIMITS = dict.fromkeys(("temperature", "dew_point", "humidity"), SCREEN) | dict.fromkeys(
     ("direction", "speed"), MAST
 )
-NAMES = tuple(dict.fromkeys(_QUANTITIES.values()))
-_WANTED = (
-    IDENTITY | _HEIGHTS | _DEPTHS | frozenset({"firstOrderStatistics"}) | frozenset(_QUANTITIES)
+QUANTITIES = tuple(dict.fromkeys(_QUANTITIES.values()))
+"""Quantities that are read from reports, in SI units and degrees; humidity in %."""
+_ELEMENTS = (
+    STATION_ELEMENTS
+    | _HEIGHTS
+    | _DEPTHS
+    | frozenset({"firstOrderStatistics"})
+    | frozenset(_QUANTITIES)
 )
 
 
 def read(
     variant: str, files: Sequence[Path], platforms: Sequence[str], channels: Sequence[str]
 ) -> Iterator[Granule]:
-    """Land stations, platform ``land``, or what is at ``sea``, platforms ``ship`` and ``buoy``; see
-    :func:`fuxiflow.observations.readers.read`."""
-    category, known = (LAND, LAND_CHANNELS) if variant == "land" else (SEA, SEA_CHANNELS)
-    chosen = known_channels(channels, known, "surface reports have")
-    collector = Collector(channels)
-    with bufr.Decoder(decode) as decoder:
+    """Read reports from land (platform ``land``) or from sea (platforms ``ship`` and ``buoy``).
+
+    Parameters
+    ----------
+    variant : str
+        One of :data:`VARIANTS`.
+    files, platforms, channels
+        See :func:`fuxiflow.observations.readers.read`. Channels are :data:`LAND_CHANNELS` or
+        :data:`SEA_CHANNELS`.
+
+    Yields
+    ------
+    Granule
+        Reports of many files each.
+    """
+    category, available = (LAND, LAND_CHANNELS) if variant == "land" else (SEA, SEA_CHANNELS)
+    indices = channel_indices(channels, available, "surface reports have")
+    collector = ReportCollector(channels)
+    with DecodingProcess(decode_surface_reports) as process:
         for path in map(Path, files):
-            found = [
-                (place, raw, reports.about(message))
-                for message, result in reports.decoded(path, decoder, collector, category)
-                for place, raw in result
+            decoded = [
+                (station, observed, period_about(message))
+                for message, reports in messages_of_category(path, process, collector, category)
+                for station, observed in reports
             ]
-            values = convert(np.array([raw for _, raw, _ in found]).reshape(-1, len(NAMES)))[
-                :, chosen
-            ]
-            for (place, _, period), row in zip(found, values, strict=True):
-                platform = "land" if category == LAND else place.vessel
+            table = np.array([observed for _, observed, _ in decoded]).reshape(-1, len(QUANTITIES))
+            values = channel_values(table)[:, indices]
+            for (station, _, period), row in zip(decoded, values, strict=True):
+                platform = "land" if category == LAND else station.vessel
                 if platform not in platforms:
-                    collector.refuse(
-                        path.name,
-                        Reason.PLATFORM,
-                        f"{platform}, expected {', '.join(platforms)}",
-                        1,
-                    )
+                    why = f"{platform}, expected {', '.join(platforms)}"
+                    collector.refuse(path.name, Reason.PLATFORM, why, 1)
                     continue
-                collector.add(
-                    path.name,
-                    Report(
-                        place.time, place.lat, place.lon, platform, place.identifier, row, period
-                    ),
+                report = Report(
+                    station.time,
+                    station.lat,
+                    station.lon,
+                    platform,
+                    station.identifier,
+                    row,
+                    period,
                 )
+                collector.add(path.name, report)
             yield from collector.granules()
     yield from collector.granules(rest=True)
 
 
-def decode(data: bytes) -> list[tuple[Station, tuple[float, ...]]]:
-    """Where, when and what (:data:`NAMES`, SI units) of every subset of a message."""
-    return [(station(subset), observed(subset)) for subset in elements.subsets(data, _WANTED)]
+def decode_surface_reports(data: bytes) -> list[tuple[ReportingStation, tuple[float, ...]]]:
+    """Decode every subset of a message to its station and the values of :data:`QUANTITIES`."""
+    return [
+        (reporting_station(subset), observed_quantities(subset))
+        for subset in element_subsets(data, _ELEMENTS)
+    ]
 
 
-def observed(subset: elements.Subset) -> tuple[float, ...]:
-    """The first value of each of :data:`NAMES` that is one of the moment, and at a height or depth that will do."""
-    found: dict[str, float] = {}
+def observed_quantities(subset: Subset) -> tuple[float, ...]:
+    """Return the first usable value of each of :data:`QUANTITIES`, NaN where there is none.
+
+    A value is usable when it is of the moment, and at a height or depth that will do.
+    """
+    observed: dict[str, float] = {}
     height = depth = statistics = np.nan
     for name, value in subset:
         if name in _HEIGHTS:
@@ -117,23 +150,24 @@ def observed(subset: elements.Subset) -> tuple[float, ...]:
             statistics = value
         elif (
             name in _QUANTITIES
-            and value == value
+            and value == value  # not NaN
             and (statistics != statistics or statistics in _MEAN)
         ):
             quantity = _QUANTITIES[name]
-            low, high = _PLACES.get(quantity, (-np.inf, np.inf))
+            low, high = _HEIGHT_LIMITS.get(quantity, (-np.inf, np.inf))
             too_deep = quantity == "water" and depth > DEPTH
-            if quantity not in found and not (height < low or height > high or too_deep):
-                found[quantity] = value
-    return tuple(found.get(name, np.nan) for name in NAMES)
+            if quantity not in observed and not (height < low or height > high or too_deep):
+                observed[quantity] = value
+    return tuple(observed.get(name, np.nan) for name in QUANTITIES)
 
 
-def convert(raw: np.ndarray) -> np.ndarray:
-    """Values ``(n, channel)`` of :data:`SEA_CHANNELS` from ``raw`` ``(n, name)`` of :data:`NAMES`.
+def channel_values(table: np.ndarray) -> np.ndarray:
+    """Convert quantities ``(n, quantity)`` to values ``(n, channel)`` of :data:`SEA_CHANNELS`.
 
-    Humidity is that of the dew point, or else the one reported; winds of impossible speed or direction are missing.
+    ``table`` has the columns :data:`QUANTITIES`. Humidity is that of the dew point, or else the one
+    reported; winds of impossible speed or direction are missing.
     """
-    temperature, dew_point, humidity, direction, speed, pressure, sea_level, water = raw.T
+    temperature, dew_point, humidity, direction, speed, pressure, sea_level, water = table.T
     with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
         of_dew_point = physics.relative_humidity_of_dew_point(dew_point, temperature)
         reported = physics.relative_humidity_of_reported(humidity, temperature)

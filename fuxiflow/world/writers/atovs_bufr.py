@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
+from fuxiflow.observations.bufr_messages import BUFR_SATELLITES
 from fuxiflow.observations.orbits import EPOCH, Swath
-from fuxiflow.observations.satellites import BUFR_SATELLITES
 from fuxiflow.world.writers import bufr
 
 MINUTES = 45

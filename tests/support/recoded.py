@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import eccodes
 import numpy as np
 
-from tests.bufr_files import element_keys
+from tests.support.bufr_files import element_keys
 
 Values = dict[str, float | str | None]
 """Of one subset by key with its rank in the subset, "#2#pressure"; None where missing."""

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from fuxiflow.observations import footprint_table, readers
-from fuxiflow.observations.readers import atms_sdr
-from fuxiflow.observations.readers.bufr_footprints import INSTRUMENTS
+from fuxiflow.observations.readers.bufr_instruments import INSTRUMENTS
+from fuxiflow.observations.readers.granule import granule_of_file
 from fuxiflow.observations.rejection_codes import Reason
 from tests.helpers import realdata
 from tests.support.atms_sdr_files import POSITIONS, SCALE, swath, write_pair
@@ -207,12 +207,28 @@ def test_unknown_readers_and_channels_list_the_known():
 
 def test_modules_declare_their_variants():
     assert {
-        name.partition(".")[2] for name in readers.known() if name.startswith("bufr_sounder.")
+        name.partition(".")[2]
+        for name in readers.reader_names()
+        if name.startswith("bufr_sounder.")
     } == set(INSTRUMENTS)
     assert {"atms_sdr", "atms_l1b", "surface.land", "noaa_klm.amsua", "fy3_hdf5.mwhs2"} <= set(
-        readers.known()
+        readers.reader_names()
     )
-    assert not {"granule", "level1", "surface", "bufr_sounder", "aapp_l1c"} & set(readers.known())
+    assert not {"granule", "reports", "surface", "bufr_sounder", "aapp_l1c"} & set(
+        readers.reader_names()
+    )
+
+
+def test_a_refused_file_is_a_granule_with_its_reason():
+    def fails():
+        raise OSError("damaged")
+
+    granule = granule_of_file("a.hdf", None, fails)
+    assert (granule.reason.label, granule.message, granule.count) == (
+        "unreadable",
+        "OSError: damaged",
+        0,
+    )
 
 
 def test_find_separates_files_by_name(tmp_path):
@@ -226,34 +242,11 @@ def test_find_separates_files_by_name(tmp_path):
     ]
     for name in names:
         (tmp_path / name).touch()
-    matching, others = readers.find(tmp_path, "{SATMS,GATMO}_j01_*.h5")
+    matching, others = readers.find_files(tmp_path, "{SATMS,GATMO}_j01_*.h5")
     assert [path.name for path in matching] == ["SATMS_j01_1.h5", "GATMO_j01_1.h5"]
     assert [path.name for path in others] == ["SATMS_npp_1.h5"]
     with pytest.raises(FileNotFoundError, match="outage"):
-        readers.find(tmp_path / "absent", "*")
-
-
-@pytest.mark.parametrize(
-    ("day", "seconds"),
-    [
-        ("2012-06-30T23:59:59", 34),
-        ("2012-07-01", 35),
-        ("2015-07-01", 36),
-        ("2016-12-31T23:59:59", 36),
-        ("2017-01-01", 37),
-        ("2023-02-01", 37),
-    ],
-)
-def test_leap_seconds(day, seconds):
-    time = np.datetime64(day, "us")
-    tai = (time - np.datetime64("1958-01-01", "us")).astype(int) + seconds * 1_000_000
-    assert atms_sdr.utc(np.array([tai]))[0] == time
-
-
-def test_times_before_any_atms_are_refused():
-    assert np.isnat(atms_sdr.utc(np.array([-993]))[0])
-    with pytest.raises(ValueError, match="before 2009"):
-        atms_sdr.utc(np.array([1_000_000]))
+        readers.find_files(tmp_path / "absent", "*")
 
 
 def real_pair():

@@ -6,7 +6,8 @@ from datetime import datetime
 
 import pytest
 
-from fuxiflow.observations import bufr
+from fuxiflow.observations import bufr_messages
+from fuxiflow.observations.decoding_process import DecodingProcess
 from tests.helpers import realdata
 
 HEADER = b"\x01\r\r\n123\r\r\nISMD01 EGRR 181200\r\r\n"
@@ -32,13 +33,13 @@ def message(subsets=3, descriptors=(301001, 12101), body=b"", edition=4):
 def split(tmp_path, data):
     path = tmp_path / "x.bufr"
     path.write_bytes(data)
-    return list(bufr.messages(path))
+    return list(bufr_messages.read_messages(path))
 
 
 @pytest.mark.parametrize("edition", [3, 4])
 def test_header(tmp_path, edition):
     (found,) = split(tmp_path, message(edition=edition))
-    assert found.header == bufr.Header(
+    assert found.header == bufr_messages.BufrHeader(
         edition,
         98,
         3,
@@ -99,15 +100,15 @@ def test_a_cut_file_ends_in_a_damaged_message(tmp_path):
 @pytest.mark.parametrize("edition", [3, 4])
 def test_a_message_cut_anywhere_has_its_header_or_none(tmp_path, edition):
     whole = message(edition=edition)
-    expected = bufr.Message(0, whole).header
-    cut = [bufr.Message(0, whole[:size], "cut").header for size in range(len(whole))]
+    expected = bufr_messages.BufrMessage(0, whole).header
+    cut = [bufr_messages.BufrMessage(0, whole[:size], "cut").header for size in range(len(whole))]
     assert set(map(repr, cut)) == {repr(None), repr(expected)}
     assert cut[:35] == [None] * 35
 
 
 def work(data):
-    """What a message's number of subsets says: sleep, die or answer."""
-    subsets = bufr.Message(0, data).subsets
+    """Sleep, die or answer, as the message's number of subsets says."""
+    subsets = bufr_messages.BufrMessage(0, data).subsets
     if subsets == 1:
         os.abort()
     if subsets == 2:
@@ -120,7 +121,9 @@ def work(data):
 def test_death_and_hanging_cost_one_message(tmp_path):
     path = tmp_path / "x.bufr"
     path.write_bytes(b"".join(map(message, [7, 1, 8, 2, 9, 3, 10])) + message(11)[:-1])
-    found = [result for _, result in bufr.decode(bufr.messages(path), work, timeout=1.0)]
+    with DecodingProcess(work, timeout=1.0) as process:
+        messages = bufr_messages.read_messages(path)
+        found = [result for _, result in bufr_messages.decode_messages(messages, process)]
     assert found[::2] == [7, 8, 9, 10]
     assert [failure.why for failure in found[1::2]] == [
         "decoding crashed (signal 6)",
@@ -135,7 +138,7 @@ def test_death_and_hanging_cost_one_message(tmp_path):
     [("atms_201", 2, 189), ("amsa_55", 6, 660), ("iasi_241", 4, 59), ("pdbufr_temp", 420, 420)],
 )
 def test_real_files(name, messages, subsets):
-    found = list(bufr.messages(realdata(f"bufr/{name}.bufr")))
+    found = list(bufr_messages.read_messages(realdata(f"bufr/{name}.bufr")))
     assert (len(found), sum(m.subsets for m in found)) == (messages, subsets)
     assert not any(m.damage for m in found)
     assert all(m.header.time for m in found)
@@ -146,7 +149,7 @@ def test_real_files(name, messages, subsets):
 )
 def test_a_real_message_with_a_broken_start_is_told(tmp_path, name):
     """Short ones too, most of whose octets could be text."""
-    parts = [m.data for m in bufr.messages(realdata(f"bufr/{name}.bufr"))][:40]
+    parts = [m.data for m in bufr_messages.read_messages(realdata(f"bufr/{name}.bufr"))][:40]
     broken = [b"XUFR" + data[4:] for data in parts]
     alternating = [
         HEADER + data + b"\r\r\n\x03" for pair in zip(parts, broken, strict=True) for data in pair

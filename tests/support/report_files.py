@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from fuxiflow.observations.readers.granule import Granule
-from tests.bufr_files import element_keys
+from tests.support.bufr_files import element_keys
 
 LAND, SHIP, BUOY, TEMP, OCCULTATION = 307080, 308009, 315009, 309052, 310026
 SENSOR = "heightOfSensorAboveLocalGroundOrDeckOfMarinePlatform"

@@ -1,10 +1,13 @@
-"""The elements of a BUFR message, decoded by ecCodes: all as a matrix, or those wanted of each subset in their order.
+"""Decode the elements of a BUFR message with ecCodes.
 
-Footprints have equal elements in all subsets of a message: :func:`matrix` gives them at once. Reports differ from
-subset to subset, and the order tells what an element is of: of the level, the height or the period that stands before
-it; these are :func:`subsets`. pdbufr, which knows this too, takes 1.3 times as long for elements by name, and 5 times
-with its reader of stations, which looks at heights. To be called in a process of its own, a
-:class:`fuxiflow.observations.bufr.Decoder`: ecCodes may crash on damaged messages.
+Footprints have equal elements in all subsets of a message: :func:`element_matrix` gives them at
+once. Reports differ from subset to subset, and the order tells what an element is of: of the level,
+the height or the period that stands before it; :func:`element_subsets` keeps that order. pdbufr,
+which knows this too, takes 1.3 times as long for elements by name, and 5 times with its reader of
+stations, which looks at heights.
+
+To be called in a :class:`fuxiflow.observations.decoding_process.DecodingProcess`: ecCodes may crash
+on damaged messages.
 """
 
 from collections import Counter
@@ -17,10 +20,11 @@ from typing import Any
 import eccodes
 import numpy as np
 
-from fuxiflow.observations.bufr import Message
+from fuxiflow.observations.bufr_messages import BufrMessage
 
 Subset = list[tuple[str, float | str]]
-"""Names of WMO Table B as ecCodes abbreviates them, with values in SI units (NaN where missing) or texts."""
+"""Elements of one subset in their order: names of WMO Table B as ecCodes abbreviates them, with
+values in SI units (NaN where missing) or texts."""
 
 TEXTS = frozenset(
     {
@@ -31,19 +35,24 @@ TEXTS = frozenset(
         "longStationName",
     }
 )
+"""Elements whose values are texts."""
 _MISSING = -1e99  # ecCodes gives -1e100
 _REPLICATIONS = (
     "delayedDescriptorReplicationFactor",
     "shortDelayedDescriptorReplicationFactor",
     "extendedDelayedDescriptorReplicationFactor",
 )
+# Asking ecCodes for all keys takes longer than decoding, and files repeat few kinds of messages.
 _LAYOUTS = 500
 _layouts: dict[Hashable, Any] = {}
 
 
 @contextmanager
 def _unpacked(data: bytes, **keys: int) -> Iterator[int]:
-    """ecCodes' handle of a message, decoded with ``keys`` set; ecCodes' errors when it cannot be decoded."""
+    """Open a message, set ``keys``, decode it and yield ecCodes' handle.
+
+    ecCodes' errors when it cannot be decoded.
+    """
     handle = eccodes.codes_new_from_message(data)
     try:
         for key, value in (keys | {"unpack": 1}).items():
@@ -54,7 +63,7 @@ def _unpacked(data: bytes, **keys: int) -> Iterator[int]:
 
 
 def _keys(handle: int) -> Iterator[str]:
-    """The keys of a decoded message in their order."""
+    """Yield the keys of a decoded message in their order."""
     iterator = eccodes.codes_bufr_keys_iterator_new(handle)
     try:
         while eccodes.codes_bufr_keys_iterator_next(iterator):
@@ -68,20 +77,20 @@ def _is_element(key: str) -> bool:
 
 
 def _tables(handle: int) -> tuple[int, ...]:
-    """The versions of the tables that say what the descriptors mean."""
+    """Return the versions of the tables that define the descriptors, and their centre."""
     names = ("masterTablesVersionNumber", "localTablesVersionNumber", "bufrHeaderCentre")
     return tuple(eccodes.codes_get_long(handle, name) for name in names)
 
 
 def _replications(handle: int) -> Iterator[np.ndarray]:
-    """The delayed replication factors of each kind, empty where there are none: how often is what repeated."""
+    """Yield the delayed replication factors of each of the three kinds, empty where absent."""
     for name in _REPLICATIONS:
         defined = eccodes.codes_is_defined(handle, name)
         yield eccodes.codes_get_long_array(handle, name) if defined else np.zeros(0, int)
 
 
-def _remembered(key: Hashable, make: Callable[[], Any]) -> Any:
-    """The layout of a kind of message, made when the first one comes."""
+def _cached_layout(key: Hashable, make: Callable[[], Any]) -> Any:
+    """Return the layout of a kind of message, made when the first one comes."""
     if key not in _layouts:
         if len(_layouts) >= _LAYOUTS:
             _layouts.clear()
@@ -89,11 +98,23 @@ def _remembered(key: Hashable, make: Callable[[], Any]) -> Any:
     return _layouts[key]
 
 
-def matrix(data: bytes) -> tuple[list[int], np.ndarray]:
-    """Element descriptors (FXXYYY as integers) of one subset in their order, and values ``(subset, element)`` float64.
+def element_matrix(data: bytes) -> tuple[list[int], np.ndarray]:
+    """Decode a message whose subsets have equal elements.
 
-    Missing values are NaN; characters stand as numbers without meaning. ValueError when subsets differ in their
-    elements, ecCodes' errors when the message cannot be decoded.
+    Returns
+    -------
+    descriptors : list[int]
+        Element descriptors (FXXYYY as integers) of one subset in their order.
+    values : np.ndarray
+        Values ``(subset, element)``, float64, in the units of WMO Table B. Missing values are NaN;
+        characters stand as numbers without meaning.
+
+    Raises
+    ------
+    ValueError
+        When subsets differ in their elements.
+    eccodes.CodesInternalError
+        When the message cannot be decoded.
     """
     with _unpacked(data) as handle:
         count = eccodes.codes_get(handle, "numberOfSubsets")
@@ -102,12 +123,12 @@ def matrix(data: bytes) -> tuple[list[int], np.ndarray]:
         # compressed data share their factors, others have them subset by subset
         factors = [
             row
-            for found in _replications(handle)
-            for row in (found[:, None] if len(found) % count else found.reshape(count, -1).T)
+            for kind in _replications(handle)
+            for row in (kind[:, None] if len(kind) % count else kind.reshape(count, -1).T)
         ]
         if rest or any((row != row[0]).any() for row in factors):
             raise ValueError("subsets differ in their elements")
-        kind = (
+        key = (
             "matrix",
             *_tables(handle),
             eccodes.codes_get(handle, "compressedData"),
@@ -115,85 +136,96 @@ def matrix(data: bytes) -> tuple[list[int], np.ndarray]:
             tuple(int(row[0]) for row in factors),
             eccodes.codes_get_long_array(handle, "unexpandedDescriptors").tobytes(),
         )
-        layout = _remembered(kind, lambda: _descriptors(handle, width))
+        descriptors = _cached_layout(key, lambda: _descriptors(handle, width))
     values = values.reshape(count, width)
     values[values < _MISSING] = np.nan
-    return layout, values
+    return descriptors, values
 
 
 def _descriptors(handle: int, width: int) -> list[int]:
-    """Descriptors of the ``width`` elements of a subset."""
-    elements = (key for key in _keys(handle) if _is_element(key))
-    found = [int(eccodes.codes_get(handle, f"{key}->code")) for key in islice(elements, width)]
-    if len(found) != width:
+    """Return the descriptors of the ``width`` elements of a subset."""
+    elements = islice((key for key in _keys(handle) if _is_element(key)), width)
+    descriptors = [int(eccodes.codes_get(handle, f"{key}->code")) for key in elements]
+    if len(descriptors) != width:
         raise ValueError(
-            f"{width} values for {len(found)} elements: quality information is not supported"
+            f"{width} values for {len(descriptors)} elements: quality information is not supported"
         )
-    return found
+    return descriptors
 
 
-def subsets(data: bytes, wanted: frozenset[str]) -> list[Subset]:
-    """The elements called ``wanted`` of every subset of a message; ecCodes' errors when it cannot be decoded."""
-    header = Message(0, data).header
+def element_subsets(data: bytes, names: frozenset[str]) -> list[Subset]:
+    """Decode the elements called ``names`` of every subset of a message.
+
+    ValueError or ecCodes' errors when it cannot be decoded.
+    """
+    header = BufrMessage(0, data).header
     if header is None:
         raise ValueError("sections 1 and 3 cannot be decoded")
     with _unpacked(data, skipExtraKeyAttributes=1) as handle:
-        kind = (
+        key = (
             "subsets",
-            wanted,
+            names,
             header.descriptors,
             header.subsets,
             header.compressed,
             *_tables(handle),
             *(tuple(factors.tolist()) for factors in _replications(handle)),
         )
-        layout = _remembered(kind, lambda: _layout(handle, wanted))
-        found = list(
+        layout = _cached_layout(key, lambda: _layout(handle, names))
+        subsets = list(
             _compressed(handle, layout, header.subsets)
             if header.compressed
             else _plain(handle, layout)
         )
-    if len(found) != header.subsets:
-        raise ValueError(f"{len(found)} subsets, its header says {header.subsets}")
-    return found
+    if len(subsets) != header.subsets:
+        raise ValueError(f"{len(subsets)} subsets, its header says {header.subsets}")
+    return subsets
 
 
 @dataclass(frozen=True)
 class _Layout:
-    """The wanted elements of each subset, or of all where they are compressed: name, rank from 0 among those of its
-    name, and the same with those counted that follow an operator with a bit map; and how many there are both ways."""
+    """The places of selected elements in a message.
+
+    ``subsets`` has a list of elements for each subset, or one for all where they are compressed.
+    An element is its name, its rank from 0 among those of its name, and its rank when those are
+    counted too that follow an operator with a bit map. ``counts`` and ``all_counts`` say how many
+    there are of each name, counted both ways.
+    """
 
     subsets: list[list[tuple[str, int, int]]]
     counts: Counter
     all_counts: Counter
 
 
-def _layout(handle: int, wanted: frozenset[str]) -> _Layout:
-    """The layout of a decoded message. What follows an operator with a bit map, such as 2-22-000, is left out: it is
-    about elements, none itself. ecCodes ranks it among them; their values hold it in some cases."""
-    found: list[list[tuple[str, int, int]]] = []
+def _layout(handle: int, names: frozenset[str]) -> _Layout:
+    """Find the elements called ``names`` of a decoded message.
+
+    Elements after an operator with a bit map, such as 2-22-000, are left out: they describe other
+    elements. ecCodes ranks them among the others, and in some cases their values are there too.
+    """
+    subsets: list[list[tuple[str, int, int]]] = []
     counts, all_counts = Counter(), Counter()
     about_data = False
     for key in _keys(handle):
         if key == "subsetNumber":
-            found.append([])
+            subsets.append([])
             about_data = False
         elif key == "operator":
             about_data = True
         elif _is_element(key):
             name = key.rpartition("#")[2]
-            if not found:
-                found.append([])
-            if name in wanted:
+            if not subsets:  # a single subset has no number
+                subsets.append([])
+            if name in names:
                 if not about_data:
-                    found[-1].append((name, counts[name], all_counts[name]))
+                    subsets[-1].append((name, counts[name], all_counts[name]))
                     counts[name] += 1
                 all_counts[name] += 1
-    return _Layout(found, counts, all_counts)
+    return _Layout(subsets, counts, all_counts)
 
 
 def _value(handle: int, name: str) -> Sequence[float | str]:
-    """The one value of an element that a message has once: a fifth of the time that an array takes."""
+    """Return the value of an element that a message has once; five times as fast as an array."""
     if name in TEXTS:
         return [eccodes.codes_get_string(handle, name).strip().strip("\0\xff")]
     value = eccodes.codes_get_double(handle, name)
@@ -201,7 +233,7 @@ def _value(handle: int, name: str) -> Sequence[float | str]:
 
 
 def _values(handle: int, key: str) -> Sequence[float | str]:
-    """All values of a key: texts stripped, numbers with NaN where missing."""
+    """Return all values of a key: texts stripped, numbers with NaN where missing."""
     if key.rpartition("#")[2] in TEXTS:
         return [
             value.strip().strip("\0\xff") for value in eccodes.codes_get_string_array(handle, key)
@@ -211,7 +243,10 @@ def _values(handle: int, key: str) -> Sequence[float | str]:
 
 
 def _plain(handle: int, layout: _Layout) -> Iterator[Subset]:
-    """Subsets one after the other: a name's values of all of them lie in one array."""
+    """Yield subsets that are stored one after the other.
+
+    The values of one name lie in one array for all subsets.
+    """
     values = {
         name: _value(handle, name)
         if count == layout.all_counts[name] == 1
@@ -231,7 +266,27 @@ def _plain(handle: int, layout: _Layout) -> Iterator[Subset]:
 
 
 def _compressed(handle: int, layout: _Layout, count: int) -> Iterator[Subset]:
-    """Subsets of equal structure: each element holds the values of all subsets, or one value that they share."""
+    """Yield the subsets of compressed data, which have equal elements.
+
+    Parameters
+    ----------
+    handle : int
+        ecCodes' handle of the decoded message.
+    layout : _Layout
+        Its elements, of the one structure that all subsets share.
+    count : int
+        The number of subsets. An element has a value for each, or one that they share.
+
+    Yields
+    ------
+    Subset
+        The elements of one subset.
+
+    Raises
+    ------
+    ValueError
+        When an element has another number of values.
+    """
     names, columns = [], []
     for name, _, rank in layout.subsets[0] if layout.subsets else []:
         values = _values(handle, f"#{rank + 1}#{name}")

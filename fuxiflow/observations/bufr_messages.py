@@ -1,0 +1,226 @@
+"""Split files of WMO BUFR into messages and read their headers, without ecCodes.
+
+Format: WMO Manual on Codes, WMO-No. 306, Volume I.2, Part B, FM 94 BUFR editions 2 to 4. Files may
+hold GTS bulletin headers (WMO-No. 386, Attachment II-15), record markers and padding about their
+messages.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from fuxiflow.observations.decoding_process import DecodingFailure, DecodingProcess
+
+BUFR_SATELLITES = {
+    3: "Metop-B",
+    4: "Metop-A",
+    5: "Metop-C",
+    41: "CHAMP",
+    42: "TerraSAR-X",
+    43: "TanDEM-X",
+    44: "PAZ",
+    66: "Sentinel-6A",
+    67: "Sentinel-6B",
+    206: "NOAA-15",
+    207: "NOAA-16",
+    208: "NOAA-17",
+    209: "NOAA-18",
+    223: "NOAA-19",
+    224: "Suomi-NPP",
+    225: "NOAA-20",
+    226: "NOAA-21",
+    246: "DMSP-F13",
+    247: "DMSP-F14",
+    248: "DMSP-F15",
+    249: "DMSP-F16",
+    265: "CICERO",
+    266: "CICERO",
+    267: "GNOMES",
+    268: "GNOMES",
+    269: "Spire",
+    285: "DMSP-F17",
+    286: "DMSP-F18",
+    287: "DMSP-F19",
+    421: "OceanSat-2",
+    520: "FY-3A",
+    521: "FY-3B",
+    522: "FY-3C",
+    523: "FY-3D",
+    524: "FY-3E",
+    525: "FY-3F",
+    526: "FY-3G",
+    722: "GRACE-A",
+    723: "GRACE-B",
+    784: "Aqua",
+    786: "C/NOFS",
+    803: "GRACE-FO",
+    804: "GRACE-FO",
+    820: "SAC-C",
+    825: "KOMPSAT-5",
+    **{740 + i: "COSMIC-1" for i in range(6)},
+    **dict.fromkeys((*range(724, 730), *range(750, 756)), "COSMIC-2"),
+}
+"""Names in WMO OSCAR of the satellite identifiers of messages (element 0-01-007).
+
+WMO-No. 306, Volume I.2, common code table C-5. COSMIC's, GRACE-FO's and those of the companies
+GeoOptics, PlanetiQ and Spire go by their mission.
+"""
+
+_START, _END = b"BUFR", b"7777"
+_EDITIONS = (b"\2", b"\3", b"\4")
+_SHORTEST = 8 + 17 + 7 + 4 + 4  # octets of sections 0, 1, 3, 4 and 5 in their shortest forms
+_MARKERS = 16  # octets of Fortran record markers that may stand between messages
+_TEXT = re.compile(rb"[\x01\x03\t\r\n -~]+")  # of bulletins, from SOH to ETX
+_PADDING = b"\0\xff"
+_FOREIGN = re.compile(rb"[^\x00-\x7f]")
+
+
+@dataclass(frozen=True)
+class BufrHeader:
+    """Sections 1 and 3 of a message.
+
+    ``category`` is that of BUFR Table A, ``subcategories`` are the international (code table C-13,
+    None before edition 4) and the local one, ``time`` is None where it is no date, ``subsets`` is
+    their number, and ``descriptors`` are the unexpanded ones as FXXYYY integers.
+    """
+
+    edition: int
+    centre: int
+    category: int
+    subcategories: tuple[int | None, int]
+    time: datetime | None
+    subsets: int
+    compressed: bool
+    descriptors: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class BufrMessage:
+    """One BUFR message at an octet ``offset`` of its file.
+
+    ``damage`` is empty, or says why this piece of a file is not the message it should have been.
+    """
+
+    offset: int
+    data: bytes
+    damage: str = ""
+
+    @cached_property
+    def header(self) -> BufrHeader | None:
+        """Sections 1 and 3; None where they are damaged."""
+        try:
+            return _header(self.data)
+        except (IndexError, ValueError):
+            return None
+
+    @property
+    def subsets(self) -> int:
+        """The number of subsets that the header gives; 0 where it is damaged."""
+        return self.header.subsets if self.header else 0
+
+    @property
+    def hollow(self) -> bool:
+        """A whole message whose header says that it has no subset; ecCodes cannot decode such."""
+        return not self.damage and self.header is not None and not self.header.subsets
+
+
+def _header(data: bytes) -> BufrHeader:
+    """Decode sections 1 and 3.
+
+    ValueError or IndexError when their lengths lead out of the message.
+    """
+    edition, first = data[7], data[8:]
+    if data[:4] != _START or edition not in (2, 3, 4):
+        raise ValueError("no BUFR message of edition 2 to 4")
+    if len(first) < 22:
+        raise ValueError("section 1 ends outside the message")
+    if edition == 4:
+        centre = int.from_bytes(first[4:6])
+        flags, category = first[9], first[10]
+        subcategories = (first[11], first[12])
+        year, other_parts = int.from_bytes(first[15:17]), first[17:22]
+    else:
+        centre = int.from_bytes(first[4:6]) if edition == 2 else first[5]
+        flags, category = first[7], first[8]
+        subcategories = (None, first[9])
+        # year of the century, 100 for 2000 in some centres' messages
+        year = first[12] % 100 + (1900 if 70 <= first[12] < 100 else 2000)
+        other_parts = first[13:17]
+    try:
+        time = datetime(year, *other_parts)
+    except ValueError:
+        time = None
+    position = 8 + int.from_bytes(data[8:11])
+    if flags & 128:  # an optional section 2 stands before section 3
+        position += int.from_bytes(data[position : position + 3])
+    length = int.from_bytes(data[position : position + 3])
+    third = data[position : position + length]
+    if len(third) < max(length, 9):
+        raise ValueError("section 3 ends outside the message")
+    # a section of even length ends in a padding octet (editions 2 and 3)
+    numbers = [int.from_bytes(third[i : i + 2]) for i in range(7, length - 1, 2)]
+    descriptors = tuple((n >> 14) * 100000 + (n >> 8 & 63) * 1000 + (n & 255) for n in numbers)
+    return BufrHeader(
+        edition,
+        centre,
+        category,
+        subcategories,
+        time,
+        int.from_bytes(third[4:6]),
+        bool(third[6] & 64),
+        descriptors,
+    )
+
+
+def read_messages(path: Path) -> Iterator[BufrMessage]:
+    """Yield the messages of a file in their order, damaged ones too; OSError when unreadable.
+
+    Text, padding and record markers between messages are passed over. A longer binary piece that
+    does not begin as a message is a damaged message.
+    """
+    data = Path(path).read_bytes()
+    position = 0
+    while position < len(data):
+        start = data.find(_START, position)
+        gap = data[position : start if start >= 0 else len(data)]
+        if len(_TEXT.sub(b"", gap).translate(None, _PADDING)) > _MARKERS and _FOREIGN.search(gap):
+            damage = f"{len(gap)} octets that do not begin with BUFR"
+            yield BufrMessage(position, gap, damage)
+        if start < 0:
+            return
+        message = _message(data, start)
+        yield message
+        position = start + len(message.data)
+
+
+def _message(data: bytes, start: int) -> BufrMessage:
+    """Return the message that begins at ``start``, or the damaged piece up to the next one."""
+    length, edition = int.from_bytes(data[start + 4 : start + 7]), data[start + 7 : start + 8]
+    whole = _SHORTEST <= length <= len(data) - start and data[start : start + length].endswith(_END)
+    if whole and edition in _EDITIONS:
+        return BufrMessage(start, data[start : start + length])
+    following = data.find(_START, start + len(_START))
+    following = following if following >= 0 else len(data)
+    if edition not in _EDITIONS:
+        damage = f"BUFR edition {edition[0] if edition else 'missing'}, expected 2 to 4"
+    elif start + length > len(data):
+        damage = f"truncated: {len(data) - start} of its {length} octets"
+    else:
+        damage = f"does not end in 7777 after its {length} octets"
+    return BufrMessage(start, data[start:following], damage)
+
+
+def decode_messages(
+    messages: Iterable[BufrMessage], process: DecodingProcess
+) -> Iterator[tuple[BufrMessage, Any]]:
+    """Yield each message with the result of the decoding process, or with a DecodingFailure.
+
+    Damaged and hollow messages fail without being sent to the process.
+    """
+    for message in messages:
+        damage = message.damage or ("no subset" if message.hollow else "")
+        yield message, DecodingFailure(damage) if damage else process(message.data)

@@ -1,0 +1,136 @@
+"""Decode data in a process of its own, for libraries that crash or hang on damaged files.
+
+ecCodes (BUFR) and netCDF4 (classic NetCDF) may end the interpreter, or never return.
+"""
+
+import os
+import pickle
+import resource
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, Pipe
+from typing import Any
+
+_MEMORY = 4 << 30  # octets of address space of a decoding process
+
+
+@dataclass(frozen=True)
+class DecodingFailure:
+    """The reason why data could not be decoded."""
+
+    why: str
+
+
+class DecodingProcess:
+    """A process that applies a function to data; a context manager, called as the function is.
+
+    Data on which the function raises, crashes the process or takes longer than ``timeout`` seconds
+    give a :class:`DecodingFailure`. After a crash or a timeout the next data have a new process.
+    The process's own output, such as ecCodes' complaints, is discarded.
+
+    Parameters
+    ----------
+    function : Callable[[bytes], Any]
+        A function at the top level of a module, or a :class:`functools.partial` of one: it is
+        pickled. So are its results.
+    timeout : float
+        Seconds that one call may take.
+    """
+
+    def __init__(self, function: Callable[[bytes], Any], timeout: float = 30.0):
+        self._function = pickle.dumps(function)
+        self._timeout = timeout
+        self._process: subprocess.Popen | None = None
+        self._connection: Connection | None = None
+
+    def __enter__(self) -> "DecodingProcess":
+        return self
+
+    def __exit__(self, *_) -> None:
+        self._stop()
+
+    def _start(self) -> None:
+        """Start the process and wait until it has imported the function.
+
+        RuntimeError when the process ends at once.
+        """
+        self._connection, theirs = Pipe()
+        code = (
+            "from fuxiflow.observations import decoding_process; "
+            f"decoding_process._serve({theirs.fileno()})"
+        )
+        environment = {
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+            "OMP_NUM_THREADS": "1",
+        }
+        with theirs:
+            # A fresh interpreter: a fork would share ecCodes' state, and multiprocessing's spawn
+            # would run the main script again.
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", code],
+                pass_fds=[theirs.fileno()],
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+        self._connection.send_bytes(self._function)
+        try:
+            # wait for it here: the time of its imports does not count as decoding
+            self._connection.recv()
+        except EOFError as error:
+            status = self._stop()
+            raise RuntimeError(
+                f"the decoding process ended at its start, status {status}"
+            ) from error
+
+    def _stop(self) -> int | None:
+        """Stop the process, if there is one; return its exit status if it ended by itself."""
+        if self._process is None:
+            return None
+        self._connection.close()
+        try:
+            status = self._process.wait(0.5)
+        except subprocess.TimeoutExpired:
+            status = None
+            self._process.kill()
+            self._process.wait()
+        self._process = self._connection = None
+        return status
+
+    def __call__(self, data: bytes) -> Any:
+        """Return the function's result for ``data``, or a :class:`DecodingFailure`."""
+        if self._process is None:
+            self._start()
+        try:
+            self._connection.send_bytes(data)
+            if self._connection.poll(self._timeout):
+                return self._connection.recv()
+        except (EOFError, OSError):
+            status = self._stop()
+            signal = f" (signal {-status})" if status and status < 0 else ""
+            return DecodingFailure(f"decoding crashed{signal}")
+        self._process.kill()
+        self._stop()
+        return DecodingFailure(f"decoding took more than {self._timeout:g} s")
+
+
+def _serve(descriptor: int) -> None:
+    """Serve one connection: receive a pickled function, then data, until the other side closes."""
+    resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
+    connection = Connection(descriptor)
+    function = pickle.loads(connection.recv_bytes())
+    connection.send(True)
+    while True:
+        try:
+            data = connection.recv_bytes()
+        except EOFError:
+            return
+        try:
+            result = function(data)
+        except Exception as error:  # whatever damaged data provoke, in the library or after it
+            result = DecodingFailure(f"{type(error).__name__}: {error}")
+        connection.send(result)
