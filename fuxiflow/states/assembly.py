@@ -1,6 +1,6 @@
-"""States from the fields of a segment, and the ledger of what could not be used.
+"""Assemble states from the fields of a segment, and keep account of what could not be used.
 
-A state is complete or it is missing: there is no state with some channels lacking.
+A state is complete or it is missing: no state lacks single channels.
 """
 
 from collections import Counter, defaultdict
@@ -20,7 +20,9 @@ from fuxiflow.storage import tables
 from fuxiflow.times import STEP_HOURS, hours
 
 STEP = hours(STEP_HOURS)
-ROUNDING = 1e-2  # mm: packing and differencing leave precipitation slightly negative
+"""Span over which precipitation is accumulated."""
+ROUNDING = 1e-2
+"""Amount in mm by which packing and differencing may leave precipitation negative."""
 SCHEMA = pa.schema(
     [
         ("file", pa.string()),
@@ -33,10 +35,10 @@ SCHEMA = pa.schema(
 
 
 class Ledger:
-    """Rows of what went wrong, and counts of messages: ``read`` = ``used`` + ``rejected`` + those ignored, by reason.
+    """Keeps account of the fields of a segment: ``read`` = ``used`` + ``rejected`` + ``ignored``.
 
-    A row names the file and the message's number in it (0: none in particular), the valid time and channel as far as
-    they are known.
+    ``rows`` tell what went wrong: a row names the file and the message's number in it (0: none in
+    particular), the valid time and channel as far as they are known. ``ignored`` counts by reason.
     """
 
     def __init__(self):
@@ -52,7 +54,21 @@ class Ledger:
         time: datetime | None = None,
         channel: str = "",
     ) -> None:
-        """Add a row."""
+        """Add a row.
+
+        Parameters
+        ----------
+        reason : str
+            What went wrong.
+        file : Path or str
+            The file, empty for none.
+        message : int
+            Number of the message in the file, 0 for none in particular.
+        time : datetime, optional
+            Valid time.
+        channel : str
+            Name of the channel, empty for none.
+        """
         self.rows.append(
             {
                 "file": str(file),
@@ -73,11 +89,11 @@ class Ledger:
         self.ignored[reason] += count
 
     def summary(self) -> str:
-        """The counts in a line; ValueError when they do not add up."""
+        """Return the counts in a line; raise ValueError when they do not add up."""
         if self.read != self.used + self.rejected + self.ignored.total():
             raise ValueError(
-                f"ledger: {self.read} fields read, but {self.used} used, {self.rejected} rejected and "
-                f"{self.ignored.total()} ignored"
+                f"ledger: {self.read} fields read, but {self.used} used, {self.rejected} rejected "
+                f"and {self.ignored.total()} ignored"
             )
         reasons = "".join(
             f", {count} ignored ({reason})" for reason, count in self.ignored.most_common()
@@ -92,7 +108,11 @@ class Ledger:
 
 
 def rejection_reason(values: np.ndarray, channel: Channel) -> str | None:
-    """Why a field in the state's unit is not credible (missing points, values out of range), None if it is."""
+    """Tell why a field is not credible, None if it is.
+
+    ``values`` are in the state's unit, of any shape. Points that are missing and values out of the
+    channel's range are not credible.
+    """
     missing = int(np.isnan(values).sum())
     if missing:
         return f"{missing} of {values.size} values are missing"
@@ -107,20 +127,30 @@ def rejection_reason(values: np.ndarray, channel: Channel) -> str | None:
 
 
 class Assembler:
-    """Makes states of the fields of an inventory; whatever cannot be used goes to the ledger."""
+    """Makes states of the fields of an inventory; whatever cannot be used goes to the ledger.
+
+    Parameters
+    ----------
+    reader : GribReader
+        Reads the fields; its channels are those of the states.
+    grid : Grid
+        Grid of the states.
+    ledger : Ledger
+        Counts what is read and takes the reasons of what is not used.
+    """
 
     def __init__(self, reader: GribReader, grid: Grid, ledger: Ledger):
         self.reader, self.grid, self.ledger = reader, grid, ledger
         self.channels = reader.channels
 
     def inventory(self, paths: Sequence[Path]) -> list[FieldEntry]:
-        """All fields of some files that are channels; faults and what is not wanted go to the ledger."""
+        """List all fields of some files that are channels; the ledger counts all others."""
         entries = self.reader.inventory(paths, self.ledger.fault, self.ledger.ignore)
         self.ledger.read += len(entries)
         return entries
 
     def discard(self, entries: Iterable[FieldEntry], reason: str) -> None:
-        """Count entries that are not wanted."""
+        """Count entries that are not used, with the reason."""
         for _ in entries:
             self.ledger.ignored[reason] += 1
 
@@ -147,7 +177,10 @@ class Assembler:
         return field
 
     def _unique(self, entries: list[FieldEntry]) -> Field | None:
-        """The one field that the entries of a channel and time agree on; None, and ledger rows, where they do not."""
+        """Decode the one field that the entries of a channel and time agree on.
+
+        None, and ledger rows, where they do not agree.
+        """
         fields = [field for entry in entries if (field := self._decode(entry))]
         if not fields:
             return None
@@ -158,34 +191,35 @@ class Assembler:
             if f.grid != first.grid or not np.array_equal(f.values, first.values)
         ]
         if differing:
+            reason = f"conflicting duplicates: {len(fields)} fields that are not the same"
             for field in fields:
-                self._reject(
-                    field.entry,
-                    f"conflicting duplicates: {len(fields)} fields that are not the same",
-                )
+                self._reject(field.entry, reason)
             return None
         self.ledger.used += 1
         self.discard((field.entry for field in fields[1:]), "identical duplicate")
         return first
 
     def _total(self, entries: list[FieldEntry], end: datetime) -> Field | None:
-        """6-h precipitation up to ``end``: one 6-h field or fields that tile it; None, and a row, if none do."""
+        """Return the 6-h precipitation up to ``end``: one field, or the sum of fields that tile it.
+
+        None, and a ledger row, if there is neither.
+        """
         spans = defaultdict(list)
         for entry in entries:
             spans[entry.start, entry.end].append(entry)
         whole = (end - STEP, end)
-        chosen = [whole] if whole in spans else sorted(spans)
-        edges = [end - STEP, *(span[1] for span in chosen)]
-        if [span[0] for span in chosen] != edges[:-1] or edges[-1] != end:
-            text = ", ".join(f"{start:%d.%m. %H}-{stop:%H}" for start, stop in chosen)
+        summands = [whole] if whole in spans else sorted(spans)
+        edges = [end - STEP, *(span[1] for span in summands)]
+        if [span[0] for span in summands] != edges[:-1] or edges[-1] != end:
+            text = ", ".join(f"{start:%d.%m. %H}-{stop:%H}" for start, stop in summands)
             self.ledger.note(
                 f"accumulations do not make up the 6 h: {text}", entries[0].frame.path, 0, end, "TP"
             )
             self.discard(entries, "incomplete accumulation")
             return None
-        for span in spans.keys() - set(chosen):
+        for span in spans.keys() - set(summands):
             self.discard(spans[span], "accumulation inside a longer one")
-        parts = [self._unique(spans[span]) for span in chosen]
+        parts = [self._unique(spans[span]) for span in summands]
         if any(part is None or part.grid != parts[0].grid for part in parts):
             return None
         values = np.maximum(np.sum([part.values for part in parts], axis=0), 0.0)
@@ -194,9 +228,21 @@ class Assembler:
     def state(
         self, entries: list[FieldEntry], time: datetime, precipitation: bool = True
     ) -> np.ndarray | None:
-        """The state ``(channel, lat, lon)`` of the entries that are valid at ``time`` (or add up to it).
+        """Assemble the state of one time.
 
-        None, and ledger rows, when a channel is missing; without ``precipitation`` that one is NaN then.
+        Parameters
+        ----------
+        entries : list of FieldEntry
+            Fields that are valid at ``time``, and accumulations of the 6 h before it.
+        time : datetime
+            Valid time.
+        precipitation : bool
+            Precipitation must be there; without, it is NaN where it is not.
+
+        Returns
+        -------
+        np.ndarray or None
+            The state ``(channel, lat, lon)``; None, and ledger rows, when a channel is missing.
         """
         if not entries:
             self.ledger.note("no field at all", time=time)
@@ -204,7 +250,9 @@ class Assembler:
         by_channel = defaultdict(list)
         for entry in entries:
             by_channel[entry.channel].append(entry)
-        by_grid, used = defaultdict(list), self.ledger.used
+        # a file may hold fields on several grids: each is regridded from its own
+        by_grid = defaultdict(list)
+        used_before = self.ledger.used
         for index in sorted(by_channel):
             analysed = self.channels[index].analysed
             field = (
@@ -223,8 +271,9 @@ class Assembler:
         for name in lacking:
             self.ledger.note("no usable field", time=time, channel=name)
         if lacking:
-            self.ledger.ignored["state is incomplete"] += self.ledger.used - used
-            self.ledger.used = used
+            # the fields were used for nothing: they count as ignored after all
+            self.ledger.ignored["state is incomplete"] += self.ledger.used - used_before
+            self.ledger.used = used_before
             return None
         state = np.full((len(self.channels), *self.grid.shape), np.nan, np.float32)
         for source, fields in by_grid.items():

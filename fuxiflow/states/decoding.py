@@ -1,7 +1,11 @@
-"""From raw files to states on the networks' grid: GRIB of a segment, invariant fields, the truth of the world."""
+"""Turn raw files into states on the networks' grid.
+
+Raw files are the GRIB files of a segment, those of ERA5's invariant fields, and the store of the
+embedded world's truth.
+"""
 
 import re
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -18,49 +22,75 @@ from fuxiflow.states.store import as_nanoseconds, get_grid, iso_texts, open_stor
 from fuxiflow.times import hours
 
 NOT_GRIB = {".json", ".idx", ".txt", ".md", ".sha256"}
-# name: (paramId, lowest and highest credible value), ECMWF parameter database
+"""Suffixes of files that archives lay beside GRIB files."""
 REQUIRED = {"surface_geopotential": (129, -6000.0, 90000.0), "land_fraction": (172, -0.01, 1.01)}
+"""Invariant fields: paramId (ECMWF parameter database), lowest and highest credible value."""
 COVERS = {
     "lake_cover": (26, -0.01, 1.01),
     "low_vegetation_cover": (27, -0.01, 1.01),
     "high_vegetation_cover": (28, -0.01, 1.01),
 }
-PARAMETERS = REQUIRED | COVERS
-BLOCK = 16  # times that are read at once: those of a chunk of the raw store
+"""Invariant fields that may be absent, as :data:`REQUIRED`."""
+INVARIANTS = REQUIRED | COVERS
+TRUTH_BLOCK = 16  # times that are read at once: those of a chunk of the raw store
 _LEAD = re.compile(r"\.f(\d{3})$")
 
 
 def list_grib_files(directory: Path, analyses_only: bool = False) -> list[Path]:
-    """The GRIB files under a directory, sorted; with ``analyses_only`` without those named as forecasts (``.f006``).
+    """List the GRIB files under a directory, sorted; raise FileNotFoundError when there is none.
 
-    Raises FileNotFoundError when there is none.
+    With ``analyses_only`` files that are named as forecasts (``.f006``) are left out.
     """
-    found = sorted(
+    paths = sorted(
         path
         for path in Path(directory).rglob("*")
         if path.is_file() and path.suffix not in NOT_GRIB and not path.name.startswith(".")
     )
     if analyses_only:
-        found = [
-            path for path in found if not (match := _LEAD.search(path.name)) or int(match[1]) == 0
+        paths = [
+            path for path in paths if not (match := _LEAD.search(path.name)) or int(match[1]) == 0
         ]
-    if not found:
+    if not paths:
         raise FileNotFoundError(f"{directory}: no GRIB file")
-    return found
+    return paths
 
 
 def accumulation_end(entry: FieldEntry) -> datetime | None:
-    """The end of the 6-h span (00, 06, 12 or 18 UTC) that an accumulation lies in; None when it crosses one."""
+    """Return the end of the 6-h span (00, 06, 12 or 18 UTC) that an accumulation lies in.
+
+    None when the accumulation crosses one.
+    """
     since = entry.end - datetime(1970, 1, 1)
     end = entry.end + (-since % STEP)
     return end if entry.start >= end - STEP else None
 
 
 def group_by_time(
-    assembler: Assembler, entries: Iterable[FieldEntry], wanted: Iterable[Hashable], key
+    assembler: Assembler,
+    entries: Iterable[FieldEntry],
+    keys: Iterable[Hashable],
+    key: Callable[[FieldEntry, datetime], Hashable | None],
 ) -> dict[Hashable, list[FieldEntry]]:
-    """Entries by ``key(entry, end)``, ``end`` being valid time or end of the 6-h span; others are ignored."""
-    groups: dict[Hashable, list[FieldEntry]] = {name: [] for name in wanted}
+    """Group the fields of an inventory by the state that they belong to.
+
+    Parameters
+    ----------
+    assembler : Assembler
+        Its ledger counts the fields that belong to no state.
+    entries : Iterable[FieldEntry]
+        The fields.
+    keys : Iterable[Hashable]
+        Keys of the states, in the order of the result.
+    key : Callable
+        Gives the key of a field from its entry and the end of its validity: the valid time, or the
+        end of the 6-h span of an accumulation.
+
+    Returns
+    -------
+    dict
+        Fields of each state, by key.
+    """
+    groups: dict[Hashable, list[FieldEntry]] = {name: [] for name in keys}
     for entry in entries:
         end = entry.end if assembler.channels[entry.channel].analysed else accumulation_end(entry)
         name = None if end is None else key(entry, end)
@@ -77,10 +107,25 @@ def decode_analyses(
     times: Sequence[datetime],
     precipitation: bool = True,
 ) -> Iterator[np.ndarray | None]:
-    """Yield the state ``(channel, lat, lon)`` of each of ``times``, None where it is missing; the ledger says why.
+    """Yield the analysed state of each time; the ledger says why one is missing.
 
-    Instantaneous fields must be analyses (lead 0); accumulations may come from short forecasts, and without
-    ``precipitation`` need not be there.
+    Instantaneous fields must be analyses (lead 0); accumulations may come from short forecasts.
+
+    Parameters
+    ----------
+    assembler : Assembler
+        Makes the states.
+    paths : Sequence[Path]
+        GRIB files.
+    times : Sequence[datetime]
+        Valid times of the states.
+    precipitation : bool
+        Precipitation must be there; without, it is NaN where it is not.
+
+    Returns
+    -------
+    Iterator of np.ndarray or None
+        States ``(channel, lat, lon)``, None where one is missing.
     """
 
     def key(entry: FieldEntry, end: datetime) -> datetime | None:
@@ -100,10 +145,30 @@ def decode_forecasts(
     last: datetime,
     lead_hours: Sequence[int],
 ) -> tuple[list[datetime], Iterator[tuple[int, int, np.ndarray | None]]]:
-    """Initial times in [first, last] with forecasts, and ``(init, lead, state)`` by position, lazily.
+    """List the forecasts in some files and decode their states one by one.
 
-    An initial time counts when its hour is one of ``init_hours`` and some field of a lead above 0 is there; missing
-    leads are None. At lead 0 precipitation is NaN.
+    An initial time counts when some field of a lead above 0 is there.
+
+    Parameters
+    ----------
+    assembler : Assembler
+        Makes the states.
+    paths : Sequence[Path]
+        GRIB files.
+    init_hours : Sequence[int]
+        Hours of the day, UTC, of the initial times that are used.
+    first, last : datetime
+        First and last initial time, both included.
+    lead_hours : Sequence[int]
+        Leads of the states.
+
+    Returns
+    -------
+    list of datetime
+        Initial times.
+    Iterator of tuple
+        Position of the initial time, position of the lead and state ``(channel, lat, lon)``, None
+        where it is missing; precipitation is NaN at lead 0.
     """
     entries = assembler.inventory(paths)
     inits = sorted(
@@ -113,40 +178,40 @@ def decode_forecasts(
             if e.end > e.init and first <= e.init <= last and e.init.hour in init_hours
         }
     )
-    wanted = [(init, init + hours(lead)) for init in inits for lead in lead_hours]
-    groups = group_by_time(assembler, entries, wanted, lambda entry, end: (entry.init, end))
+    keys = [(init, init + hours(lead)) for init in inits for lead in lead_hours]
+    groups = group_by_time(assembler, entries, keys, lambda entry, end: (entry.init, end))
 
     def states() -> Iterator[tuple[int, int, np.ndarray | None]]:
         for i, init in enumerate(inits):
             for j, lead in enumerate(lead_hours):
                 valid = init + hours(lead)
-                yield (
-                    i,
-                    j,
-                    assembler.state(groups.pop((init, valid)), valid, precipitation=lead > 0),
-                )
+                state = assembler.state(groups.pop((init, valid)), valid, precipitation=lead > 0)
+                yield i, j, state
 
     return inits, states()
 
 
 def read_invariants(path: Path, grid: Grid) -> dict[str, np.ndarray]:
-    """Surface geopotential (m2 s-2), land fraction and those of :data:`COVERS` that the file has (0 to 1), each ``(lat,
-    lon)``, regridded to ``grid``, in the order of :data:`PARAMETERS`.
+    """Read the invariant fields of ERA5 and regrid them to ``grid``.
 
-    Raises GribError, naming file, message and reason, for damage, values that are not credible, or one of
-    :data:`REQUIRED` that is not there.
+    Returns surface geopotential (m2 s-2), land fraction and those of :data:`COVERS` that the file
+    has (0 to 1), each ``(lat, lon)``, in the order of :data:`INVARIANTS`. Raises GribError, naming
+    file, message and reason, for damage, values that are not credible, or one of :data:`REQUIRED`
+    that is not there.
     """
-    wanted = {param: name for name, (param, _, _) in PARAMETERS.items()}
-    reader, found = GribReader((), "era5"), {}
+    names = {param: name for name, (param, _, _) in INVARIANTS.items()}
+    reader = GribReader((), "era5")
+    fields: dict[str, np.ndarray] = {}
     content = Path(path).read_bytes()
     for frame in find_messages(path):
         if isinstance(frame, Fault):
             raise GribError(str(frame))
         for message in split_fields(content[frame.offset : frame.offset + frame.length]):
             with open_message(message) as handle:
-                name = wanted.get(eccodes.codes_get_long(handle, "paramId"))
+                name = names.get(eccodes.codes_get_long(handle, "paramId"))
                 surface = eccodes.codes_get_string(handle, "typeOfLevel") == "surface"
-            if name is None or not surface or name in found:
+            # geopotential (129) is a field of pressure levels too
+            if name is None or not surface or name in fields:
                 continue
             try:
                 values, source = reader.unpack(message)
@@ -154,62 +219,82 @@ def read_invariants(path: Path, grid: Grid) -> dict[str, np.ndarray]:
                 raise GribError(
                     str(Fault(frame.path, frame.number, frame.offset, str(error)))
                 ) from error
-            _, low, high = PARAMETERS[name]
+            _, low, high = INVARIANTS[name]
             if not (values.min() >= low and values.max() <= high):
                 raise GribError(
-                    f"{path}: message {frame.number}: {name} {values.min():g} .. {values.max():g} outside "
-                    f"{low:g} .. {high:g}, or missing values"
+                    f"{path}: message {frame.number}: {name} {values.min():g} .. {values.max():g} "
+                    f"outside {low:g} .. {high:g}, or missing values"
                 )
-            found[name] = regrid(values[None], source, grid)[0]
-    lacking = [name for name in REQUIRED if name not in found]
+            fields[name] = regrid(values[None], source, grid)[0]
+    lacking = [name for name in REQUIRED if name not in fields]
     if lacking:
         raise GribError(
             f"{path}: no {' and no '.join(lacking)} at the surface "
-            f"(paramId {', '.join(str(PARAMETERS[name][0]) for name in lacking)})"
+            f"(paramId {', '.join(str(INVARIANTS[name][0]) for name in lacking)})"
         )
     fractions = {
         name: np.clip(values, 0.0, 1.0)
-        for name, values in found.items()
+        for name, values in fields.items()
         if name != "surface_geopotential"
     }
-    return {name: (found | fractions)[name] for name in PARAMETERS if name in found}
+    return {name: (fields | fractions)[name] for name in INVARIANTS if name in fields}
 
 
 def truth_states(
     path: Path, times: Sequence, channels: ChannelTable, grid: Grid
 ) -> Iterator[np.ndarray]:
-    """Yield the state ``(channel, lat, lon)`` on ``grid`` of each of ``times``.
+    """Yield the states of the embedded world's truth on the networks' grid, for verification alone.
 
-    The store at ``path`` holds one array ``(time, lat, lon)`` named as each channel, in the channel's unit. Raises
-    ValueError that names the store and the channels, times or units at fault.
+    Parameters
+    ----------
+    path : Path
+        Store with an array ``(time, lat, lon)`` named as each channel, in the channel's unit.
+    times : Sequence
+        Valid times of the states, datetime or datetime64.
+    channels : ChannelTable
+        Channels of the states.
+    grid : Grid
+        Grid of the states.
+
+    Returns
+    -------
+    Iterator of np.ndarray
+        States ``(channel, lat, lon)``, one for each time.
+
+    Raises
+    ------
+    ValueError
+        When the store lacks channels or times or has other units; the text names them.
     """
-    group_by_time, wanted = open_store(path), as_nanoseconds(list(times))
-    absent = [name for name in channels.names if name not in group_by_time]
+    group = open_store(path)
+    times = as_nanoseconds(list(times))
+    absent = [name for name in channels.names if name not in group]
     if absent:
         raise ValueError(
-            f"{path}: no {', '.join(absent)}; it holds {', '.join(sorted(group_by_time.array_keys()))}"
+            f"{path}: no {', '.join(absent)}; it holds {', '.join(sorted(group.array_keys()))}"
         )
     for channel in channels:
-        unit = group_by_time[channel.name].attrs.get("units", channel.unit)
+        unit = group[channel.name].attrs.get("units", channel.unit)
         if unit != channel.unit:
             raise ValueError(f"{path}: {channel.name} is in {unit}, expected {channel.unit}")
-    known = read_times(group_by_time)
-    positions = np.searchsorted(known, wanted)
+    stored = read_times(group)
+    positions = np.searchsorted(stored, times)
     lacking = [
         time
-        for time, at in zip(wanted, positions, strict=True)
-        if at == len(known) or known[at] != time
+        for time, position in zip(times, positions, strict=True)
+        if position == len(stored) or stored[position] != time
     ]
     if lacking:
         raise ValueError(
             f"{path}: no truth at {iso_texts(lacking[:1])[0]}, nor at {len(lacking) - 1} more times"
         )
-    source = SourceGrid.of(get_grid(group_by_time))
-    first, block = 0, np.empty((0, 0, 0, 0), np.float32)
+    source = SourceGrid.of(get_grid(group))
+    first = 0
+    block = np.empty((0, 0, 0, 0), np.float32)
     for position in positions:
         if not first <= position < first + len(block):
-            first = position // BLOCK * BLOCK
+            first = position // TRUTH_BLOCK * TRUTH_BLOCK
             block = np.stack(
-                [group_by_time[name][first : first + BLOCK] for name in channels.names], axis=1
+                [group[name][first : first + TRUTH_BLOCK] for name in channels.names], axis=1
             )
         yield regrid(block[position - first], source, grid)

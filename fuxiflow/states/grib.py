@@ -36,7 +36,7 @@ _lock = threading.Lock()
 class FieldEntry:
     """A field of a file that is a channel of the table: where it lies and what it is valid for.
 
-    ``start`` and ``end`` bound an accumulation; they are equal for an instantaneous field, valid at ``end``.
+    ``start`` and ``end`` bound an accumulation; an instantaneous field is valid at both.
     """
 
     frame: MessageFrame

@@ -70,7 +70,7 @@ class SourceGrid:
             raise GribError(
                 f"the field is not global: latitude {north} .. {south}, longitude {west} .. {east}"
             )
-        # coordinates rounded to a thousandth of a degree: poles and equator-symmetric rows are exact
+        # files round coordinates to a thousandth of a degree, but rows at the poles are exact
         north, south = (
             np.sign(value) * 90.0 if abs(90.0 - abs(value)) < TOLERANCE else value
             for value in (north, south)
@@ -188,7 +188,7 @@ def regrid(values: np.ndarray, source: SourceGrid, target: Grid) -> np.ndarray:
         )
     rows, columns = _weights(source, target)
     count = len(values)
-    # (lat, channel * lon), then (lon, channel * lat): sparse @ dense needs the contracted axis first
+    # (lat, channel * lon), then (lon, channel * lat): sparse @ dense contracts the first axis
     across = rows @ np.ascontiguousarray(values.transpose(1, 0, 2), np.float32).reshape(
         source.nlat, -1
     )
