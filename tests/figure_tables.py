@@ -18,7 +18,7 @@ from fuxiflow.figures import (
 from fuxiflow.grids import Grid
 from fuxiflow.observations.sparse_grids import SparseGrids
 from fuxiflow.runtime import costs as run_costs
-from fuxiflow.states.store import States
+from fuxiflow.states.store import StateSeries
 from tests import costs_files
 from tests import figures_data as data
 
@@ -70,9 +70,9 @@ def texts(figure) -> str:
 
 def case_table(stores, references=("era5", "truth")):
     path = [stores / "analyses.zarr"]
-    known = {name: States([stores / f"{name}.zarr"]) for name in references}
+    known = {name: StateSeries([stores / f"{name}.zarr"]) for name in references}
     return increment_case.table(
-        States(path, "analysis"), States(path, "background"), known, data.CASE
+        StateSeries(path, "analysis"), StateSeries(path, "background"), known, data.CASE
     )
 
 

@@ -12,7 +12,7 @@ from fuxiflow.models.networks import STEP, Networks
 from fuxiflow.models.pillars import FootprintBatch, batch_footprints
 from fuxiflow.observations.sparse_grids import SparseGrids
 from fuxiflow.states.climatology import Climatology
-from fuxiflow.states.store import States
+from fuxiflow.states.store import StateSeries
 
 
 @dataclass
@@ -61,15 +61,15 @@ def cold_start(networks: Networks, climatology: Climatology, time: np.datetime64
 
 def resumed(
     networks: Networks,
-    analyses: States,
-    backgrounds: States,
+    analyses: StateSeries,
+    backgrounds: StateSeries,
     climatology: Climatology,
     time: np.datetime64,
 ) -> Carry:
     """What the cycle at ``time`` started from, of its stored analyses and backgrounds; of a cycle's first analysis the
     climatology goes before it. KeyError for a time that was not analysed."""
 
-    def standardised(states: States, when: np.datetime64) -> Tensor:
+    def standardised(states: StateSeries, when: np.datetime64) -> Tensor:
         return networks.normaliser(torch.from_numpy(states.read(when)[None]).to(networks.device))
 
     time, before = np.datetime64(time, "ns"), np.datetime64(time, "ns") - STEP

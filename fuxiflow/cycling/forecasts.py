@@ -18,7 +18,7 @@ from fuxiflow.states.decoding import decode_analyses, list_grib_files
 from fuxiflow.states.forecasts import ForecastWriter
 from fuxiflow.states.grib import GribReader
 from fuxiflow.states.regrid import SourceGrid, regrid
-from fuxiflow.states.store import States
+from fuxiflow.states.store import StateSeries
 
 InitialStates = Callable[[np.datetime64], np.ndarray | None]
 
@@ -96,7 +96,7 @@ def completed(state: np.ndarray, names: Sequence[str], channels: ChannelTable) -
 
 def stored_states(paths: Sequence[Path], model: ForecastModel) -> InitialStates:
     """Reads analyses of state stores as ``model`` takes them; None where there is none."""
-    states = States(paths, name="analysis")
+    states = StateSeries(paths, name="analysis")
 
     def read(time: np.datetime64) -> np.ndarray | None:
         if time not in states:

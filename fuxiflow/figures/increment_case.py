@@ -11,15 +11,15 @@ from matplotlib.figure import Figure, SubFigure
 from fuxiflow.cycling.response import Response
 from fuxiflow.figures import maps, response, style
 from fuxiflow.grids import Grid
-from fuxiflow.states.store import States
+from fuxiflow.states.store import StateSeries
 
 CHANNELS = ("T500", "Z500", "U500", "MSL")
 
 
 def table(
-    analyses: States,
-    backgrounds: States,
-    references: Mapping[str, States],
+    analyses: StateSeries,
+    backgrounds: StateSeries,
+    references: Mapping[str, StateSeries],
     analysis_time: datetime,
     channels: Sequence[str] = CHANNELS,
 ) -> pd.DataFrame:

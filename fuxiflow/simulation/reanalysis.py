@@ -9,7 +9,7 @@ from torch import Tensor
 from fuxiflow.interpolation import corners
 from fuxiflow.operators.equivalents import StateColumns
 from fuxiflow.states.statistics import Statistics
-from fuxiflow.states.store import States
+from fuxiflow.states.store import StateSeries
 from fuxiflow.times import STEP_HOURS
 
 STEP = np.timedelta64(STEP_HOURS, "h")
@@ -19,7 +19,7 @@ STEP = np.timedelta64(STEP_HOURS, "h")
 class ReanalysisSampler:
     """The ``channels`` of 6-hourly states, and the static fields of ``statistics``; two times are kept in memory."""
 
-    def __init__(self, states: States, statistics: Statistics, channels: Sequence[str]):
+    def __init__(self, states: StateSeries, statistics: Statistics, channels: Sequence[str]):
         if states.grid != statistics.grid:
             raise ValueError(
                 f"{states.paths[0]}: states lie on {states.grid}, their statistics on {statistics.grid}"

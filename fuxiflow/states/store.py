@@ -231,7 +231,7 @@ class StateWriter:
 
     def _open(self) -> None:
         self._group = open_store(self.path, "r+")
-        known = States([self.path], name=self.names[0])
+        known = StateSeries([self.path], name=self.names[0])
         absent = [name for name in self.names if name not in self._group]
         if (
             absent
@@ -340,7 +340,7 @@ def write_states(
                 writer.write(index, field, name)
 
 
-class States:
+class StateSeries:
     """Reads one array of one or several state stores as one series in time.
 
     ``times`` are those that can be read, sorted; ``slots`` all, missing ones included. Raises FileNotFoundError for a

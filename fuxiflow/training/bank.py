@@ -11,7 +11,7 @@ import torch
 
 from fuxiflow.models.networks import STEP, Networks
 from fuxiflow.randomness import numbered_generator
-from fuxiflow.states.store import States
+from fuxiflow.states.store import StateSeries
 
 STREAM = 5
 HOUR = np.timedelta64(1, "h")
@@ -21,7 +21,10 @@ class Bank:
     """Stores of the arrays ``background`` and ``previous``, the state six hours before it in the same forecast."""
 
     def __init__(self, paths: Sequence[Path]):
-        self.background, self.previous = States(paths, "background"), States(paths, "previous")
+        self.background, self.previous = (
+            StateSeries(paths, "background"),
+            StateSeries(paths, "previous"),
+        )
         self.times = self.background.times
 
     def read_into(self, time: np.datetime64, out: np.ndarray) -> None:
@@ -56,7 +59,7 @@ def groups(
 
 @torch.inference_mode()
 def backgrounds(
-    networks: Networks, states: States, times: np.ndarray, steps: int
+    networks: Networks, states: StateSeries, times: np.ndarray, steps: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """For each of ``times`` the last two states of a forecast of ``steps`` steps that ends there, physical, ``(channel,
     lat, lon)`` of the analysed channels: 6 h before, and the background. FloatingPointError when one is not finite."""

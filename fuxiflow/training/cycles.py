@@ -18,7 +18,7 @@ from fuxiflow.observations.sparse_grids import SparseGrids
 from fuxiflow.observations.statistics import GridStatistics
 from fuxiflow.progress import progress
 from fuxiflow.states.climatology import Climatology
-from fuxiflow.states.store import States
+from fuxiflow.states.store import StateSeries
 from fuxiflow.training import departures, samples, stages
 from fuxiflow.training.bank import Bank
 from fuxiflow.training.hybrid import HybridGrids
@@ -61,7 +61,7 @@ def fit(
     log: logging.Logger,
     points: Points | None = None,
     radiances: RadianceLoss | None = None,
-    pool: Callable[[States], tuple[np.ndarray, np.ndarray]] | None = None,
+    pool: Callable[[StateSeries], tuple[np.ndarray, np.ndarray]] | None = None,
 ) -> None:
     """Train ``networks`` by unrolling cycles, and write the stage's checkpoint and losses.
 

@@ -8,14 +8,17 @@ import numpy as np
 from fuxiflow import times
 from fuxiflow.config.training import ReplayStage
 from fuxiflow.models.networks import STEP, SourceDesign
-from fuxiflow.states.store import States
+from fuxiflow.states.store import StateSeries
 from fuxiflow.training.samples import usable
 
 HOUR = np.timedelta64(1, "h")
 
 
 def pool(
-    states: States, stage: ReplayStage, designs: Mapping[str, SourceDesign], params: SimpleNamespace
+    states: StateSeries,
+    stage: ReplayStage,
+    designs: Mapping[str, SourceDesign],
+    params: SimpleNamespace,
 ) -> tuple[np.ndarray, np.ndarray]:
     """First analysis times of an update ``(n,)``, and the probability of each: together ``replay_fraction`` of those
     that are older than the fresh days.

@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from fuxiflow.models.networks import STEP, SourceDesign
 from fuxiflow.models.pillars import FootprintBatch, batch_footprints
 from fuxiflow.observations.sparse_grids import CACHE_BYTES, SparseGrids
-from fuxiflow.states.store import States
+from fuxiflow.states.store import StateSeries
 from fuxiflow.training.bank import Bank
 from fuxiflow.training.parallel import Share
 from fuxiflow.training.signals import ignore
@@ -112,7 +112,7 @@ class Archive:
         bank: Bank | None = None,
         cache_bytes: int = CACHE_BYTES,
     ):
-        self.states = States(states)
+        self.states = StateSeries(states)
         self.grids = {name: SparseGrids(paths, cache_bytes) for name, paths in grids.items()}
         self.climatology, self.bank = climatology, bank
 
@@ -253,7 +253,7 @@ def loader(batches: Batches, first: int, last: int, workers: int) -> DataLoader:
 
 
 def usable(
-    states: States,
+    states: StateSeries,
     start: np.datetime64,
     end: np.datetime64,
     before: int,

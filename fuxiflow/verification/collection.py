@@ -8,7 +8,7 @@ import numpy as np
 
 from fuxiflow.progress import progress
 from fuxiflow.states.forecasts import Forecasts
-from fuxiflow.states.store import States
+from fuxiflow.states.store import StateSeries
 from fuxiflow.times import as_datetime64
 from fuxiflow.times import times as times_between
 from fuxiflow.verification.cases import Cases, forecast_means
@@ -50,7 +50,7 @@ def forecast_reader(forecasts: Forecasts) -> FieldReader:
     return read
 
 
-def persistence_reader(states: States, channels: Sequence[str]) -> FieldReader:
+def persistence_reader(states: StateSeries, channels: Sequence[str]) -> FieldReader:
     """Return a reader of the state of the start time, whatever the lead.
 
     Channels that ``states`` lacks (precipitation) are NaN, so they are not scored.

@@ -22,7 +22,7 @@ from fuxiflow.operators.equivalents import ReportOperator
 from fuxiflow.operators.microwave import MicrowaveOperator
 from fuxiflow.progress import progress
 from fuxiflow.states.statistics import Statistics
-from fuxiflow.states.store import States
+from fuxiflow.states.store import StateSeries
 from fuxiflow.verification import bootstrap, score_table
 from fuxiflow.verification.scoring import Resampling
 
@@ -255,7 +255,7 @@ class Departures:
 
 def collect_departures(
     observations: SparseGrids,
-    states: dict[str, States],
+    states: dict[str, StateSeries],
     statistics: Statistics,
     operator: MicrowaveOperator | ReportOperator,
     times: np.ndarray,
@@ -270,7 +270,7 @@ def collect_departures(
     ----------
     observations : SparseGrids
         Observations of the source.
-    states : dict of str to States
+    states : dict of str to StateSeries
         States by kind, of :data:`KINDS`.
     statistics : Statistics
         Surface geopotential and land fraction on the grid of the states.
@@ -342,7 +342,7 @@ def collect_departures(
 
 def _compared(
     observations: SparseGrids,
-    states: dict[str, States],
+    states: dict[str, StateSeries],
     times: np.ndarray,
     seed: int,
     sample: int,
@@ -355,7 +355,7 @@ def _compared(
     ----------
     observations : SparseGrids
         Observations of the source.
-    states : dict of str to States
+    states : dict of str to StateSeries
         States by kind.
     times : np.ndarray
         Analysis times, ``(time,)``.

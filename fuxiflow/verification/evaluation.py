@@ -15,7 +15,7 @@ from fuxiflow.config import sources
 from fuxiflow.observations.sparse_grids import SparseGrids
 from fuxiflow.states.climatology import Climatology
 from fuxiflow.states.forecasts import Forecasts
-from fuxiflow.states.store import States
+from fuxiflow.states.store import StateSeries
 from fuxiflow.verification import score_table
 from fuxiflow.verification.cases import CaseKey, Cases
 from fuxiflow.verification.collection import (
@@ -35,9 +35,9 @@ COUNT_TYPES = {"experiment": "str", "time": "datetime64[ns]", "source": "str", "
 STEP_HOURS = 6
 
 
-def open_states(paths: Mapping[str, Sequence[Path]]) -> dict[str, States]:
+def open_states(paths: Mapping[str, Sequence[Path]]) -> dict[str, StateSeries]:
     """Open the state stores of each name, leaving out a name that has none."""
-    return {name: States(stores) for name, stores in paths.items() if stores}
+    return {name: StateSeries(stores) for name, stores in paths.items() if stores}
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class ScoringSetup:
 
     Attributes
     ----------
-    states : dict of str to States
+    states : dict of str to StateSeries
         States of each reference: era5, truth.
     climatology : Climatology
         Climatology for the anomalies.
@@ -56,12 +56,12 @@ class ScoringSetup:
         How intervals are made.
     """
 
-    states: dict[str, States]
+    states: dict[str, StateSeries]
     climatology: Climatology
     regions: list[str]
     resampling: Resampling
 
-    def against(self, channels: Sequence[str], own: States | None = None) -> ReferenceSet:
+    def against(self, channels: Sequence[str], own: StateSeries | None = None) -> ReferenceSet:
         """Prepare the references on ``channels``, with the system's ``own`` analyses if given."""
         states = self.states if own is None else {**self.states, "own": own}
         return prepare_references(states, self.climatology, channels, self.regions)
@@ -87,7 +87,7 @@ def score_baselines(
     setup: ScoringSetup,
     period: Sequence[str],
     climatology_starts: tuple[Sequence[int], int] | None,
-    gfs: States | None,
+    gfs: StateSeries | None,
     gfs_forecasts: Forecasts | None,
     own: bool,
     log: logging.Logger,
@@ -103,7 +103,7 @@ def score_baselines(
     climatology_starts : tuple, optional
         Start hours of the day and longest lead in hours of climatology taken as a forecast; None
         leaves climatology out.
-    gfs : States, optional
+    gfs : StateSeries, optional
         Analyses of GFS.
     gfs_forecasts : Forecasts, optional
         Forecasts of GFS.
@@ -165,7 +165,7 @@ def _gfs_forecast_cases(
     setup: ScoringSetup,
     period: Sequence[str],
     forecasts: Forecasts,
-    own: States | None,
+    own: StateSeries | None,
     log: logging.Logger,
 ) -> dict[str, Cases]:
     """Gather the cases of the GFS forecasts that start in the period.
@@ -178,7 +178,7 @@ def _gfs_forecast_cases(
         First and last day of the test period.
     forecasts : Forecasts
         Forecasts of GFS.
-    own : States, optional
+    own : StateSeries, optional
         Analyses of GFS as a further reference.
     log : logging.Logger
         Told the progress, and when no forecast starts in the period.
@@ -206,7 +206,7 @@ def score_forecasts(
     setup: ScoringSetup,
     forecasts: Forecasts,
     inits: np.ndarray,
-    analyses: States,
+    analyses: StateSeries,
     own: bool,
     baselines: Mapping[CaseKey, Cases],
     systems: Sequence[str],
@@ -223,7 +223,7 @@ def score_forecasts(
         The experiment's forecasts.
     inits : np.ndarray
         Start times, ``(case,)``.
-    analyses : States
+    analyses : StateSeries
         Analyses that the forecasts start from.
     own : bool
         Score against ``analyses`` too.
@@ -298,7 +298,7 @@ class CycleEvaluation(Evaluation):
 
 def score_analyses(
     setup: ScoringSetup,
-    stores: Mapping[str, States],
+    stores: Mapping[str, StateSeries],
     cycle: np.ndarray,
     test: np.ndarray,
     baselines: Mapping[CaseKey, Cases],
@@ -311,7 +311,7 @@ def score_analyses(
     ----------
     setup : ScoringSetup
         References, regions and intervals.
-    stores : mapping of str to States
+    stores : mapping of str to StateSeries
         Analyses and backgrounds, as ``analysis`` and ``background``.
     cycle : np.ndarray
         All analysis times, ``(time,)``, spin-up included.
@@ -377,7 +377,7 @@ def score_analyses(
 
 
 def map_errors(
-    states: dict[str, States],
+    states: dict[str, StateSeries],
     climatology: Climatology,
     forecasts: Forecasts,
     inits: np.ndarray,
@@ -389,7 +389,7 @@ def map_errors(
 
     Parameters
     ----------
-    states : dict of str to States
+    states : dict of str to StateSeries
         States of each reference.
     climatology : Climatology
         Climatology on the forecasts' grid.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fuxiflow.states.climatology import Climatology
-from fuxiflow.states.store import States, as_nanoseconds
+from fuxiflow.states.store import StateSeries, as_nanoseconds
 from fuxiflow.verification.cases import own_means
 from fuxiflow.verification.metrics import region_weights
 
@@ -116,7 +116,7 @@ class Reference:
     ----------
     name : str
         Name of the reference in the score table: era5, truth or own.
-    states : States
+    states : StateSeries
         The states themselves.
     normals : Normals
         Climatology, whose channels the anomalies have.
@@ -134,7 +134,7 @@ class Reference:
     def __init__(
         self,
         name: str,
-        states: States,
+        states: StateSeries,
         normals: Normals,
         weights: np.ndarray,
         budget: int = CACHE_BYTES,
@@ -208,7 +208,7 @@ class ReferenceSet:
 
 
 def prepare_references(
-    states: Mapping[str, States],
+    states: Mapping[str, StateSeries],
     climatology: Climatology,
     channels: Sequence[str],
     regions: Sequence[str],
@@ -217,7 +217,7 @@ def prepare_references(
 
     Parameters
     ----------
-    states : mapping of str to States
+    states : mapping of str to StateSeries
         States of each reference.
     climatology : Climatology
         Climatology on the grid of the states.

@@ -17,7 +17,7 @@ from fuxiflow.operators import equivalents
 from fuxiflow.simulation.errors import ObservationErrors
 from fuxiflow.simulation.reanalysis import ReanalysisSampler
 from fuxiflow.states.statistics import Statistics
-from fuxiflow.states.store import States
+from fuxiflow.states.store import StateSeries
 from tests import tiny
 from tests.helpers import load_script
 from tests.scripts import test_training_and_cycling as training
@@ -34,7 +34,7 @@ def record(tmp_path_factory):
     directory = tmp_path_factory.mktemp("record")
     made = tiny.record(directory)
     reanalysis = ReanalysisSampler(
-        States(made.states), Statistics.read(made.statistics), equivalents.SOUNDED
+        StateSeries(made.states), Statistics.read(made.statistics), equivalents.SOUNDED
     )
     random = np.random.default_rng(0)
     n = 3000

@@ -14,7 +14,7 @@ from fuxiflow.states.forecasts import Forecasts
 from fuxiflow.states.grib_messages import GribError
 from fuxiflow.states.regrid import SourceGrid, regrid
 from fuxiflow.states.statistics import Statistics
-from fuxiflow.states.store import States, write_states
+from fuxiflow.states.store import StateSeries, write_states
 from tests.helpers import load_script
 from tests.support import grib_files
 
@@ -43,7 +43,7 @@ def decode(tmp_path, reference="era5", dates=("2022-01-01", "2022-01-02")):
 def test_decode_era5(tmp_path):
     grib_files.write_era5(tmp_path / "raw", TIMES)
     output = decode(tmp_path)
-    states = States([output.states])
+    states = StateSeries([output.states])
     assert states.channels == channel_table()
     assert states.grid == GRID
     assert len(states) == 8
@@ -62,7 +62,7 @@ def test_decode_keeps_slots_and_writes_the_ledger(tmp_path):
     path = tmp_path / "raw" / "single_levels.grib"
     path.write_bytes(path.read_bytes()[:-10])
     output = decode(tmp_path, dates=("2022-01-01", "2022-01-03"))
-    states = States([output.states])
+    states = StateSeries([output.states])
     assert len(states.slots) == 12
     assert states.times[-1] == np.datetime64(TIMES[6])
     ledger = pq.read_table(output.ledger).to_pylist()
@@ -74,7 +74,7 @@ def test_decode_keeps_slots_and_writes_the_ledger(tmp_path):
 def test_decode_gfs_without_precipitation(tmp_path):
     for time in TIMES[:4]:
         grib_files.write_gfs(tmp_path / "raw", time, [0])
-    states = States([decode(tmp_path, "gfs", ("2022-01-01", "2022-01-01")).states])
+    states = StateSeries([decode(tmp_path, "gfs", ("2022-01-01", "2022-01-01")).states])
     state = states.read(TIMES[2])
     assert np.isnan(state[-1]).all()
     np.testing.assert_allclose(state[:-1], expected(0)[:-1], rtol=2e-4, atol=1)
@@ -132,7 +132,7 @@ def truth(tmp_path, **changes):
     load_script("states_truth").main(
         SimpleNamespace(raw=tmp_path / "raw.zarr"), output, params, LOG
     )
-    return data, States([output.states]), world
+    return data, StateSeries([output.states]), world
 
 
 def test_truth(tmp_path):

@@ -13,7 +13,7 @@ from fuxiflow.cycling.response import Response
 from fuxiflow.models import checkpoint
 from fuxiflow.observations.sparse_grids import SparseWriter
 from fuxiflow.states.forecasts import Forecasts
-from fuxiflow.states.store import States
+from fuxiflow.states.store import StateSeries
 from fuxiflow.storage import provenance
 from fuxiflow.training.stages import Objective
 from tests import tiny
@@ -155,7 +155,7 @@ def test_a_bank_holds_forecasts_of_random_lead(record, trained, tmp_path, monkey
     time, lead = drawn[1][0][1], drawn[1][1]
     networks = checkpoint.load_checkpoint(trained / "forecaster.ckpt").networks.eval()
     begin = time - lead * tiny.STEP
-    states = States(record.states)
+    states = StateSeries(record.states)
     with torch.no_grad():
         previous, current = (
             networks.normaliser(torch.from_numpy(states.read(t)[None, :69]))
@@ -201,7 +201,7 @@ def test_a_cut_bank_goes_on_and_ends_the_same(record, trained, tmp_path, monkeyp
         )
     )
     for name in ("background", "previous"):
-        stores = [States([path], name) for path in (whole, again)]
+        stores = [StateSeries([path], name) for path in (whole, again)]
         np.testing.assert_array_equal(*[store.read_many(store.times) for store in stores])
 
 
@@ -286,7 +286,7 @@ def test_replay_trains_the_assimilator_alone_and_goes_on_from_itself(record, tra
     assert second.history[-1]["period"] == ["2022-01-01T18", "2022-01-07T18"]
     assert weights_differ(first, second)
     made = cycle(tmp_path, record, tmp_path / "b", checkpoint="replay.ckpt")
-    assert len(States([made.analyses], name="analysis").times) == 8
+    assert len(StateSeries([made.analyses], name="analysis").times) == 8
 
 
 def test_what_comes_later_is_not_seen(record, trained, tmp_path):
@@ -405,7 +405,7 @@ def cycle(directory, record, trained, dates=CYCLE, checkpoint="joint.ckpt", **in
 def test_cycle_and_forecasts(record, trained, tmp_path):
     made = cycle(tmp_path, record, trained)
     analyses, backgrounds = (
-        States([made.analyses], name=name) for name in ("analysis", "background")
+        StateSeries([made.analyses], name=name) for name in ("analysis", "background")
     )
     assert len(analyses.times) == 8
     assert len(analyses.channels) == 69
@@ -459,7 +459,9 @@ def test_one_observation_is_perturbed_in_an_analysis_of_the_cycle(
         patched.setattr(script.Case, "analysis", seen)
         script.main(input, output, given, LOG)
     # the analysis without perturbation is that of the cycle
-    stored = States([made.analyses], name="analysis").read(np.datetime64("2022-01-10T06", "ns"))
+    stored = StateSeries([made.analyses], name="analysis").read(
+        np.datetime64("2022-01-10T06", "ns")
+    )
     np.testing.assert_allclose(controls[0], stored, rtol=1e-4, atol=0.02)
     found = Response.read(output.response)
     assert (found.source, found.channel, found.analysis_time) == (
@@ -485,8 +487,8 @@ def test_segments_make_one_chain(record, trained, tmp_path):
     second = cycle(tmp_path / "b", record, trained, ["2022-01-10", "2022-01-10"], carry=first.carry)
     time = np.datetime64("2022-01-10T18", "ns")
     np.testing.assert_array_equal(
-        States([second.analyses], name="analysis").read(time),
-        States([whole.analyses], name="analysis").read(time),
+        StateSeries([second.analyses], name="analysis").read(time),
+        StateSeries([whole.analyses], name="analysis").read(time),
     )
 
 
@@ -517,8 +519,8 @@ def test_a_killed_cycle_goes_on_where_it_was(record, trained, tmp_path, monkeypa
     assert len(done) == 8 - 4
     for name in ("analysis", "background"):
         np.testing.assert_array_equal(
-            States([output.analyses], name=name).read_many(tiny.times(40)[32:]),
-            States([whole.analyses], name=name).read_many(tiny.times(40)[32:]),
+            StateSeries([output.analyses], name=name).read_many(tiny.times(40)[32:]),
+            StateSeries([whole.analyses], name=name).read_many(tiny.times(40)[32:]),
         )
 
 
@@ -534,6 +536,6 @@ def test_nothing_assimilated_is_a_free_run(record, trained, tmp_path):
     with_observations = cycle(tmp_path / "fed", record, trained)
     time = np.datetime64("2022-01-09T06", "ns")
     free, fed = (
-        States([o.analyses], name="analysis").read(time) for o in (output, with_observations)
+        StateSeries([o.analyses], name="analysis").read(time) for o in (output, with_observations)
     )
     assert np.abs(free - fed).max() > 0

@@ -12,7 +12,7 @@ from fuxiflow.figures import (
     style,
 )
 from fuxiflow.grids import Grid
-from fuxiflow.states.store import States
+from fuxiflow.states.store import StateSeries
 from tests import figures_data as data
 from tests.figure_tables import GRID, case_table, texts
 
@@ -21,14 +21,14 @@ def test_increment_and_what_was_needed(figure_stores):
     table = case_table(figure_stores)
     assert len(table) == 4 * GRID.nlat * GRID.nlon
     analysis, background, truth = (
-        States([figure_stores / f"{name}.zarr"], array).read(data.CASE)
+        StateSeries([figure_stores / f"{name}.zarr"], array).read(data.CASE)
         for name, array in (
             ("analyses", "analysis"),
             ("analyses", "background"),
             ("truth", "state"),
         )
     )
-    index = States([figure_stores / "truth.zarr"]).channels.index("U500")
+    index = StateSeries([figure_stores / "truth.zarr"]).channels.index("U500")
     rows = table[table["channel"] == "U500"]
     np.testing.assert_allclose(rows["increment"], (analysis - background)[index].ravel(), rtol=1e-5)
     np.testing.assert_allclose(rows["needed_truth"], (truth - background)[index].ravel(), rtol=1e-5)
@@ -87,7 +87,7 @@ def test_increment_of_an_unknown_time_names_the_store(figure_stores):
     path = [figure_stores / "analyses.zarr"]
     with pytest.raises(KeyError, match=r"1999.*analyses\.zarr"):
         increment_case.table(
-            States(path, "analysis"), States(path, "background"), {}, datetime(1999, 1, 1)
+            StateSeries(path, "analysis"), StateSeries(path, "background"), {}, datetime(1999, 1, 1)
         )
 
 

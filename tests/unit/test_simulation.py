@@ -14,7 +14,7 @@ from fuxiflow.operators.microwave import MicrowaveOperator
 from fuxiflow.simulation import errors, geometry, observations
 from fuxiflow.simulation.reanalysis import ReanalysisSampler
 from fuxiflow.states.statistics import Statistics
-from fuxiflow.states.store import States
+from fuxiflow.states.store import StateSeries
 from tests import tiny
 
 ATMS = sources.load_source("noaa20_atms")
@@ -31,7 +31,7 @@ def reanalysis(tmp_path_factory):
     tiny.write_states(directory / "states.zarr", fields)
     statistics = tiny.write_statistics(directory / "statistics.zarr", fields)
     return ReanalysisSampler(
-        States([directory / "states.zarr"]), Statistics.read(statistics), equivalents.SOUNDED
+        StateSeries([directory / "states.zarr"]), Statistics.read(statistics), equivalents.SOUNDED
     )
 
 
@@ -58,7 +58,7 @@ def test_an_occultation_sees_what_its_operator_gives(tmp_path):
     statistics = Statistics.read(tiny.write_statistics(tmp_path / "statistics.zarr", fields))
     source = sources.load_source("gnssro")
     profiles = ReanalysisSampler(
-        States([tmp_path / "states.zarr"]), statistics, equivalents.required_channels(source)
+        StateSeries([tmp_path / "states.zarr"]), statistics, equivalents.required_channels(source)
     )
     found = profiles.at(np.array([0.0, 40.0]), np.array([10.0, 100.0]), np.array([tiny.START] * 2))
     seen = equivalents.simulate_equivalents(

@@ -15,7 +15,7 @@ from fuxiflow.observations.sparse_grids import SparseGrids
 from fuxiflow.operators.equivalents import equivalent_operator
 from fuxiflow.states.climatology import Climatology
 from fuxiflow.states.statistics import Statistics
-from fuxiflow.states.store import States
+from fuxiflow.states.store import StateSeries
 from fuxiflow.storage import provenance
 from tests import figures_data, tiny
 
@@ -161,7 +161,7 @@ def test_a_cycle_is_resumed_from_its_stores(record, tmp_path):
     networks = tiny.networks(record).eval()
     climatology = Climatology.read(record.climatology)
     store = tiny.write_states(tmp_path / "a.zarr", record.fields[:3, :69])
-    states = States([store])
+    states = StateSeries([store])
     carry = resumed(networks, states, states, climatology, tiny.times(3)[2])
     for found, expected in (
         (carry.background, record.fields[2]),

@@ -12,7 +12,7 @@ from fuxiflow.grids import Grid
 from fuxiflow.states import store
 from fuxiflow.states.shards import ShardReader
 from fuxiflow.states.store import (
-    States,
+    StateSeries,
     StateWriter,
     open_store,
     read_times,
@@ -38,7 +38,7 @@ def write(path, values, times=TIMES, **options):
 def test_round_trip_keeps_values_times_channels_and_grid(tmp_path):
     values = fields()
     write_states(tmp_path / "a.zarr", TIMES, CHANNELS, GRID, values)
-    states = States([tmp_path / "a.zarr"])
+    states = StateSeries([tmp_path / "a.zarr"])
     assert states.channels == CHANNELS
     assert states.grid == GRID
     np.testing.assert_array_equal(states.times, TIMES)
@@ -49,14 +49,14 @@ def test_round_trip_keeps_values_times_channels_and_grid(tmp_path):
 def test_poles_are_recognised(tmp_path):
     grid = Grid(5, 8, poles=True)
     write_states(tmp_path / "a.zarr", TIMES[:1], CHANNELS, grid, [np.zeros((3, 5, 8))])
-    assert States([tmp_path / "a.zarr"]).grid == grid
+    assert StateSeries([tmp_path / "a.zarr"]).grid == grid
 
 
 def test_a_missing_time_keeps_its_slot_and_raises(tmp_path):
     values = list(fields())
     values[4] = None
     write_states(tmp_path / "a.zarr", TIMES, CHANNELS, GRID, values)
-    states = States([tmp_path / "a.zarr"])
+    states = StateSeries([tmp_path / "a.zarr"])
     assert len(states) == 9
     assert len(states.slots) == 10
     assert TIMES[4] not in states
@@ -95,15 +95,15 @@ def test_several_stores_are_one_series_and_must_agree(tmp_path):
     values = fields()
     write(tmp_path / "a.zarr", values[:6], TIMES[:6])
     write(tmp_path / "b.zarr", values[6:], TIMES[6:])
-    states = States([tmp_path / "b.zarr", tmp_path / "a.zarr"])
+    states = StateSeries([tmp_path / "b.zarr", tmp_path / "a.zarr"])
     np.testing.assert_array_equal(states.read_many(TIMES), values)
     write_states(tmp_path / "c.zarr", TIMES[:1], CHANNELS[:2], GRID, values[:1, :2])
     with pytest.raises(ValueError, match="other channels or another grid"):
-        States([tmp_path / "a.zarr", tmp_path / "c.zarr"])
+        StateSeries([tmp_path / "a.zarr", tmp_path / "c.zarr"])
     with pytest.raises(FileNotFoundError, match=r"none\.zarr"):
-        States([tmp_path / "none.zarr"])
+        StateSeries([tmp_path / "none.zarr"])
     with pytest.raises(ValueError, match="no state store"):
-        States([])
+        StateSeries([])
 
 
 def test_two_arrays_in_one_store(tmp_path):
@@ -117,13 +117,13 @@ def test_two_arrays_in_one_store(tmp_path):
         with pytest.raises(KeyError, match="known: analysis, background"):
             writer.write(0, values[0])
     np.testing.assert_array_equal(
-        States([tmp_path / "a.zarr"], name="analysis").read(TIMES[0]), values[0]
+        StateSeries([tmp_path / "a.zarr"], name="analysis").read(TIMES[0]), values[0]
     )
-    background = States([tmp_path / "a.zarr"], name="background")
+    background = StateSeries([tmp_path / "a.zarr"], name="background")
     assert TIMES[0] not in background
     np.testing.assert_array_equal(background.read(TIMES[9]), -values[9])
     with pytest.raises(KeyError, match="it holds analysis, background"):
-        States([tmp_path / "a.zarr"])
+        StateSeries([tmp_path / "a.zarr"])
 
 
 def test_an_interrupted_store_is_continued(tmp_path):
@@ -138,13 +138,13 @@ def test_an_interrupted_store_is_continued(tmp_path):
 
     with pytest.raises(RuntimeError, match="killed"):
         interrupted()
-    assert len(States([path])) == 6
+    assert len(StateSeries([path])) == 6
     with StateWriter(path, TIMES, CHANNELS, GRID, resume=True) as writer:
         assert writer.done(5)
         assert not writer.done(6)
         for index in range(6, 10):
             writer.write(index, values[index])
-    np.testing.assert_array_equal(States([path]).read_many(TIMES), values)
+    np.testing.assert_array_equal(StateSeries([path]).read_many(TIMES), values)
     with pytest.raises(ValueError, match="cannot be continued"):
         StateWriter(path, TIMES[:5], CHANNELS, GRID, resume=True)
 
@@ -162,7 +162,7 @@ def test_a_kill_without_notice_loses_only_the_shard_in_work(tmp_path):
 def test_times_that_never_came_are_missing_in_the_end(tmp_path):
     with StateWriter(tmp_path / "a.zarr", TIMES, CHANNELS, GRID) as writer:
         writer.write(0, fields()[0])
-    assert States([tmp_path / "a.zarr"]).times.tolist() == TIMES[:1].tolist()
+    assert StateSeries([tmp_path / "a.zarr"]).times.tolist() == TIMES[:1].tolist()
 
 
 def test_a_wrong_shape_and_disordered_times_are_refused(tmp_path):
@@ -184,7 +184,7 @@ def test_a_cut_shard_names_the_file(tmp_path, compression):
     shard = tmp_path / "a.zarr" / "state" / "c" / "0" / "0" / "0" / "0"
     shard.write_bytes(shard.read_bytes()[:-300])
     with pytest.raises(OSError, match="cut short or damaged"):
-        States([tmp_path / "a.zarr"]).read(TIMES[9])
+        StateSeries([tmp_path / "a.zarr"]).read(TIMES[9])
 
 
 @settings(max_examples=20, deadline=None)
@@ -199,7 +199,7 @@ def test_any_order_of_writing_gives_the_same_store(tmp_path_factory, order, shar
     with StateWriter(path, TIMES, CHANNELS, GRID, shard=shard, compression=compression) as writer:
         for index in order:
             writer.write(index, values[index])
-    states = States([path])
+    states = StateSeries([path])
     assert [int(np.searchsorted(TIMES, time)) for time in states.times] == sorted(set(order))
     for index in set(order):
         np.testing.assert_array_equal(states.read(TIMES[index]), values[index])
@@ -227,7 +227,7 @@ def test_a_chunk_that_was_never_written_is_nan_between_its_neighbours(tmp_path):
 def test_fields_are_read_into_an_array_of_their_number_only(tmp_path):
     write(tmp_path / "a.zarr", fields())
     with pytest.raises(ValueError, match="3 times, but room for 2"):
-        States([tmp_path / "a.zarr"]).read_into(TIMES[:3], np.empty((2, 2, 4, 8), np.float32))
+        StateSeries([tmp_path / "a.zarr"]).read_into(TIMES[:3], np.empty((2, 2, 4, 8), np.float32))
 
 
 def test_a_store_of_another_layout_is_read_through_zarr(tmp_path):
@@ -238,7 +238,7 @@ def test_a_store_of_another_layout_is_read_through_zarr(tmp_path):
         {"time": TIMES, "channel": CHANNELS.names, "lat": GRID.lat, "lon": GRID.lon},
     )
     data.to_zarr(tmp_path / "a.zarr", zarr_format=3)
-    np.testing.assert_array_equal(States([tmp_path / "a.zarr"]).read_many(TIMES), values)
+    np.testing.assert_array_equal(StateSeries([tmp_path / "a.zarr"]).read_many(TIMES), values)
 
 
 def test_times_of_other_units_are_understood_and_strange_ones_refused(tmp_path):
@@ -279,7 +279,7 @@ def test_the_bits_are_the_same_however_they_are_packed(tmp_path, monkeypatch):
     }
     assert codecs == {"now": ["lz4hc"], "none": [], "before": ["zstd"]}
     for name in codecs:
-        states = States([tmp_path / f"{name}.zarr"])
+        states = StateSeries([tmp_path / f"{name}.zarr"])
         np.testing.assert_array_equal(
             states.read_many(TIMES).view(np.uint32), values.view(np.uint32)
         )

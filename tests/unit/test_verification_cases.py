@@ -31,7 +31,7 @@ NAMES = {"experiment": "e", "system": "s", "reference": "truth", "other_name": "
 
 
 class FakeStates:
-    """States in memory, as :class:`fuxiflow.states.store.States`."""
+    """States in memory, as :class:`fuxiflow.states.store.StateSeries`."""
 
     def __init__(self, fields, channels=CHANNELS):
         self.fields, self.channels, self.grid, self.paths = fields, channels, GRID, ["memory"]

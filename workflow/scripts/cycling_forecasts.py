@@ -17,7 +17,7 @@ from fuxiflow.models import checkpoint, execution
 from fuxiflow.models.execution import select_device
 from fuxiflow.progress import Progress
 from fuxiflow.states.forecasts import ForecastWriter
-from fuxiflow.states.store import States
+from fuxiflow.states.store import StateSeries
 from fuxiflow.storage.restart_state import workspace
 
 
@@ -26,7 +26,7 @@ def main(input, output, params, log):
         input.checkpoint, select_device(params.accelerator), drawn=False
     ).networks.eval()
     execution.prepare(networks, **params.execution)
-    analyses = States(input.analyses, name="analysis")
+    analyses = StateSeries(input.analyses, name="analysis")
     step = np.timedelta64(times.STEP_HOURS, "h")
     first, last = times.span(*params.dates)
     hours = np.asarray(params.init_hours)

@@ -18,7 +18,7 @@ from fuxiflow.models.execution import select_device
 from fuxiflow.observations.sparse_grids import SparseGrids
 from fuxiflow.states.climatology import Climatology
 from fuxiflow.states.statistics import Statistics
-from fuxiflow.states.store import States
+from fuxiflow.states.store import StateSeries
 
 
 def main(input, output, params, log):
@@ -27,7 +27,9 @@ def main(input, output, params, log):
     ).networks.eval()
     execution.prepare(networks, **params.execution)
     climatology = Climatology.read(input.climatology)
-    analyses, backgrounds = (States(input.analyses, name) for name in ("analysis", "background"))
+    analyses, backgrounds = (
+        StateSeries(input.analyses, name) for name in ("analysis", "background")
+    )
     carry = resumed(networks, analyses, backgrounds, climatology, np.datetime64(params.case, "ns"))
     grids = {
         name: SparseGrids(paths)

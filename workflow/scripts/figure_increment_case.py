@@ -11,18 +11,18 @@ from datetime import datetime
 
 from fuxiflow.cycling.response import Response
 from fuxiflow.figures import increment_case, style
-from fuxiflow.states.store import States
+from fuxiflow.states.store import StateSeries
 
 
 def main(input, output, params, log):
     references = {
-        name: States(paths)
+        name: StateSeries(paths)
         for name, paths in (("era5", input.era5), ("truth", input.truth))
         if paths
     }
     table = increment_case.table(
-        States(input.analyses, name="analysis"),
-        States(input.analyses, name="background"),
+        StateSeries(input.analyses, name="analysis"),
+        StateSeries(input.analyses, name="background"),
         references,
         datetime.fromisoformat(params.case),
     )

@@ -18,13 +18,13 @@ from fuxiflow.simulation.geometry import Template
 from fuxiflow.simulation.observations import template_departures
 from fuxiflow.simulation.reanalysis import ReanalysisSampler
 from fuxiflow.states.statistics import Statistics
-from fuxiflow.states.store import States
+from fuxiflow.states.store import StateSeries
 
 
 def main(input, output, params, log):
     source = sources.load_source(params.source)
     reanalysis = ReanalysisSampler(
-        States(input.states),
+        StateSeries(input.states),
         Statistics.read(input.statistics),
         equivalents.required_channels(source),
     )

@@ -18,14 +18,14 @@ from fuxiflow.simulation.errors import ObservationErrors
 from fuxiflow.simulation.geometry import Template
 from fuxiflow.simulation.reanalysis import ReanalysisSampler
 from fuxiflow.states.statistics import Statistics
-from fuxiflow.states.store import States
+from fuxiflow.states.store import StateSeries
 
 
 def main(input, output, params, log):
     source = sources.load_source(params.source)
     operator = equivalents.equivalent_operator(source)
     reanalysis = ReanalysisSampler(
-        States(input.states),
+        StateSeries(input.states),
         Statistics.read(input.statistics),
         equivalents.required_channels(source),
     )

@@ -5,11 +5,11 @@ out: climatology  Zarr (fuxiflow.states.climatology)
 """
 
 from fuxiflow.states.climatology import build_climatology
-from fuxiflow.states.store import States, times_within
+from fuxiflow.states.store import StateSeries, times_within
 
 
 def main(input, output, params, log):
-    states = States(input.states)
+    states = StateSeries(input.states)
     times = times_within(states.times, params.dates)
     build_climatology(
         output.climatology,

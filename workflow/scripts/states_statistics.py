@@ -10,11 +10,11 @@ import numpy as np
 from fuxiflow.progress import progress
 from fuxiflow.states.decoding import read_invariants
 from fuxiflow.states.statistics import Statistics, accumulate_moments, static_fields
-from fuxiflow.states.store import States, iso_texts, times_within
+from fuxiflow.states.store import StateSeries, iso_texts, times_within
 
 
 def main(input, output, params, log):
-    states = States(input.states)
+    states = StateSeries(input.states)
     times = times_within(states.times, params.dates)
     series = ((time, states.read(time)) for time in progress(times, "statistics", log))
     moments, tendencies = accumulate_moments(

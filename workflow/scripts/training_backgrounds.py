@@ -16,7 +16,7 @@ from fuxiflow.models import checkpoint
 from fuxiflow.models.execution import select_device
 from fuxiflow.models.networks import STEP
 from fuxiflow.progress import Progress
-from fuxiflow.states.store import States, StateWriter
+from fuxiflow.states.store import StateSeries, StateWriter
 from fuxiflow.storage.restart_state import workspace
 from fuxiflow.training import bank
 
@@ -25,7 +25,7 @@ def main(input, output, params, log):
     networks = checkpoint.load_checkpoint(
         input.forecaster, select_device(params.accelerator)
     ).networks.eval()
-    states = States(input.states)
+    states = StateSeries(input.states)
     valid = bank.valid_times(*times.span(*params.dates), params.every_hours)
     known = set(states.times[states.times >= np.datetime64(params.reach)])
     channels = channel_table().select(networks.design.channels).analysed

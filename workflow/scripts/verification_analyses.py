@@ -14,7 +14,7 @@ out: scores        score table: rmse, bias, acc, activity of the analysis, backg
 """
 
 from fuxiflow.states.climatology import Climatology
-from fuxiflow.states.store import States
+from fuxiflow.states.store import StateSeries
 from fuxiflow.storage.tables import write_parquet
 from fuxiflow.verification.cases import read_cases, write_cases
 from fuxiflow.verification.collection import period_times
@@ -38,7 +38,7 @@ def main(input, output, params, log):
     cycle = period_times(params.cycle)
     evaluation = score_analyses(
         setup,
-        {array: States(input.analyses, name=array) for array in ("analysis", "background")},
+        {array: StateSeries(input.analyses, name=array) for array in ("analysis", "background")},
         cycle,
         period_times(params.period),
         read_cases(input.baselines),

@@ -12,7 +12,7 @@ out: scores       score table, experiment "baseline"
 
 from fuxiflow.states.climatology import Climatology
 from fuxiflow.states.forecasts import Forecasts
-from fuxiflow.states.store import States
+from fuxiflow.states.store import StateSeries
 from fuxiflow.verification.cases import write_cases
 from fuxiflow.verification.evaluation import ScoringSetup, open_states, score_baselines
 from fuxiflow.verification.score_table import write_scores
@@ -31,7 +31,7 @@ def main(input, output, params, log):
         setup,
         params.period,
         starts if "climatology" in params.baselines else None,
-        States(input.gfs) if input.gfs else None,
+        StateSeries(input.gfs) if input.gfs else None,
         Forecasts(input.forecasts) if input.forecasts else None,
         params.own,
         log,

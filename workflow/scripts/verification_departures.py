@@ -11,7 +11,7 @@ from fuxiflow.config import sources
 from fuxiflow.observations.sparse_grids import SparseGrids
 from fuxiflow.operators.equivalents import observation_operator
 from fuxiflow.states.statistics import Statistics
-from fuxiflow.states.store import States
+from fuxiflow.states.store import StateSeries
 from fuxiflow.verification.collection import period_times
 from fuxiflow.verification.departures import KINDS, collect_departures
 from fuxiflow.verification.score_table import concatenate_scores, write_scores
@@ -20,7 +20,7 @@ from fuxiflow.verification.scoring import Resampling
 
 def main(input, output, params, log):
     statistics = Statistics.read(input.statistics)
-    states = {kind: States(input.analyses, name=kind) for kind in KINDS}
+    states = {kind: StateSeries(input.analyses, name=kind) for kind in KINDS}
     resampling = Resampling(params.bootstrap, params.block_days, params.seed)
     frames = []
     for name in params.sources:

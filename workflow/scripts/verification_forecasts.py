@@ -12,7 +12,7 @@ out: scores       score table: systems fuxiflow and persistence
 
 from fuxiflow.states.climatology import Climatology
 from fuxiflow.states.forecasts import Forecasts
-from fuxiflow.states.store import States
+from fuxiflow.states.store import StateSeries
 from fuxiflow.verification.cases import read_cases, write_cases
 from fuxiflow.verification.collection import period_times
 from fuxiflow.verification.evaluation import ScoringSetup, open_states, score_forecasts
@@ -31,7 +31,7 @@ def main(input, output, params, log):
         setup,
         Forecasts(input.forecasts),
         period_times(params.period, params.init_hours),
-        States(input.analyses, name=params.array),
+        StateSeries(input.analyses, name=params.array),
         params.own,
         read_cases(input.baselines),
         params.baselines,
