@@ -1,7 +1,10 @@
-"""Bi-weight mean and standard deviation from histograms, which merge in any order and need no second pass.
+"""Bi-weight mean and standard deviation from histograms.
 
-Lanzante, J. R. (1996): Resistant, robust and non-parametric techniques for the analysis of climate data, Int. J.
-Climatol. 16, 1197-1226: with median M, median absolute deviation D and u = (x - M) / (c D), c = 7.5, u clipped at 1::
+Histograms merge in any order and need no second pass over the data.
+
+Lanzante, J. R. (1996): Resistant, robust and non-parametric techniques for the analysis of climate
+data, Int. J. Climatol. 16, 1197-1226: with median M, median absolute deviation D and
+u = (x - M) / (c D), c = 7.5, u clipped at 1::
 
     mean = M + sum((x - M) (1 - u^2)^2) / sum((1 - u^2)^2)
     std  = sqrt(n sum((x - M)^2 (1 - u^2)^4)) / |sum((1 - u^2)(1 - 5 u^2))|
@@ -23,12 +26,12 @@ BINS = 6000  # 0.05 K for 50 to 350 K: a sixth of the best channels' noise or le
 
 
 def latitude_band(lat: np.ndarray) -> np.ndarray:
-    """Index into :data:`BANDS`: 0 up to 30 degrees, 1 up to 60, 2 poleward."""
+    """Index into :data:`BANDS` of latitudes ``(n,)``: 0 up to 30°, 1 up to 60°, 2 poleward."""
     return np.digitize(np.abs(lat), [30.0, 60.0], right=True)
 
 
 def on_scale(values: np.ndarray, logarithmic: Sequence[bool]) -> np.ndarray:
-    """Values ``(…, channel)``, the ``logarithmic`` channels as logarithms; NaN for what has none."""
+    """Values ``(…, channel)``, of ``logarithmic`` channels their logarithms, NaN where none."""
     if not any(logarithmic):
         return values
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -37,8 +40,19 @@ def on_scale(values: np.ndarray, logarithmic: Sequence[bool]) -> np.ndarray:
 
 
 class Histograms:
-    """Counts ``(channel, band, bin)`` of values within the channels' valid ``ranges`` (least, largest); adding two adds
-    their counts. Bins are equally wide, on the ``logarithmic`` channels in the logarithm."""
+    """Counts of values within the valid ranges of their channels, by latitude band and bin.
+
+    Adding two histograms adds their counts. Bins are equally wide, on logarithmic channels in the
+    logarithm.
+
+    Attributes
+    ----------
+    counts : np.ndarray
+        ``(channel, band, bin)`` int64.
+    low, width : list[float]
+        Lower edge of the first bin and width of all bins by channel, in its unit or in its
+        logarithm.
+    """
 
     def __init__(
         self,
@@ -46,15 +60,29 @@ class Histograms:
         ranges: Sequence[tuple[float, float]],
         logarithmic: Sequence[bool] | None = None,
     ):
-        self.channels, self.ranges = list(channels), [tuple(map(float, pair)) for pair in ranges]
+        """Make empty histograms.
+
+        Parameters
+        ----------
+        channels : Sequence[str]
+            Channel names.
+        ranges : Sequence[tuple[float, float]]
+            Least and largest valid value by channel, in its unit.
+        logarithmic : Sequence[bool], optional
+            True for channels whose logarithm is counted; by default none.
+        """
+        self.channels = list(channels)
+        self.ranges = [tuple(map(float, pair)) for pair in ranges]
         self.logarithmic = list(logarithmic or [False] * len(self.channels))
         low, high = on_scale(np.array(self.ranges, float).reshape(-1, 2).T, self.logarithmic)
-        self.low, self.width = low.tolist(), ((high - low) / BINS).tolist()
+        self.low = low.tolist()
+        self.width = ((high - low) / BINS).tolist()
         self.counts = np.zeros((len(self.channels), len(BANDS), BINS), np.int64)
 
     def add(self, values: np.ndarray, lat: np.ndarray) -> None:
-        """Count ``values`` (n, channel) at latitudes (n,); what is missing or out of range is not counted."""
-        bands, scaled = latitude_band(lat), on_scale(values, self.logarithmic)
+        """Count ``values (n, channel)`` at latitudes ``(n,)``, but missing and invalid ones."""
+        bands = latitude_band(lat)
+        scaled = on_scale(values, self.logarithmic)
         for i, (least, largest) in enumerate(self.ranges):
             with np.errstate(invalid="ignore"):
                 good = (values[:, i] >= least) & (values[:, i] <= largest)
@@ -75,9 +103,10 @@ class Histograms:
         return total
 
     def limits(self) -> "BiweightLimits":
-        """Bi-weight statistics of what was counted, to a bin's width."""
+        """Compute the bi-weight statistics of the counted values, exact to a bin's width."""
         shape = self.counts.shape[:2]
-        mean, std = np.full(shape, np.nan), np.full(shape, np.nan)
+        mean = np.full(shape, np.nan)
+        std = np.full(shape, np.nan)
         for index in np.ndindex(shape):
             low, width = self.low[index[0]], self.width[index[0]]
             centres = low + (np.arange(BINS) + 0.5) * width
@@ -93,10 +122,22 @@ def _median(values: np.ndarray, counts: np.ndarray) -> float:
 
 
 def biweight(values: np.ndarray, counts: np.ndarray, floor: float) -> tuple[float, float]:
-    """Bi-weight mean and standard deviation of sorted ``values`` that occur ``counts`` times; NaN when there are none.
+    """Compute the bi-weight mean and standard deviation of values that occur several times.
 
-    The median absolute deviation and the standard deviation are at least ``floor``: a bin's width is the best that the
-    counts can tell, and a constant channel has no deviation.
+    Parameters
+    ----------
+    values : np.ndarray
+        Sorted values, ``(n,)``.
+    counts : np.ndarray
+        Times that each value occurs, ``(n,)``.
+    floor : float
+        The least median absolute deviation and standard deviation: a bin's width is the best that
+        the counts can tell, and a constant channel has no deviation.
+
+    Returns
+    -------
+    mean, std : float
+        In the unit of the values; NaN where nothing was counted.
     """
     if not counts.any():
         return np.nan, np.nan
@@ -115,8 +156,19 @@ def biweight(values: np.ndarray, counts: np.ndarray, floor: float) -> tuple[floa
 
 @dataclass(frozen=True)
 class BiweightLimits:
-    """Bi-weight ``mean`` and ``std`` ``(channel, band)`` of ``count`` values each, or of their logarithms; NaN where
-    there are none."""
+    """Bi-weight statistics by channel and latitude band.
+
+    Attributes
+    ----------
+    channels : list[str]
+        Channel names.
+    mean, std : np.ndarray
+        ``(channel, band)``, in the unit of the channel or of its logarithm; NaN without values.
+    count : np.ndarray
+        Number of values, ``(channel, band)``.
+    logarithmic : list[bool]
+        True for channels whose statistics are of the logarithm; empty where none is.
+    """
 
     channels: list[str]
     mean: np.ndarray
@@ -125,7 +177,10 @@ class BiweightLimits:
     logarithmic: list[bool] = field(default_factory=list)
 
     def z(self, values: np.ndarray, lat: np.ndarray) -> np.ndarray:
-        """Distance from the mean in standard deviations ``(n, channel)``; NaN where value or limit is missing."""
+        """Distance from the mean in standard deviations, of values at latitudes ``(n,)``.
+
+        Both ``values`` and the result are ``(n, channel)``; NaN where value or limit is missing.
+        """
         bands = latitude_band(lat)
         return (on_scale(values, self.logarithmic) - self.mean.T[bands]) / self.std.T[bands]
 
@@ -147,7 +202,7 @@ class BiweightLimits:
 
     @classmethod
     def read(cls, path: Path) -> "BiweightLimits":
-        """Read what :meth:`write` wrote."""
+        """Read a table that :meth:`write` wrote."""
         frame = tables.read_parquet(path)
         channels = list(dict.fromkeys(frame["channel"]))
         mean, std, count = (

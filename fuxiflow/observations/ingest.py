@@ -1,4 +1,4 @@
-"""From a directory of level-1 files to a footprint table and the ledger of what was read and refused."""
+"""Ingest: from a directory of level-1 files to a footprint table and a ledger."""
 
 import logging
 from collections.abc import Sequence
@@ -16,11 +16,29 @@ from fuxiflow.progress import count_items
 
 
 class NoUsableFileError(RuntimeError):
-    """A directory with files of which not one can be used: a mistake, where an empty directory is an outage."""
+    """A directory has files, but not one can be used.
+
+    This is a mistake of the user, where an empty directory is an outage of the source.
+    """
 
 
 def _refused(source: str, granule: Granule, log: logging.Logger) -> list[LedgerEntry]:
-    """The ledger's lines of a file that is not used, which the log names too."""
+    """Log a file that is not used, and make its ledger entries.
+
+    Parameters
+    ----------
+    source : str
+        Name of the source.
+    granule : Granule
+        The file, with a reason and a message.
+    log : logging.Logger
+        Gets a warning.
+
+    Returns
+    -------
+    list[LedgerEntry]
+        The reason; before it the footprints read, where the file's count is known.
+    """
     log.warning("%s: %s (%s)", granule.file, granule.reason.description, granule.message)
     lost = LedgerEntry(
         source,
@@ -30,11 +48,10 @@ def _refused(source: str, granule: Granule, log: logging.Logger) -> list[LedgerE
         granule.count,
         message=granule.message,
     )
-    return (
-        [lost]
-        if not granule.count
-        else [LedgerEntry(source, granule.file, granule.day, ledger.READ, granule.count), lost]
-    )
+    if not granule.count:
+        return [lost]
+    # Conservation: what is lost has to be read first.
+    return [LedgerEntry(source, granule.file, granule.day, ledger.READ, granule.count), lost]
 
 
 def ingest(
@@ -48,10 +65,41 @@ def ingest(
     output: Path,
     log: logging.Logger,
 ) -> pd.DataFrame:
-    """Read all files of a directory that match ``pattern`` into the footprint table ``output``; return the ledger.
+    """Read the level-1 files of a directory into a footprint table.
 
-    A directory without files gives an empty table and the reason ``no_file`` for the day ``start``.
-    :class:`NoUsableFileError` when there are files but none can be used.
+    The table is written granule by granule, as it may not fit into memory.
+
+    Parameters
+    ----------
+    directory : Path
+        Files of one source and segment. An empty one is an outage: the table has no rows, and the
+        ledger has the reason ``no_file`` on the day ``start``.
+    pattern : str
+        Pattern of the names of the source's files; others are refused.
+    reader : str
+        Name of a reader in :mod:`fuxiflow.observations.readers`.
+    source : str
+        Name of the source.
+    platforms : Sequence[str]
+        Platforms that the source consists of.
+    channels : Sequence[str]
+        Channel names.
+    start : date
+        First day of the segment.
+    output : Path
+        The Parquet file that is written.
+    log : logging.Logger
+        Gets a warning for each file that is refused, and the progress.
+
+    Returns
+    -------
+    pd.DataFrame
+        The ledger of all that was read and refused, see :mod:`fuxiflow.observations.ledger`.
+
+    Raises
+    ------
+    NoUsableFileError
+        Where there are files but none can be used.
     """
     matching, others = readers.find_files(directory, pattern)
     entries: list[LedgerEntry] = []
@@ -76,13 +124,13 @@ def ingest(
                 log.warning("%s: %s", granule.file, granule.message)
             entries += ledger.count_read(source, granule.footprints, granule.message)
             table.write(granule.footprints)
-    found = ledger.build_ledger(entries)
+    frame = ledger.build_ledger(entries)
     if not used and (matching or others):
-        reasons = found.loc[found["reason"] != ledger.READ, "reason"].value_counts()
+        reasons = frame.loc[frame["reason"] != ledger.READ, "reason"].value_counts()
         why = ", ".join(f"{reason} {count}" for reason, count in reasons.items())
         raise NoUsableFileError(
             f"{directory}: {len(matching) + len(others)} files, but none can be used ({why}); "
             f"check file_pattern {pattern!r}, platforms {', '.join(platforms)} and the download, "
             f"or empty the directory if the source was out"
         )
-    return found
+    return frame

@@ -1,9 +1,17 @@
-"""The ledger: what became of every footprint of every file, with conservation asserted.
+"""The ledger accounts for every footprint of every file, and conservation is asserted.
 
-Columns: ``source``, ``file``, ``day`` (null where unknown), ``channel`` (empty for whole footprints, else the count is
-of single values set missing), ``reason`` (``read``, ``used``, or a label of
-:class:`fuxiflow.observations.rejection_codes.Reason`), ``count``, ``message``. For each file, read = used + the sum over all
-other reasons.
+======= ========================================================================================
+source  name of the source
+file    name of the file
+day     UTC; null where unknown
+channel empty for whole footprints, else the count is of single values that were set missing
+reason  ``read``, ``used``, or a label of
+        :class:`fuxiflow.observations.rejection_codes.Reason`
+count   footprints or values
+message text for a reader of the ledger
+======= ========================================================================================
+
+For each file, read = used + the sum over all other reasons.
 """
 
 from collections.abc import Iterable, Sequence
@@ -52,27 +60,43 @@ class LedgerEntry:
 
 
 def build_ledger(entries: Iterable[LedgerEntry]) -> pd.DataFrame:
-    """Entries as a table, those that differ in nothing but the count added up."""
+    """Build a ledger; entries that differ in nothing but the count are added up."""
     rows = pd.DataFrame([asdict(entry) for entry in entries], columns=SCHEMA.names)
     keys = [name for name in SCHEMA.names if name != "count"]
     return rows.groupby(keys, dropna=False, sort=False, as_index=False)["count"].sum()[SCHEMA.names]
 
 
+def _days(time: np.ndarray) -> np.ndarray:
+    # pandas has no unit of days: midnights in seconds stand for them
+    return time.astype("datetime64[D]").astype("datetime64[s]")
+
+
 def count_reasons(
     source: str, footprints: pa.Table, labels: Sequence[str] | None = None
 ) -> list[LedgerEntry]:
-    """Entries of a footprint table by file and day: one for each code that occurs.
+    """Count the footprints of a table by file, day and rejection code.
 
-    ``labels`` gives the reason of each code; ``[READ] * 256`` counts all footprints as read.
+    Parameters
+    ----------
+    source : str
+        Name of the source.
+    footprints : pa.Table
+        A footprint table.
+    labels : Sequence[str], optional
+        The reason of each code, by default the labels of :class:`Reason`; ``[READ] * 256`` counts
+        all footprints as read.
+
+    Returns
+    -------
+    list[LedgerEntry]
+        One for each file, day and code that occur.
     """
     labels = labels or {reason.value: reason.label for reason in Reason}
     groups = pd.DataFrame(
         {
             "file": footprints["file"].to_pandas(),
             "code": footprint_table.column_values(footprints, "rejected"),
-            "day": footprint_table.column_values(footprints, "time")
-            .astype("datetime64[D]")
-            .astype("datetime64[s]"),
+            "day": _days(footprint_table.column_values(footprints, "time")),
         }
     )
     sizes = groups.groupby(["file", "day", "code"], dropna=False, observed=True).size()
@@ -83,7 +107,22 @@ def count_reasons(
 
 
 def count_read(source: str, footprints: pa.Table, message: str = "") -> list[LedgerEntry]:
-    """Entries that say how many footprints were read, by file and day, and what their reader has to tell of them."""
+    """Count the footprints that were read, by file and day.
+
+    Parameters
+    ----------
+    source : str
+        Name of the source.
+    footprints : pa.Table
+        A footprint table.
+    message : str
+        A remark of the reader about the file.
+
+    Returns
+    -------
+    list[LedgerEntry]
+        Entries of the reason :data:`READ`.
+    """
     return [
         replace(entry, message=message) for entry in count_reasons(source, footprints, [READ] * 256)
     ]
@@ -92,17 +131,30 @@ def count_read(source: str, footprints: pa.Table, message: str = "") -> list[Led
 def count_missing_values(
     source: str, footprints: pa.Table, lost: np.ndarray, reason: Reason
 ) -> list[LedgerEntry]:
-    """Entries by file and channel for single values that were set missing; ``lost`` (n, channel) marks them."""
+    """Count single values that were set missing, by file, day and channel.
+
+    Parameters
+    ----------
+    source : str
+        Name of the source.
+    footprints : pa.Table
+        A footprint table of n rows.
+    lost : np.ndarray
+        ``(n, channel)`` bool, True for the values.
+    reason : Reason
+        The check that they failed.
+
+    Returns
+    -------
+    list[LedgerEntry]
+        Empty where nothing was set missing.
+    """
     names = np.array(footprint_table.channels_of(footprints))
     rows, columns = np.nonzero(lost)
     if not len(rows):
         return []
     files = footprints["file"].take(pa.array(rows)).to_pandas()
-    days = (
-        footprint_table.column_values(footprints, "time")[rows]
-        .astype("datetime64[D]")
-        .astype("datetime64[s]")
-    )
+    days = _days(footprint_table.column_values(footprints, "time")[rows])
     groups = pd.DataFrame({"file": files.astype(str), "day": days, "channel": names[columns]})
     sizes = groups.groupby(["file", "day", "channel"], dropna=False).size()
     return [
@@ -114,18 +166,18 @@ def count_missing_values(
 
 
 def check_ledger(ledger: pd.DataFrame) -> None:
-    """Raise :class:`LedgerError` naming the first file where read and used + rejected differ."""
+    """Raise :class:`LedgerError` where read and used + rejected differ; it names the first file."""
     whole = ledger[ledger["channel"] == ""]
     was_read = whole["reason"] == READ
     read = whole[was_read].groupby("file")["count"].sum()
     accounted = whole[~was_read].groupby("file")["count"].sum()
     gap = read.sub(accounted, fill_value=0)
-    wrong = gap[gap != 0]
-    if len(wrong):
-        name = wrong.index[0]
+    unbalanced = gap[gap != 0]
+    if len(unbalanced):
+        name = unbalanced.index[0]
         raise LedgerError(
             f"{name}: {read.get(name, 0)} footprints read, but {accounted.get(name, 0)} used or "
-            f"rejected; {len(wrong)} files in all"
+            f"rejected; {len(unbalanced)} files in all"
         )
 
 
@@ -135,12 +187,12 @@ def write_ledger(path: Path, ledger: pd.DataFrame) -> None:
 
 
 def read_ledgers(paths: Iterable[Path]) -> pd.DataFrame:
-    """One table of several ledgers."""
+    """Read several ledgers as one."""
     return pd.concat([tables.read_parquet(path) for path in paths], ignore_index=True)
 
 
 def summarize_ledger(ledger: pd.DataFrame) -> str:
-    """The totals by reason in one line, for a log."""
+    """Sum up a ledger by reason, in one line for a log."""
     whole = ledger[ledger["channel"] == ""]
     totals = whole.groupby("reason", sort=False)["count"].agg(["sum", "size"])
     return ", ".join(
