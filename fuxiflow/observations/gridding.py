@@ -1,7 +1,8 @@
-"""From footprints to sparse hourly cells: every footprint goes to its hour and its nearest cell.
+"""Gridding: each footprint goes to its hour and its nearest cell, and each cell gets one value.
 
-A counting sort orders the footprints of an hour by cell, then each cell's are averaged and written once. Beside its
-input and output it needs one integer for each cell of the grid and a few for each footprint of the hour.
+A counting sort orders the footprints of an hour by cell, then each cell's are averaged and written
+once. Beside its input and output it needs one integer for each cell of the grid and a few for each
+footprint of the hour.
 """
 
 import hashlib
@@ -10,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -22,9 +24,28 @@ METHODS = ("mean", "nearest")
 
 @dataclass(frozen=True)
 class HourlyCells:
-    """One hour on the grid: ``cell`` (n,) increasing, ``values`` (n, channel), mean ``zenith`` (n,), ``offset`` (n, 2)
-    from the cell's centre as in :class:`fuxiflow.observations.sparse_grids.SparseWindow`, ``count`` (n,), ``platform`` (n,);
-    ``passed_over`` footprints are of platforms that were not drawn."""
+    """The observed cells of one hour.
+
+    Attributes
+    ----------
+    hour : int
+        Hours from the start.
+    cell : np.ndarray
+        ``(n,)`` increasing: row * nlon + column.
+    values : np.ndarray
+        ``(n, channel)`` float32, NaN where missing.
+    zenith : np.ndarray
+        Satellite zenith angle in degrees, ``(n,)``.
+    offset : np.ndarray
+        ``(n, 2)``: distance of the footprints from the cell's centre to the north and to the east,
+        in cells, as in :class:`fuxiflow.observations.sparse_grids.SparseWindow`.
+    count : np.ndarray
+        Footprints in each cell, ``(n,)``.
+    platform : np.ndarray
+        Index of the platform of each cell, ``(n,)``; -1 for several.
+    passed_over : int
+        Footprints of platforms that were not drawn.
+    """
 
     hour: int
     cell: np.ndarray
@@ -38,15 +59,74 @@ class HourlyCells:
 
 @dataclass(frozen=True)
 class PlatformChoice:
-    """What becomes of footprints of several platforms in a cell: ``code`` (n,) int8 is the platform of each, ``keys``
-    (platform,) uint64 are what one of them is drawn by, None where all count."""
+    """The choice between footprints of several platforms that fall into one cell.
+
+    Attributes
+    ----------
+    code : np.ndarray
+        Index of the platform of each footprint, ``(n,)`` int8.
+    keys : np.ndarray or None
+        Numbers ``(platform,)`` uint64 by which one platform is drawn; None where all count.
+    """
 
     code: np.ndarray
     keys: np.ndarray | None = None
 
 
+@dataclass(frozen=True)
+class GriddingOptions:
+    """The settings with which a source is gridded.
+
+    Attributes
+    ----------
+    platforms : list[str]
+        Names of the source's platforms.
+    method : str
+        One of :data:`METHODS`: the mean, or the value nearest to the cell's centre.
+    merged : bool
+        True where the footprints of all platforms count in a cell; else one platform is drawn.
+    frame : str
+        The frame in which the source's windows are read, ``hourly`` or ``single``.
+    seed : int
+        The seed by which platforms are drawn.
+    origin : str
+        ``observed`` or ``simulated``.
+    """
+
+    platforms: list[str]
+    method: str = "mean"
+    merged: bool = False
+    frame: str = "hourly"
+    seed: int = 0
+    origin: str = "observed"
+
+
+class GriddedDay(NamedTuple):
+    """Counts of one day: used footprints, observed cells, footprints of platforms not drawn."""
+
+    day: date
+    footprints: int
+    cells: int
+    passed_over: int
+
+
 def platform_keys(seed: int, source: str, platforms: Sequence[str]) -> np.ndarray:
-    """Numbers (platform,) uint64 that platforms are drawn by: of the seed, the source and their names."""
+    """Make the numbers by which one of several platforms is drawn.
+
+    Parameters
+    ----------
+    seed : int
+        The seed of the run.
+    source : str
+        Name of the source.
+    platforms : Sequence[str]
+        Names of its platforms.
+
+    Returns
+    -------
+    np.ndarray
+        ``(platform,)`` uint64: hashes of the seed and the names, the same in every process.
+    """
     digests = (
         hashlib.blake2b(f"{seed}/{source}/{name}".encode(), digest_size=8).digest()
         for name in platforms
@@ -67,62 +147,116 @@ def hourly_cells(
     shared: PlatformChoice | None = None,
     threads: int = 1,
 ) -> Iterator[HourlyCells]:
-    """Grid footprints onto the hours ``start`` + [0, ``hours``), one after the other, hours without any left out.
+    """Grid footprints onto the hours ``start`` + [0, ``hours``), one after the other.
 
-    ``time``, ``lat``, ``lon``, ``zenith`` are (n,), ``values`` (n, channel) float32, NaN where missing. A footprint
-    counts in the hour its time falls into, and in the nearest cell; those outside the hours or without coordinates are
-    left out. ``method`` is ``mean`` or ``nearest`` to the cell's centre, each channel by itself; ValueError lists the
-    known ones. ``shared`` says of which platforms the footprints are; without it all are of the first.
-    Means are the same to the last bit on any number of ``threads``, each of which has some of the cells.
+    A footprint counts in the hour its time falls into, and in the nearest cell. Footprints outside
+    the hours or without coordinates are left out. Means are the same to the last bit on any number
+    of threads.
+
+    Parameters
+    ----------
+    time : np.ndarray
+        ``(n,)`` datetime64, UTC.
+    lat, lon : np.ndarray
+        Degrees, ``(n,)``.
+    values : np.ndarray
+        ``(n, channel)`` float32, NaN where missing.
+    zenith : np.ndarray
+        Satellite zenith angle in degrees, ``(n,)``.
+    grid : Grid
+        A grid without poles.
+    start : np.datetime64
+        The first hour.
+    hours : int
+        The number of hours.
+    method : str
+        ``mean``, or ``nearest`` to the cell's centre, each channel by itself.
+    shared : PlatformChoice, optional
+        The platforms of the footprints; without it all are of the first platform.
+    threads : int
+        Threads that compute means, each those of some of the cells.
+
+    Yields
+    ------
+    HourlyCells
+        Each hour with footprints; hours without any are left out.
+
+    Raises
+    ------
+    ValueError
+        For an unknown method, and for a grid with poles.
     """
     if method not in METHODS:
         raise ValueError(f"unknown gridding method {method!r}; known: {', '.join(METHODS)}")
     if grid.poles:
         raise ValueError("sparse grids have no rows on the poles: use a Grid with poles=False")
-    lat, lon, zenith = (_column(column, np.float32) for column in (lat, lon, zenith))
-    values = _column(values, np.float32)
-    instants = _column(time, "datetime64[ns]").view(np.int64)
+    lat, lon, zenith = (_contiguous(column, np.float32) for column in (lat, lon, zenith))
+    values = _contiguous(values, np.float32)
+    instants = _contiguous(time, "datetime64[ns]").view(np.int64)
     begin = np.datetime64(np.datetime64(start, "h"), "ns").astype(np.int64)
     order, hour_edges = _by_hour(instants, begin, hours)
-    scratch, shape = np.zeros(grid.nlat * grid.nlon, np.int32), (grid.nlat, grid.nlon)
+    shape = (grid.nlat, grid.nlon)
+    scratch = np.zeros(grid.nlat * grid.nlon, np.int32)
     cell_of = gridding_kernels.nearest_cells(lat, lon, *shape)[order]
     for index in np.flatnonzero(np.diff(hour_edges)):
         first, last = hour_edges[index : index + 2]
-        cells, bounds, members = gridding_kernels.sort_by_cell(cell_of[first:last], first, scratch)
-        if isinstance(order, np.ndarray):
-            members = order[members]
-        platform, bounds = _platforms(
-            shared, begin // gridding_kernels.HOUR + index, cells, bounds, members
+        cells, edges, footprints = gridding_kernels.sort_by_cell(
+            cell_of[first:last], first, scratch
         )
-        passed_over = len(members) - int(bounds[-1])
+        if isinstance(order, np.ndarray):
+            footprints = order[footprints]
+        platform, edges = _choose_platforms(
+            shared, begin // gridding_kernels.HOUR + index, cells, edges, footprints
+        )
+        passed_over = len(footprints) - int(edges[-1])
         if method == "mean":
-            found = _means((values, zenith, lat, lon), cells, bounds, members, shape, threads)
+            columns = (values, zenith, lat, lon)
+            content = _means(columns, cells, edges, footprints, shape, threads)
         else:
-            places = lat, lon, instants, cells, bounds, members
-            found = (
+            places = lat, lon, instants, cells, edges, footprints
+            content = (
                 *gridding_kernels.nearest_by_cell(values, zenith, *places, *shape),
                 gridding_kernels.nearest_offset(*places, *shape),
             )
         if len(cells):
-            yield HourlyCells(int(index), cells, *found, np.diff(bounds), platform, passed_over)
+            yield HourlyCells(int(index), cells, *content, np.diff(edges), platform, passed_over)
 
 
 def _by_hour(time: np.ndarray, begin: int, hours: int) -> tuple[np.ndarray | slice, np.ndarray]:
-    """Footprints by the hour after ``begin`` that their ``time`` (n,) falls into, both in ns since 1970: their order,
-    a slice of all where they come in the order of time, and the edges (hours + 1,) of the hours in it."""
+    """Sort footprints by the hour that their time falls into.
+
+    Parameters
+    ----------
+    time : np.ndarray
+        Times in ns since 1970, ``(n,)`` int64.
+    begin : int
+        The first hour, in ns since 1970.
+    hours : int
+        The number of hours.
+
+    Returns
+    -------
+    order : np.ndarray or slice
+        Indices of the footprints by hour; a slice of all where they come in the order of time.
+    edges : np.ndarray
+        ``(hours + 1,)``: where each hour begins in the order.
+    """
+    # Most files come in the order of time: that saves the sort, and a copy of all cells.
     if gridding_kernels.is_ascending(time):
-        return slice(None), np.searchsorted(
-            time, begin + gridding_kernels.HOUR * np.arange(hours + 1)
-        )
+        hour_starts = begin + gridding_kernels.HOUR * np.arange(hours + 1)
+        return slice(None), np.searchsorted(time, hour_starts)
     return gridding_kernels.sort_by_hour(time, begin, hours)
 
 
-def _column(array: np.ndarray, kind: type | str) -> np.ndarray:
-    """An array as one block of a kind, copied only where it is not, and read-only as columns of Parquet files are: one
-    compiled version of the kernels serves all."""
-    found = np.ascontiguousarray(array, kind).view()
-    found.flags.writeable = False
-    return found
+def _contiguous(array: np.ndarray, kind: type | str) -> np.ndarray:
+    """View an array as one read-only block of a type, copied only where it is not one.
+
+    Columns of Parquet files are read-only: if all arrays are, one compiled version of the kernels
+    serves all.
+    """
+    block = np.ascontiguousarray(array, kind).view()
+    block.flags.writeable = False
+    return block
 
 
 def _means(
@@ -133,61 +267,91 @@ def _means(
     shape: tuple[int, int],
     threads: int,
 ) -> tuple[np.ndarray, ...]:
-    """Mean values (n, channel), zenith angles (n,) and offsets (n, 2) of cells."""
-    # numpy makes room for them: unlike numba it asks for huge pages
-    found = tuple(
+    """Average the footprints of each cell.
+
+    Parameters
+    ----------
+    columns : tuple[np.ndarray, ...]
+        Values, zenith angles, latitudes and longitudes of all footprints.
+    cells : np.ndarray
+        The observed cells, ``(n,)``.
+    edges : np.ndarray
+        ``(n + 1,)``: where the footprints of each cell begin.
+    footprints : np.ndarray
+        Indices of footprints by cell.
+    shape : tuple[int, int]
+        Rows and columns of the grid.
+    threads : int
+        Each thread takes a run of cells.
+
+    Returns
+    -------
+    tuple[np.ndarray, ...]
+        Mean values ``(n, channel)``, zenith angles ``(n,)`` in degrees and offsets ``(n, 2)`` in
+        cells, float32.
+    """
+    # numpy allocates them, not numba: it asks for huge pages
+    means = tuple(
         np.empty((len(cells), *tail), np.float32) for tail in ((columns[0].shape[1],), (), (2,))
     )
 
-    def some(first: int, last: int) -> None:
+    def average(first: int, last: int) -> None:
         gridding_kernels.mean_by_cell(
             *columns,
             cells[first:last],
             edges[first : last + 1],
             footprints,
             *shape,
-            *(array[first:last] for array in found),
+            *(array[first:last] for array in means),
         )
 
     limits = np.linspace(0, len(cells), threads + 1).astype(int).tolist()
     if threads == 1:
-        some(*limits)
+        average(*limits)
     else:
         with ThreadPoolExecutor(threads) as pool:
-            list(pool.map(some, limits[:-1], limits[1:]))
-    return found
+            list(pool.map(average, limits[:-1], limits[1:]))
+    return means
 
 
-def _platforms(
+def _choose_platforms(
     shared: PlatformChoice | None,
     hour: int,
     cells: np.ndarray,
     edges: np.ndarray,
     footprints: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Platforms (n,) of cells and edges (n + 1,) of the footprints that count, which move to the front."""
+    """Choose the platform whose footprints each cell keeps; reorders ``footprints`` in place.
+
+    Parameters
+    ----------
+    shared : PlatformChoice or None
+        The platforms of the footprints and how one is chosen.
+    hour : int
+        Hours since 1970: each hour has a draw of its own.
+    cells : np.ndarray
+        The observed cells, ``(n,)``.
+    edges : np.ndarray
+        ``(n + 1,)``: where the footprints of each cell begin.
+    footprints : np.ndarray
+        Indices of footprints by cell. Those that count move to the front.
+
+    Returns
+    -------
+    platform : np.ndarray
+        ``(n,)`` int8, -1 for several.
+    edges : np.ndarray
+        ``(n + 1,)``: where the footprints that count begin.
+    """
     if shared is None:
         return np.zeros(len(cells), np.int8), edges
-    seen = shared.code[footprints]
-    if len(seen) and (seen == seen[0]).all():
-        return np.full(len(cells), seen[0], np.int8), edges
+    present = shared.code[footprints]
+    # One platform alone is the usual case; there is nothing to draw.
+    if len(present) and (present == present[0]).all():
+        return np.full(len(cells), present[0], np.int8), edges
     if shared.keys is None:
         return gridding_kernels.common_platform(shared.code, edges, footprints), edges
     return gridding_kernels.draw_platforms(shared.code, shared.keys, hour, cells, edges, footprints)
-
-
-@dataclass(frozen=True)
-class GriddingOptions:
-    """How a source is gridded: names of its ``platforms``, ``method``, whether one platform is drawn by ``seed`` or all
-    are ``merged``, and the ``frame`` in which its windows are read. ``origin`` says what they are, ``observed`` or
-    ``simulated``."""
-
-    platforms: list[str]
-    method: str = "mean"
-    merged: bool = False
-    frame: str = "hourly"
-    seed: int = 0
-    origin: str = "observed"
 
 
 def grid_footprints(
@@ -199,16 +363,44 @@ def grid_footprints(
     start: date,
     end: date,
     options: GriddingOptions,
-) -> Iterator[tuple[date, int, int, int]]:
-    """Grid the used footprints of a table over the days from ``start`` to ``end`` into a sparse store, day by day.
+) -> Iterator[GriddedDay]:
+    """Grid the used footprints of a table into a sparse store, day by day.
 
-    Yields day, footprints, cells and footprints of platforms that were not drawn, for a log. RuntimeError when a
-    footprint is lost on the way, ValueError for one of a platform that ``options`` do not name.
+    The store is complete when the last day was taken from this iterator.
+
+    Parameters
+    ----------
+    path : Path
+        A footprint table after quality control.
+    output : Path
+        The Zarr store that is written, see :mod:`fuxiflow.observations.sparse_grids`.
+    source : str
+        Name of the source.
+    units : list[str]
+        Unit of each channel.
+    grid : Grid
+        A grid without poles.
+    start, end : date
+        First and last day, both included.
+    options : GriddingOptions
+        Settings of the source.
+
+    Yields
+    ------
+    GriddedDay
+        The counts of each day, for a log.
+
+    Raises
+    ------
+    RuntimeError
+        Where a footprint is lost on the way.
+    ValueError
+        For a footprint of a platform that ``options`` do not name.
     """
     channels = footprint_table.read_channel_names(path)
     days = (end - start).days + 1
     keys = None if options.merged else platform_keys(options.seed, source, options.platforms)
-    total = left = 0
+    total = total_passed_over = 0
     with SparseWriter(
         output,
         source,
@@ -220,38 +412,44 @@ def grid_footprints(
         options.platforms,
         options.frame,
         {"method": options.method, "origin": options.origin},
-    ) as out:
+    ) as store:
         for number, (day, used) in enumerate(footprint_table.used_by_day(path, start, end)):
-            columns = (footprint_table.column_values(used, name) for name in ("time", "lat", "lon"))
-            shared = PlatformChoice(
-                footprint_table.category_indices(used, "platform", options.platforms), keys
+            time, lat, lon, zenith = (
+                footprint_table.column_values(used, name)
+                for name in ("time", "lat", "lon", "zenith")
             )
+            platforms = footprint_table.category_indices(used, "platform", options.platforms)
             cells = gridded = passed_over = 0
-            for found in hourly_cells(
-                *columns,
+            for part in hourly_cells(
+                time,
+                lat,
+                lon,
                 footprint_table.values_of(used),
-                footprint_table.column_values(used, "zenith"),
+                zenith,
                 grid,
                 np.datetime64(day),
                 24,
                 options.method,
-                shared,
+                PlatformChoice(platforms, keys),
             ):
-                out.write(
-                    24 * number + found.hour,
-                    found.cell,
-                    found.values,
-                    found.zenith,
-                    found.offset,
-                    found.count,
-                    found.platform,
+                store.write(
+                    24 * number + part.hour,
+                    part.cell,
+                    part.values,
+                    part.zenith,
+                    part.offset,
+                    part.count,
+                    part.platform,
                 )
-                cells, gridded = cells + len(found.cell), gridded + int(found.count.sum())
-                passed_over += found.passed_over
+                cells += len(part.cell)
+                gridded += int(part.count.sum())
+                passed_over += part.passed_over
             if gridded + passed_over != len(used):
                 raise RuntimeError(
-                    f"{path}: {len(used)} footprints of {day}, but {gridded + passed_over} on the grid"
+                    f"{path}: {len(used)} footprints of {day}, "
+                    f"but {gridded + passed_over} on the grid"
                 )
-            total, left = total + gridded, left + passed_over
-            yield day, len(used), cells, passed_over
-        out.note(footprints=total, passed_over=left)
+            total += gridded
+            total_passed_over += passed_over
+            yield GriddedDay(day, len(used), cells, passed_over)
+        store.note(footprints=total, passed_over=total_passed_over)

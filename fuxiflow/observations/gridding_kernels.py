@@ -1,7 +1,11 @@
-"""Loops over footprints that numba compiles: which hour and cell each falls into, and what the cells get of them.
+"""Compiled loops of the gridding: sort footprints by hour and cell, and reduce each cell's.
 
-Values lie in memory in the order of time, cells go from north to south: what a cell averages is spread. So the loop
-asks for the footprints of the next cells while it adds up those of this one, which halves its time.
+Values lie in memory in the order of time, cells go from north to south: what a cell averages is
+spread over memory. So the loop asks for the footprints of the next cells while it adds up those of
+this one, which halves its time.
+
+Grids have no rows on the poles. A footprint is an index into the columns of a table; the footprints
+of the i-th cell are ``footprints[edges[i]:edges[i + 1]]``.
 """
 
 import numpy as np
@@ -9,18 +13,33 @@ from llvmlite import ir
 from numba import njit, types
 from numba.extending import intrinsic
 
-SEVERAL = -1
+SEVERAL = -1  # the platform of a cell with footprints of several
 HOUR = 3600 * 10**9  # ns
-_AHEAD = 24  # footprints: what is added up in the time that memory takes to answer
-_LINE = 64  # bytes that come from memory together
+_AHEAD = 24  # footprints that are added up in the time that memory takes to answer
+_LINE = 64  # octets that come from memory together
 
 
 @intrinsic
 def _prefetch(typing, address):
-    """Ask memory for what lies at ``address``, without waiting: LLVM's llvm.prefetch, to read, into the second cache,
-    which waits for more of memory at a time than the first."""
+    """Ask memory for the octets at ``address``, without waiting.
+
+    This is LLVM's ``llvm.prefetch``, to read, into the second cache, which waits for more of
+    memory at a time than the first.
+    """
 
     def generate(context, builder, signature, arguments):
+        """Build the call that numba compiles.
+
+        Parameters
+        ----------
+        context, builder, signature, arguments
+            As numba hands them to the code generator of an intrinsic.
+
+        Returns
+        -------
+        llvmlite.ir.Value
+            Nothing, as LLVM has it.
+        """
         pointer, number = builder.inttoptr(arguments[0], ir.IntType(8).as_pointer()), ir.IntType(32)
         kind = ir.FunctionType(ir.VoidType(), [pointer.type, number, number, number])
         function = builder.module.declare_intrinsic("llvm.prefetch", [pointer.type], kind)
@@ -32,7 +51,10 @@ def _prefetch(typing, address):
 
 @njit(cache=True, error_model="numpy")
 def _mix(x):
-    """A 64-bit number as random as a hash: the finaliser of SplitMix64 (Steele, Lea and Flood 2014)."""
+    """Mix 64 bits into a number as random as a hash.
+
+    The finaliser of SplitMix64 (Steele, Lea and Flood 2014).
+    """
     x = np.uint64(x)
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
@@ -40,8 +62,11 @@ def _mix(x):
 
 
 @njit(cache=True, error_model="numpy")
-def _turned(angle):
-    """An angle between -360 and 720 degrees as one in [0, 360): as ``% 360``, to the last bit, without a division."""
+def _wrap_degrees(angle):
+    """Turn an angle between -360 and 720 degrees into [0, 360).
+
+    The same as ``% 360``, to the last bit, without a division.
+    """
     if angle < 0.0:
         return angle + 360.0
     return angle - 360.0 if angle >= 360.0 else angle
@@ -49,16 +74,27 @@ def _turned(angle):
 
 @njit(cache=True, error_model="numpy")
 def nearest_cells(lat, lon, nlat, nlon):
-    """Nearest cells (n,), int32, of a grid without poles, as :meth:`fuxiflow.grids.Grid.cell`; -1 for invalid places.
+    """Look up the nearest cell of each footprint, as :meth:`fuxiflow.grids.Grid.cell` does.
 
-    Without a branch, so that the processor takes several at a time.
+    Parameters
+    ----------
+    lat, lon : np.ndarray
+        Degrees, ``(n,)``; longitudes from -360 to 360.
+    nlat, nlon : int
+        Rows and columns of the grid.
+
+    Returns
+    -------
+    np.ndarray
+        ``(n,)`` int32: row * nlon + column; -1 for invalid places.
     """
+    # Without a branch, so that the processor takes several at a time.
     cells = np.empty(lat.size, np.int32)
     for i in range(lat.size):
         north, east = np.float64(lat[i]), np.float64(lon[i])
         valid = (abs(north) <= 90.0) & (abs(east) <= 360.0)
         row = min(np.int32((90.0 - north) * nlat / 180.0), np.int32(nlat - 1))
-        column = np.int32(_turned(east) * nlon / 360.0 + 0.5)
+        column = np.int32(_wrap_degrees(east) * nlon / 360.0 + 0.5)
         column = column if column < nlon else np.int32(column - nlon)
         cells[i] = np.int32(row * nlon + column) if valid else np.int32(-1)
     return cells
@@ -66,18 +102,33 @@ def nearest_cells(lat, lon, nlat, nlon):
 
 @njit(cache=True, error_model="numpy")
 def is_ascending(time):
-    """Whether none of ``time`` (n,) is before the one in front of it; without a branch, as :func:`nearest_cells`."""
-    found = True
+    """Tell if no time of ``time (n,)`` is before the one in front of it."""
+    # Without a branch, so that the processor takes several at a time.
+    ascending = True
     for i in range(1, time.size):
-        found &= time[i] >= time[i - 1]
-    return found
+        ascending &= time[i] >= time[i - 1]
+    return ascending
 
 
 @njit(cache=True, error_model="numpy")
 def sort_by_hour(time, start, hours):
-    """Sort footprints by the hour after ``start`` that ``time`` (n,) falls into, both in ns since 1970.
+    """Sort footprints by the hour that their time falls into.
 
-    Returns indices (m,) and edges (hours + 1,), those of an hour in their order; what is of no hour is left out.
+    Parameters
+    ----------
+    time : np.ndarray
+        Times in ns since 1970, ``(n,)`` int64.
+    start : int
+        The first hour, in ns since 1970.
+    hours : int
+        The number of hours; footprints of other hours are left out.
+
+    Returns
+    -------
+    order : np.ndarray
+        Indices ``(m,)`` int32 of footprints by hour, within an hour in their order.
+    edges : np.ndarray
+        ``(hours + 1,)``: where each hour begins in ``order``.
     """
     edges = np.zeros(hours + 1, np.int64)
     hour, begin = -1, start - HOUR  # of the footprint before: most share its hour
@@ -89,7 +140,8 @@ def sort_by_hour(time, start, hours):
             edges[hour + 1] += 1
     for hour in range(hours):
         edges[hour + 1] += edges[hour]
-    order, place = np.empty(edges[hours], np.int32), edges.copy()
+    order = np.empty(edges[hours], np.int32)
+    place = edges.copy()
     hour, begin = -1, start - HOUR
     for i in range(time.size):
         if not begin <= time[i] < begin + HOUR:
@@ -103,18 +155,33 @@ def sort_by_hour(time, start, hours):
 
 @njit(cache=True, error_model="numpy")
 def sort_by_cell(cell_of, first, scratch):
-    """Sort footprints by their cells ``cell_of`` (n,), -1 for none: a counting sort, as cells are few.
+    """Sort footprints by their cell: a counting sort, as cells are few.
 
-    Returns the cells seen (m,) in increasing order, edges (m + 1,) and footprints, counted from ``first``: those of the
-    i-th cell are ``footprints[edges[i]:edges[i + 1]]``, in the order given. ``scratch``, one for each cell, is zero
-    before and after.
+    Parameters
+    ----------
+    cell_of : np.ndarray
+        The cell of each footprint, ``(n,)`` int32, -1 for none.
+    first : int
+        The index of the first of these footprints.
+    scratch : np.ndarray
+        One integer for each cell of the grid, zero before and after.
+
+    Returns
+    -------
+    cells : np.ndarray
+        The observed cells, ``(m,)`` int32, increasing.
+    edges : np.ndarray
+        ``(m + 1,)`` int32: where the footprints of each cell begin.
+    footprints : np.ndarray
+        Indices of footprints by cell, within a cell in their order, counted from ``first``.
     """
     seen = 0
     for cell in cell_of:
         if cell >= 0:
             seen += scratch[cell] == 0
             scratch[cell] += 1
-    cells, edges = np.empty(seen, np.int32), np.zeros(seen + 1, np.int32)
+    cells = np.empty(seen, np.int32)
+    edges = np.zeros(seen + 1, np.int32)
     row = 0
     for cell in range(scratch.size):
         if scratch[cell]:
@@ -134,12 +201,35 @@ def sort_by_cell(cell_of, first, scratch):
 
 @njit(cache=True, error_model="numpy")
 def draw_platforms(code, keys, hour, cells, edges, footprints):
-    """Leave of each cell's footprints those of one platform, drawn by ``hour`` (since 1970) and cell, in place.
+    """Draw one platform for each cell and keep its footprints alone.
 
-    Each platform present has a random number of its key, the hour and the cell, and the largest one wins: neither the
-    order of the footprints nor that of the platforms matters. Returns platforms (n,) and edges (n + 1,) anew.
+    Each platform present has a random number of its key, the hour and the cell, and the largest
+    number wins: neither the order of the footprints nor that of the platforms matters.
+
+    Parameters
+    ----------
+    code : np.ndarray
+        The platform of each footprint of the table, int8.
+    keys : np.ndarray
+        A number for each platform, ``(platform,)`` uint64.
+    hour : int
+        Hours since 1970.
+    cells : np.ndarray
+        The observed cells, ``(n,)``.
+    edges : np.ndarray
+        ``(n + 1,)``: where the footprints of each cell begin.
+    footprints : np.ndarray
+        Indices of footprints by cell; changed in place: the ones that are kept move to the front.
+
+    Returns
+    -------
+    drawn : np.ndarray
+        The platform of each cell, ``(n,)`` int8.
+    edges : np.ndarray
+        ``(n + 1,)``: where the footprints that are kept begin.
     """
-    chosen, fewer = np.empty(cells.size, np.int8), np.zeros_like(edges)
+    drawn = np.empty(cells.size, np.int8)
+    fewer = np.zeros_like(edges)
     kept = 0
     for row in range(cells.size):
         place = _mix(np.uint64(hour) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(cells[row]))
@@ -154,47 +244,94 @@ def draw_platforms(code, keys, hour, cells, edges, footprints):
             if code[footprints[k]] == best:
                 footprints[kept] = footprints[k]
                 kept += 1
-        chosen[row], fewer[row + 1] = best, kept
-    return chosen, fewer
+        drawn[row], fewer[row + 1] = best, kept
+    return drawn, fewer
 
 
 @njit(cache=True, error_model="numpy")
 def common_platform(code, edges, footprints):
-    """The platform of each cell's footprints (n,), :data:`SEVERAL` where they differ."""
-    found = np.empty(edges.size - 1, np.int8)
+    """Look up the platform that the footprints of each cell have in common.
+
+    Parameters
+    ----------
+    code : np.ndarray
+        The platform of each footprint of the table, int8.
+    edges : np.ndarray
+        ``(n + 1,)``: where the footprints of each cell begin.
+    footprints : np.ndarray
+        Indices of footprints by cell.
+
+    Returns
+    -------
+    np.ndarray
+        ``(n,)`` int8, :data:`SEVERAL` where platforms differ.
+    """
+    platforms = np.empty(edges.size - 1, np.int8)
     for row in range(edges.size - 1):
-        found[row] = code[footprints[edges[row]]]
+        platforms[row] = code[footprints[edges[row]]]
         for k in range(edges[row], edges[row + 1]):
-            if code[footprints[k]] != found[row]:
-                found[row] = SEVERAL
+            if code[footprints[k]] != platforms[row]:
+                platforms[row] = SEVERAL
                 break
-    return found
+    return platforms
 
 
 @njit(cache=True, error_model="numpy")
-def _mean_of_present(values, footprints, found):
-    """The mean of ``values`` of the ``footprints`` by channel without the missing ones, into ``found`` (channel,)."""
-    for c in range(found.size):
+def _mean_of_present(values, footprints, means):
+    """Average the values that are not missing, by channel.
+
+    Parameters
+    ----------
+    values : np.ndarray
+        Values of all footprints, ``(n, channel)``.
+    footprints : np.ndarray
+        Indices of the footprints of one cell.
+    means : np.ndarray
+        ``(channel,)``, is written; NaN where all are missing.
+    """
+    for c in range(means.size):
         total, count = 0.0, 0
         for i in footprints:
             if values[i, c] == values[i, c]:
                 total += values[i, c]
                 count += 1
-        found[c] = total / count if count else np.nan
+        means[c] = total / count if count else np.nan
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
 def mean_by_cell(
     values, zenith, lat, lon, cells, edges, footprints, nlat, nlon, means, zeniths, offsets
 ):
-    """Means by cell of values, zenith angle and of how far north and east of the cell's centre the footprints lie, in
-    cells, into ``means`` (n, channel), ``zeniths`` (n,) and ``offsets`` (n, 2).
+    """Average values, zenith angles and places of the footprints of each cell.
 
-    Sums are in double precision: exact for single-precision values of like size, so that the order of the footprints
-    does not matter.
+    Sums are in double precision: exact for single-precision values of like size, so that the order
+    of the footprints does not matter.
+
+    Parameters
+    ----------
+    values : np.ndarray
+        Values of all footprints, ``(footprint, channel)`` float32, NaN where missing.
+    zenith, lat, lon : np.ndarray
+        Degrees, ``(footprint,)`` float32.
+    cells : np.ndarray
+        The observed cells, ``(n,)``, increasing.
+    edges : np.ndarray
+        ``(n + 1,)``: where the footprints of each cell begin.
+    footprints : np.ndarray
+        Indices of footprints by cell.
+    nlat, nlon : int
+        Rows and columns of the grid.
+    means : np.ndarray
+        Mean values, ``(n, channel)``, is written.
+    zeniths : np.ndarray
+        Mean zenith angles in degrees, ``(n,)``, is written.
+    offsets : np.ndarray
+        Mean distances to the north and to the east of the cell's centre, in cells, ``(n, 2)``, is
+        written.
     """
-    channels, last_of_all = values.shape[1], edges[-1]
-    here, step, width = values.ctypes.data, values.strides[0], channels * values.itemsize
+    channels = values.shape[1]
+    last_of_all = edges[-1]
+    address, stride, width = values.ctypes.data, values.strides[0], channels * values.itemsize
     others = zenith.ctypes.data, lat.ctypes.data, lon.ctypes.data
     sums = np.empty(channels)
     north, west_end, east_end = 0.0, 0, 0  # of the grid's row
@@ -206,21 +343,21 @@ def mean_by_cell(
         east = (cells[row] - west_end) * 360.0 / nlon
         first, last = edges[row], edges[row + 1]
         angle, up, across = 0.0, 0.0, 0.0
-        few = last - first <= 2  # of most cells of an hour
+        few = last - first <= 2  # as in most cells of an hour: no sums are needed
         if not few:
             sums[:] = 0.0
         for k in range(first, last):  # no test for missing values here: plain sums vectorise
             if k + _AHEAD < last_of_all:
                 soon = np.int64(footprints[k + _AHEAD])
                 for byte in range(0, width, _LINE):
-                    _prefetch(here + soon * step + byte)
-                _prefetch(here + soon * step + width - 1)  # may lie on a line of its own
+                    _prefetch(address + soon * stride + byte)
+                _prefetch(address + soon * stride + width - 1)  # may lie on a line of its own
                 for other in others:
                     _prefetch(other + soon * 4)
             i = footprints[k]
             angle += zenith[i]
             up += lat[i] - north
-            across += _turned(lon[i] - east + 180.0) - 180.0
+            across += _wrap_degrees(lon[i] - east + 180.0) - 180.0
             if not few:
                 for c in range(channels):
                     sums[c] += values[i, c]
@@ -228,35 +365,64 @@ def mean_by_cell(
         zeniths[row] = angle / (last - first)
         offsets[row, 0], offsets[row, 1] = up * share * nlat / 180.0, across * share * nlon / 360.0
         missing = False
+        # 0.0 + x makes 0 of -0, as a sum that begins at zero does.
         if last - first == 1:
             for c in range(channels):
                 means[row, c] = 0.0 + values[footprints[first], c]
         elif few:
             one, other = footprints[first], footprints[first + 1]
             for c in range(channels):
-                found = (0.0 + values[one, c] + values[other, c]) * 0.5
-                means[row, c] = found
-                missing |= found != found
+                average = (0.0 + values[one, c] + values[other, c]) * 0.5
+                means[row, c] = average
+                missing |= average != average
         else:
             for c in range(channels):
-                found = sums[c] / (last - first)
-                means[row, c] = found
-                missing |= found != found
+                average = sums[c] / (last - first)
+                means[row, c] = average
+                missing |= average != average
         if missing:
             _mean_of_present(values, footprints[first:last], means[row])
 
 
 @njit(cache=True, error_model="numpy")
 def nearest_by_cell(values, zenith, lat, lon, time, cells, edges, footprints, nlat, nlon):
-    """By cell and channel the value of the footprint nearest to the cell's centre that has one, of equally near ones
-    the earliest, of those the lowest; zenith is that of the nearest footprint."""
-    seen, channels = cells.size, values.shape[1]
-    chosen, zeniths = np.full((seen, channels), np.float32(np.nan)), np.empty(seen, np.float32)
-    best, when, lowest = (
-        np.empty(channels + 1),
-        np.empty(channels + 1, np.int64),
-        np.empty(channels + 1),
-    )
+    """Pick the value of the footprint nearest to the cell's centre, by cell and channel.
+
+    A channel takes the nearest footprint that has a value; of equally near ones the earliest, of
+    those the lowest value.
+
+    Parameters
+    ----------
+    values : np.ndarray
+        Values of all footprints, ``(footprint, channel)`` float32, NaN where missing.
+    zenith, lat, lon : np.ndarray
+        Degrees, ``(footprint,)`` float32.
+    time : np.ndarray
+        Times in ns, ``(footprint,)`` int64.
+    cells : np.ndarray
+        The observed cells, ``(n,)``.
+    edges : np.ndarray
+        ``(n + 1,)``: where the footprints of each cell begin.
+    footprints : np.ndarray
+        Indices of footprints by cell.
+    nlat, nlon : int
+        Rows and columns of the grid.
+
+    Returns
+    -------
+    picked : np.ndarray
+        ``(n, channel)`` float32.
+    zeniths : np.ndarray
+        Zenith angle of the nearest footprint in degrees, ``(n,)`` float32.
+    """
+    seen = cells.size
+    channels = values.shape[1]
+    picked = np.full((seen, channels), np.float32(np.nan))
+    zeniths = np.empty(seen, np.float32)
+    # Of each channel, and of the zenith angle as the last one: the best footprint so far.
+    best = np.empty(channels + 1)
+    when = np.empty(channels + 1, np.int64)
+    lowest = np.empty(channels + 1)
     for row in range(seen):
         north = 90.0 - (cells[row] // nlon + 0.5) * 180.0 / nlat
         east = cells[row] % nlon * 360.0 / nlon
@@ -264,7 +430,7 @@ def nearest_by_cell(values, zenith, lat, lon, time, cells, edges, footprints, nl
         best[:] = np.inf
         for k in range(edges[row], edges[row + 1]):
             i = footprints[k]
-            across = (_turned(lon[i] - east + 180.0) - 180.0) * shrink
+            across = (_wrap_degrees(lon[i] - east + 180.0) - 180.0) * shrink
             distance = (lat[i] - north) ** 2 + across**2
             for c in range(channels + 1):
                 value = np.float64(values[i, c] if c < channels else zenith[i])
@@ -274,16 +440,38 @@ def nearest_by_cell(values, zenith, lat, lon, time, cells, edges, footprints, nl
                 if distance < best[c] or (distance == best[c] and not later):
                     best[c], when[c], lowest[c] = distance, time[i], value
                     if c < channels:
-                        chosen[row, c] = values[i, c]
+                        picked[row, c] = values[i, c]
                     else:
                         zeniths[row] = zenith[i]
-    return chosen, zeniths
+    return picked, zeniths
 
 
 @njit(cache=True, error_model="numpy")
 def nearest_offset(lat, lon, time, cells, edges, footprints, nlat, nlon):
-    """How far north and east of its centre the footprint nearest to it lies for each cell, in cells (n, 2): of equally
-    near ones the earliest, of those the southernmost, then the westernmost."""
+    """Compute where the footprint nearest to the cell's centre lies.
+
+    Of equally near ones it is the earliest, of those the southernmost, then the westernmost.
+
+    Parameters
+    ----------
+    lat, lon : np.ndarray
+        Degrees, ``(footprint,)`` float32.
+    time : np.ndarray
+        Times in ns, ``(footprint,)`` int64.
+    cells : np.ndarray
+        The observed cells, ``(n,)``.
+    edges : np.ndarray
+        ``(n + 1,)``: where the footprints of each cell begin.
+    footprints : np.ndarray
+        Indices of footprints by cell.
+    nlat, nlon : int
+        Rows and columns of the grid.
+
+    Returns
+    -------
+    np.ndarray
+        ``(n, 2)`` float32: distance to the north and to the east of the cell's centre, in cells.
+    """
     offsets = np.zeros((cells.size, 2), np.float32)
     for row in range(cells.size):
         north = 90.0 - (cells[row] // nlon + 0.5) * 180.0 / nlat
@@ -292,7 +480,7 @@ def nearest_offset(lat, lon, time, cells, edges, footprints, nlat, nlon):
         up, across, best, when = 0.0, 0.0, np.inf, time[footprints[edges[row]]]
         for k in range(edges[row], edges[row + 1]):
             i = footprints[k]
-            dy, dx = lat[i] - north, _turned(lon[i] - east + 180.0) - 180.0
+            dy, dx = lat[i] - north, _wrap_degrees(lon[i] - east + 180.0) - 180.0
             distance = dy**2 + (dx * shrink) ** 2
             if distance < best or (distance == best and (time[i], dy, dx) < (when, up, across)):
                 up, across, best, when = dy, dx, distance, time[i]

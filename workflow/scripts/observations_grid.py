@@ -14,7 +14,7 @@ from fuxiflow.runtime.rule_runner import run
 
 def main(input, output, params, log):
     start, end = map(date.fromisoformat, params.dates)
-    days = grid_footprints(
+    gridding = grid_footprints(
         input.table,
         output.grid,
         params.source,
@@ -24,25 +24,17 @@ def main(input, output, params, log):
         end,
         GriddingOptions(seed=params.seed, **params.options),
     )
-    footprints = cells = passed_over = 0
-    without = []
-    for day, used, seen, left in progress(days, "days", log, total=(end - start).days + 1):
-        footprints, cells, passed_over = footprints + used, cells + seen, passed_over + left
-        if not used:
-            without.append(str(day))
-    if without:
+    days = list(progress(gridding, "days", log, total=(end - start).days + 1))
+    if empty := [str(day.day) for day in days if not day.footprints]:
         log.warning(
-            "%d of %d days without an observation: %s",
-            len(without),
-            (end - start).days + 1,
-            " ".join(without),
+            "%d of %d days without an observation: %s", len(empty), len(days), " ".join(empty)
         )
     log.info(
         "%s: %d footprints in %d cells; %d are of platforms that were not drawn",
         params.source,
-        footprints,
-        cells,
-        passed_over,
+        sum(day.footprints for day in days),
+        sum(day.cells for day in days),
+        sum(day.passed_over for day in days),
     )
 
 

@@ -9,12 +9,13 @@ from datetime import date
 from fuxiflow.grids import Grid
 from fuxiflow.observations.gridding import GriddingOptions, grid_footprints
 from fuxiflow.progress import progress
+from fuxiflow.runtime.rule_runner import run
 from fuxiflow.simulation.observations import ORIGIN
 
 
 def main(input, output, params, log):
     start, end = map(date.fromisoformat, params.dates)
-    days = grid_footprints(
+    gridding = grid_footprints(
         input.table,
         output.grid,
         params.source,
@@ -24,16 +25,14 @@ def main(input, output, params, log):
         end,
         GriddingOptions(seed=params.seed, origin=ORIGIN, **params.options),
     )
-    days = list(progress(days, "days", log, total=(end - start).days + 1))
+    days = list(progress(gridding, "days", log, total=(end - start).days + 1))
     log.info(
         "%s: %d footprints in %d cells",
         params.source,
-        sum(day[1] for day in days),
-        sum(day[2] for day in days),
+        sum(day.footprints for day in days),
+        sum(day.cells for day in days),
     )
 
 
 if __name__ == "__main__":
-    from fuxiflow.runtime.rule_runner import run
-
     run(main, snakemake)  # noqa: F821
