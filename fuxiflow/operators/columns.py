@@ -1,4 +1,4 @@
-"""From the state's 13 pressure levels to the operator's levels, and on to brightness temperatures."""
+"""Columns of the state on the operator's levels, and their brightness temperatures."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -19,24 +19,35 @@ SOUNDED = [f"{variable}{level}" for variable in "TR" for level in PRESSURE_LEVEL
 BLEND = (10.0, 50.0)
 """Pressures in hPa between which the column passes into climatology, upwards."""
 LEAST_HUMIDITY = 2e-6
-# |latitude| in degrees of the climatology's profiles: tropical, mid-latitude and subarctic means of summer and winter
+"""Floor of specific humidity in kg/kg, below which its logarithm is not taken."""
 _CLIMATOLOGY_LATITUDES = (15.0, 45.0, 65.0)
+"""|latitude| in degrees of the climatology: tropical, mid-latitude and subarctic profiles."""
 _CLIMATOLOGY_PROFILES = ((0,), (1, 2), (3, 4))
+"""The AFGL profiles at each of these latitudes, of summer and winter, of which the mean counts."""
 
 
 @cache
-def _geometry(pressure: tuple[float, ...]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Interpolation matrix ``(13, level)``, share of the state, factor of temperature below 1000 hPa ``(level,)``."""
-    log_p, known = np.log(pressure), np.log(PRESSURE_LEVELS)
-    matrix = np.stack([np.interp(log_p, known, row) for row in np.eye(len(PRESSURE_LEVELS))])
+def _vertical_interpolation(
+    pressure: tuple[float, ...],
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Compute what maps the state's 13 levels to levels at ``pressure`` in hPa.
+
+    Returns the matrix of interpolation in log pressure ``(13, level)``, the share of the state
+    against climatology ``(level,)`` and the factor of temperature below 1000 hPa ``(level,)``.
+    """
+    log_p, log_state = np.log(pressure), np.log(PRESSURE_LEVELS)
+    matrix = np.stack([np.interp(log_p, log_state, row) for row in np.eye(len(PRESSURE_LEVELS))])
     low, high = np.log(BLEND)
     share = np.clip((log_p - low) / (high - low), 0.0, 1.0)
-    below = np.maximum(log_p - known[-1], 0.0)
+    below = np.maximum(log_p - log_state[-1], 0.0)
     return matrix, share, np.exp(below * LAPSE_RATE * GAS_CONSTANT_DRY / GRAVITY)
 
 
 def _climatology_weights(latitude: Tensor) -> Tensor:
-    """Weights ``(batch, 6)`` of the AFGL profiles at ``latitude`` in degrees, linear between given latitudes."""
+    """Compute the weights ``(batch, 6)`` of the AFGL profiles at ``latitude`` in degrees.
+
+    They are linear between :data:`_CLIMATOLOGY_LATITUDES`.
+    """
     low, middle, high = _CLIMATOLOGY_LATITUDES
     north = latitude.abs()
     second = ((north - low) / (middle - low)).clamp(0.0, 1.0)
@@ -52,22 +63,43 @@ def _climatology_weights(latitude: Tensor) -> Tensor:
 def operator_columns(
     operator: MicrowaveOperator, temperature: Tensor, specific_humidity: Tensor, latitude: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Temperature (K) and specific humidity (kg/kg) ``(batch, level)`` on the operator's levels.
+    """Interpolate columns of the state to the operator's levels.
 
-    ``temperature`` and ``specific_humidity`` are ``(batch, 13)`` at :data:`PRESSURE_LEVELS`. Linear in log pressure (humidity in
-    its logarithm); below 1000 hPa with the standard lapse rate and constant humidity; above 50 hPa blended into the
+    Temperature and the logarithm of humidity are linear in log pressure. Below 1000 hPa the lapse
+    rate is the standard one and humidity constant; above 50 hPa the column is blended into the
     AFGL climatology of the latitude, which alone is used above 10 hPa.
+
+    Parameters
+    ----------
+    operator : MicrowaveOperator
+        Its levels are interpolated to, its climatology is used above.
+    temperature : Tensor
+        In K, ``(batch, 13)`` at the state's pressure levels.
+    specific_humidity : Tensor
+        In kg/kg, ``(batch, 13)`` at the state's pressure levels.
+    latitude : Tensor
+        In degrees, ``(batch,)``.
+
+    Returns
+    -------
+    tuple[Tensor, Tensor]
+        Temperature in K and specific humidity in kg/kg, ``(batch, level)``.
+
+    Raises
+    ------
+    ValueError
+        If the columns are not on the 13 levels of the state.
     """
     if temperature.shape[-1] != len(PRESSURE_LEVELS) or specific_humidity.shape[-1] != len(
         PRESSURE_LEVELS
     ):
         raise ValueError(
-            f"expected {len(PRESSURE_LEVELS)} levels {PRESSURE_LEVELS} hPa, got temperature {tuple(temperature.shape)} and "
-            f"specific humidity {tuple(specific_humidity.shape)}"
+            f"expected {len(PRESSURE_LEVELS)} levels {PRESSURE_LEVELS} hPa, got temperature "
+            f"{tuple(temperature.shape)} and specific humidity {tuple(specific_humidity.shape)}"
         )
     matrix, share, factor = (
         torch.as_tensor(v, dtype=temperature.dtype, device=temperature.device)
-        for v in _geometry(tuple(operator.pressure.tolist()))
+        for v in _vertical_interpolation(tuple(operator.pressure.tolist()))
     )
     weights = _climatology_weights(latitude)
     climate_t = weights @ operator.climatology_temperature
@@ -90,12 +122,35 @@ def brightness_temperatures(
     land: Tensor | float = emissivity.LAND,
     sea_ice: Tensor | float = emissivity.SEA_ICE,
 ) -> Tensor:
-    """Clear-sky brightness temperatures ``(batch, channel)`` in K.
+    """Compute clear-sky brightness temperatures from columns on the state's levels.
 
-    ``temperature`` (K) and ``specific_humidity`` (kg/kg) ``(batch, 13)`` at :data:`PRESSURE_LEVELS`; all others ``(batch,)``:
-    ``surface_pressure`` in hPa, ``skin_temperature`` in K, ``land_fraction`` 0-1, ``latitude`` and sensor ``zenith``
-    in degrees (the path is plane-parallel). ``wind`` at 10 m (m/s) roughens the sea, which is flat without; ``land``
-    and ``sea_ice`` are emissivities as in :func:`fuxiflow.operators.emissivity.surface_emissivity`.
+    Parameters
+    ----------
+    operator : MicrowaveOperator
+        Operator of the instrument.
+    temperature : Tensor
+        In K, ``(batch, 13)`` at the state's pressure levels.
+    specific_humidity : Tensor
+        In kg/kg, ``(batch, 13)`` at the state's pressure levels.
+    surface_pressure : Tensor
+        In hPa, ``(batch,)``.
+    skin_temperature : Tensor
+        In K, ``(batch,)``.
+    land_fraction : Tensor
+        From 0 to 1, ``(batch,)``.
+    latitude : Tensor
+        In degrees, ``(batch,)``.
+    zenith : Tensor
+        Zenith angle of the sensor in degrees, ``(batch,)``; the path is plane-parallel.
+    wind : Tensor or None
+        Wind at 10 m in m/s, ``(batch,)``, which roughens the sea; the sea is flat without.
+    land, sea_ice : Tensor or float
+        Emissivities, as in :func:`fuxiflow.operators.emissivity.surface_emissivity`.
+
+    Returns
+    -------
+    Tensor
+        In K, ``(batch, channel)``.
     """
     t, q = operator_columns(operator, temperature, specific_humidity, latitude)
     surface = emissivity.surface_emissivity(
@@ -123,11 +178,37 @@ def brightness_temperatures_from_state(
     latitude: Tensor,
     zenith: Tensor,
 ) -> Tensor:
-    """Brightness temperatures ``(batch, channel)`` in K from columns of the state ``(batch, state channel)``.
+    """Compute brightness temperatures from columns of the state.
 
-    ``channels`` (a table or names) orders the state. Humidity comes from R and T, surface pressure from MSL, T2M and
-    ``surface_geopotential`` (m2 s-2); T2M stands for the skin temperature, which a state does not hold. ValueError
-    lists the channels that the state lacks; other arguments as in :func:`brightness_temperatures`.
+    Humidity comes from R and T, surface pressure from MSL, T2M and ``surface_geopotential``. T2M
+    stands for the skin temperature, which a state does not hold.
+
+    Parameters
+    ----------
+    operator : MicrowaveOperator
+        Operator of the instrument.
+    state : Tensor
+        Columns of the state in the channels' units, ``(batch, state channel)``.
+    channels : ChannelTable or Sequence[str]
+        Channels of the state, in the order of ``state``.
+    surface_geopotential : Tensor
+        In m2 s-2, ``(batch,)``.
+    land_fraction : Tensor
+        From 0 to 1, ``(batch,)``.
+    latitude : Tensor
+        In degrees, ``(batch,)``.
+    zenith : Tensor
+        Zenith angle of the sensor in degrees, ``(batch,)``.
+
+    Returns
+    -------
+    Tensor
+        In K, ``(batch, channel)``.
+
+    Raises
+    ------
+    ValueError
+        Lists the channels that the state lacks.
     """
     names = list(getattr(channels, "names", channels))
     missing = [name for name in SOUNDED if name not in names]
@@ -135,14 +216,12 @@ def brightness_temperatures_from_state(
         raise ValueError(
             f"the state lacks {', '.join(missing)}, which the observation operator needs"
         )
-    picked = state[:, [names.index(name) for name in SOUNDED]]
+    columns = state[:, [names.index(name) for name in SOUNDED]]
     count = len(PRESSURE_LEVELS)
-    temperature, humidity, msl, t2m = (
-        picked[:, :count],
-        picked[:, count : 2 * count],
-        picked[:, -2],
-        picked[:, -1],
-    )
+    temperature = columns[:, :count]
+    humidity = columns[:, count : 2 * count]
+    msl = columns[:, -2]
+    t2m = columns[:, -1]
     pressure = torch.tensor(PRESSURE_LEVELS, dtype=state.dtype, device=state.device)
     specific = humidity_of(humidity.clamp_min(0.0), temperature, pressure)
     surface = 0.01 * pressure_of(msl, t2m, surface_geopotential)

@@ -12,7 +12,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fuxiflow.channels import PRESSURE_LEVELS
 from fuxiflow.config.sources import Source
 from fuxiflow.operators import radio_occultation
 from fuxiflow.operators.columns import SOUNDED, brightness_temperatures_from_state
@@ -21,8 +20,6 @@ from fuxiflow.physics import surface_pressure
 
 BATCH = 2048
 """Columns that are simulated at once."""
-REFRACTED = [f"{variable}{level}" for variable in "TRZ" for level in PRESSURE_LEVELS]
-"""Channels of the state that refractivity at heights depends on."""
 VARIABLES = (
     "temperature",
     "specific_humidity",
@@ -79,7 +76,7 @@ channel)``."""
 
 def required_channels(source: Source) -> list[str]:
     """Return the channels of the state that observations of a source are simulated from."""
-    return REFRACTED if source.profile else SOUNDED
+    return radio_occultation.REFRACTED if source.profile else SOUNDED
 
 
 def equivalent_operator(source: Source) -> EquivalentOperator:

@@ -1,8 +1,9 @@
-"""Gas absorption at microwave frequencies, vectorised: needed only to build and to test the committed tables.
+"""Gas absorption at microwave frequencies, needed only to build and to test the committed tables.
 
-The model is Rosenkranz's of 2019 (``R19``) with the line lists that pyrtlib 1.2.0 carries: oxygen with line mixing,
-water vapour lines and continuum, nitrogen. pyrtlib evaluates oxygen and nitrogen for arrays, water vapour one state at
-a time, so that the formula of the latter is written out here and tested against pyrtlib.
+The model is Rosenkranz's of 2019 (``R19``) with the line lists that pyrtlib 1.2.0 carries: oxygen
+with line mixing, water vapour lines and continuum, nitrogen. pyrtlib evaluates oxygen and nitrogen
+for arrays, water vapour one state at a time, so that the formula of the latter is written out here
+and tested against pyrtlib.
 """
 
 import numpy as np
@@ -13,7 +14,7 @@ _GAS_CONSTANT = 0.01 * 8.31451 / 18.01528
 
 
 def use_absorption_model() -> None:
-    """Make :data:`MODEL` the absorption model of pyrtlib's classes, which keep it as a class attribute."""
+    """Select :data:`MODEL` in pyrtlib's classes, which keep it as a class attribute."""
     from pyrtlib.absorption_model import H2OAbsModel, LiqAbsModel, N2AbsModel, O2AbsModel
 
     for model in (H2OAbsModel, O2AbsModel, N2AbsModel, LiqAbsModel):
@@ -23,10 +24,26 @@ def use_absorption_model() -> None:
 
 
 def vapour_absorption(pressure, temperature, vapour, frequency) -> np.ndarray:
-    """Absorption by water vapour in Np/km; arguments in hPa, K, hPa and GHz broadcast.
+    """Compute the absorption by water vapour (Rosenkranz, 2017, 2019).
 
-    Rosenkranz (2017, 2019) as in pyrtlib: lines with pressure shift, cut off at 750 GHz, and a foreign and a self
+    As in pyrtlib: lines with pressure shift, cut off at 750 GHz, and a foreign and a self
     continuum.
+
+    Parameters
+    ----------
+    pressure : np.ndarray or float
+        Pressure of the moist air in hPa.
+    temperature : np.ndarray or float
+        In K.
+    vapour : np.ndarray or float
+        Vapour pressure in hPa.
+    frequency : np.ndarray or float
+        In GHz; all arguments broadcast.
+
+    Returns
+    -------
+    np.ndarray
+        Absorption in Np/km, of the broadcast shape.
     """
     from pyrtlib.absorption_model import H2OAbsModel
 
@@ -62,9 +79,25 @@ def vapour_absorption(pressure, temperature, vapour, frequency) -> np.ndarray:
 
 
 def air_absorption(pressure, temperature, vapour, frequency) -> np.ndarray:
-    """Absorption by air in Np/km at ``pressure`` (hPa), ``temperature`` (K), vapour pressure (hPa), frequency (GHz).
+    """Compute the absorption by moist air: oxygen, nitrogen and water vapour.
 
-    Arguments broadcast. :func:`use_model` must have been called.
+    :func:`use_absorption_model` must have been called, as pyrtlib keeps the model in its classes.
+
+    Parameters
+    ----------
+    pressure : np.ndarray or float
+        Pressure of the moist air in hPa.
+    temperature : np.ndarray or float
+        In K.
+    vapour : np.ndarray or float
+        Vapour pressure in hPa.
+    frequency : np.ndarray or float
+        In GHz; all arguments broadcast.
+
+    Returns
+    -------
+    np.ndarray
+        Absorption in Np/km, of the broadcast shape.
     """
     from pyrtlib.absorption_model import N2AbsModel, O2AbsModel
 
@@ -79,10 +112,12 @@ def air_absorption(pressure, temperature, vapour, frequency) -> np.ndarray:
 
 
 def afgl_profiles(pressure: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The six AFGL profiles on ``pressure`` (hPa): temperature in K and specific humidity in kg/kg, ``(6, level)``.
+    """Interpolate the six AFGL profiles to ``pressure`` in hPa, ``(level,)``.
 
-    Anderson et al. (1986), AFGL-TR-86-0110: tropical, mid-latitude summer and winter, subarctic summer and winter,
-    US standard 1976. Interpolated in log pressure (humidity in its logarithm), held constant outside.
+    Returns temperature in K and specific humidity in kg/kg, ``(6, level)`` each. Anderson et al.
+    (1986), AFGL-TR-86-0110: tropical, mid-latitude summer and winter, subarctic summer and winter,
+    US standard 1976. They are linear in log pressure (humidity in its logarithm) and constant
+    outside.
     """
     from pyrtlib.climatology import AtmosphericProfiles
     from pyrtlib.utils import ppmv2gkg

@@ -1,7 +1,8 @@
-"""pyrtlib's radiative transfer on the operator's inputs: the peer that tests and the benchmark compare with.
+"""Reference radiative transfer by pyrtlib, which tests and the benchmark compare the operator with.
 
-pyrtlib 1.2.0 leaves the reflected downwelling out when it looks from a satellite, and knows no skin temperature: both
-are added here from its own upward and downward integrals. Slow: about a third of a millisecond a level and frequency.
+pyrtlib 1.2.0 leaves the reflected downwelling out when it looks from a satellite, and has no skin
+temperature: both are added here from its own upward and downward integrals. Slow: about a third of
+a millisecond a level and frequency.
 """
 
 import numpy as np
@@ -18,7 +19,7 @@ from fuxiflow.physics import (
 )
 
 GEOMETRIES = ((0.0, 1.0, 0.0), (40.0, 0.4, 5.0), (60.0, 0.7, -5.0))
-"""Zenith angle in degrees, emissivity, skin less air temperature in K of the held-out atmospheres."""
+"""Zenith angle in degrees, emissivity, and skin less air temperature in K."""
 CLIMATES = ("polar", "mid-latitude", "tropical", "dry", "saturated")
 
 
@@ -29,9 +30,27 @@ def refined_column(
     surface_pressure: float,
     refine: int,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Pressure (hPa), temperature (K), humidity (kg/kg) of a column cut at the ground, ``refine`` layers for each one.
+    """Refine a column and cut it at the ground.
 
-    Linear in log pressure, humidity in its logarithm.
+    Temperature is linear in log pressure, humidity in its logarithm.
+
+    Parameters
+    ----------
+    pressure : np.ndarray
+        In hPa from the top, ``(level,)``.
+    temperature : np.ndarray
+        In K, ``(level,)``.
+    specific_humidity : np.ndarray
+        In kg/kg, ``(level,)``.
+    surface_pressure : float
+        In hPa.
+    refine : int
+        Layers that each layer is divided into.
+
+    Returns
+    -------
+    tuple[np.ndarray, np.ndarray, np.ndarray]
+        Pressure, temperature and specific humidity of the refined column, in the same units.
     """
     log_p = np.log(pressure)
     steps = np.interp(
@@ -44,11 +63,13 @@ def refined_column(
 
 
 def held_out_atmospheres(pressure: np.ndarray) -> dict[str, np.ndarray]:
-    """Atmospheres that no table is fitted to, as arguments of the operator, :data:`CLIMATES` by :data:`GEOMETRIES`.
+    """Make atmospheres that no table is fitted to, as arguments of the operator.
 
-    AFGL profiles with a wave of 3 K in log pressure: subarctic winter with a surface inversion of 12 K; the mean of
-    mid-latitude summer and winter; tropical; US standard with a twentieth of its humidity over ground at 700 hPa;
-    mid-latitude summer, saturated below 250 hPa.
+    They are :data:`CLIMATES` by :data:`GEOMETRIES`, on ``pressure`` in hPa ``(level,)``: AFGL
+    profiles with a wave of 3 K in log pressure. Polar is the subarctic winter with a surface
+    inversion of 12 K; mid-latitude the mean of summer and winter; tropical; dry the US standard
+    with a twentieth of its humidity over ground at 700 hPa; saturated the mid-latitude summer,
+    saturated below 250 hPa.
     """
     t, q = gas_absorption.afgl_profiles(pressure)
     log_p = np.log(pressure / 1000.0)
@@ -85,7 +106,23 @@ def held_out_atmospheres(pressure: np.ndarray) -> dict[str, np.ndarray]:
 def _integrals(
     p, t, vapour, path, frequency
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Upwelling, downwelling, transmittance and h f / k by pyrtlib, frequency by frequency; each ``(node,)``."""
+    """Integrate by pyrtlib, frequency by frequency.
+
+    Parameters
+    ----------
+    p, t, vapour : np.ndarray
+        Pressure in hPa, temperature in K and vapour pressure in hPa from the ground up,
+        ``(level,)``.
+    path : np.ndarray
+        Slant path in km below each level, ``(level,)``.
+    frequency : np.ndarray
+        In GHz, ``(node,)``.
+
+    Returns
+    -------
+    tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+        Upwelling, downwelling, transmittance and h f / k, ``(node,)`` each.
+    """
     from pyrtlib.rt_equation import RTEquation
 
     rows = []
@@ -111,7 +148,25 @@ def _integrals(
 def _integrals_at_once(
     p, t, vapour, path, frequency
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """The same by pyrtlib's formulas for all frequencies at once; a test holds the two together."""
+    """Integrate by pyrtlib's formulas for all frequencies at once, a hundred times faster.
+
+    A test compares the result with :func:`_integrals`.
+
+    Parameters
+    ----------
+    p, t, vapour : np.ndarray
+        Pressure in hPa, temperature in K and vapour pressure in hPa from the ground up,
+        ``(level,)``.
+    path : np.ndarray
+        Slant path in km below each level, ``(level,)``.
+    frequency : np.ndarray
+        In GHz, ``(node,)``.
+
+    Returns
+    -------
+    tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+        Upwelling, downwelling, transmittance and h f / k, ``(node,)`` each.
+    """
     state = p[:, None], t[:, None], vapour[:, None]
     wet = gas_absorption.vapour_absorption(*state, frequency)
     depth = 0.0
@@ -144,11 +199,35 @@ def reference_brightness_temperatures(
     refine: int = 1,
     at_once: bool = False,
 ) -> np.ndarray:
-    """Monochromatic brightness temperatures ``(node,)`` in K of one column by pyrtlib.
+    """Compute the monochromatic brightness temperatures of one column by pyrtlib.
 
-    ``temperature`` (K) and ``specific_humidity`` (kg/kg) are ``(level,)`` at ``pressure`` (hPa, from the top),
-    ``emissivity`` and ``frequency`` (GHz) ``(node,)``. ``at_once`` evaluates pyrtlib's formulas without its loops, a
-    hundred times faster.
+    Parameters
+    ----------
+    pressure : np.ndarray
+        In hPa from the top, ``(level,)``.
+    temperature : np.ndarray
+        In K, ``(level,)``.
+    specific_humidity : np.ndarray
+        In kg/kg, ``(level,)``.
+    surface_pressure : float
+        In hPa.
+    skin_temperature : float
+        In K.
+    emissivity : np.ndarray
+        From 0 to 1, ``(node,)``.
+    secant : float
+        Secant of the zenith angle.
+    frequency : np.ndarray
+        In GHz, ``(node,)``.
+    refine : int
+        Layers that each layer is divided into.
+    at_once : bool
+        Evaluate pyrtlib's formulas without its loops, a hundred times faster.
+
+    Returns
+    -------
+    np.ndarray
+        Brightness temperatures in K, ``(node,)``.
     """
     gas_absorption.use_absorption_model()
     p, t, q = refined_column(pressure, temperature, specific_humidity, surface_pressure, refine)

@@ -1,4 +1,7 @@
-"""Batched, differentiable, clear-sky microwave radiative transfer in torch (equations, accuracy: docs/explanation/operator.md)."""
+"""Batched, differentiable, clear-sky microwave radiative transfer in torch.
+
+Equations and accuracy: docs/explanation/operator.md.
+"""
 
 import math
 from collections.abc import Sequence
@@ -14,6 +17,7 @@ from fuxiflow.operators.emissivity import pure_permittivity
 from fuxiflow.physics import GAS_CONSTANT_DRY, GRAVITY, vapour_pressure, virtual_temperature
 
 DIRECTORY = ROOT / "resources" / "operators"
+"""The committed tables, one for each instrument."""
 COSMIC_BACKGROUND = 2.736
 """Brightness of deep space in K, as in pyrtlib."""
 PLANCK_OVER_BOLTZMANN = 6.62607015e-34 * 1e9 / 1.380649e-23
@@ -21,26 +25,48 @@ PLANCK_OVER_BOLTZMANN = 6.62607015e-34 * 1e9 / 1.380649e-23
 HUMIDITY_SCALE = 20.0
 """Vapour pressure in hPa by which the polynomials' argument is scaled."""
 DIFFUSE = ((0.19545, 4.27348), (0.80455, 1.30378))
-"""Weights and secants of the two exponentials nearest to the diffuse transmittance 2 E3(tau): within 0.0018."""
+"""Weights and secants of the two exponentials nearest to the diffuse transmittance 2 E3(tau):
+within 0.0018."""
 COLDEST_DROPLET = 233.15
 """K: supercooled droplets freeze there (homogeneous nucleation); permittivity is held below."""
 _FACTOR = 6.0 * math.pi / 299.792458
 """Np/km for 1 g/m3 and 1 GHz: 6 pi f / c over the density of water, 1000 kg/m3."""
 SMALLEST_DEPTH = 1e-7
+"""Least optical depth of a layer, which the source is divided by."""
 LEAST_ABSORPTION = 1e-12
+"""Floor of the fitted absorption in Np/km, whose square root is taken."""
 FEATURES = 12
+"""Terms of the absorption polynomials."""
 
 
 @dataclass(frozen=True)
 class OperatorTable:
-    """What an operator is made of; ``python -m fuxiflow build-operators`` writes it.
+    """The committed coefficients of an operator; ``python -m fuxiflow build-operators`` makes them.
 
-    ``pressure`` (level,) hPa, top down; ``reference_temperature`` and ``half_range`` (level,) K scale the argument of
-    the polynomials ``coefficients`` (level, 12, node), absorption in Np/km; ``frequency`` (node,) GHz; ``weights``
-    (node, channel); ``groups`` (group, 4) of int: first node, end node, first level, last level of a sweep (nodes that
-    never see the ground end above it); ``channels`` names, ``vertical`` (channel,) whether quasi-vertical polarisation;
-    ``climatology_temperature`` and ``climatology_humidity`` (6, level) the AFGL profiles; ``conical`` whether the
-    instrument scans cones (tables without it: across the track).
+    Attributes
+    ----------
+    pressure : np.ndarray
+        In hPa, top down, ``(level,)``.
+    reference_temperature, half_range : np.ndarray
+        In K, ``(level,)``; they scale the argument of the polynomials.
+    coefficients : np.ndarray
+        Polynomials of absorption in Np/km, ``(level, 12, node)``.
+    frequency : np.ndarray
+        In GHz, ``(node,)``.
+    weights : np.ndarray
+        Weights of the nodes in the channels, ``(node, channel)``.
+    groups : np.ndarray
+        First node, end node, first level and last level of each sweep, ``(group, 4)``; the sweep of
+        nodes that never see the ground ends above it.
+    channels : np.ndarray
+        Names of the channels, ``(channel,)``.
+    vertical : np.ndarray
+        Whether the polarisation is quasi-vertical, ``(channel,)``.
+    climatology_temperature, climatology_humidity : np.ndarray
+        The AFGL profiles in K and kg/kg, ``(6, level)``.
+    conical : np.ndarray
+        Whether the instrument scans cones; tables without it are of instruments that scan across
+        the track.
     """
 
     pressure: np.ndarray
@@ -58,12 +84,15 @@ class OperatorTable:
 
     @classmethod
     def read(cls, path: Path) -> "OperatorTable":
-        """Read a table; FileNotFoundError and KeyError name the file and what makes it anew."""
+        """Read a table.
+
+        FileNotFoundError and KeyError name the file and the command that makes it.
+        """
         path = Path(path)
         remedy = "make it with `python -m fuxiflow build-operators`"
         if not path.exists():
-            known = ", ".join(sorted(p.stem for p in path.parent.glob("*.npz"))) or "none"
-            raise FileNotFoundError(f"{path}: no operator table (there are: {known}); {remedy}")
+            tables = ", ".join(sorted(p.stem for p in path.parent.glob("*.npz"))) or "none"
+            raise FileNotFoundError(f"{path}: no operator table (there are: {tables}); {remedy}")
         with np.load(path) as file:
             missing = [
                 f.name for f in fields(cls) if f.name not in file and f.default_factory is MISSING
@@ -84,7 +113,22 @@ class OperatorTable:
 
 
 def features(temperature: Tensor, vapour: Tensor, reference: Tensor, half_range: Tensor) -> Tensor:
-    """The 12 arguments ``(..., 12)`` of the absorption polynomials: e^0 T^0..4, e^1 T^0..3, e^2 T^0..2, all scaled."""
+    """Compute the arguments of the absorption polynomials: e^0 T^0..4, e^1 T^0..3, e^2 T^0..2.
+
+    Parameters
+    ----------
+    temperature : Tensor
+        In K.
+    vapour : Tensor
+        Vapour pressure in hPa, scaled by :data:`HUMIDITY_SCALE`.
+    reference, half_range : Tensor
+        In K; they scale the temperature. All arguments broadcast.
+
+    Returns
+    -------
+    Tensor
+        The 12 terms, ``(..., 12)``.
+    """
     t = (temperature - reference) / half_range
     e = vapour / HUMIDITY_SCALE
     t2, e2 = t * t, e * e
@@ -94,9 +138,11 @@ def features(temperature: Tensor, vapour: Tensor, reference: Tensor, half_range:
 
 
 def droplet_absorption(temperature: Tensor, frequency: Tensor) -> Tensor:
-    """Absorption in Np/km of 1 g/m3 of droplets; ``temperature`` in K and ``frequency`` in GHz broadcast.
+    """Compute the absorption in Np/km of 1 g/m3 of suspended cloud droplets.
 
-    6 pi f / c Im[(eps - 1)/(eps + 2)] with the permittivity of MPM-93 (Liebe, Hufford & Cotton, 1993, AGARD CP-542).
+    Droplets are small against the wavelength (Rayleigh): no rain, no ice, no scattering. 6 pi f / c
+    Im[(eps - 1)/(eps + 2)] with the permittivity of MPM-93 (Liebe, Hufford & Cotton, 1993, AGARD
+    CP-542); ``temperature`` in K and ``frequency`` in GHz broadcast.
     """
     real, loss = pure_permittivity(temperature.clamp_min(COLDEST_DROPLET), frequency)
     return _FACTOR * frequency * 3.0 * loss / ((real + 2.0) ** 2 + loss**2)
@@ -105,7 +151,24 @@ def droplet_absorption(temperature: Tensor, frequency: Tensor) -> Tensor:
 def cloud_water_content(
     cloud_liquid: Tensor, temperature: Tensor, specific_humidity: Tensor, pressure: Tensor
 ) -> Tensor:
-    """Cloud water in g/m3 from ``cloud_liquid`` (kg/kg), temperature (K), humidity (kg/kg) and pressure (hPa)."""
+    """Convert cloud liquid water from a mixing ratio to a density.
+
+    Parameters
+    ----------
+    cloud_liquid : Tensor
+        In kg/kg.
+    temperature : Tensor
+        In K.
+    specific_humidity : Tensor
+        In kg/kg.
+    pressure : Tensor
+        In hPa; all arguments broadcast.
+
+    Returns
+    -------
+    Tensor
+        Cloud water in g/m3.
+    """
     density = (
         100.0 * pressure / (GAS_CONSTANT_DRY * virtual_temperature(temperature, specific_humidity))
     )
@@ -113,11 +176,12 @@ def cloud_water_content(
 
 
 class MicrowaveOperator(torch.nn.Module):
-    """Clear-sky brightness temperatures of an instrument's channels from columns on fixed pressure levels.
+    """Clear-sky brightness temperatures of an instrument's channels from columns of the atmosphere.
 
-    Absorption is a polynomial in temperature and vapour pressure at each level and node; one sweep from the top gives
-    upwelling and downwelling radiation and transmittance, layers linear in optical depth; the surface reflects
-    specularly. Channels are weighted means of 1-3 monochromatic nodes (optimal spectral sampling).
+    Absorption is a polynomial in temperature and vapour pressure at each level and node. One sweep
+    from the top gives upwelling and downwelling radiation and transmittance, layers linear in
+    optical depth; the surface reflects specularly. Channels are weighted means of 1-3 monochromatic
+    nodes (optimal spectral sampling).
     """
 
     def __init__(self, table: OperatorTable, dtype: torch.dtype = torch.float32):
@@ -159,14 +223,39 @@ class MicrowaveOperator(torch.nn.Module):
     def for_instrument(
         cls, instrument: str, dtype: torch.dtype = torch.float32
     ) -> "MicrowaveOperator":
-        """The operator of ``instrument`` from the committed table; FileNotFoundError lists the known ones."""
+        """Load the operator of ``instrument`` from the committed table.
+
+        FileNotFoundError lists the instruments that have one.
+        """
         return cls(OperatorTable.read(DIRECTORY / f"{instrument}.npz"), dtype)
 
     @classmethod
     def for_channels(
         cls, instrument: str, channels: Sequence[str], source: str
     ) -> "MicrowaveOperator":
-        """The same for the ``channels`` of a ``source``; ValueError when the operator has others."""
+        """Load the operator of an instrument and check that it has the channels of a source.
+
+        Parameters
+        ----------
+        instrument : str
+            Name of the instrument.
+        channels : Sequence[str]
+            Names of the source's channels.
+        source : str
+            Name of the source, for the error.
+
+        Returns
+        -------
+        MicrowaveOperator
+            The operator in single precision.
+
+        Raises
+        ------
+        ValueError
+            If the operator has other channels.
+        FileNotFoundError
+            Lists the instruments that have an operator.
+        """
         operator = cls.for_instrument(instrument)
         if operator.channels != list(channels):
             raise ValueError(
@@ -191,13 +280,32 @@ class MicrowaveOperator(torch.nn.Module):
         cloud_liquid: Tensor | None = None,
         diffuse: Tensor | None = None,
     ) -> Tensor:
-        """Brightness temperatures ``(batch, channel)`` in K.
+        """Compute brightness temperatures.
 
-        ``temperature`` (K) and ``specific_humidity`` (kg/kg) are ``(batch, level)`` on ``pressure``, top down, levels
-        below the ground ignored; ``surface_pressure`` (hPa), ``skin_temperature`` (K) and ``secant`` of the zenith
-        angle are ``(batch,)``; ``emissivity`` is ``(batch, node)`` or ``(batch, 1)``. Optional: ``cloud_liquid``
-        ``(batch, level)`` (kg/kg) absorbs (:mod:`fuxiflow.operators.microwave`); ``diffuse`` ``(batch,)`` is the share of
-        the reflection that is Lambertian, 0-1, the rest being specular.
+        Parameters
+        ----------
+        temperature : Tensor
+            In K, ``(batch, level)`` on ``pressure``, top down; levels below the ground are ignored.
+        specific_humidity : Tensor
+            In kg/kg, ``(batch, level)``.
+        surface_pressure : Tensor
+            In hPa, ``(batch,)``.
+        skin_temperature : Tensor
+            In K, ``(batch,)``.
+        emissivity : Tensor
+            From 0 to 1, ``(batch, node)`` or ``(batch, 1)``.
+        secant : Tensor
+            Secant of the zenith angle, ``(batch,)``.
+        cloud_liquid : Tensor or None
+            Cloud droplets in kg/kg, ``(batch, level)``, which absorb (:func:`droplet_absorption`).
+        diffuse : Tensor or None
+            Share of the reflection that is Lambertian, from 0 to 1, ``(batch,)``; the rest is
+            specular.
+
+        Returns
+        -------
+        Tensor
+            In K, ``(batch, channel)``.
         """
         columns = (
             temperature,
@@ -221,12 +329,33 @@ class MicrowaveOperator(torch.nn.Module):
         cloud_liquid=None,
         diffuse=None,
     ) -> Tensor:
-        """Monochromatic radiances ``(batch, node)`` in K (Planck function times c^2/2kf^2); arguments as in forward."""
+        """Compute monochromatic radiances in K: the Planck function times c^2 / 2kf^2.
+
+        Parameters
+        ----------
+        temperature, specific_humidity, surface_pressure, skin_temperature : Tensor
+            As in :meth:`forward`.
+        emissivity, secant : Tensor
+            As in :meth:`forward`.
+        cloud_liquid, diffuse : Tensor or None
+            As in :meth:`forward`.
+
+        Returns
+        -------
+        Tensor
+            Radiances ``(batch, node)``.
+
+        Raises
+        ------
+        ValueError
+            If the columns are not on the operator's pressure levels.
+        """
         pressure = self.pressure
         if temperature.shape != specific_humidity.shape or temperature.shape[-1] != len(pressure):
             raise ValueError(
-                f"temperature {tuple(temperature.shape)} and specific_humidity {tuple(specific_humidity.shape)} "
-                f"must both be (batch, {len(pressure)}), on the operator's pressure levels"
+                f"temperature {tuple(temperature.shape)} and specific_humidity "
+                f"{tuple(specific_humidity.shape)} must both be (batch, {len(pressure)}), on the "
+                "operator's pressure levels"
             )
         # from here on (level, batch): a level's columns lie together
         temperature, humidity = (
@@ -245,7 +374,7 @@ class MicrowaveOperator(torch.nn.Module):
             * torch.log(high / low)
         )
         above = ((surface_pressure - low) / (high - low)).clamp(0.0, 1.0)
-        # six times the mean absorption is what the sweep multiplies by, and minus the optical depth what it needs
+        # the sweep multiplies by six times the mean absorption and needs minus the optical depth
         vertical = thickness * above
         path = (vertical * (secant / -6.0))[..., None].unbind()
         # a layer that the ground cuts ends with the temperature and absorption there
@@ -268,12 +397,12 @@ class MicrowaveOperator(torch.nn.Module):
         for index, (first, end, top, bottom) in enumerate(self.groups):
             coefficients = getattr(self, f"coefficients_{index}")
             nodes = slice(first, end)
-            given = arguments, upper, lower, share, water, coefficients, nodes, top, bottom
-            up, down, through = self._sweep(path, *given)
+            inputs = arguments, upper, lower, share, water, coefficients, nodes, top, bottom
+            up, down, through = self._sweep(path, *inputs)
             if bottom == len(pressure) - 1:
                 if diffuse is not None:
                     slants = [(w, (vertical * (s / -6.0))[..., None].unbind()) for w, s in DIFFUSE]
-                    flux = sum(weight * self._sweep(slant, *given)[1] for weight, slant in slants)
+                    flux = sum(weight * self._sweep(slant, *inputs)[1] for weight, slant in slants)
                     down = down + diffuse[:, None] * (flux - down)
                 ground = (
                     skin_temperature[:, None]
@@ -288,9 +417,23 @@ class MicrowaveOperator(torch.nn.Module):
     def optical_depth(
         self, temperature: Tensor, specific_humidity: Tensor, secant: Tensor
     ) -> Tensor:
-        """Slant optical depth ``(level, batch, node)`` from space to each level, the ground left out of account.
+        """Compute the slant optical depth from space to each level, as if there were no ground.
 
         Only for an operator of one group over all levels, as the tables' builder makes.
+
+        Parameters
+        ----------
+        temperature : Tensor
+            In K, ``(batch, level)``.
+        specific_humidity : Tensor
+            In kg/kg, ``(batch, level)``.
+        secant : Tensor
+            Secant of the zenith angle, ``(batch,)``.
+
+        Returns
+        -------
+        Tensor
+            Optical depth ``(level, batch, node)``.
         """
         pressure, coefficients = self.pressure, self.coefficients_0
         vapour = vapour_pressure(specific_humidity, pressure)
@@ -307,34 +450,78 @@ class MicrowaveOperator(torch.nn.Module):
         return torch.cat([torch.zeros_like(layers[:1]), layers.cumsum(dim=0)])
 
     def _absorption(self, level, arguments, upper, water, coefficients, nodes, top):
-        """Absorption ``(batch, node)`` in Np/km at a level, by gases and cloud water."""
+        """Compute the absorption at a level, by gases and cloud water.
+
+        Parameters
+        ----------
+        level : int
+            Index of the level.
+        arguments : tuple[Tensor, ...]
+            Arguments of the polynomials by level, ``(batch, 12)`` each.
+        upper : tuple[Tensor, ...]
+            Temperature in K by level, ``(batch, 1)`` each.
+        water : list[Tensor or None] or None
+            Cloud water in g/m3 by level, ``(batch, 1)``; None where there is none.
+        coefficients : Tensor
+            Polynomials of the group's levels and nodes, ``(level, 12, node)``.
+        nodes : slice
+            Nodes of the group.
+        top : int
+            First level of the group.
+
+        Returns
+        -------
+        Tensor
+            Absorption in Np/km, ``(batch, node)``.
+        """
         gas = (arguments[level] @ coefficients[level - top]).clamp_min(LEAST_ABSORPTION)
         if water is None or water[level] is None:
             return gas
         return gas + water[level] * droplet_absorption(upper[level], self.frequency[nodes])
 
     def _sweep(self, path, arguments, upper, lower, share, water, coefficients, nodes, top, bottom):
-        """Upwelling, downwelling and transmittance ``(batch, node)`` of the levels from ``top`` to ``bottom``."""
+        """Integrate the radiation of a group of nodes over its levels, from the top down.
+
+        Parameters
+        ----------
+        path : tuple[Tensor, ...]
+            Minus a sixth of the slant path in km by layer, ``(batch, 1)`` each.
+        arguments, upper, water, coefficients, nodes : object
+            As in :meth:`_absorption`.
+        lower : tuple[Tensor, ...]
+            Temperature in K at the lower edge of each layer, ``(batch, 1)`` each.
+        share : list[Tensor or None]
+            Share of each layer above the ground, ``(batch, 1)``; None for layers that it does not
+            cut.
+        top, bottom : int
+            First and last level.
+
+        Returns
+        -------
+        tuple[Tensor, Tensor, Tensor]
+            Upwelling and downwelling radiation and transmittance, ``(batch, node)`` each.
+        """
         square = self.planck_square[nodes]
-        given = arguments, upper, water, coefficients, nodes, top
-        above = self._absorption(top, *given)
+        inputs = arguments, upper, water, coefficients, nodes, top
+        above = self._absorption(top, *inputs)
         source_above = upper[top] + square / upper[top]
         up = torch.zeros_like(above)
         minus_down = -self.cosmic[nodes].expand_as(above)
         through = torch.ones_like(above)
         sees_ground = bottom == len(self.pressure) - 1
         for level in range(top + 1, bottom + 1):
-            below = self._absorption(level, *given)
+            below = self._absorption(level, *inputs)
             if share[level - 1] is not None:
                 below = torch.lerp(above, below, share[level - 1])
-            # exact to fourth order in the logarithm of the ratio where absorption is exponential in height
+            # exact to fourth order in the log of the ratio if absorption is exponential in height
             mean = torch.add(above + below, torch.sqrt(above * below), alpha=4.0)
             minus_depth = (mean * path[level - 1]).clamp_max(-SMALLEST_DEPTH)
             minus_absorbed = torch.expm1(minus_depth)
             passed = minus_absorbed + 1.0
             edge = lower[level - 1]
             source_below = edge + square / edge
-            # the source is linear in optical depth: what the lower edge adds to the emission of an isothermal layer
+            # the source is linear in optical depth: the lower edge adds this to the emission of an
+            # isothermal layer
             step = (source_below - source_above) * (minus_absorbed / minus_depth - passed)
             up = torch.addcmul(
                 up, through, torch.addcmul(step, source_above, minus_absorbed, value=-1.0)

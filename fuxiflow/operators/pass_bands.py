@@ -1,15 +1,16 @@
-"""Pass-bands of microwave sounders: centre frequencies, side bands and bandwidths, responses taken as rectangular.
+"""Pass-bands of microwave sounders: centre frequencies, side bands and bandwidths.
 
-Centre frequencies are those of ``config/sources/*.yaml``; ``offsets`` split them into 2 or 4 side bands. Bandwidths:
+Responses are taken as rectangular. Centre frequencies are those of ``config/sources/*.yaml``;
+``offsets`` split them into 2 or 4 side bands. Bandwidths:
 
 - ``atms``: JPSS ATMS SDR Algorithm Theoretical Basis Document, 474-00043, Table 2-2.
-- ``amsua``: NOAA KLM User's Guide, section 3.3 (specified); channel 15 as flown, two bands of 1000 MHz at 1000 MHz from
-  the centre (CRTM's sensor definitions, after the calibration log books).
+- ``amsua``: NOAA KLM User's Guide, section 3.3 (specified); channel 15 as flown, two bands of 1000
+  MHz at 1000 MHz from the centre (CRTM's sensor definitions, after the calibration log books).
 - ``mhs``: NOAA KLM User's Guide, NOAA-N supplement, section 3.9 (specified).
 - ``mwts3``: NSMC, instrument page of MWTS-III.
 - ``mwhs2``: NSMC, instrument page of MWHS-II.
-- ``ssmis``: measured 3 dB bandwidths of F16 in Kunkee et al. (2008, doi:10.1109/TGRS.2008.917980) and CRTM's sensor
-  definitions.
+- ``ssmis``: measured 3 dB bandwidths of F16 in Kunkee et al. (2008, doi:10.1109/TGRS.2008.917980)
+  and CRTM's sensor definitions.
 """
 
 from dataclasses import dataclass
@@ -128,7 +129,7 @@ _BANDWIDTHS = {
         "60.792668+-0.357892+-0.05": 26.5,
     },
 }
-# offset in GHz of side bands that a frequency text leaves unsaid, as the band about the local oscillator is stopped
+# side bands in GHz that a frequency text leaves out: the band about the local oscillator is stopped
 _UNSAID = {("amsua", "89.0"): "89.0+-1.0"}
 _ON_A_LINE = {("ssmis", "63.283248+-0.285271"), ("ssmis", "60.792668+-0.357892")}
 _POINTS_ON_A_LINE = 5
@@ -138,9 +139,20 @@ CONICAL = frozenset({"ssmis"})
 
 @dataclass(frozen=True)
 class PassBand:
-    """The pass-bands of one channel: centres in GHz (one per side band), width of each in GHz.
+    """The pass-bands of one channel.
 
-    ``line`` where a band lies on the centre of an absorption line that is narrower than the band itself.
+    Attributes
+    ----------
+    name : str
+        Name of the channel.
+    centres : tuple[float, ...]
+        Centre frequencies in GHz, one for each side band.
+    width : float
+        Width of each pass-band in GHz.
+    vertical : bool
+        Whether the polarisation is (quasi-)vertical.
+    line : bool
+        Whether a band lies on the centre of an absorption line that is narrower than itself.
     """
 
     name: str
@@ -156,7 +168,7 @@ class PassBand:
 
 
 def side_bands(text: str) -> tuple[float, ...]:
-    """Centres in GHz of the side bands of a frequency text such as ``57.290344+-0.3222+-0.048``."""
+    """Return the centres in GHz of a frequency's side bands, as of ``57.290344+-0.3222+-0.048``."""
     first, *offsets = (float(part) for part in text.split("+-"))
     centres = [first]
     for offset in offsets:
@@ -165,9 +177,10 @@ def side_bands(text: str) -> tuple[float, ...]:
 
 
 def pass_bands(instrument: str, channels: list[SourceChannel]) -> list[PassBand]:
-    """The pass-bands of the ``channels`` of a source with ``instrument``.
+    """Return the pass-bands of the ``channels`` of a source with ``instrument``.
 
-    KeyError lists the known instruments or, for a frequency the instrument does not have, its frequencies.
+    KeyError lists the instruments with pass-bands or, for a frequency that the instrument does not
+    have, its frequencies.
     """
     if instrument not in _BANDWIDTHS:
         raise KeyError(
@@ -192,9 +205,10 @@ def pass_bands(instrument: str, channels: list[SourceChannel]) -> list[PassBand]
 
 
 def quadrature(bands: list[PassBand], points: int) -> tuple[np.ndarray, np.ndarray]:
-    """Gauss-Legendre nodes over all pass-bands, five times as many in those that lie on a line.
+    """Place Gauss-Legendre nodes in all pass-bands, five times as many in those that lie on a line.
 
-    Returns frequencies ``(node,)`` in GHz and weights ``(node, channel)`` whose columns add up to 1.
+    Returns frequencies ``(node,)`` in GHz and weights ``(node, channel)`` whose columns add up to
+    1.
     """
     frequencies, rows = [], []
     for index, band in enumerate(bands):

@@ -1,7 +1,8 @@
-"""GNSS radio occultation: refractivity by height and bending angles from columns, batched and differentiable.
+"""GNSS radio occultation: refractivity by height and bending angles, batched and differentiable.
 
-Profiles run upwards: index 0 is the lowest level. Bending angles follow Healy & Thépaut (2006, Q. J. R. Meteorol. Soc.
-132, 605-623): refractivity falls exponentially between levels, whose integral is an error function.
+Profiles run upwards: index 0 is the lowest level. Bending angles follow Healy & Thépaut (2006, Q.
+J. R. Meteorol. Soc. 132, 605-623): refractivity falls exponentially between levels, whose integral
+is an error function.
 """
 
 import math
@@ -18,21 +19,42 @@ from fuxiflow.physics import GAS_CONSTANT_DRY, GRAVITY, vapour_pressure, virtual
 from fuxiflow.physics import specific_humidity as humidity_of
 
 SMITH_WEINTRAUB = (77.6, 77.6, 3.73e5)
-"""K1 of dry air and K2 of vapour in K/hPa, K3 of vapour in K2/hPa (Smith & Weintraub, 1953, Proc. IRE 41, 1035-1037, in
-their short form 77.6 p/T + 3.73e5 e/T^2, p with vapour)."""
+"""K1 of dry air and K2 of vapour in K/hPa, K3 of vapour in K2/hPa (Smith & Weintraub, 1953, Proc.
+IRE 41, 1035-1037, in their short form 77.6 p/T + 3.73e5 e/T^2, p with vapour)."""
 RUEGER = (77.6890, 71.2952, 3.75463e5)
 """The same, "best average" of Rüeger (2002, FIG XXII International Congress)."""
 EQUATOR_RADIUS = 6378137.0
 """Semi-major axis of WGS 84 in m (NIMA TR8350.2)."""
 SUBLAYERS = 8
+"""Layers that each layer between two levels of the state is divided into."""
+REFRACTED = [f"{variable}{level}" for variable in "TRZ" for level in PRESSURE_LEVELS]
+"""Channels of the state that refractivity at heights depends on."""
 LEAST_RATE = 1e-6
-"""Least decrease of log refractivity in 1/m between levels (Healy & Thépaut use it where refractivity grows)."""
+"""Least decrease of log refractivity in 1/m between levels (Healy & Thépaut use it where
+refractivity grows)."""
 
 
 def refractivity(
     pressure: Tensor, temperature: Tensor, specific_humidity: Tensor, constants=SMITH_WEINTRAUB
 ) -> Tensor:
-    """Refractivity in N-units, K1 (p - e)/T + K2 e/T + K3 e/T^2; hPa, K and kg/kg broadcast."""
+    """Compute refractivity, K1 (p - e)/T + K2 e/T + K3 e/T^2.
+
+    Parameters
+    ----------
+    pressure : Tensor or np.ndarray
+        In hPa.
+    temperature : Tensor or np.ndarray
+        In K.
+    specific_humidity : Tensor or np.ndarray
+        In kg/kg; the three broadcast.
+    constants : tuple[float, float, float]
+        K1, K2 in K/hPa and K3 in K2/hPa.
+
+    Returns
+    -------
+    Tensor or np.ndarray
+        Refractivity in N-units, of the broadcast shape.
+    """
     first, second, third = constants
     vapour = vapour_pressure(specific_humidity, pressure)
     return (
@@ -41,10 +63,12 @@ def refractivity(
 
 
 def geometric_height(geopotential: Tensor, latitude: Tensor) -> Tensor:
-    """Height in m above mean sea level of a ``geopotential`` in m2 s-2 at a ``latitude`` in degrees; shapes broadcast.
+    """Convert geopotential to height above mean sea level.
 
-    h = R H / (g R / g0 - H) with the geopotential height H, normal gravity g on the ellipsoid (Somigliana's formula,
-    WGS 84) and the effective radius R = a / (1 + f + m - 2 f sin^2) (Mahoney, 2001; as in ROM SAF's ROPP).
+    ``geopotential`` is in m2 s-2, ``latitude`` in degrees, the result in m; shapes broadcast. h = R
+    H / (g R / g0 - H) with the geopotential height H, normal gravity g on the ellipsoid
+    (Somigliana's formula, WGS 84) and the effective radius R = a / (1 + f + m - 2 f sin^2)
+    (Mahoney, 2001; as in ROM SAF's ROPP).
     """
     square = torch.sin(torch.deg2rad(latitude)) ** 2
     normal = (
@@ -57,33 +81,62 @@ def geometric_height(geopotential: Tensor, latitude: Tensor) -> Tensor:
     return radius * height / (normal / GRAVITY * radius - height)
 
 
-def refractivity_at_heights(profile: Tensor, height: Tensor, wanted: Tensor) -> Tensor:
-    """Refractivity ``(batch, wanted)`` at heights ``wanted`` (m, ``(wanted,)`` or ``(batch, wanted)``); NaN outside.
+def refractivity_at_heights(profile: Tensor, height: Tensor, target: Tensor) -> Tensor:
+    """Interpolate refractivity to heights; its logarithm is linear in height between levels.
 
-    ``profile`` and ``height`` (m, rising) are ``(batch, level)``; the logarithm is linear in height between levels.
+    Parameters
+    ----------
+    profile : Tensor
+        Refractivity ``(batch, level)``.
+    height : Tensor
+        Heights of the levels in m, rising, ``(batch, level)``.
+    target : Tensor
+        Heights in m, ``(target,)`` or ``(batch, target)``.
+
+    Returns
+    -------
+    Tensor
+        Refractivity ``(batch, target)``, NaN outside the levels.
     """
-    height, wanted = height.contiguous(), wanted.expand(len(height), wanted.shape[-1]).contiguous()
-    above = torch.searchsorted(height.detach(), wanted).clamp(1, height.shape[-1] - 1)
+    height, target = height.contiguous(), target.expand(len(height), target.shape[-1]).contiguous()
+    above = torch.searchsorted(height.detach(), target).clamp(1, height.shape[-1] - 1)
     logarithm = torch.log(profile)
     h0, h1 = height.gather(1, above - 1), height.gather(1, above)
     n0, n1 = logarithm.gather(1, above - 1), logarithm.gather(1, above)
-    value = torch.exp(n0 + (n1 - n0) * (wanted - h0) / (h1 - h0))
-    inside = (wanted >= height[:, :1]) & (wanted <= height[:, -1:])
+    value = torch.exp(n0 + (n1 - n0) * (target - h0) / (h1 - h0))
+    inside = (target >= height[:, :1]) & (target <= height[:, -1:])
     return torch.where(inside, value, torch.nan)
 
 
 def bending_angle(profile: Tensor, height: Tensor, impact_height: Tensor, radius: Tensor) -> Tensor:
-    """Bending angles ``(batch, impact)`` in rad; NaN below the lowest level and within or below a duct.
+    """Compute bending angles from refractivity (Healy & Thépaut, 2006, equation 3).
 
-    ``profile`` in N-units and ``height`` (m, rising) are ``(batch, level)``; ``radius`` ``(batch,)`` is that of
-    curvature plus the undulation of the geoid (m), ``impact_height`` ``(impact,)`` or ``(batch, impact)`` the impact
-    parameter less that radius (m), so that single precision will do. With x = (1 + 1e-6 N)(radius + height) and
-    N = N_i exp(-k_i (x - x_i)) between levels and above the uppermost,
+    With x = (1 + 1e-6 N)(radius + height) and N = N_i exp(-k_i (x - x_i)) between levels and above
+    the uppermost,
 
-        alpha(a) = 1e-6 sqrt(2 pi a) sum over layers of sqrt(k_i) N_i exp(k_i (x_i - a)) [erf sqrt(k_i (x - a))],
+        alpha(a) = 1e-6 sqrt(2 pi a) sum over layers of sqrt(k_i) N_i exp(k_i (x_i - a)) [erf
+        sqrt(k_i (x - a))],
 
-    the bracket taken from x_i (from a in the layer where the ray turns) to x_i+1 (Healy & Thépaut, 2006, equation 3);
-    written with erfcx(z) = exp(z^2) erfc(z), as the exponential alone overflows.
+    the bracket taken from x_i (from a in the layer where the ray turns) to x_i+1; written with
+    erfcx(z) = exp(z^2) erfc(z), as the exponential alone overflows.
+
+    Parameters
+    ----------
+    profile : Tensor
+        Refractivity in N-units, ``(batch, level)``.
+    height : Tensor
+        Heights of the levels in m, rising, ``(batch, level)``.
+    impact_height : Tensor
+        Impact parameter less ``radius`` in m, so that single precision will do; ``(impact,)`` or
+        ``(batch, impact)``.
+    radius : Tensor
+        Radius of curvature plus the undulation of the geoid in m, ``(batch,)``.
+
+    Returns
+    -------
+    Tensor
+        Bending angles in rad, ``(batch, impact)``; NaN below the lowest level and within or below a
+        duct.
     """
     # x less the radius
     x = height + 1e-6 * profile * (radius[:, None] + height)
@@ -111,21 +164,43 @@ def bending_angle(profile: Tensor, height: Tensor, impact_height: Tensor, radius
 
 @cache
 def _fine() -> tuple[np.ndarray, np.ndarray]:
-    """Pressures ``(fine,)`` in hPa from 1000 up and the matrix ``(13, fine)`` that interpolates to them in log p."""
-    known = np.log(PRESSURE_LEVELS)[::-1]
-    steps = np.linspace(0.0, len(known) - 1.0, (len(known) - 1) * SUBLAYERS + 1)
-    matrix = np.stack([np.interp(steps, np.arange(len(known)), row) for row in np.eye(len(known))])
+    """Compute the sublayers of the 13 levels.
+
+    Returns their pressures ``(fine,)`` in hPa from 1000 up, and the matrix ``(13, fine)`` that
+    interpolates to them in log pressure.
+    """
+    log_state = np.log(PRESSURE_LEVELS)[::-1]
+    steps = np.linspace(0.0, len(log_state) - 1.0, (len(log_state) - 1) * SUBLAYERS + 1)
+    matrix = np.stack(
+        [np.interp(steps, np.arange(len(log_state)), row) for row in np.eye(len(log_state))]
+    )
     # rows in the order of LEVELS, from the top
-    return np.exp(known @ matrix), matrix[::-1].copy()
+    return np.exp(log_state @ matrix), matrix[::-1].copy()
 
 
 def refractivity_column(
     temperature: Tensor, specific_humidity: Tensor, geopotential: Tensor, latitude: Tensor
 ):
-    """Refractivity (N-units) and height (m) ``(batch, fine)``, upwards, of columns ``(batch, 13)`` of a state.
+    """Compute refractivity and height of columns of the state, upwards, on sublayers of its levels.
 
-    Temperature (K) and the logarithm of humidity (kg/kg) are linear in log pressure on eight sublayers of each layer;
-    between the levels' own ``geopotential`` (m2 s-2) heights are hypsometric. ``latitude`` ``(batch,)`` in degrees.
+    Temperature and the logarithm of humidity are linear in log pressure on eight sublayers of each
+    layer; between the levels' own geopotential heights are hypsometric.
+
+    Parameters
+    ----------
+    temperature : Tensor
+        In K, ``(batch, 13)``.
+    specific_humidity : Tensor
+        In kg/kg, ``(batch, 13)``.
+    geopotential : Tensor
+        In m2 s-2, ``(batch, 13)``.
+    latitude : Tensor
+        In degrees, ``(batch,)``.
+
+    Returns
+    -------
+    tuple[Tensor, Tensor]
+        Refractivity in N-units and height in m, ``(batch, fine)``.
     """
     pressure, matrix = (
         torch.as_tensor(v, dtype=temperature.dtype, device=temperature.device) for v in _fine()
@@ -140,26 +215,44 @@ def refractivity_column(
         * torch.log(pressure[:-1] / pressure[1:])
     )
     risen = torch.cat([torch.zeros_like(layers[:, :1]), layers.cumsum(dim=1)], dim=1)
-    given = risen[:, ::SUBLAYERS].flip(1)
-    phi = risen + (geopotential - given) @ matrix
+    hypsometric = risen[:, ::SUBLAYERS].flip(1)
+    phi = risen + (geopotential - hypsometric) @ matrix
     return refractivity(pressure, t, q), geometric_height(phi, latitude[:, None])
 
 
 def refractivity_from_state(
     state: Tensor, channels: ChannelTable | Sequence[str], latitude: Tensor, heights: Tensor
 ) -> Tensor:
-    """Refractivity ``(batch, height)`` in N-units from columns of the state ``(batch, state channel)``.
+    """Compute refractivity at heights from columns of the state.
 
-    ``heights`` in m above mean sea level; NaN above 50 hPa and below 1000 hPa. ``channels`` (a table or names) orders
-    the state, of which T (K), R (%) and Z (m2 s-2) are used. ValueError lists the channels that the state lacks.
+    Parameters
+    ----------
+    state : Tensor
+        Columns of the state, ``(batch, state channel)``, of which T (K), R (%) and Z (m2 s-2) are
+        used.
+    channels : ChannelTable or Sequence[str]
+        Channels of the state, in the order of ``state``.
+    latitude : Tensor
+        In degrees, ``(batch,)``.
+    heights : Tensor
+        In m above mean sea level, ``(height,)``.
+
+    Returns
+    -------
+    Tensor
+        Refractivity in N-units, ``(batch, height)``; NaN above 50 hPa and below 1000 hPa.
+
+    Raises
+    ------
+    ValueError
+        Lists the channels that the state lacks.
     """
     names = list(getattr(channels, "names", channels))
-    wanted = [f"{variable}{level}" for variable in "TRZ" for level in PRESSURE_LEVELS]
-    if missing := [name for name in wanted if name not in names]:
+    if missing := [name for name in REFRACTED if name not in names]:
         raise ValueError(
             f"the state lacks {', '.join(missing)}, which the operator of radio occultation needs"
         )
-    temperature, relative, geopotential = state[:, [names.index(name) for name in wanted]].chunk(
+    temperature, relative, geopotential = state[:, [names.index(name) for name in REFRACTED]].chunk(
         3, dim=1
     )
     pressure = torch.tensor(PRESSURE_LEVELS, dtype=state.dtype, device=state.device)

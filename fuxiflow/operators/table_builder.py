@@ -1,8 +1,9 @@
 """Build the operator's committed tables: ``python -m fuxiflow build-operators``.
 
-Absorption at dense quadrature nodes is fitted level by level; then, channel by channel, the 1-3 nodes and weights are
-chosen that best give the channel's brightness temperature over an ensemble of atmospheres (optimal spectral sampling,
-Moncet et al., 2008, doi:10.1175/2008JAS2711.1). Needs pyrtlib and scipy.
+Absorption at dense quadrature nodes is fitted level by level. Then, channel by channel, those 1-3
+nodes and weights are selected that best give the channel's brightness temperature over an ensemble
+of atmospheres (optimal spectral sampling, Moncet et al., 2008, doi:10.1175/2008JAS2711.1). Needs
+pyrtlib and scipy.
 """
 
 from dataclasses import replace
@@ -30,29 +31,45 @@ SOURCES = {
     "ssmis": "ssmis",
 }
 """The source of ``config/sources`` whose channels each instrument's table has."""
-LEVELS, FINER_LEVELS = 90, {"ssmis": 100}
-"""Levels of a table; where channels lie about the centres of lines, as 19-24 of SSMIS do, it takes more of them."""
+LEVELS = 90
+"""Levels of a table."""
+FINER_LEVELS = {"ssmis": 100}
+"""Levels where channels lie about the centres of lines, as 19-24 of SSMIS do."""
 QUADRATURE_POINTS = 7
+"""Gauss-Legendre nodes of a pass-band."""
 TOLERANCE = 0.03
+"""Root mean square error in K of a channel at which it needs no more nodes."""
 MOST_NODES = 3
-LARGEST_ERROR, MOST_NODES_OF_A_HARD_CHANNEL = 0.2, 6
-"""Error in K on a held-out atmosphere for which a channel may have more nodes than :data:`MOST_NODES`, and how many."""
+"""Nodes of a channel."""
+LARGEST_ERROR = 0.2
+"""Error in K on a held-out atmosphere for which a channel may have more nodes."""
+MOST_NODES_OF_A_HARD_CHANNEL = 6
+"""Nodes of a channel whose error is larger than :data:`LARGEST_ERROR`."""
 MOST_GROUPS = 3
+"""Groups of nodes, each with a sweep of its own."""
 UNITY = 1e5
 """Weight in the least squares of the condition that a channel's weights add up to one."""
 ENSEMBLE = 600
+"""Random atmospheres that nodes are selected over."""
 SEED = 20230601
+"""Seed of these atmospheres."""
 
 
 def table_levels(count: int = LEVELS) -> np.ndarray:
-    """Pressures ``(level,)`` in hPa from 0.01 to 1085, denser in log pressure towards the ground."""
+    """Return the pressures ``(level,)`` in hPa of a table, from 0.01 to 1085.
+
+    They are denser in log pressure towards the ground.
+    """
     return np.exp(
         np.interp(np.linspace(0, 1, count), [0, 0.35, 0.62, 1], np.log([0.01, 10.0, 200.0, 1085.0]))
     )
 
 
 def temperature_box(pressure: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Centre and half range ``(level,)`` in K of the temperatures that absorption is fitted over."""
+    """Return the temperatures that absorption is fitted over at ``pressure`` in hPa.
+
+    Their centre and half range are in K, ``(level,)`` each.
+    """
     knots = [0.01, 0.1, 1, 3, 10, 30, 70, 100, 200, 300, 500, 700, 850, 1000, 1085]
     centre = [200, 230, 265, 250, 230, 222, 212, 205, 218, 232, 258, 272, 280, 285, 288]
     half = np.interp(
@@ -62,10 +79,12 @@ def temperature_box(pressure: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def fit_absorption(pressure: np.ndarray, frequency: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Coefficients ``(level, 12, node)`` and the largest relative error ``(level, node)`` of the fitted absorption.
+    """Fit polynomials to the absorption of air, level by level and node by node.
 
-    Least squares of the relative error at 9 Chebyshev nodes of temperature times 5 of vapour pressure, up to 1.05 times
-    saturation or 6 % of the pressure.
+    Least squares of the relative error at 9 Chebyshev nodes of temperature times 5 of vapour
+    pressure, up to 1.05 times saturation or 6 % of the pressure. Returns coefficients ``(level, 12,
+    node)`` and the largest relative error ``(level, node)``; ``pressure`` is in hPa, ``frequency``
+    in GHz.
     """
     centre, half = temperature_box(pressure)
     angle = np.cos(np.pi * (np.arange(9) + 0.5) / 9)
@@ -83,21 +102,36 @@ def fit_absorption(pressure: np.ndarray, frequency: np.ndarray) -> tuple[np.ndar
         design = features(*tensors).numpy()
         scale = np.abs(design).max(axis=0)
         for node in range(len(frequency)):
-            wanted = target[:, node]
-            system = design / scale / wanted[:, None]
+            expected = target[:, node]
+            system = design / scale / expected[:, None]
             coefficients[i, :, node] = (
-                np.linalg.lstsq(system, np.ones(len(wanted)), rcond=1e-10)[0] / scale
+                np.linalg.lstsq(system, np.ones(len(expected)), rcond=1e-10)[0] / scale
             )
-            errors[i, node] = np.abs(design @ coefficients[i, :, node] / wanted - 1.0).max()
+            errors[i, node] = np.abs(design @ coefficients[i, :, node] / expected - 1.0).max()
     return coefficients, errors
 
 
 def random_atmospheres(pressure: np.ndarray, count: int, seed: int = SEED) -> dict[str, np.ndarray]:
-    """Random atmospheres as arguments of the operator: mixtures of the AFGL profiles with smooth perturbations.
+    """Make random atmospheres as arguments of the operator.
 
-    Temperature is perturbed by 5 K with a correlation length of half a scale height or so, humidity by a factor
-    exp(0.7 x); surface pressure 500-1060 hPa, emissivity 0.4-1, zenith angle 0-64 degrees, the skin differs by 4 K
-    from the air.
+    They are mixtures of the AFGL profiles with smooth perturbations: temperature of 5 K with a
+    correlation length of half a scale height or so, humidity by a factor exp(0.7 x). Surface
+    pressure is 500-1060 hPa, emissivity 0.4-1, the zenith angle 0-64 degrees, and the skin differs
+    by 4 K from the air.
+
+    Parameters
+    ----------
+    pressure : np.ndarray
+        In hPa, ``(level,)``.
+    count : int
+        Number of atmospheres.
+    seed : int
+        Seed of the random numbers.
+
+    Returns
+    -------
+    dict[str, np.ndarray]
+        Arguments of :meth:`MicrowaveOperator.forward` by name.
     """
     rng = np.random.default_rng(seed)
     base_t, base_q = gas_absorption.afgl_profiles(pressure)
@@ -131,7 +165,28 @@ def random_atmospheres(pressure: np.ndarray, count: int, seed: int = SEED) -> di
 def operator_table(
     bands: list[PassBand], frequency, weights, coefficients, pressure, groups
 ) -> OperatorTable:
-    """An :class:`OperatorTable` of the given nodes."""
+    """Assemble an operator's table from its nodes.
+
+    Parameters
+    ----------
+    bands : list[PassBand]
+        Pass-bands of the channels.
+    frequency : np.ndarray
+        In GHz, ``(node,)``.
+    weights : np.ndarray
+        ``(node, channel)``.
+    coefficients : np.ndarray
+        Polynomials of absorption, ``(level, 12, node)``.
+    pressure : np.ndarray
+        In hPa, ``(level,)``.
+    groups : np.ndarray or list
+        Groups of nodes, ``(group, 4)``.
+
+    Returns
+    -------
+    OperatorTable
+        The table.
+    """
     centre, half = temperature_box(pressure)
     temperature, humidity = gas_absorption.afgl_profiles(pressure)
     return OperatorTable(
@@ -150,35 +205,39 @@ def operator_table(
 
 
 def choose_nodes(monochromatic: np.ndarray, channel: np.ndarray) -> tuple[list[int], np.ndarray]:
-    """Greedy choice of 1-3 columns (to 6 in need) of ``(profile, node)`` and of weights that give ``(profile,)``.
+    """Select 1-3 nodes greedily (to 6 in need), and weights that give a channel.
 
-    Even rows are fitted (non-negative weights that add up to 1), odd ones decide when the error is small enough.
+    Even rows of the profiles are fitted, with non-negative weights that add up to 1; odd rows
+    decide when the error is small enough. ``monochromatic`` are brightness temperatures ``(profile,
+    node)`` in K, ``channel`` those of the channel ``(profile,)``. Returns the indices and the
+    weights.
     """
     from scipy.optimize import nnls
 
-    fitted, held = slice(0, None, 2), slice(1, None, 2)
-    chosen: list[int] = []
+    fitted, tested = slice(0, None, 2), slice(1, None, 2)
+    nodes: list[int] = []
     while True:
         best = None
-        for node in set(range(monochromatic.shape[1])) - set(chosen):
-            trial = [*chosen, node]
+        for node in set(range(monochromatic.shape[1])) - set(nodes):
+            trial = [*nodes, node]
             system = np.vstack([monochromatic[fitted][:, trial], np.full(len(trial), UNITY)])
             weights, _ = nnls(system, np.append(channel[fitted], UNITY))
             error = np.mean((monochromatic[fitted][:, trial] @ weights - channel[fitted]) ** 2)
             if best is None or error < best[0]:
                 best = error, node, weights
-        chosen.append(best[1])
-        rest = monochromatic[held][:, chosen] @ best[2] - channel[held]
-        hard = np.abs(rest).max() > LARGEST_ERROR and len(chosen) < MOST_NODES_OF_A_HARD_CHANNEL
-        if np.sqrt(np.mean(rest**2)) < TOLERANCE or (len(chosen) >= MOST_NODES and not hard):
+        nodes.append(best[1])
+        rest = monochromatic[tested][:, nodes] @ best[2] - channel[tested]
+        hard = np.abs(rest).max() > LARGEST_ERROR and len(nodes) < MOST_NODES_OF_A_HARD_CHANNEL
+        if np.sqrt(np.mean(rest**2)) < TOLERANCE or (len(nodes) >= MOST_NODES and not hard):
             kept = best[2] > 0.0
-            return np.array(chosen)[kept].tolist(), best[2][kept] / best[2].sum()
+            return np.array(nodes)[kept].tolist(), best[2][kept] / best[2].sum()
 
 
 def node_spans(operator: MicrowaveOperator, atmospheres: dict[str, torch.Tensor]) -> np.ndarray:
-    """First and last level ``(node, 2)`` that each node needs over an ensemble.
+    """Find the first and last level that each node needs over an ensemble, ``(node, 2)``.
 
-    Above the first, the optical depth is at most 2e-5 (a few mK); below the last, transmittance is at most 1e-5.
+    Above the first, the optical depth is at most 2e-5 (a few mK); below the last, transmittance is
+    at most 1e-5.
     """
     depth = operator.optical_depth(
         *(atmospheres[k] for k in ("temperature", "specific_humidity", "secant"))
@@ -193,10 +252,12 @@ def node_spans(operator: MicrowaveOperator, atmospheres: dict[str, torch.Tensor]
 def group_nodes(
     span: np.ndarray, bottom: int
 ) -> tuple[np.ndarray, list[tuple[int, int, int, int]]]:
-    """Order of the nodes, and their groups: at most :data:`MOST_GROUPS`, those that see the ground first.
+    """Order the nodes into at most :data:`MOST_GROUPS` groups, those that see the ground first.
 
-    Nodes of equal span start as groups of their own; the two whose union costs the fewest extra steps of the sweep are
-    joined again and again. Nodes that see the ground and nodes that do not stay apart.
+    Nodes of equal span start as groups of their own; the two whose union costs the fewest extra
+    steps of the sweep are joined again and again. Nodes that see the ground and nodes that do not
+    stay apart. ``span`` is that of :func:`node_spans`, ``bottom`` the last level. Returns the order
+    of the nodes and, for each group, first node, end node, first level and last level.
     """
     groups = [(int(top), int(last), [i]) for i, (top, last) in enumerate(span)]
 
@@ -222,7 +283,10 @@ def group_nodes(
 
 
 def without_unused(coefficients: np.ndarray, groups: list[tuple[int, int, int, int]]) -> np.ndarray:
-    """Coefficients ``(level, 12, node)`` with zeros at levels that no sweep reads, so that they compress."""
+    """Set coefficients ``(level, 12, node)`` to zero at levels that no sweep reads.
+
+    So they compress.
+    """
     kept = np.zeros_like(coefficients)
     for first, end, top, last in groups:
         kept[top : last + 1, :, first:end] = coefficients[top : last + 1, :, first:end]
@@ -230,15 +294,15 @@ def without_unused(coefficients: np.ndarray, groups: list[tuple[int, int, int, i
 
 
 def build_table(instrument: str, report=print) -> OperatorTable:
-    """Build the table of ``instrument``; ``report`` is told what is reached."""
+    """Build the table of ``instrument``; ``report`` receives lines about the accuracy reached."""
     gas_absorption.use_absorption_model()
     bands = pass_bands(instrument, sources.load_source(SOURCES[instrument]).channels)
     pressure = table_levels(FINER_LEVELS.get(instrument, LEVELS))
     frequency, weights = quadrature(bands, QUADRATURE_POINTS)
     coefficients, errors = fit_absorption(pressure, frequency)
     report(
-        f"{instrument}: {len(frequency)} quadrature nodes fitted, relative error {np.median(errors):.1e} (median), "
-        f"{errors.max():.1e} (largest)"
+        f"{instrument}: {len(frequency)} quadrature nodes fitted, relative error "
+        f"{np.median(errors):.1e} (median), {errors.max():.1e} (largest)"
     )
     bottom = len(pressure) - 1
     dense = MicrowaveOperator(
@@ -255,14 +319,14 @@ def build_table(instrument: str, report=print) -> OperatorTable:
     kept, columns = [], []
     for channel, band in enumerate(bands):
         candidates = np.flatnonzero(weights[:, channel])
-        chosen, w = choose_nodes(node_tb[:, candidates], node_tb @ weights[:, channel])
-        error = node_tb[:, candidates[chosen]] @ w - node_tb @ weights[:, channel]
+        nodes, w = choose_nodes(node_tb[:, candidates], node_tb @ weights[:, channel])
+        error = node_tb[:, candidates[nodes]] @ w - node_tb @ weights[:, channel]
         rms = np.sqrt(np.mean(error**2))
         report(
-            f"channel {band.name:>3}: {len(chosen)} of {len(candidates)} nodes, rms {rms:.3f} K, "
+            f"channel {band.name:>3}: {len(nodes)} of {len(candidates)} nodes, rms {rms:.3f} K, "
             f"largest {np.abs(error).max():.3f} K"
         )
-        for node, weight in zip(candidates[chosen], w, strict=True):
+        for node, weight in zip(candidates[nodes], w, strict=True):
             kept.append(node)
             columns.append(np.eye(len(bands))[channel] * weight)
     kept = np.array(kept)
