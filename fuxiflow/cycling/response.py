@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import zarr
 
-from fuxiflow.states.store import consolidate, open_existing
+from fuxiflow.states.coordinates import consolidate, open_existing
 from fuxiflow.storage import provenance
 
 _ARRAYS = {

@@ -16,8 +16,7 @@ import zarr
 from fuxiflow.channels import ChannelTable, channel_table
 from fuxiflow.grids import Grid
 from fuxiflow.progress import Progress
-from fuxiflow.states.store import (
-    COMPRESSORS,
+from fuxiflow.states.coordinates import (
     as_nanoseconds,
     consolidate,
     get_grid,
@@ -25,6 +24,7 @@ from fuxiflow.states.store import (
     put_coordinate,
     put_grid,
 )
+from fuxiflow.states.store import COMPRESSORS
 from fuxiflow.storage import provenance
 
 YEAR = 366

@@ -15,10 +15,10 @@ import numpy as np
 from fuxiflow.channels import ChannelTable
 from fuxiflow.grids import Grid
 from fuxiflow.states.assembly import STEP, Assembler
+from fuxiflow.states.coordinates import as_nanoseconds, get_grid, iso_texts, open_store, read_times
 from fuxiflow.states.grib import FieldEntry, GribReader, open_message
 from fuxiflow.states.grib_messages import Fault, GribError, find_messages, split_fields
 from fuxiflow.states.regrid import SourceGrid, regrid
-from fuxiflow.states.store import as_nanoseconds, get_grid, iso_texts, open_store, read_times
 from fuxiflow.times import hours
 
 NOT_GRIB = {".json", ".idx", ".txt", ".md", ".sha256"}

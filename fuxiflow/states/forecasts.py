@@ -17,7 +17,7 @@ from zarr.codecs import BloscCodec
 
 from fuxiflow.channels import ChannelTable, channel_table
 from fuxiflow.grids import Grid
-from fuxiflow.states.store import (
+from fuxiflow.states.coordinates import (
     as_nanoseconds,
     consolidate,
     get_grid,

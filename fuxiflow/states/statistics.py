@@ -12,7 +12,7 @@ import zarr
 
 from fuxiflow.channels import ChannelTable, channel_table
 from fuxiflow.grids import Grid
-from fuxiflow.states.store import consolidate, open_existing, put_coordinate, put_grid
+from fuxiflow.states.coordinates import consolidate, open_existing, put_coordinate, put_grid
 from fuxiflow.storage import provenance
 
 PRECIPITATION = "TP"

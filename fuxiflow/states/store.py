@@ -1,11 +1,10 @@
-"""State stores: fields ``(time, channel, lat, lon)`` in Zarr v3, one time a chunk, many times a shard file.
+"""Write and read state stores: fields ``(time, channel, lat, lon)`` in Zarr v3.
 
-A time without a field keeps its slot: it is filled with NaN and listed in the array's attribute ``missing``, and
-reading it raises. Times that are not written yet are listed in ``pending``, so that a store that was cut short can be
-continued.
+A time is a chunk, many times are a shard file. A time without a field keeps its slot: it is filled
+with NaN and listed in the array's attribute ``missing``, and reading it raises. Times that are not
+written yet are listed in ``pending``, so that a store that was cut short can be continued.
 """
 
-import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -15,144 +14,60 @@ from zarr.codecs import BloscCodec
 
 from fuxiflow.channels import ChannelTable, channel_table
 from fuxiflow.grids import Grid
+from fuxiflow.states.coordinates import (
+    as_nanoseconds,
+    consolidate,
+    get_grid,
+    iso_texts,
+    open_existing,
+    open_store,
+    put_coordinate,
+    put_grid,
+    put_time,
+    read_times,
+)
 from fuxiflow.states.shards import ShardReader
 from fuxiflow.storage import provenance
 
 SHARD_TIMES = 64
 SHARD_BYTES = 1 << 29
-# bits shuffled first, as smooth fields take less room so; lz4hc is unpacked more than twice as fast as zstd, packed as
-# fast, and takes 5 % more room on ERA5: docs/studies/performance.md
+# Bits are shuffled first, as smooth fields take less space so. lz4hc is unpacked more than twice as
+# fast as zstd, packed as fast, and takes 5 % more space on ERA5: docs/studies/performance.md
 COMPRESSORS = (BloscCodec(cname="lz4hc", clevel=3, shuffle="bitshuffle", typesize=4),)
 COMPRESSIONS = {"lz4hc": COMPRESSORS, "none": None}
-UNITS = {
-    "nanoseconds": 1,
-    "seconds": 10**9,
-    "minutes": 60 * 10**9,
-    "hours": 3600 * 10**9,
-    "days": 86400 * 10**9,
-}
 DIMENSIONS = ("time", "channel", "lat", "lon")
-
-
-def iso_texts(times: Iterable[np.datetime64]) -> list[str]:
-    """Times as texts, to the second, as the attributes of stores hold them."""
-    return [str(np.datetime64(time, "s")) for time in times]
-
-
-def as_nanoseconds(times) -> np.ndarray:
-    """One time or many (datetime, datetime64 or text) as ``datetime64[ns]``."""
-    return np.asarray(times, dtype="datetime64[ns]")
-
-
-def put_coordinate(
-    group: zarr.Group, name: str, values: np.ndarray, attrs: dict, dimension: str | None = None
-) -> None:
-    """Write a one-dimensional array along ``dimension`` (default ``name``) with its CF attributes."""
-    values = np.asarray(values)
-    if values.dtype.kind == "U":
-        array = group.create_array(
-            name,
-            shape=values.shape,
-            dtype=str,
-            chunks=values.shape,
-            compressors=None,
-            dimension_names=(dimension or name,),
-            attributes=attrs,
-        )
-        array[:] = values.astype(object)
-    else:
-        group.create_array(
-            name,
-            data=values,
-            chunks=values.shape,
-            compressors=None,
-            dimension_names=(dimension or name,),
-            attributes=attrs,
-        )
-
-
-def put_time(group: zarr.Group, name: str, times: np.ndarray, long_name: str) -> None:
-    """Write a time coordinate, whole seconds since 1970 UTC."""
-    attrs = {
-        "standard_name": "time",
-        "long_name": long_name,
-        "units": "seconds since 1970-01-01 00:00:00",
-        "calendar": "proleptic_gregorian",
-        "axis": "T",
-    }
-    put_coordinate(
-        group, name, as_nanoseconds(times).astype("datetime64[s]").astype(np.int64), attrs
-    )
-
-
-def put_grid(group: zarr.Group, grid: Grid, lat: str = "lat", lon: str = "lon") -> None:
-    """Write the two coordinates of a grid."""
-    put_coordinate(
-        group, lat, grid.lat, {"standard_name": "latitude", "units": "degrees_north", "axis": "Y"}
-    )
-    put_coordinate(
-        group, lon, grid.lon, {"standard_name": "longitude", "units": "degrees_east", "axis": "X"}
-    )
-
-
-def open_store(path: Path, mode: str = "r") -> zarr.Group:
-    """Open a store by its own metadata; the consolidated copy is made for other tools and may lag behind."""
-    return zarr.open_group(path, mode=mode, use_consolidated=False)
-
-
-def open_existing(path: Path, what: str) -> zarr.Group:
-    """Open a store for reading; FileNotFoundError that says ``what`` is not there."""
-    if not (Path(path) / "zarr.json").exists():
-        raise FileNotFoundError(f"{path}: no {what}")
-    return open_store(path)
-
-
-def consolidate(path: Path) -> None:
-    """Put a copy of all metadata in one place: xarray opens a store by it."""
-    with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore"
-        )  # zarr 3 warns that the Zarr v3 specification does not know it yet
-        zarr.consolidate_metadata(path)
-
-
-def get_grid(group: zarr.Group, lat: str = "lat", lon: str = "lon") -> Grid:
-    """The grid whose coordinates a store holds."""
-    latitudes = group[lat][:]
-    return Grid(len(latitudes), group[lon].shape[0], poles=bool(np.isclose(latitudes[0], 90.0)))
-
-
-def read_times(group: zarr.Group) -> np.ndarray:
-    """The times ``(time,)``, ``datetime64[ns]``, of a store whose coordinate ``time`` follows CF.
-
-    Raises ValueError for units other than whole numbers of a unit since a date.
-    """
-    values, units = group["time"][:], group["time"].attrs.get("units", "")
-    unit, separator, origin = units.partition(" since ")
-    if not separator or unit not in UNITS:
-        raise ValueError(
-            f"{group.store_path}: times in {units!r}, expected one of {', '.join(UNITS)} since a date"
-        )
-    start = np.datetime64(origin.strip().replace(" ", "T"), "ns")
-    return start + (np.asarray(values) * UNITS[unit]).astype("timedelta64[ns]")
-
-
-def times_within(times: np.ndarray, dates: Sequence[str]) -> np.ndarray:
-    """The part of sorted ``times`` from first to last day of ``dates``, both whole; ValueError if none."""
-    first, last = (np.datetime64(day, "D") for day in dates)
-    chosen = times[(times >= first) & (times < last + np.timedelta64(1, "D"))]
-    if len(chosen) == 0:
-        raise ValueError(f"no time between {first} and {last}")
-    return chosen
 
 
 class StateWriter:
     """Writes a state store, a shard file at a time, for one or several arrays of the same shape.
 
-    With ``resume`` a store that is at ``path`` already is continued: what it holds stays, :meth:`done` tells what that
-    is. ``shard`` is the number of times in a file (default: up to 64, at most 512 MB before compression),
-    ``compression`` a key of :data:`COMPRESSIONS`. Raises ValueError when the store at ``path`` has other times,
-    channels, arrays or another grid.
+    Parameters
+    ----------
+    path : Path
+        The store.
+    times : Sequence
+        Valid times, increasing.
+    channels : ChannelTable
+        Channels of the fields.
+    grid : Grid
+        Grid of the fields.
+    names : Sequence[str]
+        Names of the arrays.
+    attrs : dict, optional
+        Further attributes of the store.
+    resume : bool
+        Continue a store that is at ``path`` already: what it holds stays, :meth:`done` tells what
+        that is.
+    shard : int, optional
+        Number of times in a file; by default up to 64, at most 512 MB before compression.
+    compression : str
+        A key of :data:`COMPRESSIONS`.
+
+    Raises
+    ------
+    ValueError
+        When the times are not increasing, or the store to be continued has other times, channels,
+        arrays or another grid.
     """
 
     def __init__(
@@ -167,12 +82,10 @@ class StateWriter:
         shard: int | None = None,
         compression: str = "lz4hc",
     ):
-        self.path, self.times, self.channels, self.grid = (
-            Path(path),
-            as_nanoseconds(list(times)),
-            channels,
-            grid,
-        )
+        self.path = Path(path)
+        self.times = as_nanoseconds(list(times))
+        self.channels = channels
+        self.grid = grid
         self.names = tuple(names)
         self.shape = (len(channels), *grid.shape)
         if len(self.times) == 0 or np.any(np.diff(self.times) <= np.timedelta64(0)):
@@ -186,6 +99,17 @@ class StateWriter:
         self._buffers: dict[str, tuple[int, np.ndarray]] = {}
 
     def _create(self, attrs: dict, shard: int | None, compression: str) -> None:
+        """Make an empty store, in place of one that is there.
+
+        Parameters
+        ----------
+        attrs : dict
+            Further attributes of the store.
+        shard : int, optional
+            Number of times in a file.
+        compression : str
+            A key of :data:`COMPRESSIONS`.
+        """
         size = 4 * int(np.prod(self.shape))
         self.shard = min(len(self.times), shard or max(1, min(SHARD_TIMES, SHARD_BYTES // size)))
         stamp = {"Conventions": "CF-1.11", "provenance": provenance.as_json(), **attrs}
@@ -230,18 +154,19 @@ class StateWriter:
         self._pending = {name: np.ones(len(self.times), bool) for name in self.names}
 
     def _open(self) -> None:
+        """Open the store that is continued; raise ValueError when it is another one."""
         self._group = open_store(self.path, "r+")
-        known = StateSeries([self.path], name=self.names[0])
+        stored = StateSeries([self.path], name=self.names[0])
         absent = [name for name in self.names if name not in self._group]
         if (
             absent
-            or known.channels.names != self.channels.names
-            or known.grid != self.grid
-            or not np.array_equal(known.slots, self.times)
+            or stored.channels.names != self.channels.names
+            or stored.grid != self.grid
+            or not np.array_equal(stored.slots, self.times)
         ):
             raise ValueError(
-                f"{self.path}: cannot be continued, it was made for other times, channels, arrays or another "
-                "grid; remove it"
+                f"{self.path}: cannot be continued, it was made for other times, channels, arrays "
+                "or another grid; remove it"
             )
         self.shard = self._group[self.names[0]].shards[0]
         texts = np.array(iso_texts(self.times))
@@ -249,19 +174,36 @@ class StateWriter:
         self._pending = {n: np.isin(texts, self._group[n].attrs["pending"]) for n in self.names}
 
     def done(self, index: int) -> bool:
-        """Whether all arrays have got the time of position ``index``, as a field or as missing, on disk."""
+        """Tell if all arrays have the time of position ``index``, as a field or as missing."""
         return not any(self._pending[name][index] for name in self.names)
 
     def write(self, index: int, array: np.ndarray | None, name: str = "state") -> None:
-        """Put the field ``(channel, lat, lon)`` of time ``index``; None keeps the slot and marks it missing.
+        """Put the field of one time.
 
-        Raises ValueError for another shape and KeyError for an unknown array name.
+        Fields that come in order of time are written a shard at a time.
+
+        Parameters
+        ----------
+        index : int
+            Position of the time.
+        array : np.ndarray or None
+            The field ``(channel, lat, lon)``; None keeps the slot and marks it missing.
+        name : str
+            Name of the array.
+
+        Raises
+        ------
+        KeyError
+            For an unknown array.
+        ValueError
+            For a field of another shape.
         """
         if name not in self.names:
             raise KeyError(f"{self.path}: unknown array {name!r}; known: {', '.join(self.names)}")
         if array is not None and np.shape(array) != self.shape:
             raise ValueError(
-                f"{self.path}: {name} {iso_texts(self.times[[index]])[0]} has shape {np.shape(array)}, expected {self.shape}"
+                f"{self.path}: {name} {iso_texts(self.times[[index]])[0]} "
+                f"has shape {np.shape(array)}, expected {self.shape}"
             )
         number = index // self.shard
         if name in self._buffers and self._buffers[name][0] != number:
@@ -273,13 +215,14 @@ class StateWriter:
         self._pending[name][index] = False
 
     def _shard(self, name: str, number: int) -> np.ndarray:
-        """What a shard holds already, NaN where nothing."""
+        """Read the fields that a shard holds already, NaN where there is none."""
         slots = slice(number * self.shard, min((number + 1) * self.shard, len(self.times)))
         if self._pending[name][slots].all():
             return np.full((slots.stop - slots.start, *self.shape), np.nan, np.float32)
         return self._group[name][slots]
 
     def _flush(self, name: str) -> None:
+        """Write the buffered shard of an array, and only then declare its times written."""
         number, values = self._buffers.pop(name)
         first = number * self.shard
         array = self._group[name]
@@ -328,10 +271,28 @@ def write_states(
     arrays: dict[str, Iterable[np.ndarray | None]] | Iterable[np.ndarray | None],
     attrs: dict | None = None,
 ) -> None:
-    """Write a whole store from iterables of fields ``(channel, lat, lon)``, one for each time, None where missing.
+    """Write a whole store from iterables of fields.
 
-    ``arrays`` is one iterable (array ``state``) or one for each array's name. Raises ValueError when an iterable is
-    shorter or longer than ``times``.
+    Parameters
+    ----------
+    path : Path
+        The store.
+    times : Sequence
+        Valid times, increasing.
+    channels : ChannelTable
+        Channels of the fields.
+    grid : Grid
+        Grid of the fields.
+    arrays : dict or Iterable
+        Fields ``(channel, lat, lon)`` of each time, None where one is missing: of the array
+        ``state``, or of several arrays by name.
+    attrs : dict, optional
+        Further attributes of the store.
+
+    Raises
+    ------
+    ValueError
+        When there are fewer or more fields than times.
     """
     arrays = arrays if isinstance(arrays, dict) else {"state": arrays}
     with StateWriter(path, times, channels, grid, names=tuple(arrays), attrs=attrs) as writer:
@@ -343,8 +304,9 @@ def write_states(
 class StateSeries:
     """Reads one array of one or several state stores as one series in time.
 
-    ``times`` are those that can be read, sorted; ``slots`` all, missing ones included. Raises FileNotFoundError for a
-    store that is not there, ValueError when the stores differ in channels or grid, or when none is given.
+    ``times`` are those that can be read, sorted; ``slots`` all, missing ones included. Raises
+    FileNotFoundError for a store that is not there, ValueError when the stores differ in channels
+    or grid, or when none is given.
     """
 
     def __init__(self, paths: Sequence[Path], name: str = "state"):
@@ -353,17 +315,18 @@ class StateSeries:
             raise ValueError("no state store given")
         self.name = name
         self._where: dict[int, tuple[ShardReader, int]] = {}
-        slots, layout = [], None
+        slots = []
+        layout = None
         for path in self.paths:
             group = open_existing(path, "state store")
             if name not in group:
                 raise KeyError(
                     f"{path}: no array {name!r}; it holds {', '.join(sorted(group.array_keys()))}"
                 )
-            here = [str(channel) for channel in group["channel"][:]], get_grid(group)
-            if layout not in (None, here):
+            own_layout = [str(channel) for channel in group["channel"][:]], get_grid(group)
+            if layout not in (None, own_layout):
                 raise ValueError(f"{path}: other channels or another grid than {self.paths[0]}")
-            layout = here
+            layout = own_layout
             array = group[name]
             times = read_times(group)
             absent = set(array.attrs.get("missing", [])) | set(array.attrs.get("pending", []))
@@ -386,11 +349,12 @@ class StateSeries:
         return len(self.times)
 
     def _locate(self, time) -> tuple[ShardReader, int]:
+        """Return the reader that holds a time, and the time's position in it."""
         time = as_nanoseconds(time)
         try:
             return self._where[int(time.astype(np.int64))]
         except KeyError:
-            what = "is missing in" if time in self.slots else "is not in"
+            relation = "is missing in" if time in self.slots else "is not in"
             span = (
                 f"{iso_texts(self.times[[0]])[0]} .. {iso_texts(self.times[[-1]])[0]}"
                 if len(self.times)
@@ -398,31 +362,39 @@ class StateSeries:
             )
             files = ", ".join(map(str, self.paths))
             raise KeyError(
-                f"{iso_texts([time])[0]} {what} {files} ({self.name}); available: {span}, {len(self.times)} times"
+                f"{iso_texts([time])[0]} {relation} {files} ({self.name}); "
+                f"available: {span}, {len(self.times)} times"
             ) from None
 
     def read(self, time) -> np.ndarray:
-        """The field ``(channel, lat, lon)``, float32, of a time; KeyError names file, time and the available span."""
+        """Read the field ``(channel, lat, lon)``, float32, of a time.
+
+        Raises KeyError that names file, time and the available span.
+        """
         reader, index = self._locate(time)
         return reader.read(index)
 
     def read_into(self, times: Iterable, out: np.ndarray) -> None:
-        """Put the fields of several times into ``out (time, channel, lat, lon)``, float32 and contiguous, in their
-        order; KeyError as :meth:`read`, ValueError when ``out`` has another length."""
-        found = [self._locate(time) for time in times]
-        if len(found) != len(out):
-            raise ValueError(f"{len(found)} times, but room for {len(out)}")
+        """Read the fields of several times into an array.
+
+        ``out (time, channel, lat, lon)`` is float32 and contiguous; its order is that of ``times``.
+        Raises KeyError as :meth:`read`, ValueError when ``out`` has another length.
+        """
+        places = [self._locate(time) for time in times]
+        if len(places) != len(out):
+            raise ValueError(f"{len(places)} times, but an array for {len(out)}")
         begin = 0
-        for end, (reader, index) in enumerate(found, 1):
-            if end == len(found) or found[end] != (
-                reader,
-                index + 1,
-            ):  # the last of a run of neighbours
+        for end, (reader, index) in enumerate(places, 1):
+            # neighbours of a store are read at once
+            if end == len(places) or places[end] != (reader, index + 1):
                 reader.read_into(index + 1 - (end - begin), out[begin:end])
                 begin = end
 
     def read_many(self, times: Iterable) -> np.ndarray:
-        """The fields ``(time, channel, lat, lon)`` of several times, in their order; KeyError as :meth:`read`."""
+        """Read the fields ``(time, channel, lat, lon)`` of several times, in their order.
+
+        Raises KeyError as :meth:`read`.
+        """
         times = list(times)
         fields = np.empty((len(times), len(self.channels), *self.grid.shape), np.float32)
         self.read_into(times, fields)

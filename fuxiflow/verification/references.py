@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from fuxiflow.states.climatology import Climatology
-from fuxiflow.states.store import StateSeries, as_nanoseconds
+from fuxiflow.states.coordinates import as_nanoseconds
+from fuxiflow.states.store import StateSeries
 from fuxiflow.verification.cases import own_means
 from fuxiflow.verification.metrics import region_weights
 

@@ -10,15 +10,9 @@ from zarr.codecs import BloscCodec
 from fuxiflow.channels import channel_table
 from fuxiflow.grids import Grid
 from fuxiflow.states import store
+from fuxiflow.states.coordinates import open_store, read_times, times_within
 from fuxiflow.states.shards import ShardReader
-from fuxiflow.states.store import (
-    StateSeries,
-    StateWriter,
-    open_store,
-    read_times,
-    times_within,
-    write_states,
-)
+from fuxiflow.states.store import StateSeries, StateWriter, write_states
 
 GRID = Grid(4, 8)
 CHANNELS = channel_table().select(["Z500", "T850", "TP"])
@@ -226,7 +220,7 @@ def test_a_chunk_that_was_never_written_is_nan_between_its_neighbours(tmp_path):
 
 def test_fields_are_read_into_an_array_of_their_number_only(tmp_path):
     write(tmp_path / "a.zarr", fields())
-    with pytest.raises(ValueError, match="3 times, but room for 2"):
+    with pytest.raises(ValueError, match="3 times, but an array for 2"):
         StateSeries([tmp_path / "a.zarr"]).read_into(TIMES[:3], np.empty((2, 2, 4, 8), np.float32))
 
 

@@ -5,7 +5,8 @@ out: climatology  Zarr (fuxiflow.states.climatology)
 """
 
 from fuxiflow.states.climatology import build_climatology
-from fuxiflow.states.store import StateSeries, times_within
+from fuxiflow.states.coordinates import times_within
+from fuxiflow.states.store import StateSeries
 
 
 def main(input, output, params, log):

@@ -8,9 +8,10 @@ out: statistics  Zarr (fuxiflow.states.statistics)
 import numpy as np
 
 from fuxiflow.progress import progress
+from fuxiflow.states.coordinates import iso_texts, times_within
 from fuxiflow.states.decoding import read_invariants
 from fuxiflow.states.statistics import Statistics, accumulate_moments, static_fields
-from fuxiflow.states.store import StateSeries, iso_texts, times_within
+from fuxiflow.states.store import StateSeries
 
 
 def main(input, output, params, log):
