@@ -39,6 +39,13 @@ def _schema(options: argparse.Namespace) -> None:
     print(configuration_schema(), end="")
 
 
+def _reference(options: argparse.Namespace) -> None:
+    """Print the reference page of the configuration, as Markdown."""
+    from fuxiflow.config.reference import reference_page
+
+    print(reference_page(), end="")
+
+
 def _inspect(options: argparse.Namespace) -> None:
     """Describe an artefact: what it holds and where it came from."""
     from fuxiflow.inspection import describe
@@ -164,6 +171,7 @@ def _parser() -> argparse.ArgumentParser:
         "paths", type=Path, nargs="+", help="the configuration and what is laid over it, or sources"
     )
     _command(commands, _schema)
+    _command(commands, _reference)
     _command(commands, _inspect).add_argument("path", type=Path)
     _command(commands, _explain).add_argument(
         "paths", type=Path, nargs="+", help="the configuration, and what is laid over it"

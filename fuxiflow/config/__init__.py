@@ -1,1 +1,1 @@
-"""Sections of the configuration that scripts build from their parameters; the whole is in :mod:`fuxiflow.config.configuration`."""
+"""The configuration as Pydantic models, one a section; :mod:`.configuration` has the whole."""

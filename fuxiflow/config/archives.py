@@ -1,4 +1,4 @@
-"""Where the archives are: ``config/archive.yaml``."""
+"""Addresses of the public archives: ``config/archive.yaml``."""
 
 from functools import cache
 from pathlib import Path
@@ -8,55 +8,71 @@ import yaml
 from pydantic import Field, ValidationError
 
 from fuxiflow import ROOT
-from fuxiflow.config import base
-from fuxiflow.config.base import Section, complaint
+from fuxiflow.config.base import Section, complaints, did_you_mean, read_yaml
 
 FILE = ROOT / "config" / "archive.yaml"
 Address = Annotated[str, Field(pattern=r"^https?://.*[^/]$")]
 
 
 class Era5Archive(Section):
-    """The Climate Data Store; ``days_per_request`` keeps a request below what the store accepts."""
+    """The Copernicus Climate Data Store.
+
+    Its key comes from CDSAPI_URL and CDSAPI_KEY or from ``~/.cdsapirc``.
+    """
 
     days_per_request: int = Field(8, gt=0, le=31)
+    """Days asked for at once. The store refuses requests that are too large."""
 
 
 class GfsArchive(Section):
     """A public bucket of GFS files with their ``.idx`` inventories."""
 
     url: Address
+    """Base address of the bucket, or of a mirror of the same layout, without a slash at its end."""
     resolution: Literal["0p25", "0p50", "1p00"] = "0p25"
+    """Grid of the files: 0.25, 0.5 or 1 degree."""
 
 
 class GranuleArchive(Section):
-    """A public bucket with one folder a product and day."""
+    """A public bucket with one folder for each product and day."""
 
     url: Address
+    """Base address of the bucket, or of a mirror of the same layout, without a slash at its end."""
     products: list[str] = Field(min_length=1)
+    """The products that make up one granule, as the bucket names them."""
 
 
 class Archives(Section):
-    """All archives; ``sources`` is keyed by source name."""
+    """All archives."""
 
     era5: Era5Archive = Era5Archive()
+    """Access to ERA5."""
     gfs: GfsArchive
+    """Access to GFS."""
     sources: dict[str, GranuleArchive] = {}
+    """Archives by name of the source. You bring the files of a source that has none here."""
 
     def source(self, name: str) -> GranuleArchive:
-        """The archive of a source; KeyError lists those that have one."""
+        """Return the archive of a source; KeyError lists those that have one."""
         if name not in self.sources:
             raise KeyError(
-                f"no archive for source {name!r} in config/archive.yaml; known: {', '.join(self.sources)}"
+                f"no archive for source {name!r} in config/archive.yaml; "
+                f"known: {', '.join(self.sources)}{did_you_mean(name, self.sources)}"
             )
         return self.sources[name]
 
 
 @cache
 def load_archives(path: Path = FILE) -> Archives:
-    """Read and check an archive file; ValueError names the file and the key at fault."""
+    """Read and check an archive file; ValueError has a line for each mistake, with file and key."""
     try:
-        return Archives(**base.read_yaml(path))
+        values = read_yaml(path)
     except yaml.YAMLError as error:
         raise ValueError(f"{path}: {error}") from error
+    if not isinstance(values, dict):
+        raise ValueError(f"{path}: expected keys with values")
+    try:
+        return Archives(**values)
     except ValidationError as error:
-        raise ValueError(f"{path}: {complaint(error)}") from error
+        lines = complaints(error, Archives)
+        raise ValueError("\n".join(f"{path}: {line}" for line in lines)) from error

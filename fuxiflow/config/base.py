@@ -1,8 +1,12 @@
-"""What all sections of settings share: of the configuration, of a source's file, of the archives."""
+"""Base of all sections of settings: common types, YAML files, and mistakes in plain words."""
 
+import difflib
+import re
+from collections.abc import Iterable
 from datetime import date
 from pathlib import Path
-from typing import Annotated
+from types import UnionType
+from typing import Annotated, Union, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -12,44 +16,47 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 
 
 class Section(BaseModel):
-    """Base of all sections: immutable, no unknown keys."""
+    """Base of all sections: immutable, no unknown keys, each key described below its name."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
 class GridSize(Section):
-    """Cells of a global grid."""
+    """Numbers of cells of a global grid."""
 
     nlat: Positive
+    """Rows of cells, from north to south."""
     nlon: Positive
+    """Cells in a row, eastwards from 0 degrees east."""
 
 
 class Period(Section):
-    """Whole days, both included."""
+    """Whole days in UTC, both ends included."""
 
     start: date
+    """First day, YYYY-MM-DD."""
     end: date
+    """Last day, YYYY-MM-DD."""
 
     @model_validator(mode="after")
     def _ordered(self):
         if self.start > self.end:
-            raise ValueError(f"start {self.start} is after end {self.end}")
+            raise ValueError(
+                f"start {self.start} is after end {self.end}, allowed: start up to end"
+            )
         return self
 
     def overlaps(self, other: "Period") -> bool:
-        """Whether the two share a day."""
+        """Return whether the two share a day."""
         return self.start <= other.end and other.start <= self.end
 
 
-def complaint(error: ValidationError, prefix: str = "") -> str:
-    """The first complaint of a validation in one line that names the key and what is allowed."""
-    detail = error.errors()[0]
-    key = ".".join([prefix, *map(str, detail["loc"])]).strip(".")
-    message = detail["msg"].removeprefix("Value error, ")
-    return f"{key}: {message}" if key else message
-
-
 class _UniqueKeys(yaml.SafeLoader):
+    """A loader that refuses a repeated key.
+
+    PyYAML takes the last of two equal keys without a word, as does Snakemake.
+    """
+
     def construct_mapping(self, node, deep=False):
         seen = set()
         for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
@@ -65,6 +72,123 @@ class _UniqueKeys(yaml.SafeLoader):
 
 
 def read_yaml(path: Path):
-    """What a YAML file holds; :class:`yaml.YAMLError` names the line where it is none or a key is repeated."""
-    with Path(path).open() as stream:
+    """Read a YAML file; :class:`yaml.YAMLError` names the line of a fault or a repeated key."""
+    with Path(path).open(encoding="utf-8") as stream:
         return yaml.load(stream, _UniqueKeys)
+
+
+def nearest(value: object, allowed: Iterable[object]) -> str | None:
+    """Return the one of the allowed names that most resembles a value, None where none does."""
+    near = difflib.get_close_matches(str(value), [str(name) for name in allowed], n=1)
+    return near[0] if near else None
+
+
+def did_you_mean(value: object, allowed: Iterable[object]) -> str:
+    """Return ``; did you mean 'nearest'?``, nothing where no allowed name resembles the value."""
+    near = nearest(value, allowed)
+    return "" if near is None else f"; did you mean {near!r}?"
+
+
+def unknown(key: str, value: object, allowed: Iterable[str]) -> str:
+    """Say that a name is not one of those there are.
+
+    Parameters
+    ----------
+    key : str
+        Dotted key of the setting.
+    value : object
+        The name that was given.
+    allowed : iterable of str
+        The names there are.
+
+    Returns
+    -------
+    str
+        One line with the key, the value, the allowed names and the nearest of them.
+    """
+    names = sorted(allowed)
+    return f"{key}: unknown {value!r}, allowed: {', '.join(names)}{did_you_mean(value, names)}"
+
+
+def complaints(error: ValidationError, model: type[BaseModel], prefix: str = "") -> list[str]:
+    """Put all mistakes of a validation into words.
+
+    Parameters
+    ----------
+    error : ValidationError
+        What Pydantic raised.
+    model : type[BaseModel]
+        The model that was validated; its fields are the allowed keys.
+    prefix : str
+        Dotted key of the validated section.
+
+    Returns
+    -------
+    list[str]
+        One line a mistake: key, value, what is allowed, and the nearest allowed key or value.
+    """
+    lines = []
+    for detail in error.errors():
+        place = [part for part in detail["loc"] if part != "[key]"]
+        key = ".".join([*([prefix] if prefix else []), *map(str, place)])
+        for text in _sentence(detail, allowed_keys(model, place[:-1])).split("\n"):
+            # our own validators name a key of the section that they check
+            joint = "." if re.match(r"[a-z_][a-z_.]*: ", text) else ": "
+            lines.append(f"{key}{joint}{text}" if key else text)
+    return lines
+
+
+def _sentence(detail: dict, keys: list[str]) -> str:
+    """Return one of Pydantic's mistakes without its key: value, what is allowed, the nearest."""
+    message, value = detail["msg"], _short(detail["input"])
+    if detail["type"] == "value_error":
+        return message.removeprefix("Value error, ")
+    if detail["type"] == "missing":
+        return "required, but not given"
+    if detail["type"] == "extra_forbidden":
+        allowed = f", allowed: {', '.join(keys)}" if keys else ""
+        return f"unknown key{allowed}{did_you_mean(detail['loc'][-1], keys)}"
+    if detail["type"] == "literal_error":
+        expected = detail["ctx"]["expected"]
+        names = [name.strip("'") for name in re.split(r", | or ", expected)]
+        return f"{value}, allowed: {expected}{did_you_mean(detail['input'], names)}"
+    if detail["type"] == "string_pattern_mismatch":
+        return f"{value}, allowed: text that matches {detail['ctx']['pattern']}"
+    if detail["type"] in ("model_type", "dict_type"):
+        return f"{value}, allowed: keys with values"
+    if length := re.search(r"should have (at (?:least|most) \d+ \w+)", message):
+        return f"{value}, allowed: {length[1]}"
+    if message.startswith("Input should be "):
+        return f"{value}, allowed: {message.removeprefix('Input should be ').split(',')[0]}"
+    return f"{value}: {message}"
+
+
+def _short(value: object, most: int = 60) -> str:
+    text = repr(value)
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+def allowed_keys(model: type[BaseModel], place: Iterable[str | int]) -> list[str]:
+    """Return the keys of the section that lies at ``place`` in a model; none for other values."""
+    kind = model
+    for part in place:
+        if _is_section(kind):
+            fields = kind.model_fields
+            kind = plain_type(fields[part].annotation) if part in fields else None
+        else:
+            # of a list or a mapping the last argument is the type of its entries
+            kind = plain_type(get_args(kind)[-1]) if get_args(kind) else None
+    return list(kind.model_fields) if _is_section(kind) else []
+
+
+def _is_section(kind: object) -> bool:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)
+
+
+def plain_type(annotation: object) -> object:
+    """Return a type without what ``Annotated`` and ``| None`` add to it."""
+    if get_origin(annotation) is Annotated:
+        return plain_type(get_args(annotation)[0])
+    if get_origin(annotation) in (Union, UnionType):
+        return plain_type(next(kind for kind in get_args(annotation) if kind is not type(None)))
+    return annotation

@@ -1,10 +1,16 @@
-"""What sections of the configuration demand of one another, checked before any job."""
+"""Demands that sections of the configuration make on one another, checked before any job.
 
+Each check yields all mistakes it sees: key, value, what is allowed.
+"""
+
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
+
+from pydantic import ValidationError
 
 from fuxiflow import channels, times
 from fuxiflow.config import network_sizes, simulation, sources
-from fuxiflow.config.base import Period
+from fuxiflow.config.base import Period, complaints, unknown
 from fuxiflow.config.evaluation import BASELINES
 from fuxiflow.config.experiment import Experiment
 from fuxiflow.grids import REGIONS
@@ -12,265 +18,412 @@ from fuxiflow.grids import REGIONS
 if TYPE_CHECKING:
     from fuxiflow.config.configuration import Config
 
-RESERVED = {"era5", "truth", "background", *BASELINES}  # what is compared with, besides experiments
+# names in the score table of what experiments are compared with
+RESERVED = {"era5", "truth", "background", *BASELINES}
 
 
-def check(config: "Config") -> None:
-    """All checks that compare sections with one another; ValueError names the key and the allowed values."""
-    _check_periods(config)
+def cross_section_mistakes(config: "Config") -> Iterator[str]:
+    """Yield a line for each mistake: the key, its value, and what is allowed."""
+    yield from _periods(config)
+    yield from _simulated_sources(config)
+    yield from _observed_world(config)
+    yield from _scores(config)
     if not config.experiments:
-        raise ValueError("experiments: none given, allowed: at least one name")
-    _check_simulation(config)
-    for name in config.experiments:
-        if name in RESERVED:
-            raise ValueError(
-                f"experiments.{name}: the name is taken, allowed: others than {sorted(RESERVED)}"
-            )
-        _check_experiment(config, name)
-    _check_world(config)
-    _check_verification(config)
-    _check_figures(config)
+        yield "experiments: none given, allowed: at least one name"
+        return  # what follows is about experiments
+    broken = dict(_broken_experiments(config))
+    for lines in broken.values():
+        yield from lines
+    # Experiments refer to one another, so what follows needs all of them to be valid: a broken one
+    # stands for the default experiment meanwhile.
+    overrides = {name: config.experiments[name] for name in config.experiments}
+    whole = config.model_copy(update={"experiments": overrides | dict.fromkeys(broken)})
+    yield from _lateness(whole)
+    yield from _experiments(whole, broken)
+    yield from _compared_experiments(whole)
+    yield from _figures(whole)
 
 
-def _check_periods(config: "Config") -> None:
+def _periods(config: "Config") -> Iterator[str]:
     p = config.periods
     if p.test.overlaps(p.training):
-        raise ValueError(
+        yield (
             f"periods.test: {p.test.start}..{p.test.end} overlaps periods.training, "
             f"allowed: after {p.training.end}"
         )
-    if not (p.training.start <= p.observations.start and p.observations.end <= p.training.end):
-        raise ValueError(
-            f"periods.observations: {p.observations.start}..{p.observations.end}, "
-            f"allowed: inside periods.training, {p.training.start}..{p.training.end}"
-        )
+    yield from _inside("periods.observations", p.observations, p.training, "periods.training")
     if not p.training.end < p.cold_start <= p.test.start:
-        raise ValueError(
+        yield (
             f"periods.cold_start: {p.cold_start}, "
             f"allowed: after {p.training.end} up to {p.test.start}"
         )
+        return  # the segment is wrong for the same reason
     label = times.segment(p.cold_start, config.segment_months)
     if label == times.segment(p.training.end, config.segment_months):
-        raise ValueError(
+        yield (
             f"periods.cold_start: {p.cold_start} shares segment {label} with the training period, "
             f"allowed: from the next segment on, or a smaller segment_months"
         )
 
 
-def _check_verification(config: "Config") -> None:
+def _scores(config: "Config") -> Iterator[str]:
     verification = config.verification
     if config.kind == "archive" and "truth" in verification.references:
-        raise ValueError(
-            "verification.references: 'truth' is of the embedded world alone, allowed: era5, own"
-        )
+        yield "verification.references: 'truth' is of the embedded world alone, allowed: era5, own"
     for name in verification.regions:
-        _known("verification.regions", name, REGIONS)
+        yield from _one_of("verification.regions", name, REGIONS)
     if "global" not in verification.regions:
-        raise ValueError(
+        yield (
             "verification.regions: 'global' is missing, allowed: any with 'global' among them, "
             "which the figures show"
         )
     if not {"era5", "truth"} & set(verification.references):
-        raise ValueError(
+        yield (
             f"verification.references: {verification.references}, allowed: any with 'era5' or "
             f"'truth' among them, which the figures show"
         )
-    for name, others in verification.comparisons.items():
-        for compared in (name, *others):
-            _known(f"verification.comparisons.{name}", compared, config.experiments)
 
 
-def _check_simulation(config: "Config") -> None:
+def _simulated_sources(config: "Config") -> Iterator[str]:
     within = config.periods.observations
-    for name, chosen in config.simulation.items():
-        _known("simulation", name, sources.source_names())
+    instruments = simulation.instruments_with_operator()
+    for name, simulated in config.simulation.items():
+        if name not in sources.source_names():
+            yield unknown("simulation", name, sources.source_names())
+            continue
         source = sources.load_source(name)
-        if not source.profile and source.instrument not in simulation.instruments_with_operator():
-            raise ValueError(
+        if not source.profile and source.instrument not in instruments:
+            yield (
                 f"simulation.{name}: no observation operator for {source.instrument}, allowed: "
-                f"profiles at heights, {', '.join(simulation.instruments_with_operator())}"
+                f"profiles at heights, {', '.join(instruments)}"
             )
-        if chosen.geometry == "orbits" and (source.profile or not source.flown):
-            raise ValueError(
+        if simulated.geometry == "orbits" and (source.profile or not source.flown):
+            yield (
                 f"simulation.{name}.geometry: {name} has no platform with an orbit to scan from, "
                 f"allowed: template, drawn"
             )
         for key in ("period", "template"):
-            _inside(
-                f"simulation.{name}.{key}", getattr(chosen, key), within, "periods.observations"
+            yield from _inside(
+                f"simulation.{name}.{key}", getattr(simulated, key), within, "periods.observations"
             )
 
 
-def _inside(key: str, part: Period, whole: Period, name: str) -> None:
+def _inside(key: str, part: Period, whole: Period, name: str) -> Iterator[str]:
+    """Check that a period lies inside another.
+
+    Parameters
+    ----------
+    key : str
+        Dotted key of the period.
+    part, whole : Period
+        The period, and the one around it.
+    name : str
+        Dotted key of the period around it.
+
+    Yields
+    ------
+    str
+        The mistake, where there is one.
+    """
     if not whole.start <= part.start <= part.end <= whole.end:
-        raise ValueError(
-            f"{key}: {part.start}..{part.end}, allowed: inside {name}, {whole.start}..{whole.end}"
-        )
+        yield f"{key}: {part.start}..{part.end}, allowed: inside {name}, {whole.start}..{whole.end}"
 
 
-def _check_world(config: "Config") -> None:
+def _observed_world(config: "Config") -> Iterator[str]:
     for section in sources.SECTIONS:
         for name, observing in getattr(config.world, section).items():
-            _known(f"world.{section}", name, sources.source_names())
+            if name not in sources.source_names():
+                yield unknown(f"world.{section}", name, sources.source_names())
+                continue
             source = sources.load_source(name)
             if source.simulated_as != section:
-                raise ValueError(
+                yield (
                     f"world.{section}: {name} is not observed so, allowed: "
                     f"{source.simulated_as or 'sources that the embedded world can make'}"
                 )
+                continue
             flown = [platform.name for platform in source.flown]
             for platform in getattr(observing, "platforms", None) or []:
-                _known(f"world.{section}.{name}.platforms", platform, flown)
+                yield from _one_of(f"world.{section}.{name}.platforms", platform, flown)
+
+
+def _lateness(config: "Config") -> Iterator[str]:
+    """Check that sources which an experiment uses begin before limits are made of them."""
+    last = config.periods.observations.end
+    for section in sources.SECTIONS:
+        for name, observing in getattr(config.world, section).items():
             begins = observing.start or config.periods.observations.start
-            if name in config.sources and begins > config.periods.observations.end:
-                raise ValueError(
-                    f"world.{section}.{name}.start: {begins}, allowed: up to "
-                    f"{config.periods.observations.end}, as limits and statistics come from "
-                    f"periods.observations"
+            if begins > last and name in config.sources:
+                yield (
+                    f"world.{section}.{name}.start: {begins}, allowed: up to {last}, as limits and "
+                    f"statistics come from periods.observations"
                 )
 
 
-def _check_figures(config: "Config") -> None:
+def _compared_experiments(config: "Config") -> Iterator[str]:
+    for name, others in config.verification.comparisons.items():
+        for compared in (name, *others):
+            yield from _one_of(f"verification.comparisons.{name}", compared, config.experiments)
+
+
+def _figures(config: "Config") -> Iterator[str]:
     figures = config.figures
-    for name in figures.experiments:
-        _known("figures.experiments", name, config.cycled_experiments)
-    for name in figures.hybrid_training or ():
-        _known("figures.hybrid_training", name, config.cycled_experiments)
-    for name in figures.unrolling:
-        _known("figures.unrolling", name, config.cycled_experiments)
+    for key in ("experiments", "hybrid_training", "unrolling"):
+        for name in getattr(figures, key) or ():
+            yield from _one_of(f"figures.{key}", name, config.cycled_experiments)
     if len(figures.unrolling) == 1:
-        raise ValueError(
-            f"figures.unrolling: {figures.unrolling}, allowed: none, or two and more to compare"
-        )
-    if not (figures.experiments and config.resolve(figures.experiments[0]).forecasts):
-        raise ValueError(
-            f"figures.experiments: {figures.experiments}, allowed: first one with forecasts, of "
-            f"{', '.join(config.forecasting_experiments) or 'which there is none'}"
-        )
-    config.perturbation  # noqa: B018, raises where it cannot be made
+        yield f"figures.unrolling: {figures.unrolling}, allowed: none, or two and more to compare"
+    yield from _main_experiment(config)
     for name in figures.map_channels:
-        _known("figures.map_channels", name, channels.channel_table().names)
-    beyond = [
-        lead
-        for lead in figures.map_leads
-        if not 0 < lead <= config.cycling.max_lead_hours or lead % 6
-    ]
-    if beyond:
-        raise ValueError(
-            f"figures.map_leads: {beyond[0]} h was not forecast, allowed: multiples of 6 "
-            f"up to cycling.max_lead_hours = {config.cycling.max_lead_hours}"
-        )
+        yield from _one_of("figures.map_channels", name, channels.channel_table().names)
+    for lead in figures.map_leads:
+        if not 0 < lead <= config.cycling.max_lead_hours or lead % times.STEP_HOURS:
+            yield (
+                f"figures.map_leads: {lead} h was not forecast, allowed: multiples of "
+                f"{times.STEP_HOURS} up to cycling.max_lead_hours = {config.cycling.max_lead_hours}"
+            )
     allowed = times.times(config.periods.test.start, config.periods.test.end)
     if config.case not in allowed:
-        raise ValueError(
+        yield (
             f"figures.case: {figures.case!r} is no analysis time of the test period, allowed: "
             f"every {times.STEP_HOURS} h from {allowed[0]} to {allowed[-1]}"
         )
 
 
-def _check_experiment(config: "Config", name: str) -> None:
+def _main_experiment(config: "Config") -> Iterator[str]:
+    """Check the first experiment of the figures and what is perturbed in its analysis."""
+    names = config.figures.experiments
+    if names and names[0] not in config.experiments:
+        return  # said above
+    if not (names and config.resolve(names[0]).forecasts):
+        yield (
+            f"figures.experiments: {names}, allowed: first one with forecasts, of "
+            f"{', '.join(config.forecasting_experiments) or 'which there is none'}"
+        )
+    if names and set(config.resolve(names[0]).sources) <= set(sources.source_names()):
+        try:
+            config.perturbation  # noqa: B018, raises where it cannot be made
+        except ValueError as error:
+            yield str(error)
+
+
+def _broken_experiments(config: "Config") -> Iterator[tuple[str, list[str]]]:
+    """Yield each experiment that cannot be made of its overrides, with its mistakes."""
+    for name in config.experiments:
+        try:
+            experiment = Experiment(**config.overridden(name))
+        except ValidationError as error:
+            yield name, complaints(error, Experiment, f"experiments.{name}")
+            continue
+        weights = experiment.weights
+        if weights is not None and weights not in config.experiments:
+            yield name, [unknown(f"experiments.{name}.weights", weights, config.experiments)]
+
+
+def _experiments(config: "Config", broken: dict[str, list[str]]) -> Iterator[str]:
+    """Check experiments one by one; what they inherit from ``experiment`` is told once."""
+    inherited = set()
+    for name in config.experiments:
+        if name in RESERVED:
+            yield (
+                f"experiments.{name}: the name is taken, allowed: others than {sorted(RESERVED)}"
+            )
+        if name in broken:
+            continue
+        prefix = f"experiments.{name}."
+        for line in _experiment(config, name):
+            if line.removeprefix(prefix) not in inherited:
+                yield line
+            inherited.add(line.removeprefix(prefix))
+
+
+def _experiment(config: "Config", name: str) -> Iterator[str]:
     experiment = config.resolve(name)
-    observed = experiment.training.joint.observation_loss.sources
-    for key, named in (
+    yield from _experiment_sources(config, name, experiment)
+    yield from _simulated_days(config, name, experiment)
+    yield from _observation_loss(name, experiment)
+    if experiment.weights is not None and experiment.weights not in config.trained_experiments:
+        yield f"experiments.{name}.weights: {experiment.weights} has no networks of its own"
+    yield from _stages(config, name, experiment)
+    yield from _forecaster(config, name, experiment)
+    if config.uses_networks(name):
+        model = experiment.model.model_dump()
+        if misfit := network_sizes.size_misfit(**config.grid.model_dump(), **model):
+            yield f"experiments.{name}.model.{misfit}"
+
+
+def _experiment_sources(config: "Config", name: str, experiment: Experiment) -> Iterator[str]:
+    """Check that the sources of an experiment are there and can be made.
+
+    Parameters
+    ----------
+    config : Config
+        The whole configuration.
+    name : str
+        Name of the experiment.
+    experiment : Experiment
+        The experiment, with its overrides.
+
+    Yields
+    ------
+    str
+        A mistake.
+    """
+    compared = experiment.training.joint.observation_loss.sources
+    for key, names in (
         ("sources", experiment.sources),
-        ("training.joint.observation_loss.sources", observed),
+        ("training.joint.observation_loss.sources", compared),
     ):
-        for source in named:
-            _known(f"experiments.{name}.{key}", source, sources.source_names())
+        for source in names:
+            if source not in sources.source_names():
+                yield unknown(f"experiments.{name}.{key}", source, sources.source_names())
+                continue
             described = sources.load_source(source)
             if config.kind == "embedded" and described.reader not in sources.SIMULATED:
-                raise ValueError(
-                    f"experiments.{name}.{key}: {source} has reader {described.reader!r}, whose files "
-                    f"the embedded world does not write, allowed: {', '.join(sources.SIMULATED)}"
+                yield (
+                    f"experiments.{name}.{key}: {source} has reader {described.reader!r}, whose "
+                    f"files the embedded world does not write, allowed: "
+                    f"{', '.join(sources.SIMULATED)}"
                 )
-            if config.kind == "embedded" and described.simulated_as is None:
-                raise ValueError(
+            elif config.kind == "embedded" and described.simulated_as is None:
+                yield (
                     f"experiments.{name}.{key}: {source} has no platform with an orbit, which the "
                     f"embedded world needs, allowed: sources whose file gives one"
                 )
-    _check_simulated(config, name, experiment)
-    _check_observation_loss(name, experiment)
-    if experiment.weights is not None:
-        _known(f"experiments.{name}.weights", experiment.weights, config.experiments)
-        if experiment.weights not in config.trained_experiments:
-            raise ValueError(
-                f"experiments.{name}.weights: {experiment.weights} has no networks of its own"
-            )
-    _check_stages(config, name, experiment)
-    _check_forecaster(config, name, experiment)
-    model = experiment.model.model_dump()
-    if config.uses_networks(name) and (
-        why := network_sizes.size_misfit(**config.grid.model_dump(), **model)
-    ):
-        raise ValueError(f"experiments.{name}.model.{why}")
 
 
-def _check_simulated(config: "Config", name: str, experiment: Experiment) -> None:
-    shared = {} if experiment.weights else experiment.training.simulated
-    for source, shares in shared.items():
-        key = f"experiments.{name}.training.simulated"
-        _known(key, source, set(experiment.sources) & set(config.simulation))
+def _simulated_days(config: "Config", name: str, experiment: Experiment) -> Iterator[str]:
+    """Check the days on which an experiment trains on simulated observations.
+
+    Parameters
+    ----------
+    config : Config
+        The whole configuration.
+    name : str
+        Name of the experiment.
+    experiment : Experiment
+        The experiment, with its overrides.
+
+    Yields
+    ------
+    str
+        A mistake.
+    """
+    key = f"experiments.{name}.training.simulated"
+    simulated = {} if experiment.weights else experiment.training.simulated
+    for source, shares in simulated.items():
+        allowed = set(experiment.sources) & set(config.simulation)
+        if source not in allowed:
+            yield unknown(key, source, allowed)
+            continue
+        period = config.simulation[source].period
         for number, share in enumerate(shares):
-            _inside(
-                f"{key}.{source}",
-                share,
-                config.simulation[source].period,
-                f"simulation.{source}.period",
-            )
+            yield from _inside(f"{key}.{source}", share, period, f"simulation.{source}.period")
             if any(share.overlaps(other) for other in shares[:number]):
-                raise ValueError(
+                yield (
                     f"{key}.{source}: {share.start}..{share.end} shares days with another entry, "
                     f"allowed: one share a day"
                 )
 
 
-def _check_observation_loss(name: str, experiment: Experiment) -> None:
+def _observation_loss(name: str, experiment: Experiment) -> Iterator[str]:
     loss = experiment.training.joint.observation_loss
+    key = f"experiments.{name}.training.joint.observation_loss"
     state = set(channels.channel_table().analysed.names)
+    names = sources.source_names()
     for source in loss.sources:
-        if state.isdisjoint(sources.load_source(source).channel_names):
-            raise ValueError(
-                f"experiments.{name}.training.joint.observation_loss.sources: {source} measures no "
-                f"channel of the state, allowed: stations, ships, radiosondes"
+        if source in names and state.isdisjoint(sources.load_source(source).channel_names):
+            yield (
+                f"{key}.sources: {source} measures no channel of the state, allowed: stations, "
+                f"ships, radiosondes"
             )
     for source in [] if experiment.weights else loss.radiances:
-        key = f"experiments.{name}.training.joint.observation_loss.radiances"
-        _known(key, source, experiment.sources)
-        if sources.load_source(source).instrument not in simulation.instruments_with_operator():
-            raise ValueError(
-                f"{key}: there is no observation operator for {source}, allowed: sources of "
-                f"{', '.join(simulation.instruments_with_operator())}"
-            )
+        if source not in experiment.sources:
+            yield unknown(f"{key}.radiances", source, experiment.sources)
+        elif source in names:
+            instruments = simulation.instruments_with_operator()
+            if sources.load_source(source).instrument not in instruments:
+                yield (
+                    f"{key}.radiances: there is no observation operator for {source}, allowed: "
+                    f"sources of {', '.join(instruments)}"
+                )
 
 
-def _check_stages(config: "Config", name: str, experiment: Experiment) -> None:
+def _stages(config: "Config", name: str, experiment: Experiment) -> Iterator[str]:
+    """Check that an experiment uses networks after stages that are trained.
+
+    Parameters
+    ----------
+    config : Config
+        The whole configuration.
+    name : str
+        Name of the experiment.
+    experiment : Experiment
+        The experiment, with its overrides.
+
+    Yields
+    ------
+    str
+        A mistake.
+    """
     training = config.resolve(config.weights_of(name)).training
     cycled = [*training.stages, *(["replay"] if training.replay else [])]
     for key, trained in (("analyses_after", cycled), ("forecasts_after", training.stages)):
         if (stage := getattr(experiment, key)) is not None:
-            _known(f"experiments.{name}.{key}", stage, trained)
+            yield from _one_of(f"experiments.{name}.{key}", stage, trained)
 
 
-def _check_forecaster(config: "Config", name: str, experiment: Experiment) -> None:
+def _forecaster(config: "Config", name: str, experiment: Experiment) -> Iterator[str]:
+    """Check the initial states of an experiment's forecasts and how far its models reach.
+
+    Parameters
+    ----------
+    config : Config
+        The whole configuration.
+    name : str
+        Name of the experiment.
+    experiment : Experiment
+        The experiment, with its overrides.
+
+    Yields
+    ------
+    str
+        A mistake.
+    """
     if experiment.initial is not None:
-        _known(
-            f"experiments.{name}.initial", experiment.initial, ["gfs", *config.cycled_experiments]
-        )
+        allowed = ["gfs", *config.cycled_experiments]
+        yield from _one_of(f"experiments.{name}.initial", experiment.initial, allowed)
         if not experiment.forecasts:
-            raise ValueError(
-                f"experiments.{name}.forecasts: false, allowed: true, as with 'initial' an experiment "
-                f"makes nothing else"
+            yield (
+                f"experiments.{name}.forecasts: false, allowed: true, as with 'initial' an "
+                f"experiment makes nothing else"
             )
     if experiment.forecaster is not None:
         models, steps = len(experiment.forecaster.onnx), experiment.forecaster.steps
         reach = models * steps * times.STEP_HOURS
         if reach < config.cycling.max_lead_hours:
-            raise ValueError(
+            yield (
                 f"experiments.{name}.forecaster.onnx: {models} of {steps} steps reach {reach} h, "
                 f"allowed: at least cycling.max_lead_hours = {config.cycling.max_lead_hours}"
             )
 
 
-def _known(key: str, value: str, allowed) -> None:
+def _one_of(key: str, value: str, allowed) -> Iterator[str]:
+    """Check that a name is one of those there are.
+
+    Parameters
+    ----------
+    key : str
+        Dotted key of the setting.
+    value : str
+        The name that was given.
+    allowed : iterable of str
+        The names there are.
+
+    Yields
+    ------
+    str
+        The mistake, where there is one.
+    """
     if value not in allowed:
-        raise ValueError(f"{key}: unknown {value!r}, allowed: {', '.join(sorted(allowed))}")
+        yield unknown(key, value, allowed)

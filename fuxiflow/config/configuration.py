@@ -1,10 +1,12 @@
-"""The configuration: one Pydantic model a section, unknown keys refused, cross-field checks before any job.
+"""The whole configuration: sections, checks before any job, and what follows from them.
 
-Every key that a person may set is here or in :mod:`fuxiflow.config`, with its unit, its default and where the default
-comes from; ``config/schema.json`` is generated from these models.
+Every key that a person may set is in this package, described below its name with its unit.
+``config/schema.json`` and ``docs/reference/configuration.md`` are made from these models.
 """
 
+import copy
 import json
+import re
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Literal
@@ -14,74 +16,108 @@ from pydantic import Field, ValidationError, model_validator
 
 from fuxiflow import ROOT, times
 from fuxiflow.config import checks, sources
-from fuxiflow.config.base import GridSize, Period, Section, complaint, read_yaml
+from fuxiflow.config.base import (
+    GridSize,
+    Period,
+    Section,
+    allowed_keys,
+    complaints,
+    nearest,
+    read_yaml,
+)
 from fuxiflow.config.evaluation import Cycling, Figures, Perturbation, Verification
 from fuxiflow.config.experiment import Experiment
 from fuxiflow.config.simulation import SimulatedSource, instruments_with_operator
 from fuxiflow.config.world import World
 
+SCHEMA = ROOT / "config" / "schema.json"
+
 
 class ConfigurationError(ValueError):
-    """A configuration that cannot be run; the message names the key and the allowed values in one line."""
+    """A configuration that cannot be run; the message has a line for each mistake."""
 
 
 class Periods(Section):
-    """What is used when. ``observations`` is the part of ``training`` with observations to learn assimilation from;
-    the cycle starts cold at 00 UTC of ``cold_start`` and is scored over ``test``."""
+    """The days that are trained on, cycled and scored."""
 
     training: Period
+    """Days of the reanalysis for weights, statistics and climatology."""
     observations: Period
+    """Part of ``training`` with observations: for stages 2 and 3 and the quality control's limits."""
     cold_start: date
+    """Day whose 00 UTC starts the cycle, from climatology: after training, in a later segment."""
     test: Period
+    """Days that are scored. They begin some days after ``cold_start``, so that spin-up is not."""
 
 
 class States(Section):
-    """Stores that training reads. ``compression: none`` is copied from mapped files instead of unpacked, and takes
-    the room of float32: a third more in the demonstration, two and a half times as much of real ERA5."""
+    """Stores that training reads."""
 
     compression: Literal["lz4hc", "none"] = "lz4hc"
+    """Compression of reanalysis and backgrounds; none is mapped from files, without unpacking.
+
+    Without it stores take the space of float32: a third more in the demonstration, two and a half
+    times as much for real ERA5."""
 
 
 class Config(Section):
     """The whole configuration."""
 
     name: str = Field(pattern=r"^[a-z0-9_]+$")
+    """Folder under ``results/``: lower-case letters, digits, underscores."""
     seed: int = 0
+    """Seed of every random number: initialisation, sampling, noise of the world, bootstrap."""
     kind: Literal["embedded", "archive"] = "embedded"
+    """Origin of raw files: embedded makes a synthetic world, archive downloads them."""
     grid: GridSize
+    """Grid of the networks: centres of cells, without the poles."""
     segment_months: Literal[1, 2, 3, 4, 6, 12] = 1
+    """Months of the calendar that one job works on."""
     periods: Periods
+    """Days that are trained on, cycled and scored."""
     world: World = World()
+    """The embedded world."""
     states: States = States()
+    """Stores that training reads."""
     simulation: dict[str, SimulatedSource] = {}
+    """By source, observations that are simulated for training."""
     experiment: Experiment
+    """The default experiment."""
     experiments: dict[Annotated[str, Field(pattern=r"^[a-z0-9_]+$")], dict | None]
+    """By name, the experiments: what each changes of ``experiment``, section by section."""
     cycling: Cycling = Cycling()
+    """Analyses and forecasts over the test period."""
     verification: Verification = Verification()
+    """Scores."""
     figures: Figures
+    """Choices of the figures."""
 
     @model_validator(mode="after")
     def _checked(self):
-        checks.check(self)
+        if mistakes := list(checks.cross_section_mistakes(self)):
+            raise ValueError("\n".join(mistakes))
         return self
 
+    def overridden(self, name: str) -> dict:
+        """Return the values of experiment ``name``: the default's with its overrides, unchecked."""
+        return _merge(self.experiment.model_dump(), self.experiments[name] or {})
+
     def resolve(self, name: str) -> Experiment:
-        """Experiment ``name``: the default experiment with its overrides; KeyError lists the known ones."""
+        """Return experiment ``name``, the default with its overrides; KeyError lists all names."""
         if name not in self.experiments:
             raise KeyError(f"unknown experiment {name!r}; known: {', '.join(self.experiments)}")
-        merged = _merge(self.experiment.model_dump(), self.experiments[name] or {})
-        try:
-            return Experiment(**merged)
-        except ValidationError as error:
-            raise ValueError(complaint(error, f"experiments.{name}")) from error
+        return Experiment(**self.overridden(name))
 
     def weights_of(self, name: str) -> str:
-        """The experiment whose networks experiment ``name`` runs with."""
+        """Return the experiment whose networks experiment ``name`` runs with."""
         return self.resolve(name).weights or name
 
     def trained_by(self, name: str, stage: str) -> str:
-        """The experiment that trains a stage (or makes the bank of ``backgrounds``) of experiment ``name``: the first
-        whose stages up to it have the same settings, so that what two experiments share is trained once."""
+        """Return the experiment that trains a stage of experiment ``name``.
+
+        It is the first whose stages up to it have the same settings, so that what two experiments
+        share is trained once. ``stage`` may also be the bank of ``backgrounds``.
+        """
         name = self.weights_of(name)
         recipe = self.resolve(name).recipe(stage)
         same = (
@@ -92,13 +128,15 @@ class Config(Section):
         return next(same, name)
 
     def analyses_after(self, name: str) -> str:
-        """The training stage whose networks experiment ``name`` cycles with."""
+        """Return the training stage whose networks experiment ``name`` cycles with."""
         default = "replay" if self.resolve(self.weights_of(name)).training.replay else "joint"
         return self.resolve(name).analyses_after or default
 
     def replayed(self, name: str) -> dict[str, Period]:
-        """By segment of the cycle, the days of fresh data that the networks of experiment ``name`` are updated with
-        before it; segments without an update are left out."""
+        """Return by segment the days of fresh data that an experiment's networks learn before it.
+
+        Segments without an update are left out.
+        """
         stage = self.resolve(self.weights_of(name)).training.replay
         labels = self.segments(self.cycling_period) if stage else []
         first = {label: times.segment_bounds(label, self.segment_months)[0] for label in labels}
@@ -106,7 +144,7 @@ class Config(Section):
         return {label: period for label, period in days.items() if period}
 
     def forecasts_after(self, name: str) -> str:
-        """The training stage whose networks make the forecasts of experiment ``name``."""
+        """Return the training stage whose networks make the forecasts of experiment ``name``."""
         return (
             self.resolve(name).forecasts_after
             or [*self.resolve(self.weights_of(name)).training.stages][-1]
@@ -122,7 +160,7 @@ class Config(Section):
         ]
 
     def uses_networks(self, name: str) -> bool:
-        """Whether an experiment cycles or forecasts with networks of this project."""
+        """Return whether an experiment cycles or forecasts with networks of this project."""
         experiment = self.resolve(name)
         return experiment.initial is None or experiment.forecaster is None
 
@@ -139,9 +177,11 @@ class Config(Section):
     @property
     def external_experiments(self) -> list[str]:
         """Forecasting experiments with another forecaster, or other initial states, than the cycle's."""
-        chosen = {name: self.resolve(name) for name in self.forecasting_experiments}
+        forecasting = {name: self.resolve(name) for name in self.forecasting_experiments}
         return [
-            name for name, e in chosen.items() if e.initial is not None or e.forecaster is not None
+            name
+            for name, experiment in forecasting.items()
+            if experiment.initial is not None or experiment.forecaster is not None
         ]
 
     @property
@@ -157,27 +197,30 @@ class Config(Section):
 
     @property
     def comparisons(self) -> dict[str, list[str]]:
-        """By experiment, those that its scores are compared with: as ``verification`` and ``figures`` ask for it."""
-        wanted = [
+        """By experiment, those that ``verification`` or ``figures`` compare its scores with."""
+        pairs = [
             (name, other)
             for name, others in self.verification.comparisons.items()
             for other in others
         ]
-        wanted += [(name, self.figures.unrolling[0]) for name in self.figures.unrolling[1:]]
+        pairs += [(name, self.figures.unrolling[0]) for name in self.figures.unrolling[1:]]
         if self.figures.hybrid_training:
-            wanted.append(self.figures.hybrid_training[::-1])
-        found: dict[str, list[str]] = {}
-        for name, other in dict.fromkeys(wanted):
-            found.setdefault(name, []).append(other)
-        return found
+            pairs.append(self.figures.hybrid_training[::-1])
+        others_of: dict[str, list[str]] = {}
+        for name, other in dict.fromkeys(pairs):
+            others_of.setdefault(name, []).append(other)
+        return others_of
 
     def compared_sources(self, name: str) -> list[str]:
-        """The sources whose observations an experiment's training compares states with."""
+        """Return the sources whose observations an experiment's training compares states with."""
         return self.resolve(name).training.joint.observation_loss.compared
 
     @property
     def case(self) -> datetime | None:
-        """The analysis time of the single-case figures: ``figures.case``, by default the middle of the test period."""
+        """The analysis time of the single-case figures; None if ``figures.case`` is no time.
+
+        By default it is the middle of the test period.
+        """
         allowed = times.times(self.periods.test.start, self.periods.test.end)
         if self.figures.case is None:
             return allowed[len(allowed) // 2]
@@ -188,8 +231,11 @@ class Config(Section):
 
     @property
     def perturbation(self) -> Perturbation | None:
-        """The single-observation experiment of ``increment_case``, with its source and channel; None without one:
-        where it is left out, or no sounder that the main experiment assimilates has an observation operator."""
+        """The single-observation experiment of ``increment_case``, with its source and channel.
+
+        None where it is left out, or where no sounder that the main experiment assimilates has an
+        observation operator. ValueError where it cannot be made.
+        """
         if self.figures.perturbation is None:
             return None
         assimilated = (
@@ -212,16 +258,16 @@ class Config(Section):
         return Period(start=self.periods.cold_start, end=self.periods.test.end + extra)
 
     def segments(self, period: Period) -> list[str]:
-        """Labels of the segments of a period."""
+        """Return the labels of the segments of a period."""
         return times.segments(period.start, period.end, self.segment_months)
 
     def clip(self, label: str, period: Period) -> tuple[date, date]:
-        """The days of a segment inside a period."""
+        """Return the first and last day of a segment inside a period."""
         return times.clip(label, self.segment_months, period.start, period.end)
 
 
 def _merge(base: dict, override: dict) -> dict:
-    """``base`` with ``override`` laid over it, section by section."""
+    """Return ``base`` with ``override`` laid over it, section by section."""
     merged = dict(base)
     for key, value in override.items():
         merged[key] = (
@@ -233,31 +279,87 @@ def _merge(base: dict, override: dict) -> dict:
 
 
 def validate_configuration(values: dict) -> Config:
-    """A checked configuration; :class:`ConfigurationError` with one line otherwise."""
+    """Check a configuration; :class:`ConfigurationError` has a line for each mistake."""
     if not isinstance(values, dict):
         raise ConfigurationError(f"expected sections with keys, found {type(values).__name__}")
     try:
         return Config(**values)
     except ValidationError as error:
-        raise ConfigurationError(complaint(error)) from None
+        lines = complaints(error, Config)
+        lines += _mistakes_beside(values, error)
+        raise ConfigurationError("\n".join(lines)) from None
+
+
+def _mistakes_beside(values: dict, error: ValidationError) -> list[str]:
+    """Return what sections demand of one another, beside the mistakes that Pydantic has raised.
+
+    Pydantic compares sections only when each is valid by itself. Here misspelt keys are therefore
+    corrected and invalid values left to their defaults. Nothing is compared where a key without
+    default is at fault, and no mistake is told that depends on such a correction.
+    """
+    corrected, touched = copy.deepcopy(values), []
+    for detail in error.errors():
+        place = list(detail["loc"])
+        if not place or (detail["type"] == "missing" and not _near_key(corrected, place)):
+            return []
+        if detail["type"] == "missing":
+            continue
+        while isinstance(place[-1], int):
+            place.pop()
+        section = _section_at(corrected, place[:-1])
+        if section is None or place[-1] not in section:
+            return []
+        value = section.pop(place[-1])
+        touched.append(".".join(map(str, place)))
+        if detail["type"] == "extra_forbidden":
+            key = nearest(place[-1], allowed_keys(Config, place[:-1]))
+            if key is not None:
+                section.setdefault(key, value)
+    try:
+        Config(**corrected)
+    except ValidationError as second:
+        if all(not detail["loc"] for detail in second.errors()):
+            lines = complaints(second, Config)
+            # what is wrong in ``experiment`` comes back in each of ``experiments``
+            keys = "|".join(re.escape(key.removeprefix("experiment.")) for key in touched)
+            return [line for line in lines if not re.search(rf"(?<!\w)({keys})(?!\w)", line)]
+    return []
+
+
+def _near_key(values: dict, place: list) -> bool:
+    """Return whether a key without value stands in its section with a misspelt name."""
+    section = _section_at(values, place[:-1]) or {}
+    others = [key for key in section if key not in allowed_keys(Config, place[:-1])]
+    return nearest(place[-1], others) is not None or place[-1] in section
+
+
+def _section_at(values: dict, place: list) -> dict | None:
+    """Return the mapping at a place of nested mappings, None where there is none."""
+    for part in place:
+        values = values.get(part) if isinstance(values, dict) else None
+    return values if isinstance(values, dict) else None
 
 
 def load_configuration(*paths: Path) -> Config:
-    """Read and check a configuration, of several files each laid over those before, as Snakemake does;
-    :class:`ConfigurationError` names the files."""
+    """Read and check a configuration, of several files each laid over those before.
+
+    Snakemake lays configuration files over each other in the same way.
+    :class:`ConfigurationError` has a line for each mistake, with the files and the key.
+    """
     values: dict = {}
     try:
         for path in paths:
             content = read_yaml(path)
             values = _merge(values, content) if isinstance(content, dict) else content
         return validate_configuration(values)
-    except (ConfigurationError, yaml.YAMLError) as error:
+    except yaml.YAMLError as error:
         raise ConfigurationError(f"{', '.join(map(str, paths))}: {error}") from None
+    except ConfigurationError as error:
+        files = ", ".join(map(str, paths))
+        lines = str(error).split("\n")
+        raise ConfigurationError("\n".join(f"{files}: {line}" for line in lines)) from None
 
 
 def configuration_schema() -> str:
-    """The JSON schema of the configuration, as kept in ``config/schema.json``."""
+    """Return the JSON schema of the configuration, as kept in ``config/schema.json``."""
     return json.dumps(Config.model_json_schema(), indent=2, sort_keys=True) + "\n"
-
-
-SCHEMA = ROOT / "config" / "schema.json"

@@ -1,70 +1,83 @@
-"""How the trained system runs over the test period, and what is scored."""
+"""How the trained system runs over the test period, what is scored, and what figures show."""
 
 from collections.abc import Sequence
 from typing import Literal
 
 from pydantic import Field
 
-from fuxiflow.config.base import Positive, Section
+from fuxiflow.config.base import Positive, Section, did_you_mean
 from fuxiflow.config.sources import Source
 from fuxiflow.grids import REGIONS
 
 BASELINES = ("gfs", "persistence", "climatology")
 
+TROPOSPHERIC = 54.4
+"""GHz. All microwave temperature sounders have this channel; it sees the middle troposphere."""
+
 
 class Cycling(Section):
-    """Forecasts: length, the hours of the day they start from, and how many are computed at once.
-
-    ``precision`` and ``compile`` say how the networks run, those of an analysis too.
-    """
+    """Analyses and forecasts over the test period."""
 
     max_lead_hours: int = Field(240, gt=0, multiple_of=6)
+    """Length of the forecasts in hours, a multiple of 6."""
     init_hours: list[Literal[0, 6, 12, 18]] = [0, 12]
+    """Hours of the day in UTC that forecasts start from."""
     batch: Positive = 4
+    """Forecasts that are computed at once."""
     precision: Literal["auto", "32-true", "bf16-mixed"] = "32-true"
+    """Numbers computed with; auto: bf16-mixed where the device has it natively, else 32-true."""
     compile: bool = False
+    """Whether ``torch.compile`` compiles the networks' blocks, which takes a few minutes."""
 
 
 class Verification(Section):
-    """What is scored. ``bootstrap`` samples of blocks of ``block_days`` days give each score its interval.
-
-    ``comparisons`` names by experiment others that its scores are compared with case by case, ``rmse_vs_{other}``.
-    """
+    """Scores of analyses and forecasts."""
 
     regions: list[str] = list(REGIONS)
+    """Regions that are scored, global among them; by default all of ``fuxiflow.grids.REGIONS``."""
     references: list[Literal["era5", "own", "truth"]] = ["era5", "own", "truth"]
+    """Fields that are compared with, era5 or truth among them; truth is of the embedded world."""
     baselines: list[Literal["gfs", "persistence", "climatology"]] = list(BASELINES)
+    """Other forecasts that are scored too."""
     bootstrap: Positive = 200
+    """Samples of the bootstrap that gives each score its confidence interval."""
     block_days: Positive = 3
-    climatology_window_days: int = Field(61, gt=0, description="width of the day-of-year window")
+    """Days in a block of the bootstrap."""
+    climatology_window_days: int = Field(61, gt=0)
+    """Width in days of the window about a day of the year that its climatology averages."""
     comparisons: dict[str, list[str]] = {}
+    """By experiment, others that its scores are compared with case by case.
 
-
-TROPOSPHERIC = 54.4
-"""GHz: the channel of this frequency, that all microwave temperature sounders have, sees the middle troposphere."""
+    The score table gets rows ``rmse_vs_{other}`` and ``acc_vs_{other}`` with paired intervals."""
 
 
 class Perturbation(Section):
-    """The single-observation experiment of ``increment_case``: ``kelvin`` added to one ``channel`` of one observation
-    of a ``source``, at as many ``places`` one after the other.
+    """The single-observation experiment of ``increment_case``.
 
-    By default the source is the first sounder of the main experiment that has a channel at 54.4 GHz, and this the
-    channel; 5 K are FuXiWeather2's, arXiv 2603.15358.
+    One channel of one observation is perturbed, at several places one after the other.
     """
 
     source: str | None = None
+    """Sounder that is perturbed; by default the main experiment's first one with that channel."""
     channel: str | None = Field(None, coerce_numbers_to_str=True)
+    """Channel that is perturbed; by default the one at 54.4 GHz."""
     kelvin: float = Field(5.0, gt=0, le=50)
+    """Perturbation in K; the default is FuXiWeather2's, arXiv 2603.15358."""
     places: Positive = 24
+    """Number of places."""
 
     def among(self, sounders: Sequence[Source]) -> "Perturbation | None":
-        """The same with the source and the channel chosen from ``sounders``; None where nothing is asked for and none
-        has the default channel. ValueError names the key and what is allowed."""
-        known = [sounder.name for sounder in sounders]
-        if self.source is not None and self.source not in known:
+        """Return the same with its source and channel chosen from ``sounders``.
+
+        None where nothing is asked for and no sounder has the default channel. ValueError names the
+        key and what is allowed.
+        """
+        names = [sounder.name for sounder in sounders]
+        if self.source is not None and self.source not in names:
             raise ValueError(
-                f"figures.perturbation.source: {self.source!r}, allowed: sounders of the main experiment "
-                f"that have an observation operator, {', '.join(known) or 'of which there is none'}"
+                f"figures.perturbation.source: {self.source!r}, allowed: sounders of the main "
+                f"experiment that have an observation operator, "
+                f"{', '.join(names) or 'of which there is none'}{did_you_mean(self.source, names)}"
             )
         candidates = [sounder for sounder in sounders if self.source in (None, sounder.name)]
         for sounder in candidates:
@@ -77,36 +90,38 @@ class Perturbation(Section):
             f"{sounder.name}: {', '.join(sounder.channel_names)}" for sounder in candidates
         )
         raise ValueError(
-            f"figures.perturbation.channel: {self.channel!r}, allowed: one of a sounder of the main "
-            f"experiment, {channels or 'which has none'}"
+            f"figures.perturbation.channel: {self.channel!r}, allowed: one of a sounder of the "
+            f"main experiment, {channels or 'which has none'}"
         )
 
 
 def _tropospheric(sounder: Source) -> str | None:
-    """The channel of a microwave sounder at :data:`TROPOSPHERIC`."""
+    """Return the channel of a microwave sounder at :data:`TROPOSPHERIC`, None without one."""
     for channel in sounder.channels:
-        if (
-            channel.frequency is not None
-            and float(channel.frequency.split("+-")[0]) == TROPOSPHERIC
-        ):
+        frequency = channel.frequency
+        if frequency is not None and float(frequency.split("+-")[0]) == TROPOSPHERIC:
             return channel.name
     return None
 
 
 class Figures(Section):
-    """Choices of the figures: lead times in hours of the maps, the case shown.
-
-    ``hybrid_training`` compares two experiments, trained on real observations and on simulated ones too; ``unrolling``
-    several with the first, which differ in the cycles that training unrolled. Without them these are not drawn.
-    ``perturbation`` is the single-observation experiment of ``increment_case``; null leaves it out.
-    """
+    """Choices of the figures."""
 
     experiments: list[str]
+    """Experiments that are shown; the first is the main one, which needs forecasts."""
     hybrid_training: tuple[str, str] | None = None
+    """Two experiments, trained on real observations and on simulated ones too; by default none.
+
+    The figure of this name is drawn with them only."""
     unrolling: list[str] = []
+    """Experiments whose joint training unrolled more and more cycles, compared with the first.
+
+    The figure of this name is drawn with them only."""
     map_leads: list[int] = [24, 72, 120]
+    """Lead times of the maps in hours, multiples of 6."""
     map_channels: list[str] = ["Z500", "T850", "U850", "MSL"]
-    case: str | None = Field(
-        None, description="analysis time of increment_case, default the middle of the test period"
-    )
+    """Channels of the maps: names of ``config/channels.csv``."""
+    case: str | None = None
+    """Analysis time of ``increment_case``, YYYY-MM-DDTHH:MM; by default the middle of the test."""
     perturbation: Perturbation | None = Perturbation()
+    """Single-observation experiment of ``increment_case``; null leaves it out."""

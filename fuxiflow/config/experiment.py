@@ -1,4 +1,4 @@
-"""What may differ between experiments: sources, networks, their training, the stages that cycle and forecast."""
+"""Settings that may differ between experiments: sources, networks, and how they are used."""
 
 from typing import Literal
 
@@ -10,48 +10,54 @@ from fuxiflow.config.training import Training
 
 
 class ExternalForecaster(Section):
-    """ONNX models of FuXi's public interface (:mod:`fuxiflow.models.forecasters`): a cascade, in order, each model
-    used for ``steps`` steps of 6 h."""
+    """A cascade of ONNX models of FuXi's public interface; see :mod:`fuxiflow.models.forecasters`."""
 
     onnx: list[str] = Field(min_length=1)
+    """Paths of the models in the order in which they are used."""
     steps: Positive = 20
+    """Steps of 6 h for which each model is used."""
 
 
 class Experiment(Section):
-    """What may differ between experiments.
-
-    ``weights`` names the experiment whose networks are used (default: its own); ``analyses_after`` and
-    ``forecasts_after`` say after which training stage they make the cycle (default: ``replay`` where it is configured,
-    else ``joint``) and the forecasts (default: the last). ``forecasts`` says whether forecasts start from its
-    analyses. ``initial``, ``gfs`` or an experiment, gives the analyses that forecasts start from instead: such an
-    experiment does not cycle. ``forecaster`` makes its forecasts instead of the networks.
-    """
+    """Settings that may differ between experiments."""
 
     sources: list[str]
+    """Sources that are assimilated: names of files under ``config/sources``."""
     weights: str | None = None
+    """Experiment whose networks are used; by default its own."""
     analyses_after: Literal["assimilator", "joint", "replay", "autoregressive"] | None = None
+    """Training stage whose networks make the cycle; by default replay if configured, else joint."""
     forecasts_after: Literal["forecaster", "assimilator", "joint", "autoregressive"] | None = None
+    """Training stage whose networks make the forecasts; by default the last."""
     forecasts: bool = True
+    """Whether forecasts start from the analyses."""
     initial: str | None = None
+    """Analyses that forecasts start from, gfs or another experiment's; by default its own.
+
+    With it an experiment makes forecasts alone, and ``figures.experiments`` may not name it."""
     forecaster: ExternalForecaster | None = None
+    """Models that make the forecasts; by default the experiment's networks."""
     model: Model = Model()
+    """Sizes of the networks."""
     training: Training
+    """Training of the networks."""
 
     def recipe(self, stage: str) -> dict:
-        """All settings that the networks after a training stage, or the bank of ``backgrounds``, depend on."""
-        training, order = (
-            self.training,
-            ("forecaster", "backgrounds", "assimilator", "joint", "autoregressive"),
-        )
+        """Return all settings that the networks after a training stage depend on.
+
+        ``stage`` may also be ``backgrounds``, the bank that stage 2 draws from.
+        """
+        training = self.training
+        order = ("forecaster", "backgrounds", "assimilator", "joint", "autoregressive")
         # replay goes on from joint training, for the cycle alone
         until = [*order[:4], "replay"] if stage == "replay" else order[: order.index(stage) + 1]
-        found = {
+        settings = {
             "model": self.model,
             "options": training.model_dump(exclude={*order, "replay", "simulated"}),
         }
-        found |= {name: getattr(training, name) for name in until}
+        settings |= {name: getattr(training, name) for name in until}
         if "backgrounds" in until:
-            found["max_lead_hours"] = training.assimilator.max_lead_hours
+            settings["max_lead_hours"] = training.assimilator.max_lead_hours
         if "assimilator" in until:
-            found |= {"sources": self.sources, "simulated": training.simulated}
-        return found
+            settings |= {"sources": self.sources, "simulated": training.simulated}
+        return settings

@@ -1,14 +1,15 @@
-"""Named sizes of the two networks, and whether a size fits a grid."""
+"""Sizes of the two networks: by name or in numbers, their weight, and whether they fit a grid."""
 
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator
 
-from fuxiflow.config.base import Positive, Section
+from fuxiflow.config.base import Positive, Section, did_you_mean
 
-# fuxi: Chen et al., FuXi, npj Clim. Atmos. Sci. 6, 190 (2023): 2 x 4 x 4 cubes, 48 Swin-V2 blocks of 1536 channels on
-# 90 x 180 tokens, about 1.5 billion parameters; its heads and window are ours. small is the demonstration's.
+# fuxi: Chen et al., FuXi, npj Clim. Atmos. Sci. 6, 190 (2023): 2 x 4 x 4 cubes, 48 Swin-V2 blocks
+# of 1536 channels on 90 x 180 tokens, about 1.5 billion parameters; its heads and window are ours.
+# small is the demonstration's.
 FORECASTERS = {
     "fuxi": {"patch": 4, "width": 1536, "blocks": 48, "heads": 24, "window": (9, 9)},
     "small": {"patch": 2, "width": 160, "blocks": 6, "heads": 4, "window": (8, 16)},
@@ -22,21 +23,69 @@ ASSIMILATORS = {
 }
 
 
+class ForecasterSize(Section):
+    """The U-Transformer: a cube embedding of two frames, Swin-V2 blocks, and a head."""
+
+    patch: Positive = 4
+    """Side of a patch in grid cells; twice the patch must divide both sides of the grid."""
+    width: Positive = 1536
+    """Channels of a token."""
+    blocks: Positive = 48
+    """Number of Swin-V2 blocks."""
+    heads: Positive = 24
+    """Heads of attention; they must divide ``width``."""
+    window: tuple[Positive, Positive] = (9, 9)
+    """Rows and columns of an attention window in tokens; they must divide the grid of tokens."""
+
+
+class AssimilatorSize(Section):
+    """The multi-branch U-Net."""
+
+    width: Positive = 64
+    """Channels at full resolution; each halving of the grid doubles them."""
+    source_width: Positive | None = None
+    """Channels of the encoders of sources; by default ``width``."""
+    scales: Positive = 4
+    """Number of resolutions; the grid is halved ``scales - 1`` times."""
+    blocks: Positive = 2
+    """Convolution blocks at each resolution."""
+
+
 def size_by_name(value, sizes: Mapping[str, dict]):
-    """The numbers of a size given by its name, and any other value as it is; ValueError lists the known names."""
+    """Return the numbers of a named size, any other value as it is; ValueError lists the names."""
     if not isinstance(value, str):
         return value
     if value not in sizes:
         raise ValueError(
             f"unknown size {value!r}, allowed: {', '.join(sizes)}, or the numbers themselves"
+            f"{did_you_mean(value, sizes)}"
         )
     return sizes[value]
 
 
-def forecaster_weights_mb(forecaster: Mapping) -> float:
-    """Memory of a forecaster's weights in MB, float32: those of its blocks and of the convolutions around them.
+def _size(numbers: type[Section], sizes: Mapping[str, dict]):
+    """Return the type of a size that is given by its name or by its ``numbers``."""
+    names = Literal[tuple(sizes)]
+    validator = BeforeValidator(
+        lambda value: size_by_name(value, sizes), json_schema_input_type=names | numbers
+    )
+    return Annotated[numbers, validator]
 
-    The few others, and the assimilator's, are a hundredth of them at FuXi's size.
+
+class Model(Section):
+    """Sizes of the two networks, each by name or in numbers."""
+
+    forecaster: _size(ForecasterSize, FORECASTERS) = ForecasterSize()
+    """Size of the U-Transformer: fuxi, small, tiny, or its numbers."""
+    assimilator: _size(AssimilatorSize, ASSIMILATORS) = AssimilatorSize()
+    """Size of the multi-branch U-Net: fuxi, small, tiny, or its numbers."""
+
+
+def forecaster_weights_mb(forecaster: Mapping) -> float:
+    """Return the memory of a forecaster's weights in MB, in float32.
+
+    Counted are those of its blocks and of the convolutions around them. The few others, and the
+    assimilator's, are a hundredth of them at FuXi's size.
     """
     width = forecaster["width"]
     blocks, down, up = 12 * forecaster["blocks"], 27, 26  # times the width squared
@@ -44,10 +93,22 @@ def forecaster_weights_mb(forecaster: Mapping) -> float:
 
 
 def size_misfit(nlat: int, nlon: int, forecaster: Mapping, assimilator: Mapping) -> str | None:
-    """Why networks of these sizes cannot be built on a grid, beginning with the key at fault; None when they can.
+    """Say why networks of these sizes cannot be built on a grid.
 
-    The forecaster halves the grid of patches and divides it into windows, the assimilator halves the grid
-    ``scales - 1`` times.
+    The forecaster halves the grid of patches and divides it into windows. The assimilator halves
+    the grid ``scales - 1`` times.
+
+    Parameters
+    ----------
+    nlat, nlon : int
+        Rows and columns of the grid.
+    forecaster, assimilator : mapping
+        Fields of :class:`ForecasterSize` and :class:`AssimilatorSize`.
+
+    Returns
+    -------
+    str or None
+        The reason, beginning with the key at fault; None when the sizes fit.
     """
     coarse = 2 * forecaster["patch"]
     if nlat % coarse or nlon % coarse:
@@ -58,52 +119,17 @@ def size_misfit(nlat: int, nlon: int, forecaster: Mapping, assimilator: Mapping)
     tokens = nlat // coarse, nlon // coarse
     if any(side % window for side, window in zip(tokens, forecaster["window"], strict=True)):
         return (
-            f"forecaster.window: {list(forecaster['window'])}, allowed: divisors of the {tokens[0]} x {tokens[1]} "
-            f"tokens of this grid and patch"
+            f"forecaster.window: {list(forecaster['window'])}, allowed: divisors of the "
+            f"{tokens[0]} x {tokens[1]} tokens of this grid and patch"
         )
     if forecaster["width"] % forecaster["heads"]:
-        return f"forecaster.heads: {forecaster['heads']}, allowed: divisors of width, {forecaster['width']}"
+        return (
+            f"forecaster.heads: {forecaster['heads']}, allowed: divisors of width, "
+            f"{forecaster['width']}"
+        )
     if any(side % 2 ** (assimilator["scales"] - 1) for side in (nlat, nlon)):
         return (
-            f"assimilator.scales: {assimilator['scales']}, allowed: as often as grid, {nlat} x {nlon}, can be "
-            f"halved, and one more"
+            f"assimilator.scales: {assimilator['scales']}, allowed: as often as grid, "
+            f"{nlat} x {nlon}, can be halved, and one more"
         )
     return None
-
-
-class ForecasterSize(Section):
-    """The U-Transformer: a cube embedding of two frames, Swin-V2 blocks, and a head."""
-
-    patch: Positive = 4
-    width: Positive = 1536
-    blocks: Positive = 48
-    heads: Positive = 24
-    window: tuple[Positive, Positive] = (9, 9)
-
-
-class AssimilatorSize(Section):
-    """The multi-branch U-Net: ``width`` channels at full resolution, doubled at each of ``scales`` - 1 halvings.
-
-    Encoders of sources are ``source_width`` wide, by default as wide as the rest.
-    """
-
-    width: Positive = 64
-    source_width: Positive | None = None
-    scales: Positive = 4
-    blocks: Positive = 2
-
-
-def _size(numbers: type[Section], known: dict[str, dict]):
-    """The type of a size that is given by its name or by its ``numbers``."""
-    names = Literal[tuple(known)]
-    validator = BeforeValidator(
-        lambda value: size_by_name(value, known), json_schema_input_type=names | numbers
-    )
-    return Annotated[numbers, validator]
-
-
-class Model(Section):
-    """Sizes of the two networks, by name (:mod:`fuxiflow.config.network_sizes`) or in numbers."""
-
-    forecaster: _size(ForecasterSize, FORECASTERS) = ForecasterSize()
-    assimilator: _size(AssimilatorSize, ASSIMILATORS) = AssimilatorSize()

@@ -1,4 +1,7 @@
-"""What there are observation operators for; for planning, so it imports nothing heavy."""
+"""Simulated observations for training, and the sources that have an observation operator.
+
+Imports nothing heavy, as planning needs it.
+"""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -9,11 +12,29 @@ from fuxiflow.config.base import Period, Positive, Section
 from fuxiflow.config.sources import Source
 
 OPERATORS = ROOT / "resources" / "operators"
-"""Where the coefficients of the observation operators lie, a file an instrument."""
+"""Folder of the coefficients of the observation operators, a file for each instrument."""
+
+
+class SimulatedSource(Section):
+    """Observations of a source that are simulated from the reanalysis, for training alone."""
+
+    period: Period
+    """Days that are simulated, inside ``periods.observations``."""
+    template: Period
+    """Days whose real departures give the errors, inside ``periods.observations``."""
+    geometry: Literal["template", "drawn", "orbits"] = "template"
+    """Places of the observations: the template's, drawn from it by the hour, or on orbits.
+
+    ``template`` takes the footprints of the same date, or of the template's days in turn. ``drawn``
+    takes each hour from a random day of the template. ``orbits`` scans from the platforms."""
+    scan_stride: Positive = 1
+    """Thinning of ``orbits``: scans from one that is kept to the next."""
+    field_of_view_stride: Positive = 1
+    """Thinning of ``orbits``: fields of view of a scan from one that is kept to the next."""
 
 
 def instruments_with_operator() -> list[str]:
-    """Radiometers that there are coefficients of."""
+    """Return the radiometers that there are coefficients of."""
     return sorted(path.stem for path in OPERATORS.glob("*.npz"))
 
 
@@ -24,23 +45,11 @@ def coefficient_files(sources: Iterable[Source]) -> dict[str, Path]:
 
 
 def has_operator(source: Source) -> bool:
-    """Whether what a source measures can be computed from a state: quantities of reports and profiles always, radiances
-    with the coefficients of their instrument."""
+    """Return whether a state gives what a source measures.
+
+    It does for quantities of reports and profiles, and for radiances of instruments that have
+    coefficients.
+    """
     return source.instrument in instruments_with_operator() or not any(
         channel.radiance for channel in source.channels
     )
-
-
-class SimulatedSource(Section):
-    """Observations of a source that are simulated over ``period`` from the reanalysis, like the real ones of the days
-    of ``template``, whose departures give their errors.
-
-    ``geometry``: the footprints of the template, day by day (``template``) or hour by hour from days drawn at random
-    (``drawn``), or those of the platforms' ``orbits``, every so-manieth scan and field of view.
-    """
-
-    period: Period
-    template: Period
-    geometry: Literal["template", "drawn", "orbits"] = "template"
-    scan_stride: Positive = 1
-    field_of_view_stride: Positive = 1

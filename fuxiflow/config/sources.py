@@ -1,4 +1,4 @@
-"""Observation sources as data: one YAML file under ``config/sources`` for each instrument or kind of report."""
+"""Observation sources as data: a YAML file under ``config/sources`` for each instrument."""
 
 from collections.abc import Iterator
 from functools import cache
@@ -9,14 +9,13 @@ import yaml
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from fuxiflow import ROOT
-from fuxiflow.config import base
-from fuxiflow.config.base import Section, complaint
+from fuxiflow.config.base import Section, complaints, did_you_mean, read_yaml
 
 DIRECTORY = ROOT / "config" / "sources"
 BRIGHTNESS_RANGE = (50.0, 350.0)  # K; FuXiWeather2, arXiv 2603.15358
 MAX_Z = {"radiances": 6.0, "others": 4.0}  # the same
-# m/s: the ground track of satellites at 800 km moves at 6.7 km/s, and the edges of their swaths somewhat faster; a fast
-# ship makes 20
+# m/s: the ground track of satellites at 800 km moves at 6.7 km/s, and the edges of their swaths
+# somewhat faster; a fast ship makes 20
 MAX_SPEED = {"radiances": 9000.0, "others": 30.0}
 
 SECTIONS = ("swaths", "networks", "occultations")
@@ -31,29 +30,34 @@ SIMULATED = {
     "radiosonde": "networks",
     "gnssro": "occultations",
 }
-"""Formats that the embedded world writes, by their reader, with the section of its configuration that is about them."""
+"""Readers of the formats that the embedded world writes, each with its section of ``world``."""
 
 
 class SourceChannel(Section):
-    """One channel of a radiometer, with its ``frequency`` (GHz) or ``wavenumber`` (cm-1), or one quantity of a report,
-    at a ``height`` (m) or pressure ``level`` (hPa) where it has one.
-
-    ``noise`` is the standard deviation of its random error in its ``unit`` (the embedded world draws from it). Values
-    outside ``valid_min`` … ``valid_max`` are no observations; where these are absent the source's ``quality`` counts.
-    What spans orders of magnitude within a latitude band is judged by its logarithm, ``logarithmic``.
-    """
+    """One channel of a radiometer, or one quantity of a report or profile."""
 
     name: str
+    """Name of the channel, unique within the source."""
     frequency: str | None = None
+    """Radiances: centre frequency in GHz, with side bands as 183.31+-1.0; default none."""
     wavenumber: float | None = Field(None, gt=0)
+    """Infrared radiances: wavenumber in cm-1; default none."""
     polarisation: Literal["QV", "QH", "V", "H"] | None = None
+    """Radiances: polarisation, Q for one that turns with the scan; default none."""
     height: float | None = None
+    """Quantities of a profile: height in m; default none."""
     level: float | None = Field(None, gt=0)
+    """Quantities of a report: pressure level in hPa; default none."""
     unit: str = "K"
+    """Unit of its values, noise and limits."""
     noise: float | None = Field(None, gt=0)
+    """Standard deviation of the random error; the embedded world draws from it. Default none."""
     valid_min: float | None = None
+    """Least value that is an observation; by default that of ``quality``."""
     valid_max: float | None = None
+    """Largest value that is an observation; by default that of ``quality``."""
     logarithmic: bool = False
+    """Whether it is judged by its logarithm, as values over orders of magnitude should be."""
 
     @property
     def radiance(self) -> bool:
@@ -62,95 +66,118 @@ class SourceChannel(Section):
 
 
 class Heights(Section):
-    """``count`` equally spaced heights in m, ``first`` and ``last`` among them."""
+    """Equally spaced heights of a series of channels, both ends included."""
 
     first: float
+    """First height in m."""
     last: float
+    """Last height in m."""
     count: int = Field(gt=1)
+    """Number of heights."""
 
     def values(self) -> list[float]:
-        """The heights."""
+        """Return the heights in m."""
         return [
             self.first + i * (self.last - self.first) / (self.count - 1) for i in range(self.count)
         ]
 
 
 class Quality(Section):
-    """Limits of the quality control: a plain range for all channels that give none, and bi-weight z-scores in three
-    latitude bands. Ranges default to those of brightness temperatures for radiances, and must be given for others;
-    ``max_z`` to 6 for radiances and 4 for others, as the papers have it. ``max_speed`` (m/s) is what a station, or what
-    one position of a scan sees, moves at most."""
+    """Limits of the quality control: plain ranges, and bi-weight z-scores by latitude band."""
 
     valid_min: float | None = None
+    """Least value of channels that give none; by default 50 K of radiances, needed of others."""
     valid_max: float | None = None
+    """Largest value of channels that give none; by default 350 K of radiances, needed of others."""
     max_z: float | None = Field(None, gt=0)
+    """Most standard deviations from the bi-weight mean; default 6 of radiances, 4 of others."""
     max_speed: float | None = Field(None, gt=0)
+    """Largest speed in m/s of a station or scan position; default 9000 of radiances, 30 of others."""
 
 
 class Gridding(Section):
-    """How footprints that share a cell and an hour become one value: those of one platform, drawn at random, or of all
-    ``merged``; their mean, or the one nearest to the cell's centre."""
+    """How footprints that share a cell and an hour become one value."""
 
     method: Literal["mean", "nearest"] = "mean"
+    """Their mean, or the one nearest to the centre of the cell."""
     platforms: Literal["drawn", "merged"] = "drawn"
+    """Footprints of one platform, drawn at random, or of all platforms together."""
 
 
 class Orbit(Section):
-    """A circular orbit, for the embedded world: ``ascending_node_hour`` is the mean local time of its ascending node,
-    which stays on sun-synchronous orbits; elsewhere it is that of 2022-01-01. ``phase`` is how far, in degrees, the
-    satellite is past that node at 00 UTC of that day."""
+    """A circular orbit, for the embedded world."""
 
     catalogue_number: int
+    """Number in the NORAD satellite catalogue."""
     inclination: float
+    """Inclination in degrees."""
     ascending_node_hour: float
+    """Mean local time of the ascending node in hours; on 2022-01-01 if not sun-synchronous."""
     revolutions_per_day: float
+    """Revolutions a day."""
     phase: float = Field(0.0, ge=0, lt=360)
+    """Degrees that the satellite is past the ascending node at 00 UTC of 2022-01-01."""
 
 
 class Platform(Section):
-    """What carries an instrument, by its name in WMO OSCAR; with its ``orbit`` where the embedded world is to fly
-    it."""
+    """The satellite or network that carries an instrument; its name alone will do."""
 
     name: str
+    """Name in WMO OSCAR. Files of other platforms are refused."""
     orbit: Orbit | None = None
+    """Orbit on which the embedded world flies it; by default it does not fly."""
 
 
 class Source(Section):
-    """An instrument on one or several platforms, or a kind of report.
-
-    ``reader`` is a module of :mod:`fuxiflow.observations.readers`. ``window`` is the span of hours about the analysis
-    time whose observations enter the analysis, [start, end); ``frame`` says whether they enter hour by hour or, as
-    scattered profiles do, as one frame in which each place is seen once, with its time beside it. ``quantity`` says
-    what the channels of a radiometer hold: antenna temperatures lack the correction of the antenna's side lobes, and a
-    group never mixes the two.
-    """
+    """An instrument on one or several platforms, or a kind of report."""
 
     name: str
+    """Name of the file without ``.yaml``; it is not given in the file."""
     long_name: str
+    """Name in figures."""
     group: str
+    """Group of the papers that the source belongs to."""
     instrument: str
+    """Instrument whose scan geometry and observation operator apply."""
     quantity: Literal["brightness_temperature", "antenna_temperature"] | None = None
+    """Quantity of radiances; default none. The sources of a group never mix the two.
+
+    Antenna temperatures lack the correction of the antenna's side lobes."""
     platforms: list[Platform] = Field(min_length=1, max_length=100)
+    """Platforms: names, or name and orbit where the embedded world is to fly it."""
     reader: str
+    """Module of ``fuxiflow.observations.readers``, or ``module.variant`` of its ``VARIANTS``."""
     file_pattern: str
+    """Names of the files: shell wildcards and ``{a,b}``."""
     window: tuple[int, int] = (-3, 5)
+    """Hours about the analysis time whose observations enter the analysis, end excluded."""
     frame: Literal["hourly", "single"] = "hourly"
+    """Whether observations enter hour by hour, or all in one frame with their time beside them.
+
+    ``single`` is for scattered profiles: each place is seen once."""
     channels: list[SourceChannel] = Field(min_length=1)
+    """Channels in instrument order, one by one or as series.
+
+    A series is ``{prefix: T, levels: [500, 850], unit: K}`` for T500 and T850, or has ``heights``
+    with ``first``, ``last`` and ``count``."""
     quality: Quality = Quality()
+    """Limits of the quality control."""
     gridding: Gridding = Gridding()
+    """Way from footprints to cells."""
 
     @field_validator("platforms", mode="before")
     @classmethod
-    def _names_alone(cls, given):
-        """A platform may be given by its name alone."""
-        named = ({"name": entry} if isinstance(entry, str) else entry for entry in given)
-        return list(named) if isinstance(given, list) else given
+    def _names_alone(cls, value):
+        """Turn names alone into platforms."""
+        if not isinstance(value, list):
+            return value
+        return [{"name": entry} if isinstance(entry, str) else entry for entry in value]
 
     @field_validator("channels", mode="before")
     @classmethod
-    def _expanded(cls, given):
-        """Channels one by one, where some are given as a series; a single series needs no list."""
-        entries = [given] if isinstance(given, dict) else given
+    def _expanded(cls, value):
+        """Turn series into channels one by one; a single series needs no list."""
+        entries = [value] if isinstance(value, dict) else value
         return (
             [channel for entry in entries for channel in _channels(entry)]
             if isinstance(entries, list)
@@ -159,33 +186,40 @@ class Source(Section):
 
     @model_validator(mode="after")
     def _check(self):
+        if mistakes := [*self._repetitions(), *self._impossible_ranges()]:
+            raise ValueError("\n".join(mistakes))
+        return self
+
+    def _repetitions(self) -> Iterator[str]:
+        """Say which names stand twice, and that a window holds no hour."""
         for key, names in (("channels", self.channel_names), ("platforms", self.platform_names)):
             twice = sorted({name for name in names if names.count(name) > 1})
             if twice:
-                raise ValueError(f"{key}: {', '.join(twice)} given more than once")
+                yield f"{key}: {', '.join(twice)} given more than once, allowed: each name once"
         if not self.window[0] < self.window[1]:
-            raise ValueError(f"window: {list(self.window)} has no hour, allowed: start before end")
+            yield f"window: {list(self.window)} has no hour, allowed: start before end"
+
+    def _impossible_ranges(self) -> Iterator[str]:
+        """Say which channels have no valid range, or one without values."""
         for channel in self.channels:
             low, high = self._range(channel)
             if low is None or high is None:
-                raise ValueError(
-                    f"channels: {channel.name} has no valid_min and valid_max, which all but radiances "
-                    f"need, there or in quality"
+                yield (
+                    f"channels: {channel.name} has no valid_min and valid_max, which all but "
+                    f"radiances need, there or in quality"
                 )
-            if not low < high or (channel.logarithmic and low <= 0):
+            elif not low < high or (channel.logarithmic and low <= 0):
                 least = ", which has to be above 0 for its logarithm" if channel.logarithmic else ""
-                raise ValueError(
-                    f"channels: {channel.name} has the valid range {low:g} … {high:g}{least}"
-                )
-        return self
+                yield f"channels: {channel.name} has the valid range {low:g} … {high:g}{least}"
 
     def _range(self, channel: SourceChannel) -> tuple[float | None, float | None]:
+        """Return the least and largest valid value: the channel's, the source's, the default."""
         default = BRIGHTNESS_RANGE if channel.radiance else (None, None)
-        chosen = []
+        limits = []
         for name, last in zip(("valid_min", "valid_max"), default, strict=True):
             values = (getattr(channel, name), getattr(self.quality, name), last)
-            chosen.append(next((value for value in values if value is not None), None))
-        return tuple(chosen)
+            limits.append(next((value for value in values if value is not None), None))
+        return tuple(limits)
 
     @property
     def channel_names(self) -> list[str]:
@@ -209,17 +243,17 @@ class Source(Section):
 
     @property
     def logarithmic(self) -> list[bool]:
-        """Which channels are judged by their logarithm."""
+        """Whether each channel is judged by its logarithm."""
         return [channel.logarithmic for channel in self.channels]
 
     @property
     def max_z(self) -> float:
-        """The largest bi-weight z-score: that of ``quality``, else what the papers use for this kind of source."""
+        """The largest bi-weight z-score: that of ``quality``, else the papers' for the kind."""
         return MAX_Z[self._kind] if self.quality.max_z is None else self.quality.max_z
 
     @property
     def max_speed(self) -> float:
-        """The largest speed of a station, or of what one position of a scan sees, in m/s."""
+        """The largest speed in m/s of a station, or of one position of a scan on the ground."""
         return MAX_SPEED[self._kind] if self.quality.max_speed is None else self.quality.max_speed
 
     @property
@@ -247,26 +281,27 @@ class Source(Section):
         return [platform for platform in self.platforms if platform.orbit is not None]
 
     def flying(self, names: list[str] | None) -> list[Platform]:
-        """Those of :attr:`flown` that are called ``names``, or all; ValueError when none flies."""
-        found = [platform for platform in self.flown if names is None or platform.name in names]
-        if not found:
+        """Return those of :attr:`flown` with these names, or all; ValueError when none flies."""
+        flying = [platform for platform in self.flown if names is None or platform.name in names]
+        if not flying:
             raise ValueError(
-                f"source {self.name}: config/sources/{self.name}.yaml has no orbit to simulate it on for "
-                f"{', '.join(names or self.platform_names)}"
+                f"source {self.name}: config/sources/{self.name}.yaml has no orbit to simulate it "
+                f"on for {', '.join(names or self.platform_names)}"
             )
-        return found
+        return flying
 
     @property
     def simulated_as(self) -> str | None:
-        """Of :data:`SECTIONS` the one that the embedded world makes this source by; None where it cannot."""
+        """The one of :data:`SECTIONS` that the source belongs to; None where none can make it."""
         section = SIMULATED.get(self.reader)
         return section if section == "networks" or self.flown else None
 
 
 def _channels(entry) -> Iterator:
-    """One channel as it is, or those of a series: ``prefix`` and ``heights`` or ``levels``, and what all share.
+    """Yield a channel as it is, or those of a series.
 
-    The channels of ``{prefix: T, levels: [500, 850], unit: K}`` are T500 and T850; names hold whole metres or hPa.
+    A series has a ``prefix``, ``heights`` or ``levels``, and what its channels share. The channels
+    of ``{prefix: T, levels: [500, 850], unit: K}`` are T500 and T850; names hold whole m or hPa.
     """
     if not (isinstance(entry, dict) and "prefix" in entry):
         yield entry
@@ -287,30 +322,37 @@ def _channels(entry) -> Iterator:
 
 
 def source_names() -> list[str]:
-    """Names of all sources that have a file."""
+    """Return the names of all sources that have a file."""
     return sorted(path.stem for path in DIRECTORY.glob("*.yaml"))
 
 
 def read_source(path: Path) -> Source:
-    """The source that a file describes; ValueError names the file and the key at fault."""
+    """Read a source's file; ValueError has a line for each mistake, with the file and the key."""
     path = Path(path)
     try:
-        values = base.read_yaml(path)
-        if not isinstance(values, dict):
-            raise ValueError(f"{path}: expected keys with values")
-        return Source(name=path.stem, **values)
+        values = read_yaml(path)
     except yaml.YAMLError as error:
         raise ValueError(f"{path}: {error}") from error
+    if not isinstance(values, dict):
+        raise ValueError(f"{path}: expected keys with values")
+    if "name" in values:
+        raise ValueError(f"{path}: name: {values['name']!r}, allowed: none, as the file's counts")
+    try:
+        return Source(name=path.stem, **values)
     except ValidationError as error:
-        raise ValueError(f"{path}: {complaint(error)}") from error
+        lines = complaints(error, Source)
+        raise ValueError("\n".join(f"{path}: {line}" for line in lines)) from error
 
 
 @cache
 def load_source(name: str) -> Source:
-    """The source called ``name``; KeyError lists the known ones, ValueError names the file and key at fault."""
+    """Read the source called ``name``; KeyError lists those there are."""
     path = DIRECTORY / f"{name}.yaml"
     if not path.exists():
-        raise KeyError(f"unknown source {name!r}; known: {', '.join(source_names())}")
+        names = source_names()
+        raise KeyError(
+            f"unknown source {name!r}; known: {', '.join(names)}{did_you_mean(name, names)}"
+        )
     return read_source(path)
 
 

@@ -1,4 +1,4 @@
-"""Sizes of the networks and the stages of their training."""
+"""Stages of the training of the networks."""
 
 from datetime import date, timedelta
 from typing import Literal
@@ -7,60 +7,80 @@ from pydantic import Field, model_validator
 
 from fuxiflow.config.base import Fraction, Period, Positive, Section
 
+SAMPLES_A_DAY = 4  # analyses are 6 h apart
+
 
 class Optimisation(Section):
-    """One training stage: AdamW, linear warm-up, then a cosine to zero or a constant rate.
-
-    ``batch`` is that of an update, over all devices and ``accumulate`` parts that follow on each other. With ``ema``
-    the stage leaves a running mean of its weights, of that decay. The stage stops after ``max_skipped`` updates whose
-    loss was not finite. Restart files are written every ``checkpoint_every`` updates; ``keep_checkpoints`` remain.
-    ``recompute`` keeps the inputs of blocks alone and makes their activations again for the gradient. ``threads`` of
-    the processor compute (each device's share, where there are several): sums are of another order on another number.
-    """
+    """One training stage: AdamW with linear warm-up, then a cosine to zero or a constant rate."""
 
     updates: Positive
+    """Number of updates of the weights."""
     batch: Positive
+    """Samples of one update, over all devices and all ``accumulate`` parts together."""
     learning_rate: float = Field(gt=0)
+    """Learning rate after the warm-up."""
     schedule: Literal["cosine", "constant"] = "cosine"
+    """Learning rate after the warm-up: a cosine to zero, or constant."""
     warmup: Fraction = 0.05
+    """Fraction of the updates over which the learning rate rises linearly from zero."""
     weight_decay: float = 0.1
+    """Weight decay of AdamW."""
     betas: tuple[float, float] = (0.9, 0.95)
+    """Decay of AdamW's running means of gradients and of their squares."""
     clip: float = Field(1.0, gt=0)
+    """Largest norm of a gradient; longer ones are shortened to it."""
     accumulate: Positive = 1
+    """Parts of a batch that follow on each other before an update: less memory, the same update."""
     ema: float | None = Field(None, gt=0, lt=1)
+    """Decay of a running mean of the weights, which the stage then leaves; by default none."""
     max_skipped: int = Field(20, ge=0)
+    """Updates whose loss is not finite are skipped; after more than this number the stage stops."""
     checkpoint_every: Positive = 200
+    """Updates between restart files."""
     keep_checkpoints: Positive = 2
+    """Number of restart files that are kept."""
     recompute: bool = False
+    """Whether only the inputs of blocks are kept and activations are computed again for gradients.
+
+    It costs a third more arithmetic. Memory then grows neither with the number of sources nor with
+    the depth of a block."""
     threads: Positive = 2
+    """Threads of the processor, shared by the devices; results depend on them in the last bits.
+
+    One thread pays where other jobs have the rest: two take some 0.6 of the time of one, not half.
+    """
 
     @model_validator(mode="after")
     def _parts(self):
         if self.batch % self.accumulate:
             raise ValueError(
-                f"accumulate: {self.accumulate} parts of a batch of {self.batch}, allowed: its divisors"
+                f"accumulate: {self.accumulate} parts of a batch of {self.batch}, allowed: "
+                f"its divisors"
             )
         return self
 
 
 class RolloutStage(Optimisation):
-    """A stage that trains the forecaster alone, on ``longest`` steps at most and ``length(update)`` at an update.
+    """A stage that trains the forecaster alone.
 
-    ``noise_fraction`` of the samples start from a state with an error of at most about ``noise`` times the 6-h change.
+    It unrolls ``longest`` steps at most, ``length(update)`` of them at an update.
     """
 
     noise: float = Field(0.0, ge=0)
+    """Largest error of the state that a sample starts from, in units of about the 6-h change."""
     noise_fraction: Fraction = 0.5
-    truncation: int | None = Field(
-        None, gt=0, description="steps that are back-propagated through, default all"
-    )
+    """Fraction of the samples that start from a state with such an error."""
+    truncation: int | None = Field(None, gt=0)
+    """Steps of 6 h that are back-propagated through; by default all."""
 
 
 class ForecasterStage(RolloutStage):
-    """Stage 1: one step ahead, then ``rollout`` steps for the last ``rollout_fraction`` of the updates."""
+    """Stage 1: the forecaster, one step ahead, and several steps towards the end."""
 
     rollout: Positive = 1
+    """Steps of 6 h that the last updates unroll."""
     rollout_fraction: Fraction = 0.0
+    """Fraction of the updates, at the end, that unroll ``rollout`` steps."""
 
     @property
     def longest(self) -> int:
@@ -68,23 +88,28 @@ class ForecasterStage(RolloutStage):
         return self.rollout
 
     def length(self, update: int) -> int:
-        """Number of steps that an update unrolls."""
+        """Return the number of steps that an update unrolls."""
         return self.rollout if update >= self.updates * (1 - self.rollout_fraction) else 1
 
 
 class AutoregressiveStage(RolloutStage):
-    """Stage 4: from ``first_steps`` to ``steps`` steps, each number for an equal share of the updates."""
+    """Stage 4: the forecaster, on longer and longer forecasts; the cycle keeps the stage before."""
 
     first_steps: Positive = 1
+    """Steps of 6 h that the first updates unroll."""
     steps: Positive = 20
+    """Steps of 6 h that the last updates unroll; each number has an equal share of the updates."""
 
     @model_validator(mode="after")
     def _grows(self):
         if self.first_steps > self.steps:
-            raise ValueError(f"first_steps: {self.first_steps} is more than steps, {self.steps}")
+            raise ValueError(
+                f"first_steps: {self.first_steps} is more than steps, allowed: up to {self.steps}"
+            )
         if self.updates < self.steps - self.first_steps + 1:
             raise ValueError(
-                f"updates: at least one for each of {self.first_steps} to {self.steps} steps"
+                f"updates: {self.updates}, allowed: at least one for each of {self.first_steps} "
+                f"to {self.steps} steps"
             )
         return self
 
@@ -94,40 +119,45 @@ class AutoregressiveStage(RolloutStage):
         return self.steps
 
     def length(self, update: int) -> int:
-        """Number of steps that an update unrolls."""
+        """Return the number of steps that an update unrolls."""
         return self.first_steps + update * (self.steps - self.first_steps + 1) // self.updates
 
 
 class AssimilatorStage(Optimisation):
-    """Stage 2: backgrounds are forecasts of a random lead of at most ``max_lead_hours``.
-
-    ``cold_fraction`` of the samples start from climatology, as a cycle's cold start does; ``source_dropout`` of them
-    have no observations, as in an outage. Cycles go on from where the update before left them, for ``chain`` updates,
-    and then start anew. Climatology is that of a day up to ``climatology_shift_days`` away.
-    """
+    """Stage 2: the assimilator, on backgrounds that the forecaster makes."""
 
     max_lead_hours: int = Field(180, ge=6, multiple_of=6)
+    """Longest forecast in hours that becomes a background, a multiple of 6; leads are random."""
     cold_fraction: Fraction = 0.1
+    """Fraction of the samples that start from climatology, as a cycle's cold start does."""
     source_dropout: Fraction = 0.1
+    """Fraction of the samples without observations, as in an outage."""
     chain: Positive = 1
+    """Updates in a row whose cycles go on from where the update before left them."""
     climatology_shift_days: int = Field(0, ge=0)
+    """Most days between a sample and the day whose climatology its background is compared with.
+
+    A climatology holds the years it was made of and is too close to them. Another day's is not."""
 
 
 class ObservationLoss(Section):
-    """L_obs on in-situ ``sources``, ``weight`` times beside L_state; with no source there is none.
+    """The loss L_obs: states compared with observations, beside L_state.
 
-    Compared with a state is what was observed up to ``half_width_hours`` before or after its time; soundings, which
-    enter as a single frame, in their own window. ``radiances`` names sounders that the experiment assimilates, with
-    which states are compared through the observation operator: ``radiance_weight`` times beside L_state, at most
-    ``radiance_footprints`` of each for the states of a batch.
+    ``sources`` are in-situ. ``radiances`` are compared through the observation operator.
     """
 
     sources: list[str] = []
+    """In-situ sources that analyses and backgrounds are compared with; none: L_state alone."""
     weight: float = Field(1.0, ge=0)
+    """Weight of the in-situ sources relative to L_state."""
     half_width_hours: Positive = 1
+    """Hours between an observation and the analysis time at most; soundings use their window."""
     radiances: list[str] = []
+    """Assimilated sounders that states are compared with through the observation operator."""
     radiance_weight: float = Field(0.1, ge=0)
+    """Weight of the radiances relative to L_state."""
     radiance_footprints: Positive = 4096
+    """Most footprints of each sounder for the states of one batch."""
 
     @property
     def compared(self) -> list[str]:
@@ -136,100 +166,124 @@ class ObservationLoss(Section):
 
 
 class JointStage(AssimilatorStage):
-    """Stage 3: as stage 2, with ``cycles`` cycles unrolled and back-propagated through."""
+    """Stage 3: as stage 2, through several cycles in a row."""
 
     cycles: Positive = 4
+    """Cycles of analysis and forecast that are unrolled."""
     background_weight: float = Field(1.0, ge=0)
+    """Weight of the backgrounds' loss relative to that of the analyses."""
     max_lead_hours: int = Field(48, ge=6, multiple_of=6)
+    """Longest forecast in hours that becomes the first background, a multiple of 6."""
     observation_loss: ObservationLoss = ObservationLoss()
-    truncation: int | None = Field(
-        None, gt=0, description="cycles that are back-propagated through, default all"
-    )
+    """Loss against observations; by default none."""
+    truncation: int | None = Field(None, gt=0)
+    """Cycles that are back-propagated through; by default all."""
 
 
 class ReplayStage(AssimilatorStage):
-    """An update of the assimilator before each segment of the cycle, beside the frozen forecaster, on what has arrived
-    since and on older samples, as FuXi Weather 1 (arXiv 2408.05472) has it for every month of its test year.
+    """An update of the assimilator before each segment of the cycle, with a frozen forecaster.
 
-    The reanalysis is known up to ``delay_days`` days before the segment begins (default: ERA5T's delay, five days);
-    fresh are the last ``fresh_days`` of it since the cold start. A share ``replay_fraction`` of the samples is older.
-    ``cycles`` are unrolled, and the backgrounds count with ``background_weight``. The paper gives no numbers: these are
-    ours.
+    It learns from what has arrived since the segment before, and from older samples. FuXi Weather 1
+    (arXiv 2408.05472) does so for every month of its test year; the paper gives no numbers, these
+    are ours. L_obs is not used.
     """
 
     fresh_days: Positive = 31
+    """Last days of known reanalysis that count as fresh; none lies before the cold start."""
     replay_fraction: Fraction = 0.5
+    """Fraction of the samples that are older than the fresh days."""
     delay_days: int = Field(5, ge=0)
+    """Days before the segment up to which the reanalysis is known: the delay of ERA5T."""
     cycles: Positive = 1
+    """Cycles of analysis and forecast that are unrolled."""
     background_weight: float = Field(0.0, ge=0)
+    """Weight of the backgrounds' loss relative to that of the analyses."""
     max_lead_hours: int = Field(48, ge=6, multiple_of=6)
-    truncation: int | None = Field(
-        None, gt=0, description="cycles that are back-propagated through, default all"
-    )
+    """Longest forecast in hours that becomes the first background, a multiple of 6."""
+    truncation: int | None = Field(None, gt=0)
+    """Cycles that are back-propagated through; by default all."""
 
     @property
     def steps(self) -> tuple[int, int]:
-        """How many steps of 6 h a sample's fields reach back from its first analysis, and on."""
+        """Steps of 6 h that a sample's fields reach back from its first analysis, and on."""
         return self.max_lead_hours // 6 + 1, self.cycles * self.chain
 
     def fresh(self, first: date, cold_start: date) -> Period | None:
-        """The days of fresh data of the update for a segment that begins on ``first``; None where those since
-        ``cold_start`` hold no sample: then there is no update."""
+        """Return the days of fresh data for the segment that begins on ``first``.
+
+        None where those since ``cold_start`` hold no sample: then there is no update.
+        """
         end = first - timedelta(days=self.delay_days + 1)
         before, after = self.steps
-        if 4 * ((end - cold_start).days + 1) < before + 1 + after:
+        if SAMPLES_A_DAY * ((end - cold_start).days + 1) < before + 1 + after:
             return None
         return Period(start=max(cold_start, end - timedelta(days=self.fresh_days - 1)), end=end)
 
     @model_validator(mode="after")
     def _holds_a_sample(self):
-        if 4 * self.fresh_days <= self.steps[1]:
+        if SAMPLES_A_DAY * self.fresh_days <= self.steps[1]:
             raise ValueError(
-                f"fresh_days: {self.fresh_days} days hold no chain of {self.steps[1]} cycles, allowed: at "
-                f"least {self.steps[1] // 4 + 1}"
+                f"fresh_days: {self.fresh_days} days hold no chain of {self.steps[1]} cycles, "
+                f"allowed: at least {self.steps[1] // SAMPLES_A_DAY + 1}"
             )
         return self
 
 
 class Backgrounds(Section):
-    """A bank of backgrounds for stage 2, made by the forecaster of stage 1: one every ``every_hours``, of a random lead
-    of at most stage 2's ``max_lead_hours``; ``batch`` forecasts are computed at once."""
+    """A bank of backgrounds for stage 2, made once by the forecaster of stage 1.
+
+    Their leads are random, up to stage 2's ``max_lead_hours``. Without a bank every sample of stage
+    2 begins with its own forecast.
+    """
 
     every_hours: int = Field(6, ge=6, multiple_of=6)
+    """Hours between backgrounds, a multiple of 6."""
     batch: Positive = 4
+    """Forecasts that are computed at once."""
 
 
 class SimulatedShare(Period):
-    """Days on which a ``share`` of a source's windows, drawn at random, are simulated observations instead of real
-    ones: 0 none, 1 all."""
+    """Days on which some windows of a source are simulated, drawn at random."""
 
     share: Fraction = 1.0
+    """Fraction of the windows that are simulated instead of real: 0 none, 1 all."""
 
 
 class Training(Section):
-    """The training stages, in order; ``autoregressive`` and the bank of ``backgrounds`` where they are given. Forecasts
-    are made with the networks of the last stage, the cycle with ``joint``'s, or with those of ``replay``, which go on
-    from them segment by segment.
+    """The stages of training, in order, and what they share.
 
-    ``simulated`` says by source when stages 2 and 3 see simulated observations; on other days they see real ones.
-    ``devices`` of each of ``nodes`` work on a batch together, by the ``strategy``: whole weights on each (ddp), or
-    shared out (fsdp).
+    The cycle uses the networks after ``joint`` or ``replay``. Forecasts use those of the last
+    stage.
     """
 
     forecaster: ForecasterStage
+    """Stage 1: the forecaster learns steps of 6 h."""
     backgrounds: Backgrounds | None = None
+    """A bank of backgrounds for stage 2; by default none, and every sample makes its own."""
     assimilator: AssimilatorStage
+    """Stage 2: the assimilator learns from the forecaster's backgrounds."""
     joint: JointStage
+    """Stage 3: assimilator and forecaster together, over several cycles."""
     replay: ReplayStage | None = None
+    """Updates of the assimilator before each segment of the cycle; by default none."""
     autoregressive: AutoregressiveStage | None = None
+    """Stage 4: the forecaster on long forecasts; by default none."""
     simulated: dict[str, list[SimulatedShare]] = {}
+    """By source, the days on which stages 2, 3 and replay see simulated windows; else real ones."""
     precision: Literal["auto", "32-true", "bf16-mixed"] = "auto"
+    """Numbers computed with; auto: bf16-mixed where the device has it natively, else 32-true."""
     accelerator: Literal["auto", "cpu", "cuda"] = "auto"
+    """Processor or GPU; auto: a GPU where there is one."""
     strategy: Literal["ddp", "fsdp"] = "ddp"
+    """Several devices: whole weights on each (ddp), or shared out between them (fsdp)."""
     devices: Positive = 1
+    """Devices of each machine that work on a batch together."""
     nodes: Positive = 1
+    """Machines that work on a batch together; more than one needs Slurm."""
     workers: int = Field(0, ge=0)
+    """Processes that load data, for each device; 0: the training process loads."""
     compile: bool = False
+    """Whether ``torch.compile`` compiles the networks' blocks, which takes a few minutes."""
 
     @property
     def stages(self) -> dict[str, Optimisation]:
@@ -240,10 +294,13 @@ class Training(Section):
     @model_validator(mode="after")
     def _shares(self):
         ranks = self.devices * self.nodes
-        for name, stage in (self.stages | ({"replay": self.replay} if self.replay else {})).items():
-            if stage.batch % (ranks * stage.accumulate):
-                raise ValueError(
-                    f"{name}.batch: {stage.batch} samples on {ranks} devices in {stage.accumulate} parts, "
-                    f"allowed: multiples of {ranks * stage.accumulate}"
-                )
+        stages = self.stages | ({"replay": self.replay} if self.replay else {})
+        mistakes = [
+            f"{name}.batch: {stage.batch} samples on {ranks} devices in {stage.accumulate} parts, "
+            f"allowed: multiples of {ranks * stage.accumulate}"
+            for name, stage in stages.items()
+            if stage.batch % (ranks * stage.accumulate)
+        ]
+        if mistakes:
+            raise ValueError("\n".join(mistakes))
         return self

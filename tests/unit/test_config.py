@@ -1,12 +1,13 @@
 """The configuration: defaults, cross-field checks, one-line errors, experiments, schema."""
 
 import copy
+import re
 
 import pytest
 import yaml
 
 from fuxiflow import ROOT
-from fuxiflow.config import configuration
+from fuxiflow.config import archives, configuration, reference, sources
 from fuxiflow.config.configuration import (
     ConfigurationError,
     load_configuration,
@@ -51,7 +52,8 @@ def complaint(**changes) -> str:
     with pytest.raises(ConfigurationError) as caught:
         validate_configuration(demo(**changes))
     message = str(caught.value)
-    assert "\n" not in message
+    for line in message.split("\n"):
+        assert re.match(r"[a-z_.]+[\w.]*: ", line), line
     return message
 
 
@@ -66,10 +68,25 @@ def test_schema_is_in_step():
     )
 
 
+@pytest.mark.parametrize("model", [configuration.Config, sources.Source, archives.Archives])
+def test_every_key_is_described(model):
+    for section in reference.sections(model):
+        for key, field in section.model_fields.items():
+            name = f"{section.__name__}.{key}"
+            assert field.description, f"{name} has no description"
+            assert field.description.split("\n\n")[0].endswith("."), name
+            if field.default is None and not field.is_required():
+                assert re.search("default|null", field.description), f"{name}: what is its default?"
+
+
+def test_the_reference_page_is_in_step():
+    assert reference.PAGE.read_text() == reference.reference_page(), "run `make schema`"
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"nonsense": 1}, ["nonsense", "Extra inputs"]),
+        ({"nonsense": 1}, ["nonsense: unknown key", "allowed: name, seed, kind"]),
         ({"world__era5__eror": 0.1}, ["world.era5.eror"]),
         ({"grid__nlat": 0}, ["grid.nlat", "greater than 0"]),
         ({"kind": "real"}, ["kind", "'embedded' or 'archive'"]),
@@ -325,10 +342,98 @@ def test_schema_is_in_step():
         ({"kind": "archive"}, ["verification.references", "truth", "allowed: era5, own"]),
     ],
 )
-def test_what_cannot_be_run_is_refused_in_one_line(changes, words):
+def test_what_cannot_be_run_is_refused_in_a_line(changes, words):
     message = complaint(**changes)
     for word in words:
         assert word in message
+
+
+def test_all_mistakes_are_told_at_once():
+    message = complaint(
+        seed="many",
+        segment_months=5,
+        world__era5__eror=0.2,
+        cycling__batch=0,
+        figures__map_chanels=["Z500"],
+        figures__map_leads=[24, 25, 300],
+        experiments__third={"weights": "ful"},
+        experiments__fourth={"trainig": {}},
+        periods__cold_start="2022-12-31",
+        simulation={"noaa20_atm": SIMULATION},
+    )
+    assert sorted(message.split("\n")) == sorted(
+        [
+            "seed: 'many', allowed: a valid integer",
+            "segment_months: 5, allowed: 1, 2, 3, 4, 6 or 12",
+            "world.era5.eror: unknown key, allowed: error, low_level_error, warm_bias, slow_bias; "
+            "did you mean 'error'?",
+            "cycling.batch: 0, allowed: greater than 0",
+            "figures.map_chanels: unknown key, allowed: experiments, hybrid_training, unrolling, "
+            "map_leads, map_channels, case, perturbation; did you mean 'map_channels'?",
+            "figures.map_leads: 25 h was not forecast, allowed: multiples of 6 up to "
+            "cycling.max_lead_hours = 240",
+            "figures.map_leads: 300 h was not forecast, allowed: multiples of 6 up to "
+            "cycling.max_lead_hours = 240",
+            "experiments.third.weights: unknown 'ful', allowed: fourth, full, no_observations, "
+            "third; did you mean 'full'?",
+            "experiments.fourth.trainig: unknown key, allowed: sources, weights, analyses_after, "
+            "forecasts_after, forecasts, initial, forecaster, model, training; "
+            "did you mean 'training'?",
+            "periods.cold_start: 2022-12-31, allowed: after 2022-12-31 up to 2023-01-11",
+            f"simulation: unknown 'noaa20_atm', allowed: {', '.join(sources.source_names())}; "
+            "did you mean 'noaa20_atms'?",
+        ]
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        # the longest forecast is in doubt: nothing is said of the leads that depend on it
+        (
+            {"cycling__max_lead_hours": 47, "figures__map_leads": [300]},
+            "cycling.max_lead_hours: 47, allowed: a multiple of 6",
+        ),
+        # a misspelt key stands for the key that is missing, and its value is checked
+        (
+            {"figures": {"experimnts": ["half"]}},
+            "figures.experiments: required, but not given\n"
+            "figures.experimnts: unknown key, allowed: experiments, hybrid_training, unrolling, "
+            "map_leads, map_channels, case, perturbation; did you mean 'experiments'?\n"
+            "figures.experiments: unknown 'half', allowed: full, no_observations",
+        ),
+        # where a section is missing, sections are not compared
+        (
+            {"grid": None, "figures__map_leads": [300]},
+            "grid: required, but not given",
+        ),
+        # the default experiment's mistake is told once, not for each experiment
+        (
+            {"experiment__sources": ["noaa21_atms"], "experiments__no_observations": {}},
+            "experiments.full.sources: unknown 'noaa21_atms', allowed: "
+            f"{', '.join(sources.source_names())}; did you mean 'noaa20_atms'?",
+        ),
+    ],
+)
+def test_what_follows_from_a_mistake_is_not_told(changes, message):
+    assert complaint(**changes) == message
+
+
+def test_a_misspelt_value_is_told_with_the_nearest():
+    assert complaint(kind="embeded").endswith("did you mean 'embedded'?")
+    assert "did you mean 'small'?" in complaint(experiment__model__forecaster="smal")
+    assert "did you mean 'T850'?" in complaint(figures__map_channels=["T85"])
+    assert "did you mean" not in complaint(kind="real")
+
+
+def test_every_file_of_a_mistake_is_named_in_its_line(tmp_path):
+    file = tmp_path / "more.yaml"
+    file.write_text("cycling: {batch: 0, lead: 3}\n")
+    with pytest.raises(ConfigurationError) as caught:
+        load_configuration(ROOT / "config" / "demo.yaml", file)
+    lines = str(caught.value).split("\n")
+    assert len(lines) == 2
+    assert all("demo.yaml, " in line and "more.yaml: cycling." in line for line in lines)
 
 
 @pytest.mark.parametrize("values", [None, [1, 2], "text"])
@@ -536,7 +641,7 @@ def test_replay_that_cannot_be():
     ):
         validate_configuration(demo(experiments__full={"analyses_after": "replay"}))
     with pytest.raises(
-        ConfigurationError, match=r"replay: .*fresh_days: 1 days hold no chain of 6 cycles"
+        ConfigurationError, match=r"replay\.fresh_days: 1 days hold no chain of 6 cycles"
     ):
         validate_configuration(
             demo(experiment__training__replay={**REPLAY, "fresh_days": 1, "cycles": 6})
