@@ -34,7 +34,7 @@ help:
 	@echo "make format  ruff format and snakefmt on all files"
 	@echo "make docs    the documentation as a site: site/index.html"
 	@echo "make bench   side-by-side measurements against named peers"
-	@echo "make schema  write config/schema.json anew"
+	@echo "make schema  write config/schema.json and docs/reference/configuration.md anew"
 	@echo "make lock    explicit lists of the conda environments' packages (needs conda and conda-forge)"
 
 setup: $(READY)
@@ -94,6 +94,8 @@ format: $(READY)
 
 schema: $(READY)
 	$(RUN) fuxiflow schema > config/schema.json.tmp && mv config/schema.json.tmp config/schema.json
+	$(RUN) fuxiflow reference > docs/reference/configuration.md.tmp
+	mv docs/reference/configuration.md.tmp docs/reference/configuration.md
 
 # envs/{stage}.{platform}.pin.txt, which Snakemake takes before envs/{stage}.yaml; such a list cannot hold what pip installs
 lock:

@@ -51,7 +51,7 @@ class SourceChannel(Section):
     unit: str = "K"
     """Unit of its values, noise and limits."""
     noise: float | None = Field(None, gt=0)
-    """Standard deviation of the random error; the embedded world draws from it. Default none."""
+    """Standard deviation of the random error, for the embedded world; default none."""
     valid_min: float | None = None
     """Least value that is an observation; by default that of ``quality``."""
     valid_max: float | None = None

@@ -164,7 +164,7 @@ def test_wrong_levels_are_refused(operator, atmospheres):
 
 
 def test_missing_and_incomplete_tables_are_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match="no operator table.*fuxiflow build-operators"):
+    with pytest.raises(FileNotFoundError, match=r"no operator table.*fuxiflow build-operators"):
         OperatorTable.read(tmp_path / "amsr2.npz")
     np.savez(tmp_path / "half.npz", pressure=np.ones(3))
     with pytest.raises(KeyError, match="has no reference_temperature"):
