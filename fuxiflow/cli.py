@@ -77,7 +77,7 @@ def _acceptance(options: argparse.Namespace) -> int:
 
 def _redraw(options: argparse.Namespace) -> None:
     """Draw a figure again from its table alone."""
-    from fuxiflow.figures.redraw import redraw_figure
+    from fuxiflow.figures.files import redraw_figure
 
     redraw_figure(options.figure, options.table, options.target)
 
@@ -135,7 +135,7 @@ def _build_coastline(options: argparse.Namespace) -> None:
 
     from fuxiflow.figures import coastline
 
-    coastline.write(coastline.decode(json.loads(options.source.read_text())), options.target)
+    coastline.write_coastline(coastline.decode_land(json.loads(options.source.read_text())), options.target)
 
 
 def _command(commands, function) -> argparse.ArgumentParser:

@@ -1,4 +1,4 @@
-"""``costs``: time, processor, memory and GPU-hours by rule and experiment, against what was requested."""
+"""``costs``: time, memory and GPU-hours by rule and experiment, beside what was requested."""
 
 from collections.abc import Sequence
 
@@ -7,21 +7,33 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from fuxiflow.figures import style
-from fuxiflow.runtime import costs
-from fuxiflow.runtime.workflow_stages import rank
 
 SHARED = "shared"
 NONE = "no benchmarks are kept beside these results"
 
 
-def table(jobs: pd.DataFrame, experiments: Sequence[str]) -> pd.DataFrame:
-    """:func:`fuxiflow.runtime.costs.summary` of ``jobs`` in the order of stages, what all experiments share under ``shared``,
-    drawn in the order of ``experiments``."""
-    frame = costs.summary(jobs)
+def table(summary: pd.DataFrame, stages: Sequence[str], experiments: Sequence[str]) -> pd.DataFrame:
+    """Put the costs of rules in the order in which they are drawn.
+
+    Parameters
+    ----------
+    summary : pd.DataFrame
+        Costs by rule and experiment, of :func:`fuxiflow.runtime.costs.summary`.
+    stages : sequence of str
+        Stages of the workflow in their order; an unknown one comes last.
+    experiments : sequence of str
+        Experiments in the order of their colours.
+
+    Returns
+    -------
+    pd.DataFrame
+        The rows of ``summary``; what all experiments share is called :data:`SHARED`.
+    """
+    stage_order = {name: number for number, name in enumerate(stages)}
     order = {name: number for number, name in enumerate(["", *experiments])}
-    frame = frame.assign(
-        place=[rank(name) for name in frame["stage"]],
-        rank=[order.get(name, len(order)) for name in frame["experiment"]],
+    frame = summary.assign(
+        place=[stage_order.get(name, len(stage_order)) for name in summary["stage"]],
+        rank=[order.get(name, len(order)) for name in summary["experiment"]],
     )
     frame = frame.sort_values(["place", "rule", "rank"], kind="stable").drop(
         columns=["place", "rank"]
@@ -30,14 +42,14 @@ def table(jobs: pd.DataFrame, experiments: Sequence[str]) -> pd.DataFrame:
 
 
 def _colors(table: pd.DataFrame) -> dict[str, str]:
-    """A colour by experiment, what is shared in grey; from the eighth on they come again."""
+    """Return a colour for each experiment, grey for what is shared; the eighth repeats the first."""
     names = [name for name in dict.fromkeys(table["experiment"]) if name != SHARED]
     colors = {name: style.OKABE_ITO[i % len(style.OKABE_ITO)] for i, name in enumerate(names)}
     return {SHARED: "0.6"} | colors
 
 
 def _length(hours: float) -> str:
-    """Hours in the unit that suits them."""
+    """Write hours in the unit that suits them."""
     for unit, size in (("d", 24.0), ("h", 1.0), ("min", 1 / 60)):
         if hours >= 2 * size:
             return f"{hours / size:.3g} {unit}"
@@ -47,7 +59,21 @@ def _length(hours: float) -> str:
 def _stacked(
     ax: Axes, table: pd.DataFrame, rules: list[str], column: str, colors: dict[str, str]
 ) -> None:
-    """Bars of a sum over jobs, one part for each experiment, with the sum at their end."""
+    """Draw bars of a sum over jobs, one part for each experiment, with the sum at their end.
+
+    Parameters
+    ----------
+    ax : Axes
+        Panel to draw on.
+    table : pd.DataFrame
+        Rows of :func:`table`.
+    rules : list of str
+        Rules from top to bottom.
+    column : str
+        Column of hours.
+    colors : dict of str to str
+        Colour of each experiment.
+    """
     left = pd.Series(0.0, index=rules)
     for name, color in colors.items():
         part = (
@@ -77,7 +103,19 @@ def _stacked(
 
 
 def _against(ax: Axes, used: pd.Series, requested: pd.Series, label: str) -> None:
-    """What was used as a bar and what was requested as a mark, on a logarithmic axis; red where the mark is passed."""
+    """Draw bars of what was used and marks of what was requested, on a logarithmic axis.
+
+    A bar that passes its mark is red.
+
+    Parameters
+    ----------
+    ax : Axes
+        Panel to draw on.
+    used, requested : pd.Series
+        Values of the rules from top to bottom.
+    label : str
+        Label of the axis.
+    """
     over = (used > requested).to_numpy()
     colors = [style.OKABE_ITO[1] if flag else style.OKABE_ITO[5] for flag in over]
     ax.barh(range(len(used)), used, color=colors, height=0.7)
@@ -90,22 +128,26 @@ def _against(ax: Axes, used: pd.Series, requested: pd.Series, label: str) -> Non
         markeredgewidth=1.8,
         color="black",
     )
-    shown = pd.concat([used, requested]).dropna()
-    shown = shown[shown > 0]
-    if not shown.empty:
+    positive = pd.concat([used, requested]).dropna()
+    positive = positive[positive > 0]
+    if not positive.empty:
         ax.set_xscale("log")
-        ax.set_xlim(shown.min() / 2, shown.max() * 2)
+        ax.set_xlim(positive.min() / 2, positive.max() * 2)
     ax.set_xlabel(label)
 
 
 def draw(table: pd.DataFrame) -> Figure:
-    """A row for each rule: time by experiment, GPU-hours if there are any, memory, longest job, use of the cores."""
+    """Draw a row for each rule: time by experiment, memory, longest job and use of the cores.
+
+    GPU-hours have a panel of their own if there are any.
+    """
     if table.empty:
         figure = style.new_figure(6.0, 1.5)
         figure.text(0.5, 0.5, NONE, ha="center", va="center")
         return figure
-    rules, colors = list(dict.fromkeys(table["rule"])), _colors(table)
-    colors = {name: color for name, color in colors.items() if name in set(table["experiment"])}
+    rules = list(dict.fromkeys(table["rule"]))
+    present = set(table["experiment"])
+    colors = {name: color for name, color in _colors(table).items() if name in present}
     how = dict.fromkeys(("hours", "cpu_hours", "core_hours"), "sum")
     how |= dict.fromkeys(("longest_hours", "requested_hours", "peak_mb", "requested_mb"), "max")
     by_rule = table.groupby("rule").agg(how).loc[rules]
@@ -133,7 +175,7 @@ def draw(table: pd.DataFrame) -> Figure:
     for ax in axes:
         ax.grid(True, axis="x")
         ax.tick_params(axis="y", length=0)
-    style.letters(axes)
+    style.letter_panels(axes)
     handles, labels = axes[0].get_legend_handles_labels()
     figure.legend(
         handles,

@@ -1,4 +1,4 @@
-"""``coverage``: where and when each source saw the globe within one assimilation window, and the cells it filled."""
+"""``coverage``: the cells that each source filled within one assimilation window, and when."""
 
 import textwrap
 from collections.abc import Mapping
@@ -33,9 +33,23 @@ def table(
     windows: Mapping[str, tuple[int, int]],
     analysis_time: datetime,
 ) -> pd.DataFrame:
-    """One row for each filled cell and hour: ``hour`` is the start of the hourly slot, relative to the analysis time.
+    """Gather the filled cells of an assimilation window.
 
-    A source without an observation in the window has one row without hour and place.
+    Parameters
+    ----------
+    grids : mapping of str to SparseGrids
+        Observations of each source.
+    windows : mapping of str to tuple
+        First and last hour of each source's window, relative to the analysis time.
+    analysis_time : datetime
+        Analysis time.
+
+    Returns
+    -------
+    pd.DataFrame
+        One row for each filled cell and hour; ``hour`` is the start of the hourly slot, relative
+        to the analysis time. A source without an observation in the window has one row without
+        hour and place.
     """
     frames = []
     for source, grid in grids.items():
@@ -63,17 +77,21 @@ def table(
 
 
 def _fields(rows: pd.DataFrame, grid: Grid) -> tuple[np.ndarray, np.ndarray]:
-    """The last hour that each cell was seen in, NaN for none, and the number of hours: both ``(lat, lon)``."""
+    """Return the last hour that fills each cell, NaN for none, and the number of hours.
+
+    Both are ``(lat, lon)``.
+    """
     rows = rows.dropna(subset=["hour"])
     cell = grid.cell(rows["lat"].to_numpy(), rows["lon"].to_numpy())
-    last, count = np.full(grid.nlat * grid.nlon, np.nan), np.zeros(grid.nlat * grid.nlon)
+    last = np.full(grid.nlat * grid.nlon, np.nan)
+    count = np.zeros(grid.nlat * grid.nlon)
     np.fmax.at(last, cell, rows["hour"].to_numpy(float))
     np.add.at(count, cell, 1)
     return last.reshape(grid.shape), count.reshape(grid.shape)
 
 
 def draw(table: pd.DataFrame) -> Figure:
-    """Two maps for each source: the hour of the last observation, and how many hours filled each cell.
+    """Draw two maps for each source: hour of the last observation, and number of filled hours.
 
     Up to two sources stand in rows of their own; more of them share the scales, pairs side by side.
     """
@@ -83,10 +101,10 @@ def draw(table: pd.DataFrame) -> Figure:
     figure = style.new_figure(
         9.0 if pairs == 1 else 12.0, 1.1 + (2.9 if pairs == 1 else 1.9) * lines
     )
-    found = {name: table[table["source"] == name] for name in names}
+    rows_of = {name: table[table["source"] == name] for name in names}
     first = table.iloc[0]
     grid = Grid(int(first["nlat"]), int(first["nlon"]))
-    fields = {name: _fields(rows, grid) for name, rows in found.items()}
+    fields = {name: _fields(rows, grid) for name, rows in rows_of.items()}
     hours = np.arange(int(table["window_start"].min()), int(table["window_end"].max()) + 1)
     most = max(1, *(int(count.max()) for _, count in fields.values()))
     counts = colormaps["cividis_r"].resampled(most)
@@ -105,7 +123,7 @@ def draw(table: pd.DataFrame) -> Figure:
             zip(titles, (last, np.where(count > 0, count, np.nan)), strict=True)
         ):
             ax = maps.add_map(figure, lines, 2 * pairs, 2 * number + side + 1, title=title)
-            images.append(maps.shade(ax, grid.lat, grid.lon, field, **scales[side]))
+            images.append(maps.shade_cells(ax, grid.lat, grid.lon, field, **scales[side]))
             axes.append(ax)
             if side == 0 and not (count > 0).any():
                 ax.text(
@@ -123,7 +141,7 @@ def draw(table: pd.DataFrame) -> Figure:
             images[side], ax=axes, location="bottom", shrink=0.4, aspect=50, pad=0.02, ticks=ticks
         )
         bar.set_label(label)
-    style.letters(axes)
+    style.letter_panels(axes)
     time = pd.Timestamp(table["analysis_time"].iloc[0])
     figure.suptitle(
         f"Observations in the assimilation window of {time:%Y-%m-%d %H} UTC", fontsize=10

@@ -1,4 +1,4 @@
-"""``cycling``: errors of analyses and backgrounds through the cycle, and the observations that went in."""
+"""``cycling``: errors of analyses and backgrounds through the cycle, and observation counts."""
 
 from collections.abc import Sequence
 from datetime import date
@@ -13,13 +13,18 @@ from fuxiflow.figures import style
 from fuxiflow.storage import tables
 
 CHANNELS = ("Z500", "T500", "T850", "U500")
-OUTAGE = 0.5  # a window with less than this fraction of a source's usual number of observations is marked
+# a window with less than this fraction of a source's usual number of observations is marked
+OUTAGE = 0.5
 ERRORS = ("experiment", "time", "array", "reference", "channel", "rmse")
 COUNTS = ("time", "source", "n")
 
 
-def observations(path: Path) -> pd.DataFrame:
-    """Columns time, observations (all sources) and outage (some source has less than half its median) by window."""
+def count_observations(path: Path) -> pd.DataFrame:
+    """Count the observations of each window.
+
+    Returns columns time, observations (of all sources) and outage (some source has less than
+    :data:`OUTAGE` of its median number).
+    """
     counts = tables.read_parquet(path, COUNTS)
     usual = counts.groupby("source")["n"].transform("median")
     counts = counts.assign(outage=counts["n"] < OUTAGE * usual)
@@ -31,11 +36,31 @@ def observations(path: Path) -> pd.DataFrame:
 def table(
     cycles: Sequence[Path], counts: Path, main: str, reference: str, test_start: date
 ) -> pd.DataFrame:
-    """Global RMSE of every cycle: experiment, array (analysis, background, climatology), time, channel, unit, rmse.
+    """Gather the global RMSE of analyses and backgrounds at every time of the cycle.
 
-    ``cycles`` are the series of all experiments, ``counts`` the observations of the experiment ``main``. Of the others
-    only the analysis is kept. Columns ``observations`` and ``outage`` are those of main's windows; ``spin_up`` marks
-    times before ``test_start``. Raises ValueError naming the file that lacks a column or any row of ``reference``.
+    Parameters
+    ----------
+    cycles : sequence of Path
+        Series of the errors of each experiment.
+    counts : Path
+        Observation counts of the experiment ``main``.
+    main : str
+        The main experiment; of the others only the analysis is kept.
+    reference : str
+        Reference of the errors.
+    test_start : date
+        First day of the test period; times before are ``spin_up``.
+
+    Returns
+    -------
+    pd.DataFrame
+        Experiment, array (analysis, background, climatology), time, channel, unit and rmse;
+        ``observations`` and ``outage`` are those of main's windows.
+
+    Raises
+    ------
+    ValueError
+        A file lacks a column or any row of ``reference``; the message names it.
     """
     frames = []
     for path in cycles:
@@ -43,7 +68,7 @@ def table(
             path, ERRORS, [("reference", "=", reference), ("channel", "in", list(CHANNELS))]
         )
         if frame.empty:
-            raise style.missing(
+            raise style.missing_rows(
                 f"no error of {', '.join(CHANNELS)} against {reference}",
                 path,
                 "see verification.references in the configuration",
@@ -55,10 +80,10 @@ def table(
     frame = frame[(frame["experiment"] == main) | (frame["array"] == "analysis")]
     if main not in set(frame["experiment"]):
         raise ValueError(f"{', '.join(map(str, cycles))}: no rows of the experiment {main!r}")
-    frame = frame.merge(observations(counts), on="time", how="left")
+    frame = frame.merge(count_observations(counts), on="time", how="left")
     frame = frame.assign(
         main=frame["experiment"] == main,
-        unit=[style.unit(name) for name in frame["channel"]],
+        unit=[style.channel_unit(name) for name in frame["channel"]],
         spin_up=frame["time"] < pd.Timestamp(test_start),
         outage=frame["outage"].eq(True),
         observations=frame["observations"].fillna(0).astype(int),
@@ -67,7 +92,10 @@ def table(
 
 
 def _lines(table: pd.DataFrame) -> dict[tuple[str, str], style.Line]:
-    """Styles by (experiment, array), the main experiment's background first, so that its analysis lies on top."""
+    """Return the styles by experiment and array.
+
+    The main experiment's background comes first, so that its analysis lies on top.
+    """
     main = table.loc[table["main"], "experiment"].iloc[0]
     lines = {
         (main, "background"): style.Line(f"{main}: background", style.SYSTEMS["background"].color),
@@ -82,14 +110,24 @@ def _lines(table: pd.DataFrame) -> dict[tuple[str, str], style.Line]:
 
 
 def _spans(times: pd.Series, marked: pd.Series) -> list[tuple[pd.Timestamp, pd.Timestamp]]:
-    """First and last moment of each run of marked times, half a step added on both sides."""
+    """Return first and last moment of each run of marked times, widened by half a step."""
     half = times.diff().median() / 2 if len(times) > 1 else pd.Timedelta(hours=3)
     run = (marked != marked.shift()).cumsum()[marked]
     return [(part.min() - half, part.max() + half) for _, part in times[marked].groupby(run)]
 
 
 def _shade(ax, rows: pd.DataFrame, legend: bool) -> None:
-    """Mark spin-up and outages behind the curves."""
+    """Mark spin-up and outages behind the curves.
+
+    Parameters
+    ----------
+    ax : Axes
+        Panel to mark.
+    rows : pd.DataFrame
+        Rows of one channel and array.
+    legend : bool
+        Give the marks a label.
+    """
     rows = rows.sort_values("time").reset_index(drop=True)
     for column, color, label in (
         ("spin_up", "0.93", "spin-up"),
@@ -107,7 +145,7 @@ def _shade(ax, rows: pd.DataFrame, legend: bool) -> None:
 
 
 def draw(table: pd.DataFrame) -> Figure:
-    """A panel for each channel, and the number of observations of the main experiment's windows below."""
+    """Draw a panel for each channel, and below the observation counts of the main experiment."""
     channels = [name for name in CHANNELS if name in set(table["channel"])]
     reference = style.reference_name(table["reference"].iloc[0])
     main = table[table["main"] & (table["array"] == "analysis")]
@@ -145,7 +183,7 @@ def draw(table: pd.DataFrame) -> Figure:
     axes[-1].xaxis.set_major_locator(locator)
     axes[-1].xaxis.set_major_formatter(mdates.ConciseDateFormatter(locator))
     figure.align_ylabels(axes)
-    style.letters(np.atleast_1d(axes))
+    style.letter_panels(np.atleast_1d(axes))
     handles, labels = axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=min(len(labels), 5))
     return figure

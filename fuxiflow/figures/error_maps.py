@@ -1,4 +1,4 @@
-"""``error_maps``: where forecasts are wrong on average, by channel and lead time."""
+"""``error_maps``: mean error of forecasts on the globe, by channel and lead time."""
 
 from pathlib import Path
 
@@ -7,19 +7,20 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from fuxiflow.figures import maps, style
-from fuxiflow.verification import maps as stored
+from fuxiflow.verification.maps import read_error_maps
 
 
 def table(path: Path, reference: str) -> pd.DataFrame:
-    """Mean error (forecast - reference) by channel, lead_time (h) and cell; fine grids are averaged over blocks.
+    """Gather the mean error (forecast - reference) by channel, lead_time (h) and cell.
 
-    Raises ValueError naming the file when it has no maps against ``reference``.
+    Fine grids are averaged over blocks. ValueError names the file when it has no maps against
+    ``reference``.
     """
-    data = stored.read_error_maps(path)
-    known = [str(name) for name in data["reference"].values]
-    if reference not in known:
-        raise style.missing(
-            f"no error maps against {reference!r}, known: {', '.join(known)}",
+    data = read_error_maps(path)
+    references = [str(name) for name in data["reference"].values]
+    if reference not in references:
+        raise style.missing_rows(
+            f"no error maps against {reference!r}, known: {', '.join(references)}",
             path,
             "see verification.references in the configuration",
         )
@@ -37,7 +38,7 @@ def table(path: Path, reference: str) -> pd.DataFrame:
                     {
                         "reference": reference,
                         "channel": str(channel),
-                        "unit": style.unit(str(channel)),
+                        "unit": style.channel_unit(str(channel)),
                         "lead_time": int(lead),
                         "n": int(part["n"]),
                         "lat": place[0].ravel(),
@@ -49,29 +50,32 @@ def table(path: Path, reference: str) -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True)
 
 
-def _lead(hours: int) -> str:
+def _lead_label(hours: int) -> str:
+    """Return a lead time in days, or in hours where it is no half day."""
     return f"day {hours / 24:g}" if hours % 12 == 0 else f"{hours} h"
 
 
 def draw(table: pd.DataFrame) -> Figure:
-    """A row of maps for each channel on one colour scale, a column for each lead time."""
-    channels, leads = list(dict.fromkeys(table["channel"])), sorted(set(table["lead_time"]))
+    """Draw a row of maps for each channel on one colour scale, a column for each lead time."""
+    channels = list(dict.fromkeys(table["channel"]))
+    leads = sorted(set(table["lead_time"]))
     figure = style.new_figure(3.3 * len(leads) + 0.6, 1.95 * len(channels) + 0.4)
     axes = []
     for row, channel in enumerate(channels):
         rows = table[table["channel"] == channel]
+        # a few cells over steep ground would take all the colours
         limit = float(np.nanpercentile(rows["error"].abs(), 99)) or 1.0
         group = []
         for column, lead in enumerate(leads):
-            lat, lon, field = maps.to_grid(rows[rows["lead_time"] == lead], "error")
+            lat, lon, field = maps.field_of_rows(rows[rows["lead_time"] == lead], "error")
             ax = maps.add_map(
                 figure,
                 len(channels),
                 len(leads),
                 row * len(leads) + column + 1,
-                title=f"{channel}, {_lead(lead)}",
+                title=f"{channel}, {_lead_label(lead)}",
             )
-            image = maps.shade(ax, lat, lon, field, cmap="RdBu_r", vmin=-limit, vmax=limit)
+            image = maps.shade_cells(ax, lat, lon, field, cmap="RdBu_r", vmin=-limit, vmax=limit)
             group.append(ax)
         figure.colorbar(
             image,
@@ -83,8 +87,9 @@ def draw(table: pd.DataFrame) -> Figure:
             label=f"{channel} ({rows['unit'].iloc[0]})",
         )
         axes += group
-    style.letters(axes)
-    least, most = int(table["n"].min()), int(table["n"].max())
+    style.letter_panels(axes)
+    least = int(table["n"].min())
+    most = int(table["n"].max())
     count = f"{most} forecasts" if least == most else f"{least} to {most} forecasts"
     figure.suptitle(
         f"Mean error, forecast − {style.short_name(table['reference'].iloc[0])}, of {count}",

@@ -1,31 +1,55 @@
-"""Maps on the Robinson projection with the committed coastline: nothing is fetched while plotting."""
+"""Maps on the Robinson projection with the committed coastline: plotting fetches nothing."""
 
+import json
 from functools import cache
+from pathlib import Path
 
 import cartopy.crs as ccrs
 import numpy as np
+import pandas as pd
+from cartopy.mpl.geoaxes import GeoAxes
 from matplotlib.collections import LineCollection, QuadMesh
 from matplotlib.figure import Figure
+from shapely import geometry
+from shapely.geometry.base import BaseGeometry
 
-from fuxiflow.figures import coastline
+from fuxiflow import ROOT
 
+COASTLINE = ROOT / "resources" / "coastline" / "land_110m.geojson"
 PLATE = ccrs.PlateCarree()
 ROBINSON = ccrs.Robinson()
-COARSEST = (
-    2.0  # degrees: larger cells are drawn as several, so that their edges follow the projection
-)
+# degrees: larger cells are drawn as several, so that their edges follow the projection
+COARSEST = 2.0
 FINEST = 256  # columns: finer fields are averaged over blocks, no page resolves them
+
+
+def read_coastline(path: Path = COASTLINE) -> BaseGeometry:
+    """Read the areas of a GeoJSON geometry; ValueError names a file that holds none."""
+    try:
+        return geometry.shape(json.loads(Path(path).read_text()))
+    except (KeyError, AttributeError, json.JSONDecodeError) as error:
+        raise ValueError(
+            f"{path}: not a GeoJSON geometry ({error}); "
+            "make it again: see fuxiflow.figures.coastline"
+        ) from error
+
+
+@cache
+def land() -> BaseGeometry:
+    """Return the committed land areas."""
+    return read_coastline(COASTLINE)
 
 
 @cache
 def _project(projection: ccrs.Projection) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """Coastlines and graticule as lines ``(point, 2)`` in a projection's metres.
+    """Return coastlines and graticule as lines ``(point, 2)`` in a projection's metres.
 
-    Projected once and drawn as plain lines: cartopy's own features project anew for every map and format, which
-    made a figure of twelve maps three times slower.
+    Projected once and drawn as plain lines: cartopy's own features project anew for every map and
+    format, which made a figure of twelve maps three times slower.
     """
-    rings = [np.asarray(polygon.exterior.coords) for polygon in coastline.land().geoms]
-    lats, lons = np.linspace(-90, 90, 91), np.linspace(-180, 180, 181)
+    rings = [np.asarray(polygon.exterior.coords) for polygon in land().geoms]
+    lats = np.linspace(-90, 90, 91)
+    lons = np.linspace(-180, 180, 181)
     net = [np.column_stack([np.full_like(lats, lon), lats]) for lon in range(-120, 121, 60)]
     net += [np.column_stack([lons, np.full_like(lons, lat)]) for lat in range(-60, 61, 30)]
     coasts, lines = (
@@ -35,8 +59,23 @@ def _project(projection: ccrs.Projection) -> tuple[list[np.ndarray], list[np.nda
     return coasts, lines
 
 
-def add_map(figure: Figure, *position, title: str = ""):
-    """A global map with coastlines at ``position`` (as ``Figure.add_subplot`` takes it)."""
+def add_map(figure: Figure, *position, title: str = "") -> GeoAxes:
+    """Add a global map with coastlines to a figure.
+
+    Parameters
+    ----------
+    figure : Figure
+        Figure or part of one.
+    *position
+        Place, as ``Figure.add_subplot`` takes it.
+    title : str
+        Title on the left.
+
+    Returns
+    -------
+    GeoAxes
+        Map with coastlines and a graticule.
+    """
     ax = figure.add_subplot(*position, projection=ROBINSON)
     ax.set_global()
     coasts, net = _project(ROBINSON)
@@ -53,10 +92,23 @@ def add_map(figure: Figure, *position, title: str = ""):
 
 def coarsen(
     field: np.ndarray, lat: np.ndarray, lon: np.ndarray, columns: int = FINEST
-) -> tuple[np.ndarray, ...]:
-    """Average ``(…, lat, lon)`` over square blocks until at most ``columns`` columns are left; also lat and lon.
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Average a field over square blocks until the page can resolve it.
 
-    The block size is the smallest that divides both dimensions; a grid that has none is returned as it is.
+    Parameters
+    ----------
+    field : np.ndarray
+        Field ``(…, lat, lon)``.
+    lat, lon : np.ndarray
+        Cell centres in degrees, ``(lat,)`` and ``(lon,)``.
+    columns : int
+        Columns to leave at most.
+
+    Returns
+    -------
+    tuple of np.ndarray
+        Field, latitudes and longitudes. The block size is the smallest that divides both
+        dimensions; a grid that has none is returned as it is.
     """
     nlat, nlon = field.shape[-2:]
     sizes = [
@@ -73,23 +125,34 @@ def coarsen(
     )
 
 
-def mesh(
+def cell_mesh(
     lat: np.ndarray, lon: np.ndarray, field: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Cell edges and values for ``pcolormesh`` from cell centres ``(lat,)``, ``(lon,)`` and a field ``(lat, lon)``.
+    """Make the cell edges and values that ``pcolormesh`` takes.
 
-    Columns are put in order from -180 to 180; the one across the date line is halved, so that no cell
-    crosses the map's edge.
+    Columns are put in order from -180 to 180; the one across the date line is halved, so that no
+    cell crosses the map's edge.
+
+    Parameters
+    ----------
+    lat, lon : np.ndarray
+        Cell centres in degrees, ``(lat,)`` and ``(lon,)``.
+    field : np.ndarray
+        Field ``(lat, lon)``.
+
+    Returns
+    -------
+    tuple of np.ndarray
+        Edges in longitude and in latitude, and the values between them.
     """
     step = 360.0 / lon.size
     west = np.mod(lon - step / 2 + 180.0, 360.0) - 180.0
     order = np.argsort(west)
-    west, field = west[order], field[:, order]
+    west = west[order]
+    field = field[:, order]
     if west[0] > -180.0 + 1e-6:
-        west, field = (
-            np.concatenate([[-180.0], west]),
-            np.concatenate([field[:, -1:], field], axis=1),
-        )
+        west = np.concatenate([[-180.0], west])
+        field = np.concatenate([field[:, -1:], field], axis=1)
     lon_edges = np.append(west, 180.0)
     top, bottom = (90.0, -90.0) if lat[0] > lat[-1] else (-90.0, 90.0)
     lat_edges = np.concatenate([[top], 0.5 * (lat[1:] + lat[:-1]), [bottom]])
@@ -99,9 +162,28 @@ def mesh(
     return lon_edges, np.append(fine, lat_edges[-1]), np.repeat(field, pieces, axis=0)
 
 
-def shade(ax, lat: np.ndarray, lon: np.ndarray, field: np.ndarray, **keywords) -> QuadMesh:
-    """Colour the cells of a field ``(lat, lon)``; NaN stays blank. ``keywords`` go to ``pcolormesh``."""
-    lon_edges, lat_edges, values = mesh(lat, lon, field)
+def shade_cells(
+    ax: GeoAxes, lat: np.ndarray, lon: np.ndarray, field: np.ndarray, **keywords
+) -> QuadMesh:
+    """Colour the cells of a field on a map; NaN stays blank.
+
+    Parameters
+    ----------
+    ax : GeoAxes
+        Map of :func:`add_map`.
+    lat, lon : np.ndarray
+        Cell centres in degrees, ``(lat,)`` and ``(lon,)``.
+    field : np.ndarray
+        Field ``(lat, lon)``.
+    **keywords
+        Further arguments of ``pcolormesh``.
+
+    Returns
+    -------
+    QuadMesh
+        The cells, for a colour bar.
+    """
+    lon_edges, lat_edges, values = cell_mesh(lat, lon, field)
     return ax.pcolormesh(
         lon_edges,
         lat_edges,
@@ -112,7 +194,10 @@ def shade(ax, lat: np.ndarray, lon: np.ndarray, field: np.ndarray, **keywords) -
     )
 
 
-def to_grid(table, value: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Latitudes, longitudes and the field ``(lat, lon)`` of a long table with columns lat, lon and ``value``."""
+def field_of_rows(table: pd.DataFrame, value: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Turn a long table with columns lat, lon and ``value`` into a field.
+
+    Returns latitudes from north to south, longitudes, and the field ``(lat, lon)``.
+    """
     wide = table.pivot(index="lat", columns="lon", values=value).sort_index(ascending=False)
     return wide.index.to_numpy(float), wide.columns.to_numpy(float), wide.to_numpy(float)

@@ -1,4 +1,4 @@
-"""``obs_loss_weights``: how much in-situ observations count in training, by variable and level."""
+"""``obs_loss_weights``: weight of in-situ observations in training, by variable and level."""
 
 from collections.abc import Mapping
 from textwrap import fill
@@ -6,18 +6,19 @@ from textwrap import fill
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullFormatter, NullLocator
 
 from fuxiflow.channels import channel_table
 from fuxiflow.figures import style
 from fuxiflow.figures.scores import with_levels
 
-TICKS = (50, 100, 200, 300, 500, 700, 850, 1000)
-
 
 def table(observed: Mapping[str, list[str]], weight: float) -> pd.DataFrame:
-    """One row for each analysed channel: its ``observation_weight`` times ``weight``, that of L_obs beside L_state, its
-    ``state_weight``, and the ``sources`` that observe it, of which ``observed`` gives the channels."""
+    """Gather the weights of every analysed channel.
+
+    ``observed`` gives the channels that each source observes, ``weight`` is that of L_obs beside
+    L_state. Returns one row for each channel: its ``observation_weight`` times ``weight``, its
+    ``state_weight``, and the ``sources`` that observe it.
+    """
     rows = [
         {
             "channel": channel.name,
@@ -35,29 +36,35 @@ def table(observed: Mapping[str, list[str]], weight: float) -> pd.DataFrame:
 def _profiles(
     upper: pd.DataFrame, observed: pd.Series
 ) -> list[tuple[list[str], pd.DataFrame, np.ndarray]]:
-    """Names, rows and whether they are observed of each profile; variables with the same one, which would hide each
-    other, are named together."""
-    found: dict[tuple, tuple[list[str], pd.DataFrame, np.ndarray]] = {}
+    """Group the variables of the upper air by their profile of weights.
+
+    Variables with the same profile, which would hide each other, are named together. Returns for
+    each profile its names, its rows, and a flag for each row that is observed.
+    """
+    profiles: dict[tuple, tuple[list[str], pd.DataFrame, np.ndarray]] = {}
     for variable, name in style.VARIABLES.items():
         rows = upper[upper["variable"] == variable].sort_values("level")
-        shown = observed[rows.index].to_numpy()
-        key = (*rows["level"], *rows["observation_weight"], *shown)
-        found.setdefault(key, ([], rows, shown))[0].append(name)
-    return list(found.values())
+        flags = observed[rows.index].to_numpy()
+        key = (*rows["level"], *rows["observation_weight"], *flags)
+        profiles.setdefault(key, ([], rows, flags))[0].append(name)
+    return list(profiles.values())
 
 
 def draw(table: pd.DataFrame) -> Figure:
-    """Profiles of the upper-air weights, and bars of the surface's; what no source observes is hollow."""
+    """Draw profiles of the upper-air weights, and bars of the surface's.
+
+    Channels that no source observes are hollow.
+    """
     figure = style.new_figure(6.4, 3.4)
     aloft, ground = figure.subplots(1, 2, width_ratios=(1.6, 1.0))
     observed = table["sources"].fillna("").astype(str) != ""
     upper = table["level"].notna()
-    for color, (names, rows, shown) in zip(
+    for color, (names, rows, flags) in zip(
         style.OKABE_ITO, _profiles(table[upper], observed), strict=False
     ):
         label = fill(", ".join(names), 26)
         aloft.plot(rows["observation_weight"], rows["level"], color=color, label=label, linewidth=1)
-        for part, face in ((shown, color), (~shown, "white")):
+        for part, face in ((flags, color), (~flags, "white")):
             aloft.plot(
                 rows["observation_weight"][part],
                 rows["level"][part],
@@ -66,11 +73,9 @@ def draw(table: pd.DataFrame) -> Figure:
                 markersize=3.5,
                 markerfacecolor=face,
             )
-    aloft.set(xlabel="weight in L$_{obs}$", ylabel="pressure (hPa)", yscale="log", ylim=(1060, 46))
+    aloft.set(xlabel="weight in L$_{obs}$", ylabel="pressure (hPa)")
     aloft.set_xlim(left=0)
-    aloft.yaxis.set_minor_locator(NullLocator())
-    aloft.yaxis.set_minor_formatter(NullFormatter())
-    aloft.set_yticks(TICKS, [str(tick) for tick in TICKS])
+    style.set_pressure_axis(aloft)
     aloft.grid(True)
     aloft.legend(loc="upper right")
     surface = table[~upper]
@@ -80,9 +85,9 @@ def draw(table: pd.DataFrame) -> Figure:
         color=style.OKABE_ITO[5],
         edgecolor="black",
     )
-    for bar, seen in zip(bars, observed[surface.index], strict=True):
-        bar.set_fill(bool(seen))
+    for bar, flag in zip(bars, observed[surface.index], strict=True):
+        bar.set_fill(bool(flag))
     ground.set_ylabel("weight in L$_{obs}$")
     ground.grid(True, axis="y")
-    style.letters([aloft, ground])
+    style.letter_panels([aloft, ground])
     return figure

@@ -1,4 +1,4 @@
-"""``scorecard_era5``: normalised RMSE difference to GFS, every channel and lead time, against ERA5."""
+"""``scorecard_era5``: RMSE difference to GFS against ERA5, by channel and lead time."""
 
 from pathlib import Path
 
@@ -13,11 +13,25 @@ BLOCKS = (*style.VARIABLES, "surface")
 
 
 def table(path: Path, experiment: str, reference: str = "era5") -> pd.DataFrame:
-    """One row for each analysed channel and lead time: ``difference`` in per cent.
+    """Gather the normalised difference of the RMSE to that of GFS.
 
-    It is 100 (RMSE - RMSE of GFS) / RMSE of GFS; ``significant`` where the paired 95 % interval excludes zero.
+    Parameters
+    ----------
+    path : Path
+        Score table.
+    experiment : str
+        Experiment that is compared with GFS.
+    reference : str
+        Reference of the score table.
+
+    Returns
+    -------
+    pd.DataFrame
+        One row for each analysed channel and lead time: ``difference`` in per cent, which is
+        100 (RMSE - RMSE of GFS) / RMSE of GFS, and ``significant`` where the paired 95 % interval
+        excludes zero.
     """
-    frame = scores.read_scores_of(
+    frame = scores.read_score_rows(
         path,
         [experiment],
         metric=scores.VERSUS_GFS.format(metric="rmse"),
@@ -51,17 +65,39 @@ def table(path: Path, experiment: str, reference: str = "era5") -> pd.DataFrame:
 
 
 def _block(table: pd.DataFrame, block: str) -> pd.DataFrame:
-    """The rows of a panel."""
+    """Return the rows of a panel."""
     return table[table["level"].isna()] if block == "surface" else table[table["variable"] == block]
 
 
 def _limit(differences: pd.Series) -> float:
-    """Where the colours end: nineteen in twenty differences lie within; a multiple of 10 % from 10 to 100 %."""
+    """Return the end of the colour scale in per cent, a multiple of 10 from 10 to 100.
+
+    Nineteen in twenty differences lie within.
+    """
     return float(np.clip(10 * np.ceil(np.nanpercentile(differences.abs(), 95) / 10), 10, 100))
 
 
 def _panel(ax, rows: pd.DataFrame, block: str, leads: np.ndarray, limit: float):
-    """One variable's heat map on the lead times ``leads`` (hours, evenly spaced); leads without a score stay blank."""
+    """Draw one variable's heat map; leads without a score stay blank.
+
+    Parameters
+    ----------
+    ax : Axes
+        Panel to draw on.
+    rows : pd.DataFrame
+        Rows of :func:`table`.
+    block : str
+        Letter of the variable, or ``surface``.
+    leads : np.ndarray
+        Lead times in hours, evenly spaced.
+    limit : float
+        End of the colour scale in per cent.
+
+    Returns
+    -------
+    QuadMesh
+        The cells, for a colour bar.
+    """
     names = list(dict.fromkeys(rows["channel"]))
     wide = rows.pivot(index="channel", columns="lead_time", values="difference").reindex(
         index=names, columns=leads
@@ -95,13 +131,15 @@ def _panel(ax, rows: pd.DataFrame, block: str, leads: np.ndarray, limit: float):
 
 
 def draw(table: pd.DataFrame) -> Figure:
-    """A heat map for each variable: levels by lead times; dots mark significant differences, blue is better."""
+    """Draw a heat map for each variable, levels by lead times.
+
+    Dots mark significant differences; blue is better.
+    """
     figure = style.new_figure(12.0, 7.2)
     panels = figure.subplots(2, 3)
-    found = np.sort(table["lead_time"].unique())
-    leads = np.arange(
-        found[0], found[-1] + 1, np.gcd.reduce(np.diff(found)) if found.size > 1 else 6
-    )
+    scored = np.sort(table["lead_time"].unique())
+    step = np.gcd.reduce(np.diff(scored)) if scored.size > 1 else 6
+    leads = np.arange(scored[0], scored[-1] + 1, step)
     limit = _limit(table["difference"])
     for ax, block in zip(panels.flat, BLOCKS, strict=True):
         rows = _block(table, block)
@@ -111,7 +149,7 @@ def draw(table: pd.DataFrame) -> Figure:
         image = _panel(ax, rows, block, leads, limit)
     for ax in panels[-1]:
         ax.set_xlabel("lead time (days)")
-    style.letters(ax for ax in panels.flat if ax.get_visible())
+    style.letter_panels(ax for ax in panels.flat if ax.get_visible())
     bar = figure.colorbar(
         image, ax=panels, orientation="horizontal", shrink=0.5, aspect=45, pad=0.02, extend="both"
     )
@@ -120,7 +158,8 @@ def draw(table: pd.DataFrame) -> Figure:
     figure.suptitle(
         f"Scorecard against {style.reference_name(table['reference'].iloc[0])}: better than GFS in "
         f"{100 * (table['difference'] < 0).mean():.0f} % of {len(table)} cells "
-        f"(dots: significant at 95 %; {(significant < 0).sum()} better, {(significant > 0).sum()} worse)",
+        f"(dots: significant at 95 %; {(significant < 0).sum()} better, "
+        f"{(significant > 0).sum()} worse)",
         fontsize=10,
     )
     return figure

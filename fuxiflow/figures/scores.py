@@ -1,4 +1,4 @@
-"""What the figures of scores share: rows of the score table, with text columns as plain texts."""
+"""Rows of the score table as the figures of scores need them."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,23 +6,40 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from fuxiflow import channels
+from fuxiflow.channels import channel_table
 from fuxiflow.figures import style
 from fuxiflow.verification import score_table
 
 VERSUS_GFS = "{metric}_vs_gfs"
 
 
-def read_scores_of(path: Path, experiments: Sequence[str], **where) -> pd.DataFrame:
-    """Rows of ``experiments`` and of the baselines, which belong to none, that fit ``where`` (column=value or list).
+def read_score_rows(path: Path, experiments: Sequence[str], **where) -> pd.DataFrame:
+    """Read the scores of experiments, and those of the baselines, which belong to none.
 
-    Raises ValueError naming file and selection when there is no such row.
+    Parameters
+    ----------
+    path : Path
+        Score table.
+    experiments : sequence of str
+        Names of experiments.
+    **where
+        Columns with the value, or the list of values, that rows must have.
+
+    Returns
+    -------
+    pd.DataFrame
+        Rows with text columns as plain texts.
+
+    Raises
+    ------
+    ValueError
+        There is no such row; the message names file and selection.
     """
     frame = score_table.read_scores(path, experiment=[*experiments, score_table.BASELINE], **where)
     if frame.empty:
-        wanted = ", ".join(f"{key} = {value}" for key, value in where.items())
-        raise style.missing(
-            f"no score with {wanted} of {', '.join(experiments)}",
+        selection = ", ".join(f"{key} = {value}" for key, value in where.items())
+        raise style.missing_rows(
+            f"no score with {selection} of {', '.join(experiments)}",
             path,
             "run `snakemake verification`, and see verification.* in the configuration",
         )
@@ -30,18 +47,22 @@ def read_scores_of(path: Path, experiments: Sequence[str], **where) -> pd.DataFr
 
 
 def with_levels(frame: pd.DataFrame) -> pd.DataFrame:
-    """Add the columns ``variable`` (Z, T, U, V, R; the channel's own name at the surface) and ``level`` (hPa, NaN)."""
-    known = {c.name: c for c in channels.channel_table()}
-    levels = [known[name].level for name in frame["channel"]]
-    letters = [
+    """Add the columns ``variable`` and ``level`` to rows that have a ``channel``.
+
+    ``variable`` is Z, T, U, V or R, the channel's own name at the surface; ``level`` is in hPa,
+    NaN at the surface.
+    """
+    level_of = {channel.name: channel.level for channel in channel_table()}
+    levels = [level_of[name] for name in frame["channel"]]
+    variables = [
         name if level is None else name[0]
         for name, level in zip(frame["channel"], levels, strict=True)
     ]
     return frame.assign(
-        variable=letters, level=pd.array(levels, dtype="Float64").to_numpy(float, na_value=np.nan)
+        variable=variables, level=pd.array(levels, dtype="Float64").to_numpy(float, na_value=np.nan)
     )
 
 
 def significant(frame: pd.DataFrame) -> pd.Series:
-    """Whether a difference's 95 % interval excludes zero."""
+    """Tell for each row if the 95 % interval of its difference excludes zero."""
     return (frame["ci_low"] > 0) | (frame["ci_high"] < 0)

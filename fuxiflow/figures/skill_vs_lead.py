@@ -1,4 +1,4 @@
-"""``skill_vs_lead``: RMSE and anomaly correlation against lead time, five variables at three levels and the surface."""
+"""``skill_vs_lead``: RMSE and anomaly correlation against lead time, aloft and at the surface."""
 
 from pathlib import Path
 
@@ -19,13 +19,26 @@ PANELS = [[f"{variable}{level}" for variable in style.VARIABLES] for level in LE
 
 
 def table(path: Path, experiment: str, reference: str) -> pd.DataFrame:
-    """Scores of every system by lead time over the globe: system, metric, channel, lead_time, value, interval, n.
+    """Gather the scores of every system by lead time over the globe.
 
-    Column ``significance``, of rows of fuxiflow: ``better`` or ``worse`` than GFS where the interval of the paired
-    difference excludes zero, else empty. The reference and the unit (RMSE) are columns too.
+    Parameters
+    ----------
+    path : Path
+        Score table.
+    experiment : str
+        Experiment that is drawn as fuxiflow.
+    reference : str
+        Reference of the score table.
+
+    Returns
+    -------
+    pd.DataFrame
+        System, reference, metric, channel, unit, lead_time, value, interval, n. Column
+        ``significance``, of rows of fuxiflow, is ``better`` or ``worse`` than GFS where the
+        interval of the paired difference excludes zero, else empty.
     """
     names = [name for row in PANELS for name in row]
-    frame = scores.read_scores_of(
+    frame = scores.read_score_rows(
         path,
         [experiment],
         metric=list(METRICS),
@@ -36,7 +49,7 @@ def table(path: Path, experiment: str, reference: str) -> pd.DataFrame:
     )
     versus = [scores.VERSUS_GFS.format(metric=metric) for metric in METRICS]
     try:
-        paired = scores.read_scores_of(
+        paired = scores.read_score_rows(
             path, [experiment], metric=versus, reference=reference, region="global", channel=names
         )
     except ValueError:  # no GFS among the baselines: nothing to compare with
@@ -51,7 +64,7 @@ def table(path: Path, experiment: str, reference: str) -> pd.DataFrame:
     keys = zip(frame["metric"], frame["channel"], frame["lead_time"], frame["system"], strict=True)
     mark = [marks.get(key[:3], "") if key[3] == "fuxiflow" else "" for key in keys]
     unit = [
-        style.unit(c) if m == "rmse" else "1"
+        style.channel_unit(c) if m == "rmse" else "1"
         for c, m in zip(frame["channel"], frame["metric"], strict=True)
     ]
     frame = frame.assign(significance=mark, unit=unit).sort_values(
@@ -75,7 +88,17 @@ def table(path: Path, experiment: str, reference: str) -> pd.DataFrame:
 
 
 def _panel(ax, rows: pd.DataFrame, metric: str) -> None:
-    """The curves of one channel and metric."""
+    """Draw the curves of one channel and metric.
+
+    Parameters
+    ----------
+    ax : Axes
+        Panel to draw on.
+    rows : pd.DataFrame
+        Rows of one channel and metric.
+    metric : str
+        Metric, of :data:`METRICS`.
+    """
     for name in SYSTEMS:
         line = style.SYSTEMS[name]
         part = rows[rows["system"] == name].sort_values("lead_time")
@@ -87,11 +110,11 @@ def _panel(ax, rows: pd.DataFrame, metric: str) -> None:
             days, part["ci_low"], part["ci_high"], color=line.color, alpha=0.15, linewidth=0
         )
         for mark, face in MARKS.items():
-            chosen = part["significance"] == mark
-            if chosen.any():
+            marked = part["significance"] == mark
+            if marked.any():
                 ax.plot(
-                    days[chosen],
-                    part["value"][chosen],
+                    days[marked],
+                    part["value"][marked],
                     "o",
                     color=line.color,
                     markerfacecolor=face,
@@ -113,7 +136,10 @@ def _panel(ax, rows: pd.DataFrame, metric: str) -> None:
 
 
 def draw(table: pd.DataFrame) -> Figure:
-    """Two blocks of panels, RMSE above and ACC below: a column for each variable, a row for each level."""
+    """Draw two blocks of panels, RMSE above and ACC below.
+
+    Each has a column for each variable and a row for each level.
+    """
     table = table.assign(significance=table["significance"].fillna(""))
     last = float(table["lead_time"].max()) / 24
     step = 2 if last > 5 else 1
@@ -139,7 +165,7 @@ def draw(table: pd.DataFrame) -> Figure:
             ax.set_xticks(np.arange(0, last + 0.01, step))
             handles |= dict(zip(*reversed(ax.get_legend_handles_labels()), strict=True))
             axes.append(ax)
-    style.letters(axes)
+    style.letter_panels(axes)
     figure.legend(
         handles.values(), handles.keys(), loc="outside upper center", ncols=len(handles), fontsize=9
     )

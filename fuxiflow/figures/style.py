@@ -1,17 +1,15 @@
-"""One look for all figures: fonts, colours, labels, panel letters, and files that change only with what they show."""
+"""One look for all figures: fonts, colours, labels, units and panel letters."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import matplotlib
-import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter, NullLocator
 
-from fuxiflow import channels
-from fuxiflow.storage import provenance
+from fuxiflow.channels import channel_table
 
 RC = {
     "font.family": "DejaVu Sans",
@@ -31,27 +29,27 @@ RC = {
     "legend.frameon": False,
     "figure.dpi": 150,
     "savefig.dpi": 150,
-    "pdf.fonttype": 42,
+    "pdf.fonttype": 42,  # fonts are embedded as TrueType, which journals ask for
     "axes.axisbelow": True,
     "image.cmap": "viridis",
 }
 matplotlib.use("agg")
 matplotlib.rcParams.update(RC)
-logging.getLogger("fontTools").setLevel(
-    logging.WARNING
-)  # else a page for each font that a PDF embeds
+# else a page for each font that a PDF embeds
+logging.getLogger("fontTools").setLevel(logging.WARNING)
 
 
 @dataclass(frozen=True)
 class Line:
-    """How one system is drawn, everywhere."""
+    """The label, colour and line style of one system, the same in every figure."""
 
     label: str
     color: str
     style: str = "-"
 
 
-# colours: Okabe and Ito (2008), "Color universal design", told apart under the common colour-vision deficiencies
+# colours: Okabe and Ito (2008), "Color universal design", told apart under the common
+# colour-vision deficiencies
 OKABE_ITO = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 SYSTEMS = {
     "fuxiflow": Line("fuxiflow", OKABE_ITO[0]),
@@ -63,6 +61,7 @@ SYSTEMS = {
 }
 NO_OBSERVATIONS = Line("no observations", OKABE_ITO[4])
 REFERENCES = {"era5": "ERA5", "truth": "the truth", "own": "own analysis"}
+SHORT_NAMES = {"era5": "ERA5", "gfs": "GFS", "own": "own analysis"}
 UNITS = {"m2 s-2": "m² s⁻²", "m s-1": "m s⁻¹"}
 VARIABLES = {
     "Z": "geopotential",
@@ -72,10 +71,26 @@ VARIABLES = {
     "R": "relative humidity",
 }
 SURFACE = ("T2M", "U10", "V10", "MSL", "TP")
+PRESSURE_TICKS = (50, 100, 200, 300, 500, 700, 850, 1000)
 
 
 def experiment_line(experiment: str, main: str, rank: int = 1) -> Line:
-    """The line of an experiment: ``main`` is the system itself; the rest take colours by their ``rank`` (1, 2, …)."""
+    """Choose the line of an experiment.
+
+    Parameters
+    ----------
+    experiment : str
+        Name of the experiment.
+    main : str
+        The main experiment, which is drawn as the system itself.
+    rank : int
+        Number among the other experiments (1, 2, …), by which they take colours.
+
+    Returns
+    -------
+    Line
+        Its label, colour and line style.
+    """
     if experiment == main:
         return SYSTEMS["fuxiflow"]
     if experiment == "no_observations":
@@ -85,81 +100,57 @@ def experiment_line(experiment: str, main: str, rank: int = 1) -> Line:
 
 
 def reference_name(reference: str) -> str:
-    """What a reference is called in labels; unknown ones by their own name."""
+    """Return the name of a reference in labels; an unknown one keeps its own."""
     return REFERENCES.get(reference, reference)
 
 
 def short_name(reference: str) -> str:
-    """A reference's or baseline's name for narrow places."""
-    return {"era5": "ERA5", "gfs": "GFS", "own": "own analysis"}.get(reference, reference)
+    """Return the name of a reference or baseline for narrow places."""
+    return SHORT_NAMES.get(reference, reference)
 
 
-def unit(channel: str) -> str:
-    """The unit of a state channel as labels show it: ``m² s⁻²``."""
-    text = channels.channel_table()[channel].unit
+def channel_unit(channel: str) -> str:
+    """Return the unit of a state channel as labels show it: ``m² s⁻²``."""
+    text = channel_table()[channel].unit
     return UNITS.get(text, text)
 
 
 def new_figure(width: float, height: float) -> Figure:
-    """An empty figure of ``width`` x ``height`` inches that keeps its parts from overlapping."""
+    """Make an empty figure of ``width`` x ``height`` inches whose parts cannot overlap."""
     return Figure(figsize=(width, height), layout="constrained")
 
 
-def letters(axes: Iterable[Axes]) -> None:
+def letter_panels(axes: Iterable[Axes]) -> None:
     """Put (a), (b), … before the left-hand titles of panels, in order."""
     for number, ax in enumerate(axes):
         letter = chr(97 + number) if number < 26 else chr(96 + number // 26) + chr(97 + number % 26)
         ax.set_title(f"({letter}) {ax.get_title(loc='left')}".rstrip(), loc="left")
 
 
-def missing(what: str, where, remedy: str) -> ValueError:
-    """The error of a figure whose table would be empty."""
-    return ValueError(f"{where}: {what}; {remedy}")
+def set_pressure_axis(ax: Axes, ticks: Sequence[int] = PRESSURE_TICKS) -> None:
+    """Make the vertical axis logarithmic in pressure (hPa), the ground below."""
+    ax.set_yscale("log")
+    ax.yaxis.set_minor_locator(NullLocator())
+    ax.yaxis.set_minor_formatter(NullFormatter())
+    ax.set_yticks(ticks, [str(tick) for tick in ticks])
+    ax.set_ylim(1060, 46)
 
 
-def _metadata() -> dict[str, str]:
-    return {"Title": provenance.current().get("rule", ""), "provenance": provenance.as_json()}
+def missing_rows(what: str, where, remedy: str) -> ValueError:
+    """Make the error of a figure whose table would be empty.
 
+    Parameters
+    ----------
+    what : str
+        What is missing.
+    where : Path or str
+        File in which it was looked for.
+    remedy : str
+        What can be done.
 
-def save_figure(figure: Figure, table: pd.DataFrame, output, world: str = "archive") -> None:
-    """Write ``output.pdf``, ``output.png`` and, as ``output.csv``, the table that was drawn.
-
-    Figures of a world that is not the real one say so in a corner. No file holds a date: the same table gives the
-    same bytes, provenance (PNG text ``provenance``, PDF keywords) apart.
+    Returns
+    -------
+    ValueError
+        Error to raise.
     """
-    if world != "archive":
-        figure.text(
-            0.998, 0.002, world, ha="right", va="bottom", fontsize=7, color="0.4", style="italic"
-        ).set_in_layout(False)
-        strip = 0.16 / figure.get_figheight()
-        figure.get_layout_engine().set(rect=(0, strip, 1, 1 - strip))
-    figure.draw_without_rendering()
-    figure.set_layout_engine("none")  # laid out once, not again for each format
-    stamp = _metadata()
-    table.to_csv(
-        output.csv,
-        index=False,
-        float_format="%.7g",
-        date_format="%Y-%m-%dT%H:%M:%S",
-        lineterminator="\n",
-    )
-    figure.savefig(output.png, format="png", metadata={**stamp, "Software": "fuxiflow"})
-    figure.savefig(
-        output.pdf,
-        format="pdf",
-        metadata={
-            "Title": stamp["Title"],
-            "Keywords": stamp["provenance"],
-            "Creator": "fuxiflow",
-            "CreationDate": None,
-        },
-    )
-
-
-def read_csv(path: Path) -> pd.DataFrame:
-    """Read the table of a figure, with times as times."""
-    table = pd.read_csv(path)
-    for name in ("time", "analysis_time"):
-        if name in table:
-            table[name] = pd.to_datetime(table[name])
-    return table
+    return ValueError(f"{where}: {what}; {remedy}")

@@ -27,7 +27,10 @@ SOURCES = 3  # as many have boxes of their own
 
 @dataclass(frozen=True)
 class Box:
-    """One box of the diagram; ``column`` counts from the left, ``row`` from the top (halves allowed)."""
+    """One box of the diagram.
+
+    ``column`` counts from the left, ``row`` from the top (halves allowed).
+    """
 
     id: str
     kind: str
@@ -41,8 +44,8 @@ class Box:
 class Arrow:
     """One arrow between boxes; ``dashed`` marks what feeds training or scoring alone.
 
-    ``route``: ``straight`` between facing sides, or ``corner``, level first and then up or down. ``shift`` moves a
-    vertical one to the side, in inches.
+    ``route``: ``straight`` between facing sides, or ``corner``, level first and then up or down.
+    ``shift`` moves a vertical one to the side, in inches.
     """
 
     start: str
@@ -53,28 +56,34 @@ class Arrow:
     dashed: bool = False
 
 
-def _hours(window: list[int]) -> str:
+def _window_text(window: list[int]) -> str:
+    """Write a window of hours: [−3 h, +5 h)."""
     return f"[{window[0]:+d} h, {window[1]:+d} h)".replace("-", "−")
 
 
-def _init_hours(hours: list[int]) -> str:
+def _start_hours_text(hours: list[int]) -> str:
+    """Write start hours of the day: 00 and 12 UTC."""
     return f"{' and '.join(f'{hour:02d}' for hour in hours)}{NO_BREAK}UTC"
 
 
-def _list(names: list[str]) -> str:
+def _names_text(names: list[str]) -> str:
+    """List the short names of references or baselines."""
     return ", ".join(style.short_name(name) for name in names)
 
 
-def _systems(settings: dict) -> dict[str, tuple[str, str]]:
-    """Title and text of the boxes of what is observed, by id: one a source, or one a kind where they are many."""
-    known = settings["sources"]
-    if len(known) <= SOURCES:
+def _source_boxes(settings: dict) -> dict[str, tuple[str, str]]:
+    """Return title and text of the boxes of the sources, by id.
+
+    There is a box for each source, or for each kind where they are more than :data:`SOURCES`.
+    """
+    sources = settings["sources"]
+    if len(sources) <= SOURCES:
         return {
-            name: (s["long_name"], f"{s['channels']} channels\nwindow {_hours(s['window'])}")
-            for name, s in known.items()
+            name: (s["long_name"], f"{s['channels']} channels\nwindow {_window_text(s['window'])}")
+            for name, s in sources.items()
         }
     kinds = {}
-    for source in known.values():
+    for source in sources.values():
         kinds.setdefault(source["kind"], []).append(source)
     texts = {}
     for kind, members in kinds.items():
@@ -87,12 +96,12 @@ def _systems(settings: dict) -> dict[str, tuple[str, str]]:
 
 
 def _inputs(settings: dict) -> tuple[list[Box], list[Arrow]]:
-    """The left half: what comes in, and what reads it."""
-    systems = _systems(settings)
-    count = len(systems)
+    """Return the left half: observations and states, and the stages that read them."""
+    source_boxes = _source_boxes(settings)
+    count = len(source_boxes)
     boxes = [
         Box(name, "data", title, text, 1, i)
-        for i, (name, (title, text)) in enumerate(systems.items())
+        for i, (name, (title, text)) in enumerate(source_boxes.items())
     ]
     boxes += [
         Box(
@@ -102,7 +111,8 @@ def _inputs(settings: dict) -> tuple[list[Box], list[Arrow]]:
             "states",
             "process",
             "states",
-            f"{settings['channels']} channels, {settings['grid']} cells, statistics and climatology",
+            f"{settings['channels']} channels, {settings['grid']} cells, "
+            "statistics and climatology",
             2,
             count + 0.5,
         ),
@@ -123,7 +133,7 @@ def _inputs(settings: dict) -> tuple[list[Box], list[Arrow]]:
                 count + 1,
             )
         )
-    arrows = [Arrow(name, "observations") for name in systems]
+    arrows = [Arrow(name, "observations") for name in source_boxes]
     arrows += [Arrow(name, "states", dashed=True) for name in archives]
     if settings["world"] != "archive":
         boxes.append(
@@ -136,12 +146,14 @@ def _inputs(settings: dict) -> tuple[list[Box], list[Arrow]]:
                 (count + 1) / 2,
             )
         )
-        arrows += [Arrow("nature", name, dashed=name in archives) for name in (*systems, *archives)]
+        arrows += [
+            Arrow("nature", name, dashed=name in archives) for name in (*source_boxes, *archives)
+        ]
     return boxes, arrows
 
 
 def _network(sizes: dict) -> str:
-    """The sizes of a network, one text; one is singular."""
+    """Write the sizes of a network; one is singular."""
     texts = {
         "patch": "patch {}",
         "width": "width {}",
@@ -149,13 +161,13 @@ def _network(sizes: dict) -> str:
         "heads": "{} heads",
         "scales": "{} scales",
     }
-    found = [texts[key].format(sizes[key]) for key in texts if key in sizes]
-    return ", ".join(re.sub(r"^(1 \w+)s$", r"\1", text).replace(" ", NO_BREAK) for text in found)
+    parts = [texts[key].format(sizes[key]) for key in texts if key in sizes]
+    return ", ".join(re.sub(r"^(1 \w+)s$", r"\1", text).replace(" ", NO_BREAK) for text in parts)
 
 
 def _cycle(settings: dict) -> tuple[list[Box], list[Arrow]]:
-    """The right half: networks, the cycle, products and scores."""
-    count = len(_systems(settings))
+    """Return the right half: networks, the cycle, products and scores."""
+    count = len(_source_boxes(settings))
     bottom = max(count + 1.0, 2.0)
     top = max(0.0, (count - 1) / 2)
     middle = (top + bottom) / 2
@@ -189,7 +201,8 @@ def _cycle(settings: dict) -> tuple[list[Box], list[Arrow]]:
             "forecasts",
             "product",
             "forecasts",
-            f"to {settings['max_lead_hours'] / 24:g} days, from {_init_hours(settings['init_hours'])}",
+            f"to {settings['max_lead_hours'] / 24:g} days, "
+            f"from {_start_hours_text(settings['init_hours'])}",
             5,
             middle,
         ),
@@ -197,7 +210,8 @@ def _cycle(settings: dict) -> tuple[list[Box], list[Arrow]]:
             "scores",
             "product",
             "scores, figures",
-            f"against {_list(settings['references'])}; beside {_list(settings['baselines'])}",
+            f"against {_names_text(settings['references'])}; "
+            f"beside {_names_text(settings['baselines'])}",
             5,
             bottom,
         ),
@@ -221,15 +235,15 @@ def _cycle(settings: dict) -> tuple[list[Box], list[Arrow]]:
 
 
 def table(settings: dict) -> pd.DataFrame:
-    """Boxes and arrows of the diagram from the configuration's values.
+    """Gather boxes and arrows of the diagram from the configuration's values.
 
-    ``settings``: sources {name: {long_name, channels, window, kind}}, channels, grid, world, training_days,
-    forecaster and assimilator (sizes), updates {stage: count}, cycles, max_lead_hours, init_hours, references,
-    baselines.
+    ``settings``: sources {name: {long_name, channels, window, kind}}, channels, grid, world,
+    training_days, forecaster and assimilator (sizes), updates {stage: count}, cycles,
+    max_lead_hours, init_hours, references, baselines.
     """
     parts = [_inputs(settings), _cycle(settings)]
-    boxes = pd.DataFrame([asdict(box) for found, _ in parts for box in found]).assign(part="box")
-    arrows = pd.DataFrame([asdict(arrow) for _, found in parts for arrow in found]).assign(
+    boxes = pd.DataFrame([asdict(box) for boxes, _ in parts for box in boxes]).assign(part="box")
+    arrows = pd.DataFrame([asdict(arrow) for _, arrows in parts for arrow in arrows]).assign(
         part="arrow"
     )
     names = [
@@ -254,9 +268,26 @@ Point = tuple[float, float]
 
 
 def _path(a: Point, b: Point, route: str, shift: float) -> list[Point]:
-    """The points of an arrow between the sides of two boxes given by their centres."""
-    dx, dy = b[0] - a[0], b[1] - a[1]
-    right, up = 1 if dx > 0 else -1, 1 if dy > 0 else -1
+    """Return the points of an arrow between the sides of two boxes.
+
+    Parameters
+    ----------
+    a, b : tuple of float
+        Centres of the boxes in inches.
+    route : str
+        ``straight`` or ``corner``, see :class:`Arrow`.
+    shift : float
+        Inches to the side.
+
+    Returns
+    -------
+    list of tuple
+        Points from ``a`` to ``b``.
+    """
+    dx = b[0] - a[0]
+    dy = b[1] - a[1]
+    right = 1 if dx > 0 else -1
+    up = 1 if dy > 0 else -1
     if route == "corner":
         x = b[0] + shift
         return [(a[0] + right * WIDTH / 2, a[1]), (x, a[1]), (x, b[1] - up * HEIGHT / 2)]
@@ -266,6 +297,17 @@ def _path(a: Point, b: Point, route: str, shift: float) -> list[Point]:
 
 
 def _draw_box(ax, box, centre: Point) -> None:
+    """Draw a box with its title and text.
+
+    Parameters
+    ----------
+    ax : Axes
+        Where to draw, in inches.
+    box : tuple
+        Named row of the table.
+    centre : tuple of float
+        Centre of the box.
+    """
     x, y = centre
     face, edge = KINDS[box.kind]
     ax.add_patch(
@@ -285,6 +327,17 @@ def _draw_box(ax, box, centre: Point) -> None:
 
 
 def _draw_arrow(ax, arrow, centre: dict[str, Point]) -> None:
+    """Draw an arrow with its label.
+
+    Parameters
+    ----------
+    ax : Axes
+        Where to draw, in inches.
+    arrow : tuple
+        Named row of the table.
+    centre : dict of str to tuple
+        Centres of the boxes by their id.
+    """
     points = _path(centre[arrow.start], centre[arrow.end], arrow.route, float(arrow.shift))
     dashed = bool(arrow.dashed)
     codes = [Path.MOVETO] + [Path.LINETO] * (len(points) - 1)
@@ -314,8 +367,12 @@ def _draw_arrow(ax, arrow, centre: dict[str, Point]) -> None:
 
 
 def draw(table: pd.DataFrame) -> Figure:
-    """Boxes in columns from left to right; dashed arrows feed training or scoring, full ones run in every cycle."""
-    boxes, arrows = table[table["part"] == "box"], table[table["part"] == "arrow"]
+    """Draw boxes in columns from left to right, and the arrows between them.
+
+    Dashed arrows feed training or scoring; full ones run in every cycle.
+    """
+    boxes = table[table["part"] == "box"]
+    arrows = table[table["part"] == "arrow"]
     left = boxes["column"].min()
     centre = {
         box.id: (

@@ -24,10 +24,27 @@ COLUMNS = [
 
 
 def table(path: Path, labels: Mapping[str, str], reference: str) -> pd.DataFrame:
-    """RMSE of the analyses of experiments on the globe, one row for each and each channel of :data:`SHOWN`.
+    """Gather the RMSE of the analyses of experiments on the globe.
 
-    ``labels`` says by experiment how it was trained, the first being what ``versus``, the normalised difference with
-    its paired interval, compares with (0 for itself). ValueError where the score table lacks them.
+    Parameters
+    ----------
+    path : Path
+        Score table.
+    labels : mapping of str to str
+        How each experiment was trained; the first is compared with.
+    reference : str
+        Reference of the score table.
+
+    Returns
+    -------
+    pd.DataFrame
+        One row for each experiment and each channel of :data:`SHOWN`. ``versus`` is the normalised
+        difference to the first experiment, with its paired interval; 0 for itself.
+
+    Raises
+    ------
+    ValueError
+        The score table lacks the experiments.
     """
     first, *others = labels
     where = {
@@ -37,23 +54,26 @@ def table(path: Path, labels: Mapping[str, str], reference: str) -> pd.DataFrame
         "lead_time": 0,
         "channel": list(SHOWN),
     }
-    values = scores.read_scores_of(path, list(labels), metric="rmse", **where)
-    paired = scores.read_scores_of(path, others, metric=f"rmse_vs_{first}", **where)
+    values = scores.read_score_rows(path, list(labels), metric="rmse", **where)
+    paired = scores.read_score_rows(path, others, metric=f"rmse_vs_{first}", **where)
     keys = ["experiment", "channel"]
     paired = paired.rename(columns={"value": "versus"})[[*keys, "versus", "ci_low", "ci_high"]]
     frame = values.drop(columns=["ci_low", "ci_high"]).merge(paired, on=keys, how="left")
     frame = frame.fillna({"versus": 0.0, "ci_low": 0.0, "ci_high": 0.0})
     frame = frame.assign(
-        label=frame["experiment"].map(labels), unit=[style.unit(name) for name in frame["channel"]]
+        label=frame["experiment"].map(labels),
+        unit=[style.channel_unit(name) for name in frame["channel"]],
     )
     order = {name: number for number, name in enumerate([*labels, *SHOWN])}
-    return frame.sort_values(keys, key=lambda column: column.map(order))[COLUMNS].reset_index(
-        drop=True
-    )
+    frame = frame.sort_values(keys, key=lambda column: column.map(order))
+    return frame[COLUMNS].reset_index(drop=True)
 
 
 def draw(table: pd.DataFrame) -> Figure:
-    """A panel for each channel: the difference to the first experiment in per cent, with its paired interval."""
+    """Draw for each channel the difference to the first experiment in per cent.
+
+    Bars are the paired 95 % intervals.
+    """
     figure = style.new_figure(7.0, 4.2)
     axes = figure.subplots(2, 3, sharex=True).ravel()
     for ax, channel in zip(axes, SHOWN, strict=True):
@@ -80,5 +100,5 @@ def draw(table: pd.DataFrame) -> Figure:
         ax.set_ylabel("RMSE difference (%)")
     for ax in axes[3:]:
         ax.set_xlabel("joint training")
-    style.letters(axes)
+    style.letter_panels(axes)
     return figure

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from fuxiflow import ROOT
-from fuxiflow.figures import redraw
+from fuxiflow.figures import files
 from fuxiflow.grids import Grid
 from fuxiflow.runtime.fingerprint import closure
 from tests import costs_files
@@ -86,7 +86,7 @@ def arguments(root):
     }
 
 
-@pytest.mark.parametrize("name", redraw.IDS)
+@pytest.mark.parametrize("name", files.FIGURE_IDS)
 def test_script_writes_figure_and_table(stores, tmp_path, name):
     inputs, params = arguments(stores)[name]
     output = SimpleNamespace(
@@ -106,14 +106,14 @@ def test_script_writes_figure_and_table(stores, tmp_path, name):
 
 def test_every_figure_has_a_script_a_rule_and_a_caption():
     rules = (ROOT / "workflow" / "rules" / "figures.smk").read_text()
-    for name in redraw.IDS:
+    for name in files.FIGURE_IDS:
         assert f"rule figure_{name}:" in rules
         assert (ROOT / "workflow" / "report" / f"{name}.rst").read_text().strip()
         assert (ROOT / "workflow" / "scripts" / f"figure_{name}.py").exists()
 
 
 def test_no_figure_reaches_torch():
-    for name in redraw.IDS:
+    for name in files.FIGURE_IDS:
         imported = {
             word
             for names in closure(ROOT / "workflow" / "scripts" / f"figure_{name}.py").values()
@@ -123,4 +123,4 @@ def test_no_figure_reaches_torch():
 
 
 def test_drawing_imports_no_torch():
-    assert "torch" not in loaded_by(*(f"fuxiflow.figures.{name}" for name in redraw.IDS))
+    assert "torch" not in loaded_by(*(f"fuxiflow.figures.{name}" for name in files.FIGURE_IDS))

@@ -8,8 +8,8 @@ import pytest
 
 from fuxiflow.figures import (
     error_maps,
+    files,
     increment_case,
-    style,
 )
 from fuxiflow.grids import Grid
 from fuxiflow.states.store import StateSeries
@@ -65,7 +65,7 @@ def test_an_answer_goes_below_the_maps(figure_stores, tmp_path):
     ):
         assert part in text
     table.to_csv(tmp_path / "t.csv", index=False, float_format="%.7g")
-    assert texts(increment_case.draw(style.read_csv(tmp_path / "t.csv"))) == text
+    assert texts(increment_case.draw(files.read_figure_table(tmp_path / "t.csv"))) == text
 
 
 def test_no_answer_of_networks_that_heed_nothing_is_drawn_flat(figure_stores):
@@ -94,13 +94,13 @@ def test_increment_of_an_unknown_time_names_the_store(figure_stores):
 def test_correlation_is_weighted_by_area():
     grid = Grid(2, 2)
     a = np.array([[1.0, -1.0], [1.0, -1.0]])
-    assert increment_case.correlation(a, 3 * a + 5, grid) == pytest.approx(1.0)
-    assert increment_case.correlation(a, -a, grid) == pytest.approx(-1.0)
-    assert np.isnan(increment_case.correlation(a, np.ones((2, 2)), grid))
+    assert increment_case.area_correlation(a, 3 * a + 5, grid) == pytest.approx(1.0)
+    assert increment_case.area_correlation(a, -a, grid) == pytest.approx(-1.0)
+    assert np.isnan(increment_case.area_correlation(a, np.ones((2, 2)), grid))
     grid = Grid(4, 2)  # rows weigh 1 - s, s, s, 1 - s with s = sin 45 degrees: 0.293, 0.707
     a = np.array([[1.0, -1.0]] * 4)
     b = a * np.array([[-1.0], [1.0], [1.0], [-1.0]])
-    assert increment_case.correlation(a, b, grid) == pytest.approx(2 * np.sin(np.pi / 4) - 1)
+    assert increment_case.area_correlation(a, b, grid) == pytest.approx(2 * np.sin(np.pi / 4) - 1)
 
 
 def test_error_maps_hold_the_mean_error_of_the_reference(figure_stores):

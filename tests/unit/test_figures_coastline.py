@@ -7,7 +7,7 @@ import pytest
 from shapely import geometry
 
 from fuxiflow.cli import main
-from fuxiflow.figures import coastline
+from fuxiflow.figures import coastline, maps
 
 # two unit squares side by side that share the arc between them, quantised: scale 0.5, origin (10, 20)
 SQUARES = {
@@ -45,12 +45,12 @@ def test_unquantised_arcs_are_taken_as_they_are():
 
 def test_ring_reverses_arcs_and_keeps_shared_ends_once():
     arcs = coastline.decode_arcs(SQUARES)
-    ring = coastline.ring([2, -1], arcs)
+    ring = coastline.stitch_ring([2, -1], arcs)
     np.testing.assert_allclose(ring, [[11, 20], [12, 20], [12, 21], [11, 21], [11, 20]])
 
 
 def test_decode_joins_the_areas():
-    shape = coastline.decode(SQUARES)
+    shape = coastline.decode_land(SQUARES)
     assert shape.area == pytest.approx(2.0)
     assert shape.bounds == (10.0, 20.0, 12.0, 21.0)
 
@@ -58,7 +58,7 @@ def test_decode_joins_the_areas():
 def test_decode_leaves_holes_out():
     square = [[0, 0], [4, 0], [4, 4], [0, 4], [0, 0]]
     hole = [[1, 1], [2, 1], [2, 2], [1, 2], [1, 1]]
-    shape = coastline.decode(
+    shape = coastline.decode_land(
         {"arcs": [square, hole], "objects": {"land": {"type": "Polygon", "arcs": [[0], [1]]}}}
     )
     assert shape.area == pytest.approx(15.0)
@@ -66,7 +66,7 @@ def test_decode_leaves_holes_out():
 
 
 def test_ring_across_the_date_line_is_cut():
-    shape = coastline.cut(np.array([[175.0, 0], [-175, 0], [-175, 10], [175, 10], [175, 0]]))
+    shape = coastline.cut_at_date_line(np.array([[175.0, 0], [-175, 0], [-175, 10], [175, 10], [175, 0]]))
     assert shape.area == pytest.approx(100.0)
     assert shape.bounds == (-180.0, 0.0, 180.0, 10.0)
     assert not shape.intersects(geometry.Point(0, 5))
@@ -76,26 +76,26 @@ def test_ring_across_the_date_line_is_cut():
 def test_ring_round_the_globe_is_closed_through_its_pole(sign):
     lon = np.arange(0.0, 361.0, 30.0)
     ring = np.column_stack([(lon + 180) % 360 - 180, np.full(lon.size, sign * 70.0)])
-    shape = coastline.cut(ring)
+    shape = coastline.cut_at_date_line(ring)
     assert shape.area == pytest.approx(360 * 20)
     assert shape.contains(geometry.Point(12.3, sign * 85))
 
 
 def test_unknown_object_lists_the_known():
     with pytest.raises(KeyError, match=r"no object 'sea'.*land, line"):
-        coastline.decode(SQUARES, "sea")
+        coastline.decode_land(SQUARES, "sea")
 
 
 def test_a_line_is_no_area():
     with pytest.raises(ValueError, match="'LineString' is no area; known: Polygon"):
-        coastline.decode(SQUARES, "line")
+        coastline.decode_land(SQUARES, "line")
 
 
 def test_command_line_writes_what_read_reads(tmp_path):
     source, target = tmp_path / "land.json", tmp_path / "land.geojson"
     source.write_text(json.dumps(SQUARES))
     assert main(["build-coastline", str(source), str(target)]) == 0
-    assert coastline.read(target).equals(coastline.decode(SQUARES))
+    assert maps.read_coastline(target).equals(coastline.decode_land(SQUARES))
 
 
 @pytest.mark.parametrize("text", ["{", "{}", "[]", '"land"'])
@@ -103,11 +103,11 @@ def test_read_names_a_file_that_holds_no_geometry(tmp_path, text):
     path = tmp_path / "land.geojson"
     path.write_text(text)
     with pytest.raises(ValueError, match=r"land\.geojson: not a GeoJSON geometry"):
-        coastline.read(path)
+        maps.read_coastline(path)
 
 
 def test_committed_land_is_the_earth():
-    land = coastline.land()
+    land = maps.land()
     assert land.is_valid
     assert land.bounds[0] >= -180
     assert land.bounds[2] <= 180

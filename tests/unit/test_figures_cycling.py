@@ -64,7 +64,7 @@ def test_an_outage_of_one_source_of_two_is_an_outage(tmp_path):
         }
     )
     frame.to_parquet(tmp_path / "o.parquet")
-    found = cycling.observations(tmp_path / "o.parquet")
+    found = cycling.count_observations(tmp_path / "o.parquet")
     assert list(found["observations"]) == [18, 10, 18]
     assert list(found["outage"]) == [False, True, False]
 
@@ -99,4 +99,4 @@ def test_cycling_refuses_an_unknown_reference_or_experiment(figure_stores):
 def test_cycling_names_the_file_that_lacks_a_column(tmp_path):
     pd.DataFrame({"time": [1]}).to_parquet(tmp_path / "bad.parquet")
     with pytest.raises(ValueError, match=r"bad\.parquet: no column source, n; it has time"):
-        cycling.observations(tmp_path / "bad.parquet")
+        cycling.count_observations(tmp_path / "bad.parquet")

@@ -15,7 +15,7 @@ from fuxiflow.grids import Grid
 def test_mesh_covers_the_globe_once_and_keeps_every_value_in_its_place(nlat, nlon, poles):
     grid = Grid(nlat, nlon, poles=poles)
     field = np.arange(nlat * nlon, dtype=float).reshape(grid.shape)
-    lon_edges, lat_edges, values = maps.mesh(grid.lat, grid.lon, field)
+    lon_edges, lat_edges, values = maps.cell_mesh(grid.lat, grid.lon, field)
     assert values.shape == (lat_edges.size - 1, lon_edges.size - 1)
     assert (lon_edges[0], lon_edges[-1], lat_edges[0], lat_edges[-1]) == (-180, 180, 90, -90)
     assert np.all(np.diff(lon_edges) > 0)
@@ -30,7 +30,7 @@ def test_mesh_covers_the_globe_once_and_keeps_every_value_in_its_place(nlat, nlo
 
 
 def test_mesh_takes_latitudes_from_south_to_north():
-    _, lat_edges, values = maps.mesh(
+    _, lat_edges, values = maps.cell_mesh(
         np.array([-45.0, 45.0]), np.array([0.0, 180.0]), np.array([[1.0, 1.0], [2.0, 2.0]])
     )
     assert lat_edges[0] == -90
@@ -62,7 +62,7 @@ def test_to_grid_turns_a_long_table_into_a_field():
     table = pd.DataFrame({"lat": lat.ravel(), "lon": lon.ravel(), "x": field.ravel()}).sample(
         frac=1, random_state=1
     )
-    found_lat, found_lon, found = maps.to_grid(table, "x")
+    found_lat, found_lon, found = maps.field_of_rows(table, "x")
     np.testing.assert_allclose(found_lat, grid.lat)
     np.testing.assert_allclose(found_lon, grid.lon)
     np.testing.assert_array_equal(found, field)
@@ -78,6 +78,6 @@ def test_a_map_needs_no_download(monkeypatch, tmp_path):
     figure = style.new_figure(4, 2)
     ax = maps.add_map(figure, 1, 1, 1, title="here")
     grid = Grid(8, 16)
-    maps.shade(ax, grid.lat, grid.lon, np.full(grid.shape, np.nan))
+    maps.shade_cells(ax, grid.lat, grid.lon, np.full(grid.shape, np.nan))
     figure.savefig(tmp_path / "map.png")
     assert len(ax.collections) == 3  # coast, graticule, cells

@@ -15,7 +15,7 @@ def test_no_row_is_cut_at_the_limits_of_another():
         rows,
         columns=["reference", "line", "variable", "level", "value", "ci_low", "ci_high", "unit"],
     )
-    figure = analysis_error.profiles(table, {"analysis": style.Line("analysis", "C0", "-")})
+    figure = analysis_error.draw_profiles(table, {"analysis": style.Line("analysis", "C0", "-")})
     assert len(figure.axes) == 2
     for ax in figure.axes:
         low, high = ax.get_xlim()

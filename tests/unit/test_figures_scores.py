@@ -18,7 +18,7 @@ from tests.figure_tables import all_tables, texts
 
 
 def test_scores_reads_the_experiment_and_the_baselines(figure_stores):
-    frame = scores.read_scores_of(
+    frame = scores.read_score_rows(
         figure_stores / "scores.parquet", ["full"], metric="rmse", reference="era5", channel="Z500"
     )
     assert set(frame["experiment"]) == {"full", "baseline"}
@@ -30,7 +30,7 @@ def test_scores_without_a_row_name_file_selection_and_remedy(figure_stores):
     with pytest.raises(
         ValueError, match=r"scores\.parquet: no score with metric = crps of full; run `snakemake"
     ):
-        scores.read_scores_of(figure_stores / "scores.parquet", ["full"], metric="crps")
+        scores.read_score_rows(figure_stores / "scores.parquet", ["full"], metric="crps")
 
 
 def test_levels_and_variables():
@@ -157,7 +157,7 @@ def test_skill_shows_only_forecast_systems(figure_stores):
 def test_scorecard_is_in_per_cent_of_69_channels(figure_stores):
     table = scorecard_era5.table(figure_stores / "scores.parquet", "full")
     assert len(table) == 69 * 4
-    stored = scores.read_scores_of(
+    stored = scores.read_score_rows(
         figure_stores / "scores.parquet",
         ["full"],
         metric="rmse_vs_gfs",

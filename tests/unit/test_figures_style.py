@@ -10,7 +10,7 @@ from matplotlib import image
 from PIL import Image
 
 from fuxiflow import channels
-from fuxiflow.figures import style
+from fuxiflow.figures import files, style
 from fuxiflow.storage import provenance
 
 
@@ -31,14 +31,14 @@ def figure():
     [("Z500", "m² s⁻²"), ("T2M", "K"), ("U10", "m s⁻¹"), ("R850", "%"), ("TP", "mm")],
 )
 def test_units_are_written_out(name, expected):
-    assert style.unit(name) == expected
+    assert style.channel_unit(name) == expected
 
 
 def test_every_channel_has_a_unit_without_carets():
     assert not [
         c.name
         for c in channels.channel_table()
-        if "-2" in style.unit(c.name) or "^" in style.unit(c.name)
+        if "-2" in style.channel_unit(c.name) or "^" in style.channel_unit(c.name)
     ]
 
 
@@ -46,7 +46,7 @@ def test_letters_go_on_after_z():
     fig = style.new_figure(3, 3)
     axes = [fig.add_subplot(6, 5, i + 1) for i in range(28)]
     axes[0].set_title("Z500", loc="left")
-    style.letters(axes)
+    style.letter_panels(axes)
     titles = [ax.get_title(loc="left") for ax in axes]
     assert titles[0] == "(a) Z500"
     assert titles[25:28] == ["(z)", "(aa)", "(ab)"]
@@ -70,7 +70,7 @@ def test_same_table_gives_the_same_bytes_without_a_date(tmp_path):
     table = pd.DataFrame({"time": pd.to_datetime(["2023-01-01T06:00"]), "value": [1 / 3]})
     first, second = outputs(tmp_path, "a"), outputs(tmp_path, "b")
     for output in (first, second):
-        style.save_figure(figure(), table, output, "embedded synthetic world")
+        files.save_figure(figure(), table, output, "embedded synthetic world")
     for kind in ("pdf", "png", "csv"):
         assert getattr(first, kind).read_bytes() == getattr(second, kind).read_bytes(), kind
     assert b"CreationDate" not in first.pdf.read_bytes()
@@ -80,7 +80,7 @@ def test_same_table_gives_the_same_bytes_without_a_date(tmp_path):
 def test_files_carry_their_provenance(tmp_path):
     provenance.use({"rule": "figure_test", "code": "0123"})
     try:
-        style.save_figure(figure(), pd.DataFrame({"a": [1]}), outputs(tmp_path))
+        files.save_figure(figure(), pd.DataFrame({"a": [1]}), outputs(tmp_path))
     finally:
         provenance.use(None)
     assert json.loads(Image.open(tmp_path / "a.png").text["provenance"])["code"] == "0123"
@@ -88,7 +88,7 @@ def test_files_carry_their_provenance(tmp_path):
 
 
 def test_fonts_are_embedded_as_truetype(tmp_path):
-    style.save_figure(figure(), pd.DataFrame({"a": [1]}), outputs(tmp_path))
+    files.save_figure(figure(), pd.DataFrame({"a": [1]}), outputs(tmp_path))
     text = (tmp_path / "a.pdf").read_bytes()
     assert b"FontFile2" in text or any(
         b"FontFile2" in _inflate(part) for part in text.split(b"stream\n")[1:]
@@ -106,7 +106,7 @@ def test_only_the_embedded_world_is_labelled(tmp_path):
     pictures = {}
     for world in ("archive", "embedded synthetic world"):
         fig = figure()
-        style.save_figure(fig, pd.DataFrame({"a": [1]}), outputs(tmp_path, world.split()[0]), world)
+        files.save_figure(fig, pd.DataFrame({"a": [1]}), outputs(tmp_path, world.split()[0]), world)
         pictures[world] = [text.get_text() for text in fig.texts]
     assert pictures == {"archive": [], "embedded synthetic world": ["embedded synthetic world"]}
     corner = image.imread(tmp_path / "embedded.png")[-20:, -150:, :3]
@@ -116,8 +116,8 @@ def test_only_the_embedded_world_is_labelled(tmp_path):
 def test_read_csv_gives_times_back(tmp_path):
     path = tmp_path / "t.csv"
     path.write_text("time,value\n2023-01-01T06:00:00,1\n")
-    assert style.read_csv(path)["time"].iloc[0] == pd.Timestamp("2023-01-01T06")
+    assert files.read_figure_table(path)["time"].iloc[0] == pd.Timestamp("2023-01-01T06")
 
 
 def test_missing_says_where_what_and_the_remedy():
-    assert str(style.missing("no rows", "a.parquet", "run it")) == "a.parquet: no rows; run it"
+    assert str(style.missing_rows("no rows", "a.parquet", "run it")) == "a.parquet: no rows; run it"

@@ -1,20 +1,19 @@
 """Draw profiles of the error of analyses and their background.
 
-in:  scores    score table
-     baselines score table of the baselines, with ERA5's own error against the truth
-out: pdf, png  the figure
-     csv       the table it was drawn from
+in:  scores         score table
+     baselines      score table of the baselines, with ERA5's own error against the truth
+out: pdf, png, csv  the figure, and the table that it is drawn from
 """
 
-from fuxiflow.figures import analysis_error, style
+from fuxiflow.figures import analysis_error
+from fuxiflow.figures.files import save_figure
 
 
 def main(input, output, params, log):
     table = analysis_error.table(
         input.scores, params.experiments, params.references, input.baselines
     )
-    style.save_figure(analysis_error.draw(table), table, output, params.world)
-    log.info("drawn from %d rows", len(table))
+    save_figure(analysis_error.draw(table), table, output.pdf, output.png, output.csv, params.world)
 
 
 if __name__ == "__main__":

@@ -1,25 +1,25 @@
 """Gather what the run has cost and draw it.
 
-in:  made      the products of verification, after which everything but figures is done
-     figures   the other figures' tables
-out: jobs      Parquet, one row a job (fuxiflow.runtime.costs)
-     pdf, png  the figure
-     csv       the table it was drawn from
+in:  made           products of verification: all but figures is done then
+     figures        the other figures' files
+out: jobs           Parquet, one row a job (fuxiflow.runtime.costs)
+     pdf, png, csv  the figure, and the table that it is drawn from
 """
 
 from pathlib import Path
 
 from fuxiflow.figures import costs as figure
-from fuxiflow.figures import style
+from fuxiflow.figures.files import save_figure
 from fuxiflow.runtime import costs
+from fuxiflow.runtime.workflow_stages import STAGES
 
 
 def main(input, output, params, log):
     # records and Slurm's reports lie beside them
     jobs = costs.jobs(Path(params.benchmarks).parent, params.experiments)
     costs.write(output.jobs, jobs)
-    table = figure.table(jobs, params.experiments)
-    style.save_figure(figure.draw(table), table, output, params.world)
+    table = figure.table(costs.summary(jobs), STAGES, params.experiments)
+    save_figure(figure.draw(table), table, output.pdf, output.png, output.csv, params.world)
     log.info("%d jobs, %.2f hours", len(jobs), jobs["seconds"].sum() / costs.HOUR)
 
 

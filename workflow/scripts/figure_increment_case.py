@@ -1,35 +1,30 @@
 """Draw the increment of one analysis beside those that the references ask for.
 
-in:  analyses     analysis stores, arrays analysis and background
-     era5, truth  state stores of the references, each may be empty
-     response     Zarr, answer to a perturbed observation, may be empty
-out: pdf, png  the figure
-     csv       the table it was drawn from
+in:  analyses       analysis stores, arrays analysis and background
+     era5, truth    state stores of the references, each may be empty
+     response       Zarr, answer to a perturbed observation, may be empty
+out: pdf, png, csv  the figure, and the table that it is drawn from
 """
 
 from datetime import datetime
 
 from fuxiflow.cycling.response import Response
-from fuxiflow.figures import increment_case, style
-from fuxiflow.states.store import StateSeries
+from fuxiflow.figures import increment_case
+from fuxiflow.figures.files import save_figure
+from fuxiflow.states.store import States
 
 
 def main(input, output, params, log):
-    references = {
-        name: StateSeries(paths)
-        for name, paths in (("era5", input.era5), ("truth", input.truth))
-        if paths
-    }
+    references = {"era5": input.era5, "truth": input.truth}
     table = increment_case.table(
-        StateSeries(input.analyses, name="analysis"),
-        StateSeries(input.analyses, name="background"),
-        references,
+        States(input.analyses, name="analysis"),
+        States(input.analyses, name="background"),
+        {name: States(paths) for name, paths in references.items() if paths},
         datetime.fromisoformat(params.case),
     )
     for path in input.response:
         table = increment_case.with_response(table, Response.read(path))
-    style.save_figure(increment_case.draw(table), table, output, params.world)
-    log.info("drawn from %d rows", len(table))
+    save_figure(increment_case.draw(table), table, output.pdf, output.png, output.csv, params.world)
 
 
 if __name__ == "__main__":

@@ -1,16 +1,16 @@
-"""Draw how much in-situ observations count in training.
+"""Draw the weights of in-situ observations in training.
 
-out: pdf, png  the figure
-     csv       the table it was drawn from
+in:  nothing         params.observed and params.weight say all
+out: pdf, png, csv  the figure, and the table that it is drawn from
 """
 
-from fuxiflow.figures import obs_loss_weights, style
+from fuxiflow.figures import obs_loss_weights
+from fuxiflow.figures.files import save_figure
 
 
 def main(input, output, params, log):
     table = obs_loss_weights.table(params.observed, params.weight)
-    style.save_figure(obs_loss_weights.draw(table), table, output, params.world)
-    log.info("drawn from %d rows", len(table))
+    save_figure(obs_loss_weights.draw(table), table, output.pdf, output.png, output.csv, params.world)
 
 
 if __name__ == "__main__":

@@ -1,17 +1,16 @@
 """Draw the scorecard: normalised RMSE difference to GFS, against ERA5.
 
-in:  scores    score table
-out: pdf, png  the figure
-     csv       the table it was drawn from
+in:  scores         score table
+out: pdf, png, csv  the figure, and the table that it is drawn from
 """
 
-from fuxiflow.figures import scorecard_era5, style
+from fuxiflow.figures import scorecard_era5
+from fuxiflow.figures.files import save_figure
 
 
 def main(input, output, params, log):
     table = scorecard_era5.table(input.scores, params.experiment)
-    style.save_figure(scorecard_era5.draw(table), table, output, params.world)
-    log.info("drawn from %d rows", len(table))
+    save_figure(scorecard_era5.draw(table), table, output.pdf, output.png, output.csv, params.world)
 
 
 if __name__ == "__main__":

@@ -1,17 +1,16 @@
 """Draw RMSE and anomaly correlation against lead time.
 
-in:  scores    score table
-out: pdf, png  the figure
-     csv       the table it was drawn from
+in:  scores         score table
+out: pdf, png, csv  the figure, and the table that it is drawn from
 """
 
-from fuxiflow.figures import skill_vs_lead, style
+from fuxiflow.figures import skill_vs_lead
+from fuxiflow.figures.files import save_figure
 
 
 def main(input, output, params, log):
     table = skill_vs_lead.table(input.scores, params.experiment, params.reference)
-    style.save_figure(skill_vs_lead.draw(table), table, output, params.world)
-    log.info("drawn from %d rows", len(table))
+    save_figure(skill_vs_lead.draw(table), table, output.pdf, output.png, output.csv, params.world)
 
 
 if __name__ == "__main__":

@@ -1,18 +1,17 @@
 """Draw RMSE and bias of analyses near the ground.
 
-in:  scores    score table
-     baselines score table of the baselines, with ERA5's own error against the truth
-out: pdf, png  the figure
-     csv       the table it was drawn from
+in:  scores         score table
+     baselines      score table of the baselines, with ERA5's own error against the truth
+out: pdf, png, csv  the figure, and the table that it is drawn from
 """
 
-from fuxiflow.figures import style, surface_error
+from fuxiflow.figures import surface_error
+from fuxiflow.figures.files import save_figure
 
 
 def main(input, output, params, log):
     table = surface_error.table(input.scores, params.experiments, params.reference, input.baselines)
-    style.save_figure(surface_error.draw(table), table, output, params.world)
-    log.info("drawn from %d rows", len(table))
+    save_figure(surface_error.draw(table), table, output.pdf, output.png, output.csv, params.world)
 
 
 if __name__ == "__main__":

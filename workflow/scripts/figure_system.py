@@ -1,17 +1,16 @@
 """Draw the data flow that the configuration describes.
 
-in:  nothing but params.settings
-out: pdf, png  the figure
-     csv       the table it was drawn from
+in:  nothing         params.settings says all
+out: pdf, png, csv  the figure, and the table that it is drawn from
 """
 
-from fuxiflow.figures import style, system
+from fuxiflow.figures import system
+from fuxiflow.figures.files import save_figure
 
 
 def main(input, output, params, log):
     table = system.table(params.settings)
-    style.save_figure(system.draw(table), table, output, params.world)
-    log.info("drawn from %d rows", len(table))
+    save_figure(system.draw(table), table, output.pdf, output.png, output.csv, params.world)
 
 
 if __name__ == "__main__":
