@@ -135,7 +135,9 @@ def _build_coastline(options: argparse.Namespace) -> None:
 
     from fuxiflow.figures import coastline
 
-    coastline.write_coastline(coastline.decode_land(json.loads(options.source.read_text())), options.target)
+    coastline.write_coastline(
+        coastline.decode_land(json.loads(options.source.read_text())), options.target
+    )
 
 
 def _command(commands, function) -> argparse.ArgumentParser:

@@ -39,10 +39,10 @@ def table(
 
     Parameters
     ----------
-    analyses, backgrounds : States
+    analyses, backgrounds : StateSeries
         Analyses and their backgrounds.
-    references : mapping of str to States
-        States of each reference.
+    references : mapping of str to StateSeries
+        StateSeries of each reference.
     analysis_time : datetime
         Analysis time.
     channels : sequence of str

@@ -10,10 +10,10 @@ from fuxiflow import ROOT
 from fuxiflow.figures import files
 from fuxiflow.grids import Grid
 from fuxiflow.runtime.fingerprint import closure
-from tests import costs_files
-from tests import figures_data as data
-from tests.figure_tables import SETTINGS
 from tests.helpers import load_script, loaded_by
+from tests.support import cost_files
+from tests.support import figure_stores as data
+from tests.support.figure_tables import SETTINGS
 
 GRID = Grid(8, 16)
 LOG = logging.getLogger("test")
@@ -29,7 +29,7 @@ def stores(tmp_path_factory):
     (root / "noaa20_atms").mkdir()
     data.write_grids(root / "noaa20_atms" / "2023-01.zarr", GRID)
     data.response().write(root / "response.zarr")
-    costs_files.write_run(root)
+    cost_files.write_run(root)
     return root
 
 

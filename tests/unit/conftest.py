@@ -27,8 +27,8 @@ def model():
 
 @pytest.fixture(scope="module")
 def figure_stores(tmp_path_factory):
-    """Where :func:`tests.figure_tables.write_stores` has written."""
-    from tests import figure_tables  # loads all figures: for their tests alone
+    """Where :func:`tests.support.figure_tables.write_stores` has written."""
+    from tests.support import figure_tables  # loads all figures: for their tests alone
 
     root = tmp_path_factory.mktemp("stores")
     figure_tables.write_stores(root)

@@ -6,7 +6,8 @@ import pytest
 
 from fuxiflow.figures import costs as figure
 from fuxiflow.runtime import costs
-from tests.costs_files import write_report, write_run
+from fuxiflow.runtime.workflow_stages import STAGES
+from tests.support.cost_files import write_report, write_run
 
 EXPERIMENTS = ["full", "denial"]
 
@@ -92,13 +93,13 @@ def test_what_nobody_recorded_stays_unknown(results):
     found = costs.jobs(results, EXPERIMENTS)
     joint = by_name(found)["training_joint", "full"]
     assert joint.requested_mb != joint.requested_mb
-    table = figure.table(found, EXPERIMENTS)
+    table = figure.table(costs.summary(found), STAGES, EXPERIMENTS)
     assert table.set_index("rule").loc["states_decode", "peak_mb"] == 300
     figure.draw(table)
 
 
 def test_the_figures_rows_are_in_the_order_of_stages_and_experiments(results):
-    table = figure.table(costs.jobs(results, EXPERIMENTS), EXPERIMENTS)
+    table = figure.table(costs.summary(costs.jobs(results, EXPERIMENTS)), STAGES, EXPERIMENTS)
     assert list(zip(table["rule"], table["experiment"], strict=True)) == [
         ("world_spinup", "shared"),
         ("states_decode", "shared"),
@@ -119,12 +120,12 @@ def test_the_figures_rows_are_in_the_order_of_stages_and_experiments(results):
 def test_without_gpus_there_is_no_panel_of_them(results):
     for path in (results / "records").rglob("*.json"):
         path.write_text(json.dumps(json.loads(path.read_text()) | {"gpus": 0}))
-    table = figure.table(costs.jobs(results, EXPERIMENTS), EXPERIMENTS)
+    table = figure.table(costs.summary(costs.jobs(results, EXPERIMENTS)), STAGES, EXPERIMENTS)
     assert len(figure.draw(table).axes) == 4
 
 
 def test_results_without_benchmarks_draw_a_remark(tmp_path):
-    table = figure.table(costs.jobs(tmp_path, EXPERIMENTS), EXPERIMENTS)
+    table = figure.table(costs.summary(costs.jobs(tmp_path, EXPERIMENTS)), STAGES, EXPERIMENTS)
     assert table.empty
     assert figure.draw(table).texts[0].get_text() == figure.NONE
 

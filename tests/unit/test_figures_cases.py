@@ -13,8 +13,8 @@ from fuxiflow.figures import (
 )
 from fuxiflow.grids import Grid
 from fuxiflow.states.store import StateSeries
-from tests import figures_data as data
-from tests.figure_tables import GRID, case_table, texts
+from tests.support import figure_stores as data
+from tests.support.figure_tables import GRID, case_table, texts
 
 
 def test_increment_and_what_was_needed(figure_stores):

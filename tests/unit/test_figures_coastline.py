@@ -66,7 +66,9 @@ def test_decode_leaves_holes_out():
 
 
 def test_ring_across_the_date_line_is_cut():
-    shape = coastline.cut_at_date_line(np.array([[175.0, 0], [-175, 0], [-175, 10], [175, 10], [175, 0]]))
+    shape = coastline.cut_at_date_line(
+        np.array([[175.0, 0], [-175, 0], [-175, 10], [175, 10], [175, 0]])
+    )
     assert shape.area == pytest.approx(100.0)
     assert shape.bounds == (-180.0, 0.0, 180.0, 10.0)
     assert not shape.intersects(geometry.Point(0, 5))

@@ -7,8 +7,8 @@ from fuxiflow.figures import (
     coverage,
 )
 from fuxiflow.observations.sparse_grids import SparseGrids
-from tests import figures_data as data
-from tests.figure_tables import GRID, texts
+from tests.support import figure_stores as data
+from tests.support.figure_tables import GRID, texts
 
 
 def test_coverage_has_a_row_for_each_filled_cell_and_hour(figure_stores):

@@ -6,8 +6,8 @@ import pytest
 from fuxiflow.figures import (
     cycling,
 )
-from tests import figures_data as data
-from tests.figure_tables import cycle_table, texts
+from tests.support import figure_stores as data
+from tests.support.figure_tables import cycle_table, texts
 
 
 def test_cycling_keeps_the_main_background_and_marks_spin_up_and_outage(figure_stores):

@@ -9,12 +9,13 @@ from fuxiflow.figures import (
     scorecard_era5,
     scores,
     skill_vs_lead,
+    style,
     surface_error,
     unrolling,
 )
 from fuxiflow.verification import score_table
-from tests import figures_data as data
-from tests.figure_tables import all_tables, texts
+from tests.support import figure_stores as data
+from tests.support.figure_tables import all_tables, texts
 
 
 def test_scores_reads_the_experiment_and_the_baselines(figure_stores):
@@ -200,3 +201,21 @@ def test_scorecard_leaves_leads_without_a_score_blank(figure_stores):
 )
 def test_scorecard_colours_end_at_round_per_cents(values, limit):
     assert scorecard_era5._limit(pd.Series(values)) == limit
+
+
+def test_no_row_is_cut_at_the_limits_of_another():
+    rows = [
+        (reference, "analysis", "T", level, value, 0.9 * value, 1.1 * value, "K")
+        for reference, largest in (("era5", 1.0), ("truth", 3.0))
+        for level, value in ((500, 0.5), (1000, largest))
+    ]
+    table = pd.DataFrame(
+        rows,
+        columns=["reference", "line", "variable", "level", "value", "ci_low", "ci_high", "unit"],
+    )
+    figure = analysis_error.draw_profiles(table, {"analysis": style.Line("analysis", "C0", "-")})
+    assert len(figure.axes) == 2
+    for ax in figure.axes:
+        low, high = ax.get_xlim()
+        assert low == 0
+        assert high >= 3.3

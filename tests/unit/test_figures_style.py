@@ -1,29 +1,9 @@
-"""The common style: labels, letters, and files that come out the same twice."""
+"""The common style: labels, units, letters and colours."""
 
-import json
-import zlib
-from types import SimpleNamespace
-
-import pandas as pd
 import pytest
-from matplotlib import image
-from PIL import Image
 
 from fuxiflow import channels
-from fuxiflow.figures import files, style
-from fuxiflow.storage import provenance
-
-
-def outputs(folder, name="a"):
-    return SimpleNamespace(**{kind: folder / f"{name}.{kind}" for kind in ("pdf", "png", "csv")})
-
-
-def figure():
-    fig = style.new_figure(3, 2)
-    ax = fig.add_subplot()
-    ax.plot([0, 1], [1, 0])
-    ax.set_ylabel("RMSE (m² s⁻²)")
-    return fig
+from fuxiflow.figures import style
 
 
 @pytest.mark.parametrize(
@@ -64,59 +44,6 @@ def test_names_of_references():
     assert style.reference_name("era5") == "ERA5"
     assert style.reference_name("something") == "something"
     assert style.short_name("gfs") == "GFS"
-
-
-def test_same_table_gives_the_same_bytes_without_a_date(tmp_path):
-    table = pd.DataFrame({"time": pd.to_datetime(["2023-01-01T06:00"]), "value": [1 / 3]})
-    first, second = outputs(tmp_path, "a"), outputs(tmp_path, "b")
-    for output in (first, second):
-        files.save_figure(figure(), table, output, "embedded synthetic world")
-    for kind in ("pdf", "png", "csv"):
-        assert getattr(first, kind).read_bytes() == getattr(second, kind).read_bytes(), kind
-    assert b"CreationDate" not in first.pdf.read_bytes()
-    assert first.csv.read_text() == "time,value\n2023-01-01T06:00:00,0.3333333\n"
-
-
-def test_files_carry_their_provenance(tmp_path):
-    provenance.use({"rule": "figure_test", "code": "0123"})
-    try:
-        files.save_figure(figure(), pd.DataFrame({"a": [1]}), outputs(tmp_path))
-    finally:
-        provenance.use(None)
-    assert json.loads(Image.open(tmp_path / "a.png").text["provenance"])["code"] == "0123"
-    assert b"figure_test" in (tmp_path / "a.pdf").read_bytes()
-
-
-def test_fonts_are_embedded_as_truetype(tmp_path):
-    files.save_figure(figure(), pd.DataFrame({"a": [1]}), outputs(tmp_path))
-    text = (tmp_path / "a.pdf").read_bytes()
-    assert b"FontFile2" in text or any(
-        b"FontFile2" in _inflate(part) for part in text.split(b"stream\n")[1:]
-    )
-
-
-def _inflate(part: bytes) -> bytes:
-    try:
-        return zlib.decompressobj().decompress(part)
-    except zlib.error:
-        return b""
-
-
-def test_only_the_embedded_world_is_labelled(tmp_path):
-    pictures = {}
-    for world in ("archive", "embedded synthetic world"):
-        fig = figure()
-        files.save_figure(fig, pd.DataFrame({"a": [1]}), outputs(tmp_path, world.split()[0]), world)
-        pictures[world] = [text.get_text() for text in fig.texts]
-    assert pictures == {"archive": [], "embedded synthetic world": ["embedded synthetic world"]}
-    corner = image.imread(tmp_path / "embedded.png")[-20:, -150:, :3]
-    assert corner.min() < 0.9
-
-
-def test_read_csv_gives_times_back(tmp_path):
-    path = tmp_path / "t.csv"
-    path.write_text("time,value\n2023-01-01T06:00:00,1\n")
-    assert files.read_figure_table(path)["time"].iloc[0] == pd.Timestamp("2023-01-01T06")
 
 
 def test_missing_says_where_what_and_the_remedy():

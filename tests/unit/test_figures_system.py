@@ -5,7 +5,7 @@ import numpy as np
 from fuxiflow.figures import (
     system,
 )
-from tests.figure_tables import SETTINGS, texts
+from tests.support.figure_tables import SETTINGS, texts
 
 
 def test_system_shows_the_configuration():

@@ -82,13 +82,13 @@ def test_an_installed_package_has_its_tables(installed, tmp_path):
     code = (
         "from fuxiflow import ROOT, channels\n"
         "from fuxiflow.config import sources\n"
-        "from fuxiflow.figures import coastline\n"
+        "from fuxiflow.figures import maps\n"
         "from fuxiflow.operators.microwave import MicrowaveOperator\n"
         "assert ROOT.parts[-2:] == ('fuxiflow', 'data'), ROOT\n"
         "assert len(channels.channel_table()) == 70\n"
         "assert sources.load_source('noaa20_atms').channels\n"
         "assert MicrowaveOperator.for_instrument('atms').channels\n"
-        "assert coastline.LAND.is_file()\n"
+        "assert maps.COASTLINE.is_file()\n"
         "assert (ROOT / 'resources' / 'world' / 't31.npz').is_file()\n"
     )
     environment = {**os.environ, "PYTHONPATH": str(installed)}

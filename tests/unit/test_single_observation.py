@@ -17,7 +17,8 @@ from fuxiflow.states.climatology import Climatology
 from fuxiflow.states.statistics import Statistics
 from fuxiflow.states.store import StateSeries
 from fuxiflow.storage import provenance
-from tests import figures_data, tiny
+from tests import tiny
+from tests.support import figure_stores
 
 TIME = tiny.times(13)[12]
 LOG = logging.getLogger("test")
@@ -178,10 +179,10 @@ def test_a_cycle_is_resumed_from_its_stores(record, tmp_path):
 
 def test_a_response_comes_back_as_it_was(tmp_path):
     provenance.use({"rule": "test"})
-    figures_data.response().write(tmp_path / "r.zarr")
+    figure_stores.response().write(tmp_path / "r.zarr")
     provenance.use(None)
     found = Response.read(tmp_path / "r.zarr")
-    for name, value in vars(figures_data.response()).items():
+    for name, value in vars(figure_stores.response()).items():
         if isinstance(value, np.ndarray):
             np.testing.assert_allclose(getattr(found, name), value, rtol=1e-6)
         else:

@@ -10,7 +10,9 @@ from fuxiflow.figures.files import save_figure
 
 def main(input, output, params, log):
     table = hybrid_training.table(input.scores, *params.experiments, params.references)
-    save_figure(hybrid_training.draw(table), table, output.pdf, output.png, output.csv, params.world)
+    save_figure(
+        hybrid_training.draw(table), table, output.pdf, output.png, output.csv, params.world
+    )
 
 
 if __name__ == "__main__":

@@ -11,15 +11,15 @@ from datetime import datetime
 from fuxiflow.cycling.response import Response
 from fuxiflow.figures import increment_case
 from fuxiflow.figures.files import save_figure
-from fuxiflow.states.store import States
+from fuxiflow.states.store import StateSeries
 
 
 def main(input, output, params, log):
     references = {"era5": input.era5, "truth": input.truth}
     table = increment_case.table(
-        States(input.analyses, name="analysis"),
-        States(input.analyses, name="background"),
-        {name: States(paths) for name, paths in references.items() if paths},
+        StateSeries(input.analyses, name="analysis"),
+        StateSeries(input.analyses, name="background"),
+        {name: StateSeries(paths) for name, paths in references.items() if paths},
         datetime.fromisoformat(params.case),
     )
     for path in input.response:

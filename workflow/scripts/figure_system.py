@@ -1,6 +1,6 @@
 """Draw the data flow that the configuration describes.
 
-in:  nothing         params.settings says all
+in:  nothing but params.settings
 out: pdf, png, csv  the figure, and the table that it is drawn from
 """
 

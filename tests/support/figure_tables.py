@@ -18,9 +18,10 @@ from fuxiflow.figures import (
 from fuxiflow.grids import Grid
 from fuxiflow.observations.sparse_grids import SparseGrids
 from fuxiflow.runtime import costs as run_costs
+from fuxiflow.runtime.workflow_stages import STAGES
 from fuxiflow.states.store import StateSeries
-from tests import costs_files
-from tests import figures_data as data
+from tests.support import cost_files
+from tests.support import figure_stores as data
 
 GRID = Grid(8, 16)
 SETTINGS = {
@@ -57,7 +58,7 @@ def write_stores(root):
     data.write_states_and_analyses(root, GRID)
     data.write_grids(root / "noaa20_atms.zarr", GRID)
     data.write_grids(root / "empty.zarr", GRID, empty=True)
-    costs_files.write_run(root)
+    cost_files.write_run(root)
 
 
 def texts(figure) -> str:
@@ -109,5 +110,9 @@ def all_tables(stores):
             {"land_stations": ["T2M"], "radiosondes": ["T500"]}, 1.0
         ),
         "error_maps": error_maps.table(stores / "maps.zarr", "truth"),
-        "costs": costs.table(run_costs.jobs(stores, ["full", "denial"]), ["full", "denial"]),
+        "costs": costs.table(
+            run_costs.summary(run_costs.jobs(stores, ["full", "denial"])),
+            STAGES,
+            ["full", "denial"],
+        ),
     }
