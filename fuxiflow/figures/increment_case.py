@@ -42,7 +42,7 @@ def table(
     analyses, backgrounds : StateSeries
         Analyses and their backgrounds.
     references : mapping of str to StateSeries
-        StateSeries of each reference.
+        States of each reference.
     analysis_time : datetime
         Analysis time.
     channels : sequence of str

@@ -271,7 +271,7 @@ def collect_departures(
     observations : SparseGrids
         Observations of the source.
     states : dict of str to StateSeries
-        StateSeries by kind, of :data:`KINDS`.
+        States by kind, of :data:`KINDS`.
     statistics : Statistics
         Surface geopotential and land fraction on the grid of the states.
     operator : MicrowaveOperator or ReportOperator
@@ -356,7 +356,7 @@ def _compared(
     observations : SparseGrids
         Observations of the source.
     states : dict of str to StateSeries
-        StateSeries by kind.
+        States by kind.
     times : np.ndarray
         Analysis times, ``(time,)``.
     seed : int

@@ -47,7 +47,7 @@ class ScoringSetup:
     Attributes
     ----------
     states : dict of str to StateSeries
-        StateSeries of each reference: era5, truth.
+        States of each reference: era5, truth.
     climatology : Climatology
         Climatology for the anomalies.
     regions : list of str
@@ -390,7 +390,7 @@ def map_errors(
     Parameters
     ----------
     states : dict of str to StateSeries
-        StateSeries of each reference.
+        States of each reference.
     climatology : Climatology
         Climatology on the forecasts' grid.
     forecasts : Forecasts

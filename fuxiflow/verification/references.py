@@ -219,7 +219,7 @@ def prepare_references(
     Parameters
     ----------
     states : mapping of str to StateSeries
-        StateSeries of each reference.
+        States of each reference.
     climatology : Climatology
         Climatology on the grid of the states.
     channels : sequence of str
