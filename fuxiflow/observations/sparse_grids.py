@@ -1,16 +1,18 @@
-"""Sparse hourly grids: for each hour the cells that were observed and their values, nothing where nothing was seen.
+"""Sparse hourly grids: the cells that were observed in each hour, and their values.
 
-A store is a Zarr v3 group for consecutive hours from ``start``. Rows are sorted by hour and cell; ``offsets`` says
-where each hour begins, so that the hours of a window are one contiguous range of rows.
+A store is a Zarr v3 group for consecutive hours from ``start``. Rows are sorted by hour and cell;
+``offsets`` says where each hour begins, so that the hours of a window are one contiguous range of
+rows.
 
 ========= ================ =========================================================================
 offsets   (hour + 1,)      first row of each hour, and the number of rows
 cell      (row,)           row * nlon + column on :class:`fuxiflow.grids.Grid` without poles
 values    (row, channel)   in the units of the source's channels, NaN where a channel is missing
 zenith    (row,)           satellite zenith angle, degrees
-offset    (row, direction) how far north and east of the cell's centre its footprints lie, in cells
+offset    (row, direction) distance of the footprints from the cell's centre to the north and to the
+                           east, in cells
 count     (row,)           footprints that made the value
-platform  (row,)           whose they are, as an index into the source's platforms; -1 for several
+platform  (row,)           their platform, as an index into the source's platforms; -1 for several
 ========= ================ =========================================================================
 
 A source whose ``frame`` is ``single``, as scattered profiles are, shows each cell once in a window.
@@ -30,16 +32,15 @@ from fuxiflow.storage import provenance
 
 FORMAT = "fuxiflow sparse hourly grid 3"
 CHUNK_ROWS = 1 << 14
-CHUNK_BYTES = (
-    2 << 20
-)  # profiles on 512 heights have fewer rows in a chunk: a window reads one or two
+# Profiles on 512 heights have fewer rows in a chunk: a window reads one or two chunks.
+CHUNK_BYTES = 2 << 20
 SHARD_ROWS = 1 << 20
 CACHE_BYTES = 256 << 20
 HOUR = np.timedelta64(1, "h")
 
 
 def whole_hour(time: datetime | np.datetime64) -> np.datetime64:
-    """The time as ``datetime64[h]``; ValueError when it is not a whole hour."""
+    """Convert a time to ``datetime64[h]``; ValueError where it is not a whole hour."""
     hour = np.datetime64(time, "h")
     if hour != np.datetime64(time):
         raise ValueError(f"{time} is not a whole hour: hourly slots start on the hour")
@@ -48,10 +49,24 @@ def whole_hour(time: datetime | np.datetime64) -> np.datetime64:
 
 @dataclass(frozen=True)
 class SparseWindow:
-    """Observed cells of a window: ``slot`` (n,) counts hours from the window's start, ``cell`` (n,) int64,
-    ``values`` (n, channel) float32 in physical units, NaN where missing, ``zenith`` (n,) float32 in degrees, ``offset``
-    (n, 2) float32: how far north and east of the cell's centre the footprints lie on the mean, in cells, ``platform``
-    (n,) int8: index into the source's platforms, -1 for several, by default the first."""
+    """The observed cells of a window.
+
+    Attributes
+    ----------
+    slot : np.ndarray
+        Hours from the start of the window, ``(n,)`` int64.
+    cell : np.ndarray
+        ``(n,)`` int64: row * nlon + column.
+    values : np.ndarray
+        In the units of the channels, ``(n, channel)`` float32, NaN where missing.
+    zenith : np.ndarray
+        Satellite zenith angle in degrees, ``(n,)`` float32.
+    offset : np.ndarray
+        ``(n, 2)`` float32: mean distance of the footprints from the cell's centre to the north and
+        to the east, in cells.
+    platform : np.ndarray
+        Index into the source's platforms, ``(n,)`` int8, -1 for several; by default the first.
+    """
 
     slot: np.ndarray
     cell: np.ndarray
@@ -67,13 +82,15 @@ class SparseWindow:
     def __len__(self) -> int:
         return len(self.cell)
 
-    def rows(self, chosen: np.ndarray) -> "SparseWindow":
-        """Some of the rows, by index or mask."""
-        return SparseWindow(*(getattr(self, item.name)[chosen] for item in fields(self)))
+    def rows(self, selection: np.ndarray) -> "SparseWindow":
+        """Select rows by index or mask."""
+        return SparseWindow(*(getattr(self, item.name)[selection] for item in fields(self)))
 
     def single(self, centre: int) -> "SparseWindow":
-        """Each cell once: in the slot nearest to the time ``centre`` hours from the window's start, the earlier of two
-        that are equally near."""
+        """Keep each cell once: in the slot nearest to a time, of two equally near ones the earlier.
+
+        The time is ``centre`` hours from the window's start.
+        """
         distance = np.abs(self.slot + 0.5 - centre)
         order = np.lexsort((self.slot, distance, self.cell))
         first = np.append(True, np.diff(self.cell[order]) != 0)[: len(order)]
@@ -81,10 +98,11 @@ class SparseWindow:
 
 
 class SparseWriter:
-    """Writes the store of ``hours`` hours from ``start``; hours that are never written are empty.
+    """Write the store of some consecutive hours; hours that are never written are empty.
 
-    ``write`` takes hours in increasing order. Rows are held back until they fill a shard: none is written twice. Use
-    as a context manager: without :meth:`close` there are no offsets and the store cannot be read.
+    :meth:`write` takes hours in increasing order. Rows stay in memory until they fill a shard, so
+    that none is written twice. Use as a context manager: without :meth:`close` there are no
+    offsets and the store cannot be read.
     """
 
     def __init__(
@@ -100,6 +118,34 @@ class SparseWriter:
         frame: str = "hourly",
         attributes: dict | None = None,
     ):
+        """Make the store.
+
+        Parameters
+        ----------
+        path : Path
+            The Zarr group; one that is there is replaced.
+        source : str
+            Name of the source.
+        channels, units : Sequence[str]
+            Name and unit of each channel.
+        grid : Grid
+            A grid without poles.
+        start : datetime or np.datetime64
+            The first hour, UTC.
+        hours : int
+            The number of hours.
+        platforms : Sequence[str]
+            Names of the source's platforms.
+        frame : str
+            ``hourly`` or ``single``, see :meth:`SparseGrids.window`.
+        attributes : dict, optional
+            Further attributes of the group.
+
+        Raises
+        ------
+        ValueError
+            For a grid with poles, and for a start that is not on the hour.
+        """
         if grid.poles:
             raise ValueError("sparse grids have no rows on the poles: use a Grid with poles=False")
         self.channels = list(channels)
@@ -134,14 +180,30 @@ class SparseWriter:
         }
         self._rows_per_hour = np.zeros(hours, np.int64)
         self._pending: list[tuple[np.ndarray, ...]] = []
-        self._held = self._written = 0
-        self._last = -1
+        self._pending_rows = 0
+        self._written_rows = 0
+        self._last_hour = -1
 
     def _create(self, name: str, tail: tuple[int, ...], kind: str) -> zarr.Array:
+        """Create an array without rows.
+
+        Parameters
+        ----------
+        name : str
+            Name of the array.
+        tail : tuple[int, ...]
+            Its shape after the rows.
+        kind : str
+            Its type.
+
+        Returns
+        -------
+        zarr.Array
+            The array, ``(0, *tail)``.
+        """
         fitting = CHUNK_BYTES // (np.dtype(kind).itemsize * int(np.prod(tail)))
-        rows = min(
-            CHUNK_ROWS, 1 << max(fitting.bit_length() - 1, 0)
-        )  # a power of two divides the shard
+        # A power of two divides the shard.
+        rows = min(CHUNK_ROWS, 1 << max(fitting.bit_length() - 1, 0))
         return self._group.create_array(
             name,
             shape=(0, *tail),
@@ -165,41 +227,64 @@ class SparseWriter:
         count: np.ndarray,
         platform: np.ndarray | None = None,
     ) -> None:
-        """Add the rows of one hour (index from the start), cells in increasing order and each once; by default all of
-        the first platform."""
-        if not 0 <= hour < len(self._rows_per_hour) or hour <= self._last:
+        """Add the rows of one hour.
+
+        Parameters
+        ----------
+        hour : int
+            Hours from the start; later than all that were written.
+        cell : np.ndarray
+            ``(n,)``, in increasing order, each cell once.
+        values : np.ndarray
+            In the units of the channels, ``(n, channel)``, NaN where missing.
+        zenith : np.ndarray
+            Degrees, ``(n,)``.
+        offset : np.ndarray
+            North and east of the cell's centre, in cells, ``(n, 2)``.
+        count : np.ndarray
+            Footprints in each cell, ``(n,)``.
+        platform : np.ndarray, optional
+            Index into the platforms, ``(n,)``, -1 for several; by default the first.
+
+        Raises
+        ------
+        ValueError
+            Where hours or cells are not in order.
+        """
+        if not 0 <= hour < len(self._rows_per_hour) or hour <= self._last_hour:
             raise ValueError(
-                f"hour {hour}: allowed are {self._last + 1} to {len(self._rows_per_hour) - 1}, in order"
+                f"hour {hour}: allowed are {self._last_hour + 1} to "
+                f"{len(self._rows_per_hour) - 1}, in order"
             )
         if len(cell) > 1 and np.any(np.diff(cell) <= 0):
             raise ValueError(f"hour {hour}: cells must increase")
-        self._last = hour
+        self._last_hour = hour
         self._rows_per_hour[hour] = len(cell)
         platform = np.zeros(len(cell), np.int8) if platform is None else platform
         self._pending.append((cell, values, zenith, offset, count, platform))
-        self._held += len(cell)
-        if self._held >= SHARD_ROWS:
-            self._flush(self._held // SHARD_ROWS * SHARD_ROWS)
+        self._pending_rows += len(cell)
+        if self._pending_rows >= SHARD_ROWS:
+            self._flush(self._pending_rows // SHARD_ROWS * SHARD_ROWS)
 
     def _flush(self, rows: int) -> None:
-        """Write the first ``rows`` rows that are held back."""
+        """Write the first ``rows`` rows that wait in memory."""
         if not rows:
             return
         parts = [np.concatenate(column) for column in zip(*self._pending, strict=True)]
         for array, part in zip(self._arrays.values(), parts, strict=True):
-            array.resize((self._written + rows, *array.shape[1:]))
-            array[self._written : self._written + rows] = part[:rows]
+            array.resize((self._written_rows + rows, *array.shape[1:]))
+            array[self._written_rows : self._written_rows + rows] = part[:rows]
         self._pending = [tuple(part[rows:] for part in parts)]
-        self._written += rows
-        self._held -= rows
+        self._written_rows += rows
+        self._pending_rows -= rows
 
     def note(self, **attributes) -> None:
-        """Add attributes that are known when all is written."""
+        """Add attributes that can be told only when all is written."""
         self._group.attrs.update(attributes)
 
     def close(self) -> None:
-        """Write what is held back, and the offsets, which complete the store."""
-        self._flush(self._held)
+        """Write the rows that wait in memory, and the offsets, which complete the store."""
+        self._flush(self._pending_rows)
         offsets = np.concatenate([[0], np.cumsum(self._rows_per_hour)])
         self._group.create_array(
             "offsets", data=offsets, chunks=offsets.shape, dimension_names=("hour_edge",)
@@ -208,13 +293,13 @@ class SparseWriter:
     def __enter__(self) -> "SparseWriter":
         return self
 
-    def __exit__(self, kind, value, trace) -> None:
+    def __exit__(self, kind, *_error) -> None:
         if kind is None:
             self.close()
 
 
 class _Store:
-    """One store, opened; small ones keep their rows in memory from the first read on."""
+    """An open store; small ones keep their rows in memory from the first read on."""
 
     def __init__(self, path: Path, cache_bytes: int):
         self.path = Path(path)
@@ -231,17 +316,32 @@ class _Store:
         self.source = attributes["source"]
         self.channels = list(attributes["channels"])
         self.units = list(attributes["units"])
-        self.platforms, self.frame = list(attributes["platforms"]), attributes["frame"]
+        self.platforms = list(attributes["platforms"])
+        self.frame = attributes["frame"]
         self.origin = attributes.get("origin", "observed")
         self.grid = Grid(**attributes["grid"])
         self.start = np.datetime64(attributes["start"], "h")
         self.end = self.start + attributes["hours"] * HOUR
+        # cell, zenith, offset and count take five numbers of four octets, platform next to nothing
         size = int(self.offsets[-1]) * 4 * (len(self.channels) + 5)
         self._keep = size <= cache_bytes
         self._rows: dict[str, np.ndarray] = {}
 
     def read(self, name: str, first: int, last: int) -> np.ndarray:
-        """Rows ``first`` to ``last`` of the array ``name``."""
+        """Read a range of rows of one array.
+
+        Parameters
+        ----------
+        name : str
+            Name of the array.
+        first, last : int
+            The first row, and the row after the last one.
+
+        Returns
+        -------
+        np.ndarray
+            ``(last - first, ...)``.
+        """
         if not self._keep:
             return self.group[name][first:last]
         if name not in self._rows:
@@ -250,37 +350,48 @@ class _Store:
 
 
 class SparseGrids:
-    """The stores of one source, read by window.
-
-    ``cache_bytes`` bounds the size of a store that is kept in memory once read. Stores may come in any order; those
-    that differ in source, channels, units, platforms, frame, grid or origin (observed, simulated), or overlap in time,
-    are refused with ValueError.
-    """
+    """The stores of one source, read by window."""
 
     def __init__(self, paths: Sequence[Path], cache_bytes: int = CACHE_BYTES):
+        """Open stores, in any order.
+
+        Parameters
+        ----------
+        paths : Sequence[Path]
+            Stores of consecutive hours.
+        cache_bytes : int
+            The size up to which a store is kept in memory once it was read.
+
+        Raises
+        ------
+        ValueError
+            Where stores differ in source, channels, units, platforms, frame, grid or origin
+            (observed, simulated), or overlap in time.
+        """
         if not paths:
             raise ValueError("no sparse grid store given")
         self._stores = sorted(
             (_Store(path, cache_bytes) for path in paths), key=lambda store: store.start
         )
         first = self._stores[0]
-        self.source, self.channels, self.units, self.grid = (
-            first.source,
-            first.channels,
-            first.units,
-            first.grid,
-        )
-        self.platforms, self.frame, self.origin = first.platforms, first.frame, first.origin
+        self.source = first.source
+        self.channels = first.channels
+        self.units = first.units
+        self.grid = first.grid
+        self.platforms = first.platforms
+        self.frame = first.frame
+        self.origin = first.origin
         for before, store in zip(self._stores, self._stores[1:], strict=False):
             for name in ("source", "channels", "units", "platforms", "frame", "grid", "origin"):
                 if getattr(store, name) != getattr(first, name):
                     raise ValueError(
-                        f"{store.path}: {name} {getattr(store, name)} differs from {getattr(first, name)} "
-                        f"of {first.path}"
+                        f"{store.path}: {name} {getattr(store, name)} differs from "
+                        f"{getattr(first, name)} of {first.path}"
                     )
             if store.start < before.end:
                 raise ValueError(
-                    f"{store.path}: starts at {store.start}, before {before.path} ends at {before.end}"
+                    f"{store.path}: starts at {store.start}, "
+                    f"before {before.path} ends at {before.end}"
                 )
 
     @property
@@ -296,27 +407,64 @@ class SparseGrids:
     def window(
         self, analysis_time: datetime | np.datetime64, start_hour: int, end_hour: int
     ) -> SparseWindow:
-        """Observations of the hours [analysis_time + start_hour, analysis_time + end_hour).
+        """Read the observations of the hours [``start_hour``, ``end_hour``) about a time.
 
-        A source that enters as a ``single`` frame shows each cell once, see :meth:`SparseWindow.single`; slots tell the
-        time. Hours that no store covers hold nothing, so a window at the ends of the record is cut. KeyError when the
-        whole window lies outside the record, ValueError when it is empty or does not start on an hour.
+        A source that enters as a ``single`` frame shows each cell once, see
+        :meth:`SparseWindow.single`; slots tell the time. Hours that no store covers hold nothing,
+        so a window at the ends of the record is cut.
+
+        Parameters
+        ----------
+        analysis_time : datetime or np.datetime64
+            A whole hour, UTC.
+        start_hour, end_hour : int
+            Hours from the analysis time.
+
+        Returns
+        -------
+        SparseWindow
+            Rows sorted by slot and cell.
+
+        Raises
+        ------
+        KeyError
+            Where the whole window lies outside the record.
+        ValueError
+            Where the window has no hour or does not start on an hour.
         """
-        found = self.hours(analysis_time, start_hour, end_hour)
-        return found.single(-start_hour) if self.frame == "single" else found
+        window = self.hours(analysis_time, start_hour, end_hour)
+        return window.single(-start_hour) if self.frame == "single" else window
 
     def hours(
         self, analysis_time: datetime | np.datetime64, start_hour: int, end_hour: int
     ) -> SparseWindow:
-        """All hours of a window, as :meth:`window` has them of an ``hourly`` source."""
+        """Read all hours of a window, as :meth:`window` does for an ``hourly`` source.
+
+        Parameters
+        ----------
+        analysis_time : datetime or np.datetime64
+            A whole hour, UTC.
+        start_hour, end_hour : int
+            Hours from the analysis time; the last one is not included.
+
+        Returns
+        -------
+        SparseWindow
+            Rows sorted by slot and cell.
+
+        Raises
+        ------
+        KeyError, ValueError
+            As :meth:`window` does.
+        """
         if end_hour <= start_hour:
             raise ValueError(f"window [{start_hour}, {end_hour}) h has no hour")
         begin = whole_hour(analysis_time) + start_hour * HOUR
         finish = begin + (end_hour - start_hour) * HOUR
         if finish <= self.start or begin >= self.end:
             raise KeyError(
-                f"{self._stores[0].path}: window {begin} to {finish} lies outside the observations of "
-                f"{self.source}, {self.start} to {self.end}"
+                f"{self._stores[0].path}: window {begin} to {finish} lies outside the observations "
+                f"of {self.source}, {self.start} to {self.end}"
             )
         touched = [store for store in self._stores if store.start < finish and begin < store.end]
         parts = [self._part(store, begin, finish) for store in touched]
@@ -337,7 +485,20 @@ class SparseGrids:
 
     @staticmethod
     def _part(store: _Store, begin: np.datetime64, finish: np.datetime64) -> SparseWindow:
-        """What one store holds of a window."""
+        """Read the rows of one store that lie in a window.
+
+        Parameters
+        ----------
+        store : _Store
+            A store with some hours of the window.
+        begin, finish : np.datetime64
+            First hour of the window, and the hour after its last one.
+
+        Returns
+        -------
+        SparseWindow
+            Slots count from ``begin``.
+        """
         hours = np.arange(max(begin, store.start), min(finish, store.end))
         index = (hours - store.start).astype(np.int64)
         first, last = int(store.offsets[index[0]]), int(store.offsets[index[-1] + 1])
