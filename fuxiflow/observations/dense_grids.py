@@ -1,7 +1,21 @@
-"""Dense tensors from sparse cells, made on the device that computes.
+"""Dense tensors from sparse cells, and infill: measured values spread to the cells around them.
 
-The papers' networks see dense hourly grids, of which a polar orbiter fills a few per cent. Disk, memory and bus carry
-the observed cells alone (:mod:`fuxiflow.observations.sparse_grids`); only here do they become (hour, channel, lat, lon).
+The papers' networks see dense hourly grids, of which a polar orbiter fills a few per cent. Disk,
+memory and bus carry the observed cells alone (:mod:`fuxiflow.observations.sparse_grids`);
+:func:`densify` makes (hour, channel, lat, lon) of them on the device that computes.
+
+FuXiWeather2 (arXiv 2603.15358) fills the dense grids of every source after standardisation and
+before its encoders: a swath or a station fills one cell in many, and a convolution over mostly
+empty fields learns slowly. The filled field, the widened mask and the confidence are all inputs of
+the encoder, so that the network can tell measured cells from filled ones.
+
+Notes
+-----
+Weights of :func:`infill` are those of Cressman (1959, Mon. Wea. Rev. 87, 367-374),
+(R² - d²) / (R² + d²) for distances d < R, in cells as the paper has it, not in kilometres. The
+filled value is the weighted mean of the measured cells within reach, a normalised convolution; its
+confidence is the certainty of Knutsson and Westin (1993, CVPR, 515-523), as Eldesokey et al. (2018,
+BMVC, arXiv 1805.11913) propagate it: the measured share of the weights.
 """
 
 import math
@@ -15,17 +29,65 @@ from torch import Tensor
 from fuxiflow.grids import Grid
 from fuxiflow.observations.sparse_grids import SparseWindow
 
+RADIUS = 10.0  # cells; FuXiWeather2
+EPSILON = 1e-4  # FuXiWeather2
+CHUNK = 2  # fields at once: on a CPU more of them leave its cache; raise it on a GPU
+
 
 @dataclass(frozen=True)
 class DenseWindow:
-    """``values (hour, channel, lat, lon)`` float32, 0 where nothing was observed; ``mask``, bool, of the same shape."""
+    """The dense grids of a window.
+
+    Attributes
+    ----------
+    values : Tensor
+        ``(hour, channel, lat, lon)`` float32, 0 where nothing was observed.
+    mask : Tensor
+        bool, of the same shape, True where there is a value.
+    """
 
     values: Tensor
     mask: Tensor
 
 
+@dataclass(frozen=True)
+class Infilled:
+    """Fields after infill.
+
+    Attributes
+    ----------
+    values : Tensor
+        ``(batch, channel, lat, lon)``, 0 beyond reach of measured cells.
+    mask : Tensor
+        bool, True where measured or filled; as many channels as the mask of the input.
+    confidence : Tensor
+        1 where measured, 0 beyond reach; as many channels as the mask.
+    """
+
+    values: Tensor
+    mask: Tensor
+    confidence: Tensor
+
+
 def _check_window(window: SparseWindow, grid: Grid, hours: int) -> None:
-    """ValueError when cells or slots lie outside: on a GPU such an index would end the process, not this call."""
+    """Check that a window fits its grid and hours.
+
+    On a GPU an index out of bounds would end the process, not just the call.
+
+    Parameters
+    ----------
+    window : SparseWindow
+        Observed cells, n rows.
+    grid : Grid
+        The grid that they lie on.
+    hours : int
+        The number of slots.
+
+    Raises
+    ------
+    ValueError
+        Where cells or slots lie outside, or rows are not in the order of slots.
+    """
     if grid.poles:
         raise ValueError("sparse grids have no rows on the poles: use a Grid with poles=False")
     if hours < 1:
@@ -43,8 +105,25 @@ def _check_window(window: SparseWindow, grid: Grid, hours: int) -> None:
 
 
 def _zeros(shape: tuple[int, ...], kind: type, device: torch.device | str) -> Tensor:
-    """Zeros on a device. In main memory numpy makes them: unlike torch it asks for huge pages, and mapping small ones
-    takes longer (0.25 s for 0.7 GB, against 0.04 s) than reading the window from disk."""
+    """Allocate zeros on a device.
+
+    In main memory numpy allocates them. Unlike torch it asks for huge pages, and mapping small ones
+    takes longer than reading the window from disk.
+
+    Parameters
+    ----------
+    shape : tuple[int, ...]
+        Shape of the tensor.
+    kind : type
+        Its numpy type.
+    device : torch.device or str
+        The device.
+
+    Returns
+    -------
+    Tensor
+        Zeros of the shape.
+    """
     if torch.device(device).type == "cpu":
         return torch.from_numpy(np.zeros(shape, kind))
     return torch.zeros(shape, dtype=torch.from_numpy(np.zeros(0, kind)).dtype, device=device)
@@ -59,14 +138,36 @@ def densify(
     mean: np.ndarray | None = None,
     std: np.ndarray | None = None,
 ) -> DenseWindow:
-    """A sparse window of ``hours`` slots as dense tensors on ``device``.
+    """Turn a sparse window into dense tensors on a device.
 
-    With ``mean`` and ``std`` ``(channel,)`` (:class:`fuxiflow.observations.statistics.GridStatistics`), values are
-    standardised, without they keep their unit. NaN, a missing channel, becomes 0 and False. ValueError when the window
-    does not fit the grid, the hours or the statistics.
+    Parameters
+    ----------
+    window : SparseWindow
+        Observed cells, rows in the order of their slots.
+    grid : Grid
+        The grid that they lie on, without poles.
+    hours : int
+        The number of slots.
+    device : torch.device or str
+        The device on which the tensors are made.
+    mean, std : np.ndarray, optional
+        Statistics ``(channel,)`` by which values are standardised, see
+        :class:`fuxiflow.observations.statistics.GridStatistics`; without them values keep their
+        unit.
+
+    Returns
+    -------
+    DenseWindow
+        A missing channel, NaN in the window, is 0 and False.
+
+    Raises
+    ------
+    ValueError
+        Where the window does not fit the grid, the hours or the statistics.
     """
     _check_window(window, grid, hours)
-    channels, cells = window.values.shape[1], grid.nlat * grid.nlon
+    channels = window.values.shape[1]
+    cells = grid.nlat * grid.nlon
     rows = torch.from_numpy(np.ascontiguousarray(window.values)).to(device)
     if (mean is None) != (std is None):
         raise ValueError("give both mean and std, or neither")
@@ -81,9 +182,8 @@ def densify(
     mask = _zeros((hours, channels, cells), np.bool_, device)
     edges = np.searchsorted(window.slot, np.arange(hours + 1))
     for hour, (begin, end) in enumerate(pairwise(edges)):
-        fields = rows[
-            begin:end
-        ].T.contiguous()  # (channel, n): each channel's field is written in order
+        # (channel, n): each channel's field is written in the order of memory
+        fields = rows[begin:end].T.contiguous()
         present = torch.isfinite(fields)
         values[hour].index_copy_(1, cell[begin:end], fields.masked_fill(~present, 0.0))
         mask[hour].index_copy_(1, cell[begin:end], present)
@@ -91,27 +191,31 @@ def densify(
     return DenseWindow(values.view(shape), mask.view(shape))
 
 
-RADIUS = 10.0  # cells; FuXiWeather2
-EPSILON = 1e-4  # FuXiWeather2
-CHUNK = 2  # fields transformed at once: more take longer each on a CPU, as they leave its cache; raise it on a GPU
-
-
-@dataclass(frozen=True)
-class Infilled:
-    """Filled fields ``values (batch, channel, lat, lon)``, 0 beyond reach; ``mask``, bool, True where measured or
-    filled; ``confidence``, 1 where measured, 0 beyond reach. The last two have as many channels as the mask given."""
-
-    values: Tensor
-    mask: Tensor
-    confidence: Tensor
-
-
 def cressman_weights(
     radius: float, rows: int, columns: int, device: torch.device | str = "cpu"
 ) -> Tensor:
-    """Cressman weights ``(rows, columns)`` float64 of the cells around cell (0, 0), cyclic in both directions.
+    """Compute the Cressman weights of the cells around cell (0, 0), cyclic in both directions.
 
-    A cell counts once, by its shortest way round. ValueError when the radius is not positive.
+    A cell counts once, by its shortest way round.
+
+    Parameters
+    ----------
+    radius : float
+        Distance at which the weight becomes 0, in cells.
+    rows, columns : int
+        Shape of the grid.
+    device : torch.device or str
+        The device on which they are made.
+
+    Returns
+    -------
+    Tensor
+        ``(rows, columns)`` float64.
+
+    Raises
+    ------
+    ValueError
+        Where the radius is not positive.
     """
     if not radius > 0:
         raise ValueError(f"radius {radius}: must be positive, in cells")
@@ -124,7 +228,7 @@ def cressman_weights(
 
 
 def _smooth_length(size: int) -> int:
-    """The least number >= ``size`` without prime factors above 5: lengths that FFTs do fast."""
+    """Raise ``size`` to the next number without prime factors above 5, which FFTs do fast."""
 
     def smooth(number: int) -> bool:
         for factor in (2, 3, 5):
@@ -138,9 +242,22 @@ def _smooth_length(size: int) -> int:
 
 
 def _check_fields(values: Tensor, mask: Tensor, chunk: int, epsilon: float) -> None:
+    """Check the arguments of :func:`infill`.
+
+    Parameters
+    ----------
+    values, mask, chunk, epsilon
+        As :func:`infill` takes them.
+
+    Raises
+    ------
+    ValueError
+        Where shapes, types or settings do not fit.
+    """
     if values.ndim != 4 or not values.is_floating_point():
         raise ValueError(
-            f"values are {values.dtype} {tuple(values.shape)}, expected floats (batch, channel, lat, lon)"
+            f"values are {values.dtype} {tuple(values.shape)}, "
+            f"expected floats (batch, channel, lat, lon)"
         )
     batch, channels, *grid = values.shape
     if mask.dtype != torch.bool or tuple(mask.shape) not in (
@@ -148,8 +265,8 @@ def _check_fields(values: Tensor, mask: Tensor, chunk: int, epsilon: float) -> N
         (batch, 1, *grid),
     ):
         raise ValueError(
-            f"mask is {mask.dtype} {tuple(mask.shape)}, expected bool {tuple(values.shape)} or with one "
-            f"channel"
+            f"mask is {mask.dtype} {tuple(mask.shape)}, "
+            f"expected bool {tuple(values.shape)} or with one channel"
         )
     if chunk < 1 or not epsilon > 0:
         raise ValueError(f"chunk {chunk} must be at least 1, epsilon {epsilon} positive")
@@ -166,24 +283,45 @@ def infill(
 ) -> Infilled:
     """Fill cells within ``radius`` of measured ones; measured cells keep their value.
 
-    ``values (batch, channel, lat, lon)`` are standardised, of any content where ``mask`` is False; ``mask``, bool, has
-    their shape, or one channel for all. A measured cell whose value is not finite counts as not measured (with one mask
-    for all channels: if any of them is not). Longitude is cyclic; beyond the first and last row there is nothing.
-    Works on the device of ``values``, ``chunk`` fields at a time; needs no gradient and gives none.
+    Longitude is cyclic; beyond the first and last row there is nothing. Works on the device of
+    ``values``; needs no gradient and gives none. The convolution is done by FFT.
 
-    ``epsilon`` is the least sum of weights that counts. The smallest weight of a radius of 10 is 0.0101, so that every
-    cell within reach is filled; added to the sum instead, as is common, it would pull lone cells up to 1 % towards 0.
-    ``transform`` float32 is faster; its rounding, 4e-6, is divided by the sum of weights: up to 4e-4 at the rim.
+    Parameters
+    ----------
+    values : Tensor
+        Standardised, ``(batch, channel, lat, lon)``, of any content where ``mask`` is False.
+    mask : Tensor
+        bool, of the same shape, or with one channel for all. A measured cell whose value is not
+        finite counts as not measured (with one mask for all channels: if any of them is not).
+    radius : float
+        Reach of a measured cell, in cells.
+    epsilon : float
+        The least sum of weights that counts. The smallest weight of a radius of 10 is 0.0101, so
+        that every cell within reach is filled. Added to the sum instead, as is common, it would
+        pull lone cells up to 1 % towards 0.
+    chunk : int
+        Fields that are transformed at once.
+    transform : torch.dtype
+        Precision of the FFT. float32 is faster; its rounding, 4e-6, is divided by the sum of
+        weights: up to 4e-4 at the rim.
 
-    Raises ValueError for shapes, types or settings that do not fit.
+    Returns
+    -------
+    Infilled
+        Filled values, the widened mask and the confidence.
+
+    Raises
+    ------
+    ValueError
+        Where shapes, types or settings do not fit.
     """
     _check_fields(values, mask, chunk, epsilon)
     nlat, nlon = values.shape[-2:]
     reach = math.ceil(radius)
-    rows = _smooth_length(
-        max(nlat, reach) + reach
-    )  # rows of zeros keep the poles apart, and hold the kernel whole
+    # Rows of zeros keep the poles apart, and let the kernel fit whole.
+    rows = _smooth_length(max(nlat, reach) + reach)
     kernel = cressman_weights(radius, rows, nlon, values.device)
+    # The kernel is even, so its spectrum is real.
     spectrum = torch.fft.rfft2(kernel).real.to(transform)
     whole = float(kernel.sum())
 
@@ -198,18 +336,23 @@ def infill(
     for sample in range(len(values)):
         for first in range(0, values.shape[1], chunk):
             part = slice(first, first + chunk)
-            known = slice(0, 1) if shared else part
+            mask_part = slice(0, 1) if shared else part
+            # A mask for all channels is spread once, with the first fields.
             if first == 0 or not shared:
                 finite = torch.isfinite(values[sample, slice(None) if shared else part])
-                measured = mask[sample, known] & (finite.all(0, keepdim=True) if shared else finite)
+                measured = mask[sample, mask_part] & (
+                    finite.all(0, keepdim=True) if shared else finite
+                )
                 total = spread(measured)
                 near = total > epsilon
-                widened[sample, known] = near | measured
+                widened[sample, mask_part] = near | measured
                 certainty = (total / whole).clamp(0.0, 1.0) * near
-                confidence[sample, known] = certainty.masked_fill(measured, 1.0).to(values.dtype)
-            given = values[sample, part]
-            mean = spread(given.masked_fill(~measured, 0.0)) / total.clamp_min(epsilon)
+                confidence[sample, mask_part] = certainty.masked_fill(measured, 1.0).to(
+                    values.dtype
+                )
+            fields = values[sample, part]
+            mean = spread(fields.masked_fill(~measured, 0.0)) / total.clamp_min(epsilon)
             filled[sample, part] = torch.where(
-                measured, given, mean.masked_fill(~near, 0.0).to(values.dtype)
+                measured, fields, mean.masked_fill(~near, 0.0).to(values.dtype)
             )
     return Infilled(filled, widened, confidence)
