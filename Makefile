@@ -80,7 +80,7 @@ lint: $(READY)
 	@$(SNAKEMAKE) --lint
 
 docs: $(READY)
-	$(RUN) mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(RUN) mkdocs build --strict --quiet
 	@echo "documentation: site/index.html"
 
 bench: $(READY)
