@@ -1,9 +1,10 @@
-"""Forecast stores in the layout of WeatherBench2 (Rasp et al. 2024, doi:10.1029/2023MS004019).
+"""Write and read forecast stores in the layout of WeatherBench2.
 
-Dimensions ``(time, prediction_timedelta, level, latitude, longitude)``, one array for each physical variable, ``time``
-being the initial time; all leads and levels of one initial time are a chunk, as long as they are not more than 64 MB.
-Initial times that are not complete are listed in the attribute ``pending``, single fields that never came in
-``missing``. Values are rounded to :data:`MANTISSA_BITS` bits of mantissa (Klöwer et al. 2021,
+Rasp et al. (2024), doi:10.1029/2023MS004019. Dimensions are ``(time, prediction_timedelta, level,
+latitude, longitude)``, with one array for each physical variable; ``time`` is the initial time. All
+leads and levels of one initial time are a chunk, as long as they are not more than 64 MB. Initial
+times that are not complete are listed in the attribute ``pending``, single fields that never came
+in ``missing``. Values are rounded to :data:`MANTISSA_BITS` bits of mantissa (Klöwer et al. 2021,
 doi:10.1038/s43588-021-00156-2).
 """
 
@@ -32,35 +33,52 @@ from fuxiflow.states.coordinates import (
 from fuxiflow.storage import provenance
 
 CHUNK_BYTES = 1 << 26
-# one in 131 000: 0.25 m2 s-2 of geopotential at 500 hPa, 1 mK, 0.5 Pa, far below any error; takes a third off files
+# one in 131 000: 0.25 m2 s-2 of geopotential at 500 hPa, 1 mK, 0.5 Pa; far below any error, and
+# files are a third smaller
 MANTISSA_BITS = 16
 # written far more often than read: 13 times as fast as the states' lz4hc, 6 % larger
 COMPRESSOR = BloscCodec(cname="lz4", clevel=5, shuffle="bitshuffle", typesize=4)
 
 
-def levels(channels: ChannelTable) -> list[int]:
-    """Pressure levels in hPa that occur among ``channels``, increasing."""
-    return sorted({channel.level for channel in channels if channel.level is not None})
-
-
 def channels_by_variable(channels: ChannelTable) -> dict[str, list[int]]:
-    """Physical variables in order of appearance, each with the positions of its channels."""
-    found: dict[str, list[int]] = {}
+    """Return the positions of channels by physical variable, in order of appearance."""
+    positions: dict[str, list[int]] = {}
     for index, channel in enumerate(channels):
-        found.setdefault(channel.variable, []).append(index)
-    return found
+        positions.setdefault(channel.variable, []).append(index)
+    return positions
 
 
 def round_mantissa(values: np.ndarray) -> np.ndarray:
-    """``values`` as float32 with :data:`MANTISSA_BITS` bits of mantissa, the nearest; NaN stays."""
+    """Round ``values`` to float32 with :data:`MANTISSA_BITS` bits of mantissa; NaN stays."""
     return BitRound(MANTISSA_BITS).encode(np.ascontiguousarray(values, np.float32)).view(np.float32)
 
 
 class ForecastWriter:
-    """Writes the forecasts of a segment; ``resume`` keeps the complete initial times of an earlier run.
+    """Writes the forecasts of a segment. A context manager.
 
-    ``init_times (init,)``, ``lead_hours (lead,)`` whole hours. Fields of one initial time are buffered by groups of
-    leads. Raises ValueError when the store at ``path`` is for other times, leads, channels or another grid.
+    Fields of one initial time are buffered by groups of leads.
+
+    Parameters
+    ----------
+    path : Path
+        The store.
+    init_times : Sequence
+        Initial times ``(init,)``.
+    lead_hours : Sequence[int]
+        Leads ``(lead,)`` in whole hours.
+    channels : ChannelTable
+        Channels of the fields.
+    grid : Grid
+        Grid of the fields.
+    attrs : dict, optional
+        Further attributes of the store.
+    resume : bool
+        Keep the complete initial times of a store that is at ``path`` already.
+
+    Raises
+    ------
+    ValueError
+        When the store to be continued is for other times, leads, channels or another grid.
     """
 
     def __init__(
@@ -73,18 +91,15 @@ class ForecastWriter:
         attrs: dict | None = None,
         resume: bool = False,
     ):
-        self.path, self.channels, self.grid = Path(path), channels, grid
-        self.init_times, self.lead_hours = (
-            as_nanoseconds(list(init_times)),
-            [int(hour) for hour in lead_hours],
-        )
-        self._variables, self._levels = channels_by_variable(channels), levels(channels)
-        largest = (
-            max(len(positions) for positions in self._variables.values())
-            * 4
-            * grid.nlat
-            * grid.nlon
-        )
+        self.path = Path(path)
+        self.channels = channels
+        self.grid = grid
+        self.init_times = as_nanoseconds(list(init_times))
+        self.lead_hours = [int(hour) for hour in lead_hours]
+        self._variables = channels_by_variable(channels)
+        self._levels = channels.pressure_levels
+        most_levels = max(len(positions) for positions in self._variables.values())
+        largest = 4 * most_levels * grid.nlat * grid.nlon
         self._leads = max(1, min(len(self.lead_hours), CHUNK_BYTES // largest))
         self._missing: set[tuple[str, int]] = set()
         self._written: dict[int, set[int]] = {}
@@ -95,6 +110,7 @@ class ForecastWriter:
             self._create(attrs or {})
 
     def _create(self, attrs: dict) -> None:
+        """Make an empty store, in place of one that is there."""
         self._pending = np.ones(len(self.init_times), bool)
         self._group = group = zarr.create_group(
             self.path,
@@ -125,9 +141,9 @@ class ForecastWriter:
             )
         for name, positions in self._variables.items():
             channel = self.channels[positions[0]]
-            names, extra = ("level",), (len(self._levels),)
-            if channel.level is None:
-                names, extra = (), ()
+            upper = channel.level is not None
+            names = ("level",) if upper else ()
+            extra = (len(self._levels),) if upper else ()
             group.create_array(
                 name,
                 shape=(len(self.init_times), len(self.lead_hours), *extra, *self.grid.shape),
@@ -140,37 +156,56 @@ class ForecastWriter:
             )
 
     def _open(self) -> None:
+        """Open the store that is continued; raise ValueError when it is another one."""
         self._group = open_store(self.path, "r+")
-        known = Forecasts([self.path])
+        stored = Forecasts([self.path])
         if (
-            known.channels.names != self.channels.names
-            or known.grid != self.grid
-            or known.lead_hours != self.lead_hours
-            or not np.array_equal(known.slots, self.init_times)
+            stored.channels.names != self.channels.names
+            or stored.grid != self.grid
+            or stored.lead_hours != self.lead_hours
+            or not np.array_equal(stored.slots, self.init_times)
         ):
             raise ValueError(
-                f"{self.path}: cannot be continued, it was made for other times, leads, channels or another "
-                "grid; remove it"
+                f"{self.path}: cannot be continued, it was made for other times, leads, channels "
+                "or another grid; remove it"
             )
         self._pending = np.isin(np.array(iso_texts(self.init_times)), self._group.attrs["pending"])
         self._missing = {(time, lead) for time, lead in self._group.attrs["missing"]}
 
     @property
     def chunk_leads(self) -> int:
-        """Leads of an initial time that are stored in one piece: written on end they are held back and read never."""
+        """Number of leads of an initial time that are stored in one piece.
+
+        Written one after the other they are held back until the piece is full, and never read.
+        """
         return self._leads
 
     def done(self, i_init: int) -> bool:
-        """Whether the forecast of an initial time is complete on disk."""
+        """Tell if the forecast of an initial time is complete on disk."""
         return not self._pending[i_init]
 
     def write(self, i_init: int, i_lead: int, array: np.ndarray | None) -> None:
-        """Put the field ``(channel, lat, lon)`` of one lead; None marks it missing. ValueError for another shape."""
+        """Put the field of one lead.
+
+        Parameters
+        ----------
+        i_init : int
+            Position of the initial time.
+        i_lead : int
+            Position of the lead.
+        array : np.ndarray or None
+            The field ``(channel, lat, lon)``; None marks it missing.
+
+        Raises
+        ------
+        ValueError
+            For a field of another shape.
+        """
         shape = (len(self.channels), *self.grid.shape)
         if array is not None and np.shape(array) != shape:
             raise ValueError(
-                f"{self.path}: {iso_texts(self.init_times[[i_init]])[0]} + {self.lead_hours[i_lead]} h has shape "
-                f"{np.shape(array)}, expected {shape}"
+                f"{self.path}: {iso_texts(self.init_times[[i_init]])[0]} + "
+                f"{self.lead_hours[i_lead]} h has shape {np.shape(array)}, expected {shape}"
             )
         part = i_lead // self._leads
         if self._buffer is None or self._buffer[:2] != (i_init, part):
@@ -179,7 +214,8 @@ class ForecastWriter:
             count = min(self._leads, len(self.lead_hours) - first)
             values = np.full((count, *shape), np.nan, np.float32)
             if any(first <= lead < first + count for lead in self._written.get(i_init, ())):
-                values[:] = self._read(i_init, slice(first, first + count))
+                leads = slice(first, first + count)
+                values[:] = read_leads(self._group, self.channels, i_init, leads)
             self._buffer = i_init, part, values
         key = iso_texts(self.init_times[[i_init]])[0], self.lead_hours[i_lead]
         self._missing.discard(key)
@@ -194,6 +230,7 @@ class ForecastWriter:
             self._complete(i_init)
 
     def _flush(self) -> None:
+        """Write the buffered leads."""
         if self._buffer is None:
             return
         i_init, part, values = self._buffer
@@ -209,10 +246,8 @@ class ForecastWriter:
             array[i_init, leads] = block
         self._buffer = None
 
-    def _read(self, i_init: int, leads: slice) -> np.ndarray:
-        return read_leads(self._group, self.channels, i_init, leads)
-
     def _complete(self, i_init: int) -> None:
+        """Declare an initial time complete, after its fields are on disk."""
         self._pending[i_init] = False
         self._written.pop(i_init, None)
         self._group.update_attributes(
@@ -235,15 +270,34 @@ class ForecastWriter:
 
 
 def read_leads(group: zarr.Group, channels: ChannelTable, i_init: int, leads: slice) -> np.ndarray:
-    """Fields ``(lead, channel, lat, lon)`` of one initial time and a range of leads of an open store."""
-    found, heights = [], levels(channels)
+    """Read fields of one initial time from an open store.
+
+    Parameters
+    ----------
+    group : zarr.Group
+        The store.
+    channels : ChannelTable
+        All channels of the store.
+    i_init : int
+        Position of the initial time.
+    leads : slice
+        Positions of the leads.
+
+    Returns
+    -------
+    np.ndarray
+        Fields ``(lead, channel, lat, lon)``, float32.
+    """
+    levels = channels.pressure_levels
+    fields: dict[int, np.ndarray] = {}
     for name, positions in channels_by_variable(channels).items():
         block = np.asarray(group[name][i_init, leads])
         for position in positions:
             level = channels[position].level
-            found.append((position, block if level is None else block[:, heights.index(level)]))
-    values = np.empty((len(found[0][1]), len(channels), *found[0][1].shape[1:]), np.float32)
-    for position, field in found:
+            fields[position] = block if level is None else block[:, levels.index(level)]
+    count, *shape = fields[0].shape
+    values = np.empty((count, len(channels), *shape), np.float32)
+    for position, field in fields.items():
         values[:, position] = field
     return values
 
@@ -251,8 +305,8 @@ def read_leads(group: zarr.Group, channels: ChannelTable, i_init: int, leads: sl
 class Forecasts:
     """Reads forecast stores as one series of initial times.
 
-    ``init_times`` are the complete ones, sorted; ``slots`` all. Raises FileNotFoundError for a store that is not there,
-    ValueError when stores differ in leads, channels or grid.
+    ``init_times`` are the complete ones, sorted; ``slots`` all. Raises FileNotFoundError for a
+    store that is not there, ValueError when stores differ in leads, channels or grid.
     """
 
     def __init__(self, paths: Sequence[Path]):
@@ -261,16 +315,18 @@ class Forecasts:
             raise ValueError("no forecast store given")
         self._where: dict[int, tuple[zarr.Group, int]] = {}
         self._missing: set[tuple[str, int]] = set()
-        slots, layout = [], None
+        slots = []
+        layout = None
         for path in self.paths:
             group = open_existing(path, "forecast store")
             leads = [int(hour) for hour in group["prediction_timedelta"][:]]
-            here = list(group.attrs["channels"]), get_grid(group, "latitude", "longitude"), leads
-            if layout not in (None, here):
+            grid = get_grid(group, "latitude", "longitude")
+            own_layout = list(group.attrs["channels"]), grid, leads
+            if layout not in (None, own_layout):
                 raise ValueError(
                     f"{path}: other leads, channels or another grid than {self.paths[0]}"
                 )
-            layout = here
+            layout = own_layout
             times = read_times(group)
             slots.append(times)
             pending = set(group.attrs["pending"])
@@ -286,22 +342,24 @@ class Forecasts:
         self.init_times = np.array(sorted(self._where), np.int64).astype("datetime64[ns]")
         self._cache: tuple[int, np.ndarray] | None = None
 
-    def _fail(self, what: str):
+    def _fail(self, lack: str):
+        """Raise KeyError that says what is lacking and what there is."""
         span = (
             f"{iso_texts(self.init_times[[0]])[0]} .. {iso_texts(self.init_times[[-1]])[0]}"
             if len(self.init_times)
             else "nothing"
         )
         raise KeyError(
-            f"{what} in {', '.join(map(str, self.paths))}; available: {span}, {len(self.init_times)} initial "
-            f"times, leads {self.lead_hours[0]} .. {self.lead_hours[-1]} h"
+            f"{lack} in {', '.join(map(str, self.paths))}; available: {span}, "
+            f"{len(self.init_times)} initial times, "
+            f"leads {self.lead_hours[0]} .. {self.lead_hours[-1]} h"
         )
 
     def __contains__(self, init) -> bool:
         return int(as_nanoseconds(init).astype(np.int64)) in self._where
 
     def available(self, init, lead: int) -> bool:
-        """Whether the field of an initial time and a lead in hours can be read."""
+        """Tell if the field of an initial time and a lead in hours can be read."""
         return (
             init in self
             and int(lead) in self.lead_hours
@@ -309,19 +367,26 @@ class Forecasts:
         )
 
     def read(self, init, lead: int) -> np.ndarray:
-        """The field ``(channel, lat, lon)`` at ``lead`` hours, float32; KeyError says what is there."""
+        """Read the field ``(channel, lat, lon)`` at ``lead`` hours, float32.
+
+        Raises KeyError that says what there is.
+        """
         if not self.available(init, lead):
             self._fail(f"no forecast from {iso_texts([as_nanoseconds(init)])[0]} + {lead} h")
         return self._read_init(init)[self.lead_hours.index(int(lead))]
 
     def read_init(self, init) -> np.ndarray:
-        """All leads ``(lead, channel, lat, lon)``, NaN where one is missing; KeyError as :meth:`read`."""
+        """Read all leads ``(lead, channel, lat, lon)``, NaN where one is missing.
+
+        Raises KeyError as :meth:`read`.
+        """
         if init not in self:
             self._fail(f"no forecast from {iso_texts([as_nanoseconds(init)])[0]}")
         return self._read_init(init).copy()
 
     def _read_init(self, init) -> np.ndarray:
-        """As :meth:`read_init`, of the last initial time from memory: a chunk holds all its leads anyway."""
+        """Read all leads, those of the last initial time from memory."""
+        # a chunk holds all leads, so reading one lead has read them all
         key = int(as_nanoseconds(init).astype(np.int64))
         if self._cache is None or self._cache[0] != key:
             group, index = self._where[key]
@@ -332,5 +397,5 @@ class Forecasts:
         return self._cache[1]
 
     def read_many(self, pairs: Iterable[tuple]) -> np.ndarray:
-        """The fields ``(pair, channel, lat, lon)`` of pairs of initial time and lead in hours."""
+        """Read fields ``(pair, channel, lat, lon)`` of pairs of initial time and lead in hours."""
         return np.stack([self.read(init, lead) for init, lead in pairs])

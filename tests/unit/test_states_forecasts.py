@@ -163,8 +163,9 @@ def test_leads_of_several_forecasts_are_stored_without_reading_them_back(tmp_pat
     def refused(*_):
         raise AssertionError("a piece was read back")
 
-    monkeypatch.setattr(ForecastWriter, "_read", refused)
-    with ForecastWriter(tmp_path / "a.zarr", INITS, LEADS, CHANNELS, GRID) as writer:
-        write_leads(writer, [2, 0, 1], iter(VALUES[[2, 0, 1]].swapaxes(0, 1)))
+    with monkeypatch.context() as patch:
+        patch.setattr("fuxiflow.states.forecasts.read_leads", refused)
+        with ForecastWriter(tmp_path / "a.zarr", INITS, LEADS, CHANNELS, GRID) as writer:
+            write_leads(writer, [2, 0, 1], iter(VALUES[[2, 0, 1]].swapaxes(0, 1)))
     forecasts = Forecasts([tmp_path / "a.zarr"])
     np.testing.assert_array_equal(np.stack([forecasts.read_init(init) for init in INITS]), VALUES)
