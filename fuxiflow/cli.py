@@ -86,7 +86,7 @@ def _select_channels(options: argparse.Namespace) -> None:
     """Select a sounder's channels by information content, then by the heights at which they peak."""
     from fuxiflow.observations import channel_selection
 
-    selected = channel_selection.run(
+    selected = channel_selection.make_channel_list(
         options.table,
         options.output,
         options.informative,

@@ -1,15 +1,16 @@
-"""Jacobian tables: how the brightness temperatures of a sounder's channels answer to the state of the atmosphere.
+"""Jacobian tables: the response of a sounder's brightness temperatures to the atmosphere's state.
 
 Two layouts, both made by a radiative transfer model outside this project:
 
-- NetCDF or Zarr, as xarray opens them: ``jacobian (profile, channel, state)`` in K per unit of the state, ``channel``
-  numbers, ``wavenumber (channel)`` in cm-1, ``noise (channel)`` in K, ``pressure (state)`` in hPa, ``variable (state)``
-  names, and either ``background_covariance (state, state2)`` or ``background_std (state)``;
-- Parquet, one row for each profile, channel and element of the state: profile, channel, wavenumber, noise, variable,
-  pressure, background_std, jacobian.
+- NetCDF or Zarr, as xarray opens them: ``jacobian (profile, channel, state)`` in K per unit of the
+  state, ``channel`` numbers, ``wavenumber (channel)`` in cm-1, ``noise (channel)`` in K,
+  ``pressure (state)`` in hPa, ``variable (state)`` names, and either
+  ``background_covariance (state, state2)`` or ``background_std (state)``;
+- Parquet, one row for each profile, channel and element of the state: profile, channel, wavenumber,
+  noise, variable, pressure, background_std, jacobian.
 
-From standard deviations the covariance between levels of one variable falls with their distance in ln p, as
-std std' exp(-distance / length); variables are independent.
+From standard deviations the covariance between levels of one variable falls with their distance in
+ln p, as std std' exp(-distance / length); variables are independent.
 """
 
 from collections.abc import Iterable
@@ -32,11 +33,30 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class JacobianTable:
-    """``channel`` (channel,) numbers, ``wavenumber`` (channel,) in cm-1, ``noise`` (channel,) in K, ``pressure`` and
-    ``variable`` (state,), ``jacobian`` (profile, channel, state) in K per unit, ``background`` (state, state).
+    """Jacobians, noise and background covariance of the channels of a sounder.
 
-    ValueError says what is wrong with it: shapes, values that are not finite, channels twice, noise or pressure that is
-    not positive, a covariance that is none.
+    Attributes
+    ----------
+    channel : np.ndarray
+        Channel numbers, ``(channel,)``.
+    wavenumber : np.ndarray
+        In cm-1, ``(channel,)``.
+    noise : np.ndarray
+        In K, ``(channel,)``.
+    pressure : np.ndarray
+        In hPa, ``(state,)``.
+    variable : np.ndarray
+        Names, ``(state,)``.
+    jacobian : np.ndarray
+        In K per unit of the state, ``(profile, channel, state)``.
+    background : np.ndarray
+        Covariance, ``(state, state)``.
+
+    Raises
+    ------
+    ValueError
+        For shapes that do not fit, values that are not finite, channels that occur twice, noise or
+        pressure that is not positive, and a background that is not a covariance.
     """
 
     channel: np.ndarray
@@ -91,8 +111,29 @@ class JacobianTable:
 def background_covariance(
     std: np.ndarray, pressure: np.ndarray, variable: np.ndarray, length: float
 ) -> np.ndarray:
-    """Background covariance (state, state) of standard deviations (state,); correlations fall with the distance in ln p
-    by ``length``, 0 for none. ValueError when it is negative."""
+    """Build a background covariance from standard deviations.
+
+    Parameters
+    ----------
+    std : np.ndarray
+        Standard deviations, ``(state,)``.
+    pressure : np.ndarray
+        In hPa, ``(state,)``.
+    variable : np.ndarray
+        Names, ``(state,)``: different variables are independent.
+    length : float
+        Distance in ln p over which correlations fall to 1/e; 0 for none.
+
+    Returns
+    -------
+    np.ndarray
+        ``(state, state)``.
+
+    Raises
+    ------
+    ValueError
+        For a negative length.
+    """
     if not length >= 0:
         raise ValueError(f"correlation length {length}: must be 0 or more, in ln p")
     height = np.log(pressure)
@@ -101,8 +142,24 @@ def background_covariance(
     return std[:, None] * std * correlation * (variable[:, None] == variable)
 
 
-def _named(names: Iterable[str], wanted: Iterable[str], path: Path) -> None:
-    lacking = sorted(set(wanted) - set(names))
+def _require(names: Iterable[str], required: Iterable[str], path: Path) -> None:
+    """Check that a table has the columns it needs.
+
+    Parameters
+    ----------
+    names : Iterable[str]
+        Columns of the table.
+    required : Iterable[str]
+        Columns that it needs.
+    path : Path
+        The table, for the message.
+
+    Raises
+    ------
+    ValueError
+        Where it lacks some; the message names them.
+    """
+    lacking = sorted(set(required) - set(names))
     if lacking:
         raise ValueError(f"{path}: not a Jacobian table, it lacks {', '.join(lacking)}")
 
@@ -116,7 +173,7 @@ def _from_xarray(path: Path, length: float) -> JacobianTable:
         else {"engine": "netcdf4"}
     )
     with xr.open_dataset(path, **options) as data:
-        _named(
+        _require(
             data.variables,
             ("jacobian", "channel", "wavenumber", "noise", "pressure", "variable"),
             path,
@@ -133,7 +190,7 @@ def _from_xarray(path: Path, length: float) -> JacobianTable:
         if "background_covariance" in data:
             background = data["background_covariance"].values.astype(float)
         else:
-            _named(data.variables, ("background_std",), path)
+            _require(data.variables, ("background_std",), path)
             background = background_covariance(
                 data["background_std"].values, columns["pressure"], variable, length
             )
@@ -149,7 +206,7 @@ def _from_parquet(path: Path, length: float) -> JacobianTable:
         schema = pq.read_schema(path)
     except pa.ArrowInvalid as error:
         raise ValueError(f"{path}: not a readable Parquet file ({error})") from error
-    _named(schema.names, COLUMNS, path)
+    _require(schema.names, COLUMNS, path)
     rows = pd.read_parquet(path, columns=list(COLUMNS))
     channels = rows.drop_duplicates(["channel", "wavenumber", "noise"]).sort_values("channel")
     state = rows.drop_duplicates(["variable", "pressure", "background_std"]).sort_values(
@@ -159,11 +216,13 @@ def _from_parquet(path: Path, length: float) -> JacobianTable:
     keys = ["profile", "channel", "variable", "pressure"]
     if len(rows) != np.prod(shape) or rows.duplicated(keys).any():
         raise ValueError(
-            f"{path}: {len(rows)} rows, expected one for each of {shape[0]} profiles, {shape[1]} channels "
-            f"and {shape[2]} elements of the state, whose properties do not change from row to row"
+            f"{path}: {len(rows)} rows, expected one for each of {shape[0]} profiles, "
+            f"{shape[1]} channels and {shape[2]} elements of the state, whose properties do not "
+            f"change from row to row"
         )
     jacobian = rows.sort_values(keys)["jacobian"].to_numpy(float).reshape(shape)
-    pressure, variable = state["pressure"].to_numpy(float), state["variable"].to_numpy(str)
+    pressure = state["pressure"].to_numpy(float)
+    variable = state["variable"].to_numpy(str)
     return JacobianTable(
         channels["channel"].to_numpy(),
         channels["wavenumber"].to_numpy(float),
@@ -176,10 +235,26 @@ def _from_parquet(path: Path, length: float) -> JacobianTable:
 
 
 def read_jacobians(path: Path, correlation_length: float = 0.0) -> JacobianTable:
-    """Open a table in either layout by its suffix: .nc, .zarr or .parquet.
+    """Read a table in either layout, told by its suffix: .nc, .zarr or .parquet.
 
-    ``correlation_length``, in ln p, is used where the table has standard deviations alone. FileNotFoundError;
-    ValueError says what is wrong with the table.
+    Parameters
+    ----------
+    path : Path
+        The table.
+    correlation_length : float
+        Of background errors, in ln p; used where the table has standard deviations alone.
+
+    Returns
+    -------
+    JacobianTable
+        The table, checked.
+
+    Raises
+    ------
+    FileNotFoundError
+        Where there is no such file.
+    ValueError
+        Where the table is wrong; the message says in what.
     """
     path = Path(path)
     if not path.exists():

@@ -130,7 +130,7 @@ def test_equals_whole_matrices(criterion, seed, number):
 def test_peaks_by_hand():
     # ln p of the levels 0, 1, 2, 4: layers of 1, 1, 1.5, 2; the last sees the thick layer more in all, less per ln p
     table = make([[0, 2, 1, 0], [0, 0, 1, -3], [1, 0, 0, 1.5]], pressure=np.exp([0.0, 1, 2, 4]))
-    assert selection.peaks(table) == pytest.approx(np.exp([1, 4, 0]))
+    assert selection.peak_pressures(table) == pytest.approx(np.exp([1, 4, 0]))
 
 
 def test_peaks_are_those_of_the_variable_seen_most():
@@ -140,14 +140,14 @@ def test_peaks_are_those_of_the_variable_seen_most():
         variable=["T", "T", "q", "q"],
         background=np.diag([1, 1, 0.01, 0.01]),
     )
-    assert selection.peaks(table).tolist() == [100, 10]
-    assert selection.peaks(make([[1.0]])).tolist() == [1]
+    assert selection.peak_pressures(table).tolist() == [100, 10]
+    assert selection.peak_pressures(make([[1.0]])).tolist() == [1]
 
 
 def test_spacing_by_hand():
     # ln p: 5, 1, 4, 9, 5. The most informative, at 5; then 1 and 9, both 4 away, in order; then 4; last the other at 5
-    assert selection.spaced(np.exp([5.0, 1, 4, 9, 5]), 5).tolist() == [0, 1, 3, 2, 4]
-    assert selection.spaced(np.exp([5.0, 1, 4, 9, 5]), 1).tolist() == [0]
+    assert selection.spaced_channels(np.exp([5.0, 1, 4, 9, 5]), 5).tolist() == [0, 1, 3, 2, 4]
+    assert selection.spaced_channels(np.exp([5.0, 1, 4, 9, 5]), 1).tolist() == [0]
 
 
 @given(seed=st.integers(0, 2**16), number=st.integers(2, 12))
@@ -155,7 +155,7 @@ def test_spacing_by_hand():
 def test_spacing_is_within_twice_the_best(seed, number):
     """What is left is no farther from a kept peak than kept peaks are apart: the bound of farthest-first traversal."""
     peak = np.random.default_rng(seed).uniform(1, 1000, 12)
-    kept = selection.spaced(peak, number)
+    kept = selection.spaced_channels(peak, number)
     assert len(set(kept)) == number
     height = np.log(peak)
     gaps = np.abs(height[kept][:, None] - height[kept])[~np.eye(number, dtype=bool)]
@@ -165,7 +165,7 @@ def test_spacing_is_within_twice_the_best(seed, number):
 
 def test_both_steps():
     table = sounder(1, channels=30)
-    found = selection.select(table, 10, 4)
+    found = selection.select_channels(table, 10, 4)
     assert found.columns.tolist() == [
         "channel",
         "wavenumber",
@@ -180,13 +180,13 @@ def test_both_steps():
     assert (found["spaced"] == 0).sum() == 6
     assert found["spaced"][0] == 1
     assert (found["wavenumber"] - found["channel"] == 549).all()
-    some = selection.select(table, 5, 2, among=range(110, 120))
+    some = selection.select_channels(table, 5, 2, among=range(110, 120))
     assert set(some["channel"]) <= set(range(110, 120))
 
 
 def test_channels_do_not_come_twice():
     assert len(set(selection.most_informative(make(np.ones((5, 2))), 5).index)) == 5
-    assert len(set(selection.spaced(np.full(5, 100.0), 5))) == 5
+    assert len(set(selection.spaced_channels(np.full(5, 100.0), 5))) == 5
 
 
 def test_what_cannot_be_selected_is_said():
@@ -194,11 +194,11 @@ def test_what_cannot_be_selected_is_said():
     with pytest.raises(ValueError, match="13 informative channels: there are 12"):
         selection.most_informative(table, 13)
     with pytest.raises(ValueError, match="0 channels by their peaks"):
-        selection.select(table, 5, 0)
+        selection.select_channels(table, 5, 0)
     with pytest.raises(ValueError, match="known: entropy, freedom"):
         selection.most_informative(table, 1, "dfs")
     with pytest.raises(ValueError, match="lacks channels 99, 200"):
-        selection.select(table, 1, 1, among=[200, 101, 99])
+        selection.select_channels(table, 1, 1, among=[200, 101, 99])
 
 
 def as_netcdf(table, path, **extra):
