@@ -89,7 +89,7 @@ class Flying(Observing):
     """Platforms that fly; by default all that have an orbit."""
 
 
-class Swath(Flying):
+class ObservedSwaths(Flying):
     """How the embedded world thins and spoils the swaths of one source."""
 
     scan_stride: Positive = 1
@@ -98,7 +98,7 @@ class Swath(Flying):
     """Fields of view of a scan from one that is kept to the next."""
 
 
-class Network(Observing):
+class ObservedNetwork(Observing):
     """A network of stations, or of ships and buoys."""
 
     stations: Positive = 500
@@ -109,7 +109,7 @@ class Network(Observing):
     """Fraction of the reports that does not arrive."""
 
 
-class Occultations(Flying):
+class ObservedOccultations(Flying):
     """Radio occultations of one source."""
 
     daily: Positive = 500
@@ -137,11 +137,11 @@ class World(Section):
     """Errors of the embedded world's GFS."""
     granule_minutes: Positive = 60
     """Length of a level-1 file in minutes; real ones hold half a minute."""
-    swaths: dict[str, Swath] = {}
+    swaths: dict[str, ObservedSwaths] = {}
     """By source that scans swaths, how it is observed."""
-    networks: dict[str, Network] = {}
+    networks: dict[str, ObservedNetwork] = {}
     """By source of reports, how it is observed."""
-    occultations: dict[str, Occultations] = {}
+    occultations: dict[str, ObservedOccultations] = {}
     """By source of occultations, how it is observed."""
 
     def observing(self, source: sources.Source) -> Observing:
@@ -149,7 +149,11 @@ class World(Section):
 
         ValueError when the embedded world cannot make the source.
         """
-        kinds = {"swaths": Swath, "networks": Network, "occultations": Occultations}
+        kinds = {
+            "swaths": ObservedSwaths,
+            "networks": ObservedNetwork,
+            "occultations": ObservedOccultations,
+        }
         if source.simulated_as is None:
             raise ValueError(
                 f"the embedded world cannot make {source.name}: it has no orbit, or no known format"

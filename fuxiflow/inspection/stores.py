@@ -1,4 +1,4 @@
-"""Zarr stores as text: states, analyses, forecasts, climatologies, statistics, sparse grids."""
+"""Zarr stores as text: states, forecasts, climatologies, statistics, sparse grids."""
 
 from pathlib import Path
 
@@ -6,15 +6,19 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from fuxiflow.inspection.text import Summary, listed, provenance
+from fuxiflow.inspection.text import Summary, first_words, provenance_text
 
 MOST_BYTES = 1 << 31
-"""What is read of one array at most; of larger ones entries along the first axis are taken at equal distances."""
+"""Most bytes of one array that are read; of a larger one every so many entries are taken."""
 BLOCK_BYTES = 1 << 26
+"""Most bytes that are read at once."""
 
 
-def store(path: Path) -> str:
-    """Dimensions, coordinates, dates, gaps, values by channel and provenance; ValueError when it cannot be opened."""
+def describe_store(path: Path) -> str:
+    """Describe a Zarr store; ValueError when it cannot be opened.
+
+    It tells dimensions, coordinates, dates, gaps, values by channel and provenance.
+    """
     try:
         data = xr.open_zarr(path, consolidated=False, chunks=None)
     except (OSError, KeyError, ValueError, RuntimeError) as error:
@@ -32,43 +36,39 @@ def store(path: Path) -> str:
             lines.append(f"  {name} ({', '.join(map(str, array.dims))}) {array.dtype}{span}")
             for key in ("missing", "pending"):
                 if array.attrs.get(key):
-                    lines.append(f"    {key}: {listed(array.attrs[key])}")
+                    lines.append(f"    {key}: {first_words(array.attrs[key])}")
             if array.dtype.kind == "f" and array.dims not in ((name,), ("channel",)) and array.size:
                 lines += _values(data, array)
         for key in ("missing", "pending"):
             if data.attrs.get(key):
-                lines.append(f"  {key}: {listed(data.attrs[key])}")
+                lines.append(f"  {key}: {first_words(data.attrs[key])}")
         lines += _by_channel(data)
-        return "\n".join([*lines, provenance(data.attrs.get("provenance"))])
+        return "\n".join([*lines, provenance_text(data.attrs.get("provenance"))])
 
 
 def _names(data: xr.Dataset, axis: str) -> list[str]:
-    """What the entries along an axis are called."""
+    """Return the names of the entries along an axis, their numbers where they have none."""
     if axis in data.variables:
         return [str(name) for name in data[axis].values]
-    listed_names = data.attrs.get(f"{axis}s", [])
-    return (
-        listed_names
-        if len(listed_names) == data.sizes[axis]
-        else [str(i) for i in range(data.sizes[axis])]
-    )
+    names = data.attrs.get(f"{axis}s", [])
+    return names if len(names) == data.sizes[axis] else [str(i) for i in range(data.sizes[axis])]
 
 
 def _by_channel(data: xr.Dataset) -> list[str]:
-    """Arrays of one number a channel, such as means and deviations, side by side."""
-    found = {
+    """Return arrays of one number a channel, such as means and deviations, side by side."""
+    columns = {
         name: array.values
         for name, array in sorted(data.variables.items())
         if array.dims == ("channel",) and array.dtype.kind in "fiu"
     }
-    if not found:
+    if not columns:
         return []
-    frame = pd.DataFrame(found, index=_names(data, "channel"))
+    frame = pd.DataFrame(columns, index=_names(data, "channel"))
     return [f"    {line}" for line in frame.to_string(float_format="%.6g").splitlines()]
 
 
 def _values(data: xr.Dataset, array: xr.Variable) -> list[str]:
-    """Least, mean and largest values of an array, by channel or level where it has them."""
+    """Return least, mean and largest values of an array, by channel or level if it has them."""
     axis = next((name for name in ("channel", "level") if name in array.dims), None)
     summary = Summary(_names(data, axis) if axis else ["all"])
     first = array.dims[0]
@@ -91,17 +91,15 @@ def _values(data: xr.Dataset, array: xr.Variable) -> list[str]:
 
 
 def _sparse(data: xr.Dataset) -> list[str]:
-    """What a sparse grid adds: its hours, footprints, cells, platforms, and days without any."""
-    start, hours, rows = (
-        np.datetime64(data.attrs["start"], "h"),
-        data.attrs["hours"],
-        np.diff(data["offsets"].values),
-    )
+    """Return hours, footprints, cells and platforms of a sparse grid, and its days without any."""
+    start = np.datetime64(data.attrs["start"], "h")
+    hours = data.attrs["hours"]
+    rows = np.diff(data["offsets"].values)
     grid = data.attrs["grid"]
     lines = [
-        f"  {data.attrs['source']}: {start} .. {start + hours} ({hours} hours, {np.count_nonzero(rows)} with "
-        f"observations), {grid['nlat']} x {grid['nlon']} cells, frame {data.attrs.get('frame', 'hourly')}, "
-        f"{data.attrs.get('method', '')}"
+        f"  {data.attrs['source']}: {start} .. {start + hours} ({hours} hours, "
+        f"{np.count_nonzero(rows)} with observations), {grid['nlat']} x {grid['nlon']} cells, "
+        f"frame {data.attrs.get('frame', 'hourly')}, {data.attrs.get('method', '')}"
     ]
     counted = f"{int(data['count'].values.sum())} footprints in {int(rows.sum())} cells"
     if "passed_over" in data.attrs:
@@ -118,5 +116,5 @@ def _sparse(data: xr.Dataset) -> list[str]:
     days = start.astype("datetime64[D]") + np.arange(-(-hours // 24))
     silent = [str(day) for i, day in enumerate(days) if not rows[24 * i : 24 * i + 24].any()]
     if silent:
-        lines.append(f"  days without an observation: {listed(silent)}")
+        lines.append(f"  days without an observation: {first_words(silent)}")
     return lines

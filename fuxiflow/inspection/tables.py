@@ -7,15 +7,20 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from fuxiflow.inspection.text import Summary, listed, provenance
+from fuxiflow.inspection.text import Summary, first_words, provenance_text
 from fuxiflow.observations import footprint_table, ledger
 from fuxiflow.observations.rejection_codes import Reason
 
 FEW = 8
+"""Most values or files that are named one by one."""
 
 
-def table(path: Path) -> str:
-    """Rows, columns, what kind of table it is and what that kind is asked for; ValueError when it cannot be read."""
+def describe_parquet(path: Path) -> str:
+    """Describe a Parquet table; ValueError when it cannot be read.
+
+    It tells rows and columns, for footprints, ledgers and scores what one asks of them, and
+    provenance.
+    """
     try:
         file = pq.ParquetFile(path)
     except (OSError, pa.ArrowInvalid) as error:
@@ -33,12 +38,12 @@ def table(path: Path) -> str:
                 lines += _scores(frame)
             lines += _columns(frame, {field.name: str(field.type) for field in schema})
         return "\n".join(
-            [*lines, provenance((schema.metadata or {}).get(b"provenance", b"").decode())]
+            [*lines, provenance_text((schema.metadata or {}).get(b"provenance", b"").decode())]
         )
 
 
-def plain(path: Path) -> str:
-    """A CSV table, which has no provenance."""
+def describe_csv(path: Path) -> str:
+    """Describe a CSV table, which has no provenance."""
     frame = pd.read_csv(path)
     return "\n".join(
         [f"{path}: {len(frame)} rows", *_columns(frame, frame.dtypes.astype(str).to_dict())]
@@ -46,7 +51,7 @@ def plain(path: Path) -> str:
 
 
 def _columns(frame: pd.DataFrame, types: dict[str, str]) -> list[str]:
-    """Each column with its type, and its values: few, or their span."""
+    """Return each column with its type and its values: few, or their span."""
     lines, numbers = [], []
     for name, kind in types.items():
         values = frame[name].dropna()
@@ -59,7 +64,8 @@ def _columns(frame: pd.DataFrame, types: dict[str, str]) -> list[str]:
             lines.append(f"  {name} {kind}, {values.min()} .. {values.max()}")
         else:
             lines.append(
-                f"  {name} {kind}, {listed([text if text else '(empty)' for text in values.unique()], FEW)}"
+                f"  {name} {kind}, "
+                f"{first_words([text if text else '(empty)' for text in values.unique()], FEW)}"
             )
     if numbers:
         summary = Summary(numbers)
@@ -69,9 +75,13 @@ def _columns(frame: pd.DataFrame, types: dict[str, str]) -> list[str]:
 
 
 def _footprints(path: Path) -> list[str]:
-    """Dates, platforms, reasons and the values of what is used, row group by row group; the ledger beside it."""
+    """Return dates, platforms, reasons, values of what is used, and the ledger beside it.
+
+    The table is read row group by row group.
+    """
     channels = footprint_table.read_channel_names(path)
-    values, places = Summary(channels), Summary(["lat", "lon", "zenith"])
+    values = Summary(channels)
+    places = Summary(["lat", "lon", "zenith"])
     codes, first, last = np.zeros(256, int), [], []
     texts = {name: pd.Series(dtype=int) for name in ("platform", "file", "station")}
     for piece in footprint_table.read_row_groups(path):
@@ -100,7 +110,8 @@ def _footprints(path: Path) -> list[str]:
         f"  footprints: {counts or 'none'}",
     ]
     lines.append(
-        f"  platforms: {listed([f'{name} {n}' for name, n in texts['platform'].items()]) or 'none'}"
+        "  platforms: "
+        f"{first_words([f'{name} {n}' for name, n in texts['platform'].items()]) or 'none'}"
     )
     named = [name for name in texts["station"].index if name]
     lines.append(f"  files: {len(texts['file'])}" + (f"; stations: {len(named)}" if named else ""))
@@ -117,8 +128,10 @@ def _footprints(path: Path) -> list[str]:
 
 
 def _ledger(frame: pd.DataFrame) -> list[str]:
-    """Totals by reason, whether they add up, single values set missing, and files that were refused or read with a
-    remark."""
+    """Return totals by reason and whether they add up.
+
+    Single values set missing follow, and files that were refused or read with a remark.
+    """
     lines = [f"  in all: {ledger.summarize_ledger(frame) or 'nothing'}"]
     of_files = {reason.label for reason in Reason if reason >= 100}
     whole = frame[frame["channel"] == ""]
@@ -136,29 +149,29 @@ def _ledger(frame: pd.DataFrame) -> list[str]:
     days = whole[whole["reason"] == ledger.USED].groupby("day")["count"].sum()
     if len(days):
         lines.append(
-            f"  used by day: {days.min()} .. {days.max()} on {len(days)} days, {days.index.min()} .. "
-            f"{days.index.max()}"
+            f"  used by day: {days.min()} .. {days.max()} on {len(days)} days, "
+            f"{days.index.min()} .. {days.index.max()}"
         )
-    told = whole[whole["reason"].isin(of_files) | whole["message"].ne("")]
+    remarked = whole[whole["reason"].isin(of_files) | whole["message"].ne("")]
     lines += [
         f"  {row.file or '(no file)'}: {row.reason}, {row.message}"
-        for row in told.head(FEW).itertuples()
+        for row in remarked.head(FEW).itertuples()
     ]
-    return lines + ([f"  … {len(told)} files in all"] if len(told) > FEW else [])
+    return lines + ([f"  … {len(remarked)} files in all"] if len(remarked) > FEW else [])
 
 
 def _scores(frame: pd.DataFrame) -> list[str]:
-    """Least, mean and largest value of each metric by system, over all channels, regions and leads."""
+    """Return least, mean and largest value of each metric by system, over everything else."""
     lines = []
     for metric, part in frame.groupby("metric", observed=True, sort=False):
         lines.append(
             f"  {metric}, leads {part['lead_time'].min()} .. {part['lead_time'].max()} h, "
             f"{part['channel'].nunique()} channels, {part['region'].nunique()} regions:"
         )
-        found = part.groupby(["experiment", "system", "reference"], observed=True, sort=False)[
+        systems = part.groupby(["experiment", "system", "reference"], observed=True, sort=False)[
             "value"
         ]
-        figures = found.agg(["size", "min", "mean", "max"]).reset_index()
+        figures = systems.agg(["size", "min", "mean", "max"]).reset_index()
         lines += [
             f"    {line}"
             for line in figures.to_string(index=False, float_format="%.6g").splitlines()

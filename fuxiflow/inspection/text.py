@@ -1,4 +1,4 @@
-"""Numbers and stamps as text, and the numbers themselves, gathered block by block."""
+"""Numbers and provenance stamps as text."""
 
 import json
 from collections.abc import Sequence
@@ -7,20 +7,22 @@ import numpy as np
 
 
 class Summary:
-    """Least, mean and largest value, and how many are missing, of each of some ``names``; blocks add up."""
+    """Least, mean and largest value of several names, and how many are missing.
+
+    Blocks of values are added one after the other, so that no array has to be in memory whole.
+    """
 
     def __init__(self, names: Sequence[str]):
         self.names = [str(name) for name in names]
         count = len(self.names)
-        self.low, self.high = np.full(count, np.inf), np.full(count, -np.inf)
-        self.total, self.count, self.missing = (
-            np.zeros(count),
-            np.zeros(count, int),
-            np.zeros(count, int),
-        )
+        self.low = np.full(count, np.inf)
+        self.high = np.full(count, -np.inf)
+        self.total = np.zeros(count)
+        self.count = np.zeros(count, int)
+        self.missing = np.zeros(count, int)
 
     def add(self, values: np.ndarray) -> None:
-        """Count a block ``(n, name)``; what is not finite is missing."""
+        """Add a block ``(n, name)``; values that are not finite count as missing."""
         values = np.asarray(values, float)
         present = np.isfinite(values)
         if len(values):
@@ -31,7 +33,7 @@ class Summary:
         self.missing += (~present).sum(0)
 
     def lines(self, heading: str = "channel") -> list[str]:
-        """A table of text, a line for each name."""
+        """Return a table, a line for each name."""
         width = max([len(heading), *map(len, self.names)])
         lines = [f"    {heading:{width}s} {'min':>12s} {'mean':>12s} {'max':>12s} {'missing':>10s}"]
         for i, name in enumerate(self.names):
@@ -48,8 +50,8 @@ class Summary:
         return lines
 
 
-def provenance(text: str | None) -> str:
-    """A provenance stamp as indented text."""
+def provenance_text(text: str | None) -> str:
+    """Return a provenance stamp as indented text."""
     if not text:
         return "provenance: none"
     try:
@@ -59,7 +61,7 @@ def provenance(text: str | None) -> str:
     return "provenance:\n" + "\n".join(f"  {key}: {value}" for key, value in sorted(stamp.items()))
 
 
-def listed(words: Sequence, most: int = 8) -> str:
-    """Some words in a line, the first ``most`` of them."""
+def first_words(words: Sequence, most: int = 8) -> str:
+    """Return some words in a line, the first ``most`` of them and how many there are."""
     shown = ", ".join(str(word) for word in words[:most])
     return shown + (f", … ({len(words)})" if len(words) > most else "")

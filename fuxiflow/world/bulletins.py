@@ -43,7 +43,7 @@ def report_windows(truth: Truth, source: Source) -> TruthWindows:
 
 
 def place_network(
-    source: Source, truth: Truth, options: settings.Network, seed: int
+    source: Source, truth: Truth, options: settings.ObservedNetwork, seed: int
 ) -> Stations | Vessels:
     """Place the stations, or ships and buoys, of a source on the continents and seas of the truth.
 
@@ -78,7 +78,7 @@ def report_day(
     members: Stations | Vessels,
     truth: TruthWindows,
     day: date,
-    options: settings.Network,
+    options: settings.ObservedNetwork,
     seed: int,
 ) -> Iterator[Bulletin]:
     """Yield the bulletins of one day, one time after the other.

@@ -170,7 +170,7 @@ def observe_occultations(
     platform: Platform,
     truth: TruthWindows,
     day: date,
-    options: settings.Occultations,
+    options: settings.ObservedOccultations,
     seed: int,
 ) -> Occultations | None:
     """The occultations of one day on one platform; None where there are none.

@@ -127,7 +127,7 @@ def observe_swaths(
     operator: MicrowaveOperator,
     truth: TruthWindows,
     day: date,
-    options: settings.Swath,
+    options: settings.ObservedSwaths,
     minutes: int,
     seed: int,
 ) -> Iterator[tuple[Swath, np.ndarray]]:

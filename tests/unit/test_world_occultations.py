@@ -21,7 +21,7 @@ from tests.support.world_truth import write_truth
 
 SOURCE = sources.load_source("gnssro")
 DAY = date(2022, 7, 1)
-OPTIONS = settings.Occultations(daily=30, spacing_metres=200, noise=0.0)
+OPTIONS = settings.ObservedOccultations(daily=30, spacing_metres=200, noise=0.0)
 
 
 @pytest.fixture(scope="module")

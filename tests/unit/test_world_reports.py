@@ -33,7 +33,7 @@ def truth(tmp_path_factory):
 def written(source, truth, seed=3, day=DAY, **changes):
     """The network and the bulletins of a day."""
     interval = {"interval_hours": 12 if source is SONDES else 6}
-    options = settings.Network(**OPTIONS | interval | changes)
+    options = settings.ObservedNetwork(**OPTIONS | interval | changes)
     members = bulletins.place_network(source, truth, options, seed)
     return members, list(
         bulletins.report_day(
@@ -215,7 +215,7 @@ def test_when_a_source_observes(options, seen):
 def test_land_networks_stand_on_land_where_people_live(truth):
     land = truth.static("land_fraction")
     members = bulletins.place_network(
-        LAND, truth, settings.Network(**OPTIONS | {"stations": 400}), 1
+        LAND, truth, settings.ObservedNetwork(**OPTIONS | {"stations": 400}), 1
     )
     assert (bilinear(land, truth.grid, members.lat, members.lon) > 0.49).all()
     assert len(np.unique(members.number)) == len(members)
@@ -226,16 +226,20 @@ def test_land_networks_stand_on_land_where_people_live(truth):
         area = np.sin(np.radians(high)) - np.sin(np.radians(low))
         share[low] = ((members.lat > low) & (members.lat < high)).sum() / area
     assert share[30] > 2.0 * share[-90]
-    again = bulletins.place_network(LAND, truth, settings.Network(**OPTIONS | {"stations": 400}), 1)
+    again = bulletins.place_network(
+        LAND, truth, settings.ObservedNetwork(**OPTIONS | {"stations": 400}), 1
+    )
     np.testing.assert_array_equal(members.lat, again.lat)
     assert not np.array_equal(
-        bulletins.place_network(LAND, truth, settings.Network(**OPTIONS), 2).lat[:10],
+        bulletins.place_network(LAND, truth, settings.ObservedNetwork(**OPTIONS), 2).lat[:10],
         members.lat[:10],
     )
 
 
 def test_ships_stay_at_sea_and_sail_no_faster_than_ships(truth):
-    members = bulletins.place_network(SEA, truth, settings.Network(**OPTIONS | {"stations": 30}), 1)
+    members = bulletins.place_network(
+        SEA, truth, settings.ObservedNetwork(**OPTIONS | {"stations": 30}), 1
+    )
     time = np.datetime64("2022-07-01T00:00", "ns") + np.arange(0, 24 * 60, 6).astype(
         "timedelta64[h]"
     )

@@ -20,7 +20,7 @@ from tests.support.world_truth import write_truth
 
 SOURCE = sources.load_source("noaa20_atms")
 NOAA_20 = SOURCE.flown[0]
-OPTIONS = settings.Swath(scan_stride=96, field_of_view_stride=24)
+OPTIONS = settings.ObservedSwaths(scan_stride=96, field_of_view_stride=24)
 NOISE = np.array(SOURCE.noise)
 
 

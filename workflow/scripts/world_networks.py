@@ -18,7 +18,7 @@ from fuxiflow.world.windows import observed_days
 
 def main(input, output, params, log):
     source = sources.load_source(params.source)
-    options = settings.Network(**params.network)
+    options = settings.ObservedNetwork(**params.network)
     truth = Truth(input.truth)
     members = place_network(source, truth, options, params.seed)
     if len(members) < options.stations:

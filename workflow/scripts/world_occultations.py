@@ -21,7 +21,7 @@ from fuxiflow.world.writers.occultation_netcdf import write_occultations
 
 def main(input, output, params, log):
     source = sources.load_source(params.source)
-    options = settings.Occultations(**params.occultations)
+    options = settings.ObservedOccultations(**params.occultations)
     truth = TruthWindows(Truth(input.truth), VARIABLES)
     days = observed_days(*map(date.fromisoformat, params.dates), truth.times, "occultations", log)
     output.profiles.mkdir(parents=True, exist_ok=True)

@@ -25,7 +25,7 @@ def main(input, output, params, log):
     # denormal numbers of the thin upper air would slow the operator down
     torch.set_flush_denormal(True)
     source = sources.load_source(params.source)
-    options = settings.Swath(**params.swath)
+    options = settings.ObservedSwaths(**params.swath)
     operator = MicrowaveOperator.for_instrument(source.instrument)
     truth = TruthWindows(Truth(input.truth))
     noise = options.noise * np.array(source.noise)

@@ -1,20 +1,22 @@
-"""Checkpoints, and what a cycle goes on from, as text."""
+"""Checkpoints and other files of torch as text."""
 
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from fuxiflow.inspection.text import Summary, listed, provenance
+from fuxiflow.inspection.text import Summary, first_words, provenance_text
 from fuxiflow.models.networks import Design, Networks, parameter_count
 
 UNUSED = ".pillars.scale"
-"""Of a source's branch: infinite for channels that are not assimilated."""
+"""Weights of a source's branch that are infinite for channels which are not assimilated."""
 
 
-def saved(path: Path) -> str:
-    """Architecture, parameters, channels, statistics, sources, history and provenance of a checkpoint, or what another
-    file of torch's holds; ValueError when it cannot be read or is not whole.
+def describe_checkpoint(path: Path) -> str:
+    """Describe a checkpoint, or what another file of torch's holds.
+
+    It tells architecture, parameters, channels, statistics, sources, history and provenance.
+    ValueError when the file cannot be read or is not whole.
     """
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
@@ -23,23 +25,25 @@ def saved(path: Path) -> str:
     if not isinstance(content, dict):
         raise ValueError(f"{path}: holds {type(content).__name__}, not a checkpoint")
     if "design" not in content:
-        return "\n".join([f"{path}:", *_plain(content), provenance(content.get("provenance"))])
+        return "\n".join([f"{path}:", *_plain(content), provenance_text(content.get("provenance"))])
     try:
         lines = _described(content)
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise ValueError(
             f"{path}: not a whole checkpoint of format {content.get('format')} ({error!r})"
         ) from error
-    return "\n".join([f"{path}: {lines[0]}", *lines[1:], provenance(content["provenance"])])
+    return "\n".join([f"{path}: {lines[0]}", *lines[1:], provenance_text(content["provenance"])])
 
 
 def _described(content: dict) -> list[str]:
-    """Architecture, weights, sources, statistics and stages of a checkpoint."""
-    design, weights = Design.from_dict(content["design"]), content["weights"]
+    """Return architecture, weights, sources, statistics and stages of a checkpoint."""
+    design = Design.from_dict(content["design"])
+    weights = content["weights"]
     nlat, nlon = design.grid
     lines = [
-        f"checkpoint of format {content['format']}, {len(design.channels)} channels on {nlat} x {nlon}",
-        f"  statics: {listed(design.statics)}",
+        f"checkpoint of format {content['format']}, {len(design.channels)} channels "
+        f"on {nlat} x {nlon}",
+        f"  statics: {first_words(design.statics)}",
     ]
     built = _built(design)
     tokens = " x ".join(str(side // (2 * design.forecaster["patch"])) for side in design.grid)
@@ -55,10 +59,10 @@ def _described(content: dict) -> list[str]:
     lines += _wrong(built, weights)
     for name, source in design.sources.items():
         branch = parameter_count(built.assimilator.branches[name])
-        platforms = listed(source.platforms) or "not told apart"
+        platforms = first_words(source.platforms) or "not told apart"
         lines.append(
-            f"  source {name}: {len(source.channels)} channels, {source.window} h about the analysis, "
-            f"platforms {platforms}, {branch:,} parameters"
+            f"  source {name}: {len(source.channels)} channels, {source.window} h about the "
+            f"analysis, platforms {platforms}, {branch:,} parameters"
         )
         scales = weights[f"assimilator.branches.{name}{UNUSED}"].tolist()
         unused = [
@@ -67,7 +71,10 @@ def _described(content: dict) -> list[str]:
             if scale == float("inf")
         ]
         lines += (
-            [f"    not assimilated, too few observations to fit an equivalent: {listed(unused)}"]
+            [
+                f"    not assimilated, too few observations to fit an equivalent: "
+                f"{first_words(unused)}"
+            ]
             if unused
             else []
         )
@@ -77,7 +84,8 @@ def _described(content: dict) -> list[str]:
     )
     change = [scaled * deviation for scaled, deviation in zip(tendency, std, strict=True)]
     lines.append(
-        "  states: statistics of the training period, in the units of the channel table (TP as log(1 + tp))"
+        "  states: statistics of the training period, in the units of the channel table "
+        "(TP as log(1 + tp))"
     )
     lines += _table("channel", design.channels, {"mean": mean, "std": std, "6-h change": change})
     for stage in content["history"]:
@@ -88,7 +96,7 @@ def _described(content: dict) -> list[str]:
 
 
 def _built(design: Design) -> Networks:
-    """Networks of a design without weights: names and shapes, no memory."""
+    """Return the networks of a design without weights: names and shapes, no memory."""
     one = np.ones(len(design.channels), np.float32)
     with torch.device("meta"):
         return Networks(
@@ -97,15 +105,18 @@ def _built(design: Design) -> Networks:
 
 
 def _wrong(built: Networks, weights: dict) -> list[str]:
-    """What is wrong with the weights: those that the design does not have or lacks, and values that are not finite.
+    """Say which weights the design lacks or does not have, and which are not finite.
 
-    An infinite ``scale`` of departures is none of these: such a channel has no equivalent and is not assimilated.
+    An infinite ``scale`` of departures is no fault: such a channel has no equivalent and is not
+    assimilated.
     """
     shapes = {key: tuple(value.shape) for key, value in built.state_dict().items()}
-    found = {key: tuple(value.shape) for key, value in weights.items()}
+    stored = {key: tuple(value.shape) for key, value in weights.items()}
     lines = [
-        f"  weights that do not fit the design: {listed([*unfit], 4)}"
-        for unfit in [sorted(key for key in {*shapes, *found} if shapes.get(key) != found.get(key))]
+        f"  weights that do not fit the design: {first_words([*unfit], 4)}"
+        for unfit in [
+            sorted(key for key in {*shapes, *stored} if shapes.get(key) != stored.get(key))
+        ]
         if unfit
     ]
     broken = {
@@ -115,12 +126,27 @@ def _wrong(built: Networks, weights: dict) -> list[str]:
     }
     bad = {key: number for key, number in broken.items() if number}
     if bad:
-        lines.append(f"  {sum(bad.values())} weights are not finite, in {listed([*bad], 4)}")
+        lines.append(f"  {sum(bad.values())} weights are not finite, in {first_words([*bad], 4)}")
     return lines
 
 
 def _table(heading: str, names: list[str], columns: dict[str, list[float]]) -> list[str]:
-    """A line a name, with its number in each column."""
+    """Return a line for each name, with its number in each column.
+
+    Parameters
+    ----------
+    heading : str
+        Heading of the names.
+    names : list[str]
+        Names of the rows.
+    columns : dict[str, list[float]]
+        By heading, a number for each name.
+
+    Returns
+    -------
+    list[str]
+        Lines of text, the headings first.
+    """
     width = max(len(heading), *map(len, names))
     lines = [f"    {heading:{width}s} " + " ".join(f"{column:>12s}" for column in columns)]
     for i, name in enumerate(names):
@@ -131,7 +157,7 @@ def _table(heading: str, names: list[str], columns: dict[str, list[float]]) -> l
 
 
 def _stage(stage: dict) -> str:
-    """One stage of the training in a line."""
+    """Return one stage of the training in a line."""
     shown = {
         key: value for key, value in stage.items() if key not in ("stage", "settings", "period")
     }
@@ -143,7 +169,7 @@ def _stage(stage: dict) -> str:
 
 
 def _plain(content: dict) -> list[str]:
-    """Entries of a dictionary: tensors with shapes and values, the rest as text."""
+    """Return the entries of a dictionary: tensors with shapes and values, the rest as text."""
     lines = []
     for name, value in content.items():
         if isinstance(value, torch.Tensor):
