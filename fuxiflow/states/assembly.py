@@ -3,6 +3,7 @@
 A state is complete or it is missing: no state lacks single channels.
 """
 
+import logging
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -101,8 +102,14 @@ class Ledger:
         counts = f"{self.read} fields read: {self.used} used, {self.rejected} rejected{reasons}"
         return f"{counts}; {len(self.rows)} ledger rows"
 
+    def report(self, log: logging.Logger, outcome: str) -> None:
+        """Log the first 20 rows, then ``outcome`` and the summary."""
+        for row in self.rows[:20]:
+            log.warning("%(file)s message %(message)s, %(time)s %(channel)s: %(reason)s", row)
+        log.info("%s; %s", outcome, self.summary())
+
     def write(self, path: Path) -> None:
-        """Write as Parquet; the summary is in the schema's metadata."""
+        """Write the rows as Parquet; the summary is in the schema's metadata."""
         rows = pa.Table.from_pylist(self.rows, schema=SCHEMA)
         tables.write_parquet(path, rows, metadata={"summary": self.summary()}, compression="snappy")
 

@@ -1,8 +1,8 @@
 """Climatology by day of year and hour of day, from the training period alone.
 
-It is kept at 74 nodes of the year (every fifth day of a year of 366; common years skip 29 February) and interpolated
-linearly between them, around the turn of the year as well: the window that smooths it is weeks wide, so that nothing is
-lost in a fifth of the space.
+It is kept at 74 nodes of the year (every fifth day of a year of 366; common years skip 29 February)
+and interpolated linearly between them, around the turn of the year as well. The window that smooths
+it is weeks wide, so that nothing is lost in a fifth of the space.
 """
 
 import logging
@@ -34,7 +34,10 @@ HOURS = (0, 6, 12, 18)
 
 
 def day_of_year(time) -> int:
-    """Day of a year of 366 days, 1 to 366: 29 February is day 60, in common years 1 March is day 61."""
+    """Return the day of a year of 366 days, 1 to 366.
+
+    29 February is day 60; in common years too 1 March is day 61.
+    """
     date = as_nanoseconds(time).astype("datetime64[s]").item()
     return (datetime(2000, date.month, date.day) - datetime(2000, 1, 1)).days + 1
 
@@ -44,7 +47,10 @@ def _hour(time) -> int:
 
 
 def node_weights(day: float) -> tuple[int, int, float]:
-    """The nodes before and after a day of the year and the weight of the latter; the year is closed to a circle."""
+    """Return the nodes before and after a day of the year, and the weight of the latter.
+
+    The year is closed to a circle.
+    """
     before = int((day - 1) // NODE_DAYS) % len(NODES)
     after = (before + 1) % len(NODES)
     width = (NODES[after] - NODES[before]) % YEAR
@@ -52,14 +58,34 @@ def node_weights(day: float) -> tuple[int, int, float]:
 
 
 def window_weights(day: int, width: int) -> np.ndarray:
-    """Triangular weights ``(node,)`` of a state: 1 at a node of ``day``, 0 from (width + 1) / 2 days off."""
+    """Return the triangular weights ``(node,)`` of a state of a day of the year.
+
+    They are 1 at a node of ``day`` and 0 from ``(width + 1) / 2`` days off.
+    """
     distance = np.abs(NODES - day)
     distance = np.minimum(distance, YEAR - distance)
     return np.maximum(0.0, 1.0 - distance / ((width + 1) / 2))
 
 
 def _create(path: Path, channels: ChannelTable, grid: Grid, width: int) -> zarr.Array:
-    """An empty climatology store; its array ``(node, hour, channel, lat, lon)``, a node and hour a chunk."""
+    """Make an empty climatology store.
+
+    Parameters
+    ----------
+    path : Path
+        The store; one that is there is replaced.
+    channels : ChannelTable
+        Channels of the fields.
+    grid : Grid
+        Grid of the fields.
+    width : int
+        Width of the window in days.
+
+    Returns
+    -------
+    zarr.Array
+        Its array ``(node, hour, channel, lat, lon)``; a node and hour are a chunk.
+    """
     group = zarr.create_group(
         path,
         overwrite=True,
@@ -67,7 +93,8 @@ def _create(path: Path, channels: ChannelTable, grid: Grid, width: int) -> zarr.
             "Conventions": "CF-1.11",
             "provenance": provenance.as_json(),
             "window_days": width,
-            "comment": "dayofyear counts a year of 366 days; linear interpolation between its nodes",
+            "comment": "dayofyear counts a year of 366 days; "
+            "linear interpolation between its nodes",
         },
     )
     put_coordinate(
@@ -100,25 +127,46 @@ def build_climatology(
     width: int,
     log: logging.Logger,
 ) -> None:
-    """Write the climatology of ``times``, whose states ``(channel, lat, lon)`` come from ``read``, to ``path``.
+    """Write the climatology of a series of states.
 
-    ``width`` is that of the triangular day-of-year window in days, circular in the year. Each state is read once, by
-    hour and day of the year, so that only the nodes within a window are in memory. Days that no window reaches (less
-    than a year of data) get the nearest windowed mean of their hour, and a warning is logged. A channel that is NaN in
-    a state does not count there. Raises ValueError for an hour without any state.
+    Each state is read once, by hour and day of the year, so that only the nodes within a window are
+    in memory. Days that no window reaches (less than a year of data) get the nearest windowed mean
+    of their hour, and a warning is logged. A channel that is NaN in a state does not count there.
+
+    Parameters
+    ----------
+    path : Path
+        The store; one that is there is replaced.
+    times : np.ndarray
+        Times of the states, ``(time,)`` datetime64.
+    read : Callable
+        Gives the state ``(channel, lat, lon)`` of a time.
+    channels : ChannelTable
+        Channels of the states.
+    grid : Grid
+        Grid of the states.
+    width : int
+        Width in days of the triangular window about a day of the year, circular in the year.
+    log : logging.Logger
+        Takes progress and warnings.
+
+    Raises
+    ------
+    ValueError
+        For an hour without any state.
     """
     values = _create(path, channels, grid, width)
     order = sorted(times, key=day_of_year)
     report = Progress(len(order), "climatology", log)
     unreached: set[int] = set()
     for slot, hour in enumerate(HOURS):
-        chosen = [time for time in order if _hour(time) == hour]
-        if not chosen:
+        times_of_hour = [time for time in order if _hour(time) == hour]
+        if not times_of_hour:
             raise ValueError(f"climatology: no state at {hour:02d} UTC in the training period")
-        weights = np.stack([window_weights(day_of_year(time), width) for time in chosen])
+        weights = np.stack([window_weights(day_of_year(time), width) for time in times_of_hour])
         totals = np.zeros((len(NODES), len(channels)))
         means: dict[int, np.ndarray] = {}
-        for position, time in enumerate(chosen):
+        for position, time in enumerate(times_of_hour):
             state = read(time)
             valid = np.isfinite(state).all(axis=(1, 2))
             state = np.where(valid[:, None, None], state, np.float32(0))
@@ -139,8 +187,8 @@ def build_climatology(
         unreached |= _fill(values, slot, totals)
     if unreached:
         log.warning(
-            "climatology: days of the year about %s have no data within the window of %d days; the nearest windowed "
-            "mean stands for them",
+            "climatology: days of the year about %s have no data within the window of %d days; "
+            "the nearest windowed mean stands for them",
             sorted(unreached),
             width,
         )
@@ -148,9 +196,23 @@ def build_climatology(
 
 
 def _fill(values: zarr.Array, slot: int, totals: np.ndarray) -> set[int]:
-    """Fill the nodes of an hour that have no weight ``(node, channel)`` from the nearest that has; their days.
+    """Fill the nodes of an hour that have no weight from the nearest one that has.
 
     A channel that was never there becomes NaN.
+
+    Parameters
+    ----------
+    values : zarr.Array
+        Climatology ``(node, hour, channel, lat, lon)``.
+    slot : int
+        Position of the hour.
+    totals : np.ndarray
+        Sums of weights ``(node, channel)``.
+
+    Returns
+    -------
+    set of int
+        Days of the year of the nodes that were filled.
     """
     filled = set()
     for node in np.flatnonzero((totals == 0).any(axis=1)):
@@ -171,7 +233,19 @@ def _fill(values: zarr.Array, slot: int, totals: np.ndarray) -> set[int]:
 
 
 class Climatology:
-    """Mean states ``(node, hour, channel, lat, lon)``; :meth:`at` interpolates to a time."""
+    """Mean states by day of year and hour; :meth:`at` interpolates to a time.
+
+    Parameters
+    ----------
+    channels : ChannelTable
+        Channels of the states.
+    grid : Grid
+        Grid of the states.
+    values : np.ndarray or zarr.Array
+        Mean states ``(node, hour, channel, lat, lon)``.
+    width : int
+        Width in days of the window.
+    """
 
     def __init__(
         self, channels: ChannelTable, grid: Grid, values: np.ndarray | zarr.Array, width: int
@@ -182,7 +256,10 @@ class Climatology:
 
     @classmethod
     def read(cls, path: Path) -> "Climatology":
-        """Open what :func:`build` wrote; fields are read as they are needed. FileNotFoundError if it is not there."""
+        """Open what :func:`build_climatology` wrote; fields are read as they are needed.
+
+        Raises FileNotFoundError if it is not there.
+        """
         group = open_existing(path, "climatology")
         names = [str(name) for name in group["channel"][:]]
         return cls(
@@ -193,7 +270,8 @@ class Climatology:
         )
 
     def _node(self, node: int, slot: int) -> np.ndarray:
-        """One node's field, kept in memory: neighbouring times need the same ones (at most 16 are kept)."""
+        """Read the field ``(channel, lat, lon)`` of a node and hour, or take it from memory."""
+        # neighbouring times need the same nodes; 16 fields are kept at most
         key = node, slot
         if key not in self._cache:
             if len(self._cache) >= 16:
@@ -202,7 +280,10 @@ class Climatology:
         return self._cache[key]
 
     def at(self, time) -> np.ndarray:
-        """The mean state ``(channel, lat, lon)``, float32, of a time; ValueError unless its hour is 0, 6, 12 or 18."""
+        """Return the mean state ``(channel, lat, lon)``, float32, of a time.
+
+        Raises ValueError unless the hour is 0, 6, 12 or 18 UTC.
+        """
         moment = as_nanoseconds(time).astype("datetime64[s]").item()
         if moment.hour not in HOURS or moment.minute or moment.second:
             raise ValueError(f"climatology at {moment:%Y-%m-%d %H:%M}: kept for {HOURS} UTC only")

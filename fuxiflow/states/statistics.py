@@ -3,6 +3,7 @@
 Channels are standardised on transformed values: precipitation enters as log(1 + tp) with tp in mm.
 """
 
+import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,11 +13,20 @@ import zarr
 
 from fuxiflow.channels import ChannelTable, channel_table
 from fuxiflow.grids import Grid
-from fuxiflow.states.coordinates import consolidate, open_existing, put_coordinate, put_grid
+from fuxiflow.progress import progress
+from fuxiflow.states.coordinates import (
+    consolidate,
+    iso_texts,
+    open_existing,
+    put_coordinate,
+    put_grid,
+)
+from fuxiflow.states.store import StateSeries
 from fuxiflow.storage import provenance
 
 PRECIPITATION = "TP"
 TENDENCY_STEP = np.timedelta64(6, "h")
+# invariant fields and their units
 RAW = {
     "surface_geopotential": "m2 s-2",
     "land_fraction": "1",
@@ -27,7 +37,10 @@ RAW = {
 
 
 def transform_precipitation(state: np.ndarray, channels: ChannelTable | list[str]) -> np.ndarray:
-    """A copy of a state ``(..., channel, lat, lon)`` with TP, if it is there, as log(1 + max(tp, 0))."""
+    """Return a copy of a state with precipitation, if it is there, as log(1 + max(tp, 0)).
+
+    ``state (..., channel, lat, lon)`` has the channels ``channels``, TP in mm.
+    """
     names = channels.names if isinstance(channels, ChannelTable) else list(channels)
     values = np.array(state, np.float32)
     if PRECIPITATION in names:
@@ -38,10 +51,11 @@ def transform_precipitation(state: np.ndarray, channels: ChannelTable | list[str
 
 @dataclass
 class Moments:
-    """Count of fields, mean and sum of squared deviations, by channel, area-weighted; streams and merges.
+    """Count of fields, area-weighted mean and sum of squared deviations, ``(channel,)`` each.
 
-    Update after Chan, Golub and LeVeque (1983), doi:10.1080/00031305.1983.10483115. A channel that is NaN in a field
-    (precipitation of an analysis) is not counted there.
+    Moments of parts are merged after Chan, Golub and LeVeque (1983),
+    doi:10.1080/00031305.1983.10483115. A channel that is NaN in a field (precipitation of an
+    analysis) is not counted there.
     """
 
     count: np.ndarray
@@ -50,12 +64,12 @@ class Moments:
 
     @classmethod
     def empty(cls, channels: int) -> "Moments":
-        """Moments of nothing, for ``channels`` channels."""
+        """Return the moments of no field, for a number of channels."""
         return cls(np.zeros(channels), np.zeros(channels), np.zeros(channels))
 
     @classmethod
     def of(cls, values: np.ndarray, weights: np.ndarray) -> "Moments":
-        """Moments of one field ``(channel, lat, lon)`` with area weights ``(lat,)`` of mean 1."""
+        """Return the moments of a field ``(channel, lat, lon)`` with area weights ``(lat,)``."""
         values = np.asarray(values, float)
         area = (weights / weights.sum())[:, None] / values.shape[-1]
         count = np.isfinite(values).all(axis=(1, 2)).astype(float)
@@ -65,7 +79,7 @@ class Moments:
         return cls(count, mean, squares * count)
 
     def merge(self, other: "Moments") -> "Moments":
-        """The moments of both samples together."""
+        """Return the moments of both samples together."""
         count = self.count + other.count
         share = np.divide(other.count, count, out=np.zeros_like(count), where=count > 0)
         delta = other.mean - self.mean
@@ -88,9 +102,25 @@ class Moments:
 def accumulate_moments(
     series: Iterable[tuple[np.datetime64, np.ndarray]], channels: list[str], weights: np.ndarray
 ) -> tuple[Moments, Moments]:
-    """Moments of the transformed states, and of their 6-h differences, of ``(time, field)`` pairs in order of time.
+    """Accumulate the moments of transformed states and of their 6-h differences.
 
-    Differences are taken only where the state 6 h before is there too.
+    A difference is taken only where the state 6 h before is there too.
+
+    Parameters
+    ----------
+    series : Iterable of tuple
+        Times and fields ``(channel, lat, lon)`` in order of time.
+    channels : list of str
+        Channels of the fields.
+    weights : np.ndarray
+        Area weights ``(lat,)``.
+
+    Returns
+    -------
+    Moments
+        Of the states.
+    Moments
+        Of the differences.
     """
     moments, tendencies = Moments.empty(len(channels)), Moments.empty(len(channels))
     previous: tuple[np.datetime64, np.ndarray] | None = None
@@ -104,17 +134,21 @@ def accumulate_moments(
 
 
 def standardise_static(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """A field ``(lat, lon)`` less its area mean, divided by its area-weighted standard deviation (1 if constant)."""
+    """Standardise a field ``(lat, lon)`` by its area-weighted mean and standard deviation.
+
+    ``weights (lat,)`` are areas. A constant field is divided by 1.
+    """
     moments = Moments.of(values[None], weights)
     std = moments.std[0]
     return (values - moments.mean[0]) / (std if std > 0 else 1.0)
 
 
 def static_fields(raw: dict[str, np.ndarray], grid: Grid) -> dict[str, np.ndarray]:
-    """The static fields ``(lat, lon)`` by name, land fraction first; ``raw`` has those of :data:`RAW` that there are.
+    """Return the static fields ``(lat, lon)`` of the networks by name, land fraction first.
 
-    Surface geopotential is standardised, fractions and covers are those of the cell, the rest is computed from the
-    grid. FuXi Weather has lake cover and covers of vegetation too (arXiv 2408.05472).
+    ``raw`` has those of :data:`RAW` that there are. Surface geopotential is standardised, fractions
+    and covers are those of the cell, the rest is computed from the grid. FuXi Weather has lake
+    cover and covers of vegetation too (arXiv 2408.05472).
     """
     lat, lon = np.meshgrid(np.deg2rad(grid.lat), np.deg2rad(grid.lon), indexing="ij")
     covers = {
@@ -136,10 +170,12 @@ def static_fields(raw: dict[str, np.ndarray], grid: Grid) -> dict[str, np.ndarra
 
 @dataclass
 class Statistics:
-    """Mean, standard deviation and that of 6-h differences ``(channel,)``, of transformed values; static fields.
+    """Statistics of the channels, and the static fields.
 
-    ``statics (static, lat, lon)`` are what the networks see; ``raw`` holds those of :data:`RAW` that there are,
-    ``(lat, lon)``, surface geopotential and land fraction among them. ``period`` is the first and last time used.
+    ``mean``, ``std`` and ``tendency_std (channel,)`` are mean, standard deviation and that of 6-h
+    differences of transformed values. ``statics (static, lat, lon)`` are what the networks see;
+    ``raw`` holds those of :data:`RAW` that there are, ``(lat, lon)``, surface geopotential and land
+    fraction among them. ``period`` is the first and last time used.
     """
 
     channels: list[str]
@@ -167,7 +203,7 @@ class Statistics:
         return self.raw["land_fraction"]
 
     def write(self, path: Path) -> None:
-        """Write as Zarr v3."""
+        """Write the statistics as a Zarr v3 store."""
         group = zarr.create_group(
             path,
             overwrite=True,
@@ -212,7 +248,10 @@ class Statistics:
 
     @classmethod
     def read(cls, path: Path) -> "Statistics":
-        """Read what :meth:`write` wrote; FileNotFoundError if it is not there, KeyError for unknown channels."""
+        """Read what :meth:`write` wrote.
+
+        Raises FileNotFoundError if it is not there, KeyError for unknown channels.
+        """
         group = open_existing(path, "statistics")
         names = [str(name) for name in group["channel"][:]]
         channel_table().select(names)
@@ -224,3 +263,58 @@ class Statistics:
             period=tuple(group.attrs["period"]),
             **{name: group[name][:] for name in ("mean", "std", "tendency_std")},
         )
+
+
+def compute_statistics(
+    states: StateSeries, times: np.ndarray, raw: dict[str, np.ndarray], log: logging.Logger
+) -> Statistics:
+    """Compute the statistics of a series of states, and the static fields.
+
+    Parameters
+    ----------
+    states : StateSeries
+        The states.
+    times : np.ndarray
+        Times ``(time,)`` of those that are used, in order.
+    raw : dict of str to np.ndarray
+        Invariant fields ``(lat, lon)`` on the grid of the states, those of :data:`RAW` that there
+        are.
+    log : logging.Logger
+        Takes progress and counts.
+
+    Returns
+    -------
+    Statistics
+        Statistics and static fields.
+
+    Raises
+    ------
+    ValueError
+        When a channel or its 6-h difference has no spread: it could not be standardised.
+    """
+    names = states.channels.names
+    series = ((time, states.read(time)) for time in progress(times, "statistics", log))
+    moments, tendencies = accumulate_moments(series, names, states.grid.area_weights)
+    period = iso_texts(times[[0, -1]])
+    degenerate = [
+        name
+        for name, std, tendency in zip(names, moments.std, tendencies.std, strict=True)
+        if not (std > 0 and tendency > 0)
+    ]
+    if degenerate:
+        raise ValueError(
+            f"no spread over {len(times)} times from {period[0]} to {period[1]}: "
+            f"{', '.join(degenerate)}"
+        )
+    statics = static_fields(raw, states.grid)
+    log.info("%d times, %d tendencies", len(times), int(tendencies.count.max()))
+    return Statistics(
+        channels=names,
+        mean=moments.mean,
+        std=moments.std,
+        tendency_std=tendencies.std,
+        statics=np.stack(list(statics.values())),
+        static_names=list(statics),
+        raw=raw,
+        period=(period[0], period[1]),
+    )

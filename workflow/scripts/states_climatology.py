@@ -1,4 +1,4 @@
-"""Climatology by day of year and hour of day over the training period.
+"""Compute the climatology by day of year and hour of day over the training period.
 
 in:  states       Zarr stores of the training segments
 out: climatology  Zarr (fuxiflow.states.climatology)

@@ -19,29 +19,29 @@ from fuxiflow.states.store import StateWriter
 
 
 def main(input, output, params, log):
-    wanted = times.times(*map(date.fromisoformat, params.dates))
+    analysis_times = times.times(*map(date.fromisoformat, params.dates))
     grid, ledger = Grid(**params.grid), Ledger()
     paths = list_grib_files(input.raw, analyses_only=True)
     assembler = Assembler(GribReader(channel_table(), params.reference), grid, ledger)
     # a GFS analysis holds no precipitation: its slot stays NaN
-    states = decode_analyses(assembler, paths, wanted, precipitation=params.reference != "gfs")
+    states = decode_analyses(
+        assembler, paths, analysis_times, precipitation=params.reference != "gfs"
+    )
+    states = progress(states, f"decode {params.reference}", log, total=len(analysis_times))
     usable = 0
     options = {"attrs": {"reference": params.reference}, "compression": params.compression}
-    with StateWriter(output.states, wanted, channel_table(), grid, **options) as writer:
-        for index, state in enumerate(
-            progress(states, f"decode {params.reference}", log, total=len(wanted))
-        ):
+    with StateWriter(output.states, analysis_times, channel_table(), grid, **options) as writer:
+        for index, state in enumerate(states):
             writer.write(index, state)
             usable += state is not None
-    for row in ledger.rows[:20]:
-        log.warning("%(file)s message %(message)s, %(time)s %(channel)s: %(reason)s", row)
-    log.info("%d of %d times usable; %s", usable, len(wanted), ledger.summary())
+    ledger.report(log, f"{usable} of {len(analysis_times)} times usable")
     if not usable:
         first = "; ".join(
             f"{row['file']} message {row['message']}: {row['reason']}" for row in ledger.rows[:3]
         )
         raise GribError(
-            f"{input.raw}: no usable state between {params.dates[0]} and {params.dates[1]} ({first})"
+            f"{input.raw}: no usable state between {params.dates[0]} and {params.dates[1]} "
+            f"({first})"
         )
     ledger.write(output.ledger)
 

@@ -19,30 +19,27 @@ from fuxiflow.times import STEP_HOURS, hours
 
 
 def main(input, output, params, log):
-    first, last = (datetime.fromisoformat(day) for day in params.dates)
+    first_day, last_day = (datetime.fromisoformat(day) for day in params.dates)
     leads = list(range(0, params.max_lead_hours + 1, STEP_HOURS))
     grid, ledger = Grid(**params.grid), Ledger()
     assembler = Assembler(GribReader(channel_table(), "gfs"), grid, ledger)
     paths = list_grib_files(input.raw)
     inits, states = decode_forecasts(
-        assembler, paths, params.init_hours, first, last + hours(18), leads
+        assembler, paths, params.init_hours, first_day, last_day + hours(18), leads
     )
     if not inits:
         raise GribError(
-            f"{input.raw}: no forecast from {params.dates[0]} .. {params.dates[1]} at {params.init_hours} UTC; "
-            f"{ledger.summary()}"
+            f"{input.raw}: no forecast from {params.dates[0]} .. {params.dates[1]} "
+            f"at {params.init_hours} UTC; {ledger.summary()}"
         )
+    states = progress(states, "decode GFS forecasts", log, total=len(inits) * len(leads))
     attrs = {"system": "gfs"}
     with ForecastWriter(
         output.forecasts, inits, leads, channel_table(), grid, attrs=attrs
     ) as writer:
-        for i_init, i_lead, state in progress(
-            states, "decode GFS forecasts", log, total=len(inits) * len(leads)
-        ):
+        for i_init, i_lead, state in states:
             writer.write(i_init, i_lead, state)
-    for row in ledger.rows[:20]:
-        log.warning("%(file)s message %(message)s, %(time)s %(channel)s: %(reason)s", row)
-    log.info("%d forecasts; %s", len(inits), ledger.summary())
+    ledger.report(log, f"{len(inits)} forecasts")
     ledger.write(output.ledger)
 
 

@@ -15,12 +15,11 @@ from fuxiflow.states.store import write_states
 
 
 def main(input, output, params, log):
-    wanted = times.times(*map(date.fromisoformat, params.dates))
-    grid = Grid(**params.grid)
-    states = progress(
-        truth_states(input.raw, wanted, channel_table(), grid), "truth", log, total=len(wanted)
-    )
-    write_states(output.states, wanted, channel_table(), grid, states, attrs={"reference": "truth"})
+    valid_times = times.times(*map(date.fromisoformat, params.dates))
+    grid, channels = Grid(**params.grid), channel_table()
+    states = truth_states(input.raw, valid_times, channels, grid)
+    states = progress(states, "truth", log, total=len(valid_times))
+    write_states(output.states, valid_times, channels, grid, states, attrs={"reference": "truth"})
 
 
 if __name__ == "__main__":
