@@ -1,7 +1,8 @@
-"""The errors that simulated observations get: bias and noise as real ones depart from their equivalents.
+"""Errors of simulated observations: bias and noise as real ones depart from their equivalents.
 
-Departures hold the errors of instrument and operator, of the state they were simulated from, and of representing a cell
-by a point; put on equivalents of the same kind of states they make observations that depart like real ones.
+Departures hold the errors of instrument and operator, of the state they were simulated from, and of
+representing a cell by a point. Added to equivalents of the same kind of states they make
+observations that depart like real ones.
 """
 
 import warnings
@@ -17,24 +18,37 @@ from fuxiflow.storage import provenance
 
 SURFACES = ("sea", "land")
 LEAST_LAND = 0.5
+"""Land fraction from which on a place counts as land."""
 LARGEST = 4.0
-"""Departures are held to so many robust standard deviations from their median: clouds and failures are no noise."""
+"""Departures beyond so many robust standard deviations from their median are clipped: clouds and
+failures are no noise."""
 CAUTION = 30
-"""A position of the scan has as much say about its own bias as so many departures have against it."""
+"""Departures that weigh against the bias of a single position of the scan."""
 
 
 def surface_index(land_fraction: np.ndarray) -> np.ndarray:
-    """Index into :data:`SURFACES` of land fractions (n,)."""
+    """Return the index into :data:`SURFACES` of land fractions ``(n,)``."""
     return (np.asarray(land_fraction) >= LEAST_LAND).astype(np.int64)
 
 
 @dataclass(frozen=True)
 class ObservationErrors:
-    """Errors of a source's ``channels``, on its logarithmic ones of the logarithm.
+    """Bias and noise of the channels of a source, of the logarithm for its logarithmic channels.
 
-    ``bias (surface, channel)``; ``scan (position + 1, channel)`` what a position of the scan has beside it, 0 for what
-    has no position; ``factor (surface, channel, channel)`` whose product with its transpose is the covariance of the
-    noise; ``count`` departures that they were found from.
+    Attributes
+    ----------
+    channels : list[str]
+        Names of the channels.
+    bias : np.ndarray
+        Mean departure, ``(surface, channel)``.
+    scan : np.ndarray
+        What a position of the scan adds to it, ``(position + 1, channel)``; row 0 is 0, for
+        footprints that have no position.
+    factor : np.ndarray
+        Matrices ``(surface, channel, channel)`` whose product with their transpose is the
+        covariance of the noise.
+    count : int
+        Number of departures that they were estimated from.
     """
 
     channels: list[str]
@@ -43,8 +57,14 @@ class ObservationErrors:
     factor: np.ndarray
     count: int
 
+    @property
+    def channels_without_departures(self) -> list[str]:
+        """Channels whose bias is NaN, which are not simulated."""
+        estimated = np.isfinite(self.bias[0])
+        return [name for name, ok in zip(self.channels, estimated, strict=True) if not ok]
+
     def write(self, path: Path) -> None:
-        """Write a Zarr v3 group."""
+        """Write the errors as a Zarr v3 group."""
         group = zarr.open_group(
             path,
             mode="w",
@@ -67,7 +87,7 @@ class ObservationErrors:
 
     @classmethod
     def read(cls, path: Path) -> "ObservationErrors":
-        """Read what :meth:`write` wrote."""
+        """Read a group that :meth:`write` wrote."""
         group = zarr.open_group(path, mode="r")
         arrays = (group[name][:] for name in ("bias", "scan", "factor"))
         return cls(list(group.attrs["channels"]), *arrays, group.attrs["count"])
@@ -80,8 +100,27 @@ class ObservationErrors:
         logarithmic: Sequence[bool],
         random: np.random.Generator,
     ) -> np.ndarray:
-        """Equivalents ``values (n, channel)`` with bias and drawn noise, float32; positions beyond those known have
-        the bias of their surface alone."""
+        """Add bias and random noise to equivalents.
+
+        Parameters
+        ----------
+        values : np.ndarray
+            Equivalents in the channels' units, ``(n, channel)``.
+        land_fraction : np.ndarray
+            From 0 to 1, ``(n,)``.
+        position : np.ndarray
+            Position in the scan, from 1, ``(n,)``; positions beyond those of ``scan`` have the bias
+            of their surface alone.
+        logarithmic : Sequence[bool]
+            Whether a channel's errors are of its logarithm.
+        random : np.random.Generator
+            Draws the noise.
+
+        Returns
+        -------
+        np.ndarray
+            Values with errors, ``(n, channel)``, float32.
+        """
         kind = surface_index(land_fraction)
         place = np.where((position > 0) & (position < len(self.scan)), position, 0)
         error = self.bias[kind] + self.scan[place]
@@ -97,53 +136,92 @@ class ObservationErrors:
 def scaled_departures(
     values: np.ndarray, equivalents: np.ndarray, logarithmic: Sequence[bool]
 ) -> np.ndarray:
-    """Observed minus simulated ``(n, channel)``, of logarithms where a channel is judged by its logarithm."""
+    """Subtract equivalents from observations, on the scale of each channel.
+
+    Parameters
+    ----------
+    values : np.ndarray
+        Observed values, ``(n, channel)``.
+    equivalents : np.ndarray
+        Simulated values, ``(n, channel)``.
+    logarithmic : Sequence[bool]
+        Whether a channel is judged by its logarithm.
+
+    Returns
+    -------
+    np.ndarray
+        Departures ``(n, channel)``, of logarithms for logarithmic channels.
+    """
     return on_scale(values, logarithmic) - on_scale(equivalents, logarithmic)
 
 
 def estimate_errors(
-    channels: Sequence[str], found: np.ndarray, land_fraction: np.ndarray, position: np.ndarray
+    channels: Sequence[str], departures: np.ndarray, land_fraction: np.ndarray, position: np.ndarray
 ) -> ObservationErrors:
-    """Errors from departures ``found (n, channel)``, NaN if missing, at ``land_fraction`` and scan ``position`` (n,).
+    """Estimate bias and noise of a source from departures.
 
-    Where a surface has fewer than :data:`CAUTION` departures of some channel that has any, both surfaces together
-    count. The bias of a channel without departures is NaN, so that it is not simulated; ValueError when no channel has
-    any.
+    Where a surface has fewer than :data:`CAUTION` departures of some channel that has any, both
+    surfaces together count. The bias of a channel without departures is NaN, so that it is not
+    simulated.
+
+    Parameters
+    ----------
+    channels : Sequence[str]
+        Names of the channels.
+    departures : np.ndarray
+        Departures ``(n, channel)`` of :func:`scaled_departures`, NaN if missing.
+    land_fraction : np.ndarray
+        From 0 to 1, ``(n,)``.
+    position : np.ndarray
+        Position in the scan, from 1, ``(n,)``; 0 for none.
+
+    Returns
+    -------
+    ObservationErrors
+        The errors.
+
+    Raises
+    ------
+    ValueError
+        If no channel has any departure.
     """
-    found = found.astype(np.float64)
-    count = np.isfinite(found).sum(0)
+    departures = departures.astype(np.float64)
+    count = np.isfinite(departures).sum(0)
     if not count.any():
         raise ValueError(
-            "no departures, nothing to take errors from; choose another template period, or look at the "
-            "ledger of the source"
+            "no departures, nothing to take errors from; choose another template period, or look "
+            "at the ledger of the source"
         )
     kind = surface_index(land_fraction)
     bias, factor = [], []
     for i in range(len(SURFACES)):
-        part = found[kind == i]
+        part = departures[kind == i]
         enough = np.isfinite(part).sum(0)[count > 0].min() >= CAUTION
-        held = _held(part if enough else found)
-        bias.append(_mean(held))
-        factor.append(_factor(held - bias[-1]))
+        clipped = _clipped(part if enough else departures)
+        bias.append(_mean(clipped))
+        factor.append(_factor(clipped - bias[-1]))
     bias = np.array(bias)
     return ObservationErrors(
         list(channels),
         bias.astype(np.float32),
-        _scan(_held(found) - bias[kind], position),
+        _scan(_clipped(departures) - bias[kind], position),
         np.array(factor, np.float32),
-        len(found),
+        len(departures),
     )
 
 
 def _mean(values: np.ndarray) -> np.ndarray:
-    """Mean of the finite values ``(n, channel)``, NaN where there is none."""
+    """Average the finite values ``(n, channel)`` by channel, NaN where there is none."""
     present = np.isfinite(values)
     with np.errstate(invalid="ignore"):
         return np.where(present, values, 0.0).sum(0) / present.sum(0)
 
 
-def _held(values: np.ndarray) -> np.ndarray:
-    """Values within :data:`LARGEST` robust standard deviations (1.4826 times the median absolute deviation)."""
+def _clipped(values: np.ndarray) -> np.ndarray:
+    """Clip values ``(n, channel)`` to robust standard deviations about their median.
+
+    There are :data:`LARGEST` of them; one is 1.4826 times the median absolute deviation.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # a channel without any value stays NaN
         middle = np.nanmedian(values, axis=0)
@@ -152,7 +230,11 @@ def _held(values: np.ndarray) -> np.ndarray:
 
 
 def _factor(centred: np.ndarray) -> np.ndarray:
-    """A square root of the covariance ``(channel, channel)``, each pair from what both have, held to be one."""
+    """Compute a square root of the covariance of centred values ``(n, channel)``.
+
+    Each pair of channels counts where both have a value; negative eigenvalues, which such a matrix
+    can have, are set to 0.
+    """
     present = np.isfinite(centred)
     values = np.where(present, centred, 0.0)
     pairs = present.T.astype(float) @ present
@@ -161,7 +243,10 @@ def _factor(centred: np.ndarray) -> np.ndarray:
 
 
 def _scan(left: np.ndarray, position: np.ndarray) -> np.ndarray:
-    """Mean of what is ``left`` at each position of the scan, less where there are few; row 0 is for none."""
+    """Average what is left over at each position of the scan, reduced where there are few.
+
+    ``left`` is ``(n, channel)``, ``position`` ``(n,)``; row 0 of the result is for no position.
+    """
     rows = int(max(position.max(initial=0), 0)) + 1
     present = np.isfinite(left)
     total, count = np.zeros((rows, left.shape[1])), np.zeros((rows, left.shape[1]))

@@ -1,4 +1,4 @@
-"""Where and when simulated observations lie: at footprints of real ones from other days, or on computed orbits."""
+"""Places and times of simulated observations: those of real ones from other days, or of orbits."""
 
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
@@ -17,7 +17,23 @@ DAY = np.timedelta64(1, "D")
 
 @dataclass(frozen=True)
 class FootprintGeometry:
-    """Footprints of one platform, all ``(n,)`` but ``missing (n, channel)``: which values real ones lack there."""
+    """Places, times and angles of footprints of one platform, without values.
+
+    Attributes
+    ----------
+    platform : str
+        Name of the platform.
+    time : np.ndarray
+        UTC, datetime64[ns], ``(n,)``.
+    lat, lon : np.ndarray
+        In degrees, ``(n,)``.
+    zenith, azimuth : np.ndarray
+        Angles of the sensor in degrees, ``(n,)``.
+    scan_position : np.ndarray
+        Position in the scan, from 1, ``(n,)``; 0 for none.
+    missing : np.ndarray
+        Whether a real footprint lacks the value, ``(n, channel)``.
+    """
 
     platform: str
     time: np.ndarray
@@ -31,16 +47,25 @@ class FootprintGeometry:
     def __len__(self) -> int:
         return len(self.time)
 
-    def rows(self, chosen: np.ndarray) -> "FootprintGeometry":
-        """Some of them, by index or mask."""
-        arrays = {name: value[chosen] for name, value in vars(self).items() if name != "platform"}
+    def rows(self, index: np.ndarray) -> "FootprintGeometry":
+        """Return some of the footprints, by index or mask."""
+        arrays = {name: value[index] for name, value in vars(self).items() if name != "platform"}
         return FootprintGeometry(self.platform, **arrays)
 
 
 class Template:
-    """Real footprints of the days from ``start`` to ``end``, both included, in tables named by their segment."""
+    """Real footprints of a period, which simulated ones are placed like."""
 
     def __init__(self, tables: Sequence[Path], start: date, end: date):
+        """Open the tables of a template.
+
+        Parameters
+        ----------
+        tables : Sequence[Path]
+            Footprint tables, named by their segment.
+        start, end : date
+            First and last day of the template.
+        """
         self.tables = sorted(map(Path, tables), key=lambda path: path.stem)
         self.start, self.end = start, end
 
@@ -50,15 +75,18 @@ class Template:
         return (self.end - self.start).days + 1
 
     def read(self, day: date) -> pa.Table:
-        """The used footprints of a day; KeyError for one that the template does not hold."""
+        """Read the used footprints of a day; KeyError for a day outside the template."""
         place = bisect_right([path.stem for path in self.tables], f"{day:%Y-%m}") - 1
         if not (self.start <= day <= self.end and place >= 0):
             raise KeyError(f"{day} is no day of the template, {self.start} to {self.end}")
         return footprint_table.read_used_footprints(self.tables[place], day, day)
 
     def like(self, day: date) -> date:
-        """The day of the template that stands for ``day``: of the same date in its first year that has it, else all
-        days of the template in turn."""
+        """Return the day of the template that stands for ``day``.
+
+        It is the same date in the template's first year that has it, else all days of the template
+        take their turn.
+        """
         for year in range(self.start.year, self.end.year + 1):
             try:
                 same = day.replace(year=year)
@@ -69,24 +97,26 @@ class Template:
         return self.start + timedelta(days=(day - self.start).days % self.days)
 
     def copied(self, day: date) -> Iterator[FootprintGeometry]:
-        """The footprints of the day that stands for ``day``, as if they were of it."""
-        chosen = self.like(day)
-        yield from _moved(self.read(chosen), np.datetime64(day, "D") - np.datetime64(chosen, "D"))
+        """Yield the footprints of the day that stands for ``day``, moved to ``day``."""
+        template_day = self.like(day)
+        yield from _moved(
+            self.read(template_day), np.datetime64(day, "D") - np.datetime64(template_day, "D")
+        )
 
     def drawn(self, day: date, random: np.random.Generator) -> Iterator[FootprintGeometry]:
-        """For each hour of ``day`` the footprints of the same hour of a day drawn at random."""
+        """Yield, for each hour of ``day``, the footprints of that hour of a day drawn at random."""
         picked = random.integers(self.days, size=24)
         for number in np.unique(picked):
-            chosen = self.start + timedelta(days=int(number))
-            found = self.read(chosen)
-            time = footprint_table.column_values(found, "time")
+            template_day = self.start + timedelta(days=int(number))
+            footprints = self.read(template_day)
+            time = footprint_table.column_values(footprints, "time")
             hour = (time - time.astype("datetime64[D]")) // np.timedelta64(1, "h")
-            kept = found.filter(pa.array(np.isin(hour, np.flatnonzero(picked == number))))
-            yield from _moved(kept, np.datetime64(day, "D") - np.datetime64(chosen, "D"))
+            kept = footprints.filter(pa.array(np.isin(hour, np.flatnonzero(picked == number))))
+            yield from _moved(kept, np.datetime64(day, "D") - np.datetime64(template_day, "D"))
 
 
 def _moved(footprints: pa.Table, shift: np.timedelta64) -> Iterator[FootprintGeometry]:
-    """Footprints by platform, ``shift`` later."""
+    """Yield footprints by platform, ``shift`` later."""
     names = footprints["platform"].unify_dictionaries().to_pandas().astype(str).to_numpy()
     columns = {
         name: footprint_table.column_values(footprints, name)
@@ -102,7 +132,22 @@ def _moved(footprints: pa.Table, shift: np.timedelta64) -> Iterator[FootprintGeo
 def orbit_places(
     source: Source, day: date, strides: tuple[int, int]
 ) -> Iterator[FootprintGeometry]:
-    """The footprints of a day of the source's platforms that have an orbit, every so-manieth scan and field of view."""
+    """Yield the footprints of a day on computed orbits, by platform.
+
+    Parameters
+    ----------
+    source : Source
+        A sounder; those of its platforms that have an orbit count.
+    day : date
+        The day in UTC.
+    strides : tuple[int, int]
+        Every how many scans, and fields of view, there is a footprint.
+
+    Yields
+    ------
+    FootprintGeometry
+        The footprints of one platform, none missing.
+    """
     from fuxiflow.observations.orbits import (
         swath,  # pyorbital, which copies of real footprints do without
     )

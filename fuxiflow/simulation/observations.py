@@ -1,4 +1,4 @@
-"""Simulated observations day by day, and the departures of real ones that their errors come from."""
+"""Simulated observations day by day, and the departures of real ones that give their errors."""
 
 from collections.abc import Iterator
 from datetime import date, timedelta
@@ -22,7 +22,22 @@ PART = 200_000
 
 
 def day_generator(seed: int, source: str, day: date) -> np.random.Generator:
-    """Random numbers of a source's day, whatever other days are made."""
+    """Return the random generator of a source's day, whatever other days are made.
+
+    Parameters
+    ----------
+    seed : int
+        Seed of the configuration.
+    source : str
+        Name of the source.
+    day : date
+        The day.
+
+    Returns
+    -------
+    np.random.Generator
+        The generator.
+    """
     return numbered_generator(seed, label_number(source), day.toordinal())
 
 
@@ -33,29 +48,50 @@ def template_departures(
     template: geometry.Template,
     seed: int,
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Day by day of the template departures ``(n, channel)``, land fraction and scan position (n,) of a sample drawn
-    without replacement, :data:`SAMPLE` values in all; footprints at times without a reanalysis are left out."""
+    """Yield departures of a sample of real footprints, day by day of a template.
+
+    The sample is drawn without replacement and has :data:`SAMPLE` values in all. Footprints at
+    times without a reanalysis are left out.
+
+    Parameters
+    ----------
+    source : Source
+        The source.
+    operator : EquivalentOperator
+        Its operator.
+    reanalysis : ReanalysisSampler
+        The reanalysis, with the channels that the operator needs.
+    template : geometry.Template
+        The real footprints.
+    seed : int
+        Seed of the configuration.
+
+    Yields
+    ------
+    tuple[np.ndarray, np.ndarray, np.ndarray]
+        Departures ``(n, channel)``, land fraction and scan position ``(n,)`` of one day.
+    """
     share = -(-SAMPLE // (template.days * len(source.channels)))
     for number in range(template.days):
         day = template.start + timedelta(days=number)
-        found = template.read(day)
-        rows = np.flatnonzero(reanalysis.covers(footprint_table.column_values(found, "time")))
+        footprints = template.read(day)
+        rows = np.flatnonzero(reanalysis.covers(footprint_table.column_values(footprints, "time")))
         if len(rows) > share:
             rows = np.sort(day_generator(seed, source.name, day).choice(rows, share, replace=False))
         if not len(rows):
             continue
-        found = found.take(pa.array(rows))
-        place = (footprint_table.column_values(found, name) for name in ("lat", "lon", "time"))
+        footprints = footprints.take(pa.array(rows))
+        place = (footprint_table.column_values(footprints, name) for name in ("lat", "lon", "time"))
         columns = reanalysis.at(*place)
         equivalents = simulate_equivalents(
-            operator, columns, footprint_table.column_values(found, "zenith")
+            operator, columns, footprint_table.column_values(footprints, "zenith")
         )
         yield (
             errors.scaled_departures(
-                footprint_table.values_of(found), equivalents, source.logarithmic
+                footprint_table.values_of(footprints), equivalents, source.logarithmic
             ),
             columns.land_fraction.numpy(),
-            footprint_table.column_values(found, "scan_position").astype(np.int64),
+            footprint_table.column_values(footprints, "scan_position").astype(np.int64),
         )
 
 
@@ -67,40 +103,86 @@ def places_of_day(
     strides: tuple[int, int],
     random: np.random.Generator,
 ) -> Iterator[geometry.FootprintGeometry]:
-    """Where a source is simulated on a day, in parts of at most :data:`PART`: ``kind`` is ``template`` (the day that
-    stands for it), ``drawn`` (hour by hour), or ``orbits`` (every so-manieth scan and field of view, ``strides``)."""
-    known = {
+    """Yield the places where a source is simulated on a day, at most :data:`PART` at once.
+
+    Parameters
+    ----------
+    source : Source
+        The source.
+    kind : str
+        ``template``: the footprints of the day that stands for it; ``drawn``: hour by hour those of
+        days drawn at random; ``orbits``: those of computed orbits.
+    template : geometry.Template
+        Real footprints.
+    day : date
+        The day in UTC.
+    strides : tuple[int, int]
+        On computed orbits, every how many scans, and fields of view, there is a footprint.
+    random : np.random.Generator
+        Draws the days.
+
+    Yields
+    ------
+    geometry.FootprintGeometry
+        Footprints of one platform.
+
+    Raises
+    ------
+    ValueError
+        If there is no such kind.
+    """
+    kinds = {
         "template": lambda: template.copied(day),
         "drawn": lambda: template.drawn(day, random),
         "orbits": lambda: geometry.orbit_places(source, day, strides),
     }
-    if kind not in known:
-        raise ValueError(f"unknown geometry {kind!r}; known: {', '.join(known)}")
-    for found in known[kind]():
-        for first in range(0, len(found), PART):
-            yield found.rows(np.arange(first, min(first + PART, len(found))))
+    if kind not in kinds:
+        raise ValueError(f"unknown geometry {kind!r}; known: {', '.join(kinds)}")
+    for part in kinds[kind]():
+        for first in range(0, len(part), PART):
+            yield part.rows(np.arange(first, min(first + PART, len(part))))
 
 
-def simulate_observations(
+def simulate_footprints(
     source: Source,
     operator: EquivalentOperator,
     reanalysis: ReanalysisSampler,
-    found: errors.ObservationErrors,
+    observation_errors: errors.ObservationErrors,
     places: geometry.FootprintGeometry,
     random: np.random.Generator,
 ) -> tuple[pa.Table, int]:
-    """Simulated observations at ``places`` as a footprint table, and how many there are no reanalysis for.
+    """Simulate the observations at places.
 
-    What real footprints lack they lack too, and what is outside a channel's valid range.
+    They lack the values that real footprints lack there, and those outside a channel's valid range.
+
+    Parameters
+    ----------
+    source : Source
+        The source.
+    operator : EquivalentOperator
+        Its operator.
+    reanalysis : ReanalysisSampler
+        The reanalysis, with the channels that the operator needs.
+    observation_errors : errors.ObservationErrors
+        Bias and noise of the source.
+    places : geometry.FootprintGeometry
+        Footprints of one platform.
+    random : np.random.Generator
+        Draws the noise.
+
+    Returns
+    -------
+    tuple[pa.Table, int]
+        A footprint table, and the number of places whose times the reanalysis does not cover.
     """
-    known = reanalysis.covers(places.time)
-    left = int((~known).sum())
-    places = places.rows(known)
+    covered = reanalysis.covers(places.time)
+    left = int((~covered).sum())
+    places = places.rows(covered)
     columns = reanalysis.at(places.lat, places.lon, places.time)
     values = np.full(places.missing.shape, np.nan, np.float32)
     if len(places):
         clean = simulate_equivalents(operator, columns, places.zenith)
-        values = found.put_on(
+        values = observation_errors.put_on(
             clean,
             columns.land_fraction.numpy(),
             places.scan_position.astype(np.int64),

@@ -238,7 +238,7 @@ def test_observations_lack_what_real_ones_lack_and_know_their_origin(reanalysis,
     (places,) = observations.places_of_day(
         ATMS, "template", template, day, (1, 1), np.random.default_rng(0)
     )
-    found, left = observations.simulate_observations(
+    found, left = observations.simulate_footprints(
         ATMS, operator, reanalysis, clean, places, np.random.default_rng(0)
     )
     assert (left, len(found)) == (
@@ -248,7 +248,7 @@ def test_observations_lack_what_real_ones_lack_and_know_their_origin(reanalysis,
     (places,) = observations.places_of_day(
         ATMS, "template", template, date(2022, 1, 1), (1, 1), np.random.default_rng(0)
     )
-    found, left = observations.simulate_observations(
+    found, left = observations.simulate_footprints(
         ATMS, operator, reanalysis, clean, places, np.random.default_rng(0)
     )
     assert left == 0

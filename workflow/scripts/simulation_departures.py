@@ -35,36 +35,33 @@ def main(input, output, params, log):
     parts = list(progress(days, f"departures of {source.name}", log, total=template.days))
     if not parts:
         raise ValueError(
-            f"{source.name}: no footprint from {template.start} to {template.end} with a reanalysis about "
-            f"it; choose another simulation.{source.name}.template"
+            f"{source.name}: no footprint from {template.start} to {template.end} with a "
+            f"reanalysis about it; choose another simulation.{source.name}.template"
         )
-    found = errors.estimate_errors(
+    estimated = errors.estimate_errors(
         source.channel_names, *(np.concatenate(column) for column in zip(*parts, strict=True))
     )
-    found.write(output.errors)
-    lacking = [
-        name
-        for name, known in zip(found.channels, np.isfinite(found.bias[0]), strict=True)
-        if not known
-    ]
-    if lacking:
+    estimated.write(output.errors)
+    if missing := estimated.channels_without_departures:
         log.warning(
             "%s: no departures of channels %s, which are not simulated",
             source.name,
-            ", ".join(lacking),
+            ", ".join(missing),
         )
-    noise = np.sqrt((found.factor**2).sum(-1))
-    for i, name in enumerate(found.channels[:40]):
-        log.info(
-            "channel %s: %s",
-            name,
-            ", ".join(
-                f"{kind} {found.bias[k, i]:+.3g} ± {noise[k, i]:.3g}"
-                for k, kind in enumerate(errors.SURFACES)
-            ),
+    noise = np.sqrt((estimated.factor**2).sum(-1))
+    # forty lines are enough of a log: IASI has hundreds of channels
+    for i, name in enumerate(estimated.channels[:40]):
+        by_surface = (
+            f"{surface} {estimated.bias[k, i]:+.3g} ± {noise[k, i]:.3g}"
+            for k, surface in enumerate(errors.SURFACES)
         )
+        log.info("channel %s: %s", name, ", ".join(by_surface))
     log.info(
-        "%s: %d footprints on %d of %d days", source.name, found.count, len(parts), template.days
+        "%s: %d footprints on %d of %d days",
+        source.name,
+        estimated.count,
+        len(parts),
+        template.days,
     )
 
 

@@ -4,7 +4,8 @@ in:  states      Zarr, reanalysis of the segment and of the one after it in trai
      statistics  Zarr, with the surface's height and land
      errors      Zarr, bias and noise of real ones
      tables      Parquet, real footprints whose places are taken, none where orbits are computed
-out: table       Parquet, footprints of origin `simulated` (schema: fuxiflow.observations.footprint_table)
+out: table       Parquet, footprints of origin `simulated`
+                 (schema: fuxiflow.observations.footprint_table)
 """
 
 from datetime import date, timedelta
@@ -33,25 +34,27 @@ def main(input, output, params, log):
     template = Template(input.tables, *map(date.fromisoformat, params.template))
     start, end = map(date.fromisoformat, params.dates)
     days = [start + timedelta(days=i) for i in range((end - start).days + 1)]
-    made = left = 0
+    written = uncovered = 0
     with FootprintWriter(
         output.table, source.channel_names, {"origin": observations.ORIGIN}
     ) as writer:
         for day in progress(days, f"days of {source.name}", log):
+            # one generator a day, which first places and then errors are drawn from
             random = observations.day_generator(params.seed, source.name, day)
             for places in observations.places_of_day(
                 source, params.geometry, template, day, params.strides, random
             ):
-                table, lost = observations.simulate_observations(
+                footprints, left = observations.simulate_footprints(
                     source, operator, reanalysis, errors, places, random
                 )
-                writer.write(table)
-                made, left = made + len(table), left + lost
+                writer.write(footprints)
+                written += len(footprints)
+                uncovered += left
     log.info(
         "%s: %d simulated footprints; %d places are at times without a reanalysis about them",
         source.name,
-        made,
-        left,
+        written,
+        uncovered,
     )
 
 
