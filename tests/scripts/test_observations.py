@@ -1,4 +1,4 @@
-"""The scripts of the observations stage, from files to grids, with and without trouble in the files."""
+"""The scripts of the observations stage, from good and from damaged files to grids."""
 
 import logging
 from types import SimpleNamespace
@@ -54,7 +54,7 @@ def chain(directory, output, dates=DATES):
         seed=1,
         options={"platforms": SOURCE.platform_names},
     )
-    found = SimpleNamespace(
+    products = SimpleNamespace(
         read=paths.table,
         read_ledger=paths.ledger,
         limits=output / "limits.parquet",
@@ -64,16 +64,18 @@ def chain(directory, output, dates=DATES):
         statistics=output / "statistics.zarr",
     )
     load_script("observations_limits").main(
-        SimpleNamespace(tables=[found.read]), found, limits, LOG
+        SimpleNamespace(tables=[products.read]), products, limits, LOG
     )
     load_script("observations_quality").main(
-        SimpleNamespace(table=found.read, ledger=found.read_ledger, limits=found.limits),
-        found,
+        SimpleNamespace(table=products.read, ledger=products.read_ledger, limits=products.limits),
+        products,
         limits,
         LOG,
     )
-    load_script("observations_grid").main(SimpleNamespace(table=found.table), found, limits, LOG)
-    return found
+    load_script("observations_grid").main(
+        SimpleNamespace(table=products.table), products, limits, LOG
+    )
+    return products
 
 
 @pytest.fixture
@@ -92,9 +94,9 @@ def reasons(path):
 
 
 def test_the_whole_stage(raw, tmp_path):
-    found = chain(raw, tmp_path)
-    assert reasons(found.ledger) == {"read": 4 * PER_FILE, "used": 4 * PER_FILE}
-    grids = SparseGrids([found.grid])
+    products = chain(raw, tmp_path)
+    assert reasons(products.ledger) == {"read": 4 * PER_FILE, "used": 4 * PER_FILE}
+    grids = SparseGrids([products.grid])
     assert (grids.source, grids.channels, grids.grid) == (
         SOURCE.name,
         SOURCE.channel_names,
@@ -102,7 +104,7 @@ def test_the_whole_stage(raw, tmp_path):
     )
     window = grids.window(np.datetime64("2022-07-02"), -3, 8)
     assert sorted(set(window.slot.tolist())) == [2, 9]
-    footprints = footprint_table.read_footprints(found.table)
+    footprints = footprint_table.read_footprints(products.table)
     near = slice(2 * PER_FILE, 3 * PER_FILE)
     cells = Grid(32, 64).cell(
         footprint_table.column_values(footprints, "lat")[near],
@@ -112,11 +114,11 @@ def test_the_whole_stage(raw, tmp_path):
     mean = footprint_table.values_of(footprints)[near][cells == window.cell[0]].mean(axis=0)
     assert window.values[0] == pytest.approx(mean, abs=1e-3)
 
-    output = SimpleNamespace(statistics=found.statistics)
+    output = SimpleNamespace(statistics=products.statistics)
     load_script("observations_statistics").main(
-        SimpleNamespace(grids=[found.grid]), output, SimpleNamespace(dates=DATES), LOG
+        SimpleNamespace(grids=[products.grid]), output, SimpleNamespace(dates=DATES), LOG
     )
-    statistics = GridStatistics.read(found.statistics)
+    statistics = GridStatistics.read(products.statistics)
     values = grids.window(np.datetime64("2022-07-01"), 0, 48).values
     assert statistics.mean == pytest.approx(values.mean(axis=0), rel=1e-5)
     assert statistics.std == pytest.approx(values.std(axis=0), rel=1e-4)
@@ -127,19 +129,19 @@ def test_damage_is_in_the_ledger_and_the_rest_goes_through(raw, tmp_path):
     files[0].write_bytes(files[0].read_bytes()[:2000])
     sorted(raw.glob("GATMO*"))[1].unlink()
     (raw / "notes.txt").write_text("not data")
-    found = chain(raw, tmp_path)
-    assert reasons(found.ledger) == {
+    products = chain(raw, tmp_path)
+    assert reasons(products.ledger) == {
         "read": 3 * PER_FILE,
         "used": 2 * PER_FILE,
         "partner": PER_FILE,
         "unreadable": 0,
         "name": 0,
     }
-    lines = ledger.read_ledgers([found.ledger]).set_index("file")
+    lines = ledger.read_ledgers([products.ledger]).set_index("file")
     assert lines.loc[files[0].name, "reason"] == "unreadable"
     assert "truncated" in lines.loc[files[0].name, "message"]
     assert lines.loc["notes.txt", "message"] == f"expected {SOURCE.file_pattern}"
-    assert footprint_table.read_footprints(found.table).num_rows == 2 * PER_FILE
+    assert footprint_table.read_footprints(products.table).num_rows == 2 * PER_FILE
 
 
 def test_bad_footprints_are_in_the_ledger(raw, tmp_path):
@@ -154,12 +156,12 @@ def test_bad_footprints_are_in_the_ledger(raw, tmp_path):
         swath("2022-07-01T12:00:00.5", seed=12) | {"time": data["time"]},
         created="20220101000000000000",
     )
-    found = chain(raw, tmp_path)
-    counts = reasons(found.ledger)
+    products = chain(raw, tmp_path)
+    counts = reasons(products.ledger)
     assert counts["read"] == 6 * PER_FILE
     assert (counts["location"], counts["missing"], counts["superseded"]) == (1, 1, 0)
     assert 0 < counts["segment"] < PER_FILE
-    single = ledger.read_ledgers([found.ledger]).query("channel != ''")
+    single = ledger.read_ledgers([products.ledger]).query("channel != ''")
     assert [(row.channel, row.reason) for row in single.itertuples()] == [("5", "range")]
 
 
@@ -174,11 +176,11 @@ def test_duplicates_across_files_are_used_once(raw, tmp_path):
 def test_an_outage_is_data(tmp_path):
     (tmp_path / "raw").mkdir()
     (tmp_path / "raw" / "provenance.json").write_text("{}")
-    found = chain(tmp_path / "raw", tmp_path)
-    assert reasons(found.ledger) == {"no_file": 0}
-    assert footprint_table.read_footprints(found.table).num_rows == 0
-    assert len(SparseGrids([found.grid]).window(np.datetime64("2022-07-02"), -3, 5)) == 0
-    assert BiweightLimits.read(found.limits).count.sum() == 0
+    products = chain(tmp_path / "raw", tmp_path)
+    assert reasons(products.ledger) == {"no_file": 0}
+    assert footprint_table.read_footprints(products.table).num_rows == 0
+    assert len(SparseGrids([products.grid]).window(np.datetime64("2022-07-02"), -3, 5)) == 0
+    assert BiweightLimits.read(products.limits).count.sum() == 0
 
 
 def test_files_of_which_none_is_usable_are_an_error(raw, tmp_path):
@@ -208,6 +210,12 @@ def test_limits_see_the_period_alone(raw, tmp_path):
 
 
 def test_provenance_is_stamped(raw, tmp_path):
-    found = chain(raw, tmp_path)
-    for path in (found.read, found.read_ledger, found.limits, found.table, found.ledger):
+    products = chain(raw, tmp_path)
+    for path in (
+        products.read,
+        products.read_ledger,
+        products.limits,
+        products.table,
+        products.ledger,
+    ):
         assert b"provenance" in pq.read_schema(path).metadata

@@ -1,4 +1,4 @@
-"""Small SATMS and GATMO files for the tests of the observations stage, after CDFCB-X volume III (474-00001-03)."""
+"""Small SATMS and GATMO files for tests, after CDFCB-X volume III (474-00001-03)."""
 
 from datetime import datetime
 from pathlib import Path
@@ -13,7 +13,11 @@ POSITIONS = 4
 def swath(
     start: str, scans: int = 5, positions: int = POSITIONS, seed: int = 0
 ) -> dict[str, np.ndarray]:
-    """A swath down a meridian: times (scan,), coordinates and angles (scan, position), temperatures in K."""
+    """Make a swath down a meridian.
+
+    Times are ``(scan,)``, coordinates and angles ``(scan, position)`` in degrees, temperatures
+    ``(scan, position, channel)`` in K.
+    """
     generator = np.random.default_rng(seed)
     shape = (scans, positions)
     time = np.datetime64(start, "us") + np.arange(scans) * np.timedelta64(2_666_667, "us")
@@ -61,7 +65,10 @@ def write_pair(
     granules: int = 1,
     created: str = "20230101000000000000",
 ) -> tuple[Path, Path]:
-    """Write a swath as a SATMS and a GATMO file; missing temperatures and coordinates become fill values."""
+    """Write a swath as a SATMS and a GATMO file.
+
+    Missing temperatures and coordinates become fill values.
+    """
     time, temperature = data["time"], data["temperature"]
     first, last = (t.item() for t in (time[0], time[-1]))
 

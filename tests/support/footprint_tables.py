@@ -9,7 +9,10 @@ START = np.datetime64("2022-07-01", "ns")
 
 
 def footprints(values, channels=("1", "2"), file="f.h5", **columns) -> pa.Table:
-    """A table with a row for each row of ``values``; a footprint a second from :data:`START` unless told otherwise."""
+    """Make a table with a row for each row of ``values``.
+
+    Unless ``columns`` say otherwise there is a footprint a second from :data:`START` on.
+    """
     values = np.asarray(values, "f4")
     n = len(values)
     defaults = {

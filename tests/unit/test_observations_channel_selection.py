@@ -1,4 +1,7 @@
-"""Channel selection: hand-checked answers on small tables, the same as the formulas with whole matrices on others."""
+"""Channel selection gives hand-checked answers on small tables.
+
+On others it equals the formulas with whole matrices.
+"""
 
 import json
 
@@ -20,7 +23,10 @@ from fuxiflow.observations.jacobians import (
 
 
 def make(jacobian, noise=None, background=None, pressure=None, variable=None):
-    """A table of channels 101, 102, ... from ``jacobian (profile, channel, state)`` or ``(channel, state)``."""
+    """A table of channels 101, 102, ...
+
+    ``jacobian`` is ``(profile, channel, state)`` or ``(channel, state)``.
+    """
     jacobian = np.array(jacobian, float)
     jacobian = jacobian[None] if jacobian.ndim == 2 else jacobian
     _, channels, state = jacobian.shape
@@ -48,27 +54,29 @@ def sounder(seed, profiles=2, channels=12, state=6):
 
 
 def test_by_hand():
-    # one level seen with signals 3 and 1, another with 1.5: entropies 1/2 log2(1 + k^2) of 10, 2 and 3.25 at first;
-    # once the first is chosen, A = 1/10 at its level, and the second brings 1/2 log2(1 + 1/10) alone
+    # One level seen with signals 3 and 1, another with 1.5: 1 + k^2 is 10, 2 and 3.25 at first, of
+    # which the entropy is 1/2 log2. Once the first is selected, A = 1/10 at its level, and the
+    # second brings 1/2 log2(1 + 1/10) alone.
     table = make([[3, 0], [1, 0], [0, 1.5]])
-    found = selection.most_informative(table, 3)
-    assert found.index.tolist() == [0, 2, 1]
-    assert found.entropy == pytest.approx(0.5 * np.log2([10, 3.25, 1.1]))
-    assert found.freedom == pytest.approx([0.9, 2.25 / 3.25, (1 / 10) ** 2 / 1.1])
+    selected = selection.most_informative(table, 3)
+    assert selected.index.tolist() == [0, 2, 1]
+    assert selected.entropy == pytest.approx(0.5 * np.log2([10, 3.25, 1.1]))
+    assert selected.freedom == pytest.approx([0.9, 2.25 / 3.25, (1 / 10) ** 2 / 1.1])
     # whole: 1 - 1/11 at the first level, 1 - 1/3.25 at the second
-    assert found.freedom.sum() == pytest.approx(10 / 11 + 2.25 / 3.25)
+    assert selected.freedom.sum() == pytest.approx(10 / 11 + 2.25 / 3.25)
 
 
 def test_noise_and_background_scale_the_signal():
     table = make([[1, 0], [1, 0], [0, 1]], noise=[2.0, 1.0, 1.0], background=[[1, 0], [0, 4]])
-    found = selection.most_informative(table, 2)
-    assert found.index.tolist() == [2, 1]
-    assert found.entropy == pytest.approx(0.5 * np.log2([5, 2]))
-    assert found.freedom == pytest.approx([0.8, 0.5])
+    selected = selection.most_informative(table, 2)
+    assert selected.index.tolist() == [2, 1]
+    assert selected.entropy == pytest.approx(0.5 * np.log2([5, 2]))
+    assert selected.freedom == pytest.approx([0.8, 0.5])
 
 
 def test_the_criteria_differ():
-    # signals k^2 of 100 and 0 in two profiles, against 4 in both: entropies log2(101) / 4 = 1.66, log2(5) / 2 = 1.16,
+    # Signals k^2 of 100 and 0 in two profiles, against 4 in both:
+    # entropies log2(101) / 4 = 1.66, log2(5) / 2 = 1.16,
     # degrees of freedom 1/2 * 100/101 and 4/5
     table = make([[[10], [2]], [[0], [2]]])
     entropy, freedom = (
@@ -81,17 +89,18 @@ def test_the_criteria_differ():
 
 
 def test_a_correlated_background():
-    # k'Bk = 14, and one channel alone has k'Bk / (1 + k'Bk) degrees of freedom, whatever the correlation
-    found = selection.most_informative(make([[1, 1]], background=[[4, 3], [3, 4]]), 1)
-    assert (found.entropy[0], found.freedom[0]) == pytest.approx((0.5 * np.log2(15), 14 / 15))
+    # k'Bk = 14, and one channel alone has k'Bk / (1 + k'Bk) degrees of freedom,
+    # whatever the correlation
+    selected = selection.most_informative(make([[1, 1]], background=[[4, 3], [3, 4]]), 1)
+    assert (selected.entropy[0], selected.freedom[0]) == pytest.approx((0.5 * np.log2(15), 14 / 15))
 
 
 def test_the_mean_over_profiles_decides():
     # 101 is best in one profile, 102 in the other, 103 second in both and best on the mean
     table = make([[[7, 0], [0, 0], [4, 0]], [[0, 0], [7, 0], [4, 0]]])
-    found = selection.most_informative(table, 1)
-    assert found.index.tolist() == [2]
-    assert found.entropy[0] == pytest.approx(0.5 * np.log2(17))
+    selected = selection.most_informative(table, 1)
+    assert selected.index.tolist() == [2]
+    assert selected.entropy[0] == pytest.approx(0.5 * np.log2(17))
 
 
 @pytest.mark.parametrize("criterion", selection.CRITERIA)
@@ -99,13 +108,13 @@ def test_the_mean_over_profiles_decides():
 @settings(max_examples=12, deadline=None)
 def test_equals_whole_matrices(criterion, seed, number):
     table = sounder(seed, channels=8)
-    found = selection.most_informative(table, number, criterion)
+    selected = selection.most_informative(table, number, criterion)
     precision = np.linalg.inv(table.background)
 
-    def information(chosen):
+    def information(channels):
         """Mean entropy reduction and degrees of freedom of a set of channels."""
         analyses = [
-            np.linalg.inv(precision + (k := profile[chosen] / table.noise[chosen, None]).T @ k)
+            np.linalg.inv(precision + (k := profile[channels] / table.noise[channels, None]).T @ k)
             for profile in table.jacobian
         ]
         logs = [np.linalg.slogdet(table.background)[1] - np.linalg.slogdet(a)[1] for a in analyses]
@@ -115,20 +124,21 @@ def test_equals_whole_matrices(criterion, seed, number):
         )
 
     before, kind = (0.0, 0.0), selection.CRITERIA.index(criterion)
-    for step, index in enumerate(found.index):
-        chosen = list(found.index[:step])
-        now = information([*chosen, index])
-        assert (found.entropy[step], found.freedom[step]) == pytest.approx(
+    for step, index in enumerate(selected.index):
+        channels = list(selected.index[:step])
+        now = information([*channels, index])
+        assert (selected.entropy[step], selected.freedom[step]) == pytest.approx(
             np.subtract(now, before), abs=1e-7
         )
-        others = [information([*chosen, other])[kind] for other in set(range(8)) - set(chosen)]
+        others = [information([*channels, other])[kind] for other in set(range(8)) - set(channels)]
         assert now[kind] == pytest.approx(max(others), abs=1e-9)
         before = now
-    assert len(set(found.index)) == number
+    assert len(set(selected.index)) == number
 
 
 def test_peaks_by_hand():
-    # ln p of the levels 0, 1, 2, 4: layers of 1, 1, 1.5, 2; the last sees the thick layer more in all, less per ln p
+    # ln p of the levels 0, 1, 2, 4: layers of 1, 1, 1.5, 2; the last sees the thick layer more in
+    # all, less per ln p
     table = make([[0, 2, 1, 0], [0, 0, 1, -3], [1, 0, 0, 1.5]], pressure=np.exp([0.0, 1, 2, 4]))
     assert selection.peak_pressures(table) == pytest.approx(np.exp([1, 4, 0]))
 
@@ -145,7 +155,8 @@ def test_peaks_are_those_of_the_variable_seen_most():
 
 
 def test_spacing_by_hand():
-    # ln p: 5, 1, 4, 9, 5. The most informative, at 5; then 1 and 9, both 4 away, in order; then 4; last the other at 5
+    # ln p: 5, 1, 4, 9, 5. The most informative, at 5; then 1 and 9, both 4 away, in order;
+    # then 4; last the other at 5
     assert selection.spaced_channels(np.exp([5.0, 1, 4, 9, 5]), 5).tolist() == [0, 1, 3, 2, 4]
     assert selection.spaced_channels(np.exp([5.0, 1, 4, 9, 5]), 1).tolist() == [0]
 
@@ -153,7 +164,10 @@ def test_spacing_by_hand():
 @given(seed=st.integers(0, 2**16), number=st.integers(2, 12))
 @settings(max_examples=30, deadline=None)
 def test_spacing_is_within_twice_the_best(seed, number):
-    """What is left is no farther from a kept peak than kept peaks are apart: the bound of farthest-first traversal."""
+    """The bound of farthest-first traversal holds.
+
+    A channel that is left is no farther from a kept peak than kept peaks are apart.
+    """
     peak = np.random.default_rng(seed).uniform(1, 1000, 12)
     kept = selection.spaced_channels(peak, number)
     assert len(set(kept)) == number
@@ -165,8 +179,8 @@ def test_spacing_is_within_twice_the_best(seed, number):
 
 def test_both_steps():
     table = sounder(1, channels=30)
-    found = selection.select_channels(table, 10, 4)
-    assert found.columns.tolist() == [
+    table_of_channels = selection.select_channels(table, 10, 4)
+    assert table_of_channels.columns.tolist() == [
         "channel",
         "wavenumber",
         "order",
@@ -175,11 +189,11 @@ def test_both_steps():
         "peak",
         "spaced",
     ]
-    assert found["order"].tolist() == list(range(1, 11))
-    assert sorted(found["spaced"])[-4:] == [1, 2, 3, 4]
-    assert (found["spaced"] == 0).sum() == 6
-    assert found["spaced"][0] == 1
-    assert (found["wavenumber"] - found["channel"] == 549).all()
+    assert table_of_channels["order"].tolist() == list(range(1, 11))
+    assert sorted(table_of_channels["spaced"])[-4:] == [1, 2, 3, 4]
+    assert (table_of_channels["spaced"] == 0).sum() == 6
+    assert table_of_channels["spaced"][0] == 1
+    assert (table_of_channels["wavenumber"] - table_of_channels["channel"] == 549).all()
     some = selection.select_channels(table, 5, 2, among=range(110, 120))
     assert set(some["channel"]) <= set(range(110, 120))
 
@@ -263,10 +277,10 @@ def test_a_table_of_parquet_in_any_order_of_rows(tmp_path):
 
 
 def test_covariance_by_hand():
-    found = background_covariance(
+    covariance = background_covariance(
         np.array([1.0, 2, 3]), np.array([1, np.e, 1]), np.array(["T", "T", "q"]), 2.0
     )
-    assert found == pytest.approx(
+    assert covariance == pytest.approx(
         np.array([[1, 2 * np.exp(-0.5), 0], [2 * np.exp(-0.5), 4, 0], [0, 0, 9]])
     )
     with pytest.raises(ValueError, match="length"):

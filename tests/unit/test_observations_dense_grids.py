@@ -1,4 +1,4 @@
-"""Dense tensors hold what the sparse window holds; infill is checked against a plain double loop."""
+"""Dense tensors hold what the sparse window holds; infill equals a plain double loop."""
 
 import numpy as np
 import pytest
@@ -25,20 +25,20 @@ def window(slot, cell, values):
 
 
 def test_values_lie_where_the_window_says():
-    found = densify(window([0, 2], [9, 31], [[1, np.nan], [3, 4]]), GRID, 3)
-    assert found.values.shape == found.mask.shape == (3, 2, 4, 8)
-    assert (found.values.dtype, found.mask.dtype) == (torch.float32, torch.bool)
-    assert found.values[0, 0, 1, 1] == 1
-    assert found.values[2, :, 3, 7].tolist() == [3, 4]
-    assert found.mask.nonzero().tolist() == [[0, 0, 1, 1], [2, 0, 3, 7], [2, 1, 3, 7]]
-    assert found.values.sum() == 8
+    dense = densify(window([0, 2], [9, 31], [[1, np.nan], [3, 4]]), GRID, 3)
+    assert dense.values.shape == dense.mask.shape == (3, 2, 4, 8)
+    assert (dense.values.dtype, dense.mask.dtype) == (torch.float32, torch.bool)
+    assert dense.values[0, 0, 1, 1] == 1
+    assert dense.values[2, :, 3, 7].tolist() == [3, 4]
+    assert dense.mask.nonzero().tolist() == [[0, 0, 1, 1], [2, 0, 3, 7], [2, 1, 3, 7]]
+    assert dense.values.sum() == 8
 
 
 def test_standardised():
     mean, std = np.array([240, 1], "f4"), np.array([5, 1], "f4")
-    found = densify(window([0], [0], [[250, np.nan]]), GRID, 1, mean=mean, std=std)
-    assert found.values[0, :, 0, 0].tolist() == [2, 0]
-    assert found.values.abs().sum() == 2
+    dense = densify(window([0], [0], [[250, np.nan]]), GRID, 1, mean=mean, std=std)
+    assert dense.values[0, :, 0, 0].tolist() == [2, 0]
+    assert dense.values.abs().sum() == 2
 
 
 @given(seed=st.integers(0, 2**16), n=st.integers(0, 60))
@@ -48,18 +48,18 @@ def test_equals_a_plain_loop(seed, n):
     place = np.sort(generator.choice(3 * 32, n, replace=False))
     values = generator.normal(size=(n, 2)).astype("f4")
     values[generator.random(values.shape) < 0.3] = np.nan
-    found = densify(window(place // 32, place % 32, values.reshape(n, 2)), GRID, 3)
+    dense = densify(window(place // 32, place % 32, values.reshape(n, 2)), GRID, 3)
     plain = np.full((3, 2, 4, 8), np.nan, np.float32)
     for k in range(n):
         plain[place[k] // 32, :, place[k] % 32 // 8, place[k] % 8] = values[k]
-    assert np.array_equal(found.mask.numpy(), np.isfinite(plain))
-    assert np.array_equal(found.values.numpy(), np.nan_to_num(plain))
+    assert np.array_equal(dense.mask.numpy(), np.isfinite(plain))
+    assert np.array_equal(dense.values.numpy(), np.nan_to_num(plain))
 
 
 def test_an_outage_is_empty():
-    found = densify(window([], [], np.empty((0, 2))), GRID, 2)
-    assert not found.mask.any()
-    assert not found.values.any()
+    dense = densify(window([], [], np.empty((0, 2))), GRID, 2)
+    assert not dense.mask.any()
+    assert not dense.values.any()
 
 
 def test_from_store_to_infill(tmp_path):
@@ -161,15 +161,15 @@ cases = st.builds(
 )
 def test_equals_a_double_loop(radius, nlat, nlon):
     values, mask = case(1, batch=2, nlat=nlat, nlon=nlon, share=0.04)
-    found = infill(values, mask, radius=radius, chunk=1)
+    result = infill(values, mask, radius=radius, chunk=1)
     for b in range(2):
         for c in range(2):
             filled, widened, confidence = loop(
                 values[b, c].double().numpy(), mask[b, c].numpy(), radius
             )
-            assert np.array_equal(found.mask[b, c].numpy(), widened)
-            assert found.values[b, c].numpy() == pytest.approx(filled, rel=1e-6, abs=1e-7)
-            assert found.confidence[b, c].numpy() == pytest.approx(confidence, rel=1e-6, abs=1e-7)
+            assert np.array_equal(result.mask[b, c].numpy(), widened)
+            assert result.values[b, c].numpy() == pytest.approx(filled, rel=1e-6, abs=1e-7)
+            assert result.confidence[b, c].numpy() == pytest.approx(confidence, rel=1e-6, abs=1e-7)
 
 
 def test_single_precision_is_near():
@@ -180,62 +180,65 @@ def test_single_precision_is_near():
 
 
 def test_weights_are_cressmans():
-    found = cressman_weights(10, 30, 40)
-    assert found[0, 0] == 1
-    assert found[3, 4] == pytest.approx(75 / 125)
-    assert found[-3, -4] == found[3, 4]
-    assert found[6, 8] == 0
-    assert (found > 0).sum() == 305
-    assert found[found > 0].min() == pytest.approx(2 / 198)
+    weights = cressman_weights(10, 30, 40)
+    assert weights[0, 0] == 1
+    assert weights[3, 4] == pytest.approx(75 / 125)
+    assert weights[-3, -4] == weights[3, 4]
+    assert weights[6, 8] == 0
+    assert (weights > 0).sum() == 305
+    assert weights[weights > 0].min() == pytest.approx(2 / 198)
 
 
 def test_one_measured_cell_by_hand():
     mask = torch.zeros(1, 1, 5, 8, dtype=torch.bool)
     mask[0, 0, 0, 0] = True
-    found = infill(torch.full(mask.shape, 7.0), mask, radius=2)
+    result = infill(torch.full(mask.shape, 7.0), mask, radius=2)
     reached = [
         [True, True, False, False, False, False, False, True],
         [True, True, *[False] * 5, True],
         *[[False] * 8] * 3,
     ]
-    assert found.mask[0, 0].tolist() == reached
-    assert torch.allclose(found.values[0, 0], 7.0 * torch.tensor(reached))
-    # neighbours weigh (4 - 1) / (4 + 1), diagonal ones (4 - 2) / (4 + 2), all nine 1 + 4 * 0.6 + 4 / 3
+    assert result.mask[0, 0].tolist() == reached
+    assert torch.allclose(result.values[0, 0], 7.0 * torch.tensor(reached))
+    # Neighbours weigh (4 - 1) / (4 + 1), diagonal ones (4 - 2) / (4 + 2);
+    # all nine weigh 1 + 4 * 0.6 + 4 / 3.
     whole = 1 + 4 * 0.6 + 4 / 3
-    assert found.confidence[0, 0, 0, :2].tolist() == pytest.approx([1, 0.6 / whole])
-    assert found.confidence[0, 0, 1, 7].item() == pytest.approx(1 / 3 / whole)
+    assert result.confidence[0, 0, 0, :2].tolist() == pytest.approx([1, 0.6 / whole])
+    assert result.confidence[0, 0, 1, 7].item() == pytest.approx(1 / 3 / whole)
 
 
 @given(data=cases)
 @settings(max_examples=60, deadline=None)
 def test_measured_values_stay_and_the_mask_widens(data):
     values, mask = data
-    found = infill(values, mask)
-    assert torch.equal(found.values[mask], values[mask])
-    assert (found.confidence[mask] == 1).all()
-    assert (found.mask | ~mask).all()
-    assert torch.isfinite(found.values).all()
-    assert (found.values[~found.mask] == 0).all()
-    assert torch.equal(found.confidence > 0, found.mask)
-    assert (found.confidence[found.mask & ~mask] < 1).all()
+    result = infill(values, mask)
+    assert torch.equal(result.values[mask], values[mask])
+    assert (result.confidence[mask] == 1).all()
+    assert (result.mask | ~mask).all()
+    assert torch.isfinite(result.values).all()
+    assert (result.values[~result.mask] == 0).all()
+    assert torch.equal(result.confidence > 0, result.mask)
+    assert (result.confidence[result.mask & ~mask] < 1).all()
 
 
 @given(data=cases, constant=st.floats(-1e3, 1e3, width=32))
 @settings(max_examples=60, deadline=None)
 def test_a_constant_stays_constant(data, constant):
     _, mask = data
-    found = infill(torch.full(mask.shape, constant), mask)
-    assert torch.allclose(found.values[found.mask], torch.tensor(constant), rtol=1e-5)
+    result = infill(torch.full(mask.shape, constant), mask)
+    assert torch.allclose(result.values[result.mask], torch.tensor(constant), rtol=1e-5)
 
 
 @given(data=cases, shift=st.integers(-30, 30))
 @settings(max_examples=60, deadline=None)
 def test_turning_the_globe_turns_the_result(data, shift):
     values, mask = data
-    found, turned = infill(values, mask), infill(values.roll(shift, -1), mask.roll(shift, -1))
+    result, turned = infill(values, mask), infill(values.roll(shift, -1), mask.roll(shift, -1))
     for name in ("values", "mask", "confidence"):
         assert torch.allclose(
-            getattr(found, name).roll(shift, -1).double(), getattr(turned, name).double(), atol=1e-6
+            getattr(result, name).roll(shift, -1).double(),
+            getattr(turned, name).double(),
+            atol=1e-6,
         )
 
 
@@ -243,10 +246,10 @@ def test_turning_the_globe_turns_the_result(data, shift):
 @settings(max_examples=30, deadline=None)
 def test_filled_values_lie_between_the_measured(data):
     values, mask = data
-    found = infill(values, mask)
+    result = infill(values, mask)
     for b, c in np.ndindex(*mask.shape[:2]):
         if mask[b, c].any():
-            inside = found.values[b, c][found.mask[b, c]]
+            inside = result.values[b, c][result.mask[b, c]]
             assert inside.min() >= values[b, c][mask[b, c]].min() - 1e-5
             assert inside.max() <= values[b, c][mask[b, c]].max() + 1e-5
 
@@ -277,20 +280,20 @@ def test_a_measured_cell_without_a_value_is_not_measured(bad):
     values, mask = torch.ones(1, 2, 6, 12), torch.zeros(1, 2, 6, 12, dtype=torch.bool)
     mask[..., 2, 3] = mask[..., 2, 4] = True
     values[0, 0, 2, 3] = bad
-    found = infill(values, mask)
-    assert torch.isfinite(found.values).all()
-    assert found.confidence[0, 0, 2, 3] < 1
-    assert found.confidence[0, 1, 2, 3] == 1
+    result = infill(values, mask)
+    assert torch.isfinite(result.values).all()
+    assert result.confidence[0, 0, 2, 3] < 1
+    assert result.confidence[0, 1, 2, 3] == 1
     together = infill(values, mask[:, :1])
     assert together.confidence[0, 0, 2, 3] < 1
 
 
 def test_inputs_are_left_alone():
     values, mask = case(4)
-    before, known = values.clone(), mask.clone()
+    before, mask_before = values.clone(), mask.clone()
     infill(values, mask)
     assert torch.equal(values.nan_to_num(), before.nan_to_num())
-    assert torch.equal(mask, known)
+    assert torch.equal(mask, mask_before)
 
 
 def test_fields_that_do_not_fit_are_refused():
@@ -312,6 +315,6 @@ def test_fields_that_do_not_fit_are_refused():
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_devices_agree():
     values, mask = case(6, nlat=40, nlon=60)
-    here, there = infill(values, mask), infill(values.cuda(), mask.cuda())
-    assert torch.equal(here.mask, there.mask.cpu())
-    assert torch.allclose(here.values, there.values.cpu(), atol=1e-6)
+    on_cpu, on_gpu = infill(values, mask), infill(values.cuda(), mask.cuda())
+    assert torch.equal(on_cpu.mask, on_gpu.mask.cpu())
+    assert torch.allclose(on_cpu.values, on_gpu.values.cpu(), atol=1e-6)

@@ -24,13 +24,17 @@ def test_round_trip(tmp_path):
     path = write(
         tmp_path / "t.parquet", footprints(values, file="a"), footprints(values + 1, file="b")
     )
-    found = footprint_table.read_footprints(path)
-    assert found.schema.names == footprint_table.footprint_schema(["1", "2"]).names
+    footprints_read = footprint_table.read_footprints(path)
+    assert footprints_read.schema.names == footprint_table.footprint_schema(["1", "2"]).names
     assert np.array_equal(
-        footprint_table.values_of(found), np.concatenate([values, values + 1]), equal_nan=True
+        footprint_table.values_of(footprints_read),
+        np.concatenate([values, values + 1]),
+        equal_nan=True,
     )
-    assert found["file"].to_pylist() == ["a", "a", "b", "b"]
-    assert footprint_table.column_values(found, "time")[1] == START + np.timedelta64(1, "s")
+    assert footprints_read["file"].to_pylist() == ["a", "a", "b", "b"]
+    assert footprint_table.column_values(footprints_read, "time")[1] == START + np.timedelta64(
+        1, "s"
+    )
     assert footprint_table.read_channel_names(path) == ["1", "2"]
     assert json.loads(pq.read_schema(path).metadata[b"provenance"])["rule"]
 

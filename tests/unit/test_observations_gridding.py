@@ -1,4 +1,7 @@
-"""Gridding: equal to a plain double loop, conserving, indifferent to order, right at the poles and the date line."""
+"""Gridding equals a plain double loop and conserves footprints.
+
+It is indifferent to their order, and right at the poles and the date line.
+"""
 
 from datetime import date
 from itertools import pairwise
@@ -25,7 +28,7 @@ GRID = Grid(6, 12)
 
 
 def footprints(n, seed, hours=3, channels=3, missing=0.2):
-    """Random footprints as the arguments of ``hourly_cells``; some sit on the poles and the date line."""
+    """Random footprints for ``hourly_cells``; some sit on the poles and the date line."""
     generator = np.random.default_rng(seed)
     time = (START + generator.integers(0, hours * 3600, n).astype("timedelta64[s]")).astype(
         "datetime64[ns]"
@@ -45,9 +48,9 @@ def loop(time, lat, lon, values, zenith, grid, method):
         hour = int((time[i] - START) // np.timedelta64(1, "h"))
         if cells[i] >= 0:
             members.setdefault((hour, int(cells[i])), []).append(i)
-    found = {}
+    content = {}
     for key, rows in sorted(members.items()):
-        chosen = np.full(values.shape[1], np.nan)
+        averages = np.full(values.shape[1], np.nan)
         north, east = grid.lat[key[1] // grid.nlon], grid.lon[key[1] % grid.nlon]
         gap = (lon[rows].astype(float) - east + 180) % 360 - 180
         distance = (lat[rows] - north) ** 2 + (gap * np.cos(np.deg2rad(north))) ** 2
@@ -55,20 +58,20 @@ def loop(time, lat, lon, values, zenith, grid, method):
         for c in range(values.shape[1]):
             present = [rows[k] for k in order if np.isfinite(values[rows[k], c])]
             if present:
-                chosen[c] = (
+                averages[c] = (
                     values[present, c].astype(float).mean()
                     if method == "mean"
                     else values[present[0], c]
                 )
         angle = zenith[rows].astype(float).mean() if method == "mean" else zenith[rows[order[0]]]
         offset = np.stack([(lat[rows] - north) * grid.nlat / 180, gap * grid.nlon / 360], 1)
-        found[key] = (
-            chosen,
+        content[key] = (
+            averages,
             angle,
             len(rows),
             offset.mean(0) if method == "mean" else offset[np.argmin(distance)],
         )
-    return found
+    return content
 
 
 def gridded(*args, hours=3, **kwargs):
@@ -98,9 +101,9 @@ def test_equals_a_double_loop(method, n, seed):
 @settings(max_examples=40, deadline=None)
 def test_conserves_footprints_and_sums(n, seed):
     time, lat, lon, values, zenith = footprints(n, seed, missing=0)
-    found = gridded(time, lat, lon, values, zenith, GRID)
-    assert sum(count for *_, count, _ in found.values()) == n
-    total = sum(cell[0].astype(float) * cell[2] for cell in found.values())
+    cells = gridded(time, lat, lon, values, zenith, GRID)
+    assert sum(count for *_, count, _ in cells.values()) == n
+    total = sum(cell[0].astype(float) * cell[2] for cell in cells.values())
     assert total == pytest.approx(values.sum(axis=0, dtype=float), rel=1e-6)
 
 
@@ -193,7 +196,7 @@ def of_platforms(n, seed, merged=False, names=PLATFORMS):
 def cells(data, shared, **kwargs):
     """Platform, count and values by hour and cell, and how many footprints were passed over."""
     parts = list(hourly_cells(*data, GRID, START, 3, shared=shared, **kwargs))
-    found = {
+    content = {
         (part.hour, int(cell)): (
             int(part.platform[k]),
             int(part.count[k]),
@@ -202,7 +205,7 @@ def cells(data, shared, **kwargs):
         for part in parts
         for k, cell in enumerate(part.cell)
     }
-    return found, sum(part.passed_over for part in parts)
+    return content, sum(part.passed_over for part in parts)
 
 
 @pytest.mark.parametrize("method", gridding.METHODS)
@@ -210,13 +213,13 @@ def cells(data, shared, **kwargs):
 @settings(max_examples=40, deadline=None)
 def test_one_platform_is_drawn_and_its_footprints_alone_count(method, n, seed):
     data, shared = footprints(n, seed), of_platforms(n, seed)
-    found, passed_over = cells(data, shared, method=method)
-    assert sum(count for _, count, _ in found.values()) + passed_over == n
+    content, passed_over = cells(data, shared, method=method)
+    assert sum(count for _, count, _ in content.values()) + passed_over == n
     hour, cell = (
         ((data[0] - START) // np.timedelta64(1, "h")).astype(int),
         GRID.cell(data[1], data[2]),
     )
-    for key, (platform, count, values) in found.items():
+    for key, (platform, count, values) in content.items():
         members = (hour == key[0]) & (cell == key[1]) & (shared.code == platform)
         assert count == members.sum() > 0
         alone, _ = cells(tuple(column[members] for column in data), None, method=method)
@@ -227,13 +230,13 @@ def test_one_platform_is_drawn_and_its_footprints_alone_count(method, n, seed):
 @settings(max_examples=25, deadline=None)
 def test_neither_order_of_files_nor_of_platforms_changes_the_draw(n, seed):
     data, shared = footprints(n, seed), of_platforms(n, seed)
-    found = cells(data, shared)
+    drawn = cells(data, shared)
     order = np.random.default_rng(seed + 1).permutation(n)
     other = PlatformChoice(shared.code[order], shared.keys)
-    assert cells(tuple(column[order] for column in data), other) == found
+    assert cells(tuple(column[order] for column in data), other) == drawn
     turned, passed_over = cells(data, of_platforms(n, seed, names=PLATFORMS[::-1]))
-    assert passed_over == found[1]
-    assert {key: (2 - platform, *rest) for key, (platform, *rest) in turned.items()} == found[0]
+    assert passed_over == drawn[1]
+    assert {key: (2 - platform, *rest) for key, (platform, *rest) in turned.items()} == drawn[0]
 
 
 def test_draws_are_fair_and_follow_seed_source_hour_and_cell():
@@ -268,17 +271,17 @@ def test_draws_are_fair_and_follow_seed_source_hour_and_cell():
 @settings(max_examples=25, deadline=None)
 def test_merged_platforms_all_count(n, seed):
     data, shared = footprints(n, seed), of_platforms(n, seed, merged=True)
-    found, passed_over = cells(data, shared)
+    content, passed_over = cells(data, shared)
     plain, _ = cells(data, None)
     assert passed_over == 0
-    assert {key: rest for key, (_, *rest) in found.items()} == {
+    assert {key: rest for key, (_, *rest) in content.items()} == {
         key: rest for key, (_, *rest) in plain.items()
     }
     hour, cell = (
         ((data[0] - START) // np.timedelta64(1, "h")).astype(int),
         GRID.cell(data[1], data[2]),
     )
-    for key, (platform, *_) in found.items():
+    for key, (platform, *_) in content.items():
         seen = set(shared.code[(hour == key[0]) & (cell == key[1])].tolist())
         assert platform == (seen.pop() if len(seen) == 1 else gridding_kernels.SEVERAL)
 
@@ -298,8 +301,8 @@ def test_footprints_are_conserved_anywhere(lat, lon, seed):
         np.ones((n, 1), "f4"),
         np.zeros(n, "f4"),
     )
-    found, passed_over = cells(data, of_platforms(n, seed))
-    assert sum(count for _, count, _ in found.values()) + passed_over == n
+    content, passed_over = cells(data, of_platforms(n, seed))
+    assert sum(count for _, count, _ in content.values()) + passed_over == n
 
 
 def write_footprints(path, data, rejected, platforms=("P",)):
@@ -373,7 +376,7 @@ def test_a_lost_footprint_is_an_error(tmp_path):
 
 def test_tables_of_several_platforms(tmp_path):
     data = footprints(500, 1, hours=24, missing=0)
-    found = []
+    windows = []
     for name, order in (("a", ["A", "B", "C"]), ("b", ["C", "A", "B"])):
         columns = [
             np.concatenate([column[PLATFORMS.index(p) :: 3] for p in order]) for column in data
@@ -416,9 +419,9 @@ def test_tables_of_several_platforms(tmp_path):
         assert attributes["footprints"] + attributes["passed_over"] == 500
         assert attributes["passed_over"] == days[0][3] > 0
         assert set(window.platform.tolist()) == {0, 1, 2}
-        found.append(window)
+        windows.append(window)
     for name in ("slot", "cell", "values", "platform"):
-        assert np.array_equal(getattr(found[0], name), getattr(found[1], name))
+        assert np.array_equal(getattr(windows[0], name), getattr(windows[1], name))
 
 
 def test_a_platform_that_the_source_does_not_name_is_an_error(tmp_path):
@@ -485,8 +488,8 @@ def test_footprints_in_the_order_of_time_are_gridded_as_any_others(seconds, inva
         for order in (np.arange(n), mixed)
     )
     assert gridding_kernels.is_ascending(time.view(np.int64))
-    assert [found.hour for found in ours] == [found.hour for found in theirs]
-    assert sum(found.count.sum() for found in ours) == sum(
+    assert [part.hour for part in ours] == [part.hour for part in theirs]
+    assert sum(part.count.sum() for part in ours) == sum(
         0 <= (t - START).astype(float) < 3 * 3600e9 for t in time
     )
     for a, b in zip(ours, theirs, strict=True):

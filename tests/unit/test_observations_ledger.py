@@ -17,10 +17,10 @@ def rows(frame):
 
 def test_counts_by_file_day_and_reason():
     time = START + np.array([0, 23, 24, 25]) * np.timedelta64(1, "h")
-    found = ledger.build_ledger(
+    book = ledger.build_ledger(
         ledger.count_reasons("s", footprints(np.ones((4, 2)), time=time, rejected=[0, 0, 0, 5]))
     )
-    assert rows(found) == [
+    assert rows(book) == [
         ("f.h5", date(2022, 7, 1), "used", 2),
         ("f.h5", date(2022, 7, 2), "used", 1),
         ("f.h5", date(2022, 7, 2), "duplicate", 1),
@@ -38,8 +38,8 @@ def test_unknown_times_have_no_day():
 
 def test_single_values_are_counted_by_channel():
     lost = np.array([[True, False], [True, True], [False, False]])
-    found = ledger.count_missing_values("s", footprints(np.ones((3, 2))), lost, Reason.RANGE)
-    assert [(entry.channel, entry.reason, entry.count) for entry in found] == [
+    entries = ledger.count_missing_values("s", footprints(np.ones((3, 2))), lost, Reason.RANGE)
+    assert [(entry.channel, entry.reason, entry.count) for entry in entries] == [
         ("1", "range", 2),
         ("2", "range", 1),
     ]
@@ -51,8 +51,8 @@ def test_single_values_are_counted_by_channel():
 
 def test_pieces_of_a_file_are_added_up():
     part = footprints(np.ones((3, 2)))
-    found = ledger.build_ledger(ledger.count_reasons("s", part) + ledger.count_reasons("s", part))
-    assert found["count"].tolist() == [6]
+    book = ledger.build_ledger(ledger.count_reasons("s", part) + ledger.count_reasons("s", part))
+    assert book["count"].tolist() == [6]
 
 
 def test_conservation_is_asserted_by_file():

@@ -177,7 +177,7 @@ def test_applied_twice_nothing_changes(seed, n):
 @settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0, 2**16), n=st.integers(0, 60), rows=st.sampled_from([1, 7, 25]))
 def test_parts_of_a_table_on_disk_give_what_the_whole_gives(tmp_path_factory, seed, n, rows):
-    """Stations, scans and reports without a name, each with duplicates and leaps, in small row groups."""
+    """Stations, scans and anonymous reports with duplicates and leaps, in small row groups."""
     generator = np.random.default_rng(seed)
     nameless = generator.random(n) < 0.3
     station = np.where(
@@ -200,7 +200,7 @@ def test_parts_of_a_table_on_disk_give_what_the_whole_gives(tmp_path_factory, se
         with footprint_table.FootprintWriter(path, ["1", "2"]) as out:
             for first in range(0, n, 4):
                 out.write(part.slice(first, 4))
-    for found, whole in zip(
+    for marks, whole in zip(
         quality.duplicates_and_off_track(path, *DAYS, 30, rows), expected, strict=True
     ):
-        assert found.tolist() == whole.tolist()
+        assert marks.tolist() == whole.tolist()

@@ -12,7 +12,10 @@ GRID = Grid(4, 8)
 
 
 def write(path, start, hours, channels=("1", "2"), source="sounder", grid=GRID):
-    """A store: ``hours`` maps an hour's index to its cells; values are 100 * hour + cell and that plus a half."""
+    """A store; ``hours`` maps hours to cells.
+
+    Values of channel 1 are 100 * hour + cell, those of channel 2 are half a unit more.
+    """
     with SparseWriter(
         path, source, channels, ["K"] * len(channels), grid, np.datetime64(start), 24
     ) as writer:

@@ -13,7 +13,7 @@ from fuxiflow.observations.statistics import GridStatistics, _Moments, grid_stat
 
 
 def store(path, hourly):
-    """A store of two days from 2022-01-01 with one channel pair; ``hourly`` maps hours to values of channel 1."""
+    """A store of two days with two channels; ``hourly`` maps hours to values of channel 1."""
     with SparseWriter(
         path, "s", ["1", "2"], ["K", "K"], Grid(4, 8), np.datetime64("2022-01-01"), 48
     ) as writer:
@@ -29,10 +29,10 @@ def store(path, hourly):
 
 def test_mean_and_std_of_the_period_alone(tmp_path):
     path = store(tmp_path / "a.zarr", {0: [200.0, 204.0], 23: [np.nan, 208.0], 24: [999.0]})
-    found = grid_statistics([path], date(2022, 1, 1), date(2022, 1, 1))
-    assert found.mean.tolist() == pytest.approx([204.0, 408.0])
-    assert found.std.tolist() == pytest.approx([np.sqrt(32 / 3), 2 * np.sqrt(32 / 3)])
-    assert found.count.tolist() == [3, 3]
+    statistics = grid_statistics([path], date(2022, 1, 1), date(2022, 1, 1))
+    assert statistics.mean.tolist() == pytest.approx([204.0, 408.0])
+    assert statistics.std.tolist() == pytest.approx([np.sqrt(32 / 3), 2 * np.sqrt(32 / 3)])
+    assert statistics.count.tolist() == [3, 3]
 
 
 def test_round_trip(tmp_path):

@@ -79,11 +79,11 @@ def test_order_does_not_matter(seed, n):
     hours = generator.permutation(200)[:n]
     identity = generator.integers(0, 3, n)
     lat, lon = generator.choice([0, 0, 0, 0.1, 30, -70], n), generator.choice([0, 0, 0, 90], n)
-    found = np.array(strays(lat, lon, hours, identity))
+    marks = np.array(strays(lat, lon, hours, identity))
     order = generator.permutation(n)
-    assert strays(lat[order], lon[order], hours[order], identity[order]) == found[order].tolist()
+    assert strays(lat[order], lon[order], hours[order], identity[order]) == marks[order].tolist()
     for one in range(3):
-        assert (identity == one).sum() == 0 or not found[identity == one].all()
+        assert (identity == one).sum() == 0 or not marks[identity == one].all()
 
 
 def test_hostile_reports_take_bounded_time():
@@ -92,9 +92,9 @@ def test_hostile_reports_take_bounded_time():
     lat, lon = np.degrees(np.arcsin(generator.uniform(-1, 1, n))), generator.uniform(-180, 180, n)
     strays(lat[:10], lon[:10], np.arange(10))
     begin = clock.perf_counter()
-    found = strays(lat, lon, np.arange(n) / 3600)
+    marks = strays(lat, lon, np.arange(n) / 3600)
     assert clock.perf_counter() - begin < 10
-    assert np.mean(found) > 0.8
+    assert np.mean(marks) > 0.8
 
 
 def test_a_swath_stays_on_its_track_and_a_wrong_minute_does_not():
@@ -106,11 +106,11 @@ def test_a_swath_stays_on_its_track_and_a_wrong_minute_does_not():
     assert not track_check.off_track([positions.ravel()], *columns).any()
     wrong = view.time.copy()
     wrong[100] += np.timedelta64(61, "s")
-    found = track_check.off_track([positions.ravel()], wrong.ravel(), *columns[1:]).reshape(
+    marks = track_check.off_track([positions.ravel()], wrong.ravel(), *columns[1:]).reshape(
         view.lat.shape
     )
-    assert found[100].all()
-    assert found.sum() == found.shape[1]
+    assert marks[100].all()
+    assert marks.sum() == marks.shape[1]
 
 
 def test_a_real_granule_stays_on_its_track():

@@ -1,8 +1,10 @@
 """Read the level-1 files of one source and segment.
 
 in:  files   directory of files in the agency's format
-out: table   Parquet, one row per footprint as read (schema: fuxiflow.observations.footprint_table)
-     ledger  Parquet, footprints read by file and day, and files that were refused (fuxiflow.observations.ledger)
+out: table   Parquet, one row per footprint as read
+             (schema: fuxiflow.observations.footprint_table)
+     ledger  Parquet, footprints read by file and day, and files that were refused
+             (fuxiflow.observations.ledger)
 """
 
 from datetime import date
@@ -13,20 +15,19 @@ from fuxiflow.runtime.rule_runner import run
 
 
 def main(input, output, params, log):
-    start = date.fromisoformat(params.dates[0])
-    found = ingest(
+    accounts = ingest(
         input.files,
         params.file_pattern,
         params.reader,
         params.source,
         params.platforms,
         params.channels,
-        start,
+        date.fromisoformat(params.dates[0]),
         output.table,
         log,
     )
-    ledger.write_ledger(output.ledger, found)
-    log.info("%s: %s", params.source, ledger.summarize_ledger(found))
+    ledger.write_ledger(output.ledger, accounts)
+    log.info("%s: %s", params.source, ledger.summarize_ledger(accounts))
 
 
 if __name__ == "__main__":
