@@ -83,7 +83,7 @@ def _redraw(options: argparse.Namespace) -> None:
 
 
 def _select_channels(options: argparse.Namespace) -> None:
-    """Select a sounder's channels by information content, then by the heights at which they peak."""
+    """Select a sounder's channels by information content, then by the heights of their peaks."""
     from fuxiflow.observations import channel_selection
 
     selected = channel_selection.make_channel_list(

@@ -239,36 +239,22 @@ def _experiments(config: "Config", broken: dict[str, list[str]]) -> Iterator[str
 
 def _experiment(config: "Config", name: str) -> Iterator[str]:
     experiment = config.resolve(name)
-    yield from _experiment_sources(config, name, experiment)
-    yield from _simulated_days(config, name, experiment)
-    yield from _observation_loss(name, experiment)
+    yield from _experiment_sources(config, name)
+    yield from _simulated_days(config, name)
+    yield from _observation_loss(config, name)
     if experiment.weights is not None and experiment.weights not in config.trained_experiments:
         yield f"experiments.{name}.weights: {experiment.weights} has no networks of its own"
-    yield from _stages(config, name, experiment)
-    yield from _forecaster(config, name, experiment)
+    yield from _stages(config, name)
+    yield from _forecaster(config, name)
     if config.uses_networks(name):
         model = experiment.model.model_dump()
         if misfit := network_sizes.size_misfit(**config.grid.model_dump(), **model):
             yield f"experiments.{name}.model.{misfit}"
 
 
-def _experiment_sources(config: "Config", name: str, experiment: Experiment) -> Iterator[str]:
-    """Check that the sources of an experiment are there and can be made.
-
-    Parameters
-    ----------
-    config : Config
-        The whole configuration.
-    name : str
-        Name of the experiment.
-    experiment : Experiment
-        The experiment, with its overrides.
-
-    Yields
-    ------
-    str
-        A mistake.
-    """
+def _experiment_sources(config: "Config", name: str) -> Iterator[str]:
+    """Check that the sources of an experiment are there and can be made."""
+    experiment = config.resolve(name)
     compared = experiment.training.joint.observation_loss.sources
     for key, names in (
         ("sources", experiment.sources),
@@ -292,23 +278,9 @@ def _experiment_sources(config: "Config", name: str, experiment: Experiment) -> 
                 )
 
 
-def _simulated_days(config: "Config", name: str, experiment: Experiment) -> Iterator[str]:
-    """Check the days on which an experiment trains on simulated observations.
-
-    Parameters
-    ----------
-    config : Config
-        The whole configuration.
-    name : str
-        Name of the experiment.
-    experiment : Experiment
-        The experiment, with its overrides.
-
-    Yields
-    ------
-    str
-        A mistake.
-    """
+def _simulated_days(config: "Config", name: str) -> Iterator[str]:
+    """Check the days on which an experiment trains on simulated observations."""
+    experiment = config.resolve(name)
     key = f"experiments.{name}.training.simulated"
     simulated = {} if experiment.weights else experiment.training.simulated
     for source, shares in simulated.items():
@@ -326,7 +298,9 @@ def _simulated_days(config: "Config", name: str, experiment: Experiment) -> Iter
                 )
 
 
-def _observation_loss(name: str, experiment: Experiment) -> Iterator[str]:
+def _observation_loss(config: "Config", name: str) -> Iterator[str]:
+    """Check that observations which states are compared with can be compared."""
+    experiment = config.resolve(name)
     loss = experiment.training.joint.observation_loss
     key = f"experiments.{name}.training.joint.observation_loss"
     state = set(channels.channel_table().analysed.names)
@@ -349,23 +323,9 @@ def _observation_loss(name: str, experiment: Experiment) -> Iterator[str]:
                 )
 
 
-def _stages(config: "Config", name: str, experiment: Experiment) -> Iterator[str]:
-    """Check that an experiment uses networks after stages that are trained.
-
-    Parameters
-    ----------
-    config : Config
-        The whole configuration.
-    name : str
-        Name of the experiment.
-    experiment : Experiment
-        The experiment, with its overrides.
-
-    Yields
-    ------
-    str
-        A mistake.
-    """
+def _stages(config: "Config", name: str) -> Iterator[str]:
+    """Check that an experiment uses networks after stages that are trained."""
+    experiment = config.resolve(name)
     training = config.resolve(config.weights_of(name)).training
     cycled = [*training.stages, *(["replay"] if training.replay else [])]
     for key, trained in (("analyses_after", cycled), ("forecasts_after", training.stages)):
@@ -373,23 +333,9 @@ def _stages(config: "Config", name: str, experiment: Experiment) -> Iterator[str
             yield from _one_of(f"experiments.{name}.{key}", stage, trained)
 
 
-def _forecaster(config: "Config", name: str, experiment: Experiment) -> Iterator[str]:
-    """Check the initial states of an experiment's forecasts and how far its models reach.
-
-    Parameters
-    ----------
-    config : Config
-        The whole configuration.
-    name : str
-        Name of the experiment.
-    experiment : Experiment
-        The experiment, with its overrides.
-
-    Yields
-    ------
-    str
-        A mistake.
-    """
+def _forecaster(config: "Config", name: str) -> Iterator[str]:
+    """Check the initial states of an experiment's forecasts and how far its models reach."""
+    experiment = config.resolve(name)
     if experiment.initial is not None:
         allowed = ["gfs", *config.cycled_experiments]
         yield from _one_of(f"experiments.{name}.initial", experiment.initial, allowed)

@@ -43,7 +43,7 @@ class Periods(Section):
     training: Period
     """Days of the reanalysis for weights, statistics and climatology."""
     observations: Period
-    """Part of ``training`` with observations: for stages 2 and 3 and the quality control's limits."""
+    """Part of ``training`` with observations: for stages 2 and 3 and for quality control."""
     cold_start: date
     """Day whose 00 UTC starts the cycle, from climatology: after training, in a later segment."""
     test: Period
@@ -176,7 +176,7 @@ class Config(Section):
 
     @property
     def external_experiments(self) -> list[str]:
-        """Forecasting experiments with another forecaster, or other initial states, than the cycle's."""
+        """Forecasting experiments with another forecaster or initial states than the cycle's."""
         forecasting = {name: self.resolve(name) for name in self.forecasting_experiments}
         return [
             name
@@ -253,7 +253,7 @@ class Config(Section):
 
     @property
     def verification_period(self) -> Period:
-        """All days that references are needed for: the cycle and the longest forecast from its end."""
+        """The days that references are needed for: the cycle and a forecast from its end."""
         extra = timedelta(hours=self.cycling.max_lead_hours)
         return Period(start=self.periods.cold_start, end=self.periods.test.end + extra)
 
@@ -297,7 +297,8 @@ def _mistakes_beside(values: dict, error: ValidationError) -> list[str]:
     corrected and invalid values left to their defaults. Nothing is compared where a key without
     default is at fault, and no mistake is told that depends on such a correction.
     """
-    corrected, touched = copy.deepcopy(values), []
+    corrected = copy.deepcopy(values)
+    touched: list[str] = []
     for detail in error.errors():
         place = list(detail["loc"])
         if not place or (detail["type"] == "missing" and not _near_key(corrected, place)):
@@ -306,15 +307,18 @@ def _mistakes_beside(values: dict, error: ValidationError) -> list[str]:
             continue
         while isinstance(place[-1], int):
             place.pop()
+        key = ".".join(map(str, place))
+        if key in touched:
+            continue  # another entry of the same list
         section = _section_at(corrected, place[:-1])
         if section is None or place[-1] not in section:
             return []
         value = section.pop(place[-1])
-        touched.append(".".join(map(str, place)))
+        touched.append(key)
         if detail["type"] == "extra_forbidden":
-            key = nearest(place[-1], allowed_keys(Config, place[:-1]))
-            if key is not None:
-                section.setdefault(key, value)
+            meant = nearest(place[-1], allowed_keys(Config, place[:-1]))
+            if meant is not None:
+                section.setdefault(meant, value)
     try:
         Config(**corrected)
     except ValidationError as second:

@@ -1,4 +1,4 @@
-"""How the trained system runs over the test period, what is scored, and what figures show."""
+"""Settings of the cycle over the test period, of its scores, and of the figures."""
 
 from collections.abc import Sequence
 from typing import Literal

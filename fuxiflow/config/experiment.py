@@ -10,7 +10,10 @@ from fuxiflow.config.training import Training
 
 
 class ExternalForecaster(Section):
-    """A cascade of ONNX models of FuXi's public interface; see :mod:`fuxiflow.models.forecasters`."""
+    """A cascade of ONNX models of FuXi's public interface.
+
+    See :mod:`fuxiflow.models.forecasters`.
+    """
 
     onnx: list[str] = Field(min_length=1)
     """Paths of the models in the order in which they are used."""

@@ -1,4 +1,4 @@
-"""What the rules of the figures need while the workflow is planned: the case shown, its files, the diagram's values.
+"""Inputs of the figures that planning looks up: the case, its files, values of the diagram.
 
 Imports nothing heavy.
 """
@@ -11,43 +11,44 @@ from fuxiflow.config.training import ObservationLoss
 
 
 def error_references(config: Config) -> list[str]:
-    """What errors are drawn against: ERA5, as the papers do, and last the truth, where there is one."""
+    """Return the references of errors: ERA5, as in the papers, and last the truth, if any."""
     return [name for name in ("era5", "truth") if name in config.verification.references]
 
 
 def case_segment(config: Config) -> str:
-    """The segment of the case."""
+    """Return the label of the segment that holds the case."""
     return times.segment(config.case.date(), config.segment_months)
 
 
 def case_grids(config: Config, names: list[str]) -> dict[str, list[str]]:
-    """By source, the segments of the cycle that its assimilation window about the case touches."""
+    """Return by source the segments of the cycle that its window about the case touches."""
     cycled = config.segments(config.cycling_period)
-    found = {}
+    touched_by = {}
     for name in names:
         first, last = (
             config.case + times.hours(count) for count in sources.load_source(name).window
         )
         touched = config.segments(Period(start=first.date(), end=last.date()))
-        found[name] = [segment for segment in cycled if segment in touched]
-    return found
+        touched_by[name] = [segment for segment in cycled if segment in touched]
+    return touched_by
 
 
 def source_windows(names: list[str]) -> dict[str, list[int]]:
-    """Assimilation windows of sources, hours about the analysis time."""
+    """Return the assimilation windows of sources in hours about the analysis time."""
     return {name: list(sources.load_source(name).window) for name in names}
 
 
 def joint_experiment(config: Config) -> str | None:
-    """The first experiment that trains on L_obs too, None where there is none."""
+    """Return the first experiment that trains on L_obs too, None where there is none."""
     return next(
         (name for name in config.trained_experiments if _joint_loss(config, name).sources), None
     )
 
 
 def compared_channels(config: Config) -> dict[str, list[str]]:
-    """By source of its L_obs, the channels that :func:`joint_experiment` compares states with."""
-    name, state = joint_experiment(config), channels.channel_table().analysed.names
+    """Return by source of L_obs the channels that :func:`joint_experiment` compares."""
+    name = joint_experiment(config)
+    state = channels.channel_table().analysed.names
     return {
         source: [
             channel for channel in sources.load_source(source).channel_names if channel in state
@@ -57,7 +58,7 @@ def compared_channels(config: Config) -> dict[str, list[str]]:
 
 
 def compared_weight(config: Config) -> float:
-    """The weight of its L_obs."""
+    """Return the weight of L_obs of :func:`joint_experiment`, 0 without one."""
     name = joint_experiment(config)
     return _joint_loss(config, name).weight if name else 0.0
 
@@ -67,7 +68,7 @@ def _joint_loss(config: Config, name: str) -> ObservationLoss:
 
 
 def unrolled_cycles(config: Config) -> dict[str, str]:
-    """How many cycles joint training unrolled, by the experiments that the figure of this name compares."""
+    """Return by experiment of the figure ``unrolling`` how many cycles its training unrolled."""
     labels = {}
     for name in config.figures.unrolling:
         cycles = config.resolve(config.weights_of(name)).training.joint.cycles
@@ -77,14 +78,29 @@ def unrolled_cycles(config: Config) -> dict[str, str]:
 
 
 def observing_kind(source: sources.Source) -> str:
-    """What kind of observing system a source is of."""
+    """Return the kind of observing system of a source: occultations, sounders or in situ."""
     if source.profile:
         return "radio occultation"
     return "sounders" if any(channel.radiance for channel in source.channels) else "in situ"
 
 
 def diagram_settings(config: Config, experiment: str, world: str) -> dict:
-    """What the diagram of the system shows of the configuration; see :func:`fuxiflow.figures.system.table`."""
+    """Return what the diagram of the system shows of the configuration.
+
+    Parameters
+    ----------
+    config : Config
+        The whole configuration.
+    experiment : str
+        Experiment that is shown.
+    world : str
+        Origin of the raw files, in words.
+
+    Returns
+    -------
+    dict
+        Values for :func:`fuxiflow.figures.system.table`.
+    """
     trained = config.resolve(config.weights_of(experiment))
     loaded = {name: sources.load_source(name) for name in config.resolve(experiment).sources}
     return {

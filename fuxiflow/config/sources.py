@@ -61,7 +61,7 @@ class SourceChannel(Section):
 
     @property
     def radiance(self) -> bool:
-        """Whether this is a channel of a radiometer."""
+        """True for a channel of a radiometer."""
         return self.frequency is not None or self.wavenumber is not None
 
 
@@ -92,11 +92,11 @@ class Quality(Section):
     max_z: float | None = Field(None, gt=0)
     """Most standard deviations from the bi-weight mean; default 6 of radiances, 4 of others."""
     max_speed: float | None = Field(None, gt=0)
-    """Largest speed in m/s of a station or scan position; default 9000 of radiances, 30 of others."""
+    """Largest speed in m/s of a station or scan position; default 9000 (radiances), 30 (others)."""
 
 
 class Gridding(Section):
-    """How footprints that share a cell and an hour become one value."""
+    """The way from footprints that share a cell and an hour to one value."""
 
     method: Literal["mean", "nearest"] = "mean"
     """Their mean, or the one nearest to the centre of the cell."""
@@ -243,7 +243,7 @@ class Source(Section):
 
     @property
     def logarithmic(self) -> list[bool]:
-        """Whether each channel is judged by its logarithm."""
+        """For each channel, whether it is judged by its logarithm."""
         return [channel.logarithmic for channel in self.channels]
 
     @property
@@ -272,7 +272,7 @@ class Source(Section):
 
     @property
     def profile(self) -> bool:
-        """Whether its channels are heights of a profile, as an occultation's are."""
+        """True if all channels are heights of a profile, as an occultation's are."""
         return all(channel.height is not None for channel in self.channels)
 
     @property

@@ -90,7 +90,7 @@ class Flying(Observing):
 
 
 class ObservedSwaths(Flying):
-    """How the embedded world thins and spoils the swaths of one source."""
+    """Swaths of one source, thinned and spoilt by the embedded world."""
 
     scan_stride: Positive = 1
     """Scans from one that is kept to the next."""

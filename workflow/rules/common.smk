@@ -5,6 +5,7 @@ from functools import cache
 from fuxiflow import ROOT, channels
 from fuxiflow.runtime import records
 from fuxiflow.config.base import read_yaml
+from fuxiflow.config import resources as requests
 from fuxiflow.config import sources
 from fuxiflow.config.configuration import ConfigurationError, validate_configuration
 from fuxiflow.config.simulation import coefficient_files
@@ -123,7 +124,7 @@ def of_source(value):
 def states_mb(count):
     """Return the memory in MB that ``count`` states of all channels take in single precision."""
     cells = CONFIG.grid.nlat * CONFIG.grid.nlon
-    return round(count * len(channels.channel_table()) * cells * 4 / 1e6)
+    return round(requests.states_mb(count, cells))
 
 
 def memory(mb):
