@@ -1,14 +1,64 @@
-"""The private parts of Snakemake that the workflow relies on.
+"""All that the workflow relies on of Snakemake's private parts.
 
-They were read in Snakemake 9.27, whose next minor version requirements.txt excludes:
+They were read in Snakemake 9.27; :func:`check_version` refuses other versions. What is used:
 
-- ``workflow.rules`` lists the rules parsed so far, and ``Rule.set_log``, ``Rule.set_params`` and the
-  attributes ``benchmark``, ``conda_env``, ``log_modifier`` and ``benchmark_modifier`` are what its
-  parser sets for the directives of these names.
+- ``workflow.rules`` lists the rules parsed so far, and ``Rule.set_log``, ``Rule.set_params`` and
+  the attributes ``benchmark``, ``conda_env``, ``log_modifier`` and ``benchmark_modifier`` are what
+  its parser sets for the directives of these names (:func:`complete_rules`).
+- ``workflow.exec_mode`` tells the main process from those of jobs, ``workflow.touch`` a run that
+  only touches products; ``workflow.global_resources`` holds the limits of a run.
+- ``workflow.dag`` has ``needrun_jobs``, ``toposorted``, ``dependencies``, ``jobid`` and ``reason``
+  (:func:`planned_jobs`, :func:`plan`); a job has ``restart_times`` and ``attempt``.
+- ``workflow.scheduler.job_rate_limiter`` is asked before jobs start (:func:`lift_default_rate`).
+- The handler of SIGTERM takes the lock of the scheduler (:func:`handle_sigterm_in_a_thread`).
+- ``.snakemake/metadata`` holds one JSON file a product, under its name in base 64, with the fields
+  of ``snakemake.persistence.MetadataRecord`` (:func:`restore_memory`). Parameters are compared by
+  their ``repr``, those of other than built-in types not at all.
 """
 
+import _thread
+import contextlib
+import io
+import json
+import os
 import re
-from collections.abc import Callable
+import signal
+import sys
+from base64 import urlsafe_b64encode
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from importlib import metadata
+from pathlib import Path
+
+from fuxiflow import ROOT
+from fuxiflow.runtime import records
+from fuxiflow.runtime.run_state import DONE, Job
+
+VERSION = "9.27"
+RECORD_FORMAT_VERSION = 6
+"""That of Snakemake 9.27; a record of another version asks for no rerun."""
+LONGEST_NAME = 254
+"""Characters of a file name, after which Snakemake splits the name of a product into folders."""
+MEMORY = Path(".snakemake")
+
+
+def check_version() -> None:
+    """Raise WorkflowError where another version of Snakemake runs than the one read."""
+    from snakemake.exceptions import WorkflowError
+
+    version = metadata.version("snakemake")
+    if not f"{version}.".startswith(f"{VERSION}."):
+        raise WorkflowError(
+            f"this workflow relies on private parts of Snakemake {VERSION}, and this is {version}: "
+            f"install 'snakemake=={VERSION}.*', or check fuxiflow/runtime/snakemake_internals.py"
+        )
+
+
+def is_main_process(workflow) -> bool:
+    """Say whether this process plans and starts jobs, and is not that of a job."""
+    from snakemake_interface_executor_plugins.settings import ExecMode
+
+    return workflow.exec_mode == ExecMode.DEFAULT
 
 
 def complete_rules(
@@ -44,3 +94,295 @@ def complete_rules(
         rule.benchmark = f"{results}/benchmarks/{stem}.tsv"
         rule.conda_env = environment(rule.name)
         rule.set_params(**parameters(rule.name))
+
+
+def lift_default_rate(workflow) -> None:
+    """Lift Snakemake's default limit of 100 started jobs a second; one that was asked for stays.
+
+    The default never binds here, but makes Snakemake weigh all ready jobs once more every second
+    for each job that has ended: thousands of times a second in a large run
+    (snakemake/snakemake#3744).
+    """
+    rate = workflow.scheduling_settings.max_jobs_per_timespan
+    if (rate.max_jobs, rate.timespan) == (100, 1):
+        workflow.scheduler.job_rate_limiter = None
+
+
+def handle_sigterm_in_a_thread() -> None:
+    """Let Snakemake's handler of SIGTERM run in a thread of its own.
+
+    Called by the main thread, once the handler is set. The handler takes the lock of the scheduler
+    (``JobScheduler.exit_gracefully``), which the main thread holds while it selects jobs, the
+    solver's run included: a signal that comes then would make it wait for itself for ever.
+    """
+    handler = signal.getsignal(signal.SIGTERM)
+    if callable(handler):
+        # not of threading, whose locks the interrupted code may hold
+        signal.signal(
+            signal.SIGTERM, lambda number, frame: _thread.start_new_thread(handler, (number, None))
+        )
+
+
+def jobs_to_run(workflow) -> list:
+    """Return Snakemake's jobs that a run would start."""
+    return list(workflow.dag.needrun_jobs())
+
+
+def planned_jobs(workflow) -> dict[int, Job]:
+    """Return all jobs of the plan by their number, each after those that it waits for."""
+    dag = workflow.dag
+    needed = set(dag.needrun_jobs(exclude_finished=False))
+    jobs = {}
+    for level in dag.toposorted():
+        for job in sorted(level, key=lambda job: job.name):
+            number, is_planned = dag.jobid(job), job in needed
+            jobs[number] = Job(
+                number,
+                job.rule.name,
+                dict(job.wildcards_dict),
+                log=str(job.log[0]) if job.log else "",
+                benchmark=str(job.benchmark or ""),
+                after=tuple(dag.jobid(other) for other in dag.dependencies[job]),
+                needs=_amounts(job.resources) if is_planned else {},
+                target=not job.output,
+                planned=is_planned,
+                state=Job.state if is_planned else DONE,
+            )
+    return jobs
+
+
+def _amounts(resources) -> dict[str, float]:
+    """Return the resources that are numbers; some stand for others' values in another unit."""
+    return {
+        name: value
+        for name, value in resources.items()
+        if isinstance(value, int | float) and name not in ("runtime", "mem_mib", "disk_mib")
+    }
+
+
+def capacity(workflow) -> dict[str, float]:
+    """Return what limits how many jobs run at once: cores, jobs on a cluster, others by name."""
+    limits = {}
+    for name, limit in workflow.global_resources.items():
+        value = getattr(limit, "value", limit)
+        if isinstance(value, int) and value < sys.maxsize:
+            limits[name] = value
+    return limits
+
+
+def retries(workflow) -> Callable[[int], bool]:
+    """Return a function that says of a job, by number, whether it is tried again once it failed."""
+    jobs = {workflow.dag.jobid(job): job for job in workflow.dag.jobs}
+
+    def is_tried_again(number: int) -> bool:
+        # asked before Snakemake counts the failed attempt
+        job = jobs.get(number)
+        return job is not None and job.restart_times > job.attempt - 1
+
+    return is_tried_again
+
+
+def is_quiet(workflow) -> bool:
+    """Say whether the command line asked for no lines about progress."""
+    from snakemake.settings.enums import Quietness
+
+    return bool({*(workflow.output_settings.quiet or ())} & {Quietness.ALL, Quietness.PROGRESS})
+
+
+@dataclass(frozen=True)
+class PlannedJob:
+    """A job of a dry run.
+
+    ``needed`` says whether it would run. Of the reasons, ``missing`` are products and ``newer``
+    inputs; ``before`` and ``now`` hold values of parameters, as text, that only the last run or
+    only this plan has. ``resources`` are those that it asks for, threads among them.
+    """
+
+    rule: str
+    wildcards: dict[str, str]
+    params: dict
+    inputs: list[str]
+    outputs: list[str]
+    log: str
+    needed: bool
+    missing: list[str]
+    newer: list[str]
+    inputs_changed: bool
+    environment_changed: bool
+    before: set[str]
+    now: set[str]
+    resources: dict[str, float] = field(default_factory=dict)
+
+
+def plan(*paths: Path, everything: bool = False) -> list[PlannedJob]:
+    """Plan a configuration without running or printing anything.
+
+    Parameters
+    ----------
+    *paths : Path
+        The configuration's files, each laid over those before.
+    everything : bool
+        Whether to plan as if nothing had been made.
+
+    Returns
+    -------
+    list of PlannedJob
+        All jobs with products.
+
+    Raises
+    ------
+    ValueError
+        With what Snakemake says where it cannot plan.
+    """
+    import yaml
+    from snakemake.api import SnakemakeApi
+    from snakemake.exceptions import WorkflowError
+    from snakemake.settings.enums import Quietness, RerunTrigger
+    from snakemake.settings.types import (
+        ConfigSettings,
+        DAGSettings,
+        OutputSettings,
+        ResourceSettings,
+    )
+
+    profile = yaml.safe_load(
+        (ROOT / "profiles" / "default" / "config.yaml").read_text(encoding="utf-8")
+    )
+    triggers = RerunTrigger.parse_choices_set(profile["rerun-triggers"])
+    try:
+        # Snakemake's own account of the plan has no place here
+        with (
+            contextlib.redirect_stderr(io.StringIO()),
+            SnakemakeApi(OutputSettings(dryrun=True, quiet={Quietness.ALL})) as api,
+        ):
+            settings = ConfigSettings(configfiles=[Path(path).resolve() for path in paths])
+            workflow = api.workflow(
+                ResourceSettings(cores=1), settings, snakefile=ROOT / "Snakefile", workdir=ROOT
+            )
+            workflow.dag(
+                DAGSettings(forceall=everything, rerun_triggers=triggers)
+            ).execute_workflow("dryrun")
+            dag = workflow._workflow.dag
+            needed = set(dag.needrun_jobs(exclude_finished=False))
+            return [_planned(job, dag.reason(job), job in needed) for job in dag.jobs if job.output]
+    except WorkflowError as error:
+        raise ValueError(f"{', '.join(map(str, paths))}: {error}") from error
+
+
+def _planned(job, reason, needed: bool) -> PlannedJob:
+    """Take from a job of Snakemake, and its reason to run, what :class:`PlannedJob` holds.
+
+    Parameters
+    ----------
+    job : snakemake.jobs.Job
+        The job.
+    reason : snakemake.jobs.Reason
+        Why it would run.
+    needed : bool
+        Whether it would run.
+
+    Returns
+    -------
+    PlannedJob
+        The same, apart from Snakemake.
+    """
+    change = reason.params_changed
+    return PlannedJob(
+        rule=job.rule.name,
+        wildcards=dict(job.wildcards_dict),
+        params=dict(job.params.items()),
+        inputs=sorted(str(name) for name in job.input),
+        outputs=[str(name) for name in job.output],
+        log=str(job.log[0]) if job.log else "",
+        needed=needed,
+        missing=sorted(str(name) for name in reason.missing_output),
+        newer=sorted(str(name) for name in reason.updated_input - reason.updated_input_run),
+        inputs_changed=bool(reason.input_changed),
+        environment_changed=bool(reason.software_stack_changed),
+        before=set(change.only_old),
+        now=set(change.only_new),
+        resources={"threads": job.threads}
+        | {name: value for name, value in job.resources.items() if isinstance(value, int | float)},
+    )
+
+
+def memory_path(memory: Path, product: str) -> Path:
+    """Return where Snakemake keeps what it remembers of a product."""
+    text = urlsafe_b64encode(product.encode()).decode()
+    parts = [text[i : i + LONGEST_NAME] for i in range(0, len(text), LONGEST_NAME)]
+    return memory.joinpath("metadata", *(f"@{part}" for part in parts[:-1]), parts[-1])
+
+
+def remember(memory: Path, workdir: Path, products: Mapping[str, Mapping]) -> None:
+    """Write what Snakemake would remember of products, had it made them here.
+
+    Parameters
+    ----------
+    memory : Path
+        The folder ``.snakemake``.
+    workdir : Path
+        What the names of products are relative to.
+    products : mapping
+        By name of a product, the record of its job (:mod:`fuxiflow.runtime.records`).
+    """
+    # where this is missing, Snakemake takes its folder for one of an older version
+    (memory / "incomplete").mkdir(parents=True, exist_ok=True)
+    for name, record in products.items():
+        end = (workdir / name).stat().st_mtime
+        entry = {
+            "rule": record["rule"],
+            "input": record["inputs"],
+            "params": sorted(record["params"].values()),
+            "record_format_version": RECORD_FORMAT_VERSION,
+            "starttime": end,
+            "endtime": end,
+            "incomplete": False,
+            "input_checksums": {},
+        }
+        unknown = ("log", "shellcmd", "code", "conda_env", "container_img_url")
+        unknown += ("software_stack_hash", "job_hash", "external_jobid")
+        path = memory_path(memory, name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f".tmp-{os.getpid()}-{len(path.name)}")
+        temporary.write_text(json.dumps({**entry, **dict.fromkeys(unknown)}))
+        os.replace(temporary, path)
+
+
+def restore_memory(results: Path, memory: Path = MEMORY, workdir: Path = Path()) -> int:
+    """Give Snakemake back its memory of the products in ``results``, once after it was deleted.
+
+    Snakemake takes a product that it does not remember as up to date. Where it remembers any of
+    the recorded products nothing is done, so that ``--cleanup-metadata`` keeps its effect. That
+    this was looked after is marked in ``memory``: from then on, one look at the mark is all.
+
+    Parameters
+    ----------
+    results : Path
+        The folder of the results of a configuration.
+    memory : Path
+        The folder ``.snakemake``.
+    workdir : Path
+        What the names of products are relative to.
+
+    Returns
+    -------
+    int
+        The number of products that are remembered again.
+    """
+    mark = memory / f"restored-{Path(results).name}"
+    directory = records.folder(results)
+    if mark.exists() or not directory.is_dir():
+        return 0
+    recorded = records.read_records(directory)
+    products = {name: record for name, record in recorded.items() if (workdir / name).exists()}
+    if any(memory_path(memory, name).exists() for name in products):
+        products = {}
+    remember(memory, workdir, products)
+    mark.touch()
+    return len(products)
+
+
+def restored(workflow, results: str) -> Iterable[str]:
+    """Restore the memory of Snakemake in its main process; yield a line to print if it did."""
+    if is_main_process(workflow) and (count := restore_memory(Path(results))):
+        yield f"{count} products remembered from {records.folder(Path(results))}"

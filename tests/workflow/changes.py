@@ -3,6 +3,7 @@
 The table is the one place of what is expected; :func:`promised` reads it.
 """
 
+import ast
 import os
 import re
 import shutil
@@ -68,11 +69,53 @@ def _replace(name: str, old: str, new: str) -> Callable[[Workbench], None]:
 
 
 def _code(name: str) -> Callable[[Workbench], None]:
+    """Add a statement to a script, or to a module that a parameter names, which count whole."""
+
     def add(bench):
         path = bench.folder / name
         path.write_text(path.read_text() + "\n\nADDED = 1\n")
 
     return add
+
+
+def edit_definition(bench: Workbench, name: str, definition: str) -> None:
+    """Add a statement to a function, ``Class.method`` or class of a file."""
+    path = bench.folder / name
+    body = ast.parse(path.read_text()).body
+    for part in definition.split("."):
+        (node,) = (item for item in body if getattr(item, "name", "") == part)
+        body = node.body
+    first = body[1] if ast.get_docstring(node) and len(body) > 1 else body[0]
+    lines = path.read_text().splitlines(keepends=True)
+    lines.insert(first.lineno - 1, f"{' ' * first.col_offset}added = 1\n")
+    path.write_text("".join(lines))
+
+
+def _definitions(*named: tuple[str, str]) -> Callable[[Workbench], None]:
+    def edit(bench):
+        for name, definition in named:
+            edit_definition(bench, name, definition)
+
+    return edit
+
+
+def _wording(bench: Workbench) -> None:
+    """Reword what goes to the log: messages, and labels of progress."""
+    count = 0
+    for path in bench.folder.glob("fuxiflow/**/*.py"):
+        text = path.read_text()
+        new = re.sub(r'((?:\blog\.(?:info|warning)|\bprogress)\([^"()]*f?")(?=\w)', r"\1now ", text)
+        count += new != text
+        path.write_text(new)
+    assert count > 5
+
+
+def _coefficients(instrument: str) -> Callable[[Workbench], None]:
+    def extend(bench):
+        with (bench.folder / f"resources/operators/{instrument}.npz").open("ab") as file:
+            file.write(b"0")
+
+    return extend
 
 
 def _remarks(bench: Workbench) -> None:
@@ -126,8 +169,19 @@ CHANGES: dict[str, Callable[[Workbench], None]] = {
     "time stamps of the project: `touch`": _touch,
     "a pinned version, without `--sdm conda`": _pins,
     "a lost table of a figure": _lose,
+    "the wording of the log": _wording,
+    "how progress is told": _definitions(("fuxiflow/progress.py", "Progress.step")),
+    "provenance": _definitions(("fuxiflow/storage/provenance.py", "collect")),
+    "the runtime: how scripts are run, recorded, followed": _definitions(
+        ("fuxiflow/runtime/rule_runner.py", "run"),
+        ("fuxiflow/runtime/records.py", "write"),
+        ("fuxiflow/runtime/monitor.py", "Monitor.line"),
+        ("fuxiflow/runtime/costs.py", "jobs"),
+    ),
     "a figure's script": _code("workflow/scripts/figure_cycling.py"),
-    "the style of figures": _code("fuxiflow/figures/style.py"),
+    "the style of figures": _replace(
+        "fuxiflow/figures/style.py", '"lines.linewidth": 1.5', '"lines.linewidth": 1.6'
+    ),
     "`figures.case`": _replace(
         CONFIG, "map_leads: [24, 48]", "map_leads: [24, 48]\n  case: 2022-02-03T06"
     ),
@@ -137,7 +191,7 @@ CHANGES: dict[str, Callable[[Workbench], None]] = {
     "`figures.map_leads`, `map_channels`": _replace(
         CONFIG, "map_leads: [24, 48]", "map_leads: [48]"
     ),
-    "a metric": _code("fuxiflow/verification/metrics.py"),
+    "a metric": _definitions(("fuxiflow/verification/metrics.py", "rmse")),
     "`verification.bootstrap`": _replace(CONFIG, "bootstrap: 20", "bootstrap: 21"),
     "`cycling.max_lead_hours`": _replace(
         CONFIG, "cycling:\n  max_lead_hours: 48", "cycling:\n  max_lead_hours: 54"
@@ -161,5 +215,15 @@ CHANGES: dict[str, Callable[[Workbench], None]] = {
         CONFIG, "learning_rate: 1.0e-4", "learning_rate: 2.0e-4"
     ),
     "`periods.test.end`": _replace(CONFIG, "end: 2022-02-05}", "end: 2022-02-06}"),
-    "the climatology's code": _code("fuxiflow/states/climatology.py"),
+    "how the climatology is made": _definitions(
+        ("fuxiflow/states/climatology.py", "build_climatology")
+    ),
+    "how the climatology is read": _definitions(
+        ("fuxiflow/states/climatology.py", "Climatology.at")
+    ),
+    "the observation loss": _definitions(
+        ("fuxiflow/training/observation_loss.py", "Points.__init__")
+    ),
+    "the operator's coefficients of SSMIS": _coefficients("ssmis"),
+    "the operator's coefficients of ATMS": _coefficients("atms"),
 }

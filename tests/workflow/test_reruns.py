@@ -7,23 +7,22 @@ import shutil
 import pytest
 
 from fuxiflow import ROOT
-from fuxiflow.runtime.fingerprint import closure
+from fuxiflow.runtime.fingerprint import parts
 from tests.helpers import documented_source
-from tests.workflow.changes import CHANGES, DOCUMENT, promised, row
+from tests.workflow.changes import CHANGES, DOCUMENT, edit_definition, promised, row
 from tests.workflow.workbench import Workbench
 
-# a module's rules: those whose scripts can reach it
-MODULES = [
-    "fuxiflow/verification/metrics.py",
-    "fuxiflow/states/climatology.py",
-    "fuxiflow/observations/gridding.py",
+DEFINITIONS = [
+    ("fuxiflow/verification/metrics.py", "rmse"),
+    ("fuxiflow/states/climatology.py", "Climatology.at"),
+    ("fuxiflow/observations/gridding.py", "hourly_cells"),
 ]
 
 
-def dependents(bench, module):
-    """Rules whose scripts import ``module``, transitively, as the real checkout has it."""
+def dependents(module, definition):
+    """Rules whose scripts reach a definition, as the real checkout has it."""
     scripts = sorted((ROOT / "workflow" / "scripts").glob("*.py"))
-    return {script.stem for script in scripts if ROOT / module in closure(script)}
+    return {script.stem for script in scripts if f"{definition}()" in parts(script).get(module, ())}
 
 
 def downstream(jobs, rules):
@@ -74,11 +73,10 @@ def test_a_fresh_clone_with_the_results_reruns_nothing(bench, tmp_path):
     assert clone.pending() == set()
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_an_edit_of_a_module_reruns_its_dependents(bench, module, plans):
-    path = bench.folder / module
-    path.write_text(path.read_text() + "\n\nADDED = 1\n")
-    expected = dependents(bench, module)
+@pytest.mark.parametrize(("module", "definition"), DEFINITIONS)
+def test_an_edit_of_a_definition_reruns_its_dependents(bench, module, definition, plans):
+    edit_definition(bench, module, definition)
+    expected = dependents(module, definition)
     assert expected
     assert bench.pending() == downstream(plans("test"), expected)
 
@@ -160,7 +158,7 @@ def test_overriding_an_experiment_reruns_it_alone(bench):
 
 def test_deleting_snakemakes_memory_loses_no_change(bench, plans):
     bench.edit("config/sources/noaa20_atms.yaml", "max_z: 6", "max_z: 5")
-    bench.edit("fuxiflow/verification/metrics.py", "\ndef ", "\nADDED = 1\n\n\ndef ", count=1)
+    edit_definition(bench, "fuxiflow/verification/metrics.py", "rmse")
     before = bench.pending()
     assert {"observations_quality", "verification_baselines"} <= before
     shutil.rmtree(bench.folder / ".snakemake")
@@ -193,7 +191,7 @@ def test_reasons_are_named_down_to_the_key_the_function_and_the_file(bench):
     assert bench.explain().startswith("nothing would run")
     bench.edit("config/sources/noaa20_atms.yaml", "max_z: 6", "max_z: 5")
     bench.edit("config/test.yaml", "joint: {updates: 4,", "joint: {updates: 5,")
-    bench.edit("fuxiflow/verification/metrics.py", "\ndef ", "\nADDED = 1\n\n\ndef ", count=1)
+    edit_definition(bench, "fuxiflow/verification/metrics.py", "rmse")
     reader = bench.folder / "fuxiflow/observations/readers/atms_sdr.py"
     reader.write_text(reader.read_text() + "\n\ndef added():\n    return 1\n")
     (bench.folder / "results/test/figures/system.csv").unlink()
@@ -201,7 +199,7 @@ def test_reasons_are_named_down_to_the_key_the_function_and_the_file(bench):
     for line in (
         "setting max_z: 6.0 → 5.0",
         "setting stage.updates: 4 → 5",
-        "code fuxiflow/verification/metrics.py: ADDED is new",
+        "code fuxiflow/verification/metrics.py: rmse() changed",
         "code fuxiflow/observations/readers/atms_sdr.py: added() is new",
         "a product is missing",
         "    training_joint (full)",
