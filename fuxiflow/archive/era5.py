@@ -1,7 +1,7 @@
-"""ERA5 through the API of the Climate Data Store: what to ask for, and whether one may.
+"""Retrieve ERA5 through the API of the Climate Data Store.
 
-Data sets and keywords: Hersbach et al. (2023), doi 10.24381/cds.bd0915c6 (pressure levels), 10.24381/cds.adbb2d47
-(single levels).
+Data sets and keywords: Hersbach et al. (2023), doi 10.24381/cds.bd0915c6 (pressure levels) and
+10.24381/cds.adbb2d47 (single levels).
 """
 
 import logging
@@ -31,12 +31,27 @@ INVARIANTS = [
 ]
 SYNOPTIC = [f"{hour:02d}:00" for hour in (0, 6, 12, 18)]
 HOURLY = [f"{hour:02d}:00" for hour in range(24)]
-# 6-h sums at 00 UTC need the last hours of the day before; each value is of the hour that ends at its time
+# a value is the sum of the hour before its time: 6-h sums at 00 UTC need those of the evening before
 EVENING = [f"{hour:02d}:00" for hour in range(19, 24)]
 
 
 def _request(days: list[date], times: list[str], variables: list[str]) -> dict:
-    """A request for days of one month."""
+    """Return the request for some days of one month.
+
+    Parameters
+    ----------
+    days : list of date
+        Days of one month.
+    times : list of str
+        Times of day, HH:MM in UTC.
+    variables : list of str
+        The store's names of the variables.
+
+    Returns
+    -------
+    dict
+        The request.
+    """
     return {
         "product_type": ["reanalysis"],
         "variable": variables,
@@ -50,7 +65,20 @@ def _request(days: list[date], times: list[str], variables: list[str]) -> dict:
 
 
 def _portions(start: date, end: date, count: int) -> Iterator[list[date]]:
-    """The days from ``start`` to ``end`` in runs of at most ``count`` of one month."""
+    """Split a period into runs of days of one month.
+
+    Parameters
+    ----------
+    start, end : date
+        First and last day, both included.
+    count : int
+        Most days in a run.
+
+    Returns
+    -------
+    Iterator of list of date
+        The runs.
+    """
     days = [start + timedelta(days=i) for i in range((end - start).days + 1)]
     for _, month in groupby(days, key=lambda day: (day.year, day.month)):
         month = list(month)
@@ -60,9 +88,24 @@ def _portions(start: date, end: date, count: int) -> Iterator[list[date]]:
 def requests_of(
     channels: ChannelTable, start: date, end: date, days: int
 ) -> Iterator[tuple[str, str, dict]]:
-    """File name, data set and request for all channels from ``start`` to ``end``, both days included.
+    """Yield the requests for all channels of a period.
 
-    Upper-air and surface channels are asked for 6-hourly, precipitation hourly, from the evening before on.
+    Upper-air and surface channels are asked for 6-hourly, precipitation hourly, from the evening
+    before on.
+
+    Parameters
+    ----------
+    channels : ChannelTable
+        Channels of the state.
+    start, end : date
+        First and last day, both included.
+    days : int
+        Most days in a request.
+
+    Returns
+    -------
+    Iterator of tuple
+        File name, data set and request.
     """
     upper = [channel for channel in channels if channel.level is not None]
     surface = [
@@ -87,18 +130,19 @@ def requests_of(
 
 
 def invariants_request() -> dict:
-    """The request for the fields that do not change, of any one time."""
+    """Return the request for the fields that do not change, at one time."""
     return _request([date(2020, 1, 1)], ["00:00"], INVARIANTS)
 
 
 class CredentialsError(RuntimeError):
-    """No key for the Climate Data Store."""
+    """There is no key for the Climate Data Store."""
 
 
 def require_key() -> None:
     """Raise :class:`CredentialsError`, saying what to do, where the client would find no key.
 
-    As the client ``cdsapi``: the variables CDSAPI_URL and CDSAPI_KEY, else the file CDSAPI_RC, by default ~/.cdsapirc.
+    The key is looked for as the client ``cdsapi`` does: in the variables CDSAPI_URL and CDSAPI_KEY,
+    else in the file CDSAPI_RC, by default ~/.cdsapirc.
     """
     if os.environ.get("CDSAPI_URL") and os.environ.get("CDSAPI_KEY"):
         return
@@ -106,13 +150,14 @@ def require_key() -> None:
     lines = file.read_text().splitlines() if file.exists() else []
     if not {"url", "key"} <= {line.partition(":")[0].strip() for line in lines}:
         raise CredentialsError(
-            f"no key for the Climate Data Store: set CDSAPI_URL and CDSAPI_KEY, or write the lines 'url: …' and "
-            f"'key: …' of your profile page there to {file}, and accept the licences of both ERA5 data sets"
+            "no key for the Climate Data Store: set CDSAPI_URL and CDSAPI_KEY, or write the lines "
+            f"'url: …' and 'key: …' of your profile page there to {file}, and accept the licences "
+            "of both ERA5 data sets"
         )
 
 
 def client(log: logging.Logger) -> "cdsapi.Client":
-    """A client of the Climate Data Store that reports to ``log``; raises CredentialsError."""
+    """Return a client of the Climate Data Store that reports to ``log``; raise CredentialsError."""
     # only the environment of this stage has the client; the key is checked without it
     import cdsapi
 
@@ -130,9 +175,32 @@ def client(log: logging.Logger) -> "cdsapi.Client":
 def retrieve(
     store: "cdsapi.Client", dataset: str, request: dict, session: requests.Session, target: Path
 ) -> Path:
-    """Ask the store for ``request``, wait for it and download it.
+    """Make a request to the store, wait for the result and download it.
 
-    A target that exists is kept. Raises :class:`DownloadError` with the store's words where it refuses.
+    A target that exists is kept.
+
+    Parameters
+    ----------
+    store : cdsapi.Client
+        The store.
+    dataset : str
+        Name of the data set.
+    request : dict
+        The request.
+    session : requests.Session
+        Session of the calling thread, for the download.
+    target : Path
+        Where the file goes.
+
+    Returns
+    -------
+    Path
+        ``target``.
+
+    Raises
+    ------
+    DownloadError
+        With the store's words where it refuses.
     """
     if target.exists():
         return target
@@ -147,5 +215,22 @@ def retrieve(
 
 
 def era5_task(store: "cdsapi.Client", name: str, dataset: str, request: dict) -> Task:
-    """The download of one request."""
+    """Return the download of one request.
+
+    Parameters
+    ----------
+    store : cdsapi.Client
+        The store.
+    name : str
+        Name of the file.
+    dataset : str
+        Name of the data set.
+    request : dict
+        The request.
+
+    Returns
+    -------
+    Task
+        Name and download.
+    """
     return name, lambda session, target: retrieve(store, dataset, request, session, target)

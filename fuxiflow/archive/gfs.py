@@ -1,4 +1,4 @@
-"""GFS files of a public bucket: which, and the byte ranges of the messages that are channels.
+"""Download the channels of GFS files from a public bucket, by byte ranges.
 
 The inventories are those that wgrib2 writes: ``number:offset:d=YYYYMMDDHH:parameter:level:step:``.
 """
@@ -12,6 +12,7 @@ import requests
 
 from fuxiflow.archive.transfer import DownloadError, Task, fetch_ranges, get_whole
 from fuxiflow.channels import Channel, ChannelTable
+from fuxiflow.config.archives import GfsArchive
 from fuxiflow.times import STEP_HOURS, times
 
 # NCEP's abbreviations by (discipline, category, number) of GRIB2, tables 4.2-0-*
@@ -28,7 +29,10 @@ ABBREVIATIONS = {
 
 @dataclass(frozen=True)
 class InventoryLine:
-    """One line of an inventory; ``end`` is where the next message starts, None for the last."""
+    """One line of an inventory: a message and its bytes.
+
+    ``end`` is where the next message starts, None for the last.
+    """
 
     start: int
     end: int | None
@@ -38,7 +42,22 @@ class InventoryLine:
 
 
 def file_path(init: datetime, lead: int, resolution: str) -> str:
-    """A file's path in the bucket, and under the segment's folder."""
+    """Return a file's path in the bucket, which is that under the segment's folder too.
+
+    Parameters
+    ----------
+    init : datetime
+        Initial time, UTC.
+    lead : int
+        Lead in hours.
+    resolution : str
+        Resolution as in the file's name, such as ``0p25``.
+
+    Returns
+    -------
+    str
+        The path.
+    """
     return f"gfs.{init:%Y%m%d}/{init:%H}/atmos/gfs.t{init:%H}z.pgrb2.{resolution}.f{lead:03d}"
 
 
@@ -49,10 +68,23 @@ def segment_files(
     init_hours: Iterable[int],
     max_lead_hours: int,
 ) -> Iterator[tuple[datetime, int]]:
-    """Initial time and lead in hours of all files of a segment.
+    """Yield initial time and lead of all files of a segment.
 
-    Analyses are 6-hourly from ``start`` to ``end``; forecasts start at ``init_hours`` of the ``forecast_days``, first
-    and last, None for no forecasts.
+    Parameters
+    ----------
+    start, end : date
+        First and last day of the 6-hourly analyses, both included.
+    forecast_days : tuple of date or None
+        First and last day from which forecasts start; None for no forecasts.
+    init_hours : Iterable[int]
+        Hours of the day, UTC, at which forecasts start.
+    max_lead_hours : int
+        Last lead of a forecast.
+
+    Returns
+    -------
+    Iterator of tuple
+        Initial time and lead in hours.
     """
     for init in times(start, end):
         forecast = (
@@ -65,7 +97,7 @@ def segment_files(
 
 
 def parse_index(text: str, url: str) -> list[InventoryLine]:
-    """The messages of an inventory; :class:`DownloadError` naming the line that is not one."""
+    """Parse an inventory; raise :class:`DownloadError` naming a line that cannot be one of it."""
     rows = []
     for number, line in enumerate(text.splitlines(), start=1):
         parts = line.split(":")
@@ -74,14 +106,14 @@ def parse_index(text: str, url: str) -> list[InventoryLine]:
                 f"{url}, line {number}: not a line of a GRIB inventory: {line[:60]!r}"
             )
         rows.append((int(parts[1]), *parts[3:6]))
-    # sub-messages share an offset with the message they are in, so the end is the next *larger* offset
+    # sub-messages share the offset of the message they are in: the end is the next larger offset
     offsets = sorted({row[0] for row in rows})
     ends = dict(zip(offsets, [*offsets[1:], None], strict=True))
     return [InventoryLine(row[0], ends[row[0]], *row[1:]) for row in rows]
 
 
 def _level(channel: Channel) -> str:
-    """A channel's level in the words of an inventory (GRIB2 code table 4.5)."""
+    """Return a channel's level in the words of an inventory (GRIB2 code table 4.5)."""
     match channel.gfs_surface:
         case 100:
             return f"{channel.gfs_level} mb"
@@ -91,18 +123,40 @@ def _level(channel: Channel) -> str:
             return "mean sea level"
         case 1:
             return "surface"
-    raise KeyError(f"channel {channel.name}: GFS surface type {channel.gfs_surface} is not known")
+    raise KeyError(f"channel {channel.name}: unknown GFS surface type {channel.gfs_surface}")
 
 
 def select_ranges(
     messages: Iterable[InventoryLine], channels: ChannelTable, lead: int, url: str
 ) -> list[tuple[int, int | None]]:
-    """Byte ranges of the channels; :class:`DownloadError` lists the channels that are not in the file.
+    """Return the byte ranges of the channels of a file.
 
-    Precipitation is the sum over the six hours that end at ``lead`` and is absent from an analysis.
+    Precipitation is the sum over the six hours that end at the lead; an analysis has none.
+
+    Parameters
+    ----------
+    messages : Iterable[InventoryLine]
+        The file's inventory.
+    channels : ChannelTable
+        Channels of the state.
+    lead : int
+        Lead of the file in hours.
+    url : str
+        The file's address, for messages.
+
+    Returns
+    -------
+    list of tuple
+        First byte and the byte after the last, None for the rest of the file.
+
+    Raises
+    ------
+    DownloadError
+        With the channels that are not in the file.
     """
     by_name = {(m.parameter, m.level, m.step): m for m in messages}
-    ranges, lacking = [], []
+    ranges: list[tuple[int, int | None]] = []
+    lacking: list[str] = []
     for channel in channels:
         if not channel.analysed and lead == 0:
             continue
@@ -127,20 +181,33 @@ def select_ranges(
     return ranges
 
 
-def gfs_task(base: str, resolution: str, channels: ChannelTable, init: datetime, lead: int) -> Task:
-    """The download of one file's channels."""
-    name = file_path(init, lead, resolution)
-    url = f"{base}/{name}"
+def gfs_task(archive: GfsArchive, channels: ChannelTable, init: datetime, lead: int) -> Task:
+    """Return the download of the channels of one file.
+
+    Parameters
+    ----------
+    archive : GfsArchive
+        The bucket and the resolution of its files.
+    channels : ChannelTable
+        Channels of the state.
+    init : datetime
+        Initial time, UTC.
+    lead : int
+        Lead in hours.
+
+    Returns
+    -------
+    Task
+        Name and download.
+    """
+    name = file_path(init, lead, archive.resolution)
+    url = f"{archive.url}/{name}"
 
     def download(session: requests.Session, target: Path) -> Path:
         if target.exists():
             return target
         index = get_whole(session, f"{url}.idx").text
-        return fetch_ranges(
-            session,
-            url,
-            target,
-            select_ranges(parse_index(index, f"{url}.idx"), channels, lead, url),
-        )
+        messages = parse_index(index, f"{url}.idx")
+        return fetch_ranges(session, url, target, select_ranges(messages, channels, lead, url))
 
     return name, download

@@ -1,8 +1,7 @@
-"""Level-1 granules of a public bucket: one folder a product and day, listed as S3 lists."""
+"""Download level-1 granules from a public bucket with one folder for each product and day."""
 
 from collections.abc import Iterator
 from datetime import date, timedelta
-from functools import partial
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -13,9 +12,26 @@ from fuxiflow.config.archives import GranuleArchive
 
 
 def list_objects(session: requests.Session, base: str, prefix: str) -> Iterator[tuple[str, int]]:
-    """Keys under ``prefix`` and their lengths in bytes, by pages (S3 ``ListObjectsV2``).
+    """Yield the objects of a bucket under a prefix, page by page (S3 ``ListObjectsV2``).
 
-    Raises :class:`DownloadError` when the answer is not such a list.
+    Parameters
+    ----------
+    session : requests.Session
+        Session of the calling thread.
+    base : str
+        Address of the bucket.
+    prefix : str
+        Beginning of the keys.
+
+    Returns
+    -------
+    Iterator of tuple
+        Key and length in bytes.
+
+    Raises
+    ------
+    DownloadError
+        When the answer is not such a list.
     """
     parameters = {"list-type": "2", "prefix": prefix}
     while True:
@@ -32,20 +48,52 @@ def list_objects(session: requests.Session, base: str, prefix: str) -> Iterator[
         parameters["continuation-token"] = token
 
 
-def _download(session: requests.Session, target: Path, url: str, length: int) -> Path:
-    return fetch(session, url, target, length)
+def _granule_task(archive: GranuleArchive, key: str, length: int) -> Task:
+    """Return the download of one granule.
+
+    Parameters
+    ----------
+    archive : GranuleArchive
+        The bucket.
+    key : str
+        Key of the granule; its last part is the name of the file.
+    length : int
+        Length in bytes.
+
+    Returns
+    -------
+    Task
+        Name and download.
+    """
+
+    def download(session: requests.Session, target: Path) -> Path:
+        return fetch(session, f"{archive.url}/{key}", target, length)
+
+    return key.rpartition("/")[2], download
 
 
 def granule_tasks(
     session: requests.Session, archive: GranuleArchive, start: date, end: date
 ) -> Iterator[Task]:
-    """The downloads of all granules whose folder is of a day from ``start`` to ``end``, both included."""
+    """Yield the downloads of all granules of some days.
+
+    Parameters
+    ----------
+    session : requests.Session
+        For listing the bucket.
+    archive : GranuleArchive
+        Address and products.
+    start, end : date
+        First and last day, both included, whose folders are loaded.
+
+    Returns
+    -------
+    Iterator of Task
+        Names and downloads.
+    """
     day = start
     while day <= end:
         for product in archive.products:
             for key, length in list_objects(session, archive.url, f"{product}/{day:%Y/%m/%d}/"):
-                yield (
-                    key.rpartition("/")[2],
-                    partial(_download, url=f"{archive.url}/{key}", length=length),
-                )
+                yield _granule_task(archive, key, length)
         day += timedelta(days=1)

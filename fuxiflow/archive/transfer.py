@@ -1,4 +1,7 @@
-"""Downloads over HTTP that resume, are checked for length, and appear whole or not at all."""
+"""Download files over HTTP: resumed, checked for length, and whole or not at all.
+
+The files of a segment are gathered in a folder that survives failures, then handed over together.
+"""
 
 import json
 import logging
@@ -16,26 +19,57 @@ from fuxiflow.progress import Progress
 from fuxiflow.storage import provenance
 
 Task = tuple[str, Callable[[requests.Session, Path], Path]]
+"""A file's name relative to the segment, and a function ``(session, target)`` that downloads it."""
 log = logging.getLogger(__name__)
 _local = threading.local()
-CHUNK = 1 << 16  # what a broken connection may lose
-TIMEOUT = (20, 120)  # seconds to connect, and between two pieces of an answer
+CHUNK = 1 << 16
+"""Bytes that a broken connection may lose."""
+TIMEOUT = (20, 120)
+"""Seconds to connect, and between two pieces of an answer."""
 PASSING = {408, 425, 429, 500, 502, 503, 504}
+"""Statuses of failures that pass, so that it is worth asking again."""
 
 
 class Absent(Exception):
     """The archive has no such file (404): a gap of the record, not a failure."""
 
 
+class Incomplete(Exception):
+    """An answer is of another length than announced."""
+
+
 class DownloadError(RuntimeError):
-    """A download that failed for good; the message names address, reason and what was tried."""
+    """A download failed for good; the text names address, reason and what was tried."""
 
 
 def attempt(action: Callable[[], object], url: str, attempts: int = 6, pause: float = 2.0):
-    """Call ``action`` until it succeeds, pausing twice as long after each passing failure.
+    """Call a function until it succeeds, pausing twice as long after each passing failure.
 
-    Connection errors, broken answers and the statuses of :data:`PASSING` pass; :class:`Absent` and other statuses
-    do not. Raises :class:`DownloadError` after ``attempts`` tries.
+    Connection errors, broken answers and the statuses of :data:`PASSING` pass; :class:`Absent` and
+    other statuses do not.
+
+    Parameters
+    ----------
+    action : Callable
+        Makes one request.
+    url : str
+        Its address, for messages.
+    attempts : int
+        Number of tries.
+    pause : float
+        Seconds to wait after the first failure.
+
+    Returns
+    -------
+    object
+        What ``action`` returns.
+
+    Raises
+    ------
+    Absent
+        When there is no such file.
+    DownloadError
+        When the request is refused, or the last try has failed.
     """
     for number in range(1, attempts + 1):
         try:
@@ -57,12 +91,28 @@ def attempt(action: Callable[[], object], url: str, attempts: int = 6, pause: fl
     raise DownloadError(f"{url}: {reason}; gave up after {attempts} attempts")
 
 
-class Incomplete(Exception):
-    """An answer of another length than announced."""
-
-
 def get_whole(session: requests.Session, url: str, **parameters) -> requests.Response:
-    """One GET, read whole; raises as :func:`attempt`."""
+    """Request an address and read the answer whole.
+
+    Parameters
+    ----------
+    session : requests.Session
+        Session of the calling thread.
+    url : str
+        The address.
+    **parameters
+        Parameters of the query.
+
+    Returns
+    -------
+    requests.Response
+        The answer.
+
+    Raises
+    ------
+    Absent, DownloadError
+        As :func:`attempt`.
+    """
 
     def action():
         response = session.get(url, params=parameters or None, timeout=TIMEOUT)
@@ -73,7 +123,7 @@ def get_whole(session: requests.Session, url: str, **parameters) -> requests.Res
 
 
 def _announced(response: requests.Response, offset: int) -> int | None:
-    """The whole file's length by the headers of a full (200) or partial (206) answer."""
+    """Return the whole file's length by the headers of a full (200) or partial (206) answer."""
     if response.status_code == 206:
         total = response.headers.get("Content-Range", "").rpartition("/")[2]
         return int(total) if total.isdigit() else None
@@ -84,16 +134,40 @@ def _announced(response: requests.Response, offset: int) -> int | None:
 def fetch(
     session: requests.Session, url: str, target: Path, length: int | None = None, **patience
 ) -> Path:
-    """Download ``url`` to ``target``, resuming what an earlier call left in ``target.part``.
+    """Download a file, resuming what an earlier call left in ``target.part``.
 
-    A target that exists with the expected length (where ``length`` is given, else any) is kept. The part is resumed
-    only while the server's ``ETag`` is the same. ``patience`` goes to :func:`attempt`. Raises :class:`Absent` or
-    :class:`DownloadError`; the part is left for the next call.
+    A target that exists with the expected length is kept. The part is resumed only while the
+    server's ``ETag`` is the same.
+
+    Parameters
+    ----------
+    session : requests.Session
+        Session of the calling thread.
+    url : str
+        Address of the file.
+    target : Path
+        Where it goes.
+    length : int, optional
+        Expected length in bytes; by default any target that exists is kept, and the length is that
+        which the server announces.
+    **patience
+        Number of attempts and pause of :func:`attempt`.
+
+    Returns
+    -------
+    Path
+        ``target``.
+
+    Raises
+    ------
+    Absent, DownloadError
+        As :func:`attempt`; the part is left for the next call.
     """
     if target.exists() and (length is None or target.stat().st_size == length):
         return target
     target.parent.mkdir(parents=True, exist_ok=True)
-    part, tag = target.with_name(target.name + ".part"), target.with_name(target.name + ".etag")
+    part = target.with_name(target.name + ".part")
+    tag = target.with_name(target.name + ".etag")
 
     def action():
         offset = part.stat().st_size if part.exists() and tag.exists() else 0
@@ -111,6 +185,7 @@ def fetch(
             with open(part, "ab" if resumed else "wb") as file:
                 for piece in response.iter_content(CHUNK):
                     file.write(piece)
+        # without a tag there is no telling if the rest would be of the same file
         if not tag.read_text():
             tag.unlink()
         size = part.stat().st_size
@@ -132,9 +207,32 @@ def fetch_ranges(
     ranges: Sequence[tuple[int, int | None]],
     **patience,
 ) -> Path:
-    """Download byte ranges ``[start, end)`` of a file, end None for its rest, one after the other into ``target``.
+    """Download byte ranges of a file, one after the other into one target.
 
-    Neighbouring ranges are asked for together. A target that exists is kept. Raises as :func:`fetch`.
+    Neighbouring ranges are asked for together. A target that exists is kept.
+
+    Parameters
+    ----------
+    session : requests.Session
+        Session of the calling thread.
+    url : str
+        Address of the file.
+    target : Path
+        Where the ranges go.
+    ranges : Sequence of tuple
+        First byte and the byte after the last; None for the rest of the file.
+    **patience
+        Number of attempts and pause of :func:`attempt`.
+
+    Returns
+    -------
+    Path
+        ``target``.
+
+    Raises
+    ------
+    Absent, DownloadError
+        As :func:`attempt`, and when the server ignores byte ranges.
     """
     if target.exists():
         return target
@@ -166,7 +264,7 @@ def fetch_ranges(
 
 
 def merge_ranges(ranges: Sequence[tuple[int, int | None]]) -> list[tuple[int, int | None]]:
-    """Byte ranges in order, neighbours joined."""
+    """Sort byte ranges and join neighbours."""
     joined: list[tuple[int, int | None]] = []
     for start, end in sorted(ranges, key=lambda r: r[0]):
         if joined and joined[-1][1] == start:
@@ -177,7 +275,7 @@ def merge_ranges(ranges: Sequence[tuple[int, int | None]]) -> list[tuple[int, in
 
 
 def _session() -> requests.Session:
-    """The session of this thread: sessions are not thread-safe."""
+    """Return the session of this thread, as sessions are not thread-safe."""
     if not hasattr(_local, "session"):
         _local.session = requests.Session()
     return _local.session
@@ -191,11 +289,31 @@ def download_segment(
     label: str,
     workers: int = 4,
 ) -> None:
-    """Carry out the downloads of a segment and publish them as the directory ``output``.
+    """Carry out the downloads of a segment and publish them as one directory.
 
-    A task is a file's name relative to the segment and a function ``(session, target)`` that downloads it. Files are
-    gathered under ``partial``, which a later call resumes from. What the archive lacks is logged and listed as
-    ``absent`` in ``manifest.json``. Raises FileNotFoundError when it has nothing at all, and the first other error.
+    Files that the archive lacks are logged and listed as ``absent`` in ``manifest.json``.
+
+    Parameters
+    ----------
+    tasks : Iterable of Task
+        The downloads.
+    partial : Path
+        Directory in which files are gathered; a later call resumes from it.
+    output : Path
+        The directory that is published.
+    log : logging.Logger
+        Takes progress and warnings.
+    label : str
+        Name of the segment, for messages.
+    workers : int
+        Number of downloads at once.
+
+    Raises
+    ------
+    FileNotFoundError
+        When the archive has none of the files.
+    DownloadError
+        When a download fails for good; what was loaded stays in ``partial``.
     """
     tasks = list(tasks)
     partial.mkdir(parents=True, exist_ok=True)
@@ -232,7 +350,17 @@ def download_segment(
 
 
 def publish_segment(partial: Path, output: Path, manifest: dict) -> None:
-    """Move what ``manifest`` lists from ``partial`` to ``output`` with manifest and provenance; drop the rest."""
+    """Move the files of a segment to their place, with manifest and provenance.
+
+    Parameters
+    ----------
+    partial : Path
+        Directory in which files were gathered; it is removed.
+    output : Path
+        New directory.
+    manifest : dict
+        ``fetched``, the files that are moved, by name with their sizes in bytes; ``absent``, names.
+    """
     output.mkdir(parents=True)
     for name in manifest["fetched"]:
         target = output / name

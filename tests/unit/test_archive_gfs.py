@@ -8,6 +8,7 @@ import requests
 from fuxiflow import channels
 from fuxiflow.archive import gfs
 from fuxiflow.archive.transfer import DownloadError
+from fuxiflow.config.archives import GfsArchive
 
 URL = "https://archive/gfs.f006.idx"
 
@@ -93,9 +94,8 @@ def test_a_missing_channel_is_named():
 
 def test_download_holds_the_channels_alone(server, tmp_path):
     text, body = inventory(6)
-    name, download = gfs.gfs_task(
-        server.url, "0p25", channels.channel_table(), datetime(2023, 7, 1), 6
-    )
+    archive = GfsArchive(url=server.url, resolution="0p25")
+    name, download = gfs.gfs_task(archive, channels.channel_table(), datetime(2023, 7, 1), 6)
     server.files |= {f"{name}.idx": text.encode(), name: body}
     with requests.Session() as session:
         got = download(session, tmp_path / name).read_bytes()

@@ -7,20 +7,19 @@ out: raw  directory of GRIB1 files, manifest.json, provenance.json
 from datetime import date
 from pathlib import Path
 
-from fuxiflow import channels
 from fuxiflow.archive import era5
 from fuxiflow.archive.transfer import download_segment
+from fuxiflow.channels import channel_table
 
 
 def main(input, output, params, log):
     first, last = map(date.fromisoformat, params.dates)
     store = era5.client(log)
-    wanted = era5.requests_of(channels.channel_table(), first, last, params.days_per_request)
-    tasks = [era5.era5_task(store, *request) for request in wanted]
+    requests = era5.requests_of(channel_table(), first, last, params.days_per_request)
+    tasks = [era5.era5_task(store, *request) for request in requests]
+    label = f"ERA5 {first} to {last}"
     # one after the other: the store queues a user's requests anyway
-    download_segment(
-        tasks, Path(params.partial), output.raw, log, f"ERA5 {first} to {last}", workers=1
-    )
+    download_segment(tasks, Path(params.partial), output.raw, log, label, workers=1)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Download the channels of GFS analyses and forecasts of one segment, by byte ranges, from a public bucket.
+"""Download the channels of GFS analyses and forecasts of one segment from a public bucket.
 
 in:  nothing
 out: raw  directory of GRIB2 files in the bucket's layout, manifest.json, provenance.json
@@ -7,29 +7,20 @@ out: raw  directory of GRIB2 files in the bucket's layout, manifest.json, proven
 from datetime import date
 from pathlib import Path
 
-from fuxiflow import channels
-from fuxiflow.archive import gfs
+from fuxiflow.archive.gfs import gfs_task, segment_files
 from fuxiflow.archive.transfer import download_segment
+from fuxiflow.channels import channel_table
+from fuxiflow.config.archives import GfsArchive
 
 
 def main(input, output, params, log):
     first, last = map(date.fromisoformat, params.dates)
-    days = tuple(map(date.fromisoformat, params.forecast_dates)) or None
-    tasks = [
-        gfs.gfs_task(
-            params.archive["url"],
-            params.archive["resolution"],
-            channels.channel_table(),
-            init,
-            lead,
-        )
-        for init, lead in gfs.segment_files(
-            first, last, days, params.init_hours, params.max_lead_hours
-        )
-    ]
-    download_segment(
-        tasks, Path(params.partial), output.raw, log, f"GFS {first} to {last}", params.workers
-    )
+    forecast_days = tuple(map(date.fromisoformat, params.forecast_dates)) or None
+    files = segment_files(first, last, forecast_days, params.init_hours, params.max_lead_hours)
+    archive = GfsArchive(**params.archive)
+    tasks = [gfs_task(archive, channel_table(), init, lead) for init, lead in files]
+    label = f"GFS {first} to {last}"
+    download_segment(tasks, Path(params.partial), output.raw, log, label, params.workers)
 
 
 if __name__ == "__main__":
