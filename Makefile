@@ -47,6 +47,7 @@ $(READY): requirements.txt constraints.txt
 	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
 	@$(PIP) $(TORCH)
 	@$(PIP) --requirement requirements.txt
+	@$(PIP) --no-build-isolation --no-deps --editable .
 	@touch $@
 
 demo: $(READY)

@@ -23,6 +23,7 @@ PACKAGES = {
     "matplotlib": ("matplotlib", "matplotlib-base"),
     "netCDF4": ("netcdf4", "netcdf4"),
     "PIL": ("pillow", "pillow"),
+    "pydantic_core": ("pydantic", "pydantic"),
     "rattler": ("py-rattler", "py-rattler"),
     "torch": ("torch", "pytorch"),
     "yaml": ("pyyaml", "pyyaml"),
@@ -39,6 +40,7 @@ TOOLS = {
     "snakefmt",
     "import-linter",
     "mkdocs-material",
+    "setuptools",
     "pytest-xdist",
     "tensorboard",
 }
