@@ -1,4 +1,4 @@
-"""docs/guides/add-a-sensor.md does what it says: its one file is all that a sensor of a known format takes."""
+"""The one file of docs/guides/add-a-sensor.md is all that a sensor of a known format takes."""
 
 import logging
 import re

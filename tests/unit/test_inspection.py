@@ -172,7 +172,8 @@ def test_sparse_grids(tmp_path):
         writer.note(passed_over=6)
     text = describe(path)
     for words in (
-        "sounder: 2022-07-01T00 .. 2022-07-04T00 (72 hours, 2 with observations), 4 x 8 cells, frame single",
+        "sounder: 2022-07-01T00 .. 2022-07-04T00 (72 hours, 2 with observations), "
+        "4 x 8 cells, frame single",
         "7 footprints in 3 cells; 6 more are of platforms that were not drawn",
         "cells by platform: several 1, A 1, B 1",
         "days without an observation: 2022-07-02",

@@ -1,4 +1,4 @@
-"""An installed wheel works in any folder, and a checkout's own files take the place of its copies."""
+"""An installed wheel works in any folder; a checkout's own files win over its copies."""
 
 import os
 import shutil
@@ -9,8 +9,9 @@ import zipfile
 from importlib.util import find_spec
 
 import pytest
+import yaml
 
-from fuxiflow import ROOT, project_folder
+from fuxiflow import ROOT, __version__, project_folder
 
 pytestmark = pytest.mark.skipif(
     find_spec("setuptools") is None, reason="setuptools, which builds the wheel, is not installed"
@@ -44,7 +45,7 @@ def installed(wheel, tmp_path_factory):
 
 
 def run(installed, folder, *words):
-    """Run the console script in a folder, with the installed package and the tests' dependencies."""
+    """Run the console script in a folder, with the dependencies of the tests."""
     return subprocess.run(
         [str(installed / "bin" / "fuxiflow"), *map(str, words)],
         cwd=folder,
@@ -110,6 +111,11 @@ def test_a_command_that_fails_says_why_in_one_line(installed, tmp_path, words, m
     assert ended.returncode == 1
     assert message in ended.stderr
     assert ended.stderr.count("\n") == 1, ended.stderr
+
+
+def test_the_version_to_cite_is_this_one():
+    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert cited["version"] == __version__
 
 
 def test_the_files_of_a_checkout_win(tmp_path):

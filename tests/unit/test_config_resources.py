@@ -1,4 +1,4 @@
-"""Memory that jobs of training ask for: by hand, for the demonstration and the paper, and true to what loaders hold."""
+"""Memory that jobs of training ask for: by hand, and true to what loaders hold."""
 
 import numpy as np
 import pytest
@@ -18,10 +18,10 @@ CONFIGURATIONS = {
 
 def job(name, stage, **changes):
     """Megabytes of a stage of a configuration, with other options of training."""
-    found = CONFIGURATIONS[name]
-    training = found.experiment.training.model_copy(update=changes)
+    config = CONFIGURATIONS[name]
+    training = config.experiment.training.model_copy(update=changes)
     return resources.training_job_mb(
-        found.experiment.model, training, stage, found.grid.nlat * found.grid.nlon
+        config.experiment.model, training, stage, config.grid.nlat * config.grid.nlon
     )
 
 
@@ -34,7 +34,8 @@ def test_the_demonstration_asks_for_about_6_gb(stage):
 
 def test_the_papers_stages_by_hand():
     field, weights = 290.304, 6.08e3  # 70 channels of 720 x 1440 numbers; 1.52 billion weights
-    # weights and two moments of a restart file; 17 batches of one sample, eight workers and their climatologies
+    # weights and two moments of a restart file; 17 batches of one sample, eight workers and their
+    # climatologies
     expected = 5800 + 3 * weights + 17 * (2 + 5 + 4) * field + 8 * 16 * field + 8 * 500
     assert job("paper", "joint") == pytest.approx(expected, rel=0.01)
     expected = 5800 + 3 * weights + 17 * (2 + 20) * field + 8 * 500
@@ -55,7 +56,7 @@ def test_what_is_shared_out_and_what_is_not():
         )
         return resources.training_job_mb(model, training, "forecaster", 0) - resources.PROGRAM_MB
 
-    # two processes on each machine: on GPUs a restart file each, on processors four copies beside it
+    # two processes on each machine: on GPUs a restart file each, on processors four copies more
     assert both(accelerator="cuda") == pytest.approx(2 * 3 * weights, abs=1)
     assert both(accelerator="cpu") == pytest.approx(2 * 7 * weights, abs=1)
     assert both(accelerator="auto", strategy="fsdp") == pytest.approx(
@@ -87,10 +88,10 @@ def test_loaders_hold_what_is_counted(tmp_path):
     for day in range(0, 300, 3):
         archive.climatology.at(tiny.START + np.timedelta64(day, "D"))
     assert len(archive.climatology._cache) == resources.CLIMATOLOGY_FIELDS
-    held = batches[0]
+    batch = batches[0]
     training = CONFIGURATIONS["demo"].experiment.training
     training = training.model_copy(
         update={"joint": training.joint.model_copy(update={"cycles": 2})}
     )
-    counted = sum(tensor.numel() for tensor in (held.first, held.targets, held.climatology))
+    counted = sum(tensor.numel() for tensor in (batch.first, batch.targets, batch.climatology))
     assert counted == resources.fields_per_sample(training, "joint") * resources.CHANNELS * 8 * 16

@@ -1,9 +1,13 @@
-"""Sources as data."""
+"""Sources as data, and which of them have an observation operator."""
 
 import pytest
 import yaml
 
-from fuxiflow.config import sources
+from fuxiflow.config import simulation, sources
+from fuxiflow.observations import readers
+from fuxiflow.observations.bufr_messages import BUFR_SATELLITES
+from fuxiflow.operators.microwave import MicrowaveOperator
+from tests.helpers import loaded_by
 
 
 @pytest.fixture
@@ -199,3 +203,46 @@ def test_platforms_with_an_orbit_are_flown(folder):
     assert [(platform.name, platform.orbit.inclination) for platform in source.flown] == [
         ("B", 98.7)
     ]
+
+
+SOUNDERS = {
+    "atms_bufr": 22,
+    "atms_l1b": 22,
+    "amsua": 15,
+    "mhs": 5,
+    "hirs4": 19,
+    "ssmis": 24,
+    "iasi": 38,
+}
+
+
+@pytest.mark.parametrize(("name", "count"), SOUNDERS.items())
+def test_readers_know_channels_and_platforms(name, count):
+    source = sources.load_source(name)
+    assert len(source.channels) == len(source.noise) == count
+    assert list(readers.read(source.reader, [], source.platform_names, source.channel_names)) == []
+    assert set(source.platform_names) <= set(BUFR_SATELLITES.values())
+
+
+def test_antenna_temperatures_are_no_brightness_temperatures():
+    names = {
+        name: set(sources.load_source(name).channel_names)
+        for name in ("noaa20_atms", "atms_bufr", "atms_l1b")
+    }
+    assert names["noaa20_atms"] == names["atms_bufr"]
+    assert not names["atms_l1b"] & names["atms_bufr"]
+
+
+def test_what_can_be_computed_from_a_state_is_known():
+    names = ("noaa20_atms", "ssmis", "iasi", "hirs4", "gnssro", "land_stations", "radiosondes")
+    found = {name: simulation.has_operator(sources.load_source(name)) for name in names}
+    assert {name for name in names if not found[name]} == {"iasi", "hirs4"}
+
+
+def test_every_known_instrument_has_an_operator():
+    for name in simulation.instruments_with_operator():
+        assert MicrowaveOperator.for_instrument(name).channels
+
+
+def test_planning_needs_no_torch():
+    assert "torch" not in loaded_by("fuxiflow.config.simulation")
