@@ -3,10 +3,11 @@
 import sys
 from pathlib import Path
 
-from snakemake.utils import min_version
-
-min_version("9.27")
 sys.path.insert(0, str(Path(workflow.basedir)))
+
+from fuxiflow.runtime.snakemake_internals import check_version
+
+check_version()
 
 if not workflow.configfiles:
 
@@ -29,17 +30,17 @@ complete_rules(workflow, RESULTS, environment_of, common_parameters)
 
 
 onstart:
-    lift_default_rate()
-    archive_check(list(workflow.dag.needrun_jobs()))
-    monitor.start(workflow, RESULTS)
+    lift_default_rate(workflow)
+    archive_check(jobs_to_run(workflow))
+    start_monitor(workflow, RESULTS)
 
 
 onsuccess:
-    monitor.end(True)
+    end_monitor(True)
 
 
 onerror:
-    monitor.end(False)
+    end_monitor(False)
 
 
 rule all:

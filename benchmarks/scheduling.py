@@ -28,14 +28,14 @@ import yaml
 from fuxiflow import ROOT
 from fuxiflow.progress import format_duration
 from fuxiflow.runtime import job_benchmarks
-from fuxiflow.runtime.explain import Planned, plan
 from fuxiflow.runtime.job_scheduling import Task, critical_path, simulate
+from fuxiflow.runtime.snakemake_internals import PlannedJob, plan_jobs
 
 DURATIONS = ROOT / "benchmarks" / "durations.csv"
 FIGURE = 5.0  # s; those of the demonstration took 2 to 7
 
 
-def amount(job: Planned, per: str) -> float:
+def amount(job: PlannedJob, per: str) -> float:
     """How many units of work a job has: itself, days, analyses (4 a day), initial times or updates."""
     if per == "job":
         return 1
@@ -48,7 +48,7 @@ def amount(job: Planned, per: str) -> float:
 
 
 def duration(
-    job: Planned,
+    job: PlannedJob,
     known: pd.DataFrame,
     measured: Mapping[tuple[str, str], float],
     typical: Mapping[str, float],
@@ -65,7 +65,7 @@ def duration(
     return row["seconds"] * amount(job, row["per"])
 
 
-def tasks(jobs: list[Planned], seconds: list[float], gpu_nodes: bool) -> list[Task]:
+def tasks(jobs: list[PlannedJob], seconds: list[float], gpu_nodes: bool) -> list[Task]:
     """The plan as dummies. With ``gpu_nodes`` a job that asks for a GPU needs a node and none of the cores."""
     maker = {name: job.outputs[0] for job in jobs for name in job.outputs}
     found = []
@@ -154,7 +154,7 @@ def main() -> None:
     )
     options = parser.parse_args()
     start = time.process_time(), time.perf_counter()
-    jobs = plan(options.configuration, everything=True)
+    jobs = plan_jobs(options.configuration, everything=True)
     spent, wall = time.process_time() - start[0], time.perf_counter() - start[1]
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(
@@ -167,10 +167,10 @@ def main() -> None:
             f"{count} {rule}" for rule, count in Counter(job.rule for job in jobs).most_common(8)
         )
     )
-    real = job_benchmarks.read(options.benchmarks) if options.benchmarks else []
+    real = job_benchmarks.read_benchmarks(options.benchmarks) if options.benchmarks else []
     measured, typical = (
         {(one.rule, one.wildcards): one.seconds for one in real},
-        job_benchmarks.typical(real),
+        job_benchmarks.typical_seconds(real),
     )
     known = pd.read_csv(DURATIONS).set_index("rule")
     seconds = [duration(job, known, measured, typical) for job in jobs]

@@ -24,7 +24,7 @@ from tests import tiny
 def main(settings: dict) -> None:
     """Train for a few updates and leave losses and weights in the folder."""
     folder, ranks = Path(settings["folder"]), settings["ranks"]
-    if ranks > 1 and distributed.rank() is None:
+    if ranks > 1 and distributed.process_rank() is None:
         tiny.record(folder)
         distributed.launch(ranks, 1)
         return

@@ -18,7 +18,7 @@ def table(summary: pd.DataFrame, stages: Sequence[str], experiments: Sequence[st
     Parameters
     ----------
     summary : pd.DataFrame
-        Costs by rule and experiment, of :func:`fuxiflow.runtime.costs.summary`.
+        Costs by rule and experiment, of :func:`fuxiflow.runtime.costs.cost_summary`.
     stages : sequence of str
         Stages of the workflow in their order; an unknown one comes last.
     experiments : sequence of str

@@ -1,10 +1,10 @@
-"""What a run has cost, job by job, beside what was requested: from Snakemake's benchmarks, the records of the jobs and,
-where a site keeps accounts, the efficiency reports of Snakemake's Slurm plugin.
+"""Costs of a run, job by job, beside what was requested.
 
-A benchmark tells the last attempt of a job; Slurm's accounts tell all of them, with what starting a job takes.
+They come from the benchmarks of Snakemake, the records of the jobs and, where a site keeps
+accounts, the efficiency reports of Snakemake's Slurm plugin. A benchmark tells of the last attempt
+of a job, the accounts of Slurm of all of them, with the time that starting a job takes.
 """
 
-import json
 import math
 import re
 from collections.abc import Sequence
@@ -12,12 +12,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from fuxiflow.runtime import job_benchmarks, records
-from fuxiflow.runtime.workflow_stages import stage_of
+from fuxiflow.runtime.job_benchmarks import Benchmark, read_benchmarks
+from fuxiflow.runtime.records import read_job_record
+from fuxiflow.runtime.run_state import stage_of
 from fuxiflow.storage import tables
 
 HOUR = 3600.0
-OF_EXPERIMENTS = ("training", "cycling", "verification")
+STAGES_BY_EXPERIMENT = ("training", "cycling", "verification")
 COLUMNS = {
     "rule": "str",
     "stage": "str",
@@ -33,46 +34,67 @@ COLUMNS = {
     "requested_mb": "float64",
     "requested_seconds": "float64",
 }
+ACCOUNTED = ["JobID", "NCPUS", "Elapsed_sec", "TotalCPU_sec", "MaxRSS_MB", "RequestedMem_MB"]
 COMMENT = re.compile(r"rule_(?P<rule>.+?)(?:_wildcards_(?P<wildcards>.*))?$")
 
 
-def _record(results: Path, rule: str, wildcards: str) -> dict:
-    """The record of a job, which has what it asked for and its GPUs; empty where there is none."""
-    path = records.folder(results).joinpath(*(part for part in (rule, wildcards) if part))
-    try:
-        return json.loads(path.with_name(f"{path.name}.json").read_text())
-    except (OSError, ValueError):
-        return {}
-
-
 def _experiment(rule: str, wildcards: str, experiments: Sequence[str]) -> str:
-    """The experiment that a job belongs to; empty for one whose products all share."""
-    first = wildcards.split("/")[0]
-    return first if stage_of(rule) in OF_EXPERIMENTS and first in experiments else ""
+    """Find the experiment that a job belongs to.
 
+    Parameters
+    ----------
+    rule : str
+        The name of its rule.
+    wildcards : str
+        The values of its wildcards, joined by ``/``.
+    experiments : sequence of str
+        The experiments of the configuration.
 
-def slurm(reports: Sequence[Path]) -> pd.DataFrame:
-    """Jobs of efficiency reports, all attempts of one together: rule, wildcards (joined by ``_``), attempts, seconds,
-    cpu_seconds, peak_mb, requested_mb, threads. Reports without rules (no comments kept by the site) tell nothing;
-    ValueError names one that lacks a column.
+    Returns
+    -------
+    str
+        Its name; empty for a job whose products all experiments share.
     """
-    wanted = ["JobID", "NCPUS", "Elapsed_sec", "TotalCPU_sec", "MaxRSS_MB", "RequestedMem_MB"]
+    first = wildcards.split("/")[0]
+    return first if stage_of(rule) in STAGES_BY_EXPERIMENT and first in experiments else ""
+
+
+def slurm_accounts(reports: Sequence[Path]) -> pd.DataFrame:
+    """Read efficiency reports, all attempts of one job together.
+
+    Reports without rules, of a site that keeps no comments, tell nothing.
+
+    Parameters
+    ----------
+    reports : sequence of Path
+        CSV files of Snakemake's Slurm plugin.
+
+    Returns
+    -------
+    pd.DataFrame
+        Columns rule, wildcards (joined by ``_``), attempts, seconds, cpu_seconds, peak_mb,
+        requested_mb, threads.
+
+    Raises
+    ------
+    ValueError
+        Where a report lacks a column.
+    """
     frames = []
     for path in reports:
         frame = pd.read_csv(path, dtype={"JobID": "str"})
-        if absent := [name for name in wanted if name not in frame]:
+        if absent := [name for name in ACCOUNTED if name not in frame]:
             raise ValueError(
                 f"{path}: no column {', '.join(absent)}: is it a report of Snakemake's Slurm plugin?"
             )
         if "RuleName" in frame:
-            frames.append(frame[[*wanted, "RuleName"]])
-    every = pd.concat(frames) if frames else pd.DataFrame(columns=[*wanted, "RuleName"])
+            frames.append(frame[[*ACCOUNTED, "RuleName"]])
+    every = pd.concat(frames) if frames else pd.DataFrame(columns=[*ACCOUNTED, "RuleName"])
     # a step of a job may be in the reports of two runs, when the second went on with its results
     every = every.drop_duplicates("JobID")
-    named = every["RuleName"].astype("str").str.extract(COMMENT)
-    every = every.assign(rule=named["rule"], wildcards=named["wildcards"].fillna("")).dropna(
-        subset=["rule"]
-    )
+    comments = every["RuleName"].astype("str").str.extract(COMMENT)
+    wildcards = comments["wildcards"].fillna("")
+    every = every.assign(rule=comments["rule"], wildcards=wildcards).dropna(subset=["rule"])
     return every.groupby(["rule", "wildcards"], as_index=False).agg(
         attempts=("JobID", "size"),
         seconds=("Elapsed_sec", "sum"),
@@ -83,57 +105,88 @@ def slurm(reports: Sequence[Path]) -> pd.DataFrame:
     )
 
 
-def jobs(results: Path, experiments: Sequence[str]) -> pd.DataFrame:
-    """One row a job of the run in ``results`` that was measured, see :data:`COLUMNS`; NaN is what nobody measured.
+def _benchmark_row(one: Benchmark, record: dict, experiments: Sequence[str]) -> dict:
+    """Return the costs of a job by its benchmark.
 
-    ``source`` says who did: ``benchmark`` or ``slurm``. ``gpus``, ``threads`` and ``requested_…`` are what the job was
-    given, ``requested_seconds`` its limit. An efficiency report lies in ``{results}/slurm/``.
+    Parameters
+    ----------
+    one : Benchmark
+        The benchmark.
+    record : dict
+        The record of the job, which has what it asked for and its GPUs; empty without any.
+    experiments : sequence of str
+        The experiments of the configuration.
+
+    Returns
+    -------
+    dict
+        Values by column.
+    """
+    requested = record.get("requested") or {}
+    return {
+        "rule": one.rule,
+        "stage": stage_of(one.rule),
+        "wildcards": one.wildcards,
+        "experiment": _experiment(one.rule, one.wildcards, experiments),
+        "source": "benchmark",
+        "attempts": 1,
+        "seconds": one.seconds,
+        "cpu_seconds": one.cpu_seconds,
+        "peak_mb": one.peak_mb,
+        "threads": requested.get("threads", math.nan),
+        "gpus": record.get("gpus", math.nan),
+        "requested_mb": requested.get("mem_mb", math.nan),
+        "requested_seconds": 60.0 * requested.get("runtime", math.nan),
+    }
+
+
+def job_costs(results: Path, experiments: Sequence[str]) -> pd.DataFrame:
+    """Gather the costs of the jobs of a run that were measured.
+
+    Parameters
+    ----------
+    results : Path
+        The folder of the results. Efficiency reports lie in its folder ``slurm``.
+    experiments : sequence of str
+        The experiments of the configuration.
+
+    Returns
+    -------
+    pd.DataFrame
+        One row a job, with :data:`COLUMNS`; NaN is what nobody measured. ``source`` says who did:
+        ``benchmark`` or ``slurm``. ``gpus``, ``threads`` and ``requested_…`` are what the job was
+        given, ``requested_seconds`` its limit.
     """
     results = Path(results)
-    told = slurm(sorted((results / "slurm").glob("efficiency_report_*.csv")))
-    accounts = {(row.rule, row.wildcards): row for row in told.itertuples()}
+    reports = slurm_accounts(sorted((results / "slurm").glob("efficiency_report_*.csv")))
+    accounts = {(row.rule, row.wildcards): row for row in reports.itertuples()}
     rows = []
-    for one in job_benchmarks.read(results / "benchmarks"):
-        record = _record(results, one.rule, one.wildcards)
-        given = record.get("requested") or {}
-        row = {
-            "rule": one.rule,
-            "stage": stage_of(one.rule),
-            "wildcards": one.wildcards,
-            "experiment": _experiment(one.rule, one.wildcards, experiments),
-            "source": "benchmark",
-            "attempts": 1,
-            "seconds": one.seconds,
-            "cpu_seconds": one.cpu_seconds,
-            "peak_mb": one.peak_mb,
-            "threads": given.get("threads", math.nan),
-            "gpus": record.get("gpus", math.nan),
-            "requested_mb": given.get("mem_mb", math.nan),
-            "requested_seconds": 60.0 * given.get("runtime", math.nan),
-        }
+    for one in read_benchmarks(results / "benchmarks"):
+        row = _benchmark_row(one, read_job_record(results, one.rule, one.wildcards), experiments)
         # a rule without wildcards calls its files by a word of its own
-        account = accounts.get((one.rule, one.wildcards.replace("/", "_"))) or accounts.get(
-            (one.rule, "")
-        )
+        account = accounts.get((one.rule, one.wildcards.replace("/", "_")))
+        account = account or accounts.get((one.rule, ""))
         if account is not None:
+            peak_mb = 0.0 if math.isnan(one.peak_mb) else one.peak_mb
             row |= {
                 "source": "slurm",
                 "attempts": account.attempts,
                 "seconds": account.seconds,
                 "cpu_seconds": account.cpu_seconds,
                 "threads": account.threads,
-                "peak_mb": max(
-                    account.peak_mb, one.peak_mb if not math.isnan(one.peak_mb) else 0.0
-                ),
+                "peak_mb": max(account.peak_mb, peak_mb),
                 "requested_mb": account.requested_mb or row["requested_mb"],
             }
         rows.append(row)
     return pd.DataFrame(rows, columns=list(COLUMNS)).astype(COLUMNS)
 
 
-def summary(table: pd.DataFrame) -> pd.DataFrame:
-    """Costs by rule and experiment, from :func:`jobs`: number of jobs, sums of hours (on the clock, of the processor,
-    of cores and GPUs given), the longest job and the largest memory beside what was requested of them."""
+def cost_summary(table: pd.DataFrame) -> pd.DataFrame:
+    """Sum the costs of :func:`job_costs` by rule and experiment.
+
+    The sums are the number of jobs and hours: on the clock, of the processor, of the cores and
+    GPUs given. Beside them stand the longest job and the largest memory, with what was requested.
+    """
     frame = table.assign(
         hours=table["seconds"] / HOUR,
         cpu_hours=table["cpu_seconds"] / HOUR,
@@ -155,6 +208,6 @@ def summary(table: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def write(path: Path, table: pd.DataFrame) -> None:
-    """Write the jobs as Parquet, with provenance."""
+def write_costs(path: Path, table: pd.DataFrame) -> None:
+    """Write the costs of jobs as Parquet, with provenance."""
     tables.write_parquet(path, table)

@@ -25,18 +25,18 @@ TOLD, FAILED = os.EX_TEMPFAIL, 100
 GRACE = 60
 
 
-def rank() -> int | None:
+def process_rank() -> int | None:
     """The number of this process among those of its rule; None where it is the only one, or starts the others."""
     if MARK not in os.environ:
         return None
-    return int(os.environ["LOCAL_RANK"]) if "LOCAL_RANK" in os.environ else slurm.task()
+    return int(os.environ["LOCAL_RANK"]) if "LOCAL_RANK" in os.environ else slurm.process_number()
 
 
 @contextmanager
 def as_rank(log: logging.Logger) -> Iterator[None]:
     """What one of several processes does: its error goes to the log, and its exit status says whether it failed
     (:data:`FAILED`) or was told to end (:data:`TOLD`)."""
-    number = rank()
+    number = process_rank()
     try:
         yield
     except SystemExit as end:
@@ -51,7 +51,7 @@ def as_rank(log: logging.Logger) -> Iterator[None]:
         raise SystemExit(FAILED) from error
 
 
-def commands(
+def rank_commands(
     program: list[str],
     devices: int,
     nodes: int,
@@ -72,7 +72,7 @@ def commands(
         if name not in ("RANK", "LOCAL_RANK", "MASTER_ADDR")
     }
     if slurm.starts_steps(environment):
-        return [(slurm.step(program, nodes, devices, threads), handed)]
+        return [(slurm.step_command(program, nodes, devices, threads), handed)]
     if nodes > 1:
         raise RuntimeError(
             f"training.nodes is {nodes}, but this is no Slurm job with srun on its search path; "
@@ -145,7 +145,9 @@ def launch(devices: int, nodes: int, threads: int = 1) -> None:
     told to end: RuntimeError with the exit status of the first. Where this process, or all of them, were told to end:
     SystemExit with the status of the signal."""
     started = _Started(
-        commands([sys.executable, *sys.argv], devices, nodes, threads, os.environ, _free_port())
+        rank_commands(
+            [sys.executable, *sys.argv], devices, nodes, threads, os.environ, _free_port()
+        )
     )
     previous = {number: signal.signal(number, started.ask) for number in PASSED_ON}
     try:

@@ -110,7 +110,7 @@ class Failure:
         return "\n".join([*lines, f"  remedy {self.remedy}"])
 
 
-def said(lines: Iterable[str]) -> str:
+def error_line(lines: Iterable[str]) -> str:
     """The line of a log that tells the error: the last of an exception, else of ``… failed: …``; none without."""
     chosen = ""
     for line in lines:
@@ -136,7 +136,7 @@ def diagnose(
     """What happened to a job: ``message`` is Snakemake's or Slurm's; ``logs``, relative to ``folder``, are read."""
     named = tuple(dict.fromkeys(map(str, logs)))
     lines = [line for log in named for line in last_lines(folder / log, LINES)]
-    own = said(lines)
+    own = error_line(lines)
     text = "\n".join([message, *lines])
     remedy = next(
         (kind.remedy for kind in KINDS if re.search(kind.says, text)), UNKNOWN if own else SILENT

@@ -512,7 +512,7 @@ def _script_module(script: Path) -> Module:
     return _read_module(script, script.stat().st_mtime_ns)
 
 
-def closure(script: Path) -> dict[Path, frozenset[str]]:
+def imported_files(script: Path) -> dict[Path, frozenset[str]]:
     """Find all files that are imported with a script, in functions too, with what they import."""
     package, todo = project(), [_script_module(script)]
     files: dict[Path, frozenset[str]] = {}
@@ -524,7 +524,7 @@ def closure(script: Path) -> dict[Path, frozenset[str]]:
     return files
 
 
-def parts(script: Path) -> dict[str, dict[str, str]]:
+def fingerprint_parts(script: Path) -> dict[str, dict[str, str]]:
     """Return what :func:`fingerprint` is made of: by file, digests by definition.
 
     ``imports`` digests what the imported names mean that the definitions use; a data file has the
@@ -556,7 +556,7 @@ def fingerprint(script: Path) -> str:
     """Sixteen hexadecimal digits that change where what ``script`` computes may change."""
     lines = [
         f"{name} {part} {digest}"
-        for name, digests in parts(script).items()
+        for name, digests in fingerprint_parts(script).items()
         for part, digest in digests.items()
     ]
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]

@@ -1,8 +1,9 @@
-"""The benchmark files that Snakemake writes, one a job: ``results/{name}/benchmarks/{rule}/{wildcards}.tsv``."""
+"""Benchmarks that Snakemake writes: ``results/{name}/benchmarks/{rule}/{wildcards}.tsv``."""
 
 import csv
 import math
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -10,7 +11,11 @@ from statistics import median
 
 @dataclass(frozen=True)
 class Benchmark:
-    """What a job took: time on the clock and of the processor (s), largest resident memory (MB); NaN: not measured."""
+    """What a job took; NaN is what was not measured.
+
+    ``seconds`` is the time on the clock and ``cpu_seconds`` that of the processor, in s,
+    ``peak_mb`` the largest resident memory in MB.
+    """
 
     rule: str
     wildcards: str
@@ -20,47 +25,44 @@ class Benchmark:
 
 
 def _number(row: dict, key: str) -> float:
-    """A value; NaN for what Snakemake could not measure (``NA``, ``-``), as of jobs shorter than its interval."""
+    """Return a value; NaN for what Snakemake could not measure, as of jobs below its interval."""
     try:
         return float(row[key])
     except (KeyError, TypeError, ValueError):
         return math.nan
 
 
-def _last(path: Path) -> dict | None:
-    """The last line of a benchmark file, as values by column; None where there is none."""
+def _last_row(path: Path) -> dict | None:
+    """Return the last line of a benchmark file as values by column; None where there is none."""
     try:
-        with path.open(newline="") as file:
+        with path.open(newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file, delimiter="\t"))
     except OSError:
         return None
     return rows[-1] if rows else None
 
 
-def seconds(path: Path) -> float | None:
-    """The time on the clock that one file gives, in s; None where it gives none."""
-    row = _last(path)
+def benchmark_seconds(path: Path) -> float | None:
+    """Return the time on the clock that one file gives, in s; None where it gives none."""
+    row = _last_row(path)
     value = _number(row, "s") if row else math.nan
     return None if math.isnan(value) else value
 
 
-def read(directory: Path) -> list[Benchmark]:
-    """All benchmarks below ``directory``, the last attempt of each job; files without a time are left out."""
-    found = []
+def read_benchmarks(directory: Path) -> list[Benchmark]:
+    """Read all benchmarks below a folder, the last attempt of each job; those without a time not."""
+    benchmarks = []
     for path in sorted(Path(directory).rglob("*.tsv")):
         rule, *rest = path.relative_to(directory).with_suffix("").parts
-        row = _last(path)
-        if row and not math.isnan(taken := _number(row, "s")):
-            found.append(
-                Benchmark(
-                    rule, "/".join(rest), taken, _number(row, "cpu_time"), _number(row, "max_rss")
-                )
-            )
-    return found
+        row = _last_row(path)
+        if row and not math.isnan(seconds := _number(row, "s")):
+            measured = _number(row, "cpu_time"), _number(row, "max_rss")
+            benchmarks.append(Benchmark(rule, "/".join(rest), seconds, *measured))
+    return benchmarks
 
 
-def typical(benchmarks: list[Benchmark]) -> dict[str, float]:
-    """By rule, the median time of its jobs in s."""
+def typical_seconds(benchmarks: Iterable[Benchmark]) -> dict[str, float]:
+    """Return the median time of jobs by rule, in s."""
     by_rule = defaultdict(list)
     for one in benchmarks:
         by_rule[one.rule].append(one.seconds)

@@ -68,7 +68,7 @@ def _in_order(tasks: Mapping[str, Task]) -> list[str]:
     return ready
 
 
-def tails(tasks: Mapping[str, Task]) -> dict[str, float]:
+def chain_lengths(tasks: Mapping[str, Task]) -> dict[str, float]:
     """By task, the s from its start to the end of the longest chain that it begins."""
     followers, found = _followers(tasks), {}
     for name in reversed(_in_order(tasks)):
@@ -81,7 +81,7 @@ def tails(tasks: Mapping[str, Task]) -> dict[str, float]:
 def critical_path(tasks: Iterable[Task]) -> list[Task]:
     """The chain of tasks whose durations add up to the least time that any resources allow."""
     named = _by_name(tasks)
-    left, followers = tails(named), _followers(named)
+    left, followers = chain_lengths(named), _followers(named)
     path, candidates = [], list(named)
     while candidates:
         name = max(candidates, key=left.__getitem__)
@@ -98,7 +98,7 @@ def simulate(tasks: Iterable[Task], capacity: Mapping[str, float]) -> Schedule:
     than there is gets all there is, as Snakemake does.
     """
     named = _by_name(tasks)
-    priority, followers = tails(named), _followers(named)
+    priority, followers = chain_lengths(named), _followers(named)
     needs = {
         name: tuple(
             sorted(

@@ -27,7 +27,7 @@ class Progress:
     note: str = ""
 
 
-def parse(line: str) -> Progress | None:
+def parse_progress(line: str) -> Progress | None:
     """The progress that a line of a log tells, None where it tells none."""
     found = LINE.search(line)
     if not found:
@@ -69,7 +69,7 @@ class Tail:
             return
         *lines, self._rest = (self._rest + new).split(b"\n")
         for line in lines:
-            self._take(parse(line.decode(errors="replace").rstrip()))
+            self._take(parse_progress(line.decode(errors="replace").rstrip()))
 
     def _take(self, told: Progress | None) -> None:
         if told is None:

@@ -1,7 +1,8 @@
-"""Listening to Snakemake: what it logs of its jobs becomes lines in the terminal and the status page.
+"""Follow a run of Snakemake: what it logs of its jobs becomes lines and a status page.
 
-The hooks of the Snakefile call :func:`start` and :func:`end`. They run in Snakemake's main process alone and not in dry
-runs, with any executor and profile, so nothing has to be installed or named on the command line.
+The hooks of the Snakefile call :func:`start_monitor` and :func:`end_monitor`. They run in the main
+process of Snakemake alone and not in dry runs, with any executor and profile, so nothing has to be
+installed or named on the command line.
 """
 
 import atexit
@@ -10,125 +11,128 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from fuxiflow.runtime import interruption, job_benchmarks, skill_so_far, status_page
-from fuxiflow.runtime.failure_hints import LINES, diagnose, said
+from fuxiflow.runtime import snakemake_internals
+from fuxiflow.runtime.failure_hints import LINES, diagnose, error_line
+from fuxiflow.runtime.job_benchmarks import read_benchmarks, typical_seconds
 from fuxiflow.runtime.log_tail import last_lines
-from fuxiflow.runtime.run_state import DONE, Job, Run
+from fuxiflow.runtime.run_state import DONE, Run
+from fuxiflow.runtime.skill_so_far import Skill, read_skill
+from fuxiflow.runtime.status_page import remaining, render_page
 
 PAGE_EVERY = 15.0  # s between pages
 LINE_EVERY = 60.0  # s between lines in the terminal
 _running: list["Monitor"] = []
 
 
-def plan(dag) -> dict[int, Job]:
-    """All jobs of Snakemake's plan by their number, each after those that it waits for."""
-    needed = set(dag.needrun_jobs(exclude_finished=False))
-    jobs = {}
-    for level in dag.toposorted():
-        for job in sorted(level, key=lambda job: job.name):
-            number = dag.jobid(job)
-            planned = job in needed
-            jobs[number] = Job(
-                number,
-                job.rule.name,
-                dict(job.wildcards_dict),
-                log=str(job.log[0]) if job.log else "",
-                benchmark=str(job.benchmark or ""),
-                after=tuple(dag.jobid(other) for other in dag.dependencies[job]),
-                needs=_amounts(job.resources) if planned else {},
-                target=not job.output,
-                planned=planned,
-                state=Job.state if planned else DONE,
-            )
-    return jobs
-
-
-def _amounts(resources) -> dict[str, float]:
-    """The resources that are numbers; some stand for others' values in another unit."""
-    return {
-        name: value
-        for name, value in resources.items()
-        if isinstance(value, int | float) and name not in ("runtime", "mem_mib", "disk_mib")
-    }
-
-
-def capacity(workflow) -> dict[str, float]:
-    """What limits how many jobs run at once: cores here, jobs on a cluster, and what a profile names."""
-    found = {}
-    for name, given in workflow.global_resources.items():
-        value = getattr(given, "value", given)
-        if isinstance(value, int) and value < sys.maxsize:
-            found[name] = value
-    return found
+def _never(number: int) -> bool:
+    return False
 
 
 class Monitor(logging.Handler):
-    """Follows one run: a handler of Snakemake's log, and a thread that writes the page and the lines."""
+    """A handler of Snakemake's log, and a thread that writes the status page and the lines.
+
+    Parameters
+    ----------
+    run : Run
+        The state of the run, which events change.
+    output : Path
+        The status page.
+    is_tried_again : callable
+        Says of a job, by number, whether Snakemake tries it again once it has failed.
+    quiet : bool
+        Whether to write no lines about progress.
+    stream : text stream, optional
+        Where lines go, standard error by default.
+    """
 
     def __init__(
         self,
         run: Run,
         output: Path,
-        retries: Mapping[int, object] | None = None,
+        is_tried_again: Callable[[int], bool] = _never,
         quiet: bool = False,
         stream=None,
     ):
         super().__init__(logging.INFO)
-        self.run, self.output, self.retries, self.quiet = run, Path(output), retries or {}, quiet
+        self.run = run
+        self.output = Path(output)
+        self.is_tried_again = is_tried_again
+        self.quiet = quiet
         self.stream = stream or sys.stderr
-        self.skill: list[skill_so_far.Skill] = []
-        self._scored, self._said = 0.0, (time.monotonic(), "")
+        self.skill: list[Skill] = []
+        self._scored = 0.0
+        self._last_line = (time.monotonic(), "")
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._refresh, name="status", daemon=True)
 
     def start(self) -> None:
         """Begin to write the page."""
-        self.write(time.time())
+        self.write_page(time.time())
         self._thread.start()
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Take an event of Snakemake's; called with the handler's lock held."""
+        """Take an event of Snakemake; called with the handler's lock held."""
         try:
             self.take(str(getattr(record, "event", "")), record, time.time())
         except Exception:
             self.handleError(record)
 
     def take(self, event: str, record, now: float) -> None:
-        """Let the run know of an event: ``job_info`` as a job starts, ``job_finished``, ``job_error``, and of jobs that
-        share an allocation ``group_error``, which the errors of its members follow, indented."""
+        """Change the state of the run by an event.
+
+        Parameters
+        ----------
+        event : str
+            ``job_info`` as a job starts, ``job_finished``, ``job_error``, and of jobs that share
+            an allocation ``group_error``, which the errors of its members follow, indented.
+        record : logging.LogRecord
+            What Snakemake logs of the event.
+        now : float
+            The time, in s.
+        """
         if event == "job_info":
             self.run.begin(record.jobid, now)
         elif event == "job_finished":
             self.run.finish(record.job_id, now)
         elif event == "job_error" and not getattr(record, "indent", False):
-            self._failed(record.jobid, record.rule_name, record.log, record.rule_msg or "", now)
+            self._fail(record.jobid, record.rule_name, record.log, record.rule_msg or "", now)
         elif event == "group_error":
-            # all members count as failed; told are those whose logs have an error, where there are any
+            # all members count as failed; those are reported whose logs have an error, if any have
             members = record.job_error_info
-            guilty = [one for one in members if self._error(one["log"])] or members
+            guilty = [one for one in members if self._error_in(one["log"])] or members
             for one in members:
+                number = one["jobid"]
                 if one in guilty:
-                    self._failed(
-                        one["jobid"], one["rule_name"], [*one["log"], *record.aux_logs], "", now
-                    )
+                    self._fail(number, one["rule_name"], [*one["log"], *record.aux_logs], "", now)
                 else:
-                    self.run.drop(one["jobid"], _left(self.retries.get(one["jobid"])), now)
+                    self.run.drop(number, self.is_tried_again(number), now)
 
-    def _error(self, logs: Iterable[str]) -> str:
-        return "".join(said(last_lines(self.run.folder / log, LINES)) for log in logs)
+    def _error_in(self, logs: Iterable[str]) -> str:
+        return "".join(error_line(last_lines(self.run.folder / log, LINES)) for log in logs)
 
-    def _failed(
-        self, number: int, rule: str, logs: Iterable[str], message: str, now: float
-    ) -> None:
-        """Tell of a failure, and keep it."""
+    def _fail(self, number: int, rule: str, logs: Iterable[str], message: str, now: float) -> None:
+        """Report a failure, and keep it for the page.
+
+        Parameters
+        ----------
+        number : int
+            The number of the job.
+        rule : str
+            The name of its rule.
+        logs : iterable of str
+            Its logs, relative to the folder of the run.
+        message : str
+            What Snakemake says.
+        now : float
+            The time, in s.
+        """
         job = self.run.jobs.get(number)
-        again = _left(self.retries.get(number))
-        failure = diagnose(
-            rule, job.wildcards if job else {}, logs, message, again, self.run.folder
-        )
+        again = self.is_tried_again(number)
+        wildcards = job.wildcards if job else {}
+        failure = diagnose(rule, wildcards, logs, message, again, self.run.folder)
         self.run.failures.append(failure)
         self.run.drop(number, again, now)
         self.say(str(failure))
@@ -138,42 +142,40 @@ class Monitor(logging.Handler):
         print(text, file=self.stream, flush=True)
 
     def line(self, now: float) -> str:
-        """How the run stands, in one line."""
+        """Return how the run stands, in one line."""
         counts = self.run.counts()
-        told = [
-            f"{counts[DONE]}/{counts['total']} jobs, left: {status_page.remaining(self.run, now)}"
-        ]
+        parts = [f"{counts[DONE]}/{counts['total']} jobs, left: {remaining(self.run, now)}"]
         for job in self.run.running:
             tail = self.run.tails.get(job.id)
             if tail and (progress := tail.progress) and progress.done < progress.total:
                 note = f", {progress.note}" if progress.note else ""
-                told.append(f"{job.name} {progress.done}/{progress.total}{note}")
-        return "; ".join(told[:5])
+                parts.append(f"{job.name} {progress.done}/{progress.total}{note}")
+        return "; ".join(parts[:5])
 
-    def write(self, now: float) -> None:
+    def write_page(self, now: float) -> None:
         """Write the page, whole or not at all."""
+        results = self.output.parent
         newest = max(
-            (path.stat().st_mtime for path in self.output.parent.glob("scores/*/*.parquet")),
-            default=0.0,
+            (path.stat().st_mtime for path in results.glob("scores/*/*.parquet")), default=0.0
         )
         if newest > self._scored:
-            self.skill, self._scored = skill_so_far.so_far(self.output.parent), newest
-        text = status_page.render(self.run, self.skill, now)
-        self.output.parent.mkdir(parents=True, exist_ok=True)
-        written = self.output.with_name(f".tmp-{os.getpid()}-{self.output.name}")
-        written.write_text(text)
-        os.replace(written, self.output)
+            self.skill, self._scored = read_skill(results), newest
+        text = render_page(self.run, self.skill, now)
+        results.mkdir(parents=True, exist_ok=True)
+        temporary = self.output.with_name(f".tmp-{os.getpid()}-{self.output.name}")
+        temporary.write_text(text, encoding="utf-8")
+        os.replace(temporary, self.output)
 
     def look(self) -> None:
         """Read the logs of what runs, write the page, and a line where something has changed."""
         now = time.time()
         with self.lock:
             self.run.look(now)
-            self.write(now)
+            self.write_page(now)
             line = self.line(now)
-        since, last = self._said
+        since, last = self._last_line
         if not self.quiet and time.monotonic() - since >= LINE_EVERY and line != last:
-            self._said = time.monotonic(), line
+            self._last_line = time.monotonic(), line
             self.say(f"status: {line}")
 
     def _refresh(self) -> None:
@@ -191,55 +193,57 @@ class Monitor(logging.Handler):
         now = time.time()
         with self.lock:
             self.run.end(success, now)
-            self.write(now)
+            self.write_page(now)
         lasting = [failure for failure in self.run.failures if not failure.again]
         if lasting:
-            self.say(
-                "\n".join(
-                    [f"{len(lasting)} failed:", *map(str, lasting), f"all of it: {self.output}"]
-                )
-            )
+            lines = [f"{len(lasting)} failed:", *map(str, lasting), f"all of it: {self.output}"]
+            self.say("\n".join(lines))
 
 
-def _left(job) -> bool:
-    """Whether Snakemake will try a failed job again, before it counts the attempt."""
-    return bool(job) and job.restart_times > job.attempt - 1
+def start_monitor(workflow, results: str) -> Monitor | None:
+    """Follow a run of Snakemake from now on, and let it end when it is told to.
 
+    Parameters
+    ----------
+    workflow : snakemake.workflow.Workflow
+        The workflow, once it is planned.
+    results : str
+        The folder of the results of the configuration, where the status page goes.
 
-def start(workflow, results: str) -> Monitor | None:
-    """Follow a run of Snakemake from now on, and let it end when it is told to; None where it only touches files."""
+    Returns
+    -------
+    Monitor or None
+        What follows the run; None where the run only touches products.
+    """
     from snakemake.logging import logger
-    from snakemake.settings.enums import Quietness
 
     if workflow.touch:
         return None
-    interruption.off_the_main_thread()
-    jobs = plan(workflow.dag)
+    snakemake_internals.handle_sigterm_in_a_thread()
     folder = Path(results)
     run = Run(
         folder.name,
         Path.cwd(),
-        jobs,
-        job_benchmarks.typical(job_benchmarks.read(folder / "benchmarks")),
-        capacity(workflow),
+        snakemake_internals.planned_jobs(workflow),
+        typical_seconds(read_benchmarks(folder / "benchmarks")),
+        snakemake_internals.capacity(workflow),
     )
-    quiet = set(workflow.output_settings.quiet or ()) & {Quietness.ALL, Quietness.PROGRESS}
     monitor = Monitor(
         run,
         folder / "status.html",
-        {workflow.dag.jobid(job): job for job in workflow.dag.jobs},
-        bool(quiet),
+        snakemake_internals.retries(workflow),
+        snakemake_internals.is_quiet(workflow),
     )
     logger.addHandler(monitor)
     _running.append(monitor)
     monitor.start()
-    if not quiet:
+    if not monitor.quiet:
         monitor.say(f"status: {monitor.output} shows how far the run is")
-    atexit.register(end, False)
+    atexit.register(end_monitor, False)
     return monitor
 
 
-def end(success: bool) -> None:
-    """The run is over; nothing where none was followed, or its end is known."""
+def end_monitor(success: bool) -> None:
+    """Note the end of a run; nothing where none was followed, or its end is noted."""
     for monitor in _running:
         monitor.end(success)

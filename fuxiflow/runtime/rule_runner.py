@@ -1,15 +1,15 @@
-"""How a workflow script runs: log, seed, threads, provenance, and outputs that appear whole or not at all."""
+"""How a workflow script runs: log, seed, threads, provenance, and outputs written whole or not."""
 
-import importlib
 import logging
 import os
 import random
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
 from fuxiflow import ROOT
-from fuxiflow.runtime import distributed, slurm
+from fuxiflow.runtime import distributed, records, slurm
 from fuxiflow.storage import provenance
 from fuxiflow.storage.files import publish, remove, temporary
 
@@ -17,7 +17,7 @@ FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
 def export_path() -> None:
-    """Let processes that this one starts import the package from this checkout, installed or not."""
+    """Let processes that this one starts import the package from here, installed or not."""
     others = [
         path
         for path in os.environ.get("PYTHONPATH", "").split(os.pathsep)
@@ -26,18 +26,20 @@ def export_path() -> None:
     os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), *others])
 
 
-def _namespace(items, convert) -> SimpleNamespace:
-    """Named entries of a Snakemake list as a namespace of paths, or of lists of paths."""
-    named = {}
-    for name, value in items.items():
-        named[name] = (
-            [convert(v) for v in value] if isinstance(value, (list, tuple)) else convert(value)
-        )
-    return SimpleNamespace(**named)
+def _namespace(items, convert: Callable[[str], Path]) -> SimpleNamespace:
+    """Return named entries of a Snakemake list as a namespace of paths, or of lists of paths."""
+    return SimpleNamespace(
+        **{
+            name: [convert(path) for path in value]
+            if isinstance(value, (list, tuple))
+            else convert(value)
+            for name, value in items.items()
+        }
+    )
 
 
 def _paths(named: SimpleNamespace) -> list[Path]:
-    """All paths of a namespace, flat."""
+    """Return all paths of a namespace, flat."""
     flat = []
     for value in vars(named).values():
         flat.extend(value if isinstance(value, list) else [value])
@@ -45,19 +47,20 @@ def _paths(named: SimpleNamespace) -> list[Path]:
 
 
 def _log_to(path: Path | None, rank: int | None = None) -> logging.Logger:
+    """Log to standard error and a file; of several processes only the first tells how it gets on."""
     handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
     if path:
         path.parent.mkdir(parents=True, exist_ok=True)
         if rank is None:
             path.unlink(missing_ok=True)
-        handlers.append(logging.FileHandler(path, mode="a"))
-    # of several processes the first alone tells how it gets on
+        handlers.append(logging.FileHandler(path, mode="a", encoding="utf-8"))
     level = logging.WARNING if rank else logging.INFO
     words = FORMAT.replace("%(name)s", f"process {rank}, %(name)s") if rank else FORMAT
     logging.basicConfig(level=level, format=words, handlers=handlers, force=True)
     return logging.getLogger("fuxiflow")
 
 
+# libraries that a script does not import are not imported for it
 def _seed(seed: int) -> None:
     random.seed(seed)
     if "numpy" in sys.modules:
@@ -66,7 +69,7 @@ def _seed(seed: int) -> None:
         sys.modules["torch"].manual_seed(seed)
 
 
-def _threads(count: int) -> None:
+def _use_threads(count: int) -> None:
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(count)
     if "numba" in sys.modules:
@@ -74,69 +77,98 @@ def _threads(count: int) -> None:
         numba.set_num_threads(min(count, numba.config.NUMBA_NUM_THREADS))
 
 
-def _record(
-    snakemake, params: dict, inputs: list[Path], outputs: list[Path], finished: bool
-) -> None:
-    """Record the job beside its log, see :mod:`fuxiflow.runtime.records`."""
-    # by name, so that the code of the records is no part of any script's fingerprint: it computes nothing
-    if snakemake.log:
+class _Job:
+    """One run of a script: what Snakemake hands it, as namespaces of paths and values."""
+
+    def __init__(self, snakemake):
+        self.rule: str = snakemake.rule
+        self.log_path = Path(snakemake.log[0]) if snakemake.log else None
+        self.threads = int(snakemake.threads)
+        self.params: dict = dict(snakemake.params.items())
+        self.inputs = _namespace(snakemake.input, Path)
+        self.outputs = _namespace(snakemake.output, Path)
+        self.written = _namespace(snakemake.output, temporary)
         resources = getattr(snakemake, "resources", None)
-        requested = {"threads": snakemake.threads, **(dict(resources.items()) if resources else {})}
-        importlib.import_module("fuxiflow.runtime.records").write(
-            Path(snakemake.log[0]), snakemake.rule, params, inputs, outputs, finished, requested
-        )
+        self.requested = dict(resources.items()) if resources else {}
 
-
-def run(main, snakemake) -> None:
-    """Call ``main(input, output, params, log)`` for a rule.
-
-    ``input``, ``output`` and ``params`` are namespaces of the rule's named entries; outputs are paths under temporary
-    names, renamed when ``main`` returns. Any error is logged with its trace and raised again, and what was half
-    written is removed. ``params.seed`` (default 0) seeds every generator; ``params.code`` enters the provenance. Where
-    ``params.options`` asks for several devices, the script runs once on each (:mod:`fuxiflow.runtime.distributed`).
-    """
-    rank = distributed.rank()
-    log_path = Path(snakemake.log[0]) if snakemake.log else None
-    log = _log_to(log_path, rank)
-    params = dict(snakemake.params.items())
-    inputs = _namespace(snakemake.input, Path)
-    final = _namespace(snakemake.output, Path)
-    written = _namespace(snakemake.output, temporary)
-    if rank is not None:
-        _seed(int(params.get("seed", 0)))
-        _threads(int(snakemake.threads))
+    def prepare(self, log: logging.Logger) -> None:
+        """Set up seed, threads, signals and provenance of this process."""
+        _seed(int(self.params.get("seed", 0)))
+        _use_threads(self.threads)
         slurm.outlast_requests(log)
-        provenance.use(provenance.collect(snakemake.rule, params, _paths(inputs)))
-        with distributed.as_rank(log):
-            main(inputs, written, SimpleNamespace(**params), log)
-        return
-    for path in _paths(written):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        remove(path)
-    _seed(int(params.get("seed", 0)))
-    _threads(int(snakemake.threads))
-    slurm.outlast_requests(log)
-    provenance.use(provenance.collect(snakemake.rule, params, _paths(inputs)))
-    options = params.get("options", {})
-    devices, nodes = options.get("devices", 1), options.get("nodes", 1)
-    try:
-        if devices * nodes > 1:
-            distributed.launch(devices, nodes, int(snakemake.threads))
-        else:
-            main(inputs, written, SimpleNamespace(**params), log)
-        pairs = list(zip(_paths(written), _paths(final), strict=True))
-        missing = [str(path) for temp, path in pairs if not temp.exists()]
+        inputs = _paths(self.inputs)
+        provenance.use(provenance.collect(self.rule, self.params, inputs))
+
+    def compute(self, main: Callable, log: logging.Logger) -> None:
+        """Call the script's function, which writes under temporary names."""
+        main(self.inputs, self.written, SimpleNamespace(**self.params), log)
+
+    def make_folders(self) -> None:
+        """Make the folders of the outputs."""
+        for path in _paths(self.written):
+            path.parent.mkdir(parents=True, exist_ok=True)
+
+    def clear(self) -> None:
+        """Remove what is half written."""
+        for path in _paths(self.written):
+            remove(path)
+
+    def publish(self) -> None:
+        """Rename what was written; FileNotFoundError names what was not."""
+        pairs = list(zip(_paths(self.written), _paths(self.outputs), strict=True))
+        missing = [str(path) for written, path in pairs if not written.exists()]
         if missing:
             raise FileNotFoundError(f"the script ended without writing {', '.join(missing)}")
         # a job cut short between its products must not look like the one before it
-        _record(snakemake, params, _paths(inputs), _paths(final), finished=False)
-        for temp, path in pairs:
-            publish(temp, path)
-        _record(snakemake, params, _paths(inputs), _paths(final), finished=True)
+        self._record(finished=False)
+        for written, path in pairs:
+            publish(written, path)
+        self._record(finished=True)
+
+    def _record(self, finished: bool) -> None:
+        if self.log_path:
+            records.write_record(
+                self.log_path,
+                self.rule,
+                self.params,
+                _paths(self.inputs),
+                _paths(self.outputs),
+                finished,
+                {"threads": self.threads, **self.requested},
+            )
+
+
+def run(main: Callable, snakemake) -> None:
+    """Call ``main(input, output, params, log)`` for a rule.
+
+    ``input``, ``output`` and ``params`` are namespaces of the rule's named entries; outputs are
+    paths under temporary names, renamed when ``main`` returns. Any error is logged with its trace
+    and raised again, and what was half written is removed. ``params.seed`` (default 0) seeds every
+    generator; ``params.code`` enters the provenance. Where ``params.options`` asks for several
+    devices, the script runs once on each (:mod:`fuxiflow.runtime.distributed`).
+    """
+    rank = distributed.process_rank()
+    job = _Job(snakemake)
+    log = _log_to(job.log_path, rank)
+    if rank is not None:
+        job.prepare(log)
+        with distributed.as_rank(log):
+            job.compute(main, log)
+        return
+    job.make_folders()
+    job.clear()
+    job.prepare(log)
+    options = job.params.get("options", {})
+    devices, nodes = options.get("devices", 1), options.get("nodes", 1)
+    try:
+        if devices * nodes > 1:
+            distributed.launch(devices, nodes, job.threads)
+        else:
+            job.compute(main, log)
+        job.publish()
     except BaseException as error:
-        for path in _paths(written):
-            remove(path)
+        job.clear()
         interrupted = isinstance(error, (KeyboardInterrupt, SystemExit))
-        log.error("%s failed: %s", snakemake.rule, error, exc_info=not interrupted)
+        log.error("%s failed: %s", job.rule, error, exc_info=not interrupted)
         slurm.await_kill(error, log)
         raise

@@ -1,4 +1,4 @@
-"""A run under way: its jobs, what became of them, and when the rest may be done."""
+"""The state of a run: its jobs by stage, what became of them, and when the rest may be done."""
 
 import time
 from collections.abc import Iterable, Mapping
@@ -10,15 +10,46 @@ from fuxiflow.runtime import job_benchmarks
 from fuxiflow.runtime.failure_hints import Failure
 from fuxiflow.runtime.job_scheduling import Task, simulate
 from fuxiflow.runtime.log_tail import Tail
-from fuxiflow.runtime.workflow_stages import rank, stage_of
 
-WAITING, SUBMITTED, DONE, FAILED = "waiting", "submitted", "done", "failed"
+WAITING = "waiting"
+SUBMITTED = "submitted"
+DONE = "done"
+FAILED = "failed"
+STAGES = (
+    "world",
+    "archive",
+    "states",
+    "observations",
+    "simulation",
+    "training",
+    "cycling",
+    "verification",
+    "cyclones",
+    "figures",
+)
+"""The stages of the workflow, in its order; the name of a rule starts with its stage."""
+
+
+def stage_of(rule: str) -> str:
+    """Return the stage of a rule."""
+    stage = rule.split("_")[0]
+    return "figures" if stage == "figure" else stage
+
+
+def stage_rank(stage: str) -> int:
+    """Return where a stage stands in the workflow; unknown ones come last."""
+    return STAGES.index(stage) if stage in STAGES else len(STAGES)
 
 
 @dataclass
 class Job:
-    """A job of the plan; ``planned`` where this run makes its products. It is ``begun`` when Snakemake starts it or
-    hands it to the cluster, and ``seen`` once it writes its log."""
+    """A job of the plan.
+
+    ``planned`` says whether this run makes its products, ``target`` whether it has none. A job is
+    ``begun`` when Snakemake starts it or hands it to the cluster, ``seen`` once it writes its log,
+    and ``ended``, each a time in s, 0 before. ``after`` are the jobs that it waits for, ``needs``
+    the resources that it takes.
+    """
 
     id: int
     rule: str
@@ -36,18 +67,18 @@ class Job:
 
     @property
     def stage(self) -> str:
-        """The stage of its rule."""
+        """Return the stage of its rule."""
         return stage_of(self.rule)
 
     @property
     def name(self) -> str:
-        """The rule and the values of its wildcards."""
+        """Return the rule and the values of its wildcards."""
         return " ".join([self.rule, *map(str, self.wildcards.values())])
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """When all may be done: ``seconds`` from now, without ``unknown`` jobs of rules that were never timed."""
+    """When all may be done: in ``seconds``, without ``unknown`` jobs of rules never timed."""
 
     seconds: float
     unknown: int
@@ -55,7 +86,11 @@ class Estimate:
 
 @dataclass
 class Run:
-    """The state of a run. ``typical`` gives a rule's time in s, from earlier runs; ``capacity`` the resources."""
+    """The state of a run.
+
+    ``folder`` is what the names of logs are relative to. ``typical`` holds the time of rules in s
+    from earlier runs, ``capacity`` the resources that limit how many jobs run at once.
+    """
 
     name: str
     folder: Path
@@ -70,19 +105,21 @@ class Run:
     _taken: dict[str, list[float]] = field(default_factory=dict)
 
     def begin(self, number: int, now: float) -> None:
-        """A job is started, or handed to the cluster."""
+        """Note that a job is started, or handed to the cluster."""
         if job := self.jobs.get(number):
             job.state, job.begun, job.seen = SUBMITTED, now, 0.0
             if job.log:
                 self.tails[number] = Tail(self.folder / job.log)
 
     def finish(self, number: int, now: float) -> None:
-        """A job has ended well."""
+        """Note that a job has ended well."""
         if job := self.jobs.get(number):
             job.state, job.ended = DONE, now
             if job.begun and not job.target:
                 measured = (
-                    job_benchmarks.seconds(self.folder / job.benchmark) if job.benchmark else None
+                    job_benchmarks.benchmark_seconds(self.folder / job.benchmark)
+                    if job.benchmark
+                    else None
                 )
                 self._taken.setdefault(job.rule, []).append(
                     now - job.begun if measured is None else measured
@@ -91,23 +128,33 @@ class Run:
                 tail.update()
 
     def drop(self, number: int, again: bool, now: float) -> None:
-        """A job has ended without its products; one that is tried ``again`` waits."""
+        """Note that a job has ended without its products.
+
+        Parameters
+        ----------
+        number : int
+            The job.
+        again : bool
+            Whether it is tried again, so that it waits.
+        now : float
+            The time, in s.
+        """
         if job := self.jobs.get(number):
             job.state, job.ended = WAITING if again else FAILED, now
 
     def end(self, success: bool, now: float) -> None:
-        """The run is over."""
+        """Note that the run is over."""
         self.ended = now
         failed = any(job.state == FAILED for job in self.jobs.values())
         self.outcome = "finished" if success else "failed" if failed else "stopped"
 
     @property
     def running(self) -> list[Job]:
-        """Jobs that were started and have not ended."""
+        """Return the jobs that were started and have not ended."""
         return [job for job in self.jobs.values() if job.state == SUBMITTED and not job.target]
 
     def look(self, now: float) -> None:
-        """See in the logs what the running jobs have done since the last look."""
+        """Read in the logs what the running jobs have done since the last look."""
         for job in self.running:
             if not job.seen and not self.queued(job):
                 job.seen = now
@@ -115,37 +162,37 @@ class Run:
                 tail.update()
 
     def queued(self, job: Job) -> bool:
-        """Whether a job that was submitted has not begun: it has no log that is newer than its submission."""
+        """Say whether a submitted job has not begun: no log is newer than its submission."""
         try:
             return bool(job.log) and (self.folder / job.log).stat().st_mtime < job.begun - 1
         except OSError:
             return True
 
     def counts(self, jobs: Iterable[Job] | None = None) -> dict[str, int]:
-        """Number of jobs by state, targets apart; ``planned`` counts those of this run."""
+        """Count jobs by state, targets apart; ``planned`` counts those of this run."""
         every = [job for job in (self.jobs.values() if jobs is None else jobs) if not job.target]
-        found = {
+        counts = {
             state: sum(job.state == state for job in every)
             for state in (WAITING, SUBMITTED, DONE, FAILED)
         }
-        return found | {"total": len(every), "planned": sum(job.planned for job in every)}
+        return counts | {"total": len(every), "planned": sum(job.planned for job in every)}
 
     def stages(self) -> dict[str, list[Job]]:
-        """Jobs by stage, in the workflow's order."""
-        found = {}
+        """Return jobs by stage, in the order of the workflow."""
+        by_stage = {}
         for job in self.jobs.values():
             if not job.target:
-                found.setdefault(job.stage, []).append(job)
-        return dict(sorted(found.items(), key=lambda item: rank(item[0])))
+                by_stage.setdefault(job.stage, []).append(job)
+        return dict(sorted(by_stage.items(), key=lambda item: stage_rank(item[0])))
 
     def expected(self, rule: str) -> float | None:
-        """What a job of a rule takes, in s: those of this run, else those of earlier ones; None if never timed."""
+        """Return the usual time of a rule in s, in this run or else earlier; None if never timed."""
         if taken := self._taken.get(rule):
             return median(taken)
         return self.typical.get(rule)
 
     def left(self, job: Job, now: float) -> float | None:
-        """Seconds that a started job still needs: what its log says, else what its rule usually takes."""
+        """Return the s that a started job still needs, by its log or else by its rule."""
         tail = self.tails.get(job.id)
         if tail and tail.progress:
             return tail.progress.left
@@ -155,12 +202,11 @@ class Run:
         )
 
     def estimate(self, now: float) -> Estimate:
-        """When all may be done, by list scheduling of what is left, without failed jobs and what waits for them."""
+        """Estimate when all may be done, without failed jobs and those that wait for them."""
         lost = {job.id for job in self.jobs.values() if job.state == FAILED}
         pending, unknown = [], 0
-        for job in (
-            self.jobs.values()
-        ):  # in the plan's order, in which each comes after those it waits for
+        # in the order of the plan each job comes after those that it waits for
+        for job in self.jobs.values():
             if job.state in (DONE, FAILED):
                 continue
             if lost & set(job.after):

@@ -85,7 +85,7 @@ def _of_analyses(experiment: str, reference: str, rows: list[dict]) -> list[Skil
     ]
 
 
-def so_far(results: Path) -> list[Skill]:
+def read_skill(results: Path) -> list[Skill]:
     """What the score tables below ``results`` say of each experiment, against the truth, else against ERA5.
 
     Nothing where there is none yet, where one cannot be read, or without pyarrow.

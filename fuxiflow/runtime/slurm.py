@@ -27,7 +27,7 @@ def in_a_job(environment: Mapping[str, str] = os.environ) -> bool:
     return "SLURM_JOB_ID" in environment
 
 
-def task(environment: Mapping[str, str] = os.environ) -> int:
+def process_number(environment: Mapping[str, str] = os.environ) -> int:
     """The number of this process among those that ``srun`` has started; KeyError where it has not."""
     return int(environment["SLURM_PROCID"])
 
@@ -52,7 +52,7 @@ def outside_steps(environment: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def step(program: list[str], nodes: int, per_node: int, threads: int) -> list[str]:
+def step_command(program: list[str], nodes: int, per_node: int, threads: int) -> list[str]:
     """The command that runs a program ``per_node`` times on each of ``nodes`` of this job, with so many processors each
     and all GPUs of its node; the first that fails ends the others, by SIGTERM and after KillWait by SIGKILL."""
     # overlap: the rule itself may run in a step of the same job

@@ -8,7 +8,7 @@ They were read in Snakemake 9.27; :func:`check_version` refuses other versions. 
 - ``workflow.exec_mode`` tells the main process from those of jobs, ``workflow.touch`` a run that
   only touches products; ``workflow.global_resources`` holds the limits of a run.
 - ``workflow.dag`` has ``needrun_jobs``, ``toposorted``, ``dependencies``, ``jobid`` and ``reason``
-  (:func:`planned_jobs`, :func:`plan`); a job has ``restart_times`` and ``attempt``.
+  (:func:`planned_jobs`, :func:`plan_jobs`); a job has ``restart_times`` and ``attempt``.
 - ``workflow.scheduler.job_rate_limiter`` is asked before jobs start (:func:`lift_default_rate`).
 - The handler of SIGTERM takes the lock of the scheduler (:func:`handle_sigterm_in_a_thread`).
 - ``.snakemake/metadata`` holds one JSON file a product, under its name in base 64, with the fields
@@ -25,7 +25,7 @@ import re
 import signal
 import sys
 from base64 import urlsafe_b64encode
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -214,7 +214,7 @@ class PlannedJob:
     resources: dict[str, float] = field(default_factory=dict)
 
 
-def plan(*paths: Path, everything: bool = False) -> list[PlannedJob]:
+def plan_jobs(*paths: Path, everything: bool = False) -> list[PlannedJob]:
     """Plan a configuration without running or printing anything.
 
     Parameters
@@ -370,8 +370,7 @@ def restore_memory(results: Path, memory: Path = MEMORY, workdir: Path = Path())
         The number of products that are remembered again.
     """
     mark = memory / f"restored-{Path(results).name}"
-    directory = records.folder(results)
-    if mark.exists() or not directory.is_dir():
+    if mark.exists() or not (directory := records.records_folder(results)).is_dir():
         return 0
     recorded = records.read_records(directory)
     products = {name: record for name, record in recorded.items() if (workdir / name).exists()}
@@ -380,9 +379,3 @@ def restore_memory(results: Path, memory: Path = MEMORY, workdir: Path = Path())
     remember(memory, workdir, products)
     mark.touch()
     return len(products)
-
-
-def restored(workflow, results: str) -> Iterable[str]:
-    """Restore the memory of Snakemake in its main process; yield a line to print if it did."""
-    if is_main_process(workflow) and (count := restore_memory(Path(results))):
-        yield f"{count} products remembered from {records.folder(Path(results))}"

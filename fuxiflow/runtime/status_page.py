@@ -194,7 +194,7 @@ def remaining(run: Run, now: float) -> str:
     return f"about {format_duration(estimate.seconds)}"
 
 
-def render(run: Run, skill: Iterable[Skill], now: float) -> str:
+def render_page(run: Run, skill: Iterable[Skill], now: float) -> str:
     """The page."""
     counts = run.counts()
     going = run.ended is None

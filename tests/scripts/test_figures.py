@@ -9,7 +9,7 @@ import pytest
 from fuxiflow import ROOT
 from fuxiflow.figures import files
 from fuxiflow.grids import Grid
-from fuxiflow.runtime.fingerprint import closure
+from fuxiflow.runtime.fingerprint import imported_files
 from tests.helpers import load_script, loaded_by
 from tests.support import cost_files
 from tests.support import figure_stores as data
@@ -116,7 +116,9 @@ def test_no_figure_reaches_torch():
     for name in files.FIGURE_IDS:
         imported = {
             word
-            for names in closure(ROOT / "workflow" / "scripts" / f"figure_{name}.py").values()
+            for names in imported_files(
+                ROOT / "workflow" / "scripts" / f"figure_{name}.py"
+            ).values()
             for word in names
         }
         assert "torch" not in {word.split(".")[0] for word in imported}, name

@@ -18,7 +18,7 @@ from fuxiflow.figures import (
 from fuxiflow.grids import Grid
 from fuxiflow.observations.sparse_grids import SparseGrids
 from fuxiflow.runtime import costs as run_costs
-from fuxiflow.runtime.workflow_stages import STAGES
+from fuxiflow.runtime.run_state import STAGES
 from fuxiflow.states.store import StateSeries
 from tests.support import cost_files
 from tests.support import figure_stores as data
@@ -111,7 +111,7 @@ def all_tables(stores):
         ),
         "error_maps": error_maps.table(stores / "maps.zarr", "truth"),
         "costs": costs.table(
-            run_costs.summary(run_costs.jobs(stores, ["full", "denial"])),
+            run_costs.cost_summary(run_costs.job_costs(stores, ["full", "denial"])),
             STAGES,
             ["full", "denial"],
         ),

@@ -6,7 +6,7 @@ import pytest
 
 from fuxiflow.figures import costs as figure
 from fuxiflow.runtime import costs
-from fuxiflow.runtime.workflow_stages import STAGES
+from fuxiflow.runtime.run_state import STAGES
 from tests.support.cost_files import write_report, write_run
 
 EXPERIMENTS = ["full", "denial"]
@@ -23,7 +23,7 @@ def by_name(table):
 
 
 def test_jobs_have_what_they_took_and_what_they_asked_for(results):
-    found = costs.jobs(results, EXPERIMENTS)
+    found = costs.job_costs(results, EXPERIMENTS)
     assert len(found) == 6
     joint = by_name(found)["training_joint", "full"]
     assert (joint.seconds, joint.cpu_seconds, joint.peak_mb, joint.threads) == (3600, 7200, 5000, 4)
@@ -35,12 +35,14 @@ def test_jobs_have_what_they_took_and_what_they_asked_for(results):
 
 
 def test_a_source_named_like_an_experiment_is_shared(results):
-    found = costs.jobs(results, ["era5", *EXPERIMENTS])
+    found = costs.job_costs(results, ["era5", *EXPERIMENTS])
     assert set(found.loc[found["stage"] == "states", "experiment"]) == {""}
 
 
 def test_sums_by_rule_and_experiment(results):
-    found = costs.summary(costs.jobs(results, EXPERIMENTS)).set_index(["rule", "experiment"])
+    found = costs.cost_summary(costs.job_costs(results, EXPERIMENTS)).set_index(
+        ["rule", "experiment"]
+    )
     decode = found.loc["states_decode", ""]
     assert decode[["jobs", "hours", "cpu_hours", "longest_hours"]].tolist() == pytest.approx(
         [2, 0.3, 0.2, 0.2]
@@ -56,7 +58,7 @@ def test_slurm_counts_every_attempt(results):
     write_report(
         results, "efficiency_report_2.csv"
     )  # the same jobs, told again by the run that went on
-    found = by_name(costs.jobs(results, EXPERIMENTS))
+    found = by_name(costs.job_costs(results, EXPERIMENTS))
     joint = found["training_joint", "full"]
     assert (joint.source, joint.attempts, joint.seconds, joint.cpu_seconds) == (
         "slurm",
@@ -74,14 +76,14 @@ def test_slurm_counts_every_attempt(results):
 def test_a_site_without_comments_tells_nothing(results):
     path = write_report(results)
     path.write_text(path.read_text().replace("RuleName", "Other"))
-    assert set(costs.jobs(results, EXPERIMENTS)["source"]) == {"benchmark"}
+    assert set(costs.job_costs(results, EXPERIMENTS)["source"]) == {"benchmark"}
 
 
 def test_a_foreign_report_is_named(results):
     path = write_report(results)
     path.write_text("a,b\n1,2\n")
     with pytest.raises(ValueError, match=r"efficiency_report_1\.csv: no column JobID, NCPUS"):
-        costs.jobs(results, EXPERIMENTS)
+        costs.job_costs(results, EXPERIMENTS)
 
 
 def test_what_nobody_recorded_stays_unknown(results):
@@ -90,16 +92,18 @@ def test_what_nobody_recorded_stays_unknown(results):
     (results / "benchmarks/states_decode/era5/2022-01.tsv").write_text(
         "s\tmax_rss\tcpu_time\n360\tNA\tNA\n"
     )
-    found = costs.jobs(results, EXPERIMENTS)
+    found = costs.job_costs(results, EXPERIMENTS)
     joint = by_name(found)["training_joint", "full"]
     assert joint.requested_mb != joint.requested_mb
-    table = figure.table(costs.summary(found), STAGES, EXPERIMENTS)
+    table = figure.table(costs.cost_summary(found), STAGES, EXPERIMENTS)
     assert table.set_index("rule").loc["states_decode", "peak_mb"] == 300
     figure.draw(table)
 
 
 def test_the_figures_rows_are_in_the_order_of_stages_and_experiments(results):
-    table = figure.table(costs.summary(costs.jobs(results, EXPERIMENTS)), STAGES, EXPERIMENTS)
+    table = figure.table(
+        costs.cost_summary(costs.job_costs(results, EXPERIMENTS)), STAGES, EXPERIMENTS
+    )
     assert list(zip(table["rule"], table["experiment"], strict=True)) == [
         ("world_spinup", "shared"),
         ("states_decode", "shared"),
@@ -120,12 +124,16 @@ def test_the_figures_rows_are_in_the_order_of_stages_and_experiments(results):
 def test_without_gpus_there_is_no_panel_of_them(results):
     for path in (results / "records").rglob("*.json"):
         path.write_text(json.dumps(json.loads(path.read_text()) | {"gpus": 0}))
-    table = figure.table(costs.summary(costs.jobs(results, EXPERIMENTS)), STAGES, EXPERIMENTS)
+    table = figure.table(
+        costs.cost_summary(costs.job_costs(results, EXPERIMENTS)), STAGES, EXPERIMENTS
+    )
     assert len(figure.draw(table).axes) == 4
 
 
 def test_results_without_benchmarks_draw_a_remark(tmp_path):
-    table = figure.table(costs.summary(costs.jobs(tmp_path, EXPERIMENTS)), STAGES, EXPERIMENTS)
+    table = figure.table(
+        costs.cost_summary(costs.job_costs(tmp_path, EXPERIMENTS)), STAGES, EXPERIMENTS
+    )
     assert table.empty
     assert figure.draw(table).texts[0].get_text() == figure.NONE
 

@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 
 from fuxiflow.runtime import explain, records
-from fuxiflow.runtime.explain import Planned
+from fuxiflow.runtime.snakemake_internals import PlannedJob
 
-JOB = Planned(
+JOB = PlannedJob(
     "some_rule",
     {"source": "atms"},
     {"max_z": 5, "stage": {"updates": 4, "noise": 1}},
@@ -49,11 +49,13 @@ RECORD = {
     ],
 )
 def test_changes_of_settings(old, new, expected):
-    assert explain.changes("x", old, new) == expected
+    assert explain.setting_changes("x", old, new) == expected
 
 
 def test_long_values_are_cut():
-    assert all(len(line) < 200 for line in explain.changes("x", repr("a" * 1000), repr("b" * 1000)))
+    assert all(
+        len(line) < 200 for line in explain.setting_changes("x", repr("a" * 1000), repr("b" * 1000))
+    )
 
 
 def test_changes_of_code():
@@ -99,7 +101,7 @@ def test_causes_without_a_record_are_what_snakemake_knows(tmp_path):
 
 
 def test_the_report_puts_reasons_first_and_followers_after(tmp_path):
-    records.write(
+    records.write_record(
         tmp_path / "logs/some_rule/atms.log",
         "some_rule",
         {"max_z": 6, "stage": JOB.params["stage"]},

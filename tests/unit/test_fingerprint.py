@@ -288,7 +288,7 @@ def test_closure_names_the_files_that_are_imported_and_their_imports(project):
     of(project)
     closure = {
         path.relative_to(project).as_posix(): names
-        for path, names in fingerprint.closure(project / "script.py").items()
+        for path, names in fingerprint.imported_files(project / "script.py").items()
     }
     assert set(closure) == {name for name in FILES if name.endswith(".py")}
     assert "numpy" in closure["script.py"]
@@ -297,7 +297,7 @@ def test_closure_names_the_files_that_are_imported_and_their_imports(project):
 
 def test_a_fingerprint_is_made_of_definitions_by_file(project):
     of(project)
-    parts = fingerprint.parts(project / "script.py")
+    parts = fingerprint.fingerprint_parts(project / "script.py")
     assert set(parts["fuxiflow/deep/two.py"]) == {"double()"}
     assert set(parts["fuxiflow/one.py"]) == {
         *("F", "FACTOR", "main_of()", "apply()", "imports"),
@@ -356,6 +356,6 @@ def test_every_script_of_this_project_has_one():
 
 def test_what_cannot_change_a_result_is_in_no_fingerprint():
     for script in sorted((ROOT / "workflow" / "scripts").glob("*.py")):
-        for name in fingerprint.parts(script):
+        for name in fingerprint.fingerprint_parts(script):
             assert not name.startswith("fuxiflow/runtime/"), script
             assert name not in ("fuxiflow/progress.py", "fuxiflow/storage/provenance.py"), script

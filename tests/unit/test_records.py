@@ -1,8 +1,8 @@
-"""Records of what made every product, and Snakemake's memory made from them."""
+"""Records of what made every product."""
 
 import json
-from base64 import urlsafe_b64encode
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -24,17 +24,13 @@ def write(
     outputs[0].touch()
     outputs[1].mkdir(exist_ok=True)
     log = root / f"results/x/logs/{rule}/s/2022-01.log"
-    records.write(log, rule, params, ["in/2", "in/1"], outputs, finished)
+    records.write_record(log, rule, params, ["in/2", "in/1"], outputs, finished)
     return root / f"results/x/records/{rule}/s/2022-01.json"
-
-
-def memory(metadata: Path, output: Path) -> dict:
-    return json.loads((metadata / urlsafe_b64encode(str(output).encode()).decode()).read_text())
 
 
 def test_a_record_lies_beside_the_log_and_is_found_by_its_products(tmp_path):
     assert write(tmp_path).is_file()
-    found = records.read(tmp_path / "results/x/records")
+    found = records.read_records(tmp_path / "results/x/records")
     assert set(found) == {str(tmp_path / "results/x/a.parquet"), str(tmp_path / "results/x/b.zarr")}
     record = found[str(tmp_path / "results/x/a.parquet")]
     assert record["rule"] == "some_rule"
@@ -43,8 +39,25 @@ def test_a_record_lies_beside_the_log_and_is_found_by_its_products(tmp_path):
     assert record["finished"].endswith("Z")
 
 
+def test_parameters_that_snakemake_does_not_compare_are_not_recorded(tmp_path):
+    """It compares values of built-in types alone."""
+    path = write(tmp_path, params={"max_z": 6, "saving": SimpleNamespace(checkpoint_every=5)})
+    assert json.loads(path.read_text())["params"] == {"max_z": "6"}
+
+
+def test_an_unfinished_job_agrees_with_nothing(tmp_path):
+    assert json.loads(write(tmp_path, finished=False).read_text())["params"] == {}
+
+
+def test_the_record_of_a_job_is_read_by_rule_and_wildcards(tmp_path):
+    write(tmp_path)
+    results = tmp_path / "results/x"
+    assert records.read_job_record(results, "some_rule", "s/2022-01")["inputs"] == ["in/1", "in/2"]
+    assert records.read_job_record(results, "some_rule", "s/2022-02") == {}
+
+
 def test_a_rule_without_wildcards_is_found_too(tmp_path):
-    records.write(
+    records.write_record(
         tmp_path / "results/x/logs/world_spinup.log",
         "world_spinup",
         PARAMS,
@@ -52,60 +65,18 @@ def test_a_rule_without_wildcards_is_found_too(tmp_path):
         ["spinup.restart"],
         True,
     )
-    assert records.read(tmp_path / "results/x/records")["spinup.restart"]["rule"] == "world_spinup"
+    assert (
+        records.read_records(tmp_path / "results/x/records")["spinup.restart"]["rule"]
+        == "world_spinup"
+    )
 
 
 def test_a_log_elsewhere_has_no_record(tmp_path):
-    assert records.locate(tmp_path / "log" / "x.log") is None
-    records.write(tmp_path / "log" / "x.log", "some_rule", PARAMS, [], [tmp_path / "a"], True)
+    assert records.record_paths(tmp_path / "log" / "x.log") is None
+    records.write_record(
+        tmp_path / "log" / "x.log", "some_rule", PARAMS, [], [tmp_path / "a"], True
+    )
     assert not list(tmp_path.iterdir())
-
-
-def test_snakemakes_memory_is_as_snakemake_writes_it(tmp_path):
-    write(tmp_path)
-    metadata = tmp_path / "away" / "metadata"
-    assert records.restore(tmp_path / "results/x/records", metadata) == 2
-    found = memory(metadata, tmp_path / "results/x/b.zarr")
-    assert found["params"] == sorted(repr(value) for value in PARAMS.values())
-    assert found["input"] == ["in/1", "in/2"]
-    persistence = pytest.importorskip("snakemake.persistence")
-    assert found["record_format_version"] == persistence.RECORD_FORMAT_VERSION
-    assert set(found) == set(persistence.MetadataRecord.model_fields)
-
-
-def test_long_names_are_split_as_snakemake_splits_them(tmp_path):
-    from snakemake.persistence.file import FilePersistence
-
-    name = "results/" + "/".join(["long" * 20] * 5)
-    snakemake = FilePersistence.__new__(FilePersistence)
-    snakemake._max_len = None
-    assert records._memory_path(tmp_path, name) == Path(snakemake._record_path(str(tmp_path), name))
-
-
-def test_what_is_remembered_is_left_alone(tmp_path):
-    write(tmp_path)
-    metadata = tmp_path / "metadata"
-    assert records.restore(tmp_path / "results/x/records", metadata) == 2
-    # one is forgotten by hand: snakemake --cleanup-metadata
-    (metadata / urlsafe_b64encode(str(tmp_path / "results/x/a.parquet").encode()).decode()).unlink()
-    assert records.restore(tmp_path / "results/x/records", metadata) == 0
-
-
-def test_lost_products_are_not_remembered(tmp_path):
-    write(tmp_path)
-    (tmp_path / "results/x/a.parquet").unlink()
-    assert records.restore(tmp_path / "results/x/records", tmp_path / "metadata") == 1
-
-
-def test_without_records_nothing_is_written(tmp_path):
-    assert records.restore(tmp_path / "results/x/records", tmp_path / "metadata") == 0
-    assert not (tmp_path / "metadata").exists()
-
-
-def test_an_unfinished_job_agrees_with_nothing(tmp_path):
-    write(tmp_path, finished=False)
-    records.restore(tmp_path / "results/x/records", tmp_path / "metadata")
-    assert memory(tmp_path / "metadata", tmp_path / "results/x/a.parquet")["params"] == []
 
 
 @pytest.mark.parametrize("damage", [b"", b"{", b"[]", b"\xff\xfe", b'{"rule": "x"}'])
@@ -113,9 +84,9 @@ def test_damaged_records_are_left_out(tmp_path, damage):
     path = write(tmp_path)
     write(tmp_path, rule="another")
     path.write_bytes(damage)
-    assert {record["rule"] for record in records.read(tmp_path / "results/x/records").values()} == {
-        "another"
-    }
+    assert {
+        record["rule"] for record in records.read_records(tmp_path / "results/x/records").values()
+    } == {"another"}
 
 
 def test_a_fingerprint_is_resolved_while_its_code_is_there(tmp_path):
@@ -127,7 +98,7 @@ def test_a_fingerprint_is_resolved_while_its_code_is_there(tmp_path):
     code = fingerprint.fingerprint(script)
     write(tmp_path, rule, {"code": code})
     resolved = records.read_code(directory, code)
-    assert resolved == fingerprint.parts(script)
+    assert resolved == fingerprint.fingerprint_parts(script)
     assert "main()" in resolved["workflow/scripts/states_climatology.py"]
     assert set(resolved["config/channels.csv"]) == {"contents"}
 
@@ -152,7 +123,7 @@ def test_gpus_are_those_of_all_nodes_and_no_more_than_were_asked_for(
     tmp_path, monkeypatch, said, requested, gpus
 ):
     monkeypatch.setenv("SLURM_GPUS_ON_NODE", said)
-    records.write(
+    records.write_record(
         tmp_path / "logs/training_joint/full.log", "training_joint", {}, [], [], True, requested
     )
     assert json.loads((tmp_path / "records/training_joint/full.json").read_text())["gpus"] == gpus

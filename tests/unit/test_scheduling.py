@@ -5,14 +5,14 @@ import pytest
 
 from benchmarks import scheduling
 from fuxiflow import ROOT
-from fuxiflow.runtime.explain import Planned
 from fuxiflow.runtime.job_scheduling import Task
+from fuxiflow.runtime.snakemake_internals import PlannedJob
 
 
 def planned(
     rule="cycling_analyses", params=None, inputs=(), outputs=("a",), wildcards=None, **resources
 ):
-    return Planned(
+    return PlannedJob(
         rule,
         wildcards or {},
         params or {},

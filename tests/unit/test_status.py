@@ -10,7 +10,7 @@ import pytest
 
 from fuxiflow.progress import Progress
 from fuxiflow.runtime import failure_hints, job_benchmarks, skill_so_far, status_page
-from fuxiflow.runtime.log_tail import MOST_POINTS, Tail, parse
+from fuxiflow.runtime.log_tail import MOST_POINTS, Tail, parse_progress
 from fuxiflow.runtime.monitor import Monitor
 from fuxiflow.runtime.run_state import Job, Run
 
@@ -22,19 +22,19 @@ def test_what_progress_writes_is_understood(caplog):
     report = Progress(60, "joint", logging.getLogger("fuxiflow"), every=0, done=25)
     report.step("loss 2.9093")
     report.step()
-    told = [parse(HEAD + record.message) for record in caplog.records]
+    told = [parse_progress(HEAD + record.message) for record in caplog.records]
     assert [(one.label, one.done, one.total, one.note) for one in told] == [
         ("joint", 26, 60, "loss 2.9093"),
         ("joint", 27, 60, ""),
     ]
-    assert parse(HEAD + "nature run, half days: 94/180, 1:02:03 left").left == 3723
+    assert parse_progress(HEAD + "nature run, half days: 94/180, 1:02:03 left").left == 3723
     for line in (
         "",
         HEAD + "granules: 524 in 0:00:40",
         "Traceback",
         HEAD + "scores of fuxiflow against own",
     ):
-        assert parse(line) is None
+        assert parse_progress(line) is None
 
 
 def test_a_tail_reads_what_is_new(tmp_path):
@@ -125,17 +125,17 @@ def test_benchmarks_are_read_with_what_was_not_measured(tmp_path):
     }.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text)
-    found = job_benchmarks.read(tmp_path)
+    found = job_benchmarks.read_benchmarks(tmp_path)
     assert [(one.rule, one.wildcards, one.seconds) for one in found] == [
         ("rule_a", "x", 4),
         ("rule_a", "y/z", 6),
         ("rule_b", "", 9),
     ]
-    assert job_benchmarks.typical(found) == {"rule_a": 5, "rule_b": 9}
+    assert job_benchmarks.typical_seconds(found) == {"rule_a": 5, "rule_b": 9}
     assert found[1].peak_mb != found[1].peak_mb
-    assert job_benchmarks.seconds(tmp_path / "rule_a/x.tsv") == 4
-    assert job_benchmarks.seconds(tmp_path / "rule_c.tsv") is None
-    assert job_benchmarks.seconds(tmp_path / "none.tsv") is None
+    assert job_benchmarks.benchmark_seconds(tmp_path / "rule_a/x.tsv") == 4
+    assert job_benchmarks.benchmark_seconds(tmp_path / "rule_c.tsv") is None
+    assert job_benchmarks.benchmark_seconds(tmp_path / "none.tsv") is None
 
 
 @pytest.fixture
@@ -235,9 +235,9 @@ def event(name, **values):
 def test_a_run_in_the_terminal_and_on_the_page(run):
     said = io.StringIO()
     output = run.folder / "results/x/status.html"
-    again = {3: SimpleNamespace(restart_times=1, attempt=1)}
+    again = {3}.__contains__
     monitor = Monitor(run, output, again, stream=said)
-    monitor.write(1000)
+    monitor.write_page(1000)
     assert 'http-equiv="refresh"' in output.read_text()
     assert "<h2>Losses</h2>" not in output.read_text()
     monitor.take("job_info", event("job_info", jobid=3), 1000)
@@ -325,7 +325,7 @@ def test_skill_is_that_of_the_truth_where_there_is_one(tmp_path):
         columns = ["system", "reference", "metric", "lead_time", "value"]
         pd.DataFrame(rows, columns=columns).assign(channel="Z500", region="global").to_parquet(path)
 
-    assert skill_so_far.so_far(tmp_path) == []
+    assert skill_so_far.read_skill(tmp_path) == []
     write(
         "analyses",
         [
@@ -345,10 +345,10 @@ def test_skill_is_that_of_the_truth_where_there_is_one(tmp_path):
             ),
         ],
     )
-    assert [(one.what, one.value) for one in skill_so_far.so_far(tmp_path)] == [
+    assert [(one.what, one.value) for one in skill_so_far.read_skill(tmp_path)] == [
         ("Z500 RMSE of analyses against truth", "100 (background 120)"),
         ("Z500 RMSE at 24 h against era5", "200 (10% below GFS)"),
         ("Z500 ACC at least 0.6 against era5", "to 12 h"),
     ]
     (tmp_path / "scores/full/analyses.parquet").write_bytes(b"")
-    assert len(skill_so_far.so_far(tmp_path)) == 2
+    assert len(skill_so_far.read_skill(tmp_path)) == 2

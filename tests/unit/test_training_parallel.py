@@ -66,7 +66,7 @@ def cluster(tmp_path):
 
 
 def test_one_srun_starts_the_ranks_on_all_nodes_of_a_job(cluster):
-    [(command, handed)] = distributed.commands(["python", "x.py"], 4, 2, 3, cluster, 4711)
+    [(command, handed)] = distributed.rank_commands(["python", "x.py"], 4, 2, 3, cluster, 4711)
     assert command == [
         "srun",
         "--overlap",
@@ -92,7 +92,7 @@ def test_one_srun_starts_the_ranks_on_all_nodes_of_a_job(cluster):
 @pytest.mark.parametrize("job", [{}, {"SLURM_JOB_ID": "7", "SLURM_NTASKS": "1"}])
 def test_without_slurm_or_its_srun_the_ranks_are_children(tmp_path, job):
     environment = {**job, "PATH": str(tmp_path)}
-    found = distributed.commands(["python", "x.py"], 2, 1, 1, environment, 4711)
+    found = distributed.rank_commands(["python", "x.py"], 2, 1, 1, environment, 4711)
     assert [command for command, _ in found] == [["python", "x.py"]] * 2
     assert [handed["LOCAL_RANK"] for _, handed in found] == ["0", "1"]
     assert {(handed["MASTER_ADDR"], handed["MASTER_PORT"]) for _, handed in found} == {
@@ -103,7 +103,7 @@ def test_without_slurm_or_its_srun_the_ranks_are_children(tmp_path, job):
     with pytest.raises(
         RuntimeError, match=r"training\.nodes is 2, but this is no Slurm job with srun"
     ):
-        distributed.commands(["python", "x.py"], 1, 2, 1, environment, 1)
+        distributed.rank_commands(["python", "x.py"], 1, 2, 1, environment, 1)
 
 
 @pytest.mark.parametrize(
@@ -221,7 +221,7 @@ def test_a_process_knows_its_rank(monkeypatch, environment, rank):
         monkeypatch.delenv(name, raising=False)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    assert distributed.rank() == rank
+    assert distributed.process_rank() == rank
 
 
 LIMIT = 900  # seconds, for a training of six updates in two processes
@@ -231,7 +231,7 @@ from pathlib import Path
 sys.path.insert(0, {root!r})
 from fuxiflow.runtime import distributed
 folder = Path({folder!r})
-if distributed.rank() is None:
+if distributed.process_rank() is None:
     distributed.launch(2, 1)
 else:
     signal.signal(signal.SIGUSR1, lambda number, frame: ((folder / f"told{{distributed.rank()}}").touch(), sys.exit(138)))

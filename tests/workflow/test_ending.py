@@ -13,7 +13,7 @@ import sys, time
 from pathlib import Path
 sys.path.insert(0, {root!r})
 from snakemake.scheduling import milp
-from fuxiflow.runtime import monitor
+from fuxiflow.runtime.monitor import end_monitor, start_monitor
 
 select = milp.Scheduler.select_jobs
 
@@ -26,9 +26,9 @@ def slowly(self, *arguments, **options):
 milp.Scheduler.select_jobs = slowly
 
 onstart:
-    monitor.start(workflow, "results/small")
+    start_monitor(workflow, "results/small")
 onerror:
-    monitor.end(False)
+    end_monitor(False)
 
 rule all:
     input: expand("{{number}}.txt", number=range(4))

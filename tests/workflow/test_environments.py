@@ -9,8 +9,8 @@ import yaml
 
 from fuxiflow import ROOT
 from fuxiflow.observations import readers
-from fuxiflow.runtime.fingerprint import closure, fingerprint
-from fuxiflow.runtime.workflow_stages import STAGES
+from fuxiflow.runtime.fingerprint import fingerprint, imported_files
+from fuxiflow.runtime.run_state import STAGES
 from tests.support.parsed_rules import parsed_rules
 
 EMBEDDED = "embedded synthetic world"
@@ -66,10 +66,10 @@ def contents(path):
 
 def imported(script):
     """Third-party packages that a script can reach, by the names of imports; readers are imported by name."""
-    reached = closure(script)
+    reached = imported_files(script)
     if script.stem == "observations_read":
         for reader in readers.reader_names():
-            reached |= closure(readers.module_file(reader))
+            reached |= imported_files(readers.module_file(reader))
     names = {name for names in reached.values() for name in names}
     foreign = {name.split(".")[0] for name in names} - set(sys.stdlib_module_names) - {"fuxiflow"}
     plugged = {package for name, package in PLUG_INS.items() if name in names}

@@ -7,7 +7,7 @@ import shutil
 import pytest
 
 from fuxiflow import ROOT
-from fuxiflow.runtime.fingerprint import parts
+from fuxiflow.runtime.fingerprint import fingerprint_parts
 from tests.helpers import documented_source
 from tests.workflow.changes import CHANGES, DOCUMENT, edit_definition, promised, row
 from tests.workflow.workbench import Workbench
@@ -22,7 +22,11 @@ DEFINITIONS = [
 def dependents(module, definition):
     """Rules whose scripts reach a definition, as the real checkout has it."""
     scripts = sorted((ROOT / "workflow" / "scripts").glob("*.py"))
-    return {script.stem for script in scripts if f"{definition}()" in parts(script).get(module, ())}
+    return {
+        script.stem
+        for script in scripts
+        if f"{definition}()" in fingerprint_parts(script).get(module, ())
+    }
 
 
 def downstream(jobs, rules):

@@ -145,10 +145,12 @@ class Workbench:
     def record(self, configuration: str = "test") -> None:
         """Write the records that the scripts would have written, had they run."""
         self.python(
-            "from pathlib import Path; from fuxiflow.runtime import explain, records\n"
-            f"for job in explain.plan(Path('config/{configuration}.yaml'), everything=True):\n"
-            "    records.write(Path(job.log), job.rule, job.params, job.inputs, job.outputs, True,\n"
-            "                  job.resources)"
+            "from pathlib import Path\n"
+            "from fuxiflow.runtime.records import write_record\n"
+            "from fuxiflow.runtime.snakemake_internals import plan_jobs\n"
+            f"for job in plan_jobs(Path('config/{configuration}.yaml'), everything=True):\n"
+            "    write_record(Path(job.log), job.rule, job.params, job.inputs, job.outputs, True,\n"
+            "                 job.resources)"
         )
 
     def python(self, code: str) -> str:

@@ -3,7 +3,6 @@
 from functools import cache
 
 from fuxiflow import ROOT, channels
-from fuxiflow.runtime import records
 from fuxiflow.config.base import read_yaml
 from fuxiflow.config import resources as requests
 from fuxiflow.config import sources
@@ -11,9 +10,15 @@ from fuxiflow.config.configuration import ConfigurationError, validate_configura
 from fuxiflow.config.simulation import coefficient_files
 from fuxiflow.runtime.fingerprint import data_digest, fingerprint
 from fuxiflow.runtime.rule_runner import export_path
-from fuxiflow.runtime.snakemake_internals import complete_rules
-from fuxiflow.runtime.workflow_stages import stage_of
-from fuxiflow.runtime import monitor
+from fuxiflow.runtime.snakemake_internals import (
+    complete_rules,
+    is_main_process,
+    jobs_to_run,
+    lift_default_rate,
+    restore_memory,
+)
+from fuxiflow.runtime.run_state import stage_of
+from fuxiflow.runtime.monitor import end_monitor, start_monitor
 from snakemake.exceptions import WorkflowError
 from yaml import YAMLError
 
@@ -30,8 +35,8 @@ RESULTS = f"results/{CONFIG.name}"
 RAW = f"{RESULTS}/raw" if CONFIG.kind == "embedded" else "resources/archive"
 
 # Snakemake takes what it does not remember as up to date: where .snakemake is gone, it is told again
-if restored := records.restore(records.folder(RESULTS), Path(".snakemake/metadata")):
-    print(f"{restored} products remembered from {records.folder(RESULTS)}", file=sys.stderr)
+if is_main_process(workflow) and (restored := restore_memory(Path(RESULTS))):
+    print(f"{restored} products remembered from the records of {RESULTS}", file=sys.stderr)
 
 WORLD = "embedded synthetic world" if CONFIG.kind == "embedded" else "archive"
 
@@ -41,15 +46,6 @@ wildcard_constraints:
     reference="era5|gfs|truth",
     source="|".join(CONFIG.sources) or "none",
     experiment="|".join(CONFIG.experiments),
-
-
-def lift_default_rate():
-    """Snakemake's default limit, 100 jobs a second, never binds here, but makes it weigh all ready jobs once more every
-    second for each job that has ended: thousands of times a second in a large run (snakemake/snakemake#3744).
-    """
-    rate = workflow.scheduling_settings.max_jobs_per_timespan
-    if (rate.max_jobs, rate.timespan) == (100, 1):
-        workflow.scheduler.job_rate_limiter = None
 
 
 def results(path):

@@ -11,14 +11,14 @@ from pathlib import Path
 from fuxiflow.figures import costs as figure
 from fuxiflow.figures.files import save_figure
 from fuxiflow.runtime import costs
-from fuxiflow.runtime.workflow_stages import STAGES
+from fuxiflow.runtime.run_state import STAGES
 
 
 def main(input, output, params, log):
     # records and Slurm's reports lie beside them
-    jobs = costs.jobs(Path(params.benchmarks).parent, params.experiments)
-    costs.write(output.jobs, jobs)
-    table = figure.table(costs.summary(jobs), STAGES, params.experiments)
+    jobs = costs.job_costs(Path(params.benchmarks).parent, params.experiments)
+    costs.write_costs(output.jobs, jobs)
+    table = figure.table(costs.cost_summary(jobs), STAGES, params.experiments)
     save_figure(figure.draw(table), table, output.pdf, output.png, output.csv, params.world)
     log.info("%d jobs, %.2f hours", len(jobs), jobs["seconds"].sum() / costs.HOUR)
 
