@@ -234,10 +234,10 @@ folder = Path({folder!r})
 if distributed.process_rank() is None:
     distributed.launch(2, 1)
 else:
-    signal.signal(signal.SIGUSR1, lambda number, frame: ((folder / f"told{{distributed.rank()}}").touch(), sys.exit(138)))
-    signal.signal(signal.SIGTERM, lambda number, frame: ((folder / f"ended{{distributed.rank()}}").touch(), sys.exit(143)))
-    (folder / f"ready{{distributed.rank()}}").touch()
-    if {fails} and distributed.rank() == 1:
+    signal.signal(signal.SIGUSR1, lambda number, frame: ((folder / f"told{{distributed.process_rank()}}").touch(), sys.exit(138)))
+    signal.signal(signal.SIGTERM, lambda number, frame: ((folder / f"ended{{distributed.process_rank()}}").touch(), sys.exit(143)))
+    (folder / f"ready{{distributed.process_rank()}}").touch()
+    if {fails} and distributed.process_rank() == 1:
         while not (folder / "ready0").exists():
             time.sleep(0.05)
         sys.exit(3)
