@@ -74,6 +74,7 @@ class Histograms:
         self.channels = list(channels)
         self.ranges = [tuple(map(float, pair)) for pair in ranges]
         self.logarithmic = list(logarithmic or [False] * len(self.channels))
+        # Bins are equally wide on the scale on which the statistics are made.
         low, high = on_scale(np.array(self.ranges, float).reshape(-1, 2).T, self.logarithmic)
         self.low = low.tolist()
         self.width = ((high - low) / BINS).tolist()
@@ -89,6 +90,7 @@ class Histograms:
             bins = (
                 ((scaled[good, i] - self.low[i]) / self.width[i]).astype(np.int64).clip(0, BINS - 1)
             )
+            # One count for all bands: a number stands for a pair of band and bin.
             flat = np.bincount(bands[good] * BINS + bins, minlength=len(BANDS) * BINS)
             self.counts[i] += flat.reshape(len(BANDS), BINS)
 
@@ -143,6 +145,7 @@ def biweight(values: np.ndarray, counts: np.ndarray, floor: float) -> tuple[floa
         return np.nan, np.nan
     median = _median(values, counts)
     distance = np.abs(values - median)
+    # The second median is over the same counts, in the order of distance.
     order = np.argsort(distance, kind="stable")
     deviation = max(_median(distance[order], counts[order]), floor)
     u = (values - median) / (CUTOFF * deviation)

@@ -128,6 +128,7 @@ def most_informative(
         signal = np.einsum("pcn,pcn->pc", rows, gain)
         entropy = (0.5 * np.log2(1 + signal)).mean(axis=0)
         freedom = (np.einsum("pcn,pcn->pc", gain, gain) / (1 + signal)).mean(axis=0)
+        # argmax takes the first of equal ones.
         best = int(
             np.argmax(np.where(free, entropy if criterion == "entropy" else freedom, -np.inf))
         )
@@ -180,6 +181,7 @@ def spaced_channels(peak: np.ndarray, number: int) -> np.ndarray:
     height = np.log(np.asarray(peak, float))
     selected = [0]
     distance = np.abs(height - height[0])
+    # Below all distances: what is selected is not selected again.
     distance[0] = -1.0
     while len(selected) < number:
         selected.append(int(np.argmax(distance)))

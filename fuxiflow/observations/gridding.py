@@ -193,6 +193,7 @@ def hourly_cells(
     lat, lon, zenith = (_contiguous(column, np.float32) for column in (lat, lon, zenith))
     values = _contiguous(values, np.float32)
     instants = _contiguous(time, "datetime64[ns]").view(np.int64)
+    # Slots start on the hour, whatever the start says.
     begin = np.datetime64(np.datetime64(start, "h"), "ns").astype(np.int64)
     order, hour_edges = _by_hour(instants, begin, hours)
     shape = (grid.nlat, grid.nlon)
@@ -203,8 +204,10 @@ def hourly_cells(
         cells, edges, footprints = gridding_kernels.sort_by_cell(
             cell_of[first:last], first, scratch
         )
+        # Positions in the order of time become rows of the table.
         if isinstance(order, np.ndarray):
             footprints = order[footprints]
+        # Hours since 1970: the draw does not depend on where a segment begins.
         platform, edges = _choose_platforms(
             shared, begin // gridding_kernels.HOUR + index, cells, edges, footprints
         )
@@ -444,6 +447,7 @@ def grid_footprints(
                 cells += len(part.cell)
                 gridded += int(part.count.sum())
                 passed_over += part.passed_over
+            # Used footprints have valid places and times: each one must be in a cell.
             if gridded + passed_over != len(used):
                 raise RuntimeError(
                     f"{path}: {len(used)} footprints of {day}, "

@@ -125,6 +125,7 @@ def ingest(
             entries += ledger.count_read(source, granule.footprints, granule.message)
             table.write(granule.footprints)
     frame = ledger.build_ledger(entries)
+    # A wrong pattern or platform must not look like an outage of months.
     if not used and (matching or others):
         reasons = frame.loc[frame["reason"] != ledger.READ, "reason"].value_counts()
         why = ", ".join(f"{reason} {count}" for reason, count in reasons.items())

@@ -165,6 +165,7 @@ def _require(names: Iterable[str], required: Iterable[str], path: Path) -> None:
 
 
 def _from_xarray(path: Path, length: float) -> JacobianTable:
+    # Imported here, as it takes seconds: Parquet tables do without.
     import xarray as xr
 
     options = (
@@ -208,6 +209,8 @@ def _from_parquet(path: Path, length: float) -> JacobianTable:
         raise ValueError(f"{path}: not a readable Parquet file ({error})") from error
     _require(schema.names, COLUMNS, path)
     rows = pd.read_parquet(path, columns=list(COLUMNS))
+    # A channel whose wavenumber or noise changes counts twice here, so the number of rows will
+    # not fit.
     channels = rows.drop_duplicates(["channel", "wavenumber", "noise"]).sort_values("channel")
     state = rows.drop_duplicates(["variable", "pressure", "background_std"]).sort_values(
         ["variable", "pressure"]

@@ -63,6 +63,7 @@ def build_ledger(entries: Iterable[LedgerEntry]) -> pd.DataFrame:
     """Build a ledger; entries that differ in nothing but the count are added up."""
     rows = pd.DataFrame([asdict(entry) for entry in entries], columns=SCHEMA.names)
     keys = [name for name in SCHEMA.names if name != "count"]
+    # An unknown day is a group of its own.
     return rows.groupby(keys, dropna=False, sort=False, as_index=False)["count"].sum()[SCHEMA.names]
 
 
@@ -99,6 +100,7 @@ def count_reasons(
             "day": _days(footprint_table.column_values(footprints, "time")),
         }
     )
+    # The dictionary of files may hold names that no row of this piece has.
     sizes = groups.groupby(["file", "day", "code"], dropna=False, observed=True).size()
     return [
         LedgerEntry(source, file, None if pd.isna(day) else day.date(), labels[code], int(size))
@@ -168,6 +170,7 @@ def count_missing_values(
 def check_ledger(ledger: pd.DataFrame) -> None:
     """Raise :class:`LedgerError` where read and used + rejected differ; it names the first file."""
     whole = ledger[ledger["channel"] == ""]
+    # Single values belong to footprints that are counted already.
     was_read = whole["reason"] == READ
     read = whole[was_read].groupby("file")["count"].sum()
     accounted = whole[~was_read].groupby("file")["count"].sum()

@@ -180,6 +180,7 @@ def duplicate_footprints(footprints: pa.Table) -> np.ndarray:
     keys.append(column_values(footprints, "time")[used].astype(np.int64))
     # A key that is the same everywhere tells nothing, and costs a pass of the sort.
     keys = [key for key in keys if len(key) and (key != key[0]).any()]
+    # Rows break ties: the earliest footprint of equal ones comes first, and stays.
     order = np.lexsort((used, *keys))
     same = np.ones(len(used), bool)
     same[:1] = False

@@ -91,6 +91,7 @@ class SparseWindow:
 
         The time is ``centre`` hours from the window's start.
         """
+        # A slot stands for the middle of its hour.
         distance = np.abs(self.slot + 0.5 - centre)
         order = np.lexsort((self.slot, distance, self.cell))
         first = np.append(True, np.diff(self.cell[order]) != 0)[: len(order)]
@@ -284,6 +285,7 @@ class SparseWriter:
 
     def close(self) -> None:
         """Write the rows that wait in memory, and the offsets, which complete the store."""
+        # The offsets come last: a store that was interrupted lacks them and cannot be read.
         self._flush(self._pending_rows)
         offsets = np.concatenate([[0], np.cumsum(self._rows_per_hour)])
         self._group.create_array(
@@ -468,8 +470,10 @@ class SparseGrids:
             )
         touched = [store for store in self._stores if store.start < finish and begin < store.end]
         parts = [self._part(store, begin, finish) for store in touched]
+        # The usual case, without a copy.
         if len(parts) == 1:
             return parts[0]
+        # A gap between stores.
         if not parts:
             return SparseWindow(
                 np.empty(0, np.int64),

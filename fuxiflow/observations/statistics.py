@@ -68,6 +68,7 @@ class _Moments:
         count = present.sum(axis=0)
         safe = np.maximum(count, 1)
         mean = np.where(present, values, 0.0).sum(axis=0, dtype=np.float64) / safe
+        # About the block's own mean, so that no digits cancel.
         squares = np.where(present, values - mean, 0.0)
         squares = (squares * squares).sum(axis=0)
         total = self.count + count
@@ -98,9 +99,11 @@ def grid_statistics(paths: Sequence[Path], start: date, end: date) -> GridStatis
     ValueError
         Where channels have fewer than two values, which cannot be standardised; it names them.
     """
+    # Each hour is read once: there is nothing to keep in memory.
     grids = SparseGrids(paths, cache_bytes=0)
     moments = _Moments(len(grids.channels))
     for day in times.times(start, end, step_hours=24):
+        # The stores may begin later or end earlier, and a window outside them is an error.
         if grids.start <= np.datetime64(day, "h") < grids.end:
             moments.add(grids.hours(day, 0, 24).values)
     lacking = [name for name, count in zip(grids.channels, moments.count, strict=True) if count < 2]
