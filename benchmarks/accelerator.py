@@ -1,17 +1,20 @@
 """The networks on an accelerator: seconds, memory and use of its arithmetic, beside one large matrix product.
 
-    python -m benchmarks.accelerator [--size fuxi] [--device cuda] [--repeat N] [--no-compile] [--profile]
+    python -m benchmarks.accelerator [--size fuxi] [--device cuda] [--repeat N] [--no-compile]
+    [--profile]
 
-One analysis (with the forecast that its first guess needs), a forecast of ``--steps`` steps on the device and with its
-states brought to the host, one update of stage 1, and one of stage 3 over ``--cycles`` cycles, of random states and one
-sample. Each of ``--sources`` sources has the channels of ATMS in a tenth of the cells of every hour, about what one of
-them sees. Weights are random, the loss, the optimiser and the cycle those of training. Without an accelerator the
-default is the size ``tiny`` on the processor, which shows that all runs, and nothing about speed.
+One analysis (with the forecast that its first guess needs), a forecast of ``--steps`` steps on the
+device and with its states brought to the host, one update of stage 1, and one of stage 3 over
+``--cycles`` cycles, of random states and one sample. Each of ``--sources`` sources has the channels
+of ATMS in a tenth of the cells of every hour, about what one of them sees. Weights are random, the
+loss, the optimiser and the cycle those of training. Without an accelerator the default is the size
+``tiny`` on the processor, which shows that all runs, and nothing about speed.
 
-FLOPs are counted by PyTorch's FlopCounterMode on the meta device, of the model alone: what recomputation adds is not
-work done. Utilisation is FLOPs by seconds, divided by the data sheet's peak, and by the peer, a product of two large
-matrices measured in the same run. Times are medians of ``--repeat`` after a first, which compiles. Memory is what
-PyTorch had allocated at most, on a processor the largest resident set of the process up to then.
+FLOPs are counted by PyTorch's FlopCounterMode on the meta device, of the model alone: what
+recomputation adds is not work done. Utilisation is FLOPs by seconds, divided by the data sheet's
+peak, and by the peer, a product of two large matrices measured in the same run. Times are medians
+of ``--repeat`` after a first, which compiles. Memory is what PyTorch had allocated at most, on a
+processor the largest resident set of the process up to then.
 """
 
 import argparse

@@ -1,16 +1,22 @@
 """The first guess at the footprints of one source, forward and gradients, beside grid_sample and a gather per corner.
 
-    python -m benchmarks.first_guess [--grid NLAT NLON] [--batch N] [--footprints N] [--states N] [--rounds N]
+    python -m benchmarks.first_guess [--grid NLAT NLON] [--batch N] [--footprints N] [--states N]
+    [--rounds N]
 
-An update of stages 2 and 3 takes it of every source in every cycle. Peers in one run take turns on the same footprints:
+An update of stages 2 and 3 takes it of every source in every cycle. Peers in one run take turns on
+the same footprints:
 
-- ours: fuxiflow.models.pillars.columns_at_footprints, one weighted sum of eight columns a footprint (embedding_bag);
-- a gather per corner: the same by indexing with tensors, eight times, whose gradient is a field for each of them;
-- grid_sample: PyTorch's trilinear interpolation of each sample's fields, which stop at the poles and at the date line.
+- ours: fuxiflow.models.pillars.columns_at_footprints, one weighted sum of eight columns a footprint
+  (embedding_bag);
+- a gather per corner: the same by indexing with tensors, eight times, whose gradient is a field for
+  each of them;
+- grid_sample: PyTorch's trilinear interpolation of each sample's fields, which stop at the poles
+  and at the date line.
 
-All must agree away from the edges. ``repeats`` says whether gradients were the same bits in every round: a gather's are
-added by several threads in whatever order they come. Times are medians; the first two have the states of a
-cell side by side in memory, as the networks have them, grid_sample the usual layout.
+All must agree away from the edges. ``repeats`` says whether gradients were the same bits in every
+round: a gather's are added by several threads in whatever order they come. Times are medians; the
+first two have the states of a cell side by side in memory, as the networks have them, grid_sample
+the usual layout.
 """
 
 import argparse

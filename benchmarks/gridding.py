@@ -2,14 +2,16 @@
 
     python -m benchmarks.gridding [--stride N] [--repeat N]
 
-Peers, in the same run and on the same footprints: pyresample's BucketResampler (a mean for each channel) and its
-kd-tree nearest neighbour. Ours runs twice: to 24 hourly slots one after the other, as the workflow does, and to one
-slot of the whole day, as the peers. The one-slot means must equal the bucket means, or the run fails.
+Peers, in the same run and on the same footprints: pyresample's BucketResampler (a mean for each
+channel) and its kd-tree nearest neighbour. Ours runs twice: to 24 hourly slots one after the other,
+as the workflow does, and to one slot of the whole day, as the peers. The one-slot means must equal
+the bucket means, or the run fails.
 
-One thread, ours also with two; the ways take turns, ``--repeat`` rounds of them, and the least of each counts.
-Processor seconds stand beside those on the clock, because other work on the machine lengthens the latter. Memory is
-what a process of its own took at most beyond what it had before, results included. The floor is the time that it takes
-to move each footprint from memory and each result to it once, at the speed of a large copy in the same run.
+One thread, ours also with two; the ways take turns, ``--repeat`` rounds of them, and the least of
+each counts. Processor seconds stand beside those on the clock, because other work on the machine
+lengthens the latter. Memory is what a process of its own took at most beyond what it had before,
+results included. The floor is the time that it takes to move each footprint from memory and each
+result to it once, at the speed of a large copy in the same run.
 """
 
 import argparse
@@ -136,7 +138,8 @@ def main() -> None:
     with dask.config.set(scheduler="synchronous"):
         cells, one, means = hourly(), daily(), buckets()  # compiles
         theirs = np.roll(means, -GRID.nlon // 2, axis=2).reshape(channels, -1)[:, one.cell].T
-        # a footprint on a cell's edge may fall either side of it: pyresample computes in metres or single precision
+        # a footprint on a cell's edge may fall either side of it: pyresample computes in metres or
+        # single precision
         equal = np.isclose(theirs, one.values, rtol=0, atol=1e-3).all(axis=1).mean()
         if equal < 0.999:
             raise SystemExit(

@@ -3,16 +3,21 @@
     python -m benchmarks.loader [--grid NLAT NLON] [--times N] [--cells N] [--batch N] [--rounds N]
         [--directory PATH]
 
-A sample is what stage 2 draws: two first frames, two targets of 70 channels, and the observations of an 8-hour window
-of 22 channels. Loaders in one run take turns on the same random times, one thread each, from the page cache:
+A sample is what stage 2 draws: two first frames, two targets of 70 channels, and the observations
+of an 8-hour window of 22 channels. Loaders in one run take turns on the same random times, one
+thread each, from the page cache:
 
-- ours: fuxiflow.training.samples on the project's Zarr stores, with ``states: {compression: none}`` in the
-  configuration, where chunks are copied into the batch, and with ``lz4hc``, the default, where they are unpacked;
-- xarray + xbatcher: the same Zarr stores, a window of four times by xbatcher, rows of observations by isel;
-- numpy.memmap: the same values uncompressed, copied into the batch, which is the limit of what a loader can do.
+- ours: fuxiflow.training.samples on the project's Zarr stores, with ``states: {compression: none}``
+  in the configuration, where chunks are copied into the batch, and with ``lz4hc``, the default,
+  where they are unpacked;
+- xarray + xbatcher: the same Zarr stores, a window of four times by xbatcher, rows of observations
+  by isel;
+- numpy.memmap: the same values uncompressed, copied into the batch, which is the limit of what a
+  loader can do.
 
-All end with float32 tensors, and all must be equal. The fields have 16 significant bits, as those of GRIB files have.
-xbatcher (pip install xbatcher) is needed for this measurement alone; without it that row is left out.
+All end with float32 tensors, and all must be equal. The fields have 16 significant bits, as those
+of GRIB files have. xbatcher (pip install xbatcher) is needed for this measurement alone; without it
+that row is left out.
 """
 
 import argparse

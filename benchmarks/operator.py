@@ -1,8 +1,9 @@
 """The microwave operator next to pyrtlib: speed, accuracy, and a day of full-density ATMS.
 
-    python -m benchmarks.operator [threads] [profiles of pyrtlib]   speed and its ratio to pyrtlib's, in one run
-    python -m benchmarks.operator accuracy [instrument ...]         differences from pyrtlib on held-out atmospheres
-    python -m benchmarks.operator day [processes]                   seconds for a day of ATMS, 3.1 million columns
+    python -m benchmarks.operator [threads] [profiles of pyrtlib]   speed and its ratio to
+    pyrtlib's, in one run python -m benchmarks.operator accuracy [instrument ...]
+    differences from pyrtlib on held-out atmospheres python -m benchmarks.operator day [processes]
+    seconds for a day of ATMS, 3.1 million columns
 
 Also on a GPU, where torch finds one.
 """

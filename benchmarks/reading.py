@@ -1,13 +1,16 @@
 """Reading ATMS files: ours against a plain satpy Scene, and what the whole way from files to sparse grid spends where.
 
-    python -m benchmarks.reading [--satms FILE --gatmo FILE] [--granules N] [--aggregate N] [--repeat N]
+    python -m benchmarks.reading [--satms FILE --gatmo FILE] [--granules N] [--aggregate N]
+    [--repeat N]
 
-First the real granule pair as it is: the footprint table, with times and angles, against a Scene that loads the
-channels and computes them and its area's coordinates, fewer arrays. Then a day of its granules, ``--granules`` of them,
-put together ``--aggregate`` to a file as archives deliver them: values and headers of the granule, times and positions
-of an orbit. Values and coordinates must be equal to the last bit. At last the stages of the workflow on that day. Best
-of ``--repeat`` runs for the pair, one run for the day; one thread. Processor seconds, of all threads, stand beside
-those on the clock, because other work on the machine lengthens the latter: ratios and shares are of the former.
+First the real granule pair as it is: the footprint table, with times and angles, against a Scene
+that loads the channels and computes them and its area's coordinates, fewer arrays. Then a day of
+its granules, ``--granules`` of them, put together ``--aggregate`` to a file as archives deliver
+them: values and headers of the granule, times and positions of an orbit. Values and coordinates
+must be equal to the last bit. At last the stages of the workflow on that day. Best of ``--repeat``
+runs for the pair, one run for the day; one thread. Processor seconds, of all threads, stand beside
+those on the clock, because other work on the machine lengthens the latter: ratios and shares are of
+the former.
 """
 
 import argparse

@@ -1,16 +1,19 @@
 """A run that nobody makes: the real plan of a configuration, its jobs replaced by dummies that last as long.
 
-    python -m benchmarks.scheduling [CONFIG] [--nodes 1 8 64] [--cores N] [--jobs N] [--benchmarks FOLDER]
+    python -m benchmarks.scheduling [CONFIG] [--nodes 1 8 64] [--cores N] [--jobs N] [--benchmarks
+    FOLDER]
 
-Plans ``CONFIG`` (config/paper.yaml) as if nothing had been made and prints what planning took; then the critical path,
-which no number of machines can shorten, and the time that the whole takes with 1, 8 and 64 GPU nodes, where a job that
-asks for a GPU has a node to itself and all others share ``--cores`` cores; limits of the profiles (jobs at once,
-downloads) hold. All that is told twice: from nothing, and with the raw files there. The peer of each time is what no
-schedule can beat: the longest of the critical path and of each resource's work shared out evenly.
+Plans ``CONFIG`` (config/paper.yaml) as if nothing had been made and prints what planning took; then
+the critical path, which no number of machines can shorten, and the time that the whole takes with
+1, 8 and 64 GPU nodes, where a job that asks for a GPU has a node to itself and all others share
+``--cores`` cores; limits of the profiles (jobs at once, downloads) hold. All that is told twice:
+from nothing, and with the raw files there. The peer of each time is what no schedule can beat: the
+longest of the critical path and of each resource's work shared out evenly.
 
-Durations are those of ``benchmarks/durations.csv``, which says of each whether it was measured or estimated, and of the
-benchmarks of a real run, ``FOLDER``, where it has that job, or else that rule; ``--overhead`` s are added to each, 5 to
-6 on Slurm as measured. ``--nodes 0`` has no GPU nodes: GPU jobs run on the cores, as the demonstration's do.
+Durations are those of ``benchmarks/durations.csv``, which says of each whether it was measured or
+estimated, and of the benchmarks of a real run, ``FOLDER``, where it has that job, or else that
+rule; ``--overhead`` s are added to each, 5 to 6 on Slurm as measured. ``--nodes 0`` has no GPU
+nodes: GPU jobs run on the cores, as the demonstration's do.
 """
 
 import argparse

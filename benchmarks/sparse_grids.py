@@ -2,12 +2,14 @@
 
     python -m benchmarks.sparse_grids [--stride N] [--repeat N] [--device cuda] [--directory PATH]
 
-3.1 million footprints of 22 channels at 0.25 degrees. Two kinds of values: noise, which nothing compresses, and values
-as files hold them, weather-like waves and instrument noise in counts of 0.006 K. Peers, in the same run: dense Zarr
-stores (hour, channel, lat, lon) float32, NaN where nothing was observed, one hour a chunk, with the compression of the
-sparse store and with none. A load ends with float32 tensors on the device: of the sparse store values and mask, of the
-dense ones values alone, which favours them. All must be equal. Rounds take turns; stores are read as they lie in the
-page cache and, ``cold``, after it was asked to drop them. Best of ``--repeat`` rounds; one thread.
+3.1 million footprints of 22 channels at 0.25 degrees. Two kinds of values: noise, which nothing
+compresses, and values as files hold them, weather-like waves and instrument noise in counts of
+0.006 K. Peers, in the same run: dense Zarr stores (hour, channel, lat, lon) float32, NaN where
+nothing was observed, one hour a chunk, with the compression of the sparse store and with none. A
+load ends with float32 tensors on the device: of the sparse store values and mask, of the dense ones
+values alone, which favours them. All must be equal. Rounds take turns; stores are read as they lie
+in the page cache and, ``cold``, after it was asked to drop them. Best of ``--repeat`` rounds; one
+thread.
 """
 
 import argparse
