@@ -1,11 +1,12 @@
 """Best tracks of tropical cyclones from IBTrACS, CSV or NetCDF, as one tidy table.
 
-Format: IBTrACS Version 4 Technical Details and Column Documentation (NCEI); Knapp et al., 2010, BAMS 91, 363-376.
+Format: IBTrACS Version 4 Technical Details and Column Documentation (NCEI); Knapp et al., 2010,
+BAMS 91, 363-376.
 """
 
 import csv
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +32,8 @@ KNOT = 1852.0 / 3600.0
 WIND_RANGE, PRESSURE_RANGE = (0.0, 120.0), (850.0, 1050.0)
 """m s-1 and hPa; the records are 95 m s-1 (Patricia, 2015) and 870 hPa (Tip, 1979)."""
 LEAP = 1_000.0
-"""km: a fix farther from the one before and from the one after it, of six hours or less, is no fix of that storm."""
+"""km: a fix farther from the one before and from the one after it, of six hours or less, is no fix
+of that storm."""
 _UNITS = {
     "lat": ("degrees_north",),
     "lon": ("degrees_east",),
@@ -47,12 +49,22 @@ _NETCDF = (b"CDF\1", b"CDF\2", b"CDF\5", b"\x89HDF")
 
 
 def read_best_tracks(path: Path) -> pd.DataFrame:
-    """The fixes of a file, by storm and time: :data:`COLUMNS`, lat and lon in degrees, lon in [-180, 180).
+    """Read the fixes of a file.
 
-    ``storm`` is IBTrACS' identifier; ``wind`` (m s-1, averaged as the agency does) and ``pressure`` (hPa) are those of
-    the responsible WMO agency, ``intensity`` ``wmo``; where it gives neither, those of the US agencies (wind over one
-    minute), ``usa``; NaN and empty without. Fixes that cannot be used are left out: ``.attrs["rejected"]`` counts them
-    by reason. ValueError when the file is not IBTrACS, damaged, or in other units.
+    Returns
+    -------
+    pd.DataFrame
+        :data:`COLUMNS` by storm and time; lat and lon in degrees, lon in [-180, 180). ``storm`` is
+        IBTrACS' identifier; ``wind`` (m s-1, averaged as the agency does) and ``pressure`` (hPa)
+        are those of the responsible WMO agency, with ``wmo`` as ``intensity``; where it gives
+        neither, those of the US agencies (wind over one minute), with ``usa``; NaN and empty
+        without. Fixes that cannot be used are left out: ``.attrs["rejected"]`` counts them by
+        reason.
+
+    Raises
+    ------
+    ValueError
+        When the file is not IBTrACS, damaged, or in other units.
     """
     path = Path(path)
     with open(path, "rb") as file:
@@ -62,13 +74,17 @@ def read_best_tracks(path: Path) -> pd.DataFrame:
 
 
 def _from_csv(path: Path) -> pd.DataFrame:
-    """Columns as texts, by their names in small letters; the second row, which holds units, is checked. Rows with more
-    or fewer fields than columns are left out, counted in ``.attrs["rejected"]``."""
+    """Read a CSV file's columns as texts, by their names in small letters.
+
+    The second row, which holds units, is checked. Rows with more or fewer fields than columns are
+    left out and counted in ``.attrs["rejected"]``.
+    """
     lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     commas = lines[0].count(",") if lines else 0
     whole = [line for line in lines if line.count(",") == commas]
     if not commas:
         raise ValueError(f"{path}: not IBTrACS, it has no columns")
+    # "NA" is a basin and no missing value; a quote is damage
     rows = pd.read_csv(
         io.StringIO("\n".join(whole)),
         dtype=str,
@@ -77,18 +93,32 @@ def _from_csv(path: Path) -> pd.DataFrame:
         quoting=csv.QUOTE_NONE,
         index_col=False,
         low_memory=False,
-    )  # NA is a basin, a quote is damage
-    rows.columns = [str(name).strip().lower() for name in rows.columns]
-    _lacking(path, rows.columns, lambda name: rows.at[0, name].strip() if len(rows) else "")
-    found = (
-        rows.iloc[1:].apply(lambda column: column.str.strip()).rename(columns={"iso_time": "time"})
     )
-    found.attrs["rejected"] = {"fields": len(lines) - len(whole)} if len(whole) < len(lines) else {}
-    return found
+    rows.columns = [str(name).strip().lower() for name in rows.columns]
+    _check_columns(path, rows.columns, lambda name: rows.at[0, name].strip() if len(rows) else "")
+    fixes = rows.iloc[1:].apply(lambda column: column.str.strip())
+    fixes = fixes.rename(columns={"iso_time": "time"})
+    fixes.attrs["rejected"] = {"fields": len(lines) - len(whole)} if len(whole) < len(lines) else {}
+    return fixes
 
 
-def _lacking(path: Path, names, unit: Callable[[str], str]) -> None:
-    """ValueError when columns are absent or in other units."""
+def _check_columns(path: Path, names: Iterable[str], unit: Callable[[str], str]) -> None:
+    """Check that a file has the columns of IBTrACS.
+
+    Parameters
+    ----------
+    path : Path
+        The file, for messages.
+    names : Iterable[str]
+        Names of its columns.
+    unit : Callable[[str], str]
+        Returns the unit of a column.
+
+    Raises
+    ------
+    ValueError
+        When columns are absent or in other units.
+    """
     lacking = sorted(
         {"sid", "name", "basin", "nature", "lat", "lon", "wmo_wind", "wmo_pres"} - set(names)
     )
@@ -100,17 +130,18 @@ def _lacking(path: Path, names, unit: Callable[[str], str]) -> None:
 
 
 def _from_netcdf(path: Path) -> pd.DataFrame:
-    with DecodingProcess(_fixes, timeout=300.0) as decoder:
-        found = decoder(path.read_bytes())
-    if isinstance(found, DecodingFailure):
-        raise ValueError(f"{path}: {found.why}")
-    columns, units = found
-    _lacking(path, columns, lambda name: units[name])
+    """Read a NetCDF file's columns; in a process of its own, as netCDF4 may crash on damage."""
+    with DecodingProcess(_fixes, timeout=300.0) as process:
+        decoded = process(path.read_bytes())
+    if isinstance(decoded, DecodingFailure):
+        raise ValueError(f"{path}: {decoded.why}")
+    columns, units = decoded
+    _check_columns(path, columns, lambda name: units[name])
     return pd.DataFrame(columns)
 
 
 def _fixes(data: bytes) -> tuple[dict[str, np.ndarray], dict[str, str]]:
-    """Columns ``(fix,)`` of a NetCDF file's variables (storm, date_time), and their units."""
+    """Decode a NetCDF file's variables (storm, date_time) to columns ``(fix,)`` and their units."""
     import netCDF4
 
     with netCDF4.Dataset("tracks", memory=data) as file:
@@ -137,15 +168,14 @@ def _fixes(data: bytes) -> tuple[dict[str, np.ndarray], dict[str, str]]:
         if units["time"].split(" ")[:2] != ["days", "since"] or "1858-11-17" not in units["time"]:
             raise ValueError(f"time in {units['time']!r}, expected days since 1858-11-17")
         days = np.where(np.abs(columns["time"]) < 1e5, columns["time"], np.nan)
-        seconds = np.round(np.nan_to_num(days) * 86_400).astype(
-            "timedelta64[s]"
-        )  # IBTrACS keeps whole minutes
+        # IBTrACS keeps whole minutes
+        seconds = np.round(np.nan_to_num(days) * 86_400).astype("timedelta64[s]")
         columns["time"] = np.where(np.isfinite(days), _EPOCH + seconds, np.datetime64("NaT"))
         return {name: values[used] for name, values in columns.items()}, units
 
 
 def _tidy(raw: pd.DataFrame) -> pd.DataFrame:
-    """The table of :func:`read` from columns as a file has them."""
+    """Make the table of :func:`read_best_tracks` from columns as a file has them."""
 
     def number(name: str) -> pd.Series:
         return (
@@ -157,14 +187,13 @@ def _tidy(raw: pd.DataFrame) -> pd.DataFrame:
     def bounded(values: pd.Series, limits: tuple[float, float]) -> pd.Series:
         return values.where((values > limits[0]) & (values <= limits[1]))
 
-    wind, pressure = number("wmo_wind") * KNOT, number("wmo_pres")
-    other_wind, other_pressure = number("usa_wind") * KNOT, number("usa_pres")
-    wind, other_wind = (bounded(values, WIND_RANGE) for values in (wind, other_wind))
-    pressure, other_pressure = (
-        bounded(values, PRESSURE_RANGE) for values in (pressure, other_pressure)
-    )
-    of_wmo, of_usa = wind.notna() | pressure.notna(), other_wind.notna() | other_pressure.notna()
-    found = pd.DataFrame(
+    wind = bounded(number("wmo_wind") * KNOT, WIND_RANGE)
+    pressure = bounded(number("wmo_pres"), PRESSURE_RANGE)
+    usa_wind = bounded(number("usa_wind") * KNOT, WIND_RANGE)
+    usa_pressure = bounded(number("usa_pres"), PRESSURE_RANGE)
+    of_wmo = wind.notna() | pressure.notna()
+    of_usa = usa_wind.notna() | usa_pressure.notna()
+    fixes = pd.DataFrame(
         {
             "storm": raw["sid"],
             "name": raw["name"],
@@ -173,35 +202,35 @@ def _tidy(raw: pd.DataFrame) -> pd.DataFrame:
             "time": pd.to_datetime(raw["time"], errors="coerce", format="ISO8601"),
             "lat": number("lat"),
             "lon": number("lon"),
-            "wind": wind.where(of_wmo, other_wind),
-            "pressure": pressure.where(of_wmo, other_pressure),
+            "wind": wind.where(of_wmo, usa_wind),
+            "pressure": pressure.where(of_wmo, usa_pressure),
             "intensity": np.select([of_wmo, of_usa], ["wmo", "usa"], ""),
         }
     )
-    found["time"] = found["time"].astype("datetime64[us]")
+    fixes["time"] = fixes["time"].astype("datetime64[us]")
     rejected = dict(raw.attrs.get("rejected", {}))
 
     def keep(good: pd.Series, reason: str) -> None:
-        nonlocal found
+        nonlocal fixes
         if not good.all():
             rejected[reason] = int((~good).sum())
-        found = found[good]
+        fixes = fixes[good]
 
-    keep(found["storm"].str.fullmatch(r"\d{7}[NS]\d{5}"), "identifier")
-    keep((found["time"] >= _FIRST) & (found["time"] < _LAST), "time")
-    keep((found["lat"].abs() <= 90) & found["lon"].between(-180, 360), "location")
-    found = found.assign(lon=(found["lon"] + 180.0) % 360.0 - 180.0).sort_values(
+    keep(fixes["storm"].str.fullmatch(r"\d{7}[NS]\d{5}"), "identifier")
+    keep((fixes["time"] >= _FIRST) & (fixes["time"] < _LAST), "time")
+    keep((fixes["lat"].abs() <= 90) & fixes["lon"].between(-180, 360), "location")
+    fixes = fixes.assign(lon=(fixes["lon"] + 180.0) % 360.0 - 180.0).sort_values(
         ["storm", "time"], kind="stable"
     )
-    keep(~found.duplicated(["storm", "time"]), "duplicate")
-    keep(~_leaps(found), "leap")
-    found = found.reset_index(drop=True)[list(COLUMNS)]
-    found.attrs["rejected"] = rejected
-    return found
+    keep(~fixes.duplicated(["storm", "time"]), "duplicate")
+    keep(~_leaps(fixes), "leap")
+    fixes = fixes.reset_index(drop=True)[list(COLUMNS)]
+    fixes.attrs["rejected"] = rejected
+    return fixes
 
 
 def _leaps(fixes: pd.DataFrame) -> pd.Series:
-    """Which fixes lie more than :data:`LEAP` from both neighbours in time, where both are within six hours."""
+    """Find fixes more than :data:`LEAP` from both neighbours in time, both within six hours."""
     if fixes.empty:
         return pd.Series(False, fixes.index)
     lat, lon = fixes["lat"].to_numpy(), fixes["lon"].to_numpy()

@@ -24,7 +24,7 @@ _LEAP_SECONDS = (
 
 
 def utc_of_tai(tai: np.ndarray) -> np.ndarray:
-    """Convert TAI, of any shape, to UTC; NaT before 1999, where the table of leap seconds begins."""
+    """Convert TAI, of any shape, to UTC; NaT before 1999, when our leap seconds begin."""
     offsets = np.array([seconds for _, seconds in _LEAP_SECONDS], "timedelta64[s]")
     # a leap second enters at the UTC day boundary: TAI of that instant is the day + the new offset
     starts = np.array([day for day, _ in _LEAP_SECONDS], "datetime64[us]") + offsets
@@ -33,7 +33,10 @@ def utc_of_tai(tai: np.ndarray) -> np.ndarray:
 
 
 def utc_of_gps(seconds: float) -> np.datetime64:
-    """Convert GPS seconds (since 1980-01-06, no leap seconds) to UTC; NaT before 1999 or if absurd."""
+    """Convert GPS seconds (since 1980-01-06, no leap seconds) to UTC.
+
+    NaT before 1999 or if absurd.
+    """
     if not 0 <= seconds < 4e9:
         return NOT_A_TIME
     gps = GPS_EPOCH + np.timedelta64(round(seconds * 1e6), "us")

@@ -57,10 +57,8 @@ class DecodingProcess:
         RuntimeError when the process ends at once.
         """
         self._connection, theirs = Pipe()
-        code = (
-            "from fuxiflow.observations import decoding_process; "
-            f"decoding_process._serve({theirs.fileno()})"
-        )
+        # named by reference, so that the fingerprint of whoever decodes reaches the function
+        code = f"from {__name__} import {_serve.__name__} as serve; serve({theirs.fileno()})"
         environment = {
             **os.environ,
             "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),

@@ -1,7 +1,8 @@
-"""Where a cross-track scanner on a sun-synchronous orbit looks, and when: pyorbital with a synthetic element set.
+"""Times and places of the scans of cross-track scanners on sun-synchronous orbits, by pyorbital.
 
-One two-line element set without drag serves all dates, so that the orbit's phase runs on from day to day; scans are
-counted from its epoch, so that a day's scans do not depend on the days asked for.
+One synthetic two-line element set without drag serves all dates, so that the orbit's phase runs on
+from day to day; scans are counted from its epoch, so that a day's scans do not depend on the days
+asked for.
 """
 
 from dataclasses import dataclass
@@ -16,7 +17,11 @@ EPOCH = np.datetime64("2022-01-01T00:00:00", "ns")
 
 @dataclass(frozen=True)
 class Scanner:
-    """A cross-track scanner: fields of view a scan, largest scan angle (degrees), seconds per scan and per view."""
+    """A cross-track scanner.
+
+    It has ``fields_of_view`` a scan, up to ``half_angle`` degrees off nadir; a scan takes
+    ``period`` s, a view ``dwell`` s.
+    """
 
     fields_of_view: int
     half_angle: float
@@ -24,10 +29,6 @@ class Scanner:
     dwell: float
 
 
-# S-NPP/JPSS ATMS: 96 samples of 18 ms in 8/3 s, +-52.725 degrees (JPSS ATMS SDR ATBD, 474-00043)
-# AMSU-A: 30 steps of 10/3 degrees in 8 s, one in 0.2 s; MHS: 90 of 10/9 degrees in 8/3 s, one in 19 ms (NOAA KLM User's
-# Guide, sections 3.3 and 3.9). MWTS-III, MWHS-II: 98 views over +-53.35 degrees in 8/3 s (NSMC, instrument pages; their
-# dwell is not given: 18 ms as ATMS)
 SCANNERS = {
     "atms": Scanner(96, 52.725, 8.0 / 3.0, 0.018),
     "amsua": Scanner(30, 29.0 * 5.0 / 3.0, 8.0, 0.2),
@@ -35,15 +36,36 @@ SCANNERS = {
     "mwts3": Scanner(98, 53.35, 8.0 / 3.0, 0.018),
     "mwhs2": Scanner(98, 53.35, 8.0 / 3.0, 0.018),
 }
+"""The scanners by instrument.
+
+ATMS: 96 samples of 18 ms in 8/3 s, +-52.725 degrees (JPSS ATMS SDR ATBD, 474-00043). AMSU-A: 30
+steps of 10/3 degrees in 8 s, one in 0.2 s; MHS: 90 of 10/9 degrees in 8/3 s, one in 19 ms (NOAA KLM
+User's Guide, sections 3.3 and 3.9). MWTS-III, MWHS-II: 98 views over +-53.35 degrees in 8/3 s
+(NSMC, instrument pages; their dwell is not published: 18 ms as ATMS).
+"""
 
 
 @dataclass(frozen=True)
 class Swath:
-    """Scans of one platform; all but ``scan`` and ``field_of_view`` are ``(scan, field of view)``.
+    """Scans of one platform.
 
-    ``time`` datetime64[ns] UTC, ``lat`` and ``lon`` in degrees (lon in [-180, 180)), ``zenith`` and ``azimuth`` of the
-    satellite and ``solar_zenith`` and ``solar_azimuth`` of the sun in degrees seen from the ground (azimuth clockwise
-    from north), ``scan_angle`` in degrees, signed; ``scan`` counts from :data:`EPOCH`, ``field_of_view`` from 0.
+    Attributes
+    ----------
+    time : np.ndarray
+        UTC, datetime64[ns], ``(scan, field of view)``.
+    lat, lon : np.ndarray
+        Degrees, longitudes in [-180, 180), ``(scan, field of view)``.
+    zenith, azimuth : np.ndarray
+        Direction of the satellite in degrees, seen from the ground, azimuth clockwise from north,
+        ``(scan, field of view)``.
+    solar_zenith, solar_azimuth : np.ndarray
+        Direction of the sun likewise.
+    scan_angle : np.ndarray
+        Degrees, signed, ``(scan, field of view)``.
+    scan : np.ndarray
+        Number of the scan from :data:`EPOCH`, ``(scan,)``.
+    field_of_view : np.ndarray
+        Number of the field of view from 0, ``(field of view,)``.
     """
 
     time: np.ndarray
@@ -60,16 +82,16 @@ class Swath:
     def __len__(self) -> int:
         return len(self.scan)
 
-    def scans(self, chosen: slice) -> "Swath":
-        """The swath of some scans."""
+    def scans(self, rows: slice) -> "Swath":
+        """Return the swath of some scans."""
         values = {
-            name: value[chosen] for name, value in vars(self).items() if name != "field_of_view"
+            name: value[rows] for name, value in vars(self).items() if name != "field_of_view"
         }
         return Swath(field_of_view=self.field_of_view, **values)
 
 
 def scanner(instrument: str) -> Scanner:
-    """The scanner of ``instrument``; KeyError lists the known ones."""
+    """Return the scanner of ``instrument``; KeyError lists those that there are."""
     if instrument not in SCANNERS:
         raise KeyError(
             f"no scan geometry for instrument {instrument!r}; known: {', '.join(SCANNERS)}"
@@ -78,14 +100,15 @@ def scanner(instrument: str) -> Scanner:
 
 
 def _checksum(line: str) -> str:
-    """The modulo-10 sum of the digits of a line, minus signs counted as 1."""
+    """Return the modulo-10 sum of the digits of a line, minus signs counted as 1."""
     return str(sum(int(c) if c.isdigit() else c == "-" for c in line) % 10)
 
 
 def two_line_elements(orbit: Orbit) -> tuple[str, str]:
-    """Elements at :data:`EPOCH` of a circular orbit without drag whose ascending node is at the given mean local time.
+    """Write the two-line elements at :data:`EPOCH` of a circular orbit without drag.
 
-    The mean sun's right ascension: Astronomical Almanac, low-precision formulae for the sun.
+    Its ascending node is at the orbit's mean local time. The mean sun's right ascension:
+    Astronomical Almanac, low-precision formulae for the sun.
     """
     day = EPOCH.astype("datetime64[D]")
     year = day.astype("datetime64[Y]")
@@ -94,7 +117,8 @@ def two_line_elements(orbit: Orbit) -> tuple[str, str]:
     mean_sun = 280.460 + 0.9856474 * since_2000
     node = (mean_sun + 15.0 * (orbit.ascending_node_hour - 12.0)) % 360.0
     number = orbit.catalogue_number
-    first = f"1 {number:05d}U 00000A   {str(year)[2:]}{of_year:012.8f}  .00000000  00000-0  00000-0 0  999"
+    first = f"1 {number:05d}U 00000A   {str(year)[2:]}{of_year:012.8f}"
+    first += "  .00000000  00000-0  00000-0 0  999"
     anomaly = (270.0 + orbit.phase) % 360.0
     second = f"2 {number:05d} {orbit.inclination:8.4f} {node:8.4f} 0001000  90.0000 {anomaly:8.4f} "
     second += f"{orbit.revolutions_per_day:11.8f}00001"
@@ -112,8 +136,24 @@ def _propagator(name: str, orbit: Orbit):
 def track(
     platform: str, orbit: Orbit, time: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Latitude and longitude in degrees of the point below a satellite, and its height in km, (n,) each, at ``time``
-    (n,), datetime64[ns]."""
+    """Compute the point below a satellite.
+
+    Parameters
+    ----------
+    platform : str
+        Name of the platform.
+    orbit : Orbit
+        Its orbit.
+    time : np.ndarray
+        Times ``(n,)``, datetime64[ns].
+
+    Returns
+    -------
+    lat, lon : np.ndarray
+        Degrees ``(n,)``.
+    height : np.ndarray
+        Height of the satellite ``(n,)`` in km.
+    """
     lon, lat, height = _propagator(platform, orbit).get_lonlatalt(time)
     return np.asarray(lat, float), np.asarray(lon, float), np.asarray(height, float)
 
@@ -127,9 +167,35 @@ def swath(
     scan_stride: int = 1,
     field_of_view_stride: int = 1,
 ) -> Swath:
-    """The scans that start in [``start``, ``end``), thinned to every so-manieth scan and field of view.
+    """Compute the scans that start in [``start``, ``end``), thinned.
 
-    Only what is kept is computed. The first kept field of view is in the middle of its stride.
+    Only what is kept is computed.
+
+    Parameters
+    ----------
+    platform : str
+        Name of the platform.
+    orbit : Orbit
+        Its orbit.
+    instrument : str
+        One of :data:`SCANNERS`.
+    start, end : np.datetime64
+        Period, UTC.
+    scan_stride : int
+        Scans from one that is kept to the next.
+    field_of_view_stride : int
+        Fields of view from one that is kept to the next. The first one kept is in the middle of its
+        stride.
+
+    Returns
+    -------
+    Swath
+        The scans.
+
+    Raises
+    ------
+    KeyError
+        When there is no such instrument.
     """
     from pyorbital import astronomy
     from pyorbital.geoloc import ScanGeometry, geolocate, get_sensor_angles

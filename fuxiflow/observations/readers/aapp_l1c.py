@@ -94,8 +94,8 @@ def _day(name: str) -> date | None:
 def _period(header: np.void, time: np.ndarray) -> tuple[np.datetime64, np.datetime64]:
     """Return the first and last time that a file may hold.
 
-    They are those of its ``header``, or an orbit about the middle of the scans' ``time`` ``(scan,)``
-    where the header says nothing.
+    They are those of its ``header``, or an orbit about the middle of the scans' ``time``
+    ``(scan,)`` where the header says nothing.
     """
     start, end = (
         times_of_year_and_day(

@@ -64,9 +64,20 @@ def _parse(path: Path) -> _File | None:
 
 
 class _Refused(Exception):
-    """A file of a pair that is not used, with the reason."""
+    """A file of a pair that is not used."""
 
     def __init__(self, file: _File, reason: Reason, message: str):
+        """Refuse a file.
+
+        Parameters
+        ----------
+        file : _File
+            The file.
+        reason : Reason
+            The reason.
+        message : str
+            More about the reason.
+        """
         super().__init__(message)
         self.file = file
         self.reason = reason

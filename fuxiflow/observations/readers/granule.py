@@ -49,9 +49,20 @@ class Granule:
 
 
 class RefusedFile(Exception):
-    """A file that is not used, with the reason and the number of footprints that are lost."""
+    """A file that is not used."""
 
     def __init__(self, reason: Reason, message: str, count: int = 0):
+        """Refuse a file.
+
+        Parameters
+        ----------
+        reason : Reason
+            The reason.
+        message : str
+            More about the reason.
+        count : int
+            Footprints that are lost; 0 where that cannot be known.
+        """
         super().__init__(message)
         self.reason = reason
         self.count = count
@@ -91,7 +102,10 @@ def granule_of_file(file: str, day: date | None, decode: Callable[[], pa.Table])
 
 @contextmanager
 def without_satpy_traceback() -> Iterator[None]:
-    """Silence satpy's traceback of a damaged file, which the ledger and the log name in one line."""
+    """Silence satpy's traceback of a damaged file.
+
+    The ledger and the log name the damage in one line.
+    """
     logger = logging.getLogger("satpy.readers.core.hdf5")
     level = logger.level
     logger.setLevel(logging.CRITICAL + 1)
@@ -132,7 +146,7 @@ def channel_indices(channels: Sequence[str], available: Sequence[str], subject: 
 
 
 def plausible_temperatures(temperature: np.ndarray) -> np.ndarray:
-    """Return temperatures in K as float32, NaN where no sounder can see them (:data:`PLAUSIBLE`)."""
+    """Return temperatures in K as float32, NaN where out of :data:`PLAUSIBLE`."""
     with np.errstate(invalid="ignore", over="ignore"):
         seen = (temperature >= PLAUSIBLE[0]) & (temperature <= PLAUSIBLE[1])
         return np.where(seen, temperature, np.nan).astype(np.float32)

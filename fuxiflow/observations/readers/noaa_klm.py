@@ -286,9 +286,9 @@ def antenna_temperature(
 
 
 def _samples(content: Level1bFile, name: str) -> np.ndarray:
-    """Return counts ``(scan, sample, channel)`` of the views called ``earth``, ``space`` or ``warm``.
+    """Return the counts ``(scan, sample, channel)`` of one kind of views.
 
-    NaN where zero, which stands for none.
+    ``name`` is ``earth``, ``space`` or ``warm``. NaN where zero, which stands for none.
     """
     a1, a2 = (content.scans[f"{name}_{unit}"] for unit in ("a1", "a2"))
     counts = np.concatenate([a2[..., -2:], a1[..., -13:]], axis=-1).astype(float)

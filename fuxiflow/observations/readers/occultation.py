@@ -1,4 +1,4 @@
-"""Radio occultations decoded from NetCDF and BUFR: satellite, place, time and refractivity by height.
+"""Radio occultations decoded from NetCDF and BUFR.
 
 Formats: CDAAC, File formats: atmPrf (and wetPrf, wetPf2), one profile a file; ROM SAF, ROPP User
 Guide, Part I: ropp_io, SAF/ROM/METO/UG/ROPP/002; BUFR template 3-10-026 (WMO-No. 306, Volume I.2,

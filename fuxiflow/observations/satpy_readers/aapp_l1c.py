@@ -1,8 +1,9 @@
-"""satpy file handlers of AAPP level 1c: AMSU-A, which satpy lacks, and MHS, of either byte order and cut off anywhere.
+"""satpy file handlers of AAPP level 1c: AMSU-A, which satpy lacks, and MHS.
 
-Format: AAPP documentation, data formats, NWPSAF-MF-UD-003 (version 8.0): records of 4-byte integers in the byte order
-of the machine that ran AAPP, one header and one record a scan; AMSU-A 768 words, MHS 1,152. Latitude and longitude in
-1e-4 degrees, angles and temperatures in 1e-2 degrees and K.
+Files of either byte order and cut off anywhere are read. Format: AAPP documentation, data formats,
+NWPSAF-MF-UD-003 (version 8.0): records of 4-byte integers in the byte order of the machine that ran
+AAPP, one header and one record a scan; AMSU-A 768 words, MHS 1,152. Latitude and longitude in 1e-4
+degrees, angles and temperatures in 1e-2 degrees and K.
 """
 
 from pathlib import Path
@@ -58,9 +59,10 @@ class MHSFile(MHS_AMSUB_AAPPL1CFile):
     instrument = "mhs"
 
     def read(self):
-        """Read the header and all whole scans; ValueError when the header is not this instrument's.
+        """Read the header and all whole scans.
 
-        The byte order is the one in which the header's instrument number is right.
+        The byte order is the one in which the header's instrument number is right. ValueError when
+        it is in neither: the file is not this instrument's.
         """
         content = Path(self.filename).read_bytes()
         for order in "<>":
@@ -104,21 +106,19 @@ class AMSUAFile(MHSFile):
 
     def _set_filedata_layout(self):
         self._channel_names = AMSUA_CHANNELS
-        self._header_offset, self._header_type, self._scan_type = (
-            AMSUA_RECORD,
-            AMSUA_HEADER,
-            AMSUA_SCAN,
-        )
+        self._header_offset = AMSUA_RECORD
+        self._header_type = AMSUA_HEADER
+        self._scan_type = AMSUA_SCAN
 
     def _get_sensorname(self):
         self.sensor = "amsua"
 
     def calibrate(self, dataset_id) -> xr.DataArray:
-        """One channel in K ``(y, x)``, NaN where missing (zero or negative)."""
+        """Return one channel in K ``(y, x)``, NaN where missing (zero or negative)."""
         stored = self._data["btemps"][:, :, AMSUA_CHANNELS.index(dataset_id["name"])]
-        found = create_xarray(
+        temperature = create_xarray(
             da.from_array(np.where(stored > 0, stored / 100.0, np.nan), chunks=-1)
         )
-        found.attrs["units"] = "K"
-        found.attrs.update(dataset_id._asdict())
-        return found
+        temperature.attrs["units"] = "K"
+        temperature.attrs.update(dataset_id._asdict())
+        return temperature

@@ -1,9 +1,10 @@
 """satpy file handler of FY-3 microwave sounders, level 1 HDF5 (MWTS-II/-III, MWHS-II).
 
-NSMC's format description is not openly published. The layout is what public readers of FY-3D, -E and -F files agree on:
-``Data/Earth_Obs_BT`` with the channel axis first or last; ``Geolocation/{Latitude, Longitude, SensorZenith,
-SensorAzimuth, SolarZenith, SolarAzimuth, Scnlin_daycnt, Scnlin_mscnt}``; physical value = Slope x stored + Intercept,
-either a scalar or one for each channel, a Slope of 0 meaning 1; root attributes ``Satellite Name``, ``Sensor Name``,
+NSMC's format description is not openly published. The layout is what public readers of FY-3D, -E
+and -F files agree on: ``Data/Earth_Obs_BT`` with the channel axis first or last;
+``Geolocation/{Latitude, Longitude, SensorZenith, SensorAzimuth, SolarZenith, SolarAzimuth,
+Scnlin_daycnt, Scnlin_mscnt}``; physical value = Slope x stored + Intercept, either a scalar or one
+for each channel, a Slope of 0 meaning 1; root attributes ``Satellite Name``, ``Sensor Name``,
 ``Observing {Beginning, Ending} {Date, Time}``.
 """
 
@@ -17,7 +18,8 @@ from satpy.readers.core.hdf5 import HDF5FileHandler
 
 TEMPERATURE = "Data/Earth_Obs_BT"
 GEOLOCATION = "Geolocation/"
-# Public readers count the days from noon of 2000-01-01, J2000; should a file differ, its own period tells.
+# Public readers count the days from noon of 2000-01-01, J2000; should a file differ, its own period
+# tells.
 EPOCHS = tuple(
     np.datetime64(day, "us") for day in ("2000-01-01T12:00", "2000-01-01T00:00", "1958-01-01T00:00")
 )
@@ -27,7 +29,7 @@ _LARGEST = 100_000_000  # values of a data set; an orbit of MWHS-II has 4 millio
 
 
 def _text(value) -> str:
-    """An attribute as text, whatever its type and shape."""
+    """Return an attribute as text, whatever its type and shape."""
     value = np.ravel(value)[0]
     return (value.decode(errors="replace") if isinstance(value, bytes) else str(value)).strip("\0 ")
 
@@ -43,7 +45,10 @@ class FY3SounderFile(HDF5FileHandler):
 
     @property
     def start_time(self) -> datetime:
-        """Begin of the observations, UTC; KeyError or ValueError when the attributes are missing or damaged."""
+        """Begin of the observations, UTC.
+
+        KeyError or ValueError when the attributes are missing or damaged.
+        """
         return self._moment("Beginning")
 
     @property
@@ -53,7 +58,7 @@ class FY3SounderFile(HDF5FileHandler):
 
     @property
     def platform_name(self) -> str:
-        """Such as ``FY-3E``."""
+        """Name of the platform, such as ``FY-3E``."""
         return _text(self["/attr/Satellite Name"])
 
     @property
@@ -62,13 +67,29 @@ class FY3SounderFile(HDF5FileHandler):
         return self[GEOLOCATION + "Latitude/shape"]
 
     def _attribute(self, key: str, name: str, default: float) -> np.ndarray:
+        """Read a numeric attribute.
+
+        Parameters
+        ----------
+        key : str
+            Path of the data set.
+        name : str
+            Name of the attribute.
+        default : float
+            The value where it is absent.
+
+        Returns
+        -------
+        np.ndarray
+            The attribute's values ``(n,)``.
+        """
         return np.ravel(np.asarray(self._attrs_cache.get(key, {}).get(name, default), float))
 
     def values(self, key: str, axis: int | None = None) -> np.ndarray:
-        """A data set in its unit, float64, NaN for fill values.
+        """Read a data set in its unit, float64, NaN for fill values.
 
-        ``axis`` is the one of the channels, where Slope and Intercept may be given for each. ValueError when they have
-        another length, or when the data set is larger than any real one.
+        ``axis`` is the one of the channels, each of which may have its own Slope and Intercept.
+        ValueError when these have another length, or when the data set is larger than any real one.
         """
         if np.prod(self[key + "/shape"], dtype=float) > _LARGEST:
             raise ValueError(f"{key} claims the shape {self[key + '/shape']}")
@@ -94,6 +115,29 @@ class FY3SounderFile(HDF5FileHandler):
     def _broadcast(
         key: str, factor: np.ndarray, values: np.ndarray, axis: int | None
     ) -> np.ndarray:
+        """Shape a factor so that it broadcasts to a data set.
+
+        Parameters
+        ----------
+        key : str
+            Path of the data set, for the message.
+        factor : np.ndarray
+            One factor, or one for each channel, ``(n,)``.
+        values : np.ndarray
+            The data set.
+        axis : int | None
+            Its axis of channels, if there is one.
+
+        Returns
+        -------
+        np.ndarray
+            The factor, a scalar or with ``values.ndim`` axes.
+
+        Raises
+        ------
+        ValueError
+            When the number of factors is not that of the channels.
+        """
         if factor.size == 1:
             return factor[0]
         if axis is None or factor.size != values.shape[axis]:
@@ -105,9 +149,10 @@ class FY3SounderFile(HDF5FileHandler):
         return factor.reshape(shape)
 
     def brightness_temperatures(self) -> np.ndarray:
-        """Brightness temperatures ``(scan, position, channel)`` in K, wherever the file has its channel axis.
+        """Return brightness temperatures ``(scan, position, channel)`` in K.
 
-        ValueError when the other two axes are not those of the latitudes.
+        The file may have its channel axis first or last. ValueError when the other two axes are not
+        those of the latitudes.
         """
         shape, swath = tuple(self[TEMPERATURE + "/shape"]), tuple(self.shape)
         if len(shape) != 3 or swath not in (shape[1:], shape[:2]):
@@ -116,10 +161,10 @@ class FY3SounderFile(HDF5FileHandler):
         return np.moveaxis(self.values(TEMPERATURE, axis), axis, -1)
 
     def times(self) -> np.ndarray:
-        """Time of each scan ``(scan,)`` datetime64[us], NaT where missing.
+        """Return the time of each scan ``(scan,)``, datetime64[us], NaT where missing.
 
-        The day's epoch and the unit of the count within the day are those that put the middle scan into the period of
-        the file's attributes; without any such, all are NaT.
+        The day's epoch and the unit of the count within the day are those that put the middle scan
+        into the period of the file's attributes; without any such, all are NaT.
         """
         days, counts = (
             np.ravel(self.values(GEOLOCATION + name)) for name in ("Scnlin_daycnt", "Scnlin_mscnt")
@@ -129,20 +174,20 @@ class FY3SounderFile(HDF5FileHandler):
                 f"{len(days)} days and {len(counts)} milliseconds for {self.shape[0]} scans"
             )
         start, end = (np.datetime64(moment, "us") for moment in (self.start_time, self.end_time))
-        known = (days >= 0) & (days < 100_000) & (counts >= 0) & (counts < 864_000_000)
+        valid = (days >= 0) & (days < 100_000) & (counts >= 0) & (counts < 864_000_000)
+        if not valid.any():
+            return np.full(len(days), np.datetime64("NaT"), "datetime64[us]")
         for epoch in EPOCHS:
             for unit in _UNITS:
-                elapsed = np.where(known, days * 86_400e6 + counts * unit, 0.0)
-                found = epoch + np.rint(elapsed).astype("timedelta64[us]")
-                if (
-                    known.any()
-                    and start - _MARGIN <= np.sort(found[known])[known.sum() // 2] <= end + _MARGIN
-                ):
-                    return np.where(known, found, np.datetime64("NaT"))
+                elapsed = np.where(valid, days * 86_400e6 + counts * unit, 0.0)
+                times = epoch + np.rint(elapsed).astype("timedelta64[us]")
+                middle = np.sort(times[valid])[valid.sum() // 2]
+                if start - _MARGIN <= middle <= end + _MARGIN:
+                    return np.where(valid, times, np.datetime64("NaT"))
         return np.full(len(days), np.datetime64("NaT"), "datetime64[us]")
 
     def get_dataset(self, dataset_id, info) -> xr.DataArray:
-        """One channel, coordinate or angle as satpy wants it."""
+        """Return one channel, coordinate or angle as satpy expects it."""
         if "channel_index" in info:
             values = self.brightness_temperatures()[..., info["channel_index"]]
         else:
