@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import requests
 
-from fuxiflow.archive.transfer import DownloadError, Task, fetch
+from fuxiflow.archive.transfer import Download, DownloadError, fetch
 from fuxiflow.channels import ChannelTable
 
 if TYPE_CHECKING:
@@ -30,8 +30,8 @@ INVARIANTS = [
     "high_vegetation_cover",
 ]
 SYNOPTIC = [f"{hour:02d}:00" for hour in (0, 6, 12, 18)]
-HOURLY = [f"{hour:02d}:00" for hour in range(24)]
-# a value is the sum of the hour before its time: 6-h sums at 00 UTC need those of the evening before
+# a value is the sum of the hour before its time: the first 6-h sum needs the evening before
+# a value is the sum of the hour before its time: the first 6-h sum needs hours of the evening before
 EVENING = [f"{hour:02d}:00" for hour in range(19, 24)]
 
 
@@ -214,7 +214,7 @@ def retrieve(
     return fetch(session, result.location, target, result.content_length)
 
 
-def era5_task(store: "cdsapi.Client", name: str, dataset: str, request: dict) -> Task:
+def era5_download(store: "cdsapi.Client", name: str, dataset: str, request: dict) -> Download:
     """Return the download of one request.
 
     Parameters
@@ -230,7 +230,7 @@ def era5_task(store: "cdsapi.Client", name: str, dataset: str, request: dict) ->
 
     Returns
     -------
-    Task
+    Download
         Name and download.
     """
     return name, lambda session, target: retrieve(store, dataset, request, session, target)

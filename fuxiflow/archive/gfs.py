@@ -10,7 +10,7 @@ from pathlib import Path
 
 import requests
 
-from fuxiflow.archive.transfer import DownloadError, Task, fetch_ranges, get_whole
+from fuxiflow.archive.transfer import Download, DownloadError, fetch_ranges, get_whole
 from fuxiflow.channels import Channel, ChannelTable
 from fuxiflow.config.archives import GfsArchive
 from fuxiflow.times import STEP_HOURS, times
@@ -181,7 +181,9 @@ def select_ranges(
     return ranges
 
 
-def gfs_task(archive: GfsArchive, channels: ChannelTable, init: datetime, lead: int) -> Task:
+def gfs_download(
+    archive: GfsArchive, channels: ChannelTable, init: datetime, lead: int
+) -> Download:
     """Return the download of the channels of one file.
 
     Parameters
@@ -197,7 +199,7 @@ def gfs_task(archive: GfsArchive, channels: ChannelTable, init: datetime, lead: 
 
     Returns
     -------
-    Task
+    Download
         Name and download.
     """
     name = file_path(init, lead, archive.resolution)

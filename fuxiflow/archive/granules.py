@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 
 import requests
 
-from fuxiflow.archive.transfer import DownloadError, Task, fetch, get_whole
+from fuxiflow.archive.transfer import Download, DownloadError, fetch, get_whole
 from fuxiflow.config.archives import GranuleArchive
 
 
@@ -48,7 +48,7 @@ def list_objects(session: requests.Session, base: str, prefix: str) -> Iterator[
         parameters["continuation-token"] = token
 
 
-def _granule_task(archive: GranuleArchive, key: str, length: int) -> Task:
+def _granule_download(archive: GranuleArchive, key: str, length: int) -> Download:
     """Return the download of one granule.
 
     Parameters
@@ -62,7 +62,7 @@ def _granule_task(archive: GranuleArchive, key: str, length: int) -> Task:
 
     Returns
     -------
-    Task
+    Download
         Name and download.
     """
 
@@ -72,9 +72,9 @@ def _granule_task(archive: GranuleArchive, key: str, length: int) -> Task:
     return key.rpartition("/")[2], download
 
 
-def granule_tasks(
+def granule_downloads(
     session: requests.Session, archive: GranuleArchive, start: date, end: date
-) -> Iterator[Task]:
+) -> Iterator[Download]:
     """Yield the downloads of all granules of some days.
 
     Parameters
@@ -88,12 +88,12 @@ def granule_tasks(
 
     Returns
     -------
-    Iterator of Task
+    Iterator of Download
         Names and downloads.
     """
     day = start
     while day <= end:
         for product in archive.products:
             for key, length in list_objects(session, archive.url, f"{product}/{day:%Y/%m/%d}/"):
-                yield _granule_task(archive, key, length)
+                yield _granule_download(archive, key, length)
         day += timedelta(days=1)

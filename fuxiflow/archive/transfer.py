@@ -18,7 +18,7 @@ import requests
 from fuxiflow.progress import Progress
 from fuxiflow.storage import provenance
 
-Task = tuple[str, Callable[[requests.Session, Path], Path]]
+Download = tuple[str, Callable[[requests.Session, Path], Path]]
 """A file's name relative to the segment, and a function ``(session, target)`` that downloads it."""
 log = logging.getLogger(__name__)
 _local = threading.local()
@@ -282,7 +282,7 @@ def _session() -> requests.Session:
 
 
 def download_segment(
-    tasks: Iterable[Task],
+    downloads: Iterable[Download],
     partial: Path,
     output: Path,
     log: logging.Logger,
@@ -295,7 +295,7 @@ def download_segment(
 
     Parameters
     ----------
-    tasks : Iterable of Task
+    downloads : Iterable of Download
         The downloads.
     partial : Path
         Directory in which files are gathered; a later call resumes from it.
@@ -315,12 +315,13 @@ def download_segment(
     DownloadError
         When a download fails for good; what was loaded stays in ``partial``.
     """
-    tasks = list(tasks)
+    downloads = list(downloads)
     partial.mkdir(parents=True, exist_ok=True)
-    progress, lock = Progress(len(tasks), label, log), threading.Lock()
+    progress = Progress(len(downloads), label, log)
+    lock = threading.Lock()
 
-    def one(task: Task) -> tuple[str, int | None]:
-        name, download = task
+    def carry_out(item: Download) -> tuple[str, int | None]:
+        name, download = item
         try:
             size = download(_session(), partial / name).stat().st_size
         except Absent as error:
@@ -332,14 +333,14 @@ def download_segment(
 
     with ThreadPoolExecutor(workers) as pool:
         try:
-            sizes = dict(pool.map(one, tasks))
+            sizes = dict(pool.map(carry_out, downloads))
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
     if not any(size is not None for size in sizes.values()):
         raise FileNotFoundError(
-            f"{label}: the archive has none of {len(tasks)} files, first: {tasks[0][0]}"
-            if tasks
+            f"{label}: the archive has none of {len(downloads)} files, first: {downloads[0][0]}"
+            if downloads
             else f"{label}: nothing was asked for"
         )
     manifest = {

@@ -158,7 +158,7 @@ def test_truth_that_is_incomplete(tmp_path, changes, reason):
 
 @pytest.fixture(scope="module")
 def training(tmp_path_factory):
-    """Two segments of states, the second of which runs past the training period into other values."""
+    """Two segments of states; the second runs past the training period into other values."""
     path = tmp_path_factory.mktemp("training")
     rng = np.random.default_rng(0)
     times = np.datetime64("2022-01-01", "ns") + np.arange(60) * np.timedelta64(6, "h")

@@ -10,9 +10,10 @@ PAGE = 2  # keys on one page of a listing
 
 
 class Archive(ThreadingHTTPServer):
-    """Serves ``files``; ``faults`` maps a path to what happens to its next requests, one after the other.
+    """Serves ``files``, and fails as ``faults`` say.
 
-    A fault is a status, or ``"cut"``: the answer announces its whole length and breaks off in the middle.
+    ``faults`` maps a path to what happens to its next requests, one after the other. A fault is a
+    status, or ``"cut"``: the answer announces its whole length and breaks off in the middle.
     """
 
     daemon_threads = True

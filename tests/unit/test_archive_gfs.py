@@ -14,7 +14,7 @@ URL = "https://archive/gfs.f006.idx"
 
 
 def inventory(lead: int, leave_out: str = "") -> tuple[str, bytes]:
-    """An inventory and a file of ten octets a message, with messages that nobody asked for in between."""
+    """An inventory and a file of ten octets a message, with messages in between that are of no use."""
     step = "anl" if lead == 0 else f"{lead} hour fcst"
     entries = []
     for channel in channels.channel_table():
@@ -65,7 +65,11 @@ def test_inventory_lines():
 
 
 def test_submessages_end_with_their_message():
-    text = "1.1:0:d=2023070100:UGRD:500 mb:anl:\n1.2:0:d=2023070100:VGRD:500 mb:anl:\n2:70:d=2023070100:A:b:c:\n"
+    text = (
+        "1.1:0:d=2023070100:UGRD:500 mb:anl:\n"
+        "1.2:0:d=2023070100:VGRD:500 mb:anl:\n"
+        "2:70:d=2023070100:A:b:c:\n"
+    )
     assert [message.end for message in gfs.parse_index(text, URL)] == [70, 70, None]
 
 
@@ -95,7 +99,7 @@ def test_a_missing_channel_is_named():
 def test_download_holds_the_channels_alone(server, tmp_path):
     text, body = inventory(6)
     archive = GfsArchive(url=server.url, resolution="0p25")
-    name, download = gfs.gfs_task(archive, channels.channel_table(), datetime(2023, 7, 1), 6)
+    name, download = gfs.gfs_download(archive, channels.channel_table(), datetime(2023, 7, 1), 6)
     server.files |= {f"{name}.idx": text.encode(), name: body}
     with requests.Session() as session:
         got = download(session, tmp_path / name).read_bytes()

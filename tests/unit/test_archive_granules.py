@@ -22,7 +22,8 @@ def bucket(server):
     for day in (1, 2, 3):
         for hour in range(3):
             for product, prefix in (("ATMS-SDR", "SATMS"), ("ATMS-SDR-GEO", "GATMO")):
-                name = f"{prefix}_j01_d2023070{day}_t{hour:02d}00000_e{hour:02d}00320_b1_c2_oebc_ops.h5"
+                times = f"t{hour:02d}00000_e{hour:02d}00320"
+                name = f"{prefix}_j01_d2023070{day}_{times}_b1_c2_oebc_ops.h5"
                 server.files[f"{product}/2023/07/0{day}/{name}"] = f"{prefix}{day}{hour}".encode()
     return server
 
@@ -34,12 +35,14 @@ def test_listing_reads_all_pages(bucket, session):
     assert len(bucket.requests) == 2
 
 
-def test_tasks_are_the_days_asked_for(bucket, session, tmp_path):
+def test_downloads_are_of_the_days_asked_for(bucket, session, tmp_path):
     archive = GranuleArchive(url=bucket.url, products=["ATMS-SDR", "ATMS-SDR-GEO"])
-    tasks = dict(granules.granule_tasks(session, archive, date(2023, 7, 2), date(2023, 7, 3)))
-    assert len(tasks) == 12
+    downloads = dict(
+        granules.granule_downloads(session, archive, date(2023, 7, 2), date(2023, 7, 3))
+    )
+    assert len(downloads) == 12
     name = "GATMO_j01_d20230702_t0100000_e0100320_b1_c2_oebc_ops.h5"
-    assert tasks[name](session, tmp_path / name).read_bytes() == b"GATMO21"
+    assert downloads[name](session, tmp_path / name).read_bytes() == b"GATMO21"
 
 
 def test_what_is_no_listing_is_named(server, session, monkeypatch):

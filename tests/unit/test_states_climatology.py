@@ -28,7 +28,7 @@ def series(start, end):
 
 
 def sinusoid(time):
-    """A yearly wave of amplitude 10 about 280, peaking on day 20, with a daily wave of amplitude 3."""
+    """A yearly wave of amplitude 10 about 280 with its peak on day 20, and a daily one of 3."""
     angle = 2 * np.pi * (day_of_year(time) - 20) / 366
     hour = (time.astype("datetime64[h]").astype(int)) % 24
     value = 280 + 10 * np.cos(angle) + 3 * np.sin(2 * np.pi * hour / 24)

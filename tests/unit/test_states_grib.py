@@ -238,7 +238,7 @@ def test_real_era5_equals_cfgrib(name, expected):
     path = realdata(name)
     fields = list(decode_fields([path], channel_table(), "era5"))
     assert len(fields) == expected
-    # cfgrib without xarray: what xarray's backends load besides it corrupts memory when the interpreter ends
+    # cfgrib without xarray, whose backends load what corrupts memory when the interpreter ends
     data = cfgrib.open_file(path, indexpath="")
     variables = data.variables
     short = {

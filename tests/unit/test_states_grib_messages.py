@@ -90,7 +90,8 @@ def test_unknown_editions_and_lengths(tmp_path, octets, reason):
 def test_the_damaged_real_file_where_cfgrib_is_silent():
     fault, good = find_messages(realdata("era5/era5-levels-corrupted.grib"))
     assert str(fault).endswith(
-        "era5-levels-corrupted.grib: message 1 at offset 0: wrong message length 1588: it does not end with 7777"
+        "era5-levels-corrupted.grib: message 1 at offset 0: "
+        "wrong message length 1588: it does not end with 7777"
     )
     assert (good.number, good.offset, good.length) == (2, 22068, 22068)
 

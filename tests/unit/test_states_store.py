@@ -57,7 +57,8 @@ def test_a_missing_time_keeps_its_slot_and_raises(tmp_path):
     assert TIMES[5] in states
     with pytest.raises(
         KeyError,
-        match=r"2022-01-02T00:00:00 is missing in .*a\.zarr.*2022-01-01T00:00:00 \.\. 2022-01-03T06",
+        match=r"2022-01-02T00:00:00 is missing in .*a\.zarr.*"
+        r"2022-01-01T00:00:00 \.\. 2022-01-03T06",
     ):
         states.read(TIMES[4])
     with pytest.raises(KeyError, match=r"2023-01-01T00:00:00 is not in .*a\.zarr"):

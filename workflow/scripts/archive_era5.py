@@ -16,10 +16,10 @@ def main(input, output, params, log):
     first, last = map(date.fromisoformat, params.dates)
     store = era5.client(log)
     requests = era5.requests_of(channel_table(), first, last, params.days_per_request)
-    tasks = [era5.era5_task(store, *request) for request in requests]
+    downloads = [era5.era5_download(store, *request) for request in requests]
     label = f"ERA5 {first} to {last}"
     # one after the other: the store queues a user's requests anyway
-    download_segment(tasks, Path(params.partial), output.raw, log, label, workers=1)
+    download_segment(downloads, Path(params.partial), output.raw, log, label, workers=1)
 
 
 if __name__ == "__main__":

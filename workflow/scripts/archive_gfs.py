@@ -7,7 +7,8 @@ out: raw  directory of GRIB2 files in the bucket's layout, manifest.json, proven
 from datetime import date
 from pathlib import Path
 
-from fuxiflow.archive.gfs import gfs_task, segment_files
+from fuxiflow.archive.gfs import segment_files
+from fuxiflow.archive.gfs import gfs_download
 from fuxiflow.archive.transfer import download_segment
 from fuxiflow.channels import channel_table
 from fuxiflow.config.archives import GfsArchive
@@ -18,9 +19,9 @@ def main(input, output, params, log):
     forecast_days = tuple(map(date.fromisoformat, params.forecast_dates)) or None
     files = segment_files(first, last, forecast_days, params.init_hours, params.max_lead_hours)
     archive = GfsArchive(**params.archive)
-    tasks = [gfs_task(archive, channel_table(), init, lead) for init, lead in files]
+    downloads = [gfs_download(archive, channel_table(), init, lead) for init, lead in files]
     label = f"GFS {first} to {last}"
-    download_segment(tasks, Path(params.partial), output.raw, log, label, params.workers)
+    download_segment(downloads, Path(params.partial), output.raw, log, label, params.workers)
 
 
 if __name__ == "__main__":

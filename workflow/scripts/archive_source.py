@@ -9,7 +9,7 @@ from pathlib import Path
 
 import requests
 
-from fuxiflow.archive.granules import granule_tasks
+from fuxiflow.archive.granules import granule_downloads
 from fuxiflow.archive.transfer import download_segment
 from fuxiflow.config.archives import GranuleArchive
 
@@ -17,9 +17,9 @@ from fuxiflow.config.archives import GranuleArchive
 def main(input, output, params, log):
     first, last = map(date.fromisoformat, params.dates)
     with requests.Session() as session:
-        tasks = list(granule_tasks(session, GranuleArchive(**params.archive), first, last))
+        downloads = list(granule_downloads(session, GranuleArchive(**params.archive), first, last))
     label = f"{params.source} {first} to {last}"
-    download_segment(tasks, Path(params.partial), output.raw, log, label, params.workers)
+    download_segment(downloads, Path(params.partial), output.raw, log, label, params.workers)
 
 
 if __name__ == "__main__":
