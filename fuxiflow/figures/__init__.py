@@ -1,1 +1,1 @@
-"""Figures from stored tables: one module a figure, ``table(...)`` gathers what is drawn, ``draw(table)`` draws it."""
+"""Figures from stored tables: in each module ``table(...)`` gathers what ``draw(table)`` draws."""

@@ -161,7 +161,17 @@ def draw_profiles(table: pd.DataFrame, lines: Mapping[str, style.Line]) -> Figur
 
 
 def _draw_profile(ax, rows: pd.DataFrame, line: style.Line) -> None:
-    """Draw the values of ``rows`` against their level (hPa), with a band for their interval."""
+    """Draw a profile with a band for its interval.
+
+    Parameters
+    ----------
+    ax : Axes
+        Panel to draw on.
+    rows : pd.DataFrame
+        Rows of one line, with their level in hPa.
+    line : style.Line
+        Label, colour and line style.
+    """
     ax.plot(
         rows["value"],
         rows["level"],

@@ -42,7 +42,7 @@ def table(summary: pd.DataFrame, stages: Sequence[str], experiments: Sequence[st
 
 
 def _colors(table: pd.DataFrame) -> dict[str, str]:
-    """Return a colour for each experiment, grey for what is shared; the eighth repeats the first."""
+    """Return a colour for each experiment, grey for shared costs; the eighth repeats the first."""
     names = [name for name in dict.fromkeys(table["experiment"]) if name != SHARED]
     colors = {name: style.OKABE_ITO[i % len(style.OKABE_ITO)] for i, name in enumerate(names)}
     return {SHARED: "0.6"} | colors

@@ -253,7 +253,7 @@ def _draw_response(figure: SubFigure, rows: pd.DataFrame) -> list[Axes]:
     near = rows[rows["north"].notna()]
     first = rows.iloc[0]
     peak = profile.loc[profile["response"].abs().idxmax(), "level"]
-    # the middle alone is filled where neighbours do not answer: a logarithm shows how little that is
+    # where neighbours hardly answer the middle alone is coloured: a logarithm shows how little
     limit = near["response"].abs().max() or 1.0
     norm = SymLogNorm(limit / 10**DECADES, vmin=-limit, vmax=limit, linscale=0.5)
     shades = {"cmap": "RdBu_r", "norm": norm, "rasterized": True}

@@ -1,8 +1,8 @@
 """The headline numbers of a finished run against the bars that it is held to.
 
-``python -m fuxiflow acceptance results/demo`` reads ``scores/scores.parquet`` and
-``scores/{experiment}/cycle.parquet`` there; the reference is the world's truth, the region the globe. With ``--check``
-the command fails unless every bar is met.
+``fuxiflow acceptance results/demo`` reads ``scores/scores.parquet`` and
+``scores/{experiment}/cycle.parquet`` there. The reference is the world's truth, the region the
+globe. With ``--check`` the command fails unless every bar is met.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,34 +16,49 @@ from fuxiflow.channels import channel_table
 from fuxiflow.storage import tables
 from fuxiflow.verification import bootstrap, score_table
 
-EXPERIMENT, DENIED, JOINT = "full", "no_observations", "joint"
+EXPERIMENT = "full"
+DENIED = "no_observations"
+JOINT = "joint"
 BETTER_SHARE = 0.8
 REDUCTIONS = {"Z500": 0.6, "T500": 0.6, "T850": 0.5, "U500": 0.5}
-TREND_DAYS, TREND_BLOCK, TREND_SAMPLES, TREND_SEED = 20, 3, 2000, 0
+TREND_DAYS = 20
+TREND_BLOCK = 3  # days
+TREND_SAMPLES = 2000
+TREND_SEED = 0
+# channels, first and last lead (h)
 PERSISTENCE = (("Z500", "T850", "U850", "MSL"), 12, 96)
 CLIMATOLOGY = (("Z500", "T850"), 6, 72)
-SKILFUL_ACC, SKILFUL_LEAD = 0.6, 72
-ACTIVITY, STEPS = (0.3, 1.5), 40
+SKILFUL_ACC = 0.6  # of a forecast that is still of use
+SKILFUL_LEAD = 72
+ACTIVITY = (0.3, 1.5)
+STEPS = 40
 NEAR_GROUND = ("T2M", "T925", "U10", "V10")
 SHOWN = ("Z500", "T850", "U850", "MSL")
 
 
 @dataclass(frozen=True)
 class Headline:
-    """One line: what, its value, the bar, and whether it is met (None: it cannot be told, ``value`` says why)."""
+    """One headline number and its bar.
+
+    ``met`` is None where the number cannot be computed; ``value`` then says why.
+    """
 
     name: str
     value: str
     bar: str
     met: bool | None
 
+    @property
+    def verdict(self) -> str:
+        """The outcome in words."""
+        return {True: "met", False: "MISSED", None: "not computed"}[self.met]
+
     def __str__(self) -> str:
-        verdict = {True: "met", False: "MISSED", None: "not computed"}[self.met]
-        return f"{self.name:<58} {self.value:<42} {self.bar:<22} {verdict}"
+        return f"{self.name:<58} {self.value:<42} {self.bar:<22} {self.verdict}"
 
 
 class Scores:
-    """The rows that headlines read: one experiment and system against the truth, over the globe."""
+    """The scores that headlines read: those against the truth, over the globe."""
 
     def __init__(self, path: Path):
         self.frame = score_table.read_scores(path, reference="truth", region="global")
@@ -56,7 +71,25 @@ class Scores:
         system: str = "fuxiflow",
         column: str = "value",
     ) -> pd.DataFrame:
-        """A column of a metric as a table of channels (rows) and leads (columns); KeyError when there is none."""
+        """Return a column of a metric as a table of channels (rows) and leads (columns).
+
+        Parameters
+        ----------
+        metric, experiment, system : str
+            Keys of the score table.
+        column : str
+            Column of the score table.
+
+        Returns
+        -------
+        pd.DataFrame
+            Values ``(channel, lead)``.
+
+        Raises
+        ------
+        KeyError
+            There is no such score.
+        """
         frame = self.frame
         rows = frame[
             (frame["experiment"] == experiment)
@@ -70,7 +103,29 @@ class Scores:
         )
 
     def at(self, metric: str, channel: str, leads: Sequence[int], **where) -> pd.Series:
-        """Values at each of ``leads``; KeyError that names the first absent one."""
+        """Return the values of a channel at some leads.
+
+        Parameters
+        ----------
+        metric : str
+            Metric of the score table.
+        channel : str
+            Channel.
+        leads : sequence of int
+            Lead times in hours.
+        **where
+            Further arguments of :meth:`get`.
+
+        Returns
+        -------
+        pd.Series
+            Values by lead.
+
+        Raises
+        ------
+        KeyError
+            A value is absent; the message names the first.
+        """
         values = self.get(metric, **where)
         absent = [
             lead
@@ -85,8 +140,9 @@ class Scores:
 
 
 def better_than_background(scores: Scores) -> Iterator[Headline]:
-    """Share of channels whose analysis has a smaller RMSE than its background."""
-    analysis, background = scores.get("rmse")[0].dropna(), scores.get("background_rmse")[0]
+    """Judge the share of channels whose analysis has a smaller RMSE than its background."""
+    analysis = scores.get("rmse")[0].dropna()
+    background = scores.get("background_rmse")[0]
     better = analysis < background.reindex(analysis.index)
     share = better.mean()
     yield Headline(
@@ -98,7 +154,7 @@ def better_than_background(scores: Scores) -> Iterator[Headline]:
 
 
 def against_no_observations(scores: Scores) -> Iterator[Headline]:
-    """How far the analysis RMSE lies below that of the cycle without observations."""
+    """Judge the reduction of the analysis RMSE from that of the cycle without observations."""
     for channel, bar in REDUCTIONS.items():
         full = scores.at("rmse", channel, [0])[0]
         denied = scores.at("rmse", channel, [0], experiment=DENIED)[0]
@@ -112,7 +168,27 @@ def against_no_observations(scores: Scores) -> Iterator[Headline]:
 
 
 def _daily(cycle: pd.DataFrame, array: str, channel: str) -> np.ndarray:
-    """RMSE against the truth of each of the last days."""
+    """Return the RMSE against the truth of each of the last days.
+
+    Parameters
+    ----------
+    cycle : pd.DataFrame
+        Series of the cycle.
+    array : str
+        Analysis, background or climatology.
+    channel : str
+        Channel.
+
+    Returns
+    -------
+    np.ndarray
+        Daily RMSE, ``(day,)``, in the channel's unit.
+
+    Raises
+    ------
+    KeyError
+        The series has no such rows.
+    """
     rows = cycle[
         (cycle["array"] == array) & (cycle["reference"] == "truth") & (cycle["channel"] == channel)
     ]
@@ -124,23 +200,24 @@ def _daily(cycle: pd.DataFrame, array: str, channel: str) -> np.ndarray:
 
 
 def _growth(daily: np.ndarray) -> tuple[float, float, float]:
-    """Trend over the last days in per cent of their mean, and its interval."""
+    """Return the trend over the last days in per cent of their mean, and its interval."""
     trend = bootstrap.trend(daily, min(TREND_BLOCK, len(daily)), TREND_SAMPLES, TREND_SEED)
     return tuple(100 * TREND_DAYS * x / daily.mean() for x in trend)
 
 
 def steadiness(cycle: pd.DataFrame) -> Iterator[Headline]:
-    """Growth of the analysis RMSE over the last days; met unless the trend is upwards with 95 % confidence.
+    """Judge the growth of the analysis RMSE over the last days.
 
-    Beside it, without a bar, that of climatology's RMSE: how much more, or less, there was to be missed.
+    The bar is met unless the trend is upwards with 95 % confidence. Beside it stands, without a
+    bar, the growth of climatology's RMSE: a livelier atmosphere has more to be missed.
     """
     for channel in REDUCTIONS:
         daily = _daily(cycle, "analysis", channel)
         slope, low, high = _growth(daily)
-        weather = _growth(_daily(cycle, "climatology", channel))[0]
+        climatology = _growth(_daily(cycle, "climatology", channel))[0]
         yield Headline(
             f"growth of analysis RMSE {channel}, last {len(daily)} days",
-            f"{slope:+.1f} % [{low:+.1f}, {high:+.1f}] (climatology {weather:+.0f} %)",
+            f"{slope:+.1f} % [{low:+.1f}, {high:+.1f}] (climatology {climatology:+.0f} %)",
             "interval reaches <= 0",
             bool(low <= 0),
         )
@@ -149,6 +226,24 @@ def steadiness(cycle: pd.DataFrame) -> Iterator[Headline]:
 def _beats(
     scores: Scores, other: str, channels: Sequence[str], first: int, last: int
 ) -> Iterator[Headline]:
+    """Judge the normalised RMSE difference of forecasts from a baseline at its worst lead.
+
+    Parameters
+    ----------
+    scores : Scores
+        Scores of the run.
+    other : str
+        Baseline.
+    channels : sequence of str
+        Channels, each of which has a line.
+    first, last : int
+        Lead times in hours.
+
+    Yields
+    ------
+    Headline
+        Number and bar of a channel.
+    """
     for channel in channels:
         values = scores.at(f"rmse_vs_{other}", channel, range(first, last + 1, 6))
         yield Headline(
@@ -160,17 +255,17 @@ def _beats(
 
 
 def against_persistence(scores: Scores) -> Iterator[Headline]:
-    """Normalised RMSE difference from persistence of the same analyses, the worst lead."""
+    """Judge the RMSE difference from persistence of the same analyses at the worst lead."""
     return _beats(scores, "persistence", *PERSISTENCE)
 
 
 def against_climatology(scores: Scores) -> Iterator[Headline]:
-    """Normalised RMSE difference from climatology, the worst lead."""
+    """Judge the RMSE difference from climatology at the worst lead."""
     return _beats(scores, "climatology", *CLIMATOLOGY)
 
 
 def correlation(scores: Scores) -> Iterator[Headline]:
-    """Smallest ACC of Z500 up to the bar's lead, and the last lead that is skilful."""
+    """Judge the smallest ACC of Z500 up to the bar's lead; tells the last skilful lead too."""
     values = scores.at("acc", "Z500", range(6, SKILFUL_LEAD + 1, 6))
     every = scores.get("acc").loc["Z500"].dropna()
     fails = every.index[every < SKILFUL_ACC]
@@ -183,8 +278,8 @@ def correlation(scores: Scores) -> Iterator[Headline]:
     )
 
 
-def activity(scores: Scores) -> Iterator[Headline]:
-    """Range of the activity ratio over all steps, of the main channels and of all analysed ones."""
+def activity_range(scores: Scores) -> Iterator[Headline]:
+    """Judge the range of the activity ratio over all steps, of the main channels and of all."""
     leads = [6 * step for step in range(1, STEPS + 1)]
     values = scores.get("activity_ratio")
     cases = scores.get("activity_ratio", column="n").reindex(columns=leads)
@@ -193,10 +288,10 @@ def activity(scores: Scores) -> Iterator[Headline]:
         (" ".join(SHOWN), list(SHOWN)),
         ("all channels", channel_table().analysed.names),
     ):
-        chosen = values.reindex(index=channels, columns=leads)
+        ratios = values.reindex(index=channels, columns=leads)
         counted = cases.reindex(index=channels) == cases.max(axis=None)
-        complete = bool(np.isfinite(chosen).all(axis=None) and counted.all(axis=None))
-        flat = chosen.stack()
+        complete = bool(np.isfinite(ratios).all(axis=None) and counted.all(axis=None))
+        flat = ratios.stack()
         if flat.empty:
             raise KeyError(f"no activity_ratio of {name}")
         span = f"{flat.min():.2f} ({flat.idxmin()[0]}) to {flat.max():.2f} ({flat.idxmax()[0]})"
@@ -209,13 +304,16 @@ def activity(scores: Scores) -> Iterator[Headline]:
 
 
 def against_reanalysis(scores: Scores) -> Iterator[Headline]:
-    """How far analyses that learnt from observations too lie below, or above, the reanalysis they learnt from."""
+    """Judge the difference of the analysis RMSE from that of the reanalysis it learnt from.
+
+    These analyses learnt from observations too, so that they can be better.
+    """
     columns = ("value", "ci_low", "ci_high")
-    found = {
+    versus = {
         column: scores.get("rmse_vs_era5", experiment=JOINT, column=column)[0] for column in columns
     }
     for channel in NEAR_GROUND:
-        value, low, high = (100 * found[column][channel] for column in columns)
+        value, low, high = (100 * versus[column][channel] for column in columns)
         yield Headline(
             f"analysis RMSE {channel} of {JOINT} against ERA5's",
             f"{value:+.1f} % [{low:+.1f}, {high:+.1f}]",
@@ -232,25 +330,29 @@ GROUPS = {
         against_persistence,
         against_climatology,
         correlation,
-        activity,
+        activity_range,
     ),
     JOINT: (against_reanalysis,),
 }
-"""What is said of an experiment, where a run has it."""
+"""The judgements of an experiment, where a run has it."""
 
 
 def headlines(results: Path) -> list[Headline]:
-    """All headline numbers of the run in ``results``; FileNotFoundError when there is no score table."""
+    """Compute all headline numbers of the run in ``results``.
+
+    FileNotFoundError when there is no score table.
+    """
     path = Path(results) / "scores" / "scores.parquet"
     if not path.exists():
         raise FileNotFoundError(f"{path}: not there; make it with `snakemake verification`")
     scores = Scores(path)
-    known = [name for name in GROUPS if name in set(scores.frame["experiment"])] or [EXPERIMENT]
+    present = set(scores.frame["experiment"])
+    experiments = [name for name in GROUPS if name in present] or [EXPERIMENT]
     cycle = path.parent / EXPERIMENT / "cycle.parquet"
-    if EXPERIMENT in known and not cycle.exists():
+    if EXPERIMENT in experiments and not cycle.exists():
         raise FileNotFoundError(f"{cycle}: not there; make it with `snakemake verification`")
     lines = []
-    for group in (group for name in known for group in GROUPS[name]):
+    for group in (group for name in experiments for group in GROUPS[name]):
         try:
             lines.extend(group(tables.read_parquet(cycle) if group is steadiness else scores))
         except (KeyError, ValueError) as error:

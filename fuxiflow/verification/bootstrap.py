@@ -1,9 +1,9 @@
 """Intervals of scores by a circular block bootstrap over times.
 
-Errors of neighbouring start times resemble each other, so whole blocks of consecutive cases are drawn, from a circle
-on which the last case is followed by the first (Politis and Romano 1992; Wilks 2011, Statistical Methods in the
-Atmospheric Sciences, section 5.3.5). A sample is kept as how often each case was drawn, so that the means of all
-samples are one matrix product.
+Errors of neighbouring start times resemble each other, so whole blocks of consecutive cases are
+drawn, from a circle on which the last case is followed by the first (Politis and Romano 1992; Wilks
+2011, Statistical Methods in the Atmospheric Sciences, section 5.3.5). A sample is kept as how often
+each case was drawn, so that the means of all samples are one matrix product.
 """
 
 import numpy as np
@@ -12,9 +12,10 @@ LEVEL = 0.95
 
 
 def block_length(times: np.ndarray, block_days: float) -> int:
-    """Cases in a block of ``block_days`` days at the typical (median) spacing of ``times``.
+    """Return the number of cases in a block of ``block_days`` days.
 
-    At least one, and at most half of the cases, so that a sample holds two blocks or more.
+    The spacing of ``times`` is taken as its median. The block has at least one case, and at most
+    half of the cases, so that a sample holds two blocks or more.
     """
     if len(times) < 2:
         return 1
@@ -23,9 +24,28 @@ def block_length(times: np.ndarray, block_days: float) -> int:
 
 
 def block_draws(count: int, block: int, samples: int, seed: int) -> np.ndarray:
-    """Which of ``count`` cases make up each sample, ``(sample, count)``: blocks of ``block`` consecutive ones.
+    """Draw the cases of each sample in blocks of consecutive ones.
 
-    ValueError when a block is longer than the series.
+    Parameters
+    ----------
+    count : int
+        Cases there are.
+    block : int
+        Cases in a block.
+    samples : int
+        Samples to draw.
+    seed : int
+        Seeds the draw.
+
+    Returns
+    -------
+    np.ndarray
+        Indices of cases, ``(sample, count)``.
+
+    Raises
+    ------
+    ValueError
+        A block is longer than the series.
     """
     if count < 1 or not 1 <= block <= count:
         raise ValueError(f"a block of {block} cases cannot be drawn from {count}")
@@ -35,7 +55,18 @@ def block_draws(count: int, block: int, samples: int, seed: int) -> np.ndarray:
 
 
 def block_counts(count: int, block: int, samples: int, seed: int) -> np.ndarray:
-    """How often each of ``count`` cases is drawn in each sample, ``(sample, case)``; every row sums to ``count``."""
+    """Count the draws of each case in each sample.
+
+    Parameters
+    ----------
+    count, block, samples, seed : int
+        As :func:`block_draws` takes them.
+
+    Returns
+    -------
+    np.ndarray
+        Counts as floats, ``(sample, case)``; every row sums to ``count``.
+    """
     flat = block_draws(count, block, samples, seed) + count * np.arange(samples)[:, None]
     return (
         np.bincount(flat.ravel(), minlength=samples * count).reshape(samples, count).astype(float)
@@ -45,13 +76,31 @@ def block_counts(count: int, block: int, samples: int, seed: int) -> np.ndarray:
 def block_counts_of_times(
     times: np.ndarray, *, samples: int, block_days: float, seed: int
 ) -> np.ndarray:
-    """:func:`block_counts` for cases at ``times`` (in order)."""
+    """Count the draws of cases by their times.
+
+    Parameters
+    ----------
+    times : np.ndarray
+        Times of the cases, in order, ``(case,)``.
+    samples : int
+        Samples to draw.
+    block_days : float
+        Days in a block.
+    seed : int
+        Seeds the draw.
+
+    Returns
+    -------
+    np.ndarray
+        Counts as of :func:`block_counts`, ``(sample, case)``.
+    """
     return block_counts(len(times), block_length(times, block_days), samples, seed)
 
 
 def case_mean(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Means ``(sample, ...)`` of ``values (case, ...)`` with each case counted as drawn; NaN cases are left out.
+    """Average ``values (case, ...)`` over the cases of each sample, ``(sample, ...)``.
 
+    ``counts (sample, case)`` says how often each case counts. NaN cases are left out; the mean is
     NaN where no valid case was drawn.
     """
     flat = values.reshape(len(values), -1)
@@ -66,9 +115,30 @@ def case_mean(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
 
 
 def trend(values: np.ndarray, block: int, samples: int, seed: int) -> tuple[float, float, float]:
-    """Least-squares slope per step of a series ``(step,)`` and its interval, from blocks of the residuals.
+    """Fit a trend to a series by least squares, with an interval from blocks of the residuals.
 
-    Residuals are inflated by ``sqrt(n / (n - 2))``, as two parameters were fitted. ValueError for fewer than 4 values.
+    Residuals are inflated by ``sqrt(n / (n - 2))``, as two parameters were fitted.
+
+    Parameters
+    ----------
+    values : np.ndarray
+        Series ``(step,)``.
+    block : int
+        Steps in a block.
+    samples : int
+        Samples to draw.
+    seed : int
+        Seeds the draw.
+
+    Returns
+    -------
+    tuple of float
+        Slope per step, and the ends of its 95 % interval.
+
+    Raises
+    ------
+    ValueError
+        The series has fewer than 4 values.
     """
     count = len(values)
     if count < 4:
@@ -82,7 +152,10 @@ def trend(values: np.ndarray, block: int, samples: int, seed: int) -> tuple[floa
 
 
 def interval(samples: np.ndarray, level: float = LEVEL) -> tuple[np.ndarray, np.ndarray]:
-    """Percentile interval over the first dimension of ``samples (sample, ...)``; NaN samples are left out."""
+    """Return the percentile interval over the first dimension of ``samples (sample, ...)``.
+
+    NaN samples are left out. The ends are those of ``np.nanquantile``, which is slower.
+    """
     flat = np.sort(np.ascontiguousarray(samples.reshape(len(samples), -1).T), axis=1)  # NaN go last
     finite = np.isfinite(flat).sum(axis=1)
     bounds = []

@@ -1,4 +1,4 @@
-"""Departures of observations from background (O-B) and analysis (O-A), in the space of the observations.
+"""Departures of observations from background (O-B) and analysis (O-A), in observation space.
 
 Observations are simulated from the state of the analysis time at the observed cells of the hours
 within :data:`HALF_WIDTH_HOURS` of it, so that a departure holds an hour's change of weather at
@@ -57,7 +57,7 @@ def subsample(window: SparseWindow, size: int, generator: np.random.Generator) -
     return window.rows(rows)
 
 
-def simulate_observations(
+def simulate_at_cells(
     operator: MicrowaveOperator | ReportOperator,
     columns: np.ndarray,
     channels: Sequence[str],
@@ -321,7 +321,7 @@ def collect_departures(
                 strict=True,
             )
         )
-        simulated = simulate_observations(operator, columns, names, statistics, cell, zenith)
+        simulated = simulate_at_cells(operator, columns, names, statistics, cell, zenith)
         failed += int((~np.isfinite(simulated)).sum())
         ends = np.cumsum([len(item.window) for item in batch])
         for item, part in zip(batch, np.split(simulated, ends[:-1]), strict=True):

@@ -14,8 +14,23 @@ from fuxiflow.storage import provenance
 class ErrorMaps:
     """Sums of the error and its square at each cell, by reference, lead and channel.
 
-    ``channels`` are those of the fields that are added, ``chosen`` those that are kept; KeyError for a chosen one that
-    the fields do not have. Leads that are added but not chosen are passed over.
+    Parameters
+    ----------
+    references : sequence of str
+        References to map the errors against.
+    leads : sequence of int
+        Lead times in hours to map; others that are added are passed over.
+    channels : sequence of str
+        Channels of the fields that are added.
+    mapped : sequence of str
+        Channels to map.
+    grid : Grid
+        Grid of the fields.
+
+    Raises
+    ------
+    KeyError
+        A channel to map is not among those of the fields.
     """
 
     def __init__(
@@ -23,38 +38,50 @@ class ErrorMaps:
         references: Sequence[str],
         leads: Sequence[int],
         channels: Sequence[str],
-        chosen: Sequence[str],
+        mapped: Sequence[str],
         grid: Grid,
     ):
-        absent = [name for name in chosen if name not in channels]
+        absent = [name for name in mapped if name not in channels]
         if absent:
             raise KeyError(
                 f"figures.map_channels: {absent[0]} is not forecast; known: {', '.join(channels)}"
             )
-        self.references, self.leads, self.chosen, self.grid = (
-            list(references),
-            list(leads),
-            list(chosen),
-            grid,
-        )
-        self._positions = [list(channels).index(name) for name in chosen]
-        self.n = np.zeros((len(self.references), len(self.leads), len(self.chosen)), np.int64)
+        self.references = list(references)
+        self.leads = list(leads)
+        self.channels = list(mapped)
+        self.grid = grid
+        self._positions = [list(channels).index(name) for name in mapped]
+        self.n = np.zeros((len(self.references), len(self.leads), len(self.channels)), np.int64)
         self._error, self._square = np.zeros((2, *self.n.shape, grid.nlat * grid.nlon))
 
     def add(self, reference: str, lead: int, forecast: np.ndarray, truth: np.ndarray) -> None:
-        """Add one case ``(channel, cell)``; channels with NaN are left out of it."""
+        """Add one case; its channels with NaN are left out.
+
+        Parameters
+        ----------
+        reference : str
+            Reference of the case.
+        lead : int
+            Lead time in hours.
+        forecast, truth : np.ndarray
+            Forecast and reference, or their anomalies, ``(channel, cell)``.
+        """
         if lead not in self.leads or reference not in self.references:
             return
         where = self.references.index(reference), self.leads.index(lead)
         error = forecast[self._positions].astype(float) - truth[self._positions]
-        known = np.isfinite(error).all(axis=1)
-        self.n[where] += known
-        error[~known] = 0.0
+        complete = np.isfinite(error).all(axis=1)
+        self.n[where] += complete
+        error[~complete] = 0.0
         self._error[where] += error
         self._square[where] += error**2
 
     def dataset(self) -> xr.Dataset:
-        """``error`` and ``rmse (reference, lead_time, channel, lat, lon)`` in the channel's unit, and ``n`` cases."""
+        """Return the maps as a data set.
+
+        ``error`` and ``rmse (reference, lead_time, channel, lat, lon)`` are in the channel's unit;
+        ``n (reference, lead_time, channel)`` counts cases.
+        """
         dims = ("reference", "lead_time", "channel")
         count = np.where(self.n > 0, self.n, np.nan)[..., None]
         shape = (*self.n.shape, *self.grid.shape)
@@ -76,10 +103,10 @@ class ErrorMaps:
         return data.assign_coords(
             reference=np.array(self.references, object),
             lead_time=("lead_time", self.leads, {"long_name": "lead time in hours"}),
-            channel=np.array(self.chosen, object),
+            channel=np.array(self.channels, object),
             unit=(
                 "channel",
-                np.array([channel_table()[name].unit for name in self.chosen], object),
+                np.array([channel_table()[name].unit for name in self.channels], object),
             ),
             lat=("lat", self.grid.lat, {"standard_name": "latitude", "units": "degrees_north"}),
             lon=("lon", self.grid.lon, {"standard_name": "longitude", "units": "degrees_east"}),
@@ -93,6 +120,6 @@ class ErrorMaps:
 
 
 def read_error_maps(path: Path) -> xr.Dataset:
-    """The maps as written by :meth:`ErrorMaps.write`, in memory."""
+    """Read maps as written by :meth:`ErrorMaps.write` into memory."""
     with xr.open_zarr(path, consolidated=False, chunks=None) as data:
         return data.load()

@@ -1,7 +1,8 @@
-"""The score table: one tidy row a score, the only thing that figures and headlines read.
+"""The score table: one tidy row a score; figures and headlines read nothing else.
 
-Columns: experiment, system, reference, metric, channel, region, lead_time (hours, 0 for analyses), value, n (cases, or
-observations for departures), ci_low and ci_high (95 % interval, NaN for fewer than two cases).
+Columns: experiment, system, reference, metric, channel, region, lead_time (hours, 0 for analyses),
+value, n (cases, or observations for departures), ci_low and ci_high (95 % interval, NaN for fewer
+than two cases).
 """
 
 from collections.abc import Iterable, Sequence
@@ -45,7 +46,24 @@ def score_rows(
     ci_low: np.ndarray,
     ci_high: np.ndarray,
 ) -> pd.DataFrame:
-    """Rows of one metric from arrays ``(lead, channel, region)``; where there is no finite score there is no row."""
+    """Make the rows of one metric.
+
+    Parameters
+    ----------
+    experiment, system, reference, metric : str
+        Keys of all rows.
+    leads : sequence of int
+        Lead times in hours.
+    channels, regions : sequence of str
+        Names of channels and regions.
+    value, n, ci_low, ci_high : np.ndarray
+        Score, number of cases and interval, ``(lead, channel, region)``.
+
+    Returns
+    -------
+    pd.DataFrame
+        One row for each finite score.
+    """
     shape = (len(leads), len(channels), len(regions))
     lead, channel, region = (index.ravel() for index in np.indices(shape))
     frame = pd.DataFrame(
@@ -72,7 +90,7 @@ def score_rows(
 
 
 def concatenate_scores(frames: Iterable[pd.DataFrame]) -> pd.DataFrame:
-    """One table of several, text columns kept categorical."""
+    """Join several tables into one, with text columns kept categorical."""
     frames = [frame for frame in frames if len(frame)]
     if not frames:
         return SCHEMA.empty_table().to_pandas()
@@ -88,7 +106,7 @@ def concatenate_scores(frames: Iterable[pd.DataFrame]) -> pd.DataFrame:
 
 
 def _codes(frame: pd.DataFrame) -> np.ndarray:
-    """One integer for each row's key."""
+    """Return an integer for each row that is the same for the same key."""
     key = np.zeros(len(frame), np.int64)
     for name in KEYS:
         codes, values = pd.factorize(frame[name])
@@ -97,10 +115,14 @@ def _codes(frame: pd.DataFrame) -> np.ndarray:
 
 
 def check_scores(frame: pd.DataFrame, where: str) -> pd.DataFrame:
-    """The table itself if it keeps the contract; else ValueError with ``where``, the reason and the first bad row."""
+    """Return the table itself if it keeps the contract of the score table.
+
+    ValueError tells ``where``, the reason and the first bad row.
+    """
     if list(frame.columns) != COLUMNS:
         raise ValueError(
-            f"{where}: columns are {', '.join(frame.columns)}; a score table has {', '.join(COLUMNS)}"
+            f"{where}: columns are {', '.join(frame.columns)}; "
+            f"a score table has {', '.join(COLUMNS)}"
         )
     for name, kinds in {
         "lead_time": "iu",
@@ -140,9 +162,11 @@ def write_scores(path: Path, frame: pd.DataFrame) -> None:
 
 
 def read_scores(path: Path, **where) -> pd.DataFrame:
-    """Read a score table, or of it the rows whose columns equal (or, for a list, are among) the values given.
+    """Read the rows of a score table whose columns have certain values, all rows by default.
 
-    ``read(path, metric="rmse", region="global", channel=["Z500", "T850"])``. KeyError names an unknown column.
+    A column must equal a value, or be among those of a list:
+    ``read_scores(path, metric="rmse", region="global", channel=["Z500", "T850"])``. KeyError names
+    an unknown column.
     """
     unknown = set(where) - set(COLUMNS)
     if unknown:
@@ -158,11 +182,14 @@ def read_scores(path: Path, **where) -> pd.DataFrame:
 
 
 def system_scores(frame: pd.DataFrame) -> pd.DataFrame:
-    """The rows of :data:`SYSTEMS`: a reference's own error is no system's, and stays in the baselines' table."""
+    """Return the rows of :data:`SYSTEMS`.
+
+    A reference's own error is no system's, and stays in the baselines' table.
+    """
     return frame[frame["system"].isin(SYSTEMS)].reset_index(drop=True)
 
 
 def merge_scores(paths: Sequence[Path]) -> pd.DataFrame:
-    """All rows of several score tables, each checked, and together free of duplicates."""
+    """Merge several score tables, each checked, and together free of duplicates."""
     frames = [check_scores(read_scores(path), str(path)) for path in paths]
     return check_scores(concatenate_scores(frames), "merged scores")

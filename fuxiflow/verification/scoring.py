@@ -1,4 +1,4 @@
-"""From cases to scores with intervals, for one system and for the difference of two on the same cases."""
+"""Scores with intervals from cases, of one system or of the difference of two."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -47,14 +47,14 @@ COMPARISONS: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
 
 @dataclass(frozen=True)
 class Resampling:
-    """How intervals are made: ``samples`` of blocks of ``block_days`` days, drawn from ``seed``."""
+    """Recipe of intervals: ``samples`` of blocks of ``block_days`` days, drawn from ``seed``."""
 
     samples: int
     block_days: float
     seed: int
 
     def counts(self, times: np.ndarray) -> np.ndarray:
-        """How often each case is drawn, ``(sample, case)``."""
+        """Count the draws of the cases at ``times``, ``(sample, case)``."""
         return bootstrap.block_counts_of_times(
             times, samples=self.samples, block_days=self.block_days, seed=self.seed
         )
@@ -63,6 +63,24 @@ class Resampling:
 def _means(
     cases: Cases, quantities: tuple[str, ...], counts: np.ndarray, valid: np.ndarray
 ) -> Means:
+    """Average quantities over the cases of each sample.
+
+    Parameters
+    ----------
+    cases : Cases
+        Cases of one system.
+    quantities : tuple of str
+        Names of the quantities.
+    counts : np.ndarray
+        Draws of each case, ``(sample, case)``.
+    valid : np.ndarray
+        Cases that count, ``(case, lead, channel, region)``.
+
+    Returns
+    -------
+    dict of str to np.ndarray
+        Means ``(sample, lead, channel, region)``.
+    """
     return {
         name: bootstrap.case_mean(np.where(valid, cases.values[name], np.nan), counts)
         for name in quantities
@@ -70,13 +88,29 @@ def _means(
 
 
 def _valid(quantities: tuple[str, ...], *systems: Cases) -> np.ndarray:
-    """Cases in which every quantity of every system is known."""
+    """Mark the cases in which every quantity of every system is finite."""
     return np.all(
         [np.isfinite(cases.values[name]) for cases in systems for name in quantities], axis=0
     )
 
 
 def _summary(value: np.ndarray, samples: np.ndarray, valid: np.ndarray) -> dict[str, np.ndarray]:
+    """Return value, number of cases and interval of a score.
+
+    Parameters
+    ----------
+    value : np.ndarray
+        Score of all cases, ``(lead, channel, region)``.
+    samples : np.ndarray
+        Score of each sample, ``(sample, lead, channel, region)``.
+    valid : np.ndarray
+        Cases that count, ``(case, lead, channel, region)``.
+
+    Returns
+    -------
+    dict of str to np.ndarray
+        Columns of the score table; the interval of fewer than two cases is NaN.
+    """
     n = valid.sum(axis=0)
     low, high = bootstrap.interval(samples)
     return {
@@ -97,16 +131,36 @@ def score_cases(
     metrics: tuple[str, ...] = tuple(METRICS),
     prefix: str = "",
 ) -> pd.DataFrame:
-    """Score-table rows of one system; metric names get ``prefix``. Empty without cases."""
+    """Score one system against one reference.
+
+    Parameters
+    ----------
+    cases : Cases
+        Cases of the system.
+    resampling : Resampling
+        Recipe of the intervals.
+    experiment, system, reference : str
+        Keys of the score table.
+    metrics : tuple of str
+        Metrics, of :data:`METRICS`.
+    prefix : str
+        Put before the names of the metrics.
+
+    Returns
+    -------
+    pd.DataFrame
+        Rows of the score table; none without cases.
+    """
     if not len(cases.times):
         return score_table.concatenate_scores([])
-    counts, once = resampling.counts(cases.times), np.ones((1, len(cases.times)))
+    counts = resampling.counts(cases.times)
+    once = np.ones((1, len(cases.times)))
     frames = []
     for metric in metrics:
-        quantities, of = METRICS[metric]
+        quantities, score = METRICS[metric]
         valid = _valid(quantities, cases)
-        value = of(_means(cases, quantities, once, valid))[0]
-        summary = _summary(value, of(_means(cases, quantities, counts, valid)), valid)
+        value = score(_means(cases, quantities, once, valid))[0]
+        summary = _summary(value, score(_means(cases, quantities, counts, valid)), valid)
         frames.append(
             score_table.score_rows(
                 experiment=experiment,
@@ -133,24 +187,47 @@ def compare_cases(
     other_name: str,
     metrics: tuple[str, ...] = tuple(COMPARISONS),
 ) -> pd.DataFrame:
-    """Rows ``{metric}_vs_{other_name}``: the system compared with another one on the cases both have.
+    """Compare a system with another one on the cases that both have.
 
-    RMSE as the normalised difference (a - b) / b, ACC as the plain difference a - b. Both are resampled together, so
-    the interval is that of a paired test: the difference is significant (5 %, two-sided) where it excludes 0.
+    RMSE is compared as the normalised difference (a - b) / b, ACC as the plain difference a - b.
+    Both are resampled together, so the interval is that of a paired test: the difference is
+    significant (5 %, two-sided) where it excludes 0.
+
+    Parameters
+    ----------
+    cases : Cases
+        Cases of the system, a.
+    other : Cases
+        Cases of the other system, b.
+    resampling : Resampling
+        Recipe of the intervals.
+    experiment, system, reference : str
+        Keys of the score table.
+    other_name : str
+        Name of the other system or experiment.
+    metrics : tuple of str
+        Metrics, of :data:`COMPARISONS`.
+
+    Returns
+    -------
+    pd.DataFrame
+        Rows of the score table with the metric ``{metric}_vs_{other_name}``; none without cases.
     """
     a, b = cases.common(other)
     if not len(a.times):
         return score_table.concatenate_scores([])
-    counts, once = resampling.counts(a.times), np.ones((1, len(a.times)))
+    counts = resampling.counts(a.times)
+    once = np.ones((1, len(a.times)))
     frames = []
     for metric in metrics:
-        quantities, of = METRICS[metric]
-        valid, difference = _valid(quantities, a, b), COMPARISONS[metric]
-
-        def compare(counts, quantities=quantities, of=of, valid=valid, difference=difference):
-            return difference(*(of(_means(x, quantities, counts, valid)) for x in (a, b)))
-
-        summary = _summary(compare(once)[0], compare(counts), valid)
+        quantities, score = METRICS[metric]
+        difference = COMPARISONS[metric]
+        valid = _valid(quantities, a, b)
+        value, samples = (
+            difference(*(score(_means(x, quantities, drawn, valid)) for x in (a, b)))
+            for drawn in (once, counts)
+        )
+        summary = _summary(value[0], samples, valid)
         frames.append(
             score_table.score_rows(
                 experiment=experiment,

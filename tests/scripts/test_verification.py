@@ -25,7 +25,7 @@ from fuxiflow.states.forecasts import ForecastWriter
 from fuxiflow.states.statistics import Statistics
 from fuxiflow.states.store import write_states
 from fuxiflow.verification import cases, maps, score_table
-from fuxiflow.verification.departures import simulate_observations
+from fuxiflow.verification.departures import simulate_at_cells
 from fuxiflow.verification.evaluation import observation_counts
 from tests.helpers import load_script
 
@@ -477,7 +477,7 @@ def sounder(tmp_path_factory) -> SimpleNamespace:
     cell = np.arange(0, GRID.nlat * GRID.nlon, 3)
     zenith = np.full(len(cell), 30, np.float32)
     columns = state.reshape(len(state), -1)[:, cell].T
-    seen = simulate_observations(operator, columns, channels.names, statistics, cell, zenith) + 1
+    seen = simulate_at_cells(operator, columns, channels.names, statistics, cell, zenith) + 1
     (root / source.name).mkdir()
     path = root / source.name / "2023-01.zarr"
     with SparseWriter(

@@ -102,7 +102,7 @@ def test_departures_are_those_of_each_time_however_many_are_simulated_at_once(mo
 
     monkeypatch.setattr(departures, "BATCH", batch)
     monkeypatch.setattr(
-        departures, "simulate_observations", lambda operator, columns, *others: columns
+        departures, "simulate_at_cells", lambda operator, columns, *others: columns
     )
     states = {
         "background": Series({time: np.full((1, 4, 8), 10.0 * i) for i, time in enumerate(TIMES)}),
