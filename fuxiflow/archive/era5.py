@@ -30,8 +30,8 @@ INVARIANTS = [
     "high_vegetation_cover",
 ]
 SYNOPTIC = [f"{hour:02d}:00" for hour in (0, 6, 12, 18)]
-# a value is the sum of the hour before its time: the first 6-h sum needs the evening before
-# a value is the sum of the hour before its time: the first 6-h sum needs hours of the evening before
+HOURLY = [f"{hour:02d}:00" for hour in range(24)]
+# a value is the sum of the hour before its time: 6-h sums at 00 UTC need the evening before
 EVENING = [f"{hour:02d}:00" for hour in range(19, 24)]
 
 

@@ -14,7 +14,7 @@ URL = "https://archive/gfs.f006.idx"
 
 
 def inventory(lead: int, leave_out: str = "") -> tuple[str, bytes]:
-    """An inventory and a file of ten octets a message, with messages in between that are of no use."""
+    """An inventory and a file of ten octets a message; some messages in between are of no use."""
     step = "anl" if lead == 0 else f"{lead} hour fcst"
     entries = []
     for channel in channels.channel_table():

@@ -7,8 +7,7 @@ out: raw  directory of GRIB2 files in the bucket's layout, manifest.json, proven
 from datetime import date
 from pathlib import Path
 
-from fuxiflow.archive.gfs import segment_files
-from fuxiflow.archive.gfs import gfs_download
+from fuxiflow.archive.gfs import gfs_download, segment_files
 from fuxiflow.archive.transfer import download_segment
 from fuxiflow.channels import channel_table
 from fuxiflow.config.archives import GfsArchive
