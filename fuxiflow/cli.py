@@ -228,6 +228,9 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         return options.run(options) or 0
-    except (ValueError, OSError) as error:
+    except KeyError as error:
+        # its text would stand in quotes
+        print(*error.args, file=sys.stderr)
+    except (ValueError, OSError, RuntimeError, ImportError) as error:
         print(error, file=sys.stderr)
-        return 1
+    return 1

@@ -1,4 +1,4 @@
-"""What an artefact holds, and the commands."""
+"""Artefacts described as text."""
 
 import json
 
@@ -77,18 +77,6 @@ def test_other_things_are_refused(tmp_path):
         describe(tmp_path)
     with pytest.raises(FileNotFoundError, match="no such file"):
         describe(tmp_path / "none.zarr")
-
-
-def test_commands(tmp_path, capsys):
-    assert main(["schema"]) == 0
-    assert json.loads(capsys.readouterr().out)["title"] == "Config"
-    assert main(["check", "config/demo.yaml"]) == 0
-    assert "valid, name demo" in capsys.readouterr().out
-    bad = tmp_path / "bad.yaml"
-    bad.write_text("name: x\n")
-    assert main(["check", str(bad)]) == 1
-    assert "bad.yaml" in capsys.readouterr().err
-    assert main(["inspect", str(tmp_path / "none")]) == 1
 
 
 @pytest.fixture(scope="module")
