@@ -44,7 +44,7 @@ def test_there_is_no_other_command_line_in_the_package():
     entries = [
         path.relative_to(ROOT).as_posix()
         for path in (ROOT / "fuxiflow").rglob("*.py")
-        if re.search(r"__name__ == .__main__|import argparse", path.read_text(encoding="utf-8"))
+        if re.search(r"^if __name__|^import argparse", path.read_text(encoding="utf-8"), re.M)
     ]
     assert sorted(entries) == ["fuxiflow/__main__.py", "fuxiflow/cli.py"]
 
