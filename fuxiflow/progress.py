@@ -12,25 +12,26 @@ def format_duration(seconds: float) -> str:
 
 
 class Progress:
-    """Reports how far a loop has come, with the time that is left.
-
-    Parameters
-    ----------
-    total : int
-        Number of steps.
-    label : str
-        Name of the loop, with which each line begins.
-    log : logging.Logger
-        Where the lines go.
-    every : float
-        Least time in seconds between two lines; the last step always has one.
-    done : int
-        Steps that an earlier run made; they do not count for the rate.
-    """
+    """Reports how far a loop has come, with the time that is left."""
 
     def __init__(
         self, total: int, label: str, log: logging.Logger, every: float = 10.0, done: int = 0
     ):
+        """Start to count.
+
+        Parameters
+        ----------
+        total : int
+            Number of steps.
+        label : str
+            Name of the loop, with which each line begins.
+        log : logging.Logger
+            Where the lines go.
+        every : float
+            Least time in seconds between two lines; the last step always has one.
+        done : int
+            Steps that an earlier run made; they do not count for the rate.
+        """
         self.total, self.label, self.log, self.every = total, label, log, every
         self.done = self.first = done
         self.start = self.last = time.monotonic()

@@ -134,19 +134,20 @@ def rejection_reason(values: np.ndarray, channel: Channel) -> str | None:
 
 
 class Assembler:
-    """Makes states of the fields of an inventory; whatever cannot be used goes to the ledger.
-
-    Parameters
-    ----------
-    reader : GribReader
-        Reads the fields; its channels are those of the states.
-    grid : Grid
-        Grid of the states.
-    ledger : Ledger
-        Counts what is read and takes the reasons of what is not used.
-    """
+    """Makes states of the fields of an inventory; whatever cannot be used goes to the ledger."""
 
     def __init__(self, reader: GribReader, grid: Grid, ledger: Ledger):
+        """Take the reader, the grid and the ledger.
+
+        Parameters
+        ----------
+        reader : GribReader
+            Reads the fields; its channels are those of the states.
+        grid : Grid
+            Grid of the states.
+        ledger : Ledger
+            Counts what is read and takes the reasons of what is not used.
+        """
         self.reader, self.grid, self.ledger = reader, grid, ledger
         self.channels = reader.channels
 

@@ -233,23 +233,24 @@ def _fill(values: zarr.Array, slot: int, totals: np.ndarray) -> set[int]:
 
 
 class Climatology:
-    """Mean states by day of year and hour; :meth:`at` interpolates to a time.
-
-    Parameters
-    ----------
-    channels : ChannelTable
-        Channels of the states.
-    grid : Grid
-        Grid of the states.
-    values : np.ndarray or zarr.Array
-        Mean states ``(node, hour, channel, lat, lon)``.
-    width : int
-        Width in days of the window.
-    """
+    """Mean states by day of year and hour; :meth:`at` interpolates to a time."""
 
     def __init__(
         self, channels: ChannelTable, grid: Grid, values: np.ndarray | zarr.Array, width: int
     ):
+        """Take the mean states.
+
+        Parameters
+        ----------
+        channels : ChannelTable
+            Channels of the states.
+        grid : Grid
+            Grid of the states.
+        values : np.ndarray or zarr.Array
+            Mean states ``(node, hour, channel, lat, lon)``.
+        width : int
+            Width in days of the window.
+        """
         self.channels, self.grid, self.width = channels, grid, width
         self._values = values
         self._cache: dict[tuple[int, int], np.ndarray] = {}

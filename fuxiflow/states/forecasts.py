@@ -57,28 +57,6 @@ class ForecastWriter:
     """Writes the forecasts of a segment. A context manager.
 
     Fields of one initial time are buffered by groups of leads.
-
-    Parameters
-    ----------
-    path : Path
-        The store.
-    init_times : Sequence
-        Initial times ``(init,)``.
-    lead_hours : Sequence[int]
-        Leads ``(lead,)`` in whole hours.
-    channels : ChannelTable
-        Channels of the fields.
-    grid : Grid
-        Grid of the fields.
-    attrs : dict, optional
-        Further attributes of the store.
-    resume : bool
-        Keep the complete initial times of a store that is at ``path`` already.
-
-    Raises
-    ------
-    ValueError
-        When the store to be continued is for other times, leads, channels or another grid.
     """
 
     def __init__(
@@ -91,6 +69,30 @@ class ForecastWriter:
         attrs: dict | None = None,
         resume: bool = False,
     ):
+        """Make the store, or open the one that is continued.
+
+        Parameters
+        ----------
+        path : Path
+            The store.
+        init_times : Sequence
+            Initial times ``(init,)``.
+        lead_hours : Sequence[int]
+            Leads ``(lead,)`` in whole hours.
+        channels : ChannelTable
+            Channels of the fields.
+        grid : Grid
+            Grid of the fields.
+        attrs : dict, optional
+            Further attributes of the store.
+        resume : bool
+            Keep the complete initial times of a store that is at ``path`` already.
+
+        Raises
+        ------
+        ValueError
+            When the store to be continued is for other times, leads, channels or another grid.
+        """
         self.path = Path(path)
         self.channels = channels
         self.grid = grid

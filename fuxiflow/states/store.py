@@ -39,36 +39,7 @@ DIMENSIONS = ("time", "channel", "lat", "lon")
 
 
 class StateWriter:
-    """Writes a state store, a shard file at a time, for one or several arrays of the same shape.
-
-    Parameters
-    ----------
-    path : Path
-        The store.
-    times : Sequence
-        Valid times, increasing.
-    channels : ChannelTable
-        Channels of the fields.
-    grid : Grid
-        Grid of the fields.
-    names : Sequence[str]
-        Names of the arrays.
-    attrs : dict, optional
-        Further attributes of the store.
-    resume : bool
-        Continue a store that is at ``path`` already: what it holds stays, :meth:`done` tells what
-        that is.
-    shard : int, optional
-        Number of times in a file; by default up to 64, at most 512 MB before compression.
-    compression : str
-        A key of :data:`COMPRESSIONS`.
-
-    Raises
-    ------
-    ValueError
-        When the times are not increasing, or the store to be continued has other times, channels,
-        arrays or another grid.
-    """
+    """Writes a state store, a shard file at a time, for one or several arrays of the same shape."""
 
     def __init__(
         self,
@@ -82,6 +53,36 @@ class StateWriter:
         shard: int | None = None,
         compression: str = "lz4hc",
     ):
+        """Make the store, or open the one that is continued.
+
+        Parameters
+        ----------
+        path : Path
+            The store.
+        times : Sequence
+            Valid times, increasing.
+        channels : ChannelTable
+            Channels of the fields.
+        grid : Grid
+            Grid of the fields.
+        names : Sequence[str]
+            Names of the arrays.
+        attrs : dict, optional
+            Further attributes of the store.
+        resume : bool
+            Continue a store that is at ``path`` already: what it holds stays, :meth:`done` tells
+            what that is.
+        shard : int, optional
+            Number of times in a file; by default up to 64, at most 512 MB before compression.
+        compression : str
+            A key of :data:`COMPRESSIONS`.
+
+        Raises
+        ------
+        ValueError
+            When the times are not increasing, or the store to be continued has other times,
+            channels, arrays or another grid.
+        """
         self.path = Path(path)
         self.times = as_nanoseconds(list(times))
         self.channels = channels
