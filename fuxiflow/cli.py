@@ -17,15 +17,14 @@ def _check(options: argparse.Namespace) -> None:
         name = load_configuration(*options.paths).name
         print(f"{', '.join(map(str, options.paths))}: valid, name {name}")
         return
+    from fuxiflow.config.base import unknown
     from fuxiflow.config.sources import read_source
     from fuxiflow.observations import readers
 
     for path in options.paths:
         source = read_source(path)
-        try:
-            readers.module_file(source.reader)
-        except KeyError as error:
-            raise ValueError(f"{path}: reader: {error.args[0]}") from error
+        if source.reader not in readers.reader_names():
+            raise ValueError(f"{path}: {unknown('reader', source.reader, readers.reader_names())}")
         print(
             f"{path}: valid, source {source.name} with {len(source.channels)} channels "
             f"on {', '.join(source.platform_names)}"

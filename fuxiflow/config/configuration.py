@@ -78,7 +78,7 @@ class Config(Section):
     world: World = World()
     """The embedded world."""
     states: States = States()
-    """Stores that training reads."""
+    """How states are stored."""
     simulation: dict[str, SimulatedSource] = {}
     """By source, observations that are simulated for training."""
     experiment: Experiment
@@ -86,11 +86,11 @@ class Config(Section):
     experiments: dict[Annotated[str, Field(pattern=r"^[a-z0-9_]+$")], dict | None]
     """By name, the experiments: what each changes of ``experiment``, section by section."""
     cycling: Cycling = Cycling()
-    """Analyses and forecasts over the test period."""
+    """How analyses and forecasts are made over the test period."""
     verification: Verification = Verification()
     """Scores."""
     figures: Figures
-    """Choices of the figures."""
+    """What the figures show."""
 
     @model_validator(mode="after")
     def _checked(self):

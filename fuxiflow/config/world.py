@@ -132,9 +132,9 @@ class World(Section):
     grid: GridSize = GridSize(nlat=49, nlon=96)
     """Grid of the raw files, poles included."""
     era5: Reanalysis = Reanalysis()
-    """Errors of the embedded world's ERA5."""
+    """Errors of ERA5 as the embedded world publishes it."""
     gfs: Gfs = Gfs()
-    """Errors of the embedded world's GFS."""
+    """Errors of GFS as the embedded world publishes it, and its forecasts."""
     granule_minutes: Positive = 60
     """Length of a level-1 file in minutes; real ones hold half a minute."""
     swaths: dict[str, ObservedSwaths] = {}

@@ -40,7 +40,7 @@ def test_the_file_is_checked_as_the_page_says(path, capsys):
     path.write_text(path.read_text().replace("reader: atms_sdr", "reader: atms_sdx"))
     assert main(["check", str(path)]) == 1
     assert re.search(
-        r"reader: unknown reader 'atms_sdx'; known: .*atms_sdr", capsys.readouterr().err
+        r"reader: unknown 'atms_sdx', allowed: .*did you mean 'atms_sdr'\?", capsys.readouterr().err
     )
 
 

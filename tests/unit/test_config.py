@@ -1,6 +1,7 @@
 """The configuration: defaults, cross-field checks, one-line errors, experiments, schema."""
 
 import copy
+import json
 import re
 
 import pytest
@@ -77,6 +78,17 @@ def test_every_key_is_described(model):
             assert field.description.split("\n\n")[0].endswith("."), name
             if field.default is None and not field.is_required():
                 assert re.search("default|null", field.description), f"{name}: what is its default?"
+
+
+def test_every_property_of_the_schema_is_described():
+    schema = json.loads(configuration.configuration_schema())
+    properties = {
+        f"{name}.{key}": value
+        for name, model in {"Config": schema, **schema["$defs"]}.items()
+        for key, value in model.get("properties", {}).items()
+    }
+    assert len(properties) >= 248
+    assert [name for name, value in properties.items() if not value.get("description")] == []
 
 
 def test_the_reference_page_is_in_step():
