@@ -1,8 +1,9 @@
-"""Errors of the embedded world's analyses: scaled patterns of flow-dependent error, and a bias near the ground.
+"""Errors of the embedded world's analyses: patterns of error, and a bias near the ground.
 
-The patterns are differences x(t) - x(t - 24 h) of the nature run's spin-up, a stretch of weather that is used for
-nothing else: they are balanced as the weather is, correlated in space, and decorrelate in about a day when stepped
-through in order (the NMC method's idea, Parrish & Derber, 1992, doi:10.1175/1520-0493(1992)120<1747:TNMCSS>2.0.CO;2).
+The patterns are differences x(t) - x(t - 24 h) of the nature run's spin-up, a stretch of weather
+that is used for nothing else: they are balanced as the weather is, correlated in space, and
+decorrelate in about a day when stepped through in order (the NMC method's idea, Parrish & Derber,
+1992, doi:10.1175/1520-0493(1992)120<1747:TNMCSS>2.0.CO;2).
 """
 
 from collections.abc import Sequence
@@ -22,7 +23,8 @@ from fuxiflow.world.truth import add_coordinates, field_compressor, hour_of
 
 LIBRARY_DAYS = 40
 PRODUCTS = {"era5": 0.25, "gfs": 0.625}
-"""Where in the library each product starts, as a part of its length: products' errors are unrelated to each other."""
+"""Where in the library each product starts, as a part of its length: products' errors are unrelated
+to each other."""
 HUMIDITY_SCALE = 1.0e3
 """Native humidity is kept in g kg-1, so that half precision resolves it."""
 WARM = {"T2M": 1.0, "T1000": 0.75, "T925": 0.625}
@@ -34,7 +36,8 @@ LOW_LEVELS = (500.0, 1000.0)
 SEA_PART = 0.3
 """The warm bias over sea, as a part of that over land."""
 DIURNAL_PART = 0.5
-"""Amplitude of the daily cycle of the warm bias over land, as a part of it, largest at 14 h local solar time."""
+"""Amplitude of the daily cycle of the warm bias over land, as a part of it, largest at 14 h local
+solar time."""
 
 
 def write_library(
@@ -45,17 +48,38 @@ def write_library(
     fields: Sequence[np.ndarray],
     native: Sequence[dict[str, np.ndarray]],
 ) -> None:
-    """Write the library of 24-h differences of 6-hourly fields.
+    """Write the library of 24-h differences of 6-hourly fields, in half precision.
 
-    ``fields``: one ``(channel, lat, lon)`` a time; ``native``: the PROGNOSTIC fields a time. Stored in half precision:
-    ``state (time, channel, lat, lon)``, ``native_{name} (time, …)`` (humidity in g kg-1). ValueError when there is no
-    whole day of patterns.
+    The store holds ``state (time, channel, lat, lon)`` and, for each prognostic field,
+    ``native_{name} (time, …)``, humidity in g kg-1.
+
+    Parameters
+    ----------
+    path : Path
+        The Zarr store to write.
+    times : Sequence[datetime]
+        The 6-hourly times of the fields.
+    grid : Grid
+        The world's grid.
+    channels : Sequence[str]
+        Channels of ``fields``.
+    fields : Sequence[np.ndarray]
+        Fields ``(channel, lat, lon)`` of each time, in the channels' units.
+    native : Sequence[dict[str, np.ndarray]]
+        Fields of each time on the nature run's grid, by the names of
+        :data:`~fuxiflow.world.levels.PROGNOSTIC`.
+
+    Raises
+    ------
+    ValueError
+        If the times give no whole day of differences.
     """
     lag = 24 // STEP_HOURS
     count = (len(times) - lag) // lag * lag
     if count < lag:
         raise ValueError(
-            f"{path}: {len(times)} times give no day of 24-h differences; world.spinup_days is too short"
+            f"{path}: {len(times)} times give no day of 24-h differences; world.spinup_days is "
+            "too short"
         )
     first = len(times) - count
     group = zarr.open_group(path, mode="w")
@@ -68,6 +92,17 @@ def write_library(
     add_coordinates(group, times[first:], {"lat": grid.lat, "lon": grid.lon})
 
     def store(name: str, values: list[np.ndarray], dims: tuple[str, ...]) -> None:
+        """Write one array of the library.
+
+        Parameters
+        ----------
+        name : str
+            Name of the array.
+        values : list[np.ndarray]
+            Its values at each time.
+        dims : tuple[str, ...]
+            Names of its dimensions.
+        """
         data = np.stack(values).astype(np.float16)
         array = group.create_array(
             name,
@@ -97,7 +132,11 @@ def write_library(
 
 
 class ErrorLibrary:
-    """Patterns by product and time: what is near in time is near in the library, which repeats after its length."""
+    """The library of error patterns, by product and time.
+
+    Patterns of times that are near each other are near each other in the library, which repeats
+    after its length.
+    """
 
     def __init__(self, path: Path):
         self._group = zarr.open_group(path, mode="r")
@@ -106,7 +145,10 @@ class ErrorLibrary:
         self.length = self._state.shape[0]
 
     def index(self, product: str, time: datetime) -> int:
-        """Position of a product's pattern, at the same hour of the day as ``time``; KeyError lists the products."""
+        """Return the position of a product's pattern, at the same hour of the day as ``time``.
+
+        KeyError lists the products.
+        """
         if product not in PRODUCTS:
             raise KeyError(f"unknown product {product!r}; known: {', '.join(PRODUCTS)}")
         days = 24 // STEP_HOURS
@@ -115,12 +157,12 @@ class ErrorLibrary:
         return (hour_of(time) // STEP_HOURS - first + offset) % self.length
 
     def fields(self, product: str, time: datetime) -> dict[str, np.ndarray]:
-        """Pattern by channel, ``(lat, lon)`` float32."""
+        """Return the pattern by channel, ``(lat, lon)`` float32."""
         pattern = self._state[self.index(product, time)].astype(np.float32)
         return dict(zip(self.channels, pattern, strict=True))
 
     def native(self, product: str, time: datetime) -> dict[str, np.ndarray]:
-        """Pattern of the PROGNOSTIC fields on the nature run's grid, float32."""
+        """Return the pattern of the prognostic fields on the nature run's grid, float32."""
         index = self.index(product, time)
         pattern = {
             name: self._group[f"native_{name}"][index].astype(np.float32) for name in PROGNOSTIC
@@ -131,12 +173,19 @@ class ErrorLibrary:
 
 @dataclass(frozen=True)
 class AnalysisErrors:
-    """How wrong the analyses of a product are.
+    """Sizes of the errors of a product's analyses.
 
-    ``error`` scales the patterns aloft and everywhere those of geopotential and pressure; ``low_level_error`` those of
-    temperature, humidity and wind at the ground, and between :data:`LOW_LEVELS` there is a share of both, linear in
-    pressure. ``warm_bias`` is in K at 2 m over land, in the mean over the day; ``slow_bias`` is the part by which the
-    wind at 10 m is too weak.
+    Attributes
+    ----------
+    error : float
+        Factor of the patterns aloft, and everywhere of those of geopotential and pressure.
+    low_level_error : float
+        Factor of the patterns of temperature, humidity and wind at the ground; between
+        :data:`LOW_LEVELS` both factors count, linear in pressure.
+    warm_bias : float
+        By how many K the air at 2 m is too warm over land, in the mean over the day.
+    slow_bias : float
+        By which part the wind at 10 m is too weak.
     """
 
     error: float
@@ -145,7 +194,7 @@ class AnalysisErrors:
     slow_bias: float = 0.0
 
     def scale(self, channel: Channel) -> float:
-        """What the pattern of a channel is multiplied by."""
+        """Return the factor of the pattern of a channel."""
         if channel.name == "MSL" or channel.name[0] == "Z":
             return self.error
         aloft, ground = LOW_LEVELS
@@ -164,8 +213,28 @@ class AnalysisErrors:
         land: np.ndarray,
         lon: np.ndarray,
     ) -> dict[str, np.ndarray]:
-        """The analysis ``(lat, lon)`` by channel of a ``truth``: with the error ``pattern`` of each channel that has
-        one, and the bias near the ground. Relative humidity is held in [0, 110] %."""
+        """Make an analysis from the truth: add the error pattern and the bias near the ground.
+
+        Relative humidity is kept within [0, 110] %.
+
+        Parameters
+        ----------
+        truth : dict[str, np.ndarray]
+            True fields ``(lat, lon)`` by channel.
+        pattern : dict[str, np.ndarray]
+            Error patterns ``(lat, lon)`` by channel; channels without one have no random error.
+        time : datetime
+            Time of the analysis, for the daily cycle of the bias.
+        land : np.ndarray
+            Land fraction ``(lat, lon)``.
+        lon : np.ndarray
+            Longitudes in degrees, ``(lon,)``.
+
+        Returns
+        -------
+        dict[str, np.ndarray]
+            The analysis ``(lat, lon)`` by channel.
+        """
         channels = channel_table()
         fields = {
             name: field + np.float32(self.scale(channels[name])) * pattern[name]
@@ -181,12 +250,27 @@ class AnalysisErrors:
     def biased(
         self, fields: dict[str, np.ndarray], time: datetime, land: np.ndarray, lon: np.ndarray
     ) -> dict[str, np.ndarray]:
-        """``fields`` with the systematic bias near the ground added.
+        """Add the systematic bias near the ground.
 
-        Temperatures of :data:`WARM` are too warm: over land by their part of the bias times 1 + 0.5 cos(local solar
-        time - 14 h), over sea by 0.3 of it all day. Winds of :data:`SLOW` are too weak by their part. 850 hPa and
-        everything above are untouched. ``land``: fraction ``(lat, lon)``; ``lon`` in degrees. Channels absent from
-        ``fields`` are skipped.
+        Temperatures of :data:`WARM` are too warm: over land by their part of the bias times 1 + 0.5
+        cos(local solar time - 14 h), over sea by 0.3 of it all day. Winds of :data:`SLOW` are too
+        weak by their part. 850 hPa and everything above are untouched.
+
+        Parameters
+        ----------
+        fields : dict[str, np.ndarray]
+            Fields ``(lat, lon)`` by channel; channels that are absent are skipped.
+        time : datetime
+            Time of the fields.
+        land : np.ndarray
+            Land fraction ``(lat, lon)``.
+        lon : np.ndarray
+            Longitudes in degrees, ``(lon,)``.
+
+        Returns
+        -------
+        dict[str, np.ndarray]
+            All fields, some of them with bias.
         """
         local_hour = time.hour + time.minute / 60.0 + lon / 15.0
         daily = 1.0 + DIURNAL_PART * np.cos(2.0 * np.pi * (local_hour - 14.0) / 24.0)

@@ -2,12 +2,12 @@
 
     python -m fuxiflow build-climate [truncation]
 
-makes ``resources/world/t31.npz`` anew: from rest in October 2021 to June 2024, the first of each of the last twelve
-months (half an hour). Begun at rest, the stratosphere and the mass over the poles take more than a year to settle: the
-world's first January then has 28 hPa more over Antarctica than its second, and networks trained on the first year never
-saw the like of the second.
-Only the dynamics are kept, as shares of each field's largest coefficient in half precision: the weather of such a start
-is another, its climate the same.
+makes ``resources/world/t31.npz`` anew: from rest in October 2021 to June 2024, the first of each of
+the last twelve months (half an hour). Begun at rest, the stratosphere and the mass over the poles
+take more than a year to settle: the world's first January then has 28 hPa more over Antarctica than
+its second, and networks trained on the first year never saw the like of the second. Only the
+dynamics are kept, as shares of each field's largest coefficient in half precision: the weather of
+such a start is another, its climate the same.
 """
 
 import logging
@@ -25,13 +25,17 @@ BEGIN, END = datetime(2021, 10, 23), datetime(2024, 6, 1)
 
 
 def climate_path(truncation: int) -> Path:
-    """Where the states of a truncation are."""
+    """Return the file that holds the states of a truncation."""
     return DIRECTORY / f"t{truncation}.npz"
 
 
 def climate_start(model: NatureModel, time: datetime) -> ModelState:
-    """Where a spin-up that is to begin by ``time`` begins: on the first of the month, with that month's state; at rest,
-    at ``time``, where there are no states of this truncation. ValueError when they do not fit."""
+    """Return the state that a spin-up begins with.
+
+    It is that of the month of ``time``, on the month's first day. Where there are no states of the
+    model's truncation, it is an atmosphere at rest at ``time``. ValueError when the states do not
+    fit the model.
+    """
     file = climate_path(model.truncation)
     if not file.exists():
         return model.rest(time)
@@ -46,7 +50,10 @@ def climate_start(model: NatureModel, time: datetime) -> ModelState:
 
 
 def pack_states(states: list[ModelState]) -> dict[str, np.ndarray]:
-    """The dynamics of twelve states, from January on, as named arrays; each ``.largest`` is what its shares are of."""
+    """Pack the dynamics of twelve states, from January on, as named arrays.
+
+    Each field is stored as shares of its largest coefficient, which is in ``{name}.largest``.
+    """
     taken, arrays = [state.arrays() for state in states], {}
     for name in (
         name for name, field in taken[0].items() if name.startswith("dynamics.") and field.ndim

@@ -1,9 +1,10 @@
 """From the nature run's sigma levels to pressure levels, the surface and a regular grid.
 
-Between full levels, and between the lowest one and the ground, temperature and wind are linear in the logarithm of
-pressure, specific humidity's logarithm too; geopotential is hydrostatic. Below the ground temperature, geopotential and
-mean-sea-level pressure follow Trenberth, Berry & Buja (1993), Vertical interpolation and truncation of model-coordinate
-data, NCAR/TN-396+STR, doi:10.5065/D6HX19NH (the ECMWF method), which caps the reduction over high and over cold ground.
+Between full levels, and between the lowest one and the ground, temperature and wind are linear in
+the logarithm of pressure, specific humidity's logarithm too; geopotential is hydrostatic. Below the
+ground temperature, geopotential and mean-sea-level pressure follow Trenberth, Berry & Buja (1993),
+Vertical interpolation and truncation of model-coordinate data, NCAR/TN-396+STR,
+doi:10.5065/D6HX19NH (the ECMWF method), which caps the reduction over high and over cold ground.
 """
 
 import numpy as np
@@ -27,13 +28,16 @@ PROGNOSTIC = (
     "specific_humidity",
     "surface_pressure",
 )
-"""Fields that a perturbed state is made of: m s-1, m s-1, K, kg kg-1 on ``(level, lat, lon)``, Pa on ``(lat, lon)``."""
+"""Fields that a perturbed state is made of: m s-1, m s-1, K, kg kg-1 on ``(level, lat, lon)``, Pa
+on ``(lat, lon)``."""
 HUMIDITY_FLOOR = 3.0e-6
-"""Least specific humidity, kg kg-1, about that of the stratosphere: the model dries its upper levels out altogether."""
+"""Least specific humidity, kg kg-1, about that of the stratosphere: the model dries its upper
+levels out altogether."""
 RELATIVE_HUMIDITY_CAP = 110.0
 """Greatest relative humidity, %."""
 WARM_LIMIT, COLD_LIMIT = 290.5, 255.0
-"""Temperatures (K) beyond which the reduction to sea level is tempered (Trenberth et al., 1993, equations 13 to 16)."""
+"""Temperatures (K) beyond which the reduction to sea level is tempered (Trenberth et al., 1993,
+equations 13 to 16)."""
 SURFACE_CHANNELS = {
     "T2M": "2m_temperature",
     "U10": "10m_u_component_of_wind",
@@ -58,11 +62,27 @@ def to_pressure(
     surface_geopotential: np.ndarray,
     levels: list[int],
 ) -> dict[str, np.ndarray]:
-    """Fields on pressure ``levels`` (hPa) from a frame of the nature run.
+    """Interpolate a frame of the nature run to pressure levels.
 
-    ``frame``: the fields of :meth:`fuxiflow.world.nature.NatureModel.advance`, ``(sigma, lat, lon)`` from the top;
-    ``surface_geopotential``: ``(lat, lon)``, m2 s-2. Returns :data:`LEVEL_VARIABLES`, each ``(level, lat, lon)``, and
-    ``mean_sea_level_pressure`` in Pa ``(lat, lon)``. Humidity is held in [3e-6 kg kg-1, 110 % of saturation].
+    Humidity is kept within [3e-6 kg kg-1, 110 % of saturation].
+
+    Parameters
+    ----------
+    frame : dict[str, np.ndarray]
+        Fields of :meth:`fuxiflow.world.nature.NatureModel.advance`, ``(sigma, lat, lon)`` from the
+        top.
+    sigma : np.ndarray
+        Full levels, ``(sigma,)``.
+    surface_geopotential : np.ndarray
+        In m2 s-2, ``(lat, lon)``.
+    levels : list[int]
+        Pressures in hPa.
+
+    Returns
+    -------
+    dict[str, np.ndarray]
+        The fields of :data:`LEVEL_VARIABLES`, ``(level, lat, lon)``, and
+        ``mean_sea_level_pressure`` in Pa, ``(lat, lon)``.
     """
     ps = frame["surface_pressure"].astype(np.float64)
     log_levels = np.log(sigma)[:, None, None] + np.log(ps)
@@ -129,7 +149,19 @@ def _above_top(
     top_temperature: np.ndarray,
     top_geopotential: np.ndarray,
 ) -> None:
-    """Extend columns isothermally to targets ``height`` = ln(p_top / p) > 0 above the highest model level, in place."""
+    """Extend columns isothermally above the highest model level, in place.
+
+    Parameters
+    ----------
+    here : dict[str, np.ndarray]
+        Fields of one level, ``(lat, lon)``, of which temperature and geopotential are changed.
+    height : np.ndarray
+        ln(p_top / p), positive above the highest model level, ``(lat, lon)``.
+    top_temperature : np.ndarray
+        Temperature of that level in K, ``(lat, lon)``.
+    top_geopotential : np.ndarray
+        Geopotential of that level in m2 s-2, ``(lat, lon)``.
+    """
     above = height > 0.0
     if above.any():
         here["temperature"] = np.where(above, top_temperature, here["temperature"])
@@ -140,7 +172,10 @@ def _above_top(
 def _tempered(
     ground: np.ndarray, surface_geopotential: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Ground temperature (K) and lapse rate (K m-1) of the air imagined below the ground, both ``(lat, lon)``."""
+    """Compute the ground temperature and the lapse rate of the air imagined below the ground.
+
+    They are in K and K m-1, ``(lat, lon)`` each (Trenberth et al., 1993, equations 13 to 16).
+    """
     sea_level = ground + LAPSE_RATE * surface_geopotential / GRAVITY
     height = np.maximum(np.abs(surface_geopotential) / GRAVITY, 1.0)
     hot = sea_level > WARM_LIMIT
@@ -154,7 +189,22 @@ def _tempered(
 def _below_ground(
     ground: np.ndarray, surface_geopotential: np.ndarray, depth: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Temperature (K) and geopotential (m2 s-2) at ``depth`` = ln(p / p_s) >= 0 (as above, eq. 15, 16)."""
+    """Extend columns below the ground (Trenberth et al., 1993, equations 15 and 16).
+
+    Parameters
+    ----------
+    ground : np.ndarray
+        Temperature of the air at the ground in K, ``(lat, lon)``.
+    surface_geopotential : np.ndarray
+        In m2 s-2, ``(lat, lon)``.
+    depth : np.ndarray
+        ln(p / p_s) >= 0, ``(lat, lon)``.
+
+    Returns
+    -------
+    tuple[np.ndarray, np.ndarray]
+        Temperature in K and geopotential in m2 s-2, ``(lat, lon)``.
+    """
     tempered, lapse = _tempered(ground, surface_geopotential)
     y = lapse * GAS_CONSTANT_DRY / GRAVITY * depth
     temperature = ground * (1.0 + y + y**2 / 2.0 + y**3 / 6.0)
@@ -167,9 +217,23 @@ def _below_ground(
 def sea_level_pressure(
     surface_pressure: np.ndarray, ground: np.ndarray, surface_geopotential: np.ndarray
 ) -> np.ndarray:
-    """Mean-sea-level pressure (unit of ``surface_pressure``) from the temperature of the air at the ground (K).
+    """Reduce surface pressure to mean sea level (Trenberth et al., 1993, equations 11 to 14).
 
-    p_s exp(b (1 - x/2 + x^2/3)), b = z_s / (R T), x = lapse z_s / (g T) (Trenberth et al., 1993, equations 11 to 14).
+    p_s exp(b (1 - x/2 + x^2/3)), b = z_s / (R T), x = lapse z_s / (g T).
+
+    Parameters
+    ----------
+    surface_pressure : np.ndarray
+        In any unit, ``(lat, lon)``.
+    ground : np.ndarray
+        Temperature of the air at the ground in K, ``(lat, lon)``.
+    surface_geopotential : np.ndarray
+        In m2 s-2, ``(lat, lon)``.
+
+    Returns
+    -------
+    np.ndarray
+        Mean-sea-level pressure in the unit of ``surface_pressure``.
     """
     tempered, lapse = _tempered(ground, surface_geopotential)
     b = surface_geopotential / (GAS_CONSTANT_DRY * tempered)
@@ -178,13 +242,25 @@ def sea_level_pressure(
 
 
 class Regridder:
-    """Bilinear interpolation from a Gaussian grid (latitude decreasing, any spacing) to a regular one.
+    """Bilinear interpolation from a Gaussian grid to a regular one.
 
-    Longitude is periodic. Beyond the last source latitude values go to the pole's: for scalars the mean of the nearest
-    row, for the components of a vector its wavenumber 1: how one vector at the pole looks from every meridian.
+    Longitude is periodic. Beyond the last source latitude values go to the pole's: for scalars the
+    mean of the nearest row, for the components of a vector its wavenumber 1, as one vector at the
+    pole looks from every meridian.
     """
 
     def __init__(self, lat: np.ndarray, lon: np.ndarray, grid: Grid):
+        """Compute the matrices of the interpolation.
+
+        Parameters
+        ----------
+        lat : np.ndarray
+            Source latitudes in degrees, decreasing, of any spacing.
+        lon : np.ndarray
+            Source longitudes in degrees, ``(lon,)``.
+        grid : Grid
+            The target.
+        """
         self.grid = grid
         self._scalar = self._operator(
             lat, lon, grid, lambda angle: np.full_like(angle, 1.0 / len(lon))
@@ -193,7 +269,23 @@ class Regridder:
 
     @staticmethod
     def _operator(lat, lon, grid, polar) -> sparse.csr_matrix:
-        """The matrix ``(target cell, source cell)``; sources get two more rows, the poles, eliminated by ``polar``."""
+        """Compute the matrix of the interpolation, ``(target cell, source cell)``.
+
+        Parameters
+        ----------
+        lat, lon : np.ndarray
+            Source latitudes and longitudes in degrees.
+        grid : Grid
+            The target.
+        polar : Callable
+            Weights of the nearest row's cells in the value at the pole, of the difference of
+            longitude in radians; the two extra rows of the poles are eliminated with it.
+
+        Returns
+        -------
+        sparse.csr_matrix
+            Weights, float32.
+        """
         nlat, nlon = len(lat), len(lon)
         rows = np.interp(-grid.lat, -np.concatenate([[90.0], lat, [-90.0]]), np.arange(nlat + 2))
         columns = np.interp(grid.lon, np.append(lon, lon[0] + 360.0), np.arange(nlon + 1))
@@ -227,10 +319,27 @@ def world_fields(
     regrid: Regridder,
     channels: ChannelTable | None = None,
 ) -> dict[str, np.ndarray]:
-    """All truth fields of one time on the world's grid, from a frame of the nature run.
+    """Compute all truth fields of one time on the world's grid.
 
-    Returns every channel of the table by its name, in its unit, ``(lat, lon)``; ``surface_pressure`` (Pa),
-    ``skin_temperature`` (K) and ``specific_humidity`` (kg kg-1, ``(level, lat, lon)``); all float32.
+    Parameters
+    ----------
+    frame : dict[str, np.ndarray]
+        A frame of the nature run.
+    sigma : np.ndarray
+        Full levels of the nature run, ``(sigma,)``.
+    surface_geopotential : np.ndarray
+        That of the nature run in m2 s-2, ``(lat, lon)``.
+    regrid : Regridder
+        From the nature run's grid to the world's.
+    channels : ChannelTable or None
+        The project's table by default.
+
+    Returns
+    -------
+    dict[str, np.ndarray]
+        Every channel of the table by its name, in its unit, ``(lat, lon)``; ``surface_pressure`` in
+        Pa, ``skin_temperature`` in K and ``specific_humidity`` in kg kg-1, ``(level, lat, lon)``;
+        float32.
     """
     channels = channels or channel_table()
     levels = list(channels.pressure_levels)

@@ -1,10 +1,11 @@
-"""The nature run: jcm (dinosaur's spectral dynamics, SPEEDY's physics) as the truth of the embedded world.
+"""The nature run: jcm (dinosaur's spectral dynamics, SPEEDY's physics), the embedded world's truth.
 
-jcm is stepped through its public pieces (``DynamicalCore.step``, ``compute_physics_step_gridpoint``) in a scan of our
-own, which keeps only the fields that are wanted and accumulates precipitation over every time step between frames.
+jcm is stepped through its public pieces (``DynamicalCore.step``,
+``compute_physics_step_gridpoint``) in a scan of our own, which keeps only the fields that are
+needed and accumulates precipitation over every time step between frames.
 
-SPEEDY: Molteni, F. (2003): Atmospheric simulations using a GCM with simplified physical parametrizations. I. Climate
-Dynamics 20, 175-191, doi:10.1007/s00382-002-0268-2.
+SPEEDY: Molteni, F. (2003): Atmospheric simulations using a GCM with simplified physical
+parametrizations. I. Climate Dynamics 20, 175-191, doi:10.1007/s00382-002-0268-2.
 """
 
 import logging
@@ -42,8 +43,9 @@ STRIDE_HOURS = 12
 REFERENCE_PRESSURE = 1.0e5
 """jcm's normalisation of surface pressure, Pa."""
 MEAN_SEA_LEVEL_PRESSURE = 101_100.0
-"""Mean sea-level pressure that the atmosphere's mass is set to, Pa (global mean of observed analyses, about 1011 hPa:
-Trenberth & Smith, 2005, doi:10.1175/JCLI-3299.1). jcm's own start from rest is 15 hPa heavier."""
+"""Mean sea-level pressure that the atmosphere's mass is set to, Pa (global mean of observed
+analyses, about 1011 hPa: Trenberth & Smith, 2005, doi:10.1175/JCLI-3299.1). jcm's own start from
+rest is 15 hPa heavier."""
 
 # one thread whatever the machine has: the same weather everywhere; read when jax first computes
 os.environ["XLA_FLAGS"] = " ".join(
@@ -60,9 +62,19 @@ jax.config.update("jax_platforms", "cpu")
 
 @dataclass(frozen=True)
 class ModelState:
-    """All that the model continues from: time (UTC), steps since its start, jcm's dynamics and physics, last frame.
+    """All that the model continues from.
 
-    ``frame`` holds the fields of :meth:`NatureModel.advance` at ``time``, each ``(level, lat, lon)`` or ``(lat, lon)``.
+    Attributes
+    ----------
+    time : datetime
+        In UTC.
+    step : int
+        Steps since the start of the model.
+    dynamics, physics : Any
+        jcm's trees of arrays.
+    frame : dict[str, np.ndarray]
+        The fields of :meth:`NatureModel.advance` at ``time``, ``(level, lat, lon)`` or ``(lat,
+        lon)``.
     """
 
     time: datetime
@@ -72,7 +84,10 @@ class ModelState:
     frame: dict[str, np.ndarray]
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """The state as named arrays: the frame's fields by their names, ``dynamics.NNN``, ``physics.NNN``, ``step``."""
+        """Return the state as named arrays.
+
+        They are the frame's fields by their names, ``dynamics.NNN``, ``physics.NNN`` and ``step``.
+        """
         arrays = dict(self.frame) | {"step": np.asarray(self.step)}
         for part, tree in (("dynamics", self.dynamics), ("physics", self.physics)):
             arrays |= {
@@ -87,15 +102,31 @@ class ModelState:
 
 
 class NatureModel:
-    """jcm with SPEEDY's physics and monthly climatological forcing, at a triangular truncation of 21, 31 or 42.
+    """jcm with SPEEDY's physics and monthly climatological forcing.
 
-    Fields are ``(level, lat, lon)``: level from the model's top down, latitude north to south, longitude 0 to 360 east.
-    ``cache`` is where compiled code is kept between processes.
+    Fields are ``(level, lat, lon)``: level from the model's top down, latitude north to south,
+    longitude 0 to 360 east.
     """
 
     def __init__(
         self, truncation: int = 31, time_step_minutes: int = 30, cache: Path | None = None
     ):
+        """Set the model up; its code is compiled when it is first advanced.
+
+        Parameters
+        ----------
+        truncation : int
+            Triangular truncation: 21, 31 or 42.
+        time_step_minutes : int
+            Time step, which must divide 6 h.
+        cache : Path or None
+            Directory where compiled code is kept between processes.
+
+        Raises
+        ------
+        ValueError
+            If the time step does not divide 6 h.
+        """
         if cache is not None:
             jax.config.update("jax_compilation_cache_dir", str(cache))
             jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
@@ -113,7 +144,7 @@ class NatureModel:
         terrain = _packaged("terrain")
         if terrain.orog.shape != coords.horizontal.nodal_shape:
             terrain = upsample_terrain_ds(terrain, grid=coords.horizontal)
-        # jcm speaks of ozone and output options that SPEEDY on sigma levels does not have; errors still show
+        # jcm warns of ozone and output options that SPEEDY on sigma levels lacks; errors still show
         logging.getLogger("jcm").setLevel(logging.ERROR)
         self._terrain = TerrainData.from_coords(
             coords,
@@ -129,7 +160,7 @@ class NatureModel:
         self.lon = np.asarray(longitude, float)
         self.sigma = np.asarray(coords.vertical.centers, float)
         self.land_fraction = _outward(np.asarray(self._terrain.fmask, np.float32))
-        # the dynamics' own orography: the terrain's phis0 is smoothed otherwise, by up to kilometres near mountains
+        # the dynamics' own orography: the terrain's phis0 differs by up to kilometres in mountains
         primitive = self._model.dycore.primitive
         height = primitive.physics_specs.dimensionalize(
             coords.horizontal.to_nodal(primitive.orography), units.meter
@@ -141,7 +172,10 @@ class NatureModel:
         self._stride = jax.jit(lambda carry: jax.lax.scan(self._frame, carry, None, length=frames))
 
     def rest(self, time: datetime) -> ModelState:
-        """An isothermal atmosphere at rest, its mass set by :data:`MEAN_SEA_LEVEL_PRESSURE`; ``frame`` is empty."""
+        """Return an isothermal atmosphere at rest, with an empty frame.
+
+        Its mass is set by :data:`MEAN_SEA_LEVEL_PRESSURE`.
+        """
         dynamics, physics = self._model.bootstrap_state()
         grid = self._model.dycore.to_physics_state(dynamics)
         weights = np.cos(np.deg2rad(self.lat))[:, None] * np.ones_like(self.lon)
@@ -155,8 +189,27 @@ class NatureModel:
         return ModelState(time, 0, dynamics, physics, {})
 
     def settled(self, time: datetime, fields: Sequence[np.ndarray], place: str) -> ModelState:
-        """The state of :meth:`rest` with the spectral ``fields`` of another one's dynamics, in the order of its arrays;
-        ValueError naming ``place`` when they do not fit."""
+        """Return the state of :meth:`rest` with the dynamics of another state.
+
+        Parameters
+        ----------
+        time : datetime
+            Time of the state.
+        fields : Sequence[np.ndarray]
+            Spectral fields of the other state's dynamics, in the order of its arrays.
+        place : str
+            Origin of the fields, for the error.
+
+        Returns
+        -------
+        ModelState
+            The state.
+
+        Raises
+        ------
+        ValueError
+            If the fields do not fit the model.
+        """
         state = self.rest(time)
         leaves, structure = jax.tree.flatten(state.dynamics)
         if [leaf.shape for leaf in leaves if leaf.ndim] != [field.shape for field in fields]:
@@ -164,24 +217,46 @@ class NatureModel:
                 f"{place}: its fields do not fit this model (other truncation or version of jcm): "
                 "run python -m fuxiflow build-climate again"
             )
-        found = iter(fields)
-        leaves = [jnp.asarray(next(found), leaf.dtype) if leaf.ndim else leaf for leaf in leaves]
+        remaining = iter(fields)
+        leaves = [
+            jnp.asarray(next(remaining), leaf.dtype) if leaf.ndim else leaf for leaf in leaves
+        ]
         return replace(state, dynamics=jax.tree.unflatten(structure, leaves))
 
     def restore(self, time: datetime, arrays: dict[str, np.ndarray], place: str) -> ModelState:
-        """The state that :meth:`ModelState.arrays` took apart; ValueError naming ``place`` when it does not fit."""
+        """Put a state together that :meth:`ModelState.arrays` took apart.
+
+        Parameters
+        ----------
+        time : datetime
+            Time of the state.
+        arrays : dict[str, np.ndarray]
+            The named arrays.
+        place : str
+            Origin of the arrays, for the error.
+
+        Returns
+        -------
+        ModelState
+            The state.
+
+        Raises
+        ------
+        ValueError
+            If the arrays do not fit the model.
+        """
         trees = {}
         for part, template in zip(
             ("dynamics", "physics"), jax.eval_shape(self._model.bootstrap_state), strict=True
         ):
             leaves, structure = jax.tree.flatten(template)
-            found = [arrays[name] for name in sorted(arrays) if name.startswith(f"{part}.")]
-            if [np.shape(leaf) for leaf in leaves] != [leaf.shape for leaf in found]:
+            stored = [arrays[name] for name in sorted(arrays) if name.startswith(f"{part}.")]
+            if [np.shape(leaf) for leaf in leaves] != [leaf.shape for leaf in stored]:
                 raise ValueError(
-                    f"{place}: its {part} do not fit this model (other truncation or version of jcm): "
-                    "run world_spinup and world_nature again"
+                    f"{place}: its {part} do not fit this model (other truncation or version of "
+                    "jcm): run world_spinup and world_nature again"
                 )
-            trees[part] = jax.tree.unflatten(structure, [jnp.asarray(leaf) for leaf in found])
+            trees[part] = jax.tree.unflatten(structure, [jnp.asarray(leaf) for leaf in stored])
         frame = {
             name: field for name, field in arrays.items() if "." not in name and name != "step"
         }
@@ -194,10 +269,10 @@ class NatureModel:
         return self.restore(datetime.fromisoformat(str(arrays.pop("time"))), arrays, str(path))
 
     def perturbed(self, state: ModelState, increments: dict[str, np.ndarray]) -> ModelState:
-        """``state`` with ``increments`` of the :data:`~fuxiflow.world.levels.PROGNOSTIC` fields added.
+        """Add ``increments`` of the :data:`~fuxiflow.world.levels.PROGNOSTIC` fields to a state.
 
-        Humidity is kept from falling below 0. The increment is added in spectral space, so that increments of zero
-        leave the state exactly as it is.
+        Humidity is kept from falling below 0. The increment is added in spectral space, so that
+        increments of zero leave the state exactly as it is.
         """
         grid = verify_state(self._model.dycore.to_physics_state(state.dynamics))
         delta = {name: _inward(jnp.asarray(field)) for name, field in increments.items()}
@@ -217,10 +292,11 @@ class NatureModel:
     def advance(
         self, state: ModelState, hours: int
     ) -> Iterator[tuple[ModelState, list[dict[str, np.ndarray]]]]:
-        """Integrate for ``hours``, a multiple of 12; yield every 12 h the state and the frames at 6 and 12 h.
+        """Integrate for ``hours``, a multiple of 12; yield every 12 h the state and two frames.
 
-        A frame holds the PROGNOSTIC fields, ``geopotential`` (level; m2 s-2), ``2m_temperature`` (K), the 10 m wind
-        components (m s-1), ``skin_temperature`` (K) and ``total_precipitation_6hr`` (mm in the 6 h before).
+        The frames are those at 6 and 12 h. A frame holds the prognostic fields, ``geopotential``
+        (level; m2 s-2), ``2m_temperature`` (K), the 10 m wind components (m s-1),
+        ``skin_temperature`` (K) and ``total_precipitation_6hr`` (mm in the 6 h before).
         FloatingPointError where the model blows up.
         """
         if hours % STRIDE_HOURS:
@@ -235,7 +311,7 @@ class NatureModel:
         ahead = self._stride(carry) if strides else None
         for count in range(1, strides + 1):
             carry, fields = ahead
-            # jax does not wait for it: it is computed while the caller is busy with the frames before
+            # jax does not wait for it: it computes while the caller works on the frames before
             ahead = self._stride(carry) if count < strides else None
             fields = {name: np.asarray(field) for name, field in fields.items()}
             time = state.time + timedelta(hours=STRIDE_HOURS * count)
@@ -251,6 +327,7 @@ class NatureModel:
             yield ModelState(time, step, carry[0], carry[1], frames[-1]), frames
 
     def _step(self, carry, _):
+        """Advance the dynamics, the physics and the sum of precipitation by one time step."""
         dynamics, physics, clock, step, rain = carry
         forcing = self._forcing.select(DateData(clock, step, self._seconds))
         tendency, physics = compute_physics_step_gridpoint(
@@ -275,6 +352,7 @@ class NatureModel:
         ), None
 
     def _frame(self, carry, _):
+        """Advance by 6 h and return the fields at their end."""
         steps = FRAME_HOURS * 3600 // self._seconds
         rain = jnp.zeros(self._horizontal.nodal_shape)
         (dynamics, physics, clock, step, rain), _ = jax.lax.scan(
@@ -300,21 +378,27 @@ class NatureModel:
         }
 
 
+def frame_times(state: ModelState, frames: Sequence[dict[str, np.ndarray]]) -> list[datetime]:
+    """Return the times of the frames that :meth:`NatureModel.advance` yields with a state."""
+    last = len(frames) - 1
+    return [state.time - timedelta(hours=FRAME_HOURS * (last - i)) for i in range(len(frames))]
+
+
 def _outward(field):
-    """From jcm's ``(…, lon, lat south to north)`` to ours."""
+    """Rearrange jcm's ``(…, lon, lat south to north)`` to ours."""
     return field.swapaxes(-1, -2)[..., ::-1, :]
 
 
 def _inward(field):
-    """From ours to jcm's."""
+    """Rearrange our fields to jcm's ``(…, lon, lat south to north)``."""
     return field[..., ::-1, :].swapaxes(-1, -2)
 
 
 def _packaged(name: str) -> xr.Dataset:
-    """A boundary file that comes with jcm: SPEEDY's monthly climatology on its T30 grid.
+    """Read a boundary file that comes with jcm: SPEEDY's monthly climatology on its T30 grid.
 
-    Opened with a named engine: when xarray guesses, it loads every engine there is, and ecCodes loaded before PROJ
-    crashes the interpreter at its exit.
+    It is opened with a named engine: when xarray guesses, it loads every engine there is, and
+    ecCodes loaded before PROJ crashes the interpreter at its exit.
     """
     path = resources.files("jcm.data.bc") / "t30" / "clim" / f"{name}.nc"
     with xr.open_dataset(str(path), engine="netcdf4") as dataset:
@@ -322,7 +406,10 @@ def _packaged(name: str) -> xr.Dataset:
 
 
 def write_model_states(path: Path, states: Sequence[ModelState]) -> None:
-    """Write states, none or more: the arrays of :meth:`ModelState.arrays`, ``(time, …)``, one time a chunk."""
+    """Write states, none or more, as one array ``(time, …)`` for each of :meth:`ModelState.arrays`.
+
+    A chunk holds one time.
+    """
     group = zarr.open_group(path, mode="w")
     group.attrs.update(
         title="states of the nature run at the init times of forecasts",
@@ -340,19 +427,40 @@ def write_model_states(path: Path, states: Sequence[ModelState]) -> None:
 
 
 def model_state_times(path: Path) -> list[datetime]:
-    """Times of the states of a store."""
+    """Return the times of the states of a store."""
     return [
         EPOCH + timedelta(hours=int(hour)) for hour in zarr.open_group(path, mode="r")["time"][:]
     ]
 
 
 def read_model_state(path: Path, model: NatureModel, time: datetime) -> ModelState:
-    """The state at ``time``; KeyError lists the times there are."""
+    """Read a state from a store.
+
+    Parameters
+    ----------
+    path : Path
+        A store of :func:`write_model_states`.
+    model : NatureModel
+        The model that the state is of.
+    time : datetime
+        Time of the state.
+
+    Returns
+    -------
+    ModelState
+        The state.
+
+    Raises
+    ------
+    KeyError
+        Lists the times that the store holds.
+    """
     group = zarr.open_group(path, mode="r")
     hours = list(group["time"][:])
     if hour_of(time) not in hours:
         raise KeyError(
-            f"{path}: no state at {time}; there are {', '.join(map(str, model_state_times(path))) or 'none'}"
+            f"{path}: no state at {time}; there are "
+            f"{', '.join(map(str, model_state_times(path))) or 'none'}"
         )
     index = hours.index(hour_of(time))
     arrays = {name: np.asarray(array[index]) for name, array in group.arrays() if name != "time"}

@@ -1,10 +1,10 @@
-"""Radio occultations of the nature run: where receivers in orbit see navigation satellites set and rise, and the
-refractivity that they would measure.
+"""Radio occultations of the nature run: their places, and the refractivity that is measured there.
 
-A receiver looks at the limb ahead and behind: the tangent point is the arc acos(R / (R + h)) of a great circle away
-from the point below it, within :data:`FIELD` degrees of its track. When one occurs is random, as the constellations
-that transmit make it look. The profile is upright, and the air above 50 hPa, of which the nature run knows nothing, is
-that of the standard atmosphere, shifted to the temperature at 50 hPa.
+A receiver in orbit sees navigation satellites set and rise at the limb ahead and behind: the
+tangent point is the arc acos(R / (R + h)) of a great circle away from the point below it, within
+:data:`FIELD` degrees of its track. When one occurs is random, as the constellations that transmit
+make it look. The profile is upright, and the air above 50 hPa, of which the nature run holds
+nothing, is that of the standard atmosphere, shifted to the temperature at 50 hPa.
 """
 
 from collections.abc import Mapping
@@ -36,23 +36,37 @@ FIELD = 60.0
 TOP = 50_000.0
 """Greatest height of a profile, m."""
 DEPTH = 1_500.0
-"""Profiles end at most so far above the ground, m, as signals are lost in moist air; a quarter of them reach it."""
-# heights in km where the lapse rate of the standard atmosphere changes, and from there on its rates, K/km (ICAO)
+"""Profiles end at most so far above the ground, m, as signals are lost in moist air; a quarter of
+them reach it."""
+# heights in km where the lapse rate of the standard atmosphere changes, and its rates from there on
+# in K/km (ICAO)
 _STANDARD = ((11.0, 0.0), (20.0, 1.0), (32.0, 2.8), (47.0, 0.0))
 _ABOVE = np.arange(0.0, 40_001.0, 1_000.0)  # m above the highest level of the truth
 _ERROR_HEIGHTS = (0.0, 8_000.0, 30_000.0, 50_000.0)  # m
 ERROR_SHARES = (0.03, 0.01, 0.01, 0.03)
-"""Standard deviation of the error as a share of refractivity, at 0, 8, 30 and 50 km, linear between (after Kuo et al.,
-2004, J. Meteorol. Soc. Japan 82, 507-531)."""
+"""Standard deviation of the error as a share of refractivity, at 0, 8, 30 and 50 km, linear between
+(after Kuo et al., 2004, J. Meteorol. Soc. Japan 82, 507-531)."""
 ERROR_SCALE = 1_000.0
 """Errors farther apart than this, m, are independent."""
 
 
 @dataclass(frozen=True)
-class Occultations:
-    """Occultations on one platform: ``time`` (n,) datetime64[ns], ``lat``, ``lon`` (n,) of the tangent points and
-    ``azimuth`` (n,) of the rays there, towards the receiver, in degrees; ``height`` (level,) in m above mean sea level
-    and ``refractivity (n, level)`` in N-units, NaN below the lowest point of a profile."""
+class OccultationProfiles:
+    """Occultations seen from one platform, or from several.
+
+    Attributes
+    ----------
+    time : np.ndarray
+        UTC, datetime64[ns], ``(n,)``.
+    lat, lon : np.ndarray
+        Tangent points in degrees, ``(n,)``.
+    azimuth : np.ndarray
+        Direction of the rays there, towards the receiver, in degrees, ``(n,)``.
+    height : np.ndarray
+        In m above mean sea level, ``(level,)``.
+    refractivity : np.ndarray
+        In N-units, ``(n, level)``, NaN below the lowest point of a profile.
+    """
 
     time: np.ndarray
     lat: np.ndarray
@@ -68,7 +82,20 @@ class Occultations:
 def bearing(
     lat: np.ndarray, lon: np.ndarray, other_lat: np.ndarray, other_lon: np.ndarray
 ) -> np.ndarray:
-    """Direction of other points from points, degrees clockwise from north, along great circles; all in degrees."""
+    """Compute the direction of other points from points along great circles.
+
+    Parameters
+    ----------
+    lat, lon : np.ndarray
+        The points, in degrees.
+    other_lat, other_lon : np.ndarray
+        The other points, in degrees.
+
+    Returns
+    -------
+    np.ndarray
+        Degrees clockwise from north.
+    """
     phi, other, across = np.radians(lat), np.radians(other_lat), np.radians(other_lon - lon)
     east = np.sin(across) * np.cos(other)
     north = np.cos(phi) * np.sin(other) - np.sin(phi) * np.cos(other) * np.cos(across)
@@ -78,7 +105,22 @@ def bearing(
 def destination(
     lat: np.ndarray, lon: np.ndarray, azimuth: np.ndarray, arc: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The points at an ``arc`` from points in the direction ``azimuth``; all in degrees, longitudes in [-180, 180)."""
+    """Compute the points at an arc from points along great circles.
+
+    Parameters
+    ----------
+    lat, lon : np.ndarray
+        The points, in degrees.
+    azimuth : np.ndarray
+        Direction, degrees clockwise from north.
+    arc : np.ndarray
+        Length of the arc in degrees.
+
+    Returns
+    -------
+    tuple[np.ndarray, np.ndarray]
+        Latitude and longitude in degrees, longitude in [-180, 180).
+    """
     phi, angle, turn = np.radians(lat), np.radians(arc), np.radians(azimuth)
     sine = np.sin(phi) * np.cos(angle) + np.cos(phi) * np.sin(angle) * np.cos(turn)
     across = np.arctan2(
@@ -92,7 +134,22 @@ def destination(
 def occultation_places(
     platform: Platform, time: np.ndarray, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Latitude, longitude and azimuth (n,) in degrees of the occultations that a platform sees at ``time`` (n,)."""
+    """Draw the places of the occultations that a platform sees.
+
+    Parameters
+    ----------
+    platform : Platform
+        The satellite, with its orbit.
+    time : np.ndarray
+        Times of the occultations, datetime64[ns], ``(n,)``.
+    rng : np.random.Generator
+        Draws ahead or behind, and the direction.
+
+    Returns
+    -------
+    tuple[np.ndarray, np.ndarray, np.ndarray]
+        Latitude, longitude and azimuth towards the receiver in degrees, ``(n,)``.
+    """
     lat, lon, height = track(platform.name, platform.orbit, time)
     ahead = bearing(
         lat, lon, *track(platform.name, platform.orbit, time + np.timedelta64(10, "s"))[:2]
@@ -101,24 +158,41 @@ def occultation_places(
         ahead + 180.0 * (rng.random(len(time)) < 0.5) + rng.uniform(-FIELD, FIELD, len(time))
     )
     arc = np.degrees(np.arccos(physics.EARTH_RADIUS / (physics.EARTH_RADIUS + height)))
-    found = destination(lat, lon, direction, arc)
-    return *found, bearing(*found, lat, lon)
+    tangent = destination(lat, lon, direction, arc)
+    return *tangent, bearing(*tangent, lat, lon)
 
 
 def _standard(height: np.ndarray) -> np.ndarray:
-    """Temperature of the standard atmosphere (ICAO) less that at 11 km, K, at ``height`` in m from there to 50 km."""
-    found, (start, rate) = np.zeros(np.shape(height)), _STANDARD[0]
+    """Compute the temperature of the standard atmosphere (ICAO) less that at 11 km, in K.
+
+    ``height`` is in m, from 11 to 50 km.
+    """
+    warming, (start, rate) = np.zeros(np.shape(height)), _STANDARD[0]
     for end, following in (*_STANDARD[1:], (np.inf, 0.0)):
-        found += rate * np.clip(0.001 * height - start, 0.0, end - start)
+        warming += rate * np.clip(0.001 * height - start, 0.0, end - start)
         start, rate = end, following
-    return found
+    return warming
 
 
 def refractivity_profile(column: Mapping[str, float], lat: float, height: np.ndarray) -> np.ndarray:
-    """Refractivity (level,) in N-units at geometric ``height`` (level,) in m of one ``column`` of the truth at ``lat``.
+    """Compute the refractivity of one column of the truth.
 
-    Between the levels temperature and the logarithm of specific humidity are linear in height, and the logarithm of
-    pressure has the curvature that hydrostatic balance gives it. NaN below the ground.
+    Between the levels temperature and the logarithm of specific humidity are linear in height, and
+    the logarithm of pressure has the curvature that hydrostatic balance gives it.
+
+    Parameters
+    ----------
+    column : Mapping[str, float]
+        The truth at a point, by the names of :attr:`fuxiflow.world.windows.TruthWindow.names`.
+    lat : float
+        In degrees.
+    height : np.ndarray
+        Geometric height in m, ``(level,)``.
+
+    Returns
+    -------
+    np.ndarray
+        Refractivity in N-units, ``(level,)``; NaN below the ground.
     """
     levels = [level for level in PRESSURE_LEVELS if level < column["surface_pressure"] - 1.0][::-1]
     z, t, log_q = (
@@ -155,8 +229,22 @@ def refractivity_profile(column: Mapping[str, float], lat: float, height: np.nda
 
 
 def relative_errors(height: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
-    """Errors ``(count, level)`` as shares of refractivity, of the sizes of :data:`ERROR_SHARES`, those of neighbouring
-    heights alike."""
+    """Draw errors of refractivity that are alike at neighbouring heights.
+
+    Parameters
+    ----------
+    height : np.ndarray
+        In m, ``(level,)``.
+    count : int
+        Number of profiles.
+    rng : np.random.Generator
+        Draws the errors.
+
+    Returns
+    -------
+    np.ndarray
+        Errors as shares of refractivity, of the sizes of :data:`ERROR_SHARES`, ``(count, level)``.
+    """
     node = height / ERROR_SCALE
     below = node.astype(int)
     share = node - below
@@ -172,12 +260,32 @@ def observe_occultations(
     day: date,
     options: settings.ObservedOccultations,
     seed: int,
-) -> Occultations | None:
-    """The occultations of one day on one platform; None where there are none.
+) -> OccultationProfiles | None:
+    """Observe the occultations of one day from one platform.
 
-    ``options`` are the configuration's ``world.occultations``: how many are ``daily``, ``spacing_metres`` of the
-    levels, ``noise``, a multiple of :data:`ERROR_SHARES`, and when there are any. Draws depend on the seed, the
-    platform and the day. Occultations after the truth's last time are left out.
+    Random numbers depend on the seed, the platform and the day. Occultations after the truth's last
+    time are left out.
+
+    Parameters
+    ----------
+    source : Source
+        The source.
+    platform : Platform
+        One of its satellites.
+    truth : TruthWindows
+        The truth, with :data:`VARIABLES`.
+    day : date
+        The day that is observed, in UTC.
+    options : settings.Occultations
+        Number of occultations, spacing of the levels, noise as a multiple of :data:`ERROR_SHARES`,
+        and when there are observations.
+    seed : int
+        Seed of the configuration.
+
+    Returns
+    -------
+    OccultationProfiles or None
+        None where there are no observations.
     """
     start = datetime(day.year, day.month, day.day)
     last = min(start + timedelta(days=1), max(truth.times))
@@ -193,30 +301,47 @@ def observe_occultations(
     errors = options.noise * relative_errors(height, count, rng)
     lowest = rng.uniform(-DEPTH / 3.0, DEPTH, count).clip(0.0)
     kept = time <= np.datetime64(last, "ns")
-    found = _profiles(truth.window(start, last), lat[kept], lon[kept], time[kept], height)
-    spoiled = found * (1.0 + errors[kept])
-    ground = np.isfinite(found).argmax(axis=1) * options.spacing_metres
+    clean = _profiles(truth.window(start, last), lat[kept], lon[kept], time[kept], height)
+    spoiled = clean * (1.0 + errors[kept])
+    ground = np.isfinite(clean).argmax(axis=1) * options.spacing_metres
     spoiled[height < (ground + lowest[kept])[:, None]] = np.nan
-    return Occultations(time[kept], lat[kept], lon[kept], azimuth[kept], height, spoiled)
+    return OccultationProfiles(time[kept], lat[kept], lon[kept], azimuth[kept], height, spoiled)
 
 
 def _profiles(
     window: TruthWindow, lat: np.ndarray, lon: np.ndarray, time: np.ndarray, height: np.ndarray
 ) -> np.ndarray:
-    """Refractivity ``(n, level)`` of the truth at points (n,) in degrees, at ``height`` (level,) in m."""
-    found = window.values(lat, lon, time)
-    rows = (dict(zip(found, row, strict=True)) for row in zip(*found.values(), strict=True))
+    """Compute the refractivity of the truth at points.
+
+    Parameters
+    ----------
+    window : TruthWindow
+        The truth around the times.
+    lat, lon : np.ndarray
+        In degrees, ``(n,)``.
+    time : np.ndarray
+        UTC, datetime64[ns], ``(n,)``.
+    height : np.ndarray
+        In m, ``(level,)``.
+
+    Returns
+    -------
+    np.ndarray
+        Refractivity in N-units, ``(n, level)``.
+    """
+    values = window.values(lat, lon, time)
+    rows = (dict(zip(values, row, strict=True)) for row in zip(*values.values(), strict=True))
     profiles = [
         refractivity_profile(column, place, height) for place, column in zip(lat, rows, strict=True)
     ]
     return np.array(profiles).reshape(len(lat), len(height))
 
 
-def join_occultations(parts: list[Occultations]) -> Occultations:
-    """Occultations of several platforms or days as one; all at the same heights."""
+def join_occultations(parts: list[OccultationProfiles]) -> OccultationProfiles:
+    """Join occultations of several platforms or days, all at the same heights."""
     columns = {
         item.name: np.concatenate([getattr(part, item.name) for part in parts])
-        for item in fields(Occultations)
+        for item in fields(OccultationProfiles)
         if item.name != "height"
     }
-    return Occultations(height=parts[0].height, **columns)
+    return OccultationProfiles(height=parts[0].height, **columns)

@@ -1,8 +1,8 @@
-"""Where the embedded world's stations stand and its ships sail: plausible networks, fixed by the seed.
+"""Networks of the embedded world: places of stations, tracks of ships and buoys, fixed by the seed.
 
-Like the real ones they are dense over the continents of the middle latitudes, above all the northern, thin over
-tropical forests, deserts and the polar caps, and at sea; a network is a property of the world, the same in all
-segments of its time.
+Like the real ones they are dense over the continents of the middle latitudes, above all the
+northern, thin over tropical forests, deserts and the polar caps, and at sea. A network is a
+property of the world, the same in all segments of its time.
 """
 
 from dataclasses import dataclass
@@ -16,17 +16,28 @@ from fuxiflow.randomness import generator
 LAND = 0.5
 """Land fraction from which on a place is land."""
 COAST = 0.1
-"""The same for radiosondes: many ascend from coasts and islands, which the nature run's smooth land does not show."""
+"""The same for radiosondes: many ascend from coasts and islands, which the nature run's smooth land
+does not show."""
 CANDIDATES = 40
-"""Places drawn for each station wanted, of which those that are too near to one that is chosen already are left."""
+"""Places drawn for each station wanted, of which those that are too near to one that is chosen
+already are left."""
 EPOCH = np.datetime64("2022-01-01T00:00:00", "ns")
 _DAY = np.timedelta64(86_400_000_000_000, "ns")
 
 
 @dataclass(frozen=True)
 class Stations:
-    """Land stations or radiosonde stations: ``number`` (n,) is the WMO block number times 1000 plus the station's,
-    ``lat`` and ``lon`` (n,) in degrees, ``height`` (n,) in m above mean sea level."""
+    """Land stations or radiosonde stations.
+
+    Attributes
+    ----------
+    number : np.ndarray
+        WMO block number times 1000 plus the station's, ``(n,)``.
+    lat, lon : np.ndarray
+        In degrees, ``(n,)``.
+    height : np.ndarray
+        In m above mean sea level, ``(n,)``.
+    """
 
     number: np.ndarray
     lat: np.ndarray
@@ -41,9 +52,20 @@ class Stations:
 class Vessels:
     """Ships, which sail about a place, and buoys, which drift about theirs.
 
-    ``buoy`` (n,) says which are buoys; ``lat``, ``lon`` (n,) is the middle of a track, ``reach`` (n, 2) how far it goes
-    north and east in degrees, ``period`` (n,) in days and ``phase`` (n, 2) in radians how it runs. Its names are in
-    ``identifier`` (n,): call signs of ships, numbers of buoys.
+    Attributes
+    ----------
+    identifier : np.ndarray
+        Call signs of ships, numbers of buoys, ``(n,)``.
+    buoy : np.ndarray
+        Whether it is a buoy, ``(n,)``.
+    lat, lon : np.ndarray
+        Middle of the track in degrees, ``(n,)``.
+    reach : np.ndarray
+        How far the track goes north and east in degrees, ``(n, 2)``.
+    period : np.ndarray
+        In days, ``(n,)``.
+    phase : np.ndarray
+        In radians, ``(n, 2)``.
     """
 
     identifier: np.ndarray
@@ -58,7 +80,7 @@ class Vessels:
         return len(self.identifier)
 
     def at(self, time: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Latitude and longitude ``(…, n)`` in degrees at ``time`` (…,), datetime64[ns]."""
+        """Return latitude and longitude ``(…, n)`` in degrees at ``time`` (…,), datetime64[ns]."""
         angle = 2.0 * np.pi * ((time - EPOCH) / _DAY)[..., None] / self.period
         lat = self.lat + self.reach[:, 0] * np.sin(angle + self.phase[:, 0])
         lon = self.lon + self.reach[:, 1] * np.sin(angle + self.phase[:, 1])
@@ -66,10 +88,13 @@ class Vessels:
 
 
 def station_density(lat: np.ndarray) -> np.ndarray:
-    """Stations for each area of land at latitudes in degrees (n,), relative to their most, at 45 N: a bell there of 18
-    degrees, a lower one at 32 S, one over the ring of stations on Antarctica's coast, and a twelfth of it elsewhere.
-    After the maps of the Global Observing System in WMO-No. 544 and the forty all-year stations of COMNAP's Antarctic
-    Station Catalogue; no centre's list is copied."""
+    """Return the density of stations on land at latitudes in degrees ``(n,)``.
+
+    It is relative to its most, at 45 N: a bell there of 18 degrees, a lower one at 32 S, one over
+    the ring of stations on Antarctica's coast, and a twelfth of it elsewhere. After the maps of the
+    Global Observing System in WMO-No. 544 and the forty all-year stations of COMNAP's Antarctic
+    Station Catalogue; no centre's list is copied.
+    """
     north, south = (
         np.exp(-0.5 * ((lat - 45.0) / 18.0) ** 2),
         np.exp(-0.5 * ((lat + 32.0) / 10.0) ** 2),
@@ -78,16 +103,33 @@ def station_density(lat: np.ndarray) -> np.ndarray:
 
 
 def _places(rng: np.random.Generator, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Latitudes and longitudes ``(count,)`` in degrees, evenly on the sphere."""
+    """Draw latitudes and longitudes ``(count,)`` in degrees, evenly on the sphere."""
     return np.degrees(np.arcsin(rng.uniform(-1.0, 1.0, count))), rng.uniform(-180.0, 180.0, count)
 
 
 def _apart(
     lat: np.ndarray, lon: np.ndarray, weight: np.ndarray, count: int, rng: np.random.Generator
 ) -> np.ndarray:
-    """Indices of at most ``count`` places drawn by ``weight`` (n,), those that share a small box with another left out.
+    """Draw places that lie apart from each other.
 
-    Boxes have half the side that ``count`` equal ones would cover the globe with, so that clusters thin out.
+    Of the places that share a small box only the first drawn counts. Boxes have half the side that
+    ``count`` equal ones would cover the globe with, so that clusters thin out.
+
+    Parameters
+    ----------
+    lat, lon : np.ndarray
+        The places in degrees, ``(n,)``.
+    weight : np.ndarray
+        Relative probabilities, ``(n,)``.
+    count : int
+        Number of places at most.
+    rng : np.random.Generator
+        Draws the places.
+
+    Returns
+    -------
+    np.ndarray
+        Indices of at most ``count`` places.
     """
     order = (
         rng.choice(len(lat), len(lat), replace=False, p=weight / weight.sum())
@@ -109,23 +151,43 @@ def place_stations(
     grid: Grid,
     least: float = LAND,
 ) -> Stations:
-    """``count`` stations of a source on land, in order of their numbers; fewer where there is no room for them.
+    """Place the stations of a source on land, in order of their numbers.
 
-    ``land_fraction`` and ``surface_geopotential`` (m2 s-2) are ``(lat, lon)`` on ``grid``, with rows on the poles.
-    Stations stand where the land fraction is at ``least`` so much, on the ground of the nature run, which is smoother
-    than the Earth's.
+    Stations stand on the ground of the nature run, which is smoother than the Earth's.
+
+    Parameters
+    ----------
+    source : str
+        Name of the source.
+    count : int
+        Number of stations; there are fewer where there is no space for them.
+    seed : int
+        Seed of the configuration.
+    land_fraction : np.ndarray
+        From 0 to 1, ``(lat, lon)`` on ``grid``.
+    surface_geopotential : np.ndarray
+        In m2 s-2, ``(lat, lon)`` on ``grid``.
+    grid : Grid
+        A grid with rows on the poles.
+    least : float
+        Land fraction from which on there are stations.
+
+    Returns
+    -------
+    Stations
+        The network.
     """
     rng = generator(seed, source, "network")
     lat, lon = _places(rng, CANDIDATES * count)
     on_land = bilinear(land_fraction, grid, lat, lon) >= least
     lat, lon = lat[on_land], lon[on_land]
-    chosen = _apart(lat, lon, station_density(lat), count, rng)
-    chosen = chosen[np.lexsort((lat[chosen], np.floor(lon[chosen] / 10.0)))]
-    rank = np.arange(len(chosen))
-    blocks = max(1, -(-len(chosen) // 900))
-    per_block = -(-len(chosen) // max(1, min(98, max(blocks, len(chosen) // 10))))
+    members = _apart(lat, lon, station_density(lat), count, rng)
+    members = members[np.lexsort((lat[members], np.floor(lon[members] / 10.0)))]
+    rank = np.arange(len(members))
+    blocks = max(1, -(-len(members) // 900))
+    per_block = -(-len(members) // max(1, min(98, max(blocks, len(members) // 10))))
     number = 1000 * (rank // per_block + 1) + rank % per_block + 1
-    lat, lon = np.round(lat[chosen], 5), np.round(lon[chosen], 5)
+    lat, lon = np.round(lat[members], 5), np.round(lon[members], 5)
     height = bilinear(surface_geopotential, grid, lat, lon) / 9.80665
     return Stations(number, lat, lon, height)
 
@@ -133,10 +195,28 @@ def place_stations(
 def place_vessels(
     source: str, count: int, seed: int, land_fraction: np.ndarray, grid: Grid
 ) -> Vessels:
-    """``count`` ships and buoys of a source whose tracks stay at sea, half of them buoys; fewer where there is no room.
+    """Place the ships and buoys of a source so that their tracks stay at sea, half of them buoys.
 
-    Ships make up to some 5 m/s and crowd in the northern middle latitudes; buoys are everywhere and drift at decimetres
-    a second. ``land_fraction (lat, lon)`` as in :func:`land_network`.
+    Ships make up to some 5 m/s and crowd in the northern middle latitudes; buoys are everywhere and
+    drift at decimetres a second.
+
+    Parameters
+    ----------
+    source : str
+        Name of the source.
+    count : int
+        Number of ships and buoys; there are fewer where there is no space for them.
+    seed : int
+        Seed of the configuration.
+    land_fraction : np.ndarray
+        From 0 to 1, ``(lat, lon)`` on ``grid``.
+    grid : Grid
+        A grid with rows on the poles.
+
+    Returns
+    -------
+    Vessels
+        The network.
     """
     rng = generator(seed, source, "network")
     lat, lon = _places(rng, CANDIDATES * count)
@@ -157,21 +237,21 @@ def place_vessels(
     ]
     wet = (np.abs(along[0]) < 70.0).all(axis=0)
     wet[wet] = (bilinear(land_fraction, grid, along[0][:, wet], along[1][:, wet]) < 0.1).all(axis=0)
-    chosen = []
+    members = []
     for kind, share in ((False, count - count // 2), (True, count // 2)):
         rows = np.flatnonzero(wet & (buoy == kind))
         weight = (
             np.ones(len(rows)) if kind else 0.2 + np.exp(-0.5 * ((lat[rows] - 40.0) / 15.0) ** 2)
         )
-        chosen.append(rows[_apart(lat[rows], lon[rows], weight, share, rng)])
-    chosen = np.concatenate(chosen)
+        members.append(rows[_apart(lat[rows], lon[rows], weight, share, rng)])
+    members = np.concatenate(members)
     names = np.array(
-        [f"{4_400_001 + i}" if drifts else f"SIM{i:04d}" for i, drifts in enumerate(buoy[chosen])]
+        [f"{4_400_001 + i}" if drifts else f"SIM{i:04d}" for i, drifts in enumerate(buoy[members])]
     )
     return Vessels(
         names,
         *(
-            getattr(vessels, name)[chosen]
+            getattr(vessels, name)[members]
             for name in ("buoy", "lat", "lon", "reach", "period", "phase")
         ),
     )

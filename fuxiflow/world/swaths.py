@@ -1,4 +1,4 @@
-"""Simulate the swaths of sounders: the truth at the footprints, the observation operator, errors."""
+"""Simulate the swaths of sounders: the truth at footprints, the observation operator, errors."""
 
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta

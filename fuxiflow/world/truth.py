@@ -1,8 +1,8 @@
-"""The truth's fields on the world's grid: one Zarr store a segment, one variable a channel, read by time.
+"""Stores of the truth on the world's grid: one a segment, one variable a channel, read by time.
 
-A store holds the segment's times and one more, 00 UTC after its last day, so that everything inside the segment can be
-interpolated in time from it alone. Values are rounded to a step far below what any file format downstream keeps, which
-halves the size.
+A store holds the segment's times and one more, 00 UTC after its last day, so that everything inside
+the segment can be interpolated in time from it alone. Values are rounded to a step far below the
+precision of any file format downstream, which halves the size.
 """
 
 from collections.abc import Iterable, Sequence
@@ -46,19 +46,29 @@ STATIC = ("land_fraction", "surface_geopotential")
 
 
 def hour_of(time: datetime) -> int:
-    """Hours since 1970-01-01 00 UTC, how stores count time."""
+    """Return the hours since 1970-01-01 00 UTC, which stores count time in."""
     return int((time - EPOCH) / timedelta(hours=1))
 
 
 def field_compressor() -> BloscCodec:
-    """How fields are compressed."""
+    """Return the compressor of stored fields."""
     return BloscCodec(cname="zstd", clevel=1, shuffle="bitshuffle", typesize=4)
 
 
 def add_coordinates(
     group: zarr.Group, times: Sequence[datetime], coordinates: dict[str, np.ndarray]
 ) -> None:
-    """Write CF coordinates: ``time`` in hours since 1970 and others by name."""
+    """Write CF coordinates: time and others by name.
+
+    Parameters
+    ----------
+    group : zarr.Group
+        The open group.
+    times : Sequence[datetime]
+        Times, which are written as hours since 1970.
+    coordinates : dict[str, np.ndarray]
+        Values of other coordinates by name: ``lat``, ``lon``, ``level``.
+    """
     count = np.array([hour_of(time) for time in times], np.int64)
     axis = group.create_array("time", data=count, dimension_names=("time",))
     axis.attrs.update(
@@ -76,7 +86,7 @@ def add_coordinates(
 
 
 class TruthWriter:
-    """Writes times in order: at most :data:`SHARD` of them are held in memory. A context manager."""
+    """Writes times in order; at most :data:`SHARD` of them are in memory. A context manager."""
 
     def __init__(
         self,
@@ -86,6 +96,21 @@ class TruthWriter:
         static: dict[str, np.ndarray],
         channels: ChannelTable | None = None,
     ):
+        """Create a store.
+
+        Parameters
+        ----------
+        path : Path
+            The Zarr store to write.
+        times : Sequence[datetime]
+            All times that will be written.
+        grid : Grid
+            The world's grid.
+        static : dict[str, np.ndarray]
+            The fields of :data:`STATIC`, ``(lat, lon)``.
+        channels : ChannelTable or None
+            The project's table by default.
+        """
         self._channels, self._times, self._done = channels or channel_table(), list(times), 0
         levels = list(self._channels.pressure_levels)
         self._group = zarr.open_group(path, mode="w")
@@ -118,6 +143,24 @@ class TruthWriter:
             self._buffer[name] = np.empty((min(SHARD, len(self._times)), *inner), np.float32)
 
     def _create(self, name, shape, dims, chunks, shards) -> zarr.Array:
+        """Create an array.
+
+        Parameters
+        ----------
+        name : str
+            Name of the array.
+        shape : tuple[int, ...]
+            Shape of the array.
+        dims : tuple[str, ...]
+            Names of its dimensions.
+        chunks, shards : tuple[int, ...] or None
+            Shapes of its chunks and shards.
+
+        Returns
+        -------
+        zarr.Array
+            The array, float32, NaN where nothing is written.
+        """
         return self._group.create_array(
             name,
             shape=shape,
@@ -153,7 +196,10 @@ class TruthWriter:
 
 
 class Truth:
-    """The stores of one or more segments, read by time; a time that two of them hold is read from the first."""
+    """The stores of one or more segments, read by time.
+
+    A time that two of them hold is read from the first.
+    """
 
     def __init__(self, paths: Iterable[Path]):
         self.paths = [Path(path) for path in paths]
@@ -181,9 +227,10 @@ class Truth:
         return self._groups[0][name][:]
 
     def read(self, time: datetime, names: Sequence[str]) -> dict[str, np.ndarray]:
-        """Fields by name, ``(lat, lon)`` (``specific_humidity`` with its levels first); KeyError names an unknown time.
+        """Read fields by name, ``(lat, lon)``; KeyError names an unknown time.
 
-        Blocks of 16 times are kept, so reading in order is quick.
+        ``specific_humidity`` is ``(level, lat, lon)``. Blocks of 16 times are kept, so reading in
+        order is quick.
         """
         if time not in self._where:
             span = f"{self.times[0]} to {self.times[-1]}" if self._where else "nothing"

@@ -30,8 +30,17 @@ LEAST_HUMIDITY = 2e-6
 class TruthWindow:
     """Fields of consecutive times as one array, ready to interpolate.
 
-    ``times`` datetime64[ns], equally spaced; ``fields`` float32 ``(time, lat, lon, variable)``, of the variables
-    ``names``: those of the truth, but the surface pressure in hPa and the logarithm of specific humidity, by level.
+    Attributes
+    ----------
+    times : np.ndarray
+        Equally spaced, datetime64[ns], ``(time,)``.
+    grid : Grid
+        The world's grid.
+    fields : torch.Tensor
+        ``(time, lat, lon, variable)``, float32.
+    names : tuple[str, ...]
+        The variables: those of the truth, but the surface pressure in hPa and the logarithm of
+        specific humidity, by level.
     """
 
     times: np.ndarray
@@ -40,7 +49,25 @@ class TruthWindow:
     names: tuple[str, ...] = ()
 
     def at(self, lat: np.ndarray, lon: np.ndarray, time: np.ndarray) -> torch.Tensor:
-        """Values ``(n, variable)`` at points, bilinear in space and linear in time; ValueError outside the times."""
+        """Interpolate to points, bilinearly in space and linearly in time.
+
+        Parameters
+        ----------
+        lat, lon : np.ndarray
+            In degrees, ``(n,)``.
+        time : np.ndarray
+            UTC, datetime64[ns], ``(n,)``.
+
+        Returns
+        -------
+        torch.Tensor
+            Values ``(n, variable)``.
+
+        Raises
+        ------
+        ValueError
+            If a point lies outside the times.
+        """
         step = self.times[1] - self.times[0]
         elapsed = (time - self.times[0]) / step
         if len(elapsed) and not (elapsed.min() >= 0.0 and elapsed.max() <= len(self.times) - 1):
@@ -62,12 +89,28 @@ class TruthWindow:
         return total
 
     def values(self, lat: np.ndarray, lon: np.ndarray, time: np.ndarray) -> dict[str, np.ndarray]:
-        """The same by name, float64 ``(n,)``."""
+        """Interpolate to points, and return the values by name.
+
+        Parameters
+        ----------
+        lat, lon : np.ndarray
+            In degrees, ``(n,)``.
+        time : np.ndarray
+            UTC, datetime64[ns], ``(n,)``.
+
+        Returns
+        -------
+        dict[str, np.ndarray]
+            Values ``(n,)``, float64.
+        """
         return dict(zip(self.names, self.at(lat, lon, time).numpy().astype(float).T, strict=True))
 
 
 class TruthWindows:
-    """Windows of consecutive times of ``variables`` of the truth, each read once as the windows move on."""
+    """Windows of consecutive times of some variables of the truth.
+
+    Each time is read once as the windows move on.
+    """
 
     def __init__(self, truth: Truth, variables: Sequence[str] = COLUMN):
         self.truth = truth
@@ -83,7 +126,7 @@ class TruthWindows:
         self._kept: dict[datetime, np.ndarray] = {}
 
     def _fields(self, time: datetime) -> np.ndarray:
-        """Fields ``(lat, lon, variable)`` of one time, as :class:`TruthWindow` has them."""
+        """Read the fields ``(lat, lon, variable)`` of one time, as a window has them."""
         columns = []
         for name, field in (self.truth.read(time, self.variables) | self.static).items():
             if name == "specific_humidity":
@@ -93,9 +136,9 @@ class TruthWindows:
         return np.stack(columns, axis=-1).astype(np.float32)
 
     def window(self, start: datetime, end: datetime) -> TruthWindow:
-        """The fields of all 6-hourly times from ``start`` to ``end``, both included.
+        """Return the fields of all 6-hourly times from ``start`` to ``end``, both included.
 
-        KeyError names the stores, the first time they lack, and what they hold.
+        KeyError names the stores, the first time they lack, and the times they hold.
         """
         times = [start + i * STEP for i in range((end - start) // STEP + 1)]
         self._kept = {

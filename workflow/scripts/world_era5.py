@@ -1,4 +1,6 @@
-"""Write one segment of the world's ERA5: truth, error, bias near the ground, in the files of the Climate Data Store.
+"""Write one segment of the world's ERA5 in the files of the Climate Data Store.
+
+Its analyses are the truth with error and with a bias near the ground.
 
 in:  truth   Zarr, the segment's truth
      errors  Zarr, library of error patterns
@@ -18,14 +20,16 @@ from fuxiflow.world.writers.era5 import Era5Writer
 
 def main(input, output, params, log):
     """Write every 6 h of ``params.dates``; precipitation carries no error."""
-    truth, library = Truth([input.truth]), ErrorLibrary(input.errors)
+    truth = Truth([input.truth])
+    library = ErrorLibrary(input.errors)
     errors = AnalysisErrors(**params.errors)
-    land, lon, names = truth.static("land_fraction"), truth.grid.lon, channel_table().names
+    land = truth.static("land_fraction")
+    names = channel_table().names
+    analysis_times = times(*map(date.fromisoformat, params.dates))
     with Era5Writer(output.era5, truth.grid) as writer:
-        for time in progress(times(*map(date.fromisoformat, params.dates)), "ERA5 times", log):
-            fields = errors.analysed(
-                truth.read(time, names), library.fields("era5", time), time, land, lon
-            )
+        for time in progress(analysis_times, "ERA5 times", log):
+            pattern = library.fields("era5", time)
+            fields = errors.analysed(truth.read(time, names), pattern, time, land, truth.grid.lon)
             writer.write(time, fields)
     provenance.write_sidecar(output.era5)
 

@@ -1,4 +1,6 @@
-"""Write one segment of the world's GFS: analyses every 6 h, and forecasts that are integrations of the model from them.
+"""Write one segment of the world's GFS: analyses every 6 h, and forecasts that start from them.
+
+Forecasts are integrations of the nature model from analyses with error.
 
 in:  truth   Zarr, the segment's truth
      native  Zarr, states of the nature run at the init times
@@ -7,6 +9,7 @@ out: gfs     directory of GRIB2 files, named as NCEP names them
 """
 
 from datetime import date, timedelta
+from functools import partial
 
 from fuxiflow.channels import channel_table
 from fuxiflow.progress import progress
@@ -15,9 +18,9 @@ from fuxiflow.times import times
 from fuxiflow.world.analysis_errors import AnalysisErrors, ErrorLibrary
 from fuxiflow.world.levels import Regridder, world_fields
 from fuxiflow.world.nature import (
-    FRAME_HOURS,
     STRIDE_HOURS,
     NatureModel,
+    frame_times,
     model_state_times,
     read_model_state,
 )
@@ -26,37 +29,37 @@ from fuxiflow.world.writers.gfs import GfsWriter
 
 
 def main(input, output, params, log):
-    """Analyses over ``params.dates``; forecasts of ``params.max_lead_hours`` from every state in ``input.native``."""
-    truth, library = Truth([input.truth]), ErrorLibrary(input.errors)
-    errors, writer = AnalysisErrors(**params.errors), GfsWriter(output.gfs, truth.grid)
-    names, land, lon = channel_table().analysed.names, truth.static("land_fraction"), truth.grid.lon
+    """Write analyses over ``params.dates`` and forecasts from every state in ``input.native``."""
+    truth = Truth([input.truth])
+    library = ErrorLibrary(input.errors)
+    errors = AnalysisErrors(**params.errors)
+    writer = GfsWriter(output.gfs, truth.grid)
+    names = channel_table().analysed.names
+    land = truth.static("land_fraction")
     for time in progress(times(*map(date.fromisoformat, params.dates)), "GFS analyses", log):
-        fields = errors.analysed(
-            truth.read(time, names), library.fields("gfs", time), time, land, lon
-        )
+        pattern = library.fields("gfs", time)
+        fields = errors.analysed(truth.read(time, names), pattern, time, land, truth.grid.lon)
         writer.write(time, 0, fields)
-    starts = model_state_times(input.native)
-    if starts:
+    init_times = model_state_times(input.native)
+    if init_times:
         model = NatureModel(params.truncation, params.time_step_minutes, params.cache)
-        regrid = Regridder(model.lat, model.lon, truth.grid)
-    for init_time in progress(starts, "GFS forecasts", log):
-        increments = {
-            name: errors.error * field for name, field in library.native("gfs", init_time).items()
-        }
+        fields_of = partial(
+            world_fields,
+            sigma=model.sigma,
+            surface_geopotential=model.surface_geopotential,
+            regrid=Regridder(model.lat, model.lon, truth.grid),
+        )
+    # the model runs in whole strides
+    hours = -(-params.max_lead_hours // STRIDE_HOURS) * STRIDE_HOURS
+    for init_time in progress(init_times, "GFS forecasts", log):
+        patterns = library.native("gfs", init_time)
+        increments = {name: errors.error * field for name, field in patterns.items()}
         analysis = model.perturbed(read_model_state(input.native, model, init_time), increments)
-        for state, frames in model.advance(
-            analysis, -(-params.max_lead_hours // STRIDE_HOURS) * STRIDE_HOURS
-        ):
-            for i, frame in enumerate(frames):
-                lead = int((state.time - init_time) / timedelta(hours=1)) - FRAME_HOURS * (
-                    len(frames) - 1 - i
-                )
-                if lead <= params.max_lead_hours:
-                    writer.write(
-                        init_time,
-                        lead,
-                        world_fields(frame, model.sigma, model.surface_geopotential, regrid),
-                    )
+        for state, frames in model.advance(analysis, hours):
+            for valid_time, frame in zip(frame_times(state, frames), frames, strict=True):
+                lead_hours = int((valid_time - init_time) / timedelta(hours=1))
+                if lead_hours <= params.max_lead_hours:
+                    writer.write(init_time, lead_hours, fields_of(frame))
     provenance.write_sidecar(output.gfs)
 
 

@@ -7,12 +7,13 @@ out: truth    Zarr, all channels 6-hourly, to 00 UTC after the last day (fuxiflo
 """
 
 from datetime import date, datetime, timedelta
+from functools import partial
 
 from fuxiflow.grids import Grid
 from fuxiflow.progress import progress
 from fuxiflow.times import times
 from fuxiflow.world.levels import Regridder, world_fields
-from fuxiflow.world.nature import FRAME_HOURS, STRIDE_HOURS, NatureModel, write_model_states
+from fuxiflow.world.nature import STRIDE_HOURS, NatureModel, frame_times, write_model_states
 from fuxiflow.world.truth import TruthWriter
 from fuxiflow.world.writers.gfs import forecast_init_times
 
@@ -23,39 +24,40 @@ def main(input, output, params, log):
     grid = Grid(**params.grid, poles=True)
     model = NatureModel(params.truncation, params.time_step_minutes, params.cache)
     regrid = Regridder(model.lat, model.lon, grid)
+    fields_of = partial(
+        world_fields,
+        sigma=model.sigma,
+        surface_geopotential=model.surface_geopotential,
+        regrid=regrid,
+    )
     state = model.read(input.restart)
     start = datetime(first.year, first.month, first.day)
     if state.time != start:
         raise ValueError(
-            f"{input.restart}: is of {state.time}, the segment starts at {start}: run world_spinup again"
+            f"{input.restart}: is of {state.time}, the segment starts at {start}: run "
+            "world_spinup again"
         )
     static = {
         "land_fraction": regrid(model.land_fraction),
         "surface_geopotential": regrid(model.surface_geopotential),
     }
-    inits = set(
-        forecast_init_times(*map(date.fromisoformat, params.test), params.forecast_interval_hours)
-    )
+    test = map(date.fromisoformat, params.test)
+    init_times = set(forecast_init_times(*test, params.forecast_interval_hours))
     hours = 24 * ((last - first).days + 1)
-    kept = [state] if state.time in inits else []
-    with TruthWriter(
-        output.truth, [*times(first, last), start + timedelta(hours=hours)], grid, static
-    ) as truth:
-        truth.write(
-            state.time, world_fields(state.frame, model.sigma, model.surface_geopotential, regrid)
-        )
-        stretches = model.advance(state, hours)
+    end = start + timedelta(hours=hours)
+    forecast_states = [state] if state.time in init_times else []
+    with TruthWriter(output.truth, [*times(first, last), end], grid, static) as truth:
+        truth.write(state.time, fields_of(state.frame))
+        strides = model.advance(state, hours)
         for state, frames in progress(
-            stretches, "nature run, half days", log, total=hours // STRIDE_HOURS
+            strides, "nature run, half days", log, total=hours // STRIDE_HOURS
         ):
-            for i, frame in enumerate(frames):
-                time = state.time - timedelta(hours=FRAME_HOURS * (len(frames) - 1 - i))
-                truth.write(
-                    time, world_fields(frame, model.sigma, model.surface_geopotential, regrid)
-                )
-            if state.time in inits and state.time < start + timedelta(hours=hours):
-                kept.append(state)
-    write_model_states(output.native, kept)
+            for time, frame in zip(frame_times(state, frames), frames, strict=True):
+                truth.write(time, fields_of(frame))
+            # the state at the end belongs to the next segment
+            if state.time in init_times and state.time < end:
+                forecast_states.append(state)
+    write_model_states(output.native, forecast_states)
     state.write(output.restart)
 
 

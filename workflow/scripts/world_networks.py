@@ -1,4 +1,4 @@
-"""Report one segment's weather of the nature run from the stations, or ships and buoys, of a source.
+"""Report one segment of the nature run from the stations, or ships and buoys, of one source.
 
 in:  truth    Zarr stores of the truth that cover the dates and the first time after them
               (fuxiflow.world.truth)

@@ -1,7 +1,9 @@
-"""Write ATMS sensor data records as the agency delivers them: SATMS (brightness) and GATMO (geolocation) HDF5 pairs.
+"""Write ATMS sensor data records as the agency delivers them: pairs of HDF5 files.
 
-Layout and names: JPSS Common Data Format Control Book, External, Vol. III, 474-00001-03; what satpy's `atms_sdr_hdf5`
-reads and the times, noise and quality flags beside it. A thinned swath has fewer columns than the instrument's 96.
+SATMS holds brightness temperatures, GATMO the geolocation. Layout and names: JPSS Common Data
+Format Control Book, External, Vol. III, 474-00001-03; all that satpy's `atms_sdr_hdf5` reads, and
+the times, noise and quality flags beside it. A thinned swath has fewer columns than the
+instrument's 96.
 """
 
 from datetime import datetime
@@ -23,14 +25,17 @@ PLATFORMS = {
     "NOAA-21": ("j02", "J02", "JPSS-2"),
     "Suomi-NPP": ("npp", "NPP", "S-NPP/JPSS"),
 }
-# orbit number of NOAA-20 at the orbits' epoch, counted back from a file of 2022-12-20 with orbit 26361
+# of NOAA-20 at the orbits' epoch, counted back from a file of 2022-12-20 with orbit 26361
 _ORBIT_AT_EPOCH = 21345
 # TAI - UTC in seconds from each date on (IERS Bulletin C)
 _LEAP_SECONDS = (("2009-01-01", 34), ("2012-07-01", 35), ("2015-07-01", 36), ("2017-01-01", 37))
 
 
 def iet(time: np.ndarray) -> np.ndarray:
-    """IDPS epoch time of UTC times: microseconds of TAI since 1958, int64. ValueError before 2009."""
+    """Convert UTC times to IDPS epoch time: microseconds of TAI since 1958, int64.
+
+    ValueError before 2009.
+    """
     time = np.asarray(time, "datetime64[us]")
     starts = np.array([start for start, _ in _LEAP_SECONDS], "datetime64[us]")
     if time.size and time.min() < starts[0]:
@@ -44,13 +49,16 @@ def iet(time: np.ndarray) -> np.ndarray:
 
 
 def orbit_number(time: np.datetime64, revolutions_per_day: float) -> int:
-    """Number of the orbit at ``time``, at least 0."""
+    """Return the number of the orbit at ``time``, at least 0."""
     days = (time - EPOCH) / np.timedelta64(1, "D")
     return max(0, _ORBIT_AT_EPOCH + int(np.floor(days * revolutions_per_day)))
 
 
 def brightness_counts(brightness: np.ndarray) -> np.ndarray:
-    """Brightness temperatures in K as unsigned 16-bit counts of :data:`SCALE`; NaN becomes the fill value."""
+    """Convert brightness temperatures in K to unsigned 16-bit counts of :data:`SCALE`.
+
+    NaN becomes the fill value.
+    """
     scaled = np.clip(np.rint(brightness / SCALE), 0, LARGEST)
     return np.where(np.isfinite(brightness), scaled, MISSING).astype(np.uint16)
 
@@ -72,7 +80,23 @@ def _product(
     orbit: int,
     scans: int,
 ) -> None:
-    """The group under ``Data_Products`` that describes the aggregate of one granule."""
+    """Write the group under ``Data_Products`` that describes the aggregate of one granule.
+
+    Parameters
+    ----------
+    file : h5py.File
+        The open file.
+    name : str
+        Name of the product, as ``ATMS-SDR``.
+    collection : str
+        Short name of its collection, as ``SATMS``.
+    begin, end : datetime
+        First and last time of the granule.
+    orbit : int
+        Number of the orbit.
+    scans : int
+        Number of scans.
+    """
     group = file.create_group(f"Data_Products/{name}")
     group.attrs["Instrument_Short_Name"] = _text("ATMS")
     group.attrs["N_Collection_Short_Name"] = _text(collection)
@@ -94,18 +118,44 @@ def write_atms_granule(
     platform: str,
     revolutions_per_day: float,
 ) -> tuple[Path, Path]:
-    """Write one granule's SATMS and GATMO files into ``directory`` and return their paths.
+    """Write one granule's SATMS and GATMO files.
 
-    ``brightness`` is ``(scan, field of view, channel)`` in K, NaN where missing; ``noise`` ``(channel,)`` the NEdT in
-    K. The creation time in the names is the granule's end, so that the same granule has the same name. KeyError lists
-    the known platforms; ValueError when shapes disagree.
+    The creation time in the names is the granule's end, so that the same granule has the same name.
+
+    Parameters
+    ----------
+    directory : Path
+        Where the files are written.
+    swath : Swath
+        Places, times and angles of the footprints.
+    brightness : np.ndarray
+        In K, ``(scan, field of view, channel)``, NaN where missing.
+    noise : np.ndarray
+        NEdT in K, ``(channel,)``.
+    platform : str
+        Name of the platform.
+    revolutions_per_day : float
+        Of the platform's orbit, for the number of the orbit.
+
+    Returns
+    -------
+    tuple[Path, Path]
+        The two files.
+
+    Raises
+    ------
+    KeyError
+        Lists the platforms that ATMS flies on.
+    ValueError
+        If shapes disagree.
     """
     if platform not in PLATFORMS:
         raise KeyError(f"no ATMS flies on {platform!r}; known: {', '.join(PLATFORMS)}")
     scans, views = swath.lat.shape
     if brightness.shape[:2] != (scans, views) or brightness.shape[2] != len(noise):
         raise ValueError(
-            f"brightness {brightness.shape} and noise {noise.shape} do not fit a swath {swath.lat.shape}"
+            f"brightness {brightness.shape} and noise {noise.shape} do not fit a swath "
+            f"{swath.lat.shape}"
         )
     tag, short, mission = PLATFORMS[platform]
     begin, end = _moment(swath.time[0, 0]), _moment(swath.time[-1, -1])
@@ -113,7 +163,8 @@ def write_atms_granule(
     clock = "{0:%H%M%S}{1:d}"
     stem = (
         f"{tag}_d{begin:%Y%m%d}_t{clock.format(begin, begin.microsecond // 100_000)}"
-        f"_e{clock.format(end, end.microsecond // 100_000)}_b{orbit:05d}_c{end:%Y%m%d%H%M%S%f}_fuxi_sim.h5"
+        f"_e{clock.format(end, end.microsecond // 100_000)}_b{orbit:05d}"
+        f"_c{end:%Y%m%d%H%M%S%f}_fuxi_sim.h5"
     )
     paths = Path(directory) / f"SATMS_{stem}", Path(directory) / f"GATMO_{stem}"
     channels = brightness.shape[2]

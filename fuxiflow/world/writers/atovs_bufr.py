@@ -1,8 +1,9 @@
-"""Write AMSU-A and MHS footprints as EUMETSAT and NOAA distribute them: WMO BUFR 3-10-009 and 3-10-010.
+"""Write AMSU-A and MHS footprints as EUMETSAT and NOAA distribute them, in WMO BUFR.
 
-Templates: WMO-No. 306, Volume I.2, Part B, Table D; channels are numbered as ATOVS numbers them, from 28 for AMSU-A and
-from 43 for MHS. A file holds a granule, in compressed messages of at most :data:`MINUTES`. Scan lines and fields of
-view keep their numbers when a swath is thinned. Values are rounded to 0.01 K, places to 0.00001 degrees.
+Templates 3-10-009 and 3-10-010: WMO-No. 306, Volume I.2, Part B, Table D; channels are numbered as
+ATOVS numbers them, from 28 for AMSU-A and from 43 for MHS. A file holds a granule, in compressed
+messages of at most :data:`MINUTES`. Scan lines and fields of view keep their numbers when a swath
+is thinned. Values are rounded to 0.01 K, places to 0.00001 degrees.
 """
 
 from pathlib import Path
@@ -14,7 +15,8 @@ from fuxiflow.observations.orbits import EPOCH, Swath
 from fuxiflow.world.writers import bufr
 
 MINUTES = 45
-"""Longest message: footprints of one follow each other, none more than 30 minutes from the middle one."""
+"""Longest message: footprints of one follow each other, none more than 30 minutes from the middle
+one."""
 SATELLITE_DATA = 21
 """Data category of BUFR Table A: radiances (satellite measured)."""
 # template, sensor (0-02-048), number of the first channel (0-02-150), channels; bulletin
@@ -25,14 +27,36 @@ SATELLITES = {name: number for number, name in BUFR_SATELLITES.items()}
 def write_atovs_granule(
     directory: Path, swath: Swath, brightness: np.ndarray, instrument: str, platform: str
 ) -> Path:
-    """Write one granule into ``directory`` and return its path; names differ by platform and minute.
+    """Write one granule; names of files differ by platform and minute.
 
-    ``brightness`` is ``(scan, field of view, channel)`` in K, NaN where missing. KeyError lists the known instruments
-    and platforms; ValueError when shapes disagree.
+    Parameters
+    ----------
+    directory : Path
+        Where the file is written.
+    swath : Swath
+        Places, times and angles of the footprints.
+    brightness : np.ndarray
+        In K, ``(scan, field of view, channel)``, NaN where missing.
+    instrument : str
+        ``amsua`` or ``mhs``.
+    platform : str
+        Name of the platform.
+
+    Returns
+    -------
+    Path
+        The file.
+
+    Raises
+    ------
+    KeyError
+        Lists the instruments or the platforms.
+    ValueError
+        If shapes disagree.
     """
-    for name, known in ((instrument, INSTRUMENTS), (platform, SATELLITES)):
-        if name not in known:
-            raise KeyError(f"no ATOVS in BUFR of {name!r}; known: {', '.join(known)}")
+    for name, allowed in ((instrument, INSTRUMENTS), (platform, SATELLITES)):
+        if name not in allowed:
+            raise KeyError(f"no ATOVS in BUFR of {name!r}; known: {', '.join(allowed)}")
     channels = INSTRUMENTS[instrument][3]
     if brightness.shape != (*swath.lat.shape, channels):
         raise ValueError(
@@ -53,7 +77,22 @@ def write_atovs_granule(
 
 
 def _message(swath: Swath, brightness: np.ndarray, instrument: str, platform: str) -> bytes:
-    """One message of all footprints of some scans, with its heading."""
+    """Encode one message of all footprints of some scans, with its heading.
+
+    Parameters
+    ----------
+    swath : Swath
+        The scans.
+    brightness : np.ndarray
+        In K, ``(scan, field of view, channel)``.
+    instrument, platform : str
+        Names of the instrument and the platform.
+
+    Returns
+    -------
+    bytes
+        The bulletin.
+    """
     template, sensor, first, channels, heading = INSTRUMENTS[instrument]
     count = swath.lat.size
     shape = swath.lat.shape

@@ -1,7 +1,7 @@
-"""Encode WMO BUFR, edition 4: one compressed message of many subsets, and the bulletins that carry messages.
+"""Encode WMO BUFR, edition 4: compressed messages of many subsets, and their bulletins.
 
-Values go in by ecCodes' names of WMO Table B with their rank in a subset, as in ``#2#pressure``. Nothing here decodes:
-files are read back by the project's readers alone.
+Values go in by ecCodes' names of WMO Table B with their rank in a subset, as in ``#2#pressure``.
+Nothing here decodes: files are read back by the project's readers alone.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,13 +27,36 @@ def encode_message(
     replications: Mapping[str, Sequence[int]] | None = None,
     subcategory: int = 255,
 ) -> bytes:
-    """One message of ``subsets`` in the ``template`` (FXXYYY as an integer), of a data ``category`` (BUFR Table A).
+    """Encode one message of many subsets.
 
-    ``columns`` are values by key in SI units: arrays (subset,), NaN where missing, one number for all of them, or
-    texts (subset,); what is not named is missing. ``replications`` are the delayed replication factors, equal in all
-    subsets. ``time`` is that of section 1. ecCodes' errors where an element is not of the template or out of range.
+    Values that are not named are missing. ecCodes raises its errors where an element is not of the
+    template or out of range.
+
+    Parameters
+    ----------
+    template : int
+        Descriptor of the template, FXXYYY as an integer.
+    category : int
+        Data category of BUFR Table A.
+    time : datetime
+        Time of section 1.
+    subsets : int
+        Number of subsets.
+    columns : Mapping[str, Column]
+        Values by key in SI units: arrays ``(subset,)``, NaN where missing, one number for all
+        subsets, or texts ``(subset,)``.
+    replications : Mapping[str, Sequence[int]] or None
+        Delayed replication factors, equal in all subsets.
+    subcategory : int
+        International data sub-category.
+
+    Returns
+    -------
+    bytes
+        The message.
     """
-    import eccodes  # not before orbits have loaded PROJ: in that order the interpreter crashes at its exit
+    # not before orbits have loaded PROJ: in that order the interpreter crashes at its exit
+    import eccodes
 
     handle = eccodes.codes_bufr_new_from_samples("BUFR4")
     try:
@@ -68,7 +91,19 @@ def encode_message(
 
 
 def _set(handle: int, key: str, values: Column) -> None:
-    """Set one element of all subsets; what is equal in all of them as one number, which is quicker."""
+    """Set one element of all subsets.
+
+    Values that are equal in all of them are set as one number, which is quicker.
+
+    Parameters
+    ----------
+    handle : int
+        ecCodes' handle of the message.
+    key : str
+        Key of the element, with its rank.
+    values : Column
+        Its values.
+    """
     import eccodes
 
     if not isinstance(values, np.ndarray | float | int):
@@ -85,12 +120,32 @@ def _set(handle: int, key: str, values: Column) -> None:
 
 
 def encode_bulletin(data_type: str, time: datetime, content: bytes) -> bytes:
-    """A message with the abbreviated heading of its bulletin, ``TTAAii CCCC YYGGgg`` (WMO-No. 386, Part II, 2.3.2)."""
+    """Put the abbreviated heading of its bulletin before a message.
+
+    The heading is ``TTAAii CCCC YYGGgg`` (WMO-No. 386, Part II, 2.3.2).
+
+    Parameters
+    ----------
+    data_type : str
+        ``TTAAii``.
+    time : datetime
+        Time of the bulletin.
+    content : bytes
+        The message.
+
+    Returns
+    -------
+    bytes
+        The bulletin.
+    """
     return f"{data_type} {ORIGIN} {time:%d%H%M}\r\r\n".encode() + content + b"\r\r\n"
 
 
 def clock_elements(time: np.ndarray) -> dict[str, np.ndarray]:
-    """``year`` … ``second`` of times ``datetime64[ns]`` (n,), the seconds with their fraction."""
+    """Return ``year`` … ``second`` of times ``datetime64[ns]`` (n,).
+
+    The seconds have their fraction.
+    """
     months, days = time.astype("datetime64[M]"), time.astype("datetime64[D]")
     second = (time - time.astype("datetime64[m]")) / np.timedelta64(1, "s")
     minute = time.astype("datetime64[m]").astype(np.int64)

@@ -1,7 +1,8 @@
-"""ERA5 as the Climate Data Store delivers it: GRIB1, ECMWF's local table 128, class ``ea``, 16 bits a value.
+"""Write ERA5 as the Climate Data Store delivers it: GRIB1, ECMWF's local table 128, class ``ea``.
 
-Precipitation is ``type=fc``: forecasts start at 06 and 18 UTC and accumulate in metres. Here a message holds the whole
-6 h that end at an analysis time (steps 0-6 and 6-12), where CDS has one for each hour.
+Values have 16 bits. Precipitation is ``type=fc``: forecasts start at 06 and 18 UTC and accumulate
+in metres. Here a message holds the whole 6 h that end at an analysis time (steps 0-6 and 6-12),
+where CDS has one for each hour.
 """
 
 from contextlib import ExitStack
@@ -20,6 +21,22 @@ SURFACE_GEOPOTENTIAL, LAND_SEA_MASK = 129, 172
 
 
 def _keys(param: int, level: int | None, kind: str) -> dict[str, int | str]:
+    """Return the keys of a kind of message.
+
+    Parameters
+    ----------
+    param : int
+        Parameter of table 128.
+    level : int or None
+        Pressure in hPa; None at the surface.
+    kind : str
+        ``an`` for analyses, ``fc`` for forecasts.
+
+    Returns
+    -------
+    dict[str, int or str]
+        ecCodes' keys.
+    """
     keys = {
         "centre": "ecmf",
         "generatingProcessIdentifier": 145,
@@ -36,12 +53,30 @@ def _keys(param: int, level: int | None, kind: str) -> dict[str, int | str]:
 
 
 def _message(grid: Grid, param: int, level: int | None = None, kind: str = "an") -> GribMessage:
+    """Make a kind of message.
+
+    Parameters
+    ----------
+    grid : Grid
+        The world's grid.
+    param : int
+        Parameter of table 128.
+    level : int or None
+        Pressure in hPa; None at the surface.
+    kind : str
+        ``an`` for analyses, ``fc`` for forecasts.
+
+    Returns
+    -------
+    GribMessage
+        The message.
+    """
     sample = "regular_ll_pl_grib1" if level else "regular_ll_sfc_grib1"
     return GribMessage(sample, grid, _keys(param, level, kind))
 
 
 def forecast_base(valid_time: datetime) -> tuple[datetime, int]:
-    """Start and last step (h) of the ERA5 forecast whose accumulation of 6 h ends at ``valid_time``."""
+    """Return start and last step (h) of the ERA5 forecast that accumulates until ``valid_time``."""
     before = valid_time - timedelta(hours=STEP_HOURS)
     base = before.replace(hour=18 if before.hour >= 18 or before.hour < 6 else 6)
     if before.hour < 6:
@@ -50,9 +85,23 @@ def forecast_base(valid_time: datetime) -> tuple[datetime, int]:
 
 
 class Era5Writer:
-    """Appends analyses to ``pressure_levels.grib`` and ``single_levels.grib`` of a directory. A context manager."""
+    """Appends analyses to the two files of a directory. A context manager.
+
+    They are ``pressure_levels.grib`` and ``single_levels.grib``.
+    """
 
     def __init__(self, directory: Path, grid: Grid, channels: ChannelTable | None = None):
+        """Create the two files.
+
+        Parameters
+        ----------
+        directory : Path
+            Directory of the files.
+        grid : Grid
+            The world's grid.
+        channels : ChannelTable or None
+            The project's table by default.
+        """
         directory = Path(directory)
         directory.mkdir(parents=True, exist_ok=True)
         self._channels = channels or channel_table()
@@ -69,7 +118,7 @@ class Era5Writer:
         }
 
     def write(self, time: datetime, fields: dict[str, np.ndarray]) -> None:
-        """Write all channels of one analysis time, each ``(lat, lon)`` in the channel table's unit."""
+        """Write all channels of one analysis time, ``(lat, lon)`` each in the table's unit."""
         analysis = {"dataDate": int(f"{time:%Y%m%d}"), "dataTime": 100 * time.hour}
         base, step = forecast_base(time)
         accumulation = {
@@ -102,7 +151,21 @@ def write_invariants(
     surface_geopotential: np.ndarray,
     land_fraction: np.ndarray,
 ) -> None:
-    """Write the surface geopotential (m2 s-2) and the land-sea mask (0 to 1), both ``(lat, lon)``, dated ``time``."""
+    """Write the surface geopotential and the land-sea mask.
+
+    Parameters
+    ----------
+    path : Path
+        The GRIB file to write.
+    grid : Grid
+        The world's grid.
+    time : datetime
+        Date of the messages.
+    surface_geopotential : np.ndarray
+        In m2 s-2, ``(lat, lon)``.
+    land_fraction : np.ndarray
+        ``(lat, lon)``, clipped to 0-1.
+    """
     keys = {"dataDate": int(f"{time:%Y%m%d}"), "dataTime": 100 * time.hour}
     with open(path, "wb") as file:
         _message(grid, SURFACE_GEOPOTENTIAL).write(file, surface_geopotential, keys)

@@ -1,8 +1,8 @@
 """Write FY-3E microwave sounder level 1 files as NSMC delivers them: MWTS-III and MWHS-II, HDF5.
 
-Layout: what public readers of FY-3D, -E and -F files agree on, see `fuxiflow.observations.satpy_readers.fy3_hdf5`; the
-channel axis is first, the days count from noon of 2000-01-01. A thinned swath has fewer columns than the instrument's
-98.
+Layout: what public readers of FY-3D, -E and -F files agree on, see
+`fuxiflow.observations.satpy_readers.fy3_hdf5`; the channel axis is first, the days count from noon
+of 2000-01-01. A thinned swath has fewer columns than the instrument's 98.
 """
 
 from datetime import datetime
@@ -27,13 +27,16 @@ PLATFORMS = {"FY-3E": "FY3E", "FY-3F": "FY3F"}
 
 
 def scaled_counts(values: np.ndarray) -> np.ndarray:
-    """Values (K or degrees) as 16-bit counts of :data:`SCALE`; NaN becomes :data:`MISSING`."""
+    """Convert values (K or degrees) to 16-bit counts of :data:`SCALE`.
+
+    NaN becomes :data:`MISSING`.
+    """
     scaled = np.clip(np.rint(values / SCALE), -32766, 32767)
     return np.where(np.isfinite(values), scaled, MISSING).astype(np.int16)
 
 
 def day_and_milliseconds(time: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Days since :data:`EPOCH` and milliseconds of the day, int32, of UTC times."""
+    """Convert UTC times to days since :data:`EPOCH` and milliseconds of the day, int32."""
     elapsed = time.astype("datetime64[ns]") - EPOCH
     days = elapsed // DAY
     milliseconds = np.rint((elapsed - days * DAY) / np.timedelta64(1, "ms")).astype(np.int64)
@@ -45,7 +48,23 @@ def day_and_milliseconds(time: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def _write(
     file: h5py.File, key: str, data: np.ndarray, scale: float, units: str, missing: float | None
 ) -> None:
-    """A data set with the attributes that readers need."""
+    """Write a data set with the attributes that readers need.
+
+    Parameters
+    ----------
+    file : h5py.File
+        The open file.
+    key : str
+        Path of the data set.
+    data : np.ndarray
+        Its values.
+    scale : float
+        Factor from the values to ``units``.
+    units : str
+        Name of the unit.
+    missing : float or None
+        Fill value.
+    """
     written = file.create_dataset(key, data=data)
     written.attrs["Slope"] = np.array([scale], np.float32)
     written.attrs["Intercept"] = np.zeros(1, np.float32)
@@ -57,14 +76,36 @@ def _write(
 def write_fy3_granule(
     directory: Path, swath: Swath, brightness: np.ndarray, instrument: str, platform: str
 ) -> Path:
-    """Write one granule into ``directory`` and return its path; names differ by the minute in which a granule starts.
+    """Write one granule; names of files differ by the minute in which a granule starts.
 
-    ``brightness`` is ``(scan, field of view, channel)`` in K, NaN where missing. KeyError lists the known instruments
-    and platforms; ValueError when shapes disagree.
+    Parameters
+    ----------
+    directory : Path
+        Where the file is written.
+    swath : Swath
+        Places, times and angles of the footprints.
+    brightness : np.ndarray
+        In K, ``(scan, field of view, channel)``, NaN where missing.
+    instrument : str
+        ``mwts3`` or ``mwhs2``.
+    platform : str
+        Name of the platform.
+
+    Returns
+    -------
+    Path
+        The file.
+
+    Raises
+    ------
+    KeyError
+        Lists the instruments or the platforms.
+    ValueError
+        If shapes disagree.
     """
-    for name, known in ((instrument, INSTRUMENTS), (platform, PLATFORMS)):
-        if name not in known:
-            raise KeyError(f"no FY-3 level 1 of {name!r}; known: {', '.join(known)}")
+    for name, allowed in ((instrument, INSTRUMENTS), (platform, PLATFORMS)):
+        if name not in allowed:
+            raise KeyError(f"no FY-3 level 1 of {name!r}; known: {', '.join(allowed)}")
     short, resolution, sensor, channels = INSTRUMENTS[instrument]
     if brightness.shape != (*swath.lat.shape, channels):
         raise ValueError(
@@ -114,7 +155,21 @@ def _header(
     end: datetime,
     scans: int,
 ) -> None:
-    """The attributes of the file."""
+    """Write the attributes of the file.
+
+    Parameters
+    ----------
+    file : h5py.File
+        The open file.
+    name : str
+        Name of the file.
+    platform, sensor : str
+        Names of the platform and the sensor.
+    begin, end : datetime
+        First and last time of the granule.
+    scans : int
+        Number of scans.
+    """
     texts = {
         "File Name": name,
         "Satellite Name": platform,

@@ -1,8 +1,9 @@
-"""GFS as NCEP delivers it: GRIB2, centre ``kwbc``, one file an init time and lead time.
+"""Write GFS as NCEP delivers it: GRIB2, centre ``kwbc``, one file an init time and lead time.
 
-Names follow NCEP: ``gfs.YYYYMMDD/HH/atmos/gfs.tHHz.pgrb2.{resolution}.fFFF``. Precipitation is an accumulation over the
-6 h before the lead, absent at f000. Values are simply packed (template 5.0): ecCodes writes the complex packing that
-NCEP uses six times as slowly, without saving space at this resolution.
+Names follow NCEP: ``gfs.YYYYMMDD/HH/atmos/gfs.tHHz.pgrb2.{resolution}.fFFF``. Precipitation is an
+accumulation over the 6 h before the lead, absent at f000. Values are simply packed (template 5.0):
+ecCodes writes the complex packing that NCEP uses six times as slowly, without saving space at this
+resolution.
 """
 
 from datetime import date, datetime, timedelta
@@ -19,18 +20,51 @@ BITS = 14
 
 
 def gfs_resolution(grid: Grid) -> str:
-    """How NCEP writes the spacing of a grid with poles in a file name: ``0p25``, ``1p50``."""
+    """Return the spacing of a grid with poles as NCEP writes it in names: ``0p25``, ``1p50``."""
     return f"{180.0 / (grid.nlat - 1):.2f}".replace(".", "p")
 
 
 def gfs_file_name(init_time: datetime, lead_hours: int, grid: Grid) -> Path:
-    """Path of one file, relative to the archive's directory."""
+    """Return the path of one file, relative to the archive's directory.
+
+    Parameters
+    ----------
+    init_time : datetime
+        Start of the forecast.
+    lead_hours : int
+        Lead time in hours.
+    grid : Grid
+        A grid with rows on the poles.
+
+    Returns
+    -------
+    Path
+        The path.
+    """
     name = f"gfs.t{init_time:%H}z.pgrb2.{gfs_resolution(grid)}.f{lead_hours:03d}"
     return Path(f"gfs.{init_time:%Y%m%d}") / f"{init_time:%H}" / "atmos" / name
 
 
 def forecast_init_times(first: date, last: date, interval_hours: int) -> list[datetime]:
-    """Init times of forecasts from 00 UTC of ``first`` to the day ``last``; ValueError unless all are 00 or 12 UTC."""
+    """List the init times of forecasts, from 00 UTC of the first day.
+
+    Parameters
+    ----------
+    first, last : date
+        First and last day.
+    interval_hours : int
+        Hours between forecasts.
+
+    Returns
+    -------
+    list[datetime]
+        The init times.
+
+    Raises
+    ------
+    ValueError
+        Unless all are at 00 or 12 UTC.
+    """
     if interval_hours % 12:
         raise ValueError(
             f"world.gfs.forecast_interval_hours: {interval_hours}, allowed: multiples of 12"
@@ -78,12 +112,38 @@ class GfsWriter:
     """Writes the files of analyses and forecasts under a directory."""
 
     def __init__(self, directory: Path, grid: Grid, channels: ChannelTable | None = None):
+        """Prepare the messages of all channels.
+
+        Parameters
+        ----------
+        directory : Path
+            Directory of the archive.
+        grid : Grid
+            The world's grid.
+        channels : ChannelTable or None
+            The project's table by default.
+        """
         self._directory, self._grid = Path(directory), grid
         self._channels = channels or channel_table()
         self._messages = {channel.name: _message(grid, channel) for channel in self._channels}
 
     def write(self, init_time: datetime, lead_hours: int, fields: dict[str, np.ndarray]) -> Path:
-        """Write one file from fields ``(lat, lon)`` in the channel table's units; return its path."""
+        """Write one file and return its path.
+
+        Parameters
+        ----------
+        init_time : datetime
+            Start of the forecast.
+        lead_hours : int
+            Lead time in hours, 0 for analyses.
+        fields : dict[str, np.ndarray]
+            Fields ``(lat, lon)`` by channel, in the channel table's units.
+
+        Returns
+        -------
+        Path
+            The file.
+        """
         path = self._directory / gfs_file_name(init_time, lead_hours, self._grid)
         path.parent.mkdir(parents=True, exist_ok=True)
         start = {"dataDate": int(f"{init_time:%Y%m%d}"), "dataTime": 100 * init_time.hour}

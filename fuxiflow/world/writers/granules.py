@@ -1,4 +1,4 @@
-"""Granules of swaths in the format of their source: which writer belongs to which reader."""
+"""Granules of swaths in the format of their source: each reader has a writer."""
 
 from pathlib import Path
 
@@ -17,10 +17,27 @@ def write_granule(
     brightness: np.ndarray,
     noise: np.ndarray,
 ) -> None:
-    """Write one granule of a source as its reader expects it.
+    """Write one granule of a source in the format that its reader expects.
 
-    ``brightness`` is ``(scan, field of view, channel)`` in K, NaN where missing, ``noise (channel,)`` its random error.
-    ValueError names the readers whose formats are known.
+    Parameters
+    ----------
+    directory : Path
+        Where the files are written.
+    source : Source
+        The sounder, whose reader tells the format.
+    platform : Platform
+        The satellite.
+    swath : Swath
+        Places, times and angles of the footprints.
+    brightness : np.ndarray
+        In K, ``(scan, field of view, channel)``, NaN where missing.
+    noise : np.ndarray
+        Random error of the channels in K, ``(channel,)``.
+
+    Raises
+    ------
+    ValueError
+        Names the readers that have a writer.
     """
     format_, _, _ = source.reader.partition(".")
     if format_ == "atms_sdr":
@@ -35,6 +52,6 @@ def write_granule(
         fy3_hdf5.write_fy3_granule(directory, swath, brightness, source.instrument, platform.name)
     else:
         raise ValueError(
-            f"source {source.name}: nothing is written for reader {source.reader}; known: atms_sdr, "
-            f"bufr_sounder, fy3_hdf5"
+            f"source {source.name}: nothing is written for reader {source.reader}; known: "
+            "atms_sdr, bufr_sounder, fy3_hdf5"
         )

@@ -1,4 +1,4 @@
-"""Writing GRIB messages fast: one ecCodes handle a kind of field, on which only times and values change."""
+"""Write GRIB messages fast: one ecCodes handle a kind of field, whose times and values change."""
 
 from collections.abc import Mapping
 from typing import BinaryIO
@@ -13,7 +13,22 @@ class GribMessage:
     """A GRIB message of fixed grid, parameter and level, written again and again."""
 
     def __init__(self, sample: str, grid: Grid, keys: Mapping[str, int | str | float]):
-        """``sample``: name of an ecCodes sample; ``keys``: set in the order given, after the grid's."""
+        """Make the message.
+
+        Parameters
+        ----------
+        sample : str
+            Name of an ecCodes sample.
+        grid : Grid
+            A grid with rows on the poles.
+        keys : Mapping[str, int or str or float]
+            Keys that are set in their order, after the grid's.
+
+        Raises
+        ------
+        ValueError
+            If the grid has no rows on the poles.
+        """
         self._handle = eccodes.codes_grib_new_from_samples(sample)
         step_lat, step_lon = 180.0 / (grid.nlat - 1), 360.0 / grid.nlon
         geometry = {
@@ -35,9 +50,21 @@ class GribMessage:
             eccodes.codes_set(self._handle, key, value)
 
     def write(self, file: BinaryIO, values: np.ndarray, keys: Mapping[str, int | str]) -> None:
-        """Set ``keys`` and ``values`` ``(lat, lon)``, in that order, and append the message to ``file``.
+        """Append the message to a file with other values.
 
-        ValueError where the shape is not the grid's or a value is not finite.
+        Parameters
+        ----------
+        file : BinaryIO
+            The open file.
+        values : np.ndarray
+            Values ``(lat, lon)``.
+        keys : Mapping[str, int or str]
+            Keys that are set before the values, in their order.
+
+        Raises
+        ------
+        ValueError
+            If the shape is not the grid's or a value is not finite.
         """
         if values.shape != self._shape or not np.isfinite(values).all():
             name = eccodes.codes_get(self._handle, "shortName")

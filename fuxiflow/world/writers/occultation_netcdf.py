@@ -1,7 +1,7 @@
-"""Write radio occultations as the ROM SAF does: NetCDF with many profiles along its unlimited dimension.
+"""Write radio occultations as the ROM SAF does: NetCDF with many profiles in a file.
 
-Format: ROM SAF, ROPP User Guide, Part I: ropp_io, SAF/ROM/METO/UG/ROPP/002; of its level 2a refractivity alone, and of
-the header what says who, where and when.
+Profiles lie along the unlimited dimension. Format: ROM SAF, ROPP User Guide, Part I: ropp_io,
+SAF/ROM/METO/UG/ROPP/002; of its level 2a refractivity alone, and of the header who, where and when.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ import netCDF4
 import numpy as np
 
 from fuxiflow.storage import provenance
-from fuxiflow.world.occultations import Occultations
+from fuxiflow.world.occultations import OccultationProfiles
 from fuxiflow.world.writers.bufr import clock_elements
 
 MISSING = -9.9999e7
@@ -30,9 +30,30 @@ SIGNIFICANT = 5
 """Digits of refractivity that are kept."""
 
 
-def write_occultations(path: Path, occultations: Occultations, platforms: Sequence[str]) -> Path:
-    """Write occultations seen from ``platforms`` (n,), names of :data:`RECEIVERS`, into one file; KeyError lists the
-    known ones. Returns the path."""
+def write_occultations(
+    path: Path, occultations: OccultationProfiles, platforms: Sequence[str]
+) -> Path:
+    """Write occultations into one file.
+
+    Parameters
+    ----------
+    path : Path
+        The file to write.
+    occultations : OccultationProfiles
+        The occultations.
+    platforms : Sequence[str]
+        Platforms that they are seen from, ``(n,)``, names of :data:`RECEIVERS`.
+
+    Returns
+    -------
+    Path
+        The file.
+
+    Raises
+    ------
+    KeyError
+        Lists the platforms with receivers.
+    """
     unknown = set(platforms) - set(RECEIVERS)
     if unknown:
         raise KeyError(
@@ -54,7 +75,7 @@ def write_occultations(path: Path, occultations: Occultations, platforms: Sequen
     }
     names = [RECEIVERS[platforms[i]] for i in order]
     letters = np.array(
-        [list(known[rank % len(known)]) for rank, known in enumerate(names)], "S1"
+        [list(receivers[rank % len(receivers)]) for rank, receivers in enumerate(names)], "S1"
     ).reshape(-1, 4)
     refractivity = np.where(
         np.isfinite(occultations.refractivity), occultations.refractivity, MISSING

@@ -1,7 +1,9 @@
-"""Write a time's reports as WMO BUFR bulletins: SYNOP 3-07-080, SHIP 3-08-009, BUOY 3-15-009 and TEMP 3-09-052.
+"""Write a time's reports as WMO BUFR bulletins.
 
-Templates: WMO-No. 306, Volume I.2, Part B, Table D; one compressed message for all stations of a time and kind. Values
-are rounded as the templates have it: 0.01 K, 10 Pa, 1 degree and 0.1 m/s, 1 gpm; ships' positions to 0.01 degrees.
+Templates: SYNOP 3-07-080, SHIP 3-08-009, BUOY 3-15-009 and TEMP 3-09-052 of WMO-No. 306, Volume
+I.2, Part B, Table D; one compressed message for all stations of a time and kind. Values are rounded
+as the templates have it: 0.01 K, 10 Pa, 1 degree and 0.1 m/s, 1 gpm; ships' positions to 0.01
+degrees.
 """
 
 from collections.abc import Mapping
@@ -16,7 +18,8 @@ SYNOP, SHIP, BUOY, TEMP = 307080, 308009, 315009, 309052
 SURFACE_LAND, SURFACE_SEA, SOUNDING = 0, 1, 2
 """Data categories of BUFR Table A."""
 _DECK = "heightOfSensorAboveLocalGroundOrDeckOfMarinePlatform"
-# extended vertical sounding significance, 0-08-042, 18 bits: surface, standard level, significant temperature level
+# extended vertical sounding significance, 0-08-042, 18 bits: surface, standard level, significant
+# temperature level
 _AT_SURFACE, _STANDARD, _SIGNIFICANT = 2.0**17, 2.0**16, 2.0**13
 _MANDATORY = (1000, 925, 850, 700, 500, 400, 300, 250, 200, 150, 100, 70, 50)
 
@@ -44,7 +47,22 @@ _SEA = "oceanographicWaterTemperature"
 
 
 def encode_synop(stations: Stations, reported: Mapping[str, np.ndarray], time: datetime) -> bytes:
-    """The bulletin of land stations at ``time``; ``reported`` are elements (n,), NaN where missing."""
+    """Encode the bulletin of land stations.
+
+    Parameters
+    ----------
+    stations : Stations
+        The stations that report.
+    reported : Mapping[str, np.ndarray]
+        Values by ecCodes' names of elements, ``(n,)``, NaN where missing.
+    time : datetime
+        Time of the reports.
+
+    Returns
+    -------
+    bytes
+        The bulletin.
+    """
     when = np.full(len(stations), np.datetime64(time, "ns"))
     columns = {
         "#1#blockNumber": stations.number // 1000 + 0.0,
@@ -78,10 +96,27 @@ def encode_marine(
     reported: Mapping[str, np.ndarray],
     time: datetime,
 ) -> bytes:
-    """The bulletins of ships and of buoys at ``lat`` and ``lon`` (n,) at ``time``, where there are any.
+    """Encode the bulletins of ships and of buoys, where there are any.
 
-    Ships have their thermometer at 20 m and their anemometer at 25 m and measure the water at 3 m of depth; the values
-    are those of the surface all the same, as readers do not reduce them either. Buoys report no humidity.
+    Ships have their thermometer at 20 m and their anemometer at 25 m and measure the water at 3 m
+    of depth; the values are those of the surface all the same, as readers do not reduce them
+    either. Buoys report no humidity.
+
+    Parameters
+    ----------
+    vessels : Vessels
+        The ships and buoys that report.
+    lat, lon : np.ndarray
+        Where they are, in degrees, ``(n,)``.
+    reported : Mapping[str, np.ndarray]
+        Values by ecCodes' names of elements, ``(n,)``, NaN where missing.
+    time : datetime
+        Time of the reports.
+
+    Returns
+    -------
+    bytes
+        The bulletins, one after the other.
     """
     return b"".join(
         bufr.encode_bulletin(
@@ -105,7 +140,24 @@ def encode_marine(
 def _ships(
     names: np.ndarray, reported: Mapping[str, np.ndarray], place: dict, time: datetime
 ) -> bytes:
-    """The message of ships."""
+    """Encode the message of ships.
+
+    Parameters
+    ----------
+    names : np.ndarray
+        Call signs, ``(n,)``.
+    reported : Mapping[str, np.ndarray]
+        Values by ecCodes' names of elements, ``(n,)``.
+    place : dict
+        Elements of the position.
+    time : datetime
+        Time of the reports.
+
+    Returns
+    -------
+    bytes
+        The message.
+    """
     when = np.full(len(names), np.datetime64(time, "ns"))
     columns = {
         "#1#shipOrMobileLandStationIdentifier": names.tolist(),
@@ -124,7 +176,26 @@ def _ships(
 def _buoys(
     names: np.ndarray, reported: Mapping[str, np.ndarray], place: dict, time: datetime
 ) -> bytes:
-    """The message of buoys, with the optional parts of the template that hold air temperature and wind."""
+    """Encode the message of buoys.
+
+    The template's optional parts that hold air temperature and wind are there.
+
+    Parameters
+    ----------
+    names : np.ndarray
+        Numbers, ``(n,)``.
+    reported : Mapping[str, np.ndarray]
+        Values by ecCodes' names of elements, ``(n,)``.
+    place : dict
+        Elements of the position.
+    time : datetime
+        Time of the reports.
+
+    Returns
+    -------
+    bytes
+        The message.
+    """
     when = np.full(len(names), np.datetime64(time, "ns"))
     dry = tuple(name for name in _AIR if name != "dewpointTemperature")
     columns = {
@@ -149,10 +220,26 @@ def _buoys(
 def encode_temp(
     stations: Stations, launch: np.ndarray, levels: Mapping[str, np.ndarray], time: datetime
 ) -> bytes:
-    """The bulletin of soundings that were launched at ``launch`` (n,), datetime64[ns], for the nominal ``time``.
+    """Encode the bulletin of soundings.
 
-    ``levels`` are elements ``(n, level)``, ``pressure`` among them, the surface first; levels without a pressure are
-    left missing, and all missing ones are at the end of a subset.
+    Levels without a pressure are left missing, and all missing ones are at the end of a subset.
+
+    Parameters
+    ----------
+    stations : Stations
+        The stations that report.
+    launch : np.ndarray
+        Launches in UTC, datetime64[ns], ``(n,)``.
+    levels : Mapping[str, np.ndarray]
+        Values ``(n, level)`` by ecCodes' names of elements, ``pressure`` among them, the surface
+        first.
+    time : datetime
+        Nominal time of the soundings.
+
+    Returns
+    -------
+    bytes
+        The bulletin.
     """
     order = np.argsort(np.isnan(levels["pressure"]), axis=1, kind="stable")
     rows = np.arange(len(stations))[:, None]
