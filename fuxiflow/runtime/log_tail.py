@@ -17,7 +17,7 @@ MOST_BYTES = 1 << 22  # of a log that was never looked at only the end is read
 
 
 @dataclass(frozen=True)
-class Progress:
+class LoggedProgress:
     """How far a job is: ``done`` of ``total`` with ``left`` s to go, and its last remark."""
 
     label: str
@@ -27,13 +27,13 @@ class Progress:
     note: str = ""
 
 
-def parse_progress(line: str) -> Progress | None:
+def parse_progress(line: str) -> LoggedProgress | None:
     """The progress that a line of a log tells, None where it tells none."""
     found = LINE.search(line)
     if not found:
         return None
     hours, minutes, seconds = map(int, found["left"].split(":"))
-    return Progress(
+    return LoggedProgress(
         found["label"],
         int(found["done"]),
         int(found["total"]),
@@ -50,7 +50,7 @@ class Tail:
     """
 
     path: Path
-    progress: Progress | None = None
+    progress: LoggedProgress | None = None
     losses: list[tuple[int, float]] = field(default_factory=list)
     _offset: int = 0
     _rest: bytes = b""
@@ -71,7 +71,7 @@ class Tail:
         for line in lines:
             self._take(parse_progress(line.decode(errors="replace").rstrip()))
 
-    def _take(self, told: Progress | None) -> None:
+    def _take(self, told: LoggedProgress | None) -> None:
         if told is None:
             return
         self.progress = told
