@@ -1,5 +1,6 @@
 """The reference page of the configuration, ``docs/reference/configuration.md``, from the models."""
 
+import json
 import re
 from collections.abc import Iterator
 from datetime import date
@@ -8,7 +9,6 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
-from pydantic_core import to_jsonable_python
 
 from fuxiflow import ROOT
 from fuxiflow.config.archives import Archives
@@ -173,7 +173,7 @@ def _default(field: FieldInfo) -> str:
         # the defaults of its keys are in the section's own table
         value = field.default.model_dump(mode="json", exclude_defaults=True)
         return f"`{_yaml(value)}`" if value else "as below"
-    value = to_jsonable_python(field.default)
+    value = json.loads(json.dumps(field.default))
     return f"`{_yaml(value)}`"
 
 

@@ -1,12 +1,16 @@
 """An installed wheel works in any folder; a checkout's own files win over its copies."""
 
+import ast
 import os
+import re
 import shutil
 import subprocess
 import sys
 import tomllib
 import zipfile
+from importlib.metadata import packages_distributions
 from importlib.util import find_spec
+from itertools import chain
 
 import pytest
 import yaml
@@ -60,6 +64,32 @@ def test_the_list_of_packages_is_complete():
     listed = {name for name in settings["packages"] if not name.startswith("fuxiflow.data.")}
     modules = {path.parent for path in (ROOT / "fuxiflow").rglob("*.py")}
     assert listed == {".".join(folder.relative_to(ROOT).parts) for folder in modules}
+
+
+def test_all_that_the_package_imports_is_declared():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    required = [*project["dependencies"], *chain(*project["optional-dependencies"].values())]
+    declared = {normalised(re.match(r"[\w.-]+", line)[0]) for line in required}
+    distributions = packages_distributions()
+    for path in (ROOT / "fuxiflow").rglob("*.py"):
+        for name in imported(path) - set(sys.stdlib_module_names) - {"fuxiflow"}:
+            made_by = {normalised(one) for one in distributions.get(name, [name])}
+            assert made_by & declared, f"{path.name} imports {name}, which pyproject.toml lacks"
+
+
+def normalised(name):
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def imported(path):
+    """First parts of the names of all modules that a file imports, also inside functions."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names.add(node.module.split(".")[0])
+    return names
 
 
 def test_configuration_and_resources_travel_with_the_wheel(wheel):
