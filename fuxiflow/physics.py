@@ -34,8 +34,10 @@ Trenberth et al. (1993), equations 13 and 14.
 """
 EARTH_RADIUS = 6371.0
 """Mean radius of the Earth, km."""
-PLANCK_1, PLANCK_2 = 1.191042972e-16, 1.438776877e-2
-"""Constants of Planck's law, 2 h c^2 in W m2 sr-1 and h c / k in m K (CODATA 2018, exact)."""
+PLANCK_1 = 1.191042972e-16
+"""First constant of Planck's law, 2 h c^2 in W m2 sr-1 (CODATA 2018, exact)."""
+PLANCK_2 = 1.438776877e-2
+"""Second constant of Planck's law, h c / k in m K (CODATA 2018, exact)."""
 
 
 def _is_numpy(x: Array) -> bool:

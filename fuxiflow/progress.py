@@ -32,7 +32,10 @@ class Progress:
         done : int
             Steps that an earlier run made; they do not count for the rate.
         """
-        self.total, self.label, self.log, self.every = total, label, log, every
+        self.total = total
+        self.label = label
+        self.log = log
+        self.every = every
         self.done = self.first = done
         self.start = self.last = time.monotonic()
 
@@ -70,8 +73,8 @@ def count_items(items: Iterable, label: str, log: logging.Logger, every: float =
     Iterator
         The items.
     """
-    done, start = 0, time.monotonic()
-    last = start
+    done = 0
+    start = last = time.monotonic()
     for done, item in enumerate(items, 1):
         yield item
         now = time.monotonic()

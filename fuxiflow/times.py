@@ -65,7 +65,8 @@ def segments(start: date, end: date, months: int) -> list[str]:
     list of str
         Labels YYYY-MM in order of time.
     """
-    labels, day = [], start
+    labels = []
+    day = start
     while day <= end:
         label = segment(day, months)
         labels.append(label)
@@ -101,7 +102,8 @@ def clip(label: str, months: int, start: date, end: date) -> tuple[date, date]:
         When no day of the segment lies in the period.
     """
     first, last = segment_bounds(label, months)
-    first, last = max(first, start), min(last, end)
+    first = max(first, start)
+    last = min(last, end)
     if first > last:
         raise ValueError(f"segment {label} has no day between {start} and {end}")
     return first, last

@@ -20,7 +20,8 @@ from fuxiflow.channels import ChannelTable
 if TYPE_CHECKING:
     import cdsapi
 
-LEVELS, SINGLE = "reanalysis-era5-pressure-levels", "reanalysis-era5-single-levels"
+UPPER_AIR = "reanalysis-era5-pressure-levels"
+SINGLE = "reanalysis-era5-single-levels"
 PRECIPITATION = "total_precipitation"
 INVARIANTS = [
     "geopotential",
@@ -119,7 +120,7 @@ def requests_of(
         request["pressure_level"] = [
             str(level) for level in sorted({channel.level for channel in upper})
         ]
-        yield f"pressure_levels_{label}.grib", LEVELS, request
+        yield f"pressure_levels_{label}.grib", UPPER_AIR, request
         yield f"single_levels_{label}.grib", SINGLE, _request(portion, SYNOPTIC, surface)
         yield f"precipitation_{label}.grib", SINGLE, _request(portion, HOURLY, [PRECIPITATION])
     yield (

@@ -120,6 +120,7 @@ def rejection_reason(values: np.ndarray, channel: Channel) -> str | None:
     ``values`` are in the state's unit, of any shape. Points that are missing and values out of the
     channel's range are not credible.
     """
+    # NaN compares false: it has to be looked for before the range
     missing = int(np.isnan(values).sum())
     if missing:
         return f"{missing} of {values.size} values are missing"
@@ -148,7 +149,9 @@ class Assembler:
         ledger : Ledger
             Counts what is read and takes the reasons of what is not used.
         """
-        self.reader, self.grid, self.ledger = reader, grid, ledger
+        self.reader = reader
+        self.grid = grid
+        self.ledger = ledger
         self.channels = reader.channels
 
     def inventory(self, paths: Sequence[Path]) -> list[FieldEntry]:

@@ -163,6 +163,7 @@ def build_climatology(
         times_of_hour = [time for time in order if _hour(time) == hour]
         if not times_of_hour:
             raise ValueError(f"climatology: no state at {hour:02d} UTC in the training period")
+        # once no later state has a weight at a node, its mean is written and leaves the memory
         weights = np.stack([window_weights(day_of_year(time), width) for time in times_of_hour])
         totals = np.zeros((len(NODES), len(channels)))
         means: dict[int, np.ndarray] = {}
@@ -251,7 +252,9 @@ class Climatology:
         width : int
             Width in days of the window.
         """
-        self.channels, self.grid, self.width = channels, grid, width
+        self.channels = channels
+        self.grid = grid
+        self.width = width
         self._values = values
         self._cache: dict[tuple[int, int], np.ndarray] = {}
 

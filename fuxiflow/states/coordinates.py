@@ -163,7 +163,8 @@ def read_times(group: zarr.Group) -> np.ndarray:
 
     Raises ValueError for units other than whole numbers of a unit since a date.
     """
-    values, units = group["time"][:], group["time"].attrs.get("units", "")
+    values = group["time"][:]
+    units = group["time"].attrs.get("units", "")
     unit, separator, origin = units.partition(" since ")
     if not separator or unit not in UNITS:
         raise ValueError(

@@ -132,12 +132,14 @@ def _era5_key(handle: int) -> tuple | None:
 
 def _gfs_key(handle: int) -> tuple | None:
     get = eccodes.codes_get_long
+    # a field between two surfaces (a layer) is not the one at the first of them
     if get(handle, "edition") != 2 or _get(handle, "typeOfSecondFixedSurface", 255) != 255:
         return None
     surface = get(handle, "typeOfFirstFixedSurface")
     value = _get(handle, "scaledValueOfFirstFixedSurface", 0) / 10.0 ** _get(
         handle, "scaleFactorOfFirstFixedSurface", 0
     )
+    # pressure in hPa; mean sea level and the ground have no value
     value = {100: value / 100, 101: 0.0, 1: 0.0}.get(surface, value)
     return (
         get(handle, "discipline"),
@@ -189,7 +191,8 @@ def source_grid(handle: int) -> tuple[SourceGrid, dict]:
         raise GribError(
             f"grid type {kind} is not supported, only regular_ll: interpolate when retrieving"
         )
-    number, degrees = eccodes.codes_get_long, eccodes.codes_get_double
+    number = eccodes.codes_get_long
+    degrees = eccodes.codes_get_double
     order = {
         key: number(handle, key)
         for key in (
@@ -208,6 +211,7 @@ def source_grid(handle: int) -> tuple[SourceGrid, dict]:
     if bool(order["jScansPositively"]) != (lat[1] > lat[0]):
         raise GribError(f"latitudes {lat[0]} .. {lat[1]} contradict the scanning mode")
     if order["iScansNegatively"]:
+        # the grid runs eastwards, and _arrange turns the values round with it
         lon.reverse()
     return SourceGrid.spanning(max(lat), min(lat), order["Nj"], lon[0], lon[1], order["Ni"]), order
 
@@ -231,7 +235,8 @@ class GribReader:
     """
 
     def __init__(self, channels: ChannelTable, reference: str):
-        self.channels, self.reference = channels, reference
+        self.channels = channels
+        self.reference = reference
         self._keys = channel_keys(channels, reference)
         self._identities: dict[tuple, str | tuple[int, timedelta, timedelta]] = {}
         self._grids: dict[bytes, tuple[SourceGrid, dict]] = {}
@@ -245,6 +250,7 @@ class GribReader:
             if channel is None:
                 return "not in the channel table"
             if _get(handle, "perturbationNumber", 0):
+                # ERA5's files may hold the ensemble beside the analysis
                 return "perturbed ensemble member"
             step_type = eccodes.codes_get_string(handle, "stepType")
             if step_type != ("instant" if self.channels[channel].analysed else "accum"):
@@ -335,7 +341,8 @@ class GribReader:
 
         Raises GribError that names file, message, offset and reason.
         """
-        frame, channel = entry.frame, self.channels[entry.channel]
+        frame = entry.frame
+        channel = self.channels[entry.channel]
         with open(frame.path, "rb") as file:
             file.seek(frame.offset)
             message = file.read(frame.length)

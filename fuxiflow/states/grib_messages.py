@@ -9,9 +9,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-START, END = b"GRIB", b"7777"
+START = b"GRIB"
+END = b"7777"
 # NUL, white space and the control characters of telecommunication headers
 PADDING = bytes(range(33))
+# bit of the length by which ECMWF marks edition 1 messages above 8 MB, in an encoding of its own
 LARGE_GRIB1 = 0x800000
 
 
@@ -178,7 +180,8 @@ def split_fields(message: bytes) -> list[bytes]:
     bitmap = b""
     offset = 16
     while message[offset : offset + 4] != END:
-        length, kind = int.from_bytes(message[offset : offset + 4], "big"), message[offset + 4]
+        length = int.from_bytes(message[offset : offset + 4], "big")
+        kind = message[offset + 4]
         if length < 5 or offset + length > len(message) - 4 or not 1 <= kind <= 7:
             raise ValueError(f"section {kind} at octet {offset + 1} has length {length}")
         section = message[offset : offset + length]
@@ -192,6 +195,7 @@ def split_fields(message: bytes) -> list[bytes]:
         offset += length
     if len(bodies) == 1:
         return [message]
+    # section 0 (16 octets, of which the last 8 are the length) and section 8 complete each field
     return [message[:8] + (len(body) + 20).to_bytes(8, "big") + body + END for body in bodies]
 
 

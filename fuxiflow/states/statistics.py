@@ -73,6 +73,7 @@ class Moments:
         values = np.asarray(values, float)
         area = (weights / weights.sum())[:, None] / values.shape[-1]
         count = np.isfinite(values).all(axis=(1, 2)).astype(float)
+        # a channel that does not count must not spoil the sums with its NaN
         values = np.where(count[:, None, None] > 0, values, 0.0)
         mean = (values * area).sum(axis=(1, 2))
         squares = ((values - mean[:, None, None]) ** 2 * area).sum(axis=(1, 2))
@@ -122,7 +123,8 @@ def accumulate_moments(
     Moments
         Of the differences.
     """
-    moments, tendencies = Moments.empty(len(channels)), Moments.empty(len(channels))
+    moments = Moments.empty(len(channels))
+    tendencies = Moments.empty(len(channels))
     previous: tuple[np.datetime64, np.ndarray] | None = None
     for time, state in series:
         values = transform_precipitation(state, channels)

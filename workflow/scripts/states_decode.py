@@ -20,7 +20,8 @@ from fuxiflow.states.store import StateWriter
 
 def main(input, output, params, log):
     analysis_times = times.times(*map(date.fromisoformat, params.dates))
-    grid, ledger = Grid(**params.grid), Ledger()
+    grid = Grid(**params.grid)
+    ledger = Ledger()
     paths = list_grib_files(input.raw, analyses_only=True)
     assembler = Assembler(GribReader(channel_table(), params.reference), grid, ledger)
     # a GFS analysis holds no precipitation: its slot stays NaN

@@ -21,7 +21,8 @@ from fuxiflow.times import STEP_HOURS, hours
 def main(input, output, params, log):
     first_day, last_day = (datetime.fromisoformat(day) for day in params.dates)
     leads = list(range(0, params.max_lead_hours + 1, STEP_HOURS))
-    grid, ledger = Grid(**params.grid), Ledger()
+    grid = Grid(**params.grid)
+    ledger = Ledger()
     assembler = Assembler(GribReader(channel_table(), "gfs"), grid, ledger)
     paths = list_grib_files(input.raw)
     inits, states = decode_forecasts(

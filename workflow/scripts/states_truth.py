@@ -16,7 +16,8 @@ from fuxiflow.states.store import write_states
 
 def main(input, output, params, log):
     valid_times = times.times(*map(date.fromisoformat, params.dates))
-    grid, channels = Grid(**params.grid), channel_table()
+    channels = channel_table()
+    grid = Grid(**params.grid)
     states = truth_states(input.raw, valid_times, channels, grid)
     states = progress(states, "truth", log, total=len(valid_times))
     write_states(output.states, valid_times, channels, grid, states, attrs={"reference": "truth"})
