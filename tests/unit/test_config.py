@@ -490,14 +490,14 @@ def test_a_source_without_orbit_needs_the_archive(monkeypatch):
 
 def test_experiments_are_overrides_section_by_section():
     values = demo(experiments__short={"training": {"joint": {"cycles": 2}}})
-    chosen = validate_configuration(values)
-    short, full = chosen.resolve("short"), chosen.resolve("full")
+    config = validate_configuration(values)
+    short, full = config.resolve("short"), config.resolve("full")
     assert short.training.joint.cycles == 2
     assert short.training.joint.updates == full.training.joint.updates
     assert short.model == full.model
-    assert chosen.resolve("no_observations").sources == []
+    assert config.resolve("no_observations").sources == []
     with pytest.raises(KeyError, match="known: full, no_observations"):
-        chosen.resolve("nobody")
+        config.resolve("nobody")
 
 
 def test_an_experiment_without_overrides_may_be_empty():
@@ -507,20 +507,20 @@ def test_an_experiment_without_overrides_may_be_empty():
 
 
 def test_weights_and_sources():
-    chosen = validate_configuration(demo())
-    assert chosen.weights_of("no_observations") == "full"
-    assert chosen.weights_of("full") == "full"
-    assert chosen.sources == ["noaa20_atms"]
+    config = validate_configuration(demo())
+    assert config.weights_of("no_observations") == "full"
+    assert config.weights_of("full") == "full"
+    assert config.sources == ["noaa20_atms"]
 
 
 def test_periods_and_segments():
-    chosen = validate_configuration(demo())
-    assert chosen.segments(chosen.periods.training) == ["2022-01", "2022-04", "2022-07", "2022-10"]
-    assert str(chosen.cycling_period.start) == "2023-01-01"
+    config = validate_configuration(demo())
+    assert config.segments(config.periods.training) == ["2022-01", "2022-04", "2022-07", "2022-10"]
+    assert str(config.cycling_period.start) == "2023-01-01"
     assert (
-        str(chosen.verification_period.end) == "2023-02-19"
+        str(config.verification_period.end) == "2023-02-19"
     )  # ten days of forecast from 9 February
-    assert [str(day) for day in chosen.clip("2023-01", chosen.periods.test)] == [
+    assert [str(day) for day in config.clip("2023-01", config.periods.test)] == [
         "2023-01-11",
         "2023-02-09",
     ]
@@ -555,7 +555,7 @@ def test_configurations_do_not_change():
 
 
 def test_what_experiments_share_is_trained_once():
-    chosen = validate_configuration(
+    config = validate_configuration(
         demo(
             experiments__unrolled_1={"training": {"joint": {"cycles": 1}}},
             experiments__unrolled_2={"training": {"joint": {"cycles": 2}}},
@@ -566,7 +566,7 @@ def test_what_experiments_share_is_trained_once():
     )
     stages = ("forecaster", "backgrounds", "assimilator", "joint", "autoregressive")
     made_by = {
-        name: [chosen.trained_by(name, stage) for stage in stages] for name in chosen.experiments
+        name: [config.trained_by(name, stage) for stage in stages] for name in config.experiments
     }
     assert made_by["full"] == made_by["no_observations"] == ["full"] * 5
     assert made_by["unrolled_2"] == ["full", "full", "full", "unrolled_2", "unrolled_2"]
@@ -580,7 +580,7 @@ def test_what_experiments_share_is_trained_once():
 
 
 def test_experiments_may_use_an_earlier_stage():
-    chosen = validate_configuration(
+    config = validate_configuration(
         demo(
             experiments__before_unrolling={
                 "weights": "full",
@@ -594,8 +594,8 @@ def test_experiments_may_use_an_earlier_stage():
             },
         )
     )
-    assert chosen.forecasts_after("full") == "autoregressive"
-    assert chosen.forecasts_after("one_step") == "forecaster"
+    assert config.forecasts_after("full") == "autoregressive"
+    assert config.forecasts_after("one_step") == "forecaster"
     with pytest.raises(
         ConfigurationError, match="forecasts_after: unknown 'autoregressive', allowed: assimilator"
     ):
@@ -618,7 +618,7 @@ REPLAY = {"updates": 20, "batch": 2, "learning_rate": 1e-4, "max_lead_hours": 12
 
 def test_replay_is_for_the_cycle_alone():
     assert validate_configuration(demo()).analyses_after("full") == "joint"
-    chosen = validate_configuration(
+    config = validate_configuration(
         demo(
             segment_months=1,
             experiments__updated={"training": {"replay": {**REPLAY, "fresh_days": 20}}},
@@ -632,19 +632,19 @@ def test_replay_is_for_the_cycle_alone():
     days = {
         name: {
             label: (str(period.start), str(period.end))
-            for label, period in chosen.replayed(name).items()
+            for label, period in config.replayed(name).items()
         }
-        for name in chosen.experiments
+        for name in config.experiments
     }
     assert days["updated"] == days["frozen"] == {"2023-02": ("2023-01-07", "2023-01-26")}
     assert days["full"] == days["delayed"] == {}
-    assert chosen.analyses_after("updated") == "replay"
-    assert chosen.analyses_after("frozen") == "joint"
-    assert chosen.forecasts_after("updated") == "autoregressive"
+    assert config.analyses_after("updated") == "replay"
+    assert config.analyses_after("frozen") == "joint"
+    assert config.forecasts_after("updated") == "autoregressive"
     # it changes nothing else: what comes before and the long forecasts are shared
     for stage in ("forecaster", "assimilator", "joint", "autoregressive"):
-        assert chosen.trained_by("updated", stage) == "full"
-    assert chosen.trained_by("frozen", "replay") == "updated"
+        assert config.trained_by("updated", stage) == "full"
+    assert config.trained_by("frozen", "replay") == "updated"
 
 
 def test_replay_that_cannot_be():
@@ -679,7 +679,7 @@ def test_replay_that_cannot_be():
 
 def test_external_forecasts_need_no_more_than_they_use():
     cascade = {"onnx": ["short.onnx", "medium.onnx"]}
-    chosen = validate_configuration(
+    config = validate_configuration(
         demo(
             experiments__full={"sources": []},
             experiments__fuxi={"forecaster": cascade, "initial": "gfs"},
@@ -688,9 +688,9 @@ def test_external_forecasts_need_no_more_than_they_use():
             experiments__fuxi_full={"initial": "full", "forecaster": cascade},
         )
     )
-    assert chosen.external_experiments == ["fuxi", "full_gfs", "full_fuxi", "fuxi_full"]
-    assert chosen.cycled_experiments == ["full", "no_observations", "full_fuxi"]
-    assert chosen.trained_experiments == ["full"]
-    assert chosen.sources == []
-    assert chosen.forecasting_experiments == ["full", *chosen.external_experiments]
-    assert chosen.resolve("fuxi").forecaster.steps == 20
+    assert config.external_experiments == ["fuxi", "full_gfs", "full_fuxi", "fuxi_full"]
+    assert config.cycled_experiments == ["full", "no_observations", "full_fuxi"]
+    assert config.trained_experiments == ["full"]
+    assert config.sources == []
+    assert config.forecasting_experiments == ["full", *config.external_experiments]
+    assert config.resolve("fuxi").forecaster.steps == 20

@@ -6,9 +6,8 @@ import pytest
 import yaml
 
 from fuxiflow import ROOT
-from fuxiflow.config import configuration as config
 from fuxiflow.config import figure_inputs
-from fuxiflow.config.configuration import ConfigurationError
+from fuxiflow.config.configuration import ConfigurationError, validate_configuration
 from tests.helpers import loaded_by
 
 
@@ -16,18 +15,18 @@ def configuration(**changes):
     values = yaml.safe_load((ROOT / "config" / "demo.yaml").read_text())
     for key, value in changes.items():
         values[key] = {**values.get(key, {}), **value} if isinstance(value, dict) else value
-    return config.validate_configuration(values)
+    return validate_configuration(values)
 
 
 def test_default_case_is_the_middle_of_the_test_period():
-    chosen = configuration(periods={"test": {"start": "2023-01-11", "end": "2023-01-12"}})
-    assert chosen.case == datetime(2023, 1, 12, 0)
+    config = configuration(periods={"test": {"start": "2023-01-11", "end": "2023-01-12"}})
+    assert config.case == datetime(2023, 1, 12, 0)
 
 
 def test_case_is_taken_from_the_configuration():
-    chosen = configuration(figures={"experiments": ["full"], "case": "2023-01-20T18:00"})
-    assert chosen.case == datetime(2023, 1, 20, 18)
-    assert figure_inputs.case_segment(chosen) == "2023-01"
+    config = configuration(figures={"experiments": ["full"], "case": "2023-01-20T18:00"})
+    assert config.case == datetime(2023, 1, 20, 18)
+    assert figure_inputs.case_segment(config) == "2023-01"
 
 
 @pytest.mark.parametrize(
@@ -52,22 +51,22 @@ def test_references_end_with_the_truth_where_it_is_one():
 
 def test_window_across_the_end_of_a_segment_touches_both():
     period = {"cold_start": "2023-01-01", "test": {"start": "2023-01-11", "end": "2023-02-09"}}
-    chosen = configuration(
+    config = configuration(
         segment_months=1,
         periods=period,
         figures={"experiments": ["full"], "case": "2023-02-01T00:00"},
     )
-    assert figure_inputs.case_grids(chosen, ["noaa20_atms"]) == {
+    assert figure_inputs.case_grids(config, ["noaa20_atms"]) == {
         "noaa20_atms": ["2023-01", "2023-02"]
     }
     assert figure_inputs.source_windows(["noaa20_atms"]) == {"noaa20_atms": [-3, 5]}
 
 
 def test_settings_follow_the_experiment_and_its_weights():
-    chosen = figure_inputs.diagram_settings(configuration(), "no_observations", "archive")
-    assert chosen["sources"] == {}
+    shown = figure_inputs.diagram_settings(configuration(), "no_observations", "archive")
+    assert shown["sources"] == {}
     assert (
-        chosen["updates"]
+        shown["updates"]
         == figure_inputs.diagram_settings(configuration(), "full", "archive")["updates"]
     )
     assert (
@@ -78,26 +77,31 @@ def test_settings_follow_the_experiment_and_its_weights():
     )
 
 
-def perturbed(sources=None, **given):
+def perturbed(sources=None, **settings):
     experiment = {"sources": sources} if sources is not None else {}
     return configuration(
-        figures={"experiments": ["full"], "perturbation": given}, experiment=experiment
+        figures={"experiments": ["full"], "perturbation": settings}, experiment=experiment
     ).perturbation
 
 
 def test_a_tropospheric_channel_of_the_first_sounder_is_perturbed():
-    chosen = configuration().perturbation
-    assert (chosen.source, chosen.channel, chosen.kelvin, chosen.places) == (
+    perturbation = configuration().perturbation
+    assert (
+        perturbation.source,
+        perturbation.channel,
+        perturbation.kelvin,
+        perturbation.places,
+    ) == (
         "noaa20_atms",
         "7",
         5.0,
         24,
     )
     # MHS has no channel at 54.4 GHz, stations none at all
-    chosen = perturbed(["land_stations", "mhs", "amsua"])
-    assert (chosen.source, chosen.channel) == ("amsua", "6")
-    chosen = perturbed(["mhs", "noaa20_atms"], channel=3, kelvin=2)
-    assert (chosen.source, chosen.channel, chosen.kelvin) == ("mhs", "3", 2.0)
+    perturbation = perturbed(["land_stations", "mhs", "amsua"])
+    assert (perturbation.source, perturbation.channel) == ("amsua", "6")
+    perturbation = perturbed(["mhs", "noaa20_atms"], channel=3, kelvin=2)
+    assert (perturbation.source, perturbation.channel, perturbation.kelvin) == ("mhs", "3", 2.0)
 
 
 def test_nothing_is_perturbed_without_a_sounder_or_where_it_is_left_out():
@@ -108,7 +112,7 @@ def test_nothing_is_perturbed_without_a_sounder_or_where_it_is_left_out():
 
 
 @pytest.mark.parametrize(
-    ("given", "told"),
+    ("settings", "message"),
     [
         ({"source": "ssmis"}, r"figures\.perturbation\.source: 'ssmis', allowed: .*, noaa20_atms"),
         (
@@ -119,9 +123,9 @@ def test_nothing_is_perturbed_without_a_sounder_or_where_it_is_left_out():
         ({"kelvin": 0}, r"figures\.perturbation\.kelvin: .* greater than 0"),
     ],
 )
-def test_a_perturbation_that_cannot_be_made_names_the_key_and_the_allowed(given, told):
-    with pytest.raises(ConfigurationError, match=told):
-        perturbed(**given)
+def test_a_perturbation_that_cannot_be_made_names_the_key_and_the_allowed(settings, message):
+    with pytest.raises(ConfigurationError, match=message):
+        perturbed(**settings)
 
 
 def test_planning_imports_nothing_heavy():

@@ -235,8 +235,8 @@ def test_antenna_temperatures_are_no_brightness_temperatures():
 
 def test_what_can_be_computed_from_a_state_is_known():
     names = ("noaa20_atms", "ssmis", "iasi", "hirs4", "gnssro", "land_stations", "radiosondes")
-    found = {name: simulation.has_operator(sources.load_source(name)) for name in names}
-    assert {name for name in names if not found[name]} == {"iasi", "hirs4"}
+    computable = {name: simulation.has_operator(sources.load_source(name)) for name in names}
+    assert {name for name in names if not computable[name]} == {"iasi", "hirs4"}
 
 
 def test_every_known_instrument_has_an_operator():

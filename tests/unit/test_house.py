@@ -65,9 +65,10 @@ def test_public_names_stand_once():
     modules = defaultdict(list)
     for path in PACKAGE:
         for node in ast.parse(path.read_text(encoding="utf-8")).body:
-            if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
-                if node.name not in INTERFACES.get(path.parent.name, ()):
-                    modules[node.name].append(path.relative_to(ROOT).as_posix())
+            if not isinstance(node, ast.FunctionDef | ast.ClassDef) or node.name.startswith("_"):
+                continue
+            if node.name not in INTERFACES.get(path.parent.name, ()):
+                modules[node.name].append(path.relative_to(ROOT).as_posix())
     assert not {name: paths for name, paths in modules.items() if len(paths) > 1}
 
 

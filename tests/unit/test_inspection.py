@@ -91,8 +91,8 @@ def line_of(text, name):
         for line in text.splitlines()
         if line.startswith("    ") and line.split()[:1] == [name]
     ]
-    (found,) = [row for row in rows if row[-1].isdigit() or len(row) == 3]
-    return [float(word) for word in found]
+    (numbers,) = [row for row in rows if row[-1].isdigit() or len(row) == 3]
+    return [float(word) for word in numbers]
 
 
 def test_states_by_channel(record):

@@ -101,9 +101,7 @@ def test_departures_are_those_of_each_time_however_many_are_simulated_at_once(mo
             )  # 0, 1, 2, 3 cells with the values 0, 1, 2
 
     monkeypatch.setattr(departures, "BATCH", batch)
-    monkeypatch.setattr(
-        departures, "simulate_at_cells", lambda operator, columns, *others: columns
-    )
+    monkeypatch.setattr(departures, "simulate_at_cells", lambda operator, columns, *others: columns)
     states = {
         "background": Series({time: np.full((1, 4, 8), 10.0 * i) for i, time in enumerate(TIMES)}),
         "analysis": Series({TIMES[3]: np.arange(32.0).reshape(1, 4, 8)}),
