@@ -36,8 +36,10 @@ from fuxiflow.models import execution
 from fuxiflow.models.networks import Design, Networks, SourceDesign, parameter_count
 from fuxiflow.models.pillars import FootprintBatch
 from fuxiflow.states.statistics import RAW, static_fields
+from fuxiflow.training.cycles import CycleObjective
+from fuxiflow.training.plans import Unrolling
+from fuxiflow.training.rollouts import RolloutObjective
 from fuxiflow.training.samples import Batch
-from fuxiflow.training.stages import Objective, Unrolling, trains
 
 GRIDS = {"fuxi": (720, 1440), "small": (32, 64), "tiny": (16, 32)}
 WINDOW, CHANNELS, OBSERVED = (-3, 5), 22, 0.1
@@ -138,7 +140,7 @@ class Actions:
     def updates(self, precision: torch.dtype | None, cycles: int = 0) -> Callable:
         """An update of stage 1, with ``cycles`` one of stage 3."""
         count = len(self.networks.design.channels)
-        trains(self.networks, forecaster=True, assimilator=bool(cycles))
+        self.networks.train_only(forecaster=True, assimilator=bool(cycles))
         trained = [p for p in self.networks.parameters() if p.requires_grad]
         optimizer = torch.optim.AdamW(
             trained, 1e-4, betas=(0.9, 0.95), fused=self.device.type == "cuda"
@@ -154,15 +156,16 @@ class Actions:
             torch.zeros(1, dtype=torch.bool),
             [None],
         )
-        objective = Objective(self.networks.train())
+        self.networks.train()
+        if cycles:
+            objective = CycleObjective(self.networks, Unrolling(cycles, 1, 1.0))
+        else:
+            objective = RolloutObjective(self.networks)
+        span = (0, cycles or batch.lead)
 
         def run():
             with torch.autocast(self.device.type, precision, enabled=precision is not None):
-                terms = (
-                    objective.cycle(batch, Unrolling(cycles, 1, 1.0))
-                    if cycles
-                    else objective.forecaster(batch)
-                )
+                terms, _ = objective.loss(batch, span, None)
             terms["loss"].backward()
             torch.nn.utils.clip_grad_norm_(trained, 1.0)
             optimizer.step()

@@ -129,7 +129,7 @@ def ours(
     )
 
     def load():
-        loaded = samples.loader(batches, 0, len(draws), workers)
+        loaded = samples.load_batches(batches, 0, len(draws), workers)
         return [(batch.first, batch.targets, batch.observations[0]["atms"]) for batch in loaded]
 
     return load

@@ -16,8 +16,10 @@ import torch
 from fuxiflow.config.training import JointStage
 from fuxiflow.runtime import distributed
 from fuxiflow.states.climatology import Climatology
-from fuxiflow.training import parallel, samples, stages
-from fuxiflow.training.loop import Run, train
+from fuxiflow.training import parallel, plans, samples
+from fuxiflow.training.cycles import CycleObjective
+from fuxiflow.training.parallel import DeviceOptions
+from fuxiflow.training.trainer import Trainer, TrainingRun
 from tests import tiny
 
 
@@ -37,33 +39,29 @@ def main(settings: dict) -> None:
     stage = JointStage(
         updates=6, batch=4, learning_rate=1e-3, max_lead_hours=12, checkpoint_every=2, ema=0.9
     )
-    unrolling = stages.Unrolling(2, 3, 1.0)
-    fabric = parallel.make_fabric("cpu", "32-true", settings["strategy"], ranks)
-    share = stages.share(fabric, stage)
+    unrolling = plans.Unrolling(2, 3, 1.0)
+    devices = DeviceOptions("cpu", "32-true", settings["strategy"], ranks)
+    fabric = parallel.make_fabric(devices)
+    log = logging.getLogger()
+    run = TrainingRun("ranks", fabric, folder / "state", folder / "tb", log)
+    trainer = Trainer(networks, stage, run)
     archive = samples.Archive(
         record.states, {tiny.SOURCE: record.grids}, Climatology.read(record.climatology)
     )
-    plan = stages.cycle_plan("joint", tiny.times(40)[4:28], stage, unrolling, 0)
-    batches = samples.Batches(archive, plan, networks.design.sources, networks.standardise, share)
-    objective = stages.Objective(networks, share)
-    run = Run(
-        fabric,
-        networks,
-        stage,
-        folder / "state",
-        folder / "tb",
-        "ranks",
-        logging.getLogger(),
-        memory=objective,
-    )
+    plan = plans.cycle_plan("joint", tiny.times(40)[4:28], stage, unrolling, 0)
+    sources = networks.design.sources
+    batches = samples.Batches(archive, plan, sources, networks.standardise, trainer.share)
+    objective = CycleObjective(networks, unrolling, trainer.share)
+    real = objective.loss
 
-    def loss(batch):
-        if run.step == settings.get("killed_at"):
+    def loss(*arguments):
+        if trainer.step == settings.get("killed_at"):
             os.kill(os.getpid(), signal.SIGKILL)
-        return objective.cycle(batch, unrolling)
+        return real(*arguments)
 
-    losses = train(run, lambda a, b: samples.loader(batches, a, b, 0), loss)
-    weights = parallel.whole(dict(networks.state_dict()))
+    objective.loss = loss
+    losses = trainer.train(objective, lambda a, b: samples.load_batches(batches, a, b, 0))
+    weights = parallel.whole_tensors(dict(networks.state_dict()))
     if fabric.is_global_zero:
         torch.save(
             {"losses": torch.tensor(losses["loss"].to_numpy()), "weights": weights},

@@ -16,6 +16,8 @@ from fuxiflow.observations.statistics import GridStatistics
 from fuxiflow.states import climatology
 from fuxiflow.states.statistics import Statistics, static_fields, transform_precipitation
 from fuxiflow.states.store import StateWriter
+from fuxiflow.training.parallel import DeviceOptions, make_fabric
+from fuxiflow.training.trainer import TrainingRun
 
 GRID = Grid(8, 16)
 SOURCE = "noaa20_atms"
@@ -163,3 +165,27 @@ def networks(made: SimpleNamespace) -> Networks:
         {SOURCE: source},
     )
     return checkpoint.build_networks(design, statistics)
+
+
+def training_run(directory: Path, stage: str = "test", precision: str = "32-true") -> TrainingRun:
+    """A run on the processor with its restart state in ``directory``."""
+    fabric = make_fabric(DeviceOptions("cpu", precision))
+    return TrainingRun(stage, fabric, directory, directory / "tb", logging.getLogger("test"))
+
+
+class Plain:
+    """An objective of a function of batches, which are not unrolled in spans."""
+
+    def __init__(self, function):
+        self.function = function
+
+    def spans(self, batch):
+        return [(0, 1)]
+
+    def loss(self, batch, span, carried):
+        return {"loss": self.function(batch)}, None
+
+
+def terms(objective, batch) -> dict:
+    """The terms of the loss of a whole batch at once."""
+    return objective.loss(batch, (0, batch.cycles or batch.lead), None)[0]

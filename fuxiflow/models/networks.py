@@ -188,6 +188,11 @@ class Networks(nn.Module):
         """Where the weights are."""
         return self.normaliser.mean.device
 
+    def train_only(self, *, forecaster: bool, assimilator: bool) -> None:
+        """Choose the networks that are trained; the rest is frozen."""
+        self.forecaster.requires_grad_(forecaster)
+        self.assimilator.requires_grad_(assimilator)
+
     def forecast(self, previous: Tensor, current: Tensor, times: np.ndarray) -> Tensor:
         """x(t-6 h), x(t) → x(t+6 h), with precipitation; ``times (batch,)`` are those of x(t)."""
         states = torch.stack([previous[:, : self.analysed], current[:, : self.analysed]], 1)

@@ -190,7 +190,7 @@ class PillarEncoder(nn.Module):
     Each cell is seen as its departure from the first guess at its time: the measurement less a function of the guess'
     column that is linear in its :func:`predictors`, ``equivalent``, in units of ``scale``. A second linear function,
     ``retrieve``, turns departures into a first increment. Both are fitted by least squares before training
-    (:mod:`fuxiflow.training.departures`); the first is an observation operator and stays, the second is trained on. A
+    (:mod:`fuxiflow.training.linear_initialisation`); the first is an observation operator and stays, the second is trained on. A
     third, ``relax``, turns the background's anomaly from climatology into an increment: what no observation sees drifts
     without bound in a long cycle, and how far it may be from climatology is known. It starts at zero.
     Cells that are seen in several hours get the mean of what their hours say.

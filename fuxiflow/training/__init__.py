@@ -1,1 +1,1 @@
-"""Training: samples, losses, the loop, and the stages built from them."""
+"""Training of the networks: samples, plans, losses, and one loop for all stages."""

@@ -1,199 +1,342 @@
-"""Stages 2 and 3 and replay share their course: networks from the stage before, cycles of analyses and forecasts."""
+"""Stages 2 and 3 and replay: cycles of analyses and forecasts, unrolled and differentiated.
 
-import logging
-from collections.abc import Callable, Mapping
+Networks come from the stage before. Each sample goes from a first background through its cycles;
+analyses, and backgrounds where they have a weight, are compared with the reanalysis, and with
+observations where the stage has an observation loss.
+"""
+
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import torch
+from torch import Tensor, nn
 
-from fuxiflow import times
 from fuxiflow.config import sources
-from fuxiflow.config.training import AssimilatorStage, SimulatedShare
+from fuxiflow.config.training import AssimilatorStage
+from fuxiflow.grids import Grid
 from fuxiflow.models import checkpoint, execution
 from fuxiflow.models.networks import STEP, Networks, SourceDesign
-from fuxiflow.observations.sparse_grids import SparseGrids
 from fuxiflow.observations.statistics import GridStatistics
-from fuxiflow.progress import progress
-from fuxiflow.states.climatology import Climatology
-from fuxiflow.states.store import StateSeries
-from fuxiflow.training import departures, samples, stages
-from fuxiflow.training.bank import Bank
-from fuxiflow.training.hybrid import HybridGrids
-from fuxiflow.training.loop import leave, train
-from fuxiflow.training.observation_loss import Points
-from fuxiflow.training.parallel import fabric_of
+from fuxiflow.training import plans, samples
+from fuxiflow.training.linear_initialisation import initialise_encoders
+from fuxiflow.training.losses import PointLoss, Points, StateLoss
+from fuxiflow.training.parallel import Share
+from fuxiflow.training.plans import Unrolling
 from fuxiflow.training.radiance_loss import RadianceLoss
-from fuxiflow.training.record import record
-from fuxiflow.training.stages import Unrolling
+from fuxiflow.training.trainer import Trained, Trainer, TrainingRun
 
-FIT_WINDOWS, FIT_CELLS, FIT_LEAST = 160, 160 * 32 * 64, 8
+OBSERVED_STATES = ("analysis", "background")
 
 
 def describe_sources(names: list[str], statistics: Mapping[str, Path]) -> dict[str, SourceDesign]:
-    """Sources as the networks know them: their files' windows and platforms, their grids' channels and statistics."""
+    """Describe sources as the networks take them.
+
+    Windows and platforms are those of the sources' files, channels and statistics those of their
+    grids, whose ``statistics`` stores are given by source.
+    """
     designs = {}
     for name in names:
-        found = GridStatistics.read(statistics[name])
+        grid_statistics = GridStatistics.read(statistics[name])
         source = sources.load_source(name)
         designs[name] = SourceDesign(
-            list(found.channels),
+            list(grid_statistics.channels),
             source.window,
-            [float(v) for v in found.mean],
-            [float(v) for v in found.std],
+            [float(value) for value in grid_statistics.mean],
+            [float(value) for value in grid_statistics.std],
             source.platform_names,
             not all(channel.radiance for channel in source.channels),
         )
     return designs
 
 
-def fit(
-    name: str,
+def with_sources(
+    networks: Networks, designs: Mapping[str, SourceDesign], assimilator: dict
+) -> Networks:
+    """Build networks with the same forecaster and a new assimilator.
+
+    Parameters
+    ----------
+    networks : Networks
+        Those of stage 1.
+    designs : Mapping[str, SourceDesign]
+        The sources of the assimilator.
+    assimilator : dict
+        Its size, as the configuration has it.
+
+    Returns
+    -------
+    Networks
+        With random weights in the assimilator.
+    """
+    design = replace(networks.design, sources=dict(designs), assimilator=assimilator)
+    return checkpoint.extend_networks(networks, design)
+
+
+class CycleObjective:
+    """Losses of unrolled cycles, see :class:`fuxiflow.training.trainer.Objective`.
+
+    Parameters
+    ----------
+    networks : Networks
+        On their device.
+    unrolling : Unrolling
+        Cycles, chain, weight of the backgrounds, and truncation.
+    share : Share
+        The part of a batch that this process computes.
+    points : Points, optional
+        Adds L_obs on the observations that batches hold.
+    radiances : RadianceLoss, optional
+        Adds the radiance loss.
+    """
+
+    def __init__(
+        self,
+        networks: Networks,
+        unrolling: Unrolling,
+        share: Share = Share(),
+        points: Points | None = None,
+        radiances: RadianceLoss | None = None,
+    ):
+        self.networks, self.unrolling, self.share = networks, unrolling, share
+        grid = Grid(*networks.design.grid)
+        channels, device = networks.design.channels, networks.device
+        tendency = networks.normaliser.tendency.flatten()
+        analysed = channels[: networks.analysed]
+        own_tendency = tendency[: networks.analysed]
+        self.state_loss = StateLoss(channels, grid, tendency).to(device)
+        self.analysis_loss = StateLoss(analysed, grid, own_tendency).to(device)
+        self.observed: dict[str, tuple[float, nn.Module]] = {}
+        if points and points.positions:
+            point_loss = PointLoss(analysed, grid, own_tendency, points).to(device)
+            self.observed["observed"] = points.weight, point_loss
+        if radiances:
+            self.observed["radiance"] = points.radiance_weight, radiances.to(device)
+
+    def spans(self, batch: samples.Batch) -> list[tuple[int, int]]:
+        """First and last (excluded) cycles that are back-propagated through together."""
+        return plans.unrolled_spans(batch.cycles, self.unrolling.truncation)
+
+    def loss(
+        self, batch: samples.Batch, span: tuple[int, int], carried: Tensor | None
+    ) -> tuple[dict[str, Tensor], Tensor | None]:
+        """Compute the losses of the cycles of a span, as shares of the mean over all cycles.
+
+        L_state, and L_obs where it is used, of each analysis and of the background that follows.
+        Nothing is differentiated through forecasts that have no weight, nor through what lies
+        before the span: a single cycle trains the assimilator alone. The last forecast is made only
+        for a loss or for a batch that follows.
+
+        Parameters
+        ----------
+        batch : samples.Batch
+            Physical frames, targets, climatology, and observations.
+        span : tuple of int
+            First and last (excluded) cycle.
+        carried : Tensor, optional
+            The analysis and the background that the span before ended with, ``(2, place, channel,
+            lat, lon)``; for the first span those that the batch before ended with.
+
+        Returns
+        -------
+        dict of str to Tensor
+            ``loss``, and its terms by state.
+        Tensor or None
+            The analysis and background that the span ends with, where something goes on from them.
+        """
+        networks = self.networks
+        begin, end = span
+        chained = self.unrolling.chain > 1
+        weight = self.unrolling.background_weight
+        frames, targets = self._standardised(batch)
+        normals = batch.climatology[:, :, : networks.analysed]
+        climatology = networks.normaliser(normals.to(frames.device, non_blocking=True))
+        if begin:
+            previous, background = carried
+        else:
+            previous, background = self._first_states(batch, frames, carried)
+        analyses, backgrounds = frames.new_zeros(()), frames.new_zeros(())
+        observed = {
+            f"{name}_{state}": frames.new_zeros(())
+            for name in self.observed
+            for state in OBSERVED_STATES
+        }
+        if begin:
+            first_background = frames.new_zeros(())
+        else:
+            first_background = self.analysis_loss(background, targets[:, 0]).detach()
+        for i in range(begin, end):
+            times = batch.analysis + STEP * i
+            observations = {
+                name: footprints.to(frames.device)
+                for name, footprints in batch.observations[i].items()
+            }
+            guess = networks.guess(previous, background, times)
+            analysis = networks.analyse(guess, climatology[:, i], observations, times)
+            analyses = analyses + self.analysis_loss(analysis, targets[:, i])
+            for name, (_, loss) in self.observed.items():
+                observed[f"{name}_analysis"] += loss(analysis, batch.points[i])
+            if i + 1 == batch.cycles and not chained and not weight:
+                break
+            with torch.set_grad_enabled(bool(weight) and torch.is_grad_enabled()):
+                forecast = networks.forecast(previous, analysis, times)
+            previous, background = analysis, forecast[:, : networks.analysed]
+            if weight:
+                backgrounds = backgrounds + self.state_loss(forecast, targets[:, i + 1])
+                for name, (_, loss) in self.observed.items():
+                    observed[f"{name}_background"] += loss(forecast, batch.points[i + 1])
+        terms = {
+            "loss": (analyses + weight * backgrounds) / batch.cycles,
+            "analysis": analyses / batch.cycles,
+            "background": backgrounds / batch.cycles,
+            "first_background": first_background,
+        }
+        terms |= {name: term / batch.cycles for name, term in observed.items()}
+        for name, (share, _) in self.observed.items():
+            joint = terms[f"{name}_analysis"] + weight * terms[f"{name}_background"]
+            terms["loss"] = terms["loss"] + share * joint
+        if end == batch.cycles and not chained:
+            return terms, None
+        ends = torch.stack([previous.detach(), background.detach()])
+        if end == batch.cycles:
+            ends = self._sound(ends, targets[:, batch.cycles - 1 :])
+        return terms, ends
+
+    @torch.no_grad()
+    def first_guess(self, batch: samples.Batch, carried: Tensor | None = None) -> Tensor:
+        """The first guess of the first analyses of a batch, ``(batch, 3, channel, lat, lon)``.
+
+        ``carried`` are the states that the batch before ended with, where samples follow.
+        """
+        frames, _ = self._standardised(batch)
+        states = self._first_states(batch, frames, carried)
+        return self.networks.guess(*states, batch.analysis)
+
+    def _standardised(self, batch: samples.Batch) -> tuple[Tensor, Tensor]:
+        """First frames of the analysed channels, and targets, standardised on the device."""
+        device, normalise = self.networks.device, self.networks.normaliser
+        first = batch.first[:, :, : self.networks.analysed]
+        frames = normalise(first.to(device, non_blocking=True))
+        return frames, normalise(batch.targets.to(device, non_blocking=True))
+
+    @torch.no_grad()
+    def _first_states(
+        self, batch: samples.Batch, frames: Tensor, carried: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """The states 6 h before the first analysis and at it.
+
+        They are forecast from the first frames, or those with which the batch before ended.
+
+        Parameters
+        ----------
+        batch : samples.Batch
+            Says which samples follow, and how many steps lead to the others' first background.
+        frames : Tensor
+            Standardised first frames of those that do not follow, ``(fresh, 2, channel, lat, lon)``.
+        carried : Tensor, optional
+            StateSeries ``(2, place, channel, lat, lon)`` that the batch before ended with.
+
+        Returns
+        -------
+        tuple of Tensor
+            ``(batch, channel, lat, lon)`` each.
+        """
+        follow = batch.follow.to(frames.device)
+        states = frames.new_empty(2, len(follow), *frames.shape[2:])
+        previous, current = frames.unbind(1)
+        times = batch.start[~batch.follow.numpy()]
+        if self.share.together and not len(frames):
+            # nothing to forecast here, but elsewhere, and the weights are gathered for it
+            previous = current = frames.new_zeros(1, *frames.shape[2:])
+            times = batch.start[:1]
+        for i in range(batch.lead if len(previous) else 0):
+            following = self.networks.forecast(previous, current, times + STEP * i)
+            previous, current = current, following[:, : self.networks.analysed]
+        states[:, ~follow] = torch.stack([previous, current])[:, : len(frames)]
+        if follow.any():
+            states[:, follow] = carried[:, follow]
+        return states[0], states[1]
+
+    def _sound(self, ends: Tensor, targets: Tensor) -> Tensor:
+        """Replace ends of cycles that are not finite by the reanalysis.
+
+        A chain that broke once would spoil all updates that follow. ``ends (2, place, channel, lat,
+        lon)``; ``targets (place, target, channel, lat, lon)`` are those of the last analysis and of
+        the background after it.
+        """
+        reanalysis = targets[:, :2, : self.networks.analysed].transpose(0, 1)
+        finite = torch.isfinite(ends).all(4).all(3).all(2).all(0)
+        return torch.where(finite[None, :, None, None, None], ends, reanalysis)
+
+
+def fit_cycles(
     networks: Networks,
-    history: list[dict],
     stage: AssimilatorStage,
-    linear_fits: bool,
-    input: SimpleNamespace,
-    output: SimpleNamespace,
-    params: SimpleNamespace,
-    log: logging.Logger,
+    archive: samples.Archive,
+    first_times: np.ndarray,
+    run: TrainingRun,
+    *,
+    odds: np.ndarray | None = None,
+    train_forecaster: bool = False,
+    linear_fits: bool = False,
     points: Points | None = None,
     radiances: RadianceLoss | None = None,
-    pool: Callable[[StateSeries], tuple[np.ndarray, np.ndarray]] | None = None,
-) -> None:
-    """Train ``networks`` by unrolling cycles, and write the stage's checkpoint and losses.
+) -> Trained:
+    """Train networks by unrolling cycles.
 
-    With ``linear_fits`` the encoders start from fits to the stage's first batches (:func:`initialise`); with ``points``
-    the losses hold L_obs, as the stage's ``observation_loss`` has it, with ``radiances`` the radiance loss. First
-    analysis times are those of the observation period, or what a ``pool`` gives: times and the probability of each.
+    Parameters
+    ----------
+    networks : Networks
+        The networks; their assimilator is trained.
+    stage : AssimilatorStage
+        Settings of the stage that ``run`` names.
+    archive : samples.Archive
+        Reanalysis, observations, climatology, and the bank of backgrounds where there is one.
+    first_times : np.ndarray
+        First analysis times to draw from, in order, ``(n,)``.
+    run : TrainingRun
+        Devices, seed, folders and log.
+    odds : np.ndarray, optional
+        Probability of each time, ``(n,)``; by default all are equally probable.
+    train_forecaster : bool
+        Whether the forecaster is trained too.
+    linear_fits : bool
+        Whether the encoders start from fits to the stage's first batches
+        (:mod:`fuxiflow.training.linear_initialisation`).
+    points : Points, optional
+        The observations of L_obs.
+    radiances : RadianceLoss, optional
+        The radiance loss.
+
+    Returns
+    -------
+    Trained
+        The networks, their losses and the record of the stage.
     """
     designs, unrolling = networks.design.sources, Unrolling.of(stage)
-    grids = sources.paths_by_source(list(designs), input.grids)
-    bank = Bank(input.backgrounds) if hasattr(input, "backgrounds") else None
-    archive = samples.Archive(input.states, grids, Climatology.read(input.climatology), bank)
-    archive.grids |= hybrid_grids(
-        archive.grids, input.simulated, params.simulated, params.seed, log
-    )
-    if pool:
-        first_times, odds = pool(archive.states)
-    else:
-        odds = None
-        first_times = samples.usable(
-            archive.states,
-            *times.span(*params.dates),
-            stage.max_lead_hours // 6 + 1,
-            unrolling.cycles * unrolling.chain,
-            np.datetime64(params.reach, "ns"),
-            bank.times if bank else None,
-        )
-    log.info(
+    banked = archive.bank is not None
+    run.log.info(
         "%d first analysis times from %s to %s, sources: %s",
         len(first_times),
         first_times[0],
         first_times[-1],
         ", ".join(designs) or "none",
     )
-    plan = stages.cycle_plan(
-        name, first_times, stage, unrolling, params.seed, bank is not None, odds
-    )
-
-    fabric = fabric_of(params.options)
-    share = stages.share(fabric, stage)
-    batches = samples.Batches(archive, plan, designs, networks.standardise, share, points)
-    execution.prepare(
-        networks.to(fabric.device), recompute=stage.recompute, compiled=params.options["compile"]
-    )
-    run = stages.start(fabric, networks, stage, params, name, log)
-    objective = run.memory = stages.Objective(networks, share, points, radiances)
-    if linear_fits and not run.begun:
+    networks.train_only(forecaster=train_forecaster, assimilator=True)
+    networks.to(run.fabric.device)
+    execution.prepare(networks, recompute=stage.recompute, compiled=run.compiled)
+    trainer = Trainer(networks, stage, run)
+    plan = plans.cycle_plan(run.stage, first_times, stage, unrolling, run.seed, banked, odds)
+    batches = samples.Batches(archive, plan, designs, networks.standardise, trainer.share, points)
+    objective = CycleObjective(networks, unrolling, trainer.share, points, radiances)
+    if linear_fits and not trainer.begun:
+        # all windows count for the fits: none without observations, none from climatology
         warm = stage.model_copy(update={"cold_fraction": 0.0, "source_dropout": 0.0})
-        plan_ = stages.cycle_plan(
-            name, first_times, warm, Unrolling(), params.seed, banked=bank is not None
-        )
-        initialise(
-            objective,
-            samples.Batches(archive, plan_, designs, networks.standardise),
-            stage.batch,
-            log,
-        )
-    losses = train(
-        run,
-        lambda a, b: samples.loader(batches, a, b, params.options["workers"]),
-        objective.cycle,
-        lambda batch: [
-            (batch, unrolling, *span) for span in stages.spans(batch.cycles, unrolling.truncation)
-        ],
+        fit_plan = plans.cycle_plan(run.stage, first_times, warm, Unrolling(), run.seed, banked)
+        windows = samples.Batches(archive, fit_plan, designs, networks.standardise)
+        initialise_encoders(networks, windows, objective.first_guess, stage.batch, run.log)
+    losses = trainer.train(
+        objective, lambda first, last: samples.load_batches(batches, first, last, run.workers)
     )
-    period = (
-        np.datetime_as_string(first_times[0], "h"),
-        np.datetime_as_string(first_times[-1], "h"),
-    )
-    leave(run, networks, [*history, record(name, stage, losses, period)], losses, output)
-
-
-def hybrid_grids(
-    real: Mapping[str, SparseGrids],
-    simulated: list[Path],
-    shares: Mapping[str, list[dict]],
-    seed: int,
-    log: logging.Logger,
-) -> dict[str, HybridGrids]:
-    """The grids of the sources that have ``shares`` of simulated windows, from the ``simulated`` stores of them all."""
-    found = {}
-    for name, paths in sources.paths_by_source(list(shares), simulated).items():
-        entries = [SimulatedShare(**entry) for entry in shares[name]]
-        found[name] = HybridGrids(real[name], SparseGrids(paths), entries, seed)
-        for entry in entries:
-            log.info(
-                "%s: %.0f %% of the windows from %s to %s are simulated",
-                name,
-                100 * entry.share,
-                entry.start,
-                entry.end,
-            )
-    return found
-
-
-def fit_windows(cells: int) -> int:
-    """How many windows on a grid of so many cells the encoders are fitted to: six states of each are held at once, so
-    that a finer grid takes fewer windows, which have as many cells."""
-    return min(FIT_WINDOWS, max(FIT_LEAST, FIT_CELLS // cells))
-
-
-def initialise(
-    objective: stages.Objective, batches: samples.Batches, size: int, log: logging.Logger
-) -> None:
-    """Fit the linear functions of every source's encoder to the first batches of a stage (``size`` windows each)."""
-    networks, archive = objective.networks, batches.archive
-    channels = networks.design.channels[: networks.analysed]
-    fitted = []
-    count = fit_windows(networks.design.grid[0] * networks.design.grid[1])
-    for step in progress(range(-(-count // size)), "windows to fit first guesses to", log):
-        batch = batches[step]
-        times_ = batch.analysis
-        around = np.stack([[archive.states.read(t + STEP * i) for i in (-1, 0, 1)] for t in times_])
-        states = networks.normaliser(
-            torch.from_numpy(around[:, :, : networks.analysed]).to(networks.device)
-        )
-        fitted.append((batch.observations[0], states, objective.guess(batch)))
-    for source in batches.sources:
-        encoder = networks.assimilator.branches[source].pillars
-        departures.fit_equivalents(
-            encoder, [(found[source], states) for found, states, _ in fitted]
-        )
-        windows = ((found[source], guess, states[:, 1]) for found, states, guess in fitted)
-        left = departures.fit_retrieval(
-            encoder, windows, networks.normaliser.tendency[: networks.analysed]
-        )
-        departures.report(source, left, channels, log)
-
-
-def with_sources(
-    networks: Networks, designs: Mapping[str, SourceDesign], assimilator: dict
-) -> Networks:
-    """Networks with the same forecaster and an assimilator for ``designs``."""
-    return checkpoint.extend_networks(
-        networks, replace(networks.design, sources=dict(designs), assimilator=assimilator)
-    )
+    return Trained.of(trainer, networks, losses, first_times)

@@ -1,11 +1,10 @@
-"""Several devices: the strategy, each one's share of a batch, and what a restart file holds of all of them.
+"""Several devices: the strategy, each one's share of a batch, and what a restart file holds of all.
 
-One process a device, started by torchrun or srun (:mod:`fuxiflow.runtime.distributed`), which Lightning Fabric finds by its
-environment. Restart files hold whole tensors, whatever the strategy, so that a stage may go on with another number of
-devices.
+One process a device, started by torchrun or srun (:mod:`fuxiflow.runtime.distributed`), which
+Lightning Fabric finds by its environment. Restart files hold whole tensors, whatever the strategy,
+so that a stage may go on with another number of devices.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -15,15 +14,34 @@ from torch import Tensor, nn
 from torch.distributed.fsdp import fully_shard
 from torch.distributed.tensor import DTensor, distribute_tensor
 
-from fuxiflow.models import execution as place
+from fuxiflow.models import execution
 from fuxiflow.models.swin import SwinBlock
 
 
 @dataclass(frozen=True)
-class Share:
-    """What of a batch a process computes: it is ``rank`` of ``ranks``, and takes its places in ``accumulate`` parts.
+class DeviceOptions:
+    """The devices of a training and what runs on them, as the configuration's ``training`` has it.
 
-    Where processes work ``together``, sharing weights out, all must call the networks equally often.
+    ``devices`` on each of ``nodes`` work by ``strategy``: whole weights on each (``ddp``), or
+    shared out (``fsdp``). ``workers`` processes of each device load data; ``compile`` compiles the
+    blocks of the networks.
+    """
+
+    accelerator: str
+    precision: str
+    strategy: str = "ddp"
+    devices: int = 1
+    nodes: int = 1
+    workers: int = 0
+    compile: bool = False
+
+
+@dataclass(frozen=True)
+class Share:
+    """The part of a batch that a process computes.
+
+    It is ``rank`` of ``ranks``, and takes its places in ``accumulate`` parts. Where processes work
+    ``together``, sharing weights out, all must call the networks equally often.
     """
 
     rank: int = 0
@@ -32,27 +50,38 @@ class Share:
     together: bool = False
 
     def places(self, batch: int, part: int) -> slice:
-        """Positions in a batch of part ``part`` of this process; ValueError when the batch cannot be shared evenly."""
+        """Positions in a batch of part ``part`` of this process.
+
+        Raises
+        ------
+        ValueError
+            When the batch cannot be shared evenly.
+        """
         size, left = divmod(batch, self.ranks * self.accumulate)
         if left:
             raise ValueError(
-                f"a batch of {batch} cannot be shared by {self.ranks} devices in {self.accumulate} parts; "
-                f"make it a multiple of {self.ranks * self.accumulate}"
+                f"a batch of {batch} cannot be shared by {self.ranks} devices in {self.accumulate} "
+                f"parts; make it a multiple of {self.ranks * self.accumulate}"
             )
         first = (self.rank * self.accumulate + part) * size
         return slice(first, first + size)
 
 
-def _shard(task: nn.Module, mesh) -> nn.Module:
-    """FSDP2: every transformer block by itself, the rest together."""
-    for module in task.modules():
-        if isinstance(module, SwinBlock):
-            fully_shard(module, mesh=mesh["data_parallel"])
-    return fully_shard(task, mesh=mesh["data_parallel"])
+def share_of(fabric: Fabric, accumulate: int) -> Share:
+    """The part of every update that this process computes, in ``accumulate`` parts."""
+    return Share(fabric.global_rank, fabric.world_size, accumulate, sharded(fabric))
+
+
+def _shard(module: nn.Module, mesh) -> nn.Module:
+    """Share weights out by FSDP2: every transformer block by itself, the rest together."""
+    for block in module.modules():
+        if isinstance(block, SwinBlock):
+            fully_shard(block, mesh=mesh["data_parallel"])
+    return fully_shard(module, mesh=mesh["data_parallel"])
 
 
 def shared_together(module: nn.Module) -> list[str]:
-    """Names of the trainable parameters that are shared out with the whole, not with a block of their own."""
+    """Names of the trainable parameters that are shared out with the whole, not with a block."""
     apart = {
         f"{name}.{own}"
         for name, block in module.named_modules()
@@ -66,14 +95,12 @@ def shared_together(module: nn.Module) -> list[str]:
     ]
 
 
-def make_fabric(
-    accelerator: str, precision: str, strategy: str = "ddp", devices: int = 1, nodes: int = 1
-) -> Fabric:
-    """Fabric on ``devices`` of each of ``nodes``, launched; on one device alone there is no strategy."""
-    kind, ranks = place.select_device(accelerator).type, devices * nodes
-    chosen = "auto"
-    if ranks > 1 and strategy == "fsdp":
-        chosen = ModelParallelStrategy(
+def make_fabric(options: DeviceOptions) -> Fabric:
+    """Launch Fabric on the devices; on one device alone there is no strategy."""
+    ranks = options.devices * options.nodes
+    strategy = "auto"
+    if ranks > 1 and options.strategy == "fsdp":
+        strategy = ModelParallelStrategy(
             _shard,
             data_parallel_size=ranks,
             tensor_parallel_size=1,
@@ -81,22 +108,16 @@ def make_fabric(
         )
     elif ranks > 1:
         # a source may be missing in all windows of one device; buffers never change
-        chosen = DDPStrategy(find_unused_parameters=True, broadcast_buffers=False)
+        strategy = DDPStrategy(find_unused_parameters=True, broadcast_buffers=False)
     fabric = Fabric(
-        accelerator=kind,
-        strategy=chosen,
-        devices=devices,
-        num_nodes=nodes,
-        precision=place.resolve_precision(precision),
+        accelerator=execution.select_device(options.accelerator).type,
+        strategy=strategy,
+        devices=options.devices,
+        num_nodes=options.nodes,
+        precision=execution.resolve_precision(options.precision),
     )
     fabric.launch()
     return fabric
-
-
-def fabric_of(options: Mapping) -> Fabric:
-    """Fabric as the options of an experiment's training have it."""
-    keys = ("accelerator", "precision", "strategy", "devices", "nodes")
-    return make_fabric(**{key: options[key] for key in keys if key in options})
 
 
 def sharded(fabric: Fabric) -> bool:
@@ -104,22 +125,25 @@ def sharded(fabric: Fabric) -> bool:
     return isinstance(fabric.strategy, ModelParallelStrategy)
 
 
-def whole(value):
-    """A nest of dictionaries and lists with shared-out tensors put together, on the processor; the rest as it is.
+def whole_tensors(value):
+    """Put the shared-out tensors in a nest of dictionaries and lists together, on the processor.
 
-    All processes must call it together.
+    Everything else stays as it is. All processes must call it together.
     """
     if isinstance(value, DTensor):
         return value.full_tensor().cpu()
     if isinstance(value, dict):
-        return {key: whole(item) for key, item in value.items()}
+        return {key: whole_tensors(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [whole(item) for item in value]
+        return [whole_tensors(item) for item in value]
     return value
 
 
 def like(value: Tensor, example: Tensor) -> Tensor:
-    """A whole tensor shared out as ``example`` is; of another shape (a count), or where nothing is shared, as it is."""
+    """Share a whole tensor out as ``example`` is.
+
+    One of another shape (a count), or where nothing is shared, stays as it is.
+    """
     if isinstance(example, DTensor) and value.shape == example.shape:
         return distribute_tensor(value.to(example.device), example.device_mesh, example.placements)
     return value
@@ -128,7 +152,24 @@ def like(value: Tensor, example: Tensor) -> Tensor:
 def share_out(
     content: dict, module: nn.Module, parameters: list[nn.Parameter]
 ) -> tuple[dict, dict]:
-    """State of a module and of its optimiser from a restart file's ``content``, shared out as the module is."""
+    """Share the content of a restart file out as the module is.
+
+    Parameters
+    ----------
+    content : dict
+        Whole tensors: ``module`` by name, ``optimizer`` as its state dictionary.
+    module : nn.Module
+        What is trained.
+    parameters : list of nn.Parameter
+        Its trained parameters, in the optimiser's order.
+
+    Returns
+    -------
+    dict
+        State of the module.
+    dict
+        State of the optimiser.
+    """
     weights = {
         name: like(content["module"][name], own)
         for name, own in module.state_dict().items()
@@ -144,8 +185,10 @@ def share_out(
 
 
 def gather_places(fabric: Fabric, tensor: Tensor | None) -> Tensor | None:
-    """Join what each process holds of its places ``(…, place, …)`` along the second dimension, on rank 0; one process
-    after the other, so that no device holds more than two shares."""
+    """Join the places ``(…, place, …)`` of all processes along the second dimension, on rank 0.
+
+    One process sends after the other, so that no device holds more than two shares.
+    """
     if fabric.world_size == 1 or tensor is None:
         return tensor
     parts = [tensor.cpu()]
@@ -159,8 +202,8 @@ def gather_places(fabric: Fabric, tensor: Tensor | None) -> Tensor | None:
     return torch.cat(parts, 1)
 
 
-def mean(fabric: Fabric, values: dict[str, Tensor]) -> dict[str, float]:
-    """Scalars averaged over the processes."""
+def mean_over_processes(fabric: Fabric, values: dict[str, Tensor]) -> dict[str, float]:
+    """Average scalars over the processes."""
     if fabric.world_size == 1:
         return {name: float(value) for name, value in values.items()}
     joined = fabric.all_reduce(

@@ -1,8 +1,9 @@
-"""The radiance loss: analyses and backgrounds against brightness temperatures, through the observation operator.
+"""The radiance loss: states against brightness temperatures, through the observation operator.
 
-Beyond the papers, whose networks meet radiances as inputs alone. The state's column at a footprint goes through the
-clear-sky operator (:mod:`fuxiflow.operators`); what differs is measured in units of the misfit that the fit of the
-source's encoder left to the reanalysis, so that channels which see the ground or clouds count less.
+Beyond the papers, whose networks meet radiances as inputs alone. The state's column at a footprint
+goes through the clear-sky operator (:mod:`fuxiflow.operators`); the difference is measured in units
+of the misfit that the fit of the source's encoder left to the reanalysis, so that channels which
+see the ground or clouds count less.
 """
 
 from collections.abc import Mapping
@@ -25,16 +26,34 @@ from fuxiflow.states.statistics import Statistics
 GROSS = 5.0
 """Misfits beyond which a departure is taken for cloud or a wrong surface, and left out."""
 BATCH = 2048
+"""Footprints that go through the operator together, which bounds its memory."""
 
 
 class RadianceLoss(nn.Module):
-    """Masked, latitude-weighted L1 of departures through the operators of ``settings.radiances``.
+    """Masked, latitude-weighted L1 of departures through the operators of some sources.
 
-    Each channel's mean departure in a call is its bias, as the constant predictor of a variational bias correction is,
-    and taken out before the rest is weighed: a bias of the instrument or of the operator pulls at nothing. Departures
-    beyond :data:`GROSS` misfits are left out. In a call at most ``radiance_footprints`` of a source are looked at,
-    evenly thinned. ``statistics`` give the static fields. ValueError for a source whose channels are not those of the
-    operator of its instrument, FileNotFoundError where there is none.
+    Each channel's mean departure in a call is its bias, as the constant predictor of a variational
+    bias correction is, and taken out before the rest is weighed: a bias of the instrument or of the
+    operator pulls at nothing. Departures beyond :data:`GROSS` misfits are left out. In a call at
+    most ``radiance_footprints`` of a source are looked at, evenly thinned.
+
+    Parameters
+    ----------
+    settings : ObservationLoss
+        Names the sources, ``radiances``, and how many footprints count.
+    networks : Networks
+        Their encoders give the misfits, their normaliser the statistics of the state.
+    statistics : Statistics
+        Gives the static fields: surface geopotential and land fraction.
+    first_hours : Mapping[str, int]
+        By source, the hour from the analysis time at which its window begins.
+
+    Raises
+    ------
+    ValueError
+        For a source whose channels are not those of the operator of its instrument.
+    FileNotFoundError
+        Where there is no operator for an instrument.
     """
 
     def __init__(
@@ -45,9 +64,10 @@ class RadianceLoss(nn.Module):
         first_hours: Mapping[str, int],
     ):
         super().__init__()
-        names = self.names = list(settings.radiances)
-        self.most, self.first_hours = settings.radiance_footprints, dict(first_hours)
-        designs = {name: networks.design.sources[name] for name in names}
+        self.names = list(settings.radiances)
+        self.most = settings.radiance_footprints
+        self.first_hours = dict(first_hours)
+        designs = {name: networks.design.sources[name] for name in self.names}
         self.operators = nn.ModuleDict(
             {
                 name: MicrowaveOperator.for_channels(
@@ -77,22 +97,40 @@ class RadianceLoss(nn.Module):
         self.nlon = grid.nlon
 
     def forward(self, state: Tensor, observed: Mapping[str, FootprintBatch]) -> Tensor:
-        """A standardised ``state (batch, channel, lat, lon)`` and what was measured at its time, values in K → a
-        scalar: the mean over sources and channels, 0 where nothing was seen."""
+        """Compare a standardised state with the radiances observed at its time → a scalar.
+
+        ``state (batch, channel, lat, lon)``; ``observed`` has values in K by source. The loss is
+        the mean over sources and channels, 0 where nothing was seen.
+        """
         parts = []
         for name in self.names:
-            found = observed[name]
-            if len(found):
-                chosen = (
-                    torch.linspace(0, len(found) - 1, min(len(found), self.most)).round().long()
-                )
-                parts.append(self._source(name, state, found.rows(chosen).to(state.device)))
+            footprints = observed[name]
+            count = len(footprints)
+            if count:
+                rows = torch.linspace(0, count - 1, min(count, self.most)).round().long()
+                parts.append(self._source(name, state, footprints.rows(rows).to(state.device)))
         return torch.stack(parts).mean() if parts else state.new_zeros(())
 
-    def _source(self, name: str, state: Tensor, found: FootprintBatch) -> Tensor:
-        departures = found.values - self.equivalents(name, state, found)
+    def _source(self, name: str, state: Tensor, footprints: FootprintBatch) -> Tensor:
+        """The loss of one source.
+
+        Parameters
+        ----------
+        name : str
+            The source.
+        state : Tensor
+            Standardised, ``(batch, channel, lat, lon)``.
+        footprints : FootprintBatch
+            Its observations, values in K.
+
+        Returns
+        -------
+        Tensor
+            The mean over its channels.
+        """
+        departures = footprints.values - self.equivalents(name, state, footprints)
         departures = departures / getattr(self, f"misfit_{name}")
-        area = self.area[found.cell // self.nlon][:, None]
+        area = self.area[footprints.cell // self.nlon][:, None]
         # what is gross lies far from the median, which it does not move
         middle = torch.nanmedian(departures.detach(), 0).values
         used = torch.isfinite(departures) & ((departures.detach() - middle).abs() <= GROSS)
@@ -103,29 +141,64 @@ class RadianceLoss(nn.Module):
         distance = (weight * (departures - bias).abs()).sum(0) / total
         return distance.sum() / (used.any(0).sum().clamp_min(1))
 
-    def equivalents(self, name: str, state: Tensor, found: FootprintBatch) -> Tensor:
-        """What the source ``name`` would measure of a standardised state at footprints, ``(n, channel)`` in K."""
+    def equivalents(self, name: str, state: Tensor, footprints: FootprintBatch) -> Tensor:
+        """Simulate the brightness temperatures of a state at footprints.
+
+        Parameters
+        ----------
+        name : str
+            The source.
+        state : Tensor
+            Standardised, ``(batch, channel, lat, lon)``.
+        footprints : FootprintBatch
+            Places and zenith angles.
+
+        Returns
+        -------
+        Tensor
+            In K, ``(n, channel)``.
+        """
         with full_precision(state.device):
             steady = states_together(state[:, None, self.at].float())
-            column = (
-                columns_at_footprints(found, steady, self.first_hours[name]) * self.std + self.mean
-            )
+            column = columns_at_footprints(footprints, steady, self.first_hours[name])
+            column = column * self.std + self.mean
+            # the operator's activations are made again for the gradient: kept, they would be the
+            # largest part of a stage's memory
             parts = [
                 checkpoint(
                     self._operate,
                     name,
                     column[i : i + BATCH],
-                    found.cell[i : i + BATCH],
-                    found.zenith[i : i + BATCH],
+                    footprints.cell[i : i + BATCH],
+                    footprints.zenith[i : i + BATCH],
                     use_reentrant=False,
                 )
-                for i in range(0, len(found), BATCH)
+                for i in range(0, len(footprints), BATCH)
             ]
         return torch.cat(parts)
 
     def _operate(self, name: str, column: Tensor, cell: Tensor, zenith: Tensor) -> Tensor:
+        """Apply the operator of a source.
+
+        Parameters
+        ----------
+        name : str
+            The source.
+        column : Tensor
+            The state's columns in physical units, ``(n, column)``.
+        cell : Tensor
+            Cells of the grid, ``(n,)``.
+        zenith : Tensor
+            Satellite zenith angles in degrees, ``(n,)``.
+
+        Returns
+        -------
+        Tensor
+            Brightness temperatures in K, ``(n, channel)``.
+        """
         geopotential, land = self.fixed[:, cell]
         latitude = self.latitude[cell // self.nlon]
+        operator = self.operators[name]
         return brightness_temperatures_from_state(
-            self.operators[name], column, SOUNDED, geopotential, land, latitude, zenith.nan_to_num()
+            operator, column, SOUNDED, geopotential, land, latitude, zenith.nan_to_num()
         )

@@ -1,7 +1,10 @@
-"""Training samples: reanalysis frames and observation windows, drawn as a pure function of (seed, step, rank)."""
+"""Training samples: reanalysis fields and observation windows, read as a plan asks for them."""
 
-from collections.abc import Mapping, Sequence
+import hashlib
+import logging
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import date
 from functools import cached_property
 from pathlib import Path
 
@@ -10,25 +13,30 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from fuxiflow.config.training import SimulatedShare
 from fuxiflow.models.networks import STEP, SourceDesign
 from fuxiflow.models.pillars import FootprintBatch, batch_footprints
-from fuxiflow.observations.sparse_grids import CACHE_BYTES, SparseGrids
+from fuxiflow.observations.sparse_grids import CACHE_BYTES, SparseGrids, SparseWindow
+from fuxiflow.states.climatology import Climatology
 from fuxiflow.states.store import StateSeries
 from fuxiflow.training.bank import Bank
+from fuxiflow.training.losses import Points
 from fuxiflow.training.parallel import Share
-from fuxiflow.training.signals import ignore
+from fuxiflow.training.restart_files import ignore_signals
 
 
 @dataclass(frozen=True)
 class Request:
-    """What a sample holds: ``start`` is the time of the newer of the two first frames.
+    """The content of a sample; ``start`` is the time of the newer of its two first frames.
 
-    ``lead`` steps of forecast lead to the first background; ``cycles`` analyses follow. Frames are the reanalysis at
-    start-6 h, start, and at every time that a loss looks at. One that ``follows`` needs no first frames: its first
-    background is what the same place of the batch before ended with, and ``start`` is its first analysis time.
-    ``noise`` seeds the error that is put on the first frames (:mod:`fuxiflow.training.perturbation`); the climatology
-    that analyses are compared with is of ``shift`` days later. One that is ``banked`` has as first frames a background
-    from the bank at ``start`` and the state 6 h before it.
+    ``lead`` steps of forecast lead to the first background; ``cycles`` analyses follow. Frames are
+    the reanalysis at start-6 h, start, and at every time that a loss looks at. One that ``follows``
+    needs no first frames: its first background is what the same place of the batch before ended
+    with, and ``start`` is its first analysis time. ``noise`` seeds the error that is put on the
+    first frames (:func:`fuxiflow.training.rollouts.perturbation`); the climatology that analyses
+    are compared with is of ``shift`` days later. A ``cold`` one starts from climatology, a
+    ``masked`` one has no observations. One that is ``banked`` has as first frames a background from
+    the bank at ``start`` and the state 6 h before it.
     """
 
     start: np.datetime64
@@ -43,7 +51,10 @@ class Request:
 
     @cached_property
     def target_times(self) -> list[np.datetime64]:
-        """Times of the targets: all steps when only forecasting, else those of the analyses and the last background."""
+        """Times of the targets.
+
+        All steps when only forecasting, else those of the analyses and of the last background.
+        """
         if self.cycles:
             return [self.start + STEP * (self.lead + i) for i in range(self.cycles + 1)]
         return [self.start + STEP * i for i in range(1, self.lead + 1)]
@@ -54,16 +65,21 @@ class Request:
         return self.target_times[: self.cycles]
 
 
+Plan = Callable[[int], list[Request]]
+"""The requests of a whole update, of equal cycles and lead: a pure function of its number."""
+
+
 @dataclass
 class Batch:
-    """A batch: ``first (fresh, 2, channel, lat, lon)`` and ``targets (batch, target, channel, lat, lon)``, physical.
+    """A batch of samples; fields are in physical units.
 
-    ``first`` is of the samples that do not ``follow (batch,)`` those of the batch before; ``start (batch,)`` is the
-    time of the newer first frame, of those that follow the time of the first analysis. ``observations`` has, for each
-    analysis of the cycle, the footprints by source, ``climatology (batch, cycle, channel, lat, lon)`` that of its time;
-    ``noise`` are the seeds of errors for the first frames. ``points`` has, for each analysis and the last background,
-    what L_obs compares it with, by source; it is empty without L_obs. It is part ``part`` of what a process computes of
-    an update.
+    ``first (fresh, 2, channel, lat, lon)`` is of the samples that do not ``follow (batch,)`` those
+    of the batch before; ``targets (batch, target, channel, lat, lon)`` of all; ``start (batch,)``
+    is the time of the newer first frame, of those that follow the time of the first analysis.
+    ``observations`` has, for each analysis of the cycle, the footprints by source, ``climatology
+    (batch, cycle, channel, lat, lon)`` that of its time; ``noise`` are the seeds of errors for the
+    first frames. ``points`` has, for each analysis and the last background, the observations that
+    L_obs compares it with, by source; it is empty without L_obs.
     """
 
     start: np.ndarray
@@ -75,7 +91,6 @@ class Batch:
     climatology: Tensor
     follow: Tensor
     noise: list[int | None]
-    part: int = 0
     points: list[dict[str, FootprintBatch]] = field(default_factory=list)
 
     @property
@@ -84,9 +99,12 @@ class Batch:
         return self.start + np.where(self.follow, 0, self.lead) * STEP
 
     def pin_memory(self) -> "Batch":
-        """The same in page-locked memory, from which a device copies while the processor goes on."""
+        """The same in page-locked memory, from which a device copies while the processor goes on.
+
+        The data loader calls it by this name.
+        """
         observations = [
-            {name: found.pin_memory() for name, found in window.items()}
+            {name: footprints.pin_memory() for name, footprints in window.items()}
             for window in self.observations
         ]
         return replace(
@@ -98,27 +116,166 @@ class Batch:
         )
 
 
-class Archive:
-    """Reanalysis and gridded observations of the training period, read time by time; ``bank`` holds backgrounds.
+class HybridGrids:
+    """Windows of one source that are real, or simulated as often as ``shares`` say.
 
-    Nothing is kept in memory but small stores of observations, up to ``cache_bytes`` each.
+    Parameters
+    ----------
+    real, simulated : SparseGrids
+        Observations of the same source, channels, frame and grid.
+    shares : Sequence[SimulatedShare]
+        Days and the share of their windows that are simulated; on other days all are real.
+    seed : int
+        Fixes which windows are simulated.
+
+    Raises
+    ------
+    ValueError
+        When the two differ in what they hold, or are not what they are given for.
+    """
+
+    def __init__(
+        self, real: SparseGrids, simulated: SparseGrids, shares: Sequence[SimulatedShare], seed: int
+    ):
+        for name in ("source", "channels", "units", "frame", "grid"):
+            if getattr(real, name) != getattr(simulated, name):
+                raise ValueError(
+                    f"{real.source}: {name} of the simulated observations is "
+                    f"{getattr(simulated, name)}, of the real ones {getattr(real, name)}; "
+                    f"run simulation_grid again"
+                )
+        if (real.origin, simulated.origin) != ("observed", "simulated"):
+            raise ValueError(
+                f"{real.source}: {simulated.origin} observations in the place of simulated, or "
+                f"{real.origin} in that of real ones"
+            )
+        self.real, self.simulated, self.shares, self.seed = real, simulated, list(shares), seed
+
+    def share(self, time: np.datetime64) -> float:
+        """The share of windows about a ``time`` that are simulated."""
+        day: date = np.datetime64(time, "D").item()
+        return next((entry.share for entry in self.shares if entry.start <= day <= entry.end), 0.0)
+
+    def window(self, analysis_time: np.datetime64, start_hour: int, end_hour: int) -> SparseWindow:
+        """Observations of one window, all real or all simulated.
+
+        Parameters
+        ----------
+        analysis_time : np.datetime64
+            Time of the analysis.
+        start_hour, end_hour : int
+            The window is [analysis_time + start_hour, analysis_time + end_hour).
+
+        Returns
+        -------
+        SparseWindow
+            As of :meth:`fuxiflow.observations.sparse_grids.SparseGrids.window`.
+        """
+        draw = window_draw(self.seed, self.real.source, analysis_time)
+        grids = self.simulated if draw < self.share(analysis_time) else self.real
+        return grids.window(analysis_time, start_hour, end_hour)
+
+
+def window_draw(seed: int, source: str, time: np.datetime64) -> float:
+    """Draw a number in [0, 1) for a window: the same whenever it is asked for.
+
+    Parameters
+    ----------
+    seed : int
+        The configuration's seed.
+    source : str
+        Name of the source.
+    time : np.datetime64
+        Analysis time; its hour counts.
+
+    Returns
+    -------
+    float
+        64 bits of a BLAKE2b digest as a fraction.
+    """
+    text = f"{seed}/{source}/{np.datetime64(time, 'h')}"
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little") / 2**64
+
+
+def hybrid_grids(
+    real: Mapping[str, SparseGrids],
+    simulated: Mapping[str, Sequence[Path]],
+    shares: Mapping[str, Sequence[SimulatedShare]],
+    seed: int,
+    log: logging.Logger,
+) -> dict[str, HybridGrids]:
+    """Open the grids of the sources that have shares of simulated windows.
+
+    Parameters
+    ----------
+    real : Mapping[str, SparseGrids]
+        Real observations by source.
+    simulated : Mapping[str, Sequence[Path]]
+        Stores of simulated observations by source.
+    shares : Mapping[str, Sequence[SimulatedShare]]
+        Days and shares by source.
+    seed : int
+        Fixes which windows are simulated.
+    log : logging.Logger
+        Is told the shares.
+
+    Returns
+    -------
+    dict of str to HybridGrids
+        By source, those of ``shares`` alone.
+    """
+    grids = {}
+    for name, entries in shares.items():
+        grids[name] = HybridGrids(real[name], SparseGrids(simulated[name]), entries, seed)
+        for entry in entries:
+            log.info(
+                "%s: %.0f %% of the windows from %s to %s are simulated",
+                name,
+                100 * entry.share,
+                entry.start,
+                entry.end,
+            )
+    return grids
+
+
+class Archive:
+    """Reanalysis and gridded observations of the training period, read time by time.
+
+    Nothing is kept in memory but small stores of observations.
+
+    Parameters
+    ----------
+    states : Sequence[Path]
+        Stores of the reanalysis.
+    grids : Mapping[str, Sequence[Path]]
+        Stores of sparse observations by source.
+    climatology : Climatology, optional
+        First frames of a cold start, and the fields that analyses are compared with.
+    bank : Bank, optional
+        Backgrounds that samples start from.
+    cache_bytes : int
+        Size up to which a store of observations is kept in memory.
     """
 
     def __init__(
         self,
         states: Sequence[Path],
         grids: Mapping[str, Sequence[Path]],
-        climatology=None,
+        climatology: Climatology | None = None,
         bank: Bank | None = None,
         cache_bytes: int = CACHE_BYTES,
     ):
         self.states = StateSeries(states)
-        self.grids = {name: SparseGrids(paths, cache_bytes) for name, paths in grids.items()}
+        self.grids: dict[str, SparseGrids | HybridGrids] = {
+            name: SparseGrids(paths, cache_bytes) for name, paths in grids.items()
+        }
         self.climatology, self.bank = climatology, bank
 
     def frames(self, request: Request, out: np.ndarray) -> None:
-        """Put the two first frames into ``out (2, channel, lat, lon)``: the reanalysis, a background from the bank, or
-        climatology for a cold start."""
+        """Put the two first frames into ``out (2, channel, lat, lon)``.
+
+        They are the reanalysis, a background from the bank, or climatology for a cold start.
+        """
         times = [request.start - STEP, request.start]
         if request.cold:
             out[:] = [self.climatology.at(time) for time in times]
@@ -146,36 +303,85 @@ class Archive:
         ]
 
 
-class Batches(Dataset):
-    """Batches by step and part: ``plan(step)`` lists the requests of an update, of equal cycles and lead, of which a
-    ``share`` takes its places. Item ``step · accumulate + part`` is one part.
+def open_archive(
+    states: Sequence[Path],
+    grids: Mapping[str, Sequence[Path]],
+    climatology: Climatology,
+    simulated: Mapping[str, Sequence[Path]],
+    shares: Mapping[str, Sequence[SimulatedShare]],
+    seed: int,
+    log: logging.Logger,
+    bank: Bank | None = None,
+) -> Archive:
+    """Open what the stages with cycles read, simulated observations included.
 
-    ``points`` (:class:`fuxiflow.training.observation_loss.Points`) is what L_obs looks at, None without it.
+    Parameters
+    ----------
+    states : Sequence[Path]
+        Stores of the reanalysis.
+    grids : Mapping[str, Sequence[Path]]
+        Stores of sparse observations by source.
+    climatology : Climatology
+        First frames of a cold start, and the fields that analyses are compared with.
+    simulated : Mapping[str, Sequence[Path]]
+        Stores of simulated observations, by the sources of ``shares``.
+    shares : Mapping[str, Sequence[SimulatedShare]]
+        Days and shares of simulated windows by source; empty without hybrid training.
+    seed : int
+        Fixes which windows are simulated.
+    log : logging.Logger
+        Is told the shares.
+    bank : Bank, optional
+        Backgrounds that samples start from.
+
+    Returns
+    -------
+    Archive
+        Its grids are hybrid where a source has shares.
+    """
+    archive = Archive(states, grids, climatology, bank)
+    archive.grids |= hybrid_grids(archive.grids, simulated, shares, seed, log)
+    return archive
+
+
+class Batches(Dataset):
+    """The batches of a stage; item ``update · accumulate + part`` is one part of an update.
+
+    Parameters
+    ----------
+    archive : Archive
+        Where samples are read from.
+    plan : Plan
+        Lists the requests of an update.
+    sources : Mapping[str, SourceDesign]
+        The sources whose observations samples hold.
+    standardise : Callable
+        Maps the name of a source and values ``(n, channel)`` to units of its statistics.
+    share : Share
+        The places of an update's batch that this process takes.
+    points : Points, optional
+        The observations that L_obs looks at.
     """
 
     def __init__(
         self,
         archive: Archive,
-        plan,
+        plan: Plan,
         sources: Mapping[str, SourceDesign],
-        standardise,
+        standardise: Callable[[str, np.ndarray], np.ndarray],
         share: Share = Share(),
-        points=None,
+        points: Points | None = None,
     ):
-        self.archive, self.plan, self.sources, self.standardise = (
-            archive,
-            plan,
-            sources,
-            standardise,
-        )
+        self.archive, self.plan, self.sources = archive, plan, sources
+        self.standardise = standardise
         self.share, self.points = share, points
 
     def __getitem__(self, index: int) -> Batch:
         step, part = divmod(index, self.share.accumulate)
-        update: list[Request] = self.plan(step)
+        update = self.plan(step)
         lead = max((request.lead for request in update if not request.follows), default=0)
         requests = update[self.share.places(len(update), part)]
-        fresh, cycles = [r for r in requests if not r.follows], requests[0].cycles
+        fresh = [request for request in requests if not request.follows]
         shape = (len(self.archive.states.channels), *self.archive.states.grid.shape)
         first = np.empty((len(fresh), 2, *shape), np.float32)
         for request, out in zip(fresh, first, strict=True):
@@ -183,32 +389,32 @@ class Batches(Dataset):
         targets = np.empty((len(requests), len(requests[0].target_times), *shape), np.float32)
         for request, out in zip(requests, targets, strict=True):
             self.archive.targets(request, out)
-        windows = [
-            self.archive.windows(r, {n: s.window for n, s in self.sources.items()})
-            for r in requests
-        ]
+        normals = np.stack([self.archive.normals(request) for request in requests])
+        return Batch(
+            start=np.array([request.start for request in requests]),
+            lead=lead,
+            cycles=requests[0].cycles,
+            first=torch.from_numpy(first),
+            targets=torch.from_numpy(targets),
+            observations=self._observations(requests),
+            climatology=torch.from_numpy(normals),
+            follow=torch.tensor([request.follows for request in requests]),
+            noise=[request.noise for request in fresh],
+            points=self._points(requests),
+        )
+
+    def _observations(self, requests: list[Request]) -> list[dict[str, FootprintBatch]]:
+        """For each analysis the footprints by source, none for samples that are masked."""
+        hours = {name: source.window for name, source in self.sources.items()}
+        windows = [self.archive.windows(request, hours) for request in requests]
         kept = torch.tensor([not request.masked for request in requests])
-        observations = [
+        return [
             {
                 name: self._footprints(name, [sample[i] for sample in windows]).kept(kept)
                 for name in self.sources
             }
-            for i in range(cycles)
+            for i in range(requests[0].cycles)
         ]
-        normals = torch.from_numpy(np.stack([self.archive.normals(r) for r in requests]))
-        return Batch(
-            np.array([r.start for r in requests]),
-            lead,
-            cycles,
-            torch.from_numpy(first),
-            torch.from_numpy(targets),
-            observations,
-            normals,
-            torch.tensor([r.follows for r in requests]),
-            [r.noise for r in fresh],
-            part,
-            self._points(requests),
-        )
 
     def _points(self, requests: list[Request]) -> list[dict[str, FootprintBatch]]:
         if self.points is None:
@@ -223,8 +429,8 @@ class Batches(Dataset):
         )
 
 
-class Steps(Sampler):
-    """The step numbers from ``first`` to ``last``: what a resumed run continues with."""
+class _Items(Sampler):
+    """The item numbers from ``first`` to ``last`` (excluded): what a resumed run continues with."""
 
     def __init__(self, first: int, last: int):
         super().__init__()
@@ -237,45 +443,30 @@ class Steps(Sampler):
         return self.last - self.first
 
 
-def loader(batches: Batches, first: int, last: int, workers: int) -> DataLoader:
-    """Batches of the steps from ``first`` up to ``last``, in order, read ahead by ``workers`` processes, in page-locked
-    memory where there is a GPU."""
+def load_batches(batches: Batches, first: int, last: int, workers: int) -> DataLoader:
+    """Load batches in order, in page-locked memory where there is a GPU.
+
+    Parameters
+    ----------
+    batches : Batches
+        Those of a stage.
+    first, last : int
+        Updates, the last one excluded.
+    workers : int
+        Processes that read ahead; 0 reads in this one.
+
+    Returns
+    -------
+    DataLoader
+        Yields ``accumulate`` batches for each update.
+    """
     parts = batches.share.accumulate
     return DataLoader(
         batches,
         batch_size=None,
-        sampler=Steps(first * parts, last * parts),
+        sampler=_Items(first * parts, last * parts),
         num_workers=workers,
-        worker_init_fn=ignore,
+        worker_init_fn=ignore_signals,
         pin_memory=torch.cuda.is_available(),
         prefetch_factor=2 if workers else None,
     )
-
-
-def usable(
-    states: StateSeries,
-    start: np.datetime64,
-    end: np.datetime64,
-    before: int,
-    after: int,
-    reach: np.datetime64 | None = None,
-    among: np.ndarray | None = None,
-) -> np.ndarray:
-    """Times in [start, end] whose frames from ``before`` steps earlier to ``after`` steps later are all there.
-
-    Those frames lie between ``reach`` (default: ``start``) and ``end``. With ``among`` only times in that are taken,
-    whatever lies before them. Raises ValueError when there is no such time.
-    """
-    known = {
-        t for t in states.times if (start if reach is None else reach) <= t <= end and t in states
-    }
-    inside = sorted(t for t in known if t >= start)
-    if among is not None:
-        before, inside = 0, sorted(set(inside) & set(among))
-    good = [t for t in inside if all(t + STEP * i in known for i in range(-before, after + 1))]
-    if not good:
-        raise ValueError(
-            f"no training sample between {start} and {end}: {len(inside)} states, "
-            f"but none with {before + after + 1} in a row"
-        )
-    return np.array(good)

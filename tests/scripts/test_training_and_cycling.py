@@ -15,7 +15,7 @@ from fuxiflow.observations.sparse_grids import SparseWriter
 from fuxiflow.states.forecasts import Forecasts
 from fuxiflow.states.store import StateSeries
 from fuxiflow.storage import provenance
-from fuxiflow.training.stages import Objective
+from fuxiflow.training.cycles import CycleObjective
 from tests import tiny
 from tests.helpers import load_script
 
@@ -143,14 +143,14 @@ def bank(directory, record, trained, **values):
 
 
 def test_a_bank_holds_forecasts_of_random_lead(record, trained, tmp_path, monkeypatch):
-    from fuxiflow.training.bank import Bank, groups, valid_times
+    from fuxiflow.training.bank import Bank, background_times, forecast_groups
 
     made = Bank([bank(tmp_path / "a", record, trained)])
     first, last = np.datetime64("2022-01-03", "ns"), np.datetime64("2022-01-08T18", "ns")
-    times = valid_times(first, last, 18)
+    times = background_times(first, last, 18)
     assert (made.times == times).all()
     assert set(times.astype("datetime64[h]").astype(int) % 24) == {0, 6, 12, 18}
-    drawn = groups(times, 2, 24, 3)
+    drawn = forecast_groups(times, 2, 24, 3)
     assert len({lead for _, lead in drawn}) > 1
     time, lead = drawn[1][0][1], drawn[1][1]
     networks = checkpoint.load_checkpoint(trained / "forecaster.ckpt").networks.eval()
@@ -311,7 +311,7 @@ def test_what_comes_later_is_not_seen(record, trained, tmp_path):
 
 def test_a_killed_replay_ends_as_an_undisturbed_one(record, trained, tmp_path, monkeypatch):
     whole = replay(tmp_path / "a", record, trained / "joint.ckpt")
-    real = Objective.cycle
+    real = CycleObjective.loss
     begun = []
 
     def killed(self, *arguments):
@@ -320,12 +320,14 @@ def test_a_killed_replay_ends_as_an_undisturbed_one(record, trained, tmp_path, m
             raise KeyboardInterrupt
         return real(self, *arguments)
 
-    monkeypatch.setattr(Objective, "cycle", killed)
+    monkeypatch.setattr(CycleObjective, "loss", killed)
     with pytest.raises(KeyboardInterrupt):
         replay(tmp_path / "b", record, trained / "joint.ckpt")
     monkeypatch.undo()
     calls = []
-    monkeypatch.setattr(Objective, "cycle", lambda *arguments: calls.append(0) or real(*arguments))
+    monkeypatch.setattr(
+        CycleObjective, "loss", lambda *arguments: calls.append(0) or real(*arguments)
+    )
     again = replay(tmp_path / "b", record, trained / "joint.ckpt")
     assert len(calls) == 2
     assert not weights_differ(whole, again)

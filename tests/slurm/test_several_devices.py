@@ -76,7 +76,7 @@ def test_two_tasks_of_srun_train_as_one_process_does(cluster, bench, tmp_path, d
 def test_a_process_that_fails_ends_the_others_and_its_error_is_in_the_log(cluster, bench):
     on_processors(bench, 2)
     bench.edit(
-        "fuxiflow/training/loop.py",
+        "fuxiflow/training/trainer.py",
         "                run.seed_generators()\n",
         "                run.seed_generators()\n"
         "                if run.step == 3 and fabric.global_rank == 1:\n"

@@ -84,7 +84,7 @@ def test_loaders_hold_what_is_counted(tmp_path):
     archive = samples.Archive(made.states, {}, Climatology.read(made.climatology))
     plan = lambda step: [samples.Request(tiny.times(40)[8], 1, 2)]  # noqa: E731
     batches = samples.Batches(archive, plan, {}, None)
-    assert samples.loader(batches, 0, 4, 1).prefetch_factor == resources.AHEAD
+    assert samples.load_batches(batches, 0, 4, 1).prefetch_factor == resources.AHEAD
     for day in range(0, 300, 3):
         archive.climatology.at(tiny.START + np.timedelta64(day, "D"))
     assert len(archive.climatology._cache) == resources.CLIMATOLOGY_FIELDS

@@ -75,9 +75,9 @@ def test_losses_are_thinned_and_keep_their_ends(tmp_path):
             [
                 HEAD.replace("INFO", "ERROR") + "training_joint failed: x",
                 "Traceback (most recent call last):",
-                "fuxiflow.training.loop.TrainingError: joint: 21 updates with a non-finite loss; lower the learning rate",
+                "fuxiflow.training.trainer.TrainingError: joint: 21 updates with a non-finite loss; lower the learning rate",
             ],
-            "fuxiflow.training.loop.TrainingError: joint: 21 updates with a non-finite loss; lower the learning rate",
+            "fuxiflow.training.trainer.TrainingError: joint: 21 updates with a non-finite loss; lower the learning rate",
             "training diverged",
         ),
         (

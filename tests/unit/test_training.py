@@ -1,5 +1,5 @@
-import logging
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,13 +17,15 @@ from fuxiflow.grids import Grid
 from fuxiflow.models import checkpoint
 from fuxiflow.models.networks import calendar
 from fuxiflow.states.climatology import Climatology
-from fuxiflow.training import cycles, samples, stages
-from fuxiflow.training.loop import Run, TrainingError, learning_rate, train
+from fuxiflow.training import plans, samples
+from fuxiflow.training.cycles import CycleObjective
+from fuxiflow.training.linear_initialisation import fit_window_count
 from fuxiflow.training.losses import StateLoss
-from fuxiflow.training.parallel import Share, make_fabric
+from fuxiflow.training.parallel import Share
+from fuxiflow.training.plans import Unrolling
+from fuxiflow.training.rollouts import RolloutObjective
+from fuxiflow.training.trainer import Trainer, TrainingError, learning_rate
 from tests import tiny
-
-LOG = logging.getLogger("test")
 
 
 def archive(record):
@@ -79,10 +81,10 @@ def test_calendar_counts_days_from_one():
 def test_plans_depend_on_seed_and_step_alone():
     times = tiny.times(20)
     stage = JointStage(updates=9, batch=3, learning_rate=1, max_lead_hours=24, cycles=3)
-    unrolling = stages.Unrolling(3)
-    plan = stages.cycle_plan("joint", times, stage, unrolling, seed=5)
-    assert plan(4) == stages.cycle_plan("joint", times, stage, unrolling, seed=5)(4)
-    others = [plan(5), stages.cycle_plan("joint", times, stage, unrolling, seed=6)(4)]
+    unrolling = Unrolling(3)
+    plan = plans.cycle_plan("joint", times, stage, unrolling, seed=5)
+    assert plan(4) == plans.cycle_plan("joint", times, stage, unrolling, seed=5)(4)
+    others = [plan(5), plans.cycle_plan("joint", times, stage, unrolling, seed=6)(4)]
     assert all(other != plan(4) for other in others)
     assert len({request.lead for request in plan(4)}) == 1
 
@@ -90,7 +92,7 @@ def test_plans_depend_on_seed_and_step_alone():
 def test_chains_go_on_where_they_ended_and_begin_anew_by_turns():
     times = tiny.times(20)
     stage = JointStage(updates=9, batch=2, learning_rate=1, max_lead_hours=24, cold_fraction=0.5)
-    plan = stages.cycle_plan("joint", times, stage, stages.Unrolling(3, chain=4), seed=5)
+    plan = plans.cycle_plan("joint", times, stage, Unrolling(3, chain=4), seed=5)
     assert not any(request.follows for request in plan(0))
     for step in range(1, 12):
         for before, request in zip(plan(step - 1), plan(step), strict=True):
@@ -103,7 +105,7 @@ def test_chains_go_on_where_they_ended_and_begin_anew_by_turns():
 
 def test_the_climatology_of_a_chain_is_of_another_day(record):
     stage = JointStage(updates=9, batch=4, learning_rate=1, climatology_shift_days=20)
-    plan = stages.cycle_plan("joint", tiny.times(20), stage, stages.Unrolling(1, chain=9), seed=5)
+    plan = plans.cycle_plan("joint", tiny.times(20), stage, Unrolling(1, chain=9), seed=5)
     assert [request.shift for request in plan(2)] == [request.shift for request in plan(1)]
     assert len({request.shift for request in plan(3)}) > 1
     time, found = tiny.times(40)[12], archive(record)
@@ -122,12 +124,12 @@ def test_a_batch_begins_where_the_one_before_ended(record, networks):
     batches = samples.Batches(
         archive(record), requests.get, networks.design.sources, networks.standardise
     )
-    objective = stages.Objective(networks)
-    objective.cycle(batches[0], stages.Unrolling(2, chain=2, background_weight=1.0))
-    ended, batch = objective.ends[0].clone(), batches[1]
+    objective = CycleObjective(networks, Unrolling(2, chain=2, background_weight=1.0))
+    _, ended = objective.loss(batches[0], (0, 2), None)
+    batch = batches[1]
     assert batch.first.shape[0] == 1
     assert batch.analysis.tolist() == [tiny.times(40)[15].item(), tiny.times(40)[22].item()]
-    guess = objective.guess(batch)
+    guess = objective.first_guess(batch, ended)
     assert torch.equal(guess[0, :2], ended[:, 0])
     assert not torch.equal(guess[1, :2], ended[:, 1])
 
@@ -149,14 +151,14 @@ def test_all_processes_forecast_equally_often_where_weights_are_shared_out(
             networks.standardise,
             share,
         )[0]
-        objective = stages.Objective(networks, share)
-        objective.ends[0] = torch.ones(2, 1, networks.analysed, *tiny.GRID.shape)
+        objective = CycleObjective(networks, Unrolling(), share)
+        ended = torch.ones(2, 1, networks.analysed, *tiny.GRID.shape)
         forecast = networks.forecast
         count = []
         monkeypatch.setattr(
             networks, "forecast", lambda *a, f=forecast, c=count: c.append(1) or f(*a)
         )
-        begun.append(objective.guess(batch)[0, :2])
+        begun.append(objective.first_guess(batch, ended)[0, :2])
         monkeypatch.setattr(networks, "forecast", forecast)
         calls.append(len(count))
     assert calls == [3, 3]
@@ -172,18 +174,18 @@ def test_rollout_comes_last():
 def test_long_rollouts_grow_in_equal_shares():
     stage = AutoregressiveStage(updates=9, batch=2, learning_rate=1, first_steps=2, steps=4)
     assert [stage.length(step) for step in range(9)] == [2] * 3 + [3] * 3 + [4] * 3
-    plan = stages.rollout_plan("autoregressive", tiny.times(20), stage, 0)
+    plan = plans.rollout_plan("autoregressive", tiny.times(20), stage, 0)
     assert [{request.lead for request in plan(step)} for step in (0, 8)] == [{2}, {4}]
-    assert plan(0) != stages.rollout_plan("forecaster", tiny.times(20), stage, 0)(0)
+    assert plan(0) != plans.rollout_plan("forecaster", tiny.times(20), stage, 0)(0)
 
 
 def test_some_first_states_are_disturbed():
     stage = ForecasterStage(updates=10, batch=40, learning_rate=1, noise=3.0, noise_fraction=0.25)
-    plan = stages.rollout_plan("forecaster", tiny.times(20), stage, 0)
+    plan = plans.rollout_plan("forecaster", tiny.times(20), stage, 0)
     seeds = [request.noise for step in range(10) for request in plan(step)]
     assert 50 < sum(seed is not None for seed in seeds) < 150
-    assert plan(3) == stages.rollout_plan("forecaster", tiny.times(20), stage, 0)(3)
-    calm = stages.rollout_plan(
+    assert plan(3) == plans.rollout_plan("forecaster", tiny.times(20), stage, 0)(3)
+    calm = plans.rollout_plan(
         "forecaster", tiny.times(20), stage.model_copy(update={"noise": 0.0}), 0
     )
     assert all(request.noise is None for request in calm(0))
@@ -216,21 +218,21 @@ def test_batches_hold_what_was_asked_for(record, networks):
 
 def test_usable_times_have_their_neighbours(record):
     store = archive(record).states
-    good = samples.usable(store, tiny.START, tiny.times(10)[-1], before=2, after=3)
+    good = plans.usable_times(store, tiny.START, tiny.times(10)[-1], before=2, after=3)
     assert (good == tiny.times(10)[2:7]).all()
-    later = samples.usable(
+    later = plans.usable_times(
         store, tiny.times(10)[4], tiny.times(10)[-1], before=3, after=3, reach=tiny.START
     )
     assert (later == tiny.times(10)[4:7]).all()
     with pytest.raises(ValueError, match="none with 13 in a row"):
-        samples.usable(store, tiny.START, tiny.times(10)[-1], before=6, after=6)
+        plans.usable_times(store, tiny.START, tiny.times(10)[-1], before=6, after=6)
 
 
 def test_stage_two_trains_the_assimilator_alone(record, networks, tmp_path):
     stage = AssimilatorStage(updates=3, batch=2, learning_rate=1e-2, max_lead_hours=12)
-    stages.trains(networks, forecaster=False, assimilator=True)
+    networks.train_only(forecaster=False, assimilator=True)
     frozen = {k: v.clone() for k, v in networks.forecaster.state_dict().items()}
-    plan = stages.cycle_plan("assimilator", tiny.times(40)[4:30], stage, stages.Unrolling(), 0)
+    plan = plans.cycle_plan("assimilator", tiny.times(40)[4:30], stage, Unrolling(), 0)
     losses = fit(networks, record, stage, plan, tmp_path)
     assert len(losses) == 3
     assert all(torch.equal(v, frozen[k]) for k, v in networks.forecaster.state_dict().items())
@@ -238,13 +240,9 @@ def test_stage_two_trains_the_assimilator_alone(record, networks, tmp_path):
 
 def fit(networks, record, stage, plan, directory, background_weight=0.0):
     batches = samples.Batches(archive(record), plan, networks.design.sources, networks.standardise)
-    run = Run(
-        make_fabric("cpu", "32-true"), networks, stage, directory, directory / "tb", "test", LOG
-    )
-    objective = run.memory = stages.Objective(networks)
-    unrolling = stages.Unrolling(chain=2, background_weight=background_weight)
-    return train(
-        run, lambda a, b: samples.loader(batches, a, b, 0), lambda b: objective.cycle(b, unrolling)
+    unrolling = Unrolling(chain=2, background_weight=background_weight)
+    return Trainer(networks, stage, tiny.training_run(directory)).train(
+        CycleObjective(networks, unrolling), lambda a, b: samples.load_batches(batches, a, b, 0)
     )
 
 
@@ -261,10 +259,10 @@ def test_gradients_reach_the_first_cycle_through_time(record, networks):
     )
     batch = batches[0]
     first = batch.observations[0][tiny.SOURCE].values.requires_grad_()
-    objective = stages.Objective(networks)
+    objective = CycleObjective(networks, Unrolling(3, background_weight=1.0))
     # the loss of the last background alone, which only the unrolled chain connects to the first observations
     batch.targets[:, :-1] = float("nan")
-    objective.cycle(batch, stages.Unrolling(3, background_weight=1.0))["loss"].backward()
+    tiny.terms(objective, batch)["loss"].backward()
     assert first.grad.abs().sum() > 0
 
 
@@ -278,7 +276,7 @@ def test_training_lowers_the_loss(record, networks, tmp_path):
         cold_fraction=0,
         source_dropout=0,
     )
-    plan = stages.cycle_plan("joint", tiny.times(40)[4:30], stage, stages.Unrolling(2), 0)
+    plan = plans.cycle_plan("joint", tiny.times(40)[4:30], stage, Unrolling(2), 0)
     losses = fit(networks, record, stage, plan, tmp_path, background_weight=1.0)
     assert losses["loss"].tail(5).mean() < 0.9 * losses["loss"].head(5).mean()
     assert {"analysis", "background", "first_background", "gradient_norm", "learning_rate"} <= set(
@@ -295,13 +293,10 @@ def test_updates_that_are_not_finite_are_skipped_and_then_given_up(tmp_path):
     module = torch.nn.Linear(1, 1)
     before = module.weight.clone()
     stage = optimisation(updates=40, max_skipped=3)
-    run = Run(make_fabric("cpu", "32-true"), module, stage, tmp_path, tmp_path / "tb", "bad", LOG)
+    trainer = Trainer(module, stage, tiny.training_run(tmp_path))
+    bad = tiny.Plain(lambda _: module(torch.full((1, 1), math.nan)).sum())
     with pytest.raises(TrainingError, match="4 updates with a non-finite loss"):
-        train(
-            run,
-            lambda a, b: range(a, b),
-            lambda _: {"loss": module(torch.full((1, 1), math.nan)).sum()},
-        )
+        trainer.train(bad, range)
     assert torch.equal(module.weight, before)
 
 
@@ -313,28 +308,24 @@ def test_a_chain_that_broke_goes_on_from_the_reanalysis(record, networks):
     )
     batch = batches[0]
     batch.first[1] = float("nan")
-    objective = stages.Objective(networks)
-    assert not objective.cycle(batch, stages.Unrolling(2, chain=2, background_weight=1.0))[
-        "loss"
-    ].isfinite()
+    objective = CycleObjective(networks, Unrolling(2, chain=2, background_weight=1.0))
+    terms, ended = objective.loss(batch, (0, 2), None)
+    assert not terms["loss"].isfinite()
     targets = networks.normaliser(batch.targets)
-    assert torch.equal(objective.ends[0][:, 1], targets[1, 1:, : networks.analysed])
-    assert objective.ends[0].isfinite().all()
-    assert not torch.equal(objective.ends[0][:, 0], targets[0, 1:, : networks.analysed])
+    assert torch.equal(ended[:, 1], targets[1, 1:, : networks.analysed])
+    assert ended.isfinite().all()
+    assert not torch.equal(ended[:, 0], targets[0, 1:, : networks.analysed])
 
 
 def test_precision_leaves_physical_values_alone(record, networks, tmp_path):
     stage, seen = optimisation(updates=1), []
-    plan = stages.rollout_plan("forecaster", tiny.times(40)[4:30], stage_one(), 0)
+    plan = plans.rollout_plan("forecaster", tiny.times(40)[4:30], stage_one(), 0)
     batches = samples.Batches(archive(record), plan, {}, None)
-    run = Run(
-        make_fabric("cpu", "bf16-mixed"), networks, stage, tmp_path, tmp_path / "tb", "test", LOG
-    )
-    objective = stages.Objective(networks)
-    train(
-        run,
-        lambda a, b: samples.loader(batches, a, b, 0),
-        lambda b: seen.append(b) or objective.forecaster(b),
+    objective = RolloutObjective(networks)
+    real = objective.loss
+    objective.loss = lambda batch, *others: seen.append(batch) or real(batch, *others)
+    Trainer(networks, stage, tiny.training_run(tmp_path, precision="bf16-mixed")).train(
+        objective, lambda a, b: samples.load_batches(batches, a, b, 0)
     )
     assert torch.equal(seen[0].first, batches[0].first)
     assert seen[0].first.dtype == torch.float32
@@ -353,12 +344,15 @@ def shaken(networks):
     return networks
 
 
-def gradients(networks, calls):
+def gradients(networks, objective, batch):
     networks.zero_grad()
-    terms = [call() for call in calls]
-    sum(term["loss"] for term in terms).backward()
-    found = {n: p.grad.clone() for n, p in networks.named_parameters() if p.grad is not None}
-    return sum(float(term["loss"].detach()) for term in terms), found
+    carried, losses = None, []
+    for span in objective.spans(batch):
+        terms, carried = objective.loss(batch, span, carried)
+        losses.append(terms["loss"])
+    sum(losses).backward()
+    made = {n: p.grad.clone() for n, p in networks.named_parameters() if p.grad is not None}
+    return sum(float(loss.detach()) for loss in losses), made
 
 
 def test_stage_four_in_spans_has_the_loss_of_the_whole_and_gradients_of_the_spans_alone(
@@ -368,13 +362,11 @@ def test_stage_four_in_spans_has_the_loss_of_the_whole_and_gradients_of_the_span
     batches = samples.Batches(
         archive(record), lambda step: [samples.Request(tiny.times(40)[12], 4, 0)], {}, None
     )
-    batch, objective = batches[0], stages.Objective(networks)
-    assert stages.spans(4, None) == [(0, 4)]
-    assert stages.spans(5, 2) == [(0, 2), (2, 4), (4, 5)]
-    whole, through = gradients(networks, [lambda: objective.forecaster(batch)])
-    cut, apart = gradients(
-        networks, [lambda s=s: objective.forecaster(batch, 0.0, *s) for s in stages.spans(4, 2)]
-    )
+    batch = batches[0]
+    assert plans.unrolled_spans(4, None) == [(0, 4)]
+    assert plans.unrolled_spans(5, 2) == [(0, 2), (2, 4), (4, 5)]
+    whole, through = gradients(networks, RolloutObjective(networks), batch)
+    cut, apart = gradients(networks, RolloutObjective(networks, truncation=2), batch)
     assert cut == pytest.approx(whole, rel=1e-6)
     name = "forecaster.head.weight"
     assert not torch.allclose(through[name], apart[name], rtol=1e-3)
@@ -388,15 +380,10 @@ def test_stage_three_in_spans_has_the_loss_of_the_whole(record, networks):
         networks.design.sources,
         networks.standardise,
     )
-    batch, objective, unrolling = (
-        batches[0],
-        stages.Objective(networks),
-        stages.Unrolling(3, background_weight=1.0),
-    )
-    whole, through = gradients(networks, [lambda: objective.cycle(batch, unrolling)])
-    cut, apart = gradients(
-        networks, [lambda s=s: objective.cycle(batch, unrolling, *s) for s in stages.spans(3, 1)]
-    )
+    batch, unrolling = batches[0], Unrolling(3, background_weight=1.0)
+    whole, through = gradients(networks, CycleObjective(networks, unrolling), batch)
+    cutting = CycleObjective(networks, replace(unrolling, truncation=1))
+    cut, apart = gradients(networks, cutting, batch)
     assert cut == pytest.approx(whole, rel=1e-6)
     name = "forecaster.head.weight"
     assert not torch.allclose(through[name], apart[name], rtol=1e-3)
@@ -420,6 +407,6 @@ def test_files_that_are_no_checkpoint_are_refused(tmp_path):
 
 
 def test_encoders_are_fitted_to_fewer_windows_of_a_finer_grid():
-    assert cycles.fit_windows(8 * 16) == cycles.fit_windows(32 * 64) == 160
-    assert cycles.fit_windows(64 * 128) == 40
-    assert cycles.fit_windows(720 * 1440) == 8
+    assert fit_window_count(8 * 16) == fit_window_count(32 * 64) == 160
+    assert fit_window_count(64 * 128) == 40
+    assert fit_window_count(720 * 1440) == 8

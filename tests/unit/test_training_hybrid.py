@@ -7,7 +7,7 @@ import pytest
 
 from fuxiflow.config.training import SimulatedShare
 from fuxiflow.observations.sparse_grids import SparseGrids, SparseWriter
-from fuxiflow.training.hybrid import HybridGrids, drawn
+from fuxiflow.training.samples import HybridGrids, window_draw
 from tests import tiny
 
 TIMES = tiny.START + np.timedelta64(6, "h") * np.arange(4, 36)
@@ -68,7 +68,7 @@ def test_a_share_is_drawn_by_seed_source_and_time_alone(pair):
     assert (one != simulated(HybridGrids(*pair, [share(1, 10, 0.5)], seed=1))).any()
     more = simulated(HybridGrids(*pair, [share(1, 10, 0.8)], seed=0))
     assert (more | ~one).all()  # a larger share keeps the windows of a smaller one
-    many = [drawn(0, "noaa20_atms", tiny.START + i * tiny.STEP) for i in range(2000)]
+    many = [window_draw(0, "noaa20_atms", tiny.START + i * tiny.STEP) for i in range(2000)]
     assert np.mean(np.array(many) < 0.3) == pytest.approx(0.3, abs=0.04)
 
 

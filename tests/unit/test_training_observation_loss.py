@@ -10,8 +10,9 @@ from fuxiflow.config.training import ObservationLoss
 from fuxiflow.models.pillars import FootprintBatch
 from fuxiflow.observations.sparse_grids import SparseWriter
 from fuxiflow.states.climatology import Climatology
-from fuxiflow.training import samples, stages
-from fuxiflow.training.observation_loss import PointLoss, Points, shared_channels
+from fuxiflow.training import plans, samples
+from fuxiflow.training.cycles import CycleObjective
+from fuxiflow.training.losses import PointLoss, Points, shared_channels
 from tests import tiny
 
 SPAN = (tiny.START, tiny.START + np.timedelta64(9, "D") + np.timedelta64(18, "h"))
@@ -95,7 +96,7 @@ def test_a_channel_observed_everywhere_counts_its_weight_beside_the_reanalysis(n
     state = torch.zeros(1, 69, *tiny.GRID.shape)
     target, i = state.clone(), ANALYSED.index("T2M")
     target[:, i] = standardised(networks, "T2M", 285.0)
-    reanalysis = stages.Objective(networks).analysis(state, target)
+    reanalysis = CycleObjective(networks, plans.Unrolling()).analysis_loss(state, target)
     row = channel_table()["T2M"]
     ratio = loss_of(networks, points)(state, points.at([tiny.START])) / reanalysis
     assert ratio.item() == pytest.approx(row.observation_weight / row.loss_weight, rel=1e-5)
@@ -249,8 +250,8 @@ def test_cycles_are_drawn_towards_the_observations(record, networks, tmp_path):
         )
         batch = batches[0]
         assert len(batch.points) == (0 if points is None else 3)
-        objective = stages.Objective(networks, points=points)
-        terms[weight] = objective.cycle(batch, stages.Unrolling(2, background_weight=1.0))
+        unrolling = plans.Unrolling(2, background_weight=1.0)
+        terms[weight] = tiny.terms(CycleObjective(networks, unrolling, points=points), batch)
     assert set(terms[None]) == {"loss", "analysis", "background", "first_background"}
     assert terms[0.0]["loss"] == terms[None]["loss"]
     seen = terms[2.0]["observed_analysis"] + terms[2.0]["observed_background"]

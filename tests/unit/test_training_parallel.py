@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from fuxiflow import ROOT
 from fuxiflow.runtime import distributed
-from fuxiflow.training.parallel import Share, make_fabric, whole
+from fuxiflow.training.parallel import DeviceOptions, Share, make_fabric, whole_tensors
 
 
 @given(ranks=st.integers(1, 5), accumulate=st.integers(1, 4), size=st.integers(1, 4))
@@ -37,9 +37,9 @@ def test_a_batch_that_cannot_be_shared_is_refused():
 
 
 def test_one_device_has_no_strategy_and_whole_tensors_stay():
-    assert make_fabric("cpu", "32-true").world_size == 1
+    assert make_fabric(DeviceOptions("cpu", "32-true")).world_size == 1
     tensor = torch.ones(2)
-    assert whole({"a": [tensor, 3]})["a"][0] is tensor
+    assert whole_tensors({"a": [tensor, 3]})["a"][0] is tensor
 
 
 @pytest.fixture

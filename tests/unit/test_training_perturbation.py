@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from fuxiflow.training.perturbation import perturb, perturbation
+from fuxiflow.training.rollouts import perturb, perturbation
 
 SHAPE = (5, 16, 32)
 

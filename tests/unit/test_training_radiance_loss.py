@@ -13,8 +13,9 @@ from fuxiflow.operators import columns
 from fuxiflow.operators.microwave import MicrowaveOperator
 from fuxiflow.states.climatology import Climatology
 from fuxiflow.states.statistics import Statistics
-from fuxiflow.training import samples, stages
-from fuxiflow.training.observation_loss import Points
+from fuxiflow.training import plans, samples
+from fuxiflow.training.cycles import CycleObjective
+from fuxiflow.training.losses import Points
 from fuxiflow.training.radiance_loss import GROSS, RadianceLoss
 from tests import tiny
 
@@ -156,8 +157,13 @@ def test_cycles_are_drawn_towards_radiances(record, networks):
             networks.standardise,
             points=points if given else None,
         )
-        objective = stages.Objective(networks, points=points if given else None, radiances=given)
-        terms[given] = objective.cycle(batches[0], stages.Unrolling(2, background_weight=1.0))
+        objective = CycleObjective(
+            networks,
+            plans.Unrolling(2, background_weight=1.0),
+            points=points if given else None,
+            radiances=given,
+        )
+        terms[given] = tiny.terms(objective, batches[0])
     found = terms[radiances]
     seen = found["radiance_analysis"] + found["radiance_background"]
     assert seen > 0

@@ -1,7 +1,6 @@
 """What an update before a segment of the cycle is drawn from: fresh and older days, and nothing that comes later."""
 
 from datetime import date
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,7 +10,7 @@ from hypothesis import strategies as st
 from fuxiflow import times
 from fuxiflow.config.training import ReplayStage
 from fuxiflow.models.networks import SourceDesign
-from fuxiflow.training import replay, stages
+from fuxiflow.training import plans
 
 OPTIMISATION = {"updates": 20, "batch": 4, "learning_rate": 1e-3}
 DAY = np.timedelta64(1, "D")
@@ -25,7 +24,7 @@ class Archived:
     def __init__(self, *spans):
         self.times = np.concatenate(
             [
-                np.arange(first, last + stages.STEP, stages.STEP)
+                np.arange(first, last + plans.STEP, plans.STEP)
                 for first, last in (times.span(*span) for span in spans)
             ]
         )
@@ -40,9 +39,12 @@ STATES = Archived(LEARNT, (CYCLE, END))
 
 def params(last, fresh_days, reach=LEARNT[0]):
     first = max(np.datetime64(CYCLE), last - (fresh_days - 1) * DAY)
-    return SimpleNamespace(
-        observations=LEARNT, reach=reach, cycle=(CYCLE, str(last)), fresh=(str(first), str(last))
-    )
+    return {
+        "observations": LEARNT,
+        "reach": reach,
+        "cycle": (CYCLE, str(last)),
+        "fresh": (str(first), str(last)),
+    }
 
 
 def design(window):
@@ -95,23 +97,21 @@ def test_nothing_that_a_sample_holds_comes_later(
         **OPTIMISATION, max_lead_hours=lead, cycles=cycles, chain=chain, fresh_days=fresh_days
     )
     last = np.datetime64(CYCLE) + days * DAY
-    pool, odds = replay.pool(STATES, stage, design((-3, until)), params(last, fresh_days))
+    pool, odds = plans.replay_times(STATES, stage, design((-3, until)), **params(last, fresh_days))
     assert odds.sum() == pytest.approx(1)
-    plan = stages.cycle_plan(
-        "replay", pool, stage, stages.Unrolling(cycles, chain), seed, odds=odds
-    )
+    plan = plans.cycle_plan("replay", pool, stage, plans.Unrolling(cycles, chain), seed, odds=odds)
     for request in (request for step in range(8) for request in plan(step)):
-        begin = request.start if request.follows else request.start - stages.STEP
+        begin = request.start if request.follows else request.start - plans.STEP
         held = {begin, *request.target_times}
         assert max(held) < last + DAY
-        assert request.analysis_times[-1] + until * replay.HOUR <= last + DAY
+        assert request.analysis_times[-1] + until * plans.HOUR <= last + DAY
         assert all(time in STATES for time in held)
 
 
 def test_a_share_is_older():
     stage = ReplayStage(**OPTIMISATION, max_lead_hours=12, replay_fraction=0.3)
-    pool, odds = replay.pool(
-        STATES, stage, design((-3, 5)), params(np.datetime64("2022-02-20"), 10)
+    pool, odds = plans.replay_times(
+        STATES, stage, design((-3, 5)), **params(np.datetime64("2022-02-20"), 10)
     )
     fresh = pool >= np.datetime64("2022-02-11")
     assert odds[fresh].sum() == pytest.approx(0.7)
@@ -130,9 +130,9 @@ def test_the_last_sample_by_hand():
     last = np.datetime64("2022-02-20")
     # the last background of four cycles on is that of 18 UTC; a window of 20 h ends by midnight
     for until, expected in ((5, "2022-02-19T18"), (12, "2022-02-19T18"), (20, "2022-02-19T06")):
-        pool, _ = replay.pool(STATES, stage, design((-3, until)), params(last, 10))
+        pool, _ = plans.replay_times(STATES, stage, design((-3, until)), **params(last, 10))
         assert pool.max() == np.datetime64(expected)
-    none, _ = replay.pool(STATES, stage, {}, params(last, 10))
+    none, _ = plans.replay_times(STATES, stage, {}, **params(last, 10))
     assert none.max() == np.datetime64("2022-02-19T18")
 
 
@@ -142,4 +142,6 @@ def test_without_fresh_samples_there_is_no_update():
     with pytest.raises(
         ValueError, match="no training sample between 2022-02-11 and 2022-02-20 whose observations"
     ):
-        replay.pool(broken, stage, design((-3, 5)), params(np.datetime64("2022-02-20"), 10))
+        plans.replay_times(
+            broken, stage, design((-3, 5)), **params(np.datetime64("2022-02-20"), 10)
+        )

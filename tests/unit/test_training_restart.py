@@ -17,12 +17,13 @@ from fuxiflow.config.training import (
     ReplayStage,
 )
 from fuxiflow.states.climatology import Climatology
-from fuxiflow.training import samples, stages
-from fuxiflow.training.average import Average
-from fuxiflow.training.loop import Run, TrainingError, train
-from fuxiflow.training.parallel import Share, make_fabric
-from fuxiflow.training.rotation import Damaged, Rotation
-from fuxiflow.training.signals import Stopped
+from fuxiflow.training import plans, samples
+from fuxiflow.training.cycles import CycleObjective
+from fuxiflow.training.parallel import Share
+from fuxiflow.training.plans import Unrolling
+from fuxiflow.training.restart_files import Damaged, RestartFiles, Stopped
+from fuxiflow.training.rollouts import RolloutObjective
+from fuxiflow.training.trainer import Average, Trainer, TrainingError
 from tests import tiny
 
 LOG = logging.getLogger("test")
@@ -36,78 +37,58 @@ class Interrupted(Exception):
 
 
 def stage_of(name, networks, record, accumulate=1):
-    """Settings, batches, loss and parts of a stage, as its script has them."""
+    """Settings, batches and objective of a stage, as its script has them."""
     share = Share(accumulate=accumulate)
-    objective = stages.Objective(networks, share)
     common = {**COMMON, "accumulate": accumulate}
     sources = networks.design.sources if name in ASSIMILATING else {}
     archive = samples.Archive(
         record.states, {tiny.SOURCE: record.grids}, Climatology.read(record.climatology)
     )
-    parts = lambda batch: [(batch,)]  # noqa: E731
     if name == "forecaster":
         stage = ForecasterStage(**common, rollout=2, rollout_fraction=0.5, noise=3)
-        plan, loss = (
-            stages.rollout_plan(name, TIMES, stage, 0),
-            lambda batch: objective.forecaster(batch, stage.noise),
-        )
+        objective = RolloutObjective(networks, stage.noise)
+        plan = plans.rollout_plan(name, TIMES, stage, 0)
     elif name == "autoregressive":
         stage = AutoregressiveStage(**common, steps=3, truncation=2, noise=3)
-        plan, loss = stages.rollout_plan(name, TIMES, stage, 0), objective.forecaster
-        parts = lambda batch: [(batch, 3.0, *span) for span in stages.spans(batch.lead, 2)]  # noqa: E731
+        objective = RolloutObjective(networks, stage.noise, stage.truncation)
+        plan = plans.rollout_plan(name, TIMES, stage, 0)
     else:
         stage = ASSIMILATING[name](**common, max_lead_hours=12, cold_fraction=0.3)
-        unrolling = (
-            stages.Unrolling(chain=3) if name == "assimilator" else stages.Unrolling(2, 3, 1.0)
-        )
+        unrolling = Unrolling(chain=3) if name == "assimilator" else Unrolling(2, 3, 1.0)
         odds = np.arange(len(TIMES)) / np.arange(len(TIMES)).sum() if name == "replay" else None
-        plan = stages.cycle_plan(name, TIMES, stage, unrolling, 0, odds=odds)
-        loss = lambda batch: objective.cycle(batch, unrolling)  # noqa: E731
+        objective = CycleObjective(networks, unrolling, share)
+        plan = plans.cycle_plan(name, TIMES, stage, unrolling, 0, odds=odds)
     forecaster = name not in ("assimilator", "replay")
-    stages.trains(networks, forecaster=forecaster, assimilator=name in ASSIMILATING)
-    return (
-        stage,
-        samples.Batches(archive, plan, sources, networks.standardise, share),
-        objective,
-        loss,
-        parts,
-    )
+    networks.train_only(forecaster=forecaster, assimilator=name in ASSIMILATING)
+    return stage, samples.Batches(archive, plan, sources, networks.standardise, share), objective
 
 
 def fit(name, record, directory, workers=0, killed_at=None, accumulate=1):
     """Train a stage from the same beginning; the whole state afterwards."""
     networks = tiny.networks(record)
-    stage, batches, objective, loss, parts = stage_of(name, networks, record, accumulate)
+    stage, batches, objective = stage_of(name, networks, record, accumulate)
     directory.mkdir(exist_ok=True)
-    run = Run(
-        make_fabric("cpu", "32-true"),
-        networks,
-        stage,
-        directory,
-        directory / "tb",
-        name,
-        LOG,
-        memory=objective,
-    )
+    trainer = Trainer(networks, stage, tiny.training_run(directory, name))
+    real = objective.loss
     calls = []
 
-    def noisy(*part):
-        calls.append(run.step)
-        if killed_at is not None and run.step == killed_at:
+    def noisy(*arguments):
+        calls.append(trainer.step)
+        if killed_at is not None and trainer.step == killed_at:
             raise Interrupted
-        terms = loss(*part)
+        terms, carried = real(*arguments)
         # the global generators belong to what must come out the same
-        return {
-            **terms,
-            "loss": terms["loss"] * (1 + 0.1 * torch.rand(()) + 0.1 * np.random.rand()),
-        }
+        noise = 1 + 0.1 * torch.rand(()) + 0.1 * np.random.rand()
+        return {**terms, "loss": terms["loss"] * noise}, carried
 
-    losses = train(run, lambda a, b: samples.loader(batches, a, b, workers), noisy, parts)
+    objective.loss = noisy
+    losses = trainer.train(objective, lambda a, b: samples.load_batches(batches, a, b, workers))
+    ends = [trainer.ends[part] for part in sorted(trainer.ends)]
     return {
         "weights": {k: v.clone() for k, v in networks.state_dict().items()},
         "losses": losses,
-        "means": run.average.means,
-        "memory": objective.state_dict()["ends"],
+        "means": trainer.average.means,
+        "ends": torch.cat(ends, 1) if ends else None,
         "calls": calls,
     }
 
@@ -116,7 +97,7 @@ def assert_same(one, other):
     assert all(torch.equal(value, other["weights"][name]) for name, value in one["weights"].items())
     assert all(torch.equal(a, b) for a, b in zip(one["means"], other["means"], strict=True))
     assert one["losses"].equals(other["losses"])
-    assert one["memory"] is None or torch.equal(one["memory"], other["memory"])
+    assert one["ends"] is None or torch.equal(one["ends"], other["ends"])
 
 
 @pytest.mark.parametrize("name", ["forecaster", "assimilator", "joint", "replay", "autoregressive"])
@@ -139,22 +120,20 @@ def test_parts_that_follow_on_each_other_make_the_same_update(record, tmp_path):
         fit("joint", record, resumed, accumulate=2, killed_at=5)
     parts = fit("joint", record, resumed, accumulate=2)
     assert_same(fit("joint", record, tmp_path / "c", accumulate=2), parts)
-    assert parts["memory"].shape == whole["memory"].shape
+    assert parts["ends"].shape == whole["ends"].shape
     for term in ("analysis", "first_background"):
         np.testing.assert_allclose(parts["losses"][term][0], whole["losses"][term][0], rtol=1e-5)
 
 
-def simple(tmp_path, **values):
-    """A run of a small module on numbers."""
+def simple(directory, **values):
+    """A trainer of a small module on numbers, and its loss."""
     torch.manual_seed(0)
     module = torch.nn.Linear(3, 1)
     stage = Optimisation(
         **{"updates": 9, "batch": 1, "learning_rate": 1e-2, "checkpoint_every": 4, **values}
     )
-    run = Run(
-        make_fabric("cpu", "32-true"), module, stage, tmp_path, tmp_path / "tb", "simple", LOG
-    )
-    return run, lambda step: {"loss": module(torch.tensor([1.0, step, 2.0])).square().sum()}
+    trainer = Trainer(module, stage, tiny.training_run(directory, "simple"))
+    return trainer, lambda step: module(torch.tensor([1.0, step, 2.0])).square().sum()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
@@ -162,11 +141,12 @@ def simple(tmp_path, **values):
 def test_a_signal_saves_at_once_and_a_second_run_ends_the_same(
     tmp_path, monkeypatch, number, where
 ):
-    run, loss = simple(tmp_path / "a")
+    trainer, loss = simple(tmp_path / "a")
     (tmp_path / "a").mkdir()
-    reference, expected = train(run, range, loss), run.module.weight.detach().clone()
+    reference = trainer.train(tiny.Plain(loss), range)
+    expected = trainer.module.weight.detach().clone()
     (tmp_path / "b").mkdir()
-    run, loss = simple(tmp_path / "b")
+    trainer, loss = simple(tmp_path / "b")
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGUSR1)}
     step = torch.optim.AdamW.step
 
@@ -177,62 +157,62 @@ def test_a_signal_saves_at_once_and_a_second_run_ends_the_same(
 
     def halfway(self, *arguments):
         # the weights are changed and the update is not counted yet: saving must wait
-        found = step(self, *arguments)
-        if where == "update" and run.step == 2:
+        result = step(self, *arguments)
+        if where == "update" and trainer.step == 2:
             os.kill(os.getpid(), number)
-        return found
+        return result
 
     monkeypatch.setattr(torch.optim.AdamW, "step", halfway)
     with pytest.raises(Stopped) as stopped:
-        train(run, range, interrupted)
+        trainer.train(tiny.Plain(interrupted), range)
     assert stopped.value.code == 128 + number
     assert {number: signal.getsignal(number) for number in before} == before
     monkeypatch.undo()
     done = 2 if where == "loss" else 3
-    assert [int(path.name.split("-")[1]) for path in run.rotation.files()] == [done]
+    assert [int(path.name.split("-")[1]) for path in trainer.restart_files.files()] == [done]
     again, loss = simple(tmp_path / "b")
-    losses = train(again, range, loss)
+    losses = again.train(tiny.Plain(loss), range)
     assert torch.equal(again.module.weight, expected)
     assert losses.equals(reference)
 
 
 def test_files_rotate_and_the_newest_sound_one_counts(tmp_path, caplog):
-    rotation = Rotation(tmp_path, 2, LOG)
-    assert rotation.load() is None
+    files = RestartFiles(tmp_path, 2, LOG)
+    assert files.load() is None
     for step in (2, 4, 6):
-        rotation.save(step, {"step": step, "tensor": torch.full((4,), float(step))})
-    newest, older = rotation.files()
-    assert rotation.load()["step"] == 6
+        files.save(step, {"step": step, "tensor": torch.full((4,), float(step))})
+    newest, older = files.files()
+    assert files.load()["step"] == 6
     content = bytearray(newest.read_bytes())
     content[len(content) // 2] ^= 1
     newest.write_bytes(content)
-    assert rotation.load()["step"] == 4
+    assert files.load()["step"] == 4
     assert "checksum" in caplog.text
     (tmp_path / "update.tmp").write_bytes(b"half")  # what a kill in the middle of writing leaves
-    assert rotation.load()["step"] == 4
+    assert files.load()["step"] == 4
     older.write_bytes(b"")
     with pytest.raises(Damaged, match=r"2 damaged.*delete the folder"):
-        rotation.load()
+        files.load()
 
 
 def test_the_last_good_file_stays_until_the_next_is_read_back(tmp_path, monkeypatch):
-    rotation = Rotation(tmp_path, 1, LOG)
-    good = rotation.save(2, {"step": 2})
-    monkeypatch.setattr("fuxiflow.training.rotation.digest", lambda path: "0" * 64)
+    files = RestartFiles(tmp_path, 1, LOG)
+    good = files.save(2, {"step": 2})
+    monkeypatch.setattr("fuxiflow.training.restart_files.file_sha256", lambda path: "0" * 64)
     with pytest.raises(OSError, match="not what is read back"):
-        rotation.save(4, {"step": 4})
+        files.save(4, {"step": 4})
     monkeypatch.undo()
-    assert rotation.files() == [good]
-    assert rotation.load()["step"] == 2
+    assert files.files() == [good]
+    assert files.load()["step"] == 2
 
 
 def test_a_restart_file_of_another_network_is_refused(tmp_path):
-    Rotation(tmp_path, 1, LOG).save(
+    RestartFiles(tmp_path, 1, LOG).save(
         2, {"module": {"weight": torch.ones(2)}, "optimizer": {"state": {}}}
     )
-    run, loss = simple(tmp_path)
+    trainer, loss = simple(tmp_path)
     with pytest.raises(TrainingError, match="delete it to start anew"):
-        train(run, range, loss)
+        trainer.train(tiny.Plain(loss), range)
 
 
 def test_the_running_mean_by_hand(tmp_path):
@@ -249,6 +229,6 @@ def test_the_running_mean_by_hand(tmp_path):
     assert average.means[0].item() == pytest.approx(0.5 * (before + 3.0))
     average.apply()
     assert parameter.item() == average.means[0].item()
-    run, loss = simple(tmp_path, ema=0.9)
-    train(run, range, loss)
-    assert torch.equal(run.module.weight, run.average.means[0])
+    trainer, loss = simple(tmp_path, ema=0.9)
+    trainer.train(tiny.Plain(loss), range)
+    assert torch.equal(trainer.module.weight, trainer.average.means[0])

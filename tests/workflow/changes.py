@@ -222,7 +222,7 @@ CHANGES: dict[str, Callable[[Workbench], None]] = {
         ("fuxiflow/states/climatology.py", "Climatology.at")
     ),
     "the observation loss": _definitions(
-        ("fuxiflow/training/observation_loss.py", "Points.__init__")
+        ("fuxiflow/training/losses.py", "Points.__init__")
     ),
     "the operator's coefficients of SSMIS": _coefficients("ssmis"),
     "the operator's coefficients of ATMS": _coefficients("atms"),

@@ -11,19 +11,49 @@ out: checkpoint       networks with a trained assimilator
      losses           Parquet, one row an update
 """
 
-from fuxiflow.config.training import AssimilatorStage
+import numpy as np
+
+from fuxiflow import times
+from fuxiflow.config import sources
+from fuxiflow.config.training import AssimilatorStage, SimulatedShare
 from fuxiflow.models import checkpoint
-from fuxiflow.training import cycles, stages
+from fuxiflow.states.climatology import Climatology
+from fuxiflow.training.bank import Bank
+from fuxiflow.training.cycles import describe_sources, fit_cycles, with_sources
+from fuxiflow.training.parallel import DeviceOptions
+from fuxiflow.training.plans import usable_cycle_times
+from fuxiflow.training.samples import open_archive
+from fuxiflow.training.trainer import open_run
 
 
 def main(input, output, params, log):
     stage = AssimilatorStage(**params.stage)
     before = checkpoint.load_checkpoint(input.forecaster)
     statistics = {path.parent.name: path for path in input.grid_statistics}
-    designs = cycles.describe_sources(params.sources, statistics)
-    networks = cycles.with_sources(before.networks, designs, params.model["assimilator"])
-    stages.trains(networks, forecaster=False, assimilator=True)
-    cycles.fit("assimilator", networks, before.history, stage, True, input, output, params, log)
+    designs = describe_sources(params.sources, statistics)
+    networks = with_sources(before.networks, designs, params.model["assimilator"])
+    backgrounds = getattr(input, "backgrounds", None)
+    shares = {
+        name: [SimulatedShare(**settings) for settings in entries]
+        for name, entries in params.simulated.items()
+    }
+    archive = open_archive(
+        input.states,
+        sources.paths_by_source(list(designs), input.grids),
+        Climatology.read(input.climatology),
+        sources.paths_by_source(list(shares), input.simulated),
+        shares,
+        params.seed,
+        log,
+        bank=Bank(backgrounds) if backgrounds else None,
+    )
+    first_times = usable_cycle_times(
+        archive, stage, times.span(*params.dates), np.datetime64(params.reach, "ns")
+    )
+    devices = DeviceOptions(**params.options)
+    run = open_run("assimilator", devices, params.state, params.tensorboard, params.seed, log)
+    trained = fit_cycles(networks, stage, archive, first_times, run, linear_fits=True)
+    trained.write(output.checkpoint, output.losses, before.history)
 
 
 if __name__ == "__main__":

@@ -6,17 +6,23 @@ out: checkpoint  networks whose forecaster is trained on many steps
      losses      Parquet, one row an update
 """
 
+from fuxiflow import times
 from fuxiflow.config.training import AutoregressiveStage
 from fuxiflow.models import checkpoint
-from fuxiflow.training import rollouts
+from fuxiflow.training.parallel import DeviceOptions
+from fuxiflow.training.rollouts import fit_rollouts
+from fuxiflow.training.samples import Archive
+from fuxiflow.training.trainer import open_run
 
 
 def main(input, output, params, log):
-    before = checkpoint.load_checkpoint(input.joint)
     stage = AutoregressiveStage(**params.stage)
-    rollouts.fit(
-        "autoregressive", before.networks, before.history, stage, input, output, params, log
-    )
+    before = checkpoint.load_checkpoint(input.joint)
+    devices = DeviceOptions(**params.options)
+    run = open_run("autoregressive", devices, params.state, params.tensorboard, params.seed, log)
+    archive = Archive(input.states, {})
+    trained = fit_rollouts(before.networks, stage, archive, times.span(*params.dates), run)
+    trained.write(output.checkpoint, output.losses, before.history)
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ def main(input, output, params, log):
         input.forecaster, select_device(params.accelerator)
     ).networks.eval()
     states = StateSeries(input.states)
-    valid = bank.valid_times(*times.span(*params.dates), params.every_hours)
+    valid = bank.background_times(*times.span(*params.dates), params.every_hours)
     known = set(states.times[states.times >= np.datetime64(params.reach)])
     channels = channel_table().select(networks.design.channels).analysed
     state = workspace(params.state)
@@ -36,11 +36,13 @@ def main(input, output, params, log):
     options = {"resume": True, "compression": params.compression}
     with StateWriter(store, valid, channels, grid, ("background", "previous"), **options) as writer:
         index = {time: i for i, time in enumerate(valid)}
-        for group, steps in bank.groups(valid, params.batch, params.max_lead_hours, params.seed):
+        for group, steps in bank.forecast_groups(
+            valid, params.batch, params.max_lead_hours, params.seed
+        ):
             begun = {time: {time - steps * STEP, time - (steps + 1) * STEP} for time in group}
             todo = np.array([t for t in group if begun[t] <= known and not writer.done(index[t])])
             if len(todo):
-                made = bank.backgrounds(networks, states, todo, steps)
+                made = bank.forecast_backgrounds(networks, states, todo, steps)
                 for time, (previous, background) in zip(todo, made, strict=True):
                     writer.write(index[time], previous, "previous")
                     writer.write(index[time], background, "background")

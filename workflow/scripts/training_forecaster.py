@@ -6,14 +6,19 @@ out: checkpoint  networks whose forecaster is trained
      losses      Parquet, one row an update
 """
 
+from fuxiflow import times
 from fuxiflow.config.training import ForecasterStage
 from fuxiflow.models import checkpoint
 from fuxiflow.models.networks import Design, parameter_count
 from fuxiflow.states.statistics import Statistics
-from fuxiflow.training import rollouts
+from fuxiflow.training.parallel import DeviceOptions
+from fuxiflow.training.rollouts import fit_rollouts
+from fuxiflow.training.samples import Archive
+from fuxiflow.training.trainer import open_run
 
 
 def main(input, output, params, log):
+    stage = ForecasterStage(**params.stage)
     statistics = Statistics.read(input.statistics)
     design = Design(
         statistics.channels,
@@ -24,9 +29,11 @@ def main(input, output, params, log):
     )
     networks = checkpoint.build_networks(design, statistics)
     log.info("forecaster of %s parameters", f"{parameter_count(networks.forecaster):,}")
-    rollouts.fit(
-        "forecaster", networks, [], ForecasterStage(**params.stage), input, output, params, log
-    )
+    devices = DeviceOptions(**params.options)
+    run = open_run("forecaster", devices, params.state, params.tensorboard, params.seed, log)
+    archive = Archive(input.states, {})
+    trained = fit_rollouts(networks, stage, archive, times.span(*params.dates), run)
+    trained.write(output.checkpoint, output.losses, history=[])
 
 
 if __name__ == "__main__":

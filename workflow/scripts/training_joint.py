@@ -11,42 +11,62 @@ out: checkpoint   networks trained jointly
      losses       Parquet, one row an update
 """
 
+import numpy as np
+
 from fuxiflow import times
 from fuxiflow.config import sources
-from fuxiflow.config.training import JointStage
+from fuxiflow.config.training import JointStage, SimulatedShare
 from fuxiflow.models import checkpoint
+from fuxiflow.states.climatology import Climatology
 from fuxiflow.states.statistics import Statistics
-from fuxiflow.training import cycles, stages
-from fuxiflow.training.observation_loss import Points
+from fuxiflow.training.cycles import fit_cycles
+from fuxiflow.training.losses import Points
+from fuxiflow.training.parallel import DeviceOptions
+from fuxiflow.training.plans import usable_cycle_times
 from fuxiflow.training.radiance_loss import RadianceLoss
+from fuxiflow.training.samples import open_archive
+from fuxiflow.training.trainer import open_run
 
 
 def main(input, output, params, log):
     stage = JointStage(**params.stage)
+    days = times.span(*params.dates)
     before = checkpoint.load_checkpoint(input.assimilator)
     networks = before.networks
-    stages.trains(networks, forecaster=True, assimilator=True)
     observed, points, radiances = stage.observation_loss, None, None
     if observed.compared:
-        grids = sources.paths_by_source(observed.compared, input.compared)
-        points = Points(grids, observed, networks, times.span(*params.dates))
+        compared = sources.paths_by_source(observed.compared, input.compared)
+        points = Points(compared, observed, networks, days)
     if observed.radiances:
-        radiances = RadianceLoss(
-            observed, networks, Statistics.read(input.statistics), points.first_hours
-        )
-    cycles.fit(
-        "joint",
-        networks,
-        before.history,
-        stage,
-        False,
-        input,
-        output,
-        params,
+        statistics = Statistics.read(input.statistics)
+        radiances = RadianceLoss(observed, networks, statistics, points.first_hours)
+    shares = {
+        name: [SimulatedShare(**settings) for settings in entries]
+        for name, entries in params.simulated.items()
+    }
+    archive = open_archive(
+        input.states,
+        sources.paths_by_source(list(networks.design.sources), input.grids),
+        Climatology.read(input.climatology),
+        sources.paths_by_source(list(shares), input.simulated),
+        shares,
+        params.seed,
         log,
-        points,
-        radiances,
     )
+    first_times = usable_cycle_times(archive, stage, days, np.datetime64(params.reach, "ns"))
+    devices = DeviceOptions(**params.options)
+    run = open_run("joint", devices, params.state, params.tensorboard, params.seed, log)
+    trained = fit_cycles(
+        networks,
+        stage,
+        archive,
+        first_times,
+        run,
+        train_forecaster=True,
+        points=points,
+        radiances=radiances,
+    )
+    trained.write(output.checkpoint, output.losses, before.history)
 
 
 if __name__ == "__main__":

@@ -9,22 +9,48 @@ out: checkpoint   networks for the segment
      losses       Parquet, one row an update
 """
 
-from functools import partial
-
-from fuxiflow.config.training import ReplayStage
+from fuxiflow.config import sources
+from fuxiflow.config.training import ReplayStage, SimulatedShare
 from fuxiflow.models import checkpoint
-from fuxiflow.training import cycles, replay, stages
+from fuxiflow.states.climatology import Climatology
+from fuxiflow.training.cycles import fit_cycles
+from fuxiflow.training.parallel import DeviceOptions
+from fuxiflow.training.plans import replay_times
+from fuxiflow.training.samples import open_archive
+from fuxiflow.training.trainer import open_run
 
 
 def main(input, output, params, log):
     stage = ReplayStage(**params.stage)
     before = checkpoint.load_checkpoint(input.before)
     networks = before.networks
-    stages.trains(networks, forecaster=False, assimilator=True)
-    pool = partial(replay.pool, stage=stage, designs=networks.design.sources, params=params)
-    cycles.fit(
-        "replay", networks, before.history, stage, False, input, output, params, log, pool=pool
+    designs = networks.design.sources
+    shares = {
+        name: [SimulatedShare(**settings) for settings in entries]
+        for name, entries in params.simulated.items()
+    }
+    archive = open_archive(
+        input.states,
+        sources.paths_by_source(list(designs), input.grids),
+        Climatology.read(input.climatology),
+        sources.paths_by_source(list(shares), input.simulated),
+        shares,
+        params.seed,
+        log,
     )
+    first_times, odds = replay_times(
+        archive.states,
+        stage,
+        designs,
+        observations=params.observations,
+        reach=params.reach,
+        cycle=params.cycle,
+        fresh=params.fresh,
+    )
+    devices = DeviceOptions(**params.options)
+    run = open_run("replay", devices, params.state, params.tensorboard, params.seed, log)
+    trained = fit_cycles(networks, stage, archive, first_times, run, odds=odds)
+    trained.write(output.checkpoint, output.losses, before.history)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from fuxiflow.models.pillars import (
     predictor_count,
     predictors,
 )
-from fuxiflow.training import departures
+from fuxiflow.training import linear_initialisation
 
 SHAPE = (8, 16)
 STATES, CHANNELS, FIRST_HOUR = 2, 3, -3
@@ -64,7 +64,7 @@ def linear(seed=2):
 def test_least_squares_are_numpys():
     random = np.random.default_rng(0)
     x, y = random.normal(size=(500, 4)), random.normal(size=(500, 2))
-    normal = departures.LeastSquares(4, 2)
+    normal = linear_initialisation.LeastSquares(4, 2)
     for part in np.array_split(np.arange(500), 7):
         normal.add(torch.from_numpy(x[part]).float(), torch.from_numpy(y[part]).float())
     assert normal.count == 500
@@ -73,7 +73,7 @@ def test_least_squares_are_numpys():
 
 
 def test_ridge_keeps_predictors_that_do_not_vary_at_zero():
-    normal = departures.LeastSquares(2, 1)
+    normal = linear_initialisation.LeastSquares(2, 1)
     x = torch.stack([torch.linspace(-1, 1, 50), torch.zeros(50)], -1)
     normal.add(x, 3 * x[:, :1])
     assert normal.solve(1e-3).flatten().tolist() == pytest.approx([3.0, 0.0], rel=2e-3)
@@ -82,7 +82,7 @@ def test_ridge_keeps_predictors_that_do_not_vary_at_zero():
 def test_equivalents_recover_a_linear_observation():
     fitted, states, weight = encoder(), random_states(), linear()
     windows = [(observed(random_footprints(seed=i), states, weight), states) for i in range(4)]
-    departures.fit_equivalents(fitted, windows)
+    linear_initialisation.fit_equivalents(fitted, windows)
     fresh = observed(random_footprints(seed=9), states, weight)
     left = fitted.departures(fresh, states)
     assert left.square().mean() < 1e-3 * fresh.values.square().mean()
@@ -99,7 +99,7 @@ def test_equivalents_find_what_depends_on_the_product_of_columns():
         )
         return footprints
 
-    departures.fit_equivalents(fitted, [(measured(seed), states) for seed in range(4)])
+    linear_initialisation.fit_equivalents(fitted, [(measured(seed), states) for seed in range(4)])
     fresh = measured(9)
     assert fitted.departures(fresh, states).square().mean() < 1e-2 * fresh.values.square().mean()
 
@@ -107,7 +107,7 @@ def test_equivalents_find_what_depends_on_the_product_of_columns():
 def test_modes_have_unit_variance_and_are_orthogonal():
     fitted, states, weight = encoder(), random_states(), linear()
     footprints = observed(random_footprints(), states, weight)
-    departures.fit_equivalents(fitted, [(footprints, states)])
+    linear_initialisation.fit_equivalents(fitted, [(footprints, states)])
     amplitude = fitted.columns(footprints, states) @ fitted.modes
     np.testing.assert_allclose(amplitude.T @ amplitude / len(amplitude), np.eye(2), atol=1e-4)
 
@@ -118,9 +118,9 @@ def test_equivalents_use_whole_footprints_alone():
     spoiled = observed(random_footprints(), states, weight)
     spoiled.values += 50.0
     spoiled.values[:, 1] = math.nan
-    departures.fit_equivalents(fitted, [(footprints, states)])
+    linear_initialisation.fit_equivalents(fitted, [(footprints, states)])
     expected = fitted.equivalent.clone()
-    departures.fit_equivalents(fitted, [(footprints, states), (spoiled, states)])
+    linear_initialisation.fit_equivalents(fitted, [(footprints, states), (spoiled, states)])
     assert torch.equal(fitted.equivalent, expected)
 
 
@@ -141,7 +141,9 @@ def retrieval(noise=0.0):
         footprints.values.shape, generator=torch.Generator().manual_seed(7)
     )
     tendency = torch.tensor([0.5, 2.0])[:, None, None]
-    left = departures.fit_retrieval(fitted, [(footprints, truth - error, truth[:, 1])], tendency)
+    left = linear_initialisation.fit_retrieval(
+        fitted, [(footprints, truth - error, truth[:, 1])], tendency
+    )
     return fitted, footprints, truth - error, error[:, 0] / tendency, left
 
 
@@ -172,15 +174,17 @@ def test_too_few_footprints_are_refused():
     with pytest.raises(
         ValueError, match="7 footprints with all channels cannot fit 17 predictors; lengthen"
     ):
-        departures.fit_equivalents(fitted, [(few, states)])
+        linear_initialisation.fit_equivalents(fitted, [(few, states)])
     few = observed(random_footprints(count=3), states, linear())
     with pytest.raises(ValueError, match="3 footprints"):
-        departures.fit_retrieval(fitted, [(few, states, states[:, 1])], torch.ones(STATES, 1, 1))
+        linear_initialisation.fit_retrieval(
+            fitted, [(few, states, states[:, 1])], torch.ones(STATES, 1, 1)
+        )
 
 
 def test_the_report_names_channels_and_shares(caplog):
     with caplog.at_level(logging.INFO):
-        departures.report(
+        linear_initialisation.log_retrieval(
             "noaa20_atms",
             torch.tensor([0.25, -1e-9, 0.5]),
             ["T850", "Z500", "MSL"],
@@ -206,8 +210,8 @@ def profiles(seed, missing=0.6):
 def test_each_channel_is_fitted_on_the_footprints_that_hold_it():
     fitted = encoder()
     windows = [profiles(seed) for seed in range(4)]
-    assert not departures.mostly_whole(footprints for footprints, _ in windows)
-    departures.fit_equivalents(fitted, windows)
+    assert not linear_initialisation.mostly_complete(footprints for footprints, _ in windows)
+    linear_initialisation.fit_equivalents(fitted, windows)
     fresh = observed(random_footprints(seed=9), random_states(), linear())
     left = fitted.departures(fresh, random_states())
     assert left[:, :2].square().mean() < 1e-3 * fresh.values[:, :2].square().mean()
@@ -217,12 +221,12 @@ def test_each_channel_is_fitted_on_the_footprints_that_hold_it():
 def test_a_channel_that_hardly_anybody_holds_does_not_speak():
     fitted = encoder()
     windows = [profiles(seed) for seed in range(4)]
-    departures.fit_equivalents(fitted, windows)
+    linear_initialisation.fit_equivalents(fitted, windows)
     guesses = [
         (footprints, states + 0.1 * random_states(seed=8), states[:, 1])
         for footprints, states in windows
     ]
-    left = departures.fit_retrieval(fitted, iter(guesses), torch.ones(STATES, 1, 1))
+    left = linear_initialisation.fit_retrieval(fitted, iter(guesses), torch.ones(STATES, 1, 1))
     assert torch.isfinite(left).all()
     assert torch.isinf(fitted.scale).tolist() == [False, False, True]
     assert torch.isfinite(fitted.retrieve.weight).all()
@@ -238,8 +242,8 @@ def test_regressions_by_presence_are_those_of_the_rows_present():
     weight = torch.tensor([[1.0, -2, 0, 3], [0, 1, 1, 0], [5, 0, 0, 1]])
     values = x @ weight.T
     values[:200, 0], values[250:, 1], values[4:, 2] = math.nan, math.nan, math.nan
-    found = departures.by_presence(x, values, 1e-9)
+    found = linear_initialisation.fit_by_presence(x, values, 1e-9)
     np.testing.assert_allclose(found[:2], weight[:2], atol=1e-5)
     assert (found[2] == 0).all()
     with pytest.raises(ValueError, match="3 values of a channel at most cannot fit 4 predictors"):
-        departures.by_presence(x[:3], values[:3], 1e-9)
+        linear_initialisation.fit_by_presence(x[:3], values[:3], 1e-9)
