@@ -1,27 +1,65 @@
-"""Restart state: what a killed job continues from, kept outside its outputs and only while it still fits."""
+"""Restart state: what a killed job continues from, outside its outputs and only while it fits."""
 
+import logging
+from collections.abc import Mapping
 from pathlib import Path
 
 from fuxiflow.storage import provenance
 from fuxiflow.storage.files import remove
 
 KEY = "key"
+LOG = logging.getLogger("fuxiflow")
 
 
-def key() -> str:
-    """A digest of the configuration, code and inputs of the running rule."""
+def state_key(settings: Mapping[str, object] | None = None) -> str:
+    """Digest what changes the result of the running rule: its settings, code and inputs.
+
+    All parameters of the rule are its settings, unless ``settings`` name those that matter.
+    """
     current = provenance.current()
+    configuration = current.get("configuration")
+    if settings is not None:
+        configuration = provenance.digest(dict(settings))
     return provenance.digest(
-        [current.get(name) for name in ("rule", "configuration", "code", "inputs")]
+        [current.get("rule"), configuration, current.get("code"), current.get("inputs")]
     )
 
 
-def workspace(path: Path) -> Path:
-    """A directory for restart state; emptied when it was made with another configuration, other code or inputs."""
+def superseded(path: Path) -> Path:
+    """The place beside a directory of restart state where one that no longer fits is set aside."""
+    return path.with_name(f"{path.name}.superseded")
+
+
+def workspace(path: Path, settings: Mapping[str, object] | None = None) -> Path:
+    """Open a directory for restart state.
+
+    State that was made with other settings, code or inputs is renamed, not deleted: it may be the
+    work of days. The log says where it lies; one that was set aside before it goes.
+
+    Parameters
+    ----------
+    path : Path
+        The directory.
+    settings : Mapping[str, object], optional
+        The settings that change the result; by default all parameters of the running rule.
+
+    Returns
+    -------
+    Path
+        The directory, which exists and is empty where nothing fits.
+    """
     path = Path(path)
-    stamp = path / KEY
-    if path.exists() and (not stamp.exists() or stamp.read_text() != key()):
-        remove(path)
+    stamp, key = path / KEY, state_key(settings)
+    if path.exists() and (not stamp.exists() or stamp.read_text() != key):
+        aside = superseded(path)
+        remove(aside)
+        path.rename(aside)
+        LOG.warning(
+            "the restart state in %s was made with other settings, code or inputs; "
+            "it is set aside as %s, and the job begins anew",
+            path,
+            aside.name,
+        )
     path.mkdir(parents=True, exist_ok=True)
-    stamp.write_text(key())
+    stamp.write_text(key)
     return path

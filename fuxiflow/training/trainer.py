@@ -7,7 +7,7 @@ so many updates and when a signal comes; a second run goes on from it to the sam
 
 import logging
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -33,6 +33,9 @@ from fuxiflow.training.restart_files import RestartFiles, SignalGuard, Stopped
 
 FINAL_UPDATES = 50
 """The ``final_loss`` of a stage is the mean over so many updates."""
+PLACES = ("code", "state", "tensorboard")
+RESTARTS = ("checkpoint_every", "keep_checkpoints", "max_skipped")
+"""Parameters of a rule, and settings of a stage, that do not change what is trained."""
 
 
 class TrainingError(RuntimeError):
@@ -95,6 +98,19 @@ class TrainingRun:
     compiled: bool = False
 
 
+def training_identity(params: Mapping[str, object]) -> dict[str, object]:
+    """Choose the parameters of a rule that change what is trained.
+
+    Left out are the code, which restart state is keyed by anyway, the places of files, how often
+    and how many restart files are written, and the devices: restart files hold whole tensors.
+    """
+    identity = {name: value for name, value in params.items() if name not in PLACES}
+    stage = dict(identity.get("stage", {}))
+    identity["stage"] = {name: value for name, value in stage.items() if name not in RESTARTS}
+    identity["options"] = {"precision": dict(identity.get("options", {})).get("precision")}
+    return identity
+
+
 def open_run(
     stage: str,
     devices: DeviceOptions,
@@ -102,6 +118,7 @@ def open_run(
     tensorboard: Path,
     seed: int,
     log: logging.Logger,
+    identity: Mapping[str, object] | None = None,
 ) -> TrainingRun:
     """Join the processes of a stage and open its folder of restart state.
 
@@ -119,6 +136,9 @@ def open_run(
         Fixes what the stage draws.
     log : logging.Logger
         The log of the rule.
+    identity : Mapping[str, object], optional
+        The settings with which restart files still fit (:func:`training_identity`); by default all
+        parameters of the running rule.
 
     Returns
     -------
@@ -127,7 +147,7 @@ def open_run(
     """
     fabric = parallel.make_fabric(devices)
     if fabric.is_global_zero:
-        workspace(state)
+        workspace(state, identity)
     fabric.barrier()
     return TrainingRun(
         stage,

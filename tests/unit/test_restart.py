@@ -1,9 +1,9 @@
-"""A restart directory is kept while it fits, and emptied as soon as it does not."""
+"""A restart directory is kept while it fits, and set aside as soon as it does not."""
 
 import pytest
 
 from fuxiflow.storage import provenance
-from fuxiflow.storage.restart_state import key, workspace
+from fuxiflow.storage.restart_state import state_key, superseded, workspace
 
 RUNNING = {
     "rule": "cycling_analyses",
@@ -48,9 +48,11 @@ def test_versions_and_commit_do_not_matter(begun):
         ("inputs", {}),
     ],
 )
-def test_what_was_made_otherwise_is_dropped(begun, changed, value):
+def test_what_was_made_otherwise_is_set_aside(begun, changed, value, caplog):
     provenance.use({**RUNNING, changed: value})
     assert sorted(path.name for path in workspace(begun).iterdir()) == ["key"]
+    assert (superseded(begun) / "saved.pt").read_text() == "half way"
+    assert "state.superseded" in caplog.text
     # and belongs to the new rule from now on
     (begun / "saved.pt").write_text("anew")
     assert (workspace(begun) / "saved.pt").exists()
@@ -62,7 +64,17 @@ def test_a_directory_without_a_key_is_not_trusted(begun):
 
 
 def test_keys_are_digests_of_what_a_rule_depends_on():
-    first = key()
-    assert first == key()
+    first = state_key()
+    assert first == state_key()
     provenance.use({**RUNNING, "configuration": "c2"})
-    assert key() != first
+    assert state_key() != first
+
+
+def test_settings_may_be_told_apart_from_those_that_change_nothing(begun, caplog):
+    workspace(begun, {"updates": 9})
+    (begun / "saved.pt").write_text("of nine updates")
+    provenance.use({**RUNNING, "configuration": "c2"})
+    assert (workspace(begun, {"updates": 9}) / "saved.pt").read_text() == "of nine updates"
+    workspace(begun, {"updates": 10})
+    assert (superseded(begun) / "saved.pt").read_text() == "of nine updates"
+    assert not (begun / "saved.pt").exists()

@@ -23,7 +23,7 @@ from fuxiflow.training.parallel import Share
 from fuxiflow.training.plans import Unrolling
 from fuxiflow.training.restart_files import Damaged, RestartFiles, Stopped
 from fuxiflow.training.rollouts import RolloutObjective
-from fuxiflow.training.trainer import Average, Trainer, TrainingError
+from fuxiflow.training.trainer import Average, Trainer, TrainingError, training_identity
 from tests import tiny
 
 LOG = logging.getLogger("test")
@@ -232,3 +232,16 @@ def test_the_running_mean_by_hand(tmp_path):
     trainer, loss = simple(tmp_path, ema=0.9)
     trainer.train(tiny.Plain(loss), range)
     assert torch.equal(trainer.module.weight, trainer.average.means[0])
+
+
+def test_restart_files_fit_whatever_does_not_change_what_is_trained():
+    stage = {"updates": 9, "checkpoint_every": 200, "keep_checkpoints": 2}
+    options = {"precision": "32-true", "devices": 1, "workers": 0}
+    params = {"stage": stage, "options": options, "seed": 3, "state": "a", "code": "x"}
+    identity = training_identity(params)
+    often = {**stage, "checkpoint_every": 10, "keep_checkpoints": 5}
+    elsewhere = {**params, "state": "b", "options": {**options, "devices": 4, "workers": 2}}
+    assert training_identity({**elsewhere, "stage": often}) == identity
+    assert training_identity({**params, "stage": {**stage, "updates": 10}}) != identity
+    assert training_identity({**params, "seed": 4}) != identity
+    assert training_identity({**params, "options": {**options, "precision": "auto"}}) != identity

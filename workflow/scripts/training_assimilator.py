@@ -23,7 +23,7 @@ from fuxiflow.training.cycles import describe_sources, fit_cycles, with_sources
 from fuxiflow.training.parallel import DeviceOptions
 from fuxiflow.training.plans import usable_cycle_times
 from fuxiflow.training.samples import open_archive
-from fuxiflow.training.trainer import open_run
+from fuxiflow.training.trainer import open_run, training_identity
 
 
 def main(input, output, params, log):
@@ -51,7 +51,15 @@ def main(input, output, params, log):
         archive, stage, times.span(*params.dates), np.datetime64(params.reach, "ns")
     )
     devices = DeviceOptions(**params.options)
-    run = open_run("assimilator", devices, params.state, params.tensorboard, params.seed, log)
+    run = open_run(
+        "assimilator",
+        devices,
+        params.state,
+        params.tensorboard,
+        params.seed,
+        log,
+        training_identity(vars(params)),
+    )
     trained = fit_cycles(networks, stage, archive, first_times, run, linear_fits=True)
     trained.write(output.checkpoint, output.losses, before.history)
 

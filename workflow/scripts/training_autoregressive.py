@@ -12,14 +12,22 @@ from fuxiflow.models import checkpoint
 from fuxiflow.training.parallel import DeviceOptions
 from fuxiflow.training.rollouts import fit_rollouts
 from fuxiflow.training.samples import Archive
-from fuxiflow.training.trainer import open_run
+from fuxiflow.training.trainer import open_run, training_identity
 
 
 def main(input, output, params, log):
     stage = AutoregressiveStage(**params.stage)
     before = checkpoint.load_checkpoint(input.joint)
     devices = DeviceOptions(**params.options)
-    run = open_run("autoregressive", devices, params.state, params.tensorboard, params.seed, log)
+    run = open_run(
+        "autoregressive",
+        devices,
+        params.state,
+        params.tensorboard,
+        params.seed,
+        log,
+        training_identity(vars(params)),
+    )
     archive = Archive(input.states, {})
     trained = fit_rollouts(before.networks, stage, archive, times.span(*params.dates), run)
     trained.write(output.checkpoint, output.losses, before.history)

@@ -14,7 +14,7 @@ from fuxiflow.states.statistics import Statistics
 from fuxiflow.training.parallel import DeviceOptions
 from fuxiflow.training.rollouts import fit_rollouts
 from fuxiflow.training.samples import Archive
-from fuxiflow.training.trainer import open_run
+from fuxiflow.training.trainer import open_run, training_identity
 
 
 def main(input, output, params, log):
@@ -30,7 +30,15 @@ def main(input, output, params, log):
     networks = checkpoint.build_networks(design, statistics)
     log.info("forecaster of %s parameters", f"{parameter_count(networks.forecaster):,}")
     devices = DeviceOptions(**params.options)
-    run = open_run("forecaster", devices, params.state, params.tensorboard, params.seed, log)
+    run = open_run(
+        "forecaster",
+        devices,
+        params.state,
+        params.tensorboard,
+        params.seed,
+        log,
+        training_identity(vars(params)),
+    )
     archive = Archive(input.states, {})
     trained = fit_rollouts(networks, stage, archive, times.span(*params.dates), run)
     trained.write(output.checkpoint, output.losses, history=[])

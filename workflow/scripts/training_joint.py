@@ -25,7 +25,7 @@ from fuxiflow.training.parallel import DeviceOptions
 from fuxiflow.training.plans import usable_cycle_times
 from fuxiflow.training.radiance_loss import RadianceLoss
 from fuxiflow.training.samples import open_archive
-from fuxiflow.training.trainer import open_run
+from fuxiflow.training.trainer import open_run, training_identity
 
 
 def main(input, output, params, log):
@@ -55,7 +55,15 @@ def main(input, output, params, log):
     )
     first_times = usable_cycle_times(archive, stage, days, np.datetime64(params.reach, "ns"))
     devices = DeviceOptions(**params.options)
-    run = open_run("joint", devices, params.state, params.tensorboard, params.seed, log)
+    run = open_run(
+        "joint",
+        devices,
+        params.state,
+        params.tensorboard,
+        params.seed,
+        log,
+        training_identity(vars(params)),
+    )
     trained = fit_cycles(
         networks,
         stage,

@@ -17,7 +17,7 @@ from fuxiflow.training.cycles import fit_cycles
 from fuxiflow.training.parallel import DeviceOptions
 from fuxiflow.training.plans import replay_times
 from fuxiflow.training.samples import open_archive
-from fuxiflow.training.trainer import open_run
+from fuxiflow.training.trainer import open_run, training_identity
 
 
 def main(input, output, params, log):
@@ -48,7 +48,15 @@ def main(input, output, params, log):
         fresh=params.fresh,
     )
     devices = DeviceOptions(**params.options)
-    run = open_run("replay", devices, params.state, params.tensorboard, params.seed, log)
+    run = open_run(
+        "replay",
+        devices,
+        params.state,
+        params.tensorboard,
+        params.seed,
+        log,
+        training_identity(vars(params)),
+    )
     trained = fit_cycles(networks, stage, archive, first_times, run, odds=odds)
     trained.write(output.checkpoint, output.losses, before.history)
 
