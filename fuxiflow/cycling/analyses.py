@@ -1,4 +1,7 @@
-"""The assimilation cycle: every six hours a background, the observations of its window, an analysis, a forecast."""
+"""The assimilation cycle: a background, the observations about it, an analysis, a forecast.
+
+It goes on every six hours.
+"""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -17,9 +20,10 @@ from fuxiflow.states.store import StateSeries
 
 @dataclass
 class Carry:
-    """What one cycle hands to the next: the ``time`` of the background, that background, and the analysis before it.
+    """The states that one cycle hands to the next.
 
-    Both states are standardised, ``(1, channel, lat, lon)``.
+    ``background`` is that of ``time``, ``previous`` the analysis 6 h before it; both standardised,
+    ``(1, channel, lat, lon)``.
     """
 
     time: np.datetime64
@@ -39,19 +43,49 @@ class Carry:
 
     @classmethod
     def load(cls, path: Path, device: torch.device) -> "Carry":
-        """Read what :meth:`save` wrote."""
+        """Read the file that :meth:`save` wrote."""
         content = torch.load(path, map_location=device, weights_only=True)
         return cls(np.datetime64(content["time"], "ns"), content["background"], content["previous"])
 
 
 def normal(networks: Networks, climatology: Climatology, time: np.datetime64) -> Tensor:
-    """The standardised climatology of a time, ``(1, channel, lat, lon)``."""
+    """Standardise the climatology of a time.
+
+    Parameters
+    ----------
+    networks : Networks
+        Give the statistics and the device.
+    climatology : Climatology
+        In physical units.
+    time : np.datetime64
+        The time.
+
+    Returns
+    -------
+    Tensor
+        ``(1, channel, lat, lon)`` of the analysed channels.
+    """
     state = climatology.at(time)[None, : networks.analysed]
     return networks.normaliser(torch.from_numpy(state).to(networks.device))
 
 
 def cold_start(networks: Networks, climatology: Climatology, time: np.datetime64) -> Carry:
-    """A first background that knows no weather: the climatology of the training period."""
+    """Begin a cycle without any knowledge of the weather, from the climatology.
+
+    Parameters
+    ----------
+    networks : Networks
+        Give the statistics and the device.
+    climatology : Climatology
+        That of the training period.
+    time : np.datetime64
+        Time of the first analysis.
+
+    Returns
+    -------
+    Carry
+        Climatology as background, and as the analysis before it.
+    """
     return Carry(
         np.datetime64(time, "ns"),
         normal(networks, climatology, time),
@@ -66,8 +100,29 @@ def resumed(
     climatology: Climatology,
     time: np.datetime64,
 ) -> Carry:
-    """What the cycle at ``time`` started from, of its stored analyses and backgrounds; of a cycle's first analysis the
-    climatology goes before it. KeyError for a time that was not analysed."""
+    """Put together the states that the cycle at a time started from.
+
+    Parameters
+    ----------
+    networks : Networks
+        Give the statistics and the device.
+    analyses, backgrounds : StateSeries
+        Those of the cycle, as it has stored them.
+    climatology : Climatology
+        Goes before a cycle's first analysis.
+    time : np.datetime64
+        The time of an analysis.
+
+    Returns
+    -------
+    Carry
+        As the cycle had it, but for the rounding of the stores.
+
+    Raises
+    ------
+    KeyError
+        For a time that was not analysed.
+    """
 
     def standardised(states: StateSeries, when: np.datetime64) -> Tensor:
         return networks.normaliser(torch.from_numpy(states.read(when)[None]).to(networks.device))
@@ -82,45 +137,65 @@ def resumed(
 
 
 class Observer:
-    """The observations of a window, as the networks take them; ValueError for simulated ones, which are to train with
-    alone."""
+    """The observations of windows, as the networks take them.
+
+    Parameters
+    ----------
+    networks : Networks
+        Know the sources, their windows and statistics.
+    grids : Mapping[str, SparseGrids]
+        Observations by source; sources that the networks know may be missing.
+
+    Raises
+    ------
+    ValueError
+        For simulated observations, which are to train with alone, or other platforms than the
+        networks know.
+    KeyError
+        For a source that the networks do not know.
+    """
 
     def __init__(self, networks: Networks, grids: Mapping[str, SparseGrids]):
-        for name, found in grids.items():
-            if found.origin != "observed":
+        for name, grid in grids.items():
+            if grid.origin != "observed":
                 raise ValueError(
-                    f"{name}: {found.origin} observations are for training alone, a cycle takes real ones"
+                    f"{name}: {grid.origin} observations are for training alone, a cycle takes "
+                    f"real ones"
                 )
         unknown = set(grids) - set(networks.design.sources)
         if unknown:
             raise KeyError(
-                f"the networks know no source {sorted(unknown)}; known: {sorted(networks.design.sources)}"
+                f"the networks know no source {sorted(unknown)}; "
+                f"known: {sorted(networks.design.sources)}"
             )
         for name, grid in grids.items():
-            known = networks.design.sources[name].platforms
-            if len(known) > 1 and grid.platforms != known:
+            trained = networks.design.sources[name].platforms
+            if len(trained) > 1 and grid.platforms != trained:
                 raise ValueError(
-                    f"grids of {name} are of the platforms {', '.join(grid.platforms)}, the networks know "
-                    f"{', '.join(known)} in this order; train them again"
+                    f"grids of {name} are of the platforms {', '.join(grid.platforms)}, the "
+                    f"networks know {', '.join(trained)} in this order; train them again"
                 )
         self.networks, self.grids = networks, grids
 
     def window(self, time: np.datetime64) -> dict[str, FootprintBatch]:
         """Footprints by source in the windows about ``time``; a source without any is left out."""
-        found = {}
+        footprints = {}
         for name, grid in self.grids.items():
             window = grid.window(time, *self.networks.design.sources[name].window)
             if len(window.cell):
                 joined = batch_footprints(
                     [window], lambda v, n=name: self.networks.standardise(n, v)
                 )
-                found[name] = joined.to(self.networks.device)
-        return found
+                footprints[name] = joined.to(self.networks.device)
+        return footprints
 
 
 @dataclass
 class Cycled:
-    """One cycle's products in physical units, ``(channel, lat, lon)`` each."""
+    """One cycle's products in physical units, ``(channel, lat, lon)`` each.
+
+    ``observed`` is the number of observed cells, over hours and sources.
+    """
 
     time: np.datetime64
     background: np.ndarray
@@ -136,7 +211,31 @@ def cycle(
     climatology: Climatology,
     end: np.datetime64,
 ) -> Iterator[tuple[Cycled, Carry]]:
-    """Cycle from the carry's time up to ``end``, both included; yields each cycle and what the next starts from."""
+    """Cycle from the carry's time up to an end, both included.
+
+    Parameters
+    ----------
+    networks : Networks
+        On their device, in evaluation mode.
+    carry : Carry
+        The states that the first cycle starts from.
+    observer : Observer
+        Gives the observations of each window.
+    climatology : Climatology
+        The state that unobserved parts of the atmosphere relax to.
+    end : np.datetime64
+        Time of the last analysis.
+
+    Yields
+    ------
+    tuple of Cycled and Carry
+        Each cycle, and the states that the next starts from.
+
+    Raises
+    ------
+    FloatingPointError
+        When an analysis is not finite.
+    """
 
     def physical(state: Tensor) -> np.ndarray:
         return networks.normaliser.physical(state)[0].cpu().numpy()

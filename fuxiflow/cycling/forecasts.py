@@ -1,4 +1,7 @@
-"""Forecasts by any forecaster from any analyses: ours or FuXi's, from an experiment's analyses or from GFS files."""
+"""Forecasts by any forecaster from any analyses.
+
+The forecaster is ours or FuXi's; it starts from an experiment's analyses or from GFS files.
+"""
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
@@ -27,10 +30,28 @@ InitialStates = Callable[[np.datetime64], np.ndarray | None]
 def forecast(
     networks: Networks, previous: np.ndarray, current: np.ndarray, inits: np.ndarray, steps: int
 ) -> Iterator[np.ndarray]:
-    """Six-hourly forecasts of a batch of initial times, in physical units.
+    """Forecast a batch of initial times in steps of six hours, in physical units.
 
-    ``previous`` and ``current (init, channel, lat, lon)`` are the analyses at t-6 h and t; yields ``steps`` arrays
-    ``(init, channel, lat, lon)`` with precipitation, of 6 h, 12 h, and so on.
+    Parameters
+    ----------
+    networks : Networks
+        Their forecaster is run on its own output.
+    previous, current : np.ndarray
+        The analyses at t-6 h and t, ``(init, channel, lat, lon)``.
+    inits : np.ndarray
+        The times t, ``(init,)``.
+    steps : int
+        Number of steps.
+
+    Yields
+    ------
+    np.ndarray
+        The forecasts of 6 h, 12 h, and so on, ``(init, channel, lat, lon)`` with precipitation.
+
+    Raises
+    ------
+    FloatingPointError
+        When a forecast is not finite.
     """
 
     def standard(states: np.ndarray) -> torch.Tensor:
@@ -45,11 +66,44 @@ def forecast(
         before, now = now, following[:, : networks.analysed]
 
 
-def write_leads(writer: ForecastWriter, inits: Sequence[int], made: Iterator[np.ndarray]) -> None:
-    """Store what :func:`forecast` yields, ``(init, channel, lat, lon)`` lead by lead, for the ``inits`` of a writer.
+def initial_times(
+    first: np.datetime64, last: np.datetime64, hours: Sequence[int]
+) -> list[np.datetime64]:
+    """List the initial times of a period.
 
-    A piece that is stored whole is held back until all its leads are there: written lead by lead, for several initial
-    times in turn, each would be read and compressed anew for every lead.
+    Parameters
+    ----------
+    first, last : np.datetime64
+        First and last time.
+    hours : Sequence[int]
+        Hours of the day, in UTC, at which forecasts start.
+
+    Returns
+    -------
+    list of np.datetime64
+        Times in order.
+    """
+    return [
+        time
+        for time in np.arange(first, last + STEP, STEP)
+        if (time.astype("datetime64[h]").astype(int) % 24) in hours
+    ]
+
+
+def write_leads(writer: ForecastWriter, inits: Sequence[int], made: Iterator[np.ndarray]) -> None:
+    """Store forecasts that come lead by lead.
+
+    A piece that is stored whole is held back until all its leads are there: written lead by lead,
+    for several initial times in turn, each would be read and compressed anew for every lead.
+
+    Parameters
+    ----------
+    writer : ForecastWriter
+        The store.
+    inits : Sequence[int]
+        Positions of the initial times in it.
+    made : Iterator[np.ndarray]
+        Yields ``(init, channel, lat, lon)`` for each lead.
     """
     leads = len(writer.lead_hours)
     for first in range(0, leads, writer.chunk_leads):
@@ -60,7 +114,7 @@ def write_leads(writer: ForecastWriter, inits: Sequence[int], made: Iterator[np.
 
 
 class TrainedForecaster:
-    """Our networks as a :class:`fuxiflow.models.forecasters.ForecastModel`."""
+    """The project's networks as a :class:`fuxiflow.models.forecasters.ForecastModel`."""
 
     def __init__(self, networks: Networks):
         self.networks = networks
@@ -70,19 +124,66 @@ class TrainedForecaster:
     def forecast(
         self, previous: np.ndarray, current: np.ndarray, inits: np.ndarray, steps: int
     ) -> Iterator[np.ndarray]:
-        """See :meth:`fuxiflow.models.forecasters.ForecastModel.forecast`."""
+        """Forecast as :meth:`fuxiflow.models.forecasters.ForecastModel.forecast` describes.
+
+        Parameters
+        ----------
+        previous, current : np.ndarray
+            The states at t-6 h and t, ``(init, channel, lat, lon)``.
+        inits : np.ndarray
+            The times t, ``(init,)``.
+        steps : int
+            Number of steps.
+
+        Returns
+        -------
+        Iterator[np.ndarray]
+            The forecasts of 6 h, 12 h, and so on.
+        """
         return forecast(self.networks, previous, current, inits, steps)
 
 
 def onto(field: np.ndarray, source: Grid, target: Grid) -> np.ndarray:
-    """A field ``(channel, lat, lon)`` on another grid; itself where it is the same."""
+    """Bring a field to another grid.
+
+    Parameters
+    ----------
+    field : np.ndarray
+        ``(channel, lat, lon)``.
+    source, target : Grid
+        The grid that it is on, and the one that it is wanted on.
+
+    Returns
+    -------
+    np.ndarray
+        ``(channel, lat, lon)``; the field itself where the grids are the same.
+    """
     return field if source == target else regrid(field, SourceGrid.of(source), target)
 
 
 def completed(state: np.ndarray, names: Sequence[str], channels: ChannelTable) -> np.ndarray:
-    """An analysis ``(channel, lat, lon)`` of channels ``names`` as a state of ``channels``, with no precipitation.
+    """Complete an analysis to a state of a forecaster, with no precipitation.
 
-    KeyError names the channels that it lacks. FuXi's own preparation of GFS and IFS analyses has zeros there too.
+    FuXi's own preparation of GFS and IFS analyses has zeros there too.
+
+    Parameters
+    ----------
+    state : np.ndarray
+        The analysis, ``(channel, lat, lon)``.
+    names : Sequence[str]
+        Its channels.
+    channels : ChannelTable
+        The channels of the forecaster.
+
+    Returns
+    -------
+    np.ndarray
+        ``(channel, lat, lon)`` of ``channels``.
+
+    Raises
+    ------
+    KeyError
+        Names the channels that the analysis lacks.
     """
     lacking = [channel.name for channel in channels.analysed if channel.name not in names]
     if lacking:
@@ -95,7 +196,7 @@ def completed(state: np.ndarray, names: Sequence[str], channels: ChannelTable) -
 
 
 def stored_states(paths: Sequence[Path], model: ForecastModel) -> InitialStates:
-    """Reads analyses of state stores as ``model`` takes them; None where there is none."""
+    """Return a reader of analyses of state stores as ``model`` takes them; None where none is."""
     states = StateSeries(paths, name="analysis")
 
     def read(time: np.datetime64) -> np.ndarray | None:
@@ -113,20 +214,35 @@ def gfs_states(
     times: Sequence[np.datetime64],
     ledger: Ledger,
 ) -> InitialStates:
-    """Reads the analyses of GFS GRIB2 files at ``times``, on the grid of ``model`` and in its channels.
+    """Return a reader of analyses of GFS GRIB2 files, on a forecaster's grid and in its channels.
 
-    Keys, and factors to the channel table's units (geopotential from geopotential metres), are those of the channel
-    table; files on the model's own grid are not interpolated. None, and ledger rows, where a field is lacking,
-    damaged or outside its valid range. Times must be asked for in order, 6 h back at most.
+    Keys, and factors to the channel table's units (geopotential from geopotential metres), are
+    those of the channel table; files on the forecaster's own grid are not interpolated.
+
+    Parameters
+    ----------
+    directories : Sequence[Path]
+        Folders of GRIB2 files.
+    model : ForecastModel
+        The forecaster.
+    times : Sequence[np.datetime64]
+        The times that will be asked for: in order, 6 h back at most, as files are read in order.
+    ledger : Ledger
+        Gets a row where a field is lacking, damaged or outside its valid range.
+
+    Returns
+    -------
+    InitialStates
+        Maps a time to the state ``(channel, lat, lon)``, or None where it is not usable.
     """
-    wanted = sorted({np.datetime64(time, "ns") for time in times})
+    ordered = sorted({np.datetime64(time, "ns") for time in times})
     paths = [
         path for directory in directories for path in list_grib_files(directory, analyses_only=True)
     ]
     assembler = Assembler(GribReader(channel_table(), "gfs"), model.grid, ledger)
-    moments = [time.astype("datetime64[us]").item() for time in wanted]
+    moments = [time.astype("datetime64[us]").item() for time in ordered]
     decoded = zip(
-        wanted, decode_analyses(assembler, paths, moments, precipitation=False), strict=True
+        ordered, decode_analyses(assembler, paths, moments, precipitation=False), strict=True
     )
     kept: dict[np.datetime64, np.ndarray | None] = {}
 
@@ -137,7 +253,7 @@ def gfs_states(
                 moment, state = next(decoded)
             except StopIteration:
                 raise KeyError(
-                    f"{time} was not asked for, or is over; known: {len(wanted)} times"
+                    f"{time} was not asked for, or is over; known: {len(ordered)} times"
                 ) from None
             kept[moment] = (
                 None if state is None else completed(state, channel_table().names, model.channels)
@@ -156,14 +272,32 @@ def write_forecasts(
     batch: int,
     log: logging.Logger,
 ) -> int:
-    """Fill a store with the forecasts it lacks, on its grid; returns how many had both initial states.
+    """Fill a store with the forecasts that it lacks, on its grid.
 
-    The others are marked missing. ``batch`` initial times are forecast at once, which a cascade's models are loaded
-    once for.
+    Those without both initial states are marked missing.
+
+    Parameters
+    ----------
+    model : ForecastModel
+        The forecaster.
+    read : InitialStates
+        Gives the states at t-6 h and t.
+    writer : ForecastWriter
+        The store; forecasts that it holds are left alone.
+    batch : int
+        Initial times that are forecast at once; a cascade's models are loaded once for them.
+    log : logging.Logger
+        Is told the progress, and what is missing.
+
+    Returns
+    -------
+    int
+        The number of forecasts that had both initial states.
     """
     inits, steps = writer.init_times, len(writer.lead_hours)
     todo = [i for i in range(len(inits)) if not writer.done(i)]
-    report, made = Progress(len(inits), "forecasts", log, done=len(inits) - len(todo)), 0
+    report = Progress(len(inits), "forecasts", log, done=len(inits) - len(todo))
+    made = 0
     for first in range(0, len(todo), batch):
         pairs = {i: (read(inits[i] - STEP), read(inits[i])) for i in todo[first : first + batch]}
         ready = [i for i, pair in pairs.items() if pair[0] is not None and pair[1] is not None]
@@ -175,13 +309,13 @@ def write_forecasts(
         if not ready:
             continue
         previous, current = (np.stack([pairs[i][frame] for i in ready]) for frame in (0, 1))
-        made_of_them = model.forecast(previous, current, inits[ready], steps)
+        forecasts = model.forecast(previous, current, inits[ready], steps)
         write_leads(
             writer,
             ready,
             (
                 np.stack([onto(field, model.grid, writer.grid) for field in fields])
-                for fields in made_of_them
+                for fields in forecasts
             ),
         )
         made += len(ready)

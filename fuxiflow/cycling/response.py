@@ -1,4 +1,4 @@
-"""The product of the single-observation experiment: what one perturbed observation changes in an analysis."""
+"""The product of the single-observation experiment: the change of an analysis by one observation."""
 
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -40,14 +40,15 @@ _ARRAYS = {
 
 @dataclass(frozen=True)
 class Response:
-    """``kelvin`` K added to one ``channel`` of one observation of a ``source`` at a time, at every place in turn.
+    """``kelvin`` K added to one ``channel`` of one observation of a ``source``, place by place.
 
-    Of each place: ``lat``, ``lon`` of its cell, the ``hour`` of the observation from ``analysis_time``, its ``zenith``
-    angle, the ``response (place, level)`` of the analysed temperature in that cell (K), the ``jacobian (place, level)``
-    of the channel there (K/K), and what this gives of the analysis' change in brightness temperature, ``followed``
-    (place,) in K. ``around (level, north, east)`` is the mean response over the places in the cells about the observed
-    one, which is in the middle, rows from south to north; NaN where no place has such a cell. ``cell`` is the size of a
-    cell in degrees of latitude and longitude.
+    Of each place: ``lat`` and ``lon`` of its cell, the ``hour`` of the observation from
+    ``analysis_time``, its ``zenith`` angle, the ``response (place, level)`` of the analysed
+    temperature in that cell (K), the ``jacobian (place, level)`` of the channel there (K/K), and
+    the analysis' change in brightness temperature that follows from both, ``followed (place,)`` in
+    K. ``around (level, north, east)`` is the mean response over the places in the cells about the
+    observed one, which is in the middle, rows from south to north; NaN where no place has such a
+    cell. ``cell`` is the size of a cell in degrees of latitude and longitude.
     """
 
     analysis_time: str
@@ -89,7 +90,13 @@ class Response:
 
     @classmethod
     def read(cls, path: Path) -> "Response":
-        """Read what :meth:`write` wrote; FileNotFoundError if it is not there."""
+        """Read a response.
+
+        Raises
+        ------
+        FileNotFoundError
+            If it is not there.
+        """
         group = open_existing(path, "response of an analysis")
         values = {f.name: group.attrs[f.name] for f in fields(cls) if f.name not in _ARRAYS}
         values["cell"] = tuple(values["cell"])

@@ -1,10 +1,11 @@
-"""The single-observation experiment: an analysis made again with one value of one observation changed.
+"""The single-observation experiment: an analysis again, with one value of one observation changed.
 
-Each place is an experiment of its own, so that what is seen is the answer to that observation and to no other.
+Each place is an experiment of its own, so that its response is the answer to that observation and
+to no other.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from logging import Logger
 
 import numpy as np
@@ -29,7 +30,11 @@ REACH = 8
 
 @dataclass(frozen=True)
 class Case:
-    """One analysis: the time of ``carry``, its first guess, climatology and ``observations`` by source."""
+    """One analysis of a cycle that can be made again.
+
+    ``time (1,)``; the first ``guess (1, 3, channel, lat, lon)``; ``climatology (1, channel, lat,
+    lon)``; ``observations`` by source.
+    """
 
     networks: Networks
     time: np.ndarray
@@ -46,21 +51,59 @@ class Case:
         climatology: Climatology,
         observations: dict[str, FootprintBatch],
     ) -> "Case":
-        """The analysis that a cycle makes from ``carry``, as :func:`fuxiflow.cycling.analyses.cycle` does."""
+        """Prepare the analysis that :func:`fuxiflow.cycling.analyses.cycle` makes from a carry.
+
+        Parameters
+        ----------
+        networks : Networks
+            On their device, in evaluation mode.
+        carry : Carry
+            The states that the cycle starts from.
+        climatology : Climatology
+            The state that unobserved parts of the atmosphere relax to.
+        observations : dict of str to FootprintBatch
+            Those about the carry's time, by source.
+
+        Returns
+        -------
+        Case
+            With its first guess.
+        """
         time = np.array([carry.time])
         guess = networks.guess(carry.previous, carry.background, time)
         return cls(networks, time, guess, normal(networks, climatology, carry.time), observations)
 
     @torch.no_grad()
     def analysis(self, **changed: FootprintBatch) -> Tensor:
-        """The standardised analysis ``(channel, lat, lon)``, with the footprints of some sources ``changed``."""
+        """The standardised analysis ``(channel, lat, lon)``, some sources' footprints ``changed``."""
         return self.networks.analyse(
             self.guess, self.climatology, {**self.observations, **changed}, self.time
         )[0]
 
 
-def draw(footprints: FootprintBatch, channel: int, count: int, grid: Grid, seed: int) -> np.ndarray:
-    """Positions (n,) of at most ``count`` footprints that have the channel, drawn evenly over the Earth's area."""
+def draw_places(
+    footprints: FootprintBatch, channel: int, count: int, grid: Grid, seed: int
+) -> np.ndarray:
+    """Draw footprints that have a channel, evenly over the Earth's area.
+
+    Parameters
+    ----------
+    footprints : FootprintBatch
+        Those of one source.
+    channel : int
+        Position of the channel.
+    count : int
+        The most footprints that are drawn.
+    grid : Grid
+        Gives the areas of cells.
+    seed : int
+        Fixes the draw.
+
+    Returns
+    -------
+    np.ndarray
+        Positions of footprints in order, ``(n,)``.
+    """
     cell = footprints.cell.cpu().numpy()
     valid = np.isfinite(footprints.values[:, channel].cpu().numpy())
     weight = grid.area_weights[cell // grid.nlon] * valid
@@ -73,26 +116,64 @@ def draw(footprints: FootprintBatch, channel: int, count: int, grid: Grid, seed:
 
 
 def responses(
-    case: Case, source: str, channel: int, step: float, chosen: np.ndarray
+    case: Case, source: str, channel: int, step: float, positions: np.ndarray
 ) -> Iterator[Tensor]:
-    """By chosen footprint, the analysis with ``step`` (standardised) added to its channel less the analysis without:
-    ``(channel, lat, lon)`` in physical units."""
-    if not len(chosen):
+    """Make the analysis again for each footprint of some, with its channel changed.
+
+    Parameters
+    ----------
+    case : Case
+        The analysis.
+    source : str
+        The source whose footprints are changed.
+    channel : int
+        Position of the channel.
+    step : float
+        Is added to the channel, in standardised units.
+    positions : np.ndarray
+        The footprints, ``(n,)``.
+
+    Yields
+    ------
+    Tensor
+        By footprint, the changed analysis less the one without a change, ``(channel, lat, lon)`` in
+        physical units.
+    """
+    if not len(positions):
         return
     footprints = case.observations[source]
     control = case.analysis()
     scale = case.networks.normaliser.std[: len(control)]
-    for position in chosen:
+    for position in positions:
         values = footprints.values.clone()
         values[position, channel] += step
         yield (case.analysis(**{source: replace(footprints, values=values)}) - control) * scale
 
 
 @torch.no_grad()
-def seen(
+def guess_columns(
     case: Case, footprints: FootprintBatch, first_hour: int, statistics: Statistics, grid: Grid
 ) -> StateColumns:
-    """The first guess at the time and place of footprints, in physical units; the surface of their cells."""
+    """Take the columns of the first guess at the time and place of footprints.
+
+    Parameters
+    ----------
+    case : Case
+        The analysis.
+    footprints : FootprintBatch
+        Those of one source.
+    first_hour : int
+        The hour from the analysis time at which the source's window begins.
+    statistics : Statistics
+        Gives the surface's geopotential and land fraction.
+    grid : Grid
+        The networks' grid.
+
+    Returns
+    -------
+    StateColumns
+        In physical units, with the surface of the footprints' cells.
+    """
     names = case.networks.design.channels[: case.guess.shape[2]]
     state = columns_at_footprints(footprints, case.guess, first_hour)[:, :, None, None]
     cell = footprints.cell.cpu().numpy()
@@ -107,29 +188,60 @@ def seen(
     )
 
 
-def sensitivity(source: Source, channel: int, found: StateColumns, zenith: Tensor) -> np.ndarray:
-    """Derivatives ``(n, state channel)`` of a channel's brightness temperature by the state's columns, in K per unit of
-    the state: humidity is relative there, so temperature changes at constant relative humidity."""
+def sensitivity(source: Source, channel: int, columns: StateColumns, zenith: Tensor) -> np.ndarray:
+    """Differentiate a channel's brightness temperature by the state's columns.
+
+    Humidity is relative in the state, so temperature changes at constant relative humidity.
+
+    Parameters
+    ----------
+    source : Source
+        Has an observation operator.
+    channel : int
+        Position of the channel.
+    columns : StateColumns
+        The columns, in physical units.
+    zenith : Tensor
+        Satellite zenith angles in degrees, ``(n,)``; NaN counts as 0.
+
+    Returns
+    -------
+    np.ndarray
+        In K per unit of the state, ``(n, state channel)``.
+    """
     operator = equivalent_operator(source)
     zenith = torch.nan_to_num(zenith).cpu()
     slopes = jacobian(
-        lambda state: operator(replace(found, state=state), zenith),
-        {"state": found.state},
+        lambda state: operator(replace(columns, state=state), zenith),
+        {"state": columns.state},
         [channel],
         ("state",),
     )
     return slopes["state"][:, 0].numpy()
 
 
-def around(field: np.ndarray, row: int, column: int) -> np.ndarray:
-    """The cells ``(level, north, east)`` within :data:`REACH` of one of a field ``(level, lat, lon)``, rows from south
-    to north; around the globe in longitude, NaN beyond the poles, and where the globe has less columns."""
+def cells_around(field: np.ndarray, row: int, column: int) -> np.ndarray:
+    """Take the cells within :data:`REACH` of one of a field, rows from south to north.
+
+    Parameters
+    ----------
+    field : np.ndarray
+        ``(level, lat, lon)``.
+    row, column : int
+        The cell in the middle.
+
+    Returns
+    -------
+    np.ndarray
+        ``(level, north, east)``: around the globe in longitude, NaN beyond the poles, and where the
+        globe has less columns.
+    """
     nlat, nlon = field.shape[-2:]
     offset = np.arange(-REACH, REACH + 1)
     rows, columns = row - offset, (column + offset) % nlon
-    found = field[:, np.clip(rows, 0, nlat - 1)[:, None], columns]
+    cells = field[:, np.clip(rows, 0, nlat - 1)[:, None], columns]
     outside = ((rows < 0) | (rows >= nlat))[:, None] | (np.abs(offset) > (nlon - 1) // 2)[None]
-    return np.where(outside, np.nan, found)
+    return np.where(outside, np.nan, cells)
 
 
 class Mean:
@@ -151,7 +263,7 @@ class Mean:
         )
 
 
-def experiment(
+def perturb_observations(
     case: Case,
     source: Source,
     channel: str,
@@ -161,31 +273,50 @@ def experiment(
     seed: int,
     log: Logger,
 ) -> Response:
-    """Perturb ``channel`` by ``kelvin`` in footprints of a source, drawn by ``seed``, one by one; a window without
-    observations gives the response at no place."""
+    """Perturb a channel in footprints of a source, one by one.
+
+    Parameters
+    ----------
+    case : Case
+        The analysis.
+    source : Source
+        The source.
+    channel : str
+        Name of its channel.
+    kelvin : float
+        Is added to the brightness temperature.
+    places : int
+        The most footprints that are perturbed.
+    statistics : Statistics
+        Gives the surface's geopotential and land fraction.
+    seed : int
+        Fixes which footprints are drawn.
+    log : Logger
+        Is told the progress.
+
+    Returns
+    -------
+    Response
+        At no place where the window has no observations.
+    """
     networks, grid = case.networks, Grid(*case.networks.design.grid)
     design, number = networks.design.sources[source.name], source.channel_names.index(channel)
     footprints = case.observations.get(source.name, _none(len(design.channels)).to(networks.device))
-    chosen = draw(footprints, number, places, grid, seed)
-    index = torch.from_numpy(chosen).to(networks.device)
-    touched = FootprintBatch(
-        *(getattr(footprints, item.name)[index] for item in fields(FootprintBatch))
-    )
-    found = seen(case, touched, design.window[0], statistics, grid)
-    slopes = sensitivity(source, number, found, touched.zenith)
-    picked = [found.channels.index(f"T{level}") for level in PRESSURE_LEVELS]
-    rows, columns_ = (
-        part.cpu().numpy() for part in (touched.cell // grid.nlon, touched.cell % grid.nlon)
-    )
-    changes, near = (
-        np.zeros((len(chosen), len(found.channels))),
-        Mean((len(PRESSURE_LEVELS), 2 * REACH + 1, 2 * REACH + 1)),
-    )
-    made = responses(case, source.name, number, kelvin / design.std[number], chosen)
-    for i, field in enumerate(progress(made, "perturbed observations", log, total=len(chosen))):
+    positions = draw_places(footprints, number, places, grid, seed)
+    index = torch.from_numpy(positions).to(networks.device)
+    touched = footprints.rows(index)
+    columns = guess_columns(case, touched, design.window[0], statistics, grid)
+    slopes = sensitivity(source, number, columns, touched.zenith)
+    temperatures = [columns.channels.index(f"T{level}") for level in PRESSURE_LEVELS]
+    rows = (touched.cell // grid.nlon).cpu().numpy()
+    lons = (touched.cell % grid.nlon).cpu().numpy()
+    changes = np.zeros((len(positions), len(columns.channels)))
+    nearby = Mean((len(PRESSURE_LEVELS), 2 * REACH + 1, 2 * REACH + 1))
+    made = responses(case, source.name, number, kelvin / design.std[number], positions)
+    for i, field in enumerate(progress(made, "perturbed observations", log, total=len(positions))):
         change = field.cpu().numpy()
-        changes[i] = change[:, rows[i], columns_[i]]
-        near.add(around(change[picked], rows[i], columns_[i]))
+        changes[i] = change[:, rows[i], lons[i]]
+        nearby.add(cells_around(change[temperatures], rows[i], lons[i]))
     return Response(
         analysis_time=str(case.time[0].astype("datetime64[s]")),
         source=source.name,
@@ -194,17 +325,18 @@ def experiment(
         cell=(180 / grid.nlat, 360 / grid.nlon),
         level=np.array(PRESSURE_LEVELS),
         lat=grid.lat[rows],
-        lon=grid.lon[columns_],
+        lon=grid.lon[lons],
         hour=touched.slot.cpu().numpy() + design.window[0] + 0.5,
         zenith=touched.zenith.cpu().numpy(),
-        response=changes[:, picked],
-        jacobian=slopes[:, picked],
+        response=changes[:, temperatures],
+        jacobian=slopes[:, temperatures],
         followed=(slopes * changes).sum(1),
-        around=near.value,
+        around=nearby.value,
     )
 
 
 def _none(channels: int) -> FootprintBatch:
-    """No footprint of a source."""
-    where, number = torch.empty(0, dtype=torch.int64), torch.empty(0)
-    return FootprintBatch(where, where, where, torch.empty(0, channels), number, torch.empty(0, 2))
+    """A batch without footprints, of a source of so many channels."""
+    position = torch.empty(0, dtype=torch.int64)
+    values, zenith, offset = torch.empty(0, channels), torch.empty(0), torch.empty(0, 2)
+    return FootprintBatch(position, position, position, values, zenith, offset)

@@ -16,7 +16,7 @@ FORMAT = 1
 
 @dataclass
 class Checkpoint:
-    """What a finished stage leaves: the networks, and the history of the stages that made them."""
+    """The networks of a finished stage, and the history of the stages that made them."""
 
     networks: Networks
     history: list[dict] = field(default_factory=list)
@@ -24,7 +24,13 @@ class Checkpoint:
 
 
 def build_networks(design: Design, statistics: Statistics) -> Networks:
-    """New networks for a design, with the statistics of the training period."""
+    """Build networks for a design, with random weights and the training period's statistics.
+
+    Raises
+    ------
+    ValueError
+        When the statistics are of other channels.
+    """
     if statistics.channels != design.channels:
         raise ValueError(
             f"statistics are of channels {statistics.channels}, the networks of {design.channels}"
@@ -35,7 +41,17 @@ def build_networks(design: Design, statistics: Statistics) -> Networks:
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint, weights: dict | None = None) -> None:
-    """Write a checkpoint, with the networks' own ``weights`` unless others are given."""
+    """Write a checkpoint.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    checkpoint : Checkpoint
+        Networks and history.
+    weights : dict, optional
+        By name; by default the networks' own. Those of sharded networks must be put together.
+    """
     networks = checkpoint.networks
     content = {
         "format": FORMAT,
@@ -50,10 +66,28 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint, weights: dict | None = N
 def load_checkpoint(
     path: Path, device: str | torch.device = "cpu", *, drawn: bool = True
 ) -> Checkpoint:
-    """Read a checkpoint; ValueError when the file is not one, or of another format.
+    """Read a checkpoint.
 
-    Networks are built with random weights, as a stage that goes on to draw others expects, unless not ``drawn``: then
-    the file's are used as they are read, and take neither the time nor the memory of a second set.
+    Parameters
+    ----------
+    path : Path
+        The file.
+    device : str or torch.device
+        Where the networks shall be.
+    drawn : bool
+        Build the networks with random weights first, as a stage that goes on to draw others
+        expects. Otherwise the file's are used as they are read, and take neither the time nor the
+        memory of a second set.
+
+    Returns
+    -------
+    Checkpoint
+        Networks, history and provenance.
+
+    Raises
+    ------
+    ValueError
+        When the file is not a checkpoint, or one of another format.
     """
     try:
         content = torch.load(path, map_location=device, weights_only=True, mmap=not drawn)
@@ -76,7 +110,13 @@ def load_checkpoint(
 
 
 def extend_networks(networks: Networks, design: Design) -> Networks:
-    """Networks of ``design``, with the forecaster and statistics of ``networks`` and a new assimilator."""
+    """Build networks with the forecaster and statistics of others and a new assimilator.
+
+    Raises
+    ------
+    ValueError
+        When the ``design`` has another forecaster or other channels than ``networks``.
+    """
     if (
         design.forecaster != networks.design.forecaster
         or design.channels != networks.design.channels

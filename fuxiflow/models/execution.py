@@ -1,4 +1,7 @@
-"""How networks run: precision, compiled code, memory format. None of it changes what a checkpoint holds."""
+"""Running networks: device, precision, compiled code, memory format.
+
+None of it changes what a checkpoint holds.
+"""
 
 import torch
 from torch import nn
@@ -8,23 +11,30 @@ from fuxiflow.models.layers import Down, Up
 from fuxiflow.models.networks import Networks
 from fuxiflow.models.swin import SwinBlock
 
-# compiled one by one: equal blocks share their code, where whole networks would take many minutes to compile
+# compiled one by one: equal blocks share their code, whole networks would take many minutes
 COMPILED = (SwinBlock, Down, Up, Encoder)
-# versions of a class' code: widths of a U-Net's scales, with and without gradients or shift; the default of 8 is less
+# versions of a class' code: widths of a U-Net's scales, with and without gradients or shift;
+# torch's own limit of 8 is less
 RECOMPILE_LIMIT = 64
 
 
-def resolve_precision(wanted: str) -> str:
-    """``auto`` is bfloat16 where the processor multiplies it natively, float32 elsewhere."""
-    if wanted != "auto":
-        return wanted
+def resolve_precision(precision: str) -> str:
+    """Resolve ``auto``: bfloat16 where the processor multiplies it natively, else float32."""
+    if precision != "auto":
+        return precision
     if torch.cuda.is_available():
         return "bf16-mixed" if torch.cuda.is_bf16_supported() else "32-true"
     return "bf16-mixed" if torch.cpu._is_avx512_bf16_supported() else "32-true"
 
 
 def select_device(accelerator: str) -> torch.device:
-    """The device of ``auto``, ``cpu`` or ``cuda``; RuntimeError when it is not there."""
+    """Select the device of ``auto``, ``cpu`` or ``cuda``.
+
+    Raises
+    ------
+    RuntimeError
+        When ``cuda`` is not there.
+    """
     if accelerator == "cuda" and not torch.cuda.is_available():
         raise RuntimeError(
             "training.accelerator is cuda, but no CUDA device is visible; set it to auto or cpu"
@@ -40,12 +50,29 @@ def prepare(
     compiled: bool = False,
     backend: str = "inductor",
 ) -> Networks:
-    """Set how ``networks``, already on their device, run; returns them.
+    """Prepare networks, which are on their device already, to run.
 
-    ``precision`` (``32-true``, ``bf16-mixed`` or ``auto``) is that of :meth:`Networks.forecast` and
-    :meth:`Networks.analyse`, an autocast of their own beside one they may run in; ``recompute`` makes activations again
-    for gradients instead of keeping them; ``compiled`` compiles blocks by torch.compile with ``backend``. On CUDA
-    convolutions take channels last, the order in which tokens lie and tensor cores multiply.
+    On CUDA convolutions take channels last, the order in which tokens lie and tensor cores
+    multiply.
+
+    Parameters
+    ----------
+    networks : Networks
+        The networks.
+    precision : str
+        ``32-true``, ``bf16-mixed`` or ``auto``: that of :meth:`Networks.forecast` and
+        :meth:`Networks.analyse`, an autocast of their own beside one they may run in.
+    recompute : bool
+        Make activations again for gradients instead of keeping them.
+    compiled : bool
+        Compile blocks by torch.compile.
+    backend : str
+        The compiler.
+
+    Returns
+    -------
+    Networks
+        The same.
     """
     networks.autocast = torch.bfloat16 if resolve_precision(precision) == "bf16-mixed" else None
     networks.forecaster.recompute = networks.assimilator.recompute = recompute

@@ -1,7 +1,7 @@
 """The forecaster: FuXi's U-Transformer, two states in, the state six hours later out.
 
-Source: Chen et al., FuXi, npj Clim. Atmos. Sci. 6, 190 (2023): cube embedding of 2 x 4 x 4, a down-sampling block,
-Swin-V2 blocks, an up-sampling block joined to its counterpart, and a linear head.
+Source: Chen et al., FuXi, npj Clim. Atmos. Sci. 6, 190 (2023): cube embedding of 2 x 4 x 4, a
+down-sampling block, Swin-V2 blocks, an up-sampling block joined to its counterpart, and a linear head.
 """
 
 import torch
@@ -16,10 +16,29 @@ FRAMES = 2
 class Forecaster(nn.Module):
     """x(t-6 h), x(t) → x(t+6 h), all standardised.
 
-    ``inputs`` channels come in, ``outputs`` go out: those of the input first, as increments on x(t) in units of
-    ``tendency (input, 1, 1)``, then what only a forecast has (precipitation). ``shape`` is the grid ``(lat, lon)``,
-    divisible by twice the patch; ``statics (static, lat, lon)`` are inputs too. With ``recompute`` training keeps the
-    inputs of blocks and no other activations.
+    With ``recompute`` training keeps the inputs of blocks and no other activations.
+
+    Parameters
+    ----------
+    inputs, outputs : int
+        Channels that come in and go out: those of the input first, as increments on x(t), then what
+        only a forecast has (precipitation).
+    shape : tuple of int
+        The grid ``(lat, lon)``, divisible by twice the patch.
+    statics : Tensor
+        Static fields ``(static, lat, lon)``, inputs too.
+    tendency : Tensor
+        The unit of increments, ``(input, 1, 1)``.
+    patch : int
+        Cells of a token, each way.
+    width : int
+        Channels of a token.
+    blocks : int
+        Swin blocks.
+    heads : int
+        Heads of their attention.
+    window : tuple of int
+        Tokens of an attention window.
     """
 
     def __init__(
@@ -58,13 +77,26 @@ class Forecaster(nn.Module):
         self.head = zero(nn.Linear(2 * width, outputs * patch * patch))
 
     def forward(self, states: Tensor, day_of_year: Tensor, hour: Tensor) -> Tensor:
-        """``states (batch, 2, input, lat, lon)`` and the time of the last one, ``(batch,)`` each
-        → ``(batch, output, lat, lon)``."""
+        """Forecast one step.
+
+        Parameters
+        ----------
+        states : Tensor
+            ``(batch, 2, input, lat, lon)``.
+        day_of_year, hour : Tensor
+            The time of the last state, ``(batch,)`` each.
+
+        Returns
+        -------
+        Tensor
+            ``(batch, output, lat, lon)``.
+        """
         x = self.embed(states.transpose(1, 2))[:, :, 0] + self.embed_statics(self.statics[None])
         x = x + self.embed_time(time_features(day_of_year, hour).to(x.dtype))[:, :, None, None]
         x = self.norm(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
         low = apply(self.down, x, recompute=self.recompute)
-        # tokens in one piece: of others without gradients a linear layer copies its weights for every row
+        # tokens in one piece: of others without gradients a linear layer copies its weights for
+        # every row
         y = (low.permute(0, 2, 3, 1) + self.position).contiguous()
         for block in self.blocks:
             y = apply(block, y, recompute=self.recompute)

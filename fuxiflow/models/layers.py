@@ -9,9 +9,22 @@ from torch.utils.checkpoint import checkpoint
 
 
 def pad(x: Tensor, rows: int, columns: int) -> Tensor:
-    """Pad ``(…, lat, lon)`` cyclically by ``columns`` on both sides and by ``rows`` repeated rows at the poles.
+    """Pad fields cyclically in longitude, and with repeated rows at the poles.
 
-    Joined from pieces: the gradient of functional.pad's circular mode takes two to three times as long.
+    Joined from pieces: the gradient of functional.pad's circular mode takes two to three times as
+    long.
+
+    Parameters
+    ----------
+    x : Tensor
+        ``(…, lat, lon)``.
+    rows, columns : int
+        Added on either side.
+
+    Returns
+    -------
+    Tensor
+        ``(…, lat + 2 rows, lon + 2 columns)``.
     """
     if columns:
         x = torch.cat([x[..., -columns:], x, x[..., :columns]], -1)
@@ -19,7 +32,21 @@ def pad(x: Tensor, rows: int, columns: int) -> Tensor:
 
 
 class Conv(nn.Module):
-    """A convolution ``(batch, inputs, lat, lon)`` → ``(batch, outputs, lat / stride, lon / stride)``, kernel odd."""
+    """A convolution on the globe.
+
+    ``(batch, inputs, lat, lon)`` → ``(batch, outputs, lat / stride, lon / stride)``.
+
+    Parameters
+    ----------
+    inputs, outputs : int
+        Channels.
+    kernel : int
+        Its width, odd.
+    stride : int
+        Cells from one output to the next.
+    bias : bool
+        Whether a constant is added.
+    """
 
     def __init__(
         self, inputs: int, outputs: int, kernel: int = 3, stride: int = 1, bias: bool = True
@@ -58,7 +85,15 @@ class ResidualBlock(nn.Module):
 
 
 class Down(nn.Module):
-    """Halve the resolution, then refine with residual blocks."""
+    """Halve the resolution, then refine with residual blocks.
+
+    Parameters
+    ----------
+    inputs, outputs : int
+        Channels.
+    blocks : int
+        Residual blocks.
+    """
 
     def __init__(self, inputs: int, outputs: int, blocks: int):
         super().__init__()
@@ -72,7 +107,15 @@ class Down(nn.Module):
 
 
 class Up(nn.Module):
-    """Double the resolution, then refine with residual blocks."""
+    """Double the resolution, then refine with residual blocks.
+
+    Parameters
+    ----------
+    inputs, outputs : int
+        Channels.
+    blocks : int
+        Residual blocks.
+    """
 
     def __init__(self, inputs: int, outputs: int, blocks: int):
         super().__init__()
@@ -85,8 +128,25 @@ class Up(nn.Module):
 
 
 def apply(layer: Callable, *inputs, recompute: bool):
-    """What ``layer`` makes of ``inputs``; with ``recompute`` its activations are not kept, but made again for the
-    gradient (Chen et al., Training deep nets with sublinear memory cost, 2016). Layers must draw no random numbers."""
+    """Apply a layer, and keep its activations for the gradient or make them again.
+
+    With ``recompute`` they are made again (Chen et al., Training deep nets with sublinear memory
+    cost, 2016). Layers must draw no random numbers.
+
+    Parameters
+    ----------
+    layer : Callable
+        The layer.
+    *inputs
+        Its arguments.
+    recompute : bool
+        Whether to make activations again.
+
+    Returns
+    -------
+    Tensor
+        The layer's output.
+    """
     if recompute and torch.is_grad_enabled():
         return checkpoint(layer, *inputs, use_reentrant=False, preserve_rng_state=False)
     return layer(*inputs)
@@ -101,16 +161,18 @@ def zero(layer: nn.Linear | nn.Conv2d) -> nn.Linear | nn.Conv2d:
 
 
 def time_features(day_of_year: Tensor, hour: Tensor) -> Tensor:
-    """sin and cos of the day of year / 366 and the hour / 24, ``(batch,)`` each → ``(batch, 4)``.
+    """Compute sin and cos of day / 366 and hour / 24, ``(batch,)`` each → ``(batch, 4)``.
 
     Source: the interface of FuXi's published forecaster.
     """
-    day, hour = 2 * torch.pi * day_of_year / 366, 2 * torch.pi * hour / 24
+    day = 2 * torch.pi * day_of_year / 366
+    hour = 2 * torch.pi * hour / 24
     return torch.stack([day.sin(), day.cos(), hour.sin(), hour.cos()], -1)
 
 
 def full_precision(device: torch.device) -> AbstractContextManager:
-    """Products in the type of their factors, inside autocast too; the meta device has no autocast to switch off."""
+    """Multiply in the type of the factors within this context, inside autocast too."""
+    # the meta device has no autocast to switch off
     if not torch.amp.is_autocast_available(device.type):
         return nullcontext()
     return torch.autocast(device.type, enabled=False)

@@ -1,7 +1,7 @@
 """Swin Transformer V2 blocks on the globe: windows wrap the date line and stop at the poles.
 
-Source: Liu et al., Swin Transformer V2, CVPR 2022 (scaled cosine attention, log-spaced continuous position bias,
-residual post-normalisation).
+Source: Liu et al., Swin Transformer V2, CVPR 2022 (scaled cosine attention, log-spaced continuous
+position bias, residual post-normalisation).
 """
 
 import math
@@ -23,8 +23,24 @@ def partition_windows(x: Tensor, window: tuple[int, int]) -> Tensor:
 
 
 def merge_windows(x: Tensor, window: tuple[int, int], shape: tuple[int, int]) -> Tensor:
-    """The inverse of :func:`partition` for a grid of ``shape``."""
-    (r, c), (h, w) = window, shape
+    """Put windows together again, the inverse of :func:`partition_windows`.
+
+    Parameters
+    ----------
+    x : Tensor
+        ``(batch, windows, cells of a window, width)``.
+    window : tuple of int
+        Rows and columns of a window.
+    shape : tuple of int
+        Rows and columns of the grid.
+
+    Returns
+    -------
+    Tensor
+        ``(batch, lat, lon, width)``.
+    """
+    r, c = window
+    h, w = shape
     return (
         x.view(-1, h // r, w // c, r, c, x.shape[-1]).transpose(2, 3).reshape(-1, h, w, x.shape[-1])
     )
@@ -33,7 +49,8 @@ def merge_windows(x: Tensor, window: tuple[int, int], shape: tuple[int, int]) ->
 def log_offsets(window: tuple[int, int]) -> Tensor:
     """Relative positions within a window on the paper's log scale, ``(cells, cells, 2)``.
 
-    On the processor whatever the default device: no checkpoint holds them, so they must be there when weights come.
+    On the processor whatever the default device: no checkpoint holds them, so they must be there
+    when weights come.
     """
     rows, columns = torch.meshgrid(*(torch.arange(n, device="cpu") for n in window), indexing="ij")
     cells = torch.stack([rows, columns], -1).view(-1, 2).float()
@@ -46,18 +63,28 @@ def log_offsets(window: tuple[int, int]) -> Tensor:
 
 
 def polar_mask(window: tuple[int, int], shift: int) -> Tensor:
-    """Which cells of the last row of windows, shifted by ``shift`` rows, may attend to each other: ``(cells, cells)``,
-    bool.
+    """Mask the pairs of cells of the last row of windows that may attend to each other.
 
-    Rolling the rows brings both poles into that row, the northern one into its last ``shift`` rows; they must not see
-    each other. All windows of the row are alike, and all others need no mask. On the processor, as offsets are.
+    Rolling the rows brings both poles into that row, the northern one into its last ``shift`` rows;
+    they must not see each other. All windows of the row are alike, and all others need no mask. The
+    mask is ``(cells, cells)``, bool, and on the processor, as offsets are.
     """
     northern = torch.arange(window[0], device="cpu")[:, None].expand(window) >= window[0] - shift
     return northern.flatten()[:, None] == northern.flatten()
 
 
 class WindowAttention(nn.Module):
-    """Scaled cosine attention within windows, with a position bias made by a small network."""
+    """Scaled cosine attention within windows, with a position bias made by a small network.
+
+    Parameters
+    ----------
+    width : int
+        Channels of a token.
+    heads : int
+        Heads of the attention.
+    window : tuple of int
+        Rows and columns of a window.
+    """
 
     def __init__(self, width: int, heads: int, window: tuple[int, int]):
         super().__init__()
@@ -69,8 +96,22 @@ class WindowAttention(nn.Module):
         self.register_buffer("offsets", log_offsets(window), persistent=False)
 
     def forward(self, x: Tensor, mask: Tensor | None = None, masked: int = 0) -> Tensor:
-        """``(batch, windows, cells, width)``; ``mask (cells, cells)`` is True where the last ``masked`` windows of each
-        sample may attend."""
+        """Attend within windows.
+
+        Parameters
+        ----------
+        x : Tensor
+            ``(batch, windows, cells, width)``.
+        mask : Tensor, optional
+            ``(cells, cells)``, True where the last windows of each sample may attend.
+        masked : int
+            Number of those windows.
+
+        Returns
+        -------
+        Tensor
+            Of the same shape.
+        """
         batch, windows, cells, width = x.shape
         n = batch * windows
         q, k, v = (
@@ -109,7 +150,19 @@ class WindowAttention(nn.Module):
 
 
 class SwinBlock(nn.Module):
-    """One Swin-V2 block; with ``shifted`` its windows are moved by half a window in both directions."""
+    """One Swin-V2 block.
+
+    Parameters
+    ----------
+    width : int
+        Channels of a token.
+    heads : int
+        Heads of the attention.
+    window, shape : tuple of int
+        Rows and columns of a window and of the token grid, which it divides.
+    shifted : bool
+        Whether windows are moved by half a window in both directions.
+    """
 
     def __init__(
         self, width: int, heads: int, window: tuple[int, int], shape: tuple[int, int], shifted: bool

@@ -99,7 +99,7 @@ def test_a_checkpoint_tells_its_history_and_provenance(trained):
     assert found.history[0]["period"][1] <= "2022-01-08T18"
     assert json.loads(found.provenance["json"])["rule"] == "test"
     assert list(found.networks.design.sources) == [tiny.SOURCE]
-    assert not (trained / "state" / "restart.ckpt").exists()
+    assert not (trained / "state").exists()
 
 
 def test_long_forecasts_train_the_forecaster_alone(trained):
@@ -178,7 +178,7 @@ def test_a_bank_holds_forecasts_of_random_lead(record, trained, tmp_path, monkey
 def test_a_cut_bank_goes_on_and_ends_the_same(record, trained, tmp_path, monkeypatch):
     whole = bank(tmp_path / "a", record, trained)
     script = load_script("training_backgrounds")
-    real, calls = script.bank.backgrounds, []
+    real, calls = script.bank.forecast_backgrounds, []
 
     def killed(*arguments):
         calls.append(arguments)
@@ -186,13 +186,13 @@ def test_a_cut_bank_goes_on_and_ends_the_same(record, trained, tmp_path, monkeyp
             raise KeyboardInterrupt
         return real(*arguments)
 
-    monkeypatch.setattr(script.bank, "backgrounds", killed)
+    monkeypatch.setattr(script.bank, "forecast_backgrounds", killed)
     with pytest.raises(KeyboardInterrupt):
         bank(tmp_path / "b", record, trained)
     again = bank(tmp_path / "b", record, trained)
     assert len(calls) == 1 + len(
-        script.bank.groups(
-            script.bank.valid_times(
+        script.bank.forecast_groups(
+            script.bank.background_times(
                 np.datetime64("2022-01-03", "ns"), np.datetime64("2022-01-08T18", "ns"), 18
             ),
             2,

@@ -44,7 +44,7 @@ def made(record, observed=True):
 
 
 def run(record, case, places=5):
-    return experiments.experiment(
+    return experiments.perturb_observations(
         case,
         sources.load_source(tiny.SOURCE),
         "7",
@@ -83,7 +83,7 @@ def test_only_the_observed_cell_answers_and_by_as_much_as_its_hours_say(record):
 def test_the_jacobian_is_the_slope_of_the_operator(record):
     case, source = made(record), sources.load_source(tiny.SOURCE)
     footprints = case.observations[tiny.SOURCE]
-    found = experiments.seen(case, footprints, -3, Statistics.read(record.statistics), tiny.GRID)
+    found = experiments.guess_columns(case, footprints, -3, Statistics.read(record.statistics), tiny.GRID)
     slopes = experiments.sensitivity(source, CHANNEL, found, footprints.zenith)
     assert slopes.shape == (len(footprints), 69)
     operator, column = equivalent_operator(source), found.channels.index("T400")
@@ -102,7 +102,7 @@ def test_columns_are_those_of_the_first_guess_at_the_cell(record):
     case = made(record)
     footprints = case.observations[tiny.SOURCE]
     still = experiments.replace(footprints, offset=torch.zeros_like(footprints.offset))
-    found = experiments.seen(case, still, -3, Statistics.read(record.statistics), tiny.GRID)
+    found = experiments.guess_columns(case, still, -3, Statistics.read(record.statistics), tiny.GRID)
     physical = case.networks.normaliser.physical(case.guess[0])
     weight = (still.slot[0] - 3 + 0.5) / 6
     where = int(still.cell[0])
@@ -133,17 +133,17 @@ def footprints(cell, values):
 
 def test_places_are_drawn_by_area_from_those_with_the_channel():
     given = footprints([0, 1, 2, 70, 71], [1, np.nan, 1, 1, 1])
-    assert list(experiments.draw(given, 0, 9, tiny.GRID, 3)) == [0, 2, 3, 4]
-    drawn = [int(experiments.draw(given, 0, 1, tiny.GRID, seed)[0]) for seed in range(600)]
+    assert list(experiments.draw_places(given, 0, 9, tiny.GRID, 3)) == [0, 2, 3, 4]
+    drawn = [int(experiments.draw_places(given, 0, 1, tiny.GRID, seed)[0]) for seed in range(600)]
     # rows 0 and 4 of eight weigh 1 - cos(22.5°) and sin(22.5°)
     polar, tropical = 1 - np.cos(np.pi / 8), np.sin(np.pi / 8)
     assert np.mean(np.array(drawn) < 3) == pytest.approx(polar / (polar + tropical), abs=0.05)
-    assert len(experiments.draw(footprints([3], [np.nan]), 0, 2, tiny.GRID, 0)) == 0
+    assert len(experiments.draw_places(footprints([3], [np.nan]), 0, 2, tiny.GRID, 0)) == 0
 
 
 def test_around_a_cell_the_globe_is_closed_and_ends_at_the_poles():
     field = np.arange(40 * 80, dtype=float).reshape(1, 40, 80)
-    found = experiments.around(field, 1, 79)
+    found = experiments.cells_around(field, 1, 79)
     reach = experiments.REACH
     assert found.shape == (1, 2 * reach + 1, 2 * reach + 1)
     assert found[0, reach, reach] == 80 + 79
@@ -154,7 +154,7 @@ def test_around_a_cell_the_globe_is_closed_and_ends_at_the_poles():
 
 
 def test_no_cell_of_a_narrow_globe_is_shown_twice():
-    found = experiments.around(np.zeros((1, 8, 8)), 4, 4)
+    found = experiments.cells_around(np.zeros((1, 8, 8)), 4, 4)
     assert np.isfinite(found[0, experiments.REACH]).sum() == 7
 
 

@@ -46,8 +46,8 @@ def main(input, output, params, log):
     if saved.exists():
         carry = Carry.load(saved, networks.device)
         log.info("resumed at %s", carry.time)
-    elif hasattr(input, "carry"):
-        carry = Carry.load(input.carry, networks.device)
+    elif previous_segment := getattr(input, "carry", None):
+        carry = Carry.load(previous_segment, networks.device)
     else:
         carry = cold_start(networks, climatology, first)
     begun = int((carry.time - first) / np.timedelta64(times.STEP_HOURS, "h"))

@@ -1,4 +1,4 @@
-"""Forecasts of an experiment from its own analyses, for the initial times of one segment.
+"""Forecast from an experiment's own analyses, for the initial times of one segment.
 
 in:  checkpoint  trained networks
      analyses    Zarr, this segment's analyses and those of the segment before (fuxiflow.states.store)
@@ -11,10 +11,11 @@ import numpy as np
 
 from fuxiflow import times
 from fuxiflow.channels import channel_table
-from fuxiflow.cycling.forecasts import forecast, write_leads
+from fuxiflow.cycling.forecasts import forecast, initial_times, write_leads
 from fuxiflow.grids import Grid
 from fuxiflow.models import checkpoint, execution
 from fuxiflow.models.execution import select_device
+from fuxiflow.models.networks import STEP
 from fuxiflow.progress import Progress
 from fuxiflow.states.forecasts import ForecastWriter
 from fuxiflow.states.store import StateSeries
@@ -27,14 +28,7 @@ def main(input, output, params, log):
     ).networks.eval()
     execution.prepare(networks, **params.execution)
     analyses = StateSeries(input.analyses, name="analysis")
-    step = np.timedelta64(times.STEP_HOURS, "h")
-    first, last = times.span(*params.dates)
-    hours = np.asarray(params.init_hours)
-    inits = [
-        t
-        for t in np.arange(first, last + step, step)
-        if (t.astype("datetime64[h]").astype(int) % 24) in hours
-    ]
+    inits = initial_times(*times.span(*params.dates), params.init_hours)
     leads = list(range(times.STEP_HOURS, params.max_lead_hours + 1, times.STEP_HOURS))
     state = workspace(params.state)
     channels = channel_table().select(networks.design.channels)
@@ -44,11 +38,11 @@ def main(input, output, params, log):
     ) as writer:
         todo = [i for i in range(len(inits)) if not writer.done(i)]
         report = Progress(len(inits), "forecasts", log, done=len(inits) - len(todo))
-        for some in np.array_split(todo, range(params.batch, len(todo), params.batch)):
-            chosen = np.array([inits[i] for i in some])
-            previous, current = analyses.read_many(chosen - step), analyses.read_many(chosen)
-            write_leads(writer, some, forecast(networks, previous, current, chosen, len(leads)))
-            for _ in some:
+        for group in np.array_split(todo, range(params.batch, len(todo), params.batch)):
+            starts = np.array([inits[i] for i in group])
+            previous, current = analyses.read_many(starts - STEP), analyses.read_many(starts)
+            write_leads(writer, group, forecast(networks, previous, current, starts, len(leads)))
+            for _ in group:
                 report.step()
     shutil.move(store, output.forecasts)
     shutil.rmtree(state)

@@ -1,18 +1,19 @@
-"""Make one analysis again and again, each time with one value of one observation changed: what the networks answer.
+"""Make one analysis again and again, each time with one value of one observation changed.
 
 in:  checkpoint   the networks of the cycle
      analyses     analysis stores of the case and, where it is not the first, of 6 h before
      climatology  Zarr, what the unobserved relaxes to
      statistics   Zarr, with the surface's height and land
      grids        Zarr, sparse observations about the case
-out: response     Zarr, the response beside the observation operator's Jacobian (fuxiflow.cycling.response)
+out: response     Zarr, the changes of the analysis beside the observation operator's Jacobian
+                  (fuxiflow.cycling.response)
 """
 
 import numpy as np
 
 from fuxiflow.config import sources
 from fuxiflow.cycling.analyses import Observer, resumed
-from fuxiflow.cycling.single_observation import Case, experiment
+from fuxiflow.cycling.single_observation import Case, perturb_observations
 from fuxiflow.models import checkpoint, execution
 from fuxiflow.models.execution import select_device
 from fuxiflow.observations.sparse_grids import SparseGrids
@@ -36,7 +37,7 @@ def main(input, output, params, log):
         for name, paths in sources.paths_by_source(params.sources, input.grids).items()
     }
     case = Case.of(networks, carry, climatology, Observer(networks, grids).window(carry.time))
-    found = experiment(
+    response = perturb_observations(
         case,
         sources.load_source(params.source),
         params.channel,
@@ -46,23 +47,25 @@ def main(input, output, params, log):
         params.seed,
         log,
     )
-    if len(found):
+    if len(response):
         log.info(
-            "channel %s of %s at %d places: the analysis' brightness temperature follows by %+.2f of %+g K",
-            found.channel,
-            found.source,
-            len(found),
-            found.followed.mean(),
-            found.kelvin,
+            "channel %s of %s at %d places: the analysis' brightness temperature follows by "
+            "%+.2f of %+g K",
+            response.channel,
+            response.source,
+            len(response),
+            response.followed.mean(),
+            response.kelvin,
         )
     else:
         log.warning(
-            "%s: no observation of channel %s about %s, nothing is perturbed; choose another figures.case",
-            found.source,
-            found.channel,
-            found.analysis_time,
+            "%s: no observation of channel %s about %s, nothing is perturbed; "
+            "choose another figures.case",
+            response.source,
+            response.channel,
+            response.analysis_time,
         )
-    found.write(output.response)
+    response.write(output.response)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,6 @@
-"""A segment of the bank of backgrounds that stage 2 draws from: forecasts of random lead by the forecaster of stage 1.
+"""Make a segment of the bank of backgrounds that stage 2 draws from.
+
+They are forecasts of random lead by the forecaster of stage 1.
 
 in:  forecaster   checkpoint of stage 1
      states       Zarr, reanalysis of the segment and the days before (fuxiflow.states.store)
@@ -27,7 +29,7 @@ def main(input, output, params, log):
     ).networks.eval()
     states = StateSeries(input.states)
     valid = bank.background_times(*times.span(*params.dates), params.every_hours)
-    known = set(states.times[states.times >= np.datetime64(params.reach)])
+    stored = set(states.times[states.times >= np.datetime64(params.reach)])
     channels = channel_table().select(networks.design.channels).analysed
     state = workspace(params.state)
     store = state / "backgrounds.zarr"
@@ -40,7 +42,7 @@ def main(input, output, params, log):
             valid, params.batch, params.max_lead_hours, params.seed
         ):
             begun = {time: {time - steps * STEP, time - (steps + 1) * STEP} for time in group}
-            todo = np.array([t for t in group if begun[t] <= known and not writer.done(index[t])])
+            todo = np.array([t for t in group if begun[t] <= stored and not writer.done(index[t])])
             if len(todo):
                 made = bank.forecast_backgrounds(networks, states, todo, steps)
                 for time, (previous, background) in zip(todo, made, strict=True):

@@ -1,11 +1,12 @@
-"""Stage 3: train both networks by unrolling the assimilation cycle and back-propagating through time.
+"""Stage 3: train both networks by unrolling the cycle and back-propagating through time.
 
 in:  assimilator  checkpoint of stage 2
      states       Zarr, reanalysis of the observation period and the days before
      climatology  Zarr, for backgrounds as after a cold start
      grids        Zarr, sparse observations of every source
      simulated    Zarr, sparse grids of simulated observations, none without hybrid training
-     compared     Zarr, sparse observations of the sources of L_obs and of the radiance loss, none without them
+     compared     Zarr, sparse observations of the sources of L_obs and of the radiance loss, none
+                  without them
      statistics   Zarr, static fields for the operator of the radiance loss, none without it
 out: checkpoint   networks trained jointly
      losses       Parquet, one row an update

@@ -1,4 +1,4 @@
-"""Replay: update the assimilator for one segment of the cycle, on what is known before the segment begins.
+"""Replay: update the assimilator for one segment of the cycle, on data known before it begins.
 
 in:  before       networks of the segment before, or of stage 3
      states       Zarr, reanalysis of the observation period and of the cycle so far
