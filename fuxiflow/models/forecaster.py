@@ -1,7 +1,8 @@
 """The forecaster: FuXi's U-Transformer, two states in, the state six hours later out.
 
 Source: Chen et al., FuXi, npj Clim. Atmos. Sci. 6, 190 (2023): cube embedding of 2 x 4 x 4, a
-down-sampling block, Swin-V2 blocks, an up-sampling block joined to its counterpart, and a linear head.
+down-sampling block, Swin-V2 blocks, an up-sampling block joined to its counterpart, and a linear
+head.
 """
 
 import torch
