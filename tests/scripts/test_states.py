@@ -196,30 +196,30 @@ def statistics(path, tmp_path, dates, invariants=None):
 
 def test_statistics_of_the_training_period_alone(training, tmp_path):
     path, values = training
-    found = statistics(path, tmp_path, ["2022-01-01", "2022-01-10"])
+    computed = statistics(path, tmp_path, ["2022-01-01", "2022-01-10"])
     weights = np.broadcast_to(GRID.area_weights[:, None], (40, *GRID.shape))
-    assert found.mean[5] == pytest.approx(np.average(values[:40, 5], weights=weights), rel=1e-5)
-    assert found.std.max() < 1.2
-    assert found.mean[-1] == pytest.approx(
+    assert computed.mean[5] == pytest.approx(np.average(values[:40, 5], weights=weights), rel=1e-5)
+    assert computed.std.max() < 1.2
+    assert computed.mean[-1] == pytest.approx(
         np.average(np.log1p(values[:40, -1]), weights=weights), rel=1e-5
     )
-    assert found.period == ("2022-01-01T00:00:00", "2022-01-10T18:00:00")
-    assert 0 <= found.land_fraction.min() <= found.land_fraction.max() <= 1
-    assert found.surface_geopotential.mean() == pytest.approx(5000, rel=0.3)
+    assert computed.period == ("2022-01-01T00:00:00", "2022-01-10T18:00:00")
+    assert 0 <= computed.land_fraction.min() <= computed.land_fraction.max() <= 1
+    assert computed.surface_geopotential.mean() == pytest.approx(5000, rel=0.3)
 
 
 def test_covers_are_static_fields_where_the_file_has_them(training, tmp_path):
     path, _ = training
     write_invariants(tmp_path / "i.grib", {28: 1.0, 129: 1e4, 26: 1.0, 172: 1.0})
-    found = statistics(path, tmp_path, ["2022-01-01", "2022-01-10"], tmp_path / "i.grib")
-    assert found.static_names[-2:] == ["lake_cover", "high_vegetation_cover"]
-    assert list(found.raw) == [
+    computed = statistics(path, tmp_path, ["2022-01-01", "2022-01-10"], tmp_path / "i.grib")
+    assert computed.static_names[-2:] == ["lake_cover", "high_vegetation_cover"]
+    assert list(computed.raw) == [
         "surface_geopotential",
         "land_fraction",
         "lake_cover",
         "high_vegetation_cover",
     ]
-    np.testing.assert_array_equal(found.statics[-2], found.raw["lake_cover"])
+    np.testing.assert_array_equal(computed.statics[-2], computed.raw["lake_cover"])
     write_invariants(tmp_path / "i.grib", {27: 5.0, 129: 1e4, 172: 1.0})
     with pytest.raises(
         GribError, match=r"message 1: low_vegetation_cover 0.* outside -0.01 .. 1.01"

@@ -35,8 +35,8 @@ def asked(start, end, days=8):
 
 
 def test_requests_of_a_segment():
-    found = asked(date(2022, 1, 20), date(2022, 2, 3))
-    assert sorted(found) == sorted(
+    by_file = asked(date(2022, 1, 20), date(2022, 2, 3))
+    assert sorted(by_file) == sorted(
         [
             f"{kind}_{day}.grib"
             for kind in ("pressure_levels", "single_levels", "precipitation")
@@ -44,7 +44,7 @@ def test_requests_of_a_segment():
         ]
         + ["precipitation_before.grib"]
     )
-    dataset, upper = found["pressure_levels_20220128.grib"]
+    dataset, upper = by_file["pressure_levels_20220128.grib"]
     assert dataset == "reanalysis-era5-pressure-levels"
     assert upper["day"] == ["28", "29", "30", "31"]
     assert upper["time"] == ["00:00", "06:00", "12:00", "18:00"]
@@ -56,7 +56,7 @@ def test_requests_of_a_segment():
         "v_component_of_wind",
         "relative_humidity",
     ]
-    dataset, surface = found["single_levels_20220201.grib"]
+    dataset, surface = by_file["single_levels_20220201.grib"]
     assert dataset == "reanalysis-era5-single-levels"
     assert (surface["year"], surface["month"], surface["day"]) == (
         ["2022"],
@@ -72,9 +72,9 @@ def test_requests_of_a_segment():
 
 
 def test_six_hour_sums_of_the_first_day_reach_into_the_day_before():
-    found = asked(date(2022, 1, 1), date(2022, 1, 2))
-    assert len(found["precipitation_20220101.grib"][1]["time"]) == 24
-    before = found["precipitation_before.grib"][1]
+    by_file = asked(date(2022, 1, 1), date(2022, 1, 2))
+    assert len(by_file["precipitation_20220101.grib"][1]["time"]) == 24
+    before = by_file["precipitation_before.grib"][1]
     assert (before["year"], before["month"], before["day"]) == (["2021"], ["12"], ["31"])
     assert before["time"] == ["19:00", "20:00", "21:00", "22:00", "23:00"]
 

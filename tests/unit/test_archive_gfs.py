@@ -44,13 +44,13 @@ def test_path_is_the_buckets():
 
 
 def test_files_of_a_segment():
-    found = list(
+    files = list(
         gfs.segment_files(
             date(2023, 7, 1), date(2023, 7, 2), (date(2023, 7, 2), date(2023, 7, 2)), [0, 12], 12
         )
     )
-    first = [(init.hour, lead) for init, lead in found if init.day == 1]
-    second = [(init.hour, lead) for init, lead in found if init.day == 2]
+    first = [(init.hour, lead) for init, lead in files if init.day == 1]
+    second = [(init.hour, lead) for init, lead in files if init.day == 2]
     assert first == [(0, 0), (6, 0), (12, 0), (18, 0)]
     assert second == [(0, 0), (0, 6), (0, 12), (6, 0), (12, 0), (12, 6), (12, 12), (18, 0)]
     assert len(list(gfs.segment_files(date(2023, 7, 1), date(2023, 7, 2), None, [0, 12], 12))) == 8
@@ -84,9 +84,9 @@ def test_every_channel_is_selected_once(lead):
     messages = gfs.parse_index(inventory(lead)[0], URL)
     ranges = gfs.select_ranges(messages, channels.channel_table(), lead, URL)
     assert len(set(ranges)) == (69 if lead == 0 else 70)
-    chosen = [message for message in messages if (message.start, message.end) in ranges]
-    assert "TCDC" not in {message.parameter for message in chosen}
-    rain = [message.step for message in chosen if message.parameter == "APCP"]
+    downloaded = [message for message in messages if (message.start, message.end) in ranges]
+    assert "TCDC" not in {message.parameter for message in downloaded}
+    rain = [message.step for message in downloaded if message.parameter == "APCP"]
     assert rain == ([] if lead == 0 else [f"{lead - 6}-{lead} hour acc fcst"])
 
 

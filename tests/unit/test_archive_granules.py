@@ -29,9 +29,9 @@ def bucket(server):
 
 
 def test_listing_reads_all_pages(bucket, session):
-    found = dict(granules.list_objects(session, bucket.url, "ATMS-SDR/2023/07/01/"))
-    assert len(found) == 3
-    assert set(found.values()) == {len(b"SATMS10")}
+    objects = dict(granules.list_objects(session, bucket.url, "ATMS-SDR/2023/07/01/"))
+    assert len(objects) == 3
+    assert set(objects.values()) == {len(b"SATMS10")}
     assert len(bucket.requests) == 2
 
 

@@ -89,8 +89,8 @@ def test_a_narrow_window_keeps_the_values_at_nodes(tmp_path):
 
 def test_python_dates_and_hours_that_are_not_kept(tmp_path):
     climatology = made(tmp_path / "c.zarr", series("2023-01-01", "2023-12-31"))
-    found = climatology.at(datetime(2023, 12, 31, 18))
-    np.testing.assert_array_equal(found, climatology.at(np.datetime64("2023-12-31T18")))
+    mean = climatology.at(datetime(2023, 12, 31, 18))
+    np.testing.assert_array_equal(mean, climatology.at(np.datetime64("2023-12-31T18")))
     with pytest.raises(ValueError, match="kept for"):
         climatology.at(datetime(2023, 5, 1, 3))
 

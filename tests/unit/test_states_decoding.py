@@ -216,13 +216,13 @@ def test_forecasts_by_initial_time_and_lead(tmp_path):
     inits, states = decode_forecasts(
         made, list_grib_files(tmp_path), [0, 12], TIMES[0], TIMES[3], [0, 6, 12]
     )
-    found = {(i, j): state for i, j, state in states}
+    by_position = {(i, j): state for i, j, state in states}
     made.ledger.summary()
     assert inits == [first, second]
-    assert np.isnan(found[0, 0][2]).all()
+    assert np.isnan(by_position[0, 0][2]).all()
     for j, lead in ((1, 6), (2, 12)):
-        np.testing.assert_allclose(found[0, j], expected(lead), rtol=2e-4, atol=1e-3)
-    assert found[1, 1] is None
+        np.testing.assert_allclose(by_position[0, j], expected(lead), rtol=2e-4, atol=1e-3)
+    assert by_position[1, 1] is None
     assert ("no field at all", second + timedelta(hours=6)) in [
         (row["reason"], row["time"]) for row in made.ledger.rows
     ]

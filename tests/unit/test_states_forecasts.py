@@ -45,9 +45,9 @@ def test_what_is_missing_stays_missing(tmp_path):
     values[0, 1, 2] = np.nan
     with ForecastWriter(tmp_path / "a.zarr", INITS[:1], LEADS[:1], CHANNELS, GRID) as writer:
         writer.write(0, 0, values)
-    found = Forecasts([tmp_path / "a.zarr"]).read(INITS[0], 0)
-    assert np.argwhere(np.isnan(found)).tolist() == [[0, 1, 2]]
-    assert found[1, 0, 0] == 55000.5
+    field = Forecasts([tmp_path / "a.zarr"]).read(INITS[0], 0)
+    assert np.argwhere(np.isnan(field)).tolist() == [[0, 1, 2]]
+    assert field[1, 0, 0] == 55000.5
 
 
 @pytest.mark.usefixtures("chunk_bytes")

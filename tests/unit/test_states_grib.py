@@ -34,22 +34,22 @@ def test_every_channel_of_era5_by_its_keys(tmp_path):
     path = write(
         tmp_path, *(grib_files.era5(c, TIME, grib_files.values(c)) for c in channel_table())
     )
-    found = list(decode_fields([path], channel_table(), "era5"))
-    assert [field.entry.channel for field in found] == list(range(len(channel_table())))
-    for channel, field in zip(channel_table(), found, strict=True):
+    fields = list(decode_fields([path], channel_table(), "era5"))
+    assert [field.entry.channel for field in fields] == list(range(len(channel_table())))
+    for channel, field in zip(channel_table(), fields, strict=True):
         assert field.entry.end == TIME
         span = channel.valid_max - channel.valid_min
         np.testing.assert_allclose(field.values, grib_files.values(channel), atol=span * 2e-5)
-    assert (found[-1].entry.end - found[-1].entry.start).total_seconds() == 6 * 3600
+    assert (fields[-1].entry.end - fields[-1].entry.start).total_seconds() == 6 * 3600
 
 
 def test_every_channel_of_gfs_by_its_keys(tmp_path):
     path = write(
         tmp_path, *(grib_files.gfs(c, TIME, 12, grib_files.values(c)) for c in channel_table())
     )
-    found = list(decode_fields([path], channel_table(), "gfs"))
-    assert [field.entry.channel for field in found] == list(range(len(channel_table())))
-    for channel, field in zip(channel_table(), found, strict=True):
+    fields = list(decode_fields([path], channel_table(), "gfs"))
+    assert [field.entry.channel for field in fields] == list(range(len(channel_table())))
+    for channel, field in zip(channel_table(), fields, strict=True):
         assert (field.entry.init, field.entry.lead_hours) == (TIME, 12)
         span = channel.valid_max - channel.valid_min
         np.testing.assert_allclose(field.values, grib_files.values(channel), atol=span * 2e-5)
@@ -105,9 +105,9 @@ def test_any_scanning_order(tmp_path, i_negative, j_positive, j_consecutive):
         longitudeOfFirstGridPointInDegrees=float(lon[0]),
         longitudeOfLastGridPointInDegrees=float(lon[1]),
     )
-    (found,) = decode_fields([write(tmp_path, message)], channel_table(), "era5")
-    np.testing.assert_allclose(found.values, field, atol=0.01)
-    assert (found.grid.north, found.grid.south, found.grid.west) == (90.0, -90.0, 0.0)
+    (decoded,) = decode_fields([write(tmp_path, message)], channel_table(), "era5")
+    np.testing.assert_allclose(decoded.values, field, atol=0.01)
+    assert (decoded.grid.north, decoded.grid.south, decoded.grid.west) == (90.0, -90.0, 0.0)
 
 
 def test_longitudes_from_the_date_line(tmp_path):
@@ -118,9 +118,9 @@ def test_longitudes_from_the_date_line(tmp_path):
         longitudeOfFirstGridPointInDegrees=-180.0,
         longitudeOfLastGridPointInDegrees=150.0,
     )
-    (found,) = decode_fields([write(tmp_path, message)], channel_table(), "era5")
-    assert found.grid.lon[0] == 180.0
-    assert found.grid.nlon == 12
+    (decoded,) = decode_fields([write(tmp_path, message)], channel_table(), "era5")
+    assert decoded.grid.lon[0] == 180.0
+    assert decoded.grid.nlon == 12
 
 
 def test_a_repeated_last_column_is_dropped(tmp_path):
@@ -139,22 +139,22 @@ def test_a_repeated_last_column_is_dropped(tmp_path):
         },
         grid,
     )
-    (found,) = decode_fields([write(tmp_path, message)], channel_table(), "era5")
-    assert found.grid.nlon == found.values.shape[1] == 12
+    (decoded,) = decode_fields([write(tmp_path, message)], channel_table(), "era5")
+    assert decoded.grid.nlon == decoded.values.shape[1] == 12
 
 
 @pytest.mark.parametrize("make", [grib_files.era5, lambda c, t, f: grib_files.gfs(c, t, 0, f)])
 def test_missing_values_become_nan(tmp_path, make):
     field = grib_files.values(channel_table()["Z1000"])
     field[2, 3], field[4, 4] = np.nan, 9999.0
-    (found,) = decode_fields(
+    (decoded,) = decode_fields(
         [write(tmp_path, make(channel_table()["Z1000"], TIME, field))],
         channel_table(),
         "era5" if make is grib_files.era5 else "gfs",
     )
-    assert np.isnan(found.values[2, 3])
-    assert np.isnan(found.values).sum() == 1
-    assert found.values[4, 4] == pytest.approx(9999.0, abs=1)
+    assert np.isnan(decoded.values[2, 3])
+    assert np.isnan(decoded.values).sum() == 1
+    assert decoded.values[4, 4] == pytest.approx(9999.0, abs=1)
 
 
 @pytest.mark.parametrize(
@@ -251,14 +251,14 @@ def test_real_era5_equals_cfgrib(name, expected):
     for field in fields:
         channel = channel_table()[field.entry.channel]
         variable = variables[short[channel.variable]]
-        wanted = {
+        coordinates = {
             "number": 0,
             "isobaricInhPa": channel.level,
             "time": field.entry.init.replace(tzinfo=UTC).timestamp(),
             "step": field.entry.lead_hours,
         }
         key = tuple(
-            int(np.flatnonzero(np.atleast_1d(variables[name].data) == wanted[name])[0])
+            int(np.flatnonzero(np.atleast_1d(variables[name].data) == coordinates[name])[0])
             for name in variable.dimensions[:-2]
         )
         np.testing.assert_array_equal(field.values, variable.data[(*key, slice(None), slice(None))])
@@ -281,8 +281,10 @@ def test_real_gfs_forecast_equals_eccodes():
         "v_component_of_wind": "v",
         "relative_humidity": "r",
     }
-    wanted = {(names[c.variable], "isobaricInhPa", c.level): c for c in channel_table() if c.level}
-    wanted |= {
+    channels = {
+        (names[c.variable], "isobaricInhPa", c.level): c for c in channel_table() if c.level
+    }
+    channels |= {
         ("2t", "heightAboveGround", 2): channel_table()["T2M"],
         ("10u", "heightAboveGround", 10): channel_table()["U10"],
         ("10v", "heightAboveGround", 10): channel_table()["V10"],
@@ -294,11 +296,11 @@ def test_real_gfs_forecast_equals_eccodes():
     with open(path, "rb") as file:
         while (handle := eccodes.codes_grib_new_from_file(file)) is not None:
             key = tuple(eccodes.codes_get(handle, k) for k in ("shortName", "typeOfLevel", "level"))
-            if key in wanted:
+            if key in channels:
                 seen += 1
-                values = eccodes.codes_get_values(handle).reshape(73, 144) * wanted[key].gfs_scale
+                values = eccodes.codes_get_values(handle).reshape(73, 144) * channels[key].gfs_scale
                 np.testing.assert_array_equal(
-                    fields[wanted[key].name].values, values.astype(np.float32)
+                    fields[channels[key].name].values, values.astype(np.float32)
                 )
             eccodes.codes_release(handle)
     eccodes.codes_grib_multi_support_off()

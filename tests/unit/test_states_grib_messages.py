@@ -34,8 +34,8 @@ def scan(tmp_path, content):
 
 def test_whole_messages_of_both_editions(tmp_path, messages):
     one, two = messages
-    found = scan(tmp_path, one + two + one)
-    assert [(f.number, f.offset, f.length, f.edition) for f in found] == [
+    frames = scan(tmp_path, one + two + one)
+    assert [(f.number, f.offset, f.length, f.edition) for f in frames] == [
         (1, 0, len(one), 1),
         (2, len(one), len(two), 2),
         (3, len(one) + len(two), len(one), 1),
@@ -43,8 +43,8 @@ def test_whole_messages_of_both_editions(tmp_path, messages):
 
 
 def test_padding_is_no_fault(tmp_path, messages):
-    found = scan(tmp_path, messages[0] + b"\0" * 100 + messages[1] + b"\r\n")
-    assert all(isinstance(frame, MessageFrame) for frame in found)
+    frames = scan(tmp_path, messages[0] + b"\0" * 100 + messages[1] + b"\r\n")
+    assert all(isinstance(frame, MessageFrame) for frame in frames)
 
 
 def test_an_empty_file_is_a_fault(tmp_path):

@@ -161,14 +161,14 @@ def test_round_trip_and_plain_xarray(tmp_path):
         ("2022-01-01T00:00:00", "2022-12-31T18:00:00"),
     )
     written.write(tmp_path / "s.zarr")
-    found = Statistics.read(tmp_path / "s.zarr")
-    assert found.channels == NAMES
-    assert found.static_names == list("abcdef")
-    assert found.grid == GRID
-    assert found.period == written.period
+    read = Statistics.read(tmp_path / "s.zarr")
+    assert read.channels == NAMES
+    assert read.static_names == list("abcdef")
+    assert read.grid == GRID
+    assert read.period == written.period
     for name in ("mean", "std", "tendency_std", "statics", "surface_geopotential", "land_fraction"):
-        assert getattr(found, name).dtype == np.float32
-        np.testing.assert_array_equal(getattr(found, name), getattr(written, name))
+        assert getattr(read, name).dtype == np.float32
+        np.testing.assert_array_equal(getattr(read, name), getattr(written, name))
     with xr.open_zarr(tmp_path / "s.zarr") as data:
         assert float(data["mean"].sel(channel="T850")) == 1.0
         assert data.surface_geopotential.attrs["units"] == "m2 s-2"

@@ -198,8 +198,8 @@ def test_any_order_of_writing_gives_the_same_store(tmp_path_factory, order, shar
     assert [int(np.searchsorted(TIMES, time)) for time in states.times] == sorted(set(order))
     for index in set(order):
         np.testing.assert_array_equal(states.read(TIMES[index]), values[index])
-    for wanted in (order, sorted(set(order))):
-        np.testing.assert_array_equal(states.read_many(TIMES[wanted]), values[wanted])
+    for positions in (order, sorted(set(order))):
+        np.testing.assert_array_equal(states.read_many(TIMES[positions]), values[positions])
 
 
 def test_a_chunk_that_was_never_written_is_nan_between_its_neighbours(tmp_path):
@@ -211,11 +211,11 @@ def test_a_chunk_that_was_never_written_is_nan_between_its_neighbours(tmp_path):
             [None if i in (0, 4, 9) else field for i, field in enumerate(values)],
             compression=compression,
         )
-        found = np.empty_like(values)
-        ShardReader(path / "state", open_store(path)["state"]).read_into(0, found)
-        assert np.isnan(found[[0, 4, 9]]).all()
+        unpacked = np.empty_like(values)
+        ShardReader(path / "state", open_store(path)["state"]).read_into(0, unpacked)
+        assert np.isnan(unpacked[[0, 4, 9]]).all()
         np.testing.assert_array_equal(
-            np.delete(found, [0, 4, 9], 0), np.delete(values, [0, 4, 9], 0)
+            np.delete(unpacked, [0, 4, 9], 0), np.delete(values, [0, 4, 9], 0)
         )
 
 

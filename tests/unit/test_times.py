@@ -15,10 +15,10 @@ MONTHS = st.sampled_from([1, 2, 3, 4, 6, 12])
 
 
 def test_times_include_both_days():
-    found = times.times(date(2022, 2, 28), date(2022, 3, 1))
-    assert found[0] == datetime(2022, 2, 28)
-    assert found[-1] == datetime(2022, 3, 1, 18)
-    assert len(found) == 8
+    listed = times.times(date(2022, 2, 28), date(2022, 3, 1))
+    assert listed[0] == datetime(2022, 2, 28)
+    assert listed[-1] == datetime(2022, 3, 1, 18)
+    assert len(listed) == 8
 
 
 def test_segments_of_a_quarter():
