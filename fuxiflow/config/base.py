@@ -15,6 +15,19 @@ Positive = Annotated[int, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 
 
+PLAIN_TYPES = {
+    "a valid integer": "a whole number",
+    "a valid number": "a number",
+    "a valid string": "text",
+    "a valid boolean": "true or false",
+    "a valid date or datetime": "a date, YYYY-MM-DD",
+    "a valid date in the format YYYY-MM-DD": "a date, YYYY-MM-DD",
+    "a valid list": "a list",
+    "a valid tuple": "a list",
+}
+"""Pydantic's words for types, and ours."""
+
+
 class Section(BaseModel):
     """Base of all sections: immutable, no unknown keys, each key described below its name."""
 
@@ -159,7 +172,8 @@ def _sentence(detail: dict, keys: list[str]) -> str:
     if length := re.search(r"should have (at (?:least|most) \d+ \w+)", message):
         return f"{value}, allowed: {length[1]}"
     if message.startswith("Input should be "):
-        return f"{value}, allowed: {message.removeprefix('Input should be ').split(',')[0]}"
+        allowed = message.removeprefix("Input should be ").split(",")[0]
+        return f"{value}, allowed: {PLAIN_TYPES.get(allowed, allowed)}"
     return f"{value}: {message}"
 
 

@@ -326,7 +326,12 @@ def _mistakes_beside(values: dict, error: ValidationError) -> list[str]:
             lines = complaints(second, Config)
             # what is wrong in ``experiment`` comes back in each of ``experiments``
             keys = "|".join(re.escape(key.removeprefix("experiment.")) for key in touched)
-            return [line for line in lines if not re.search(rf"(?<!\w)({keys})(?!\w)", line)]
+            return [
+                line
+                for line in lines
+                if not re.search(rf"(?<!\w)({keys})(?!\w)", line)
+                and not any(key.startswith(line.split(":")[0] + ".") for key in touched)
+            ]
     return []
 
 

@@ -375,7 +375,7 @@ def test_all_mistakes_are_told_at_once():
     )
     assert sorted(message.split("\n")) == sorted(
         [
-            "seed: 'many', allowed: a valid integer",
+            "seed: 'many', allowed: a whole number",
             "segment_months: 5, allowed: 1, 2, 3, 4, 6 or 12",
             "world.era5.eror: unknown key, allowed: error, low_level_error, warm_bias, slow_bias; "
             "did you mean 'error'?",
@@ -414,6 +414,8 @@ def test_all_mistakes_are_told_at_once():
             "map_leads, map_channels, case, perturbation; did you mean 'experiments'?\n"
             "figures.experiments: unknown 'half', allowed: full, no_observations",
         ),
+        # an experiment that is none does not make all experiments missing
+        ({"experiments": {"full": 3}}, "experiments.full: 3, allowed: keys with values"),
         # where a section is missing, sections are not compared
         (
             {"grid": None, "figures__map_leads": [300]},
@@ -436,6 +438,31 @@ def test_a_misspelt_value_is_told_with_the_nearest():
     assert "did you mean 'small'?" in complaint(experiment__model__forecaster="smal")
     assert "did you mean 'T850'?" in complaint(figures__map_channels=["T85"])
     assert "did you mean" not in complaint(kind="real")
+
+
+@pytest.mark.parametrize(
+    ("changes", "allowed"),
+    [
+        ({"seed": 1.5}, "seed: 1.5, allowed: a whole number"),
+        ({"periods__cold_start": "May"}, "periods.cold_start: 'May', allowed: a date, YYYY-MM-DD"),
+        ({"grid": [32, 64]}, "grid: [32, 64], allowed: keys with values"),
+        ({"figures__map_leads": 24}, "figures.map_leads: 24, allowed: a list"),
+        ({"world__era5__error": "big"}, "world.era5.error: 'big', allowed: a number"),
+        ({"world__era5__error": 2}, "world.era5.error: 2, allowed: less than or equal to 1"),
+        (
+            {"experiments": {"a b": {}}},
+            "experiments.a b: 'a b', allowed: text that matches ^[a-z0-9_]+$",
+        ),
+        (
+            {"experiments__full": {"forecasts": "perhaps"}},
+            "experiments.full.forecasts: 'perhaps', allowed: true or false",
+        ),
+    ],
+)
+def test_what_is_allowed_is_said_in_plain_words(changes, allowed):
+    with pytest.raises(ConfigurationError) as caught:
+        validate_configuration(demo(**changes))
+    assert str(caught.value) == allowed
 
 
 def test_every_file_of_a_mistake_is_named_in_its_line(tmp_path):
