@@ -30,7 +30,7 @@ LAPSE_RATE = 0.0065
 WARM_LIMIT, COLD_LIMIT = 290.5, 255.0
 """Temperatures in K beyond which the reduction to sea level is tempered.
 
-Trenberth et al. (1993), equations 13 and 14.
+Trenberth et al. (1993), equations 13 to 16.
 """
 EARTH_RADIUS = 6371.0
 """Mean radius of the Earth, km."""

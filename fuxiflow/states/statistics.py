@@ -23,9 +23,10 @@ from fuxiflow.states.coordinates import (
 )
 from fuxiflow.states.store import StateSeries
 from fuxiflow.storage import provenance
+from fuxiflow.times import STEP_HOURS
 
 PRECIPITATION = "TP"
-TENDENCY_STEP = np.timedelta64(6, "h")
+TENDENCY_STEP = np.timedelta64(STEP_HOURS, "h")
 # invariant fields and their units
 RAW = {
     "surface_geopotential": "m2 s-2",

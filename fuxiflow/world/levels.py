@@ -14,9 +14,11 @@ from fuxiflow.channels import ChannelTable, channel_table
 from fuxiflow.grids import Grid
 from fuxiflow.interpolation import linear_matrix
 from fuxiflow.physics import (
+    COLD_LIMIT,
     GAS_CONSTANT_DRY,
     GRAVITY,
     LAPSE_RATE,
+    WARM_LIMIT,
     relative_humidity,
     virtual_temperature,
 )
@@ -35,9 +37,6 @@ HUMIDITY_FLOOR = 3.0e-6
 levels out altogether."""
 RELATIVE_HUMIDITY_CAP = 110.0
 """Greatest relative humidity, %."""
-WARM_LIMIT, COLD_LIMIT = 290.5, 255.0
-"""Temperatures (K) beyond which the reduction to sea level is tempered (Trenberth et al., 1993,
-equations 13 to 16)."""
 SURFACE_CHANNELS = {
     "T2M": "2m_temperature",
     "U10": "10m_u_component_of_wind",

@@ -11,6 +11,7 @@ import numpy as np
 
 from fuxiflow.grids import Grid
 from fuxiflow.interpolation import bilinear
+from fuxiflow.physics import GRAVITY
 from fuxiflow.randomness import generator
 
 LAND = 0.5
@@ -188,7 +189,7 @@ def place_stations(
     per_block = -(-len(members) // max(1, min(98, max(blocks, len(members) // 10))))
     number = 1000 * (rank // per_block + 1) + rank % per_block + 1
     lat, lon = np.round(lat[members], 5), np.round(lon[members], 5)
-    height = bilinear(surface_geopotential, grid, lat, lon) / 9.80665
+    height = bilinear(surface_geopotential, grid, lat, lon) / GRAVITY
     return Stations(number, lat, lon, height)
 
 
