@@ -1,4 +1,4 @@
-"""The scripts of the simulation stage on a tiny record, and a stage of training on what they made."""
+"""The scripts of the simulation stage on a tiny record, and a stage of training on their output."""
 
 import logging
 from types import SimpleNamespace
@@ -104,21 +104,21 @@ def made(record, tmp_path_factory):
 
 
 def test_errors_are_those_of_the_real_observations(made):
-    found = ObservationErrors.read(made.errors)
-    np.testing.assert_allclose(found.bias, BIAS, atol=0.1)
-    np.testing.assert_allclose(np.sqrt((found.factor**2).sum(-1)), NOISE, rtol=0.1)
-    assert 1300 < found.count < 1700  # the days of the template alone
+    result = ObservationErrors.read(made.errors)
+    np.testing.assert_allclose(result.bias, BIAS, atol=0.1)
+    np.testing.assert_allclose(np.sqrt((result.factor**2).sum(-1)), NOISE, rtol=0.1)
+    assert 1300 < result.count < 1700  # the days of the template alone
 
 
 def test_simulated_observations_depart_like_real_ones(record, made):
-    found = footprint_table.read_footprints(made.table)
-    place = [footprint_table.column_values(found, name) for name in ("lat", "lon", "time")]
+    written = footprint_table.read_footprints(made.table)
+    place = [footprint_table.column_values(written, name) for name in ("lat", "lon", "time")]
     clean = equivalents.simulate_equivalents(
         equivalents.equivalent_operator(SOURCE),
         record.reanalysis.at(*place),
-        footprint_table.column_values(found, "zenith"),
+        footprint_table.column_values(written, "zenith"),
     )
-    departures = footprint_table.values_of(found) - clean
+    departures = footprint_table.values_of(written) - clean
     assert departures.mean() == pytest.approx(BIAS, abs=0.05)
     assert departures.std() == pytest.approx(NOISE, rel=0.1)
     real = footprint_table.read_footprints(record.table)
@@ -131,7 +131,7 @@ def test_simulated_observations_depart_like_real_ones(record, made):
                 4,
             )
         )
-        for t, day in ((found, np.datetime64("2022-01-02")), (real, np.datetime64("2022-01-06")))
+        for t, day in ((written, np.datetime64("2022-01-02")), (real, np.datetime64("2022-01-06")))
     }
     assert set.intersection(*days.values()) == days[np.datetime64("2022-01-02")] != set()
 
@@ -160,9 +160,11 @@ def test_the_seed_decides_the_errors_and_the_days_do_not(record, made, tmp_path)
 
 
 def test_orbits_need_no_table(record, tmp_path):
-    found = footprint_table.read_footprints(simulate(record, tmp_path, geometry="orbits").table)
-    assert len(found) == pytest.approx(3 * 32400 / 300 * 8, rel=0.02)
-    assert np.isfinite(footprint_table.values_of(found)).all()
+    seen_values = footprint_table.read_footprints(
+        simulate(record, tmp_path, geometry="orbits").table
+    )
+    assert len(seen_values) == pytest.approx(3 * 32400 / 300 * 8, rel=0.02)
+    assert np.isfinite(footprint_table.values_of(seen_values)).all()
 
 
 def test_hybrid_training_takes_both(record, made, tmp_path, caplog):
@@ -184,13 +186,13 @@ def test_hybrid_training_takes_both(record, made, tmp_path, caplog):
             output = SimpleNamespace(
                 checkpoint=tmp_path / f"{name}.ckpt", losses=tmp_path / f"{name}.parquet"
             )
-            given = training.params(
+            arguments = training.params(
                 tmp_path,
                 stage={**optimisation, "cycles": 2},
                 simulated=shares,
                 dates=PERIOD,
                 reach=PERIOD[0],
             )
-            load_script("training_joint").main(input, output, given, LOG)
+            load_script("training_joint").main(input, output, arguments, LOG)
             losses[name] = pd.read_parquet(output.losses)["loss"].to_numpy()
         assert (losses["real"] == losses["hybrid"]).all() == same

@@ -57,13 +57,13 @@ def world(tmp_path):
 
 def decoded(path):
     """Values by (shortName, level) of the first message of each kind."""
-    found = {}
+    result = {}
     with open(path, "rb") as file:
         while (handle := eccodes.codes_grib_new_from_file(file)) is not None:
             key = (eccodes.codes_get(handle, "shortName"), eccodes.codes_get(handle, "level"))
-            found.setdefault(key, eccodes.codes_get_values(handle))
+            result.setdefault(key, eccodes.codes_get_values(handle))
             eccodes.codes_release(handle)
-    return found
+    return result
 
 
 def test_era5_is_truth_plus_error_plus_bias(world):
@@ -117,7 +117,7 @@ def test_invariants_come_from_the_truth(world):
 
 @pytest.mark.slow
 def test_spinup_nature_and_forecasts(tmp_path):
-    """One chain with the model: spin-up, a segment of two days, and forecasts that start close to its truth."""
+    """One chain with the model: spin-up, two days, and forecasts that start close to the truth."""
     model = {"truncation": 21, "time_step_minutes": 60, "cache": tmp_path / "jax"}
     grid = {"nlat": 13, "nlon": 24}
     spun = SimpleNamespace(restart=tmp_path / "s.restart", errors=tmp_path / "errors.zarr")

@@ -21,12 +21,12 @@ def truth(tmp_path_factory):
 
 
 def run(script, truth, folder, source, dates=("2022-07-01", "2022-07-02"), **options):
-    key, out, given = {
+    key, out, arguments = {
         "world_networks": ("network", "reports", NETWORK),
         "world_occultations": ("occultations", "profiles", OCCULTATIONS),
     }[script]
     params = SimpleNamespace(
-        source=source, dates=list(dates), seed=5, world="test", **{key: given | options}
+        source=source, dates=list(dates), seed=5, world="test", **{key: arguments | options}
     )
     load_script(script).main(
         SimpleNamespace(truth=[truth]), SimpleNamespace(**{out: folder}), params, LOG

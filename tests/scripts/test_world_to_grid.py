@@ -1,4 +1,4 @@
-"""Every source that the embedded world makes, from the truth to the statistics of its grid, by the rules' scripts."""
+"""Every source of the embedded world from the truth to the statistics of its grid, by scripts."""
 
 import logging
 from datetime import datetime
@@ -130,6 +130,6 @@ def test_a_source_gets_from_the_truth_to_its_grid(truth, tmp_path, name):
         SparseGrids([grid]).window(datetime(2022, 7, 1, 12), *source.window).platform
     ) <= set(range(-1, len(source.platforms)))
     assert len(SparseGrids([grid]).window(datetime(2022, 7, 1, 12), *source.window))
-    found = GridStatistics.read(statistics)
-    assert np.isfinite(found.mean).all()
-    assert (found.std > 0).all()
+    result = GridStatistics.read(statistics)
+    assert np.isfinite(result.mean).all()
+    assert (result.std > 0).all()

@@ -14,7 +14,10 @@ STEP = timedelta(hours=6)
 
 
 def write_truth(path: Path, start: datetime, count: int) -> Path:
-    """Write ``count`` 6-hourly times from ``start`` as a store of the truth, all its fields smooth; hills of 550 m."""
+    """Write ``count`` 6-hourly times from ``start`` as a store of the truth.
+
+    All its fields are smooth; it has hills of 550 m.
+    """
     times = [start + i * STEP for i in range(count)]
     lat = np.cos(np.deg2rad(GRID.lat))[:, None] * np.ones(GRID.nlon)
     wave = np.cos(2 * np.deg2rad(GRID.lon))[None, :] * lat

@@ -77,10 +77,10 @@ def test_state_gives_what_its_fields_give(operator, profile):
     state[0, channels.index("MSL")], state[0, channels.index("T2M")] = 101000.0, 296.0
     one = torch.ones(1).double()
     rest = (0.0 * one, 20.0 * one, 30.0 * one)
-    found = brightness_temperatures_from_state(operator, state, channels, 0.0 * one, *rest)
+    result = brightness_temperatures_from_state(operator, state, channels, 0.0 * one, *rest)
     expected = brightness_temperatures(operator, *profile, 1010.0 * one, 296.0 * one, *rest)
-    torch.testing.assert_close(found, expected)
-    assert ((found > 150) & (found < 300)).all()
+    torch.testing.assert_close(result, expected)
+    assert ((result > 150) & (result < 300)).all()
     with pytest.raises(ValueError, match="lacks T50"):
         brightness_temperatures_from_state(
             operator, state[:, 1:], channels.names[1:][:3], 0.0 * one, *rest
@@ -101,7 +101,7 @@ def test_surfaces_reach_the_brightness_temperatures():
     operator = MicrowaveOperator.for_instrument("mhs", torch.float64)
     one = torch.ones(1, dtype=torch.float64)
     levels = torch.tensor(PRESSURE_LEVELS, dtype=torch.float64)
-    given = [
+    settings_given = [
         (220.0 + 0.06 * levels)[None],
         torch.full((1, 13), 1e-4).double(),
         1010.0 * one,
@@ -110,7 +110,7 @@ def test_surfaces_reach_the_brightness_temperatures():
 
     def of(fraction, zenith=20.0, **options):
         return brightness_temperatures(
-            operator, *given, fraction * one, 40.0 * one, zenith * one, **options
+            operator, *settings_given, fraction * one, 40.0 * one, zenith * one, **options
         )
 
     assert (of(0.0, wind=12.0 * one) - of(0.0))[0, 0] > 1.0

@@ -34,7 +34,8 @@ def test_fresnel_equals_the_complex_formula(zenith):
 
 
 def test_static_permittivity_of_pure_water_and_conductivity_of_sea_water():
-    # CRC Handbook: 78.3 at 298.15 K for pure water; UNESCO (1983): 5.3 S/m at 25 degrees C and 35 psu
+    # CRC Handbook: 78.3 at 298.15 K for pure water; UNESCO (1983): 5.3 S/m at 25 degrees C and 35
+    # psu
     theta = 300.0 / 298.15 - 1.0
     assert 77.66 + 103.3 * theta == pytest.approx(78.3, abs=0.1)
     assert emissivity.conductivity(doubles(298.15)).item() == pytest.approx(5.30, abs=0.02)
@@ -115,7 +116,8 @@ def test_large_waves_by_hand():
 def test_wind_raises_emissivity_of_the_horizontal_most():
     v, h = rough_sea(37.0, 53.0, (0.0, 7.0, 14.0, 21.0))
     slope = (h[1:] - h[:-1]) / 7.0
-    # measured at 37 GHz and 53 degrees: about 1 K/(m/s) of the horizontal, much less of the vertical below 12 m/s
+    # measured at 37 GHz and 53 degrees: about 1 K/(m/s) of the horizontal, much less of the
+    # vertical below 12 m/s
     assert ((slope > 0.002) & (slope < 0.009)).all()
     assert abs(v[1] - v[0]) < 0.5 * (h[1] - h[0])
     nadir_v, nadir_h = rough_sea(37.0, 0.0, (10.0,))
@@ -128,11 +130,11 @@ def test_wind_raises_emissivity_of_the_horizontal_most():
 
 
 def test_rough_sea_is_an_option_with_gradient():
-    given = doubles(285.0), doubles(23.8, 89.0), doubles(30.0), torch.tensor([True, False])
+    arguments = doubles(285.0), doubles(23.8, 89.0), doubles(30.0), torch.tensor([True, False])
     wind = doubles(8.0).requires_grad_(True)
-    windy = emissivity.sea_emissivity(*given, wind=wind)
-    assert (windy > emissivity.sea_emissivity(*given)).all()
+    windy = emissivity.sea_emissivity(*arguments, wind=wind)
+    assert (windy > emissivity.sea_emissivity(*arguments)).all()
     windy.sum().backward()
     assert wind.grad.item() > 0
-    storm = emissivity.sea_emissivity(*given, wind=doubles(80.0))
+    storm = emissivity.sea_emissivity(*arguments, wind=doubles(80.0))
     assert ((storm > 0) & (storm < 1)).all()

@@ -1,4 +1,4 @@
-"""What a state tells about reports: its own channels, pressure at the ground, refractivity."""
+"""Observation equivalents of a state: its own channels, pressure at the ground, refractivity."""
 
 import pytest
 import torch
@@ -16,8 +16,8 @@ def test_channels_of_the_state_are_taken_and_others_are_missing():
     operator = equivalents.observation_operator(sources.load_source("land_stations"))
     names = ["MSL", "T500", "U10", "T2M"]
     state = torch.tensor([[101_000.0, 250.0, 3.0, 288.0], [100_000.0, 251.0, -4.0, 280.0]])
-    found = operator.from_state(state, names, ZERO, ZERO, ZERO, ZERO)
-    expected = dict(zip(operator.channels, found.T, strict=True))
+    result = operator.from_state(state, names, ZERO, ZERO, ZERO, ZERO)
+    expected = dict(zip(operator.channels, result.T, strict=True))
     assert expected["T2M"].tolist() == [288.0, 280.0]
     assert expected["U10"].tolist() == [3.0, -4.0]
     assert expected["PS"].tolist() == pytest.approx([101_000.0, 100_000.0])
@@ -34,13 +34,13 @@ def test_refractivity_is_that_of_the_operator_of_occultations():
         [torch.linspace(210, 290, 13), torch.full((13,), 40.0), 9.80665 * height]
     ).expand(2, -1)
     operator = equivalents.ReportOperator(["refractivity_5000", "refractivity_50000"])
-    found = operator.from_state(state, names, ZERO, ZERO, ZERO, ZERO)
-    wanted = radio_occultation.refractivity_from_state(
+    values = operator.from_state(state, names, ZERO, ZERO, ZERO, ZERO)
+    target = radio_occultation.refractivity_from_state(
         state, names, ZERO, torch.tensor([5000.0, 50_000.0])
     )
-    torch.testing.assert_close(found, wanted, equal_nan=True)
-    assert 100 < found[0, 0] < 250
-    assert torch.isnan(found[:, 1]).all()
+    torch.testing.assert_close(values, target, equal_nan=True)
+    assert 100 < values[0, 0] < 250
+    assert torch.isnan(values[:, 1]).all()
 
 
 def test_sounders_have_the_operator_of_their_instrument():

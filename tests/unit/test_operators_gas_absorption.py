@@ -65,7 +65,8 @@ def test_a_band_on_a_line_has_more_nodes():
     bands = pass_bands("ssmis", sources.load_source("ssmis").channels)
     weights = quadrature(bands, 3)[1]
     counts = dict(zip([band.name for band in bands], (weights > 0).sum(axis=0), strict=True))
-    # 63.283248 +- 0.285271 GHz are oxygen lines, two bands of five times three nodes; the next are four bands beside
+    # 63.283248 +- 0.285271 GHz are oxygen lines, two bands of five times three nodes; the next are
+    # four bands beside
     assert counts["19"] == counts["20"] == 30
     assert counts["21"] == 12
     np.testing.assert_allclose(weights.sum(axis=0), 1.0)

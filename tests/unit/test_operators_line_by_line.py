@@ -1,6 +1,7 @@
-"""Accuracy against pyrtlib on held-out atmospheres: polar, mid-latitude, tropical, dry, saturated; 0-60 degrees.
+"""Accuracy against pyrtlib: polar, mid-latitude, tropical, dry and saturated atmospheres.
 
-docs/explanation/operator.md has the numbers; ``python -m benchmarks.operator accuracy`` prints them.
+Zenith angles are 0-60 degrees. docs/explanation/operator.md has the numbers; ``python -m
+benchmarks.operator accuracy`` prints them.
 """
 
 import numpy as np
@@ -36,11 +37,11 @@ def test_pyrtlib_at_once_is_pyrtlib(atmosphere):
     operator = MicrowaveOperator.for_instrument("mhs", torch.float64)
     pressure = operator.pressure.numpy()
     made = line_by_line.held_out_atmospheres(pressure)
-    given = [made[k][atmosphere] for k in DIFFERENTIATED]
+    arguments = [made[k][atmosphere] for k in DIFFERENTIATED]
     frequency = np.append(operator.frequency.numpy()[::5], 54.4)
     slow, quick = (
         line_by_line.reference_brightness_temperatures(
-            pressure, *given, np.full(3, 0.4), 1.3, frequency, at_once=at_once
+            pressure, *arguments, np.full(3, 0.4), 1.3, frequency, at_once=at_once
         )
         for at_once in (False, True)
     )

@@ -58,7 +58,8 @@ def test_opaque_channels_do_not_see_the_surface(operator, atmospheres):
 
 
 def test_mirror_under_an_isothermal_column(operator):
-    # with transmittance T of black ground and column at B, and C from space: black B - T^2 (B - C) for a mirror
+    # with transmittance T of black ground and column at B, and C from space: black B - T^2 (B - C)
+    # for a mirror
     t, q, ps, ts = isothermal(operator, 280.0, 1)
     one, two = torch.ones(1).double(), torch.full((1,), 2.0).double()
 

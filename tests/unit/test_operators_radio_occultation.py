@@ -23,7 +23,7 @@ def doubles(*values):
 
 @pytest.fixture(scope="module")
 def atmospheres():
-    """Refractivity and height (6, level), upwards, of the AFGL profiles on the operator's levels."""
+    """Refractivity and height (6, level), upwards, of AFGL profiles on the operator's levels."""
     pressure = table_builder.table_levels()
     temperature, humidity = gas_absorption.afgl_profiles(pressure)
     virtual = virtual_temperature(temperature, humidity)
@@ -69,14 +69,16 @@ def test_geometric_height_integrates_gravity():
         assert ro.geometric_height(doubles(potential), doubles(latitude)).item() == pytest.approx(
             height, abs=1e-4
         )
-    # normal gravity of WGS 84 at the equator and the poles: 1 km of geopotential height is 9806.65 m2 s-2
+    # normal gravity of WGS 84 at the equator and the poles: 1 km of geopotential height is 9806.65
+    # m2 s-2
     equator, pole = ro.geometric_height(doubles(9806.65, 9806.65), doubles(0.0, 90.0)).tolist()
     assert equator == pytest.approx(1000.0 * 9.80665 / 9.7803253 * (1 + 1.0e3 / 6.378e6), abs=0.02)
     assert pole < 1000.0 < equator
 
 
 def test_exponential_atmosphere_has_the_bessel_functions_angle():
-    # log n exponential in x: alpha = 2 a k 1e-6 N exp(k (x0 - a)) K0e(k a), K0e the scaled Bessel function
+    # log n exponential in x: alpha = 2 a k 1e-6 N exp(k (x0 - a)) K0e(k a), K0e the scaled Bessel
+    # function
     n0, k = 300.0, 1.0 / 7000.0
     x = RADIUS + np.linspace(0.0, 150_000.0, 301)
     n = n0 * np.exp(-k * (x - RADIUS))
@@ -90,7 +92,7 @@ def test_exponential_atmosphere_has_the_bessel_functions_angle():
 
 
 def numerical_angle(n, height, impact):
-    """-2 a times the integral of dln n/dx / sqrt(x^2 - a^2), log N linear in x between levels; x^2 = a^2 + u^2."""
+    """Integrate -2 a dln n/dx / sqrt(x^2 - a^2), log N linear in x between levels; x^2 = a^2 + u^2."""
     x = (1 + 1e-6 * n) * (RADIUS + height)
     log_n = np.log(n)
     top = np.sqrt(x[-1] ** 2 - impact**2)

@@ -40,15 +40,15 @@ def test_fit_reproduces_absorption_between_its_nodes():
 def test_choose_finds_the_nodes_that_matter():
     rng = np.random.default_rng(0)
     nodes = 250.0 + 10.0 * rng.standard_normal((40, 5))
-    chosen, weights = table_builder.choose_nodes(nodes, 0.25 * nodes[:, 1] + 0.75 * nodes[:, 4])
-    assert sorted(chosen) == [1, 4]
-    np.testing.assert_allclose(dict(zip(chosen, weights, strict=True))[4], 0.75, atol=1e-3)
+    selection, weights = table_builder.choose_nodes(nodes, 0.25 * nodes[:, 1] + 0.75 * nodes[:, 4])
+    assert sorted(selection) == [1, 4]
+    np.testing.assert_allclose(dict(zip(selection, weights, strict=True))[4], 0.75, atol=1e-3)
 
 
 def test_choose_takes_more_nodes_for_a_hard_channel():
     nodes = 250.0 + 10.0 * np.random.default_rng(0).standard_normal((60, 5))
-    chosen, weights = table_builder.choose_nodes(nodes, nodes.mean(axis=1))
-    assert sorted(chosen) == [0, 1, 2, 3, 4]
+    selection, weights = table_builder.choose_nodes(nodes, nodes.mean(axis=1))
+    assert sorted(selection) == [0, 1, 2, 3, 4]
     np.testing.assert_allclose(weights, 0.2, atol=1e-3)
 
 
@@ -130,7 +130,8 @@ def test_committed_table_is_what_the_builder_makes():
     )
     np.testing.assert_allclose(committed.pressure, built.pressure, rtol=1e-6)
     np.testing.assert_allclose(committed.weights.sum(axis=0), 1.0)
-    # another machine's rounding may choose between nodes of equal merit, with the same brightness temperatures
+    # another machine's rounding may choose between nodes of equal merit, with the same brightness
+    # temperatures
     made = {
         k: torch.as_tensor(v)
         for k, v in table_builder.random_atmospheres(built.pressure, 20, seed=5).items()

@@ -1,4 +1,4 @@
-"""Simulated observations: fields at points, equivalents, errors as drawn from departures, places of real footprints."""
+"""Simulated observations: fields at points, errors as drawn from departures, and their places."""
 
 from datetime import date
 
@@ -38,11 +38,11 @@ def reanalysis(tmp_path_factory):
 def test_fields_are_linear_in_space_and_time(reanalysis):
     lat, lon = np.array([10.0, -33.0, 20.0, 89.9]), np.array([-179.9, 359.9, 12.0, 0.0])
     time = tiny.START + np.array([0, 540, 1440, 30], "timedelta64[m]")
-    found = reanalysis.at(lat, lon, time)
-    values = found.state[:, found.channels.index("T500")].numpy()
-    held = np.clip(lat, tiny.GRID.lat.min(), tiny.GRID.lat.max())
-    np.testing.assert_allclose(values, 250 + 0.2 * held + np.array([0, 1.5, 4, 1 / 12]), rtol=1e-6)
-    np.testing.assert_allclose(found.latitude, lat, rtol=1e-6)
+    result = reanalysis.at(lat, lon, time)
+    values = result.state[:, result.channels.index("T500")].numpy()
+    drawn = np.clip(lat, tiny.GRID.lat.min(), tiny.GRID.lat.max())
+    np.testing.assert_allclose(values, 250 + 0.2 * drawn + np.array([0, 1.5, 4, 1 / 12]), rtol=1e-6)
+    np.testing.assert_allclose(result.latitude, lat, rtol=1e-6)
 
 
 def test_times_without_two_states_about_them_are_told(reanalysis):
@@ -60,32 +60,36 @@ def test_an_occultation_sees_what_its_operator_gives(tmp_path):
     profiles = ReanalysisSampler(
         StateSeries([tmp_path / "states.zarr"]), statistics, equivalents.required_channels(source)
     )
-    found = profiles.at(np.array([0.0, 40.0]), np.array([10.0, 100.0]), np.array([tiny.START] * 2))
+    written = profiles.at(
+        np.array([0.0, 40.0]), np.array([10.0, 100.0]), np.array([tiny.START] * 2)
+    )
     seen = equivalents.simulate_equivalents(
-        equivalents.equivalent_operator(source), found, np.full(2, np.nan)
+        equivalents.equivalent_operator(source), written, np.full(2, np.nan)
     )
     heights = torch.tensor([channel.height for channel in source.channels])
     expected = radio_occultation.refractivity_from_state(
-        found.state, found.channels, found.latitude, heights
+        written.state, written.channels, written.latitude, heights
     ).numpy()
     np.testing.assert_array_equal(seen, expected)
     assert 0 < np.isfinite(seen).sum() < seen.size  # the state ends at 50 hPa
 
 
 def test_a_sounder_sees_what_its_operator_gives(reanalysis):
-    found = reanalysis.at(
+    seen_values = reanalysis.at(
         np.array([0.0, 40.0]), np.array([10.0, 100.0]), np.array([tiny.START] * 2)
     )
     zenith = np.array([0.0, 50.0])
-    seen = equivalents.simulate_equivalents(equivalents.equivalent_operator(ATMS), found, zenith)
+    seen = equivalents.simulate_equivalents(
+        equivalents.equivalent_operator(ATMS), seen_values, zenith
+    )
     with torch.inference_mode():
         expected = brightness_temperatures_from_state(
             MicrowaveOperator.for_instrument("atms"),
-            found.state,
-            found.channels,
-            found.surface_geopotential,
-            found.land_fraction,
-            found.latitude,
+            seen_values.state,
+            seen_values.channels,
+            seen_values.surface_geopotential,
+            seen_values.land_fraction,
+            seen_values.latitude,
             torch.tensor(zenith, dtype=torch.float32),
         ).numpy()
     np.testing.assert_array_equal(seen, expected)
@@ -95,7 +99,7 @@ def test_a_sounder_sees_what_its_operator_gives(reanalysis):
 
 
 def test_errors_are_found_again():
-    """Bias by surface and position, noise with its correlation; and what they put on departs as what they came from."""
+    """Bias by surface and position and correlated noise; errors put on depart as the first did."""
     random = np.random.default_rng(0)
     n = 40_000
     land, position = random.integers(0, 2, n).astype(float), random.integers(1, 5, n)
@@ -106,29 +110,29 @@ def test_errors_are_found_again():
     made[:, 0] += np.array([0, -0.3, -0.1, 0.1, 0.3])[position]
     made[::7, 1] = np.nan
     made[5] = 500.0  # a failure
-    found = errors.estimate_errors(["a", "b"], made.astype(np.float32), land, position)
-    np.testing.assert_allclose(found.bias, [[0.5, 0.0], [2.0, -1.0]], atol=0.05)
-    np.testing.assert_allclose(found.scan[:, 0], [0, -0.3, -0.1, 0.1, 0.3], atol=0.05)
-    np.testing.assert_allclose(found.scan[:, 1], 0, atol=0.05)
-    covariance = found.factor @ found.factor.transpose(0, 2, 1)
+    result = errors.estimate_errors(["a", "b"], made.astype(np.float32), land, position)
+    np.testing.assert_allclose(result.bias, [[0.5, 0.0], [2.0, -1.0]], atol=0.05)
+    np.testing.assert_allclose(result.scan[:, 0], [0, -0.3, -0.1, 0.1, 0.3], atol=0.05)
+    np.testing.assert_allclose(result.scan[:, 1], 0, atol=0.05)
+    covariance = result.factor @ result.factor.transpose(0, 2, 1)
     # positions' bias, of variance 0.05, is among the noise
     np.testing.assert_allclose(
         covariance, [factor @ factor.T + [[0.05, 0], [0, 0]]] * 2, rtol=0.05, atol=0.03
     )
-    put = found.put_on(
+    put = result.put_on(
         np.full((n, 2), 250, np.float32), land, position, [False, False], np.random.default_rng(1)
     )
     again = errors.estimate_errors(["a", "b"], put - 250, land, position)
-    np.testing.assert_allclose(again.bias, found.bias, atol=0.05)
-    np.testing.assert_allclose(again.scan, found.scan, atol=0.05)
+    np.testing.assert_allclose(again.bias, result.bias, atol=0.05)
+    np.testing.assert_allclose(again.scan, result.scan, atol=0.05)
 
 
 def test_a_logarithmic_channel_errs_by_its_logarithm():
-    found = errors.ObservationErrors(
+    result = errors.ObservationErrors(
         ["n"], np.full((2, 1), 0.01), np.zeros((1, 1)), np.full((2, 1, 1), 0.02), 9
     )
     values = np.full((20_000, 1), 300, np.float32)
-    put = found.put_on(
+    put = result.put_on(
         values, np.zeros(len(values)), np.zeros(len(values), int), [True], np.random.default_rng(0)
     )
     ratio = np.log(put / 300)
@@ -140,10 +144,10 @@ def test_a_logarithmic_channel_errs_by_its_logarithm():
 def test_channels_without_departures_are_not_simulated(tmp_path):
     made = np.random.default_rng(0).normal(size=(99, 2)).astype(np.float32)
     made[:, 1] = np.nan
-    found = errors.estimate_errors(["a", "b"], made, np.zeros(99), np.zeros(99, int))
-    found.write(tmp_path / "errors.zarr")
-    found = errors.ObservationErrors.read(tmp_path / "errors.zarr")
-    put = found.put_on(
+    result = errors.estimate_errors(["a", "b"], made, np.zeros(99), np.zeros(99, int))
+    result.write(tmp_path / "errors.zarr")
+    result = errors.ObservationErrors.read(tmp_path / "errors.zarr")
+    put = result.put_on(
         np.full((9, 2), 250, np.float32),
         np.zeros(9),
         np.zeros(9, int),
@@ -192,12 +196,12 @@ def test_a_day_copies_the_same_date_of_the_template_or_its_days_in_turn(tmp_path
     assert [template.like(date(2021, 6, d)) for d in (1, 2, 9)] == [
         date(2022, 1, d) for d in (3, 4, 3)
     ]
-    (found,) = template.copied(date(2019, 1, 5))
-    assert found.platform == "NOAA-20"
-    assert len(found) == 24
-    assert (found.lat == 4).all()
-    assert found.time[0] == np.datetime64("2019-01-05T00:20")
-    assert found.missing.sum() == found.missing[:, 0].sum() > 0
+    (result,) = template.copied(date(2019, 1, 5))
+    assert result.platform == "NOAA-20"
+    assert len(result) == 24
+    assert (result.lat == 4).all()
+    assert result.time[0] == np.datetime64("2019-01-05T00:20")
+    assert result.missing.sum() == result.missing[:, 0].sum() > 0
     with pytest.raises(KeyError, match="2022-01-02 to 2022-01-09"):
         template.read(date(2022, 1, 1))
 
@@ -219,12 +223,12 @@ def test_hours_are_drawn_from_days_of_the_template(tmp_path):
 
 
 def test_orbits_are_thinned_swaths():
-    (found,) = geometry.orbit_places(ATMS, date(2022, 1, 3), (200, 12))
-    assert len(found) == pytest.approx(8 * 162, abs=8)
-    assert found.time.min() >= np.datetime64("2022-01-03")
-    assert set(found.scan_position) == set(range(1, 9))
-    assert found.missing.shape == (len(found), 22)
-    assert not found.missing.any()
+    (result,) = geometry.orbit_places(ATMS, date(2022, 1, 3), (200, 12))
+    assert len(result) == pytest.approx(8 * 162, abs=8)
+    assert result.time.min() >= np.datetime64("2022-01-03")
+    assert set(result.scan_position) == set(range(1, 9))
+    assert result.missing.shape == (len(result), 22)
+    assert not result.missing.any()
 
 
 def test_observations_lack_what_real_ones_lack_and_know_their_origin(reanalysis, tmp_path):
@@ -238,27 +242,27 @@ def test_observations_lack_what_real_ones_lack_and_know_their_origin(reanalysis,
     (places,) = observations.places_of_day(
         ATMS, "template", template, day, (1, 1), np.random.default_rng(0)
     )
-    found, left = observations.simulate_footprints(
+    result, left = observations.simulate_footprints(
         ATMS, operator, reanalysis, clean, places, np.random.default_rng(0)
     )
-    assert (left, len(found)) == (
+    assert (left, len(result)) == (
         24,
         0,
     )  # the record ends at 00 UTC of that day, and the first is at 00:20
     (places,) = observations.places_of_day(
         ATMS, "template", template, date(2022, 1, 1), (1, 1), np.random.default_rng(0)
     )
-    found, left = observations.simulate_footprints(
+    result, left = observations.simulate_footprints(
         ATMS, operator, reanalysis, clean, places, np.random.default_rng(0)
     )
     assert left == 0
-    values = footprint_table.values_of(found)
+    values = footprint_table.values_of(result)
     np.testing.assert_array_equal(np.isfinite(values), ~places.missing)
     expected = equivalents.simulate_equivalents(
         operator, reanalysis.at(places.lat, places.lon, places.time), places.zenith
     )
     np.testing.assert_allclose(values[~places.missing], expected[~places.missing], rtol=1e-6)
-    assert set(found["file"].to_pylist()) == {"simulated"}
+    assert set(result["file"].to_pylist()) == {"simulated"}
     with pytest.raises(ValueError, match="known: template, drawn, orbits"):
         list(
             observations.places_of_day(

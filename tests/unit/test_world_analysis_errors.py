@@ -1,4 +1,4 @@
-"""Errors of analyses: the library's differences, its clock, and the bias near the ground, by hand."""
+"""Errors of analyses: the library's differences, its clock, and the bias near the ground."""
 
 from datetime import datetime, timedelta
 from itertools import pairwise

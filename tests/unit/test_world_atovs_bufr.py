@@ -32,26 +32,26 @@ def test_the_reader_gives_back_what_is_written(name, platform, stride, tmp_path)
     assert (len(paths), others) == (1, [])
     granules = list(readers.read(source.reader, paths, source.platform_names, source.channel_names))
     assert all(part.footprints is not None for part in granules), granules
-    found = granules[0].footprints
+    result = granules[0].footprints
     assert len(granules) == 1
-    assert set(found["platform"].to_pylist()) == {platform}
-    assert not footprint_table.column_values(found, "rejected").any()
+    assert set(result["platform"].to_pylist()) == {platform}
+    assert not footprint_table.column_values(result, "rejected").any()
     np.testing.assert_allclose(
-        footprint_table.values_of(found), brightness.reshape(-1, len(source.channels)), atol=0.006
+        footprint_table.values_of(result), brightness.reshape(-1, len(source.channels)), atol=0.006
     )
     for key in ("lat", "lon"):
         np.testing.assert_allclose(
-            footprint_table.column_values(found, key), getattr(view, key).ravel(), atol=2e-5
+            footprint_table.column_values(result, key), getattr(view, key).ravel(), atol=2e-5
         )
     np.testing.assert_allclose(
-        footprint_table.column_values(found, "zenith"), view.zenith.ravel(), atol=0.006
+        footprint_table.column_values(result, "zenith"), view.zenith.ravel(), atol=0.006
     )
     assert (
-        np.abs(footprint_table.column_values(found, "time") - view.time.ravel())
+        np.abs(footprint_table.column_values(result, "time") - view.time.ravel())
         <= np.timedelta64(1, "ms")
     ).all()
     positions = np.broadcast_to(view.field_of_view + 1, view.lat.shape).ravel()
-    np.testing.assert_array_equal(footprint_table.column_values(found, "scan_position"), positions)
+    np.testing.assert_array_equal(footprint_table.column_values(result, "scan_position"), positions)
 
 
 def test_the_same_granule_has_the_same_bytes_and_name(tmp_path):

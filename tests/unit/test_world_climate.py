@@ -1,4 +1,4 @@
-"""Where spin-ups begin: monthly states of a run of years, packed in half precision."""
+"""The climate that spin-ups begin in: monthly states of a run of years, in half precision."""
 
 from datetime import datetime
 
@@ -13,8 +13,8 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def states(model):
     """A day from rest, half day by half day, as if they were months."""
-    found = [state for state, _ in model.advance(model.rest(datetime(2022, 1, 1)), 24)]
-    return [found[month % 2] for month in range(12)]
+    result = [state for state, _ in model.advance(model.rest(datetime(2022, 1, 1)), 24)]
+    return [result[month % 2] for month in range(12)]
 
 
 def test_a_month_comes_back_to_half_precision(model, states, tmp_path, monkeypatch):
@@ -22,12 +22,12 @@ def test_a_month_comes_back_to_half_precision(model, states, tmp_path, monkeypat
     np.savez_compressed(climate.climate_path(21), **climate.pack_states(states))
     begun = climate.climate_start(model, datetime(2022, 4, 20, 12))
     assert (begun.time, begun.step) == (datetime(2022, 4, 1), 0)
-    expected, found = states[3].arrays(), begun.arrays()
+    expected, values = states[3].arrays(), begun.arrays()
     fields = [name for name in expected if name.startswith("dynamics.") and expected[name].ndim]
     assert len(fields) >= 4
     for name in fields:
         np.testing.assert_allclose(
-            found[name], expected[name], atol=1e-3 * np.abs(expected[name]).max(), err_msg=name
+            values[name], expected[name], atol=1e-3 * np.abs(expected[name]).max(), err_msg=name
         )
     assert any(np.abs(expected[name] - states[4].arrays()[name]).max() > 0 for name in fields)
     *_, (exact, _) = model.advance(states[3], 12)

@@ -26,16 +26,16 @@ def test_a_granule_comes_back(tmp_path, instrument, reader, name, columns, strid
     path = fy3_hdf5.write_fy3_granule(tmp_path, view, values, instrument, "FY-3E")
     assert path.name in (name, name.replace("ORBA", "ORBD"))
     (granule,) = readers.read(reader, [path], ["FY-3E"], [str(i + 1) for i in range(channels)])
-    found = granule.footprints
-    assert np.flatnonzero(footprint_table.column_values(found, "rejected")).tolist() == [0]
-    ours = footprint_table.values_of(found).reshape(values.shape)
+    result = granule.footprints
+    assert np.flatnonzero(footprint_table.column_values(result, "rejected")).tolist() == [0]
+    ours = footprint_table.values_of(result).reshape(values.shape)
     assert np.array_equal(np.isnan(ours), np.isnan(values))
     assert np.nanmax(np.abs(ours - values)) < 0.0051
     for column, theirs in {"lat": view.lat, "lon": view.lon, "zenith": view.zenith}.items():
-        assert np.abs(footprint_table.column_values(found, column) - theirs.ravel()).max() < 0.0051
-    azimuth = footprint_table.column_values(found, "azimuth") - view.azimuth.ravel()
+        assert np.abs(footprint_table.column_values(result, column) - theirs.ravel()).max() < 0.0051
+    azimuth = footprint_table.column_values(result, "azimuth") - view.azimuth.ravel()
     assert np.abs((azimuth + 180) % 360 - 180).max() < 0.0051
-    times = footprint_table.column_values(found, "time").reshape(view.lat.shape)
+    times = footprint_table.column_values(result, "time").reshape(view.lat.shape)
     assert (np.abs(times - view.time[:, :1]) <= np.timedelta64(500, "us")).all()
 
 

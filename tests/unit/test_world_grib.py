@@ -1,4 +1,4 @@
-"""ERA5 and GFS files: read back with ecCodes and with cfgrib, keys as the agencies write them, bad fields refused."""
+"""ERA5 and GFS files: read back with ecCodes and cfgrib, keys as the agencies write them."""
 
 from datetime import date, datetime, timedelta
 
@@ -31,13 +31,13 @@ def fields(seed=0):
 
 def messages(path, *keys):
     """Keys and values of all messages of a file."""
-    found = []
+    result = []
     with open(path, "rb") as file:
         while (handle := eccodes.codes_grib_new_from_file(file)) is not None:
             values = eccodes.codes_get_values(handle).reshape(GRID.shape)
-            found.append(([eccodes.codes_get(handle, key) for key in keys], values))
+            result.append(([eccodes.codes_get(handle, key) for key in keys], values))
             eccodes.codes_release(handle)
-    return found
+    return result
 
 
 @pytest.mark.parametrize(

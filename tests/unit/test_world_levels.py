@@ -1,4 +1,4 @@
-"""From sigma to pressure levels: analytic columns, hydrostatic balance, what lies below the ground, the regridding."""
+"""From sigma to pressure levels: analytic columns, hydrostatic balance, the ground, regridding."""
 
 import numpy as np
 import pytest
@@ -24,7 +24,7 @@ LON = np.arange(0.0, 360.0, 45.0)
 
 
 def isothermal(temperature=250.0, surface_pressure=95000.0, surface_geopotential=0.0):
-    """A frame of a dry isothermal atmosphere in hydrostatic balance, and its surface geopotential."""
+    """A frame of a dry isothermal atmosphere in balance, and its surface geopotential."""
     shape = (len(LAT), len(LON))
     ps = np.full(shape, surface_pressure, np.float32)
     ground = np.full(shape, surface_geopotential, np.float32)
@@ -99,7 +99,7 @@ def test_sea_level_pressure_of_the_standard_atmosphere():
 
 @given(st.floats(200.0, 320.0), st.floats(-500.0, 5500.0))
 def test_sea_level_pressure_stays_plausible(ground, height):
-    """The surface pressure that a standard column has at a height is brought back near where it came from."""
+    """The surface pressure of a standard column is brought back near its pressure at the sea."""
     scale = np.exp(
         -height
         * GRAVITY

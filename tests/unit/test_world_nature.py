@@ -55,9 +55,9 @@ def test_restart_continues_exactly(model, state, tmp_path):
     state.write(tmp_path / "state.restart")
     again = model.read(tmp_path / "state.restart")
     assert (again.time, again.step) == (state.time, state.step)
-    expected, found = last(model, state), last(model, again)
+    expected, result = last(model, state), last(model, again)
     for name, field in expected.items():
-        np.testing.assert_array_equal(found[name], field)
+        np.testing.assert_array_equal(result[name], field)
 
 
 def test_states_in_a_store(model, state, tmp_path):

@@ -42,9 +42,9 @@ def test_great_circles_by_hand():
         (180.0, (-30.0, 0.0)),
         (270.0, (0.0, -30.0)),
     ):
-        found = occultations.destination(*one, np.array([azimuth]), np.array([30.0]))
-        np.testing.assert_allclose(np.ravel(found), expected, atol=1e-9)
-        assert occultations.bearing(*one, *found)[0] == pytest.approx(azimuth % 360.0, abs=1e-9)
+        result = occultations.destination(*one, np.array([azimuth]), np.array([30.0]))
+        np.testing.assert_allclose(np.ravel(result), expected, atol=1e-9)
+        assert occultations.bearing(*one, *result)[0] == pytest.approx(azimuth % 360.0, abs=1e-9)
 
 
 @pytest.mark.parametrize(
@@ -64,22 +64,23 @@ def test_occultations_are_at_the_limb_of_their_receiver(name, reach, arc):
 
 
 def test_files_are_read_back_and_agree_with_the_operator(truth, tmp_path):
-    """The operator makes heights of the truth's columns in its own way, by thin hypsometric layers."""
+    """The operator makes heights of the truth's columns by thin hypsometric layers."""
     seen = occultations.observe_occultations(SOURCE, platform("Metop-C"), truth, DAY, OPTIONS, 1)
     path = occultation_netcdf.write_occultations(tmp_path / "day.nc", seen, ["Metop-C"] * len(seen))
     granules = list(
         readers.read(SOURCE.reader, [path], SOURCE.platform_names, SOURCE.channel_names)
     )
     assert [granule.reason for granule in granules] == [granules[0].reason]
-    found = granules[0].footprints
-    assert set(found["platform"].to_pylist()) == {"Metop-C"}
-    assert not footprint_table.column_values(found, "rejected").any()
-    np.testing.assert_allclose(footprint_table.column_values(found, "lat"), seen.lat, atol=1e-4)
+    written = granules[0].footprints
+    assert set(written["platform"].to_pylist()) == {"Metop-C"}
+    assert not footprint_table.column_values(written, "rejected").any()
+    np.testing.assert_allclose(footprint_table.column_values(written, "lat"), seen.lat, atol=1e-4)
     np.testing.assert_allclose(
-        footprint_table.column_values(found, "azimuth"), seen.azimuth, atol=1e-3
+        footprint_table.column_values(written, "azimuth"), seen.azimuth, atol=1e-3
     )
     assert (
-        np.abs(footprint_table.column_values(found, "time") - seen.time) <= np.timedelta64(1, "ms")
+        np.abs(footprint_table.column_values(written, "time") - seen.time)
+        <= np.timedelta64(1, "ms")
     ).all()
     window = truth.window(datetime(2022, 7, 1), datetime(2022, 7, 2))
     here = window.values(seen.lat, seen.lon, seen.time)
@@ -90,13 +91,14 @@ def test_files_are_read_back_and_agree_with_the_operator(truth, tmp_path):
     profile, height = radio_occultation.refractivity_column(
         columns[0], columns[1].exp(), columns[2], torch.from_numpy(seen.lat)
     )
-    wanted = torch.tensor([channel.height for channel in SOURCE.channels], dtype=torch.float64)
-    expected = radio_occultation.refractivity_at_heights(profile, height, wanted).numpy()
-    values = footprint_table.values_of(found)
+    target = torch.tensor([channel.height for channel in SOURCE.channels], dtype=torch.float64)
+    expected = radio_occultation.refractivity_at_heights(profile, height, target).numpy()
+    values = footprint_table.values_of(written)
     # near the ground they differ in the air's temperature
-    both = np.isfinite(values) & np.isfinite(expected) & (wanted.numpy() > 2000.0)
+    both = np.isfinite(values) & np.isfinite(expected) & (target.numpy() > 2000.0)
     assert both.sum() > 4000
-    # the truth for tests is not in hydrostatic balance: heights between its levels differ by tens of metres
+    # the truth for tests is not in hydrostatic balance: heights between its levels differ by tens
+    # of metres
     assert np.abs(values[both] / expected[both] - 1.0).max() < 0.02
     assert np.abs(values[both] / expected[both] - 1.0).mean() < 0.004
 
@@ -112,13 +114,13 @@ def test_refractivity_of_an_isothermal_dry_column_is_exponential():
         geopotential = physics.GRAVITY * scale * np.log(1013.0 / level)
         column |= {f"T{level}": 250.0, f"log_q{level}": -30.0, f"Z{level}": geopotential}
     height = np.array([500.0, 5000.0, 15_000.0])
-    found = occultations.refractivity_profile(column, 45.0, height)
+    seen_values = occultations.refractivity_profile(column, 45.0, height)
     normal = radio_occultation.geometric_height(
         torch.tensor([9.80665 * 5000.0]), torch.tensor([45.0])
     ).item()
     rate = 5000.0 / normal
     expected = 77.6 * 1013.0 * np.exp(-height * rate / scale) / 250.0
-    np.testing.assert_allclose(found, expected, rtol=6e-3)
+    np.testing.assert_allclose(seen_values, expected, rtol=6e-3)
     assert np.isnan(occultations.refractivity_profile(column, 45.0, np.array([0.0]))).all()
 
 

@@ -1,4 +1,4 @@
-"""Networks and what they report: written as BUFR, read back by the project's readers, compared with the truth."""
+"""Reports of networks: written as BUFR, read back by the readers, compared with the truth."""
 
 from datetime import date, datetime
 
@@ -50,16 +50,18 @@ def read_back(source, made, folder):
         readers.read(source.reader, [path], source.platform_names, source.channel_names)
     )
     assert all(granule.footprints is not None for granule in granules), granules
-    found = granules[0].footprints
+    result = granules[0].footprints
     assert len(granules) == 1
-    assert not footprint_table.column_values(found, "rejected").any()
-    assert len(found) == sum(count for _, count, _ in made)
-    return found, footprint_table.values_of(found)
+    assert not footprint_table.column_values(result, "rejected").any()
+    assert len(result) == sum(count for _, count, _ in made)
+    return result, footprint_table.values_of(result)
 
 
-def truth_at(source, truth, found):
+def truth_at(source, truth, seen_values):
     """The truth at the surface where and when reports are from."""
-    lat, lon, time = (footprint_table.column_values(found, name) for name in ("lat", "lon", "time"))
+    lat, lon, time = (
+        footprint_table.column_values(seen_values, name) for name in ("lat", "lon", "time")
+    )
     window = bulletins.report_windows(truth, source).window(
         datetime(2022, 7, 1), datetime(2022, 7, 2)
     )
@@ -70,14 +72,14 @@ def truth_at(source, truth, found):
 
 def assert_near(values, names, expected, tolerances):
     for name, tolerance in tolerances.items():
-        found = values[:, names.index(name)]
-        np.testing.assert_allclose(found, expected[name], atol=tolerance, err_msg=name)
+        result = values[:, names.index(name)]
+        np.testing.assert_allclose(result, expected[name], atol=tolerance, err_msg=name)
 
 
 def test_land_stations_report_the_truth_to_the_rounding_of_their_template(truth, tmp_path):
     _, made = written(LAND, truth)
-    found, values = read_back(LAND, made, tmp_path)
-    _, expected = truth_at(LAND, truth, found)
+    result, values = read_back(LAND, made, tmp_path)
+    _, expected = truth_at(LAND, truth, result)
     # wind: a tenth of a m/s and a degree of 20 m/s
     assert_near(
         values,
@@ -86,38 +88,38 @@ def test_land_stations_report_the_truth_to_the_rounding_of_their_template(truth,
         {"T2M": 0.006, "R2M": 0.2, "U10": 0.25, "V10": 0.25, "PS": 6.0, "MSL": 6.0},
     )
     hours = np.unique(
-        footprint_table.column_values(found, "time").astype("datetime64[h]").astype(int) % 24
+        footprint_table.column_values(result, "time").astype("datetime64[h]").astype(int) % 24
     )
     assert hours.tolist() == [0, 6, 12, 18]
 
 
 def test_ships_and_buoys_report_the_truth(truth, tmp_path):
     members, made = written(SEA, truth, stations=20)
-    found, values = read_back(SEA, made, tmp_path)
-    _, expected = truth_at(SEA, truth, found)
+    result, values = read_back(SEA, made, tmp_path)
+    _, expected = truth_at(SEA, truth, result)
     assert_near(
         values,
         SEA.channel_names,
         expected,
         {"T2M": 0.01, "U10": 0.25, "V10": 0.25, "PS": 7.0, "MSL": 7.0, "SST": 0.01},
     )
-    platforms = np.array(found["platform"].to_pylist())
+    platforms = np.array(result["platform"].to_pylist())
     assert set(platforms) == {"ship", "buoy"}
     humid = np.isfinite(values[:, SEA.channel_names.index("R2M")])
     np.testing.assert_array_equal(humid, platforms == "ship")
-    assert set(found["station"].to_pylist()) == set(members.identifier)
+    assert set(result["station"].to_pylist()) == set(members.identifier)
 
 
 def test_radiosondes_report_the_truth_above_their_ground(truth, tmp_path):
     members, made = written(SONDES, truth, stations=20)
-    found, values = read_back(SONDES, made, tmp_path)
-    window, _ = truth_at(LAND, truth, found)
+    result, values = read_back(SONDES, made, tmp_path)
+    window, _ = truth_at(LAND, truth, result)
     window = bulletins.report_windows(truth, SONDES).window(
         datetime(2022, 7, 1), datetime(2022, 7, 2)
     )
-    place = [footprint_table.column_values(found, name).astype(float) for name in ("lat", "lon")]
+    place = [footprint_table.column_values(result, name).astype(float) for name in ("lat", "lon")]
     here = window.values(
-        *place, footprint_table.column_values(found, "time").astype("datetime64[ns]")
+        *place, footprint_table.column_values(result, "time").astype("datetime64[ns]")
     )
     tolerance = {"Z": 6.0, "T": 0.01, "U": 0.6, "V": 0.6}  # wind: half a degree of 50 m/s
     for i, name in enumerate(SONDES.channel_names):
@@ -139,16 +141,18 @@ def test_radiosondes_report_the_truth_above_their_ground(truth, tmp_path):
             np.testing.assert_allclose(
                 values[above, i], expected[above], rtol=2e-3, atol=0.1, err_msg=name
             )
-    minutes = footprint_table.column_values(found, "time").astype("datetime64[m]").astype(int) % 720
+    minutes = (
+        footprint_table.column_values(result, "time").astype("datetime64[m]").astype(int) % 720
+    )
     assert ((minutes >= 675) & (minutes < 705)).all()
     assert (members.height > 100).any()
 
 
 def test_errors_have_the_sizes_that_the_source_says(truth, tmp_path):
     _, made = written(LAND, truth, stations=150, noise=1.0, interval_hours=1)
-    found, values = read_back(LAND, made, tmp_path)
-    _, expected = truth_at(LAND, truth, found)
-    station = np.array(found["station"].to_pylist())
+    result, values = read_back(LAND, made, tmp_path)
+    _, expected = truth_at(LAND, truth, result)
+    station = np.array(result["station"].to_pylist())
     for name in ("T2M", "U10", "PS", "MSL"):
         i = LAND.channel_names.index(name)
         error = (values[:, i] - expected[name]) / LAND.noise[i]
@@ -160,13 +164,13 @@ def test_errors_have_the_sizes_that_the_source_says(truth, tmp_path):
     )
     assert (values[:, 1] > 0).all()
     _, made = written(SONDES, truth, stations=60, noise=1.0)
-    found, values = read_back(SONDES, made, tmp_path)
+    result, values = read_back(SONDES, made, tmp_path)
     window = bulletins.report_windows(truth, SONDES).window(
         datetime(2022, 7, 1), datetime(2022, 7, 2)
     )
-    place = [footprint_table.column_values(found, name).astype(float) for name in ("lat", "lon")]
+    place = [footprint_table.column_values(result, name).astype(float) for name in ("lat", "lon")]
     here = window.values(
-        *place, footprint_table.column_values(found, "time").astype("datetime64[ns]")
+        *place, footprint_table.column_values(result, "time").astype("datetime64[ns]")
     )
     for name in ("T500", "U300", "Z200"):
         i = SONDES.channel_names.index(name)

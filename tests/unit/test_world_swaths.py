@@ -58,17 +58,17 @@ def test_interpolation_is_exact_for_linear_fields():
     rng = np.random.default_rng(0)
     where, along = rng.uniform(-89.9, 89.9, 50), rng.uniform(-169, 169, 50)
     when = times[0] + (rng.uniform(0, 1, 50) * 6 * 3600e9).astype("timedelta64[ns]")
-    found = window.at(where, along, when).numpy()
+    result = window.at(where, along, when).numpy()
     part = (when - times[0]) / np.timedelta64(6, "h")
-    np.testing.assert_allclose(found[:, 0], where + part, atol=1e-3)
-    np.testing.assert_allclose(found[:, 1], along + 2 * part, atol=1e-3)
+    np.testing.assert_allclose(result[:, 0], where + part, atol=1e-3)
+    np.testing.assert_allclose(result[:, 1], along + 2 * part, atol=1e-3)
 
 
 def test_interpolation_reaches_poles_and_date_line_and_refuses_other_times(truth):
     window = truth.window(datetime(2022, 7, 1), datetime(2022, 7, 1, 12))
     edges = np.array(["2022-07-01T00", "2022-07-01T12"], "datetime64[ns]")
-    found = window.at(np.array([90.0, -90.0]), np.array([359.99, -180.0]), edges)
-    assert torch.isfinite(found).all()
+    values = window.at(np.array([90.0, -90.0]), np.array([359.99, -180.0]), edges)
+    assert torch.isfinite(values).all()
     with pytest.raises(ValueError, match="outside the fields"):
         window.at(np.zeros(1), np.zeros(1), edges[1:] + np.timedelta64(1, "s"))
 
@@ -123,7 +123,8 @@ def test_bias_is_fixed_and_of_order_tenths_of_a_kelvin():
     np.testing.assert_array_equal(bias, swaths.instrument_bias(SOURCE, NOAA_20, 1, angle))
     assert 0.2 < bias.std() < 1.0
     assert np.abs(bias).max() < 2.5
-    # the parabola and the slope add nothing to a channel's mean over the scan but the sampling of it
+    # the parabola and the slope add nothing to a channel's mean over the scan but the sampling of
+    # it
     assert np.abs(bias.mean(axis=0) - bias[47:49].mean(axis=0)).max() < 0.7
     assert np.abs(swaths.instrument_bias(SOURCE, NOAA_20, 2, angle) - bias).max() > 0.1
 
@@ -188,9 +189,9 @@ def test_satpy_reads_what_is_written(tmp_path, granule):
     names = [channel.name for channel in SOURCE.channels]
     scene = Scene(reader="atms_sdr_hdf5", filenames=[str(path) for path in paths])
     scene.load([*names, "sat_zen", "sol_zen"])
-    found = np.stack([scene[name].values for name in names], axis=-1)
-    assert np.isnan(found[2, 1, 4])
-    np.testing.assert_allclose(found, tb, atol=0.0031)
+    written = np.stack([scene[name].values for name in names], axis=-1)
+    assert np.isnan(written[2, 1, 4])
+    np.testing.assert_allclose(written, tb, atol=0.0031)
     np.testing.assert_allclose(scene["sat_zen"].values, view.zenith, atol=1e-4)
     lon, lat = scene["1"].attrs["area"].get_lonlats()
     np.testing.assert_allclose(np.asarray(lat), view.lat, atol=1e-4)
