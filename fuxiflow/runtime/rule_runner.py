@@ -96,8 +96,8 @@ class _Job:
         _seed(int(self.params.get("seed", 0)))
         _use_threads(self.threads)
         slurm.outlast_requests(log)
-        inputs = _paths(self.inputs)
-        provenance.use(provenance.collect(self.rule, self.params, inputs))
+        settings = records.compared_params(self.params)
+        provenance.use(provenance.collect(self.rule, settings, _paths(self.inputs)))
 
     def compute(self, main: Callable, log: logging.Logger) -> None:
         """Call the script's function, which writes under temporary names."""

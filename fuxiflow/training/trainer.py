@@ -33,7 +33,7 @@ from fuxiflow.training.restart_files import RestartFiles, SignalGuard, Stopped
 
 FINAL_UPDATES = 50
 """The ``final_loss`` of a stage is the mean over so many updates."""
-PLACES = ("code", "state", "tensorboard")
+PLACES = ("code", "saving", "state", "tensorboard")
 RESTARTS = ("checkpoint_every", "keep_checkpoints", "max_skipped")
 """Parameters of a rule, and settings of a stage, that do not change what is trained."""
 

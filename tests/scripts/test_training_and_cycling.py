@@ -36,6 +36,7 @@ def params(directory, **values):
         "simulated": {},
         "accelerator": "cpu",
         "execution": {},
+        "saving": SimpleNamespace(),
         "state": directory / "state",
         "tensorboard": directory / "tensorboard",
     }

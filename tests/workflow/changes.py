@@ -191,7 +191,12 @@ CHANGES: dict[str, Callable[[Workbench], None]] = {
     "`figures.map_leads`, `map_channels`": _replace(
         CONFIG, "map_leads: [24, 48]", "map_leads: [48]"
     ),
-    "a metric": _definitions(("fuxiflow/verification/metrics.py", "rmse")),
+    "a metric": _replace(
+        "fuxiflow/verification/scoring.py",
+        '"rmse": (("square",), lambda m: np.sqrt(m["square"]))',
+        '"rmse": (("square",), lambda m: np.sqrt(m["square"] + 0))',
+    ),
+    "the weights of a region": _definitions(("fuxiflow/verification/metrics.py", "region_weights")),
     "`verification.bootstrap`": _replace(CONFIG, "bootstrap: 20", "bootstrap: 21"),
     "`cycling.max_lead_hours`": _replace(
         CONFIG, "cycling:\n  max_lead_hours: 48", "cycling:\n  max_lead_hours: 54"
@@ -213,6 +218,9 @@ CHANGES: dict[str, Callable[[Workbench], None]] = {
     "`training.joint.updates`": _replace(CONFIG, "joint: {updates: 4,", "joint: {updates: 5,"),
     "`training.joint.learning_rate`": _replace(
         CONFIG, "learning_rate: 1.0e-4", "learning_rate: 2.0e-4"
+    ),
+    "`training.joint.checkpoint_every`": _replace(
+        CONFIG, "chain: 2, checkpoint_every: 2", "chain: 2, checkpoint_every: 3"
     ),
     "`periods.test.end`": _replace(CONFIG, "end: 2022-02-05}", "end: 2022-02-06}"),
     "how the climatology is made": _definitions(

@@ -13,7 +13,7 @@ from tests.workflow.changes import CHANGES, DOCUMENT, edit_definition, promised,
 from tests.workflow.workbench import Workbench
 
 DEFINITIONS = [
-    ("fuxiflow/verification/metrics.py", "rmse"),
+    ("fuxiflow/verification/metrics.py", "region_weights"),
     ("fuxiflow/states/climatology.py", "Climatology.at"),
     ("fuxiflow/observations/gridding.py", "hourly_cells"),
 ]
@@ -162,7 +162,7 @@ def test_overriding_an_experiment_reruns_it_alone(bench):
 
 def test_deleting_snakemakes_memory_loses_no_change(bench, plans):
     bench.edit("config/sources/noaa20_atms.yaml", "max_z: 6", "max_z: 5")
-    edit_definition(bench, "fuxiflow/verification/metrics.py", "rmse")
+    edit_definition(bench, "fuxiflow/verification/metrics.py", "region_weights")
     before = bench.pending()
     assert {"observations_quality", "verification_baselines"} <= before
     shutil.rmtree(bench.folder / ".snakemake")
@@ -195,7 +195,7 @@ def test_reasons_are_named_down_to_the_key_the_function_and_the_file(bench):
     assert bench.explain().startswith("nothing would run")
     bench.edit("config/sources/noaa20_atms.yaml", "max_z: 6", "max_z: 5")
     bench.edit("config/test.yaml", "joint: {updates: 4,", "joint: {updates: 5,")
-    edit_definition(bench, "fuxiflow/verification/metrics.py", "rmse")
+    edit_definition(bench, "fuxiflow/verification/metrics.py", "region_weights")
     reader = bench.folder / "fuxiflow/observations/readers/atms_sdr.py"
     reader.write_text(reader.read_text() + "\n\ndef added():\n    return 1\n")
     (bench.folder / "results/test/figures/system.csv").unlink()
@@ -203,7 +203,7 @@ def test_reasons_are_named_down_to_the_key_the_function_and_the_file(bench):
     for line in (
         "setting max_z: 6.0 → 5.0",
         "setting stage.updates: 4 → 5",
-        "code fuxiflow/verification/metrics.py: rmse() changed",
+        "code fuxiflow/verification/metrics.py: region_weights() changed",
         "code fuxiflow/observations/readers/atms_sdr.py: added() is new",
         "a product is missing",
         "    training_joint (full)",

@@ -18,6 +18,7 @@ rule training_forecaster:
         gpu=training_gpus,
     params:
         stage=training_stage("forecaster"),
+        saving=training_saving("forecaster"),
         options=training_options,
         model=training_model,
         grid=grid(),
@@ -74,6 +75,7 @@ rule training_assimilator:
         gpu=training_gpus,
     params:
         stage=training_stage("assimilator"),
+        saving=training_saving("assimilator"),
         options=training_options,
         model=training_model,
         sources=of_experiment(lambda one: one.sources),
@@ -109,6 +111,7 @@ rule training_joint:
     params:
         coefficients=training_coefficients,
         stage=training_stage("joint"),
+        saving=training_saving("joint"),
         simulated=training_simulated,
         compared_windows=training_compared_windows,
         options=training_options,
@@ -139,6 +142,7 @@ rule training_replay:
         gpu=training_gpus,
     params:
         stage=training_stage("replay"),
+        saving=training_saving("replay"),
         simulated=training_simulated,
         options=training_options,
         observations=dates(CONFIG.periods.observations),
@@ -169,6 +173,7 @@ rule training_autoregressive:
         gpu=training_gpus,
     params:
         stage=training_stage("autoregressive"),
+        saving=training_saving("autoregressive"),
         options=training_options,
         dates=dates(CONFIG.periods.training),
         seed=CONFIG.seed,

@@ -27,7 +27,7 @@ from fuxiflow.training.trainer import open_run, training_identity
 
 
 def main(input, output, params, log):
-    stage = AssimilatorStage(**params.stage)
+    stage = AssimilatorStage(**params.stage, **vars(params.saving))
     before = checkpoint.load_checkpoint(input.forecaster)
     statistics = {path.parent.name: path for path in input.grid_statistics}
     designs = describe_sources(params.sources, statistics)

@@ -16,7 +16,7 @@ from fuxiflow.training.trainer import open_run, training_identity
 
 
 def main(input, output, params, log):
-    stage = AutoregressiveStage(**params.stage)
+    stage = AutoregressiveStage(**params.stage, **vars(params.saving))
     before = checkpoint.load_checkpoint(input.joint)
     devices = DeviceOptions(**params.options)
     run = open_run(

@@ -18,7 +18,7 @@ from fuxiflow.training.trainer import open_run, training_identity
 
 
 def main(input, output, params, log):
-    stage = ForecasterStage(**params.stage)
+    stage = ForecasterStage(**params.stage, **vars(params.saving))
     statistics = Statistics.read(input.statistics)
     design = Design(
         statistics.channels,

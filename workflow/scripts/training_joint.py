@@ -30,7 +30,7 @@ from fuxiflow.training.trainer import open_run, training_identity
 
 
 def main(input, output, params, log):
-    stage = JointStage(**params.stage)
+    stage = JointStage(**params.stage, **vars(params.saving))
     days = times.span(*params.dates)
     before = checkpoint.load_checkpoint(input.assimilator)
     networks = before.networks

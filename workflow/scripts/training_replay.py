@@ -21,7 +21,7 @@ from fuxiflow.training.trainer import open_run, training_identity
 
 
 def main(input, output, params, log):
-    stage = ReplayStage(**params.stage)
+    stage = ReplayStage(**params.stage, **vars(params.saving))
     before = checkpoint.load_checkpoint(input.before)
     networks = before.networks
     designs = networks.design.sources

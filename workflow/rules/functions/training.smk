@@ -1,6 +1,7 @@
 """Lookups of the rules of the training stage: settings, states and grids of an experiment."""
 
 from datetime import timedelta
+from types import SimpleNamespace
 
 from fuxiflow import times
 from fuxiflow.config import network_sizes
@@ -88,9 +89,26 @@ def training_options(wildcards):
     return training_of(wildcards).model_dump(mode="json", include=keys)
 
 
+# settings of a stage that change when it saves, and nothing of what it computes
+TRAINING_SAVING = {"checkpoint_every", "keep_checkpoints"}
+
+
 def training_stage(stage):
     """Return an input function for the settings of one stage, as plain values."""
-    return lambda wildcards: getattr(training_of(wildcards), stage).model_dump(mode="json")
+    return lambda wildcards: getattr(training_of(wildcards), stage).model_dump(
+        mode="json", exclude=TRAINING_SAVING
+    )
+
+
+def training_saving(stage):
+    """Return an input function for the settings of one stage that change when it saves.
+
+    They come as a namespace: Snakemake compares no parameters but those of built-in types, so a
+    change of them runs nothing again.
+    """
+    return lambda wildcards: SimpleNamespace(
+        **getattr(training_of(wildcards), stage).model_dump(include=TRAINING_SAVING)
+    )
 
 
 def training_checkpoint(experiment, stage):
