@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from fuxiflow.runtime import records
+from fuxiflow.runtime.snakemake_internals import restore_memory
+from tests.workflow.changes import edit_definition
 
 pytestmark = pytest.mark.slow
 
@@ -16,7 +17,7 @@ def test_a_finished_run_has_nothing_to_do(finished):
 def test_records_give_snakemake_the_memory_that_it_has(finished, tmp_path):
     """The same parameters and inputs for every product, so that ``.snakemake`` may be deleted."""
     own, restored = finished.folder / ".snakemake/metadata", tmp_path / "metadata"
-    count = records.restore(finished.folder / "results/test/records", restored, finished.folder)
+    count = restore_memory(finished.folder / "results/test", tmp_path, finished.folder)
     files = [path for path in own.rglob("*") if path.is_file()]
     assert count == len(files)
     for path in files:
@@ -29,8 +30,9 @@ def test_records_give_snakemake_the_memory_that_it_has(finished, tmp_path):
 def test_reasons_resolve_the_code_of_a_finished_run(finished, tmp_path):
     copy = finished.clone(tmp_path / "fuxiflow")
     assert copy.explain().startswith("nothing would run")
-    copy.edit("fuxiflow/observations/quality.py", "\ndef ", "\nADDED = 1\n\n\ndef ", count=1)
-    assert "code fuxiflow/observations/quality.py: ADDED is new" in copy.explain().splitlines()
+    edit_definition(copy, "fuxiflow/observations/quality.py", "check_footprints")
+    reason = "code fuxiflow/observations/quality.py: check_footprints() changed"
+    assert reason in copy.explain().splitlines()
 
 
 def test_every_product_is_there_and_nothing_half_written(finished, plans):
@@ -103,14 +105,25 @@ def test_products_say_where_they_came_from(finished):
         assert stamp["inputs"], name
 
 
-def test_the_ledger_balances(finished):
+def check_balance(path):
+    """Each footprint that was read is used or rejected, and the table has as many."""
     import pandas as pd
 
+    from fuxiflow.observations.ledger import READ, USED, check_ledger
+
+    ledger = pd.read_parquet(path)
+    check_ledger(ledger)
+    whole = ledger[ledger["channel"] == ""].groupby("reason")["count"].sum()
+    rejected = pd.read_parquet(path.parents[1] / path.name, columns=["rejected"])["rejected"]
+    assert whole[READ] == len(rejected) > 0, path
+    assert whole[USED] == (rejected == 0).sum() > 0, path
+
+
+def test_the_ledger_balances(finished):
     ledgers = list((finished.folder / "results/test/observations").glob("*/ledger/*.parquet"))
     assert ledgers
     for path in ledgers:
-        ledger = pd.read_parquet(path)
-        assert len(ledger)
+        check_balance(path)
 
 
 def test_a_report_can_be_made(finished):

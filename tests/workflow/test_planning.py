@@ -112,14 +112,10 @@ def test_an_invalid_configuration_ends_in_one_line(checkout, tmp_path):
     done = copy.snakemake("--dry-run", check=False)
     assert done.returncode != 0
     told = [line for line in done.stdout.splitlines() if "configuration:" in line]
-    assert (
-        told
-        == [
-            "configuration: figures.map_leads: 48 h was not forecast, allowed: multiples of 6 up to "
-            "cycling.max_lead_hours = 24"
-        ]
-        or "figures.map_leads" in told[0]
-    )
+    assert told == [
+        "configuration: figures.map_leads: 48 h was not forecast, allowed: multiples of 6 up to "
+        "cycling.max_lead_hours = 24"
+    ]
     assert "Traceback" not in done.stdout
     copy.edit("config/test.yaml", "\ncycling:", "\ncycling: {}\ncycling:")
     assert "configuration: " in (said := copy.snakemake("--dry-run", check=False).stdout)
