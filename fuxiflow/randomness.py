@@ -1,4 +1,4 @@
-"""Random generators that a configuration's seed fixes: the same on every machine and in every process.
+"""Random generators fixed by a configuration's seed, the same on every machine.
 
 Each function is a recipe: which numbers follow the seed decides all random numbers of a run, so a
 recipe that has been used stays as it is.
@@ -25,5 +25,20 @@ def numbered_generator(seed: int, *numbers: int) -> np.random.Generator:
 
 
 def derived_seeds(count: int, seed: int, *numbers: int) -> list[int]:
-    """Return ``count`` 32-bit seeds for generators of other libraries, from the seed and numbers."""
+    """Return 32-bit seeds for generators of other libraries.
+
+    Parameters
+    ----------
+    count : int
+        How many seeds.
+    seed : int
+        The seed of the configuration.
+    *numbers : int
+        Numbers from 0 that tell this draw from others.
+
+    Returns
+    -------
+    list of int
+        The seeds.
+    """
     return np.random.SeedSequence([seed, *numbers]).generate_state(count).tolist()

@@ -1,1 +1,5 @@
-"""What runs a script: rule runner, provenance of jobs, fingerprints, records, costs, the monitor of a run."""
+"""The machinery around scripts, which changes no result.
+
+Rule runner, several processes, Slurm; fingerprints and records; costs; the monitor of a run;
+Snakemake's private parts.
+"""

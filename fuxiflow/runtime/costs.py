@@ -85,7 +85,8 @@ def slurm_accounts(reports: Sequence[Path]) -> pd.DataFrame:
         frame = pd.read_csv(path, dtype={"JobID": "str"})
         if absent := [name for name in ACCOUNTED if name not in frame]:
             raise ValueError(
-                f"{path}: no column {', '.join(absent)}: is it a report of Snakemake's Slurm plugin?"
+                f"{path}: no column {', '.join(absent)}: "
+                "is it a report of Snakemake's Slurm plugin?"
             )
         if "RuleName" in frame:
             frames.append(frame[[*ACCOUNTED, "RuleName"]])

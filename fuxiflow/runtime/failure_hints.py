@@ -1,4 +1,4 @@
-"""What went wrong, from the logs of a failed job, and what most likely helps."""
+"""Diagnose failed jobs by their logs: what went wrong, and what most likely helps."""
 
 import re
 from collections.abc import Iterable
@@ -8,7 +8,10 @@ from pathlib import Path
 from fuxiflow.runtime.log_tail import last_lines
 
 LINES = 60
-AGAIN = "run the same command again: what is finished is kept, and training, cycles and downloads go on where they were"
+AGAIN = (
+    "run the same command again: what is finished is kept, and training, cycles and downloads go on "
+    "where they were"
+)
 
 
 @dataclass(frozen=True)
@@ -22,19 +25,24 @@ class Kind:
 # the first that fits counts, so what ends jobs from outside comes before what they say themselves
 KINDS = (
     Kind(
-        r"OUT_OF_ME|oom[-_ ]kill|Exceeded job memory limit|\bMemoryError\b|Unable to allocate|Cannot allocate memory",
-        "it needs more memory than it asked for: raise the rule's mem_mb (snakemake --set-resources {rule}:mem_mb=…)",
+        r"OUT_OF_ME|oom[-_ ]kill|Exceeded job memory limit|\bMemoryError\b|Unable to allocate"
+        r"|Cannot allocate memory",
+        "it needs more memory than it asked for: raise the rule's mem_mb "
+        "(snakemake --set-resources {rule}:mem_mb=…)",
     ),
     Kind(
         r"CUDA out of memory|CUDNN_STATUS_ALLOC_FAILED|torch\.OutOfMemoryError",
-        "the GPU's memory is full: a smaller batch or network in the configuration, or precision bf16-mixed",
+        "the GPU's memory is full: a smaller batch or network in the configuration, or precision "
+        "bf16-mixed",
     ),
     Kind(
         r"DUE TO TIME LIMIT|status is: 'TIMEOUT'|\bTIMEOUT\b",
-        f"it ran out of time: raise runtime of the rule (snakemake --set-resources {{rule}}:runtime=…), then {AGAIN}",
+        "it ran out of time: raise runtime of the rule "
+        f"(snakemake --set-resources {{rule}}:runtime=…), then {AGAIN}",
     ),
     Kind(
-        r"PREEMPTED|NODE_FAIL|BOOT_FAIL|stopped by signal|DUE TO PREEMPTION|status is: 'CANCELLED",
+        r"PREEMPTED|NODE_FAIL|BOOT_FAIL|stopped by signal|DUE TO PREEMPTION"
+        r"|status is: 'CANCELLED",
         AGAIN,
     ),
     Kind(
@@ -43,11 +51,13 @@ KINDS = (
     ),
     Kind(
         r"no CUDA GPUs are available|Found no NVIDIA driver|CUDA driver|no NVIDIA GPU",
-        "no GPU where it ran: set the partition that has them in slurm/config.yaml, or training.accelerator: cpu",
+        "no GPU where it ran: set the partition that has them in slurm/config.yaml, or "
+        "training.accelerator: cpu",
     ),
     Kind(
         r"ModuleNotFoundError|ImportError|cannot open shared object file",
-        "a package is missing: make setup, or with --sdm conda name it in the rule's file under envs/",
+        "a package is missing: make setup, or with --sdm conda name it in the rule's file under "
+        "envs/",
     ),
     Kind(
         r"lower the learning rate|non-finite",
@@ -62,12 +72,15 @@ KINDS = (
         "write your key to ~/.cdsapirc, or set CDSAPI_URL and CDSAPI_KEY",
     ),
     Kind(
-        r"ConnectionError|ConnectTimeout|ReadTimeout|HTTPError|Max retries exceeded|failure in name resolution",
+        r"ConnectionError|ConnectTimeout|ReadTimeout|HTTPError|Max retries exceeded"
+        r"|failure in name resolution",
         f"the archive did not answer: {AGAIN}",
     ),
     Kind(
-        r"file size is 0 bytes|Parquet magic bytes not found|truncated file|GroupNotFoundError|bad marker|EOFError",
-        "a file that it reads is damaged: delete the one that the log names and run again, it is made anew",
+        r"file size is 0 bytes|Parquet magic bytes not found|truncated file|GroupNotFoundError"
+        r"|bad marker|EOFError",
+        "a file that it reads is damaged: delete the one that the log names and run again, it is "
+        "made anew",
     ),
     Kind(
         r"Permission denied|Read-only file system",
@@ -78,8 +91,8 @@ UNKNOWN = (
     "read the log; when the cause is mended, run the same command again: what is finished is kept"
 )
 SILENT = (
-    "its log has no error, so it was killed from outside, mostly for memory: raise mem_mb of the rule "
-    "(snakemake --set-resources {rule}:mem_mb=…)"
+    "its log has no error, so it was killed from outside, mostly for memory: raise mem_mb of the "
+    "rule (snakemake --set-resources {rule}:mem_mb=…)"
 )
 
 
@@ -96,7 +109,7 @@ class Failure:
 
     @property
     def name(self) -> str:
-        """The rule with its wildcards."""
+        """Return the rule with its wildcards."""
         named = ", ".join(f"{key}={value}" for key, value in self.wildcards.items())
         return f"{self.rule} ({named})" if named else self.rule
 
@@ -111,18 +124,21 @@ class Failure:
 
 
 def error_line(lines: Iterable[str]) -> str:
-    """The line of a log that tells the error: the last of an exception, else of ``… failed: …``; none without."""
-    chosen = ""
+    """Find the line of a log that tells the error, empty where there is none.
+
+    It is the last of an exception, or else of ``… failed: …``.
+    """
+    error = ""
     for line in lines:
-        if found := re.match(
+        if match := re.match(
             r"(?:[A-Za-z_][\w.]*\.)?[A-Z]\w*(?:Error|Exception|Interrupt|Exit)\b.*", line
         ):
-            chosen = found[0]
-        elif found := re.search(r"slurmstepd: error: (.*)", line) or (
-            not chosen and re.search(r" ERROR fuxiflow: (.*failed: .*)", line)
+            error = match[0]
+        elif match := re.search(r"slurmstepd: error: (.*)", line) or (
+            not error and re.search(r" ERROR fuxiflow: (.*failed: .*)", line)
         ):
-            chosen = found[1]
-    return chosen.strip()
+            error = match[1]
+    return error.strip()
 
 
 def diagnose(
@@ -133,19 +149,39 @@ def diagnose(
     again: bool = False,
     folder: Path = Path(),
 ) -> Failure:
-    """What happened to a job: ``message`` is Snakemake's or Slurm's; ``logs``, relative to ``folder``, are read."""
-    named = tuple(dict.fromkeys(map(str, logs)))
-    lines = [line for log in named for line in last_lines(folder / log, LINES)]
-    own = error_line(lines)
+    """Find out what happened to a failed job.
+
+    Parameters
+    ----------
+    rule : str
+        The name of its rule.
+    wildcards : dict
+        The values of its wildcards.
+    logs : iterable of str
+        Its logs, relative to ``folder``, which are read.
+    message : str
+        What Snakemake or Slurm says.
+    again : bool
+        Whether it is tried again.
+    folder : Path
+        The folder of the run.
+
+    Returns
+    -------
+    Failure
+        What a person is told.
+    """
+    paths = tuple(dict.fromkeys(map(str, logs)))
+    lines = [line for log in paths for line in last_lines(folder / log, LINES)]
+    error = error_line(lines)
     text = "\n".join([message, *lines])
-    remedy = next(
-        (kind.remedy for kind in KINDS if re.search(kind.says, text)), UNKNOWN if own else SILENT
-    )
+    fitting = (kind.remedy for kind in KINDS if re.search(kind.says, text))
+    remedy = next(fitting, UNKNOWN if error else SILENT)
     return Failure(
         rule,
         dict(wildcards),
-        named,
-        own or (message.splitlines() or [""])[0],
+        paths,
+        error or (message.splitlines() or [""])[0],
         remedy.replace("{rule}", rule),
         again,
     )

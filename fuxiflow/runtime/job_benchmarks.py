@@ -11,7 +11,7 @@ from statistics import median
 
 @dataclass(frozen=True)
 class Benchmark:
-    """What a job took; NaN is what was not measured.
+    """Measurements of a job; NaN is what was not measured.
 
     ``seconds`` is the time on the clock and ``cpu_seconds`` that of the processor, in s,
     ``peak_mb`` the largest resident memory in MB.
@@ -50,7 +50,7 @@ def benchmark_seconds(path: Path) -> float | None:
 
 
 def read_benchmarks(directory: Path) -> list[Benchmark]:
-    """Read all benchmarks below a folder, the last attempt of each job; those without a time not."""
+    """Read the benchmarks below a folder that have a time, the last attempt of each job."""
     benchmarks = []
     for path in sorted(Path(directory).rglob("*.tsv")):
         rule, *rest = path.relative_to(directory).with_suffix("").parts

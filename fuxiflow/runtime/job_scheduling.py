@@ -1,6 +1,7 @@
-"""When jobs would run: list scheduling of a plan on limited resources, and its critical path.
+"""List scheduling of a plan on limited resources, and its critical path.
 
-Used for the time that a run still takes (:mod:`fuxiflow.runtime.monitor`) and for simulated runs (``benchmarks.scheduling``).
+Used for the time that a run still takes (:mod:`fuxiflow.runtime.monitor`) and for simulated runs
+(``benchmarks.scheduling``).
 """
 
 import heapq
@@ -11,7 +12,10 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Task:
-    """A job: its ``duration`` in s, what it ``needs`` of each resource while it runs, and the tasks it comes after."""
+    """A job with its ``duration`` in s.
+
+    ``after`` are the tasks that it waits for, ``needs`` what it takes of each resource meanwhile.
+    """
 
     name: str
     duration: float
@@ -21,29 +25,29 @@ class Task:
 
 @dataclass(frozen=True)
 class Schedule:
-    """When each task starts, and the end of the last, in s."""
+    """The start of each task, and the end of the last, in s."""
 
     start: dict[str, float]
     makespan: float
 
 
 def _followers(tasks: Mapping[str, Task]) -> dict[str, list[str]]:
-    found = defaultdict(list)
+    followers = defaultdict(list)
     for task in tasks.values():
         for name in task.after:
-            found[name].append(task.name)
-    return found
+            followers[name].append(task.name)
+    return followers
 
 
 def _by_name(tasks: Iterable[Task]) -> dict[str, Task]:
-    """Tasks by name, without dependencies on what is not among them: that is done already."""
+    """Return tasks by name, without dependencies on what is not among them: that is done."""
     every = list(tasks)
-    known = {task.name for task in every}
+    names = {task.name for task in every}
     return {
         task.name: Task(
             task.name,
             task.duration,
-            tuple(n for n in dict.fromkeys(task.after) if n in known),
+            tuple(n for n in dict.fromkeys(task.after) if n in names),
             task.needs,
         )
         for task in every
@@ -51,7 +55,10 @@ def _by_name(tasks: Iterable[Task]) -> dict[str, Task]:
 
 
 def _in_order(tasks: Mapping[str, Task]) -> list[str]:
-    """Names so that each comes after those it waits for; ValueError where tasks wait for each other."""
+    """Return names so that each comes after those it waits for.
+
+    ValueError where tasks wait for each other.
+    """
     waiting = {name: len(task.after) for name, task in tasks.items()}
     followers = _followers(tasks)
     ready = [name for name, count in waiting.items() if not count]
@@ -69,17 +76,16 @@ def _in_order(tasks: Mapping[str, Task]) -> list[str]:
 
 
 def chain_lengths(tasks: Mapping[str, Task]) -> dict[str, float]:
-    """By task, the s from its start to the end of the longest chain that it begins."""
-    followers, found = _followers(tasks), {}
+    """Return by task the s from its start to the end of the longest chain that it begins."""
+    followers, lengths = _followers(tasks), {}
     for name in reversed(_in_order(tasks)):
-        found[name] = tasks[name].duration + max(
-            (found[after] for after in followers[name]), default=0.0
-        )
-    return found
+        longest = max((lengths[after] for after in followers[name]), default=0.0)
+        lengths[name] = tasks[name].duration + longest
+    return lengths
 
 
 def critical_path(tasks: Iterable[Task]) -> list[Task]:
-    """The chain of tasks whose durations add up to the least time that any resources allow."""
+    """Find the chain of tasks whose durations add up to the least time that any resources allow."""
     named = _by_name(tasks)
     left, followers = chain_lengths(named), _followers(named)
     path, candidates = [], list(named)
@@ -91,11 +97,12 @@ def critical_path(tasks: Iterable[Task]) -> list[Task]:
 
 
 def simulate(tasks: Iterable[Task], capacity: Mapping[str, float]) -> Schedule:
-    """Run ``tasks`` with at most ``capacity`` of each resource in use; resources without a capacity are unlimited.
+    """Run ``tasks`` with at most ``capacity`` of each resource in use.
 
-    Whenever something ends, of the tasks that can start the one with the longest chain behind it does (list scheduling,
-    Graham 1969, doi 10.1137/0117039: never beyond twice the best possible for one resource). A task that needs more
-    than there is gets all there is, as Snakemake does.
+    Resources without a capacity are unlimited. Whenever something ends, of the tasks that can start
+    the one with the longest chain behind it does (list scheduling, Graham 1969, doi
+    10.1137/0117039: never beyond twice the best possible for one resource). A task that needs more
+    than there is gets all there is, as in Snakemake.
     """
     named = _by_name(tasks)
     priority, followers = chain_lengths(named), _followers(named)

@@ -1,6 +1,7 @@
-"""Following a log: how far its job is, and the losses that it has told.
+"""Follow a log: how far its job is, and the losses that it reports.
 
-Understands the lines of :class:`fuxiflow.progress.Progress`: ``label: done/total, h:mm:ss left, note``.
+Understands the lines of :class:`fuxiflow.progress.Progress`:
+``label: done/total, h:mm:ss left, note``.
 """
 
 import re
@@ -18,7 +19,7 @@ MOST_BYTES = 1 << 22  # of a log that was never looked at only the end is read
 
 @dataclass(frozen=True)
 class LoggedProgress:
-    """How far a job is: ``done`` of ``total`` with ``left`` s to go, and its last remark."""
+    """A report of progress: ``done`` of ``total`` with ``left`` s to go, and a remark."""
 
     label: str
     done: int
@@ -28,17 +29,17 @@ class LoggedProgress:
 
 
 def parse_progress(line: str) -> LoggedProgress | None:
-    """The progress that a line of a log tells, None where it tells none."""
-    found = LINE.search(line)
-    if not found:
+    """Read the progress that a line of a log reports, None where it reports none."""
+    match = LINE.search(line)
+    if not match:
         return None
-    hours, minutes, seconds = map(int, found["left"].split(":"))
+    hours, minutes, seconds = map(int, match["left"].split(":"))
     return LoggedProgress(
-        found["label"],
-        int(found["done"]),
-        int(found["total"]),
+        match["label"],
+        int(match["done"]),
+        int(match["total"]),
         3600.0 * hours + 60 * minutes + seconds,
-        found["note"] or "",
+        match["note"] or "",
     )
 
 
@@ -56,11 +57,12 @@ class Tail:
     _rest: bytes = b""
 
     def update(self) -> None:
-        """Read what is new; a log that is not there yet tells nothing, one that has shrunk was begun anew."""
+        """Read what is new: nothing of an absent log, all of one that was begun anew."""
         try:
             size = self.path.stat().st_size
             if size < self._offset:
-                self._offset, self._rest, self.progress, self.losses = 0, b"", None, []
+                self._offset, self._rest = 0, b""
+                self.progress, self.losses = None, []
             with self.path.open("rb") as file:
                 file.seek(max(self._offset, size - MOST_BYTES))
                 new = file.read()
@@ -71,18 +73,33 @@ class Tail:
         for line in lines:
             self._take(parse_progress(line.decode(errors="replace").rstrip()))
 
-    def _take(self, told: LoggedProgress | None) -> None:
-        if told is None:
+    def _take(self, reported: LoggedProgress | None) -> None:
+        if reported is None:
             return
-        self.progress = told
-        if found := LOSS.search(told.note):
-            self.losses.append((told.done, float(found[1])))
+        self.progress = reported
+        if match := LOSS.search(reported.note):
+            self.losses.append((reported.done, float(match[1])))
             if len(self.losses) > MOST_POINTS:
                 self.losses = [*self.losses[:-1:2], self.losses[-1]]
 
 
 def last_lines(path: Path, count: int, most_bytes: int = 1 << 16) -> list[str]:
-    """The last ``count`` lines of a log, none of one that cannot be read."""
+    """Read the last lines of a log.
+
+    Parameters
+    ----------
+    path : Path
+        The log.
+    count : int
+        How many lines.
+    most_bytes : int
+        How much of the end of the log is read at most.
+
+    Returns
+    -------
+    list of str
+        The lines, none of a log that cannot be read.
+    """
     try:
         with Path(path).open("rb") as file:
             file.seek(max(0, file.seek(0, 2) - most_bytes))

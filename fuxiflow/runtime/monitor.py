@@ -32,21 +32,7 @@ def _never(number: int) -> bool:
 
 
 class Monitor(logging.Handler):
-    """A handler of Snakemake's log, and a thread that writes the status page and the lines.
-
-    Parameters
-    ----------
-    run : Run
-        The state of the run, which events change.
-    output : Path
-        The status page.
-    is_tried_again : callable
-        Says of a job, by number, whether Snakemake tries it again once it has failed.
-    quiet : bool
-        Whether to write no lines about progress.
-    stream : text stream, optional
-        Where lines go, standard error by default.
-    """
+    """A handler of Snakemake's log, and a thread that writes the status page and the lines."""
 
     def __init__(
         self,
@@ -56,6 +42,21 @@ class Monitor(logging.Handler):
         quiet: bool = False,
         stream=None,
     ):
+        """Prepare to follow a run.
+
+        Parameters
+        ----------
+        run : Run
+            The state of the run, which events change.
+        output : Path
+            The status page.
+        is_tried_again : callable
+            Says of a job, by number, whether Snakemake tries it again once it has failed.
+        quiet : bool
+            Whether to write no lines about progress.
+        stream : text stream, optional
+            Where lines go, standard error by default.
+        """
         super().__init__(logging.INFO)
         self.run = run
         self.output = Path(output)

@@ -1,4 +1,4 @@
-"""How a workflow script runs: log, seed, threads, provenance, and outputs written whole or not."""
+"""Run a workflow script: log, seed, threads, provenance, and outputs written whole or not."""
 
 import logging
 import os
@@ -47,7 +47,7 @@ def _paths(named: SimpleNamespace) -> list[Path]:
 
 
 def _log_to(path: Path | None, rank: int | None = None) -> logging.Logger:
-    """Log to standard error and a file; of several processes only the first tells how it gets on."""
+    """Log to standard error and a file; of several processes only the first reports progress."""
     handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
     if path:
         path.parent.mkdir(parents=True, exist_ok=True)

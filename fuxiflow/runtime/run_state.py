@@ -78,7 +78,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Estimate:
-    """When all may be done: in ``seconds``, without ``unknown`` jobs of rules never timed."""
+    """The ``seconds`` until all may be done, without ``unknown`` jobs of rules never timed."""
 
     seconds: float
     unknown: int

@@ -33,40 +33,63 @@ def _rows(path: Path, reference: str) -> list[dict]:
 
 
 def _of_forecasts(experiment: str, reference: str, rows: list[dict]) -> list[Skill]:
-    """RMSE at some leads, beside GFS where that is scored, and how long ACC stays above 0.6."""
+    """Say the RMSE at some leads, beside GFS where that is scored, and how long ACC exceeds 0.6.
+
+    Parameters
+    ----------
+    experiment : str
+        Whose forecasts they are.
+    reference : str
+        What they were scored against.
+    rows : list of dict
+        Rows of the score table.
+
+    Returns
+    -------
+    list of Skill
+        None without scores of forecasts.
+    """
     values = {(row["system"], row["metric"], row["lead_time"]): row["value"] for row in rows}
-    found = []
+    skill = []
     for lead in LEADS:
-        if (own := values.get(("fuxiflow", "rmse", lead))) is not None:
-            ratio = values.get(("fuxiflow", "rmse_vs_gfs", lead))
-            beside = (
-                ""
-                if ratio is None
-                else f" ({abs(ratio):.0%} {'above' if ratio > 0 else 'below'} GFS)"
-            )
-            found.append(
-                Skill(
-                    experiment,
-                    f"{CHANNEL} RMSE at {lead} h against {reference}",
-                    f"{own:.4g}{beside}",
-                )
-            )
+        own = values.get(("fuxiflow", "rmse", lead))
+        if own is None:
+            continue
+        ratio = values.get(("fuxiflow", "rmse_vs_gfs", lead))
+        beside = ""
+        if ratio is not None:
+            beside = f" ({abs(ratio):.0%} {'above' if ratio > 0 else 'below'} GFS)"
+        what = f"{CHANNEL} RMSE at {lead} h against {reference}"
+        skill.append(Skill(experiment, what, f"{own:.4g}{beside}"))
     skilful = 0
-    for lead in sorted(
-        lead for system, metric, lead in values if (system, metric) == ("fuxiflow", "acc")
-    ):
+    leads = (lead for system, metric, lead in values if (system, metric) == ("fuxiflow", "acc"))
+    for lead in sorted(leads):
         if values["fuxiflow", "acc", lead] < 0.6:
             break
         skilful = lead
     if skilful:
-        found.append(
-            Skill(experiment, f"{CHANNEL} ACC at least 0.6 against {reference}", f"to {skilful} h")
-        )
-    return found
+        what = f"{CHANNEL} ACC at least 0.6 against {reference}"
+        skill.append(Skill(experiment, what, f"to {skilful} h"))
+    return skill
 
 
 def _of_analyses(experiment: str, reference: str, rows: list[dict]) -> list[Skill]:
-    """RMSE of analyses and of their backgrounds."""
+    """Say the RMSE of analyses and of their backgrounds.
+
+    Parameters
+    ----------
+    experiment : str
+        Whose analyses they are.
+    reference : str
+        What they were scored against.
+    rows : list of dict
+        Rows of the score table.
+
+    Returns
+    -------
+    list of Skill
+        None without scores of analyses.
+    """
     values = {
         row["metric"]: row["value"]
         for row in rows
@@ -76,23 +99,18 @@ def _of_analyses(experiment: str, reference: str, rows: list[dict]) -> list[Skil
         return []
     background = values.get("background_rmse")
     beside = "" if background is None else f" (background {background:.4g})"
-    return [
-        Skill(
-            experiment,
-            f"{CHANNEL} RMSE of analyses against {reference}",
-            f"{values['rmse']:.4g}{beside}",
-        )
-    ]
+    what = f"{CHANNEL} RMSE of analyses against {reference}"
+    return [Skill(experiment, what, f"{values['rmse']:.4g}{beside}")]
 
 
 def read_skill(results: Path) -> list[Skill]:
-    """What the score tables below ``results`` say of each experiment, against the truth, else against ERA5.
+    """Read what the score tables say of each experiment, against the truth or else ERA5.
 
-    Nothing where there is none yet, where one cannot be read, or without pyarrow.
+    Nothing where there is no table yet, where one cannot be read, or without pyarrow.
     """
     if importlib.util.find_spec("pyarrow") is None:
         return []
-    found = []
+    skill = []
     for kind, words in (("analyses", _of_analyses), ("forecasts", _of_forecasts)):
         for path in sorted(results.glob(f"scores/*/{kind}.parquet")):
             for reference in ("truth", "era5"):
@@ -101,6 +119,6 @@ def read_skill(results: Path) -> list[Skill]:
                 except (OSError, ValueError, KeyError):
                     break
                 if rows:
-                    found.extend(words(path.parent.name, reference, rows))
+                    skill.extend(words(path.parent.name, reference, rows))
                     break
-    return sorted(found, key=lambda one: one.experiment)
+    return sorted(skill, key=lambda one: one.experiment)

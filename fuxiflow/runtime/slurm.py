@@ -1,11 +1,11 @@
-"""Inside a Slurm job: what of it this process is told, steps on its nodes, and requests to end.
+"""Inside a Slurm job: what a process is told of it, steps on its nodes, and requests to end.
 
 A request to end is waited out, so that a pre-empted job is queued again and not lost.
 
-To the steps of a job that it pre-empts, cancels or ends at its time limit Slurm sends SIGTERM, and SIGKILL some time
-later (GraceTime, KillWait). A job that ends in between by itself, with an error, counts as failed and is not queued
-again, PreemptMode=REQUEUE or not (Slurm 22.05; tests/slurm/test_preemption.py). A kill spoils no output: they are
-written under temporary names.
+Slurm sends SIGTERM to the steps of a job that it pre-empts, cancels or ends at its time limit, and
+SIGKILL some time later (GraceTime, KillWait). A job that ends in between by itself, with an error,
+counts as failed and is not queued again, PreemptMode=REQUEUE or not (Slurm 22.05;
+tests/slurm/test_preemption.py). A kill spoils no output: they are written under temporary names.
 """
 
 import logging
@@ -15,36 +15,39 @@ import signal
 import time
 from collections.abc import Mapping
 
-# longer than any time of grace; who told the process to end then was not Slurm
 LONGEST_GRACE = 900
+"""s, longer than any time of grace; who told the process to end then was not Slurm."""
 STATUS = 128 + signal.SIGTERM
-# what of Slurm's variables is the job's, whichever of its steps a process belongs to
 OF_THE_JOB = ("SLURM_JOB_ID", "SLURM_JOBID", "SLURM_CLUSTER_NAME", "SLURM_CONF")
+"""Variables of Slurm that are the job's, whichever of its steps a process belongs to."""
 
 
 def in_a_job(environment: Mapping[str, str] = os.environ) -> bool:
-    """Whether this process runs in a job of Slurm."""
+    """Say whether this process runs in a job of Slurm."""
     return "SLURM_JOB_ID" in environment
 
 
 def process_number(environment: Mapping[str, str] = os.environ) -> int:
-    """The number of this process among those that ``srun`` has started; KeyError where it has not."""
+    """Return the number of this process among those of its ``srun``; KeyError outside of one."""
     return int(environment["SLURM_PROCID"])
 
 
 def gpus_here(environment: Mapping[str, str] = os.environ) -> int | None:
-    """GPUs that the job has on this node; None where Slurm does not say, as outside its jobs."""
+    """Return the GPUs that the job has on this node; None where Slurm does not say."""
     return int(environment["SLURM_GPUS_ON_NODE"]) if "SLURM_GPUS_ON_NODE" in environment else None
 
 
 def starts_steps(environment: Mapping[str, str] = os.environ) -> bool:
-    """Whether ``srun`` can start processes on the nodes of this job."""
+    """Say whether ``srun`` can start processes on the nodes of this job."""
     return in_a_job(environment) and shutil.which("srun", path=environment.get("PATH")) is not None
 
 
 def outside_steps(environment: Mapping[str, str]) -> dict[str, str]:
-    """An environment that knows the job alone: ``srun`` takes the sizes and bindings of the step that it is called in
-    for options of its own, and Lightning would take that step's tasks for ranks."""
+    """Return an environment that knows the job alone, and no step of it.
+
+    ``srun`` takes the sizes and bindings of the step that it is called in for options of its own,
+    and Lightning would take that step's tasks for ranks.
+    """
     return {
         name: value
         for name, value in environment.items()
@@ -53,8 +56,26 @@ def outside_steps(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def step_command(program: list[str], nodes: int, per_node: int, threads: int) -> list[str]:
-    """The command that runs a program ``per_node`` times on each of ``nodes`` of this job, with so many processors each
-    and all GPUs of its node; the first that fails ends the others, by SIGTERM and after KillWait by SIGKILL."""
+    """Return the command that runs a program several times on the nodes of this job.
+
+    The first process that fails ends the others, by SIGTERM and after KillWait by SIGKILL.
+
+    Parameters
+    ----------
+    program : list of str
+        The program and its arguments.
+    nodes : int
+        How many nodes of this job run it.
+    per_node : int
+        How often each of them runs it; all processes of a node see all its GPUs.
+    threads : int
+        Processors of each process.
+
+    Returns
+    -------
+    list of str
+        The words of the command.
+    """
     # overlap: the rule itself may run in a step of the same job
     return [
         "srun",
@@ -80,7 +101,17 @@ def outlast_requests(log: logging.Logger) -> None:
 
 
 def await_kill(error: BaseException, log: logging.Logger, seconds: float = LONGEST_GRACE) -> None:
-    """Wait for Slurm's SIGKILL where ``error`` says that SIGTERM has ended the work: exit status 143, in a job."""
+    """Wait for SIGKILL in a job of Slurm where SIGTERM has ended the work, with exit status 143.
+
+    Parameters
+    ----------
+    error : BaseException
+        What ended the work.
+    log : logging.Logger
+        Where it is noted.
+    seconds : float
+        How long to wait at most.
+    """
     if in_a_job() and isinstance(error, SystemExit) and error.code == STATUS:
         log.info("waiting for Slurm to kill this job, so that it queues it again")
         time.sleep(seconds)

@@ -1,4 +1,4 @@
-"""The status page: one HTML file without scripts or foreign parts, which loads itself anew while the run goes on."""
+"""The status page: one HTML file without scripts or foreign parts, which reloads itself."""
 
 import html
 import os
@@ -15,49 +15,77 @@ RELOAD = 15  # s
 MOST_RUNNING = 60
 LOG_LINES = 12
 # Okabe and Ito (2008), as the figures
-BLUE, RED, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#8a8a8a"
+BLUE = "#0072B2"
+RED = "#D55E00"
+GREEN = "#009E73"
+GREY = "#8a8a8a"
 STYLE = f"""
-body {{ font: 14px/1.45 system-ui, sans-serif; margin: 2em auto; max-width: 62em; padding: 0 1em; color: #1b1b1b }}
+body {{ font: 14px/1.45 system-ui, sans-serif; margin: 2em auto; max-width: 62em;
+padding: 0 1em; color: #1b1b1b }}
 h1 {{ font-size: 1.4em; margin: 0 0 .2em }} h3 {{ font-size: 1em; margin: .8em 0 0 }}
 h2 {{ font-size: 1.05em; margin: 1.8em 0 .4em }}
-table {{ border-collapse: collapse; width: 100% }} td, th {{ padding: .25em .8em .25em 0; text-align: left;
-vertical-align: top; border-bottom: 1px solid #e4e4e4 }} th {{ font-weight: 600; color: #555 }}
+table {{ border-collapse: collapse; width: 100% }}
+td, th {{ padding: .25em .8em .25em 0; text-align: left; vertical-align: top;
+border-bottom: 1px solid #e4e4e4 }} th {{ font-weight: 600; color: #555 }}
 td.n, th.n {{ text-align: right; font-variant-numeric: tabular-nums }}
-.bar {{ display: inline-block; width: 12em; height: .7em; background: #e8e8e8; border-radius: 2px; overflow: hidden }}
-.bar i {{ display: inline-block; height: 100%; background: {BLUE}; float: left }} .bar i.bad {{ background: {RED} }}
-.wide .bar {{ width: 100%; height: 1em }} .quiet {{ color: #666 }} .bad {{ color: {RED} }} .good {{ color: {GREEN} }}
+.bar {{ display: inline-block; width: 12em; height: .7em; background: #e8e8e8;
+border-radius: 2px; overflow: hidden }}
+.bar i {{ display: inline-block; height: 100%; background: {BLUE}; float: left }}
+.bar i.bad {{ background: {RED} }} .wide .bar {{ width: 100%; height: 1em }}
+.quiet {{ color: #666 }} .bad {{ color: {RED} }} .good {{ color: {GREEN} }}
 pre {{ background: #f5f5f5; padding: .7em; overflow-x: auto; font-size: 12px }}
 .failure {{ border-left: 4px solid {RED}; padding-left: 1em; margin: 1em 0 }}
 """
 
 
 def _bar(done: int, total: int, bad: int = 0) -> str:
-    """A bar filled to ``done`` of ``total``, ``bad`` of it in another colour."""
-    parts = [("", done), ("bad", bad)]
-    return (
-        '<span class="bar">'
-        + "".join(
-            f'<i class="{kind}" style="width:{100 * n / max(total, 1):.1f}%"></i>'
-            for kind, n in parts
-            if n
-        )
-        + "</span>"
+    """Draw a bar.
+
+    Parameters
+    ----------
+    done, bad : int
+        How many are done, and how many went bad, which have another colour.
+    total : int
+        How many fill the bar.
+
+    Returns
+    -------
+    str
+        HTML.
+    """
+    parts = "".join(
+        f'<i class="{kind}" style="width:{100 * count / max(total, 1):.1f}%"></i>'
+        for kind, count in (("", done), ("bad", bad))
+        if count
     )
+    return f'<span class="bar">{parts}</span>'
 
 
 def _table(head: Iterable[str], rows: Iterable[Iterable[str]], numbers: Iterable[int] = ()) -> str:
-    """A table of cells that are HTML already; columns ``numbers`` are set to the right."""
+    """Draw a table.
+
+    Parameters
+    ----------
+    head : iterable of str
+        Names of the columns.
+    rows : iterable of iterable of str
+        Cells, which are HTML already.
+    numbers : iterable of int
+        Columns that are set to the right.
+
+    Returns
+    -------
+    str
+        HTML.
+    """
     right = set(numbers)
 
     def line(kind: str, cells: Iterable[str]) -> str:
-        return (
-            "<tr>"
-            + "".join(
-                f"<{kind}{' class=n' if i in right else ''}>{cell}</{kind}>"
-                for i, cell in enumerate(cells)
-            )
-            + "</tr>"
+        marks = (" class=n" if i in right else "" for i, _ in enumerate(head))
+        inside = "".join(
+            f"<{kind}{mark}>{cell}</{kind}>" for mark, cell in zip(marks, cells, strict=True)
         )
+        return f"<tr>{inside}</tr>"
 
     return "<table>" + line("th", head) + "".join(line("td", row) for row in rows) + "</table>"
 
@@ -66,8 +94,12 @@ def _clock_time(seconds: float) -> str:
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
 
 
+def _quiet(text: str) -> str:
+    return f'<span class="quiet">{text}</span>'
+
+
 def _link(run: Run, log: str) -> str:
-    """A log, by its path from the page."""
+    """Link a log by its path from the page."""
     path = os.path.relpath(log, f"results/{run.name}")
     return f'<a href="{html.escape(path)}">{html.escape(Path(log).name)}</a>'
 
@@ -89,31 +121,34 @@ def _stages(run: Run) -> str:
 
 
 def _running_row(run: Run, job: Job, now: float) -> list[str]:
+    """Describe a running job.
+
+    Parameters
+    ----------
+    run : Run
+        The run.
+    job : Job
+        A job that was started.
+    now : float
+        The time, in s.
+
+    Returns
+    -------
+    list of str
+        HTML of its name, a bar, how far it is, the time left, the time since its start, its log.
+    """
     tail = run.tails.get(job.id)
     progress = tail.progress if tail else None
     name = html.escape(job.name)
-    log = _link(run, job.log) if job.log else ""
+    end = [format_duration(now - job.begun), _link(run, job.log) if job.log else ""]
     if run.queued(job) and not job.seen:
-        return [
-            name,
-            '<span class="quiet">not begun</span>',
-            "",
-            "",
-            format_duration(now - job.begun),
-            log,
-        ]
+        return [name, _quiet("not begun"), "", "", *end]
     if progress is None:
-        return [name, "", "", "", format_duration(now - job.begun), log]
-    told = f"{html.escape(progress.label)} {progress.done}/{progress.total}"
-    told += f"<br>{html.escape(progress.note)}" if progress.note else ""
-    return [
-        name,
-        _bar(progress.done, progress.total),
-        told,
-        format_duration(progress.left),
-        format_duration(now - job.begun),
-        log,
-    ]
+        return [name, "", "", "", *end]
+    text = f"{html.escape(progress.label)} {progress.done}/{progress.total}"
+    text += f"<br>{html.escape(progress.note)}" if progress.note else ""
+    bar = _bar(progress.done, progress.total)
+    return [name, bar, text, format_duration(progress.left), *end]
 
 
 def _running(run: Run, now: float) -> str:
@@ -121,18 +156,30 @@ def _running(run: Run, now: float) -> str:
     if not jobs:
         return ""
     rows = [_running_row(run, job, now) for job in jobs[:MOST_RUNNING]]
-    more = (
-        f'<p class="quiet">and {len(jobs) - MOST_RUNNING} more</p>'
-        if len(jobs) > MOST_RUNNING
-        else ""
-    )
-    return f"<h2>Running</h2>{_table(['job', '', 'how far', 'left', 'since', 'log'], rows, (3, 4))}{more}"
+    table = _table(["job", "", "how far", "left", "since", "log"], rows, (3, 4))
+    more = len(jobs) - MOST_RUNNING
+    rest = f'<p class="quiet">and {more} more</p>' if more > 0 else ""
+    return f"<h2>Running</h2>{table}{rest}"
 
 
 def curve(points: list[tuple[int, float]], width: int = 420, height: int = 110) -> str:
-    """An inline picture of losses by update, with its least and greatest value written beside it."""
-    xs, ys = [x for x, _ in points], [y for _, y in points]
-    low, high, first, last = min(ys), max(ys), min(xs), max(xs)
+    """Draw losses by update, with the least and greatest value beside them.
+
+    Parameters
+    ----------
+    points : list of (int, float)
+        Updates and losses.
+    width, height : int
+        Size of the picture in pixels.
+
+    Returns
+    -------
+    str
+        An inline SVG.
+    """
+    xs, ys = zip(*points, strict=True)
+    low, high = min(ys), max(ys)
+    first, last = min(xs), max(xs)
 
     def place(x, y):
         across = (x - first) / max(last - first, 1) * (width - 70) + 60
@@ -152,15 +199,15 @@ def curve(points: list[tuple[int, float]], width: int = 420, height: int = 110) 
 
 
 def _losses(run: Run) -> str:
-    found = []
+    parts = []
     for number, tail in run.tails.items():
         if tail.losses:
             done, loss = tail.losses[-1]
-            found.append(
+            parts.append(
                 f"<h3>{html.escape(run.jobs[number].name)}: loss {loss:.4g} at {done}</h3>"
                 f"{curve(tail.losses) if len(tail.losses) > 1 else ''}"
             )
-    return f"<h2>Losses</h2>{''.join(found)}" if found else ""
+    return f"<h2>Losses</h2>{''.join(parts)}" if parts else ""
 
 
 def _skill(skill: Iterable[Skill]) -> str:
@@ -174,19 +221,21 @@ def _skill(skill: Iterable[Skill]) -> str:
 def _failures(run: Run) -> str:
     parts = []
     for failure in run.failures:
-        logs = " ".join(_link(run, log) for log in failure.logs)
+        links = " ".join(_link(run, log) for log in failure.logs)
         lines = [line for log in failure.logs for line in last_lines(run.folder / log, LOG_LINES)]
-        shown = f"<pre>{html.escape(chr(10).join(lines))}</pre>" if lines else ""
-        again = ' <span class="quiet">tried again</span>' if failure.again else ""
+        end = f"<pre>{html.escape(chr(10).join(lines))}</pre>" if lines else ""
+        again = f" {_quiet('tried again')}" if failure.again else ""
         parts.append(
-            f'<div class="failure"><b>{html.escape(failure.name)}</b>{again}<br>{html.escape(failure.says)}'
-            f"<br><b>Most likely remedy:</b> {html.escape(failure.remedy)}<br>Log: {logs}{shown}</div>"
+            f'<div class="failure"><b>{html.escape(failure.name)}</b>{again}'
+            f"<br>{html.escape(failure.says)}"
+            f"<br><b>Most likely remedy:</b> {html.escape(failure.remedy)}"
+            f"<br>Log: {links}{end}</div>"
         )
     return f"<h2>Failures</h2>{''.join(parts)}" if parts else ""
 
 
 def remaining(run: Run, now: float) -> str:
-    """When all may be done, in words."""
+    """Say when all may be done."""
     estimate = run.estimate(now)
     if estimate.unknown:
         untimed = f"{estimate.unknown} {'jobs' if estimate.unknown > 1 else 'job'} not timed before"
@@ -195,25 +244,42 @@ def remaining(run: Run, now: float) -> str:
 
 
 def render_page(run: Run, skill: Iterable[Skill], now: float) -> str:
-    """The page."""
+    """Return the page.
+
+    Parameters
+    ----------
+    run : Run
+        The state of the run.
+    skill : iterable of Skill
+        The scores so far.
+    now : float
+        The time, in s.
+
+    Returns
+    -------
+    str
+        HTML.
+    """
     counts = run.counts()
-    going = run.ended is None
-    colour = {"finished": "good", "failed": "bad", "stopped": "bad"}.get(run.outcome, "")
-    reload = f'<meta http-equiv="refresh" content="{RELOAD}">' if going else ""
-    took = format_duration((now if going else run.ended) - run.started)
-    state = (
-        f"running for {took}; left: {remaining(run, now)}"
-        if going
-        else f'<span class="{colour}">{run.outcome}</span> at {_clock_time(run.ended)} after {took}'
-    )
+    goes_on = run.ended is None
+    reload = f'<meta http-equiv="refresh" content="{RELOAD}">' if goes_on else ""
+    took = format_duration((now if goes_on else run.ended) - run.started)
+    if goes_on:
+        state = f"running for {took}; left: {remaining(run, now)}"
+    else:
+        colour = {"finished": "good", "failed": "bad", "stopped": "bad"}.get(run.outcome, "")
+        outcome = f'<span class="{colour}">{run.outcome}</span>'
+        state = f"{outcome} at {_clock_time(run.ended)} after {took}"
     before = counts["total"] - counts["planned"]
-    there = f" ({before} were there already)" if before else ""
+    earlier = f" ({before} were there already)" if before else ""
+    name = html.escape(run.name)
+    title = f"{name}: {run.outcome}, {counts[DONE]}/{counts['total']}"
+    times = _quiet(f"began {_clock_time(run.started)}, as of {_clock_time(now)}")
     return (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8">{reload}<title>{html.escape(run.name)}: '
-        f"{run.outcome}, {counts[DONE]}/{counts['total']}</title><style>{STYLE}</style></head><body>"
-        f"<h1>{html.escape(run.name)}</h1><p>{state}<br>{counts[DONE]} of {counts['total']} jobs done{there}"
-        f'<br><span class="quiet">began {_clock_time(run.started)}, as of {_clock_time(now)}</span></p>'
-        f'<p class="wide">{_bar(counts[DONE], counts["total"], counts[FAILED])}</p>{_failures(run)}'
-        f"{_running(run, now) if going else ''}<h2>Stages</h2>{_stages(run)}{_skill(skill)}{_losses(run)}"
-        "</body></html>\n"
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8">{reload}'
+        f"<title>{title}</title><style>{STYLE}</style></head><body><h1>{name}</h1>"
+        f"<p>{state}<br>{counts[DONE]} of {counts['total']} jobs done{earlier}<br>{times}</p>"
+        f'<p class="wide">{_bar(counts[DONE], counts["total"], counts[FAILED])}</p>'
+        f"{_failures(run)}{_running(run, now) if goes_on else ''}"
+        f"<h2>Stages</h2>{_stages(run)}{_skill(skill)}{_losses(run)}</body></html>\n"
     )
