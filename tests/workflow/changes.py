@@ -229,7 +229,7 @@ CHANGES: dict[str, Callable[[Workbench], None]] = {
     "how the climatology is read": _definitions(
         ("fuxiflow/states/climatology.py", "Climatology.at")
     ),
-    "the observation loss": _definitions(("fuxiflow/training/losses.py", "Points.__init__")),
+    "the observation loss": _definitions(("fuxiflow/training/losses.py", "PointLoss.forward")),
     "the operator's coefficients of SSMIS": _coefficients("ssmis"),
     "the operator's coefficients of ATMS": _coefficients("atms"),
 }
