@@ -39,6 +39,7 @@ def _vertical_interpolation(
     matrix = np.stack([np.interp(log_p, log_state, row) for row in np.eye(len(PRESSURE_LEVELS))])
     low, high = np.log(BLEND)
     share = np.clip((log_p - low) / (high - low), 0.0, 1.0)
+    # the state ends at 1000 hPa, which lies above the ground in a high
     below = np.maximum(log_p - log_state[-1], 0.0)
     return matrix, share, np.exp(below * LAPSE_RATE * GAS_CONSTANT_DRY / GRAVITY)
 
@@ -105,6 +106,7 @@ def operator_columns(
     climate_t = weights @ operator.climatology_temperature
     climate_q = weights @ operator.climatology_log_humidity
     t = climate_t + share * (temperature @ (matrix * factor) - climate_t)
+    # relative humidities of 0 occur in analyses, and their logarithm is not finite
     log_q = torch.log(specific_humidity.clamp_min(LEAST_HUMIDITY)) @ matrix
     return t, torch.exp(climate_q + share * (log_q - climate_q))
 
@@ -164,6 +166,7 @@ def brightness_temperatures(
         land,
         sea_ice,
     )
+    # emissivity is known by channel, the operator needs it by node
     surface = surface[:, operator.node_channel[: operator.surface_nodes]]
     secant = 1.0 / torch.cos(torch.deg2rad(zenith))
     return operator(t, q, surface_pressure, skin_temperature, surface, secant)
@@ -224,6 +227,7 @@ def brightness_temperatures_from_state(
     t2m = columns[:, -1]
     pressure = torch.tensor(PRESSURE_LEVELS, dtype=state.dtype, device=state.device)
     specific = humidity_of(humidity.clamp_min(0.0), temperature, pressure)
+    # from Pa to hPa
     surface = 0.01 * pressure_of(msl, t2m, surface_geopotential)
     return brightness_temperatures(
         operator, temperature, specific, surface, t2m, land_fraction, latitude, zenith

@@ -191,6 +191,7 @@ def polarised_emissivity(
     if conical:
         return 1.0 - torch.where(vertical, v, h)
     angle = torch.deg2rad(zenith)[:, None]
+    # the squared sine of the scan angle, from that of the zenith angle by the law of sines
     turned = (torch.sin(angle) * (EARTH_RADIUS / (EARTH_RADIUS + SATELLITE_HEIGHT))) ** 2
     return 1.0 - torch.where(vertical, v + turned * (h - v), h + turned * (v - h))
 
@@ -212,6 +213,7 @@ def ripple_factor(frequency: Tensor, cosine: Tensor, wind: Tensor) -> Tensor:
     Tensor
         The factor, of the broadcast shape.
     """
+    # beyond the range of the regression its polynomials run away
     f, w = frequency.clamp(1.4, 200.0), wind.clamp(0.3, 35.0)
     c, w2 = SMALL_SCALE, w * w
     exponent = w * (c[6] + f * (c[0] + c[1] * f)) + w2 * (
@@ -325,6 +327,7 @@ def sea_emissivity(
         Emissivity ``(batch, channel)``.
     """
     cosine = torch.cos(torch.deg2rad(zenith)[:, None])
+    # the fits of permittivity do not hold beyond; T2M over ice may be far colder than any sea
     v, h = sea_reflectivity(temperature[:, None].clamp(271.0, 310.0), frequency, cosine)
     if wind is not None:
         v, h = rough_sea_reflectivity(v, h, frequency, zenith[:, None], wind[:, None])

@@ -124,6 +124,7 @@ def simulate_equivalents(
     np.ndarray
         Equivalents ``(n, channel)``, float32.
     """
+    # occultations have no zenith angle, and their operator does not look at it
     angle = torch.from_numpy(np.nan_to_num(np.asarray(zenith, np.float32)))
     parts = [
         operator(columns.part(slice(i, i + BATCH)), angle[i : i + BATCH])
@@ -240,12 +241,17 @@ def jacobian(
     if missing := [name for name in variables if name not in columns]:
         raise KeyError(f"no {', '.join(missing)} among the columns: {', '.join(columns)}")
     leaves = {name: columns[name].detach().clone().requires_grad_(True) for name in variables}
+    # callers may run in inference mode
     with torch.enable_grad():
         result = operator(**{**columns, **leaves})
     positions = range(result.shape[1]) if channels is None else channels
     rows = [
         torch.autograd.grad(
-            result[:, i].sum(), list(leaves.values()), retain_graph=True, materialize_grads=True
+            # columns do not affect each other, so that one backward pass serves the whole batch
+            result[:, i].sum(),
+            list(leaves.values()),
+            retain_graph=True,
+            materialize_grads=True,
         )
         for i in positions
     ]

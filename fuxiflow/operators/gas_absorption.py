@@ -69,6 +69,7 @@ def vapour_absorption(pressure, temperature, vapour, frequency) -> np.ndarray:
             shift
             + lines.shs[i] * partial * (1.0 - lines.aself[i] * log_theta) * theta ** lines.xhs[i]
         )
+        # the line shape at the cut-off of 750 GHz, which the continuum takes account of
         base = width / (562500.0 + width**2)
         strength = lines.s1[i] * theta**2.5 * np.exp(lines.b2[i] * (1.0 - theta))
         for distance in (frequency - lines.fl[i] - shift, frequency + lines.fl[i] + shift):
@@ -104,6 +105,7 @@ def air_absorption(pressure, temperature, vapour, frequency) -> np.ndarray:
     pressure, temperature, vapour, frequency = np.broadcast_arrays(
         pressure, temperature, vapour, frequency
     )
+    # pyrtlib takes kPa here
     dry = 0.1 * (pressure - vapour)
     lines, continuum = O2AbsModel().o2_absorption(dry, 300.0 / temperature, 0.1 * vapour, frequency)
     oxygen = 0.182 * frequency * (lines + continuum) * _NEPER_PER_DB
@@ -126,6 +128,7 @@ def afgl_profiles(pressure: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     for index in range(6):
         _, p, _, t, gases = AtmosphericProfiles.gl_atm(index)
         ratio = 1e-3 * ppmv2gkg(gases[:, AtmosphericProfiles.H2O], AtmosphericProfiles.H2O)
+        # np.interp needs rising abscissae, the profiles rise in height
         log_p = np.log(p[::-1])
         temperatures.append(np.interp(np.log(pressure), log_p, t[::-1]))
         humidity = np.log((ratio / (1.0 + ratio))[::-1])

@@ -135,6 +135,7 @@ def _integrals(
                 RTEquation.exponential_integration(True, gas, path, 1, len(p), 1)[1]
                 for gas in gases
             )
+            # pyrtlib keeps its geometry in the class
             RTEquation._from_sat = True
             _, up, _, total, scaled, *_ = RTEquation.planck(f, t, depth)
             RTEquation._from_sat = False
@@ -172,6 +173,7 @@ def _integrals_at_once(
     depth = 0.0
     for gas in (wet, gas_absorption.air_absorption(*state, frequency) - wet):
         low, high = gas[:-1], gas[1:]
+        # the logarithmic mean of equal values is 0 / 0
         same = np.abs(high - low) < 1e-9
         mean = np.where(same, high, (high - low) / np.log(np.where(same, 2.0, high / low)))
         depth = depth + mean * path[1:, None]

@@ -104,6 +104,7 @@ class OperatorTable:
     def write(self, path: Path) -> None:
         """Write the table, reals as float32."""
         arrays = {f.name: getattr(self, f.name) for f in fields(self)}
+        # frequencies close to lines, and weights that add up to one, stay in double precision
         keep = ("weights", "frequency")
         arrays = {
             k: v.astype(np.float32) if v.dtype == np.float64 and k not in keep else v
@@ -213,6 +214,7 @@ class MicrowaveOperator(torch.nn.Module):
                 table.coefficients[top : bottom + 1, :, first:end], dtype=float
             )
             self.register_buffer(f"coefficients_{index}", torch.as_tensor(part, dtype=dtype))
+        # a node belongs to one channel: tables select nodes channel by channel
         main = table.weights.argmax(axis=1)
         self.register_buffer("node_channel", torch.as_tensor(main, dtype=torch.int64))
         self.register_buffer("vertical", torch.as_tensor(table.vertical.astype(bool)))

@@ -216,6 +216,7 @@ def quadrature(bands: list[PassBand], points: int) -> tuple[np.ndarray, np.ndarr
         x, w = np.polynomial.legendre.leggauss(count)
         for centre in band.centres:
             frequencies.append(centre + 0.5 * band.width * x)
+            # a node serves its own channel alone
             block = np.zeros((count, len(bands)))
             block[:, index] = 0.5 * w / len(band.centres)
             rows.append(block)

@@ -99,6 +99,7 @@ def refractivity_at_heights(profile: Tensor, height: Tensor, target: Tensor) -> 
         Refractivity ``(batch, target)``, NaN outside the levels.
     """
     height, target = height.contiguous(), target.expand(len(height), target.shape[-1]).contiguous()
+    # the index of a level has no gradient
     above = torch.searchsorted(height.detach(), target).clamp(1, height.shape[-1] - 1)
     logarithm = torch.log(profile)
     h0, h1 = height.gather(1, above - 1), height.gather(1, above)
@@ -150,6 +151,7 @@ def bending_angle(profile: Tensor, height: Tensor, impact_height: Tensor, radius
     upper = torch.exp(-(far - near.clamp_min(0.0))) * torch.special.erfcx(
         torch.sqrt(far.clamp_min(1e-12))
     )
+    # the uppermost layer reaches to infinity
     upper = torch.cat([upper[..., :-1], torch.zeros_like(upper[..., -1:])], dim=-1)
     turns = torch.exp(near.clamp(-80.0, 0.0))
     lower = torch.where(near > 0.0, torch.special.erfcx(torch.sqrt(near.clamp_min(1e-12))), turns)
@@ -214,8 +216,10 @@ def refractivity_column(
         * (virtual[:, 1:] + virtual[:, :-1])
         * torch.log(pressure[:-1] / pressure[1:])
     )
+    # geopotential above 1000 hPa by the hypsometric equation alone
     risen = torch.cat([torch.zeros_like(layers[:, :1]), layers.cumsum(dim=1)], dim=1)
     hypsometric = risen[:, ::SUBLAYERS].flip(1)
+    # the state's own geopotential holds at its levels; the difference is spread linearly
     phi = risen + (geopotential - hypsometric) @ matrix
     return refractivity(pressure, t, q), geometric_height(phi, latitude[:, None])
 

@@ -103,6 +103,7 @@ def fit_absorption(pressure: np.ndarray, frequency: np.ndarray) -> tuple[np.ndar
         scale = np.abs(design).max(axis=0)
         for node in range(len(frequency)):
             expected = target[:, node]
+            # divided by what is expected, residuals are relative errors
             system = design / scale / expected[:, None]
             coefficients[i, :, node] = (
                 np.linalg.lstsq(system, np.ones(len(expected)), rcond=1e-10)[0] / scale
@@ -221,6 +222,7 @@ def choose_nodes(monochromatic: np.ndarray, channel: np.ndarray) -> tuple[list[i
         for node in set(range(monochromatic.shape[1])) - set(nodes):
             trial = [*nodes, node]
             system = np.vstack([monochromatic[fitted][:, trial], np.full(len(trial), UNITY)])
+            # one more row holds the condition that the weights add up to one
             weights, _ = nnls(system, np.append(channel[fitted], UNITY))
             error = np.mean((monochromatic[fitted][:, trial] @ weights - channel[fitted]) ** 2)
             if best is None or error < best[0]:

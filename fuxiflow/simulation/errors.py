@@ -238,6 +238,7 @@ def _factor(centred: np.ndarray) -> np.ndarray:
     present = np.isfinite(centred)
     values = np.where(present, centred, 0.0)
     pairs = present.T.astype(float) @ present
+    # pairs of channels have different samples, so that the matrix may have negative eigenvalues
     values, vectors = np.linalg.eigh(values.T @ values / np.maximum(pairs, 1))
     return vectors * np.sqrt(np.maximum(values, 0.0))
 
@@ -252,6 +253,7 @@ def _scan(left: np.ndarray, position: np.ndarray) -> np.ndarray:
     total, count = np.zeros((rows, left.shape[1])), np.zeros((rows, left.shape[1]))
     np.add.at(total, position, np.where(present, left, 0.0))
     np.add.at(count, position, present)
+    # a position with few departures is drawn towards none: noise must not become bias
     mean = total / (count + CAUTION)
     mean[0] = 0.0
     return mean.astype(np.float32)

@@ -76,6 +76,7 @@ class Template:
 
     def read(self, day: date) -> pa.Table:
         """Read the used footprints of a day; KeyError for a day outside the template."""
+        # tables are named by the first month of their segment
         place = bisect_right([path.stem for path in self.tables], f"{day:%Y-%m}") - 1
         if not (self.start <= day <= self.end and place >= 0):
             raise KeyError(f"{day} is no day of the template, {self.start} to {self.end}")
@@ -105,6 +106,7 @@ class Template:
 
     def drawn(self, day: date, random: np.random.Generator) -> Iterator[FootprintGeometry]:
         """Yield, for each hour of ``day``, the footprints of that hour of a day drawn at random."""
+        # hour by hour, so that no simulated day repeats the coverage of a real one
         picked = random.integers(self.days, size=24)
         for number in np.unique(picked):
             template_day = self.start + timedelta(days=int(number))

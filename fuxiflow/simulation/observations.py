@@ -77,6 +77,7 @@ def template_departures(
         footprints = template.read(day)
         rows = np.flatnonzero(reanalysis.covers(footprint_table.column_values(footprints, "time")))
         if len(rows) > share:
+            # sorted, as points in the order of time are read fastest
             rows = np.sort(day_generator(seed, source.name, day).choice(rows, share, replace=False))
         if not len(rows):
             continue
@@ -192,6 +193,7 @@ def simulate_footprints(
     low, high = np.array(source.valid_ranges, np.float32).T
     with np.errstate(invalid="ignore"):
         values[places.missing | ~((values >= low) & (values <= high))] = np.nan
+    # footprints without any value would only take up space
     kept = np.isfinite(values).any(axis=1)
     places, values = places.rows(kept), values[kept]
     columns = {

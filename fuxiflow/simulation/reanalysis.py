@@ -83,6 +83,7 @@ class ReanalysisSampler:
         """Read the channels ``(cell, channel)`` of a state, if it is not in memory."""
         time = np.datetime64(self._time(number).item(), "ns")
         if time not in self._kept:
+            # a point needs the states before and after it, no others
             while len(self._kept) > 1:
                 del self._kept[min(self._kept)]
             self._kept[time] = self._points(self.states.read(time)[self._positions])
@@ -121,6 +122,7 @@ class ReanalysisSampler:
             rows = torch.from_numpy(np.flatnonzero(before == number))
             part, w, later = cells[:, rows], weights[:, rows], share[rows]
             values = self._mix(self._field(int(number)), part, w)
+            # points at the very time of a state need no other one, which may not exist
             if later.any():
                 values = values + later * (
                     self._mix(self._field(int(number) + 1), part, w) - values

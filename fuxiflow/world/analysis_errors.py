@@ -152,6 +152,7 @@ class ErrorLibrary:
         if product not in PRODUCTS:
             raise KeyError(f"unknown product {product!r}; known: {', '.join(PRODUCTS)}")
         days = 24 // STEP_HOURS
+        # whole days: a pattern has the hour of the day of its analysis
         offset = int(PRODUCTS[product] * (self.length // days)) * days
         first = int(self._group["time"][0]) // STEP_HOURS
         return (hour_of(time) // STEP_HOURS - first + offset) % self.length
@@ -167,6 +168,7 @@ class ErrorLibrary:
         pattern = {
             name: self._group[f"native_{name}"][index].astype(np.float32) for name in PROGNOSTIC
         }
+        # from g kg-1 back to kg kg-1
         pattern["specific_humidity"] /= np.float32(HUMIDITY_SCALE)
         return pattern
 
@@ -272,6 +274,7 @@ class AnalysisErrors:
         dict[str, np.ndarray]
             All fields, some of them with bias.
         """
+        # the sun moves by 15 degrees of longitude an hour
         local_hour = time.hour + time.minute / 60.0 + lon / 15.0
         daily = 1.0 + DIURNAL_PART * np.cos(2.0 * np.pi * (local_hour - 14.0) / 24.0)
         shape = (land * daily[None, :] + (1.0 - land) * SEA_PART).astype(np.float32)

@@ -39,6 +39,7 @@ def climate_start(model: NatureModel, time: datetime) -> ModelState:
     file = climate_path(model.truncation)
     if not file.exists():
         return model.rest(time)
+    # the states are of the first of each month; the spin-up grows by up to a month
     first = datetime(time.year, time.month, 1)
     with np.load(file) as states:
         fields = [

@@ -87,9 +87,11 @@ def to_pressure(
     log_levels = np.log(sigma)[:, None, None] + np.log(ps)
     surface_log = np.log(ps)[None]
     temperature = frame["temperature"]
+    # from the lowest full level to the ground at the standard lapse rate
     ground = temperature[-1] * (
         1.0 + LAPSE_RATE * GAS_CONSTANT_DRY / GRAVITY * (1.0 / sigma[-1] - 1.0)
     )
+    # its logarithm is interpolated
     humidity = np.maximum(frame["specific_humidity"], HUMIDITY_FLOOR)
 
     def with_surface(field: np.ndarray, surface: np.ndarray) -> np.ndarray:
@@ -131,6 +133,7 @@ def to_pressure(
         _above_top(here, x[0] - target, t[0], z[0])
         moisture = np.exp(here["specific_humidity"])
         relative = relative_humidity(moisture, here["temperature"], float(level))
+        # both humidities are cut together, or they would contradict each other
         excess = np.maximum(relative / RELATIVE_HUMIDITY_CAP, 1.0)
         here["relative_humidity"] = relative / excess
         here["specific_humidity"] = moisture / excess
@@ -297,6 +300,7 @@ class Regridder:
         south = sparse.hstack([below, sparse.csr_matrix(ring)])
         poles = sparse.vstack([north, sparse.identity(nlat * nlon), south], format="csr")
         operator = (extended @ poles).astype(np.float32)
+        # rounding leaves weights that are zero in exact arithmetic
         operator.data[np.abs(operator.data) < 1e-7] = 0.0
         operator.eliminate_zeros()
         return operator
@@ -359,5 +363,6 @@ def world_fields(
     )
     out |= dict(zip(scalars, regrid(np.stack([source[name] for name in scalars])), strict=True))
     out["specific_humidity"] = regrid(native["specific_humidity"])
+    # no negative rain from rounding
     out["TP"] = np.maximum(out["TP"], 0.0)
     return out

@@ -143,6 +143,7 @@ class NatureModel:
         )
         terrain = _packaged("terrain")
         if terrain.orog.shape != coords.horizontal.nodal_shape:
+            # jcm brings the terrain of T30 alone
             terrain = upsample_terrain_ds(terrain, grid=coords.horizontal)
         # jcm warns of ozone and output options that SPEEDY on sigma levels lacks; errors still show
         logging.getLogger("jcm").setLevel(logging.ERROR)
@@ -184,6 +185,7 @@ class NatureModel:
             -self.surface_geopotential / (GAS_CONSTANT_DRY * 275.0)
         )
         factor = np.average(target, weights=weights) / np.average(ps, weights=weights)
+        # a factor of pressure is an addition to its logarithm, which is what the dynamics hold
         shift = self._horizontal.to_modal(jnp.full(self._horizontal.nodal_shape, np.log(factor)))
         dynamics = dynamics.replace(log_surface_pressure=dynamics.log_surface_pressure + shift)
         return ModelState(time, 0, dynamics, physics, {})
@@ -275,6 +277,7 @@ class NatureModel:
         increments of zero leave the state exactly as it is.
         """
         grid = verify_state(self._model.dycore.to_physics_state(state.dynamics))
+        # increments come in our orientation
         delta = {name: _inward(jnp.asarray(field)) for name, field in increments.items()}
         changed = PhysicsState(
             grid.u_wind + delta["u_component_of_wind"],

@@ -194,6 +194,7 @@ def refractivity_profile(column: Mapping[str, float], lat: float, height: np.nda
     np.ndarray
         Refractivity in N-units, ``(level,)``; NaN below the ground.
     """
+    # levels below the ground hold extrapolated values: the column ends at the ground
     levels = [level for level in PRESSURE_LEVELS if level < column["surface_pressure"] - 1.0][::-1]
     z, t, log_q = (
         np.array([column[f"{name}{level}"] for level in levels]) for name in ("Z", "T", "log_q")
@@ -250,6 +251,7 @@ def relative_errors(height: np.ndarray, count: int, rng: np.random.Generator) ->
     share = node - below
     white = rng.standard_normal((count, below[-1] + 2))
     mixed = (1.0 - share) * white[:, below] + share * white[:, below + 1]
+    # a mean of two independent numbers varies less than each: scaled back to unit variance
     return np.interp(height, _ERROR_HEIGHTS, ERROR_SHARES) * mixed / np.hypot(1.0 - share, share)
 
 
@@ -296,6 +298,7 @@ def observe_occultations(
     milliseconds = (np.arange(count) + rng.random(count)) * (86_400_000 / count)
     time = np.datetime64(start, "ns") + milliseconds.astype("timedelta64[ms]")
     lat, lon, azimuth = occultation_places(platform, time, rng)
+    # files hold four decimals: the truth is taken where the file says
     lat, lon = np.round(lat, 4), np.round(lon, 4)
     height = np.arange(0.0, TOP + 1.0, options.spacing_metres)
     errors = options.noise * relative_errors(height, count, rng)

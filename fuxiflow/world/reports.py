@@ -76,6 +76,7 @@ def surface_truth(
     pressure = truth["surface_pressure"]
     moisture = np.exp(_at_pressure(truth, "log_q", pressure[:, None])[:, 0])
     humidity = physics.relative_humidity(moisture, truth["T2M"], pressure)
+    # there is no water to measure on land or under ice
     water = (truth["land_fraction"] < 0.5) & (truth["skin_temperature"] > FREEZING)
     return {
         "T2M": truth["T2M"],
@@ -285,6 +286,7 @@ def soundings(
     values["Z"][:, 0] = truth["surface_geopotential"]  # the station knows its height
     direction, speed = reported_wind(values["U"], values["V"])
     rising = np.ones(pressure.shape, bool)
+    # levels at or below the ground are not part of an ascent
     rising[:, 1:] = pressure[:, 1:] < ground[:, None] - 1.0
     columns = {
         "pressure": 100.0 * pressure,

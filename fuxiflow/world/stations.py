@@ -183,8 +183,10 @@ def place_stations(
     on_land = bilinear(land_fraction, grid, lat, lon) >= least
     lat, lon = lat[on_land], lon[on_land]
     members = _apart(lat, lon, station_density(lat), count, rng)
+    # numbers run eastward in bands of 10 degrees
     members = members[np.lexsort((lat[members], np.floor(lon[members] / 10.0)))]
     rank = np.arange(len(members))
+    # a block number has two digits and a station number three
     blocks = max(1, -(-len(members) // 900))
     per_block = -(-len(members) // max(1, min(98, max(blocks, len(members) // 10))))
     number = 1000 * (rank // per_block + 1) + rank % per_block + 1
@@ -232,10 +234,12 @@ def place_vessels(
     phase = rng.uniform(0.0, 2.0 * np.pi, (size, 2))
     vessels = Vessels(np.empty(size, object), buoy, lat, lon, reach, period, phase)
     angle = np.linspace(0.0, 1.0, 60, endpoint=False)[:, None] * period * _DAY
+    # sixty places along each track, over one period
     along = [
         lat + reach[:, 0] * np.sin(2.0 * np.pi * angle / _DAY / period + phase[:, 0]),
         lon + reach[:, 1] * np.sin(2.0 * np.pi * angle / _DAY / period + phase[:, 1]),
     ]
+    # beyond there is ice
     wet = (np.abs(along[0]) < 70.0).all(axis=0)
     wet[wet] = (bilinear(land_fraction, grid, along[0][:, wet], along[1][:, wet]) < 0.1).all(axis=0)
     members = []

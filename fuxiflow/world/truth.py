@@ -178,8 +178,10 @@ class TruthWriter:
             raise ValueError(f"{self._group.store}: {time} is not the next time to write")
         slot = self._done % SHARD
         for name, step in self._steps.items():
+            # rounded numbers compress to half the size
             np.multiply(np.rint(fields[name] / step), step, out=self._buffer[name][slot])
         self._done += 1
+        # a shard is written whole
         if self._done % SHARD == 0 or self._done == len(self._times):
             first = self._done - slot - 1
             for name, array in self._arrays.items():

@@ -75,6 +75,7 @@ class TruthWindow:
                 f"points from {time.min()} to {time.max()} are outside the fields, "
                 f"{self.times[0]} to {self.times[-1]}"
             )
+        # a point at the last time lies at the end of the interval before it
         before = np.minimum(elapsed.astype(np.int64), len(self.times) - 2)
         share = elapsed - before
         cells = self.grid.nlat * self.grid.nlon
@@ -132,6 +133,7 @@ class TruthWindows:
             if name == "specific_humidity":
                 columns += [*np.log(np.maximum(field, LEAST_HUMIDITY))]
             else:
+                # operators take hPa
                 columns.append(0.01 * field if name == "surface_pressure" else field)
         return np.stack(columns, axis=-1).astype(np.float32)
 

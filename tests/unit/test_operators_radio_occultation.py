@@ -92,7 +92,7 @@ def test_exponential_atmosphere_has_the_bessel_functions_angle():
 
 
 def numerical_angle(n, height, impact):
-    """Integrate -2 a dln n/dx / sqrt(x^2 - a^2), log N linear in x between levels; x^2 = a^2 + u^2."""
+    """Integrate -2 a dln n/dx / sqrt(x^2 - a^2), log N linear in x; x^2 = a^2 + u^2."""
     x = (1 + 1e-6 * n) * (RADIUS + height)
     log_n = np.log(n)
     top = np.sqrt(x[-1] ** 2 - impact**2)

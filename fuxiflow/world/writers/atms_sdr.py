@@ -50,6 +50,7 @@ def iet(time: np.ndarray) -> np.ndarray:
 
 def orbit_number(time: np.datetime64, revolutions_per_day: float) -> int:
     """Return the number of the orbit at ``time``, at least 0."""
+    # counted from the epoch at a constant rate, which is close enough for a file name
     days = (time - EPOCH) / np.timedelta64(1, "D")
     return max(0, _ORBIT_AT_EPOCH + int(np.floor(days * revolutions_per_day)))
 
@@ -160,6 +161,7 @@ def write_atms_granule(
     tag, short, mission = PLATFORMS[platform]
     begin, end = _moment(swath.time[0, 0]), _moment(swath.time[-1, -1])
     orbit = orbit_number(swath.time[0, 0], revolutions_per_day)
+    # file names hold tenths of seconds
     clock = "{0:%H%M%S}{1:d}"
     stem = (
         f"{tag}_d{begin:%Y%m%d}_t{clock.format(begin, begin.microsecond // 100_000)}"

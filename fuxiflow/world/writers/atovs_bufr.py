@@ -67,6 +67,7 @@ def write_atovs_granule(
         Path(directory)
         / f"{instrument}_{platform.replace('-', '').lower()}_{begin:%Y%m%d%H%M}_fuxi_sim.bufr"
     )
+    # no footprint of a message may be far from its middle one in time
     part = (swath.time[:, 0] - swath.time[0, 0]) // np.timedelta64(MINUTES, "m")
     with open(path, "wb") as file:
         for number in np.unique(part):
@@ -106,6 +107,7 @@ def _message(swath: Swath, brightness: np.ndarray, instrument: str, platform: st
     columns = {
         "satelliteIdentifier": float(SATELLITES[platform]),
         "satelliteSensorIndicator": sensor,
+        # the template gives the number 13 bits
         "scanLineNumber": flat(swath.scan[:, None] % 8000 + 1.0, 0),
         "fieldOfViewNumber": flat(swath.field_of_view[None] + 1.0, 0),
         **bufr.clock_elements(EPOCH + seconds.astype("timedelta64[ns]")),

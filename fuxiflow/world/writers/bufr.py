@@ -111,6 +111,7 @@ def _set(handle: int, key: str, values: Column) -> None:
         return
     if isinstance(values, np.ndarray):
         filled = np.where(np.isnan(values), eccodes.CODES_MISSING_DOUBLE, values)
+        # in a compressed message equal values take no space
         if (filled != filled[0]).any():
             eccodes.codes_set_double_array(handle, key, filled)
             return

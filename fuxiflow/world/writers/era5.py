@@ -79,6 +79,7 @@ def forecast_base(valid_time: datetime) -> tuple[datetime, int]:
     """Return start and last step (h) of the ERA5 forecast that accumulates until ``valid_time``."""
     before = valid_time - timedelta(hours=STEP_HOURS)
     base = before.replace(hour=18 if before.hour >= 18 or before.hour < 6 else 6)
+    # the forecast of 18 UTC started the day before
     if before.hour < 6:
         base -= timedelta(days=1)
     return base, int((valid_time - base) / timedelta(hours=1))
@@ -169,4 +170,5 @@ def write_invariants(
     keys = {"dataDate": int(f"{time:%Y%m%d}"), "dataTime": 100 * time.hour}
     with open(path, "wb") as file:
         _message(grid, SURFACE_GEOPOTENTIAL).write(file, surface_geopotential, keys)
+        # interpolation may overshoot by rounding
         _message(grid, LAND_SEA_MASK).write(file, np.clip(land_fraction, 0.0, 1.0), keys)

@@ -134,6 +134,7 @@ def write_fy3_granule(
             _write(file, f"Geolocation/{key}", values.astype(np.float32), 1.0, "degree", None)
         angles = {
             "SensorZenith": swath.zenith,
+            # from 0-360 to -180-180 degrees, which 16 bits hold
             "SensorAzimuth": (swath.azimuth + 180.0) % 360.0 - 180.0,
             "SolarZenith": swath.solar_zenith,
             "SolarAzimuth": (swath.solar_azimuth + 180.0) % 360.0 - 180.0,

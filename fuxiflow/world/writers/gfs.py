@@ -82,6 +82,7 @@ def _accumulated(channel: Channel) -> bool:
 
 
 def _message(grid: Grid, channel: Channel) -> GribMessage:
+    # pressure levels are in Pa in GRIB2
     level = channel.gfs_level * 100 if channel.gfs_surface == 100 else channel.gfs_level
     keys = {
         "centre": "kwbc",
@@ -150,6 +151,7 @@ class GfsWriter:
         with open(path, "wb") as file:
             for channel in self._channels:
                 if _accumulated(channel):
+                    # nothing has fallen yet
                     if lead_hours == 0:
                         continue
                     keys = start | {"stepRange": f"{lead_hours - STEP_HOURS}-{lead_hours}"}

@@ -77,6 +77,7 @@ class GribMessage:
         file.write(eccodes.codes_get_message(self._handle))
 
     def __del__(self):
+        # __init__ may have failed before there was a handle
         if getattr(self, "_handle", None) is not None:
             eccodes.codes_release(self._handle)
             self._handle = None

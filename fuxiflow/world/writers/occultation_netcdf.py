@@ -59,6 +59,7 @@ def write_occultations(
         raise KeyError(
             f"no receiver is known on {', '.join(sorted(unknown))}; known: {', '.join(RECEIVERS)}"
         )
+    # platforms were joined one after the other; files are in the order of time
     order = np.argsort(occultations.time, kind="stable")
     time = occultations.time[order]
     parts = clock_elements(time)

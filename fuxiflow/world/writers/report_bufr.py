@@ -241,6 +241,7 @@ def encode_temp(
     bytes
         The bulletin.
     """
+    # in a compressed message all subsets have as many levels
     order = np.argsort(np.isnan(levels["pressure"]), axis=1, kind="stable")
     rows = np.arange(len(stations))[:, None]
     levels = {name: column[rows, order] for name, column in levels.items()}
