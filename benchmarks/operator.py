@@ -1,9 +1,11 @@
 """The microwave operator next to pyrtlib: speed, accuracy, and a day of full-density ATMS.
 
-    python -m benchmarks.operator [threads] [profiles of pyrtlib]   speed and its ratio to
-    pyrtlib's, in one run python -m benchmarks.operator accuracy [instrument ...]
-    differences from pyrtlib on held-out atmospheres python -m benchmarks.operator day [processes]
-    seconds for a day of ATMS, 3.1 million columns
+    python -m benchmarks.operator [threads] [profiles of pyrtlib]
+        speed and its ratio to pyrtlib's, in one run
+    python -m benchmarks.operator accuracy [instrument ...]
+        differences from pyrtlib on held-out atmospheres
+    python -m benchmarks.operator day [processes]
+        seconds for a day of ATMS, 3.1 million columns
 
 Also on a GPU, where torch finds one.
 """
@@ -42,7 +44,22 @@ WINDOWS = {
 
 
 def best(action: Callable[[], None], device: str = "cpu", rounds: int = ROUNDS) -> float:
-    """Seconds of the quickest of several calls, after one to warm up."""
+    """Time several calls, after one to warm up, and return the seconds of the quickest.
+
+    Parameters
+    ----------
+    action : Callable[[], None]
+        The call.
+    device : str
+        ``cpu`` or ``cuda``.
+    rounds : int
+        Number of calls.
+
+    Returns
+    -------
+    float
+        Seconds.
+    """
     wait = torch.cuda.synchronize if device == "cuda" else lambda: None
     action()
     seconds = []
@@ -58,7 +75,22 @@ def best(action: Callable[[], None], device: str = "cpu", rounds: int = ROUNDS) 
 def speed(
     operator: MicrowaveOperator, device: str = "cpu", batch: int = BATCH
 ) -> tuple[float, float]:
-    """Profiles a second, forward alone and with the gradients of all state variables."""
+    """Measure profiles a second, forward alone and with the gradients of all state variables.
+
+    Parameters
+    ----------
+    operator : MicrowaveOperator
+        The operator, on ``device``.
+    device : str
+        ``cpu`` or ``cuda``.
+    batch : int
+        Profiles of a batch, a multiple of :data:`BATCH`.
+
+    Returns
+    -------
+    tuple[float, float]
+        Profiles a second.
+    """
     made = table_builder.random_atmospheres(operator.pressure.double().cpu().numpy(), BATCH, SEED)
     columns = {
         name: torch.as_tensor(value, dtype=torch.float32, device=device).repeat(
@@ -80,21 +112,36 @@ def speed(
 
 
 def peer(operator: MicrowaveOperator, count: int) -> float:
-    """Profiles a second of pyrtlib at the operator's nodes and levels."""
+    """Measure profiles a second of pyrtlib at the operator's nodes and levels."""
     pressure, frequency = operator.pressure.double().numpy(), operator.frequency.double().numpy()
     made = table_builder.random_atmospheres(pressure, count, SEED)
     start = time.perf_counter()
     for i in range(count):
-        given = [made[name][i] for name in DIFFERENTIATED]
+        arguments = [made[name][i] for name in DIFFERENTIATED]
         surface = np.full(len(frequency), made["emissivity"][i, 0])
         line_by_line.reference_brightness_temperatures(
-            pressure, *given, surface, made["secant"][i], frequency
+            pressure, *arguments, surface, made["secant"][i], frequency
         )
     return count / (time.perf_counter() - start)
 
 
 def _theirs(pressure: np.ndarray, made: dict[str, np.ndarray], frequency: np.ndarray) -> np.ndarray:
-    """Brightness temperatures ``(atmosphere, node)`` by pyrtlib, each layer split in four."""
+    """Compute brightness temperatures by pyrtlib, each layer split in four.
+
+    Parameters
+    ----------
+    pressure : np.ndarray
+        In hPa, ``(level,)``.
+    made : dict[str, np.ndarray]
+        Arguments of the operator by name.
+    frequency : np.ndarray
+        In GHz, ``(node,)``.
+
+    Returns
+    -------
+    np.ndarray
+        In K, ``(atmosphere, node)``.
+    """
     return np.array(
         [
             line_by_line.reference_brightness_temperatures(
@@ -128,14 +175,20 @@ def _ours(
 
 
 def node_differences(instrument: str, atmospheres: slice = slice(None)) -> np.ndarray:
-    """Operator less pyrtlib at the same nodes, averaged to channels, ``(atmosphere, channel)`` in K."""
+    """Compare with pyrtlib at the same nodes, averaged to channels.
+
+    Returns operator less pyrtlib in K, ``(atmosphere, channel)``.
+    """
     operator, made, ours = _ours(instrument, atmospheres)
     theirs = _theirs(operator.pressure.double().numpy(), made, operator.frequency.double().numpy())
     return ours - theirs @ operator.weights.double().numpy()
 
 
 def channel_differences(instrument: str, atmospheres: slice = slice(None)) -> np.ndarray:
-    """Operator less pyrtlib at the seven-point quadrature of the pass-bands, ``(atmosphere, channel)`` in K."""
+    """Compare with pyrtlib at the seven-point quadrature of the pass-bands.
+
+    Returns operator less pyrtlib in K, ``(atmosphere, channel)``.
+    """
     operator, made, ours = _ours(instrument, atmospheres)
     bands = pass_bands(instrument, sources.load_source(table_builder.SOURCES[instrument]).channels)
     frequency, weights = quadrature(bands, table_builder.QUADRATURE_POINTS)
@@ -143,7 +196,7 @@ def channel_differences(instrument: str, atmospheres: slice = slice(None)) -> np
 
 
 def sounding(instrument: str) -> list[int]:
-    """Positions of the channels of ``instrument`` that are no windows."""
+    """Return the positions of the channels of ``instrument`` that are no windows."""
     names = MicrowaveOperator.for_instrument(instrument).channels
     return [i for i, name in enumerate(names) if name not in WINDOWS[instrument].split()]
 
@@ -153,7 +206,8 @@ def accuracy(instruments: list[str]) -> None:
     for instrument in instruments or sorted(table_builder.SOURCES):
         pairs = node_differences(instrument), channel_differences(instrument)
         print(
-            f"{instrument}: K from pyrtlib, {len(pairs[0])} held-out atmospheres; same nodes | pass-band quadrature"
+            f"{instrument}: K from pyrtlib, {len(pairs[0])} held-out atmospheres; "
+            "same nodes | pass-band quadrature"
         )
         print("channel   rms   max |   rms   max")
         for i, name in enumerate(MicrowaveOperator.for_instrument(instrument).channels):
@@ -164,7 +218,7 @@ def accuracy(instruments: list[str]) -> None:
 
 
 def simulate(count: int) -> float:
-    """Seconds in which one thread makes ``count`` footprints from columns of a state, surfaces and all."""
+    """Simulate ``count`` footprints from columns of a state in one thread; return the seconds."""
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
     operator = MicrowaveOperator.for_instrument("atms")
@@ -191,13 +245,17 @@ def simulate(count: int) -> float:
 
 
 def day(processes: int = 2) -> None:
-    """Print the seconds that a day of full-density ATMS takes in several processes of one thread each."""
+    """Print the seconds that a day of full-density ATMS takes in several processes.
+
+    Each process has one thread.
+    """
     start = time.perf_counter()
     with multiprocessing.get_context("spawn").Pool(processes) as pool:
         seconds = pool.map(simulate, [FOOTPRINTS // processes] * processes)
     total = time.perf_counter() - start
     print(
-        f"{FOOTPRINTS} footprints of ATMS, {processes} processes: {max(seconds):.0f} s; {total:.0f} s with start"
+        f"{FOOTPRINTS} footprints of ATMS, {processes} processes: {max(seconds):.0f} s; "
+        f"{total:.0f} s with start"
     )
 
 
@@ -214,7 +272,8 @@ def main(threads: int = 2, count: int = 6) -> None:
     (forward, both), rate = np.max(ours, axis=0), max(rates)
     levels = len(operator.pressure)
     print(
-        f"ATMS, 22 channels, {operator.nodes} nodes, {levels} levels, {threads} threads, batch {BATCH}"
+        f"ATMS, 22 channels, {operator.nodes} nodes, {levels} levels, {threads} threads, "
+        f"batch {BATCH}"
     )
     print(f"operator forward             {forward:10.0f} profiles/s")
     print(f"operator forward + gradients {both:10.0f} profiles/s")
