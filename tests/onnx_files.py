@@ -1,7 +1,7 @@
 """ONNX models of FuXi's interface for tests, small enough to be checked by hand.
 
-They are written field by field as the protocol-buffer messages of onnx.proto (numbers in comments there), so that no
-test needs the onnx package.
+They are written field by field as the protocol-buffer messages of onnx.proto (numbers in comments
+there), so that no test needs the onnx package.
 """
 
 from collections.abc import Sequence
@@ -61,7 +61,8 @@ def write(
 ) -> Path:
     """x(t-6), x(t), temb → x(t), 2 x(t) - x(t-6) + ``shift`` + temb · ``weights (12,)``, as FuXi's models return it.
 
-    ``shape`` is that of the states; with ``frames`` 1 only the second is returned, as FuXi's models do not.
+    ``shape`` is that of the states; with ``frames`` 1 only the second is returned, as FuXi's models
+    do not.
     """
     states, embedding = names
     weights = np.zeros(12) if weights is None else weights

@@ -19,7 +19,8 @@ from fuxiflow.models.pillars import FootprintBatch, PillarEncoder, Pillars, stat
 class SourceShape:
     """What the encoder of a source has to know: number of channels, the window's hours, number of platforms, and
     whether its first guess depends on the ``whole_state``, winds and geopotential included, or as those of radiances on
-    ``seen`` alone."""
+    ``seen`` alone.
+    """
 
     channels: int
     first_hour: int
@@ -47,7 +48,8 @@ class Encoder(nn.Module):
 
 class SourceBranch(nn.Module):
     """The encoder of one source, ``width`` channels wide at full resolution; its features get the ``widths`` of the
-    network."""
+    network.
+    """
 
     def __init__(
         self,

@@ -21,7 +21,8 @@ THERMODYNAMIC = ("temperature", "relative_humidity")
 @dataclass(frozen=True)
 class SourceDesign:
     """A source as the networks know it: its channels, window in hours, statistics in physical units, platforms, and
-    whether it depends on the ``whole_state`` or, as radiances do, on temperature, humidity and the surface."""
+    whether it depends on the ``whole_state`` or, as radiances do, on temperature, humidity and the surface.
+    """
 
     channels: list[str]
     window: tuple[int, int]

@@ -102,7 +102,8 @@ def batch_footprints(
 
 def states_together(fields: Tensor) -> Tensor:
     """``(…, state, lat, lon)`` with the states of a cell side by side in memory: a footprint's column is read in one
-    piece."""
+    piece.
+    """
     return fields.movedim(-3, -1).contiguous().movedim(-1, -3)
 
 
@@ -177,7 +178,8 @@ def predictor_count(column: int, static: int, modes: int) -> int:
 @dataclass
 class Pillars:
     """What an encoder puts on the grid: ``features (batch, width, lat, lon)``, a first ``increment (batch, state, lat,
-    lon)`` in units of the 6-h change, and the ``mask (batch, 1, lat, lon)`` of observed cells; zero where none is."""
+    lon)`` in units of the 6-h change, and the ``mask (batch, 1, lat, lon)`` of observed cells; zero where none is.
+    """
 
     features: Tensor
     increment: Tensor

@@ -81,7 +81,8 @@ def test_a_cascade_from_gfs_files_opens_as_weatherbench_does(gfs, cascade, tmp_p
             "longitude",
         )
         assert opened["geopotential"].attrs["units"] == "m2 s-2"
-        # the files hold the same fields at every time: a straight line plus the shifts, +1, +1 and, medium's, -1
+        # the files hold the same fields at every time: a straight line plus the shifts, +1, +1 and,
+        # medium's, -1
         t2m = opened["2m_temperature"].isel(time=0).mean(("latitude", "longitude")).values
     np.testing.assert_allclose(np.diff(t2m), [2.0, 1.0], atol=0.01)
 

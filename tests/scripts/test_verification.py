@@ -1,7 +1,8 @@
 """The scripts of the verification stage on tiny stores whose scores are known by hand.
 
-The synthetic world: truth is climatology plus a wave in longitude that moves east; ERA5, analyses and forecasts are the
-truth plus constants, so that RMSE and bias are those constants whatever the weights.
+The synthetic world: truth is climatology plus a wave in longitude that moves east; ERA5, analyses
+and forecasts are the truth plus constants, so that RMSE and bias are those constants whatever the
+weights.
 """
 
 import json
@@ -236,7 +237,8 @@ def test_precipitation_is_scored_where_both_sides_have_it(forecasts, baselines):
 
 def test_persistence_starts_from_the_analyses(forecasts):
     row = one(forecasts.scores, system="persistence", reference="truth", metric="rmse", lead_time=6)
-    # a wave against itself one cell further: amplitude 2 sin(pi / 16) x 10, mean square half of its square, and 2^2
+    # a wave against itself one cell further: amplitude 2 sin(pi / 16) x 10, mean square half of its
+    # square, and 2^2
     assert row["value"] == pytest.approx(
         np.sqrt((20 * np.sin(np.pi / 16)) ** 2 / 2 + ANALYSIS_ERROR**2), rel=1e-4
     )
@@ -293,7 +295,8 @@ def test_analyses_are_compared_with_the_reanalysis_they_learned_from(analyses):
 
 
 def test_experiments_are_compared_case_by_case(world, baselines, analyses, forecasts, tmp_path):
-    # another experiment whose analyses are as far off as the first one's backgrounds, and whose forecasts are the same
+    # another experiment whose analyses are as far off as the first one's backgrounds, and whose
+    # forecasts are the same
     stores = {kind: tmp_path / "other" / f"{kind}.cases.zarr" for kind in ("analyses", "forecasts")}
     stores["forecasts"].parent.mkdir()
     shutil.copytree(forecasts.cases, stores["forecasts"])

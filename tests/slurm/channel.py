@@ -1,8 +1,9 @@
 """A conda channel on disk, made of the packages that this interpreter has, and a `conda` that installs from it.
 
-No other channel is needed, and no network: an installed distribution becomes a package of symbolic links to its
-files, with its own requirements as dependencies. An environment then holds what its file names, what that requires, and
-nothing else. What this cannot show is that the same names and versions solve on conda-forge.
+No other channel is needed, and no network: an installed distribution becomes a package of symbolic
+links to its files, with its own requirements as dependencies. An environment then holds what its
+file names, what that requires, and nothing else. What this cannot show is that the same names and
+versions solve on conda-forge.
 """
 
 import asyncio

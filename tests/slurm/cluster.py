@@ -1,8 +1,9 @@
 """A real Slurm on this machine: one node with a `cpu`, a `gpu` and an `urgent` partition, started and stopped by hand.
 
-A second node, of one processor, runs on the same machine; both make up the partition `pair`, and no other has it.
-Debian's packages, no systemd, no cgroups, no accounting database. Slurm's configuration has to lie in /etc/slurm, since
-the job steps of Snakemake's plug-in drop SLURM_CONF; a machine that has one of its own is left alone.
+A second node, of one processor, runs on the same machine; both make up the partition `pair`, and no
+other has it. Debian's packages, no systemd, no cgroups, no accounting database. Slurm's
+configuration has to lie in /etc/slurm, since the job steps of Snakemake's plug-in drop SLURM_CONF;
+a machine that has one of its own is left alone.
 """
 
 import contextlib
@@ -133,8 +134,9 @@ def _stop_daemons(base: Path) -> None:
 def kill_left(since: float) -> list[int]:
     """Kill what Slurm started for jobs after ``since`` (seconds) and did not end; returns the process ids.
 
-    Snakemake in a job that gets SIGTERM while its scheduler holds its lock waits for that lock for ever, and without
-    cgroups Slurm does not see a process whose parent has ended. There is no other Slurm on this machine.
+    Snakemake in a job that gets SIGTERM while its scheduler holds its lock waits for that lock for
+    ever, and without cgroups Slurm does not see a process whose parent has ended. There is no other
+    Slurm on this machine.
     """
     killed = []
     for process in psutil.process_iter(["name", "create_time", "environ"]):

@@ -13,7 +13,8 @@ TEMPLATES = {
     "ssmis": 310025,
     "iasi": 340008,
 }
-# positions, scan step (degrees), first channel number, channels, element of temperatures, satellite and instrument
+# positions, scan step (degrees), first channel number, channels, element of temperatures, satellite
+# and instrument
 KINDS = {
     "atms": (96, 1.11, 1, 22, 12163, {1007: 225, 2019: 621}),
     "amsua": (30, 10 / 3, 28, 15, 12063, {1007: 5, 2048: 3}),
@@ -22,7 +23,8 @@ KINDS = {
     "ssmis": (60, 0.0, 1, 24, 12163, {1007: 285}),
     "iasi": (120, 0.0, 1, 3, 14046, {1007: 5, 2019: 221, 33060: 0}),
 }
-# of 3-40-008, after the ranges of three bands: scaled values of all channels are 1e-7 W m-2 sr-1 (m-1)-1
+# of 3-40-008, after the ranges of three bands: scaled values of all channels are 1e-7 W m-2 sr-1
+# (m-1)-1
 SCALES = {"#4#startChannel": 1, "#4#endChannel": 8461, "#1#channelScaleFactor": 7}
 
 
@@ -76,7 +78,8 @@ def encode(
 ):
     """One message of the footprints that :func:`swath` gives, NaN as missing.
 
-    ``header`` is the time of its section 1, ``numbers`` are the channel numbers, ``extra`` sets keys by their names.
+    ``header`` is the time of its section 1, ``numbers`` are the channel numbers, ``extra`` sets
+    keys by their names.
     """
     _, _, first, count, temperature, _ = KINDS[kind]
     subsets = len(values)

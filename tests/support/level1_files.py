@@ -40,9 +40,9 @@ def temperatures(view: Swath, channels: int, seed: int = 0) -> np.ndarray:
 def write_fy3(path: Path, view: Swath, values: np.ndarray, **options) -> Path:
     """Write a level 1 file by hand, independently of the world's writer.
 
-    Options: ``last`` (channel axis last), ``order`` (byte order), ``slopes`` (array: one slope a channel), ``float_``
-    (temperatures as float32), ``unit`` (microseconds of a count of the day), ``epoch``, ``platform``, ``sensor``,
-    ``compression``.
+    Options: ``last`` (channel axis last), ``order`` (byte order), ``slopes`` (array: one slope a
+    channel), ``float_`` (temperatures as float32), ``unit`` (microseconds of a count of the day),
+    ``epoch``, ``platform``, ``sensor``, ``compression``.
     """
     order = options.get("order", "<")
     scan_time = view.time[:, 0].astype("datetime64[us]")

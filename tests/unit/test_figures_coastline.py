@@ -9,7 +9,8 @@ from shapely import geometry
 from fuxiflow.cli import main
 from fuxiflow.figures import coastline, maps
 
-# two unit squares side by side that share the arc between them, quantised: scale 0.5, origin (10, 20)
+# two unit squares side by side that share the arc between them, quantised: scale 0.5, origin (10,
+# 20)
 SQUARES = {
     "type": "Topology",
     "transform": {"scale": [0.5, 0.5], "translate": [10.0, 20.0]},

@@ -132,7 +132,8 @@ def retrieval(noise=0.0):
     )
     with torch.no_grad():
         fitted.equivalent.copy_(weight)
-    # a background that is wrong by the same everywhere in time, so that departures do not depend on the hour
+    # a background that is wrong by the same everywhere in time, so that departures do not depend on
+    # the hour
     error = 0.5 * random_states(seed=5)[:, 1:2]
     footprints = random_footprints(count=2000)
     footprints.offset.zero_()  # the error is looked up at the centres of the cells

@@ -13,7 +13,8 @@ from fuxiflow.observations.rejection_codes import Reason
 from tests.helpers import realdata
 from tests.support import recoded
 
-# file, reader's variant, platform, channels, their rank among the temperatures, key of what holds them
+# file, reader's variant, platform, channels, their rank among the temperatures, key of what holds
+# them
 SOUNDERS = {
     "atms_201": ("atms", "Suomi-NPP", 22),
     "amsa_55": ("amsua", "Metop-A", 15),

@@ -26,7 +26,8 @@ LAYOUTS = {
     "amsua": (aapp_l1c.AMSUA_HEADER, aapp_l1c.AMSUA_SCAN, 10),
     "mhs": (aapp_l1c.MHS_HEADER, aapp_l1c.MHS_SCAN, 12),
 }
-# words of a record and, from 0, of its first latitude, angle and temperature (atmlab's definitions, checked by hand)
+# words of a record and, from 0, of its first latitude, angle and temperature (atmlab's definitions,
+# checked by hand)
 WORDS = {"amsua": (768, 25, 85, 208), "mhs": (1152, 14, 194, 557)}
 
 

@@ -83,7 +83,9 @@ def test_only_the_observed_cell_answers_and_by_as_much_as_its_hours_say(record):
 def test_the_jacobian_is_the_slope_of_the_operator(record):
     case, source = made(record), sources.load_source(tiny.SOURCE)
     footprints = case.observations[tiny.SOURCE]
-    found = experiments.guess_columns(case, footprints, -3, Statistics.read(record.statistics), tiny.GRID)
+    found = experiments.guess_columns(
+        case, footprints, -3, Statistics.read(record.statistics), tiny.GRID
+    )
     slopes = experiments.sensitivity(source, CHANNEL, found, footprints.zenith)
     assert slopes.shape == (len(footprints), 69)
     operator, column = equivalent_operator(source), found.channels.index("T400")
@@ -102,7 +104,9 @@ def test_columns_are_those_of_the_first_guess_at_the_cell(record):
     case = made(record)
     footprints = case.observations[tiny.SOURCE]
     still = experiments.replace(footprints, offset=torch.zeros_like(footprints.offset))
-    found = experiments.guess_columns(case, still, -3, Statistics.read(record.statistics), tiny.GRID)
+    found = experiments.guess_columns(
+        case, still, -3, Statistics.read(record.statistics), tiny.GRID
+    )
     physical = case.networks.normaliser.physical(case.guess[0])
     weight = (still.slot[0] - 3 + 0.5) / 6
     where = int(still.cell[0])

@@ -260,7 +260,8 @@ def test_gradients_reach_the_first_cycle_through_time(record, networks):
     batch = batches[0]
     first = batch.observations[0][tiny.SOURCE].values.requires_grad_()
     objective = CycleObjective(networks, Unrolling(3, background_weight=1.0))
-    # the loss of the last background alone, which only the unrolled chain connects to the first observations
+    # the loss of the last background alone, which only the unrolled chain connects to the first
+    # observations
     batch.targets[:, :-1] = float("nan")
     tiny.terms(objective, batch)["loss"].backward()
     assert first.grad.abs().sum() > 0

@@ -131,7 +131,8 @@ def test_the_status_of_a_rank_says_whether_it_failed_or_was_told_to_end(
     assert ("process 1 of 2 failed: no" in caplog.text) == (status == distributed.FAILED)
 
 
-# the first rank to end has `srun` tell the others, one of which is ending too: by then Python has given up its handlers
+# the first rank to end has `srun` tell the others, one of which is ending too: by then Python has
+# given up its handlers
 ENDING = """
 import logging, os, signal
 from fuxiflow.runtime import distributed

@@ -117,7 +117,8 @@ def test_a_share_is_older():
     assert odds[fresh].sum() == pytest.approx(0.7)
     assert odds[~fresh].sum() == pytest.approx(0.3)
     assert len(set(odds[fresh])) == len(set(odds[~fresh])) == 1
-    # older are those of training and of the cycle so far; none lies in the days between, where there is nothing
+    # older are those of training and of the cycle so far; none lies in the days between, where
+    # there is nothing
     assert pool[~fresh].min() == np.datetime64("2022-01-01T18")
     assert (pool[~fresh] >= np.datetime64(CYCLE)).any()
     assert not (

@@ -45,7 +45,8 @@ def test_rmse_of_sine_of_latitude_is_its_integral():
 def test_bias_of_sine_over_a_hemisphere_is_its_integral():
     north = metrics.region_weights(GRID, ["northern_extratropics"])[0]
     value = metrics.bias(forecast=sine()[None], reference=np.zeros((1, *GRID.shape)), weights=north)
-    # 20 N to 90 N: integral of s ds / integral of ds with s = sin(latitude); 20 degrees is a cell edge
+    # 20 N to 90 N: integral of s ds / integral of ds with s = sin(latitude); 20 degrees is a cell
+    # edge
     s = np.sin(np.deg2rad(20))
     assert value == pytest.approx((1 - s**2) / 2 / (1 - s), rel=1e-3)
 

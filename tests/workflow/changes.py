@@ -26,7 +26,8 @@ def _stage(rule: str) -> str:
 def promised(rules: Iterable[str]) -> dict[str, set[str]]:
     """By change, the rules that the table says run again, of all the ``rules`` of a plan.
 
-    A cell holds ``all`` of its stage, names of rules without the stage, ``all but`` such names, or a dot for none.
+    A cell holds ``all`` of its stage, names of rules without the stage, ``all but`` such names, or
+    a dot for none.
     """
     rows = re.findall(r"^\| (.*) \|$", DOCUMENT.read_text(), re.M)
     table = [re.split(r" \| ", row) for row in rows]

@@ -16,7 +16,8 @@ from tests.support.parsed_rules import parsed_rules
 EMBEDDED = "embedded synthetic world"
 ENVIRONMENTS = sorted((ROOT / "envs").glob("*.yaml"))
 SCRIPTS = sorted((ROOT / "workflow" / "scripts").glob("*.py"))
-# what conda-forge calls a package that Python imports by another name; first: what it is called on PyPI
+# what conda-forge calls a package that Python imports by another name; first: what it is called on
+# PyPI
 PACKAGES = {
     "cartopy": ("cartopy", "cartopy"),
     "eccodes": ("eccodes", "python-eccodes"),

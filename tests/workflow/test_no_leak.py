@@ -178,7 +178,8 @@ def test_an_update_knows_what_ended_before_its_segment(replayed):
         period = settings.replayed("full")[segment]
         assert (date.fromisoformat(f"{segment}-01") - period.end).days == delay + 1
         data = {path for path in found if not re.search(r"/models/", path)}
-        # what was learnt before knew no more; the cycle's part is of segments up to the last fresh day alone
+        # what was learnt before knew no more; the cycle's part is of segments up to the last fresh
+        # day alone
         assert max(segments(data)) == settings.segments(period)[-1]
         check_truth_is_behind_raw_files(found)
         foreign = [

@@ -152,7 +152,8 @@ def test_slurm_is_asked_for_room_for_every_process(
             for name, value in (entry.split("=") for entry in found.split(", "))
         }
     )
-    # only a job of one process may run in a step, which `srun -n1` on several nodes or GPUs would be too small for
+    # only a job of one process may run in a step, which `srun -n1` on several nodes or GPUs would
+    # be too small for
     assert ("mpi" in resources) == (devices * nodes > 1)
     job = SimpleNamespace(resources=resources, threads=2)
     words = {
