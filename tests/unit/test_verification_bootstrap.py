@@ -65,22 +65,33 @@ def test_interval_is_that_of_numpy_and_skips_nan():
     assert np.isnan(bootstrap.interval(np.full((5, 1), np.nan))[0]).all()
 
 
-def test_intervals_of_correlated_series_need_blocks():
-    """Coverage of the mean of an AR(1) series with autocorrelation 0.7, 300 times."""
-    generator, covered = np.random.default_rng(0), {1: 0, 8: 0}
-    for seed in range(300):
-        shocks = generator.normal(size=180)
-        series = np.zeros(180)
-        for i in range(1, 180):
-            series[i] = 0.7 * series[i - 1] + shocks[i]
-        series = series[60:]
-        for block in covered:
-            low, high = bootstrap.interval(
-                bootstrap.case_mean(series[:, None], bootstrap.block_counts(120, block, 200, seed))
-            )
-            covered[block] += int(low[0] <= 0 <= high[0])
-    assert covered[1] / 300 < 0.75
-    assert covered[8] / 300 > 0.82
+def coverage(cases, block, series=4000):
+    """Share of 95 % intervals that hold the mean, 0, of AR(1) series with autocorrelation 0.7."""
+    shocks = np.random.default_rng(0).normal(size=(60 + cases, series))
+    values = np.zeros_like(shocks)
+    for i in range(1, len(values)):
+        values[i] = 0.7 * values[i - 1] + shocks[i]
+    counts = bootstrap.block_counts(cases, block, 400, 0)
+    low, high = bootstrap.interval(bootstrap.case_mean(values[60:], counts))
+    return np.mean((low <= 0) & (high >= 0))
+
+
+def test_without_blocks_intervals_of_correlated_series_hold_the_mean_far_too_seldom():
+    assert coverage(120, 1) < 0.62
+
+
+def test_blocks_bring_intervals_of_short_series_to_85_per_cent_not_to_95():
+    """A known shortcoming: nominal 95 % intervals of 120 correlated cases are too narrow.
+
+    With blocks of 8 cases they hold the mean in 85 % of 4000 series (standard error 0.6 %).
+    """
+    assert 0.83 < coverage(120, 8) < 0.87
+
+
+def test_longer_series_with_longer_blocks_come_near_95_per_cent():
+    assert coverage(120, 8) < coverage(480, 20) < coverage(1200, 30) < 0.95
+    assert coverage(480, 20) > 0.88
+    assert coverage(1200, 30) > 0.905
 
 
 def test_trend_of_a_line_and_of_noise():
