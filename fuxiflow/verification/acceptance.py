@@ -192,9 +192,9 @@ def _daily(cycle: pd.DataFrame, array: str, channel: str) -> np.ndarray:
     rows = cycle[
         (cycle["array"] == array) & (cycle["reference"] == "truth") & (cycle["channel"] == channel)
     ]
-    series = rows.set_index("time")["rmse"].sort_index()
-    if series.empty:
+    if rows.empty:
         raise KeyError(f"no cycle of {channel} from {array}")
+    series = rows.set_index("time")["rmse"].sort_index()
     last = series[series.index >= series.index[-1].normalize() - pd.Timedelta(days=TREND_DAYS - 1)]
     return np.sqrt((last**2).groupby(last.index.normalize()).mean()).to_numpy()
 
@@ -342,19 +342,36 @@ def headlines(results: Path) -> list[Headline]:
 
     FileNotFoundError when there is no score table.
     """
-    path = Path(results) / "scores" / "scores.parquet"
+    folder = Path(results) / "scores"
+    return judge_scores(folder / "scores.parquet", folder / EXPERIMENT / "cycle.parquet")
+
+
+def judge_scores(path: Path, cycle: Path | None) -> list[Headline]:
+    """Compute the headline numbers of a score table.
+
+    ``cycle`` is the series of the experiment :data:`EXPERIMENT`, None for a run without that
+    experiment. FileNotFoundError names a file that is not there.
+    """
     if not path.exists():
         raise FileNotFoundError(f"{path}: not there; make it with `snakemake verification`")
     scores = Scores(path)
     present = set(scores.frame["experiment"])
     experiments = [name for name in GROUPS if name in present] or [EXPERIMENT]
-    cycle = path.parent / EXPERIMENT / "cycle.parquet"
-    if EXPERIMENT in experiments and not cycle.exists():
-        raise FileNotFoundError(f"{cycle}: not there; make it with `snakemake verification`")
+    series = pd.DataFrame(columns=["array", "reference", "channel"])
+    if EXPERIMENT in experiments and cycle is not None:
+        if not cycle.exists():
+            raise FileNotFoundError(f"{cycle}: not there; make it with `snakemake verification`")
+        series = tables.read_parquet(cycle)
     lines = []
     for group in (group for name in experiments for group in GROUPS[name]):
         try:
-            lines.extend(group(tables.read_parquet(cycle) if group is steadiness else scores))
+            lines.extend(group(series if group is steadiness else scores))
         except (KeyError, ValueError) as error:
             lines.append(Headline(group.__name__.replace("_", " "), str(error.args[0]), "", None))
     return lines
+
+
+def headline_table(lines: Sequence[Headline]) -> pd.DataFrame:
+    """Return headline numbers as a table: number, value, bar, verdict."""
+    rows = [(line.name, line.value, line.bar, line.verdict) for line in lines]
+    return pd.DataFrame(rows, columns=["number", "value", "bar", "verdict"])

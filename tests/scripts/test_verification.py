@@ -12,6 +12,7 @@ from datetime import date
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
@@ -422,6 +423,21 @@ def test_merged_scores_and_provenance(world, baselines, forecasts, analyses):
         load_script("verification_scores").main(
             SimpleNamespace(scores=[*paths, analyses.scores]), output, SimpleNamespace(), LOG
         )
+
+
+def test_the_headline_numbers_are_a_table_with_a_verdict_for_each(world, analyses, tmp_path):
+    output = SimpleNamespace(table=tmp_path / "acceptance.csv")
+    inputs = SimpleNamespace(scores=analyses.scores, cycle=analyses.cycle)
+    load_script("verification_acceptance").main(inputs, output, SimpleNamespace(), LOG)
+    table = pd.read_csv(output.table)
+    assert list(table.columns) == ["number", "value", "bar", "verdict"]
+    assert table.iloc[0].tolist() == [
+        "analysis better than its background, channels",
+        "2 of 2 (100%)",
+        ">= 80%",
+        "met",
+    ]
+    assert set(table["verdict"]) == {"met", "not computed"}
 
 
 def test_an_archive_has_no_truth(world, tmp_path):

@@ -165,9 +165,28 @@ rule verification_scores:
         "../scripts/verification_scores.py"
 
 
+rule verification_acceptance:
+    input:
+        scores=results("scores/scores.parquet"),
+        cycle=verification_judged_cycle(),
+    output:
+        table=report(
+            results("scores/acceptance.csv"),
+            caption="../report/acceptance.rst",
+            category="Headline numbers",
+            labels={"table": "numbers and bars"},
+        ),
+    resources:
+        mem_mb=memory(4000),
+        runtime=10,
+    script:
+        "../scripts/verification_acceptance.py"
+
+
 rule verification:
     input:
         rules.verification_scores.output,
+        rules.verification_acceptance.output if verification_states("truth") else [],
         expand(rules.verification_maps.output.maps, experiment=CONFIG.forecasting_experiments),
         expand(rules.verification_analyses.output.cycle, experiment=CONFIG.cycled_experiments),
         expand(

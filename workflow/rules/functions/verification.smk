@@ -104,3 +104,10 @@ def verification_other_cases(wildcards):
         for other in CONFIG.comparisons[wildcards.experiment]
         for path in verification_cases(wildcards.experiment, other)
     ]
+
+
+def verification_judged_cycle():
+    """Return the series of the experiment full, whose growth of errors is judged."""
+    if "full" not in CONFIG.cycled_experiments:
+        return []
+    return results("scores/full/cycle.parquet")
