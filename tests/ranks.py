@@ -19,7 +19,8 @@ from fuxiflow.states.climatology import Climatology
 from fuxiflow.training import parallel, plans, samples
 from fuxiflow.training.cycles import CycleObjective
 from fuxiflow.training.parallel import DeviceOptions
-from fuxiflow.training.trainer import Trainer, TrainingRun
+from fuxiflow.training.stage_run import TrainingRun
+from fuxiflow.training.trainer import Trainer
 from tests import tiny
 
 

@@ -17,7 +17,7 @@ from fuxiflow.states import climatology
 from fuxiflow.states.statistics import Statistics, static_fields, transform_precipitation
 from fuxiflow.states.store import StateWriter
 from fuxiflow.training.parallel import DeviceOptions, make_fabric
-from fuxiflow.training.trainer import TrainingRun
+from fuxiflow.training.stage_run import TrainingRun
 
 GRID = Grid(8, 16)
 SOURCE = "noaa20_atms"

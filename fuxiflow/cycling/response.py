@@ -1,4 +1,4 @@
-"""The product of the single-observation experiment: the change of an analysis by one observation."""
+"""The product of the single-observation experiment: how one observation changes an analysis."""
 
 from dataclasses import dataclass, fields
 from pathlib import Path

@@ -75,7 +75,7 @@ class Case:
 
     @torch.no_grad()
     def analysis(self, **changed: FootprintBatch) -> Tensor:
-        """The standardised analysis ``(channel, lat, lon)``, some sources' footprints ``changed``."""
+        """The standardised analysis ``(channel, lat, lon)``, with some footprints ``changed``."""
         return self.networks.analyse(
             self.guess, self.climatology, {**self.observations, **changed}, self.time
         )[0]

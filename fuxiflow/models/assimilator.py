@@ -1,7 +1,8 @@
 """The assimilator: a multi-branch U-Net that adds an increment to the background.
 
-One encoder for the background and one for each source; their features are added up at every scale, so memory does not
-grow with the number of sources, and a source that is missing adds exactly nothing.
+One encoder for the background and one for each source; their features are added up at every scale,
+so memory does not grow with the number of sources, and a source that is missing adds exactly
+nothing.
 """
 
 import itertools
@@ -17,9 +18,11 @@ from fuxiflow.models.pillars import FootprintBatch, PillarEncoder, Pillars, stat
 
 @dataclass(frozen=True)
 class SourceShape:
-    """What the encoder of a source has to know: number of channels, the window's hours, number of platforms, and
-    whether its first guess depends on the ``whole_state``, winds and geopotential included, or as those of radiances on
-    ``seen`` alone.
+    """The numbers that shape the encoder of a source.
+
+    They are its channels, the window's hours, its platforms, and whether its first guess depends on
+    the ``whole_state``, winds and geopotential included, or as those of radiances on ``seen``
+    alone.
     """
 
     channels: int
@@ -39,7 +42,10 @@ class Encoder(nn.Module):
         self.rest = nn.ModuleList(Down(fine, coarse, blocks) for fine, coarse in pairs)
 
     def forward(self, x: Tensor) -> list[Tensor]:
-        """``(batch, widths[0], lat, lon)`` → a list of ``(batch, widths[i], lat / 2^i, lon / 2^i)``."""
+        """Encode ``(batch, widths[0], lat, lon)``, finest scale first.
+
+        Returns a list of ``(batch, widths[i], lat / 2^i, lon / 2^i)``.
+        """
         features = [self.first(x)]
         for down in self.rest:
             features.append(down(features[-1]))
@@ -47,9 +53,7 @@ class Encoder(nn.Module):
 
 
 class SourceBranch(nn.Module):
-    """The encoder of one source, ``width`` channels wide at full resolution; its features get the ``widths`` of the
-    network.
-    """
+    """The encoder of one source."""
 
     def __init__(
         self,
@@ -61,6 +65,25 @@ class SourceBranch(nn.Module):
         widths: list[int],
         blocks: int,
     ):
+        """Build the layers.
+
+        Parameters
+        ----------
+        source : SourceShape
+            Channels, window and platforms.
+        states : int
+            Channels of the state.
+        surface : Tensor
+            Static fields ``(static, lat, lon)``, land fraction first.
+        seen : Tensor
+            Channels of the state that the first guess depends on, ``(column,)``.
+        width : int
+            Channels of the encoder at full resolution.
+        widths : list of int
+            Channels of the network at each scale, which its features get.
+        blocks : int
+            Residual blocks at each scale.
+        """
         super().__init__()
         hours = source.last_hour - source.first_hour
         self.pillars = PillarEncoder(
@@ -83,7 +106,24 @@ class SourceBranch(nn.Module):
     def forward(
         self, footprints: FootprintBatch, guess: Tensor, anomaly: Tensor
     ) -> tuple[list[Tensor], Pillars]:
-        """Features at every scale, zero for the windows in which the source is missing, and its pillars."""
+        """Encode the footprints of a batch of windows.
+
+        Parameters
+        ----------
+        footprints : FootprintBatch
+            Observations of the source.
+        guess : Tensor
+            First guess ``(batch, 3, state, lat, lon)``.
+        anomaly : Tensor
+            Anomaly of the background from climatology, ``(batch, state, lat, lon)``.
+
+        Returns
+        -------
+        list of Tensor
+            Features at every scale, zero for the windows in which the source is missing.
+        Pillars
+            What its cells say by themselves.
+        """
         pillars = self.pillars(footprints, guess, anomaly)
         present = pillars.mask.flatten(1).amax(1)[:, None, None, None]
         joined = self.join(torch.cat([pillars.features, pillars.increment, pillars.mask], 1))
@@ -96,13 +136,9 @@ class SourceBranch(nn.Module):
 class Assimilator(nn.Module):
     """Background and observations → analysis, standardised.
 
-    ``channels`` analysed channels on a grid ``shape``, divisible by 2^(scales-1); ``tendency (channel, 1, 1)`` scales
-    the increment; ``statics (static, lat, lon)``, land fraction first; ``seen (column,)`` are the channels that first
-    guesses of radiances depend on; ``sources`` maps the name of each source to its shape. The network is ``width``
-    channels wide at full resolution, the encoders of sources ``source_width`` (default: as wide). The increment is that
-    which the sources' cells ask for one by one (their mean) plus what the U-Net makes of all of them. Sources are
-    encoded one after the other; with ``recompute`` training keeps none of their activations, so that its memory does
-    not grow with their number either.
+    The increment is the mean of those that the sources' cells ask for one by one, plus one that the
+    U-Net makes of all of them. Sources are encoded one after the other; with ``recompute`` training
+    keeps none of their activations, so that its memory does not grow with their number either.
     """
 
     def __init__(
@@ -119,6 +155,31 @@ class Assimilator(nn.Module):
         blocks: int,
         source_width: int | None = None,
     ):
+        """Build the layers.
+
+        Parameters
+        ----------
+        channels : int
+            Analysed channels.
+        shape : tuple of int
+            The grid ``(lat, lon)``, divisible by 2^(scales-1).
+        statics : Tensor
+            Static fields ``(static, lat, lon)``, land fraction first.
+        tendency : Tensor
+            The unit of the increment, ``(channel, 1, 1)``.
+        seen : Tensor
+            The channels that first guesses of radiances depend on, ``(column,)``.
+        sources : Mapping[str, SourceShape]
+            The shape of each source by its name.
+        width : int
+            Channels of the network at full resolution, doubled at each scale.
+        scales : int
+            Resolutions, each half of the one before.
+        blocks : int
+            Residual blocks at each scale.
+        source_width : int, optional
+            Channels of the sources' encoders at full resolution; by default ``width``.
+        """
         super().__init__()
         if any(side % 2 ** (scales - 1) for side in shape):
             raise ValueError(f"a grid of {shape} cells cannot be halved {scales - 1} times")
@@ -158,12 +219,32 @@ class Assimilator(nn.Module):
         day_of_year: Tensor,
         hour: Tensor,
     ) -> Tensor:
-        """First guess ``(batch, 3, channel, lat, lon)``, climatology ``(batch, channel, lat, lon)``, observations by
-        source, times ``(batch,)`` → the analysis.
+        """Analyse a batch.
 
-        The guess is the state 6 h before the analysis, the background, and a forecast to 6 h after: observations are
-        compared with it at their own time, the increment is added to the background.
-        Sources that the network does not know raise KeyError; those it knows may be missing.
+        The guess is the state 6 h before the analysis, the background, and a forecast to 6 h after:
+        observations are compared with it at their own time, the increment is added to the
+        background.
+
+        Parameters
+        ----------
+        guess : Tensor
+            First guess ``(batch, 3, channel, lat, lon)``.
+        climatology : Tensor
+            ``(batch, channel, lat, lon)``.
+        observations : Mapping[str, FootprintBatch]
+            Footprints by source; sources may be missing.
+        day_of_year, hour : Tensor
+            Times of the analyses, ``(batch,)`` each.
+
+        Returns
+        -------
+        Tensor
+            The analysis, ``(batch, channel, lat, lon)``.
+
+        Raises
+        ------
+        KeyError
+            For a source that the network does not know.
         """
         unknown = set(observations) - set(self.branches)
         if unknown:
@@ -195,5 +276,5 @@ class Assimilator(nn.Module):
         return background + increment * self.tendency
 
     def _run(self, layer: nn.Module, *inputs):
-        """A part of the network, see :func:`fuxiflow.models.layers.apply`."""
+        """Run a part of the network, see :func:`fuxiflow.models.layers.apply`."""
         return apply(layer, *inputs, recompute=self.recompute)

@@ -18,28 +18,6 @@ class Forecaster(nn.Module):
     """x(t-6 h), x(t) → x(t+6 h), all standardised.
 
     With ``recompute`` training keeps the inputs of blocks and no other activations.
-
-    Parameters
-    ----------
-    inputs, outputs : int
-        Channels that come in and go out: those of the input first, as increments on x(t), then what
-        only a forecast has (precipitation).
-    shape : tuple of int
-        The grid ``(lat, lon)``, divisible by twice the patch.
-    statics : Tensor
-        Static fields ``(static, lat, lon)``, inputs too.
-    tendency : Tensor
-        The unit of increments, ``(input, 1, 1)``.
-    patch : int
-        Cells of a token, each way.
-    width : int
-        Channels of a token.
-    blocks : int
-        Swin blocks.
-    heads : int
-        Heads of their attention.
-    window : tuple of int
-        Tokens of an attention window.
     """
 
     def __init__(
@@ -56,6 +34,30 @@ class Forecaster(nn.Module):
         heads: int,
         window: tuple[int, int],
     ):
+        """Build the layers.
+
+        Parameters
+        ----------
+        inputs, outputs : int
+            Channels that come in and go out: those of the input first, as increments on x(t), then
+            what only a forecast has (precipitation).
+        shape : tuple of int
+            The grid ``(lat, lon)``, divisible by twice the patch.
+        statics : Tensor
+            Static fields ``(static, lat, lon)``, inputs too.
+        tendency : Tensor
+            The unit of increments, ``(input, 1, 1)``.
+        patch : int
+            Cells of a token, each way.
+        width : int
+            Channels of a token.
+        blocks : int
+            Swin blocks.
+        heads : int
+            Heads of their attention.
+        window : tuple of int
+            Tokens of an attention window.
+        """
         super().__init__()
         if any(side % (2 * patch) for side in shape):
             raise ValueError(

@@ -1,9 +1,11 @@
-"""FuXi's public ONNX models, and whatever has their interface, run as a cascade through onnxruntime.
+"""Forecasters in physical units: their common interface, and FuXi's public ONNX models.
 
-Interface (the code published with Chen et al., FuXi, npj Clim. Atmos. Sci. 6, 190, 2023; https://github.com/tpys/FuXi):
-inputs ``input (1, 2, 70, lat, lon)``, the states at t-6 h and t in physical units, latitudes from pole to pole (721 x
-1440), and ``temb (1, 12)``; one output of the shape of ``input``, whose last frame is the state at t+6 h and which is
-the next step's input as a whole. ``short``, ``medium`` and ``long`` are used for 20 steps each, in that order.
+FuXi's models, and whatever has their interface, run as a cascade through onnxruntime. The interface
+is that of the code published with Chen et al., FuXi, npj Clim. Atmos. Sci. 6, 190, 2023
+(https://github.com/tpys/FuXi): inputs ``input (1, 2, 70, lat, lon)``, the states at t-6 h and t in
+physical units, latitudes from pole to pole (721 x 1440), and ``temb (1, 12)``; one output of the
+shape of ``input``, whose last frame is the state at t+6 h and which is the next step's input as a
+whole. ``short``, ``medium`` and ``long`` are used for 20 steps each, in that order.
 """
 
 from collections.abc import Iterator, Sequence
@@ -32,7 +34,8 @@ STEP = np.timedelta64(STEP_HOURS, "h")
 class ForecastModel(Protocol):
     """A global forecaster of six-hourly steps.
 
-    ``channels`` are those of its states, in its order, in the channel table's units; ``grid`` is the one it works on.
+    ``channels`` are those of its states, in its order, in the channel table's units; ``grid`` is
+    the one it works on.
     """
 
     channels: ChannelTable
@@ -41,18 +44,36 @@ class ForecastModel(Protocol):
     def forecast(
         self, previous: np.ndarray, current: np.ndarray, inits: np.ndarray, steps: int
     ) -> Iterator[np.ndarray]:
-        """Yield ``steps`` forecasts ``(init, channel, lat, lon)``, of 6 h, 12 h, and so on.
+        """Forecast a batch of initial times in steps of six hours.
 
-        ``previous`` and ``current (init, channel, lat, lon)`` are the states at t-6 h and t, ``inits (init,)`` the
-        times t. Precipitation must be finite: 0 where an analysis has none. FloatingPointError when a forecast is not.
+        Parameters
+        ----------
+        previous, current : np.ndarray
+            The states at t-6 h and t, ``(init, channel, lat, lon)``. Precipitation must be finite:
+            0 where an analysis has none.
+        inits : np.ndarray
+            The times t, ``(init,)``.
+        steps : int
+            Number of steps.
+
+        Yields
+        ------
+        np.ndarray
+            The forecasts of 6 h, 12 h, and so on, ``(init, channel, lat, lon)``.
+
+        Raises
+        ------
+        FloatingPointError
+            When a forecast is not finite.
         """
         ...
 
 
 def time_embedding(times: np.ndarray) -> np.ndarray:
-    """``temb (time, 12)`` of steps from ``times``: for t-6 h, t and t+6 h the sine of day and hour, then their cosine.
+    """Compute ``temb (time, 12)`` of steps from ``times``.
 
-    Day of the year over 366 and hour over 24, taken as radians: there is no 2 pi in the published code, and the
+    It holds for t-6 h, t and t+6 h the sine of day and hour, then their cosine. Day of the year
+    over 366 and hour over 24 are taken as radians: there is no 2 pi in the published code, and the
     published weights were trained with that.
     """
     times = np.asarray(times, "datetime64[h]")[:, None] + np.arange(-1, 2) * STEP
@@ -64,7 +85,13 @@ def time_embedding(times: np.ndarray) -> np.ndarray:
 
 
 def providers(accelerator: str) -> list[str]:
-    """Execution providers of onnxruntime for ``auto``, ``cpu`` or ``cuda``; RuntimeError when CUDA is not there."""
+    """List the execution providers of onnxruntime for ``auto``, ``cpu`` or ``cuda``.
+
+    Raises
+    ------
+    RuntimeError
+        When CUDA is asked for and not there.
+    """
     import onnxruntime
 
     cuda = "CUDAExecutionProvider" in onnxruntime.get_available_providers()
@@ -81,15 +108,33 @@ def providers(accelerator: str) -> list[str]:
 
 
 class OnnxCascade:
-    """A :class:`fuxiflow.models.forecasters.ForecastModel` of ONNX files, each used for ``steps`` steps, in order.
+    """A :class:`ForecastModel` of ONNX files, each used for ``steps`` steps, in order.
 
-    One model is in memory at a time. The grid is that of the first file's input, poles included where the number of
-    latitudes is odd. ValueError when a file is no such model, with what it is instead.
+    One model is in memory at a time. The grid is that of the first file's input, poles included
+    where the number of latitudes is odd.
     """
 
     def __init__(
         self, paths: Sequence[Path], steps: int = 20, accelerator: str = "auto", threads: int = 0
     ):
+        """Open the first model.
+
+        Parameters
+        ----------
+        paths : Sequence[Path]
+            ONNX files, in the order of their use.
+        steps : int
+            Steps that each is used for.
+        accelerator : str
+            ``auto``, ``cpu`` or ``cuda``.
+        threads : int
+            Threads of the processor; 0 leaves it to onnxruntime.
+
+        Raises
+        ------
+        ValueError
+            When a file is no such model, with what it is instead.
+        """
         if not paths:
             raise ValueError("no ONNX file given")
         self.paths, self.steps = [Path(path) for path in paths], steps
@@ -116,29 +161,37 @@ class OnnxCascade:
             self._session = onnxruntime.InferenceSession(path, options, providers=self._providers)
         except Exception as error:
             raise ValueError(
-                f"{path} cannot be opened as an ONNX model: {error}; weights that it keeps in a second "
-                f"file must lie beside it"
+                f"{path} cannot be opened as an ONNX model: {error}; weights that it keeps in a "
+                f"second file must lie beside it"
             ) from error
         self._loaded = number
         if number and self._signature() != list(self.grid.shape):
             raise ValueError(
-                f"{path} works on {self._signature()} points, the first model on {list(self.grid.shape)}"
+                f"{path} works on {self._signature()} points, the first model on "
+                f"{list(self.grid.shape)}"
             )
 
     def _signature(self) -> list[int]:
-        """Latitudes and longitudes of ``input``; ValueError when the open model has another interface than FuXi's."""
-        found = {node.name: (node.type, list(node.shape)) for node in self._session.get_inputs()}
-        kind, shape = found.get("input", ("", []))
+        """Latitudes and longitudes of the open model's ``input``.
+
+        Raises
+        ------
+        ValueError
+            When it has another interface than FuXi's.
+        """
+        inputs = {node.name: (node.type, list(node.shape)) for node in self._session.get_inputs()}
+        kind, shape = inputs.get("input", ("", []))
         expected = [1, FRAMES, len(CHANNELS)]
         # axes that are left open have names, or nothing, instead of sizes
         fits = len(shape) == 5 and all(
             a == b or not isinstance(a, int) for a, b in zip(shape, expected, strict=False)
         )
-        if set(found) != {"input", "temb"} or kind != "tensor(float)" or not fits:
+        if set(inputs) != {"input", "temb"} or kind != "tensor(float)" or not fits:
             path = self.paths[self._loaded]
             raise ValueError(
-                f"{path} is no forecaster of FuXi's interface: inputs {found}, "
-                f"expected 'input' (1, {FRAMES}, {len(CHANNELS)}, lat, lon) and 'temb' (1, 12), float32"
+                f"{path} is no forecaster of FuXi's interface: inputs {inputs}, "
+                f"expected 'input' (1, {FRAMES}, {len(CHANNELS)}, lat, lon) and 'temb' (1, 12), "
+                f"float32"
             )
         return [
             side if isinstance(side, int) else usual
@@ -146,22 +199,44 @@ class OnnxCascade:
         ]
 
     def _step(self, states: np.ndarray, embedding: np.ndarray) -> np.ndarray:
-        """One step of one forecast, ``(2, channel, lat, lon)`` to the same."""
-        given = {"input": np.ascontiguousarray(states[None], np.float32), "temb": embedding[None]}
-        result = self._session.run(None, given)[0]
-        if result.shape != given["input"].shape:
+        """Make one step of one forecast, ``(2, channel, lat, lon)`` to the same."""
+        arguments = {
+            "input": np.ascontiguousarray(states[None], np.float32),
+            "temb": embedding[None],
+        }
+        result = self._session.run(None, arguments)[0]
+        if result.shape != arguments["input"].shape:
             raise ValueError(
                 f"{self.paths[self._loaded]} returns {result.shape}, not the shape of its input "
-                f"{given['input'].shape}"
+                f"{arguments['input'].shape}"
             )
         return result[0]
 
     def forecast(
         self, previous: np.ndarray, current: np.ndarray, inits: np.ndarray, steps: int
     ) -> Iterator[np.ndarray]:
-        """See :meth:`fuxiflow.models.forecasters.ForecastModel.forecast`; ValueError beyond the cascade's reach.
+        """Forecast as :meth:`ForecastModel.forecast` describes.
 
-        Precipitation is never negative in what is yielded; what is fed back is the model's own.
+        Precipitation is never negative in the forecasts; what is fed back is the model's own.
+
+        Parameters
+        ----------
+        previous, current : np.ndarray
+            The states at t-6 h and t, ``(init, channel, lat, lon)``.
+        inits : np.ndarray
+            The times t, ``(init,)``.
+        steps : int
+            Number of steps.
+
+        Yields
+        ------
+        np.ndarray
+            The forecasts of 6 h, 12 h, and so on, ``(init, channel, lat, lon)``.
+
+        Raises
+        ------
+        ValueError
+            Beyond the cascade's reach.
         """
         if steps > self.steps * len(self.paths):
             raise ValueError(

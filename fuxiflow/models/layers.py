@@ -35,22 +35,24 @@ class Conv(nn.Module):
     """A convolution on the globe.
 
     ``(batch, inputs, lat, lon)`` → ``(batch, outputs, lat / stride, lon / stride)``.
-
-    Parameters
-    ----------
-    inputs, outputs : int
-        Channels.
-    kernel : int
-        Its width, odd.
-    stride : int
-        Cells from one output to the next.
-    bias : bool
-        Whether a constant is added.
     """
 
     def __init__(
         self, inputs: int, outputs: int, kernel: int = 3, stride: int = 1, bias: bool = True
     ):
+        """Build the convolution.
+
+        Parameters
+        ----------
+        inputs, outputs : int
+            Channels.
+        kernel : int
+            Its width, odd.
+        stride : int
+            Cells from one output to the next.
+        bias : bool
+            Whether a constant is added.
+        """
         super().__init__()
         self.reach = kernel // 2
         self.conv = nn.Conv2d(inputs, outputs, kernel, stride, bias=bias)
@@ -66,7 +68,7 @@ def _groups(width: int) -> int:
 
 
 class ResidualBlock(nn.Module):
-    """Two normalised convolutions beside the identity, as in FuXi's down- and up-sampling blocks."""
+    """Two normalised convolutions beside the identity, as in FuXi's sampling blocks."""
 
     def __init__(self, width: int):
         super().__init__()
@@ -85,17 +87,18 @@ class ResidualBlock(nn.Module):
 
 
 class Down(nn.Module):
-    """Halve the resolution, then refine with residual blocks.
-
-    Parameters
-    ----------
-    inputs, outputs : int
-        Channels.
-    blocks : int
-        Residual blocks.
-    """
+    """Halve the resolution, then refine with residual blocks."""
 
     def __init__(self, inputs: int, outputs: int, blocks: int):
+        """Build the layers.
+
+        Parameters
+        ----------
+        inputs, outputs : int
+            Channels.
+        blocks : int
+            Residual blocks.
+        """
         super().__init__()
         self.layers = nn.Sequential(
             Conv(inputs, outputs, 3, 2), *(ResidualBlock(outputs) for _ in range(blocks))
@@ -107,17 +110,18 @@ class Down(nn.Module):
 
 
 class Up(nn.Module):
-    """Double the resolution, then refine with residual blocks.
-
-    Parameters
-    ----------
-    inputs, outputs : int
-        Channels.
-    blocks : int
-        Residual blocks.
-    """
+    """Double the resolution, then refine with residual blocks."""
 
     def __init__(self, inputs: int, outputs: int, blocks: int):
+        """Build the layers.
+
+        Parameters
+        ----------
+        inputs, outputs : int
+            Channels.
+        blocks : int
+            Residual blocks.
+        """
         super().__init__()
         self.expand = nn.ConvTranspose2d(inputs, outputs, 2, 2)
         self.refine = nn.Sequential(*(ResidualBlock(outputs) for _ in range(blocks)))

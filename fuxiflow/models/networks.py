@@ -1,4 +1,7 @@
-"""Both networks with the statistics they need, built from one description that travels in the checkpoint."""
+"""Both networks with the statistics they need, built from one description.
+
+It travels in the checkpoint, so that a checkpoint needs no second file.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -20,8 +23,10 @@ THERMODYNAMIC = ("temperature", "relative_humidity")
 
 @dataclass(frozen=True)
 class SourceDesign:
-    """A source as the networks know it: its channels, window in hours, statistics in physical units, platforms, and
-    whether it depends on the ``whole_state`` or, as radiances do, on temperature, humidity and the surface.
+    """A source as the networks know it.
+
+    It has channels, a window in hours, statistics in physical units, and platforms. It depends on
+    the ``whole_state`` or, as radiances do, on temperature, humidity and the surface.
     """
 
     channels: list[str]
@@ -33,7 +38,7 @@ class SourceDesign:
 
     @property
     def shape(self) -> SourceShape:
-        """What the encoder needs of it."""
+        """The numbers that shape its encoder."""
         return SourceShape(
             len(self.channels), *self.window, max(1, len(self.platforms)), self.whole_state
         )
@@ -43,7 +48,8 @@ class SourceDesign:
 class Design:
     """Everything that shapes the networks; plain values, so that it can be stored and printed.
 
-    ``statics`` names the static fields; ``forecaster`` and ``assimilator`` are the sizes of the configuration.
+    ``statics`` names the static fields; ``forecaster`` and ``assimilator`` are the sizes of the
+    configuration.
     """
 
     channels: list[str]
@@ -59,7 +65,7 @@ class Design:
 
     @classmethod
     def from_dict(cls, values: dict) -> "Design":
-        """The inverse of :meth:`as_dict`."""
+        """Build a design from the values of :meth:`as_dict`."""
         sources = {name: SourceDesign(**source) for name, source in values["sources"].items()}
         return cls(**{**values, "grid": tuple(values["grid"]), "sources": sources})
 
@@ -67,7 +73,7 @@ class Design:
 def calendar(
     times: list[datetime] | np.ndarray, device: torch.device | None = None
 ) -> tuple[Tensor, Tensor]:
-    """Day of the year (1 to 366) and hour of the day of ``times``, ``(batch,)`` each."""
+    """Compute the day of the year (1 to 366) and hour of the day of times, ``(batch,)`` each."""
     times = np.asarray(times, "datetime64[h]")
     days = times.astype("datetime64[D]")
     day = (days - days.astype("datetime64[Y]")).astype(int) + 1
@@ -79,7 +85,10 @@ def calendar(
 
 
 def seen_by_sounders(channels: list[str]) -> Tensor:
-    """Positions of the channels that a radiance depends on: temperature, humidity, and all at the surface."""
+    """Positions of the channels that a radiance depends on.
+
+    They are temperature, humidity, and all at the surface.
+    """
     rows = [channel_table()[name] for name in channels]
     return torch.tensor(
         [i for i, row in enumerate(rows) if row.level is None or row.variable in THERMODYNAMIC]
@@ -87,16 +96,33 @@ def seen_by_sounders(channels: list[str]) -> Tensor:
 
 
 class Normaliser(nn.Module):
-    """Physical states ↔ standardised ones, ``(…, channel, lat, lon)``; precipitation enters as log(1 + tp).
+    """Physical states ↔ standardised ones, ``(…, channel, lat, lon)``.
 
-    States may hold all channels or just the first of them, as an analysis does, which has no precipitation.
-    ``tendency`` is the standard deviation of a 6-h change in standardised units ``(channel,)``: the networks'
-    outputs are scaled with it.
+    Precipitation enters as log(1 + tp). States may hold all channels or just the first of them, as
+    an analysis does, which has no precipitation.
+    Its ``tendency`` is the standard deviation of a 6-h change in standardised units ``(channel, 1,
+    1)``: the networks' outputs are scaled with it.
     """
 
     def __init__(
         self, channels: Sequence[str], mean: np.ndarray, std: np.ndarray, tendency: np.ndarray
     ):
+        """Keep the statistics as buffers.
+
+        Parameters
+        ----------
+        channels : Sequence[str]
+            Names of the channels, in order.
+        mean, std : np.ndarray
+            Of the states in physical units, precipitation as log(1 + tp); ``(channel,)``.
+        tendency : np.ndarray
+            Standard deviation of the 6-h change, in the same units, ``(channel,)``.
+
+        Raises
+        ------
+        ValueError
+            When a channel does not vary.
+        """
         super().__init__()
         if np.any(std <= 0):
             bad = [name for name, value in zip(channels, std, strict=True) if value <= 0]
@@ -129,7 +155,7 @@ class Normaliser(nn.Module):
         return self._precipitation(state, torch.expm1)
 
     def _precipitation(self, state: Tensor, function: Callable[[Tensor], Tensor]) -> Tensor:
-        """The state with ``function`` of its precipitation, negatives as 0, where it has any."""
+        """Apply a function to the precipitation of a state, negatives as 0, where it has any."""
         if self.logarithmic is None or self.logarithmic >= state.shape[-3]:
             return state
         state = state.clone()
@@ -142,9 +168,9 @@ class Normaliser(nn.Module):
 class Networks(nn.Module):
     """Forecaster and assimilator on standardised states ``(batch, channel, lat, lon)``.
 
-    Precipitation, when it is among the channels, belongs to the forecast alone: it comes out of the forecaster, and
-    goes into neither network. ``autocast`` is the type that both multiply in, None for that of their weights
-    (:mod:`fuxiflow.models.execution`).
+    Precipitation, when it is among the channels, belongs to the forecast alone: it comes out of the
+    forecaster, and goes into neither network. ``autocast`` is the type that both multiply in, None
+    for that of their weights (:mod:`fuxiflow.models.execution`).
     """
 
     autocast: torch.dtype | None = None
@@ -157,6 +183,22 @@ class Networks(nn.Module):
         tendency: np.ndarray,
         statics: np.ndarray,
     ):
+        """Build both networks.
+
+        Parameters
+        ----------
+        design : Design
+            Channels, grid, sources and sizes.
+        mean, std, tendency : np.ndarray
+            Statistics of the states, ``(channel,)``, see :class:`Normaliser`.
+        statics : np.ndarray
+            Static fields ``(static, lat, lon)``, land fraction first.
+
+        Raises
+        ------
+        ValueError
+            When precipitation is not the last channel.
+        """
         super().__init__()
         self.design = design
         self.normaliser = Normaliser(design.channels, mean, std, tendency)
@@ -186,7 +228,7 @@ class Networks(nn.Module):
 
     @property
     def device(self) -> torch.device:
-        """Where the weights are."""
+        """The device of the weights."""
         return self.normaliser.mean.device
 
     def train_only(self, *, forecaster: bool, assimilator: bool) -> None:
@@ -195,16 +237,43 @@ class Networks(nn.Module):
         self.assimilator.requires_grad_(assimilator)
 
     def forecast(self, previous: Tensor, current: Tensor, times: np.ndarray) -> Tensor:
-        """x(t-6 h), x(t) → x(t+6 h), with precipitation; ``times (batch,)`` are those of x(t)."""
+        """Forecast one step: x(t-6 h), x(t) → x(t+6 h), with precipitation.
+
+        Parameters
+        ----------
+        previous, current : Tensor
+            x(t-6 h) and x(t), ``(batch, channel, lat, lon)``; precipitation does not count.
+        times : np.ndarray
+            The times t, ``(batch,)``.
+
+        Returns
+        -------
+        Tensor
+            ``(batch, channel, lat, lon)``.
+        """
         states = torch.stack([previous[:, : self.analysed], current[:, : self.analysed]], 1)
         with self._precision():
             return self.forecaster(states, *calendar(times, current.device))
 
     def guess(self, previous: Tensor, background: Tensor, times: np.ndarray) -> Tensor:
-        """The first guess about ``times``: analysis 6 h before, background, and a forecast to 6 h after.
+        """Put the first guess together: state 6 h before, background, and a forecast to 6 h after.
 
-        ``(batch, 3, channel, lat, lon)``. Nothing is differentiated through the third: it serves to compare
-        observations at their own time.
+        Nothing is differentiated through the third: it serves to compare observations at their own
+        time.
+
+        Parameters
+        ----------
+        previous : Tensor
+            The analysis 6 h before, ``(batch, channel, lat, lon)``.
+        background : Tensor
+            The background, likewise.
+        times : np.ndarray
+            Its times, ``(batch,)``.
+
+        Returns
+        -------
+        Tensor
+            ``(batch, 3, channel, lat, lon)`` of the analysed channels.
         """
         previous, background = previous[:, : self.analysed], background[:, : self.analysed]
         with torch.no_grad():
@@ -218,14 +287,31 @@ class Networks(nn.Module):
         observations: Mapping[str, FootprintBatch],
         times: np.ndarray,
     ) -> Tensor:
-        """First guess, climatology and observations at ``times (batch,)`` → analysis."""
+        """Analyse: first guess, climatology and observations → analysis.
+
+        Parameters
+        ----------
+        guess : Tensor
+            ``(batch, 3, channel, lat, lon)``.
+        climatology : Tensor
+            ``(batch, channel, lat, lon)``.
+        observations : Mapping[str, FootprintBatch]
+            Footprints by source; sources may be missing.
+        times : np.ndarray
+            Times of the analyses, ``(batch,)``.
+
+        Returns
+        -------
+        Tensor
+            ``(batch, channel, lat, lon)``.
+        """
         with self._precision():
             return self.assimilator(
                 guess, climatology, observations, *calendar(times, guess.device)
             )
 
     def _precision(self) -> AbstractContextManager:
-        """What the networks run in."""
+        """The autocast that the networks run in."""
         return (
             nullcontext()
             if self.autocast is None

@@ -1,7 +1,7 @@
-"""Sparse observations to features on the grid: each observed cell is encoded by itself, then scattered.
+"""Sparse observations to features on the grid: each observed cell is encoded, then scattered.
 
-A simplified PointPillars encoder, as FuXi Weather uses one (arXiv 2408.05472): work and memory follow the number of
-observed cells, not the size of the globe times the hours of a window.
+A simplified PointPillars encoder, as FuXi Weather uses one (arXiv 2408.05472): work and memory
+follow the number of observed cells, not the size of the globe times the hours of a window.
 """
 
 from collections.abc import Callable, Sequence
@@ -26,10 +26,10 @@ LARGEST_MODE = (
 class FootprintBatch:
     """Observed cells of one source for a batch of windows.
 
-    ``sample``, ``slot`` and ``cell (n,)`` say where: the window in the batch, the hour in the window, row · nlon +
-    column. ``values (n, channel)`` are standardised, NaN where a channel is missing; ``zenith (n,)`` in degrees;
-    ``offset (n, 2)`` north and east of the cell's centre, in cells; ``platform (n,)`` counts the source's platforms, -1
-    for several, by default the first.
+    ``sample``, ``slot`` and ``cell (n,)`` say where: the window in the batch, the hour in the
+    window, row · nlon + column. ``values (n, channel)`` are standardised, NaN where a channel is
+    missing; ``zenith (n,)`` in degrees; ``offset (n, 2)`` north and east of the cell's centre, in
+    cells; ``platform (n,)`` counts the source's platforms, -1 for several, by default the first.
     """
 
     sample: Tensor
@@ -63,24 +63,27 @@ class FootprintBatch:
         return len(self.cell)
 
     def places(self, cells: int) -> Tensor:
-        """Where each lies ``(n,)`` among the ``cells`` of all windows of the batch, one after the other."""
+        """Positions ``(n,)`` among the ``cells`` of all windows, one window after the other."""
         return self.sample * cells + self.cell
 
     def kept(self, sample: Tensor) -> "FootprintBatch":
-        """Without the windows in which ``sample (batch,)`` is False."""
+        """Leave out the windows in which ``sample (batch,)`` is False."""
         if sample.all():
             return self
         return self.rows(sample[self.sample])
 
-    def rows(self, chosen: Tensor) -> "FootprintBatch":
-        """Some of them, by index or mask."""
-        return FootprintBatch(*(getattr(self, name)[chosen] for name in self.__dataclass_fields__))
+    def rows(self, index: Tensor) -> "FootprintBatch":
+        """Take some of them, by index or mask."""
+        return FootprintBatch(*(getattr(self, name)[index] for name in self.__dataclass_fields__))
 
 
 def batch_footprints(
     windows: Sequence[SparseWindow], standardise: Callable[[np.ndarray], np.ndarray]
 ) -> FootprintBatch:
-    """Join the sparse windows of a batch, one a sample; ``standardise`` maps their values ``(n, channel)``."""
+    """Join the sparse windows of a batch, one a sample.
+
+    ``standardise`` maps their values ``(n, channel)`` to units of the source's statistics.
+    """
 
     def joined(name: str, kind: type) -> Tensor:
         return torch.from_numpy(
@@ -101,27 +104,42 @@ def batch_footprints(
 
 
 def states_together(fields: Tensor) -> Tensor:
-    """``(…, state, lat, lon)`` with the states of a cell side by side in memory: a footprint's column is read in one
-    piece.
+    """Lay fields ``(…, state, lat, lon)`` out with the states of a cell side by side in memory.
+
+    A footprint's column is then read in one piece.
     """
     return fields.movedim(-3, -1).contiguous().movedim(-1, -3)
 
 
 def states_by_cell(fields: Tensor) -> Tensor:
-    """``(…, state, lat, lon)`` seen as ``(…, cell, state)``."""
+    """View fields ``(…, state, lat, lon)`` as ``(…, cell, state)``."""
     return fields.movedim(-3, -1).flatten(-3, -2)
 
 
 def columns_at_footprints(footprints: FootprintBatch, guess: Tensor, first_hour: int) -> Tensor:
-    """The first guess at the time and place of each footprint, linear in both, ``(n, state)`` float32.
+    """Interpolate the first guess to the time and place of each footprint, linearly in both.
 
-    ``guess (batch, 3, state, lat, lon)`` are states 6 h before, at and 6 h after the analysis time, best laid out by
-    :func:`states_together`, or one ``(batch, 1, state, lat, lon)`` that holds at all hours; slots begin at
-    ``first_hour`` and are taken at their middle, between -6 h and 6 h.
+    Parameters
+    ----------
+    footprints : FootprintBatch
+        Places, hours and windows.
+    guess : Tensor
+        States 6 h before, at and 6 h after the analysis time, ``(batch, 3, state, lat, lon)``, best
+        laid out by :func:`states_together`; or one state ``(batch, 1, state, lat, lon)`` that holds
+        at all hours.
+    first_hour : int
+        The hour from the analysis time at which slots begin; they are taken at their middle,
+        between -6 h and 6 h.
+
+    Returns
+    -------
+    Tensor
+        ``(n, state)``, float32.
     """
     times, _, nlat, nlon = guess.shape[1:]
     time, late = _neighbours_in_time(footprints, first_hour) if times > 1 else _one_time(footprints)
-    row, column = footprints.cell // nlon, footprints.cell % nlon
+    row = footprints.cell // nlon
+    column = footprints.cell % nlon
     north, east = footprints.offset.sign().long().unbind(-1)
     rows = torch.stack([row, (row - north).clamp(0, nlat - 1)], -1)
     across = torch.stack([column, (column + east) % nlon], -1)
@@ -129,7 +147,8 @@ def columns_at_footprints(footprints: FootprintBatch, guess: Tensor, first_hour:
     share = torch.stack([1 - up, up], -1)[:, :, None] * torch.stack([1 - along, along], -1)[:, None]
     place = (rows[:, :, None] * nlon + across[:, None]).flatten(1)
     field = footprints.sample[:, None] * times + time
-    # one weighted sum, not a gather for each corner: its gradient is one pass over the guess, and the same every time
+    # one weighted sum, not a gather for each corner: its gradient is one pass over the guess, and
+    # the same every time
     return embedding_bag(
         (field[:, :, None] * (nlat * nlon) + place[:, None]).flatten(1),
         states_by_cell(guess.float()).flatten(0, 2),
@@ -139,25 +158,40 @@ def columns_at_footprints(footprints: FootprintBatch, guess: Tensor, first_hour:
 
 
 def _neighbours_in_time(footprints: FootprintBatch, first_hour: int) -> tuple[Tensor, Tensor]:
-    """Of each footprint's two neighbours among three times their numbers ``(n, 2)`` and weights ``(n, 2)``."""
+    """Each footprint's neighbours among three times: numbers and weights, ``(n, 2)`` each."""
     weight = (first_hour + footprints.slot + 0.5) / 6
     neighbour = torch.where(weight < 0, 0, 2)
-    return torch.stack([torch.ones_like(neighbour), neighbour], -1), torch.stack(
-        [1 - weight.abs(), weight.abs()], -1
-    )
+    numbers = torch.stack([torch.ones_like(neighbour), neighbour], -1)
+    return numbers, torch.stack([1 - weight.abs(), weight.abs()], -1)
 
 
 def _one_time(footprints: FootprintBatch) -> tuple[Tensor, Tensor]:
-    """As :func:`_neighbours_in_time`, of one time: ``(n, 1)`` each."""
+    """Numbers and weights as of :func:`_neighbours_in_time`, of one time: ``(n, 1)`` each."""
     return torch.zeros_like(footprints.cell)[:, None], torch.ones_like(footprints.offset[:, :1])
 
 
 def predictors(column: Tensor, zenith: Tensor, surface: Tensor, modes: Tensor) -> Tensor:
-    """What an observation is first guessed from, ``(n, predictor)``, see :func:`predictor_count`.
+    """Compute the predictors of an observation's first guess, see :func:`predictor_count`.
 
-    The column ``(n, column)``, alone and times the slant, 1 / cos(zenith) - 1, and the land fraction, the first of the
-    ``surface (n, static)``; its ``modes (column, mode)``, alone times the slant squared and by pairs, as absorption
-    depends on the temperature itself; the slant, its square, the slant over land, the surface, and a one.
+    They are the column, alone and times the slant, 1 / cos(zenith) - 1, and the land fraction; the
+    amplitudes of its modes, alone times the slant squared and by pairs, as absorption depends on
+    the temperature itself; the slant, its square, the slant over land, the surface, and a one.
+
+    Parameters
+    ----------
+    column : Tensor
+        Standardised states at the footprint, ``(n, column)``.
+    zenith : Tensor
+        Satellite zenith angle in degrees, ``(n,)``.
+    surface : Tensor
+        Static fields ``(n, static)``, land fraction first.
+    modes : Tensor
+        ``(column, mode)``.
+
+    Returns
+    -------
+    Tensor
+        ``(n, predictor)``.
     """
     slant = (1 / torch.cos(torch.deg2rad(zenith)) - 1)[:, None]
     land = surface[:, :1]
@@ -171,14 +205,27 @@ def predictors(column: Tensor, zenith: Tensor, surface: Tensor, modes: Tensor) -
 
 
 def predictor_count(column: int, static: int, modes: int) -> int:
-    """Number of :func:`predictors`."""
+    """Count the :func:`predictors`.
+
+    Parameters
+    ----------
+    column, static, modes : int
+        Numbers of states of a column, of static fields, and of modes.
+
+    Returns
+    -------
+    int
+        Their number.
+    """
     return 3 * column + modes * (modes + 3) // 2 + static + 4
 
 
 @dataclass
 class Pillars:
-    """What an encoder puts on the grid: ``features (batch, width, lat, lon)``, a first ``increment (batch, state, lat,
-    lon)`` in units of the 6-h change, and the ``mask (batch, 1, lat, lon)`` of observed cells; zero where none is.
+    """The output of an encoder on the grid, zero where no cell is observed.
+
+    It has ``features (batch, width, lat, lon)``, a first ``increment (batch, state, lat, lon)`` in
+    units of the 6-h change, and the ``mask (batch, 1, lat, lon)`` of observed cells.
     """
 
     features: Tensor
@@ -187,18 +234,20 @@ class Pillars:
 
 
 class PillarEncoder(nn.Module):
-    """:class:`FootprintBatch` and a first guess → :class:`Pillars`; ``surface (static, lat, lon)``, land fraction first.
+    """:class:`FootprintBatch` and a first guess → :class:`Pillars`.
 
-    Each cell is seen as its departure from the first guess at its time: the measurement less a function of the guess'
-    column that is linear in its :func:`predictors`, ``equivalent``, in units of ``scale``. A second linear function,
-    ``retrieve``, turns departures into a first increment. Both are fitted by least squares before training
-    (:mod:`fuxiflow.training.linear_initialisation`); the first is an observation operator and stays, the second is trained on. A
-    third, ``relax``, turns the background's anomaly from climatology into an increment: what no observation sees drifts
-    without bound in a long cycle, and how far it may be from climatology is known. It starts at zero.
-    Cells that are seen in several hours get the mean of what their hours say.
+    Each cell is seen as its departure from the first guess at its time: the measurement less a
+    function of the guess' column that is linear in its :func:`predictors`, ``equivalent``, in units
+    of ``scale``. A second linear function, ``retrieve``, turns departures into a first increment.
+    Both are fitted by least squares before training
+    (:mod:`fuxiflow.training.linear_initialisation`); the first is an observation operator and
+    stays, the second is trained on. A third, ``relax``, turns the background's anomaly from
+    climatology into an increment: what no observation sees drifts without bound in a long cycle,
+    and how far it may be from climatology is known. It starts at zero. Cells that are seen in
+    several hours get the mean of what their hours say.
 
-    ``seen (column,)`` are the channels of the state that the first guess of an observation depends on. Of a source with
-    several ``platforms`` the small network also sees which one it was, one-hot, all zero where several share a value.
+    Of a source with several platforms the small network also sees which one it was, one-hot, all
+    zero where several share a value.
     """
 
     LARGEST = 8.0
@@ -214,6 +263,27 @@ class PillarEncoder(nn.Module):
         width: int,
         platforms: int = 1,
     ):
+        """Build the layers; the linear functions are zero until they are fitted.
+
+        Parameters
+        ----------
+        channels : int
+            Channels of the source.
+        states : int
+            Channels of the state.
+        slots : int
+            Hours of a window.
+        first_hour : int
+            The hour from the analysis time at which it begins.
+        surface : Tensor
+            Static fields ``(static, lat, lon)``, land fraction first.
+        seen : Tensor
+            The channels of the state that a first guess depends on, ``(column,)``.
+        width : int
+            Channels of the features.
+        platforms : int
+            Number of the source's platforms.
+        """
         super().__init__()
         self.platforms = platforms if platforms > 1 else 0
         self.shape, self.slots, self.first_hour = tuple(surface.shape[1:]), slots, first_hour
@@ -236,10 +306,10 @@ class PillarEncoder(nn.Module):
         )
 
     def columns(self, footprints: FootprintBatch, guess: Tensor) -> Tensor:
-        """What the first guess ``(batch, 3, state, lat, lon)`` of footprints depends on, ``(n, column)``."""
-        return columns_at_footprints(footprints, guess, self.first_hour).index_select(
-            1, self.seen
-        )  # chosen last: the guess is large
+        """Columns ``(n, column)`` of a first guess ``(batch, 3, state, lat, lon)``."""
+        columns = columns_at_footprints(footprints, guess, self.first_hour)
+        # selected last: the guess is large
+        return columns.index_select(1, self.seen)
 
     def predictors(self, footprints: FootprintBatch, guess: Tensor) -> Tensor:
         """:func:`predictors` of footprints from a first guess ``(batch, 3, state, lat, lon)``."""
@@ -247,7 +317,10 @@ class PillarEncoder(nn.Module):
         return predictors(column, footprints.zenith, self.surface[footprints.cell], self.modes)
 
     def departures(self, footprints: FootprintBatch, guess: Tensor) -> Tensor:
-        """Departures ``(n, channel)`` from ``guess (batch, 3, state, lat, lon)``; 0 where a channel is missing."""
+        """Departures ``(n, channel)`` from a first guess ``(batch, 3, state, lat, lon)``.
+
+        They are 0 where a channel is missing.
+        """
         with full_precision(guess.device):
             equivalents = self.predictors(footprints, guess) @ self.equivalent.T
         departures = (footprints.values - equivalents) / self.scale
@@ -256,7 +329,22 @@ class PillarEncoder(nn.Module):
         )
 
     def forward(self, footprints: FootprintBatch, guess: Tensor, anomaly: Tensor) -> Pillars:
-        """Encode and scatter; ``anomaly (batch, state, lat, lon)`` is that of the background."""
+        """Encode footprints and scatter them.
+
+        Parameters
+        ----------
+        footprints : FootprintBatch
+            Observations of a batch of windows.
+        guess : Tensor
+            First guess ``(batch, 3, state, lat, lon)``.
+        anomaly : Tensor
+            Anomaly of the background from climatology, ``(batch, state, lat, lon)``.
+
+        Returns
+        -------
+        Pillars
+            On the grid.
+        """
         present = torch.isfinite(footprints.values)
         departures = self.departures(footprints, guess)
         hour = self.first_hour + footprints.slot + 0.5
@@ -274,15 +362,34 @@ class PillarEncoder(nn.Module):
         # a processor takes longer over so small products in bfloat16
         with full_precision(guess.device) if guess.is_cpu else nullcontext():
             features = self.encode(torch.cat([departures, values, present, geometry, platform], -1))
-            found = torch.cat([features, self.retrieve(departures) + self.relax(strange)], -1)
-        dense, mask = scatter_mean(found, footprints, len(guess), self.shape)
+            outputs = torch.cat([features, self.retrieve(departures) + self.relax(strange)], -1)
+        dense, mask = scatter_mean(outputs, footprints, len(guess), self.shape)
         return Pillars(*dense.split([features.shape[-1], self.retrieve.out_features], 1), mask)
 
 
 def scatter_mean(
     values: Tensor, footprints: FootprintBatch, batch: int, shape: tuple[int, int]
 ) -> tuple[Tensor, Tensor]:
-    """``values (n, feature)`` averaged by cell → ``(batch, feature, lat, lon)``, and the mask of cells with any."""
+    """Average values by cell.
+
+    Parameters
+    ----------
+    values : Tensor
+        ``(n, feature)``.
+    footprints : FootprintBatch
+        Their places.
+    batch : int
+        Number of windows.
+    shape : tuple of int
+        The grid ``(lat, lon)``.
+
+    Returns
+    -------
+    Tensor
+        Means ``(batch, feature, lat, lon)``, 0 where there is nothing.
+    Tensor
+        The mask of cells with any value, ``(batch, 1, lat, lon)``.
+    """
     cells = shape[0] * shape[1]
     where = footprints.places(cells)
     values = values.float()

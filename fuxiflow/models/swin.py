@@ -74,19 +74,20 @@ def polar_mask(window: tuple[int, int], shift: int) -> Tensor:
 
 
 class WindowAttention(nn.Module):
-    """Scaled cosine attention within windows, with a position bias made by a small network.
-
-    Parameters
-    ----------
-    width : int
-        Channels of a token.
-    heads : int
-        Heads of the attention.
-    window : tuple of int
-        Rows and columns of a window.
-    """
+    """Scaled cosine attention within windows, with a position bias made by a small network."""
 
     def __init__(self, width: int, heads: int, window: tuple[int, int]):
+        """Build the layers.
+
+        Parameters
+        ----------
+        width : int
+            Channels of a token.
+        heads : int
+            Heads of the attention.
+        window : tuple of int
+            Rows and columns of a window.
+        """
         super().__init__()
         self.heads, self.window = heads, window
         self.qkv = nn.Linear(width, 3 * width)
@@ -150,23 +151,24 @@ class WindowAttention(nn.Module):
 
 
 class SwinBlock(nn.Module):
-    """One Swin-V2 block.
-
-    Parameters
-    ----------
-    width : int
-        Channels of a token.
-    heads : int
-        Heads of the attention.
-    window, shape : tuple of int
-        Rows and columns of a window and of the token grid, which it divides.
-    shifted : bool
-        Whether windows are moved by half a window in both directions.
-    """
+    """One Swin-V2 block."""
 
     def __init__(
         self, width: int, heads: int, window: tuple[int, int], shape: tuple[int, int], shifted: bool
     ):
+        """Build the layers.
+
+        Parameters
+        ----------
+        width : int
+            Channels of a token.
+        heads : int
+            Heads of the attention.
+        window, shape : tuple of int
+            Rows and columns of a window and of the token grid, which it divides.
+        shifted : bool
+            Whether windows are moved by half a window in both directions.
+        """
         super().__init__()
         if shape[0] % window[0] or shape[1] % window[1]:
             raise ValueError(f"a token grid of {shape} does not divide into windows of {window}")

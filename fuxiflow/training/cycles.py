@@ -25,7 +25,8 @@ from fuxiflow.training.losses import PointLoss, Points, StateLoss
 from fuxiflow.training.parallel import Share
 from fuxiflow.training.plans import Unrolling
 from fuxiflow.training.radiance_loss import RadianceLoss
-from fuxiflow.training.trainer import Trained, Trainer, TrainingRun
+from fuxiflow.training.stage_run import TrainingRun
+from fuxiflow.training.trainer import Trained, Trainer
 
 OBSERVED_STATES = ("analysis", "background")
 
@@ -75,21 +76,7 @@ def with_sources(
 
 
 class CycleObjective:
-    """Losses of unrolled cycles, see :class:`fuxiflow.training.trainer.Objective`.
-
-    Parameters
-    ----------
-    networks : Networks
-        On their device.
-    unrolling : Unrolling
-        Cycles, chain, weight of the backgrounds, and truncation.
-    share : Share
-        The part of a batch that this process computes.
-    points : Points, optional
-        Adds L_obs on the observations that batches hold.
-    radiances : RadianceLoss, optional
-        Adds the radiance loss.
-    """
+    """Losses of unrolled cycles, see :class:`fuxiflow.training.trainer.Objective`."""
 
     def __init__(
         self,
@@ -99,6 +86,21 @@ class CycleObjective:
         points: Points | None = None,
         radiances: RadianceLoss | None = None,
     ):
+        """Prepare the losses.
+
+        Parameters
+        ----------
+        networks : Networks
+            On their device.
+        unrolling : Unrolling
+            Cycles, chain, weight of the backgrounds, and truncation.
+        share : Share
+            The part of a batch that this process computes.
+        points : Points, optional
+            Adds L_obs on the observations that batches hold.
+        radiances : RadianceLoss, optional
+            Adds the radiance loss.
+        """
         self.networks, self.unrolling, self.share = networks, unrolling, share
         grid = Grid(*networks.design.grid)
         channels, device = networks.design.channels, networks.device
@@ -233,7 +235,8 @@ class CycleObjective:
         batch : samples.Batch
             Says which samples follow, and how many steps lead to the others' first background.
         frames : Tensor
-            Standardised first frames of those that do not follow, ``(fresh, 2, channel, lat, lon)``.
+            Standardised first frames of those that do not follow, ``(fresh, 2, channel, lat,
+            lon)``.
         carried : Tensor, optional
             StateSeries ``(2, place, channel, lat, lon)`` that the batch before ended with.
 

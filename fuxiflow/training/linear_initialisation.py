@@ -76,7 +76,7 @@ def complete_footprints(footprints: FootprintBatch) -> FootprintBatch:
 
 
 def mostly_complete(windows: Iterable[FootprintBatch]) -> bool:
-    """Whether enough footprints (:data:`MOSTLY`) have all their channels to use them alone."""
+    """Decide if enough footprints (:data:`MOSTLY`) have all their channels to use them alone."""
     present = [torch.isfinite(footprints.values).all(-1) for footprints in windows]
     return sum(int(rows.sum()) for rows in present) >= MOSTLY * sum(map(len, present))
 

@@ -34,18 +34,20 @@ class StateLoss(nn.Module):
     Each channel is measured in units of its 6-h change, so that slow fields count as much as fast
     ones, times its weight in the channel table; latitudes by their cell area. NaN in the target (a
     missing precipitation) counts nothing.
-
-    Parameters
-    ----------
-    channels : Sequence[str]
-        The channels that count, in the order of the states.
-    grid : Grid
-        Gives the areas of cells.
-    tendency : Tensor
-        Standard deviation of the 6-h change in standardised units, ``(channel,)``.
     """
 
     def __init__(self, channels: Sequence[str], grid: Grid, tendency: Tensor):
+        """Compute the weights of channels and latitudes.
+
+        Parameters
+        ----------
+        channels : Sequence[str]
+            The channels that count, in the order of the states.
+        grid : Grid
+            Gives the areas of cells.
+        tendency : Tensor
+            Standard deviation of the 6-h change in standardised units, ``(channel,)``.
+        """
         super().__init__()
         loss_weight = torch.tensor([channel_table()[name].loss_weight for name in channels])
         weight = (loss_weight / loss_weight.mean())[:, None, None] / tendency.cpu().view(-1, 1, 1)
@@ -104,24 +106,9 @@ def shared_channels(source: str, channels: Sequence[str]) -> dict[str, int]:
 
 
 class Points:
-    """Observations about analysis times: in-situ ones standardised as the state is, radiances in K.
+    """Observations about analysis times.
 
-    Parameters
-    ----------
-    grids : Mapping[str, Sequence[Path]]
-        Stores of sparse observations by source.
-    settings : ObservationLoss
-        The sources, their weights, and how far from a state's time they may be.
-    networks : Networks
-        Give the channels, the grid and the statistics of the state.
-    span : tuple of np.datetime64
-        First and last time of the training period.
-
-    Raises
-    ------
-    ValueError
-        For a source that holds days outside the period, that lies on another grid, or that has no
-        channel of the state.
+    In-situ ones are standardised as the state is, radiances are in K.
     """
 
     def __init__(
@@ -131,6 +118,25 @@ class Points:
         networks: Networks,
         span: tuple[np.datetime64, np.datetime64],
     ):
+        """Open the observations and check them.
+
+        Parameters
+        ----------
+        grids : Mapping[str, Sequence[Path]]
+            Stores of sparse observations by source.
+        settings : ObservationLoss
+            The sources, their weights, and how far from a state's time they may be.
+        networks : Networks
+            Give the channels, the grid and the statistics of the state.
+        span : tuple of np.datetime64
+            First and last time of the training period.
+
+        Raises
+        ------
+        ValueError
+            For a source that holds days outside the period, that lies on another grid, or that has
+            no channel of the state.
+        """
         self.weight, self.radiance_weight = settings.weight, settings.radiance_weight
         self.windows: dict[str, tuple[int, int]] = {}
         self.positions: dict[str, list[int]] = {}
@@ -248,20 +254,22 @@ class PointLoss(nn.Module):
     the 6-h change, counts ``observation_weight`` of the channel table; the sum over channels is
     scaled as L_state's is, so that a channel observed everywhere counts ``observation_weight /
     loss_weight`` of what the reanalysis counts for it.
-
-    Parameters
-    ----------
-    channels : Sequence[str]
-        The channels of an analysis.
-    grid : Grid
-        Gives the areas of cells.
-    tendency : Tensor
-        Standard deviation of the 6-h change in standardised units, ``(channel,)``.
-    points : Points
-        Says which channels of the state each source is compared with.
     """
 
     def __init__(self, channels: Sequence[str], grid: Grid, tendency: Tensor, points: Points):
+        """Compute the weights of channels and latitudes.
+
+        Parameters
+        ----------
+        channels : Sequence[str]
+            The channels of an analysis.
+        grid : Grid
+            Gives the areas of cells.
+        tendency : Tensor
+            Standard deviation of the 6-h change in standardised units, ``(channel,)``.
+        points : Points
+            Says which channels of the state each source is compared with.
+        """
         super().__init__()
         rows = [channel_table()[name] for name in channels]
         scale = sum(row.loss_weight for row in rows)

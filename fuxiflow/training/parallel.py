@@ -121,7 +121,7 @@ def make_fabric(options: DeviceOptions) -> Fabric:
 
 
 def sharded(fabric: Fabric) -> bool:
-    """Whether weights are shared out over the devices."""
+    """True where weights are shared out over the devices."""
     return isinstance(fabric.strategy, ModelParallelStrategy)
 
 

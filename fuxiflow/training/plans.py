@@ -106,7 +106,10 @@ class Unrolling:
 
 
 def unrolled_spans(count: int, truncation: int | None) -> list[tuple[int, int]]:
-    """First and last (excluded) of the steps or cycles that are back-propagated through together."""
+    """Cut ``count`` steps or cycles into spans that are back-propagated through by themselves.
+
+    Each span is its first and last (excluded) one; ``truncation`` is the longest, None for all.
+    """
     size = truncation or count
     return [(first, min(first + size, count)) for first in range(0, count, size)]
 

@@ -36,24 +36,6 @@ class RadianceLoss(nn.Module):
     bias correction is, and taken out before the rest is weighed: a bias of the instrument or of the
     operator pulls at nothing. Departures beyond :data:`GROSS` misfits are left out. In a call at
     most ``radiance_footprints`` of a source are looked at, evenly thinned.
-
-    Parameters
-    ----------
-    settings : ObservationLoss
-        Names the sources, ``radiances``, and how many footprints count.
-    networks : Networks
-        Their encoders give the misfits, their normaliser the statistics of the state.
-    statistics : Statistics
-        Gives the static fields: surface geopotential and land fraction.
-    first_hours : Mapping[str, int]
-        By source, the hour from the analysis time at which its window begins.
-
-    Raises
-    ------
-    ValueError
-        For a source whose channels are not those of the operator of its instrument.
-    FileNotFoundError
-        Where there is no operator for an instrument.
     """
 
     def __init__(
@@ -63,6 +45,26 @@ class RadianceLoss(nn.Module):
         statistics: Statistics,
         first_hours: Mapping[str, int],
     ):
+        """Load the operators, and collect the constants that they need.
+
+        Parameters
+        ----------
+        settings : ObservationLoss
+            Names the sources, ``radiances``, and how many footprints count.
+        networks : Networks
+            Their encoders give the misfits, their normaliser the statistics of the state.
+        statistics : Statistics
+            Gives the static fields: surface geopotential and land fraction.
+        first_hours : Mapping[str, int]
+            By source, the hour from the analysis time at which its window begins.
+
+        Raises
+        ------
+        ValueError
+            For a source whose channels are not those of the operator of its instrument.
+        FileNotFoundError
+            Where there is no operator for an instrument.
+        """
         super().__init__()
         self.names = list(settings.radiances)
         self.most = settings.radiance_footprints

@@ -17,7 +17,8 @@ from fuxiflow.models import execution
 from fuxiflow.models.networks import STEP, Networks
 from fuxiflow.training import plans, samples
 from fuxiflow.training.losses import StateLoss
-from fuxiflow.training.trainer import Trained, Trainer, TrainingRun
+from fuxiflow.training.stage_run import TrainingRun
+from fuxiflow.training.trainer import Trained, Trainer
 
 
 def perturbation(shape: tuple[int, int, int], largest: float, seed: int) -> Tensor:
@@ -85,19 +86,20 @@ def perturb(first: Tensor, tendency: Tensor, largest: float, seeds: list[int | N
 
 
 class RolloutObjective:
-    """L_state of every step of a forecast, see :class:`fuxiflow.training.trainer.Objective`.
-
-    Parameters
-    ----------
-    networks : Networks
-        On their device; their forecaster is trained.
-    noise : float
-        The largest error of disturbed first frames, as a multiple of the 6-h change.
-    truncation : int, optional
-        Steps that are back-propagated through together, by default all.
-    """
+    """L_state of every step of a forecast, see :class:`fuxiflow.training.trainer.Objective`."""
 
     def __init__(self, networks: Networks, noise: float = 0.0, truncation: int | None = None):
+        """Prepare the loss.
+
+        Parameters
+        ----------
+        networks : Networks
+            On their device; their forecaster is trained.
+        noise : float
+            The largest error of disturbed first frames, as a multiple of the 6-h change.
+        truncation : int, optional
+            Steps that are back-propagated through together, by default all.
+        """
         self.networks, self.noise, self.truncation = networks, noise, truncation
         tendency = networks.normaliser.tendency.flatten()
         loss = StateLoss(networks.design.channels, Grid(*networks.design.grid), tendency)

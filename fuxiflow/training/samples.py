@@ -117,26 +117,27 @@ class Batch:
 
 
 class HybridGrids:
-    """Windows of one source that are real, or simulated as often as ``shares`` say.
-
-    Parameters
-    ----------
-    real, simulated : SparseGrids
-        Observations of the same source, channels, frame and grid.
-    shares : Sequence[SimulatedShare]
-        Days and the share of their windows that are simulated; on other days all are real.
-    seed : int
-        Fixes which windows are simulated.
-
-    Raises
-    ------
-    ValueError
-        When the two differ in what they hold, or are not what they are given for.
-    """
+    """Windows of one source that are real, or simulated as often as ``shares`` say."""
 
     def __init__(
         self, real: SparseGrids, simulated: SparseGrids, shares: Sequence[SimulatedShare], seed: int
     ):
+        """Check that both hold the same.
+
+        Parameters
+        ----------
+        real, simulated : SparseGrids
+            Observations of the same source, channels, frame and grid.
+        shares : Sequence[SimulatedShare]
+            Days and the share of their windows that are simulated; on other days all are real.
+        seed : int
+            Fixes which windows are simulated.
+
+        Raises
+        ------
+        ValueError
+            When the two differ in what they hold, or are not what they are given for.
+        """
         for name in ("source", "channels", "units", "frame", "grid"):
             if getattr(real, name) != getattr(simulated, name):
                 raise ValueError(
@@ -242,19 +243,6 @@ class Archive:
     """Reanalysis and gridded observations of the training period, read time by time.
 
     Nothing is kept in memory but small stores of observations.
-
-    Parameters
-    ----------
-    states : Sequence[Path]
-        Stores of the reanalysis.
-    grids : Mapping[str, Sequence[Path]]
-        Stores of sparse observations by source.
-    climatology : Climatology, optional
-        First frames of a cold start, and the fields that analyses are compared with.
-    bank : Bank, optional
-        Backgrounds that samples start from.
-    cache_bytes : int
-        Size up to which a store of observations is kept in memory.
     """
 
     def __init__(
@@ -265,6 +253,21 @@ class Archive:
         bank: Bank | None = None,
         cache_bytes: int = CACHE_BYTES,
     ):
+        """Open the stores.
+
+        Parameters
+        ----------
+        states : Sequence[Path]
+            Stores of the reanalysis.
+        grids : Mapping[str, Sequence[Path]]
+            Stores of sparse observations by source.
+        climatology : Climatology, optional
+            First frames of a cold start, and the fields that analyses are compared with.
+        bank : Bank, optional
+            Backgrounds that samples start from.
+        cache_bytes : int
+            Size up to which a store of observations is kept in memory.
+        """
         self.states = StateSeries(states)
         self.grids: dict[str, SparseGrids | HybridGrids] = {
             name: SparseGrids(paths, cache_bytes) for name, paths in grids.items()
@@ -345,23 +348,7 @@ def open_archive(
 
 
 class Batches(Dataset):
-    """The batches of a stage; item ``update · accumulate + part`` is one part of an update.
-
-    Parameters
-    ----------
-    archive : Archive
-        Where samples are read from.
-    plan : Plan
-        Lists the requests of an update.
-    sources : Mapping[str, SourceDesign]
-        The sources whose observations samples hold.
-    standardise : Callable
-        Maps the name of a source and values ``(n, channel)`` to units of its statistics.
-    share : Share
-        The places of an update's batch that this process takes.
-    points : Points, optional
-        The observations that L_obs looks at.
-    """
+    """The batches of a stage; item ``update · accumulate + part`` is one part of an update."""
 
     def __init__(
         self,
@@ -372,6 +359,23 @@ class Batches(Dataset):
         share: Share = Share(),
         points: Points | None = None,
     ):
+        """Join an archive and a plan.
+
+        Parameters
+        ----------
+        archive : Archive
+            Where samples are read from.
+        plan : Plan
+            Lists the requests of an update.
+        sources : Mapping[str, SourceDesign]
+            The sources whose observations samples hold.
+        standardise : Callable
+            Maps the name of a source and values ``(n, channel)`` to units of its statistics.
+        share : Share
+            The places of an update's batch that this process takes.
+        points : Points, optional
+            The observations that L_obs looks at.
+        """
         self.archive, self.plan, self.sources = archive, plan, sources
         self.standardise = standardise
         self.share, self.points = share, points

@@ -5,9 +5,8 @@ the update's batches, clipping, AdamW, running mean of the weights. A restart fi
 so many updates and when a signal comes; a second run goes on from it to the same bits.
 """
 
-import logging
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -15,7 +14,6 @@ from typing import Protocol
 import numpy as np
 import pandas as pd
 import torch
-from lightning.fabric import Fabric
 from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 
@@ -26,16 +24,13 @@ from fuxiflow.progress import Progress
 from fuxiflow.randomness import derived_seeds
 from fuxiflow.storage import tables
 from fuxiflow.storage.files import remove
-from fuxiflow.storage.restart_state import workspace
 from fuxiflow.training import parallel
-from fuxiflow.training.parallel import DeviceOptions, Share
+from fuxiflow.training.parallel import Share
 from fuxiflow.training.restart_files import RestartFiles, SignalGuard, Stopped
+from fuxiflow.training.stage_run import TrainingRun
 
 FINAL_UPDATES = 50
 """The ``final_loss`` of a stage is the mean over so many updates."""
-PLACES = ("code", "saving", "state", "tensorboard")
-RESTARTS = ("checkpoint_every", "keep_checkpoints", "max_skipped")
-"""Parameters of a rule, and settings of a stage, that do not change what is trained."""
 
 
 class TrainingError(RuntimeError):
@@ -78,87 +73,6 @@ class Objective(Protocol):
             None where nothing goes on.
         """
         ...
-
-
-@dataclass(frozen=True)
-class TrainingRun:
-    """The surroundings of a stage's training: devices, seed, and where its files go on the way.
-
-    ``stage`` names it in the log and fixes its random numbers; restart files lie in ``state``,
-    curves in ``tensorboard``; ``workers`` processes load data; ``compiled`` compiles the networks.
-    """
-
-    stage: str
-    fabric: Fabric
-    state: Path
-    tensorboard: Path
-    log: logging.Logger
-    seed: int = 0
-    workers: int = 0
-    compiled: bool = False
-
-
-def training_identity(params: Mapping[str, object]) -> dict[str, object]:
-    """Choose the parameters of a rule that change what is trained.
-
-    Left out are the code, which restart state is keyed by anyway, the places of files, how often
-    and how many restart files are written, and the devices: restart files hold whole tensors.
-    """
-    identity = {name: value for name, value in params.items() if name not in PLACES}
-    stage = dict(identity.get("stage", {}))
-    identity["stage"] = {name: value for name, value in stage.items() if name not in RESTARTS}
-    identity["options"] = {"precision": dict(identity.get("options", {})).get("precision")}
-    return identity
-
-
-def open_run(
-    stage: str,
-    devices: DeviceOptions,
-    state: Path,
-    tensorboard: Path,
-    seed: int,
-    log: logging.Logger,
-    identity: Mapping[str, object] | None = None,
-) -> TrainingRun:
-    """Join the processes of a stage and open its folder of restart state.
-
-    Parameters
-    ----------
-    stage : str
-        Name of the stage.
-    devices : DeviceOptions
-        Devices, precision and loading.
-    state : Path
-        Folder of the restart files.
-    tensorboard : Path
-        Folder of the curves.
-    seed : int
-        Fixes what the stage draws.
-    log : logging.Logger
-        The log of the rule.
-    identity : Mapping[str, object], optional
-        The settings with which restart files still fit (:func:`training_identity`); by default all
-        parameters of the running rule.
-
-    Returns
-    -------
-    TrainingRun
-        What :class:`Trainer` takes.
-    """
-    fabric = parallel.make_fabric(devices)
-    if fabric.is_global_zero:
-        workspace(state, identity)
-    fabric.barrier()
-    return TrainingRun(
-        stage,
-        fabric,
-        Path(state),
-        Path(tensorboard),
-        log,
-        seed,
-        devices.workers,
-        devices.compile,
-    )
 
 
 def learning_rate(step: int, optimisation: Optimisation) -> float:
@@ -231,6 +145,17 @@ class LossModule(nn.Module):
     """
 
     def __init__(self, module: nn.Module, loss_of: Callable, touch: bool = False):
+        """Wrap a module and its loss.
+
+        Parameters
+        ----------
+        module : nn.Module
+            The networks.
+        loss_of : Callable
+            :meth:`Objective.loss`.
+        touch : bool
+            Whether the loss shall depend on every trainable parameter.
+        """
         super().__init__()
         self.module, self.loss_of = module, loss_of
         self.touched = parallel.shared_together(module) if touch else []
@@ -253,18 +178,20 @@ class Trainer:
     ``ends`` are, for each part of an update's batch, the states ``(2, place, channel, lat, lon)``
     that its cycles ended with. NumPy's and torch's global generators are seeded anew before every
     update from the run's seed, the update and the rank.
-
-    Parameters
-    ----------
-    module : nn.Module
-        The networks; what requires a gradient is trained.
-    optimisation : Optimisation
-        Settings of the stage.
-    run : TrainingRun
-        Devices, seed, folders and log.
     """
 
     def __init__(self, module: nn.Module, optimisation: Optimisation, run: TrainingRun):
+        """Begin before the first update.
+
+        Parameters
+        ----------
+        module : nn.Module
+            The networks; what requires a gradient is trained.
+        optimisation : Optimisation
+            Settings of the stage.
+        run : TrainingRun
+            Devices, seed, folders and log.
+        """
         self.module, self.optimisation, self.run = module, optimisation, run
         self.step = 0
         self.skipped = 0
@@ -279,7 +206,7 @@ class Trainer:
 
     @property
     def begun(self) -> bool:
-        """Whether there is something to continue from."""
+        """True where there is something to continue from."""
         return bool(self.restart_files.files())
 
     @property
@@ -532,7 +459,7 @@ class Trainer:
 
 @dataclass
 class Trained:
-    """What a stage has made: the networks, the losses by update, its entry in the history."""
+    """The product of a stage: networks, losses by update, and its entry in the history."""
 
     run: TrainingRun
     networks: Networks

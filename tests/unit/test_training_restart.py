@@ -23,7 +23,8 @@ from fuxiflow.training.parallel import Share
 from fuxiflow.training.plans import Unrolling
 from fuxiflow.training.restart_files import Damaged, RestartFiles, Stopped
 from fuxiflow.training.rollouts import RolloutObjective
-from fuxiflow.training.trainer import Average, Trainer, TrainingError, training_identity
+from fuxiflow.training.stage_run import training_identity
+from fuxiflow.training.trainer import Average, Trainer, TrainingError
 from tests import tiny
 
 LOG = logging.getLogger("test")

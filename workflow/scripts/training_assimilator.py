@@ -23,7 +23,7 @@ from fuxiflow.training.cycles import describe_sources, fit_cycles, with_sources
 from fuxiflow.training.parallel import DeviceOptions
 from fuxiflow.training.plans import usable_cycle_times
 from fuxiflow.training.samples import open_archive
-from fuxiflow.training.trainer import open_run, training_identity
+from fuxiflow.training.stage_run import open_run, training_identity
 
 
 def main(input, output, params, log):

@@ -12,7 +12,7 @@ from fuxiflow.models import checkpoint
 from fuxiflow.training.parallel import DeviceOptions
 from fuxiflow.training.rollouts import fit_rollouts
 from fuxiflow.training.samples import Archive
-from fuxiflow.training.trainer import open_run, training_identity
+from fuxiflow.training.stage_run import open_run, training_identity
 
 
 def main(input, output, params, log):

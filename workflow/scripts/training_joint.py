@@ -26,7 +26,7 @@ from fuxiflow.training.parallel import DeviceOptions
 from fuxiflow.training.plans import usable_cycle_times
 from fuxiflow.training.radiance_loss import RadianceLoss
 from fuxiflow.training.samples import open_archive
-from fuxiflow.training.trainer import open_run, training_identity
+from fuxiflow.training.stage_run import open_run, training_identity
 
 
 def main(input, output, params, log):
