@@ -1,7 +1,7 @@
 """Forecast from an experiment's own analyses, for the initial times of one segment.
 
 in:  checkpoint  trained networks
-     analyses    Zarr, this segment's analyses and those of the segment before (fuxiflow.states.store)
+     analyses    Zarr, analyses of this segment and the one before (fuxiflow.states.store)
 out: forecasts   Zarr in WeatherBench2's layout (fuxiflow.states.forecasts)
 """
 
