@@ -224,7 +224,7 @@ def report(jobs: list[PlannedJob], directory: Path) -> str:
     outputs = (ROOT / name for job in jobs for name in job.outputs)
     if len(needed) == len(jobs) and not any(path.exists() for path in outputs):
         return f"nothing has been made yet: all {len(jobs)} jobs would run"
-    recorded = records.read_records(directory)
+    recorded = records.records_by_product(directory)
     groups, following = defaultdict(list), []
     for job in needed:
         why = causes(job, recorded.get(job.outputs[0]), directory)

@@ -9,8 +9,8 @@ from fuxiflow.runtime.log_tail import last_lines
 
 LINES = 60
 AGAIN = (
-    "run the same command again: what is finished is kept, and training, cycles and downloads go on "
-    "where they were"
+    "run the same command again: what is finished is kept, and training, cycles and downloads go "
+    "on where they were"
 )
 
 

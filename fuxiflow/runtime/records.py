@@ -130,7 +130,7 @@ def _code_path(directory: Path, code: str) -> Path:
     return directory / "code" / f"{code}.json"
 
 
-def read_records(directory: Path) -> dict[str, dict]:
+def records_by_product(directory: Path) -> dict[str, dict]:
     """Return the records below ``directory`` by product; unreadable ones are left out."""
     by_product = {}
     for path in sorted(directory.rglob("*.json")):

@@ -186,7 +186,7 @@ class Run:
         return dict(sorted(by_stage.items(), key=lambda item: stage_rank(item[0])))
 
     def expected(self, rule: str) -> float | None:
-        """Return the usual time of a rule in s, in this run or else earlier; None if never timed."""
+        """Return the usual time of a rule in s, in this run or else earlier; None if untimed."""
         if taken := self._taken.get(rule):
             return median(taken)
         return self.typical.get(rule)

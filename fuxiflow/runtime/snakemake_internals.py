@@ -372,7 +372,7 @@ def restore_memory(results: Path, memory: Path = MEMORY, workdir: Path = Path())
     mark = memory / f"restored-{Path(results).name}"
     if mark.exists() or not (directory := records.records_folder(results)).is_dir():
         return 0
-    recorded = records.read_records(directory)
+    recorded = records.records_by_product(directory)
     products = {name: record for name, record in recorded.items() if (workdir / name).exists()}
     if any(memory_path(memory, name).exists() for name in products):
         products = {}

@@ -1,1 +1,1 @@
-"""How files are written and read: whole or not at all, with their provenance."""
+"""Files written whole or not at all, with their provenance; tables; restart state."""

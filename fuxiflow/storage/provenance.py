@@ -1,4 +1,4 @@
-"""Provenance of artefacts: digest of the configuration, fingerprint of the code, inputs, versions."""
+"""Provenance of artefacts: digests of settings, code and inputs, versions, commit."""
 
 import contextvars
 import hashlib

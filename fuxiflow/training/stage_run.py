@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lightning.fabric import Fabric
 
-from fuxiflow.storage.restart_state import workspace
+from fuxiflow.storage.files import workspace
 from fuxiflow.training import parallel
 from fuxiflow.training.parallel import DeviceOptions
 

@@ -10,7 +10,7 @@ import pytest
 from fuxiflow import channels
 from fuxiflow.archive import gfs
 from fuxiflow.archive.transfer import DownloadError
-from tests.helpers import load_script
+from tests.support.helpers import load_script
 from tests.unit.test_archive_gfs import inventory
 
 LOG = logging.getLogger("test")

@@ -12,9 +12,8 @@ from fuxiflow.channels import channel_table
 from fuxiflow.models import checkpoint
 from fuxiflow.states.forecasts import Forecasts
 from fuxiflow.storage import provenance
-from tests import onnx_files, tiny
-from tests.helpers import load_script
-from tests.support import grib_files
+from tests.support import grib_files, onnx_files, tiny
+from tests.support.helpers import load_script
 
 LOG = logging.getLogger("test")
 INIT = np.datetime64("2022-01-02T00", "ns")

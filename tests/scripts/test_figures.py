@@ -10,10 +10,10 @@ from fuxiflow import ROOT
 from fuxiflow.figures import files
 from fuxiflow.grids import Grid
 from fuxiflow.runtime.fingerprint import imported_files
-from tests.helpers import load_script, loaded_by
 from tests.support import cost_files
 from tests.support import figure_stores as data
 from tests.support.figure_tables import SETTINGS
+from tests.support.helpers import load_script, loaded_by
 
 GRID = Grid(8, 16)
 LOG = logging.getLogger("test")

@@ -14,8 +14,8 @@ from fuxiflow.observations.biweight import BiweightLimits
 from fuxiflow.observations.ingest import NoUsableFileError
 from fuxiflow.observations.sparse_grids import SparseGrids
 from fuxiflow.observations.statistics import GridStatistics
-from tests.helpers import load_script
 from tests.support.atms_sdr_files import swath, write_pair
+from tests.support.helpers import load_script
 
 LOG = logging.getLogger("test")
 SOURCE = sources.load_source("noaa20_atms")

@@ -15,8 +15,8 @@ from fuxiflow.states.grib_messages import GribError
 from fuxiflow.states.regrid import SourceGrid, regrid
 from fuxiflow.states.statistics import Statistics
 from fuxiflow.states.store import StateSeries, write_states
-from tests.helpers import load_script
 from tests.support import grib_files
+from tests.support.helpers import load_script
 
 LOG = logging.getLogger("test")
 GRID = Grid(4, 8)

@@ -13,7 +13,7 @@ from fuxiflow.grids import Grid
 from fuxiflow.world.analysis_errors import write_library
 from fuxiflow.world.levels import PROGNOSTIC
 from fuxiflow.world.truth import Truth, TruthWriter
-from tests.helpers import load_script
+from tests.support.helpers import load_script
 
 LOG = logging.getLogger("test")
 GRID = Grid(7, 12, poles=True)

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from tests.helpers import load_script
+from tests.support.helpers import load_script
 from tests.support.world_truth import write_truth
 
 LOG = logging.getLogger("test")

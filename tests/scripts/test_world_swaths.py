@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from fuxiflow.config import sources
-from tests.helpers import load_script
+from tests.support.helpers import load_script
 from tests.support.world_truth import write_truth
 
 LOG = logging.getLogger("test")

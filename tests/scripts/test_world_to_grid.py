@@ -11,7 +11,7 @@ from fuxiflow.config import configuration, sources
 from fuxiflow.observations import ledger
 from fuxiflow.observations.sparse_grids import SparseGrids
 from fuxiflow.observations.statistics import GridStatistics
-from tests.helpers import load_script
+from tests.support.helpers import load_script
 from tests.support.world_truth import write_truth
 
 LOG = logging.getLogger("test")

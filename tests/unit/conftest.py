@@ -2,12 +2,12 @@
 
 import pytest
 
-from tests import tiny
+from tests.support import tiny
 
 
 @pytest.fixture(scope="module")
 def record(tmp_path_factory):
-    """A :func:`tests.tiny.record` of the module's own."""
+    """A :func:`tests.support.tiny.record` of the module's own."""
     return tiny.record(tmp_path_factory.mktemp("record"))
 
 

@@ -13,7 +13,7 @@ from fuxiflow.config import sources
 from fuxiflow.grids import Grid
 from fuxiflow.observations import footprint_table, ledger
 from fuxiflow.observations.sparse_grids import SparseGrids
-from tests.helpers import documented_source, load_script, realdata
+from tests.support.helpers import documented_source, load_script, realdata
 
 LOG = logging.getLogger("test")
 STEM = "npp_d20181022_t0022213_e0022529_b36187_c20181022014936"

@@ -11,7 +11,7 @@ import pytest
 from fuxiflow.cyclones import best_tracks
 from fuxiflow.cyclones.best_tracks import KNOT
 from fuxiflow.observations.decoding_process import DecodingProcess
-from tests.helpers import realdata
+from tests.support.helpers import realdata
 from tests.support.level1_files import mutations
 
 NAMES = [

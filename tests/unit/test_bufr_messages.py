@@ -8,7 +8,7 @@ import pytest
 
 from fuxiflow.observations import bufr_messages
 from fuxiflow.observations.decoding_process import DecodingProcess
-from tests.helpers import realdata
+from tests.support.helpers import realdata
 
 HEADER = b"\x01\r\r\n123\r\r\nISMD01 EGRR 181200\r\r\n"
 

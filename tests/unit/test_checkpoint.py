@@ -6,7 +6,7 @@ import torch
 from fuxiflow.models import checkpoint
 from fuxiflow.models.forecaster import Forecaster
 from fuxiflow.models.swin import SwinBlock
-from tests import tiny
+from tests.support import tiny
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import pytest
 
 from fuxiflow import ROOT
 from fuxiflow.cli import main
-from tests.helpers import loaded_by
+from tests.support.helpers import loaded_by
 
 COMMANDS = (
     "check",

@@ -8,7 +8,7 @@ import yaml
 from fuxiflow import ROOT
 from fuxiflow.config import figure_inputs
 from fuxiflow.config.configuration import ConfigurationError, validate_configuration
-from tests.helpers import loaded_by
+from tests.support.helpers import loaded_by
 
 
 def configuration(**changes):

@@ -9,7 +9,7 @@ from fuxiflow.config.configuration import load_configuration
 from fuxiflow.config.network_sizes import Model
 from fuxiflow.states.climatology import Climatology
 from fuxiflow.training import samples
-from tests import tiny
+from tests.support import tiny
 
 CONFIGURATIONS = {
     name: load_configuration(ROOT / "config" / f"{name}.yaml") for name in ("demo", "paper", "test")

@@ -7,7 +7,7 @@ from fuxiflow.config import simulation, sources
 from fuxiflow.observations import readers
 from fuxiflow.observations.bufr_messages import BUFR_SATELLITES
 from fuxiflow.operators.microwave import MicrowaveOperator
-from tests.helpers import loaded_by
+from tests.support.helpers import loaded_by
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from fuxiflow.cycling import analyses as cycling
 from fuxiflow.cycling.forecasts import forecast
 from fuxiflow.observations.sparse_grids import SparseGrids
 from fuxiflow.states.climatology import Climatology
-from tests import tiny
+from tests.support import tiny
 
 TIME = tiny.times(13)[12]
 

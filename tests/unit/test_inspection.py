@@ -23,7 +23,7 @@ from fuxiflow.observations.rejection_codes import Reason
 from fuxiflow.observations.sparse_grids import SparseWriter
 from fuxiflow.states.store import StateWriter
 from fuxiflow.verification import score_table
-from tests import tiny
+from tests.support import tiny
 from tests.support.footprint_tables import START, footprints
 
 STAMP = json.dumps({"rule": "some_rule", "commit": "abc"})

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from fuxiflow.config import sources
 from fuxiflow.observations import track_check
 from fuxiflow.observations.orbits import swath
-from tests.helpers import realdata
+from tests.support.helpers import realdata
 
 START = np.datetime64("2022-07-01", "ns")
 HOUR = np.timedelta64(1, "h")

@@ -15,7 +15,7 @@ from fuxiflow import physics
 from fuxiflow.cyclones import best_tracks
 from fuxiflow.observations import footprint_table, readers
 from fuxiflow.observations.rejection_codes import Reason
-from tests.helpers import realdata
+from tests.support.helpers import realdata
 from tests.support.level1_files import mutations
 
 HEIGHTS = ["refractivity_8000", "refractivity_12345", "refractivity_20000"]

@@ -8,8 +8,8 @@ from fuxiflow.observations import footprint_table, readers
 from fuxiflow.observations.readers.bufr_instruments import INSTRUMENTS
 from fuxiflow.observations.readers.granule import granule_of_file
 from fuxiflow.observations.rejection_codes import Reason
-from tests.helpers import realdata
 from tests.support.atms_sdr_files import POSITIONS, SCALE, swath, write_pair
+from tests.support.helpers import realdata
 
 CHANNELS = [str(i) for i in range(1, 23)]
 

@@ -9,8 +9,8 @@ from fuxiflow.observations import bufr_messages, footprint_table, readers
 from fuxiflow.observations.readers.bufr_instruments import INSTRUMENTS
 from fuxiflow.observations.rejection_codes import Reason
 from fuxiflow.physics import brightness_temperature, great_circle
-from tests.helpers import realdata
 from tests.support.bufr_files import KINDS, encode, swath
+from tests.support.helpers import realdata
 
 PLATFORMS = ["NOAA-20", "Metop-C", "NOAA-19", "DMSP-F17"]
 BULLETIN = b"\x01\r\r\n042\r\r\nINAX01 KNES 011000\r\r\n"

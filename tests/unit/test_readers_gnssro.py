@@ -7,8 +7,8 @@ import pytest
 from fuxiflow.config import sources
 from fuxiflow.observations import footprint_table, readers
 from fuxiflow.observations.rejection_codes import Reason
-from tests.helpers import realdata
 from tests.support import report_files as files
+from tests.support.helpers import realdata
 
 PLATFORMS = ["COSMIC-1", "COSMIC-2", "Metop-B", "GRACE-A"]
 CHANNELS = ["refractivity_0", "refractivity_2000", "refractivity_12345", "refractivity_50000"]

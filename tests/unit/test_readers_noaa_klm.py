@@ -9,7 +9,7 @@ from fuxiflow.observations import footprint_table, readers
 from fuxiflow.observations.readers import noaa_klm
 from fuxiflow.observations.rejection_codes import Reason
 from fuxiflow.physics import great_circle
-from tests.helpers import realdata
+from tests.support.helpers import realdata
 from tests.support.level1_files import mutations
 
 NAME = "NSS.AMAX.NK.D11171.S1811.E1941.B6812425.WI"

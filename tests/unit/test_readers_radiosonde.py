@@ -9,8 +9,8 @@ import pytest
 from fuxiflow import physics
 from fuxiflow.observations import bufr_messages, footprint_table, readers
 from fuxiflow.observations.rejection_codes import Reason
-from tests.helpers import realdata
 from tests.support import report_files as files
+from tests.support.helpers import realdata
 
 LEVELS = [50, 100, 150, 200, 250, 300, 400, 500, 600, 700, 850, 925, 1000]
 CHANNELS = [f"{variable}{level}" for variable in "ZTUVR" for level in LEVELS]

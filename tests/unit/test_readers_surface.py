@@ -7,8 +7,8 @@ import pytest
 from fuxiflow import physics
 from fuxiflow.observations import footprint_table, readers
 from fuxiflow.observations.rejection_codes import Reason
-from tests.helpers import realdata
 from tests.support import report_files as files
+from tests.support.helpers import realdata
 
 LAND = ["T2M", "R2M", "U10", "V10", "PS", "MSL"]
 SEA = [*LAND, "SST"]

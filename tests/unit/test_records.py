@@ -30,7 +30,7 @@ def write(
 
 def test_a_record_lies_beside_the_log_and_is_found_by_its_products(tmp_path):
     assert write(tmp_path).is_file()
-    found = records.read_records(tmp_path / "results/x/records")
+    found = records.records_by_product(tmp_path / "results/x/records")
     assert set(found) == {str(tmp_path / "results/x/a.parquet"), str(tmp_path / "results/x/b.zarr")}
     record = found[str(tmp_path / "results/x/a.parquet")]
     assert record["rule"] == "some_rule"
@@ -66,7 +66,7 @@ def test_a_rule_without_wildcards_is_found_too(tmp_path):
         True,
     )
     assert (
-        records.read_records(tmp_path / "results/x/records")["spinup.restart"]["rule"]
+        records.records_by_product(tmp_path / "results/x/records")["spinup.restart"]["rule"]
         == "world_spinup"
     )
 
@@ -85,7 +85,8 @@ def test_damaged_records_are_left_out(tmp_path, damage):
     write(tmp_path, rule="another")
     path.write_bytes(damage)
     assert {
-        record["rule"] for record in records.read_records(tmp_path / "results/x/records").values()
+        record["rule"]
+        for record in records.records_by_product(tmp_path / "results/x/records").values()
     } == {"another"}
 
 

@@ -15,7 +15,7 @@ from fuxiflow.simulation import errors, geometry, observations
 from fuxiflow.simulation.reanalysis import ReanalysisSampler
 from fuxiflow.states.statistics import Statistics
 from fuxiflow.states.store import StateSeries
-from tests import tiny
+from tests.support import tiny
 
 ATMS = sources.load_source("noaa20_atms")
 NAMES = ATMS.channel_names

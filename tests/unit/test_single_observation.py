@@ -17,8 +17,7 @@ from fuxiflow.states.climatology import Climatology
 from fuxiflow.states.statistics import Statistics
 from fuxiflow.states.store import StateSeries
 from fuxiflow.storage import provenance
-from tests import tiny
-from tests.support import figure_stores
+from tests.support import figure_stores, tiny
 
 TIME = tiny.times(13)[12]
 LOG = logging.getLogger("test")

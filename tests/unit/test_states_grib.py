@@ -9,8 +9,8 @@ from fuxiflow.channels import channel_table
 from fuxiflow.grids import Grid
 from fuxiflow.states.grib import GribReader, channel_keys, decode_fields
 from fuxiflow.states.grib_messages import GribError, describing_sections
-from tests.helpers import realdata
 from tests.support import grib_files
+from tests.support.helpers import realdata
 
 TIME = datetime(2022, 1, 1, 6)
 T500 = channel_table()["T500"]

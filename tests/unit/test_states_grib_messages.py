@@ -11,8 +11,8 @@ from fuxiflow.states.grib_messages import (
     find_messages,
     split_fields,
 )
-from tests.helpers import realdata
 from tests.support import grib_files
+from tests.support.helpers import realdata
 
 TIME = datetime(2022, 1, 1)
 

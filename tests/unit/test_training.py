@@ -25,7 +25,7 @@ from fuxiflow.training.parallel import Share
 from fuxiflow.training.plans import Unrolling
 from fuxiflow.training.rollouts import RolloutObjective
 from fuxiflow.training.trainer import Trainer, TrainingError, learning_rate
-from tests import tiny
+from tests.support import tiny
 
 
 def archive(record):

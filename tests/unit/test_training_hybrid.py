@@ -8,7 +8,7 @@ import pytest
 from fuxiflow.config.training import SimulatedShare
 from fuxiflow.observations.sparse_grids import SparseGrids, SparseWriter
 from fuxiflow.training.samples import HybridGrids, window_draw
-from tests import tiny
+from tests.support import tiny
 
 TIMES = tiny.START + np.timedelta64(6, "h") * np.arange(4, 36)
 

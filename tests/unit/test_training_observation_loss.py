@@ -13,7 +13,7 @@ from fuxiflow.states.climatology import Climatology
 from fuxiflow.training import plans, samples
 from fuxiflow.training.cycles import CycleObjective
 from fuxiflow.training.losses import PointLoss, Points, shared_channels
-from tests import tiny
+from tests.support import tiny
 
 SPAN = (tiny.START, tiny.START + np.timedelta64(9, "D") + np.timedelta64(18, "h"))
 STATIONS = ["T2M", "R2M", "U10", "V10", "PS", "MSL"]

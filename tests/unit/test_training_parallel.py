@@ -277,7 +277,7 @@ def train(tmp_path, name, ranks, strategy, **values):
     folder.mkdir()
     settings = {"folder": str(folder), "ranks": ranks, "strategy": strategy, **values}
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "tests.ranks", json.dumps(settings)]
+    command = [sys.executable, "-m", "tests.support.ranks", json.dumps(settings)]
     started = subprocess.Popen(command, cwd=ROOT, env=environment, start_new_session=True)
     try:
         status = started.wait(timeout=LIMIT)

@@ -17,7 +17,7 @@ from fuxiflow.training import plans, samples
 from fuxiflow.training.cycles import CycleObjective
 from fuxiflow.training.losses import Points
 from fuxiflow.training.radiance_loss import GROSS, RadianceLoss
-from tests import tiny
+from tests.support import tiny
 
 SETTINGS = ObservationLoss(radiances=[tiny.SOURCE])
 SPAN = (tiny.START, tiny.START + np.timedelta64(9, "D") + np.timedelta64(18, "h"))

@@ -25,7 +25,7 @@ from fuxiflow.training.restart_files import Damaged, RestartFiles, Stopped
 from fuxiflow.training.rollouts import RolloutObjective
 from fuxiflow.training.stage_run import training_identity
 from fuxiflow.training.trainer import Average, Trainer, TrainingError
-from tests import tiny
+from tests.support import tiny
 
 LOG = logging.getLogger("test")
 COMMON = {"updates": 6, "batch": 2, "learning_rate": 1e-3, "checkpoint_every": 2, "ema": 0.9}

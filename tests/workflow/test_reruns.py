@@ -8,7 +8,7 @@ import pytest
 
 from fuxiflow import ROOT
 from fuxiflow.runtime.fingerprint import fingerprint_parts
-from tests.helpers import documented_source
+from tests.support.helpers import documented_source
 from tests.workflow.changes import CHANGES, DOCUMENT, edit_definition, promised, row
 from tests.workflow.workbench import Workbench
 

@@ -23,7 +23,7 @@ from fuxiflow.observations.sparse_grids import SparseGrids
 from fuxiflow.progress import Progress
 from fuxiflow.states.climatology import Climatology
 from fuxiflow.states.store import StateWriter
-from fuxiflow.storage.restart_state import workspace
+from fuxiflow.storage.files import workspace
 
 SAVE_EVERY = 28  # cycles
 SAVE_BYTES = 1 << 30  # of an array, which is in memory until then

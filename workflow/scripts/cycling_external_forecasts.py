@@ -28,7 +28,7 @@ from fuxiflow.models.forecasters import OnnxCascade
 from fuxiflow.models.networks import STEP
 from fuxiflow.states.assembly import Ledger
 from fuxiflow.states.forecasts import Forecasts, ForecastWriter
-from fuxiflow.storage.restart_state import workspace
+from fuxiflow.storage.files import workspace
 
 
 def main(input, output, params, log):

@@ -19,7 +19,7 @@ from fuxiflow.models.networks import STEP
 from fuxiflow.progress import Progress
 from fuxiflow.states.forecasts import ForecastWriter
 from fuxiflow.states.store import StateSeries
-from fuxiflow.storage.restart_state import workspace
+from fuxiflow.storage.files import workspace
 
 
 def main(input, output, params, log):

@@ -19,7 +19,7 @@ from fuxiflow.models.execution import select_device
 from fuxiflow.models.networks import STEP
 from fuxiflow.progress import Progress
 from fuxiflow.states.store import StateSeries, StateWriter
-from fuxiflow.storage.restart_state import workspace
+from fuxiflow.storage.files import workspace
 from fuxiflow.training import bank
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from fuxiflow.storage import provenance
-from fuxiflow.storage.restart_state import state_key, superseded, workspace
+from fuxiflow.storage.files import state_key, superseded, workspace
 
 RUNNING = {
     "rule": "cycling_analyses",

@@ -1,6 +1,6 @@
 """Stage 3 on the tiny record in one or several processes: what the tests of several ranks compare.
 
-python -m tests.ranks '{"folder": …, "ranks": 2, "strategy": "ddp"}'
+python -m tests.support.ranks '{"folder": …, "ranks": 2, "strategy": "ddp"}'
 """
 
 import json
@@ -21,7 +21,7 @@ from fuxiflow.training.cycles import CycleObjective
 from fuxiflow.training.parallel import DeviceOptions
 from fuxiflow.training.stage_run import TrainingRun
 from fuxiflow.training.trainer import Trainer
-from tests import tiny
+from tests.support import tiny
 
 
 def main(settings: dict) -> None:
