@@ -447,7 +447,7 @@ class Trainer:
         )
 
     def _own_places(self, ends: Tensor | None) -> dict[int, Tensor]:
-        """This process' share of the states ``(2, place, …)`` that all places ended with."""
+        """Share of this process in the states ``(2, place, …)`` that all places ended with."""
         if ends is None:
             return {}
         share, device = self.share, self.run.fabric.device
