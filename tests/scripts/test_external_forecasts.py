@@ -12,13 +12,8 @@ from fuxiflow.channels import channel_table
 from fuxiflow.models import checkpoint
 from fuxiflow.states.forecasts import Forecasts
 from fuxiflow.storage import provenance
-<<<<<<< HEAD
 from tests.support import grib_files, onnx_files, tiny
 from tests.support.helpers import load_script
-=======
-from tests.helpers import load_script
-from tests.support import grib_files, onnx_files, tiny
->>>>>>> aaff23d (The tiny record, ranks and ONNX files of tests lie in tests/support)
 
 LOG = logging.getLogger("test")
 INIT = np.datetime64("2022-01-02T00", "ns")

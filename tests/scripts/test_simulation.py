@@ -18,15 +18,9 @@ from fuxiflow.simulation.errors import ObservationErrors
 from fuxiflow.simulation.reanalysis import ReanalysisSampler
 from fuxiflow.states.statistics import Statistics
 from fuxiflow.states.store import StateSeries
-<<<<<<< HEAD
 from tests.scripts import test_training_and_cycling as training
 from tests.support import tiny
 from tests.support.helpers import load_script
-=======
-from tests.helpers import load_script
-from tests.scripts import test_training_and_cycling as training
-from tests.support import tiny
->>>>>>> aaff23d (The tiny record, ranks and ONNX files of tests lie in tests/support)
 
 LOG = logging.getLogger("test")
 SOURCE = sources.load_source("noaa20_atms")

@@ -16,13 +16,8 @@ from fuxiflow.states.forecasts import Forecasts
 from fuxiflow.states.store import StateSeries
 from fuxiflow.storage import provenance
 from fuxiflow.training.cycles import CycleObjective
-<<<<<<< HEAD
 from tests.support import tiny
 from tests.support.helpers import load_script
-=======
-from tests.helpers import load_script
-from tests.support import tiny
->>>>>>> aaff23d (The tiny record, ranks and ONNX files of tests lie in tests/support)
 
 LOG = logging.getLogger("test")
 DATES = ["2022-01-01", "2022-01-08"]

@@ -16,13 +16,8 @@ from fuxiflow.models.forecasters import OnnxCascade, providers, time_embedding
 from fuxiflow.states.assembly import Ledger
 from fuxiflow.states.forecasts import Forecasts, ForecastWriter
 from fuxiflow.states.grib_messages import find_messages, split_fields
-<<<<<<< HEAD
 from tests.support import grib_files, onnx_files, tiny
 from tests.support.helpers import realdata
-=======
-from tests.helpers import realdata
-from tests.support import grib_files, onnx_files, tiny
->>>>>>> aaff23d (The tiny record, ranks and ONNX files of tests lie in tests/support)
 
 STEP = tiny.STEP
 TIME = np.datetime64("2022-12-31T18", "ns")
