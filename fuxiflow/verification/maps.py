@@ -12,26 +12,7 @@ from fuxiflow.storage import provenance
 
 
 class ErrorMaps:
-    """Sums of the error and its square at each cell, by reference, lead and channel.
-
-    Parameters
-    ----------
-    references : sequence of str
-        References to map the errors against.
-    leads : sequence of int
-        Lead times in hours to map; others that are added are passed over.
-    channels : sequence of str
-        Channels of the fields that are added.
-    mapped : sequence of str
-        Channels to map.
-    grid : Grid
-        Grid of the fields.
-
-    Raises
-    ------
-    KeyError
-        A channel to map is not among those of the fields.
-    """
+    """Sums of the error and its square at each cell, by reference, lead and channel."""
 
     def __init__(
         self,
@@ -41,6 +22,26 @@ class ErrorMaps:
         mapped: Sequence[str],
         grid: Grid,
     ):
+        """Make sums of nothing yet.
+
+        Parameters
+        ----------
+        references : sequence of str
+            References to map the errors against.
+        leads : sequence of int
+            Lead times in hours to map; others that are added are passed over.
+        channels : sequence of str
+            Channels of the fields that are added.
+        mapped : sequence of str
+            Channels to map.
+        grid : Grid
+            Grid of the fields.
+
+        Raises
+        ------
+        KeyError
+            A channel to map is not among those of the fields.
+        """
         absent = [name for name in mapped if name not in channels]
         if absent:
             raise KeyError(

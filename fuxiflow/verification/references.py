@@ -70,26 +70,27 @@ def _time_key(time: np.datetime64) -> int:
 
 
 class Normals:
-    """The climatology ``(channel, cell)`` at valid times.
-
-    Parameters
-    ----------
-    climatology : Climatology
-        The climatology to take the fields from.
-    channels : sequence of str
-        Channels of the fields.
-    budget : int
-        Bytes of fields that are kept in memory.
-
-    Raises
-    ------
-    ValueError
-        The climatology lacks a channel.
-    """
+    """The climatology ``(channel, cell)`` at valid times."""
 
     def __init__(
         self, climatology: Climatology, channels: Sequence[str], budget: int = CACHE_BYTES
     ):
+        """Take some channels of a climatology.
+
+        Parameters
+        ----------
+        climatology : Climatology
+            The climatology to take the fields from.
+        channels : sequence of str
+            Channels of the fields.
+        budget : int
+            Bytes of fields that are kept in memory.
+
+        Raises
+        ------
+        ValueError
+            The climatology lacks a channel.
+        """
         absent = [name for name in channels if name not in climatology.channels.names]
         if absent:
             raise ValueError(
@@ -111,26 +112,7 @@ class Normals:
 
 
 class Reference:
-    """A series of states as anomalies from the climatology, with their area means.
-
-    Parameters
-    ----------
-    name : str
-        Name of the reference in the score table: era5, truth or own.
-    states : StateSeries
-        The states themselves.
-    normals : Normals
-        Climatology, whose channels the anomalies have.
-    weights : np.ndarray
-        Area weights ``(region, cell)``, summing to 1 in each region.
-    budget : int
-        Bytes of anomalies that are kept in memory.
-
-    Raises
-    ------
-    ValueError
-        The states lie on another grid than the climatology.
-    """
+    """A series of states as anomalies from the climatology, with their area means."""
 
     def __init__(
         self,
@@ -140,6 +122,26 @@ class Reference:
         weights: np.ndarray,
         budget: int = CACHE_BYTES,
     ):
+        """Take a series of states as a reference.
+
+        Parameters
+        ----------
+        name : str
+            Name of the reference in the score table: era5, truth or own.
+        states : StateSeries
+            The states themselves.
+        normals : Normals
+            Climatology, whose channels the anomalies have.
+        weights : np.ndarray
+            Area weights ``(region, cell)``, summing to 1 in each region.
+        budget : int
+            Bytes of anomalies that are kept in memory.
+
+        Raises
+        ------
+        ValueError
+            The states lie on another grid than the climatology.
+        """
         if states.grid != normals.climatology.grid:
             raise ValueError(
                 f"reference {name}: {states.paths[0]} lies on {states.grid}, "

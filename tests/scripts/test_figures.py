@@ -1,4 +1,4 @@
-"""Each figure script on tiny stores: the three files appear, the CSV holds what was drawn, nothing needs torch."""
+"""Each figure script on tiny stores: three files appear, the CSV has rows, nothing needs torch."""
 
 import logging
 from types import SimpleNamespace

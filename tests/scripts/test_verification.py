@@ -82,12 +82,12 @@ def world(tmp_path_factory) -> SimpleNamespace:
         },
     )
     inits = moments(*PERIOD)
-    for name, chosen, growth in (
+    for name, starts, growth in (
         ("forecasts", inits[::2], 0.25),
         ("gfs_forecasts", inits[::10], 0.5),
     ):
-        with ForecastWriter(root / f"{name}.zarr", chosen, LEADS, CHANNELS, GRID) as writer:
-            for i, init in enumerate(chosen):
+        with ForecastWriter(root / f"{name}.zarr", starts, LEADS, CHANNELS, GRID) as writer:
+            for i, init in enumerate(starts):
                 for j, lead in enumerate(LEADS):
                     writer.write(i, j, truth(init + np.timedelta64(lead, "h")) + growth * lead)
     return SimpleNamespace(
@@ -343,11 +343,11 @@ def test_experiments_are_compared_case_by_case(world, baselines, analyses, forec
 
 
 def test_baselines_cases_come_back(baselines):
-    found = cases.read_cases(baselines.cases)
-    assert ("climatology", "truth") in found
-    assert ("gfs", "own") in found
-    assert found["gfs_analysis", "era5"].leads == [0]
-    np.testing.assert_allclose(found["gfs", "truth"].values["error"][:, 1, 0, 0], 6.0, rtol=1e-4)
+    kept = cases.read_cases(baselines.cases)
+    assert ("climatology", "truth") in kept
+    assert ("gfs", "own") in kept
+    assert kept["gfs_analysis", "era5"].leads == [0]
+    np.testing.assert_allclose(kept["gfs", "truth"].values["error"][:, 1, 0, 0], 6.0, rtol=1e-4)
 
 
 def test_maps(world):
@@ -356,16 +356,16 @@ def test_maps(world):
         forecasts=world.forecasts, era5=world.era5, truth=world.truth, climatology=world.climatology
     )
     load_script("verification_maps").main(inputs, output, parameters(), LOG)
-    found = maps.read_error_maps(output.maps)
-    assert found["error"].dims == ("reference", "lead_time", "channel", "lat", "lon")
+    errors = maps.read_error_maps(output.maps)
+    assert errors["error"].dims == ("reference", "lead_time", "channel", "lat", "lon")
     np.testing.assert_allclose(
-        found["error"].sel(reference="truth", lead_time=12, channel="Z500"), 3.0, rtol=1e-4
+        errors["error"].sel(reference="truth", lead_time=12, channel="Z500"), 3.0, rtol=1e-4
     )
     np.testing.assert_allclose(
-        found["rmse"].sel(reference="era5", lead_time=12, channel="Z500"), 2.0, rtol=1e-4
+        errors["rmse"].sel(reference="era5", lead_time=12, channel="Z500"), 2.0, rtol=1e-4
     )
-    assert int(found["n"].sel(reference="truth", lead_time=12, channel="Z500")) == 12
-    assert "rule" in json.loads(found.attrs["provenance"])
+    assert int(errors["n"].sel(reference="truth", lead_time=12, channel="Z500")) == 12
+    assert "rule" in json.loads(errors.attrs["provenance"])
 
 
 def test_analyses_and_backgrounds(analyses):
@@ -392,13 +392,13 @@ def test_cycle_holds_the_spin_up(analyses):
         "rmse",
         "bias",
     ]
-    chosen = frame[(frame["reference"] == "truth") & (frame["channel"] == "T850")]
-    assert (chosen["array"] == "analysis").sum() == 32
-    assert (chosen["array"] == "background").sum() == 31  # the cold start has none
-    assert chosen.loc[chosen["array"] == "background", "rmse"].to_numpy() == pytest.approx(
+    rows = frame[(frame["reference"] == "truth") & (frame["channel"] == "T850")]
+    assert (rows["array"] == "analysis").sum() == 32
+    assert (rows["array"] == "background").sum() == 31  # the cold start has none
+    assert rows.loc[rows["array"] == "background", "rmse"].to_numpy() == pytest.approx(
         BACKGROUND_ERROR, rel=1e-4
     )
-    climatology = chosen.loc[chosen["array"] == "climatology", "rmse"].to_numpy()
+    climatology = rows.loc[rows["array"] == "climatology", "rmse"].to_numpy()
     assert len(climatology) == 32
     assert climatology == pytest.approx(10 / 2**0.5, rel=1e-4)  # the wave about the climatology
     assert pq.read_table(analyses.observations).num_rows == 0

@@ -1,4 +1,4 @@
-"""Benchmarks, records and accounts of a small run, with answers that can be worked out in one's head."""
+"""Benchmarks, records and accounts of a small run, in numbers that are easy to add up."""
 
 import json
 from pathlib import Path
@@ -39,7 +39,10 @@ def write_run(results: Path) -> None:
 
 
 def write_report(results: Path, name: str = "efficiency_report_1.csv") -> Path:
-    """A report of Snakemake's Slurm plugin: a job of two attempts, one without wildcards, an unknown one."""
+    """Write a report of Snakemake's Slurm plugin.
+
+    It has a job of two attempts, one without wildcards, and an unknown one.
+    """
     path = results / "slurm" / name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(REPORT)

@@ -225,7 +225,10 @@ def write_maps(
 
 
 def write_states_and_analyses(root: Path, grid: Grid) -> None:
-    """ERA5, truth, and analyses whose increment takes away two thirds of the background's error, at :data:`CASE`."""
+    """Write ERA5, the truth and analyses at :data:`CASE`.
+
+    The increment takes away two thirds of the background's error.
+    """
     rng = np.random.default_rng(5)
     table = channels.channel_table().analysed
     size = np.array([scale(name) for name in table.names])[:, None, None]
@@ -245,7 +248,10 @@ def write_states_and_analyses(root: Path, grid: Grid) -> None:
 
 
 def response(places: int = 3) -> Response:
-    """An answer that is largest at 400 hPa and half as large in the cells beside; its Jacobian is 0.1 K/K."""
+    """Make an answer that is largest at 400 hPa and half as large in the cells beside.
+
+    Its Jacobian is 0.1 K/K.
+    """
     level = np.array([50, 100, 150, 200, 250, 300, 400, 500, 600, 700, 850, 925, 1000])
     profile = np.exp(-(np.log(level / 400) ** 2))
     near = np.zeros((13, 5, 5))

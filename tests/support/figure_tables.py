@@ -50,7 +50,7 @@ SETTINGS = {
 
 
 def write_stores(root):
-    """Scores, cycles, maps, states, analyses, grids and a run's costs below ``root``, for every figure."""
+    """Write all that the figures are drawn from below ``root``."""
     data.write_scores(root / "scores.parquet", leads=[6, 24, 48, 72])
     data.write_cycle(root / "full")
     data.write_cycle(root / "no_observations", "no_observations")
@@ -71,9 +71,9 @@ def texts(figure) -> str:
 
 def case_table(stores, references=("era5", "truth")):
     path = [stores / "analyses.zarr"]
-    known = {name: StateSeries([stores / f"{name}.zarr"]) for name in references}
+    states = {name: StateSeries([stores / f"{name}.zarr"]) for name in references}
     return increment_case.table(
-        StateSeries(path, "analysis"), StateSeries(path, "background"), known, data.CASE
+        StateSeries(path, "analysis"), StateSeries(path, "background"), states, data.CASE
     )
 
 

@@ -23,34 +23,32 @@ def by_name(table):
 
 
 def test_jobs_have_what_they_took_and_what_they_asked_for(results):
-    found = costs.job_costs(results, EXPERIMENTS)
-    assert len(found) == 6
-    joint = by_name(found)["training_joint", "full"]
+    jobs = costs.job_costs(results, EXPERIMENTS)
+    assert len(jobs) == 6
+    joint = by_name(jobs)["training_joint", "full"]
     assert (joint.seconds, joint.cpu_seconds, joint.peak_mb, joint.threads) == (3600, 7200, 5000, 4)
     assert (joint.requested_mb, joint.requested_seconds, joint.gpus) == (4000, 86400, 2)
     assert (joint.experiment, joint.source, joint.attempts) == ("full", "benchmark", 1)
-    assert {row.experiment for row in found.itertuples() if row.stage in ("world", "states")} == {
-        ""
-    }
+    assert {row.experiment for row in jobs.itertuples() if row.stage in ("world", "states")} == {""}
 
 
 def test_a_source_named_like_an_experiment_is_shared(results):
-    found = costs.job_costs(results, ["era5", *EXPERIMENTS])
-    assert set(found.loc[found["stage"] == "states", "experiment"]) == {""}
+    jobs = costs.job_costs(results, ["era5", *EXPERIMENTS])
+    assert set(jobs.loc[jobs["stage"] == "states", "experiment"]) == {""}
 
 
 def test_sums_by_rule_and_experiment(results):
-    found = costs.cost_summary(costs.job_costs(results, EXPERIMENTS)).set_index(
+    jobs = costs.cost_summary(costs.job_costs(results, EXPERIMENTS)).set_index(
         ["rule", "experiment"]
     )
-    decode = found.loc["states_decode", ""]
+    decode = jobs.loc["states_decode", ""]
     assert decode[["jobs", "hours", "cpu_hours", "longest_hours"]].tolist() == pytest.approx(
         [2, 0.3, 0.2, 0.2]
     )
     assert decode[["peak_mb", "requested_hours", "gpu_hours"]].tolist() == [300, 2, 0]
-    joint = found.loc["training_joint", "full"]
+    joint = jobs.loc["training_joint", "full"]
     assert (joint["core_hours"], joint["gpu_hours"]) == (4, 2)
-    assert found.loc["cycling_analyses", "denial"]["gpu_hours"] == 0.5
+    assert jobs.loc["cycling_analyses", "denial"]["gpu_hours"] == 0.5
 
 
 def test_slurm_counts_every_attempt(results):
@@ -58,8 +56,8 @@ def test_slurm_counts_every_attempt(results):
     write_report(
         results, "efficiency_report_2.csv"
     )  # the same jobs, told again by the run that went on
-    found = by_name(costs.job_costs(results, EXPERIMENTS))
-    joint = found["training_joint", "full"]
+    jobs = by_name(costs.job_costs(results, EXPERIMENTS))
+    joint = jobs["training_joint", "full"]
     assert (joint.source, joint.attempts, joint.seconds, joint.cpu_seconds) == (
         "slurm",
         2,
@@ -67,10 +65,10 @@ def test_slurm_counts_every_attempt(results):
         12000,
     )
     assert (joint.peak_mb, joint.requested_mb) == (5500, 8000)
-    assert found["world_spinup", ""].seconds == 60
-    assert found["world_spinup", ""].peak_mb == 100, "the benchmark saw more"
-    assert found["states_decode", "era5/2022-01"].source == "benchmark"
-    assert not any(rule == "gone" for rule, _ in found)
+    assert jobs["world_spinup", ""].seconds == 60
+    assert jobs["world_spinup", ""].peak_mb == 100, "the benchmark saw more"
+    assert jobs["states_decode", "era5/2022-01"].source == "benchmark"
+    assert not any(rule == "gone" for rule, _ in jobs)
 
 
 def test_a_site_without_comments_tells_nothing(results):
@@ -92,10 +90,10 @@ def test_what_nobody_recorded_stays_unknown(results):
     (results / "benchmarks/states_decode/era5/2022-01.tsv").write_text(
         "s\tmax_rss\tcpu_time\n360\tNA\tNA\n"
     )
-    found = costs.job_costs(results, EXPERIMENTS)
-    joint = by_name(found)["training_joint", "full"]
+    jobs = costs.job_costs(results, EXPERIMENTS)
+    joint = by_name(jobs)["training_joint", "full"]
     assert joint.requested_mb != joint.requested_mb
-    table = figure.table(costs.cost_summary(found), STAGES, EXPERIMENTS)
+    table = figure.table(costs.cost_summary(jobs), STAGES, EXPERIMENTS)
     assert table.set_index("rule").loc["states_decode", "peak_mb"] == 300
     figure.draw(table)
 

@@ -69,12 +69,15 @@ def test_an_answer_goes_below_the_maps(figure_stores, tmp_path):
 
 
 def test_no_answer_of_networks_that_heed_nothing_is_drawn_flat(figure_stores):
-    found = data.response()
-    found = replace(
-        found, response=0 * found.response, around=0 * found.around, followed=0 * found.followed
+    response = data.response()
+    response = replace(
+        response,
+        response=0 * response.response,
+        around=0 * response.around,
+        followed=0 * response.followed,
     )
     assert "+0.00 K" in texts(
-        increment_case.draw(increment_case.with_response(case_table(figure_stores, ()), found))
+        increment_case.draw(increment_case.with_response(case_table(figure_stores, ()), response))
     )
 
 

@@ -64,9 +64,9 @@ def test_an_outage_of_one_source_of_two_is_an_outage(tmp_path):
         }
     )
     frame.to_parquet(tmp_path / "o.parquet")
-    found = cycling.count_observations(tmp_path / "o.parquet")
-    assert list(found["observations"]) == [18, 10, 18]
-    assert list(found["outage"]) == [False, True, False]
+    counts = cycling.count_observations(tmp_path / "o.parquet")
+    assert list(counts["observations"]) == [18, 10, 18]
+    assert list(counts["outage"]) == [False, True, False]
 
 
 def test_cycling_without_observations_of_its_own(figure_stores):

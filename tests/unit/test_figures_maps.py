@@ -62,10 +62,10 @@ def test_to_grid_turns_a_long_table_into_a_field():
     table = pd.DataFrame({"lat": lat.ravel(), "lon": lon.ravel(), "x": field.ravel()}).sample(
         frac=1, random_state=1
     )
-    found_lat, found_lon, found = maps.field_of_rows(table, "x")
-    np.testing.assert_allclose(found_lat, grid.lat)
-    np.testing.assert_allclose(found_lon, grid.lon)
-    np.testing.assert_array_equal(found, field)
+    lat_again, lon_again, again = maps.field_of_rows(table, "x")
+    np.testing.assert_allclose(lat_again, grid.lat)
+    np.testing.assert_allclose(lon_again, grid.lon)
+    np.testing.assert_array_equal(again, field)
 
 
 def test_a_map_needs_no_download(monkeypatch, tmp_path):

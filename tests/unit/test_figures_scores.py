@@ -89,10 +89,10 @@ def test_surface_error_has_rmse_and_bias_near_the_ground(figure_stores):
     assert set(table["metric"]) == {"rmse", "bias"}
     gfs = table[(table["line"] == "gfs") & (table["metric"] == "rmse")]
     assert tuple(gfs["channel"]) == surface_error.SHOWN
-    found = table[(table["metric"] == "bias") & (table["channel"] == "T2M")].set_index("line")[
+    bias = table[(table["metric"] == "bias") & (table["channel"] == "T2M")].set_index("line")[
         "value"
     ]
-    assert found.to_dict() == pytest.approx(
+    assert bias.to_dict() == pytest.approx(
         {"fuxiflow": -0.2, "no_observations": -0.6, "gfs": 0.1, "era5": 0.12}
     )
     shown = texts(surface_error.draw(table))

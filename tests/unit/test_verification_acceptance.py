@@ -177,9 +177,9 @@ def test_joint_training_is_held_against_the_reanalysis(tmp_path):
     score_table.write_scores(
         path, score_table.concatenate_scores([score_table.read_scores(path), joint])
     )
-    found = by_name(tmp_path)
+    by_line = by_name(tmp_path)
     lines = {
-        channel: found[f"analysis RMSE {channel} of joint against ERA5's"]
+        channel: by_line[f"analysis RMSE {channel} of joint against ERA5's"]
         for channel in acceptance.NEAR_GROUND
     }
     assert [line.met for line in lines.values()] == [True, False, True, True]

@@ -1,4 +1,4 @@
-"""The block bootstrap: what is drawn, what it averages, and how often its intervals hold the truth."""
+"""The block bootstrap: draws, averages, and how often its intervals hold the truth."""
 
 import numpy as np
 import pytest

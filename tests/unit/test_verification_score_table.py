@@ -35,8 +35,8 @@ def test_rows_are_tidy():
     value = np.arange(4.0).reshape(2, 2, 1)
     rows = frame(value=value)
     assert list(rows.columns) == score_table.COLUMNS
-    chosen = rows[(rows["lead_time"] == 12) & (rows["channel"] == "Z500")]
-    assert chosen["value"].item() == 2.0
+    selected = rows[(rows["lead_time"] == 12) & (rows["channel"] == "Z500")]
+    assert selected["value"].item() == 2.0
 
 
 def test_scores_that_do_not_exist_have_no_row():
@@ -50,8 +50,8 @@ def test_round_trip_with_filters_and_provenance(tmp_path):
         path, score_table.concatenate_scores([frame(), frame(system="gfs", value=2.0)])
     )
     assert len(score_table.read_scores(path)) == 8
-    chosen = score_table.read_scores(path, system="gfs", channel=["Z500"], lead_time=6)
-    assert chosen["value"].tolist() == [2.0]
+    selected = score_table.read_scores(path, system="gfs", channel=["Z500"], lead_time=6)
+    assert selected["value"].tolist() == [2.0]
     assert "versions" in json.loads(pq.read_schema(path).metadata[b"provenance"])
     assert pq.read_schema(path).names == score_table.COLUMNS
     with pytest.raises(KeyError, match="no column station"):
