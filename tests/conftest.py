@@ -10,7 +10,9 @@ from tests.support.archive_server import archive
 
 @pytest.fixture(autouse=True)
 def denormals():
-    """What a script sets for speed, torch.set_flush_denormal, is undone: other tests compare the smallest numbers."""
+    """What a script sets for speed, torch.set_flush_denormal, is undone: other tests compare the
+    smallest numbers.
+    """
     yield
     if "torch" in sys.modules:
         sys.modules["torch"].set_flush_denormal(False)

@@ -1,4 +1,6 @@
-"""The script of external forecasts: a cascade or our networks, from GFS files or from an experiment's analyses."""
+"""The script of external forecasts: a cascade or our networks, from GFS files or from an
+experiment's analyses.
+"""
 
 import logging
 from datetime import datetime, timedelta
@@ -87,7 +89,9 @@ def test_a_cascade_from_gfs_files_opens_as_weatherbench_does(gfs, cascade, tmp_p
 
 
 def test_fields_of_the_files_reach_the_store_in_the_tables_units(gfs, cascade, tmp_path):
-    """On the model's own grid, poles left out: rows of cell centres lie half-way between the files'."""
+    """On the model's own grid, poles left out: rows of cell centres lie half-way between the
+    files'.
+    """
     store = run(
         tmp_path, {"onnx": cascade, "gfs": gfs}, grid={"nlat": 6, "nlon": 12}, max_lead_hours=6
     )

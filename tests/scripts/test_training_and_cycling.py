@@ -1,4 +1,6 @@
-"""The scripts of training and cycling on a tiny record, one after the other, as the workflow runs them."""
+"""The scripts of training and cycling on a tiny record, one after the other, as the workflow runs
+them.
+"""
 
 import json
 import logging

@@ -1,4 +1,5 @@
-"""A conda channel on disk, made of the packages that this interpreter has, and a `conda` that installs from it.
+"""A conda channel on disk, made of the packages that this interpreter has, and a `conda` that
+installs from it.
 
 No other channel is needed, and no network: an installed distribution becomes a package of symbolic
 links to its files, with its own requirements as dependencies. An environment then holds what its
@@ -56,7 +57,9 @@ def _version(text: str) -> str:
 def _write(
     folder: Path, name: str, version: str, depends: list[str], build: str, links=(), files=()
 ) -> None:
-    """One package: ``links`` are pairs of a path and what it points to, ``files`` of path, text and mode."""
+    """One package: ``links`` are pairs of a path and what it points to, ``files`` of path, text and
+    mode.
+    """
     paths = [
         {
             "_path": path,
@@ -107,7 +110,8 @@ def _write(
 
 def _python(folder: Path) -> None:
     base = Path(os.path.realpath(sys.executable))
-    home = f"home = {base.parent}\ninclude-system-site-packages = false\nversion = {sys.version.split()[0]}\n"
+    version = sys.version.split()[0]
+    home = f"home = {base.parent}\ninclude-system-site-packages = false\nversion = {version}\n"
     links = [
         (f"bin/python{PYTHON}", base),
         ("bin/python3", f"python{PYTHON}"),
@@ -146,7 +150,9 @@ def _requirements(distribution, known) -> list[str]:
 
 
 def build(root: Path) -> Path:
-    """Write the channel `conda-forge` and a `conda` below ``root``; the folder that goes to the search path."""
+    """Write the channel `conda-forge` and a `conda` below ``root``; the folder that goes to the
+    search path.
+    """
     folder = root / "channels" / "conda-forge" / PLATFORM
     folder.mkdir(parents=True)
     (folder.parent / "noarch").mkdir()

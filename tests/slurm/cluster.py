@@ -1,4 +1,5 @@
-"""A real Slurm on this machine: one node with a `cpu`, a `gpu` and an `urgent` partition, started and stopped by hand.
+"""A real Slurm on this machine: one node with a `cpu`, a `gpu` and an `urgent` partition, started
+and stopped by hand.
 
 A second node, of one processor, runs on the same machine; both make up the partition `pair`, and no
 other has it. Debian's packages, no systemd, no cgroups, no accounting database. Slurm's
@@ -60,14 +61,19 @@ KillWait=20
 AccountingStorageType=accounting_storage/none
 GresTypes=gpu
 NodeName={host} NodeAddr=127.0.0.1 CPUs={cpus} RealMemory={memory} Gres=gpu:2 State=UNKNOWN
-NodeName={host}-2 NodeHostname={host} NodeAddr=127.0.0.1 Port=6819 CPUs=1 RealMemory={memory} State=UNKNOWN
+NodeName={host}-2 NodeHostname={host} NodeAddr=127.0.0.1 Port=6819 \
+CPUs=1 RealMemory={memory} State=UNKNOWN
 PartitionName=cpu Nodes={host} Default=YES MaxTime=1-00:00:00 State=UP PriorityTier=1
 PartitionName=gpu Nodes={host} MaxTime=1-00:00:00 State=UP PriorityTier=1 GraceTime=20
 PartitionName=urgent Nodes={host} MaxTime=1-00:00:00 State=UP PriorityTier=10 PreemptMode=off
 PartitionName=pair Nodes={host},{host}-2 MaxTime=1-00:00:00 State=UP PriorityTier=1
 """
 # one character device for every GPU that is counted; none of them is used
-DEVICES = "AutoDetect=off\nNodeName={host} Name=gpu File=/dev/null\nNodeName={host} Name=gpu File=/dev/zero\n"
+DEVICES = (
+    "AutoDetect=off\n"
+    "NodeName={host} Name=gpu File=/dev/null\n"
+    "NodeName={host} Name=gpu File=/dev/zero\n"
+)
 
 
 class CannotRunError(RuntimeError):
@@ -87,7 +93,9 @@ def _run(*words: str, check: bool = True, **options) -> str:
 
 
 def install() -> None:
-    """Install Slurm and munge with apt-get where they are missing; :class:`CannotRunError` where that fails."""
+    """Install Slurm and munge with apt-get where they are missing; :class:`CannotRunError` where
+    that fails.
+    """
     if all(shutil.which(program) for program in PROGRAMS):
         return
     wanted = f"{' and '.join(PACKAGES)} are not installed"
@@ -132,7 +140,8 @@ def _stop_daemons(base: Path) -> None:
 
 
 def kill_left(since: float) -> list[int]:
-    """Kill what Slurm started for jobs after ``since`` (seconds) and did not end; returns the process ids.
+    """Kill what Slurm started for jobs after ``since`` (seconds) and did not end; returns the
+    process ids.
 
     Snakemake in a job that gets SIGTERM while its scheduler holds its lock waits for that lock for
     ever, and without cgroups Slurm does not see a process whose parent has ended. There is no other
@@ -148,7 +157,9 @@ def kill_left(since: float) -> list[int]:
 
 
 def _remains() -> None:
-    """Clear what an earlier run left that was killed; :class:`CannotRunError` where a Slurm of somebody else's is."""
+    """Clear what an earlier run left that was killed; :class:`CannotRunError` where a Slurm of
+    somebody else's is.
+    """
     configuration = ETC / "slurm.conf"
     if not configuration.exists():
         return
@@ -169,7 +180,9 @@ def _unconfigure() -> None:
 
 
 class Cluster:
-    """Two nodes on one machine; a context manager that starts their daemons, stops them and leaves nothing behind."""
+    """Two nodes on one machine; a context manager that starts their daemons, stops them and leaves
+    nothing behind.
+    """
 
     def __init__(self):
         self.host = _run("hostname", "-s").strip()
@@ -240,7 +253,9 @@ class Cluster:
             shutil.rmtree(self.base, ignore_errors=True)
 
     def wait(self, condition, seconds: float, message: str) -> None:
-        """Wait until ``condition()`` holds; AssertionError with the daemons' last lines where it never does."""
+        """Wait until ``condition()`` holds; AssertionError with the daemons' last lines where it
+        never does.
+        """
         end = time.monotonic() + seconds
         while not condition():
             if time.monotonic() > end:
@@ -268,7 +283,9 @@ class Cluster:
         _run("scontrol", "update", f"nodename={self.host}", "state=resume")
 
     def jobs(self, states: str = "all") -> list[dict[str, str]]:
-        """Jobs, also those that have ended: id, state, partition, comment (rule and wildcards), memory, limit."""
+        """Jobs, also those that have ended: id, state, partition, comment (rule and wildcards),
+        memory, limit.
+        """
         fields = {
             "id": "%i",
             "state": "%T",

@@ -24,7 +24,9 @@ def cluster():
 
 @pytest.fixture(scope="session")
 def finished(cluster, tmp_path_factory):
-    """A copy of the checkout with a run of config/test.yaml, all of it on the cluster; not to be changed."""
+    """A copy of the checkout with a run of config/test.yaml, all of it on the cluster; not to be
+    changed.
+    """
     bench = Workbench(tmp_path_factory.mktemp("checkout") / "fuxiflow")
     Launch(bench).finish()
     return bench

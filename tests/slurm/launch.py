@@ -1,4 +1,6 @@
-"""Snakemake on the cluster, as a person starts it: `snakemake --profile slurm`, watched and interrupted."""
+"""Snakemake on the cluster, as a person starts it: `snakemake --profile slurm`, watched and
+interrupted.
+"""
 
 import os
 import shutil
@@ -13,7 +15,9 @@ CORES = min(2, os.cpu_count())
 
 
 def without_conda(path: str) -> str:
-    """A search path without the folders that hold a `conda`: the profile uses the environment of this interpreter."""
+    """A search path without the folders that hold a `conda`: the profile uses the environment of
+    this interpreter.
+    """
     return os.pathsep.join(
         folder for folder in path.split(os.pathsep) if not shutil.which("conda", path=folder)
     )
@@ -73,7 +77,9 @@ class Launch:
         self.process.send_signal(signal.SIGINT)
 
     def finish(self, seconds: float = 1800, check: bool = True) -> str:
-        """Wait for its end and return all it said; AssertionError where it fails and ``check`` is set."""
+        """Wait for its end and return all it said; AssertionError where it fails and ``check`` is
+        set.
+        """
         try:
             code = self.process.wait(seconds)
         except subprocess.TimeoutExpired:

@@ -1,4 +1,6 @@
-"""A `conda` of the calls that Snakemake and `make lock` make, by py-rattler, for channels on disk."""
+"""A `conda` of the calls that Snakemake and `make lock` make, by py-rattler, for channels
+on disk.
+"""
 
 import argparse
 import asyncio

@@ -1,4 +1,6 @@
-"""Each stage in a conda environment of its own, built from envs/*.yaml and a channel on this disk."""
+"""Each stage in a conda environment of its own, built from envs/*.yaml and a channel on
+this disk.
+"""
 
 import os
 import subprocess

@@ -1,4 +1,6 @@
-"""What clusters do to jobs: killed, too large, too slow, interrupted, a node taken away. All of it ends well."""
+"""What clusters do to jobs: killed, too large, too slow, interrupted, a node taken away. All of it
+ends well.
+"""
 
 import pytest
 

@@ -1,4 +1,6 @@
-"""The whole of config/test.yaml through `snakemake --profile slurm`: every rule a job, in its partition."""
+"""The whole of config/test.yaml through `snakemake --profile slurm`: every rule a job, in its
+partition.
+"""
 
 import re
 

@@ -1,4 +1,6 @@
-"""Training in two processes that srun starts, on one node or two: it computes what one does, and fails as one does."""
+"""Training in two processes that srun starts, on one node or two: it computes what one does, and
+fails as one does.
+"""
 
 import pandas as pd
 import pytest
@@ -40,8 +42,9 @@ def on_processors(bench, devices, nodes=1):
 
 
 def trained(bench):
-    """Losses and weights of the forecaster, each as one vector; without biases that a normalisation follows, whose
-    gradient is nothing but rounding."""
+    """Losses and weights of the forecaster, each as one vector; without biases that a normalisation
+    follows, whose gradient is nothing but rounding.
+    """
     losses = pd.read_parquet(bench.folder / MODELS / "forecaster.losses.parquet")["loss"]
     weights = checkpoint.load_checkpoint(
         bench.folder / MODELS / "forecaster.ckpt"

@@ -1,4 +1,6 @@
-"""BUFR messages of satellite sounders as ecCodes encodes them, for tests: a made swath in a template of choice."""
+"""BUFR messages of satellite sounders as ecCodes encodes them, for tests: a made swath in a
+template of choice.
+"""
 
 import eccodes
 import numpy as np

@@ -1,4 +1,6 @@
-"""What tests share: loading a script as a module, and the real files, where this machine has them."""
+"""What tests share: loading a script as a module, and the real files, where this machine
+has them.
+"""
 
 import importlib.util
 import re
@@ -24,7 +26,9 @@ def load_script(rule: str) -> ModuleType:
 
 
 def loaded_by(*modules: str) -> set[str]:
-    """Top-level names of all that is loaded in a fresh interpreter once it has imported ``modules``."""
+    """Top-level names of all that is loaded in a fresh interpreter once it has imported
+    ``modules``.
+    """
     code = (
         f"import sys, {', '.join(modules)}\nprint(*{{name.split('.')[0] for name in sys.modules}})"
     )

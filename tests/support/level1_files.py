@@ -1,4 +1,6 @@
-"""Swaths of a real orbit and small level 1 files made of them: FY-3 HDF5, AAPP level 1c; mutations of files."""
+"""Swaths of a real orbit and small level 1 files made of them: FY-3 HDF5, AAPP level 1c; mutations
+of files.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +20,9 @@ START = "2022-07-01T10:22:00"
 def orbit(
     start: str = START, minutes: float = 1.0, columns: slice = slice(None), stride: int = 1
 ) -> Swath:
-    """A swath of 96 fields of view (or some ``columns``), a scan every ``stride`` x 8/3 s; geometry by pyorbital."""
+    """A swath of 96 fields of view (or some ``columns``), a scan every ``stride`` x 8/3 s; geometry
+    by pyorbital.
+    """
     first = np.datetime64(start, "ns")
     found = swath(
         "FY-3E", ORBIT, "atms", first, first + np.timedelta64(int(minutes * 60e9), "ns"), stride

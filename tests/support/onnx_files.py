@@ -59,7 +59,8 @@ def write(
     names: tuple[str, str] = ("input", "temb"),
     frames: int = 2,
 ) -> Path:
-    """x(t-6), x(t), temb → x(t), 2 x(t) - x(t-6) + ``shift`` + temb · ``weights (12,)``, as FuXi's models return it.
+    """x(t-6), x(t), temb → x(t), 2 x(t) - x(t-6) + ``shift`` + temb · ``weights (12,)``, as FuXi's
+    models return it.
 
     ``shape`` is that of the states; with ``frames`` 1 only the second is returned, as FuXi's models
     do not.

@@ -1,5 +1,6 @@
-"""Real BUFR messages written anew by ecCodes, for tests: other subsets, compressed or not, other values; and wrapped as
-telecommunication and file systems do."""
+"""Real BUFR messages written anew by ecCodes, for tests: other subsets, compressed or not, other
+values; and wrapped as telecommunication and file systems do.
+"""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -87,7 +88,9 @@ def _plain(value: float | str) -> float | str | None:
 
 
 def subsets(data: bytes) -> list[Values]:
-    """The elements of each subset of a message, by ecCodes' keys one at a time; without what is about elements."""
+    """The elements of each subset of a message, by ecCodes' keys one at a time; without what is
+    about elements.
+    """
     with decoded(data) as handle:
         count = eccodes.codes_get(handle, "numberOfSubsets")
         if eccodes.codes_get(handle, "compressedData"):
@@ -126,7 +129,9 @@ def column(found: Sequence[Values], key: str) -> np.ndarray:
 def message(
     like: bytes, found: Sequence[Values], compressed: bool, header: Mapping[str, int] | None = None
 ) -> bytes:
-    """A message of ``found`` subsets with the header and template of another, without what is about elements."""
+    """A message of ``found`` subsets with the header and template of another, without what is about
+    elements.
+    """
     with decoded(like) as handle:
         descriptors = [
             int(code) for code in eccodes.codes_get_array(handle, "unexpandedDescriptors")

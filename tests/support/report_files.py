@@ -25,8 +25,9 @@ def bufr(
     replications: Mapping[str, Sequence[int]] | None = None,
     day: int = 1,
 ) -> bytes:
-    """A message of ``subsets``: values by key, with its rank in the subset as in "#2#pressure", 1 where it has none.
-    ``replications`` are of one subset; the header says 2022-07-``day`` 12 UTC."""
+    """A message of ``subsets``: values by key, with its rank in the subset as in "#2#pressure", 1
+    where it has none. ``replications`` are of one subset; the header says 2022-07-``day`` 12 UTC.
+    """
     handle = eccodes.codes_bufr_new_from_samples("BUFR4")
     header = {
         "masterTablesVersionNumber": 36,
@@ -71,7 +72,9 @@ def _set(handle: int, key: str, values: list) -> None:
 
 
 def land(block: int = 10, station: int = 384, lat: float = 52.5, lon: float = 13.4, **more) -> dict:
-    """A subset of :data:`LAND` with 290.15 K, dew point 283.15 K, wind from 240 degrees with 5 m/s."""
+    """A subset of :data:`LAND` with 290.15 K, dew point 283.15 K, wind from 240 degrees
+    with 5 m/s.
+    """
     return (
         TIME
         | {
@@ -115,7 +118,9 @@ def ship(name: str = "DBLK", **more) -> dict:
 
 
 def sounding(pressure: Sequence[float], **columns: Sequence[float]) -> dict:
-    """A subset of :data:`TEMP` with levels of ``pressure`` (hPa) and other ``columns`` by their key; NaN is missing."""
+    """A subset of :data:`TEMP` with levels of ``pressure`` (hPa) and other ``columns`` by their
+    key; NaN is missing.
+    """
     subset = TIME | {
         "second": 0,
         "blockNumber": 10,
@@ -147,7 +152,9 @@ def atmosphere(height: np.ndarray) -> np.ndarray:
 
 
 def cdaac(path: Path, height: np.ndarray, refractivity: np.ndarray, **attributes) -> Path:
-    """A file as CDAAC's atmPrf: 2022-07-01 12:00:18 GPS time, COSMIC-2, on 10 N, 20 E with drifting tangent points."""
+    """A file as CDAAC's atmPrf: 2022-07-01 12:00:18 GPS time, COSMIC-2, on 10 N, 20 E with drifting
+    tangent points.
+    """
     start = (np.datetime64("2022-07-01T12:00:18") - np.datetime64("1980-01-06")) / np.timedelta64(
         1, "s"
     )
@@ -190,7 +197,9 @@ def ropp(
     receivers: Sequence[str] = ("METB",),
     pcd: int = 0,
 ) -> Path:
-    """A file as ROM SAF's: one profile for each of the ``receivers``, 2022-07-01 12:00:00.250 UTC + 30 s."""
+    """A file as ROM SAF's: one profile for each of the ``receivers``, 2022-07-01 12:00:00.250 UTC +
+    30 s.
+    """
     count = len(receivers)
     with netCDF4.Dataset(path, "w", format="NETCDF3_CLASSIC") as file:
         for name, size in (("dim_unlim", None), ("dim_lev2a", len(height)), ("dim_char04", 4)):
@@ -225,7 +234,9 @@ def ropp(
 
 
 def spoiled(directory: Path, paths: Sequence[Path], count: int, seed: int = 7) -> list[Path]:
-    """``count`` damaged copies of each of the ``paths``: every fifth cut, the others with up to four flipped bits."""
+    """``count`` damaged copies of each of the ``paths``: every fifth cut, the others with up to
+    four flipped bits.
+    """
     generator = np.random.default_rng(seed)
     found = []
     for path in paths:

@@ -1,4 +1,6 @@
-"""A tiny made-up record for tests: smooth random states on 8 x 16 cells, and observations of them."""
+"""A tiny made-up record for tests: smooth random states on 8 x 16 cells, and observations
+of them.
+"""
 
 import logging
 from pathlib import Path
@@ -119,7 +121,9 @@ def write_grids(directory: Path, days: int, silent: tuple[int, ...] = ()) -> Pat
 
 
 def record(directory: Path, count: int = 40) -> SimpleNamespace:
-    """All of it: paths ``states``, ``statistics``, ``climatology``, ``grids``, ``grid_statistics``."""
+    """All of it: paths ``states``, ``statistics``, ``climatology``, ``grids``,
+    ``grid_statistics``.
+    """
     fields = states(count)
     grids = write_grids(directory / "grids", count // 4)
     statistics = directory / "grids" / SOURCE / "statistics.zarr"

@@ -1,4 +1,6 @@
-"""The benchmark of the networks: arithmetic counted by hand, and that all of it runs where there is no accelerator."""
+"""The benchmark of the networks: arithmetic counted by hand, and that all of it runs where there is
+no accelerator.
+"""
 
 import pytest
 import torch

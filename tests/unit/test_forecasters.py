@@ -1,4 +1,6 @@
-"""Forecasters by one interface: ours, and cascades of ONNX models of FuXi's interface, from stored or GFS analyses."""
+"""Forecasters by one interface: ours, and cascades of ONNX models of FuXi's interface, from stored
+or GFS analyses.
+"""
 
 import logging
 from datetime import datetime
@@ -59,7 +61,9 @@ def test_channels_are_those_of_fuxi_and_of_the_channel_table():
 
 
 def test_time_embedding_is_that_of_the_published_code():
-    """Radians without 2 pi; by step: sine of day and hour, cosine of day and hour, for t-6, t, t+6."""
+    """Radians without 2 pi; by step: sine of day and hour, cosine of day and hour, for t-6,
+    t, t+6.
+    """
     found = time_embedding(np.array([TIME, np.datetime64("2024-12-31T00", "ns")]))
     assert found.shape == (2, 12)
     assert found.dtype == np.float32
@@ -295,7 +299,9 @@ def test_a_missing_channel_is_a_missing_forecast_and_a_ledger_row(one, tmp_path)
 
 
 def test_fields_are_interpolated_to_and_from_the_models_grid(one, tmp_path):
-    """A field that is linear in latitude is the same on both grids, but for the rows next to the poles."""
+    """A field that is linear in latitude is the same on both grids, but for the rows next to the
+    poles.
+    """
     fields = np.broadcast_to(tiny.GRID.lat[:, None] + 100, (2, 69, *tiny.GRID.shape)).astype(
         np.float32
     )

@@ -125,7 +125,9 @@ def test_equivalents_use_whole_footprints_alone():
 
 
 def retrieval(noise=0.0):
-    """An encoder fitted to footprints whose departures are a linear function of the background's error; the pieces."""
+    """An encoder fitted to footprints whose departures are a linear function of the background's
+    error; the pieces.
+    """
     fitted, truth, weight = encoder(), random_states(), linear()
     weight[:, STATES:] = (
         0  # what nadir sees of the column alone, so that the error can be found again
@@ -197,7 +199,9 @@ def test_the_report_names_channels_and_shares(caplog):
 
 
 def profiles(seed, missing=0.6):
-    """Footprints of which most lack their first channel, none of those left whole; the last channel is hardly there."""
+    """Footprints of which most lack their first channel, none of those left whole; the last channel
+    is hardly there.
+    """
     footprints, states = (
         observed(random_footprints(count=600, seed=seed), random_states(), linear()),
         random_states(),

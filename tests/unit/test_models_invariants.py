@@ -57,7 +57,9 @@ def test_a_forecast_turns_with_the_globe():
 
 
 class Local(nn.Module):
-    """In place of group normalisation, whose mean and variance are by design those of the whole globe."""
+    """In place of group normalisation, whose mean and variance are by design those of the whole
+    globe.
+    """
 
     def forward(self, x):
         return x

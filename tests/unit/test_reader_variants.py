@@ -1,5 +1,7 @@
-"""HDF5, NetCDF, binary and text files as other platforms and machines would have made them of the real ones: each
-reader against h5py or netCDF4 on the same file, and every footprint read, used or refused."""
+"""HDF5, NetCDF, binary and text files as other platforms and machines would have made them of the
+real ones: each reader against h5py or netCDF4 on the same file, and every footprint read, used or
+refused.
+"""
 
 import csv
 from collections import Counter
@@ -41,7 +43,9 @@ def sdr(
     order=">",
     compression=None,
 ):
-    """The real granule written anew, data sets through ``change``, in a byte order, compressed or not."""
+    """The real granule written anew, data sets through ``change``, in a byte order, compressed or
+    not.
+    """
     paths = []
     for product, tail in (("SATMS", "019618"), ("GATMO", "013060")):
         paths.append(directory / f"{product}_{SDR}{tail}_noac_ops.h5".replace("npp", short))
@@ -144,7 +148,9 @@ def test_sensor_data_records_without_values_or_places(tmp_path, change, rejected
 
 
 def atmprf(path, change, form="NETCDF3_CLASSIC", endian="native"):
-    """The real atmPrf file written anew; ``change`` edits its attributes and its variables' values."""
+    """The real atmPrf file written anew; ``change`` edits its attributes and its variables'
+    values.
+    """
     with (
         netCDF4.Dataset(realdata("gnssro/atmPrf_C002.2007.274.03.02.G13_2007.3200_nc")) as real,
         netCDF4.Dataset(path, "w", format=form) as file,
@@ -259,7 +265,9 @@ def test_occultations_in_every_netcdf(tmp_path):
 
 @pytest.mark.slow
 def test_no_damage_to_sensor_data_records_gives_impossible_footprints(tmp_path):
-    """The real granule as the archive has it, big-endian and not compressed: 300 flips and cuts of either file."""
+    """The real granule as the archive has it, big-endian and not compressed: 300 flips and cuts of
+    either file.
+    """
     whole = sdr(tmp_path)
     names = [str(i) for i in range(1, 23)]
     (true,) = readers.read("atms_sdr", whole, ["Suomi-NPP"], names)
@@ -309,7 +317,9 @@ SPACECRAFT = {
 
 
 def test_level_1b_of_every_spacecraft_and_machine(tmp_path):
-    """The header's number says which; a file whose octets a machine of the other order has swapped has none."""
+    """The header's number says which; a file whose octets a machine of the other order has swapped
+    has none.
+    """
     content = realdata(ORBIT).read_bytes()[: RECORD * 13]
     paths = []
     for number, (letters, _) in SPACECRAFT.items():
@@ -357,7 +367,9 @@ def test_level_1b_without_counts(tmp_path):
 
 
 def tracks_csv(path, change):
-    """The real list with its rows (dictionaries; the first holds units) changed by a function that returns them."""
+    """The real list with its rows (dictionaries; the first holds units) changed by a function that
+    returns them.
+    """
     with open(realdata("tracks/ibtracs.SA.list.v04r00.csv"), newline="") as file:
         rows = change(list(csv.DictReader(file)))
     with open(path, "w", newline="") as file:

@@ -1,5 +1,6 @@
-"""BUFR as other centres, platforms and telecommunication systems would have made it of the real files: each reader
-against ecCodes on the same file, and every footprint read, used or refused."""
+"""BUFR as other centres, platforms and telecommunication systems would have made it of the real
+files: each reader against ecCodes on the same file, and every footprint read, used or refused.
+"""
 
 from collections import defaultdict
 
@@ -121,7 +122,9 @@ def assert_equal(name, granule, expected):
 
 @pytest.mark.parametrize("name", SOUNDERS)
 def test_sounders_in_every_wrapping_compressed_and_not(tmp_path, name):
-    """The first message as it is, then some of its successor's subsets (or of its own) written one after the other."""
+    """The first message as it is, then some of its successor's subsets (or of its own) written one
+    after the other.
+    """
     parts = messages(name)
     subsets = [recoded.subsets(data) for data in parts[:2]]
     rest = subsets[1][:12] if len(parts) > 1 else subsets[0][40:52]
@@ -352,7 +355,9 @@ HEIGHTS = ["refractivity_8000", "refractivity_12345", "refractivity_20000"]
 
 
 def test_occultations_of_every_satellite_and_wrapping(tmp_path):
-    """One subset becomes three on other meridians, compressed and not; without bending angles it has no value."""
+    """One subset becomes three on other meridians, compressed and not; without bending angles it
+    has no value.
+    """
     like = messages("rado_250")[0]
     (profile,) = recoded.subsets(like)
     east = {

@@ -1,4 +1,6 @@
-"""AAPP level 1c: AMSU-A and MHS of either byte order against a decoding word by word, satpy, damage."""
+"""AAPP level 1c: AMSU-A and MHS of either byte order against a decoding word by word, satpy,
+damage.
+"""
 
 import logging
 import os
@@ -187,12 +189,16 @@ def test_a_header_without_antenna_correction_is_said_in_the_log_and_the_ledger(t
     ("instrument", "reader"), [("amsua", "amsua_l1c_aapp"), ("mhs", "mhs_l1c_aapp")]
 )
 def test_satpy_reads_the_same(tmp_path, instrument, reader):
-    """AMSU-A through our satpy reader, MHS through satpy's own, as a user would, in a process of its own."""
+    """AMSU-A through our satpy reader, MHS through satpy's own, as a user would, in a process of
+    its own.
+    """
     path = write(tmp_path, instrument)
     code = (
-        f"import numpy; from satpy import Scene; scene = Scene([{os.fspath(path)!r}], reader={reader!r})\n"
+        "import numpy; from satpy import Scene\n"
+        f"scene = Scene([{os.fspath(path)!r}], reader={reader!r})\n"
         "scene.load(['1', '5', 'longitude', 'sensor_zenith_angle'])\n"
-        f"numpy.savez({os.fspath(tmp_path / 'found.npz')!r}, one=scene['1'].values, five=scene['5'].values, "
+        f"numpy.savez({os.fspath(tmp_path / 'found.npz')!r}, "
+        "one=scene['1'].values, five=scene['5'].values, "
         "zenith=scene['sensor_zenith_angle'].values, lon=scene['longitude'].values)"
     )
     environment = {
@@ -218,7 +224,9 @@ def test_satpy_reads_the_same(tmp_path, instrument, reader):
 @pytest.mark.slow
 @pytest.mark.parametrize("instrument", ["amsua", "mhs"])
 def test_mutations_give_values_within_physics_or_reasons(tmp_path, instrument):
-    """One byte changed or the file cut off: no exception, positions within 15 km of the true ones, times in 10 s."""
+    """One byte changed or the file cut off: no exception, positions within 15 km of the true ones,
+    times in 10 s.
+    """
     path = write(tmp_path, instrument)
     true = read(path, instrument)[0].footprints
     place = [footprint_table.column_values(true, name) for name in ("lat", "lon", "time")]

@@ -1,4 +1,6 @@
-"""MWTS-III and MWHS-II level 1: every layout against a decoding by h5py, the ledger's reasons, damage."""
+"""MWTS-III and MWHS-II level 1: every layout against a decoding by h5py, the ledger's reasons,
+damage.
+"""
 
 import os
 import subprocess
@@ -38,7 +40,9 @@ def view():
 
 
 def by_hand(path):
-    """Temperatures ``(scan, position, channel)``, coordinates and zenith of a file by h5py alone."""
+    """Temperatures ``(scan, position, channel)``, coordinates and zenith of a file by h5py
+    alone.
+    """
     with h5py.File(path) as file:
         data = file["Data/Earth_Obs_BT"]
         raw, slope = data[()].astype(float), np.ravel(data.attrs["Slope"]).astype(float)
@@ -231,8 +235,10 @@ def test_satpy_finds_and_reads_them(tmp_path, view):
         f"scene = Scene([{os.fspath(path)!r}], reader='fy3_mwts3_l1')\n"
         "scene.load(['1', '17', 'satellite_zenith_angle'])\n"
         "lon, lat = scene['17'].attrs['area'].get_lonlats()\n"
-        "print(scene['17'].values.mean(dtype=float), scene['1'].shape, float(numpy.asarray(lat)[3, 4]), "
-        "scene['17'].attrs['platform_name'], scene['17'].attrs['units'], scene['17'].attrs['sensor'], "
+        "attributes = scene['17'].attrs\n"
+        "print(scene['17'].values.mean(dtype=float), scene['1'].shape, "
+        "float(numpy.asarray(lat)[3, 4]), "
+        "attributes['platform_name'], attributes['units'], attributes['sensor'], "
         "float(scene['satellite_zenith_angle'][0, 0].values))"
     )
     environment = {
@@ -276,7 +282,10 @@ for i, changed in enumerate(mutations(content, 300, seed=int(sys.argv[2]))):
         continue
     used_files += 1
     used = footprint_table.column_values(granule.footprints, "rejected") == 0
-    lat, lon, time = (footprint_table.column_values(granule.footprints, name)[used] for name in ("lat", "lon", "time"))
+    columns = granule.footprints
+    lat, lon, time = (
+        footprint_table.column_values(columns, name)[used] for name in ("lat", "lon", "time")
+    )
     if len(used) == len(place[0]) and used.any():
         off = great_circle(lat, lon, place[0][used], place[1][used]).max()
         assert off < 15, (i, off)

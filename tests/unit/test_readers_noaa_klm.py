@@ -1,4 +1,6 @@
-"""AMSU-A level 1b: values against a decoding by struct, calibration against its own loads, flags, damage."""
+"""AMSU-A level 1b: values against a decoding by struct, calibration against its own loads, flags,
+damage.
+"""
 
 import struct
 
@@ -32,7 +34,9 @@ def content():
 
 @pytest.fixture
 def altered(tmp_path, content):
-    """A function that writes the first ``scans`` scans, changed by a function of a bytearray, and reads them."""
+    """A function that writes the first ``scans`` scans, changed by a function of a bytearray, and
+    reads them.
+    """
 
     def write(change=lambda data: None, scans=40, platforms=("NOAA-15",)):
         data = bytearray(content[: RECORD * (scans + 1)])
@@ -106,7 +110,9 @@ def test_a_real_orbit_against_struct(content):
 
 
 def test_the_calibration_gives_its_own_loads_their_temperatures():
-    """Channels that look at one warm load agree on its temperature to 0.2 K, and all see space at 3-5 K."""
+    """Channels that look at one warm load agree on its temperature to 0.2 K, and all see space at
+    3-5 K.
+    """
     orbit = noaa_klm.read_records(realdata(f"noaa_klm/{NAME}"))
     planck, coefficients = (
         orbit.header["planck"] * 1e-6,
@@ -142,8 +148,10 @@ def test_a_real_orbit_is_plausible_by_channel_and_latitude():
 
 
 def test_against_real_brightness_temperatures_of_another_amsua():
-    """Medians about 50 degrees of a BUFR sample of Metop-A (October, north) and of this orbit (June, south): the two
-    differ by season and noise, but a wrong scale or channel order would show in tens of kelvins."""
+    """Medians about 50 degrees of a BUFR sample of Metop-A (October, north) and of this orbit
+    (June, south): the two differ by season and noise, but a wrong scale or channel order would show
+    in tens of kelvins.
+    """
     eccodes = pytest.importorskip("eccodes")
     with realdata("bufr/amsa_55.bufr").open("rb") as file:
         message = eccodes.codes_bufr_new_from_file(file)
@@ -263,7 +271,9 @@ def test_chosen_and_unknown_channels(altered, tmp_path):
 
 @pytest.mark.slow
 def test_mutations_give_values_within_physics_or_reasons(tmp_path, content):
-    """One byte changed or the file cut off: no exception, positions within 15 km of the true ones, times in 10 s."""
+    """One byte changed or the file cut off: no exception, positions within 15 km of the true ones,
+    times in 10 s.
+    """
     path = tmp_path / NAME
     path.write_bytes(content[: RECORD * 61])
     true = read([path])[0].footprints

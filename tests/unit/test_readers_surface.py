@@ -1,4 +1,6 @@
-"""Land stations, ships and buoys from BUFR: values, conversions, identities, and what becomes of odd ones."""
+"""Land stations, ships and buoys from BUFR: values, conversions, identities, and what becomes of
+odd ones.
+"""
 
 import numpy as np
 import pdbufr
@@ -303,7 +305,9 @@ def test_real_ships_equal_direct_decoding():
 
 @pytest.mark.slow
 def test_flipped_bits_cost_what_they_hit(tmp_path):
-    """200 flips and cuts of real reports: every report stays accounted for, within its day and on the Earth."""
+    """200 flips and cuts of real reports: every report stays accounted for, within its day and on
+    the Earth.
+    """
     paths = files.spoiled(
         tmp_path, [realdata("bufr/syno_4.bufr"), realdata("bufr/ship_11.bufr")], 100
     )

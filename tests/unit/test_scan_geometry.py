@@ -1,4 +1,6 @@
-"""Zenith angles, places and times of scans, on orbits from the equator to the pole and on made swaths."""
+"""Zenith angles, places and times of scans, on orbits from the equator to the pole and on made
+swaths.
+"""
 
 import numpy as np
 import pytest
@@ -107,7 +109,9 @@ def test_zenith():
 
 
 def swath(tilt):
-    """A swath of 4 scans and 10 positions across the equator at 180 degrees, turned north by ``tilt`` degrees."""
+    """A swath of 4 scans and 10 positions across the equator at 180 degrees, turned north by
+    ``tilt`` degrees.
+    """
     position, line = np.tile(np.arange(1, 11), 4), np.repeat(np.arange(4), 10)
     north, east = np.radians(0.4 * line - 0.6), np.radians(178 + 0.4 * position)
     x, y, z = np.cos(north) * np.cos(east), np.cos(north) * np.sin(east), np.sin(north)

@@ -1,4 +1,6 @@
-"""The single-observation experiment: what is drawn, what an analysis answers, and the operator's derivative."""
+"""The single-observation experiment: what is drawn, what an analysis answers, and the operator's
+derivative.
+"""
 
 import logging
 
@@ -31,7 +33,9 @@ def record(tmp_path_factory):
 
 
 def made(record, observed=True):
-    """The case of :data:`TIME` for networks whose T500 answers to channel 7 alone, by two units for each."""
+    """The case of :data:`TIME` for networks whose T500 answers to channel 7 alone, by two units for
+    each.
+    """
     networks = tiny.networks(record).eval()
     t500 = networks.design.channels.index("T500")
     with torch.no_grad():

@@ -1,4 +1,6 @@
-"""L_obs: by hand, at the place of the point, without what is missing, and from the training period alone."""
+"""L_obs: by hand, at the place of the point, without what is missing, and from the training period
+alone.
+"""
 
 import numpy as np
 import pytest
@@ -103,7 +105,9 @@ def test_a_channel_observed_everywhere_counts_its_weight_beside_the_reanalysis(n
 
 
 def test_states_are_taken_at_the_place_of_the_point(networks, tmp_path):
-    """A quarter of a cell north-east of a centre counts 9/16 of its cell, and the neighbours 3/16, 3/16, 1/16."""
+    """A quarter of a cell north-east of a centre counts 9/16 of its cell, and the neighbours 3/16,
+    3/16, 1/16.
+    """
     cell = 3 * tiny.GRID.nlon + tiny.GRID.nlon - 1
     store = write(tmp_path / "a.zarr", [280.0] + [np.nan] * 5, cell=cell, offset=(0.25, 0.25))
     points = points_of(networks, {"land_stations": [store]})
@@ -226,7 +230,9 @@ def test_only_channels_of_the_state_are_compared():
 
 
 def test_cycles_are_drawn_towards_the_observations(record, networks, tmp_path):
-    """With the weight of L_obs at 0 the loss is L_state's; above, analysis and background of every cycle enter."""
+    """With the weight of L_obs at 0 the loss is L_state's; above, analysis and background of every
+    cycle enter.
+    """
     names = sources.load_source("land_stations").channel_names
     store = write(tmp_path / "a.zarr", [285.0] * len(names), hours=range(0, 240), channels=names)
     archive = samples.Archive(

@@ -1,4 +1,6 @@
-"""Several processes compute what one does: shares of a batch, launching, and two ranks against one."""
+"""Several processes compute what one does: shares of a batch, launching, and two ranks
+against one.
+"""
 
 import json
 import logging
@@ -235,9 +237,12 @@ folder = Path({folder!r})
 if distributed.process_rank() is None:
     distributed.launch(2, 1)
 else:
-    signal.signal(signal.SIGUSR1, lambda number, frame: ((folder / f"told{{distributed.process_rank()}}").touch(), sys.exit(138)))
-    signal.signal(signal.SIGTERM, lambda number, frame: ((folder / f"ended{{distributed.process_rank()}}").touch(), sys.exit(143)))
-    (folder / f"ready{{distributed.process_rank()}}").touch()
+    rank = distributed.process_rank()
+    def note(word, status):
+        return lambda number, frame: ((folder / f"{{word}}{{rank}}").touch(), sys.exit(status))
+    signal.signal(signal.SIGUSR1, note("told", 138))
+    signal.signal(signal.SIGTERM, note("ended", 143))
+    (folder / f"ready{{rank}}").touch()
     if {fails} and distributed.process_rank() == 1:
         while not (folder / "ready0").exists():
             time.sleep(0.05)

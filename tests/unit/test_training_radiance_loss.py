@@ -1,4 +1,6 @@
-"""The radiance loss: by the operator at the footprint's place, blind to a bias, to cloud and to nothing seen."""
+"""The radiance loss: by the operator at the footprint's place, blind to a bias, to cloud and to
+nothing seen.
+"""
 
 import numpy as np
 import pytest
@@ -76,7 +78,9 @@ def test_a_perfect_state_costs_nothing_and_a_bias_neither(networks, record, loss
 
 
 def test_one_warm_cell_by_hand(networks, record, loss):
-    """Of N cells one departs by d: the mean is dA, its share of the area, and the mean distance 2 d A (1 - A)."""
+    """Of N cells one departs by d: the mean is dA, its share of the area, and the mean distance 2 d
+    A (1 - A).
+    """
     state = state_of(networks, record)
     observed = observed_of(loss, state)
     row, d = 3, 2.0

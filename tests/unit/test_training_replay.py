@@ -1,4 +1,6 @@
-"""What an update before a segment of the cycle is drawn from: fresh and older days, and nothing that comes later."""
+"""What an update before a segment of the cycle is drawn from: fresh and older days, and nothing
+that comes later.
+"""
 
 from datetime import date
 

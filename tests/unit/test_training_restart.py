@@ -1,4 +1,6 @@
-"""A stage that is killed goes on to the same bits: weights, optimiser, running mean, losses, random streams."""
+"""A stage that is killed goes on to the same bits: weights, optimiser, running mean, losses, random
+streams.
+"""
 
 import logging
 import os

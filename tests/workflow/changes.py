@@ -1,4 +1,5 @@
-"""The changes whose consequences the table of docs/reference/reruns.md promises: what each does to a checkout with results.
+"""The changes whose consequences the table of docs/reference/reruns.md promises: what each does to
+a checkout with results.
 
 The table is the one place of what is expected; :func:`promised` reads it.
 """

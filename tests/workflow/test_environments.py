@@ -66,7 +66,9 @@ def contents(path):
 
 
 def imported(script):
-    """Third-party packages that a script can reach, by the names of imports; readers are imported by name."""
+    """Third-party packages that a script can reach, by the names of imports; readers are imported
+    by name.
+    """
     reached = imported_files(script)
     if script.stem == "observations_read":
         for reader in readers.reader_names():

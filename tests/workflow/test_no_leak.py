@@ -1,4 +1,6 @@
-"""Training knows neither the truth nor the test period; inference knows neither the truth nor a state of its time."""
+"""Training knows neither the truth nor the test period; inference knows neither the truth nor a
+state of its time.
+"""
 
 import re
 from datetime import date
@@ -154,8 +156,8 @@ def replayed(request, checkout, tmp_path_factory):
     copy.edit(
         "config/test.yaml",
         "    autoregressive: {",
-        "    replay: {updates: 4, batch: 1, learning_rate: 1.0e-4, fresh_days: 10, max_lead_hours: 12, "
-        f"delay_days: {request.param}}}\n    autoregressive: {{",
+        "    replay: {updates: 4, batch: 1, learning_rate: 1.0e-4, fresh_days: 10, "
+        f"max_lead_hours: 12, delay_days: {request.param}}}\n    autoregressive: {{",
     )
     return (
         configuration.load_configuration(copy.folder / "config" / "test.yaml"),

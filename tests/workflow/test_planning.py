@@ -195,9 +195,9 @@ def test_files_that_no_archive_has_are_asked_for_before_any_job(checkout, tmp_pa
     done = copy.snakemake("--cores", "1", wanted, configuration="paper", check=False)
     assert done.returncode != 0
     assert (
-        "no archive is known for amsua: bring the agencies' files to resources/archive/{source}/{segment}/"
-        in " ".join(done.stdout.split())
-    )
+        "no archive is known for amsua: bring the agencies' files to "
+        "resources/archive/{source}/{segment}/"
+    ) in " ".join(done.stdout.split())
     assert "resources/archive/amsua/2018-06 is one of 1 that are not there" in " ".join(
         done.stdout.split()
     )
@@ -303,7 +303,8 @@ def test_other_forecasters_and_initial_states_plan(checkout, tmp_path):
     copy.edit(
         "config/test.yaml",
         "  full: {}\n",
-        f"  full: {{}}\n  fuxi: {{{cascade}, initial: gfs}}\n  full_gfs: {{weights: full, initial: gfs}}\n"
+        f"  full: {{}}\n  fuxi: {{{cascade}, initial: gfs}}\n"
+        "  full_gfs: {weights: full, initial: gfs}\n"
         f"  fuxi_full: {{{cascade}, initial: full}}\n",
     )
     done = copy.snakemake("--dry-run", check=False)

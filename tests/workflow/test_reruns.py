@@ -1,4 +1,6 @@
-"""What runs again after a change, and what does not: every product is there, only the plan is asked for."""
+"""What runs again after a change, and what does not: every product is there, only the plan is asked
+for.
+"""
 
 import json
 import re

@@ -7,7 +7,9 @@ import pytest
 
 @pytest.fixture(scope="module")
 def failed(pretended, tmp_path_factory):
-    """A copy where two figures were drawn anew, of which one failed, as its scores are empty; and what was said."""
+    """A copy where two figures were drawn anew, of which one failed, as its scores are empty; and
+    what was said.
+    """
     copy = pretended.clone(tmp_path_factory.mktemp("failed") / "fuxiflow")
     for name in ("system", "cycling"):
         (copy.folder / f"results/test/figures/{name}.csv").unlink()

@@ -58,7 +58,9 @@ def split(text: str) -> tuple[str, ...]:
 
 
 def ancestors(jobs: Iterable[Job], job: Job) -> dict[str, Job | None]:
-    """All files that ``job`` depends on, transitively, each with the job that makes it (None: nobody)."""
+    """All files that ``job`` depends on, transitively, each with the job that makes it (None:
+    nobody).
+    """
     maker = {path: job for job in jobs for path in job.outputs}
     found, todo = {}, list(job.inputs)
     while todo:
@@ -131,7 +133,9 @@ class Workbench:
         return {job.rule for job in jobs if job.outputs}
 
     def pretend(self, configuration: str = "test") -> None:
-        """Make every product an empty file or folder and let Snakemake remember it as made by a run."""
+        """Make every product an empty file or folder and let Snakemake remember it as made by a
+        run.
+        """
         for job in self.plan("--forceall", configuration=configuration):
             for name in job.outputs:
                 path = self.folder / name
@@ -154,7 +158,9 @@ class Workbench:
         )
 
     def python(self, code: str) -> str:
-        """What a piece of Python prints that runs in this copy; AssertionError with all it said where it fails."""
+        """What a piece of Python prints that runs in this copy; AssertionError with all it said
+        where it fails.
+        """
         done = subprocess.run(
             [sys.executable, "-c", code],
             cwd=self.folder,
@@ -173,7 +179,9 @@ class Workbench:
         )
 
     def edit(self, name: str, old: str, new: str, count: int = -1) -> None:
-        """Replace text that occurs once in a file; with ``count``, the first so many of any number."""
+        """Replace text that occurs once in a file; with ``count``, the first so many of any
+        number.
+        """
         path = self.folder / name
         text = path.read_text()
         assert old in text if count > 0 else text.count(old) == 1, (
