@@ -345,7 +345,14 @@ def _read_module(path: Path, mtime_ns: int) -> Module:
     module = Module(path)
     try:
         tree = ast.parse(path.read_text(encoding="utf-8"))
-        imports = [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
+        # imports for type checkers alone are never carried out
+        imports = [
+            node
+            for statement in tree.body
+            if not _tests(statement, "TYPE_CHECKING")
+            for node in ast.walk(statement)
+            if isinstance(node, ast.Import | ast.ImportFrom)
+        ]
         module.imported = frozenset(
             name for node in imports for _, *names in _imports(node) for name in names
         ) | {node.module for node in imports if isinstance(node, ast.ImportFrom)}
@@ -513,7 +520,10 @@ def _script_module(script: Path) -> Module:
 
 
 def imported_files(script: Path) -> dict[Path, frozenset[str]]:
-    """Find all files that are imported with a script, in functions too, with what they import."""
+    """Find all files that are imported with a script, in functions too, with what they import.
+
+    Imports for type checkers alone do not count.
+    """
     package, todo = project(), [_script_module(script)]
     files: dict[Path, frozenset[str]] = {}
     while todo:

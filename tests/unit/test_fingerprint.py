@@ -290,9 +290,21 @@ def test_closure_names_the_files_that_are_imported_and_their_imports(project):
         path.relative_to(project).as_posix(): names
         for path, names in fingerprint.imported_files(project / "script.py").items()
     }
-    assert set(closure) == {name for name in FILES if name.endswith(".py")}
+    # other.py is imported for annotations alone
+    modules = {name for name in FILES if name.endswith(".py")}
+    assert set(closure) == modules - {"fuxiflow/other.py"}
     assert "numpy" in closure["script.py"]
     assert "warnings" in closure["fuxiflow/deep/lazy.py"]
+
+
+def test_imports_for_type_checkers_alone_are_not_reached(project):
+    text = (
+        "from typing import TYPE_CHECKING\n\n"
+        "if TYPE_CHECKING:\n    import pandas\n    from fuxiflow.deep import lazy\n"
+    )
+    (project / "alone.py").write_text(text)
+    files = fingerprint.imported_files(project / "alone.py")
+    assert files == {project / "alone.py": {"typing", "typing.TYPE_CHECKING"}}
 
 
 def test_a_fingerprint_is_made_of_definitions_by_file(project):
