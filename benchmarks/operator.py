@@ -223,7 +223,10 @@ def simulate(count: int) -> float:
     torch.set_flush_denormal(True)
     operator = MicrowaveOperator.for_instrument("atms")
     generator = torch.Generator().manual_seed(SEED)
-    draw = lambda low, high: low + (high - low) * torch.rand(BATCH, generator=generator)  # noqa: E731
+
+    def draw(low: float, high: float) -> torch.Tensor:
+        return low + (high - low) * torch.rand(BATCH, generator=generator)
+
     levels = torch.tensor(channels.PRESSURE_LEVELS) / 1000.0
     temperature = draw(250.0, 300.0)[:, None] * levels**0.19
     humidity = draw(1e-3, 1.5e-2)[:, None] * levels**3
