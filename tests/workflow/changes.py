@@ -176,9 +176,9 @@ CHANGES: dict[str, Callable[[Workbench], None]] = {
     "provenance": _definitions(("fuxiflow/storage/provenance.py", "collect")),
     "the runtime: how scripts are run, recorded, followed": _definitions(
         ("fuxiflow/runtime/rule_runner.py", "run"),
-        ("fuxiflow/runtime/records.py", "write"),
+        ("fuxiflow/runtime/records.py", "write_record"),
         ("fuxiflow/runtime/monitor.py", "Monitor.line"),
-        ("fuxiflow/runtime/costs.py", "jobs"),
+        ("fuxiflow/runtime/costs.py", "job_costs"),
     ),
     "a figure's script": _code("workflow/scripts/figure_cycling.py"),
     "the style of figures": _replace(
