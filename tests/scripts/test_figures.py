@@ -108,7 +108,8 @@ def test_every_figure_has_a_script_a_rule_and_a_caption():
     rules = (ROOT / "workflow" / "rules" / "figures.smk").read_text()
     for name in files.FIGURE_IDS:
         assert f"rule figure_{name}:" in rules
-        assert (ROOT / "workflow" / "report" / f"{name}.rst").read_text().strip()
+        # a caption says what is drawn, and then what to look for
+        assert "\nLook for " in (ROOT / "workflow" / "report" / f"{name}.rst").read_text()
         assert (ROOT / "workflow" / "scripts" / f"figure_{name}.py").exists()
 
 
