@@ -1,4 +1,4 @@
-"""The networks on an accelerator: seconds, memory and use of its arithmetic, beside one large matrix product.
+"""Measure seconds, memory and use of arithmetic of the networks on an accelerator.
 
     python -m benchmarks.accelerator [--size fuxi] [--device cuda] [--repeat N] [--no-compile]
     [--profile]
@@ -50,7 +50,7 @@ PEAKS = {"H200": 989.5, "H100 80GB HBM3": 989.5, "A100-SXM": 312.0}
 
 @dataclass
 class Row:
-    """What was measured of one action: ``seconds`` and ``memory`` in GiB, and the FLOPs that it takes."""
+    """One action as measured: ``seconds``, ``memory`` in GiB and the FLOPs that it takes."""
 
     name: str
     seconds: float
@@ -59,7 +59,22 @@ class Row:
 
 
 def networks(size: str, sources: int, device: torch.device) -> Networks:
-    """Networks of a size with random weights, none of them zero throughout; on the meta device they need no memory."""
+    """Make networks of a size with random weights, none of them zero throughout.
+
+    Parameters
+    ----------
+    size : str
+        Name of the grid, the forecaster and the assimilator, a key of :data:`GRIDS`.
+    sources : int
+        Number of sources of observations.
+    device : torch.device
+        Device of the networks; on the meta device they need no memory.
+
+    Returns
+    -------
+    Networks
+        The networks.
+    """
     nlat, nlon = GRIDS[size]
     names = [str(i + 1) for i in range(CHANNELS)]
     source = SourceDesign(names, WINDOW, [0.0] * CHANNELS, [1.0] * CHANNELS)
@@ -82,7 +97,7 @@ def networks(size: str, sources: int, device: torch.device) -> Networks:
 
 
 def footprints(grid: tuple[int, int], device: torch.device) -> FootprintBatch:
-    """What one source sees in a window."""
+    """Draw the footprints that one source has in a window."""
     hours, cells = WINDOW[1] - WINDOW[0], grid[0] * grid[1]
     count = int(OBSERVED * hours * cells)
     return FootprintBatch(
@@ -96,7 +111,7 @@ def footprints(grid: tuple[int, int], device: torch.device) -> FootprintBatch:
 
 
 class Actions:
-    """What is measured, on random data of a pair of networks."""
+    """Actions to measure, on random data of a pair of networks."""
 
     def __init__(self, made: Networks):
         self.networks, self.device, self.grid = made, made.device, made.design.grid
@@ -133,7 +148,7 @@ class Actions:
         return torch.inference_mode()(run)
 
     def stored_forecast(self, steps: int) -> Callable:
-        """A forecast as the workflow makes one: every state comes to the host, in physical units."""
+        """A forecast as the workflow makes one, its states on the host in physical units."""
         previous, current = (state.cpu().numpy() for state in self.states(2, 1))
         return lambda: [None for _ in forecast(self.networks, previous, current, TIME, steps)]
 
@@ -182,7 +197,10 @@ def count(action: Callable) -> int:
 
 
 def flops(size: str, sources: int) -> dict[str, int]:
-    """FLOPs of a forecast step and an analysis without its first guess, and of both with their gradients."""
+    """Count the FLOPs of a forecast step and of an analysis, each without and with gradients.
+
+    The analysis is counted without its first guess.
+    """
     made = networks(size, sources, torch.device("meta"))
     actions = Actions(made)
     guess, normal, observations = actions.states(1, 3), actions.states(1), actions.observations()
@@ -193,15 +211,15 @@ def flops(size: str, sources: int) -> dict[str, int]:
     def analyse(states: torch.Tensor) -> torch.Tensor:
         return made.analyse(states, normal, observations, TIME)
 
-    found = {}
+    counts = {}
     for name, action in (("forecast", step), ("analysis", analyse)):
         with torch.no_grad():
-            found[name] = count(lambda a=action: a(guess))
-        found[f"{name} gradient"] = count(
+            counts[name] = count(lambda a=action: a(guess))
+        counts[f"{name} gradient"] = count(
             lambda a=action: a(guess.clone().requires_grad_()).sum().backward()
         )
-    found["first gradient"] = count(lambda: step(guess).sum().backward())
-    return found
+    counts["first gradient"] = count(lambda: step(guess).sum().backward())
+    return counts
 
 
 def timed(action: Callable, device: torch.device) -> float:
@@ -218,7 +236,26 @@ def timed(action: Callable, device: torch.device) -> float:
 def measured(
     name: str, action: Callable, operations: int, repeat: int, device: torch.device
 ) -> Row:
-    """Run an action once, then ``repeat`` times for its median and the memory that it takes."""
+    """Run an action once, then ``repeat`` times for its median and the memory that it takes.
+
+    Parameters
+    ----------
+    name : str
+        Name of the row.
+    action : Callable
+        The action, without arguments.
+    operations : int
+        FLOPs of the action.
+    repeat : int
+        Number of runs that count.
+    device : torch.device
+        Device on which the action runs.
+
+    Returns
+    -------
+    Row
+        Median in seconds, memory in GiB and the FLOPs.
+    """
     action()
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats()
@@ -233,7 +270,22 @@ def resident() -> int:
 
 
 def product(device: torch.device, precision: torch.dtype, repeat: int) -> float:
-    """TFLOP/s of the product of two large square matrices."""
+    """Measure the product of two large square matrices.
+
+    Parameters
+    ----------
+    device : torch.device
+        Device of the product.
+    precision : torch.dtype
+        Type of the matrices.
+    repeat : int
+        Number of products, of which the quickest counts; at least 3 are made.
+
+    Returns
+    -------
+    float
+        TFLOP/s.
+    """
     side = 8192 if device.type == "cuda" else 1024
     a = torch.randn(side, side, device=device, dtype=precision)
     a @ a
@@ -265,7 +317,8 @@ def rows(options: argparse.Namespace, device: torch.device) -> Iterator[Row]:
         execution.prepare(made, recompute=recompute)
         action = actions.updates(mixed, unrolled)
         operations = work["first gradient"]
-        if unrolled:  # the forecast to the first background, and of each cycle's first guess, have no gradient
+        if unrolled:
+            # the forecasts to the first background and of each cycle's first guess have no gradient
             operations = work["forecast"] * (1 + cycles)
             operations += cycles * (work["analysis gradient"] + work["forecast gradient"])
         yield measured(name, action, operations, options.repeat, device)
@@ -276,10 +329,10 @@ def rows(options: argparse.Namespace, device: torch.device) -> Iterator[Row]:
 
 def profile(action: Callable, device: torch.device) -> None:
     """Print where the time of an action goes."""
-    with torch.profiler.profile() as found:
+    with torch.profiler.profile() as profiler:
         timed(action, device)
     order = "self_device_time_total" if device.type == "cuda" else "self_cpu_time_total"
-    print(found.key_averages().table(sort_by=order, row_limit=15, max_name_column_width=60))
+    print(profiler.key_averages().table(sort_by=order, row_limit=15, max_name_column_width=60))
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -315,7 +368,7 @@ def main(arguments: list[str] | None = None) -> None:
         if device.type == "cuda"
         else f"{torch.get_num_threads()} CPU threads"
     )
-    peak = options.peak or next((value for known, value in PEAKS.items() if known in name), None)
+    peak = options.peak or next((value for part, value in PEAKS.items() if part in name), None)
     peer = product(
         device,
         torch.bfloat16 if options.precision == "bf16-mixed" else torch.float32,
@@ -329,14 +382,15 @@ def main(arguments: list[str] | None = None) -> None:
     )
     print(f"peer, one large product: {peer:.3g} TFLOP/s; data sheet: {peak or 'not known'}")
     print(
-        f"{'':28s} {'s':>9s} {'GiB':>7s} {'TFLOP':>10s} {'TFLOP/s':>9s} {'to peer':>8s} {'to sheet':>9s}"
+        f"{'':28s} {'s':>9s} {'GiB':>7s} {'TFLOP':>10s} {'TFLOP/s':>9s} {'to peer':>8s} "
+        f"{'to sheet':>9s}"
     )
     for row in rows(options, device):
         rate = row.flops / row.seconds / 1e12
         sheet = f"{rate / peak:9.1%}" if peak else f"{'-':>9s}"
         print(
-            f"{row.name:28s} {row.seconds:9.3f} {row.memory:7.2f} {row.flops / 1e12:10.4g} {rate:9.3g} "
-            f"{rate / peer:8.1%} {sheet}",
+            f"{row.name:28s} {row.seconds:9.3f} {row.memory:7.2f} {row.flops / 1e12:10.4g} "
+            f"{rate:9.3g} {rate / peer:8.1%} {sheet}",
             flush=True,
         )
 

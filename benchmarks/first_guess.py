@@ -1,10 +1,10 @@
-"""The first guess at the footprints of one source, forward and gradients, beside grid_sample and a gather per corner.
+"""Time the first guess at the footprints of one source, beside grid_sample and plain gathers.
 
     python -m benchmarks.first_guess [--grid NLAT NLON] [--batch N] [--footprints N] [--states N]
     [--rounds N]
 
-An update of stages 2 and 3 takes it of every source in every cycle. Peers in one run take turns on
-the same footprints:
+Forward and gradients. An update of stages 2 and 3 takes it of every source in every cycle. Peers in
+one run take turns on the same footprints:
 
 - ours: fuxiflow.models.pillars.columns_at_footprints, one weighted sum of eight columns a footprint
   (embedding_bag);
@@ -41,7 +41,26 @@ FIRST_HOUR, SLOTS = -3, 8
 def scene(
     shape: tuple[int, int], batch: int, count: int, states: int
 ) -> tuple[FootprintBatch, Tensor]:
-    """``count`` footprints in each of ``batch`` windows, none in the outermost rows and columns, and random fields."""
+    """Draw footprints, none of them in the outermost rows and columns, and random fields.
+
+    Parameters
+    ----------
+    shape : tuple[int, int]
+        Cells of the grid north-south and east-west.
+    batch : int
+        Number of windows.
+    count : int
+        Number of footprints in each window.
+    states : int
+        Number of state variables.
+
+    Returns
+    -------
+    FootprintBatch
+        ``batch`` · ``count`` footprints.
+    Tensor
+        Fields at three times, ``(batch, 3, state, lat, lon)``, standardised.
+    """
     random = torch.Generator().manual_seed(0)
     total = batch * count
     row, column = (torch.randint(1, size - 1, (total,), generator=random) for size in shape)
@@ -87,7 +106,7 @@ def interpolated(footprints: FootprintBatch, guess: Tensor) -> Tensor:
     x = footprints.cell % nlon + footprints.offset[:, 1]
     y = footprints.cell // nlon - footprints.offset[:, 0]
     place = torch.stack([2 * x / (nlon - 1) - 1, 2 * y / (nlat - 1) - 1, late], -1)
-    found = [
+    parts = [
         grid_sample(
             fields.transpose(0, 1)[None],
             place[footprints.sample == i][None, None, None],
@@ -95,7 +114,7 @@ def interpolated(footprints: FootprintBatch, guess: Tensor) -> Tensor:
         )[0, :, 0, 0].T
         for i, fields in enumerate(guess)
     ]
-    return torch.cat(found)
+    return torch.cat(parts)
 
 
 PEERS = {
@@ -108,13 +127,33 @@ PEERS = {
 def measured(
     function: Callable, laid_out: bool, footprints: FootprintBatch, guess: Tensor, upstream: Tensor
 ) -> tuple[float, float, Tensor, Tensor]:
-    """Seconds forward and backward, the columns, and the gradient of the fields."""
+    """Time a way to take the first guess, forward and backward.
+
+    Parameters
+    ----------
+    function : Callable
+        The way, of footprints and fields.
+    laid_out : bool
+        Whether the states of a cell lie side by side in memory.
+    footprints : FootprintBatch
+        ``n`` footprints.
+    guess : Tensor
+        Fields at three times, ``(batch, 3, state, lat, lon)``.
+    upstream : Tensor
+        Gradient of the columns, ``(n, state)``.
+
+    Returns
+    -------
+    tuple[float, float, Tensor, Tensor]
+        Seconds forward, seconds backward, the columns ``(n, state)``, and the gradient of the
+        fields, with the shape of ``guess``.
+    """
     fields = (states_together(guess) if laid_out else guess.clone()).requires_grad_()
     start = time.perf_counter()
-    found = function(footprints, fields)
+    columns = function(footprints, fields)
     middle = time.perf_counter()
-    found.backward(upstream)
-    return middle - start, time.perf_counter() - middle, found.detach(), fields.grad
+    columns.backward(upstream)
+    return middle - start, time.perf_counter() - middle, columns.detach(), fields.grad
 
 
 def main() -> None:
@@ -127,33 +166,36 @@ def main() -> None:
     parser.add_argument("--footprints", type=int, default=300_000, help="in a window")
     parser.add_argument("--states", type=int, default=69)
     parser.add_argument("--rounds", type=int, default=5)
-    given = parser.parse_args()
-    footprints, guess = scene(tuple(given.grid), given.batch, given.footprints, given.states)
+    options = parser.parse_args()
+    footprints, guess = scene(
+        tuple(options.grid), options.batch, options.footprints, options.states
+    )
     upstream = torch.randn(
-        len(footprints), given.states, generator=torch.Generator().manual_seed(1)
+        len(footprints), options.states, generator=torch.Generator().manual_seed(1)
     )
     seconds: dict[str, list[tuple[float, float]]] = {name: [] for name in PEERS}
     gradients, repeats, reference = {}, dict.fromkeys(PEERS, True), None
-    for turn in range(given.rounds + 1):
+    for turn in range(options.rounds + 1):
         for name, (function, laid_out) in PEERS.items():
-            forward, backward, found, gradient = measured(
+            forward, backward, columns, gradient = measured(
                 function, laid_out, footprints, guess, upstream
             )
-            reference = found if reference is None else reference
-            torch.testing.assert_close(found, reference, rtol=1e-4, atol=2e-3)
+            reference = columns if reference is None else reference
+            torch.testing.assert_close(columns, reference, rtol=1e-4, atol=2e-3)
             repeats[name] &= torch.equal(gradients.setdefault(name, gradient), gradient)
             if turn:  # the first one fills caches
                 seconds[name].append((forward, backward))
     sums = {name: statistics.median(map(sum, values)) for name, values in seconds.items()}
     print(
-        f"{given.batch} × {given.footprints} footprints, {given.states} states on {given.grid[0]} × {given.grid[1]}, "
-        f"{torch.get_num_threads()} threads"
+        f"{options.batch} × {options.footprints} footprints, {options.states} states on "
+        f"{options.grid[0]} × {options.grid[1]}, {torch.get_num_threads()} threads"
     )
     for name, values in seconds.items():
         forward, backward = (statistics.median(part) for part in zip(*values, strict=True))
         print(
             f"{name:20} forward {forward:7.3f} s, gradients {backward:7.3f} s, "
-            f"{sums[name] / sums['ours']:5.1f} times ours; repeats: {'yes' if repeats[name] else 'no'}"
+            f"{sums[name] / sums['ours']:5.1f} times ours; "
+            f"repeats: {'yes' if repeats[name] else 'no'}"
         )
 
 
