@@ -218,6 +218,10 @@ def test_requirements_agree_with_constraints():
         assert whole[name] == version
 
 
+def version_parts(version):
+    return tuple(int(part) for part in version.split(".")[:3])
+
+
 def test_the_package_asks_for_no_more_than_the_pinned_list():
     import tomllib
 
@@ -227,7 +231,8 @@ def test_the_package_asks_for_no_more_than_the_pinned_list():
         entry for extra in project["optional-dependencies"].values() for entry in extra
     ]
     for entry in asked:
-        name, lowest = entry.lower().split(">=")
-        assert tuple(map(int, lowest.split("."))) <= tuple(
-            int(part) for part in known[name].split(".")[:3]
-        )
+        name, bounds = entry.lower().split(">=")
+        lowest, _, excluded = bounds.partition(",<")
+        if excluded:
+            assert version_parts(known[name]) < version_parts(excluded)
+        assert version_parts(lowest) <= version_parts(known[name])
