@@ -1,11 +1,12 @@
-"""Gridding of one day of ATMS, 3.1 million footprints of 22 channels, to 0.25 degrees: ours against pyresample.
+"""Time the gridding of one day of ATMS to 0.25 degrees, ours against pyresample.
 
     python -m benchmarks.gridding [--stride N] [--repeat N]
 
-Peers, in the same run and on the same footprints: pyresample's BucketResampler (a mean for each
-channel) and its kd-tree nearest neighbour. Ours runs twice: to 24 hourly slots one after the other,
-as the workflow does, and to one slot of the whole day, as the peers. The one-slot means must equal
-the bucket means, or the run fails.
+The day has 3.1 million footprints of 22 channels. Peers, in the same run and on the same
+footprints: pyresample's BucketResampler (a mean for each channel) and its kd-tree nearest
+neighbour. Ours runs twice: to 24 hourly slots one after the other, as the workflow does, and to one
+slot of the whole day, as the peers. The one-slot means must equal the bucket means, or the run
+fails.
 
 One thread, ours also with two; the ways take turns, ``--repeat`` rounds of them, and the least of
 each counts. Processor seconds stand beside those on the clock, because other work on the machine
@@ -41,7 +42,10 @@ COPIED = 1 << 28  # octets
 
 
 def footprints(stride: int) -> tuple[np.ndarray, ...]:
-    """Time, lat, lon, values, zenith of one day of NOAA-20 ATMS, every ``stride``-th scan; the values are noise."""
+    """Return time, lat, lon, values and zenith of a day of NOAA-20 ATMS, each ``stride``-th scan.
+
+    The values are noise.
+    """
     source = sources.load_source("noaa20_atms")
     flown = source.flown[0]
     view = swath(
@@ -60,7 +64,10 @@ def footprints(stride: int) -> tuple[np.ndarray, ...]:
 
 
 def area() -> AreaDefinition:
-    """The grid as pyresample has it: columns are centred on 0, 0.25, ... degrees east, rolled to start at -180."""
+    """Return the grid as pyresample has it.
+
+    Columns are centred on 0, 0.25, ... degrees east, rolled to start at -180.
+    """
     half = 180.0 / GRID.nlon
     return AreaDefinition(
         "grid", "", "", "EPSG:4326", GRID.nlon, GRID.nlat, (-180 - half, -90, 180 - half, 90)
@@ -68,7 +75,10 @@ def area() -> AreaDefinition:
 
 
 def least(ways: dict[str, Callable], repeat: int) -> dict[str, np.ndarray]:
-    """The least seconds on the clock and of the processor of each way; ``repeat`` rounds, in which they take turns."""
+    """Return the least seconds on the clock and of the processor of each way.
+
+    The ways take turns in ``repeat`` rounds.
+    """
     best = {name: np.full(2, np.inf) for name in ways}
     for _ in range(repeat):
         for name, way in ways.items():
@@ -81,7 +91,10 @@ def least(ways: dict[str, Callable], repeat: int) -> dict[str, np.ndarray]:
 
 
 def peak(way: Callable) -> float:
-    """The megabytes that a process takes at most for ``way`` beyond what it begins with: a fork of this one."""
+    """Return the megabytes that a fork of this process takes at most for ``way``.
+
+    Those that it begins with are not counted.
+    """
     ours, theirs = os.pipe()
     child = os.fork()
     if not child:
@@ -108,7 +121,7 @@ def main() -> None:
 
     def hourly() -> int:
         return sum(
-            len(found.cell) for found in hourly_cells(when, lat, lon, values, zenith, GRID, DAY, 24)
+            len(slot.cell) for slot in hourly_cells(when, lat, lon, values, zenith, GRID, DAY, 24)
         )
 
     def daily(threads: int = 1) -> HourlyCells:
@@ -156,11 +169,12 @@ def main() -> None:
         took = least(ways | {"copy": lambda: np.copyto(target, source)}, options.repeat)
 
     print(
-        f"{len(lat)} footprints, {channels} channels, {GRID.nlat} x {GRID.nlon} cells, {len(one.cell)} of them seen; "
-        f"{equal:.3%} of means equal"
+        f"{len(lat)} footprints, {channels} channels, {GRID.nlat} x {GRID.nlon} cells, "
+        f"{len(one.cell)} of them seen; {equal:.3%} of means equal"
     )
     print(
-        f"{'':44s} {'seconds':>8s} {'ratio':>6s} {'of the processor':>17s} {'ratio':>6s} {'extra MB':>9s}"
+        f"{'':44s} {'seconds':>8s} {'ratio':>6s} {'of the processor':>17s} {'ratio':>6s} "
+        f"{'extra MB':>9s}"
     )
     (wall, processor) = took["ours, one slot"]
     for name in ways:
@@ -177,8 +191,8 @@ def main() -> None:
         )
         floor = moved / (2 * COPIED / took["copy"][1])
         print(
-            f"{name}: {moved / 1e6:.0f} MB at {2e-9 * COPIED / took['copy'][1]:.1f} GB/s are {floor:.3f} s, "
-            f"{floor / took[name][1]:.0%} of its processor time"
+            f"{name}: {moved / 1e6:.0f} MB at {2e-9 * COPIED / took['copy'][1]:.1f} GB/s are "
+            f"{floor:.3f} s, {floor / took[name][1]:.0%} of its processor time"
         )
 
 

@@ -48,9 +48,10 @@ def repeated_names(paths: list[Path]) -> list[str]:
     for path in paths:
         allowed = INTERFACES.get(path.parent.name, ())
         for node in ast.parse(path.read_text(encoding="utf-8")).body:
-            if isinstance(node, ast.FunctionDef | ast.ClassDef):
-                if not node.name.startswith("_") and node.name not in allowed:
-                    modules[node.name] += 1
+            if not isinstance(node, ast.FunctionDef | ast.ClassDef):
+                continue
+            if not node.name.startswith("_") and node.name not in allowed:
+                modules[node.name] += 1
     return [name for name, count in modules.items() if count > 1]
 
 

@@ -1,4 +1,4 @@
-"""Samples per second that training loads, states and observations, beside xarray + xbatcher and beside raw memory maps.
+"""Measure samples per second that training loads, beside xbatcher and raw memory maps.
 
     python -m benchmarks.loader [--grid NLAT NLON] [--times N] [--cells N] [--batch N] [--rounds N]
         [--directory PATH]
@@ -47,7 +47,10 @@ COLUMNS = ("cell", "values", "zenith", "offset", "platform")
 
 
 def fields(grid: Grid, index: int) -> np.ndarray:
-    """A state ``(channel, lat, lon)``: waves and noise around 250, in steps of a 65536th of their range."""
+    """Make a state ``(channel, lat, lon)`` of waves and noise around 250.
+
+    Values are in steps of a 65536th of their range.
+    """
     random = np.random.default_rng(index)
     lat, lon = np.deg2rad(grid.lat)[:, None], np.deg2rad(grid.lon)[None]
     waves = sum(
@@ -62,7 +65,19 @@ def fields(grid: Grid, index: int) -> np.ndarray:
 
 
 def write(folder: Path, grid: Grid, count: int, cells: int) -> None:
-    """The Zarr stores, states once for each compression, and the same values as raw files."""
+    """Write the Zarr stores, states once for each compression, and the same values as raw files.
+
+    Parameters
+    ----------
+    folder : Path
+        Folder of the files.
+    grid : Grid
+        Grid of the states and of the observations.
+    count : int
+        Number of states, 6 hours apart.
+    cells : int
+        Number of cells observed in each hour.
+    """
     times = START + STEP * np.arange(count)
     raw = np.lib.format.open_memmap(
         folder / "states.npy", "w+", np.float32, (count, len(channel_table()), *grid.shape)
@@ -115,7 +130,24 @@ class StatesAndObservations(samples.Archive):
 def ours(
     folder: Path, draws: list[np.ndarray], compression: str, workers: int = 0
 ) -> Callable[[], list]:
-    """A pass of the project's loader over the draws."""
+    """Prepare a pass of the project's loader over the draws.
+
+    Parameters
+    ----------
+    folder : Path
+        Folder of the stores.
+    draws : list[np.ndarray]
+        Times ``(sample,)`` of each batch.
+    compression : str
+        Compression of the states to load.
+    workers : int
+        Number of processes that load, 0 for this one.
+
+    Returns
+    -------
+    Callable[[], list]
+        Function that loads all batches.
+    """
     names = [str(i + 1) for i in range(CHANNELS)]
     design = {"atms": SourceDesign(names, WINDOW, [250.0] * CHANNELS, [10.0] * CHANNELS)}
     archive = StatesAndObservations(
@@ -138,7 +170,22 @@ def ours(
 def window_of(
     time_: np.datetime64, offsets: np.ndarray, read: Callable[[str, int, int], np.ndarray]
 ) -> SparseWindow:
-    """The observations about an analysis time, by a function that reads rows of a column."""
+    """Return the observations about an analysis time.
+
+    Parameters
+    ----------
+    time_ : np.datetime64
+        The analysis time.
+    offsets : np.ndarray
+        First row of each hour ``(hour + 1,)``.
+    read : Callable[[str, int, int], np.ndarray]
+        Function that reads rows of a column: its name, the first row, and the one after the last.
+
+    Returns
+    -------
+    SparseWindow
+        The window.
+    """
     begin = int((time_ - START) / np.timedelta64(1, "h")) + WINDOW[0]
     hours = offsets[begin : begin + WINDOW[1] - WINDOW[0] + 1]
     slot = np.repeat(np.arange(len(hours) - 1), np.diff(hours))
@@ -152,7 +199,22 @@ def assemble(frames: np.ndarray, windows: list[SparseWindow]) -> tuple:
 
 
 def mapped(folder: Path, draws: list[np.ndarray], grid: Grid) -> Callable[[], list]:
-    """A pass over raw files."""
+    """Prepare a pass over raw files.
+
+    Parameters
+    ----------
+    folder : Path
+        Folder of the files.
+    draws : list[np.ndarray]
+        Times ``(sample,)`` of each batch.
+    grid : Grid
+        Grid of the states.
+
+    Returns
+    -------
+    Callable[[], list]
+        Function that loads all batches.
+    """
     states = np.load(folder / "states.npy", mmap_mode="r")
     columns = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in COLUMNS}
     offsets = xr.open_zarr(folder / "grids.zarr", consolidated=False, chunks=None)["offsets"].values
@@ -172,7 +234,24 @@ def mapped(folder: Path, draws: list[np.ndarray], grid: Grid) -> Callable[[], li
 def xbatched(
     folder: Path, draws: list[np.ndarray], compression: str, grid: Grid
 ) -> Callable[[], list]:
-    """A pass with xarray and xbatcher."""
+    """Prepare a pass with xarray and xbatcher.
+
+    Parameters
+    ----------
+    folder : Path
+        Folder of the stores.
+    draws : list[np.ndarray]
+        Times ``(sample,)`` of each batch.
+    compression : str
+        Compression of the states to load.
+    grid : Grid
+        Grid of the states.
+
+    Returns
+    -------
+    Callable[[], list]
+        Function that loads all batches.
+    """
     generator = importlib.import_module("xbatcher").BatchGenerator
     states = xr.open_zarr(folder / f"{compression}.zarr", consolidated=False, chunks=None)[
         ["state"]
@@ -183,15 +262,15 @@ def xbatched(
     offsets = rows["offsets"].values
 
     def batch(times: np.ndarray) -> tuple:
-        chosen = [windows[int((t - START) / STEP) - 1]["state"].values for t in times]
+        frames = [windows[int((t - START) / STEP) - 1]["state"].values for t in times]
         read = lambda name, a, b: rows[name].isel(row=slice(a, b)).values  # noqa: E731
-        return assemble(np.stack(chosen), [window_of(t + STEP, offsets, read) for t in times])
+        return assemble(np.stack(frames), [window_of(t + STEP, offsets, read) for t in times])
 
     return lambda: [batch(times) for times in draws]
 
 
 def same(one: tuple, other: tuple) -> bool:
-    """Whether two loaders made the same batch."""
+    """Compare the batches of two loaders, True where they are equal."""
     pairs = [(one[0], other[0]), (one[1], other[1])]
     pairs += [
         (getattr(one[2], n), getattr(other[2], n))
@@ -225,10 +304,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=options.directory) as name:
         folder = Path(name)
         write(folder, grid, options.times, options.cells)
-        chosen = np.random.default_rng(1).integers(
+        indices = np.random.default_rng(1).integers(
             3, options.times - 4, (options.batches, options.batch)
         )
-        draws = [START + STEP * row for row in chosen]
+        draws = [START + STEP * row for row in indices]
         loaders = {"numpy.memmap": mapped(folder, draws, grid)}
         for name in COMPRESSIONS:
             loaders[f"ours, {name}"] = ours(folder, draws, name)
@@ -238,11 +317,11 @@ def main() -> None:
                 )
             if importlib.util.find_spec("xbatcher"):
                 loaders[f"xbatcher, {name}"] = xbatched(folder, draws, name, grid)
-        found = {name: load() for name, load in loaders.items()}
-        for name, batches in found.items():
-            if not all(same(a, b) for a, b in zip(batches, found["numpy.memmap"], strict=True)):
+        loaded = {name: load() for name, load in loaders.items()}
+        for name, batches in loaded.items():
+            if not all(same(a, b) for a, b in zip(batches, loaded["numpy.memmap"], strict=True)):
                 raise SystemExit(f"{name} makes other batches than numpy.memmap")
-        del found
+        del loaded
         seconds, busy = ({name: [] for name in loaders} for _ in range(2))
         for _ in range(options.rounds):
             for name, load in loaders.items():
@@ -256,11 +335,12 @@ def main() -> None:
         share = packed / (folder / "states.npy").stat().st_size
     count = options.batches * options.batch
     print(
-        f"{grid.nlat} x {grid.nlon}, {len(channel_table())} channels, {options.cells} cells an hour, batches of "
-        f"{options.batch}; lz4hc packs states to {share:.0%}"
+        f"{grid.nlat} x {grid.nlon}, {len(channel_table())} channels, {options.cells} cells "
+        f"an hour, batches of {options.batch}; lz4hc packs states to {share:.0%}"
     )
     print(
-        "samples/s by the clock and by the processor's time, which other work on the machine disturbs less"
+        "samples/s by the clock and by the processor's time, which other work on the machine "
+        "disturbs less"
     )
     print(f"{'loader':26s} {'clock':>10s} {'of memmap':>10s} {'processor':>10s} {'of memmap':>10s}")
     for name in loaders:
