@@ -1,6 +1,4 @@
-"""BUFR messages of satellite sounders as ecCodes encodes them, for tests: a made swath in a
-template of choice.
-"""
+"""BUFR messages of satellite sounders, encoded by ecCodes: a made swath in a template of choice."""
 
 import eccodes
 import numpy as np
@@ -25,14 +23,16 @@ KINDS = {
     "ssmis": (60, 0.0, 1, 24, 12163, {1007: 285}),
     "iasi": (120, 0.0, 1, 3, 14046, {1007: 5, 2019: 221, 33060: 0}),
 }
-# of 3-40-008, after the ranges of three bands: scaled values of all channels are 1e-7 W m-2 sr-1
-# (m-1)-1
+# of 3-40-008, after the ranges of three bands: scaled values of all channels are
+# 1e-7 W m-2 sr-1 (m-1)-1
 SCALES = {"#4#startChannel": 1, "#4#endChannel": 8461, "#1#channelScaleFactor": 7}
 
 
 def swath(kind, scans=2, start="2022-07-01T10:00:00", lat=10.0, lon=20.0, seed=0):
-    """Elements of made footprints ``(n,)`` by descriptor, and ``values (n, channel)`` in K, of
-    IASI scaled radiances, rounded as BUFR does."""
+    """Make the elements of footprints ``(n,)`` by descriptor, and their ``values (n, channel)``.
+
+    Values are in K, of IASI scaled radiances, rounded as BUFR does.
+    """
     positions, step, _, count, _, identity = KINDS[kind]
     line, position = (
         a.ravel() for a in np.meshgrid(np.arange(scans), np.arange(1, positions + 1), indexing="ij")
@@ -78,7 +78,7 @@ def encode(
     numbers=None,
     extra=None,
 ):
-    """One message of the footprints that :func:`swath` gives, NaN as missing.
+    """Encode one message of the footprints that :func:`swath` makes, NaN as missing.
 
     ``header`` is the time of its section 1, ``numbers`` are the channel numbers, ``extra`` sets
     keys by their names.
@@ -151,15 +151,15 @@ def _stamp(elements):
 
 
 def element_keys(handle):
-    """Keys of all elements of a message, in order."""
+    """Return the keys of all elements of a message, in order."""
     iterator = eccodes.codes_bufr_keys_iterator_new(handle)
-    found = []
+    keys = []
     while eccodes.codes_bufr_keys_iterator_next(iterator):
         key = eccodes.codes_bufr_keys_iterator_get_name(iterator)
         if key.startswith("#") and "->" not in key:
-            found.append(key)
+            keys.append(key)
     eccodes.codes_bufr_keys_iterator_delete(iterator)
-    return found
+    return keys
 
 
 def _set(handle, name, data):

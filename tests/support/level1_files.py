@@ -1,6 +1,4 @@
-"""Swaths of a real orbit and small level 1 files made of them: FY-3 HDF5, AAPP level 1c; mutations
-of files.
-"""
+"""Swaths of a real orbit, FY-3 HDF5 and AAPP level 1c files made of them, and damaged copies."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,8 +18,9 @@ START = "2022-07-01T10:22:00"
 def orbit(
     start: str = START, minutes: float = 1.0, columns: slice = slice(None), stride: int = 1
 ) -> Swath:
-    """A swath of 96 fields of view (or some ``columns``), a scan every ``stride`` x 8/3 s; geometry
-    by pyorbital.
+    """Make a swath of 96 fields of view, or some ``columns``, by pyorbital.
+
+    There is a scan every ``stride`` x 8/3 s.
     """
     first = np.datetime64(start, "ns")
     found = swath(
@@ -138,7 +137,7 @@ def write_aapp(
 
 
 def mutations(content: bytes, count: int, seed: int) -> Iterator[bytes]:
-    """Copies of a file, each cut off or with one byte changed at a random place."""
+    """Yield copies of a file, each cut off or with one byte changed at a random place."""
     generator = np.random.default_rng(seed)
     for i in range(count):
         place = int(generator.integers(len(content)))

@@ -25,8 +25,10 @@ def bufr(
     replications: Mapping[str, Sequence[int]] | None = None,
     day: int = 1,
 ) -> bytes:
-    """A message of ``subsets``: values by key, with its rank in the subset as in "#2#pressure", 1
-    where it has none. ``replications`` are of one subset; the header says 2022-07-``day`` 12 UTC.
+    """Encode a message of ``subsets``.
+
+    A subset has values by key, with its rank in the subset as in "#2#pressure", 1 where it has
+    none. ``replications`` are of one subset; the header says 2022-07-``day`` 12 UTC.
     """
     handle = eccodes.codes_bufr_new_from_samples("BUFR4")
     header = {
@@ -72,8 +74,9 @@ def _set(handle: int, key: str, values: list) -> None:
 
 
 def land(block: int = 10, station: int = 384, lat: float = 52.5, lon: float = 13.4, **more) -> dict:
-    """A subset of :data:`LAND` with 290.15 K, dew point 283.15 K, wind from 240 degrees
-    with 5 m/s.
+    """Make a subset of :data:`LAND`.
+
+    It has 290.15 K, dew point 283.15 K, wind from 240 degrees with 5 m/s.
     """
     return (
         TIME
@@ -96,7 +99,7 @@ def land(block: int = 10, station: int = 384, lat: float = 52.5, lon: float = 13
 
 
 def ship(name: str = "DBLK", **more) -> dict:
-    """A subset of :data:`SHIP` on 54 N, 8 E, SST 288.2 K at 3 m."""
+    """Make a subset of :data:`SHIP` on 54 N, 8 E, SST 288.2 K at 3 m."""
     return (
         TIME
         | {
@@ -118,8 +121,9 @@ def ship(name: str = "DBLK", **more) -> dict:
 
 
 def sounding(pressure: Sequence[float], **columns: Sequence[float]) -> dict:
-    """A subset of :data:`TEMP` with levels of ``pressure`` (hPa) and other ``columns`` by their
-    key; NaN is missing.
+    """Make a subset of :data:`TEMP` with levels of ``pressure`` (hPa).
+
+    The other ``columns`` are given by their key; NaN is missing.
     """
     subset = TIME | {
         "second": 0,
@@ -152,8 +156,9 @@ def atmosphere(height: np.ndarray) -> np.ndarray:
 
 
 def cdaac(path: Path, height: np.ndarray, refractivity: np.ndarray, **attributes) -> Path:
-    """A file as CDAAC's atmPrf: 2022-07-01 12:00:18 GPS time, COSMIC-2, on 10 N, 20 E with drifting
-    tangent points.
+    """Write a file as CDAAC's atmPrf.
+
+    2022-07-01 12:00:18 GPS time, COSMIC-2, on 10 N, 20 E with drifting tangent points.
     """
     start = (np.datetime64("2022-07-01T12:00:18") - np.datetime64("1980-01-06")) / np.timedelta64(
         1, "s"
@@ -197,8 +202,9 @@ def ropp(
     receivers: Sequence[str] = ("METB",),
     pcd: int = 0,
 ) -> Path:
-    """A file as ROM SAF's: one profile for each of the ``receivers``, 2022-07-01 12:00:00.250 UTC +
-    30 s.
+    """Write a file as ROM SAF's, with one profile for each of the ``receivers``.
+
+    2022-07-01 12:00:00.250 UTC + 30 s.
     """
     count = len(receivers)
     with netCDF4.Dataset(path, "w", format="NETCDF3_CLASSIC") as file:
@@ -234,8 +240,9 @@ def ropp(
 
 
 def spoiled(directory: Path, paths: Sequence[Path], count: int, seed: int = 7) -> list[Path]:
-    """``count`` damaged copies of each of the ``paths``: every fifth cut, the others with up to
-    four flipped bits.
+    """Write ``count`` damaged copies of each of the ``paths``.
+
+    Every fifth is cut, the others have up to four flipped bits.
     """
     generator = np.random.default_rng(seed)
     found = []
@@ -254,7 +261,7 @@ def spoiled(directory: Path, paths: Sequence[Path], count: int, seed: int = 7) -
 
 
 def accounted(granules: Iterable[Granule]) -> Counter:
-    """Reports read or refused, by file; one where a header is too damaged to say how many."""
+    """Count reports read or refused, by file; one where a damaged header does not say how many."""
     counts: Counter = Counter()
     for granule in granules:
         if granule.footprints is None:
@@ -266,7 +273,7 @@ def accounted(granules: Iterable[Granule]) -> Counter:
 
 
 def used(granules: Iterable[Granule]) -> pd.DataFrame:
-    """The footprints that are used."""
+    """Return the footprints that are used."""
     tables = [
         granule.footprints.to_pandas() for granule in granules if granule.footprints is not None
     ]

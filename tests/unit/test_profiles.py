@@ -55,8 +55,9 @@ def test_geopotential_without_temperature_is_linear_in_log_pressure():
 
 
 def exponential(radius=6_370_000.0, surface=320.0, scale=7_400.0):
-    """Impact parameters and bending angles of an exponential atmosphere, by integrating the forward
-    Abel transform.
+    """Return impact parameters, bending angles and radius of an exponential atmosphere.
+
+    The forward Abel transform is integrated numerically.
     """
     impact = radius + np.arange(4_000.0, 60_000, 200)
     t = np.linspace(0, np.sqrt(8e5), 40_001)[1:]  # x = a + t**2 removes the pole

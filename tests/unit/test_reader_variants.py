@@ -1,6 +1,7 @@
-"""HDF5, NetCDF, binary and text files as other platforms and machines would have made them of the
-real ones: each reader against h5py or netCDF4 on the same file, and every footprint read, used or
-refused.
+"""HDF5, NetCDF, binary and text files as other platforms and machines would have made them.
+
+Real files are written anew; each reader is compared with h5py or netCDF4 on the same file, and
+every footprint is read, used or refused.
 """
 
 import csv
@@ -43,8 +44,9 @@ def sdr(
     order=">",
     compression=None,
 ):
-    """The real granule written anew, data sets through ``change``, in a byte order, compressed or
-    not.
+    """Write the real granule anew, in a byte order, compressed or not.
+
+    Data sets go through ``change``.
     """
     paths = []
     for product, tail in (("SATMS", "019618"), ("GATMO", "013060")):
@@ -148,8 +150,9 @@ def test_sensor_data_records_without_values_or_places(tmp_path, change, rejected
 
 
 def atmprf(path, change, form="NETCDF3_CLASSIC", endian="native"):
-    """The real atmPrf file written anew; ``change`` edits its attributes and its variables'
-    values.
+    """Write the real atmPrf file anew.
+
+    ``change`` edits its attributes and its variables' values.
     """
     with (
         netCDF4.Dataset(realdata("gnssro/atmPrf_C002.2007.274.03.02.G13_2007.3200_nc")) as real,
@@ -265,8 +268,9 @@ def test_occultations_in_every_netcdf(tmp_path):
 
 @pytest.mark.slow
 def test_no_damage_to_sensor_data_records_gives_impossible_footprints(tmp_path):
-    """The real granule as the archive has it, big-endian and not compressed: 300 flips and cuts of
-    either file.
+    """300 flips and cuts of either file of the real granule.
+
+    It is as the archive has it, big-endian and not compressed.
     """
     whole = sdr(tmp_path)
     names = [str(i) for i in range(1, 23)]
@@ -317,8 +321,9 @@ SPACECRAFT = {
 
 
 def test_level_1b_of_every_spacecraft_and_machine(tmp_path):
-    """The header's number says which; a file whose octets a machine of the other order has swapped
-    has none.
+    """The header's number says which.
+
+    A file whose octets a machine of the other order has swapped has none.
     """
     content = realdata(ORBIT).read_bytes()[: RECORD * 13]
     paths = []
@@ -367,8 +372,9 @@ def test_level_1b_without_counts(tmp_path):
 
 
 def tracks_csv(path, change):
-    """The real list with its rows (dictionaries; the first holds units) changed by a function that
-    returns them.
+    """Write the real list with its rows changed by a function that returns them.
+
+    Rows are dictionaries; the first holds units.
     """
     with open(realdata("tracks/ibtracs.SA.list.v04r00.csv"), newline="") as file:
         rows = change(list(csv.DictReader(file)))

@@ -1,5 +1,7 @@
-"""BUFR as other centres, platforms and telecommunication systems would have made it of the real
-files: each reader against ecCodes on the same file, and every footprint read, used or refused.
+"""BUFR as other centres, platforms and telecommunication systems would have made it.
+
+Real files are written anew; each reader is compared with ecCodes on the same file, and every
+footprint is read, used or refused.
 """
 
 from collections import defaultdict
@@ -11,11 +13,10 @@ from numpy.testing import assert_allclose
 from fuxiflow import physics
 from fuxiflow.observations import bufr_messages, footprint_table, readers
 from fuxiflow.observations.rejection_codes import Reason
-from tests.support import recoded
-from tests.support.helpers import realdata
+from tests.helpers import realdata
+from tests.support import recoded_bufr
 
-# file, reader's variant, platform, channels, their rank among the temperatures, key of what holds
-# them
+# file: reader's variant, platform, number of channels
 SOUNDERS = {
     "atms_201": ("atms", "Suomi-NPP", 22),
     "amsa_55": ("amsua", "Metop-A", 15),
@@ -58,7 +59,7 @@ def channels(name, found):
     return [
         str(i + 1)
         if kind != "iasi"
-        else f"{recoded.column(found, f'#{i + 1}#channelNumber')[0]:.0f}"
+        else f"{recoded_bufr.column(found, f'#{i + 1}#channelNumber')[0]:.0f}"
         for i in range(count)
     ]
 
@@ -93,14 +94,14 @@ def assert_equal(name, granule, expected):
         if f"#1#{key}" in expected[0]:
             assert_allclose(
                 footprint_table.column_values(found, column),
-                recoded.column(expected, f"#1#{key}"),
+                recoded_bufr.column(expected, f"#1#{key}"),
                 rtol=1e-6,
             )
     values = footprint_table.values_of(found)
     if name == "iasi_241":
         scaled = np.stack(
             [
-                recoded.column(expected, f"#{i + 1}#scaledIasiRadiance")
+                recoded_bufr.column(expected, f"#{i + 1}#scaledIasiRadiance")
                 for i in range(len(values.T))
             ],
             1,
@@ -113,7 +114,8 @@ def assert_equal(name, granule, expected):
         )
         return
     temperatures = [
-        recoded.column(expected, f"#{i + 1}#brightnessTemperature") for i in range(values.shape[1])
+        recoded_bufr.column(expected, f"#{i + 1}#brightnessTemperature")
+        for i in range(values.shape[1])
     ]
     assert_allclose(values, np.stack(temperatures, axis=1), atol=1e-4)
     missing = np.isnan(values).all(axis=1)
@@ -122,25 +124,26 @@ def assert_equal(name, granule, expected):
 
 @pytest.mark.parametrize("name", SOUNDERS)
 def test_sounders_in_every_wrapping_compressed_and_not(tmp_path, name):
-    """The first message as it is, then some of its successor's subsets (or of its own) written one
-    after the other.
+    """Write the first message as it is, then subsets one after the other.
+
+    They are some of its successor's, or of its own.
     """
     parts = messages(name)
-    subsets = [recoded.subsets(data) for data in parts[:2]]
+    subsets = [recoded_bufr.subsets(data) for data in parts[:2]]
     rest = subsets[1][:12] if len(parts) > 1 else subsets[0][40:52]
-    plain = recoded.message(parts[0], rest, compressed=False)
-    packed = recoded.message(parts[0], rest[6:], compressed=True)
-    expected = [*subsets[0], *recoded.subsets(plain), *recoded.subsets(packed)]
+    plain = recoded_bufr.message(parts[0], rest, compressed=False)
+    packed = recoded_bufr.message(parts[0], rest[6:], compressed=True)
+    expected = [*subsets[0], *recoded_bufr.subsets(plain), *recoded_bufr.subsets(packed)]
     wanted = channels(name, expected)
     paths = [
         write(
             tmp_path / wrapping,
             *(wrap(data, 900 + i) for i, data in enumerate((parts[0], plain, packed))),
         )
-        for wrapping, wrap in recoded.WRAPPINGS.items()
+        for wrapping, wrap in recoded_bufr.WRAPPINGS.items()
     ]
     found = sound(name, paths, wanted)
-    assert set(found) == set(recoded.WRAPPINGS)
+    assert set(found) == set(recoded_bufr.WRAPPINGS)
     for wrapping, granules in found.items():
         assert [granule.reason for granule in granules] == [Reason.USED], (wrapping, granules)
         assert_equal(name, granules[0], expected)
@@ -149,14 +152,14 @@ def test_sounders_in_every_wrapping_compressed_and_not(tmp_path, name):
 @pytest.mark.parametrize("name", SOUNDERS)
 def test_sounders_of_every_satellite(tmp_path, name):
     like = messages(name)[0]
-    found = recoded.subsets(like)[:15]
+    found = recoded_bufr.subsets(like)[:15]
     paths = []
     for number in [*SATELLITES, 999, None]:
         theirs = [subset | {"#1#satelliteIdentifier": number} for subset in found]
         paths.append(
             write(
                 tmp_path / f"{number}",
-                recoded.message(like, theirs, compressed=len(paths) % 2 == 0),
+                recoded_bufr.message(like, theirs, compressed=len(paths) % 2 == 0),
             )
         )
     granules = sound(name, paths, channels(name, found), list(SATELLITES.values()))
@@ -174,7 +177,7 @@ def test_sounders_of_every_satellite(tmp_path, name):
 @pytest.mark.parametrize("compressed", [False, True])
 def test_sounders_without_values_or_places(tmp_path, name, compressed):
     like = messages(name)[0]
-    whole = recoded.subsets(like)[:15]
+    whole = recoded_bufr.subsets(like)[:15]
     wanted = channels(name, whole)
     hollow = {key: None for key in whole[0] if "brightnessTemperature" in key or "Radiance" in key}
     scan = {
@@ -190,7 +193,7 @@ def test_sounders_without_values_or_places(tmp_path, name, compressed):
         **{f"all {word}": [subset | where for subset in whole] for word, where in scan.items()},
     }
     paths = [
-        write(tmp_path / word, recoded.message(like, subsets, compressed))
+        write(tmp_path / word, recoded_bufr.message(like, subsets, compressed))
         for word, subsets in made.items()
     ]
     found = {file: only for file, (only,) in sound(name, paths, wanted).items()}
@@ -295,21 +298,21 @@ def test_reports_in_every_wrapping_compressed_and_not(tmp_path, name):
         if message.header.descriptors == first
     ][: 60 if sounding else 25]
     data = [message.data for message in alike]
-    subsets = [subset for part in data for subset in recoded.subsets(part)]
+    subsets = [subset for part in data for subset in recoded_bufr.subsets(part)]
     twins = [subset for subset in subsets if subset.keys() == subsets[0].keys()] * (
         4 if sounding else 1
     )
     parts = [
         data[0],
-        recoded.message(data[0], subsets[1:8], compressed=False),
+        recoded_bufr.message(data[0], subsets[1:8], compressed=False),
         data[8],
-        recoded.message(data[0], twins, compressed=True),
+        recoded_bufr.message(data[0], twins, compressed=True),
     ]
-    everything = [subset for part in parts for subset in recoded.subsets(part)]
+    everything = [subset for part in parts for subset in recoded_bufr.subsets(part)]
     assert len(everything) == 9 + len(twins) > 12
     paths = [
         write(tmp_path / wrapping, *(wrap(part, 900 + i) for i, part in enumerate(parts)))
-        for wrapping, wrap in recoded.WRAPPINGS.items()
+        for wrapping, wrap in recoded_bufr.WRAPPINGS.items()
     ]
     granules = list(readers.read(reader, paths, platforms, wanted))
     assert [granule.reason for granule in granules] == [Reason.USED]
@@ -317,7 +320,7 @@ def test_reports_in_every_wrapping_compressed_and_not(tmp_path, name):
     assert len(found) == granules[0].count == len(everything) * len(paths)
     expected = ordered([reported(subset, sounding) for subset in everything])
     assert np.isfinite(expected).mean() > 0.5
-    for wrapping in recoded.WRAPPINGS:
+    for wrapping in recoded_bufr.WRAPPINGS:
         rows = found.loc[
             found["file"] == wrapping, ["lat", "lon", *(f"channel_{channel}" for channel in wanted)]
         ]
@@ -355,18 +358,19 @@ HEIGHTS = ["refractivity_8000", "refractivity_12345", "refractivity_20000"]
 
 
 def test_occultations_of_every_satellite_and_wrapping(tmp_path):
-    """One subset becomes three on other meridians, compressed and not; without bending angles it
-    has no value.
+    """One subset becomes three on other meridians, compressed and not.
+
+    Without bending angles it has no value.
     """
     like = messages("rado_250")[0]
-    (profile,) = recoded.subsets(like)
+    (profile,) = recoded_bufr.subsets(like)
     east = {
         key: value
         for key, value in profile.items()
         if key.endswith("longitude") and value is not None
     }
     moved = [profile | {key: value - 90 * i for key, value in east.items()} for i in range(3)]
-    plain = recoded.message(like, moved, compressed=False)
+    plain = recoded_bufr.message(like, moved, compressed=False)
     hollow = profile | {
         key: None for key in profile if "bendingAngle" in key or "Refractivity" in key
     }
@@ -376,30 +380,30 @@ def test_occultations_of_every_satellite_and_wrapping(tmp_path):
             *(
                 wrap(data, 900 + i)
                 for i, data in enumerate(
-                    (like, plain, recoded.message(like, moved, compressed=True))
+                    (like, plain, recoded_bufr.message(like, moved, compressed=True))
                 )
             ),
         )
-        for wrapping, wrap in recoded.WRAPPINGS.items()
+        for wrapping, wrap in recoded_bufr.WRAPPINGS.items()
     ]
     others = [
         write(
             tmp_path / f"{number}",
-            recoded.message(
+            recoded_bufr.message(
                 like, [profile | {"#1#satelliteIdentifier": number}], compressed=number % 2 == 0
             ),
         )
         for number in RECEIVERS
     ]
     others += [
-        write(tmp_path / "hollow", recoded.message(like, [hollow], compressed=False)),
+        write(tmp_path / "hollow", recoded_bufr.message(like, [hollow], compressed=False)),
         write(
             tmp_path / "999",
-            recoded.message(like, [profile | {"#1#satelliteIdentifier": 999}], False),
+            recoded_bufr.message(like, [profile | {"#1#satelliteIdentifier": 999}], False),
         ),
         write(
             tmp_path / "zero",
-            recoded.message(
+            recoded_bufr.message(
                 like,
                 [
                     profile
@@ -419,7 +423,7 @@ def test_occultations_of_every_satellite_and_wrapping(tmp_path):
     values = found[[f"channel_{name}" for name in HEIGHTS]]
     real = values.loc["plain"].iloc[0]
     assert (real.diff().iloc[1:] < 0).all()
-    for wrapping in recoded.WRAPPINGS:
+    for wrapping in recoded_bufr.WRAPPINGS:
         assert (values.loc[wrapping] == real).all(axis=None)
         assert len(found.loc[wrapping]) == 7
         drift = np.sort((found.loc[wrapping, "lon"] - found.loc["plain", "lon"].max()) % 360)

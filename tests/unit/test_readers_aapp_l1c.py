@@ -1,6 +1,4 @@
-"""AAPP level 1c: AMSU-A and MHS of either byte order against a decoding word by word, satpy,
-damage.
-"""
+"""AAPP level 1c: AMSU-A and MHS of either byte order, against a decoding by words and satpy."""
 
 import logging
 import os
@@ -189,8 +187,9 @@ def test_a_header_without_antenna_correction_is_said_in_the_log_and_the_ledger(t
     ("instrument", "reader"), [("amsua", "amsua_l1c_aapp"), ("mhs", "mhs_l1c_aapp")]
 )
 def test_satpy_reads_the_same(tmp_path, instrument, reader):
-    """AMSU-A through our satpy reader, MHS through satpy's own, as a user would, in a process of
-    its own.
+    """AMSU-A through our satpy reader, MHS through satpy's own.
+
+    In a process of its own, as a user would.
     """
     path = write(tmp_path, instrument)
     code = (
@@ -224,8 +223,9 @@ def test_satpy_reads_the_same(tmp_path, instrument, reader):
 @pytest.mark.slow
 @pytest.mark.parametrize("instrument", ["amsua", "mhs"])
 def test_mutations_give_values_within_physics_or_reasons(tmp_path, instrument):
-    """One byte changed or the file cut off: no exception, positions within 15 km of the true ones,
-    times in 10 s.
+    """One byte changed or the file cut off: no exception.
+
+    Positions stay within 15 km of the true ones, times within 10 s.
     """
     path = write(tmp_path, instrument)
     true = read(path, instrument)[0].footprints

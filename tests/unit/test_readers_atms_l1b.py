@@ -1,6 +1,4 @@
-"""NASA's ATMS level 1B: made files in the documented layout, against satpy's reader, and what
-becomes of bad ones.
-"""
+"""NASA's ATMS level 1B: made files in the documented layout against satpy's reader, bad ones."""
 
 import h5py
 import numpy as np

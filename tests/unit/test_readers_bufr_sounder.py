@@ -1,6 +1,4 @@
-"""Sounders in BUFR: real files against ecCodes' own keys, made ones in every template, and what
-becomes of bad ones.
-"""
+"""Sounders in BUFR: real files against ecCodes' own keys, made ones in every template, bad ones."""
 
 import eccodes
 import numpy as np

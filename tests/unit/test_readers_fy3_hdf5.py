@@ -1,6 +1,4 @@
-"""MWTS-III and MWHS-II level 1: every layout against a decoding by h5py, the ledger's reasons,
-damage.
-"""
+"""MWTS-III and MWHS-II level 1: every layout against a decoding by h5py, reasons, damage."""
 
 import os
 import subprocess
@@ -40,8 +38,9 @@ def view():
 
 
 def by_hand(path):
-    """Temperatures ``(scan, position, channel)``, coordinates and zenith of a file by h5py
-    alone.
+    """Read temperatures, coordinates and zenith of a file by h5py alone.
+
+    Temperatures are ``(scan, position, channel)``.
     """
     with h5py.File(path) as file:
         data = file["Data/Earth_Obs_BT"]
@@ -282,9 +281,9 @@ for i, changed in enumerate(mutations(content, 300, seed=int(sys.argv[2]))):
         continue
     used_files += 1
     used = footprint_table.column_values(granule.footprints, "rejected") == 0
-    columns = granule.footprints
     lat, lon, time = (
-        footprint_table.column_values(columns, name)[used] for name in ("lat", "lon", "time")
+        footprint_table.column_values(granule.footprints, name)[used]
+        for name in ("lat", "lon", "time")
     )
     if len(used) == len(place[0]) and used.any():
         off = great_circle(lat, lon, place[0][used], place[1][used]).max()

@@ -66,8 +66,9 @@ def test_a_file_of_several_platforms(tmp_path):
 
 
 def message(height=LEVELS, refractivity=None, rays=0, **head):
-    """A BUFR occultation of Metop-B with levels of ``height``, and the RMS errors that the template
-    has beside them.
+    """Encode a BUFR occultation of Metop-B with levels of ``height``.
+
+    The template has RMS errors beside them.
     """
     refractivity = files.atmosphere(height) if refractivity is None else refractivity
     subset = (
@@ -231,8 +232,9 @@ def test_a_real_profile_on_the_heights_of_the_source():
 
 
 def test_a_real_message_without_refractivity_gets_that_of_its_bending_angles():
-    """A GRACE message as ECMWF keeps it: bending angles from 6 to 38 km. Below 25 km it resembles
-    the tropics.
+    """A GRACE message as ECMWF keeps it: bending angles from 6 to 38 km.
+
+    Below 25 km it resembles the tropics.
     """
     channels = [
         f"refractivity_{height}" for height in (5_000, 8_000, 12_000, 16_000, 20_000, 30_000)
@@ -247,8 +249,9 @@ def test_a_real_message_without_refractivity_gets_that_of_its_bending_angles():
 
 @pytest.mark.slow
 def test_flipped_bits_cost_what_they_hit(tmp_path):
-    """200 flips and cuts of a real profile and of a real message: positions, times, refractivity
-    stay possible.
+    """200 flips and cuts of a real profile and of a real message.
+
+    Positions, times and refractivity stay possible.
     """
     paths = files.spoiled(tmp_path, [realdata(ATMPRF)], 200)
     paths += files.spoiled(tmp_path, [realdata("bufr/rado_250.bufr")], 200)

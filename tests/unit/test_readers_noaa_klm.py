@@ -1,6 +1,4 @@
-"""AMSU-A level 1b: values against a decoding by struct, calibration against its own loads, flags,
-damage.
-"""
+"""AMSU-A level 1b: values against a decoding by struct, calibration, flags, damage."""
 
 import struct
 
@@ -34,8 +32,9 @@ def content():
 
 @pytest.fixture
 def altered(tmp_path, content):
-    """A function that writes the first ``scans`` scans, changed by a function of a bytearray, and
-    reads them.
+    """A function that writes the first ``scans`` scans and reads them.
+
+    They are changed by a function of a bytearray.
     """
 
     def write(change=lambda data: None, scans=40, platforms=("NOAA-15",)):
@@ -110,8 +109,9 @@ def test_a_real_orbit_against_struct(content):
 
 
 def test_the_calibration_gives_its_own_loads_their_temperatures():
-    """Channels that look at one warm load agree on its temperature to 0.2 K, and all see space at
-    3-5 K.
+    """Channels that look at one warm load agree on its temperature to 0.2 K.
+
+    All see space at 3-5 K.
     """
     orbit = noaa_klm.read_records(realdata(f"noaa_klm/{NAME}"))
     planck, coefficients = (
@@ -148,9 +148,10 @@ def test_a_real_orbit_is_plausible_by_channel_and_latitude():
 
 
 def test_against_real_brightness_temperatures_of_another_amsua():
-    """Medians about 50 degrees of a BUFR sample of Metop-A (October, north) and of this orbit
-    (June, south): the two differ by season and noise, but a wrong scale or channel order would show
-    in tens of kelvins.
+    """Medians about 50 degrees of a BUFR sample of Metop-A and of this orbit.
+
+    One is of October and the north, the other of June and the south: they differ by season and
+    noise, but a wrong scale or channel order would show in tens of kelvins.
     """
     eccodes = pytest.importorskip("eccodes")
     with realdata("bufr/amsa_55.bufr").open("rb") as file:
@@ -271,8 +272,9 @@ def test_chosen_and_unknown_channels(altered, tmp_path):
 
 @pytest.mark.slow
 def test_mutations_give_values_within_physics_or_reasons(tmp_path, content):
-    """One byte changed or the file cut off: no exception, positions within 15 km of the true ones,
-    times in 10 s.
+    """One byte changed or the file cut off: no exception.
+
+    Positions stay within 15 km of the true ones, times within 10 s.
     """
     path = tmp_path / NAME
     path.write_bytes(content[: RECORD * 61])

@@ -1,6 +1,4 @@
-"""Soundings from BUFR: mandatory and interpolated levels, units, what lies below the ground,
-damaged ones.
-"""
+"""Soundings from BUFR: mandatory and interpolated levels, units, levels below ground, damage."""
 
 from itertools import islice
 
@@ -133,9 +131,7 @@ def test_others_are_refused(tmp_path):
 
 
 def test_real_soundings_keep_their_mandatory_levels():
-    """420 real soundings: every level that ecCodes finds at a pressure of the state has its value
-    in the table.
-    """
+    """420 real soundings have every value that ecCodes finds at a pressure of the state."""
     path = realdata("bufr/pdbufr_temp.bufr")
     (granule,) = read([path])
     found = granule.footprints.to_pandas().set_index("station")
@@ -154,8 +150,9 @@ def test_real_soundings_keep_their_mandatory_levels():
 
 
 def compare(handle, found):
-    """Compare one sounding's values at levels of the state with its row; return how many were
-    equal.
+    """Compare one sounding's values at levels of the state with its row.
+
+    Return how many were equal.
     """
     names = [
         "pressure",
@@ -209,8 +206,9 @@ def compare(handle, found):
 
 @pytest.mark.slow
 def test_flipped_bits_cost_what_they_hit(tmp_path):
-    """200 flips and cuts of eight real soundings: all stay accounted for, in their year and on the
-    Earth.
+    """200 flips and cuts of eight real soundings.
+
+    All stay accounted for, in their year and on the Earth.
     """
     source = tmp_path / "eight.bufr"
     source.write_bytes(

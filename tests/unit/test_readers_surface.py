@@ -1,6 +1,4 @@
-"""Land stations, ships and buoys from BUFR: values, conversions, identities, and what becomes of
-odd ones.
-"""
+"""Land stations, ships and buoys from BUFR: values, conversions, identities, odd reports."""
 
 import numpy as np
 import pdbufr
@@ -305,8 +303,9 @@ def test_real_ships_equal_direct_decoding():
 
 @pytest.mark.slow
 def test_flipped_bits_cost_what_they_hit(tmp_path):
-    """200 flips and cuts of real reports: every report stays accounted for, within its day and on
-    the Earth.
+    """200 flips and cuts of real reports.
+
+    Every report stays accounted for, within its day and on the Earth.
     """
     paths = files.spoiled(
         tmp_path, [realdata("bufr/syno_4.bufr"), realdata("bufr/ship_11.bufr")], 100

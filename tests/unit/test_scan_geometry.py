@@ -1,6 +1,4 @@
-"""Zenith angles, places and times of scans, on orbits from the equator to the pole and on made
-swaths.
-"""
+"""Zenith angles, places and times of scans, on orbits from equator to pole and on made swaths."""
 
 import numpy as np
 import pytest
@@ -109,8 +107,9 @@ def test_zenith():
 
 
 def swath(tilt):
-    """A swath of 4 scans and 10 positions across the equator at 180 degrees, turned north by
-    ``tilt`` degrees.
+    """Make a swath of 4 scans and 10 positions across the equator at 180 degrees.
+
+    It is turned north by ``tilt`` degrees.
     """
     position, line = np.tile(np.arange(1, 11), 4), np.repeat(np.arange(4), 10)
     north, east = np.radians(0.4 * line - 0.6), np.radians(178 + 0.4 * position)

@@ -1,5 +1,7 @@
-"""Real BUFR messages written anew by ecCodes, for tests: other subsets, compressed or not, other
-values; and wrapped as telecommunication and file systems do.
+"""Real BUFR messages written anew by ecCodes, for tests.
+
+They have other subsets, compressed or not, and other values, and are wrapped as telecommunication
+and file systems do.
 """
 
 from collections import Counter
@@ -88,8 +90,9 @@ def _plain(value: float | str) -> float | str | None:
 
 
 def subsets(data: bytes) -> list[Values]:
-    """The elements of each subset of a message, by ecCodes' keys one at a time; without what is
-    about elements.
+    """Decode the elements of each subset of a message, by ecCodes' keys one at a time.
+
+    Values that describe other elements are left out.
     """
     with decoded(data) as handle:
         count = eccodes.codes_get(handle, "numberOfSubsets")
@@ -122,15 +125,16 @@ def subsets(data: bytes) -> list[Values]:
 
 
 def column(found: Sequence[Values], key: str) -> np.ndarray:
-    """The values of a key over subsets, float64, NaN where missing or absent."""
+    """Return the values of a key over subsets, float64, NaN where missing or absent."""
     return np.array([np.nan if subset.get(key) is None else subset[key] for subset in found], float)
 
 
 def message(
     like: bytes, found: Sequence[Values], compressed: bool, header: Mapping[str, int] | None = None
 ) -> bytes:
-    """A message of ``found`` subsets with the header and template of another, without what is about
-    elements.
+    """Encode subsets with the header and template of another message.
+
+    Values that describe other elements are left out.
     """
     with decoded(like) as handle:
         descriptors = [
