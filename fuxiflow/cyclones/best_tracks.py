@@ -29,8 +29,10 @@ COLUMNS = (
 )
 KNOT = 1852.0 / 3600.0
 """m s-1 (definition of the international nautical mile)."""
-WIND_RANGE, PRESSURE_RANGE = (0.0, 120.0), (850.0, 1050.0)
-"""m s-1 and hPa; the records are 95 m s-1 (Patricia, 2015) and 870 hPa (Tip, 1979)."""
+WIND_RANGE = (0.0, 120.0)
+"""m s-1; the record is 95 m s-1 (Patricia, 2015)."""
+PRESSURE_RANGE = (850.0, 1050.0)
+"""hPa; the record is 870 hPa (Tip, 1979)."""
 LEAP = 1_000.0
 """km: a fix farther from the one before and from the one after it, of six hours or less, is no fix
 of that storm."""
@@ -79,6 +81,7 @@ def _from_csv(path: Path) -> pd.DataFrame:
     The second row, which holds units, is checked. Rows with more or fewer fields than columns are
     left out and counted in ``.attrs["rejected"]``.
     """
+    # damaged octets must not cost the whole file
     lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     commas = lines[0].count(",") if lines else 0
     whole = [line for line in lines if line.count(",") == commas]

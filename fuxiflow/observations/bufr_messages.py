@@ -154,6 +154,7 @@ def _header(data: bytes) -> BufrHeader:
         time = datetime(year, *other_parts)
     except ValueError:
         time = None
+    # sections begin with their length in three octets
     position = 8 + int.from_bytes(data[8:11])
     if flags & 128:  # an optional section 2 stands before section 3
         position += int.from_bytes(data[position : position + 3])
@@ -203,6 +204,7 @@ def _message(data: bytes, start: int) -> BufrMessage:
     whole = _SHORTEST <= length <= len(data) - start and data[start : start + length].endswith(_END)
     if whole and edition in _EDITIONS:
         return BufrMessage(start, data[start : start + length])
+    # the length is not to be trusted: the damaged piece ends where the next message begins
     following = data.find(_START, start + len(_START))
     following = following if following >= 0 else len(data)
     if edition not in _EDITIONS:

@@ -119,6 +119,7 @@ def two_line_elements(orbit: Orbit) -> tuple[str, str]:
     number = orbit.catalogue_number
     first = f"1 {number:05d}U 00000A   {str(year)[2:]}{of_year:012.8f}"
     first += "  .00000000  00000-0  00000-0 0  999"
+    # the argument of perigee is 90 degrees: at 270 of mean anomaly the satellite is at its node
     anomaly = (270.0 + orbit.phase) % 360.0
     second = f"2 {number:05d} {orbit.inclination:8.4f} {node:8.4f} 0001000  90.0000 {anomaly:8.4f} "
     second += f"{orbit.revolutions_per_day:11.8f}00001"
@@ -203,6 +204,7 @@ def swath(
     kind = scanner(instrument)
     period = np.int64(round(kind.period * 1e9))
     since = [int((np.datetime64(t, "ns") - EPOCH).astype(np.int64)) for t in (start, end)]
+    # rounded up: the first kept scan that starts in the period, and the first after it
     first, last = (-(-t // (period * scan_stride)) for t in since)
     scan = np.arange(first, last, dtype=np.int64) * scan_stride
     view = np.arange((field_of_view_stride - 1) // 2, kind.fields_of_view, field_of_view_stride)

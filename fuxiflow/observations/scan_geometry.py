@@ -93,6 +93,7 @@ def stray_footprints(
                 np.add.at(failed, index, pairs & (apart > limit))
         if not failed.any():
             return left_out & ~not_judged
+        # one round takes out the worst alone: their neighbours fail on their account
         mostly = 2 * failed > checked
         left_out |= mostly if mostly.any() else failed > 0
 
@@ -232,6 +233,7 @@ def misplaced_footprints(lat: np.ndarray, lon: np.ndarray, zenith: np.ndarray) -
             wrong |= np.abs(zenith - np.nanmedian(zenith, axis=0)) > _ZENITH_TOLERANCE
             good_vectors = np.where(wrong[..., None], np.nan, vectors)
             wrong |= _misfit(good_vectors, np.nanmedian(zenith, axis=0))[:, None]
+    # of a scan, then of the whole file
     for axis in (1, None):
         wrong_count = (wrong & located).sum(axis, keepdims=True)
         wrong |= wrong_count > _TRUSTED * located.sum(axis, keepdims=True)
@@ -263,12 +265,14 @@ def mistimed_scans(time: np.ndarray, lat: np.ndarray, lon: np.ndarray) -> np.nda
     middle = _vectors(lat, lon)[:, lat.shape[1] // 2]
     agreed = np.zeros(len(time), bool)
     judged = np.zeros(len(time), bool)
+    # two scans away too: the nearest neighbour may be the wrong one
     for by in (-2, -1, 1, 2):
         expected = np.sign(by) * _distance(middle, _shifted(middle, by, 0)) / _MEAN_SPEED
         elapsed = _shifted(seconds, by, 0) - seconds
         with np.errstate(invalid="ignore"):
             agreed |= np.abs(elapsed - expected) <= 4.0 + np.abs(expected) / 3.0
         judged |= np.isfinite(elapsed) & np.isfinite(expected)
+    # a clock that runs too fast or too slow all along shows over many scans alone
     lag = min(_LAG, len(time) - 1)
     if lag:
         way = _distance(middle, _shifted(middle, lag, 0))

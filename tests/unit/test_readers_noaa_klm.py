@@ -113,7 +113,7 @@ def test_the_calibration_gives_its_own_loads_their_temperatures():
 
     All see space at 3-5 K.
     """
-    orbit = noaa_klm.read_records(realdata(f"noaa_klm/{NAME}"))
+    orbit = noaa_klm.read_level1b(realdata(f"noaa_klm/{NAME}"))
     planck, coefficients = (
         orbit.header["planck"] * 1e-6,
         orbit.scans["coefficients"] * noaa_klm.SCALES,

@@ -103,7 +103,7 @@ def _period(header: np.void, time: np.ndarray) -> tuple[np.datetime64, np.dateti
         )[0]
         for word in ("start", "end")
     )
-    if np.timedelta64(0) <= end - start <= 3 * _ORBIT:
+    if np.timedelta64(0) <= end - start <= 3 * _ORBIT:  # NaT compares false
         return start, end
     valid = np.sort(time[~np.isnat(time)])
     middle = valid[len(valid) // 2] if len(valid) else NOT_A_TIME
@@ -235,5 +235,6 @@ def _missing(claimed: int, span: np.timedelta64, scans_read: int, seconds: float
     int
         The header's count, or 1 where its period is too short for that many.
     """
+    # a damaged header may claim any number
     capacity = span / np.timedelta64(timedelta(seconds=seconds)) + 2
     return claimed if 0 < claimed <= capacity - scans_read else 1

@@ -227,6 +227,7 @@ def _footprints(
         )
     }
     seconds = _array(file, "obs_time_tai93", shape).ravel()
+    # negative as fill values of IDPS epoch time, which become NaT
     microseconds = np.where(np.isfinite(seconds), (np.nan_to_num(seconds) + _TAI93) * 1e6, -1)
     columns["time"] = utc_of_idps(np.clip(microseconds, -1, 1e16).astype(np.int64))
     position = columns["scan_position"] = np.tile(np.arange(1, 97, dtype=np.int16), scans)
@@ -238,6 +239,7 @@ def _footprints(
         values[~((values >= low) & (values <= high))] = np.nan
         misfit = np.abs(np.abs(columns["zenith"]) - zenith_at(np.abs(kind.scan_angle(position))))
         columns["zenith"] = np.where(misfit <= _TILT, np.abs(columns["zenith"]), np.nan)
+    # what producers write where a scan has no location
     nowhere = (columns["lat"] == 0) & (columns["lon"] == 0)
     columns["lat"][nowhere] = np.nan
     stray = stray_footprints(
@@ -262,5 +264,6 @@ def _footprints(
     if "instrument_state" not in file:
         return table
     state = np.asarray(file["instrument_state"][()])
+    # one state a scan or one a footprint; what is not 0 is not used
     unusable = np.broadcast_to(state.reshape(scans, -1), shape).ravel() != 0
     return flag_unusable(table, unusable)

@@ -134,6 +134,7 @@ def _granule(
     Granule
         Older versions, refused files, and the footprints of the pair.
     """
+    # by the time of creation the last file of each product wins
     latest: dict[str, _File] = {}
     for file in sorted(files, key=lambda file: file.created):
         latest.update(dict.fromkeys(file.products, file))

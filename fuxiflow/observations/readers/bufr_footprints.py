@@ -19,7 +19,9 @@ _PHYSICAL = (2.7, 400.0)  # K: the cosmic background, and more than any scene
 _TILT = 3.0
 _ANTENNA_TEMPERATURE = 12066
 # of IASI's ranges of channels: first and last channel, exponent of the scale, flag (1 is bad)
-_RANGE, _EXPONENT, _FLAG = (25140, 25141), 25142, 33060
+_RANGE = (25140, 25141)
+_EXPONENT = 25142
+_FLAG = 33060
 
 
 class OtherInstrument(NamedTuple):
@@ -166,7 +168,9 @@ def _values(
     place = {name: i for i, name in enumerate(channels)}
     count = sum(not name.startswith(ANTENNA) for name in kind.channels)
     numbers, note = _channel_numbers(kind, codes, matrix, marks)
-    equal, compared, any_channel = True, False, False
+    equal = True
+    compared = False
+    any_channel = False
     for i, mark in enumerate(marks):
         group = codes[mark : marks[i + 1] if i + 1 < len(marks) else None]
         columns = {code: mark + k for k, code in reversed(list(enumerate(group)))}
@@ -180,6 +184,7 @@ def _values(
         if value is not None and antenna is not None:
             equal &= bool(((value == antenna) | np.isnan(antenna)).all())
             compared |= bool(np.isfinite(antenna).any())
+        # footprints of a message may list the same channels in another order
         for number in sorted({int(n) for n in numbers[:, i].tolist() if 1 <= n <= count}):
             rows = numbers[:, i] == number
             name = kind.channels[number - 1]

@@ -133,6 +133,7 @@ def _footprints(
     shape = tuple(file.shape)
     if len(shape) != 2 or shape[0] > LARGEST[0] or shape[1] > LARGEST[1]:
         raise RefusedFile(Reason.UNREADABLE, f"latitudes of the shape {shape}")
+    # from here on a refusal can say how many footprints are lost
     count = shape[0] * shape[1]
     if not count:
         raise RefusedFile(Reason.EMPTY, "no scan")

@@ -82,6 +82,7 @@ def read(
     """
     heights = heights_of(channels)
     collector = ReportCollector(channels)
+    # neither process starts before a file of its format comes
     with (
         DecodingProcess(occultations_of_netcdf) as netcdf,
         DecodingProcess(occultations_of_bufr) as bufr,

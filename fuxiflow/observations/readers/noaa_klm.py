@@ -44,7 +44,8 @@ SCAN_SECONDS = 8
 # SI units of radiance, W m-2 sr-1 (m-1)-1, in one of the guide's, mW/(m2 sr cm-1), and of
 # wavenumber, m-1, in cm-1. Planck's constants are today's: those of the guide are older and differ
 # by less than 2 mK.
-_RADIANCE, _WAVENUMBER = 1e-5, 100.0
+_RADIANCE = 1e-5
+_WAVENUMBER = 100.0
 SCALES = np.array([1e-19, 1e-13, 1e-9])
 # octets 73-74 of the header
 PLATFORMS = {
@@ -68,7 +69,9 @@ _BAD_TIME, _UNCALIBRATED, _UNLOCATED = 1 << 30, 1 << 28, 1 << 27
 # readings bad
 _BAD_CHANNEL = 1 << 8 | 1 << 5 | 1 << 4 | 1 << 3
 _MOON_SEEN, _MOON_CORRECTED = 1 << 7, 1 << 6
-_WARM_TOLERANCE, _SPACE_LIMIT = 5.0, 12.0  # K
+# K: from the median of the warm load, and of space; coefficients that give more are wrong
+_WARM_TOLERANCE = 5.0
+_SPACE_LIMIT = 12.0
 
 
 def _field(
@@ -179,7 +182,7 @@ def read(
         lost: list[int] = []
 
         def decode(path=path, lost=lost) -> pa.Table:
-            content = read_records(path)
+            content = read_level1b(path)
             lost.append(content.missing)
             return _footprints(content, platforms, channels, indices, path.name)
 
@@ -204,7 +207,7 @@ def _day(name: str) -> date | None:
         return None
 
 
-def read_records(path: Path) -> Level1bFile:
+def read_level1b(path: Path) -> Level1bFile:
     """Read the records of a file.
 
     :class:`.granule.RefusedFile` when it is empty, too big or no AMSU-A level 1b.
@@ -217,6 +220,7 @@ def read_records(path: Path) -> Level1bFile:
             Reason.UNREADABLE, f"{size} octets are more than any AMSU-A level 1b file has"
         )
     data = path.read_bytes()
+    # an archive's own header may stand before that of the file
     for offset in (0, _ARCHIVE_HEADER):
         if len(data) < offset + RECORD:
             continue
@@ -227,6 +231,7 @@ def read_records(path: Path) -> Level1bFile:
         raise RefusedFile(
             Reason.UNREADABLE, "no header of AMSU-A level 1b (data type 10, known spacecraft)"
         )
+    # the count of header records is damaged where it is none of 1 to 4
     first = offset + RECORD * (int(header["headers"]) if 1 <= header["headers"] <= 4 else 1)
     whole = max(len(data) - first, 0) // RECORD
     if not whole:
@@ -303,6 +308,7 @@ def calibrate(content: Level1bFile) -> np.ndarray:
     """
     planck = content.header["planck"] * 1e-6
     coefficients = content.scans["coefficients"] * SCALES
+    # flags first, so that what they reject has no part in the median below
     quality = content.scans["channel_quality"]
     bad = (quality & _BAD_CHANNEL) != 0
     bad |= ((quality & _MOON_SEEN) != 0) & ((quality & _MOON_CORRECTED) == 0)
@@ -316,6 +322,7 @@ def calibrate(content: Level1bFile) -> np.ndarray:
         )
     )
     with np.errstate(invalid="ignore"):
+        # the median over the file: a damaged scan must not move the temperature it is compared with
         typical = np.array(
             [
                 np.median(column[np.isfinite(column)]) if np.isfinite(column).any() else np.nan

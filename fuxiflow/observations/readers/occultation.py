@@ -196,7 +196,8 @@ def _of_subset(subset: Subset) -> Occultation:
         elif name == "longitude":
             lon = value
         elif name == "meanFrequency":
-            frequency, statistics = value, np.nan
+            frequency = value
+            statistics = np.nan
         elif name == "impactParameter":
             rays.append([lat, lon, value, np.nan])
         elif name == "bendingAngle" and frequency == 0 and statistics != statistics and rays:
@@ -206,7 +207,8 @@ def _of_subset(subset: Subset) -> Occultation:
         elif name == "firstOrderStatistics":
             statistics = value
         elif name == "height":
-            height, statistics = value, np.nan
+            height = value
+            statistics = np.nan
         elif name == "atmosphericRefractivity" and statistics != statistics:
             levels.append((height, value))
 
@@ -403,7 +405,8 @@ def _ropp(file) -> Iterator[Occultation]:
     if height.shape != refractivity.shape:
         raise ValueError(f"shapes differ: alt_refrac {height.shape}, refrac {refractivity.shape}")
     clock = [scalars(name) for name in ("year", "month", "day", "hour", "minute", "second")]
-    millisecond, offset = np.nan_to_num(scalars("msec")), np.nan_to_num(scalars("time_offset"))
+    millisecond = np.nan_to_num(scalars("msec"))
+    offset = np.nan_to_num(scalars("time_offset"))
     lat, lon, azimuth, pcd = (scalars(name) for name in ("lat", "lon", "azimuth", "pcd"))
     lat_tangent, lon_tangent, impact = (rows(name) for name in ("lat_tp", "lon_tp", "impact"))
     radius = scalars("roc") + np.nan_to_num(scalars("undulation"))
@@ -421,6 +424,7 @@ def _ropp(file) -> Iterator[Occultation]:
             else (np.empty(0),) * 3
         )
         place = tangent_point((lat[i], lon[i]), *tangent)
+        # 65535, all bits set, counts as missing
         bits = int(pcd[i]) if 0 <= pcd[i] < 65535 else 0
         yield Occultation(
             time,

@@ -151,6 +151,7 @@ def sounding_values(levels: np.ndarray, channels: Sequence[str]) -> np.ndarray:
     of the dew point, or else the one reported, at the levels that have it, and interpolated thence.
     """
     pressure, surface, geopotential, temperature, dew_point, humidity, direction, speed = levels.T
+    # without a level marked as the surface, the highest pressure with a temperature is the ground's
     grounds = pressure[surface == 1] if (surface == 1).any() else pressure[np.isfinite(temperature)]
     ground = np.nanmax(grounds) if np.isfinite(grounds).any() else np.inf
     with np.errstate(invalid="ignore", over="ignore", divide="ignore"):

@@ -180,6 +180,7 @@ def footprints_of_reports(
     footprints = footprint_table.replace_values(
         footprints, footprint_table.values_of(footprints), rejected
     )
+    # one platform and file a granule is what the table's builder takes; reports have their own
     for name, texts in (("platform", [report.platform for report in reports]), ("file", files)):
         footprints = footprints.set_column(
             footprints.schema.get_field_index(name),
@@ -248,6 +249,7 @@ class ReportCollector:
         self.refused.clear()
         if len(self.reports) < (1 if rest else ROWS):
             return
+        # duplicates become neighbours, the fullest first: the quality control keeps the first
         times = np.array([report.time for report in self.reports], "datetime64[us]")
         order = np.lexsort(
             (
@@ -302,7 +304,7 @@ def messages_of_category(
         elif message.header and message.header.category != category:
             why = f"BUFR of category {message.header.category}, expected {category}"
             collector.refuse(path.name, Reason.PLATFORM, why, message.subsets)
-        elif message.hollow:
+        elif message.hollow:  # nothing to lose, and ecCodes would fail on it
             why = f"message at octet {message.offset}: no subset"
             collector.refuse(path.name, Reason.EMPTY, why, 0)
         else:

@@ -104,6 +104,7 @@ def read(
                 for message, reports in messages_of_category(path, process, collector, category)
                 for station, observed in reports
             ]
+            # one array for a file: numpy's calls cost more than their arithmetic
             table = np.array([observed for _, observed, _ in decoded]).reshape(-1, len(QUANTITIES))
             values = channel_values(table)[:, indices]
             for (station, _, period), row in zip(decoded, values, strict=True):

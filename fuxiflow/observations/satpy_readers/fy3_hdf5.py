@@ -104,6 +104,7 @@ class FY3SounderFile(HDF5FileHandler):
             self._attribute(key, name, default)
             for name, default in (("Slope", 1), ("Intercept", 0))
         )
+        # what is stored as floats has a slope of 0
         slope = np.where(slope == 0, 1.0, slope)
         scale, offset = (
             self._broadcast(key, factor, values, axis) for factor in (slope, intercept)
@@ -154,7 +155,8 @@ class FY3SounderFile(HDF5FileHandler):
         The file may have its channel axis first or last. ValueError when the other two axes are not
         those of the latitudes.
         """
-        shape, swath = tuple(self[TEMPERATURE + "/shape"]), tuple(self.shape)
+        shape = tuple(self[TEMPERATURE + "/shape"])
+        swath = tuple(self.shape)
         if len(shape) != 3 or swath not in (shape[1:], shape[:2]):
             raise ValueError(f"{TEMPERATURE} has the shape {shape}, the latitudes {swath}")
         axis = 0 if shape[1:] == swath else 2
@@ -177,6 +179,7 @@ class FY3SounderFile(HDF5FileHandler):
         valid = (days >= 0) & (days < 100_000) & (counts >= 0) & (counts < 864_000_000)
         if not valid.any():
             return np.full(len(days), np.datetime64("NaT"), "datetime64[us]")
+        # the middle scan: some of the others may be damaged
         for epoch in EPOCHS:
             for unit in _UNITS:
                 elapsed = np.where(valid, days * 86_400e6 + counts * unit, 0.0)
