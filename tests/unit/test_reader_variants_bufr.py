@@ -13,8 +13,8 @@ from numpy.testing import assert_allclose
 from fuxiflow import physics
 from fuxiflow.observations import bufr_messages, footprint_table, readers
 from fuxiflow.observations.rejection_codes import Reason
-from tests.helpers import realdata
 from tests.support import recoded_bufr
+from tests.support.helpers import realdata
 
 # file: reader's variant, platform, number of channels
 SOUNDERS = {
