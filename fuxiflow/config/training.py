@@ -249,6 +249,14 @@ class SimulatedShare(Period):
     """Fraction of the windows that are simulated instead of real: 0 none, 1 all."""
 
 
+def simulated_shares(entries_by_source: dict[str, list[dict]]) -> dict[str, list[SimulatedShare]]:
+    """Return the shares of simulated windows by source, from the plain values of a rule."""
+    return {
+        name: [SimulatedShare(**entry) for entry in entries]
+        for name, entries in entries_by_source.items()
+    }
+
+
 class Training(Section):
     """The stages of training, in order, and what they share.
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from fuxiflow import times
 from fuxiflow.config import sources
-from fuxiflow.config.training import AssimilatorStage, SimulatedShare
+from fuxiflow.config.training import AssimilatorStage, simulated_shares
 from fuxiflow.models import checkpoint
 from fuxiflow.states.climatology import Climatology
 from fuxiflow.training.bank import Bank
@@ -33,10 +33,7 @@ def main(input, output, params, log):
     designs = describe_sources(params.sources, statistics)
     networks = with_sources(before.networks, designs, params.model["assimilator"])
     backgrounds = getattr(input, "backgrounds", None)
-    shares = {
-        name: [SimulatedShare(**settings) for settings in entries]
-        for name, entries in params.simulated.items()
-    }
+    shares = simulated_shares(params.simulated)
     archive = open_archive(
         input.states,
         sources.paths_by_source(list(designs), input.grids),

@@ -5,8 +5,7 @@ in:  assimilator  checkpoint of stage 2
      climatology  Zarr, for backgrounds as after a cold start
      grids        Zarr, sparse observations of every source
      simulated    Zarr, sparse grids of simulated observations, none without hybrid training
-     compared     Zarr, sparse observations of the sources of L_obs and of the radiance loss, none
-                  without them
+     compared     Zarr, sparse observations of the sources of both losses on observations
      statistics   Zarr, static fields for the operator of the radiance loss, none without it
 out: checkpoint   networks trained jointly
      losses       Parquet, one row an update
@@ -16,7 +15,7 @@ import numpy as np
 
 from fuxiflow import times
 from fuxiflow.config import sources
-from fuxiflow.config.training import JointStage, SimulatedShare
+from fuxiflow.config.training import JointStage, simulated_shares
 from fuxiflow.models import checkpoint
 from fuxiflow.states.climatology import Climatology
 from fuxiflow.states.statistics import Statistics
@@ -41,10 +40,7 @@ def main(input, output, params, log):
     if observed.radiances:
         statistics = Statistics.read(input.statistics)
         radiances = RadianceLoss(observed, networks, statistics, points.first_hours)
-    shares = {
-        name: [SimulatedShare(**settings) for settings in entries]
-        for name, entries in params.simulated.items()
-    }
+    shares = simulated_shares(params.simulated)
     archive = open_archive(
         input.states,
         sources.paths_by_source(list(networks.design.sources), input.grids),

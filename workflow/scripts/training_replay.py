@@ -10,7 +10,7 @@ out: checkpoint   networks for the segment
 """
 
 from fuxiflow.config import sources
-from fuxiflow.config.training import ReplayStage, SimulatedShare
+from fuxiflow.config.training import ReplayStage, simulated_shares
 from fuxiflow.models import checkpoint
 from fuxiflow.states.climatology import Climatology
 from fuxiflow.training.cycles import fit_cycles
@@ -25,10 +25,7 @@ def main(input, output, params, log):
     before = checkpoint.load_checkpoint(input.before)
     networks = before.networks
     designs = networks.design.sources
-    shares = {
-        name: [SimulatedShare(**settings) for settings in entries]
-        for name, entries in params.simulated.items()
-    }
+    shares = simulated_shares(params.simulated)
     archive = open_archive(
         input.states,
         sources.paths_by_source(list(designs), input.grids),
