@@ -11,6 +11,7 @@ import pytest
 from fuxiflow import ROOT
 from fuxiflow.runtime.fingerprint import fingerprint_parts
 from tests.support.helpers import documented_source
+from tests.support.parsed_rules import parsed_rules
 from tests.workflow.changes import CHANGES, DOCUMENT, edit_definition, promised, row
 from tests.workflow.workbench import Workbench
 
@@ -61,6 +62,18 @@ def test_what_runs_again_is_what_the_table_says(bench, plans, change):
     assert pending == promised(every)[change], (
         f"{DOCUMENT} should say\n{row(change, pending, every)}"
     )
+
+
+def test_rules_that_reach_the_operators_coefficients_carry_their_digests():
+    """The folder of coefficients is in no fingerprint."""
+    reaching = {
+        script.stem
+        for script in (ROOT / "workflow" / "scripts").glob("*.py")
+        if "DIRECTORY" in fingerprint_parts(script).get("fuxiflow/operators/microwave.py", ())
+    }
+    parsed = parsed_rules("test.yaml")
+    carrying = {name for name in parsed if "coefficients" in dict(parsed[name].params.items())}
+    assert {"world_swaths", "training_joint"} <= reaching == carrying
 
 
 @pytest.mark.parametrize("stage", ["figures", "verification"])
