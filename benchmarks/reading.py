@@ -1,4 +1,4 @@
-"""Reading ATMS files: ours against a plain satpy Scene, and what the whole way from files to sparse grid spends where.
+"""Time the reading of ATMS files against a plain satpy Scene, and the stages to a sparse grid.
 
     python -m benchmarks.reading [--satms FILE --gatmo FILE] [--granules N] [--aggregate N]
     [--repeat N]
@@ -54,17 +54,32 @@ def moment(when: np.datetime64) -> datetime:
 
 
 def name_of(product: str, times: np.ndarray) -> str:
-    """What the agency calls a file of the product that holds these times."""
+    """Name a file of the product with these times as the agency does."""
     first, last = moment(times.min()), moment(times.max())
     clock = "{0:%H%M%S}{1}"
     return (
         f"{product}_npp_d{first:%Y%m%d}_t{clock.format(first, first.microsecond // 100_000)}"
-        f"_e{clock.format(last, last.microsecond // 100_000)}_b00001_c{last:%Y%m%d%H%M%S%f}_noac_ops.h5"
+        f"_e{clock.format(last, last.microsecond // 100_000)}_b00001"
+        f"_c{last:%Y%m%d%H%M%S%f}_noac_ops.h5"
     )
 
 
 def aggregate(real: Path, product: str, path: Path, view: Swath, granules: int) -> None:
-    """Write ``granules`` copies of a granule's file as one, with the times and positions of a swath."""
+    """Write copies of a granule's file as one, with the times and positions of a swath.
+
+    Parameters
+    ----------
+    real : Path
+        File of the granule.
+    product : str
+        ``SATMS`` or ``GATMO``.
+    path : Path
+        File to write.
+    view : Swath
+        Times and positions ``(scan, footprint)``.
+    granules : int
+        Number of copies.
+    """
     places = {
         "Latitude": view.lat,
         "Longitude": view.lon,
@@ -78,8 +93,8 @@ def aggregate(real: Path, product: str, path: Path, view: Swath, granules: int) 
             many.attrs[key] = value
         for group in one["All_Data"].values():
             for name, data in group.items():
-                found = places.get(name, np.concatenate([data[()]] * granules))
-                many[f"{group.name}/{name}"] = found.astype(data.dtype)
+                values = places.get(name, np.concatenate([data[()]] * granules))
+                many[f"{group.name}/{name}"] = values.astype(data.dtype)
         (kind,) = one["Data_Products"]
         source, target = one[f"Data_Products/{kind}"], many.create_group(f"Data_Products/{kind}")
         for key, value in source.attrs.items():
@@ -97,7 +112,24 @@ def aggregate(real: Path, product: str, path: Path, view: Swath, granules: int) 
 def write_day(
     pair: dict[str, Path], folder: Path, granules: int, together: int
 ) -> list[dict[str, Path]]:
-    """A day of granules, ``together`` of them to a file; the pairs of files in order of time."""
+    """Write a day of granules, several of them to a file.
+
+    Parameters
+    ----------
+    pair : dict[str, Path]
+        Files of the real granule by product.
+    folder : Path
+        Folder of the new files.
+    granules : int
+        Number of granules of the day.
+    together : int
+        Number of granules in a file.
+
+    Returns
+    -------
+    list[dict[str, Path]]
+        Pairs of files in order of time.
+    """
     source = sources.load_source("noaa20_atms")
     flown = source.flown[0]
     view = swath(flown.name, flown.orbit, source.instrument, DAY, DAY + np.timedelta64(1, "D"))
@@ -117,11 +149,11 @@ def ours(pairs: list[dict[str, Path]], channels: list[str]) -> Iterator[tuple[np
     for granule in readers.read("atms_sdr", files, [PLATFORM], channels):
         if granule.footprints is None:
             raise SystemExit(f"{granule.file}: {granule.message}")
-        found = granule.footprints
+        table = granule.footprints
         yield (
-            found,
-            footprint_table.column_values(found, "lat"),
-            footprint_table.column_values(found, "lon"),
+            table,
+            footprint_table.column_values(table, "lat"),
+            footprint_table.column_values(table, "lon"),
         )
 
 
@@ -138,7 +170,19 @@ def plain(pairs: list[dict[str, Path]], channels: list[str]) -> Iterator[tuple[n
 
 
 def compare(pairs: list[dict[str, Path]], channels: list[str], repeat: int, what: str) -> None:
-    """Time both ways to read, check that they are equal, and print."""
+    """Time both ways to read, check that they are equal, and print.
+
+    Parameters
+    ----------
+    pairs : list[dict[str, Path]]
+        Pairs of files by product.
+    channels : list[str]
+        Names of the channels to read.
+    repeat : int
+        Number of times to read, of which the quickest counts.
+    what : str
+        Name of the files in the printed line.
+    """
     best = {ours: np.full(2, np.inf), plain: np.full(2, np.inf)}
     for _ in range(repeat):
         for way in best:
@@ -147,12 +191,12 @@ def compare(pairs: list[dict[str, Path]], channels: list[str], repeat: int, what
                 pass
             best[way] = np.minimum(best[way], clock() - start)
     count = 0
-    for (found, *place), (values, *theirs) in zip(
+    for (table, *place), (values, *theirs) in zip(
         ours(pairs, channels), plain(pairs, channels), strict=True
     ):
         same = [
             np.array_equal(
-                footprint_table.values_of(found), values.reshape(-1, len(channels)), equal_nan=True
+                footprint_table.values_of(table), values.reshape(-1, len(channels)), equal_nan=True
             ),
             *(
                 np.array_equal(one, other.ravel(), equal_nan=True)
@@ -161,12 +205,13 @@ def compare(pairs: list[dict[str, Path]], channels: list[str], repeat: int, what
         ]
         if not all(same):
             raise SystemExit("values, latitudes, longitudes equal: " + ", ".join(map(str, same)))
-        count += len(found)
+        count += len(table)
     print(f"{what}: {count} footprints, {len(channels)} channels, all values and coordinates equal")
     for way, name in ((ours, "ours: footprint table"), (plain, "satpy Scene, channels, lat, lon")):
         wall, processor = best[way]
         print(
-            f"  {name:34s} {wall:8.3f} s {processor:8.3f} s of the processor {processor / best[ours][1]:6.1f}"
+            f"  {name:34s} {wall:8.3f} s {processor:8.3f} s of the processor "
+            f"{processor / best[ours][1]:6.1f}"
         )
 
 
@@ -180,7 +225,17 @@ def script(stage: str):
 
 
 def profile(raw: Path, folder: Path, channels: list[str]) -> None:
-    """Run the rules' scripts on the day one after the other and print what each took."""
+    """Run the rules' scripts on the day one after the other and print what each took.
+
+    Parameters
+    ----------
+    raw : Path
+        Folder of the files of the day.
+    folder : Path
+        Folder of the outputs.
+    channels : list[str]
+        Names of the channels to read.
+    """
     source = sources.load_source("noaa20_atms")
     day = str(DAY.astype("datetime64[D]"))
     params = SimpleNamespace(
@@ -223,9 +278,9 @@ def profile(raw: Path, folder: Path, channels: list[str]) -> None:
     mains = {stage: script(stage) for stage in STAGES}
     log = logging.getLogger("benchmark")
     seconds = {}
-    for stage, (given, wanted) in ends.items():
+    for stage, (inputs, outputs) in ends.items():
         start = clock()
-        mains[stage](SimpleNamespace(**given), SimpleNamespace(**wanted), params, log)
+        mains[stage](SimpleNamespace(**inputs), SimpleNamespace(**outputs), params, log)
         seconds[stage] = clock() - start
     start = clock()
     for _ in readers.read("atms_sdr", sorted(raw.iterdir()), [PLATFORM], channels):
@@ -234,11 +289,13 @@ def profile(raw: Path, folder: Path, channels: list[str]) -> None:
     total = sum(seconds[stage] for stage in STAGES)
     slowest = max(STAGES, key=lambda stage: seconds[stage][1])
     print(
-        f"files to sparse grid: {total[0]:.1f} s, {total[1]:.1f} s of the processor; slowest: {slowest}"
+        f"files to sparse grid: {total[0]:.1f} s, {total[1]:.1f} s of the processor; "
+        f"slowest: {slowest}"
     )
     for stage, (wall, processor) in seconds.items():
         print(
-            f"  {stage:34s} {wall:8.3f} s {processor:8.3f} s of the processor {processor / total[1]:6.1%}"
+            f"  {stage:34s} {wall:8.3f} s {processor:8.3f} s of the processor "
+            f"{processor / total[1]:6.1%}"
         )
 
 

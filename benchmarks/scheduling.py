@@ -1,4 +1,4 @@
-"""A run that nobody makes: the real plan of a configuration, its jobs replaced by dummies that last as long.
+"""Simulate a run of a configuration: its real plan, with dummies that last as long as the jobs.
 
     python -m benchmarks.scheduling [CONFIG] [--nodes 1 8 64] [--cores N] [--jobs N] [--benchmarks
     FOLDER]
@@ -6,7 +6,7 @@
 Plans ``CONFIG`` (config/paper.yaml) as if nothing had been made and prints what planning took; then
 the critical path, which no number of machines can shorten, and the time that the whole takes with
 1, 8 and 64 GPU nodes, where a job that asks for a GPU has a node to itself and all others share
-``--cores`` cores; limits of the profiles (jobs at once, downloads) hold. All that is told twice:
+``--cores`` cores; limits of the profiles (jobs at once, downloads) hold. All that is printed twice:
 from nothing, and with the raw files there. The peer of each time is what no schedule can beat: the
 longest of the critical path and of each resource's work shared out evenly.
 
@@ -39,7 +39,10 @@ FIGURE = 5.0  # s; those of the demonstration took 2 to 7
 
 
 def amount(job: PlannedJob, per: str) -> float:
-    """How many units of work a job has: itself, days, analyses (4 a day), initial times or updates."""
+    """Count the units of work of a job.
+
+    They are the job itself, days, analyses (4 a day), initial times or updates.
+    """
     if per == "job":
         return 1
     if per == "update":
@@ -52,51 +55,91 @@ def amount(job: PlannedJob, per: str) -> float:
 
 def duration(
     job: PlannedJob,
-    known: pd.DataFrame,
+    table: pd.DataFrame,
     measured: Mapping[tuple[str, str], float],
     typical: Mapping[str, float],
 ) -> float:
-    """Seconds of a job: its own benchmark, its rule's, or what the table says; ValueError where nobody knows."""
+    """Estimate the duration of a job from its own benchmark, its rule's, or the table.
+
+    Parameters
+    ----------
+    job : PlannedJob
+        The job.
+    table : pd.DataFrame
+        Durations by rule: ``seconds`` per unit of work, and ``per``, the unit.
+    measured : Mapping[tuple[str, str], float]
+        Seconds of each job of a real run, by rule and wildcards.
+    typical : Mapping[str, float]
+        Seconds of a job of each rule of a real run.
+
+    Returns
+    -------
+    float
+        Seconds.
+
+    Raises
+    ------
+    ValueError
+        If neither the benchmarks nor the table have the rule.
+    """
     own = measured.get((job.rule, "/".join(job.wildcards.values())))
     if own is not None or job.rule in typical:
         return typical[job.rule] if own is None else own
     if job.rule.startswith("figure_"):
         return FIGURE
-    if job.rule not in known.index:
+    if job.rule not in table.index:
         raise ValueError(f"{DURATIONS}: no duration of {job.rule}; add one, or give --benchmarks")
-    row = known.loc[job.rule]
+    row = table.loc[job.rule]
     return row["seconds"] * amount(job, row["per"])
 
 
 def tasks(jobs: list[PlannedJob], seconds: list[float], gpu_nodes: bool) -> list[Task]:
-    """The plan as dummies. With ``gpu_nodes`` a job that asks for a GPU needs a node and none of the cores."""
+    """Make the dummies of a plan.
+
+    Parameters
+    ----------
+    jobs : list[PlannedJob]
+        The plan.
+    seconds : list[float]
+        Duration of each job.
+    gpu_nodes : bool
+        Whether a job that asks for a GPU needs a node and none of the cores.
+
+    Returns
+    -------
+    list[Task]
+        A task for each job, named after its first output.
+    """
     maker = {name: job.outputs[0] for job in jobs for name in job.outputs}
-    found = []
+    dummies = []
     for job, taken in zip(jobs, seconds, strict=True):
         on_gpu = gpu_nodes and job.resources.get("gpu", 0) > 0
         needs = {"gpu_nodes": 1} if on_gpu else {"cores": job.resources.get("threads", 1)}
         needs |= {"jobs": 1, "downloads": job.resources.get("downloads", 0)}
         after = tuple(dict.fromkeys(maker[name] for name in job.inputs if name in maker))
-        found.append(Task(job.outputs[0], taken, after, needs))
-    return found
+        dummies.append(Task(job.outputs[0], taken, after, needs))
+    return dummies
 
 
 def limits(profile: Path) -> dict[str, float]:
     """Jobs and downloads that a profile lets run at once."""
     values = yaml.safe_load(profile.read_text())
     named = dict(entry.split("=") for entry in values.get("resources", []))
-    found = {name: float(value) for name, value in named.items()}
-    return found | ({"jobs": float(values["jobs"])} if "jobs" in values else {})
+    most = {name: float(value) for name, value in named.items()}
+    return most | ({"jobs": float(values["jobs"])} if "jobs" in values else {})
 
 
 def bounds(every: list[Task], capacity: Mapping[str, float]) -> dict[str, float]:
-    """Times that no schedule beats, in s: the critical path, and of each resource its work shared out evenly."""
-    found = {"critical path": sum(task.duration for task in critical_path(every))}
+    """Return the times that no schedule beats, in s.
+
+    They are the critical path and, of each resource, its work shared out evenly.
+    """
+    times = {"critical path": sum(task.duration for task in critical_path(every))}
     for name, most in capacity.items():
-        found[name] = (
+        times[name] = (
             sum(task.duration * min(task.needs.get(name, 0), most) for task in every) / most
         )
-    return found
+    return times
 
 
 def path_of(every: list[Task], rules: Mapping[str, str]) -> str:
@@ -113,19 +156,34 @@ def path_of(every: list[Task], rules: Mapping[str, str]) -> str:
 
 
 def makespans(every: list[Task], capacity: Mapping[str, float], nodes: list[int]) -> str:
-    """The time of the whole by number of GPU nodes, beside the longest of the :func:`bounds`."""
+    """Simulate the whole by number of GPU nodes, beside the longest of the :func:`bounds`.
+
+    Parameters
+    ----------
+    every : list[Task]
+        All tasks.
+    capacity : Mapping[str, float]
+        Amount of each resource but the GPU nodes.
+    nodes : list[int]
+        Numbers of GPU nodes, 0 for GPU jobs on the cores.
+
+    Returns
+    -------
+    str
+        A table with a line for each number of nodes.
+    """
     lines = [
         f"{'GPU nodes':>9} {'makespan':>11} {'bound':>11} {'ratio':>6} {'speed-up':>8}  bound by"
     ]
     first = None
     for count in nodes:
         limited = {**capacity, **({"gpu_nodes": count} if count else {})}
-        found = simulate(every, limited).makespan
-        first = first or found
+        makespan = simulate(every, limited).makespan
+        first = first or makespan
         why, bound = max(bounds(every, limited).items(), key=lambda item: item[1])
         lines.append(
-            f"{count:9d} {format_duration(found):>11} {format_duration(bound):>11} {found / bound:6.2f} {first / found:8.2f}"
-            f"  {why}"
+            f"{count:9d} {format_duration(makespan):>11} {format_duration(bound):>11} "
+            f"{makespan / bound:6.2f} {first / makespan:8.2f}  {why}"
         )
     return "\n".join(lines)
 
@@ -161,8 +219,8 @@ def main() -> None:
     spent, wall = time.process_time() - start[0], time.perf_counter() - start[1]
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(
-        f"{options.configuration.name}: {len(jobs)} jobs planned in {spent:.1f} s of the processor, "
-        f"{wall:.1f} s on the clock, {memory:.0f} MB"
+        f"{options.configuration.name}: {len(jobs)} jobs planned in {spent:.1f} s of the "
+        f"processor, {wall:.1f} s on the clock, {memory:.0f} MB"
     )
     print(
         "  "
@@ -175,8 +233,8 @@ def main() -> None:
         {(one.rule, one.wildcards): one.seconds for one in real},
         job_benchmarks.typical_seconds(real),
     )
-    known = pd.read_csv(DURATIONS).set_index("rule")
-    seconds = [duration(job, known, measured, typical) for job in jobs]
+    table = pd.read_csv(DURATIONS).set_index("rule")
+    seconds = [duration(job, table, measured, typical) for job in jobs]
     capacity = {"cores": options.cores} | limits(ROOT / "slurm" / "config.yaml")
     capacity |= {"jobs": options.jobs} if options.jobs else {}
     rules = {job.outputs[0]: job.rule for job in jobs}
@@ -189,7 +247,8 @@ def main() -> None:
         gpu = sum(task.duration for task in every if "gpu_nodes" in task.needs) / 3600
         cores = sum(task.duration * task.needs.get("cores", 0) for task in every) / 3600
         print(
-            f"\n{'raw files there' if there else 'from nothing'}: {gpu:.1f} hours of GPU nodes, {cores:.1f} of cores"
+            f"\n{'raw files there' if there else 'from nothing'}: {gpu:.1f} hours of GPU nodes, "
+            f"{cores:.1f} of cores"
         )
         print(path_of(every, rules))
         print(makespans(every, capacity, options.nodes))

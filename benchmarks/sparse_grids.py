@@ -1,4 +1,4 @@
-"""One day of ATMS at full density as sparse hourly grids and as dense tensors: size on disk, time to load a window.
+"""Measure a day of ATMS as sparse hourly grids and as dense tensors: size and time to load.
 
     python -m benchmarks.sparse_grids [--stride N] [--repeat N] [--device cuda] [--directory PATH]
 
@@ -35,7 +35,22 @@ COUNT = np.float32(0.006)  # K, of SATMS files
 
 
 def as_measured(lat: np.ndarray, lon: np.ndarray, noise: np.ndarray) -> np.ndarray:
-    """Brightness temperatures ``(n, channel)`` in K: waves over the globe and instrument noise, rounded to counts."""
+    """Make brightness temperatures of waves over the globe and instrument noise, in whole counts.
+
+    Parameters
+    ----------
+    lat : np.ndarray
+        Latitudes in degrees, ``(n,)``.
+    lon : np.ndarray
+        Longitudes in degrees, ``(n,)``.
+    noise : np.ndarray
+        Standard deviation of the noise in K, ``(channel,)``.
+
+    Returns
+    -------
+    np.ndarray
+        In K, ``(n, channel)``.
+    """
     generator = np.random.default_rng(1)
     north, east = np.deg2rad(lat), np.deg2rad(lon)
     values = np.empty((len(lat), len(noise)), np.float32)
@@ -54,17 +69,50 @@ def as_measured(lat: np.ndarray, lon: np.ndarray, noise: np.ndarray) -> np.ndarr
 
 
 def write_sparse(path: Path, when, lat, lon, values, zenith, names: list[str]) -> int:
-    """Grid a day into a sparse store; the number of its rows."""
+    """Grid a day into a sparse store.
+
+    Parameters
+    ----------
+    path : Path
+        The store.
+    when : np.ndarray
+        Times of the footprints, ``(n,)``.
+    lat : np.ndarray
+        Latitudes in degrees, ``(n,)``.
+    lon : np.ndarray
+        Longitudes in degrees, ``(n,)``.
+    values : np.ndarray
+        Brightness temperatures in K, ``(n, channel)``.
+    zenith : np.ndarray
+        Zenith angles in degrees, ``(n,)``.
+    names : list[str]
+        Names of the channels.
+
+    Returns
+    -------
+    int
+        Number of rows of the store.
+    """
     rows = 0
     with SparseWriter(path, "noaa20_atms", names, ["K"] * len(names), GRID, DAY, HOURS) as out:
-        for found in hourly_cells(when, lat, lon, values, zenith, GRID, DAY, HOURS):
-            out.write(found.hour, found.cell, found.values, found.zenith, found.offset, found.count)
-            rows += len(found.cell)
+        for slot in hourly_cells(when, lat, lon, values, zenith, GRID, DAY, HOURS):
+            out.write(slot.hour, slot.cell, slot.values, slot.zenith, slot.offset, slot.count)
+            rows += len(slot.cell)
     return rows
 
 
 def write_dense(path: Path, grids: SparseGrids, compressed: bool) -> None:
-    """The same day as a dense store."""
+    """Write the same day as a dense store.
+
+    Parameters
+    ----------
+    path : Path
+        The store.
+    grids : SparseGrids
+        The sparse store.
+    compressed : bool
+        Whether to compress, as the sparse store does.
+    """
     channels = len(grids.channels)
     array = zarr.create_array(
         path,
@@ -123,7 +171,24 @@ def measure(
     device: torch.device,
     repeat: int,
 ) -> None:
-    """Write, compare and print one kind of values."""
+    """Write, compare and print one kind of values.
+
+    Parameters
+    ----------
+    folder : Path
+        Folder of the stores.
+    kind : str
+        Name of the kind.
+    data : tuple[np.ndarray, ...]
+        Times ``(n,)``, latitudes and longitudes in degrees ``(n,)``, values in K ``(n, channel)``
+        and zenith angles in degrees ``(n,)``.
+    names : list[str]
+        Names of the channels.
+    device : torch.device
+        Device on which a load ends.
+    repeat : int
+        Number of rounds, of which the quickest counts.
+    """
     stores = {
         name: folder / f"{kind}_{name}.zarr"
         for name in ("sparse", "dense, compressed", "dense, uncompressed")
@@ -153,18 +218,19 @@ def measure(
     best = {key: min(values) for key, values in seconds.items()}
     raw = HOURS * len(names) * GRID.nlat * GRID.nlon * 4
     print(
-        f"\n{kind}: {len(data[0])} footprints, {rows} cells in {HOURS} hours, {share:.1%} of the window's values "
-        f"observed; dense float32 tensors {raw / 1e6:.0f} MB"
+        f"\n{kind}: {len(data[0])} footprints, {rows} cells in {HOURS} hours, {share:.1%} of the "
+        f"window's values observed; dense float32 tensors {raw / 1e6:.0f} MB"
     )
     print(
-        f"{'store':22s} {'MB':>7s} {'tensors/store':>14s} {'warm s':>7s} {'to sparse':>10s} {'cold s':>7s} "
-        f"{'to sparse':>10s}"
+        f"{'store':22s} {'MB':>7s} {'tensors/store':>14s} {'warm s':>7s} {'to sparse':>10s} "
+        f"{'cold s':>7s} {'to sparse':>10s}"
     )
     for name, path in stores.items():
         warm, cold = best[name, "warm"], best[name, "cold"]
         print(
             f"{name:22s} {size(path) / 1e6:7.0f} {raw / size(path):14.1f} {warm:7.3f} "
-            f"{warm / best['sparse', 'warm']:10.2f} {cold:7.3f} {cold / best['sparse', 'cold']:10.2f}"
+            f"{warm / best['sparse', 'warm']:10.2f} {cold:7.3f} "
+            f"{cold / best['sparse', 'cold']:10.2f}"
         )
     path = stores["sparse"]
     reading = min(
@@ -172,7 +238,8 @@ def measure(
         for _ in range(repeat)
     )
     print(
-        f"of the sparse load, reading and decompressing took {reading:.3f} s, the rest made the tensors"
+        f"of the sparse load, reading and decompressing took {reading:.3f} s, "
+        "the rest made the tensors"
     )
 
 
