@@ -18,6 +18,8 @@ from fuxiflow.storage import provenance
 
 # values a product holds at a time (4 MiB): stays in cache, and bounds memory on large grids
 BLOCK_VALUES = 1 << 19
+# area means of an anomaly alone: what a reference is asked for
+OWN_MEANS = ("mean", "power")
 QUANTITIES = ("square", "error", "correlation", "variance", "reference_variance")
 
 
@@ -63,6 +65,11 @@ def own_means(anomaly: np.ndarray, weights: np.ndarray) -> np.ndarray:
     ``(2, channel, region)``.
     """
     return _reduce([(anomaly, anomaly)], anomaly, weights)
+
+
+def absent_means(channels: int, regions: int) -> np.ndarray:
+    """Return the :data:`OWN_MEANS` of an absent state: NaN ``(mean, channel, region)``."""
+    return np.full((len(OWN_MEANS), channels, regions), np.nan)
 
 
 def forecast_means(

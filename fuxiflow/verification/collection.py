@@ -11,7 +11,7 @@ from fuxiflow.states.forecasts import Forecasts
 from fuxiflow.states.store import StateSeries
 from fuxiflow.times import as_datetime64
 from fuxiflow.times import times as times_between
-from fuxiflow.verification.cases import Cases, forecast_means
+from fuxiflow.verification.cases import OWN_MEANS, Cases, forecast_means
 from fuxiflow.verification.maps import ErrorMaps
 from fuxiflow.verification.references import Reference, ReferenceSet, align_channels
 
@@ -112,7 +112,7 @@ def collect_cases(
     mean = np.full(shape, np.nan)
     power = np.full(shape, np.nan)
     cross = np.full((len(references), *shape), np.nan)
-    own = np.full((2, len(references), *shape), np.nan)
+    own = np.full((len(OWN_MEANS), len(references), *shape), np.nan)
     absent = {"forecast": 0, **{reference.name: 0 for reference in references}}
     for i, init in enumerate(progress(times, label, log)):
         for j, lead in enumerate(leads):
@@ -142,7 +142,7 @@ def collect_cases(
             leads,
             normals.channels,
             against.regions,
-            (mean, power, cross[k], own[0, k], own[1, k]),
+            (mean, power, cross[k], *own[:, k]),
         )
         for k, reference in enumerate(references)
     }
@@ -194,7 +194,7 @@ def climatology_cases(
     times = np.asarray(times, "datetime64[ns]")
     channels = against.normals.channels
     own = np.array([[reference.means(valid_time(init, lead)) for lead in leads] for init in times])
-    own = own.reshape(len(times), len(leads), 2, len(channels), len(against.regions))
+    own = own.reshape(len(times), len(leads), -1, len(channels), len(against.regions))
     nothing = np.where(np.isfinite(own[:, :, 0]), 0.0, np.nan)
-    means = (nothing, nothing, nothing, own[:, :, 0], own[:, :, 1])
+    means = (nothing, nothing, nothing, *np.moveaxis(own, 2, 0))
     return Cases.from_means(times, leads, channels, against.regions, means)

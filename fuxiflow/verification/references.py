@@ -9,7 +9,7 @@ import numpy as np
 from fuxiflow.states.climatology import Climatology
 from fuxiflow.states.coordinates import as_nanoseconds
 from fuxiflow.states.store import StateSeries
-from fuxiflow.verification.cases import own_means
+from fuxiflow.verification.cases import absent_means, own_means
 from fuxiflow.verification.metrics import region_weights
 
 CACHE_BYTES = 1 << 29
@@ -169,15 +169,14 @@ class Reference:
         return self._recent.get(_time_key(time), lambda: self.field(time) - self.normals.at(time))
 
     def means(self, time: np.datetime64) -> np.ndarray:
-        """Return ``<r'>`` and ``<r'^2>``, ``(2, channel, region)``; NaN without a state then."""
+        """Return the own means ``(mean, channel, region)`` of a time; NaN without a state then."""
         key = _time_key(time)
         if key not in self._means:
             if time in self:
                 self._means[key] = own_means(self.anomaly(time), self.weights)
             else:
-                self._means[key] = np.full(
-                    (2, len(self.normals.channels), len(self.weights)), np.nan
-                )
+                channels, regions = len(self.normals.channels), len(self.weights)
+                self._means[key] = absent_means(channels, regions)
         return self._means[key]
 
 
