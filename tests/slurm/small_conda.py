@@ -98,3 +98,6 @@ def main() -> None:
 
 if __name__ == "__main__":
     main()
+    # threads of rattler may outlive its calls, and crash an interpreter that takes its objects down
+    sys.stdout.flush()
+    os._exit(0)
