@@ -80,10 +80,10 @@ def test_a_process_that_fails_ends_the_others_and_its_error_is_in_the_log(cluste
     on_processors(bench, 2)
     bench.edit(
         "fuxiflow/training/trainer.py",
-        "                run.seed_generators()\n",
-        "                run.seed_generators()\n"
-        "                if run.step == 3 and fabric.global_rank == 1:\n"
-        "                    raise ValueError('the second has had enough')\n",
+        "                    self.seed_generators()\n",
+        "                    self.seed_generators()\n"
+        "                    if self.step == 3 and self.run.fabric.global_rank == 1:\n"
+        "                        raise ValueError('the second has had enough')\n",
     )
     said = Launch(bench, "--retries", "0", *WORDS).finish(check=False)
     log = (bench.folder / LOG).read_text()
