@@ -6,7 +6,7 @@ python -m benchmarks.house
 import ast
 import json
 import re
-from collections import Counter
+from collections import defaultdict
 from pathlib import Path
 from statistics import median
 
@@ -42,17 +42,16 @@ def measure_functions(paths: list[Path]) -> tuple[list[int], int, int]:
     return lengths, many, described
 
 
-def repeated_names(paths: list[Path]) -> list[str]:
-    """Return the public names that stand in more than one module of the package."""
-    modules = Counter()
+def repeated_names(paths: list[Path]) -> dict[str, list[str]]:
+    """Return the public names that stand in more than one module, with these modules."""
+    modules = defaultdict(list)
     for path in paths:
         allowed = INTERFACES.get(path.parent.name, ())
         for node in ast.parse(path.read_text(encoding="utf-8")).body:
-            if not isinstance(node, ast.FunctionDef | ast.ClassDef):
-                continue
-            if not node.name.startswith("_") and node.name not in allowed:
-                modules[node.name] += 1
-    return [name for name, count in modules.items() if count > 1]
+            public = isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name[0] != "_"
+            if public and node.name not in allowed:
+                modules[node.name].append(path.relative_to(ROOT).as_posix())
+    return {name: places for name, places in modules.items() if len(places) > 1}
 
 
 def described_properties() -> tuple[int, int]:

@@ -2,10 +2,10 @@
 
 import ast
 import re
-from collections import defaultdict
 
 import pytest
 
+from benchmarks.house import parameter_count, repeated_names
 from fuxiflow import ROOT
 
 PACKAGE = sorted((ROOT / "fuxiflow").rglob("*.py"))
@@ -16,8 +16,6 @@ SOURCES = [
 ]
 RULES = sorted((ROOT / "workflow" / "rules").rglob("*.smk"))
 VAGUE = {"found", "known", "chosen", "wanted", "room", "held", "told"}
-# what an interface asks every module of a package to have
-INTERFACES = {"figures": {"table", "draw"}, "readers": {"read"}}
 # lines of a rule that say nothing that is its own
 BOILERPLATE = re.compile(
     r"^\s*(script:|\"\.\./scripts/\w+\.py\"|resources:|params:|output:|input:|localrule: True"
@@ -27,13 +25,6 @@ BOILERPLATE = re.compile(
 
 def functions(tree):
     return [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
-
-
-def parameters(function):
-    arguments = function.args
-    named = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
-    named += [one for one in (arguments.vararg, arguments.kwarg) if one]
-    return [one.arg for one in named if one.arg not in ("self", "cls")]
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.relative_to(ROOT).as_posix())
@@ -53,23 +44,16 @@ def test_names_and_docstrings_say_what_they_mean(path):
             )
     scripts_main = "main" if "scripts" in path.parts else None
     for function in functions(tree):
-        if len(parameters(function)) >= 3 and function.name != scripts_main:
+        if parameter_count(function) >= 3 and function.name != scripts_main:
             documented = ast.get_docstring(function) or ""
             assert "Parameters\n----------" in documented, (
-                f"line {function.lineno}: {function.name} has {len(parameters(function))} "
+                f"line {function.lineno}: {function.name} has {parameter_count(function)} "
                 f"parameters and no section that describes them"
             )
 
 
 def test_public_names_stand_once():
-    modules = defaultdict(list)
-    for path in PACKAGE:
-        for node in ast.parse(path.read_text(encoding="utf-8")).body:
-            if not isinstance(node, ast.FunctionDef | ast.ClassDef) or node.name.startswith("_"):
-                continue
-            if node.name not in INTERFACES.get(path.parent.name, ()):
-                modules[node.name].append(path.relative_to(ROOT).as_posix())
-    assert not {name: paths for name, paths in modules.items() if len(paths) > 1}
+    assert repeated_names(PACKAGE) == {}
 
 
 def test_the_root_of_the_package_is_small():

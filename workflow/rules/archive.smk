@@ -10,7 +10,7 @@ if CONFIG.kind == "archive":
             runtime=2880,
             downloads=1,
         params:
-            dates=archive_dates,
+            dates=states_dates,
             days_per_request=ARCHIVES.era5.days_per_request,
             partial=raw(".partial/era5/{segment}"),
         script:
@@ -34,7 +34,7 @@ if CONFIG.kind == "archive":
             runtime=1440,
             downloads=1,
         params:
-            dates=archive_dates,
+            dates=states_dates,
             forecast_dates=archive_forecast_dates,
             init_hours=CONFIG.cycling.init_hours,
             max_lead_hours=CONFIG.cycling.max_lead_hours,
@@ -53,7 +53,7 @@ if CONFIG.kind == "archive":
             downloads=1,
         params:
             source="{source}",
-            dates=archive_dates,
+            dates=states_dates,
             archive=archive_of_source,
             partial=raw(".partial/{source}/{segment}"),
             workers=8,

@@ -5,7 +5,7 @@ from functools import cache
 from fuxiflow import ROOT, channels
 from fuxiflow.config.base import read_yaml
 from fuxiflow.config import resources as requests
-from fuxiflow.config import sources
+from fuxiflow.config import figure_inputs, sources
 from fuxiflow.config.configuration import ConfigurationError, validate_configuration
 from fuxiflow.config.simulation import coefficient_files
 from fuxiflow.runtime.fingerprint import data_digest, fingerprint
@@ -102,9 +102,7 @@ def windows(experiment):
 
     Scripts read them from the files of the sources; as a parameter, a change of one is seen.
     """
-    return {
-        name: list(sources.load_source(name).window) for name in CONFIG.resolve(experiment).sources
-    }
+    return figure_inputs.source_windows(CONFIG.resolve(experiment).sources)
 
 
 def of_experiment(value):

@@ -5,11 +5,6 @@ from fuxiflow.config import archives
 ARCHIVES = archives.load_archives()
 
 
-def archive_dates(wildcards):
-    """Return the first and last day of a segment that are used, see :func:`states_dates`."""
-    return states_dates(wildcards)
-
-
 def archive_forecast_dates(wildcards):
     """Return the first and last day of a segment that forecasts are verified from, or none."""
     tested = wildcards.segment in CONFIG.segments(CONFIG.periods.test)

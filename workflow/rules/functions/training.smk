@@ -203,8 +203,7 @@ def training_coefficients(wildcards):
 
 def training_compared_windows(wildcards):
     """Return the windows of the sources in the loss L_obs, see :func:`windows`."""
-    names = CONFIG.compared_sources(wildcards.experiment)
-    return {name: list(sources.load_source(name).window) for name in names}
+    return figure_inputs.source_windows(CONFIG.compared_sources(wildcards.experiment))
 
 
 def training_simulated(wildcards):
