@@ -12,10 +12,11 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from fuxiflow.runtime import slurm
+from fuxiflow.storage.files import WRITER, writer_name
 
 MARK = "FUXIFLOW_RANK_OF"
 PASSED_ON = (signal.SIGTERM, signal.SIGUSR1)
@@ -101,7 +102,7 @@ def rank_commands(
         for name, value in slurm.outside_steps(environment).items()
         if name not in of_another_start
     }
-    shared |= {MARK: str(devices * nodes), "MASTER_PORT": str(port)}
+    shared |= {MARK: str(devices * nodes), "MASTER_PORT": str(port), WRITER: writer_name()}
     if slurm.starts_steps(environment):
         return [(slurm.step_command(program, nodes, devices, threads), shared)]
     if nodes > 1:
@@ -178,7 +179,12 @@ class _Started:
             process.wait()
 
 
-def launch(devices: int, nodes: int, threads: int = 1) -> None:
+def launch(
+    devices: int,
+    nodes: int,
+    threads: int = 1,
+    on_loss: list[Callable[[], None]] | None = None,
+) -> None:
     """Run this program once a device and wait for all; where one fails the others are told to end.
 
     Parameters
@@ -187,6 +193,8 @@ def launch(devices: int, nodes: int, threads: int = 1) -> None:
         Devices of each node, and nodes.
     threads : int
         Processors of each process.
+    on_loss : list of callable, optional
+        Gets what ends the processes at once, for the case that another has taken the job over.
 
     Raises
     ------
@@ -198,6 +206,8 @@ def launch(devices: int, nodes: int, threads: int = 1) -> None:
     program = [sys.executable, *sys.argv]
     commands = rank_commands(program, devices, nodes, threads, os.environ, _free_port())
     started = _Started(commands)
+    if on_loss is not None:
+        on_loss.append(started.kill)
     previous = {number: signal.signal(number, started.ask) for number in PASSED_ON}
     try:
         status = started.wait()

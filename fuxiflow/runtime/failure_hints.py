@@ -25,6 +25,16 @@ class Kind:
 # the first that fits counts, so what ends jobs from outside comes before what they say themselves
 KINDS = (
     Kind(
+        r"another copy of this job is running",
+        "a second Snakemake works on the same results, or a job of one that has died: wait for it, "
+        "or end it as the line says, then run the same command again",
+    ),
+    Kind(
+        r"has taken this job over",
+        "a second process does this job; see what runs, and on which machines, then run the same "
+        "command again",
+    ),
+    Kind(
         r"OUT_OF_ME|oom[-_ ]kill|Exceeded job memory limit|\bMemoryError\b|Unable to allocate"
         r"|Cannot allocate memory",
         "it needs more memory than it asked for: raise the rule's mem_mb "
@@ -47,7 +57,14 @@ KINDS = (
     ),
     Kind(
         r"No space left on device|Disk quota exceeded",
-        "the disk is full: free some space, then run the same command again",
+        "the disk is full, or your share of it: the line of the log that begins with 'file system' "
+        "names it; free some space there, then run the same command again",
+    ),
+    Kind(
+        r"Input/output error|Stale file handle|Transport endpoint is not connected"
+        r"|Remote I/O error|Host is down|No route to host|\[Errno (5|116|107|121)\]",
+        "the file system that the log names does not answer, or is damaged: have it mounted again "
+        f"or mended, then {AGAIN}",
     ),
     Kind(
         r"no CUDA GPUs are available|Found no NVIDIA driver|CUDA driver|no NVIDIA GPU",

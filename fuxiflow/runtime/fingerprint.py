@@ -26,7 +26,13 @@ from pathlib import Path
 from fuxiflow import ROOT
 from fuxiflow.runtime.syntax import PACKAGE, Chain, Computation, References, imports_of, is_text
 
-LEFT_OUT = ("fuxiflow.progress", "fuxiflow.runtime", "fuxiflow.storage.provenance")
+LEFT_OUT = (
+    "fuxiflow.progress",
+    "fuxiflow.runtime",
+    "fuxiflow.storage.files",
+    "fuxiflow.storage.provenance",
+    "fuxiflow.storage.restart_files",
+)
 """Modules and packages that cannot change a result."""
 BY_PARAMETER = ("resources/operators",)
 """Folders of resources that do not count whole: a rule's parameters carry digests of its files."""

@@ -3,6 +3,7 @@
 import logging
 import os
 import random
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -10,8 +11,9 @@ from types import SimpleNamespace
 
 from fuxiflow import ROOT
 from fuxiflow.runtime import distributed, records, slurm
+from fuxiflow.runtime.leases import Lease, LeaseHeldError, lease_path
 from fuxiflow.storage import provenance
-from fuxiflow.storage.files import publish, remove, temporary
+from fuxiflow.storage.files import leftovers, publish, remove, temporary
 
 FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
@@ -46,12 +48,27 @@ def _paths(named: SimpleNamespace) -> list[Path]:
     return flat
 
 
-def _log_to(path: Path | None, rank: int | None = None) -> logging.Logger:
-    """Log to standard error and a file; of several processes only the first reports progress."""
+def _log_to(path: Path | None, rank: int | None = None, anew: bool = True) -> logging.Logger:
+    """Log to standard error and a file; of several processes only the first reports progress.
+
+    Parameters
+    ----------
+    path : Path, optional
+        The file.
+    rank : int, optional
+        The number of this process among several of one job.
+    anew : bool
+        Whether a log that is there goes; otherwise lines are added to it.
+
+    Returns
+    -------
+    logging.Logger
+        The log of the project.
+    """
     handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
     if path:
         path.parent.mkdir(parents=True, exist_ok=True)
-        if rank is None:
+        if rank is None and anew:
             path.unlink(missing_ok=True)
         handlers.append(logging.FileHandler(path, mode="a", encoding="utf-8"))
     level = logging.WARNING if rank else logging.INFO
@@ -108,8 +125,19 @@ class _Job:
         for path in _paths(self.written):
             path.parent.mkdir(parents=True, exist_ok=True)
 
+    def lease(self) -> Lease | None:
+        """Return the lease that one process at a time has on this job; None outside results."""
+        path = lease_path(self.log_path) if self.log_path else None
+        return Lease(path, self.log_path) if path else None
+
+    def clear_leftovers(self) -> None:
+        """Remove what processes that had this job's lease before have left half written."""
+        for path in _paths(self.outputs):
+            for left in leftovers(path):
+                remove(left)
+
     def clear(self) -> None:
-        """Remove what is half written."""
+        """Remove what this process has half written."""
         for path in _paths(self.written):
             remove(path)
 
@@ -138,6 +166,24 @@ class _Job:
             )
 
 
+def _end_on_request(number: int, frame) -> None:
+    """Handle SIGTERM: end by an exception, so that what is half written goes, and the lease."""
+    raise SystemExit(128 + number)
+
+
+def _take_lease(job: _Job) -> Lease | None:
+    """Take the lease of a job; LeaseHeldError, and a line in the log, where another has it."""
+    lease = job.lease()
+    try:
+        if lease:
+            lease.take()
+    except LeaseHeldError as error:
+        # the log belongs to the process that works on this job
+        _log_to(job.log_path, anew=False).error("%s failed: %s", job.rule, error)
+        raise
+    return lease
+
+
 def run(main: Callable, snakemake) -> None:
     """Call ``main(input, output, params, log)`` for a rule.
 
@@ -145,30 +191,63 @@ def run(main: Callable, snakemake) -> None:
     paths under temporary names, renamed when ``main`` returns. Any error is logged with its trace
     and raised again, and what was half written is removed. ``params.seed`` (default 0) seeds every
     generator; ``params.code`` enters the provenance. Where ``params.options`` asks for several
-    devices, the script runs once on each (:mod:`fuxiflow.runtime.distributed`).
+    devices, the script runs once on each (:mod:`fuxiflow.runtime.distributed`). A job that another
+    process works on is refused (:mod:`fuxiflow.runtime.leases`).
     """
     rank = distributed.process_rank()
     job = _Job(snakemake)
-    log = _log_to(job.log_path, rank)
     if rank is not None:
+        log = _log_to(job.log_path, rank)
         job.prepare(log)
         with distributed.as_rank(log):
             job.compute(main, log)
         return
+    previous = signal.getsignal(signal.SIGTERM)
+    if previous == signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, _end_on_request)
+    lease = _take_lease(job)
+    try:
+        _run_alone(main, job, lease)
+    finally:
+        if lease:
+            lease.release()
+        signal.signal(signal.SIGTERM, previous)
+
+
+def _run_alone(main: Callable, job: _Job, lease: Lease | None) -> None:
+    """Run a job whose lease this process has, itself or on several devices, and publish.
+
+    Parameters
+    ----------
+    main : callable
+        The script's function.
+    job : _Job
+        The job.
+    lease : Lease, optional
+        Its lease.
+    """
+    log = _log_to(job.log_path)
+    for note in lease.notes if lease else ():
+        log.warning("%s", note)
     job.make_folders()
-    job.clear()
+    if lease:
+        job.clear_leftovers()
     job.prepare(log)
     options = job.params.get("options", {})
     devices, nodes = options.get("devices", 1), options.get("nodes", 1)
     try:
         if devices * nodes > 1:
-            distributed.launch(devices, nodes, job.threads)
+            distributed.launch(devices, nodes, job.threads, lease.on_loss if lease else [])
         else:
             job.compute(main, log)
+        if lease:
+            lease.check()
         job.publish()
     except BaseException as error:
         job.clear()
         interrupted = isinstance(error, (KeyboardInterrupt, SystemExit))
         log.error("%s failed: %s", job.rule, error, exc_info=not interrupted)
+        if lease:
+            lease.release()
         slurm.await_kill(error, log)
         raise

@@ -22,7 +22,7 @@ from fuxiflow.states.store import StateSeries
 from fuxiflow.training.bank import Bank
 from fuxiflow.training.losses import Points
 from fuxiflow.training.parallel import Share
-from fuxiflow.training.restart_files import ignore_signals
+from fuxiflow.training.signals import ignore_signals
 
 
 @dataclass(frozen=True)

@@ -24,9 +24,10 @@ from fuxiflow.progress import Progress
 from fuxiflow.randomness import derived_seeds
 from fuxiflow.storage import tables
 from fuxiflow.storage.files import remove
+from fuxiflow.storage.restart_files import RestartFiles
 from fuxiflow.training import parallel
 from fuxiflow.training.parallel import Share
-from fuxiflow.training.restart_files import RestartFiles, SignalGuard, Stopped
+from fuxiflow.training.signals import SignalGuard, Stopped
 from fuxiflow.training.stage_run import TrainingRun
 
 FINAL_UPDATES = 50

@@ -1,14 +1,18 @@
 """How a script runs: outputs appear whole or not at all."""
 
+import json
 import logging
+import os
 import random
+import signal
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from fuxiflow.runtime import rule_runner
+from fuxiflow.runtime import leases, rule_runner
+from fuxiflow.runtime.leases import LeaseHeldError, LeaseLostError
 from fuxiflow.storage import files, provenance
 
 
@@ -74,7 +78,7 @@ def test_a_script_that_ends_well(tmp_path):
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["a.txt", "b.zarr"]
     assert isinstance(seen["input"].one, Path)
     assert seen["input"].many == [tmp_path / "in.txt"]
-    assert seen["names"] == [".tmp-a.txt", ".tmp-b.zarr"]
+    assert seen["names"] == [files.temporary(Path(name)).name for name in ("a.txt", "b.zarr")]
     assert seen["params"].seed == 3
     assert seen["provenance"]["rule"] == "some_rule"
     assert "halfway" in (tmp_path / "log" / "x.log").read_text()
@@ -126,7 +130,8 @@ def test_the_checkout_is_exported_once_and_first(monkeypatch):
 
 
 def test_temporary_names_keep_suffixes():
-    assert files.temporary(Path("a/b.parquet")) == Path("a/.tmp-b.parquet")
+    assert files.temporary(Path("a/b.parquet")).suffix == ".parquet"
+    assert files.temporary(Path("a/b.parquet")).parent == Path("a")
 
 
 def test_remove(tmp_path):
@@ -138,3 +143,63 @@ def test_remove(tmp_path):
     files.remove(tmp_path / "d")
     files.remove(tmp_path / "d")
     assert not (tmp_path / "d").exists()
+
+
+def leased_job(tmp_path, **params):
+    made = job(tmp_path, **params)
+    made.log = [str(tmp_path / "logs" / "some_rule" / "x.log")]
+    return made
+
+
+def test_a_second_copy_of_a_job_is_refused_and_harms_nothing(tmp_path):
+    def main(input, output, params, log):
+        log.info("the first is at work")
+        write(output)
+        with pytest.raises(LeaseHeldError, match="another copy of this job is running"):
+            rule_runner.run(lambda *_: pytest.fail("it ran"), leased_job(tmp_path))
+        assert output.file.read_text() == "new"
+
+    rule_runner.run(main, leased_job(tmp_path))
+    assert (tmp_path / "out" / "a.txt").read_text() == "new"
+    text = (tmp_path / "logs" / "some_rule" / "x.log").read_text()
+    assert "the first is at work" in text
+    assert "some_rule failed: another copy of this job is running" in text
+    assert not any(path.is_file() for path in (tmp_path / "state").rglob("*"))
+
+
+def test_who_lost_the_lease_publishes_nothing(tmp_path):
+    lease = leases.lease_path(tmp_path / "logs" / "some_rule" / "x.log")
+
+    def main(input, output, params, log):
+        write(output)
+        content = json.loads(lease.read_text())
+        lease.write_text(json.dumps({**content, "id": "other", "host": "node7"}))
+
+    with pytest.raises(LeaseLostError, match="node7"):
+        rule_runner.run(main, leased_job(tmp_path))
+    assert list((tmp_path / "out").iterdir()) == []
+    assert lease.exists()
+
+
+def test_what_dead_processes_left_half_written_goes(tmp_path):
+    (tmp_path / "out").mkdir()
+    for name in (".tmp-node7_12_0123abcd-a.txt", ".tmp-a.txt", ".tmp-node7_12_0123abcd-c.txt"):
+        (tmp_path / "out" / name).write_text("half")
+    (tmp_path / "out" / ".tmp-node7_12_0123abcd-b.zarr").mkdir()
+    rule_runner.run(lambda input, output, params, log: write(output), leased_job(tmp_path))
+    left = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert left == [".tmp-node7_12_0123abcd-c.txt", "a.txt", "b.zarr"]
+
+
+def test_a_request_to_end_leaves_neither_lease_nor_half_a_file(tmp_path):
+    def main(input, output, params, log):
+        write(output)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(SystemExit) as ended:
+        rule_runner.run(main, leased_job(tmp_path))
+    assert ended.value.code == 128 + signal.SIGTERM
+    assert signal.getsignal(signal.SIGTERM) == before
+    assert list((tmp_path / "out").iterdir()) == []
+    assert not any(path.is_file() for path in (tmp_path / "state").rglob("*"))

@@ -19,12 +19,13 @@ from fuxiflow.config.training import (
     ReplayStage,
 )
 from fuxiflow.states.climatology import Climatology
+from fuxiflow.storage.restart_files import Damaged, RestartFiles
 from fuxiflow.training import plans, samples
 from fuxiflow.training.cycles import CycleObjective
 from fuxiflow.training.parallel import Share
 from fuxiflow.training.plans import Unrolling
-from fuxiflow.training.restart_files import Damaged, RestartFiles, Stopped
 from fuxiflow.training.rollouts import RolloutObjective
+from fuxiflow.training.signals import Stopped
 from fuxiflow.training.stage_run import training_identity
 from fuxiflow.training.trainer import Average, Trainer, TrainingError
 from tests.support import tiny
@@ -201,7 +202,7 @@ def test_files_rotate_and_the_newest_sound_one_counts(tmp_path, caplog):
 def test_the_last_good_file_stays_until_the_next_is_read_back(tmp_path, monkeypatch):
     files = RestartFiles(tmp_path, 1, LOG)
     good = files.save(2, {"step": 2})
-    monkeypatch.setattr("fuxiflow.training.restart_files.file_sha256", lambda path: "0" * 64)
+    monkeypatch.setattr("fuxiflow.storage.restart_files.file_sha256", lambda path: "0" * 64)
     with pytest.raises(OSError, match="not what is read back"):
         files.save(4, {"step": 4})
     monkeypatch.undo()

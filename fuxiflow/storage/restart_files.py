@@ -1,0 +1,135 @@
+"""Restart files: the state that a killed job goes on from, whole and checked.
+
+A file is written whole, then read back and compared before the one that it supersedes goes. Its
+name holds the number of steps done and the SHA-256 of its bytes, ``update-00000400-….ckpt``: one
+rename makes both, so a file and its checksum cannot part.
+"""
+
+import hashlib
+import logging
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from fuxiflow.storage.files import leftovers, remove, settle, temporary
+
+BLOCK = 1 << 22
+
+
+class Damaged(ValueError):
+    """A restart file whose bytes are not those that were written."""
+
+
+class _HashingFile:
+    """A file that is written once, from its beginning to its end, and its SHA-256."""
+
+    def __init__(self, file):
+        self.file, self.digest = file, hashlib.sha256()
+
+    def write(self, data) -> int:
+        self.digest.update(data)
+        return self.file.write(data)
+
+    def flush(self) -> None:
+        self.file.flush()
+
+
+def file_sha256(path: Path) -> str:
+    """Compute the SHA-256 of a file as it lies on disk, in hexadecimal digits."""
+    total = hashlib.sha256()
+    with open(path, "rb", buffering=0) as file:
+        if hasattr(os, "posix_fadvise"):
+            # the kernel's copy in memory would hide what the disk has lost
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+        while block := file.read(BLOCK):
+            total.update(block)
+    return total.hexdigest()
+
+
+@dataclass
+class RestartFiles:
+    """The last ``keep`` restart files in ``folder``, whose names begin with ``stem``."""
+
+    folder: Path
+    keep: int
+    log: logging.Logger
+    stem: str = "update"
+
+    def _named(self) -> list[tuple[int, str, Path]]:
+        """Return steps done, checksum and path of complete files, the newest first."""
+        pattern = re.compile(rf"{re.escape(self.stem)}-(\d+)-([0-9a-f]{{64}})\.ckpt")
+        matches = [(pattern.fullmatch(path.name), path) for path in self.folder.glob("*.ckpt")]
+        return sorted(((int(m[1]), m[2], path) for m, path in matches if m), reverse=True)
+
+    def files(self) -> list[Path]:
+        """Complete files, the newest first."""
+        return [path for _, _, path in self._named()]
+
+    def save(self, step: int, content: dict) -> Path:
+        """Write ``content`` after ``step`` steps, read it back, and drop files beyond ``keep``.
+
+        Raises
+        ------
+        OSError
+            When the bytes that are read are not those that were written; all older files stay.
+        """
+        half = self.folder / f"{self.stem}.half"
+        for left in leftovers(half):
+            remove(left)
+        half = temporary(half)
+        try:
+            with open(half, "wb") as file:
+                hashing = _HashingFile(file)
+                torch.save(content, hashing)
+                file.flush()
+                os.fsync(file.fileno())
+            written = hashing.digest.hexdigest()
+            if file_sha256(half) != written:
+                raise OSError(
+                    f"{half}: what was written is not what is read back; check the file system. "
+                    f"The restart files before it remain"
+                )
+            path = self.folder / f"{self.stem}-{step:08d}-{written}.ckpt"
+            os.replace(half, path)
+        except BaseException:
+            half.unlink(missing_ok=True)
+            raise
+        settle(self.folder)
+        for older in self.files()[self.keep :]:
+            older.unlink()
+        return path
+
+    def sound(self) -> Iterator[tuple[int, dict]]:
+        """Yield steps done and content of the sound files, the newest first, on the processor.
+
+        Damaged files are passed over with a warning.
+        """
+        for step, checksum, path in self._named():
+            if file_sha256(path) == checksum:
+                yield step, torch.load(path, map_location="cpu", weights_only=True)
+                continue
+            self.log.warning(
+                "%s is damaged: its checksum is another than its name says; trying the one before",
+                path,
+            )
+
+    def load(self) -> dict | None:
+        """Load the newest sound file on the processor; None when there are no files.
+
+        Raises
+        ------
+        Damaged
+            When there are files and none is sound.
+        """
+        for _, content in self.sound():
+            return content
+        if files := self.files():
+            raise Damaged(
+                f"no restart file in {self.folder} is sound ({len(files)} damaged); delete the "
+                f"folder to start anew"
+            )
+        return None
