@@ -21,6 +21,6 @@ def denormals():
 @pytest.fixture
 def server(monkeypatch):
     """An archive on this machine; waiting between attempts takes no time."""
-    monkeypatch.setattr("fuxiflow.archive.transfer.time.sleep", lambda seconds: None)
+    monkeypatch.setattr("fuxiflow.archive.retries.time.sleep", lambda seconds: None)
     with archive() as running:
         yield running

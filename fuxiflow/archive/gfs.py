@@ -3,6 +3,8 @@
 The inventories are those that wgrib2 writes: ``number:offset:d=YYYYMMDDHH:parameter:level:step:``.
 """
 
+import logging
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -10,11 +12,26 @@ from pathlib import Path
 
 import requests
 
-from fuxiflow.archive.transfer import Download, DownloadError, fetch_ranges, get_whole
+from fuxiflow.archive.listings import list_objects
+from fuxiflow.archive.retries import Absent, Changed, DownloadError
+from fuxiflow.archive.transfer import (
+    Download,
+    Fetched,
+    Range,
+    fetch,
+    fetch_ranges,
+    get_whole,
+    kept,
+)
 from fuxiflow.channels import Channel, ChannelTable
 from fuxiflow.config.archives import GfsArchive
 from fuxiflow.times import STEP_HOURS, times
 
+log = logging.getLogger(__name__)
+ATMOS_FOLDER_SINCE = datetime(2021, 3, 22, 12)
+"""First cycle whose files lie in a folder ``atmos``, UTC."""
+VERSIONS = 3
+"""Times that a file is begun which is replaced while it is loaded."""
 # NCEP's abbreviations by (discipline, category, number) of GRIB2, tables 4.2-0-*
 ABBREVIATIONS = {
     (0, 0, 0): "TMP",
@@ -181,6 +198,100 @@ def select_ranges(
     return ranges
 
 
+def remote_paths(init: datetime, lead: int, resolution: str) -> list[str]:
+    """Return the places of a file in the bucket, the likely one first.
+
+    NCEP put the files into a folder ``atmos`` with version 16 of the model.
+
+    Parameters
+    ----------
+    init : datetime
+        Initial time, UTC.
+    lead : int
+        Lead in hours.
+    resolution : str
+        Resolution as in the file's name, such as ``0p25``.
+
+    Returns
+    -------
+    list of str
+        The paths.
+    """
+    later = file_path(init, lead, resolution)
+    earlier = later.replace("/atmos/", "/")
+    return [earlier, later] if init < ATMOS_FOLDER_SINCE else [later, earlier]
+
+
+def check_messages(path: Path, ranges: list[Range]) -> None:
+    """Raise :class:`Changed` unless byte ranges are whole GRIB messages.
+
+    They are not where the inventory is of another version of the file. A file without any GRIB is
+    left to the reader, which says what it is.
+
+    Parameters
+    ----------
+    path : Path
+        The ranges, one after the other.
+    ranges : list of Range
+        Where they were in the archive's file.
+    """
+    edges = []
+    with open(path, "rb") as file:
+        for start, end in ranges:
+            first = file.read(4)
+            file.seek(end - start - 8, os.SEEK_CUR)
+            edges.append((start, first, file.read(4)))
+    if not any(first == b"GRIB" for _, first, _ in edges):
+        return
+    for start, first, last in edges:
+        if (first, last) != (b"GRIB", b"7777"):
+            raise Changed(
+                f"{path.name}: what the inventory has at byte {start} is no GRIB message: "
+                "inventory and file are of different versions"
+            )
+
+
+def _find_inventory(
+    session: requests.Session, archive: GfsArchive, places: list[str]
+) -> tuple[str, str | None]:
+    """Return address and inventory of the first place that has a file.
+
+    That a file is absent is believed if the bucket's listing says so too.
+
+    Parameters
+    ----------
+    session : requests.Session
+        Session of the calling thread.
+    archive : GfsArchive
+        The bucket.
+    places : list of str
+        Paths in the bucket.
+
+    Returns
+    -------
+    tuple
+        Address and inventory; None for the latter where the bucket has the file without it.
+
+    Raises
+    ------
+    Absent
+        When the bucket has none of them.
+    DownloadError
+        When the address is not that of a bucket, which is no gap.
+    """
+    for place in places:
+        url = f"{archive.url}/{place}"
+        try:
+            return url, get_whole(session, f"{url}.idx").text
+        except Absent:
+            continue
+    for place in places:
+        listed = {key for key, _ in list_objects(session, archive.url, place)}
+        if place in listed:
+            return f"{archive.url}/{place}", None
+    raise Absent(f"{archive.url}/{places[0]}")
+
+
 def gfs_download(
     archive: GfsArchive, channels: ChannelTable, init: datetime, lead: int
 ) -> Download:
@@ -202,14 +313,24 @@ def gfs_download(
     Download
         Name and download.
     """
-    name = file_path(init, lead, archive.resolution)
-    url = f"{archive.url}/{name}"
+    places = remote_paths(init, lead, archive.resolution)
 
-    def download(session: requests.Session, target: Path) -> Path:
+    def load(session: requests.Session, target: Path) -> Fetched:
+        url, index = _find_inventory(session, archive, places)
+        if index is None:
+            log.warning("%s: there is no inventory (.idx), so the whole file is loaded", url)
+            return fetch(session, url, target)
+        ranges = select_ranges(parse_index(index, f"{url}.idx"), channels, lead, url)
+        return fetch_ranges(session, url, target, ranges, check_messages)
+
+    def download(session: requests.Session, target: Path) -> Fetched:
         if target.exists():
-            return target
-        index = get_whole(session, f"{url}.idx").text
-        messages = parse_index(index, f"{url}.idx")
-        return fetch_ranges(session, url, target, select_ranges(messages, channels, lead, url))
+            return kept(target, f"{archive.url}/{places[0]}")
+        for _ in range(VERSIONS - 1):
+            try:
+                return load(session, target)
+            except Changed as error:
+                log.warning("%s; inventory and file are loaded anew", error)
+        return load(session, target)
 
-    return name, download
+    return file_path(init, lead, archive.resolution), download

@@ -1,51 +1,18 @@
 """Download level-1 granules from a public bucket with one folder for each product and day."""
 
+import logging
 from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
-from xml.etree import ElementTree
 
 import requests
 
-from fuxiflow.archive.transfer import Download, DownloadError, fetch, get_whole
+from fuxiflow.archive.listings import WRONG_ADDRESS, has_objects, list_objects
+from fuxiflow.archive.retries import DownloadError
+from fuxiflow.archive.transfer import Download, Fetched, fetch
 from fuxiflow.config.archives import GranuleArchive
 
-
-def list_objects(session: requests.Session, base: str, prefix: str) -> Iterator[tuple[str, int]]:
-    """Yield the objects of a bucket under a prefix, page by page (S3 ``ListObjectsV2``).
-
-    Parameters
-    ----------
-    session : requests.Session
-        Session of the calling thread.
-    base : str
-        Address of the bucket.
-    prefix : str
-        Beginning of the keys.
-
-    Returns
-    -------
-    Iterator of tuple
-        Key and length in bytes.
-
-    Raises
-    ------
-    DownloadError
-        When the answer is not such a list.
-    """
-    parameters = {"list-type": "2", "prefix": prefix}
-    while True:
-        text = get_whole(session, f"{base}/", **parameters).text
-        try:
-            root = ElementTree.fromstring(text)
-        except ElementTree.ParseError as error:
-            raise DownloadError(f"{base}/?prefix={prefix}: not a listing ({error})") from error
-        for item in root.iterfind("{*}Contents"):
-            yield item.findtext("{*}Key"), int(item.findtext("{*}Size"))
-        token = root.findtext("{*}NextContinuationToken")
-        if not token:
-            return
-        parameters["continuation-token"] = token
+log = logging.getLogger(__name__)
 
 
 def _granule_download(archive: GranuleArchive, key: str, length: int) -> Download:
@@ -66,7 +33,7 @@ def _granule_download(archive: GranuleArchive, key: str, length: int) -> Downloa
         Name and download.
     """
 
-    def download(session: requests.Session, target: Path) -> Path:
+    def download(session: requests.Session, target: Path) -> Fetched:
         return fetch(session, f"{archive.url}/{key}", target, length)
 
     return key.rpartition("/")[2], download
@@ -76,6 +43,8 @@ def granule_downloads(
     session: requests.Session, archive: GranuleArchive, start: date, end: date
 ) -> Iterator[Download]:
     """Yield the downloads of all granules of some days.
+
+    Days without granules are gaps. A product of which the bucket has nothing at all is an error.
 
     Parameters
     ----------
@@ -90,10 +59,40 @@ def granule_downloads(
     -------
     Iterator of Download
         Names and downloads.
+
+    Raises
+    ------
+    DownloadError
+        When a product is not there, or the address is not that of a bucket.
     """
-    day = start
-    while day <= end:
-        for product in archive.products:
-            for key, length in list_objects(session, archive.url, f"{product}/{day:%Y/%m/%d}/"):
-                yield _granule_download(archive, key, length)
-        day += timedelta(days=1)
+    days = [start + timedelta(days=i) for i in range((end - start).days + 1)]
+    listed = {
+        product: [
+            entry
+            for day in days
+            for entry in list_objects(session, archive.url, f"{product}/{day:%Y/%m/%d}/")
+        ]
+        for product in archive.products
+    }
+    for product, entries in listed.items():
+        if entries:
+            continue
+        if not has_objects(session, archive.url, f"{product}/"):
+            raise DownloadError(
+                f"{archive.url}: the bucket has no product {product}; {WRONG_ADDRESS} Is that the "
+                "product's name there?"
+            )
+        if any(listed.values()):
+            others = ", ".join(name for name in listed if listed[name])
+            log.warning(
+                "%s: from %s to %s there is nothing of %s, but of %s: what cannot be read without "
+                "it is lost",
+                archive.url,
+                start,
+                end,
+                product,
+                others,
+            )
+    for entries in listed.values():
+        for key, length in entries:
+            yield _granule_download(archive, key, length)

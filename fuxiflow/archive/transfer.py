@@ -1,4 +1,4 @@
-"""Download files over HTTP: resumed, checked for length, and whole or not at all.
+"""Download files over HTTP: resumed, checked, and whole or not at all.
 
 The files of a segment are gathered in a folder that survives failures, then handed over together.
 """
@@ -6,89 +6,56 @@ The files of a segment are gathered in a folder that survives failures, then han
 import json
 import logging
 import os
+import re
 import shutil
 import threading
-import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import requests
 
+from fuxiflow.archive.checksums import Checksum, Digests, checksums_of, disagreement
+from fuxiflow.archive.retries import (
+    Absent,
+    Changed,
+    DownloadError,
+    Incomplete,
+    Mismatch,
+    Refused,
+    attempt,
+)
 from fuxiflow.progress import Progress
 from fuxiflow.storage import provenance
 
-Download = tuple[str, Callable[[requests.Session, Path], Path]]
+
+@dataclass(frozen=True)
+class Fetched:
+    """A file that is there, whole, with the SHA-256 of what was written.
+
+    ``address`` is where it came from; ``agreed`` are the archive's checksums that it was compared
+    with, such as ``md5 (ETag)``.
+    """
+
+    path: Path
+    size: int
+    sha256: str
+    address: str
+    agreed: tuple[str, ...] = ()
+
+
+Download = tuple[str, Callable[[requests.Session, Path], Fetched]]
 """A file's name relative to the segment, and a function ``(session, target)`` that downloads it."""
-log = logging.getLogger(__name__)
 _local = threading.local()
 CHUNK = 1 << 16
 """Bytes that a broken connection may lose."""
-TIMEOUT = (20, 120)
+TIMEOUT = (20, 60)
 """Seconds to connect, and between two pieces of an answer."""
-PASSING = {408, 425, 429, 500, 502, 503, 504}
-"""Statuses of failures that pass, so that it is worth asking again."""
-
-
-class Absent(Exception):
-    """The archive has no such file (404): a gap of the record, not a failure."""
-
-
-class Incomplete(Exception):
-    """An answer is of another length than announced."""
-
-
-class DownloadError(RuntimeError):
-    """A download failed for good; the text names address, reason and what was tried."""
-
-
-def attempt(action: Callable[[], object], url: str, attempts: int = 6, pause: float = 2.0):
-    """Call a function until it succeeds, pausing twice as long after each passing failure.
-
-    Connection errors, broken answers and the statuses of :data:`PASSING` pass; :class:`Absent` and
-    other statuses do not.
-
-    Parameters
-    ----------
-    action : Callable
-        Makes one request.
-    url : str
-        Its address, for messages.
-    attempts : int
-        Number of tries.
-    pause : float
-        Seconds to wait after the first failure.
-
-    Returns
-    -------
-    object
-        What ``action`` returns.
-
-    Raises
-    ------
-    Absent
-        When there is no such file.
-    DownloadError
-        When the request is refused, or the last try has failed.
-    """
-    for number in range(1, attempts + 1):
-        try:
-            return action()
-        except requests.HTTPError as error:
-            status = error.response.status_code
-            if status == 404:
-                raise Absent(url) from None
-            if status not in PASSING:
-                raise DownloadError(
-                    f"{url}: refused with status {status} {error.response.reason}"
-                ) from error
-            reason = f"status {status}"
-        except (requests.RequestException, Incomplete) as error:
-            reason = str(error)
-        if number < attempts:
-            log.warning("%s: %s; attempt %d of %d", url, reason, number, attempts)
-            time.sleep(pause * 2 ** (number - 1))
-    raise DownloadError(f"{url}: {reason}; gave up after {attempts} attempts")
+PLAIN = {"Accept-Encoding": "identity"}
+"""Lengths, ranges and checksums are of the file, not of what a server compresses on its way."""
+Range = tuple[int, int | None]
+"""First byte and the byte after the last, None for the rest of the file."""
 
 
 def get_whole(session: requests.Session, url: str, **parameters) -> requests.Response:
@@ -115,29 +82,142 @@ def get_whole(session: requests.Session, url: str, **parameters) -> requests.Res
     """
 
     def action():
-        response = session.get(url, params=parameters or None, timeout=TIMEOUT)
-        response.raise_for_status()
+        response = session.get(url, params=parameters or None, headers=PLAIN, timeout=TIMEOUT)
+        _accept(response, url)
+        digests = Digests()
+        named = checksums_of(response.headers)
+        digests.begin(Path(), 0, {checksum.function for checksum in named})
+        digests.update(response.content)
+        difference = disagreement(named, digests, Path())
+        if difference:
+            raise Mismatch(difference)
         return response
 
     return attempt(action, url)
 
 
-def _announced(response: requests.Response, offset: int) -> int | None:
+def _accept(response: requests.Response, url: str) -> None:
+    """Raise unless an answer carries what was asked for, in full (200) or in part (206)."""
+    if response.status_code >= 400:
+        # the words of the refusal are read while the connection is open
+        raise requests.HTTPError(response.content[:400], response=response)
+    if response.status_code not in (200, 206):
+        raise Refused(
+            f"{url}: answered with status {response.status_code} {response.reason}, which is no "
+            "file: is the address right?"
+        )
+
+
+def _accept_file(response: requests.Response, url: str) -> None:
+    """Raise unless an answer carries a file, which a web page is not."""
+    _accept(response, url)
+    if response.headers.get("Content-Type", "").startswith("text/html"):
+        raise DownloadError(
+            f"{url}: the answer is a web page instead of the file: a wrong address, or the log-in "
+            "page of a proxy"
+        )
+
+
+def _announced(response: requests.Response) -> int | None:
     """Return the whole file's length by the headers of a full (200) or partial (206) answer."""
     if response.status_code == 206:
         total = response.headers.get("Content-Range", "").rpartition("/")[2]
         return int(total) if total.isdigit() else None
     length = response.headers.get("Content-Length")
-    return int(length) + offset if length else None
+    encoded = response.headers.get("Content-Encoding", "identity") != "identity"
+    return int(length) if length and not encoded else None
+
+
+def _span(response: requests.Response) -> tuple[int, int]:
+    """Return first byte and byte after the last of a partial answer."""
+    text = response.headers.get("Content-Range", "")
+    match = re.match(r"bytes (\d+)-(\d+)/", text)
+    if not match:
+        raise Incomplete(f"a part without its place in the file (Content-Range {text!r})")
+    return int(match[1]), int(match[2]) + 1
+
+
+def _validator(response: requests.Response) -> str:
+    """Return what tells a file's versions apart, for ``If-Range``; empty where nothing does.
+
+    A weak ``ETag`` does not say that the bytes are the same.
+    """
+    tag = response.headers.get("ETag", "")
+    return tag if tag.startswith('"') else response.headers.get("Last-Modified", "")
+
+
+def _write_pieces(
+    response: requests.Response, part: Path, mode: str, digests: Digests, most: int | None
+) -> None:
+    """Write an answer to a file as it comes.
+
+    Parameters
+    ----------
+    response : requests.Response
+        The answer.
+    part : Path
+        The file.
+    mode : str
+        ``ab`` to go on, ``wb`` to begin.
+    digests : Digests
+        Takes in what is written.
+    most : int or None
+        Length that the file is to have; what would make it longer raises Incomplete.
+    """
+    with open(part, mode) as file:
+        for piece in response.iter_content(CHUNK):
+            if most is not None and digests.count + len(piece) > most:
+                raise Incomplete(f"more than the {most} bytes that there should be")
+            file.write(piece)
+            digests.update(piece)
+
+
+def _settle(part: Path, target: Path, *notes: Path) -> None:
+    """Give a whole file its name, once it is on the disk, and remove the notes about it.
+
+    Parameters
+    ----------
+    part : Path
+        The file as it was written.
+    target : Path
+        Its name.
+    *notes : Path
+        Files that told how far it had come.
+    """
+    with open(part, "rb+") as file:
+        os.fsync(file.fileno())
+    os.replace(part, target)
+    for note in notes:
+        note.unlink(missing_ok=True)
+
+
+def _restart(part: Path, *notes: Path) -> None:
+    """Remove a part and the notes about it; the part first, so that no note is of another part."""
+    part.unlink(missing_ok=True)
+    for note in notes:
+        note.unlink(missing_ok=True)
+
+
+def kept(target: Path, address: str) -> Fetched:
+    """Return a file that lay there already, with its SHA-256 read anew."""
+    digests = Digests()
+    digests.begin(target, target.stat().st_size)
+    return Fetched(target, digests.count, digests["sha256"], address)
 
 
 def fetch(
-    session: requests.Session, url: str, target: Path, length: int | None = None, **patience
-) -> Path:
+    session: requests.Session,
+    url: str,
+    target: Path,
+    length: int | None = None,
+    checksums: Sequence[Checksum] = (),
+    **patience,
+) -> Fetched:
     """Download a file, resuming what an earlier call left in ``target.part``.
 
     A target that exists with the expected length is kept. The part is resumed only while the
-    server's ``ETag`` is the same.
+    server's ``ETag``, or else ``Last-Modified``, is the same. What has arrived is compared with
+    all checksums that the server names.
 
     Parameters
     ----------
@@ -150,13 +230,15 @@ def fetch(
     length : int, optional
         Expected length in bytes; by default any target that exists is kept, and the length is that
         which the server announces.
+    checksums : Sequence of Checksum
+        Those that are known beside the server's.
     **patience
-        Number of attempts and pause of :func:`attempt`.
+        Limits of :func:`attempt`, such as ``attempts``.
 
     Returns
     -------
-    Path
-        ``target``.
+    Fetched
+        The file.
 
     Raises
     ------
@@ -164,52 +246,131 @@ def fetch(
         As :func:`attempt`; the part is left for the next call.
     """
     if target.exists() and (length is None or target.stat().st_size == length):
-        return target
+        return kept(target, url)
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(target.name + ".part")
     tag = target.with_name(target.name + ".etag")
+    digests = Digests()
+    agreed: list[str] = []
+
+    def restart(reason: str, kind: type[Incomplete] = Incomplete):
+        _restart(part, tag)
+        raise kind(reason)
 
     def action():
-        offset = part.stat().st_size if part.exists() and tag.exists() else 0
+        version = tag.read_text(encoding="utf-8") if tag.exists() else ""
+        offset = part.stat().st_size if part.exists() and version else 0
         if length is not None and offset > length:
             offset = 0
-        headers = {"Range": f"bytes={offset}-", "If-Range": tag.read_text()} if offset else {}
+        headers = {**PLAIN, **_asks_for_checksums(url)}
+        if offset:
+            headers |= {"Range": f"bytes={offset}-", "If-Range": version}
         with session.get(url, headers=headers, stream=True, timeout=TIMEOUT) as response:
-            if response.status_code == 416:
-                part.unlink()
-                raise Incomplete("the server has less than was already loaded")
-            response.raise_for_status()
+            if response.status_code == 416 and offset:
+                restart("the server has less than was already loaded")
+            _accept_file(response, url)
             resumed = response.status_code == 206
-            expected = length if length is not None else _announced(response, 0)
-            tag.write_text(response.headers.get("ETag", ""))
-            with open(part, "ab" if resumed else "wb") as file:
-                for piece in response.iter_content(CHUNK):
-                    file.write(piece)
-        # without a tag there is no telling if the rest would be of the same file
-        if not tag.read_text():
-            tag.unlink()
-        size = part.stat().st_size
-        if expected is not None and size != expected:
-            if size > expected:
-                part.unlink()
-            raise Incomplete(f"{size} bytes instead of {expected}")
+            if resumed and (_span(response)[0] != offset or _validator(response) != version):
+                restart("the rest is not of the file whose beginning was loaded")
+            expected = length if length is not None else _announced(response)
+            named = [*checksums, *checksums_of(response.headers, whole=not resumed)]
+            if not resumed:
+                _restart(part, tag)
+                # without it there is no telling if the rest would be of the same file
+                if _validator(response):
+                    tag.write_text(_validator(response), encoding="utf-8")
+            digests.begin(part, offset if resumed else 0, {one.function for one in named})
+            _write_pieces(response, part, "ab" if resumed else "wb", digests, expected)
+            etag = response.headers.get("ETag", "")
+        if expected is not None and digests.count != expected:
+            raise Incomplete(f"{digests.count} bytes instead of {expected}")
+        difference = disagreement(named, digests, part, etag)
+        if difference:
+            restart(difference, Mismatch)
+        agreed[:] = sorted({f"{one.function} ({one.place})" for one in named})
 
-    attempt(action, url, **patience)
-    os.replace(part, target)
-    tag.unlink(missing_ok=True)
-    return target
+    attempt(action, url, loaded=lambda: digests.count, **patience)
+    _settle(part, target, tag)
+    return Fetched(target, digests.count, digests["sha256"], url, tuple(agreed))
+
+
+def _asks_for_checksums(url: str) -> dict[str, str]:
+    """Return the header by which S3 names an object's checksums.
+
+    An address that is signed, so that it has a query, allows no further headers.
+    """
+    return {} if "?" in url else {"x-amz-checksum-mode": "ENABLED"}
+
+
+@dataclass
+class _RangesNote:
+    """A note beside parts of a file that are gathered: whose parts they are.
+
+    ``total`` is the file's length, ``version`` its validator, both by the first answer.
+    """
+
+    url: str
+    ranges: list[list[int | None]]
+    version: str = ""
+    total: int | None = None
+    begun: bool = False
+
+    @classmethod
+    def read(cls, path: Path) -> "_RangesNote | None":
+        """Read a note; None where there is none that is whole."""
+        try:
+            return cls(**json.loads(path.read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError):
+            return None
+
+    def write(self, path: Path) -> None:
+        """Write the note, whole or not at all."""
+        written = path.with_name(f"{path.name}.new")
+        written.write_text(json.dumps(asdict(self)), encoding="utf-8")
+        os.replace(written, path)
+
+    def bounds(self) -> list[Range]:
+        """Return the ranges, the last with its end where the file's length is known."""
+        return [(start, self.total if end is None else end) for start, end in self.ranges]
+
+    def next_range(self, size: int) -> tuple[int, int | None, int] | None:
+        """Return what is asked for next, after the first ``size`` bytes of all ranges.
+
+        Within a range it is the beginning of a whole chunk, so that little is asked for twice.
+
+        Parameters
+        ----------
+        size : int
+            Bytes that were gathered.
+
+        Returns
+        -------
+        tuple or None
+            First byte, byte after the last, and the number of gathered bytes before them; None
+            where all are there.
+        """
+        before = 0
+        for start, end in self.bounds():
+            if end is None or size < before + end - start:
+                inside = (size - before) // CHUNK * CHUNK
+                return start + inside, end, before + inside
+            before += end - start
+        return None
 
 
 def fetch_ranges(
     session: requests.Session,
     url: str,
     target: Path,
-    ranges: Sequence[tuple[int, int | None]],
+    ranges: Sequence[Range],
+    check: Callable[[Path, list[Range]], None] | None = None,
     **patience,
-) -> Path:
+) -> Fetched:
     """Download byte ranges of a file, one after the other into one target.
 
-    Neighbouring ranges are asked for together. A target that exists is kept.
+    Neighbouring ranges are asked for together. A target that exists is kept. A call that was
+    killed is resumed in ``target.part``. All ranges are of one version of the file: that of the
+    first answer.
 
     Parameters
     ----------
@@ -221,55 +382,101 @@ def fetch_ranges(
         Where the ranges go.
     ranges : Sequence of tuple
         First byte and the byte after the last; None for the rest of the file.
+    check : Callable, optional
+        Is given what was gathered and where the ranges lie in it, and raises :class:`Changed`.
     **patience
-        Number of attempts and pause of :func:`attempt`.
+        Limits of :func:`attempt`, such as ``attempts``.
 
     Returns
     -------
-    Path
-        ``target``.
+    Fetched
+        The file.
 
     Raises
     ------
     Absent, DownloadError
         As :func:`attempt`, and when the server ignores byte ranges.
+    Changed
+        When the file was replaced meanwhile, so that its ranges may lie elsewhere.
     """
     if target.exists():
-        return target
+        return kept(target, url)
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(target.name + ".part")
+    path = target.with_name(target.name + ".ranges")
+    wanted_ranges = [list(one) for one in merge_ranges(ranges)]
+    note = _RangesNote.read(path)
+    fits = note and (note.url, note.ranges) == (url, wanted_ranges)
+    if not (fits and note.version and part.exists()):
+        note = _RangesNote(url, wanted_ranges)
+        _restart(part, path)
+        part.touch()
+    digests = Digests()
 
-    def piece(start: int, end: int | None) -> bytes:
-        def action():
-            last = "" if end is None else end - 1
-            response = session.get(url, headers={"Range": f"bytes={start}-{last}"}, timeout=TIMEOUT)
-            response.raise_for_status()
+    def changed(reason: str):
+        _restart(part, path)
+        raise Changed(f"{url}: {reason}")
+
+    def load_range(missing: tuple[int, int | None, int]):
+        start, end, size = missing
+        headers = {**PLAIN, "Range": f"bytes={start}-{'' if end is None else end - 1}"}
+        if note.version:
+            headers["If-Range"] = note.version
+        with session.get(url, headers=headers, stream=True, timeout=TIMEOUT) as response:
+            if response.status_code == 416:
+                changed(f"it ends before byte {start}")
+            _accept_file(response, url)
+            version, total = _validator(response), _announced(response)
+            other_length = None not in (total, note.total) and total != note.total
+            if note.begun and (version != note.version or other_length):
+                changed("it was replaced by another version while it was loaded")
             if response.status_code != 206:
                 raise DownloadError(
                     f"{url}: the server ignores byte ranges (status {response.status_code})"
                 )
-            if end is not None and len(response.content) != end - start:
-                raise Incomplete(
-                    f"bytes {start}-{last}: {len(response.content)} bytes instead of {end - start}"
-                )
-            return response.content
+            first, last = _span(response)
+            if end is not None and total is not None and total < end:
+                changed(f"it has {total} bytes, and bytes {start} to {end} are asked for")
+            if first != start or (end is not None and last > end):
+                raise Incomplete(f"bytes {first} to {last} instead of {start} to {end}")
+            if total is None and end is None:
+                total = last
+            if not note.begun or note.total is None:
+                note.version, note.total, note.begun = version, total, True
+                note.write(path)
+            os.truncate(part, size)
+            digests.begin(part, size)
+            most = size + (last if end is None else end) - start
+            _write_pieces(response, part, "ab", digests, most)
+        if digests.count != most:
+            raise Incomplete(
+                f"bytes {start} to {end}: {digests.count - size} bytes instead of {most - size}"
+            )
 
-        return attempt(action, url, **patience)
+    def action():
+        while missing := note.next_range(part.stat().st_size):
+            load_range(missing)
 
-    with open(part, "wb") as file:
-        for start, end in merge_ranges(ranges):
-            file.write(piece(start, end))
-    os.replace(part, target)
-    return target
+    attempt(action, url, loaded=lambda: digests.count, **patience)
+    digests.begin(part, part.stat().st_size)
+    if check:
+        try:
+            check(part, note.bounds())
+        except Changed:
+            _restart(part, path)
+            raise
+    _settle(part, target, path)
+    return Fetched(target, digests.count, digests["sha256"], url)
 
 
-def merge_ranges(ranges: Sequence[tuple[int, int | None]]) -> list[tuple[int, int | None]]:
-    """Sort byte ranges and join neighbours."""
-    joined: list[tuple[int, int | None]] = []
-    for start, end in sorted(ranges, key=lambda r: r[0]):
-        if joined and joined[-1][1] == start:
-            joined[-1] = (joined[-1][0], end)
-        else:
+def merge_ranges(ranges: Sequence[Range]) -> list[Range]:
+    """Sort byte ranges and join neighbours and those that overlap."""
+    joined: list[Range] = []
+    for start, end in sorted(ranges, key=lambda one: one[0]):
+        last = joined[-1][1] if joined else -1
+        if joined and (last is None or last >= start):
+            joined[-1] = (joined[-1][0], None if None in (last, end) else max(last, end))
+        elif end is None or end > start:
             joined.append((start, end))
     return joined
 
@@ -323,7 +530,7 @@ def download_segment(
     def carry_out(item: Download) -> tuple[str, int | None]:
         name, download = item
         try:
-            size = download(_session(), partial / name).stat().st_size
+            size = download(_session(), partial / name).size
         except Absent as error:
             log.warning("the archive has no %s", error)
             size = None

@@ -117,9 +117,7 @@ def test_source_without_granules_is_an_error(server, paths):
         source="noaa20_atms",
         archive={"url": server.url, "products": ["ATMS-SDR"]},
     )
-    with pytest.raises(
-        FileNotFoundError, match="noaa20_atms 2023-07-01 to 2023-07-01: nothing was asked for"
-    ):
+    with pytest.raises(DownloadError, match=f"{server.url}: the bucket has no product ATMS-SDR"):
         load_script("archive_source").main(None, output, params, LOG)
 
 

@@ -1,5 +1,6 @@
 """An archive on this machine: files, S3 listings and the store's API; it can fail on demand."""
 
+import hashlib
 import json
 import threading
 from contextlib import contextmanager
@@ -7,13 +8,22 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
 PAGE = 2  # keys on one page of a listing
+NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
 
 
 class Archive(ThreadingHTTPServer):
     """Serves ``files``, and fails as ``faults`` say.
 
-    ``faults`` maps a path to what happens to its next requests, one after the other. A fault is a
-    status, or ``"cut"``: the answer announces its whole length and breaks off in the middle.
+    ``faults`` maps a path to what happens to its next requests, one after the other. A fault is
+
+    - a status, or a pair of a status and headers;
+    - ``"cut"``: the answer announces its whole length and breaks off in the middle;
+    - ``"flip"``: one bit of what is sent is another than in the file;
+    - ``"stall"``: nothing comes until the archive is closed;
+    - ``"html"``: a web page with status 200;
+    - ``"ignore"``: a range is answered with the whole file;
+    - a function of the archive, which is called before the answer, such as one that changes a file;
+    - None: nothing.
     """
 
     daemon_threads = True
@@ -23,12 +33,33 @@ class Archive(ThreadingHTTPServer):
         self.files: dict[str, bytes] = {}
         self.faults: dict[str, list] = {}
         self.requests: list[tuple[str, str | None]] = []
+        self.if_range: list[str | None] = []
         self.store_requests: list[tuple[str, dict]] = []
         self.ranges = True
+        # an opaque tag, "md5", "weak" or "none"
+        self.tags = "opaque"
+        self.headers: dict[str, dict] = {}
+        self.listings = True
+        self.keys = {"00000000-secret"}
+        self.accepted_licences = ["cc-by"]
+        # the next states of the store's jobs, and the jobs that it has forgotten
+        self.states: list[str] = []
+        self.forgotten: set[str] = set()
+        self.asset: dict = {}
+        self.closed = threading.Event()
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.server_port}"
+
+    def tag(self, body: bytes) -> dict:
+        digest = hashlib.md5(body).hexdigest()
+        return {
+            "opaque": {"ETag": f'"v-{digest[:8]}"'},
+            "md5": {"ETag": f'"{digest}"'},
+            "weak": {"ETag": f'W/"{digest}"'},
+            "none": {},
+        }[self.tags]
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -51,70 +82,129 @@ class Handler(BaseHTTPRequestHandler):
         parts = urlsplit(self.path)
         path, query = parts.path, {key: values[0] for key, values in parse_qs(parts.query).items()}
         self.server.requests.append((path, self.headers.get("Range")))
-        fault = self.server.faults.get(path) and self.server.faults[path].pop(0)
-        if isinstance(fault, int):
-            self.answer(fault, b"")
-        elif "list-type" in query:
-            self.listing(query)
-        elif path == "/catalogue/v1/messages":
-            self.answer_json({"messages": []})
+        self.server.if_range.append(self.headers.get("If-Range"))
+        fault = self.fault(path)
+        if fault is True:
+            return
+        if "list-type" in query:
+            if self.server.listings:
+                self.listing(query)
+            else:
+                self.answer(404, b"")
+        elif path.startswith("/catalogue/v1/"):
+            self.catalogue(path)
+        elif path.startswith("/profiles/v1/"):
+            self.profile()
         elif path.startswith("/retrieve/"):
             self.store(path)
         elif path.lstrip("/") in self.server.files:
-            self.file(self.server.files[path.lstrip("/")], fault == "cut")
+            self.file(path, fault)
         else:
             self.answer(404, b"")
 
-    def file(self, body: bytes, cut: bool):
-        tag = f'"{hash(body)}"'
+    def fault(self, path: str):
+        """The next fault of a path; True where it has been answered."""
+        fault = self.server.faults.get(path) and self.server.faults[path].pop(0)
+        if callable(fault):
+            fault(self.server)
+        elif isinstance(fault, int):
+            self.answer(fault, b"")
+        elif isinstance(fault, tuple):
+            self.answer(fault[0], b"", fault[1])
+        elif fault == "html":
+            self.answer(200, b"<html><body>log in</body></html>", {"Content-Type": "text/html"})
+        elif fault == "stall":
+            self.server.closed.wait(30)
+        else:
+            return fault
+        return not callable(fault)
+
+    def file(self, path: str, fault: str | None):
+        body = self.server.files[path.lstrip("/")]
+        headers = self.server.tag(body) | self.server.headers.get(path, {})
         byte_range = self.headers.get("Range")
-        current = self.headers.get("If-Range") in (None, tag)
-        if not (byte_range and current and self.server.ranges):
-            return self.answer(200, body, {"ETag": tag}, cut)
-        first, last = byte_range.removeprefix("bytes=").split("-")
-        start, end = int(first), int(last) + 1 if last else len(body)
-        if start >= len(body):
-            return self.answer(416, b"")
-        return self.answer(
-            206,
-            body[start:end],
-            {"ETag": tag, "Content-Range": f"bytes {start}-{min(end, len(body)) - 1}/{len(body)}"},
-            cut,
-        )
+        versions = {headers.get("ETag"), headers.get("Last-Modified")}
+        current = self.headers.get("If-Range") in {None, *versions}
+        start, end, status = 0, len(body), 200
+        if byte_range and current and self.server.ranges and fault != "ignore":
+            first, last = byte_range.removeprefix("bytes=").split("-")
+            start, end = int(first), min(int(last) + 1 if last else len(body), len(body))
+            if start >= len(body):
+                return self.answer(416, b"")
+            status = 206
+            headers = {"Content-Range": f"bytes {start}-{end - 1}/{len(body)}"} | headers
+        sent = bytearray(body[start:end])
+        if fault == "flip":
+            sent[len(sent) // 2] ^= 1
+        return self.answer(status, bytes(sent), headers, fault == "cut")
 
     def listing(self, query):
-        keys = sorted(key for key in self.server.files if key.startswith(query["prefix"]))
+        keys = sorted(key for key in self.server.files if key.startswith(query.get("prefix", "")))
         start = int(query.get("continuation-token", 0))
+        page = min(int(query.get("max-keys", PAGE)), PAGE)
         items = "".join(
             f"<Contents><Key>{key}</Key><Size>{len(self.server.files[key])}</Size></Contents>"
-            for key in keys[start : start + PAGE]
+            for key in keys[start : start + page]
         )
         more = (
-            f"<NextContinuationToken>{start + PAGE}</NextContinuationToken>"
-            if start + PAGE < len(keys)
-            else ""
+            f"<IsTruncated>true</IsTruncated>"
+            f"<NextContinuationToken>{start + page}</NextContinuationToken>"
+            if start + page < len(keys)
+            else "<IsTruncated>false</IsTruncated>"
         )
-        namespace = "http://s3.amazonaws.com/doc/2006-03-01/"
-        text = f'<ListBucketResult xmlns="{namespace}">{items}{more}</ListBucketResult>'
-        self.answer(200, text.encode())
+        text = f'<ListBucketResult xmlns="{NAMESPACE}">{items}{more}</ListBucketResult>'
+        self.answer(200, text.encode(), {"Content-Type": "application/xml"})
+
+    def known(self) -> bool:
+        return self.headers.get("PRIVATE-TOKEN") in self.server.keys
+
+    def refuse_key(self):
+        self.answer_json({"title": "permission denied", "detail": "invalid token"}, 401)
+
+    def catalogue(self, path: str):
+        if path.endswith("/vocabularies/licences"):
+            return self.answer_json({"licences": [{"id": "cc-by", "label": "CC-BY licence"}]})
+        if "/collections/" in path:
+            links = [
+                {"rel": "license", "href": "https://store/cc-by.pdf", "title": "CC-BY licence"}
+            ]
+            return self.answer_json({"id": path.rpartition("/")[2], "links": links})
+        return self.answer_json({"messages": []})
+
+    def profile(self):
+        if not self.known():
+            return self.refuse_key()
+        accepted = [{"id": name, "revision": 1} for name in self.server.accepted_licences]
+        return self.answer_json({"licences": accepted})
 
     def do_POST(self):
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        body = json.loads(self.rfile.read(int(self.headers.get("Content-Length") or 0)) or "{}")
+        self.server.requests.append((self.path, None))
+        if self.fault(self.path) is True:
+            return None
+        if not self.known():
+            return self.refuse_key()
+        if self.path.endswith("/account/verification/pat"):
+            return self.answer_json({"id": "somebody"})
         dataset = self.path.split("/processes/")[1].split("/")[0]
         self.server.store_requests.append((dataset, body["inputs"]))
         if "refuse" in body["inputs"]["variable"]:
             return self.answer_json({"title": "invalid request", "detail": "no such variable"}, 400)
+        if not self.server.accepted_licences:
+            return self.answer_json(
+                {"title": "required licences not accepted", "detail": "please accept them"}, 403
+            )
         number = len(self.server.store_requests)
         self.server.files[f"result{number}.grib"] = (
             f"{dataset} {json.dumps(body['inputs'])}".encode()
         )
         return self.answer_json(self.job(number), 201)
 
-    def job(self, number: int) -> dict:
+    def job(self, number: int, status: str = "accepted") -> dict:
         job = f"{self.server.url}/retrieve/v1/jobs/{number}"
         return {
             "jobID": str(number),
-            "status": "successful",
+            "status": status,
             "type": "process",
             "metadata": {},
             "links": [
@@ -125,6 +215,8 @@ class Handler(BaseHTTPRequestHandler):
         }
 
     def store(self, path: str):
+        if not self.known():
+            return self.refuse_key()
         if "/processes/" in path:
             name = path.rpartition("/")[2]
             here = f"{self.server.url}{path}"
@@ -137,21 +229,21 @@ class Handler(BaseHTTPRequestHandler):
                     ],
                 }
             )
-        number = int(path.split("/jobs/")[1].split("/")[0])
+        number = path.split("/jobs/")[1].split("/")[0]
+        if number in self.server.forgotten:
+            return self.answer_json({"title": "job not found", "detail": number}, 404)
         if not path.endswith("/results"):
-            return self.answer_json(self.job(number))
+            state = self.server.states.pop(0) if self.server.states else "successful"
+            return self.answer_json(self.job(int(number), state))
         name = f"result{number}.grib"
-        return self.answer_json(
-            {
-                "asset": {
-                    "value": {
-                        "href": f"{self.server.url}/{name}",
-                        "file:size": len(self.server.files[name]),
-                        "type": "application/grib",
-                    }
-                }
-            }
-        )
+        if name not in self.server.files:
+            return self.answer_json({"title": "results expired", "detail": "ask anew"}, 404)
+        value = {
+            "href": f"{self.server.url}/{name}",
+            "file:size": len(self.server.files[name]),
+            "type": "application/grib",
+        }
+        return self.answer_json({"asset": {"value": value | self.server.asset}})
 
 
 @contextmanager
@@ -163,6 +255,7 @@ def archive():
     try:
         yield server
     finally:
+        server.closed.set()
         server.shutdown()
         thread.join()
         server.server_close()

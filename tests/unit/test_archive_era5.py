@@ -82,7 +82,8 @@ def test_six_hour_sums_of_the_first_day_reach_into_the_day_before():
 def test_download_through_the_client(server, key, tmp_path):
     request = era5.invariants_request()
     with requests.Session() as session:
-        target = era5.retrieve(era5.client(LOG), era5.SINGLE, request, session, tmp_path / "i.grib")
+        target = tmp_path / "i.grib"
+        era5.retrieve(era5.client(LOG), era5.SINGLE, request, session, target)
         assert target.read_bytes().startswith(b"reanalysis-era5-single-levels")
         era5.retrieve(None, era5.SINGLE, request, session, target)
     assert server.store_requests == [(era5.SINGLE, request)]

@@ -102,7 +102,7 @@ def test_download_holds_the_channels_alone(server, tmp_path):
     name, download = gfs.gfs_download(archive, channels.channel_table(), datetime(2023, 7, 1), 6)
     server.files |= {f"{name}.idx": text.encode(), name: body}
     with requests.Session() as session:
-        got = download(session, tmp_path / name).read_bytes()
+        got = download(session, tmp_path / name).path.read_bytes()
     assert len(got) == 70 * 10
     assert b"TCDC" not in got
     assert got.count(b"APCP") == 1

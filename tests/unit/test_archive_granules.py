@@ -5,7 +5,7 @@ from datetime import date
 import pytest
 import requests
 
-from fuxiflow.archive import granules
+from fuxiflow.archive import granules, listings
 from fuxiflow.archive.transfer import DownloadError
 from fuxiflow.config.archives import GranuleArchive
 from tests.support.archive_server import Handler
@@ -29,7 +29,7 @@ def bucket(server):
 
 
 def test_listing_reads_all_pages(bucket, session):
-    objects = dict(granules.list_objects(session, bucket.url, "ATMS-SDR/2023/07/01/"))
+    objects = dict(listings.list_objects(session, bucket.url, "ATMS-SDR/2023/07/01/"))
     assert len(objects) == 3
     assert set(objects.values()) == {len(b"SATMS10")}
     assert len(bucket.requests) == 2
@@ -42,7 +42,7 @@ def test_downloads_are_of_the_days_asked_for(bucket, session, tmp_path):
     )
     assert len(downloads) == 12
     name = "GATMO_j01_d20230702_t0100000_e0100320_b1_c2_oebc_ops.h5"
-    assert downloads[name](session, tmp_path / name).read_bytes() == b"GATMO21"
+    assert downloads[name](session, tmp_path / name).path.read_bytes() == b"GATMO21"
 
 
 def test_what_is_no_listing_is_named(server, session, monkeypatch):
@@ -50,4 +50,4 @@ def test_what_is_no_listing_is_named(server, session, monkeypatch):
         Handler, "listing", lambda handler, query: handler.answer(200, b"plain text")
     )
     with pytest.raises(DownloadError, match="ATMS-SDR/: not a listing"):
-        list(granules.list_objects(session, server.url, "ATMS-SDR/"))
+        list(listings.list_objects(session, server.url, "ATMS-SDR/"))
