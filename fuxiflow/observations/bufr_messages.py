@@ -7,11 +7,13 @@ messages.
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from fuxiflow.observations.decoding_process import DecodingFailure, DecodingProcess
 
@@ -72,10 +74,15 @@ GeoOptics, PlanetiQ and Spire go by their mission.
 
 _START, _END = b"BUFR", b"7777"
 _EDITIONS = (b"\2", b"\3", b"\4")
+_FIRST_YEAR = 1000  # a number below is no year with its century
 _SHORTEST = 8 + 17 + 7 + 4 + 4  # octets of sections 0, 1, 3, 4 and 5 in their shortest forms
 _MARKERS = 16  # octets of Fortran record markers that may stand between messages
 _TEXT = re.compile(rb"[\x01\x03\t\r\n -~]+")  # of bulletins, from SOH to ETX
 _PADDING = b"\0\xff"
+# abbreviated headings of corrected bulletins, in files and in their names: CCA, CCB …
+_CORRECTED = re.compile(rb"[A-Z]{4}\d{2} [A-Z]{4} \d{6} CC([A-X])\b")
+_CORRECTED_NAME = re.compile(r"[A-Z]{4}\d{2}[A-Z]{4}\d{6}CC([A-X])(?![A-Z])")
+_HEADING = 100  # octets before a message in which its heading stands
 _FOREIGN = re.compile(rb"[^\x00-\x7f]")
 
 
@@ -85,7 +92,10 @@ class BufrHeader:
 
     ``category`` is that of BUFR Table A, ``subcategories`` are the international (code table C-13,
     None before edition 4) and the local one, ``time`` is None where it is no date, ``subsets`` is
-    their number, and ``descriptors`` are the unexpanded ones as FXXYYY integers.
+    their number, and ``descriptors`` are the unexpanded ones as FXXYYY integers. ``century`` says
+    whether the header has the century of its year: editions 2 and 3 have two digits of the year,
+    and so have some centres' messages of edition 4. ``update`` is the update sequence number, 0 of
+    a message that corrects no other.
     """
 
     edition: int
@@ -96,6 +106,27 @@ class BufrHeader:
     subsets: int
     compressed: bool
     descriptors: tuple[int, ...]
+    century: bool = field(default=True, compare=False)
+    update: int = field(default=0, compare=False)
+
+    def time_near(self, time: np.datetime64) -> np.datetime64:
+        """Return the header's time, in the century nearest to a time of the body.
+
+        NaT where the header has no time. A header that has its century is taken at its word.
+        """
+        if self.time is None:
+            return np.datetime64("NaT", "us")
+        own = np.datetime64(self.time, "us")
+        if self.century or np.isnat(time):
+            return own
+        candidates = []
+        for years in (-200, -100, 0, 100, 200):
+            try:
+                shifted = self.time.replace(year=self.time.year + years)
+            except ValueError:  # 29 February of a year that has none
+                continue
+            candidates.append(np.datetime64(shifted, "us"))
+        return min(candidates, key=lambda candidate: abs(candidate - time))
 
 
 @dataclass(frozen=True)
@@ -103,11 +134,13 @@ class BufrMessage:
     """One BUFR message at an octet ``offset`` of its file.
 
     ``damage`` is empty, or says why this piece of a file is not the message it should have been.
+    ``bulletin`` is the number of the correction by the heading of its bulletin, 0 of a first one.
     """
 
     offset: int
     data: bytes
     damage: str = ""
+    bulletin: int = 0
 
     @cached_property
     def header(self) -> BufrHeader | None:
@@ -121,6 +154,11 @@ class BufrMessage:
     def subsets(self) -> int:
         """The number of subsets that the header gives; 0 where it is damaged."""
         return self.header.subsets if self.header else 0
+
+    @property
+    def correction(self) -> int:
+        """The number of the correction that the message is; 0 where it corrects no other."""
+        return max(self.bulletin, self.header.update if self.header else 0)
 
     @property
     def hollow(self) -> bool:
@@ -143,13 +181,17 @@ def _header(data: bytes) -> BufrHeader:
         flags, category = first[9], first[10]
         subcategories = (first[11], first[12])
         year, other_parts = int.from_bytes(first[15:17]), first[17:22]
+        update = first[8]
     else:
         centre = int.from_bytes(first[4:6]) if edition == 2 else first[5]
         flags, category = first[7], first[8]
         subcategories = (None, first[9])
-        # year of the century, 100 for 2000 in some centres' messages
-        year = first[12] % 100 + (1900 if 70 <= first[12] < 100 else 2000)
-        other_parts = first[13:17]
+        year, other_parts = first[12], first[13:17]
+        update = first[6]
+    century = year >= _FIRST_YEAR
+    if not century:
+        # 100 for 2000 in some centres' messages, and 125 for 2025 in others'
+        year = year % 100 + (1900 if 70 <= year < 100 else 2000)
     try:
         time = datetime(year, *other_parts)
     except ValueError:
@@ -174,6 +216,8 @@ def _header(data: bytes) -> BufrHeader:
         int.from_bytes(third[4:6]),
         bool(third[6] & 64),
         descriptors,
+        century,
+        update,
     )
 
 
@@ -194,8 +238,30 @@ def read_messages(path: Path) -> Iterator[BufrMessage]:
         if start < 0:
             return
         message = _message(data, start)
-        yield message
+        headings = _CORRECTED.findall(gap[-_HEADING:])
+        yield replace(message, bulletin=_ordinal(headings[-1])) if headings else message
         position = start + len(message.data)
+
+
+def _ordinal(letter: bytes) -> int:
+    return letter[0] - ord("A") + 1
+
+
+def corrected_first(paths: Iterable[Path]) -> list[Path]:
+    """Sort files so that those with corrections come first, otherwise in their order.
+
+    Of several reports of a station and time the quality control keeps the first.
+    """
+
+    def rank(path: Path) -> int:
+        try:
+            corrections = [message.correction for message in read_messages(path)]
+        except OSError:  # its reader says what is wrong
+            corrections = []
+        name = _CORRECTED_NAME.search(path.name)
+        return -max([_ordinal(name[1].encode()) if name else 0, *corrections])
+
+    return sorted(map(Path, paths), key=rank)
 
 
 def _message(data: bytes, start: int) -> BufrMessage:

@@ -5,12 +5,16 @@ files give years, days of the year or calendar dates in UTC. All times are ``dat
 is no time is NaT.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 NOT_A_TIME = np.datetime64("NaT", "us")
 GPS_BEHIND_TAI = np.timedelta64(19, "s")
 GPS_EPOCH = np.datetime64("1980-01-06T00:00:00", "us")
 _IDPS_EPOCH = np.datetime64("1958-01-01", "us")
+# of a report's day or hour from its header's, where one of the two is missing
+_OFFSETS = tuple(np.timedelta64(hours, "h") for hours in (0, -1, 1, -24, 24))
 _FIRST_ATMS = np.datetime64("2009-01-01", "us")
 # TAI - UTC in s: IERS Bulletin C 16 (1998), 30 (2005), 36 (2008), 43 (2012), 49 (2015), 52 (2016)
 _LEAP_SECONDS = (
@@ -108,6 +112,54 @@ def time_of_date(
     except (ValueError, OverflowError):
         return NOT_A_TIME
     return whole + np.timedelta64(round(second * 1e6), "us") if 0 <= second < 61 else NOT_A_TIME
+
+
+def complete_time(
+    parts: Sequence[float], about: np.datetime64, century: bool = True
+) -> tuple[np.datetime64, bool]:
+    """Combine the parts of a date to a time, taking what is missing from a message's header.
+
+    Parameters
+    ----------
+    parts : Sequence[float]
+        Year, month, day, hour, minute and second, NaN where missing. A year below 1000 has no
+        century.
+    about : np.datetime64
+        Time of the header; NaT for none.
+    century : bool
+        Whether the header's century is to be relied on. A year without a century needs it.
+
+    Returns
+    -------
+    time : np.datetime64
+        The time: of those that the parts allow, the one nearest to ``about``. NaT where the parts
+        are no date, or where the header is needed and has none.
+    completed : bool
+        Whether a part came from the header. Missing seconds count as 0, and not as such a part.
+    """
+    parts = np.array(parts, float)
+    missing = ~np.isfinite(parts[:5])
+    short = not missing[0] and 0 <= parts[0] < 1000
+    if not missing.any() and not short:
+        return time_of_date(*parts), False
+    if np.isnat(about) or (short and not century):
+        return NOT_A_TIME, False
+    candidates = []
+    for offset in _OFFSETS:
+        base = (about + offset).astype("datetime64[us]").item()
+        header = [base.year, base.month, base.day, base.hour, base.minute]
+        filled = np.where(missing, header, parts[:5])
+        if missing[4] and not missing[3] and filled[3] != header[3]:
+            filled[4] = 0  # the minute of another hour says nothing
+        years = (filled[0],)
+        if short:
+            years = tuple(filled[0] % 100 + base.year // 100 * 100 + c for c in (-100, 0, 100))
+        for year in years:
+            candidates.append(time_of_date(year, *filled[1:], parts[5]))
+    valid = [time for time in candidates if not np.isnat(time)]
+    if not valid:
+        return NOT_A_TIME, False
+    return min(valid, key=lambda time: abs(time - about)), True
 
 
 def times_of_dates(

@@ -123,6 +123,18 @@ def ingest(
             if granule.message:
                 log.warning("%s: %s", granule.file, granule.message)
             entries += ledger.count_read(source, granule.footprints, granule.message)
+            entries += [
+                LedgerEntry(
+                    source,
+                    lost.file,
+                    lost.day,
+                    lost.reason.label,
+                    lost.count,
+                    lost.channel,
+                    lost.message,
+                )
+                for lost in granule.values
+            ]
             table.write(granule.footprints)
     frame = ledger.build_ledger(entries)
     # A wrong pattern or platform must not look like an outage of months.

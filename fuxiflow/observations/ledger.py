@@ -4,7 +4,8 @@
 source  name of the source
 file    name of the file
 day     UTC; null where unknown
-channel empty for whole footprints, else the count is of single values that were set missing
+channel empty for whole footprints, else the count is of single values that were set missing, or
+        of a column such as ``time`` that a remark is about
 reason  ``read``, ``used``, or a label of
         :class:`fuxiflow.observations.rejection_codes.Reason`
 count   footprints or values
@@ -64,7 +65,10 @@ def build_ledger(entries: Iterable[LedgerEntry]) -> pd.DataFrame:
     rows = pd.DataFrame([asdict(entry) for entry in entries], columns=SCHEMA.names)
     keys = [name for name in SCHEMA.names if name != "count"]
     # An unknown day is a group of its own.
-    return rows.groupby(keys, dropna=False, sort=False, as_index=False)["count"].sum()[SCHEMA.names]
+    sums = rows.groupby(keys, dropna=False, sort=False, as_index=False)["count"].sum()
+    # pandas makes a column without any day one of floats
+    days = [None if pd.isna(day) else day for day in sums["day"]]
+    return sums.assign(day=pd.Series(days, sums.index, object))[SCHEMA.names]
 
 
 def _days(time: np.ndarray) -> np.ndarray:

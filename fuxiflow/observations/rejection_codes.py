@@ -6,9 +6,10 @@ from enum import IntEnum
 class Reason(IntEnum):
     """A code with its meaning.
 
-    Codes below 100 are of footprints and stand in the column ``rejected``; the others are of whole
-    files and stand in the ledger alone. The first reason met is the one recorded: readers give 1
-    to 3 and 9, quality control gives the others.
+    Codes below 50 are of footprints and stand in the column ``rejected``. Those from 50 are of
+    single values, those from 100 of whole files or messages, and those from 200 are remarks on what
+    is used nevertheless; all these stand in the ledger alone. The first reason met is the one
+    recorded: readers give 1 to 3 and 9, quality control gives the others.
     """
 
     def __new__(cls, code: int, description: str):
@@ -35,6 +36,11 @@ class Reason(IntEnum):
     )
     QUALITY = 9, "called unusable by its producer's quality flags"
 
+    HEIGHT = 50, "measured at a height or depth that does not stand for the quantity"
+    STATISTIC = 51, "an extreme or another statistic, no observation of the moment"
+    IMPOSSIBLE = 52, "a value that the quantity cannot have"
+    FLAGGED = 53, "a single value that its producer calls unusable"
+
     NO_FILE = 100, "no file of the source in the directory: an outage"
     NAME = 101, "file name does not fit the source's file_pattern and its reader"
     EMPTY = 102, "file of zero bytes or without a scan"
@@ -44,6 +50,10 @@ class Reason(IntEnum):
     PLATFORM = 106, "file is of another platform"
     SUPERSEDED = 107, "a later version of the same granule is used"
     INSTRUMENT = 108, "file or message is of another instrument"
+    FORMAT = 109, "file is of another format"
+
+    HEADER_DATE = 200, "used with a date or part of it that the message's header alone has"
+    BODY_DATE = 201, "used with the date of its body, as the message's header has none"
 
     @property
     def label(self) -> str:

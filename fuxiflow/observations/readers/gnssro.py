@@ -106,6 +106,8 @@ def read(
                     Reason.QUALITY if occultation.flaw else Reason.USED,
                 )
                 collector.add(path.name, report)
+                if occultation.dated_by_header:
+                    collector.lose(path.name, occultation.time, "time", Reason.HEADER_DATE)
             yield from collector.granules()
     yield from collector.granules(rest=True)
 
@@ -141,7 +143,7 @@ def _occultations(
     if not is_netcdf:
         for message, occultations in messages_of_category(path, bufr, collector, SOUNDINGS):
             for occultation in occultations:
-                yield occultation, period_about(message)
+                yield occultation, period_about(message, occultation.time)
         return
     result = netcdf(data)
     if isinstance(result, DecodingFailure):

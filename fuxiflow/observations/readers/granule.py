@@ -31,13 +31,29 @@ LARGEST = 20_000, 512
 
 
 @dataclass(frozen=True)
+class ValueCount:
+    """A number of single values that a reader set missing, or remarks on.
+
+    ``channel`` is the name of the channel, or of the column such as ``time``; ``day`` is None where
+    it is not known.
+    """
+
+    file: str
+    day: date | None
+    channel: str
+    reason: Reason
+    count: int
+    message: str = ""
+
+
+@dataclass(frozen=True)
 class Granule:
     """The footprints of one granule, or the reason why there are none.
 
     ``reason`` and ``message`` say why ``file`` is not used, ``count`` is the number of footprints
     it would have had (0 where that cannot be known), ``day`` is None where it is not known. The
     ``message`` of footprints that are used tells what the file leaves open; it goes to the log and
-    the ledger as well.
+    the ledger as well. ``values`` count single values of the footprints that were not read.
     """
 
     file: str
@@ -46,6 +62,7 @@ class Granule:
     message: str = ""
     count: int = 0
     day: date | None = None
+    values: tuple[ValueCount, ...] = ()
 
 
 class RefusedFile(Exception):
@@ -143,6 +160,42 @@ def channel_indices(channels: Sequence[str], available: Sequence[str], subject: 
         names = available if len(available) < 100 else (f"{available[0]} to {available[-1]}",)
         raise ValueError(f"{subject} no channel {', '.join(unknown)}; known: {', '.join(names)}")
     return [places[name] for name in channels]
+
+
+def day_of(time: np.datetime64) -> date | None:
+    """Return the day of a time, None for NaT."""
+    return None if np.isnat(time) else time.astype("datetime64[D]").item()
+
+
+def count_values(
+    file: str, day: date | None, channels: Sequence[str], lost: np.ndarray, reason: Reason
+) -> tuple[ValueCount, ...]:
+    """Count single values of a file that are not read, by channel.
+
+    Parameters
+    ----------
+    file : str
+        Name of the file.
+    day : date | None
+        Its day.
+    channels : Sequence[str]
+        Names of the channels.
+    lost : np.ndarray
+        ``(..., channel)`` bool, True for the values.
+    reason : Reason
+        The reason for which they are not read.
+
+    Returns
+    -------
+    tuple[ValueCount, ...]
+        One for each channel that lost any.
+    """
+    counts = lost.reshape(-1, len(channels)).sum(axis=0)
+    return tuple(
+        ValueCount(file, day, channel, reason, int(count))
+        for channel, count in zip(channels, counts, strict=True)
+        if count
+    )
 
 
 def plausible_temperatures(temperature: np.ndarray) -> np.ndarray:

@@ -15,8 +15,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from fuxiflow.observations.bufr_elements import Subset, element_subsets
-from fuxiflow.observations.bufr_messages import BUFR_SATELLITES
-from fuxiflow.observations.clocks import GPS_EPOCH, NOT_A_TIME, time_of_date, utc_of_gps
+from fuxiflow.observations.bufr_messages import BUFR_SATELLITES, BufrHeader, BufrMessage
+from fuxiflow.observations.clocks import (
+    GPS_EPOCH,
+    NOT_A_TIME,
+    complete_time,
+    time_of_date,
+    utc_of_gps,
+)
 from fuxiflow.observations.profiles import refractivity_of_bending_angles
 from fuxiflow.physics import great_circle
 
@@ -127,6 +133,8 @@ class Occultation:
         Azimuth of the occultation plane, in degrees from north.
     flaw : str
         The reason why the processing centre calls it bad, or empty.
+    dated_by_header : bool
+        Whether a part of its date is that of the message's header.
     """
 
     time: np.datetime64
@@ -137,6 +145,7 @@ class Occultation:
     refractivity: np.ndarray
     azimuth: float = np.nan
     flaw: str = ""
+    dated_by_header: bool = False
 
 
 def tangent_point(
@@ -176,13 +185,15 @@ def occultations_of_bufr(data: bytes) -> list[Occultation]:
 
     ecCodes' errors or ValueError when it cannot be decoded.
     """
-    return [_of_subset(subset) for subset in element_subsets(data, _ELEMENTS)]
+    header = BufrMessage(0, data).header
+    return [_of_subset(subset, header) for subset in element_subsets(data, _ELEMENTS)]
 
 
-def _of_subset(subset: Subset) -> Occultation:
+def _of_subset(subset: Subset, header: BufrHeader | None) -> Occultation:
     """Decode one subset: its head, levels of impact parameter, and levels of height.
 
-    Messages without a refractivity, such as ECMWF keeps, get that of their bending angles.
+    What its date lacks is that of the message's ``header``. Messages without a refractivity, such
+    as ECMWF keeps, get that of their bending angles.
     """
     head: dict[str, float] = {}
     levels: list[tuple[float, float]] = []
@@ -215,8 +226,10 @@ def _of_subset(subset: Subset) -> Occultation:
     def number(name: str) -> float:
         return head.get(name, np.nan)
 
-    time = time_of_date(
-        *(number(name) for name in ("year", "month", "day", "hour", "minute", "second"))
+    time, completed = complete_time(
+        [number(name) for name in ("year", "month", "day", "hour", "minute", "second")],
+        np.datetime64(header.time if header else None, "us"),
+        header is None or header.century,
     )
     if 0 <= number("timeIncrement") <= 600:  # from the start to the reference point
         time = time + np.timedelta64(round(number("timeIncrement") * 1e6), "us")
@@ -236,6 +249,7 @@ def _of_subset(subset: Subset) -> Occultation:
         refractivity,
         number("bearingOrAzimuth"),
         _flaw_of_flags(number("radioOccultationDataQualityFlags")),
+        completed,
     )
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from fuxiflow import physics
 from fuxiflow.channels import PRESSURE_LEVELS
 from fuxiflow.observations.bufr_elements import Subset, element_subsets
+from fuxiflow.observations.bufr_messages import BufrMessage, corrected_first
 from fuxiflow.observations.decoding_process import DecodingProcess
 from fuxiflow.observations.profiles import sounding_at
 from fuxiflow.observations.readers.granule import Granule, channel_indices
@@ -86,7 +87,7 @@ def read(
     channel_indices(channels, CHANNELS, "soundings have")
     collector = ReportCollector(channels)
     with DecodingProcess(decode_soundings) as process:
-        for path in map(Path, files):
+        for path in corrected_first(files):
             for message, soundings in messages_of_category(path, process, collector, CATEGORY):
                 if PLATFORM not in platforms:
                     why = f"{PLATFORM}, expected {', '.join(platforms)}"
@@ -100,9 +101,13 @@ def read(
                         PLATFORM,
                         station.identifier,
                         sounding_values(levels, channels),
-                        period_about(message),
+                        period_about(message, station.time),
+                        update=message.correction,
                     )
                     collector.add(path.name, report)
+                    collector.remark_on_date(path.name, message, station)
+                    for channel, reason in unusable_levels(levels, channels):
+                        collector.lose(path.name, station.time, channel, reason)
             yield from collector.granules()
     yield from collector.granules(rest=True)
 
@@ -113,8 +118,10 @@ def decode_soundings(data: bytes) -> list[tuple[ReportingStation, np.ndarray]]:
     The columns are pressure (Pa), whether the level is the surface, geopotential (m2 s-2),
     temperature and dew point (K), humidity (%), wind direction (degrees) and speed (m s-1).
     """
+    header = BufrMessage(0, data).header
     return [
-        (reporting_station(subset), _levels(subset)) for subset in element_subsets(data, _ELEMENTS)
+        (reporting_station(subset, header), _levels(subset))
+        for subset in element_subsets(data, _ELEMENTS)
     ]
 
 
@@ -143,6 +150,38 @@ def _levels(subset: Subset) -> np.ndarray:
     return np.array(rows, float).reshape(-1, len(_LEVEL))
 
 
+def _ground(levels: np.ndarray) -> float:
+    """Return the pressure of the ground in Pa, infinite where ``levels`` ``(n, 8)`` do not tell.
+
+    Without a level marked as the surface it is the highest pressure with a temperature.
+    """
+    pressure, surface, temperature = levels[:, 0], levels[:, 1], levels[:, 3]
+    grounds = pressure[surface == 1] if (surface == 1).any() else pressure[np.isfinite(temperature)]
+    return float(np.nanmax(grounds)) if np.isfinite(grounds).any() else np.inf
+
+
+def unusable_levels(levels: np.ndarray, channels: Sequence[str]) -> Iterator[tuple[str, Reason]]:
+    """Yield the channels whose level is reported but not used, with the reason.
+
+    Values below the ground are extrapolated, and some winds cannot be.
+    """
+    columns = {"Z": (2,), "T": (3,), "U": (6, 7), "V": (6, 7), "R": (4, 5)}
+    ground = _ground(levels)
+    for channel in channels:
+        name = _NAME.fullmatch(channel)
+        rows = levels[levels[:, 0] == 100.0 * int(name[2])]
+        rows = rows[np.isfinite(rows[:, columns[name[1]]]).any(axis=1)]
+        if not len(rows):
+            continue
+        if rows[0, 0] > ground:
+            yield channel, Reason.HEIGHT
+        elif name[1] in "UV":
+            direction, speed = rows[:, 6], rows[:, 7]
+            wrong = (speed < 0) | (speed > MAX_SPEED) | (direction < 0) | (direction > 360)
+            if wrong.all():
+                yield channel, Reason.IMPOSSIBLE
+
+
 def sounding_values(levels: np.ndarray, channels: Sequence[str]) -> np.ndarray:
     """Compute the values ``(channel,)`` of a report from its ``levels`` ``(n, 8)``.
 
@@ -150,15 +189,12 @@ def sounding_values(levels: np.ndarray, channels: Sequence[str]) -> np.ndarray:
     extrapolated, is not used; neither are winds of impossible speed or direction. Humidity is that
     of the dew point, or else the one reported, at the levels that have it, and interpolated thence.
     """
-    pressure, surface, geopotential, temperature, dew_point, humidity, direction, speed = levels.T
-    # without a level marked as the surface, the highest pressure with a temperature is the ground's
-    grounds = pressure[surface == 1] if (surface == 1).any() else pressure[np.isfinite(temperature)]
-    ground = np.nanmax(grounds) if np.isfinite(grounds).any() else np.inf
+    pressure, _, geopotential, temperature, dew_point, humidity, direction, speed = levels.T
     with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
         of_dew_point = physics.relative_humidity_of_dew_point(dew_point, temperature)
         reported = physics.relative_humidity_of_reported(humidity, temperature)
         possible = (speed >= 0) & (speed <= MAX_SPEED) & (direction >= 0) & (direction <= 360)
-        above = pressure <= ground
+        above = pressure <= _ground(levels)
     u, v = physics.wind_components(
         np.where(possible, direction, np.nan), np.where(possible, speed, np.nan)
     )

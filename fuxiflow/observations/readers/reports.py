@@ -14,13 +14,20 @@ import pyarrow as pa
 
 from fuxiflow.observations import footprint_table
 from fuxiflow.observations.bufr_elements import Subset
-from fuxiflow.observations.bufr_messages import BufrMessage, read_messages
-from fuxiflow.observations.clocks import time_of_date
+from fuxiflow.observations.bufr_messages import BufrHeader, BufrMessage, read_messages
+from fuxiflow.observations.clocks import complete_time
 from fuxiflow.observations.decoding_process import DecodingFailure, DecodingProcess
-from fuxiflow.observations.readers.granule import Granule, footprints_of_granule
+from fuxiflow.observations.readers.granule import (
+    Granule,
+    ValueCount,
+    day_of,
+    footprints_of_granule,
+)
 from fuxiflow.observations.rejection_codes import Reason
 
 DAY = np.timedelta64(1, "D")
+# the first observations that reanalyses have in BUFR, and beyond all of them
+_EVER = (np.datetime64("1930-01-01", "us"), np.datetime64("2100-01-01", "us"))
 ROWS = 10_000
 """Reports that share a granule: many files hold a single one, and a table for each would cost more
 than they do."""
@@ -54,13 +61,15 @@ class ReportingStation:
     """The head of a SYNOP, SHIP, BUOY or TEMP report.
 
     ``identifier`` is empty where the station has none of its own; ``lat`` and ``lon`` are in
-    degrees, ``time`` is UTC.
+    degrees, ``time`` is UTC. ``dated_by_header`` says that the report lacks a part of its date,
+    which is the message's.
     """
 
     identifier: str
     time: np.datetime64
     lat: float
     lon: float
+    dated_by_header: bool = False
 
     @property
     def vessel(self) -> str:
@@ -68,8 +77,8 @@ class ReportingStation:
         return "buoy" if self.identifier.isdecimal() else "ship"
 
 
-def reporting_station(subset: Subset) -> ReportingStation:
-    """Return the head of the report in a subset.
+def reporting_station(subset: Subset, header: BufrHeader | None = None) -> ReportingStation:
+    """Return the head of the report in a subset of a message with some ``header``.
 
     The first of each element counts; later ones are of levels or of other moments.
     """
@@ -82,10 +91,13 @@ def reporting_station(subset: Subset) -> ReportingStation:
         return head.get(name, np.nan)
 
     lat, lon = number("latitude"), number("longitude")
-    time = time_of_date(*map(number, _CLOCK))
+    about = np.datetime64(header.time if header else None, "us")
+    time, completed = complete_time(
+        [number(name) for name in _CLOCK], about, header is None or header.century
+    )
     block, index = number("blockNumber"), number("stationNumber")
     if block > 0 and index == index:  # unequal to itself where NaN
-        return ReportingStation(f"{block:02.0f}{index:03.0f}", time, lat, lon)
+        return ReportingStation(f"{block:02.0f}{index:03.0f}", time, lat, lon, completed)
     numbers = (number(name) for name in _NUMBERS)
     identifier = next((f"{value:.0f}" for value in numbers if value == value), "")
     if head.get(_WIGOS[-1]) and not identifier:
@@ -93,7 +105,7 @@ def reporting_station(subset: Subset) -> ReportingStation:
         identifier = "-".join([*parts, str(head[_WIGOS[-1]])])
     identifier = identifier or next((str(head[name]) for name in _TEXTS if head.get(name)), "")
     own = "" if identifier.upper() in _SHARED_NAMES else identifier
-    return ReportingStation(own, time, lat, lon)
+    return ReportingStation(own, time, lat, lon, completed)
 
 
 @dataclass(frozen=True)
@@ -118,6 +130,8 @@ class Report:
         Degrees from north.
     reason : Reason
         The reason that the report itself gives for not being used.
+    update : int
+        Number of the correction that the report is, 0 of a first report.
     """
 
     time: np.datetime64
@@ -129,15 +143,20 @@ class Report:
     period: tuple[np.datetime64, np.datetime64]
     azimuth: float = np.nan
     reason: Reason = Reason.USED
+    update: int = 0
 
 
-def period_about(message: BufrMessage) -> tuple[np.datetime64, np.datetime64]:
-    """Return the first and last time that reports of a message may have: a day about its header's.
+def period_about(message: BufrMessage, time: np.datetime64) -> tuple[np.datetime64, np.datetime64]:
+    """Return the first and last time that a report of a message may have.
 
-    NaT, which no report has, where the header has no time.
+    It is a day about the header's time, in the century of the report's own ``time`` where the
+    header gives none; all of time where the header has no date.
     """
-    time = np.datetime64(message.header.time if message.header else None, "us")
-    return time - DAY, time + DAY
+    header = message.header
+    if header is None or header.time is None:
+        return _EVER
+    middle = header.time_near(time)
+    return middle - DAY, middle + DAY
 
 
 def footprints_of_reports(
@@ -201,11 +220,47 @@ class ReportCollector:
     reports: list[Report] = field(default_factory=list)
     files: list[str] = field(default_factory=list)
     refused: Counter = field(default_factory=Counter)
+    values: Counter = field(default_factory=Counter)
 
     def add(self, file: str, report: Report) -> None:
         """Add a report of a file."""
         self.reports.append(report)
         self.files.append(file)
+
+    def lose(self, file: str, time: np.datetime64, channel: str, reason: Reason) -> None:
+        """Count a single value that is not read, or a remark on one.
+
+        Parameters
+        ----------
+        file : str
+            Name of the file.
+        time : np.datetime64
+            Time of the report.
+        channel : str
+            Name of the channel, or of the column that a remark is about.
+        reason : Reason
+            The reason.
+        """
+        self.values[file, day_of(time), channel, reason] += 1
+
+    def remark_on_date(self, file: str, message: BufrMessage, station: ReportingStation) -> None:
+        """Count a report whose date is not given twice.
+
+        Parameters
+        ----------
+        file : str
+            Name of the file.
+        message : BufrMessage
+            The message, whose header may lack a date.
+        station : ReportingStation
+            The head of the report, which may have the header's date.
+        """
+        if np.isnat(station.time):
+            return
+        if station.dated_by_header:
+            self.lose(file, station.time, "time", Reason.HEADER_DATE)
+        elif message.header is None or message.header.time is None:
+            self.lose(file, station.time, "time", Reason.BODY_DATE)
 
     def refuse(self, file: str, reason: Reason, message: str, count: int) -> None:
         """Add a refusal.
@@ -242,7 +297,8 @@ class ReportCollector:
         """Yield the refusals so far, and the reports once there are enough of them.
 
         With ``rest`` all reports that are left are yielded. They come in the order of time and
-        station; of those that share both, the one with most values first.
+        station; of those that share both, the last correction first, and then the one with most
+        values.
         """
         for (file, reason, message), count in self.refused.items():
             yield Granule(file, reason=reason, message=message, count=count)
@@ -254,6 +310,7 @@ class ReportCollector:
         order = np.lexsort(
             (
                 [-np.isfinite(report.values).sum() for report in self.reports],
+                [-report.update for report in self.reports],
                 [report.station for report in self.reports],
                 times,
             )
@@ -263,7 +320,9 @@ class ReportCollector:
         self.reports = []
         self.files = []
         footprints = footprints_of_reports(reports, files, self.channels)
-        yield Granule(files[0], footprints=footprints, count=len(reports))
+        values = tuple(ValueCount(*key, count) for key, count in self.values.items())
+        self.values.clear()
+        yield Granule(files[0], footprints=footprints, count=len(reports), values=values)
 
 
 def messages_of_category(

@@ -12,6 +12,7 @@ import numpy as np
 
 from fuxiflow import physics
 from fuxiflow.observations.bufr_elements import Subset, element_subsets
+from fuxiflow.observations.bufr_messages import BufrMessage, corrected_first
 from fuxiflow.observations.decoding_process import DecodingProcess
 from fuxiflow.observations.readers.granule import Granule, channel_indices
 from fuxiflow.observations.readers.reports import (
@@ -67,6 +68,17 @@ _HEIGHT_LIMITS = dict.fromkeys(("temperature", "dew_point", "humidity"), SCREEN)
 )
 QUANTITIES = tuple(dict.fromkeys(_QUANTITIES.values()))
 """Quantities that are read from reports, in SI units and degrees; humidity in %."""
+_SPEED, _DIRECTION = QUANTITIES.index("speed"), QUANTITIES.index("direction")
+# quantities without which a channel has no value; humidity has two ways
+_SOURCES = {
+    "T2M": ("temperature",),
+    "R2M": ("temperature", "dew_point", "humidity"),
+    "U10": ("direction", "speed"),
+    "V10": ("direction", "speed"),
+    "PS": ("pressure",),
+    "MSL": ("sea_level_pressure",),
+    "SST": ("water",),
+}
 _ELEMENTS = (
     STATION_ELEMENTS
     | _HEIGHTS
@@ -98,16 +110,21 @@ def read(
     indices = channel_indices(channels, available, "surface reports have")
     collector = ReportCollector(channels)
     with DecodingProcess(decode_surface_reports) as process:
-        for path in map(Path, files):
+        for path in corrected_first(files):
             decoded = [
-                (station, observed, period_about(message))
+                (message, *report)
                 for message, reports in messages_of_category(path, process, collector, category)
-                for station, observed in reports
+                for report in reports
             ]
             # one array for a file: numpy's calls cost more than their arithmetic
-            table = np.array([observed for _, observed, _ in decoded]).reshape(-1, len(QUANTITIES))
+            table = np.array([observed for *_, observed, _ in decoded])
+            table = table.reshape(-1, len(QUANTITIES))
             values = channel_values(table)[:, indices]
-            for (station, _, period), row in zip(decoded, values, strict=True):
+            lost_winds = np.isfinite(table[:, _SPEED]) & np.isfinite(table[:, _DIRECTION])
+            lost_winds &= ~possible_winds(table[:, _SPEED], table[:, _DIRECTION])
+            for (message, station, _, unusable), row, lost_wind in zip(
+                decoded, values, lost_winds, strict=True
+            ):
                 platform = "land" if category == LAND else station.vessel
                 if platform not in platforms:
                     why = f"{platform}, expected {', '.join(platforms)}"
@@ -120,27 +137,53 @@ def read(
                     platform,
                     station.identifier,
                     row,
-                    period,
+                    period_about(message, station.time),
+                    update=message.correction,
                 )
                 collector.add(path.name, report)
+                collector.remark_on_date(path.name, message, station)
+                unusable = unusable | (
+                    dict.fromkeys(("direction", "speed"), Reason.IMPOSSIBLE) if lost_wind else {}
+                )
+                for channel, reason in _lost_channels(unusable, channels):
+                    collector.lose(path.name, station.time, channel, reason)
             yield from collector.granules()
     yield from collector.granules(rest=True)
 
 
-def decode_surface_reports(data: bytes) -> list[tuple[ReportingStation, tuple[float, ...]]]:
-    """Decode every subset of a message to its station and the values of :data:`QUANTITIES`."""
+def _lost_channels(
+    unusable: dict[str, Reason], channels: Sequence[str]
+) -> Iterator[tuple[str, Reason]]:
+    """Yield the channels that lack a value because quantities of a report are unusable."""
+    for channel in channels:
+        reason = next((unusable[name] for name in _SOURCES[channel] if name in unusable), None)
+        if reason is not None:
+            yield channel, reason
+
+
+def decode_surface_reports(
+    data: bytes,
+) -> list[tuple[ReportingStation, tuple[float, ...], dict[str, Reason]]]:
+    """Decode every subset of a message.
+
+    A subset gives its station, the values of :data:`QUANTITIES`, and the reasons for those that it
+    has but that are not usable.
+    """
+    header = BufrMessage(0, data).header
     return [
-        (reporting_station(subset), observed_quantities(subset))
+        (reporting_station(subset, header), *observed_quantities(subset))
         for subset in element_subsets(data, _ELEMENTS)
     ]
 
 
-def observed_quantities(subset: Subset) -> tuple[float, ...]:
+def observed_quantities(subset: Subset) -> tuple[tuple[float, ...], dict[str, Reason]]:
     """Return the first usable value of each of :data:`QUANTITIES`, NaN where there is none.
 
-    A value is usable when it is of the moment, and at a height or depth that will do.
+    A value is usable when it is of the moment, and at a height or depth that will do. The reasons
+    for quantities of which no value is usable are returned too.
     """
     observed: dict[str, float] = {}
+    unusable: dict[str, Reason] = {}
     height = depth = statistics = np.nan
     for name, value in subset:
         if name in _HEIGHTS:
@@ -149,17 +192,24 @@ def observed_quantities(subset: Subset) -> tuple[float, ...]:
             depth = value
         elif name == "firstOrderStatistics":
             statistics = value
-        elif (
-            name in _QUANTITIES
-            and value == value  # not NaN
-            and (statistics != statistics or statistics in _MEAN)
-        ):
+        elif name in _QUANTITIES and value == value:  # not NaN
             quantity = _QUANTITIES[name]
             low, high = _HEIGHT_LIMITS.get(quantity, (-np.inf, np.inf))
             too_deep = quantity == "water" and depth > DEPTH
-            if quantity not in observed and not (height < low or height > high or too_deep):
-                observed[quantity] = value
-    return tuple(observed.get(name, np.nan) for name in QUANTITIES)
+            if statistics == statistics and statistics not in _MEAN:
+                unusable.setdefault(quantity, Reason.STATISTIC)
+            elif height < low or height > high or too_deep:
+                unusable.setdefault(quantity, Reason.HEIGHT)
+            else:
+                observed.setdefault(quantity, value)
+    values = tuple(observed.get(name, np.nan) for name in QUANTITIES)
+    return values, {name: why for name, why in unusable.items() if name not in observed}
+
+
+def possible_winds(speed: np.ndarray, direction: np.ndarray) -> np.ndarray:
+    """Mark the winds, in m s-1 and degrees, that can be."""
+    with np.errstate(invalid="ignore"):
+        return (speed >= 0) & (speed <= MAX_SPEED) & (direction >= 0) & (direction <= 360)
 
 
 def channel_values(table: np.ndarray) -> np.ndarray:
@@ -172,7 +222,7 @@ def channel_values(table: np.ndarray) -> np.ndarray:
     with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
         of_dew_point = physics.relative_humidity_of_dew_point(dew_point, temperature)
         reported = physics.relative_humidity_of_reported(humidity, temperature)
-        possible = (speed >= 0) & (speed <= MAX_SPEED) & (direction >= 0) & (direction <= 360)
+        possible = possible_winds(speed, direction)
     u, v = physics.wind_components(
         np.where(possible, direction, np.nan), np.where(possible, speed, np.nan)
     )
