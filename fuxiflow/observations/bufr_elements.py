@@ -11,8 +11,8 @@ on damaged messages.
 """
 
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -36,6 +36,13 @@ TEXTS = frozenset(
     }
 )
 """Elements whose values are texts."""
+# operators whose elements describe others by a bit map: quality, substitution, statistics …
+_BIT_MAPPED = frozenset({222, 223, 224, 225, 232})
+_CANCEL = 235_000  # data follow
+# operators that ecCodes gives a value: text, and all about bit maps and events
+_VALUED = _BIT_MAPPED | {205, 234, 235, 236, 237, 241, 242}
+_ASSOCIATED = 999_999
+_FACTORS = (31_001, 31_000, 31_002)  # in the order of _REPLICATIONS
 _MISSING = -1e99  # ecCodes gives -1e100
 _REPLICATIONS = (
     "delayedDescriptorReplicationFactor",
@@ -104,7 +111,9 @@ def element_matrix(data: bytes) -> tuple[list[int], np.ndarray]:
     Returns
     -------
     descriptors : list[int]
-        Element descriptors (FXXYYY as integers) of one subset in their order.
+        Element descriptors (FXXYYY as integers) of one subset in their order. Elements that an
+        operator with a bit map, such as 2-22-000, has say about others are left out. An associated
+        field (operator 2-04) is 999999.
     values : np.ndarray
         Values ``(subset, element)``, float64, in the units of WMO Table B. Missing values are NaN;
         characters stand as numbers without meaning.
@@ -121,36 +130,132 @@ def element_matrix(data: bytes) -> tuple[list[int], np.ndarray]:
         values = eccodes.codes_get_double_array(handle, "numericValues")
         width, rest = divmod(len(values), count)
         # compressed data share their factors, others have them subset by subset
-        factors = [
-            row
-            for kind in _replications(handle)
-            for row in (kind[:, None] if len(kind) % count else kind.reshape(count, -1).T)
-        ]
-        if rest or any((row != row[0]).any() for row in factors):
+        copies = _copies(handle)
+        replications = list(_replications(handle))
+        if rest or any(len(kind) % copies for kind in replications):
             raise ValueError("subsets differ in their elements")
+        factors = [kind.reshape(copies, -1) for kind in replications]
+        if any((kind != kind[0]).any() for kind in factors):
+            raise ValueError("subsets differ in their elements")
+        repeats = [tuple(kind[0].tolist()) for kind in factors]
         key = (
             "matrix",
             *_tables(handle),
             eccodes.codes_get(handle, "compressedData"),
             width,
-            tuple(int(row[0]) for row in factors),
+            *repeats,
             eccodes.codes_get_long_array(handle, "unexpandedDescriptors").tobytes(),
         )
-        descriptors = _cached_layout(key, lambda: _descriptors(handle, width))
+        descriptors, columns = _cached_layout(key, lambda: _descriptors(handle, width, repeats))
     values = values.reshape(count, width)
+    if len(columns) != width:
+        values = values[:, columns]
     values[values < _MISSING] = np.nan
     return descriptors, values
 
 
-def _descriptors(handle: int, width: int) -> list[int]:
-    """Return the descriptors of the ``width`` elements of a subset."""
-    elements = islice((key for key in _keys(handle) if _is_element(key)), width)
-    descriptors = [int(eccodes.codes_get(handle, f"{key}->code")) for key in elements]
-    if len(descriptors) != width:
+def _descriptors(
+    handle: int, width: int, repeats: Sequence[Sequence[int]]
+) -> tuple[list[int], Sequence[int]]:
+    """Return the descriptors of the elements of a subset, and their columns.
+
+    Parameters
+    ----------
+    handle : int
+        ecCodes' handle of the decoded message.
+    width : int
+        The number of values of a subset, those of operators included.
+    repeats : Sequence[Sequence[int]]
+        The factors of the delayed replications of a subset, by kind as :func:`_replications` has
+        them.
+
+    Returns
+    -------
+    descriptors : list[int]
+        Descriptors of the elements that are data.
+    columns : Sequence[int]
+        Their places among the values of a subset.
+
+    Raises
+    ------
+    ValueError
+        When the descriptors do not account for all values.
+    """
+    expanded = eccodes.codes_get_long_array(handle, "expandedDescriptors").tolist()
+    if max(expanded) < 200_000:
+        # closed before the handle is released, whatever happens: ecCodes would crash otherwise
+        with closing(_keys(handle)) as keys:
+            elements = islice((key for key in keys if _is_element(key)), width)
+            descriptors = [int(eccodes.codes_get(handle, f"{key}->code")) for key in elements]
+        if len(descriptors) == width:
+            return descriptors, range(width)
+    # operators and associated fields have values, and ecCodes' keys do not tell all of them apart
+    factors = dict(zip(_FACTORS, map(iter, repeats), strict=True))
+    entries = list(_valued(expanded, factors))
+    if len(entries) != width:
         raise ValueError(
-            f"{width} values for {len(descriptors)} elements: quality information is not supported"
+            f"{width} values for {len(entries)} elements and operators: "
+            "an operator that is not supported"
         )
-    return descriptors
+    columns, about_data = [], False
+    for column, code in enumerate(entries):
+        if code // 100_000 != 2:
+            columns += [] if about_data else [column]
+        else:
+            about_data = _about_data(code, about_data)
+    return [entries[column] for column in columns], columns
+
+
+def _copies(handle: int) -> int:
+    """Return how often a message stores its factors: once where compressed, or for each subset."""
+    compressed = eccodes.codes_get(handle, "compressedData")
+    return 1 if compressed else eccodes.codes_get(handle, "numberOfSubsets")
+
+
+def _about_data(operator: int, about_data: bool) -> bool:
+    """Say whether what follows an operator describes other elements, or is data again."""
+    if operator // 1000 in _BIT_MAPPED:
+        return True
+    return about_data and operator != _CANCEL
+
+
+def _valued(descriptors: Sequence[int], factors: Mapping[int, Iterator[int]]) -> Iterator[int]:
+    """Yield the descriptors that have a value each, in the order of the values.
+
+    Parameters
+    ----------
+    descriptors : Sequence[int]
+        Descriptors as ecCodes expands them: all sequences and fixed replications, and the number
+        of descriptors that a delayed replication repeats.
+    factors : Mapping[int, Iterator[int]]
+        Factors of delayed replications by their element.
+
+    Yields
+    ------
+    int
+        Elements; operators too, as far as ecCodes gives them a value.
+    """
+    position, defining = 0, False
+    while position < len(descriptors):
+        code = descriptors[position]
+        position += 1
+        if code // 1000 == 203:
+            # up to 2-03-255 new reference values stand in place of the elements' values
+            defining = code not in (203_000, 203_255)
+        elif defining:
+            continue
+        elif code // 100_000 == 1 and code != _ASSOCIATED:
+            repeated = code // 1000 % 100
+            element = descriptors[position]
+            yield element
+            body = descriptors[position + 1 : position + 1 + repeated]
+            for _ in range(next(factors[element])):
+                yield from _valued(body, factors)
+            position += 1 + repeated
+        elif code // 100_000 == 2 and code // 1000 not in _VALUED:
+            continue
+        else:
+            yield code
 
 
 def element_subsets(data: bytes, names: frozenset[str]) -> list[Subset]:
@@ -200,18 +305,24 @@ class _Layout:
 def _layout(handle: int, names: frozenset[str]) -> _Layout:
     """Find the elements called ``names`` of a decoded message.
 
-    Elements after an operator with a bit map, such as 2-22-000, are left out: they describe other
-    elements. ecCodes ranks them among the others, and in some cases their values are there too.
+    Elements after an operator with a bit map, such as 2-22-000, are left out until 2-35-000: they
+    describe other elements. ecCodes ranks them among the others, and in some cases their values are
+    there too.
     """
     subsets: list[list[tuple[str, int, int]]] = []
     counts, all_counts = Counter(), Counter()
     about_data = False
+    codes = _operators(handle)
+    operators = list(codes)
     for key in _keys(handle):
         if key == "subsetNumber":
             subsets.append([])
             about_data = False
+            operators = list(codes)
         elif key == "operator":
-            about_data = True
+            # what cannot be told apart begins a description, as most operators do
+            operator = operators.pop(0) if operators else 222_000
+            about_data = _about_data(operator, about_data)
         elif _is_element(key):
             name = key.rpartition("#")[2]
             if not subsets:  # a single subset has no number
@@ -221,7 +332,34 @@ def _layout(handle: int, names: frozenset[str]) -> _Layout:
                     subsets[-1].append((name, counts[name], all_counts[name]))
                     counts[name] += 1
                 all_counts[name] += 1
+    if len(subsets) == 1 and not eccodes.codes_get(handle, "compressedData"):
+        subsets = _split(subsets[0], eccodes.codes_get(handle, "numberOfSubsets"))
     return _Layout(subsets, counts, all_counts)
+
+
+def _split(elements: list[tuple[str, int, int]], count: int) -> list[list[tuple[str, int, int]]]:
+    """Split elements into ``count`` subsets, where ecCodes does not.
+
+    It leaves the borders out where subsets begin with an element of operator 2-06. What cannot be
+    split into equal subsets stays one.
+    """
+    size, rest = divmod(len(elements), count)
+    if rest or not size:
+        return [elements]
+    parts = [elements[i : i + size] for i in range(0, len(elements), size)]
+    names = [[name for name, *_ in part] for part in parts]
+    return parts if all(name == names[0] for name in names) else [elements]
+
+
+def _operators(handle: int) -> list[int]:
+    """Return the operators of a subset that are keys of a message, in their order.
+
+    The list is empty where a replication repeats them.
+    """
+    codes = eccodes.codes_get_long_array(handle, "expandedDescriptors").tolist()
+    found = [code for code in codes if code // 1000 in _VALUED - {205}]
+    keys = sum(key == "operator" for key in _keys(handle)) if found else 0
+    return found if keys == _copies(handle) * len(found) else []
 
 
 def _value(handle: int, name: str) -> Sequence[float | str]:
