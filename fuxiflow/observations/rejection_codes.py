@@ -40,6 +40,7 @@ class Reason(IntEnum):
     STATISTIC = 51, "an extreme or another statistic, no observation of the moment"
     IMPOSSIBLE = 52, "a value that the quantity cannot have"
     FLAGGED = 53, "a single value that its producer calls unusable"
+    TWICE = 54, "given twice, so that it cannot be told which one is right"
 
     NO_FILE = 100, "no file of the source in the directory: an outage"
     NAME = 101, "file name does not fit the source's file_pattern and its reader"

@@ -416,12 +416,37 @@ def test_files_without_messages(tmp_path, content, reason):
     assert (granule.reason, granule.count) == (reason, 0)
 
 
-def test_a_header_without_a_date_refuses_its_message(tmp_path):
+def test_a_header_without_a_date_leaves_that_of_the_body(tmp_path):
     data = bytearray(encode("mhs", *swath("mhs")))
     data[8 + 17] = 13  # the month in section 1 of edition 4
     granule = only("mhs", write(tmp_path / "x.bufr", bytes(data)))
-    assert (granule.reason, granule.count) == (Reason.UNREADABLE, 180)
-    assert "no valid time" in granule.message
+    assert codes(granule) == [0] * 180
+    (remark,) = granule.values
+    assert (remark.channel, remark.reason, remark.count) == ("time", Reason.BODY_DATE, 180)
+
+
+@pytest.mark.parametrize("year", [22, 122])
+def test_a_header_without_a_century_takes_that_of_the_body(tmp_path, year):
+    data = bytearray(encode("mhs", *swath("mhs")))
+    data[8 + 15 : 8 + 17] = year.to_bytes(2)
+    granule = only("mhs", write(tmp_path / "x.bufr", bytes(data)))
+    assert codes(granule) == [0] * 180
+    assert not granule.values
+
+
+@pytest.mark.parametrize("lacking", [(4001,), (4001, 4002, 4003), (4005,), range(4001, 4007)])
+def test_a_body_without_a_date_has_that_of_the_header(tmp_path, lacking):
+    elements, values = swath("mhs")
+    whole = only("mhs", write(tmp_path / "x.bufr", encode("mhs", elements, values)))
+    for code in lacking:
+        elements[code][:] = np.nan
+    granule = only("mhs", write(tmp_path / "x.bufr", encode("mhs", elements, values)))
+    assert codes(granule) == [0] * 180
+    times = [footprint_table.column_values(g.footprints, "time") for g in (whole, granule)]
+    assert np.abs(times[0] - times[1]).max() <= np.timedelta64(1, "m")
+    assert [(r.channel, r.reason, r.count) for r in granule.values] == [
+        ("time", Reason.HEADER_DATE, 180)
+    ]
 
 
 def test_files_come_in_time_order_and_channels_as_asked(tmp_path):

@@ -9,8 +9,10 @@ from typing import NamedTuple
 import numpy as np
 
 from fuxiflow.observations import clocks
+from fuxiflow.observations.bufr_messages import BufrMessage
 from fuxiflow.observations.readers import bufr_instruments
 from fuxiflow.observations.readers.bufr_instruments import ANTENNA, INSTRUMENTS, Instrument
+from fuxiflow.observations.rejection_codes import Reason
 from fuxiflow.observations.scan_geometry import zenith_at
 from fuxiflow.physics import brightness_temperature
 
@@ -24,6 +26,11 @@ _EXPONENT = 25142
 _FLAG = 33060
 
 
+BY_BODY, BY_HEADER, BY_HEADER_TO_THE_MINUTE = DATED = range(3)
+"""What a footprint's date is from: the body, or the message's header where the body lacks a part of
+it; such as lack the minute share the header's time."""
+
+
 class OtherInstrument(NamedTuple):
     """A message of another instrument, and how it shows."""
 
@@ -35,7 +42,8 @@ class SounderFootprints(NamedTuple):
 
     Times are UTC, angles and coordinates degrees. What is missing is NaN, NaT, -1 (satellite) or 0
     (position). ``flagged`` are those that their producer calls unusable. ``note`` says what is odd
-    about the message.
+    about the message. ``dated`` is one of :data:`DATED`. ``lost (n, channel)`` is 0 or the reason
+    for which a value that the message holds is missing.
     """
 
     satellite: np.ndarray
@@ -47,6 +55,8 @@ class SounderFootprints(NamedTuple):
     position: np.ndarray
     flagged: np.ndarray
     note: np.ndarray
+    dated: np.ndarray
+    lost: np.ndarray
     values: np.ndarray
 
     def take(self, rows: np.ndarray) -> "SounderFootprints":
@@ -104,7 +114,9 @@ def extract_footprints(
             return OtherInstrument(
                 f"0-{code // 1000:02d}-{code % 1000:03d} is {seen[0]}, not of {instrument}"
             )
-    values, note = _values(kind, channels, codes, matrix, marks, head) if len(marks) else (None, "")
+    values, lost, note = (
+        _values(kind, channels, codes, matrix, marks, head) if len(marks) else (None, None, "")
+    )
     if values is None:
         return OtherInstrument(f"it holds no channels of {instrument}")
     position, zenith = _scan(kind, head(5043, 30193), head(7024))
@@ -113,10 +125,11 @@ def extract_footprints(
     flag_of_range = codes[places.get(_FLAG, 0) - 1] == _RANGE[1]
     flagged = (head(_FLAG) == 1) & (not flag_of_range)
     flagged = flagged | bufr_instruments.flagged_footprints(head)
+    time, dated = _times(data, [head(code) for code in range(4001, 4007)])
     nowhere = (lat == 0) & (lon == 0)  # what some producers write where a scan has no location
     return SounderFootprints(
         np.nan_to_num(head(1007), nan=-1).astype(np.int32),
-        clocks.times_of_dates(*map(head, range(4001, 4007))),
+        time,
         np.where(nowhere, np.nan, lat),
         np.where(nowhere, np.nan, lon),
         zenith,
@@ -124,8 +137,28 @@ def extract_footprints(
         position,
         flagged,
         np.full(len(matrix), note, object),
+        dated,
+        lost,
         values,
     )
+
+
+def _times(data: bytes, parts: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the times of footprints ``(n,)``, and what their dates are from, one of :data:`DATED`.
+
+    Where no footprint of a message has a whole date, the header's completes them.
+    """
+    time = clocks.times_of_dates(*parts)
+    dated = np.full(len(time), BY_BODY, np.uint8)
+    header = BufrMessage(0, data).header
+    if header is None or header.time is None or not np.isnat(time).all():
+        return time, dated
+    about = np.datetime64(header.time, "us")
+    for i, row in enumerate(zip(*parts, strict=True)):
+        time[i], completed = clocks.complete_time(row, about, header.century)
+        if completed:
+            dated[i] = BY_HEADER_TO_THE_MINUTE if np.isnan(row[4]) else BY_HEADER
+    return time, dated
 
 
 def _values(
@@ -135,7 +168,7 @@ def _values(
     matrix: np.ndarray,
     marks: np.ndarray,
     head: Callable[..., np.ndarray],
-) -> tuple[np.ndarray | None, str]:
+) -> tuple[np.ndarray | None, np.ndarray, str]:
     """Collect the temperatures of a message.
 
     A channel that is there twice is missing: one of the two is wrong. So is a channel that its own
@@ -160,11 +193,14 @@ def _values(
     -------
     temperatures : np.ndarray | None
         ``(n, channel)`` in K, NaN where missing; None where no channel is of the instrument.
+    lost : np.ndarray
+        ``(n, channel)``, 0 or the reason for which a value that is there is not used.
     note : str
         What is odd about them, or empty.
     """
     collected = np.full((len(matrix), len(channels)), np.nan)
     times_seen = np.zeros(collected.shape, int)
+    lost = np.zeros(collected.shape, np.uint8)
     place = {name: i for i, name in enumerate(channels)}
     count = sum(not name.startswith(ANTENNA) for name in kind.channels)
     numbers, note = _channel_numbers(kind, codes, matrix, marks)
@@ -192,16 +228,24 @@ def _values(
                 any_channel |= source is not None
                 if source is not None and key in place:
                     collected[rows, place[key]] = np.where(bad, np.nan, source)[rows]
+                    lost[rows, place[key]] = np.where(
+                        bad & np.isfinite(source), np.uint8(Reason.FLAGGED), np.uint8(0)
+                    )[rows]
                     times_seen[rows, place[key]] += 1
     collected[times_seen > 1] = np.nan
+    lost[times_seen > 1] = Reason.TWICE
     if kind.radiances:
+        scaled = collected
         collected = _brightness(collected, np.array(channels, int), codes[: marks[0]], matrix)
+        lost[np.isfinite(scaled) & np.isnan(collected)] = Reason.FLAGGED
     low, high = _PHYSICAL
     with np.errstate(invalid="ignore"):
-        collected[~((collected >= low) & (collected <= high))] = np.nan
+        impossible = (collected < low) | (collected > high)
+    collected[impossible | ~np.isfinite(collected)] = np.nan
+    lost[impossible] = Reason.IMPOSSIBLE
     if equal and compared:
         note = "antenna and brightness temperatures are equal: no antenna correction"
-    return (collected.astype(np.float32) if any_channel else None), note
+    return (collected.astype(np.float32) if any_channel else None), lost, note
 
 
 def _channel_numbers(

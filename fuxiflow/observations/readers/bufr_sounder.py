@@ -8,6 +8,7 @@ antenna temperatures (0-12-066), which are not brightness temperatures (0-12-163
 """
 
 from collections.abc import Iterator, Sequence
+from datetime import date
 from functools import partial
 from pathlib import Path
 
@@ -15,8 +16,10 @@ import numpy as np
 
 from fuxiflow.observations.bufr_messages import BUFR_SATELLITES, decode_messages, read_messages
 from fuxiflow.observations.clocks import NOT_A_TIME
-from fuxiflow.observations.decoding_process import DecodingFailure, DecodingProcess
+from fuxiflow.observations.decoding_process import DecodingProcess
 from fuxiflow.observations.readers.bufr_footprints import (
+    BY_BODY,
+    BY_HEADER_TO_THE_MINUTE,
     OtherInstrument,
     SounderFootprints,
     extract_footprints,
@@ -24,7 +27,9 @@ from fuxiflow.observations.readers.bufr_footprints import (
 from fuxiflow.observations.readers.bufr_instruments import INSTRUMENTS
 from fuxiflow.observations.readers.granule import (
     Granule,
+    ValueCount,
     channel_indices,
+    count_values,
     flag_unusable,
     footprints_of_granule,
 )
@@ -133,11 +138,9 @@ def _file(
             any_message = True
             header = message.header
             day = header.time.date() if header and header.time else None
-            if isinstance(decoded, SounderFootprints) and day is None:
-                decoded = DecodingFailure("section 1 holds no valid time")
             if isinstance(decoded, SounderFootprints):
                 pieces.append(decoded)
-                headers.append(np.datetime64(header.time, "us"))
+                headers.append(header.time_near(_middle(decoded.time)))
                 continue
             other = isinstance(decoded, OtherInstrument)
             reason = Reason.INSTRUMENT if other else Reason.UNREADABLE
@@ -162,7 +165,14 @@ def _file(
     if pieces:
         number = np.repeat(np.arange(len(pieces)), [len(piece.time) for piece in pieces])
         joined = SounderFootprints.join(_without_absurd_times(pieces, headers))
-        yield from _platforms(path, joined, number, platforms, channels, instrument)
+        # a header without a date says nothing; the body's stands alone
+        undated = np.isnat(np.array(headers))[number]
+        yield from _platforms(path, joined, number, undated, platforms, channels, instrument)
+
+
+def _middle(time: np.ndarray) -> np.datetime64:
+    """Return the middle one of the times ``(n,)`` that are known, NaT where none is."""
+    return np.sort(time)[(~np.isnat(time)).sum() // 2]  # NaT is sorted last
 
 
 def _without_absurd_times(
@@ -170,11 +180,11 @@ def _without_absurd_times(
 ) -> list[SounderFootprints]:
     """Replace times by NaT that neither a message's header nor its other footprints allow.
 
-    ``pieces`` are the footprints of messages, ``headers`` the times of their headers. Where most
-    headers of a file are those of the footprints to a few minutes, all have to be.
+    ``pieces`` are the footprints of messages, ``headers`` the times of their headers, NaT where
+    they have none. Where most headers of a file are those of the footprints to a few minutes, all
+    have to be.
     """
-    # NaT is sorted last
-    middles = [np.sort(piece.time)[(~np.isnat(piece.time)).sum() // 2] for piece in pieces]
+    middles = [_middle(piece.time) for piece in pieces]
     offsets = np.abs(np.array(middles) - np.array(headers))
     finite = np.sort(offsets[~np.isnat(offsets)])
     precise = len(finite) and finite[(len(finite) - 1) // 2] <= _PRECISE
@@ -182,7 +192,8 @@ def _without_absurd_times(
     return [
         piece._replace(
             time=np.where(
-                (np.abs(piece.time - header) <= allowed) & (np.abs(piece.time - middle) <= _SPREAD),
+                (np.isnat(header) | (np.abs(piece.time - header) <= allowed))
+                & (np.abs(piece.time - middle) <= _SPREAD),
                 piece.time,
                 np.datetime64("NaT"),
             )
@@ -195,6 +206,7 @@ def _platforms(
     path: Path,
     footprints: SounderFootprints,
     number: np.ndarray,
+    undated: np.ndarray,
     platforms: Sequence[str],
     channels: Sequence[str],
     instrument: str,
@@ -209,6 +221,8 @@ def _platforms(
         All its footprints.
     number : np.ndarray
         Number ``(n,)`` of the message that a footprint is from.
+    undated : np.ndarray
+        Whether the header of that message has no date, ``(n,)``.
     platforms, channels
         See :func:`fuxiflow.observations.readers.read`.
     instrument : str
@@ -247,6 +261,8 @@ def _platforms(
             kind.duration,
             kind.slack,
         )
+        # such footprints share a time, which says nothing about neighbours
+        stray &= rows.dated != BY_HEADER_TO_THE_MINUTE
         share = np.bincount(message_number, stray) / np.maximum(np.bincount(message_number), 1)
         stray |= share[message_number] > _DOUBTFUL
         columns = {
@@ -261,4 +277,45 @@ def _platforms(
         table = footprints_of_granule(channels, rows.values, columns, period, name, path.name)
         table = flag_unusable(table, rows.flagged)
         notes = "; ".join(sorted(set(rows.note) - {""}))
-        yield Granule(path.name, footprints=table, count=len(table), day=day, message=notes)
+        values = _remarks(path.name, day, rows, undated[of_satellite], channels)
+        yield Granule(
+            path.name, footprints=table, count=len(table), day=day, message=notes, values=values
+        )
+
+
+def _remarks(
+    file: str,
+    day: date | None,
+    rows: SounderFootprints,
+    undated: np.ndarray,
+    channels: Sequence[str],
+) -> tuple[ValueCount, ...]:
+    """Count the values that messages hold but that are not read, and dates not given twice.
+
+    Parameters
+    ----------
+    file : str
+        Name of the file.
+    day : date | None
+        First day of the footprints.
+    rows : SounderFootprints
+        The footprints.
+    undated : np.ndarray
+        Whether their messages' headers have no date, ``(n,)``.
+    channels : Sequence[str]
+        Names of the channels.
+
+    Returns
+    -------
+    tuple[ValueCount, ...]
+        The counts.
+    """
+    counts = []
+    for reason in (Reason.FLAGGED, Reason.IMPOSSIBLE, Reason.TWICE):
+        counts += count_values(file, day, channels, rows.lost == reason, reason)
+    dates = {Reason.HEADER_DATE: rows.dated != BY_BODY, Reason.BODY_DATE: undated}
+    for reason, marked in dates.items():
+        counts += count_values(
+            file, day, ["time"], (marked & ~np.isnat(rows.time))[:, None], reason
+        )
+    return tuple(counts)
