@@ -132,7 +132,11 @@ def set_aside(log: Path, products: Iterable[str], memory_of: Callable[[str], dic
     for name in existing:
         path = Path(name)
         inside = path.is_relative_to(results)
-        place = folder / path.relative_to(results) if inside else path.with_name(f".earlier-{path.name}")
+        place = (
+            folder / path.relative_to(results)
+            if inside
+            else path.with_name(f".earlier-{path.name}")
+        )
         earlier.places[name] = str(place)
         earlier.memory[name] = memory_of(name)
     # noted first: a kill in between leaves nothing of which nobody knows

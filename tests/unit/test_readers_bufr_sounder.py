@@ -438,11 +438,14 @@ def test_a_header_without_a_century_takes_that_of_the_body(tmp_path, year):
 def test_a_body_without_a_date_has_that_of_the_header(tmp_path, lacking):
     elements, values = swath("mhs")
     whole = only("mhs", write(tmp_path / "x.bufr", encode("mhs", elements, values)))
+    expected = footprint_table.column_values(whole.footprints, "time")
+    header = str(expected.min().astype("datetime64[m]"))
     for code in lacking:
-        elements[code][:] = np.nan
-    granule = only("mhs", write(tmp_path / "x.bufr", encode("mhs", elements, values)))
+        elements[code] = np.full(180, np.nan)
+    message = encode("mhs", elements, values, header=header)
+    granule = only("mhs", write(tmp_path / "x.bufr", message))
     assert codes(granule) == [0] * 180
-    times = [footprint_table.column_values(g.footprints, "time") for g in (whole, granule)]
+    times = [expected, footprint_table.column_values(granule.footprints, "time")]
     assert np.abs(times[0] - times[1]).max() <= np.timedelta64(1, "m")
     assert [(r.channel, r.reason, r.count) for r in granule.values] == [
         ("time", Reason.HEADER_DATE, 180)
