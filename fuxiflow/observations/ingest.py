@@ -1,7 +1,8 @@
 """Ingest: from a directory of level-1 files to a footprint table and a ledger."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -13,6 +14,16 @@ from fuxiflow.observations.ledger import LedgerEntry
 from fuxiflow.observations.readers.granule import Granule
 from fuxiflow.observations.rejection_codes import Reason
 from fuxiflow.progress import count_items
+from fuxiflow.storage import file_kinds
+
+_TOLD = 3  # files that an error names
+# kinds that no reader takes; a text may hold messages further on
+_FOREIGN = frozenset(
+    {
+        *("ZIP", "tar", "compress (.Z)", "Zstandard", "7-Zip"),
+        *("web page", "XML", "JSON", "PDF", "Parquet", "HDF4", "GRIB", "NCEP BUFR"),
+    }
+)
 
 
 class NoUsableFileError(RuntimeError):
@@ -20,6 +31,54 @@ class NoUsableFileError(RuntimeError):
 
     This is a mistake of the user, where an empty directory is an outage of the source.
     """
+
+
+def _readable(
+    paths: Sequence[Path], unpacked: file_kinds.Unpacked
+) -> tuple[list[Path], list[Granule]]:
+    """Unpack what is compressed, and leave out what no reader takes.
+
+    Parameters
+    ----------
+    paths : Sequence[Path]
+        Files of the source by their names.
+    unpacked : file_kinds.Unpacked
+        Holds the unpacked files while they are read.
+
+    Returns
+    -------
+    files : list[Path]
+        Files to read.
+    refused : list[Granule]
+        The others, with what they are and what to do.
+    """
+    files, refused = [], []
+    for path in paths:
+        try:
+            names = file_kinds.plain_names(path)
+            file = unpacked(path, names[-1] if len(names) > 1 else "")
+            if file_kinds.file_kind(file) not in _FOREIGN:
+                files.append(file)
+                continue
+            reason, why = Reason.FORMAT, file_kinds.describe_file(file)
+        except file_kinds.UnpackError as error:
+            several = file_kinds.file_kind(path) == "ZIP"
+            reason = Reason.FORMAT if several else Reason.UNREADABLE
+            why = str(error).removeprefix(f"{path}: ")
+        except OSError as error:
+            reason, why = Reason.UNREADABLE, str(error)
+        refused.append(Granule(path.name, reason=reason, message=why))
+    return files, refused
+
+
+def _explained(granule: Granule, files: Mapping[str, Path]) -> Granule:
+    """Say what a file is that a reader could make nothing of."""
+    path = files.get(granule.file)
+    if path is None or granule.count or granule.reason != Reason.UNREADABLE:
+        return granule
+    if file_kinds.file_kind(path) == "unknown" or "at octet" in granule.message:
+        return granule
+    return replace(granule, message=f"{granule.message}; {file_kinds.describe_file(path)}")
 
 
 def _refused(source: str, granule: Granule, log: logging.Logger) -> list[LedgerEntry]:
@@ -113,11 +172,16 @@ def ingest(
             LedgerEntry(source, "", start, Reason.NO_FILE.label, 0, message="empty directory")
         )
     used = 0
+    unpacked = file_kinds.Unpacked()
+    files, foreign = _readable(matching, unpacked)
+    for granule in foreign:
+        entries += _refused(source, granule, log)
+    paths = {path.name: path for path in files}
     with FootprintWriter(output, channels) as table:
-        granules = readers.read(reader, matching, platforms, channels)
+        granules = readers.read(reader, files, platforms, channels)
         for granule in count_items(granules, f"{source} granules", log):
             if granule.footprints is None:
-                entries += _refused(source, granule, log)
+                entries += _refused(source, _explained(granule, paths), log)
                 continue
             used += 1
             if granule.message:
@@ -141,8 +205,11 @@ def ingest(
     if not used and (matching or others):
         reasons = frame.loc[frame["reason"] != ledger.READ, "reason"].value_counts()
         why = ", ".join(f"{reason} {count}" for reason, count in reasons.items())
+        told = frame[(frame["reason"] != ledger.READ) & (frame["message"] != "")]
+        first = "; ".join(f"{row.file}: {row.message}" for row in told.head(_TOLD).itertuples())
         raise NoUsableFileError(
-            f"{directory}: {len(matching) + len(others)} files, but none can be used ({why}); "
+            f"{directory}: {len(matching) + len(others)} files, but none can be used ({why}): "
+            f"{first}; "
             f"check file_pattern {pattern!r}, platforms {', '.join(platforms)} and the download, "
             f"or empty the directory if the source was out"
         )

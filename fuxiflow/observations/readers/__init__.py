@@ -15,6 +15,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fuxiflow.storage import file_kinds
+
 if TYPE_CHECKING:
     from fuxiflow.observations.readers.granule import Granule
 
@@ -104,7 +106,8 @@ def _alternatives(pattern: str) -> list[str]:
 def find_files(directory: Path, pattern: str) -> tuple[list[Path], list[Path]]:
     """Find the files below a directory that match a source's ``file_pattern``, and the others.
 
-    Both are sorted. Hidden files, provenance stamps and a download's ``manifest.json`` are neither.
+    Both are sorted. A compressed file may go by its own name or that of what it holds. Hidden
+    files, provenance stamps and a download's ``manifest.json`` are neither.
     FileNotFoundError when there is no such directory.
     """
     if not Path(directory).is_dir():
@@ -120,6 +123,10 @@ def find_files(directory: Path, pattern: str) -> tuple[list[Path], list[Path]]:
             or path.name in ("provenance.json", "manifest.json")
         ):
             continue
-        fits = any(fnmatch.fnmatchcase(path.name, single) for single in patterns)
+        fits = any(
+            fnmatch.fnmatchcase(name, single)
+            for name in file_kinds.plain_names(path)
+            for single in patterns
+        )
         (matching if fits else others).append(path)
     return matching, others

@@ -114,6 +114,11 @@ def extract_footprints(
             return OtherInstrument(
                 f"0-{code // 1000:02d}-{code % 1000:03d} is {seen[0]}, not of {instrument}"
             )
+    if len(marks):
+        numbers, _ = _channel_numbers(kind, codes, matrix, marks)
+        foreign = bufr_instruments.foreign_channels(kind, codes, matrix, numbers, marks)
+        if foreign:
+            return OtherInstrument(f"{foreign}; expected {instrument}")
     values, lost, note = (
         _values(kind, channels, codes, matrix, marks, head) if len(marks) else (None, None, "")
     )

@@ -53,6 +53,10 @@ class Instrument:
         Distance in km within which footprints lie of their nominal places.
     radiances : bool
         Whether the messages hold scaled radiances.
+    frequencies : tuple[float, ...]
+        Centre frequency in GHz of each channel number, empty where none is compared.
+    more : int
+        Channel numbers of the messages beyond ``channels``, such as that of HIRS's visible channel.
     """
 
     channels: tuple[str, ...]
@@ -69,6 +73,8 @@ class Instrument:
     spacing: float = 0.0
     slack: float = 20.0
     radiances: bool = False
+    frequencies: tuple[float, ...] = ()
+    more: int = 0
 
     def scan_angle(self, position: np.ndarray) -> np.ndarray:
         """Return the angle off nadir, in degrees, of scan positions; NaN outside the scan.
@@ -93,12 +99,23 @@ def _numbers(count: int, prefix: str = "") -> tuple[str, ...]:
     return tuple(f"{prefix}{i}" for i in range(1, count + 1))
 
 
+# centre frequencies in GHz; one may deviate as much as the versions of an instrument differ (AMSU-B
+# and MHS) and as side bands lie off their centre
+_ATMS = (23.8, 31.4, 50.3, 51.76, 52.8, 53.6, 54.4, 54.94, 55.5, *[57.29] * 6, 88.2, 165.5)
+_AMSUA = (23.8, 31.4, 50.3, 52.8, 53.6, 54.4, 54.94, 55.5, *[57.29] * 6, 89.0)
+_SSMIS = (50.3, 52.8, 53.6, 54.4, 55.5, 57.29, 59.4, 150.0, *[183.31] * 3, 19.35, 19.35, 22.235)
+_DEVIATION = 0.05
+# wavenumbers of HIRS/3 and HIRS/4 in cm-1, channels 1 to 19
+_HIRS = (669, 680, 690, 703, 716, 733, 749, 900, 1030, 802, 1365, 1533, 2188, 2210, 2235, 2245)
+_GHZ = 29.9792458  # of 1 cm-1
+
 INSTRUMENTS = {
     "atms": Instrument(
         channels=_numbers(22) + _numbers(22, ANTENNA),
         number=5042,
         values=(12163, 12063),
         types=(621,),
+        frequencies=(*_ATMS, *[183.31] * 5),
         positions=96,
         duration=8 / 3,
         step=1.11,
@@ -108,6 +125,7 @@ INSTRUMENTS = {
         number=2150,
         values=(12063, 12163),
         types=(570,),
+        frequencies=_AMSUA,
         positions=30,
         duration=8,
         sensors=(3,),
@@ -119,6 +137,7 @@ INSTRUMENTS = {
         number=2150,
         values=(12063, 12163),
         types=(203, 574),
+        frequencies=(89.0, 157.0, 183.31, 183.31, 190.31),
         positions=90,
         duration=8 / 3,
         sensors=(4, 11),
@@ -130,6 +149,8 @@ INSTRUMENTS = {
         number=2150,
         values=(12063, 12163),
         types=(605, 606, 607),
+        frequencies=tuple(wavenumber * _GHZ for wavenumber in _HIRS),
+        more=1,
         positions=56,
         duration=6.4,
         sensors=(0,),
@@ -140,6 +161,7 @@ INSTRUMENTS = {
         number=5042,
         values=(12163, 12063),
         types=(908,),
+        frequencies=_SSMIS,
         positions=180,
         duration=1.9,
         zenith=53.1,
@@ -174,6 +196,68 @@ INSTRUMENTS = {
 Scan geometry: NOAA KLM User's Guide, appendix J; JPSS ATMS SDR ATBD, 474-00043; EUMETSAT IASI Level
 1 Product Guide, EUM/OPS-EPS/MAN/04/0032; Kunkee et al. 2008, doi 10.1109/TGRS.2008.917980 (SSMIS).
 """
+
+# elements of a channel: frequency in Hz, logarithm of the wavenumber in m-1
+_FREQUENCY, _WAVENUMBER = 2153, 25076
+
+
+def foreign_channels(
+    kind: Instrument, codes: np.ndarray, values: np.ndarray, numbers: np.ndarray, marks: np.ndarray
+) -> str:
+    """Say why the channels of a message are not those of an instrument, empty where they may be.
+
+    Parameters
+    ----------
+    kind : Instrument
+        The instrument.
+    codes : np.ndarray
+        Descriptors of the elements ``(element,)``.
+    values : np.ndarray
+        Their values ``(n, element)``.
+    numbers : np.ndarray
+        Channel numbers ``(n, group)`` from 1.
+    marks : np.ndarray
+        Indices ``(group,)`` of the elements that begin a channel.
+
+    Returns
+    -------
+    str
+        What shows another instrument: channels that have numbers or not, higher numbers, or other
+        frequencies.
+    """
+    if not kind.number:
+        numbered = set(codes[: marks[-1]]) & {2150, 5042}
+        return "its channels have numbers, and so are those of another instrument" * bool(numbered)
+    highest = len([name for name in kind.channels if not name.startswith(ANTENNA)]) + kind.more
+    with np.errstate(invalid="ignore"):
+        # of all footprints: a flipped bit changes the number in one of them
+        beyond = (numbers > highest).all(axis=0).sum()
+    if beyond > 1:
+        return f"{beyond} of its channels have numbers above {highest}"
+    compared, wrong = 0, []
+    for i, mark in enumerate(marks):
+        end = marks[i + 1] if i + 1 < len(marks) else len(codes)
+        number = numbers[0, i]
+        if not 1 <= number <= len(kind.frequencies):
+            continue
+        for column in range(mark, end):
+            value = values[0, column]
+            if codes[column] == _FREQUENCY:
+                frequency = value / 1e9
+            elif codes[column] == _WAVENUMBER and value < 7:
+                frequency = 10.0**value / 100.0 * _GHZ
+            else:
+                continue
+            if not frequency > 0:
+                continue
+            compared += 1
+            expected = kind.frequencies[int(number) - 1]
+            if abs(frequency / expected - 1) > _DEVIATION:
+                wrong.append(f"channel {number:.0f} is at {frequency:.4g} GHz, not {expected:.4g}")
+    if wrong and len(wrong) >= min(2, compared):
+        return f"its frequencies are those of another instrument: {wrong[0]}"
+    return ""
+
 
 # element of flags: its width, and the bits of which one is enough to reject the footprint
 _FOOTPRINT_FLAGS = {

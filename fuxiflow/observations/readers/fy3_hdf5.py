@@ -143,6 +143,11 @@ def _footprints(
             raise RefusedFile(
                 Reason.PLATFORM, f"platform {platform}, expected {', '.join(platforms)}", count
             )
+        sensor = file.sensor_name.upper()
+        if sensor and not sensor.startswith(instrument):
+            raise RefusedFile(
+                Reason.INSTRUMENT, f"instrument {sensor}, expected {instrument}", count
+            )
         return _table(file, platform, instrument, channels, indices, path.name)
     except DAMAGE as error:
         raise RefusedFile(Reason.UNREADABLE, f"{type(error).__name__}: {error}", count) from error
@@ -180,14 +185,18 @@ def _table(
 
     Raises
     ------
-    ValueError
-        When the file has another number of channels.
     RefusedFile
-        When its arrays differ in their shapes.
+        When the file has another number of channels, or when its arrays differ in their shapes.
     """
     values = file.brightness_temperatures()
     if values.shape[2] != len(CHANNELS[instrument]):
-        raise ValueError(f"{values.shape[2]} channels, expected {len(CHANNELS[instrument])}")
+        others = {13: " (MWTS-II)", 15: " (MWHS-II)", 17: " (MWTS-III)"}
+        raise RefusedFile(
+            Reason.INSTRUMENT,
+            f"{values.shape[2]} channels{others.get(values.shape[2], '')}, expected "
+            f"{len(CHANNELS[instrument])}",
+            values[..., 0].size,
+        )
     names = {
         "lat": "Latitude",
         "lon": "Longitude",

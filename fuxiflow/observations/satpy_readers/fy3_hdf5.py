@@ -62,6 +62,14 @@ class FY3SounderFile(HDF5FileHandler):
         return _text(self["/attr/Satellite Name"])
 
     @property
+    def sensor_name(self) -> str:
+        """Name of the instrument, such as ``MWTS``; empty where the file does not say."""
+        for name in ("Sensor Name", "Sensor Identification Code"):
+            if f"/attr/{name}" in self:
+                return _text(self[f"/attr/{name}"])
+        return ""
+
+    @property
     def shape(self) -> tuple[int, int]:
         """Scans and positions."""
         return self[GEOLOCATION + "Latitude/shape"]
