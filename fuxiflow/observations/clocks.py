@@ -50,15 +50,17 @@ def utc_of_gps(seconds: float) -> np.datetime64:
 def utc_of_idps(microseconds: np.ndarray) -> np.ndarray:
     """Convert IDPS epoch time, of any shape, to UTC; fill values, which are negative, to NaT.
 
-    IDPS epoch time is microseconds since 1958-01-01 TAI. ValueError before 2009, when no ATMS flew.
+    IDPS epoch time is microseconds since 1958-01-01 TAI. Times before 2009, when no ATMS flew, are
+    damaged and become NaT. ValueError where all are such, as they would be of another epoch.
     """
     tai = np.where(
         microseconds > 0, _IDPS_EPOCH + microseconds.astype("timedelta64[us]"), NOT_A_TIME
     )
-    valid = tai[~np.isnat(tai)]
-    if valid.size and valid.min() < _FIRST_ATMS:
-        raise ValueError(f"time {valid.min()} is before {_FIRST_ATMS}")
-    return utc_of_tai(tai)
+    known = ~np.isnat(tai)
+    early = known & (tai < _FIRST_ATMS)
+    if known.any() and (early == known).all():
+        raise ValueError(f"time {tai[known].min()} is before {_FIRST_ATMS}")
+    return utc_of_tai(np.where(early, NOT_A_TIME, tai))
 
 
 def times_of_year_and_day(

@@ -24,6 +24,7 @@ from fuxiflow.observations.readers.granule import (
     channel_indices,
     flag_unusable,
     footprints_of_granule,
+    scans_that_can_be_read,
 )
 from fuxiflow.observations.rejection_codes import Reason
 from fuxiflow.observations.scan_geometry import stray_footprints, zenith_at
@@ -175,7 +176,11 @@ def _array(file: h5py.File, name: str, shape: tuple[int, ...]) -> np.ndarray:
         When it has another shape.
     """
     variable = file[name]
-    values = np.asarray(variable[()], np.float64)
+    try:
+        values = variable[()]
+    except OSError as error:
+        values = scans_that_can_be_read(Path(file.filename), name, error)
+    values = np.where(values == -999, np.nan, np.asarray(values, np.float64))
     if values.shape != shape:
         raise ValueError(f"{name} has shape {values.shape}, expected {shape}")
     fill = variable.attrs.get("_FillValue")

@@ -10,7 +10,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import dask
@@ -26,17 +26,20 @@ from fuxiflow.observations.readers.granule import (
     channel_indices,
     footprints_of_granule,
     plausible_temperatures,
+    scans_that_can_be_read,
     without_satpy_traceback,
 )
 from fuxiflow.observations.rejection_codes import Reason
 
 _NAME = re.compile(
     r"(?P<products>SATMS|GATMO|GATMO-SATMS|SATMS-GATMO)_"
-    r"(?P<granule>[a-z0-9]+_d(?P<day>\d{8})_t\d{7}_e\d{7}_b\d{5})_c(?P<created>\d+)_\w+\.h5"
+    r"(?P<granule>[a-z0-9]+_d(?P<day>\d{8})_t(?P<start>\d{7})_e(?P<end>\d{7})_b\d{5})"
+    r"_c(?P<created>\d+)_\w+\.h5"
 )
 _DATA = "All_Data/ATMS-SDR_All/"
 _GEOLOCATION = "All_Data/ATMS-SDR-GEO_All/"
 _TEMPERATURE = _DATA + "BrightnessTemperature"
+_NUMBER_OF_SCANS = "Data_Products/ATMS-SDR/ATMS-SDR_Gran_{}/attr/N_Number_Of_Scans"
 # names that satpy does not make one: Suomi-NPP has three in use
 _SAME_PLATFORM = {"s-npp": "suomi-npp", "snpp": "suomi-npp", "npp": "suomi-npp"}
 # a scan takes 8/3 s; aggregate times may be those of the first view of a scan
@@ -52,6 +55,7 @@ class _File:
     granule: str
     created: str
     day: date
+    period: tuple[datetime, datetime]
 
 
 def _parse(path: Path) -> _File | None:
@@ -59,8 +63,17 @@ def _parse(path: Path) -> _File | None:
     match = _NAME.fullmatch(path.name)
     if not match:
         return None
-    day = datetime.strptime(match["day"], "%Y%m%d").date()
-    return _File(path, tuple(match["products"].split("-")), match["granule"], match["created"], day)
+    try:
+        # tenths of a second
+        start, end = (
+            datetime.strptime(f"{match['day']}{match[part]}00000", "%Y%m%d%H%M%S%f")
+            for part in ("start", "end")
+        )
+    except ValueError:
+        return None
+    products = tuple(match["products"].split("-"))
+    period = start, end + timedelta(days=end < start, seconds=1)
+    return _File(path, products, match["granule"], match["created"], start.date(), period)
 
 
 class _Refused(Exception):
@@ -154,14 +167,18 @@ def _granule(
             yield _without(file, refusal.reason, str(refusal), 0)
     if set(handlers) == {"SATMS", "GATMO"}:
         file = latest["SATMS"]
+        lost: list[Granule] = []
         try:
-            table = _footprints(
-                file, handlers["SATMS"], handlers["GATMO"], platforms, channels, indices
+            table, remark = _footprints(
+                file, handlers["SATMS"], handlers["GATMO"], platforms, channels, indices, lost
             )
         except _Refused as refusal:
             yield _without(refusal.file, refusal.reason, str(refusal), _size(handlers["SATMS"]))
         else:
-            yield Granule(file.path.name, footprints=table, count=len(table), day=file.day)
+            yield Granule(
+                file.path.name, footprints=table, message=remark, count=len(table), day=file.day
+            )
+            yield from lost
         return
     for product, handler in handlers.items():
         partner = "GATMO" if product == "SATMS" else "SATMS"
@@ -240,24 +257,127 @@ def _array(handler: ATMS_SDR_FileHandler, key: str, mask: bool = True) -> np.nda
     np.ndarray
         The whole array.
     """
-    data = handler[key].load()  # masking the loaded array spares dask graphs
+    data = handler[key]
+    try:
+        data = data.load()  # masking the loaded array spares dask graphs
+    except OSError as error:
+        data = data.copy(data=scans_that_can_be_read(handler.filename, key, error))
     return (handler.mask_fill_values(data, {}) if mask else data).values
 
 
-def _temperatures(handler: ATMS_SDR_FileHandler) -> np.ndarray:
-    """Return brightness temperatures ``(scan, position, 22)`` in K.
+@dataclass(frozen=True)
+class _Part:
+    """A granule of an aggregate: its scans, and why they cannot be used, or empty."""
+
+    scans: slice
+    damage: str
+
+
+def _parts(handler: ATMS_SDR_FileHandler, factors: np.ndarray, total: int) -> list[_Part]:
+    """Tell the granules of an aggregate apart, damaged ones too.
+
+    Parameters
+    ----------
+    handler : ATMS_SDR_FileHandler
+        The SATMS file.
+    factors : np.ndarray
+        Scale and offset of each granule, ``(granule, 2)``.
+    total : int
+        Scans of the aggregate.
+
+    Returns
+    -------
+    list[_Part]
+        The granules. One whose number of scans is impossible has those that the others leave.
+
+    Raises
+    ------
+    ValueError
+        When the numbers of scans do not add up.
+    """
+    scans: list[int | None] = []
+    damage: list[str] = []
+    for i, (scale, offset) in enumerate(factors.tolist()):
+        try:
+            number = int(handler[_NUMBER_OF_SCANS.format(i)])
+        except DAMAGE:
+            number = -1
+        possible = 0 <= number <= total
+        known = possible or len(factors) == 1
+        scans.append((number if len(factors) > 1 else total) if known else None)
+        scaled = scale > 0 and np.isfinite(offset)
+        damage.append(
+            ""
+            if known and scaled
+            else f"its scale is {scale:g} with offset {offset:g}"
+            if known
+            else f"its N_Number_Of_Scans is {number}"
+        )
+    equal, uneven = divmod(total, len(scans))
+    if None not in scans and sum(scans) != total and not uneven:
+        # real granules are of one length, so the odd one is damaged if the others are
+        odd = [i for i, number in enumerate(scans) if number != equal]
+        if 2 * len(odd) < len(scans):
+            for i in odd:
+                damage[i] = f"its N_Number_Of_Scans is {scans[i]}, the others have {equal}"
+                scans[i] = equal
+    unknown = [i for i, number in enumerate(scans) if number is None]
+    rest = total - sum(number for number in scans if number is not None)
+    if rest < 0 or (unknown and rest % len(unknown)) or (rest and not unknown):
+        raise ValueError(f"{total} scans, but its granules have {total - rest}")
+    for i in unknown:
+        scans[i] = rest // len(unknown)
+    ends = np.cumsum(scans).tolist()
+    return [
+        _Part(slice(end - number, end), why)
+        for end, number, why in zip(ends, scans, damage, strict=True)
+    ]
+
+
+def _temperatures(handler: ATMS_SDR_FileHandler) -> tuple[np.ndarray, list[_Part]]:
+    """Return brightness temperatures ``(scan, position, 22)`` in K, and the granules.
 
     Each granule of an aggregate has its own factors.
     """
     counts = _array(handler, _TEMPERATURE)
     factors = _array(handler, _TEMPERATURE + "Factors").astype(np.float32).reshape(-1, 2)
-    if len(factors) > 1:
-        product = "Data_Products/ATMS-SDR/ATMS-SDR_Gran_{}/attr/N_Number_Of_Scans"
-        scans = [int(handler[product.format(i)]) for i in range(len(factors))]
-        if sum(scans) != len(counts):
-            raise ValueError(f"{len(counts)} scans, but its granules have {sum(scans)}")
-        factors = np.repeat(factors, scans, axis=0)
-    return counts * factors[:, 0, None, None] + factors[:, 1, None, None]
+    parts = _parts(handler, factors, len(counts))
+    scale, offset = (
+        np.repeat(column, [part.scans.stop - part.scans.start for part in parts])
+        for column in factors.T
+    )
+    return counts * scale[:, None, None] + offset[:, None, None], parts
+
+
+def _period(
+    handler: ATMS_SDR_FileHandler, file: _File, time: np.ndarray
+) -> tuple[datetime, datetime]:
+    """Return first and last time of a file: those of its attributes, or those in its name.
+
+    Parameters
+    ----------
+    handler : ATMS_SDR_FileHandler
+        The opened file.
+    file : _File
+        What its name says.
+    time : np.ndarray
+        Times of its footprints, of any shape; the middle one tells which of the two is right.
+
+    Returns
+    -------
+    tuple[datetime, datetime]
+        The times, UTC.
+    """
+    try:
+        given = handler.start_time, handler.end_time
+    except DAMAGE:
+        return file.period
+    known = np.sort(time[~np.isnat(time)])
+    if len(known):
+        middle = known[len(known) // 2].item()
+        if not given[0] <= middle <= given[1] and file.period[0] <= middle <= file.period[1]:
+            return file.period
+    return given
 
 
 def _footprints(
@@ -267,7 +387,8 @@ def _footprints(
     platforms: Sequence[str],
     channels: Sequence[str],
     indices: list[int],
-) -> pa.Table:
+    lost: list[Granule],
+) -> tuple[pa.Table, str]:
     """Decode a pair of files.
 
     Parameters
@@ -280,11 +401,15 @@ def _footprints(
         See :func:`fuxiflow.observations.readers.read`.
     indices : list[int]
         Places of ``channels`` in the file.
+    lost : list[Granule]
+        Damaged granules of the aggregate are appended to it.
 
     Returns
     -------
-    pa.Table
-        The footprint table.
+    footprints : pa.Table
+        The footprint table, without the damaged granules.
+    remark : str
+        What is odd about the files, or empty.
 
     Raises
     ------
@@ -298,7 +423,7 @@ def _footprints(
         raise _Refused(file, Reason.MISMATCH, f"of {platform}, its geolocation of {other_platform}")
     try:
         with dask.config.set(scheduler="synchronous"):
-            values = _temperatures(data)
+            values, parts = _temperatures(data)
             names = {
                 "lat": "Latitude",
                 "lon": "Longitude",
@@ -307,9 +432,8 @@ def _footprints(
             }
             columns = {name: _array(geolocation, _GEOLOCATION + key) for name, key in names.items()}
             columns["time"] = utc_of_idps(_array(data, _DATA + "BeamTime", mask=False))
-        period, other_period = (
-            (handler.start_time, handler.end_time) for handler in (data, geolocation)
-        )
+        period = _period(data, file, columns["time"])
+        other_period = _period(geolocation, file, columns["time"])
     except DAMAGE as error:
         raise _Refused(file, Reason.UNREADABLE, f"{type(error).__name__}: {error}") from error
     shape = values.shape[:2]
@@ -330,12 +454,26 @@ def _footprints(
         raise _Refused(
             file, Reason.MISMATCH, f"starts at {period[0]}, its geolocation at {other_period[0]}"
         )
+    sound = np.ones(shape[0], bool)
+    for number, part in enumerate(parts):
+        if part.damage:
+            sound[part.scans] = False
+            count = (part.scans.stop - part.scans.start) * shape[1]
+            why = f"granule {number + 1} of {len(parts)}: {part.damage}"
+            lost.append(_without(file, Reason.UNREADABLE, why, count))
+    if not sound.any():
+        raise _Refused(file, Reason.UNREADABLE, "; ".join(granule.message for granule in lost))
+    values = values[sound]
+    columns = {name: array[sound] for name, array in columns.items()}
+    shape = values.shape[:2]
+    blank = int(np.isnan(values).all(axis=(1, 2)).sum())
     wrong = scan_geometry.misplaced_footprints(columns["lat"], columns["lon"], columns["zenith"])
     columns["lat"] = np.where(wrong, np.nan, columns["lat"])
     columns = {name: array.ravel() for name, array in columns.items()}
     columns["scan_position"] = np.tile(np.arange(1, shape[1] + 1, dtype=np.int16), shape[0])
     values = plausible_temperatures(values.reshape(-1, values.shape[2])[:, indices])
     first, last = (np.datetime64(time, "us") for time in period)
-    return footprints_of_granule(
+    table = footprints_of_granule(
         channels, values, columns, (first - _SCAN, last + _SCAN), platform, file.path.name
     )
+    return table, f"{blank} of {shape[0]} scans have no value" if blank else ""

@@ -5,7 +5,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
+from pathlib import Path
 
+import h5py
 import numpy as np
 import pyarrow as pa
 
@@ -160,6 +162,42 @@ def channel_indices(channels: Sequence[str], available: Sequence[str], subject: 
         names = available if len(available) < 100 else (f"{available[0]} to {available[-1]}",)
         raise ValueError(f"{subject} no channel {', '.join(unknown)}; known: {', '.join(names)}")
     return [places[name] for name in channels]
+
+
+def scans_that_can_be_read(path: Path, key: str, error: Exception) -> np.ndarray:
+    """Read a data set of an HDF5 file that is damaged in places, scan by scan.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    key : str
+        Path of the data set, scans along its first axis.
+    error : Exception
+        What reading the whole of it failed with; raised again where no scan can be read.
+
+    Returns
+    -------
+    np.ndarray
+        The data set; scans that cannot be read have fill values: the largest number of unsigned
+        integers, else -999.
+    """
+    with h5py.File(path, "r") as file:
+        stored = file[key]
+        if not stored.ndim or not stored.size:
+            raise error
+        fill = np.iinfo(stored.dtype).max if stored.dtype.kind == "u" else -999
+        values = np.full(stored.shape, fill, stored.dtype)
+        read = 0
+        for scan in range(len(stored)):
+            try:
+                values[scan] = stored[scan]
+            except DAMAGE:
+                continue
+            read += 1
+    if not read:
+        raise error
+    return values
 
 
 def day_of(time: np.datetime64) -> date | None:

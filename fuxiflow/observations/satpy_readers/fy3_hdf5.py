@@ -101,10 +101,16 @@ class FY3SounderFile(HDF5FileHandler):
         """
         if np.prod(self[key + "/shape"], dtype=float) > _LARGEST:
             raise ValueError(f"{key} claims the shape {self[key + '/shape']}")
+        unread = None
         with h5py.File(self.filename, "r") as file:
-            stored = file[key][()]
+            try:
+                stored = file[key][()]
+            except OSError as error:
+                stored, unread = self._readable(file[key], error)
         with np.errstate(invalid="ignore", over="ignore"):
             values = stored.astype(float)
+        if unread is not None:
+            values[unread] = np.nan
         for name in ("FillValue", "_FillValue"):
             for fill in self._attribute(key, name, np.nan):
                 values[stored == fill] = np.nan
@@ -119,6 +125,41 @@ class FY3SounderFile(HDF5FileHandler):
         )
         with np.errstate(over="ignore", invalid="ignore"):
             return values * scale + offset
+
+    def _readable(
+        self, stored: h5py.Dataset, error: OSError
+    ) -> tuple[np.ndarray, tuple | np.ndarray]:
+        """Read a damaged data set scan by scan.
+
+        Parameters
+        ----------
+        stored : h5py.Dataset
+            The data set. Its axis of scans is the one that is as long as the latitudes' first.
+        error : OSError
+            What reading the whole of it failed with; raised again where no scan can be read.
+
+        Returns
+        -------
+        values : np.ndarray
+            The data set, zero where it cannot be read.
+        unread : tuple
+            Index of the scans that cannot be read.
+        """
+        count = self.shape[0]
+        if count not in stored.shape:
+            raise error
+        axis = stored.shape.index(count)
+        values = np.zeros(stored.shape, stored.dtype)
+        unread = []
+        for scan in range(count):
+            place = (slice(None),) * axis + (scan,)
+            try:
+                values[place] = stored[place]
+            except OSError:
+                unread.append(scan)
+        if len(unread) == count:
+            raise error
+        return values, (slice(None),) * axis + (unread,)
 
     @staticmethod
     def _broadcast(
