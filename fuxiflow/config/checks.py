@@ -28,6 +28,8 @@ def cross_section_mistakes(config: "Config") -> Iterator[str]:
     yield from _simulated_sources(config)
     yield from _observed_world(config)
     yield from _scores(config)
+    for name in config.completeness.sources:
+        yield from _one_of("completeness.sources", name, sources.source_names())
     if not config.experiments:
         yield "experiments: none given, allowed: at least one name"
         return  # what follows is about experiments

@@ -25,6 +25,7 @@ from fuxiflow.config.base import (
     nearest,
     read_yaml,
 )
+from fuxiflow.config.completeness import Completeness
 from fuxiflow.config.evaluation import Cycling, Figures, Perturbation, Verification
 from fuxiflow.config.experiment import Experiment
 from fuxiflow.config.simulation import SimulatedSource, instruments_with_operator
@@ -79,6 +80,8 @@ class Config(Section):
     """The embedded world."""
     states: States = States()
     """How states are stored."""
+    completeness: Completeness = Completeness()
+    """The least shares of their data that jobs must find."""
     simulation: dict[str, SimulatedSource] = {}
     """By source, observations that are simulated for training."""
     experiment: Experiment
@@ -256,6 +259,27 @@ class Config(Section):
         """The days that references are needed for: the cycle and a forecast from its end."""
         extra = timedelta(hours=self.cycling.max_lead_hours)
         return Period(start=self.periods.cold_start, end=self.periods.test.end + extra)
+
+    def flown(self, name: str, first: date, last: date) -> tuple[date, date] | None:
+        """Return the part of some days on which a source was there to observe, or None.
+
+        Parameters
+        ----------
+        name : str
+            Name of the source.
+        first, last : date
+            The days, both included.
+
+        Returns
+        -------
+        tuple of date or None
+            First and last day, both included; outages lie inside.
+        """
+        if self.kind == "embedded":
+            observing = self.world.observing(sources.load_source(name))
+            first = max(first, observing.start or first)
+            last = min(last, observing.end or last)
+        return (first, last) if first <= last else None
 
     def segments(self, period: Period) -> list[str]:
         """Return the labels of the segments of a period."""

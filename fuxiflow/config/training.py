@@ -33,8 +33,10 @@ class Optimisation(Section):
     """Parts of a batch that follow on each other before an update: less memory, the same update."""
     ema: float | None = Field(None, gt=0, lt=1)
     """Decay of a running mean of the weights, which the stage then leaves; by default none."""
-    max_skipped: int = Field(20, ge=0)
-    """Updates whose loss is not finite are skipped; after more than this number the stage stops."""
+    max_skipped: Fraction = 0.02
+    """Share of the updates that may be skipped, as their loss is not finite; with more it fails.
+
+    It fails at once where all of the first ones are."""
     checkpoint_every: Positive = 200
     """Updates between restart files."""
     keep_checkpoints: Positive = 2

@@ -3,7 +3,7 @@
 It goes on every six hours.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -188,6 +188,18 @@ class Observer:
                 )
                 footprints[name] = joined.to(self.networks.device)
         return footprints
+
+    def unobserved(self, times: Iterable[np.datetime64]) -> list[np.datetime64]:
+        """List the times of ``times`` in whose windows no source has an observation."""
+        windows = {name: self.networks.design.sources[name].window for name in self.grids}
+        return [
+            time
+            for time in times
+            if not any(
+                grid.observed_cells(time.astype("datetime64[h]"), *windows[name])
+                for name, grid in self.grids.items()
+            )
+        ]
 
 
 @dataclass

@@ -17,7 +17,7 @@ For each file, read = used + the sum over all other reasons.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -186,6 +186,36 @@ def check_ledger(ledger: pd.DataFrame) -> None:
             f"{name}: {read.get(name, 0)} footprints read, but {accounted.get(name, 0)} used or "
             f"rejected; {len(unbalanced)} files in all"
         )
+
+
+DAMAGED = (Reason.EMPTY, Reason.UNREADABLE, Reason.PARTNER, Reason.MISMATCH)
+"""Reasons for which a file of the source itself cannot be used."""
+
+
+def list_days(bounds: Sequence[str]) -> list[date]:
+    """List the days from the first to the last of ``bounds``; none without bounds."""
+    if not bounds:
+        return []
+    first, last = map(date.fromisoformat, bounds)
+    return [first + timedelta(days=i) for i in range((last - first).days + 1)]
+
+
+def days_with(ledger: pd.DataFrame, reason: str) -> set[date]:
+    """Return the days on which a ledger counts footprints with a reason."""
+    whole = ledger[(ledger["reason"] == reason) & (ledger["channel"] == "")]
+    counted = whole[whole["count"] > 0]
+    return {pd.Timestamp(day).date() for day in counted["day"].dropna()}
+
+
+def files_by_soundness(ledger: pd.DataFrame) -> tuple[list[str], list[str]]:
+    """Return the files that could be read, and those of :data:`DAMAGED`; both sorted.
+
+    Files of other sources, and those that a later version supersedes, are in neither.
+    """
+    labels = [reason.label for reason in DAMAGED]
+    damaged = set(ledger.loc[ledger["reason"].isin(labels), "file"])
+    read = set(ledger.loc[ledger["reason"] == READ, "file"])
+    return sorted(read - damaged), sorted(damaged)
 
 
 def write_ledger(path: Path, ledger: pd.DataFrame) -> None:

@@ -437,6 +437,33 @@ class SparseGrids:
         window = self.hours(analysis_time, start_hour, end_hour)
         return window.single(-start_hour) if self.frame == "single" else window
 
+    def observed_cells(
+        self, analysis_time: datetime | np.datetime64, start_hour: int, end_hour: int
+    ) -> int:
+        """Count the cells of all hours of a window, without reading them.
+
+        Parameters
+        ----------
+        analysis_time : datetime or np.datetime64
+            A whole hour, UTC.
+        start_hour, end_hour : int
+            Hours from the analysis time; the last one is not included.
+
+        Returns
+        -------
+        int
+            The number of cells, 0 outside the record.
+        """
+        begin = whole_hour(analysis_time) + start_hour * HOUR
+        finish = whole_hour(analysis_time) + end_hour * HOUR
+        count = 0
+        for store in self._stores:
+            first, last = max(begin, store.start), min(finish, store.end)
+            if first < last:
+                edges = [int((hour - store.start) / HOUR) for hour in (first, last)]
+                count += int(store.offsets[edges[1]] - store.offsets[edges[0]])
+        return count
+
     def hours(
         self, analysis_time: datetime | np.datetime64, start_hour: int, end_hour: int
     ) -> SparseWindow:

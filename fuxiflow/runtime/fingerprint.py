@@ -27,6 +27,7 @@ from fuxiflow import ROOT
 from fuxiflow.runtime.syntax import PACKAGE, Chain, Computation, References, imports_of, is_text
 
 LEFT_OUT = (
+    "fuxiflow.completeness",
     "fuxiflow.progress",
     "fuxiflow.runtime",
     "fuxiflow.storage.files",

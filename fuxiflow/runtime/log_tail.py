@@ -8,6 +8,8 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from fuxiflow.runtime.data_warnings import CountedWarnings
+
 LINE = re.compile(
     r"fuxiflow: (?P<label>[^:]+): (?P<done>\d+)/(?P<total>\d+), (?P<left>\d+:\d\d:\d\d) left"
     r"(?:, (?P<note>.*))?$"
@@ -47,12 +49,14 @@ def parse_progress(line: str) -> LoggedProgress | None:
 class Tail:
     """A log that grows: each :meth:`update` reads what came since the last.
 
-    ``losses`` holds pairs (done, loss), thinned to at most :data:`MOST_POINTS`.
+    ``losses`` holds pairs (done, loss), thinned to at most :data:`MOST_POINTS`; ``warnings`` those
+    that the script logged.
     """
 
     path: Path
     progress: LoggedProgress | None = None
     losses: list[tuple[int, float]] = field(default_factory=list)
+    warnings: CountedWarnings = field(default_factory=CountedWarnings)
     _offset: int = 0
     _rest: bytes = b""
 
@@ -63,6 +67,7 @@ class Tail:
             if size < self._offset:
                 self._offset, self._rest = 0, b""
                 self.progress, self.losses = None, []
+                self.warnings = CountedWarnings()
             with self.path.open("rb") as file:
                 file.seek(max(self._offset, size - MOST_BYTES))
                 new = file.read()
@@ -71,7 +76,9 @@ class Tail:
             return
         *lines, self._rest = (self._rest + new).split(b"\n")
         for line in lines:
-            self._take(parse_progress(line.decode(errors="replace").rstrip()))
+            text = line.decode(errors="replace").rstrip()
+            self._take(parse_progress(text))
+            self.warnings.take(text)
 
     def _take(self, reported: LoggedProgress | None) -> None:
         if reported is None:

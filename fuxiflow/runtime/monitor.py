@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from fuxiflow.runtime import snakemake_internals
+from fuxiflow.runtime.data_warnings import read_warnings
 from fuxiflow.runtime.failure_hints import LINES, diagnose, error_line
 from fuxiflow.runtime.job_benchmarks import read_benchmarks, typical_seconds
 from fuxiflow.runtime.log_tail import last_lines
@@ -161,7 +162,7 @@ class Monitor(logging.Handler):
         )
         if newest > self._scored:
             self.skill, self._scored = read_skill(results), newest
-        text = render_page(self.run, self.skill, now)
+        text = render_page(self.run, self.skill, now, read_warnings(results))
         results.mkdir(parents=True, exist_ok=True)
         temporary = self.output.with_name(f".tmp-{os.getpid()}-{self.output.name}")
         temporary.write_text(text, encoding="utf-8")

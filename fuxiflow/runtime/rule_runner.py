@@ -10,7 +10,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 from fuxiflow import ROOT
-from fuxiflow.runtime import distributed, records, slurm
+from fuxiflow.runtime import data_warnings, distributed, records, slurm
 from fuxiflow.runtime.leases import Lease, LeaseHeldError, lease_path
 from fuxiflow.storage import provenance
 from fuxiflow.storage.files import leftovers, publish, remove, temporary
@@ -153,6 +153,11 @@ class _Job:
             publish(written, path)
         self._record(finished=True)
 
+    def keep_warnings(self) -> None:
+        """Keep what the script has said of its data, for the status page and the report."""
+        if self.log_path:
+            data_warnings.keep_warnings(self.log_path, self.rule, _paths(self.outputs))
+
     def _record(self, finished: bool) -> None:
         if self.log_path:
             records.write_record(
@@ -243,6 +248,7 @@ def _run_alone(main: Callable, job: _Job, lease: Lease | None) -> None:
         if lease:
             lease.check()
         job.publish()
+        job.keep_warnings()
     except BaseException as error:
         job.clear()
         interrupted = isinstance(error, (KeyboardInterrupt, SystemExit))

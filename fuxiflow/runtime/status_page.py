@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from fuxiflow.progress import format_duration
+from fuxiflow.runtime.data_warnings import JobWarnings
 from fuxiflow.runtime.log_tail import last_lines
 from fuxiflow.runtime.run_state import DONE, FAILED, SUBMITTED, Job, Run
 from fuxiflow.runtime.skill_so_far import Skill
@@ -14,6 +15,8 @@ from fuxiflow.runtime.skill_so_far import Skill
 RELOAD = 15  # s
 MOST_RUNNING = 60
 LOG_LINES = 12
+MOST_WARNING = 40
+WARNING_KINDS = 4
 # Okabe and Ito (2008), as the figures
 BLUE = "#0072B2"
 RED = "#D55E00"
@@ -234,6 +237,45 @@ def _failures(run: Run) -> str:
     return f"<h2>Failures</h2>{''.join(parts)}" if parts else ""
 
 
+def _warnings(run: Run, kept: Iterable[JobWarnings]) -> str:
+    """List what scripts have said of their data.
+
+    Parameters
+    ----------
+    run : Run
+        The run, whose logs are followed.
+    kept : iterable of JobWarnings
+        Warnings of the jobs that have ended well, in this run or before it.
+
+    Returns
+    -------
+    str
+        HTML, empty without warnings.
+    """
+    by_name = {job.name: (job.counts, job.log) for job in kept}
+    for number, tail in run.tails.items():
+        job = run.jobs[number]
+        if job.state in (SUBMITTED, FAILED) and tail.warnings.counts:
+            by_name[job.name] = tail.warnings.counts, job.log
+    if not by_name:
+        return ""
+    rows = []
+    for name in sorted(by_name, key=lambda name: -sum(by_name[name][0].values()))[:MOST_WARNING]:
+        counts, log = by_name[name]
+        texts = [
+            html.escape(text) + (f" {_quiet(f'and {count - 1} like it')}" if count > 1 else "")
+            for text, count in list(counts.items())[:WARNING_KINDS]
+        ]
+        others = len(counts) - WARNING_KINDS
+        texts += [_quiet(f"and {others} other kinds")] if others > 0 else []
+        total = str(sum(counts.values()))
+        rows.append([html.escape(name), total, "<br>".join(texts), _link(run, log)])
+    more = len(by_name) - MOST_WARNING
+    rest = f'<p class="quiet">and {more} more jobs</p>' if more > 0 else ""
+    table = _table(["job", "number", "warning", "log"], rows, (1,))
+    return f"<h2>Warnings about data</h2>{table}{rest}"
+
+
 def remaining(run: Run, now: float) -> str:
     """Say when all may be done."""
     estimate = run.estimate(now)
@@ -243,7 +285,9 @@ def remaining(run: Run, now: float) -> str:
     return f"about {format_duration(estimate.seconds)}"
 
 
-def render_page(run: Run, skill: Iterable[Skill], now: float) -> str:
+def render_page(
+    run: Run, skill: Iterable[Skill], now: float, kept: Iterable[JobWarnings] = ()
+) -> str:
     """Return the page.
 
     Parameters
@@ -254,6 +298,8 @@ def render_page(run: Run, skill: Iterable[Skill], now: float) -> str:
         The scores so far.
     now : float
         The time, in s.
+    kept : iterable of JobWarnings
+        The warnings of jobs that have ended well.
 
     Returns
     -------
@@ -281,5 +327,6 @@ def render_page(run: Run, skill: Iterable[Skill], now: float) -> str:
         f"<p>{state}<br>{counts[DONE]} of {counts['total']} jobs done{earlier}<br>{times}</p>"
         f'<p class="wide">{_bar(counts[DONE], counts["total"], counts[FAILED])}</p>'
         f"{_failures(run)}{_running(run, now) if goes_on else ''}"
-        f"<h2>Stages</h2>{_stages(run)}{_skill(skill)}{_losses(run)}</body></html>\n"
+        f"<h2>Stages</h2>{_stages(run)}{_skill(skill)}{_losses(run)}{_warnings(run, kept)}"
+        f"</body></html>\n"
     )

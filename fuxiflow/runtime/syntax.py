@@ -79,7 +79,8 @@ class Computation(ast.NodeTransformer):
             owner = getattr(function.value, "attr", getattr(function.value, "id", ""))
             return owner in ("log", "logger")
         name = getattr(function, "id", "")
-        return self.imports.get(name, "").startswith(f"{PACKAGE}.progress.")
+        modules = (f"{PACKAGE}.progress.", f"{PACKAGE}.completeness.")
+        return self.imports.get(name, "").startswith(modules)
 
 
 class References(ast.NodeVisitor):

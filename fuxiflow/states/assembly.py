@@ -102,6 +102,16 @@ class Ledger:
         counts = f"{self.read} fields read: {self.used} used, {self.rejected} rejected{reasons}"
         return f"{counts}; {len(self.rows)} ledger rows"
 
+    def first_reasons(self, count: int = 3) -> str:
+        """Return the first rows as text, those that name a file before others; empty without."""
+        rows = sorted(self.rows, key=lambda row: not row["file"])
+        return "; ".join(
+            f"{row['file']} message {row['message']}: {row['reason']}"
+            if row["file"]
+            else f"{row['time']} {row['channel']}: {row['reason']}"
+            for row in rows[:count]
+        )
+
     def report(self, log: logging.Logger, outcome: str) -> None:
         """Log the first 20 rows, then ``outcome`` and the summary."""
         for row in self.rows[:20]:

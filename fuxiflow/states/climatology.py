@@ -14,6 +14,7 @@ import numpy as np
 import zarr
 
 from fuxiflow.channels import ChannelTable, channel_table
+from fuxiflow.completeness import check_finite
 from fuxiflow.grids import Grid
 from fuxiflow.progress import Progress
 from fuxiflow.states.coordinates import (
@@ -157,6 +158,7 @@ def build_climatology(
     """
     values = _create(path, channels, grid, width)
     order = sorted(times, key=day_of_year)
+    may_lack = np.array([not channel.analysed for channel in channels])
     report = Progress(len(order), "climatology", log)
     unreached: set[int] = set()
     for slot, hour in enumerate(HOURS):
@@ -170,6 +172,7 @@ def build_climatology(
         for position, time in enumerate(times_of_hour):
             state = read(time)
             valid = np.isfinite(state).all(axis=(1, 2))
+            check_finite(valid | may_lack, channels.names, f"state of {time}")
             state = np.where(valid[:, None, None], state, np.float32(0))
             for node in np.flatnonzero(weights[position]):
                 totals[node] += weights[position, node] * valid

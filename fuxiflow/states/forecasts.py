@@ -17,6 +17,7 @@ from numcodecs.bitround import BitRound
 from zarr.codecs import BloscCodec
 
 from fuxiflow.channels import ChannelTable, channel_table
+from fuxiflow.completeness import check_finite
 from fuxiflow.grids import Grid
 from fuxiflow.states.coordinates import (
     as_nanoseconds,
@@ -202,6 +203,8 @@ class ForecastWriter:
         ------
         ValueError
             For a field of another shape.
+        IncompleteError
+            For a field with values that are no numbers.
         """
         shape = (len(self.channels), *self.grid.shape)
         if array is not None and np.shape(array) != shape:
@@ -209,6 +212,12 @@ class ForecastWriter:
                 f"{self.path}: {iso_texts(self.init_times[[i_init]])[0]} + "
                 f"{self.lead_hours[i_lead]} h has shape {np.shape(array)}, expected {shape}"
             )
+        if array is not None:
+            whole = np.isfinite(array).all(axis=(1, 2))
+            may_lack = np.array([not channel.analysed for channel in self.channels])
+            place = f"{self.path}: {iso_texts(self.init_times[[i_init]])[0]}"
+            place += f" + {self.lead_hours[i_lead]} h"
+            check_finite(whole | may_lack, self.channels.names, place)
         part = i_lead // self._leads
         if self._buffer is None or self._buffer[:2] != (i_init, part):
             self._flush()

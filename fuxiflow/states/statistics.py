@@ -12,6 +12,7 @@ import numpy as np
 import zarr
 
 from fuxiflow.channels import ChannelTable, channel_table
+from fuxiflow.completeness import check_finite
 from fuxiflow.grids import Grid
 from fuxiflow.progress import progress
 from fuxiflow.states.coordinates import (
@@ -298,6 +299,8 @@ def compute_statistics(
     names = states.channels.names
     series = ((time, states.read(time)) for time in progress(times, "statistics", log))
     moments, tendencies = accumulate_moments(series, names, states.grid.area_weights)
+    whole = (moments.count == len(times)) | [not channel.analysed for channel in states.channels]
+    check_finite(whole, names, f"states from {times[0]} to {times[-1]} in {states.paths[0].parent}")
     period = iso_texts(times[[0, -1]])
     degenerate = [
         name

@@ -13,6 +13,7 @@ import zarr
 from zarr.codecs import BloscCodec
 
 from fuxiflow.channels import ChannelTable, channel_table
+from fuxiflow.completeness import check_finite
 from fuxiflow.grids import Grid
 from fuxiflow.states.coordinates import (
     as_nanoseconds,
@@ -89,6 +90,8 @@ class StateWriter:
         self.grid = grid
         self.names = tuple(names)
         self.shape = (len(channels), *grid.shape)
+        # an analysis of GFS has no precipitation
+        self._may_lack = np.array([not channel.analysed for channel in channels])
         if len(self.times) == 0 or np.any(np.diff(self.times) <= np.timedelta64(0)):
             raise ValueError(
                 f"{self.path}: the times of a store must be given, in increasing order"
@@ -198,6 +201,8 @@ class StateWriter:
             For an unknown array.
         ValueError
             For a field of another shape.
+        IncompleteError
+            For a field with values that are no numbers.
         """
         if name not in self.names:
             raise KeyError(f"{self.path}: unknown array {name!r}; known: {', '.join(self.names)}")
@@ -206,6 +211,10 @@ class StateWriter:
                 f"{self.path}: {name} {iso_texts(self.times[[index]])[0]} "
                 f"has shape {np.shape(array)}, expected {self.shape}"
             )
+        if array is not None:
+            finite = np.isfinite(array).all(axis=(1, 2))
+            place = f"{self.path}: {name} {iso_texts(self.times[[index]])[0]}"
+            check_finite(finite | self._may_lack, self.channels.names, place)
         number = index // self.shard
         if name in self._buffers and self._buffers[name][0] != number:
             self._flush(name)

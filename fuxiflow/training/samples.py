@@ -13,6 +13,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from fuxiflow.channels import channel_table
+from fuxiflow.completeness import list_names
 from fuxiflow.config.training import SimulatedShare
 from fuxiflow.models.networks import STEP, SourceDesign
 from fuxiflow.models.pillars import FootprintBatch, batch_footprints
@@ -97,6 +99,19 @@ class Batch:
     def analysis(self) -> np.ndarray:
         """Times of the first analyses ``(batch,)``."""
         return self.start + np.where(self.follow, 0, self.lead) * STEP
+
+    def faults(self) -> list[str]:
+        """Say which fields hold values that are no numbers: their kind, time and channels."""
+        channels = channel_table()
+        told = []
+        for kind, fields in (("first frames", self.first), ("targets", self.targets)):
+            whole = fields.isfinite().all(-1).all(-1).all(1)
+            starts = self.start[~self.follow.numpy()] if fields is self.first else self.start
+            for start, sample in zip(starts, whole.numpy(), strict=True):
+                names = [channels[i].name for i in np.flatnonzero(~sample) if channels[i].analysed]
+                if names:
+                    told.append(f"{kind} of the sample from {start} ({list_names(names)})")
+        return told
 
     def pin_memory(self) -> "Batch":
         """The same in page-locked memory, from which a device copies while the processor goes on.

@@ -6,7 +6,7 @@ so many updates and when a signal comes; a second run goes on from it to the sam
 """
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -30,6 +30,8 @@ from fuxiflow.training.parallel import Share
 from fuxiflow.training.signals import SignalGuard, Stopped
 from fuxiflow.training.stage_run import TrainingRun
 
+FIRST_UPDATES = 5
+"""Updates after which a stage gives up where none of them could be made."""
 FINAL_UPDATES = 50
 """The ``final_loss`` of a stage is the mean over so many updates."""
 
@@ -173,6 +175,12 @@ class LossModule(nn.Module):
         return terms, Uncast(carried)
 
 
+def data_faults(batches: Iterable[object]) -> Iterator[str]:
+    """Yield what is not finite in the data of batches, of those that can tell."""
+    for batch in batches:
+        yield from getattr(batch, "faults", list)()
+
+
 class Trainer:
     """One stage under way: the module, its losses so far, and the states that a chain carries on.
 
@@ -288,7 +296,8 @@ class Trainer:
                     # weights, ends and the count of updates change together: a restart file that a
                     # signal has written in between would hold some of them alone
                     with guard.held():
-                        self._update(wrapped, terms, float(parallel.whole_tensors(norm)))
+                        norm = float(parallel.whole_tensors(norm))
+                        self._update(wrapped, terms, norm, data_faults(parts))
                         wrapped.zero_grad()
                         self.step += 1
                         self.ends = ends
@@ -356,7 +365,9 @@ class Trainer:
         means = {name: value / len(batches) for name, value in total.items()}
         return parallel.mean_over_processes(fabric, means), ends
 
-    def _update(self, optimizer, terms: dict[str, float], norm: float) -> None:
+    def _update(
+        self, optimizer, terms: dict[str, float], norm: float, faults: Iterable[str] = ()
+    ) -> None:
         """Make one update, unless it would spoil the weights.
 
         Parameters
@@ -367,11 +378,14 @@ class Trainer:
             Terms of the loss of the update.
         norm : float
             Norm of the gradient before it was clipped.
+        faults : iterable of str
+            Data of the update that are not finite; looked at only where its loss is not.
 
         Raises
         ------
         TrainingError
-            When more updates have been skipped than ``max_skipped``.
+            When a larger share of the updates has been skipped than ``max_skipped``, when none of
+            the first ones could be made, or when the data are at fault.
         """
         finite = math.isfinite(terms["loss"]) and math.isfinite(norm)
         if finite:
@@ -380,16 +394,12 @@ class Trainer:
                 self.average.update()
         else:
             self.skipped += 1
+            self._give_up(list(faults))
             self.run.log.warning(
                 "%s: update %d skipped, its loss or gradient is not finite",
                 self.run.stage,
                 self.step,
             )
-            if self.skipped > self.optimisation.max_skipped:
-                raise TrainingError(
-                    f"{self.run.stage}: {self.skipped} updates with a non-finite loss; lower the "
-                    f"learning rate, or train with precision 32-true"
-                )
         self.losses.append(
             {
                 "step": self.step,
@@ -399,6 +409,25 @@ class Trainer:
                 "learning_rate": optimizer.param_groups[0]["lr"],
             }
         )
+
+    def _give_up(self, faults: list[str]) -> None:
+        """Raise where too many updates were skipped, or one because of its data."""
+        optimisation, stage = self.optimisation, self.run.stage
+        if faults:
+            raise TrainingError(
+                f"{stage}: update {self.step} cannot be made, its data hold values that are no "
+                f"numbers: {'; '.join(faults)}. Delete the stores that hold them and run again, "
+                f"they are made anew"
+            )
+        first = min(FIRST_UPDATES, optimisation.updates)
+        at_once = self.skipped == self.step + 1 == first
+        if at_once or self.skipped > optimisation.max_skipped * optimisation.updates:
+            which = "all of the first" if at_once else f"of {optimisation.updates}"
+            raise TrainingError(
+                f"{stage}: {self.skipped} updates with a non-finite loss, {which}, and at most a "
+                f"share of {optimisation.max_skipped:g} may be skipped; lower the learning rate, "
+                f"train with precision 32-true, or raise max_skipped of the stage"
+            )
 
     def save(self, optimizer: torch.optim.Optimizer) -> None:
         """Write a restart file, whole or not at all; all processes call it together."""

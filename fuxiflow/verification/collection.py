@@ -3,9 +3,13 @@
 import logging
 from collections.abc import Callable, Sequence
 from datetime import date
+from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 
+from fuxiflow.channels import channel_table
+from fuxiflow.completeness import Asked, check_finite, check_share, list_times
 from fuxiflow.progress import progress
 from fuxiflow.states.forecasts import Forecasts
 from fuxiflow.states.store import StateSeries
@@ -76,6 +80,7 @@ def collect_cases(
     log: logging.Logger,
     label: str,
     maps: ErrorMaps | None = None,
+    asked: Asked | None = None,
 ) -> dict[str, Cases]:
     """Gather the cases of one system against every reference; each of its fields is read once.
 
@@ -95,12 +100,20 @@ def collect_cases(
         What is read, in the words of the log.
     maps : ErrorMaps, optional
         Errors are added to them.
+    asked : Asked, optional
+        The least share of cases that must have the field and each reference. The own analyses end
+        before the last valid times: those are not asked for.
 
     Returns
     -------
     dict of str to Cases
         Cases by the reference's name. A case without a field, or without the reference at its
         valid time, is NaN.
+
+    Raises
+    ------
+    IncompleteError
+        For fewer cases than are asked for, or a field that is not whole.
     """
     references = against.references
     normals = against.normals
@@ -113,13 +126,15 @@ def collect_cases(
     power = np.full(shape, np.nan)
     cross = np.full((len(references), *shape), np.nan)
     own = np.full((len(OWN_MEANS), len(references), *shape), np.nan)
-    absent = {"forecast": 0, **{reference.name: 0 for reference in references}}
+    analysed = [name in channel_table().analysed.names for name in normals.channels]
+    absent: dict[str, list[np.datetime64]] = {name: [] for name in against.by_name}
+    lacking: list[np.datetime64] = []
     for i, init in enumerate(progress(times, label, log)):
         for j, lead in enumerate(leads):
             valid = valid_time(init, lead)
             field = read(init, lead)
             if field is None:
-                absent["forecast"] += 1
+                lacking.append(valid)
                 continue
             present = [k for k, reference in enumerate(references) if valid in reference]
             anomaly = field - normals.at(valid)
@@ -127,15 +142,28 @@ def collect_cases(
                 anomaly, [references[k].anomaly(valid) for k in present], weights
             )
             mean[i, j], power[i, j] = means[:2]
+            _check_whole(means[0], analysed, normals.channels, f"{label} of {init} + {lead} h")
             for k, reference in enumerate(references):
                 if k not in present:
-                    absent[reference.name] += 1
+                    absent[reference.name].append(valid)
                     continue
                 cross[k, i, j] = means[2 + present.index(k)]
                 own[:, k, i, j] = reference.means(valid)
+                _check_whole(
+                    own[0, k, i, j], analysed, normals.channels, f"{reference.name} of {valid}"
+                )
                 if maps is not None:
                     maps.add(reference.name, lead, anomaly, reference.anomaly(valid))
-    _log_absent(absent, len(times) * len(leads), log, label)
+    total = len(times) * len(leads)
+    report = partial(_check_cases, asked=asked, log=log)
+    report(lacking, total, f"cases of {label} have a field")
+    for reference in references:
+        # forecasts reach beyond the end of the cycle that they started from
+        last = reference.states.slots[-1] if reference.name == "own" else None
+        missed = [time for time in absent[reference.name] if last is None or time <= last]
+        beyond = len(absent[reference.name]) - len(missed)
+        what = f"cases of {label} with a field have the reference {reference.name}"
+        report(missed, total - len(lacking) - beyond, what)
     return {
         reference.name: Cases.from_means(
             times,
@@ -148,24 +176,50 @@ def collect_cases(
     }
 
 
-def _log_absent(absent: dict[str, int], total: int, log: logging.Logger, label: str) -> None:
-    """Log how many cases lack something.
+def _check_whole(
+    means: np.ndarray, analysed: Sequence[bool], channels: Sequence[str], place: str
+) -> None:
+    """Fail where a field lacks values of a channel that every state has.
 
     Parameters
     ----------
-    absent : dict of str to int
-        Cases that lack a field of the system (``forecast``), or of each reference.
+    means : np.ndarray
+        Means of the field ``(channel, region)``, NaN with a missing value.
+    analysed : sequence of bool
+        For each channel, whether every state has it: all but precipitation.
+    channels : sequence of str
+        Names of the channels.
+    place : str
+        The field, in the words of the message.
+    """
+    check_finite(np.isfinite(means).all(axis=1) | ~np.array(analysed), channels, place)
+
+
+def _check_cases(
+    valid_times: Sequence[np.datetime64],
+    total: int,
+    what: str,
+    asked: Asked | None,
+    log: logging.Logger,
+) -> None:
+    """Fail or warn where cases lack something.
+
+    Parameters
+    ----------
+    valid_times : sequence of np.datetime64
+        Valid times of the cases that lack it.
     total : int
         Number of cases.
+    what : str
+        What the others have.
+    asked : Asked, optional
+        The least share of them.
     log : logging.Logger
-        Told a line for each number above 0.
-    label : str
-        The system, in the words of the log.
+        Gets the warning.
     """
-    for name, count in absent.items():
-        if count:
-            thing = "field" if name == "forecast" else f"reference {name} at the valid time"
-            log.info("%s: %d of %d cases have no %s", label, count, total, thing)
+    asked = asked or SimpleNamespace(setting="completeness.cases", least=0.0)
+    missing = f"those valid at {list_times(valid_times)}"
+    check_share(asked, total - len(valid_times), total, what, missing, log)
 
 
 def climatology_cases(

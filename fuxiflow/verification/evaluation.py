@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from fuxiflow.completeness import Asked
 from fuxiflow.config import sources
 from fuxiflow.observations.sparse_grids import SparseGrids
 from fuxiflow.states.climatology import Climatology
@@ -54,12 +55,15 @@ class ScoringSetup:
         Regions, of :data:`fuxiflow.grids.REGIONS`.
     resampling : Resampling
         How intervals are made.
+    asked : Asked, optional
+        The least share of cases that there must be; without it what is missing is a warning.
     """
 
     states: dict[str, StateSeries]
     climatology: Climatology
     regions: list[str]
     resampling: Resampling
+    asked: Asked | None = None
 
     def against(self, channels: Sequence[str], own: StateSeries | None = None) -> ReferenceSet:
         """Prepare the references on ``channels``, with the system's ``own`` analyses if given."""
@@ -146,6 +150,7 @@ def score_baselines(
                 against.only(names),
                 log,
                 f"{system} analyses",
+                asked=setup.asked,
             )
             cases |= {(f"{system}_analysis", name): value for name, value in collected.items()}
     scores = score_table.concatenate_scores(
@@ -199,6 +204,7 @@ def _gfs_forecast_cases(
         setup.against(forecasts.channels.names, own),
         log,
         "GFS forecasts",
+        asked=setup.asked,
     )
 
 
@@ -249,7 +255,7 @@ def score_forecasts(
     if "persistence" in systems:
         readers["persistence"] = (persistence_reader(analyses, channels), "persistence")
     by_system = {
-        system: collect_cases(read, inits, leads, against, log, label)
+        system: collect_cases(read, inits, leads, against, log, label, asked=setup.asked)
         for system, (read, label) in readers.items()
     }
     frames = []
@@ -335,7 +341,7 @@ def score_analyses(
     cases: dict[CaseKey, Cases] = {}
     for array, states in stores.items():
         collected = collect_cases(
-            persistence_reader(states, channels), cycle, [0], against, log, array
+            persistence_reader(states, channels), cycle, [0], against, log, array, asked=setup.asked
         )
         cases |= {(array, name): value for name, value in collected.items()}
     climatology = {
@@ -384,6 +390,7 @@ def map_errors(
     leads: Sequence[int],
     channels: Sequence[str],
     log: logging.Logger,
+    asked: Asked | None = None,
 ) -> ErrorMaps:
     """Map the errors of an experiment's forecasts against every reference.
 
@@ -403,6 +410,8 @@ def map_errors(
         Channels that are mapped.
     log : logging.Logger
         Told the progress.
+    asked : Asked, optional
+        The least share of cases that there must be.
 
     Returns
     -------
@@ -413,7 +422,7 @@ def map_errors(
     against = prepare_references(states, climatology, every_channel, ["global"])
     maps = ErrorMaps(list(against.by_name), leads, every_channel, channels, forecasts.grid)
     present = [lead for lead in forecast_leads(forecasts) if lead in leads]
-    collect_cases(forecast_reader(forecasts), inits, present, against, log, "maps", maps)
+    collect_cases(forecast_reader(forecasts), inits, present, against, log, "maps", maps, asked)
     return maps
 
 

@@ -11,11 +11,12 @@ import pytest
 import xarray as xr
 
 from fuxiflow.channels import channel_table
+from fuxiflow.completeness import IncompleteError
 from fuxiflow.models import checkpoint
 from fuxiflow.states.forecasts import Forecasts
 from fuxiflow.storage import provenance
 from tests.support import grib_files, onnx_files, tiny
-from tests.support.helpers import load_script
+from tests.support.helpers import asked, load_script
 
 LOG = logging.getLogger("test")
 INIT = np.datetime64("2022-01-02T00", "ns")
@@ -40,6 +41,7 @@ def run(directory, input, **values):
         "accelerator": "cpu",
         "execution": {},
         "state": directory / "state",
+        "completeness": asked(),
     }
     output = SimpleNamespace(forecasts=directory / "forecasts.zarr")
     script = load_script("cycling_external_forecasts")
@@ -129,11 +131,11 @@ def test_a_cascade_starts_from_an_experiments_analyses(cascade, tmp_path):
 def test_a_killed_run_goes_on_where_it_was(gfs, cascade, tmp_path, monkeypatch):
     script = load_script("cycling_external_forecasts")
     whole = run(tmp_path, {"onnx": cascade, "gfs": gfs})
-    asked, real = [], script.OnnxCascade.forecast
+    starts, real = [], script.OnnxCascade.forecast
 
     def killed(self, previous, current, inits, steps):
-        asked.extend(inits)
-        if len(asked) == 2:
+        starts.extend(inits)
+        if len(starts) == 2:
             raise KeyboardInterrupt
         return real(self, previous, current, inits, steps)
 
@@ -142,11 +144,27 @@ def test_a_killed_run_goes_on_where_it_was(gfs, cascade, tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path / "again", {"onnx": cascade, "gfs": gfs}, batch=1)
     again = run(tmp_path / "again", {"onnx": cascade, "gfs": gfs}, batch=1)
-    assert [str(init)[:13] for init in asked] == ["2022-01-02T00", "2022-01-02T12", "2022-01-02T12"]
+    assert [str(init)[:13] for init in starts] == [
+        "2022-01-02T00",
+        "2022-01-02T12",
+        "2022-01-02T12",
+    ]
     for init in Forecasts([whole]).init_times:
         np.testing.assert_array_equal(
             Forecasts([again]).read_init(init), Forecasts([whole]).read_init(init)
         )
+
+
+def test_too_few_initial_states_are_an_error_that_names_them(gfs, cascade, tmp_path):
+    dates = ["2022-01-02", "2022-01-03"]
+    for _ in range(2):
+        with pytest.raises(
+            IncompleteError,
+            match=r"2 of 4 forecasts have the analyses of gfs .*from 2022-01-03T00, 2022-01-03T12",
+        ):
+            run(tmp_path, {"onnx": cascade, "gfs": gfs}, dates=dates, completeness=asked(0.6))
+    store = run(tmp_path, {"onnx": cascade, "gfs": gfs}, dates=dates, completeness=asked(0.5))
+    assert Forecasts([store]).available(INIT, 6)
 
 
 def test_without_any_initial_state_the_job_fails_again_and_again(gfs, cascade, tmp_path):

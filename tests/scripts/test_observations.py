@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from fuxiflow.completeness import IncompleteError
 from fuxiflow.config import sources
 from fuxiflow.grids import Grid
 from fuxiflow.observations import footprint_table, ledger
@@ -15,16 +16,17 @@ from fuxiflow.observations.ingest import NoUsableFileError
 from fuxiflow.observations.sparse_grids import SparseGrids
 from fuxiflow.observations.statistics import GridStatistics
 from tests.support.atms_sdr_files import swath, write_pair
-from tests.support.helpers import load_script
+from tests.support.helpers import asked_of_source, load_script
 
 LOG = logging.getLogger("test")
 SOURCE = sources.load_source("noaa20_atms")
 DATES = ["2022-07-01", "2022-07-02"]
 GRID = {"nlat": 32, "nlon": 64}
 PER_FILE = 20
+ANY = asked_of_source(DATES)
 
 
-def read(directory, output):
+def read(directory, output, completeness=ANY):
     parameters = SimpleNamespace(
         source=SOURCE.name,
         reader=SOURCE.reader,
@@ -32,15 +34,16 @@ def read(directory, output):
         platforms=SOURCE.platform_names,
         channels=SOURCE.channel_names,
         dates=DATES,
+        completeness=completeness,
     )
     paths = SimpleNamespace(table=output / "read.parquet", ledger=output / "read_ledger.parquet")
     load_script("observations_read").main(SimpleNamespace(files=directory), paths, parameters, LOG)
     return paths
 
 
-def chain(directory, output, dates=DATES):
+def chain(directory, output, dates=DATES, completeness=ANY):
     """Run all five scripts on a directory of files; return where everything lies."""
-    paths = read(directory, output)
+    paths = read(directory, output, completeness)
     limits = SimpleNamespace(
         ranges=SOURCE.valid_ranges,
         logarithmic=SOURCE.logarithmic,
@@ -53,6 +56,7 @@ def chain(directory, output, dates=DATES):
         grid=GRID,
         seed=1,
         options={"platforms": SOURCE.platform_names},
+        completeness=completeness,
     )
     products = SimpleNamespace(
         read=paths.table,
@@ -181,6 +185,64 @@ def test_an_outage_is_data(tmp_path):
     assert footprint_table.read_footprints(products.table).num_rows == 0
     assert len(SparseGrids([products.grid]).window(np.datetime64("2022-07-02"), -3, 5)) == 0
     assert BiweightLimits.read(products.limits).count.sum() == 0
+
+
+def test_too_many_damaged_files_are_an_error(raw, tmp_path):
+    files = sorted(raw.glob("SATMS*"))
+    files[0].write_bytes(files[0].read_bytes()[:2000])
+    with pytest.raises(
+        IncompleteError,
+        match=rf"3 of 5 files of noaa20_atms in .*; missing: GATMO.*{files[0].name}",
+    ):
+        read(raw, tmp_path, asked_of_source(DATES, files=0.8))
+    read(raw, tmp_path, asked_of_source(DATES, files=0.6))
+
+
+def test_days_without_an_observation_are_named_and_judged(raw, tmp_path, caplog):
+    days = ["2022-07-01", "2022-07-04"]
+    with pytest.raises(
+        IncompleteError, match=r"2 of 4 days .*missing: 2022-07-03 \.\. 2022-07-04 \(2\)"
+    ):
+        read(raw, tmp_path, asked_of_source(days, days=0.6))
+    caplog.clear()
+    read(raw, tmp_path, asked_of_source(days, days=0.5))
+    assert "2 of 4 days of noaa20_atms have an observation" in caplog.text
+    with pytest.raises(IncompleteError, match="0 of 2 days"):
+        read(raw, tmp_path, asked_of_source(["2022-07-03", "2022-07-04"], days=0.5))
+    # a source that did not fly yet owes nothing
+    caplog.clear()
+    read(raw, tmp_path, asked_of_source([], days=1.0))
+    assert not caplog.records
+
+
+@pytest.mark.parametrize("script", ["observations_quality", "observations_grid"])
+def test_days_that_quality_control_empties_are_judged(raw, tmp_path, monkeypatch, script):
+    products = chain(raw, tmp_path)
+    strict = asked_of_source(["2022-07-01", "2022-07-03"], days=0.9)
+    again = tmp_path / "again"
+    again.mkdir()
+    given = SimpleNamespace(
+        table=products.read, ledger=products.read_ledger, limits=products.limits
+    )
+    if script == "observations_grid":
+        given = SimpleNamespace(table=products.table)
+    output = SimpleNamespace(
+        table=again / "t.parquet", ledger=again / "l.parquet", grid=again / "g.zarr"
+    )
+    parameters = SimpleNamespace(
+        source=SOURCE.name,
+        ranges=SOURCE.valid_ranges,
+        max_z=6,
+        max_speed=9000,
+        dates=DATES,
+        units=SOURCE.units,
+        grid=GRID,
+        seed=1,
+        options={"platforms": SOURCE.platform_names},
+        completeness=strict,
+    )
+    with pytest.raises(IncompleteError, match=r"2 of 3 days .*missing: 2022-07-03"):
+        load_script(script).main(given, output, parameters, LOG)
 
 
 def test_files_of_which_none_is_usable_are_an_error(raw, tmp_path):

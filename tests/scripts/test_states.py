@@ -8,6 +8,7 @@ import pytest
 import xarray as xr
 
 from fuxiflow.channels import channel_table
+from fuxiflow.completeness import IncompleteError
 from fuxiflow.grids import Grid
 from fuxiflow.states.climatology import Climatology
 from fuxiflow.states.forecasts import Forecasts
@@ -16,7 +17,7 @@ from fuxiflow.states.regrid import SourceGrid, regrid
 from fuxiflow.states.statistics import Statistics
 from fuxiflow.states.store import StateSeries, write_states
 from tests.support import grib_files
-from tests.support.helpers import load_script
+from tests.support.helpers import asked, load_script
 
 LOG = logging.getLogger("test")
 GRID = Grid(4, 8)
@@ -30,12 +31,18 @@ def expected(seed):
     return regrid(np.stack(fields), SourceGrid.of(grib_files.GRID), GRID)
 
 
-def decode(tmp_path, reference="era5", dates=("2022-01-01", "2022-01-02")):
+def decode(tmp_path, reference="era5", dates=("2022-01-01", "2022-01-02"), least=0.0):
     output = SimpleNamespace(
         states=tmp_path / "out" / "2022-01.zarr", ledger=tmp_path / "out" / "ledger.parquet"
     )
     output.states.parent.mkdir(exist_ok=True)
-    params = SimpleNamespace(reference=reference, grid=SIZE, dates=list(dates), compression="lz4hc")
+    params = SimpleNamespace(
+        reference=reference,
+        grid=SIZE,
+        dates=list(dates),
+        compression="lz4hc",
+        completeness=asked(least),
+    )
     load_script("states_decode").main(SimpleNamespace(raw=tmp_path / "raw"), output, params, LOG)
     return output
 
@@ -71,6 +78,22 @@ def test_decode_keeps_slots_and_writes_the_ledger(tmp_path):
     assert {(row["time"].hour, row["channel"]) for row in ledger[1:2]} == {(18, "TP")}
 
 
+def test_decode_with_too_few_times_says_which_and_why(tmp_path, caplog):
+    grib_files.write_era5(tmp_path / "raw", TIMES)
+    path = tmp_path / "raw" / "single_levels.grib"
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 4 + 9])
+    with pytest.raises(
+        IncompleteError,
+        match=r"completeness.tested: 2 of 8 times .*truncated.*; missing: "
+        r"2022-01-01T12 \.\. 2022-01-02T18 \(6\)\. Get what is missing and run again, or set "
+        r"completeness.tested to 0\.25",
+    ):
+        decode(tmp_path, least=0.26)
+    caplog.clear()
+    decode(tmp_path, least=0.25)
+    assert "completeness.tested: 2 of 8 times" in caplog.text
+
+
 def test_decode_gfs_without_precipitation(tmp_path):
     for time in TIMES[:4]:
         grib_files.write_gfs(tmp_path / "raw", time, [0])
@@ -95,7 +118,11 @@ def test_forecasts(tmp_path):
     grib_files.write_gfs(tmp_path / "raw", TIMES[1], [0])
     output = SimpleNamespace(forecasts=tmp_path / "f.zarr", ledger=tmp_path / "l.parquet")
     params = SimpleNamespace(
-        grid=SIZE, dates=["2022-01-01", "2022-01-02"], init_hours=[0, 12], max_lead_hours=12
+        grid=SIZE,
+        dates=["2022-01-01", "2022-01-02"],
+        init_hours=[0, 12],
+        max_lead_hours=12,
+        completeness=asked(every_hours=48, since="2022-01-01", least=1.0),
     )
     load_script("states_forecasts").main(SimpleNamespace(raw=tmp_path / "raw"), output, params, LOG)
     forecasts = Forecasts([output.forecasts])
@@ -106,6 +133,14 @@ def test_forecasts(tmp_path):
     with xr.open_zarr(output.forecasts) as data:
         assert np.isnan(data.total_precipitation_6hr[0, 0]).all()
         assert np.isfinite(data.total_precipitation_6hr[0, 1:]).all()
+    # archives have one at every initial time: three of four are missing
+    params.completeness.every_hours = None
+    with pytest.raises(
+        IncompleteError, match=r"3 of 12 fields of forecasts .*from 2022-01-01T12, 2022-01-02T00, "
+    ):
+        load_script("states_forecasts").main(
+            SimpleNamespace(raw=tmp_path / "raw"), output, params, LOG
+        )
     params.init_hours = [6]
     with pytest.raises(GribError, match="no forecast from"):
         load_script("states_forecasts").main(

@@ -19,7 +19,7 @@ from fuxiflow.states.store import StateSeries
 from fuxiflow.storage import provenance
 from fuxiflow.training.cycles import CycleObjective
 from tests.support import tiny
-from tests.support.helpers import load_script
+from tests.support.helpers import asked, load_script
 
 LOG = logging.getLogger("test")
 DATES = ["2022-01-01", "2022-01-08"]
@@ -39,6 +39,7 @@ def params(directory, **values):
         "accelerator": "cpu",
         "execution": {},
         "saving": SimpleNamespace(),
+        "completeness": asked(),
         "state": directory / "state",
         "tensorboard": directory / "tensorboard",
     }

@@ -29,7 +29,7 @@ from fuxiflow.states.store import write_states
 from fuxiflow.verification import cases, maps, score_table
 from fuxiflow.verification.departures import simulate_at_cells
 from fuxiflow.verification.evaluation import observation_counts
-from tests.support.helpers import load_script
+from tests.support.helpers import asked, load_script
 
 LOG = logging.getLogger("test")
 GRID = Grid(8, 16)
@@ -118,6 +118,7 @@ def parameters(**more) -> SimpleNamespace:
             "bootstrap": 50,
             "block_days": 1,
             "seed": 1,
+            "completeness": asked(),
             **more,
         }
     )

@@ -11,7 +11,7 @@ from fuxiflow.config import configuration, sources
 from fuxiflow.observations import ledger
 from fuxiflow.observations.sparse_grids import SparseGrids
 from fuxiflow.observations.statistics import GridStatistics
-from tests.support.helpers import load_script
+from tests.support.helpers import asked_of_source, load_script
 from tests.support.world_truth import write_truth
 
 LOG = logging.getLogger("test")
@@ -86,6 +86,7 @@ def test_a_source_gets_from_the_truth_to_its_grid(truth, tmp_path, name):
         platforms=source.platform_names,
         channels=source.channel_names,
         dates=DATES,
+        completeness=asked_of_source(DATES, 1.0, 1.0),
     )
     run(
         "observations_limits",
@@ -105,6 +106,7 @@ def test_a_source_gets_from_the_truth_to_its_grid(truth, tmp_path, name):
         max_z=source.max_z,
         max_speed=source.max_speed,
         dates=DATES,
+        completeness=asked_of_source(DATES, 1.0, 1.0),
     )
     run(
         "observations_grid",
@@ -114,6 +116,7 @@ def test_a_source_gets_from_the_truth_to_its_grid(truth, tmp_path, name):
         units=source.units,
         seed=3,
         dates=DATES,
+        completeness=asked_of_source(DATES, 1.0, 1.0),
         grid={"nlat": 16, "nlon": 32},
         options={
             "platforms": source.platform_names,

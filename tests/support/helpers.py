@@ -7,13 +7,23 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import pytest
 
 from fuxiflow import ROOT
 
 REALDATA = ROOT.parent / "shared" / "realdata"
+
+
+def asked(least: float = 0.0, **more) -> SimpleNamespace:
+    """What a rule hands over as its least share of data."""
+    return SimpleNamespace(setting="completeness.tested", least=least, **more)
+
+
+def asked_of_source(expected: list[str], days: float = 0.0, files: float = 0.0) -> SimpleNamespace:
+    """What the rules of the observations hand over: days that count, least shares."""
+    return SimpleNamespace(expected=expected, days=asked(days), files=asked(files))
 
 
 def load_script(rule: str) -> ModuleType:

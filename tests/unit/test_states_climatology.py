@@ -6,6 +6,7 @@ import pytest
 import xarray as xr
 
 from fuxiflow.channels import channel_table
+from fuxiflow.completeness import IncompleteError
 from fuxiflow.grids import Grid
 from fuxiflow.states.climatology import (
     NODES,
@@ -114,15 +115,18 @@ def test_a_full_year_needs_no_warning(tmp_path, caplog):
 def test_nan_channels_do_not_count(tmp_path):
     def read(time):
         state = sinusoid(time)
-        state[1] = np.nan
         if time.astype("datetime64[D]") == np.datetime64("2023-07-01"):
-            state[0] = np.nan
+            state[1] = np.nan
         return state
 
-    climatology = made(tmp_path / "c.zarr", series("2023-01-01", "2023-12-31"), read=read)
-    state = climatology.at(np.datetime64("2023-07-01T06"))
-    assert np.isfinite(state[0]).all()
-    assert np.isnan(state[1]).all()
+    times = series("2023-01-01", "2023-12-31")
+    with_rain = channel_table().select(["T850", "TP"])
+    build_climatology(tmp_path / "c.zarr", times.ravel(), read, with_rain, GRID, 61, LOG)
+    climatology = Climatology.read(tmp_path / "c.zarr")
+    assert np.isfinite(climatology.at(np.datetime64("2023-07-01T06"))).all()
+    # every state has the pressure: where it is missing, the store is damaged
+    with pytest.raises(IncompleteError, match=r"state of 2023-07-01T.*1 of 2 channels .*MSL"):
+        made(tmp_path / "d.zarr", times, read=read)
 
 
 def test_several_years_are_averaged(tmp_path):

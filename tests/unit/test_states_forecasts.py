@@ -41,9 +41,10 @@ def test_values_are_rounded_to_the_nearest(values):
 
 
 def test_what_is_missing_stays_missing(tmp_path):
-    values = np.full_like(VALUES[0, 0], 55000.3)
+    channels = channel_table().select(["TP", "Z500"])
+    values = np.full_like(VALUES[0, 0][:2], 55000.3)
     values[0, 1, 2] = np.nan
-    with ForecastWriter(tmp_path / "a.zarr", INITS[:1], LEADS[:1], CHANNELS, GRID) as writer:
+    with ForecastWriter(tmp_path / "a.zarr", INITS[:1], LEADS[:1], channels, GRID) as writer:
         writer.write(0, 0, values)
     field = Forecasts([tmp_path / "a.zarr"]).read(INITS[0], 0)
     assert np.argwhere(np.isnan(field)).tolist() == [[0, 1, 2]]

@@ -293,10 +293,10 @@ def directories(tmp_path):
 def test_updates_that_are_not_finite_are_skipped_and_then_given_up(tmp_path):
     module = torch.nn.Linear(1, 1)
     before = module.weight.clone()
-    stage = optimisation(updates=40, max_skipped=3)
+    stage = optimisation(updates=40, max_skipped=0.08)
     trainer = Trainer(module, stage, tiny.training_run(tmp_path))
     bad = tiny.Plain(lambda _: module(torch.full((1, 1), math.nan)).sum())
-    with pytest.raises(TrainingError, match="4 updates with a non-finite loss"):
+    with pytest.raises(TrainingError, match="4 updates with a non-finite loss, of 40"):
         trainer.train(bad, range)
     assert torch.equal(module.weight, before)
 

@@ -1,11 +1,13 @@
 """The fast path: case statistics and what is made of them agree with the definitions."""
 
 import logging
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from fuxiflow.channels import channel_table
+from fuxiflow.completeness import IncompleteError
 from fuxiflow.grids import Grid
 from fuxiflow.verification import cases as module
 from fuxiflow.verification import metrics, scoring
@@ -144,29 +146,78 @@ def test_small_errors_of_large_fields_are_not_lost(monkeypatch):
 def test_a_missing_field_or_reference_is_no_case(setting, caplog):
     _, truth, forecast, normals, _ = setting
     cut = {t: field for t, field in truth.items() if t < TIMES[-1]}
-    holed = {key: field.copy() for key, field in forecast.items()}
-    holed[TIMES[0], 6][0, 3, 3] = np.nan
     reference = Reference("truth", FakeStates(cut), normals, FLAT)
     with caplog.at_level(logging.INFO):
         collected = collect_cases(
-            lambda t, lead: None if (t, lead) == (TIMES[1], 12) else holed[t, lead].reshape(2, -1),
+            lambda t, lead: (
+                None if (t, lead) == (TIMES[1], 12) else forecast[t, lead].reshape(2, -1)
+            ),
             TIMES,
             LEADS,
             ReferenceSet(normals, [reference], REGIONS),
             LOG,
             "cut",
         )["truth"]
-    assert "1 of 16 cases have no field" in caplog.text
-    assert "no reference truth at the valid time" in caplog.text
+    assert (
+        "15 of 16 cases of cut have a field; missing: those valid at 2023-01-02T00" in caplog.text
+    )
+    assert "12 of 15 cases of cut with a field have the reference truth" in caplog.text
     present = np.isfinite(collected.values["square"])
     assert not present[-1].any()
     assert not present[1, 1].any()
-    assert not present[0, 0, 0].any()  # one missing cell: in no region
-    assert present[0, 0, 1].all()
+    assert present[0].all()
     frame = scoring.score_cases(
         collected, scoring.Resampling(20, 1, 0), experiment="e", system="s", reference="truth"
     )
-    assert set(frame.loc[frame["lead_time"] == 6, "n"]) == {6, 7}
+    assert set(frame.loc[frame["lead_time"] == 6, "n"]) == {7}
+
+
+@pytest.mark.parametrize("reference", ["truth", "era5", "own"])
+def test_too_few_cases_are_an_error_whatever_the_reference(setting, reference):
+    _, truth, forecast, normals, _ = setting
+    cut = FakeStates({time: field for time, field in truth.items() if time != TIMES[3]})
+    # of the own analyses those after the end of the cycle are not asked for
+    cut.slots = np.array(sorted(truth))[:-4]
+
+    def collect(least):
+        return collect_cases(
+            lambda t, lead: forecast[t, lead].reshape(2, -1),
+            TIMES,
+            LEADS,
+            ReferenceSet(normals, [Reference(reference, cut, normals, FLAT)], REGIONS),
+            LOG,
+            "cut",
+            asked=SimpleNamespace(setting="completeness.cases", least=least),
+        )
+
+    with pytest.raises(IncompleteError, match=r"15 of 16 cases .* reference .*2023-01-02T12"):
+        collect(0.95)
+    collect(0.93)
+
+
+def test_a_field_with_a_hole_is_an_error_and_no_case_less(setting):
+    _, truth, forecast, normals, reference = setting
+    holed = {key: field.copy() for key, field in forecast.items()}
+    holed[TIMES[0], 6][0, 3, 3] = np.nan
+    against = ReferenceSet(normals, [reference], REGIONS)
+
+    def collect(fields, references):
+        collect_cases(
+            lambda t, lead: fields[t, lead].reshape(2, -1),
+            TIMES,
+            LEADS,
+            references,
+            LOG,
+            "forecasts",
+        )
+
+    with pytest.raises(IncompleteError, match=r"forecasts of 2023-01-01T.* \+ 6 h: 1 of 2 .*Z500"):
+        collect(holed, against)
+    spoilt = {time: field.copy() for time, field in truth.items()}
+    spoilt[valid_time(TIMES[0], 6)][1] = np.nan
+    other = Reference("era5", FakeStates(spoilt), normals, FLAT)
+    with pytest.raises(IncompleteError, match=r"era5 of 2023-01-01T06.*T850"):
+        collect(forecast, ReferenceSet(normals, [other], REGIONS))
 
 
 def test_comparison_is_relative_paired_and_significant_where_it_should(cases):

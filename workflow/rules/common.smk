@@ -1,6 +1,7 @@
 """What all rules share: the checked configuration, paths of products, and common parameters."""
 
 from functools import cache
+from types import SimpleNamespace
 
 from fuxiflow import ROOT, channels
 from fuxiflow.config.base import read_yaml
@@ -8,6 +9,7 @@ from fuxiflow.config import resources as requests
 from fuxiflow.config import figure_inputs, sources
 from fuxiflow.config.configuration import ConfigurationError, validate_configuration
 from fuxiflow.config.simulation import coefficient_files
+from fuxiflow.runtime.data_warnings import read_warnings, shortfalls
 from fuxiflow.runtime.fingerprint import data_digest, fingerprint
 from fuxiflow.runtime.rule_runner import export_path
 from fuxiflow.runtime.snakemake_internals import (
@@ -37,6 +39,13 @@ RAW = f"{RESULTS}/raw" if CONFIG.kind == "embedded" else "resources/archive"
 # Snakemake takes what it does not remember as up to date: where .snakemake is gone, it is told again
 if is_main_process(workflow) and (restored := restore_memory(Path(RESULTS))):
     print(f"{restored} products remembered from the records of {RESULTS}", file=sys.stderr)
+
+# what jobs have said of their data goes to the report; what is asked for now may be more than it was
+if is_main_process(workflow):
+    told = read_warnings(Path(RESULTS))
+    config["data_warnings"] = [{"name": job.name, "counts": job.counts} for job in told]
+    if lines := shortfalls(told, CONFIG.completeness.least):
+        raise WorkflowError("\n".join(lines))
 
 WORLD = "embedded synthetic world" if CONFIG.kind == "embedded" else "archive"
 
@@ -103,6 +112,15 @@ def windows(experiment):
     Scripts read them from the files of the sources; as a parameter, a change of one is seen.
     """
     return figure_inputs.source_windows(CONFIG.resolve(experiment).sources)
+
+
+def completeness(name):
+    """Return the least share of data that a rule must find, and the setting that says so.
+
+    It comes as a namespace: Snakemake compares no parameters but those of built-in types, so another
+    share runs nothing again.
+    """
+    return SimpleNamespace(**CONFIG.completeness.asked(name))
 
 
 def of_experiment(value):

@@ -20,6 +20,7 @@ rule cycling_analyses:
         accelerator=of_experiment(lambda one: one.training.accelerator),
         execution=cycling_execution(),
         state=restart("cycling/{experiment}/{segment}/analyses"),
+        completeness=completeness("analyses"),
     script:
         "../scripts/cycling_analyses.py"
 
@@ -72,6 +73,7 @@ rule cycling_forecasts:
         accelerator=of_experiment(lambda one: one.training.accelerator),
         execution=cycling_execution(),
         state=restart("cycling/{experiment}/{segment}/forecasts"),
+        completeness=completeness("forecasts"),
     script:
         "../scripts/cycling_forecasts.py"
 
@@ -100,6 +102,7 @@ rule cycling_external_forecasts:
         accelerator=of_experiment(lambda one: one.training.accelerator),
         execution=cycling_execution(),
         state=restart("cycling/{experiment}/{segment}/forecasts"),
+        completeness=completeness("forecasts"),
     script:
         "../scripts/cycling_external_forecasts.py"
 

@@ -18,6 +18,7 @@ rule observations_read:
         platforms=of_source(lambda source: source.platform_names),
         channels=of_source(lambda source: source.channel_names),
         dates=observations_dates,
+        completeness=observations_completeness,
     script:
         "../scripts/observations_read.py"
 
@@ -58,6 +59,7 @@ rule observations_quality:
         max_z=of_source(lambda source: source.max_z),
         max_speed=of_source(lambda source: source.max_speed),
         dates=observations_dates,
+        completeness=observations_completeness,
     script:
         "../scripts/observations_quality.py"
 
@@ -77,6 +79,7 @@ rule observations_grid:
         seed=CONFIG.seed,
         grid=grid(),
         dates=observations_dates,
+        completeness=observations_completeness,
     script:
         "../scripts/observations_grid.py"
 

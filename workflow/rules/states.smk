@@ -18,6 +18,7 @@ rule states_decode:
         compression=CONFIG.states.compression,
         grid=grid(),
         dates=states_dates,
+        completeness=completeness("states"),
     script:
         "../scripts/states_decode.py"
 
@@ -36,6 +37,7 @@ rule states_forecasts:
         dates=states_test_dates,
         init_hours=CONFIG.cycling.init_hours,
         max_lead_hours=CONFIG.cycling.max_lead_hours,
+        completeness=states_forecasts_completeness,
     script:
         "../scripts/states_forecasts.py"
 

@@ -22,6 +22,7 @@ rule verification_baselines:
         regions=CONFIG.verification.regions,
         baselines=CONFIG.verification.baselines,
         own="own" in CONFIG.verification.references,
+        completeness=completeness("cases"),
     script:
         "../scripts/verification_baselines.py"
 
@@ -49,6 +50,7 @@ rule verification_forecasts:
         baselines=CONFIG.verification.baselines,
         array=verification_initial_array,
         own="own" in CONFIG.verification.references,
+        completeness=completeness("cases"),
     script:
         "../scripts/verification_forecasts.py"
 
@@ -69,6 +71,7 @@ rule verification_maps:
         init_hours=CONFIG.cycling.init_hours,
         map_leads=CONFIG.figures.map_leads,
         map_channels=CONFIG.figures.map_channels,
+        completeness=completeness("cases"),
     script:
         "../scripts/verification_maps.py"
 
@@ -96,6 +99,7 @@ rule verification_analyses:
         cycle=dates(CONFIG.cycling_period),
         windows=lambda wildcards: windows(wildcards.experiment),
         regions=CONFIG.verification.regions,
+        completeness=completeness("cases"),
     script:
         "../scripts/verification_analyses.py"
 
@@ -118,6 +122,7 @@ rule verification_departures:
         instruments=[sources.load_source(name).instrument for name in verification_computable()],
         period=dates(CONFIG.periods.test),
         regions=CONFIG.verification.regions,
+        completeness=completeness("cases"),
     script:
         "../scripts/verification_departures.py"
 

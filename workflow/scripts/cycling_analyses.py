@@ -14,6 +14,7 @@ import numpy as np
 
 from fuxiflow import times
 from fuxiflow.channels import channel_table
+from fuxiflow.completeness import check_share, list_times
 from fuxiflow.config import sources
 from fuxiflow.cycling.analyses import Carry, Observer, cold_start, cycle
 from fuxiflow.grids import Grid
@@ -40,6 +41,16 @@ def main(input, output, params, log):
     }
     first, last = times.span(*params.dates)
     slots = np.arange(first, last + np.timedelta64(1, "h"), np.timedelta64(times.STEP_HOURS, "h"))
+    observer = Observer(networks, grids)
+    unobserved = observer.unobserved(slots) if grids else []
+    check_share(
+        params.completeness,
+        len(slots) - len(unobserved),
+        len(slots),
+        f"analyses have an observation of {', '.join(params.sources)}",
+        f"observations about {list_times(unobserved)}",
+        log,
+    )
     climatology = Climatology.read(input.climatology)
     state = workspace(params.state)
     store, saved = state / "analyses.zarr", state / "carry.pt"
@@ -56,7 +67,7 @@ def main(input, output, params, log):
     arrays = ("analysis", "background")
     grid = Grid(*networks.design.grid)
     every = max(1, min(SAVE_EVERY, SAVE_BYTES // (4 * len(channels) * grid.nlat * grid.nlon)))
-    cycles = cycle(networks, carry, Observer(networks, grids), climatology, last)
+    cycles = cycle(networks, carry, observer, climatology, last)
     with StateWriter(store, slots, channels, grid, arrays, resume=True, shard=every) as writer:
         for i, (cycled, carry) in enumerate(cycles, start=begun):
             writer.write(i, cycled.analysis, "analysis")

@@ -11,6 +11,7 @@ import numpy as np
 
 from fuxiflow import times
 from fuxiflow.channels import channel_table
+from fuxiflow.completeness import check_share, list_times
 from fuxiflow.cycling.forecasts import forecast, initial_times, write_leads
 from fuxiflow.grids import Grid
 from fuxiflow.models import checkpoint, execution
@@ -30,6 +31,15 @@ def main(input, output, params, log):
     analyses = StateSeries(input.analyses, name="analysis")
     inits = initial_times(*times.span(*params.dates), params.init_hours)
     leads = list(range(times.STEP_HOURS, params.max_lead_hours + 1, times.STEP_HOURS))
+    lacking = [t for t in inits if t not in analyses or t - STEP not in analyses]
+    check_share(
+        params.completeness,
+        len(inits) - len(lacking),
+        len(inits),
+        "forecasts have the two analyses that they start from",
+        f"forecasts from {list_times(lacking)}",
+        log,
+    )
     state = workspace(params.state)
     channels = channel_table().select(networks.design.channels)
     store = state / "forecasts.zarr"
@@ -38,6 +48,11 @@ def main(input, output, params, log):
     ) as writer:
         todo = [i for i in range(len(inits)) if not writer.done(i)]
         report = Progress(len(inits), "forecasts", log, done=len(inits) - len(todo))
+        for i in [i for i in todo if inits[i] in lacking]:
+            todo.remove(i)
+            report.step()
+            for lead in range(len(leads)):
+                writer.write(i, lead, None)
         for group in np.array_split(todo, range(params.batch, len(todo), params.batch)):
             starts = np.array([inits[i] for i in group])
             previous, current = analyses.read_many(starts - STEP), analyses.read_many(starts)

@@ -6,8 +6,10 @@ out: grid   Zarr, cells that were observed by hour (schema: fuxiflow.observation
 
 from datetime import date
 
+from fuxiflow.completeness import check_share, list_times
 from fuxiflow.grids import Grid
 from fuxiflow.observations.gridding import GriddingOptions, grid_footprints
+from fuxiflow.observations.ledger import list_days
 from fuxiflow.progress import progress
 from fuxiflow.runtime.rule_runner import run
 
@@ -25,10 +27,17 @@ def main(input, output, params, log):
         GriddingOptions(seed=params.seed, **params.options),
     )
     days = list(progress(gridding, "days", log, total=(end - start).days + 1))
-    if empty := [str(day.day) for day in days if not day.footprints]:
-        log.warning(
-            "%d of %d days without an observation: %s", len(empty), len(days), " ".join(empty)
-        )
+    expected = list_days(params.completeness.expected)
+    filled = {day.day for day in days if day.footprints}
+    empty = [day for day in expected if day not in filled]
+    check_share(
+        params.completeness.days,
+        len(expected) - len(empty),
+        len(expected),
+        f"days of {params.source} have an observation on the grid",
+        list_times(empty, step_hours=24),
+        log,
+    )
     log.info(
         "%s: %d footprints in %d cells; %d are of platforms that were not drawn",
         params.source,

@@ -12,6 +12,7 @@ from datetime import date
 import numpy as np
 import pandas as pd
 
+from fuxiflow.completeness import check_share, list_times
 from fuxiflow.observations import ledger
 from fuxiflow.observations.biweight import BiweightLimits
 from fuxiflow.observations.footprint_table import FootprintWriter
@@ -47,6 +48,16 @@ def main(input, output, params, log):
         [ledger.read_ledgers([input.ledger]), ledger.build_ledger(entries)], ignore_index=True
     )
     ledger.check_ledger(complete)
+    expected = ledger.list_days(params.completeness.expected)
+    absent = [day for day in expected if day not in ledger.days_with(complete, ledger.USED)]
+    check_share(
+        params.completeness.days,
+        len(expected) - len(absent),
+        len(expected),
+        f"days of {params.source} have an observation that passed every check",
+        list_times(absent, step_hours=24),
+        log,
+    )
     ledger.write_ledger(output.ledger, complete)
     log.info("%s: %s", params.source, ledger.summarize_ledger(complete))
 

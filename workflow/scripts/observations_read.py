@@ -9,6 +9,7 @@ out: table   Parquet, one row per footprint as read
 
 from datetime import date
 
+from fuxiflow.completeness import check_share, list_names, list_times
 from fuxiflow.observations import ledger
 from fuxiflow.observations.ingest import ingest
 from fuxiflow.runtime.rule_runner import run
@@ -24,6 +25,25 @@ def main(input, output, params, log):
         params.channels,
         date.fromisoformat(params.dates[0]),
         output.table,
+        log,
+    )
+    sound, damaged = ledger.files_by_soundness(accounts)
+    check_share(
+        params.completeness.files,
+        len(sound),
+        len(sound) + len(damaged),
+        f"files of {params.source} in {input.files} can be read",
+        list_names(damaged),
+        log,
+    )
+    expected = ledger.list_days(params.completeness.expected)
+    absent = [day for day in expected if day not in ledger.days_with(accounts, ledger.READ)]
+    check_share(
+        params.completeness.days,
+        len(expected) - len(absent),
+        len(expected),
+        f"days of {params.source} have an observation in {input.files}",
+        list_times(absent, step_hours=24),
         log,
     )
     ledger.write_ledger(output.ledger, accounts)

@@ -9,6 +9,7 @@ from datetime import date
 
 from fuxiflow import times
 from fuxiflow.channels import channel_table
+from fuxiflow.completeness import check_share, list_times
 from fuxiflow.grids import Grid
 from fuxiflow.progress import progress
 from fuxiflow.states.assembly import Assembler, Ledger
@@ -29,21 +30,28 @@ def main(input, output, params, log):
         assembler, paths, analysis_times, precipitation=params.reference != "gfs"
     )
     states = progress(states, f"decode {params.reference}", log, total=len(analysis_times))
-    usable = 0
+    missing = []
     options = {"attrs": {"reference": params.reference}, "compression": params.compression}
     with StateWriter(output.states, analysis_times, channel_table(), grid, **options) as writer:
         for index, state in enumerate(states):
             writer.write(index, state)
-            usable += state is not None
+            if state is None:
+                missing.append(analysis_times[index])
+    usable = len(analysis_times) - len(missing)
     ledger.report(log, f"{usable} of {len(analysis_times)} times usable")
     if not usable:
-        first = "; ".join(
-            f"{row['file']} message {row['message']}: {row['reason']}" for row in ledger.rows[:3]
-        )
         raise GribError(
             f"{input.raw}: no usable state between {params.dates[0]} and {params.dates[1]} "
-            f"({first})"
+            f"({ledger.first_reasons()})"
         )
+    check_share(
+        params.completeness,
+        usable,
+        len(analysis_times),
+        f"times of {input.raw} have a whole state ({ledger.first_reasons() or 'all do'})",
+        list_times(missing),
+        log,
+    )
     ledger.write(output.ledger)
 
 

@@ -5,9 +5,10 @@ out: forecasts  Zarr in WeatherBench2's layout (fuxiflow.states.forecasts)
      ledger     Parquet, what could not be used and why (fuxiflow.states.assembly)
 """
 
-from datetime import datetime
+from datetime import date, datetime
 
 from fuxiflow.channels import channel_table
+from fuxiflow.completeness import check_share, list_times
 from fuxiflow.grids import Grid
 from fuxiflow.progress import progress
 from fuxiflow.states.assembly import Assembler, Ledger
@@ -15,7 +16,19 @@ from fuxiflow.states.decoding import decode_forecasts, list_grib_files
 from fuxiflow.states.forecasts import ForecastWriter
 from fuxiflow.states.grib import GribReader
 from fuxiflow.states.grib_messages import GribError
-from fuxiflow.times import STEP_HOURS, hours
+from fuxiflow.times import STEP_HOURS, hours, times
+
+
+def expected_times(params):
+    """List the initial times that there should be a forecast from."""
+    every, since = params.completeness.every_hours, params.completeness.since
+    days = times(*map(date.fromisoformat, params.dates))
+    return [
+        time
+        for time in days
+        if time.hour in params.init_hours
+        and (every is None or (time - datetime.fromisoformat(since)) % hours(every) == hours(0))
+    ]
 
 
 def main(input, output, params, log):
@@ -38,9 +51,21 @@ def main(input, output, params, log):
     with ForecastWriter(
         output.forecasts, inits, leads, channel_table(), grid, attrs=attrs
     ) as writer:
+        lacking = []
         for i_init, i_lead, state in states:
             writer.write(i_init, i_lead, state)
+            if state is None:
+                lacking.append(inits[i_init])
     ledger.report(log, f"{len(inits)} forecasts")
+    absent = [time for time in expected_times(params) if time not in inits]
+    check_share(
+        params.completeness,
+        len(inits) * len(leads) - len(lacking),
+        (len(inits) + len(absent)) * len(leads),
+        f"fields of forecasts in {input.raw} are there, by initial and lead time",
+        f"forecasts from {list_times(absent)}; single leads of those from {list_times(lacking)}",
+        log,
+    )
     ledger.write(output.ledger)
 
 

@@ -34,6 +34,7 @@ def main(input, output, params, log):
         Climatology.read(input.climatology),
         params.regions,
         Resampling(params.bootstrap, params.block_days, params.seed),
+        params.completeness,
     )
     cycle = period_times(params.cycle)
     evaluation = score_analyses(

@@ -25,6 +25,7 @@ def main(input, output, params, log):
         Climatology.read(input.climatology),
         params.regions,
         Resampling(params.bootstrap, params.block_days, params.seed),
+        params.completeness,
     )
     starts = (params.init_hours, params.max_lead_hours)
     baselines = score_baselines(

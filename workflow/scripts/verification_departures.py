@@ -7,6 +7,7 @@ out: scores      score table: departure_{background,analysis}_{mean,std}, channe
                  source/channel
 """
 
+from fuxiflow.completeness import check_share, list_times
 from fuxiflow.config import sources
 from fuxiflow.observations.sparse_grids import SparseGrids
 from fuxiflow.operators.equivalents import observation_operator
@@ -21,6 +22,12 @@ from fuxiflow.verification.scoring import Resampling
 def main(input, output, params, log):
     statistics = Statistics.read(input.statistics)
     states = {kind: StateSeries(input.analyses, name=kind) for kind in KINDS}
+    times = period_times(params.period)
+    for kind, series in states.items():
+        absent = [time for time in times if time not in series]
+        what = f"times of the test have an {kind} to compare observations with"
+        present = len(times) - len(absent)
+        check_share(params.completeness, present, len(times), what, list_times(absent), log)
     resampling = Resampling(params.bootstrap, params.block_days, params.seed)
     frames = []
     for name in params.sources:
@@ -29,7 +36,7 @@ def main(input, output, params, log):
             states,
             statistics,
             observation_operator(sources.load_source(name)),
-            period_times(params.period),
+            times,
             params.regions,
             params.seed,
             log,

@@ -26,6 +26,7 @@ def main(input, output, params, log):
         Climatology.read(input.climatology),
         params.regions,
         Resampling(params.bootstrap, params.block_days, params.seed),
+        params.completeness,
     )
     evaluation = score_forecasts(
         setup,

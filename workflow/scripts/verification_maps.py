@@ -23,6 +23,7 @@ def main(input, output, params, log):
         params.map_leads,
         params.map_channels,
         log,
+        params.completeness,
     )
     maps.write(output.maps)
 

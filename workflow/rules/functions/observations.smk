@@ -19,6 +19,17 @@ def observations_dates(wildcards):
     return dates(observations_segments()[wildcards.segment], wildcards.segment)
 
 
+def observations_completeness(wildcards):
+    """Return the days on which a source was there, and the least shares of days and of files."""
+    period = observations_segments()[wildcards.segment]
+    days = CONFIG.flown(wildcards.source, *CONFIG.clip(wildcards.segment, period))
+    return SimpleNamespace(
+        expected=[str(day) for day in days or ()],
+        days=SimpleNamespace(**CONFIG.completeness.asked_of(wildcards.source)),
+        files=completeness("files"),
+    )
+
+
 # a source has as many jobs as segments
 @cache
 def observations_code(reader):

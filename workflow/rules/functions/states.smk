@@ -16,6 +16,19 @@ def states_test_dates(wildcards):
     return dates(CONFIG.periods.test, wildcards.segment)
 
 
+def states_forecasts_completeness(wildcards):
+    """Return the least share of the forecasts of GFS, and when the embedded world makes one.
+
+    Archives have one at every initial time.
+    """
+    interval = CONFIG.world.gfs.forecast_interval_hours if CONFIG.kind == "embedded" else None
+    return SimpleNamespace(
+        **vars(completeness("forecasts")),
+        every_hours=interval,
+        since=str(CONFIG.periods.test.start),
+    )
+
+
 def states_raw(path):
     """Return a raw input; of a download only its presence matters, not its time stamp."""
     return raw(path) if CONFIG.kind == "embedded" else ancient(raw(path))

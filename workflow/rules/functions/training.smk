@@ -89,8 +89,8 @@ def training_options(wildcards):
     return training_of(wildcards).model_dump(mode="json", include=keys)
 
 
-# settings of a stage that change when it saves, and nothing of what it computes
-TRAINING_SAVING = {"checkpoint_every", "keep_checkpoints"}
+# settings of a stage that change when it saves or gives up, and nothing of what it computes
+TRAINING_SAVING = {"checkpoint_every", "keep_checkpoints", "max_skipped"}
 
 
 def training_stage(stage):
@@ -101,7 +101,7 @@ def training_stage(stage):
 
 
 def training_saving(stage):
-    """Return an input function for the settings of one stage that change when it saves.
+    """Return an input function for the settings of one stage that change when it saves or gives up.
 
     They come as a namespace: Snakemake compares no parameters but those of built-in types, so a
     change of them runs nothing again.
