@@ -45,7 +45,7 @@ class CountedWarnings:
 
     @property
     def total(self) -> int:
-        """How many warnings there were."""
+        """The number of warnings."""
         return sum(self.counts.values())
 
 
@@ -60,7 +60,7 @@ class JobWarnings:
 
     @property
     def total(self) -> int:
-        """How many warnings there were."""
+        """The number of warnings."""
         return sum(self.counts.values())
 
 

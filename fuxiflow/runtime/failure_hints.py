@@ -67,7 +67,8 @@ KINDS = (
         f"or mended, then {AGAIN}",
     ),
     Kind(
-        r"no CUDA GPUs are available|Found no NVIDIA driver|CUDA driver|no NVIDIA GPU",
+        r"no CUDA GPUs are available|Found no NVIDIA driver|CUDA driver|no NVIDIA GPU"
+        r"|no CUDA device is visible",
         "no GPU where it ran: set the partition that has them in slurm/config.yaml, or "
         "training.accelerator: cpu",
     ),
@@ -75,6 +76,11 @@ KINDS = (
         r"ModuleNotFoundError|ImportError|cannot open shared object file",
         "a package is missing: make setup, or with --sdm conda name it in the rule's file under "
         "envs/",
+    ),
+    Kind(
+        r"IncompleteError",
+        "data are missing: get what the log names and run again, or lower the key of completeness "
+        "in the configuration that it names",
     ),
     Kind(
         r"lower the learning rate|non-finite",

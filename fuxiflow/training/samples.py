@@ -103,15 +103,15 @@ class Batch:
     def faults(self) -> list[str]:
         """Say which fields hold values that are no numbers: their kind, time and channels."""
         channels = channel_table()
-        told = []
+        texts = []
         for kind, fields in (("first frames", self.first), ("targets", self.targets)):
             whole = fields.isfinite().all(-1).all(-1).all(1)
             starts = self.start[~self.follow.numpy()] if fields is self.first else self.start
             for start, sample in zip(starts, whole.numpy(), strict=True):
                 names = [channels[i].name for i in np.flatnonzero(~sample) if channels[i].analysed]
                 if names:
-                    told.append(f"{kind} of the sample from {start} ({list_names(names)})")
-        return told
+                    texts.append(f"{kind} of the sample from {start} ({list_names(names)})")
+        return texts
 
     def pin_memory(self) -> "Batch":
         """The same in page-locked memory, from which a device copies while the processor goes on.

@@ -164,6 +164,18 @@ def _lose(bench: Workbench) -> None:
     (bench.folder / "results/test/figures/cycling.csv").unlink()
 
 
+def _less_complete(bench: Workbench) -> None:
+    bench.edit(
+        CONFIG, "chain: 2, checkpoint_every: 2}", "chain: 2, checkpoint_every: 2, max_skipped: 0.5}"
+    )
+    path = bench.folder / CONFIG
+    with path.open("a", encoding="utf-8") as file:
+        file.write(
+            "\ncompleteness: {states: 0.8, observations: 0.3, sources: {noaa20_atms: 0.2}, files: 0.7,"
+            "\n               forecasts: 0.6, analyses: 0.4, cases: 0.7}\n"
+        )
+
+
 CHANGES: dict[str, Callable[[Workbench], None]] = {
     "nothing": lambda bench: None,
     "a fresh clone with the old `results/`, without `.snakemake/`": _fresh_clone,
@@ -224,6 +236,7 @@ CHANGES: dict[str, Callable[[Workbench], None]] = {
     "`training.joint.checkpoint_every`": _replace(
         CONFIG, "chain: 2, checkpoint_every: 2", "chain: 2, checkpoint_every: 3"
     ),
+    "`training.joint.max_skipped`, a share of `completeness`": _less_complete,
     "`periods.test.end`": _replace(CONFIG, "end: 2022-02-05}", "end: 2022-02-06}"),
     "how the climatology is made": _definitions(
         ("fuxiflow/states/climatology.py", "build_climatology")

@@ -42,9 +42,9 @@ if is_main_process(workflow) and (restored := restore_memory(Path(RESULTS))):
 
 # what jobs have said of their data goes to the report; what is asked for now may be more than it was
 if is_main_process(workflow):
-    told = read_warnings(Path(RESULTS))
-    config["data_warnings"] = [{"name": job.name, "counts": job.counts} for job in told]
-    if lines := shortfalls(told, CONFIG.completeness.least):
+    warned = read_warnings(Path(RESULTS))
+    config["data_warnings"] = [{"name": job.name, "counts": job.counts} for job in warned]
+    if lines := shortfalls(warned, CONFIG.completeness.least):
         raise WorkflowError("\n".join(lines))
 
 WORLD = "embedded synthetic world" if CONFIG.kind == "embedded" else "archive"
