@@ -171,8 +171,8 @@ def _less_complete(bench: Workbench) -> None:
     path = bench.folder / CONFIG
     with path.open("a", encoding="utf-8") as file:
         file.write(
-            "\ncompleteness: {states: 0.8, observations: 0.3, sources: {noaa20_atms: 0.2}, files: 0.7,"
-            "\n               forecasts: 0.6, analyses: 0.4, cases: 0.7}\n"
+            "\ncompleteness: {states: 0.8, observations: 0.3, sources: {noaa20_atms: 0.2},"
+            "\n               files: 0.7, forecasts: 0.6, analyses: 0.4, cases: 0.7}\n"
         )
 
 
