@@ -4,14 +4,13 @@ Data sets and keywords: Hersbach et al. (2023), doi 10.24381/cds.bd0915c6 (press
 10.24381/cds.adbb2d47 (single levels).
 """
 
-import json
 import logging
 import os
 import re
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import groupby
 from pathlib import Path
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING
 import requests
 
 from fuxiflow.archive.checksums import asset_checksum
+from fuxiflow.archive.notes import Note
 from fuxiflow.archive.retries import (
     LONGEST_PAUSE,
     Absent,
@@ -333,28 +333,13 @@ class Expired(Exception):
 
 
 @dataclass
-class RequestNote:
+class RequestNote(Note):
     """A request that was made, in a file beside its target: a killed job waits on for it."""
 
     store: str
     dataset: str
     request: dict
     identifier: str
-
-    @classmethod
-    def read(cls, path: Path) -> "RequestNote | None":
-        """Read a note; None where there is none that is whole."""
-        try:
-            return cls(**json.loads(path.read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError):
-            return None
-
-    def write(self, path: Path) -> None:
-        """Write the note, whole or not at all."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        written = path.with_name(f"{path.name}.new")
-        written.write_text(json.dumps(asdict(self)), encoding="utf-8")
-        os.replace(written, path)
 
 
 def retrieve(
@@ -480,7 +465,13 @@ def _take_result(
 
 def _ask(store: "cdsapi.Client", action: Callable[[], object]):
     """Make one request to the store; a full queue (429) is waited for longer than an error."""
-    return attempt(action, store.url, attempts=10, idle=STORE_PATIENCE)
+    try:
+        return attempt(action, store.url, attempts=10, idle=STORE_PATIENCE)
+    except DownloadError:
+        raise
+    # the client's error for a request that failed, was rejected or dismissed
+    except RuntimeError as error:
+        raise Refused(f"{store.url}: {error}") from error
 
 
 def _wait(store: "cdsapi.Client", remote):

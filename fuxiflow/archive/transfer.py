@@ -11,12 +11,13 @@ import shutil
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import requests
 
 from fuxiflow.archive.checksums import Checksum, Digests, checksums_of, disagreement
+from fuxiflow.archive.notes import Note
 from fuxiflow.archive.retries import (
     Absent,
     Changed,
@@ -303,7 +304,7 @@ def _asks_for_checksums(url: str) -> dict[str, str]:
 
 
 @dataclass
-class _RangesNote:
+class _RangesNote(Note):
     """A note beside parts of a file that are gathered: whose parts they are.
 
     ``total`` is the file's length, ``version`` its validator, both by the first answer.
@@ -314,20 +315,6 @@ class _RangesNote:
     version: str = ""
     total: int | None = None
     begun: bool = False
-
-    @classmethod
-    def read(cls, path: Path) -> "_RangesNote | None":
-        """Read a note; None where there is none that is whole."""
-        try:
-            return cls(**json.loads(path.read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError):
-            return None
-
-    def write(self, path: Path) -> None:
-        """Write the note, whole or not at all."""
-        written = path.with_name(f"{path.name}.new")
-        written.write_text(json.dumps(asdict(self)), encoding="utf-8")
-        os.replace(written, path)
 
     def bounds(self) -> list[Range]:
         """Return the ranges, the last with its end where the file's length is known."""

@@ -21,14 +21,14 @@ def archive_of_source(wildcards):
 def archive_check(jobs):
     """Stop a run before its first job where one of ``jobs`` could not succeed.
 
-    Without a key nothing that needs ERA5 could follow, and files that no archive has must be
-    there.
+    Without a key that the store takes nothing that needs ERA5 could follow, and files that no
+    archive has must be there.
     """
-    from fuxiflow.archive.era5 import CredentialsError, require_key
+    from fuxiflow.archive.era5 import CredentialsError, check_credentials
 
     if any(job.rule.name in ("archive_era5", "archive_invariants") for job in jobs):
         try:
-            require_key()
+            check_credentials()
         except CredentialsError as error:
             raise WorkflowError(str(error))
     absent = [
