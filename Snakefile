@@ -27,6 +27,7 @@ include: "workflow/rules/figures.smk"
 
 
 complete_rules(workflow, RESULTS, environment_of, common_parameters)
+keep_earlier_products()
 
 
 onstart:

@@ -63,6 +63,30 @@ def _explain(options: argparse.Namespace) -> None:
     print(explain.explain(*options.paths))
 
 
+def _restore(options: argparse.Namespace) -> int:
+    """Put earlier products back that a job which failed has set aside; all of a run by default."""
+    import os
+
+    from fuxiflow.runtime import earlier
+    from fuxiflow.runtime.snakemake_internals import MEMORY, give_memory_back
+
+    # names of products are relative to the folder in which Snakemake runs
+    results = options.results.absolute()
+    base = results.parents[1]
+    asked = [Path(os.path.relpath(path.absolute(), base)) for path in options.paths]
+    os.chdir(base)
+    restored, reasons = earlier.restore_products(
+        results.relative_to(base), asked, lambda memory: give_memory_back(MEMORY, memory)
+    )
+    for name in restored:
+        print(f"put back {name}")
+    for reason in reasons:
+        print(f"not put back: {reason}", file=sys.stderr)
+    if not restored and not reasons:
+        print(f"{options.results}: no earlier product is kept")
+    return int(bool(reasons))
+
+
 def _acceptance(options: argparse.Namespace) -> int:
     """Print a run's headline numbers and the bars they are held to."""
     from fuxiflow.verification.acceptance import headlines
@@ -177,6 +201,9 @@ def _parser() -> argparse.ArgumentParser:
     _command(commands, _explain).add_argument(
         "paths", type=Path, nargs="+", help="the configuration, and what is laid over it"
     )
+    restoring = _command(commands, _restore)
+    restoring.add_argument("results", type=Path, help="folder of a run, for example results/demo")
+    restoring.add_argument("paths", type=Path, nargs="*", help="products, by default all")
     judging = _command(commands, _acceptance)
     judging.add_argument("results", type=Path, help="folder of a run, for example results/demo")
     judging.add_argument("--check", action="store_true", help="fail unless every bar is met")

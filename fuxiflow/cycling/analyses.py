@@ -30,22 +30,31 @@ class Carry:
     background: Tensor
     previous: Tensor
 
+    def content(self) -> dict[str, str | Tensor]:
+        """Return what a file of tensors holds of it."""
+        return {
+            "time": str(self.time),
+            "background": self.background.cpu(),
+            "previous": self.previous.cpu(),
+        }
+
+    @classmethod
+    def of(cls, content: dict[str, str | Tensor], device: torch.device) -> "Carry":
+        """Return the carry whose :meth:`content` a file holds."""
+        return cls(
+            np.datetime64(content["time"], "ns"),
+            content["background"].to(device),
+            content["previous"].to(device),
+        )
+
     def save(self, path: Path) -> None:
         """Write as a tensor file."""
-        torch.save(
-            {
-                "time": str(self.time),
-                "background": self.background.cpu(),
-                "previous": self.previous.cpu(),
-            },
-            path,
-        )
+        torch.save(self.content(), path)
 
     @classmethod
     def load(cls, path: Path, device: torch.device) -> "Carry":
         """Read the file that :meth:`save` wrote."""
-        content = torch.load(path, map_location=device, weights_only=True)
-        return cls(np.datetime64(content["time"], "ns"), content["background"], content["previous"])
+        return cls.of(torch.load(path, map_location=device, weights_only=True), device)
 
 
 def normal(networks: Networks, climatology: Climatology, time: np.datetime64) -> Tensor:

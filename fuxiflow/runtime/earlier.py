@@ -36,7 +36,7 @@ class EarlierProducts:
 
     @property
     def present(self) -> dict[str, str]:
-        """The products that are still where they were put."""
+        """Return the products that are still where they were put."""
         return {name: place for name, place in self.places.items() if os.path.lexists(place)}
 
     def write(self) -> None:
@@ -81,11 +81,16 @@ def _read(path: Path) -> EarlierProducts | None:
 
 
 def _read_record(log: Path) -> dict | None:
-    directory, path = records.record_paths(log)
+    path = records.record_paths(log)[1]
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
+
+
+def _beside(path: Path) -> Path:
+    """Return the place of an earlier product that stays in its folder."""
+    return path.with_name(f".earlier-{path.name}")
 
 
 def _rename(path: Path, place: Path) -> Path:
@@ -95,7 +100,7 @@ def _rename(path: Path, place: Path) -> Path:
     try:
         os.rename(path, place)
     except OSError:
-        place = path.with_name(f".earlier-{path.name}")
+        place = _beside(path)
         remove(place)
         os.rename(path, place)
     return place
@@ -131,13 +136,10 @@ def set_aside(log: Path, products: Iterable[str], memory_of: Callable[[str], dic
     earlier.since = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime())
     for name in existing:
         path = Path(name)
-        inside = path.is_relative_to(results)
-        place = (
-            folder / path.relative_to(results)
-            if inside
-            else path.with_name(f".earlier-{path.name}")
-        )
-        earlier.places[name] = str(place)
+        if path.is_relative_to(results):
+            earlier.places[name] = str(folder / path.relative_to(results))
+        else:
+            earlier.places[name] = str(_beside(path))
         earlier.memory[name] = memory_of(name)
     # noted first: a kill in between leaves nothing of which nobody knows
     earlier.write()
@@ -175,16 +177,16 @@ def list_earlier(results: Path) -> list[EarlierProducts]:
 
 def restore_products(
     results: Path,
-    wanted: Iterable[Path],
+    asked: Iterable[Path],
     remember: Callable[[Mapping[str, dict | None]], None],
 ) -> tuple[list[str], list[str]]:
-    """Put products back that were set aside: those of the jobs that made ``wanted``, or all.
+    """Put products back that were set aside: those of the jobs that made ``asked``, or all.
 
     Parameters
     ----------
     results : Path
         The folder of the results of a configuration.
-    wanted : iterable of Path
+    asked : iterable of Path
         Products; all products of their jobs are put back, as they belong together. None for all.
     remember : callable
         Gives Snakemake back what it remembered of products, by their names.
@@ -200,10 +202,10 @@ def restore_products(
         For a product of which nothing was set aside, with those that can be put back.
     """
     earlier = list_earlier(results)
-    names = {os.path.normpath(path) for path in wanted}
-    known_names = sorted(name for one in earlier for name in one.present)
-    if unknown := sorted(names - {os.path.normpath(name) for name in known_names}):
-        there = ", ".join(known_names) or "nothing"
+    names = {os.path.normpath(path) for path in asked}
+    kept = sorted(name for one in earlier for name in one.present)
+    if unknown := sorted(names - {os.path.normpath(name) for name in kept}):
+        there = ", ".join(kept) or "nothing"
         raise ValueError(f"{unknown[0]}: no earlier one is kept; to be put back: {there}")
     restored, reasons = [], []
     for one in earlier:
@@ -230,7 +232,10 @@ def _obstacle(earlier: EarlierProducts) -> str:
     there = [name for name in earlier.present if os.path.lexists(name)]
     record = _read_record(Path(earlier.log)) or {}
     if there and record.get("finished"):
-        return f"{', '.join(there)}: a newer one is there, nothing is lost; to have the earlier one, delete it"
+        return (
+            f"{', '.join(there)}: a newer one is there, which is whole; delete it to have the "
+            f"earlier one"
+        )
     for name in there:
         remove(Path(name))
     return ""

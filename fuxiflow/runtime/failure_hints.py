@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from fuxiflow.runtime.earlier import restore_command
 from fuxiflow.runtime.log_tail import last_lines
 
 LINES = 60
@@ -56,13 +57,14 @@ KINDS = (
         AGAIN,
     ),
     Kind(
-        r"No space left on device|Disk quota exceeded",
-        "the disk is full, or your share of it: the line of the log that begins with 'file system' "
-        "names it; free some space there, then run the same command again",
+        r"No space left on device|Disk quota exceeded|the file system \S+ is full",
+        "the disk is full, or your share of it: the log names the file system and "
+        "what is free on it; free some space there, then run the same command again",
     ),
     Kind(
         r"Input/output error|Stale file handle|Transport endpoint is not connected"
-        r"|Remote I/O error|Host is down|No route to host|\[Errno (5|116|107|121)\]",
+        r"|Remote I/O error|the file system \S+ did not answer|Host is down|No route to host"
+        r"|\[Errno (5|116|107|121)\]",
         "the file system that the log names does not answer, or is damaged: have it mounted again "
         f"or mended, then {AGAIN}",
     ),
@@ -121,7 +123,10 @@ SILENT = (
 
 @dataclass(frozen=True)
 class Failure:
-    """A failed job as a person is told it."""
+    """A failed job as a person is told it.
+
+    ``restore`` is the command that puts its earlier products back, empty where there are none.
+    """
 
     rule: str
     wildcards: dict[str, str]
@@ -129,6 +134,7 @@ class Failure:
     says: str
     remedy: str
     again: bool = False
+    restore: str = ""
 
     @property
     def name(self) -> str:
@@ -143,7 +149,10 @@ class Failure:
         ]
         if self.says:
             lines.append(f"  says   {self.says}")
-        return "\n".join([*lines, f"  remedy {self.remedy}"])
+        lines.append(f"  remedy {self.remedy}")
+        if self.restore:
+            lines.append(f"  kept   the earlier product; this puts it back: {self.restore}")
+        return "\n".join(lines)
 
 
 def error_line(lines: Iterable[str]) -> str:
@@ -207,4 +216,5 @@ def diagnose(
         error or (message.splitlines() or [""])[0],
         remedy.replace("{rule}", rule),
         again,
+        "" if again else next(filter(None, map(restore_command, map(Path, paths))), ""),
     )

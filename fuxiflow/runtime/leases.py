@@ -89,10 +89,10 @@ def started(pid: int) -> str | None:
     except OSError:
         if Path("/proc/self/stat").exists():
             return None
-    told = subprocess.run(
+    state = subprocess.run(
         ["ps", "-o", "stat=,lstart=", "-p", str(pid)], capture_output=True, text=True
     ).stdout.strip()
-    return None if not told or told.startswith("Z") else told.partition(" ")[2].strip()
+    return None if not state or state.startswith("Z") else state.partition(" ")[2].strip()
 
 
 @dataclass(frozen=True)

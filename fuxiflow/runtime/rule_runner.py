@@ -1,5 +1,6 @@
 """Run a workflow script: log, seed, threads, provenance, and outputs written whole or not."""
 
+import contextlib
 import logging
 import os
 import random
@@ -10,7 +11,8 @@ from pathlib import Path
 from types import SimpleNamespace
 
 from fuxiflow import ROOT
-from fuxiflow.runtime import data_warnings, distributed, records, slurm
+from fuxiflow.runtime import data_warnings, distributed, earlier, records, slurm
+from fuxiflow.runtime.disk_errors import describe_disk_error
 from fuxiflow.runtime.leases import Lease, LeaseHeldError, lease_path
 from fuxiflow.storage import provenance
 from fuxiflow.storage.files import leftovers, publish, remove, temporary
@@ -141,6 +143,24 @@ class _Job:
         for path in _paths(self.written):
             remove(path)
 
+    def report(self, error: BaseException, log: logging.Logger, trace: bool) -> None:
+        """Log why this job failed, and what helps.
+
+        Parameters
+        ----------
+        error : BaseException
+            The reason.
+        log : logging.Logger
+            The job's log.
+        trace : bool
+            Whether to log where it was raised.
+        """
+        log.error("%s failed: %s", self.rule, error, exc_info=error if trace else None)
+        if remedy := describe_disk_error(error, _paths(self.outputs)[0].parent):
+            log.error("%s", remedy)
+        if command := earlier.restore_command(self.log_path) if self.log_path else "":
+            log.info("the earlier product is kept; this puts it back: %s", command)
+
     def publish(self) -> None:
         """Rename what was written; FileNotFoundError names what was not."""
         pairs = list(zip(_paths(self.written), _paths(self.outputs), strict=True))
@@ -152,6 +172,8 @@ class _Job:
         for written, path in pairs:
             publish(written, path)
         self._record(finished=True)
+        if self.log_path:
+            earlier.drop_earlier(self.log_path)
 
     def keep_warnings(self) -> None:
         """Keep what the script has said of its data, for the status page and the report."""
@@ -177,14 +199,14 @@ def _end_on_request(number: int, frame) -> None:
 
 
 def _take_lease(job: _Job) -> Lease | None:
-    """Take the lease of a job; LeaseHeldError, and a line in the log, where another has it."""
+    """Take the lease of a job; where another has it an error is raised, and a line logged."""
     lease = job.lease()
     try:
         if lease:
             lease.take()
-    except LeaseHeldError as error:
+    except (LeaseHeldError, OSError) as error:
         # the log belongs to the process that works on this job
-        _log_to(job.log_path, anew=False).error("%s failed: %s", job.rule, error)
+        job.report(error, _log_to(job.log_path, anew=False), trace=False)
         raise
     return lease
 
@@ -234,13 +256,13 @@ def _run_alone(main: Callable, job: _Job, lease: Lease | None) -> None:
     log = _log_to(job.log_path)
     for note in lease.notes if lease else ():
         log.warning("%s", note)
-    job.make_folders()
-    if lease:
-        job.clear_leftovers()
-    job.prepare(log)
     options = job.params.get("options", {})
     devices, nodes = options.get("devices", 1), options.get("nodes", 1)
     try:
+        job.make_folders()
+        if lease:
+            job.clear_leftovers()
+        job.prepare(log)
         if devices * nodes > 1:
             distributed.launch(devices, nodes, job.threads, lease.on_loss if lease else [])
         else:
@@ -250,9 +272,11 @@ def _run_alone(main: Callable, job: _Job, lease: Lease | None) -> None:
         job.publish()
         job.keep_warnings()
     except BaseException as error:
-        job.clear()
         interrupted = isinstance(error, (KeyboardInterrupt, SystemExit))
-        log.error("%s failed: %s", job.rule, error, exc_info=not interrupted)
+        job.report(error, log, trace=not interrupted)
+        # on a file system that has gone nothing can be removed
+        with contextlib.suppress(OSError):
+            job.clear()
         if lease:
             lease.release()
         slurm.await_kill(error, log)

@@ -10,6 +10,9 @@ They were read in Snakemake 9.27; :func:`check_version` refuses other versions. 
 - ``workflow.dag`` has ``needrun_jobs``, ``toposorted``, ``dependencies``, ``jobid`` and ``reason``
   (:func:`planned_jobs`, :func:`plan_jobs`); a job has ``restart_times`` and ``attempt``.
 - ``workflow.scheduler.job_rate_limiter`` is asked before jobs start (:func:`lift_default_rate`).
+- ``Job.remove_existing_output`` and ``Job.cleanup`` of ``snakemake.jobs`` remove products and logs,
+  before a job runs and after it has failed, in whichever process runs it
+  (:func:`keep_earlier_products`).
 - The handler of SIGTERM takes the lock of the scheduler (:func:`handle_sigterm_in_a_thread`).
 - ``.snakemake/metadata`` holds one JSON file a product, under its name in base 64, with the fields
   of ``snakemake.persistence.MetadataRecord`` (:func:`restore_memory`). Parameters are compared by
@@ -31,8 +34,9 @@ from importlib import metadata
 from pathlib import Path
 
 from fuxiflow import ROOT
-from fuxiflow.runtime import records
+from fuxiflow.runtime import earlier, leases, records
 from fuxiflow.runtime.run_state import DONE, Job
+from fuxiflow.storage.files import temporary
 
 VERSION = "9.27"
 RECORD_FORMAT_VERSION = 6
@@ -121,6 +125,38 @@ def handle_sigterm_in_a_thread() -> None:
         signal.signal(
             signal.SIGTERM, lambda number, frame: _thread.start_new_thread(handler, (number, None))
         )
+
+
+def keep_earlier_products() -> None:
+    """Have Snakemake set the existing products of a job aside, where it would remove them.
+
+    It does so before a job runs, in the process that runs it: the main one, or on a cluster that of
+    the job. Jobs that another process works on are left alone, before and after: they are refused
+    when their script begins (:mod:`fuxiflow.runtime.leases`).
+    """
+    from snakemake.jobs import Job as SnakemakeJob
+
+    if SnakemakeJob.remove_existing_output.__module__ == __name__:
+        return
+    remove_existing, clean_up = SnakemakeJob.remove_existing_output, SnakemakeJob.cleanup
+
+    async def remove_existing_output(job) -> None:
+        if job.rule.script is None or not job.log:
+            await remove_existing(job)
+            return
+        log = Path(job.log[0])
+        if leases.is_leased(log):
+            return
+        earlier.set_aside(log, map(str, job.output), lambda name: read_memory(MEMORY, name))
+        for path in job.log:
+            await path.remove(remove_non_empty_dir=False)
+
+    async def cleanup(job, skip_outputs) -> None:
+        if not (job.log and leases.is_leased(Path(job.log[0]))):
+            await clean_up(job, skip_outputs)
+
+    SnakemakeJob.remove_existing_output = remove_existing_output
+    SnakemakeJob.cleanup = cleanup
 
 
 def jobs_to_run(workflow) -> list:
@@ -306,11 +342,53 @@ def _planned(job, reason, needed: bool) -> PlannedJob:
     )
 
 
-def memory_path(memory: Path, product: str) -> Path:
-    """Return where Snakemake keeps what it remembers of a product."""
+def memory_path(memory: Path, product: str, kind: str = "metadata") -> Path:
+    """Return where Snakemake keeps what it remembers of a product.
+
+    Parameters
+    ----------
+    memory : Path
+        The folder ``.snakemake``.
+    product : str
+        The name of the product.
+    kind : str
+        ``metadata``, or ``incomplete`` for the mark of one that is being made.
+
+    Returns
+    -------
+    Path
+        A JSON file.
+    """
     text = urlsafe_b64encode(product.encode()).decode()
     parts = [text[i : i + LONGEST_NAME] for i in range(0, len(text), LONGEST_NAME)]
-    return memory.joinpath("metadata", *(f"@{part}" for part in parts[:-1]), parts[-1])
+    return memory.joinpath(kind, *(f"@{part}" for part in parts[:-1]), parts[-1])
+
+
+def read_memory(memory: Path, product: str) -> dict | None:
+    """Return what Snakemake remembers of a product, None for nothing."""
+    try:
+        return json.loads(memory_path(memory, product).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+
+
+def _write_memory(path: Path, entry: Mapping) -> None:
+    # a short name: that of a product in base 64 may be as long as names can be
+    aside = temporary(path.with_name("memory"))
+    aside.write_text(json.dumps(entry), encoding="utf-8")
+    os.replace(aside, path)
+
+
+def give_memory_back(memory: Path, products: Mapping[str, dict | None]) -> None:
+    """Let Snakemake remember of products what it did before, and forget that they were begun."""
+    for name, entry in products.items():
+        memory_path(memory, name, "incomplete").unlink(missing_ok=True)
+        path = memory_path(memory, name)
+        if entry is None:
+            path.unlink(missing_ok=True)
+            continue
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _write_memory(path, entry)
 
 
 def remember(memory: Path, workdir: Path, products: Mapping[str, Mapping]) -> None:
@@ -343,9 +421,7 @@ def remember(memory: Path, workdir: Path, products: Mapping[str, Mapping]) -> No
         unknown += ("software_stack_hash", "job_hash", "external_jobid")
         path = memory_path(memory, name)
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".tmp-{os.getpid()}-{len(path.name)}")
-        temporary.write_text(json.dumps({**entry, **dict.fromkeys(unknown)}))
-        os.replace(temporary, path)
+        _write_memory(path, {**entry, **dict.fromkeys(unknown)})
 
 
 def restore_memory(results: Path, memory: Path = MEMORY, workdir: Path = Path()) -> int:

@@ -228,10 +228,16 @@ def _failures(run: Run) -> str:
         lines = [line for log in failure.logs for line in last_lines(run.folder / log, LOG_LINES)]
         end = f"<pre>{html.escape(chr(10).join(lines))}</pre>" if lines else ""
         again = f" {_quiet('tried again')}" if failure.again else ""
+        restore = (
+            f"<br><b>The earlier product is kept.</b> This puts it back: "
+            f"<code>{html.escape(failure.restore)}</code>"
+            if failure.restore
+            else ""
+        )
         parts.append(
             f'<div class="failure"><b>{html.escape(failure.name)}</b>{again}'
             f"<br>{html.escape(failure.says)}"
-            f"<br><b>Most likely remedy:</b> {html.escape(failure.remedy)}"
+            f"<br><b>Most likely remedy:</b> {html.escape(failure.remedy)}{restore}"
             f"<br>Log: {links}{end}</div>"
         )
     return f"<h2>Failures</h2>{''.join(parts)}" if parts else ""

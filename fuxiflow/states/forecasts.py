@@ -4,10 +4,12 @@ Rasp et al. (2024), doi:10.1029/2023MS004019. Dimensions are ``(time, prediction
 latitude, longitude)``, with one array for each physical variable; ``time`` is the initial time. All
 leads and levels of one initial time are a chunk, as long as they are not more than 64 MB. Initial
 times that are not complete are listed in the attribute ``pending``, single fields that never came
-in ``missing``. Values are rounded to :data:`MANTISSA_BITS` bits of mantissa (Klöwer et al. 2021,
-doi:10.1038/s43588-021-00156-2).
+in ``missing``. A store is finished when none is pending. Values are rounded to
+:data:`MANTISSA_BITS` bits of mantissa (Klöwer et al. 2021, doi:10.1038/s43588-021-00156-2).
 """
 
+import logging
+import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -32,6 +34,7 @@ from fuxiflow.states.coordinates import (
     read_times,
 )
 from fuxiflow.storage import provenance
+from fuxiflow.storage.files import leftovers, remove, temporary
 
 CHUNK_BYTES = 1 << 26
 # one in 131 000: 0.25 m2 s-2 of geopotential at 500 hPa, 1 mK, 0.5 Pa; far below any error, and
@@ -39,6 +42,7 @@ CHUNK_BYTES = 1 << 26
 MANTISSA_BITS = 16
 # written far more often than read: 13 times as fast as the states' lz4hc, 6 % larger
 COMPRESSOR = BloscCodec(cname="lz4", clevel=5, shuffle="bitshuffle", typesize=4)
+LOG = logging.getLogger("fuxiflow")
 
 
 def channels_by_variable(channels: ChannelTable) -> dict[str, list[int]]:
@@ -87,7 +91,8 @@ class ForecastWriter:
         attrs : dict, optional
             Further attributes of the store.
         resume : bool
-            Keep the complete initial times of a store that is at ``path`` already.
+            Keep the complete initial times of a store that is at ``path`` already, whose fields
+            are there. A store that cannot be read is made anew.
 
         Raises
         ------
@@ -107,16 +112,18 @@ class ForecastWriter:
         self._missing: set[tuple[str, int]] = set()
         self._written: dict[int, set[int]] = {}
         self._buffer: tuple[int, int, np.ndarray] | None = None
-        if resume and (self.path / "zarr.json").exists():
-            self._open()
-        else:
+        if not (resume and self.path.exists() and self._open()):
             self._create(attrs or {})
 
     def _create(self, attrs: dict) -> None:
         """Make an empty store, in place of one that is there."""
+        # made aside: a kill must not leave half a store behind, which could not be continued
+        for left in leftovers(self.path):
+            remove(left)
+        aside = temporary(self.path)
         self._pending = np.ones(len(self.init_times), bool)
-        self._group = group = zarr.create_group(
-            self.path,
+        group = zarr.create_group(
+            aside,
             overwrite=True,
             attributes={
                 "Conventions": "CF-1.11",
@@ -157,11 +164,23 @@ class ForecastWriter:
                 dimension_names=("time", "prediction_timedelta", *names, "latitude", "longitude"),
                 attributes={"units": channel.unit, "long_name": name.replace("_", " ")},
             )
-
-    def _open(self) -> None:
-        """Open the store that is continued; raise ValueError when it is another one."""
+        remove(self.path)
+        os.rename(aside, self.path)
         self._group = open_store(self.path, "r+")
-        stored = Forecasts([self.path])
+
+    def _open(self) -> bool:
+        """Open the store that is continued, and say whether it can be.
+
+        Raises ValueError when it is another one.
+        """
+        try:
+            self._group = open_store(self.path, "r+")
+            stored = Forecasts([self.path])
+            pending, missing = (self._group.attrs[key] for key in ("pending", "missing"))
+        # whatever Zarr makes of damaged metadata
+        except Exception as error:
+            LOG.warning("%s cannot be continued (%s): it is made anew", self.path, error)
+            return False
         if (
             stored.channels.names != self.channels.names
             or stored.grid != self.grid
@@ -172,8 +191,35 @@ class ForecastWriter:
                 f"{self.path}: cannot be continued, it was made for other times, leads, channels "
                 "or another grid; remove it"
             )
-        self._pending = np.isin(np.array(iso_texts(self.init_times)), self._group.attrs["pending"])
-        self._missing = {(time, lead) for time, lead in self._group.attrs["missing"]}
+        self._pending = np.isin(np.array(iso_texts(self.init_times)), pending)
+        self._missing = {(time, lead) for time, lead in missing}
+        lost = [i for i in np.flatnonzero(~self._pending) if not self._is_there(int(i))]
+        if lost:
+            LOG.warning(
+                "%s: files of %d initial times that were complete are not there, the first of %s; "
+                "they are made again",
+                self.path,
+                len(lost),
+                iso_texts(self.init_times[lost[:1]])[0],
+            )
+            self._pending[lost] = True
+            texts = set(iso_texts(self.init_times[lost]))
+            self._missing = {(time, lead) for time, lead in self._missing if time not in texts}
+        return True
+
+    def _is_there(self, i_init: int) -> bool:
+        """Tell if the files of an initial time are there; one of missing fields alone has none."""
+        text = iso_texts(self.init_times[[i_init]])[0]
+        for first in range(0, len(self.lead_hours), self._leads):
+            leads = self.lead_hours[first : first + self._leads]
+            if all((text, lead) in self._missing for lead in leads):
+                continue
+            for name in self._variables:
+                rest = ["0"] * (self._group[name].ndim - 2)
+                place = self.path.joinpath(name, "c", str(i_init), str(first // self._leads), *rest)
+                if not place.exists() or not place.stat().st_size:
+                    return False
+        return True
 
     @property
     def chunk_leads(self) -> int:
@@ -269,15 +315,31 @@ class ForecastWriter:
         )
 
     def close(self) -> None:
-        """Write what is buffered; initial times of which fields are lacking stay pending."""
+        """Write what is buffered and finish the store.
+
+        Raises
+        ------
+        ValueError
+            When fields were neither written nor declared missing; their initial times stay pending.
+        """
         self._flush()
+        if self._pending.any():
+            never = iso_texts(self.init_times[self._pending])
+            raise ValueError(
+                f"{self.path}: of {len(never)} initial times fields never came, the first "
+                f"{never[0]}: each must be written, or declared missing"
+            )
         consolidate(self.path)
 
     def __enter__(self) -> "ForecastWriter":
         return self
 
     def __exit__(self, kind, *_) -> None:
-        self.close()
+        # after an error what did not come stays pending, for a continued run
+        if kind is None:
+            self.close()
+        else:
+            self._flush()
 
 
 def read_leads(group: zarr.Group, channels: ChannelTable, i_init: int, leads: slice) -> np.ndarray:

@@ -107,6 +107,14 @@ class ShardReader:
             and self.path.is_dir()
         )
 
+    def stored(self, shard: int) -> np.ndarray:
+        """Tell which chunks of a shard file are there, ``(chunk,)``; none where it is cut short."""
+        path = f"{self._folder}{shard}{self._rest}"
+        try:
+            return _index(path, self._shard, os.stat(path).st_mtime_ns)[:, 0] != EMPTY
+        except (OSError, ValueError):
+            return np.zeros(self._shard, bool)
+
     def read(self, index: int) -> np.ndarray:
         """Read the chunk at position ``index``; NaN if it was never written.
 

@@ -2,9 +2,12 @@
 
 A time is a chunk, many times are a shard file. A time without a field keeps its slot: it is filled
 with NaN and listed in the array's attribute ``missing``, and reading it raises. Times that are not
-written yet are listed in ``pending``, so that a store that was cut short can be continued.
+written yet are listed in ``pending``, so that a store that was cut short can be continued. A store
+is finished when every time was written, or declared missing by who knows why.
 """
 
+import logging
+import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -29,6 +32,7 @@ from fuxiflow.states.coordinates import (
 )
 from fuxiflow.states.shards import ShardReader
 from fuxiflow.storage import provenance
+from fuxiflow.storage.files import leftovers, remove, temporary
 
 SHARD_TIMES = 64
 SHARD_BYTES = 1 << 29
@@ -37,6 +41,7 @@ SHARD_BYTES = 1 << 29
 COMPRESSORS = (BloscCodec(cname="lz4hc", clevel=3, shuffle="bitshuffle", typesize=4),)
 COMPRESSIONS = {"lz4hc": COMPRESSORS, "none": None}
 DIMENSIONS = ("time", "channel", "lat", "lon")
+LOG = logging.getLogger("fuxiflow")
 
 
 class StateWriter:
@@ -72,7 +77,8 @@ class StateWriter:
             Further attributes of the store.
         resume : bool
             Continue a store that is at ``path`` already: what it holds stays, :meth:`done` tells
-            what that is.
+            what that is. Times whose fields are not there count as not written. A store that
+            cannot be read is made anew.
         shard : int, optional
             Number of times in a file; by default up to 64, at most 512 MB before compression.
         compression : str
@@ -96,11 +102,9 @@ class StateWriter:
             raise ValueError(
                 f"{self.path}: the times of a store must be given, in increasing order"
             )
-        if resume and (self.path / "zarr.json").exists():
-            self._open()
-        else:
-            self._create(attrs or {}, shard, compression)
         self._buffers: dict[str, tuple[int, np.ndarray]] = {}
+        if not (resume and self.path.exists() and self._open()):
+            self._create(attrs or {}, shard, compression)
 
     def _create(self, attrs: dict, shard: int | None, compression: str) -> None:
         """Make an empty store, in place of one that is there.
@@ -114,10 +118,14 @@ class StateWriter:
         compression : str
             A key of :data:`COMPRESSIONS`.
         """
+        # made aside: a kill must not leave half a store behind, which could not be continued
+        for left in leftovers(self.path):
+            remove(left)
+        aside = temporary(self.path)
         size = 4 * int(np.prod(self.shape))
         self.shard = min(len(self.times), shard or max(1, min(SHARD_TIMES, SHARD_BYTES // size)))
         stamp = {"Conventions": "CF-1.11", "provenance": provenance.as_json(), **attrs}
-        self._group = group = zarr.create_group(self.path, overwrite=True, attributes=stamp)
+        group = zarr.create_group(aside, overwrite=True, attributes=stamp)
         put_time(group, "time", self.times, "valid time")
         put_grid(group, self.grid)
         put_coordinate(
@@ -154,16 +162,31 @@ class StateWriter:
                     "pending": iso_texts(self.times),
                 },
             )
+        remove(self.path)
+        os.rename(aside, self.path)
+        self._group = open_store(self.path, "r+")
         self._missing = {name: np.zeros(len(self.times), bool) for name in self.names}
         self._pending = {name: np.ones(len(self.times), bool) for name in self.names}
 
-    def _open(self) -> None:
-        """Open the store that is continued; raise ValueError when it is another one."""
-        self._group = open_store(self.path, "r+")
-        stored = StateSeries([self.path], name=self.names[0])
-        absent = [name for name in self.names if name not in self._group]
+    def _open(self) -> bool:
+        """Open the store that is continued, and say whether it can be.
+
+        Raises ValueError when it is another one.
+        """
+        try:
+            self._group = open_store(self.path, "r+")
+            stored = StateSeries([self.path], name=self.names[0])
+            present = [name for name in self.names if name in self._group]
+            listed = {
+                key: {name: self._group[name].attrs[key] for name in present}
+                for key in ("missing", "pending")
+            }
+        # whatever Zarr makes of damaged metadata
+        except Exception as error:
+            LOG.warning("%s cannot be continued (%s): it is made anew", self.path, error)
+            return False
         if (
-            absent
+            len(present) < len(self.names)
             or stored.channels.names != self.channels.names
             or stored.grid != self.grid
             or not np.array_equal(stored.slots, self.times)
@@ -174,8 +197,67 @@ class StateWriter:
             )
         self.shard = self._group[self.names[0]].shards[0]
         texts = np.array(iso_texts(self.times))
-        self._missing = {n: np.isin(texts, self._group[n].attrs["missing"]) for n in self.names}
-        self._pending = {n: np.isin(texts, self._group[n].attrs["pending"]) for n in self.names}
+        self._missing = {n: np.isin(texts, listed["missing"][n]) for n in self.names}
+        self._pending = {n: np.isin(texts, listed["pending"][n]) for n in self.names}
+        for name in self.names:
+            self._doubt(name)
+        return True
+
+    def _doubt(self, name: str) -> None:
+        """Take times of an array as not written whose fields are not there, or in a bad file."""
+        reader = ShardReader(self.path / name, self._group[name])
+        pending, lost = self._pending[name], []
+        for first in range(0, len(self.times), self.shard):
+            slots = slice(first, min(first + self.shard, len(self.times)))
+            written = ~pending[slots] & ~self._missing[name][slots]
+            gone = written & ~reader.stored(first // self.shard)[: len(written)]
+            # a file that is completed is read
+            completed = gone.any() or (pending[slots].any() and not pending[slots].all())
+            readable = not completed or self._is_readable(name, slots)
+            gone = gone if readable else written
+            lost += [first + int(index) for index in np.flatnonzero(gone)]
+            pending[slots] |= gone
+            if not readable or (pending | self._missing[name])[slots].all():
+                pending[slots] = pending[slots].any()
+                if pending[slots].all():
+                    self._drop_file(name, first // self.shard)
+        if lost:
+            LOG.warning(
+                "%s: %d fields of %s that were written are not there or cannot be read, the first "
+                "of %s; they are made again",
+                self.path,
+                len(lost),
+                name,
+                iso_texts(self.times[lost[:1]])[0],
+            )
+
+    def _is_readable(self, name: str, slots: slice) -> bool:
+        """Tell if all fields of a shard file can be read."""
+        try:
+            self._group[name][slots]
+        # whatever Zarr makes of a damaged file
+        except Exception:
+            return False
+        return True
+
+    def _drop_file(self, name: str, shard: int) -> None:
+        """Remove a shard file of which no time is written, lest Zarr reads it."""
+        self.path.joinpath(name, "c", str(shard), "0", "0", "0").unlink(missing_ok=True)
+
+    @property
+    def count_written(self) -> int:
+        """Number of times, from the first on, of which all arrays have fields."""
+        lacking = [self._pending[name] | self._missing[name] for name in self.names]
+        first = np.flatnonzero(np.any(lacking, axis=0))[:1]
+        return int(first[0]) if len(first) else len(self.times)
+
+    def begin_at(self, index: int) -> None:
+        """Take all times from position ``index`` on as not written."""
+        for name in self.names:
+            self._pending[name][index:] = True
+            self._missing[name][index:] = False
+            for shard in range(-(-index // self.shard), -(-len(self.times) // self.shard)):
+                self._drop_file(name, shard)
 
     def done(self, index: int) -> bool:
         """Tell if all arrays have the time of position ``index``, as a field or as missing."""
@@ -251,14 +333,20 @@ class StateWriter:
             self._flush(name)
 
     def close(self) -> None:
-        """Write what is buffered and declare the times that never came missing."""
+        """Write what is buffered and finish the store.
+
+        Raises
+        ------
+        ValueError
+            When times were neither written nor declared missing, which stay pending.
+        """
         self.flush()
         for name in self.names:
             if self._pending[name].any():
-                self._missing[name] |= self._pending[name]
-                self._pending[name][:] = False
-                self._group[name].update_attributes(
-                    {"missing": iso_texts(self.times[self._missing[name]]), "pending": []}
+                never = iso_texts(self.times[self._pending[name]])
+                raise ValueError(
+                    f"{self.path}: {len(never)} times of {name} never came, the first {never[0]}: "
+                    f"each must be written, or declared missing"
                 )
         consolidate(self.path)
 

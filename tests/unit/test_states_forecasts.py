@@ -103,10 +103,12 @@ def test_opens_with_plain_xarray_in_the_names_of_weatherbench(tmp_path, recwarn)
 
 
 def test_missing_leads_and_times_raise_with_what_is_there(tmp_path):
-    with ForecastWriter(tmp_path / "a.zarr", INITS, LEADS, CHANNELS, GRID) as writer:
-        for j in range(4):
-            writer.write(0, j, None if j == 2 else VALUES[0, j])
-        writer.write(1, 0, VALUES[1, 0])
+    writer = ForecastWriter(tmp_path / "a.zarr", INITS, LEADS, CHANNELS, GRID)
+    for j in range(4):
+        writer.write(0, j, None if j == 2 else VALUES[0, j])
+    writer.write(1, 0, VALUES[1, 0])
+    with pytest.raises(ValueError, match=r"of 2 initial times fields never came"):
+        writer.close()
     forecasts = Forecasts([tmp_path / "a.zarr"])
     assert forecasts.init_times.tolist() == INITS[:1].tolist()
     assert np.isnan(forecasts.read_init(INITS[0])[2]).all()
@@ -144,10 +146,37 @@ def test_an_interrupted_store_is_continued(tmp_path):
         ForecastWriter(path, INITS, LEADS[:2], CHANNELS, GRID, resume=True)
 
 
+@pytest.mark.parametrize("harm", ["lost", "empty", "metadata", "missing"])
+def test_forecasts_that_are_gone_are_made_again(tmp_path, harm, caplog):
+    path = tmp_path / "a.zarr"
+    write(path)
+    files = [file for file in path.rglob("c/1/*") if file.parent.name == "1"]
+    assert files
+    for name in {file.parents[2] for file in files}:
+        for file in [one for one in (name / "c" / "1").rglob("*") if one.is_file()][:1]:
+            if harm == "lost":
+                file.unlink()
+            elif harm == "empty":
+                file.write_bytes(b"")
+        break
+    if harm == "metadata":
+        (path / "zarr.json").write_text("")
+    with ForecastWriter(path, INITS, LEADS, CHANNELS, GRID, resume=True) as writer:
+        todo = [i for i in range(3) if not writer.done(i)]
+        assert todo == {"missing": [], "metadata": [0, 1, 2]}.get(harm, [1])
+        for i in todo:
+            for j in range(4):
+                writer.write(i, j, VALUES[i, j])
+    assert (str(path) in caplog.text) == (harm != "missing")
+    forecasts = Forecasts([path])
+    np.testing.assert_array_equal(np.stack([forecasts.read_init(init) for init in INITS]), VALUES)
+
+
 def test_stores_must_exist_and_agree(tmp_path):
     write(tmp_path / "a.zarr")
-    with ForecastWriter(tmp_path / "b.zarr", INITS, LEADS[:2], CHANNELS, GRID):
-        pass
+    empty = ForecastWriter(tmp_path / "b.zarr", INITS, LEADS[:2], CHANNELS, GRID)
+    with pytest.raises(ValueError, match=r"of 3 initial times fields never came"):
+        empty.close()
     with pytest.raises(ValueError, match="other leads"):
         Forecasts([tmp_path / "a.zarr", tmp_path / "b.zarr"])
     with pytest.raises(FileNotFoundError):

@@ -154,17 +154,52 @@ def test_a_kill_without_notice_loses_only_the_shard_in_work(tmp_path):
     assert [again.done(index) for index in range(6)] == [True] * 4 + [False] * 2
 
 
-def test_times_that_never_came_are_missing_in_the_end(tmp_path):
-    with StateWriter(tmp_path / "a.zarr", TIMES, CHANNELS, GRID) as writer:
-        writer.write(0, fields()[0])
-    assert StateSeries([tmp_path / "a.zarr"]).times.tolist() == TIMES[:1].tolist()
+def test_a_store_is_not_finished_while_times_never_came(tmp_path):
+    path = tmp_path / "a.zarr"
+    writer = StateWriter(path, TIMES, CHANNELS, GRID)
+    writer.write(0, fields()[0])
+    with pytest.raises(
+        ValueError, match="9 times of state never came, the first 2"
+    ):
+        writer.close()
+    with StateWriter(path, TIMES, CHANNELS, GRID, resume=True) as writer:
+        assert writer.done(0)
+        for index in range(1, 10):
+            writer.write(index, None)
+    assert StateSeries([path]).times.tolist() == TIMES[:1].tolist()
+
+
+HARMED = {
+    "a lost file": (lambda path: path.joinpath("state/c/0/0/0/0").unlink(), [0, 1, 2, 3]),
+    "a lost file in work": (lambda path: path.joinpath("state/c/1/0/0/0").unlink(), [4, 5]),
+    "a cut file": (lambda path: path.joinpath("state/c/0/0/0/0").write_bytes(b"x"), [0, 1, 2, 3]),
+    "a cut file in work": (lambda path: path.joinpath("state/c/1/0/0/0").write_bytes(b""), [4, 5]),
+    "metadata": (lambda path: path.joinpath("zarr.json").write_text("{"), range(6)),
+    "metadata of the array": (lambda path: path.joinpath("state/zarr.json").unlink(), range(6)),
+}
+
+
+@pytest.mark.parametrize("harm", HARMED)
+def test_what_is_gone_is_written_again(tmp_path, harm, caplog):
+    values, path = fields(), tmp_path / "a.zarr"
+    act, gone = HARMED[harm]
+    writer = StateWriter(path, TIMES, CHANNELS, GRID, shard=4)
+    for index in range(6):
+        writer.write(index, values[index])
+    writer.flush()
+    act(path)
+    with StateWriter(path, TIMES, CHANNELS, GRID, resume=True, shard=4) as writer:
+        todo = [index for index in range(10) if not writer.done(index)]
+        assert todo == sorted({*gone, 6, 7, 8, 9})
+        for index in todo:
+            writer.write(index, values[index])
+    assert str(path) in caplog.text
+    np.testing.assert_array_equal(StateSeries([path]).read_many(TIMES), values)
 
 
 def test_a_wrong_shape_and_disordered_times_are_refused(tmp_path):
-    with (
-        StateWriter(tmp_path / "a.zarr", TIMES, CHANNELS, GRID) as writer,
-        pytest.raises(ValueError, match="has shape"),
-    ):
+    writer = StateWriter(tmp_path / "a.zarr", TIMES, CHANNELS, GRID)
+    with pytest.raises(ValueError, match="has shape"):
         writer.write(0, np.zeros((2, 4, 8)))
     for times in ([], TIMES[::-1]):
         with pytest.raises(ValueError, match="increasing order"):
@@ -194,6 +229,8 @@ def test_any_order_of_writing_gives_the_same_store(tmp_path_factory, order, shar
     with StateWriter(path, TIMES, CHANNELS, GRID, shard=shard, compression=compression) as writer:
         for index in order:
             writer.write(index, values[index])
+        for index in {*range(10)} - {*order}:
+            writer.write(index, None)
     states = StateSeries([path])
     assert [int(np.searchsorted(TIMES, time)) for time in states.times] == sorted(set(order))
     for index in set(order):

@@ -16,6 +16,7 @@ from fuxiflow.runtime.snakemake_internals import (
     complete_rules,
     is_main_process,
     jobs_to_run,
+    keep_earlier_products,
     lift_default_rate,
     restore_memory,
 )

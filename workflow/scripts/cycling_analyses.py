@@ -8,8 +8,6 @@ out: analyses     Zarr, arrays analysis and background (fuxiflow.states.store)
      carry        what the next segment starts from
 """
 
-import shutil
-
 import numpy as np
 
 from fuxiflow import times
@@ -17,13 +15,13 @@ from fuxiflow.channels import channel_table
 from fuxiflow.completeness import check_share, list_times
 from fuxiflow.config import sources
 from fuxiflow.cycling.analyses import Carry, Observer, cold_start, cycle
+from fuxiflow.cycling.segment_state import SegmentState
 from fuxiflow.grids import Grid
 from fuxiflow.models import checkpoint, execution
 from fuxiflow.models.execution import select_device
 from fuxiflow.observations.sparse_grids import SparseGrids
 from fuxiflow.progress import Progress
 from fuxiflow.states.climatology import Climatology
-from fuxiflow.states.store import StateWriter
 from fuxiflow.storage.files import workspace
 
 SAVE_EVERY = 28  # cycles
@@ -52,33 +50,24 @@ def main(input, output, params, log):
         log,
     )
     climatology = Climatology.read(input.climatology)
-    state = workspace(params.state)
-    store, saved = state / "analyses.zarr", state / "carry.pt"
-    if saved.exists():
-        carry = Carry.load(saved, networks.device)
+    channels = channel_table().select(networks.design.channels).analysed
+    grid = Grid(*networks.design.grid)
+    every = max(1, min(SAVE_EVERY, SAVE_BYTES // (4 * len(channels) * grid.nlat * grid.nlon)))
+    state = SegmentState(workspace(params.state), slots, channels, grid, every, log)
+    if carry := state.carry(networks.device):
         log.info("resumed at %s", carry.time)
     elif previous_segment := getattr(input, "carry", None):
         carry = Carry.load(previous_segment, networks.device)
     else:
         carry = cold_start(networks, climatology, first)
     begun = int((carry.time - first) / np.timedelta64(times.STEP_HOURS, "h"))
-    channels = channel_table().select(networks.design.channels).analysed
     report = Progress(len(slots), "cycles", log, done=begun)
-    arrays = ("analysis", "background")
-    grid = Grid(*networks.design.grid)
-    every = max(1, min(SAVE_EVERY, SAVE_BYTES // (4 * len(channels) * grid.nlat * grid.nlon)))
     cycles = cycle(networks, carry, observer, climatology, last)
-    with StateWriter(store, slots, channels, grid, arrays, resume=True, shard=every) as writer:
-        for i, (cycled, carry) in enumerate(cycles, start=begun):
-            writer.write(i, cycled.analysis, "analysis")
-            writer.write(i, cycled.background, "background")
-            report.step(f"{cycled.observed} cells observed")
-            if (i + 1) % every == 0:
-                writer.flush()
-                carry.save(saved)
+    for i, (cycled, carry) in enumerate(cycles, start=begun):
+        state.write(i, cycled, carry)
+        report.step(f"{cycled.observed} cells observed")
     carry.save(output.carry)
-    shutil.move(store, output.analyses)
-    shutil.rmtree(state)
+    state.finish(output.analyses)
 
 
 if __name__ == "__main__":

@@ -43,6 +43,10 @@ def main(input, output, params, log):
         ):
             begun = {time: {time - steps * STEP, time - (steps + 1) * STEP} for time in group}
             todo = np.array([t for t in group if begun[t] <= stored and not writer.done(index[t])])
+            for time in [t for t in group if not begun[t] <= stored]:
+                log.warning("no background of %s: no reanalysis %d h before", time, 6 * steps)
+                for name in ("previous", "background"):
+                    writer.write(index[time], None, name)
             if len(todo):
                 made = bank.forecast_backgrounds(networks, states, todo, steps)
                 for time, (previous, background) in zip(todo, made, strict=True):
