@@ -71,7 +71,7 @@ def main() -> None:
     comments = sum(line.lstrip().startswith("#") for line in lines)
     lengths, many, described = measure_functions(paths)
     rules = sorted((ROOT / "workflow" / "rules").rglob("*.smk"))
-    rule_lines = [line for path in rules for line in path.read_text().splitlines()]
+    rule_lines = [line for path in rules for line in path.read_text(encoding="utf-8").splitlines()]
     fixed = sum(bool(FIXED.match(line)) for line in rule_lines)
     properties, total = described_properties()
     tests = sum(

@@ -123,7 +123,7 @@ def tasks(jobs: list[PlannedJob], seconds: list[float], gpu_nodes: bool) -> list
 
 def limits(profile: Path) -> dict[str, float]:
     """Jobs and downloads that a profile lets run at once."""
-    values = yaml.safe_load(profile.read_text())
+    values = yaml.safe_load(profile.read_text(encoding="utf-8"))
     named = dict(entry.split("=") for entry in values.get("resources", []))
     most = {name: float(value) for name, value in named.items()}
     return most | ({"jobs": float(values["jobs"])} if "jobs" in values else {})

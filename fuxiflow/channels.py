@@ -89,7 +89,7 @@ def read_channels(path: Path) -> ChannelTable:
     """
     kinds = Channel.__annotations__
     channels = []
-    with open(path, newline="") as file:
+    with open(path, encoding="utf-8", newline="") as file:
         for number, row in enumerate(csv.DictReader(file), start=2):
             try:
                 row = {

@@ -159,7 +159,8 @@ def _build_coastline(options: argparse.Namespace) -> None:
     from fuxiflow.figures import coastline
 
     coastline.write_coastline(
-        coastline.decode_land(json.loads(options.source.read_text())), options.target
+        coastline.decode_land(json.loads(options.source.read_text(encoding="utf-8"))),
+        options.target,
     )
 
 

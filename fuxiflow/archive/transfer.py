@@ -165,7 +165,7 @@ def _write_pieces(
     most : int or None
         Length that the file is to have; what would make it longer raises Incomplete.
     """
-    with open(part, mode) as file:
+    with open(part, mode, encoding="utf-8") as file:
         for piece in response.iter_content(CHUNK):
             if most is not None and digests.count + len(piece) > most:
                 raise Incomplete(f"more than the {most} bytes that there should be")
@@ -561,6 +561,6 @@ def publish_segment(partial: Path, output: Path, manifest: dict) -> None:
         target = output / name
         target.parent.mkdir(parents=True, exist_ok=True)
         os.replace(partial / name, target)
-    (output / "manifest.json").write_text(json.dumps(manifest, indent=1))
+    (output / "manifest.json").write_text(json.dumps(manifest, indent=1), encoding="utf-8")
     provenance.write_sidecar(output)
     shutil.rmtree(partial)

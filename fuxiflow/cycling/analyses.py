@@ -3,7 +3,8 @@
 It goes on every six hours.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+import logging
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from fuxiflow.completeness import Asked, check_share, list_times
 from fuxiflow.models.networks import STEP, Networks
 from fuxiflow.models.pillars import FootprintBatch, batch_footprints
 from fuxiflow.observations.sparse_grids import SparseGrids
@@ -198,10 +200,24 @@ class Observer:
                 footprints[name] = joined.to(self.networks.device)
         return footprints
 
-    def unobserved(self, times: Iterable[np.datetime64]) -> list[np.datetime64]:
-        """List the times of ``times`` in whose windows no source has an observation."""
+    def check_observed(
+        self, times: Sequence[np.datetime64], asked: Asked, log: logging.Logger
+    ) -> None:
+        """Fail where too few analyses have an observation in their windows; warn where not all.
+
+        Parameters
+        ----------
+        times : sequence of np.datetime64
+            Times of the analyses.
+        asked : Asked
+            The least share of them; nothing is asked of a cycle without sources.
+        log : logging.Logger
+            Gets the warning.
+        """
+        if not self.grids:
+            return
         windows = {name: self.networks.design.sources[name].window for name in self.grids}
-        return [
+        unobserved = [
             time
             for time in times
             if not any(
@@ -209,6 +225,9 @@ class Observer:
                 for name, grid in self.grids.items()
             )
         ]
+        what = f"analyses have an observation of {', '.join(self.grids)}"
+        missing = f"observations about {list_times(unobserved)}"
+        check_share(asked, len(times) - len(unobserved), len(times), what, missing, log)
 
 
 @dataclass

@@ -12,13 +12,14 @@ import numpy as np
 import torch
 
 from fuxiflow.channels import ChannelTable, channel_table
+from fuxiflow.completeness import Asked, IncompleteError, check_share, list_times
 from fuxiflow.grids import Grid
 from fuxiflow.models.forecasters import ForecastModel
 from fuxiflow.models.networks import STEP, Networks
 from fuxiflow.progress import Progress
 from fuxiflow.states.assembly import Assembler, Ledger
 from fuxiflow.states.decoding import decode_analyses, list_grib_files
-from fuxiflow.states.forecasts import ForecastWriter
+from fuxiflow.states.forecasts import Forecasts, ForecastWriter
 from fuxiflow.states.grib import GribReader
 from fuxiflow.states.regrid import SourceGrid, regrid
 from fuxiflow.states.store import StateSeries
@@ -263,6 +264,43 @@ def gfs_states(
         return kept[time]
 
     return read
+
+
+def check_forecasts(
+    forecasts: Forecasts,
+    inits: Sequence[np.datetime64],
+    asked: Asked,
+    initial: str,
+    log: logging.Logger,
+) -> None:
+    """Fail where too few forecasts could be made; warn where not all were.
+
+    Parameters
+    ----------
+    forecasts : Forecasts
+        Those that were made.
+    inits : sequence of np.datetime64
+        Initial times that there should be.
+    asked : Asked
+        The least share of them.
+    initial : str
+        Whose analyses they start from.
+    log : logging.Logger
+        Gets the warning.
+
+    Raises
+    ------
+    IncompleteError
+        For fewer forecasts than are asked for, and for none.
+    """
+    lacking = [time for time in inits if not forecasts.available(time, forecasts.lead_hours[0])]
+    if len(lacking) == len(inits):
+        raise IncompleteError(
+            f"no forecast from {inits[0]} to {inits[-1]}: no initial state of {initial} is usable"
+        )
+    what = f"forecasts have the analyses of {initial} that they start from"
+    missing = f"forecasts from {list_times(lacking)}"
+    check_share(asked, len(inits) - len(lacking), len(inits), what, missing, log)
 
 
 def write_forecasts(

@@ -107,4 +107,4 @@ def write_coastline(shape: BaseGeometry, target: Path) -> None:
 
     mapping = geometry.mapping(shape)
     mapping = {"type": mapping["type"], "coordinates": rounded(mapping["coordinates"])}
-    Path(target).write_text(json.dumps(mapping, separators=(",", ":")) + "\n")
+    Path(target).write_text(json.dumps(mapping, separators=(",", ":")) + "\n", encoding="utf-8")

@@ -26,7 +26,7 @@ FINEST = 256  # columns: finer fields are averaged over blocks, no page resolves
 def read_coastline(path: Path = COASTLINE) -> BaseGeometry:
     """Read the areas of a GeoJSON geometry; ValueError names a file that holds none."""
     try:
-        return geometry.shape(json.loads(Path(path).read_text()))
+        return geometry.shape(json.loads(Path(path).read_text(encoding="utf-8")))
     except (KeyError, AttributeError, json.JSONDecodeError) as error:
         raise ValueError(
             f"{path}: not a GeoJSON geometry ({error}); "

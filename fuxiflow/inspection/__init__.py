@@ -38,7 +38,7 @@ def describe(path: Path) -> str:
     if (path / "provenance.json").exists():
         files = sorted(p for p in path.rglob("*") if p.is_file())
         size = sum(p.stat().st_size for p in files) / 1e6
-        stamp = provenance_text((path / "provenance.json").read_text())
+        stamp = provenance_text((path / "provenance.json").read_text(encoding="utf-8"))
         return f"{path}: {len(files)} files, {size:.1f} MB\n{stamp}"
     raise ValueError(f"{path}: not one of {', '.join(SUFFIXES)} or a folder with provenance.json")
 

@@ -263,7 +263,9 @@ def write_selection(path: Path, selected: pd.DataFrame, stamp: dict) -> None:
         The provenance, see :mod:`fuxiflow.storage.provenance`.
     """
     text = selected.to_csv(index=False, float_format="%.6g", lineterminator="\n")
-    Path(path).write_text(f"# provenance: {json.dumps(stamp, sort_keys=True)}\n{text}")
+    Path(path).write_text(
+        f"# provenance: {json.dumps(stamp, sort_keys=True)}\n{text}", encoding="utf-8"
+    )
 
 
 def read_channel_list(path: Path) -> pd.DataFrame:

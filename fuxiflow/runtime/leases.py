@@ -90,7 +90,10 @@ def started(pid: int) -> str | None:
         if Path("/proc/self/stat").exists():
             return None
     state = subprocess.run(
-        ["ps", "-o", "stat=,lstart=", "-p", str(pid)], capture_output=True, text=True
+        ["ps", "-o", "stat=,lstart=", "-p", str(pid)],
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
     ).stdout.strip()
     return None if not state or state.startswith("Z") else state.partition(" ")[2].strip()
 

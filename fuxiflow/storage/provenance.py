@@ -41,7 +41,7 @@ def file_digest(path: Path) -> str:
 
 def _git(*words: str) -> str:
     return subprocess.run(
-        ["git", *words], cwd=ROOT, capture_output=True, text=True, check=True
+        ["git", *words], cwd=ROOT, capture_output=True, text=True, check=True, encoding="utf-8"
     ).stdout.strip()
 
 

@@ -169,6 +169,6 @@ def test_too_few_initial_states_are_an_error_that_names_them(gfs, cascade, tmp_p
 
 def test_without_any_initial_state_the_job_fails_again_and_again(gfs, cascade, tmp_path):
     for _ in range(2):
-        with pytest.raises(ValueError, match="no initial state is usable"):
+        with pytest.raises(IncompleteError, match="no initial state of gfs is usable"):
             run(tmp_path, {"onnx": cascade, "gfs": gfs[:1]}, dates=["2022-01-03"] * 2)
     assert not (tmp_path / "forecasts.zarr").exists()

@@ -106,7 +106,7 @@ def install() -> None:
     # no service is to be started by the installation: these tests start their own
     policy = not POLICY.exists()
     if policy:
-        POLICY.write_text("#!/bin/sh\nexit 101\n")
+        POLICY.write_text("#!/bin/sh\nexit 101\n", encoding="utf-8")
         POLICY.chmod(0o755)
     try:
         environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}

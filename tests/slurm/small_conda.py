@@ -29,7 +29,7 @@ VERSION = "24.7.1"
 
 def wanted(path: Path) -> tuple[list[str], list[str]]:
     """Channels and packages of an environment's file, or of an explicit list."""
-    text = path.read_text()
+    text = path.read_text(encoding="utf-8")
     if "@EXPLICIT" in text:
         names = re.findall(r"/([^/]+)-([^/-]+)-([^/-]+)\.(?:tar\.bz2|conda)", text)
         return ["conda-forge"], [f"{name}=={version}={build}" for name, version, build in names]

@@ -64,7 +64,7 @@ ROWS = [
 
 
 def write(path, rows=ROWS, units=UNITS, names=NAMES):
-    with open(path, "w", newline="") as file:
+    with open(path, "w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows([names, units, *rows])
     return path
 
@@ -181,7 +181,7 @@ def test_real_files(name, fixes, storms):
     path = realdata(f"tracks/ibtracs.{name}.list.v04r00.csv")
     found = best_tracks.read_best_tracks(path)
     assert (len(found), found["storm"].nunique(), found.attrs["rejected"]) == (fixes, storms, {})
-    with open(path, newline="") as file:
+    with open(path, encoding="utf-8", newline="") as file:
         rows = sorted(list(csv.DictReader(file))[1:], key=lambda row: (row["SID"], row["ISO_TIME"]))
     assert found["lat"].tolist() == pytest.approx([float(row["LAT"]) for row in rows])
     assert found["lon"].tolist() == pytest.approx([float(row["LON"]) for row in rows])

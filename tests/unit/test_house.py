@@ -52,6 +52,40 @@ def test_names_and_docstrings_say_what_they_mean(path):
             )
 
 
+def opens_by_locale(tree):
+    """Lines that open or exchange text in the encoding of the locale; ruff sees some of them."""
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Call) or "encoding" in (k.arg for k in node.keywords):
+            continue
+        name = getattr(node.func, "attr", getattr(node.func, "id", ""))
+        texts = [a.value for a in node.args if isinstance(a, ast.Constant)]
+        mode = texts[-1] if texts and re.fullmatch(r"[rwaxbt+]{1,3}", str(texts[-1])) else None
+        of_path = isinstance(node.func, ast.Attribute)
+        if (
+            (name == "read_text" and not node.args)
+            or name == "write_text"
+            or (name == "open" and not of_path and len(node.args) == 1)
+            or (name == "open" and of_path and not node.args and not node.keywords)
+            or (name == "open" and mode is not None and "b" not in mode)
+            or any(k.arg == "text" and getattr(k.value, "value", 0) for k in node.keywords)
+        ):
+            yield node.lineno
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_text_is_utf_8_whatever_the_locale(path):
+    lines = list(opens_by_locale(ast.parse(path.read_text(encoding="utf-8"))))
+    assert not lines, f'lines {lines}: no encoding="utf-8"'
+
+
+def test_text_in_the_encoding_of_the_locale_is_seen():
+    bad = ["open(p)", "open(p, 'w')", "p.open()", "p.open('a')", "p.read_text()", "p.write_text(x)"]
+    bad += ["subprocess.run(c, text=True)"]
+    good = ["open(p, 'rb')", "p.open('wb')", "open(p, encoding='utf-8')", "Image.open(p)"]
+    assert all(list(opens_by_locale(ast.parse(line))) for line in bad)
+    assert not any(list(opens_by_locale(ast.parse(line))) for line in good)
+
+
 def test_public_names_stand_once():
     assert repeated_names(PACKAGE) == {}
 

@@ -376,9 +376,9 @@ def tracks_csv(path, change):
 
     Rows are dictionaries; the first holds units.
     """
-    with open(realdata("tracks/ibtracs.SA.list.v04r00.csv"), newline="") as file:
+    with open(realdata("tracks/ibtracs.SA.list.v04r00.csv"), encoding="utf-8", newline="") as file:
         rows = change(list(csv.DictReader(file)))
-    with open(path, "w", newline="") as file:
+    with open(path, "w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, list(rows[0]), extrasaction="ignore")
         writer.writeheader()
         writer.writerows(rows)

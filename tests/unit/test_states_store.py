@@ -158,9 +158,7 @@ def test_a_store_is_not_finished_while_times_never_came(tmp_path):
     path = tmp_path / "a.zarr"
     writer = StateWriter(path, TIMES, CHANNELS, GRID)
     writer.write(0, fields()[0])
-    with pytest.raises(
-        ValueError, match="9 times of state never came, the first 2"
-    ):
+    with pytest.raises(ValueError, match="9 times of state never came, the first 2"):
         writer.close()
     with StateWriter(path, TIMES, CHANNELS, GRID, resume=True) as writer:
         assert writer.done(0)

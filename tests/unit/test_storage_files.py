@@ -113,7 +113,7 @@ def test_every_process_has_temporary_names_of_its_own(tmp_path, monkeypatch):
     assert len(names) == 3
     assert temporary(path) == temporary(path)
     for name in names:
-        open(name, "w").close()
+        open(name, "w", encoding="utf-8").close()
     (tmp_path / ".tmp-node_1_01234567-b-a.zarr").touch()
     assert {str(left) for left in leftovers(path)} == names
     monkeypatch.setenv(files.WRITER, "node_1_01234567")

@@ -12,7 +12,6 @@ import numpy as np
 
 from fuxiflow import times
 from fuxiflow.channels import channel_table
-from fuxiflow.completeness import check_share, list_times
 from fuxiflow.config import sources
 from fuxiflow.cycling.analyses import Carry, Observer, cold_start, cycle
 from fuxiflow.cycling.segment_state import SegmentState
@@ -40,15 +39,7 @@ def main(input, output, params, log):
     first, last = times.span(*params.dates)
     slots = np.arange(first, last + np.timedelta64(1, "h"), np.timedelta64(times.STEP_HOURS, "h"))
     observer = Observer(networks, grids)
-    unobserved = observer.unobserved(slots) if grids else []
-    check_share(
-        params.completeness,
-        len(slots) - len(unobserved),
-        len(slots),
-        f"analyses have an observation of {', '.join(params.sources)}",
-        f"observations about {list_times(unobserved)}",
-        log,
-    )
+    observer.check_observed(slots, params.completeness, log)
     climatology = Climatology.read(input.climatology)
     channels = channel_table().select(networks.design.channels).analysed
     grid = Grid(*networks.design.grid)

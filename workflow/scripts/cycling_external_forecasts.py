@@ -14,9 +14,10 @@ import shutil
 import torch
 
 from fuxiflow import times
-from fuxiflow.completeness import IncompleteError, check_share, list_times
+from fuxiflow.completeness import IncompleteError
 from fuxiflow.cycling.forecasts import (
     TrainedForecaster,
+    check_forecasts,
     gfs_states,
     initial_times,
     stored_states,
@@ -60,23 +61,8 @@ def main(input, output, params, log):
     for row in ledger.rows[:20]:
         log.warning("%(file)s message %(message)s, %(time)s %(channel)s: %(reason)s", row)
     log.info("%d of %d forecasts made; initial states: %s", made, len(todo), ledger.summary())
-    stored = Forecasts([store])
-    lacking = [init for init in inits if not stored.available(init, leads[0])]
-    if len(lacking) == len(inits):
-        shutil.rmtree(state)
-        raise ValueError(
-            f"no forecast between {params.dates[0]} and {params.dates[1]}: "
-            f"no initial state is usable"
-        )
     try:
-        check_share(
-            params.completeness,
-            len(inits) - len(lacking),
-            len(inits),
-            f"forecasts have the analyses of {params.initial} that they start from",
-            f"forecasts from {list_times(lacking)}",
-            log,
-        )
+        check_forecasts(Forecasts([store]), inits, params.completeness, params.initial, log)
     except IncompleteError:
         # what is missing may be there the next time
         shutil.rmtree(state)

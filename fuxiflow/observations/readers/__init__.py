@@ -27,7 +27,7 @@ def _variants(module: Path) -> list[str]:
     The source is parsed and not imported, so that listing the readers loads none of their
     libraries.
     """
-    tree = ast.parse(module.read_text(), module)
+    tree = ast.parse(module.read_text(encoding="utf-8"), module)
     for node in tree.body:
         if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "VARIANTS":
             return list(ast.literal_eval(node.value))
