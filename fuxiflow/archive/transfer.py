@@ -165,7 +165,7 @@ def _write_pieces(
     most : int or None
         Length that the file is to have; what would make it longer raises Incomplete.
     """
-    with open(part, mode, encoding="utf-8") as file:
+    with open(part, mode) as file:
         for piece in response.iter_content(CHUNK):
             if most is not None and digests.count + len(piece) > most:
                 raise Incomplete(f"more than the {most} bytes that there should be")
