@@ -5,7 +5,7 @@ A state is complete or it is missing: no state lacks single channels.
 
 import logging
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from fuxiflow.channels import Channel
 from fuxiflow.grids import Grid
 from fuxiflow.states.grib import Field, FieldEntry, GribReader
 from fuxiflow.states.grib_messages import Fault, GribError
+from fuxiflow.states.products import VERSIONS, describe_folder
 from fuxiflow.states.regrid import regrid
 from fuxiflow.storage import tables
 from fuxiflow.times import STEP_HOURS, hours
@@ -40,12 +41,16 @@ class Ledger:
 
     ``rows`` tell what went wrong: a row names the file and the message's number in it (0: none in
     particular), the valid time and channel as far as they are known. ``ignored`` counts by reason.
+    ``versions`` names the version of the product that each time is of; ``original`` gives the file
+    from which one was unpacked.
     """
 
     def __init__(self):
         self.rows: list[dict] = []
         self.read = self.used = self.rejected = 0
         self.ignored: Counter[str] = Counter()
+        self.versions: dict[datetime, str] = {}
+        self.original: Callable[[Path], Path] = Path
 
     def note(
         self,
@@ -72,7 +77,7 @@ class Ledger:
         """
         self.rows.append(
             {
-                "file": str(file),
+                "file": str(self.original(file)) if file else "",
                 "message": message,
                 "time": time,
                 "channel": channel,
@@ -89,6 +94,15 @@ class Ledger:
         self.read += count
         self.ignored[reason] += count
 
+    def spans_of_versions(self) -> list[dict[str, str | int]]:
+        """List the times by the version of the product that they are of, span by span."""
+        spans: list[dict[str, str | int]] = []
+        for time, version in sorted(self.versions.items()):
+            if not spans or spans[-1]["version"] != version:
+                spans.append({"version": version, "first": time.isoformat(), "times": 0})
+            spans[-1] |= {"last": time.isoformat(), "times": spans[-1]["times"] + 1}
+        return spans
+
     def summary(self) -> str:
         """Return the counts in a line; raise ValueError when they do not add up."""
         if self.read != self.used + self.rejected + self.ignored.total():
@@ -98,6 +112,11 @@ class Ledger:
             )
         reasons = "".join(
             f", {count} ignored ({reason})" for reason, count in self.ignored.most_common()
+        )
+        reasons += "".join(
+            f", {times} times of {version}"
+            for version, times in Counter(self.versions.values()).items()
+            if version
         )
         counts = f"{self.read} fields read: {self.used} used, {self.rejected} rejected{reasons}"
         return f"{counts}; {len(self.rows)} ledger rows"
@@ -144,6 +163,42 @@ def rejection_reason(values: np.ndarray, channel: Channel) -> str | None:
     return None
 
 
+def nothing_usable(directory: Path, paths: Sequence[Path], wanted: str, ledger: Ledger) -> str:
+    """Say why a folder gives no state, what it holds, and what to do.
+
+    Parameters
+    ----------
+    directory : Path
+        The folder.
+    paths : Sequence[Path]
+        Its files.
+    wanted : str
+        The product and days that are wanted.
+    ledger : Ledger
+        What was made of the files.
+
+    Returns
+    -------
+    str
+        The text of an error.
+    """
+    reasons = [
+        f"{reason} ({count} fields)" for reason, count in ledger.ignored.most_common(3) if count
+    ]
+    reasons += [
+        f"{Path(row['file']).name} message {row['message']}: {row['reason']}"
+        for row in ledger.rows
+        if row["file"]
+    ][:3]
+    lacking = sorted({row["channel"] for row in ledger.rows if row["channel"]})
+    why = "; ".join(reasons) or f"no field of {', '.join(lacking[:6])}"
+    return (
+        f"{directory}: no usable state of {wanted}. It holds {describe_folder(paths)}. Not used: "
+        f"{why}. Put files of these days into the folder: global, on a regular grid, with all "
+        f"channels"
+    )
+
+
 class Assembler:
     """Makes states of the fields of an inventory; whatever cannot be used goes to the ledger."""
 
@@ -162,6 +217,8 @@ class Assembler:
         self.reader = reader
         self.grid = grid
         self.ledger = ledger
+        ledger.original = reader.unpacked.original
+        self._preferred = VERSIONS[reader.reference]
         self.channels = reader.channels
 
     def inventory(self, paths: Sequence[Path]) -> list[FieldEntry]:
@@ -189,7 +246,8 @@ class Assembler:
         try:
             field = self.reader.read(entry)
         except GribError as error:
-            self._reject(entry, str(error))
+            path = entry.frame.path
+            self._reject(entry, str(error).replace(str(path), str(self.ledger.original(path))))
             return None
         reason = rejection_reason(field.values, self.channels[entry.channel])
         if reason:
@@ -197,12 +255,40 @@ class Assembler:
             return None
         return field
 
+    def _rank(self, version: str) -> int:
+        """Return the place of a version in the order of preference; those unknown come last."""
+        known = version in self._preferred
+        return self._preferred.index(version) if known else len(self._preferred)
+
+    def _note_versions(self, fields: Iterable[Field], time: datetime) -> None:
+        """Record of which versions the fields of a state are."""
+        by_version = defaultdict(list)
+        for field in fields:
+            by_version[field.entry.version].append(self.channels[field.entry.channel].name)
+        versions = sorted(by_version, key=self._rank)
+        self.ledger.versions[time] = " and ".join(filter(None, versions))
+        for version in versions:
+            if version and self._rank(version):
+                names = by_version[version]
+                which = "all channels" if len(versions) == 1 else ", ".join(names)
+                reason = f"used {version}, as there is no {self._preferred[0]}: {which}"
+                self.ledger.note(reason, time=time)
+
     def _unique(self, entries: list[FieldEntry]) -> Field | None:
         """Decode the one field that the entries of a channel and time agree on.
 
         None, and ledger rows, where they do not agree.
         """
-        fields = [field for entry in entries if (field := self._decode(entry))]
+        by_version = defaultdict(list)
+        for entry in entries:
+            by_version[entry.version].append(entry)
+        fields: list[Field] = []
+        for version in sorted(by_version, key=self._rank):
+            if fields:
+                reason = f"{version or 'unknown version'}, where {fields[0].entry.version} is"
+                self.discard(by_version[version], reason)
+                continue
+            fields = [field for entry in by_version[version] if (field := self._decode(entry))]
         if not fields:
             return None
         first = fields[0]
@@ -274,6 +360,7 @@ class Assembler:
         # a file may hold fields on several grids: each is regridded from its own
         by_grid = defaultdict(list)
         used_before = self.ledger.used
+        used: list[Field] = []
         for index in sorted(by_channel):
             analysed = self.channels[index].analysed
             field = (
@@ -283,6 +370,7 @@ class Assembler:
             )
             if field is not None:
                 by_grid[field.grid].append((index, field.values))
+                used.append(field)
         have = {index for fields in by_grid.values() for index, _ in fields}
         lacking = [
             channel.name
@@ -296,6 +384,7 @@ class Assembler:
             self.ledger.ignored["state is incomplete"] += self.ledger.used - used_before
             self.ledger.used = used_before
             return None
+        self._note_versions(used, time)
         state = np.full((len(self.channels), *self.grid.shape), np.nan, np.float32)
         for source, fields in by_grid.items():
             state[[index for index, _ in fields]] = regrid(

@@ -18,6 +18,7 @@ from fuxiflow.states.assembly import STEP, Assembler
 from fuxiflow.states.coordinates import as_nanoseconds, get_grid, iso_texts, open_store, read_times
 from fuxiflow.states.grib import FieldEntry, GribReader, open_message
 from fuxiflow.states.grib_messages import Fault, GribError, find_messages, split_fields
+from fuxiflow.states.products import describe_fields
 from fuxiflow.states.regrid import SourceGrid, regrid
 from fuxiflow.times import hours
 
@@ -202,6 +203,7 @@ def read_invariants(path: Path, grid: Grid) -> dict[str, np.ndarray]:
     names = {param: name for name, (param, _, _) in INVARIANTS.items()}
     reader = GribReader((), "era5")
     fields: dict[str, np.ndarray] = {}
+    packed, path = path, reader.unpacked(path)
     content = Path(path).read_bytes()
     for frame in find_messages(path):
         if isinstance(frame, Fault):
@@ -229,8 +231,9 @@ def read_invariants(path: Path, grid: Grid) -> dict[str, np.ndarray]:
     lacking = [name for name in REQUIRED if name not in fields]
     if lacking:
         raise GribError(
-            f"{path}: no {' and no '.join(lacking)} at the surface "
-            f"(paramId {', '.join(str(INVARIANTS[name][0]) for name in lacking)})"
+            f"{packed}: no {' and no '.join(lacking)} at the surface "
+            f"(paramId {', '.join(str(INVARIANTS[name][0]) for name in lacking)}); it holds "
+            f"{describe_fields(path)}"
         )
     fractions = {
         name: np.clip(values, 0.0, 1.0)

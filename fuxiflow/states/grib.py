@@ -7,7 +7,7 @@ ecCodes is not thread-safe: all calls are behind one lock, and every handle is r
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -23,7 +23,9 @@ from fuxiflow.states.grib_messages import (
     find_messages,
     split_fields,
 )
+from fuxiflow.states.products import version_and_complaint
 from fuxiflow.states.regrid import SourceGrid
+from fuxiflow.storage.file_kinds import Unpacked, UnpackError
 
 REFERENCES = ("era5", "gfs")
 MISSING = 1e34  # replaces the default 9999, which is a possible geopotential
@@ -37,6 +39,7 @@ class FieldEntry:
     """A field of a file that is a channel of the table: where it lies and what it is valid for.
 
     ``start`` and ``end`` bound an accumulation; an instantaneous field is valid at both.
+    ``version`` is one of :data:`.products.VERSIONS`, or empty where the file does not tell.
     """
 
     frame: MessageFrame
@@ -45,6 +48,7 @@ class FieldEntry:
     init: datetime
     start: datetime
     end: datetime
+    version: str = ""
 
     @property
     def lead_hours(self) -> float:
@@ -234,15 +238,28 @@ class GribReader:
     only some hundred differ but for date and values.
     """
 
-    def __init__(self, channels: ChannelTable, reference: str):
+    def __init__(self, channels: ChannelTable, reference: str, any_product: bool = False):
+        """Take the channels.
+
+        Parameters
+        ----------
+        channels : ChannelTable
+            The channels that are looked for.
+        reference : str
+            ``era5`` or ``gfs``.
+        any_product : bool
+            Whether fields of other products than the reference's own are read too.
+        """
+        self.any_product = any_product
         self.channels = channels
         self.reference = reference
         self._keys = channel_keys(channels, reference)
-        self._identities: dict[tuple, str | tuple[int, timedelta, timedelta]] = {}
+        self.unpacked = Unpacked()
+        self._identities: dict[tuple, str | tuple[int, timedelta, timedelta, str]] = {}
         self._grids: dict[bytes, tuple[SourceGrid, dict]] = {}
 
-    def _identify(self, message: bytes) -> str | tuple[int, timedelta, timedelta]:
-        """Return channel and steps of a single-field message, or why it is not wanted."""
+    def _identify(self, message: bytes) -> str | tuple[int, timedelta, timedelta, str]:
+        """Return channel, steps and version of a single-field message, or why it is not wanted."""
         with open_message(message) as handle:
             channel = self._keys.get(
                 _era5_key(handle) if self.reference == "era5" else _gfs_key(handle)
@@ -255,10 +272,18 @@ class GribReader:
             step_type = eccodes.codes_get_string(handle, "stepType")
             if step_type != ("instant" if self.channels[channel].analysed else "accum"):
                 return f"step type {step_type}"
-            return channel, *_steps(handle)
+            version, complaint = version_and_complaint(
+                handle, self.reference, self.channels[channel].analysed
+            )
+            if complaint and not self.any_product:
+                return complaint
+            return (channel, *_steps(handle), version)
 
-    def _describe(self, message: bytes) -> str | tuple[int, datetime, datetime, datetime]:
-        """Return channel, initial time, start and end of a field, or why it is not wanted."""
+    def _describe(self, message: bytes) -> str | tuple[int, datetime, datetime, datetime, str]:
+        """Return channel, initial time, start, end and version of a field.
+
+        For a field that is not wanted, return the reason.
+        """
         parts = describing_sections(message)
         signature = _signature(message, parts)
         if signature not in self._identities:
@@ -266,9 +291,9 @@ class GribReader:
         identity = self._identities[signature]
         if isinstance(identity, str):
             return identity
-        channel, start, end = identity
+        channel, start, end, version = identity
         init = reference_time(parts, message[7])
-        return channel, init, init + start, init + end
+        return channel, init, init + start, init + end, version
 
     def inventory(
         self,
@@ -281,7 +306,7 @@ class GribReader:
         Parameters
         ----------
         paths : Sequence[Path]
-            GRIB files.
+            GRIB files; compressed ones are unpacked.
         on_fault : Callable
             Called with each damaged place.
         on_ignored : Callable
@@ -294,7 +319,14 @@ class GribReader:
             Fields in order of file and message.
         """
         entries = []
-        for path in paths:
+        for packed in paths:
+            try:
+                path = self.unpacked(packed)
+            except UnpackError as error:
+                on_fault(Fault(packed, 1, 0, str(error).removeprefix(f"{packed}: ")))
+                continue
+            # NCEP's files of its two systems differ in their names alone
+            gdas = self.reference == "gfs" and Path(packed).name.startswith("gdas")
             with open(path, "rb") as file:
                 for frame in find_messages(path):
                     if isinstance(frame, Fault):
@@ -307,7 +339,8 @@ class GribReader:
                             if isinstance(description, str):
                                 on_ignored(description)
                             else:
-                                entries.append(FieldEntry(frame, part, *description))
+                                entry = FieldEntry(frame, part, *description)
+                                entries.append(replace(entry, version="GDAS") if gdas else entry)
                     except (eccodes.CodesInternalError, ValueError) as error:
                         reason = f"cannot be decoded: {error}"
                         on_fault(Fault(frame.path, frame.number, frame.offset, reason))
@@ -357,7 +390,7 @@ class GribReader:
 
 
 def decode_fields(paths: Sequence[Path], channels: ChannelTable, reference: str) -> Iterator[Field]:
-    """Yield all fields of some files that are channels, and refuse damaged files.
+    """Yield all fields of some files that are channels, of any product; refuse damaged files.
 
     Parameters
     ----------
@@ -382,7 +415,7 @@ def decode_fields(paths: Sequence[Path], channels: ChannelTable, reference: str)
     def fail(fault: Fault) -> None:
         raise GribError(str(fault))
 
-    reader = GribReader(channels, reference)
+    reader = GribReader(channels, reference, any_product=True)
     for path in paths:
         for entry in reader.inventory([path], fail):
             yield reader.read(entry)

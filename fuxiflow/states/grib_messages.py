@@ -9,6 +9,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from fuxiflow.storage.file_kinds import describe_file, file_kind
+
+# damage or a heading at the beginning hides what the rest of a file is
+_MAY_HOLD_GRIB = frozenset({"GRIB", "unknown", "text"})
 START = b"GRIB"
 END = b"7777"
 # NUL, white space and the control characters of telecommunication headers
@@ -114,8 +118,12 @@ def find_messages(path: Path) -> Iterator[MessageFrame | Fault]:
     one fault.
     """
     path = Path(path)
-    if path.stat().st_size == 0:
+    kind = file_kind(path)
+    if kind == "empty":
         yield Fault(path, 1, 0, "the file is empty")
+        return
+    if kind not in _MAY_HOLD_GRIB:
+        yield Fault(path, 1, 0, f"no GRIB message, {describe_file(path, 'GRIB')}")
         return
     with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         number, offset = 1, 0
@@ -123,12 +131,15 @@ def find_messages(path: Path) -> Iterator[MessageFrame | Fault]:
             start = data.find(START, offset)
             between = data[offset : start if start >= 0 else len(data)]
             if between.strip(PADDING):
-                what = (
-                    "no GRIB message"
+                yield Fault(
+                    path,
+                    number,
+                    offset,
+                    f"no GRIB message, {describe_file(path, 'GRIB')}"
                     if number == 1 and start < 0
-                    else f"{len(between)} bytes that are no GRIB message"
+                    else f"{len(between)} bytes that are no GRIB message, starting with "
+                    f"{bytes(between[:16])!r}",
                 )
-                yield Fault(path, number, offset, f"{what}, starting with {bytes(between[:16])!r}")
             if start < 0:
                 return
             message = _inspect(path, data, number, start)

@@ -263,6 +263,10 @@ class StateWriter:
         """Tell if all arrays have the time of position ``index``, as a field or as missing."""
         return not any(self._pending[name][index] for name in self.names)
 
+    def set_attribute(self, name: str, value: object) -> None:
+        """Set an attribute of the store, which has to be JSON."""
+        self._group.attrs[name] = value
+
     def write(self, index: int, array: np.ndarray | None, name: str = "state") -> None:
         """Put the field of one time.
 

@@ -58,6 +58,14 @@ _REMEDIES = {
 }
 
 
+_NO_GRIB = {
+    "NetCDF-4": "ask the archive for GRIB (data_format: grib)",
+    "NetCDF classic": "ask the archive for GRIB (data_format: grib)",
+    "ZIP": "ask the archive for single files (download_format: unarchived)",
+    "BUFR": "these are observations, no fields",
+}
+
+
 class UnpackError(OSError):
     """A compressed file that cannot be unpacked; the text names the file, its kind and a remedy."""
 
@@ -102,8 +110,8 @@ def kind_of_content(head: bytes) -> str:
     return "text" if printable > 0.95 * len(head) else "unknown"
 
 
-def describe_file(path: Path) -> str:
-    """Say in a few words what a file is, and what to do where it is no data."""
+def describe_file(path: Path, wanted: str = "") -> str:
+    """Say in a few words what a file is, and what to do where it is not of the kind ``wanted``."""
     try:
         kind = file_kind(path)
     except OSError as error:
@@ -121,8 +129,8 @@ def describe_file(path: Path) -> str:
         with open(path, "rb") as file:
             first = " ".join(file.read(120).decode("utf-8", "replace").split())
         what += f", {first[:60]!r}"
-    remedy = _REMEDIES.get(kind)
-    return f"{what}: {remedy}" if remedy else what
+    remedies = _REMEDIES | (_NO_GRIB if wanted == "GRIB" else {})
+    return f"{what}: {remedies[kind]}" if kind in remedies else what
 
 
 def _members(path: Path) -> str:

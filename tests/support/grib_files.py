@@ -60,7 +60,7 @@ def era5(channel: Channel, time: datetime, field: np.ndarray, span: int = 6, **k
 
     Precipitation is that of ``span`` hours, from the forecasts of 06 and 18 UTC.
     """
-    more = {"centre": "ecmf"}
+    more = {"centre": "ecmf", "marsClass": "ea"}
     if not channel.analysed:
         # the last forecast of 06 or 18 UTC that starts before the span does
         begin = time - timedelta(hours=span)

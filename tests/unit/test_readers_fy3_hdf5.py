@@ -198,7 +198,7 @@ def test_damaged_files_are_named(tmp_path, view, change, reason, counted):
 def test_another_number_of_channels_is_refused(tmp_path, view):
     granule = only(write_fy3(tmp_path / NAME, view, temperatures(view, 13)))
     assert granule.reason == Reason.INSTRUMENT
-    assert "13 channels, expected 17" in granule.message
+    assert granule.message == "13 channels (MWTS-II), expected 17"
 
 
 def test_platforms_names_versions_and_order(tmp_path, view):

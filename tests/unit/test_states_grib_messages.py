@@ -98,7 +98,8 @@ def test_the_damaged_real_file_where_cfgrib_is_silent():
 
 def test_a_web_page_instead_of_a_grib_file():
     (fault,) = find_messages(realdata("gfs_wind_series/gfs.t12z.pgrb2.1p00.f000.2018101012.grib2"))
-    assert "no GRIB message, starting with b'<!DOCTYPE html P'" in fault.reason
+    assert "no GRIB message, it is a web page (HTML), '<!DOCTYPE html P" in fault.reason
+    assert "fetch it again" in fault.reason
 
 
 def test_fields_of_a_message_with_several(messages):

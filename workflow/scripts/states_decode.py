@@ -12,7 +12,7 @@ from fuxiflow.channels import channel_table
 from fuxiflow.completeness import check_share, list_times
 from fuxiflow.grids import Grid
 from fuxiflow.progress import progress
-from fuxiflow.states.assembly import Assembler, Ledger
+from fuxiflow.states.assembly import Assembler, Ledger, nothing_usable
 from fuxiflow.states.decoding import decode_analyses, list_grib_files
 from fuxiflow.states.grib import GribReader
 from fuxiflow.states.grib_messages import GribError
@@ -37,13 +37,12 @@ def main(input, output, params, log):
             writer.write(index, state)
             if state is None:
                 missing.append(analysis_times[index])
+        writer.set_attribute("versions", ledger.spans_of_versions())
     usable = len(analysis_times) - len(missing)
     ledger.report(log, f"{usable} of {len(analysis_times)} times usable")
     if not usable:
-        raise GribError(
-            f"{input.raw}: no usable state between {params.dates[0]} and {params.dates[1]} "
-            f"({ledger.first_reasons()})"
-        )
+        wanted = f"{params.reference} from {params.dates[0]} to {params.dates[1]}"
+        raise GribError(nothing_usable(input.raw, paths, wanted, ledger))
     check_share(
         params.completeness,
         usable,
