@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import zarr
 
-from fuxiflow.completeness import Asked
 from fuxiflow.config.sources import load_source
 from fuxiflow.observations import footprint_table, ledger
 from fuxiflow.observations.bufr_elements import element_matrix
@@ -144,7 +143,7 @@ def decode(tmp_path, folder, day):
         reference="era5",
         grid={"nlat": 19, "nlon": 36, "poles": True},
         compression="none",
-        completeness=Asked("completeness.states", 0.0),
+        completeness=SimpleNamespace(setting="completeness.states", least=0.0),
     )
     script.main(SimpleNamespace(raw=folder), output, params, LOG)
     return zarr.open_group(output.states, mode="r"), ledger.read_ledgers([output.ledger])
