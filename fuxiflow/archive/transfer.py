@@ -9,12 +9,14 @@ import os
 import re
 import shutil
 import threading
-from collections.abc import Callable, Iterable, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import requests
+from requests.packages.urllib3.exceptions import HTTPError as BrokenAnswer
 
 from fuxiflow.archive.checksums import Checksum, Digests, checksums_of, disagreement
 from fuxiflow.archive.notes import Note
@@ -53,6 +55,10 @@ CHUNK = 1 << 16
 """Bytes that a broken connection may lose."""
 TIMEOUT = (20, 60)
 """Seconds to connect, and between two pieces of an answer."""
+SLOW_AFTER, SLOWEST = 120.0, 1000.0
+"""Seconds after which an answer must have come with so many bytes a second."""
+LONGEST_ANSWER = 6 * 3600.0
+"""Seconds after which an answer is broken off, whatever comes."""
 PLAIN = {"Accept-Encoding": "identity"}
 """Lengths, ranges and checksums are of the file, not of what a server compresses on its way."""
 Range = tuple[int, int | None]
@@ -147,6 +153,23 @@ def _validator(response: requests.Response) -> str:
     return tag if tag.startswith('"') else response.headers.get("Last-Modified", "")
 
 
+def _pieces(response: requests.Response) -> Iterator[bytes]:
+    """Yield an answer as it comes; one that drips is given up, though it never falls silent."""
+    if "Content-Encoding" in response.headers:
+        yield from response.iter_content(CHUNK)
+        return
+    start, count = time.monotonic(), 0
+    try:
+        while piece := response.raw.read1(CHUNK):
+            yield piece
+            count += len(piece)
+            elapsed = time.monotonic() - start
+            if elapsed > LONGEST_ANSWER or (elapsed > SLOW_AFTER and count < SLOWEST * elapsed):
+                raise Incomplete(f"too slow: {count} bytes in {elapsed:.0f} s")
+    except BrokenAnswer as error:
+        raise requests.ConnectionError(error) from error
+
+
 def _write_pieces(
     response: requests.Response, part: Path, mode: str, digests: Digests, most: int | None
 ) -> None:
@@ -166,7 +189,7 @@ def _write_pieces(
         Length that the file is to have; what would make it longer raises Incomplete.
     """
     with open(part, mode) as file:
-        for piece in response.iter_content(CHUNK):
+        for piece in _pieces(response):
             if most is not None and digests.count + len(piece) > most:
                 raise Incomplete(f"more than the {most} bytes that there should be")
             file.write(piece)

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
@@ -19,6 +19,8 @@ class Archive(ThreadingHTTPServer):
     - a status, or a pair of a status and headers;
     - ``"cut"``: the answer announces its whole length and breaks off in the middle;
     - ``"flip"``: one bit of what is sent is another than in the file;
+    - ``"drip"``: one byte comes after the other, slowly;
+    - ``"half"``: half of it comes, and then nothing until the archive is closed;
     - ``"stall"``: nothing comes until the archive is closed;
     - ``"html"``: a web page with status 200;
     - ``"ignore"``: a range is answered with the whole file;
@@ -136,7 +138,23 @@ class Handler(BaseHTTPRequestHandler):
         sent = bytearray(body[start:end])
         if fault == "flip":
             sent[len(sent) // 2] ^= 1
+        if fault in ("drip", "half"):
+            return self.dawdle(status, bytes(sent), headers, fault == "drip")
         return self.answer(status, bytes(sent), headers, fault == "cut")
+
+    def dawdle(self, status: int, body: bytes, headers: dict, drip: bool):
+        self.send_response(status)
+        for name, value in ({"Content-Length": str(len(body))} | headers).items():
+            self.send_header(name, value)
+        self.end_headers()
+        with suppress(OSError):
+            if not drip:
+                self.wfile.write(body[: len(body) // 2])
+                self.server.closed.wait(30)
+            for byte in body if drip else b"":
+                self.wfile.write(bytes([byte]))
+                if self.server.closed.wait(0.02):
+                    return
 
     def listing(self, query):
         keys = sorted(key for key in self.server.files if key.startswith(query.get("prefix", "")))

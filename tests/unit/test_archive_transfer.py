@@ -1,6 +1,8 @@
 """Downloads: whole or not at all, resumed, retried, checked."""
 
 import hashlib
+import subprocess
+import sys
 import tempfile
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -267,6 +269,65 @@ def test_an_archive_that_stalls_is_asked_again(server, session, tmp_path, monkey
     server.faults["/c"] = ["stall"] * 3
     with pytest.raises(DownloadError, match=r"timed out.*Is 127\.0\.0\.1:\d+ reachable"):
         fetch(session, f"{server.url}/c", tmp_path / "c", attempts=2)
+
+
+def test_an_answer_that_drips_is_given_up(server, session, tmp_path, monkeypatch):
+    monkeypatch.setattr(transfer, "SLOW_AFTER", 0.2)
+    server.files["b"] = BODY
+    server.faults["/b"] = ["drip"]
+    assert fetch(session, f"{server.url}/b", tmp_path / "b").path.read_bytes() == BODY
+    assert len(server.requests) == 2
+    server.faults["/b"] = ["drip"] * 2
+    with pytest.raises(DownloadError, match=r"too slow: \d+ bytes.*gave up after 2"):
+        fetch_ranges(session, f"{server.url}/b", tmp_path / "g", [(0, 9999)], attempts=2)
+
+
+def test_an_answer_does_not_last_for_ever(server, session, tmp_path, monkeypatch):
+    monkeypatch.setattr(transfer, "LONGEST_ANSWER", 0.0)
+    server.files["b"] = BODY
+    with pytest.raises(DownloadError, match="too slow"):
+        fetch(session, f"{server.url}/b", tmp_path / "b", attempts=2)
+    assert (tmp_path / "b.part").exists()
+
+
+KILLED = """
+import sys
+from pathlib import Path
+import requests
+from fuxiflow.archive.transfer import fetch, fetch_ranges
+url, target = sys.argv[1], Path(sys.argv[2])
+if target.name == "whole":
+    fetch(requests.Session(), url, target)
+else:
+    fetch_ranges(requests.Session(), url, target, [(0, 300_000), (400_000, None)])
+"""
+
+
+@pytest.mark.parametrize("name", ["whole", "ranges"])
+def test_a_process_that_is_killed_loses_at_most_a_chunk(server, session, tmp_path, name):
+    server.files["g"], server.tags = BODY, "md5"
+    server.faults["/g"] = ["half"]
+    target = tmp_path / name
+    process = subprocess.Popen([sys.executable, "-c", KILLED, f"{server.url}/g", str(target)])
+    due = len(BODY) // 2 if name == "whole" else 150_000
+    part = target.with_name(f"{name}.part")
+    while process.poll() is None and not (part.exists() and part.stat().st_size > due - 9000):
+        server.closed.wait(0.02)
+    process.kill()
+    process.wait()
+    loaded = part.stat().st_size
+    ranges = [(0, 300_000), (400_000, None)]
+    if name == "whole":
+        fetched = fetch(session, f"{server.url}/g", target)
+        expected, first = BODY, loaded
+    else:
+        fetched = fetch_ranges(session, f"{server.url}/g", target, ranges)
+        expected = BODY[:300_000] + BODY[400_000:]
+        first = loaded // transfer.CHUNK * transfer.CHUNK
+    assert target.read_bytes() == expected
+    assert fetched.sha256 == hashlib.sha256(expected).hexdigest()
+    assert server.requests[1][1].startswith(f"bytes={first}-")
+    assert first > 0
 
 
 def test_a_refusal_has_the_archives_words(server, session, tmp_path):
