@@ -5,13 +5,17 @@ check`` does not wait for torch.
 """
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
 
 def _check(options: argparse.Namespace) -> None:
-    """Check a configuration, or the file of a source in a folder called sources."""
-    if options.paths[0].resolve().parent.name != "sources":
+    """Check a configuration, or files of sources, which lie in a folder called sources."""
+    of_sources = {path.resolve().parent.name == "sources" for path in options.paths}
+    if len(of_sources) > 1:
+        raise ValueError("files of sources and configurations are checked one kind at a time")
+    if of_sources == {False}:
         from fuxiflow.config.configuration import load_configuration
 
         name = load_configuration(*options.paths).name
@@ -21,14 +25,22 @@ def _check(options: argparse.Namespace) -> None:
     from fuxiflow.config.sources import read_source
     from fuxiflow.observations import readers
 
+    mistakes = []
     for path in options.paths:
-        source = read_source(path)
+        try:
+            source = read_source(path)
+        except ValueError as error:
+            mistakes.append(str(error))
+            continue
         if source.reader not in readers.reader_names():
-            raise ValueError(f"{path}: {unknown('reader', source.reader, readers.reader_names())}")
+            mistakes.append(f"{path}: {unknown('reader', source.reader, readers.reader_names())}")
+            continue
         print(
             f"{path}: valid, source {source.name} with {len(source.channels)} channels "
             f"on {', '.join(source.platform_names)}"
         )
+    if mistakes:
+        raise ValueError("\n".join(mistakes))
 
 
 def _schema(options: argparse.Namespace) -> None:
@@ -158,10 +170,11 @@ def _build_coastline(options: argparse.Namespace) -> None:
 
     from fuxiflow.figures import coastline
 
-    coastline.write_coastline(
-        coastline.decode_land(json.loads(options.source.read_text(encoding="utf-8"))),
-        options.target,
-    )
+    try:
+        land = coastline.decode_land(json.loads(options.source.read_text(encoding="utf-8")))
+    except (ValueError, KeyError, AttributeError, TypeError) as error:
+        raise ValueError(f"{options.source}: no TopoJSON of land: {_in_words(error)}") from error
+    coastline.write_coastline(land, options.target)
 
 
 def _command(commands, function) -> argparse.ArgumentParser:
@@ -254,10 +267,23 @@ def main(arguments: list[str] | None = None) -> int:
     """Run one command; the exit status is 0, or 1 with the error on standard error."""
     options = _parser().parse_args(arguments)
     try:
-        return options.run(options) or 0
-    except KeyError as error:
-        # its text would stand in quotes
-        print(*error.args, file=sys.stderr)
-    except (ValueError, OSError, RuntimeError, ImportError) as error:
-        print(error, file=sys.stderr)
+        status = options.run(options) or 0
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:
+        # whoever read the output, as head does, has seen enough; Python flushes again at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (KeyError, ValueError, OSError, RuntimeError, ImportError) as error:
+        print(_in_words(error), file=sys.stderr)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
     return 1
+
+
+def _in_words(error: Exception) -> str:
+    """Return the text of an error, without quotes of a KeyError and numbers of an OSError."""
+    if isinstance(error, KeyError):
+        return " ".join(map(str, error.args))
+    if isinstance(error, OSError) and error.filename and error.strerror:
+        return f"{error.filename}: {error.strerror}"
+    return str(error)

@@ -9,10 +9,27 @@ from types import UnionType
 from typing import Annotated, Union, get_args, get_origin
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 
 Positive = Annotated[int, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
+
+
+def _no_number(value):
+    """Refuse a number as a date: Pydantic takes 20220201 for seconds since 1970."""
+    if isinstance(value, int | float):
+        raise ValueError(f"{value}, allowed: a date, YYYY-MM-DD")
+    return value
+
+
+Day = Annotated[date, BeforeValidator(_no_number)]
 
 
 PLAIN_TYPES = {
@@ -31,7 +48,9 @@ PLAIN_TYPES = {
 class Section(BaseModel):
     """Base of all sections: immutable, no unknown keys, each key described below its name."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False
+    )
 
 
 class GridSize(Section):
@@ -46,9 +65,9 @@ class GridSize(Section):
 class Period(Section):
     """Whole days in UTC, both ends included."""
 
-    start: date
+    start: Day
     """First day, YYYY-MM-DD."""
-    end: date
+    end: Day
     """Last day, YYYY-MM-DD."""
 
     @model_validator(mode="after")
@@ -169,6 +188,12 @@ def _sentence(detail: dict, keys: list[str]) -> str:
         return f"{value}, allowed: text that matches {detail['ctx']['pattern']}"
     if detail["type"] in ("model_type", "dict_type"):
         return f"{value}, allowed: keys with values"
+    if detail["type"] == "invalid_key":
+        return f"{value} is no text, allowed: text as key, in quotes where YAML reads another value"
+    if detail["type"] == "int_parsing_size":
+        return f"{value}, allowed: a whole number"
+    if detail["type"] == "date_from_datetime_inexact":
+        return f"{value}, allowed: a date, YYYY-MM-DD"
     if length := re.search(r"should have (at (?:least|most) \d+ \w+)", message):
         return f"{value}, allowed: {length[1]}"
     if message.startswith("Input should be "):

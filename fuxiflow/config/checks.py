@@ -213,7 +213,7 @@ def _broken_experiments(config: "Config") -> Iterator[tuple[str, list[str]]]:
     """Yield each experiment that cannot be made of its overrides, with its mistakes."""
     for name in config.experiments:
         try:
-            experiment = Experiment(**config.overridden(name))
+            experiment = Experiment.model_validate(config.overridden(name))
         except ValidationError as error:
             yield name, complaints(error, Experiment, f"experiments.{name}")
             continue

@@ -17,6 +17,7 @@ from pydantic import Field, ValidationError, model_validator
 from fuxiflow import ROOT, times
 from fuxiflow.config import checks, sources
 from fuxiflow.config.base import (
+    Day,
     GridSize,
     Period,
     Section,
@@ -45,7 +46,7 @@ class Periods(Section):
     """Days of the reanalysis for weights, statistics and climatology."""
     observations: Period
     """Part of ``training`` with observations: for stages 2 and 3 and for quality control."""
-    cold_start: date
+    cold_start: Day
     """Day whose 00 UTC starts the cycle, from climatology: after training, in a later segment."""
     test: Period
     """Days that are scored. They begin some days after ``cold_start``, so that spin-up is not."""
@@ -66,7 +67,7 @@ class Config(Section):
 
     name: str = Field(pattern=r"^[a-z0-9_]+$")
     """Folder under ``results/``: lower-case letters, digits, underscores."""
-    seed: int = 0
+    seed: int = Field(0, ge=0)
     """Seed of every random number: initialisation, sampling, noise of the world, bootstrap."""
     kind: Literal["embedded", "archive"] = "embedded"
     """Origin of raw files: embedded makes a synthetic world, archive downloads them."""
@@ -305,13 +306,20 @@ def _merge(base: dict, override: dict) -> dict:
 def validate_configuration(values: dict) -> Config:
     """Check a configuration; :class:`ConfigurationError` has a line for each mistake."""
     if not isinstance(values, dict):
-        raise ConfigurationError(f"expected sections with keys, found {type(values).__name__}")
+        raise ConfigurationError(f"expected sections with keys, found {_in_words(values)}")
     try:
-        return Config(**values)
+        return Config.model_validate(values)
     except ValidationError as error:
         lines = complaints(error, Config)
         lines += _mistakes_beside(values, error)
         raise ConfigurationError("\n".join(lines)) from None
+
+
+def _in_words(values: object) -> str:
+    """Return what a file holds instead of sections, in plain words."""
+    if values is None:
+        return "nothing"
+    return "a list" if isinstance(values, list) else "a single value"
 
 
 def _mistakes_beside(values: dict, error: ValidationError) -> list[str]:
@@ -325,7 +333,9 @@ def _mistakes_beside(values: dict, error: ValidationError) -> list[str]:
     touched: list[str] = []
     for detail in error.errors():
         place = list(detail["loc"])
-        if not place or (detail["type"] == "missing" and not _near_key(corrected, place)):
+        if not place or detail["type"] == "invalid_key":
+            return []
+        if detail["type"] == "missing" and not _near_key(corrected, place):
             return []
         if detail["type"] == "missing":
             continue
@@ -344,7 +354,7 @@ def _mistakes_beside(values: dict, error: ValidationError) -> list[str]:
             if meant is not None:
                 section.setdefault(meant, value)
     try:
-        Config(**corrected)
+        Config.model_validate(corrected)
     except ValidationError as second:
         if all(not detail["loc"] for detail in second.errors()):
             lines = complaints(second, Config)
@@ -383,10 +393,13 @@ def load_configuration(*paths: Path) -> Config:
     try:
         for path in paths:
             content = read_yaml(path)
-            values = _merge(values, content) if isinstance(content, dict) else content
+            if not isinstance(content, dict):
+                raise ValueError(f"expected sections with keys, found {_in_words(content)}")
+            values = _merge(values, content)
+    except (yaml.YAMLError, ValueError) as error:
+        raise ConfigurationError(f"{path}: {error}") from None
+    try:
         return validate_configuration(values)
-    except yaml.YAMLError as error:
-        raise ConfigurationError(f"{', '.join(map(str, paths))}: {error}") from None
     except ConfigurationError as error:
         files = ", ".join(map(str, paths))
         lines = str(error).split("\n")

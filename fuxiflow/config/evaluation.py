@@ -20,7 +20,7 @@ class Cycling(Section):
 
     max_lead_hours: int = Field(240, gt=0, multiple_of=6)
     """Length of the forecasts in hours, a multiple of 6."""
-    init_hours: list[Literal[0, 6, 12, 18]] = [0, 12]
+    init_hours: list[Literal[0, 6, 12, 18]] = Field([0, 12], min_length=1)
     """Hours of the day in UTC that forecasts start from."""
     batch: Positive = 4
     """Forecasts that are computed at once."""
@@ -117,9 +117,9 @@ class Figures(Section):
     """Experiments whose joint training unrolled more and more cycles, compared with the first.
 
     The figure of this name is drawn with them only."""
-    map_leads: list[int] = [24, 72, 120]
+    map_leads: list[int] = Field([24, 72, 120], min_length=1)
     """Lead times of the maps in hours, multiples of 6."""
-    map_channels: list[str] = ["Z500", "T850", "U850", "MSL"]
+    map_channels: list[str] = Field(["Z500", "T850", "U850", "MSL"], min_length=1)
     """Channels of the maps: names of ``config/channels.csv``."""
     case: str | None = None
     """Analysis time of ``increment_case``, YYYY-MM-DDTHH:MM; by default the middle of the test."""

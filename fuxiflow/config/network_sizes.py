@@ -127,9 +127,11 @@ def size_misfit(nlat: int, nlon: int, forecaster: Mapping, assimilator: Mapping)
             f"forecaster.heads: {forecaster['heads']}, allowed: divisors of width, "
             f"{forecaster['width']}"
         )
-    if any(side % 2 ** (assimilator["scales"] - 1) for side in (nlat, nlon)):
+    # the lowest bit that is set says how often a number can be halved
+    most = min((side & -side).bit_length() for side in (nlat, nlon))
+    if assimilator["scales"] > most:
         return (
-            f"assimilator.scales: {assimilator['scales']}, allowed: as often as grid, "
-            f"{nlat} x {nlon}, can be halved, and one more"
+            f"assimilator.scales: {assimilator['scales']}, allowed: up to {most}, one more than "
+            f"the grid, {nlat} x {nlon}, can be halved"
         )
     return None

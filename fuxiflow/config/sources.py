@@ -331,14 +331,14 @@ def read_source(path: Path) -> Source:
     path = Path(path)
     try:
         values = read_yaml(path)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ValueError(f"{path}: {error}") from error
     if not isinstance(values, dict):
         raise ValueError(f"{path}: expected keys with values")
     if "name" in values:
         raise ValueError(f"{path}: name: {values['name']!r}, allowed: none, as the file's counts")
     try:
-        return Source(name=path.stem, **values)
+        return Source.model_validate({"name": path.stem} | values)
     except ValidationError as error:
         lines = complaints(error, Source)
         raise ValueError("\n".join(f"{path}: {line}" for line in lines)) from error

@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from fuxiflow.config import sources
-from fuxiflow.config.base import Fraction, GridSize, Period, Positive, Section
+from fuxiflow.config.base import Day, Fraction, GridSize, Period, Positive, Section
 
 
 class Analyses(Section):
@@ -62,9 +62,9 @@ class Observing(Section):
     """Random error, as a multiple of the channels' ``noise``."""
     outages: list[Period] = []
     """Periods without data."""
-    start: date | None = None
+    start: Day | None = None
     """First day of the source; by default it is there from the beginning."""
-    end: date | None = None
+    end: Day | None = None
     """Last day of the source; by default it stays to the end."""
 
     @model_validator(mode="after")

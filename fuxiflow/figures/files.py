@@ -96,9 +96,15 @@ def redraw_figure(name: str, table: Path, target: Path) -> None:
     Raises
     ------
     ValueError
-        If no figure has this name; the message lists those there are.
+        If no figure has this name; the message lists those there are. If the table is not one of
+        this figure; the message names the file.
     """
     if name not in FIGURE_IDS:
         raise ValueError(f"unknown figure {name!r}, allowed: {', '.join(FIGURE_IDS)}")
     module = importlib.import_module(f"fuxiflow.figures.{name}")
-    module.draw(read_figure_table(table)).savefig(target)
+    try:
+        figure = module.draw(read_figure_table(table))
+    except (KeyError, IndexError, TypeError, AttributeError, ValueError) as error:
+        lacking = f"it lacks {error}" if isinstance(error, KeyError) else error
+        raise ValueError(f"{table}: not a table of the figure {name}: {lacking}") from error
+    figure.savefig(target)

@@ -21,7 +21,10 @@ def describe_checkpoint(path: Path) -> str:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
-        raise ValueError(f"{path}: not readable as a checkpoint ({error})") from error
+        # the reasons that torch gives end in advice that is no remedy
+        raise ValueError(
+            f"{path}: not readable as a checkpoint, damaged or no file of torch"
+        ) from error
     if not isinstance(content, dict):
         raise ValueError(f"{path}: holds {type(content).__name__}, not a checkpoint")
     if "design" not in content:

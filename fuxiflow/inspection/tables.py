@@ -44,7 +44,10 @@ def describe_parquet(path: Path) -> str:
 
 def describe_csv(path: Path) -> str:
     """Describe a CSV table, which has no provenance."""
-    frame = pd.read_csv(path)
+    try:
+        frame = pd.read_csv(path)
+    except ValueError as error:
+        raise ValueError(f"{path}: not a readable CSV table ({error})") from error
     return "\n".join(
         [f"{path}: {len(frame)} rows", *_columns(frame, frame.dtypes.astype(str).to_dict())]
     )

@@ -174,9 +174,7 @@ def _read_module(path: Path, mtime_ns: int) -> Module:
         raise SyntaxError(f"{path}, line {error.lineno}: {error.msg}") from error
     except ValueError as error:
         raise ValueError(f"{path}, {error}") from error
-    for node in tree.body:
-        if _tests(node, "__name__") or _tests(node, "TYPE_CHECKING") or is_text(node):
-            continue
+    for node in _carried_out(tree.body):
         if isinstance(node, ast.Import | ast.ImportFrom):
             for local, dotted, executed in imports_of(node):
                 module.imports[local] = dotted
@@ -185,14 +183,36 @@ def _read_module(path: Path, mtime_ns: int) -> Module:
         names = _names_bound_by(node)
         for name in names or [EFFECTS]:
             module.statements.setdefault(name, []).append(node)
+    _add_registrations(module)
     return module
+
+
+def _carried_out(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
+    """Yield the statements that run on import, without texts and what starts a script."""
+    for node in body:
+        if _tests(node, "__name__") or _tests(node, "TYPE_CHECKING"):
+            yield from _carried_out(node.orelse)
+        elif not is_text(node):
+            yield node
+
+
+def _add_registrations(module: Module) -> None:
+    """Take what a decorator of the project may register as an effect of the import."""
+    for name, statements in [*module.statements.items()]:
+        for node in statements if name != EFFECTS else []:
+            for decorator in getattr(node, "decorator_list", []):
+                first = next(item for item in ast.walk(decorator) if isinstance(item, ast.Name))
+                imported = module.imports.get(first.id, "").split(".")[0] == PACKAGE
+                if imported or first.id in module.statements:
+                    module.statements.setdefault(EFFECTS, []).append(node)
 
 
 def _names_bound_by(node: ast.stmt) -> list[str]:
     """List the names that a top-level statement binds; none where it does something else too."""
     if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
         return [node.name]
-    if isinstance(node, ast.Assign | ast.AnnAssign | ast.AugAssign):
+    is_assignment = isinstance(node, ast.Assign | ast.AnnAssign | ast.AugAssign)
+    if is_assignment and not any(isinstance(part, ast.NamedExpr) for part in ast.walk(node)):
         targets = node.targets if isinstance(node, ast.Assign) else [node.target]
         named = [
             part

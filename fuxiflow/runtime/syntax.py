@@ -58,6 +58,13 @@ class Computation(ast.NodeTransformer):
 
     visit_AsyncFunctionDef = visit_FunctionDef
 
+    def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
+        """Keep the annotations of a class, which may make its fields, in a function too."""
+        outside, self.in_function = self.in_function, False
+        self.generic_visit(node)
+        self.in_function = outside
+        return node
+
     def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST:
         """Drop the annotations of local variables, which Python does not evaluate."""
         if self.in_function:
@@ -112,10 +119,14 @@ class References(ast.NodeVisitor):
             self.visit(value)
 
     def visit_Import(self, node: ast.Import | ast.ImportFrom) -> None:
-        """Keep what an import inside a function binds."""
+        """Keep what an import inside a function binds; under a condition it counts as used."""
         for local, dotted, module in imports_of(node):
             self.imports[local] = dotted
             self.executed.add(module)
+            if not self._scopes and dotted.startswith(f"{PACKAGE}."):
+                # any of several such imports may have bound the name
+                self.imports[PACKAGE] = PACKAGE
+                self.chains.add(tuple(dotted.split(".")))
 
     visit_ImportFrom = visit_Import
 

@@ -92,9 +92,49 @@ def test_a_configuration_is_checked_with_what_is_laid_over_it(tmp_path, capsys):
         (["inspect", "nowhere.zarr"], "nowhere.zarr: no such file"),
         (["redraw", "clouds", "a.csv", "a.png"], "unknown figure 'clouds'"),
         (["build-operators", "amsr2"], "no table for 'amsr2', allowed: amsua, atms"),
+        (["check", "config/test.yaml", "config/sources/amsua.yaml"], "one kind at a time"),
+        (["check", "config"], "config: Is a directory"),
+        (["redraw", "cycling", "config/channels.csv", "a.png"], "config/channels.csv: not a table"),
+        (["build-coastline", "config/channels.csv", "a"], "config/channels.csv: no TopoJSON"),
+        (["build-coastline", "config/schema.json", "a"], "config/schema.json: no TopoJSON"),
     ],
 )
-def test_what_cannot_be_done_is_said_in_one_line(words, message, capsys):
+def test_what_cannot_be_done_is_said_in_one_line(words, message, capsys, monkeypatch):
+    monkeypatch.chdir(ROOT)
     assert main(words) == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert message in line
+
+
+@pytest.mark.parametrize("suffix", ["csv", "png", "parquet", "zarr", "ckpt", "pt"])
+def test_a_damaged_product_is_named(tmp_path, suffix, capsys):
+    for content in (b"", b"\x00garbage"):
+        path = tmp_path / f"product.{suffix}"
+        path.write_bytes(content)
+        if suffix != "csv" or not content:
+            assert main(["inspect", str(path)]) == 1
+            (line,) = capsys.readouterr().err.splitlines()
+            assert str(path) in line
+
+
+def test_the_mistakes_of_all_sources_are_told(tmp_path, capsys):
+    folder = tmp_path / "sources"
+    folder.mkdir()
+    text = (ROOT / "config" / "sources" / "amsua.yaml").read_text(encoding="utf-8")
+    (folder / "first.yaml").write_text(text.replace("group:", "grup:"))
+    (folder / "second.yaml").write_text(text.replace("bufr_sounder.amsua", "bufr_sounder.amsu"))
+    (folder / "third.yaml").write_text(f"1: 2\n{text}")
+    assert main(["check", *map(str, sorted(folder.iterdir()))]) == 1
+    errors = capsys.readouterr().err
+    assert "first.yaml: grup: unknown key" in errors
+    assert "first.yaml: group: required" in errors
+    assert "second.yaml: reader: unknown 'bufr_sounder.amsu'" in errors
+    assert "third.yaml: 1: 1 is no text" in errors
+
+
+def test_a_reader_of_the_output_may_stop_early():
+    script = f"{sys.executable} -m fuxiflow schema | true; echo ${{PIPESTATUS[0]}}"
+    called = subprocess.run(
+        ["bash", "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert (called.stdout, called.stderr) == ("1\n", "")

@@ -445,6 +445,24 @@ def test_a_misspelt_value_is_told_with_the_nearest():
     [
         ({"seed": 1.5}, "seed: 1.5, allowed: a whole number"),
         ({"periods__cold_start": "May"}, "periods.cold_start: 'May', allowed: a date, YYYY-MM-DD"),
+        (
+            {"periods__cold_start": 20220201},
+            "periods.cold_start: 20220201, allowed: a date, YYYY-MM-DD",
+        ),
+        (
+            {"periods__cold_start": "2022-02-01 06:00"},
+            "periods.cold_start: '2022-02-01 06:00', allowed: a date, YYYY-MM-DD",
+        ),
+        ({"seed": 10.0**300}, "seed: 1e+300, allowed: a whole number"),
+        (
+            {"world": {1: 2}},
+            "world.1: 1 is no text, allowed: text as key, in quotes where YAML reads another value",
+        ),
+        (
+            {"experiment__model__assimilator__scales": 10**30},
+            "experiments.full.model.assimilator.scales: 1000000000000000000000000000000, allowed: "
+            "up to 6, one more than the grid, 32 x 64, can be halved",
+        ),
         ({"grid": [32, 64]}, "grid: [32, 64], allowed: keys with values"),
         ({"figures__map_leads": 24}, "figures.map_leads: 24, allowed: a list"),
         ({"world__era5__error": "big"}, "world.era5.error: 'big', allowed: a number"),
@@ -463,6 +481,11 @@ def test_what_is_allowed_is_said_in_plain_words(changes, allowed):
     with pytest.raises(ConfigurationError) as caught:
         validate_configuration(demo(**changes))
     assert str(caught.value) == allowed
+
+
+def test_a_key_that_yaml_reads_as_another_value_is_refused():
+    with pytest.raises(ConfigurationError, match="False is no text, allowed: text as key"):
+        validate_configuration(demo() | {False: 2})
 
 
 def test_every_file_of_a_mistake_is_named_in_its_line(tmp_path):
@@ -491,6 +514,19 @@ def test_load_names_the_file(tmp_path):
         ConfigurationError, match=r"(?s)bad\.yaml: key 'grid' stands here a second time.*line 4"
     ):
         load_configuration(file)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [(b"", "found nothing"), (b"[1]", "found a list"), (b"a", "single value"), (b"\x86", "codec")],
+)
+def test_a_file_without_sections_is_named_wherever_it_stands(tmp_path, content, words):
+    file = tmp_path / "bad.yaml"
+    file.write_bytes(content)
+    demo_file = ROOT / "config" / "demo.yaml"
+    for files in ([file], [file, demo_file], [demo_file, file]):
+        with pytest.raises(ConfigurationError, match=rf"^\S*bad\.yaml: .*{words}"):
+            load_configuration(*files)
 
 
 def test_files_are_laid_over_each_other(tmp_path):

@@ -206,6 +206,90 @@ def test_what_matters(project, what):
     assert of(project) != before
 
 
+OTHER = """
+VALUE = 1
+TABLE = {}
+A = VALUE
+
+def f(*x):
+    return VALUE
+
+class C:
+    m = f
+"""
+FURTHER = {
+    "an import under a condition": (
+        "import json\n\ntry:\n    from fuxiflow.other import f\nexcept ImportError:\n    f = None",
+        "f()",
+    ),
+    "the first of two such imports": (
+        "if 1:\n    from fuxiflow.other import f\nelse:\n    from json import load as f",
+        "f()",
+    ),
+    "a module imported under a condition": (
+        "try:\n    from fuxiflow import other\nfinally:\n    pass",
+        "other.f()",
+    ),
+    "what is not for type checkers": (
+        "from typing import TYPE_CHECKING\n\n"
+        "if TYPE_CHECKING:\n    f = 1\nelse:\n    from fuxiflow.other import f",
+        "f()",
+    ),
+    "a default value": ("from fuxiflow.other import A\n\ndef g(x=A):\n    return x", "g()"),
+    "a decorator": ("from fuxiflow.other import f\n\n@f\ndef g():\n    pass", "g()"),
+    "a base class": ("from fuxiflow import other\n\nclass B(other.C):\n    pass", "B().m()"),
+    "a class attribute": ("from fuxiflow.other import A\n\nclass B:\n    a = A", "B.a"),
+    "a function registered elsewhere": (
+        "from fuxiflow.other import TABLE\nfrom fuxiflow.deep.two import double\n\n"
+        "@double\ndef g():\n    return VALUE",
+        "TABLE['g']()",
+    ),
+    "a function registered here": (
+        "T = {}\n\ndef f(g):\n    T[g.__name__] = g\n\n@f\ndef g():\n    return VALUE",
+        "T['g']()",
+    ),
+    "a lambda in a table": (
+        "from fuxiflow import other\n\nT = {'a': lambda x: other.f(x)}",
+        "T['a'](1)",
+    ),
+    "a name within a formatted text": ("from fuxiflow.other import A", "{'a1': 1}[f'a{A}']"),
+    "an attribute by its name": ("from fuxiflow import other", "getattr(other, 'A')"),
+    "a name passed on by a package": ("from fuxiflow.passing import A", "A"),
+    "a name given by :=": ("X = (Y := VALUE)", "Y"),
+    "a field of a class within a function": (
+        "def f():\n    class C:\n        x: VALUE\n    return C",
+        "f()",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", FURTHER)
+def test_ways_to_a_definition(project, what):
+    statements, use = FURTHER[what]
+    files = {
+        "fuxiflow/other.py": OTHER,
+        "fuxiflow/way.py": f"{statements}\n\ndef main():\n    return {use}\n",
+        "fuxiflow/passing/__init__.py": "from fuxiflow.other import A\n",
+        "script.py": "from fuxiflow.way import main\n\nmain()\n",
+    }
+    for name, text in files.items():
+        (project / name).parent.mkdir(exist_ok=True)
+        (project / name).write_text(text)
+    before = of(project)
+    for name in ("fuxiflow/other.py", "fuxiflow/way.py"):
+        text = files[name].replace("VALUE = 1", "VALUE = 2")
+        changed = text if name.endswith("other.py") else text.replace("VALUE", "NUMBER")
+        (project / name).write_text(changed)
+    assert of(project) != before
+
+
+def test_a_conditional_import_that_a_script_does_not_reach_is_none(project):
+    (project / "fuxiflow/other.py").write_text("if 1:\n    from fuxiflow.deep.two import half\n")
+    before = of(project)
+    edit(project, "fuxiflow/deep/two.py", "x / 2", "x / 3")
+    assert of(project) == before
+
+
 def test_a_module_used_otherwise_than_by_attribute_counts_whole(project):
     edit(project, "fuxiflow/one.py", "return x\n", "return x\n\nKINDS = [three, settings]\n")
     edit(project, "fuxiflow/one.py", "def apply(x):\n", "def apply(x):\n    KINDS\n")

@@ -86,6 +86,45 @@ def test_text_in_the_encoding_of_the_locale_is_seen():
     assert not any(list(opens_by_locale(ast.parse(line))) for line in good)
 
 
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_sections_describe_the_parameters_there_are(path):
+    for function in functions(ast.parse(path.read_text(encoding="utf-8"))):
+        place = f"line {function.lineno}: {function.name}"
+        documented = ast.get_docstring(function) or ""
+        entries = section("Parameters", documented)
+        if entries is None:
+            continue
+        names = [name.lstrip("*") for names in entries for name in names.split(", ")]
+        assert sorted(names) == sorted(parameter_names(function)), f"{place} has other parameters"
+        assert all(entries.values()), f"{place} has a parameter without description"
+        if function.returns is not None and ast.unparse(function.returns) != "None":
+            returned = section("Returns", documented) or section("Yields", documented)
+            assert returned, f"{place} does not say what it returns"
+
+
+def parameter_names(function):
+    given = [item for item in ast.iter_child_nodes(function.args) if isinstance(item, ast.arg)]
+    return [item.arg for item in given if item.arg not in ("self", "cls")]
+
+
+def section(title, docstring):
+    """The entries of a section with their descriptions; None where it is missing."""
+    match = re.search(rf"^{title}\n-+\n(.*?)(?=^\S[^\n]*\n-{{3,}}$|\Z)", docstring, re.S | re.M)
+    if not match:
+        return None
+    parts = re.split(r"^(?=\S)", match[1], flags=re.M)[1:]
+    pairs = [part.partition("\n") for part in parts]
+    return {head.split(" : ")[0]: description.strip() for head, _, description in pairs}
+
+
+def test_a_section_is_read_as_it_is_written():
+    text = "A.\n\nParameters\n----------\na, b : int\n    Two.\n*c\n    More.\n\n"
+    text += "Returns\n-------\nint\n"
+    assert section("Parameters", text) == {"a, b": "Two.", "*c": "More."}
+    assert section("Returns", text) == {"int": ""}
+    assert section("Raises", text) is None
+
+
 def test_public_names_stand_once():
     assert repeated_names(PACKAGE) == {}
 
