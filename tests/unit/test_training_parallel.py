@@ -87,6 +87,7 @@ def test_one_srun_starts_the_ranks_on_all_nodes_of_a_job(cluster):
         "PATH": cluster["PATH"],
         "CUDA_VISIBLE_DEVICES": "0,1",
         distributed.MARK: "8",
+        distributed.WRITER: distributed.writer_name(),
         "MASTER_PORT": "4711",
     }
 
