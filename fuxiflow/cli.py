@@ -110,6 +110,30 @@ def _acceptance(options: argparse.Namespace) -> int:
     return int(options.check and met < len(lines))
 
 
+def _fetch(options: argparse.Namespace) -> int:
+    """Fetch into the raw store what a configuration needs and no manifest covers."""
+    from fuxiflow.archive.commands import fetch_all
+
+    return fetch_all(options.paths, options.source or [], options.months or [])
+
+
+def _adopt(options: argparse.Namespace) -> None:
+    """Take files that came by other ways into the raw store: check them, write the manifest."""
+    from fuxiflow.archive.adopting import adopt
+    from fuxiflow.archive.raw_store import STORE
+
+    lines = adopt(options.folder, STORE, options.product, options.month, options.origin)
+    for line in lines:
+        print(line)
+
+
+def _verify_archive(options: argparse.Namespace) -> int:
+    """Read the files of the raw store again and compare them with their manifests."""
+    from fuxiflow.archive.commands import verify_store
+
+    return verify_store(options.folders)
+
+
 def _redraw(options: argparse.Namespace) -> None:
     """Draw a figure again from its table alone."""
     from fuxiflow.figures.files import redraw_figure
@@ -221,6 +245,7 @@ def _parser() -> argparse.ArgumentParser:
     judging = _command(commands, _acceptance)
     judging.add_argument("results", type=Path, help="folder of a run, for example results/demo")
     judging.add_argument("--check", action="store_true", help="fail unless every bar is met")
+    _add_raw_store(commands)
     drawing = _command(commands, _redraw)
     drawing.add_argument("figure", help="name of the figure, for example cycling")
     drawing.add_argument("table", type=Path, help="the CSV that lies beside the figure")
@@ -238,6 +263,28 @@ def _parser() -> argparse.ArgumentParser:
     )
     coast.add_argument("target", type=Path, help="GeoJSON to write")
     return parser
+
+
+def _add_raw_store(commands) -> None:
+    """Add the commands of the raw store."""
+    fetching = _command(commands, _fetch)
+    fetching.add_argument(
+        "paths", type=Path, nargs="+", help="the configuration, and what is laid over it"
+    )
+    fetching.add_argument(
+        "--source", nargs="+", help="era5, gfs or names of sources; by default all"
+    )
+    fetching.add_argument("--months", nargs="+", help="months YYYY-MM; by default all")
+    adopting = _command(commands, _adopt)
+    adopting.add_argument(
+        "folder", type=Path, help="below resources/archive, or elsewhere with the options"
+    )
+    adopting.add_argument("--product", default="", help="era5, gfs or the name of a source")
+    adopting.add_argument("--month", default="", help="YYYY-MM")
+    adopting.add_argument("--origin", default="", help="who the files came from")
+    _command(commands, _verify_archive).add_argument(
+        "folders", type=Path, nargs="*", help="below resources/archive; by default all of it"
+    )
 
 
 def _add_selection(parser: argparse.ArgumentParser) -> None:

@@ -9,10 +9,9 @@ import os
 import re
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date, timedelta
-from itertools import groupby
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,7 +28,6 @@ from fuxiflow.archive.retries import (
     attempt,
 )
 from fuxiflow.archive.transfer import TIMEOUT, Download, Fetched, fetch, kept
-from fuxiflow.channels import ChannelTable
 from fuxiflow.progress import format_duration
 
 if TYPE_CHECKING:
@@ -59,7 +57,7 @@ HOURLY = [f"{hour:02d}:00" for hour in range(24)]
 EVENING = [f"{hour:02d}:00" for hour in range(19, 24)]
 
 
-def _request(days: list[date], times: list[str], variables: list[str]) -> dict:
+def grib_request(days: list[date], times: list[str], variables: list[str]) -> dict:
     """Return the request for some days of one month.
 
     Parameters
@@ -88,74 +86,9 @@ def _request(days: list[date], times: list[str], variables: list[str]) -> dict:
     }
 
 
-def _portions(start: date, end: date, count: int) -> Iterator[list[date]]:
-    """Split a period into runs of days of one month.
-
-    Parameters
-    ----------
-    start, end : date
-        First and last day, both included.
-    count : int
-        Most days in a run.
-
-    Returns
-    -------
-    Iterator of list of date
-        The runs.
-    """
-    days = [start + timedelta(days=i) for i in range((end - start).days + 1)]
-    for _, month in groupby(days, key=lambda day: (day.year, day.month)):
-        month = list(month)
-        yield from (month[i : i + count] for i in range(0, len(month), count))
-
-
-def requests_of(
-    channels: ChannelTable, start: date, end: date, days: int
-) -> Iterator[tuple[str, str, dict]]:
-    """Yield the requests for all channels of a period.
-
-    Upper-air and surface channels are asked for 6-hourly, precipitation hourly, from the evening
-    before on.
-
-    Parameters
-    ----------
-    channels : ChannelTable
-        Channels of the state.
-    start, end : date
-        First and last day, both included.
-    days : int
-        Most days in a request.
-
-    Returns
-    -------
-    Iterator of tuple
-        File name, data set and request.
-    """
-    upper = [channel for channel in channels if channel.level is not None]
-    surface = [
-        channel.variable for channel in channels if channel.level is None and channel.analysed
-    ]
-    for portion in _portions(start, end, days):
-        label = f"{portion[0]:%Y%m%d}"
-        request = _request(
-            portion, SYNOPTIC, list(dict.fromkeys(channel.variable for channel in upper))
-        )
-        request["pressure_level"] = [
-            str(level) for level in sorted({channel.level for channel in upper})
-        ]
-        yield f"pressure_levels_{label}.grib", UPPER_AIR, request
-        yield f"single_levels_{label}.grib", SINGLE, _request(portion, SYNOPTIC, surface)
-        yield f"precipitation_{label}.grib", SINGLE, _request(portion, HOURLY, [PRECIPITATION])
-    yield (
-        "precipitation_before.grib",
-        SINGLE,
-        _request([start - timedelta(days=1)], EVENING, [PRECIPITATION]),
-    )
-
-
 def invariants_request() -> dict:
     """Return the request for the fields that do not change, at one time."""
-    return _request([date(2020, 1, 1)], ["00:00"], INVARIANTS)
+    return grib_request([date(2020, 1, 1)], ["00:00"], INVARIANTS)
 
 
 class CredentialsError(RuntimeError):

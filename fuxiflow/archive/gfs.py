@@ -143,6 +143,12 @@ def _level(channel: Channel) -> str:
     raise KeyError(f"channel {channel.name}: unknown GFS surface type {channel.gfs_surface}")
 
 
+def field_name(channel: Channel) -> str:
+    """Return a channel's name in an inventory: parameter and level, such as ``TMP:500 mb``."""
+    key = (channel.gfs_discipline, channel.gfs_category, channel.gfs_number)
+    return f"{ABBREVIATIONS[key]}:{_level(channel)}"
+
+
 def select_ranges(
     messages: Iterable[InventoryLine], channels: ChannelTable, lead: int, url: str
 ) -> list[tuple[int, int | None]]:

@@ -1,17 +1,13 @@
 """Download files over HTTP: resumed, checked, and whole or not at all.
 
-The files of a segment are gathered in a folder that survives failures, then handed over together.
+Where files go is the matter of :mod:`fuxiflow.archive.fetching`.
 """
 
 import json
-import logging
 import os
 import re
-import shutil
-import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +17,6 @@ from requests.packages.urllib3.exceptions import HTTPError as BrokenAnswer
 from fuxiflow.archive.checksums import Checksum, Digests, checksums_of, disagreement
 from fuxiflow.archive.notes import Note
 from fuxiflow.archive.retries import (
-    Absent,
     Changed,
     DownloadError,
     Incomplete,
@@ -29,8 +24,6 @@ from fuxiflow.archive.retries import (
     Refused,
     attempt,
 )
-from fuxiflow.progress import Progress
-from fuxiflow.storage import provenance
 
 
 @dataclass(frozen=True)
@@ -50,7 +43,6 @@ class Fetched:
 
 Download = tuple[str, Callable[[requests.Session, Path], Fetched]]
 """A file's name relative to the segment, and a function ``(session, target)`` that downloads it."""
-_local = threading.local()
 CHUNK = 1 << 16
 """Bytes that a broken connection may lose."""
 TIMEOUT = (20, 60)
@@ -489,101 +481,3 @@ def merge_ranges(ranges: Sequence[Range]) -> list[Range]:
         elif end is None or end > start:
             joined.append((start, end))
     return joined
-
-
-def _session() -> requests.Session:
-    """Return the session of this thread, as sessions are not thread-safe."""
-    if not hasattr(_local, "session"):
-        _local.session = requests.Session()
-    return _local.session
-
-
-def download_segment(
-    downloads: Iterable[Download],
-    partial: Path,
-    output: Path,
-    log: logging.Logger,
-    label: str,
-    workers: int = 4,
-) -> None:
-    """Carry out the downloads of a segment and publish them as one directory.
-
-    Files that the archive lacks are logged and listed as ``absent`` in ``manifest.json``.
-
-    Parameters
-    ----------
-    downloads : Iterable of Download
-        The downloads.
-    partial : Path
-        Directory in which files are gathered; a later call resumes from it.
-    output : Path
-        The directory that is published.
-    log : logging.Logger
-        Takes progress and warnings.
-    label : str
-        Name of the segment, for messages.
-    workers : int
-        Number of downloads at once.
-
-    Raises
-    ------
-    FileNotFoundError
-        When the archive has none of the files.
-    DownloadError
-        When a download fails for good; what was loaded stays in ``partial``.
-    """
-    downloads = list(downloads)
-    partial.mkdir(parents=True, exist_ok=True)
-    progress = Progress(len(downloads), label, log)
-    lock = threading.Lock()
-
-    def carry_out(item: Download) -> tuple[str, int | None]:
-        name, download = item
-        try:
-            size = download(_session(), partial / name).size
-        except Absent as error:
-            log.warning("the archive has no %s", error)
-            size = None
-        with lock:
-            progress.step()
-        return name, size
-
-    with ThreadPoolExecutor(workers) as pool:
-        try:
-            sizes = dict(pool.map(carry_out, downloads))
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
-    if not any(size is not None for size in sizes.values()):
-        raise FileNotFoundError(
-            f"{label}: the archive has none of {len(downloads)} files, first: {downloads[0][0]}"
-            if downloads
-            else f"{label}: nothing was asked for"
-        )
-    manifest = {
-        "fetched": {name: size for name, size in sorted(sizes.items()) if size is not None},
-        "absent": sorted(name for name, size in sizes.items() if size is None),
-    }
-    publish_segment(partial, output, manifest)
-
-
-def publish_segment(partial: Path, output: Path, manifest: dict) -> None:
-    """Move the files of a segment to their place, with manifest and provenance.
-
-    Parameters
-    ----------
-    partial : Path
-        Directory in which files were gathered; it is removed.
-    output : Path
-        New directory.
-    manifest : dict
-        ``fetched``, the files that are moved, by name with their sizes in bytes; ``absent``, names.
-    """
-    output.mkdir(parents=True)
-    for name in manifest["fetched"]:
-        target = output / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        os.replace(partial / name, target)
-    (output / "manifest.json").write_text(json.dumps(manifest, indent=1), encoding="utf-8")
-    provenance.write_sidecar(output)
-    shutil.rmtree(partial)

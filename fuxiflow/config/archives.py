@@ -42,6 +42,21 @@ class GranuleArchive(Section):
     """The products that make up one granule, as the bucket names them."""
 
 
+class Provider(Section):
+    """The archive of a product as somebody meets it who has to fetch files from there."""
+
+    archive: str
+    """Name of the archive, with the collection where it has one."""
+    address: str
+    """Address of its web page."""
+    account: str
+    """Account that is needed, or none."""
+    licence: str
+    """Terms of use."""
+    gb_per_month: float = Field(gt=0)
+    """Gigabytes of a month of all its platforms, roughly."""
+
+
 class Archives(Section):
     """All archives."""
 
@@ -51,6 +66,9 @@ class Archives(Section):
     """Access to GFS."""
     sources: dict[str, GranuleArchive] = {}
     """Archives by name of the source. You bring the files of a source that has none here."""
+
+    providers: dict[str, Provider] = {}
+    """Archives as people meet them, by era5, gfs or the name of a source: told where files lack."""
 
     def source(self, name: str) -> GranuleArchive:
         """Return the archive of a source; KeyError lists those that have one."""

@@ -1,6 +1,7 @@
 """Observation sources as data: a YAML file under ``config/sources`` for each instrument."""
 
 from collections.abc import Iterator
+from datetime import date
 from functools import cache
 from pathlib import Path
 from typing import Literal
@@ -126,6 +127,21 @@ class Platform(Section):
     """Name in WMO OSCAR. Files of other platforms are refused."""
     orbit: Orbit | None = None
     """Orbit on which the embedded world flies it; by default it does not fly."""
+    since: date | None = None
+    """First day with data in the archives; by default there is no first day.
+
+    Nothing is asked for from before. The embedded world does not look at it."""
+    until: date | None = None
+    """Last day with data in the archives; by default there is no last day."""
+
+    @model_validator(mode="after")
+    def _check(self):
+        if self.since and self.until and self.since > self.until:
+            raise ValueError(
+                f"{self.name} is there since {self.since} until {self.until}, "
+                "allowed: since before until"
+            )
+        return self
 
 
 class Source(Section):
@@ -289,6 +305,18 @@ class Source(Section):
                 f"on for {', '.join(names or self.platform_names)}"
             )
         return flying
+
+    def flies_between(self, first: date, last: date) -> bool:
+        """Return whether a platform has data on some day from ``first`` to ``last``."""
+        return any(
+            (platform.since or first) <= last and first <= (platform.until or last)
+            for platform in self.platforms
+        )
+
+    def described(self, keys: set[str]) -> dict:
+        """Return some keys as plain values, without days of platforms: they change no result."""
+        days = {"since", "until"}
+        return self.model_dump(mode="json", include=keys, exclude={"platforms": {"__all__": days}})
 
     @property
     def simulated_as(self) -> str | None:

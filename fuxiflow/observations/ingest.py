@@ -15,6 +15,7 @@ from fuxiflow.observations.readers.granule import Granule
 from fuxiflow.observations.rejection_codes import Reason
 from fuxiflow.progress import count_items
 from fuxiflow.storage import file_kinds
+from fuxiflow.storage.raw_files import verified_files
 
 _TOLD = 3  # files that an error names
 # kinds that no reader takes; a text may hold messages further on
@@ -131,8 +132,8 @@ def ingest(
     Parameters
     ----------
     directory : Path
-        Files of one source and segment. An empty one is an outage: the table has no rows, and the
-        ledger has the reason ``no_file`` on the day ``start``.
+        Files of one source and segment, or the receipt of them. An empty one is an outage: the
+        table has no rows, and the ledger has the reason ``no_file`` on the day ``start``.
     pattern : str
         Pattern of the names of the source's files; others are refused.
     reader : str
@@ -160,8 +161,11 @@ def ingest(
     NoUsableFileError
         Where there are files but none can be used.
     """
-    matching, others = readers.find_files(directory, pattern)
+    raw = verified_files(directory)
+    matching, others = readers.sort_by_pattern(raw.paths, pattern)
     entries: list[LedgerEntry] = []
+    if raw.remark:
+        entries.append(LedgerEntry(source, "", start, ledger.READ, 0, message=raw.remark))
     for path in others:
         entries += _refused(
             source, Granule(path.name, reason=Reason.NAME, message=f"expected {pattern}"), log
@@ -169,7 +173,14 @@ def ingest(
     if not matching and not others:
         log.warning("%s: %s", directory, Reason.NO_FILE.description)
         entries.append(
-            LedgerEntry(source, "", start, Reason.NO_FILE.label, 0, message="empty directory")
+            LedgerEntry(
+                source,
+                "",
+                start,
+                Reason.NO_FILE.label,
+                0,
+                message=raw.reason or "empty directory",
+            )
         )
     used = 0
     unpacked = file_kinds.Unpacked()

@@ -31,6 +31,7 @@ LEFT_OUT = (
     "fuxiflow.progress",
     "fuxiflow.runtime",
     "fuxiflow.storage.files",
+    "fuxiflow.storage.manifests",
     "fuxiflow.storage.provenance",
     "fuxiflow.storage.restart_files",
 )

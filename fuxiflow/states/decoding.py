@@ -20,6 +20,7 @@ from fuxiflow.states.grib import FieldEntry, GribReader, open_message
 from fuxiflow.states.grib_messages import Fault, GribError, find_messages, split_fields
 from fuxiflow.states.products import describe_fields
 from fuxiflow.states.regrid import SourceGrid, regrid
+from fuxiflow.storage.raw_files import verified_files
 from fuxiflow.times import hours
 
 NOT_GRIB = {".json", ".idx", ".txt", ".md", ".sha256"}
@@ -37,22 +38,40 @@ TRUTH_BLOCK = 16  # times that are read at once: those of a chunk of the raw sto
 _LEAD = re.compile(r"\.f(\d{3})$")
 
 
-def list_grib_files(directory: Path, analyses_only: bool = False) -> list[Path]:
-    """List the GRIB files under a directory, sorted; raise FileNotFoundError when there is none.
+def list_grib_files(raw: Path, analyses_only: bool = False) -> list[Path]:
+    """List the GRIB files of a raw input, sorted, each verified against its manifest.
 
-    With ``analyses_only`` files that are named as forecasts (``.f006``) are left out.
+    With ``analyses_only`` files that are named as forecasts (``.f006``) are left out, before they
+    are read.
+
+    Parameters
+    ----------
+    raw : Path
+        A folder of raw files, or a receipt of some in the raw store.
+    analyses_only : bool
+        Leave forecasts out.
+
+    Returns
+    -------
+    list of Path
+        The files.
+
+    Raises
+    ------
+    FileNotFoundError
+        When there is none.
+    RawFileError
+        When a file is damaged or missing.
     """
-    paths = sorted(
-        path
-        for path in Path(directory).rglob("*")
-        if path.is_file() and path.suffix not in NOT_GRIB and not path.name.startswith(".")
-    )
-    if analyses_only:
-        paths = [
-            path for path in paths if not (match := _LEAD.search(path.name)) or int(match[1]) == 0
-        ]
+
+    def is_read(name: str) -> bool:
+        lead = _LEAD.search(name)
+        is_forecast = lead is not None and int(lead[1]) > 0
+        return Path(name).suffix not in NOT_GRIB and not (analyses_only and is_forecast)
+
+    paths = verified_files(raw, is_read).paths
     if not paths:
-        raise FileNotFoundError(f"{directory}: no GRIB file")
+        raise FileNotFoundError(f"{raw}: no GRIB file")
     return paths
 
 
@@ -192,19 +211,20 @@ def decode_forecasts(
     return inits, states()
 
 
-def read_invariants(path: Path, grid: Grid) -> dict[str, np.ndarray]:
+def read_invariants(raw: Path, grid: Grid) -> dict[str, np.ndarray]:
     """Read the invariant fields of ERA5 and regrid them to ``grid``.
 
-    Returns surface geopotential (m2 s-2), land fraction and those of :data:`COVERS` that the file
-    has (0 to 1), each ``(lat, lon)``, in the order of :data:`INVARIANTS`. Raises GribError, naming
-    file, message and reason, for damage, values that are not credible, or one of :data:`REQUIRED`
-    that is not there.
+    ``raw`` is a folder with their GRIB file, a receipt of it, or the file. Returns surface
+    geopotential (m2 s-2), land fraction and those of :data:`COVERS` that it has (0 to 1), each
+    ``(lat, lon)``, in the order of :data:`INVARIANTS`. Raises GribError, naming file, message and
+    reason, for damage, values that are not credible, or one of :data:`REQUIRED` that is not there.
     """
+    path = list_grib_files(raw)[0]
     names = {param: name for name, (param, _, _) in INVARIANTS.items()}
     reader = GribReader((), "era5")
     fields: dict[str, np.ndarray] = {}
     packed, path = path, reader.unpacked(path)
-    content = Path(path).read_bytes()
+    content = path.read_bytes()
     for frame in find_messages(path):
         if isinstance(frame, Fault):
             raise GribError(str(frame))

@@ -1,124 +1,189 @@
-"""The archive scripts against an archive on this machine."""
+"""The raw store is filled from an archive on this machine: fetched once, kept, never again."""
 
-import json
 import logging
 from datetime import date, datetime
 from types import SimpleNamespace
 
 import pytest
+import yaml
 
-from fuxiflow import channels
-from fuxiflow.archive import gfs
-from fuxiflow.archive.transfer import DownloadError
+from fuxiflow.archive import fetching, gfs
+from fuxiflow.archive.needs import Need, era5_fields, gfs_fields
+from fuxiflow.archive.raw_store import BusyError, MonthFolder
+from fuxiflow.archive.retries import DownloadError
+from fuxiflow.config import archives as settings
+from fuxiflow.storage.manifests import read_manifest, sha256_of
+from fuxiflow.storage.raw_files import verified_files
 from tests.support.helpers import load_script
 from tests.unit.test_archive_gfs import inventory
 
 LOG = logging.getLogger("test")
+GFS = Need(
+    "gfs",
+    "2023-07",
+    ("2023-07-01", "2023-07-01"),
+    gfs_fields(),
+    ("2023-07-01", "2023-07-01"),
+    (0,),
+    6,
+)
+ATMS = Need("noaa20_atms", "2023-07", ("2023-07-01", "2023-07-02"))
+ERA5 = Need("era5", "2023-07", ("2023-07-01", "2023-07-02"), era5_fields())
 
 
 @pytest.fixture
-def paths(tmp_path):
-    return SimpleNamespace(raw=tmp_path / "out" / ".tmp-2023-07"), str(tmp_path / "partial")
+def store(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "resources" / "archive"
+
+
+@pytest.fixture
+def archives(server):
+    committed = yaml.safe_load(settings.FILE.read_text(encoding="utf-8"))
+    committed["gfs"]["url"] = committed["sources"]["noaa20_atms"]["url"] = server.url
+    return settings.Archives(**committed)
 
 
 @pytest.fixture
 def bucket(server):
     for init, lead in gfs.segment_files(
-        date(2023, 7, 1), date(2023, 7, 1), (date(2023, 7, 1),) * 2, [0], 6
+        date(2023, 7, 1), date(2023, 7, 2), (date(2023, 7, 1),) * 2, [0], 6
     ):
         name, (text, body) = gfs.file_path(init, lead, "0p25"), inventory(lead)
         server.files |= {f"{name}.idx": text.encode(), name: body}
     return server
 
 
-def gfs_params(server, partial, **changes):
-    values = {
-        "dates": ["2023-07-01", "2023-07-01"],
-        "forecast_dates": ["2023-07-01", "2023-07-01"],
-        "init_hours": [0],
-        "max_lead_hours": 6,
-        "partial": partial,
-        "workers": 2,
-        "archive": {"url": server.url, "resolution": "0p25"},
-    }
-    return SimpleNamespace(**(values | changes))
+@pytest.fixture
+def granules(server):
+    for day in (1, 2, 3):
+        for kind, product in (("SATMS", "ATMS-SDR"), ("GATMO", "ATMS-SDR-GEO")):
+            name = f"{kind}_j01_d2023070{day}_t0000000_e0000320_b1_c2_oebc_ops.h5"
+            server.files[f"{product}/2023/07/0{day}/{name}"] = name.encode()
+    return server
 
 
-def manifest(output):
-    return json.loads((output.raw / "manifest.json").read_text())
+def fetch(need, store, archives):
+    fetching.fetch_need(need, store, archives, LOG)
+    return read_manifest(store / need.product / need.months[0])
 
 
-def test_gfs(bucket, paths):
-    output, partial = paths
-    load_script("archive_gfs").main(None, output, gfs_params(bucket, partial), LOG)
-    fetched = manifest(output)["fetched"]
-    assert len(fetched) == 5
-    assert set(fetched.values()) == {690, 700}
-    assert (output.raw / gfs.file_path(datetime(2023, 7, 1), 6, "0p25")).stat().st_size == 700
-    assert json.loads((output.raw / "provenance.json").read_text())["rule"]
-    assert not list(output.raw.parent.parent.glob("partial/*"))
+def test_gfs(bucket, store, archives):
+    manifest = fetch(GFS, store, archives)
+    assert len(manifest.files) == 5
+    assert {entry.bytes for entry in manifest.files.values()} == {690, 700}
+    name = gfs.file_path(datetime(2023, 7, 1), 6, "0p25")
+    path, entry = store / "gfs/2023-07" / name, manifest.files[name]
+    assert (path.stat().st_size, sha256_of(path)) == (700, entry.sha256)
+    assert entry.origin == f"{bucket.url}/{name}"
+    assert entry.fetched.endswith("Z")
+    bucket.requests.clear()
+    fetch(GFS, store, archives)
+    assert not bucket.requests
 
 
-def test_a_gap_of_the_archive_is_listed(bucket, paths, caplog):
-    output, partial = paths
+def test_a_gap_of_the_archive_is_listed_and_not_asked_for_again(bucket, store, archives, caplog):
     name = gfs.file_path(datetime(2023, 7, 1, 12), 0, "0p25")
     del bucket.files[f"{name}.idx"], bucket.files[name]
-    load_script("archive_gfs").main(None, output, gfs_params(bucket, partial), LOG)
-    assert manifest(output)["absent"] == [name]
+    assert set(fetch(GFS, store, archives).absent) == {name}
     assert f"the archive has no {bucket.url}/{name}" in caplog.text
-
-
-def test_an_empty_archive_is_an_error(server, paths):
-    output, partial = paths
-    with pytest.raises(FileNotFoundError, match=r"has none of 5 files"):
-        load_script("archive_gfs").main(None, output, gfs_params(server, partial), LOG)
-    assert not output.raw.exists()
-
-
-def test_a_failed_segment_resumes(bucket, paths):
-    output, partial = paths
-    last = f"/{gfs.file_path(datetime(2023, 7, 1, 18), 0, '0p25')}"
-    bucket.faults[last] = [403]
-    script = load_script("archive_gfs")
-    with pytest.raises(DownloadError, match="refused with status 403"):
-        script.main(None, output, gfs_params(bucket, partial, workers=1), LOG)
-    assert not output.raw.exists()
     bucket.requests.clear()
-    script.main(None, output, gfs_params(bucket, partial), LOG)
-    assert {path for path, _ in bucket.requests} == {last, f"{last}.idx"}
-    assert len(manifest(output)["fetched"]) == 5
+    fetch(GFS, store, archives)
+    assert not bucket.requests
+    # another address may have it
+    with pytest.raises(DownloadError):
+        fetch(
+            GFS,
+            store,
+            archives.model_copy(
+                update={"gfs": archives.gfs.model_copy(update={"url": "http://127.0.0.1:9"})}
+            ),
+        )
 
 
-def test_source(server, paths):
-    output, partial = paths
-    names = [
-        f"{kind}_j01_d20230701_t0000000_e0000320_b1_c2_oebc_ops.h5" for kind in ("SATMS", "GATMO")
-    ]
-    for name, product in zip(names, ("ATMS-SDR", "ATMS-SDR-GEO"), strict=True):
-        server.files[f"{product}/2023/07/01/{name}"] = name.encode()
-    params = SimpleNamespace(
-        dates=["2023-07-01", "2023-07-01"],
-        partial=partial,
-        workers=2,
-        source="noaa20_atms",
-        archive={"url": server.url, "products": ["ATMS-SDR", "ATMS-SDR-GEO"]},
-    )
-    load_script("archive_source").main(None, output, params, LOG)
-    assert sorted(manifest(output)["fetched"]) == sorted(names)
-    assert (output.raw / names[0]).read_bytes() == names[0].encode()
+def test_an_empty_archive_is_an_error(server, store, archives):
+    with pytest.raises(FileNotFoundError, match=r"gfs 2023-07-01 to 2023-07-01: http.*has none"):
+        fetch(GFS, store, archives)
 
 
-def test_source_without_granules_is_an_error(server, paths):
-    output, partial = paths
-    params = SimpleNamespace(
-        dates=["2023-07-01", "2023-07-01"],
-        partial=partial,
-        workers=2,
-        source="noaa20_atms",
-        archive={"url": server.url, "products": ["ATMS-SDR"]},
-    )
-    with pytest.raises(DownloadError, match=f"{server.url}: the bucket has no product ATMS-SDR"):
-        load_script("archive_source").main(None, output, params, LOG)
+def test_what_was_finished_before_a_failure_is_kept(bucket, store, archives):
+    last = f"/{gfs.file_path(datetime(2023, 7, 1, 18), 0, '0p25')}"
+    bucket.faults[last] = [403] * 3
+    with pytest.raises(DownloadError, match="refused with status 403"):
+        fetch(GFS, store, archives)
+    kept = read_manifest(store / "gfs/2023-07")
+    assert kept.files
+    bucket.faults.clear()
+    bucket.requests.clear()
+    manifest = fetch(GFS, store, archives)
+    assert len(manifest.files) == 5
+    assert {name: manifest.files[name] for name in kept.files} == kept.files
+    again = {path.removesuffix(".idx") for path, _ in bucket.requests}
+    assert not again & {f"/{name}" for name in kept.files}
+
+
+def test_a_whole_file_that_a_killed_process_left_is_listed(bucket, store, archives):
+    fetch(GFS, store, archives)
+    folder = MonthFolder(store, "gfs", "2023-07")
+    name = next(iter(folder.manifest.files))
+    del folder.manifest.files[name]
+    folder.save()
+    bucket.requests.clear()
+    assert name in fetch(GFS, store, archives).files
+    assert not bucket.requests
+
+
+def test_a_file_that_has_gone_is_fetched_again_and_a_damaged_one_refused(bucket, store, archives):
+    name = next(iter(fetch(GFS, store, archives).files))
+    path = store / "gfs/2023-07" / name
+    content = path.read_bytes()
+    path.unlink()
+    assert name in fetch(GFS, store, archives).files
+    assert path.read_bytes() == content
+    path.write_bytes(content[:-1])
+    with pytest.raises(ValueError, match=r"damaged: 6\d9 bytes instead.*move the file away"):
+        fetch(GFS, store, archives)
+    assert path.read_bytes() == content[:-1]
+
+
+def test_source(granules, store, archives):
+    manifest = fetch(ATMS, store, archives)
+    assert len(manifest.files) == 4
+    assert set(manifest.complete) == {"2023-07-01", "2023-07-02"}
+    granules.requests.clear()
+    fetch(ATMS, store, archives)
+    assert not granules.requests
+    longer = Need("noaa20_atms", "2023-07", ("2023-07-01", "2023-07-03"))
+    assert len(fetch(longer, store, archives).files) == 6
+    fetched = [path for path, _ in granules.requests if path.endswith(".h5")]
+    assert len(fetched) == 2
+    assert all("d20230703" in path for path in fetched)
+
+
+def test_source_without_granules_is_an_error(server, store, archives):
+    with pytest.raises(FileNotFoundError, match=r"has none of the files.*make the folder"):
+        fetch(ATMS, store, archives)
+    (store / "noaa20_atms/2023-07").mkdir(parents=True)
+    assert fetch(ATMS, store, archives).files == {}
+
+
+def test_nothing_is_asked_for_where_no_platform_flew(server, store, archives, tmp_path):
+    need = Need("noaa20_atms", "2017-01", ("2017-01-01", "2017-01-31"), idle=True)
+    fetching.fetch_need(need, store, archives, LOG)
+    assert not server.requests
+    receipt = fetching.write_need_receipt(tmp_path / "r.json", need, store)
+    assert (receipt["files"], receipt["reason"]) == (0, "no platform flew")
+    found = verified_files(tmp_path / "r.json")
+    assert (found.paths, found.reason) == ([], "no platform flew")
+
+
+def test_two_processes_do_not_fill_one_folder(bucket, store, archives):
+    with (
+        MonthFolder(store, "gfs", "2023-07").locked(),
+        pytest.raises(BusyError, match=r"process \d+ on .* is filling it; wait"),
+    ):
+        fetch(GFS, store, archives)
+    fetch(GFS, store, archives)
 
 
 @pytest.fixture
@@ -128,15 +193,29 @@ def _key(server, monkeypatch):
 
 
 @pytest.mark.usefixtures("_key")
-def test_era5_and_invariants(server, paths, tmp_path):
-    output, partial = paths
-    params = SimpleNamespace(
-        dates=["2023-07-01", "2023-07-02"], days_per_request=1, partial=partial
+def test_era5_and_invariants(server, store, archives):
+    smaller = archives.model_copy(
+        update={"era5": archives.era5.model_copy(update={"days_per_request": 1})}
     )
-    load_script("archive_era5").main(None, output, params, LOG)
-    assert len(manifest(output)["fetched"]) == 7
+    assert len(fetch(ERA5, store, smaller).files) == 7
     assert len(server.store_requests) == 7
-    assert len(channels.channel_table()) == 70
-    single = SimpleNamespace(raw=tmp_path / "invariants.grib")
-    load_script("archive_invariants").main(None, single, SimpleNamespace(), LOG)
-    assert single.raw.stat().st_size > 0
+    fetch(ERA5, store, archives)
+    assert len(server.store_requests) == 7
+    invariants = Need("era5", "invariants", ("", ""))
+    assert set(fetch(invariants, store, archives).files) == {"invariants.grib"}
+    fetch(invariants, store, archives)
+    assert len(server.store_requests) == 8
+
+
+@pytest.mark.usefixtures("_key")
+def test_the_script_writes_a_receipt(server, store, archives, tmp_path, monkeypatch):
+    monkeypatch.setattr(settings, "load_archives", lambda: archives)
+    script = load_script("archive_fetch")
+    params = SimpleNamespace(product="era5", segment="2023-07", need=ERA5.parameters())
+    output = SimpleNamespace(receipt=tmp_path / "receipt.json")
+    script.main(None, output, params, LOG)
+    first = output.receipt.read_bytes()
+    assert len(verified_files(output.receipt).paths) == 4
+    script.main(None, output, params, LOG)
+    assert output.receipt.read_bytes() == first
+    assert len(server.store_requests) == 4

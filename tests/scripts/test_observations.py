@@ -15,6 +15,7 @@ from fuxiflow.observations.biweight import BiweightLimits
 from fuxiflow.observations.ingest import NoUsableFileError
 from fuxiflow.observations.sparse_grids import SparseGrids
 from fuxiflow.observations.statistics import GridStatistics
+from fuxiflow.storage.manifests import seal_folder
 from tests.support.atms_sdr_files import swath, write_pair
 from tests.support.helpers import asked_of_source, load_script
 
@@ -179,7 +180,7 @@ def test_duplicates_across_files_are_used_once(raw, tmp_path):
 
 def test_an_outage_is_data(tmp_path):
     (tmp_path / "raw").mkdir()
-    (tmp_path / "raw" / "provenance.json").write_text("{}")
+    seal_folder(tmp_path / "raw")
     products = chain(tmp_path / "raw", tmp_path)
     assert reasons(products.ledger) == {"no_file": 0}
     assert footprint_table.read_footprints(products.table).num_rows == 0

@@ -16,6 +16,8 @@ from fuxiflow.states.grib_messages import GribError
 from fuxiflow.states.regrid import SourceGrid, regrid
 from fuxiflow.states.statistics import Statistics
 from fuxiflow.states.store import StateSeries, write_states
+from fuxiflow.storage.manifests import RawFileError, seal_folder
+from fuxiflow.storage.raw_files import UNVERIFIED
 from tests.support import grib_files
 from tests.support.helpers import asked, load_script
 
@@ -49,6 +51,7 @@ def decode(tmp_path, reference="era5", dates=("2022-01-01", "2022-01-02"), least
 
 def test_decode_era5(tmp_path):
     grib_files.write_era5(tmp_path / "raw", TIMES)
+    seal_folder(tmp_path / "raw")
     output = decode(tmp_path)
     states = StateSeries([output.states])
     assert states.channels == channel_table()
@@ -64,10 +67,28 @@ def test_decode_era5(tmp_path):
     assert pq.read_table(output.ledger).num_rows == 0
 
 
+def test_files_that_nothing_vouches_for_are_said_in_the_ledger(tmp_path):
+    grib_files.write_era5(tmp_path / "raw", TIMES)
+    (row,) = pq.read_table(decode(tmp_path).ledger).to_pylist()
+    assert (row["file"], row["reason"]) == (str(tmp_path / "raw"), UNVERIFIED)
+
+
+def test_a_flipped_byte_of_a_sealed_file_is_an_error(tmp_path):
+    grib_files.write_era5(tmp_path / "raw", TIMES)
+    seal_folder(tmp_path / "raw")
+    path = tmp_path / "raw" / "pressure_levels.grib"
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(RawFileError, match=rf"{path}: damaged.*delete {path.parent}"):
+        decode(tmp_path)
+
+
 def test_decode_keeps_slots_and_writes_the_ledger(tmp_path):
     grib_files.write_era5(tmp_path / "raw", TIMES)
     path = tmp_path / "raw" / "single_levels.grib"
     path.write_bytes(path.read_bytes()[:-10])
+    seal_folder(tmp_path / "raw")
     output = decode(tmp_path, dates=("2022-01-01", "2022-01-03"))
     states = StateSeries([output.states])
     assert len(states.slots) == 12

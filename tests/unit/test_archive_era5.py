@@ -3,12 +3,10 @@
 import hashlib
 import json
 import logging
-from datetime import date
 
 import pytest
 import requests
 
-from fuxiflow import channels
 from fuxiflow.archive import era5
 from fuxiflow.archive.transfer import DownloadError
 
@@ -27,58 +25,6 @@ def nobody(monkeypatch, tmp_path):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("CDSAPI_RC", str(tmp_path / "rc"))
     return tmp_path / "rc"
-
-
-def asked(start, end, days=8):
-    return {
-        name: (dataset, request)
-        for name, dataset, request in era5.requests_of(channels.channel_table(), start, end, days)
-    }
-
-
-def test_requests_of_a_segment():
-    by_file = asked(date(2022, 1, 20), date(2022, 2, 3))
-    assert sorted(by_file) == sorted(
-        [
-            f"{kind}_{day}.grib"
-            for kind in ("pressure_levels", "single_levels", "precipitation")
-            for day in ("20220120", "20220128", "20220201")
-        ]
-        + ["precipitation_before.grib"]
-    )
-    dataset, upper = by_file["pressure_levels_20220128.grib"]
-    assert dataset == "reanalysis-era5-pressure-levels"
-    assert upper["day"] == ["28", "29", "30", "31"]
-    assert upper["time"] == ["00:00", "06:00", "12:00", "18:00"]
-    assert len(upper["pressure_level"]) == 13
-    assert upper["variable"] == [
-        "geopotential",
-        "temperature",
-        "u_component_of_wind",
-        "v_component_of_wind",
-        "relative_humidity",
-    ]
-    dataset, surface = by_file["single_levels_20220201.grib"]
-    assert dataset == "reanalysis-era5-single-levels"
-    assert (surface["year"], surface["month"], surface["day"]) == (
-        ["2022"],
-        ["02"],
-        ["01", "02", "03"],
-    )
-    assert surface["variable"] == [
-        "2m_temperature",
-        "10m_u_component_of_wind",
-        "10m_v_component_of_wind",
-        "mean_sea_level_pressure",
-    ]
-
-
-def test_six_hour_sums_of_the_first_day_reach_into_the_day_before():
-    by_file = asked(date(2022, 1, 1), date(2022, 1, 2))
-    assert len(by_file["precipitation_20220101.grib"][1]["time"]) == 24
-    before = by_file["precipitation_before.grib"][1]
-    assert (before["year"], before["month"], before["day"]) == (["2021"], ["12"], ["31"])
-    assert before["time"] == ["19:00", "20:00", "21:00", "22:00", "23:00"]
 
 
 def test_download_through_the_client(server, key, tmp_path):

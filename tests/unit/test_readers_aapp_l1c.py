@@ -15,6 +15,7 @@ from fuxiflow.observations.ingest import ingest
 from fuxiflow.observations.rejection_codes import Reason
 from fuxiflow.observations.satpy_readers import DIRECTORY, aapp_l1c
 from fuxiflow.physics import great_circle
+from fuxiflow.storage.manifests import seal_folder
 from tests.support.level1_files import mutations, orbit, temperatures, write_aapp
 
 NAMES = {
@@ -166,6 +167,7 @@ def test_a_header_without_antenna_correction_is_said_in_the_log_and_the_ledger(t
     assert "may be antenna temperatures" in granule.message
     (tmp_path / "files").mkdir()
     path.rename(tmp_path / "files" / path.name)
+    seal_folder(tmp_path / "files")
     found = ingest(
         tmp_path / "files",
         "*",

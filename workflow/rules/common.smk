@@ -150,16 +150,24 @@ def memory(mb):
 
 
 def environment_of(rule):
-    """Return the conda environment of a rule: that of its stage."""
-    return f"../../envs/{stage_of(rule)}.yaml"
+    """Return the conda environment of a rule: that of its stage.
+
+    The archive stage has none. It runs where Snakemake does, as ``fuxiflow fetch`` does, and no
+    change of an environment asks for files again.
+    """
+    stage = stage_of(rule)
+    return None if stage == "archive" else f"../../envs/{stage}.yaml"
 
 
 def common_parameters(rule):
     """Return the parameters that all rules with a script have.
 
     ``code`` is the fingerprint of what the rule computes (docs/reference/reruns.md); ``world`` says whether
-    its products are synthetic.
+    its products are synthetic. No change of code asks for raw files again, so the archive stage has no
+    fingerprint.
     """
+    if stage_of(rule) == "archive":
+        return {"world": WORLD}
     return {"code": lambda wildcards: code(rule), "world": WORLD}
 
 

@@ -3,7 +3,7 @@
 
 rule observations_read:
     input:
-        files=raw("{source}/{segment}"),
+        files=raw_input("{source}/{segment}"),
     output:
         table=results("observations/{source}/read/{segment}.parquet"),
         ledger=results("observations/{source}/read/ledger/{segment}.parquet"),

@@ -3,7 +3,7 @@
 
 rule states_decode:
     input:
-        raw=states_raw("{reference}/{segment}"),
+        raw=raw_input("{reference}/{segment}"),
     output:
         states=directory(results("states/{reference}/{segment}.zarr")),
         ledger=results("states/{reference}/ledger/{segment}.parquet"),
@@ -25,7 +25,7 @@ rule states_decode:
 
 rule states_forecasts:
     input:
-        raw=states_raw("gfs/{segment}"),
+        raw=raw_input("gfs/{segment}"),
     output:
         forecasts=directory(results("forecasts/gfs/{segment}.zarr")),
         ledger=results("forecasts/gfs/ledger/{segment}.parquet"),
@@ -60,7 +60,7 @@ rule states_truth:
 rule states_statistics:
     input:
         states=segments_of(results("states/era5/{segment}.zarr"), CONFIG.periods.training),
-        invariants=states_raw("era5/invariants.grib"),
+        invariants=raw_input("era5/invariants"),
     output:
         statistics=directory(results("states/statistics.zarr")),
     priority: 1

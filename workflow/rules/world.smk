@@ -44,7 +44,7 @@ if CONFIG.kind == "embedded":
         input:
             truth=raw(f"truth/{CONFIG.segments(world_period())[0]}.zarr"),
         output:
-            invariants=raw("era5/invariants.grib"),
+            invariants=directory(raw("era5/invariants")),
         resources:
             mem_mb=memory(500),
             runtime=10,
@@ -150,7 +150,7 @@ if CONFIG.kind == "embedded":
     rule world:
         input:
             truth=segments_of(raw("truth/{segment}.zarr"), world_period()),
-            invariants=raw("era5/invariants.grib"),
+            invariants=raw("era5/invariants"),
             era5=segments_of(raw("era5/{segment}"), world_period()),
             gfs=segments_of(raw("gfs/{segment}"), CONFIG.verification_period),
             observations=expand(

@@ -1,6 +1,6 @@
 """Decode one segment of a reference's GRIB files to states on the networks' grid.
 
-in:  raw     directory of GRIB files, as the archive delivers them
+in:  raw     directory of GRIB files, as the archive delivers them, or the receipt of some
 out: states  Zarr, one state each 6 hours of the period, missing ones marked (fuxiflow.states.store)
      ledger  Parquet, what could not be used and why (fuxiflow.states.assembly)
 """
@@ -17,12 +17,15 @@ from fuxiflow.states.decoding import decode_analyses, list_grib_files
 from fuxiflow.states.grib import GribReader
 from fuxiflow.states.grib_messages import GribError
 from fuxiflow.states.store import StateWriter
+from fuxiflow.storage.raw_files import unverified_remark
 
 
 def main(input, output, params, log):
     analysis_times = times.times(*map(date.fromisoformat, params.dates))
     grid = Grid(**params.grid)
     ledger = Ledger()
+    if remark := unverified_remark(input.raw):
+        ledger.note(remark, input.raw)
     paths = list_grib_files(input.raw, analyses_only=True)
     assembler = Assembler(GribReader(channel_table(), params.reference), grid, ledger)
     # a GFS analysis holds no precipitation: its slot stays NaN

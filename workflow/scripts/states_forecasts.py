@@ -1,6 +1,6 @@
 """Decode the GFS forecasts of one segment to the networks' grid.
 
-in:  raw        directory of GRIB2 files, one for each initial time and lead
+in:  raw        directory of GRIB2 files, one for each initial time and lead, or their receipt
 out: forecasts  Zarr in WeatherBench2's layout (fuxiflow.states.forecasts)
      ledger     Parquet, what could not be used and why (fuxiflow.states.assembly)
 """
@@ -16,6 +16,7 @@ from fuxiflow.states.decoding import decode_forecasts, list_grib_files
 from fuxiflow.states.forecasts import ForecastWriter
 from fuxiflow.states.grib import GribReader
 from fuxiflow.states.grib_messages import GribError
+from fuxiflow.storage.raw_files import unverified_remark
 from fuxiflow.times import STEP_HOURS, hours, times
 
 
@@ -36,6 +37,8 @@ def main(input, output, params, log):
     leads = list(range(0, params.max_lead_hours + 1, STEP_HOURS))
     grid = Grid(**params.grid)
     ledger = Ledger()
+    if remark := unverified_remark(input.raw):
+        ledger.note(remark, input.raw)
     assembler = Assembler(GribReader(channel_table(), "gfs"), grid, ledger)
     paths = list_grib_files(input.raw)
     inits, states = decode_forecasts(

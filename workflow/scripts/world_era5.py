@@ -11,7 +11,7 @@ from datetime import date
 
 from fuxiflow.channels import channel_table
 from fuxiflow.progress import progress
-from fuxiflow.storage import provenance
+from fuxiflow.storage.manifests import seal_folder
 from fuxiflow.times import times
 from fuxiflow.world.analysis_errors import AnalysisErrors, ErrorLibrary
 from fuxiflow.world.truth import Truth
@@ -31,7 +31,7 @@ def main(input, output, params, log):
             pattern = library.fields("era5", time)
             fields = errors.analysed(truth.read(time, names), pattern, time, land, truth.grid.lon)
             writer.write(time, fields)
-    provenance.write_sidecar(output.era5)
+    seal_folder(output.era5)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from functools import partial
 
 from fuxiflow.channels import channel_table
 from fuxiflow.progress import progress
-from fuxiflow.storage import provenance
+from fuxiflow.storage.manifests import seal_folder
 from fuxiflow.times import times
 from fuxiflow.world.analysis_errors import AnalysisErrors, ErrorLibrary
 from fuxiflow.world.levels import Regridder, world_fields
@@ -60,7 +60,7 @@ def main(input, output, params, log):
                 lead_hours = int((valid_time - init_time) / timedelta(hours=1))
                 if lead_hours <= params.max_lead_hours:
                     writer.write(init_time, lead_hours, fields_of(frame))
-    provenance.write_sidecar(output.gfs)
+    seal_folder(output.gfs)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 in:  truth    Zarr stores of the truth that cover the dates and the first time after them
               (fuxiflow.world.truth)
-out: reports  directory of WMO BUFR bulletins, a file a day, and provenance.json
+out: reports  directory of WMO BUFR bulletins, a file a day, provenance.json and manifest.json
 """
 
 from datetime import date
@@ -10,7 +10,7 @@ from datetime import date
 from fuxiflow.config import sources
 from fuxiflow.config import world as settings
 from fuxiflow.progress import progress
-from fuxiflow.storage import provenance
+from fuxiflow.storage.manifests import seal_folder
 from fuxiflow.world.bulletins import place_network, report_day, report_windows
 from fuxiflow.world.truth import Truth
 from fuxiflow.world.windows import observed_days
@@ -36,7 +36,7 @@ def main(input, output, params, log):
             content = b"".join(bulletin.content for bulletin in bulletins)
             (output.reports / name).write_bytes(content)
         written += sum(bulletin.count for bulletin in bulletins)
-    provenance.write_sidecar(output.reports)
+    seal_folder(output.reports)
     log.info("%d reports of %d stations of %s", written, len(members), source.long_name)
 
 

@@ -2,7 +2,7 @@
 
 in:  truth     Zarr stores of the truth that cover the dates and the first time after them
                (fuxiflow.world.truth)
-out: profiles  directory of ROM SAF NetCDF files, one a day, and provenance.json
+out: profiles  directory of ROM SAF NetCDF files, one a day, provenance.json and manifest.json
 """
 
 from datetime import date
@@ -12,7 +12,7 @@ import numpy as np
 from fuxiflow.config import sources
 from fuxiflow.config import world as settings
 from fuxiflow.progress import progress
-from fuxiflow.storage import provenance
+from fuxiflow.storage.manifests import seal_folder
 from fuxiflow.world.occultations import VARIABLES, join_occultations, observe_occultations
 from fuxiflow.world.truth import Truth
 from fuxiflow.world.windows import TruthWindows, observed_days
@@ -38,7 +38,7 @@ def main(input, output, params, log):
             path = output.profiles / f"{source.name}_{day:%Y%m%d}_fuxi_sim.nc"
             write_occultations(path, join_occultations(list(by_platform.values())), platforms)
             written += len(platforms)
-    provenance.write_sidecar(output.profiles)
+    seal_folder(output.profiles)
     log.info("%d occultations of %s", written, source.long_name)
 
 

@@ -2,7 +2,7 @@
 
 in:  truth   Zarr stores of the truth that cover the dates and the first time after them
              (fuxiflow.world.truth)
-out: swaths  directory of granules in the source's format, and provenance.json
+out: swaths  directory of granules in the source's format, provenance.json and manifest.json
 """
 
 from datetime import date
@@ -14,7 +14,7 @@ from fuxiflow.config import sources
 from fuxiflow.config import world as settings
 from fuxiflow.operators.microwave import MicrowaveOperator
 from fuxiflow.progress import progress
-from fuxiflow.storage import provenance
+from fuxiflow.storage.manifests import seal_folder
 from fuxiflow.world.swaths import observe_swaths
 from fuxiflow.world.truth import Truth
 from fuxiflow.world.windows import TruthWindows, observed_days
@@ -47,7 +47,7 @@ def main(input, output, params, log):
                 write_granule(output.swaths, source, platform, swath, brightness, noise)
                 written += 1
                 footprints += swath.lat.size
-    provenance.write_sidecar(output.swaths)
+    seal_folder(output.swaths)
     log.info("%d granules with %d footprints of %s", written, footprints, source.long_name)
 
 

@@ -10,12 +10,13 @@ import ast
 import fnmatch
 import importlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fuxiflow.storage import file_kinds
+from fuxiflow.storage.raw_files import verified_files
 
 if TYPE_CHECKING:
     from fuxiflow.observations.readers.granule import Granule
@@ -103,26 +104,21 @@ def _alternatives(pattern: str) -> list[str]:
     return [plain for word in group[1].split(",") for plain in _alternatives(before + word + after)]
 
 
-def find_files(directory: Path, pattern: str) -> tuple[list[Path], list[Path]]:
-    """Find the files below a directory that match a source's ``file_pattern``, and the others.
+def find_files(raw: Path, pattern: str) -> tuple[list[Path], list[Path]]:
+    """Find the files of a raw input that match a source's ``file_pattern``, and the others.
 
-    Both are sorted. A compressed file may go by its own name or that of what it holds. Hidden
-    files, provenance stamps and a download's ``manifest.json`` are neither.
-    FileNotFoundError when there is no such directory.
+    ``raw`` is a folder or a receipt. Both lists are sorted, and the files verified against their
+    manifest. A compressed file may go by its own name or that of what it holds. Hidden files,
+    provenance stamps and manifests are neither. FileNotFoundError when there is no such input.
     """
-    if not Path(directory).is_dir():
-        raise FileNotFoundError(
-            f"{directory}: no such directory; the files of an outage are an empty directory"
-        )
+    return sort_by_pattern(verified_files(raw).paths, pattern)
+
+
+def sort_by_pattern(paths: Iterable[Path], pattern: str) -> tuple[list[Path], list[Path]]:
+    """Sort files into those that match a source's ``file_pattern`` and the others."""
     patterns = _alternatives(pattern)
     matching, others = [], []
-    for path in sorted(Path(directory).rglob("*")):
-        if (
-            path.is_dir()
-            or path.name.startswith(".")
-            or path.name in ("provenance.json", "manifest.json")
-        ):
-            continue
+    for path in paths:
         fits = any(
             fnmatch.fnmatchcase(name, single)
             for name in file_kinds.plain_names(path)

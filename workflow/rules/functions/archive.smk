@@ -1,44 +1,50 @@
-"""Lookups of the rules of the archive stage: dates and addresses."""
+"""Lookups of the rules of the archive stage: what is needed, and what is missing."""
 
-from fuxiflow.config import archives
-
-ARCHIVES = archives.load_archives()
+from fuxiflow.archive import needs
 
 
-def archive_forecast_dates(wildcards):
-    """Return the first and last day of a segment that forecasts are verified from, or none."""
-    tested = wildcards.segment in CONFIG.segments(CONFIG.periods.test)
-    return dates(CONFIG.periods.test, wildcards.segment) if tested else []
+def raw_input(path):
+    """Return a raw input: a folder of the embedded world, or the receipt of a segment's files.
+
+    ``path`` is ``{product}/{segment}``. A receipt is small, so that Snakemake compares its content.
+    """
+    return raw(path) if CONFIG.kind == "embedded" else results(f"archive/{path}.json")
 
 
-def archive_of_source(wildcards):
-    """Return where the granules of a source are; None where somebody has to bring its files."""
-    if wildcards.source not in ARCHIVES.sources:
-        return None
-    return ARCHIVES.source(wildcards.source).model_dump()
+def archive_products():
+    """Return a pattern of the products that the archives have for this configuration."""
+    return "|".join(["era5", "gfs", *CONFIG.sources])
+
+
+def archive_need(wildcards):
+    """Return the days and fields of a segment that are needed of a product.
+
+    Neither code nor addresses nor sizes of requests are among them: they change no raw file.
+    """
+    return needs.need_of(CONFIG, wildcards.product, wildcards.segment).parameters()
+
+
+def archive_receipts():
+    """Return the receipts of all that the configuration needs."""
+    return [raw_input(f"{need.product}/{need.segment}") for need in needs.all_needs(CONFIG)]
 
 
 def archive_check(jobs):
     """Stop a run before its first job where one of ``jobs`` could not succeed.
 
     Without a key that the store takes nothing that needs ERA5 could follow, and files that no
-    archive has must be there.
+    archive gives away without an account must be there.
     """
-    from fuxiflow.archive.era5 import CredentialsError, check_credentials
-
-    if any(job.rule.name in ("archive_era5", "archive_invariants") for job in jobs):
-        try:
-            check_credentials()
-        except CredentialsError as error:
-            raise WorkflowError(str(error))
-    absent = [
-        job for job in jobs if job.rule.name == "archive_source" and job.params.archive is None
+    planned = [
+        needs.need_of(CONFIG, job.wildcards.product, job.wildcards.segment)
+        for job in jobs
+        if job.rule.name == "archive_fetch"
     ]
-    if absent:
-        names = ", ".join(sorted({job.wildcards.source for job in absent}))
-        raise WorkflowError(
-            f"no archive is known for {names}: bring the agencies' files to "
-            f"{raw('{source}/{segment}/')} ({absent[0].output[0]} is one of {len(absent)} that are "
-            f"not there), add an address to config/archive.yaml, or leave these sources out of the "
-            f"configuration"
-        )
+    if not planned:
+        return
+    from fuxiflow.archive.checks import check_needs
+
+    try:
+        check_needs(planned)
+    except (RuntimeError, ValueError) as error:
+        raise WorkflowError(str(error))

@@ -123,7 +123,7 @@ def cycling_initial(wildcards):
     initial = cycling_initial_name(wildcards)
     labels = cycling_neighbours(wildcards.segment, before=1, after=0)
     if initial == "gfs":
-        return {"gfs": [states_raw(f"gfs/{label}") for label in labels]}
+        return {"gfs": [raw_input(f"gfs/{label}") for label in labels]}
     return {"analyses": expand(results(f"analyses/{initial}/{{segment}}.zarr"), segment=labels)}
 
 

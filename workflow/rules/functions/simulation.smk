@@ -59,7 +59,7 @@ def simulation_places(wildcards):
 def simulation_source(wildcards):
     """Return the description of a source that is simulated; as a parameter, a change is seen."""
     kept = {"instrument", "channels", "platforms", "quality"}
-    return sources.load_source(wildcards.source).model_dump(mode="json", include=kept)
+    return sources.load_source(wildcards.source).described(kept)
 
 
 def simulation_strides(wildcards):

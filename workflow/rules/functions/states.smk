@@ -29,11 +29,6 @@ def states_forecasts_completeness(wildcards):
     )
 
 
-def states_raw(path):
-    """Return a raw input; of a download only its presence matters, not its time stamp."""
-    return raw(path) if CONFIG.kind == "embedded" else ancient(raw(path))
-
-
 def states_truth_segments(path):
     """Return ``path`` for each segment of the truth; none outside the embedded world."""
     return segments_of(path, CONFIG.verification_period) if CONFIG.kind == "embedded" else []

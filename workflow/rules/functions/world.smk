@@ -55,7 +55,7 @@ def world_sources(section):
 def world_instrument(wildcards):
     """Return the description of a source that is simulated: instrument, channels, orbits, format."""
     source = sources.load_source(wildcards.source)
-    return source.model_dump(mode="json", include={"instrument", "channels", "platforms", "reader"})
+    return source.described({"instrument", "channels", "platforms", "reader"})
 
 
 def world_observing(wildcards):

@@ -1,0 +1,361 @@
+"""Take files that came by other ways into the raw store, and compare the store with its manifests.
+
+What a file of GRIB holds is read from its messages; of others the name may tell the day.
+"""
+
+import os
+import re
+import shutil
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from datetime import date, datetime, timedelta
+from pathlib import Path
+
+from fuxiflow.archive.needs import era5_field
+from fuxiflow.archive.orders import init_text
+from fuxiflow.archive.raw_store import OF_OLD, MonthFolder, month_folders, now_text
+from fuxiflow.channels import channel_table
+from fuxiflow.storage.files import temporary
+from fuxiflow.storage.manifests import (
+    MANIFEST,
+    RawFileError,
+    difference,
+    files_below,
+    is_manifest_of_old,
+    read_manifest,
+)
+
+BESIDE = {".json", ".idx", ".txt", ".md", ".sha256"}
+"""Suffixes of files that archives lay beside others; they hold no fields or observations."""
+GRIB_PRODUCTS = ("era5", "gfs")
+HDF5, CLASSIC = b"\x89HDF\r\n\x1a\n", (b"CDF\x01", b"CDF\x02", b"CDF\x05")
+HEADER_BYTES = 4096
+"""Bytes at the beginning in which a bulletin's header ends and BUFR or GRIB begins."""
+KINDS = {
+    "HDF5": (".h5", ".hdf"),
+    "HDF5 or netCDF": (".nc", ".nc4", "_nc"),
+    "BUFR": (".bufr", ".bufr4", ".bfr"),
+    "GRIB": (".grib", ".grb", ".grib2", ".grb2"),
+}
+"""Formats that the end of a name promises, in lower case."""
+WORKERS = 4
+_DATE = re.compile(r"(?<!\d)((?:19|20)\d\d)-?(\d\d)-?(\d\d)(?:\d{2,6})?(?!\d)")
+_DAY_OF_YEAR = re.compile(r"\.D(\d\d)(\d{3})\.")
+
+
+def day_in_name(name: str) -> str:
+    """Return the first day that a file's name holds, in ISO form; an empty text without any."""
+    for year, month, day in _DATE.findall(name):
+        with suppress(ValueError):
+            return str(date(int(year), int(month), int(day)))
+    if match := _DAY_OF_YEAR.search(name):
+        year, number = int(match[1]), int(match[2])
+        first = date(1900 + year if year > 70 else 2000 + year, 1, 1)
+        return str(first + timedelta(days=number - 1))
+    return ""
+
+
+def _fault_of(path: Path, product: str) -> str:
+    """Say why a file is not of the kind that its product or name promises; empty if it is."""
+    with open(path, "rb") as file:
+        start = file.read(HEADER_BYTES)
+        file.seek(max(path.stat().st_size - 4, 0))
+        end = file.read()
+    if not start:
+        return "0 bytes"
+    name = path.name.lower()
+    kinds = [kind for kind, endings in KINDS.items() if name.endswith(endings)]
+    kind = "GRIB" if product in GRIB_PRODUCTS else kinds[0] if kinds else ""
+    is_of_kind = {
+        "": True,
+        "HDF5": start.startswith(HDF5),
+        "HDF5 or netCDF": start.startswith((HDF5, *CLASSIC)),
+        "BUFR": b"BUFR" in start,
+        "GRIB": b"GRIB" in start,
+    }[kind]
+    if not is_of_kind:
+        return f"no {kind} file"
+    if kind == "GRIB" and end != b"7777":
+        return "cut off: a GRIB file ends with 7777"
+    return ""
+
+
+def _fields_in(path: Path, product: str) -> Iterator[tuple[str, datetime, datetime, datetime]]:
+    """Yield name, initial time, beginning and end of validity of the fields of a GRIB file."""
+    import eccodes
+
+    names = _names_by_keys(product)
+    with open(path, "rb") as file:
+        while (handle := eccodes.codes_grib_new_from_file(file)) is not None:
+            try:
+                get = eccodes.codes_get
+                level = get(handle, "level") if get(handle, "typeOfLevel") != "surface" else 0
+                if product == "gfs":
+                    keys = ("discipline", "parameterCategory", "parameterNumber")
+                    surface = get(handle, "typeOfFirstFixedSurface", int)
+                    key = (*(get(handle, name) for name in keys), surface, level)
+                else:
+                    upper = get(handle, "typeOfLevel") == "isobaricInhPa"
+                    key = (get(handle, "paramId"), level if upper else None)
+                step = get(handle, "stepRange", str).split("-")
+                init = _time(get(handle, "dataDate"), get(handle, "dataTime"))
+                end = _time(get(handle, "validityDate"), get(handle, "validityTime"))
+                begin = end - timedelta(hours=int(step[-1]) - int(step[0]))
+            except (eccodes.CodesInternalError, ValueError) as error:
+                raise RawFileError(f"{path}: a message cannot be read: {error}") from error
+            finally:
+                eccodes.codes_release(handle)
+            if key in names:
+                yield names[key], init, begin, end
+
+
+def _time(day: int, clock: int) -> datetime:
+    return datetime.strptime(f"{day:08d}{clock:04d}", "%Y%m%d%H%M")
+
+
+def _names_by_keys(product: str) -> dict[tuple, str]:
+    """Return the archive's names of all channels by the GRIB keys that tell them."""
+    if product == "era5":
+        return {(c.era5_param, c.level): era5_field(c) for c in channel_table()}
+    from fuxiflow.archive.gfs import field_name
+
+    return {
+        (c.gfs_discipline, c.gfs_category, c.gfs_number, c.gfs_surface, c.gfs_level): field_name(c)
+        for c in channel_table()
+    }
+
+
+def _era5_covers(path: Path) -> dict:
+    """Return what a file of ERA5 covers; an accumulation covers each hour of its span."""
+    hours_of: dict[str, dict[str, set[int]]] = defaultdict(lambda: defaultdict(set))
+    for name, _, begin, end in _fields_in(path, "era5"):
+        span = int((end - begin) / timedelta(hours=1))
+        for back in range(max(span, 1)):
+            hour = end - timedelta(hours=back)
+            hours_of[name][str(hour.date())].add(hour.hour)
+    fields_of: dict[tuple, list[str]] = defaultdict(list)
+    for name, by_day in hours_of.items():
+        for hours in {tuple(sorted(hours)) for hours in by_day.values()}:
+            days = tuple(sorted(day for day in by_day if tuple(sorted(by_day[day])) == hours))
+            fields_of[days, hours].append(name)
+    return _as_covers(
+        {"days": list(days), "hours": list(hours), "fields": sorted(names)}
+        for (days, hours), names in fields_of.items()
+    )
+
+
+def _gfs_covers(path: Path) -> dict:
+    """Return what a file of GFS covers."""
+    fields_of: dict[tuple[datetime, int], set[str]] = defaultdict(set)
+    for name, init, _, end in _fields_in(path, "gfs"):
+        fields_of[init, int((end - init) / timedelta(hours=1))].add(name)
+    return _as_covers(
+        {
+            "init": init_text(init),
+            "lead": lead,
+            "days": [str(init.date())],
+            "fields": sorted(names),
+        }
+        for (init, lead), names in fields_of.items()
+    )
+
+
+def _as_covers(blocks: Iterable[dict]) -> dict:
+    blocks = list(blocks)
+    return blocks[0] if len(blocks) == 1 else {"blocks": blocks}
+
+
+def _covers_of(path: Path, folder: MonthFolder) -> dict:
+    """Return what a file covers; RawFileError where it is not of the kind of its product."""
+    if path.suffix in BESIDE:
+        return {"blocks": []}
+    if fault := _fault_of(path, folder.product):
+        raise RawFileError(
+            f"{path}: {fault}: move it away or bring it again, then run 'fuxiflow adopt "
+            f"{folder.path}'"
+        )
+    if folder.month == "invariants":
+        return {}
+    if folder.product == "era5":
+        return _era5_covers(path)
+    if folder.product == "gfs":
+        return _gfs_covers(path)
+    day = day_in_name(path.name)
+    # it may reach into the day after
+    after = str(date.fromisoformat(day) + timedelta(days=1)) if day else ""
+    return {"days": [day, after]} if day else {}
+
+
+def adopt_month(folder: MonthFolder, origin: str = "") -> list[str]:
+    """List the files of a folder that its manifest does not list yet.
+
+    A folder that holds nothing is one whose source was out: all its days count as asked for. So do
+    the days of a source's files that tell no day. A manifest of old says what the archive lacked.
+
+    Parameters
+    ----------
+    folder : MonthFolder
+        The folder, held by this process.
+    origin : str
+        Who brought the files; by default the folder itself.
+
+    Returns
+    -------
+    list of str
+        The names that were added.
+
+    Raises
+    ------
+    RawFileError
+        When a file is not of the kind of its product; those before it are listed.
+    """
+    of_old = is_manifest_of_old(folder.path)
+    if of_old:
+        _keep_absent(folder)
+    is_new = not folder.is_listed
+    names = [name for name in files_below(folder.path) if name not in folder.manifest.files]
+    origin = origin or f"adopted from {folder.path.as_posix()}"
+    try:
+        for name in names:
+            folder.list_file(name, origin, _covers_of(folder.path / name, folder))
+            if not of_old:
+                folder.save(at_once=False)
+    finally:
+        # one of old goes when all that it lists is listed anew
+        if not of_old or {*names} <= folder.manifest.files.keys():
+            if folder.product not in GRIB_PRODUCTS:
+                _note_days(folder, is_new)
+            folder.save()
+    return names
+
+
+def _keep_absent(folder: MonthFolder) -> None:
+    """Take over what a manifest of old says that the archive lacks."""
+    import json
+
+    content = json.loads((folder.path / MANIFEST).read_text(encoding="utf-8"))
+    for name in content.get("absent", ()):
+        folder.note_absent(name, OF_OLD)
+
+
+def _note_days(folder: MonthFolder, is_new: bool) -> None:
+    """Note which days a source's files are of; all days where that is not asked."""
+    days = {
+        entry.covers["days"][0]
+        for entry in folder.manifest.files.values()
+        if entry.covers.get("days")
+    }
+    undated = any(not entry.covers for entry in folder.manifest.files.values())
+    asked = {"asked": now_text(), "origin": "adopted"}
+    if undated or (is_new and not days):
+        folder.manifest.complete.setdefault("*", asked)
+    for day in days:
+        folder.manifest.complete.setdefault(day, asked)
+
+
+def bring_in(source: Path, folder: MonthFolder) -> list[str]:
+    """Link or copy the files of a folder elsewhere into the store; return their names.
+
+    RawFileError where the store has another file of the same name.
+    """
+    names = [*files_below(source)] if source.is_dir() else [source.name]
+    base = source if source.is_dir() else source.parent
+    for name in names:
+        target = folder.path / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if target.exists():
+            if target.samefile(base / name) or target.read_bytes() == (base / name).read_bytes():
+                continue
+            raise RawFileError(
+                f"{target}: there is another file of this name: rename {base / name}"
+            )
+        aside = temporary(target)
+        try:
+            os.link(base / name, aside)
+        except OSError:
+            shutil.copyfile(base / name, aside)
+        os.replace(aside, target)
+    folder.path.mkdir(parents=True, exist_ok=True)
+    return names
+
+
+def place_in_store(path: Path, store: Path) -> tuple[str, ...]:
+    """Return product and month of a path by its place below the store; empty outside of it."""
+    pairs = [
+        (Path(os.path.abspath(path)), Path(os.path.abspath(store))),
+        (Path(path).resolve(), Path(store).resolve()),
+    ]
+    for place, root in pairs:
+        if place.is_relative_to(root):
+            return place.relative_to(root).parts[:2]
+    return ()
+
+
+def adopt(
+    path: Path, store: Path, product: str = "", month: str = "", origin: str = ""
+) -> Iterator[str]:
+    """Take the files of a folder into the store, and yield a line about each month.
+
+    Parameters
+    ----------
+    path : Path
+        A folder of the store, of a month, a product or all; or one elsewhere, whose files are
+        linked or copied into the store.
+    store : Path
+        The raw store.
+    product, month : str
+        Where files from elsewhere belong.
+    origin : str
+        Who they came from; by default their place.
+
+    Returns
+    -------
+    Iterator of str
+        Lines to print.
+
+    Raises
+    ------
+    ValueError
+        When the place does not say product and month and the options do not either, or a file is
+        not of its kind.
+    """
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: no such folder")
+    place = place_in_store(path, store)
+    inside = bool(place) or os.path.abspath(path) == os.path.abspath(store)
+    if not inside and not (product and month):
+        raise ValueError(
+            f"{path}: lies outside of {store}: say with --product and --month where it belongs, "
+            f"for example --product amsua --month 2022-01"
+        )
+    if not inside:
+        folders = [(product, month)]
+    elif len(place) == 2:
+        folders = [place]
+    else:
+        folders = [pair for pair in month_folders(store) if pair[: len(place)] == place]
+    for pair in folders:
+        folder = MonthFolder(store, *pair)
+        with folder.locked():
+            if not inside:
+                bring_in(path, folder)
+                origin = origin or f"adopted from {Path(os.path.abspath(path))}"
+            names = adopt_month(folder, origin)
+        there = len(folder.manifest.files)
+        yield f"{folder.path}: {len(names)} files adopted, {there} in its manifest"
+
+
+def verify_month(folder: MonthFolder) -> Iterator[tuple[str, str]]:
+    """Read all files of a folder again; yield name and fault of those at fault, listed or not."""
+    if read_manifest(folder.path) is None:
+        yield MANIFEST, f"missing: run 'fuxiflow adopt {folder.path}'"
+        return
+    entries = folder.manifest.files
+    with ThreadPoolExecutor(WORKERS) as pool:
+        words = pool.map(lambda name: difference(folder.path / name, entries[name]), entries)
+        yield from ((name, text) for name, text in zip(entries, words, strict=True) if text)
+    for name in files_below(folder.path):
+        if name not in entries:
+            yield name, f"not listed in the manifest: run 'fuxiflow adopt {folder.path}'"

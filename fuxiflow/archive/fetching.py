@@ -1,0 +1,320 @@
+"""Fill the raw store with what a configuration needs and no manifest covers."""
+
+import logging
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import ExitStack
+from datetime import date
+from functools import cache
+from pathlib import Path
+
+import requests
+
+from fuxiflow.archive import adopting, era5, orders
+from fuxiflow.archive.granules import granule_downloads
+from fuxiflow.archive.needs import INVARIANTS, Need
+from fuxiflow.archive.orders import Order
+from fuxiflow.archive.raw_store import MonthFolder
+from fuxiflow.archive.retries import Absent
+from fuxiflow.config.archives import Archives
+from fuxiflow.progress import Progress
+from fuxiflow.storage import raw_files
+
+WORKERS = {"era5": 1, "gfs": 4}
+"""Downloads at once: the Climate Data Store queues a user's requests anyway."""
+SOURCE_WORKERS = 8
+ALL_DAYS = "*"
+"""Key of days that were asked for, where a folder came whole."""
+_local = threading.local()
+
+
+def _session() -> requests.Session:
+    """Return the session of this thread, as sessions are not thread-safe."""
+    if not hasattr(_local, "session"):
+        _local.session = requests.Session()
+    return _local.session
+
+
+def fill(folder: MonthFolder, wanted_files: Iterable[Order], log: logging.Logger) -> None:
+    """Load files into a folder of the store, and list each as soon as it is there.
+
+    Files that lie whole in the folder, from a process that was killed, are listed and not loaded.
+    What the archive lacks is logged and noted; the same address is not asked for it again.
+
+    Parameters
+    ----------
+    folder : MonthFolder
+        The folder, held by this process.
+    wanted_files : iterable of Order
+        The files.
+    log : logging.Logger
+        Takes progress and warnings.
+
+    Raises
+    ------
+    DownloadError
+        When a download fails for good; what was loaded until then is in the manifest.
+    """
+    wanted_files = [order for order in wanted_files if not folder.lacks(order.name, order.origin)]
+    if not wanted_files:
+        return
+    progress = Progress(len(wanted_files), f"{folder.product} {folder.month}", log)
+    lock = threading.Lock()
+
+    def load(order: Order) -> None:
+        there = folder.path / order.name
+        if not there.exists():
+            loaded = folder.partial / order.name
+            loaded.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                fetched = order.download(_session(), loaded)
+            except Absent as error:
+                log.warning("the archive has no %s", error)
+                with lock:
+                    folder.note_absent(order.name, order.origin)
+                    progress.step()
+                return
+        with lock:
+            if there.exists():
+                folder.list_file(order.name, order.origin, order.covers)
+            else:
+                folder.take_in(order.name, fetched, order.covers)
+            folder.save(at_once=False)
+            progress.step()
+
+    workers = WORKERS.get(folder.product, SOURCE_WORKERS)
+    with ThreadPoolExecutor(workers) as pool:
+        try:
+            for done in as_completed([pool.submit(load, order) for order in wanted_files]):
+                done.result()
+        finally:
+            # those that run come to their end and are listed too
+            pool.shutdown(cancel_futures=True)
+            folder.save()
+
+
+def fetch_need(need: Need, store: Path, archives: Archives, log: logging.Logger) -> None:
+    """Load what is needed of a product and segment and no manifest covers.
+
+    Files that lie in the store without a manifest, or with one of old, are adopted first.
+
+    Parameters
+    ----------
+    need : Need
+        Product, segment, days and fields.
+    store : Path
+        The raw store.
+    archives : Archives
+        Addresses.
+    log : logging.Logger
+        Takes progress and warnings.
+
+    Raises
+    ------
+    FileNotFoundError
+        When no archive has any of it.
+    DownloadError
+        When a download fails for good; what was loaded until then is in the manifest.
+    """
+    if need.idle:
+        log.info("%s %s: no platform flew, nothing is asked for", need.product, need.segment)
+        _adopt_alone(need, store, log)
+        return
+    with ExitStack() as stack:
+        folders = {}
+        for month in need.months:
+            folders[month] = MonthFolder(store, need.product, month)
+            stack.enter_context(folders[month].locked())
+            _adopt_what_is_there(folders[month], log)
+            folders[month].drop_lost()
+        if need.product == "era5":
+            _fetch_era5(need, folders, archives, log)
+        elif need.product == "gfs":
+            _fetch_gfs(need, folders, archives, log)
+        else:
+            _fetch_source(need, folders, archives, log)
+
+
+def _adopt_alone(need: Need, store: Path, log: logging.Logger) -> None:
+    """Adopt what lies in the folders of a segment that nothing is asked for."""
+    for month in need.months:
+        folder = MonthFolder(store, need.product, month)
+        if folder.path.is_dir():
+            with folder.locked():
+                _adopt_what_is_there(folder, log)
+
+
+def _adopt_what_is_there(folder: MonthFolder, log: logging.Logger) -> None:
+    """Adopt a folder that has no manifest, or one of old."""
+    _link_invariants(folder)
+    if folder.path.is_dir() and not folder.is_listed:
+        names = adopting.adopt_month(folder)
+        log.info("%s: %d files adopted, which had no manifest", folder.path, len(names))
+
+
+def _link_invariants(folder: MonthFolder) -> None:
+    """Link ERA5's invariants of old, a file beside the months, into their folder."""
+    of_old = folder.path.with_suffix(".grib")
+    if folder.month == INVARIANTS and of_old.is_file() and not folder.path.exists():
+        adopting.bring_in(of_old, folder)
+
+
+def _covers(folders: Iterable[MonthFolder]) -> list[dict]:
+    """Return what the files of folders cover."""
+    return [entry.covers for folder in folders for entry in folder.manifest.files.values()]
+
+
+def _fetch_era5(
+    need: Need, folders: dict[str, MonthFolder], archives: Archives, log: logging.Logger
+) -> None:
+    """Fetch ERA5: of all that is lacking, month by month."""
+
+    # a client is made, and its key needed, only where something is lacking
+    @cache
+    def client():
+        return era5.client(log)
+
+    if need.segment == INVARIANTS:
+        folder = folders[INVARIANTS]
+        if not folder.manifest.files:
+            fill(folder, [orders.invariants_order(client)], log)
+        return
+    covers = _covers(folders.values())
+    per_request = archives.era5.days_per_request
+    by_month: dict[str, list[Order]] = {month: [] for month in folders}
+    for order in orders.era5_orders(need, covers, per_request, client):
+        # the evening before the first day belongs to it
+        day = max(order.covers["days"][0], need.days[0])
+        by_month[day[:7]].append(order)
+    for month, wanted_files in by_month.items():
+        fill(folders[month], wanted_files, log)
+
+
+def _fetch_gfs(
+    need: Need, folders: dict[str, MonthFolder], archives: Archives, log: logging.Logger
+) -> None:
+    """Fetch GFS: of all that is lacking, month by month."""
+    taken = [name for folder in folders.values() for name in folder.manifest.files]
+    covers = _covers(folders.values())
+    by_month: dict[str, list[Order]] = {month: [] for month in folders}
+    for order in orders.gfs_orders(need, covers, taken, archives.gfs):
+        by_month[order.covers["init"][:7]].append(order)
+    for month, wanted_files in by_month.items():
+        fill(folders[month], wanted_files, log)
+    _require_some(need, folders.values(), archives.gfs.url)
+
+
+def _fetch_source(
+    need: Need, folders: dict[str, MonthFolder], archives: Archives, log: logging.Logger
+) -> None:
+    """Fetch the granules of a source day by day; days that were listed are not listed again."""
+    archive = archives.sources.get(need.product)
+    for month, folder in folders.items():
+        if ALL_DAYS in folder.manifest.complete:
+            continue
+        if archive is None:
+            if folder.is_listed:
+                continue
+            raise FileNotFoundError(
+                f"{folder.path}: no archive is known for {need.product}; bring its files there"
+            )
+        for day in _days_of(need, month):
+            if str(day) in folder.manifest.complete:
+                continue
+            with requests.Session() as session:
+                listed = dict(granule_downloads(session, archive, day, day))
+            lacking = [name for name in listed if name not in folder.manifest.files]
+            fill(
+                folder,
+                [_granule_order(archive.url, name, day, listed[name]) for name in lacking],
+                log,
+            )
+            if listed:
+                asked = {"asked": adopting.now_text(), "origin": archive.url, "files": len(listed)}
+                folder.manifest.complete[str(day)] = asked
+        if folder.manifest.files:
+            folder.save()
+    if archive is not None:
+        _require_some(need, folders.values(), archive.url)
+
+
+def _granule_order(url: str, name: str, day: date, download: Callable) -> Order:
+    """Return the order of one granule.
+
+    Parameters
+    ----------
+    url : str
+        Address of the archive.
+    name : str
+        Name of the file.
+    day : date
+        The day that the archive lists it under.
+    download : callable
+        Loads it.
+
+    Returns
+    -------
+    Order
+        Its name is the archive's.
+    """
+    return Order(name, f"{url}: {name}", {"days": [str(day)]}, download)
+
+
+def _days_of(need: Need, month: str) -> Iterator[date]:
+    """Yield the days of a need that lie in a month."""
+    first, last = map(date.fromisoformat, need.days)
+    for number in range(first.toordinal(), last.toordinal() + 1):
+        day = date.fromordinal(number)
+        if f"{day:%Y-%m}" == month:
+            yield day
+
+
+def _require_some(need: Need, folders: Iterable[MonthFolder], url: str) -> None:
+    """Raise FileNotFoundError where an archive has nothing at all of a segment.
+
+    Parameters
+    ----------
+    need : Need
+        What was asked for.
+    folders : iterable of MonthFolder
+        The folders of its months.
+    url : str
+        Address of the archive.
+    """
+    folders = list(folders)
+    if any(folder.manifest.files or ALL_DAYS in folder.manifest.complete for folder in folders):
+        return
+    raise FileNotFoundError(
+        f"{need.product} {need.days[0]} to {need.days[1]}: {url} has none of the files; check its "
+        f"address in config/archive.yaml, or make the folder {folders[0].path} where the source "
+        f"was out"
+    )
+
+
+def write_need_receipt(path: Path, need: Need, store: Path) -> dict:
+    """Write the receipt of a need as the store is now, and return its content.
+
+    Parameters
+    ----------
+    path : Path
+        The file to write.
+    need : Need
+        Product, segment, days and fields.
+    store : Path
+        The raw store.
+
+    Returns
+    -------
+    dict
+        See :func:`fuxiflow.storage.raw_files.write_receipt`.
+    """
+    folders = [Path(store) / need.product / month for month in need.months]
+    return raw_files.write_receipt(
+        path,
+        need.product,
+        need.segment,
+        need.question,
+        folders,
+        reason="no platform flew" if need.idle else "",
+    )

@@ -1,0 +1,217 @@
+"""The raw files that a configuration needs: products, segments, days and fields.
+
+Rules and ``fuxiflow fetch`` ask for the same. Nothing here says where files come from.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from datetime import date, timedelta
+from functools import cache
+
+from fuxiflow import times
+from fuxiflow.channels import Channel, channel_table
+from fuxiflow.config import sources
+from fuxiflow.config.configuration import Config
+from fuxiflow.storage.raw_files import Question
+
+INVARIANTS = "invariants"
+"""The segment of ERA5 that holds the fields that do not change."""
+PRECIPITATION_FIELD = "total_precipitation"
+"""ERA5's hourly precipitation, of which 6-h sums are made."""
+
+
+@dataclass(frozen=True)
+class Need:
+    """The days and fields that are needed of one product and segment.
+
+    ``days`` are first and last, in ISO form, and ``forecast_days`` those of GFS forecasts, none
+    where it is empty. ``idle`` says that no platform of the source flew: nothing is asked for.
+    """
+
+    product: str
+    segment: str
+    days: tuple[str, str]
+    fields: tuple[str, ...] = ()
+    forecast_days: tuple[str, ...] = ()
+    init_hours: tuple[int, ...] = ()
+    max_lead_hours: int = 0
+    idle: bool = False
+
+    @property
+    def months(self) -> list[str]:
+        """The folders of the raw store that hold the segment: calendar months YYYY-MM."""
+        if self.segment == INVARIANTS:
+            return [INVARIANTS]
+        return times.segments(*map(date.fromisoformat, self.days), months=1)
+
+    @property
+    def question(self) -> Question:
+        """The days and fields that a file of the segment has to concern."""
+        if self.segment == INVARIANTS:
+            return Question(self.days)
+        if PRECIPITATION_FIELD not in self.fields:
+            return Question(self.days, self.fields)
+        # a sum of 6 h at 00 UTC begins in the evening before
+        before = date.fromisoformat(self.days[0]) - timedelta(days=1)
+        return Question(self.days, self.fields, ((PRECIPITATION_FIELD, str(before)),))
+
+    def parameters(self) -> dict:
+        """Return all but product and segment, as parameters of a rule."""
+        values = asdict(self)
+        return {name: values[name] for name in values if name not in ("product", "segment")}
+
+
+def era5_field(channel: Channel) -> str:
+    """Return the name of a channel in ERA5: variable and level in the words of its store."""
+    if not channel.analysed:
+        return PRECIPITATION_FIELD
+    return channel.variable if channel.level is None else f"{channel.variable} {channel.level}"
+
+
+# the table is the same for all segments
+@cache
+def era5_fields() -> tuple[str, ...]:
+    """Return the names of all channels in ERA5, sorted."""
+    return tuple(sorted(map(era5_field, channel_table())))
+
+
+@cache
+def gfs_fields() -> tuple[str, ...]:
+    """Return the names of all channels in GFS, sorted."""
+    from fuxiflow.archive.gfs import field_name
+
+    return tuple(sorted(map(field_name, channel_table())))
+
+
+def era5_need(config: Config, segment: str) -> Need:
+    """Return what is needed of ERA5 in a segment, or of its invariants."""
+    if segment == INVARIANTS:
+        return Need("era5", INVARIANTS, ("", ""))
+    return Need("era5", segment, _states_days(config, segment), era5_fields())
+
+
+def gfs_need(config: Config, segment: str) -> Need:
+    """Return what is needed of GFS in a segment: analyses, and forecasts that are scored."""
+    test = config.periods.test
+    scored = segment in config.segments(test)
+    return Need(
+        "gfs",
+        segment,
+        _states_days(config, segment),
+        gfs_fields(),
+        _texts(config.clip(segment, test)) if scored else (),
+        tuple(config.cycling.init_hours) if scored else (),
+        config.cycling.max_lead_hours if scored else 0,
+    )
+
+
+def source_need(config: Config, name: str, segment: str) -> Need:
+    """Return what is needed of a source in a segment: the observed days.
+
+    Parameters
+    ----------
+    config : Config
+        The configuration.
+    name : str
+        Name of the source.
+    segment : str
+        A segment of the observation period or of the cycle.
+
+    Returns
+    -------
+    Need
+        It is idle where no platform of the source flew.
+    """
+    training = segment in config.segments(config.periods.observations)
+    period = config.periods.observations if training else config.cycling_period
+    first, last = config.clip(segment, period)
+    idle = not sources.load_source(name).flies_between(first, last)
+    return Need(name, segment, _texts((first, last)), idle=idle)
+
+
+def need_of(config: Config, product: str, segment: str) -> Need:
+    """Return what is needed of a product in a segment.
+
+    Parameters
+    ----------
+    config : Config
+        The configuration.
+    product : str
+        ``era5``, ``gfs`` or the name of a source.
+    segment : str
+        Label of the segment, or ``invariants`` of ERA5.
+
+    Returns
+    -------
+    Need
+        Days and fields.
+    """
+    if product == "era5":
+        return era5_need(config, segment)
+    if product == "gfs":
+        return gfs_need(config, segment)
+    return source_need(config, product, segment)
+
+
+def all_needs(config: Config) -> Iterator[Need]:
+    """Yield all that a configuration needs of the archives."""
+    verified = config.segments(config.verification_period)
+    for segment in [*config.segments(config.periods.training), *verified, INVARIANTS]:
+        yield era5_need(config, segment)
+    for segment in verified:
+        yield gfs_need(config, segment)
+    observed = [
+        *config.segments(config.periods.observations),
+        *config.segments(config.cycling_period),
+    ]
+    for name in config.sources:
+        for segment in observed:
+            yield source_need(config, name, segment)
+
+
+def narrowed(
+    needs: Iterable[Need], products: Iterable[str], months: Iterable[str]
+) -> Iterator[Need]:
+    """Yield the needs of some products and months.
+
+    Parameters
+    ----------
+    needs : iterable of Need
+        All needs.
+    products : iterable of str
+        ``era5``, ``gfs`` or names of sources; all where it is empty.
+    months : iterable of str
+        Calendar months YYYY-MM; all where it is empty. A need is kept whole when it touches one.
+
+    Returns
+    -------
+    Iterator of Need
+        Those that are wanted.
+
+    Raises
+    ------
+    ValueError
+        When there is no such product among the needs; the text lists those there are.
+    """
+    needs, products, months = list(needs), [*products], {*months}
+    names = list(dict.fromkeys(need.product for need in needs))
+    for product in products:
+        if product not in names:
+            raise ValueError(f"the configuration needs no {product!r}; it needs {', '.join(names)}")
+    for need in needs:
+        if (not products or need.product in products) and (
+            not months or months & {*need.months, need.segment}
+        ):
+            yield need
+
+
+def _states_days(config: Config, segment: str) -> tuple[str, str]:
+    """Return first and last day of a segment of states, of training or from the cold start on."""
+    training = segment in config.segments(config.periods.training)
+    period = config.periods.training if training else config.verification_period
+    return _texts(config.clip(segment, period))
+
+
+def _texts(days: tuple[date, date]) -> tuple[str, str]:
+    first, last = days
+    return str(first), str(last)

@@ -1,0 +1,212 @@
+"""Files that came by other ways are taken into the raw store, and the store is verified."""
+
+import json
+from datetime import datetime, timedelta
+
+import pytest
+
+from fuxiflow.archive import adopting, fetching, orders
+from fuxiflow.archive.needs import Need, era5_fields
+from fuxiflow.archive.raw_store import MonthFolder
+from fuxiflow.channels import channel_table
+from fuxiflow.config.archives import load_archives
+from fuxiflow.storage.manifests import RawFileError, read_manifest
+from tests.support import grib_files
+
+MONTH = "2022-01"
+
+
+@pytest.fixture
+def store(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "resources" / "archive").mkdir(parents=True)
+    return tmp_path / "resources" / "archive"
+
+
+def folder_of(store, product="noaa20_atms", month=MONTH, **files):
+    folder = store / product / month
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in files.items():
+        (folder / name.replace("__", ".")).write_bytes(content)
+    return folder
+
+
+HDF5 = b"\x89HDF\r\n\x1a\n" + b"x" * 50
+
+
+@pytest.mark.parametrize(
+    ("name", "day"),
+    [
+        (
+            "SATMS_j01_d20230701_t0000000_e0000320_b1_c20230702010203000000_oebc_ops.h5",
+            "2023-07-01",
+        ),
+        ("amsual1c_noaa19_20220301_0123_67890.l1c", "2022-03-01"),
+        ("NSS.AMAX.NK.D22032.S0000.E0153.B1234567.GC", "2022-02-01"),
+        ("W_XX-EUMETSAT-Darmstadt_C_EUMS_20220305110000_iasi.bin", "2022-03-05"),
+        ("report_2022-03-05.bufr", "2022-03-05"),
+        ("FY3E_MWTS-_ORBA_L1_20220715_0012_033KM_V0.HDF", "2022-07-15"),
+        ("notes_99999999.bin", ""),
+    ],
+)
+def test_the_day_in_a_name(name, day):
+    assert adopting.day_in_name(name) == day
+
+
+def test_a_folder_without_a_manifest_is_adopted(store):
+    folder = folder_of(store, a_d20220105_x__h5=HDF5, b_d20220106_x__h5=HDF5)
+    (line,) = adopting.adopt(folder, store)
+    assert line.endswith("2 files adopted, 2 in its manifest")
+    manifest = read_manifest(folder)
+    entry = manifest.files["a_d20220105_x.h5"]
+    assert (entry.bytes, entry.origin) == (58, f"adopted from {folder}")
+    assert entry.covers == {"days": ["2022-01-05", "2022-01-06"]}
+    assert set(manifest.complete) == {"2022-01-05", "2022-01-06"}
+    # what comes later is added, what is there stays
+    (folder / "c_d20220107_x.h5").write_bytes(HDF5)
+    (line,) = adopting.adopt(store, store)
+    assert line.endswith("1 files adopted, 3 in its manifest")
+    assert read_manifest(folder).files["a_d20220105_x.h5"] == entry
+
+
+def test_an_empty_folder_is_an_outage(store):
+    folder = folder_of(store)
+    list(adopting.adopt(folder, store))
+    assert read_manifest(folder).files == {}
+    assert set(read_manifest(folder).complete) == {"*"}
+
+
+def test_files_from_elsewhere_are_linked_into_the_store(store, tmp_path):
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "a_d20220105_x.h5").write_bytes(HDF5)
+    with pytest.raises(ValueError, match="--product and --month"):
+        list(adopting.adopt(mine, store))
+    list(adopting.adopt(mine, store, "noaa20_atms", MONTH, "a disk of the agency"))
+    target = store / "noaa20_atms" / MONTH / "a_d20220105_x.h5"
+    assert target.samefile(mine / "a_d20220105_x.h5")
+    assert read_manifest(target.parent).files[target.name].origin == "a disk of the agency"
+    (mine / "a_d20220105_x.h5").unlink()
+    (mine / "a_d20220105_x.h5").write_bytes(HDF5 + b"other")
+    with pytest.raises(RawFileError, match="another file of this name"):
+        list(adopting.adopt(mine, store, "noaa20_atms", MONTH))
+    assert target.read_bytes() == HDF5
+
+
+@pytest.mark.parametrize(
+    ("product", "name", "content", "words"),
+    [
+        ("noaa20_atms", "a.h5", b"", "0 bytes"),
+        ("noaa20_atms", "a.h5", b"<html>", "no HDF5 file"),
+        ("gnssro", "a_nc", b"<html>", "no HDF5 or netCDF file"),
+        ("amsua", "a.bufr", b"<html>", "no BUFR file"),
+        ("era5", "a", b"<html>", "no GRIB file"),
+        ("era5", "a.grib", b"GRIB and the beginning of", "cut off"),
+    ],
+)
+def test_what_is_not_of_its_kind_is_refused(store, product, name, content, words):
+    folder = folder_of(store, product)
+    (folder / name).write_bytes(content)
+    with pytest.raises(RawFileError, match=rf"{folder / name}: {words}"):
+        list(adopting.adopt(folder, store))
+
+
+def era5_files(folder, days=2):
+    """ERA5 of some days as CDS delivers it: analyses, hourly precipitation, the evening before."""
+    folder.mkdir(parents=True)
+    start = datetime(2022, 1, 20)
+    pieces = []
+    for hour in range(0, 24 * days, 6):
+        time = start + timedelta(hours=hour)
+        for channel in channel_table().analysed:
+            pieces.append(grib_files.era5(channel, time, grib_files.values(channel)))
+    (folder / "analyses.grib").write_bytes(b"".join(pieces))
+    rain = channel_table()["TP"]
+    field = grib_files.values(rain)
+    (folder / "rain.grib").write_bytes(
+        b"".join(
+            grib_files.era5(rain, start + timedelta(hours=hour), field, span=1)
+            for hour in range(24 * days)
+        )
+    )
+    (folder / "before.grib").write_bytes(
+        b"".join(
+            grib_files.era5(rain, start - timedelta(hours=hour), field, span=1)
+            for hour in range(1, 6)
+        )
+    )
+
+
+def test_fields_of_era5_are_read_from_its_messages(store):
+    era5_files(store / "era5" / MONTH)
+    (line,) = adopting.adopt(store / "era5", store)
+    assert "3 files adopted" in line
+    files = read_manifest(store / "era5" / MONTH).files
+    need = Need("era5", MONTH, ("2022-01-20", "2022-01-21"), era5_fields())
+    covers = [entry.covers for entry in files.values()]
+    assert not list(orders.era5_orders(need, covers, 8, lambda: None))
+    del files["rain.grib"]
+    covers = [entry.covers for entry in files.values()]
+    (order,) = orders.era5_orders(need, covers, 8, lambda: None)
+    assert order.covers["fields"] == ["total_precipitation"]
+
+
+def test_fields_of_gfs_are_read_from_its_messages(store):
+    folder = store / "gfs" / "2023-07"
+    folder.mkdir(parents=True)
+    init = datetime(2023, 7, 1, 6)
+    channels = channel_table().analysed
+    (folder / "mine.f000").write_bytes(
+        b"".join(grib_files.gfs(c, init, 0, grib_files.values(c)) for c in channels)
+    )
+    list(adopting.adopt(folder, store))
+    covers = read_manifest(folder).files["mine.f000"].covers
+    assert (covers["init"], covers["lead"], covers["days"]) == ("2023-07-01T06", 0, ["2023-07-01"])
+    assert len(covers["fields"]) == 69
+
+
+def test_a_manifest_of_old_is_taken_over_and_nothing_is_fetched_again(store, caplog):
+    folder = folder_of(store, a_d20220105_x__h5=HDF5)
+    (folder / "manifest.json").write_text(
+        json.dumps({"fetched": {"a_d20220105_x.h5": 58}, "absent": ["b_d20220105_x.h5"]})
+    )
+    need = Need("noaa20_atms", MONTH, ("2022-01-05", "2022-01-05"))
+    log = fetching.logging.getLogger("test")
+    # the address answers nothing, and is not asked
+    fetching.fetch_need(need, store, load_archives(), log)
+    manifest = read_manifest(folder)
+    assert set(manifest.files) == {"a_d20220105_x.h5"}
+    assert manifest.absent["b_d20220105_x.h5"]["origin"] == "a manifest of old"
+
+
+def test_invariants_of_old_are_linked_into_their_folder(store):
+    (store / "era5").mkdir()
+    (store / "era5" / "invariants.grib").write_bytes(b"GRIB 7777")
+    need = Need("era5", "invariants", ("", ""))
+    fetching.fetch_need(need, store, load_archives(), fetching.logging.getLogger("test"))
+    linked = store / "era5" / "invariants" / "invariants.grib"
+    assert linked.samefile(store / "era5" / "invariants.grib")
+    assert set(read_manifest(linked.parent).files) == {"invariants.grib"}
+
+
+def test_the_store_is_verified_file_by_file(store):
+    folder = folder_of(store, a__h5=HDF5, b__h5=HDF5, c__h5=HDF5)
+    list(adopting.adopt(folder, store))
+
+    def faults():
+        return dict(adopting.verify_month(MonthFolder(store, "noaa20_atms", MONTH)))
+
+    assert faults() == {}
+    (folder / "a.h5").write_bytes(HDF5[:-1] + b"y")
+    (folder / "b.h5").unlink()
+    (folder / "d.h5").write_bytes(HDF5)
+    assert {name: text.split(":")[0] for name, text in faults().items()} == {
+        "a.h5": "damaged",
+        "b.h5": "missing, but listed in the manifest",
+        "d.h5": "not listed in the manifest",
+    }
+    folder_of(store, "amsua", a__bufr=b"BUFR")
+    assert (
+        "missing"
+        in dict(adopting.verify_month(MonthFolder(store, "amsua", MONTH)))["manifest.json"]
+    )
