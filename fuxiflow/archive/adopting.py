@@ -17,6 +17,7 @@ from fuxiflow.archive.needs import era5_field
 from fuxiflow.archive.orders import init_text
 from fuxiflow.archive.raw_store import OF_OLD, MonthFolder, month_folders, now_text
 from fuxiflow.channels import channel_table
+from fuxiflow.storage.file_kinds import Unpacked, describe_file, file_kind
 from fuxiflow.storage.files import temporary
 from fuxiflow.storage.manifests import (
     MANIFEST,
@@ -30,16 +31,15 @@ from fuxiflow.storage.manifests import (
 BESIDE = {".json", ".idx", ".txt", ".md", ".sha256"}
 """Suffixes of files that archives lay beside others; they hold no fields or observations."""
 GRIB_PRODUCTS = ("era5", "gfs")
-HDF5, CLASSIC = b"\x89HDF\r\n\x1a\n", (b"CDF\x01", b"CDF\x02", b"CDF\x05")
-HEADER_BYTES = 4096
-"""Bytes at the beginning in which a bulletin's header ends and BUFR or GRIB begins."""
 KINDS = {
-    "HDF5": (".h5", ".hdf"),
-    "HDF5 or netCDF": (".nc", ".nc4", "_nc"),
-    "BUFR": (".bufr", ".bufr4", ".bfr"),
-    "GRIB": (".grib", ".grb", ".grib2", ".grb2"),
+    (".h5", ".hdf"): ("HDF5", "NetCDF-4"),
+    (".nc", ".nc4", "_nc"): ("HDF5", "NetCDF-4", "NetCDF classic"),
+    (".bufr", ".bufr4", ".bfr"): ("BUFR", "NCEP BUFR"),
+    (".grib", ".grb", ".grib2", ".grb2"): ("GRIB",),
 }
 """Formats that the end of a name promises, in lower case."""
+COMPRESSED = ("gzip", "bzip2", "xz", "ZIP")
+NO_DATA = ("empty", "web page", "XML", "JSON", "text", "PDF")
 WORKERS = 4
 _DATE = re.compile(r"(?<!\d)((?:19|20)\d\d)-?(\d\d)-?(\d\d)(?:\d{2,6})?(?!\d)")
 _DAY_OF_YEAR = re.compile(r"\.D(\d\d)(\d{3})\.")
@@ -59,26 +59,20 @@ def day_in_name(name: str) -> str:
 
 def _fault_of(path: Path, product: str) -> str:
     """Say why a file is not of the kind that its product or name promises; empty if it is."""
-    with open(path, "rb") as file:
-        start = file.read(HEADER_BYTES)
-        file.seek(max(path.stat().st_size - 4, 0))
-        end = file.read()
-    if not start:
-        return "0 bytes"
+    kind = file_kind(path)
     name = path.name.lower()
-    kinds = [kind for kind, endings in KINDS.items() if name.endswith(endings)]
-    kind = "GRIB" if product in GRIB_PRODUCTS else kinds[0] if kinds else ""
-    is_of_kind = {
-        "": True,
-        "HDF5": start.startswith(HDF5),
-        "HDF5 or netCDF": start.startswith((HDF5, *CLASSIC)),
-        "BUFR": b"BUFR" in start,
-        "GRIB": b"GRIB" in start,
-    }[kind]
-    if not is_of_kind:
-        return f"no {kind} file"
-    if kind == "GRIB" and end != b"7777":
-        return "cut off: a GRIB file ends with 7777"
+    expected = [kinds for endings, kinds in KINDS.items() if name.endswith(endings)]
+    if product in GRIB_PRODUCTS:
+        expected = [("GRIB",)]
+    is_of_kind = not expected or kind in (*expected[0], *COMPRESSED)
+    if kind in NO_DATA or not is_of_kind:
+        promised = f", not {' or '.join(expected[0])}" if expected else ""
+        return f"{describe_file(path)}{promised}"
+    if kind == "GRIB":
+        with open(path, "rb") as file:
+            file.seek(max(path.stat().st_size - 4, 0))
+            if file.read() != b"7777":
+                return "cut off: a GRIB file ends with 7777"
     return ""
 
 
@@ -87,7 +81,8 @@ def _fields_in(path: Path, product: str) -> Iterator[tuple[str, datetime, dateti
     import eccodes
 
     names = _names_by_keys(product)
-    with open(path, "rb") as file:
+    unpacked = Unpacked()
+    with open(unpacked(path), "rb") as file:
         while (handle := eccodes.codes_grib_new_from_file(file)) is not None:
             try:
                 get = eccodes.codes_get
@@ -173,7 +168,7 @@ def _covers_of(path: Path, folder: MonthFolder) -> dict:
         return {"blocks": []}
     if fault := _fault_of(path, folder.product):
         raise RawFileError(
-            f"{path}: {fault}: move it away or bring it again, then run 'fuxiflow adopt "
+            f"{path}: {fault}. Move it away or bring it again, then run 'fuxiflow adopt "
             f"{folder.path}'"
         )
     if folder.month == "invariants":

@@ -51,7 +51,7 @@ def missing_months(needs: Iterable[Need], store: Path, archives: Archives) -> di
     return {product: sorted(months) for product, months in sorted(missing.items())}
 
 
-def refusal(missing: dict[str, list[str]], archives: Archives, store: Path) -> str:
+def missing_report(missing: dict[str, list[str]], archives: Archives, store: Path) -> str:
     """Say of each product that is missing who has it, on what terms, how much, and which months.
 
     Parameters
@@ -128,6 +128,6 @@ def check_needs(
     """
     needs, archives = list(needs), archives or load_archives()
     if missing := missing_months(needs, store, archives):
-        raise ValueError(refusal(missing, archives, store))
+        raise ValueError(missing_report(missing, archives, store))
     if any(needs_key(need, store) for need in needs):
         check_credentials()

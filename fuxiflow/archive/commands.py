@@ -1,11 +1,11 @@
-"""What the commands of the raw store do: fetch all, verify all."""
+"""Fetch all that a configuration needs into the raw store, and verify all that is there."""
 
 import logging
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from fuxiflow.archive.adopting import place_in_store, verify_month
-from fuxiflow.archive.checks import missing_months, needs_key, refusal
+from fuxiflow.archive.checks import missing_months, missing_report, needs_key
 from fuxiflow.archive.era5 import check_credentials
 from fuxiflow.archive.fetching import fetch_need
 from fuxiflow.archive.needs import all_needs, narrowed
@@ -66,7 +66,7 @@ def fetch_all(
     if failures:
         print("failed:", ", ".join(failures))
     if missing:
-        print(refusal(missing, archives, STORE))
+        print(missing_report(missing, archives, STORE))
     return int(bool(failures or missing))
 
 

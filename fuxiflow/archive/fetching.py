@@ -137,7 +137,17 @@ def fetch_need(need: Need, store: Path, archives: Archives, log: logging.Logger)
 
 
 def _adopt_alone(need: Need, store: Path, log: logging.Logger) -> None:
-    """Adopt what lies in the folders of a segment that nothing is asked for."""
+    """Adopt what lies in the folders of a segment that nothing is asked for.
+
+    Parameters
+    ----------
+    need : Need
+        The segment.
+    store : Path
+        The raw store.
+    log : logging.Logger
+        Takes what is adopted.
+    """
     for month in need.months:
         folder = MonthFolder(store, need.product, month)
         if folder.path.is_dir():
@@ -168,7 +178,19 @@ def _covers(folders: Iterable[MonthFolder]) -> list[dict]:
 def _fetch_era5(
     need: Need, folders: dict[str, MonthFolder], archives: Archives, log: logging.Logger
 ) -> None:
-    """Fetch ERA5: of all that is lacking, month by month."""
+    """Fetch ERA5: of all that is lacking, month by month.
+
+    Parameters
+    ----------
+    need : Need
+        Days and fields.
+    folders : dict
+        The folders of its months, held by this process.
+    archives : Archives
+        Addresses.
+    log : logging.Logger
+        Takes progress and warnings.
+    """
 
     # a client is made, and its key needed, only where something is lacking
     @cache
@@ -194,7 +216,19 @@ def _fetch_era5(
 def _fetch_gfs(
     need: Need, folders: dict[str, MonthFolder], archives: Archives, log: logging.Logger
 ) -> None:
-    """Fetch GFS: of all that is lacking, month by month."""
+    """Fetch GFS: of all that is lacking, month by month.
+
+    Parameters
+    ----------
+    need : Need
+        Days and fields.
+    folders : dict
+        The folders of its months, held by this process.
+    archives : Archives
+        Addresses.
+    log : logging.Logger
+        Takes progress and warnings.
+    """
     taken = [name for folder in folders.values() for name in folder.manifest.files]
     covers = _covers(folders.values())
     by_month: dict[str, list[Order]] = {month: [] for month in folders}
@@ -208,7 +242,19 @@ def _fetch_gfs(
 def _fetch_source(
     need: Need, folders: dict[str, MonthFolder], archives: Archives, log: logging.Logger
 ) -> None:
-    """Fetch the granules of a source day by day; days that were listed are not listed again."""
+    """Fetch the granules of a source day by day; days that were listed are not listed again.
+
+    Parameters
+    ----------
+    need : Need
+        Days and fields.
+    folders : dict
+        The folders of its months, held by this process.
+    archives : Archives
+        Addresses.
+    log : logging.Logger
+        Takes progress and warnings.
+    """
     archive = archives.sources.get(need.product)
     for month, folder in folders.items():
         if ALL_DAYS in folder.manifest.complete:

@@ -19,8 +19,8 @@ from fuxiflow.storage.manifests import (
     FileEntry,
     Manifest,
     RawFileError,
-    describe_file,
     difference,
+    file_entry,
     read_manifest,
     remedy_of,
     write_manifest,
@@ -104,7 +104,7 @@ class MonthFolder:
             The new entry.
         """
         number = self.manifest.last_number + 1
-        entry = describe_file(
+        entry = file_entry(
             self.path / name, origin, fetched=now_text(), number=number, covers=covers
         )
         self.manifest.files[name] = entry

@@ -3,7 +3,6 @@
 Where files go is the matter of :mod:`fuxiflow.archive.fetching`.
 """
 
-import json
 import os
 import re
 import time

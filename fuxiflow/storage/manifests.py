@@ -72,7 +72,7 @@ def sha256_of(path: Path) -> str:
     return digest.hexdigest()
 
 
-def describe_file(path: Path, origin: str, **facts) -> FileEntry:
+def file_entry(path: Path, origin: str, **facts) -> FileEntry:
     """Return the entry of a file as it is now.
 
     Parameters
@@ -180,7 +180,7 @@ def seal_folder(folder: Path) -> None:
     provenance.write_sidecar(folder)
     names = [*files_below(folder), "provenance.json"]
     entries = {
-        name: describe_file(folder / name, "embedded world", number=number)
+        name: file_entry(folder / name, "embedded world", number=number)
         for number, name in enumerate(names, start=1)
     }
     write_manifest(folder, Manifest(entries))

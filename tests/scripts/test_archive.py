@@ -161,6 +161,10 @@ def test_source(granules, store, archives):
 
 
 def test_source_without_granules_is_an_error(server, store, archives):
+    with pytest.raises(DownloadError, match="the bucket has no product ATMS-SDR"):
+        fetch(ATMS, store, archives)
+    for product in ("ATMS-SDR", "ATMS-SDR-GEO"):
+        server.files[f"{product}/2022/01/01/other.h5"] = b"of another year"
     with pytest.raises(FileNotFoundError, match=r"has none of the files.*make the folder"):
         fetch(ATMS, store, archives)
     (store / "noaa20_atms/2023-07").mkdir(parents=True)

@@ -96,11 +96,12 @@ def test_files_from_elsewhere_are_linked_into_the_store(store, tmp_path):
 @pytest.mark.parametrize(
     ("product", "name", "content", "words"),
     [
-        ("noaa20_atms", "a.h5", b"", "0 bytes"),
-        ("noaa20_atms", "a.h5", b"<html>", "no HDF5 file"),
-        ("gnssro", "a_nc", b"<html>", "no HDF5 or netCDF file"),
-        ("amsua", "a.bufr", b"<html>", "no BUFR file"),
-        ("era5", "a", b"<html>", "no GRIB file"),
+        ("noaa20_atms", "a.h5", b"", "it is empty"),
+        ("noaa20_atms", "a.h5", b"BUFR", "it is BUFR, not HDF5 or NetCDF-4"),
+        ("gnssro", "a_nc", b"<html>", "it is a web page"),
+        ("amsua", "a.bufr", HDF5, "it is HDF5, not BUFR"),
+        ("amsua", "a.l1c", b"<html>", "it is a web page"),
+        ("era5", "a", HDF5, "it is HDF5, not GRIB"),
         ("era5", "a.grib", b"GRIB and the beginning of", "cut off"),
     ],
 )

@@ -32,7 +32,7 @@ def stored(tmp_path, monkeypatch):
         [("one", "2022-01-20", "t"), ("two", "2022-01-21", "t"), ("three", "2022-01-21", "q")], 1
     ):
         (folder / name).write_text(name)
-        manifest.files[name] = manifests.describe_file(
+        manifest.files[name] = manifests.file_entry(
             folder / name, "https://store", number=number, covers={"days": [day], "fields": [field]}
         )
     manifests.write_manifest(folder, manifest)
@@ -152,7 +152,7 @@ def test_later_files_change_neither_a_receipt_nor_what_it_reads(stored, tmp_path
     manifest = manifests.read_manifest(stored)
     for number, (name, field) in enumerate([("four", "t"), ("five", "q")], 4):
         (stored / name).write_text(name)
-        manifest.files[name] = manifests.describe_file(
+        manifest.files[name] = manifests.file_entry(
             stored / name,
             "x",
             number=number,
