@@ -44,7 +44,7 @@ def test_configurations_plan(plans, configuration):
     assert rules["all"] == 1
     assert rules["training_joint"] >= 1
     assert bool(rules["training_autoregressive"]) == (configuration != "joint")
-    assert bool(rules["archive_era5"]) == (configuration == "paper")
+    assert bool(rules["archive_fetch"]) == (configuration == "paper")
     made = [path for job in jobs for path in job.outputs]
     assert len(made) == len(set(made))
 
@@ -180,11 +180,15 @@ def test_without_a_key_the_archive_stops_before_any_job(checkout, tmp_path, monk
     monkeypatch.setenv("CDSAPI_RC", str(tmp_path / "none"))
     copy = checkout.clone(tmp_path / "copy")
     done = copy.snakemake(
-        "--cores", "1", "resources/archive/era5/invariants.grib", configuration="paper", check=False
+        "--cores",
+        "1",
+        "results/paper/archive/era5/invariants.json",
+        configuration="paper",
+        check=False,
     )
     assert done.returncode != 0
     assert "no key for the Climate Data Store" in done.stdout
-    assert not (copy.folder / "results/paper/logs/archive_invariants").exists()
+    assert not (copy.folder / "results/paper/logs/archive_fetch").exists()
 
 
 def test_files_that_no_archive_has_are_asked_for_before_any_job(checkout, tmp_path, monkeypatch):
@@ -194,16 +198,26 @@ def test_files_that_no_archive_has_are_asked_for_before_any_job(checkout, tmp_pa
     wanted = "results/paper/observations/amsua/read/2018-06.parquet"
     done = copy.snakemake("--cores", "1", wanted, configuration="paper", check=False)
     assert done.returncode != 0
-    assert (
-        "no archive is known for amsua: bring the agencies' files to "
-        "resources/archive/{source}/{segment}/"
-    ) in " ".join(done.stdout.split())
-    assert "resources/archive/amsua/2018-06 is one of 1 that are not there" in " ".join(
-        done.stdout.split()
-    )
+    told = " ".join(done.stdout.split())
+    for words in (
+        "amsua: 1 month of 2018-06",
+        "archive: EUMETSAT Data Store",
+        "account: EUMETSAT EO Portal",
+        "licence: ",
+        "volume: about 5 GB a month, 5 GB in all",
+        "resources/archive/{product}/{month}/",
+    ):
+        assert words in told
     assert not (copy.folder / "results/paper/logs").exists()
-    (copy.folder / "resources/archive/amsua/2018-06").mkdir(parents=True)
-    assert {job.rule for job in copy.plan(wanted, configuration="paper")} == {"observations_read"}
+
+
+def test_nothing_is_missing_where_no_platform_flew(checkout, tmp_path, monkeypatch):
+    copy = checkout.clone(tmp_path / "copy")
+    wanted = "results/paper/observations/fy3e_mwts3/read/2018-06.parquet"
+    copy.snakemake("--cores", "1", wanted, configuration="paper")
+    receipt = copy.folder / "results/paper/archive/fy3e_mwts3/2018-06.json"
+    assert "no platform flew" in receipt.read_text()
+    assert not (copy.folder / "resources/archive/fy3e_mwts3").exists()
 
 
 def test_the_papers_plan_is_of_the_size_that_is_documented(plans):
