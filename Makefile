@@ -21,7 +21,7 @@ RULES := Snakefile workflow/rules
 
 export MPLBACKEND := Agg
 
-.PHONY: help setup demo studies joint explain test test-slurm lint format docs bench schema lock clean
+.PHONY: help setup demo studies joint explain test test-chaos test-slurm lint format docs bench schema lock clean
 
 help:
 	@echo "make demo    the whole chain on the embedded world: results/demo/report.html"
@@ -29,6 +29,7 @@ help:
 	@echo "make joint   analyses that learnt from observations too, against the reanalysis and the truth: about an hour"
 	@echo "make explain what would run again, and which setting, function or file is why (CONFIG=config/demo.yaml)"
 	@echo "make test    the test suite, with one end-to-end run"
+	@echo "make test-chaos  damaged and missing files, killed jobs, full disks: what a finished run makes of them"
 	@echo "make test-slurm  tests on a real Slurm, installed and started here (Debian, root; about a quarter of an hour)"
 	@echo "make lint    formatters, ruff and snakemake --lint"
 	@echo "make format  ruff format and snakefmt on all files"
@@ -69,6 +70,9 @@ explain: $(READY)
 # in the order of testpaths, the longest first, so that no process ends alone with the end-to-end run
 test: $(READY)
 	$(RUN) pytest --numprocesses $(CORES) --dist loadfile --no-loadscope-reorder
+
+test-chaos: $(READY)
+	$(RUN) tests.chaos
 
 test-slurm: $(READY)
 	$(RUN) pytest tests/slurm -p no:xdist

@@ -229,9 +229,10 @@ def is_quiet(workflow) -> bool:
 class PlannedJob:
     """A job of a dry run.
 
-    ``needed`` says whether it would run. Of the reasons, ``missing`` are products and ``newer``
-    inputs; ``before`` and ``now`` hold values of parameters, as text, that only the last run or
-    only this plan has. ``resources`` are those that it asks for, threads among them.
+    ``needed`` says whether it would run; ``named_inputs`` and ``named_outputs`` are its paths by
+    the names in the rule. Of the reasons, ``missing`` are products and ``newer`` inputs; ``before``
+    and ``now`` hold values of parameters, as text, that only the last run or only this plan has.
+    ``resources`` are those that it asks for, threads among them.
     """
 
     rule: str
@@ -248,6 +249,8 @@ class PlannedJob:
     before: set[str]
     now: set[str]
     resources: dict[str, float] = field(default_factory=dict)
+    named_inputs: dict[str, str | list[str]] = field(default_factory=dict)
+    named_outputs: dict[str, str | list[str]] = field(default_factory=dict)
 
 
 def plan_jobs(*paths: Path, everything: bool = False) -> list[PlannedJob]:
@@ -329,6 +332,8 @@ def _planned(job, reason, needed: bool) -> PlannedJob:
         params=dict(job.params.items()),
         inputs=sorted(str(name) for name in job.input),
         outputs=[str(name) for name in job.output],
+        named_inputs=_named_paths(job.input),
+        named_outputs=_named_paths(job.output),
         log=str(job.log[0]) if job.log else "",
         needed=needed,
         missing=sorted(str(name) for name in reason.missing_output),
@@ -340,6 +345,14 @@ def _planned(job, reason, needed: bool) -> PlannedJob:
         resources={"threads": job.threads}
         | {name: value for name, value in job.resources.items() if isinstance(value, int | float)},
     )
+
+
+def _named_paths(paths) -> dict[str, str | list[str]]:
+    """Return the named entries of a list of Snakemake's: a path, or a list of paths, each."""
+    return {
+        name: str(value) if isinstance(value, str) else [str(path) for path in value]
+        for name, value in paths.items()
+    }
 
 
 def memory_path(memory: Path, product: str, kind: str = "metadata") -> Path:

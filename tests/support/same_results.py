@@ -177,6 +177,11 @@ def _compare_arrays(name: str, one: np.ndarray, other: np.ndarray) -> Iterator[s
         yield line
 
 
+def compare_products(one: Path, other: Path) -> Iterator[str]:
+    """Compare two products, each a file or a Zarr store; yield a line a difference."""
+    yield from _compare(one.name, _contents(one), _contents(other))
+
+
 def _short(value: object, width: int = 60) -> str:
     text = repr(value)
     return text if len(text) <= width else f"{text[: width - 1]}…"
