@@ -147,11 +147,12 @@ def complete_time(
     if np.isnat(about) or (short and not century):
         return NOT_A_TIME, False
     candidates = []
+    hour = about.astype("datetime64[us]").item().hour
     for offset in _OFFSETS:
         base = (about + offset).astype("datetime64[us]").item()
         header = [base.year, base.month, base.day, base.hour, base.minute]
         filled = np.where(missing, header, parts[:5])
-        if missing[4] and not missing[3] and filled[3] != header[3]:
+        if missing[4] and filled[3] != hour:
             filled[4] = 0  # the minute of another hour says nothing
         years = (filled[0],)
         if short:

@@ -188,7 +188,7 @@ def check_ledger(ledger: pd.DataFrame) -> None:
         )
 
 
-DAMAGED = (Reason.EMPTY, Reason.UNREADABLE, Reason.PARTNER, Reason.MISMATCH)
+DAMAGED = (Reason.EMPTY, Reason.UNREADABLE, Reason.PARTNER, Reason.MISMATCH, Reason.FORMAT)
 """Reasons for which a file of the source itself cannot be used."""
 
 

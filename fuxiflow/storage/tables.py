@@ -42,6 +42,10 @@ def write_parquet(
         The codec of all columns.
     """
     if isinstance(table, pd.DataFrame):
+        if schema is not None:
+            # pandas makes a column without any value one of floats, which Arrow does not cast
+            empty = [name for name in schema.names if table[name].isna().all()]
+            table = table.assign(**dict.fromkeys(empty))
         table = pa.Table.from_pandas(table, schema=schema, preserve_index=False)
     stamped = table.replace_schema_metadata(stamp_schema(table.schema, metadata).metadata)
     pq.write_table(stamped, path, compression=compression)

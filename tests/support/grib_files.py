@@ -109,22 +109,28 @@ def gfs(channel: Channel, init: datetime, lead: int, field: np.ndarray, **keys) 
 
 
 def write_era5(
-    directory: Path, times: list[datetime], channels: ChannelTable | None = None, span: int = 6
+    directory: Path,
+    times: list[datetime],
+    channels: ChannelTable | None = None,
+    span: int = 6,
+    seed: int = 0,
+    **keys,
 ) -> None:
-    """Two files of some times, fields seeded by the time's position.
+    """Two files of some times, fields seeded by ``seed`` and the time's position.
 
-    They are ``pressure_levels.grib`` and ``single_levels.grib``.
+    They are ``pressure_levels.grib`` and ``single_levels.grib``. ``keys`` are of all messages.
     """
     directory.mkdir(parents=True, exist_ok=True)
     with (
         open(directory / "pressure_levels.grib", "wb") as levels,
         open(directory / "single_levels.grib", "wb") as single,
     ):
-        for seed, time in enumerate(times):
+        for number, time in enumerate(times, seed):
             for channel in channels or channel_table():
-                field = values(channel, seed) if channel.analysed else values(channel, seed) / 100
+                field = values(channel, number) / (1 if channel.analysed else 100)
                 if channel.analysed or span == 6:
-                    (levels if channel.level else single).write(era5(channel, time, field))
+                    message = era5(channel, time, field, **keys)
+                    (levels if channel.level else single).write(message)
                     continue
                 for hour in range(6 // span):
                     single.write(

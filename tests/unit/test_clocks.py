@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from fuxiflow.observations.clocks import (
+    NOT_A_TIME,
+    complete_time,
     time_of_date,
     times_of_dates,
     times_of_year_and_day,
@@ -83,3 +85,30 @@ def test_missing_seconds_count_as_none_in_reports_alone():
     parts = (2022, 7, 1, 12, 30, np.nan)
     assert time_of_date(*parts) == np.datetime64("2022-07-01T12:30")
     assert np.isnat(times_of_dates(*np.array(parts)[:, None])).all()
+
+
+@pytest.mark.parametrize(
+    ("parts", "about", "expected"),
+    [
+        ((2025, 1, 21, 6, np.nan, np.nan), "2025-01-21T06:00", "2025-01-21T06:00"),
+        ((2025, 1, 21, 5, np.nan, np.nan), "2025-01-21T06:30", "2025-01-21T05:00"),
+        ((np.nan,) * 6, "2025-01-21T06:30", "2025-01-21T06:30"),
+        ((np.nan, np.nan, np.nan, 23, 50, np.nan), "2025-01-01T00:00", "2024-12-31T23:50"),
+        ((np.nan, np.nan, 1, 0, 10, 5), "2024-12-31T23:00", "2025-01-01T00:10:05"),
+        ((np.nan, 12, 31, 23, 50, np.nan), "2025-01-01T00:00", "2024-12-31T23:50"),
+        ((25, 1, 21, 6, 0, 0), "2025-01-21T06:00", "2025-01-21T06:00"),
+        ((125, 1, 21, 6, 0, 0), "2025-01-21T06:00", "2025-01-21T06:00"),
+        ((99, 12, 31, 23, 0, 0), "2000-01-01T00:00", "1999-12-31T23:00"),
+    ],
+)
+def test_a_header_completes_a_date(parts, about, expected):
+    assert complete_time(parts, np.datetime64(about, "us")) == (np.datetime64(expected), True)
+
+
+def test_what_cannot_be_completed_is_no_time():
+    about = np.datetime64("2025-01-21T06:00", "us")
+    whole = (2025, 1, 20, 6, 0, np.nan)
+    assert complete_time(whole, about) == (np.datetime64("2025-01-20T06:00"), False)
+    assert np.isnat(complete_time((2025, 1, 21, 6, np.nan, 0), NOT_A_TIME)[0])
+    assert np.isnat(complete_time((25, 1, 21, 6, 0, 0), about, century=False)[0])
+    assert np.isnat(complete_time((np.nan, 13, 21, 6, 0, 0), about)[0])

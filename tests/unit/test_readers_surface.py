@@ -324,3 +324,36 @@ def test_flipped_bits_cost_what_they_hit(tmp_path):
         assert rows["lon"].between(-180, 180).all()
         assert rows["time"].notna().all()
         assert rows["time"].dt.year.eq(2012).mean() > 0.99
+
+
+@pytest.mark.parametrize(
+    ("change", "channels", "reason"),
+    [
+        ({"heightOfSensorAboveLocalGroundOrDeckOfMarinePlatform": 0.0}, {"T2M", "R2M"}, "HEIGHT"),
+        ({"windSpeed": 180.0}, {"U10", "V10"}, "IMPOSSIBLE"),
+        ({}, set(), "HEIGHT"),
+    ],
+)
+def test_what_a_report_loses_has_a_reason(tmp_path, change, channels, reason):
+    (granule,) = read(write(tmp_path, land(files.land() | change)))
+    assert {(lost.channel, lost.reason, lost.count, str(lost.day)) for lost in granule.values} == {
+        (channel, Reason[reason], 1, "2022-07-01") for channel in channels
+    }
+
+
+def test_a_corrected_bulletin_comes_before_what_it_corrects(tmp_path):
+    first = land(files.land(airTemperature=280.0))
+    second = land(files.land(airTemperature=290.0))
+    heading = b"\x01\r\r\n124\r\r\nISMD01 EDZW 011200 CCA\r\r\n"
+    for name, content in {
+        "one_file": BULLETIN + first + heading + second,
+        "update_number": first + second[:16] + b"\1" + second[17:],
+    }.items():
+        found = only(write(tmp_path, content, name=name))
+        assert footprint_table.values_of(found)[:, 0].tolist() == [290.0, 280.0], name
+    paths = [
+        write(tmp_path, first, name="A_ISMD01EDZW011200_C_EDZW_20220701120000.bin"),
+        write(tmp_path, second, name="A_ISMD01EDZW011200CCA_C_EDZW_20220701130000.bin"),
+    ]
+    (granule,) = readers.read("surface.land", paths, ["land"], LAND)
+    assert granule.footprints["file"].to_pylist()[0] == paths[1].name

@@ -285,3 +285,51 @@ def test_the_ledger_is_written_and_must_add_up(tmp_path):
     ledger.read += 1
     with pytest.raises(ValueError, match="3 fields read"):
         ledger.summary()
+
+
+def version(expver, **keys):
+    """All messages of a channel with another experiment version, and other keys."""
+    return {"expver": f"{expver:04d}", **keys}
+
+
+@pytest.mark.parametrize("order", [(1, 5), (5, 1)])
+def test_era5_is_preferred_to_era5t_whatever_comes_first(tmp_path, order):
+    for expver in order:
+        (tmp_path / str(expver)).mkdir()
+        grib_files.write_era5(
+            tmp_path / str(expver), TIMES, CHANNELS, seed=expver, **version(expver)
+        )
+    (tmp_path / "5").rename(tmp_path / ("a" if order[0] == 5 else "z"))
+    states, ledger = run(tmp_path)
+    alone, _ = run(tmp_path / "1")
+    for state, expected in zip(states, alone, strict=True):
+        np.testing.assert_array_equal(state, expected)
+    assert set(ledger.versions.values()) == {"ERA5"}
+    assert ledger.ignored["ERA5T, where ERA5 is"] == ledger.used
+
+
+def test_era5t_is_used_where_it_is_alone_and_named(tmp_path):
+    grib_files.write_era5(tmp_path, TIMES, CHANNELS, **version(5))
+    states, ledger = run(tmp_path)
+    assert all(state is not None for state in states)
+    (span,) = ledger.spans_of_versions()
+    assert (span["version"], span["times"]) == ("ERA5T", len(TIMES))
+    told = [row for row in ledger.rows if "ERA5T" in row["reason"]]
+    assert [row["time"] for row in told] == list(TIMES)
+    assert "ERA5T" in ledger.summary()
+
+
+@pytest.mark.parametrize(
+    ("keys", "words"),
+    [
+        ({"marsClass": "od"}, "not ERA5 (class ea): class od"),
+        ({"marsStream": "enda"}, "stream enda"),
+        ({"marsType": "fc"}, "not an analysis"),
+        ({"expver": "0078"}, "neither ERA5 (expver 1) nor ERA5T (5)"),
+    ],
+)
+def test_other_products_are_refused_by_name(tmp_path, keys, words):
+    grib_files.write_era5(tmp_path, TIMES[:1], CHANNELS, **keys)
+    states, ledger = run(tmp_path)
+    assert states[0] is None
+    assert any(words in reason for reason in ledger.ignored)

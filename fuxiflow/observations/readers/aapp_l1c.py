@@ -15,14 +15,15 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 
 from fuxiflow.observations import scan_geometry
 from fuxiflow.observations.clocks import NOT_A_TIME, times_of_year_and_day
 from fuxiflow.observations.readers.granule import (
+    Decoded,
     Granule,
     RefusedFile,
     channel_indices,
+    count_values,
     flag_unusable,
     footprints_of_granule,
     granule_of_file,
@@ -119,7 +120,7 @@ def _footprints(
     indices: list[int],
     lost: list[Granule],
     remarks: list[str],
-) -> pa.Table:
+) -> Decoded:
     """Decode one file.
 
     Parameters
@@ -141,8 +142,8 @@ def _footprints(
 
     Returns
     -------
-    pa.Table
-        The footprint table.
+    Decoded
+        The footprint table, and the single values that are not read.
 
     Raises
     ------
@@ -187,8 +188,15 @@ def _footprints(
         "azimuth": np.where(np.abs(azimuth) <= 360, np.mod(azimuth, 360.0), np.nan).ravel(),
         "scan_position": np.tile(np.arange(1, shape[1] + 1, dtype=np.int16), shape[0]),
     }
-    values = plausible_temperatures(scans["btemps"] * 1e-2)
-    values[(quality & _UNCALIBRATED) != 0] = np.nan
+    stored = scans["btemps"] * 1e-2
+    values = plausible_temperatures(stored)
+    # zero and below stand for a missing value
+    impossible = np.isnan(values) & (stored > 0)
+    uncalibrated = ((quality & _UNCALIBRATED) != 0)[:, None, None] & np.isfinite(values)
+    values[uncalibrated] = np.nan
+    lost_values = count_values(
+        path.name, day, channels, impossible[..., indices], Reason.IMPOSSIBLE
+    ) + count_values(path.name, day, channels, uncalibrated[..., indices], Reason.FLAGGED)
     margin = np.timedelta64(round(_SECONDS[instrument] * 1e6), "us")
     table = footprints_of_granule(
         channels,
@@ -213,7 +221,7 @@ def _footprints(
         )
     if not file.header["vnantennacorr"]:
         remarks.append("its header names no antenna correction; these may be antenna temperatures")
-    return flag_unusable(table, np.repeat((quality & _UNUSABLE) != 0, shape[1]))
+    return flag_unusable(table, np.repeat((quality & _UNUSABLE) != 0, shape[1])), lost_values
 
 
 def _missing(claimed: int, span: np.timedelta64, scans_read: int, seconds: float) -> int:

@@ -21,7 +21,9 @@ from fuxiflow.observations.readers.bufr_instruments import ANTENNA, INSTRUMENTS
 from fuxiflow.observations.readers.granule import (
     DAMAGE,
     Granule,
+    ValueCount,
     channel_indices,
+    count_values,
     flag_unusable,
     footprints_of_granule,
     scans_that_can_be_read,
@@ -130,7 +132,7 @@ def _granule(path: Path, platforms: Sequence[str], channels: Sequence[str]) -> G
                 raise ValueError(f"antenna_temp has shape {shape}, expected (scan, 96, 22)")
             if not count:
                 return Granule(path.name, reason=Reason.EMPTY, message="no scan", day=day)
-            table = _footprints(file, shape[0], channels, platform, path.name)
+            table, lost = _footprints(file, shape[0], channels, platform, path.name)
     except DAMAGE as error:
         return Granule(
             path.name,
@@ -139,7 +141,7 @@ def _granule(path: Path, platforms: Sequence[str], channels: Sequence[str]) -> G
             count=count,
             day=day,
         )
-    return Granule(path.name, footprints=table, count=count, day=day)
+    return Granule(path.name, footprints=table, count=count, day=day, values=lost)
 
 
 def _platform(file: h5py.File) -> str:
@@ -194,7 +196,7 @@ def _array(file: h5py.File, name: str, shape: tuple[int, ...]) -> np.ndarray:
 
 def _footprints(
     file: h5py.File, scans: int, channels: Sequence[str], platform: str, name: str
-) -> pa.Table:
+) -> tuple[pa.Table, tuple[ValueCount, ...]]:
     """Decode an open file.
 
     Parameters
@@ -212,8 +214,10 @@ def _footprints(
 
     Returns
     -------
-    pa.Table
+    footprints : pa.Table
         The footprint table.
+    lost : tuple[ValueCount, ...]
+        Counts of the single values that are not read.
 
     Raises
     ------
@@ -238,10 +242,15 @@ def _footprints(
     position = columns["scan_position"] = np.tile(np.arange(1, 97, dtype=np.int16), scans)
     values = _array(file, "antenna_temp", (*shape, 22))
     if "antenna_temp_qc" in file:
-        values[_array(file, "antenna_temp_qc", values.shape) == _DO_NOT_USE] = np.nan
+        denied = _array(file, "antenna_temp_qc", values.shape) == _DO_NOT_USE
+    else:
+        denied = np.zeros(values.shape, bool)
+    flagged = denied & np.isfinite(values)
+    values[denied] = np.nan
     low, high = _SCENE
     with np.errstate(invalid="ignore"):
-        values[~((values >= low) & (values <= high))] = np.nan
+        impossible = (values < low) | (values > high)
+        values[impossible] = np.nan
         misfit = np.abs(np.abs(columns["zenith"]) - zenith_at(np.abs(kind.scan_angle(position))))
         columns["zenith"] = np.where(misfit <= _TILT, np.abs(columns["zenith"]), np.nan)
     # what producers write where a scan has no location
@@ -266,9 +275,12 @@ def _footprints(
     table = footprints_of_granule(
         channels, values, columns, (first - _SCAN, last + _SCAN), platform, name
     )
+    day = first.item().date()
+    lost = count_values(name, day, channels, flagged[..., indices], Reason.FLAGGED)
+    lost += count_values(name, day, channels, impossible[..., indices], Reason.IMPOSSIBLE)
     if "instrument_state" not in file:
-        return table
+        return table, lost
     state = np.asarray(file["instrument_state"][()])
     # one state a scan or one a footprint; what is not 0 is not used
     unusable = np.broadcast_to(state.reshape(scans, -1), shape).ravel() != 0
-    return flag_unusable(table, unusable)
+    return flag_unusable(table, unusable), lost

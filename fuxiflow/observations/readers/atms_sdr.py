@@ -23,7 +23,9 @@ from fuxiflow.observations.clocks import utc_of_idps
 from fuxiflow.observations.readers.granule import (
     DAMAGE,
     Granule,
+    ValueCount,
     channel_indices,
+    count_values,
     footprints_of_granule,
     plausible_temperatures,
     scans_that_can_be_read,
@@ -169,14 +171,19 @@ def _granule(
         file = latest["SATMS"]
         lost: list[Granule] = []
         try:
-            table, remark = _footprints(
+            table, values, remark = _footprints(
                 file, handlers["SATMS"], handlers["GATMO"], platforms, channels, indices, lost
             )
         except _Refused as refusal:
             yield _without(refusal.file, refusal.reason, str(refusal), _size(handlers["SATMS"]))
         else:
             yield Granule(
-                file.path.name, footprints=table, message=remark, count=len(table), day=file.day
+                file.path.name,
+                footprints=table,
+                message=remark,
+                count=len(table),
+                day=file.day,
+                values=values,
             )
             yield from lost
         return
@@ -388,7 +395,7 @@ def _footprints(
     channels: Sequence[str],
     indices: list[int],
     lost: list[Granule],
-) -> tuple[pa.Table, str]:
+) -> tuple[pa.Table, tuple[ValueCount, ...], str]:
     """Decode a pair of files.
 
     Parameters
@@ -408,6 +415,8 @@ def _footprints(
     -------
     footprints : pa.Table
         The footprint table, without the damaged granules.
+    values : tuple[ValueCount, ...]
+        Counts of the single values that are not read.
     remark : str
         What is odd about the files, or empty.
 
@@ -471,9 +480,13 @@ def _footprints(
     columns["lat"] = np.where(wrong, np.nan, columns["lat"])
     columns = {name: array.ravel() for name, array in columns.items()}
     columns["scan_position"] = np.tile(np.arange(1, shape[1] + 1, dtype=np.int16), shape[0])
-    values = plausible_temperatures(values.reshape(-1, values.shape[2])[:, indices])
+    stored = values.reshape(-1, values.shape[2])[:, indices]
+    values = plausible_temperatures(stored)
+    impossible = np.isfinite(stored) & np.isnan(values)
+    counts = count_values(file.path.name, file.day, channels, impossible, Reason.IMPOSSIBLE)
     first, last = (np.datetime64(time, "us") for time in period)
     table = footprints_of_granule(
         channels, values, columns, (first - _SCAN, last + _SCAN), platform, file.path.name
     )
-    return table, f"{blank} of {shape[0]} scans have no value" if blank else ""
+    remark = f"{blank} of {shape[0]} scans have no value" if blank else ""
+    return table, counts, remark

@@ -15,15 +15,16 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 
 from fuxiflow.observations import scan_geometry
 from fuxiflow.observations.readers.granule import (
     DAMAGE,
     LARGEST,
+    Decoded,
     Granule,
     RefusedFile,
     channel_indices,
+    count_values,
     footprints_of_granule,
     granule_of_file,
     plausible_temperatures,
@@ -103,7 +104,7 @@ def _footprints(
     platforms: Sequence[str],
     channels: Sequence[str],
     indices: list[int],
-) -> pa.Table:
+) -> Decoded:
     """Decode one file.
 
     Parameters
@@ -119,8 +120,8 @@ def _footprints(
 
     Returns
     -------
-    pa.Table
-        The footprint table.
+    Decoded
+        The footprint table, and the single values that are not read.
 
     Raises
     ------
@@ -160,7 +161,7 @@ def _table(
     channels: Sequence[str],
     indices: list[int],
     name: str,
-) -> pa.Table:
+) -> Decoded:
     """Build the footprint table of an open file.
 
     Parameters
@@ -180,8 +181,8 @@ def _table(
 
     Returns
     -------
-    pa.Table
-        The footprint table.
+    Decoded
+        The footprint table, and the single values that are not read.
 
     Raises
     ------
@@ -224,6 +225,9 @@ def _table(
     columns["scan_position"] = np.tile(np.arange(1, positions + 1, dtype=np.int16), values.shape[0])
     start, end = (np.datetime64(moment, "us") for moment in (file.start_time, file.end_time))
     temperatures = plausible_temperatures(values.reshape(-1, values.shape[2])[:, indices])
-    return footprints_of_granule(
+    table = footprints_of_granule(
         channels, temperatures, columns, (start - _SCAN, end + _SCAN), platform, name
     )
+    stored = values.reshape(-1, values.shape[2])[:, indices]
+    impossible = np.isfinite(stored) & np.isnan(temperatures)
+    return table, count_values(name, start.item().date(), channels, impossible, Reason.IMPOSSIBLE)

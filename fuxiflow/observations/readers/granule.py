@@ -87,7 +87,11 @@ class RefusedFile(Exception):
         self.count = count
 
 
-def granule_of_file(file: str, day: date | None, decode: Callable[[], pa.Table]) -> Granule:
+Decoded = pa.Table | tuple[pa.Table, tuple[ValueCount, ...]]
+"""What a file decodes to: footprints, and the single values that were not read."""
+
+
+def granule_of_file(file: str, day: date | None, decode: Callable[[], Decoded]) -> Granule:
     """Decode a file to a granule, whatever damage it has.
 
     Parameters
@@ -96,8 +100,8 @@ def granule_of_file(file: str, day: date | None, decode: Callable[[], pa.Table])
         Name of the file.
     day : date | None
         Day of its first footprint, by its name.
-    decode : Callable[[], pa.Table]
-        Returns the footprint table of the file, or raises :class:`RefusedFile` or one of
+    decode : Callable[[], Decoded]
+        Returns the footprints of the file, or raises :class:`RefusedFile` or one of
         :data:`DAMAGE`.
 
     Returns
@@ -116,7 +120,8 @@ def granule_of_file(file: str, day: date | None, decode: Callable[[], pa.Table])
         return Granule(
             file, reason=Reason.UNREADABLE, message=f"{type(error).__name__}: {error}", day=day
         )
-    return Granule(file, footprints=decoded, count=len(decoded), day=day)
+    table, values = decoded if isinstance(decoded, tuple) else (decoded, ())
+    return Granule(file, footprints=table, count=len(table), day=day, values=values)
 
 
 @contextmanager

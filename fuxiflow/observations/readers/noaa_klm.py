@@ -20,14 +20,15 @@ from datetime import date, datetime
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 
 from fuxiflow.observations import scan_geometry
 from fuxiflow.observations.clocks import NOT_A_TIME, times_of_year_and_day
 from fuxiflow.observations.readers.granule import (
+    Decoded,
     Granule,
     RefusedFile,
     channel_indices,
+    count_values,
     flag_unusable,
     footprints_of_granule,
     granule_of_file,
@@ -181,10 +182,10 @@ def read(
         day = _day(path.name)
         lost: list[int] = []
 
-        def decode(path=path, lost=lost) -> pa.Table:
+        def decode(path=path, lost=lost, day=day) -> Decoded:
             content = read_level1b(path)
             lost.append(content.missing)
-            return _footprints(content, platforms, channels, indices, path.name)
+            return _footprints(content, platforms, channels, indices, path.name, day)
 
         granule = granule_of_file(path.name, day, decode)
         yield granule
@@ -340,7 +341,8 @@ def _footprints(
     channels: Sequence[str],
     indices: list[int],
     file: str,
-) -> pa.Table:
+    day: date | None,
+) -> Decoded:
     """Build the footprint table of a file.
 
     Parameters
@@ -353,11 +355,13 @@ def _footprints(
         Places of ``channels`` in the file.
     file : str
         Name of the file.
+    day : date | None
+        Day in its name.
 
     Returns
     -------
-    pa.Table
-        The footprint table.
+    Decoded
+        The footprint table, and the single values that are not read.
 
     Raises
     ------
@@ -396,8 +400,10 @@ def _footprints(
         "scan_position": np.tile(np.arange(1, POSITIONS + 1, dtype=np.int16), shape[0]),
     }
     values = calibrate(content).reshape(-1, len(CHANNELS))[:, indices]
+    counted = np.isfinite(_samples(content, "earth")).reshape(-1, len(CHANNELS))[:, indices]
+    lost = count_values(file, day, channels, counted & np.isnan(values), Reason.FLAGGED)
     margin = np.timedelta64(SCAN_SECONDS, "s")
     table = footprints_of_granule(
         channels, values, columns, (start - margin, end + margin), platform, file
     )
-    return flag_unusable(table, np.repeat((quality & _UNUSABLE) != 0, POSITIONS))
+    return flag_unusable(table, np.repeat((quality & _UNUSABLE) != 0, POSITIONS)), lost
