@@ -20,6 +20,11 @@ PIP := $(RUN) pip install --quiet --disable-pip-version-check --constraint const
 RULES := Snakefile workflow/rules
 
 export MPLBACKEND := Agg
+# where the home folder cannot be written, caches of Snakemake and of libraries lie in the checkout
+ifneq ($(shell test -w "$$HOME" && echo yes),yes)
+export XDG_CACHE_HOME ?= $(CURDIR)/.snakemake/cache/xdg_cache_home
+export MPLCONFIGDIR ?= $(CURDIR)/.snakemake/cache/mplconfigdir
+endif
 
 .PHONY: help setup demo studies joint explain test test-chaos test-slurm lint format docs bench schema lock clean
 
@@ -42,10 +47,10 @@ setup: $(READY)
 
 # torch first and alone: resolved together with the rest, its accelerated builds may bring gigabytes
 $(READY): requirements.txt constraints.txt
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "Python 3.11 or newer is needed; name it with PYTHON=/path/to/python3.11"; exit 1; }
 	@echo "setting up $(VENV) (once, a few minutes)"
-	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
+	@test -x $(VENV)/bin/python || "$(PYTHON)" -m venv $(VENV)
 	@$(PIP) $(TORCH)
 	@$(PIP) --requirement requirements.txt
 	@$(PIP) --no-build-isolation --no-deps --editable .
@@ -105,7 +110,7 @@ schema: $(READY)
 # envs/{stage}.{platform}.pin.txt, which Snakemake takes before envs/{stage}.yaml; such a list cannot hold what pip installs
 lock:
 	@command -v conda > /dev/null || { echo "make lock needs conda, and a way to conda-forge"; exit 1; }
-	@platform=$$(conda info --json | $(PYTHON) -c 'import json, sys; print(json.load(sys.stdin)["platform"])'); \
+	@platform=$$(conda info --json | "$(PYTHON)" -c 'import json, sys; print(json.load(sys.stdin)["platform"])'); \
 	for file in $(ENVIRONMENTS); do \
 		list=$${file%.yaml}.$$platform.pin.txt; \
 		if grep -q "pip:" "$$file"; then echo "$$file: has packages of pip, left as it is"; continue; fi; \

@@ -307,7 +307,8 @@ class Training(Section):
         stages = self.stages | ({"replay": self.replay} if self.replay else {})
         mistakes = [
             f"{name}.batch: {stage.batch} samples on {ranks} devices in {stage.accumulate} parts, "
-            f"allowed: multiples of {ranks * stage.accumulate}"
+            f"allowed: multiples of {ranks * stage.accumulate}; every device takes as many samples "
+            f"in every part: raise batch, or lower devices, nodes or accumulate"
             for name, stage in stages.items()
             if stage.batch % (ranks * stage.accumulate)
         ]

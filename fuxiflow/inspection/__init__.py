@@ -4,7 +4,8 @@ from pathlib import Path
 
 from fuxiflow.inspection.text import provenance_text
 
-SUFFIXES = (".zarr", ".parquet", ".ckpt", ".pt", ".csv", ".png")
+MOST_KINDS = 20
+"""Kinds of files, and stores, of a folder that are listed."""
 
 
 def describe(path: Path) -> str:
@@ -12,8 +13,8 @@ def describe(path: Path) -> str:
 
     It tells dates, counts, the ledger, least, mean and largest values by channel, and provenance.
     Artefacts are Zarr stores, Parquet tables, checkpoints, the tables and pictures of figures, and
-    folders of raw files. Raises FileNotFoundError, or ValueError for a file of another kind or one
-    that cannot be read.
+    folders. Of other files the kind, size and digest are told. Raises FileNotFoundError, or
+    ValueError for a file that is not what its name says.
     """
     # each kind imports what it needs: a picture does not wait for torch
     path = Path(path)
@@ -35,12 +36,31 @@ def describe(path: Path) -> str:
         return describe_checkpoint(path)
     if path.suffix == ".png":
         return _figure(path)
-    if (path / "provenance.json").exists():
-        files = sorted(p for p in path.rglob("*") if p.is_file())
-        size = sum(p.stat().st_size for p in files) / 1e6
-        stamp = provenance_text((path / "provenance.json").read_text(encoding="utf-8"))
-        return f"{path}: {len(files)} files, {size:.1f} MB\n{stamp}"
-    raise ValueError(f"{path}: not one of {', '.join(SUFFIXES)} or a folder with provenance.json")
+    if path.is_dir():
+        return describe_folder(path)
+    from fuxiflow.inspection.files import describe_file
+
+    return describe_file(path)
+
+
+def describe_folder(path: Path) -> str:
+    """Return what a folder holds, by kind, and the provenance that lies in it."""
+    stores = sorted(store for store in path.rglob("*.zarr") if store.is_dir())
+    inside = set(stores)
+    files = [file for file in path.rglob("*") if file.is_file() and inside.isdisjoint(file.parents)]
+    kinds: dict[str, list[int]] = {}
+    for file in files:
+        kinds.setdefault(file.suffix or file.name, []).append(file.stat().st_size)
+    size = sum(map(sum, kinds.values())) / 1e6
+    lines = [f"{path}: {len(files)} files, {size:.1f} MB, and {len(stores)} Zarr stores"]
+    for kind, sizes in sorted(kinds.items(), key=lambda item: -sum(item[1]))[:MOST_KINDS]:
+        lines.append(f"  {len(sizes)} {kind}, {sum(sizes) / 1e6:.1f} MB")
+    lines += [f"  {store.relative_to(path)}" for store in stores[:MOST_KINDS]]
+    others = len(stores) - MOST_KINDS
+    lines += [f"  and {others} more stores"] if others > 0 else []
+    stamp = path / "provenance.json"
+    lines += [provenance_text(stamp.read_text(encoding="utf-8"))] if stamp.exists() else []
+    return "\n".join(lines)
 
 
 def _figure(path: Path) -> str:

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import xarray as xr
+import zarr
 
 from fuxiflow.inspection.text import Summary, first_words, provenance_text
 
@@ -22,6 +23,8 @@ def describe_store(path: Path) -> str:
     try:
         data = xr.open_zarr(path, consolidated=False, chunks=None)
     except (OSError, KeyError, ValueError, RuntimeError) as error:
+        if plain := _without_dimensions(path):
+            return plain
         raise ValueError(f"{path}: not a readable Zarr store ({error})") from error
     with data:
         lines = [f"{path}: {', '.join(f'{name} {size}' for name, size in data.sizes.items())}"]
@@ -44,6 +47,26 @@ def describe_store(path: Path) -> str:
                 lines.append(f"  {key}: {first_words(data.attrs[key])}")
         lines += _by_channel(data)
         return "\n".join([*lines, provenance_text(data.attrs.get("provenance"))])
+
+
+def _without_dimensions(path: Path) -> str:
+    """Describe a store whose arrays name no dimensions, such as whole states of the nature run.
+
+    Empty where it cannot be opened.
+    """
+    try:
+        group = zarr.open_group(path, mode="r")
+        lines = [f"{path}: {len(list(group.array_keys()))} arrays"]
+        for name, array in sorted(group.arrays()):
+            lines.append(f"  {name} {array.shape} {array.dtype}")
+            if array.dtype.kind == "f" and array.size:
+                summary = Summary(["all"])
+                for row in range(array.shape[0]):
+                    summary.add(np.asarray(array[row]).reshape(-1, 1))
+                lines += summary.lines("")
+    except (OSError, KeyError, ValueError, RuntimeError):
+        return ""
+    return "\n".join([*lines, provenance_text(group.attrs.get("provenance"))])
 
 
 def _names(data: xr.Dataset, axis: str) -> list[str]:

@@ -3,6 +3,11 @@
 None of it changes what a checkpoint holds.
 """
 
+import logging
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
 import torch
 from torch import nn
 
@@ -11,6 +16,7 @@ from fuxiflow.models.layers import Down, Up
 from fuxiflow.models.networks import Networks
 from fuxiflow.models.swin import SwinBlock
 
+log = logging.getLogger("fuxiflow")
 # compiled one by one: equal blocks share their code, whole networks would take many minutes
 COMPILED = (SwinBlock, Down, Up, Encoder)
 # versions of a class' code: widths of a U-Net's scales, with and without gradients or shift;
@@ -28,18 +34,51 @@ def resolve_precision(precision: str) -> str:
 
 
 def select_device(accelerator: str) -> torch.device:
-    """Select the device of ``auto``, ``cpu`` or ``cuda``.
+    """Select the device of ``auto``, ``cpu`` or ``cuda``; the log says which, and why.
 
     Raises
     ------
     RuntimeError
         When ``cuda`` is not there.
     """
-    if accelerator == "cuda" and not torch.cuda.is_available():
+    visible = torch.cuda.is_available()
+    if accelerator == "cuda" and not visible:
         raise RuntimeError(
-            "training.accelerator is cuda, but no CUDA device is visible; set it to auto or cpu"
+            f"training.accelerator is cuda, but no CUDA device is visible to {_build()}; "
+            f"set it to auto or cpu"
         )
-    return torch.device("cuda" if accelerator != "cpu" and torch.cuda.is_available() else "cpu")
+    device = torch.device("cuda" if accelerator != "cpu" and visible else "cpu")
+    if device.type == "cuda":
+        name, count = torch.cuda.get_device_name(), torch.cuda.device_count()
+        log.info("device: %s, one of %d, as accelerator is %s", name, count, accelerator)
+    elif accelerator == "cpu":
+        log.info("device: the processor, as accelerator is cpu")
+    else:
+        log.info("device: the processor, as no CUDA device is visible to %s", _build())
+        if gpus := machine_gpus():
+            log.warning(
+                "there are GPUs here (%s), but %s sees none of them: install a build of torch for "
+                "GPUs (docs/guides/slurm.md, Environments), or set training.accelerator: cpu",
+                gpus,
+                _build(),
+            )
+    return device
+
+
+def _build() -> str:
+    """Name the installed torch and what it is built for."""
+    built_for = f"CUDA {torch.version.cuda}" if torch.version.cuda else "processors alone"
+    return f"torch {torch.__version__}, built for {built_for}"
+
+
+def machine_gpus(
+    environment: Mapping[str, str] = os.environ, driver: Path = Path("/proc/driver/nvidia/gpus")
+) -> str:
+    """Say by what GPUs are known to be here, apart from torch; empty where none is."""
+    for name in ("SLURM_GPUS_ON_NODE", "SLURM_JOB_GPUS", "SLURM_STEP_GPUS"):
+        if environment.get(name, "0") not in ("", "0"):
+            return f"{name}={environment[name]}"
+    return str(driver) if driver.is_dir() and any(driver.iterdir()) else ""
 
 
 def prepare(

@@ -8,6 +8,7 @@ shape of ``input``, whose last frame is the state at t+6 h and which is the next
 whole. ``short``, ``medium`` and ``long`` are used for 20 steps each, in that order.
 """
 
+import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -17,6 +18,8 @@ import numpy as np
 from fuxiflow.channels import PRESSURE_LEVELS, ChannelTable, channel_table
 from fuxiflow.grids import Grid
 from fuxiflow.times import STEP_HOURS
+
+log = logging.getLogger("fuxiflow")
 
 CHANNELS = [
     *(f"{name}{level}" for name in "ZTUVR" for level in PRESSURE_LEVELS),
@@ -140,6 +143,7 @@ class OnnxCascade:
         self.paths, self.steps = [Path(path) for path in paths], steps
         self.channels = channel_table().select(CHANNELS)
         self._providers, self._threads = providers(accelerator), threads
+        log.info("device: %s, as accelerator is %s", self._providers[0], accelerator)
         self._loaded = -1
         self._load(0)
         nlat, nlon = self._signature()

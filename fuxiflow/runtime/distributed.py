@@ -19,7 +19,7 @@ from fuxiflow.runtime import slurm
 from fuxiflow.storage.files import WRITER, writer_name
 
 MARK = "FUXIFLOW_RANK_OF"
-PASSED_ON = (signal.SIGTERM, signal.SIGUSR1)
+PASSED_ON = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)
 """Signals that end a job; they are passed on, so that the ranks save before they end."""
 # `srun` returns the largest status of all: a failure outweighs those told to end because of it
 TOLD = os.EX_TEMPFAIL
@@ -133,10 +133,10 @@ class _Started:
     def pass_on(self, number: int) -> None:
         """Pass a signal on to the ranks.
 
-        On SIGTERM itself ``srun`` would kill them before they have saved. It passes SIGUSR1 on,
-        and ranks take both for the same.
+        On SIGTERM or SIGINT itself ``srun`` would kill them before they have saved. It passes
+        SIGUSR1 on, and ranks take all for the same.
         """
-        if self.by_srun and number == signal.SIGTERM:
+        if self.by_srun and number in (signal.SIGTERM, signal.SIGINT):
             number = signal.SIGUSR1
         for process in self.processes:
             if process.poll() is None:

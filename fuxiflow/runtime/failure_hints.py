@@ -75,6 +75,10 @@ KINDS = (
         "training.accelerator: cpu",
     ),
     Kind(
+        r"exit (?:status|code) 127|command not found",
+        "a program was not found: make setup, and again after the checkout was moved",
+    ),
+    Kind(
         r"ModuleNotFoundError|ImportError|cannot open shared object file",
         "a package is missing: make setup, or with --sdm conda name it in the rule's file under "
         "envs/",
@@ -112,6 +116,11 @@ KINDS = (
         "it may not write there: whose are results/ and resources/?",
     ),
 )
+NEVER_BEGAN = (
+    "it has no log, so its script never began: the interpreter was not found (make setup, and "
+    "again after the checkout was moved), its environment could not be made, or the cluster "
+    "refused the job; what Snakemake says above tells which"
+)
 UNKNOWN = (
     "read the log; when the cause is mended, run the same command again: what is finished is kept"
 )
@@ -125,7 +134,8 @@ SILENT = (
 class Failure:
     """A failed job as a person is told it.
 
-    ``restore`` is the command that puts its earlier products back, empty where there are none.
+    ``restore`` is the command that puts its earlier products back, empty where there are none;
+    ``earlier`` are the logs of its earlier attempts.
     """
 
     rule: str
@@ -135,6 +145,7 @@ class Failure:
     remedy: str
     again: bool = False
     restore: str = ""
+    earlier: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -146,6 +157,7 @@ class Failure:
         lines = [
             f"FAILED   {self.name}" + (", tried again" if self.again else ""),
             *(f"  log    {log}" for log in self.logs),
+            *(f"  before {log}" for log in self.earlier),
         ]
         if self.says:
             lines.append(f"  says   {self.says}")
@@ -171,6 +183,16 @@ def error_line(lines: Iterable[str]) -> str:
         ):
             error = match[1]
     return error.strip()
+
+
+def earlier_logs(logs: Iterable[str], folder: Path = Path()) -> list[str]:
+    """Return the logs of earlier attempts that are kept beside some logs, the newest first."""
+    return [
+        other
+        for log in logs
+        for number in range(1, 10)
+        if (folder / (other := f"{log}.{number}")).exists()
+    ]
 
 
 def diagnose(
@@ -205,10 +227,11 @@ def diagnose(
     """
     paths = tuple(dict.fromkeys(map(str, logs)))
     lines = [line for log in paths for line in last_lines(folder / log, LINES)]
+    silent = SILENT if any((folder / log).exists() for log in paths) else NEVER_BEGAN
     error = error_line(lines)
     text = "\n".join([message, *lines])
     fitting = (kind.remedy for kind in KINDS if re.search(kind.says, text))
-    remedy = next(fitting, UNKNOWN if error else SILENT)
+    remedy = next(fitting, UNKNOWN if error else silent)
     return Failure(
         rule,
         dict(wildcards),
@@ -217,4 +240,5 @@ def diagnose(
         remedy.replace("{rule}", rule),
         again,
         "" if again else next(filter(None, map(restore_command, map(Path, paths))), ""),
+        tuple(earlier_logs(paths, folder)),
     )

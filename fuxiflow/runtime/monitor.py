@@ -19,6 +19,7 @@ from fuxiflow.runtime.data_warnings import read_warnings
 from fuxiflow.runtime.failure_hints import LINES, diagnose, error_line
 from fuxiflow.runtime.job_benchmarks import read_benchmarks, typical_seconds
 from fuxiflow.runtime.log_tail import last_lines
+from fuxiflow.runtime.records import accept_products
 from fuxiflow.runtime.run_state import DONE, Run
 from fuxiflow.runtime.skill_so_far import Skill, read_skill
 from fuxiflow.runtime.status_page import remaining, render_page
@@ -26,6 +27,7 @@ from fuxiflow.runtime.status_page import remaining, render_page
 PAGE_EVERY = 15.0  # s between pages
 LINE_EVERY = 60.0  # s between lines in the terminal
 _running: list["Monitor"] = []
+_touched: list[tuple] = []
 
 
 def _never(number: int) -> bool:
@@ -220,6 +222,7 @@ def start_monitor(workflow, results: str) -> Monitor | None:
     from snakemake.logging import logger
 
     if workflow.touch:
+        _touched.extend(snakemake_internals.touched_records(workflow))
         return None
     snakemake_internals.handle_sigterm_in_a_thread()
     folder = Path(results)
@@ -249,3 +252,5 @@ def end_monitor(success: bool) -> None:
     """Note the end of a run; nothing where none was followed, or its end is noted."""
     for monitor in _running:
         monitor.end(success)
+    while success and _touched:
+        accept_products(*_touched.pop())

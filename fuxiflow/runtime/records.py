@@ -126,6 +126,36 @@ def write_record(
             _write_json(resolved, fingerprint_parts(script))
 
 
+def accept_products(
+    log: Path, rule: str, params: dict, inputs: Iterable[str], outputs: Iterable[str]
+) -> None:
+    """Record products as made with what is planned now: a person has accepted them by a touch.
+
+    Parameters
+    ----------
+    log : Path
+        The job's log, which tells where the record lies.
+    rule : str
+        The name of its rule.
+    params : dict
+        The parameters that the job has now.
+    inputs, outputs : iterable of str
+        The names of what it reads and makes; nothing is recorded where a product is missing.
+    """
+    paths, outputs = record_paths(log), list(outputs)
+    if not paths or not all(Path(name).exists() for name in outputs):
+        return
+    try:
+        before = json.loads(paths[1].read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        before = {}
+    write_record(log, rule, params, map(Path, inputs), map(Path, outputs), True)
+    now = json.loads(paths[1].read_text(encoding="utf-8"))
+    # what the job had asked for stays
+    kept = {name: before[name] for name in ("requested", "gpus") if name in before}
+    _write_json(paths[1], now | kept)
+
+
 def _code_path(directory: Path, code: str) -> Path:
     return directory / "code" / f"{code}.json"
 

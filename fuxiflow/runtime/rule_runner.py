@@ -20,6 +20,20 @@ from fuxiflow.storage.files import leftovers, publish, remove, temporary
 FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
+EARLIER_LOGS = 3
+"""Logs of earlier attempts of a job that are kept."""
+
+
+def export_caches() -> None:
+    """Give libraries a folder for their caches where the home folder cannot be written."""
+    if os.access(Path("~").expanduser(), os.W_OK):
+        return
+    folder = Path(".snakemake", "cache").resolve()
+    for name in ("XDG_CACHE_HOME", "MPLCONFIGDIR", "NUMBA_CACHE_DIR"):
+        os.environ.setdefault(name, str(folder / name.lower()))
+        Path(os.environ[name]).mkdir(parents=True, exist_ok=True)
+
+
 def export_path() -> None:
     """Let processes that this one starts import the package from here, installed or not."""
     others = [
@@ -50,6 +64,15 @@ def _paths(named: SimpleNamespace) -> list[Path]:
     return flat
 
 
+def _keep_earlier(path: Path) -> None:
+    """Put the log of an earlier attempt aside, as ``….log.1``; older ones move up and go."""
+    for number in range(EARLIER_LOGS, 0, -1):
+        older = path.with_name(f"{path.name}.{number}")
+        newer = path.with_name(f"{path.name}.{number - 1}") if number > 1 else path
+        if newer.exists():
+            os.replace(newer, older)
+
+
 def _log_to(path: Path | None, rank: int | None = None, anew: bool = True) -> logging.Logger:
     """Log to standard error and a file; of several processes only the first reports progress.
 
@@ -60,7 +83,7 @@ def _log_to(path: Path | None, rank: int | None = None, anew: bool = True) -> lo
     rank : int, optional
         The number of this process among several of one job.
     anew : bool
-        Whether a log that is there goes; otherwise lines are added to it.
+        Whether a log that is there is put aside; otherwise lines are added to it.
 
     Returns
     -------
@@ -71,7 +94,7 @@ def _log_to(path: Path | None, rank: int | None = None, anew: bool = True) -> lo
     if path:
         path.parent.mkdir(parents=True, exist_ok=True)
         if rank is None and anew:
-            path.unlink(missing_ok=True)
+            _keep_earlier(path)
         handlers.append(logging.FileHandler(path, mode="a", encoding="utf-8"))
     level = logging.WARNING if rank else logging.INFO
     words = FORMAT.replace("%(name)s", f"process {rank}, %(name)s") if rank else FORMAT
@@ -103,6 +126,7 @@ class _Job:
         self.rule: str = snakemake.rule
         self.log_path = Path(snakemake.log[0]) if snakemake.log else None
         self.threads = int(snakemake.threads)
+        """Processors of a process; those that load data are among them."""
         self.params: dict = dict(snakemake.params.items())
         self.inputs = _namespace(snakemake.input, Path)
         self.outputs = _namespace(snakemake.output, Path)
@@ -113,7 +137,8 @@ class _Job:
     def prepare(self, log: logging.Logger) -> None:
         """Set up seed, threads, signals and provenance of this process."""
         _seed(int(self.params.get("seed", 0)))
-        _use_threads(self.threads)
+        computing = self.params.get("stage", {}).get("threads", self.threads)
+        _use_threads(min(self.threads, computing))
         slurm.outlast_requests(log)
         settings = records.compared_params(self.params)
         provenance.use(provenance.collect(self.rule, settings, _paths(self.inputs)))

@@ -17,7 +17,8 @@ from collections.abc import Mapping
 
 LONGEST_GRACE = 900
 """s, longer than any time of grace; who told the process to end then was not Slurm."""
-STATUS = 128 + signal.SIGTERM
+STATUSES = (128 + signal.SIGTERM, 128 + signal.SIGUSR1)
+"""Exit statuses of work that has saved its state as Slurm told it to end, or will soon."""
 OF_THE_JOB = ("SLURM_JOB_ID", "SLURM_JOBID", "SLURM_CLUSTER_NAME", "SLURM_CONF")
 """Variables of Slurm that are the job's, whichever of its steps a process belongs to."""
 
@@ -91,17 +92,27 @@ def step_command(program: list[str], nodes: int, per_node: int, threads: int) ->
 
 
 def outlast_requests(log: logging.Logger) -> None:
-    """Go on after SIGTERM, in a job of Slurm; what can save its state has its own handler."""
+    """Go on after SIGTERM or SIGUSR1, in a job of Slurm; what can save has its own handler."""
 
     def note(number, frame):
         log.warning("asked to end; going on until Slurm kills this job, so that it queues it again")
 
     if in_a_job():
         signal.signal(signal.SIGTERM, note)
+        signal.signal(signal.SIGUSR1, note)
+
+
+def ignore_early_signal() -> None:
+    """Ignore SIGUSR1, which ends a process by default, in this process and those that it starts.
+
+    Slurm sends it some time before a job's end to every process of a step (``--signal`` of the
+    profile), Snakemake's and shells among them. What can save its state has its own handler.
+    """
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
 
 
 def await_kill(error: BaseException, log: logging.Logger, seconds: float = LONGEST_GRACE) -> None:
-    """Wait for SIGKILL in a job of Slurm where SIGTERM has ended the work, with exit status 143.
+    """Wait for SIGKILL in a job of Slurm where a signal has ended the work (:data:`STATUSES`).
 
     Parameters
     ----------
@@ -112,6 +123,6 @@ def await_kill(error: BaseException, log: logging.Logger, seconds: float = LONGE
     seconds : float
         How long to wait at most.
     """
-    if in_a_job() and isinstance(error, SystemExit) and error.code == STATUS:
+    if in_a_job() and isinstance(error, SystemExit) and error.code in STATUSES:
         log.info("waiting for Slurm to kill this job, so that it queues it again")
         time.sleep(seconds)

@@ -13,6 +13,7 @@ They were read in Snakemake 9.27; :func:`check_version` refuses other versions. 
 - ``Job.remove_existing_output`` and ``Job.cleanup`` of ``snakemake.jobs`` remove products and logs,
   before a job runs and after it has failed, in whichever process runs it
   (:func:`keep_earlier_products`).
+- ``sys.executable`` goes into commands of the shell without quotes (:func:`quote_interpreter`).
 - The handler of SIGTERM takes the lock of the scheduler (:func:`handle_sigterm_in_a_thread`).
 - ``.snakemake/metadata`` holds one JSON file a product, under its name in base 64, with the fields
   of ``snakemake.persistence.MetadataRecord`` (:func:`restore_memory`). Parameters are compared by
@@ -25,6 +26,7 @@ import io
 import json
 import os
 import re
+import shlex
 import signal
 import sys
 from base64 import urlsafe_b64encode
@@ -112,6 +114,12 @@ def lift_default_rate(workflow) -> None:
         workflow.scheduler.job_rate_limiter = None
 
 
+def quote_interpreter() -> None:
+    """Quote the path of the interpreter, which Snakemake writes into commands of the shell bare."""
+    if " " in sys.executable and not sys.executable.startswith("'"):
+        sys.executable = shlex.quote(sys.executable)
+
+
 def handle_sigterm_in_a_thread() -> None:
     """Let Snakemake's handler of SIGTERM run in a thread of its own.
 
@@ -162,6 +170,21 @@ def keep_earlier_products() -> None:
 def jobs_to_run(workflow) -> list:
     """Return Snakemake's jobs that a run would start."""
     return list(workflow.dag.needrun_jobs())
+
+
+def touched_records(workflow) -> list[tuple[Path, str, dict, list[str], list[str]]]:
+    """Return log, rule, parameters, inputs and outputs of the jobs that a run only touches."""
+    return [
+        (
+            Path(str(job.log[0])),
+            job.rule.name,
+            dict(job.params.items()),
+            [str(name) for name in job.input],
+            [str(name) for name in job.output],
+        )
+        for job in workflow.dag.needrun_jobs()
+        if job.log and job.output
+    ]
 
 
 def planned_jobs(workflow) -> dict[int, Job]:

@@ -224,7 +224,7 @@ def _skill(skill: Iterable[Skill]) -> str:
 def _failures(run: Run) -> str:
     parts = []
     for failure in run.failures:
-        links = " ".join(_link(run, log) for log in failure.logs)
+        links = " ".join(_link(run, log) for log in (*failure.logs, *failure.earlier))
         lines = [line for log in failure.logs for line in last_lines(run.folder / log, LOG_LINES)]
         end = f"<pre>{html.escape(chr(10).join(lines))}</pre>" if lines else ""
         again = f" {_quiet('tried again')}" if failure.again else ""

@@ -4,9 +4,9 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-# SIGTERM ends jobs everywhere; SIGUSR1 is what `sbatch --signal=USR1@90` sends before a time limit
-# or a pre-emption
-SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
+# SIGTERM ends jobs everywhere, SIGINT is Ctrl-C; SIGUSR1 is what `sbatch --signal=USR1@300` sends
+# before a time limit
+SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)
 
 
 class Stopped(SystemExit):

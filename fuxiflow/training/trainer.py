@@ -250,7 +250,7 @@ class Trainer:
             After too many updates with a non-finite loss or gradient (they are skipped and
             counted), or when a restart file does not fit.
         Stopped
-            On SIGTERM or SIGUSR1, when a restart file has been written.
+            On SIGTERM, SIGUSR1 or Ctrl-C, when a restart file has been written.
         """
         fabric, optimisation, log = self.run.fabric, self.optimisation, self.run.log
         touch = parallel.sharded(fabric)

@@ -36,6 +36,8 @@ OTHER_NAMES = {
     "eccodes": "python-eccodes",
     "dask": "dask-core",
 }
+# environments of networks ask for a build for GPUs
+BUILDS = {"torch": "cuda0_0"}
 ENTRY = """#!/bin/sh
 '''exec' "$(dirname "$0")/python" "$0" "$@"
 ' '''
@@ -202,9 +204,8 @@ def build(root: Path) -> Path:
             _scripts(item),
         )
         if name in OTHER_NAMES:
-            _write(
-                folder, OTHER_NAMES[name], item.version, [f"{name} =={_version(item.version)}"], "0"
-            )
+            needs = [f"{name} =={_version(item.version)}"]
+            _write(folder, OTHER_NAMES[name], item.version, needs, BUILDS.get(name, "0"))
     asyncio.run(index_fs(folder.parent))
     programs = root / "bin"
     programs.mkdir()

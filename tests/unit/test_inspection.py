@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 import xarray as xr
+import zarr
 from PIL import Image, PngImagePlugin
 
 from fuxiflow.cli import main
@@ -72,9 +73,35 @@ def test_a_stamp_may_be_missing(tmp_path):
     assert "provenance: none" in describe(tmp_path / "x.png")
 
 
-def test_other_things_are_refused(tmp_path):
-    with pytest.raises(ValueError, match="not one of"):
-        describe(tmp_path)
+def test_everything_below_results_can_be_inspected(tmp_path):
+    """Folders, whatever their depth, and files of kinds that have no description of their own."""
+    (tmp_path / "raw" / "x.zarr").mkdir(parents=True)
+    group = zarr.open_group(tmp_path / "raw" / "x.zarr", mode="w")
+    group.create_array("t", data=np.arange(6.0).reshape(2, 3))
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs" / "a.log").write_text("".join(f"line {i}\n" for i in range(30)))
+    (tmp_path / "a.json").write_text('{"rule": "x", "params": {"a": 1}}')
+    (tmp_path / "b.json").write_text("[1, 2]")
+    (tmp_path / "c.restart").write_bytes(bytes(range(256)))
+    (tmp_path / "empty").touch()
+    for path in [tmp_path, *tmp_path.rglob("*")]:
+        if not path.is_relative_to(tmp_path / "raw" / "x.zarr") or path.suffix == ".zarr":
+            assert describe(path).startswith(f"{path}: "), path
+    text = describe(tmp_path)
+    assert "5 files" in text
+    assert "1 Zarr stores" in text
+    assert "raw/x.zarr" in text
+    assert line_of(describe(tmp_path / "raw" / "x.zarr"), "all") == [0, 2.5, 5, 0]
+    assert "30 lines" in describe(tmp_path / "logs" / "a.log")
+    assert 'params: {"a": 1}' in describe(tmp_path / "a.json")
+    assert "2 entries" in describe(tmp_path / "b.json")
+    assert "SHA-256 40aff2e9d2d8922e" in describe(tmp_path / "c.restart")
+
+
+def test_what_is_not_what_its_name_says_is_refused(tmp_path):
+    (tmp_path / "a.json").write_text("{")
+    with pytest.raises(ValueError, match=r"a.json: not JSON"):
+        describe(tmp_path / "a.json")
     with pytest.raises(FileNotFoundError, match="no such file"):
         describe(tmp_path / "none.zarr")
 

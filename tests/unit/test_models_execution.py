@@ -139,3 +139,39 @@ def test_settings_can_be_taken_back():
     reference = cycle(made)
     execution.prepare(made, precision="bf16-mixed", recompute=True)
     assert_same(reference, cycle(execution.prepare(made)), atol=0, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("environment", "known"),
+    [
+        ({}, ""),
+        ({"SLURM_GPUS_ON_NODE": "0"}, ""),
+        ({"SLURM_JOB_GPUS": "2,3"}, "SLURM_JOB_GPUS=2,3"),
+    ],
+)
+def test_gpus_are_known_without_torch(tmp_path, environment, known):
+    assert execution.machine_gpus(environment, tmp_path / "none") == known
+    (tmp_path / "gpus" / "0000:01:00.0").mkdir(parents=True)
+    assert execution.machine_gpus(environment, tmp_path / "gpus")
+
+
+def test_the_log_says_which_device_and_why(monkeypatch, caplog):
+    caplog.set_level("INFO", logger="fuxiflow")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(execution, "machine_gpus", lambda: "")
+    assert execution.select_device("auto").type == "cpu"
+    assert "device: the processor, as no CUDA device is visible to torch 2" in caplog.text
+    assert execution.select_device("cpu").type == "cpu"
+    assert "device: the processor, as accelerator is cpu" in caplog.text
+    assert not [record for record in caplog.records if record.levelname == "WARNING"]
+    monkeypatch.setattr(execution, "machine_gpus", lambda: "SLURM_GPUS_ON_NODE=8")
+    execution.select_device("auto")
+    (warning,) = (record for record in caplog.records if record.levelname == "WARNING")
+    assert "SLURM_GPUS_ON_NODE=8" in warning.message
+    with pytest.raises(RuntimeError, match="no CUDA device is visible"):
+        execution.select_device("cuda")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "H200")
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert execution.select_device("auto").type == "cuda"
+    assert "device: H200, one of 2, as accelerator is auto" in caplog.text

@@ -56,6 +56,54 @@ def write(output):
     (output.store / "zarr.json").write_text("{}")
 
 
+def test_logs_of_earlier_attempts_stay_up_to_a_number(tmp_path):
+    for attempt in range(6):
+
+        def main(input, output, params, log, attempt=attempt):
+            log.info("attempt %d", attempt)
+            write(output)
+
+        rule_runner.run(main, job(tmp_path))
+    logs = sorted(path.name for path in (tmp_path / "log").iterdir())
+    assert logs == ["x.log", "x.log.1", "x.log.2", "x.log.3"]
+    assert [(tmp_path / "log" / name).read_text().split("attempt ")[1][0] for name in logs] == [
+        "5",
+        "4",
+        "3",
+        "2",
+    ]
+
+
+def test_loading_processes_take_no_threads_from_what_computes(tmp_path, monkeypatch):
+    """The request of a training holds processors for both; results depend on the computing ones."""
+    counts = []
+    monkeypatch.setattr(rule_runner, "_use_threads", counts.append)
+    for threads, params in (
+        (10, {"stage": {"threads": 2}}),
+        (10, {}),
+        (1, {"stage": {"threads": 2}}),
+    ):
+        one = job(tmp_path, **params)
+        one.threads = threads
+        rule_runner.run(lambda input, output, params, log: write(output), one)
+    assert counts == [2, 10, 1]
+
+
+def test_caches_have_a_place_without_a_home_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names = ("XDG_CACHE_HOME", "MPLCONFIGDIR", "NUMBA_CACHE_DIR")
+    for name in names:
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
+    rule_runner.export_caches()
+    assert not any(name in os.environ for name in names)
+    monkeypatch.setenv("HOME", str(tmp_path / "none"))
+    rule_runner.export_caches()
+    for name in names:
+        assert Path(os.environ[name]).is_relative_to(tmp_path / ".snakemake")
+        assert Path(os.environ[name]).is_dir()
+
+
 def test_a_script_that_ends_well(tmp_path):
     seen = {}
 

@@ -100,6 +100,17 @@ DIVERGED = (
         (["ModuleNotFoundError: No module named 'x'"], "ModuleNotFoundError", "under envs/"),
         ([HEAD + "joint: 8/60, 0:01:11 left, loss 2.9"], "", "killed from outside"),
         (["ValueError: the sky is green"], "ValueError: the sky is green", "read the log"),
+        (
+            ["RuntimeError: training.accelerator is cuda, but no CUDA device is visible to torch"],
+            "RuntimeError",
+            "no GPU where it ran",
+        ),
+        (["/bin/bash: /a: command not found"], "", "a program was not found"),
+        (
+            ["fuxiflow.completeness.IncompleteError: completeness.states: 4 of 48 times"],
+            "fuxiflow.completeness.IncompleteError",
+            "lower the key of completeness",
+        ),
     ],
 )
 def test_remedies(tmp_path, lines, says, remedy):
@@ -111,6 +122,22 @@ def test_remedies(tmp_path, lines, says, remedy):
     assert remedy in found.remedy
     assert "{rule}" not in found.remedy
     assert str(found).splitlines()[0] == "FAILED   training_joint (experiment=full)"
+
+
+def test_a_job_without_a_log_never_began(tmp_path):
+    said = "Command 'python x.py' returned non-zero exit status 127."
+    failure = failure_hints.diagnose("figure_system", {}, ["a.log"], said, folder=tmp_path)
+    assert "make setup" in failure.remedy
+    failure = failure_hints.diagnose("figure_system", {}, ["a.log"], "", folder=tmp_path)
+    assert "its script never began" in failure.remedy
+
+
+def test_logs_of_earlier_attempts_are_named(tmp_path):
+    for name in ("a.log", "a.log.1", "a.log.2"):
+        (tmp_path / name).write_text("ValueError: x\n")
+    failure = failure_hints.diagnose("figure_system", {}, ["a.log"], folder=tmp_path)
+    assert failure.earlier == ("a.log.1", "a.log.2")
+    assert "  before a.log.1" in str(failure).splitlines()
 
 
 def test_what_slurm_says_counts_where_the_log_is_silent(tmp_path):

@@ -179,6 +179,7 @@ time.sleep(60)
     [
         (None, [signal.SIGTERM], 143, ""),  # the ranks have saved
         (None, [signal.SIGUSR1], 138, ""),
+        (None, [signal.SIGINT], 130, ""),
         (distributed.TOLD, [], 143, ""),  # Slurm has told the ranks itself, not this process
         (distributed.FAILED, [], 1, f"one of 2 processes ended with status {distributed.FAILED}"),
         (137, [], 1, "status 137"),

@@ -25,7 +25,7 @@ from fuxiflow.training.cycles import CycleObjective
 from fuxiflow.training.parallel import Share
 from fuxiflow.training.plans import Unrolling
 from fuxiflow.training.rollouts import RolloutObjective
-from fuxiflow.training.signals import Stopped
+from fuxiflow.training.signals import SIGNALS, Stopped
 from fuxiflow.training.stage_run import training_identity
 from fuxiflow.training.trainer import Average, Trainer, TrainingError
 from tests.support import tiny
@@ -140,7 +140,7 @@ def simple(directory, **values):
     return trainer, lambda step: module(torch.tensor([1.0, step, 2.0])).square().sum()
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1, signal.SIGINT])
 @pytest.mark.parametrize("where", ["loss", "update"])
 def test_a_signal_saves_at_once_and_a_second_run_ends_the_same(
     tmp_path, monkeypatch, number, where
@@ -151,7 +151,7 @@ def test_a_signal_saves_at_once_and_a_second_run_ends_the_same(
     expected = trainer.module.weight.detach().clone()
     (tmp_path / "b").mkdir()
     trainer, loss = simple(tmp_path / "b")
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGUSR1)}
+    before = {number: signal.getsignal(number) for number in SIGNALS}
     step = torch.optim.AdamW.step
 
     def interrupted(step):

@@ -184,6 +184,18 @@ def test_deleting_snakemakes_memory_loses_no_change(bench, plans):
     assert bench.pending() == before
 
 
+def test_what_a_touch_has_accepted_outlives_snakemakes_memory(bench):
+    bench.edit("config/sources/noaa20_atms.yaml", "max_z: 6", "max_z: 5")
+    assert bench.pending()
+    bench.snakemake("--touch", "--cores", "1")
+    assert bench.pending() == set()
+    shutil.rmtree(bench.folder / ".snakemake")
+    assert bench.pending() == set()
+    # and what changes after that is seen
+    bench.edit("config/sources/noaa20_atms.yaml", "max_z: 5", "max_z: 4")
+    assert "observations_quality" in bench.pending()
+
+
 def test_what_was_forgotten_by_hand_stays_forgotten(bench):
     bench.edit("config/sources/noaa20_atms.yaml", "max_z: 6", "max_z: 5")
     tables = [

@@ -11,13 +11,15 @@ from fuxiflow.config.configuration import ConfigurationError, validate_configura
 from fuxiflow.config.simulation import coefficient_files
 from fuxiflow.runtime.data_warnings import read_warnings, shortfalls
 from fuxiflow.runtime.fingerprint import data_digest, fingerprint
-from fuxiflow.runtime.rule_runner import export_path
+from fuxiflow.runtime.rule_runner import export_caches, export_path
+from fuxiflow.runtime.slurm import ignore_early_signal
 from fuxiflow.runtime.snakemake_internals import (
     complete_rules,
     is_main_process,
     jobs_to_run,
     keep_earlier_products,
     lift_default_rate,
+    quote_interpreter,
     restore_memory,
 )
 from fuxiflow.runtime.run_state import stage_of
@@ -33,6 +35,10 @@ except (ConfigurationError, YAMLError) as error:
     raise WorkflowError(f"configuration: {error}")
 
 export_path()
+export_caches()
+quote_interpreter()
+if not is_main_process(workflow):
+    ignore_early_signal()
 
 RESULTS = f"results/{CONFIG.name}"
 RAW = f"{RESULTS}/raw" if CONFIG.kind == "embedded" else "resources/archive"
@@ -47,6 +53,9 @@ if is_main_process(workflow):
     config["data_warnings"] = [{"name": job.name, "counts": job.counts} for job in warned]
     if lines := shortfalls(warned, CONFIG.completeness.least):
         raise WorkflowError("\n".join(lines))
+
+# what the request of a job that is tried again grows by at most
+MOST_GROWTH_MB = 32000
 
 WORLD = "embedded synthetic world" if CONFIG.kind == "embedded" else "archive"
 
@@ -144,9 +153,14 @@ def memory(mb):
     """Return a request of memory in MB that grows with each attempt.
 
     ``mb`` is a number or a function of the wildcards. A job that was killed for its memory gets
-    more when it is tried again.
+    more when it is tried again: as much again, but no more than a node has beside a large job.
     """
-    return lambda wildcards, attempt: attempt * (mb(wildcards) if callable(mb) else mb)
+
+    def request(wildcards, attempt):
+        first = mb(wildcards) if callable(mb) else mb
+        return first + (attempt - 1) * min(first, MOST_GROWTH_MB)
+
+    return request
 
 
 def environment_of(rule):

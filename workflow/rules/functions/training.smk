@@ -26,8 +26,13 @@ def training_gpu(wildcards):
 
 
 def training_threads(stage):
-    """Return an input function for the threads that a training stage computes with."""
-    return lambda wildcards: getattr(training_of(wildcards), stage).threads
+    """Return an input function for the processors of a process that trains a stage.
+
+    Some compute, and each loading process has one.
+    """
+    return lambda wildcards: (
+        getattr(training_of(wildcards), stage).threads + training_of(wildcards).workers
+    )
 
 
 def training_mb(stage):
