@@ -37,13 +37,13 @@ def describe(path: Path) -> str:
     if path.suffix == ".png":
         return _figure(path)
     if path.is_dir():
-        return describe_folder(path)
-    from fuxiflow.inspection.files import describe_file
+        return folder_text(path)
+    from fuxiflow.inspection.files import file_text
 
-    return describe_file(path)
+    return file_text(path)
 
 
-def describe_folder(path: Path) -> str:
+def folder_text(path: Path) -> str:
     """Return what a folder holds, by kind, and the provenance that lies in it."""
     stores = sorted(store for store in path.rglob("*.zarr") if store.is_dir())
     inside = set(stores)

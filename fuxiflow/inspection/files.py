@@ -10,7 +10,7 @@ MOST_TEXT = 1 << 22
 """Bytes up to which a file is looked at as text."""
 
 
-def describe_file(path: Path) -> str:
+def file_text(path: Path) -> str:
     """Describe a file by its size, and what it holds as far as that is text.
 
     ValueError where the name says JSON and the content is not.

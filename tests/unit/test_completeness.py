@@ -1,7 +1,7 @@
 """Shares of data that there must be: what fails, what warns, and how times are listed."""
 
 import logging
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 import numpy as np
 import pytest
@@ -14,6 +14,7 @@ from fuxiflow.completeness import (
     list_times,
 )
 from fuxiflow.config.configuration import load_configuration
+from fuxiflow.config.sources import load_source
 from tests.support.helpers import asked
 
 LOG = logging.getLogger("test")
@@ -78,6 +79,16 @@ def test_a_source_owes_no_day_before_or_after_it_was_there():
     assert config.flown("fy3e_mwts3", *days) == (date(2022, 10, 1), days[1])
     assert config.flown("fy3e_mwts3", days[0], date(2022, 9, 30)) is None
     assert config.flown("amsua", *days) == days
+    # outside the embedded world the days of its platforms count
+    config = load_configuration("config/paper.yaml")
+    (platform,) = load_source("fy3e_mwts3").platforms
+    month = date(2022, 6, 1), date(2022, 6, 30)
+    assert platform.since <= month[0]
+    assert config.flown("fy3e_mwts3", *month) == month
+    before = platform.since - timedelta(days=10)
+    assert config.flown("fy3e_mwts3", before, platform.since) == (platform.since, platform.since)
+    assert config.flown("fy3e_mwts3", before, before) is None
+    assert config.flown("land_stations", *month) == month
 
 
 def test_a_share_of_one_source_goes_before_that_of_all():

@@ -149,7 +149,7 @@ def test_slurm_is_asked_for_room_for_every_process(
     resources = Resources(
         {
             name: int(value) if value.isdigit() else value
-            for name, value in (entry.split("=") for entry in found.split(", "))
+            for name, value in (entry.split("=", 1) for entry in found.split(", "))
         }
     )
     # only a job of one process may run in a step, which `srun -n1` on several nodes or GPUs would
