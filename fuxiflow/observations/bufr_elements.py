@@ -357,9 +357,9 @@ def _operators(handle: int) -> list[int]:
     The list is empty where a replication repeats them.
     """
     codes = eccodes.codes_get_long_array(handle, "expandedDescriptors").tolist()
-    found = [code for code in codes if code // 1000 in _VALUED - {205}]
-    keys = sum(key == "operator" for key in _keys(handle)) if found else 0
-    return found if keys == _copies(handle) * len(found) else []
+    operators = [code for code in codes if code // 1000 in _VALUED - {205}]
+    keys = sum(key == "operator" for key in _keys(handle)) if operators else 0
+    return operators if keys == _copies(handle) * len(operators) else []
 
 
 def _value(handle: int, name: str) -> Sequence[float | str]:

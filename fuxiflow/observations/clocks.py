@@ -56,10 +56,10 @@ def utc_of_idps(microseconds: np.ndarray) -> np.ndarray:
     tai = np.where(
         microseconds > 0, _IDPS_EPOCH + microseconds.astype("timedelta64[us]"), NOT_A_TIME
     )
-    known = ~np.isnat(tai)
-    early = known & (tai < _FIRST_ATMS)
-    if known.any() and (early == known).all():
-        raise ValueError(f"time {tai[known].min()} is before {_FIRST_ATMS}")
+    is_time = ~np.isnat(tai)
+    early = is_time & (tai < _FIRST_ATMS)
+    if is_time.any() and (early == is_time).all():
+        raise ValueError(f"time {tai[is_time].min()} is before {_FIRST_ATMS}")
     return utc_of_tai(np.where(early, NOT_A_TIME, tai))
 
 

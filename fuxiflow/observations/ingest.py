@@ -216,8 +216,10 @@ def ingest(
     if not used and (matching or others):
         reasons = frame.loc[frame["reason"] != ledger.READ, "reason"].value_counts()
         why = ", ".join(f"{reason} {count}" for reason, count in reasons.items())
-        told = frame[(frame["reason"] != ledger.READ) & (frame["message"] != "")]
-        first = "; ".join(f"{row.file}: {row.message}" for row in told.head(_TOLD).itertuples())
+        with_message = frame[(frame["reason"] != ledger.READ) & (frame["message"] != "")]
+        first = "; ".join(
+            f"{row.file}: {row.message}" for row in with_message.head(_TOLD).itertuples()
+        )
         raise NoUsableFileError(
             f"{directory}: {len(matching) + len(others)} files, but none can be used ({why}): "
             f"{first}; "

@@ -163,7 +163,7 @@ def rejection_reason(values: np.ndarray, channel: Channel) -> str | None:
     return None
 
 
-def nothing_usable(directory: Path, paths: Sequence[Path], wanted: str, ledger: Ledger) -> str:
+def nothing_usable(directory: Path, paths: Sequence[Path], purpose: str, ledger: Ledger) -> str:
     """Say why a folder gives no state, what it holds, and what to do.
 
     Parameters
@@ -172,7 +172,7 @@ def nothing_usable(directory: Path, paths: Sequence[Path], wanted: str, ledger: 
         The folder.
     paths : Sequence[Path]
         Its files.
-    wanted : str
+    purpose : str
         The product and days that are wanted.
     ledger : Ledger
         What was made of the files.
@@ -193,7 +193,7 @@ def nothing_usable(directory: Path, paths: Sequence[Path], wanted: str, ledger: 
     lacking = sorted({row["channel"] for row in ledger.rows if row["channel"]})
     why = "; ".join(reasons) or f"no field of {', '.join(lacking[:6])}"
     return (
-        f"{directory}: no usable state of {wanted}. It holds {describe_folder(paths)}. Not used: "
+        f"{directory}: no usable state of {purpose}. It holds {describe_folder(paths)}. Not used: "
         f"{why}. Put files of these days into the folder: global, on a regular grid, with all "
         f"channels"
     )
@@ -257,8 +257,8 @@ class Assembler:
 
     def _rank(self, version: str) -> int:
         """Return the place of a version in the order of preference; those unknown come last."""
-        known = version in self._preferred
-        return self._preferred.index(version) if known else len(self._preferred)
+        has_place = version in self._preferred
+        return self._preferred.index(version) if has_place else len(self._preferred)
 
     def _note_versions(self, fields: Iterable[Field], time: datetime) -> None:
         """Record of which versions the fields of a state are."""

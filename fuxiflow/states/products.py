@@ -80,9 +80,9 @@ def _gfs(handle: int) -> tuple[str, str]:
 
 def describe_folder(paths: Sequence[Path]) -> str:
     """Say what some files hold: the first ones by name, and how many more there are."""
-    told = [f"{path.name}: {describe_fields(path)}" for path in paths[:_FILES]]
+    descriptions = [f"{path.name}: {describe_fields(path)}" for path in paths[:_FILES]]
     more = [f"{len(paths) - _FILES} more files"] if len(paths) > _FILES else []
-    return "; ".join([*told, *more])
+    return "; ".join([*descriptions, *more])
 
 
 def describe_fields(path: Path) -> str:

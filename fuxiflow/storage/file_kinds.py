@@ -110,8 +110,8 @@ def kind_of_content(head: bytes) -> str:
     return "text" if printable > 0.95 * len(head) else "unknown"
 
 
-def describe_file(path: Path, wanted: str = "") -> str:
-    """Say in a few words what a file is, and what to do where it is not of the kind ``wanted``."""
+def describe_file(path: Path, format_needed: str = "") -> str:
+    """Say in a few words what a file is, and what to do where it is not ``format_needed``."""
     try:
         kind = file_kind(path)
     except OSError as error:
@@ -129,7 +129,7 @@ def describe_file(path: Path, wanted: str = "") -> str:
         with open(path, "rb") as file:
             first = " ".join(file.read(120).decode("utf-8", "replace").split())
         what += f", {first[:60]!r}"
-    remedies = _REMEDIES | (_NO_GRIB if wanted == "GRIB" else {})
+    remedies = _REMEDIES | (_NO_GRIB if format_needed == "GRIB" else {})
     return f"{what}: {remedies[kind]}" if kind in remedies else what
 
 

@@ -250,7 +250,7 @@ def test_files_of_which_none_is_usable_are_an_error(raw, tmp_path):
     for path in raw.glob("GATMO*"):
         path.unlink()
     with pytest.raises(
-        NoUsableFileError, match=r"4 files, but none can be used \(partner 4\); check file_pattern"
+        NoUsableFileError, match=r"4 files, but none can be used \(partner 4\): .*; check file_pattern"
     ):
         read(raw, tmp_path)
 

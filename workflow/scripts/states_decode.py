@@ -44,8 +44,8 @@ def main(input, output, params, log):
     usable = len(analysis_times) - len(missing)
     ledger.report(log, f"{usable} of {len(analysis_times)} times usable")
     if not usable:
-        wanted = f"{params.reference} from {params.dates[0]} to {params.dates[1]}"
-        raise GribError(nothing_usable(input.raw, paths, wanted, ledger))
+        purpose = f"{params.reference} from {params.dates[0]} to {params.dates[1]}"
+        raise GribError(nothing_usable(input.raw, paths, purpose, ledger))
     check_share(
         params.completeness,
         usable,

@@ -310,14 +310,14 @@ def _parts(handler: ATMS_SDR_FileHandler, factors: np.ndarray, total: int) -> li
         except DAMAGE:
             number = -1
         possible = 0 <= number <= total
-        known = possible or len(factors) == 1
-        scans.append((number if len(factors) > 1 else total) if known else None)
+        counted = possible or len(factors) == 1
+        scans.append((number if len(factors) > 1 else total) if counted else None)
         scaled = scale > 0 and np.isfinite(offset)
         damage.append(
             ""
-            if known and scaled
+            if counted and scaled
             else f"its scale is {scale:g} with offset {offset:g}"
-            if known
+            if counted
             else f"its N_Number_Of_Scans is {number}"
         )
     equal, uneven = divmod(total, len(scans))
@@ -379,9 +379,9 @@ def _period(
         given = handler.start_time, handler.end_time
     except DAMAGE:
         return file.period
-    known = np.sort(time[~np.isnat(time)])
-    if len(known):
-        middle = known[len(known) // 2].item()
+    times = np.sort(time[~np.isnat(time)])
+    if len(times):
+        middle = times[len(times) // 2].item()
         if not given[0] <= middle <= given[1] and file.period[0] <= middle <= file.period[1]:
             return file.period
     return given

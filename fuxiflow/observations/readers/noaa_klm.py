@@ -17,6 +17,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -181,12 +182,7 @@ def read(
     for path in sorted(map(Path, files), key=order):
         day = _day(path.name)
         lost: list[int] = []
-
-        def decode(path=path, lost=lost, day=day) -> Decoded:
-            content = read_level1b(path)
-            lost.append(content.missing)
-            return _footprints(content, platforms, channels, indices, path.name, day)
-
+        decode = partial(_decode, path, day, platforms, channels, indices, lost)
         granule = granule_of_file(path.name, day, decode)
         yield granule
         if granule.footprints is not None and lost[0]:
@@ -197,6 +193,39 @@ def read(
                 count=lost[0] * POSITIONS,
                 day=day,
             )
+
+
+def _decode(
+    path: Path,
+    day: date | None,
+    platforms: Sequence[str],
+    channels: Sequence[str],
+    indices: list[int],
+    lost: list[int],
+) -> Decoded:
+    """Decode one file.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    day : date | None
+        Day in its name.
+    platforms, channels
+        See :func:`fuxiflow.observations.readers.read`.
+    indices : list[int]
+        Places of ``channels`` in the file.
+    lost : list[int]
+        The number of scans that it lacks is appended to it.
+
+    Returns
+    -------
+    Decoded
+        The footprint table, and the single values that are not read.
+    """
+    content = read_level1b(path)
+    lost.append(content.missing)
+    return _footprints(content, platforms, channels, indices, path.name, day)
 
 
 def _day(name: str) -> date | None:
