@@ -137,6 +137,7 @@ def _ledger(frame: pd.DataFrame) -> list[str]:
     """
     lines = [f"  in all: {ledger.summarize_ledger(frame) or 'nothing'}"]
     of_files = {reason.label for reason in Reason if reason >= 100}
+    remarks = {reason.label for reason in Reason if reason >= 200}
     whole = frame[frame["channel"] == ""]
     if set(whole["reason"]) - {ledger.READ} - of_files:
         try:
@@ -146,7 +147,9 @@ def _ledger(frame: pd.DataFrame) -> list[str]:
             lines.append(f"  does not add up: {error}")
     single = frame[frame["channel"] != ""].groupby(["reason", "channel"], sort=False)["count"].sum()
     lines += [
-        f"  channel {channel}: {n} single values set missing: {why}"
+        f"  {channel}: {n} values remarked on: {why}"
+        if why in remarks
+        else f"  channel {channel}: {n} single values set missing: {why}"
         for (why, channel), n in single.items()
     ]
     days = whole[whole["reason"] == ledger.USED].groupby("day")["count"].sum()

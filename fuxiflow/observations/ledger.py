@@ -214,7 +214,8 @@ def files_by_soundness(ledger: pd.DataFrame) -> tuple[list[str], list[str]]:
     """
     labels = [reason.label for reason in DAMAGED]
     damaged = set(ledger.loc[ledger["reason"].isin(labels), "file"])
-    read = set(ledger.loc[ledger["reason"] == READ, "file"])
+    # a remark on the whole folder names no file
+    read = set(ledger.loc[ledger["reason"] == READ, "file"]) - {""}
     return sorted(read - damaged), sorted(damaged)
 
 
