@@ -125,7 +125,7 @@ def source_need(config: Config, name: str, segment: str) -> Need:
     training = segment in config.segments(config.periods.observations)
     period = config.periods.observations if training else config.cycling_period
     first, last = config.clip(segment, period)
-    idle = not sources.load_source(name).flies_between(first, last)
+    idle = sources.load_source(name).days_flown(first, last) is None
     return Need(name, segment, _texts((first, last)), idle=idle)
 
 

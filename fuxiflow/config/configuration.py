@@ -277,13 +277,11 @@ class Config(Section):
             First and last day, both included; outages lie inside.
         """
         source = sources.load_source(name)
-        if self.kind == "embedded":
-            observing = self.world.observing(source)
-            first = max(first, observing.start or first)
-            last = min(last, observing.end or last)
-        elif source.platforms:
-            first = max(first, min(platform.since or first for platform in source.platforms))
-            last = min(last, max(platform.until or last for platform in source.platforms))
+        if self.kind == "archive":
+            return source.days_flown(first, last)
+        observing = self.world.observing(source)
+        first = max(first, observing.start or first)
+        last = min(last, observing.end or last)
         return (first, last) if first <= last else None
 
     def segments(self, period: Period) -> list[str]:

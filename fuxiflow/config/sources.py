@@ -306,12 +306,16 @@ class Source(Section):
             )
         return flying
 
-    def flies_between(self, first: date, last: date) -> bool:
-        """Return whether a platform has data on some day from ``first`` to ``last``."""
-        return any(
-            (platform.since or first) <= last and first <= (platform.until or last)
+    def days_flown(self, first: date, last: date) -> tuple[date, date] | None:
+        """Return the part of some days in which a platform has data; None where none has."""
+        spans = [
+            (max(first, platform.since or first), min(last, platform.until or last))
             for platform in self.platforms
-        )
+        ]
+        spans = [(start, end) for start, end in spans if start <= end]
+        if not spans:
+            return None
+        return min(start for start, _ in spans), max(end for _, end in spans)
 
     def described(self, keys: set[str]) -> dict:
         """Return some keys as plain values, without days of platforms: they change no result."""

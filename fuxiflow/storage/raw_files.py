@@ -32,7 +32,7 @@ from fuxiflow.storage.manifests import (
 
 LOG = logging.getLogger("fuxiflow")
 RECEIPT_FORMAT = 1
-UNVERIFIED = "not verified: the folder has no manifest.json"
+UNVERIFIED_REMARK = "not verified: the folder has no manifest.json"
 """Remark on the files of a folder that nothing vouches for."""
 
 
@@ -222,7 +222,7 @@ def verified_files(raw: Path, is_read: Callable[[str], bool] = lambda name: True
 def unverified_remark(raw: Path) -> str:
     """Return what ledgers say of a folder that nothing vouches for; empty where something does."""
     raw = Path(raw)
-    return UNVERIFIED if raw.is_dir() and read_manifest(raw) is None else ""
+    return UNVERIFIED_REMARK if raw.is_dir() and read_manifest(raw) is None else ""
 
 
 def _files_of_receipt(path: Path, is_read: Callable[[str], bool]) -> RawFiles:
@@ -267,6 +267,6 @@ def _unverified(raw: Path, paths: list[Path]) -> RawFiles:
         raise RawFileError(
             f"{folder}: no manifest.json vouches for its files; run 'fuxiflow adopt {folder}'"
         )
-    remark = UNVERIFIED
+    remark = UNVERIFIED_REMARK
     LOG.warning("%s: %s", folder, remark)
     return RawFiles(sorted(paths), remark)

@@ -17,7 +17,7 @@ from fuxiflow.states.regrid import SourceGrid, regrid
 from fuxiflow.states.statistics import Statistics
 from fuxiflow.states.store import StateSeries, write_states
 from fuxiflow.storage.manifests import RawFileError, seal_folder
-from fuxiflow.storage.raw_files import UNVERIFIED
+from fuxiflow.storage.raw_files import UNVERIFIED_REMARK
 from tests.support import grib_files
 from tests.support.helpers import asked, load_script
 
@@ -70,7 +70,7 @@ def test_decode_era5(tmp_path):
 def test_files_that_nothing_vouches_for_are_said_in_the_ledger(tmp_path):
     grib_files.write_era5(tmp_path / "raw", TIMES)
     (row,) = pq.read_table(decode(tmp_path).ledger).to_pylist()
-    assert (row["file"], row["reason"]) == (str(tmp_path / "raw"), UNVERIFIED)
+    assert (row["file"], row["reason"]) == (str(tmp_path / "raw"), UNVERIFIED_REMARK)
 
 
 def test_a_flipped_byte_of_a_sealed_file_is_an_error(tmp_path):

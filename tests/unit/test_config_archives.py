@@ -1,8 +1,11 @@
 """Where the archives are."""
 
+from pathlib import Path
+
 import pytest
 import yaml
 
+from fuxiflow.archive import checks
 from fuxiflow.config import archives as settings
 from fuxiflow.config import sources
 
@@ -38,3 +41,23 @@ def test_a_repeated_key_is_refused(tmp_path):
     path.write_text(settings.FILE.read_text() + "gfs: {}\n")
     with pytest.raises(ValueError, match=r"a\.yaml: key 'gfs' stands here a second time"):
         settings.load_archives(path)
+
+
+def test_every_source_has_a_provider_that_is_named_where_it_is_missing():
+    archives = settings.load_archives()
+    assert set(archives.providers) == {"era5", "gfs", *sources.source_names()}
+    text = checks.missing_report(
+        {"amsua": ["2018-06", "2018-07", "2019-01"]}, archives, Path("resources/archive")
+    )
+    provider = archives.providers["amsua"]
+    for words in (
+        "amsua: 3 months of 2018-06 to 2019-01",
+        provider.archive,
+        provider.address,
+        provider.account,
+        provider.licence,
+        "about 5 GB a month, 15 GB in all",
+        "months: 2018-06 to 2018-07, 2019-01",
+        "resources/archive/{product}/{month}/",
+    ):
+        assert words in text

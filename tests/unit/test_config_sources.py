@@ -1,5 +1,7 @@
 """Sources as data, and which of them have an observation operator."""
 
+from datetime import date
+
 import pytest
 import yaml
 
@@ -246,3 +248,28 @@ def test_every_known_instrument_has_an_operator():
 
 def test_planning_needs_no_torch():
     assert "torch" not in loaded_by("fuxiflow.config.simulation")
+
+
+def test_sources_say_from_when_to_when_their_platforms_fly():
+    fy3e = sources.load_source("fy3e_mwts3")
+    month = (date(2022, 5, 1), date(2022, 5, 31))
+    assert fy3e.days_flown(*month) is None
+    assert fy3e.days_flown(date(2022, 5, 20), date(2022, 6, 3)) == (
+        date(2022, 6, 1),
+        date(2022, 6, 3),
+    )
+    # one of its platforms is enough
+    assert sources.load_source("amsua").days_flown(*month) == month
+    hirs = sources.load_source("hirs4")
+    assert hirs.days_flown(date(2026, 1, 1), date(2026, 1, 31)) is None
+    # an open end
+    assert sources.load_source("land_stations").days_flown(*month) == month
+    # what changes no result is in no parameter of a rule
+    described = fy3e.described({"platforms", "reader"})
+    assert set(described) == {"platforms", "reader"}
+    assert set(described["platforms"][0]) == {"name", "orbit"}
+
+
+def test_a_platform_that_ends_before_it_begins_is_refused():
+    with pytest.raises(ValueError, match="since 2022-01-02 until 2022-01-01, allowed: since bef"):
+        sources.Platform(name="X", since=date(2022, 1, 2), until=date(2022, 1, 1))

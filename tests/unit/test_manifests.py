@@ -112,7 +112,11 @@ def test_a_folder_without_a_manifest_is_read_with_a_remark(tmp_path, caplog):
     (tmp_path / "mine" / "a").touch()
     found = verified_files(tmp_path / "mine")
     assert [path.name for path in found.paths] == ["a"]
-    assert found.remark == raw_files.unverified_remark(tmp_path / "mine") == raw_files.UNVERIFIED
+    assert (
+        found.remark
+        == raw_files.unverified_remark(tmp_path / "mine")
+        == raw_files.UNVERIFIED_REMARK
+    )
     assert "no manifest.json" in caplog.text
     with pytest.raises(FileNotFoundError, match="no such directory"):
         verified_files(tmp_path / "absent")
