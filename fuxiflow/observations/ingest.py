@@ -165,7 +165,7 @@ def ingest(
     matching, others = readers.sort_by_pattern(raw.paths, pattern)
     entries: list[LedgerEntry] = []
     if raw.remark:
-        entries.append(LedgerEntry(source, "", start, ledger.UNVERIFIED, 0, message=raw.remark))
+        entries.append(LedgerEntry(source, "", start, ledger.READ, 0, message=raw.remark))
     for path in others:
         entries += _refused(
             source, Granule(path.name, reason=Reason.NAME, message=f"expected {pattern}"), log

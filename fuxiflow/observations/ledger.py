@@ -29,8 +29,6 @@ from fuxiflow.observations.rejection_codes import Reason
 from fuxiflow.storage import tables
 
 READ = "read"
-UNVERIFIED = "unverified"
-"""Reason of a row that counts nothing: no manifest vouches for the files."""
 USED = Reason.USED.label
 SCHEMA = pa.schema(
     [
