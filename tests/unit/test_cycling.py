@@ -1,19 +1,23 @@
 """The cycle and its forecasts: what is handed on, what is observed, and what is refused."""
 
 import itertools
+import logging
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
+from fuxiflow.completeness import IncompleteError
 from fuxiflow.cycling import analyses as cycling
 from fuxiflow.cycling.forecasts import forecast
 from fuxiflow.observations.sparse_grids import SparseGrids
 from fuxiflow.states.climatology import Climatology
 from tests.support import tiny
+from tests.support.helpers import asked
 
 TIME = tiny.times(13)[12]
+LOG = logging.getLogger("test")
 
 
 @pytest.fixture
@@ -48,6 +52,22 @@ def test_a_cold_start_is_standardised_climatology_without_precipitation(networks
         assert state.shape == (1, 69, *tiny.GRID.shape)
         physical = networks.normaliser.physical(state)[0].numpy()
         np.testing.assert_allclose(physical, climatology.at(time)[:69], rtol=1e-4, atol=1e-3)
+
+
+def test_an_observer_counts_the_analyses_with_observations(networks, record, caplog):
+    observer = cycling.Observer(networks, {tiny.SOURCE: SparseGrids(record.grids)})
+    times = [TIME, TIME + tiny.STEP, TIME + 400 * tiny.STEP]
+    observed = [bool(observer.window(time)) for time in times[:2]]
+    assert all(observed)
+    observer.check_observed(times[:2], asked(1.0), LOG)
+    assert not caplog.records
+    late = str(times[2])[:13]
+    with pytest.raises(IncompleteError, match=rf"2 of 3 analyses .* observations about {late}"):
+        observer.check_observed(times, asked(0.7), LOG)
+    observer.check_observed(times, asked(0.6), LOG)
+    assert late in caplog.text
+    # nothing is asked of a cycle without sources
+    cycling.Observer(networks, {}).check_observed(times, asked(1.0), LOG)
 
 
 def test_an_observer_refuses_sources_that_the_networks_do_not_know(networks, record):

@@ -3,6 +3,7 @@
 import logging
 import os
 import signal
+import subprocess
 import time
 
 import pytest
@@ -15,15 +16,17 @@ LOG = logging.getLogger("test")
 @pytest.fixture
 def job(monkeypatch):
     """A job of Slurm; the handler is put back."""
-    previous = signal.getsignal(signal.SIGTERM)
+    previous = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGUSR1)}
     monkeypatch.setenv("SLURM_JOB_ID", "7")
     yield
-    signal.signal(signal.SIGTERM, previous)
+    for number, handler in previous.items():
+        signal.signal(number, handler)
 
 
-def test_work_goes_on_after_a_request_to_end(job, caplog):
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
+def test_work_goes_on_after_a_request_to_end(job, caplog, number):
     slurm.outlast_requests(LOG)
-    os.kill(os.getpid(), signal.SIGTERM)
+    os.kill(os.getpid(), number)
     time.sleep(0.01)
     assert "asked to end" in caplog.text
 
@@ -35,10 +38,20 @@ def test_outside_slurm_nothing_is_handled(monkeypatch):
     assert signal.getsignal(signal.SIGTERM) is previous
 
 
+def test_the_early_signal_ends_no_program_between_slurm_and_the_script(job):
+    """Slurm sends it to all processes of a step: Snakemake and shells among them."""
+    slurm.ignore_early_signal()
+    words = "kill -USR1 $$; kill -USR1 $PPID; echo went on"
+    done = subprocess.run(["bash", "-c", words], check=True, capture_output=True, text=True)
+    assert done.stdout == "went on\n"
+
+
 @pytest.mark.parametrize(
     ("error", "waits"),
     [
         (SystemExit(143), True),
+        (SystemExit(138), True),
+        (SystemExit(130), False),
         (SystemExit(1), False),
         (KeyboardInterrupt(), False),
         (ValueError("143"), False),

@@ -301,6 +301,47 @@ def test_updates_that_are_not_finite_are_skipped_and_then_given_up(tmp_path):
     assert torch.equal(module.weight, before)
 
 
+def test_training_gives_up_at_once_where_none_of_the_first_updates_can_be_made(tmp_path):
+    module = torch.nn.Linear(1, 1)
+    stage = optimisation(updates=400, max_skipped=1.0)
+    trainer = Trainer(module, stage, tiny.training_run(tmp_path))
+    bad = tiny.Plain(lambda _: module(torch.full((1, 1), math.nan)).sum())
+    with pytest.raises(TrainingError, match="5 updates with a non-finite loss, all of the first"):
+        trainer.train(bad, range)
+    # one good update among them, and the share decides
+    (tmp_path / "b").mkdir()
+    trainer = Trainer(
+        module, optimisation(updates=8, max_skipped=0.9), tiny.training_run(tmp_path / "b")
+    )
+    mostly = tiny.Plain(
+        lambda step: module(torch.full((1, 1), 1.0 if step == 2 else math.nan)).sum()
+    )
+    assert trainer.train(mostly, range)["skipped"].sum() == 7
+
+
+def test_data_that_are_no_numbers_end_training_with_their_names(record, networks, tmp_path):
+    request = samples.Request(tiny.times(40)[12], 1, 0)
+    batches = samples.Batches(
+        archive(record), lambda _: [request], networks.design.sources, networks.standardise
+    )
+    batch = batches[0]
+    assert batch.faults() == []
+    batch.targets[0, 0, 3] = float("nan")
+    (fault,) = batch.faults()
+    assert fault.startswith("targets of the sample from 2022-")
+    assert channel_table()[3].name in fault
+    # precipitation alone may be missing
+    batch.targets[0, 0, 3] = 0
+    batch.first[0, 0, channel_table().index("TP")] = float("nan")
+    assert batch.faults() == []
+    batch.first[0, 1, 0] = float("inf")
+    module = torch.nn.Linear(1, 1)
+    trainer = Trainer(module, optimisation(updates=3), tiny.training_run(tmp_path))
+    objective = tiny.Plain(lambda _: module(torch.full((1, 1), math.nan)).sum())
+    with pytest.raises(TrainingError, match=r"its data hold values that are no numbers: first fra"):
+        trainer.train(objective, lambda first, last: [batch] * (last - first))
+
+
 def test_a_chain_that_broke_goes_on_from_the_reanalysis(record, networks):
     time = tiny.times(40)[12]
     requests = [samples.Request(start, 1, 2) for start in (time, time + tiny.STEP)]

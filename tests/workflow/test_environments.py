@@ -242,3 +242,36 @@ def test_the_package_asks_for_no_more_than_the_pinned_list():
         if excluded:
             assert version_parts(known[name]) < version_parts(excluded)
         assert version_parts(lowest) <= version_parts(known[name])
+
+
+def test_rules_that_can_find_less_than_there_should_be_say_how_much_they_need():
+    """None of the references, systems and sources goes through without a share being asked for."""
+    asking = {
+        name
+        for name, rule in parsed_rules("test.yaml").items()
+        if rule.script and "completeness" in dict(rule.params.items())
+    }
+    assert asking == {
+        "states_decode",
+        "states_forecasts",
+        "observations_read",
+        "observations_quality",
+        "observations_grid",
+        "cycling_analyses",
+        "cycling_forecasts",
+        "cycling_external_forecasts",
+        "verification_baselines",
+        "verification_forecasts",
+        "verification_maps",
+        "verification_analyses",
+        "verification_departures",
+    }
+    for name in asking:
+        text = (ROOT / "workflow/scripts" / f"{name}.py").read_text(encoding="utf-8")
+        assert "params.completeness" in text, name
+
+
+def test_environments_of_networks_take_a_build_for_gpus():
+    for stage in ("training", "cycling"):
+        text = (ROOT / "envs" / f"{stage}.yaml").read_text(encoding="utf-8")
+        assert re.search(r"^  - pytorch =[\d.]+=cuda\*$", text, re.M), stage

@@ -13,6 +13,7 @@ from snakemake_executor_plugin_slurm.submit_string import get_submit_command
 from snakemake_executor_plugin_slurm.utils import set_gres_string
 
 from fuxiflow import ROOT
+from tests.support.parsed_rules import parsed_rules
 
 RULES = {
     name: block
@@ -78,6 +79,22 @@ def test_memory_grows_with_each_attempt_in_every_rule():
         )
     text = (ROOT / "slurm/config.yaml").read_text()
     assert not re.search(r"^\s*mem_mb_per_cpu:", text, re.M)
+
+
+def test_a_request_grows_by_what_a_node_has_beside_a_large_job():
+    request = parsed_rules.__wrapped__("paper.yaml")["training_joint"].resources["mem_mb"]
+    wildcards = SimpleNamespace(experiment="full")
+    first, second, third = (request.evaluate(wildcards, attempt=n).value for n in (1, 2, 3))
+    assert first > 100_000
+    assert second - first == third - second == 32_000
+    small = parsed_rules.__wrapped__("test.yaml")["observations_read"].resources["mem_mb"]
+    assert [small.evaluate({}, attempt=n).value for n in (1, 2, 3)] == [2000, 4000, 6000]
+
+
+def test_training_asks_for_the_processors_of_its_loading_processes():
+    # parsed anew: functions of rules know the configuration that was parsed last
+    threads = parsed_rules.__wrapped__("paper.yaml")["training_joint"].resources["_cores"]
+    assert threads.evaluate(SimpleNamespace(experiment="full")).value == 2 + 8
 
 
 def test_groups_are_of_rules_and_hold_all_figures():
