@@ -134,6 +134,22 @@ def _verify_archive(options: argparse.Namespace) -> int:
     return verify_store(options.folders)
 
 
+def _verify(options: argparse.Namespace) -> int:
+    """Check all products of a run: every chunk, page and digest, and whether they are there."""
+    from fuxiflow.runtime.records import finished_products
+    from fuxiflow.storage.verification import summarize_checks, verify_results
+
+    checked, seen = [], 0
+    for one in verify_results(options.results, finished_products(options.results), options.jobs):
+        checked.append(one)
+        print("\n".join(one.faults), end="\n" if one.faults else "")
+        seen += one.size
+        if sys.stderr.isatty():
+            print(f"\r{len(checked)} products, {seen / 1e9:.1f} GB", end="\r", file=sys.stderr)
+    print(summarize_checks(checked))
+    return int(any(one.faults for one in checked))
+
+
 def _redraw(options: argparse.Namespace) -> None:
     """Draw a figure again from its table alone."""
     from fuxiflow.figures.files import redraw_figure
@@ -246,6 +262,9 @@ def _parser() -> argparse.ArgumentParser:
     judging.add_argument("results", type=Path, help="folder of a run, for example results/demo")
     judging.add_argument("--check", action="store_true", help="fail unless every bar is met")
     _add_raw_store(commands)
+    checking = _command(commands, _verify)
+    checking.add_argument("results", type=Path, help="folder of a run, for example results/demo")
+    checking.add_argument("--jobs", type=int, default=1, help="processes that check, by default 1")
     drawing = _command(commands, _redraw)
     drawing.add_argument("figure", help="name of the figure, for example cycling")
     drawing.add_argument("table", type=Path, help="the CSV that lies beside the figure")

@@ -4,10 +4,9 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
-import zarr
 
-from fuxiflow.states.coordinates import consolidate, open_existing
 from fuxiflow.storage import provenance
+from fuxiflow.storage.zarr_stores import consolidate, create_store, open_store
 
 _ARRAYS = {
     "level": (("level",), "pressure level", "hPa"),
@@ -78,7 +77,7 @@ class Response:
             **values,
             "cell": list(self.cell),
         }
-        group = zarr.create_group(path, overwrite=True, attributes=stamp)
+        group = create_store(path, stamp)
         for name, (dimensions, long_name, unit) in _ARRAYS.items():
             group.create_array(
                 name,
@@ -97,7 +96,7 @@ class Response:
         FileNotFoundError
             If it is not there.
         """
-        group = open_existing(path, "response of an analysis")
+        group = open_store(path, "response of an analysis")
         values = {f.name: group.attrs[f.name] for f in fields(cls) if f.name not in _ARRAYS}
         values["cell"] = tuple(values["cell"])
         return cls(**values, **{name: group[name][:] for name in _ARRAYS})

@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.figure import Figure
 
-from fuxiflow.storage import provenance
+from fuxiflow.storage import checksums, provenance
 
 FIGURE_IDS = (
     "system",
@@ -73,7 +73,8 @@ def save_figure(
 
 
 def read_figure_table(path: Path) -> pd.DataFrame:
-    """Read the CSV of a figure, with times as times."""
+    """Read the CSV of a figure, with times as times; DamagedError when it is damaged."""
+    checksums.check_noted(path)
     table = pd.read_csv(path)
     for name in TIME_COLUMNS:
         if name in table:

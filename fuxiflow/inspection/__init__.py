@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from fuxiflow.inspection.text import provenance_text
+from fuxiflow.inspection.text import check_file, provenance_text
 
 MOST_KINDS = 20
 """Kinds of files, and stores, of a folder that are listed."""
@@ -69,4 +69,5 @@ def _figure(path: Path) -> str:
 
     with Image.open(path) as image:
         stamp = provenance_text(image.info.get("provenance"))
-        return f"{path}: {image.width} x {image.height} pixels\n{stamp}"
+        head = f"{path}: {image.width} x {image.height} pixels"
+        return "\n".join([head, *check_file(path), stamp])

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from fuxiflow.inspection.text import Summary, first_words, provenance_text
+from fuxiflow.inspection.text import Summary, check_file, first_words, provenance_text
 from fuxiflow.models.networks import Design, Networks, parameter_count
 
 UNUSED = ".pillars.scale"
@@ -18,6 +18,7 @@ def describe_checkpoint(path: Path) -> str:
     It tells architecture, parameters, channels, statistics, sources, history and provenance.
     ValueError when the file cannot be read or is not whole.
     """
+    unchecked = check_file(path)
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
@@ -28,14 +29,18 @@ def describe_checkpoint(path: Path) -> str:
     if not isinstance(content, dict):
         raise ValueError(f"{path}: holds {type(content).__name__}, not a checkpoint")
     if "design" not in content:
-        return "\n".join([f"{path}:", *_plain(content), provenance_text(content.get("provenance"))])
+        return "\n".join(
+            [f"{path}:", *unchecked, *_plain(content), provenance_text(content.get("provenance"))]
+        )
     try:
         lines = _described(content)
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise ValueError(
             f"{path}: not a whole checkpoint of format {content.get('format')} ({error!r})"
         ) from error
-    return "\n".join([f"{path}: {lines[0]}", *lines[1:], provenance_text(content["provenance"])])
+    return "\n".join(
+        [f"{path}: {lines[0]}", *unchecked, *lines[1:], provenance_text(content["provenance"])]
+    )
 
 
 def _described(content: dict) -> list[str]:

@@ -7,7 +7,10 @@ import pandas as pd
 import xarray as xr
 import zarr
 
-from fuxiflow.inspection.text import Summary, first_words, provenance_text
+from fuxiflow.inspection.text import UNCHECKED, Summary, first_words, provenance_text
+from fuxiflow.storage.checksums import DamagedError
+from fuxiflow.storage.datasets import open_dataset
+from fuxiflow.storage.zarr_stores import carries_digest
 
 MOST_BYTES = 1 << 31
 """Most bytes of one array that are read; of a larger one every so many entries are taken."""
@@ -21,7 +24,12 @@ def describe_store(path: Path) -> str:
     It tells dimensions, coordinates, dates, gaps, values by channel and provenance.
     """
     try:
-        data = xr.open_zarr(path, consolidated=False, chunks=None)
+        checked = carries_digest(path)
+        data = (
+            open_dataset(path) if checked else xr.open_zarr(path, consolidated=False, chunks=None)
+        )
+    except DamagedError:
+        raise
     except (OSError, KeyError, ValueError, RuntimeError) as error:
         if plain := _without_dimensions(path):
             return plain
@@ -46,6 +54,8 @@ def describe_store(path: Path) -> str:
             if data.attrs.get(key):
                 lines.append(f"  {key}: {first_words(data.attrs[key])}")
         lines += _by_channel(data)
+        if not checked:
+            lines.append(UNCHECKED)
         return "\n".join([*lines, provenance_text(data.attrs.get("provenance"))])
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from fuxiflow.inspection.text import Summary, first_words, provenance_text
+from fuxiflow.inspection.text import Summary, check_file, first_words, provenance_text
 from fuxiflow.observations import footprint_table, ledger
 from fuxiflow.observations.rejection_codes import Reason
 
@@ -22,12 +22,12 @@ def describe_parquet(path: Path) -> str:
     provenance.
     """
     try:
-        file = pq.ParquetFile(path)
+        file = pq.ParquetFile(path, page_checksum_verification=True)
     except (OSError, pa.ArrowInvalid) as error:
         raise ValueError(f"{path}: not a readable Parquet file ({error})") from error
     with file:
         schema = file.schema_arrow
-        lines = [f"{path}: {file.metadata.num_rows} rows"]
+        lines = [f"{path}: {file.metadata.num_rows} rows", *check_file(path)]
         if not set(footprint_table.footprint_schema([]).names) - set(schema.names):
             lines += _footprints(path)
         else:
@@ -49,7 +49,11 @@ def describe_csv(path: Path) -> str:
     except ValueError as error:
         raise ValueError(f"{path}: not a readable CSV table ({error})") from error
     return "\n".join(
-        [f"{path}: {len(frame)} rows", *_columns(frame, frame.dtypes.astype(str).to_dict())]
+        [
+            f"{path}: {len(frame)} rows",
+            *check_file(path),
+            *_columns(frame, frame.dtypes.astype(str).to_dict()),
+        ]
     )
 
 

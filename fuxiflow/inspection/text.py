@@ -2,8 +2,13 @@
 
 import json
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
+
+from fuxiflow.storage.checksums import check_noted, check_sealed, is_sealed
+
+UNCHECKED = "  without a checksum: made by another program or an earlier version, and not checked"
 
 
 class Summary:
@@ -59,6 +64,18 @@ def provenance_text(text: str | None) -> str:
     except json.JSONDecodeError as error:
         return f"provenance: not readable ({error})"
     return "provenance:\n" + "\n".join(f"  {key}: {value}" for key, value in sorted(stamp.items()))
+
+
+def check_file(path: Path) -> list[str]:
+    """Compare a file with its checksum; DamagedError where it differs.
+
+    Returns a line that says so where it carries none and none is noted beside the results.
+    """
+    if is_sealed(path):
+        check_sealed(path)
+    elif not check_noted(path):
+        return [UNCHECKED]
+    return []
 
 
 def first_words(words: Sequence, most: int = 8) -> str:

@@ -9,7 +9,7 @@ import torch
 
 from fuxiflow.models.networks import Design, Networks
 from fuxiflow.states.statistics import Statistics
-from fuxiflow.storage import provenance
+from fuxiflow.storage import checksums, provenance
 
 FORMAT = 1
 
@@ -61,6 +61,7 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint, weights: dict | None = N
         "provenance": provenance.as_json(),
     }
     torch.save(content, path)
+    checksums.seal_zip(path)
 
 
 def load_checkpoint(
@@ -86,9 +87,14 @@ def load_checkpoint(
 
     Raises
     ------
+    FileNotFoundError
+        When it is not there.
+    DamagedError
+        When its bytes are not those that were written.
     ValueError
         When the file is not a checkpoint, or one of another format.
     """
+    checksums.check_sealed(path)
     try:
         content = torch.load(path, map_location=device, weights_only=True, mmap=not drawn)
     except Exception as error:

@@ -227,7 +227,7 @@ class FootprintWriter:
         """
         stamped = tables.stamp_schema(footprint_schema(channels), metadata)
         dictionary = [name for name in stamped.names if name not in ENCODINGS]
-        self._writer = pq.ParquetWriter(
+        self._writer = tables.ParquetWriter(
             path, stamped, compression="zstd", use_dictionary=dictionary, column_encoding=ENCODINGS
         )
         self._pending: list[pa.Table] = []
@@ -259,17 +259,12 @@ class FootprintWriter:
     def __exit__(self, kind, *_error) -> None:
         if kind is None:
             self._flush()
-        self._writer.close()
+        self._writer.__exit__(kind)
 
 
 def _open(path: Path) -> pq.ParquetFile:
-    """Open a footprint table; :class:`FootprintTableError` when it is damaged or something else."""
-    try:
-        file = pq.ParquetFile(path)
-    except (OSError, pa.ArrowInvalid) as error:
-        raise FootprintTableError(
-            f"{path}: not a readable Parquet file ({error}); run its rule again"
-        ) from error
+    """Open a footprint table; DamagedError, or FootprintTableError when it is something else."""
+    file = tables.open_parquet(path)
     lacking = set(footprint_schema([]).names) - set(file.schema_arrow.names)
     if lacking:
         raise FootprintTableError(
@@ -328,6 +323,7 @@ def read_used_footprints(path: Path, start: date, end: date) -> pa.Table:
             ("time", ">=", pa.scalar(first)),
             ("time", "<", pa.scalar(after.astype("datetime64[ns]"))),
         ],
+        page_checksum_verification=True,
     )
 
 

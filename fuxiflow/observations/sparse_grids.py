@@ -29,6 +29,8 @@ from zarr.codecs import BloscCodec
 
 from fuxiflow.grids import Grid
 from fuxiflow.storage import provenance
+from fuxiflow.storage.checksums import DamagedError
+from fuxiflow.storage.zarr_stores import consolidate, create_store, open_store
 
 FORMAT = "fuxiflow sparse hourly grid 3"
 CHUNK_ROWS = 1 << 14
@@ -149,12 +151,11 @@ class SparseWriter:
         """
         if grid.poles:
             raise ValueError("sparse grids have no rows on the poles: use a Grid with poles=False")
+        self.path = Path(path)
         self.channels = list(channels)
-        self._group = zarr.open_group(
+        self._group = create_store(
             path,
-            mode="w",
-            zarr_format=3,
-            attributes={
+            {
                 "format": FORMAT,
                 "source": source,
                 "channels": self.channels,
@@ -291,6 +292,7 @@ class SparseWriter:
         self._group.create_array(
             "offsets", data=offsets, chunks=offsets.shape, dimension_names=("hour_edge",)
         )
+        consolidate(self.path)
 
     def __enter__(self) -> "SparseWriter":
         return self
@@ -306,8 +308,10 @@ class _Store:
     def __init__(self, path: Path, cache_bytes: int):
         self.path = Path(path)
         try:
-            self.group = zarr.open_group(self.path, mode="r")
+            self.group = open_store(self.path, "sparse grid store")
             self.offsets = self.group["offsets"][:]
+        except DamagedError:
+            raise
         except (FileNotFoundError, KeyError) as error:
             raise ValueError(
                 f"{path}: not a complete sparse grid store ({error}); run its rule again"

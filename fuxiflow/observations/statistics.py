@@ -6,11 +6,11 @@ from datetime import date
 from pathlib import Path
 
 import numpy as np
-import zarr
 
 from fuxiflow import times
 from fuxiflow.observations.sparse_grids import SparseGrids
 from fuxiflow.storage import provenance
+from fuxiflow.storage.zarr_stores import consolidate, create_store, open_store
 
 
 @dataclass(frozen=True)
@@ -34,20 +34,19 @@ class GridStatistics:
 
     def write(self, path: Path) -> None:
         """Write a Zarr v3 group with the arrays ``mean``, ``std``, ``count`` ``(channel,)``."""
-        group = zarr.open_group(
+        group = create_store(
             path,
-            mode="w",
-            zarr_format=3,
-            attributes={"channels": list(self.channels), "provenance": provenance.as_json()},
+            {"channels": list(self.channels), "provenance": provenance.as_json()},
         )
         for name in ("mean", "std", "count"):
             values = np.asarray(getattr(self, name))
             group.create_array(name, data=values, chunks=values.shape, dimension_names=("channel",))
+        consolidate(path)
 
     @classmethod
     def read(cls, path: Path) -> "GridStatistics":
         """Read a group that :meth:`write` wrote."""
-        group = zarr.open_group(path, mode="r")
+        group = open_store(path, "statistics of a source")
         return cls(
             list(group.attrs["channels"]), *(group[name][:] for name in ("mean", "std", "count"))
         )

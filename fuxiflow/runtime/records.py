@@ -17,8 +17,11 @@ from pathlib import Path
 from fuxiflow import ROOT
 from fuxiflow.runtime import slurm
 from fuxiflow.runtime.fingerprint import fingerprint, fingerprint_parts
+from fuxiflow.storage.provenance import digest
 
 REQUESTED = ("threads", "mem_mb", "runtime", "gpu")
+DIGEST = "digest"
+"""The key of a record that holds the digest of the rest of it."""
 COMPARED = (
     *(bool, int, float, complex, str, bytes, bytearray, type(None)),
     *(list, tuple, range, set, frozenset, dict),
@@ -50,10 +53,19 @@ def records_folder(results: Path) -> Path:
 
 
 def _write_json(path: Path, content: dict) -> None:
+    content = {**content, DIGEST: digest(content)}
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".tmp-{os.getpid()}-{path.name}")
     temporary.write_text(json.dumps(content, indent=1), encoding="utf-8")
     os.replace(temporary, path)
+
+
+def _read_json(path: Path) -> dict:
+    """Read what :func:`_write_json` wrote; ValueError where it is not as it was written."""
+    content = json.loads(path.read_text(encoding="utf-8"))
+    if content.pop(DIGEST, None) != digest(content):
+        raise ValueError(f"{path}: its digest differs")
+    return content
 
 
 def code_files(rule: str, params: dict) -> dict[str, Path]:
@@ -167,11 +179,23 @@ def records_by_product(directory: Path) -> dict[str, dict]:
         if path.relative_to(directory).parts[0] == "code" or path.name.startswith("."):
             continue
         try:
-            record = json.loads(path.read_text(encoding="utf-8"))
+            record = _read_json(path)
             by_product.update(dict.fromkeys(record["outputs"], record))
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, AttributeError, KeyError, TypeError):
             continue
     return by_product
+
+
+def finished_products(results: Path) -> list[Path]:
+    """Return the products of the finished jobs of a run, by their records.
+
+    A record names products as its run did, from the folder of the checkout: below ``results`` they
+    are those of this run, wherever it lies now.
+    """
+    by_product = records_by_product(records_folder(results))
+    parts = [(Path(name), record) for name, record in by_product.items() if record["finished"]]
+    inside = [path.parts[2:] for path, _ in parts if path.parts[:1] == ("results",)]
+    return [Path(results).joinpath(*rest) for rest in inside if rest]
 
 
 def read_job_record(results: Path, rule: str, wildcards: str) -> dict:
@@ -193,14 +217,14 @@ def read_job_record(results: Path, rule: str, wildcards: str) -> dict:
     """
     path = records_folder(results).joinpath(*(part for part in (rule, wildcards) if part))
     try:
-        return json.loads(path.with_name(f"{path.name}.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return _read_json(path.with_name(f"{path.name}.json"))
+    except (OSError, ValueError, AttributeError, TypeError):
         return {}
 
 
 def read_code(directory: Path, code: str) -> dict[str, dict[str, str]] | None:
     """Return digests by file and definition that a fingerprint stood for, None if not recorded."""
     try:
-        return json.loads(_code_path(directory, code).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return _read_json(_code_path(directory, code))
+    except (OSError, ValueError, AttributeError, TypeError):
         return None

@@ -14,7 +14,7 @@ from fuxiflow import ROOT
 from fuxiflow.runtime import data_warnings, distributed, earlier, records, slurm
 from fuxiflow.runtime.disk_errors import describe_disk_error
 from fuxiflow.runtime.leases import Lease, LeaseHeldError, lease_path
-from fuxiflow.storage import provenance
+from fuxiflow.storage import checksums, provenance
 from fuxiflow.storage.files import leftovers, publish, remove, temporary
 
 FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
@@ -143,6 +143,27 @@ class _Job:
         settings = records.compared_params(self.params)
         provenance.use(provenance.collect(self.rule, settings, _paths(self.inputs)))
 
+    @property
+    def results(self) -> Path | None:
+        """The folder of results that the job's log lies in; None for a log elsewhere."""
+        paths = self.log_path and records.record_paths(self.log_path)
+        return paths[0].parent if paths else None
+
+    def check_inputs(self) -> None:
+        """Compare inputs with the checksums that the jobs noted which made them.
+
+        Zarr stores, and files that carry a checksum, are compared by their readers.
+        """
+        for path in _paths(self.inputs) if self.results else ():
+            if not path.is_dir():
+                checksums.check_noted(path, self.results)
+
+    def note_checksums(self) -> None:
+        """Note checksums of the outputs that carry none."""
+        for path in _paths(self.outputs) if self.results else ():
+            if path.is_file() and not checksums.is_sealed(path):
+                checksums.note_checksum(self.results, path, self.rule)
+
     def compute(self, main: Callable, log: logging.Logger) -> None:
         """Call the script's function, which writes under temporary names."""
         main(self.inputs, self.written, SimpleNamespace(**self.params), log)
@@ -196,6 +217,7 @@ class _Job:
         self._record(finished=False)
         for written, path in pairs:
             publish(written, path)
+        self.note_checksums()
         self._record(finished=True)
         if self.log_path:
             earlier.drop_earlier(self.log_path)
@@ -288,6 +310,7 @@ def _run_alone(main: Callable, job: _Job, lease: Lease | None) -> None:
         if lease:
             job.clear_leftovers()
         job.prepare(log)
+        job.check_inputs()
         if devices * nodes > 1:
             distributed.launch(devices, nodes, job.threads, lease.on_loss if lease else [])
         else:

@@ -4,6 +4,8 @@ import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
 
+from fuxiflow.storage import checksums
+
 CHANNEL = "Z500"
 LEADS = (24, 72, 120)
 
@@ -20,6 +22,7 @@ class Skill:
 def _rows(path: Path, reference: str) -> list[dict]:
     from pyarrow import parquet
 
+    checksums.check_sealed(path)
     table = parquet.read_table(
         path,
         columns=["system", "metric", "lead_time", "value"],
@@ -28,6 +31,7 @@ def _rows(path: Path, reference: str) -> list[dict]:
             ("channel", "=", CHANNEL),
             ("region", "=", "global"),
         ],
+        page_checksum_verification=True,
     )
     return table.to_pylist()
 

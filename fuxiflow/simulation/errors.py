@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import zarr
 
 from fuxiflow.observations.biweight import on_scale
 from fuxiflow.storage import provenance
+from fuxiflow.storage.zarr_stores import consolidate, create_store, open_store
 
 SURFACES = ("sea", "land")
 LEAST_LAND = 0.5
@@ -65,11 +65,9 @@ class ObservationErrors:
 
     def write(self, path: Path) -> None:
         """Write the errors as a Zarr v3 group."""
-        group = zarr.open_group(
+        group = create_store(
             path,
-            mode="w",
-            zarr_format=3,
-            attributes={
+            {
                 "channels": list(self.channels),
                 "surfaces": list(SURFACES),
                 "count": int(self.count),
@@ -84,11 +82,12 @@ class ObservationErrors:
         for name, dimensions in names.items():
             values = np.asarray(getattr(self, name), np.float32)
             group.create_array(name, data=values, chunks=values.shape, dimension_names=dimensions)
+        consolidate(path)
 
     @classmethod
     def read(cls, path: Path) -> "ObservationErrors":
         """Read a group that :meth:`write` wrote."""
-        group = zarr.open_group(path, mode="r")
+        group = open_store(path, "errors of observations")
         arrays = (group[name][:] for name in ("bias", "scan", "factor"))
         return cls(list(group.attrs["channels"]), *arrays, group.attrs["count"])
 

@@ -19,14 +19,13 @@ from fuxiflow.grids import Grid
 from fuxiflow.progress import Progress
 from fuxiflow.states.coordinates import (
     as_nanoseconds,
-    consolidate,
     get_grid,
-    open_existing,
     put_coordinate,
     put_grid,
 )
 from fuxiflow.states.store import COMPRESSORS
 from fuxiflow.storage import provenance
+from fuxiflow.storage.zarr_stores import consolidate, create_store, open_store
 
 YEAR = 366
 NODE_DAYS = 5
@@ -87,10 +86,9 @@ def _create(path: Path, channels: ChannelTable, grid: Grid, width: int) -> zarr.
     zarr.Array
         Its array ``(node, hour, channel, lat, lon)``; a node and hour are a chunk.
     """
-    group = zarr.create_group(
+    group = create_store(
         path,
-        overwrite=True,
-        attributes={
+        {
             "Conventions": "CF-1.11",
             "provenance": provenance.as_json(),
             "window_days": width,
@@ -219,19 +217,21 @@ def _fill(values: zarr.Array, slot: int, totals: np.ndarray) -> set[int]:
         Days of the year of the nodes that were filled.
     """
     filled = set()
+    never = ~(totals > 0).any(axis=0)
     for node in np.flatnonzero((totals == 0).any(axis=1)):
         distance = np.abs(NODES - NODES[node])
         distance = np.minimum(distance, YEAR - distance)
         nearest = np.argmin(np.where(totals > 0, distance[:, None], YEAR), axis=0)
-        field = np.asarray(values[node, slot])
-        lacking = totals[node] == 0
+        lacking = (totals[node] == 0) & ~never
+        # a node without any weight was not written
+        whole = (totals[node] == 0).all()
+        field = np.full(values.shape[2:], np.nan, np.float32) if whole else values[node, slot]
         for source in np.unique(nearest[lacking]):
             members = lacking & (nearest == source)
             field[members] = values[source, slot][members]
-        never = ~(totals > 0).any(axis=0)
         field[never] = np.nan
         values[node, slot] = field
-        if (lacking & ~never).any():
+        if lacking.any():
             filled.add(int(NODES[node]))
     return filled
 
@@ -267,7 +267,7 @@ class Climatology:
 
         Raises FileNotFoundError if it is not there.
         """
-        group = open_existing(path, "climatology")
+        group = open_store(path, "climatology")
         names = [str(name) for name in group["channel"][:]]
         return cls(
             channel_table().select(names),

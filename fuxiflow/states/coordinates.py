@@ -1,8 +1,6 @@
 """Times, coordinates and metadata of Zarr stores, as CF and xarray have them."""
 
-import warnings
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 
 import numpy as np
 import zarr
@@ -114,29 +112,6 @@ def put_grid(group: zarr.Group, grid: Grid, lat: str = "lat", lon: str = "lon") 
     put_coordinate(
         group, lon, grid.lon, {"standard_name": "longitude", "units": "degrees_east", "axis": "X"}
     )
-
-
-def open_store(path: Path, mode: str = "r") -> zarr.Group:
-    """Open a store by its own metadata.
-
-    The consolidated copy of the metadata is made for other tools and may lag behind.
-    """
-    return zarr.open_group(path, mode=mode, use_consolidated=False)
-
-
-def open_existing(path: Path, what: str) -> zarr.Group:
-    """Open a store for reading; raise FileNotFoundError that says ``what`` is not there."""
-    if not (Path(path) / "zarr.json").exists():
-        raise FileNotFoundError(f"{path}: no {what}")
-    return open_store(path)
-
-
-def consolidate(path: Path) -> None:
-    """Put a copy of all metadata in one place: xarray opens a store by it."""
-    with warnings.catch_warnings():
-        # zarr 3 warns that the Zarr v3 specification does not know it yet
-        warnings.simplefilter("ignore")
-        zarr.consolidate_metadata(path)
 
 
 def get_grid(group: zarr.Group, lat: str = "lat", lon: str = "lon") -> Grid:

@@ -15,12 +15,13 @@ import numpy as np
 from fuxiflow.channels import ChannelTable
 from fuxiflow.grids import Grid
 from fuxiflow.states.assembly import STEP, Assembler
-from fuxiflow.states.coordinates import as_nanoseconds, get_grid, iso_texts, open_store, read_times
+from fuxiflow.states.coordinates import as_nanoseconds, get_grid, iso_texts, read_times
 from fuxiflow.states.grib import FieldEntry, GribReader, open_message
 from fuxiflow.states.grib_messages import Fault, GribError, find_messages, split_fields
 from fuxiflow.states.products import describe_fields
 from fuxiflow.states.regrid import SourceGrid, regrid
 from fuxiflow.storage.raw_files import verified_files
+from fuxiflow.storage.zarr_stores import open_store
 from fuxiflow.times import hours
 
 NOT_GRIB = {".json", ".idx", ".txt", ".md", ".sha256"}
@@ -289,7 +290,7 @@ def truth_states(
     ValueError
         When the store lacks channels or times or has other units; the text names them.
     """
-    group = open_store(path)
+    group = open_store(path, "truth")
     times = as_nanoseconds(list(times))
     absent = [name for name in channels.names if name not in group]
     if absent:

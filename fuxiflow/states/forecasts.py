@@ -23,11 +23,8 @@ from fuxiflow.completeness import check_finite
 from fuxiflow.grids import Grid
 from fuxiflow.states.coordinates import (
     as_nanoseconds,
-    consolidate,
     get_grid,
     iso_texts,
-    open_existing,
-    open_store,
     put_coordinate,
     put_grid,
     put_time,
@@ -35,6 +32,7 @@ from fuxiflow.states.coordinates import (
 )
 from fuxiflow.storage import provenance
 from fuxiflow.storage.files import leftovers, remove, temporary
+from fuxiflow.storage.zarr_stores import consolidate, create_store, open_store
 
 CHUNK_BYTES = 1 << 26
 # one in 131 000: 0.25 m2 s-2 of geopotential at 500 hPa, 1 mK, 0.5 Pa; far below any error, and
@@ -122,10 +120,9 @@ class ForecastWriter:
             remove(left)
         aside = temporary(self.path)
         self._pending = np.ones(len(self.init_times), bool)
-        group = zarr.create_group(
+        group = create_store(
             aside,
-            overwrite=True,
-            attributes={
+            {
                 "Conventions": "CF-1.11",
                 "provenance": provenance.as_json(),
                 "channels": self.channels.names,
@@ -166,7 +163,7 @@ class ForecastWriter:
             )
         remove(self.path)
         os.rename(aside, self.path)
-        self._group = open_store(self.path, "r+")
+        self._group = open_store(self.path, mode="r+")
 
     def _open(self) -> bool:
         """Open the store that is continued, and say whether it can be.
@@ -174,7 +171,7 @@ class ForecastWriter:
         Raises ValueError when it is another one.
         """
         try:
-            self._group = open_store(self.path, "r+")
+            self._group = open_store(self.path, mode="r+")
             stored = Forecasts([self.path])
             pending, missing = (self._group.attrs[key] for key in ("pending", "missing"))
         # whatever Zarr makes of damaged metadata
@@ -391,7 +388,7 @@ class Forecasts:
         slots = []
         layout = None
         for path in self.paths:
-            group = open_existing(path, "forecast store")
+            group = open_store(path, "forecast store")
             leads = [int(hour) for hour in group["prediction_timedelta"][:]]
             grid = get_grid(group, "latitude", "longitude")
             own_layout = list(group.attrs["channels"]), grid, leads

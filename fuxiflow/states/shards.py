@@ -5,10 +5,11 @@ Training reads a hundred thousand times, and ``zarr`` takes 0.7 ms longer for a 
 ``sharding_indexed``
 (https://zarr-specs.readthedocs.io/en/latest/v3/codecs/sharding-indexed/index.html): at the end of a
 shard file lies a table of (offset, length) of its chunks, little-endian uint64, followed by its
-CRC32C.
+CRC32C. Each chunk ends with the CRC32C of its bytes. Both sums are compared at every read.
 """
 
 import os
+from collections.abc import Sequence
 from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
@@ -17,8 +18,11 @@ import numpy as np
 import zarr
 from numcodecs.blosc import decompress
 
-EMPTY = 2**64 - 1
-"""Offset and length in the table of a chunk that was never written."""
+from fuxiflow.storage.checksums import damaged
+from fuxiflow.storage.zarr_checks import EMPTY, is_sound
+
+SUM = 4
+"""Bytes of a CRC32C."""
 
 
 @lru_cache(maxsize=4096)
@@ -42,11 +46,14 @@ def _index(path: str, count: int, mtime_ns: int) -> np.ndarray:
     Raises
     ------
     OSError
-        When the table points outside the file.
+        When the table is damaged or points outside the file.
     """
     with open(path, "rb") as file:
-        end = file.seek(-16 * count - 4, os.SEEK_END)
-        table = np.frombuffer(file.read(16 * count), "<u8").reshape(count, 2)
+        end = file.seek(-16 * count - SUM, os.SEEK_END)
+        stored = file.read()
+    if not is_sound(stored):
+        raise OSError("the checksum of its table of chunks differs")
+    table = np.frombuffer(stored[:-SUM], "<u8").reshape(count, 2)
     beyond = (table[:, 0] != EMPTY) & ((table > end).any(axis=1) | (table.sum(axis=1) > end))
     if beyond.any():
         raise OSError(
@@ -73,13 +80,42 @@ def _decompress(path: str, offset: int, length: int, values: np.ndarray) -> None
         Where the chunk lies in it, in bytes.
     values : np.ndarray
         Contiguous array into which the chunk is unpacked.
+
+    Raises
+    ------
+    OSError
+        When the chunk is not as it was written.
     """
     file = os.open(path, os.O_RDONLY)
     try:
         packed = os.pread(file, length, offset)
     finally:
         os.close(file)
-    decompress(packed, values)
+    if not is_sound(packed):
+        raise OSError("its checksum differs")
+    decompress(memoryview(packed)[:-SUM], values)
+
+
+def _copy(chunks: np.ndarray, out: np.ndarray) -> None:
+    """Copy chunks that are not compressed, and compare their sums.
+
+    Parameters
+    ----------
+    chunks : np.ndarray
+        Bytes ``(chunk, byte)`` of neighbours, each with its sum at the end.
+    out : np.ndarray
+        Contiguous array ``(chunk, ...)``.
+
+    Raises
+    ------
+    OSError
+        When a chunk is not as it was written.
+    """
+    values = out.reshape(len(out), -1).view(np.uint8)
+    for stored, copied in zip(chunks, values, strict=True):
+        if not is_sound(stored):
+            raise OSError("its checksum differs")
+        np.copyto(copied, stored[:-SUM])
 
 
 class ShardReader:
@@ -89,20 +125,32 @@ class ShardReader:
     through ``zarr``.
     """
 
-    def __init__(self, path: Path, array: zarr.Array):
+    def __init__(self, path: Path, array: zarr.Array, times: Sequence[str] = ()):
+        """Take an array.
+
+        Parameters
+        ----------
+        path : Path
+            Its folder.
+        array : zarr.Array
+            The open array.
+        times : Sequence[str]
+            Texts of its times, for errors; by default positions stand for them.
+        """
         self.path = Path(path)
+        self._times = times
         self._array = array
         # the name of a shard file: folder, number of the shard, and the rest
         self._folder, self._rest = f"{path}/c/", "/0" * (array.ndim - 1)
         self.shape = array.shape[1:]
         self._shard = array.shards[0] if array.shards else 0
         compressors = [type(codec).__name__ for codec in array.compressors]
-        self._compressed = bool(compressors)
+        self._compressed = compressors == ["BloscCodec", "Crc32cCodec"]
         self._direct = (
             bool(array.shards)
             and array.chunks == (1, *self.shape)
             and array.shards[1:] == self.shape
-            and compressors in ([], ["BloscCodec"])
+            and (self._compressed or compressors == ["Crc32cCodec"])
             and array.dtype == np.dtype("<f4")
             and self.path.is_dir()
         )
@@ -116,9 +164,9 @@ class ShardReader:
             return np.zeros(self._shard, bool)
 
     def read(self, index: int) -> np.ndarray:
-        """Read the chunk at position ``index``; NaN if it was never written.
+        """Read the chunk at position ``index``.
 
-        Its shape is that of the array without the first dimension. Raises OSError as
+        Its shape is that of the array without the first dimension. Raises DamagedError as
         :meth:`read_into`.
         """
         values = np.empty((1, *self.shape), "<f4")
@@ -128,8 +176,8 @@ class ShardReader:
     def read_into(self, index: int, out: np.ndarray) -> None:
         """Read the chunks from position ``index`` on straight into ``out (chunk, ...)``.
 
-        ``out`` is a contiguous array. Raises OSError naming the file when its table or a chunk is
-        cut short.
+        ``out`` is a contiguous array. Raises DamagedError naming store, array, time and remedy when
+        a chunk is absent or not as it was written.
         """
         if not self._direct:
             out[...] = self._array[index : index + len(out)]
@@ -146,7 +194,7 @@ class ShardReader:
         Parameters
         ----------
         path : str
-            The shard file; chunks of one that is not there are NaN.
+            The shard file.
         first : int
             Position of the first chunk in the shard.
         out : np.ndarray
@@ -154,15 +202,11 @@ class ShardReader:
 
         Raises
         ------
-        OSError
-            When the table or a chunk is cut short; the text names the file.
+        DamagedError
+            When a chunk is absent, cut short or damaged.
         """
         try:
             mtime = os.stat(path).st_mtime_ns
-        except FileNotFoundError:
-            out.fill(np.nan)
-            return
-        try:
             rows = _index(path, self._shard, mtime)[first : first + len(out)].tolist()
             if (
                 not self._compressed
@@ -171,24 +215,47 @@ class ShardReader:
             ):
                 # neighbours, all copied at once
                 begin, end = rows[0][0], sum(rows[-1])
-                np.copyto(out, _mapped(path, mtime)[begin:end].view("<f4").reshape(out.shape))
+                _copy(_mapped(path, mtime)[begin:end].reshape(len(out), -1), out)
                 return
             for (offset, length), values in zip(rows, out, strict=True):
                 if offset == EMPTY:
-                    values.fill(np.nan)
-                elif self._compressed:
+                    raise OSError("it was never written, and is not listed as missing or pending")
+                if self._compressed:
                     _decompress(path, offset, length, values)
                 else:
-                    np.copyto(
-                        values,
-                        _mapped(path, mtime)[offset : offset + length]
-                        .view("<f4")
-                        .reshape(self.shape),
-                    )
+                    _copy(_mapped(path, mtime)[None, offset : offset + length], values[None])
         except (OSError, ValueError, RuntimeError) as error:
-            place = (
-                f"chunk {first}"
-                if len(out) == 1
-                else f"one of the chunks {first} to {first + len(out) - 1}"
-            )
-            raise OSError(f"{path}: {place} cannot be read ({error})") from error
+            raise self._damaged(path, first, len(out), error) from error
+
+    def _damaged(self, path: str, first: int, count: int, error: Exception) -> OSError:
+        """Make the error for chunks that cannot be read.
+
+        Parameters
+        ----------
+        path : str
+            The shard file.
+        first : int
+            Position in it of the first chunk that was asked for.
+        count : int
+            How many were asked for.
+        error : Exception
+            What went wrong.
+
+        Returns
+        -------
+        DamagedError
+            Names store, array, times, reason and remedy.
+        """
+        start = int(os.path.relpath(path, self._folder).split("/")[0]) * self._shard + first
+        ends = [
+            f"time {self._times[i]}" if i < len(self._times) else f"position {i}"
+            for i in dict.fromkeys((start, start + count - 1))
+        ]
+        reason = error
+        if isinstance(error, FileNotFoundError):
+            reason = "its file is absent, and it is not listed as missing or pending"
+        return damaged(
+            self.path.parent,
+            f"{self.path.name}, {' .. '.join(ends)}: cannot be read from "
+            f"{os.path.relpath(path, self.path.parent)} ({reason})",
+        )

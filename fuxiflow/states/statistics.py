@@ -9,21 +9,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import zarr
 
 from fuxiflow.channels import ChannelTable, channel_table
 from fuxiflow.completeness import check_finite
 from fuxiflow.grids import Grid
 from fuxiflow.progress import progress
 from fuxiflow.states.coordinates import (
-    consolidate,
     iso_texts,
-    open_existing,
     put_coordinate,
     put_grid,
 )
 from fuxiflow.states.store import StateSeries
 from fuxiflow.storage import provenance
+from fuxiflow.storage.zarr_stores import consolidate, create_store, open_store
 from fuxiflow.times import STEP_HOURS
 
 PRECIPITATION = "TP"
@@ -208,10 +206,9 @@ class Statistics:
 
     def write(self, path: Path) -> None:
         """Write the statistics as a Zarr v3 store."""
-        group = zarr.create_group(
+        group = create_store(
             path,
-            overwrite=True,
-            attributes={
+            {
                 "Conventions": "CF-1.11",
                 "provenance": provenance.as_json(),
                 "period": list(self.period),
@@ -256,7 +253,7 @@ class Statistics:
 
         Raises FileNotFoundError if it is not there, KeyError for unknown channels.
         """
-        group = open_existing(path, "statistics")
+        group = open_store(path, "statistics")
         names = [str(name) for name in group["channel"][:]]
         channel_table().select(names)
         return cls(

@@ -12,7 +12,6 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
-import zarr
 from zarr.codecs import BloscCodec
 
 from fuxiflow.channels import ChannelTable, channel_table
@@ -20,11 +19,8 @@ from fuxiflow.completeness import check_finite
 from fuxiflow.grids import Grid
 from fuxiflow.states.coordinates import (
     as_nanoseconds,
-    consolidate,
     get_grid,
     iso_texts,
-    open_existing,
-    open_store,
     put_coordinate,
     put_grid,
     put_time,
@@ -33,6 +29,7 @@ from fuxiflow.states.coordinates import (
 from fuxiflow.states.shards import ShardReader
 from fuxiflow.storage import provenance
 from fuxiflow.storage.files import leftovers, remove, temporary
+from fuxiflow.storage.zarr_stores import consolidate, create_store, open_store
 
 SHARD_TIMES = 64
 SHARD_BYTES = 1 << 29
@@ -125,7 +122,7 @@ class StateWriter:
         size = 4 * int(np.prod(self.shape))
         self.shard = min(len(self.times), shard or max(1, min(SHARD_TIMES, SHARD_BYTES // size)))
         stamp = {"Conventions": "CF-1.11", "provenance": provenance.as_json(), **attrs}
-        group = zarr.create_group(aside, overwrite=True, attributes=stamp)
+        group = create_store(aside, stamp)
         put_time(group, "time", self.times, "valid time")
         put_grid(group, self.grid)
         put_coordinate(
@@ -164,7 +161,7 @@ class StateWriter:
             )
         remove(self.path)
         os.rename(aside, self.path)
-        self._group = open_store(self.path, "r+")
+        self._group = open_store(self.path, mode="r+")
         self._missing = {name: np.zeros(len(self.times), bool) for name in self.names}
         self._pending = {name: np.ones(len(self.times), bool) for name in self.names}
 
@@ -174,7 +171,7 @@ class StateWriter:
         Raises ValueError when it is another one.
         """
         try:
-            self._group = open_store(self.path, "r+")
+            self._group = open_store(self.path, mode="r+")
             stored = StateSeries([self.path], name=self.names[0])
             present = [name for name in self.names if name in self._group]
             listed = {
@@ -420,7 +417,7 @@ class StateSeries:
         slots = []
         layout = None
         for path in self.paths:
-            group = open_existing(path, "state store")
+            group = open_store(path, "state store")
             if name not in group:
                 raise KeyError(
                     f"{path}: no array {name!r}; it holds {', '.join(sorted(group.array_keys()))}"
@@ -432,10 +429,11 @@ class StateSeries:
             array = group[name]
             times = read_times(group)
             absent = set(array.attrs.get("missing", [])) | set(array.attrs.get("pending", []))
-            reader = ShardReader(path / name, array)
+            texts = iso_texts(times)
+            reader = ShardReader(path / name, array, texts)
             slots.append(times)
             for index, (time, text) in enumerate(
-                zip(times.astype(np.int64).tolist(), iso_texts(times), strict=True)
+                zip(times.astype(np.int64).tolist(), texts, strict=True)
             ):
                 if text not in absent:
                     self._where[time] = reader, index

@@ -15,9 +15,8 @@ from pathlib import Path
 
 import torch
 
+from fuxiflow.storage.checksums import file_sha256
 from fuxiflow.storage.files import leftovers, remove, settle, temporary
-
-BLOCK = 1 << 22
 
 
 class Damaged(ValueError):
@@ -36,18 +35,6 @@ class _HashingFile:
 
     def flush(self) -> None:
         self.file.flush()
-
-
-def file_sha256(path: Path) -> str:
-    """Compute the SHA-256 of a file as it lies on disk, in hexadecimal digits."""
-    total = hashlib.sha256()
-    with open(path, "rb", buffering=0) as file:
-        if hasattr(os, "posix_fadvise"):
-            # the kernel's copy in memory would hide what the disk has lost
-            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
-        while block := file.read(BLOCK):
-            total.update(block)
-    return total.hexdigest()
 
 
 @dataclass

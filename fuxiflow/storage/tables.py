@@ -1,4 +1,8 @@
-"""Parquet tables that carry their provenance: pandas frames and Arrow tables, written at once."""
+"""Parquet tables that carry their provenance and checksums: pandas frames and Arrow tables.
+
+Each page has a sum, which pyarrow compares when it reads the page. The sum of the whole file stands
+in its metadata (:mod:`fuxiflow.storage.checksums`) and is compared whenever it is opened here.
+"""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -7,8 +11,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from fuxiflow.storage import provenance
+from fuxiflow.storage import checksums, provenance
 
+CHECKSUM = "checksum"
+"""The key in the metadata of a file under which its checksum stands."""
 PROVENANCE = "provenance"
 """The key in the metadata of a file's schema under which the provenance stands, as JSON."""
 
@@ -17,6 +23,58 @@ def stamp_schema(schema: pa.Schema, metadata: Mapping[str, str] | None = None) -
     """Add the provenance, and other texts by key, to the metadata of a schema."""
     stamp = {PROVENANCE.encode(): provenance.as_json()}
     return schema.with_metadata({**(schema.metadata or {}), **stamp, **(metadata or {})})
+
+
+class ParquetWriter:
+    """Writes a Parquet table with checksums, piece by piece. A context manager."""
+
+    def __init__(self, path: Path, schema: pa.Schema, **options):
+        """Open the file.
+
+        Parameters
+        ----------
+        path : Path
+            The file; one that is there is replaced.
+        schema : pa.Schema
+            Columns, types and metadata.
+        **options
+            Further arguments of :class:`pyarrow.parquet.ParquetWriter`.
+        """
+        self.path = Path(path)
+        self.schema = schema
+        self._writer = pq.ParquetWriter(path, schema, write_page_checksum=True, **options)
+
+    def write_table(self, table: pa.Table, **options) -> None:
+        """Add the rows of a table, as pyarrow does."""
+        self._writer.write_table(table, **options)
+
+    def close(self) -> None:
+        """Complete the file."""
+        place = (checksums.MARK + checksums.ZEROS).decode()
+        self._writer.add_key_value_metadata({CHECKSUM: place})
+        self._writer.close()
+        checksums.seal(self.path)
+
+    def __enter__(self) -> "ParquetWriter":
+        return self
+
+    def __exit__(self, kind, *_) -> None:
+        # a file that is not whole must not look so
+        self._writer.close() if kind else self.close()
+
+
+def open_parquet(path: Path) -> pq.ParquetFile:
+    """Open a table whose bytes are those that were written.
+
+    Raises
+    ------
+    FileNotFoundError
+        When it is not there.
+    DamagedError
+        When its checksum differs, or it has none.
+    """
+    checksums.check_sealed(path)
+    return pq.ParquetFile(path, page_checksum_verification=True)
 
 
 def write_parquet(
@@ -48,7 +106,8 @@ def write_parquet(
             table = table.assign(**dict.fromkeys(empty))
         table = pa.Table.from_pandas(table, schema=schema, preserve_index=False)
     stamped = table.replace_schema_metadata(stamp_schema(table.schema, metadata).metadata)
-    pq.write_table(stamped, path, compression=compression)
+    with ParquetWriter(path, stamped.schema, compression=compression) as writer:
+        writer.write_table(stamped)
 
 
 def read_parquet(
@@ -72,15 +131,22 @@ def read_parquet(
 
     Raises
     ------
+    FileNotFoundError
+        When it is not there.
+    DamagedError
+        When its checksum differs, or it has none.
     ValueError
         Where the file lacks a column: the message names the file and the columns that it has.
     """
+    with open_parquet(path) as file:
+        names = file.schema_arrow.names
     if columns is not None:
-        names = pq.read_schema(path).names
         if absent := [name for name in columns if name not in names]:
             raise ValueError(
                 f"{path}: no column {', '.join(absent)}; it has {', '.join(names)}: "
                 "run its rule again"
             )
         columns = list(columns)
-    return pq.read_table(path, columns=columns, filters=filters or None).to_pandas()
+    return pq.read_table(
+        path, columns=columns, filters=filters or None, page_checksum_verification=True
+    ).to_pandas()

@@ -15,6 +15,7 @@ import numpy as np
 import xarray as xr
 
 from fuxiflow.storage import provenance
+from fuxiflow.storage.datasets import read_dataset, write_dataset
 
 # values a product holds at a time (4 MiB): stays in cache, and bounds memory on large grids
 BLOCK_VALUES = 1 << 19
@@ -241,28 +242,22 @@ CaseKey = tuple[str, str]  # system and reference
 
 def write_cases(path: Path, cases: Mapping[CaseKey, Cases]) -> None:
     """Write cases as the groups ``system/reference`` of a Zarr store."""
-    xr.Dataset(
-        attrs={"provenance": provenance.as_json(), "pairs": ["/".join(key) for key in cases]}
-    ).to_zarr(path, mode="w", zarr_format=3, consolidated=False)
-    for key, value in cases.items():
-        value.dataset().to_zarr(
-            path, group="/".join(key), mode="a", zarr_format=3, consolidated=False
-        )
+    groups = {"/".join(key): value.dataset() for key, value in cases.items()}
+    stamp = {"provenance": provenance.as_json(), "pairs": list(groups)}
+    write_dataset(path, {"": xr.Dataset(attrs=stamp), **groups})
 
 
 def read_cases(path: Path) -> dict[CaseKey, Cases]:
     """Read cases as written by :func:`write_cases`."""
-    with xr.open_zarr(path, consolidated=False, chunks=None) as root:
-        pairs = list(root.attrs["pairs"])
     cases = {}
-    for pair in pairs:
-        with xr.open_zarr(path, group=pair, consolidated=False, chunks=None) as data:
-            values = {name: data[name].values.astype(float) for name in QUANTITIES}
-            cases[tuple(pair.split("/"))] = Cases(
-                data["time"].values.astype("datetime64[ns]"),
-                data["lead_time"].values.tolist(),
-                data["channel"].values.tolist(),
-                data["region"].values.tolist(),
-                values,
-            )
+    for pair in read_dataset(path).attrs["pairs"]:
+        data = read_dataset(path, pair)
+        values = {name: data[name].values.astype(float) for name in QUANTITIES}
+        cases[tuple(pair.split("/"))] = Cases(
+            data["time"].values.astype("datetime64[ns]"),
+            data["lead_time"].values.tolist(),
+            data["channel"].values.tolist(),
+            data["region"].values.tolist(),
+            values,
+        )
     return cases

@@ -9,6 +9,7 @@ import xarray as xr
 from fuxiflow.channels import channel_table
 from fuxiflow.grids import Grid
 from fuxiflow.storage import provenance
+from fuxiflow.storage.datasets import read_dataset, write_dataset
 
 
 class ErrorMaps:
@@ -117,10 +118,9 @@ class ErrorMaps:
         """Write :meth:`dataset` as Zarr v3 with the provenance."""
         data = self.dataset()
         data.attrs = {"Conventions": "CF-1.11", "provenance": provenance.as_json()}
-        data.to_zarr(path, mode="w", zarr_format=3, consolidated=False)
+        write_dataset(path, {"": data})
 
 
 def read_error_maps(path: Path) -> xr.Dataset:
     """Read maps as written by :meth:`ErrorMaps.write` into memory."""
-    with xr.open_zarr(path, consolidated=False, chunks=None) as data:
-        return data.load()
+    return read_dataset(path)

@@ -12,11 +12,11 @@ from datetime import datetime
 from pathlib import Path
 
 import numpy as np
-import zarr
 
 from fuxiflow.channels import Channel, channel_table
 from fuxiflow.grids import Grid
 from fuxiflow.storage import provenance
+from fuxiflow.storage.zarr_stores import consolidate, create_store, open_store
 from fuxiflow.times import STEP_HOURS
 from fuxiflow.world.levels import PROGNOSTIC, RELATIVE_HUMIDITY_CAP
 from fuxiflow.world.truth import add_coordinates, field_compressor, hour_of
@@ -82,13 +82,15 @@ def write_library(
             "too short"
         )
     first = len(times) - count
-    group = zarr.open_group(path, mode="w")
-    group.attrs.update(
-        Conventions="CF-1.11",
-        title="24-h differences of the spin-up",
-        provenance=provenance.as_json(),
+    group = create_store(
+        path,
+        {
+            "Conventions": "CF-1.11",
+            "title": "24-h differences of the spin-up",
+            "provenance": provenance.as_json(),
+            "channels": list(channels),
+        },
     )
-    group.attrs["channels"] = list(channels)
     add_coordinates(group, times[first:], {"lat": grid.lat, "lon": grid.lon})
 
     def store(name: str, values: list[np.ndarray], dims: tuple[str, ...]) -> None:
@@ -129,6 +131,7 @@ def write_library(
             [scale * (native[i][name] - native[i - lag][name]) for i in steps],
             dims,
         )
+    consolidate(path)
 
 
 class ErrorLibrary:
@@ -139,7 +142,7 @@ class ErrorLibrary:
     """
 
     def __init__(self, path: Path):
-        self._group = zarr.open_group(path, mode="r")
+        self._group = open_store(path, "library of analysis errors")
         self._state = self._group["state"]
         self.channels = list(self._group.attrs["channels"])
         self.length = self._state.shape[0]

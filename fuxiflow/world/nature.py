@@ -22,7 +22,6 @@ import jax.numpy as jnp
 import jax_datetime as jdt
 import numpy as np
 import xarray as xr
-import zarr
 from dinosaur.scales import units
 from jcm import constants
 from jcm.data.bc.interpolate import upsample_terrain_ds
@@ -34,10 +33,12 @@ from jcm.physics_interface import PhysicsState, compute_physics_step_gridpoint, 
 from jcm.terrain import TerrainData
 
 from fuxiflow.physics import GAS_CONSTANT_DRY
-from fuxiflow.storage import provenance
+from fuxiflow.storage import checksums, provenance
+from fuxiflow.storage.zarr_stores import consolidate, create_store, open_store
 from fuxiflow.world.truth import EPOCH, add_coordinates, field_compressor, hour_of
 
 FRAME_HOURS = 6
+NATIVE = "store of states of the nature run"
 STRIDE_HOURS = 12
 """Length of one compiled stretch of integration: forecasts start at 00 and 12 UTC."""
 REFERENCE_PRESSURE = 1.0e5
@@ -99,6 +100,7 @@ class ModelState:
         """Write the state in numpy's ``.npz`` format, whatever the suffix of ``path``."""
         with open(path, "wb") as file:
             np.savez(file, time=self.time.isoformat(), **self.arrays())
+        checksums.seal_zip(path)
 
 
 class NatureModel:
@@ -265,7 +267,8 @@ class NatureModel:
         return ModelState(time, int(arrays["step"]), frame=frame, **trees)
 
     def read(self, path: Path) -> ModelState:
-        """Read a state written by :meth:`ModelState.write`."""
+        """Read a state written by :meth:`ModelState.write`; DamagedError when it is damaged."""
+        checksums.check_sealed(path)
         with np.load(path) as file:
             arrays = {name: file[name] for name in file.files}
         return self.restore(datetime.fromisoformat(str(arrays.pop("time"))), arrays, str(path))
@@ -413,27 +416,25 @@ def write_model_states(path: Path, states: Sequence[ModelState]) -> None:
 
     A chunk holds one time.
     """
-    group = zarr.open_group(path, mode="w")
-    group.attrs.update(
-        title="states of the nature run at the init times of forecasts",
-        provenance=provenance.as_json(),
-    )
+    title = "states of the nature run at the init times of forecasts"
+    group = create_store(path, {"title": title, "provenance": provenance.as_json()})
     add_coordinates(group, [state.time for state in states], {})
-    if not states:
-        return
     every = [state.arrays() for state in states]
-    for name in every[0]:
+    for name in every[0] if every else ():
         data = np.stack([arrays[name] for arrays in every])
         group.create_array(
-            name, data=data, chunks=(1, *data.shape[1:]), compressors=field_compressor()
+            name,
+            data=data,
+            chunks=(1, *data.shape[1:]),
+            compressors=field_compressor(),
+            dimension_names=("time", *(f"{name}.{i}" for i in range(1, data.ndim))),
         )
+    consolidate(path)
 
 
 def model_state_times(path: Path) -> list[datetime]:
     """Return the times of the states of a store."""
-    return [
-        EPOCH + timedelta(hours=int(hour)) for hour in zarr.open_group(path, mode="r")["time"][:]
-    ]
+    return [EPOCH + timedelta(hours=int(hour)) for hour in open_store(path, NATIVE)["time"][:]]
 
 
 def read_model_state(path: Path, model: NatureModel, time: datetime) -> ModelState:
@@ -458,7 +459,7 @@ def read_model_state(path: Path, model: NatureModel, time: datetime) -> ModelSta
     KeyError
         Lists the times that the store holds.
     """
-    group = zarr.open_group(path, mode="r")
+    group = open_store(path, NATIVE)
     hours = list(group["time"][:])
     if hour_of(time) not in hours:
         raise KeyError(

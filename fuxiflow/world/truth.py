@@ -16,6 +16,7 @@ from zarr.codecs import BloscCodec
 from fuxiflow.channels import ChannelTable, channel_table
 from fuxiflow.grids import Grid
 from fuxiflow.storage import provenance
+from fuxiflow.storage.zarr_stores import consolidate, create_store, open_store
 
 CHUNK, SHARD = 16, 128
 EPOCH = datetime(1970, 1, 1)
@@ -113,11 +114,14 @@ class TruthWriter:
         """
         self._channels, self._times, self._done = channels or channel_table(), list(times), 0
         levels = list(self._channels.pressure_levels)
-        self._group = zarr.open_group(path, mode="w")
-        self._group.attrs.update(
-            Conventions="CF-1.11",
-            title="truth of the embedded world",
-            provenance=provenance.as_json(),
+        self.path = Path(path)
+        self._group = create_store(
+            path,
+            {
+                "Conventions": "CF-1.11",
+                "title": "truth of the embedded world",
+                "provenance": provenance.as_json(),
+            },
         )
         add_coordinates(
             self._group, self._times, {"lat": grid.lat, "lon": grid.lon, "level": levels}
@@ -175,7 +179,7 @@ class TruthWriter:
     def write(self, time: datetime, fields: dict[str, np.ndarray]) -> None:
         """Append the fields of ``time``; ValueError where it is not the next one."""
         if self._done >= len(self._times) or time != self._times[self._done]:
-            raise ValueError(f"{self._group.store}: {time} is not the next time to write")
+            raise ValueError(f"{self.path}: {time} is not the next time to write")
         slot = self._done % SHARD
         for name, step in self._steps.items():
             # rounded numbers compress to half the size
@@ -192,9 +196,9 @@ class TruthWriter:
 
     def __exit__(self, kind, *_) -> None:
         if kind is None and self._done != len(self._times):
-            raise ValueError(
-                f"{self._group.store}: {len(self._times) - self._done} times were not written"
-            )
+            raise ValueError(f"{self.path}: {len(self._times) - self._done} times were not written")
+        if kind is None:
+            consolidate(self.path)
 
 
 class Truth:
@@ -206,7 +210,7 @@ class Truth:
     def __init__(self, paths: Iterable[Path]):
         self.paths = [Path(path) for path in paths]
         self._where: dict[datetime, tuple[int, int]] = {}
-        self._groups = [zarr.open_group(path, mode="r") for path in self.paths]
+        self._groups = [open_store(path, "truth") for path in self.paths]
         for number, group in enumerate(self._groups):
             for index, hour in enumerate(group["time"][:]):
                 self._where.setdefault(EPOCH + timedelta(hours=int(hour)), (number, index))

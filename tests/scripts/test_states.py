@@ -16,6 +16,7 @@ from fuxiflow.states.grib_messages import GribError
 from fuxiflow.states.regrid import SourceGrid, regrid
 from fuxiflow.states.statistics import Statistics
 from fuxiflow.states.store import StateSeries, write_states
+from fuxiflow.storage.datasets import write_dataset
 from fuxiflow.storage.manifests import RawFileError, seal_folder
 from fuxiflow.storage.raw_files import UNVERIFIED_REMARK
 from tests.support import grib_files
@@ -182,7 +183,7 @@ def truth(tmp_path, **changes):
         data[channel.name].attrs["units"] = channel.unit
     data = data.drop_vars(changes.get("drop", []))
     data.attrs = {}
-    data.to_zarr(tmp_path / "raw.zarr", zarr_format=3, consolidated=False)
+    write_dataset(tmp_path / "raw.zarr", {"": data})
     output = SimpleNamespace(states=tmp_path / "t.zarr")
     params = SimpleNamespace(grid=SIZE, dates=changes.get("dates", ["2023-01-02", "2023-01-05"]))
     load_script("states_truth").main(

@@ -18,11 +18,14 @@ import torch
 import zarr
 from PIL import Image
 
-FOLDERS_LEFT_OUT = ("benchmarks", "logs", "records", "state", "warnings")
+FOLDERS_LEFT_OUT = ("benchmarks", "checksums", "logs", "records", "state", "warnings")
 NAMES_LEFT_OUT = ("provenance.json", "manifest.json", "status.html", "report.html")
 SUFFIXES_LEFT_OUT = (".pdf", ".log")  # a PDF holds its date; the PNG beside it has the same picture
 STEMS_LEFT_OUT = ("costs",)
-KEYS_LEFT_OUT = ("provenance", "pandas", "ARROW:schema", "versions", "commit", "code")
+KEYS_LEFT_OUT = (
+    *("provenance", "pandas", "ARROW:schema", "versions", "commit", "code"),
+    *("checksum", "digest"),
+)
 
 
 def products(results: Path) -> dict[str, Path]:

@@ -6,6 +6,7 @@ import pytest
 from fuxiflow.figures import (
     cycling,
 )
+from fuxiflow.storage import tables
 from tests.support import figure_stores as data
 from tests.support.figure_tables import cycle_table, texts
 
@@ -63,7 +64,7 @@ def test_an_outage_of_one_source_of_two_is_an_outage(tmp_path):
             "n": [9, 9, 9, 1, 9, 9],
         }
     )
-    frame.to_parquet(tmp_path / "o.parquet")
+    tables.write_parquet(tmp_path / "o.parquet", frame)
     counts = cycling.count_observations(tmp_path / "o.parquet")
     assert list(counts["observations"]) == [18, 10, 18]
     assert list(counts["outage"]) == [False, True, False]
@@ -97,6 +98,6 @@ def test_cycling_refuses_an_unknown_reference_or_experiment(figure_stores):
 
 
 def test_cycling_names_the_file_that_lacks_a_column(tmp_path):
-    pd.DataFrame({"time": [1]}).to_parquet(tmp_path / "bad.parquet")
+    tables.write_parquet(tmp_path / "bad.parquet", pd.DataFrame({"time": [1]}))
     with pytest.raises(ValueError, match=r"bad\.parquet: no column source, n; it has time"):
         cycling.count_observations(tmp_path / "bad.parquet")

@@ -9,6 +9,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from fuxiflow.observations import footprint_table
+from fuxiflow.storage import tables
+from fuxiflow.storage.checksums import DamagedError
 from tests.support.footprint_tables import START, footprints
 
 
@@ -125,8 +127,8 @@ def test_replace_changes_values_and_codes_alone():
 
 def test_other_files_are_refused(tmp_path):
     (tmp_path / "a.parquet").write_bytes(b"PAR1 but no more")
-    with pytest.raises(footprint_table.FootprintTableError, match=r"a\.parquet: not a readable"):
+    with pytest.raises(DamagedError, match=r"a\.parquet: carries no checksum"):
         footprint_table.read_footprints(tmp_path / "a.parquet")
-    pq.write_table(pa.table({"time": [1]}), tmp_path / "b.parquet")
+    tables.write_parquet(tmp_path / "b.parquet", pa.table({"time": [1]}))
     with pytest.raises(footprint_table.FootprintTableError, match="lacks azimuth, file"):
         list(footprint_table.read_row_groups(tmp_path / "b.parquet"))

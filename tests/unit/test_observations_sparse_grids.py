@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-import zarr
 
 from fuxiflow.grids import Grid
 from fuxiflow.observations import sparse_grids
 from fuxiflow.observations.sparse_grids import SparseGrids, SparseWriter
+from fuxiflow.storage.zarr_stores import create_store
 
 GRID = Grid(4, 8)
 
@@ -132,7 +132,7 @@ def test_an_unfinished_or_foreign_store_is_refused(tmp_path):
     SparseWriter(tmp_path / "a.zarr", "s", ["1"], ["K"], GRID, np.datetime64("2022-01-01"), 1)
     with pytest.raises(ValueError, match="not a complete"):
         SparseGrids([tmp_path / "a.zarr"])
-    zarr.open_group(tmp_path / "b.zarr", mode="w").create_array("offsets", data=np.zeros(2, int))
+    create_store(tmp_path / "b.zarr").create_array("offsets", data=np.zeros(2, int))
     with pytest.raises(ValueError, match="format"):
         SparseGrids([tmp_path / "b.zarr"])
 

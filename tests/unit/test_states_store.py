@@ -1,5 +1,3 @@
-import warnings
-
 import numpy as np
 import pytest
 import xarray as xr
@@ -10,9 +8,11 @@ from zarr.codecs import BloscCodec
 from fuxiflow.channels import channel_table
 from fuxiflow.grids import Grid
 from fuxiflow.states import store
-from fuxiflow.states.coordinates import open_store, read_times, times_within
+from fuxiflow.states.coordinates import read_times, times_within
 from fuxiflow.states.shards import ShardReader
 from fuxiflow.states.store import StateSeries, StateWriter, write_states
+from fuxiflow.storage.datasets import write_dataset
+from fuxiflow.storage.zarr_stores import open_store
 
 GRID = Grid(4, 8)
 CHANNELS = channel_table().select(["Z500", "T850", "TP"])
@@ -211,7 +211,7 @@ def test_a_cut_shard_names_the_file(tmp_path, compression):
     write(tmp_path / "a.zarr", fields(), compression=compression)
     shard = tmp_path / "a.zarr" / "state" / "c" / "0" / "0" / "0" / "0"
     shard.write_bytes(shard.read_bytes()[:-300])
-    with pytest.raises(OSError, match="cut short or damaged"):
+    with pytest.raises(OSError, match=r"a\.zarr: state, time 2022-01-03T06:00:00.*delete"):
         StateSeries([tmp_path / "a.zarr"]).read(TIMES[9])
 
 
@@ -237,7 +237,7 @@ def test_any_order_of_writing_gives_the_same_store(tmp_path_factory, order, shar
         np.testing.assert_array_equal(states.read_many(TIMES[positions]), values[positions])
 
 
-def test_a_chunk_that_was_never_written_is_nan_between_its_neighbours(tmp_path):
+def test_a_missing_time_is_nan_between_its_neighbours(tmp_path):
     values = fields()
     for compression in store.COMPRESSIONS:
         path = tmp_path / f"{compression}.zarr"
@@ -262,24 +262,19 @@ def test_fields_are_read_into_an_array_of_their_number_only(tmp_path):
 
 def test_a_store_of_another_layout_is_read_through_zarr(tmp_path):
     values = fields()
-    warnings.simplefilter("ignore")
     data = xr.Dataset(
         {"state": (("time", "channel", "lat", "lon"), values)},
         {"time": TIMES, "channel": CHANNELS.names, "lat": GRID.lat, "lon": GRID.lon},
     )
-    data.to_zarr(tmp_path / "a.zarr", zarr_format=3)
+    write_dataset(tmp_path / "a.zarr", {"": data})
     np.testing.assert_array_equal(StateSeries([tmp_path / "a.zarr"]).read_many(TIMES), values)
 
 
 def test_times_of_other_units_are_understood_and_strange_ones_refused(tmp_path):
-    warnings.simplefilter("ignore")
     data = xr.Dataset(coords={"time": TIMES})
-    data.to_zarr(
-        tmp_path / "a.zarr",
-        zarr_format=3,
-        encoding={"time": {"units": "hours since 2021-12-31", "dtype": "float64"}},
-    )
-    group = open_store(tmp_path / "a.zarr", "r+")
+    data["time"].encoding = {"units": "hours since 2021-12-31", "dtype": "float64"}
+    write_dataset(tmp_path / "a.zarr", {"": data})
+    group = open_store(tmp_path / "a.zarr", mode="r+")
     np.testing.assert_array_equal(read_times(group), TIMES)
     group["time"].attrs["units"] = "months since 2000"
     with pytest.raises(ValueError, match="months since 2000"):
@@ -302,12 +297,16 @@ def test_the_bits_are_the_same_however_they_are_packed(tmp_path, monkeypatch):
     write(tmp_path / "before.zarr", values)
     codecs = {
         name: [
-            codec.cname.value
+            codec.cname.value if isinstance(codec, BloscCodec) else "crc32c"
             for codec in open_store(tmp_path / f"{name}.zarr")["state"].compressors
         ]
         for name in ("now", "none", "before")
     }
-    assert codecs == {"now": ["lz4hc"], "none": [], "before": ["zstd"]}
+    assert codecs == {
+        "now": ["lz4hc", "crc32c"],
+        "none": ["crc32c"],
+        "before": ["zstd", "crc32c"],
+    }
     for name in codecs:
         states = StateSeries([tmp_path / f"{name}.zarr"])
         np.testing.assert_array_equal(

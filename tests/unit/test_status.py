@@ -13,6 +13,7 @@ from fuxiflow.runtime import failure_hints, job_benchmarks, skill_so_far, status
 from fuxiflow.runtime.log_tail import MOST_POINTS, Tail, parse_progress
 from fuxiflow.runtime.monitor import Monitor
 from fuxiflow.runtime.run_state import Job, Run
+from fuxiflow.storage import tables
 
 HEAD = "2026-11-21 07:48:27,388 INFO fuxiflow: "
 
@@ -359,7 +360,8 @@ def test_skill_is_that_of_the_truth_where_there_is_one(tmp_path):
         path = tmp_path / "scores" / "full" / f"{kind}.parquet"
         path.parent.mkdir(parents=True, exist_ok=True)
         columns = ["system", "reference", "metric", "lead_time", "value"]
-        pd.DataFrame(rows, columns=columns).assign(channel="Z500", region="global").to_parquet(path)
+        frame = pd.DataFrame(rows, columns=columns).assign(channel="Z500", region="global")
+        tables.write_parquet(path, frame)
 
     assert skill_so_far.read_skill(tmp_path) == []
     write(

@@ -6,6 +6,7 @@ import pytest
 
 from fuxiflow.channels import channel_table
 from fuxiflow.cli import main
+from fuxiflow.storage import tables
 from fuxiflow.verification import acceptance, score_table
 
 CHANNELS = channel_table().analysed.names
@@ -59,7 +60,7 @@ def write(
     noise = 0.02 * np.random.default_rng(0).normal(size=len(times))
     series = 1 + growth * np.arange(len(times)) / len(times) + noise
     arrays = {"analysis": series, "climatology": np.linspace(1, 2, len(times))}
-    pd.concat(
+    cycle = pd.concat(
         [
             pd.DataFrame(
                 {
@@ -75,7 +76,8 @@ def write(
             for channel in acceptance.REDUCTIONS
             for array, values in arrays.items()
         ]
-    ).to_parquet(scores / "full" / "cycle.parquet")
+    )
+    tables.write_parquet(scores / "full" / "cycle.parquet", cycle)
     return root
 
 

@@ -98,7 +98,7 @@ def test_products_say_where_they_came_from(finished):
         "forecasts/full/2022-02.zarr",
         "forecasts/gfs/2022-02.zarr",
     ):
-        with xr.open_zarr(results / name, consolidated=False) as data:
+        with xr.open_zarr(results / name) as data:
             stamp = json.loads(data.attrs["provenance"])
         assert stamp["world"] == "embedded synthetic world", name
         assert len(stamp["code"]) == 16, name

@@ -23,6 +23,7 @@ WITH_ENVIRONMENT = [path for path in SCRIPTS if not path.stem.startswith("archiv
 PACKAGES = {
     "cartopy": ("cartopy", "cartopy"),
     "eccodes": ("eccodes", "python-eccodes"),
+    "google_crc32c": ("google-crc32c", "google-crc32c"),
     "matplotlib": ("matplotlib", "matplotlib-base"),
     "netCDF4": ("netcdf4", "netcdf4"),
     "PIL": ("pillow", "pillow"),

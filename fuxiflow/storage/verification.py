@@ -1,0 +1,174 @@
+"""Check a run's products on disk: every chunk, every digest, and whether each is there at all."""
+
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from fuxiflow.storage import checksums
+from fuxiflow.storage.zarr_checks import store_faults
+
+LEFT_OUT = ("benchmarks", "logs", "records")
+"""Folders of a run's results that hold no products."""
+SEALED = (".parquet", ".ckpt", ".restart")
+"""Suffixes of files that carry their checksum."""
+NAMED = re.compile(r"-([0-9a-f]{64})\.")
+"""A file whose name holds the SHA-256 of its bytes, as restart files of a training have it."""
+
+
+@dataclass
+class Checked:
+    """A product that was checked.
+
+    Attributes
+    ----------
+    path : Path
+        A store or a file.
+    kind : str
+        ``Zarr store``, ``Parquet table``, ``checkpoint``, ``restart file``, ``noted file``, or
+        ``without a checksum``.
+    size : int
+        Bytes on disk.
+    faults : list of str
+        What is wrong with it, each with the remedy.
+    """
+
+    path: Path
+    kind: str
+    size: int = 0
+    faults: list[str] = field(default_factory=list)
+
+
+def find_products(results: Path) -> Iterator[Path]:
+    """Yield the stores and files of a run, in order; hidden names and half-written ones not."""
+    left_out = {Path(results) / name for name in (*LEFT_OUT, checksums.FOLDER)}
+    for path in sorted(Path(results).iterdir()):
+        if path in left_out or path.name.startswith("."):
+            continue
+        if path.is_dir() and path.suffix != ".zarr":
+            yield from find_products(path)
+        else:
+            yield path
+
+
+def _parquet_pages(path: Path) -> None:
+    """Read all pages of a table, whose sums pyarrow compares."""
+    with pq.ParquetFile(path, page_checksum_verification=True) as file:
+        for group in range(file.num_row_groups):
+            file.read_row_group(group)
+
+
+def check_product(path: Path, results: Path | None = None) -> Checked:
+    """Check all of a store or file.
+
+    Parameters
+    ----------
+    path : Path
+        A product.
+    results : Path, optional
+        The folder of results that it belongs to.
+
+    Returns
+    -------
+    Checked
+        Its kind, its size, and what is wrong.
+    """
+    path = Path(path)
+    if path.is_dir():
+        size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+        remedy = checksums.remedy(path)
+        faults = [f"{path}: {fault}; {remedy}" for fault in store_faults(path)]
+        return Checked(path, "Zarr store", size, faults)
+    checked = Checked(path, "without a checksum", path.stat().st_size)
+    try:
+        if named := NAMED.search(path.name):
+            checked.kind = "restart file"
+            with open(path, "rb") as file:
+                if hashlib.file_digest(file, "sha256").hexdigest() != named[1]:
+                    raise checksums.DamagedError(
+                        f"{path}: its SHA-256 is another than its name says; delete it: the job "
+                        "goes on from the one before"
+                    )
+        elif path.suffix in SEALED:
+            kinds = {".parquet": "Parquet table", ".ckpt": "checkpoint"}
+            checked.kind = kinds.get(path.suffix, "restart file")
+            checksums.check_sealed(path)
+            if path.suffix == ".parquet":
+                _parquet_pages(path)
+        elif checksums.check_noted(path, results):
+            checked.kind = "noted file"
+    except (OSError, ValueError, pa.ArrowInvalid) as error:
+        checked.faults.append(str(error))
+    return checked
+
+
+def _absent(results: Path, outputs: Iterable[Path]) -> Iterator[Checked]:
+    """Yield products that a finished job made, or a checksum is noted for, and that are gone."""
+    notes = Path(results) / checksums.FOLDER
+    noted = (
+        Path(results) / note.relative_to(notes).with_suffix("")
+        for note in sorted(notes.rglob("*.json"))
+    )
+    for path in dict.fromkeys([*map(Path, outputs), *noted]):
+        if not path.exists():
+            yield Checked(
+                path,
+                "absent",
+                0,
+                [f"{path}: absent, though its job had finished; run the same command again"],
+            )
+
+
+def verify_results(results: Path, outputs: Iterable[Path] = (), jobs: int = 1) -> Iterator[Checked]:
+    """Check all products of a run.
+
+    Parameters
+    ----------
+    results : Path
+        The folder of a run's results.
+    outputs : iterable of Path
+        Products of its finished jobs.
+    jobs : int
+        Number of processes that check.
+
+    Yields
+    ------
+    Checked
+        Each product, as it is done.
+
+    Raises
+    ------
+    FileNotFoundError
+        When there is no such folder.
+    """
+    results = Path(results)
+    if not results.is_dir():
+        raise FileNotFoundError(f"{results}: no folder of results")
+    yield from _absent(results, outputs)
+    paths = list(find_products(results))
+    if jobs == 1:
+        yield from (check_product(path, results) for path in paths)
+        return
+    with ProcessPoolExecutor(jobs) as pool:
+        yield from pool.map(check_product, paths, [results] * len(paths))
+
+
+def summarize_checks(checked: Iterable[Checked]) -> str:
+    """Return a table of products by kind: how many, their size, how many are damaged."""
+    number, size, harmed = Counter(), Counter(), Counter()
+    for one in checked:
+        number[one.kind] += 1
+        size[one.kind] += one.size
+        harmed[one.kind] += bool(one.faults)
+    lines = [f"{'kind':20s} {'number':>8s} {'MB':>12s} {'damaged':>8s}"]
+    lines += [
+        f"{kind:20s} {number[kind]:8d} {size[kind] / 1e6:12.1f} {harmed[kind]:8d}"
+        for kind in sorted(number)
+    ]
+    return "\n".join(lines)
