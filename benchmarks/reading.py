@@ -7,8 +7,8 @@ First the real granule pair as it is: the footprint table, with times and angles
 that loads the channels and computes them and its area's coordinates, fewer arrays. Then a day of
 its granules, ``--granules`` of them, put together ``--aggregate`` to a file as archives deliver
 them: values and headers of the granule, times and positions of an orbit. Values and coordinates
-must be equal to the last bit. At last the stages of the workflow on that day. Best of ``--repeat``
-runs for the pair, one run for the day; one thread. Processor seconds, of all threads, stand beside
+must be equal to the last bit. At last the stages of the workflow on that day, and the reading of
+its footprint table with and without comparing checksums. Best of ``--repeat`` runs for the pair, one run for the day; one thread. Processor seconds, of all threads, stand beside
 those on the clock, because other work on the machine lengthens the latter: ratios and shares are of
 the former.
 """
@@ -27,6 +27,7 @@ from types import SimpleNamespace
 import dask
 import h5py
 import numpy as np
+import pyarrow.parquet as pq
 import pyproj  # noqa: F401  loaded after ecCodes it crashes the interpreter at its end
 from satpy import Scene
 
@@ -224,6 +225,31 @@ def script(stage: str):
     return module.main
 
 
+def compare_sums(path: Path, repeat: int) -> None:
+    """Time the reading of a footprint table, and plain reading without comparing checksums.
+
+    Parameters
+    ----------
+    path : Path
+        The table.
+    repeat : int
+        Number of times to read by turns, of which the quickest counts.
+    """
+    ways = {"with checksums": footprint_table.read_footprints, "without": pq.read_table}
+    best = {name: np.full(2, np.inf) for name in ways}
+    for _ in range(repeat):
+        for name, way in ways.items():
+            start = clock()
+            way(path)
+            best[name] = np.minimum(best[name], clock() - start)
+    print(f"footprint table of {path.stat().st_size / 1e6:.1f} MB, read")
+    for name, (wall, processor) in best.items():
+        print(
+            f"  {name:34s} {wall:8.3f} s {processor:8.3f} s of the processor "
+            f"{processor / best['without'][1]:6.3f}"
+        )
+
+
 def profile(raw: Path, folder: Path, channels: list[str]) -> None:
     """Run the rules' scripts on the day one after the other and print what each took.
 
@@ -336,6 +362,7 @@ def main() -> None:
             f"{options.granules} granules in {len(pairs)} pairs of files, {size:.0f} MB",
         )
         profile(raw, made, channels)
+        compare_sums(made / "read.parquet", 4 * options.repeat)
 
 
 if __name__ == "__main__":
