@@ -8,9 +8,9 @@ that loads the channels and computes them and its area's coordinates, fewer arra
 its granules, ``--granules`` of them, put together ``--aggregate`` to a file as archives deliver
 them: values and headers of the granule, times and positions of an orbit. Values and coordinates
 must be equal to the last bit. At last the stages of the workflow on that day, and the reading of
-its footprint table with and without comparing checksums. Best of ``--repeat`` runs for the pair, one run for the day; one thread. Processor seconds, of all threads, stand beside
-those on the clock, because other work on the machine lengthens the latter: ratios and shares are of
-the former.
+its footprint table with and without comparing checksums. Best of ``--repeat`` runs for the pair,
+one run for the day; one thread. Processor seconds, of all threads, stand beside those on the clock,
+because other work on the machine lengthens the latter: ratios and shares are of the former.
 """
 
 import argparse
