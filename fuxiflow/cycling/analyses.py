@@ -18,6 +18,7 @@ from fuxiflow.models.pillars import FootprintBatch, batch_footprints
 from fuxiflow.observations.sparse_grids import SparseGrids
 from fuxiflow.states.climatology import Climatology
 from fuxiflow.states.store import StateSeries
+from fuxiflow.storage import checksums
 
 
 @dataclass
@@ -50,12 +51,14 @@ class Carry:
         )
 
     def save(self, path: Path) -> None:
-        """Write as a tensor file."""
+        """Write as a tensor file with a checksum."""
         torch.save(self.content(), path)
+        checksums.seal_zip(path)
 
     @classmethod
     def load(cls, path: Path, device: torch.device) -> "Carry":
-        """Read the file that :meth:`save` wrote."""
+        """Read the file that :meth:`save` wrote; DamagedError where it is another."""
+        checksums.check_sealed(path)
         return cls.of(torch.load(path, map_location=device, weights_only=True), device)
 
 

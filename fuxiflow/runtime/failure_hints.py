@@ -106,6 +106,11 @@ KINDS = (
         f"the archive did not answer: {AGAIN}",
     ),
     Kind(
+        r"DamagedError",
+        "a product is damaged or gone: delete the one that the log names and run the same command "
+        "again, it is made anew; fuxiflow verify checks all of a run",
+    ),
+    Kind(
         r"file size is 0 bytes|Parquet magic bytes not found|truncated file|GroupNotFoundError"
         r"|bad marker|EOFError",
         "a file that it reads is damaged: delete the one that the log names and run again, it is "

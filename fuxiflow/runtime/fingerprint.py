@@ -30,10 +30,12 @@ LEFT_OUT = (
     "fuxiflow.completeness",
     "fuxiflow.progress",
     "fuxiflow.runtime",
+    "fuxiflow.storage.checksums",
     "fuxiflow.storage.files",
     "fuxiflow.storage.manifests",
     "fuxiflow.storage.provenance",
     "fuxiflow.storage.restart_files",
+    "fuxiflow.storage.zarr_checks",
 )
 """Modules and packages that cannot change a result."""
 BY_PARAMETER = ("resources/operators",)

@@ -16,7 +16,7 @@ from fuxiflow.storage.zarr_checks import store_faults
 
 LEFT_OUT = ("benchmarks", "logs", "records")
 """Folders of a run's results that hold no products."""
-SEALED = (".parquet", ".ckpt", ".restart")
+SEALED = (".parquet", ".ckpt", ".pt", ".restart")
 """Suffixes of files that carry their checksum."""
 NAMED = re.compile(r"-([0-9a-f]{64})\.")
 """A file whose name holds the SHA-256 of its bytes, as restart files of a training have it."""

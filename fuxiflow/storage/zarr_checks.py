@@ -133,7 +133,22 @@ class ArrayLayout:
 
 
 def _allowed(layout: ArrayLayout, root: dict, times: list[str]) -> set[int]:
-    """Return positions along the first dimension whose chunks need not be there."""
+    """Find the entries along the first dimension whose chunks need not be there.
+
+    Parameters
+    ----------
+    layout : ArrayLayout
+        The array.
+    root : dict
+        Attributes of the store.
+    times : list of str
+        The times of the store.
+
+    Returns
+    -------
+    set of int
+        Positions of times that are listed as missing or pending.
+    """
     lists = [layout.attributes.get("missing", []), layout.attributes.get("pending", [])]
     named = {text for one in [*lists, root.get("pending", [])] for text in one}
     if not layout.dimensions or layout.dimensions[0] != "time":
@@ -144,7 +159,22 @@ def _allowed(layout: ArrayLayout, root: dict, times: list[str]) -> set[int]:
 def _shard_faults(
     layout: ArrayLayout, place: tuple[int, ...], content: memoryview
 ) -> Iterator[tuple[range, str]]:
-    """Yield what is wrong in a shard: positions along the first dimension, and the reason."""
+    """Yield what is wrong in a shard.
+
+    Parameters
+    ----------
+    layout : ArrayLayout
+        The array.
+    place : tuple of int
+        Place of the shard in the grid of files.
+    content : memoryview
+        The bytes of its file.
+
+    Yields
+    ------
+    tuple of range and str
+        Positions along the first dimension, and the reason.
+    """
     inner_places = list(layout.inner_places())
     length = 16 * len(inner_places) + 4
     table = content[-length:]
