@@ -19,10 +19,11 @@ from fuxiflow.channels import ChannelTable
 from fuxiflow.cycling.analyses import Carry, Cycled
 from fuxiflow.grids import Grid
 from fuxiflow.models.networks import STEP
-from fuxiflow.states.coordinates import as_nanoseconds, consolidate, open_store
+from fuxiflow.states.coordinates import as_nanoseconds
 from fuxiflow.states.store import StateWriter
 from fuxiflow.storage.files import remove, settle_tree
 from fuxiflow.storage.restart_files import RestartFiles
+from fuxiflow.storage.zarr_stores import consolidate, open_store
 
 ARRAYS = ("analysis", "background")
 KEPT = 2
@@ -136,6 +137,6 @@ class SegmentState:
         self.writer.close()
         shutil.move(self.store, target)
         # of two runs with the same settings products are the same
-        del open_store(target, "r+").attrs[IDENTITY]
+        del open_store(target, mode="r+").attrs[IDENTITY]
         consolidate(target)
         remove(self.folder)

@@ -194,4 +194,4 @@ def test_a_store_is_not_finished_with_a_gap(tmp_path, state):
 def test_the_product_does_not_tell_of_the_restart(tmp_path, state, expected):
     work(tmp_path)
     attributes = dict(zarr.open_group(tmp_path / "made.zarr").attrs)
-    assert sorted(attributes) == ["Conventions", "provenance"]
+    assert sorted(attributes) == ["Conventions", "digest", "provenance"]
