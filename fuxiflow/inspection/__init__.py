@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from fuxiflow.inspection.text import check_file, provenance_text
+from fuxiflow.inspection.text import lines_of_check, provenance_text
 
 MOST_KINDS = 20
 """Kinds of files, and stores, of a folder that are listed."""
@@ -70,4 +70,4 @@ def _figure(path: Path) -> str:
     with Image.open(path) as image:
         stamp = provenance_text(image.info.get("provenance"))
         head = f"{path}: {image.width} x {image.height} pixels"
-        return "\n".join([head, *check_file(path), stamp])
+        return "\n".join([head, *lines_of_check(path), stamp])

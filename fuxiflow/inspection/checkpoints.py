@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from fuxiflow.inspection.text import Summary, check_file, first_words, provenance_text
+from fuxiflow.inspection.text import Summary, first_words, lines_of_check, provenance_text
 from fuxiflow.models.networks import Design, Networks, parameter_count
 
 UNUSED = ".pillars.scale"
@@ -18,7 +18,7 @@ def describe_checkpoint(path: Path) -> str:
     It tells architecture, parameters, channels, statistics, sources, history and provenance.
     ValueError when the file cannot be read or is not whole.
     """
-    unchecked = check_file(path)
+    unchecked = lines_of_check(path)
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:

@@ -7,7 +7,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from fuxiflow.inspection.text import Summary, check_file, first_words, provenance_text
+from fuxiflow.inspection.text import Summary, first_words, lines_of_check, provenance_text
 from fuxiflow.observations import footprint_table, ledger
 from fuxiflow.observations.rejection_codes import Reason
 
@@ -27,7 +27,7 @@ def describe_parquet(path: Path) -> str:
         raise ValueError(f"{path}: not a readable Parquet file ({error})") from error
     with file:
         schema = file.schema_arrow
-        lines = [f"{path}: {file.metadata.num_rows} rows", *check_file(path)]
+        lines = [f"{path}: {file.metadata.num_rows} rows", *lines_of_check(path)]
         if not set(footprint_table.footprint_schema([]).names) - set(schema.names):
             lines += _footprints(path)
         else:
@@ -51,7 +51,7 @@ def describe_csv(path: Path) -> str:
     return "\n".join(
         [
             f"{path}: {len(frame)} rows",
-            *check_file(path),
+            *lines_of_check(path),
             *_columns(frame, frame.dtypes.astype(str).to_dict()),
         ]
     )

@@ -66,7 +66,7 @@ def provenance_text(text: str | None) -> str:
     return "provenance:\n" + "\n".join(f"  {key}: {value}" for key, value in sorted(stamp.items()))
 
 
-def check_file(path: Path) -> list[str]:
+def lines_of_check(path: Path) -> list[str]:
     """Compare a file with its checksum; DamagedError where it differs.
 
     Returns a line that says so where it carries none and none is noted beside the results.

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from fuxiflow.storage import checksums
+from fuxiflow.storage.manifests import MANIFEST, difference, read_manifest, remedy_of
 from fuxiflow.storage.zarr_checks import store_faults
 
 LEFT_OUT = ("benchmarks", "logs", "records")
@@ -31,8 +32,8 @@ class Checked:
     path : Path
         A store or a file.
     kind : str
-        ``Zarr store``, ``Parquet table``, ``checkpoint``, ``restart file``, ``noted file``, or
-        ``without a checksum``.
+        ``Zarr store``, ``Parquet table``, ``checkpoint``, ``restart file``, ``raw folder``,
+        ``noted file``, or ``without a checksum``.
     size : int
         Bytes on disk.
     faults : list of str
@@ -46,15 +47,27 @@ class Checked:
 
 
 def find_products(results: Path) -> Iterator[Path]:
-    """Yield the stores and files of a run, in order; hidden names and half-written ones not."""
+    """Yield stores, raw folders with a manifest, and files of a run; hidden names are left out."""
     left_out = {Path(results) / name for name in (*LEFT_OUT, checksums.FOLDER)}
     for path in sorted(Path(results).iterdir()):
         if path in left_out or path.name.startswith("."):
             continue
-        if path.is_dir() and path.suffix != ".zarr":
+        if path.is_dir() and path.suffix != ".zarr" and not (path / MANIFEST).exists():
             yield from find_products(path)
         else:
             yield path
+
+
+def _raw_faults(folder: Path) -> Iterator[str]:
+    """Yield how the files of a raw folder differ from its manifest."""
+    try:
+        manifest = read_manifest(folder)
+    except ValueError as error:
+        yield str(error)
+        return
+    for name, entry in manifest.files.items() if manifest else ():
+        if words := difference(folder / name, entry):
+            yield f"{folder / name}: {words}; {remedy_of(folder / name)}"
 
 
 def _parquet_pages(path: Path) -> None:
@@ -82,6 +95,8 @@ def check_product(path: Path, results: Path | None = None) -> Checked:
     path = Path(path)
     if path.is_dir():
         size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+        if path.suffix != ".zarr":
+            return Checked(path, "raw folder", size, list(_raw_faults(path)))
         remedy = checksums.remedy(path)
         faults = [f"{path}: {fault}; {remedy}" for fault in store_faults(path)]
         return Checked(path, "Zarr store", size, faults)
