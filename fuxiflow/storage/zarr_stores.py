@@ -125,6 +125,11 @@ def naming_damage(store: Path, name: str = "") -> Iterator[None]:
     name : str
         The array that is read; all by default.
 
+    Yields
+    ------
+    None
+        While the store is read.
+
     Raises
     ------
     DamagedError
