@@ -201,6 +201,13 @@ def test_another_number_of_channels_is_refused(tmp_path, view):
     assert granule.message == "13 channels (MWTS-II), expected 17"
 
 
+@pytest.mark.parametrize("sensor", ["MWHS", "Microwave Humidity Sounder-II"])
+def test_a_file_of_another_instrument_is_refused_whatever_its_name(tmp_path, view, sensor):
+    granule = only(write_fy3(tmp_path / NAME, view, temperatures(view, 17), sensor=sensor))
+    assert (granule.reason, granule.count) == (Reason.INSTRUMENT, 2208)
+    assert granule.message == f"instrument {sensor}, expected MWTS"
+
+
 def test_platforms_names_versions_and_order(tmp_path, view):
     later = orbit("2022-07-01T12:05:00", 0.5)
     write_fy3(tmp_path / NAME, view, temperatures(view, 17))

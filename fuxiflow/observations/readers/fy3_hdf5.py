@@ -39,6 +39,11 @@ _NAME = re.compile(
     r"(?P<day>\d{8})_(?P<clock>\d{4}))_"
     r"\d{3}KM_(?P<version>\w{2})\.(HDF|hdf|h5)"
 )
+# words in the names of other instruments of the same satellites
+_OTHERS = {
+    "MWTS": ("MWHS", "HUMIDITY", "MERSI", "MWRI", "HIRAS"),
+    "MWHS": ("MWTS", "TEMPERATURE", "MERSI", "MWRI", "HIRAS"),
+}
 _SCAN = np.timedelta64(3, "s")  # a scan takes 8/3 s
 
 
@@ -144,8 +149,8 @@ def _footprints(
             raise RefusedFile(
                 Reason.PLATFORM, f"platform {platform}, expected {', '.join(platforms)}", count
             )
-        sensor = file.sensor_name.upper()
-        if sensor and not sensor.startswith(instrument):
+        sensor = file.sensor_name
+        if any(word in sensor.upper() for word in _OTHERS[instrument]):
             raise RefusedFile(
                 Reason.INSTRUMENT, f"instrument {sensor}, expected {instrument}", count
             )
