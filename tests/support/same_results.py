@@ -34,7 +34,7 @@ def products(results: Path) -> dict[str, Path]:
 
     def walk(folder: Path) -> None:
         for path in sorted(folder.iterdir()):
-            if path.suffix == ".zarr" or (path.is_file() and _is_compared(path)):
+            if path.suffix == ".zarr" or (path.is_file() and is_compared(path)):
                 paths[path.relative_to(results).as_posix()] = path
             elif path.is_dir() and not (folder == results and path.name in FOLDERS_LEFT_OUT):
                 walk(path)
@@ -43,7 +43,8 @@ def products(results: Path) -> dict[str, Path]:
     return paths
 
 
-def _is_compared(path: Path) -> bool:
+def is_compared(path: Path) -> bool:
+    """Say whether a file holds what a run computes, and not when or where it did."""
     return not (
         path.name.startswith(".")
         or path.name in NAMES_LEFT_OUT
