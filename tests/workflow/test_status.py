@@ -22,9 +22,10 @@ def test_a_failure_is_told_by_rule_log_and_remedy(failed):
     told = done.stdout[done.stdout.rindex("1 failed:") :].splitlines()
     assert told[1] == "FAILED   figure_cycling"
     assert told[2] == "  log    results/test/logs/figure_cycling/all.log"
-    assert told[3] == "  says   figure_cycling failed: Parquet file size is 0 bytes"
-    assert told[4].startswith("  remedy a file that it reads is damaged")
-    assert told[5] == "all of it: results/test/status.html"
+    assert "DamagedError: results/test/scores/full/cycle.parquet: is empty; delete" in told[3]
+    assert told[4].startswith("  remedy a product is damaged or gone: delete the one")
+    assert told[5].startswith("  kept   the earlier product; this puts it back: fuxiflow restore ")
+    assert told[6] == "all of it: results/test/status.html"
 
 
 def test_the_page_shows_what_was_done_and_what_failed(failed):
