@@ -4,6 +4,7 @@ import logging
 from datetime import date, datetime
 from types import SimpleNamespace
 
+import pandas as pd
 import pytest
 import yaml
 
@@ -223,3 +224,26 @@ def test_the_script_writes_a_receipt(server, store, archives, tmp_path, monkeypa
     script.main(None, output, params, LOG)
     assert output.receipt.read_bytes() == first
     assert len(server.store_requests) == 4
+
+
+def test_months_before_a_platform_flew_are_an_empty_table(store, archives, tmp_path):
+    need = Need("noaa20_atms", "2017-01", ("2017-01-01", "2017-01-31"), idle=True)
+    fetching.fetch_need(need, store, archives, LOG)
+    fetching.write_need_receipt(tmp_path / "receipt.json", need, store)
+    nothing = SimpleNamespace(setting="completeness.sources", least=1.0)
+    params = SimpleNamespace(
+        source="noaa20_atms",
+        reader="atms_sdr",
+        file_pattern="*.h5",
+        platforms=["NOAA-20"],
+        channels=["1"],
+        dates=list(need.days),
+        completeness=SimpleNamespace(expected=[], days=nothing, files=nothing),
+    )
+    output = SimpleNamespace(table=tmp_path / "t.parquet", ledger=tmp_path / "l.parquet")
+    load_script("observations_read").main(
+        SimpleNamespace(files=tmp_path / "receipt.json"), output, params, LOG
+    )
+    (row,) = pd.read_parquet(output.ledger).to_dict("records")
+    assert (row["reason"], row["message"]) == ("no_file", "no platform flew")
+    assert len(pd.read_parquet(output.table)) == 0
