@@ -264,8 +264,10 @@ def profile(raw: Path, folder: Path, channels: list[str]) -> None:
     """
     source = sources.load_source("noaa20_atms")
     day = str(DAY.astype("datetime64[D]"))
+    nothing = SimpleNamespace(setting="completeness", least=0.0)
     params = SimpleNamespace(
         dates=(day, day),
+        completeness=SimpleNamespace(expected=[day, day], days=nothing, files=nothing),
         file_pattern="{SATMS,GATMO}_npp_*.h5",
         reader="atms_sdr",
         source="npp_atms",

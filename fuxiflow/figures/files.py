@@ -103,6 +103,7 @@ def redraw_figure(name: str, table: Path, target: Path) -> None:
     if name not in FIGURE_IDS:
         raise ValueError(f"unknown figure {name!r}, allowed: {', '.join(FIGURE_IDS)}")
     module = importlib.import_module(f"fuxiflow.figures.{name}")
+    checksums.check_noted(table)
     try:
         figure = module.draw(read_figure_table(table))
     except (KeyError, IndexError, TypeError, AttributeError, ValueError) as error:

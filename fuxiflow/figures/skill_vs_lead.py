@@ -7,6 +7,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from fuxiflow.figures import scores, style
+from fuxiflow.storage.checksums import DamagedError
 
 LEVELS = (300, 500, 850)
 METRICS = {"rmse": "RMSE", "acc": "anomaly correlation"}
@@ -52,6 +53,8 @@ def table(path: Path, experiment: str, reference: str) -> pd.DataFrame:
         paired = scores.read_score_rows(
             path, [experiment], metric=versus, reference=reference, region="global", channel=names
         )
+    except DamagedError:
+        raise
     except ValueError:  # no GFS among the baselines: nothing to compare with
         paired = frame.iloc[:0]
     paired = paired[scores.significant(paired)]

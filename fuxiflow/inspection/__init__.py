@@ -40,6 +40,7 @@ def describe(path: Path) -> str:
         return folder_text(path)
     from fuxiflow.inspection.files import file_text
 
+    lines_of_check(path)
     return file_text(path)
 
 
@@ -67,7 +68,8 @@ def _figure(path: Path) -> str:
     """Return the size and provenance of a picture."""
     from PIL import Image
 
+    unchecked = lines_of_check(path)
     with Image.open(path) as image:
         stamp = provenance_text(image.info.get("provenance"))
         head = f"{path}: {image.width} x {image.height} pixels"
-        return "\n".join([head, *lines_of_check(path), stamp])
+        return "\n".join([head, *unchecked, stamp])

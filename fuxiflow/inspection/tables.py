@@ -21,13 +21,14 @@ def describe_parquet(path: Path) -> str:
     It tells rows and columns, for footprints, ledgers and scores what one asks of them, and
     provenance.
     """
+    unchecked = lines_of_check(path)
     try:
         file = pq.ParquetFile(path, page_checksum_verification=True)
     except (OSError, pa.ArrowInvalid) as error:
         raise ValueError(f"{path}: not a readable Parquet file ({error})") from error
     with file:
         schema = file.schema_arrow
-        lines = [f"{path}: {file.metadata.num_rows} rows", *lines_of_check(path)]
+        lines = [f"{path}: {file.metadata.num_rows} rows", *unchecked]
         if not set(footprint_table.footprint_schema([]).names) - set(schema.names):
             lines += _footprints(path)
         else:
@@ -44,6 +45,7 @@ def describe_parquet(path: Path) -> str:
 
 def describe_csv(path: Path) -> str:
     """Describe a CSV table, which has no provenance."""
+    unchecked = lines_of_check(path)
     try:
         frame = pd.read_csv(path)
     except ValueError as error:
@@ -51,7 +53,7 @@ def describe_csv(path: Path) -> str:
     return "\n".join(
         [
             f"{path}: {len(frame)} rows",
-            *lines_of_check(path),
+            *unchecked,
             *_columns(frame, frame.dtypes.astype(str).to_dict()),
         ]
     )

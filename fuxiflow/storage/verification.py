@@ -15,7 +15,7 @@ from fuxiflow.storage import checksums
 from fuxiflow.storage.manifests import MANIFEST, difference, read_manifest, remedy_of
 from fuxiflow.storage.zarr_checks import store_faults
 
-LEFT_OUT = ("benchmarks", "logs", "records")
+LEFT_OUT = ("benchmarks", "logs", "records", "warnings")
 """Folders of a run's results that hold no products."""
 SEALED = (".parquet", ".ckpt", ".pt", ".restart")
 """Suffixes of files that carry their checksum."""
