@@ -15,8 +15,8 @@ from fuxiflow.storage import checksums
 from fuxiflow.storage.manifests import MANIFEST, difference, read_manifest, remedy_of
 from fuxiflow.storage.zarr_checks import store_faults
 
-LEFT_OUT = ("benchmarks", "logs", "records", "warnings")
-"""Folders of a run's results that hold no products."""
+LEFT_OUT = ("benchmarks", "logs", "records", "warnings", "state/jax", "state/leases")
+"""Folders of a run's results that hold no products and no state that cannot be made again."""
 SEALED = (".parquet", ".ckpt", ".pt", ".restart")
 """Suffixes of files that carry their checksum."""
 NAMED = re.compile(r"-([0-9a-f]{64})\.")
@@ -49,13 +49,17 @@ class Checked:
 def find_products(results: Path) -> Iterator[Path]:
     """Yield stores, raw folders with a manifest, and files of a run; hidden names are left out."""
     left_out = {Path(results) / name for name in (*LEFT_OUT, checksums.FOLDER)}
-    for path in sorted(Path(results).iterdir()):
-        if path in left_out or path.name.startswith("."):
-            continue
-        if path.is_dir() and path.suffix != ".zarr" and not (path / MANIFEST).exists():
-            yield from find_products(path)
-        else:
-            yield path
+
+    def below(folder: Path) -> Iterator[Path]:
+        for path in sorted(folder.iterdir()):
+            if path in left_out or path.name.startswith("."):
+                continue
+            if path.is_dir() and path.suffix != ".zarr" and not (path / MANIFEST).exists():
+                yield from below(path)
+            else:
+                yield path
+
+    yield from below(Path(results))
 
 
 def _raw_faults(folder: Path) -> Iterator[str]:
