@@ -158,11 +158,11 @@ def accept_products(
     if not paths or not all(Path(name).exists() for name in outputs):
         return
     try:
-        before = json.loads(paths[1].read_text(encoding="utf-8"))
+        before = _read_json(paths[1])
     except (OSError, ValueError):
         before = {}
     write_record(log, rule, params, map(Path, inputs), map(Path, outputs), True)
-    now = json.loads(paths[1].read_text(encoding="utf-8"))
+    now = _read_json(paths[1])
     # what the job had asked for stays
     kept = {name: before[name] for name in ("requested", "gpus") if name in before}
     _write_json(paths[1], now | kept)

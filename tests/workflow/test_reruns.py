@@ -2,13 +2,14 @@
 for.
 """
 
-import json
 import re
 import shutil
+from pathlib import Path
 
 import pytest
 
 from fuxiflow import ROOT
+from fuxiflow.runtime import records
 from fuxiflow.runtime.fingerprint import fingerprint_parts
 from tests.support.helpers import documented_source
 from tests.support.parsed_rules import parsed_rules
@@ -211,9 +212,11 @@ def test_what_was_forgotten_by_hand_stays_forgotten(bench):
 
 
 def test_a_job_cut_short_between_its_products_runs_again(bench):
-    path = bench.folder / "results/test/records/figure_cycling/all.json"
-    record = json.loads(path.read_text())
-    path.write_text(json.dumps(record | {"params": {}, "finished": None}))
+    results = bench.folder / "results/test"
+    record = records.read_job_record(results, "figure_cycling", "all")
+    inputs, outputs = map(Path, record["inputs"]), map(Path, record["outputs"])
+    log = results / "logs/figure_cycling/all.log"
+    records.write_record(log, "figure_cycling", {}, inputs, outputs, finished=False)
     shutil.rmtree(bench.folder / ".snakemake")
     assert bench.pending() == {"figure_cycling"}
 
