@@ -114,12 +114,13 @@ class ArrayLayout:
         """Name a part of the array: by its times, or by positions along its first dimension."""
         if not len(entries):
             return self.name
-        axis = self.dimensions[0] if self.dimensions else "position"
-        words = times if axis == "time" and len(times) == self.shape[0] else list(map(str, entries))
-        if words is times:
-            words = times[entries.start : entries.stop]
+        axis = self.dimensions[0] if self.dimensions else "dimension 0"
+        if axis == "time" and len(times) == self.shape[0]:
+            words, before, after = times[entries.start : entries.stop], "time ", ""
+        else:
+            words, before, after = list(map(str, entries)), "position ", f" of {axis}"
         span = words[0] if len(words) == 1 else f"{words[0]} .. {words[-1]}"
-        return f"{self.name}, {axis} {span}"
+        return f"{self.name}, {before}{span}{after}"
 
     def inner_places(self) -> Iterator[tuple[int, ...]]:
         """Yield the places of the chunks in a shard, in the order of its table."""

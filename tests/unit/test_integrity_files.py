@@ -206,8 +206,8 @@ def test_verify_lists_what_is_damaged_or_gone_with_the_remedy(tmp_path, capsys):
     (results / "figures" / "a.csv").write_text("other")
     assert main(["verify", str(results), "--jobs", "2"]) == 1
     text = capsys.readouterr().out
-    assert "states.zarr: state, time 2 .. 3: damaged" in text
-    assert "states.zarr: state, time 6 .. 7: absent" in text
+    assert "states.zarr: state, position 2 .. 3 of time: damaged" in text
+    assert "states.zarr: state, position 6 .. 7 of time: absent" in text
     assert "rule states_truth makes it anew" in text
     assert "a.csv: its bytes are not those that rule figure_cycling wrote" in text
     assert "gone.parquet: absent" in text
