@@ -130,7 +130,7 @@ def test_decode_with_nothing_usable_is_an_error(tmp_path):
     (tmp_path / "raw" / "a.grib").write_bytes(b"<!DOCTYPE html>")
     with pytest.raises(
         GribError,
-        match=r"no usable state between 2022-01-01 and 2022-01-02 .*a\.grib message 1: .*no GRIB",
+        match=r"no usable state of era5 from 2022-01-01 to 2022-01-02.*a\.grib: it is a web page",
     ):
         decode(tmp_path)
 

@@ -106,11 +106,11 @@ def test_gfs_analyses_without_forecasts(world):
 def test_invariants_come_from_the_truth(world):
     load_script("world_invariants").main(
         SimpleNamespace(truth=world / "truth.zarr"),
-        SimpleNamespace(invariants=world / "i.grib"),
+        SimpleNamespace(invariants=world / "invariants"),
         SimpleNamespace(),
         LOG,
     )
-    fields = decoded(world / "i.grib")
+    fields = decoded(world / "invariants" / "invariants.grib")
     np.testing.assert_allclose(fields["z", 0], 500.0, atol=0.1)
     np.testing.assert_allclose(fields["lsm", 0], 1.0)
 

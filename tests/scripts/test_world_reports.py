@@ -35,7 +35,7 @@ def run(script, truth, folder, source, dates=("2022-07-01", "2022-07-02"), **opt
     return {
         path.name: path.read_bytes()
         for path in sorted(folder.iterdir())
-        if path.name != "provenance.json"
+        if path.name not in ("provenance.json", "manifest.json")
     }
 
 

@@ -1,7 +1,8 @@
 """Benchmarks, records and accounts of a small run, in numbers that are easy to add up."""
 
-import json
 from pathlib import Path
+
+from fuxiflow.runtime import records
 
 JOBS = {  # rule/wildcards: s, s of the processor, MB, threads, minutes and MB requested, GPUs
     "world_spinup": (36, 18, 100, 1, 60, 3000, 0),
@@ -27,15 +28,8 @@ def write_run(results: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("\t".join(HEAD) + f"\n{seconds}\t0:00:00\t{peak}\t{cpu}\n")
         path = results / "records" / f"{name}.json"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(
-            json.dumps(
-                {
-                    "requested": {"threads": threads, "mem_mb": mem_mb, "runtime": runtime},
-                    "gpus": gpus,
-                }
-            )
-        )
+        requested = {"threads": threads, "mem_mb": mem_mb, "runtime": runtime}
+        records._write_json(path, {"requested": requested, "gpus": gpus})
 
 
 def write_report(results: Path, name: str = "efficiency_report_1.csv") -> Path:

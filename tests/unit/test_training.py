@@ -444,7 +444,7 @@ def test_checkpoints_come_back_whole(networks, tmp_path):
 
 def test_files_that_are_no_checkpoint_are_refused(tmp_path):
     (tmp_path / "a.ckpt").write_bytes(b"not this")
-    with pytest.raises(ValueError, match="is not a checkpoint"):
+    with pytest.raises(ValueError, match="carries no checksum: it is damaged"):
         checkpoint.load_checkpoint(tmp_path / "a.ckpt")
 
 
