@@ -234,7 +234,8 @@ def diagnose(
     lines = [line for log in paths for line in last_lines(folder / log, LINES)]
     silent = SILENT if any((folder / log).exists() for log in paths) else NEVER_BEGAN
     error = error_line(lines)
-    text = "\n".join([message, *lines])
+    # what went well, such as the device in use, is no reason of a failure
+    text = "\n".join([message, *(line for line in lines if " INFO " not in line)])
     fitting = (kind.remedy for kind in KINDS if re.search(kind.says, text))
     remedy = next(fitting, UNKNOWN if error else silent)
     return Failure(

@@ -123,7 +123,9 @@ def check_sealed(path: Path) -> None:
     """
     path = Path(path)
     if not path.exists():
-        raise FileNotFoundError(f"{path}: no such file; run the rule that makes it")
+        raise FileNotFoundError(
+            f"{path}: no such file; run the same command again: its rule makes it"
+        )
     if not path.stat().st_size:
         raise damaged(path, "is empty")
     with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:

@@ -187,7 +187,7 @@ def verified_files(raw: Path, is_read: Callable[[str], bool] = lambda name: True
     ------
     RawFileError
         When a file is damaged or missing, a receipt is older than what it speaks of, or a folder of
-        the raw store has no manifest; the text names the file and the remedy.
+        the raw store or of the embedded world has no manifest; the text names the file and the remedy.
     FileNotFoundError
         When there is no such input.
     """
@@ -201,6 +201,11 @@ def verified_files(raw: Path, is_read: Callable[[str], bool] = lambda name: True
     folder = raw if raw.is_dir() else raw.parent
     names = list(files_below(raw)) if raw.is_dir() else [raw.name]
     manifest = read_manifest(folder)
+    if manifest is None and (folder / "provenance.json").exists():
+        raise RawFileError(
+            f"{folder}: its manifest.json is gone, without which its files cannot be checked; "
+            f"delete {folder} and run the same command again: its rule makes it anew"
+        )
     if manifest is None:
         return _unverified(raw, [folder / name for name in names if is_read(name)])
     unlisted = sorted({*names} - manifest.files.keys())

@@ -128,6 +128,13 @@ def test_in_the_raw_store_a_manifest_is_required(stored):
         verified_files(stored)
 
 
+def test_in_the_embedded_world_a_manifest_is_required(tmp_path):
+    (tmp_path / "a.grib").write_bytes(b"GRIB")
+    (tmp_path / "provenance.json").write_text("{}")
+    with pytest.raises(raw_files.RawFileError, match=rf"delete {tmp_path} and run"):
+        raw_files.verified_files(tmp_path)
+
+
 def test_one_file_is_verified_by_the_manifest_beside_it(folder):
     assert names(folder / "a.grib") == ["a.grib"]
     (folder / "a.grib").write_bytes(b"GRIB7777")

@@ -390,3 +390,14 @@ def test_skill_is_that_of_the_truth_where_there_is_one(tmp_path):
     ]
     (tmp_path / "scores/full/analyses.parquet").write_bytes(b"")
     assert len(skill_so_far.read_skill(tmp_path)) == 2
+
+
+def test_the_device_in_use_is_no_reason_of_a_failure(tmp_path):
+    (tmp_path / "a.log").write_text(
+        "2026-01-01 00:00:00,000 INFO fuxiflow: device: the processor, as no CUDA device is "
+        "visible\n2026-01-01 00:00:01,000 ERROR fuxiflow: a failed: something else\n"
+        "ValueError: something else\n"
+    )
+    assert failure_hints.diagnose("a", {}, ["a.log"], folder=tmp_path).remedy == (
+        failure_hints.UNKNOWN
+    )
