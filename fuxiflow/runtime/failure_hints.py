@@ -1,6 +1,7 @@
 """Diagnose failed jobs by their logs: what went wrong, and what most likely helps."""
 
 import re
+import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -121,6 +122,10 @@ KINDS = (
         "it may not write there: whose are results/ and resources/?",
     ),
 )
+FULL = (
+    "its log has no error, and the file system that holds the log is full: make room there, then "
+    "run the same command again"
+)
 NEVER_BEGAN = (
     "it has no log, so its script never began: the interpreter was not found (make setup, and "
     "again after the checkout was moved), its environment could not be made, or the cluster "
@@ -200,6 +205,14 @@ def earlier_logs(logs: Iterable[str], folder: Path = Path()) -> list[str]:
     ]
 
 
+def _is_full(log: Path) -> bool:
+    """Say whether the file system of a log has no room for what a job would say."""
+    try:
+        return shutil.disk_usage(log.parent).free < 1 << 20
+    except OSError:
+        return False
+
+
 def diagnose(
     rule: str,
     wildcards: dict[str, str],
@@ -233,6 +246,8 @@ def diagnose(
     paths = tuple(dict.fromkeys(map(str, logs)))
     lines = [line for log in paths for line in last_lines(folder / log, LINES)]
     silent = SILENT if any((folder / log).exists() for log in paths) else NEVER_BEGAN
+    if any(_is_full(folder / log) for log in paths):
+        silent = FULL
     error = error_line(lines)
     # what went well, such as the device in use, is no reason of a failure
     text = "\n".join([message, *(line for line in lines if " INFO " not in line)])

@@ -187,7 +187,8 @@ def verified_files(raw: Path, is_read: Callable[[str], bool] = lambda name: True
     ------
     RawFileError
         When a file is damaged or missing, a receipt is older than what it speaks of, or a folder of
-        the raw store or of the embedded world has no manifest; the text names the file and the remedy.
+        the raw store or of the embedded world has no manifest; the text names the file and what
+        to do.
     FileNotFoundError
         When there is no such input.
     """

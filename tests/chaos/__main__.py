@@ -41,7 +41,7 @@ from tests.chaos.trials import (
 from tests.workflow.workbench import Workbench
 
 CONFIGURATION = ROOT / "config" / "test.yaml"
-FLIPS = 240
+FLIPS = 170
 WAITING = ("figure_costs",)
 """Rules that wait for their inputs and read none of them."""
 LONGEST_READER = 25.0
@@ -240,6 +240,8 @@ def table(verdicts: list[Verdict]) -> str:
 
 
 def _kind(harm: str) -> str:
+    if harm.startswith("kill -9 of the workflow"):
+        return "kill -9 of the workflow"
     kinds = ("flipped byte", "truncated", "missing", "unreachable", "kill -9 of", "two copies")
     for kind in kinds:
         if harm.startswith(kind):

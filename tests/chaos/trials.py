@@ -18,7 +18,7 @@ CRASHED = "CRASHED"
 VERDICTS = (SAME, REFUSED, SILENT, UNCLEAR, CRASHED)
 BAD = (SILENT, UNCLEAR, CRASHED)
 REMEDY = re.compile(
-    r"\b(delete|remove|run (\S+ ){0,4}again|fetch|adopt|restore|free some space|mount)", re.I
+    r"\b(delete|remove|run (\S+ ){0,4}again|fetch|adopt|restore|make room|mount)", re.I
 )
 
 

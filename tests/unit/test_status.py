@@ -401,3 +401,10 @@ def test_the_device_in_use_is_no_reason_of_a_failure(tmp_path):
     assert failure_hints.diagnose("a", {}, ["a.log"], folder=tmp_path).remedy == (
         failure_hints.UNKNOWN
     )
+
+
+def test_a_silent_log_on_a_full_disk_is_no_matter_of_memory(tmp_path, monkeypatch):
+    (tmp_path / "a.log").write_text("")
+    usage = type("Usage", (), {"free": 4096})
+    monkeypatch.setattr("fuxiflow.runtime.failure_hints.shutil.disk_usage", lambda path: usage)
+    assert failure_hints.diagnose("a", {}, ["a.log"], folder=tmp_path).remedy == failure_hints.FULL
