@@ -7,7 +7,8 @@ what a job makes.
 
 import logging
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
+from datetime import date
 from typing import Protocol
 
 import numpy as np
@@ -108,6 +109,34 @@ def check_share(
         )
     # `fuxiflow.runtime.data_warnings` reads this line: its form is fixed
     log.warning("%s: %d of %d %s; missing: %s", asked.setting, present, total, what, missing)
+
+
+def check_days(
+    asked: Asked, expected: Sequence[date], present: Container[date], what: str, log: logging.Logger
+) -> None:
+    """Fail where too few of the expected days have data; warn where not all have.
+
+    Parameters
+    ----------
+    asked : Asked
+        The setting and its value.
+    expected : sequence of date
+        The days that should have data.
+    present : container of date
+        Those that have.
+    what : str
+        What is counted: ``days of atms have an observation``.
+    log : logging.Logger
+        Gets the warning.
+
+    Raises
+    ------
+    IncompleteError
+        As :func:`check_share`.
+    """
+    absent = [day for day in expected if day not in present]
+    there = len(expected) - len(absent)
+    check_share(asked, there, len(expected), what, list_times(absent, step_hours=24), log)
 
 
 def check_finite(finite: Sequence[bool], names: Sequence[str], place: str) -> None:

@@ -6,7 +6,7 @@ out: grid   Zarr, cells that were observed by hour (schema: fuxiflow.observation
 
 from datetime import date
 
-from fuxiflow.completeness import check_share, list_times
+from fuxiflow.completeness import check_days
 from fuxiflow.grids import Grid
 from fuxiflow.observations.gridding import GriddingOptions, grid_footprints
 from fuxiflow.observations.ledger import list_days
@@ -29,15 +29,8 @@ def main(input, output, params, log):
     days = list(progress(gridding, "days", log, total=(end - start).days + 1))
     expected = list_days(params.completeness.expected)
     filled = {day.day for day in days if day.footprints}
-    empty = [day for day in expected if day not in filled]
-    check_share(
-        params.completeness.days,
-        len(expected) - len(empty),
-        len(expected),
-        f"days of {params.source} have an observation on the grid",
-        list_times(empty, step_hours=24),
-        log,
-    )
+    what = f"days of {params.source} have an observation on the grid"
+    check_days(params.completeness.days, expected, filled, what, log)
     log.info(
         "%s: %d footprints in %d cells; %d are of platforms that were not drawn",
         params.source,

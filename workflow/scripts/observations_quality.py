@@ -12,7 +12,7 @@ from datetime import date
 import numpy as np
 import pandas as pd
 
-from fuxiflow.completeness import check_share, list_times
+from fuxiflow.completeness import check_days
 from fuxiflow.observations import ledger
 from fuxiflow.observations.biweight import BiweightLimits
 from fuxiflow.observations.footprint_table import FootprintWriter
@@ -49,15 +49,9 @@ def main(input, output, params, log):
     )
     ledger.check_ledger(complete)
     expected = ledger.list_days(params.completeness.expected)
-    absent = [day for day in expected if day not in ledger.days_with(complete, ledger.USED)]
-    check_share(
-        params.completeness.days,
-        len(expected) - len(absent),
-        len(expected),
-        f"days of {params.source} have an observation that passed every check",
-        list_times(absent, step_hours=24),
-        log,
-    )
+    days = ledger.days_with(complete, ledger.USED)
+    what = f"days of {params.source} have an observation that passed every check"
+    check_days(params.completeness.days, expected, days, what, log)
     ledger.write_ledger(output.ledger, complete)
     log.info("%s: %s", params.source, ledger.summarize_ledger(complete))
 

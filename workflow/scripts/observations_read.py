@@ -9,7 +9,7 @@ out: table   Parquet, one row per footprint as read
 
 from datetime import date
 
-from fuxiflow.completeness import check_share, list_names, list_times
+from fuxiflow.completeness import check_days, check_share, list_names
 from fuxiflow.observations import ledger
 from fuxiflow.observations.ingest import ingest
 from fuxiflow.runtime.rule_runner import run
@@ -37,15 +37,9 @@ def main(input, output, params, log):
         log,
     )
     expected = ledger.list_days(params.completeness.expected)
-    absent = [day for day in expected if day not in ledger.days_with(accounts, ledger.READ)]
-    check_share(
-        params.completeness.days,
-        len(expected) - len(absent),
-        len(expected),
-        f"days of {params.source} have an observation in {input.files}",
-        list_times(absent, step_hours=24),
-        log,
-    )
+    days = ledger.days_with(accounts, ledger.READ)
+    what = f"days of {params.source} have an observation in {input.files}"
+    check_days(params.completeness.days, expected, days, what, log)
     ledger.write_ledger(output.ledger, accounts)
     log.info("%s: %s", params.source, ledger.summarize_ledger(accounts))
 
