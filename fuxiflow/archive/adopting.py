@@ -3,6 +3,8 @@
 What a file of GRIB holds is read from its messages; of others the name may tell the day.
 """
 
+import filecmp
+import json
 import os
 import re
 import shutil
@@ -13,9 +15,9 @@ from contextlib import suppress
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
-from fuxiflow.archive.needs import era5_field
+from fuxiflow.archive.needs import INVARIANTS, era5_field
 from fuxiflow.archive.orders import init_text
-from fuxiflow.archive.raw_store import OF_OLD, MonthFolder, month_folders, now_text
+from fuxiflow.archive.raw_store import ALL_DAYS, OF_OLD, MonthFolder, month_folders, now_text
 from fuxiflow.channels import channel_table
 from fuxiflow.storage.file_kinds import Unpacked, describe_file, file_kind
 from fuxiflow.storage.files import temporary
@@ -25,7 +27,6 @@ from fuxiflow.storage.manifests import (
     difference,
     files_below,
     is_manifest_of_old,
-    read_manifest,
 )
 
 BESIDE = {".json", ".idx", ".txt", ".md", ".sha256"}
@@ -171,7 +172,7 @@ def _covers_of(path: Path, folder: MonthFolder) -> dict:
             f"{path}: {fault}. Move it away or bring it again, then run 'fuxiflow adopt "
             f"{folder.path}'"
         )
-    if folder.month == "invariants":
+    if folder.month == INVARIANTS:
         return {}
     if folder.product == "era5":
         return _era5_covers(path)
@@ -228,8 +229,6 @@ def adopt_month(folder: MonthFolder, origin: str = "") -> list[str]:
 
 def _keep_absent(folder: MonthFolder) -> None:
     """Take over what a manifest of old says that the archive lacks."""
-    import json
-
     content = json.loads((folder.path / MANIFEST).read_text(encoding="utf-8"))
     for name in content.get("absent", ()):
         folder.note_absent(name, OF_OLD)
@@ -245,7 +244,7 @@ def _note_days(folder: MonthFolder, is_new: bool) -> None:
     undated = any(not entry.covers for entry in folder.manifest.files.values())
     asked = {"asked": now_text(), "origin": "adopted"}
     if undated or (is_new and not days):
-        folder.manifest.complete.setdefault("*", asked)
+        folder.manifest.complete.setdefault(ALL_DAYS, asked)
     for day in days:
         folder.manifest.complete.setdefault(day, asked)
 
@@ -261,7 +260,7 @@ def bring_in(source: Path, folder: MonthFolder) -> list[str]:
         target = folder.path / name
         target.parent.mkdir(parents=True, exist_ok=True)
         if target.exists():
-            if target.samefile(base / name) or target.read_bytes() == (base / name).read_bytes():
+            if filecmp.cmp(target, base / name, shallow=False):
                 continue
             raise RawFileError(
                 f"{target}: there is another file of this name: rename {base / name}"
@@ -344,7 +343,7 @@ def adopt(
 
 def verify_month(folder: MonthFolder) -> Iterator[tuple[str, str]]:
     """Read all files of a folder again; yield name and fault of those at fault, listed or not."""
-    if read_manifest(folder.path) is None:
+    if not folder.is_listed:
         yield MANIFEST, f"missing: run 'fuxiflow adopt {folder.path}'"
         return
     entries = folder.manifest.files

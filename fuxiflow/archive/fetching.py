@@ -15,7 +15,7 @@ from fuxiflow.archive import adopting, era5, orders
 from fuxiflow.archive.granules import granule_downloads
 from fuxiflow.archive.needs import INVARIANTS, Need
 from fuxiflow.archive.orders import Order
-from fuxiflow.archive.raw_store import MonthFolder
+from fuxiflow.archive.raw_store import ALL_DAYS, MonthFolder, now_text
 from fuxiflow.archive.retries import Absent
 from fuxiflow.config.archives import Archives
 from fuxiflow.progress import Progress
@@ -24,8 +24,6 @@ from fuxiflow.storage import raw_files
 WORKERS = {"era5": 1, "gfs": 4}
 """Downloads at once: the Climate Data Store queues a user's requests anyway."""
 SOURCE_WORKERS = 8
-ALL_DAYS = "*"
-"""Key of days that were asked for, where a folder came whole."""
 _local = threading.local()
 
 
@@ -36,7 +34,7 @@ def _session() -> requests.Session:
     return _local.session
 
 
-def fill(folder: MonthFolder, wanted_files: Iterable[Order], log: logging.Logger) -> None:
+def fill(folder: MonthFolder, to_load: Iterable[Order], log: logging.Logger) -> None:
     """Load files into a folder of the store, and list each as soon as it is there.
 
     Files that lie whole in the folder, from a process that was killed, are listed and not loaded.
@@ -46,7 +44,7 @@ def fill(folder: MonthFolder, wanted_files: Iterable[Order], log: logging.Logger
     ----------
     folder : MonthFolder
         The folder, held by this process.
-    wanted_files : iterable of Order
+    to_load : iterable of Order
         The files.
     log : logging.Logger
         Takes progress and warnings.
@@ -56,10 +54,10 @@ def fill(folder: MonthFolder, wanted_files: Iterable[Order], log: logging.Logger
     DownloadError
         When a download fails for good; what was loaded until then is in the manifest.
     """
-    wanted_files = [order for order in wanted_files if not folder.lacks(order.name, order.origin)]
-    if not wanted_files:
+    to_load = [order for order in to_load if not folder.lacks(order.name, order.origin)]
+    if not to_load:
         return
-    progress = Progress(len(wanted_files), f"{folder.product} {folder.month}", log)
+    progress = Progress(len(to_load), f"{folder.product} {folder.month}", log)
     lock = threading.Lock()
 
     def load(order: Order) -> None:
@@ -86,7 +84,7 @@ def fill(folder: MonthFolder, wanted_files: Iterable[Order], log: logging.Logger
     workers = WORKERS.get(folder.product, SOURCE_WORKERS)
     with ThreadPoolExecutor(workers) as pool:
         try:
-            for done in as_completed([pool.submit(load, order) for order in wanted_files]):
+            for done in as_completed([pool.submit(load, order) for order in to_load]):
                 done.result()
         finally:
             # those that run come to their end and are listed too
@@ -175,6 +173,31 @@ def _covers(folders: Iterable[MonthFolder]) -> list[dict]:
     return [entry.covers for folder in folders for entry in folder.manifest.files.values()]
 
 
+def _fill_months(
+    folders: dict[str, MonthFolder], listed: Iterable[Order], need: Need, log: logging.Logger
+) -> None:
+    """Load files into the folders of the months that they begin in.
+
+    Parameters
+    ----------
+    folders : dict
+        The folders of the months, held by this process.
+    listed : iterable of Order
+        The files; each covers days.
+    need : Need
+        What they are asked for.
+    log : logging.Logger
+        Takes progress and warnings.
+    """
+    by_month: dict[str, list[Order]] = {month: [] for month in folders}
+    for order in listed:
+        # the evening before the first day belongs to it
+        day = max(order.covers["days"][0], need.days[0])
+        by_month[day[:7]].append(order)
+    for month, of_month in by_month.items():
+        fill(folders[month], of_month, log)
+
+
 def _fetch_era5(
     need: Need, folders: dict[str, MonthFolder], archives: Archives, log: logging.Logger
 ) -> None:
@@ -204,13 +227,7 @@ def _fetch_era5(
         return
     covers = _covers(folders.values())
     per_request = archives.era5.days_per_request
-    by_month: dict[str, list[Order]] = {month: [] for month in folders}
-    for order in orders.era5_orders(need, covers, per_request, client):
-        # the evening before the first day belongs to it
-        day = max(order.covers["days"][0], need.days[0])
-        by_month[day[:7]].append(order)
-    for month, wanted_files in by_month.items():
-        fill(folders[month], wanted_files, log)
+    _fill_months(folders, orders.era5_orders(need, covers, per_request, client), need, log)
 
 
 def _fetch_gfs(
@@ -231,11 +248,7 @@ def _fetch_gfs(
     """
     taken = [name for folder in folders.values() for name in folder.manifest.files]
     covers = _covers(folders.values())
-    by_month: dict[str, list[Order]] = {month: [] for month in folders}
-    for order in orders.gfs_orders(need, covers, taken, archives.gfs):
-        by_month[order.covers["init"][:7]].append(order)
-    for month, wanted_files in by_month.items():
-        fill(folders[month], wanted_files, log)
+    _fill_months(folders, orders.gfs_orders(need, covers, taken, archives.gfs), need, log)
     _require_some(need, folders.values(), archives.gfs.url)
 
 
@@ -268,8 +281,7 @@ def _fetch_source(
         for day in _days_of(need, month):
             if str(day) in folder.manifest.complete:
                 continue
-            with requests.Session() as session:
-                listed = dict(granule_downloads(session, archive, day, day))
+            listed = dict(granule_downloads(_session(), archive, day, day))
             lacking = [name for name in listed if name not in folder.manifest.files]
             fill(
                 folder,
@@ -277,7 +289,7 @@ def _fetch_source(
                 log,
             )
             if listed:
-                asked = {"asked": adopting.now_text(), "origin": archive.url, "files": len(listed)}
+                asked = {"asked": now_text(), "origin": archive.url, "files": len(listed)}
                 folder.manifest.complete[str(day)] = asked
         if folder.manifest.files:
             folder.save()

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 
 from fuxiflow.archive.transfer import Fetched
@@ -30,6 +31,8 @@ STORE = Path("resources/archive")
 """The raw store, relative to the folder that the workflow runs in."""
 OF_OLD = "a manifest of old"
 """Origin of what a manifest of before there were digests said."""
+ALL_DAYS = "*"
+"""Key of days that were asked for, where a folder came whole."""
 SAVE_SECONDS = 10.0
 """Least time between two writings of a manifest while files come in."""
 LOG = logging.getLogger("fuxiflow")
@@ -72,6 +75,8 @@ class MonthFolder:
         manifest = read_manifest(self.path)
         self.is_listed = manifest is not None
         self.manifest = manifest or Manifest()
+        # counted on: a month may have a hundred thousand files
+        self._numbers = count(self.manifest.last_number + 1)
 
     def drop_lost(self) -> None:
         """Forget entries whose file has gone, so that it is asked for again.
@@ -103,7 +108,7 @@ class MonthFolder:
         FileEntry
             The new entry.
         """
-        number = self.manifest.last_number + 1
+        number = next(self._numbers)
         entry = file_entry(
             self.path / name, origin, fetched=now_text(), number=number, covers=covers
         )
@@ -138,7 +143,7 @@ class MonthFolder:
             fetched.sha256,
             fetched.address,
             now_text(),
-            self.manifest.last_number + 1,
+            next(self._numbers),
             covers,
             list(fetched.agreed),
         )
