@@ -7,17 +7,17 @@ that has less than the configuration asks for by now is refused.
 """
 
 import json
-import os
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from fuxiflow.runtime.records import record_paths
-from fuxiflow.storage.files import remove
+from fuxiflow.runtime.records import job_file
+from fuxiflow.storage.files import remove, whole_file
 
 LINE = re.compile(r"^\S+ \S+ WARNING (?:process \d+, )?fuxiflow: (?P<text>.*)$")
 SHARE = re.compile(r"(?P<setting>completeness[\w.]*): (?P<present>\d+) of (?P<total>\d+) ")
+FOLDER = "warnings"
 MOST_KINDS = 50
 """Kinds of warnings of a job that are told apart; further ones are counted together."""
 FURTHER = "further warnings of other kinds; the log has them"
@@ -78,7 +78,7 @@ def count_warnings(log: Path) -> CountedWarnings:
 
 def warnings_folder(results: Path) -> Path:
     """Return where the warnings of a configuration lie."""
-    return Path(results) / "warnings"
+    return Path(results) / FOLDER
 
 
 def keep_warnings(log: Path, rule: str, outputs: Iterable[Path]) -> None:
@@ -93,21 +93,19 @@ def keep_warnings(log: Path, rule: str, outputs: Iterable[Path]) -> None:
     outputs : iterable of Path
         Its products.
     """
-    if not (paths := record_paths(log)):
+    if not (paths := job_file(log, FOLDER)):
         return
-    records, record = paths
-    path = warnings_folder(records.parent) / record.relative_to(records)
+    results, path = paths
     counted = count_warnings(log)
     if not counted.counts:
         remove(path)
         return
-    wildcards = path.relative_to(warnings_folder(records.parent) / rule).with_suffix("").parts
+    wildcards = path.relative_to(warnings_folder(results) / rule).with_suffix("").parts
     name = " ".join([rule, *(part for part in wildcards if part != "all")])
     content = JobWarnings(name, str(log), tuple(map(str, outputs)), counted.counts)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".tmp-{os.getpid()}-{path.name}")
-    temporary.write_text(json.dumps(asdict(content), indent=1), encoding="utf-8")
-    os.replace(temporary, path)
+    with whole_file(path) as file:
+        file.write(json.dumps(asdict(content), indent=1).encode("utf-8"))
 
 
 def read_warnings(results: Path) -> list[JobWarnings]:

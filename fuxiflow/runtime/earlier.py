@@ -14,8 +14,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from fuxiflow.runtime import leases, records
-from fuxiflow.storage.files import remove, whole_file
+from fuxiflow.storage.files import read_sealed_json, remove, whole_file, write_sealed_json
 
+FOLDER = "state/earlier"
 RECORDS = "records"
 
 
@@ -54,16 +55,13 @@ class EarlierProducts:
 
 
 def _folder(results: Path) -> Path:
-    return Path(results) / "state" / "earlier"
+    return Path(results) / FOLDER
 
 
 def record_of_earlier(log: Path) -> Path | None:
     """Return where it stands what was set aside of the job of a log; None for a log elsewhere."""
-    paths = records.record_paths(log)
-    if paths is None:
-        return None
-    directory, record = paths
-    return _folder(directory.parent) / RECORDS / record.relative_to(directory)
+    paths = records.job_file(log, f"{FOLDER}/{RECORDS}")
+    return paths[1] if paths else None
 
 
 def read_earlier(log: Path) -> EarlierProducts | None:
@@ -81,9 +79,8 @@ def _read(path: Path) -> EarlierProducts | None:
 
 
 def _read_record(log: Path) -> dict | None:
-    path = records.record_paths(log)[1]
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return read_sealed_json(records.record_paths(log)[1])
     except (OSError, ValueError):
         return None
 
@@ -246,6 +243,4 @@ def _restore_record(earlier: EarlierProducts) -> None:
     if earlier.record is None:
         path.unlink(missing_ok=True)
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with whole_file(path) as file:
-        file.write(json.dumps(earlier.record, indent=1).encode())
+    write_sealed_json(path, earlier.record)

@@ -31,6 +31,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from fuxiflow.runtime.records import job_file
 from fuxiflow.storage.files import remove, temporary
 
 BEAT = 20.0
@@ -55,12 +56,8 @@ def lease_path(log: Path) -> Path | None:
 
     None for a log elsewhere.
     """
-    parts = Path(log).parts
-    if "logs" not in parts:
-        return None
-    last = len(parts) - 1 - parts[::-1].index("logs")
-    leases = Path(*parts[:last]) / "state" / "leases"
-    return leases.joinpath(*parts[last + 1 :]).with_suffix(".json")
+    paths = job_file(log, "state/leases")
+    return paths[1] if paths else None
 
 
 def _first_line(path: str) -> str:

@@ -7,8 +7,6 @@ this folder can be deleted, every job writes the same beside its log, as
 ``records/code/{fingerprint}.json`` resolves a fingerprint of code into digests of definitions.
 """
 
-import json
-import os
 import sys
 import time
 from collections.abc import Iterable
@@ -17,11 +15,10 @@ from pathlib import Path
 from fuxiflow import ROOT
 from fuxiflow.runtime import slurm
 from fuxiflow.runtime.fingerprint import fingerprint, fingerprint_parts
-from fuxiflow.storage.provenance import digest
+from fuxiflow.storage.files import read_sealed_json, write_sealed_json
 
+RECORDS = "records"
 REQUESTED = ("threads", "mem_mb", "runtime", "gpu")
-DIGEST = "digest"
-"""The key of a record that holds the digest of the rest of it."""
 COMPARED = (
     *(bool, int, float, complex, str, bytes, bytearray, type(None)),
     *(list, tuple, range, set, frozenset, dict),
@@ -34,38 +31,39 @@ def compared_params(params: dict) -> dict:
     return {name: value for name, value in params.items() if isinstance(value, COMPARED)}
 
 
-def record_paths(log: Path) -> tuple[Path, Path] | None:
-    """Return the folder of records and the record that belong to ``…/logs/{rule}/{wildcards}.log``.
+def job_file(log: Path, folder: str) -> tuple[Path, Path] | None:
+    """Return where a folder of results keeps what belongs to the job of a log.
 
-    None for a log elsewhere.
+    Parameters
+    ----------
+    log : Path
+        ``{results}/logs/{rule}/{wildcards}.log``.
+    folder : str
+        The folder, relative to the results.
+
+    Returns
+    -------
+    tuple of Path or None
+        The folder of results, and ``{results}/{folder}/{rule}/{wildcards}.json``; None for a log
+        elsewhere.
     """
     parts = Path(log).parts
     if "logs" not in parts:
         return None
     last = len(parts) - 1 - parts[::-1].index("logs")
-    directory = records_folder(Path(*parts[:last]))
-    return directory, directory.joinpath(*parts[last + 1 :]).with_suffix(".json")
+    results = Path(*parts[:last])
+    return results, results.joinpath(folder, *parts[last + 1 :]).with_suffix(".json")
+
+
+def record_paths(log: Path) -> tuple[Path, Path] | None:
+    """Return the folder of records and the record of the job of a log; None for a log elsewhere."""
+    paths = job_file(log, RECORDS)
+    return (records_folder(paths[0]), paths[1]) if paths else None
 
 
 def records_folder(results: Path) -> Path:
     """Return where the records of a configuration lie."""
-    return Path(results) / "records"
-
-
-def _write_json(path: Path, content: dict) -> None:
-    content = {**content, DIGEST: digest(content)}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".tmp-{os.getpid()}-{path.name}")
-    temporary.write_text(json.dumps(content, indent=1), encoding="utf-8")
-    os.replace(temporary, path)
-
-
-def _read_json(path: Path) -> dict:
-    """Read what :func:`_write_json` wrote; ValueError where it is not as it was written."""
-    content = json.loads(path.read_text(encoding="utf-8"))
-    if content.pop(DIGEST, None) != digest(content):
-        raise ValueError(f"{path}: its digest differs")
-    return content
+    return Path(results) / RECORDS
 
 
 def code_files(rule: str, params: dict) -> dict[str, Path]:
@@ -120,7 +118,7 @@ def write_record(
     directory, path = paths
     compared = compared_params(params) if finished else {}
     resources = {name: requested[name] for name in REQUESTED if name in (requested or {})}
-    _write_json(
+    write_sealed_json(
         path,
         {
             "rule": rule,
@@ -135,7 +133,7 @@ def write_record(
     for name, script in code_files(rule, compared).items():
         resolved = _code_path(directory, params[name])
         if not resolved.exists() and script.exists() and fingerprint(script) == params[name]:
-            _write_json(resolved, fingerprint_parts(script))
+            write_sealed_json(resolved, fingerprint_parts(script))
 
 
 def accept_products(
@@ -158,14 +156,14 @@ def accept_products(
     if not paths or not all(Path(name).exists() for name in outputs):
         return
     try:
-        before = _read_json(paths[1])
+        before = read_sealed_json(paths[1])
     except (OSError, ValueError):
         before = {}
     write_record(log, rule, params, map(Path, inputs), map(Path, outputs), True)
-    now = _read_json(paths[1])
+    now = read_sealed_json(paths[1])
     # what the job had asked for stays
     kept = {name: before[name] for name in ("requested", "gpus") if name in before}
-    _write_json(paths[1], now | kept)
+    write_sealed_json(paths[1], now | kept)
 
 
 def _code_path(directory: Path, code: str) -> Path:
@@ -179,7 +177,7 @@ def records_by_product(directory: Path) -> dict[str, dict]:
         if path.relative_to(directory).parts[0] == "code" or path.name.startswith("."):
             continue
         try:
-            record = _read_json(path)
+            record = read_sealed_json(path)
             by_product.update(dict.fromkeys(record["outputs"], record))
         except (OSError, ValueError, AttributeError, KeyError, TypeError):
             continue
@@ -217,7 +215,7 @@ def read_job_record(results: Path, rule: str, wildcards: str) -> dict:
     """
     path = records_folder(results).joinpath(*(part for part in (rule, wildcards) if part))
     try:
-        return _read_json(path.with_name(f"{path.name}.json"))
+        return read_sealed_json(path.with_name(f"{path.name}.json"))
     except (OSError, ValueError, AttributeError, TypeError):
         return {}
 
@@ -225,6 +223,6 @@ def read_job_record(results: Path, rule: str, wildcards: str) -> dict:
 def read_code(directory: Path, code: str) -> dict[str, dict[str, str]] | None:
     """Return digests by file and definition that a fingerprint stood for, None if not recorded."""
     try:
-        return _read_json(_code_path(directory, code))
+        return read_sealed_json(_code_path(directory, code))
     except (OSError, ValueError, AttributeError, TypeError):
         return None

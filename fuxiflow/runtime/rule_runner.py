@@ -146,8 +146,8 @@ class _Job:
     @property
     def results(self) -> Path | None:
         """The folder of results that the job's log lies in; None for a log elsewhere."""
-        paths = self.log_path and records.record_paths(self.log_path)
-        return paths[0].parent if paths else None
+        paths = self.log_path and records.job_file(self.log_path, "")
+        return paths[0] if paths else None
 
     def check_inputs(self) -> None:
         """Compare inputs with the checksums that the jobs noted which made them.

@@ -17,8 +17,10 @@ from pathlib import Path
 import google_crc32c
 import numpy as np
 
+from fuxiflow.storage.files import whole_file
+
 MARK = b"fuxiflow crc32c "
-"""What precedes the eight hexadecimal digits of the sum in a file that carries its own."""
+"""Text before the eight hexadecimal digits of the sum in a file that carries its own."""
 ZEROS = b"0" * 8
 FOLDER = "checksums"
 """The folder of a run's results that holds sums of files without room for one."""
@@ -142,10 +144,10 @@ def check_sealed(path: Path) -> None:
         )
 
 
-def file_sha256(path: Path) -> str:
-    """Compute the SHA-256 of a file as it lies on disk, in hexadecimal digits."""
+def file_sha256(path: Path, from_disk: bool = False) -> str:
+    """Return the SHA-256 of a file in 64 hexadecimal digits; ``from_disk``, past the cache."""
     with open(path, "rb") as file:
-        if hasattr(os, "posix_fadvise"):
+        if from_disk and hasattr(os, "posix_fadvise"):
             # the kernel's copy in memory would hide what the disk has lost
             os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
         return hashlib.file_digest(file, "sha256").hexdigest()
@@ -173,10 +175,9 @@ def note_checksum(results: Path, path: Path, rule: str) -> None:
     if ".." in place.relative_to(results).parts:
         return
     place.parent.mkdir(parents=True, exist_ok=True)
-    text = json.dumps({"sha256": file_sha256(path), "rule": rule})
-    temporary = place.with_name(f".tmp-{os.getpid()}-{place.name}")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, place)
+    text = json.dumps({"sha256": file_sha256(path, from_disk=True), "rule": rule})
+    with whole_file(place) as file:
+        file.write(text.encode("utf-8"))
 
 
 def check_noted(path: Path, results: Path | None = None) -> bool:
@@ -218,7 +219,7 @@ def check_noted(path: Path, results: Path | None = None) -> bool:
     again = f"delete {path} and run the same command again: rule {rule} makes it anew"
     if not path.is_file():
         raise FileNotFoundError(f"{path}: rule {rule} made it, and it is gone; {again}")
-    if file_sha256(path) != stated:
+    if file_sha256(path, from_disk=True) != stated:
         raise DamagedError(
             f"{path}: its bytes are not those that rule {rule} wrote: its SHA-256 differs; {again}"
         )

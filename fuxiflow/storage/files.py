@@ -1,9 +1,11 @@
-"""Files that appear whole or not at all, and folders of restart state, kept while they fit.
+"""Files that appear whole or not at all, JSON with a digest, and folders of restart state.
 
 Restart state is what a killed job continues from. It lies outside the outputs of the job.
 """
 
 import functools
+import hashlib
+import json
 import logging
 import os
 import re
@@ -21,6 +23,10 @@ KEY = "key"
 WRITER = "FUXIFLOW_WRITER"
 """Environment variable with the name under which the processes of one job write together."""
 LOG = logging.getLogger("fuxiflow")
+
+
+class SealError(ValueError):
+    """A JSON file that does not agree with the digest in it; the text names the file."""
 
 
 @functools.cache
@@ -97,6 +103,37 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
         aside.unlink(missing_ok=True)
         raise
     settle(path.parent)
+
+
+def write_sealed_json(path: Path, content: Mapping) -> None:
+    """Write a JSON file whole or not at all, with a digest of its content in it.
+
+    It is on the disk when this returns.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps({**content, "digest": _digest_of(content)}, indent=1)
+    with whole_file(path) as file:
+        file.write(text.encode("utf-8"))
+
+
+def read_sealed_json(path: Path) -> dict:
+    """Read a file of :func:`write_sealed_json`.
+
+    SealError where it does not agree with its digest; FileNotFoundError where it is not there.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        digest = content.pop("digest")
+    except (ValueError, KeyError, AttributeError, TypeError) as error:
+        raise SealError(f"{path}: damaged ({type(error).__name__}: {error})") from error
+    if digest != _digest_of(content):
+        raise SealError(f"{path}: damaged: it does not agree with its own digest")
+    return content
+
+
+def _digest_of(content: Mapping) -> str:
+    text = json.dumps(content, sort_keys=True)
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()
 
 
 def remove(path: Path) -> None:

@@ -5,7 +5,6 @@ were added, so that a receipt can name those that there were when it was made. T
 a digest of itself.
 """
 
-import hashlib
 import json
 import os
 from collections.abc import Iterator
@@ -14,14 +13,14 @@ from itertools import pairwise
 from pathlib import Path
 
 from fuxiflow.storage import provenance
-from fuxiflow.storage.files import whole_file
+from fuxiflow.storage.checksums import file_sha256
+from fuxiflow.storage.files import SealError, read_sealed_json, write_sealed_json
 
 MANIFEST = "manifest.json"
 """Name of a folder's manifest."""
 SIDECARS = (MANIFEST, "provenance.json")
 """Names of files that are no raw files."""
 FORMAT = 1
-BLOCK = 1 << 20  # bytes that are read and digested at once
 
 
 class RawFileError(ValueError):
@@ -63,15 +62,6 @@ class Manifest:
         return max((entry.number for entry in self.files.values()), default=0)
 
 
-def sha256_of(path: Path) -> str:
-    """Return the SHA-256 of a file as 64 hexadecimal digits."""
-    digest = hashlib.sha256()
-    with open(path, "rb", buffering=0) as file:
-        while block := file.read(BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
-
-
 def file_entry(path: Path, origin: str, **facts) -> FileEntry:
     """Return the entry of a file as it is now.
 
@@ -89,38 +79,7 @@ def file_entry(path: Path, origin: str, **facts) -> FileEntry:
     FileEntry
         With size and SHA-256.
     """
-    return FileEntry(path.stat().st_size, sha256_of(path), origin, **facts)
-
-
-def write_sealed_json(path: Path, content: dict) -> None:
-    """Write a JSON file whole or not at all, with a digest of its content in it.
-
-    It is on the disk when this returns.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    text = json.dumps({**content, "digest": _digest_of(content)}, indent=1)
-    with whole_file(path) as file:
-        file.write(text.encode("utf-8"))
-
-
-def read_sealed_json(path: Path) -> dict:
-    """Read a file of :func:`write_sealed_json`.
-
-    RawFileError where it does not agree with its digest; FileNotFoundError where it is not there.
-    """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        digest = content.pop("digest")
-    except (ValueError, KeyError, AttributeError) as error:
-        raise RawFileError(f"{path}: damaged ({type(error).__name__}: {error})") from error
-    if digest != _digest_of(content):
-        raise RawFileError(f"{path}: damaged: it does not agree with its own digest")
-    return content
-
-
-def _digest_of(content: dict) -> str:
-    text = json.dumps(content, sort_keys=True)
-    return hashlib.sha256(text.encode("utf-8")).hexdigest()
+    return FileEntry(path.stat().st_size, file_sha256(path), origin, **facts)
 
 
 def is_manifest_of_old(folder: Path) -> bool:
@@ -144,7 +103,7 @@ def read_manifest(folder: Path) -> Manifest | None:
         content = read_sealed_json(path)
         files = {name: FileEntry(**entry) for name, entry in content["files"].items()}
         return Manifest(files, content["absent"], content["complete"])
-    except (RawFileError, KeyError, TypeError) as error:
+    except (SealError, KeyError, TypeError) as error:
         raise RawFileError(f"{error}; {remedy_of(path)}") from error
 
 
@@ -228,7 +187,7 @@ def difference(path: Path, entry: FileEntry, content: bool = True) -> str:
         return "missing, but listed in the manifest"
     if size != entry.bytes:
         return f"damaged: {size} bytes instead of {entry.bytes}"
-    if content and sha256_of(path) != entry.sha256:
+    if content and file_sha256(path) != entry.sha256:
         return "damaged: its content does not have the SHA-256 of the manifest"
     return ""
 

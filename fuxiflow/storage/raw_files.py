@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from fuxiflow.storage.files import SealError, read_sealed_json, write_sealed_json
 from fuxiflow.storage.manifests import (
     SIDECARS,
     FileEntry,
@@ -26,8 +27,6 @@ from fuxiflow.storage.manifests import (
     files_below,
     in_raw_store,
     read_manifest,
-    read_sealed_json,
-    write_sealed_json,
 )
 
 LOG = logging.getLogger("fuxiflow")
@@ -236,7 +235,7 @@ def _files_of_receipt(path: Path, is_read: Callable[[str], bool]) -> RawFiles:
     again = f"delete {path} and run again: it is made anew from the raw store"
     try:
         content = read_sealed_json(path)
-    except RawFileError as error:
+    except SealError as error:
         raise RawFileError(f"{error}; {again}") from error
     extras = tuple((field, day) for field, day in content["extras"])
     question = Question(tuple(content["days"]), tuple(content["fields"]), extras)

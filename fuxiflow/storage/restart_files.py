@@ -75,7 +75,7 @@ class RestartFiles:
                 file.flush()
                 os.fsync(file.fileno())
             written = hashing.digest.hexdigest()
-            if file_sha256(half) != written:
+            if file_sha256(half, from_disk=True) != written:
                 raise OSError(
                     f"{half}: what was written is not what is read back; check the file system. "
                     f"The restart files before it remain"
@@ -96,7 +96,7 @@ class RestartFiles:
         Damaged files are passed over with a warning.
         """
         for step, checksum, path in self._named():
-            if file_sha256(path) == checksum:
+            if file_sha256(path, from_disk=True) == checksum:
                 yield step, torch.load(path, map_location="cpu", weights_only=True)
                 continue
             self.log.warning(

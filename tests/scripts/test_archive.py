@@ -13,7 +13,8 @@ from fuxiflow.archive.needs import Need, era5_fields, gfs_fields
 from fuxiflow.archive.raw_store import BusyError, MonthFolder
 from fuxiflow.archive.retries import DownloadError
 from fuxiflow.config import archives as settings
-from fuxiflow.storage.manifests import read_manifest, sha256_of
+from fuxiflow.storage.checksums import file_sha256
+from fuxiflow.storage.manifests import read_manifest
 from fuxiflow.storage.raw_files import verified_files
 from tests.support.helpers import load_script
 from tests.unit.test_archive_gfs import inventory
@@ -75,7 +76,7 @@ def test_gfs(bucket, store, archives):
     assert {entry.bytes for entry in manifest.files.values()} == {690, 700}
     name = gfs.file_path(datetime(2023, 7, 1), 6, "0p25")
     path, entry = store / "gfs/2023-07" / name, manifest.files[name]
-    assert (path.stat().st_size, sha256_of(path)) == (700, entry.sha256)
+    assert (path.stat().st_size, file_sha256(path)) == (700, entry.sha256)
     assert entry.origin == f"{bucket.url}/{name}"
     assert entry.fetched.endswith("Z")
     bucket.requests.clear()

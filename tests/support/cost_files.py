@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from fuxiflow.runtime import records
+from fuxiflow.storage.files import write_sealed_json
 
 JOBS = {  # rule/wildcards: s, s of the processor, MB, threads, minutes and MB requested, GPUs
     "world_spinup": (36, 18, 100, 1, 60, 3000, 0),
@@ -29,7 +29,7 @@ def write_run(results: Path) -> None:
         path.write_text("\t".join(HEAD) + f"\n{seconds}\t0:00:00\t{peak}\t{cpu}\n")
         path = results / "records" / f"{name}.json"
         requested = {"threads": threads, "mem_mb": mem_mb, "runtime": runtime}
-        records._write_json(path, {"requested": requested, "gpus": gpus})
+        write_sealed_json(path, {"requested": requested, "gpus": gpus})
 
 
 def write_report(results: Path, name: str = "efficiency_report_1.csv") -> Path:

@@ -202,7 +202,9 @@ def test_files_rotate_and_the_newest_sound_one_counts(tmp_path, caplog):
 def test_the_last_good_file_stays_until_the_next_is_read_back(tmp_path, monkeypatch):
     files = RestartFiles(tmp_path, 1, LOG)
     good = files.save(2, {"step": 2})
-    monkeypatch.setattr("fuxiflow.storage.restart_files.file_sha256", lambda path: "0" * 64)
+    monkeypatch.setattr(
+        "fuxiflow.storage.restart_files.file_sha256", lambda path, from_disk: "0" * 64
+    )
     with pytest.raises(OSError, match="not what is read back"):
         files.save(4, {"step": 4})
     monkeypatch.undo()
