@@ -37,7 +37,7 @@ from fuxiflow.storage.zarr_checks import (
 CHUNK = re.compile(r"(^|/)c(/\d+)*$")
 """The key of a chunk, such as ``array/c/0/0``."""
 READ_ERRORS = (ValueError, RuntimeError, OSError, TypeError, IndexError)
-"""What zarr and codecs may raise for damaged bytes."""
+"""Errors that zarr and codecs may raise for damaged bytes."""
 # a chunk that is written in parts is read first, and need not be there
 _writing: contextvars.ContextVar[bool] = contextvars.ContextVar("writing", default=False)
 

@@ -11,7 +11,6 @@ import multiprocessing
 import os
 import signal
 import sys
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -119,7 +118,7 @@ def planned_calls(configuration: Path, folder: Path) -> list[JobCall]:
             job.resources,
             job.log,
             benchmark_seconds(
-                folder / job.log.replace("/logs/", "/benchmarks/")[:-4].__add__(".tsv")
+                folder / Path(job.log.replace("/logs/", "/benchmarks/")).with_suffix(".tsv")
             )
             or 5.0,
         )
@@ -218,8 +217,3 @@ class RunningJob:
 def run_job(call: JobCall, folder: Path, report: Path) -> Ended:
     """Run a job in a folder to its end."""
     return RunningJob(call, folder, report).wait()
-
-
-def now() -> float:
-    """The time in s, of a clock that never jumps."""
-    return time.monotonic()

@@ -29,8 +29,8 @@ from tests.chaos.trials import (
 from tests.support import same_results
 
 LOG = logging.getLogger("chaos")
-LARGE_ENOUGH = 200_000
-"""Bytes that a job must write to fill the disk that the trial leaves it."""
+ROOM_LEFT = 50_000
+"""Bytes that the trial leaves on a full disk."""
 DISK_FULL_JOBS = 8
 WORKFLOW_KILLS = 2
 
@@ -90,7 +90,7 @@ def fill_disk(bench: Bench, call: JobCall) -> Verdict:
         small = Bench(mount, bench.reference, bench.report)
         small.reset(call)
         filler = mount / "filler"
-        _fill(filler, leave=LARGE_ENOUGH // 4)
+        _fill(filler, leave=ROOM_LEFT)
         ended = run_job(call, mount, bench.report)
         if ended.status == 0:
             lines = small.differences(call)
@@ -172,15 +172,15 @@ def trials(calls: list[JobCall], dice: random.Random) -> list:
     """Trials of full disks, where one can be mounted, and of killed workflows, with times in s."""
     makers = [call for call in calls if call.seconds < 15.0 and not call.rule.startswith("world")]
     if can_mount():
-        chosen = dice.sample(makers, min(DISK_FULL_JOBS, len(makers)))
-        found = [(3 + 2 * call.seconds, partial(fill_disk, call=call)) for call in chosen]
+        drawn = dice.sample(makers, min(DISK_FULL_JOBS, len(makers)))
+        timed = [(3 + 2 * call.seconds, partial(fill_disk, call=call)) for call in drawn]
     else:
         print("full disks are not tried: this process may not mount a file system", flush=True)
-        found = []
+        timed = []
     for rule in dice.sample(
         ["observations_quality", "states_statistics", "cycling_analyses", "verification_scores"],
         WORKFLOW_KILLS,
     ):
         seed = random.Random(f"workflow {rule} {dice.random()}")
-        found.append((60.0, partial(kill_workflow, rule=rule, dice=seed)))
-    return found
+        timed.append((60.0, partial(kill_workflow, rule=rule, dice=seed)))
+    return timed

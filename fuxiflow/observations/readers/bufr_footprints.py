@@ -27,7 +27,7 @@ _FLAG = 33060
 
 
 BY_BODY, BY_HEADER, BY_HEADER_TO_THE_MINUTE = DATED = range(3)
-"""What a footprint's date is from: the body, or the message's header where the body lacks a part of
+"""Origins of a footprint's date: the body, or the message's header where the body lacks a part of
 it; such as lack the minute share the header's time."""
 
 

@@ -88,7 +88,7 @@ class RefusedFile(Exception):
 
 
 Decoded = pa.Table | tuple[pa.Table, tuple[ValueCount, ...]]
-"""What a file decodes to: footprints, and the single values that were not read."""
+"""A decoded file: its footprints, and the single values that were not read."""
 
 
 def granule_of_file(file: str, day: date | None, decode: Callable[[], Decoded]) -> Granule:
