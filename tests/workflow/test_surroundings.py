@@ -48,7 +48,7 @@ def run(bench, *words, python=sys.executable, **environment):
 
 def locales():
     """Locales of this machine whose text is not UTF-8; the plain one is everywhere."""
-    names = ["C"]
+    names, own = ["C"], locale.setlocale(locale.LC_CTYPE)
     for name in ("de_DE.ISO-8859-1", "en_US.ISO-8859-1", "zh_CN.GBK"):
         try:
             locale.setlocale(locale.LC_CTYPE, name)
@@ -56,7 +56,8 @@ def locales():
         except locale.Error:
             continue
         finally:
-            locale.setlocale(locale.LC_CTYPE, "C")
+            # the tests of this process read text in their own
+            locale.setlocale(locale.LC_CTYPE, own)
     return names
 
 
