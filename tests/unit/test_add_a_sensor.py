@@ -13,7 +13,7 @@ from fuxiflow.config import sources
 from fuxiflow.grids import Grid
 from fuxiflow.observations import footprint_table, ledger
 from fuxiflow.observations.sparse_grids import SparseGrids
-from tests.support.helpers import documented_source, load_script, realdata
+from tests.support.helpers import asked_of_source, documented_source, load_script, realdata
 
 LOG = logging.getLogger("test")
 STEM = "npp_d20181022_t0022213_e0022529_b36187_c20181022014936"
@@ -52,7 +52,12 @@ def test_a_real_granule_becomes_a_sparse_grid(path, tmp_path):
     assert sources.source_names() == ["snpp_atms"]
     source = sources.load_source("snpp_atms")
     grid = Grid(180, 360)
-    shared = {"source": source.name, "channels": source.channel_names, "dates": DATES}
+    shared = {
+        "source": source.name,
+        "channels": source.channel_names,
+        "dates": DATES,
+        "completeness": asked_of_source(DATES, 1.0, 1.0),
+    }
     made = SimpleNamespace(table=tmp_path / "read.parquet", ledger=tmp_path / "read_ledger.parquet")
     load_script("observations_read").main(
         SimpleNamespace(files=raw),

@@ -237,7 +237,6 @@ def test_find_separates_files_by_name(tmp_path):
         "20220701/SATMS_j01_1.h5",
         "GATMO_j01_1.h5",
         "SATMS_npp_1.h5",
-        "provenance.json",
         ".hidden",
     ]
     for name in names:

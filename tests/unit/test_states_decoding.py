@@ -232,7 +232,6 @@ def test_files_of_a_directory(tmp_path):
     with pytest.raises(FileNotFoundError, match="no GRIB file"):
         list_grib_files(tmp_path)
     for name in (
-        "provenance.json",
         ".tmp",
         "b.idx",
         "gfs.t00z.pgrb2.1p00.f000",
