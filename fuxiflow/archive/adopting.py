@@ -19,6 +19,8 @@ from fuxiflow.archive.needs import INVARIANTS, era5_field
 from fuxiflow.archive.orders import init_text
 from fuxiflow.archive.raw_store import ALL_DAYS, OF_OLD, MonthFolder, month_folders, now_text
 from fuxiflow.channels import channel_table
+from fuxiflow.config.base import did_you_mean
+from fuxiflow.config.sources import source_names
 from fuxiflow.storage.file_kinds import Unpacked, describe_file, file_kind
 from fuxiflow.storage.files import temporary
 from fuxiflow.storage.manifests import (
@@ -43,6 +45,7 @@ COMPRESSED = ("gzip", "bzip2", "xz", "ZIP")
 NO_DATA = ("empty", "web page", "XML", "JSON", "text", "PDF")
 WORKERS = 4
 _DATE = re.compile(r"(?<!\d)((?:19|20)\d\d)-?(\d\d)-?(\d\d)(?:\d{2,6})?(?!\d)")
+_MONTH = re.compile(r"\d{4}-(0[1-9]|1[0-2])")
 _DAY_OF_YEAR = re.compile(r"\.D(\d\d)(\d{3})\.")
 
 
@@ -165,6 +168,11 @@ def _as_covers(blocks: Iterable[dict]) -> dict:
 
 def _covers_of(path: Path, folder: MonthFolder) -> dict:
     """Return what a file covers; RawFileError where it is not of the kind of its product."""
+    if not path.is_file():
+        raise RawFileError(
+            f"{path}: a link to {os.readlink(path)}, which is not there: mount its disk, or remove "
+            f"the link, then run 'fuxiflow adopt {folder.path}'"
+        )
     if path.suffix in BESIDE:
         return {"blocks": []}
     if fault := _fault_of(path, folder.product):
@@ -205,24 +213,28 @@ def adopt_month(folder: MonthFolder, origin: str = "") -> list[str]:
     Raises
     ------
     RawFileError
-        When a file is not of the kind of its product; those before it are listed.
+        When a file is not of the kind of its product; those before it are listed, and the folder
+        is not taken for one of these files alone.
     """
     of_old = is_manifest_of_old(folder.path)
     if of_old:
         _keep_absent(folder)
     is_new = not folder.is_listed
-    names = [name for name in files_below(folder.path) if name not in folder.manifest.files]
+    names = folder.unlisted()
     origin = origin or f"adopted from {folder.path.as_posix()}"
+    # until all are listed the folder must not look as if it held no more
+    folder.manifest.unfinished = True
     try:
         for name in names:
             folder.list_file(name, origin, _covers_of(folder.path / name, folder))
             if not of_old:
                 folder.save(at_once=False)
+        if folder.product not in GRIB_PRODUCTS:
+            _note_days(folder, is_new)
+        folder.manifest.unfinished = False
     finally:
         # one of old goes when all that it lists is listed anew
-        if not of_old or {*names} <= folder.manifest.files.keys():
-            if folder.product not in GRIB_PRODUCTS:
-                _note_days(folder, is_new)
+        if not (of_old and folder.manifest.unfinished):
             folder.save()
     return names
 
@@ -267,7 +279,8 @@ def bring_in(source: Path, folder: MonthFolder) -> list[str]:
             )
         aside = temporary(target)
         try:
-            os.link(base / name, aside)
+            # not a link to a link, which may lead nowhere from there
+            os.link(os.path.realpath(base / name), aside)
         except OSError:
             shutil.copyfile(base / name, aside)
         os.replace(aside, target)
@@ -331,6 +344,7 @@ def adopt(
     else:
         folders = [pair for pair in month_folders(store) if pair[: len(place)] == place]
     for pair in folders:
+        _check_place(*pair)
         folder = MonthFolder(store, *pair)
         with folder.locked():
             if not inside:
@@ -338,7 +352,21 @@ def adopt(
                 origin = origin or f"adopted from {Path(os.path.abspath(path))}"
             names = adopt_month(folder, origin)
         there = len(folder.manifest.files)
-        yield f"{folder.path}: {len(names)} files adopted, {there} in its manifest"
+        out = "" if there else ": without a file the source counts as out in all of the month"
+        yield f"{folder.path}: {len(names)} files adopted, {there} in its manifest{out}"
+
+
+def _check_place(product: str, month: str) -> None:
+    """Raise ValueError where no reader looks for a product and month."""
+    products = [*GRIB_PRODUCTS, *source_names()]
+    if product not in products:
+        hint = did_you_mean(product, products) or f": {', '.join(products)}"
+        raise ValueError(f"{product}/{month}: no product is called {product!r}{hint}")
+    if not (_MONTH.fullmatch(month) or (product, month) == ("era5", INVARIANTS)):
+        raise ValueError(
+            f"{product}/{month}: {month!r} is no month, which is written as in 2022-01; rename the "
+            f"folder or give another --month"
+        )
 
 
 def verify_month(folder: MonthFolder) -> Iterator[tuple[str, str]]:

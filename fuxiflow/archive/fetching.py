@@ -125,13 +125,15 @@ def fetch_need(need: Need, store: Path, archives: Archives, log: logging.Logger)
             folders[month] = MonthFolder(store, need.product, month)
             stack.enter_context(folders[month].locked())
             _adopt_what_is_there(folders[month], log)
-            folders[month].drop_lost()
+            folders[month].drop_lost(has_archive=need.product in ("era5", "gfs", *archives.sources))
         if need.product == "era5":
             _fetch_era5(need, folders, archives, log)
         elif need.product == "gfs":
             _fetch_gfs(need, folders, archives, log)
         else:
             _fetch_source(need, folders, archives, log)
+        for folder in folders.values():
+            _name_unlisted(folder, log)
 
 
 def _adopt_alone(need: Need, store: Path, log: logging.Logger) -> None:
@@ -151,6 +153,7 @@ def _adopt_alone(need: Need, store: Path, log: logging.Logger) -> None:
         if folder.path.is_dir():
             with folder.locked():
                 _adopt_what_is_there(folder, log)
+                _name_unlisted(folder, log)
 
 
 def _adopt_what_is_there(folder: MonthFolder, log: logging.Logger) -> None:
@@ -158,7 +161,25 @@ def _adopt_what_is_there(folder: MonthFolder, log: logging.Logger) -> None:
     _link_invariants(folder)
     if folder.path.is_dir() and not folder.is_listed:
         names = adopting.adopt_month(folder)
-        log.info("%s: %d files adopted, which had no manifest", folder.path, len(names))
+        log.info(
+            "%s: %d files adopted, which had no manifest%s",
+            folder.path,
+            len(names),
+            "" if folder.manifest.files else ": an empty folder says that the source was out",
+        )
+
+
+def _name_unlisted(folder: MonthFolder, log: logging.Logger) -> None:
+    """Name files that were put into a folder after it was adopted."""
+    if folder.path.is_dir() and (names := folder.unlisted()):
+        log.warning(
+            "%s: %d files are not in its manifest and not used, first: %s; to use them run "
+            "'fuxiflow adopt %s'",
+            folder.path,
+            len(names),
+            names[0],
+            folder.path,
+        )
 
 
 def _link_invariants(folder: MonthFolder) -> None:

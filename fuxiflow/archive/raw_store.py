@@ -17,11 +17,13 @@ from pathlib import Path
 
 from fuxiflow.archive.transfer import Fetched
 from fuxiflow.storage.manifests import (
+    MANIFEST,
     FileEntry,
     Manifest,
     RawFileError,
     difference,
     file_entry,
+    files_below,
     read_manifest,
     remedy_of,
     write_manifest,
@@ -50,7 +52,8 @@ def now_text() -> str:
 class MonthFolder:
     """One month of one product: its files, its manifest, and what is being loaded for it.
 
-    ``is_listed`` says whether there is a manifest of today's form.
+    ``is_listed`` says whether there is a manifest of today's form, of a folder that was adopted to
+    its end.
     """
 
     def __init__(self, store: Path, product: str, month: str):
@@ -73,23 +76,51 @@ class MonthFolder:
 
     def _read(self) -> None:
         manifest = read_manifest(self.path)
-        self.is_listed = manifest is not None
         self.manifest = manifest or Manifest()
+        self.is_listed = manifest is not None and not manifest.unfinished
+        self._lost: dict[str, FileEntry] = {}
         # counted on: a month may have a hundred thousand files
         self._numbers = count(self.manifest.last_number + 1)
 
-    def drop_lost(self) -> None:
-        """Forget entries whose file has gone, so that it is asked for again.
+    def drop_lost(self, has_archive: bool) -> None:
+        """Forget entries whose file has gone, and that their days were asked for.
 
-        RawFileError where a file is there with another size: it has to be moved away by hand.
+        Parameters
+        ----------
+        has_archive : bool
+            Whether there is an archive that can be asked for them again.
+
+        Raises
+        ------
+        RawFileError
+            When a file is there with another size: it has to be moved away by hand. When one has
+            gone that nobody can be asked for.
         """
+        complete = self.manifest.complete
         for name, entry in list(self.manifest.files.items()):
             words = difference(self.path / name, entry, content=False)
+            if words.startswith("missing") and not (has_archive and ALL_DAYS not in complete):
+                raise RawFileError(
+                    f"{self.path / name}: {words}, and no archive is asked for it; bring it again, "
+                    f"or, to go on without it, delete {self.path / MANIFEST} and run 'fuxiflow "
+                    f"adopt {self.path}'"
+                )
             if words.startswith("missing"):
                 LOG.warning("%s: gone, though the manifest lists it", self.path / name)
-                del self.manifest.files[name]
+                self._lost[name] = self.manifest.files.pop(name)
+                for day in entry.covers.get("days", ()):
+                    complete.pop(day, None)
             elif words:
                 raise RawFileError(f"{self.path / name}: {words}; {remedy_of(self.path / name)}")
+
+    def unlisted(self) -> list[str]:
+        """Return the names of files in the folder that its manifest does not list."""
+        return [name for name in files_below(self.path) if name not in self.manifest.files]
+
+    def _number_of(self, name: str, sha256: str) -> int:
+        """Return the number of a new entry: that of a lost file which came again as it was."""
+        lost = self._lost.get(name)
+        return lost.number if lost and lost.sha256 == sha256 else next(self._numbers)
 
     def list_file(self, name: str, origin: str, covers: dict) -> FileEntry:
         """Add a file that lies in the folder to the manifest.
@@ -143,7 +174,7 @@ class MonthFolder:
             fetched.sha256,
             fetched.address,
             now_text(),
-            next(self._numbers),
+            self._number_of(name, fetched.sha256),
             covers,
             list(fetched.agreed),
         )
@@ -163,7 +194,7 @@ class MonthFolder:
         """Write the manifest, or only where it was not written some seconds ago."""
         if at_once or time.monotonic() - self._saved > SAVE_SECONDS:
             write_manifest(self.path, self.manifest)
-            self.is_listed = True
+            self.is_listed = not self.manifest.unfinished
             self._saved = time.monotonic()
 
     @contextmanager

@@ -50,11 +50,13 @@ class Manifest:
     """The files of a folder by name, names that the archive lacked, and days that were listed.
 
     ``absent`` and ``complete`` say of each name and day when the archive was asked and where.
+    ``unfinished`` says that files of the folder were still to be adopted when it was written.
     """
 
     files: dict[str, FileEntry] = field(default_factory=dict)
     absent: dict[str, dict] = field(default_factory=dict)
     complete: dict[str, dict] = field(default_factory=dict)
+    unfinished: bool = False
 
     @property
     def last_number(self) -> int:
@@ -102,7 +104,8 @@ def read_manifest(folder: Path) -> Manifest | None:
     try:
         content = read_sealed_json(path)
         files = {name: FileEntry(**entry) for name, entry in content["files"].items()}
-        return Manifest(files, content["absent"], content["complete"])
+        unfinished = bool(content.get("unfinished", False))
+        return Manifest(files, content["absent"], content["complete"], unfinished)
     except (SealError, KeyError, TypeError) as error:
         raise RawFileError(f"{error}; {remedy_of(path)}") from error
 
@@ -114,6 +117,7 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
         "files": {name: asdict(entry) for name, entry in manifest.files.items()},
         "absent": manifest.absent,
         "complete": manifest.complete,
+        **({"unfinished": True} if manifest.unfinished else {}),
     }
     write_sealed_json(Path(folder) / MANIFEST, content)
 
@@ -121,13 +125,30 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
 def files_below(folder: Path) -> Iterator[str]:
     """Yield the names of the raw files below a folder, sorted; hidden ones and sidecars are none.
 
-    A name is the path relative to the folder, with slashes.
+    A name is the path relative to the folder, with slashes. Links to folders are followed. A link
+    to nothing is a file too, one that cannot be read: it must not look like one there never was.
+    OSError where a folder cannot be read.
     """
-    for path in sorted(Path(folder).rglob("*")):
-        name = path.relative_to(folder)
-        hidden = any(part.startswith(".") for part in name.parts)
-        if path.is_file() and not hidden and path.name not in SIDECARS:
-            yield name.as_posix()
+
+    def refuse(error: OSError):
+        raise error
+
+    names, seen = [], set()
+    for place, folders, files in os.walk(folder, onerror=refuse, followlinks=True):
+        here = os.path.realpath(place)
+        # a link may lead back to where it lies
+        folders[:] = [] if here in seen else [name for name in folders if name[0] != "."]
+        paths = (Path(place, name) for name in files if name[0] != "." and name not in SIDECARS)
+        if here not in seen:
+            names += [
+                path.relative_to(folder) for path in paths if path.is_file() or _dangles(path)
+            ]
+        seen.add(here)
+    yield from (name.as_posix() for name in sorted(names))
+
+
+def _dangles(path: Path) -> bool:
+    return path.is_symlink() and not path.exists()
 
 
 def seal_folder(folder: Path) -> None:

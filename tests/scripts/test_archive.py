@@ -2,6 +2,7 @@
 
 import logging
 from datetime import date, datetime
+from pathlib import Path
 from types import SimpleNamespace
 
 import pandas as pd
@@ -160,6 +161,22 @@ def test_source(granules, store, archives):
     fetched = [path for path, _ in granules.requests if path.endswith(".h5")]
     assert len(fetched) == 2
     assert all("d20230703" in path for path in fetched)
+
+
+def test_a_granule_that_has_gone_is_fetched_again(granules, store, archives, tmp_path):
+    name = next(iter(fetch(ATMS, store, archives).files))
+    fetching.write_need_receipt(tmp_path / "r.json", ATMS, store)
+    path = store / "noaa20_atms/2023-07" / name
+    content = path.read_bytes()
+    path.unlink()
+    granules.requests.clear()
+    assert set(fetch(ATMS, store, archives).complete) == {"2023-07-01", "2023-07-02"}
+    assert path.read_bytes() == content
+    assert [item for item, _ in granules.requests if item.endswith(".h5")] == [
+        next(f"/{item}" for item in granules.files if item.endswith(name))
+    ]
+    # it is the file that the receipt speaks of
+    assert path in [Path.cwd() / found for found in verified_files(tmp_path / "r.json").paths]
 
 
 def test_source_without_granules_is_an_error(server, store, archives):

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from fuxiflow.archive import adopting, fetching, orders
+from fuxiflow.archive import adopting, fetching, orders, raw_store
 from fuxiflow.archive.needs import Need, era5_fields
 from fuxiflow.archive.raw_store import MonthFolder
 from fuxiflow.channels import channel_table
@@ -211,3 +211,128 @@ def test_the_store_is_verified_file_by_file(store):
         "missing"
         in dict(adopting.verify_month(MonthFolder(store, "amsua", MONTH)))["manifest.json"]
     )
+
+
+BUFR = b"BUFR" + b"x" * 50
+NEED = Need("amsua", MONTH, ("2022-01-05", "2022-01-07"))
+LOG = fetching.logging.getLogger("test")
+
+
+def fetched(store):
+    """Fetch :data:`NEED`; the names in the folder's manifest."""
+    fetching.fetch_need(NEED, store, load_archives(), LOG)
+    return set(read_manifest(store / "amsua" / MONTH).files)
+
+
+@pytest.mark.parametrize("bad", ["a_20220105.bufr", "b_20220106.bufr", "c_20220107.bufr"])
+def test_a_folder_that_was_adopted_in_part_is_not_taken_for_whole(store, bad):
+    names = ["a_20220105.bufr", "b_20220106.bufr", "c_20220107.bufr"]
+    folder = folder_of(store, "amsua", **dict.fromkeys(names, BUFR))
+    (folder / bad).write_bytes(b"<html>")
+    for _ in range(2):
+        with pytest.raises(RawFileError, match=f"{bad}: it is a web page"):
+            fetching.fetch_need(NEED, store, load_archives(), LOG)
+    (folder / bad).write_bytes(BUFR)
+    assert fetched(store) == {*names}
+    assert set(read_manifest(folder).complete) == {"2022-01-05", "2022-01-06", "2022-01-07"}
+
+
+def test_a_process_that_is_killed_while_it_adopts_loses_no_file(store, monkeypatch):
+    names = {f"{letter}_2022010{day}.bufr" for day, letter in enumerate("abcd", 4)}
+    folder_of(store, "amsua", **dict.fromkeys(names, BUFR))
+    monkeypatch.setattr(raw_store, "SAVE_SECONDS", -1.0)
+    listed = []
+
+    class Killed(BaseException):
+        pass
+
+    def save(folder, at_once=True):
+        # nothing is written after the kill
+        if len(listed) > 2:
+            raise Killed
+        listed.append(write(folder, at_once))
+
+    write = MonthFolder.save
+    with monkeypatch.context() as patch:
+        patch.setattr(MonthFolder, "save", save)
+        with pytest.raises(Killed):
+            fetched(store)
+    assert len(read_manifest(store / "amsua" / MONTH).files) == 3
+    assert fetched(store) == names
+
+
+@pytest.mark.parametrize("link", ["file", "folder"])
+def test_a_link_to_a_place_that_is_not_mounted_is_no_outage(store, link):
+    folder = folder_of(store, "amsua")
+    (folder / ("a_20220105.bufr" if link == "file" else "linked")).symlink_to("/not/mounted")
+    for _ in range(2):
+        with pytest.raises(RawFileError, match="a link to /not/mounted, which is not there: mount"):
+            fetched(store)
+
+
+def test_linked_folders_are_followed(store, tmp_path):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "a_20220105.bufr").write_bytes(BUFR)
+    folder = folder_of(store, "amsua", b_20220106__bufr=BUFR)
+    (folder / "linked").symlink_to(elsewhere)
+    (folder / "again").symlink_to(folder)
+    assert fetched(store) == {"b_20220106.bufr", "linked/a_20220105.bufr"}
+
+
+def test_what_links_stand_for_is_brought_into_the_store(store, tmp_path):
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (tmp_path / "real").write_bytes(BUFR)
+    (mine / "a_20220105.bufr").symlink_to("../real")
+    list(adopting.adopt(mine, store, "amsua", MONTH))
+    assert (store / "amsua" / MONTH / "a_20220105.bufr").read_bytes() == BUFR
+
+
+def test_a_file_that_nobody_can_be_asked_for_is_not_forgotten(store):
+    folder = folder_of(store, "amsua", a_20220105__bufr=BUFR, b_20220106__bufr=BUFR)
+    assert len(fetched(store)) == 2
+    (folder / "a_20220105.bufr").unlink()
+    for _ in range(2):
+        with pytest.raises(RawFileError, match=r"a_20220105.bufr: missing.* bring it again, or"):
+            fetched(store)
+    (folder / "manifest.json").unlink()
+    assert fetched(store) == {"b_20220106.bufr"}
+
+
+def test_files_that_were_added_later_are_named(store, caplog):
+    folder_of(store, "amsua", a_20220105__bufr=BUFR)
+    assert len(fetched(store)) == 1
+    folder = folder_of(store, "amsua", b_20220106__bufr=BUFR)
+    assert len(fetched(store)) == 1
+    assert f"first: b_20220106.bufr; to use them run 'fuxiflow adopt {folder}'" in caplog.text
+    caplog.clear()
+    list(adopting.adopt(folder, store))
+    assert len(fetched(store)) == 2
+    assert "adopt" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("product", "month", "words"),
+    [
+        ("amsa", MONTH, "did you mean .amsua"),
+        ("../amsua", MONTH, "no product"),
+        ("amsua", "2022-1", "no month"),
+        ("amsua", "2022-13", "no month"),
+        ("amsua", "../../x", "no month"),
+        ("amsua", "invariants", "no month"),
+    ],
+)
+def test_files_go_where_a_reader_looks_for_them(store, tmp_path, product, month, words):
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "a_20220105.bufr").write_bytes(BUFR)
+    with pytest.raises(ValueError, match=words):
+        list(adopting.adopt(mine, store, product, month))
+    assert not [*tmp_path.rglob("manifest.json")]
+
+
+def test_an_adopted_folder_without_files_is_told(store, tmp_path):
+    (tmp_path / "mine").mkdir()
+    (line,) = adopting.adopt(tmp_path / "mine", store, "amsua", MONTH)
+    assert "the source counts as out" in line
