@@ -130,7 +130,7 @@ class Holder:
         """
         try:
             # opened, not asked for: a network file system then looks at the server
-            with open(path, encoding="utf-8") as file:
+            with open(path, "rb") as file:
                 text, seen = file.read(), os.fstat(file.fileno()).st_mtime
         except FileNotFoundError:
             return None, 0.0
@@ -242,7 +242,7 @@ class Lease:
             When another process works on the job; the text says which, and what to do.
         """
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        watched: tuple[str, float] | None = None
+        watched, since = None, 0.0
         while not _make(self.path, self._text):
             holder, seen = Holder.read(self.path)
             if holder is None:
@@ -252,13 +252,16 @@ class Lease:
                     raise LeaseHeldError(self._refusal(holder))
                 self._take_over(holder, "its process has ended")
                 continue
-            if watched is not None and watched[0] == holder.id and seen > watched[1]:
+            if watched is not None and watched[0] == holder.id and seen != watched[1]:
                 raise LeaseHeldError(self._refusal(holder))
             silent = _server_time(self.path.parent) - seen
+            if watched is not None and watched[0] == holder.id:
+                # where the server's clock was put back, a dead one's last sign lies in the future
+                silent = max(silent, time.monotonic() - since)
             if silent >= self.stale:
                 self._take_over(holder, f"it gave no sign of life for {silent:.0f} s")
             elif watched is None or watched[0] != holder.id:
-                watched = holder.id, seen
+                watched, since = (holder.id, seen), time.monotonic()
                 self.note(
                     f"{self.path}: {holder} held this job, {silent:.0f} s ago; watching for a "
                     f"sign of life, taking over after {self.stale:.0f} s without one"
@@ -282,7 +285,7 @@ class Lease:
             gone = other is not None and (
                 not other.is_alive
                 if other.is_here
-                else _server_time(self.path.parent) - since >= self.stale
+                else abs(_server_time(self.path.parent) - since) >= self.stale
             )
             if gone:
                 # under a name of its own first: what another makes in between stays

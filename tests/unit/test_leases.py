@@ -120,9 +120,33 @@ def test_a_lease_elsewhere_that_is_renewed_holds(path, monkeypatch):
         lease_on(path, stale=100).take()
 
 
-def test_a_damaged_lease_ends_after_its_time(path):
+def test_a_lease_from_the_future_is_taken_over_after_its_time(path, monkeypatch):
+    # the server's clock was put back by a day since its holder died
+    elsewhere(path, seconds=-86400)
+    clock = iter(range(10**6))
+    monkeypatch.setattr(leases.time, "monotonic", lambda: next(clock) * 0.2)
+    rounds = iter(range(50))
+    # a list that ends ends the waiting
+    monkeypatch.setattr(leases.time, "sleep", lambda seconds: next(rounds))
+    with lease_on(path) as lease:
+        assert "taking over" in lease.notes[1]
+        assert Holder.read(path)[0] == lease.holder
+
+
+def test_a_guard_from_the_future_keeps_nobody_waiting(path, monkeypatch):
+    elsewhere(path, pid=2**22 + 5, machine=leases.machine())
+    elsewhere(path.with_name("a.json.taker"), seconds=-86400)
+    rounds = iter(range(50))
+    monkeypatch.setattr(leases.time, "sleep", lambda seconds: next(rounds))
+    with lease_on(path) as lease:
+        assert Holder.read(path)[0] == lease.holder
+    assert list(path.parent.iterdir()) == []
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe\0", b"[1]", b"{}", b'{"pid": "x"}'])
+def test_a_damaged_lease_ends_after_its_time(path, content):
     elsewhere(path, seconds=9)
-    path.write_text("")
+    path.write_bytes(content)
     os.utime(path, (time.time() - 9,) * 2)
     with lease_on(path) as lease:
         assert Holder.read(path)[0] == lease.holder
