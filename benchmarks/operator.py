@@ -279,7 +279,9 @@ def main(threads: int = 2, count: int = 6) -> None:
         f"batch {BATCH}"
     )
     print(f"operator forward             {forward:10.0f} profiles/s")
-    print(f"operator forward + gradients {both:10.0f} profiles/s")
+    print(
+        f"operator forward + gradients {both:10.0f} profiles/s, {forward / both:.1f} times the cost"
+    )
     print(f"pyrtlib forward, one process {rate:10.2f} profiles/s")
     print(f"ratio forward                {forward / rate:10.0f}")
     if torch.cuda.is_available():

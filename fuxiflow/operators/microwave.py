@@ -6,6 +6,7 @@ Equations and accuracy: docs/explanation/operator.md.
 import math
 from collections.abc import Sequence
 from dataclasses import MISSING, dataclass, field, fields
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from torch import Tensor
 
 from fuxiflow import ROOT
 from fuxiflow.operators.emissivity import pure_permittivity
+from fuxiflow.operators.sweep import LEAST_ABSORPTION, sweep
 from fuxiflow.physics import GAS_CONSTANT_DRY, GRAVITY, vapour_pressure, virtual_temperature
 
 DIRECTORY = ROOT / "resources" / "operators"
@@ -31,10 +33,6 @@ COLDEST_DROPLET = 233.15
 """K: supercooled droplets freeze there (homogeneous nucleation); permittivity is held below."""
 _FACTOR = 6.0 * math.pi / 299.792458
 """Np/km for 1 g/m3 and 1 GHz: 6 pi f / c over the density of water, 1000 kg/m3."""
-SMALLEST_DEPTH = 1e-7
-"""Least optical depth of a layer, which the source is divided by."""
-LEAST_ABSORPTION = 1e-12
-"""Floor of the fitted absorption in Np/km, whose square root is taken."""
 FEATURES = 12
 """Terms of the absorption polynomials."""
 
@@ -365,9 +363,8 @@ class MicrowaveOperator(torch.nn.Module):
             specific_humidity.transpose(0, 1),
         )
         vapour = vapour_pressure(humidity, pressure[:, None])
-        # unbound once: the gradient of an index would fill a whole array for each level
         box = self.reference_temperature[:, None], self.half_range[:, None]
-        arguments = features(temperature, vapour, *box).unbind()
+        arguments = features(temperature, vapour, *box)
         virtual = virtual_temperature(temperature, humidity)
         low, high = pressure[:-1, None], pressure[1:, None]
         thickness = (
@@ -378,33 +375,38 @@ class MicrowaveOperator(torch.nn.Module):
         above = ((surface_pressure - low) / (high - low)).clamp(0.0, 1.0)
         # the sweep multiplies by six times the mean absorption and needs minus the optical depth
         vertical = thickness * above
-        path = (vertical * (secant / -6.0))[..., None].unbind()
+        path = vertical * (secant / -6.0)
         # a layer that the ground cuts ends with the temperature and absorption there
-        lower = (temperature[:-1] + above * (temperature[1:] - temperature[:-1]))[
-            ..., None
-        ].unbind()
-        cut = (above < 1.0).any(dim=1).tolist()
-        share = [
-            part if is_cut else None
-            for part, is_cut in zip(above[..., None].unbind(), cut, strict=True)
-        ]
-        upper = temperature[..., None].unbind()
+        lower = temperature[:-1] + above * (temperature[1:] - temperature[:-1])
         water = None
         if cloud_liquid is not None:
-            content = cloud_water_content(
+            water = cloud_water_content(
                 cloud_liquid.transpose(0, 1), temperature, humidity, pressure[:, None]
             )
-            water = [level if level.any() else None for level in content[..., None].unbind()]
         parts = []
         for index, (first, end, top, bottom) in enumerate(self.groups):
-            coefficients = getattr(self, f"coefficients_{index}")
-            nodes = slice(first, end)
-            inputs = arguments, upper, lower, share, water, coefficients, nodes, top, bottom
-            up, down, through = self._sweep(path, *inputs)
-            if bottom == len(pressure) - 1:
+            nodes, layers = slice(first, end), slice(top, bottom)
+            sees_ground = bottom == len(pressure) - 1
+            cloudy, droplets = self._droplets(index, temperature, water)
+            swept = partial(
+                sweep,
+                arguments[top : bottom + 1],
+                getattr(self, f"coefficients_{index}"),
+                droplets,
+                cloudy,
+                torch.cat([temperature[top : top + 1], lower[layers]]),
+                above[layers],
+                self.planck_square[nodes],
+                self.cosmic[nodes],
+                sees_ground,
+            )
+            up, down, through = swept(path[layers])
+            if sees_ground:
                 if diffuse is not None:
-                    slants = [(w, (vertical * (s / -6.0))[..., None].unbind()) for w, s in DIFFUSE]
-                    flux = sum(weight * self._sweep(slant, *inputs)[1] for weight, slant in slants)
+                    flux = sum(
+                        weight * swept(vertical[layers] * (slant / -6.0))[1]
+                        for weight, slant in DIFFUSE
+                    )
                     down = down + diffuse[:, None] * (flux - down)
                 ground = (
                     skin_temperature[:, None]
@@ -451,87 +453,33 @@ class MicrowaveOperator(torch.nn.Module):
         layers = torch.sqrt(absorption[1:] * absorption[:-1]) * path[..., None]
         return torch.cat([torch.zeros_like(layers[:1]), layers.cumsum(dim=0)])
 
-    def _absorption(self, level, arguments, upper, water, coefficients, nodes, top):
-        """Compute the absorption at a level, by gases and cloud water.
+    def _droplets(
+        self, group: int, temperature: Tensor, water: Tensor | None
+    ) -> tuple[list[int], Tensor | None]:
+        """Compute the absorption by cloud droplets at the levels of a group that have any.
 
         Parameters
         ----------
-        level : int
-            Index of the level.
-        arguments : tuple[Tensor, ...]
-            Arguments of the polynomials by level, ``(batch, 12)`` each.
-        upper : tuple[Tensor, ...]
-            Temperature in K by level, ``(batch, 1)`` each.
-        water : list[Tensor or None] or None
-            Cloud water in g/m3 by level, ``(batch, 1)``; None where there is none.
-        coefficients : Tensor
-            Polynomials of the group's levels and nodes, ``(level, 12, node)``.
-        nodes : slice
-            Nodes of the group.
-        top : int
-            First level of the group.
+        group : int
+            Index of the group.
+        temperature : Tensor
+            In K at all levels, ``(level, batch)``.
+        water : Tensor or None
+            Cloud water in g/m3 at all levels, ``(level, batch)``.
 
         Returns
         -------
-        Tensor
-            Absorption in Np/km, ``(batch, node)``.
+        list of int
+            The levels, counted from the group's first.
+        Tensor or None
+            Absorption in Np/km, ``(level, batch, node)``; None where no level has droplets.
         """
-        gas = (arguments[level] @ coefficients[level - top]).clamp_min(LEAST_ABSORPTION)
-        if water is None or water[level] is None:
-            return gas
-        return gas + water[level] * droplet_absorption(upper[level], self.frequency[nodes])
-
-    def _sweep(self, path, arguments, upper, lower, share, water, coefficients, nodes, top, bottom):
-        """Integrate the radiation of a group of nodes over its levels, from the top down.
-
-        Parameters
-        ----------
-        path : tuple[Tensor, ...]
-            Minus a sixth of the slant path in km by layer, ``(batch, 1)`` each.
-        arguments, upper, water, coefficients, nodes : object
-            As in :meth:`_absorption`.
-        lower : tuple[Tensor, ...]
-            Temperature in K at the lower edge of each layer, ``(batch, 1)`` each.
-        share : list[Tensor or None]
-            Share of each layer above the ground, ``(batch, 1)``; None for layers that it does not
-            cut.
-        top, bottom : int
-            First and last level.
-
-        Returns
-        -------
-        tuple[Tensor, Tensor, Tensor]
-            Upwelling and downwelling radiation and transmittance, ``(batch, node)`` each.
-        """
-        square = self.planck_square[nodes]
-        inputs = arguments, upper, water, coefficients, nodes, top
-        above = self._absorption(top, *inputs)
-        source_above = upper[top] + square / upper[top]
-        up = torch.zeros_like(above)
-        minus_down = -self.cosmic[nodes].expand_as(above)
-        through = torch.ones_like(above)
-        sees_ground = bottom == len(self.pressure) - 1
-        for level in range(top + 1, bottom + 1):
-            below = self._absorption(level, *inputs)
-            if share[level - 1] is not None:
-                below = torch.lerp(above, below, share[level - 1])
-            # exact to fourth order in the log of the ratio if absorption is exponential in height
-            mean = torch.add(above + below, torch.sqrt(above * below), alpha=4.0)
-            minus_depth = (mean * path[level - 1]).clamp_max(-SMALLEST_DEPTH)
-            minus_absorbed = torch.expm1(minus_depth)
-            passed = minus_absorbed + 1.0
-            edge = lower[level - 1]
-            source_below = edge + square / edge
-            # the source is linear in optical depth: the lower edge adds this to the emission of an
-            # isothermal layer
-            step = (source_below - source_above) * (minus_absorbed / minus_depth - passed)
-            up = torch.addcmul(
-                up, through, torch.addcmul(step, source_above, minus_absorbed, value=-1.0)
-            )
-            if sees_ground:
-                minus_down = torch.addcmul(
-                    torch.addcmul(step, source_below, minus_absorbed), minus_down, passed
-                )
-            through = through * passed
-            above, source_above = below, source_below
-        return up, -minus_down, through
+        if water is None:
+            return [], None
+        first, end, top, bottom = self.groups[group]
+        # their permittivity costs more than the absorption by all gases
+        cloudy = [level for level in range(top, bottom + 1) if water[level].any()]
+        if not cloudy:
+            return [], None
+        absorption = droplet_absorption(temperature[cloudy, :, None], self.frequency[first:end])
+        return [level - top for level in cloudy], water[cloudy, :, None] * absorption
