@@ -74,7 +74,7 @@ explain: $(READY)
 
 # in the order of testpaths, the longest first, so that no process ends alone with the end-to-end run
 test: $(READY)
-	$(RUN) pytest --numprocesses $(CORES) --dist loadfile --no-loadscope-reorder
+	$(RUN) pytest --numprocesses $(CORES) --dist loadfile --no-loadscope-reorder --durations 40
 
 test-chaos: $(READY)
 	$(RUN) tests.chaos
