@@ -84,6 +84,8 @@ def _restore(options: argparse.Namespace) -> int:
 
     # names of products are relative to the folder in which Snakemake runs
     results = options.results.absolute()
+    if not results.is_dir():
+        raise FileNotFoundError(f"{options.results}: no folder of results")
     base = results.parents[1]
     asked = [Path(os.path.relpath(path.absolute(), base)) for path in options.paths]
     os.chdir(base)

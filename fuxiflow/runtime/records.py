@@ -184,16 +184,19 @@ def records_by_product(directory: Path) -> dict[str, dict]:
     return by_product
 
 
-def finished_products(results: Path) -> list[Path]:
-    """Return the products of the finished jobs of a run, by their records.
+def finished_products(results: Path) -> dict[Path, tuple[str, frozenset[str]]]:
+    """Return the products of the finished jobs of a run, with the rule and inputs of their records.
 
     A record names products as its run did, from the folder of the checkout: below ``results`` they
     are those of this run, wherever it lies now.
     """
     by_product = records_by_product(records_folder(results))
     parts = [(Path(name), record) for name, record in by_product.items() if record["finished"]]
-    inside = [path.parts[2:] for path, _ in parts if path.parts[:1] == ("results",)]
-    return [Path(results).joinpath(*rest) for rest in inside if rest]
+    return {
+        Path(results).joinpath(*path.parts[2:]): (record["rule"], frozenset(record["inputs"]))
+        for path, record in parts
+        if path.parts[:1] == ("results",) and path.parts[2:]
+    }
 
 
 def read_job_record(results: Path, rule: str, wildcards: str) -> dict:

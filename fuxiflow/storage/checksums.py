@@ -25,8 +25,13 @@ ZEROS = b"0" * 8
 FOLDER = "checksums"
 """The folder of a run's results that holds sums of files without room for one."""
 RULE = re.compile(rb'rule\\*": \\*"(\w+)')
+INPUTS = re.compile(rb'inputs\\*": (\{[^{}]*\})')
 # end of the central directory of a ZIP archive: its signature, and its length without a comment
 ZIP_END, ZIP_END_LENGTH = b"PK\x05\x06", 22
+
+
+Maker = tuple[str, frozenset[str]]
+"""The name of a rule, and those of the files that it read."""
 
 
 class DamagedError(ValueError, OSError):
@@ -56,6 +61,27 @@ def remedy(path: Path) -> str:
             if (named_rule := RULE.search(data)) and named_rule[1] != b"interactive":
                 maker = f"rule {named_rule[1].decode()}"
     return f"delete {path} and run the same command again: {maker} makes it anew"
+
+
+def maker_of(path: Path) -> Maker | None:
+    """Return the rule that made a product and what it read, by the provenance in it or beside it.
+
+    None where it carries none.
+    """
+    path = Path(path)
+    stamps = [path / "zarr.json", path / "provenance.json"] if path.is_dir() else [path]
+    for stamp in stamps:
+        if not stamp.is_file() or not stamp.stat().st_size:
+            continue
+        with (
+            open(stamp, "rb") as file,
+            mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data,
+        ):
+            rule, inputs = RULE.search(data), INPUTS.search(data)
+            if rule and inputs:
+                names = json.loads(inputs[1].replace(b"\\", b""))
+                return rule[1].decode(), frozenset(names)
+    return None
 
 
 def damaged(path: Path, reason: str) -> DamagedError:

@@ -3,10 +3,12 @@
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -21,6 +23,9 @@ SEALED = (".parquet", ".ckpt", ".pt", ".restart")
 """Suffixes of files that carry their checksum."""
 NAMED = re.compile(r"-([0-9a-f]{64})\.")
 """A file whose name holds the SHA-256 of its bytes, as restart files of a training have it."""
+
+
+NONE = MappingProxyType({})
 
 
 @dataclass
@@ -144,15 +149,36 @@ def _absent(results: Path, outputs: Iterable[Path]) -> Iterator[Checked]:
             )
 
 
-def verify_results(results: Path, outputs: Iterable[Path] = (), jobs: int = 1) -> Iterator[Checked]:
+def _name_exchanged(checked: Checked, makers: Mapping[Path, checksums.Maker]) -> None:
+    """Add a fault to a sound product that another job made, by its provenance.
+
+    One that fits no job at all may have been accepted with other inputs, and is left alone.
+    """
+    maker = makers.get(checked.path)
+    if maker is None or checked.faults:
+        return
+    stated = checksums.maker_of(checked.path)
+    if stated in (None, maker):
+        return
+    if others := [str(path) for path in makers if makers[path] == stated]:
+        checked.faults.append(
+            f"{checked.path}: by its provenance it is {' or '.join(others[:2])}, which was put in "
+            f"its place; delete {checked.path} and run the same command again: rule {maker[0]} "
+            f"makes it anew"
+        )
+
+
+def verify_results(
+    results: Path, outputs: Mapping[Path, checksums.Maker] = NONE, jobs: int = 1
+) -> Iterator[Checked]:
     """Check all products of a run.
 
     Parameters
     ----------
     results : Path
         The folder of a run's results.
-    outputs : iterable of Path
-        Products of its finished jobs.
+    outputs : mapping of Path to Maker
+        Products of its finished jobs, and what made them.
     jobs : int
         Number of processes that check.
 
@@ -171,11 +197,11 @@ def verify_results(results: Path, outputs: Iterable[Path] = (), jobs: int = 1) -
         raise FileNotFoundError(f"{results}: no folder of results")
     yield from _absent(results, outputs)
     paths = list(find_products(results))
-    if jobs == 1:
-        yield from (check_product(path, results) for path in paths)
-        return
-    with ProcessPoolExecutor(jobs) as pool:
-        yield from pool.map(check_product, paths, [results] * len(paths))
+    with ProcessPoolExecutor(jobs) if jobs > 1 else nullcontext() as pool:
+        mapped = pool.map if jobs > 1 else map
+        for checked in mapped(check_product, paths, [results] * len(paths)):
+            _name_exchanged(checked, outputs)
+            yield checked
 
 
 def summarize_checks(checked: Iterable[Checked]) -> str:

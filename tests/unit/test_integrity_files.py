@@ -2,6 +2,8 @@
 
 import json
 from datetime import datetime
+from itertools import combinations
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -15,7 +17,7 @@ from fuxiflow.figures.files import read_figure_table
 from fuxiflow.models import checkpoint
 from fuxiflow.observations import footprint_table
 from fuxiflow.runtime import records
-from fuxiflow.storage import checksums, tables
+from fuxiflow.storage import checksums, provenance, tables
 from fuxiflow.storage.checksums import DamagedError
 from fuxiflow.storage.verification import check_product
 from fuxiflow.storage.zarr_stores import consolidate, create_store
@@ -224,3 +226,64 @@ def test_a_damaged_record_agrees_with_nothing(tmp_path):
     path.write_text(json.dumps(content))
     assert not records.records_by_product(tmp_path / "records")
     assert not records.read_job_record(tmp_path, "rule", "all")
+
+
+MAKERS = {
+    "states/2022-01.zarr": ("states_decode", ["results/r/raw/2022-01"]),
+    "states/2022-02.zarr": ("states_decode", ["results/r/raw/2022-02"]),
+    "scores/a.parquet": ("scores", ["results/r/states/2022-01.zarr"]),
+    "scores/b.parquet": ("scores", ["results/r/states/2022-02.zarr"]),
+    "models/a.ckpt": ("training_joint", ["results/r/states/2022-01.zarr"]),
+    "models/b.ckpt": ("training_autoregressive", ["results/r/models/a.ckpt"]),
+}
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """The folder of a run with products of several jobs and their records."""
+    monkeypatch.chdir(tmp_path)
+    results = Path("results/r")
+    for name, (rule, inputs) in MAKERS.items():
+        path = results / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        stamp = {"rule": rule, "inputs": dict.fromkeys(inputs, "0123456789abcdef")}
+        provenance.use(stamp)
+        if path.suffix == ".zarr":
+            create_store(path, {"provenance": provenance.as_json()}).create_array(
+                "x", data=np.arange(3)
+            )
+            consolidate(path)
+        else:
+            {".parquet": _table, ".ckpt": _checkpoint}[path.suffix](path)
+        provenance.use(None)
+        log = results / "logs" / rule / f"{path.stem}.log"
+        records.write_record(log, rule, {}, inputs, [path], True)
+    return results
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [(a, b) for a, b in combinations(MAKERS, 2) if Path(a).suffix == Path(b).suffix],
+)
+def test_verify_tells_products_that_were_exchanged(run, one, other, capsys):
+    assert main(["verify", str(run)]) == 0
+    (run / one).rename(run / "aside")
+    (run / other).rename(run / one)
+    (run / "aside").rename(run / other)
+    assert main(["verify", str(run)]) == 1
+    told = capsys.readouterr().out
+    rule = MAKERS[one][0]
+    assert f"{run / one}: by its provenance it is {run / other}, which was put" in told
+    assert f"delete {run / one} and run the same command again: rule {rule} makes it anew" in told
+    assert f"{run / other}: by its provenance it is {run / one}" in told
+
+
+def test_a_product_that_was_accepted_with_other_inputs_is_no_fault(run):
+    log = run / "logs" / "scores" / "a.log"
+    records.write_record(log, "scores", {}, ["results/r/other"], [run / "scores/a.parquet"], True)
+    assert main(["verify", str(run)]) == 0
+
+
+def test_there_is_nothing_to_restore_of_a_run_that_is_not_there(tmp_path, capsys):
+    assert main(["restore", str(tmp_path / "results" / "none")]) == 1
+    assert "no folder of results" in capsys.readouterr().err
