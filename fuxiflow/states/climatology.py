@@ -31,6 +31,8 @@ YEAR = 366
 NODE_DAYS = 5
 NODES = np.arange(1, YEAR + 1, NODE_DAYS)
 HOURS = (0, 6, 12, 18)
+KEPT_FIELDS = 16
+"""Fields of nodes and hours that are kept in memory: two for each hour are in use at a time."""
 
 
 def day_of_year(time) -> int:
@@ -240,7 +242,12 @@ class Climatology:
     """Mean states by day of year and hour; :meth:`at` interpolates to a time."""
 
     def __init__(
-        self, channels: ChannelTable, grid: Grid, values: np.ndarray | zarr.Array, width: int
+        self,
+        channels: ChannelTable,
+        grid: Grid,
+        values: np.ndarray | zarr.Array,
+        width: int,
+        budget: int | None = None,
     ):
         """Take the mean states.
 
@@ -254,18 +261,24 @@ class Climatology:
             Mean states ``(node, hour, channel, lat, lon)``.
         width : int
             Width in days of the window.
+        budget : int, optional
+            Bytes of fields that are kept in memory, two fields at least; by default
+            :data:`KEPT_FIELDS` of them.
         """
         self.channels = channels
         self.grid = grid
         self.width = width
         self._values = values
+        field = 4 * len(channels) * grid.nlat * grid.nlon
+        self._kept = KEPT_FIELDS if budget is None else max(2, budget // field)
         self._cache: dict[tuple[int, int], np.ndarray] = {}
 
     @classmethod
-    def read(cls, path: Path) -> "Climatology":
+    def read(cls, path: Path, budget: int | None = None) -> "Climatology":
         """Open what :func:`build_climatology` wrote; fields are read as they are needed.
 
-        Raises FileNotFoundError if it is not there.
+        ``budget`` is the number of bytes of fields that are kept in memory. Raises
+        FileNotFoundError if it is not there.
         """
         group = open_store(path, "climatology")
         names = [str(name) for name in group["channel"][:]]
@@ -274,14 +287,15 @@ class Climatology:
             get_grid(group),
             group["climatology"],
             int(group.attrs["window_days"]),
+            budget,
         )
 
     def _node(self, node: int, slot: int) -> np.ndarray:
         """Read the field ``(channel, lat, lon)`` of a node and hour, or take it from memory."""
-        # neighbouring times need the same nodes; 16 fields are kept at most
+        # neighbouring times need the same nodes
         key = node, slot
         if key not in self._cache:
-            if len(self._cache) >= 16:
+            while len(self._cache) >= self._kept:
                 self._cache.pop(next(iter(self._cache)))
             self._cache[key] = np.asarray(self._values[node, slot], np.float32)
         return self._cache[key]
@@ -297,8 +311,9 @@ class Climatology:
         before, after, weight = node_weights(day_of_year(time))
         slot = HOURS.index(moment.hour)
         first = self._node(before, slot)
-        return (
-            first.copy()
-            if weight == 0
-            else first + np.float32(weight) * (self._node(after, slot) - first)
-        )
+        if weight == 0:
+            return first.copy()
+        field = self._node(after, slot) - first
+        field *= np.float32(weight)
+        field += first
+        return field

@@ -339,7 +339,13 @@ class ForecastWriter:
             self._flush()
 
 
-def read_leads(group: zarr.Group, channels: ChannelTable, i_init: int, leads: slice) -> np.ndarray:
+def read_leads(
+    group: zarr.Group,
+    channels: ChannelTable,
+    i_init: int,
+    leads: slice,
+    wanted: Sequence[str] | None = None,
+) -> np.ndarray:
     """Read fields of one initial time from an open store.
 
     Parameters
@@ -352,34 +358,61 @@ def read_leads(group: zarr.Group, channels: ChannelTable, i_init: int, leads: sl
         Position of the initial time.
     leads : slice
         Positions of the leads.
+    wanted : sequence of str, optional
+        Names of the channels to read; by default all. Variables without any are not read.
 
     Returns
     -------
     np.ndarray
-        Fields ``(lead, channel, lat, lon)``, float32.
+        Fields ``(lead, channel, lat, lon)``, float32, in the order of ``wanted``.
     """
     levels = channels.pressure_levels
-    fields: dict[int, np.ndarray] = {}
+    names = channels.names if wanted is None else list(wanted)
+    places = {channels.names.index(name): place for place, name in enumerate(names)}
+    values = None
     for name, positions in channels_by_variable(channels).items():
+        chosen = [position for position in positions if position in places]
+        if not chosen:
+            continue
+        # one variable after the other: at full size all blocks together are as large as the state
         block = np.asarray(group[name][i_init, leads])
-        for position in positions:
+        if values is None:
+            values = np.empty((len(block), len(names), *block.shape[-2:]), np.float32)
+        for position in chosen:
             level = channels[position].level
-            fields[position] = block if level is None else block[:, levels.index(level)]
-    count, *shape = fields[0].shape
-    values = np.empty((count, len(channels), *shape), np.float32)
-    for position, field in fields.items():
-        values[:, position] = field
+            field = block if level is None else block[:, levels.index(level)]
+            values[:, places[position]] = field
+        del block
     return values
 
 
 class Forecasts:
     """Reads forecast stores as one series of initial times.
 
-    ``init_times`` are the complete ones, sorted; ``slots`` all. Raises FileNotFoundError for a
-    store that is not there, ValueError when stores differ in leads, channels or grid.
+    ``init_times`` are the complete ones, sorted; ``slots`` all. ``stored_together`` is the number
+    of leads that are read from a store at once: those of the piece read last are kept in memory.
     """
 
-    def __init__(self, paths: Sequence[Path]):
+    def __init__(self, paths: Sequence[Path], channels: Sequence[str] | None = None):
+        """Open the stores.
+
+        Parameters
+        ----------
+        paths : sequence of Path
+            Forecast stores.
+        channels : sequence of str, optional
+            Names of the channels that are read, in this order; by default all. Others are left
+            on disk.
+
+        Raises
+        ------
+        FileNotFoundError
+            A store is not there.
+        ValueError
+            No store is given, or stores differ in leads, channels or grid.
+        KeyError
+            A channel is in no store.
+        """
         self.paths = [Path(path) for path in ([paths] if isinstance(paths, (str, Path)) else paths)]
         if not self.paths:
             raise ValueError("no forecast store given")
@@ -387,6 +420,7 @@ class Forecasts:
         self._missing: set[tuple[str, int]] = set()
         slots = []
         layout = None
+        self.stored_together = 1
         for path in self.paths:
             group = open_store(path, "forecast store")
             leads = [int(hour) for hour in group["prediction_timedelta"][:]]
@@ -397,6 +431,8 @@ class Forecasts:
                     f"{path}: other leads, channels or another grid than {self.paths[0]}"
                 )
             layout = own_layout
+            chunks = [array.chunks[1] for _, array in group.arrays() if array.ndim > 3]
+            self.stored_together = max(self.stored_together, *chunks)
             times = read_times(group)
             slots.append(times)
             pending = set(group.attrs["pending"])
@@ -407,10 +443,16 @@ class Forecasts:
                 if text not in pending:
                     self._where[time] = group, index
         names, self.grid, self.lead_hours = layout
-        self.channels: ChannelTable = channel_table().select(names)
+        self._stored: ChannelTable = channel_table().select(names)
+        lacking = [name for name in channels or () if name not in names]
+        if lacking:
+            raise KeyError(
+                f"{self.paths[0]}: {lacking[0]} is not forecast; known: {', '.join(names)}"
+            )
+        self.channels = self._stored if channels is None else self._stored.select(channels)
         self.slots = np.unique(np.concatenate(slots))
         self.init_times = np.array(sorted(self._where), np.int64).astype("datetime64[ns]")
-        self._cache: tuple[int, np.ndarray] | None = None
+        self._cache: tuple[tuple[int, int], np.ndarray] | None = None
 
     def _fail(self, lack: str):
         """Raise KeyError that says what is lacking and what there is."""
@@ -443,7 +485,8 @@ class Forecasts:
         """
         if not self.available(init, lead):
             self._fail(f"no forecast from {iso_texts([as_nanoseconds(init)])[0]} + {lead} h")
-        return self._read_init(init)[self.lead_hours.index(int(lead))]
+        piece, place = divmod(self.lead_hours.index(int(lead)), self.stored_together)
+        return self._read_piece(init, piece)[place]
 
     def read_init(self, init) -> np.ndarray:
         """Read all leads ``(lead, channel, lat, lon)``, NaN where one is missing.
@@ -452,18 +495,23 @@ class Forecasts:
         """
         if init not in self:
             self._fail(f"no forecast from {iso_texts([as_nanoseconds(init)])[0]}")
-        return self._read_init(init).copy()
+        group, index = self._where[int(as_nanoseconds(init).astype(np.int64))]
+        leads = slice(0, len(self.lead_hours))
+        return read_leads(group, self._stored, index, leads, self.channels.names)
 
-    def _read_init(self, init) -> np.ndarray:
-        """Read all leads, those of the last initial time from memory."""
-        # a chunk holds all leads, so reading one lead has read them all
-        key = int(as_nanoseconds(init).astype(np.int64))
+    def _read_piece(self, init, piece: int) -> np.ndarray:
+        """Read the leads that are stored together, those of the last piece from memory."""
+        key = int(as_nanoseconds(init).astype(np.int64)), piece
         if self._cache is None or self._cache[0] != key:
-            group, index = self._where[key]
-            self._cache = (
-                key,
-                read_leads(group, self.channels, index, slice(0, len(self.lead_hours))),
-            )
+            # the old piece leaves before the new one comes
+            self._cache = None
+            group, index = self._where[key[0]]
+            first = piece * self.stored_together
+            leads = slice(first, min(first + self.stored_together, len(self.lead_hours)))
+            values = read_leads(group, self._stored, index, leads, self.channels.names)
+            if self.stored_together == 1:
+                return values
+            self._cache = key, values
         return self._cache[1]
 
     def read_many(self, pairs: Iterable[tuple]) -> np.ndarray:

@@ -17,83 +17,37 @@ import xarray as xr
 from fuxiflow.storage import provenance
 from fuxiflow.storage.datasets import read_dataset, write_dataset
 
-# values a product holds at a time (4 MiB): stays in cache, and bounds memory on large grids
-BLOCK_VALUES = 1 << 19
-# area means of an anomaly alone: what a reference is asked for
-OWN_MEANS = ("mean", "power")
 QUANTITIES = ("square", "error", "correlation", "variance", "reference_variance")
 
 
-def _reduce(
-    products: Sequence[tuple[np.ndarray, np.ndarray]], anomaly: np.ndarray, weights: np.ndarray
-) -> np.ndarray:
-    """Average an anomaly, and products of two fields each, over regions.
+def case_quantities(means: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
+    """Make the quantities of cases of their area means.
 
     Parameters
     ----------
-    products : sequence of tuples
-        Pairs of fields ``(channel, cell)`` that are multiplied.
-    anomaly : np.ndarray
-        Anomaly ``(channel, cell)``.
-    weights : np.ndarray
-        Area weights ``(region, cell)``, summing to 1 in each region.
+    means : sequence of np.ndarray
+        ``<f'>, <f'^2>, <f' r'>, <r'>, <r'^2>``, all of one shape, in double precision.
 
     Returns
     -------
-    np.ndarray
-        Region means ``(1 + products, channel, region)``, the anomaly's first.
+    dict of str to np.ndarray
+        :data:`QUANTITIES`, NaN where ``<f' r'>`` is.
     """
-    channels, cells = anomaly.shape
-    means = np.empty((1 + len(products), channels, weights.shape[0]))
-    step = max(BLOCK_VALUES // cells, 1)
-    columns = np.ascontiguousarray(weights.T)
-    buffer = np.empty((min(step, channels), cells))
-    for first in range(0, channels, step):
-        part = slice(first, first + step)
-        product = buffer[: len(anomaly[part])]
-        product[:] = anomaly[part]
-        means[0, part] = product @ columns
-        for i, (a, b) in enumerate(products, start=1):
-            np.multiply(a[part], b[part], out=product, dtype=float)
-            means[i, part] = product @ columns
-    return means
-
-
-def own_means(anomaly: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Average an anomaly ``(channel, cell)`` and its square over regions.
-
-    ``weights (region, cell)`` sum to 1 in each region. Returns ``<a'>`` and ``<a'^2>``,
-    ``(2, channel, region)``.
-    """
-    return _reduce([(anomaly, anomaly)], anomaly, weights)
-
-
-def absent_means(channels: int, regions: int) -> np.ndarray:
-    """Return the :data:`OWN_MEANS` of an absent state: NaN ``(mean, channel, region)``."""
-    return np.full((len(OWN_MEANS), channels, regions), np.nan)
-
-
-def forecast_means(
-    anomaly: np.ndarray, references: Sequence[np.ndarray], weights: np.ndarray
-) -> np.ndarray:
-    """Average a forecast's anomaly, its square and its products with references.
-
-    Parameters
-    ----------
-    anomaly : np.ndarray
-        Anomaly of the forecast, ``(channel, cell)``.
-    references : sequence of np.ndarray
-        Anomalies of the references, each ``(channel, cell)``.
-    weights : np.ndarray
-        Area weights ``(region, cell)``, summing to 1 in each region.
-
-    Returns
-    -------
-    np.ndarray
-        ``<f'>``, ``<f'^2>`` and, for each reference, ``<f' r'>``, as
-        ``(2 + reference, channel, region)``.
-    """
-    return _reduce([(anomaly, anomaly), *((anomaly, r) for r in references)], anomaly, weights)
+    mean, power, cross, reference_mean, reference_power = means
+    with np.errstate(invalid="ignore", divide="ignore"):
+        correlation = cross / np.sqrt(power * reference_power)
+    correlation[~np.isfinite(correlation)] = np.nan
+    complete = np.isfinite(cross)
+    # rounding may leave what cannot be negative just below 0
+    return {
+        "square": np.maximum(power + reference_power - 2 * cross, 0.0),
+        "error": mean - reference_mean,
+        "correlation": np.clip(correlation, -1.0, 1.0),
+        "variance": np.where(complete, np.maximum(power - mean**2, 0.0), np.nan),
+        "reference_variance": np.where(
+            complete, np.maximum(reference_power - reference_mean**2, 0.0), np.nan
+        ),
+    }
 
 
 @dataclass
@@ -109,7 +63,8 @@ class Cases:
     channels, regions : list of str
         Names of the scored channels and regions.
     values : dict of str to np.ndarray
-        :data:`QUANTITIES` as ``(case, lead, channel, region)``, NaN where there is no case:
+        :data:`QUANTITIES` as ``(case, lead, channel, region)``, in single precision as the store
+        has them, NaN where there is no case:
         ``square`` <e^2>, ``error`` <e>, ``correlation`` (of each case), ``variance`` of the anomaly
         and ``reference_variance``; :mod:`fuxiflow.verification.metrics` defines them.
     """
@@ -121,15 +76,14 @@ class Cases:
     values: dict[str, np.ndarray] = field(repr=False)
 
     @classmethod
-    def from_means(
+    def empty(
         cls,
         times: np.ndarray,
         leads: Sequence[int],
         channels: Sequence[str],
         regions: Sequence[str],
-        means: Sequence[np.ndarray],
     ) -> "Cases":
-        """Make cases of area means.
+        """Make cases of which none is there yet.
 
         Parameters
         ----------
@@ -139,32 +93,24 @@ class Cases:
             Lead times in hours.
         channels, regions : sequence of str
             Names of channels and regions.
-        means : sequence of np.ndarray
-            ``<f'>, <f'^2>, <f' r'>, <r'>, <r'^2>``, each ``(case, lead, channel, region)``.
 
         Returns
         -------
         Cases
-            Their quantities, NaN where ``<f' r'>`` is.
+            All quantities are NaN.
         """
-        mean, power, cross, reference_mean, reference_power = means
-        with np.errstate(invalid="ignore", divide="ignore"):
-            correlation = cross / np.sqrt(power * reference_power)
-        correlation[~np.isfinite(correlation)] = np.nan
-        complete = np.isfinite(cross)
-        # rounding may leave what cannot be negative just below 0
-        values = {
-            "square": np.maximum(power + reference_power - 2 * cross, 0.0),
-            "error": mean - reference_mean,
-            "correlation": np.clip(correlation, -1.0, 1.0),
-            "variance": np.where(complete, np.maximum(power - mean**2, 0.0), np.nan),
-            "reference_variance": np.where(
-                complete, np.maximum(reference_power - reference_mean**2, 0.0), np.nan
-            ),
-        }
-        return cls(
-            np.asarray(times, "datetime64[ns]"), list(leads), list(channels), list(regions), values
-        )
+        times = np.asarray(times, "datetime64[ns]")
+        shape = len(times), len(leads), len(channels), len(regions)
+        values = {name: np.full(shape, np.nan, np.float32) for name in QUANTITIES}
+        return cls(times, list(leads), list(channels), list(regions), values)
+
+    def put(self, i: int, j: int, means: Sequence[np.ndarray]) -> None:
+        """Put the case of start time ``i`` and lead ``j``.
+
+        ``means`` are those of :func:`case_quantities`, each ``(channel, region)``.
+        """
+        for name, quantity in case_quantities(means).items():
+            self.values[name][i, j] = quantity
 
     def select(self, times: np.ndarray, leads: Sequence[int], channels: Sequence[str]) -> "Cases":
         """Take some of the cases.
@@ -223,11 +169,14 @@ class Cases:
         return self.select(times, leads, channels), other.select(times, leads, channels)
 
     def dataset(self) -> xr.Dataset:
-        """Return the cases as a data set with named dimensions, in single precision."""
+        """Return the cases as a data set with named dimensions."""
         dims = ("time", "lead_time", "channel", "region")
         channels, regions = (np.array(names, object) for names in (self.channels, self.regions))
         return xr.Dataset(
-            {name: (dims, value.astype(np.float32)) for name, value in self.values.items()},
+            {
+                name: (dims, value.astype(np.float32, copy=False))
+                for name, value in self.values.items()
+            },
             coords={
                 "time": self.times,
                 "lead_time": self.leads,
@@ -252,7 +201,7 @@ def read_cases(path: Path) -> dict[CaseKey, Cases]:
     cases = {}
     for pair in read_dataset(path).attrs["pairs"]:
         data = read_dataset(path, pair)
-        values = {name: data[name].values.astype(float) for name in QUANTITIES}
+        values = {name: data[name].values for name in QUANTITIES}
         cases[tuple(pair.split("/"))] = Cases(
             data["time"].values.astype("datetime64[ns]"),
             data["lead_time"].values.tolist(),

@@ -1,21 +1,26 @@
-"""One pass over forecasts or analyses gathers the statistics of all cases."""
+"""One pass over forecasts or analyses gathers the statistics of all cases.
+
+Cases come in the order of their valid times, not of their start times. So each field of a
+reference and of the climatology is needed by neighbouring cases alone, and memory does not grow
+with the number of leads or start times.
+"""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date
-from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
 
 from fuxiflow.channels import channel_table
 from fuxiflow.completeness import Asked, check_finite, check_share, list_times
-from fuxiflow.progress import progress
+from fuxiflow.progress import Progress
 from fuxiflow.states.forecasts import Forecasts
 from fuxiflow.states.store import StateSeries
 from fuxiflow.times import as_datetime64
 from fuxiflow.times import times as times_between
-from fuxiflow.verification.cases import OWN_MEANS, Cases, forecast_means
+from fuxiflow.verification.area_means import forecast_means
+from fuxiflow.verification.cases import CaseKey, Cases
 from fuxiflow.verification.maps import ErrorMaps
 from fuxiflow.verification.references import Reference, ReferenceSet, align_channels
 
@@ -54,6 +59,14 @@ def forecast_reader(forecasts: Forecasts) -> FieldReader:
     return read
 
 
+def stored_pieces(forecasts: Forecasts, leads: Sequence[int]) -> list[int]:
+    """Number the piece of a forecast store that each lead is in: those of a piece are read at once.
+
+    ``leads`` are in hours, ``(lead,)``.
+    """
+    return [forecasts.lead_hours.index(lead) // forecasts.stored_together for lead in leads]
+
+
 def persistence_reader(states: StateSeries, channels: Sequence[str]) -> FieldReader:
     """Return a reader of the state of the start time, whatever the lead.
 
@@ -72,22 +85,70 @@ def persistence_reader(states: StateSeries, channels: Sequence[str]) -> FieldRea
     return read
 
 
+def sort_by_hour(times: Sequence[np.datetime64]) -> list[int]:
+    """Return positions of times by hour of the day, and within an hour by time.
+
+    The climatology of an hour is interpolated between two fields, which serve for days.
+    """
+    hours = [int(np.datetime64(time, "h").astype(int)) % 24 for time in times]
+    return sorted(range(len(times)), key=lambda i: (hours[i], times[i]))
+
+
+def case_order(
+    times: np.ndarray, leads: Sequence[int], pieces: Sequence[int] | None = None
+) -> Iterator[tuple[int, int]]:
+    """Order cases such that few fields serve for neighbouring ones.
+
+    Parameters
+    ----------
+    times : np.ndarray
+        Start times, ``(case,)``.
+    leads : sequence of int
+        Lead times in hours.
+    pieces : sequence of int, optional
+        Number of the piece in which each lead is stored. Leads of a piece stay together, so that
+        it is read once; by default each lead is a piece.
+
+    Yields
+    ------
+    tuple of int
+        Positions of the start time and the lead: by the hour of the day at the valid time, then by
+        valid time. Where pieces hold several leads, by the valid time of the first one: then
+        fields are small, and the cache holds those of a piece.
+    """
+    numbers = list(range(len(leads))) if pieces is None else list(pieces)
+    together = [
+        [j for j, number in enumerate(numbers) if number == piece] for piece in sorted(set(numbers))
+    ]
+    parts = [(i, members) for i in range(len(times)) for members in together]
+    starts = [valid_time(times[i], leads[members[0]]) for i, members in parts]
+    single = all(len(members) == 1 for members in together)
+    order = sort_by_hour(starts) if single else np.argsort(starts, kind="stable").tolist()
+    for part in order:
+        i, members = parts[part]
+        for j in members:
+            yield i, j
+
+
 def collect_cases(
-    read: FieldReader,
+    readers: Mapping[str, FieldReader],
     times: np.ndarray,
     leads: Sequence[int],
     against: ReferenceSet,
     log: logging.Logger,
-    label: str,
     maps: ErrorMaps | None = None,
     asked: Asked | None = None,
-) -> dict[str, Cases]:
-    """Gather the cases of one system against every reference; each of its fields is read once.
+    pieces: Sequence[int] | None = None,
+) -> dict[CaseKey, Cases]:
+    """Gather the cases of systems against every reference.
+
+    Each field of a system is read once, and one at a time. Each field of a reference is read once
+    for each valid time, where the store has one lead in a piece.
 
     Parameters
     ----------
-    read : FieldReader
-        Reads a field of the system.
+    readers : mapping of str to FieldReader
+        Reads a field of each system. The names are those of the log.
     times : np.ndarray
         Start times (or analysis times), ``(case,)``.
     leads : sequence of int
@@ -96,18 +157,18 @@ def collect_cases(
         Climatology, references and regions.
     log : logging.Logger
         Told the progress, and how many cases lack a field or a reference.
-    label : str
-        What is read, in the words of the log.
     maps : ErrorMaps, optional
         Errors are added to them.
     asked : Asked, optional
         The least share of cases that must have the field and each reference. The own analyses end
         before the last valid times: those are not asked for.
+    pieces : sequence of int, optional
+        Number of the piece in which each lead is stored, see :func:`case_order`.
 
     Returns
     -------
-    dict of str to Cases
-        Cases by the reference's name. A case without a field, or without the reference at its
+    dict of CaseKey to Cases
+        Cases by system and reference. A case without a field, or without the reference at its
         valid time, is NaN.
 
     Raises
@@ -120,60 +181,54 @@ def collect_cases(
     if not references:
         return {}
     times = np.asarray(times, "datetime64[ns]")
-    weights = references[0].weights
-    shape = (len(times), len(leads), len(normals.channels), len(weights))
-    mean = np.full(shape, np.nan)
-    power = np.full(shape, np.nan)
-    cross = np.full((len(references), *shape), np.nan)
-    own = np.full((len(OWN_MEANS), len(references), *shape), np.nan)
+    regions = against.regions
+    cases = {
+        (name, reference.name): Cases.empty(times, leads, normals.channels, regions)
+        for name in readers
+        for reference in references
+    }
     analysed = [name in channel_table().analysed.names for name in normals.channels]
-    absent: dict[str, list[np.datetime64]] = {name: [] for name in against.by_name}
-    lacking: list[np.datetime64] = []
-    for i, init in enumerate(progress(times, label, log)):
-        for j, lead in enumerate(leads):
-            valid = valid_time(init, lead)
+    absent: dict[CaseKey, list[np.datetime64]] = {key: [] for key in cases}
+    lacking: dict[str, list[np.datetime64]] = {name: [] for name in readers}
+    report = Progress(len(times) * len(leads), ", ".join(readers), log)
+    for i, j in case_order(times, leads, pieces):
+        init, lead = times[i], leads[j]
+        valid = valid_time(init, lead)
+        present = [reference for reference in references if valid in reference]
+        for name, read in readers.items():
             field = read(init, lead)
             if field is None:
-                lacking.append(valid)
+                lacking[name].append(valid)
                 continue
-            present = [k for k, reference in enumerate(references) if valid in reference]
-            anomaly = field - normals.at(valid)
-            means = forecast_means(
-                anomaly, [references[k].anomaly(valid) for k in present], weights
-            )
-            mean[i, j], power[i, j] = means[:2]
-            _check_whole(means[0], analysed, normals.channels, f"{label} of {init} + {lead} h")
-            for k, reference in enumerate(references):
-                if k not in present:
-                    absent[reference.name].append(valid)
-                    continue
-                cross[k, i, j] = means[2 + present.index(k)]
-                own[:, k, i, j] = reference.means(valid)
-                _check_whole(
-                    own[0, k, i, j], analysed, normals.channels, f"{reference.name} of {valid}"
-                )
+            anomalies = [reference.anomaly(valid) for reference in present]
+            normal = normals.at(valid)
+            means = forecast_means(field, normal, anomalies, references[0].weights)
+            _check_whole(means[0], analysed, normals.channels, f"{name} of {init} + {lead} h")
+            for k, reference in enumerate(present):
+                own = reference.means(valid)
+                place = f"{reference.name} of {valid}"
+                _check_whole(own[0], analysed, normals.channels, place)
+                cases[name, reference.name].put(i, j, (*means[:2], means[2 + k], *own))
                 if maps is not None:
-                    maps.add(reference.name, lead, anomaly, reference.anomaly(valid))
+                    maps.add(reference.name, lead, field - normal, anomalies[k])
+            for reference in references:
+                if reference not in present:
+                    absent[name, reference.name].append(valid)
+            # gone before the next one is read
+            del field, anomalies, normal
+        report.step()
     total = len(times) * len(leads)
-    report = partial(_check_cases, asked=asked, log=log)
-    report(lacking, total, f"cases of {label} have a field")
-    for reference in references:
-        # forecasts reach beyond the end of the cycle that they started from
-        last = reference.states.slots[-1] if reference.name == "own" else None
-        missed = [time for time in absent[reference.name] if last is None or time <= last]
-        beyond = len(absent[reference.name]) - len(missed)
-        what = f"cases of {label} with a field have the reference {reference.name}"
-        report(missed, total - len(lacking) - beyond, what)
-    return {
-        reference.name: Cases.from_means(
-            times,
-            leads,
-            normals.channels,
-            against.regions,
-            (mean, power, cross[k], *own[:, k]),
-        )
-        for k, reference in enumerate(references)
-    }
+    for name in readers:
+        _check_cases(lacking[name], total, f"cases of {name} have a field", asked, log)
+        for reference in references:
+            # forecasts reach beyond the end of the cycle that they started from
+            last = reference.states.slots[-1] if reference.name == "own" else None
+            without = absent[name, reference.name]
+            missed = [time for time in without if last is None or time <= last]
+            expected = total - len(lacking[name]) - (len(without) - len(missed))
+            what = f"cases of {name} with a field have the reference {reference.name}"
+            _check_cases(missed, expected, what, asked, log)
+    return cases
 
 
 def _check_whole(
@@ -247,8 +302,13 @@ def climatology_cases(
     """
     times = np.asarray(times, "datetime64[ns]")
     channels = against.normals.channels
-    own = np.array([[reference.means(valid_time(init, lead)) for lead in leads] for init in times])
-    own = own.reshape(len(times), len(leads), -1, len(channels), len(against.regions))
-    nothing = np.where(np.isfinite(own[:, :, 0]), 0.0, np.nan)
-    means = (nothing, nothing, nothing, *np.moveaxis(own, 2, 0))
-    return Cases.from_means(times, leads, channels, against.regions, means)
+    valid = np.unique([valid_time(init, lead) for init in times for lead in leads])
+    for position in sort_by_hour(valid):
+        reference.means(valid[position])
+    cases = Cases.empty(times, leads, channels, against.regions)
+    for i, init in enumerate(times):
+        for j, lead in enumerate(leads):
+            own = reference.means(valid_time(init, lead))
+            nothing = np.where(np.isfinite(own[0]), 0.0, np.nan)
+            cases.put(i, j, (nothing, nothing, nothing, *own))
+    return cases

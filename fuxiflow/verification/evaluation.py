@@ -26,6 +26,7 @@ from fuxiflow.verification.collection import (
     forecast_reader,
     period_times,
     persistence_reader,
+    stored_pieces,
 )
 from fuxiflow.verification.maps import ErrorMaps
 from fuxiflow.verification.references import ReferenceSet, prepare_references
@@ -87,6 +88,11 @@ class Evaluation:
     cases: dict[CaseKey, Cases]
 
 
+def rename_system(cases: Mapping[CaseKey, Cases], label: str, system: str) -> dict[CaseKey, Cases]:
+    """Give the cases of ``label`` the name of a system."""
+    return {(system if key[0] == label else key[0], key[1]): cases[key] for key in cases}
+
+
 def score_baselines(
     setup: ScoringSetup,
     period: Sequence[str],
@@ -125,8 +131,7 @@ def score_baselines(
     against = setup.against(setup.climatology.channels.names)
     cases: dict[CaseKey, Cases] = {}
     if gfs_forecasts is not None:
-        collected = _gfs_forecast_cases(setup, period, gfs_forecasts, gfs if own else None, log)
-        cases |= {("gfs", name): value for name, value in collected.items()}
+        cases |= _gfs_forecast_cases(setup, period, gfs_forecasts, gfs if own else None, log)
     if climatology_starts is not None:
         init_hours, max_lead = climatology_starts
         inits = period_times(period, init_hours)
@@ -143,16 +148,16 @@ def score_baselines(
         ("era5", era5, ["truth"] if has_truth else []),
     ):
         if states is not None and names:
+            label = f"{system} analyses"
             collected = collect_cases(
-                persistence_reader(states, against.normals.channels),
+                {label: persistence_reader(states, against.normals.channels)},
                 period_times(period),
                 [0],
                 against.only(names),
                 log,
-                f"{system} analyses",
                 asked=setup.asked,
             )
-            cases |= {(f"{system}_analysis", name): value for name, value in collected.items()}
+            cases |= rename_system(collected, label, f"{system}_analysis")
     scores = score_table.concatenate_scores(
         score_cases(
             value,
@@ -172,7 +177,7 @@ def _gfs_forecast_cases(
     forecasts: Forecasts,
     own: StateSeries | None,
     log: logging.Logger,
-) -> dict[str, Cases]:
+) -> dict[CaseKey, Cases]:
     """Gather the cases of the GFS forecasts that start in the period.
 
     Parameters
@@ -190,22 +195,25 @@ def _gfs_forecast_cases(
 
     Returns
     -------
-    dict of str to Cases
-        Cases by reference; empty without forecasts in the period.
+    dict of CaseKey to Cases
+        Cases of the system gfs by reference; empty without forecasts in the period.
     """
     inits = np.intersect1d(forecasts.init_times, period_times(period))
     if not len(inits):
         log.warning("no GFS forecast starts in the period %s to %s", *period)
         return {}
-    return collect_cases(
-        forecast_reader(forecasts),
+    leads = forecast_leads(forecasts)
+    label = "GFS forecasts"
+    collected = collect_cases(
+        {label: forecast_reader(forecasts)},
         inits,
-        forecast_leads(forecasts),
+        leads,
         setup.against(forecasts.channels.names, own),
         log,
-        "GFS forecasts",
         asked=setup.asked,
+        pieces=stored_pieces(forecasts, leads),
     )
+    return rename_system(collected, label, "gfs")
 
 
 def score_forecasts(
@@ -251,27 +259,23 @@ def score_forecasts(
     channels = forecasts.channels.names
     leads = forecast_leads(forecasts)
     against = setup.against(channels, analyses if own else None)
-    readers = {"fuxiflow": (forecast_reader(forecasts), "forecasts")}
+    readers = {"forecasts": forecast_reader(forecasts)}
     if "persistence" in systems:
-        readers["persistence"] = (persistence_reader(analyses, channels), "persistence")
-    by_system = {
-        system: collect_cases(read, inits, leads, against, log, label, asked=setup.asked)
-        for system, (read, label) in readers.items()
-    }
+        readers["persistence"] = persistence_reader(analyses, channels)
+    pieces = stored_pieces(forecasts, leads)
+    cases = collect_cases(readers, inits, leads, against, log, asked=setup.asked, pieces=pieces)
     frames = []
-    for system, by_reference in by_system.items():
-        for name, value in by_reference.items():
-            log.info("scores of %s against %s", system, name)
-            frames.append(
-                score_cases(
-                    value, setup.resampling, experiment=experiment, system=system, reference=name
-                )
+    for (label, name), value in cases.items():
+        system = "fuxiflow" if label == "forecasts" else label
+        log.info("scores of %s against %s", system, name)
+        frames.append(
+            score_cases(
+                value, setup.resampling, experiment=experiment, system=system, reference=name
             )
-    forecast_cases = by_system["fuxiflow"]
-    others = dict(baselines)
-    for name, value in by_system.get("persistence", {}).items():
-        others["persistence", name] = value
-    for (other, name), value in others.items():
+        )
+    forecast_cases = {name: value for (label, name), value in cases.items() if label == "forecasts"}
+    others = {key: value for key, value in cases.items() if key[0] != "forecasts"}
+    for (other, name), value in {**baselines, **others}.items():
         if other in systems and name in forecast_cases:
             frames.append(
                 compare_cases(
@@ -338,12 +342,8 @@ def score_analyses(
     """
     channels = stores["analysis"].channels.names
     against = setup.against(channels)
-    cases: dict[CaseKey, Cases] = {}
-    for array, states in stores.items():
-        collected = collect_cases(
-            persistence_reader(states, channels), cycle, [0], against, log, array, asked=setup.asked
-        )
-        cases |= {(array, name): value for name, value in collected.items()}
+    readers = {array: persistence_reader(states, channels) for array, states in stores.items()}
+    cases = collect_cases(readers, cycle, [0], against, log, asked=setup.asked)
     climatology = {
         ("climatology", reference.name): climatology_cases(cycle, [0], against, reference)
         for reference in against.references
@@ -388,7 +388,6 @@ def map_errors(
     forecasts: Forecasts,
     inits: np.ndarray,
     leads: Sequence[int],
-    channels: Sequence[str],
     log: logging.Logger,
     asked: Asked | None = None,
 ) -> ErrorMaps:
@@ -401,13 +400,11 @@ def map_errors(
     climatology : Climatology
         Climatology on the forecasts' grid.
     forecasts : Forecasts
-        The experiment's forecasts.
+        The experiment's forecasts, opened with the channels that are mapped.
     inits : np.ndarray
         Start times, ``(case,)``.
     leads : sequence of int
         Lead times in hours that are mapped.
-    channels : sequence of str
-        Channels that are mapped.
     log : logging.Logger
         Told the progress.
     asked : Asked, optional
@@ -418,11 +415,13 @@ def map_errors(
     ErrorMaps
         Mean error and RMSE at each cell.
     """
-    every_channel = forecasts.channels.names
-    against = prepare_references(states, climatology, every_channel, ["global"])
-    maps = ErrorMaps(list(against.by_name), leads, every_channel, channels, forecasts.grid)
+    mapped = forecasts.channels.names
+    against = prepare_references(states, climatology, mapped, ["global"])
+    maps = ErrorMaps(list(against.by_name), leads, mapped, mapped, forecasts.grid)
     present = [lead for lead in forecast_leads(forecasts) if lead in leads]
-    collect_cases(forecast_reader(forecasts), inits, present, against, log, "maps", maps, asked)
+    readers = {"maps": forecast_reader(forecasts)}
+    pieces = stored_pieces(forecasts, present)
+    collect_cases(readers, inits, present, against, log, maps, asked, pieces)
     return maps
 
 
@@ -502,8 +501,8 @@ def cycle_series(
                 "array": array,
                 "reference": reference,
                 "channel": np.array(value.channels, object)[channel],
-                "rmse": np.sqrt(value.values["square"][:, 0, :, r]).ravel(),
-                "bias": value.values["error"][:, 0, :, r].ravel(),
+                "rmse": np.sqrt(value.values["square"][:, 0, :, r].astype(float)).ravel(),
+                "bias": value.values["error"][:, 0, :, r].astype(float).ravel(),
             }
         )
         frames.append(frame[np.isfinite(frame["rmse"])])

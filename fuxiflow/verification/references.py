@@ -1,4 +1,8 @@
-"""Climatology and reference fields, each read once as long as memory allows."""
+"""Climatology and reference fields, each read once as long as memory allows.
+
+Cases come in such an order that the fields kept in memory are those needed next
+(:func:`fuxiflow.verification.collection.case_order`).
+"""
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping, Sequence
@@ -9,7 +13,7 @@ import numpy as np
 from fuxiflow.states.climatology import Climatology
 from fuxiflow.states.coordinates import as_nanoseconds
 from fuxiflow.states.store import StateSeries
-from fuxiflow.verification.cases import absent_means, own_means
+from fuxiflow.verification.area_means import PieceWeights, absent_means, own_means
 from fuxiflow.verification.metrics import region_weights
 
 CACHE_BYTES = 1 << 29
@@ -22,17 +26,19 @@ class RecentArrays:
         self.budget = budget
         self.used = 0
         self._arrays: OrderedDict = OrderedDict()
+        self._last = 0
 
     def get(self, key: Hashable, make: Callable[[], np.ndarray]) -> np.ndarray:
         """Return the array of ``key``, from memory or else from ``make()``."""
         if key in self._arrays:
             self._arrays.move_to_end(key)
             return self._arrays[key]
-        array = make()
-        self._arrays[key] = array
-        self.used += array.nbytes
-        while self.used > self.budget and len(self._arrays) > 1:
+        # room for it first: arrays are of about one size, and large ones must not stand beside
+        while self._arrays and self.used + self._last > self.budget:
             self.used -= self._arrays.popitem(last=False)[1].nbytes
+        array = self._arrays[key] = make()
+        self._last = array.nbytes
+        self.used += array.nbytes
         return array
 
 
@@ -119,7 +125,7 @@ class Reference:
         name: str,
         states: StateSeries,
         normals: Normals,
-        weights: np.ndarray,
+        weights: PieceWeights,
         budget: int = CACHE_BYTES,
     ):
         """Take a series of states as a reference.
@@ -132,8 +138,8 @@ class Reference:
             The states themselves.
         normals : Normals
             Climatology, whose channels the anomalies have.
-        weights : np.ndarray
-            Area weights ``(region, cell)``, summing to 1 in each region.
+        weights : PieceWeights
+            Area weights of the regions.
         budget : int
             Bytes of anomalies that are kept in memory.
 
@@ -234,6 +240,7 @@ def prepare_references(
         The references in the order of ``states``.
     """
     normals = Normals(climatology, channels)
-    weights = region_weights(climatology.grid, regions).reshape(len(regions), -1)
+    cells = region_weights(climatology.grid, regions).reshape(len(regions), -1)
+    weights = PieceWeights.of_cells(cells)
     references = [Reference(name, series, normals, weights) for name, series in states.items()]
     return ReferenceSet(normals, references, list(regions))

@@ -9,8 +9,8 @@ import pytest
 from fuxiflow.channels import channel_table
 from fuxiflow.completeness import IncompleteError
 from fuxiflow.grids import Grid
+from fuxiflow.verification import area_means, metrics, scoring
 from fuxiflow.verification import cases as module
-from fuxiflow.verification import metrics, scoring
 from fuxiflow.verification.cases import Cases
 from fuxiflow.verification.collection import climatology_cases, collect_cases, valid_time
 from fuxiflow.verification.references import (
@@ -24,7 +24,8 @@ from fuxiflow.verification.references import (
 GRID = Grid(18, 36)
 REGIONS = ["global", "tropics", "central_africa"]
 WEIGHTS = metrics.region_weights(GRID, REGIONS)
-FLAT = WEIGHTS.reshape(len(REGIONS), -1)
+CELLS = WEIGHTS.reshape(len(REGIONS), -1)
+FLAT = area_means.PieceWeights.of_cells(CELLS)
 CHANNELS = channel_table().select(["Z500", "T850"])
 TIMES = np.datetime64("2023-01-01", "ns") + np.arange(8) * np.timedelta64(12, "h")
 LEADS = [6, 12]
@@ -86,13 +87,12 @@ def setting():
 def cases(setting) -> Cases:
     *_, forecast, normals, reference = setting
     return collect_cases(
-        lambda t, lead: forecast[t, lead].reshape(2, -1),
+        {"test": lambda t, lead: forecast[t, lead].reshape(2, -1)},
         TIMES,
         LEADS,
         ReferenceSet(normals, [reference], REGIONS),
         LOG,
-        "test",
-    )["truth"]
+    )["test", "truth"]
 
 
 @pytest.mark.parametrize("metric", list(scoring.METRICS))
@@ -129,17 +129,15 @@ def test_scores_equal_their_definitions(setting, cases, metric, region):
             assert row["ci_low"].item() <= row["ci_high"].item()
 
 
-def test_small_errors_of_large_fields_are_not_lost(monkeypatch):
+def test_small_errors_of_large_fields_are_not_lost():
     # mean squares are taken from anomalies a million times larger than the error squared
     generator = np.random.default_rng(1)
     truth = generator.normal(0, 1000, (2, GRID.nlat * GRID.nlon)).astype(np.float32)
     forecast = truth + np.float32(0.5)
-    monkeypatch.setattr(module, "BLOCK_VALUES", 1)  # a channel at a time
-    f = module.forecast_means(forecast, [truth], FLAT)
-    r = module.own_means(truth, FLAT)
-    means = [x[None, None] for x in (*f, *r)]
-    collected = Cases.from_means(TIMES[:1], [0], CHANNELS.names, REGIONS, means)
-    expected = np.einsum("cx,rx->cr", (forecast.astype(float) - truth) ** 2, FLAT)
+    f = area_means.forecast_means(forecast, np.zeros_like(truth), [truth], FLAT)
+    collected = Cases.empty(TIMES[:1], [0], CHANNELS.names, REGIONS)
+    collected.put(0, 0, (*f, *area_means.own_means(truth, FLAT)))
+    expected = np.einsum("cx,rx->cr", (forecast.astype(float) - truth) ** 2, CELLS)
     np.testing.assert_allclose(collected.values["square"][0, 0], expected, rtol=1e-6)
 
 
@@ -149,15 +147,16 @@ def test_a_missing_field_or_reference_is_no_case(setting, caplog):
     reference = Reference("truth", FakeStates(cut), normals, FLAT)
     with caplog.at_level(logging.INFO):
         collected = collect_cases(
-            lambda t, lead: (
-                None if (t, lead) == (TIMES[1], 12) else forecast[t, lead].reshape(2, -1)
-            ),
+            {
+                "cut": lambda t, lead: (
+                    None if (t, lead) == (TIMES[1], 12) else forecast[t, lead].reshape(2, -1)
+                )
+            },
             TIMES,
             LEADS,
             ReferenceSet(normals, [reference], REGIONS),
             LOG,
-            "cut",
-        )["truth"]
+        )["cut", "truth"]
     assert (
         "15 of 16 cases of cut have a field; missing: those valid at 2023-01-02T00" in caplog.text
     )
@@ -181,12 +180,11 @@ def test_too_few_cases_are_an_error_whatever_the_reference(setting, reference):
 
     def collect(least):
         return collect_cases(
-            lambda t, lead: forecast[t, lead].reshape(2, -1),
+            {"cut": lambda t, lead: forecast[t, lead].reshape(2, -1)},
             TIMES,
             LEADS,
             ReferenceSet(normals, [Reference(reference, cut, normals, FLAT)], REGIONS),
             LOG,
-            "cut",
             asked=SimpleNamespace(setting="completeness.cases", least=least),
         )
 
@@ -202,14 +200,8 @@ def test_a_field_with_a_hole_is_an_error_and_no_case_less(setting):
     against = ReferenceSet(normals, [reference], REGIONS)
 
     def collect(fields, references):
-        collect_cases(
-            lambda t, lead: fields[t, lead].reshape(2, -1),
-            TIMES,
-            LEADS,
-            references,
-            LOG,
-            "forecasts",
-        )
+        readers = {"forecasts": lambda t, lead: fields[t, lead].reshape(2, -1)}
+        collect_cases(readers, TIMES, LEADS, references, LOG)
 
     with pytest.raises(IncompleteError, match=r"forecasts of 2023-01-01T.* \+ 6 h: 1 of 2 .*Z500"):
         collect(holed, against)

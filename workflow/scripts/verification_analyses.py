@@ -24,6 +24,7 @@ from fuxiflow.verification.evaluation import (
     open_states,
     score_analyses,
 )
+from fuxiflow.verification.references import CACHE_BYTES
 from fuxiflow.verification.score_table import write_scores
 from fuxiflow.verification.scoring import Resampling
 
@@ -31,7 +32,7 @@ from fuxiflow.verification.scoring import Resampling
 def main(input, output, params, log):
     setup = ScoringSetup(
         open_states({"era5": input.era5, "truth": input.truth}),
-        Climatology.read(input.climatology),
+        Climatology.read(input.climatology, CACHE_BYTES),
         params.regions,
         Resampling(params.bootstrap, params.block_days, params.seed),
         params.completeness,

@@ -15,6 +15,7 @@ from fuxiflow.states.forecasts import Forecasts
 from fuxiflow.states.store import StateSeries
 from fuxiflow.verification.cases import write_cases
 from fuxiflow.verification.evaluation import ScoringSetup, open_states, score_baselines
+from fuxiflow.verification.references import CACHE_BYTES
 from fuxiflow.verification.score_table import write_scores
 from fuxiflow.verification.scoring import Resampling
 
@@ -22,7 +23,7 @@ from fuxiflow.verification.scoring import Resampling
 def main(input, output, params, log):
     setup = ScoringSetup(
         open_states({"era5": input.era5, "truth": input.truth}),
-        Climatology.read(input.climatology),
+        Climatology.read(input.climatology, CACHE_BYTES),
         params.regions,
         Resampling(params.bootstrap, params.block_days, params.seed),
         params.completeness,

@@ -12,16 +12,16 @@ from fuxiflow.states.climatology import Climatology
 from fuxiflow.states.forecasts import Forecasts
 from fuxiflow.verification.collection import period_times
 from fuxiflow.verification.evaluation import map_errors, open_states
+from fuxiflow.verification.references import CACHE_BYTES
 
 
 def main(input, output, params, log):
     maps = map_errors(
         open_states({"era5": input.era5, "truth": input.truth}),
-        Climatology.read(input.climatology),
-        Forecasts(input.forecasts),
+        Climatology.read(input.climatology, CACHE_BYTES),
+        Forecasts(input.forecasts, params.map_channels),
         period_times(params.period, params.init_hours),
         params.map_leads,
-        params.map_channels,
         log,
         params.completeness,
     )
