@@ -57,6 +57,7 @@ def fill(folder: MonthFolder, to_load: Iterable[Order], log: logging.Logger) -> 
     to_load = [order for order in to_load if not folder.lacks(order.name, order.origin)]
     if not to_load:
         return
+    folder.require_writable()
     progress = Progress(len(to_load), f"{folder.product} {folder.month}", log)
     lock = threading.Lock()
 
@@ -299,9 +300,10 @@ def _fetch_source(
             raise FileNotFoundError(
                 f"{folder.path}: no archive is known for {need.product}; bring its files there"
             )
-        for day in _days_of(need, month):
-            if str(day) in folder.manifest.complete:
-                continue
+        lacking_days = [
+            day for day in _days_of(need, month) if str(day) not in folder.manifest.complete
+        ]
+        for day in lacking_days:
             listed = dict(granule_downloads(_session(), archive, day, day))
             lacking = [name for name in listed if name not in folder.manifest.files]
             fill(
@@ -312,7 +314,7 @@ def _fetch_source(
             if listed:
                 asked = {"asked": now_text(), "origin": archive.url, "files": len(listed)}
                 folder.manifest.complete[str(day)] = asked
-        if folder.manifest.files:
+        if lacking_days and folder.manifest.files:
             folder.save()
     if archive is not None:
         _require_some(need, folders.values(), archive.url)

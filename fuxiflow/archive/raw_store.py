@@ -72,6 +72,7 @@ class MonthFolder:
         self.path = Path(store) / product / month
         self.partial = Path(store) / ".partial" / product / month
         self._saved = time.monotonic()
+        self._unwritable = ""
         self._read()
 
     def _read(self) -> None:
@@ -190,8 +191,17 @@ class MonthFolder:
         gap = self.manifest.absent.get(name)
         return gap is not None and gap["origin"] in (origin, OF_OLD)
 
+    def require_writable(self) -> None:
+        """Raise RawFileError where the store cannot be written, as one that others keep."""
+        if self._unwritable:
+            raise RawFileError(
+                f"{self.path}: the raw store cannot be written ({self._unwritable}), and files are "
+                f"to be fetched or adopted; have them brought by who keeps it"
+            )
+
     def save(self, at_once: bool = True) -> None:
         """Write the manifest, or only where it was not written some seconds ago."""
+        self.require_writable()
         if at_once or time.monotonic() - self._saved > SAVE_SECONDS:
             write_manifest(self.path, self.manifest)
             self.is_listed = not self.manifest.unfinished
@@ -202,9 +212,17 @@ class MonthFolder:
         """Hold the folder for this process; BusyError where another one has it.
 
         The lock goes when the process ends, however it ends. File systems without locks have none.
+        A store that cannot be written needs none as long as nothing is lacking.
         """
-        self.partial.mkdir(parents=True, exist_ok=True)
-        with open(self.partial / ".lock", "a+", encoding="utf-8") as file:
+        lock = self.partial / ".lock"
+        try:
+            self.partial.mkdir(parents=True, exist_ok=True)
+            lock.touch()
+        except OSError as error:
+            self._unwritable = str(error)
+            yield
+            return
+        with open(lock, "a+", encoding="utf-8") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:

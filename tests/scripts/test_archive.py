@@ -1,6 +1,7 @@
 """The raw store is filled from an archive on this machine: fetched once, kept, never again."""
 
 import logging
+import shutil
 from datetime import date, datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -207,6 +208,24 @@ def test_two_processes_do_not_fill_one_folder(bucket, store, archives):
     ):
         fetch(GFS, store, archives)
     fetch(GFS, store, archives)
+
+
+def test_a_store_that_cannot_be_written_is_used_as_it_is(granules, store, archives, tmp_path):
+    before = fetch(ATMS, store, archives)
+    shutil.rmtree(store / ".partial")
+    (store / ".partial").write_text("no folder can be made here")
+    granules.requests.clear()
+    assert fetch(ATMS, store, archives) == before
+    assert not granules.requests
+    longer = Need("noaa20_atms", "2023-07", ("2023-07-01", "2023-07-03"))
+    with pytest.raises(
+        ValueError, match=r"noaa20_atms/2023-07: the raw store cannot be written \("
+    ):
+        fetch(longer, store, archives)
+    assert fetch(ATMS, store, archives) == before
+    (store / "amsua/2023-07").mkdir(parents=True)
+    with pytest.raises(ValueError, match="amsua/2023-07: the raw store cannot be written"):
+        fetch(Need("amsua", "2023-07", ("2023-07-01", "2023-07-03")), store, archives)
 
 
 @pytest.fixture
