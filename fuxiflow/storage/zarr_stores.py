@@ -170,14 +170,26 @@ class CheckedArray(zarr.Array):
             super().__setitem__(selection, value)
 
 
+def _checked(array: zarr.Array) -> CheckedArray:
+    return CheckedArray(array.async_array.with_config({"write_empty_chunks": True}))
+
+
 class CheckedGroup(zarr.Group):
     """A group of a checked store, whose arrays all carry checksums."""
 
     def __getitem__(self, path: str):
         node = super().__getitem__(path)
-        if isinstance(node, zarr.Array):
-            return CheckedArray(node.async_array.with_config({"write_empty_chunks": True}))
-        return CheckedGroup(node._async_group)
+        return _checked(node) if isinstance(node, zarr.Array) else CheckedGroup(node._async_group)
+
+    def arrays(self) -> Iterator[tuple[str, CheckedArray]]:
+        """Yield the arrays of the group with their names, as :meth:`__getitem__` gives them."""
+        for name, array in super().arrays():
+            yield name, _checked(array)
+
+    def array_values(self) -> Iterator[CheckedArray]:
+        """Yield the arrays of the group."""
+        for _, array in self.arrays():
+            yield array
 
     def create_array(self, name: str, *, compressors: object = "auto", **options) -> CheckedArray:
         """Create an array as zarr does, with the CRC32C of each chunk.

@@ -16,6 +16,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 from fuxiflow import ROOT
+from fuxiflow import cli as command_line
 from fuxiflow.runtime.failure_hints import diagnose
 from fuxiflow.runtime.job_benchmarks import benchmark_seconds
 from fuxiflow.runtime.snakemake_internals import plan_jobs
@@ -29,6 +30,7 @@ PRELOADED = [
     "pandas",
     "pyarrow.parquet",
     "matplotlib.pyplot",
+    "fuxiflow.cli",
     "fuxiflow.runtime.rule_runner",
     "fuxiflow.verification.cases",
     "fuxiflow.training.trainer",
@@ -136,13 +138,35 @@ def planned_calls(configuration: Path, folder: Path) -> list[JobCall]:
     return ordered
 
 
-def _work(call: JobCall, folder: str, report: str) -> None:
-    """Run the script of a job as Snakemake would; the body of a process."""
+def _enter(folder: str, text: str) -> None:
+    """Make this process the first of a session of its own, in a folder, that writes to a file."""
     os.setsid()
     os.chdir(folder)
-    text = os.open(f"{report}.text", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-    os.dup2(text, 1)
-    os.dup2(text, 2)
+    written = os.open(text, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    os.dup2(written, 1)
+    os.dup2(written, 2)
+
+
+def _verify(results: str, folder: str, text: str) -> None:
+    """Run ``fuxiflow verify`` as the command line does; the body of a process."""
+    _enter(folder, text)
+    sys.exit(command_line.main(["verify", results]))
+
+
+def run_verify(results: str, folder: Path, text: Path) -> tuple[int, str]:
+    """Verify results in a folder; return the exit status and all that was written.
+
+    ``text`` is a file that takes what is written.
+    """
+    process = PROCESSES.Process(target=_verify, args=(results, str(folder), str(text)))
+    process.start()
+    process.join()
+    return process.exitcode, text.read_text(encoding="utf-8", errors="replace")
+
+
+def _work(call: JobCall, folder: str, report: str) -> None:
+    """Run the script of a job as Snakemake would; the body of a process."""
+    _enter(folder, f"{report}.text")
     script = ROOT / "workflow" / "scripts" / f"{call.rule}.py"
     spec = importlib.util.spec_from_file_location(f"script_{call.rule}", script)
     try:

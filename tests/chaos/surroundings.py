@@ -12,8 +12,7 @@ import time
 from functools import partial
 from pathlib import Path
 
-from fuxiflow import ROOT
-from tests.chaos.jobs import JobCall, run_job
+from tests.chaos.jobs import JobCall, run_job, run_verify
 from tests.chaos.trials import (
     CRASHED,
     REFUSED,
@@ -57,16 +56,8 @@ def verify_harmed(bench: Bench, product: str, harm, dice: random.Random) -> Verd
     done = harm(bench.folder / product, dice)
     name = str(done).replace(f"{bench.folder}/", "")
     results = "/".join(product.split("/")[:2])
-    ended = subprocess.run(
-        [sys.executable, "-m", "fuxiflow", "verify", results],
-        cwd=bench.folder,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    text = ended.stdout + ended.stderr
-    if ended.returncode == 0:
+    status, text = run_verify(results, bench.folder, bench.report)
+    if status == 0:
         lines = differences(bench.folder / product, bench.reference / product)
         outcome, detail = (SILENT, lines[0]) if lines else (SAME, "")
     elif "Traceback" in text:

@@ -20,6 +20,7 @@ from fuxiflow.states.store import StateSeries, StateWriter
 from fuxiflow.storage import zarr_checks
 from fuxiflow.storage.checksums import DamagedError
 from fuxiflow.storage.verification import check_product
+from fuxiflow.storage.zarr_stores import create_store, open_store
 from fuxiflow.verification.cases import QUANTITIES, Cases, read_cases, write_cases
 from fuxiflow.verification.maps import ErrorMaps, read_error_maps
 from fuxiflow.world.truth import Truth, TruthWriter
@@ -267,6 +268,26 @@ def test_an_absent_time_is_named_with_its_store_and_the_remedy(tmp_path):
     (path / "2m_temperature" / "c" / "0" / "0" / "0" / "0").unlink()
     with pytest.raises(DamagedError, match=r"2m_temperature, time 2022-01-01T00:00:00: absent"):
         Forecasts([path]).read(TIMES[0], 6)
+
+
+@pytest.mark.parametrize("walk", ["arrays", "array_values", "by name"])
+def test_damage_is_named_however_an_array_was_reached(tmp_path, walk):
+    path = tmp_path / "a.zarr"
+    group = create_store(path)
+    group.create_array("depth", data=np.arange(6.0), chunks=(3,), dimension_names=("x",))
+    file = path / "depth" / "c" / "1"
+    file.write_bytes(file.read_bytes()[:-3])
+    found = open_store(path)
+    arrays = {
+        "arrays": lambda: dict(found.arrays())["depth"],
+        "array_values": lambda: next(iter(found.array_values())),
+        "by name": lambda: found["depth"],
+    }
+    with pytest.raises(DamagedError, match=r"a\.zarr: depth, position 3 .*delete"):
+        arrays[walk]()[:]
+    file.unlink()
+    with pytest.raises(DamagedError, match=r"a\.zarr: depth, position 3 .*absent.*delete"):
+        arrays[walk]()[:]
 
 
 def test_what_is_listed_as_pending_may_be_absent(tmp_path):
