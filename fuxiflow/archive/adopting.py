@@ -9,7 +9,7 @@ import os
 import re
 import shutil
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import date, datetime, timedelta
@@ -26,10 +26,12 @@ from fuxiflow.storage.files import temporary
 from fuxiflow.storage.manifests import (
     MANIFEST,
     RawFileError,
+    check_file,
     difference,
     files_below,
     is_manifest_of_old,
 )
+from fuxiflow.storage.raw_files import blocks_of
 
 BESIDE = {".json", ".idx", ".txt", ".md", ".sha256"}
 """Suffixes of files that archives lay beside others; they hold no fields or observations."""
@@ -43,7 +45,11 @@ KINDS = {
 """Formats that the end of a name promises, in lower case."""
 COMPRESSED = ("gzip", "bzip2", "xz", "ZIP")
 NO_DATA = ("empty", "web page", "XML", "JSON", "text", "PDF")
+PADDING = b"\0 \r\n"
+LONGEST_PADDING = 4096
+"""Octets that may follow the last message of a GRIB file: MARS fills its files up."""
 WORKERS = 4
+FAULTS_SHOWN = 20
 _DATE = re.compile(r"(?<!\d)((?:19|20)\d\d)-?(\d\d)-?(\d\d)(?:\d{2,6})?(?!\d)")
 _MONTH = re.compile(r"\d{4}-(0[1-9]|1[0-2])")
 _DAY_OF_YEAR = re.compile(r"\.D(\d\d)(\d{3})\.")
@@ -70,12 +76,12 @@ def _fault_of(path: Path, product: str) -> str:
         expected = [("GRIB",)]
     is_of_kind = not expected or kind in (*expected[0], *COMPRESSED)
     if kind in NO_DATA or not is_of_kind:
-        promised = f", not {' or '.join(expected[0])}" if expected else ""
-        return f"{describe_file(path)}{promised}"
+        promised = " or ".join(expected[0]) if expected else ""
+        return describe_file(path, promised, promised)
     if kind == "GRIB":
         with open(path, "rb") as file:
-            file.seek(max(path.stat().st_size - 4, 0))
-            if file.read() != b"7777":
+            file.seek(max(path.stat().st_size - LONGEST_PADDING, 0))
+            if not file.read().rstrip(PADDING).endswith(b"7777"):
                 return "cut off: a GRIB file ends with 7777"
     return ""
 
@@ -87,8 +93,12 @@ def _fields_in(path: Path, product: str) -> Iterator[tuple[str, datetime, dateti
     names = _names_by_keys(product)
     unpacked = Unpacked()
     with open(unpacked(path), "rb") as file:
-        while (handle := eccodes.codes_grib_new_from_file(file)) is not None:
+        while True:
+            handle = None
             try:
+                handle = eccodes.codes_grib_new_from_file(file)
+                if handle is None:
+                    return
                 get = eccodes.codes_get
                 level = get(handle, "level") if get(handle, "typeOfLevel") != "surface" else 0
                 if product == "gfs":
@@ -105,7 +115,8 @@ def _fields_in(path: Path, product: str) -> Iterator[tuple[str, datetime, dateti
             except (eccodes.CodesInternalError, ValueError) as error:
                 raise RawFileError(f"{path}: a message cannot be read: {error}") from error
             finally:
-                eccodes.codes_release(handle)
+                if handle is not None:
+                    eccodes.codes_release(handle)
             if key in names:
                 yield names[key], init, begin, end
 
@@ -167,33 +178,88 @@ def _as_covers(blocks: Iterable[dict]) -> dict:
 
 
 def _covers_of(path: Path, folder: MonthFolder) -> dict:
-    """Return what a file covers; RawFileError where it is not of the kind of its product."""
+    """Return what a file covers; RawFileError where it is not of its product's kind or month."""
     if not path.is_file():
         raise RawFileError(
             f"{path}: a link to {os.readlink(path)}, which is not there: mount its disk, or remove "
-            f"the link, then run 'fuxiflow adopt {folder.path}'"
+            f"the link"
         )
     if path.suffix in BESIDE:
         return {"blocks": []}
     if fault := _fault_of(path, folder.product):
-        raise RawFileError(
-            f"{path}: {fault}. Move it away or bring it again, then run 'fuxiflow adopt "
-            f"{folder.path}'"
-        )
+        raise RawFileError(f"{path}: {fault}")
     if folder.month == INVARIANTS:
         return {}
     if folder.product == "era5":
-        return _era5_covers(path)
-    if folder.product == "gfs":
-        return _gfs_covers(path)
-    day = day_in_name(path.name)
-    # it may reach into the day after
-    after = str(date.fromisoformat(day) + timedelta(days=1)) if day else ""
-    return {"days": [day, after]} if day else {}
+        covers = _era5_covers(path)
+    elif folder.product == "gfs":
+        covers = _gfs_covers(path)
+    else:
+        day = day_in_name(path.name)
+        # it may reach into the day after
+        after = str(date.fromisoformat(day) + timedelta(days=1)) if day else ""
+        covers = {"days": [day, after]} if day else {}
+    days = sorted(day for block in blocks_of(covers) for day in block.get("days", ()))
+    if days and not any(_is_near(day, folder.month) for day in days):
+        raise RawFileError(
+            f"{path}: it is of {days[0]}, not of {folder.month}: it belongs into "
+            f"{folder.path.with_name(days[0][:7])}"
+        )
+    return covers
 
 
-def adopt_month(folder: MonthFolder, origin: str = "") -> list[str]:
-    """List the files of a folder that its manifest does not list yet.
+def _is_near(day: str, month: str) -> bool:
+    """Say whether a day is of a month, or the one before or after, as files may overlap it."""
+    near = (date.fromisoformat(day) + timedelta(days=step) for step in (-1, 0, 1))
+    return any(str(one).startswith(month) for one in near)
+
+
+def _all_covers(
+    base: Path, names: Iterable[str], folder: MonthFolder, again: str
+) -> dict[str, dict]:
+    """Return what files cover, by name.
+
+    Parameters
+    ----------
+    base : Path
+        The folder that they lie in.
+    names : iterable of str
+        Their names relative to it.
+    folder : MonthFolder
+        The folder of the store that they belong to.
+    again : str
+        The command to run when a fault is mended.
+
+    Returns
+    -------
+    dict
+        As in manifests.
+
+    Raises
+    ------
+    RawFileError
+        When files are not of the kind of their product, or not of the month; the text names all.
+    """
+    covers, faults = {}, []
+    for name in names:
+        try:
+            covers[name] = _covers_of(base / name, folder)
+        except RawFileError as error:
+            faults.append(str(error))
+    if faults:
+        shown = faults[:FAULTS_SHOWN]
+        if len(faults) > len(shown):
+            shown.append(f"and {len(faults) - len(shown)} more")
+        what = "it" if len(faults) == 1 else "them"
+        shown.append(f"No file was taken in. Move {what} away or bring {what} again, then {again}")
+        raise RawFileError("\n".join(shown))
+    return covers
+
+
+def adopt_month(
+    folder: MonthFolder, origin: str = "", covers_known: Mapping[str, dict] | None = None
+) -> list[str]:
+    """List the files of a folder that its manifest does not list yet, all of them or none.
 
     A folder that holds nothing is one whose source was out: all its days count as asked for. So do
     the days of a source's files that tell no day. A manifest of old says what the archive lacked.
@@ -204,6 +270,8 @@ def adopt_month(folder: MonthFolder, origin: str = "") -> list[str]:
         The folder, held by this process.
     origin : str
         Who brought the files; by default the folder itself.
+    covers_known : mapping, optional
+        By name, what files cover that were looked at before.
 
     Returns
     -------
@@ -213,20 +281,22 @@ def adopt_month(folder: MonthFolder, origin: str = "") -> list[str]:
     Raises
     ------
     RawFileError
-        When a file is not of the kind of its product; those before it are listed, and the folder
-        is not taken for one of these files alone.
+        When files are not of the kind of their product or not of the month; none is listed then.
     """
     of_old = is_manifest_of_old(folder.path)
     if of_old:
         _keep_absent(folder)
-    is_new = not folder.is_listed
+    is_new, covers_known = not folder.is_listed, covers_known or {}
     names = folder.unlisted()
     origin = origin or f"adopted from {folder.path.as_posix()}"
+    unknown = [name for name in names if name not in covers_known]
+    again = f"run 'fuxiflow adopt {folder.path}'"
+    covers = {**covers_known, **_all_covers(folder.path, unknown, folder, again)}
     # until all are listed the folder must not look as if it held no more
     folder.manifest.unfinished = True
     try:
         for name in names:
-            folder.list_file(name, origin, _covers_of(folder.path / name, folder))
+            folder.list_file(name, origin, covers[name])
             if not of_old:
                 folder.save(at_once=False)
         if folder.product not in GRIB_PRODUCTS:
@@ -261,13 +331,19 @@ def _note_days(folder: MonthFolder, is_new: bool) -> None:
         folder.manifest.complete.setdefault(day, asked)
 
 
-def bring_in(source: Path, folder: MonthFolder) -> list[str]:
-    """Link or copy the files of a folder elsewhere into the store; return their names.
+def _base_and_names(source: Path) -> tuple[Path, list[str]]:
+    """Return a folder and the names of the files below it; those of a file are its own."""
+    if source.is_dir():
+        return source, [*files_below(source)]
+    return source.parent, [source.name]
+
+
+def bring_in(source: Path, folder: MonthFolder) -> None:
+    """Link or copy the files of a folder elsewhere into the store.
 
     RawFileError where the store has another file of the same name.
     """
-    names = [*files_below(source)] if source.is_dir() else [source.name]
-    base = source if source.is_dir() else source.parent
+    base, names = _base_and_names(source)
     for name in names:
         target = folder.path / name
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -285,7 +361,6 @@ def bring_in(source: Path, folder: MonthFolder) -> list[str]:
             shutil.copyfile(base / name, aside)
         os.replace(aside, target)
     folder.path.mkdir(parents=True, exist_ok=True)
-    return names
 
 
 def place_in_store(path: Path, store: Path) -> tuple[str, ...]:
@@ -325,8 +400,8 @@ def adopt(
     Raises
     ------
     ValueError
-        When the place does not say product and month and the options do not either, or a file is
-        not of its kind.
+        When the place does not say product and month and the options do not either, there is no
+        such product or month, or a file is not of its kind.
     """
     if not path.exists():
         raise FileNotFoundError(f"{path}: no such folder")
@@ -347,10 +422,16 @@ def adopt(
         _check_place(*pair)
         folder = MonthFolder(store, *pair)
         with folder.locked():
+            covers_known = {}
             if not inside:
+                base, names = _base_and_names(path)
+                new = [name for name in names if name not in folder.manifest.files]
+                covers_known = _all_covers(base, new, folder, "run the same command again")
                 bring_in(path, folder)
+                for name in {*names} - {*new}:
+                    check_file(folder.path / name, folder.manifest.files[name])
                 origin = origin or f"adopted from {Path(os.path.abspath(path))}"
-            names = adopt_month(folder, origin)
+            names = adopt_month(folder, origin, covers_known)
         there = len(folder.manifest.files)
         out = "" if there else ": without a file the source counts as out in all of the month"
         yield f"{folder.path}: {len(names)} files adopted, {there} in its manifest{out}"

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from fuxiflow.archive.era5 import check_credentials
-from fuxiflow.archive.needs import INVARIANTS, Need
+from fuxiflow.archive.needs import INVARIANTS, Need, months_in_runs
 from fuxiflow.archive.orders import era5_orders
 from fuxiflow.archive.raw_store import STORE, MonthFolder
 from fuxiflow.config.archives import Archives, load_archives
@@ -82,7 +82,7 @@ def missing_report(missing: dict[str, list[str]], archives: Archives, store: Pat
             ]
         else:
             lines.append("    archive: not known; see providers in config/archive.yaml")
-        if holes := _runs_of(months):
+        if holes := months_in_runs(months):
             lines.append(f"    months: {holes}")
     lines.append(
         f"Bring the agencies' files to {store}/{{product}}/{{month}}/ and run 'fuxiflow adopt "
@@ -90,19 +90,6 @@ def missing_report(missing: dict[str, list[str]], archives: Archives, store: Pat
         f"configuration. A folder without files says that the source was out."
     )
     return "\n".join(lines)
-
-
-def _runs_of(months: list[str]) -> str:
-    """Return months as runs, such as ``2018-06 to 2018-09, 2019-01``."""
-    numbers = [int(month[:4]) * 12 + int(month[5:]) - 1 for month in months]
-    runs: list[list[int]] = []
-    for number in numbers:
-        if runs and runs[-1][1] == number - 1:
-            runs[-1][1] = number
-        else:
-            runs.append([number, number])
-    texts = [[f"{number // 12:04d}-{number % 12 + 1:02d}" for number in run] for run in runs]
-    return ", ".join(first if first == last else f"{first} to {last}" for first, last in texts)
 
 
 def check_needs(

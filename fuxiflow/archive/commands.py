@@ -98,4 +98,10 @@ def verify_store(paths: Sequence[Path], store: Path = STORE) -> int:
                 faults += 1
                 print(f"{folder.path / name}: {words}")
     print(f"{files} files in manifests, {faults} at fault")
+    if faults:
+        print(
+            "What is damaged or missing: move the file away where it is there, then run 'fuxiflow "
+            "fetch' with the configuration, or bring the file again and run 'fuxiflow adopt' with "
+            "its folder."
+        )
     return int(faults > 0)

@@ -169,6 +169,19 @@ def all_needs(config: Config) -> Iterator[Need]:
             yield source_need(config, name, segment)
 
 
+def months_in_runs(months: Iterable[str]) -> str:
+    """Return months as runs, such as ``2018-06 to 2018-09, 2019-01``."""
+    numbers = [int(month[:4]) * 12 + int(month[5:]) - 1 for month in sorted(months)]
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and runs[-1][1] == number - 1:
+            runs[-1][1] = number
+        else:
+            runs.append([number, number])
+    texts = [[f"{number // 12:04d}-{number % 12 + 1:02d}" for number in run] for run in runs]
+    return ", ".join(first if first == last else f"{first} to {last}" for first, last in texts)
+
+
 def narrowed(
     needs: Iterable[Need], products: Iterable[str], months: Iterable[str]
 ) -> Iterator[Need]:
@@ -191,17 +204,23 @@ def narrowed(
     Raises
     ------
     ValueError
-        When there is no such product among the needs; the text lists those there are.
+        When there is no such product or month among the needs; the text lists those there are.
     """
     needs, products, months = list(needs), [*products], {*months}
     names = list(dict.fromkeys(need.product for need in needs))
     for product in products:
         if product not in names:
             raise ValueError(f"the configuration needs no {product!r}; it needs {', '.join(names)}")
+    needs = [need for need in needs if not products or need.product in products]
+    there = {month for need in needs for month in (*need.months, need.segment)}
+    if unneeded := sorted(months - there):
+        of = f" of {', '.join(products)}" if products else ""
+        raise ValueError(
+            f"the configuration needs no {', '.join(unneeded)}{of}; it needs "
+            f"{months_in_runs(there - {INVARIANTS})}, written YYYY-MM"
+        )
     for need in needs:
-        if (not products or need.product in products) and (
-            not months or months & {*need.months, need.segment}
-        ):
+        if not months or months & {*need.months, need.segment}:
             yield need
 
 

@@ -22,6 +22,7 @@ SUFFIXES = (".gz", ".bz2", ".xz", ".zip", ".Z")
 _HEAD = 4096  # octets that are looked at
 _LARGEST = 64 << 30  # octets; more than any raw file, so that a small file cannot fill the disk
 _HEADINGS = 64  # octets before a message: bulletin headings, or padding
+_HDF5_PLACES = (0, 512, 1024, 2048)  # a block of the agency's own may stand before HDF5
 _OPENERS: dict[str, Callable[[Path], BinaryIO]] = {
     "gzip": gzip.open,
     "bzip2": bz2.open,
@@ -84,7 +85,7 @@ def kind_of_content(head: bytes) -> str:
     """Return what the first octets of a file say that it is; see :func:`file_kind`."""
     if not head:
         return "empty"
-    if head.startswith(b"\x89HDF\r\n\x1a\n"):
+    if any(head.startswith(b"\x89HDF\r\n\x1a\n", place) for place in _HDF5_PLACES):
         # NetCDF-4 lies in HDF5, and names its own properties near the beginning
         return "NetCDF-4" if b"_NCProperties" in head or b"_nc3_strict" in head else "HDF5"
     for magic, kind in _MAGIC.items():
@@ -110,8 +111,23 @@ def kind_of_content(head: bytes) -> str:
     return "text" if printable > 0.95 * len(head) else "unknown"
 
 
-def describe_file(path: Path, format_needed: str = "") -> str:
-    """Say in a few words what a file is, and what to do where it is not ``format_needed``."""
+def describe_file(path: Path, format_needed: str = "", expected: str = "") -> str:
+    """Say in a few words what a file is, and what to do about it.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    format_needed : str
+        The format that it should have, where remedies depend on it: ``GRIB``.
+    expected : str
+        What it should be, where the text is to say that too.
+
+    Returns
+    -------
+    str
+        What it is and the remedy, or why it cannot be read.
+    """
     try:
         kind = file_kind(path)
     except OSError as error:
@@ -129,6 +145,7 @@ def describe_file(path: Path, format_needed: str = "") -> str:
         with open(path, "rb") as file:
             first = " ".join(file.read(120).decode("utf-8", "replace").split())
         what += f", {first[:60]!r}"
+    what += f", not {expected}" if expected else ""
     remedies = _REMEDIES | (_NO_GRIB if format_needed == "GRIB" else {})
     return f"{what}: {remedies[kind]}" if kind in remedies else what
 

@@ -112,6 +112,59 @@ def test_what_is_not_of_its_kind_is_refused(store, product, name, content, words
         list(adopting.adopt(folder, store))
 
 
+def test_all_that_is_refused_is_named_and_nothing_is_taken_in(store, tmp_path):
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "a_d20220105_x.h5").write_bytes(HDF5)
+    (mine / "b_d20220305_x.h5").write_bytes(HDF5)
+    (mine / "c_d20220105_x.h5").write_bytes(b"<html>")
+    with pytest.raises(RawFileError) as caught:
+        list(adopting.adopt(mine, store, "noaa20_atms", MONTH))
+    first, second, last = str(caught.value).splitlines()
+    assert "b_d20220305_x.h5: it is of 2022-03-05, not of 2022-01" in first
+    assert "c_d20220105_x.h5: it is a web page" in second
+    assert last.endswith("then run the same command again")
+    assert not (store / "noaa20_atms").exists()
+
+
+def test_a_run_does_not_pass_over_what_was_refused_before(store):
+    folder = folder_of(store, "amsua", a_20220105__bufr=b"BUFR", b_20220105__bufr=b"<html>")
+    need = Need("amsua", MONTH, ("2022-01-05", "2022-01-05"))
+    log = fetching.logging.getLogger("test")
+    for _ in range(2):
+        with pytest.raises(RawFileError, match="it is a web page"):
+            fetching.fetch_need(need, store, load_archives(), log)
+    (folder / "b_20220105.bufr").unlink()
+    fetching.fetch_need(need, store, load_archives(), log)
+    assert set(read_manifest(folder).files) == {"a_20220105.bufr"}
+
+
+def test_a_file_that_is_brought_again_is_compared_with_its_manifest(store, tmp_path):
+    mine = tmp_path / "a_d20220105_x.h5"
+    mine.write_bytes(HDF5)
+    list(adopting.adopt(mine, store, "noaa20_atms", MONTH))
+    (line,) = adopting.adopt(mine, store, "noaa20_atms", MONTH)
+    assert line.endswith("0 files adopted, 1 in its manifest")
+    # the store has a link to it
+    mine.write_bytes(HDF5[:-1] + b"y")
+    with pytest.raises(RawFileError, match="damaged: its content"):
+        list(adopting.adopt(mine, store, "noaa20_atms", MONTH))
+
+
+@pytest.mark.parametrize("padding", [b"", b"\0" * 84, b"\n"])
+def test_octets_after_the_last_message_are_no_damage(store, padding):
+    folder = folder_of(store, "era5", "2022-01")
+    channel = channel_table()["T500"]
+    message = grib_files.era5(channel, datetime(2022, 1, 20), grib_files.values(channel))
+    (folder / "a.grib").write_bytes(message + padding)
+    list(adopting.adopt(folder, store))
+    assert read_manifest(folder).files["a.grib"].covers["days"] == ["2022-01-20"]
+    # the beginning of a further message is
+    (folder / "b.grib").write_bytes(message + message[:-9])
+    with pytest.raises(RawFileError, match="cut off"):
+        list(adopting.adopt(folder, store))
+
+
 def era5_files(folder, days=2):
     """ERA5 of some days as CDS delivers it: analyses, hourly precipitation, the evening before."""
     folder.mkdir(parents=True)

@@ -163,3 +163,11 @@ def test_evening_counts_for_precipitation_alone():
     need = Need("era5", "2022-01", ("2022-01-01", "2022-01-01"), ("2m_temperature",))
     assert need.question.extras == ()
     assert ERA5.question.extras == ((needs.PRECIPITATION_FIELD, "2022-01-19"),)
+
+
+def test_months_that_are_not_needed_are_refused():
+    assert list(needs.narrowed([ERA5, GFS], ["gfs"], ["2023-07"])) == [GFS]
+    with pytest.raises(ValueError, match=r"no 2023-07 of era5; it needs 2022-01 to 2022-02"):
+        list(needs.narrowed([ERA5, GFS], ["era5"], ["2023-07"]))
+    with pytest.raises(ValueError, match="no January; it needs 2022-01 to 2022-02, 2023-07"):
+        list(needs.narrowed([ERA5, GFS], [], ["January", "2022-02"]))

@@ -45,6 +45,7 @@ def write(tmp_path, content, name="x"):
         (b"BUFR\0\0\x30\4" + bytes(40), "BUFR", "it is BUFR"),
         (b"BUFR\0\0\x30\3" + bytes(8) + b"\x0b" + bytes(30), "NCEP BUFR", "NCEP's local tables"),
         (b"\x89HDF\r\n\x1a\n" + bytes(50), "HDF5", "it is HDF5"),
+        (b"<HDF_UserBlock>".ljust(1024) + b"\x89HDF\r\n\x1a\n" + bytes(50), "HDF5", "it is HDF5"),
         (b"\x89HDF\r\n\x1a\n" + bytes(50) + b"_NCProperties", "NetCDF-4", "it is NetCDF-4"),
         (b"CDF\1" + bytes(50), "NetCDF classic", "it is NetCDF classic"),
         (gzip.compress(DATA), "gzip", "it is gzip"),
