@@ -145,7 +145,10 @@ def _absent(results: Path, outputs: Iterable[Path]) -> Iterator[Checked]:
                 path,
                 "absent",
                 0,
-                [f"{path}: absent, though its job had finished; run the same command again"],
+                [
+                    f"{path}: absent, though its job had finished; run the same command again, "
+                    f"with '-- {path}' behind it where nothing else needs it"
+                ],
             )
 
 
