@@ -44,8 +44,12 @@ CONFIGURATION = ROOT / "config" / "test.yaml"
 FLIPS = 170
 WAITING = ("figure_costs",)
 """Rules that wait for their inputs and read none of them."""
-LONGEST_READER = 25.0
+UNREACHABLE = 24
+"""Kinds of products of which one that is read becomes a link to a place that is not mounted."""
+LONGEST_READER = 8.0
 """s; a product whose quickest reader takes longer is verified by ``fuxiflow verify`` alone."""
+LONGEST_DOUBLE = 12.0
+"""s; a job that takes longer is not started twice."""
 LONGEST_MAKER = 12.0
 """s; the remedy of a refusal is tried where making the product anew takes no longer."""
 
@@ -98,7 +102,9 @@ def input_trials(
     makers = {path: call for call in calls for path in call.output_paths()}
     trials = []
     pairs = []
-    for kind, products in sorted(product_kinds(calls, folder).items()):
+    kinds = product_kinds(calls, folder)
+    unreachable = dice.sample(sorted(kinds), min(UNREACHABLE, len(kinds)))
+    for kind, products in sorted(kinds.items()):
         read = [path for path in products if path in readers]
         read = [path for path in read if readers[path][0].seconds <= LONGEST_READER]
         if not read:
@@ -116,7 +122,8 @@ def input_trials(
             ]
             continue
         pairs.append((kind, read))
-        for harm in (harms.truncate, harms.remove_file, harms.dangle):
+        dangled = [harms.dangle] if kind in unreachable else []
+        for harm in (harms.truncate, harms.remove_file, *dangled):
             product = dice.choice(read)
             trials.append(
                 (
@@ -164,7 +171,7 @@ def job_trials(calls: list[JobCall], dice: random.Random) -> list[tuple[float, T
         trials.append(
             (2 * call.seconds, partial(kill_and_repeat, call=call, dice=random.Random(seed)))
         )
-        if call.seconds <= LONGEST_READER:
+        if call.seconds <= LONGEST_DOUBLE:
             trials.append(
                 (2 * call.seconds, partial(run_two_copies, call=call, dice=random.Random(seed)))
             )

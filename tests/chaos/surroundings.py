@@ -169,7 +169,7 @@ def trials(calls: list[JobCall], dice: random.Random) -> list:
         print("full disks are not tried: this process may not mount a file system", flush=True)
         timed = []
     for rule in dice.sample(
-        ["observations_quality", "states_statistics", "cycling_analyses", "verification_scores"],
+        ["cycling_analyses", "states_climatology", "verification_baselines"],
         WORKFLOW_KILLS,
     ):
         seed = random.Random(f"workflow {rule} {dice.random()}")
