@@ -1,23 +1,43 @@
-"""Requests of jobs for a machine's memory, counted from the configuration.
+"""What jobs need of a machine: time, memory, processors, GPUs; counted from the configuration.
 
-They are upper bounds: Slurm ends a job that takes more than it asked for.
+This is the one place for the requests of all rules: a rule has one entry in :data:`COSTS`. Each is
+fitted to measurements, which ``benchmarks/durations.csv`` lists, and never below them. Requests
+are upper bounds, as Slurm ends a job that takes more than it asked for: half as much time again as
+is estimated, and 1.3 times the memory. A test compares both with the measurements.
 """
 
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
 from fuxiflow.channels import channel_table
-from fuxiflow.config import network_sizes
+from fuxiflow.config import network_sizes, work
+from fuxiflow.config.configuration import Config
+from fuxiflow.config.experiment import Experiment
 from fuxiflow.config.network_sizes import Model
 from fuxiflow.config.training import Training
+from fuxiflow.config.work import FULL_CELLS, Wildcards, Work
 
 # The program, and on a processor what the gradient keeps of the demonstration's sizes: its largest
 # stage, the assimilator's, took 3.9 GB in all (benchmarks/training_assimilator/full.tsv, 21
 # November 2026).
-PROGRAM_MB = 5800
+PROGRAM_MB = 4500
 WORKER_MB = 500
 CHANNELS = len(channel_table())
 AHEAD = 2
 """Batches that each loading process reads ahead."""
 CLIMATOLOGY_FIELDS = 16
 """Fields of a climatology that each loading process keeps."""
+GPU_FLOPS = 3e14
+"""Operations of a GPU in a second, estimated: a third of an H100's in bfloat16."""
+PROCESSOR_FLOPS = 3e10
+"""Operations of a thread in a second, half of what the demonstration's training makes."""
+STEP_SECONDS = 0.03
+"""Time of a step of the smallest network, which its arithmetic does not explain."""
+TIME_MARGIN, MEMORY_MARGIN = 1.5, 1.3
+LEAST_MINUTES, LEAST_MB = 30, 1000
+MOST_GROWTH_MB = 32000
+"""What the request of a job that is tried again grows by at most: what a node has beside it."""
 
 
 def states_mb(count: float, cells: int) -> float:
@@ -85,3 +105,315 @@ def training_job_mb(model: Model, training: Training, stage: str, cells: int) ->
     process = weight_copies(training, stage) * weights
     process += states_mb(batches + climatology, cells) + WORKER_MB * training.workers
     return round(PROGRAM_MB + training.devices * process)
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a job is estimated to take: seconds, MB, processors and GPUs."""
+
+    seconds: float
+    mb: float
+    threads: int = 1
+    gpus: int = 0
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a job asks for: MB of memory, minutes, processors and GPUs."""
+
+    mem_mb: int
+    runtime: int
+    threads: int
+    gpu: int
+
+
+@dataclass(frozen=True)
+class Linear:
+    """The cost of a rule whose time grows in proportion to its work, and its memory to the grid.
+
+    ``seconds`` are those of a unit of work at 720 x 1440, ``least`` those of one on any grid, and
+    ``start`` those of a job without work. ``mb`` is the memory of the program, ``states`` how many
+    states of all channels it holds, and ``mb_each`` what a unit of work adds. The work of a rule on
+    observations does not depend on the grid (``by_grid`` is false), and that of one on raw files
+    depends on theirs (``raw``).
+    """
+
+    work: Work
+    seconds: float
+    states: float = 0.0
+    mb: float = 700.0
+    mb_each: float = 0.0
+    least: float = 0.03
+    start: float = 20.0
+    threads: int = 1
+    by_grid: bool = True
+    raw: bool = False
+
+    def at(self, amount: float, cells: int) -> Cost:
+        """Return the cost of an amount of work on a grid of so many cells."""
+        share = cells / FULL_CELLS if self.by_grid else 1.0
+        seconds = self.start + amount * (self.least + self.seconds * share)
+        mb = self.mb + states_mb(self.states, cells) + self.mb_each * amount
+        return Cost(seconds, mb, self.threads)
+
+    def __call__(self, config: Config, wildcards: Wildcards) -> Cost:
+        """Return the cost of a job."""
+        cells = work.raw_cells(config) if self.raw else work.cells(config)
+        return self.at(self.work(config, wildcards), max(cells, work.cells(config)))
+
+
+def gpus_of(training: Training) -> int:
+    """Return one GPU for each device of a training; none where it runs on the processor."""
+    return 0 if training.accelerator == "cpu" else training.devices * training.nodes
+
+
+def network_seconds(training: Training, flop: float, threads: int, devices: int = 1) -> float:
+    """Return the time of arithmetic of networks; where a GPU is not certain, on the processor.
+
+    Parameters
+    ----------
+    training : Training
+        Says where networks run.
+    flop : float
+        Floating-point operations.
+    threads : int
+        Threads, of a processor.
+    devices : int
+        Devices that share the work.
+
+    Returns
+    -------
+    float
+        Time in s.
+    """
+    if training.accelerator == "cuda":
+        return flop / (GPU_FLOPS * devices)
+    return flop / (PROCESSOR_FLOPS * threads)
+
+
+def update_flop(
+    experiment: Experiment, stage: str, cells: int, sources: int
+) -> tuple[float, float]:
+    """Return the operations of an update of a training stage, and its steps, on average.
+
+    A gradient takes twice what its forward pass does, and ``recompute`` that pass once more.
+
+    Parameters
+    ----------
+    experiment : Experiment
+        Networks and training.
+    stage : str
+        Name of the stage.
+    cells : int
+        Cells of the grid.
+    sources : int
+        Number of sources that are assimilated.
+
+    Returns
+    -------
+    tuple of float
+        Floating-point operations, and steps of either network one after the other.
+    """
+    training, settings = experiment.training, getattr(experiment.training, stage)
+    step = network_sizes.forecast_flop(experiment.model.forecaster.model_dump(), cells)
+    analysis = network_sizes.analysis_flop(
+        experiment.model.assimilator.model_dump(), cells, sources
+    )
+    trained = 4 if settings.recompute else 3
+    if hasattr(settings, "longest"):
+        first = settings.length(0)
+        last_share = getattr(settings, "rollout_fraction", 0.5)
+        steps = first + last_share * (settings.longest - first)
+        return settings.batch * trained * step * steps, 3 * steps * settings.accumulate
+    cycles = getattr(settings, "cycles", 1)
+    banked = stage == "assimilator" and training.backgrounds is not None
+    to_background = 0 if banked else settings.max_lead_hours / 12 / settings.chain
+    following = trained if getattr(settings, "background_weight", 0) else 1
+    each = step + trained * analysis + following * step
+    steps = to_background + 3 * cycles * 2
+    flop = settings.batch * (to_background * step + cycles * each)
+    return flop, steps * settings.accumulate
+
+
+@dataclass(frozen=True)
+class TrainingStage:
+    """The cost of a training stage: by arithmetic of its networks, and memory of what it loads."""
+
+    stage: str
+
+    def __call__(self, config: Config, wildcards: Wildcards) -> Cost:
+        """Return the cost of a job; its memory is that of each machine."""
+        experiment = config.resolve(wildcards["experiment"])
+        training = experiment.training
+        settings, cells = getattr(training, self.stage), work.cells(config)
+        devices = training.devices * training.nodes
+        flop, steps = update_flop(experiment, self.stage, cells, len(experiment.sources))
+        update = network_seconds(training, flop, settings.threads, devices) + STEP_SECONDS * steps
+        # reading weights and data, compiling, the first fits of the encoders
+        start = 120 + 900 * training.compile + network_seconds(training, 20 * flop, 1)
+        mb = training_job_mb(experiment.model, training, self.stage, cells)
+        threads = settings.threads + training.workers
+        return Cost(start + settings.updates * update, mb, threads, gpus_of(training))
+
+
+@dataclass(frozen=True)
+class Inference:
+    """The cost of running trained networks: arithmetic, writing, weights and states in memory.
+
+    A unit of work takes ``steps`` of the forecaster and ``analyses`` of the assimilator, and
+    ``seconds`` on the host at 720 x 1440. A job holds ``states`` states, and ``batch_states`` for
+    each forecast of ``batch``.
+    """
+
+    work: Callable[[Config, Wildcards], float]
+    seconds: float
+    steps: int = 1
+    analyses: int = 0
+    mb: float = 3000.0
+    states: float = 0.0
+    batch_states: float = 0.0
+    batch: Callable[[Config, Experiment], int] = lambda config, experiment: config.cycling.batch
+    copies: int = 1
+    threads: int = 1
+
+    def __call__(self, config: Config, wildcards: Wildcards) -> Cost:
+        """Return the cost of a job."""
+        experiment, cells = config.resolve(wildcards["experiment"]), work.cells(config)
+        forecaster = experiment.model.forecaster.model_dump()
+        flop = self.steps * network_sizes.forecast_flop(forecaster, cells)
+        flop += self.analyses * network_sizes.analysis_flop(
+            experiment.model.assimilator.model_dump(), cells, len(experiment.sources)
+        )
+        amount = self.work(config, wildcards)
+        each = network_seconds(experiment.training, flop, self.threads)
+        each += STEP_SECONDS * (self.steps + self.analyses) + self.seconds * cells / FULL_CELLS
+        held = self.states + self.batch_states * self.batch(config, experiment)
+        mb = self.mb + states_mb(held, cells)
+        mb += self.copies * network_sizes.forecaster_weights_mb(forecaster)
+        start = 90 + 600 * config.cycling.compile
+        gpus = min(1, gpus_of(experiment.training))
+        return Cost(start + amount * each, mb, self.threads, gpus)
+
+
+def background_steps(config: Config, wildcards: Wildcards) -> float:
+    """Count the steps of the forecasts that a segment of a bank of backgrounds takes."""
+    training = config.resolve(wildcards["experiment"]).training
+    hours = 24 * work.days(config.clip(wildcards["segment"], config.periods.observations))
+    mean_lead = (training.assimilator.max_lead_hours / 6 + 1) / 2
+    return hours / training.backgrounds.every_hours * mean_lead
+
+
+def external_leads(config: Config, wildcards: Wildcards) -> float:
+    """Count the leads of external forecasts of a segment."""
+    return work.forecast_leads(config, wildcards)
+
+
+PAGE = Linear(work.once, 20, states=6, mb=1200)
+"""A figure: what it reads are tables, or a few fields."""
+SWATHS = Linear(work.observed, 60, mb=1500, least=0.5, by_grid=False)
+
+COSTS: dict[str, Callable[[Config, Wildcards], Cost]] = {
+    # the embedded world: a day of its model takes 4 s, and its fields are written at any size
+    "world_spinup": Linear(work.spinup_days, 0, mb=2300, least=8, start=300),
+    "world_nature": Linear(work.world_states, 12, states=8, mb=2300, least=2, start=300, raw=True),
+    "world_invariants": Linear(work.once, 20, states=1, mb=400, raw=True),
+    "world_era5": Linear(work.world_states, 9, states=8, least=0.3, raw=True),
+    "world_gfs": Linear(work.world_gfs_leads, 12, states=8, mb=2300, least=1, start=300, raw=True),
+    "world_swaths": SWATHS,
+    "world_networks": Linear(work.observed, 600, mb=1500, least=30, by_grid=False),
+    "world_occultations": Linear(work.observed, 600, mb=1500, least=30, by_grid=False),
+    "archive_fetch": Linear(work.once, 3000, by_grid=False),
+    "states_decode": Linear(work.states, 7.3, states=7.2, raw=True),
+    "states_forecasts": Linear(work.forecast_leads, 5.5, states=7.4, raw=True),
+    "states_truth": Linear(work.states, 7.3, states=7.2, raw=True),
+    "states_statistics": Linear(work.training_states, 3.3, states=7),
+    "states_climatology": Linear(work.training_states, 6.0, states=14),
+    "observations_read": Linear(work.observed, 15.4, mb=1200, mb_each=5, least=0.5, by_grid=False),
+    "observations_limits": Linear(work.observed, 2.3, mb=900, by_grid=False),
+    "observations_quality": Linear(work.observed, 9.1, mb=900, mb_each=50, by_grid=False),
+    "observations_grid": Linear(work.observed, 5.2, states=6.7, least=0.5, start=60),
+    "observations_statistics": Linear(work.observed, 1.0, mb=1200, by_grid=False),
+    "simulation_departures": Linear(
+        work.template, 120, mb=3000, states=4, by_grid=False, threads=2
+    ),
+    "simulation_observations": Linear(
+        work.simulated, 120, mb=3000, states=4, by_grid=False, threads=2
+    ),
+    "simulation_grid": Linear(work.simulated, 5.2, states=6.7, least=0.5, start=60),
+    "training_forecaster": TrainingStage("forecaster"),
+    "training_assimilator": TrainingStage("assimilator"),
+    "training_joint": TrainingStage("joint"),
+    "training_replay": TrainingStage("replay"),
+    "training_autoregressive": TrainingStage("autoregressive"),
+    # a background is written, one of 15 steps on average
+    "training_backgrounds": Inference(
+        background_steps,
+        0.6,
+        batch_states=6,
+        batch=lambda config, experiment: experiment.training.backgrounds.batch,
+        copies=2,
+        threads=2,
+    ),
+    "cycling_analyses": Inference(work.analyses, 15.7, steps=2, analyses=1, states=17),
+    "cycling_response": Inference(work.once, 300, steps=60, analyses=30, states=17),
+    "cycling_forecasts": Inference(work.forecast_leads, 1.6, batch_states=5),
+    "cycling_external_forecasts": Inference(
+        external_leads, 1.6, mb=6000, batch_states=5, copies=3, threads=2
+    ),
+    "verification_baselines": Linear(work.baseline_leads, 6.2, states=140),
+    "verification_forecasts": Linear(work.forecast_leads, 10.0, states=145),
+    "verification_maps": Linear(work.map_leads, 3.5, states=30),
+    "verification_analyses": Linear(work.analyses, 8.4, states=12.5),
+    "verification_departures": Linear(
+        work.computed_departures, 60, mb=3000, states=2, by_grid=False
+    ),
+    "verification_comparisons": Linear(work.comparison_cases, 120, mb=2000, least=60, states=1),
+    "verification_scores": Linear(work.once, 120, mb=2500, least=60),
+    "verification_acceptance": Linear(work.once, 60, mb=2500),
+}
+
+
+def runs_networks(rule: str) -> bool:
+    """Say whether a rule trains or runs networks, and so may ask for a GPU."""
+    return isinstance(COSTS.get(rule), TrainingStage | Inference)
+
+
+def job_cost(config: Config, rule: str, wildcards: Wildcards) -> Cost:
+    """Estimate what a job takes.
+
+    Parameters
+    ----------
+    config : Config
+        The configuration.
+    rule : str
+        Name of the rule.
+    wildcards : mapping
+        Those of the job.
+
+    Returns
+    -------
+    Cost
+        The estimate.
+
+    Raises
+    ------
+    KeyError
+        Where the rule has no entry in :data:`COSTS`.
+    """
+    if rule.startswith("figure_"):
+        return PAGE(config, wildcards)
+    if rule not in COSTS:
+        raise KeyError(f"rule {rule} has no entry in COSTS of fuxiflow/config/resources.py")
+    return COSTS[rule](config, wildcards)
+
+
+def request_of(cost: Cost, attempt: int = 1) -> Request:
+    """Return what a job of an estimated cost asks for.
+
+    A job that was killed for its memory gets more when it is tried again: as much again, but no
+    more than a node has beside a large job.
+    """
+    memory = max(LEAST_MB, 100 * math.ceil(MEMORY_MARGIN * cost.mb / 100))
+    memory += (attempt - 1) * min(memory, MOST_GROWTH_MB)
+    minutes = 10 * math.ceil(TIME_MARGIN * cost.seconds / 600)
+    return Request(memory, max(LEAST_MINUTES, minutes), cost.threads, cost.gpus)

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from fuxiflow import ROOT, channels
 from fuxiflow.config.base import read_yaml
 from fuxiflow.config import resources as requests
-from fuxiflow.config import figure_inputs, sources
+from fuxiflow.config import figure_inputs, sources, volumes
 from fuxiflow.config.configuration import ConfigurationError, validate_configuration
 from fuxiflow.config.simulation import coefficient_files
 from fuxiflow.runtime.data_warnings import read_warnings, shortfalls
@@ -53,9 +53,6 @@ if is_main_process(workflow):
     config["data_warnings"] = [{"name": job.name, "counts": job.counts} for job in warned]
     if lines := shortfalls(warned, CONFIG.completeness.least):
         raise WorkflowError("\n".join(lines))
-
-# what the request of a job that is tried again grows by at most
-MOST_GROWTH_MB = 32000
 
 WORLD = "embedded synthetic world" if CONFIG.kind == "embedded" else "archive"
 
@@ -143,24 +140,34 @@ def of_source(value):
     return lambda wildcards: value(sources.load_source(wildcards.source))
 
 
-def states_mb(count):
-    """Return the memory in MB that ``count`` states of all channels take in single precision."""
-    cells = CONFIG.grid.nlat * CONFIG.grid.nlon
-    return round(requests.states_mb(count, cells))
+# what a job asks for is asked one by one
+@cache
+def asked(rule, attempt, *wildcards):
+    """Return all that a job asks for; ``wildcards`` are pairs of name and value."""
+    return requests.request_of(requests.job_cost(CONFIG, rule, dict(wildcards)), attempt)
 
 
-def memory(mb):
-    """Return a request of memory in MB that grows with each attempt.
+def request(rule):
+    """Return the resources of a rule: memory, disk, minutes, and GPUs of one that runs networks.
 
-    ``mb`` is a number or a function of the wildcards. A job that was killed for its memory gets
-    more when it is tried again: as much again, but no more than a node has beside a large job.
+    They follow from the size of the problem, in fuxiflow/config/resources.py. Memory grows with each
+    attempt.
     """
 
-    def request(wildcards, attempt):
-        first = mb(wildcards) if callable(mb) else mb
-        return first + (attempt - 1) * min(first, MOST_GROWTH_MB)
+    def amount(name):
+        return lambda wildcards, attempt: getattr(asked(rule, attempt, *wildcards.items()), name)
 
-    return request
+    def disk(wildcards):
+        volume = volumes.product_volume(CONFIG, rule, dict(wildcards.items()))
+        return 100 * (1 + round(requests.MEMORY_MARGIN * volume.mb / 100))
+
+    names = ["mem_mb", "runtime", *(["gpu"] if requests.runs_networks(rule) else [])]
+    return {"disk_mb": disk, **{name: amount(name) for name in names}}
+
+
+def threads_of(rule):
+    """Return an input function for the processors of a job."""
+    return lambda wildcards: asked(rule, 1, *wildcards.items()).threads
 
 
 def environment_of(rule):

@@ -11,9 +11,7 @@ rule cycling_analyses:
         analyses=directory(results("analyses/{experiment}/{segment}.zarr")),
         carry=results("analyses/{experiment}/{segment}.carry.pt"),
     resources:
-        mem_mb=memory(cycling_mb(3000, 20)),
-        runtime=240,
-        gpu=training_gpu,
+        **request("cycling_analyses"),
     params:
         sources=of_experiment(lambda one: one.sources),
         dates=dates_in(CONFIG.cycling_period),
@@ -35,9 +33,7 @@ rule cycling_response:
     output:
         response=directory(results("analyses/{experiment}/response.zarr")),
     resources:
-        mem_mb=memory(cycling_mb(3000, 20)),
-        runtime=60,
-        gpu=training_gpu,
+        **request("cycling_response"),
     params:
         coefficients=cycling_coefficients,
         sources=of_experiment(lambda one: one.sources),
@@ -62,9 +58,7 @@ rule cycling_forecasts:
     wildcard_constraints:
         experiment=cycling_pattern(external=False),
     resources:
-        mem_mb=memory(cycling_mb(4000, 6 * CONFIG.cycling.batch)),
-        runtime=240,
-        gpu=training_gpu,
+        **request("cycling_forecasts"),
     params:
         dates=dates_in(CONFIG.periods.test),
         init_hours=CONFIG.cycling.init_hours,
@@ -86,11 +80,9 @@ rule cycling_external_forecasts:
         forecasts=directory(results("forecasts/{experiment}/{segment}.zarr")),
     wildcard_constraints:
         experiment=cycling_pattern(external=True),
-    threads: 2
+    threads: threads_of("cycling_external_forecasts")
     resources:
-        mem_mb=memory(cycling_external_mb),
-        runtime=1440,
-        gpu=training_gpu,
+        **request("cycling_external_forecasts"),
     params:
         grid=grid(),
         dates=dates_in(CONFIG.periods.test),

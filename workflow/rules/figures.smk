@@ -8,8 +8,7 @@ rule figure_system:
     output:
         **figures_files("system"),
     resources:
-        mem_mb=memory(1500),
-        runtime=10,
+        **request("figure_system"),
     params:
         settings=figure_inputs.diagram_settings(CONFIG, figures_main(), WORLD),
     script:
@@ -22,8 +21,7 @@ rule figure_coverage:
     output:
         **figures_files("coverage"),
     resources:
-        mem_mb=memory(figures_mb()),
-        runtime=20,
+        **request("figure_coverage"),
     params:
         case=CONFIG.case.isoformat(),
         windows=windows(figures_main()),
@@ -38,8 +36,7 @@ rule figure_cycling:
     output:
         **figures_files("cycling"),
     resources:
-        mem_mb=memory(1500),
-        runtime=10,
+        **request("figure_cycling"),
     params:
         main=figures_main(),
         reference=figures_references()[-1],
@@ -55,8 +52,7 @@ rule figure_analysis_error:
     output:
         **figures_files("analysis_error"),
     resources:
-        mem_mb=memory(1500),
-        runtime=10,
+        **request("figure_analysis_error"),
     params:
         experiments=figures_assimilating(),
         references=figures_references(),
@@ -71,8 +67,7 @@ rule figure_surface_error:
     output:
         **figures_files("surface_error"),
     resources:
-        mem_mb=memory(1500),
-        runtime=10,
+        **request("figure_surface_error"),
     params:
         experiments=figures_assimilating(),
         reference=figures_references()[-1],
@@ -86,8 +81,7 @@ rule figure_skill_vs_lead:
     output:
         **figures_files("skill_vs_lead"),
     resources:
-        mem_mb=memory(1500),
-        runtime=10,
+        **request("figure_skill_vs_lead"),
     params:
         experiment=figures_main(),
         reference=figures_references()[-1],
@@ -101,8 +95,7 @@ rule figure_scorecard_era5:
     output:
         **figures_files("scorecard_era5"),
     resources:
-        mem_mb=memory(1500),
-        runtime=10,
+        **request("figure_scorecard_era5"),
     params:
         experiment=figures_main(),
     script:
@@ -118,8 +111,7 @@ rule figure_increment_case:
     output:
         **figures_files("increment_case"),
     resources:
-        mem_mb=memory(figures_mb()),
-        runtime=20,
+        **request("figure_increment_case"),
     params:
         case=CONFIG.case.isoformat(),
     script:
@@ -132,8 +124,7 @@ rule figure_error_maps:
     output:
         **figures_files("error_maps"),
     resources:
-        mem_mb=memory(figures_mb()),
-        runtime=20,
+        **request("figure_error_maps"),
     params:
         reference=figures_references()[-1],
     script:
@@ -146,8 +137,7 @@ rule figure_hybrid_training:
     output:
         **figures_files("hybrid_training"),
     resources:
-        mem_mb=memory(1500),
-        runtime=10,
+        **request("figure_hybrid_training"),
     params:
         experiments=CONFIG.figures.hybrid_training or [],
         references=figures_references(),
@@ -161,8 +151,7 @@ rule figure_unrolling:
     output:
         **figures_files("unrolling"),
     resources:
-        mem_mb=memory(1500),
-        runtime=10,
+        **request("figure_unrolling"),
     params:
         labels=figure_inputs.unrolled_cycles(CONFIG),
         reference=figures_references()[-1],
@@ -174,8 +163,7 @@ rule figure_obs_loss_weights:
     output:
         **figures_files("obs_loss_weights"),
     resources:
-        mem_mb=memory(1500),
-        runtime=10,
+        **request("figure_obs_loss_weights"),
     params:
         experiment=figure_inputs.joint_experiment(CONFIG),
         observed=figure_inputs.compared_channels(CONFIG),
@@ -195,8 +183,7 @@ rule figure_costs:
         **figures_files("costs"),
         jobs=results("costs.parquet"),
     resources:
-        mem_mb=memory(1500),
-        runtime=10,
+        **request("figure_costs"),
     params:
         benchmarks=results("benchmarks"),
         experiments=list(CONFIG.experiments),

@@ -8,8 +8,7 @@ rule observations_read:
         table=results("observations/{source}/read/{segment}.parquet"),
         ledger=results("observations/{source}/read/ledger/{segment}.parquet"),
     resources:
-        mem_mb=memory(2000),
-        runtime=120,
+        **request("observations_read"),
     params:
         source="{source}",
         reader=of_source(lambda source: source.reader),
@@ -31,8 +30,7 @@ rule observations_limits:
     output:
         limits=results("observations/{source}/limits.parquet"),
     resources:
-        mem_mb=memory(1500),
-        runtime=60,
+        **request("observations_limits"),
     params:
         channels=of_source(lambda source: source.channel_names),
         ranges=of_source(lambda source: source.valid_ranges),
@@ -51,8 +49,7 @@ rule observations_quality:
         table=results("observations/{source}/{segment}.parquet"),
         ledger=results("observations/{source}/ledger/{segment}.parquet"),
     resources:
-        mem_mb=memory(2000),
-        runtime=60,
+        **request("observations_quality"),
     params:
         source="{source}",
         ranges=of_source(lambda source: source.valid_ranges),
@@ -70,8 +67,7 @@ rule observations_grid:
     output:
         grid=directory(results("grids/{source}/{segment}.zarr")),
     resources:
-        mem_mb=memory(2000),
-        runtime=60,
+        **request("observations_grid"),
     params:
         source="{source}",
         units=of_source(lambda source: source.units),
@@ -90,8 +86,7 @@ rule observations_statistics:
     output:
         statistics=directory(results("grids/{source}/statistics.zarr")),
     resources:
-        mem_mb=memory(1500),
-        runtime=60,
+        **request("observations_statistics"),
     params:
         dates=dates(CONFIG.periods.observations),
     script:

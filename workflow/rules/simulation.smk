@@ -11,10 +11,9 @@ rule simulation_departures:
         statistics=results("states/statistics.zarr"),
     output:
         errors=directory(results("simulated/errors/{source}.zarr")),
-    threads: 2
+    threads: threads_of("simulation_departures")
     resources:
-        mem_mb=memory(4000),
-        runtime=120,
+        **request("simulation_departures"),
     params:
         coefficients=of_source(lambda source: coefficients([source.name])),
         source="{source}",
@@ -33,10 +32,9 @@ rule simulation_observations:
         tables=simulation_places,
     output:
         table=results("simulated/observations/{source}/{segment}.parquet"),
-    threads: 2
+    threads: threads_of("simulation_observations")
     resources:
-        mem_mb=memory(4000),
-        runtime=600,
+        **request("simulation_observations"),
     params:
         coefficients=of_source(lambda source: coefficients([source.name])),
         source="{source}",
@@ -56,8 +54,7 @@ rule simulation_grid:
     output:
         grid=directory(results("simulated/grids/{source}/{segment}.zarr")),
     resources:
-        mem_mb=memory(2000),
-        runtime=60,
+        **request("simulation_grid"),
     params:
         source="{source}",
         units=of_source(lambda source: source.units),

@@ -11,8 +11,7 @@ rule states_decode:
         reference="era5|gfs",
     priority: 1
     resources:
-        mem_mb=memory(2000 + states_mb(10)),
-        runtime=120,
+        **request("states_decode"),
     params:
         reference="{reference}",
         compression=CONFIG.states.compression,
@@ -30,8 +29,7 @@ rule states_forecasts:
         forecasts=directory(results("forecasts/gfs/{segment}.zarr")),
         ledger=results("forecasts/gfs/ledger/{segment}.parquet"),
     resources:
-        mem_mb=memory(2000 + states_mb(60)),
-        runtime=360,
+        **request("states_forecasts"),
     params:
         grid=grid(),
         dates=states_test_dates,
@@ -48,8 +46,7 @@ rule states_truth:
     output:
         states=directory(results("states/truth/{segment}.zarr")),
     resources:
-        mem_mb=memory(2000),
-        runtime=30,
+        **request("states_truth"),
     params:
         grid=grid(),
         dates=states_dates,
@@ -65,8 +62,7 @@ rule states_statistics:
         statistics=directory(results("states/statistics.zarr")),
     priority: 1
     resources:
-        mem_mb=memory(2000 + states_mb(10)),
-        runtime=360,
+        **request("states_statistics"),
     params:
         dates=dates(CONFIG.periods.training),
     script:
@@ -79,8 +75,7 @@ rule states_climatology:
     output:
         climatology=directory(results("states/climatology.zarr")),
     resources:
-        mem_mb=memory(2000 + states_mb(40)),
-        runtime=720,
+        **request("states_climatology"),
     params:
         dates=dates(CONFIG.periods.training),
         window_days=CONFIG.verification.climatology_window_days,

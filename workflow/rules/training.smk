@@ -10,12 +10,10 @@ rule training_forecaster:
         losses=results("models/{experiment}/forecaster.losses.parquet"),
     # it waits for states alone, and all later stages wait for it: both go before observations
     priority: 1
-    threads: training_threads("forecaster")
+    threads: threads_of("training_forecaster")
     resources:
         **training_launch(),
-        mem_mb=memory(training_mb("forecaster")),
-        runtime=1440,
-        gpu=training_gpus,
+        **request("training_forecaster"),
     params:
         stage=training_stage("forecaster"),
         saving=training_saving("forecaster"),
@@ -36,11 +34,9 @@ rule training_backgrounds:
         states=training_bank_states,
     output:
         backgrounds=directory(results("models/{experiment}/backgrounds/{segment}.zarr")),
-    threads: 2
+    threads: threads_of("training_backgrounds")
     resources:
-        mem_mb=memory(training_backgrounds_mb),
-        runtime=720,
-        gpu=training_gpu,
+        **request("training_backgrounds"),
     params:
         compression=CONFIG.states.compression,
         max_lead_hours=of_experiment(lambda one: one.training.assimilator.max_lead_hours),
@@ -67,12 +63,10 @@ rule training_assimilator:
     output:
         checkpoint=results("models/{experiment}/assimilator.ckpt"),
         losses=results("models/{experiment}/assimilator.losses.parquet"),
-    threads: training_threads("assimilator")
+    threads: threads_of("training_assimilator")
     resources:
         **training_launch(),
-        mem_mb=memory(training_mb("assimilator")),
-        runtime=1440,
-        gpu=training_gpus,
+        **request("training_assimilator"),
     params:
         stage=training_stage("assimilator"),
         saving=training_saving("assimilator"),
@@ -102,12 +96,10 @@ rule training_joint:
     output:
         checkpoint=results("models/{experiment}/joint.ckpt"),
         losses=results("models/{experiment}/joint.losses.parquet"),
-    threads: training_threads("joint")
+    threads: threads_of("training_joint")
     resources:
         **training_launch(),
-        mem_mb=memory(training_mb("joint")),
-        runtime=1440,
-        gpu=training_gpus,
+        **request("training_joint"),
     params:
         coefficients=training_coefficients,
         stage=training_stage("joint"),
@@ -134,12 +126,10 @@ rule training_replay:
     output:
         checkpoint=results("models/{experiment}/replay/{segment}.ckpt"),
         losses=results("models/{experiment}/replay/{segment}.losses.parquet"),
-    threads: training_threads("replay")
+    threads: threads_of("training_replay")
     resources:
         **training_launch(),
-        mem_mb=memory(training_mb("replay")),
-        runtime=1440,
-        gpu=training_gpus,
+        **request("training_replay"),
     params:
         stage=training_stage("replay"),
         saving=training_saving("replay"),
@@ -165,12 +155,10 @@ rule training_autoregressive:
         losses=results("models/{experiment}/autoregressive.losses.parquet"),
     # forecasts wait for it; the cycles fill the processor beside it
     priority: 1
-    threads: training_threads("autoregressive")
+    threads: threads_of("training_autoregressive")
     resources:
         **training_launch(),
-        mem_mb=memory(training_mb("autoregressive")),
-        runtime=1440,
-        gpu=training_gpus,
+        **request("training_autoregressive"),
     params:
         stage=training_stage("autoregressive"),
         saving=training_saving("autoregressive"),

@@ -12,8 +12,7 @@ rule verification_baselines:
         scores=results("scores/baselines.parquet"),
         cases=directory(results("scores/baselines.zarr")),
     resources:
-        mem_mb=memory(verification_mb()),
-        runtime=240,
+        **request("verification_baselines"),
     params:
         **verification_resampling(),
         period=dates(CONFIG.periods.test),
@@ -39,8 +38,7 @@ rule verification_forecasts:
         scores=results("scores/{experiment}/forecasts.parquet"),
         cases=directory(results("scores/{experiment}/forecasts.cases.zarr")),
     resources:
-        mem_mb=memory(verification_mb()),
-        runtime=480,
+        **request("verification_forecasts"),
     params:
         **verification_resampling(),
         experiment="{experiment}",
@@ -64,8 +62,7 @@ rule verification_maps:
     output:
         maps=directory(results("scores/{experiment}/maps.zarr")),
     resources:
-        mem_mb=memory(verification_mb()),
-        runtime=240,
+        **request("verification_maps"),
     params:
         period=dates(CONFIG.periods.test),
         init_hours=CONFIG.cycling.init_hours,
@@ -90,8 +87,7 @@ rule verification_analyses:
         observations=results("scores/{experiment}/observations.parquet"),
         cases=directory(results("scores/{experiment}/analyses.cases.zarr")),
     resources:
-        mem_mb=memory(verification_mb()),
-        runtime=240,
+        **request("verification_analyses"),
     params:
         **verification_resampling(),
         experiment="{experiment}",
@@ -112,8 +108,7 @@ rule verification_departures:
     output:
         scores=results("scores/{experiment}/departures.parquet"),
     resources:
-        mem_mb=memory(4000),
-        runtime=240,
+        **request("verification_departures"),
     params:
         **verification_resampling(),
         coefficients=coefficients(verification_computable()),
@@ -134,8 +129,7 @@ rule verification_comparisons:
     output:
         scores=results("scores/{experiment}/comparisons.parquet"),
     resources:
-        mem_mb=memory(verification_mb()),
-        runtime=60,
+        **request("verification_comparisons"),
     params:
         **verification_resampling(),
         experiment="{experiment}",
@@ -164,8 +158,7 @@ rule verification_scores:
     output:
         scores=results("scores/scores.parquet"),
     resources:
-        mem_mb=memory(4000),
-        runtime=30,
+        **request("verification_scores"),
     script:
         "../scripts/verification_scores.py"
 
@@ -182,8 +175,7 @@ rule verification_acceptance:
             labels={"table": "numbers and bars"},
         ),
     resources:
-        mem_mb=memory(4000),
-        runtime=10,
+        **request("verification_acceptance"),
     script:
         "../scripts/verification_acceptance.py"
 

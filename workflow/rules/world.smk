@@ -7,8 +7,7 @@ if CONFIG.kind == "embedded":
             restart=raw("nature/spinup.restart"),
             errors=directory(raw("nature/errors.zarr")),
         resources:
-            mem_mb=memory(3000),
-            runtime=60,
+            **request("world_spinup"),
         params:
             **world_model(),
             start=str(world_period().start),
@@ -28,8 +27,7 @@ if CONFIG.kind == "embedded":
         # a segment starts from the one before, and all else waits for them
         priority: 2
         resources:
-            mem_mb=memory(3000),
-            runtime=120,
+            **request("world_nature"),
         params:
             **world_model(),
             dates=world_dates,
@@ -46,8 +44,7 @@ if CONFIG.kind == "embedded":
         output:
             invariants=directory(raw("era5/invariants")),
         resources:
-            mem_mb=memory(500),
-            runtime=10,
+            **request("world_invariants"),
         script:
             "../scripts/world_invariants.py"
 
@@ -59,8 +56,7 @@ if CONFIG.kind == "embedded":
             era5=directory(raw("era5/{segment}")),
         priority: 1
         resources:
-            mem_mb=memory(1000),
-            runtime=60,
+            **request("world_era5"),
         params:
             dates=world_dates,
             errors=CONFIG.world.era5.errors,
@@ -77,8 +73,7 @@ if CONFIG.kind == "embedded":
         # the longest job of a last segment: others fill the processor beside it
         priority: 1
         resources:
-            mem_mb=memory(3000),
-            runtime=120,
+            **request("world_gfs"),
         params:
             **world_model(),
             dates=world_verification_dates,
@@ -96,8 +91,7 @@ if CONFIG.kind == "embedded":
         wildcard_constraints:
             source=world_sources("swaths"),
         resources:
-            mem_mb=memory(2000),
-            runtime=120,
+            **request("world_swaths"),
         params:
             coefficients=of_source(lambda source: coefficients([source.name])),
             source="{source}",
@@ -117,8 +111,7 @@ if CONFIG.kind == "embedded":
         wildcard_constraints:
             source=world_sources("networks"),
         resources:
-            mem_mb=memory(2000),
-            runtime=120,
+            **request("world_networks"),
         params:
             source="{source}",
             dates=observations_dates,
@@ -136,8 +129,7 @@ if CONFIG.kind == "embedded":
         wildcard_constraints:
             source=world_sources("occultations"),
         resources:
-            mem_mb=memory(2000),
-            runtime=120,
+            **request("world_occultations"),
         params:
             source="{source}",
             dates=observations_dates,

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from fuxiflow import times
-from fuxiflow.config import figure_inputs, network_sizes
+from fuxiflow.config import figure_inputs
 from fuxiflow.config.base import Period
 
 
@@ -125,30 +125,3 @@ def cycling_initial(wildcards):
     if initial == "gfs":
         return {"gfs": [raw_input(f"gfs/{label}") for label in labels]}
     return {"analyses": expand(results(f"analyses/{initial}/{{segment}}.zarr"), segment=labels)}
-
-
-def cycling_mb(least, count):
-    """Return an input function for the memory in MB of a job that runs networks.
-
-    It is ``least``, their weights, and ``count`` states of all channels.
-    """
-
-    def mb(wildcards):
-        forecaster = CONFIG.resolve(wildcards.experiment).model.forecaster
-        return round(
-            least + network_sizes.forecaster_weights_mb(forecaster.model_dump()) + states_mb(count)
-        )
-
-    return mb
-
-
-def cycling_external_mb(wildcards):
-    """Return the memory in MB of external forecasts.
-
-    A full-size cascade holds 1.5 billion weights and what a step makes of them. Beside it there is
-    a batch of states.
-    """
-    cascade = CONFIG.resolve(wildcards.experiment).forecaster
-    full_size = cascade and CONFIG.grid.nlat * CONFIG.grid.nlon > 10**6
-    model = 24000 if full_size else cycling_mb(4000, 0)(wildcards)
-    return model + states_mb(6 * CONFIG.cycling.batch)

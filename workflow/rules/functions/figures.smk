@@ -65,11 +65,6 @@ def figures_references():
     return figure_inputs.error_references(CONFIG)
 
 
-def figures_mb():
-    """Return the memory in MB of a map: six states beside the interpreter and the libraries."""
-    return 1500 + states_mb(6)
-
-
 def figures_case_grids(names):
     """Return the sparse grids of sources that the windows about the case touch."""
     segments_by_source = figure_inputs.case_grids(CONFIG, names)

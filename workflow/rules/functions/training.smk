@@ -4,57 +4,12 @@ from datetime import timedelta
 from types import SimpleNamespace
 
 from fuxiflow import times
-from fuxiflow.config import network_sizes
-from fuxiflow.config import resources as requests
 from fuxiflow.config.base import Period
 
 
 def training_of(wildcards):
     """Return the training settings of an experiment."""
     return CONFIG.resolve(wildcards.experiment).training
-
-
-def training_gpus(wildcards):
-    """Return one GPU for each device; none where the experiment trains on the processor."""
-    training = training_of(wildcards)
-    return 0 if training.accelerator == "cpu" else training.devices * training.nodes
-
-
-def training_gpu(wildcards):
-    """Return one GPU; none where the experiment runs on the processor."""
-    return min(training_gpus(wildcards), 1)
-
-
-def training_threads(stage):
-    """Return an input function for the processors of a process that trains a stage.
-
-    Some compute, and each loading process has one.
-    """
-    return lambda wildcards: (
-        getattr(training_of(wildcards), stage).threads + training_of(wildcards).workers
-    )
-
-
-def training_mb(stage):
-    """Return an input function for the memory in MB of a training stage on each machine."""
-
-    def mb(wildcards):
-        experiment = CONFIG.resolve(wildcards.experiment)
-        cells = CONFIG.grid.nlat * CONFIG.grid.nlon
-        return requests.training_job_mb(experiment.model, experiment.training, stage, cells)
-
-    return mb
-
-
-def training_backgrounds_mb(wildcards):
-    """Return the memory in MB of making a bank of backgrounds.
-
-    It holds the weights as drawn and as read, and six states for each forecast of a batch.
-    """
-    experiment = CONFIG.resolve(wildcards.experiment)
-    weights = network_sizes.forecaster_weights_mb(experiment.model.forecaster.model_dump())
-    batch = experiment.training.backgrounds.batch
-    return round(4000 + 2 * weights + states_mb(6 * batch))
 
 
 def training_nodes(wildcards):

@@ -12,15 +12,6 @@ def verification_resampling():
     }
 
 
-def verification_mb():
-    """Return the memory in MB of scoring.
-
-    That is twelve double-precision work arrays of one state, beside the interpreter, the caches
-    and the cases.
-    """
-    return 3000 + states_mb(24)
-
-
 def verification_states(name):
     """Return the states of a reference or of GFS over all valid times.
 

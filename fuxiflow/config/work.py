@@ -1,0 +1,232 @@
+"""The amount of work of a job, counted from the configuration and the job's wildcards.
+
+Units are those in which the work of a rule is measured: states, leads of forecasts, days of
+observations. A day of observations is one of ATMS at full density: 3.1 million footprints of 22
+channels. Other sources count by their values.
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import date
+
+from fuxiflow.channels import channel_table
+from fuxiflow.config import sources
+from fuxiflow.config.base import Period
+from fuxiflow.config.configuration import Config
+
+Wildcards = Mapping[str, str]
+Work = Callable[[Config, Wildcards], float]
+
+STATES_A_DAY = 4
+CHANNELS = len(channel_table())
+FULL_CELLS = 720 * 1440
+RAW_CELLS = 721 * 1440
+"""Cells of a field of the archives, poles included."""
+
+# fields of view times scans of a day on one platform, from the instruments' scan geometry (WMO
+# OSCAR); stations, ships and ascents of a day as the global exchange has them, roughly
+FOOTPRINTS_A_DAY = {
+    "atms": 3.11e6,
+    "amsua": 0.32e6,
+    "mhs": 2.92e6,
+    "mwts3": 3.18e6,
+    "mwhs2": 3.18e6,
+    "ssmis": 2.73e6,
+    "iasi": 1.3e6,
+    "hirs4": 0.76e6,
+    "gnssro": 1500,
+    "synop": 200_000,
+    "ship": 100_000,
+    "temp": 1600,
+}
+ATMS_VALUES = FOOTPRINTS_A_DAY["atms"] * 22
+
+
+def cells(config: Config) -> int:
+    """Return the cells of the grid of the networks."""
+    return config.grid.nlat * config.grid.nlon
+
+
+def raw_cells(config: Config) -> int:
+    """Return the cells of a field of the raw files: of the archives, or of the embedded world."""
+    if config.kind == "archive":
+        return RAW_CELLS
+    return config.world.grid.nlat * config.world.grid.nlon
+
+
+def days(period: Period | tuple[date, date] | None) -> int:
+    """Return the days of a period, both ends included; 0 of None."""
+    if period is None:
+        return 0
+    first, last = period if isinstance(period, tuple) else (period.start, period.end)
+    return (last - first).days + 1
+
+
+def leads(config: Config) -> int:
+    """Return the lead times of a forecast."""
+    return config.cycling.max_lead_hours // 6
+
+
+def once(config: Config, wildcards: Wildcards) -> float:
+    """Count a job as one."""
+    return 1.0
+
+
+def world_days(config: Config, wildcards: Wildcards) -> float:
+    """Count the days of the nature run in a segment."""
+    period = Period(start=config.periods.training.start, end=config.verification_period.end)
+    return days(config.clip(wildcards["segment"], period))
+
+
+def spinup_days(config: Config, wildcards: Wildcards) -> float:
+    """Count the days before the nature run, with those missing to the first of a month."""
+    return config.world.spinup_days + 31
+
+
+def world_states(config: Config, wildcards: Wildcards) -> float:
+    """Count the states of the nature run in a segment."""
+    return STATES_A_DAY * world_days(config, wildcards)
+
+
+def world_gfs_leads(config: Config, wildcards: Wildcards) -> float:
+    """Count the analyses and the leads of forecasts that the world's GFS makes in a segment."""
+    analyses = STATES_A_DAY * days(config.clip(wildcards["segment"], config.verification_period))
+    if wildcards["segment"] not in config.segments(config.periods.test):
+        return analyses
+    tested = days(config.clip(wildcards["segment"], config.periods.test))
+    made = tested * 24 / config.world.gfs.forecast_interval_hours + 1
+    return analyses + made * leads(config)
+
+
+def states(config: Config, wildcards: Wildcards) -> float:
+    """Count the states of a reference in a segment, of training or of verification."""
+    training = wildcards["segment"] in config.segments(config.periods.training)
+    period = config.periods.training if training else config.verification_period
+    return STATES_A_DAY * days(config.clip(wildcards["segment"], period))
+
+
+def training_states(config: Config, wildcards: Wildcards) -> float:
+    """Count the states of the training period, in a segment where the job has one."""
+    period = config.periods.training
+    if "segment" in wildcards:
+        return STATES_A_DAY * days(config.clip(wildcards["segment"], period))
+    return STATES_A_DAY * days(period)
+
+
+def initial_times(config: Config, wildcards: Wildcards) -> float:
+    """Count the initial times of forecasts, in a segment where the job has one."""
+    period = config.periods.test
+    if "segment" in wildcards:
+        count = days(config.clip(wildcards["segment"], period))
+    else:
+        count = days(period)
+    return count * len(config.cycling.init_hours)
+
+
+def forecast_leads(config: Config, wildcards: Wildcards) -> float:
+    """Count the lead times of all forecasts, in a segment where the job has one."""
+    return initial_times(config, wildcards) * leads(config)
+
+
+def baseline_leads(config: Config, wildcards: Wildcards) -> float:
+    """Count the lead times that all baselines are scored at."""
+    return forecast_leads(config, wildcards) * max(1, len(config.verification.baselines))
+
+
+def map_leads(config: Config, wildcards: Wildcards) -> float:
+    """Count the lead times of all forecasts that are averaged into maps."""
+    return initial_times(config, wildcards) * len(config.figures.map_leads)
+
+
+def analyses(config: Config, wildcards: Wildcards) -> float:
+    """Count the analyses of the cycle, in a segment where the job has one."""
+    period = config.cycling_period
+    if "segment" in wildcards:
+        return STATES_A_DAY * days(config.clip(wildcards["segment"], period))
+    return STATES_A_DAY * days(period)
+
+
+def comparison_cases(config: Config, wildcards: Wildcards) -> float:
+    """Count the experiments whose cases are compared."""
+    return 1 + len(config.comparisons.get(wildcards["experiment"], []))
+
+
+def footprints_a_day(config: Config, name: str) -> float:
+    """Return the footprints or reports that a source has on a day when all platforms are there."""
+    source = sources.load_source(name)
+    known = FOOTPRINTS_A_DAY.get(source.instrument, FOOTPRINTS_A_DAY["atms"])
+    if config.kind == "archive":
+        return known * len(source.platforms)
+    observing = config.world.observing(source)
+    if source.simulated_as == "networks":
+        return observing.stations * 24 / observing.interval_hours
+    platforms = len(source.flying(observing.platforms))
+    if source.simulated_as == "occultations":
+        return observing.daily * platforms
+    return known * platforms / (observing.scan_stride * observing.field_of_view_stride)
+
+
+def values_a_day(config: Config, name: str) -> float:
+    """Return the values of a source on a day, in days of ATMS at full density."""
+    channels = len(sources.load_source(name).channels)
+    return footprints_a_day(config, name) * channels / ATMS_VALUES
+
+
+def observed_days(config: Config, name: str, segment: str | None = None) -> int:
+    """Return the days on which a source is there, by default of the period of observations.
+
+    Parameters
+    ----------
+    config : Config
+        The configuration.
+    name : str
+        Name of the source.
+    segment : str, optional
+        A segment of the period of observations or of the cycle.
+
+    Returns
+    -------
+    int
+        Days on which some platform flies.
+    """
+    period = config.periods.observations
+    if segment is None:
+        return days(config.flown(name, period.start, period.end))
+    if segment not in config.segments(period):
+        period = config.cycling_period
+    return days(config.flown(name, *config.clip(segment, period)))
+
+
+def observed(config: Config, wildcards: Wildcards) -> float:
+    """Count the observations of a source, in a segment where the job has one."""
+    name = wildcards["source"]
+    return observed_days(config, name, wildcards.get("segment")) * values_a_day(config, name)
+
+
+def simulated_days(config: Config, name: str, segment: str | None = None) -> int:
+    """Return the days on which observations of a source are simulated, of a segment or of all."""
+    period = config.simulation[name].period
+    return days(config.clip(segment, period) if segment else period)
+
+
+def simulated(config: Config, wildcards: Wildcards) -> float:
+    """Count the observations of a source that are simulated in a segment."""
+    name = wildcards["source"]
+    settings = config.simulation[name]
+    values = values_a_day(config, name)
+    if settings.geometry == "orbits":
+        source = sources.load_source(name)
+        scanned = FOOTPRINTS_A_DAY[source.instrument] * len(source.channels) / ATMS_VALUES
+        values = scanned / (settings.scan_stride * settings.field_of_view_stride)
+    return simulated_days(config, name, wildcards.get("segment")) * values
+
+
+def template(config: Config, wildcards: Wildcards) -> float:
+    """Count the observations that simulated ones are made like."""
+    name = wildcards["source"]
+    return days(config.simulation[name].template) * values_a_day(config, name)
+
+
+def computed_departures(config: Config, wildcards: Wildcards) -> float:
+    """Count the observations of all sounders over the test, as days of ATMS."""
+    names = [name for name in config.sources if sources.load_source(name).channels[0].radiance]
+    return days(config.periods.test) * sum(values_a_day(config, name) for name in names)
