@@ -33,6 +33,7 @@ keep_earlier_products()
 onstart:
     lift_default_rate(workflow)
     archive_check(jobs_to_run(workflow))
+    space_check(plan_to_run(workflow))
     start_monitor(workflow, RESULTS)
 
 

@@ -6,67 +6,54 @@
 Plans ``CONFIG`` (config/paper.yaml) as if nothing had been made and prints what planning took; then
 the critical path, which no number of machines can shorten, and the time that the whole takes with
 1, 8 and 64 GPU nodes, where a job that asks for a GPU has a node to itself and all others share
-``--cores`` cores; limits of the profiles (jobs at once, downloads) hold. All that is printed twice:
-from nothing, and with the raw files there. The peer of each time is what no schedule can beat: the
-longest of the critical path and of each resource's work shared out evenly.
+``--cores`` cores and ``--memory`` GB; limits of the profiles (jobs at once, downloads) hold. All
+that is printed twice: from nothing, and with the raw files there. The peer of each time is what no
+schedule can beat: the longest of the critical path and of each resource's work shared out evenly.
 
-Durations are those of ``benchmarks/durations.csv``, which says of each whether it was measured or
-estimated, and of the benchmarks of a real run, ``FOLDER``, where it has that job, or else that
-rule; ``--overhead`` s are added to each, 5 to 6 on Slurm as measured. ``--nodes 0`` has no GPU
-nodes: GPU jobs run on the cores, as the demonstration's do.
+Durations are estimated from the size of the problem (:mod:`fuxiflow.config.resources`), which is
+fitted to the measurements of ``benchmarks/durations.csv``; those of a real run, ``FOLDER``, come
+first where it has that job, or else that rule. ``--overhead`` s are added to each, 5 to 6 on Slurm
+as measured. Memory is what jobs ask for; jobs beyond their time limit, or beyond ``--node-memory``,
+are named. ``--nodes 0`` has no GPU nodes: GPU jobs run on the cores, as the demonstration's do.
 """
 
 import argparse
+import math
 import resource
 import time
 from collections import Counter
-from collections.abc import Mapping
-from datetime import date
+from collections.abc import Iterable, Mapping
 from itertools import groupby
 from pathlib import Path
 
-import pandas as pd
 import yaml
 
 from fuxiflow import ROOT
+from fuxiflow.config.configuration import Config, load_configuration
+from fuxiflow.config.resources import job_cost
 from fuxiflow.progress import format_duration
 from fuxiflow.runtime import job_benchmarks
 from fuxiflow.runtime.job_scheduling import Task, critical_path, simulate
 from fuxiflow.runtime.snakemake_internals import PlannedJob, plan_jobs
 
-DURATIONS = ROOT / "benchmarks" / "durations.csv"
-FIGURE = 5.0  # s; those of the demonstration took 2 to 7
-
-
-def amount(job: PlannedJob, per: str) -> float:
-    """Count the units of work of a job.
-
-    They are the job itself, days, analyses (4 a day), initial times or updates.
-    """
-    if per == "job":
-        return 1
-    if per == "update":
-        return job.params["stage"]["updates"]
-    span = next(job.params[key] for key in ("period", "dates", "template") if key in job.params)
-    first, last = (date.fromisoformat(day) for day in span)
-    days = (last - first).days + 1
-    return days * {"day": 1, "analysis": 4, "init": len(job.params.get("init_hours", []))}[per]
+SHARED = {"cores": "threads", "memory": "mem_mb"}
+"""What jobs without a GPU node share, each with the resource that says how much."""
 
 
 def duration(
     job: PlannedJob,
-    table: pd.DataFrame,
+    config: Config,
     measured: Mapping[tuple[str, str], float],
     typical: Mapping[str, float],
 ) -> float:
-    """Estimate the duration of a job from its own benchmark, its rule's, or the table.
+    """Estimate the duration of a job from its own benchmark, its rule's, or the configuration.
 
     Parameters
     ----------
     job : PlannedJob
         The job.
-    table : pd.DataFrame
-        Durations by rule: ``seconds`` per unit of work, and ``per``, the unit.
+    config : Config
+        The configuration that it is of.
     measured : Mapping[tuple[str, str], float]
         Seconds of each job of a real run, by rule and wildcards.
     typical : Mapping[str, float]
@@ -76,21 +63,38 @@ def duration(
     -------
     float
         Seconds.
-
-    Raises
-    ------
-    ValueError
-        If neither the benchmarks nor the table have the rule.
     """
     own = measured.get((job.rule, "/".join(job.wildcards.values())))
     if own is not None or job.rule in typical:
         return typical[job.rule] if own is None else own
-    if job.rule.startswith("figure_"):
-        return FIGURE
-    if job.rule not in table.index:
-        raise ValueError(f"{DURATIONS}: no duration of {job.rule}; add one, or give --benchmarks")
-    row = table.loc[job.rule]
-    return row["seconds"] * amount(job, row["per"])
+    return job_cost(config, job.rule, job.wildcards).seconds
+
+
+def over_limits(jobs: Iterable[PlannedJob], seconds: Iterable[float], node_mb: float) -> list[str]:
+    """Return a line for each rule with jobs that no node could end.
+
+    Parameters
+    ----------
+    jobs : iterable of PlannedJob
+        The plan.
+    seconds : iterable of float
+        Duration of each job.
+    node_mb : float
+        Memory of a node in MB.
+
+    Returns
+    -------
+    list of str
+        Rules whose jobs last longer than their limit, or ask for more memory than a node has.
+    """
+    late, large = Counter(), Counter()
+    for job, taken in zip(jobs, seconds, strict=True):
+        late[job.rule] += taken > 60 * job.resources.get("runtime", math.inf)
+        large[job.rule] += job.resources.get("mem_mb", 0) > node_mb
+    lines = [f"{count} {rule}: longer than the limit" for rule, count in late.items() if count]
+    return lines + [
+        f"{count} {rule}: more memory than a node has" for rule, count in large.items() if count
+    ]
 
 
 def tasks(jobs: list[PlannedJob], seconds: list[float], gpu_nodes: bool) -> list[Task]:
@@ -114,7 +118,9 @@ def tasks(jobs: list[PlannedJob], seconds: list[float], gpu_nodes: bool) -> list
     dummies = []
     for job, taken in zip(jobs, seconds, strict=True):
         on_gpu = gpu_nodes and job.resources.get("gpu", 0) > 0
-        needs = {"gpu_nodes": 1} if on_gpu else {"cores": job.resources.get("threads", 1)}
+        needs = {"gpu_nodes": 1}
+        if not on_gpu:
+            needs = {name: job.resources.get(key, 0) for name, key in SHARED.items()}
         needs |= {"jobs": 1, "downloads": job.resources.get("downloads", 0)}
         after = tuple(dict.fromkeys(maker[name] for name in job.inputs if name in maker))
         dummies.append(Task(job.outputs[0], taken, after, needs))
@@ -205,6 +211,10 @@ def main() -> None:
     )
     parser.add_argument("--cores", type=int, default=128, help="cores of all other jobs")
     parser.add_argument(
+        "--memory", type=float, default=1024, help="GB of memory that those jobs share"
+    )
+    parser.add_argument("--node-memory", type=float, default=512, help="GB of memory of a node")
+    parser.add_argument(
         "--jobs", type=int, help="jobs at once, by default those of slurm/config.yaml"
     )
     parser.add_argument(
@@ -233,9 +243,11 @@ def main() -> None:
         {(one.rule, one.wildcards): one.seconds for one in real},
         job_benchmarks.typical_seconds(real),
     )
-    table = pd.read_csv(DURATIONS).set_index("rule")
-    seconds = [duration(job, table, measured, typical) for job in jobs]
-    capacity = {"cores": options.cores} | limits(ROOT / "slurm" / "config.yaml")
+    config = load_configuration(options.configuration)
+    seconds = [duration(job, config, measured, typical) for job in jobs]
+    print("\n".join(over_limits(jobs, seconds, 1e3 * options.node_memory)))
+    capacity = {"cores": options.cores, "memory": 1e3 * options.memory}
+    capacity |= limits(ROOT / "slurm" / "config.yaml")
     capacity |= {"jobs": options.jobs} if options.jobs else {}
     rules = {job.outputs[0]: job.rule for job in jobs}
     for there in (False, True) if any(job.rule.startswith("archive_") for job in jobs) else (True,):

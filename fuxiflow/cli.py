@@ -75,6 +75,25 @@ def _explain(options: argparse.Namespace) -> None:
     print(explain.explain(*options.paths))
 
 
+def _plan(options: argparse.Namespace) -> int:
+    """Say what a run needs: jobs, hours, space, memory of GPUs; and whether the disk has it."""
+    from fuxiflow import ROOT
+    from fuxiflow.config.configuration import load_configuration
+
+    if not (ROOT / "Snakefile").is_file():
+        raise ValueError("plan needs a checkout with its Snakefile: run it in that folder")
+    from fuxiflow.runtime.budget import describe_plan
+    from fuxiflow.runtime.snakemake_internals import plan_jobs
+
+    config = load_configuration(*options.paths)
+    results = ROOT / "results" / config.name
+    jobs = plan_jobs(*options.paths)
+    os.chdir(ROOT)
+    text, fits = describe_plan(config, jobs, results.relative_to(ROOT), options.device_gb)
+    print(text)
+    return int(not fits)
+
+
 def _restore(options: argparse.Namespace) -> int:
     """Put earlier products back that a job which failed has set aside; all of a run by default."""
     import os
@@ -257,6 +276,11 @@ def _parser() -> argparse.ArgumentParser:
     _command(commands, _explain).add_argument(
         "paths", type=Path, nargs="+", help="the configuration, and what is laid over it"
     )
+    planning = _command(commands, _plan)
+    planning.add_argument(
+        "paths", type=Path, nargs="+", help="the configuration, and what is laid over it"
+    )
+    planning.add_argument("--device-gb", type=float, help="memory of a GPU that training is to fit")
     restoring = _command(commands, _restore)
     restoring.add_argument("results", type=Path, help="folder of a run, for example results/demo")
     restoring.add_argument("paths", type=Path, nargs="*", help="products, by default all")

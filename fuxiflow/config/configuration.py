@@ -81,6 +81,10 @@ class Config(Section):
     """The embedded world."""
     states: States = States()
     """How states are stored."""
+    check_space: bool = True
+    """Whether a run is refused before its first job where its products would not fit on the disk.
+
+    Their sizes are estimates; ``fuxiflow plan`` shows them."""
     completeness: Completeness = Completeness()
     """The least shares of their data that jobs must find."""
     simulation: dict[str, SimulatedSource] = {}

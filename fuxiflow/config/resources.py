@@ -1,4 +1,4 @@
-"""What jobs need of a machine: time, memory, processors, GPUs; counted from the configuration.
+"""The needs of jobs: time, memory, processors, GPUs; counted from the configuration.
 
 This is the one place for the requests of all rules: a rule has one entry in :data:`COSTS`. Each is
 fitted to measurements, which ``benchmarks/durations.csv`` lists, and never below them. Requests
@@ -109,17 +109,22 @@ def training_job_mb(model: Model, training: Training, stage: str, cells: int) ->
 
 @dataclass(frozen=True)
 class Cost:
-    """What a job is estimated to take: seconds, MB, processors and GPUs."""
+    """The estimate of what a job takes: seconds, MB, processors and GPUs.
+
+    ``on_gpu`` says that the seconds are those of GPUs: with ``accelerator: auto`` a job asks for
+    one, and its time is that of the processor.
+    """
 
     seconds: float
     mb: float
     threads: int = 1
     gpus: int = 0
+    on_gpu: bool = False
 
 
 @dataclass(frozen=True)
-class Request:
-    """What a job asks for: MB of memory, minutes, processors and GPUs."""
+class JobRequest:
+    """The resources that a job asks for: MB of memory, minutes, processors and GPUs."""
 
     mem_mb: int
     runtime: int
@@ -253,7 +258,8 @@ class TrainingStage:
         start = 120 + 900 * training.compile + network_seconds(training, 20 * flop, 1)
         mb = training_job_mb(experiment.model, training, self.stage, cells)
         threads = settings.threads + training.workers
-        return Cost(start + settings.updates * update, mb, threads, gpus_of(training))
+        seconds = start + settings.updates * update
+        return Cost(seconds, mb, threads, gpus_of(training), training.accelerator == "cuda")
 
 
 @dataclass(frozen=True)
@@ -279,20 +285,21 @@ class Inference:
     def __call__(self, config: Config, wildcards: Wildcards) -> Cost:
         """Return the cost of a job."""
         experiment, cells = config.resolve(wildcards["experiment"]), work.cells(config)
+        training = experiment.training
         forecaster = experiment.model.forecaster.model_dump()
         flop = self.steps * network_sizes.forecast_flop(forecaster, cells)
         flop += self.analyses * network_sizes.analysis_flop(
             experiment.model.assimilator.model_dump(), cells, len(experiment.sources)
         )
         amount = self.work(config, wildcards)
-        each = network_seconds(experiment.training, flop, self.threads)
+        each = network_seconds(training, flop, self.threads)
         each += STEP_SECONDS * (self.steps + self.analyses) + self.seconds * cells / FULL_CELLS
-        held = self.states + self.batch_states * self.batch(config, experiment)
-        mb = self.mb + states_mb(held, cells)
+        states_in_memory = self.states + self.batch_states * self.batch(config, experiment)
+        mb = self.mb + states_mb(states_in_memory, cells)
         mb += self.copies * network_sizes.forecaster_weights_mb(forecaster)
         start = 90 + 600 * config.cycling.compile
-        gpus = min(1, gpus_of(experiment.training))
-        return Cost(start + amount * each, mb, self.threads, gpus)
+        gpus, on_gpu = min(1, gpus_of(training)), training.accelerator == "cuda"
+        return Cost(start + amount * each, mb, self.threads, gpus, on_gpu)
 
 
 def background_steps(config: Config, wildcards: Wildcards) -> float:
@@ -301,11 +308,6 @@ def background_steps(config: Config, wildcards: Wildcards) -> float:
     hours = 24 * work.days(config.clip(wildcards["segment"], config.periods.observations))
     mean_lead = (training.assimilator.max_lead_hours / 6 + 1) / 2
     return hours / training.backgrounds.every_hours * mean_lead
-
-
-def external_leads(config: Config, wildcards: Wildcards) -> float:
-    """Count the leads of external forecasts of a segment."""
-    return work.forecast_leads(config, wildcards)
 
 
 PAGE = Linear(work.once, 20, states=6, mb=1200)
@@ -324,7 +326,7 @@ COSTS: dict[str, Callable[[Config, Wildcards], Cost]] = {
     "world_occultations": Linear(work.observed, 600, mb=1500, least=30, by_grid=False),
     "archive_fetch": Linear(work.once, 3000, by_grid=False),
     "states_decode": Linear(work.states, 7.3, states=7.2, raw=True),
-    "states_forecasts": Linear(work.forecast_leads, 5.5, states=7.4, raw=True),
+    "states_forecasts": Linear(work.leads_made, 5.5, states=7.4, raw=True),
     "states_truth": Linear(work.states, 7.3, states=7.2, raw=True),
     "states_statistics": Linear(work.training_states, 3.3, states=7),
     "states_climatology": Linear(work.training_states, 6.0, states=14),
@@ -356,13 +358,13 @@ COSTS: dict[str, Callable[[Config, Wildcards], Cost]] = {
     ),
     "cycling_analyses": Inference(work.analyses, 15.7, steps=2, analyses=1, states=17),
     "cycling_response": Inference(work.once, 300, steps=60, analyses=30, states=17),
-    "cycling_forecasts": Inference(work.forecast_leads, 1.6, batch_states=5),
+    "cycling_forecasts": Inference(work.leads_made, 1.6, batch_states=6.4),
     "cycling_external_forecasts": Inference(
-        external_leads, 1.6, mb=6000, batch_states=5, copies=3, threads=2
+        work.leads_made, 1.6, mb=6000, batch_states=6.4, copies=3, threads=2
     ),
-    "verification_baselines": Linear(work.baseline_leads, 6.2, states=140),
-    "verification_forecasts": Linear(work.forecast_leads, 10.0, states=145),
-    "verification_maps": Linear(work.map_leads, 3.5, states=30),
+    "verification_baselines": Linear(work.baseline_leads, 2.5, states=8.5),
+    "verification_forecasts": Linear(work.leads_made, 2.5, states=8.5),
+    "verification_maps": Linear(work.map_leads, 2.5, states=8.5),
     "verification_analyses": Linear(work.analyses, 8.4, states=12.5),
     "verification_departures": Linear(
         work.computed_departures, 60, mb=3000, states=2, by_grid=False
@@ -407,7 +409,7 @@ def job_cost(config: Config, rule: str, wildcards: Wildcards) -> Cost:
     return COSTS[rule](config, wildcards)
 
 
-def request_of(cost: Cost, attempt: int = 1) -> Request:
+def request_of(cost: Cost, attempt: int = 1) -> JobRequest:
     """Return what a job of an estimated cost asks for.
 
     A job that was killed for its memory gets more when it is tried again: as much again, but no
@@ -416,4 +418,4 @@ def request_of(cost: Cost, attempt: int = 1) -> Request:
     memory = max(LEAST_MB, 100 * math.ceil(MEMORY_MARGIN * cost.mb / 100))
     memory += (attempt - 1) * min(memory, MOST_GROWTH_MB)
     minutes = 10 * math.ceil(TIME_MARGIN * cost.seconds / 600)
-    return Request(memory, max(LEAST_MINUTES, minutes), cost.threads, cost.gpus)
+    return JobRequest(memory, max(LEAST_MINUTES, minutes), cost.threads, cost.gpus)

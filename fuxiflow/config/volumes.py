@@ -42,7 +42,7 @@ FORECAST_CHUNK_MB, FORECAST_LEVELS = 64.0, 13
 STATE_SHARD = (64, 537.0)
 """Times and MB that a file of states holds at most."""
 # files a day of one platform: half a minute each for ATMS of NOAA's buckets; of the others roughly
-FILES_A_DAY = {"atms": 5400, "synop": 24, "ship": 24, "temp": 8, "gnssro": 1500}
+FILES_A_DAY = {"atms": 5400, "synop": 24, "ship": 24, "temp": 8, "gnssro": 1000}
 OTHER_FILES_A_DAY = 240
 
 
@@ -95,7 +95,7 @@ def state_store(config: Config, count: float, kind: str, arrays: int = 1) -> Vol
 def forecast_store(config: Config, wildcards: Wildcards) -> Volume:
     """Return the volume of the forecasts of a segment."""
     inits, leads, cells = (
-        work.initial_times(config, wildcards),
+        work.initial_times_made(config, wildcards),
         work.leads(config),
         work.cells(config),
     )
@@ -115,13 +115,13 @@ def gfs_forecast_store(config: Config, wildcards: Wildcards) -> Volume:
     return Volume(whole.mb * min(1, made), whole.files)
 
 
-def gfs_fields(config: Config, wildcards: Wildcards) -> float:
+def gfs_state_count(config: Config, wildcards: Wildcards) -> float:
     """Count the analyses and leads of GFS of a segment."""
     if config.kind == "embedded":
         return work.world_gfs_leads(config, wildcards)
     analyses = 4 * work.days(config.clip(wildcards["segment"], config.verification_period))
     tested = wildcards["segment"] in config.segments(config.periods.test)
-    return analyses + (work.forecast_leads(config, wildcards) if tested else 0)
+    return analyses + (work.leads_made(config, wildcards) if tested else 0)
 
 
 def raw_archive(config: Config, wildcards: Wildcards) -> Volume:
@@ -130,7 +130,7 @@ def raw_archive(config: Config, wildcards: Wildcards) -> Volume:
     if segment == "invariants":
         return Volume(20, 2)
     if product == "gfs":
-        count = gfs_fields(config, wildcards)
+        count = gfs_state_count(config, wildcards)
         return Volume(count * GFS_FILE_MB, count)
     provider = load_archives().providers.get(product)
     monthly = provider.gb_per_month if provider else 10.0
@@ -138,8 +138,9 @@ def raw_archive(config: Config, wildcards: Wildcards) -> Volume:
         days = work.states(config, wildcards) / work.STATES_A_DAY
         return Volume(days / DAYS_A_MONTH * 1000 * monthly, days / 4 + 2)
     source = load_source(product)
-    days = work.observed_days(config, product, segment)
-    files = FILES_A_DAY.get(source.instrument, OTHER_FILES_A_DAY) * len(source.platforms)
+    days = work.days_observed(config, product, segment)
+    files = FILES_A_DAY.get(source.instrument, OTHER_FILES_A_DAY)
+    files *= work.platforms_there(config, product)
     return Volume(days / DAYS_A_MONTH * 1000 * monthly, days * files)
 
 
@@ -200,7 +201,7 @@ def values(config: Config, wildcards: Wildcards, kind: str) -> Volume:
 
 def swaths(config: Config, wildcards: Wildcards) -> Volume:
     """Return the volume of the level-1 files that the embedded world writes for a source."""
-    days = work.observed_days(config, wildcards["source"], wildcards["segment"])
+    days = work.days_observed(config, wildcards["source"], wildcards["segment"])
     platforms = len(load_source(wildcards["source"]).platforms)
     files = days * 2 * platforms * 1440 / config.world.granule_minutes
     return Volume(values(config, wildcards, "swaths").mb, files + 2)
@@ -230,9 +231,30 @@ def trained(stage: str) -> Callable[[Config, Wildcards], Volume]:
 
 
 def cases(config: Config, wildcards: Wildcards, systems: int = 1) -> Volume:
-    """Return the volume of the scores of all cases: 40 bytes of a channel and region, roughly."""
-    count = work.forecast_leads(config, wildcards) * CHANNELS * len(config.verification.regions)
+    """Return the volume of the scores of all cases: 40 bytes of a channel and region, roughly.
+
+    Parameters
+    ----------
+    config : Config
+        The configuration.
+    wildcards : mapping
+        Those of the job.
+    systems : int
+        Forecasts that are scored against each reference.
+
+    Returns
+    -------
+    Volume
+        Space and files.
+    """
+    count = work.leads_made(config, wildcards) * CHANNELS * len(config.verification.regions)
     return Volume(2 + systems * 4e-5 * count, 60)
+
+
+def analysis_cases(config: Config, wildcards: Wildcards) -> Volume:
+    """Return the volume of the scores of all analyses."""
+    count = work.analyses(config, {}) * CHANNELS * len(config.verification.regions)
+    return Volume(2 + 4e-5 * count, 40)
 
 
 def maps(config: Config, wildcards: Wildcards) -> Volume:
@@ -258,7 +280,7 @@ PRODUCTS: dict[str, tuple[str, Callable[[Config, Wildcards], Volume]]] = {
     "world_nature": ("raw", nature),
     "world_invariants": ("raw", small(1, 4)),
     "world_era5": ("raw", lambda c, w: raw_fields(c, work.world_states(c, w), "grib", 0.2)),
-    "world_gfs": ("raw", lambda c, w: raw_fields(c, gfs_fields(c, w), "grib", 1)),
+    "world_gfs": ("raw", lambda c, w: raw_fields(c, gfs_state_count(c, w), "grib", 1)),
     "world_swaths": ("raw", swaths),
     "world_networks": ("raw", swaths),
     "world_occultations": ("raw", swaths),
@@ -291,9 +313,9 @@ PRODUCTS: dict[str, tuple[str, Callable[[Config, Wildcards], Volume]]] = {
     "verification_baselines": ("scores", lambda c, w: cases(c, w, 3)),
     "verification_forecasts": ("scores", lambda c, w: cases(c, w, 2)),
     "verification_maps": ("scores", maps),
-    "verification_analyses": ("scores", small(20, 40)),
+    "verification_analyses": ("scores", analysis_cases),
 }
-OTHER = ("scores", small(2, 3))
+OTHER = ("scores", small(0.5, 3))
 """Tables of scores and figures."""
 
 

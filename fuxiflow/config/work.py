@@ -12,6 +12,7 @@ from fuxiflow.channels import channel_table
 from fuxiflow.config import sources
 from fuxiflow.config.base import Period
 from fuxiflow.config.configuration import Config
+from fuxiflow.config.simulation import has_operator
 
 Wildcards = Mapping[str, str]
 Work = Callable[[Config, Wildcards], float]
@@ -33,7 +34,7 @@ FOOTPRINTS_A_DAY = {
     "ssmis": 2.73e6,
     "iasi": 1.3e6,
     "hirs4": 0.76e6,
-    "gnssro": 1500,
+    "gnssro": 1000,
     "synop": 200_000,
     "ship": 100_000,
     "temp": 1600,
@@ -112,7 +113,7 @@ def training_states(config: Config, wildcards: Wildcards) -> float:
     return STATES_A_DAY * days(period)
 
 
-def initial_times(config: Config, wildcards: Wildcards) -> float:
+def initial_times_made(config: Config, wildcards: Wildcards) -> float:
     """Count the initial times of forecasts, in a segment where the job has one."""
     period = config.periods.test
     if "segment" in wildcards:
@@ -122,19 +123,19 @@ def initial_times(config: Config, wildcards: Wildcards) -> float:
     return count * len(config.cycling.init_hours)
 
 
-def forecast_leads(config: Config, wildcards: Wildcards) -> float:
+def leads_made(config: Config, wildcards: Wildcards) -> float:
     """Count the lead times of all forecasts, in a segment where the job has one."""
-    return initial_times(config, wildcards) * leads(config)
+    return initial_times_made(config, wildcards) * leads(config)
 
 
 def baseline_leads(config: Config, wildcards: Wildcards) -> float:
     """Count the lead times that all baselines are scored at."""
-    return forecast_leads(config, wildcards) * max(1, len(config.verification.baselines))
+    return leads_made(config, wildcards) * max(1, len(config.verification.baselines))
 
 
 def map_leads(config: Config, wildcards: Wildcards) -> float:
     """Count the lead times of all forecasts that are averaged into maps."""
-    return initial_times(config, wildcards) * len(config.figures.map_leads)
+    return initial_times_made(config, wildcards) * len(config.figures.map_leads)
 
 
 def analyses(config: Config, wildcards: Wildcards) -> float:
@@ -150,19 +151,31 @@ def comparison_cases(config: Config, wildcards: Wildcards) -> float:
     return 1 + len(config.comparisons.get(wildcards["experiment"], []))
 
 
+def platforms_there(config: Config, name: str) -> int:
+    """Return the platforms of a source in the middle of the period of observations, at least 1."""
+    period = config.periods.observations
+    middle = period.start + (period.end - period.start) / 2
+    there = [
+        platform
+        for platform in sources.load_source(name).platforms
+        if (platform.since or middle) <= middle <= (platform.until or middle)
+    ]
+    return max(1, len(there))
+
+
 def footprints_a_day(config: Config, name: str) -> float:
     """Return the footprints or reports that a source has on a day when all platforms are there."""
     source = sources.load_source(name)
-    known = FOOTPRINTS_A_DAY.get(source.instrument, FOOTPRINTS_A_DAY["atms"])
+    full_density = FOOTPRINTS_A_DAY.get(source.instrument, FOOTPRINTS_A_DAY["atms"])
     if config.kind == "archive":
-        return known * len(source.platforms)
+        return full_density * platforms_there(config, name)
     observing = config.world.observing(source)
     if source.simulated_as == "networks":
         return observing.stations * 24 / observing.interval_hours
     platforms = len(source.flying(observing.platforms))
     if source.simulated_as == "occultations":
         return observing.daily * platforms
-    return known * platforms / (observing.scan_stride * observing.field_of_view_stride)
+    return full_density * platforms / (observing.scan_stride * observing.field_of_view_stride)
 
 
 def values_a_day(config: Config, name: str) -> float:
@@ -171,7 +184,7 @@ def values_a_day(config: Config, name: str) -> float:
     return footprints_a_day(config, name) * channels / ATMS_VALUES
 
 
-def observed_days(config: Config, name: str, segment: str | None = None) -> int:
+def days_observed(config: Config, name: str, segment: str | None = None) -> int:
     """Return the days on which a source is there, by default of the period of observations.
 
     Parameters
@@ -199,13 +212,7 @@ def observed_days(config: Config, name: str, segment: str | None = None) -> int:
 def observed(config: Config, wildcards: Wildcards) -> float:
     """Count the observations of a source, in a segment where the job has one."""
     name = wildcards["source"]
-    return observed_days(config, name, wildcards.get("segment")) * values_a_day(config, name)
-
-
-def simulated_days(config: Config, name: str, segment: str | None = None) -> int:
-    """Return the days on which observations of a source are simulated, of a segment or of all."""
-    period = config.simulation[name].period
-    return days(config.clip(segment, period) if segment else period)
+    return days_observed(config, name, wildcards.get("segment")) * values_a_day(config, name)
 
 
 def simulated(config: Config, wildcards: Wildcards) -> float:
@@ -217,7 +224,7 @@ def simulated(config: Config, wildcards: Wildcards) -> float:
         source = sources.load_source(name)
         scanned = FOOTPRINTS_A_DAY[source.instrument] * len(source.channels) / ATMS_VALUES
         values = scanned / (settings.scan_stride * settings.field_of_view_stride)
-    return simulated_days(config, name, wildcards.get("segment")) * values
+    return days(config.clip(wildcards["segment"], settings.period)) * values
 
 
 def template(config: Config, wildcards: Wildcards) -> float:
@@ -227,6 +234,6 @@ def template(config: Config, wildcards: Wildcards) -> float:
 
 
 def computed_departures(config: Config, wildcards: Wildcards) -> float:
-    """Count the observations of all sounders over the test, as days of ATMS."""
-    names = [name for name in config.sources if sources.load_source(name).channels[0].radiance]
+    """Count the observations over the test that a state gives equivalents of."""
+    names = [name for name in config.sources if has_operator(sources.load_source(name))]
     return days(config.periods.test) * sum(values_a_day(config, name) for name in names)

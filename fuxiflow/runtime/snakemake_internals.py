@@ -172,6 +172,12 @@ def jobs_to_run(workflow) -> list:
     return list(workflow.dag.needrun_jobs())
 
 
+def plan_to_run(workflow) -> list["PlannedJob"]:
+    """Return the jobs with products that a run would start."""
+    dag = workflow.dag
+    return [_planned(job, dag.reason(job), True) for job in dag.needrun_jobs() if job.output]
+
+
 def touched_records(workflow) -> list[tuple[Path, str, dict, list[str], list[str]]]:
     """Return log, rule, parameters, inputs and outputs of the jobs that a run only touches."""
     return [
@@ -255,7 +261,8 @@ class PlannedJob:
     ``needed`` says whether it would run; ``named_inputs`` and ``named_outputs`` are its paths by
     the names in the rule. Of the reasons, ``missing`` are products and ``newer`` inputs; ``before``
     and ``now`` hold values of parameters, as text, that only the last run or only this plan has.
-    ``resources`` are those that it asks for, threads among them.
+    ``resources`` are those that it asks for, threads among them. ``temporary`` are the outputs that
+    are removed once no job needs them.
     """
 
     rule: str
@@ -274,6 +281,7 @@ class PlannedJob:
     resources: dict[str, float] = field(default_factory=dict)
     named_inputs: dict[str, str | list[str]] = field(default_factory=dict)
     named_outputs: dict[str, str | list[str]] = field(default_factory=dict)
+    temporary: list[str] = field(default_factory=list)
 
 
 def plan_jobs(*paths: Path, everything: bool = False) -> list[PlannedJob]:
@@ -348,6 +356,8 @@ def _planned(job, reason, needed: bool) -> PlannedJob:
     PlannedJob
         The same, apart from Snakemake.
     """
+    from snakemake.io import is_flagged
+
     change = reason.params_changed
     return PlannedJob(
         rule=job.rule.name,
@@ -357,6 +367,7 @@ def _planned(job, reason, needed: bool) -> PlannedJob:
         outputs=[str(name) for name in job.output],
         named_inputs=_named_paths(job.input),
         named_outputs=_named_paths(job.output),
+        temporary=[str(name) for name in job.output if is_flagged(name, "temp")],
         log=str(job.log[0]) if job.log else "",
         needed=needed,
         missing=sorted(str(name) for name in reason.missing_output),

@@ -3,12 +3,15 @@
 import pytest
 import torch
 
+from benchmarks.accelerator import TIME, Actions, count, networks
 from fuxiflow import ROOT
 from fuxiflow.config.configuration import load_configuration
 from fuxiflow.config.network_sizes import (
     ASSIMILATORS,
     FORECASTERS,
     Model,
+    analysis_flop,
+    forecast_flop,
     forecaster_weights_mb,
     size_misfit,
 )
@@ -83,3 +86,14 @@ def test_what_does_not_fit_is_named(grid, forecaster, assimilator, words):
         *grid, FORECASTERS["tiny"] | forecaster, ASSIMILATORS["tiny"] | assimilator
     )
     assert all(word in message for word in words), message
+
+
+def test_operations_are_those_that_torch_counts():
+    # docs/studies/performance.md: counted on the meta device
+    cells = 720 * 1440
+    assert forecast_flop(FORECASTERS["fuxi"], cells) == pytest.approx(53.5e12, rel=0.02)
+    assert analysis_flop(ASSIMILATORS["fuxi"], cells, 1) == pytest.approx(4.71e12, rel=0.02)
+    made = networks("tiny", 1, torch.device("meta"))
+    states = Actions(made).states(1, 2)
+    counted = count(lambda: made.forecast(states[:, 0], states[:, 1], TIME))
+    assert forecast_flop(FORECASTERS["tiny"], 16 * 32) == pytest.approx(counted, rel=0.1)

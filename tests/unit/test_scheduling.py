@@ -1,10 +1,11 @@
 """The simulated run: how long a dummy lasts, what it needs, what no schedule can beat."""
 
-import pandas as pd
 import pytest
 
 from benchmarks import scheduling
 from fuxiflow import ROOT
+from fuxiflow.config.configuration import load_configuration
+from fuxiflow.config.resources import job_cost
 from fuxiflow.runtime.job_scheduling import Task
 from fuxiflow.runtime.snakemake_internals import PlannedJob
 
@@ -30,46 +31,40 @@ def planned(
     )
 
 
-JANUARY = {"dates": ["2023-01-01", "2023-01-31"]}
+TEST = load_configuration(ROOT / "config" / "test.yaml")
 
 
-@pytest.mark.parametrize(
-    ("per", "params", "expected"),
-    [
-        ("job", {}, 1),
-        ("day", JANUARY, 31),
-        ("analysis", JANUARY, 124),
-        ("init", JANUARY | {"init_hours": [0, 12]}, 62),
-        ("update", {"stage": {"updates": 40000}}, 40000),
-        ("day", {"period": ["2023-01-01", "2023-01-02"], "dates": ["2020-01-01", "2020-01-31"]}, 2),
-    ],
-)
-def test_amounts_of_work(per, params, expected):
-    assert scheduling.amount(planned(params=params), per) == expected
+def test_a_jobs_own_benchmark_goes_before_its_rules_and_that_before_the_estimate():
+    job = planned(wildcards={"experiment": "full", "segment": "2022-02"})
+    estimate = job_cost(TEST, job.rule, job.wildcards).seconds
+    assert scheduling.duration(job, TEST, {}, {}) == estimate
+    assert scheduling.duration(job, TEST, {}, {"cycling_analyses": 7.0}) == 7
+    own = {("cycling_analyses", "full/2022-02"): 5.0}
+    assert scheduling.duration(job, TEST, own, {"cycling_analyses": 7.0}) == 5
+    with pytest.raises(KeyError, match="states_new has no entry in COSTS"):
+        scheduling.duration(planned("states_new"), TEST, {}, {})
 
 
-def test_a_jobs_own_benchmark_goes_before_its_rules_and_that_before_the_table():
-    known = pd.DataFrame(
-        {"rule": ["cycling_analyses"], "seconds": [2.0], "per": ["analysis"]}
-    ).set_index("rule")
-    job = planned(params=JANUARY, wildcards={"experiment": "full", "segment": "2023-01"})
-    assert scheduling.duration(job, known, {}, {}) == 248
-    assert scheduling.duration(job, known, {}, {"cycling_analyses": 7.0}) == 7
-    own = {("cycling_analyses", "full/2023-01"): 5.0}
-    assert scheduling.duration(job, known, own, {"cycling_analyses": 7.0}) == 5
-    assert scheduling.duration(planned("figure_new"), known, {}, {}) == scheduling.FIGURE
-    with pytest.raises(ValueError, match=r"durations\.csv: no duration of states_new"):
-        scheduling.duration(planned("states_new"), known, {}, {})
+def test_jobs_that_no_node_could_end_are_named():
+    jobs = [
+        planned("late", runtime=1),
+        planned("large", mem_mb=3000, runtime=9),
+        planned("fine", mem_mb=10, runtime=1),
+    ]
+    assert scheduling.over_limits(jobs, [61.0, 60.0, 60.0], 2000) == [
+        "1 late: longer than the limit",
+        "1 large: more memory than a node has",
+    ]
 
 
 def test_gpu_jobs_take_nodes_and_others_cores():
     jobs = [
-        planned(outputs=("a", "b"), gpu=1, threads=2),
-        planned(inputs=("b", "raw"), outputs=("c",), threads=4),
+        planned(outputs=("a", "b"), gpu=1, threads=2, mem_mb=700),
+        planned(inputs=("b", "raw"), outputs=("c",), threads=4, mem_mb=500),
     ]
     first, second = scheduling.tasks(jobs, [3.0, 4.0], gpu_nodes=True)
     assert first.needs == {"gpu_nodes": 1, "jobs": 1, "downloads": 0}
-    assert second.needs == {"cores": 4, "jobs": 1, "downloads": 0}
+    assert second.needs == {"cores": 4, "memory": 500, "jobs": 1, "downloads": 0}
     assert second.after == ("a",)
     assert scheduling.tasks(jobs, [3.0, 4.0], gpu_nodes=False)[0].needs["cores"] == 2
 
@@ -104,15 +99,3 @@ def test_the_profile_limits_jobs_and_downloads():
     found = scheduling.limits(ROOT / "slurm" / "config.yaml")
     assert found["downloads"] >= 1
     assert found["jobs"] >= 1
-
-
-def test_every_duration_says_where_it_is_from():
-    known = pd.read_csv(scheduling.DURATIONS)
-    assert known["basis"].str.match(r"(measured|estimated)").all()
-    assert set(known["per"]) <= {"job", "day", "analysis", "init", "update"}
-    rules = {path.stem for path in (ROOT / "workflow" / "scripts").glob("*.py")}
-    assert set(known["rule"]) <= rules
-    missing = {name for name in rules if not name.startswith(("figure_", "world_"))} - set(
-        known["rule"]
-    )
-    assert missing <= {"states_truth"}, "rules of the archive's plan without a duration"

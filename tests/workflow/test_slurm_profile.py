@@ -9,10 +9,12 @@ from types import SimpleNamespace
 
 import pytest
 import yte
+from snakemake.iocontainers import Wildcards
 from snakemake_executor_plugin_slurm.submit_string import get_submit_command
 from snakemake_executor_plugin_slurm.utils import set_gres_string
 
 from fuxiflow import ROOT
+from fuxiflow.config import resources
 from tests.support.parsed_rules import parsed_rules
 
 RULES = {
@@ -66,14 +68,20 @@ def test_two_keys_move_all_jobs_to_a_sites_partitions():
 
 
 def test_rules_with_gpus_go_to_the_gpu_partition_and_no_others():
-    with_gpus = {name for name, block in JOBS.items() if re.search(r"^\s*gpu=", block, re.M)}
+    with_gpus = {name for name in JOBS if resources.runs_networks(name)}
+    parsed = parsed_rules("test.yaml")
+    assert with_gpus == {name for name, rule in parsed.items() if "gpu" in rule.resources}
     assert profile()["set-resources"].keys() == with_gpus
 
 
-def test_memory_grows_with_each_attempt_in_every_rule():
+def test_every_rule_asks_for_what_its_size_needs():
     for name, block in JOBS.items():
-        assert re.search(r"^\s*mem_mb=memory\(.+\),$", block, re.M), name
-        assert re.search(r"^\s*runtime=\d+,$", block, re.M), name
+        assert re.search(rf'^\s*\*\*request\("{name}"\),$', block, re.M), name
+        assert not re.search(r"^\s*(mem_mb|runtime)=", block, re.M), name
+        threads = re.findall(r"^\s*threads: (.*)$", block, re.M)
+        several = isinstance(resources.COSTS.get(name), resources.TrainingStage)
+        several |= getattr(resources.COSTS.get(name), "threads", 1) > 1
+        assert threads == ([f'threads_of("{name}")'] if several else []), name
         assert "retries:" not in block, (
             f"{name}: retries of a rule are used up inside one allocation"
         )
@@ -83,18 +91,20 @@ def test_memory_grows_with_each_attempt_in_every_rule():
 
 def test_a_request_grows_by_what_a_node_has_beside_a_large_job():
     request = parsed_rules.__wrapped__("paper.yaml")["training_joint"].resources["mem_mb"]
-    wildcards = SimpleNamespace(experiment="full")
+    wildcards = Wildcards(fromdict={"experiment": "full"})
     first, second, third = (request.evaluate(wildcards, attempt=n).value for n in (1, 2, 3))
     assert first > 100_000
     assert second - first == third - second == 32_000
     small = parsed_rules.__wrapped__("test.yaml")["observations_read"].resources["mem_mb"]
-    assert [small.evaluate({}, attempt=n).value for n in (1, 2, 3)] == [2000, 4000, 6000]
+    wildcards = Wildcards(fromdict={"source": "noaa20_atms", "segment": "2022-01"})
+    once, *others = (small.evaluate(wildcards, attempt=n).value for n in (1, 2, 3))
+    assert others == [2 * once, 3 * once]
 
 
 def test_training_asks_for_the_processors_of_its_loading_processes():
     # parsed anew: functions of rules know the configuration that was parsed last
     threads = parsed_rules.__wrapped__("paper.yaml")["training_joint"].resources["_cores"]
-    assert threads.evaluate(SimpleNamespace(experiment="full")).value == 2 + 8
+    assert threads.evaluate(Wildcards(fromdict={"experiment": "full"})).value == 2 + 8
 
 
 def test_groups_are_of_rules_and_hold_all_figures():

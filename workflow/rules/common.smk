@@ -19,6 +19,7 @@ from fuxiflow.runtime.snakemake_internals import (
     jobs_to_run,
     keep_earlier_products,
     lift_default_rate,
+    plan_to_run,
     quote_interpreter,
     restore_memory,
 )
@@ -168,6 +169,16 @@ def request(rule):
 def threads_of(rule):
     """Return an input function for the processors of a job."""
     return lambda wildcards: asked(rule, 1, *wildcards.items()).threads
+
+
+def space_check(jobs):
+    """Stop a run before its first job where its products would not fit on the disk."""
+    from fuxiflow.runtime.budget import SpaceError, check_space
+
+    try:
+        check_space(CONFIG, jobs, Path(RESULTS))
+    except SpaceError as error:
+        raise WorkflowError(str(error))
 
 
 def environment_of(rule):
