@@ -20,7 +20,8 @@ from fuxiflow.models.networks import Design, Networks, SourceDesign, parameter_c
 from fuxiflow.models.pillars import FootprintBatch
 
 GB = 1e9
-STATICS = 6
+STATICS = 9
+"""Static fields of the networks (:func:`fuxiflow.states.statistics.static_fields`)."""
 WINDOW, SOURCE_CHANNELS, OBSERVED = (-3, 5), 22, 0.1
 """A source as ATMS: hours, channels, and the share of cells that it sees in an hour."""
 MIXED = 0.6
@@ -202,7 +203,22 @@ def device_gb(experiment: Experiment, stage: str, grid: tuple[int, int]) -> floa
 
 
 def _changed(experiment: Experiment, stage: str, changes: dict, shared: dict) -> Experiment:
-    """Return an experiment with other settings of a stage, and of the whole training."""
+    """Return an experiment with other settings of a stage, and of the whole training.
+
+    Parameters
+    ----------
+    experiment : Experiment
+        The experiment.
+    stage : str
+        Name of the stage.
+    changes, shared : dict
+        Settings of the stage, and of the training, by name.
+
+    Returns
+    -------
+    Experiment
+        With these settings, unchecked.
+    """
     settings = getattr(experiment.training, stage).model_copy(update=changes)
     training = experiment.training.model_copy(update={stage: settings, **shared})
     return experiment.model_copy(update={"training": training})

@@ -105,7 +105,22 @@ def in_words(mb: float) -> str:
 
 
 def _lacking(config: Config, job: PlannedJob, store: Path) -> float:
-    """Return the share of a job's files that is not there: months of the raw store, or products."""
+    """Return the share of a job's files that is not there.
+
+    Parameters
+    ----------
+    config : Config
+        The configuration.
+    job : PlannedJob
+        The job.
+    store : Path
+        The raw store, whose months count of a job that fetches.
+
+    Returns
+    -------
+    float
+        Between 0 and 1.
+    """
     if job.rule == "archive_fetch":
         months = need_of(config, job.wildcards["product"], job.wildcards["segment"]).months
         absent = [not (store / job.wildcards["product"] / month).exists() for month in months]
