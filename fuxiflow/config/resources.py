@@ -34,6 +34,8 @@ PROCESSOR_FLOPS = 3e10
 """Operations of a thread in a second, half of what the demonstration's training makes."""
 STEP_SECONDS = 0.03
 """Time of a step of the smallest network, which its arithmetic does not explain."""
+READ_AHEAD_MB = 50
+"""A state of less is read faster than threads are started."""
 TIME_MARGIN, MEMORY_MARGIN = 1.5, 1.3
 LEAST_MINUTES, LEAST_MB = 30, 1000
 MOST_GROWTH_MB = 32000
@@ -140,7 +142,8 @@ class Linear:
     ``start`` those of a job without work. ``mb`` is the memory of the program, ``states`` how many
     states of all channels it holds, and ``mb_each`` what a unit of work adds. The work of a rule on
     observations does not depend on the grid (``by_grid`` is false), and that of one on raw files
-    depends on theirs (``raw``).
+    depends on theirs (``raw``). Where states are ``read_ahead`` by threads, small ones are read by
+    one.
     """
 
     work: Work
@@ -153,13 +156,15 @@ class Linear:
     threads: int = 1
     by_grid: bool = True
     raw: bool = False
+    read_ahead: bool = False
 
     def at(self, amount: float, cells: int) -> Cost:
         """Return the cost of an amount of work on a grid of so many cells."""
         share = cells / FULL_CELLS if self.by_grid else 1.0
         seconds = self.start + amount * (self.least + self.seconds * share)
         mb = self.mb + states_mb(self.states, cells) + self.mb_each * amount
-        return Cost(seconds, mb, self.threads)
+        few = self.read_ahead and states_mb(1, cells) < READ_AHEAD_MB
+        return Cost(seconds, mb, 1 if few else self.threads)
 
     def __call__(self, config: Config, wildcards: Wildcards) -> Cost:
         """Return the cost of a job."""
@@ -328,12 +333,18 @@ COSTS: dict[str, Callable[[Config, Wildcards], Cost]] = {
     "states_decode": Linear(work.states, 7.3, states=7.2, raw=True),
     "states_forecasts": Linear(work.leads_made, 5.5, states=7.4, raw=True),
     "states_truth": Linear(work.states, 7.3, states=7.2, raw=True),
+    "states_statistics_part": Linear(work.training_states, 1.0, mb=900, states=5),
+    "states_climatology_part": Linear(
+        work.slice_states, 1.0, mb=900, states=17, start=600, threads=3, read_ahead=True
+    ),
     "states_statistics": Linear(work.training_states, 3.3, states=7),
     "states_climatology": Linear(work.training_states, 6.0, states=14),
     "observations_read": Linear(work.observed, 15.4, mb=1200, mb_each=5, least=0.5, by_grid=False),
+    "observations_limits_part": Linear(work.observed, 2.3, mb=900, by_grid=False),
     "observations_limits": Linear(work.observed, 2.3, mb=900, by_grid=False),
     "observations_quality": Linear(work.observed, 9.1, mb=900, mb_each=50, by_grid=False),
     "observations_grid": Linear(work.observed, 5.2, states=6.7, least=0.5, start=60),
+    "observations_statistics_part": Linear(work.observed, 1.7, mb=1200, by_grid=False),
     "observations_statistics": Linear(work.observed, 1.0, mb=1200, by_grid=False),
     "simulation_departures": Linear(
         work.template, 120, mb=3000, states=4, by_grid=False, threads=2

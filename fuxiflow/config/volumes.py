@@ -269,6 +269,14 @@ def climatology(config: Config, wildcards: Wildcards) -> Volume:
     return Volume(NODES * one * share("climatology", config), STORE_FILES + NODES)
 
 
+def climatology_part(config: Config, wildcards: Wildcards) -> Volume:
+    """Return the volume of a slice of the calendar: its nodes, and those within the window."""
+    width = config.segment_months / 12 + config.verification.climatology_window_days / 365
+    fields = NODES * min(1.0, width)
+    mb = fields * states_mb(1, work.cells(config)) * share("climatology", config)
+    return Volume(mb, STORE_FILES + fields)
+
+
 def small(mb: float, files: int) -> Callable[[Config, Wildcards], Volume]:
     """Return a function for a volume that is the same for all configurations."""
     return lambda config, wildcards: Volume(mb, files)
@@ -288,9 +296,13 @@ PRODUCTS: dict[str, tuple[str, Callable[[Config, Wildcards], Volume]]] = {
     "states_truth": ("states", lambda c, w: state_store(c, work.states(c, w), "states")),
     "states_statistics": ("states", small(1, 25)),
     "states_climatology": ("states", climatology),
+    "states_statistics_part": ("states", small(0.1, 1)),
+    "states_climatology_part": ("states", climatology_part),
     "states_forecasts": ("forecasts", gfs_forecast_store),
     "observations_read": ("observations", lambda c, w: values(c, w, "table")),
     "observations_limits": ("observations", small(1, 1)),
+    "observations_limits_part": ("observations", small(1, 1)),
+    "observations_statistics_part": ("observations", small(0.1, 1)),
     "observations_quality": ("observations", lambda c, w: values(c, w, "table")),
     "observations_grid": ("observations", lambda c, w: values(c, w, "grid")),
     "observations_statistics": ("observations", small(1, 20)),

@@ -113,6 +113,15 @@ def training_states(config: Config, wildcards: Wildcards) -> float:
     return STATES_A_DAY * days(period)
 
 
+def slice_states(config: Config, wildcards: Wildcards) -> float:
+    """Count the training states of a calendar slice, of all years."""
+    period = config.periods.training
+    labels = [
+        label for label in config.segments(period) if label.endswith(f"-{wildcards['month']}")
+    ]
+    return STATES_A_DAY * sum(days(config.clip(label, period)) for label in labels)
+
+
 def initial_times_made(config: Config, wildcards: Wildcards) -> float:
     """Count the initial times of forecasts, in a segment where the job has one."""
     period = config.periods.test

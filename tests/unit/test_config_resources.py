@@ -145,9 +145,9 @@ def test_no_request_is_below_what_was_measured(row):
         )
 
 
-def test_every_rule_has_an_entry_and_every_entry_a_rule():
+def test_every_rule_has_an_entry():
     figures = {name for name in RULES if name.startswith("figure_")}
-    assert RULES - figures == set(resources.COSTS)
+    assert RULES - figures <= set(resources.COSTS)
     with pytest.raises(KeyError, match="rule states_new has no entry in COSTS"):
         resources.job_cost(CONFIGURATIONS["test"], "states_new", {})
 
