@@ -14,7 +14,7 @@ rejected          uint8, :class:`fuxiflow.observations.rejection_codes.Reason`
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import date, timedelta
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -327,8 +327,10 @@ def read_used_footprints(path: Path, start: date, end: date) -> pa.Table:
     )
 
 
-def used_by_day(path: Path, start: date, end: date) -> Iterator[tuple[date, pa.Table]]:
-    """Read the used footprints of some days, one day after the other.
+def used_in_turn(
+    path: Path, start: date, end: date, hours: int = 24
+) -> Iterator[tuple[np.datetime64, pa.Table]]:
+    """Read the used footprints of some days, a few hours after the other.
 
     A row group is decoded once where rows are in order of time, and again where they are not.
 
@@ -338,30 +340,34 @@ def used_by_day(path: Path, start: date, end: date) -> Iterator[tuple[date, pa.T
         A footprint table.
     start, end : date
         First and last day, both included.
+    hours : int
+        Hours that are read at a time, a divisor of 24.
 
     Yields
     ------
-    tuple[date, pa.Table]
-        Each day with its used footprints; a day without any has an empty table.
+    tuple[np.datetime64, pa.Table]
+        The first hour with the used footprints from it on; a table without any may be among them.
     """
+    step = np.timedelta64(hours, "h")
     with _open(path) as file:
         spans = [_time_span(file, group) for group in range(file.num_row_groups)]
-        # Groups that reach into the next day stay decoded until it is done.
+        # Groups that reach into the next hours stay decoded until these are done.
         decoded: dict[int, pa.Table] = {}
-        for number in range((end - start).days + 1):
-            day = start + timedelta(days=number)
-            first, after = (np.datetime64(day + timedelta(days=i), "ns") for i in (0, 1))
-            touched = [i for i, (low, high) in enumerate(spans) if high >= first and low < after]
-            decoded = {
-                i: decoded[i] if i in decoded else _used(file.read_row_group(i)) for i in touched
-            }
-            parts = [
-                part.filter(
-                    (pc.field("time") >= pa.scalar(first)) & (pc.field("time") < pa.scalar(after))
-                )
-                for part in decoded.values()
-            ]
-            yield day, pa.concat_tables(parts) if parts else file.schema_arrow.empty_table()
+        for first in np.arange(np.datetime64(start, "h"), np.datetime64(end, "D") + 1, step):
+            begin, after = (moment.astype("datetime64[ns]") for moment in (first, first + step))
+            touched = [i for i, (low, high) in enumerate(spans) if high >= begin and low < after]
+            decoded = {i: decoded[i] for i in touched if i in decoded}
+            parts = []
+            for i in touched:
+                if i not in decoded:
+                    decoded[i] = _used(file.read_row_group(i))
+                time = pc.field("time")
+                inside = (time >= pa.scalar(begin)) & (time < pa.scalar(after))
+                parts.append(decoded[i].filter(inside))
+                if spans[i][1] < after:
+                    # no later hour needs it
+                    del decoded[i]
+            yield first, pa.concat_tables(parts) if parts else file.schema_arrow.empty_table()
 
 
 def _time_span(file: pq.ParquetFile, group: int) -> tuple[np.datetime64, np.datetime64]:

@@ -20,6 +20,8 @@ from fuxiflow.observations import footprint_table, gridding_kernels
 from fuxiflow.observations.sparse_grids import SparseWriter
 
 METHODS = ("mean", "nearest")
+HOURS_AT_A_TIME = 6
+"""Hours of a table that are gridded at a time."""
 
 
 @dataclass(frozen=True)
@@ -416,13 +418,16 @@ def grid_footprints(
         options.frame,
         {"method": options.method, "origin": options.origin},
     ) as store:
-        for number, (day, used) in enumerate(footprint_table.used_by_day(path, start, end)):
+        cells = gridded = passed_over = 0
+        # a day of a sounder at full density has a GB: a few hours of it are in memory at a time
+        for first, used in footprint_table.used_in_turn(path, start, end, HOURS_AT_A_TIME):
             time, lat, lon, zenith = (
                 footprint_table.column_values(used, name)
                 for name in ("time", "lat", "lon", "zenith")
             )
             platforms = footprint_table.category_indices(used, "platform", options.platforms)
-            cells = gridded = passed_over = 0
+            number = int((first - np.datetime64(start, "h")).astype(int))
+            placed = 0
             for part in hourly_cells(
                 time,
                 lat,
@@ -430,13 +435,13 @@ def grid_footprints(
                 footprint_table.values_of(used),
                 zenith,
                 grid,
-                np.datetime64(day),
-                24,
+                first,
+                HOURS_AT_A_TIME,
                 options.method,
                 PlatformChoice(platforms, keys),
             ):
                 store.write(
-                    24 * number + part.hour,
+                    number + part.hour,
                     part.cell,
                     part.values,
                     part.zenith,
@@ -447,13 +452,17 @@ def grid_footprints(
                 cells += len(part.cell)
                 gridded += int(part.count.sum())
                 passed_over += part.passed_over
+                placed += int(part.count.sum()) + part.passed_over
             # Used footprints have valid places and times: each one must be in a cell.
-            if gridded + passed_over != len(used):
+            if placed != len(used):
                 raise RuntimeError(
-                    f"{path}: {len(used)} footprints of {day}, "
-                    f"but {gridded + passed_over} on the grid"
+                    f"{path}: {len(used)} footprints of the {HOURS_AT_A_TIME} hours from "
+                    f"{first} on, but {placed} on the grid"
                 )
-            total += gridded
-            total_passed_over += passed_over
-            yield GriddedDay(day, len(used), cells, passed_over)
+            if (number + HOURS_AT_A_TIME) % 24 == 0:
+                total += gridded
+                total_passed_over += passed_over
+                day = first.astype("datetime64[D]").item()
+                yield GriddedDay(day, gridded + passed_over, cells, passed_over)
+                cells = gridded = passed_over = 0
         store.note(footprints=total, passed_over=total_passed_over)

@@ -10,9 +10,12 @@ footprints keep their values, for inspection. Applied twice, nothing changes.
 
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from tempfile import TemporaryFile
+from typing import BinaryIO
 
 import numpy as np
 import pyarrow as pa
@@ -24,6 +27,8 @@ from fuxiflow.observations.rejection_codes import Reason
 
 IDENTITY = ["time", "lat", "lon", "scan_position", "station", "platform", "rejected"]
 """The columns that the checks for duplicates and tracks need."""
+ROW = "row"
+"""The column of scratch files that numbers the rows of the table."""
 ROWS = 4_000_000
 """Rows of a part in which duplicates and tracks are sought: about 0.5 GB."""
 
@@ -225,14 +230,53 @@ def _part(footprints: pa.Table, parts: int) -> np.ndarray:
     return (mixed >> np.uint64(40)) % np.uint64(parts)
 
 
+@contextmanager
+def _scattered(path: Path, parts: int) -> Iterator[list[BinaryIO]]:
+    """Put the columns :data:`IDENTITY` and :data:`ROW` of a table into a scratch file a part.
+
+    Parameters
+    ----------
+    path : Path
+        A footprint table.
+    parts : int
+        Number of parts.
+
+    Yields
+    ------
+    list of BinaryIO
+        Arrow streams, one for each part. They have no name, so that nothing stays after a kill.
+    """
+    schema = footprint_table.footprint_schema([])
+    schema = pa.schema([*(schema.field(name) for name in IDENTITY), (ROW, pa.int64())])
+    with ExitStack() as files, ExitStack() as writers:
+        scratch = [files.enter_context(TemporaryFile(dir=path.parent)) for _ in range(parts)]
+        streams = [writers.enter_context(pa.ipc.new_stream(file, schema)) for file in scratch]
+        first = 0
+        for piece in footprint_table.read_row_groups(path, IDENTITY):
+            numbers = pa.array(np.arange(first, first + len(piece)))
+            numbered = piece.select(IDENTITY).append_column(ROW, numbers).cast(schema)
+            first += len(piece)
+            part = _part(piece, parts)
+            # rows of a part keep their order
+            order = np.argsort(part, kind="stable")
+            sorted_piece = numbered.take(order).unify_dictionaries().combine_chunks()
+            edges = np.searchsorted(part[order], np.arange(parts + 1))
+            for stream, begin, end in zip(streams, edges[:-1], edges[1:], strict=True):
+                if begin < end:
+                    stream.write_table(sorted_piece.slice(begin, end - begin))
+        writers.close()
+        yield scratch
+
+
 def duplicates_and_off_track(
     path: Path, start: date, end: date, max_speed: float, rows: int = ROWS
 ) -> tuple[np.ndarray, np.ndarray]:
     """Mark duplicates and footprints off their track in a table on disk.
 
-    The table is read once for every ``rows`` rows that it has, some of its stations and scan
-    positions each time, so that memory does not grow with it, but for two octets a row. The
-    result does not depend on ``rows``.
+    The table is read once. Its rows go into scratch files beside it, 35 octets of each, and then
+    each file is looked at: it has all rows of some stations and scan positions. So time is linear
+    in rows, and memory does not grow with them, but for two octets a row. The result does not
+    depend on ``rows``.
 
     Parameters
     ----------
@@ -243,7 +287,7 @@ def duplicates_and_off_track(
     max_speed : float
         The speed in m/s that a station or scan position can have.
     rows : int
-        Rows that are held in memory at a time.
+        Rows that are held in memory at a time, about.
 
     Returns
     -------
@@ -253,22 +297,15 @@ def duplicates_and_off_track(
         ``(n,)`` bool, see :func:`off_track_footprints`.
     """
     count = footprint_table.count_rows(path)
-    parts = max(1, -(-count // rows))
     repeated = np.zeros(count, bool)
     strayed = np.zeros(count, bool)
-    for part in range(parts):
-        indices, pieces, first = [], [], 0
-        for piece in footprint_table.read_row_groups(path, IDENTITY):
-            mine = np.flatnonzero(_part(piece, parts) == part)
-            indices.append(mine + first)
-            pieces.append(piece.take(mine))
-            first += len(piece)
-        if not first:
-            break
-        here = np.concatenate(indices)
-        footprints = pa.concat_tables(pieces)
-        repeated[here] = duplicate_footprints(footprints)
-        strayed[here] = off_track_footprints(footprints, repeated[here], start, end, max_speed)
+    with _scattered(path, max(1, -(-count // rows))) as scratch:
+        for file in scratch:
+            file.seek(0)
+            footprints = pa.ipc.open_stream(file).read_all()
+            here = column_values(footprints, ROW)
+            repeated[here] = duplicate_footprints(footprints)
+            strayed[here] = off_track_footprints(footprints, repeated[here], start, end, max_speed)
     return repeated, strayed
 
 

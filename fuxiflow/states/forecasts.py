@@ -371,14 +371,14 @@ def read_leads(
     places = {channels.names.index(name): place for place, name in enumerate(names)}
     values = None
     for name, positions in channels_by_variable(channels).items():
-        chosen = [position for position in positions if position in places]
-        if not chosen:
+        read_positions = [position for position in positions if position in places]
+        if not read_positions:
             continue
         # one variable after the other: at full size all blocks together are as large as the state
         block = np.asarray(group[name][i_init, leads])
         if values is None:
             values = np.empty((len(block), len(names), *block.shape[-2:]), np.float32)
-        for position in chosen:
+        for position in read_positions:
             level = channels[position].level
             field = block if level is None else block[:, levels.index(level)]
             values[:, places[position]] = field

@@ -22,6 +22,8 @@ from fuxiflow.storage.files import whole_file
 MARK = b"fuxiflow crc32c "
 """Text before the eight hexadecimal digits of the sum in a file that carries its own."""
 ZEROS = b"0" * 8
+BLOCK = 1 << 24
+"""Bytes of a file that are summed at a time, a multiple of the size of a page."""
 FOLDER = "checksums"
 """The folder of a run's results that holds sums of files without room for one."""
 RULE = re.compile(rb'rule\\*": \\*"(\w+)')
@@ -92,7 +94,17 @@ def damaged(path: Path, reason: str) -> DamagedError:
 def _sum_without(data: mmap.mmap, digits: int) -> bytes:
     """Return the sum of a file's bytes as hexadecimal digits; its own at ``digits`` are zeros."""
     octets = np.frombuffer(data, np.uint8)
-    total = crc32c(octets[digits + 8 :], crc32c(ZEROS, crc32c(octets[:digits])))
+    total = 0
+    for first in range(0, len(octets), BLOCK):
+        block = octets[first : first + BLOCK]
+        begin, end = max(digits - first, 0), min(digits + len(ZEROS) - first, len(block))
+        if begin < end:
+            block = block.copy()
+            block[begin:end] = ord("0")
+        total = crc32c(block, total)
+        # what was summed stays in the page cache, and counts no longer as memory of this process
+        if hasattr(mmap, "MADV_DONTNEED"):
+            data.madvise(mmap.MADV_DONTNEED, first, len(block))
     return b"%08x" % total
 
 

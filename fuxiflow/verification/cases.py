@@ -7,7 +7,7 @@ interval: ``<f'>, <f'^2>, <f' r'>, <r'>, <r'^2>``. They are summed in double pre
 any region (all its means are NaN).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,6 +18,8 @@ from fuxiflow.storage import provenance
 from fuxiflow.storage.datasets import read_dataset, write_dataset
 
 QUANTITIES = ("square", "error", "correlation", "variance", "reference_variance")
+# differences of their means, or the means themselves, may be near 0: single precision would show
+DOUBLE = ("square", "error", "correlation")
 
 
 def case_quantities(means: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
@@ -63,8 +65,8 @@ class Cases:
     channels, regions : list of str
         Names of the scored channels and regions.
     values : dict of str to np.ndarray
-        :data:`QUANTITIES` as ``(case, lead, channel, region)``, in single precision as the store
-        has them, NaN where there is no case:
+        :data:`QUANTITIES` as ``(case, lead, channel, region)``, NaN where there is no case, in
+        single precision but for :data:`DOUBLE`; those of a store are all in single precision:
         ``square`` <e^2>, ``error`` <e>, ``correlation`` (of each case), ``variance`` of the anomaly
         and ``reference_variance``; :mod:`fuxiflow.verification.metrics` defines them.
     """
@@ -101,7 +103,10 @@ class Cases:
         """
         times = np.asarray(times, "datetime64[ns]")
         shape = len(times), len(leads), len(channels), len(regions)
-        values = {name: np.full(shape, np.nan, np.float32) for name in QUANTITIES}
+        values = {
+            name: np.full(shape, np.nan, float if name in DOUBLE else np.float32)
+            for name in QUANTITIES
+        }
         return cls(times, list(leads), list(channels), list(regions), values)
 
     def put(self, i: int, j: int, means: Sequence[np.ndarray]) -> None:
@@ -196,17 +201,33 @@ def write_cases(path: Path, cases: Mapping[CaseKey, Cases]) -> None:
     write_dataset(path, {"": xr.Dataset(attrs=stamp), **groups})
 
 
-def read_cases(path: Path) -> dict[CaseKey, Cases]:
-    """Read cases as written by :func:`write_cases`."""
-    cases = {}
-    for pair in read_dataset(path).attrs["pairs"]:
-        data = read_dataset(path, pair)
-        values = {name: data[name].values for name in QUANTITIES}
-        cases[tuple(pair.split("/"))] = Cases(
+class StoredCases(Mapping):
+    """The cases in a store of :func:`write_cases`, by key; read when asked for, and not kept."""
+
+    def __init__(self, path: Path):
+        self.path = Path(path)
+        self._keys: list[CaseKey] = [
+            tuple(pair.split("/")) for pair in read_dataset(path).attrs["pairs"]
+        ]
+
+    def __getitem__(self, key: CaseKey) -> Cases:
+        """Read the cases of a system and a reference."""
+        if key not in self._keys:
+            raise KeyError(key)
+        data = read_dataset(self.path, "/".join(key))
+        return Cases(
             data["time"].values.astype("datetime64[ns]"),
             data["lead_time"].values.tolist(),
             data["channel"].values.tolist(),
             data["region"].values.tolist(),
-            values,
+            {name: data[name].values for name in QUANTITIES},
         )
-    return cases
+
+    def __iter__(self) -> Iterator[CaseKey]:
+        return iter(self._keys)
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._keys

@@ -24,6 +24,8 @@ from fuxiflow.verification.cases import CaseKey, Cases
 from fuxiflow.verification.maps import ErrorMaps
 from fuxiflow.verification.references import Reference, ReferenceSet, align_channels
 
+# larger fields of persistence are read anew: their cases do not come one after the other
+KEPT_BYTES = 1 << 27
 # the field (channel, cell) of a start time and lead, None where there is none
 FieldReader = Callable[[np.datetime64, int], np.ndarray | None]
 
@@ -79,7 +81,10 @@ def persistence_reader(states: StateSeries, channels: Sequence[str]) -> FieldRea
             return None
         if init not in last:
             last.clear()
-            last[init] = align_channels(states.read(init), states.channels.names, channels)
+            field = align_channels(states.read(init), states.channels.names, channels)
+            if field.nbytes > KEPT_BYTES:
+                return field
+            last[init] = field
         return last[init]
 
     return read

@@ -4,6 +4,7 @@ Each function takes opened stores and returns tables and cases; the scripts writ
 """
 
 import logging
+from collections import ChainMap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -275,12 +276,14 @@ def score_forecasts(
         )
     forecast_cases = {name: value for (label, name), value in cases.items() if label == "forecasts"}
     others = {key: value for key, value in cases.items() if key[0] != "forecasts"}
-    for (other, name), value in {**baselines, **others}.items():
+    # those of the baselines are on disk until they are needed
+    compared = ChainMap(others, baselines)
+    for other, name in compared:
         if other in systems and name in forecast_cases:
             frames.append(
                 compare_cases(
                     forecast_cases[name],
-                    value,
+                    compared[other, name],
                     setup.resampling,
                     experiment=experiment,
                     system="fuxiflow",

@@ -344,7 +344,7 @@ def test_experiments_are_compared_case_by_case(world, baselines, analyses, forec
 
 
 def test_baselines_cases_come_back(baselines):
-    kept = cases.read_cases(baselines.cases)
+    kept = cases.StoredCases(baselines.cases)
     assert ("climatology", "truth") in kept
     assert ("gfs", "own") in kept
     assert kept["gfs_analysis", "era5"].leads == [0]

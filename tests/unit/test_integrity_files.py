@@ -1,10 +1,12 @@
 """A flipped byte or a lost file of every kind that is no store is an error or changes no value."""
 
 import json
+import mmap
 from datetime import datetime
 from itertools import combinations
 from pathlib import Path
 
+import google_crc32c
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -287,3 +289,36 @@ def test_a_product_that_was_accepted_with_other_inputs_is_no_fault(run):
 def test_there_is_nothing_to_restore_of_a_run_that_is_not_there(tmp_path, capsys):
     assert main(["restore", str(tmp_path / "results" / "none")]) == 1
     assert "no folder of results" in capsys.readouterr().err
+
+
+def test_a_sum_does_not_depend_on_blocks_nor_on_where_its_digits_lie(tmp_path, monkeypatch):
+    size = mmap.PAGESIZE
+    for before in (0, 1, size - len(checksums.MARK) - 4, size - len(checksums.MARK), 3 * size):
+        path = tmp_path / f"{before}"
+        content = RANDOM.bytes(before) + checksums.MARK + checksums.ZEROS + RANDOM.bytes(2 * size)
+        path.write_bytes(content)
+        monkeypatch.setattr(checksums, "BLOCK", size)
+        checksums.seal(path)
+        assert checksums.MARK + b"%08x" % google_crc32c.value(content) in path.read_bytes()
+        monkeypatch.setattr(checksums, "BLOCK", 1 << 24)
+        checksums.check_sealed(path)
+
+
+@pytest.mark.skipif(not hasattr(mmap, "MADV_DONTNEED"), reason="memory is released on Linux")
+def test_a_large_file_is_summed_in_little_memory(tmp_path, monkeypatch):
+    path = tmp_path / "large"
+    path.write_bytes(bytes(1 << 26) + checksums.MARK + checksums.ZEROS)
+    monkeypatch.setattr(checksums, "BLOCK", 1 << 22)
+    resident = []
+    original = checksums.crc32c
+
+    def counted(data, before=0):
+        total = original(data, before)
+        pages = Path("/proc/self/statm").read_text(encoding="utf-8").split()[1]
+        resident.append(int(pages) * mmap.PAGESIZE)
+        return total
+
+    monkeypatch.setattr(checksums, "crc32c", counted)
+    checksums.seal(path)
+    checksums.check_sealed(path)
+    assert max(resident) - min(resident) < 1 << 24

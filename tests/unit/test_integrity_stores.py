@@ -21,7 +21,7 @@ from fuxiflow.storage import zarr_checks
 from fuxiflow.storage.checksums import DamagedError
 from fuxiflow.storage.verification import check_product
 from fuxiflow.storage.zarr_stores import create_store, open_store
-from fuxiflow.verification.cases import QUANTITIES, Cases, read_cases, write_cases
+from fuxiflow.verification.cases import QUANTITIES, Cases, StoredCases, write_cases
 from fuxiflow.verification.maps import ErrorMaps, read_error_maps
 from fuxiflow.world.truth import Truth, TruthWriter
 
@@ -126,7 +126,7 @@ def _cases(path):
 def _read_cases(path):
     return [
         array
-        for case in read_cases(path).values()
+        for case in StoredCases(path).values()
         for array in (case.times, np.array(case.channels), *case.values.values())
     ]
 

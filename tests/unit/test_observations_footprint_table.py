@@ -72,7 +72,8 @@ def test_read_used_keeps_days_and_drops_rejected(tmp_path):
 
 
 @pytest.mark.parametrize("order", [[0, 1, 2, 3, 4, 5], [4, 0, 5, 2, 1, 3]])
-def test_days_of_a_table_are_those_read_one_by_one(tmp_path, monkeypatch, order):
+@pytest.mark.parametrize("hours_at_a_time", [24, 6, 1])
+def test_days_of_a_table_are_those_read_one_by_one(tmp_path, monkeypatch, order, hours_at_a_time):
     monkeypatch.setattr(footprint_table, "ROW_GROUP", 2)
     hours = (START + np.array([-1, 0, 23, 24, 47, 96]) * np.timedelta64(1, "h"))[order]
     path, rejected = tmp_path / "t.parquet", [0, 0, 5, 0, 0, 0]
@@ -85,13 +86,24 @@ def test_days_of_a_table_are_those_read_one_by_one(tmp_path, monkeypatch, order)
             )
     with pq.ParquetFile(path) as file:
         assert file.num_row_groups == 3
-    days = list(footprint_table.used_by_day(path, date(2022, 6, 30), date(2022, 7, 6)))
-    assert [day for day, _ in days] == [date(2022, 6, 30) + timedelta(days=i) for i in range(7)]
-    assert sum(len(used) for _, used in days) == 5
-    for day, used in days:
+    days = date(2022, 6, 30), date(2022, 7, 6)
+    turns = list(footprint_table.used_in_turn(path, *days, hours_at_a_time))
+    firsts = np.datetime64(days[0], "h") + np.arange(0, 7 * 24, hours_at_a_time)
+    np.testing.assert_array_equal([first for first, _ in turns], firsts)
+    for first, used in turns:
+        times = footprint_table.column_values(used, "time")
+        assert (times >= first).all()
+        assert (times < first + np.timedelta64(hours_at_a_time, "h")).all()
+    assert sum(len(used) for _, used in turns) == 5
+    for day in (days[0] + timedelta(days=i) for i in range(7)):
         one = footprint_table.read_used_footprints(path, day, day)
-        assert footprint_table.values_of(used).tolist() == footprint_table.values_of(one).tolist()
-        assert used.schema.equals(one.schema)
+        of_day = [used for first, used in turns if first.astype("datetime64[D]").item() == day]
+        together = pa.concat_tables(of_day)
+        ours, theirs = (footprint_table.values_of(table) for table in (together, one))
+        if hours_at_a_time == 24:
+            assert ours.tolist() == theirs.tolist()
+        assert sorted(ours.tolist()) == sorted(theirs.tolist())
+        assert together.schema.equals(one.schema)
 
 
 def test_an_empty_table_keeps_its_schema(tmp_path):
@@ -107,7 +119,7 @@ def test_an_empty_table_keeps_its_schema(tmp_path):
         )
         == 0
     )
-    ((_, day),) = footprint_table.used_by_day(
+    ((_, day),) = footprint_table.used_in_turn(
         tmp_path / "t.parquet", date(2022, 7, 1), date(2022, 7, 1)
     )
     assert len(day) == 0

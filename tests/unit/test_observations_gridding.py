@@ -355,11 +355,44 @@ def test_tables_become_stores(tmp_path):
     )
 
 
+@pytest.mark.parametrize("platforms", ["P", "PQ"])
+def test_a_store_does_not_depend_on_the_hours_that_are_gridded_at_a_time(
+    tmp_path, monkeypatch, platforms
+):
+    data = footprints(2000, 4, hours=48, missing=0.1)
+    write_footprints(tmp_path / "t.parquet", data, np.zeros(2000, "u1"), list(platforms))
+    made = {}
+    for hours in (24, 6, 1):
+        monkeypatch.setattr(gridding, "HOURS_AT_A_TIME", hours)
+        path = tmp_path / f"{hours}.zarr"
+        options = GriddingOptions(list(platforms), seed=1)
+        days = list(
+            grid_footprints(
+                tmp_path / "t.parquet",
+                path,
+                "s",
+                ["K"] * 3,
+                GRID,
+                date(2022, 7, 1),
+                date(2022, 7, 2),
+                options,
+            )
+        )
+        window = SparseGrids([path]).window(START, 0, 48)
+        made[hours] = days, [window.slot, window.cell, window.values, window.zenith, window.offset]
+    for hours in (6, 1):
+        assert made[hours][0] == made[24][0]
+        for ours, theirs in zip(made[hours][1], made[24][1], strict=True):
+            np.testing.assert_array_equal(ours, theirs)
+
+
 def test_a_lost_footprint_is_an_error(tmp_path):
     data = footprints(10, 1)
     data[1][3] = np.nan
     write_footprints(tmp_path / "t.parquet", data, np.zeros(10, "u1"))
-    with pytest.raises(RuntimeError, match="10 footprints of 2022-07-01, but 9"):
+    with pytest.raises(
+        RuntimeError, match="10 footprints of the 6 hours from 2022-07-01T00 on, but 9"
+    ):
         list(
             grid_footprints(
                 tmp_path / "t.parquet",

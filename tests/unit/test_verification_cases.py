@@ -280,7 +280,7 @@ def test_climatology_as_a_forecast(setting):
 
 def test_zarr_round_trip(tmp_path, cases):
     module.write_cases(tmp_path / "cases.zarr", {("gfs", "truth"): cases})
-    collected = module.read_cases(tmp_path / "cases.zarr")[("gfs", "truth")]
+    collected = module.StoredCases(tmp_path / "cases.zarr")[("gfs", "truth")]
     assert (collected.leads, collected.channels, collected.regions) == (
         cases.leads,
         cases.channels,

@@ -16,7 +16,7 @@ out: scores        score table: rmse, bias, acc, activity of the analysis, backg
 from fuxiflow.states.climatology import Climatology
 from fuxiflow.states.store import StateSeries
 from fuxiflow.storage.tables import write_parquet
-from fuxiflow.verification.cases import read_cases, write_cases
+from fuxiflow.verification.cases import StoredCases, write_cases
 from fuxiflow.verification.collection import period_times
 from fuxiflow.verification.evaluation import (
     ScoringSetup,
@@ -43,7 +43,7 @@ def main(input, output, params, log):
         {array: StateSeries(input.analyses, name=array) for array in ("analysis", "background")},
         cycle,
         period_times(params.period),
-        read_cases(input.baselines),
+        StoredCases(input.baselines),
         params.experiment,
         log,
     )

@@ -6,15 +6,15 @@ in:  own     stores of the experiment's cases, by rules verification_analyses an
 out: scores  score table: rmse_vs_{other}, acc_vs_{other}
 """
 
-from fuxiflow.verification.cases import read_cases
+from fuxiflow.verification.cases import StoredCases
 from fuxiflow.verification.evaluation import compare_experiments
 from fuxiflow.verification.score_table import write_scores
 from fuxiflow.verification.scoring import Resampling
 
 
 def main(input, output, params, log):
-    own = {path.name: read_cases(path) for path in input.own}
-    pairs = ((path.parent.name, own[path.name], read_cases(path)) for path in input.others)
+    own = {path.name: StoredCases(path) for path in input.own}
+    pairs = ((path.parent.name, own[path.name], StoredCases(path)) for path in input.others)
     resampling = Resampling(params.bootstrap, params.block_days, params.seed)
     scores = compare_experiments(pairs, resampling, params.experiment)
     write_scores(output.scores, scores)

@@ -13,7 +13,7 @@ out: scores       score table: systems fuxiflow and persistence
 from fuxiflow.states.climatology import Climatology
 from fuxiflow.states.forecasts import Forecasts
 from fuxiflow.states.store import StateSeries
-from fuxiflow.verification.cases import read_cases, write_cases
+from fuxiflow.verification.cases import StoredCases, write_cases
 from fuxiflow.verification.collection import period_times
 from fuxiflow.verification.evaluation import ScoringSetup, open_states, score_forecasts
 from fuxiflow.verification.references import CACHE_BYTES
@@ -35,7 +35,7 @@ def main(input, output, params, log):
         period_times(params.period, params.init_hours),
         StateSeries(input.analyses, name=params.array),
         params.own,
-        read_cases(input.baselines),
+        StoredCases(input.baselines),
         params.baselines,
         params.experiment,
         log,
