@@ -89,7 +89,22 @@ class MadeUp:
 
 
 def ours(made: MadeUp, inits: np.ndarray, leads: list[int]) -> dict[str, np.ndarray]:
-    """Score by the package; returns each metric as ``(lead, channel)``."""
+    """Score by the package.
+
+    Parameters
+    ----------
+    made : MadeUp
+        Makes the fields.
+    inits : np.ndarray
+        Initial times.
+    leads : list of int
+        Leads in hours.
+
+    Returns
+    -------
+    dict of str to np.ndarray
+        Each metric ``(lead, channel)``.
+    """
     against = prepare_references({"era5": made}, made, CHANNELS.names, ["global"])
 
     def read(init: np.datetime64, lead: int) -> np.ndarray:
@@ -137,7 +152,22 @@ def chunks(
 
 
 def named(made: MadeUp, valid: list[np.datetime64], fields: np.ndarray) -> xr.DataArray:
-    """Name the dimensions of fields ``(time, channel, lat, lon)``; latitudes increase."""
+    """Name the dimensions of fields.
+
+    Parameters
+    ----------
+    made : MadeUp
+        Has the grid.
+    valid : list of np.datetime64
+        Times of the fields.
+    fields : np.ndarray
+        Fields ``(time, channel, lat, lon)``, from north to south.
+
+    Returns
+    -------
+    xr.DataArray
+        The fields from south to north.
+    """
     coordinates = {
         "time": np.array(valid, "datetime64[ns]"),
         "channel": CHANNELS.names,
@@ -150,7 +180,20 @@ def named(made: MadeUp, valid: list[np.datetime64], fields: np.ndarray) -> xr.Da
 def by_scores(
     made: MadeUp, forecast: xr.DataArray, state: xr.DataArray
 ) -> tuple[xr.DataArray, ...]:
-    """Return mean square, mean error and ACC of a chunk by `scores`, ``(time, channel)``."""
+    """Score a chunk by `scores`.
+
+    Parameters
+    ----------
+    made : MadeUp
+        Has the climatology and the weights.
+    forecast, state : xr.DataArray
+        Forecasts and states ``(time, channel, latitude, longitude)``.
+
+    Returns
+    -------
+    tuple of xr.DataArray
+        Mean square, mean error and ACC, each ``(time, channel)``.
+    """
     area = made.grid.area_weights[::-1]
     weights = xr.DataArray(area, {"latitude": forecast.latitude}, ("latitude",))
     # it takes the mean of what it has weighted, so that weights have a mean of 1
@@ -168,7 +211,20 @@ def by_scores(
 def by_weatherbench(
     made: MadeUp, forecast: xr.DataArray, state: xr.DataArray
 ) -> tuple[xr.DataArray, ...]:
-    """Return mean square, mean error and ACC of a chunk by WeatherBench2, ``(time, channel)``."""
+    """Score a chunk by WeatherBench2.
+
+    Parameters
+    ----------
+    made : MadeUp
+        Has the climatology and the weights.
+    forecast, state : xr.DataArray
+        Forecasts and states ``(time, channel, latitude, longitude)``.
+
+    Returns
+    -------
+    tuple of xr.DataArray
+        Mean square, mean error and ACC, each ``(time, channel)``.
+    """
     from weatherbench2 import metrics
 
     days = np.unique(forecast.time.dt.dayofyear)

@@ -344,7 +344,7 @@ def read_leads(
     channels: ChannelTable,
     i_init: int,
     leads: slice,
-    wanted: Sequence[str] | None = None,
+    names: Sequence[str] | None = None,
 ) -> np.ndarray:
     """Read fields of one initial time from an open store.
 
@@ -358,24 +358,24 @@ def read_leads(
         Position of the initial time.
     leads : slice
         Positions of the leads.
-    wanted : sequence of str, optional
+    names : sequence of str, optional
         Names of the channels to read; by default all. Variables without any are not read.
 
     Returns
     -------
     np.ndarray
-        Fields ``(lead, channel, lat, lon)``, float32, in the order of ``wanted``.
+        Fields ``(lead, channel, lat, lon)``, float32, in the order of ``names``.
     """
     levels = channels.pressure_levels
-    names = channels.names if wanted is None else list(wanted)
+    names = channels.names if names is None else list(names)
     places = {channels.names.index(name): place for place, name in enumerate(names)}
     values = None
-    for name, positions in channels_by_variable(channels).items():
+    for variable, positions in channels_by_variable(channels).items():
         read_positions = [position for position in positions if position in places]
         if not read_positions:
             continue
         # one variable after the other: at full size all blocks together are as large as the state
-        block = np.asarray(group[name][i_init, leads])
+        block = np.asarray(group[variable][i_init, leads])
         if values is None:
             values = np.empty((len(block), len(names), *block.shape[-2:]), np.float32)
         for position in read_positions:

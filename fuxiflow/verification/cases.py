@@ -110,9 +110,14 @@ class Cases:
         return cls(times, list(leads), list(channels), list(regions), values)
 
     def put(self, i: int, j: int, means: Sequence[np.ndarray]) -> None:
-        """Put the case of start time ``i`` and lead ``j``.
+        """Put one case.
 
-        ``means`` are those of :func:`case_quantities`, each ``(channel, region)``.
+        Parameters
+        ----------
+        i, j : int
+            Positions of the start time and the lead.
+        means : sequence of np.ndarray
+            Area means as of :func:`case_quantities`, each ``(channel, region)``.
         """
         for name, quantity in case_quantities(means).items():
             self.values[name][i, j] = quantity

@@ -90,7 +90,7 @@ def persistence_reader(states: StateSeries, channels: Sequence[str]) -> FieldRea
     return read
 
 
-def sort_by_hour(times: Sequence[np.datetime64]) -> list[int]:
+def order_by_hour(times: Sequence[np.datetime64]) -> list[int]:
     """Return positions of times by hour of the day, and within an hour by time.
 
     The climatology of an hour is interpolated between two fields, which serve for days.
@@ -128,7 +128,7 @@ def case_order(
     parts = [(i, members) for i in range(len(times)) for members in together]
     starts = [valid_time(times[i], leads[members[0]]) for i, members in parts]
     single = all(len(members) == 1 for members in together)
-    order = sort_by_hour(starts) if single else np.argsort(starts, kind="stable").tolist()
+    order = order_by_hour(starts) if single else np.argsort(starts, kind="stable").tolist()
     for part in order:
         i, members = parts[part]
         for j in members:
@@ -308,7 +308,7 @@ def climatology_cases(
     times = np.asarray(times, "datetime64[ns]")
     channels = against.normals.channels
     valid = np.unique([valid_time(init, lead) for init in times for lead in leads])
-    for position in sort_by_hour(valid):
+    for position in order_by_hour(valid):
         reference.means(valid[position])
     cases = Cases.empty(times, leads, channels, against.regions)
     for i, init in enumerate(times):

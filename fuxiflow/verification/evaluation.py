@@ -90,7 +90,22 @@ class Evaluation:
 
 
 def rename_system(cases: Mapping[CaseKey, Cases], label: str, system: str) -> dict[CaseKey, Cases]:
-    """Give the cases of ``label`` the name of a system."""
+    """Give the cases of one system another name.
+
+    Parameters
+    ----------
+    cases : mapping of CaseKey to Cases
+        Cases by system and reference.
+    label : str
+        Name of the system so far.
+    system : str
+        Its new name.
+
+    Returns
+    -------
+    dict of CaseKey to Cases
+        The same cases.
+    """
     return {(system if key[0] == label else key[0], key[1]): cases[key] for key in cases}
 
 

@@ -195,9 +195,9 @@ def test_a_piece_of_a_store_is_read_once_and_no_more_than_it(monkeypatch, tmp_pa
     read = []
     original = forecasts_module.read_leads
 
-    def counted(group, channels, i_init, leads, wanted=None):
+    def counted(group, channels, i_init, leads, names=None):
         read.append((i_init, leads.start, leads.stop))
-        return original(group, channels, i_init, leads, wanted)
+        return original(group, channels, i_init, leads, names)
 
     monkeypatch.setattr(forecasts_module, "read_leads", counted)
     leads = [6, 12, 24, 30, 36, 48]
