@@ -45,10 +45,13 @@ def test_rules_with_gpus_run_in_the_gpu_partition(finished, cluster):
 def test_jobs_ask_for_what_their_rules_say(finished, cluster):
     job = cluster.jobs_of("training_forecaster")[0]
     planned = Launch(finished, "-n", "--forcerun", "training_forecaster").finish()
-    memory = re.search(
-        r"^rule training_forecaster:.*?mem_mb=(\d+)", planned, re.MULTILINE | re.DOTALL
-    )[1]
-    assert (job["memory"], job["limit"]) == (f"{memory}M", "1-00:00:00")
+    minutes, memory = (
+        int(re.search(rf"^rule training_forecaster:.*?{name}=(\d+)", planned, re.M | re.S)[1])
+        for name in ("runtime", "mem_mb")
+    )
+    assert job["memory"] == f"{memory}M"
+    assert minutes < 60
+    assert job["limit"] == f"{minutes}:00"
     assert "gres:gpu:1" in cluster.asked(job["id"])
 
 
