@@ -342,8 +342,8 @@ COSTS: dict[str, Callable[[Config, Wildcards], Cost]] = {
     "observations_read": Linear(work.observed, 15.4, mb=1200, mb_each=5, least=0.5, by_grid=False),
     "observations_limits_part": Linear(work.observed, 2.3, mb=900, by_grid=False),
     "observations_limits": Linear(work.observed, 2.3, mb=900, by_grid=False),
-    "observations_quality": Linear(work.observed, 9.1, mb=900, mb_each=50, by_grid=False),
-    "observations_grid": Linear(work.observed, 5.2, states=6.7, least=0.5, start=60),
+    "observations_quality": Linear(work.observed, 9.1, mb=850, mb_each=15, by_grid=False),
+    "observations_grid": Linear(work.observed, 5.2, states=2, least=0.5, start=60),
     "observations_statistics_part": Linear(work.observed, 1.7, mb=1200, by_grid=False),
     "observations_statistics": Linear(work.observed, 1.0, mb=1200, by_grid=False),
     "simulation_departures": Linear(
@@ -352,7 +352,7 @@ COSTS: dict[str, Callable[[Config, Wildcards], Cost]] = {
     "simulation_observations": Linear(
         work.simulated, 120, mb=3000, states=4, by_grid=False, threads=2
     ),
-    "simulation_grid": Linear(work.simulated, 5.2, states=6.7, least=0.5, start=60),
+    "simulation_grid": Linear(work.simulated, 5.2, states=2, least=0.5, start=60),
     "training_forecaster": TrainingStage("forecaster"),
     "training_assimilator": TrainingStage("assimilator"),
     "training_joint": TrainingStage("joint"),
@@ -373,10 +373,10 @@ COSTS: dict[str, Callable[[Config, Wildcards], Cost]] = {
     "cycling_external_forecasts": Inference(
         work.leads_made, 1.6, mb=6000, batch_states=6.4, copies=3, threads=2
     ),
-    "verification_baselines": Linear(work.baseline_leads, 2.5, states=8.5),
-    "verification_forecasts": Linear(work.leads_made, 2.5, states=8.5),
-    "verification_maps": Linear(work.map_leads, 2.5, states=8.5),
-    "verification_analyses": Linear(work.analyses, 8.4, states=12.5),
+    "verification_baselines": Linear(work.baseline_leads, 2.9, states=6.2, mb_each=0.02),
+    "verification_forecasts": Linear(work.leads_made, 2.9, states=6.2, mb_each=0.02),
+    "verification_maps": Linear(work.map_leads, 1.5, states=4),
+    "verification_analyses": Linear(work.analyses, 3.4, states=4.5, mb_each=0.02),
     "verification_departures": Linear(
         work.computed_departures, 60, mb=3000, states=2, by_grid=False
     ),
