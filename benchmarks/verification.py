@@ -25,6 +25,7 @@ Seconds are those of the processor, the least of ``--rounds`` rounds by turns.
 """
 
 import argparse
+import importlib
 import importlib.util
 import logging
 import os
@@ -225,8 +226,7 @@ def by_weatherbench(
     tuple of xr.DataArray
         Mean square, mean error and ACC, each ``(time, channel)``.
     """
-    from weatherbench2 import metrics
-
+    metrics = importlib.import_module("weatherbench2.metrics")
     days = np.unique(forecast.time.dt.dayofyear)
     climate = named(made, [START], made.climate[None])[0].drop_vars("time")
     climate = climate.expand_dims(hour=[0, 6, 12, 18], dayofyear=days)
