@@ -10,6 +10,7 @@ u = (x - M) / (c D), c = 7.5, u clipped at 1::
     std  = sqrt(n sum((x - M)^2 (1 - u^2)^4)) / |sum((1 - u^2)(1 - 5 u^2))|
 """
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +23,8 @@ from fuxiflow.storage import tables
 
 CUTOFF = 7.5
 BANDS = ("0-30", "30-60", "60-90")  # degrees of absolute latitude
+DESCRIPTION = "histograms"
+"""The key in the metadata of a file under which channels, ranges and scales stand."""
 BINS = 6000  # 0.05 K for 50 to 350 K: a sixth of the best channels' noise or less
 
 
@@ -42,7 +45,7 @@ def on_scale(values: np.ndarray, logarithmic: Sequence[bool]) -> np.ndarray:
 class Histograms:
     """Counts of values within the valid ranges of their channels, by latitude band and bin.
 
-    Adding two histograms adds their counts. Bins are equally wide, on logarithmic channels in the
+    Those of parts are added in any order. Bins are equally wide, on logarithmic channels in the
     logarithm.
 
     Attributes
@@ -94,15 +97,41 @@ class Histograms:
             flat = np.bincount(bands[good] * BINS + bins, minlength=len(BANDS) * BINS)
             self.counts[i] += flat.reshape(len(BANDS), BINS)
 
-    def __add__(self, other: "Histograms") -> "Histograms":
-        if any(
-            getattr(self, name) != getattr(other, name)
-            for name in ("channels", "ranges", "logarithmic")
-        ):
-            raise ValueError("histograms of other channels or ranges cannot be added")
-        total = Histograms(self.channels, self.ranges, self.logarithmic)
-        total.counts = self.counts + other.counts
-        return total
+    def _description(self) -> str:
+        return json.dumps([self.channels, self.ranges, self.logarithmic])
+
+    def write(self, path: Path) -> None:
+        """Write Parquet, a row for each bin with values: channel, band, bin, count."""
+        channel, band, number = np.nonzero(self.counts)
+        columns = {
+            "channel": pa.DictionaryArray.from_arrays(channel.astype(np.int32), self.channels),
+            "band": pa.DictionaryArray.from_arrays(band.astype(np.int32), list(BANDS)),
+            "bin": number.astype(np.int32),
+            "count": self.counts[channel, band, number],
+        }
+        tables.write_parquet(path, pa.table(columns), metadata={DESCRIPTION: self._description()})
+
+    def add_stored(self, path: Path) -> None:
+        """Add the counts that :meth:`write` wrote.
+
+        Raises ValueError when they are of other channels, ranges or scales.
+        """
+        with tables.open_parquet(path) as file:
+            table = file.read()
+        if table.schema.metadata.get(DESCRIPTION.encode()) != self._description().encode():
+            raise ValueError(
+                f"{path}: counts of other channels, ranges or scales, which cannot be added; "
+                "delete it and run again"
+            )
+        table = table.unify_dictionaries().combine_chunks()
+        index = []
+        for name, texts in (("channel", self.channels), ("band", BANDS)):
+            codes = table[name].combine_chunks()
+            place = [list(texts).index(text) for text in codes.dictionary.to_pylist()]
+            index.append(np.array(place, int)[codes.indices.to_numpy()])
+        index.append(table["bin"].to_numpy())
+        # a bin has one row in a file, so that none is added to twice
+        self.counts[tuple(index)] += table["count"].to_numpy()
 
     def limits(self) -> "BiweightLimits":
         """Compute the bi-weight statistics of the counted values, exact to a bin's width."""

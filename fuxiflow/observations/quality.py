@@ -9,7 +9,7 @@ footprints keep their values, for inspection. Applied twice, nothing changes.
 """
 
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import date
@@ -76,33 +76,22 @@ def outside_days(time: np.ndarray, start: date, end: date) -> np.ndarray:
     return ~((time >= first) & (time < after))
 
 
-def fit_limits(
-    tables: Iterable[Path], histograms: Histograms, start: date, end: date
-) -> BiweightLimits:
-    """Fit bi-weight limits to footprints as they were read.
+def count_usable_values(path: Path, histograms: Histograms, start: date, end: date) -> None:
+    """Count the values of all usable footprints of a table, as they were read.
 
     Parameters
     ----------
-    tables : Iterable[Path]
-        Footprint tables before quality control.
+    path : Path
+        A footprint table before quality control.
     histograms : Histograms
-        Empty histograms of the tables' channels; the values of all usable footprints are added.
+        Histograms of the table's channels, to which the values are added.
     start, end : date
         First and last day whose footprints count, both included.
-
-    Returns
-    -------
-    BiweightLimits
-        By channel and latitude band.
     """
-    for path in tables:
-        for piece in footprint_table.read_row_groups(path):
-            outside = outside_days(column_values(piece, "time"), start, end)
-            used = (column_values(piece, "rejected") == Reason.USED) & ~outside
-            histograms.add(
-                footprint_table.values_of(piece)[used], column_values(piece, "lat")[used]
-            )
-    return histograms.limits()
+    for piece in footprint_table.read_row_groups(path):
+        outside = outside_days(column_values(piece, "time"), start, end)
+        used = (column_values(piece, "rejected") == Reason.USED) & ~outside
+        histograms.add(footprint_table.values_of(piece)[used], column_values(piece, "lat")[used])
 
 
 def identity_keys(footprints: pa.Table) -> list[np.ndarray]:

@@ -1,6 +1,5 @@
 """Mean and standard deviation of a source's gridded values, which standardise network inputs."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -8,9 +7,15 @@ from pathlib import Path
 import numpy as np
 
 from fuxiflow import times
+from fuxiflow.moments import Moments, SegmentMoments
 from fuxiflow.observations.sparse_grids import SparseGrids
 from fuxiflow.storage import provenance
 from fuxiflow.storage.zarr_stores import consolidate, create_store, open_store
+
+CELL = "cell"
+"""The kind of samples that the statistics are made of."""
+ROWS = 1 << 14
+"""Cells whose deviations are in memory at once, in double precision."""
 
 
 @dataclass(frozen=True)
@@ -52,41 +57,42 @@ class GridStatistics:
         )
 
 
-class _Moments:
-    """Count, mean and sum of squared deviations by channel, merged block by block.
-
-    After Chan, Golub and LeVeque (1983): no second pass over the data, and no cancellation.
-    """
-
-    def __init__(self, channels: int):
-        self.count, self.mean, self.squares = (np.zeros(channels) for _ in range(3))
-
-    def add(self, values: np.ndarray) -> None:
-        """Merge a block ``(n, channel)``, ignoring NaN."""
-        present = np.isfinite(values)
-        count = present.sum(axis=0)
-        safe = np.maximum(count, 1)
-        mean = np.where(present, values, 0.0).sum(axis=0, dtype=np.float64) / safe
-        # About the block's own mean, so that no digits cancel.
-        squares = np.where(present, values - mean, 0.0)
-        squares = (squares * squares).sum(axis=0)
-        total = self.count + count
-        gap = mean - self.mean
-        share = count / np.maximum(total, 1)
-        self.mean += np.where(count > 0, gap * share, 0.0)
-        self.squares += squares + np.where(count > 0, gap * gap * self.count * share, 0.0)
-        self.count = total
-
-
-def grid_statistics(paths: Sequence[Path], start: date, end: date) -> GridStatistics:
-    """Compute statistics over some days, in which each observed cell of each hour counts once.
+def segment_statistics(path: Path, start: date, end: date) -> SegmentMoments:
+    """Compute the moments of some days, in which each observed cell of each hour counts once.
 
     Parameters
     ----------
-    paths : Sequence[Path]
-        Sparse grid stores of one source.
+    path : Path
+        Sparse grid store of a source.
     start, end : date
         First and last day, both included.
+
+    Returns
+    -------
+    SegmentMoments
+        Of the kind :data:`CELL`.
+    """
+    # Each hour is read once: there is nothing to keep in memory.
+    grids = SparseGrids([path], cache_bytes=0)
+    moments = Moments.empty(len(grids.channels))
+    for day in times.times(start, end, step_hours=24):
+        # The store may begin later or end earlier, and a window outside it is an error.
+        if grids.start <= np.datetime64(day, "h") < grids.end:
+            values = grids.hours(day, 0, 24).values
+            for first in range(0, len(values), ROWS):
+                moments = moments.merge(Moments.of_rows(values[first : first + ROWS]))
+    return SegmentMoments(grids.channels, {CELL: moments}, str(start), str(end))
+
+
+def complete_grid_statistics(moments: SegmentMoments, source: str) -> GridStatistics:
+    """Make the statistics of merged moments.
+
+    Parameters
+    ----------
+    moments : SegmentMoments
+        Moments of all observed cells, as :func:`segment_statistics` makes them.
+    source : str
+        Name of the source.
 
     Returns
     -------
@@ -98,24 +104,17 @@ def grid_statistics(paths: Sequence[Path], start: date, end: date) -> GridStatis
     ValueError
         Where channels have fewer than two values, which cannot be standardised; it names them.
     """
-    # Each hour is read once: there is nothing to keep in memory.
-    grids = SparseGrids(paths, cache_bytes=0)
-    moments = _Moments(len(grids.channels))
-    for day in times.times(start, end, step_hours=24):
-        # The stores may begin later or end earlier, and a window outside them is an error.
-        if grids.start <= np.datetime64(day, "h") < grids.end:
-            moments.add(grids.hours(day, 0, 24).values)
-    lacking = [name for name, count in zip(grids.channels, moments.count, strict=True) if count < 2]
+    cells = moments.kinds[CELL]
+    lacking = [name for name, n in zip(moments.channels, cells.count, strict=True) if n < 2]
     if lacking:
         raise ValueError(
-            f"{grids.source}: no statistics of channels {', '.join(lacking)} from {start} to "
-            f"{end}: fewer than two values; check the ledger of the source, or leave them out of "
-            f"its file"
+            f"{source}: no statistics of channels {', '.join(lacking)} from {moments.first} to "
+            f"{moments.last}: fewer than two values; check the ledger of the source, or leave them "
+            f"out of its file"
         )
-    std = np.sqrt(moments.squares / moments.count)
     return GridStatistics(
-        grids.channels,
-        moments.mean.astype(np.float32),
-        std.astype(np.float32),
-        moments.count.astype(np.int64),
+        moments.channels,
+        cells.mean.astype(np.float32),
+        cells.std.astype(np.float32),
+        cells.count.astype(np.int64),
     )

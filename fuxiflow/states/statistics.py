@@ -4,7 +4,7 @@ Channels are standardised on transformed values: precipitation enters as log(1 +
 """
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,6 +13,7 @@ import numpy as np
 from fuxiflow.channels import ChannelTable, channel_table
 from fuxiflow.completeness import check_finite
 from fuxiflow.grids import Grid
+from fuxiflow.moments import Moments, SegmentMoments
 from fuxiflow.progress import progress
 from fuxiflow.states.coordinates import (
     iso_texts,
@@ -25,6 +26,8 @@ from fuxiflow.storage.zarr_stores import consolidate, create_store, open_store
 from fuxiflow.times import STEP_HOURS
 
 PRECIPITATION = "TP"
+STATE, DIFFERENCE = "state", "difference"
+"""Kinds of samples that the statistics are made of."""
 TENDENCY_STEP = np.timedelta64(STEP_HOURS, "h")
 # invariant fields and their units
 RAW = {
@@ -45,63 +48,19 @@ def transform_precipitation(state: np.ndarray, channels: ChannelTable | list[str
     values = np.array(state, np.float32)
     if PRECIPITATION in names:
         index = names.index(PRECIPITATION)
-        values[..., index, :, :] = np.log1p(np.maximum(values[..., index, :, :], 0.0))
+        values[..., index, :, :] = _log_precipitation(values[..., index, :, :])
     return values
 
 
-@dataclass
-class Moments:
-    """Count of fields, area-weighted mean and sum of squared deviations, ``(channel,)`` each.
-
-    Moments of parts are merged after Chan, Golub and LeVeque (1983),
-    doi:10.1080/00031305.1983.10483115. A channel that is NaN in a field (precipitation of an
-    analysis) is not counted there.
-    """
-
-    count: np.ndarray
-    mean: np.ndarray
-    squares: np.ndarray
-
-    @classmethod
-    def empty(cls, channels: int) -> "Moments":
-        """Return the moments of no field, for a number of channels."""
-        return cls(np.zeros(channels), np.zeros(channels), np.zeros(channels))
-
-    @classmethod
-    def of(cls, values: np.ndarray, weights: np.ndarray) -> "Moments":
-        """Return the moments of a field ``(channel, lat, lon)`` with area weights ``(lat,)``."""
-        values = np.asarray(values, float)
-        area = (weights / weights.sum())[:, None] / values.shape[-1]
-        count = np.isfinite(values).all(axis=(1, 2)).astype(float)
-        # a channel that does not count must not spoil the sums with its NaN
-        values = np.where(count[:, None, None] > 0, values, 0.0)
-        mean = (values * area).sum(axis=(1, 2))
-        squares = ((values - mean[:, None, None]) ** 2 * area).sum(axis=(1, 2))
-        return cls(count, mean, squares * count)
-
-    def merge(self, other: "Moments") -> "Moments":
-        """Return the moments of both samples together."""
-        count = self.count + other.count
-        share = np.divide(other.count, count, out=np.zeros_like(count), where=count > 0)
-        delta = other.mean - self.mean
-        return Moments(
-            count,
-            self.mean + delta * share,
-            self.squares + other.squares + delta**2 * self.count * share,
-        )
-
-    @property
-    def std(self) -> np.ndarray:
-        """Standard deviation ``(channel,)``, NaN where nothing was counted."""
-        return np.sqrt(
-            np.divide(
-                self.squares, self.count, out=np.full_like(self.count, np.nan), where=self.count > 0
-            )
-        )
+def _log_precipitation(amount: np.ndarray) -> np.ndarray:
+    return np.log1p(np.maximum(amount, 0.0))
 
 
 def accumulate_moments(
-    series: Iterable[tuple[np.datetime64, np.ndarray]], channels: list[str], weights: np.ndarray
+    series: Iterable[tuple[np.datetime64, np.ndarray]],
+    channels: list[str],
+    weights: np.ndarray,
+    since: np.datetime64 | None = None,
 ) -> tuple[Moments, Moments]:
     """Accumulate the moments of transformed states and of their 6-h differences.
 
@@ -110,11 +69,15 @@ def accumulate_moments(
     Parameters
     ----------
     series : Iterable of tuple
-        Times and fields ``(channel, lat, lon)`` in order of time.
+        Times and fields ``(channel, lat, lon)`` in order of time. Precipitation is transformed in
+        place.
     channels : list of str
         Channels of the fields.
     weights : np.ndarray
         Area weights ``(lat,)``.
+    since : np.datetime64, optional
+        The first time that counts; the state before it is there for the first difference alone. By
+        default all count.
 
     Returns
     -------
@@ -125,13 +88,17 @@ def accumulate_moments(
     """
     moments = Moments.empty(len(channels))
     tendencies = Moments.empty(len(channels))
+    precipitation = channels.index(PRECIPITATION) if PRECIPITATION in channels else None
     previous: tuple[np.datetime64, np.ndarray] | None = None
     for time, state in series:
-        values = transform_precipitation(state, channels)
-        moments = moments.merge(Moments.of(values, weights))
-        if previous is not None and time - previous[0] == TENDENCY_STEP:
-            tendencies = tendencies.merge(Moments.of(values - previous[1], weights))
-        previous = time, values
+        if precipitation is not None:
+            state[precipitation] = _log_precipitation(state[precipitation])
+        if since is None or time >= since:
+            moments = moments.merge(Moments.of_field(state, weights))
+            if previous is not None and time - previous[0] == TENDENCY_STEP:
+                difference = Moments.of_field(state, weights, before=previous[1])
+                tendencies = tendencies.merge(difference)
+        previous = time, state
     return moments, tendencies
 
 
@@ -140,7 +107,7 @@ def standardise_static(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
 
     ``weights (lat,)`` are areas. A constant field is divided by 1.
     """
-    moments = Moments.of(values[None], weights)
+    moments = Moments.of_field(values[None], weights)
     std = moments.std[0]
     return (values - moments.mean[0]) / (std if std > 0 else 1.0)
 
@@ -266,22 +233,59 @@ class Statistics:
         )
 
 
-def compute_statistics(
-    states: StateSeries, times: np.ndarray, raw: dict[str, np.ndarray], log: logging.Logger
-) -> Statistics:
-    """Compute the statistics of a series of states, and the static fields.
+def segment_moments(
+    states: StateSeries, dates: Sequence[str], log: logging.Logger
+) -> SegmentMoments:
+    """Compute the moments of the states of some days, and of their 6-h differences.
 
     Parameters
     ----------
     states : StateSeries
-        The states.
-    times : np.ndarray
-        Times ``(time,)`` of those that are used, in order.
+        The states, with the one 6 h before the first day where there is one: the difference from it
+        belongs to these days.
+    dates : Sequence of str
+        First and last day, both included.
+    log : logging.Logger
+        Takes progress.
+
+    Returns
+    -------
+    SegmentMoments
+        Of the kinds :data:`STATE` and :data:`DIFFERENCE`.
+
+    Raises
+    ------
+    IncompleteError
+        When a channel that every state has is NaN in one.
+    """
+    names, weights = states.channels.names, states.grid.area_weights
+    since, end = (np.datetime64(day, "D") for day in dates)
+    end = end + np.timedelta64(1, "D")
+    times = states.times[(states.times >= since - TENDENCY_STEP) & (states.times < end)]
+    series = ((time, states.read(time)) for time in progress(times, "statistics", log))
+    moments, tendencies = accumulate_moments(series, names, weights, since)
+    own = times[times >= since]
+    whole = (moments.count == len(own)) | [not channel.analysed for channel in states.channels]
+    check_finite(whole, names, f"states from {since} to {dates[1]} in {states.paths[-1]}")
+    log.info("%d times, %d tendencies", len(own), int(tendencies.count.max()))
+    first, last = iso_texts(own[[0, -1]]) if len(own) else ("", "")
+    return SegmentMoments(names, {STATE: moments, DIFFERENCE: tendencies}, first, last)
+
+
+def complete_statistics(
+    moments: SegmentMoments, raw: dict[str, np.ndarray], grid: Grid
+) -> Statistics:
+    """Make the statistics of merged moments, and the static fields.
+
+    Parameters
+    ----------
+    moments : SegmentMoments
+        Moments of all states, as :func:`segment_moments` makes them.
     raw : dict of str to np.ndarray
         Invariant fields ``(lat, lon)`` on the grid of the states, those of :data:`RAW` that there
         are.
-    log : logging.Logger
-        Takes progress and counts.
+    grid : Grid
+        Grid of the states.
 
     Returns
     -------
@@ -293,31 +297,25 @@ def compute_statistics(
     ValueError
         When a channel or its 6-h difference has no spread: it could not be standardised.
     """
-    names = states.channels.names
-    series = ((time, states.read(time)) for time in progress(times, "statistics", log))
-    moments, tendencies = accumulate_moments(series, names, states.grid.area_weights)
-    whole = (moments.count == len(times)) | [not channel.analysed for channel in states.channels]
-    check_finite(whole, names, f"states from {times[0]} to {times[-1]} in {states.paths[0].parent}")
-    period = iso_texts(times[[0, -1]])
+    states, tendencies = moments.kinds[STATE], moments.kinds[DIFFERENCE]
     degenerate = [
         name
-        for name, std, tendency in zip(names, moments.std, tendencies.std, strict=True)
+        for name, std, tendency in zip(moments.channels, states.std, tendencies.std, strict=True)
         if not (std > 0 and tendency > 0)
     ]
     if degenerate:
         raise ValueError(
-            f"no spread over {len(times)} times from {period[0]} to {period[1]}: "
-            f"{', '.join(degenerate)}"
+            f"no spread over {int(states.count.max())} times from {moments.first} to "
+            f"{moments.last}: {', '.join(degenerate)}"
         )
-    statics = static_fields(raw, states.grid)
-    log.info("%d times, %d tendencies", len(times), int(tendencies.count.max()))
+    statics = static_fields(raw, grid)
     return Statistics(
-        channels=names,
-        mean=moments.mean,
-        std=moments.std,
+        channels=moments.channels,
+        mean=states.mean,
+        std=states.std,
         tendency_std=tendencies.std,
         statics=np.stack(list(statics.values())),
         static_names=list(statics),
         raw=raw,
-        period=(period[0], period[1]),
+        period=(moments.first, moments.last),
     )

@@ -62,14 +62,18 @@ def chain(directory, output, dates=DATES, completeness=ANY):
     products = SimpleNamespace(
         read=paths.table,
         read_ledger=paths.ledger,
+        histograms=output / "histograms.parquet",
         limits=output / "limits.parquet",
         table=output / "table.parquet",
         ledger=output / "ledger.parquet",
         grid=output / "grid.zarr",
         statistics=output / "statistics.zarr",
     )
+    load_script("observations_limits_part").main(
+        SimpleNamespace(table=products.read), products, limits, LOG
+    )
     load_script("observations_limits").main(
-        SimpleNamespace(tables=[products.read]), products, limits, LOG
+        SimpleNamespace(histograms=[products.histograms]), products, limits, LOG
     )
     load_script("observations_quality").main(
         SimpleNamespace(table=products.read, ledger=products.read_ledger, limits=products.limits),
@@ -119,9 +123,13 @@ def test_the_whole_stage(raw, tmp_path):
     mean = footprint_table.values_of(footprints)[near][cells == window.cell[0]].mean(axis=0)
     assert window.values[0] == pytest.approx(mean, abs=1e-3)
 
-    output = SimpleNamespace(statistics=products.statistics)
+    output = SimpleNamespace(moments=tmp_path / "moments.parquet", statistics=products.statistics)
+    params = SimpleNamespace(dates=DATES, source=SOURCE.name)
+    load_script("observations_statistics_part").main(
+        SimpleNamespace(grid=products.grid), output, params, LOG
+    )
     load_script("observations_statistics").main(
-        SimpleNamespace(grids=[products.grid]), output, SimpleNamespace(dates=DATES), LOG
+        SimpleNamespace(moments=[output.moments]), output, params, LOG
     )
     statistics = GridStatistics.read(products.statistics)
     values = grids.window(np.datetime64("2022-07-01"), 0, 48).values
@@ -265,9 +273,14 @@ def test_limits_see_the_period_alone(raw, tmp_path):
         logarithmic=SOURCE.logarithmic,
         dates=[DATES[0]] * 2,
     )
-    output = SimpleNamespace(limits=first / "limits.parquet")
+    output = SimpleNamespace(
+        histograms=first / "histograms.parquet", limits=first / "limits.parquet"
+    )
+    load_script("observations_limits_part").main(
+        SimpleNamespace(table=whole.read), output, parameters, LOG
+    )
     load_script("observations_limits").main(
-        SimpleNamespace(tables=[whole.read]), output, parameters, LOG
+        SimpleNamespace(histograms=[output.histograms]), output, parameters, LOG
     )
     assert BiweightLimits.read(output.limits).count[0].sum() == 3 * PER_FILE
     assert BiweightLimits.read(whole.limits).count[0].sum() == 4 * PER_FILE

@@ -244,10 +244,13 @@ def write_invariants(path, scales):
 
 def statistics(path, tmp_path, dates, invariants=None):
     output = SimpleNamespace(statistics=tmp_path / "s.zarr")
+    part = SimpleNamespace(moments=tmp_path / "moments.parquet")
+    states = SimpleNamespace(states=[path / "a.zarr", path / "b.zarr"])
+    load_script("states_statistics_part").main(states, part, SimpleNamespace(dates=dates), LOG)
     inputs = SimpleNamespace(
-        states=[path / "a.zarr", path / "b.zarr"], invariants=invariants or path / "invariants.grib"
+        moments=[part.moments], invariants=invariants or path / "invariants.grib"
     )
-    load_script("states_statistics").main(inputs, output, SimpleNamespace(dates=dates), LOG)
+    load_script("states_statistics").main(inputs, output, SimpleNamespace(grid=SIZE), LOG)
     return Statistics.read(output.statistics)
 
 
@@ -301,8 +304,15 @@ def test_climatology_of_the_training_period_alone(training, tmp_path):
     path, _ = training
     output = SimpleNamespace(climatology=tmp_path / "c.zarr")
     inputs = SimpleNamespace(states=[path / "a.zarr", path / "b.zarr"])
-    params = SimpleNamespace(dates=["2022-01-01", "2022-01-10"], window_days=21)
-    load_script("states_climatology").main(inputs, output, params, LOG)
+    params = SimpleNamespace(
+        spans=[["2022-01-01", "2022-01-04"], ["2022-01-05", "2022-01-10"]],
+        window_days=21,
+        reading=SimpleNamespace(threads=2),
+    )
+    part = SimpleNamespace(part=tmp_path / "part.zarr")
+    load_script("states_climatology_part").main(inputs, part, params, LOG)
+    parts = SimpleNamespace(parts=[part.part])
+    load_script("states_climatology").main(parts, output, SimpleNamespace(), LOG)
     climatology = Climatology.read(output.climatology)
     assert climatology.grid == GRID
     np.testing.assert_allclose(climatology.at(datetime(2022, 1, 6, 12)), 10, atol=4)

@@ -22,13 +22,13 @@ from fuxiflow.config import sources
 from fuxiflow.grids import Grid
 from fuxiflow.observations.sparse_grids import SparseWriter
 from fuxiflow.operators.microwave import MicrowaveOperator
-from fuxiflow.states.climatology import build_climatology
 from fuxiflow.states.forecasts import ForecastWriter
 from fuxiflow.states.statistics import Statistics
 from fuxiflow.states.store import write_states
 from fuxiflow.verification import cases, maps, score_table
 from fuxiflow.verification.departures import simulate_at_cells
 from fuxiflow.verification.evaluation import observation_counts
+from tests.support.climatologies import build_climatology
 from tests.support.helpers import asked, load_script
 
 LOG = logging.getLogger("test")

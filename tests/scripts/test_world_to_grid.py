@@ -54,14 +54,16 @@ def test_a_source_gets_from_the_truth_to_its_grid(truth, tmp_path, name):
         .observing(source)
         .model_dump(mode="json")
     )
-    raw, read, limits, checked, grid, statistics = (
+    raw, read, histograms, limits, checked, grid, moments, statistics = (
         tmp_path / part
         for part in (
             "raw",
             "read.parquet",
+            "histograms.parquet",
             "limits.parquet",
             "checked.parquet",
             "grid.zarr",
+            "moments.parquet",
             "statistics.zarr",
         )
     )
@@ -89,13 +91,21 @@ def test_a_source_gets_from_the_truth_to_its_grid(truth, tmp_path, name):
         completeness=asked_of_source(DATES, 1.0, 1.0),
     )
     run(
-        "observations_limits",
-        {"tables": [read]},
-        {"limits": limits},
+        "observations_limits_part",
+        {"table": read},
+        {"histograms": histograms},
         channels=source.channel_names,
         ranges=source.valid_ranges,
         logarithmic=source.logarithmic,
         dates=DATES,
+    )
+    run(
+        "observations_limits",
+        {"histograms": [histograms]},
+        {"limits": limits},
+        channels=source.channel_names,
+        ranges=source.valid_ranges,
+        logarithmic=source.logarithmic,
     )
     run(
         "observations_quality",
@@ -125,7 +135,8 @@ def test_a_source_gets_from_the_truth_to_its_grid(truth, tmp_path, name):
             "frame": source.frame,
         },
     )
-    run("observations_statistics", {"grids": [grid]}, {"statistics": statistics}, dates=DATES)
+    run("observations_statistics_part", {"grid": grid}, {"moments": moments}, dates=DATES)
+    run("observations_statistics", {"moments": [moments]}, {"statistics": statistics}, source=name)
     counts = ledger.read_ledgers([books[1]]).groupby("reason")["count"].sum()
     assert counts["read"] > 100
     assert counts["used"] > 0.95 * counts["read"], counts

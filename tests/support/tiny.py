@@ -15,11 +15,11 @@ from fuxiflow.models import checkpoint
 from fuxiflow.models.networks import Design, Networks, SourceDesign
 from fuxiflow.observations.sparse_grids import SparseWriter
 from fuxiflow.observations.statistics import GridStatistics
-from fuxiflow.states import climatology
 from fuxiflow.states.statistics import Statistics, static_fields, transform_precipitation
 from fuxiflow.states.store import StateWriter
 from fuxiflow.training.parallel import DeviceOptions, make_fabric
 from fuxiflow.training.stage_run import TrainingRun
+from tests.support.climatologies import build_climatology
 
 GRID = Grid(8, 16)
 SOURCE = "noaa20_atms"
@@ -86,7 +86,7 @@ def write_statistics(path: Path, fields: np.ndarray) -> Path:
 
 def write_climatology(path: Path, fields: np.ndarray) -> Path:
     """Climatology of ``fields``."""
-    climatology.build_climatology(
+    build_climatology(
         path,
         times(len(fields)),
         lambda t: fields[int((t - START) / STEP)],

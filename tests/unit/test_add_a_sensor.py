@@ -70,12 +70,15 @@ def test_a_real_granule_becomes_a_sparse_grid(path, tmp_path):
         ),
         LOG,
     )
-    limits = SimpleNamespace(limits=tmp_path / "limits.parquet")
+    limits = SimpleNamespace(
+        histograms=tmp_path / "histograms.parquet", limits=tmp_path / "limits.parquet"
+    )
+    scales = SimpleNamespace(ranges=source.valid_ranges, logarithmic=source.logarithmic, **shared)
+    load_script("observations_limits_part").main(
+        SimpleNamespace(table=made.table), limits, scales, LOG
+    )
     load_script("observations_limits").main(
-        SimpleNamespace(tables=[made.table]),
-        limits,
-        SimpleNamespace(ranges=source.valid_ranges, logarithmic=source.logarithmic, **shared),
-        LOG,
+        SimpleNamespace(histograms=[limits.histograms]), limits, scales, LOG
     )
     good = SimpleNamespace(table=tmp_path / "table.parquet", ledger=tmp_path / "ledger.parquet")
     load_script("observations_quality").main(

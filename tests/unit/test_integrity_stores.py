@@ -13,7 +13,7 @@ from fuxiflow.grids import Grid
 from fuxiflow.observations.sparse_grids import SparseGrids, SparseWriter
 from fuxiflow.observations.statistics import GridStatistics
 from fuxiflow.simulation.errors import ObservationErrors
-from fuxiflow.states.climatology import HOURS, NODES, Climatology, build_climatology
+from fuxiflow.states.climatology import HOURS, NODES, Climatology
 from fuxiflow.states.forecasts import Forecasts, ForecastWriter
 from fuxiflow.states.statistics import Statistics
 from fuxiflow.states.store import StateSeries, StateWriter
@@ -24,6 +24,7 @@ from fuxiflow.storage.zarr_stores import create_store, open_store
 from fuxiflow.verification.cases import QUANTITIES, Cases, StoredCases, write_cases
 from fuxiflow.verification.maps import ErrorMaps, read_error_maps
 from fuxiflow.world.truth import Truth, TruthWriter
+from tests.support.climatologies import build_climatology
 
 GRID = Grid(4, 8)
 CHANNELS = channel_table().select(["Z500", "T850", "T2M"])

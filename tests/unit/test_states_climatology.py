@@ -4,18 +4,24 @@ from datetime import datetime
 import numpy as np
 import pytest
 import xarray as xr
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from fuxiflow.channels import channel_table
 from fuxiflow.completeness import IncompleteError
 from fuxiflow.grids import Grid
 from fuxiflow.states.climatology import (
+    HOURS,
     NODES,
     Climatology,
-    build_climatology,
     day_of_year,
+    hour_of_day,
     node_weights,
     window_weights,
 )
+from fuxiflow.states.climatology_merge import merge_parts
+from fuxiflow.states.climatology_parts import WeightedMean, read_ahead, write_part
+from tests.support.climatologies import build_climatology
 
 GRID = Grid(2, 3)
 CHANNELS = channel_table().select(["T850", "MSL"])
@@ -38,9 +44,113 @@ def sinusoid(time):
     )
 
 
-def made(path, times, width=61, read=sinusoid):
-    build_climatology(path, times.ravel(), read, CHANNELS, GRID, width, LOG)
+def made(path, times, width=61, read=sinusoid, parts=1):
+    build_climatology(path, times.ravel(), read, CHANNELS, GRID, width, LOG, parts)
     return Climatology.read(path)
+
+
+def reference(times, read, width):
+    """Weighted means ``(node, hour, channel, lat, lon)`` in one pass over all states; 0 of none."""
+    fields = np.zeros((len(NODES), len(HOURS), len(CHANNELS), *GRID.shape))
+    totals = np.zeros((len(NODES), len(HOURS), len(CHANNELS), 1, 1))
+    for time in times.ravel():
+        state = read(time).astype(float)
+        valid = np.isfinite(state).all(axis=(1, 2))[:, None, None]
+        slot = HOURS.index(hour_of_day(time))
+        for node, weight in enumerate(window_weights(day_of_year(time), width)):
+            fields[node, slot] += weight * np.where(valid, state, 0)
+            totals[node, slot] += weight * valid
+    return np.divide(fields, totals, out=np.zeros_like(fields), where=totals > 0)
+
+
+@pytest.mark.parametrize("parts", [1, 5])
+@pytest.mark.parametrize("width", [1, 61])
+def test_parts_merge_to_weighted_means_over_all_states(tmp_path, parts, width):
+    noise = np.random.default_rng(2).normal(0, 20, (366, 2, *GRID.shape)).astype(np.float32)
+
+    def read(time):
+        return (
+            sinusoid(time) + noise[day_of_year(time) - 1] + time.astype("datetime64[Y]").astype(int)
+        )
+
+    times = series("2022-12-20", "2024-03-10")
+    computed = made(tmp_path / "c.zarr", times, width, read, parts)
+    expected = reference(times, read, width)
+    with xr.open_zarr(tmp_path / "c.zarr") as data:
+        values = data.climatology.values
+    there = expected != 0
+    np.testing.assert_allclose(values[there], expected[there], rtol=1e-6)
+    assert there.mean() > (0.9 if width > 1 else 0.85)
+    assert computed.width == width
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10**6), st.integers(2, 6))
+def test_means_merge_in_any_order_and_grouping(seed, count):
+    random = np.random.default_rng(seed)
+    fields = random.normal(280, 30, (count, 3, 2, 3)).astype(np.float32)
+    weights = random.uniform(0.1, 40, (count, 3)) * (random.random((count, 3)) > 0.3)
+    fields[weights == 0] = 0
+    total = np.maximum(weights.sum(axis=0), 1e-30)[:, None, None]
+    exact = (fields.astype(float) * weights[..., None, None]).sum(axis=0) / total
+
+    def merged(members):
+        mean = WeightedMean.empty(fields.shape[1:])
+        for member in members:
+            mean.add(*((member.mean, member.weight)))
+        return mean
+
+    single = [WeightedMean(f, w) for f, w in zip(fields, weights, strict=True)]
+    split = random.integers(1, count)
+    shuffled = [single[i] for i in random.permutation(count)]
+    for result in (
+        merged(single),
+        merged(shuffled),
+        merged([merged(shuffled[:split]), merged(shuffled[split:])]),
+    ):
+        np.testing.assert_allclose(result.mean, exact, rtol=1e-6)
+        np.testing.assert_allclose(result.weight, weights.sum(axis=0))
+
+
+def test_each_state_is_read_once_and_in_threads_as_without(tmp_path):
+    seen = []
+
+    def read(time):
+        seen.append(time)
+        return sinusoid(time)
+
+    times = series("2023-01-20", "2023-02-03").ravel()
+    for threads in (1, 3):
+        write_part(tmp_path / f"{threads}.zarr", times, read, CHANNELS, GRID, 61, LOG, threads)
+        assert sorted(seen) == sorted(times)
+        seen.clear()
+    with xr.open_zarr(tmp_path / "1.zarr") as one, xr.open_zarr(tmp_path / "3.zarr") as three:
+        xr.testing.assert_equal(one, three)
+        # the nodes within 30 days of days 20 to 34 alone, and with what weight
+        assert one.dayofyear.values.tolist() == [*range(1, 65, 5), 356, 361, 366]
+        assert float(one.weight.sel(dayofyear=26, hour=6, channel="T850")) == pytest.approx(
+            sum(1 - abs(day - 26) / 31 for day in range(20, 35))
+        )
+
+
+def test_an_error_of_reading_ahead_reaches_the_job():
+    def read(time):
+        if time == 3:
+            raise OSError("damaged")
+        return time
+
+    fields = read_ahead(range(6), read, threads=2)
+    assert [next(fields) for _ in range(3)] == [0, 1, 2]
+    with pytest.raises(OSError, match="damaged"):
+        next(fields)
+
+
+def test_parts_of_another_window_do_not_merge(tmp_path):
+    times = series("2023-01-01", "2023-01-03").ravel()
+    for width in (21, 61):
+        write_part(tmp_path / f"{width}.zarr", times, sinusoid, CHANNELS, GRID, width, LOG)
+    with pytest.raises(ValueError, match=r"61\.zarr: other channels, another grid or .* than .*21"):
+        merge_parts(tmp_path / "c.zarr", [tmp_path / "21.zarr", tmp_path / "61.zarr"], LOG)
 
 
 def test_day_of_year_counts_366_days():

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from fuxiflow.channels import channel_table
 from fuxiflow.grids import Grid
+from fuxiflow.moments import Moments, SegmentMoments, merge_segments
 from fuxiflow.states.statistics import (
-    Moments,
     Statistics,
     accumulate_moments,
     standardise_static,
@@ -91,7 +91,7 @@ def test_a_channel_that_is_nan_in_a_field_is_not_counted():
 @given(st.integers(1, 7), st.floats(-1e5, 1e5), st.integers(0, 1000))
 def test_merging_in_any_split_is_the_same(split, offset, seed):
     values = fields(seed=seed) + offset
-    parts = [Moments.of(value, GRID.area_weights) for value in values]
+    parts = [Moments.of_field(value, GRID.area_weights) for value in values]
 
     def merged(some):
         total = Moments.empty(3)
@@ -102,6 +102,73 @@ def test_merging_in_any_split_is_the_same(split, offset, seed):
     whole, halves = merged(parts), merged(parts[:split]).merge(merged(parts[split:]))
     np.testing.assert_allclose(halves.mean, whole.mean, rtol=1e-9)
     np.testing.assert_allclose(halves.squares, whole.squares, rtol=1e-6)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 1000), st.integers(1, 7), st.integers(1, 7), st.sets(st.integers(0, 7)))
+def test_segments_merge_to_the_whole_with_the_differences_across_their_bounds(
+    seed, first, second, missing
+):
+    present = [i for i in range(8) if i not in missing]
+    values = fields(seed=seed)
+    values[seed % 8, 2] = np.nan
+
+    def part(begin, end):
+        """As a job reads it: its own times, and the one before the first of them."""
+        near = [i for i in present if begin - 1 <= i < end]
+        pairs = ((TIMES[i], values[i].copy()) for i in near)
+        own = [str(TIMES[i]) for i in near if i >= begin] or [""]
+        since = TIMES[begin] if begin < 8 else TIMES[-1] + np.timedelta64(6, "h")
+        states, differences = accumulate_moments(pairs, NAMES, GRID.area_weights, since)
+        kinds = {"state": states, "difference": differences}
+        return SegmentMoments(NAMES, kinds, own[0], own[-1])
+
+    low, high = sorted((first, second))
+    parts = [part(0, low), part(low, high), part(high, 8)]
+    one_pass = part(0, 8)
+    left = parts[0].merge(parts[1]).merge(parts[2])
+    right = parts[2].merge(parts[1].merge(parts[0]))
+    for merged in (left, right):
+        assert (merged.first, merged.last) == (one_pass.first, one_pass.last)
+        for kind, moments in one_pass.kinds.items():
+            np.testing.assert_array_equal(merged.kinds[kind].count, moments.count)
+            np.testing.assert_allclose(merged.kinds[kind].mean, moments.mean, rtol=1e-9, atol=1e-12)
+            np.testing.assert_allclose(merged.kinds[kind].squares, moments.squares, rtol=1e-9)
+
+
+def test_moments_by_channel_equal_those_of_whole_states_in_double_precision():
+    """The way in which they were computed before: copies of whole states, 2 m above 10^5 Pa."""
+    values = fields(2, seed=5) + np.float32(1e5)
+    area = (GRID.area_weights / GRID.area_weights.sum())[:, None] / GRID.nlon
+    for whole, moments in (
+        (values[1].astype(float), Moments.of_field(values[1], GRID.area_weights)),
+        (
+            values[1].astype(float) - values[0],
+            Moments.of_field(values[1], GRID.area_weights, before=values[0]),
+        ),
+    ):
+        mean = (whole * area).sum(axis=(1, 2))
+        squares = ((whole - mean[:, None, None]) ** 2 * area).sum(axis=(1, 2))
+        np.testing.assert_allclose(moments.mean, mean, rtol=1e-8)
+        np.testing.assert_allclose(moments.squares, squares, rtol=1e-8)
+
+
+def test_moments_of_segments_as_tables(tmp_path):
+    states = Moments(np.array([4.0, 3.0]), np.array([1 / 3, 2.0]), np.array([0.1, 1e-30]))
+    part = SegmentMoments(["T850", "TP"], {"state": states}, "2022-01-01", "2022-01-31")
+    empty = SegmentMoments(["T850", "TP"], {"state": Moments.empty(2)})
+    for name, written in (("a", part), ("b", empty), ("c", part)):
+        written.write(tmp_path / f"{name}.parquet")
+    read = SegmentMoments.read(tmp_path / "a.parquet")
+    assert (read.channels, read.first, read.last) == (part.channels, part.first, part.last)
+    for name in ("count", "mean", "squares"):
+        np.testing.assert_array_equal(getattr(read.kinds["state"], name), getattr(states, name))
+    merged = merge_segments([tmp_path / f"{name}.parquet" for name in "bac"])
+    assert (merged.first, merged.last) == (part.first, part.last)
+    np.testing.assert_array_equal(merged.kinds["state"].count, [8, 6])
+    SegmentMoments(["T850", "Z500"], {"state": states}).write(tmp_path / "d.parquet")
+    with pytest.raises(ValueError, match=r"d\.parquet: moments of other channels"):
+        merge_segments([tmp_path / "a.parquet", tmp_path / "d.parquet"])
 
 
 def test_transform_is_a_copy_and_only_precipitation_changes():

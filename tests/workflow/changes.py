@@ -239,7 +239,7 @@ CHANGES: dict[str, Callable[[Workbench], None]] = {
     "`training.joint.max_skipped`, a share of `completeness`": _less_complete,
     "`periods.test.end`": _replace(CONFIG, "end: 2022-02-05}", "end: 2022-02-06}"),
     "how the climatology is made": _definitions(
-        ("fuxiflow/states/climatology.py", "build_climatology")
+        ("fuxiflow/states/climatology_parts.py", "write_part")
     ),
     "how the climatology is read": _definitions(
         ("fuxiflow/states/climatology.py", "Climatology.at")

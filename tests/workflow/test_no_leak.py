@@ -15,9 +15,13 @@ from tests.workflow.workbench import ancestors
 CONFIGURATIONS = ["test", "demo", "paper"]
 LEARNING = {
     "states_statistics",
+    "states_statistics_part",
     "states_climatology",
+    "states_climatology_part",
     "observations_limits",
+    "observations_limits_part",
     "observations_statistics",
+    "observations_statistics_part",
     "training_forecaster",
     "training_assimilator",
     "training_joint",

@@ -22,20 +22,36 @@ rule observations_read:
         "../scripts/observations_read.py"
 
 
-rule observations_limits:
+rule observations_limits_part:
     input:
-        tables=segments_of(
-            results("observations/{source}/read/{segment}.parquet"), CONFIG.periods.observations
-        ),
+        table=rules.observations_read.output.table,
     output:
-        limits=results("observations/{source}/limits.parquet"),
+        histograms=results("observations/{source}/limits/{segment}.parquet"),
     resources:
         **request("observations_limits"),
     params:
         channels=of_source(lambda source: source.channel_names),
         ranges=of_source(lambda source: source.valid_ranges),
         logarithmic=of_source(lambda source: source.logarithmic),
-        dates=dates(CONFIG.periods.observations),
+        dates=observations_dates,
+    script:
+        "../scripts/observations_limits_part.py"
+
+
+rule observations_limits:
+    input:
+        histograms=segments_of(
+            rules.observations_limits_part.output.histograms, CONFIG.periods.observations
+        ),
+    output:
+        limits=results("observations/{source}/limits.parquet"),
+    resources:
+        mem_mb=memory(1500),
+        runtime=30,
+    params:
+        channels=of_source(lambda source: source.channel_names),
+        ranges=of_source(lambda source: source.valid_ranges),
+        logarithmic=of_source(lambda source: source.logarithmic),
     script:
         "../scripts/observations_limits.py"
 
@@ -80,15 +96,31 @@ rule observations_grid:
         "../scripts/observations_grid.py"
 
 
-rule observations_statistics:
+rule observations_statistics_part:
     input:
-        grids=segments_of(results("grids/{source}/{segment}.zarr"), CONFIG.periods.observations),
+        grid=rules.observations_grid.output.grid,
     output:
-        statistics=directory(results("grids/{source}/statistics.zarr")),
+        moments=results("grids/{source}/statistics/{segment}.parquet"),
     resources:
         **request("observations_statistics"),
     params:
-        dates=dates(CONFIG.periods.observations),
+        dates=observations_dates,
+    script:
+        "../scripts/observations_statistics_part.py"
+
+
+rule observations_statistics:
+    input:
+        moments=segments_of(
+            rules.observations_statistics_part.output.moments, CONFIG.periods.observations
+        ),
+    output:
+        statistics=directory(results("grids/{source}/statistics.zarr")),
+    resources:
+        mem_mb=memory(1000),
+        runtime=30,
+    params:
+        source="{source}",
     script:
         "../scripts/observations_statistics.py"
 

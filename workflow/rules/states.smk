@@ -54,9 +54,24 @@ rule states_truth:
         "../scripts/states_truth.py"
 
 
+rule states_statistics_part:
+    input:
+        states=states_with_previous,
+    output:
+        moments=results("states/statistics/{segment}.parquet"),
+    priority: 1
+    resources:
+        mem_mb=memory(1500 + states_mb(3)),
+        runtime=60,
+    params:
+        dates=dates_in(CONFIG.periods.training),
+    script:
+        "../scripts/states_statistics_part.py"
+
+
 rule states_statistics:
     input:
-        states=segments_of(results("states/era5/{segment}.zarr"), CONFIG.periods.training),
+        moments=segments_of(rules.states_statistics_part.output.moments, CONFIG.periods.training),
         invariants=raw_input("era5/invariants"),
     output:
         statistics=directory(results("states/statistics.zarr")),
@@ -64,21 +79,38 @@ rule states_statistics:
     resources:
         **request("states_statistics"),
     params:
-        dates=dates(CONFIG.periods.training),
+        grid=grid(),
     script:
         "../scripts/states_statistics.py"
 
 
+rule states_climatology_part:
+    input:
+        states=states_of_slice,
+    output:
+        part=directory(results("states/climatology/{month}.zarr")),
+    wildcard_constraints:
+        month=r"\d{2}",
+    threads: states_readers()
+    resources:
+        mem_mb=memory(1500 + states_mb(20)),
+        runtime=120,
+    params:
+        spans=states_spans,
+        window_days=CONFIG.verification.climatology_window_days,
+        reading=lambda wildcards, threads: SimpleNamespace(threads=max(1, threads - 1)),
+    script:
+        "../scripts/states_climatology_part.py"
+
+
 rule states_climatology:
     input:
-        states=segments_of(results("states/era5/{segment}.zarr"), CONFIG.periods.training),
+        parts=expand(rules.states_climatology_part.output.part, month=states_slices()),
     output:
         climatology=directory(results("states/climatology.zarr")),
+    threads: states_readers()
     resources:
         **request("states_climatology"),
-    params:
-        dates=dates(CONFIG.periods.training),
-        window_days=CONFIG.verification.climatology_window_days,
     script:
         "../scripts/states_climatology.py"
 

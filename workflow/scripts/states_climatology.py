@@ -1,26 +1,14 @@
-"""Compute the climatology by day of year and hour of day over the training period.
+"""Merge the parts of the climatology by day of year and hour of day over the training period.
 
-in:  states       Zarr stores of the training segments
+in:  parts        Zarr stores, one for each calendar slice
 out: climatology  Zarr (fuxiflow.states.climatology)
 """
 
-from fuxiflow.states.climatology import build_climatology
-from fuxiflow.states.coordinates import times_within
-from fuxiflow.states.store import StateSeries
+from fuxiflow.states.climatology_merge import merge_parts
 
 
 def main(input, output, params, log):
-    states = StateSeries(input.states)
-    times = times_within(states.times, params.dates)
-    build_climatology(
-        output.climatology,
-        times,
-        states.read,
-        states.channels,
-        states.grid,
-        params.window_days,
-        log,
-    )
+    merge_parts(output.climatology, input.parts, log)
 
 
 if __name__ == "__main__":

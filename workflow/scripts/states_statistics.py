@@ -1,21 +1,22 @@
-"""Compute the statistics of the channels over the training period, and the static fields.
+"""Merge the statistics of the channels over the training period, and make the static fields.
 
-in:  states      Zarr stores of the training segments
+in:  moments     Parquet, moments of each training segment
      invariants  GRIB, surface geopotential, land-sea mask, covers where it has them
 out: statistics  Zarr (fuxiflow.states.statistics)
 """
 
-from fuxiflow.states.coordinates import times_within
+from fuxiflow.grids import Grid
+from fuxiflow.moments import merge_segments
 from fuxiflow.states.decoding import read_invariants
-from fuxiflow.states.statistics import compute_statistics
-from fuxiflow.states.store import StateSeries
+from fuxiflow.states.statistics import complete_statistics
 
 
 def main(input, output, params, log):
-    states = StateSeries(input.states)
-    times = times_within(states.times, params.dates)
-    raw = read_invariants(input.invariants, states.grid)
-    compute_statistics(states, times, raw, log).write(output.statistics)
+    grid = Grid(**params.grid)
+    moments = merge_segments(input.moments)
+    raw = read_invariants(input.invariants, grid)
+    complete_statistics(moments, raw, grid).write(output.statistics)
+    log.info("%d segments, from %s to %s", len(input.moments), moments.first, moments.last)
 
 
 if __name__ == "__main__":

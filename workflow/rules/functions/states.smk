@@ -11,6 +11,48 @@ def states_dates(wildcards):
     return dates(period, wildcards.segment)
 
 
+def states_with_previous(wildcards):
+    """Return the states of a training segment, and of the one before where that is of training too.
+
+    The first 6-h difference of a segment is from the last state of the one before.
+    """
+    labels = CONFIG.segments(CONFIG.periods.training)
+    position = labels.index(wildcards.segment)
+    near = labels[max(position - 1, 0) : position + 1]
+    return expand(results("states/era5/{segment}.zarr"), segment=near)
+
+
+def states_slices():
+    """Return the first months, ``MM``, of the calendar slices that training has in any year."""
+    return sorted({label[-2:] for label in CONFIG.segments(CONFIG.periods.training)})
+
+
+def states_segments_of_slice(month):
+    """Return the training segments of a calendar slice, of all years."""
+    labels = CONFIG.segments(CONFIG.periods.training)
+    return [label for label in labels if label.endswith(f"-{month}")]
+
+
+def states_of_slice(wildcards):
+    """Return the states of a calendar slice, of all training years."""
+    labels = states_segments_of_slice(wildcards.month)
+    return expand(results("states/era5/{segment}.zarr"), segment=labels)
+
+
+def states_spans(wildcards):
+    """Return the first and last training day of a calendar slice in each year."""
+    labels = states_segments_of_slice(wildcards.month)
+    return [dates(CONFIG.periods.training, label) for label in labels]
+
+
+def states_readers():
+    """Return the threads of a job that reads states while others are added up.
+
+    A small grid is read faster than threads are started.
+    """
+    return 1 if states_mb(1) < 50 else 3
+
+
 def states_test_dates(wildcards):
     """Return the first and last day of a segment that forecasts are verified from."""
     return dates(CONFIG.periods.test, wildcards.segment)
