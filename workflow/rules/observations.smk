@@ -28,7 +28,7 @@ rule observations_limits_part:
     output:
         histograms=results("observations/{source}/limits/{segment}.parquet"),
     resources:
-        **request("observations_limits"),
+        **request("observations_limits_part"),
     params:
         channels=of_source(lambda source: source.channel_names),
         ranges=of_source(lambda source: source.valid_ranges),
@@ -46,8 +46,7 @@ rule observations_limits:
     output:
         limits=results("observations/{source}/limits.parquet"),
     resources:
-        mem_mb=memory(1500),
-        runtime=30,
+        **request("observations_limits"),
     params:
         channels=of_source(lambda source: source.channel_names),
         ranges=of_source(lambda source: source.valid_ranges),
@@ -102,7 +101,7 @@ rule observations_statistics_part:
     output:
         moments=results("grids/{source}/statistics/{segment}.parquet"),
     resources:
-        **request("observations_statistics"),
+        **request("observations_statistics_part"),
     params:
         dates=observations_dates,
     script:
@@ -117,8 +116,7 @@ rule observations_statistics:
     output:
         statistics=directory(results("grids/{source}/statistics.zarr")),
     resources:
-        mem_mb=memory(1000),
-        runtime=30,
+        **request("observations_statistics"),
     params:
         source="{source}",
     script:

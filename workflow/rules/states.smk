@@ -61,8 +61,7 @@ rule states_statistics_part:
         moments=results("states/statistics/{segment}.parquet"),
     priority: 1
     resources:
-        mem_mb=memory(1500 + states_mb(3)),
-        runtime=60,
+        **request("states_statistics_part"),
     params:
         dates=dates_in(CONFIG.periods.training),
     script:
@@ -91,10 +90,9 @@ rule states_climatology_part:
         part=directory(results("states/climatology/{month}.zarr")),
     wildcard_constraints:
         month=r"\d{2}",
-    threads: states_readers()
+    threads: threads_of("states_climatology_part")
     resources:
-        mem_mb=memory(1500 + states_mb(20)),
-        runtime=120,
+        **request("states_climatology_part"),
     params:
         spans=states_spans,
         window_days=CONFIG.verification.climatology_window_days,
@@ -108,7 +106,7 @@ rule states_climatology:
         parts=expand(rules.states_climatology_part.output.part, month=states_slices()),
     output:
         climatology=directory(results("states/climatology.zarr")),
-    threads: states_readers()
+    threads: threads_of("states_climatology")
     resources:
         **request("states_climatology"),
     script:

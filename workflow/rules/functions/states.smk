@@ -45,14 +45,6 @@ def states_spans(wildcards):
     return [dates(CONFIG.periods.training, label) for label in labels]
 
 
-def states_readers():
-    """Return the threads of a job that reads states while others are added up.
-
-    A small grid is read faster than threads are started.
-    """
-    return 1 if states_mb(1) < 50 else 3
-
-
 def states_test_dates(wildcards):
     """Return the first and last day of a segment that forecasts are verified from."""
     return dates(CONFIG.periods.test, wildcards.segment)
