@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from fuxiflow import times
-from fuxiflow.moments import Moments, SegmentMoments
 from fuxiflow.observations.sparse_grids import SparseGrids
 from fuxiflow.storage import provenance
+from fuxiflow.storage.moments import Moments, SegmentMoments
 from fuxiflow.storage.zarr_stores import consolidate, create_store, open_store
 
 CELL = "cell"

@@ -13,7 +13,6 @@ import numpy as np
 from fuxiflow.channels import ChannelTable, channel_table
 from fuxiflow.completeness import check_finite
 from fuxiflow.grids import Grid
-from fuxiflow.moments import Moments, SegmentMoments
 from fuxiflow.progress import progress
 from fuxiflow.states.coordinates import (
     iso_texts,
@@ -22,6 +21,7 @@ from fuxiflow.states.coordinates import (
 )
 from fuxiflow.states.store import StateSeries
 from fuxiflow.storage import provenance
+from fuxiflow.storage.moments import Moments, SegmentMoments
 from fuxiflow.storage.zarr_stores import consolidate, create_store, open_store
 from fuxiflow.times import STEP_HOURS
 

@@ -8,7 +8,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fuxiflow.grids import Grid
-from fuxiflow.moments import Moments
 from fuxiflow.observations import statistics as grid_statistics
 from fuxiflow.observations.sparse_grids import SparseWriter
 from fuxiflow.observations.statistics import (
@@ -16,6 +15,7 @@ from fuxiflow.observations.statistics import (
     complete_grid_statistics,
     segment_statistics,
 )
+from fuxiflow.storage.moments import Moments
 
 
 def store(path, hourly):

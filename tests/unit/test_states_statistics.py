@@ -6,7 +6,6 @@ from hypothesis import strategies as st
 
 from fuxiflow.channels import channel_table
 from fuxiflow.grids import Grid
-from fuxiflow.moments import Moments, SegmentMoments, merge_segments
 from fuxiflow.states.statistics import (
     Statistics,
     accumulate_moments,
@@ -14,6 +13,7 @@ from fuxiflow.states.statistics import (
     static_fields,
     transform_precipitation,
 )
+from fuxiflow.storage.moments import Moments, SegmentMoments, merge_segments
 
 GRID = Grid(4, 8)
 NAMES = ["Z500", "T850", "TP"]

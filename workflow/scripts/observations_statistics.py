@@ -4,9 +4,9 @@ in:  moments     Parquet, moments of each segment of the period
 out: statistics  Zarr, mean, std and count by channel (fuxiflow.observations.statistics)
 """
 
-from fuxiflow.moments import merge_segments
 from fuxiflow.observations.statistics import complete_grid_statistics
 from fuxiflow.runtime.rule_runner import run
+from fuxiflow.storage.moments import merge_segments
 
 
 def main(input, output, params, log):

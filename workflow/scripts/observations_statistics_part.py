@@ -1,7 +1,7 @@
 """Moments of one source's gridded values in one segment of the observation period.
 
 in:  grid     Zarr, sparse grids of the segment
-out: moments  Parquet, count, mean and sum of squares by channel (fuxiflow.moments)
+out: moments  Parquet, count, mean and sum of squares by channel (fuxiflow.storage.moments)
 """
 
 from datetime import date

@@ -6,9 +6,9 @@ out: statistics  Zarr (fuxiflow.states.statistics)
 """
 
 from fuxiflow.grids import Grid
-from fuxiflow.moments import merge_segments
 from fuxiflow.states.decoding import read_invariants
 from fuxiflow.states.statistics import complete_statistics
+from fuxiflow.storage.moments import merge_segments
 
 
 def main(input, output, params, log):

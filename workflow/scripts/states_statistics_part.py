@@ -1,7 +1,7 @@
 """Compute the moments of the states of one training segment, and of their 6-h differences.
 
 in:  states   Zarr stores of the segment and, where it is of training, of the one before
-out: moments  Parquet, count, mean and sum of squares by channel (fuxiflow.moments)
+out: moments  Parquet, count, mean and sum of squares by channel (fuxiflow.storage.moments)
 """
 
 from fuxiflow.states.statistics import segment_moments
