@@ -333,22 +333,20 @@ COSTS: dict[str, Callable[[Config, Wildcards], Cost]] = {
     "states_decode": Linear(work.states, 7.3, states=7.2, raw=True),
     "states_forecasts": Linear(work.leads_made, 5.5, states=7.4, raw=True),
     "states_truth": Linear(work.states, 7.3, states=7.2, raw=True),
-    "states_statistics_part": Linear(work.training_states, 1.0, mb=900, states=3),
+    "states_statistics_part": Linear(work.training_states, 0.7, mb=900, states=2.5),
     "states_climatology_part": Linear(
-        work.slice_states, 1.0, mb=900, states=17, start=600, threads=3, read_ahead=True
+        work.slice_states, 0.3, mb=900, states=17, start=300, threads=3, read_ahead=True
     ),
     # tables of the segments, and static fields
     "states_statistics": Linear(work.once, 60, states=1, mb=900),
     # 296 fields are packed in 4.5 s each, on three threads, and three parts of each are read
-    "states_climatology": Linear(
-        work.once, 1500, mb=900, states=15, threads=3, read_ahead=True
-    ),
+    "states_climatology": Linear(work.once, 900, mb=900, states=15, threads=3, read_ahead=True),
     "observations_read": Linear(work.observed, 15.4, mb=1200, mb_each=5, least=0.5, by_grid=False),
     "observations_limits_part": Linear(work.observed, 2.3, mb=900, by_grid=False),
     "observations_limits": Linear(work.once, 60, mb=900, by_grid=False),
     "observations_quality": Linear(work.observed, 9.1, mb=850, mb_each=15, by_grid=False),
     "observations_grid": Linear(work.observed, 5.2, states=2, least=0.5, start=60),
-    "observations_statistics_part": Linear(work.observed, 1.7, mb=1200, by_grid=False),
+    "observations_statistics_part": Linear(work.observed, 0.9, mb=900, by_grid=False),
     "observations_statistics": Linear(work.once, 30, mb=700, by_grid=False),
     "simulation_departures": Linear(
         work.template, 120, mb=3000, states=4, by_grid=False, threads=2
