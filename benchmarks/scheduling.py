@@ -245,7 +245,8 @@ def main() -> None:
     )
     config = load_configuration(options.configuration)
     seconds = [duration(job, config, measured, typical) for job in jobs]
-    print("\n".join(over_limits(jobs, seconds, 1e3 * options.node_memory)))
+    for line in over_limits(jobs, seconds, 1e3 * options.node_memory):
+        print(line)
     capacity = {"cores": options.cores, "memory": 1e3 * options.memory}
     capacity |= limits(ROOT / "slurm" / "config.yaml")
     capacity |= {"jobs": options.jobs} if options.jobs else {}

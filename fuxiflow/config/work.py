@@ -137,11 +137,6 @@ def leads_made(config: Config, wildcards: Wildcards) -> float:
     return initial_times_made(config, wildcards) * leads(config)
 
 
-def baseline_leads(config: Config, wildcards: Wildcards) -> float:
-    """Count the lead times that all baselines are scored at."""
-    return leads_made(config, wildcards) * max(1, len(config.verification.baselines))
-
-
 def map_leads(config: Config, wildcards: Wildcards) -> float:
     """Count the lead times of all forecasts that are averaged into maps."""
     return initial_times_made(config, wildcards) * len(config.figures.map_leads)
