@@ -41,7 +41,7 @@ REAL = ROOT.parent / "shared" / "realdata" / "atms_sdr"
 DAY = np.datetime64("2022-07-01", "ns")
 SCANS = 12  # of a granule
 PLATFORM = "Suomi-NPP"
-STAGES = ("read", "limits", "quality", "grid")
+STAGES = ("read", "limits_part", "limits", "quality", "grid")
 
 
 def clock() -> np.ndarray:
@@ -287,16 +287,18 @@ def profile(raw: Path, folder: Path, channels: list[str]) -> None:
         for name in (
             "read.parquet",
             "read.ledger",
+            "histograms.parquet",
             "limits.parquet",
             "table.parquet",
             "table.ledger",
             "grid.zarr",
         )
     }
-    read, ledger, limits, checked, whole, grid = made.values()
+    read, ledger, histograms, limits, checked, whole, grid = made.values()
     ends = {
         "read": ({"files": raw}, {"table": read, "ledger": ledger}),
-        "limits": ({"tables": [read]}, {"limits": limits}),
+        "limits_part": ({"table": read}, {"histograms": histograms}),
+        "limits": ({"histograms": [histograms]}, {"limits": limits}),
         "quality": (
             {"table": read, "ledger": ledger, "limits": limits},
             {"table": checked, "ledger": whole},
