@@ -4,6 +4,7 @@ ends well.
 
 import pytest
 
+from fuxiflow.config.resources import LEAST_MB
 from tests.slurm.launch import CORES, Launch
 
 pytestmark = pytest.mark.slow
@@ -57,8 +58,7 @@ def states(cluster, rule, since):
 def test_jobs_killed_too_large_or_too_slow_are_tried_again(cluster, bench):
     slow(bench, "verification_scores", 600)
     slow(bench, "observations_statistics", 600)
-    slow(bench, "states_truth", 0, LARGE.format(mb=800))
-    bench.edit("workflow/rules/states.smk", "mem_mb=memory(2000)", "mem_mb=memory(800)")
+    slow(bench, "states_truth", 0, LARGE.format(mb=LEAST_MB))
     since = len(cluster.jobs())
     run = Launch(
         bench,
@@ -87,7 +87,7 @@ def test_jobs_killed_too_large_or_too_slow_are_tried_again(cluster, bench):
     assert set(failed) <= {"FAILED", "OUT_OF_MEMORY", "CANCELLED"}
     assert last == "COMPLETED"
     asked = [job["memory"] for job in cluster.jobs_of("states_truth")][-len(failed) - 1 :]
-    assert asked == [f"{800 * attempt}M" for attempt in range(1, len(failed) + 2)]
+    assert asked == [f"{LEAST_MB * attempt}M" for attempt in range(1, len(failed) + 2)]
 
 
 def test_a_job_that_fails_every_time_is_reported_with_its_log(cluster, bench):
