@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import date, datetime, timedelta
+from functools import cache
 
 STEP_HOURS = 6
 
@@ -65,13 +66,30 @@ def segments(start: date, end: date, months: int) -> list[str]:
     list of str
         Labels YYYY-MM in order of time.
     """
+    return list(_segment_labels(start, end, months))
+
+
+@cache
+def _segment_labels(start: date, end: date, months: int) -> tuple[str, ...]:
+    """List the segments once: a plan of forty years asks for the same ones thousands of times.
+
+    Parameters
+    ----------
+    start, end, months : object
+        As in :func:`segments`.
+
+    Returns
+    -------
+    tuple of str
+        Labels in order of time.
+    """
     labels = []
     day = start
     while day <= end:
         label = segment(day, months)
         labels.append(label)
         day = segment_bounds(label, months)[1] + timedelta(days=1)
-    return labels
+    return tuple(labels)
 
 
 def previous_segment(label: str, months: int) -> str:

@@ -19,6 +19,7 @@ from fuxiflow.observations.sparse_grids import SparseGrids
 from fuxiflow.states.climatology import Climatology
 from fuxiflow.states.store import StateSeries
 from fuxiflow.storage import checksums
+from fuxiflow.storage.tensor_files import save_tensors
 
 
 @dataclass
@@ -52,8 +53,7 @@ class Carry:
 
     def save(self, path: Path) -> None:
         """Write as a tensor file with a checksum."""
-        torch.save(self.content(), path)
-        checksums.seal_zip(path)
+        save_tensors(self.content(), path)
 
     @classmethod
     def load(cls, path: Path, device: torch.device) -> "Carry":

@@ -10,6 +10,7 @@ import torch
 from fuxiflow.models.networks import Design, Networks
 from fuxiflow.states.statistics import Statistics
 from fuxiflow.storage import checksums, provenance
+from fuxiflow.storage.tensor_files import save_tensors
 
 FORMAT = 1
 
@@ -60,8 +61,7 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint, weights: dict | None = N
         "history": checkpoint.history,
         "provenance": provenance.as_json(),
     }
-    torch.save(content, path)
-    checksums.seal_zip(path)
+    save_tensors(content, path)
 
 
 def load_checkpoint(

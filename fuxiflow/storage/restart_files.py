@@ -17,6 +17,7 @@ import torch
 
 from fuxiflow.storage.checksums import file_sha256
 from fuxiflow.storage.files import leftovers, remove, settle, temporary
+from fuxiflow.storage.tensor_files import write_tensors
 
 
 class Damaged(ValueError):
@@ -27,7 +28,7 @@ class _HashingFile:
     """A file that is written once, from its beginning to its end, and its SHA-256."""
 
     def __init__(self, file):
-        self.file, self.digest = file, hashlib.sha256()
+        self.file, self.name, self.digest = file, file.name, hashlib.sha256()
 
     def write(self, data) -> int:
         self.digest.update(data)
@@ -71,7 +72,7 @@ class RestartFiles:
         try:
             with open(half, "wb") as file:
                 hashing = _HashingFile(file)
-                torch.save(content, hashing)
+                write_tensors(content, hashing)
                 file.flush()
                 os.fsync(file.fileno())
             written = hashing.digest.hexdigest()

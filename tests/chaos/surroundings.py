@@ -136,7 +136,7 @@ def _snakemake(folder: Path, output, *words: str) -> subprocess.Popen:
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
     command = [sys.executable, "-m", "snakemake", "--configfile", "config/test.yaml"]
     return subprocess.Popen(
-        [*command, "--cores", "1", *words],
+        [*command, "--cores", "2", *words],
         cwd=folder,
         env=environment | {"MPLBACKEND": "Agg"},
         stdout=output,

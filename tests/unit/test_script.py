@@ -242,7 +242,7 @@ def test_what_dead_processes_left_half_written_goes(tmp_path):
 def test_a_request_to_end_leaves_neither_lease_nor_half_a_file(tmp_path):
     def main(input, output, params, log):
         write(output)
-        os.kill(os.getpid(), signal.SIGTERM)
+        signal.raise_signal(signal.SIGTERM)
 
     before = signal.getsignal(signal.SIGTERM)
     with pytest.raises(SystemExit) as ended:

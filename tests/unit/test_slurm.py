@@ -1,10 +1,8 @@
 """What a script does when Slurm asks its job to end."""
 
 import logging
-import os
 import signal
 import subprocess
-import time
 
 import pytest
 
@@ -26,8 +24,7 @@ def job(monkeypatch):
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
 def test_work_goes_on_after_a_request_to_end(job, caplog, number):
     slurm.outlast_requests(LOG)
-    os.kill(os.getpid(), number)
-    time.sleep(0.01)
+    signal.raise_signal(number)
     assert "asked to end" in caplog.text
 
 

@@ -3,7 +3,6 @@ streams.
 """
 
 import logging
-import os
 import signal
 
 import numpy as np
@@ -156,14 +155,14 @@ def test_a_signal_saves_at_once_and_a_second_run_ends_the_same(
 
     def interrupted(step):
         if where == "loss" and step == 2:
-            os.kill(os.getpid(), number)
+            signal.raise_signal(number)
         return loss(step)
 
     def halfway(self, *arguments):
         # the weights are changed and the update is not counted yet: saving must wait
         result = step(self, *arguments)
         if where == "update" and trainer.step == 2:
-            os.kill(os.getpid(), number)
+            signal.raise_signal(number)
         return result
 
     monkeypatch.setattr(torch.optim.AdamW, "step", halfway)

@@ -1,10 +1,19 @@
 """One real run of config/test.yaml, and what a finished run looks like."""
 
 import json
+import os
+import re
+import subprocess
+import sys
+from collections import defaultdict
 
 import pytest
 
-from fuxiflow.runtime.snakemake_internals import restore_memory
+from fuxiflow.config import volumes
+from fuxiflow.config.configuration import load_configuration
+from fuxiflow.config.resources import job_cost, request_of
+from fuxiflow.runtime.job_benchmarks import read_benchmarks
+from fuxiflow.runtime.snakemake_internals import plan_jobs, restore_memory
 from tests.workflow.changes import edit_definition
 
 pytestmark = pytest.mark.slow
@@ -150,3 +159,50 @@ def test_every_job_has_its_costs_beside_what_it_asked_for(finished, plans):
     for column in ("seconds", "requested_mb", "requested_seconds", "threads", "gpus"):
         assert costs[column].notna().all(), column
     assert set(costs["experiment"]) == {"", "full", "no_observations"}
+
+
+def test_planning_takes_what_is_there_into_account(finished):
+    done = subprocess.run(
+        [sys.executable, "-m", "fuxiflow", "plan", "config/test.yaml"],
+        cwd=finished.folder,
+        env=os.environ | {"PYTHONPATH": str(finished.folder)},
+        text=True,
+        capture_output=True,
+        check=True,
+    )
+    assert re.match(r"test: 0 of \d+ jobs to run", done.stdout)
+
+
+def test_a_finished_run_took_no_more_than_was_asked_for_and_about_the_space(finished):
+    config = load_configuration(finished.folder / "config" / "test.yaml")
+    results = finished.folder / "results" / "test"
+    estimated, files = defaultdict(float), 0.0
+    for job in plan_jobs(finished.folder / "config" / "test.yaml", everything=True):
+        volume = volumes.product_volume(config, job.rule, job.wildcards)
+        estimated[volumes.product_stage(job.rule)] += volume.mb
+        files += volume.files
+        stem = "/".join(dict.fromkeys(job.wildcards.values())) or "all"
+        request = request_of(job_cost(config, job.rule, job.wildcards))
+        for one in read_benchmarks(results / "benchmarks"):
+            if (one.rule, one.wildcards) == (job.rule, stem) and one.peak_mb == one.peak_mb:
+                assert one.peak_mb <= request.mem_mb, f"{one.rule} {one.wildcards}"
+                assert one.seconds <= 60 * request.runtime, f"{one.rule} {one.wildcards}"
+    taken = {
+        stage: sum(size(results / folder) for folder in folders)
+        for stage, folders in {
+            "raw": ["raw"],
+            "states": ["states"],
+            "observations": ["observations", "grids"],
+            "forecasts": ["forecasts"],
+            "analyses": ["analyses"],
+        }.items()
+    }
+    for stage, mb in taken.items():
+        assert mb / 2 <= estimated[stage] <= 2 * mb, f"{stage}: {estimated[stage]:.1f}, {mb:.1f}"
+    counted = sum(len(names) for _, _, names in os.walk(results))
+    assert counted / 2.5 <= files <= 2.5 * counted
+
+
+def size(folder):
+    """Megabytes of the files below a folder."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 1e6
