@@ -37,7 +37,7 @@ from fuxiflow.runtime.job_scheduling import Task, critical_path, simulate
 from fuxiflow.runtime.snakemake_internals import PlannedJob, plan_jobs
 
 SHARED = {"cores": "threads", "memory": "mem_mb"}
-"""What jobs without a GPU node share, each with the resource that says how much."""
+"""Pools that jobs without a GPU node share, each with the resource that says how much."""
 
 
 def duration(

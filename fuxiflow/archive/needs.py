@@ -122,9 +122,7 @@ def source_need(config: Config, name: str, segment: str) -> Need:
     Need
         It is idle where no platform of the source flew.
     """
-    training = segment in config.segments(config.periods.observations)
-    period = config.periods.observations if training else config.cycling_period
-    first, last = config.clip(segment, period)
+    first, last = config.clip(segment, config.observed_period(segment))
     idle = sources.load_source(name).days_flown(first, last) is None
     return Need(name, segment, _texts((first, last)), idle=idle)
 
@@ -226,9 +224,7 @@ def narrowed(
 
 def _states_days(config: Config, segment: str) -> tuple[str, str]:
     """Return first and last day of a segment of states, of training or from the cold start on."""
-    training = segment in config.segments(config.periods.training)
-    period = config.periods.training if training else config.verification_period
-    return _texts(config.clip(segment, period))
+    return _texts(config.clip(segment, config.states_period(segment)))
 
 
 def _texts(days: tuple[date, date]) -> tuple[str, str]:

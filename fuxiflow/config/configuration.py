@@ -292,6 +292,22 @@ class Config(Section):
         """Return the labels of the segments of a period."""
         return times.segments(period.start, period.end, self.segment_months)
 
+    def states_period(self, label: str) -> Period:
+        """Return the period whose days a segment of states holds: training, else verification."""
+        training = self.periods.training
+        return training if label in self.segments(training) else self.verification_period
+
+    def observed_period(self, label: str) -> Period:
+        """Return the period whose days a segment of observations holds, else that of the cycle."""
+        observations = self.periods.observations
+        return observations if label in self.segments(observations) else self.cycling_period
+
+    def slice_segments(self, month: str) -> list[str]:
+        """Return the training segments, of all years, that begin in a month ``MM``."""
+        return [
+            label for label in self.segments(self.periods.training) if label.endswith(f"-{month}")
+        ]
+
     def clip(self, label: str, period: Period) -> tuple[date, date]:
         """Return the first and last day of a segment inside a period."""
         return times.clip(label, self.segment_months, period.start, period.end)

@@ -10,20 +10,18 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from fuxiflow.channels import channel_table
 from fuxiflow.config import network_sizes, work
 from fuxiflow.config.configuration import Config
 from fuxiflow.config.experiment import Experiment
 from fuxiflow.config.network_sizes import Model
 from fuxiflow.config.training import Training
-from fuxiflow.config.work import FULL_CELLS, Wildcards, Work
+from fuxiflow.config.work import CHANNELS, FULL_CELLS, Wildcards, Work
 
 # The program, and on a processor what the gradient keeps of the demonstration's sizes: its largest
 # stage, the assimilator's, took 3.9 GB in all (benchmarks/training_assimilator/full.tsv, 21
 # November 2026).
 PROGRAM_MB = 4500
 WORKER_MB = 500
-CHANNELS = len(channel_table())
 AHEAD = 2
 """Batches that each loading process reads ahead."""
 CLIMATOLOGY_FIELDS = 16
@@ -39,7 +37,7 @@ READ_AHEAD_MB = 50
 TIME_MARGIN, MEMORY_MARGIN = 1.5, 1.3
 LEAST_MINUTES, LEAST_MB = 30, 1000
 MOST_GROWTH_MB = 32000
-"""What the request of a job that is tried again grows by at most: what a node has beside it."""
+"""Most that the request of a job grows by when it is tried again: what a node has beside it."""
 
 
 def states_mb(count: float, cells: int) -> float:

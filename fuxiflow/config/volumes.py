@@ -2,7 +2,8 @@
 
 Shares of float32 that stores take once they are packed were measured: at 720 x 1440 on a state like
 ERA5's, on coarse grids in the embedded world, whose fields are rough and pack worse. Of real ERA5
-states take less than is said here. ``tests/workflow/test_plan.py`` compares a finished run.
+states take less than is said here. ``tests/workflow/test_end_to_end.py`` compares a
+finished run.
 """
 
 import math
@@ -119,7 +120,9 @@ def gfs_state_count(config: Config, wildcards: Wildcards) -> float:
     """Count the analyses and leads of GFS of a segment."""
     if config.kind == "embedded":
         return work.world_gfs_leads(config, wildcards)
-    analyses = 4 * work.days(config.clip(wildcards["segment"], config.verification_period))
+    analyses = work.STATES_A_DAY * work.days(
+        config.clip(wildcards["segment"], config.verification_period)
+    )
     tested = wildcards["segment"] in config.segments(config.periods.test)
     return analyses + (work.leads_made(config, wildcards) if tested else 0)
 
@@ -170,7 +173,7 @@ def raw_fields(config: Config, count: float, kind: str, files_each: float) -> Vo
 def nature(config: Config, wildcards: Wildcards) -> Volume:
     """Return the volume of a segment of the nature run: the truth, and its own fields."""
     days = work.world_days(config, wildcards)
-    return raw_fields(config, 4 * days, "truth", 4) + Volume(5 + 1.5 * days, 100)
+    return raw_fields(config, work.STATES_A_DAY * days, "truth", 4) + Volume(5 + 1.5 * days, 100)
 
 
 def values(config: Config, wildcards: Wildcards, kind: str) -> Volume:

@@ -62,6 +62,26 @@ def days(period: Period | tuple[date, date] | None) -> int:
     return (last - first).days + 1
 
 
+def days_within(config: Config, wildcards: Wildcards, period: Period) -> int:
+    """Return the days of a period, of those in a segment where the job has one.
+
+    Parameters
+    ----------
+    config : Config
+        The configuration.
+    wildcards : mapping
+        Those of the job, ``segment`` among them or not.
+    period : Period
+        The period.
+
+    Returns
+    -------
+    int
+        Days.
+    """
+    return days(config.clip(wildcards["segment"], period) if "segment" in wildcards else period)
+
+
 def leads(config: Config) -> int:
     """Return the lead times of a forecast."""
     return config.cycling.max_lead_hours // 6
@@ -100,36 +120,25 @@ def world_gfs_leads(config: Config, wildcards: Wildcards) -> float:
 
 def states(config: Config, wildcards: Wildcards) -> float:
     """Count the states of a reference in a segment, of training or of verification."""
-    training = wildcards["segment"] in config.segments(config.periods.training)
-    period = config.periods.training if training else config.verification_period
-    return STATES_A_DAY * days(config.clip(wildcards["segment"], period))
+    period = config.states_period(wildcards["segment"])
+    return STATES_A_DAY * days_within(config, wildcards, period)
 
 
 def training_states(config: Config, wildcards: Wildcards) -> float:
     """Count the states of the training period, in a segment where the job has one."""
-    period = config.periods.training
-    if "segment" in wildcards:
-        return STATES_A_DAY * days(config.clip(wildcards["segment"], period))
-    return STATES_A_DAY * days(period)
+    return STATES_A_DAY * days_within(config, wildcards, config.periods.training)
 
 
 def slice_states(config: Config, wildcards: Wildcards) -> float:
     """Count the training states of a calendar slice, of all years."""
     period = config.periods.training
-    labels = [
-        label for label in config.segments(period) if label.endswith(f"-{wildcards['month']}")
-    ]
+    labels = config.slice_segments(wildcards["month"])
     return STATES_A_DAY * sum(days(config.clip(label, period)) for label in labels)
 
 
 def initial_times_made(config: Config, wildcards: Wildcards) -> float:
     """Count the initial times of forecasts, in a segment where the job has one."""
-    period = config.periods.test
-    if "segment" in wildcards:
-        count = days(config.clip(wildcards["segment"], period))
-    else:
-        count = days(period)
-    return count * len(config.cycling.init_hours)
+    return days_within(config, wildcards, config.periods.test) * len(config.cycling.init_hours)
 
 
 def leads_made(config: Config, wildcards: Wildcards) -> float:
@@ -144,10 +153,7 @@ def map_leads(config: Config, wildcards: Wildcards) -> float:
 
 def analyses(config: Config, wildcards: Wildcards) -> float:
     """Count the analyses of the cycle, in a segment where the job has one."""
-    period = config.cycling_period
-    if "segment" in wildcards:
-        return STATES_A_DAY * days(config.clip(wildcards["segment"], period))
-    return STATES_A_DAY * days(period)
+    return STATES_A_DAY * days_within(config, wildcards, config.cycling_period)
 
 
 def comparison_cases(config: Config, wildcards: Wildcards) -> float:
@@ -205,12 +211,11 @@ def days_observed(config: Config, name: str, segment: str | None = None) -> int:
     int
         Days on which some platform flies.
     """
-    period = config.periods.observations
     if segment is None:
+        period = config.periods.observations
         return days(config.flown(name, period.start, period.end))
-    if segment not in config.segments(period):
-        period = config.cycling_period
-    return days(config.flown(name, *config.clip(segment, period)))
+    clipped = config.clip(segment, config.observed_period(segment))
+    return days(config.flown(name, *clipped))
 
 
 def observed(config: Config, wildcards: Wildcards) -> float:

@@ -25,9 +25,9 @@ STATICS = 9
 WINDOW, SOURCE_CHANNELS, OBSERVED = (-3, 5), 22, 0.1
 """A source as ATMS: hours, channels, and the share of cells that it sees in an hour."""
 MIXED = 0.6
-"""What activations take in bfloat16 of float32, estimated: some layers stay in float32."""
+"""Share of float32 that activations take in bfloat16, estimated: some layers stay in float32."""
 WORKSPACE_GB = 3.0
-"""What libraries and fragments of memory take, estimated."""
+"""Memory of libraries and of fragments that are lost, estimated."""
 DEVICES = (1, 2, 4, 8, 16, 32, 64)
 
 

@@ -589,6 +589,17 @@ def test_periods_and_segments():
     ]
 
 
+def test_a_segment_belongs_to_training_or_to_what_follows():
+    config = validate_configuration(demo())
+    assert config.states_period("2022-07") == config.periods.training
+    assert config.states_period("2023-01") == config.verification_period
+    (observed, *_) = config.segments(config.periods.observations)
+    assert config.observed_period(observed) == config.periods.observations
+    assert config.observed_period("2023-01") == config.cycling_period
+    assert config.slice_segments("04") == ["2022-04"]
+    assert config.slice_segments("02") == []
+
+
 def test_errors_of_the_worlds_analyses_keep_their_other_defaults():
     world = validate_configuration(
         demo(world__era5={"error": 0.2}, world__gfs={"warm_bias": 0.5, "low_level_error": 0.6})

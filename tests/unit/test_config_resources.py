@@ -1,4 +1,4 @@
-"""What jobs ask for: never below what was measured; training by hand, and true to its loaders."""
+"""Requests of jobs: never below what was measured; training by hand, and true to its loaders."""
 
 import math
 from types import SimpleNamespace

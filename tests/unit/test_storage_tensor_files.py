@@ -12,16 +12,16 @@ CONTENT = {"step": 3, "weights": {"a": torch.arange(200_000.0)}}
 
 
 class FullDisk:
-    """A file on a disk that has room for so many bytes."""
+    """A file on a disk that takes so many bytes."""
 
     name = "/scratch/assimilator.ckpt"
 
-    def __init__(self, room):
-        self.room = room
+    def __init__(self, free):
+        self.free = free
 
     def write(self, data):
-        self.room -= len(data)
-        if self.room < 0:
+        self.free -= len(data)
+        if self.free < 0:
             raise OSError(errno.ENOSPC, "No space left on device")
         return len(data)
 
@@ -29,16 +29,16 @@ class FullDisk:
         pass
 
 
-@pytest.mark.parametrize("room", [0, 64, 1000, 400_000])
-def test_a_full_disk_is_told_with_the_file(room):
+@pytest.mark.parametrize("free", [0, 64, 1000, 400_000])
+def test_a_full_disk_is_told_with_the_file(free):
     with pytest.raises(OSError, match=r"No space left on device: '/scratch/assimilator\.ckpt'"):
-        write_tensors(CONTENT, FullDisk(room))
+        write_tensors(CONTENT, FullDisk(free))
 
 
 def test_what_is_saved_carries_a_checksum_and_comes_back(tmp_path):
     path = tmp_path / "a.ckpt"
     save_tensors(CONTENT, path)
     checksums.check_sealed(path)
-    found = torch.load(path, weights_only=True)
-    assert found["step"] == 3
-    assert torch.equal(found["weights"]["a"], CONTENT["weights"]["a"])
+    loaded = torch.load(path, weights_only=True)
+    assert loaded["step"] == 3
+    assert torch.equal(loaded["weights"]["a"], CONTENT["weights"]["a"])

@@ -1,4 +1,4 @@
-"""Requests of whole configurations, and the needs of a run beside what it took."""
+"""Requests of whole configurations, and a run that does not fit."""
 
 import pytest
 

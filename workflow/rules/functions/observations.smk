@@ -6,22 +6,22 @@ from fuxiflow.observations import readers
 
 
 def observations_segments():
-    """Return the period of each segment that is observed: in training or in the cycle, never both."""
-    return {
-        segment: period
+    """Return the segments that are observed: in training or in the cycle, never both."""
+    return [
+        segment
         for period in (CONFIG.periods.observations, CONFIG.cycling_period)
         for segment in CONFIG.segments(period)
-    }
+    ]
 
 
 def observations_dates(wildcards):
     """Return the first and last observed day of a segment."""
-    return dates(observations_segments()[wildcards.segment], wildcards.segment)
+    return dates(CONFIG.observed_period(wildcards.segment), wildcards.segment)
 
 
 def observations_completeness(wildcards):
     """Return the days on which a source was there, and the least shares of days and of files."""
-    period = observations_segments()[wildcards.segment]
+    period = CONFIG.observed_period(wildcards.segment)
     days = CONFIG.flown(wildcards.source, *CONFIG.clip(wildcards.segment, period))
     return SimpleNamespace(
         expected=[str(day) for day in days or ()],

@@ -6,9 +6,7 @@ def states_dates(wildcards):
 
     A segment is of training, or of the time from the cold start on.
     """
-    training = wildcards.segment in CONFIG.segments(CONFIG.periods.training)
-    period = CONFIG.periods.training if training else CONFIG.verification_period
-    return dates(period, wildcards.segment)
+    return dates(CONFIG.states_period(wildcards.segment), wildcards.segment)
 
 
 def states_with_previous(wildcards):
@@ -27,21 +25,15 @@ def states_slices():
     return sorted({label[-2:] for label in CONFIG.segments(CONFIG.periods.training)})
 
 
-def states_segments_of_slice(month):
-    """Return the training segments of a calendar slice, of all years."""
-    labels = CONFIG.segments(CONFIG.periods.training)
-    return [label for label in labels if label.endswith(f"-{month}")]
-
-
 def states_of_slice(wildcards):
     """Return the states of a calendar slice, of all training years."""
-    labels = states_segments_of_slice(wildcards.month)
+    labels = CONFIG.slice_segments(wildcards.month)
     return expand(results("states/era5/{segment}.zarr"), segment=labels)
 
 
 def states_spans(wildcards):
     """Return the first and last training day of a calendar slice in each year."""
-    labels = states_segments_of_slice(wildcards.month)
+    labels = CONFIG.slice_segments(wildcards.month)
     return [dates(CONFIG.periods.training, label) for label in labels]
 
 
