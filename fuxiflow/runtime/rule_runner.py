@@ -111,12 +111,10 @@ def _seed(seed: int) -> None:
         sys.modules["torch"].manual_seed(seed)
 
 
+# sums of torch differ in their last digits by the number of its threads
 def _use_threads(count: int) -> None:
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(count)
-    if "numba" in sys.modules:
-        numba = sys.modules["numba"]
-        numba.set_num_threads(min(count, numba.config.NUMBA_NUM_THREADS))
 
 
 class _Job:
@@ -137,11 +135,15 @@ class _Job:
     def prepare(self, log: logging.Logger) -> None:
         """Set up seed, threads, signals and provenance of this process."""
         _seed(int(self.params.get("seed", 0)))
-        computing = self.params.get("stage", {}).get("threads", self.threads)
-        _use_threads(min(self.threads, computing))
+        _use_threads(self.computing_threads)
         slurm.outlast_requests(log)
         settings = records.compared_params(self.params)
         provenance.use(provenance.collect(self.rule, settings, _paths(self.inputs)))
+
+    @property
+    def computing_threads(self) -> int:
+        """Threads of arithmetic: what the configuration says, however few processors there are."""
+        return self.params.get("threads") or self.params.get("stage", {}).get("threads", 1)
 
     @property
     def results(self) -> Path | None:

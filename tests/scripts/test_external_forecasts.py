@@ -40,6 +40,7 @@ def run(directory, input, **values):
         "steps": 2,
         "accelerator": "cpu",
         "execution": {},
+        "threads": 1,
         "state": directory / "state",
         "completeness": asked(),
     }

@@ -74,19 +74,16 @@ def test_logs_of_earlier_attempts_stay_up_to_a_number(tmp_path):
     ]
 
 
-def test_loading_processes_take_no_threads_from_what_computes(tmp_path, monkeypatch):
-    """The request of a training holds processors for both; results depend on the computing ones."""
+def test_threads_of_arithmetic_follow_from_the_configuration_alone(tmp_path, monkeypatch):
+    """Results depend on them; the processors of a job are as many as a machine has."""
     counts = []
     monkeypatch.setattr(rule_runner, "_use_threads", counts.append)
-    for threads, params in (
-        (10, {"stage": {"threads": 2}}),
-        (10, {}),
-        (1, {"stage": {"threads": 2}}),
-    ):
-        one = job(tmp_path, **params)
-        one.threads = threads
-        rule_runner.run(lambda input, output, params, log: write(output), one)
-    assert counts == [2, 10, 1]
+    for params in ({"stage": {"threads": 2}}, {"threads": 4}, {}):
+        for processors in (1, 10):
+            one = job(tmp_path, **params)
+            one.threads = processors
+            rule_runner.run(lambda input, output, params, log: write(output), one)
+    assert counts == [2, 2, 4, 4, 1, 1]
 
 
 def test_caches_have_a_place_without_a_home_folder(tmp_path, monkeypatch):

@@ -92,6 +92,7 @@ rule cycling_external_forecasts:
         initial=cycling_initial_name,
         steps=cycling_cascade_steps,
         accelerator=of_experiment(lambda one: one.training.accelerator),
+        threads=threads_of("cycling_external_forecasts"),
         execution=cycling_execution(),
         state=restart("cycling/{experiment}/{segment}/forecasts"),
         completeness=completeness("forecasts"),

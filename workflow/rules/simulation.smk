@@ -19,6 +19,7 @@ rule simulation_departures:
         source="{source}",
         description=simulation_source,
         template=simulation_template,
+        threads=threads_of("simulation_departures"),
         seed=CONFIG.seed,
     script:
         "../scripts/simulation_departures.py"
@@ -43,6 +44,7 @@ rule simulation_observations:
         dates=simulation_dates,
         geometry=simulation_geometry,
         strides=simulation_strides,
+        threads=threads_of("simulation_observations"),
         seed=CONFIG.seed,
     script:
         "../scripts/simulation_observations.py"

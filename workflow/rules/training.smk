@@ -45,6 +45,7 @@ rule training_backgrounds:
         accelerator=of_experiment(lambda one: one.training.accelerator),
         dates=dates_in(CONFIG.periods.observations),
         reach=str(CONFIG.periods.training.start),
+        threads=threads_of("training_backgrounds"),
         seed=CONFIG.seed,
         state=restart("training/{experiment}/backgrounds/{segment}"),
     script:

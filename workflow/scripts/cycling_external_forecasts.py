@@ -11,8 +11,6 @@ out: forecasts   Zarr in WeatherBench2's layout (fuxiflow.states.forecasts)
 
 import shutil
 
-import torch
-
 from fuxiflow import times
 from fuxiflow.completeness import IncompleteError
 from fuxiflow.cycling.forecasts import (
@@ -36,7 +34,7 @@ from fuxiflow.storage.files import workspace
 def main(input, output, params, log):
     onnx, gfs = getattr(input, "onnx", None), getattr(input, "gfs", None)
     if onnx:
-        model = OnnxCascade(onnx, params.steps, params.accelerator, torch.get_num_threads())
+        model = OnnxCascade(onnx, params.steps, params.accelerator, params.threads)
     else:
         networks = checkpoint.load_checkpoint(
             input.checkpoint, select_device(params.accelerator), drawn=False
