@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from fuxiflow.channels import channel_table
 from fuxiflow.config import network_sizes, work
 from fuxiflow.config.archives import load_archives
 from fuxiflow.config.configuration import Config
@@ -38,8 +39,6 @@ GFS_FILE_MB = 42.0
 DAYS_A_MONTH = 30.4
 STORE_FILES = 20
 """Files of a store beside its data: metadata and coordinates."""
-FORECAST_VARIABLES = 10
-FORECAST_CHUNK_MB, FORECAST_LEVELS = 64.0, 13
 STATE_SHARD = (64, 537.0)
 """Times and MB that a file of states holds at most."""
 # files a day of one platform: half a minute each for ATMS of NOAA's buckets; of the others roughly
@@ -93,18 +92,17 @@ def state_store(config: Config, count: float, kind: str, arrays: int = 1) -> Vol
     return Volume(count * arrays * one * packed, STORE_FILES + arrays * math.ceil(count / shard))
 
 
+def forecast_variables() -> set[str]:
+    """Return the physical variables of forecasts, of which each is an array of the store."""
+    return {channel.variable for channel in channel_table()}
+
+
 def forecast_store(config: Config, wildcards: Wildcards) -> Volume:
     """Return the volume of the forecasts of a segment."""
-    inits, leads, cells = (
-        work.initial_times_made(config, wildcards),
-        work.leads(config),
-        work.cells(config),
-    )
-    together = max(1, int(FORECAST_CHUNK_MB / (FORECAST_LEVELS * cells * 4e-6)))
-    files = inits * FORECAST_VARIABLES * math.ceil(leads / together)
-    return Volume(
-        inits * leads * states_mb(1, cells) * share("forecasts", config), STORE_FILES + files
-    )
+    inits, leads = work.initial_times_made(config, wildcards), work.leads(config)
+    mb = inits * leads * states_mb(1, work.cells(config)) * share("forecasts", config)
+    # a file for each physical variable of an initial time, fuxiflow.states.forecasts
+    return Volume(mb, STORE_FILES + inits * len(forecast_variables()))
 
 
 def gfs_forecast_store(config: Config, wildcards: Wildcards) -> Volume:

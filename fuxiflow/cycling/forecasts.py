@@ -5,7 +5,6 @@ The forecaster is ours or FuXi's; it starts from an experiment's analyses or fro
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -94,9 +93,6 @@ def initial_times(
 def write_leads(writer: ForecastWriter, inits: Sequence[int], made: Iterator[np.ndarray]) -> None:
     """Store forecasts that come lead by lead.
 
-    A piece that is stored whole is held back until all its leads are there: written lead by lead,
-    for several initial times in turn, each would be read and compressed anew for every lead.
-
     Parameters
     ----------
     writer : ForecastWriter
@@ -106,12 +102,9 @@ def write_leads(writer: ForecastWriter, inits: Sequence[int], made: Iterator[np.
     made : Iterator[np.ndarray]
         Yields ``(init, channel, lat, lon)`` for each lead.
     """
-    leads = len(writer.lead_hours)
-    for first in range(0, leads, writer.chunk_leads):
-        part = np.stack(list(islice(made, min(writer.chunk_leads, leads - first))), 1)
-        for i, fields in zip(inits, part, strict=True):
-            for lead, field in enumerate(fields, start=first):
-                writer.write(int(i), lead, field)
+    for lead, fields in zip(range(len(writer.lead_hours)), made, strict=False):
+        for i, field in zip(inits, fields, strict=True):
+            writer.write(int(i), lead, field)
 
 
 class TrainedForecaster:

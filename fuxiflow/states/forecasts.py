@@ -2,8 +2,9 @@
 
 Rasp et al. (2024), doi:10.1029/2023MS004019. Dimensions are ``(time, prediction_timedelta, level,
 latitude, longitude)``, with one array for each physical variable; ``time`` is the initial time. All
-leads and levels of one initial time are a chunk, as long as they are not more than 64 MB. Initial
-times that are not complete are listed in the attribute ``pending``, single fields that never came
+levels of one lead are a chunk, all leads of one initial time a shard file. Leads are appended to it
+as they come, as those of an initial time do not fit into memory. Initial times that are not
+complete are listed in the attribute ``pending``. Single fields that never came are NaN, and listed
 in ``missing``. A store is finished when none is pending. Values are rounded to
 :data:`MANTISSA_BITS` bits of mantissa (Klöwer et al. 2021, doi:10.1038/s43588-021-00156-2).
 """
@@ -11,6 +12,7 @@ in ``missing``. A store is finished when none is pending. Values are rounded to
 import logging
 import os
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -30,11 +32,12 @@ from fuxiflow.states.coordinates import (
     put_time,
     read_times,
 )
+from fuxiflow.states.shards import ShardReader
 from fuxiflow.storage import provenance
 from fuxiflow.storage.files import leftovers, remove, temporary
+from fuxiflow.storage.shard_files import AppendedShard, Encoder, chunk_encoder
 from fuxiflow.storage.zarr_stores import consolidate, create_store, open_store
 
-CHUNK_BYTES = 1 << 26
 # one in 131 000: 0.25 m2 s-2 of geopotential at 500 hPa, 1 mK, 0.5 Pa; far below any error, and
 # files are a third smaller
 MANTISSA_BITS = 16
@@ -57,9 +60,9 @@ def round_mantissa(values: np.ndarray) -> np.ndarray:
 
 
 class ForecastWriter:
-    """Writes the forecasts of a segment. A context manager.
+    """Writes the forecasts of a segment, a lead at a time. A context manager.
 
-    Fields of one initial time are buffered by groups of leads.
+    Leads of several initial times may come in turn, and in any order.
     """
 
     def __init__(
@@ -104,14 +107,14 @@ class ForecastWriter:
         self.lead_hours = [int(hour) for hour in lead_hours]
         self._variables = channels_by_variable(channels)
         self._levels = channels.pressure_levels
-        most_levels = max(len(positions) for positions in self._variables.values())
-        largest = 4 * most_levels * grid.nlat * grid.nlon
-        self._leads = max(1, min(len(self.lead_hours), CHUNK_BYTES // largest))
         self._missing: set[tuple[str, int]] = set()
         self._written: dict[int, set[int]] = {}
-        self._buffer: tuple[int, int, np.ndarray] | None = None
+        self._shards: dict[int, dict[str, AppendedShard]] = {}
         if not (resume and self.path.exists() and self._open()):
             self._create(attrs or {})
+        self._encoders: dict[str, Encoder] = {
+            name: chunk_encoder(self._group[name]) for name in self._variables
+        }
 
     def _create(self, attrs: dict) -> None:
         """Make an empty store, in place of one that is there."""
@@ -150,12 +153,13 @@ class ForecastWriter:
             channel = self.channels[positions[0]]
             upper = channel.level is not None
             names = ("level",) if upper else ()
-            extra = (len(self._levels),) if upper else ()
+            field = (*((len(self._levels),) if upper else ()), *self.grid.shape)
             group.create_array(
                 name,
-                shape=(len(self.init_times), len(self.lead_hours), *extra, *self.grid.shape),
+                shape=(len(self.init_times), len(self.lead_hours), *field),
                 dtype="float32",
-                chunks=(1, self._leads, *extra, *self.grid.shape),
+                chunks=(1, 1, *field),
+                shards=(1, len(self.lead_hours), *field),
                 compressors=COMPRESSOR,
                 fill_value=np.nan,
                 dimension_names=("time", "prediction_timedelta", *names, "latitude", "longitude"),
@@ -174,6 +178,8 @@ class ForecastWriter:
             self._group = open_store(self.path, mode="r+")
             stored = Forecasts([self.path])
             pending, missing = (self._group.attrs[key] for key in ("pending", "missing"))
+            if any(self._group[name].shards is None for name in self._variables):
+                raise ValueError("its leads lie in files of their own, as in an earlier version")
         # whatever Zarr makes of damaged metadata
         except Exception as error:
             LOG.warning("%s cannot be continued (%s): it is made anew", self.path, error)
@@ -188,6 +194,7 @@ class ForecastWriter:
                 f"{self.path}: cannot be continued, it was made for other times, leads, channels "
                 "or another grid; remove it"
             )
+        self._readers = _open_readers(self._group, self._variables, self.lead_hours)
         self._pending = np.isin(np.array(iso_texts(self.init_times)), pending)
         self._missing = {(time, lead) for time, lead in missing}
         lost = [i for i in np.flatnonzero(~self._pending) if not self._is_there(int(i))]
@@ -205,26 +212,8 @@ class ForecastWriter:
         return True
 
     def _is_there(self, i_init: int) -> bool:
-        """Tell if the files of an initial time are there; one of missing fields alone has none."""
-        text = iso_texts(self.init_times[[i_init]])[0]
-        for first in range(0, len(self.lead_hours), self._leads):
-            leads = self.lead_hours[first : first + self._leads]
-            if all((text, lead) in self._missing for lead in leads):
-                continue
-            for name in self._variables:
-                rest = ["0"] * (self._group[name].ndim - 2)
-                place = self.path.joinpath(name, "c", str(i_init), str(first // self._leads), *rest)
-                if not place.exists() or not place.stat().st_size:
-                    return False
-        return True
-
-    @property
-    def chunk_leads(self) -> int:
-        """Number of leads of an initial time that are stored in one piece.
-
-        Written one after the other they are held back until the piece is full, and never read.
-        """
-        return self._leads
+        """Tell if the files of an initial time are there, with all leads in their tables."""
+        return all(reader.stored(i_init).all() for reader in self._readers.values())
 
     def done(self, i_init: int) -> bool:
         """Tell if the forecast of an initial time is complete on disk."""
@@ -245,10 +234,14 @@ class ForecastWriter:
         Raises
         ------
         ValueError
-            For a field of another shape.
+            For a field of another shape, or of an initial time that is complete.
         IncompleteError
             For a field with values that are no numbers.
         """
+        if self.done(i_init):
+            raise ValueError(
+                f"{self.path}: {iso_texts(self.init_times[[i_init]])[0]} is complete already"
+            )
         shape = (len(self.channels), *self.grid.shape)
         if array is not None and np.shape(array) != shape:
             raise ValueError(
@@ -261,47 +254,61 @@ class ForecastWriter:
             place = f"{self.path}: {iso_texts(self.init_times[[i_init]])[0]}"
             place += f" + {self.lead_hours[i_lead]} h"
             check_finite(whole | may_lack, self.channels.names, place)
-        part = i_lead // self._leads
-        if self._buffer is None or self._buffer[:2] != (i_init, part):
-            self._flush()
-            first = part * self._leads
-            count = min(self._leads, len(self.lead_hours) - first)
-            values = np.full((count, *shape), np.nan, np.float32)
-            if any(first <= lead < first + count for lead in self._written.get(i_init, ())):
-                leads = slice(first, first + count)
-                values[:] = read_leads(self._group, self.channels, i_init, leads)
-            self._buffer = i_init, part, values
         key = iso_texts(self.init_times[[i_init]])[0], self.lead_hours[i_lead]
         self._missing.discard(key)
         if array is None:
             self._missing.add(key)
-        else:
-            self._buffer[2][i_lead % self._leads] = round_mantissa(array)
+        shards = self._shards.get(i_init)
+        if shards is None:
+            shards = self._shards[i_init] = {
+                name: self._begin(name, i_init) for name in self._variables
+            }
+        for name, positions in self._variables.items():
+            chunk = self._encoders[name](self._block(positions, array))
+            shards[name].append(i_lead, chunk)
         written = self._written.setdefault(i_init, set())
         written.add(i_lead)
         if len(written) == len(self.lead_hours):
-            self._flush()
             self._complete(i_init)
 
-    def _flush(self) -> None:
-        """Write the buffered leads."""
-        if self._buffer is None:
-            return
-        i_init, part, values = self._buffer
-        leads = slice(part * self._leads, part * self._leads + len(values))
-        for name, positions in self._variables.items():
-            array = self._group[name]
-            if array.ndim == 4:
-                array[i_init, leads] = values[:, positions[0]]
-                continue
-            block = np.full((len(values), *array.shape[2:]), np.nan, np.float32)
-            for position in positions:
-                block[:, self._levels.index(self.channels[position].level)] = values[:, position]
-            array[i_init, leads] = block
-        self._buffer = None
+    def _begin(self, name: str, i_init: int) -> AppendedShard:
+        """Begin the shard file of a variable and an initial time."""
+        rest = ["0"] * (self._group[name].ndim - 1)
+        return AppendedShard(
+            self.path.joinpath(name, "c", str(i_init), *rest), len(self.lead_hours)
+        )
+
+    def _block(self, positions: list[int], array: np.ndarray | None) -> np.ndarray:
+        """Gather the chunk of a variable, rounded.
+
+        Parameters
+        ----------
+        positions : list of int
+            Positions of its channels.
+        array : np.ndarray or None
+            The field ``(channel, lat, lon)``; None for a missing one.
+
+        Returns
+        -------
+        np.ndarray
+            ``(level, lat, lon)``, NaN at levels that have no channel, or ``(lat, lon)``.
+        """
+        levels = [self.channels[position].level for position in positions]
+        upper = levels[0] is not None
+        shape = (*((len(self._levels),) if upper else ()), *self.grid.shape)
+        if array is None:
+            return np.full(shape, np.nan, np.float32)
+        if levels == (self._levels if upper else [None]):
+            return round_mantissa(array[positions]).reshape(shape)
+        block = np.full(shape, np.nan, np.float32)
+        for position, level in zip(positions, levels, strict=True):
+            block[self._levels.index(level)] = round_mantissa(array[position])
+        return block
 
     def _complete(self, i_init: int) -> None:
-        """Declare an initial time complete, after its fields are on disk."""
+        """Declare an initial time complete, after its files have their names."""
+        for shard in self._shards.pop(i_init).values():
+            shard.finish()
         self._pending[i_init] = False
         self._written.pop(i_init, None)
         self._group.update_attributes(
@@ -311,15 +318,22 @@ class ForecastWriter:
             }
         )
 
+    def _abandon(self) -> None:
+        """Drop the leads of initial times that are not complete."""
+        for shards in self._shards.values():
+            for shard in shards.values():
+                shard.abandon()
+        self._shards, self._written = {}, {}
+
     def close(self) -> None:
-        """Write what is buffered and finish the store.
+        """Finish the store.
 
         Raises
         ------
         ValueError
             When fields were neither written nor declared missing; their initial times stay pending.
         """
-        self._flush()
+        self._abandon()
         if self._pending.any():
             never = iso_texts(self.init_times[self._pending])
             raise ValueError(
@@ -336,61 +350,78 @@ class ForecastWriter:
         if kind is None:
             self.close()
         else:
-            self._flush()
+            self._abandon()
 
 
-def read_leads(
+def _open_readers(
     group: zarr.Group,
-    channels: ChannelTable,
-    i_init: int,
-    leads: slice,
-    names: Sequence[str] | None = None,
-) -> np.ndarray:
-    """Read fields of one initial time from an open store.
+    variables: Iterable[str],
+    lead_hours: Sequence[int],
+    times: Sequence[str] = (),
+) -> dict[str, ShardReader]:
+    """Open the arrays of a store.
 
     Parameters
     ----------
     group : zarr.Group
         The store.
-    channels : ChannelTable
-        All channels of the store.
-    i_init : int
-        Position of the initial time.
-    leads : slice
-        Positions of the leads.
-    names : sequence of str, optional
-        Names of the channels to read; by default all. Variables without any are not read.
+    variables : iterable of str
+        Their names.
+    lead_hours : sequence of int
+        Leads of the store.
+    times : sequence of str
+        Texts of its initial times, for errors.
 
     Returns
     -------
-    np.ndarray
-        Fields ``(lead, channel, lat, lon)``, float32, in the order of ``names``.
+    dict of str to ShardReader
+        A reader of single leads by variable.
     """
-    levels = channels.pressure_levels
-    names = channels.names if names is None else list(names)
-    places = {channels.names.index(name): place for place, name in enumerate(names)}
-    values = None
-    for variable, positions in channels_by_variable(channels).items():
-        read_positions = [position for position in positions if position in places]
-        if not read_positions:
-            continue
-        # one variable after the other: at full size all blocks together are as large as the state
-        block = np.asarray(group[variable][i_init, leads])
-        if values is None:
-            values = np.empty((len(block), len(names), *block.shape[-2:]), np.float32)
-        for position in read_positions:
-            level = channels[position].level
-            field = block if level is None else block[:, levels.index(level)]
-            values[:, places[position]] = field
-        del block
-    return values
+    root = group.store._store.root
+    return {name: ShardReader(root / name, group[name], times, lead_hours) for name in variables}
+
+
+@dataclass(frozen=True)
+class _Part:
+    """The channels of a variable that are read.
+
+    Attributes
+    ----------
+    variable : str
+        The variable.
+    places : list of int
+        Places of its channels in a field.
+    levels : list of int
+        Their levels in a chunk.
+    whole : bool
+        Whether a chunk is a part of the field as it is, in order and with no level besides.
+    """
+
+    variable: str
+    places: list[int]
+    levels: list[int]
+    whole: bool
+
+
+def _parts(stored: ChannelTable, read: ChannelTable) -> list[_Part]:
+    """Return the parts of a field by variable, for the channels of a store and those to read."""
+    parts = []
+    axis = stored.pressure_levels
+    for variable, places in channels_by_variable(read).items():
+        heights = [read[place].level for place in places]
+        upper = heights[0] is not None
+        levels = [axis.index(height) for height in heights] if upper else [0]
+        in_order = places == list(range(places[0], places[0] + len(places)))
+        whole = in_order and levels == list(range(len(axis) if upper else 1))
+        parts.append(_Part(variable, places, levels, whole))
+    return parts
 
 
 class Forecasts:
     """Reads forecast stores as one series of initial times.
 
-    ``init_times`` are the complete ones, sorted; ``slots`` all. ``stored_together`` is the number
-    of leads that are read from a store at once: those of the piece read last are kept in memory.
+    ``init_times`` are the complete ones, sorted; ``slots`` all. Of the store no more is read than
+    the variables of the channels, a lead at a time.
     """
 
     def __init__(self, paths: Sequence[Path], channels: Sequence[str] | None = None):
@@ -416,12 +447,12 @@ class Forecasts:
         self.paths = [Path(path) for path in ([paths] if isinstance(paths, (str, Path)) else paths)]
         if not self.paths:
             raise ValueError("no forecast store given")
-        self._where: dict[int, tuple[zarr.Group, int]] = {}
+        self._where: dict[int, tuple[int, int]] = {}
         self._missing: set[tuple[str, int]] = set()
         slots = []
         layout = None
-        self.stored_together = 1
-        for path in self.paths:
+        groups = []
+        for number, path in enumerate(self.paths):
             group = open_store(path, "forecast store")
             leads = [int(hour) for hour in group["prediction_timedelta"][:]]
             grid = get_grid(group, "latitude", "longitude")
@@ -431,17 +462,16 @@ class Forecasts:
                     f"{path}: other leads, channels or another grid than {self.paths[0]}"
                 )
             layout = own_layout
-            chunks = [array.chunks[1] for _, array in group.arrays() if array.ndim > 3]
-            self.stored_together = max(self.stored_together, *chunks)
             times = read_times(group)
+            groups.append((group, iso_texts(times)))
             slots.append(times)
             pending = set(group.attrs["pending"])
             self._missing |= {(time, lead) for time, lead in group.attrs["missing"]}
             for index, (time, text) in enumerate(
-                zip(times.astype(np.int64).tolist(), iso_texts(times), strict=True)
+                zip(times.astype(np.int64).tolist(), groups[-1][1], strict=True)
             ):
                 if text not in pending:
-                    self._where[time] = group, index
+                    self._where[time] = number, index
         names, self.grid, self.lead_hours = layout
         self._stored: ChannelTable = channel_table().select(names)
         lacking = [name for name in channels or () if name not in names]
@@ -452,7 +482,11 @@ class Forecasts:
         self.channels = self._stored if channels is None else self._stored.select(channels)
         self.slots = np.unique(np.concatenate(slots))
         self.init_times = np.array(sorted(self._where), np.int64).astype("datetime64[ns]")
-        self._cache: tuple[tuple[int, int], np.ndarray] | None = None
+        self._parts = _parts(self._stored, self.channels)
+        self._readers = [
+            _open_readers(group, [part.variable for part in self._parts], self.lead_hours, texts)
+            for group, texts in groups
+        ]
 
     def _fail(self, lack: str):
         """Raise KeyError that says what is lacking and what there is."""
@@ -485,8 +519,9 @@ class Forecasts:
         """
         if not self.available(init, lead):
             self._fail(f"no forecast from {iso_texts([as_nanoseconds(init)])[0]} + {lead} h")
-        piece, place = divmod(self.lead_hours.index(int(lead)), self.stored_together)
-        return self._read_piece(init, piece)[place]
+        field = np.empty((len(self.channels), *self.grid.shape), np.float32)
+        self._read_into(init, self.lead_hours.index(int(lead)), field)
+        return field
 
     def read_init(self, init) -> np.ndarray:
         """Read all leads ``(lead, channel, lat, lon)``, NaN where one is missing.
@@ -495,24 +530,35 @@ class Forecasts:
         """
         if init not in self:
             self._fail(f"no forecast from {iso_texts([as_nanoseconds(init)])[0]}")
-        group, index = self._where[int(as_nanoseconds(init).astype(np.int64))]
-        leads = slice(0, len(self.lead_hours))
-        return read_leads(group, self._stored, index, leads, self.channels.names)
+        shape = (len(self.lead_hours), len(self.channels), *self.grid.shape)
+        fields = np.empty(shape, np.float32)
+        for i_lead, field in enumerate(fields):
+            self._read_into(init, i_lead, field)
+        return fields
 
-    def _read_piece(self, init, piece: int) -> np.ndarray:
-        """Read the leads that are stored together, those of the last piece from memory."""
-        key = int(as_nanoseconds(init).astype(np.int64)), piece
-        if self._cache is None or self._cache[0] != key:
-            # the old piece leaves before the new one comes
-            self._cache = None
-            group, index = self._where[key[0]]
-            first = piece * self.stored_together
-            leads = slice(first, min(first + self.stored_together, len(self.lead_hours)))
-            values = read_leads(group, self._stored, index, leads, self.channels.names)
-            if self.stored_together == 1:
-                return values
-            self._cache = key, values
-        return self._cache[1]
+    def _read_into(self, init, i_lead: int, field: np.ndarray) -> None:
+        """Read a lead of an initial time.
+
+        Parameters
+        ----------
+        init
+            A complete initial time.
+        i_lead : int
+            Position of the lead.
+        field : np.ndarray
+            Array ``(channel, lat, lon)`` into which the field is read.
+        """
+        number, i_init = self._where[int(as_nanoseconds(init).astype(np.int64))]
+        position = i_init * len(self.lead_hours) + i_lead
+        for part in self._parts:
+            reader = self._readers[number][part.variable]
+            if part.whole:
+                chunk = field[part.places[0] : part.places[-1] + 1]
+                reader.read_into(position, chunk.reshape(1, *reader.shape))
+                continue
+            # one variable after the other: at full size all together are as large as the state
+            block = reader.read(position).reshape(-1, *self.grid.shape)
+            field[part.places] = block[part.levels]
 
     def read_many(self, pairs: Iterable[tuple]) -> np.ndarray:
         """Read fields ``(pair, channel, lat, lon)`` of pairs of initial time and lead in hours."""

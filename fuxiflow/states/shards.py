@@ -119,13 +119,22 @@ def _copy(chunks: np.ndarray, out: np.ndarray) -> None:
 
 
 class ShardReader:
-    """Reads chunks along the first dimension of an array; a chunk spans all other dimensions.
+    """Reads chunks along the leading dimensions of an array; a chunk spans all other dimensions.
 
-    Arrays of another layout (no shards, other codecs, other stores than a local directory) are read
-    through ``zarr``.
+    There is one leading dimension, the time, or there are two, as initial time and lead of
+    forecasts. Chunks are counted in row order: that of the second lead of the third of forecasts
+    with 40 leads has position 81. Of two leading dimensions a shard file has the whole second one
+    and one place of the first. Arrays of another layout (other shards or none, other codecs, other
+    stores than a local directory) are read through ``zarr``.
     """
 
-    def __init__(self, path: Path, array: zarr.Array, times: Sequence[str] = ()):
+    def __init__(
+        self,
+        path: Path,
+        array: zarr.Array,
+        times: Sequence[str] = (),
+        leads: Sequence[int] | None = None,
+    ):
         """Take an array.
 
         Parameters
@@ -136,20 +145,26 @@ class ShardReader:
             The open array.
         times : Sequence[str]
             Texts of its times, for errors; by default positions stand for them.
+        leads : Sequence[int], optional
+            Leads in hours, where they are the second leading dimension.
         """
         self.path = Path(path)
         self._times = times
+        self._leads = leads
+        leading = 1 if leads is None else 2
         self._array = array
         # the name of a shard file: folder, number of the shard, and the rest
         self._folder, self._rest = f"{path}/c/", "/0" * (array.ndim - 1)
-        self.shape = array.shape[1:]
-        self._shard = array.shards[0] if array.shards else 0
+        self.shape = array.shape[leading:]
+        shards = array.shards or (0,) * array.ndim
+        self._shard = int(np.prod(shards[:leading]))
         compressors = [type(codec).__name__ for codec in array.compressors]
         self._compressed = compressors == ["BloscCodec", "Crc32cCodec"]
         self._direct = (
             bool(array.shards)
-            and array.chunks == (1, *self.shape)
-            and array.shards[1:] == self.shape
+            and array.chunks == (*(1,) * leading, *self.shape)
+            and shards[leading:] == self.shape
+            and (leads is None or shards[:2] == (1, array.shape[1]))
             and (self._compressed or compressors == ["Crc32cCodec"])
             and array.dtype == np.dtype("<f4")
             and self.path.is_dir()
@@ -166,7 +181,7 @@ class ShardReader:
     def read(self, index: int) -> np.ndarray:
         """Read the chunk at position ``index``.
 
-        Its shape is that of the array without the first dimension. Raises DamagedError as
+        Its shape is that of the array without the leading dimensions. Raises DamagedError as
         :meth:`read_into`.
         """
         values = np.empty((1, *self.shape), "<f4")
@@ -180,13 +195,29 @@ class ShardReader:
         a chunk is absent or not as it was written.
         """
         if not self._direct:
-            out[...] = self._array[index : index + len(out)]
+            self._read_by_zarr(index, out)
             return
         while len(out):
             shard, first = divmod(index, self._shard)
             count = min(len(out), self._shard - first)
             self._read_shard(f"{self._folder}{shard}{self._rest}", first, out[:count])
             index, out = index + count, out[count:]
+
+    def _read_by_zarr(self, index: int, out: np.ndarray) -> None:
+        """Read chunks of an array of another layout, as :meth:`read_into` does."""
+        if self._leads is None:
+            out[...] = self._array[index : index + len(out)]
+            return
+        for position, values in enumerate(out, index):
+            values[...] = self._array[divmod(position, len(self._leads))]
+
+    def _name(self, position: int) -> str:
+        """Name a chunk by its time, and its lead where there is one."""
+        time, lead = position, ""
+        if self._leads is not None:
+            time, place = divmod(position, len(self._leads))
+            lead = f" + {self._leads[place]} h"
+        return f"time {self._times[time]}{lead}" if time < len(self._times) else f"position {time}"
 
     def _read_shard(self, path: str, first: int, out: np.ndarray) -> None:
         """Read chunks of one shard file.
@@ -247,10 +278,7 @@ class ShardReader:
             Names store, array, times, reason and remedy.
         """
         start = int(os.path.relpath(path, self._folder).split("/")[0]) * self._shard + first
-        ends = [
-            f"time {self._times[i]}" if i < len(self._times) else f"position {i}"
-            for i in dict.fromkeys((start, start + count - 1))
-        ]
+        ends = [self._name(i) for i in dict.fromkeys((start, start + count - 1))]
         reason = error
         if isinstance(error, FileNotFoundError):
             reason = "its file is absent, and it is not listed as missing or pending"

@@ -4,9 +4,11 @@ They tell where a store is damaged, and unpack nothing.
 """
 
 import json
+import os
 from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import zarr
@@ -110,8 +112,23 @@ class ArrayLayout:
             first, size = first + inner[0] * self.chunk_shape[0], self.chunk_shape[0]
         return range(min(first, self.shape[0]), min(first + size, self.shape[0]))
 
-    def describe(self, entries: range, times: list[str]) -> str:
-        """Name a part of the array: by its times, or by positions along its first dimension."""
+    def describe(self, entries: range, times: list[str], more: str = "") -> str:
+        """Name a part of the array.
+
+        Parameters
+        ----------
+        entries : range
+            Positions along the first dimension.
+        times : list of str
+            The times of the store, by which the part is named where the first dimension is time.
+        more : str
+            What :meth:`lead_of` says.
+
+        Returns
+        -------
+        str
+            The name.
+        """
         if not len(entries):
             return self.name
         axis = self.dimensions[0] if self.dimensions else "dimension 0"
@@ -120,7 +137,15 @@ class ArrayLayout:
         else:
             words, before, after = list(map(str, entries)), "position ", f" of {axis}"
         span = words[0] if len(words) == 1 else f"{words[0]} .. {words[-1]}"
-        return f"{self.name}, {before}{span}{after}"
+        return f"{self.name}, {before}{span}{after}{more}"
+
+    def lead_of(self, place: tuple[int, ...], inner: tuple[int, ...]) -> str:
+        """Name the place of a chunk along the second dimension, where it is divided there."""
+        if len(self.shape) < 2 or self.chunk_shape[1] == self.shape[1]:
+            return ""
+        axis = self.dimensions[1] if self.dimensions else "dimension 1"
+        first = place[1] * self.file_shape[1] + inner[1] * self.chunk_shape[1]
+        return f", {axis} {first}"
 
     def inner_places(self) -> Iterator[tuple[int, ...]]:
         """Yield the places of the chunks in a shard, in the order of its table."""
@@ -158,9 +183,9 @@ def _allowed(layout: ArrayLayout, root: dict, times: list[str]) -> set[int]:
 
 
 def _shard_faults(
-    layout: ArrayLayout, place: tuple[int, ...], content: memoryview
-) -> Iterator[tuple[range, str]]:
-    """Yield what is wrong in a shard.
+    layout: ArrayLayout, place: tuple[int, ...], file: BinaryIO
+) -> Iterator[tuple[range, str, str]]:
+    """Yield what is wrong in a shard, of which one chunk after the other is read.
 
     Parameters
     ----------
@@ -168,28 +193,35 @@ def _shard_faults(
         The array.
     place : tuple of int
         Place of the shard in the grid of files.
-    content : memoryview
-        The bytes of its file.
+    file : BinaryIO
+        Its open file.
 
     Yields
     ------
-    tuple of range and str
-        Positions along the first dimension, and the reason.
+    tuple of range, str and str
+        Positions along the first dimension, what :meth:`ArrayLayout.lead_of` says, and the reason.
     """
     inner_places = list(layout.inner_places())
     length = 16 * len(inner_places) + 4
-    table = content[-length:]
+    size = file.seek(0, os.SEEK_END)
+    file.seek(max(0, size - length))
+    table = file.read()
     if len(table) < length or not is_sound(table):
-        yield layout.entries(place), "the table of chunks in its file is damaged"
+        yield layout.entries(place), "", "the table of chunks in its file is damaged"
         return
     rows = np.frombuffer(table[:-4], "<u8").reshape(-1, 2).tolist()
-    for inner, (offset, size) in zip(inner_places, rows, strict=True):
+    for inner, (offset, count) in zip(inner_places, rows, strict=True):
         if not layout.holds(place, inner):
             continue
+        part = layout.entries(place, inner), layout.lead_of(place, inner)
         if offset == EMPTY:
-            yield layout.entries(place, inner), "absent"
-        elif not is_sound(content[offset : offset + size]):
-            yield layout.entries(place, inner), "its checksum differs"
+            yield *part, "absent"
+            continue
+        if offset + count <= size:
+            file.seek(offset)
+            if is_sound(file.read(count)):
+                continue
+        yield *part, "its checksum differs"
 
 
 def array_faults(store: Path, layout: ArrayLayout, root: dict) -> Iterator[str]:
@@ -215,7 +247,7 @@ def array_faults(store: Path, layout: ArrayLayout, root: dict) -> Iterator[str]:
     for key, place in layout.files():
         path = Path(store) / key
         try:
-            content = memoryview(path.read_bytes())
+            file = path.open("rb")
         except FileNotFoundError:
             entries = layout.entries(place)
             if not len(entries) or not allowed.issuperset(entries):
@@ -224,19 +256,18 @@ def array_faults(store: Path, layout: ArrayLayout, root: dict) -> Iterator[str]:
                     f"pending: there is no file {key}"
                 )
             continue
-        if layout.sharded:
-            faults = _shard_faults(layout, place, content)
-        else:
-            reason = "its checksum differs"
-            faults = [] if is_sound(content) else [(layout.entries(place), reason)]
-        for entries, reason in faults:
+        with file:
+            if layout.sharded:
+                faults = list(_shard_faults(layout, place, file))
+            else:
+                sound = is_sound(file.read())
+                faults = [] if sound else [(layout.entries(place), "", "its checksum differs")]
+        for entries, lead, reason in faults:
+            name = layout.describe(entries, times, lead)
             if reason != "absent":
-                yield f"{layout.describe(entries, times)}: damaged, {reason} (file {key})"
+                yield f"{name}: damaged, {reason} (file {key})"
             elif not allowed.issuperset(entries):
-                yield (
-                    f"{layout.describe(entries, times)}: absent, and not listed as missing or "
-                    f"pending (file {key})"
-                )
+                yield f"{name}: absent, and not listed as missing or pending (file {key})"
 
 
 def metadata_faults(store: Path) -> tuple[dict[str, dict], list[str]]:

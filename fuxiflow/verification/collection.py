@@ -61,14 +61,6 @@ def forecast_reader(forecasts: Forecasts) -> FieldReader:
     return read
 
 
-def stored_pieces(forecasts: Forecasts, leads: Sequence[int]) -> list[int]:
-    """Number the piece of a forecast store that each lead is in: those of a piece are read at once.
-
-    ``leads`` are in hours, ``(lead,)``.
-    """
-    return [forecasts.lead_hours.index(lead) // forecasts.stored_together for lead in leads]
-
-
 def persistence_reader(states: StateSeries, channels: Sequence[str]) -> FieldReader:
     """Return a reader of the state of the start time, whatever the lead.
 
@@ -99,9 +91,7 @@ def order_by_hour(times: Sequence[np.datetime64]) -> list[int]:
     return sorted(range(len(times)), key=lambda i: (hours[i], times[i]))
 
 
-def case_order(
-    times: np.ndarray, leads: Sequence[int], pieces: Sequence[int] | None = None
-) -> Iterator[tuple[int, int]]:
+def case_order(times: np.ndarray, leads: Sequence[int]) -> Iterator[tuple[int, int]]:
     """Order cases such that few fields serve for neighbouring ones.
 
     Parameters
@@ -110,29 +100,16 @@ def case_order(
         Start times, ``(case,)``.
     leads : sequence of int
         Lead times in hours.
-    pieces : sequence of int, optional
-        Number of the piece in which each lead is stored. Leads of a piece stay together, so that
-        it is read once; by default each lead is a piece.
 
     Yields
     ------
     tuple of int
         Positions of the start time and the lead: by the hour of the day at the valid time, then by
-        valid time. Where pieces hold several leads, by the valid time of the first one: then
-        fields are small, and the cache holds those of a piece.
+        valid time.
     """
-    numbers = list(range(len(leads))) if pieces is None else list(pieces)
-    together = [
-        [j for j, number in enumerate(numbers) if number == piece] for piece in sorted(set(numbers))
-    ]
-    parts = [(i, members) for i in range(len(times)) for members in together]
-    starts = [valid_time(times[i], leads[members[0]]) for i, members in parts]
-    single = all(len(members) == 1 for members in together)
-    order = order_by_hour(starts) if single else np.argsort(starts, kind="stable").tolist()
-    for part in order:
-        i, members = parts[part]
-        for j in members:
-            yield i, j
+    cases = [(i, j) for i in range(len(times)) for j in range(len(leads))]
+    for position in order_by_hour([valid_time(times[i], leads[j]) for i, j in cases]):
+        yield cases[position]
 
 
 def collect_cases(
@@ -143,12 +120,11 @@ def collect_cases(
     log: logging.Logger,
     maps: ErrorMaps | None = None,
     asked: Asked | None = None,
-    pieces: Sequence[int] | None = None,
 ) -> dict[CaseKey, Cases]:
     """Gather the cases of systems against every reference.
 
     Each field of a system is read once, and one at a time. Each field of a reference is read once
-    for each valid time, where the store has one lead in a piece.
+    for each valid time.
 
     Parameters
     ----------
@@ -167,8 +143,6 @@ def collect_cases(
     asked : Asked, optional
         The least share of cases that must have the field and each reference. The own analyses end
         before the last valid times: those are not asked for.
-    pieces : sequence of int, optional
-        Number of the piece in which each lead is stored, see :func:`case_order`.
 
     Returns
     -------
@@ -196,7 +170,7 @@ def collect_cases(
     absent: dict[CaseKey, list[np.datetime64]] = {key: [] for key in cases}
     lacking: dict[str, list[np.datetime64]] = {name: [] for name in readers}
     report = Progress(len(times) * len(leads), ", ".join(readers), log)
-    for i, j in case_order(times, leads, pieces):
+    for i, j in case_order(times, leads):
         init, lead = times[i], leads[j]
         valid = valid_time(init, lead)
         present = [reference for reference in references if valid in reference]

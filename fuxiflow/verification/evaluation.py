@@ -27,7 +27,6 @@ from fuxiflow.verification.collection import (
     forecast_reader,
     period_times,
     persistence_reader,
-    stored_pieces,
 )
 from fuxiflow.verification.maps import ErrorMaps
 from fuxiflow.verification.references import ReferenceSet, prepare_references
@@ -227,7 +226,6 @@ def _gfs_forecast_cases(
         setup.against(forecasts.channels.names, own),
         log,
         asked=setup.asked,
-        pieces=stored_pieces(forecasts, leads),
     )
     return rename_system(collected, label, "gfs")
 
@@ -278,8 +276,7 @@ def score_forecasts(
     readers = {"forecasts": forecast_reader(forecasts)}
     if "persistence" in systems:
         readers["persistence"] = persistence_reader(analyses, channels)
-    pieces = stored_pieces(forecasts, leads)
-    cases = collect_cases(readers, inits, leads, against, log, asked=setup.asked, pieces=pieces)
+    cases = collect_cases(readers, inits, leads, against, log, asked=setup.asked)
     frames = []
     for (label, name), value in cases.items():
         system = "fuxiflow" if label == "forecasts" else label
@@ -438,8 +435,7 @@ def map_errors(
     maps = ErrorMaps(list(against.by_name), leads, mapped, mapped, forecasts.grid)
     present = [lead for lead in forecast_leads(forecasts) if lead in leads]
     readers = {"maps": forecast_reader(forecasts)}
-    pieces = stored_pieces(forecasts, present)
-    collect_cases(readers, inits, present, against, log, maps, asked, pieces)
+    collect_cases(readers, inits, present, against, log, maps, asked)
     return maps
 
 

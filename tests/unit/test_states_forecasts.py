@@ -1,6 +1,9 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 import xarray as xr
+import zarr
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -10,6 +13,9 @@ from fuxiflow.cycling.forecasts import write_leads
 from fuxiflow.grids import Grid
 from fuxiflow.states import forecasts as module
 from fuxiflow.states.forecasts import Forecasts, ForecastWriter
+from fuxiflow.storage.checksums import DamagedError
+from fuxiflow.storage.verification import check_product
+from fuxiflow.storage.zarr_stores import open_store
 
 GRID = Grid(4, 8)
 CHANNELS = channel_table().select(["Z500", "Z850", "T850", "T2M", "TP"])
@@ -25,12 +31,6 @@ def write(path, inits=range(3), **options):
             for j in range(4):
                 writer.write(i, j, VALUES[i, j])
     return path
-
-
-@pytest.fixture(params=[1 << 26, 2 * 4 * 2 * 32])
-def chunk_bytes(request, monkeypatch):
-    """Chunks of all leads, and of two."""
-    monkeypatch.setattr(module, "CHUNK_BYTES", request.param)
 
 
 @given(arrays(np.float32, 5, elements=st.floats(-1e6, 1e6, width=32, allow_subnormal=False)))
@@ -51,7 +51,6 @@ def test_what_is_missing_stays_missing(tmp_path):
     assert field[1, 0, 0] == 55000.5
 
 
-@pytest.mark.usefixtures("chunk_bytes")
 def test_round_trip(tmp_path):
     forecasts = Forecasts([write(tmp_path / "a.zarr")])
     assert forecasts.channels == CHANNELS
@@ -66,7 +65,6 @@ def test_round_trip(tmp_path):
     )
 
 
-@pytest.mark.usefixtures("chunk_bytes")
 def test_leads_may_come_in_any_order(tmp_path):
     with ForecastWriter(tmp_path / "a.zarr", INITS, LEADS, CHANNELS, GRID) as writer:
         for j in (3, 0, 2, 1):
@@ -188,14 +186,145 @@ def test_stores_must_exist_and_agree(tmp_path):
         w.write(0, 0, np.zeros((1, 4, 8)))
 
 
-@pytest.mark.usefixtures("chunk_bytes")
-def test_leads_of_several_forecasts_are_stored_without_reading_them_back(tmp_path, monkeypatch):
-    def refused(*_):
-        raise AssertionError("a piece was read back")
-
-    with monkeypatch.context() as patch:
-        patch.setattr("fuxiflow.states.forecasts.read_leads", refused)
-        with ForecastWriter(tmp_path / "a.zarr", INITS, LEADS, CHANNELS, GRID) as writer:
-            write_leads(writer, [2, 0, 1], iter(VALUES[[2, 0, 1]].swapaxes(0, 1)))
-    forecasts = Forecasts([tmp_path / "a.zarr"])
+def test_leads_of_several_forecasts_are_stored_as_they_come(tmp_path):
+    path = tmp_path / "a.zarr"
+    with ForecastWriter(path, INITS, LEADS, CHANNELS, GRID) as writer:
+        write_leads(writer, [2, 0, 1], iter(VALUES[[2, 0, 1]].swapaxes(0, 1)))
+    forecasts = Forecasts([path])
     np.testing.assert_array_equal(np.stack([forecasts.read_init(init) for init in INITS]), VALUES)
+
+
+def chunk_files(path):
+    """The files of chunks of a store's fields, those of coordinates left out."""
+    return sorted(file for file in path.glob("*/c/*/*/**/*") if file.is_file())
+
+
+def test_an_initial_time_is_a_file_of_each_variable(tmp_path):
+    path = write(tmp_path / "a.zarr")
+    assert len(chunk_files(path)) == 3 * 4
+    array = zarr.open_group(path)["geopotential"]
+    assert array.shards == (1, 4, 2, 4, 8)
+    assert array.chunks == (1, 1, 2, 4, 8)
+
+
+def test_no_more_than_a_lead_is_held(tmp_path):
+    leads = list(range(0, 600, 6))
+    grid = Grid(32, 64)
+    field = np.random.default_rng(1).normal(size=(len(CHANNELS), *grid.shape)).astype(np.float32)
+    with ForecastWriter(tmp_path / "a.zarr", INITS[:1], leads, CHANNELS, grid) as writer:
+        writer.write(0, 0, field)
+        tracemalloc.start()
+        for j in range(1, len(leads)):
+            writer.write(0, j, field)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    assert peak < 8 * field.nbytes
+    np.testing.assert_array_equal(
+        Forecasts([tmp_path / "a.zarr"]).read(INITS[0], 594), module.round_mantissa(field)
+    )
+
+
+def test_a_forecast_that_was_cut_short_leaves_no_file(tmp_path):
+    path = tmp_path / "a.zarr"
+
+    def interrupted():
+        with ForecastWriter(path, INITS, LEADS, CHANNELS, GRID) as writer:
+            for j in range(4):
+                writer.write(0, j, VALUES[0, j])
+            for j in range(3):
+                writer.write(1, j, VALUES[1, j])
+            raise RuntimeError("broken off")
+
+    with pytest.raises(RuntimeError, match="broken off"):
+        interrupted()
+    assert {file.relative_to(path).parts[2] for file in chunk_files(path)} == {"0"}
+    assert not check_product(path).faults
+
+
+def test_what_a_killed_process_left_goes_when_the_forecast_is_made_again(tmp_path):
+    path = tmp_path / "a.zarr"
+    killed = ForecastWriter(path, INITS, LEADS, CHANNELS, GRID)
+    for i, j in ((0, 0), (0, 1), (0, 2), (0, 3), (1, 0)):
+        killed.write(i, j, VALUES[i, j])
+    # as by another process
+    for file in chunk_files(path):
+        if file.name.startswith(".tmp-"):
+            file.rename(file.with_name(".tmp-host_1_0123abcd-" + file.name.split("-")[-1]))
+    assert any(file.name.startswith(".tmp-") for file in chunk_files(path))
+    with ForecastWriter(path, INITS, LEADS, CHANNELS, GRID, resume=True) as writer:
+        assert [writer.done(i) for i in range(3)] == [True, False, False]
+        for i, j in np.ndindex(2, 4):
+            writer.write(i + 1, j, VALUES[i + 1, j])
+    assert not [file for file in chunk_files(path) if file.name.startswith(".tmp-")]
+    forecasts = Forecasts([path])
+    np.testing.assert_array_equal(np.stack([forecasts.read_init(init) for init in INITS]), VALUES)
+
+
+def test_a_complete_forecast_is_not_written_again(tmp_path):
+    with ForecastWriter(tmp_path / "a.zarr", INITS[:1], LEADS, CHANNELS, GRID) as writer:
+        for j in range(4):
+            writer.write(0, j, VALUES[0, j])
+        with pytest.raises(ValueError, match=r"a\.zarr: 2023-01-01T00:00:00 is complete already"):
+            writer.write(0, 1, VALUES[0, 1])
+
+
+def test_a_lead_that_comes_again_takes_the_place_of_the_first(tmp_path):
+    with ForecastWriter(tmp_path / "a.zarr", INITS[:1], LEADS, CHANNELS, GRID) as writer:
+        writer.write(0, 1, None)
+        for j in range(4):
+            writer.write(0, j, VALUES[0, j])
+    forecasts = Forecasts([tmp_path / "a.zarr"])
+    assert forecasts.available(INITS[0], 6)
+    np.testing.assert_array_equal(forecasts.read_init(INITS[0]), VALUES[0])
+
+
+@pytest.mark.parametrize("names", [["TP"], ["Z850", "Z500"], ["T850", "T2M", "Z850"], None])
+def test_channels_are_read_as_zarr_reads_them(tmp_path, names):
+    path = write(tmp_path / "a.zarr")
+    forecasts = Forecasts([path], names)
+    with xr.open_zarr(path) as data:
+        for i, j in np.ndindex(3, 4):
+            field = forecasts.read(INITS[i], LEADS[j])
+            for channel, values in zip(forecasts.channels, field, strict=True):
+                read = data[channel.variable][i, j]
+                read = read if channel.level is None else read.sel(level=channel.level)
+                np.testing.assert_array_equal(values, read)
+
+
+def test_a_store_of_an_earlier_version_is_made_anew(tmp_path, caplog):
+    path = write(tmp_path / "a.zarr")
+    group = open_store(path, mode="r+")
+    stored = group["2m_temperature"]
+    del group["2m_temperature"]
+    group.create_array(
+        "2m_temperature",
+        data=np.zeros(stored.shape, np.float32),
+        chunks=(1, 4, 4, 8),
+        dimension_names=stored.metadata.dimension_names,
+    )
+    writer = ForecastWriter(path, INITS, LEADS, CHANNELS, GRID, resume=True)
+    assert not any(writer.done(i) for i in range(3))
+    assert "earlier version" in caplog.text
+
+
+@pytest.mark.parametrize("harm", ["flipped", "cut", "lost"])
+def test_a_harmed_lead_is_named(tmp_path, harm):
+    path = write(tmp_path / "a.zarr")
+    file = path / "2m_temperature" / "c" / "1" / "0" / "0" / "0"
+    content = bytearray(file.read_bytes())
+    if harm == "lost":
+        file.unlink()
+    else:
+        table = np.frombuffer(content[-4 * 16 - 4 : -4], "<u8").reshape(4, 2)
+        content[int(table[2, 0]) + 3] ^= 1
+        file.write_bytes(content if harm == "flipped" else content[:-30])
+    forecasts = Forecasts([path])
+    with pytest.raises(DamagedError, match=r"2m_temperature, time 2023-01-01T12:00:00 \+ 12 h"):
+        forecasts.read(INITS[1], 12)
+    if harm == "flipped":
+        np.testing.assert_array_equal(forecasts.read(INITS[1], 6), VALUES[1, 1])
+    faults = check_product(path).faults
+    assert len(faults) == 1
+    assert "2m_temperature, time 2023-01-01T12:00:00" in str(faults[0])
+    if harm == "flipped":
+        assert "prediction_timedelta 2" in str(faults[0])

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 from fuxiflow.channels import channel_table
 from fuxiflow.grids import REGIONS, Grid
-from fuxiflow.states import forecasts as forecasts_module
 from fuxiflow.states.climatology import Climatology
 from fuxiflow.states.forecasts import Forecasts, ForecastWriter, round_mantissa
 from fuxiflow.verification.area_means import PieceWeights, forecast_means, own_means
@@ -21,8 +20,6 @@ from fuxiflow.verification.collection import (
     case_order,
     climatology_cases,
     collect_cases,
-    forecast_reader,
-    stored_pieces,
     valid_time,
 )
 from fuxiflow.verification.metrics import region_weights
@@ -143,19 +140,14 @@ def test_climatology_as_a_forecast_reads_each_state_once():
 @given(
     st.integers(1, 8),
     st.lists(st.integers(1, 40), min_size=1, max_size=12, unique=True).map(sorted),
-    st.integers(1, 5),
 )
-def test_every_case_comes_once_and_pieces_stay_together(count, steps, size):
+def test_every_case_comes_once(count, steps):
     leads = [6 * step for step in steps]
-    pieces = [step // size for step in steps]
-    order = list(case_order(starts(count), leads, pieces))
+    order = list(case_order(starts(count), leads))
     assert sorted(order) == [(i, j) for i in range(count) for j in range(len(leads))]
-    visited = [(i, pieces[j]) for i, j in order]
-    changes = sum(a != b for a, b in itertools.pairwise(visited))
-    assert changes + 1 == len(set(visited))
 
 
-def test_single_leads_come_by_valid_time_within_an_hour_of_the_day():
+def test_cases_come_by_valid_time_within_an_hour_of_the_day():
     times = starts(6)
     valid = [valid_time(times[i], 6 * j + 6) for i, j in case_order(times, [6, 12, 18, 24])]
     changes = sum(a != b for a, b in itertools.pairwise(valid))
@@ -184,32 +176,6 @@ def write_forecasts(path):
 def stored(tmp_path):
     path = tmp_path / "forecasts.zarr"
     return path, write_forecasts(path)
-
-
-@pytest.mark.parametrize("together", [1, 4, len(LEADS)])
-def test_a_piece_of_a_store_is_read_once_and_no_more_than_it(monkeypatch, tmp_path, together):
-    monkeypatch.setattr(forecasts_module, "CHUNK_BYTES", together * 4 * GRID.nlat * GRID.nlon)
-    fields = write_forecasts(tmp_path / "forecasts.zarr")
-    forecasts = Forecasts([tmp_path / "forecasts.zarr"])
-    assert forecasts.stored_together == together
-    read = []
-    original = forecasts_module.read_leads
-
-    def counted(group, channels, i_init, leads, names=None):
-        read.append((i_init, leads.start, leads.stop))
-        return original(group, channels, i_init, leads, names)
-
-    monkeypatch.setattr(forecasts_module, "read_leads", counted)
-    leads = [6, 12, 24, 30, 36, 48]
-    pieces = stored_pieces(forecasts, leads)
-    reader = forecast_reader(forecasts)
-    for i, j in case_order(starts(2), leads, pieces):
-        field = reader(starts(2)[i], leads[j])
-        np.testing.assert_array_equal(field, fields[i, leads[j] // 6].reshape(len(CHANNELS), -1))
-    firsts = {lead // 6 // together * together for lead in leads}
-    assert sorted(read) == [
-        (i, first, min(first + together, len(LEADS))) for i in range(2) for first in sorted(firsts)
-    ]
 
 
 def test_some_channels_are_read_without_the_variables_of_others(stored):
