@@ -347,14 +347,17 @@ def main() -> None:
                 load()
                 seconds[name].append(time.perf_counter() - begin)
                 busy[name].append(time.process_time() - worked)
-        packed = sum(
-            file.stat().st_size for file in (folder / "lz4hc.zarr").rglob("*") if file.is_file()
-        )
-        share = packed / (folder / "states.npy").stat().st_size
+        raw = (folder / "states.npy").stat().st_size
+        shares = {
+            name: sum(f.stat().st_size for f in (folder / f"{name}.zarr").rglob("*") if f.is_file())
+            / raw
+            for name in COMPRESSIONS
+        }
     count = options.batches * options.batch
     print(
         f"{grid.nlat} x {grid.nlon}, {len(channel_table())} channels, {options.cells} cells "
-        f"an hour, batches of {options.batch}; lz4hc packs states to {share:.0%}"
+        f"an hour, batches of {options.batch}; states take "
+        + ", ".join(f"{share:.0%} ({name})" for name, share in shares.items())
     )
     print(
         "samples/s by the clock and by the processor's time, which other work on the machine "

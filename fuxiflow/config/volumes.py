@@ -26,6 +26,7 @@ SHARES = {
     "states": (0.49, 0.8),
     "climatology": (0.7, 0.87),
     "analyses": (0.69, 0.87),
+    "packed": (0.58, 0.82),
     "forecasts": (0.49, 0.65),
     "grib": (0.5, 0.5),
     "truth": (0.65, 0.65),
@@ -74,7 +75,7 @@ def state_store(config: Config, count: float, kind: str, arrays: int = 1) -> Vol
     count : float
         Number of times.
     kind : str
-        A key of :data:`SHARES`; that of ``states`` follows ``states.compression``.
+        A key of :data:`SHARES`, for states that are compressed without loss.
     arrays : int
         Arrays of states.
 
@@ -84,9 +85,8 @@ def state_store(config: Config, count: float, kind: str, arrays: int = 1) -> Vol
         With the files that are not data.
     """
     one = states_mb(1, work.cells(config))
-    packed = (
-        1.0 if kind == "states" and config.states.compression == "none" else share(kind, config)
-    )
+    compression = config.states.compression
+    packed = {"packed": share("packed", config), "none": 1.0}.get(compression, share(kind, config))
     most, largest = STATE_SHARD
     shard = max(1, min(most, largest // one))
     return Volume(count * arrays * one * packed, STORE_FILES + arrays * math.ceil(count / shard))
@@ -212,9 +212,7 @@ def bank(config: Config, wildcards: Wildcards) -> Volume:
     """Return the volume of a segment of the bank of backgrounds: two states at each time."""
     every = config.resolve(wildcards["experiment"]).training.backgrounds.every_hours
     days = work.days(config.clip(wildcards["segment"], config.periods.observations))
-    unpacked = config.states.compression == "none"
-    kind = "states" if unpacked else "analyses"
-    return state_store(config, 24 * days / every, kind, arrays=2)
+    return state_store(config, 24 * days / every, "analyses", arrays=2)
 
 
 def trained(stage: str) -> Callable[[Config, Wildcards], Volume]:

@@ -42,6 +42,7 @@ class SegmentState:
         grid: Grid,
         shard: int,
         log: logging.Logger,
+        compression: str = "lz4hc",
     ):
         """Open what a job before has left, where it fits together, or begin anew.
 
@@ -59,6 +60,8 @@ class SegmentState:
             Analyses in a file of the store, after which a carry is saved.
         log : logging.Logger
             Is told what is continued, and what is not and why.
+        compression : str
+            A key of :data:`~fuxiflow.states.store.COMPRESSIONS`.
         """
         self.folder, self.log = Path(folder), log
         self.store = self.folder / "analyses.zarr"
@@ -77,8 +80,8 @@ class SegmentState:
         for path in (self.store, *self._files.files()):
             remove(path)
         self.identity = secrets.token_hex(16)
-        attrs = {IDENTITY: self.identity}
-        self.writer = StateWriter(self.store, *self._layout, attrs=attrs, shard=shard)
+        options = {"attrs": {IDENTITY: self.identity}, "compression": compression}
+        self.writer = StateWriter(self.store, *self._layout, shard=shard, **options)
 
     def _continued(self) -> dict | None:
         """Open the store, and return the newest carry that goes on from it; None for none."""

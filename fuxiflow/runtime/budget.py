@@ -260,8 +260,8 @@ def _changed_configurations(config: Config) -> Iterator[tuple[str, Config]]:
         changed = cycling.model_copy(update={"init_hours": first})
         yield f"cycling.init_hours: {first}", config.model_copy(update={"cycling": changed})
     if config.states.compression == "none":
-        changed = config.states.model_copy(update={"compression": "lz4hc"})
-        yield "states.compression: lz4hc", config.model_copy(update={"states": changed})
+        changed = config.states.model_copy(update={"compression": "packed"})
+        yield "states.compression: packed", config.model_copy(update={"states": changed})
     training = config.experiment.training
     if training.backgrounds is not None:
         hours = 2 * training.backgrounds.every_hours

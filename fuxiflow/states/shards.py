@@ -18,7 +18,8 @@ import numpy as np
 import zarr
 from numcodecs.blosc import decompress
 
-from fuxiflow.storage.checksums import damaged
+from fuxiflow.storage.checksums import crc32c, damaged
+from fuxiflow.storage.packing import BlockPackingCodec, Packing
 from fuxiflow.storage.zarr_checks import EMPTY, is_sound
 
 SUM = 4
@@ -118,6 +119,33 @@ def _copy(chunks: np.ndarray, out: np.ndarray) -> None:
         np.copyto(copied, stored[:-SUM])
 
 
+def _unpack(chunk: np.ndarray, packing: Packing, values: np.ndarray) -> None:
+    """Turn the integers of a chunk into fields, and compare its sum.
+
+    Parameters
+    ----------
+    chunk : np.ndarray
+        Its bytes, with the sum at the end.
+    packing : Packing
+        How they are packed.
+    values : np.ndarray
+        Contiguous array into which they are unpacked.
+
+    Raises
+    ------
+    OSError
+        When the chunk is not as it was written.
+    """
+    total = 0
+    try:
+        for part in packing.unpack_parts(chunk[:-SUM], values):
+            total = crc32c(part, total)
+    except ValueError as error:
+        raise OSError(f"its checksum differs, {error}") from error
+    if total != int.from_bytes(chunk[-SUM:], "little"):
+        raise OSError("its checksum differs")
+
+
 class ShardReader:
     """Reads chunks along the leading dimensions of an array; a chunk spans all other dimensions.
 
@@ -160,6 +188,10 @@ class ShardReader:
         self._shard = int(np.prod(shards[:leading]))
         compressors = [type(codec).__name__ for codec in array.compressors]
         self._compressed = compressors == ["BloscCodec", "Crc32cCodec"]
+        codec = array.serializer
+        self._packing = None
+        if isinstance(codec, BlockPackingCodec):
+            self._packing = codec.packing(self.shape)
         self._direct = (
             bool(array.shards)
             and array.chunks == (*(1,) * leading, *self.shape)
@@ -241,6 +273,7 @@ class ShardReader:
             rows = _index(path, self._shard, mtime)[first : first + len(out)].tolist()
             if (
                 not self._compressed
+                and self._packing is None
                 and all(b[0] == sum(a) for a, b in pairwise(rows))
                 and rows[0][0] != EMPTY
             ):
@@ -253,6 +286,8 @@ class ShardReader:
                     raise OSError("it was never written, and is not listed as missing or pending")
                 if self._compressed:
                     _decompress(path, offset, length, values)
+                elif self._packing:
+                    _unpack(_mapped(path, mtime)[offset : offset + length], self._packing, values)
                 else:
                     _copy(_mapped(path, mtime)[None, offset : offset + length], values[None])
         except (OSError, ValueError, RuntimeError) as error:

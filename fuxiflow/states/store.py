@@ -29,6 +29,7 @@ from fuxiflow.states.coordinates import (
 from fuxiflow.states.shards import ShardReader
 from fuxiflow.storage import provenance
 from fuxiflow.storage.files import leftovers, remove, temporary
+from fuxiflow.storage.packing import BlockPackingCodec
 from fuxiflow.storage.zarr_stores import consolidate, create_store, open_store
 
 SHARD_TIMES = 64
@@ -36,7 +37,12 @@ SHARD_BYTES = 1 << 29
 # Bits are shuffled first, as smooth fields take less space so. lz4hc is unpacked more than twice as
 # fast as zstd, packed as fast, and takes 5 % more space on ERA5: docs/studies/performance.md
 COMPRESSORS = (BloscCodec(cname="lz4hc", clevel=3, shuffle="bitshuffle", typesize=4),)
-COMPRESSIONS = {"lz4hc": COMPRESSORS, "none": None}
+COMPRESSIONS = {
+    "packed": {"serializer": BlockPackingCodec(), "compressors": None},
+    "lz4hc": {"compressors": COMPRESSORS},
+    "none": {"compressors": None},
+}
+"""Codecs of states by what a configuration calls them."""
 DIMENSIONS = ("time", "channel", "lat", "lon")
 LOG = logging.getLogger("fuxiflow")
 
@@ -99,7 +105,8 @@ class StateWriter:
             raise ValueError(
                 f"{self.path}: the times of a store must be given, in increasing order"
             )
-        self._buffers: dict[str, tuple[int, np.ndarray]] = {}
+        # of each array the number of a shard, its fields, and which of them have come
+        self._buffers: dict[str, tuple[int, np.ndarray, np.ndarray]] = {}
         if not (resume and self.path.exists() and self._open()):
             self._create(attrs or {}, shard, compression)
 
@@ -149,7 +156,7 @@ class StateWriter:
                 dtype="float32",
                 chunks=(1, *self.shape),
                 shards=(self.shard, *self.shape),
-                compressors=COMPRESSIONS[compression],
+                **COMPRESSIONS[compression],
                 fill_value=np.nan,
                 dimension_names=DIMENSIONS,
                 attributes={
@@ -302,24 +309,24 @@ class StateWriter:
         if name in self._buffers and self._buffers[name][0] != number:
             self._flush(name)
         if name not in self._buffers:
-            self._buffers[name] = number, self._shard(name, number)
-        self._buffers[name][1][index % self.shard] = np.nan if array is None else array
+            count = min(self.shard, len(self.times) - number * self.shard)
+            empty = np.full((count, *self.shape), np.nan, np.float32)
+            self._buffers[name] = number, empty, np.zeros(count, bool)
+        _, values, came = self._buffers[name]
+        values[index % self.shard] = np.nan if array is None else array
+        came[index % self.shard] = True
         self._missing[name][index] = array is None
         self._pending[name][index] = False
 
-    def _shard(self, name: str, number: int) -> np.ndarray:
-        """Read the fields that a shard holds already, NaN where there is none."""
-        slots = slice(number * self.shard, min((number + 1) * self.shard, len(self.times)))
-        if self._pending[name][slots].all():
-            return np.full((slots.stop - slots.start, *self.shape), np.nan, np.float32)
-        return self._group[name][slots]
-
     def _flush(self, name: str) -> None:
-        """Write the buffered shard of an array, and only then declare its times written."""
-        number, values = self._buffers.pop(name)
+        """Write the buffered fields of an array, and only then declare their times written."""
+        number, values, came = self._buffers.pop(name)
         first = number * self.shard
         array = self._group[name]
-        array[first : first + len(values)] = values
+        # others of the shard stay as they are, bit by bit
+        edges = np.flatnonzero(np.diff(came, prepend=False, append=False))
+        for begin, end in edges.reshape(-1, 2):
+            array[first + begin : first + end] = values[begin:end]
         later = self._pending[name]
         array.update_attributes(
             {

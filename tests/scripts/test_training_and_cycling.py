@@ -40,6 +40,7 @@ def params(directory, **values):
         "execution": {},
         "saving": SimpleNamespace(),
         "completeness": asked(),
+        "compression": "packed",
         "state": directory / "state",
         "tensorboard": directory / "tensorboard",
     }

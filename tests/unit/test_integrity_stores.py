@@ -144,7 +144,8 @@ def _read_maps(path):
 
 
 KINDS = {
-    "states, packed": (lambda path: _states(path, "lz4hc"), _read_states),
+    "states, compressed": (lambda path: _states(path, "lz4hc"), _read_states),
+    "states, packed": (lambda path: _states(path, "packed"), _read_states),
     "states, as they are": (lambda path: _states(path, "none"), _read_states),
     "forecasts": (_forecasts, _read_forecasts),
     "sparse grid": (_grid, _read_grid),

@@ -13,6 +13,7 @@ rule cycling_analyses:
     resources:
         **request("cycling_analyses"),
     params:
+        compression=CONFIG.states.compression,
         sources=of_experiment(lambda one: one.sources),
         dates=dates_in(CONFIG.cycling_period),
         accelerator=of_experiment(lambda one: one.training.accelerator),

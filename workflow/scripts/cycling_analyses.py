@@ -44,7 +44,9 @@ def main(input, output, params, log):
     channels = channel_table().select(networks.design.channels).analysed
     grid = Grid(*networks.design.grid)
     every = max(1, min(SAVE_EVERY, SAVE_BYTES // (4 * len(channels) * grid.nlat * grid.nlon)))
-    state = SegmentState(workspace(params.state), slots, channels, grid, every, log)
+    state = SegmentState(
+        workspace(params.state), slots, channels, grid, every, log, params.compression
+    )
     if carry := state.carry(networks.device):
         log.info("resumed at %s", carry.time)
     elif previous_segment := getattr(input, "carry", None):
