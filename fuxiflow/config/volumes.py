@@ -27,7 +27,6 @@ SHARES = {
     "climatology": (0.7, 0.87),
     "analyses": (0.69, 0.87),
     "packed": (0.58, 0.82),
-    "forecasts": (0.49, 0.65),
     "grib": (0.5, 0.5),
     "truth": (0.65, 0.65),
 }
@@ -100,7 +99,7 @@ def forecast_variables() -> set[str]:
 def forecast_store(config: Config, wildcards: Wildcards) -> Volume:
     """Return the volume of the forecasts of a segment."""
     inits, leads = work.initial_times_made(config, wildcards), work.leads(config)
-    mb = inits * leads * states_mb(1, work.cells(config)) * share("forecasts", config)
+    mb = inits * leads * states_mb(1, work.cells(config)) * share("packed", config)
     # a file for each physical variable of an initial time, fuxiflow.states.forecasts
     return Volume(mb, STORE_FILES + inits * len(forecast_variables()))
 

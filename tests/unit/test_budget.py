@@ -43,9 +43,9 @@ def test_the_papers_products_by_hand():
     states = volumes.product_volume(PAPER, "states_decode", january)
     assert states.mb == pytest.approx(124 * STATE_MB * 0.58)
     assert states.files == 124 + volumes.STORE_FILES
-    # 62 initial times of 40 leads: 5.66 GB and 400 files each were measured
+    # 62 initial times of 40 leads, a file of each variable
     forecasts = volumes.product_volume(PAPER, "cycling_forecasts", january)
-    assert forecasts.mb == pytest.approx(62 * 5660, rel=0.02)
+    assert forecasts.mb == pytest.approx(62 * 40 * STATE_MB * 0.58)
     assert forecasts.files == 62 * 10 + volumes.STORE_FILES
     analyses = volumes.product_volume(PAPER, "cycling_analyses", january)
     assert analyses.mb == pytest.approx(124 * 2 * STATE_MB * 0.58)
@@ -114,7 +114,7 @@ def test_a_run_that_does_not_fit_is_refused_with_need_room_place_and_remedy(tmp_
     with pytest.raises(budget.SpaceError) as refused:
         budget.check_space(PAPER, jobs, results, tmp_path)
     text = str(refused.value)
-    assert f"{results}: about 350 GB needed, 1.0 MB free" in text
+    assert f"{results}: about 420 GB needed, 1.0 MB free" in text
     assert "cycling.init_hours: [0]: 180 GB less" in text
     assert "--config check_space=false" in text
     budget.check_space(PAPER.model_copy(update={"check_space": False}), jobs, results, tmp_path)

@@ -4,14 +4,10 @@ import numpy as np
 import pytest
 import xarray as xr
 import zarr
-from hypothesis import given
-from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
 
 from fuxiflow.channels import channel_table
 from fuxiflow.cycling.forecasts import write_leads
 from fuxiflow.grids import Grid
-from fuxiflow.states import forecasts as module
 from fuxiflow.states.forecasts import Forecasts, ForecastWriter
 from fuxiflow.storage.checksums import DamagedError
 from fuxiflow.storage.verification import check_product
@@ -21,8 +17,9 @@ GRID = Grid(4, 8)
 CHANNELS = channel_table().select(["Z500", "Z850", "T850", "T2M", "TP"])
 INITS = np.datetime64("2023-01-01", "ns") + np.arange(3) * np.timedelta64(12, "h")
 LEADS = [0, 6, 12, 18]
-# with ten bits of mantissa: stored as they are
-VALUES = np.random.default_rng(0).normal(size=(3, 4, 5, 4, 8)).astype(np.float16).astype(np.float32)
+# in steps of 2**-10: stored as they are
+VALUES = np.random.default_rng(0).normal(size=(3, 4, 5, 4, 8))
+VALUES = (np.rint(VALUES * 1024) / 1024).astype(np.float32)
 
 
 def write(path, inits=range(3), **options):
@@ -33,13 +30,6 @@ def write(path, inits=range(3), **options):
     return path
 
 
-@given(arrays(np.float32, 5, elements=st.floats(-1e6, 1e6, width=32, allow_subnormal=False)))
-def test_values_are_rounded_to_the_nearest(values):
-    kept = module.round_mantissa(values)
-    assert np.all(np.abs(kept - values) <= 2.0**-17 * np.abs(values))
-    np.testing.assert_array_equal(module.round_mantissa(kept), kept)
-
-
 def test_what_is_missing_stays_missing(tmp_path):
     channels = channel_table().select(["TP", "Z500"])
     values = np.full_like(VALUES[0, 0][:2], 55000.3)
@@ -48,7 +38,7 @@ def test_what_is_missing_stays_missing(tmp_path):
         writer.write(0, 0, values)
     field = Forecasts([tmp_path / "a.zarr"]).read(INITS[0], 0)
     assert np.argwhere(np.isnan(field)).tolist() == [[0, 1, 2]]
-    assert field[1, 0, 0] == 55000.5
+    assert field[1, 0, 0] == np.float32(55000.3)
 
 
 def test_round_trip(tmp_path):
@@ -219,9 +209,11 @@ def test_no_more_than_a_lead_is_held(tmp_path):
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
     assert peak < 8 * field.nbytes
-    np.testing.assert_array_equal(
-        Forecasts([tmp_path / "a.zarr"]).read(INITS[0], 594), module.round_mantissa(field)
-    )
+    for name, read in zip(
+        CHANNELS.names, Forecasts([tmp_path / "a.zarr"]).read(INITS[0], 594), strict=True
+    ):
+        values = field[CHANNELS.names.index(name)]
+        assert abs(read - values).max() <= np.ptp(values) / 2**16, name
 
 
 def test_a_forecast_that_was_cut_short_leaves_no_file(tmp_path):

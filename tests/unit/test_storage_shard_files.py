@@ -4,19 +4,26 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from numcodecs import blosc
 from zarr.codecs import BloscCodec, ZstdCodec
 
 from fuxiflow.states.shards import ShardReader
+from fuxiflow.storage.packing import BlockPackingCodec
 from fuxiflow.storage.shard_files import AppendedShard, chunk_encoder, with_sum, zarr_encoder
 from fuxiflow.storage.zarr_stores import create_store, open_store
 
-VALUES = np.random.default_rng(0).normal(size=(2, 5, 3, 4, 8)).astype(np.float32)
+# in steps of 2**-10, which packing keeps
+VALUES = np.rint(np.random.default_rng(0).normal(size=(2, 5, 3, 4, 8)) * 1024) / 1024
+VALUES = VALUES.astype(np.float32)
 BLOSC = BloscCodec(cname="lz4", clevel=5, shuffle="bitshuffle", typesize=4)
-CODECS = {"blosc": BLOSC, "zstd": ZstdCodec(level=1), "none": None}
+CODECS = {
+    "packed": {"serializer": BlockPackingCodec(), "compressors": None},
+    "blosc": {"compressors": BLOSC},
+    "zstd": {"compressors": ZstdCodec(level=1)},
+    "none": {"compressors": None},
+}
 
 
-def create(path, compressors=BLOSC, **options):
+def create(path, **options):
     group = create_store(path)
     return group.create_array(
         "field",
@@ -24,7 +31,6 @@ def create(path, compressors=BLOSC, **options):
         dtype=options.pop("dtype", "float32"),
         chunks=(1, 1, 3, 4, 8),
         shards=(1, 5, 3, 4, 8),
-        compressors=compressors,
         **options,
     )
 
@@ -36,7 +42,7 @@ def shard_path(store, number):
 @pytest.mark.parametrize("order", [(0, 1, 2, 3, 4), (4, 0, 3, 1, 2)])
 @pytest.mark.parametrize("codec", CODECS)
 def test_zarr_reads_what_was_appended(tmp_path, codec, order):
-    array = create(tmp_path / "a.zarr", CODECS[codec])
+    array = create(tmp_path / "a.zarr", **CODECS[codec])
     encode = chunk_encoder(array)
     for number in range(2):
         shard = AppendedShard(shard_path(tmp_path / "a.zarr", number), 5)
@@ -50,7 +56,7 @@ def test_zarr_reads_what_was_appended(tmp_path, codec, order):
 
 @pytest.mark.parametrize("codec", CODECS)
 def test_the_reader_of_two_leading_dimensions_reads_single_chunks(tmp_path, codec):
-    array = create(tmp_path / "a.zarr", CODECS[codec])
+    array = create(tmp_path / "a.zarr", **CODECS[codec])
     array[:] = VALUES
     times = ["2022-01-01T00:00:00", "2022-01-01T12:00:00"]
     reader = ShardReader(tmp_path / "a.zarr" / "field", array, times, [0, 6, 12, 18, 24])
@@ -71,21 +77,18 @@ def test_other_shards_are_read_by_zarr(tmp_path):
     np.testing.assert_array_equal(reader.read(7), VALUES[1, 2])
 
 
-@given(st.integers(0, 2**32 - 1), st.sampled_from(["lz4", "lz4hc", "zstd"]), st.integers(0, 2))
-def test_the_direct_way_gives_the_bytes_of_zarr(tmp_path_factory, seed, name, shuffle):
-    codec = BloscCodec(
-        cname=name, clevel=3, shuffle=("noshuffle", "shuffle", "bitshuffle")[shuffle], typesize=4
-    )
-    array = create(tmp_path_factory.mktemp("store") / "a.zarr", codec)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 9), st.integers(1, 9))
+def test_the_direct_way_gives_the_bytes_of_zarr(tmp_path_factory, seed, rows, columns):
+    codec = BlockPackingCodec(rows, columns)
+    path = tmp_path_factory.mktemp("store") / "a.zarr"
+    array = create(path, serializer=codec, compressors=None)
     values = np.random.default_rng(seed).normal(size=(3, 4, 8)).astype(np.float32).round(2)
     values[seed % 3, 0] = np.nan
     assert chunk_encoder(array)(values) == zarr_encoder(array)(values)
-    # several threads write the blocks of a chunk in the order in which they finish
-    assert blosc.use_threads is False
 
 
 def test_another_type_goes_through_zarr(tmp_path):
-    array = create(tmp_path / "a.zarr", BLOSC, dtype="float64")
+    array = create(tmp_path / "a.zarr", compressors=BLOSC, dtype="float64")
     shard = AppendedShard(shard_path(tmp_path / "a.zarr", 1), 5)
     for position in range(5):
         shard.append(position, chunk_encoder(array)(VALUES[1, position].astype(float)))

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from fuxiflow.channels import channel_table
 from fuxiflow.grids import REGIONS, Grid
 from fuxiflow.states.climatology import Climatology
-from fuxiflow.states.forecasts import Forecasts, ForecastWriter, round_mantissa
+from fuxiflow.states.forecasts import Forecasts, ForecastWriter
 from fuxiflow.verification.area_means import PieceWeights, forecast_means, own_means
 from fuxiflow.verification.collection import (
     case_order,
@@ -165,7 +165,9 @@ LEADS = list(range(0, 54, 6))
 def write_forecasts(path):
     """Write forecasts of two start times and nine leads, and return the fields in them."""
     shape = (2, len(LEADS), len(CHANNELS), *GRID.shape)
-    fields = round_mantissa(np.random.default_rng(5).normal(250, 5, shape))
+    # in steps that the store keeps
+    fields = np.rint(np.random.default_rng(5).normal(250, 5, shape) * 1024) / 1024
+    fields = fields.astype(np.float32)
     with ForecastWriter(path, starts(2), LEADS, CHANNELS, GRID) as writer:
         for i, j in np.ndindex(2, len(LEADS)):
             writer.write(i, j, fields[i, j])
