@@ -115,7 +115,7 @@ def test_a_run_that_does_not_fit_is_refused_with_need_room_place_and_remedy(tmp_
         budget.check_space(PAPER, jobs, results, tmp_path)
     text = str(refused.value)
     assert f"{results}: about 420 GB needed, 1.0 MB free" in text
-    assert "cycling.init_hours: [0]: 180 GB less" in text
+    assert "cycling.init_hours: [0]: 210 GB less" in text
     assert "--config check_space=false" in text
     budget.check_space(PAPER.model_copy(update={"check_space": False}), jobs, results, tmp_path)
     free.f_bavail = 1e9
