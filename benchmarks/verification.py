@@ -111,7 +111,8 @@ def ours(made: MadeUp, inits: np.ndarray, leads: list[int]) -> dict[str, np.ndar
     def read(init: np.datetime64, lead: int) -> np.ndarray:
         return made.read(valid_time(init, lead), lead).reshape(len(CHANNELS), -1)
 
-    cases = collect_cases({"forecasts": read}, inits, leads, against, LOG)["forecasts", "era5"]
+    collected = collect_cases({"forecasts": read}, inits, leads, against, LOG)
+    cases = collected.cases["forecasts", "era5"]
     once = np.ones((1, len(inits)))
     names = {"square": "rmse", "error": "bias", "correlation": "acc"}
     values = {names[name]: case_mean(cases.values[name], once)[0, ..., 0] for name in names}

@@ -316,6 +316,7 @@ def background_steps(config: Config, wildcards: Wildcards) -> float:
 PAGE = Linear(work.once, 20, states=6, mb=1200)
 """A figure: what it reads are tables, or a few fields."""
 SWATHS = Linear(work.observed, 60, mb=1500, least=0.5, by_grid=False)
+MERGED_CASES = Linear(work.leads_made, 0, mb=1000, mb_each=0.06, least=0.02, start=60)
 
 COSTS: dict[str, Callable[[Config, Wildcards], Cost]] = {
     # the embedded world: a day of its model takes 4 s, and its fields are written at any size
@@ -373,13 +374,19 @@ COSTS: dict[str, Callable[[Config, Wildcards], Cost]] = {
     "cycling_external_forecasts": Inference(
         work.leads_made, 1.6, mb=6000, batch_states=6.4, copies=3, threads=2
     ),
-    "verification_baselines": Linear(work.leads_made, 4.0, states=6.2, mb_each=0.02),
-    "verification_forecasts": Linear(work.leads_made, 2.9, states=6.2, mb_each=0.02),
-    "verification_maps": Linear(work.map_leads, 1.5, states=4),
-    "verification_analyses": Linear(work.analyses, 3.4, states=4.5, mb_each=0.02),
-    "verification_departures": Linear(
+    "verification_baselines_part": Linear(work.leads_made, 4.0, states=6.2, mb_each=0.02),
+    "verification_forecasts_part": Linear(work.leads_made, 2.9, states=6.2, mb_each=0.02),
+    "verification_maps_part": Linear(work.map_leads, 1.5, states=4),
+    "verification_analyses_part": Linear(work.analyses, 3.4, states=4.5, mb_each=0.02),
+    # cases of all segments, and the samples of their intervals
+    "verification_baselines": MERGED_CASES,
+    "verification_forecasts": MERGED_CASES,
+    "verification_maps": Linear(work.once, 120, states=3),
+    "verification_analyses": Linear(work.analyses, 0, mb=1000, mb_each=0.3, least=0.1, start=60),
+    "verification_departures_part": Linear(
         work.computed_departures, 60, mb=3000, states=2, by_grid=False
     ),
+    "verification_departures": Linear(work.analyses, 0, mb=1000, mb_each=0.3, least=0.1, start=60),
     "verification_comparisons": Linear(work.comparison_cases, 120, mb=2000, least=60, states=1),
     "verification_scores": Linear(work.once, 120, mb=2500, least=60),
     "verification_acceptance": Linear(work.once, 60, mb=2500),

@@ -250,8 +250,8 @@ def cases(config: Config, wildcards: Wildcards, systems: int = 1) -> Volume:
 
 
 def analysis_cases(config: Config, wildcards: Wildcards) -> Volume:
-    """Return the volume of the scores of all analyses."""
-    count = work.analyses(config, {}) * CHANNELS * len(config.verification.regions)
+    """Return the volume of the scores of all analyses, or of those of a segment."""
+    count = work.analyses(config, wildcards) * CHANNELS * len(config.verification.regions)
     return Volume(2 + 4e-5 * count, 40)
 
 
@@ -259,6 +259,12 @@ def maps(config: Config, wildcards: Wildcards) -> Volume:
     """Return the volume of the maps of the mean error."""
     fields = len(config.figures.map_leads) * len(config.figures.map_channels) * 4
     return Volume(1 + fields * work.cells(config) * 4e-6, 30)
+
+
+def maps_part(config: Config, wildcards: Wildcards) -> Volume:
+    """Return the volume of the sums that maps are made of: twice theirs, in double precision."""
+    whole = maps(config, wildcards)
+    return Volume(2 * whole.mb, whole.files)
 
 
 def climatology(config: Config, wildcards: Wildcards) -> Volume:
@@ -320,6 +326,12 @@ PRODUCTS: dict[str, tuple[str, Callable[[Config, Wildcards], Volume]]] = {
     "cycling_response": ("analyses", lambda c, w: state_store(c, 2, "analyses")),
     "cycling_forecasts": ("forecasts", forecast_store),
     "cycling_external_forecasts": ("forecasts", forecast_store),
+    # parts keep double precision
+    "verification_baselines_part": ("scores", lambda c, w: cases(c, w, 5)),
+    "verification_forecasts_part": ("scores", lambda c, w: cases(c, w, 5)),
+    "verification_maps_part": ("scores", maps_part),
+    "verification_analyses_part": ("scores", analysis_cases),
+    "verification_departures_part": ("scores", small(10, 60)),
     "verification_baselines": ("scores", lambda c, w: cases(c, w, 3)),
     "verification_forecasts": ("scores", lambda c, w: cases(c, w, 2)),
     "verification_maps": ("scores", maps),

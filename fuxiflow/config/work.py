@@ -243,6 +243,7 @@ def template(config: Config, wildcards: Wildcards) -> float:
 
 
 def computed_departures(config: Config, wildcards: Wildcards) -> float:
-    """Count the observations over the test that a state gives equivalents of."""
+    """Count the observations of the test that a state gives equivalents of, or of a segment."""
     names = [name for name in config.sources if has_operator(sources.load_source(name))]
-    return days(config.periods.test) * sum(values_a_day(config, name) for name in names)
+    tested = days_within(config, wildcards, config.periods.test)
+    return tested * sum(values_a_day(config, name) for name in names)

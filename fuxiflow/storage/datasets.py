@@ -1,5 +1,6 @@
 """Data sets of xarray as Zarr stores whose chunks and metadata are checked when they are read."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import xarray as xr
@@ -15,15 +16,16 @@ from fuxiflow.storage.zarr_stores import (
 )
 
 
-def write_dataset(path: Path, groups: dict[str, xr.Dataset]) -> None:
+def write_dataset(path: Path, groups: Mapping[str, xr.Dataset]) -> None:
     """Write data sets as a store, in place of one that is there.
 
     Parameters
     ----------
     path : Path
         The store.
-    groups : dict of str to xr.Dataset
-        The data set of each group; that of the store itself is ``""`` and comes first.
+    groups : mapping of str to xr.Dataset
+        The data set of each group, asked for one by one; that of the store itself is ``""`` and
+        comes first.
     """
     store = CheckedStore(LocalStore(path))
     with writing_parts():

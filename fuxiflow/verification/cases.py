@@ -7,7 +7,8 @@ interval: ``<f'>, <f'^2>, <f' r'>, <r'>, <r'^2>``. They are summed in double pre
 any region (all its means are NaN).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+import copy
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,6 +17,7 @@ import xarray as xr
 
 from fuxiflow.storage import provenance
 from fuxiflow.storage.datasets import read_dataset, write_dataset
+from fuxiflow.verification.case_counts import CaseCount, counts_attribute
 
 QUANTITIES = ("square", "error", "correlation", "variance", "reference_variance")
 # differences of their means, or the means themselves, may be near 0: single precision would show
@@ -66,7 +68,7 @@ class Cases:
         Names of the scored channels and regions.
     values : dict of str to np.ndarray
         :data:`QUANTITIES` as ``(case, lead, channel, region)``, NaN where there is no case, in
-        single precision but for :data:`DOUBLE`; those of a store are all in single precision:
+        single precision but for :data:`DOUBLE`; those of :func:`write_cases` are all in single:
         ``square`` <e^2>, ``error`` <e>, ``correlation`` (of each case), ``variance`` of the anomaly
         and ``reference_variance``; :mod:`fuxiflow.verification.metrics` defines them.
     """
@@ -179,14 +181,11 @@ class Cases:
         return self.select(times, leads, channels), other.select(times, leads, channels)
 
     def dataset(self) -> xr.Dataset:
-        """Return the cases as a data set with named dimensions."""
+        """Return the cases as a data set with named dimensions, in their precision."""
         dims = ("time", "lead_time", "channel", "region")
         channels, regions = (np.array(names, object) for names in (self.channels, self.regions))
         return xr.Dataset(
-            {
-                name: (dims, value.astype(np.float32, copy=False))
-                for name, value in self.values.items()
-            },
+            {name: (dims, value) for name, value in self.values.items()},
             coords={
                 "time": self.times,
                 "lead_time": self.leads,
@@ -199,11 +198,89 @@ class Cases:
 CaseKey = tuple[str, str]  # system and reference
 
 
+def join_cases(parts: Sequence[Cases]) -> Cases:
+    """Join cases of one system and reference at different start times, in any order.
+
+    Parameters
+    ----------
+    parts : sequence of Cases
+        At least one; with the same leads, channels and regions.
+
+    Returns
+    -------
+    Cases
+        All of them, in order of time.
+
+    Raises
+    ------
+    ValueError
+        Leads, channels or regions differ, or two parts have the same time.
+    """
+    first = parts[0]
+    for name in ("leads", "channels", "regions"):
+        for part in parts:
+            if getattr(part, name) != getattr(first, name):
+                raise ValueError(
+                    f"{name} {getattr(part, name)} differ from {getattr(first, name)} of others"
+                )
+    times = np.concatenate([part.times for part in parts])
+    order = np.argsort(times, kind="stable")
+    times = times[order]
+    if twice := times[1:][np.diff(times) == np.timedelta64(0)].tolist():
+        raise ValueError(f"two parts have cases of {np.datetime64(twice[0], 'ns')}")
+    values = {
+        name: np.concatenate([part.values[name] for part in parts])[order] for name in QUANTITIES
+    }
+    return Cases(times, first.leads, first.channels, first.regions, values)
+
+
+class _Groups(Mapping):
+    """The data sets of cases by the group of a store, each made when it is asked for."""
+
+    def __init__(self, cases: Mapping[CaseKey, Cases], **attributes):
+        self.cases = cases
+        self.keys_by_group = {"/".join(key): key for key in cases}
+        stamp = {"provenance": provenance.as_json(), "pairs": list(self.keys_by_group)}
+        self.root = xr.Dataset(attrs={**stamp, **attributes})
+
+    def __getitem__(self, group: str) -> xr.Dataset:
+        return self.cases[self.keys_by_group[group]].dataset() if group else self.root
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(["", *self.keys_by_group])
+
+    def __len__(self) -> int:
+        return 1 + len(self.keys_by_group)
+
+
+class _SingleGroups(_Groups):
+    """The same in single precision."""
+
+    def __getitem__(self, group: str) -> xr.Dataset:
+        return super().__getitem__(group).astype(np.float32, copy=False)
+
+
 def write_cases(path: Path, cases: Mapping[CaseKey, Cases]) -> None:
-    """Write cases as the groups ``system/reference`` of a Zarr store."""
-    groups = {"/".join(key): value.dataset() for key, value in cases.items()}
-    stamp = {"provenance": provenance.as_json(), "pairs": list(groups)}
-    write_dataset(path, {"": xr.Dataset(attrs=stamp), **groups})
+    """Write cases in single precision as the groups ``system/reference`` of a Zarr store."""
+    write_dataset(path, _SingleGroups(cases))
+
+
+def write_part_of_cases(
+    path: Path, cases: Mapping[CaseKey, Cases], counts: Sequence[CaseCount]
+) -> None:
+    """Write the cases of a part as they are, so that scores of all parts lose nothing.
+
+    Parameters
+    ----------
+    path : Path
+        The store, which :class:`StoredCases` reads.
+    cases : mapping of CaseKey to Cases
+        Cases by system and reference.
+    counts : sequence of CaseCount
+        How many of them there are, which :func:`fuxiflow.verification.case_counts.read_counts`
+        reads.
+    """
+    write_dataset(path, _Groups(cases, **counts_attribute(counts)))
 
 
 class StoredCases(Mapping):
@@ -227,6 +304,46 @@ class StoredCases(Mapping):
             data["region"].values.tolist(),
             {name: data[name].values for name in QUANTITIES},
         )
+
+    def __iter__(self) -> Iterator[CaseKey]:
+        return iter(self._keys)
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._keys
+
+
+class MergedCases(Mapping):
+    """The cases of several parts together, by key; joined when asked for, and not kept."""
+
+    def __init__(self, paths: Sequence[Path]):
+        """Open stores of :func:`write_part_of_cases`, in any order."""
+        self.parts = [StoredCases(path) for path in paths]
+        # a part may lack a system, so the order is that of the part with the most
+        fullest = sorted(self.parts, key=len, reverse=True)
+        self._keys = list(dict.fromkeys(key for part in fullest for key in part))
+
+    def only(self, condition: Callable[[CaseKey], bool]) -> "MergedCases":
+        """Return those whose system and reference meet a condition."""
+        selection = copy.copy(self)
+        selection._keys = [key for key in self._keys if condition(key)]
+        return selection
+
+    def __getitem__(self, key: CaseKey) -> Cases:
+        """Join the cases of a system and a reference; ValueError names parts that do not fit."""
+        if key not in self._keys:
+            raise KeyError(key)
+        parts = [part for part in self.parts if key in part]
+        try:
+            return join_cases([part[key] for part in parts])
+        except ValueError as error:
+            among = ", ".join(str(part.path) for part in parts)
+            raise ValueError(
+                f"cases of {' against '.join(key)}: {error}; delete the one that is out of date "
+                f"and run again: {among}"
+            ) from error
 
     def __iter__(self) -> Iterator[CaseKey]:
         return iter(self._keys)

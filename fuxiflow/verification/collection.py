@@ -7,19 +7,20 @@ with the number of leads or start times.
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
-from types import SimpleNamespace
 
 import numpy as np
 
 from fuxiflow.channels import channel_table
-from fuxiflow.completeness import Asked, check_finite, check_share, list_times
+from fuxiflow.completeness import check_finite
 from fuxiflow.progress import Progress
 from fuxiflow.states.forecasts import Forecasts
 from fuxiflow.states.store import StateSeries
 from fuxiflow.times import as_datetime64
 from fuxiflow.times import times as times_between
 from fuxiflow.verification.area_means import forecast_means
+from fuxiflow.verification.case_counts import CaseCount
 from fuxiflow.verification.cases import CaseKey, Cases
 from fuxiflow.verification.maps import ErrorMaps
 from fuxiflow.verification.references import Reference, ReferenceSet, align_channels
@@ -112,6 +113,35 @@ def case_order(times: np.ndarray, leads: Sequence[int]) -> Iterator[tuple[int, i
         yield cases[position]
 
 
+@dataclass(frozen=True)
+class CollectedCases:
+    """The cases of systems, and how many of them lack a field or a reference.
+
+    Attributes
+    ----------
+    cases : dict of CaseKey to Cases
+        Cases by system and reference.
+    counts : list of CaseCount
+        What is asked for of all parts together, see
+        :func:`fuxiflow.verification.case_counts.check_counts`.
+    """
+
+    cases: dict[CaseKey, Cases]
+    counts: list[CaseCount]
+
+    def __or__(self, other: "CollectedCases") -> "CollectedCases":
+        """Return the cases of the systems of both."""
+        return CollectedCases(self.cases | other.cases, self.counts + other.counts)
+
+    def renamed(self, label: str, system: str) -> "CollectedCases":
+        """Give the cases of the system ``label`` the name ``system``."""
+        cases = {
+            (system if key[0] == label else key[0], key[1]): value
+            for key, value in self.cases.items()
+        }
+        return CollectedCases(cases, self.counts)
+
+
 def collect_cases(
     readers: Mapping[str, FieldReader],
     times: np.ndarray,
@@ -119,8 +149,7 @@ def collect_cases(
     against: ReferenceSet,
     log: logging.Logger,
     maps: ErrorMaps | None = None,
-    asked: Asked | None = None,
-) -> dict[CaseKey, Cases]:
+) -> CollectedCases:
     """Gather the cases of systems against every reference.
 
     Each field of a system is read once, and one at a time. Each field of a reference is read once
@@ -137,28 +166,25 @@ def collect_cases(
     against : ReferenceSet
         Climatology, references and regions.
     log : logging.Logger
-        Told the progress, and how many cases lack a field or a reference.
+        Told the progress.
     maps : ErrorMaps, optional
         Errors are added to them.
-    asked : Asked, optional
-        The least share of cases that must have the field and each reference. The own analyses end
-        before the last valid times: those are not asked for.
 
     Returns
     -------
-    dict of CaseKey to Cases
-        Cases by system and reference. A case without a field, or without the reference at its
-        valid time, is NaN.
+    CollectedCases
+        A case without a field, or without the reference at its valid time, is NaN, and is counted.
+        The own analyses end before the last valid times: those are no cases that should be there.
 
     Raises
     ------
     IncompleteError
-        For fewer cases than are asked for, or a field that is not whole.
+        For a field that is not whole.
     """
     references = against.references
     normals = against.normals
     if not references:
-        return {}
+        return CollectedCases({}, [])
     times = np.asarray(times, "datetime64[ns]")
     regions = against.regions
     cases = {
@@ -197,8 +223,10 @@ def collect_cases(
             del field, anomalies, normal
         report.step()
     total = len(times) * len(leads)
+    counts = []
     for name in readers:
-        _check_cases(lacking[name], total, f"cases of {name} have a field", asked, log)
+        fields = f"cases of {name} have a field"
+        counts.append(CaseCount.of_times(fields, total, lacking[name]))
         for reference in references:
             # forecasts reach beyond the end of the cycle that they started from
             last = reference.states.slots[-1] if reference.name == "own" else None
@@ -206,8 +234,8 @@ def collect_cases(
             missed = [time for time in without if last is None or time <= last]
             expected = total - len(lacking[name]) - (len(without) - len(missed))
             what = f"cases of {name} with a field have the reference {reference.name}"
-            _check_cases(missed, expected, what, asked, log)
-    return cases
+            counts.append(CaseCount.of_times(what, expected, missed))
+    return CollectedCases(cases, counts)
 
 
 def _check_whole(
@@ -227,33 +255,6 @@ def _check_whole(
         The field, in the words of the message.
     """
     check_finite(np.isfinite(means).all(axis=1) | ~np.array(analysed), channels, place)
-
-
-def _check_cases(
-    valid_times: Sequence[np.datetime64],
-    total: int,
-    what: str,
-    asked: Asked | None,
-    log: logging.Logger,
-) -> None:
-    """Fail or warn where cases lack something.
-
-    Parameters
-    ----------
-    valid_times : sequence of np.datetime64
-        Valid times of the cases that lack it.
-    total : int
-        Number of cases.
-    what : str
-        What the others have.
-    asked : Asked, optional
-        The least share of them.
-    log : logging.Logger
-        Gets the warning.
-    """
-    asked = asked or SimpleNamespace(setting="completeness.cases", least=0.0)
-    missing = f"those valid at {list_times(valid_times)}"
-    check_share(asked, total - len(valid_times), total, what, missing, log)
 
 
 def climatology_cases(

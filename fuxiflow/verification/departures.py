@@ -8,12 +8,13 @@ operator, and its change from background to analysis is the effect of assimilati
 """
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import torch
+import xarray as xr
 
 from fuxiflow.grids import Grid
 from fuxiflow.observations.sparse_grids import SparseGrids, SparseWindow
@@ -21,10 +22,12 @@ from fuxiflow.operators.columns import brightness_temperatures_from_state
 from fuxiflow.operators.equivalents import ReportOperator
 from fuxiflow.operators.microwave import MicrowaveOperator
 from fuxiflow.progress import progress
+from fuxiflow.randomness import generator
 from fuxiflow.states.statistics import Statistics
 from fuxiflow.states.store import StateSeries
-from fuxiflow.verification import bootstrap, score_table
-from fuxiflow.verification.scoring import Resampling
+from fuxiflow.storage import provenance
+from fuxiflow.storage.datasets import write_dataset
+from fuxiflow.verification.case_counts import CaseCount, counts_attribute
 
 HALF_WIDTH_HOURS = 1
 SAMPLE = 400  # observed cells of one source and analysis time that are simulated, drawn at random
@@ -34,7 +37,7 @@ KINDS = ("background", "analysis")
 BATCH = 4096
 
 
-def subsample(window: SparseWindow, size: int, generator: np.random.Generator) -> SparseWindow:
+def subsample(window: SparseWindow, size: int, dice: np.random.Generator) -> SparseWindow:
     """Draw rows of a window at random.
 
     Parameters
@@ -43,7 +46,7 @@ def subsample(window: SparseWindow, size: int, generator: np.random.Generator) -
         Observations of one source.
     size : int
         Rows to draw at most.
-    generator : np.random.Generator
+    dice : np.random.Generator
         Draws without replacement.
 
     Returns
@@ -53,7 +56,7 @@ def subsample(window: SparseWindow, size: int, generator: np.random.Generator) -
     """
     if len(window) <= size:
         return window
-    rows = np.sort(generator.choice(len(window), size, replace=False))
+    rows = np.sort(dice.choice(len(window), size, replace=False))
     return window.rows(rows)
 
 
@@ -191,66 +194,38 @@ class Departures:
         for k, term in enumerate((present.astype(float), values, values**2)):
             self.sums[kind][k, i] += term.T @ inside
 
-    def scores(self, resampling: Resampling, *, experiment: str, source: str) -> pd.DataFrame:
-        """Score the departures.
+    def dataset(self) -> xr.Dataset:
+        """Return the sums as a data set with named dimensions."""
+        return xr.Dataset(
+            {
+                kind: (("sum", "time", "channel", "region"), sums)
+                for kind, sums in self.sums.items()
+            },
+            coords={
+                "time": self.times,
+                "channel": np.array(self.channels, object),
+                "region": np.array(self.regions, object),
+            },
+        )
 
-        Parameters
-        ----------
-        resampling : Resampling
-            How intervals are made.
-        experiment : str
-            Name of the experiment in the score table.
-        source : str
-            Name of the source.
 
-        Returns
-        -------
-        pd.DataFrame
-            Score table with the metrics ``departure_{kind}_mean`` and ``_std`` in the channel's
-            unit, and channels named ``source/channel``. ``n`` counts observations; channels
-            without any departure are left out.
-        """
-        counts = resampling.counts(self.times)
-        once = np.ones((1, len(self.times)))
-        frames = []
-        for kind in KINDS:
-            n = self.sums[kind][0].sum(axis=0).astype(np.int64)
-            value, samples = (self._mean_std(kind, weights) for weights in (once, counts))
-            for k, name in enumerate(("mean", "std")):
-                low, high = bootstrap.interval(samples[k])
-                frames.append(
-                    score_table.score_rows(
-                        experiment=experiment,
-                        system="fuxiflow",
-                        reference="observations",
-                        metric=f"departure_{kind}_{name}",
-                        leads=[0],
-                        channels=[f"{source}/{c}" for c in self.channels],
-                        regions=self.regions,
-                        value=value[k],
-                        n=n[None],
-                        ci_low=np.where(n < 2, np.nan, low)[None],
-                        ci_high=np.where(n < 2, np.nan, high)[None],
-                    )
-                )
-        scores = score_table.concatenate_scores(frames)
-        observed = np.any([sums[0].sum(axis=(0, 2)) > 0 for sums in self.sums.values()], axis=0)
-        unobserved = [
-            f"{source}/{name}"
-            for name, flag in zip(self.channels, observed, strict=True)
-            if not flag
-        ]
-        return scores[~scores["channel"].isin(unobserved)].reset_index(drop=True)
+def write_part_of_departures(
+    path: Path, departures: Mapping[str, Departures], counts: Sequence[CaseCount]
+) -> None:
+    """Write the departures of a part.
 
-    def _mean_std(self, kind: str, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return mean and standard deviation, ``(sample, channel, region)`` each.
-
-        Each analysis time counts as often as ``counts (sample, time)`` says it was drawn.
-        """
-        n, total, squares = (np.tensordot(counts, x, axes=1) for x in self.sums[kind])
-        with np.errstate(invalid="ignore", divide="ignore"):
-            mean = total / n
-            return mean, np.sqrt(np.maximum(squares / n - mean**2, 0.0))
+    Parameters
+    ----------
+    path : Path
+        The Zarr store.
+    departures : mapping of str to Departures
+        Departures of each source.
+    counts : sequence of CaseCount
+        How many times have a state.
+    """
+    stamp = {"provenance": provenance.as_json(), **counts_attribute(counts)}
+    groups = {name: value.dataset() for name, value in departures.items()}
+    write_dataset(path, {"": xr.Dataset(attrs=stamp), **groups})
 
 
 def collect_departures(
@@ -373,16 +348,15 @@ def _compared(
     Compared
         Observations and the columns of one state.
     """
-    generator = np.random.default_rng(seed)
     for i, time in enumerate(progress(times, f"departures of {observations.source}", log)):
+        hour = time.astype("datetime64[h]")
         try:
-            window = observations.window(
-                time.astype("datetime64[h]"), -HALF_WIDTH_HOURS, HALF_WIDTH_HOURS
-            )
+            window = observations.window(hour, -HALF_WIDTH_HOURS, HALF_WIDTH_HOURS)
         except KeyError:  # the record ends before
             skipped.append(time)
             continue
-        window = subsample(window, sample, generator)
+        # a draw of each time's own, whatever times are compared beside it
+        window = subsample(window, sample, generator(seed, observations.source, hour))
         for kind, series in states.items():
             if time not in series:
                 skipped.append(time)

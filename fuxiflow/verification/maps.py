@@ -1,6 +1,7 @@
 """Maps of the time-mean error and the RMSE of forecasts at chosen leads and channels."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,9 @@ from fuxiflow.channels import channel_table
 from fuxiflow.grids import Grid
 from fuxiflow.storage import provenance
 from fuxiflow.storage.datasets import read_dataset, write_dataset
+from fuxiflow.verification.case_counts import CaseCount, counts_attribute
+
+DIMENSIONS = ("reference", "lead_time", "channel")
 
 
 class ErrorMaps:
@@ -84,7 +88,6 @@ class ErrorMaps:
         ``error`` and ``rmse (reference, lead_time, channel, lat, lon)`` are in the channel's unit;
         ``n (reference, lead_time, channel)`` counts cases.
         """
-        dims = ("reference", "lead_time", "channel")
         count = np.where(self.n > 0, self.n, np.nan)[..., None]
         shape = (*self.n.shape, *self.grid.shape)
         fields = {
@@ -94,14 +97,14 @@ class ErrorMaps:
         data = xr.Dataset(
             {
                 name: (
-                    (*dims, "lat", "lon"),
+                    (*DIMENSIONS, "lat", "lon"),
                     values.reshape(shape).astype(np.float32),
                     {"long_name": text},
                 )
                 for name, (values, text) in fields.items()
             }
         )
-        data["n"] = dims, self.n, {"long_name": "cases"}
+        data["n"] = DIMENSIONS, self.n, {"long_name": "cases"}
         return data.assign_coords(
             reference=np.array(self.references, object),
             lead_time=("lead_time", self.leads, {"long_name": "lead time in hours"}),
@@ -114,6 +117,54 @@ class ErrorMaps:
             lon=("lon", self.grid.lon, {"standard_name": "longitude", "units": "degrees_east"}),
         )
 
+    def merge(self, other: "ErrorMaps") -> None:
+        """Add the sums of other cases; ValueError where they are of something else."""
+        for name in ("references", "leads", "channels", "grid"):
+            if getattr(self, name) != getattr(other, name):
+                raise ValueError(
+                    f"{name} {getattr(other, name)} differ from {getattr(self, name)} of others"
+                )
+        self.n += other.n
+        self._error += other._error
+        self._square += other._square
+
+    def write_part(self, path: Path, counts: Sequence[CaseCount]) -> None:
+        """Write the sums as they are, so that the maps of all parts lose nothing.
+
+        Parameters
+        ----------
+        path : Path
+            The store, which :func:`merge_error_maps` reads.
+        counts : sequence of CaseCount
+            How many cases there are.
+        """
+        names = {
+            "references": self.references,
+            "leads": self.leads,
+            "channels": self.channels,
+            "grid": asdict(self.grid),
+        }
+        data = xr.Dataset(
+            {
+                "n": (DIMENSIONS, self.n),
+                "error": ((*DIMENSIONS, "cell"), self._error),
+                "square": ((*DIMENSIONS, "cell"), self._square),
+            },
+            attrs={"provenance": provenance.as_json(), **names, **counts_attribute(counts)},
+        )
+        write_dataset(path, {"": data})
+
+    @classmethod
+    def read_part(cls, path: Path) -> "ErrorMaps":
+        """Read the sums of :meth:`write_part`."""
+        data = read_dataset(path)
+        names = data.attrs
+        grid = Grid(**names["grid"])
+        channels = names["channels"]
+        maps = cls(names["references"], names["leads"], channels, channels, grid)
+        maps.n, maps._error, maps._square = (data[name].values for name in ("n", "error", "square"))
+        return maps
+
     def write(self, path: Path) -> None:
         """Write :meth:`dataset` as Zarr v3 with the provenance."""
         data = self.dataset()
@@ -124,3 +175,30 @@ class ErrorMaps:
 def read_error_maps(path: Path) -> xr.Dataset:
     """Read maps as written by :meth:`ErrorMaps.write` into memory."""
     return read_dataset(path)
+
+
+def merge_error_maps(paths: Sequence[Path]) -> ErrorMaps:
+    """Add up the sums of parts, one at a time.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+        Stores of :meth:`ErrorMaps.write_part`, at least one.
+
+    Returns
+    -------
+    ErrorMaps
+        Of all cases.
+
+    Raises
+    ------
+    ValueError
+        Names the first part that does not fit those before it.
+    """
+    maps = ErrorMaps.read_part(paths[0])
+    for path in paths[1:]:
+        try:
+            maps.merge(ErrorMaps.read_part(path))
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}; delete it and run again") from error
+    return maps

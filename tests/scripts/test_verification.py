@@ -15,9 +15,11 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+import xarray as xr
 
 from fuxiflow import times
 from fuxiflow.channels import channel_table
+from fuxiflow.completeness import IncompleteError
 from fuxiflow.config import sources
 from fuxiflow.grids import Grid
 from fuxiflow.observations.sparse_grids import SparseWriter
@@ -25,9 +27,10 @@ from fuxiflow.operators.microwave import MicrowaveOperator
 from fuxiflow.states.forecasts import ForecastWriter
 from fuxiflow.states.statistics import Statistics
 from fuxiflow.states.store import write_states
-from fuxiflow.verification import cases, maps, score_table
+from fuxiflow.storage.datasets import read_dataset
+from fuxiflow.verification import cases, departures, maps, score_table
 from fuxiflow.verification.departures import simulate_at_cells
-from fuxiflow.verification.evaluation import observation_counts
+from fuxiflow.verification.systems import observation_counts
 from tests.support.climatologies import build_climatology
 from tests.support.helpers import asked, load_script
 
@@ -124,11 +127,22 @@ def parameters(**more) -> SimpleNamespace:
     )
 
 
-@pytest.fixture(scope="module")
-def baselines(world) -> SimpleNamespace:
-    output = SimpleNamespace(
-        scores=world.root / "baselines.parquet", cases=world.root / "baselines.zarr"
-    )
+def gather(kind, inputs, folder, periods, **more) -> list:
+    """Make the parts of a kind of verification, one for each period."""
+    folder.mkdir(parents=True, exist_ok=True)
+    parts = []
+    for period in periods:
+        path = folder / f"{kind}-{period[0]}.zarr"
+        output = SimpleNamespace(
+            cases=path, sums=path, departures=path, observations=path.with_suffix(".parquet")
+        )
+        chosen = parameters(period=period, climatology=True, persistence=True, **more)
+        load_script(f"verification_{kind}_part").main(inputs, output, chosen, LOG)
+        parts.append(path)
+    return parts
+
+
+def make_baselines(world, folder, periods=(PERIOD,), **more) -> SimpleNamespace:
     inputs = SimpleNamespace(
         era5=world.era5,
         truth=world.truth,
@@ -136,45 +150,82 @@ def baselines(world) -> SimpleNamespace:
         forecasts=world.gfs_forecasts,
         climatology=world.climatology,
     )
-    load_script("verification_baselines").main(inputs, output, parameters(), LOG)
+    parts = gather("baselines", inputs, folder / "baselines", periods, **more)
+    output = SimpleNamespace(scores=folder / "baselines.parquet", cases=folder / "baselines.zarr")
+    load_script("verification_baselines").main(
+        SimpleNamespace(parts=parts), output, parameters(**more), LOG
+    )
     return output
+
+
+def make_forecasts(
+    world, baselines, folder, periods=(PERIOD,), analyses=None, **more
+) -> SimpleNamespace:
+    inputs = SimpleNamespace(
+        forecasts=world.forecasts,
+        analyses=analyses or world.analyses,
+        era5=world.era5,
+        truth=world.truth,
+        climatology=world.climatology,
+    )
+    parts = gather("forecasts", inputs, folder / "forecasts", periods, **more)
+    output = SimpleNamespace(
+        scores=folder / "forecasts.parquet", cases=folder / "forecasts.cases.zarr"
+    )
+    inputs = SimpleNamespace(parts=parts, baselines=baselines.cases)
+    load_script("verification_forecasts").main(inputs, output, parameters(**more), LOG)
+    return output
+
+
+def make_analyses(
+    world, baselines, folder, periods=(CYCLE,), analyses=None, **more
+) -> SimpleNamespace:
+    inputs = SimpleNamespace(
+        analyses=analyses or world.analyses,
+        era5=world.era5,
+        truth=world.truth,
+        climatology=world.climatology,
+        grids=[],
+    )
+    parts = gather("analyses", inputs, folder / "analyses", periods, **more)
+    output = SimpleNamespace(
+        scores=folder / "analyses.parquet",
+        cycle=folder / "cycle.parquet",
+        observations=folder / "observations.parquet",
+        cases=folder / "analyses.cases.zarr",
+    )
+    inputs = SimpleNamespace(
+        parts=parts,
+        observations=[path.with_suffix(".parquet") for path in parts],
+        baselines=baselines.cases,
+    )
+    load_script("verification_analyses").main(inputs, output, parameters(**more), LOG)
+    return output
+
+
+def make_maps(world, folder, periods=(PERIOD,)) -> SimpleNamespace:
+    inputs = SimpleNamespace(
+        forecasts=world.forecasts, era5=world.era5, truth=world.truth, climatology=world.climatology
+    )
+    parts = gather("maps", inputs, folder / "maps", periods)
+    output = SimpleNamespace(maps=folder / "maps.zarr")
+    load_script("verification_maps").main(SimpleNamespace(parts=parts), output, parameters(), LOG)
+    return output
+
+
+@pytest.fixture(scope="module")
+def baselines(world) -> SimpleNamespace:
+    return make_baselines(world, world.root)
 
 
 @pytest.fixture(scope="module")
 def forecasts(world, baselines) -> SimpleNamespace:
-    output = SimpleNamespace(
-        scores=world.root / "forecasts.parquet", cases=world.root / "forecasts.cases.zarr"
-    )
-    inputs = SimpleNamespace(
-        forecasts=world.forecasts,
-        analyses=world.analyses,
-        era5=world.era5,
-        truth=world.truth,
-        climatology=world.climatology,
-        baselines=baselines.cases,
-    )
-    load_script("verification_forecasts").main(inputs, output, parameters(), LOG)
-    return output
+    return make_forecasts(world, baselines, world.root)
 
 
 @pytest.fixture(scope="module")
 def analyses(world, baselines) -> SimpleNamespace:
-    output = SimpleNamespace(
-        scores=world.root / "analyses.parquet",
-        cycle=world.root / "cycle.parquet",
-        observations=world.root / "observations.parquet",
-        cases=world.root / "analyses.cases.zarr",
-    )
-    inputs = SimpleNamespace(
-        analyses=world.analyses,
-        era5=world.era5,
-        truth=world.truth,
-        climatology=world.climatology,
-        baselines=baselines.cases,
-        grids=[],
-    )
-    load_script("verification_analyses").main(inputs, output, parameters(), LOG)
-    return output
+    return make_analyses(world, baselines, world.root)
 
 
 def one(path, **where):
@@ -183,19 +234,78 @@ def one(path, **where):
     return rows.iloc[0]
 
 
-def test_forecasts_from_gfs_are_scored_against_its_analyses(world, baselines, tmp_path):
-    output = SimpleNamespace(
-        scores=tmp_path / "forecasts.parquet", cases=tmp_path / "forecasts.cases.zarr"
+def days_of(period, size):
+    """Cut a period into spans of so many days."""
+    days = np.unique(moments(*period).astype("datetime64[D]"))
+    return [(str(days[i]), str(days[i : i + size][-1])) for i in range(0, len(days), size)]
+
+
+@pytest.mark.parametrize("size", [1, 4])
+def test_any_parts_give_what_one_part_gives(world, baselines, forecasts, analyses, tmp_path, size):
+    # latest first: no order of the parts counts either; on some days GFS starts no forecast
+    test, cycle = (days_of(period, size)[::-1] for period in (PERIOD, CYCLE))
+    made = make_baselines(world, tmp_path, test)
+    others = [
+        (baselines, made),
+        (forecasts, make_forecasts(world, made, tmp_path, test)),
+        (analyses, make_analyses(world, made, tmp_path, cycle)),
+        (make_maps(world, world.root), make_maps(world, tmp_path, test)),
+    ]
+    for one_part, several in others:
+        for name, path in vars(one_part).items():
+            assert_same(path, getattr(several, name))
+
+
+def assert_same(first, second):
+    """Compare two products bit by bit, their provenance apart."""
+    if first.suffix == ".parquet":
+        pd.testing.assert_frame_equal(
+            *(pq.read_table(path).to_pandas() for path in (first, second)),
+            check_exact=True,
+            check_categorical=False,
+        )
+        return
+    groups = read_dataset(first).attrs.get("pairs", [])
+    assert groups == read_dataset(second).attrs.get("pairs", [])
+    for group in ["", *groups]:
+        xr.testing.assert_equal(read_dataset(first, group), read_dataset(second, group))
+
+
+def test_the_share_that_is_asked_for_is_of_all_parts_together(world, baselines, tmp_path, caplog):
+    # the cold start has no background: a quarter of the first day, a 32nd of the whole cycle
+    with caplog.at_level(logging.WARNING):
+        make_analyses(world, baselines, tmp_path, days_of(CYCLE, 1), completeness=asked(0.9))
+    assert "31 of 32 cases of background have a field; missing: those valid at 2023-01-01T00" in (
+        caplog.text
     )
+    with pytest.raises(IncompleteError, match="31 of 32 cases of background"):
+        make_analyses(world, baselines, tmp_path, days_of(CYCLE, 4), completeness=asked(0.99))
+
+
+def test_parts_that_do_not_fit_are_named(world, tmp_path):
     inputs = SimpleNamespace(
-        forecasts=world.forecasts,
-        analyses=world.gfs,
-        era5=world.era5,
-        truth=world.truth,
-        climatology=world.climatology,
-        baselines=baselines.cases,
+        era5=world.era5, truth=world.truth, gfs=[], forecasts=[], climatology=world.climatology
     )
-    load_script("verification_forecasts").main(inputs, output, parameters(array="state"), LOG)
+    first, second = days_of(PERIOD, 3)
+    path = tmp_path / "cases.zarr"
+    output = SimpleNamespace(scores=tmp_path / "baselines.parquet", cases=path)
+    parts = gather("baselines", inputs, tmp_path / "a", [first])
+    for others, reason in (
+        (
+            gather("baselines", inputs, tmp_path / "b", [first]),
+            "two parts have cases of 2023-01-03",
+        ),
+        (gather("baselines", inputs, tmp_path / "b", [second], regions=["global"]), "regions"),
+    ):
+        with pytest.raises(ValueError, match=reason) as error:
+            load_script("verification_baselines").main(
+                SimpleNamespace(parts=parts + others), output, parameters(), LOG
+            )
+        assert str(others[0]) in str(error.value)
+
+
+def test_forecasts_from_gfs_are_scored_against_its_analyses(world, baselines, tmp_path):
+    output = make_forecasts(world, baselines, tmp_path, analyses=world.gfs, array="state")
     row = one(output.scores, system="fuxiflow", reference="own", metric="bias", lead_time=12)
     assert row["value"] == pytest.approx(3.0 - GFS_ERROR, rel=1e-4)
 
@@ -313,21 +423,10 @@ def test_experiments_are_compared_case_by_case(world, baselines, analyses, forec
             for name in ("analysis", "background")
         },
     )
-    output = SimpleNamespace(
-        scores=tmp_path / "a.parquet",
-        cycle=tmp_path / "c.parquet",
-        observations=tmp_path / "o.parquet",
-        cases=stores["analyses"],
+    worse = make_analyses(
+        world, baselines, tmp_path / "other", analyses=[tmp_path / "worse.zarr"], experiment="other"
     )
-    inputs = SimpleNamespace(
-        analyses=[tmp_path / "worse.zarr"],
-        era5=world.era5,
-        truth=world.truth,
-        climatology=world.climatology,
-        baselines=baselines.cases,
-        grids=[],
-    )
-    load_script("verification_analyses").main(inputs, output, parameters(experiment="other"), LOG)
+    assert worse.cases == stores["analyses"]
 
     compared = SimpleNamespace(scores=tmp_path / "comparisons.parquet")
     inputs = SimpleNamespace(own=[analyses.cases, forecasts.cases], others=list(stores.values()))
@@ -351,12 +450,8 @@ def test_baselines_cases_come_back(baselines):
     np.testing.assert_allclose(kept["gfs", "truth"].values["error"][:, 1, 0, 0], 6.0, rtol=1e-4)
 
 
-def test_maps(world):
-    output = SimpleNamespace(maps=world.root / "maps.zarr")
-    inputs = SimpleNamespace(
-        forecasts=world.forecasts, era5=world.era5, truth=world.truth, climatology=world.climatology
-    )
-    load_script("verification_maps").main(inputs, output, parameters(), LOG)
+def test_maps(world, tmp_path):
+    output = make_maps(world, tmp_path)
     errors = maps.read_error_maps(output.maps)
     assert errors["error"].dims == ("reference", "lead_time", "channel", "lat", "lon")
     np.testing.assert_allclose(
@@ -442,15 +537,10 @@ def test_the_headline_numbers_are_a_table_with_a_verdict_for_each(world, analyse
 
 
 def test_an_archive_has_no_truth(world, tmp_path):
-    output = SimpleNamespace(
-        scores=tmp_path / "baselines.parquet", cases=tmp_path / "baselines.zarr"
+    archive = SimpleNamespace(
+        era5=world.era5, truth=[], gfs=[], gfs_forecasts=[], climatology=world.climatology
     )
-    inputs = SimpleNamespace(
-        era5=world.era5, truth=[], gfs=[], forecasts=[], climatology=world.climatology
-    )
-    load_script("verification_baselines").main(
-        inputs, output, parameters(baselines=["climatology"]), LOG
-    )
+    output = make_baselines(archive, tmp_path, baselines=["climatology"])
     frame = score_table.read_scores(output.scores)
     assert set(frame["system"]) == {"climatology"}
     assert set(frame["reference"]) == {"era5"}
@@ -510,20 +600,33 @@ def sounder(tmp_path_factory) -> SimpleNamespace:
     return SimpleNamespace(root=root, grids=[path], rows=len(cell), times=len(cycle))
 
 
-def test_departures(sounder):
-    script = load_script("verification_departures")
-    output = SimpleNamespace(scores=sounder.root / "departures.parquet")
+def make_departures(sounder, folder, periods) -> SimpleNamespace:
     inputs = SimpleNamespace(
         analyses=[sounder.root / "analyses.zarr"],
         grids=sounder.grids,
         statistics=sounder.root / "statistics.zarr",
     )
-    script.main(
-        inputs,
-        output,
-        parameters(sources=["noaa20_atms"], period=("2023-01-01", "2023-01-03")),
-        LOG,
-    )
+    chosen = {"sources": ["noaa20_atms"]}
+    parts = gather("departures", inputs, folder / "departures", periods, **chosen)
+    output = SimpleNamespace(scores=folder / "departures.parquet")
+    inputs = SimpleNamespace(parts=parts)
+    load_script("verification_departures").main(inputs, output, parameters(**chosen), LOG)
+    return output
+
+
+def test_departures_of_any_parts_are_those_of_one(sounder, tmp_path, monkeypatch):
+    # fewer than are observed, so that some are drawn
+    monkeypatch.setattr(departures.collect_departures, "__defaults__", (20,))
+    period = ("2023-01-01", "2023-01-03")
+    one_part = make_departures(sounder, tmp_path / "one", [period])
+    several = make_departures(sounder, tmp_path / "several", days_of(period, 1)[::-1])
+    first, second = (pd.read_parquet(output.scores) for output in (one_part, several))
+    assert first["n"].max() == 20 * sounder.times
+    pd.testing.assert_frame_equal(first, second, rtol=1e-5, atol=1e-5)
+
+
+def test_departures(sounder, tmp_path):
+    output = make_departures(sounder, tmp_path, [("2023-01-01", "2023-01-03")])
     channel = "noaa20_atms/5"
     row = one(output.scores, metric="departure_analysis_mean", channel=channel)
     assert row["value"] == pytest.approx(1.0, abs=2e-3)

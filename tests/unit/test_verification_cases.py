@@ -1,16 +1,18 @@
 """The fast path: case statistics and what is made of them agree with the definitions."""
 
 import logging
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from fuxiflow.channels import channel_table
 from fuxiflow.completeness import IncompleteError
 from fuxiflow.grids import Grid
 from fuxiflow.verification import area_means, metrics, scoring
 from fuxiflow.verification import cases as module
+from fuxiflow.verification.case_counts import check_counts
 from fuxiflow.verification.cases import Cases
 from fuxiflow.verification.collection import climatology_cases, collect_cases, valid_time
 from fuxiflow.verification.references import (
@@ -20,6 +22,7 @@ from fuxiflow.verification.references import (
     ReferenceSet,
     align_channels,
 )
+from tests.support.helpers import asked
 
 GRID = Grid(18, 36)
 REGIONS = ["global", "tropics", "central_africa"]
@@ -92,7 +95,7 @@ def cases(setting) -> Cases:
         LEADS,
         ReferenceSet(normals, [reference], REGIONS),
         LOG,
-    )["test", "truth"]
+    ).cases["test", "truth"]
 
 
 @pytest.mark.parametrize("metric", list(scoring.METRICS))
@@ -145,18 +148,20 @@ def test_a_missing_field_or_reference_is_no_case(setting, caplog):
     _, truth, forecast, normals, _ = setting
     cut = {t: field for t, field in truth.items() if t < TIMES[-1]}
     reference = Reference("truth", FakeStates(cut), normals, FLAT)
+    gathered = collect_cases(
+        {
+            "cut": lambda t, lead: (
+                None if (t, lead) == (TIMES[1], 12) else forecast[t, lead].reshape(2, -1)
+            )
+        },
+        TIMES,
+        LEADS,
+        ReferenceSet(normals, [reference], REGIONS),
+        LOG,
+    )
+    collected = gathered.cases["cut", "truth"]
     with caplog.at_level(logging.INFO):
-        collected = collect_cases(
-            {
-                "cut": lambda t, lead: (
-                    None if (t, lead) == (TIMES[1], 12) else forecast[t, lead].reshape(2, -1)
-                )
-            },
-            TIMES,
-            LEADS,
-            ReferenceSet(normals, [reference], REGIONS),
-            LOG,
-        )["cut", "truth"]
+        check_counts([gathered.counts], asked(0.0), LOG)
     assert (
         "15 of 16 cases of cut have a field; missing: those valid at 2023-01-02T00" in caplog.text
     )
@@ -178,19 +183,21 @@ def test_too_few_cases_are_an_error_whatever_the_reference(setting, reference):
     # of the own analyses those after the end of the cycle are not asked for
     cut.slots = np.array(sorted(truth))[:-4]
 
-    def collect(least):
+    def counts(times):
         return collect_cases(
             {"cut": lambda t, lead: forecast[t, lead].reshape(2, -1)},
-            TIMES,
+            times,
             LEADS,
             ReferenceSet(normals, [Reference(reference, cut, normals, FLAT)], REGIONS),
             LOG,
-            asked=SimpleNamespace(setting="completeness.cases", least=least),
-        )
+        ).counts
 
-    with pytest.raises(IncompleteError, match=r"15 of 16 cases .* reference .*2023-01-02T12"):
-        collect(0.95)
-    collect(0.93)
+    # in one part or in several: what counts is the sum
+    for parts in ([TIMES], [TIMES[:3], TIMES[3:]], [[time] for time in TIMES]):
+        counted = [counts(times) for times in parts]
+        with pytest.raises(IncompleteError, match=r"15 of 16 cases .* reference .*2023-01-02T12"):
+            check_counts(counted, asked(0.95), LOG)
+        check_counts(counted, asked(0.93), LOG)
 
 
 def test_a_field_with_a_hole_is_an_error_and_no_case_less(setting):
@@ -276,6 +283,34 @@ def test_climatology_as_a_forecast(setting):
     assert collected.values["square"][2, 1, 1, 1] == pytest.approx(expected, rel=1e-5)
     assert np.isnan(collected.values["correlation"]).all()
     assert (collected.values["variance"] == 0).all()
+
+
+@settings(deadline=None, max_examples=20)
+@given(part=st.lists(st.integers(0, 3), min_size=len(TIMES), max_size=len(TIMES)))
+def test_any_partition_of_the_start_times_is_joined_to_the_same_cases(cases, part):
+    chosen = [np.flatnonzero(np.array(part) == number) for number in range(4)]
+    parts = [cases.select(TIMES[rows], LEADS, CHANNELS.names) for rows in chosen if len(rows)]
+    for order in (parts, parts[::-1]):
+        joined = module.join_cases(order)
+        assert joined.times.tolist() == cases.times.tolist()
+        for name in module.QUANTITIES:
+            np.testing.assert_array_equal(joined.values[name], cases.values[name])
+            assert joined.values[name].dtype == cases.values[name].dtype
+
+
+def test_parts_keep_the_precision_that_scores_are_made_with(tmp_path, cases):
+    paths = [tmp_path / f"{i}.zarr" for i in range(2)]
+    parts = [cases.select(times, LEADS, CHANNELS.names) for times in (TIMES[:3], TIMES[3:])]
+    for path, part in zip(paths, parts, strict=True):
+        module.write_part_of_cases(path, {("gfs", "truth"): part}, [])
+    merged = module.MergedCases(paths)
+    assert list(merged) == [("gfs", "truth")]
+    for name in module.QUANTITIES:
+        np.testing.assert_array_equal(merged["gfs", "truth"].values[name], cases.values[name])
+    # what is merged is written once more, in single precision, and read one by one
+    module.write_cases(tmp_path / "merged.zarr", merged)
+    stored = module.StoredCases(tmp_path / "merged.zarr")["gfs", "truth"]
+    assert {value.dtype for value in stored.values.values()} == {np.dtype(np.float32)}
 
 
 def test_zarr_round_trip(tmp_path, cases):

@@ -10,6 +10,7 @@ from fuxiflow.grids import Grid
 from fuxiflow.observations.sparse_grids import SparseWindow
 from fuxiflow.verification import departures
 from fuxiflow.verification.cases import Cases
+from fuxiflow.verification.departure_scores import score_departures
 from fuxiflow.verification.evaluation import cycle_series
 from fuxiflow.verification.maps import ErrorMaps
 from fuxiflow.verification.scoring import Resampling
@@ -48,7 +49,7 @@ def test_mean_and_std_are_those_of_all_departures_in_the_region():
         collected.add("background", i, d, mask)
         values.append(d)
         inside.append(mask[:, 1].astype(bool))
-    frame = collected.scores(Resampling(100, 1, 0), experiment="full", source="sounder")
+    frame = score_departures(collected, Resampling(100, 1, 0), experiment="full", source="sounder")
     assert set(frame["metric"]) == {
         "departure_background_mean",
         "departure_background_std",

@@ -82,7 +82,7 @@ def collect(count: int, leads: list[int], budget: int = FIELD):
     systems = {name: Counted(i) for i, name in enumerate(("forecasts", "persistence"), 3)}
     readers = {name: made.forecast for name, made in systems.items()}
     against = ReferenceSet(normals, references, list(REGIONS))
-    cases = collect_cases(readers, starts(count), leads, against, LOG)
+    cases = collect_cases(readers, starts(count), leads, against, LOG).cases
     return cases, normals, references, systems
 
 

@@ -1,13 +1,31 @@
 """Scores of forecasts and analyses, departures, error maps, and the one score table."""
 
 
+rule verification_baselines_part:
+    input:
+        era5=verification_valid_states("era5"),
+        truth=verification_valid_states("truth"),
+        gfs=verification_valid_states("gfs"),
+        forecasts=(results("forecasts/gfs/{segment}.zarr") if verification_uses("gfs") else []),
+        climatology=results("states/climatology.zarr"),
+    output:
+        cases=directory(results("scores/baselines/{segment}.zarr")),
+    resources:
+        **request("verification_baselines_part"),
+    params:
+        period=dates_in(CONFIG.periods.test),
+        init_hours=CONFIG.cycling.init_hours,
+        max_lead_hours=CONFIG.cycling.max_lead_hours,
+        regions=CONFIG.verification.regions,
+        climatology="climatology" in CONFIG.verification.baselines,
+        own="own" in CONFIG.verification.references,
+    script:
+        "../scripts/verification_baselines_part.py"
+
+
 rule verification_baselines:
     input:
-        era5=verification_states("era5"),
-        truth=verification_states("truth"),
-        gfs=verification_states("gfs"),
-        forecasts=verification_gfs_forecasts(),
-        climatology=results("states/climatology.zarr"),
+        parts=segments_of(rules.verification_baselines_part.output.cases, CONFIG.periods.test),
     output:
         scores=results("scores/baselines.parquet"),
         cases=directory(results("scores/baselines.zarr")),
@@ -15,25 +33,37 @@ rule verification_baselines:
         **request("verification_baselines"),
     params:
         **verification_resampling(),
-        period=dates(CONFIG.periods.test),
-        init_hours=CONFIG.cycling.init_hours,
-        max_lead_hours=CONFIG.cycling.max_lead_hours,
-        regions=CONFIG.verification.regions,
-        baselines=CONFIG.verification.baselines,
-        own="own" in CONFIG.verification.references,
         completeness=completeness("cases"),
     script:
         "../scripts/verification_baselines.py"
 
 
+rule verification_forecasts_part:
+    input:
+        forecasts=results("forecasts/{experiment}/{segment}.zarr"),
+        analyses=verification_initial,
+        era5=verification_valid_states("era5"),
+        truth=verification_valid_states("truth"),
+        climatology=results("states/climatology.zarr"),
+    output:
+        cases=directory(results("scores/{experiment}/forecasts/{segment}.zarr")),
+    resources:
+        **request("verification_forecasts_part"),
+    params:
+        period=dates_in(CONFIG.periods.test),
+        init_hours=CONFIG.cycling.init_hours,
+        regions=CONFIG.verification.regions,
+        array=verification_initial_array,
+        own="own" in CONFIG.verification.references,
+        persistence="persistence" in CONFIG.verification.baselines,
+    script:
+        "../scripts/verification_forecasts_part.py"
+
+
 rule verification_forecasts:
     input:
-        forecasts=verification_forecasts(),
-        analyses=verification_initial,
-        era5=verification_states("era5"),
-        truth=verification_states("truth"),
-        climatology=results("states/climatology.zarr"),
-        baselines=results("scores/baselines.zarr"),
+        parts=segments_of(rules.verification_forecasts_part.output.cases, CONFIG.periods.test),
+        baselines=rules.verification_baselines.output.cases,
     output:
         scores=results("scores/{experiment}/forecasts.parquet"),
         cases=directory(results("scores/{experiment}/forecasts.cases.zarr")),
@@ -42,45 +72,72 @@ rule verification_forecasts:
     params:
         **verification_resampling(),
         experiment="{experiment}",
-        period=dates(CONFIG.periods.test),
-        init_hours=CONFIG.cycling.init_hours,
-        regions=CONFIG.verification.regions,
         baselines=CONFIG.verification.baselines,
-        array=verification_initial_array,
-        own="own" in CONFIG.verification.references,
         completeness=completeness("cases"),
     script:
         "../scripts/verification_forecasts.py"
 
 
+rule verification_maps_part:
+    input:
+        forecasts=results("forecasts/{experiment}/{segment}.zarr"),
+        era5=verification_valid_states("era5"),
+        truth=verification_valid_states("truth"),
+        climatology=results("states/climatology.zarr"),
+    output:
+        sums=directory(results("scores/{experiment}/maps/{segment}.zarr")),
+    resources:
+        **request("verification_maps_part"),
+    params:
+        period=dates_in(CONFIG.periods.test),
+        init_hours=CONFIG.cycling.init_hours,
+        map_leads=CONFIG.figures.map_leads,
+        map_channels=CONFIG.figures.map_channels,
+    script:
+        "../scripts/verification_maps_part.py"
+
+
 rule verification_maps:
     input:
-        forecasts=verification_forecasts(),
-        era5=verification_states("era5"),
-        truth=verification_states("truth"),
-        climatology=results("states/climatology.zarr"),
+        parts=segments_of(rules.verification_maps_part.output.sums, CONFIG.periods.test),
     output:
         maps=directory(results("scores/{experiment}/maps.zarr")),
     resources:
         **request("verification_maps"),
     params:
-        period=dates(CONFIG.periods.test),
-        init_hours=CONFIG.cycling.init_hours,
-        map_leads=CONFIG.figures.map_leads,
-        map_channels=CONFIG.figures.map_channels,
         completeness=completeness("cases"),
     script:
         "../scripts/verification_maps.py"
 
 
-rule verification_analyses:
+rule verification_analyses_part:
     input:
-        analyses=verification_analyses(),
+        analyses=results("analyses/{experiment}/{segment}.zarr"),
         era5=verification_states("era5"),
         truth=verification_states("truth"),
         climatology=results("states/climatology.zarr"),
-        baselines=results("scores/baselines.zarr"),
-        grids=of_experiment(lambda one: verification_grids(one.sources)),
+        grids=cycling_grids,
+    output:
+        cases=directory(results("scores/{experiment}/analyses/{segment}.zarr")),
+        observations=results("scores/{experiment}/observations/{segment}.parquet"),
+    resources:
+        **request("verification_analyses_part"),
+    params:
+        experiment="{experiment}",
+        period=dates_in(CONFIG.cycling_period),
+        windows=lambda wildcards: windows(wildcards.experiment),
+        regions=CONFIG.verification.regions,
+    script:
+        "../scripts/verification_analyses_part.py"
+
+
+rule verification_analyses:
+    input:
+        parts=segments_of(rules.verification_analyses_part.output.cases, CONFIG.cycling_period),
+        observations=segments_of(
+            rules.verification_analyses_part.output.observations, CONFIG.cycling_period
+        ),
+        baselines=rules.verification_baselines.output.cases,
     output:
         scores=results("scores/{experiment}/analyses.parquet"),
         cycle=results("scores/{experiment}/cycle.parquet"),
@@ -92,31 +149,42 @@ rule verification_analyses:
         **verification_resampling(),
         experiment="{experiment}",
         period=dates(CONFIG.periods.test),
-        cycle=dates(CONFIG.cycling_period),
-        windows=lambda wildcards: windows(wildcards.experiment),
-        regions=CONFIG.verification.regions,
         completeness=completeness("cases"),
     script:
         "../scripts/verification_analyses.py"
 
 
+rule verification_departures_part:
+    input:
+        analyses=results("analyses/{experiment}/{segment}.zarr"),
+        grids=verification_near_grids,
+        statistics=results("states/statistics.zarr"),
+    output:
+        departures=directory(results("scores/{experiment}/departures/{segment}.zarr")),
+    resources:
+        **request("verification_departures_part"),
+    params:
+        coefficients=coefficients(verification_computable()),
+        sources=verification_computable(),
+        instruments=[sources.load_source(name).instrument for name in verification_computable()],
+        period=dates_in(CONFIG.periods.test),
+        regions=CONFIG.verification.regions,
+        seed=CONFIG.seed,
+    script:
+        "../scripts/verification_departures_part.py"
+
+
 rule verification_departures:
     input:
-        analyses=verification_analyses(),
-        grids=verification_grids(verification_computable()),
-        statistics=results("states/statistics.zarr"),
+        parts=segments_of(rules.verification_departures_part.output.departures, CONFIG.periods.test),
     output:
         scores=results("scores/{experiment}/departures.parquet"),
     resources:
         **request("verification_departures"),
     params:
         **verification_resampling(),
-        coefficients=coefficients(verification_computable()),
         experiment="{experiment}",
         sources=verification_computable(),
-        instruments=[sources.load_source(name).instrument for name in verification_computable()],
-        period=dates(CONFIG.periods.test),
-        regions=CONFIG.verification.regions,
         completeness=completeness("cases"),
     script:
         "../scripts/verification_departures.py"
@@ -183,7 +251,7 @@ rule verification_acceptance:
 rule verification:
     input:
         rules.verification_scores.output,
-        rules.verification_acceptance.output if verification_states("truth") else [],
+        rules.verification_acceptance.output if verification_uses("truth") else [],
         expand(rules.verification_maps.output.maps, experiment=CONFIG.forecasting_experiments),
         expand(rules.verification_analyses.output.cycle, experiment=CONFIG.cycled_experiments),
         expand(

@@ -1,10 +1,8 @@
 """Score one experiment's analyses and backgrounds, and list the errors of the whole cycle.
 
-in:  analyses     analysis stores, arrays analysis and background
-     era5, truth  reference state stores, each may be empty
-     climatology  climatology store
-     baselines    cases of the baselines, by rule verification_baselines
-     grids        sparse-grid stores of what the experiment assimilates, may be empty
+in:  parts         cases of each segment, by rule verification_analyses_part
+     observations  Parquet, counts of each segment by the same
+     baselines     cases of the baselines, by rule verification_baselines
 out: scores        score table: rmse, bias, acc, activity of the analysis, background_* of the
                    background
      cycle         Parquet: experiment, time, array (analysis, background, climatology), reference,
@@ -13,44 +11,31 @@ out: scores        score table: rmse, bias, acc, activity of the analysis, backg
      cases         Zarr, the statistics of each analysis, for comparisons of experiments
 """
 
-from fuxiflow.states.climatology import Climatology
-from fuxiflow.states.store import StateSeries
-from fuxiflow.storage.tables import write_parquet
-from fuxiflow.verification.cases import StoredCases, write_cases
+from fuxiflow.storage.tables import read_parquet, write_parquet
+from fuxiflow.verification.case_counts import check_counts, read_counts
+from fuxiflow.verification.cases import MergedCases, StoredCases, write_cases
 from fuxiflow.verification.collection import period_times
-from fuxiflow.verification.evaluation import (
-    ScoringSetup,
-    observation_counts,
-    open_states,
-    score_analyses,
-)
-from fuxiflow.verification.references import CACHE_BYTES
+from fuxiflow.verification.evaluation import cycle_series, score_analyses
 from fuxiflow.verification.score_table import write_scores
 from fuxiflow.verification.scoring import Resampling
+from fuxiflow.verification.systems import merge_observation_counts
 
 
 def main(input, output, params, log):
-    setup = ScoringSetup(
-        open_states({"era5": input.era5, "truth": input.truth}),
-        Climatology.read(input.climatology, CACHE_BYTES),
-        params.regions,
-        Resampling(params.bootstrap, params.block_days, params.seed),
-        params.completeness,
-    )
-    cycle = period_times(params.cycle)
-    evaluation = score_analyses(
-        setup,
-        {array: StateSeries(input.analyses, name=array) for array in ("analysis", "background")},
-        cycle,
+    check_counts(map(read_counts, input.parts), params.completeness, log)
+    cases = MergedCases(input.parts)
+    write_parquet(output.cycle, cycle_series(cases, params.experiment))
+    counts = merge_observation_counts([read_parquet(path) for path in input.observations])
+    write_parquet(output.observations, counts)
+    scores, kept = score_analyses(
+        cases,
         period_times(params.period),
         StoredCases(input.baselines),
+        Resampling(params.bootstrap, params.block_days, params.seed),
         params.experiment,
-        log,
     )
-    write_parquet(output.cycle, evaluation.series)
-    write_parquet(output.observations, observation_counts(input.grids, cycle, params.experiment))
-    write_cases(output.cases, evaluation.cases)
-    write_scores(output.scores, evaluation.scores)
+    write_cases(output.cases, kept)
+    write_scores(output.scores, scores)
 
 
 if __name__ == "__main__":

@@ -1,47 +1,28 @@
-"""Compare all sources' observations with one experiment's backgrounds and analyses.
+"""Score the departures of all sources' observations from one experiment's states.
 
-in:  analyses    analysis stores, arrays analysis and background
-     grids       sparse-grid stores {source}/{segment}.zarr
-     statistics  statics of the states: surface geopotential and land fraction
-out: scores      score table: departure_{background,analysis}_{mean,std}, channels named
-                 source/channel
+in:  parts   departures of each segment, by rule verification_departures_part
+out: scores  score table: departure_{background,analysis}_{mean,std}, channels named
+             source/channel
 """
 
-from fuxiflow.completeness import check_share, list_times
-from fuxiflow.config import sources
-from fuxiflow.observations.sparse_grids import SparseGrids
-from fuxiflow.operators.equivalents import observation_operator
-from fuxiflow.states.statistics import Statistics
-from fuxiflow.states.store import StateSeries
-from fuxiflow.verification.collection import period_times
-from fuxiflow.verification.departures import KINDS, collect_departures
+from fuxiflow.verification.case_counts import check_counts, read_counts
+from fuxiflow.verification.departure_scores import merge_departures, score_departures
 from fuxiflow.verification.score_table import concatenate_scores, write_scores
 from fuxiflow.verification.scoring import Resampling
 
 
 def main(input, output, params, log):
-    statistics = Statistics.read(input.statistics)
-    states = {kind: StateSeries(input.analyses, name=kind) for kind in KINDS}
-    times = period_times(params.period)
-    for kind, series in states.items():
-        absent = [time for time in times if time not in series]
-        what = f"times of the test have an {kind} to compare observations with"
-        present = len(times) - len(absent)
-        check_share(params.completeness, present, len(times), what, list_times(absent), log)
+    check_counts(map(read_counts, input.parts), params.completeness, log)
     resampling = Resampling(params.bootstrap, params.block_days, params.seed)
-    frames = []
-    for name in params.sources:
-        departures = collect_departures(
-            SparseGrids([path for path in input.grids if path.parent.name == name]),
-            states,
-            statistics,
-            observation_operator(sources.load_source(name)),
-            times,
-            params.regions,
-            params.seed,
-            log,
+    frames = [
+        score_departures(
+            merge_departures(input.parts, name),
+            resampling,
+            experiment=params.experiment,
+            source=name,
         )
-        frames.append(departures.scores(resampling, experiment=params.experiment, source=name))
+        for name in params.sources
+    ]
     write_scores(output.scores, concatenate_scores(frames))
 
 

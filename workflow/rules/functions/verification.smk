@@ -1,6 +1,9 @@
 """Lookups of the rules of the verification stage: states, forecasts, analyses, cases."""
 
+from datetime import timedelta
+
 from fuxiflow.config import simulation as simulation_settings
+from fuxiflow.config.base import Period
 
 
 def verification_resampling():
@@ -12,58 +15,60 @@ def verification_resampling():
     }
 
 
-def verification_states(name):
-    """Return the states of a reference or of GFS over all valid times.
-
-    There are none of a reference that is not compared with, and no truth outside the embedded
-    world.
-    """
+def verification_uses(name):
+    """Return whether a reference or GFS is compared with; there is no truth but in the world."""
     used = {
         "era5": "era5" in CONFIG.verification.references,
         "truth": "truth" in CONFIG.verification.references and CONFIG.kind == "embedded",
         "gfs": "gfs" in CONFIG.verification.baselines,
     }
-    path = results(f"states/{name}/{{segment}}.zarr")
-    return segments_of(path, CONFIG.verification_period) if used[name] else []
+    return used[name]
 
 
-def verification_gfs_forecasts():
-    """Return the forecasts of GFS, none where GFS is no baseline."""
-    if "gfs" not in CONFIG.verification.baselines:
-        return []
-    return segments_of(results("forecasts/gfs/{segment}.zarr"), CONFIG.periods.test)
+def verification_valid_segments(segment, within):
+    """Return the segments that the forecasts from a segment of the test are valid in.
+
+    They are those of ``within``, a period: forecasts reach beyond the end of the cycle.
+    """
+    first, last = CONFIG.clip(segment, CONFIG.periods.test)
+    days = -(-CONFIG.cycling.max_lead_hours // 24)
+    end = min(last + timedelta(days=days), within.end)
+    return CONFIG.segments(Period(start=first, end=end))
 
 
-def verification_forecasts():
-    """Return the forecasts of an experiment."""
-    return segments_of(results("forecasts/{experiment}/{segment}.zarr"), CONFIG.periods.test)
+def verification_states(name):
+    """Return an input function for the states of a reference, or of GFS, of the segment of a job."""
+
+    def paths(wildcards):
+        return results(f"states/{name}/{wildcards.segment}.zarr") if verification_uses(name) else []
+
+    return paths
 
 
-def verification_analyses():
-    """Return the analyses of an experiment."""
-    return segments_of(results("analyses/{experiment}/{segment}.zarr"), CONFIG.cycling_period)
+def verification_valid_states(name):
+    """Return an input function for the states that forecasts from a segment are compared with."""
+
+    def paths(wildcards):
+        labels = verification_valid_segments(wildcards.segment, CONFIG.verification_period)
+        path = results(f"states/{name}/{{segment}}.zarr")
+        return expand(path, segment=labels) if verification_uses(name) else []
+
+    return paths
 
 
 def verification_initial(wildcards):
     """Return the analyses that the forecasts of an experiment start from: its own reference."""
     initial = CONFIG.resolve(wildcards.experiment).initial or wildcards.experiment
     if initial == "gfs":
-        return segments_of(results("states/gfs/{segment}.zarr"), CONFIG.verification_period)
-    return expand(verification_analyses(), experiment=initial)
+        labels = verification_valid_segments(wildcards.segment, CONFIG.verification_period)
+        return expand(results("states/gfs/{segment}.zarr"), segment=labels)
+    labels = verification_valid_segments(wildcards.segment, CONFIG.cycling_period)
+    return expand(results(f"analyses/{initial}/{{segment}}.zarr"), segment=labels)
 
 
 def verification_initial_array(wildcards):
     """Return the array of :func:`verification_initial` that holds them."""
     return "state" if CONFIG.resolve(wildcards.experiment).initial == "gfs" else "analysis"
-
-
-def verification_grids(names):
-    """Return the sparse grids of sources through the cycle."""
-    return [
-        path
-        for name in names
-        for path in segments_of(results(f"grids/{name}/{{segment}}.zarr"), CONFIG.cycling_period)
-    ]
 
 
 def verification_computable():
@@ -73,6 +78,16 @@ def verification_computable():
         for name in CONFIG.sources
         if simulation_settings.has_operator(sources.load_source(name))
     ]
+
+
+def verification_near_grids(wildcards):
+    """Return the grids of those sources of a segment and its neighbours.
+
+    Windows reach over the ends of a segment.
+    """
+    near = cycling_neighbours(wildcards.segment, before=1, after=1)
+    path = results("grids/{source}/{segment}.zarr")
+    return expand(path, source=verification_computable(), segment=near)
 
 
 def verification_cases(experiment, other=None):
