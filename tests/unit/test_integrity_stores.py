@@ -132,10 +132,14 @@ def _read_cases(path):
     ]
 
 
-def _maps(path):
+def _error_maps():
     maps = ErrorMaps(["era5"], [6], CHANNELS.names, ["Z500"], GRID)
     maps.add("era5", 6, FIELDS[0].reshape(3, -1), FIELDS[1].reshape(3, -1))
-    maps.write(path)
+    return maps
+
+
+def _maps(path):
+    _error_maps().write(path)
 
 
 def _read_maps(path):
@@ -164,6 +168,10 @@ KINDS = {
     "truth": (_truth, _read_truth),
     "cases": (_cases, _read_cases),
     "maps": (_maps, _read_maps),
+    "maps of a part": (
+        lambda path: _error_maps().write_part(path, []),
+        lambda path: [ErrorMaps.read_part(path).dataset()[name].values for name in ("n", "rmse")],
+    ),
 }
 
 

@@ -349,7 +349,7 @@ def test_other_forecasters_and_initial_states_plan(checkout, tmp_path):
     scored = {
         job.wildcards["experiment"]: job.inputs
         for job in jobs
-        if job.rule == "verification_forecasts"
+        if job.rule == "verification_forecasts_part"
     }
     assert set(scored) == {"full", *inputs}
     assert "results/test/states/gfs/2022-02.zarr" in scored["fuxi"]
