@@ -28,6 +28,7 @@ def cross_section_mistakes(config: "Config") -> Iterator[str]:
     yield from _simulated_sources(config)
     yield from _observed_world(config)
     yield from _scores(config)
+    yield from _scored_channels(config)
     for name in config.completeness.sources:
         yield from _one_of("completeness.sources", name, sources.source_names())
     if not config.experiments:
@@ -65,6 +66,18 @@ def _periods(config: "Config") -> Iterator[str]:
         yield (
             f"periods.cold_start: {p.cold_start} shares segment {label} with the training period, "
             f"allowed: from the next segment on, or a smaller segment_months"
+        )
+
+
+def _scored_channels(config: "Config") -> Iterator[str]:
+    chosen = config.verification.channels
+    if chosen != "all":
+        for name in chosen:
+            yield from _one_of("verification.channels", name, channels.channel_table().names)
+    elif config.cycling.keep_forecasts == "scored":
+        yield (
+            "cycling.keep_forecasts: scored keeps all channels while verification.channels is all, "
+            "allowed with a list there; [] scores those that figures draw"
         )
 
 

@@ -15,6 +15,7 @@ import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from fuxiflow import ROOT, times
+from fuxiflow.channels import channel_table
 from fuxiflow.config import checks, sources
 from fuxiflow.config.base import (
     Day,
@@ -27,7 +28,7 @@ from fuxiflow.config.base import (
     read_yaml,
 )
 from fuxiflow.config.completeness import Completeness
-from fuxiflow.config.evaluation import Cycling, Figures, Perturbation, Verification
+from fuxiflow.config.evaluation import DRAWN, Cycling, Figures, Perturbation, Verification
 from fuxiflow.config.experiment import Experiment
 from fuxiflow.config.simulation import SimulatedSource, instruments_with_operator
 from fuxiflow.config.world import World
@@ -182,6 +183,22 @@ class Config(Section):
     def forecasting_experiments(self) -> list[str]:
         """Experiments that make forecasts."""
         return [name for name in self.experiments if self.resolve(name).forecasts]
+
+    @property
+    def scored_channels(self) -> list[str] | None:
+        """Channels of forecasts that are scored, in the order of the table; None for all."""
+        chosen = self.verification.channels
+        if chosen == "all":
+            return None
+        return [name for name in channel_table().names if name in {*DRAWN, *chosen}]
+
+    @property
+    def kept_channels(self) -> list[str] | None:
+        """Channels that stores of forecasts hold, in the order of the table; None for all."""
+        if self.cycling.keep_forecasts == "all" or self.scored_channels is None:
+            return None
+        needed = {*self.scored_channels, *self.figures.map_channels}
+        return [name for name in channel_table().names if name in needed]
 
     @property
     def external_experiments(self) -> list[str]:

@@ -9,6 +9,11 @@ from fuxiflow.config.base import Positive, Section, did_you_mean
 from fuxiflow.config.sources import Source
 from fuxiflow.grids import REGIONS
 
+DRAWN = (
+    *(f"{variable}{level}" for variable in "ZTUVR" for level in (300, 500, 850)),
+    *("T2M", "U10", "V10", "MSL", "TP"),
+)
+"""Channels of forecasts that figures draw and headline numbers are made of; always scored."""
 BASELINES = ("gfs", "persistence", "climatology")
 
 TROPOSPHERIC = 54.4
@@ -28,6 +33,11 @@ class Cycling(Section):
     """Numbers computed with; auto: bf16-mixed where the device has it natively, else 32-true."""
     compile: bool = False
     """Whether ``torch.compile`` compiles the networks' blocks, which takes a few minutes."""
+    keep_forecasts: Literal["all", "scored", "none"] = "all"
+    """Channels of forecasts that are kept, of GFS too.
+
+    scored: those of ``verification.channels`` and ``figures.map_channels``. none: those, until the
+    scores and maps that read them are made; what is made of them later makes the forecasts anew."""
 
 
 class Verification(Section):
@@ -37,6 +47,10 @@ class Verification(Section):
     """Regions that are scored, global among them; by default all of ``fuxiflow.grids.REGIONS``."""
     references: list[Literal["era5", "own", "truth"]] = ["era5", "own", "truth"]
     """Fields that are compared with, era5 or truth among them; truth is of the embedded world."""
+    channels: Literal["all"] | list[str] = "all"
+    """Channels of forecasts that are scored: all, or a list beside those that figures draw.
+
+    Those are the surface ones and Z, T, U, V and R at 300, 500 and 850 hPa."""
     baselines: list[Literal["gfs", "persistence", "climatology"]] = list(BASELINES)
     """Other forecasts that are scored too."""
     bootstrap: Positive = 200

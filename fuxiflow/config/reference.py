@@ -143,7 +143,8 @@ def _limit(constraint: Any) -> str:
 def _type(annotation: Any) -> str:
     """Return a type in words, with its own limits and those of its entries."""
     if get_origin(annotation) in (Union, UnionType):
-        return _type(next(kind for kind in get_args(annotation) if kind is not type(None)))
+        kinds = [kind for kind in get_args(annotation) if kind is not type(None)]
+        return " or ".join(map(_type, kinds))
     if get_origin(annotation) is Annotated:
         kind, *extras = get_args(annotation)
         items = [item for extra in extras for item in getattr(extra, "metadata", ())]

@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from fuxiflow.channels import channel_table
+from fuxiflow.channels import ChannelTable, channel_table
 from fuxiflow.config import network_sizes, work
 from fuxiflow.config.archives import load_archives
 from fuxiflow.config.configuration import Config
@@ -91,17 +91,21 @@ def state_store(config: Config, count: float, kind: str, arrays: int = 1) -> Vol
     return Volume(count * arrays * one * packed, STORE_FILES + arrays * math.ceil(count / shard))
 
 
-def forecast_variables() -> set[str]:
-    """Return the physical variables of forecasts, of which each is an array of the store."""
-    return {channel.variable for channel in channel_table()}
+def kept_in_forecasts(config: Config) -> ChannelTable:
+    """Return the channels of a store of forecasts; each of their variables is an array."""
+    table = channel_table()
+    return table if config.kept_channels is None else table.select(config.kept_channels)
 
 
 def forecast_store(config: Config, wildcards: Wildcards) -> Volume:
     """Return the volume of the forecasts of a segment."""
     inits, leads = work.initial_times_made(config, wildcards), work.leads(config)
-    mb = inits * leads * states_mb(1, work.cells(config)) * share("packed", config)
+    kept = kept_in_forecasts(config)
+    field_mb = states_mb(len(kept) / CHANNELS, work.cells(config))
     # a file for each physical variable of an initial time, fuxiflow.states.forecasts
-    return Volume(mb, STORE_FILES + inits * len(forecast_variables()))
+    variables = {channel.variable for channel in kept}
+    mb = inits * leads * field_mb * share("packed", config)
+    return Volume(mb, STORE_FILES + inits * len(variables))
 
 
 def gfs_forecast_store(config: Config, wildcards: Wildcards) -> Volume:

@@ -259,6 +259,16 @@ def _changed_configurations(config: Config) -> Iterator[tuple[str, Config]]:
         first = cycling.init_hours[:1]
         changed = cycling.model_copy(update={"init_hours": first})
         yield f"cycling.init_hours: {first}", config.model_copy(update={"cycling": changed})
+    if cycling.keep_forecasts == "all":
+        scored = config.verification.channels
+        text = "cycling.keep_forecasts: scored"
+        if scored == "all":
+            scored, text = [], f"{text} with verification.channels: []"
+        sections = {
+            "cycling": cycling.model_copy(update={"keep_forecasts": "scored"}),
+            "verification": config.verification.model_copy(update={"channels": scored}),
+        }
+        yield text, config.model_copy(update=sections)
     if config.states.compression == "none":
         changed = config.states.model_copy(update={"compression": "packed"})
         yield "states.compression: packed", config.model_copy(update={"states": changed})

@@ -63,6 +63,7 @@ class ForecastWriter:
         grid: Grid,
         attrs: dict | None = None,
         resume: bool = False,
+        kept: Sequence[str] | None = None,
     ):
         """Make the store, or open the one that is continued.
 
@@ -75,7 +76,7 @@ class ForecastWriter:
         lead_hours : Sequence[int]
             Leads ``(lead,)`` in whole hours.
         channels : ChannelTable
-            Channels of the fields.
+            Channels of the fields that are given to :meth:`write`.
         grid : Grid
             Grid of the fields.
         attrs : dict, optional
@@ -83,6 +84,8 @@ class ForecastWriter:
         resume : bool
             Keep the complete initial times of a store that is at ``path`` already, whose fields
             are there. A store that cannot be read is made anew.
+        kept : Sequence[str], optional
+            Names of the channels that the store holds; by default all. Others are left out.
 
         Raises
         ------
@@ -90,12 +93,15 @@ class ForecastWriter:
             When the store to be continued is for other times, leads, channels or another grid.
         """
         self.path = Path(path)
-        self.channels = channels
+        self._given = channels
+        names = channels.names
+        self.channels = channels.select([name for name in names if kept is None or name in kept])
+        self._rows = [names.index(name) for name in self.channels.names]
         self.grid = grid
         self.init_times = as_nanoseconds(list(init_times))
         self.lead_hours = [int(hour) for hour in lead_hours]
-        self._variables = channels_by_variable(channels)
-        self._levels = channels.pressure_levels
+        self._variables = channels_by_variable(self.channels)
+        self._levels = self.channels.pressure_levels
         self._missing: set[tuple[str, int]] = set()
         self._written: dict[int, set[int]] = {}
         self._shards: dict[int, dict[str, AppendedShard]] = {}
@@ -169,7 +175,8 @@ class ForecastWriter:
             stored = Forecasts([self.path])
             pending, missing = (self._group.attrs[key] for key in ("pending", "missing"))
             codec = BlockPackingCodec()
-            if any(self._group[name].serializer != codec for name in self._variables):
+            present = [name for name in self._variables if name in self._group]
+            if any(self._group[name].serializer != codec for name in present):
                 raise ValueError("an earlier version began it, with leads in files of their own")
         # whatever Zarr makes of damaged metadata
         except Exception as error:
@@ -233,7 +240,7 @@ class ForecastWriter:
             raise ValueError(
                 f"{self.path}: {iso_texts(self.init_times[[i_init]])[0]} is complete already"
             )
-        shape = (len(self.channels), *self.grid.shape)
+        shape = (len(self._given), *self.grid.shape)
         if array is not None and np.shape(array) != shape:
             raise ValueError(
                 f"{self.path}: {iso_texts(self.init_times[[i_init]])[0]} + "
@@ -241,10 +248,10 @@ class ForecastWriter:
             )
         if array is not None:
             whole = np.isfinite(array).all(axis=(1, 2))
-            may_lack = np.array([not channel.analysed for channel in self.channels])
+            may_lack = np.array([not channel.analysed for channel in self._given])
             place = f"{self.path}: {iso_texts(self.init_times[[i_init]])[0]}"
             place += f" + {self.lead_hours[i_lead]} h"
-            check_finite(whole | may_lack, self.channels.names, place)
+            check_finite(whole | may_lack, self._given.names, place)
         key = iso_texts(self.init_times[[i_init]])[0], self.lead_hours[i_lead]
         self._missing.discard(key)
         if array is None:
@@ -275,9 +282,9 @@ class ForecastWriter:
         Parameters
         ----------
         positions : list of int
-            Positions of its channels.
+            Positions of its channels in the store.
         array : np.ndarray or None
-            The field ``(channel, lat, lon)``; None for a missing one.
+            The field ``(channel, lat, lon)`` as it was given; None for a missing one.
 
         Returns
         -------
@@ -289,11 +296,12 @@ class ForecastWriter:
         shape = (*((len(self._levels),) if upper else ()), *self.grid.shape)
         if array is None:
             return np.full(shape, np.nan, np.float32)
+        rows = [self._rows[position] for position in positions]
         if levels == (self._levels if upper else [None]):
-            return array[positions].reshape(shape)
+            return array[rows].reshape(shape)
         block = np.full(shape, np.nan, np.float32)
-        for position, level in zip(positions, levels, strict=True):
-            block[self._levels.index(level)] = array[position]
+        for row, level in zip(rows, levels, strict=True):
+            block[self._levels.index(level)] = array[row]
         return block
 
     def _complete(self, i_init: int) -> None:

@@ -284,9 +284,11 @@ def activity_range(scores: Scores) -> Iterator[Headline]:
     values = scores.get("activity_ratio")
     cases = scores.get("activity_ratio", column="n").reindex(columns=leads)
     low, high = ACTIVITY
+    # those that verification.channels leaves out have no row
+    scored = [name for name in channel_table().analysed.names if name in values.index]
     for name, channels in (
         (" ".join(SHOWN), list(SHOWN)),
-        ("all channels", channel_table().analysed.names),
+        ("all channels", scored),
     ):
         ratios = values.reindex(index=channels, columns=leads)
         counted = cases.reindex(index=channels) == cases.max(axis=None)

@@ -38,6 +38,7 @@ def run(directory, input, **values):
         "batch": 2,
         "initial": "gfs",
         "steps": 2,
+        "kept": None,
         "accelerator": "cpu",
         "execution": {},
         "threads": 1,

@@ -144,6 +144,7 @@ def test_forecasts(tmp_path):
         dates=["2022-01-01", "2022-01-02"],
         init_hours=[0, 12],
         max_lead_hours=12,
+        kept=None,
         completeness=asked(every_hours=48, since="2022-01-01", least=1.0),
     )
     load_script("states_forecasts").main(SimpleNamespace(raw=tmp_path / "raw"), output, params, LOG)
@@ -152,9 +153,16 @@ def test_forecasts(tmp_path):
     assert forecasts.lead_hours == [0, 6, 12]
     for lead in (6, 12):
         np.testing.assert_allclose(forecasts.read(START, lead), expected(lead), rtol=2e-4, atol=1)
+    forecasts_of_all = forecasts.read(START, 6)
     with xr.open_zarr(output.forecasts) as data:
         assert np.isnan(data.total_precipitation_6hr[0, 0]).all()
         assert np.isfinite(data.total_precipitation_6hr[0, 1:]).all()
+    params.kept = ["Z500", "T2M"]
+    load_script("states_forecasts").main(SimpleNamespace(raw=tmp_path / "raw"), output, params, LOG)
+    few = Forecasts([output.forecasts])
+    assert few.channels.names == params.kept
+    places = [channel_table().names.index(name) for name in params.kept]
+    np.testing.assert_array_equal(few.read(START, 6), forecasts_of_all[places])
     # archives have one at every initial time: three of four are missing
     params.completeness.every_hours = None
     with pytest.raises(

@@ -424,7 +424,14 @@ def test_cycle_and_forecasts(record, trained, tmp_path):
     load_script("cycling_forecasts").main(
         SimpleNamespace(checkpoint=trained / "joint.ckpt", analyses=[made.analyses]),
         output,
-        params(tmp_path, dates=["2022-01-10"] * 2, init_hours=[0, 12], max_lead_hours=18, batch=1),
+        params(
+            tmp_path,
+            dates=["2022-01-10"] * 2,
+            init_hours=[0, 12],
+            max_lead_hours=18,
+            batch=1,
+            kept=None,
+        ),
         LOG,
     )
     forecasts = Forecasts([output.forecasts])

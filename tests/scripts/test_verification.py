@@ -112,6 +112,7 @@ def parameters(**more) -> SimpleNamespace:
             "cycle": CYCLE,
             "init_hours": [0, 12],
             "max_lead_hours": 12,
+            "channels": None,
             "array": "analysis",
             "regions": ["global", "tropics"],
             "own": True,

@@ -33,6 +33,14 @@ def planned(rule, outputs, inputs=(), wildcards=None, temporary=()):
     )
 
 
+def changed(config, **sections):
+    """The configuration with other settings in some sections."""
+    update = {
+        name: getattr(config, name).model_copy(update=values) for name, values in sections.items()
+    }
+    return config.model_copy(update=update)
+
+
 def item(name, mb, inputs=(), temporary=False, seconds=10.0, **cost):
     job = planned("figure_system", [name], inputs, temporary=[name] if temporary else ())
     return budget.Item(job, Cost(seconds, 1, **cost), Volume(mb, 1))
@@ -49,6 +57,11 @@ def test_the_papers_products_by_hand():
     assert forecasts.files == 62 * 10 + volumes.STORE_FILES
     analyses = volumes.product_volume(PAPER, "cycling_analyses", january)
     assert analyses.mb == pytest.approx(124 * 2 * STATE_MB * 0.58)
+    # 20 channels that figures draw, of 10 variables
+    few = changed(PAPER, cycling={"keep_forecasts": "scored"}, verification={"channels": []})
+    kept = volumes.product_volume(few, "cycling_forecasts", january)
+    assert kept.mb == pytest.approx(forecasts.mb * 20 / 70)
+    assert kept.files == forecasts.files
     # a day of ATMS took 157 MB as a grid
     observed = {"source": "noaa20_atms", "segment": "2023-01"}
     grid = volumes.product_volume(PAPER, "observations_grid", observed)
@@ -140,6 +153,8 @@ def test_settings_are_named_with_what_they_save():
     forecasts, backgrounds, states, grid = (one.volume.mb for one in items)
     saved = dict(budget.savings(PAPER, items))
     assert saved["cycling.init_hours: [0]"] == pytest.approx(forecasts / 2)
+    key = "cycling.keep_forecasts: scored with verification.channels: []"
+    assert saved[key] == pytest.approx(forecasts * 50 / 70)
     assert saved["forecasts: false in one of the 1 experiments"] == forecasts
     key = "experiment.training.backgrounds.every_hours: 36"
     assert saved[key] == pytest.approx(backgrounds / 2)

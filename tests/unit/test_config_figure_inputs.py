@@ -6,8 +6,13 @@ import pytest
 import yaml
 
 from fuxiflow import ROOT
+from fuxiflow.channels import channel_table
 from fuxiflow.config import figure_inputs
 from fuxiflow.config.configuration import ConfigurationError, validate_configuration
+from fuxiflow.config.evaluation import DRAWN
+from fuxiflow.figures import skill_vs_lead
+from fuxiflow.runtime import skill_so_far
+from fuxiflow.verification import acceptance
 from tests.support.helpers import loaded_by
 
 
@@ -135,3 +140,39 @@ def test_planning_imports_nothing_heavy():
         "matplotlib",
         "pandas",
     }
+
+
+def test_channels_that_are_always_scored_are_those_that_figures_and_headlines_need():
+    drawn = {name for row in skill_vs_lead.PANELS for name in row}
+    judged = {*acceptance.SHOWN, *acceptance.PERSISTENCE[0], *acceptance.CLIMATOLOGY[0]}
+    assert set(DRAWN) == drawn | judged | {"Z500"}
+    assert {skill_so_far.CHANNEL} <= set(DRAWN)
+
+
+def test_a_store_of_forecasts_holds_what_is_scored_and_mapped():
+    def kept(keep, chosen, mapped):
+        return configuration(
+            cycling={"keep_forecasts": keep},
+            verification={"channels": chosen},
+            figures={"map_channels": mapped},
+        )
+
+    assert configuration().scored_channels is None
+    assert configuration().kept_channels is None
+    assert set(kept("scored", [], ["R50"]).kept_channels) == {*DRAWN, "R50"}
+    chosen = kept("none", ["U1000"], ["Z500"])
+    order = [name for name in channel_table().names if name in {*DRAWN, "U1000"}]
+    assert chosen.kept_channels == chosen.scored_channels == order
+    assert kept("all", ["U1000"], ["Z500"]).kept_channels is None
+
+
+@pytest.mark.parametrize(
+    ("keep", "chosen", "words"),
+    [
+        ("scored", "all", "cycling.keep_forecasts: scored keeps all channels while"),
+        ("all", ["Z5000"], "verification.channels.*Z5000"),
+    ],
+)
+def test_channels_of_forecasts_are_checked(keep, chosen, words):
+    with pytest.raises(ConfigurationError, match=words):
+        configuration(cycling={"keep_forecasts": keep}, verification={"channels": chosen})

@@ -6,6 +6,7 @@ import xarray as xr
 import zarr
 
 from fuxiflow.channels import channel_table
+from fuxiflow.completeness import IncompleteError
 from fuxiflow.cycling.forecasts import write_leads
 from fuxiflow.grids import Grid
 from fuxiflow.states.forecasts import Forecasts, ForecastWriter
@@ -320,3 +321,31 @@ def test_a_harmed_lead_is_named(tmp_path, harm):
     assert "2m_temperature, time 2023-01-01T12:00:00" in str(faults[0])
     if harm == "flipped":
         assert "prediction_timedelta 2" in str(faults[0])
+
+
+@pytest.mark.parametrize("kept", [["Z850"], ["T2M", "Z500"], ["TP", "T850", "Z850", "Z500"]])
+def test_a_store_may_hold_some_of_the_channels(tmp_path, kept):
+    path = write(tmp_path / "a.zarr", kept=kept)
+    forecasts = Forecasts([path])
+    positions = [i for i, name in enumerate(CHANNELS.names) if name in kept]
+    assert forecasts.channels.names == [CHANNELS.names[i] for i in positions]
+    for i, j in np.ndindex(3, 4):
+        np.testing.assert_array_equal(forecasts.read(INITS[i], LEADS[j]), VALUES[i, j, positions])
+    variables = {CHANNELS[i].variable for i in positions}
+    assert len(chunk_files(path)) == 3 * len(variables)
+    with xr.open_zarr(path) as data:
+        assert set(data.data_vars) == variables
+    writer = ForecastWriter(path, INITS, LEADS, CHANNELS, GRID, resume=True, kept=kept)
+    assert all(writer.done(i) for i in range(3))
+    with pytest.raises(ValueError, match="cannot be continued, it was made for other times"):
+        ForecastWriter(path, INITS, LEADS, CHANNELS, GRID, resume=True)
+
+
+def test_a_channel_that_is_not_kept_must_be_whole_too(tmp_path):
+    field = VALUES[0, 0].copy()
+    field[2, 0, 0] = np.nan
+    with ForecastWriter(tmp_path / "a.zarr", INITS[:1], LEADS, CHANNELS, GRID, kept=["Z500"]) as w:
+        with pytest.raises(IncompleteError, match="T850"):
+            w.write(0, 0, field)
+        for j in range(4):
+            w.write(0, j, VALUES[0, j])

@@ -80,6 +80,16 @@ def restart(path):
     return results(f"state/{path}")
 
 
+def forecast_store(path):
+    """Return a store of forecasts as an output: a temporary one where forecasts are not kept."""
+    return temp(path) if CONFIG.cycling.keep_forecasts == "none" else path
+
+
+def if_forecasts_stay(paths):
+    """Return paths of forecasts that a target asks for, none where forecasts are not kept."""
+    return [] if CONFIG.cycling.keep_forecasts == "none" else paths
+
+
 def segments_of(path, period):
     """Return ``path`` for each segment of a period; its other wildcards stay."""
     return expand(path, segment=CONFIG.segments(period), allow_missing=True)

@@ -55,7 +55,7 @@ rule cycling_forecasts:
         checkpoint=cycling_forecast_checkpoint,
         analyses=cycling_near_analyses,
     output:
-        forecasts=directory(results("forecasts/{experiment}/{segment}.zarr")),
+        forecasts=forecast_store(directory(results("forecasts/{experiment}/{segment}.zarr"))),
     wildcard_constraints:
         experiment=cycling_pattern(external=False),
     resources:
@@ -64,6 +64,7 @@ rule cycling_forecasts:
         dates=dates_in(CONFIG.periods.test),
         init_hours=CONFIG.cycling.init_hours,
         max_lead_hours=CONFIG.cycling.max_lead_hours,
+        kept=CONFIG.kept_channels,
         batch=CONFIG.cycling.batch,
         accelerator=of_experiment(lambda one: one.training.accelerator),
         execution=cycling_execution(),
@@ -78,7 +79,7 @@ rule cycling_external_forecasts:
         unpack(cycling_forecaster),
         unpack(cycling_initial),
     output:
-        forecasts=directory(results("forecasts/{experiment}/{segment}.zarr")),
+        forecasts=forecast_store(directory(results("forecasts/{experiment}/{segment}.zarr"))),
     wildcard_constraints:
         experiment=cycling_pattern(external=True),
     threads: threads_of("cycling_external_forecasts")
@@ -89,6 +90,7 @@ rule cycling_external_forecasts:
         dates=dates_in(CONFIG.periods.test),
         init_hours=CONFIG.cycling.init_hours,
         max_lead_hours=CONFIG.cycling.max_lead_hours,
+        kept=CONFIG.kept_channels,
         batch=CONFIG.cycling.batch,
         initial=cycling_initial_name,
         steps=cycling_cascade_steps,
@@ -107,8 +109,10 @@ rule cycling:
             segments_of(results("analyses/{experiment}/{segment}.zarr"), CONFIG.cycling_period),
             experiment=CONFIG.cycled_experiments,
         ),
-        expand(
-            segments_of(results("forecasts/{experiment}/{segment}.zarr"), CONFIG.periods.test),
-            experiment=CONFIG.forecasting_experiments,
+        if_forecasts_stay(
+            expand(
+                segments_of(results("forecasts/{experiment}/{segment}.zarr"), CONFIG.periods.test),
+                experiment=CONFIG.forecasting_experiments,
+            )
         ),
     localrule: True

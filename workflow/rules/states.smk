@@ -26,7 +26,7 @@ rule states_forecasts:
     input:
         raw=raw_input("gfs/{segment}"),
     output:
-        forecasts=directory(results("forecasts/gfs/{segment}.zarr")),
+        forecasts=forecast_store(directory(results("forecasts/gfs/{segment}.zarr"))),
         ledger=results("forecasts/gfs/ledger/{segment}.parquet"),
     resources:
         **request("states_forecasts"),
@@ -35,6 +35,7 @@ rule states_forecasts:
         dates=states_test_dates,
         init_hours=CONFIG.cycling.init_hours,
         max_lead_hours=CONFIG.cycling.max_lead_hours,
+        kept=CONFIG.kept_channels,
         completeness=states_forecasts_completeness,
     script:
         "../scripts/states_forecasts.py"
@@ -119,6 +120,6 @@ rule states:
         rules.states_climatology.output.climatology,
         segments_of(results("states/era5/{segment}.zarr"), CONFIG.verification_period),
         segments_of(results("states/gfs/{segment}.zarr"), CONFIG.verification_period),
-        segments_of(results("forecasts/gfs/{segment}.zarr"), CONFIG.periods.test),
+        if_forecasts_stay(segments_of(results("forecasts/gfs/{segment}.zarr"), CONFIG.periods.test)),
         states_truth_segments(results("states/truth/{segment}.zarr")),
     localrule: True

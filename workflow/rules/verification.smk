@@ -17,6 +17,7 @@ rule verification_baselines_part:
         init_hours=CONFIG.cycling.init_hours,
         max_lead_hours=CONFIG.cycling.max_lead_hours,
         regions=CONFIG.verification.regions,
+        channels=CONFIG.scored_channels,
         climatology="climatology" in CONFIG.verification.baselines,
         own="own" in CONFIG.verification.references,
     script:
@@ -53,6 +54,7 @@ rule verification_forecasts_part:
         period=dates_in(CONFIG.periods.test),
         init_hours=CONFIG.cycling.init_hours,
         regions=CONFIG.verification.regions,
+        channels=CONFIG.scored_channels,
         array=verification_initial_array,
         own="own" in CONFIG.verification.references,
         persistence="persistence" in CONFIG.verification.baselines,

@@ -46,8 +46,9 @@ def main(input, output, params, log):
     ledger = Ledger()
     store = state / "forecasts.zarr"
     attrs = {"system": "onnx" if onnx else "networks", "initial": params.initial}
+    grid = Grid(**params.grid)
     with ForecastWriter(
-        store, inits, leads, model.channels, Grid(**params.grid), attrs, resume=True
+        store, inits, leads, model.channels, grid, attrs, resume=True, kept=params.kept
     ) as writer:
         todo = [t for i, t in enumerate(inits) if not writer.done(i)]
         if gfs:

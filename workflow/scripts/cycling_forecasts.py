@@ -43,8 +43,9 @@ def main(input, output, params, log):
     state = workspace(params.state)
     channels = channel_table().select(networks.design.channels)
     store = state / "forecasts.zarr"
+    grid = Grid(*networks.design.grid)
     with ForecastWriter(
-        store, inits, leads, channels, Grid(*networks.design.grid), resume=True
+        store, inits, leads, channels, grid, resume=True, kept=params.kept
     ) as writer:
         todo = [i for i in range(len(inits)) if not writer.done(i)]
         report = Progress(len(inits), "forecasts", log, done=len(inits) - len(todo))

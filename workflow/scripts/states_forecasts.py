@@ -52,7 +52,7 @@ def main(input, output, params, log):
     states = progress(states, "decode GFS forecasts", log, total=len(inits) * len(leads))
     attrs = {"system": "gfs"}
     with ForecastWriter(
-        output.forecasts, inits, leads, channel_table(), grid, attrs=attrs
+        output.forecasts, inits, leads, channel_table(), grid, attrs, kept=params.kept
     ) as writer:
         lacking = []
         for i_init, i_lead, state in states:

@@ -23,7 +23,7 @@ def main(input, output, params, log):
         params.period,
         starts if params.climatology else None,
         StateSeries(input.gfs) if input.gfs else None,
-        Forecasts(input.forecasts) if input.forecasts else None,
+        Forecasts(input.forecasts, params.channels) if input.forecasts else None,
         params.own,
         log,
     )

@@ -19,7 +19,7 @@ def main(input, output, params, log):
     references = {"era5": input.era5, "truth": input.truth}
     collected = collect_forecasts(
         ScoringSetup.open(references, input.climatology, params.regions),
-        Forecasts(input.forecasts),
+        Forecasts(input.forecasts, params.channels),
         period_times(params.period, params.init_hours),
         StateSeries(input.analyses, name=params.array),
         params.own,
