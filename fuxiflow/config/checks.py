@@ -70,9 +70,9 @@ def _periods(config: "Config") -> Iterator[str]:
 
 
 def _scored_channels(config: "Config") -> Iterator[str]:
-    chosen = config.verification.channels
-    if chosen != "all":
-        for name in chosen:
+    names = config.verification.channels
+    if names != "all":
+        for name in names:
             yield from _one_of("verification.channels", name, channels.channel_table().names)
     elif config.cycling.keep_forecasts == "scored":
         yield (

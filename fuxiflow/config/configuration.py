@@ -187,10 +187,10 @@ class Config(Section):
     @property
     def scored_channels(self) -> list[str] | None:
         """Channels of forecasts that are scored, in the order of the table; None for all."""
-        chosen = self.verification.channels
-        if chosen == "all":
+        names = self.verification.channels
+        if names == "all":
             return None
-        return [name for name in channel_table().names if name in {*DRAWN, *chosen}]
+        return [name for name in channel_table().names if name in {*DRAWN, *names}]
 
     @property
     def kept_channels(self) -> list[str] | None:
