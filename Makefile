@@ -6,6 +6,8 @@ SHELL := /bin/bash
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 CORES ?= $(shell nproc 2>/dev/null || echo 2)
 CONFIG ?= config/demo.yaml
+# MB that the jobs of the rehearsal share
+MEMORY ?= 24000
 ENVIRONMENTS ?= $(wildcard envs/*.yaml)
 
 VENV := .venv
@@ -26,12 +28,13 @@ export XDG_CACHE_HOME ?= $(CURDIR)/.snakemake/cache/xdg_cache_home
 export MPLCONFIGDIR ?= $(CURDIR)/.snakemake/cache/mplconfigdir
 endif
 
-.PHONY: help setup demo studies joint explain test test-chaos test-slurm lint format docs bench schema lock clean
+.PHONY: help setup demo studies joint rehearsal explain test test-chaos test-slurm lint format docs bench schema lock clean
 
 help:
 	@echo "make demo    the whole chain on the embedded world: results/demo/report.html"
 	@echo "make studies the demonstration and experiments beside it: unrolling, hybrid training, observations in the loss"
 	@echo "make joint   analyses that learnt from observations too, against the reanalysis and the truth: about an hour"
+	@echo "make rehearsal  every rule at the paper's size on few days, and what each took beside what it asked for: about two hours"
 	@echo "make explain what would run again, and which setting, function or file is why (CONFIG=config/demo.yaml)"
 	@echo "make test    the test suite, with one end-to-end run"
 	@echo "make test-chaos  damaged and missing files, killed jobs, full disks: what a finished run makes of them"
@@ -68,6 +71,11 @@ studies: demo
 
 joint: CONFIG := config/joint.yaml
 joint: demo
+
+rehearsal: CONFIG := config/rehearsal.yaml
+rehearsal: $(READY)
+	$(SNAKEMAKE) --cores $(CORES) --resources mem_mb=$(MEMORY)
+	$(RUN) fuxiflow rehearsal $(CONFIG)
 
 explain: $(READY)
 	@$(RUN) fuxiflow explain $(CONFIG)

@@ -82,16 +82,63 @@ def _plan(options: argparse.Namespace) -> int:
 
     if not (ROOT / "Snakefile").is_file():
         raise ValueError("plan needs a checkout with its Snakefile: run it in that folder")
-    from fuxiflow.runtime.budget import describe_plan
+    from fuxiflow.runtime import budget
     from fuxiflow.runtime.snakemake_internals import plan_jobs
 
     config = load_configuration(*options.paths)
     results = ROOT / "results" / config.name
     jobs = plan_jobs(*options.paths)
     os.chdir(ROOT)
-    text, fits = describe_plan(config, jobs, results.relative_to(ROOT), options.device_gb)
+    capacity = {
+        name: amount
+        for name, amount in (
+            ("_cores", options.cores),
+            ("mem_mb", options.memory_gb and 1000 * options.memory_gb),
+        )
+        if amount
+    }
+    text, fits = budget.describe_plan(
+        config,
+        jobs,
+        results.relative_to(ROOT),
+        options.device_gb,
+        capacity={**budget.AT_ONCE, **capacity},
+    )
     print(text)
     return int(not fits)
+
+
+def _rehearsal(options: argparse.Namespace) -> int:
+    """Say what jobs of a finished run took, had asked for, and what a larger run needs by that."""
+    from fuxiflow import ROOT
+    from fuxiflow.config.configuration import load_configuration
+
+    if not (ROOT / "Snakefile").is_file():
+        raise ValueError("rehearsal needs a checkout with its Snakefile: run it in that folder")
+    if options.keep and len(options.paths) > 1:
+        raise ValueError("--keep: measurements of one file alone can be compared with it later")
+    from fuxiflow.runtime import rehearsal
+    from fuxiflow.runtime.costs import job_costs
+    from fuxiflow.runtime.snakemake_internals import plan_jobs
+
+    config, larger = load_configuration(*options.paths), load_configuration(options.larger)
+    results = ROOT / "results" / config.name
+    costs = job_costs(results, list(config.experiments))
+    jobs = rehearsal.measured_jobs(config, plan_jobs(*options.paths, everything=True), costs)
+    if not jobs:
+        raise FileNotFoundError(
+            f"{results}/benchmarks: no job of {config.name} was measured: run it first"
+        )
+    needs = rehearsal.rule_needs(jobs, larger, plan_jobs(options.larger, everything=True))
+    print(rehearsal.needs_table(needs, config.name, larger.name))
+    if options.keep:
+        rows = rehearsal.measurement_rows(config, needs)
+        replaced = rehearsal.add_measurements(options.keep, rows)
+        print(f"{options.keep}: {len(rows)} rows added, {replaced} earlier ones replaced")
+    exceeding = [job for job in jobs if job.exceeds]
+    for job in exceeding:
+        print(f"took more than it had asked for: {job.rule} {'/'.join(job.wildcards.values())}")
+    return int(bool(exceeding))
 
 
 def _restore(options: argparse.Namespace) -> int:
@@ -281,6 +328,9 @@ def _parser() -> argparse.ArgumentParser:
         "paths", type=Path, nargs="+", help="the configuration, and what is laid over it"
     )
     planning.add_argument("--device-gb", type=float, help="memory of a GPU that training is to fit")
+    planning.add_argument("--cores", type=int, help="processors that the run has, for its time")
+    planning.add_argument("--memory-gb", type=float, help="memory that its jobs share")
+    _add_rehearsal(commands)
     restoring = _command(commands, _restore)
     restoring.add_argument("results", type=Path, help="folder of a run, for example results/demo")
     restoring.add_argument("paths", type=Path, nargs="*", help="products, by default all")
@@ -308,6 +358,25 @@ def _parser() -> argparse.ArgumentParser:
     )
     coast.add_argument("target", type=Path, help="GeoJSON to write")
     return parser
+
+
+def _add_rehearsal(commands) -> None:
+    """Add the command that compares a finished run with its requests."""
+    from fuxiflow import ROOT
+
+    rehearsing = _command(commands, _rehearsal)
+    rehearsing.add_argument(
+        "paths", type=Path, nargs="+", help="the configuration, and what was laid over it"
+    )
+    rehearsing.add_argument(
+        "--larger",
+        type=Path,
+        default=ROOT / "config" / "paper.yaml",
+        help="configuration of the run that was rehearsed, by default config/paper.yaml",
+    )
+    rehearsing.add_argument(
+        "--keep", type=Path, help="benchmarks/durations.csv, to put the measurements into"
+    )
 
 
 def _add_raw_store(commands) -> None:

@@ -83,6 +83,12 @@ class Config(Section):
     """The embedded world."""
     states: States = States()
     """How states are stored."""
+    temporary: list[Literal["raw", "footprints", "backgrounds"]] = []
+    """Products that are removed once no job of the run needs them any more; by default none.
+
+    ``raw`` are raw files of the embedded world, ``footprints`` tables before quality control,
+    ``backgrounds`` the bank of stage 2. A later run that needs one makes it again. Archives' raw
+    files always stay; ``cycling.keep_forecasts`` says which forecasts do."""
     check_space: bool = True
     """Whether a run is refused before its first job where its products would not fit on the disk.
 

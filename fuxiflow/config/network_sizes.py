@@ -133,6 +133,52 @@ def analysis_flop(assimilator: Mapping, cells: int, sources: int) -> float:
     return 18 * cells * (trunk + sources * branch)
 
 
+def step_values(forecaster: Mapping, recompute: bool) -> float:
+    """Return the numbers a cell that a gradient through a forecast step keeps.
+
+    Fitted, as :func:`analysis_values`, to counts of :mod:`fuxiflow.models.device_memory`. Attention
+    over windows of more than a hundred tokens keeps more.
+    """
+    patch, width, blocks = (forecaster[key] for key in ("patch", "width", "blocks"))
+    token = 1 / (2 * patch) ** 2
+    inputs = 140 + (blocks + 18) * width * token
+    if recompute:
+        return inputs
+    keys = forecaster["heads"] * forecaster["window"][0] * forecaster["window"][1]
+    return inputs + blocks * (18 * width + 2.4 * keys) * token
+
+
+def analysis_values(assimilator: Mapping, sources: int, recompute: bool) -> float:
+    """Return the numbers a cell that a gradient through an analysis keeps.
+
+    With ``recompute`` those of a source are there while it is made again, one source at a time.
+
+    Parameters
+    ----------
+    assimilator : mapping
+        Fields of :class:`AssimilatorSize`.
+    sources : int
+        Number of sources.
+    recompute : bool
+        Whether activations are made again for the gradient.
+
+    Returns
+    -------
+    float
+        Numbers a cell of one sample.
+    """
+    width, blocks = assimilator["width"], assimilator["blocks"]
+    if recompute:
+        return 360 + 10 * width
+    return 85 + 22 * width * (1 + blocks) + sources * source_values(assimilator)
+
+
+def source_values(assimilator: Mapping) -> float:
+    """Return the numbers a cell that a gradient through the encoder of a source keeps."""
+    own = assimilator.get("source_width") or assimilator["width"]
+    return 445 + own * (10 + 11 * assimilator["blocks"])
+
+
 def size_misfit(nlat: int, nlon: int, forecaster: Mapping, assimilator: Mapping) -> str | None:
     """Say why networks of these sizes cannot be built on a grid.
 

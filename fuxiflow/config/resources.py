@@ -21,6 +21,8 @@ from fuxiflow.config.work import CHANNELS, FULL_CELLS, Wildcards, Work
 # stage, the assimilator's, took 3.9 GB in all (benchmarks/training_assimilator/full.tsv, 21
 # November 2026).
 PROGRAM_MB = 4500
+LIBRARIES_MB = 1500
+"""The program without any gradient."""
 WORKER_MB = 500
 AHEAD = 2
 """Batches that each loading process reads ahead."""
@@ -72,12 +74,8 @@ def weight_copies(training: Training, stage: str) -> float:
     return read + (read + 1) / sharing
 
 
-def training_job_mb(model: Model, training: Training, stage: str, cells: int) -> int:
-    """Return the memory of a training job on each of its machines.
-
-    Each process holds :func:`weight_copies` of the weights, the batch in use, and those that
-    loading processes read ahead. Each of these takes some memory itself and keeps fields of a
-    climatology.
+def gradient_mb(model: Model, training: Training, stage: str, cells: int, sources: int) -> float:
+    """Return the memory in MB of what a stage's gradient keeps on a processor, in float32.
 
     Parameters
     ----------
@@ -89,6 +87,50 @@ def training_job_mb(model: Model, training: Training, stage: str, cells: int) ->
         Name of the stage.
     cells : int
         Cells of the grid.
+    sources : int
+        Number of sources that are assimilated.
+
+    Returns
+    -------
+    float
+        Of each process.
+    """
+    settings = getattr(training, stage)
+    step = network_sizes.step_values(model.forecaster.model_dump(), settings.recompute)
+    longest = getattr(settings, "longest", getattr(settings, "cycles", 1))
+    through = min(longest, getattr(settings, "truncation", None) or longest)
+    values = through * step
+    if not hasattr(settings, "longest"):
+        assimilator = model.assimilator.model_dump()
+        analysis = network_sizes.analysis_values(assimilator, sources, settings.recompute)
+        values = through * (analysis + step * bool(getattr(settings, "background_weight", 0)))
+        if settings.recompute and sources:
+            values += network_sizes.source_values(assimilator)
+    samples = settings.batch / (training.devices * training.nodes * settings.accumulate)
+    return samples * values * cells * 4 / 1e6
+
+
+def training_job_mb(
+    model: Model, training: Training, stage: str, cells: int, sources: int = 0
+) -> int:
+    """Return the memory of a training job on each of its machines.
+
+    Each process holds :func:`weight_copies` of the weights, the batch in use, and those that
+    loading processes read ahead. Each of these takes some memory itself and keeps fields of a
+    climatology. Where no GPU is certain, what the gradient keeps is in the machine's memory too.
+
+    Parameters
+    ----------
+    model : Model
+        Sizes of the networks.
+    training : Training
+        Training of the experiment.
+    stage : str
+        Name of the stage.
+    cells : int
+        Cells of the grid.
+    sources : int
+        Number of sources that are assimilated.
 
     Returns
     -------
@@ -104,7 +146,11 @@ def training_job_mb(model: Model, training: Training, stage: str, cells: int) ->
     weights = network_sizes.forecaster_weights_mb(model.forecaster.model_dump())
     process = weight_copies(training, stage) * weights
     process += states_mb(batches + climatology, cells) + WORKER_MB * training.workers
-    return round(PROGRAM_MB + training.devices * process)
+    program = PROGRAM_MB
+    if training.accelerator != "cuda":
+        kept = training.devices * gradient_mb(model, training, stage, cells, sources)
+        program = max(PROGRAM_MB, LIBRARIES_MB + kept)
+    return round(program + training.devices * process)
 
 
 @dataclass(frozen=True)
@@ -150,7 +196,7 @@ class Linear:
     mb: float = 700.0
     mb_each: float = 0.0
     least: float = 0.03
-    start: float = 20.0
+    start: float = 10.0
     threads: int = 1
     by_grid: bool = True
     raw: bool = False
@@ -258,8 +304,8 @@ class TrainingStage:
         flop, steps = update_flop(experiment, self.stage, cells, len(experiment.sources))
         update = network_seconds(training, flop, settings.threads, devices) + STEP_SECONDS * steps
         # reading weights and data, compiling, the first fits of the encoders
-        start = 120 + 900 * training.compile + network_seconds(training, 20 * flop, 1)
-        mb = training_job_mb(experiment.model, training, self.stage, cells)
+        start = 60 + 900 * training.compile + network_seconds(training, 20 * flop, 1)
+        mb = training_job_mb(experiment.model, training, self.stage, cells, len(experiment.sources))
         threads = settings.threads + training.workers
         seconds = start + settings.updates * update
         return Cost(seconds, mb, threads, gpus_of(training), training.accelerator == "cuda")
@@ -300,7 +346,7 @@ class Inference:
         states_in_memory = self.states + self.batch_states * self.batch(config, experiment)
         mb = self.mb + states_mb(states_in_memory, cells)
         mb += self.copies * network_sizes.forecaster_weights_mb(forecaster)
-        start = 90 + 600 * config.cycling.compile
+        start = 60 + 600 * config.cycling.compile
         gpus, on_gpu = min(1, gpus_of(training)), training.accelerator == "cuda"
         return Cost(start + amount * each, mb, self.threads, gpus, on_gpu)
 
@@ -313,47 +359,71 @@ def background_steps(config: Config, wildcards: Wildcards) -> float:
     return hours / training.backgrounds.every_hours * mean_lead
 
 
+def spinup_cost(config: Config, wildcards: Wildcards) -> Cost:
+    """Return the cost of the spin-up of the embedded world.
+
+    The states of its library of errors, and their differences, are in memory together.
+    """
+    count, cells = work.library_states(config), work.raw_cells(config)
+    seconds = 150 + 4 * work.spinup_days(config, wildcards) + 3 * count * cells / FULL_CELLS
+    return Cost(seconds, 2300 + states_mb(2.5 * count, cells))
+
+
+def swaths_cost(config: Config, wildcards: Wildcards) -> Cost:
+    """Return the cost of a segment of swaths: of a day fields and footprints are in memory.
+
+    The operator makes 18,000 profiles of ATMS a second on a thread.
+    """
+    amount = work.observed(config, wildcards)
+    mb = 1500 + states_mb(5.5, work.raw_cells(config))
+    mb += 2200 * work.values_a_day(config, wildcards["source"])
+    return Cost(10 + 190.5 * amount, mb)
+
+
 PAGE = Linear(work.once, 20, states=6, mb=1200)
 """A figure: what it reads are tables, or a few fields."""
-SWATHS = Linear(work.observed, 60, mb=1500, least=0.5, by_grid=False)
 MERGED_CASES = Linear(work.leads_made, 0, mb=1000, mb_each=0.06, least=0.02, start=60)
+PLACES = Linear(work.observed, 600, mb=1500, states=13, least=30, start=40, by_grid=False)
+"""Reports and occultations of the embedded world: of a day most fields of the truth."""
 
 COSTS: dict[str, Callable[[Config, Wildcards], Cost]] = {
-    # the embedded world: a day of its model takes 4 s, and its fields are written at any size
-    "world_spinup": Linear(work.spinup_days, 0, mb=2300, least=8, start=300),
-    "world_nature": Linear(work.world_states, 12, states=8, mb=2300, least=2, start=300, raw=True),
+    # the embedded world: a day of its model takes at most 4 s, and fields are written at any size
+    "world_spinup": spinup_cost,
+    "world_nature": Linear(work.world_states, 6, states=11, mb=2300, least=1, start=150, raw=True),
     "world_invariants": Linear(work.once, 20, states=1, mb=400, raw=True),
-    "world_era5": Linear(work.world_states, 9, states=8, least=0.3, raw=True),
-    "world_gfs": Linear(work.world_gfs_leads, 12, states=8, mb=2300, least=1, start=300, raw=True),
-    "world_swaths": SWATHS,
-    "world_networks": Linear(work.observed, 600, mb=1500, least=30, by_grid=False),
-    "world_occultations": Linear(work.observed, 600, mb=1500, least=30, by_grid=False),
+    "world_era5": Linear(work.world_states, 6, states=8, least=0.3, raw=True),
+    "world_gfs": Linear(work.world_gfs_leads, 11, states=8, mb=2300, least=1, start=150, raw=True),
+    "world_swaths": swaths_cost,
+    "world_networks": PLACES,
+    "world_occultations": PLACES,
     "archive_fetch": Linear(work.once, 3000, by_grid=False),
     "states_decode": Linear(work.states, 7.3, states=7.2, raw=True),
     "states_forecasts": Linear(work.leads_made, 5.5, states=7.4, raw=True),
     "states_truth": Linear(work.states, 7.3, states=7.2, raw=True),
     "states_statistics_part": Linear(work.training_states, 0.7, mb=900, states=2.5),
     "states_climatology_part": Linear(
-        work.slice_states, 0.3, mb=900, states=17, start=300, threads=3, read_ahead=True
+        work.slice_work, 0.3, mb=900, states=17, start=30, threads=3, read_ahead=True
     ),
     # tables of the segments, and static fields
     "states_statistics": Linear(work.once, 60, states=1, mb=900),
-    # 296 fields are packed in 4.5 s each, on three threads, and three parts of each are read
-    "states_climatology": Linear(work.once, 900, mb=900, states=15, threads=3, read_ahead=True),
+    # a field is packed in 4.5 s on three threads, and three parts of it are read
+    "states_climatology": Linear(
+        work.climatology_fields, 3.0, mb=900, states=15, least=0.1, threads=3, read_ahead=True
+    ),
     "observations_read": Linear(work.observed, 15.4, mb=1200, mb_each=5, least=0.5, by_grid=False),
     "observations_limits_part": Linear(work.observed, 2.3, mb=900, by_grid=False),
-    "observations_limits": Linear(work.once, 60, mb=900, by_grid=False),
+    "observations_limits": Linear(work.once, 20, mb=900, by_grid=False),
     "observations_quality": Linear(work.observed, 9.1, mb=850, mb_each=15, by_grid=False),
-    "observations_grid": Linear(work.observed, 5.2, states=2, least=0.5, start=60),
+    "observations_grid": Linear(work.observed, 5.2, states=2, least=0.5, start=20),
     "observations_statistics_part": Linear(work.observed, 0.9, mb=900, by_grid=False),
-    "observations_statistics": Linear(work.once, 30, mb=700, by_grid=False),
+    "observations_statistics": Linear(work.once, 10, mb=700, by_grid=False),
     "simulation_departures": Linear(
         work.template, 120, mb=3000, states=4, by_grid=False, threads=2
     ),
     "simulation_observations": Linear(
         work.simulated, 120, mb=3000, states=4, by_grid=False, threads=2
     ),
-    "simulation_grid": Linear(work.simulated, 5.2, states=2, least=0.5, start=60),
+    "simulation_grid": Linear(work.simulated, 5.2, states=2, least=0.5, start=20),
     "training_forecaster": TrainingStage("forecaster"),
     "training_assimilator": TrainingStage("assimilator"),
     "training_joint": TrainingStage("joint"),

@@ -28,9 +28,10 @@ SHARES = {
     "analyses": (0.69, 0.87),
     "packed": (0.58, 0.82),
     "grib": (0.5, 0.5),
-    "truth": (0.65, 0.65),
+    "gfs": (0.44, 0.44),
+    "truth": (0.45, 0.65),
 }
-NODES = 4 * 74
+NODES = work.HOURS_A_DAY * work.YEAR_NODES
 """Fields of a climatology: hours of the day times nodes of the year."""
 BYTES_A_VALUE = {"table": 2.6, "swaths": 6.0, "grid": (2.2, 0.9)}
 """Bytes of one value of observations in a footprint table, raw files, and a sparse grid."""
@@ -113,8 +114,9 @@ def gfs_forecast_store(config: Config, wildcards: Wildcards) -> Volume:
     whole = forecast_store(config, wildcards)
     if config.kind == "archive":
         return whole
-    made = 24 / config.world.gfs.forecast_interval_hours / len(config.cycling.init_hours)
-    return Volume(whole.mb * min(1, made), whole.files)
+    tested = work.initial_times_made(config, wildcards)
+    made = work.world_gfs_forecasts(config, wildcards)
+    return Volume(whole.mb * min(1, made / tested), whole.files)
 
 
 def gfs_state_count(config: Config, wildcards: Wildcards) -> float:
@@ -169,6 +171,12 @@ def raw_fields(config: Config, count: float, kind: str, files_each: float) -> Vo
     """
     mb = count * states_mb(1, work.raw_cells(config)) * share(kind, config)
     return Volume(mb, 2 + files_each * count)
+
+
+def spinup(config: Config, wildcards: Wildcards) -> Volume:
+    """Return the volume of the library of errors, in half precision."""
+    one = states_mb(1, work.raw_cells(config)) / 2
+    return Volume(25 + work.library_states(config) * one, 20)
 
 
 def nature(config: Config, wildcards: Wildcards) -> Volume:
@@ -272,15 +280,15 @@ def maps_part(config: Config, wildcards: Wildcards) -> Volume:
 
 
 def climatology(config: Config, wildcards: Wildcards) -> Volume:
-    """Return the volume of the climatology."""
-    one = states_mb(1, work.cells(config))
-    return Volume(NODES * one * share("climatology", config), STORE_FILES + NODES)
+    """Return the volume of the climatology; what no state reaches repeats other fields' chunks."""
+    fields = work.climatology_fields(config, wildcards)
+    mb = fields * states_mb(1, work.cells(config)) * share("climatology", config)
+    return Volume(mb, STORE_FILES + NODES)
 
 
 def climatology_part(config: Config, wildcards: Wildcards) -> Volume:
     """Return the volume of a slice of the calendar: its nodes, and those within the window."""
-    width = config.segment_months / 12 + config.verification.climatology_window_days / 365
-    fields = NODES * min(1.0, width)
+    fields = work.slice_fields(config, wildcards)
     mb = fields * states_mb(1, work.cells(config)) * share("climatology", config)
     return Volume(mb, STORE_FILES + fields)
 
@@ -292,11 +300,11 @@ def small(mb: float, files: int) -> Callable[[Config, Wildcards], Volume]:
 
 PRODUCTS: dict[str, tuple[str, Callable[[Config, Wildcards], Volume]]] = {
     "archive_fetch": ("raw", raw_archive),
-    "world_spinup": ("raw", small(25, 20)),
+    "world_spinup": ("raw", spinup),
     "world_nature": ("raw", nature),
     "world_invariants": ("raw", small(1, 4)),
     "world_era5": ("raw", lambda c, w: raw_fields(c, work.world_states(c, w), "grib", 0.2)),
-    "world_gfs": ("raw", lambda c, w: raw_fields(c, gfs_state_count(c, w), "grib", 1)),
+    "world_gfs": ("raw", lambda c, w: raw_fields(c, gfs_state_count(c, w), "gfs", 1)),
     "world_swaths": ("raw", swaths),
     "world_networks": ("raw", swaths),
     "world_occultations": ("raw", swaths),

@@ -17,7 +17,11 @@ from fuxiflow.config.simulation import has_operator
 Wildcards = Mapping[str, str]
 Work = Callable[[Config, Wildcards], float]
 
-STATES_A_DAY = 4
+STATES_A_DAY = HOURS_A_DAY = 4
+YEAR_NODES, NODE_DAYS = 74, 5
+"""Nodes of the climatology's year, and the days between them (fuxiflow.states.climatology)."""
+LIBRARY_DAYS = 41
+"""Days of the spin-up that the library of errors reaches back (fuxiflow.world.analysis_errors)."""
 CHANNELS = len(channel_table())
 FULL_CELLS = 720 * 1440
 RAW_CELLS = 721 * 1440
@@ -103,9 +107,20 @@ def spinup_days(config: Config, wildcards: Wildcards) -> float:
     return config.world.spinup_days + 31
 
 
+def library_states(config: Config) -> int:
+    """Count the states of the spin-up that the world's library of errors is made of."""
+    return 1 + int(STATES_A_DAY * min(LIBRARY_DAYS, 0.9 * config.world.spinup_days))
+
+
 def world_states(config: Config, wildcards: Wildcards) -> float:
     """Count the states of the nature run in a segment."""
     return STATES_A_DAY * world_days(config, wildcards)
+
+
+def world_gfs_forecasts(config: Config, wildcards: Wildcards) -> int:
+    """Count the forecasts that the world's GFS makes in a segment of the test."""
+    tested = days(config.clip(wildcards["segment"], config.periods.test))
+    return (24 * tested - 1) // config.world.gfs.forecast_interval_hours + 1
 
 
 def world_gfs_leads(config: Config, wildcards: Wildcards) -> float:
@@ -113,9 +128,7 @@ def world_gfs_leads(config: Config, wildcards: Wildcards) -> float:
     analyses = STATES_A_DAY * days(config.clip(wildcards["segment"], config.verification_period))
     if wildcards["segment"] not in config.segments(config.periods.test):
         return analyses
-    tested = days(config.clip(wildcards["segment"], config.periods.test))
-    made = tested * 24 / config.world.gfs.forecast_interval_hours + 1
-    return analyses + made * leads(config)
+    return analyses + world_gfs_forecasts(config, wildcards) * leads(config)
 
 
 def states(config: Config, wildcards: Wildcards) -> float:
@@ -134,6 +147,31 @@ def slice_states(config: Config, wildcards: Wildcards) -> float:
     period = config.periods.training
     labels = config.slice_segments(wildcards["month"])
     return STATES_A_DAY * sum(days(config.clip(label, period)) for label in labels)
+
+
+def nodes_reached(config: Config, trained: int) -> int:
+    """Return the nodes of a climatology's year at which ``trained`` days in a row have a weight."""
+    window = config.verification.climatology_window_days
+    return min(YEAR_NODES, -(-(trained + window) // NODE_DAYS))
+
+
+def climatology_fields(config: Config, wildcards: Wildcards) -> float:
+    """Count the fields of the climatology that are packed; others repeat one of them."""
+    return HOURS_A_DAY * nodes_reached(config, days(config.periods.training))
+
+
+def slice_fields(config: Config, wildcards: Wildcards) -> float:
+    """Count the fields that the states of a calendar slice have a weight at."""
+    period = config.periods.training
+    longest = max(
+        days(config.clip(name, period)) for name in config.slice_segments(wildcards["month"])
+    )
+    return HOURS_A_DAY * nodes_reached(config, longest)
+
+
+def slice_work(config: Config, wildcards: Wildcards) -> float:
+    """Count the training states of a calendar slice; a field is written in the time of 13."""
+    return slice_states(config, wildcards) + 13 * slice_fields(config, wildcards)
 
 
 def initial_times_made(config: Config, wildcards: Wildcards) -> float:

@@ -11,18 +11,19 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from types import MappingProxyType
 
 from fuxiflow.archive.needs import need_of
 from fuxiflow.config.base import Period
 from fuxiflow.config.configuration import Config
-from fuxiflow.config.resources import Cost, job_cost
+from fuxiflow.config.resources import Cost, job_cost, request_of
 from fuxiflow.config.volumes import STAGES, Volume, product_stage, product_volume
-from fuxiflow.runtime.job_scheduling import Task, simulate
+from fuxiflow.runtime.job_scheduling import Schedule, Task, simulate
 from fuxiflow.runtime.snakemake_internals import PlannedJob
 
 ARCHIVE = Path("resources/archive")
-JOBS_AT_ONCE = 100
-"""Jobs that a simulated run has at once, as the Slurm profile lets."""
+AT_ONCE = MappingProxyType({"_nodes": 100})
+"""Jobs that a simulated run has at once, as the Slurm profile lets; as Snakemake calls it."""
 LEAST_SAVING = 0.01
 """A setting that saves a smaller share of the space is not named."""
 FORECASTS = ("cycling_forecasts", "cycling_external_forecasts")
@@ -47,6 +48,12 @@ class Item:
     def stage(self) -> str:
         """The stage that its products belong to."""
         return product_stage(self.job.rule)
+
+    @property
+    def needs(self) -> dict[str, float]:
+        """The needs of the job while it runs, by Snakemake's names: jobs, processors, and memory."""
+        request = request_of(self.cost)
+        return {"_nodes": 1, "_cores": request.threads, "mem_mb": request.mem_mb}
 
     @property
     def is_raw_store(self) -> bool:
@@ -166,37 +173,72 @@ def totals(items: Iterable[Item]) -> dict[str, Total]:
     return sums
 
 
-def peak_volume(items: Sequence[Item]) -> Volume:
-    """Return the most space and files at any time, as temporary products come and go.
+def simulated_run(items: Sequence[Item], capacity: Mapping[str, float] = AT_ONCE) -> Schedule:
+    """Simulate a run.
 
-    Without temporary products that is all of it, at the end. With them the run is simulated, as
-    many jobs at once as the Slurm profile lets.
+    Parameters
+    ----------
+    items : sequence of Item
+        The run.
+    capacity : mapping
+        What there is of each of :attr:`Item.needs`.
+
+    Returns
+    -------
+    Schedule
+        Starts of jobs by their first product.
     """
-    whole = sum((item.volume for item in items), Volume())
-    if not any(item.job.temporary for item in items):
-        return whole
     maker = {path: item.job.outputs[0] for item in items for path in item.job.outputs}
     tasks = [
         Task(
             item.job.outputs[0],
             item.cost.seconds,
             tuple(dict.fromkeys(maker[path] for path in item.job.inputs if path in maker)),
-            {"jobs": 1},
+            item.needs,
+            item.job.priority,
         )
         for item in items
     ]
-    start = simulate(tasks, {"jobs": JOBS_AT_ONCE}).start
-    ends = {task.name: start[task.name] + task.duration for task in tasks}
+    return simulate(tasks, capacity)
+
+
+def peak_volume(items: Sequence[Item], capacity: Mapping[str, float] = AT_ONCE) -> Volume:
+    """Return the most space and files at any time, as temporary products come and go.
+
+    Without temporary products that is all of it, at the end. With them the run is simulated.
+
+    Parameters
+    ----------
+    items : sequence of Item
+        The run.
+    capacity : mapping
+        What there is of each of :attr:`Item.needs`.
+
+    Returns
+    -------
+    Volume
+        Space and files.
+    """
+    whole = sum((item.volume for item in items), Volume())
+    if not any(item.job.temporary for item in items):
+        return whole
+    start = simulated_run(items, capacity).start
+    ends = {
+        name: start[name] + item.cost.seconds
+        for item in items
+        if (name := item.job.outputs[0]) in start
+    }
     last_use: dict[str, float] = defaultdict(float)
     for item in items:
         for path in item.job.inputs:
             last_use[path] = max(last_use[path], ends[item.job.outputs[0]])
     changes = []
     for item in items:
-        name, outputs = item.job.outputs[0], item.job.outputs
+        name, passing = item.job.outputs[0], item.job.temporary
         changes.append((start[name], 1, item.volume))
-        for path in item.job.temporary:
-            part = Volume(item.volume.mb / len(outputs), item.volume.files / len(outputs))
+        # what lies beside a temporary product and stays is small: a ledger, a restart
+        for path in passing:
+            part = Volume(item.volume.mb / len(passing), item.volume.files / len(passing))
             freed = max(last_use[path], ends[name])
             changes.append((freed, 0, Volume(-part.mb, -part.files)))
     now, most_mb, most_files = Volume(), 0.0, 0.0
@@ -212,7 +254,12 @@ def _existing(path: Path) -> Path:
     return next(folder for folder in (path, *path.parents) if folder.exists())
 
 
-def places(items: Sequence[Item], results: Path, store: Path = ARCHIVE) -> list[Place]:
+def places(
+    items: Sequence[Item],
+    results: Path,
+    store: Path = ARCHIVE,
+    capacity: Mapping[str, float] = AT_ONCE,
+) -> list[Place]:
     """Return the file systems that a run writes to, with need and free space of each.
 
     Parameters
@@ -223,6 +270,8 @@ def places(items: Sequence[Item], results: Path, store: Path = ARCHIVE) -> list[
         Its folder.
     store : Path
         The raw store.
+    capacity : mapping
+        What there is of each of :attr:`Item.needs`.
 
     Returns
     -------
@@ -238,7 +287,7 @@ def places(items: Sequence[Item], results: Path, store: Path = ARCHIVE) -> list[
             by_device[os.stat(_existing(path)).st_dev].append(path)
     systems = []
     for paths in by_device.values():
-        need = peak_volume([item for path in paths for item in parts[path]])
+        need = peak_volume([item for path in paths for item in parts[path]], capacity)
         system = os.statvfs(_existing(paths[0]))
         systems.append(
             Place(
@@ -340,7 +389,11 @@ def remedy_lines(changes: Sequence[tuple[str, float]], most: int = 8) -> list[st
 
 
 def check_space(
-    config: Config, jobs: Iterable[PlannedJob], results: Path, store: Path = ARCHIVE
+    config: Config,
+    jobs: Iterable[PlannedJob],
+    results: Path,
+    store: Path = ARCHIVE,
+    capacity: Mapping[str, float] = AT_ONCE,
 ) -> None:
     """Raise where the products of a planned run are estimated not to fit on the disk.
 
@@ -354,6 +407,9 @@ def check_space(
         Folder of the results.
     store : Path
         The raw store.
+    capacity : mapping
+        What there is of each of :attr:`Item.needs`: what a run has at once decides how long
+        temporary products stay.
 
     Raises
     ------
@@ -363,7 +419,7 @@ def check_space(
     if not config.check_space:
         return
     items = items_of(config, jobs, store)
-    full = [place for place in places(items, results, store) if not place.fits]
+    full = [place for place in places(items, results, store, capacity) if not place.fits]
     if not full:
         return
     lines = ["this run would not fit on the disk, by estimate:"]
@@ -399,6 +455,17 @@ def table(sums: Mapping[str, Total]) -> list[str]:
             f"{two_digits(one.gpu_hours):>9} {in_words(one.mb):>10} {two_digits(one.files):>12}"
         )
     return lines
+
+
+def time_lines(items: Sequence[Item], capacity: Mapping[str, float]) -> list[str]:
+    """Say how long a run takes on so many processors; nothing where their number is not given."""
+    if "_cores" not in capacity:
+        return []
+    text = f"on {capacity['_cores']:g} processors"
+    if "mem_mb" in capacity:
+        text += f" with {in_words(capacity['mem_mb'])} of memory"
+    hours = simulated_run(items, capacity).makespan / 3600
+    return [f"{text}: {two_digits(hours)} h"]
 
 
 def device_lines(config: Config, most_gb: float | None) -> list[str]:
@@ -450,6 +517,7 @@ def describe_plan(
     results: Path,
     most_gb: float | None = None,
     store: Path = ARCHIVE,
+    capacity: Mapping[str, float] = AT_ONCE,
 ) -> tuple[str, bool]:
     """Describe what a planned run needs.
 
@@ -465,6 +533,8 @@ def describe_plan(
         Memory of a GPU in GB.
     store : Path
         The raw store.
+    capacity : mapping
+        What there is of each of :attr:`Item.needs`.
 
     Returns
     -------
@@ -478,11 +548,12 @@ def describe_plan(
     if not items:
         return lines[0], True
     lines += ["", *table(totals(items))]
-    peak, systems = peak_volume(items), places(items, results, store)
+    peak, systems = peak_volume(items, capacity), places(items, results, store, capacity)
     largest = max(items, key=lambda item: item.cost.mb)
     longest = max(items, key=lambda item: item.cost.seconds)
     lines += [
         "",
+        *time_lines(items, capacity),
         f"at most at any time: {in_words(peak.mb)} in {two_digits(peak.files)} files",
         *(f"{place_line(place)}{'' if place.fits else ': DOES NOT FIT'}" for place in systems),
         f"largest job: {largest.job.rule}, {two_digits(largest.cost.mb / 1e3)} GB of memory",

@@ -15,12 +15,14 @@ class Task:
     """A job with its ``duration`` in s.
 
     ``after`` are the tasks that it waits for, ``needs`` what it takes of each resource meanwhile.
+    One of a higher ``priority`` goes first.
     """
 
     name: str
     duration: float
     after: tuple[str, ...] = ()
     needs: Mapping[str, float] = field(default_factory=dict)
+    priority: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,7 @@ def _by_name(tasks: Iterable[Task]) -> dict[str, Task]:
             task.duration,
             tuple(n for n in dict.fromkeys(task.after) if n in names),
             task.needs,
+            task.priority,
         )
         for task in every
     }
@@ -100,12 +103,14 @@ def simulate(tasks: Iterable[Task], capacity: Mapping[str, float]) -> Schedule:
     """Run ``tasks`` with at most ``capacity`` of each resource in use.
 
     Resources without a capacity are unlimited. Whenever something ends, of the tasks that can start
-    the one with the longest chain behind it does (list scheduling, Graham 1969, doi
-    10.1137/0117039: never beyond twice the best possible for one resource). A task that needs more
-    than there is gets all there is, as in Snakemake.
+    the one with the highest priority does, of equal ones that with the longest chain behind it
+    (list scheduling, Graham 1969, doi 10.1137/0117039: never beyond twice the best possible for one
+    resource and one priority). A task that needs more than there is gets all there is, as in
+    Snakemake.
     """
     named = _by_name(tasks)
-    priority, followers = chain_lengths(named), _followers(named)
+    chains, followers = chain_lengths(named), _followers(named)
+    order = {name: (-task.priority, -chains[name], name) for name, task in named.items()}
     needs = {
         name: tuple(
             sorted(
@@ -121,7 +126,7 @@ def simulate(tasks: Iterable[Task], capacity: Mapping[str, float]) -> Schedule:
     ready, free = defaultdict(list), dict(capacity)
     for name, count in waiting.items():
         if not count:
-            heapq.heappush(ready[needs[name]], (-priority[name], name))
+            heapq.heappush(ready[needs[name]], order[name])
     now, running, start = 0.0, [], {}
     while True:
         startable = True
@@ -134,7 +139,7 @@ def simulate(tasks: Iterable[Task], capacity: Mapping[str, float]) -> Schedule:
             startable = bool(fitting)
             if startable:
                 kind = min(fitting, key=lambda kind: ready[kind][0])
-                _, name = heapq.heappop(ready[kind])
+                *_, name = heapq.heappop(ready[kind])
                 for key, amount in kind:
                     free[key] -= amount
                 start[name] = now
@@ -147,4 +152,4 @@ def simulate(tasks: Iterable[Task], capacity: Mapping[str, float]) -> Schedule:
         for follower in followers[name]:
             waiting[follower] -= 1
             if not waiting[follower]:
-                heapq.heappush(ready[needs[follower]], (-priority[follower], follower))
+                heapq.heappush(ready[needs[follower]], order[follower])

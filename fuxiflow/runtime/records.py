@@ -118,11 +118,14 @@ def write_record(
     directory, path = paths
     compared = compared_params(params) if finished else {}
     resources = {name: requested[name] for name in REQUESTED if name in (requested or {})}
+    outputs = [str(name) for name in outputs]
+    passing = getattr(params.get("temporary"), "outputs", ())
     write_sealed_json(
         path,
         {
             "rule": rule,
-            "outputs": [str(name) for name in outputs],
+            "outputs": outputs,
+            "temporary": [outputs[place] for place in passing],
             "inputs": sorted(str(name) for name in inputs),
             "params": {name: repr(value) for name, value in compared.items()},
             "requested": resources,
@@ -188,15 +191,18 @@ def finished_products(results: Path) -> dict[Path, tuple[str, frozenset[str]]]:
     """Return the products of the finished jobs of a run, with the rule and inputs of their records.
 
     A record names products as its run did, from the folder of the checkout: below ``results`` they
-    are those of this run, wherever it lies now.
+    are those of this run, wherever it lies now. Temporary ones that have gone are left out.
     """
     by_product = records_by_product(records_folder(results))
-    parts = [(Path(name), record) for name, record in by_product.items() if record["finished"]]
-    return {
-        Path(results).joinpath(*path.parts[2:]): (record["rule"], frozenset(record["inputs"]))
-        for path, record in parts
-        if path.parts[:1] == ("results",) and path.parts[2:]
-    }
+    finished = {}
+    for name, record in by_product.items():
+        path = Path(name)
+        if not record["finished"] or path.parts[:1] != ("results",) or not path.parts[2:]:
+            continue
+        here = Path(results).joinpath(*path.parts[2:])
+        if name not in record.get("temporary", ()) or here.exists():
+            finished[here] = record["rule"], frozenset(record["inputs"])
+    return finished
 
 
 def read_job_record(results: Path, rule: str, wildcards: str) -> dict:

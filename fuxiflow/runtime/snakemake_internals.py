@@ -34,6 +34,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
+from types import SimpleNamespace
 
 from fuxiflow import ROOT
 from fuxiflow.runtime import earlier, leases, records
@@ -88,8 +89,11 @@ def complete_rules(
     environment : callable
         Returns the conda environment of a rule, relative to the file of the rule.
     parameters : callable
-        Returns the parameters to add to those of a rule, by name.
+        Returns the parameters to add to those of a rule, by name. A rule with temporary outputs
+        also gets ``temporary``, with their positions.
     """
+    from snakemake.io import is_flagged
+
     for rule in workflow.rules:
         if rule.script is None:
             continue
@@ -100,6 +104,10 @@ def complete_rules(
         rule.benchmark = f"{results}/benchmarks/{stem}.tsv"
         rule.conda_env = environment(rule.name)
         rule.set_params(**parameters(rule.name))
+        places = [place for place, path in enumerate(rule.output) if is_flagged(path, "temp")]
+        if places:
+            # in a namespace, which Snakemake does not compare: it changes nothing that is computed
+            rule.set_params(temporary=SimpleNamespace(outputs=places))
 
 
 def lift_default_rate(workflow) -> None:
@@ -262,7 +270,7 @@ class PlannedJob:
     the names in the rule. Of the reasons, ``missing`` are products and ``newer`` inputs; ``before``
     and ``now`` hold values of parameters, as text, that only the last run or only this plan has.
     ``resources`` are those that it asks for, threads among them. ``temporary`` are the outputs that
-    are removed once no job needs them.
+    are removed once no job needs them. Of jobs that can start, those of a higher ``priority`` do.
     """
 
     rule: str
@@ -282,6 +290,7 @@ class PlannedJob:
     named_inputs: dict[str, str | list[str]] = field(default_factory=dict)
     named_outputs: dict[str, str | list[str]] = field(default_factory=dict)
     temporary: list[str] = field(default_factory=list)
+    priority: float = 0.0
 
 
 def plan_jobs(*paths: Path, everything: bool = False) -> list[PlannedJob]:
@@ -368,6 +377,7 @@ def _planned(job, reason, needed: bool) -> PlannedJob:
         named_inputs=_named_paths(job.input),
         named_outputs=_named_paths(job.output),
         temporary=[str(name) for name in job.output if is_flagged(name, "temp")],
+        priority=job.rule.priority,
         log=str(job.log[0]) if job.log else "",
         needed=needed,
         missing=sorted(str(name) for name in reason.missing_output),

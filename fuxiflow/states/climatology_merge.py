@@ -1,6 +1,8 @@
 """Merge the parts of a climatology, and fill the days of the year that no state reaches."""
 
 import logging
+import os
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -71,7 +73,8 @@ def merge_parts(path: Path, parts: Sequence[Path], log: logging.Logger) -> None:
                 mean.add(field, weight)
         values[node] = block
         totals[node] = [mean.weight for mean in means]
-    unreached = set().union(*(_fill(values, slot, totals[:, slot]) for slot in range(len(HOURS))))
+    filled = (_fill(Path(path), values, slot, totals[:, slot]) for slot in range(len(HOURS)))
+    unreached = set().union(*filled)
     if unreached:
         log.warning(
             "climatology: days of the year about %s have no data within the window of %d days; "
@@ -82,13 +85,16 @@ def merge_parts(path: Path, parts: Sequence[Path], log: logging.Logger) -> None:
     consolidate(path)
 
 
-def _fill(values: zarr.Array, slot: int, totals: np.ndarray) -> set[int]:
+def _fill(path: Path, values: zarr.Array, slot: int, totals: np.ndarray) -> set[int]:
     """Fill the nodes of an hour that have no weight from the nearest one that has.
 
-    A channel that was never there becomes NaN.
+    A channel that was never there becomes NaN. A node that is the same as another in all channels
+    is a further name of its chunk, which takes no space.
 
     Parameters
     ----------
+    path : Path
+        The store.
     values : zarr.Array
         Climatology ``(node, hour, channel, lat, lon)``.
     slot : int
@@ -110,8 +116,13 @@ def _fill(values: zarr.Array, slot: int, totals: np.ndarray) -> set[int]:
         lacking = (totals[node] == 0) & ~never
         # a node without any weight may not be written yet
         whole = (totals[node] == 0).all()
+        sources = np.unique(nearest[lacking])
+        if whole and lacking.all() and len(sources) == 1:
+            _repeat_chunk(path, values, (sources[0], slot), (node, slot))
+            filled.add(int(NODES[node]))
+            continue
         field = np.full(values.shape[2:], np.nan, np.float32) if whole else values[node, slot]
-        for source in np.unique(nearest[lacking]):
+        for source in sources:
             members = lacking & (nearest == source)
             field[members] = values[source, slot][members]
         field[never] = np.nan
@@ -119,3 +130,29 @@ def _fill(values: zarr.Array, slot: int, totals: np.ndarray) -> set[int]:
         if lacking.any():
             filled.add(int(NODES[node]))
     return filled
+
+
+def _repeat_chunk(
+    path: Path, values: zarr.Array, source: tuple[int, int], target: tuple[int, int]
+) -> None:
+    """Give the chunk of a node and hour a second place, as a hard link where the disk has them.
+
+    Parameters
+    ----------
+    path : Path
+        The store.
+    values : zarr.Array
+        Climatology ``(node, hour, channel, lat, lon)``, with a chunk for each node and hour.
+    source, target : tuple of int
+        Node and hour of the chunk and of its second place.
+    """
+    files = [
+        path / values.path / values.metadata.encode_chunk_key((*place, 0, 0, 0))
+        for place in (source, target)
+    ]
+    files[1].parent.mkdir(parents=True, exist_ok=True)
+    files[1].unlink(missing_ok=True)
+    try:
+        os.link(*files)
+    except OSError:
+        shutil.copyfile(*files)

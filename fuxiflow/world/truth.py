@@ -19,6 +19,9 @@ from fuxiflow.storage import provenance
 from fuxiflow.storage.zarr_stores import consolidate, create_store, open_store
 
 CHUNK, SHARD = 16, 128
+"""Most times in a chunk and in a shard."""
+CHUNK_BYTES, SHARD_BYTES = 4 << 20, 16 << 20
+"""Bytes of a field's times in a chunk and in a shard; large fields have fewer times in them."""
 EPOCH = datetime(1970, 1, 1)
 STEPS = {
     "Z": 1.0,
@@ -56,6 +59,14 @@ def field_compressor() -> BloscCodec:
     return BloscCodec(cname="zstd", clevel=1, shuffle="bitshuffle", typesize=4)
 
 
+def times_together(grid: Grid) -> tuple[int, int]:
+    """Return how many times of a field on a grid make a chunk and a shard, which holds chunks."""
+    field = 4 * grid.nlat * grid.nlon
+    chunk = max(1, min(CHUNK, CHUNK_BYTES // field))
+    shard = max(1, min(SHARD, SHARD_BYTES // field) // chunk) * chunk
+    return chunk, shard
+
+
 def add_coordinates(
     group: zarr.Group, times: Sequence[datetime], coordinates: dict[str, np.ndarray]
 ) -> None:
@@ -87,7 +98,7 @@ def add_coordinates(
 
 
 class TruthWriter:
-    """Writes times in order; at most :data:`SHARD` of them are in memory. A context manager."""
+    """Writes times in order, and holds those of a shard in memory. A context manager."""
 
     def __init__(
         self,
@@ -113,6 +124,7 @@ class TruthWriter:
             The project's table by default.
         """
         self._channels, self._times, self._done = channels or channel_table(), list(times), 0
+        chunk, self._shard = times_together(grid)
         levels = list(self._channels.pressure_levels)
         self.path = Path(path)
         self._group = create_store(
@@ -139,12 +151,12 @@ class TruthWriter:
             inner = (len(levels), *grid.shape) if name == "specific_humidity" else grid.shape
             dims = ("time", "level", "lat", "lon") if len(inner) == 3 else ("time", "lat", "lon")
             array = self._create(
-                name, (len(self._times), *inner), dims, (CHUNK, *inner), (SHARD, *inner)
+                name, (len(self._times), *inner), dims, (chunk, *inner), (self._shard, *inner)
             )
             array.attrs.update(units=units[name])
             self._arrays[name] = array
             self._steps[name] = np.float32(STEPS[name] if name in STEPS else STEPS[name[0]])
-            self._buffer[name] = np.empty((min(SHARD, len(self._times)), *inner), np.float32)
+            self._buffer[name] = np.empty((min(self._shard, len(self._times)), *inner), np.float32)
 
     def _create(self, name, shape, dims, chunks, shards) -> zarr.Array:
         """Create an array.
@@ -180,13 +192,13 @@ class TruthWriter:
         """Append the fields of ``time``; ValueError where it is not the next one."""
         if self._done >= len(self._times) or time != self._times[self._done]:
             raise ValueError(f"{self.path}: {time} is not the next time to write")
-        slot = self._done % SHARD
+        slot = self._done % self._shard
         for name, step in self._steps.items():
             # rounded numbers compress to half the size
             np.multiply(np.rint(fields[name] / step), step, out=self._buffer[name][slot])
         self._done += 1
         # a shard is written whole
-        if self._done % SHARD == 0 or self._done == len(self._times):
+        if self._done % self._shard == 0 or self._done == len(self._times):
             first = self._done - slot - 1
             for name, array in self._arrays.items():
                 array[first : self._done] = self._buffer[name][: slot + 1]
@@ -235,7 +247,7 @@ class Truth:
     def read(self, time: datetime, names: Sequence[str]) -> dict[str, np.ndarray]:
         """Read fields by name, ``(lat, lon)``; KeyError names an unknown time.
 
-        ``specific_humidity`` is ``(level, lat, lon)``. Blocks of 16 times are kept, so reading in
+        ``specific_humidity`` is ``(level, lat, lon)``. The times of a chunk are kept, so reading in
         order is quick.
         """
         if time not in self._where:
@@ -244,11 +256,11 @@ class Truth:
                 f"{', '.join(map(str, self.paths))}: no truth at {time}; there is {span}"
             )
         number, index = self._where[time]
-        block = (number, index // CHUNK, tuple(names))
+        group = self._groups[number]
+        chunk = group["surface_pressure"].chunks[0]
+        block = (number, index // chunk, tuple(names))
         if block != self._block:
-            first = index // CHUNK * CHUNK
-            self._fields = {
-                name: self._groups[number][name][first : first + CHUNK] for name in names
-            }
+            first = index // chunk * chunk
+            self._fields = {name: group[name][first : first + chunk] for name in names}
             self._block = block
-        return {name: self._fields[name][index % CHUNK] for name in names}
+        return {name: self._fields[name][index % chunk] for name in names}

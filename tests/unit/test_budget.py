@@ -139,6 +139,34 @@ def test_a_run_that_does_not_fit_is_refused_with_need_room_place_and_remedy(tmp_
         budget.check_space(PAPER, jobs, results, tmp_path)
 
 
+def test_what_runs_at_once_decides_how_much_is_there():
+    chains = [
+        item("a", 5, temporary=True, seconds=100, threads=2),
+        item("b", 1, ["a"], seconds=100, threads=2),
+        item("c", 5, temporary=True, seconds=100, threads=2),
+        item("d", 1, ["c"], seconds=100, threads=2),
+    ]
+    assert budget.peak_volume(chains).mb == 12
+    assert budget.simulated_run(chains).makespan == 200
+    two = {"_cores": 2}
+    assert budget.simulated_run(chains, two).makespan == 400
+    # of jobs that can start one of the longest chains does: both are there before either is used
+    assert budget.peak_volume(chains, two).mb == 11
+    # memory counts as it is asked for, a gigabyte at least
+    assert budget.simulated_run(chains, {"mem_mb": 1500}).makespan == 400
+    assert budget.time_lines(chains, {"_nodes": 100}) == []
+    assert budget.time_lines(chains, {"_cores": 2, "mem_mb": 24000}) == [
+        "on 2 processors with 24 GB of memory: 0.11 h"
+    ]
+
+
+def test_what_stays_beside_a_temporary_product_takes_no_space_of_it():
+    job = planned("states_forecasts", ["store", "ledger"], temporary=["store"])
+    items = [budget.Item(job, Cost(10, 1), Volume(8, 2)), item("last", 1, ["store"])]
+    items.append(item("later", 8, ["last"]))
+    assert budget.peak_volume(items).mb == 9
+
+
 def test_settings_are_named_with_what_they_save():
     january = {"segment": "2024-01", "experiment": "full"}
     bank = {"segment": "2023-01", "experiment": "full"}

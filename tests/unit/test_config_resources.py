@@ -11,6 +11,7 @@ from fuxiflow import ROOT
 from fuxiflow.config import network_sizes, resources
 from fuxiflow.config.configuration import load_configuration
 from fuxiflow.config.network_sizes import Model
+from fuxiflow.models import device_memory
 from fuxiflow.states.climatology import Climatology
 from fuxiflow.training import samples
 from tests.support import tiny
@@ -104,6 +105,7 @@ def test_loaders_hold_what_is_counted(tmp_path):
 
 
 MEASUREMENTS = pd.read_csv(ROOT / "benchmarks" / "durations.csv")
+WHOLE_JOBS = MEASUREMENTS[MEASUREMENTS["configuration"].notna()]
 RULES = {path.stem for path in (ROOT / "workflow" / "scripts").glob("*.py")}
 
 
@@ -127,7 +129,9 @@ def test_every_measurement_says_where_it_is_from():
 
 @pytest.mark.parametrize(
     "row",
-    MEASUREMENTS[MEASUREMENTS["basis"] == "measured"].itertuples(),
+    MEASUREMENTS[
+        (MEASUREMENTS["basis"] == "measured") & MEASUREMENTS["configuration"].isna()
+    ].itertuples(),
     ids=lambda row: f"{row.rule}-{row.grid}-{row.amount}",
 )
 def test_no_request_is_below_what_was_measured(row):
@@ -143,6 +147,72 @@ def test_no_request_is_below_what_was_measured(row):
         assert costs(SimpleNamespace(**(row._asdict() | {"amount": 0}))).seconds + most >= (
             cost.seconds
         )
+
+
+def check_whole_job(row):
+    """Compare the measurement of a job of a rehearsal with what the job asks for."""
+    config = load_configuration(ROOT / "config" / f"{row.configuration}.yaml")
+    pairs = [] if pd.isna(row.wildcards) else str(row.wildcards).split(";")
+    wildcards = dict(pair.split("=") for pair in pairs)
+    request = resources.request_of(resources.job_cost(config, row.rule, wildcards))
+    assert row.basis == "measured"
+    if not math.isnan(row.mb):
+        assert request.mem_mb >= 1.3 * row.mb
+    assert 60 * request.runtime >= 1.5 * row.seconds
+
+
+@pytest.mark.parametrize(
+    "row", WHOLE_JOBS.itertuples(), ids=lambda row: f"{row.rule}-{row.wildcards}"
+)
+def test_jobs_of_a_rehearsal_took_less_than_they_ask_for(row):
+    check_whole_job(row)
+
+
+def test_a_job_that_took_more_is_found():
+    row = SimpleNamespace(
+        configuration="test",
+        rule="states_decode",
+        wildcards="reference=era5;segment=2022-01",
+        basis="measured",
+        seconds=600.0,
+        mb=700.0,
+    )
+    check_whole_job(row)
+    for change in ({"seconds": 1300.0}, {"mb": 1000.0}):
+        with pytest.raises(AssertionError):
+            check_whole_job(SimpleNamespace(**(vars(row) | change)))
+
+
+@pytest.mark.parametrize("recompute", [False, True])
+@pytest.mark.parametrize(("name", "grid"), [("paper", (720, 1440)), ("rehearsal", (720, 1440))])
+def test_what_gradients_keep_is_as_counted_on_the_meta_device(name, grid, recompute):
+    model = load_configuration(ROOT / "config" / f"{name}.yaml").experiment.model
+    counts, cells = device_memory.count_networks(model, grid), 4 * grid[0] * grid[1]
+    forecaster, assimilator = (getattr(model, key).model_dump() for key in vars(model))
+    step = network_sizes.step_values(forecaster, recompute)
+    assert step == pytest.approx(counts.step[recompute] / cells, rel=0.25)
+    kept = counts.analysis[recompute] + 9 * counts.source[recompute]
+    analysis = network_sizes.analysis_values(assimilator, 9, recompute)
+    assert analysis == pytest.approx(kept / cells, rel=0.1)
+    source = network_sizes.source_values(assimilator)
+    assert source == pytest.approx(counts.source[0] / cells, rel=0.1)
+
+
+def test_a_processor_holds_what_gradients_keep():
+    config = load_configuration(ROOT / "config" / "rehearsal.yaml")
+    training, cells = config.experiment.training, 720 * 1440
+    kept = resources.gradient_mb(config.experiment.model, training, "joint", cells, 9)
+    # two cycles of an analysis and a forecast, and a source that is made again
+    assert kept == pytest.approx(4.15 * (2 * (400 + 147) + 487), rel=0.02)
+    on_gpu = training.model_copy(update={"accelerator": "cuda"})
+    here, there = (
+        resources.training_job_mb(config.experiment.model, one, "joint", cells, 9)
+        for one in (training, on_gpu)
+    )
+    weights = network_sizes.forecaster_weights_mb(config.experiment.model.forecaster.model_dump())
+    assert here - there == pytest.approx(
+        resources.LIBRARIES_MB + kept - resources.PROGRAM_MB + 4 * weights, abs=2
+    )
 
 
 def test_every_rule_has_an_entry():

@@ -45,6 +45,18 @@ def test_parameters_that_snakemake_does_not_compare_are_not_recorded(tmp_path):
     assert json.loads(path.read_text())["params"] == {"max_z": "6"}
 
 
+def test_a_temporary_product_that_has_gone_is_not_missed(tmp_path):
+    params = {**PARAMS, "temporary": SimpleNamespace(outputs=[1])}
+    log = tmp_path / "results/x/logs/some_rule/s.log"
+    names = ["results/x/a.parquet", "results/x/b.zarr"]
+    records.write_record(log, "some_rule", params, [], names, True)
+    results = tmp_path / "results/x"
+    assert records.read_job_record(results, "some_rule", "s")["temporary"] == names[1:]
+    assert set(records.finished_products(results)) == {results / "a.parquet"}
+    (results / "b.zarr").mkdir()
+    assert set(records.finished_products(results)) == {results / "a.parquet", results / "b.zarr"}
+
+
 def test_an_unfinished_job_agrees_with_nothing(tmp_path):
     assert json.loads(write(tmp_path, finished=False).read_text())["params"] == {}
 

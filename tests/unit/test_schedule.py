@@ -25,6 +25,14 @@ def test_the_longest_chain_goes_first():
     assert simulate(DIAMOND, {"cores": 2}).start == {"a": 0, "e": 0, "c": 3, "b": 5, "d": 7}
 
 
+def test_a_higher_priority_goes_before_a_longer_chain():
+    tasks = [Task("a", 5, (), {"cores": 1}), Task("b", 1, (), {"cores": 1}, priority=1)]
+    assert simulate(tasks, {"cores": 1}).start == {"b": 0, "a": 1}
+    # among those that can start
+    late = Task("c", 1, ("a",), {"cores": 1}, priority=2)
+    assert simulate([*tasks, late], {"cores": 1}).start == {"b": 0, "a": 1, "c": 6}
+
+
 def test_the_critical_path():
     path = critical_path(DIAMOND)
     assert [task.name for task in path] == ["a", "c", "d"]

@@ -1,5 +1,6 @@
 import logging
 from datetime import datetime
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -215,6 +216,22 @@ def test_less_than_a_year_is_filled_from_the_nearest_and_said_so(tmp_path, caplo
     np.testing.assert_allclose(climatology.at(np.datetime64("2023-06-01T00")), last, rtol=1e-3)
     first = climatology.at(np.datetime64("2023-12-22T00"))
     np.testing.assert_allclose(climatology.at(np.datetime64("2023-11-01T00")), first, rtol=1e-3)
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_days_that_no_state_reaches_take_no_space(tmp_path, monkeypatch, links):
+    if not links:
+        monkeypatch.setattr("os.link", Mock(side_effect=OSError("no links here")))
+    made(tmp_path / "c.zarr", series("2023-01-30", "2023-01-31"), width=9)
+    chunks = (tmp_path / "c.zarr/climatology/c").glob("*/*/0/0/0")
+    files = [path.stat() for path in chunks]
+    assert len(files) == len(NODES) * len(HOURS)
+    reached = [day for day in NODES if 30 - 5 < day < 31 + 5]
+    assert len({one.st_ino for one in files}) == len(HOURS) * (len(reached) if links else 74)
+    with xr.open_zarr(tmp_path / "c.zarr") as data:
+        assert np.isfinite(data.climatology.values).all()
+        june = data.climatology.sel(dayofyear=181).values
+        np.testing.assert_array_equal(june, data.climatology.sel(dayofyear=reached[-1]).values)
 
 
 def test_a_full_year_needs_no_warning(tmp_path, caplog):

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 import numpy as np
 import pytest
 import xarray as xr
+import zarr
 
 from fuxiflow.channels import channel_table
 from fuxiflow.grids import Grid
@@ -53,6 +54,23 @@ def test_round_trip_over_shards(tmp_path, monkeypatch):
         np.testing.assert_allclose(read["U500"], -i)
         np.testing.assert_allclose(read["specific_humidity"], 0.001, rtol=1e-4)
     np.testing.assert_allclose(truth.static("land_fraction"), 0.25)
+
+
+def test_large_fields_have_fewer_times_together(tmp_path, monkeypatch):
+    assert module.times_together(Grid(49, 96, poles=True)) == (16, 128)
+    # at the paper's size all variables of a shard are a gigabyte, those of 128 times were 45
+    chunk, shard = module.times_together(Grid(721, 1440, poles=True))
+    assert (chunk, shard) == (1, 4)
+    monkeypatch.setattr(module, "CHUNK_BYTES", 3 * 4 * GRID.nlat * GRID.nlon)
+    monkeypatch.setattr(module, "SHARD_BYTES", 8 * 4 * GRID.nlat * GRID.nlon)
+    assert module.times_together(GRID) == (3, 6)
+    times = write(tmp_path / "a.zarr", datetime(2022, 1, 1), 11)
+    stored = zarr.open_group(tmp_path / "a.zarr")["T500"]
+    assert (stored.chunks[0], stored.shards[0]) == (3, 6)
+    monkeypatch.undo()
+    truth = Truth([tmp_path / "a.zarr"])
+    for i, time in enumerate(times):
+        np.testing.assert_allclose(truth.read(time, ["T500"])["T500"], 250.0 + i)
 
 
 def test_rounding_is_below_what_grib_keeps(tmp_path):

@@ -12,7 +12,7 @@ from fuxiflow import ROOT
 from fuxiflow.config import configuration
 from tests.workflow.workbench import ancestors
 
-CONFIGURATIONS = ["test", "demo", "paper"]
+CONFIGURATIONS = ["test", "demo", "rehearsal", "paper"]
 LEARNING = {
     "states_statistics",
     "states_statistics_part",
@@ -73,7 +73,7 @@ def test_what_is_learnt_is_learnt_from_training_alone(planned):
     settings, jobs = planned
     training = set(settings.segments(settings.periods.training))
     optional = {job.rule for job in jobs} & OPTIONAL
-    assert optional == (OPTIONAL if settings.name == "paper" else set())
+    assert optional == (OPTIONAL if settings.name in ("rehearsal", "paper") else set())
     for job in of(jobs, *LEARNING, *optional):
         found = ancestors(jobs, job)
         assert segments(found) <= training, (

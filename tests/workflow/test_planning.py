@@ -37,7 +37,9 @@ _TRAINED = {
 }
 
 
-@pytest.mark.parametrize("configuration", ["test", "demo", "demo+studies", "joint", "paper"])
+@pytest.mark.parametrize(
+    "configuration", ["test", "demo", "demo+studies", "joint", "rehearsal", "paper"]
+)
 def test_configurations_plan(plans, configuration):
     jobs = plans(configuration)
     rules = Counter(job.rule for job in jobs)
@@ -228,6 +230,12 @@ def test_the_papers_plan_is_of_the_size_that_is_documented(plans):
         len({job.wildcards["experiment"] for job in jobs if job.rule == "verification_forecasts"})
         == 8
     )
+
+
+def test_the_rehearsal_runs_every_rule_of_the_paper(plans):
+    rehearsed, paper = ({job.rule for job in plans(name)} for name in ("rehearsal", "paper"))
+    assert paper - rehearsed == {"archive_fetch"}
+    assert all(rule.startswith("world_") for rule in rehearsed - paper)
 
 
 def test_experiments_share_what_they_train_alike(checkout, tmp_path):

@@ -22,7 +22,7 @@ root = Path({root!r})
 print(locale.getpreferredencoding(False), file=sys.stderr)
 for path in sorted((root / "workflow/scripts").glob("*.py")):
     print(path.stem, fingerprint(path))
-for name in ("test", "demo", "paper"):
+for name in ("test", "demo", "rehearsal", "paper"):
     values = load_configuration(root / f"config/{{name}}.yaml").model_dump_json().encode()
     print(name, hashlib.sha256(values).hexdigest())
 for name in source_names():

@@ -14,6 +14,7 @@ from fuxiflow.runtime.fingerprint import data_digest, fingerprint
 from fuxiflow.runtime.rule_runner import export_caches, export_path
 from fuxiflow.runtime.slurm import ignore_early_signal
 from fuxiflow.runtime.snakemake_internals import (
+    capacity,
     complete_rules,
     is_main_process,
     jobs_to_run,
@@ -73,6 +74,11 @@ def results(path):
 def raw(path):
     """Return the path of a raw file or folder: of the embedded world, or of downloads."""
     return f"{RAW}/{path}"
+
+
+def passing(kind, path):
+    """Return an output of a kind, which is removed after its last use where the configuration says so."""
+    return temp(path) if kind in CONFIG.temporary else path
 
 
 def restart(path):
@@ -186,7 +192,7 @@ def space_check(jobs):
     from fuxiflow.runtime.budget import SpaceError, check_space
 
     try:
-        check_space(CONFIG, jobs, Path(RESULTS))
+        check_space(CONFIG, jobs, Path(RESULTS), capacity=capacity(workflow))
     except SpaceError as error:
         raise WorkflowError(str(error))
 

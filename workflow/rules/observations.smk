@@ -5,7 +5,7 @@ rule observations_read:
     input:
         files=raw_input("{source}/{segment}"),
     output:
-        table=results("observations/{source}/read/{segment}.parquet"),
+        table=passing("footprints", results("observations/{source}/read/{segment}.parquet")),
         ledger=results("observations/{source}/read/ledger/{segment}.parquet"),
     resources:
         **request("observations_read"),

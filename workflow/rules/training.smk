@@ -33,7 +33,9 @@ rule training_backgrounds:
         forecaster=training_after("forecaster"),
         states=training_bank_states,
     output:
-        backgrounds=directory(results("models/{experiment}/backgrounds/{segment}.zarr")),
+        backgrounds=passing(
+            "backgrounds", directory(results("models/{experiment}/backgrounds/{segment}.zarr"))
+        ),
     threads: threads_of("training_backgrounds")
     resources:
         **request("training_backgrounds"),

@@ -5,7 +5,7 @@ if CONFIG.kind == "embedded":
     rule world_spinup:
         output:
             restart=raw("nature/spinup.restart"),
-            errors=directory(raw("nature/errors.zarr")),
+            errors=passing("raw", directory(raw("nature/errors.zarr"))),
         resources:
             **request("world_spinup"),
         params:
@@ -21,8 +21,8 @@ if CONFIG.kind == "embedded":
         input:
             restart=world_restart,
         output:
-            truth=directory(raw("truth/{segment}.zarr")),
-            native=directory(raw("nature/{segment}.zarr")),
+            truth=passing("raw", directory(raw("truth/{segment}.zarr"))),
+            native=passing("raw", directory(raw("nature/{segment}.zarr"))),
             restart=raw("nature/{segment}.restart"),
         # a segment starts from the one before, and all else waits for them
         priority: 2
@@ -53,7 +53,7 @@ if CONFIG.kind == "embedded":
             truth=raw("truth/{segment}.zarr"),
             errors=raw("nature/errors.zarr"),
         output:
-            era5=directory(raw("era5/{segment}")),
+            era5=passing("raw", directory(raw("era5/{segment}"))),
         priority: 1
         resources:
             **request("world_era5"),
@@ -69,7 +69,7 @@ if CONFIG.kind == "embedded":
             native=raw("nature/{segment}.zarr"),
             errors=raw("nature/errors.zarr"),
         output:
-            gfs=directory(raw("gfs/{segment}")),
+            gfs=passing("raw", directory(raw("gfs/{segment}"))),
         # the longest job of a last segment: others fill the processor beside it
         priority: 1
         resources:
@@ -87,7 +87,7 @@ if CONFIG.kind == "embedded":
         input:
             truth=[raw("truth/{segment}.zarr")],
         output:
-            swaths=directory(raw("{source}/{segment}")),
+            swaths=passing("raw", directory(raw("{source}/{segment}"))),
         wildcard_constraints:
             source=world_sources("swaths"),
         resources:
@@ -107,7 +107,7 @@ if CONFIG.kind == "embedded":
         input:
             truth=[raw("truth/{segment}.zarr")],
         output:
-            reports=directory(raw("{source}/{segment}")),
+            reports=passing("raw", directory(raw("{source}/{segment}"))),
         wildcard_constraints:
             source=world_sources("networks"),
         resources:
@@ -125,7 +125,7 @@ if CONFIG.kind == "embedded":
         input:
             truth=[raw("truth/{segment}.zarr")],
         output:
-            profiles=directory(raw("{source}/{segment}")),
+            profiles=passing("raw", directory(raw("{source}/{segment}"))),
         wildcard_constraints:
             source=world_sources("occultations"),
         resources:
