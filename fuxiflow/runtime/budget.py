@@ -51,7 +51,7 @@ class Item:
 
     @property
     def needs(self) -> dict[str, float]:
-        """The needs of the job while it runs, by Snakemake's names: jobs, processors, and memory."""
+        """The needs of the job while it runs, by Snakemake's names: jobs, processors, memory."""
         request = request_of(self.cost)
         return {"_nodes": 1, "_cores": request.threads, "mem_mb": request.mem_mb}
 
