@@ -89,7 +89,7 @@ class RuleNeeds:
 
     @property
     def remarks(self) -> list[str]:
-        """What is wrong with the requests of the rule."""
+        """Faults of the requests of the rule, in words."""
         remarks = []
         if self.slowest and self.slowest.time_share > 1:
             remarks.append("MORE TIME THAN ASKED FOR")
