@@ -88,7 +88,7 @@ test-chaos: $(READY)
 	$(RUN) tests.chaos
 
 test-slurm: $(READY)
-	$(RUN) pytest tests/slurm -p no:xdist
+	$(RUN) pytest tests/slurm -p no:xdist --durations 20
 
 lint: $(READY)
 	$(RUN) ruff format --check --quiet .
