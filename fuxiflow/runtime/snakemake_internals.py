@@ -339,7 +339,7 @@ def plan_jobs(*paths: Path, everything: bool = False) -> list[PlannedJob]:
                 ResourceSettings(cores=1), settings, snakefile=ROOT / "Snakefile", workdir=ROOT
             )
             workflow.dag(
-                DAGSettings(forceall=everything, rerun_triggers=triggers)
+                DAGSettings(forceall=everything, rerun_triggers=triggers, force_incomplete=True)
             ).execute_workflow("dryrun")
             dag = workflow._workflow.dag
             needed = set(dag.needrun_jobs(exclude_finished=False))
