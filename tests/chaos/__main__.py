@@ -41,14 +41,14 @@ from tests.chaos.trials import (
 from tests.workflow.workbench import Workbench
 
 CONFIGURATION = ROOT / "config" / "test.yaml"
-FLIPS = 170
+FLIPS = 160
 WAITING = ("figure_costs",)
 """Rules that wait for their inputs and read none of them."""
 UNREACHABLE = 24
 """Kinds of products of which one that is read becomes a link to a place that is not mounted."""
-LONGEST_READER = 8.0
+LONGEST_READER = 5.0
 """s; a product whose quickest reader takes longer is verified by ``fuxiflow verify`` alone."""
-LONGEST_DOUBLE = 12.0
+LONGEST_DOUBLE = 5.0
 """s; a job that takes longer is not started twice."""
 LONGEST_MAKER = 12.0
 """s; the remedy of a refusal is tried where making the product anew takes no longer."""
