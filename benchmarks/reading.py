@@ -35,6 +35,7 @@ from fuxiflow import ROOT
 from fuxiflow.config import sources
 from fuxiflow.observations import footprint_table, readers
 from fuxiflow.observations.orbits import Swath, swath
+from fuxiflow.storage.manifests import seal_folder
 from fuxiflow.world.writers.atms_sdr import iet
 
 REAL = ROOT.parent / "shared" / "realdata" / "atms_sdr"
@@ -313,7 +314,7 @@ def profile(raw: Path, folder: Path, channels: list[str]) -> None:
         mains[stage](SimpleNamespace(**inputs), SimpleNamespace(**outputs), params, log)
         seconds[stage] = clock() - start
     start = clock()
-    for _ in readers.read("atms_sdr", sorted(raw.iterdir()), [PLATFORM], channels):
+    for _ in readers.read("atms_sdr", sorted(raw.glob("*.h5")), [PLATFORM], channels):
         pass
     seconds["read, without writing"] = clock() - start
     total = sum(seconds[stage] for stage in STAGES)
@@ -358,6 +359,7 @@ def main() -> None:
         raw.mkdir()
         made.mkdir()
         pairs = write_day(pair, raw, options.granules, options.aggregate)
+        seal_folder(raw)
         size = sum(path.stat().st_size for path in raw.iterdir()) / 1e6
         compare(
             pairs,
