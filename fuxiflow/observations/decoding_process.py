@@ -3,17 +3,23 @@
 ecCodes (BUFR) and netCDF4 (classic NetCDF) may end the interpreter, or never return.
 """
 
+import math
 import os
 import pickle
 import resource
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, Pipe
 from typing import Any
 
 _MEMORY = 4 << 30  # octets of address space of a decoding process
+_PART = 1 << 20  # octets of data that a call's time is for
+# seconds by the clock for one of the processor: then a call waits and does nothing
+_WAITING = 30
 
 
 @dataclass(frozen=True)
@@ -27,7 +33,8 @@ class DecodingProcess:
     """A process that applies a function to data; a context manager, called as the function is.
 
     Data on which the function raises, crashes the process or takes longer than ``timeout`` seconds
-    give a :class:`DecodingFailure`. After a crash or a timeout the next data have a new process.
+    of the processor for each begun MiB give a :class:`DecodingFailure`: what is decoded does not
+    depend on how busy a machine is. After a crash or a timeout the next data have a new process.
     The process's own output, such as ecCodes' complaints, is discarded.
 
     Parameters
@@ -36,7 +43,7 @@ class DecodingProcess:
         A function at the top level of a module, or a :class:`functools.partial` of one: it is
         pickled. So are its results.
     timeout : float
-        Seconds that one call may take.
+        Seconds of the processor that one call may take for a MiB of data.
     """
 
     def __init__(self, function: Callable[[bytes], Any], timeout: float = 30.0):
@@ -103,30 +110,41 @@ class DecodingProcess:
         """Return the function's result for ``data``, or a :class:`DecodingFailure`."""
         if self._process is None:
             self._start()
+        limit = self._timeout * max(1, math.ceil(len(data) / _PART))
+        late = DecodingFailure(f"decoding took more than {limit:g} s")
         try:
+            self._connection.send(limit)
             self._connection.send_bytes(data)
-            if self._connection.poll(self._timeout):
+            if self._connection.poll(_WAITING * limit):
                 return self._connection.recv()
         except (EOFError, OSError):
             status = self._stop()
-            signal = f" (signal {-status})" if status and status < 0 else ""
-            return DecodingFailure(f"decoding crashed{signal}")
+            if status == -signal.SIGXCPU:
+                return late
+            number = f" (signal {-status})" if status and status < 0 else ""
+            return DecodingFailure(f"decoding crashed{number}")
         self._process.kill()
         self._stop()
-        return DecodingFailure(f"decoding took more than {self._timeout:g} s")
+        return late
 
 
 def _serve(descriptor: int) -> None:
-    """Serve one connection: receive a pickled function, then data, until the other side closes."""
+    """Serve one connection: receive a pickled function, then limits of time, and data, in turn.
+
+    The process ends when the other side closes, and by SIGXCPU at the limit of a call.
+    """
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
     connection = Connection(descriptor)
     function = pickle.loads(connection.recv_bytes())
     connection.send(True)
     while True:
         try:
+            limit = connection.recv()
             data = connection.recv_bytes()
         except EOFError:
             return
+        spent = math.ceil(time.process_time() + limit)
+        resource.setrlimit(resource.RLIMIT_CPU, (spent, resource.RLIM_INFINITY))
         try:
             result = function(data)
         except Exception as error:  # whatever damaged data provoke, in the library or after it

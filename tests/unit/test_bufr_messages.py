@@ -6,7 +6,7 @@ from datetime import datetime
 
 import pytest
 
-from fuxiflow.observations import bufr_messages
+from fuxiflow.observations import bufr_messages, decoding_process
 from fuxiflow.observations.decoding_process import DecodingProcess
 from tests.support.helpers import realdata
 
@@ -106,31 +106,56 @@ def test_a_message_cut_anywhere_has_its_header_or_none(tmp_path, edition):
     assert cut[:35] == [None] * 35
 
 
+def spin(seconds):
+    """Keep the processor busy."""
+    end = time.process_time() + seconds
+    while time.process_time() < end:
+        pass
+
+
 def work(data):
-    """Sleep, die or answer, as the message's number of subsets says."""
+    """Work for ever, sleep, die or answer, as the message's number of subsets says."""
     subsets = bufr_messages.BufrMessage(0, data).subsets
     if subsets == 1:
         os.abort()
     if subsets == 2:
+        spin(60)
+    if subsets == 4:
         time.sleep(60)
     if subsets == 3:
         raise ValueError("no good")
     return subsets
 
 
-def test_death_and_hanging_cost_one_message(tmp_path):
+def test_death_and_hanging_cost_one_message(tmp_path, monkeypatch):
+    monkeypatch.setattr(decoding_process, "_WAITING", 4)
     path = tmp_path / "x.bufr"
-    path.write_bytes(b"".join(map(message, [7, 1, 8, 2, 9, 3, 10])) + message(11)[:-1])
+    path.write_bytes(b"".join(map(message, [7, 1, 8, 2, 9, 3, 10, 4])) + message(11)[:-1])
     with DecodingProcess(work, timeout=1.0) as process:
         messages = bufr_messages.read_messages(path)
         found = [result for _, result in bufr_messages.decode_messages(messages, process)]
-    assert found[::2] == [7, 8, 9, 10]
-    assert [failure.why for failure in found[1::2]] == [
+    assert found[:7:2] == [7, 8, 9, 10]
+    assert [failure.why for failure in [*found[1:7:2], *found[7:]]] == [
         "decoding crashed (signal 6)",
         "decoding took more than 1 s",
         "ValueError: no good",
+        "decoding took more than 1 s",
         f"truncated: {len(message()) - 1} of its {len(message())} octets",
     ]
+
+
+def spin_for_long(data):
+    """Keep the processor busy for longer than small data may."""
+    spin(2.5)
+    return len(data)
+
+
+def test_large_data_have_more_time():
+    """A day of occultations in one file takes half a minute."""
+    with DecodingProcess(spin_for_long, timeout=1.0) as process:
+        assert process(b"small").why == "decoding took more than 1 s"
+        large = bytes((3 << 20) + 1)
+        assert process(large) == len(large)
 
 
 @pytest.mark.parametrize(
