@@ -84,8 +84,9 @@ explain: $(READY)
 test: $(READY)
 	$(RUN) pytest --numprocesses $(CORES) --dist loadfile --no-loadscope-reorder --durations 40
 
+# with FINISHED=folder the run that `make test` left there is harmed, and none is made
 test-chaos: $(READY)
-	$(RUN) tests.chaos
+	$(RUN) tests.chaos $(if $(FINISHED),--finished $(FINISHED))
 
 test-slurm: $(READY)
 	$(RUN) pytest tests/slurm -p no:xdist --durations 20

@@ -87,9 +87,9 @@ def to_integers(field, rows, columns, base, step, low, high):
     missing = np.int32(0xFFFFFF)
     for j in range(base.shape[0]):
         for i in range(base.shape[1]):
+            begin, length = base[j, i], 1.0 / step[j, i] if step[j, i] > 0 else 0.0
             for x in range(i * columns, min(width, (i + 1) * columns)):
-                first[x] = base[j, i]
-                scale[x] = 1.0 / step[j, i] if step[j, i] > 0 else 0.0
+                first[x], scale[x] = begin, length
         for y in range(j * rows, min(count, (j + 1) * rows)):
             for x in range(width):
                 value = field[y, x]
@@ -119,8 +119,9 @@ def to_values(low, high, rows, columns, base, step, field):
     first, size = np.empty(width, np.float32), np.empty(width, np.float32)
     for j in range(base.shape[0]):
         for i in range(base.shape[1]):
+            begin, length = base[j, i], step[j, i]
             for x in range(i * columns, min(width, (i + 1) * columns)):
-                first[x], size[x] = base[j, i], step[j, i]
+                first[x], size[x] = begin, length
         for y in range(j * rows, min(count, (j + 1) * rows)):
             if high.shape[0] > 0:
                 for x in range(width):

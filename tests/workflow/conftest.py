@@ -1,5 +1,8 @@
 """Copies of the checkout that tests of the workflow share."""
 
+import os
+from pathlib import Path
+
 import pytest
 
 from tests.workflow.workbench import Workbench
@@ -41,7 +44,11 @@ def bench(pretended, tmp_path):
 
 @pytest.fixture(scope="session")
 def finished(checkout, tmp_path_factory):
-    """A copy with a real, finished run of config/test.yaml; not to be changed."""
-    copy = checkout.clone(tmp_path_factory.mktemp("finished") / "fuxiflow")
+    """A copy with a real, finished run of config/test.yaml; not to be changed.
+
+    It lies in the folder that ``FINISHED`` names, where that is set: ``make test-chaos`` takes it.
+    """
+    kept = os.environ.get("FINISHED")
+    copy = checkout.clone(Path(kept) if kept else tmp_path_factory.mktemp("finished") / "fuxiflow")
     copy.snakemake("--cores", "2")
     return copy
