@@ -46,7 +46,7 @@ WAITING = ("figure_costs",)
 """Rules that wait for their inputs and read none of them."""
 UNREACHABLE = 24
 """Kinds of products of which one that is read becomes a link to a place that is not mounted."""
-LONGEST_READER = 5.0
+LONGEST_READER = 8.0
 """s; a product whose quickest reader takes longer is verified by ``fuxiflow verify`` alone."""
 LONGEST_DOUBLE = 5.0
 """s; a job that takes longer is not started twice."""
