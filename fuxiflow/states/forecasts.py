@@ -34,7 +34,8 @@ from fuxiflow.states.shards import ShardReader
 from fuxiflow.storage import provenance
 from fuxiflow.storage.files import leftovers, remove, temporary
 from fuxiflow.storage.packing import BlockPackingCodec
-from fuxiflow.storage.shard_files import AppendedShard, Encoder, chunk_encoder
+from fuxiflow.storage.shard_files import AppendedShard
+from fuxiflow.storage.zarr_checks import with_sum
 from fuxiflow.storage.zarr_stores import consolidate, create_store, open_store
 
 LOG = logging.getLogger("fuxiflow")
@@ -107,8 +108,10 @@ class ForecastWriter:
         self._shards: dict[int, dict[str, AppendedShard]] = {}
         if not (resume and self.path.exists() and self._open()):
             self._create(attrs or {})
-        self._encoders: dict[str, Encoder] = {
-            name: chunk_encoder(self._group[name]) for name in self._variables
+        # without Zarr's event loop, which takes longer than a small chunk does
+        self._packings = {
+            name: self._group[name].serializer.packing(self._group[name].chunks)
+            for name in self._variables
         }
 
     def _create(self, attrs: dict) -> None:
@@ -262,8 +265,8 @@ class ForecastWriter:
                 name: self._begin(name, i_init) for name in self._variables
             }
         for name, positions in self._variables.items():
-            chunk = self._encoders[name](self._block(positions, array))
-            shards[name].append(i_lead, chunk)
+            packed = self._packings[name].pack(self._block(positions, array))
+            shards[name].append(i_lead, with_sum(packed))
         written = self._written.setdefault(i_init, set())
         written.add(i_lead)
         if len(written) == len(self.lead_hours):

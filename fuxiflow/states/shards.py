@@ -20,10 +20,7 @@ from numcodecs.blosc import decompress
 
 from fuxiflow.storage.checksums import crc32c, damaged
 from fuxiflow.storage.packing import BlockPackingCodec, Packing
-from fuxiflow.storage.zarr_checks import EMPTY, is_sound
-
-SUM = 4
-"""Bytes of a CRC32C."""
+from fuxiflow.storage.zarr_checks import EMPTY, SUM_BYTES, is_sound, stored_sum
 
 
 @lru_cache(maxsize=4096)
@@ -50,11 +47,11 @@ def _index(path: str, count: int, mtime_ns: int) -> np.ndarray:
         When the table is damaged or points outside the file.
     """
     with open(path, "rb") as file:
-        end = file.seek(-16 * count - SUM, os.SEEK_END)
+        end = file.seek(-16 * count - SUM_BYTES, os.SEEK_END)
         stored = file.read()
     if not is_sound(stored):
         raise OSError("the checksum of its table of chunks differs")
-    table = np.frombuffer(stored[:-SUM], "<u8").reshape(count, 2)
+    table = np.frombuffer(stored[:-SUM_BYTES], "<u8").reshape(count, 2)
     beyond = (table[:, 0] != EMPTY) & ((table > end).any(axis=1) | (table.sum(axis=1) > end))
     if beyond.any():
         raise OSError(
@@ -94,7 +91,7 @@ def _decompress(path: str, offset: int, length: int, values: np.ndarray) -> None
         os.close(file)
     if not is_sound(packed):
         raise OSError("its checksum differs")
-    decompress(memoryview(packed)[:-SUM], values)
+    decompress(memoryview(packed)[:-SUM_BYTES], values)
 
 
 def _copy(chunks: np.ndarray, out: np.ndarray) -> None:
@@ -116,7 +113,7 @@ def _copy(chunks: np.ndarray, out: np.ndarray) -> None:
     for stored, copied in zip(chunks, values, strict=True):
         if not is_sound(stored):
             raise OSError("its checksum differs")
-        np.copyto(copied, stored[:-SUM])
+        np.copyto(copied, stored[:-SUM_BYTES])
 
 
 def _unpack(chunk: np.ndarray, packing: Packing, values: np.ndarray) -> None:
@@ -138,11 +135,11 @@ def _unpack(chunk: np.ndarray, packing: Packing, values: np.ndarray) -> None:
     """
     total = 0
     try:
-        for part in packing.unpack_parts(chunk[:-SUM], values):
+        for part in packing.unpack_parts(chunk[:-SUM_BYTES], values):
             total = crc32c(part, total)
     except ValueError as error:
         raise OSError(f"its checksum differs, {error}") from error
-    if total != int.from_bytes(chunk[-SUM:], "little"):
+    if total != stored_sum(chunk):
         raise OSError("its checksum differs")
 
 

@@ -90,7 +90,7 @@ class Packing:
         packed = []
         for i, (field, base, step) in enumerate(zip(fields, bases, steps, strict=True)):
             least, most = lay_blocks(field, self.rows, self.columns, LAST[2], base, step)
-            if np.isinf(least) != np.isinf(most) or (np.isinf(most) and most > 0):
+            if most == np.inf or least == -np.inf:
                 raise ValueError("infinite values cannot be packed")
             bound = SHARE * max(most - least, 0.0) / LAST[2]
             if np.sqrt(np.mean(np.square(step, dtype=np.float64))) > bound:

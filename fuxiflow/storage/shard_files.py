@@ -5,59 +5,13 @@ Zarr encodes and holds all chunks of a shard before it writes the file. The lead
 ``sharding_indexed`` with its table at the end, see :mod:`fuxiflow.states.shards`.
 """
 
-import dataclasses
 import os
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import zarr
-from zarr.codecs import Crc32cCodec
-from zarr.core.buffer import default_buffer_prototype
-from zarr.core.sync import sync
 
-from fuxiflow.storage.checksums import crc32c
 from fuxiflow.storage.files import leftovers, remove, temporary
-from fuxiflow.storage.packing import BlockPackingCodec
-from fuxiflow.storage.zarr_checks import EMPTY
-
-Encoder = Callable[[np.ndarray], bytes]
-SUM_BYTES = 4
-
-
-def with_sum(content: bytes | np.ndarray) -> bytes:
-    """Return bytes with their CRC32C at the end, little-endian."""
-    return bytes(content) + crc32c(content).to_bytes(SUM_BYTES, "little")
-
-
-def zarr_encoder(array: zarr.Array) -> Encoder:
-    """Return a function that encodes a chunk of a sharded array by the array's own codecs."""
-    sharding = array.async_array.codec_pipeline.array_bytes_codec
-    prototype = default_buffer_prototype()
-    shard = array.metadata.get_chunk_spec(
-        (0,) * array.ndim, array.async_array.config, prototype=prototype
-    )
-    chunk = dataclasses.replace(shard, shape=array.chunks)
-
-    def encode(values: np.ndarray) -> bytes:
-        buffer = prototype.nd_buffer.from_numpy_array(values.reshape(array.chunks))
-        (encoded,) = sync(sharding.codec_pipeline.encode([(buffer, chunk)]))
-        return encoded.to_bytes()
-
-    return encode
-
-
-def chunk_encoder(array: zarr.Array) -> Encoder:
-    """Return the fastest function that encodes a chunk as :func:`zarr_encoder` does.
-
-    Fields are packed without Zarr's event loop, which takes longer than a small chunk does.
-    """
-    codec = array.serializer
-    kinds = [type(compressor) for compressor in array.compressors]
-    if array.filters or not isinstance(codec, BlockPackingCodec) or kinds != [Crc32cCodec]:
-        return zarr_encoder(array)
-    packing = codec.packing(array.chunks)
-    return lambda values: with_sum(packing.pack(values))
+from fuxiflow.storage.zarr_checks import EMPTY, with_sum
 
 
 class AppendedShard:

@@ -19,6 +19,8 @@ from fuxiflow.storage.provenance import digest
 METADATA = "zarr.json"
 DIGEST = "digest"
 """The attribute of each group and array that holds the digest of its ``zarr.json``."""
+SUM_BYTES = 4
+"""Bytes of a CRC32C."""
 EMPTY = 2**64 - 1
 """Offset and length in the table of a shard of a chunk that was never written."""
 EPOCH = "since 1970-01-01"
@@ -52,7 +54,17 @@ def check_metadata(content: bytes) -> dict:
 
 def is_sound(chunk: bytes | memoryview | np.ndarray) -> bool:
     """Tell if bytes end with the CRC32C of those before."""
-    return len(chunk) > 4 and crc32c(chunk[:-4]) == int.from_bytes(chunk[-4:], "little")
+    return len(chunk) > SUM_BYTES and crc32c(chunk[:-SUM_BYTES]) == stored_sum(chunk)
+
+
+def stored_sum(chunk: bytes | memoryview | np.ndarray) -> int:
+    """Return the CRC32C that bytes end with."""
+    return int.from_bytes(chunk[-SUM_BYTES:], "little")
+
+
+def with_sum(content: bytes | np.ndarray) -> bytes:
+    """Return bytes with their CRC32C at the end, little-endian."""
+    return b"".join([content, crc32c(content).to_bytes(SUM_BYTES, "little")])
 
 
 def time_texts(store: Path) -> list[str]:

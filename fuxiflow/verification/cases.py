@@ -283,14 +283,27 @@ def write_part_of_cases(
     write_dataset(path, _Groups(cases, **counts_attribute(counts)))
 
 
-class StoredCases(Mapping):
+class _CasesOnDisk(Mapping):
+    """Cases by the keys in ``_keys``, which are known before any case is read."""
+
+    _keys: list[CaseKey]
+
+    def __iter__(self) -> Iterator[CaseKey]:
+        return iter(self._keys)
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._keys
+
+
+class StoredCases(_CasesOnDisk):
     """The cases in a store of :func:`write_cases`, by key; read when asked for, and not kept."""
 
     def __init__(self, path: Path):
         self.path = Path(path)
-        self._keys: list[CaseKey] = [
-            tuple(pair.split("/")) for pair in read_dataset(path).attrs["pairs"]
-        ]
+        self._keys = [tuple(pair.split("/")) for pair in read_dataset(path).attrs["pairs"]]
 
     def __getitem__(self, key: CaseKey) -> Cases:
         """Read the cases of a system and a reference."""
@@ -305,17 +318,8 @@ class StoredCases(Mapping):
             {name: data[name].values for name in QUANTITIES},
         )
 
-    def __iter__(self) -> Iterator[CaseKey]:
-        return iter(self._keys)
 
-    def __len__(self) -> int:
-        return len(self._keys)
-
-    def __contains__(self, key: object) -> bool:
-        return key in self._keys
-
-
-class MergedCases(Mapping):
+class MergedCases(_CasesOnDisk):
     """The cases of several parts together, by key; joined when asked for, and not kept."""
 
     def __init__(self, paths: Sequence[Path]):
@@ -344,12 +348,3 @@ class MergedCases(Mapping):
                 f"cases of {' against '.join(key)}: {error}; delete the one that is out of date "
                 f"and run again: {among}"
             ) from error
-
-    def __iter__(self) -> Iterator[CaseKey]:
-        return iter(self._keys)
-
-    def __len__(self) -> int:
-        return len(self._keys)
-
-    def __contains__(self, key: object) -> bool:
-        return key in self._keys

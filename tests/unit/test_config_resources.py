@@ -8,12 +8,14 @@ import pandas as pd
 import pytest
 
 from fuxiflow import ROOT
-from fuxiflow.config import network_sizes, resources
+from fuxiflow.config import network_sizes, resources, work
 from fuxiflow.config.configuration import load_configuration
 from fuxiflow.config.network_sizes import Model
 from fuxiflow.models import device_memory
+from fuxiflow.states import climatology
 from fuxiflow.states.climatology import Climatology
 from fuxiflow.training import samples
+from fuxiflow.world import analysis_errors
 from tests.support import tiny
 
 CONFIGURATIONS = {
@@ -258,3 +260,12 @@ def test_updates_take_the_arithmetic_of_their_steps():
     )
     flop, _ = resources.update_flop(experiment, "assimilator", 720 * 1440, 12)
     assert flop == pytest.approx(step + 4 * analysis + step)
+
+
+def test_amounts_of_work_are_those_of_the_modules_that_do_it():
+    """Configuration knows no module above it, so it has these numbers of its own."""
+    assert len(climatology.NODES) == work.YEAR_NODES
+    assert work.NODE_DAYS == climatology.NODE_DAYS
+    assert len(climatology.HOURS) == work.HOURS_A_DAY
+    # the day before the first of them too, workflow/scripts/world_spinup.py
+    assert work.LIBRARY_DAYS == analysis_errors.LIBRARY_DAYS + 1
