@@ -67,6 +67,13 @@ def _periods(config: "Config") -> Iterator[str]:
             f"periods.cold_start: {p.cold_start} shares segment {label} with the training period, "
             f"allowed: from the next segment on, or a smaller segment_months"
         )
+    hours = config.cycling.init_hours
+    if p.cold_start == p.test.end and max(hours) < times.STEP_HOURS:
+        yield (
+            f"cycling.init_hours: {hours} on {p.test.end}, the day of the cold start: a forecast "
+            f"starts from two analyses, allowed: one from {times.STEP_HOURS} UTC on, or a later "
+            "periods.test.end"
+        )
 
 
 def _scored_channels(config: "Config") -> Iterator[str]:

@@ -7,7 +7,7 @@ Every key that a person may set is in this package, described below its name wit
 import copy
 import json
 import re
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -282,6 +282,17 @@ class Config(Section):
     def cycling_period(self) -> Period:
         """From the cold start to the end of the test."""
         return Period(start=self.periods.cold_start, end=self.periods.test.end)
+
+    @property
+    def gfs_start(self) -> datetime:
+        """When the embedded world's GFS makes its first forecast, at 00 or 12 UTC.
+
+        It is the first initial time of the test at one of the two, or 00 UTC where there is none.
+        """
+        day = datetime.combine(self.periods.test.start, time())
+        return day + timedelta(
+            hours=min((hour for hour in self.cycling.init_hours if hour % 12 == 0), default=0)
+        )
 
     @property
     def verification_period(self) -> Period:

@@ -120,7 +120,7 @@ def world_states(config: Config, wildcards: Wildcards) -> float:
 def world_gfs_forecasts(config: Config, wildcards: Wildcards) -> int:
     """Count the forecasts that the world's GFS makes in a segment of the test."""
     tested = days(config.clip(wildcards["segment"], config.periods.test))
-    return (24 * tested - 1) // config.world.gfs.forecast_interval_hours + 1
+    return (24 * tested - 1 - config.gfs_start.hour) // config.world.gfs.forecast_interval_hours + 1
 
 
 def world_gfs_leads(config: Config, wildcards: Wildcards) -> float:

@@ -134,7 +134,7 @@ def test_spinup_nature_and_forecasts(tmp_path):
     )
     params = SimpleNamespace(
         dates=["2023-01-01", "2023-01-02"],
-        test=["2023-01-01", "2023-01-02"],
+        test=["2023-01-01T00:00:00", "2023-01-02"],
         grid=grid,
         forecast_interval_hours=36,
         **model,

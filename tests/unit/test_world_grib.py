@@ -172,10 +172,12 @@ def test_names_and_init_times():
         gfs_file_name(datetime(2023, 1, 2), 240, Grid(121, 240, poles=True)).name
         == "gfs.t00z.pgrb2.1p50.f240"
     )
-    starts = forecast_init_times(date(2023, 1, 11), date(2023, 1, 13), 36)
+    starts = forecast_init_times(datetime(2023, 1, 11), date(2023, 1, 13), 36)
     assert starts == [datetime(2023, 1, 11), datetime(2023, 1, 12, 12)]
-    assert forecast_init_times(date(2023, 1, 11), date(2023, 1, 11), 12)[-1] == datetime(
+    assert forecast_init_times(datetime(2023, 1, 11), date(2023, 1, 11), 12)[-1] == datetime(
         2023, 1, 11, 12
     )
     with pytest.raises(ValueError, match="multiples of 12"):
-        forecast_init_times(date(2023, 1, 11), date(2023, 1, 13), 18)
+        forecast_init_times(datetime(2023, 1, 11), date(2023, 1, 13), 18)
+    starts = forecast_init_times(datetime(2023, 1, 11, 12), date(2023, 1, 13), 24)
+    assert starts == [datetime(2023, 1, 11 + day, 12) for day in range(3)]

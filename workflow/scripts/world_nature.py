@@ -41,8 +41,8 @@ def main(input, output, params, log):
         "land_fraction": regrid(model.land_fraction),
         "surface_geopotential": regrid(model.surface_geopotential),
     }
-    test = map(date.fromisoformat, params.test)
-    init_times = set(forecast_init_times(*test, params.forecast_interval_hours))
+    gfs_start, test_end = datetime.fromisoformat(params.test[0]), date.fromisoformat(params.test[1])
+    init_times = set(forecast_init_times(gfs_start, test_end, params.forecast_interval_hours))
     hours = 24 * ((last - first).days + 1)
     end = start + timedelta(hours=hours)
     forecast_states = [state] if state.time in init_times else []

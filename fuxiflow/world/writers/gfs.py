@@ -45,13 +45,15 @@ def gfs_file_name(init_time: datetime, lead_hours: int, grid: Grid) -> Path:
     return Path(f"gfs.{init_time:%Y%m%d}") / f"{init_time:%H}" / "atmos" / name
 
 
-def forecast_init_times(first: date, last: date, interval_hours: int) -> list[datetime]:
-    """List the init times of forecasts, from 00 UTC of the first day.
+def forecast_init_times(start: datetime, last: date, interval_hours: int) -> list[datetime]:
+    """List the init times of forecasts.
 
     Parameters
     ----------
-    first, last : date
-        First and last day.
+    start : datetime
+        Init time of the first.
+    last : date
+        Last day.
     interval_hours : int
         Hours between forecasts.
 
@@ -69,12 +71,9 @@ def forecast_init_times(first: date, last: date, interval_hours: int) -> list[da
         raise ValueError(
             f"world.gfs.forecast_interval_hours: {interval_hours}, allowed: multiples of 12"
         )
-    time, end = (
-        datetime(first.year, first.month, first.day),
-        datetime(last.year, last.month, last.day, 23),
-    )
-    count = int((end - time) / timedelta(hours=interval_hours)) + 1
-    return [time + timedelta(hours=interval_hours * i) for i in range(count)]
+    end = datetime(last.year, last.month, last.day, 23)
+    count = int((end - start) / timedelta(hours=interval_hours)) + 1
+    return [start + timedelta(hours=interval_hours * i) for i in range(count)]
 
 
 def _accumulated(channel: Channel) -> bool:

@@ -51,7 +51,7 @@ def states_forecasts_completeness(wildcards):
     return SimpleNamespace(
         **vars(completeness("forecasts")),
         every_hours=interval,
-        since=str(CONFIG.periods.test.start),
+        since=CONFIG.gfs_start.isoformat(),
     )
 
 

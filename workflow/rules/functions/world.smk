@@ -31,14 +31,14 @@ def world_dates(wildcards):
 
 
 def world_test_dates(wildcards):
-    """Return the first day of the test period and its last one that a segment can reach.
+    """Return when GFS's first forecast starts and the last day of the test that a segment can reach.
 
     A longer test period leaves the segments before it alone.
     """
     test = CONFIG.periods.test
     _, last = CONFIG.clip(wildcards.segment, world_period())
     reached = max(test.start, min(test.end, last + timedelta(days=1)))
-    return [str(test.start), str(reached)]
+    return [CONFIG.gfs_start.isoformat(), str(reached)]
 
 
 def world_verification_dates(wildcards):
