@@ -146,6 +146,14 @@ def test_the_reference_page_is_in_step():
             },
             ["periods.cold_start", "shares segment 2022-10", "segment_months"],
         ),
+        (
+            {
+                "periods__cold_start": "2023-01-11",
+                "periods__test": {"start": "2023-01-11", "end": "2023-01-11"},
+                "cycling__init_hours": [0],
+            },
+            ["cycling.init_hours", "2023-01-11", "two analyses", "6 UTC"],
+        ),
         ({"experiments": {}}, ["experiments", "at least one"]),
         (
             {"experiments__full": {"sources": ["noaa99_atms"]}},
@@ -617,6 +625,11 @@ def test_errors_of_the_worlds_analyses_keep_their_other_defaults():
         "slow_bias": 0.0,
     }
     assert world.gfs.forecast_interval_hours == 72
+    starts = {
+        hour: validate_configuration(demo(cycling__init_hours=hours)).gfs_start.hour
+        for hour, hours in {0: [0, 12], 12: [6, 12], 6: [6, 18]}.items()
+    }
+    assert starts == {0: 0, 12: 12, 6: 0}
     assert "world.gfs.forecast_interval_hours" in complaint(world__gfs__forecast_interval_hours=18)
     assert "world.era5.forecast_interval_hours" in complaint(
         world__era5__forecast_interval_hours=24
