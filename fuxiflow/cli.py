@@ -5,6 +5,7 @@ check`` does not wait for torch.
 """
 
 import argparse
+import math
 import os
 import sys
 from pathlib import Path
@@ -327,9 +328,12 @@ def _parser() -> argparse.ArgumentParser:
     planning.add_argument(
         "paths", type=Path, nargs="+", help="the configuration, and what is laid over it"
     )
-    planning.add_argument("--device-gb", type=float, help="memory of a GPU that training is to fit")
-    planning.add_argument("--cores", type=int, help="processors that the run has, for its time")
-    planning.add_argument("--memory-gb", type=float, help="memory that its jobs share")
+    for name, text in (
+        ("--device-gb", "memory of a GPU that training is to fit"),
+        ("--cores", "processors that the run has, for its time"),
+        ("--memory-gb", "memory that its jobs share, for the time with --cores"),
+    ):
+        planning.add_argument(name, type=_above_zero, help=text)
     _add_rehearsal(commands)
     restoring = _command(commands, _restore)
     restoring.add_argument("results", type=Path, help="folder of a run, for example results/demo")
@@ -358,6 +362,17 @@ def _parser() -> argparse.ArgumentParser:
     )
     coast.add_argument("target", type=Path, help="GeoJSON to write")
     return parser
+
+
+def _above_zero(text: str) -> float:
+    """Return the number of an option that is an amount of something."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not 0 < number < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r}, allowed: a number above 0")
+    return number
 
 
 def _add_rehearsal(commands) -> None:

@@ -57,8 +57,10 @@ class Verification(Section):
     """Samples of the bootstrap that gives each score its confidence interval."""
     block_days: Positive = 3
     """Days in a block of the bootstrap."""
-    climatology_window_days: int = Field(61, gt=0)
-    """Width in days of the window about a day of the year that its climatology averages."""
+    climatology_window_days: int = Field(61, ge=4)
+    """Width in days of the window about a day of the year that its climatology averages.
+
+    Nodes of the climatology are five days apart, so that a narrower one would leave days out."""
     comparisons: dict[str, list[str]] = {}
     """By experiment, others that its scores are compared with case by case.
 

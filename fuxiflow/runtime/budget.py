@@ -359,7 +359,8 @@ def savings(config: Config, items: Sequence[Item]) -> list[tuple[str, float]]:
         )
         savings_by_setting.append((text, saved))
     forecasts = [item for item in items if item.job.rule in FORECASTS]
-    if names := {item.job.wildcards["experiment"] for item in forecasts}:
+    # the figures show forecasts of one experiment at least
+    if len(names := {item.job.wildcards["experiment"] for item in forecasts}) > 1:
         each = sum(item.volume.mb for item in forecasts) / len(names)
         savings_by_setting.append(
             (f"forecasts: false in one of the {len(names)} experiments", each)

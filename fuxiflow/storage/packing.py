@@ -3,7 +3,8 @@
 Each field, the last two dimensions of a chunk, is cut into blocks of cells with a base and a step
 of their own, as neighbours differ little. A field whose blocks are so rough that the root mean
 square of its error would be more than :data:`SHARE` of that of 16 bits over the range of the whole
-field, which is how ERA5 comes in its GRIB files, takes 24 bits.
+field, which is how ERA5 comes in its GRIB files, takes 24 bits. A field without any value takes no
+integers.
 
 A chunk holds, little-endian: the bytes that an integer takes in each field (``uint8``), the bases
 and the steps ``(field, block row, block column)`` (``float32``), and for each field the lower 16
@@ -26,6 +27,10 @@ SHARE = 0.1
 ROWS, COLUMNS = 8, 8
 LAST = {2: 0xFFFF - 1, 3: 0xFFFFFF - 1}
 """The largest integer that stands for a value, by the bytes of an integer."""
+NONE = 0
+"""Bytes of an integer of a field that is missing."""
+LARGEST = 2.0**126
+"""The differences of smaller values, rounded up to a step, are still numbers of float32."""
 PART = 1 << 22
 """Bytes of a packed chunk that are looked at together: they fit into the cache."""
 
@@ -60,7 +65,7 @@ class Packing:
 
     def integers(self, width: int) -> int:
         """Return the bytes that the integers of a field take, of ``width`` bytes each."""
-        cells = prod(self.shape[-2:])
+        cells = prod(self.shape[-2:]) if width != NONE else 0
         return _padded(2 * cells) + (_padded(cells) if width == 3 else 0)
 
     def pack(self, values: np.ndarray) -> np.ndarray:
@@ -79,7 +84,7 @@ class Packing:
         Raises
         ------
         ValueError
-            For infinite values.
+            For infinite values, and those of :data:`LARGEST` and more.
         """
         # numba takes half a second to load, which a process that packs nothing need not wait for
         from fuxiflow.storage.packing_kernels import lay_blocks, to_integers
@@ -90,9 +95,12 @@ class Packing:
         packed = []
         for i, (field, base, step) in enumerate(zip(fields, bases, steps, strict=True)):
             least, most = lay_blocks(field, self.rows, self.columns, LAST[2], base, step)
-            if most == np.inf or least == -np.inf:
-                raise ValueError("infinite values cannot be packed")
-            bound = SHARE * max(most - least, 0.0) / LAST[2]
+            if least > most:
+                widths[i] = NONE
+                continue
+            if max(most, -least) >= LARGEST:
+                raise ValueError(f"infinite values, or of {LARGEST:g} and more, cannot be packed")
+            bound = SHARE * (most - least) / LAST[2]
             if np.sqrt(np.mean(np.square(step, dtype=np.float64))) > bound:
                 widths[i] = 3
                 lay_blocks(field, self.rows, self.columns, LAST[3], base, step)
@@ -140,7 +148,7 @@ class Packing:
         from fuxiflow.storage.packing_kernels import to_values
 
         widths = packed[: self.fields].tolist()
-        if not set(widths) <= set(LAST):
+        if not set(widths) <= {NONE, *LAST}:
             raise ValueError("it does not begin as packed fields do")
         lengths = [self.integers(width) for width in widths]
         if self.head + sum(lengths) != len(packed):
@@ -150,12 +158,15 @@ class Packing:
         bases, steps = head.reshape(2, *self.blocks)
         fields = values.reshape(self.fields, *self.shape[-2:])
         begin = self.head
-        together = max(1, PART // max(lengths))
+        together = PART // max([1, *lengths]) or 1
         for first in range(0, self.fields, together):
             part = range(first, min(first + together, self.fields))
             end = begin + sum(lengths[part.start : part.stop])
             yield packed[begin:end]
             for i in part:
+                if widths[i] == NONE:
+                    fields[i] = np.nan
+                    continue
                 planes = self._planes(packed[begin : begin + lengths[i]], widths[i])
                 to_values(*planes, self.rows, self.columns, bases[i], steps[i], fields[i])
                 begin += lengths[i]

@@ -138,3 +138,13 @@ def test_a_reader_of_the_output_may_stop_early():
         ["bash", "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert (called.stdout, called.stderr) == ("1\n", "")
+
+
+@pytest.mark.parametrize("option", ["--cores", "--memory-gb", "--device-gb"])
+@pytest.mark.parametrize("amount", ["0", "-1", "nan", "inf", "many"])
+def test_amounts_of_a_plan_are_above_zero(capsys, option, amount):
+    """A negative or absent processor starts no job, and the plan would say 0 h."""
+    with pytest.raises(SystemExit) as ended:
+        main(["plan", "config/test.yaml", f"{option}={amount}"])
+    assert ended.value.code == 2
+    assert f"{option}: {amount!r}, allowed: a number above 0" in capsys.readouterr().err

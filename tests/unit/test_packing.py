@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from fuxiflow.storage.packing import LAST, NAME, SHARE, BlockPackingCodec, Packing
+from fuxiflow.storage.packing import LARGEST, LAST, NAME, SHARE, BlockPackingCodec, Packing
 from fuxiflow.storage.zarr_stores import consolidate, create_store, open_store
 from tests.support.helpers import realdata
 
@@ -96,12 +96,43 @@ def test_constant_missing_and_tiny_fields_stay_as_they_are():
     np.testing.assert_array_equal(packing.unpack(packing.pack(fields)), fields)
 
 
-@pytest.mark.parametrize("value", [np.inf, -np.inf])
-def test_infinite_values_are_refused(value):
+@pytest.mark.parametrize("value", [np.inf, -np.inf, np.finfo(np.float32).max, -(2.0**126)])
+def test_values_whose_differences_are_infinite_are_refused(value):
     fields = np.zeros((2, 9, 9), np.float32)
     fields[1, 8, 8] = value
     with pytest.raises(ValueError, match="infinite"):
         Packing(fields.shape).pack(fields)
+
+
+@settings(max_examples=150, deadline=None)
+@given(arrays.arrays(np.float32, SHAPES, elements=st.floats(width=32)))
+def test_what_is_packed_stays_finite(values):
+    """Of any numbers at all: they are refused, or none of them becomes infinite or missing."""
+    packing = Packing(values.shape)
+    try:
+        packed = packing.pack(values)
+    except ValueError:
+        assert (np.abs(values) >= LARGEST).any()
+    else:
+        unpacked = packing.unpack(packed)
+        np.testing.assert_array_equal(np.isfinite(unpacked), ~np.isnan(values))
+
+
+@pytest.mark.parametrize("shape", [(0, 5, 5), (3, 0, 5), (3, 5, 0)])
+def test_fields_without_cells_come_back(shape):
+    packing = Packing(shape)
+    assert packing.unpack(packing.pack(np.empty(shape, np.float32))).shape == shape
+
+
+def test_a_missing_field_takes_no_integers():
+    """Levels that a variable of a forecast does not have are missing fields of its chunk."""
+    fields = np.full((3, 16, 16), np.nan, np.float32)
+    missing = Packing(fields.shape).pack(fields)
+    assert len(missing) == 4 + 3 * 4 * 8
+    fields[1] = 7
+    packed = Packing(fields.shape).pack(fields)
+    assert len(packed) == len(missing) + 2 * 16 * 16
+    np.testing.assert_array_equal(Packing(fields.shape).unpack(packed), fields)
 
 
 @pytest.mark.parametrize("harm", [lambda b: b[:-4], lambda b: np.append(b, b[:4]), lambda b: b * 0])

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from fuxiflow.channels import channel_table
 from fuxiflow.completeness import IncompleteError
+from fuxiflow.config.evaluation import Verification
 from fuxiflow.grids import Grid
 from fuxiflow.states.climatology import (
     HOURS,
@@ -282,3 +283,9 @@ def test_opens_with_plain_xarray(tmp_path):
         assert data.climatology.dims == ("dayofyear", "hour", "channel", "lat", "lon")
         assert data.climatology.shape == (74, 4, 2, 2, 3)
         assert int(data.attrs["window_days"]) == 61
+
+
+def test_the_narrowest_window_leaves_no_day_out():
+    schema = Verification.model_json_schema()["properties"]["climatology_window_days"]
+    for width, whole in ((schema["minimum"], True), (schema["minimum"] - 1, False)):
+        assert all(window_weights(day, width).any() for day in range(1, 367)) == whole
