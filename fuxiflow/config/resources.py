@@ -62,16 +62,15 @@ def fields_per_sample(training: Training, stage: str) -> int:
 def weight_copies(training: Training, stage: str) -> float:
     """Return how many times a process holds the forecaster's weights in memory, at most.
 
-    A restart file that is read holds weights, AdamW's two moments and a running mean (``ema``)
-    whole, whatever the strategy. On a processor the same, and gradients, are in use beside it,
-    shared out by fsdp; with ``auto`` there may be no GPU. On a GPU they are not in the machine's
-    memory.
+    A restart file that is read holds weights, AdamW's two moments and a running mean (``ema``); by
+    fsdp a process reads its part, beside the whole weights of the stage before. On a processor the
+    same, and gradients, are in use beside it, shared out by fsdp; with ``auto`` there may be no
+    GPU. On a GPU they are not in the machine's memory.
     """
     read = 3 + bool(getattr(training, stage).ema)
-    if training.accelerator == "cuda":
-        return read
-    sharing = training.devices * training.nodes if training.strategy == "fsdp" else 1
-    return read + (read + 1) / sharing
+    sharing = training.layout(stage).processes if training.strategy == "fsdp" else 1
+    copies = read if sharing == 1 else 1 + read / sharing
+    return copies if training.accelerator == "cuda" else copies + (read + 1) / sharing
 
 
 def gradient_mb(model: Model, training: Training, stage: str, cells: int, sources: int) -> float:
@@ -106,7 +105,7 @@ def gradient_mb(model: Model, training: Training, stage: str, cells: int, source
         values = through * (analysis + step * bool(getattr(settings, "background_weight", 0)))
         if settings.recompute and sources:
             values += network_sizes.source_values(assimilator)
-    samples = settings.batch / (training.devices * training.nodes * settings.accumulate)
+    samples = settings.batch / (training.layout(stage).processes * settings.accumulate)
     return samples * values * cells * 4 / 1e6
 
 
@@ -138,7 +137,8 @@ def training_job_mb(
         Memory in MB.
     """
     settings = getattr(training, stage)
-    samples = settings.batch / (training.devices * training.nodes * settings.accumulate)
+    layout = training.layout(stage)
+    samples = settings.batch / (layout.processes * settings.accumulate)
     batches = (1 + AHEAD * training.workers) * samples * fields_per_sample(training, stage)
     # stages of the forecaster alone compare nothing with a climatology
     rollout = hasattr(settings, "longest")
@@ -148,9 +148,9 @@ def training_job_mb(
     process += states_mb(batches + climatology, cells) + WORKER_MB * training.workers
     program = PROGRAM_MB
     if training.accelerator != "cuda":
-        kept = training.devices * gradient_mb(model, training, stage, cells, sources)
+        kept = layout.devices * gradient_mb(model, training, stage, cells, sources)
         program = max(PROGRAM_MB, LIBRARIES_MB + kept)
-    return round(program + training.devices * process)
+    return round(program + layout.devices * process)
 
 
 @dataclass(frozen=True)
@@ -214,11 +214,6 @@ class Linear:
         """Return the cost of a job."""
         cells = work.raw_cells(config) if self.raw else work.cells(config)
         return self.at(self.work(config, wildcards), max(cells, work.cells(config)))
-
-
-def gpus_of(training: Training) -> int:
-    """Return one GPU for each device of a training; none where it runs on the processor."""
-    return 0 if training.accelerator == "cpu" else training.devices * training.nodes
 
 
 def network_seconds(training: Training, flop: float, threads: int, devices: int = 1) -> float:
@@ -300,7 +295,7 @@ class TrainingStage:
         experiment = config.resolve(wildcards["experiment"])
         training = experiment.training
         settings, cells = getattr(training, self.stage), work.cells(config)
-        devices = training.devices * training.nodes
+        devices = training.layout(self.stage).processes
         flop, steps = update_flop(experiment, self.stage, cells, len(experiment.sources))
         update = network_seconds(training, flop, settings.threads, devices) + STEP_SECONDS * steps
         # reading weights and data, compiling, the first fits of the encoders
@@ -308,7 +303,8 @@ class TrainingStage:
         mb = training_job_mb(experiment.model, training, self.stage, cells, len(experiment.sources))
         threads = settings.threads + training.workers
         seconds = start + settings.updates * update
-        return Cost(seconds, mb, threads, gpus_of(training), training.accelerator == "cuda")
+        gpus = 0 if training.accelerator == "cpu" else devices
+        return Cost(seconds, mb, threads, gpus, training.accelerator == "cuda")
 
 
 @dataclass(frozen=True)
@@ -347,7 +343,7 @@ class Inference:
         mb = self.mb + states_mb(states_in_memory, cells)
         mb += self.copies * network_sizes.forecaster_weights_mb(forecaster)
         start = 60 + 600 * config.cycling.compile
-        gpus, on_gpu = min(1, gpus_of(training)), training.accelerator == "cuda"
+        gpus, on_gpu = int(training.accelerator != "cpu"), training.accelerator == "cuda"
         return Cost(start + amount * each, mb, self.threads, gpus, on_gpu)
 
 

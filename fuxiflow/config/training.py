@@ -1,5 +1,6 @@
 """Stages of the training of the networks."""
 
+from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Literal
 
@@ -259,6 +260,19 @@ def simulated_shares(entries_by_source: dict[str, list[dict]]) -> dict[str, list
     }
 
 
+@dataclass(frozen=True)
+class Layout:
+    """The devices that a training stage uses: ``devices`` of each of ``nodes`` machines."""
+
+    nodes: int
+    devices: int
+
+    @property
+    def processes(self) -> int:
+        """One for each device."""
+        return self.nodes * self.devices
+
+
 class Training(Section):
     """The stages of training, in order, and what they share.
 
@@ -287,7 +301,10 @@ class Training(Section):
     strategy: Literal["ddp", "fsdp"] = "ddp"
     """Several devices: whole weights on each (ddp), or shared out between them (fsdp)."""
     devices: Positive = 1
-    """Devices of each machine that work on a batch together."""
+    """Devices of each machine that work on a batch together.
+
+    A stage uses and asks for as many as its batch can be shared by evenly: with a batch of 1, one.
+    """
     nodes: Positive = 1
     """Machines that work on a batch together; more than one needs Slurm."""
     workers: int = Field(0, ge=0)
@@ -301,17 +318,18 @@ class Training(Section):
         names = ("forecaster", "assimilator", "joint", "autoregressive")
         return {name: stage for name in names if (stage := getattr(self, name)) is not None}
 
-    @model_validator(mode="after")
-    def _shares(self):
-        ranks = self.devices * self.nodes
-        stages = self.stages | ({"replay": self.replay} if self.replay else {})
-        mistakes = [
-            f"{name}.batch: {stage.batch} samples on {ranks} devices in {stage.accumulate} parts, "
-            f"allowed: multiples of {ranks * stage.accumulate}; every device takes as many samples "
-            f"in every part: raise batch, or lower devices, nodes or accumulate"
-            for name, stage in stages.items()
-            if stage.batch % (ranks * stage.accumulate)
+    def layout(self, stage: str) -> Layout:
+        """Return the devices that a stage uses: as many as its batch can be shared by evenly.
+
+        A device takes whole samples, and all take as many in each of the ``accumulate`` parts. Of
+        several ways that with the fewest machines is taken.
+        """
+        settings = getattr(self, stage)
+        samples = settings.batch // settings.accumulate
+        ways = [
+            Layout(nodes, devices)
+            for nodes in range(1, self.nodes + 1)
+            for devices in range(1, self.devices + 1)
+            if samples % (nodes * devices) == 0
         ]
-        if mistakes:
-            raise ValueError("\n".join(mistakes))
-        return self
+        return max(ways, key=lambda way: way.processes)

@@ -5,6 +5,7 @@ and moments, and the activations that are kept for the gradient; what a device n
 estimated.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, partial
@@ -171,7 +172,7 @@ def device_gb(experiment: Experiment, stage: str, grid: tuple[int, int]) -> floa
     """
     training, counts = experiment.training, count_networks(experiment.model, grid)
     settings = getattr(training, stage)
-    ranks = training.devices * training.nodes
+    ranks = training.layout(stage).processes
     samples = settings.batch / (ranks * settings.accumulate)
     mixed = training.precision != "32-true"
     rollout = hasattr(settings, "longest")
@@ -235,10 +236,10 @@ def _ways(training: Training, stage: str) -> list[tuple[dict, dict]]:
     ways = [({**again, **span}, {}) for span in spans for again in repeated]
     ways.sort(key=lambda way: ("truncation" in way[0], -way[0].get("truncation", 0)))
     last = {"recompute": True} | spans[-1]
-    ranks = training.devices * training.nodes
     for devices in DEVICES:
-        if devices > ranks:
-            batch = max(settings.batch, devices)
+        if devices > training.layout(stage).processes:
+            together = devices * settings.accumulate
+            batch = together * math.ceil(settings.batch / together)
             ways.append((last | {"batch": batch}, {"strategy": "fsdp", "devices": devices}))
     return ways
 

@@ -17,6 +17,7 @@ from fuxiflow.archive.needs import need_of
 from fuxiflow.config.base import Period
 from fuxiflow.config.configuration import Config
 from fuxiflow.config.resources import Cost, job_cost, request_of
+from fuxiflow.config.training import Training
 from fuxiflow.config.volumes import STAGES, Volume, product_stage, product_volume
 from fuxiflow.runtime.job_scheduling import Schedule, Task, simulate
 from fuxiflow.runtime.snakemake_internals import PlannedJob
@@ -495,10 +496,19 @@ def device_lines(config: Config, most_gb: float | None) -> list[str]:
             if config.trained_by(name, stage) != name:
                 continue
             line = f"  {name}, {stage}: {two_digits(device_gb(experiment, stage, grid))} GB"
+            line += _devices_used(experiment.training, stage)
             if most_gb is not None:
                 line += f"; {_fitting(way_to_fit(experiment, stage, grid, most_gb), most_gb)}"
             lines.append(line)
     return lines
+
+
+def _devices_used(training: Training, stage: str) -> str:
+    """Say how many devices a stage uses, where these are not all."""
+    used, there = training.layout(stage).processes, training.devices * training.nodes
+    if used == there:
+        return ""
+    return f" on {used} of {there} devices, as many as share its batch evenly"
 
 
 def _fitting(way: tuple[dict, float] | None, most_gb: float) -> str:

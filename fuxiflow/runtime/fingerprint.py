@@ -35,6 +35,7 @@ LEFT_OUT = (
     "fuxiflow.storage.manifests",
     "fuxiflow.storage.provenance",
     "fuxiflow.storage.restart_files",
+    "fuxiflow.storage.restart_parts",
     "fuxiflow.storage.zarr_checks",
 )
 """Modules and packages that cannot change a result."""

@@ -7,6 +7,8 @@ They were read in Snakemake 9.27; :func:`check_version` refuses other versions. 
   its parser sets for the directives of these names (:func:`complete_rules`).
 - ``workflow.exec_mode`` tells the main process from those of jobs, ``workflow.touch`` a run that
   only touches products; ``workflow.global_resources`` holds the limits of a run.
+- ``workflow.resource_settings`` has ``_parsed_overwrite_resources``, those of ``set-resources`` by
+  rule (:func:`has_partition`).
 - ``workflow.dag`` has ``needrun_jobs``, ``toposorted``, ``dependencies``, ``jobid`` and ``reason``
   (:func:`planned_jobs`, :func:`plan_jobs`); a job has ``restart_times`` and ``attempt``.
 - ``workflow.scheduler.job_rate_limiter`` is asked before jobs start (:func:`lift_default_rate`).
@@ -108,6 +110,12 @@ def complete_rules(
         if places:
             # in a namespace, which Snakemake does not compare: it changes nothing that is computed
             rule.set_params(temporary=SimpleNamespace(outputs=places))
+
+
+def has_partition(workflow, rule: str) -> bool:
+    """Say whether a profile or the command line names a partition of Slurm for a rule."""
+    named = workflow.resource_settings._parsed_overwrite_resources
+    return rule in named and "slurm_partition" in named[rule]
 
 
 def lift_default_rate(workflow) -> None:

@@ -2,18 +2,21 @@
 
 A file is written whole, then read back and compared before the one that it supersedes goes. Its
 name holds the number of steps done and the SHA-256 of its bytes, ``update-00000400-….ckpt``: one
-rename makes both, so a file and its checksum cannot part.
+rename makes both, so a file and its checksum cannot part. Where several processes share tensors
+out, such a file is a folder (:mod:`fuxiflow.storage.restart_parts`).
 """
 
 import hashlib
 import logging
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from fuxiflow.storage.checksums import file_sha256
 from fuxiflow.storage.files import leftovers, remove, settle, temporary
@@ -24,18 +27,19 @@ class Damaged(ValueError):
     """A restart file whose bytes are not those that were written."""
 
 
-class _HashingFile:
+class HashingFile:
     """A file that is written once, from its beginning to its end, and its SHA-256."""
 
     def __init__(self, file):
         self.file, self.name, self.digest = file, file.name, hashlib.sha256()
 
     def write(self, data) -> int:
+        """Write bytes."""
         self.digest.update(data)
         return self.file.write(data)
 
-    def flush(self) -> None:
-        self.file.flush()
+    def __getattr__(self, name: str):
+        return getattr(self.file, name)
 
 
 @dataclass
@@ -57,6 +61,13 @@ class RestartFiles:
         """Complete files, the newest first."""
         return [path for _, _, path in self._named()]
 
+    def _place(self, step: int, checksum: str) -> Path:
+        return self.folder / f"{self.stem}-{step:08d}-{checksum}.ckpt"
+
+    def _drop_older(self) -> None:
+        for older in self.files()[self.keep :]:
+            remove(older)
+
     def save(self, step: int, content: dict) -> Path:
         """Write ``content`` after ``step`` steps, read it back, and drop files beyond ``keep``.
 
@@ -71,7 +82,7 @@ class RestartFiles:
         half = temporary(half)
         try:
             with open(half, "wb") as file:
-                hashing = _HashingFile(file)
+                hashing = HashingFile(file)
                 write_tensors(content, hashing)
                 file.flush()
                 os.fsync(file.fileno())
@@ -81,23 +92,46 @@ class RestartFiles:
                     f"{half}: what was written is not what is read back; check the file system. "
                     f"The restart files before it remain"
                 )
-            path = self.folder / f"{self.stem}-{step:08d}-{written}.ckpt"
+            path = self._place(step, written)
             os.replace(half, path)
         except BaseException:
             half.unlink(missing_ok=True)
             raise
         settle(self.folder)
-        for older in self.files()[self.keep :]:
-            older.unlink()
+        self._drop_older()
         return path
 
-    def sound(self) -> Iterator[tuple[int, dict]]:
+    def save_parts(self, step: int, content: dict) -> None:
+        """Do as :meth:`save` in all processes together, each of which writes its shared-out part.
+
+        Raises
+        ------
+        OSError
+            As :meth:`save`, in all processes.
+        """
+        # torch's distributed checkpoints take a while to import
+        from fuxiflow.storage import restart_parts
+
+        half = self.folder / f"{self.stem}.half"
+        if restart_parts.write_parts(half, partial(self._place, step), content):
+            self._drop_older()
+
+    def sound(
+        self, target_of: Callable[[str, Tensor], Tensor] | None = None
+    ) -> Iterator[tuple[int, dict]]:
         """Yield steps done and content of the sound files, the newest first, on the processor.
 
-        Damaged files are passed over with a warning.
+        Damaged files are passed over with a warning. ``target_of`` returns the tensors to read
+        shared-out ones of a folder into, by name and shape; by default whole.
         """
         for step, checksum, path in self._named():
-            if file_sha256(path, from_disk=True) == checksum:
+            if path.is_dir():
+                from fuxiflow.storage import restart_parts
+
+                if restart_parts.are_sound(path, checksum):
+                    yield step, restart_parts.read_parts(path, target_of)
+                    continue
+            elif file_sha256(path, from_disk=True) == checksum:
                 yield step, torch.load(path, map_location="cpu", weights_only=True)
                 continue
             self.log.warning(
@@ -105,15 +139,15 @@ class RestartFiles:
                 path,
             )
 
-    def load(self) -> dict | None:
-        """Load the newest sound file on the processor; None when there are no files.
+    def load(self, target_of: Callable[[str, Tensor], Tensor] | None = None) -> dict | None:
+        """Load the newest sound file as :meth:`sound` does; None when there are no files.
 
         Raises
         ------
         Damaged
             When there are files and none is sound.
         """
-        for _, content in self.sound():
+        for _, content in self.sound(target_of):
             return content
         if files := self.files():
             raise Damaged(

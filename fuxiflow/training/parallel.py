@@ -1,10 +1,11 @@
 """Several devices: the strategy, each one's share of a batch, and what a restart file holds of all.
 
 One process a device, started by torchrun or srun (:mod:`fuxiflow.runtime.distributed`), which
-Lightning Fabric finds by its environment. Restart files hold whole tensors, whatever the strategy,
-so that a stage may go on with another number of devices.
+Lightning Fabric finds by its environment. Restart files hold whole tensors, or where weights are
+shared out a part of each process. Either is read by any number of devices.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -12,10 +13,11 @@ from lightning.fabric import Fabric
 from lightning.fabric.strategies import DDPStrategy, ModelParallelStrategy
 from torch import Tensor, nn
 from torch.distributed.fsdp import fully_shard
-from torch.distributed.tensor import DTensor, distribute_tensor
+from torch.distributed.tensor import DTensor, Shard, distribute_tensor, zeros
 
 from fuxiflow.models import execution
 from fuxiflow.models.swin import SwinBlock
+from fuxiflow.storage.tensor_files import map_tensors
 
 
 @dataclass(frozen=True)
@@ -130,23 +132,58 @@ def whole_tensors(value):
 
     Everything else stays as it is. All processes must call it together.
     """
-    if isinstance(value, DTensor):
-        return value.full_tensor().cpu()
-    if isinstance(value, dict):
-        return {key: whole_tensors(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [whole_tensors(item) for item in value]
-    return value
+
+    def whole(name: str, tensor: Tensor) -> Tensor:
+        return tensor.full_tensor().cpu() if isinstance(tensor, DTensor) else tensor
+
+    return map_tensors(value, whole)
 
 
 def like(value: Tensor, example: Tensor) -> Tensor:
     """Share a whole tensor out as ``example`` is.
 
-    One of another shape (a count), or where nothing is shared, stays as it is.
+    One of another shape (a count), one that is shared out, or where nothing is, stays as it is.
     """
-    if isinstance(example, DTensor) and value.shape == example.shape:
+    if isinstance(value, DTensor) or value.shape != example.shape:
+        return value
+    if isinstance(example, DTensor):
         return distribute_tensor(value.to(example.device), example.device_mesh, example.placements)
     return value
+
+
+def restart_targets(
+    fabric: Fabric, module: nn.Module, parameters: list[nn.Parameter]
+) -> Callable[[str, Tensor], Tensor]:
+    """Return a function that gives the tensor to read one of a restart file into.
+
+    Parameters
+    ----------
+    fabric : Fabric
+        The processes.
+    module : nn.Module
+        What is trained.
+    parameters : list of nn.Parameter
+        Its trained parameters, in the optimiser's order.
+
+    Returns
+    -------
+    callable
+        Of a tensor's name in the file and an example of its shape. What is shared out here has the
+        size of this process's share; everything else is whole and on the processor.
+    """
+    state = module.state_dict()
+
+    def target(name: str, shape: Tensor) -> Tensor:
+        _, kind, *keys = name.split("/")
+        if kind == "memory" and sharded(fabric):
+            return zeros(shape.shape, dtype=shape.dtype, **_by_place(fabric))
+        if kind != "memory":
+            example = state[keys[0]] if kind == "module" else parameters[int(keys[1])]
+            if isinstance(example, DTensor) and example.shape == shape.shape:
+                return torch.empty_like(example)
+        return torch.empty_like(shape, device="cpu")
+
+    return target
 
 
 def share_out(
@@ -184,13 +221,22 @@ def share_out(
     return weights, {**optimizer, "state": moments}
 
 
-def gather_places(fabric: Fabric, tensor: Tensor | None) -> Tensor | None:
-    """Join the places ``(…, place, …)`` of all processes along the second dimension, on rank 0.
+def _by_place(fabric: Fabric) -> dict:
+    """Return how tensors ``(…, place, …)`` are shared out where weights are."""
+    mesh = fabric.strategy.device_mesh["data_parallel"]
+    return {"device_mesh": mesh, "placements": [Shard(1)]}
 
-    One process sends after the other, so that no device holds more than two shares.
+
+def gather_places(fabric: Fabric, tensor: Tensor | None) -> Tensor | None:
+    """Join the places ``(…, place, …)`` of all processes along the second dimension.
+
+    Where weights are shared out, each process keeps its own. Elsewhere all come to rank 0, one
+    after the other, so that no device holds more than two shares.
     """
     if fabric.world_size == 1 or tensor is None:
         return tensor
+    if sharded(fabric):
+        return DTensor.from_local(tensor, **_by_place(fabric))
     parts = [tensor.cpu()]
     for rank in range(1, fabric.world_size):
         if fabric.global_rank == rank:
@@ -200,6 +246,17 @@ def gather_places(fabric: Fabric, tensor: Tensor | None) -> Tensor | None:
             torch.distributed.recv(buffer, rank)
             parts.append(buffer.cpu())
     return torch.cat(parts, 1)
+
+
+def own_places(share: Share, tensor: Tensor | None) -> dict[int, Tensor]:
+    """Return by part the places ``(…, place, …)`` of this process, of those of all."""
+    if tensor is None:
+        return {}
+    if isinstance(tensor, DTensor):
+        tensor, share = tensor.to_local(), Share(accumulate=share.accumulate)
+    return {
+        part: tensor[:, share.places(tensor.shape[1], part)] for part in range(share.accumulate)
+    }
 
 
 def mean_over_processes(fabric: Fabric, values: dict[str, Tensor]) -> dict[str, float]:

@@ -38,7 +38,7 @@ def training_identity(params: Mapping[str, object]) -> dict[str, object]:
     """Choose the parameters of a rule that change what is trained.
 
     Left out are the code, which restart state is keyed by anyway, the places of files, how often
-    and how many restart files are written, and the devices: restart files hold whole tensors.
+    and how many restart files are written, and the devices: any number reads a restart file.
     """
     identity = {name: value for name, value in params.items() if name not in PLACES}
     stage = dict(identity.get("stage", {}))

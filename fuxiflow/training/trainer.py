@@ -267,6 +267,13 @@ class Trainer:
         writer = None
         if fabric.is_global_zero:
             writer = SummaryWriter(str(self.run.tensorboard), purge_step=self.step)
+        log.info(
+            "%s: %d devices, each with %d of the %d samples of an update",
+            self.run.stage,
+            self.share.ranks,
+            optimisation.batch // self.share.ranks,
+            optimisation.batch,
+        )
         report = Progress(optimisation.updates, self.run.stage, log, done=self.step)
 
         def stop(number: int) -> None:
@@ -433,17 +440,18 @@ class Trainer:
         """Write a restart file, whole or not at all; all processes call it together."""
         fabric = self.run.fabric
         ends = torch.cat([self.ends[part] for part in sorted(self.ends)], 1) if self.ends else None
-        average = parallel.whole_tensors(self.average.state_dict()) if self.average else None
         content = {
             "step": self.step,
             "skipped": self.skipped,
             "losses": self.losses,
             "memory": {"ends": parallel.gather_places(fabric, ends)},
-            "module": parallel.whole_tensors(dict(self.module.state_dict())),
-            "optimizer": parallel.whole_tensors(optimizer.state_dict()),
-            "average": average,
+            "module": dict(self.module.state_dict()),
+            "optimizer": optimizer.state_dict(),
+            "average": self.average.state_dict() if self.average else None,
         }
-        if fabric.is_global_zero:
+        if parallel.sharded(fabric):
+            self.restart_files.save_parts(self.step, content)
+        elif fabric.is_global_zero:
             self.restart_files.save(self.step, content)
         fabric.barrier()
 
@@ -456,7 +464,8 @@ class Trainer:
             When the file does not fit the module or the optimiser.
         """
         try:
-            content = self.restart_files.load()
+            target_of = parallel.restart_targets(self.run.fabric, self.module, self.parameters())
+            content = self.restart_files.load(target_of)
             if content is None:
                 return
             weights, moments = parallel.share_out(content, self.module, self.parameters())
@@ -464,7 +473,8 @@ class Trainer:
             optimizer.load_state_dict(moments)
             if self.average:
                 self.average.load_state_dict(content["average"])
-            self.ends = self._own_places(content["memory"]["ends"])
+            ends = parallel.own_places(self.share, content["memory"]["ends"])
+            self.ends = {part: states.to(self.run.fabric.device) for part, states in ends.items()}
         except Exception as error:
             raise TrainingError(
                 f"{self.run.state} cannot be resumed from ({error}); delete it to start anew"
@@ -475,16 +485,6 @@ class Trainer:
         self.run.log.info(
             "%s: resumed at update %d of %d", self.run.stage, self.step, self.optimisation.updates
         )
-
-    def _own_places(self, ends: Tensor | None) -> dict[int, Tensor]:
-        """Share of this process in the states ``(2, place, …)`` that all places ended with."""
-        if ends is None:
-            return {}
-        share, device = self.share, self.run.fabric.device
-        return {
-            part: ends[:, share.places(ends.shape[1], part)].to(device)
-            for part in range(share.accumulate)
-        }
 
 
 @dataclass

@@ -27,14 +27,14 @@ from tests.support import tiny
 def main(settings: dict) -> None:
     """Train for a few updates and leave losses and weights in the folder."""
     folder, ranks = Path(settings["folder"]), settings["ranks"]
+    if "resumes" in settings and distributed.process_rank() is None:
+        shutil.copytree(Path(settings["resumes"]) / "state", folder / "state")
     if ranks > 1 and distributed.process_rank() is None:
         tiny.record(folder)
         distributed.launch(ranks, 1)
         return
     torch.set_num_threads(1)
     record = tiny.paths(folder) if ranks > 1 else tiny.record(folder)
-    if "resumes" in settings:
-        shutil.copytree(Path(settings["resumes"]) / "state", folder / "state")
     (folder / "state").mkdir(exist_ok=True)
     networks = tiny.networks(record)
     stage = JointStage(

@@ -46,6 +46,18 @@ def item(name, mb, inputs=(), temporary=False, seconds=10.0, **cost):
     return budget.Item(job, Cost(seconds, 1, **cost), Volume(mb, 1))
 
 
+def test_a_stage_says_when_its_batch_leaves_devices_idle():
+    training = TEST.experiment.training
+    several = training.model_copy(update={"devices": 4, "nodes": 2})
+    joint = training.joint.model_copy(update={"batch": 2})
+    several = several.model_copy(update={"joint": joint})
+    config = changed(TEST, experiment={"training": several})
+    lines = [line for line in budget.device_lines(config, None) if "full, joint: " in line]
+    assert len(lines) == 1
+    assert lines[0].endswith(" GB on 2 of 8 devices, as many as share its batch evenly")
+    assert not any("devices" in line for line in budget.device_lines(TEST, None))
+
+
 def test_the_papers_products_by_hand():
     january = {"segment": "2024-01", "experiment": "full", "reference": "era5"}
     states = volumes.product_volume(PAPER, "states_decode", january)

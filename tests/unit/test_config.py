@@ -745,23 +745,33 @@ def test_replay_that_cannot_be():
         validate_configuration(
             demo(experiment__training__replay={**REPLAY, "fresh_days": 1, "cycles": 6})
         )
-    with pytest.raises(ConfigurationError, match=r"replay\.batch: 3 samples on 2 devices"):
-        validate_configuration(
-            demo(
-                experiment__training__devices=2,
-                experiment__training__replay={**REPLAY, "batch": 3},
-                experiment__training__forecaster={
-                    **DEMO["experiment"]["training"]["forecaster"],
-                    "batch": 4,
-                },
-                experiment__training__assimilator={
-                    **DEMO["experiment"]["training"]["assimilator"],
-                    "batch": 4,
-                },
-                experiment__training__joint={**DEMO["experiment"]["training"]["joint"], "batch": 4},
-                experiment__training__autoregressive=None,
-            )
+
+
+@pytest.mark.parametrize(
+    ("batch", "accumulate", "nodes", "devices"),
+    [
+        (1, 1, 1, 1),
+        (3, 1, 1, 3),
+        (4, 4, 1, 1),
+        (8, 1, 1, 8),  # and not 2 machines of 4
+        (12, 1, 2, 6),
+        (14, 1, 2, 7),
+        (13, 1, 1, 1),
+        (64, 4, 2, 8),
+    ],
+)
+def test_a_stage_uses_as_many_devices_as_share_its_batch(batch, accumulate, nodes, devices):
+    settings = {**REPLAY, "batch": batch, "accumulate": accumulate}
+    config = validate_configuration(
+        demo(
+            experiment__training__devices=8,
+            experiment__training__nodes=2,
+            experiment__training__replay=settings,
         )
+    )
+    layout = config.experiment.training.layout("replay")
+    assert (layout.nodes, layout.devices) == (nodes, devices)
+    assert layout.processes == nodes * devices
 
 
 def test_external_forecasts_need_no_more_than_they_use():

@@ -65,11 +65,12 @@ def test_what_is_shared_out_and_what_is_not():
         )
         return resources.training_job_mb(model, training, "forecaster", 0) - resources.PROGRAM_MB
 
-    # two processes on each machine: on GPUs a restart file each, on processors four copies more
+    # two processes on each machine: on GPUs a restart file each, on processors four copies more; by
+    # fsdp a quarter of all that, beside the weights of the stage before
     assert both(accelerator="cuda") == pytest.approx(2 * 3 * weights, abs=1)
     assert both(accelerator="cpu") == pytest.approx(2 * 7 * weights, abs=1)
     assert both(accelerator="auto", strategy="fsdp") == pytest.approx(
-        2 * (3 + 4 / 4) * weights, abs=1
+        2 * (1 + 3 / 4 + 4 / 4) * weights, abs=1
     )
     mean = CONFIGURATIONS["paper"].experiment.training.forecaster.model_copy(
         update={"batch": 4, "ema": 0.99}
@@ -86,6 +87,21 @@ def test_parts_of_a_batch_and_devices_share_it():
     )
     field = 4 * 70 * 32 * 64 / 1e6
     assert whole - parts == pytest.approx((stage.batch - 1) * (2 * stage.cycles + 3) * field, abs=1)
+
+
+def test_a_job_asks_for_the_devices_that_its_batch_can_be_shared_by():
+    experiment = CONFIGURATIONS["paper"].experiment
+    joint = experiment.training.joint.model_copy(update={"batch": 4})
+    training = experiment.training.model_copy(update={"devices": 8, "nodes": 2, "joint": joint})
+    experiment = experiment.model_copy(update={"training": training})
+    config = CONFIGURATIONS["paper"].model_copy(update={"experiment": experiment})
+    alone = resources.job_cost(CONFIGURATIONS["paper"], "training_joint", {"experiment": "full"})
+    shared = resources.job_cost(config, "training_joint", {"experiment": "full"})
+    assert (alone.gpus, shared.gpus) == (1, 4)
+    # four processes on one machine, each with a sample as one alone has
+    process = alone.mb - resources.PROGRAM_MB
+    assert shared.mb == pytest.approx(resources.PROGRAM_MB + 4 * process, abs=1)
+    assert resources.job_cost(config, "training_assimilator", {"experiment": "full"}).gpus == 1
 
 
 def test_loaders_hold_what_is_counted(tmp_path):

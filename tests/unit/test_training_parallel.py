@@ -297,6 +297,12 @@ def train(tmp_path, name, ranks, strategy, **values):
     return torch.load(folder / "result.pt")
 
 
+def killed(tmp_path, name, ranks, strategy):
+    """Train until a kill after the first restart file."""
+    with pytest.raises(subprocess.CalledProcessError):
+        train(tmp_path, name, ranks, strategy, killed_at=3)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("strategy", ["ddp", "fsdp"])
 def test_two_ranks_train_as_one_does(tmp_path, strategy):
@@ -305,9 +311,17 @@ def test_two_ranks_train_as_one_does(tmp_path, strategy):
     torch.testing.assert_close(two["losses"], one["losses"], rtol=2e-5, atol=1e-6)
     for key, value in one["weights"].items():
         torch.testing.assert_close(two["weights"][key], value, rtol=1e-3, atol=2e-4)
-    # killed in two processes, gone on in one: the same places, the same draws
-    with pytest.raises(subprocess.CalledProcessError):
-        train(tmp_path, "three", 2, strategy, killed_at=3)
-    (tmp_path / "three").rename(tmp_path / "was")
-    resumed = train(tmp_path, "three", 1, strategy, resumes=str(tmp_path / "was"))
+    # killed in one or two processes, gone on in as many or others: the same places, the same draws
+    killed(tmp_path, "in_two", 2, strategy)
+    resumed = train(tmp_path, "alone", 1, strategy, resumes=str(tmp_path / "in_two"))
     torch.testing.assert_close(resumed["losses"], one["losses"], rtol=2e-5, atol=1e-6)
+    if strategy == "ddp":
+        return
+    [kept] = (tmp_path / "in_two/state").glob("update-*")
+    parts = {path.name for path in kept.iterdir()}
+    assert parts == {".metadata", "__0_0.distcp", "__1_0.distcp", "digests.json", "rest.pt"}
+    again = train(tmp_path, "again", 2, strategy, resumes=str(tmp_path / "in_two"))
+    torch.testing.assert_close(again, two, rtol=0, atol=0)
+    killed(tmp_path, "in_one", 1, strategy)
+    shared = train(tmp_path, "shared", 2, strategy, resumes=str(tmp_path / "in_one"))
+    torch.testing.assert_close(shared["losses"], one["losses"], rtol=2e-5, atol=1e-6)

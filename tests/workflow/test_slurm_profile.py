@@ -71,7 +71,22 @@ def test_rules_with_gpus_go_to_the_gpu_partition_and_no_others():
     with_gpus = {name for name in JOBS if resources.runs_networks(name)}
     parsed = parsed_rules("test.yaml")
     assert with_gpus == {name for name, rule in parsed.items() if "gpu" in rule.resources}
-    assert profile()["set-resources"].keys() == with_gpus
+    asked = profile()["set-resources"]
+    assert asked.keys() == with_gpus
+    # told minutes before their end, they save
+    assert {settings["slurm_extra"] for settings in asked.values()} == {"'--signal=USR1@300'"}
+
+
+def test_downloads_are_jobs_where_a_site_names_a_partition_for_them():
+    assert "archive_fetch" not in profile()["set-resources"]
+    found = profile(
+        lambda text: text.replace('transfer_partition: ""', "transfer_partition: dtn", 1)
+    )
+    asked = found["set-resources"]["archive_fetch"]
+    assert asked["slurm_partition"] == "dtn"
+    for named in ({}, {"archive_fetch": asked}):
+        rule = parsed_rules.__wrapped__("paper.yaml", **named)["archive_fetch"]
+        assert (rule.name in rule.workflow._localrules) == (not named)
 
 
 def test_every_rule_asks_for_what_its_size_needs():
@@ -151,24 +166,35 @@ class Resources(dict):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("devices", "nodes", "accelerator", "asked"),
+    ("devices", "nodes", "batch", "accelerator", "asked"),
     [
-        (1, 1, "auto", {"nodes": "1", "gpus": "1", "cpus-per-task": "2"}),
-        (8, 2, "auto", {"nodes": "2", "gpus": "16", "ntasks-per-node": "8", "cpus-per-task": "2"}),
-        (1, 2, "auto", {"nodes": "2", "gpus": "2", "ntasks": "2", "cpus-per-task": "2"}),
-        (2, 1, "cpu", {"nodes": "1", "ntasks-per-node": "2", "cpus-per-task": "2"}),
+        (1, 1, 1, "auto", {"nodes": "1", "gpus": "1", "cpus-per-task": "2"}),
+        (
+            8,
+            2,
+            16,
+            "auto",
+            {"nodes": "2", "gpus": "16", "ntasks-per-node": "8", "cpus-per-task": "2"},
+        ),
+        (
+            8,
+            2,
+            4,
+            "auto",
+            {"nodes": "1", "gpus": "4", "ntasks-per-node": "4", "cpus-per-task": "2"},
+        ),
+        (1, 2, 2, "auto", {"nodes": "2", "gpus": "2", "ntasks": "2", "cpus-per-task": "2"}),
+        (2, 1, 2, "cpu", {"nodes": "1", "ntasks-per-node": "2", "cpus-per-task": "2"}),
     ],
 )
 def test_slurm_is_asked_for_room_for_every_process(
-    checkout, tmp_path, devices, nodes, accelerator, asked
+    checkout, tmp_path, devices, nodes, batch, accelerator, asked
 ):
     bench = checkout.clone(tmp_path / "fuxiflow")
     given = f"    accelerator: {accelerator}\n    devices: {devices}\n    nodes: {nodes}\n"
     bench.edit("config/test.yaml", "  training:\n", f"  training:\n{given}")
     text = (bench.folder / "config/test.yaml").read_text()
-    (bench.folder / "config/test.yaml").write_text(
-        re.sub(r"batch: \d+", f"batch: {devices * nodes}", text)
-    )
+    (bench.folder / "config/test.yaml").write_text(re.sub(r"batch: \d+", f"batch: {batch}", text))
     said = bench.snakemake(
         "--dry-run", "--profile", "slurm", "--", "results/test/models/full/forecaster.ckpt"
     ).stdout
@@ -181,7 +207,7 @@ def test_slurm_is_asked_for_room_for_every_process(
     )
     # only a job of one process may run in a step, which `srun -n1` on several nodes or GPUs would
     # be too small for
-    assert ("mpi" in resources) == (devices * nodes > 1)
+    assert ("mpi" in resources) == (batch > 1)
     job = SimpleNamespace(resources=resources, threads=2)
     words = {
         "run_uuid": "x",

@@ -11,8 +11,10 @@ if CONFIG.kind == "archive":
         wildcard_constraints:
             product=archive_products(),
             segment=r"\d{4}-\d{2}|invariants",
-        localrule: True
+        # only a profile that names a partition for it submits it
+        localrule: not has_partition(workflow, "archive_fetch")
         resources:
+            **request("archive_fetch"),
             downloads=1,
         params:
             product="{product}",

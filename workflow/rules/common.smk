@@ -16,6 +16,7 @@ from fuxiflow.runtime.slurm import ignore_early_signal
 from fuxiflow.runtime.snakemake_internals import (
     capacity,
     complete_rules,
+    has_partition,
     is_main_process,
     jobs_to_run,
     keep_earlier_products,

@@ -12,12 +12,12 @@ rule training_forecaster:
     priority: 1
     threads: threads_of("training_forecaster")
     resources:
-        **training_launch(),
+        **training_launch("forecaster"),
         **request("training_forecaster"),
     params:
         stage=training_stage("forecaster"),
         saving=training_saving("forecaster"),
-        options=training_options,
+        options=training_options("forecaster"),
         model=training_model,
         grid=grid(),
         dates=dates(CONFIG.periods.training),
@@ -68,12 +68,12 @@ rule training_assimilator:
         losses=results("models/{experiment}/assimilator.losses.parquet"),
     threads: threads_of("training_assimilator")
     resources:
-        **training_launch(),
+        **training_launch("assimilator"),
         **request("training_assimilator"),
     params:
         stage=training_stage("assimilator"),
         saving=training_saving("assimilator"),
-        options=training_options,
+        options=training_options("assimilator"),
         model=training_model,
         sources=of_experiment(lambda one: one.sources),
         windows=lambda wildcards: windows(wildcards.experiment),
@@ -101,7 +101,7 @@ rule training_joint:
         losses=results("models/{experiment}/joint.losses.parquet"),
     threads: threads_of("training_joint")
     resources:
-        **training_launch(),
+        **training_launch("joint"),
         **request("training_joint"),
     params:
         coefficients=training_coefficients,
@@ -109,7 +109,7 @@ rule training_joint:
         saving=training_saving("joint"),
         simulated=training_simulated,
         compared_windows=training_compared_windows,
-        options=training_options,
+        options=training_options("joint"),
         dates=dates(CONFIG.periods.observations),
         reach=training_reach("joint"),
         seed=CONFIG.seed,
@@ -131,13 +131,13 @@ rule training_replay:
         losses=results("models/{experiment}/replay/{segment}.losses.parquet"),
     threads: threads_of("training_replay")
     resources:
-        **training_launch(),
+        **training_launch("replay"),
         **request("training_replay"),
     params:
         stage=training_stage("replay"),
         saving=training_saving("replay"),
         simulated=training_simulated,
-        options=training_options,
+        options=training_options("replay"),
         observations=dates(CONFIG.periods.observations),
         cycle=lambda wildcards: dates(training_replay_cycle(wildcards)),
         fresh=lambda wildcards: dates(training_replay_fresh(wildcards)),
@@ -160,12 +160,12 @@ rule training_autoregressive:
     priority: 1
     threads: threads_of("training_autoregressive")
     resources:
-        **training_launch(),
+        **training_launch("autoregressive"),
         **request("training_autoregressive"),
     params:
         stage=training_stage("autoregressive"),
         saving=training_saving("autoregressive"),
-        options=training_options,
+        options=training_options("autoregressive"),
         dates=dates(CONFIG.periods.training),
         seed=CONFIG.seed,
         state=restart("training/{experiment}/autoregressive"),

@@ -12,12 +12,12 @@ def training_of(wildcards):
     return CONFIG.resolve(wildcards.experiment).training
 
 
-def training_nodes(wildcards):
-    """Return the machines that an experiment trains on."""
-    return training_of(wildcards).nodes
+def training_layout(stage, wildcards):
+    """Return the machines, and devices of each, that an experiment trains a stage on."""
+    return training_of(wildcards).layout(stage)
 
 
-def training_processes(resource):
+def training_processes(stage, resource):
     """Return an input function for a resource by which Slurm makes room for several processes.
 
     Each device has a process. Snakemake's plug-in runs such a rule beside the steps of the job
@@ -27,26 +27,34 @@ def training_processes(resource):
     """
 
     def amount(wildcards):
-        training = training_of(wildcards)
-        if training.devices > 1:
-            return {"mpi": "srun", "tasks_per_node": training.devices}.get(resource)
-        if training.nodes > 1:
-            return {"mpi": "srun", "tasks": training.nodes, "tasks_per_gpu": 0}.get(resource)
+        layout = training_layout(stage, wildcards)
+        if layout.devices > 1:
+            return {"mpi": "srun", "tasks_per_node": layout.devices}.get(resource)
+        if layout.nodes > 1:
+            return {"mpi": "srun", "tasks": layout.nodes, "tasks_per_gpu": 0}.get(resource)
         return None
 
     return amount
 
 
-def training_launch():
-    """Return the resources of a rule that may train in several processes."""
+def training_launch(stage):
+    """Return the resources of a rule that may train a stage in several processes."""
     names = ("mpi", "tasks", "tasks_per_node", "tasks_per_gpu")
-    return {"nodes": training_nodes, **{name: training_processes(name) for name in names}}
+    return {
+        "nodes": lambda wildcards: training_layout(stage, wildcards).nodes,
+        **{name: training_processes(stage, name) for name in names},
+    }
 
 
-def training_options(wildcards):
-    """Return the options of the training of an experiment that all stages share."""
+def training_options(stage):
+    """Return an input function for the options of the training of a stage that are not its own."""
     keys = {"accelerator", "precision", "strategy", "devices", "nodes", "workers", "compile"}
-    return training_of(wildcards).model_dump(mode="json", include=keys)
+
+    def options(wildcards):
+        shared = training_of(wildcards).model_dump(mode="json", include=keys)
+        return shared | vars(training_layout(stage, wildcards))
+
+    return options
 
 
 # settings of a stage that change when it saves or gives up, and nothing of what it computes
