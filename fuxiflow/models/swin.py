@@ -47,19 +47,25 @@ def merge_windows(x: Tensor, window: tuple[int, int], shape: tuple[int, int]) ->
 
 
 def log_offsets(window: tuple[int, int]) -> Tensor:
-    """Relative positions within a window on the paper's log scale, ``(cells, cells, 2)``.
+    """Relative positions that occur within a window, on the paper's log scale, ``(offset, 2)``.
 
     On the processor whatever the default device: no checkpoint holds them, so they must be there
     when weights come.
     """
-    rows, columns = torch.meshgrid(*(torch.arange(n, device="cpu") for n in window), indexing="ij")
-    cells = torch.stack([rows, columns], -1).view(-1, 2).float()
-    offsets = (
-        (cells[:, None] - cells[None])
-        / torch.tensor([max(n - 1, 1) for n in window], device="cpu")
-        * 8
-    )
+    steps = (torch.arange(1 - n, n, device="cpu") for n in window)
+    offsets = torch.stack(torch.meshgrid(*steps, indexing="ij"), -1).view(-1, 2).float()
+    offsets = offsets / torch.tensor([max(n - 1, 1) for n in window], device="cpu") * 8
     return offsets.sign() * torch.log2(offsets.abs() + 1) / 3
+
+
+def offset_rows(window: tuple[int, int]) -> Tensor:
+    """Row of :func:`log_offsets` for each pair of cells, ``(cells, cells)``; on the processor."""
+    cells = torch.meshgrid(*(torch.arange(n, device="cpu") for n in window), indexing="ij")
+    down, across = (
+        part.flatten()[:, None] - part.flatten() + n - 1
+        for part, n in zip(cells, window, strict=True)
+    )
+    return down * (2 * window[1] - 1) + across
 
 
 def polar_mask(window: tuple[int, int], shift: int) -> Tensor:
@@ -95,6 +101,7 @@ class WindowAttention(nn.Module):
         self.log_scale = nn.Parameter(torch.full((heads, 1, 1), math.log(10.0)))
         self.bias = nn.Sequential(nn.Linear(2, 128), nn.ReLU(), nn.Linear(128, heads, bias=False))
         self.register_buffer("offsets", log_offsets(window), persistent=False)
+        self.register_buffer("pairs", offset_rows(window), persistent=False)
 
     def forward(self, x: Tensor, mask: Tensor | None = None, masked: int = 0) -> Tensor:
         """Attend within windows.
@@ -122,8 +129,9 @@ class WindowAttention(nn.Module):
         )
         q = functional.normalize(q, dim=-1) * self.log_scale.clamp(max=MAX_SCALE).exp()
         k = functional.normalize(k, dim=-1)
-        bias = 16 * torch.sigmoid(self.bias(self.offsets)).permute(2, 0, 1)
-        bias = bias[None].to(q.dtype)
+        # once for each offset, not for each pair of cells; gradients of pairs add up in float32
+        by_offset = 16 * torch.sigmoid(self.bias(self.offsets)).float()
+        bias = functional.embedding(self.pairs, by_offset).permute(2, 0, 1)[None].to(q.dtype)
         q, k, v = q, k.to(q.dtype), v.to(q.dtype)
         if mask is None:
             y = functional.scaled_dot_product_attention(q, k, v, attn_mask=bias, scale=1.0)

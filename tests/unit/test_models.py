@@ -15,7 +15,14 @@ from fuxiflow.models.pillars import (
     columns_at_footprints,
     states_together,
 )
-from fuxiflow.models.swin import SwinBlock, merge_windows, partition_windows, polar_mask
+from fuxiflow.models.swin import (
+    SwinBlock,
+    log_offsets,
+    merge_windows,
+    offset_rows,
+    partition_windows,
+    polar_mask,
+)
 
 SHAPE = (8, 16)
 
@@ -80,6 +87,18 @@ def test_polar_mask_separates_the_poles_alone():
     assert mask[4:, 4:].all()
     assert not mask[:4, 4:].any()
     assert not mask[4:, :4].any()
+
+
+def test_each_pair_of_cells_has_the_offset_of_its_positions():
+    window = (3, 4)
+    offsets, rows = log_offsets(window), offset_rows(window)
+    assert offsets.shape == (5 * 7, 2)
+    for a in range(12):
+        for b in range(12):
+            steps = (a // 4 - b // 4, a % 4 - b % 4)
+            scaled = [8 * step / (side - 1) for step, side in zip(steps, window, strict=True)]
+            expected = [math.copysign(math.log2(abs(x) + 1), x) / 3 for x in scaled]
+            assert offsets[rows[a, b]].tolist() == pytest.approx(expected, abs=1e-6)
 
 
 @pytest.mark.parametrize("shifted", [False, True])
