@@ -8,8 +8,10 @@ shard file lies a table of (offset, length) of its chunks, little-endian uint64,
 CRC32C. Each chunk ends with the CRC32C of its bytes. Both sums are compared at every read.
 """
 
+import mmap
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
@@ -60,11 +62,28 @@ def _index(path: str, count: int, mtime_ns: int) -> np.ndarray:
     return table
 
 
+RELEASED_BYTES = 1 << 20
+"""What is read from a map at once and is not smaller leaves the memory of the process after it.
+
+Pages of a map count as such. Mapping them anew takes a tenth of the time of unpacking them.
+"""
+
+
 @lru_cache(maxsize=256)
-def _mapped(path: str, mtime_ns: int) -> np.ndarray:
-    """Map the bytes of a shard file into memory, once while the file is unchanged."""
-    # a plain array: a part of a memmap is one again, which takes longer than copying a small chunk
-    return np.memmap(path, np.uint8, "r").view(np.ndarray)
+def _map(path: str, mtime_ns: int) -> mmap.mmap:
+    """Map a shard file into memory, once while the file is unchanged."""
+    with open(path, "rb") as file:
+        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+
+
+@contextmanager
+def _mapped(path: str, mtime_ns: int, begin: int, end: int) -> Iterator[np.ndarray]:
+    """Give bytes of a shard file, from ``begin`` to before ``end``; they are not copied."""
+    mapped = _map(path, mtime_ns)
+    yield np.frombuffer(mapped, np.uint8)[begin:end]
+    if end - begin >= RELEASED_BYTES and hasattr(mmap, "MADV_DONTNEED"):
+        first = begin // mmap.PAGESIZE * mmap.PAGESIZE
+        mapped.madvise(mmap.MADV_DONTNEED, first, min(end, len(mapped)) - first)
 
 
 def _decompress(path: str, offset: int, length: int, values: np.ndarray) -> None:
@@ -276,17 +295,20 @@ class ShardReader:
             ):
                 # neighbours, all copied at once
                 begin, end = rows[0][0], sum(rows[-1])
-                _copy(_mapped(path, mtime)[begin:end].reshape(len(out), -1), out)
+                with _mapped(path, mtime, begin, end) as chunks:
+                    _copy(chunks.reshape(len(out), -1), out)
                 return
             for (offset, length), values in zip(rows, out, strict=True):
                 if offset == EMPTY:
                     raise OSError("it was never written, and is not listed as missing or pending")
                 if self._compressed:
                     _decompress(path, offset, length, values)
-                elif self._packing:
-                    _unpack(_mapped(path, mtime)[offset : offset + length], self._packing, values)
-                else:
-                    _copy(_mapped(path, mtime)[None, offset : offset + length], values[None])
+                    continue
+                with _mapped(path, mtime, offset, offset + length) as chunk:
+                    if self._packing:
+                        _unpack(chunk, self._packing, values)
+                    else:
+                        _copy(chunk[None], values[None])
         except (OSError, ValueError, RuntimeError) as error:
             raise self._damaged(path, first, len(out), error) from error
 

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -263,6 +265,28 @@ def test_a_missing_time_is_nan_between_its_neighbours(tmp_path):
             np.delete(unpacked, [0, 4, 9], 0),
             np.delete(stored(values, compression), [0, 4, 9], 0),
         )
+
+
+def _mapped_kb(path):
+    """The pages of a file, in kB, that count as memory of this process."""
+    lines = Path("/proc/self/smaps").read_text().splitlines()
+    starts = [i for i, line in enumerate(lines) if line.endswith(f" {path}")]
+    sizes = [next(line for line in lines[i:] if line.startswith("Rss:")) for i in starts]
+    return sum(int(size.split()[1]) for size in sizes), len(starts)
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="asks Linux")
+@pytest.mark.parametrize("compression", ["none", "packed"])
+def test_what_was_read_is_no_memory_of_the_process(tmp_path, compression):
+    """Forty fields of a forecast that are read one by one once counted as 12 GB."""
+    path = tmp_path / "large.zarr"
+    values = np.random.default_rng(0).normal(size=(1, 3, 400, 800)).astype(np.float32)
+    write_states(path, TIMES[:1], CHANNELS, Grid(400, 800), values, compression=compression)
+    reader = ShardReader(path / "state", open_store(path)["state"])
+    reader.read(0)
+    kept, maps = _mapped_kb(path / "state/c/0/0/0/0")
+    assert maps
+    assert kept < 100
 
 
 def test_fields_are_read_into_an_array_of_their_number_only(tmp_path):
