@@ -78,7 +78,22 @@ def _map(path: str, mtime_ns: int) -> mmap.mmap:
 
 @contextmanager
 def _mapped(path: str, mtime_ns: int, begin: int, end: int) -> Iterator[np.ndarray]:
-    """Give bytes of a shard file, from ``begin`` to before ``end``; they are not copied."""
+    """Give bytes of a shard file, which are not copied.
+
+    Parameters
+    ----------
+    path : str
+        The shard file.
+    mtime_ns : int
+        Its modification time.
+    begin, end : int
+        The first byte, and that after the last.
+
+    Yields
+    ------
+    np.ndarray
+        The bytes, while the context lasts.
+    """
     mapped = _map(path, mtime_ns)
     yield np.frombuffer(mapped, np.uint8)[begin:end]
     if end - begin >= RELEASED_BYTES and hasattr(mmap, "MADV_DONTNEED"):

@@ -269,7 +269,7 @@ def test_a_missing_time_is_nan_between_its_neighbours(tmp_path):
 
 def _mapped_kb(path):
     """The pages of a file, in kB, that count as memory of this process."""
-    lines = Path("/proc/self/smaps").read_text().splitlines()
+    lines = Path("/proc/self/smaps").read_text(encoding="utf-8").splitlines()
     starts = [i for i, line in enumerate(lines) if line.endswith(f" {path}")]
     sizes = [next(line for line in lines[i:] if line.startswith("Rss:")) for i in starts]
     return sum(int(size.split()[1]) for size in sizes), len(starts)
@@ -281,7 +281,8 @@ def test_what_was_read_is_no_memory_of_the_process(tmp_path, compression):
     """Forty fields of a forecast that are read one by one once counted as 12 GB."""
     path = tmp_path / "large.zarr"
     values = np.random.default_rng(0).normal(size=(1, 3, 400, 800)).astype(np.float32)
-    write_states(path, TIMES[:1], CHANNELS, Grid(400, 800), values, compression=compression)
+    with StateWriter(path, TIMES[:1], CHANNELS, Grid(400, 800), compression=compression) as writer:
+        writer.write(0, values[0])
     reader = ShardReader(path / "state", open_store(path)["state"])
     reader.read(0)
     kept, maps = _mapped_kb(path / "state/c/0/0/0/0")
