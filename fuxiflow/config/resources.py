@@ -34,6 +34,8 @@ PROCESSOR_FLOPS = 3e10
 """Operations of a thread in a second, half of what the demonstration's training makes."""
 STEP_SECONDS = 0.03
 """Time of a step of the smallest network, which its arithmetic does not explain."""
+FIT_SECONDS = 20
+"""Time of fitting a source's encoder before stage 2 at 720 x 1440, as the rehearsal took it."""
 READ_AHEAD_MB = 50
 """A state of less is read faster than threads are started."""
 TIME_MARGIN, MEMORY_MARGIN = 1.5, 1.3
@@ -109,6 +111,14 @@ def gradient_mb(model: Model, training: Training, stage: str, cells: int, source
     return samples * values * cells * 4 / 1e6
 
 
+def fitted_states(cells: int) -> float:
+    """Return the states in memory while encoders are fitted before stage 2.
+
+    There are six of each window (:mod:`fuxiflow.training.linear_initialisation`).
+    """
+    return 6 * min(160, max(4, 160 * 32 * 64 / cells))
+
+
 def training_job_mb(
     model: Model, training: Training, stage: str, cells: int, sources: int = 0
 ) -> int:
@@ -148,7 +158,10 @@ def training_job_mb(
     process += states_mb(batches + climatology, cells) + WORKER_MB * training.workers
     program = PROGRAM_MB
     if training.accelerator != "cuda":
-        kept = layout.devices * gradient_mb(model, training, stage, cells, sources)
+        kept = gradient_mb(model, training, stage, cells, sources)
+        if stage == "assimilator":
+            kept = max(kept, states_mb(fitted_states(cells), cells))
+        kept *= layout.devices
         program = max(PROGRAM_MB, LIBRARIES_MB + kept)
     return round(program + layout.devices * process)
 
@@ -300,6 +313,8 @@ class TrainingStage:
         update = network_seconds(training, flop, settings.threads, devices) + STEP_SECONDS * steps
         # reading weights and data, compiling, the first fits of the encoders
         start = 60 + 900 * training.compile + network_seconds(training, 20 * flop, 1)
+        if self.stage == "assimilator":
+            start += FIT_SECONDS * len(experiment.sources) * cells / FULL_CELLS
         mb = training_job_mb(experiment.model, training, self.stage, cells, len(experiment.sources))
         threads = settings.threads + training.workers
         seconds = start + settings.updates * update
@@ -413,8 +428,9 @@ COSTS: dict[str, Callable[[Config, Wildcards], Cost]] = {
     "observations_grid": Linear(work.observed, 5.2, states=2, least=0.5, start=20),
     "observations_statistics_part": Linear(work.observed, 0.9, mb=900, by_grid=False),
     "observations_statistics": Linear(work.once, 10, mb=700, by_grid=False),
+    # of each day a sample: five states and the day's table are read
     "simulation_departures": Linear(
-        work.template, 120, mb=3000, states=4, by_grid=False, threads=2
+        work.template_days, 4, mb=3000, states=4, least=6, start=60, threads=2
     ),
     "simulation_observations": Linear(
         work.simulated, 120, mb=3000, states=4, by_grid=False, threads=2
@@ -434,8 +450,8 @@ COSTS: dict[str, Callable[[Config, Wildcards], Cost]] = {
         copies=2,
         threads=2,
     ),
-    "cycling_analyses": Inference(work.analyses, 15.7, steps=2, analyses=1, states=17),
-    "cycling_response": Inference(work.once, 300, steps=60, analyses=30, states=17),
+    "cycling_analyses": Inference(work.analyses, 15.7, steps=2, analyses=1, states=28),
+    "cycling_response": Inference(work.once, 600, steps=60, analyses=30, states=17),
     "cycling_forecasts": Inference(work.leads_made, 1.6, batch_states=6.4),
     "cycling_external_forecasts": Inference(
         work.leads_made, 1.6, mb=6000, batch_states=6.4, copies=3, threads=2
@@ -450,7 +466,7 @@ COSTS: dict[str, Callable[[Config, Wildcards], Cost]] = {
     "verification_maps": Linear(work.once, 120, states=3),
     "verification_analyses": Linear(work.analyses, 0, mb=1000, mb_each=0.3, least=0.1, start=60),
     "verification_departures_part": Linear(
-        work.computed_departures, 60, mb=3000, states=2, by_grid=False
+        work.computed_departures, 20, mb=3000, states=2, by_grid=False
     ),
     "verification_departures": Linear(work.analyses, 0, mb=1000, mb_each=0.3, least=0.1, start=60),
     "verification_comparisons": Linear(work.comparison_cases, 120, mb=2000, least=60, states=1),

@@ -274,10 +274,9 @@ def simulated(config: Config, wildcards: Wildcards) -> float:
     return days(config.clip(wildcards["segment"], settings.period)) * values
 
 
-def template(config: Config, wildcards: Wildcards) -> float:
-    """Count the observations that simulated ones are made like."""
-    name = wildcards["source"]
-    return days(config.simulation[name].template) * values_a_day(config, name)
+def template_days(config: Config, wildcards: Wildcards) -> float:
+    """Count the days whose observations simulated ones are made like."""
+    return days(config.simulation[wildcards["source"]].template)
 
 
 def computed_departures(config: Config, wildcards: Wildcards) -> float:

@@ -30,7 +30,7 @@ each channel is fitted on the footprints that have it.
 """
 FIT_WINDOWS = 160
 FIT_CELLS = 160 * 32 * 64
-FEWEST_WINDOWS = 8
+FEWEST_WINDOWS = 4
 LOGGED_CHANNELS = ("T850", "T500", "R500", "Z500")
 
 

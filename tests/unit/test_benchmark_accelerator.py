@@ -14,7 +14,7 @@ def test_a_forecast_step_of_tiny_counted_by_hand():
     down = 3 * tokens * d * d * 9
     projections = tokens * (3 * d * d + d * d + 2 * 4 * d * d)
     attention = 2 * tokens * window * d
-    bias = window**2 * (2 * 128 + 128 * 2)
+    bias = (2 * 4 - 1) ** 2 * (2 * 128 + 128 * 2)
     up = tokens * 2 * d * d * 4 + 2 * cells * d * d * 9
     head = cells * 2 * d * 70 * 4
     multiplications = embedding + down + 2 * (projections + attention + bias) + up + head

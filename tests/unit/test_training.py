@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from fuxiflow.channels import channel_table
+from fuxiflow.config.resources import fitted_states
 from fuxiflow.config.training import (
     AssimilatorStage,
     AutoregressiveStage,
@@ -451,4 +452,8 @@ def test_files_that_are_no_checkpoint_are_refused(tmp_path):
 def test_encoders_are_fitted_to_fewer_windows_of_a_finer_grid():
     assert fit_window_count(8 * 16) == fit_window_count(32 * 64) == 160
     assert fit_window_count(64 * 128) == 40
-    assert fit_window_count(720 * 1440) == 8
+    assert fit_window_count(720 * 1440) == 4
+    # six states of each are in memory, which the request of stage 2 counts
+    assert fitted_states(720 * 1440) == 6 * 4
+    assert fitted_states(64 * 128) == 6 * 40
+    assert fitted_states(8 * 16) == 6 * 160

@@ -81,9 +81,10 @@ def most_kept(record, steps, truncation=None, recompute=False):
     return Kept.most
 
 
-def test_truncation_and_recomputation_bound_what_the_gradient_keeps(record):
+def test_truncation_and_recomputation_bound_what_the_gradient_keeps(record, monkeypatch):
+    monkeypatch.setitem(tiny.MODEL["forecaster"], "blocks", 6)
     two, six = most_kept(record, 2), most_kept(record, 6)
     assert six > 2.5 * two
     assert most_kept(record, 6, truncation=2) < 1.1 * two
     # only the inputs of blocks are kept, and those of one block computed again at a time
-    assert most_kept(record, 6, recompute=True) < 0.7 * six
+    assert most_kept(record, 6, recompute=True) < 0.5 * six
