@@ -21,7 +21,7 @@ from fuxiflow.config.work import CHANNELS, FULL_CELLS, Wildcards, Work
 # stage, the assimilator's, took 3.9 GB in all (benchmarks/training_assimilator/full.tsv, 21
 # November 2026).
 PROGRAM_MB = 4500
-LIBRARIES_MB = 1500
+LIBRARIES_MB = 2100
 """The program without any gradient."""
 WORKER_MB = 500
 AHEAD = 2
@@ -458,7 +458,7 @@ COSTS: dict[str, Callable[[Config, Wildcards], Cost]] = {
     ),
     "verification_baselines_part": Linear(work.leads_made, 4.0, states=6.2, mb_each=0.02),
     "verification_forecasts_part": Linear(work.leads_made, 2.9, states=6.2, mb_each=0.02),
-    "verification_maps_part": Linear(work.map_leads, 1.5, states=4),
+    "verification_maps_part": Linear(work.map_leads, 1.5, states=4.5),
     "verification_analyses_part": Linear(work.analyses, 3.4, states=4.5, mb_each=0.02),
     # cases of all segments, and the samples of their intervals
     "verification_baselines": MERGED_CASES,

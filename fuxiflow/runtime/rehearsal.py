@@ -20,6 +20,7 @@ import pandas as pd
 from fuxiflow.config.configuration import Config
 from fuxiflow.config.resources import Cost, JobRequest, job_cost, request_of
 from fuxiflow.progress import format_duration
+from fuxiflow.runtime.budget import two_digits
 from fuxiflow.runtime.snakemake_internals import PlannedJob
 from fuxiflow.storage.files import whole_file
 
@@ -190,7 +191,7 @@ def _or_zero(value: float) -> float:
 
 
 def _gigabytes(mb: float) -> str:
-    return "–" if math.isnan(mb) else f"{mb / 1e3:.2g} GB"
+    return "–" if math.isnan(mb) else f"{two_digits(mb / 1e3)} GB"
 
 
 def _pairs(seconds: float, minutes: float, mb: float, asked_mb: float) -> tuple[str, str, str, str]:
