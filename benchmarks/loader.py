@@ -7,9 +7,10 @@ A sample is what stage 2 draws: two first frames, two targets of 70 channels, an
 of an 8-hour window of 22 channels. Loaders in one run take turns on the same random times, one
 thread each, from the page cache:
 
-- ours: fuxiflow.training.samples on the project's Zarr stores, with ``states: {compression: none}``
-  in the configuration, where chunks are copied into the batch, and with ``lz4hc``, the default,
-  where they are unpacked; and both once more without comparing checksums, which is what they cost;
+- ours: fuxiflow.training.samples on the project's Zarr stores, by ``states: {compression: …}`` in
+  the configuration: ``none``, where chunks are copied into the batch, and ``packed``, the default,
+  and ``lz4hc``, where they are unpacked; and all once more without comparing checksums, which is
+  what they cost;
 - xarray + xbatcher: the same Zarr stores, a window of four times by xbatcher, rows of observations
   by isel;
 - numpy.memmap: the same values uncompressed, copied into the batch, which is the limit of what a
