@@ -376,7 +376,7 @@ def spinup_cost(config: Config, wildcards: Wildcards) -> Cost:
     The states of its library of errors, and their differences, are in memory together.
     """
     count, cells = work.library_states(config), work.raw_cells(config)
-    seconds = 150 + 4 * work.spinup_days(config, wildcards) + 3 * count * cells / FULL_CELLS
+    seconds = 60 + 2 * work.spinup_days(config, wildcards) + 3 * count * cells / FULL_CELLS
     return Cost(seconds, 2300 + states_mb(2.5 * count, cells))
 
 
@@ -398,9 +398,9 @@ PLACES = Linear(work.observed, 600, mb=1500, states=13, least=30, start=40, by_g
 """Reports and occultations of the embedded world: of a day most fields of the truth."""
 
 COSTS: dict[str, Callable[[Config, Wildcards], Cost]] = {
-    # the embedded world: a day of its model takes at most 4 s, and fields are written at any size
+    # the embedded world: a day of its model takes at most 2 s, and fields are written at any size
     "world_spinup": spinup_cost,
-    "world_nature": Linear(work.world_states, 6, states=11, mb=2300, least=1, start=150, raw=True),
+    "world_nature": Linear(work.world_states, 6, states=11, mb=2300, least=1, start=60, raw=True),
     "world_invariants": Linear(work.once, 20, states=1, mb=400, raw=True),
     "world_era5": Linear(work.world_states, 6, states=8, least=0.3, raw=True),
     "world_gfs": Linear(work.world_gfs_leads, 11, states=8, mb=2300, least=1, start=150, raw=True),
@@ -463,7 +463,7 @@ COSTS: dict[str, Callable[[Config, Wildcards], Cost]] = {
     # cases of all segments, and the samples of their intervals
     "verification_baselines": MERGED_CASES,
     "verification_forecasts": MERGED_CASES,
-    "verification_maps": Linear(work.once, 120, states=3),
+    "verification_maps": Linear(work.once, 40, states=3),
     "verification_analyses": Linear(work.analyses, 0, mb=1000, mb_each=0.3, least=0.1, start=60),
     "verification_departures_part": Linear(
         work.computed_departures, 20, mb=3000, states=2, by_grid=False
