@@ -157,8 +157,12 @@ def keep_earlier_products() -> None:
     It does so before a job runs, in the process that runs it: the main one, or on a cluster that of
     the job. Jobs that another process works on are left alone, before and after: they are refused
     when their script begins (:mod:`fuxiflow.runtime.leases`).
+
+    So a job that was killed may leave no product, which Snakemake would not miss where those made
+    of it before are there. Its marks of jobs that began and did not end count without a product.
     """
     from snakemake.jobs import Job as SnakemakeJob
+    from snakemake.persistence import PersistenceBase
 
     if SnakemakeJob.remove_existing_output.__module__ == __name__:
         return
@@ -179,6 +183,11 @@ def keep_earlier_products() -> None:
         if not (job.log and leases.is_leased(Path(job.log[0]))):
             await clean_up(job, skip_outputs)
 
+    async def incomplete(persistence, job) -> list:
+        keys = {persistence._get_key(file): file for file in job.output}
+        return [keys[key] for key in persistence._filter_incomplete_keys(list(keys))]
+
+    PersistenceBase.incomplete = incomplete
     SnakemakeJob.remove_existing_output = remove_existing_output
     SnakemakeJob.cleanup = cleanup
 

@@ -1,11 +1,13 @@
 """What the workflow relies on of Snakemake's private parts."""
 
+import asyncio
 import json
 from importlib import metadata
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from snakemake import jobs
 from snakemake.exceptions import WorkflowError
 from snakemake.persistence import RECORD_FORMAT_VERSION, MetadataRecord, PersistenceBase
 from snakemake.persistence.file import FilePersistence
@@ -148,3 +150,14 @@ def test_an_unfinished_job_is_remembered_without_parameters(tmp_path, memory):
     write(tmp_path, finished=False)
     restore(tmp_path, memory)
     assert entry(memory, tmp_path / "results/x/a.parquet")["params"] == []
+
+
+def test_a_job_that_was_killed_is_incomplete_although_its_products_were_set_aside(monkeypatch):
+    """Else nothing would be done where what was made of them before is there."""
+    monkeypatch.setattr(PersistenceBase, "incomplete", PersistenceBase.incomplete)
+    for name in ("remove_existing_output", "cleanup"):
+        monkeypatch.setattr(jobs.Job, name, getattr(jobs.Job, name))
+    snakemake_internals.keep_earlier_products()
+    marked = SimpleNamespace(_get_key=str, _filter_incomplete_keys=lambda keys: {keys[1]})
+    job = SimpleNamespace(output=["finished.nc", "analyses.zarr"])
+    assert asyncio.run(PersistenceBase.incomplete(marked, job)) == ["analyses.zarr"]
