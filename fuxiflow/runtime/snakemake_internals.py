@@ -9,6 +9,8 @@ They were read in Snakemake 9.27; :func:`check_version` refuses other versions. 
   only touches products; ``workflow.global_resources`` holds the limits of a run.
 - ``workflow.resource_settings`` has ``_parsed_overwrite_resources``, those of ``set-resources`` by
   rule (:func:`has_partition`).
+- ``PersistenceBase.incomplete`` returns the outputs of a job that began and did not end, by
+  ``_get_key`` and ``_filter_incomplete_keys`` (:func:`keep_earlier_products`).
 - ``workflow.dag`` has ``needrun_jobs``, ``toposorted``, ``dependencies``, ``jobid`` and ``reason``
   (:func:`planned_jobs`, :func:`plan_jobs`); a job has ``restart_times`` and ``attempt``.
 - ``workflow.scheduler.job_rate_limiter`` is asked before jobs start (:func:`lift_default_rate`).
