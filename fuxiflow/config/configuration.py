@@ -289,10 +289,8 @@ class Config(Section):
 
         It is the first initial time of the test at one of the two, or 00 UTC where there is none.
         """
-        day = datetime.combine(self.periods.test.start, time())
-        return day + timedelta(
-            hours=min((hour for hour in self.cycling.init_hours if hour % 12 == 0), default=0)
-        )
+        hour = min((hour for hour in self.cycling.init_hours if hour % 12 == 0), default=0)
+        return datetime.combine(self.periods.test.start, time(hour))
 
     @property
     def verification_period(self) -> Period:

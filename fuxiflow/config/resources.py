@@ -14,7 +14,7 @@ from fuxiflow.config import network_sizes, work
 from fuxiflow.config.configuration import Config
 from fuxiflow.config.experiment import Experiment
 from fuxiflow.config.network_sizes import Model
-from fuxiflow.config.training import Training
+from fuxiflow.config.training import Training, fit_window_count
 from fuxiflow.config.work import CHANNELS, FULL_CELLS, Wildcards, Work
 
 # The program, and on a processor what the gradient keeps of the demonstration's sizes: its largest
@@ -34,6 +34,8 @@ PROCESSOR_FLOPS = 3e10
 """Operations of a thread in a second, half of what the demonstration's training makes."""
 STEP_SECONDS = 0.03
 """Time of a step of the smallest network, which its arithmetic does not explain."""
+FIT_STATES = 6
+"""States in memory of each window that encoders are fitted to before stage 2."""
 FIT_SECONDS = 20
 """Time of fitting a source's encoder before stage 2 at 720 x 1440, as the rehearsal took it."""
 READ_AHEAD_MB = 50
@@ -111,14 +113,6 @@ def gradient_mb(model: Model, training: Training, stage: str, cells: int, source
     return samples * values * cells * 4 / 1e6
 
 
-def fitted_states(cells: int) -> float:
-    """Return the states in memory while encoders are fitted before stage 2.
-
-    There are six of each window (:mod:`fuxiflow.training.linear_initialisation`).
-    """
-    return 6 * min(160, max(4, 160 * 32 * 64 / cells))
-
-
 def training_job_mb(
     model: Model, training: Training, stage: str, cells: int, sources: int = 0
 ) -> int:
@@ -160,7 +154,7 @@ def training_job_mb(
     if training.accelerator != "cuda":
         kept = gradient_mb(model, training, stage, cells, sources)
         if stage == "assimilator":
-            kept = max(kept, states_mb(fitted_states(cells), cells))
+            kept = max(kept, states_mb(FIT_STATES * fit_window_count(cells), cells))
         kept *= layout.devices
         program = max(PROGRAM_MB, LIBRARIES_MB + kept)
     return round(program + layout.devices * process)

@@ -260,6 +260,20 @@ def simulated_shares(entries_by_source: dict[str, list[dict]]) -> dict[str, list
     }
 
 
+FIT_WINDOWS = 160
+FIT_CELLS = 160 * 32 * 64
+FEWEST_WINDOWS = 4
+
+
+def fit_window_count(cells: int) -> int:
+    """Number of windows that encoders are fitted to before stage 2, on a grid of so many cells.
+
+    Six states of each are in memory at once, so that a finer grid takes fewer windows, which have
+    as many cells.
+    """
+    return min(FIT_WINDOWS, max(FEWEST_WINDOWS, FIT_CELLS // cells))
+
+
 @dataclass(frozen=True)
 class Layout:
     """The devices that a training stage uses: ``devices`` of each of ``nodes`` machines."""

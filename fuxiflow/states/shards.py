@@ -63,7 +63,7 @@ def _index(path: str, count: int, mtime_ns: int) -> np.ndarray:
 
 
 RELEASED_BYTES = 1 << 20
-"""What is read from a map at once and is not smaller leaves the memory of the process after it.
+"""Least bytes read from a map at once that leave the memory of the process afterwards.
 
 Pages of a map count as such. Mapping them anew takes a tenth of the time of unpacking them.
 """

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from fuxiflow.config.training import fit_window_count
 from fuxiflow.models.networks import STEP, Networks
 from fuxiflow.models.pillars import FootprintBatch, PillarEncoder
 from fuxiflow.progress import progress
@@ -28,9 +29,6 @@ MOSTLY = 0.5
 Sounders have at least as many. Soundings from high ground and occultations never have all: there
 each channel is fitted on the footprints that have it.
 """
-FIT_WINDOWS = 160
-FIT_CELLS = 160 * 32 * 64
-FEWEST_WINDOWS = 4
 LOGGED_CHANNELS = ("T850", "T500", "R500", "Z500")
 
 
@@ -234,15 +232,6 @@ def log_retrieval(
         name,
         ", ".join(f"{channel} {share:.0%}" for channel, share in shares.items()),
     )
-
-
-def fit_window_count(cells: int) -> int:
-    """Number of windows that the encoders are fitted to, on a grid of so many cells.
-
-    Six states of each are in memory at once, so that a finer grid takes fewer windows, which have
-    as many cells.
-    """
-    return min(FIT_WINDOWS, max(FEWEST_WINDOWS, FIT_CELLS // cells))
 
 
 def initialise_encoders(

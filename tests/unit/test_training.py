@@ -6,13 +6,14 @@ import pytest
 import torch
 
 from fuxiflow.channels import channel_table
-from fuxiflow.config.resources import fitted_states
+from fuxiflow.config.resources import FIT_STATES
 from fuxiflow.config.training import (
     AssimilatorStage,
     AutoregressiveStage,
     ForecasterStage,
     JointStage,
     Optimisation,
+    fit_window_count,
 )
 from fuxiflow.grids import Grid
 from fuxiflow.models import checkpoint
@@ -20,7 +21,6 @@ from fuxiflow.models.networks import calendar
 from fuxiflow.states.climatology import Climatology
 from fuxiflow.training import plans, samples
 from fuxiflow.training.cycles import CycleObjective
-from fuxiflow.training.linear_initialisation import fit_window_count
 from fuxiflow.training.losses import StateLoss
 from fuxiflow.training.parallel import Share
 from fuxiflow.training.plans import Unrolling
@@ -454,6 +454,6 @@ def test_encoders_are_fitted_to_fewer_windows_of_a_finer_grid():
     assert fit_window_count(64 * 128) == 40
     assert fit_window_count(720 * 1440) == 4
     # six states of each are in memory, which the request of stage 2 counts
-    assert fitted_states(720 * 1440) == 6 * 4
-    assert fitted_states(64 * 128) == 6 * 40
-    assert fitted_states(8 * 16) == 6 * 160
+    assert FIT_STATES * fit_window_count(720 * 1440) == 6 * 4
+    assert FIT_STATES * fit_window_count(64 * 128) == 6 * 40
+    assert FIT_STATES * fit_window_count(8 * 16) == 6 * 160

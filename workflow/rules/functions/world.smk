@@ -31,7 +31,7 @@ def world_dates(wildcards):
 
 
 def world_test_dates(wildcards):
-    """Return when GFS's first forecast starts and the last day of the test that a segment can reach.
+    """Return the start of GFS's first forecast, and the last test day that a segment can reach.
 
     A longer test period leaves the segments before it alone.
     """
