@@ -24,6 +24,8 @@ from fuxiflow.storage import raw_files
 WORKERS = {"era5": 1, "gfs": 4}
 """Downloads at once: the Climate Data Store queues a user's requests anyway."""
 SOURCE_WORKERS = 8
+SOURCE_DOWNLOADS = {"granules": granule_downloads}
+"""By layout of an archive: yields what it has of a day, of session, archive and day."""
 _local = threading.local()
 
 
@@ -277,7 +279,7 @@ def _fetch_gfs(
 def _fetch_source(
     need: Need, folders: dict[str, MonthFolder], archives: Archives, log: logging.Logger
 ) -> None:
-    """Fetch the granules of a source day by day; days that were listed are not listed again.
+    """Fetch the files of a source day by day; days that were listed are not listed again.
 
     Parameters
     ----------
@@ -304,7 +306,7 @@ def _fetch_source(
             day for day in _days_of(need, month) if str(day) not in folder.manifest.complete
         ]
         for day in lacking_days:
-            listed = dict(granule_downloads(_session(), archive, day, day))
+            listed = dict(SOURCE_DOWNLOADS[archive.layout](_session(), archive, day))
             lacking = [name for name in listed if name not in folder.manifest.files]
             fill(
                 folder,

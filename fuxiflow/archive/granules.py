@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterator
-from datetime import date, timedelta
+from datetime import date
 from pathlib import Path
 
 import requests
@@ -40,11 +40,11 @@ def _granule_download(archive: GranuleArchive, key: str, length: int) -> Downloa
 
 
 def granule_downloads(
-    session: requests.Session, archive: GranuleArchive, start: date, end: date
+    session: requests.Session, archive: GranuleArchive, day: date
 ) -> Iterator[Download]:
-    """Yield the downloads of all granules of some days.
+    """Yield the downloads of all granules of a day.
 
-    Days without granules are gaps. A product of which the bucket has nothing at all is an error.
+    A day without granules is a gap. A product of which the bucket has nothing at all is an error.
 
     Parameters
     ----------
@@ -52,8 +52,8 @@ def granule_downloads(
         For listing the bucket.
     archive : GranuleArchive
         Address and products.
-    start, end : date
-        First and last day, both included, whose folders are loaded.
+    day : date
+        The day whose folders are loaded.
 
     Returns
     -------
@@ -65,13 +65,8 @@ def granule_downloads(
     DownloadError
         When a product is not there, or the address is not that of a bucket.
     """
-    days = [start + timedelta(days=i) for i in range((end - start).days + 1)]
     listed = {
-        product: [
-            entry
-            for day in days
-            for entry in list_objects(session, archive.url, f"{product}/{day:%Y/%m/%d}/")
-        ]
+        product: list(list_objects(session, archive.url, f"{product}/{day:%Y/%m/%d}/"))
         for product in archive.products
     }
     for product, entries in listed.items():
@@ -85,11 +80,10 @@ def granule_downloads(
         if any(listed.values()):
             others = ", ".join(name for name in listed if listed[name])
             log.warning(
-                "%s: from %s to %s there is nothing of %s, but of %s: what cannot be read without "
-                "it is lost",
+                "%s: on %s there is nothing of %s, but of %s: what cannot be read without it is "
+                "lost",
                 archive.url,
-                start,
-                end,
+                day,
                 product,
                 others,
             )

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import yaml
-from pydantic import Field, ValidationError
+from pydantic import BeforeValidator, Field, ValidationError
 
 from fuxiflow import ROOT
-from fuxiflow.config.base import Section, complaints, did_you_mean, read_yaml
+from fuxiflow.config.base import Section, complaints, did_you_mean, read_yaml, unknown
 
 FILE = ROOT / "config" / "archive.yaml"
 Address = Annotated[str, Field(pattern=r"^https?://.*[^/]$")]
@@ -36,10 +36,34 @@ class GfsArchive(Section):
 class GranuleArchive(Section):
     """A public bucket with one folder for each product and day."""
 
+    layout: Literal["granules"] = "granules"
+    """How the archive is laid out; ``granules`` where it is not given."""
     url: Address
     """Base address of the bucket, or of a mirror of the same layout, without a slash at its end."""
     products: list[str] = Field(min_length=1)
     """The products that make up one granule, as the bucket names them."""
+
+
+LAYOUTS: dict[str, type[Section]] = {"granules": GranuleArchive}
+"""Sections of archives of sources, by ``layout``."""
+
+
+def _of_layout(value: object) -> object:
+    """Check the archive of a source as the section of its layout."""
+    if isinstance(value, Section):
+        return value
+    if not isinstance(value, dict):
+        raise ValueError(f"{value!r}, allowed: keys with values")
+    layout = value.get("layout", "granules")
+    if not isinstance(layout, str) or layout not in LAYOUTS:
+        raise ValueError(unknown("layout", layout, LAYOUTS))
+    try:
+        return LAYOUTS[layout].model_validate(value)
+    except ValidationError as error:
+        raise ValueError("\n".join(complaints(error, LAYOUTS[layout]))) from error
+
+
+SourceArchive = Annotated[GranuleArchive, BeforeValidator(_of_layout)]
 
 
 class Provider(Section):
@@ -64,13 +88,13 @@ class Archives(Section):
     """Access to ERA5."""
     gfs: GfsArchive
     """Access to GFS."""
-    sources: dict[str, GranuleArchive] = {}
+    sources: dict[str, SourceArchive] = {}
     """Archives by name of the source. You bring the files of a source that has none here."""
 
     providers: dict[str, Provider] = {}
     """Archives as people meet them, by era5, gfs or the name of a source: told where files lack."""
 
-    def source(self, name: str) -> GranuleArchive:
+    def source(self, name: str) -> SourceArchive:
         """Return the archive of a source; KeyError lists those that have one."""
         if name not in self.sources:
             raise KeyError(

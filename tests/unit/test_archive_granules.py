@@ -35,12 +35,10 @@ def test_listing_reads_all_pages(bucket, session):
     assert len(bucket.requests) == 2
 
 
-def test_downloads_are_of_the_days_asked_for(bucket, session, tmp_path):
+def test_downloads_are_of_the_day_asked_for(bucket, session, tmp_path):
     archive = GranuleArchive(url=bucket.url, products=["ATMS-SDR", "ATMS-SDR-GEO"])
-    downloads = dict(
-        granules.granule_downloads(session, archive, date(2023, 7, 2), date(2023, 7, 3))
-    )
-    assert len(downloads) == 12
+    downloads = dict(granules.granule_downloads(session, archive, date(2023, 7, 2)))
+    assert len(downloads) == 6
     name = "GATMO_j01_d20230702_t0100000_e0100320_b1_c2_oebc_ops.h5"
     assert downloads[name](session, tmp_path / name).path.read_bytes() == b"GATMO21"
 
@@ -136,16 +134,16 @@ def test_objects_that_stand_for_folders_are_no_files(server, session, monkeypatc
 def test_a_product_that_the_bucket_does_not_have_is_named(bucket, session):
     archive = GranuleArchive(url=bucket.url, products=["ATMS-SDR", "ATMS_SDR_GEO"])
     with pytest.raises(DownloadError, match=rf"{bucket.url}: the bucket has no product ATMS_SDR"):
-        list(granules.granule_downloads(session, archive, date(2023, 7, 1), date(2023, 7, 1)))
+        list(granules.granule_downloads(session, archive, date(2023, 7, 1)))
 
 
 def test_days_without_granules_are_a_gap(bucket, session, caplog):
     archive = GranuleArchive(url=bucket.url, products=["ATMS-SDR", "ATMS-SDR-GEO"])
     day = date(2023, 7, 9)
-    assert list(granules.granule_downloads(session, archive, day, day)) == []
+    assert list(granules.granule_downloads(session, archive, day)) == []
     assert caplog.text == ""
     for key in [key for key in bucket.files if key.startswith("ATMS-SDR-GEO/2023/07/03")]:
         del bucket.files[key]
     day = date(2023, 7, 3)
-    assert len(list(granules.granule_downloads(session, archive, day, day))) == 3
+    assert len(list(granules.granule_downloads(session, archive, day))) == 3
     assert "nothing of ATMS-SDR-GEO, but of ATMS-SDR" in caplog.text

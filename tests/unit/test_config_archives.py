@@ -1,11 +1,12 @@
 """Where the archives are."""
 
 from pathlib import Path
+from typing import Literal
 
 import pytest
 import yaml
 
-from fuxiflow.archive import checks
+from fuxiflow.archive import checks, fetching
 from fuxiflow.config import archives as settings
 from fuxiflow.config import sources
 
@@ -26,6 +27,12 @@ def test_the_committed_file():
         ({"gfs": {"url": "https://x/"}}, "gfs.url"),
         ({"era5": {"days_per_request": 0}}, "era5.days_per_request"),
         ({"sources": {"x": {"url": "https://x", "products": []}}}, "sources.x.products"),
+        ({"sources": {"x": {"url": "https://x/", "products": ["a"]}}}, "sources.x.url"),
+        ({"sources": {"x": {"url": "https://x"}}}, "sources.x.products: required"),
+        ({"sources": {"x": {"url": "https://x", "prodcts": ["a"]}}}, "sources.x.prodcts: unknown"),
+        ({"sources": {"x": {"layout": "granule"}}}, "sources.x.layout: .*did you mean 'granules'"),
+        ({"sources": {"x": {"layout": ["granules"]}}}, "sources.x.layout: unknown"),
+        ({"sources": {"x": 5}}, "sources.x: 5, allowed: keys with values"),
         ({"more": 1}, "more"),
     ],
 )
@@ -34,6 +41,12 @@ def test_faults_name_file_and_key(tmp_path, change, key):
     path.write_text(yaml.safe_dump(yaml.safe_load(settings.FILE.read_text()) | change))
     with pytest.raises(ValueError, match=rf"a\.yaml: {key}"):
         settings.load_archives(path)
+
+
+def test_each_layout_has_its_downloads():
+    assert set(fetching.SOURCE_DOWNLOADS) == set(settings.LAYOUTS)
+    for name, section in settings.LAYOUTS.items():
+        assert section.model_fields["layout"].annotation == Literal[name]
 
 
 def test_a_repeated_key_is_refused(tmp_path):
