@@ -49,7 +49,7 @@ class Reason(IntEnum):
     PARTNER = 104, "granule lacks its geolocation or its data file, or that one is not usable"
     MISMATCH = 105, "data and geolocation differ in shape or period"
     PLATFORM = 106, "file is of another platform"
-    SUPERSEDED = 107, "a later version of the same granule is used"
+    SUPERSEDED = 107, "another version of the same granule or occultation is used"
     INSTRUMENT = 108, "file or message is of another instrument"
     FORMAT = 109, "file is of another format"
 

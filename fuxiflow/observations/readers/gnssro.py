@@ -1,4 +1,4 @@
-"""GNSS radio occultation: refractivity at heights, from CDAAC and ROM SAF NetCDF and from BUFR.
+"""GNSS radio occultation: refractivity at heights, from NetCDF and from BUFR.
 
 The first octets of a file tell its format, so one source may hold several. Channels are called
 ``refractivity_`` and a whole height in m above mean sea level; levels become heights in
@@ -19,9 +19,15 @@ from fuxiflow.observations.readers.occultation import (
     PLATFORMS,
     Occultation,
     occultations_of_bufr,
-    occultations_of_netcdf,
 )
+from fuxiflow.observations.readers.occultation_names import (
+    bucket_name,
+    platform_of_receiver,
+    rivals_by_occultation,
+)
+from fuxiflow.observations.readers.occultation_netcdf import occultations_of_netcdf
 from fuxiflow.observations.readers.reports import (
+    DAY,
     Report,
     ReportCollector,
     messages_of_category,
@@ -67,7 +73,9 @@ def read(
 
     One is a footprint at its tangent point at 10 km (:data:`.occultation.POSITION_HEIGHT`), with
     the azimuth of the occultation plane and without a zenith angle. Those that the processing
-    centre calls bad are refused.
+    centre calls bad are refused. Of the files of one occultation in the bucket gnss-ro-data the
+    first that can be decoded is used, in the order of
+    :data:`fuxiflow.observations.readers.occultation_names.CENTRES`.
 
     Parameters
     ----------
@@ -87,29 +95,64 @@ def read(
         DecodingProcess(occultations_of_netcdf) as netcdf,
         DecodingProcess(occultations_of_bufr) as bufr,
     ):
-        for path in map(Path, files):
-            for occultation, period in _occultations(path, netcdf, bufr, collector):
-                platform = occultation.platform
-                if platform not in platforms:
-                    why = f"platform {platform or 'unknown'}, expected {', '.join(platforms)}"
-                    collector.refuse(path.name, Reason.PLATFORM, why, 1)
+        for rivals in rivals_by_occultation([Path(file) for file in files]):
+            decoded = ""
+            for path in rivals:
+                if decoded:
+                    why = f"the same occultation as {decoded}, which is used"
+                    collector.refuse(path.name, Reason.SUPERSEDED, why, 1)
                     continue
-                report = Report(
-                    occultation.time,
-                    occultation.lat,
-                    occultation.lon,
-                    platform,
-                    "",
-                    refractivity_at(heights, occultation.height, occultation.refractivity),
-                    period,
-                    occultation.azimuth,
-                    Reason.QUALITY if occultation.flaw else Reason.USED,
-                )
-                collector.add(path.name, report)
-                if occultation.dated_by_header:
-                    collector.lose(path.name, occultation.time, "time", Reason.HEADER_DATE)
+                for occultation, period in _occultations(path, netcdf, bufr, collector):
+                    _add(path.name, occultation, period, collector, platforms, heights)
+                    decoded = path.name
             yield from collector.granules()
     yield from collector.granules(rest=True)
+
+
+def _add(
+    file: str,
+    occultation: Occultation,
+    period: Period,
+    collector: ReportCollector,
+    platforms: Sequence[str],
+    heights: np.ndarray,
+) -> None:
+    """Add an occultation to the reports, or refuse it where it is of another platform.
+
+    Parameters
+    ----------
+    file : str
+        Name of its file.
+    occultation : Occultation
+        The profile.
+    period : Period
+        First and last time that it may have.
+    collector : ReportCollector
+        Takes it.
+    platforms : Sequence[str]
+        Platforms of the source.
+    heights : np.ndarray
+        Heights of the channels, in m.
+    """
+    platform = occultation.platform
+    if platform not in platforms:
+        why = f"platform {platform or 'unknown'}, expected {', '.join(platforms)}"
+        collector.refuse(file, Reason.PLATFORM, why, 1)
+        return
+    report = Report(
+        occultation.time,
+        occultation.lat,
+        occultation.lon,
+        platform,
+        "",
+        refractivity_at(heights, occultation.height, occultation.refractivity),
+        period,
+        occultation.azimuth,
+        Reason.QUALITY if occultation.flaw else Reason.USED,
+    )
+    collector.add(file, report)
+    if occultation.dated_by_header:
+        collector.lose(file, occultation.time, "time", Reason.HEADER_DATE)
 
 
 def _occultations(
@@ -151,13 +194,19 @@ def _occultations(
         return
     if not result:
         collector.refuse(path.name, Reason.EMPTY, "no profile", 0)
+    name = bucket_name(path.name)
+    period = (name.time - DAY, name.time + DAY) if name else _ALWAYS
     for occultation in result:
-        yield _with_platform(occultation, path.name), _ALWAYS
+        yield _with_platform(occultation, path.name), period
 
 
-def _with_platform(occultation: Occultation, name: str) -> Occultation:
-    """Complete an occultation's platform from the name of a CDAAC file that lacks it within."""
-    stamp = _STAMP.search(name)
-    if occultation.platform or not stamp:
+def _with_platform(occultation: Occultation, file: str) -> Occultation:
+    """Complete an occultation's platform from the name of a file that lacks it within."""
+    if occultation.platform:
         return occultation
-    return replace(occultation, platform=PLATFORMS.get(stamp[1], stamp[1]))
+    if name := bucket_name(file):
+        return replace(occultation, platform=platform_of_receiver(name.receiver))
+    stamp = _STAMP.search(file)
+    return (
+        replace(occultation, platform=PLATFORMS.get(stamp[1], stamp[1])) if stamp else occultation
+    )
