@@ -1,12 +1,13 @@
-"""Listings of buckets that speak S3, and what they say about files that are not there."""
+"""Listings of buckets that speak S3, or Google's JSON, and what they say of files not there."""
 
 from collections.abc import Iterator
 from itertools import islice
+from urllib.parse import urlsplit
 from xml.etree import ElementTree
 
 import requests
 
-from fuxiflow.archive.retries import Absent, DownloadError, Incomplete, attempt
+from fuxiflow.archive.retries import Absent, DownloadError, Incomplete, Refused, attempt
 from fuxiflow.archive.transfer import get_whole
 
 WRONG_ADDRESS = "is it the address of the bucket (config/archive.yaml)?"
@@ -119,3 +120,54 @@ def has_objects(session: requests.Session, base: str, prefix: str) -> bool:
         Whether there is an object.
     """
     return any(True for _ in islice(list_objects(session, base, prefix), 1))
+
+
+def list_google_objects(
+    session: requests.Session, base: str, prefix: str, most: int | None = None
+) -> list[str] | None:
+    """List the objects below a folder of a bucket of Google's, page by page (its JSON API).
+
+    Parameters
+    ----------
+    session : requests.Session
+        Session of the calling thread.
+    base : str
+        Address of a folder in a bucket: ``https://storage.googleapis.com/{bucket}/{folder}``.
+    prefix : str
+        Beginning of the keys, below the folder.
+    most : int, optional
+        Number of keys that will do; by default all are listed.
+
+    Returns
+    -------
+    list of str or None
+        Keys below the folder; None where the host has no such listing, as a plain mirror.
+
+    Raises
+    ------
+    DownloadError
+        When a listing breaks off.
+    """
+    place = urlsplit(base)
+    bucket, _, folder = place.path.strip("/").partition("/")
+    root = f"{folder}/" if folder else ""
+    address = f"{place.scheme}://{place.netloc}/storage/v1/b/{bucket}/o"
+    keys: list[str] = []
+    query = {"prefix": f"{root}{prefix}", "fields": "items(name),nextPageToken"}
+    if most:
+        query["maxResults"] = str(most)
+    token = ""
+    while True:
+        try:
+            page = get_whole(session, address, **query).json()
+            keys += [item["name"].removeprefix(root) for item in page.get("items", [])]
+        except (Absent, Refused, ValueError, TypeError, KeyError, AttributeError) as error:
+            if not token:
+                return None
+            raise DownloadError(f"{address}?prefix={query['prefix']}: {error!r}") from error
+        before, token = token, page.get("nextPageToken", "")
+        if not token or (most and len(keys) >= most):
+            return keys
+        if token == before:
+            raise DownloadError(f"{address}?prefix={query['prefix']}: the listing does not go on")
+        query["pageToken"] = token

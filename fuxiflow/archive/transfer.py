@@ -470,6 +470,23 @@ def fetch_ranges(
     return Fetched(target, digests.count, digests["sha256"], url)
 
 
+def ranged_length(session: requests.Session, url: str) -> int | None:
+    """Return the length in bytes of a file that can be had in ranges, None where it cannot.
+
+    Absent and DownloadError as :func:`attempt`.
+    """
+
+    def action():
+        headers = {**PLAIN, "Range": "bytes=0-0"}
+        with session.get(url, headers=headers, stream=True, timeout=TIMEOUT) as response:
+            if response.status_code == 416:
+                return None
+            _accept_file(response, url)
+            return _announced(response) if response.status_code == 206 else None
+
+    return attempt(action, url)
+
+
 def merge_ranges(ranges: Sequence[Range]) -> list[Range]:
     """Sort byte ranges and join neighbours and those that overlap."""
     joined: list[Range] = []

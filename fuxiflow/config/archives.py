@@ -44,7 +44,19 @@ class GranuleArchive(Section):
     """The products that make up one granule, as the bucket names them."""
 
 
-LAYOUTS: dict[str, type[Section]] = {"granules": GranuleArchive}
+class NnjaAiArchive(Section):
+    """NNJA-AI: observations as Parquet, a file for each day and message."""
+
+    layout: Literal["nnja_ai"]
+    """How the archive is laid out."""
+    url: Address
+    """Address of its folder ``data/v1``, or of a mirror of the same layout, without a slash at its
+    end."""
+    data_sets: list[Annotated[str, Field(pattern=r"^\w+/\w+/\w+$")]] = Field(min_length=1)
+    """Data sets as ``sensor/source/message``, such as ``amsua/1bamua/NC021023``."""
+
+
+LAYOUTS: dict[str, type[Section]] = {"granules": GranuleArchive, "nnja_ai": NnjaAiArchive}
 """Sections of archives of sources, by ``layout``."""
 
 
@@ -63,7 +75,7 @@ def _of_layout(value: object) -> object:
         raise ValueError("\n".join(complaints(error, LAYOUTS[layout]))) from error
 
 
-SourceArchive = Annotated[GranuleArchive, BeforeValidator(_of_layout)]
+SourceArchive = Annotated[GranuleArchive | NnjaAiArchive, BeforeValidator(_of_layout)]
 
 
 class Provider(Section):

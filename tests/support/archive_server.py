@@ -93,6 +93,8 @@ class Handler(BaseHTTPRequestHandler):
                 self.listing(query)
             else:
                 self.answer(404, b"")
+        elif path.startswith("/storage/v1/b/"):
+            self.google_listing(path, query)
         elif path.startswith("/catalogue/v1/"):
             self.catalogue(path)
         elif path.startswith("/profiles/v1/"):
@@ -172,6 +174,19 @@ class Handler(BaseHTTPRequestHandler):
         )
         text = f'<ListBucketResult xmlns="{NAMESPACE}">{items}{more}</ListBucketResult>'
         self.answer(200, text.encode(), {"Content-Type": "application/xml"})
+
+    def google_listing(self, path: str, query: dict):
+        """Objects of a bucket by Google's JSON API; the bucket is the first folder."""
+        if not self.server.listings:
+            return self.answer(404, b"")
+        bucket = path.split("/")[4]
+        start = f"{bucket}/{query.get('prefix', '')}"
+        keys = sorted(key for key in self.server.files if key.startswith(start))
+        first = int(query.get("pageToken", 0))
+        last = first + min(int(query.get("maxResults", PAGE)), PAGE)
+        items = [{"name": key.removeprefix(f"{bucket}/")} for key in keys[first:last]]
+        more = {"nextPageToken": str(last)} if last < len(keys) else {}
+        return self.answer_json(({"items": items} if items else {}) | more)
 
     def known(self) -> bool:
         return self.headers.get("PRIVATE-TOKEN") in self.server.keys
