@@ -15,6 +15,7 @@ from fuxiflow.archive import adopting, era5, orders
 from fuxiflow.archive.granules import granule_downloads
 from fuxiflow.archive.needs import INVARIANTS, Need
 from fuxiflow.archive.nnja_ai import nnja_ai_downloads
+from fuxiflow.archive.occultations import occultation_downloads
 from fuxiflow.archive.orders import Order
 from fuxiflow.archive.raw_store import ALL_DAYS, MonthFolder, now_text
 from fuxiflow.archive.retries import Absent
@@ -25,7 +26,11 @@ from fuxiflow.storage import raw_files
 WORKERS = {"era5": 1, "gfs": 4}
 """Downloads at once: the Climate Data Store queues a user's requests anyway."""
 SOURCE_WORKERS = 8
-SOURCE_DOWNLOADS = {"granules": granule_downloads, "nnja_ai": nnja_ai_downloads}
+SOURCE_DOWNLOADS = {
+    "granules": granule_downloads,
+    "nnja_ai": nnja_ai_downloads,
+    "gnssro": occultation_downloads,
+}
 """By layout of an archive: yields what it has of a day, of session, archive and day."""
 _local = threading.local()
 

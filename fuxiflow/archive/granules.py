@@ -15,15 +15,15 @@ from fuxiflow.config.archives import GranuleArchive
 log = logging.getLogger(__name__)
 
 
-def _granule_download(archive: GranuleArchive, key: str, length: int) -> Download:
-    """Return the download of one granule.
+def object_download(url: str, key: str, length: int) -> Download:
+    """Return the download of one object of a bucket.
 
     Parameters
     ----------
-    archive : GranuleArchive
-        The bucket.
+    url : str
+        Address of the bucket.
     key : str
-        Key of the granule; its last part is the name of the file.
+        Key of the object; its last part is the name of the file.
     length : int
         Length in bytes.
 
@@ -34,7 +34,7 @@ def _granule_download(archive: GranuleArchive, key: str, length: int) -> Downloa
     """
 
     def download(session: requests.Session, target: Path) -> Fetched:
-        return fetch(session, f"{archive.url}/{key}", target, length)
+        return fetch(session, f"{url}/{key}", target, length)
 
     return key.rpartition("/")[2], download
 
@@ -89,4 +89,4 @@ def granule_downloads(
             )
     for entries in listed.values():
         for key, length in entries:
-            yield _granule_download(archive, key, length)
+            yield object_download(archive.url, key, length)

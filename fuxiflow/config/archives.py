@@ -56,7 +56,28 @@ class NnjaAiArchive(Section):
     """Data sets as ``sensor/source/message``, such as ``amsua/1bamua/NC021023``."""
 
 
-LAYOUTS: dict[str, type[Section]] = {"granules": GranuleArchive, "nnja_ai": NnjaAiArchive}
+class OccultationArchive(Section):
+    """The public bucket gnss-ro-data of radio occultations, one file each."""
+
+    layout: Literal["gnssro"]
+    """How the archive is laid out."""
+    url: Address
+    """Base address of the bucket, or of a mirror of the same layout, without a slash at its end."""
+    version: Literal["v1.1", "v2.0"] = "v1.1"
+    """Version of the files and of their folders."""
+    filetype: Literal["refractivityRetrieval", "atmosphericRetrieval"] = "refractivityRetrieval"
+    """Files of measured refractivity, or of retrievals with a prior."""
+    missions: dict[str, str] = Field(min_length=1)
+    """By mission, such as metop, the centre that has processed it: ucar, romsaf, jpl or eumetsat.
+
+    Both as the bucket names them."""
+
+
+LAYOUTS: dict[str, type[Section]] = {
+    "granules": GranuleArchive,
+    "nnja_ai": NnjaAiArchive,
+    "gnssro": OccultationArchive,
+}
 """Sections of archives of sources, by ``layout``."""
 
 
@@ -75,7 +96,9 @@ def _of_layout(value: object) -> object:
         raise ValueError("\n".join(complaints(error, LAYOUTS[layout]))) from error
 
 
-SourceArchive = Annotated[GranuleArchive | NnjaAiArchive, BeforeValidator(_of_layout)]
+SourceArchive = Annotated[
+    GranuleArchive | NnjaAiArchive | OccultationArchive, BeforeValidator(_of_layout)
+]
 
 
 class Provider(Section):

@@ -73,18 +73,49 @@ def reference_page() -> str:
     return "\n".join(blocks)
 
 
-def _places(model: type[Section], place: str) -> Iterator[tuple[str, type[Section]]]:
-    """Yield a section and those below it, each with its dotted key; recursive."""
-    yield f"`{place}`" if place else "", model
+def _places(
+    model: type[Section], place: str, layout: str = ""
+) -> Iterator[tuple[str, type[Section]]]:
+    """Yield a section and those below it, each with its dotted key; recursive.
+
+    Parameters
+    ----------
+    model : type of Section
+        The section.
+    place : str
+        Its dotted key, empty at the top.
+    layout : str
+        What tells it apart from others that may stand in its place, empty where there are none.
+
+    Yields
+    ------
+    title : str
+        The key, with the layout.
+    model : type of Section
+        The section.
+    """
+    yield (f"`{place}`" if place else "") + (layout and f" with `layout: {layout}`"), model
     for key, field in model.model_fields.items():
-        kind, suffix = plain_type(field.annotation), ""
-        while get_args(kind):
+        annotation, suffix = field.annotation, ""
+        while get_args(kind := plain_type(annotation)):
             suffix += ".{name}" if get_origin(kind) is dict else "[]"
-            kind = plain_type(get_args(kind)[-1])
-        if isinstance(kind, type) and issubclass(kind, Section) and kind not in SHARED:
-            yield from _places(kind, f"{place}.{key}{suffix}".lstrip("."))
+            annotation = get_args(kind)[-1]
+        for kind in _alternatives(annotation):
+            if isinstance(kind, type) and issubclass(kind, Section) and kind not in SHARED:
+                told_apart = kind.model_fields.get("layout")
+                own_layout = get_args(told_apart.annotation)[0] if told_apart else ""
+                yield from _places(kind, f"{place}.{key}{suffix}".lstrip("."), own_layout)
     if model is Source:
         yield "`channels[].heights`", Heights
+
+
+def _alternatives(annotation: Any) -> list[Any]:
+    """Return the types that a value may have, without what ``Annotated`` adds to them."""
+    if get_origin(annotation) is Annotated:
+        return _alternatives(get_args(annotation)[0])
+    if get_origin(annotation) in (Union, UnionType):
+        return [kind for part in get_args(annotation) for kind in _alternatives(part)]
+    return [annotation]
 
 
 def _table(title: str, section: type[Section]) -> str:
@@ -144,7 +175,7 @@ def _type(annotation: Any) -> str:
     """Return a type in words, with its own limits and those of its entries."""
     if get_origin(annotation) in (Union, UnionType):
         kinds = [kind for kind in get_args(annotation) if kind is not type(None)]
-        return " or ".join(map(_type, kinds))
+        return " or ".join(dict.fromkeys(map(_type, kinds)))
     if get_origin(annotation) is Annotated:
         kind, *extras = get_args(annotation)
         items = [item for extra in extras for item in getattr(extra, "metadata", ())]
