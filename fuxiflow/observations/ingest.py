@@ -25,6 +25,8 @@ _FOREIGN = frozenset(
         *("web page", "XML", "JSON", "PDF", "Parquet", "HDF4", "GRIB", "NCEP BUFR"),
     }
 )
+_TAKEN = {"nnja_ai": "Parquet"}
+"""Kinds that only one reader takes, by its module."""
 
 
 class NoUsableFileError(RuntimeError):
@@ -35,7 +37,7 @@ class NoUsableFileError(RuntimeError):
 
 
 def _readable(
-    paths: Sequence[Path], unpacked: file_kinds.Unpacked
+    paths: Sequence[Path], unpacked: file_kinds.Unpacked, reader: str
 ) -> tuple[list[Path], list[Granule]]:
     """Unpack what is compressed, and leave out what no reader takes.
 
@@ -45,6 +47,8 @@ def _readable(
         Files of the source by their names.
     unpacked : file_kinds.Unpacked
         Holds the unpacked files while they are read.
+    reader : str
+        Name of the reader.
 
     Returns
     -------
@@ -54,11 +58,12 @@ def _readable(
         The others, with what they are and what to do.
     """
     files, refused = [], []
+    foreign = _FOREIGN - {_TAKEN.get(reader.partition(".")[0])}
     for path in paths:
         try:
             names = file_kinds.plain_names(path)
             file = unpacked(path, names[-1] if len(names) > 1 else "")
-            if file_kinds.file_kind(file) not in _FOREIGN:
+            if file_kinds.file_kind(file) not in foreign:
                 files.append(file)
                 continue
             reason, why = Reason.FORMAT, file_kinds.describe_file(file)
@@ -184,7 +189,7 @@ def ingest(
         )
     used = 0
     unpacked = file_kinds.Unpacked()
-    files, foreign = _readable(matching, unpacked)
+    files, foreign = _readable(matching, unpacked, reader)
     for granule in foreign:
         entries += _refused(source, granule, log)
     paths = {path.name: path for path in files}

@@ -53,6 +53,16 @@ NAMES = {
     "aapp_amsua": ("amsual1c_noaa19_20120718_1200_17777.l1c",),
     "aapp_mhs": ("mhsl1c_M02_20120718_1200_17777.l1c.gz",),
 }
+NAMES |= {
+    f"nnja_{name}": tuple(f"gdas.20220701.{message}.parquet" for message in messages)
+    for name, messages in {
+        "amsua": ("NC021023",),
+        "atms": ("NC021203",),
+        "mhs": ("NC021027",),
+        "land_stations": ("NC000001", "NC000002", "NC000007", "NC000101"),
+        "radiosondes": ("NC002001",),
+    }.items()
+}
 NAMES |= dict.fromkeys(("mhs", "hirs4", "iasi", "ssmis"), WMO)
 
 

@@ -16,7 +16,8 @@ from fuxiflow.observations.rejection_codes import Reason
 from fuxiflow.observations.scan_geometry import zenith_at
 from fuxiflow.physics import brightness_temperature
 
-_PHYSICAL = (2.7, 400.0)  # K: the cosmic background, and more than any scene
+PHYSICAL = (2.7, 400.0)
+"""K: the cosmic background, and more than any scene."""
 # degrees of zenith: orbits of 805 to 870 km, attitude, and footprints beside the scan line
 _TILT = 3.0
 _ANTENNA_TEMPERATURE = 12066
@@ -124,7 +125,7 @@ def extract_footprints(
     )
     if values is None:
         return OtherInstrument(f"it holds no channels of {instrument}")
-    position, zenith = _scan(kind, head(5043, 30193), head(7024))
+    position, zenith = positions_and_zeniths(kind, head(5043, 30193), head(7024))
     lat, lon = head(5001, 5002), head(6001, 6002)
     # a flag that follows a range of channels is theirs alone
     flag_of_range = codes[places.get(_FLAG, 0) - 1] == _RANGE[1]
@@ -243,7 +244,7 @@ def _values(
         scaled = collected
         collected = _brightness(collected, np.array(channels, int), codes[: marks[0]], matrix)
         lost[np.isfinite(scaled) & np.isnan(collected)] = Reason.FLAGGED
-    low, high = _PHYSICAL
+    low, high = PHYSICAL
     with np.errstate(invalid="ignore"):
         impossible = (collected < low) | (collected > high)
     collected[impossible | ~np.isfinite(collected)] = np.nan
@@ -337,7 +338,7 @@ def _brightness(
     return np.where(bad, np.nan, temperature)
 
 
-def _scan(
+def positions_and_zeniths(
     kind: Instrument, number: np.ndarray, zenith: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Check scan positions and zenith angles against each other.

@@ -8,33 +8,22 @@ antenna temperatures (0-12-066), which are not brightness temperatures (0-12-163
 """
 
 from collections.abc import Iterator, Sequence
-from datetime import date
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from fuxiflow.observations.bufr_messages import BUFR_SATELLITES, decode_messages, read_messages
-from fuxiflow.observations.clocks import NOT_A_TIME
+from fuxiflow.observations.bufr_messages import decode_messages, read_messages
 from fuxiflow.observations.decoding_process import DecodingProcess
 from fuxiflow.observations.readers.bufr_footprints import (
-    BY_BODY,
-    BY_HEADER_TO_THE_MINUTE,
     OtherInstrument,
     SounderFootprints,
     extract_footprints,
 )
 from fuxiflow.observations.readers.bufr_instruments import INSTRUMENTS
-from fuxiflow.observations.readers.granule import (
-    Granule,
-    ValueCount,
-    channel_indices,
-    count_values,
-    flag_unusable,
-    footprints_of_granule,
-)
+from fuxiflow.observations.readers.granule import Granule, channel_indices
+from fuxiflow.observations.readers.sounder_granules import granules_by_platform
 from fuxiflow.observations.rejection_codes import Reason
-from fuxiflow.observations.scan_geometry import stray_footprints
 
 VARIANTS = ("atms", "amsua", "mhs", "hirs4", "ssmis", "ssmi", "iasi")
 # a message's header gives the time of its first footprint, or the nominal hour of a six-hourly
@@ -42,7 +31,6 @@ VARIANTS = ("atms", "amsua", "mhs", "hirs4", "ssmis", "ssmi", "iasi")
 _PRECISE = np.timedelta64(10, "m")
 _NOMINAL = np.timedelta64(6, "h")
 _SPREAD = np.timedelta64(30, "m")  # footprints of one message follow each other
-_DOUBTFUL = 0.25  # share of strays in a message that discredits all its positions
 
 
 def read(
@@ -167,7 +155,9 @@ def _file(
         joined = SounderFootprints.join(_without_absurd_times(pieces, headers))
         # a header without a date says nothing; the body's stands alone
         undated = np.isnat(np.array(headers))[number]
-        yield from _platforms(path, joined, number, undated, platforms, channels, instrument)
+        yield from granules_by_platform(
+            path, joined, number, undated, platforms, channels, instrument
+        )
 
 
 def _middle(time: np.ndarray) -> np.datetime64:
@@ -200,122 +190,3 @@ def _without_absurd_times(
         )
         for piece, header, middle in zip(pieces, headers, middles, strict=True)
     ]
-
-
-def _platforms(
-    path: Path,
-    footprints: SounderFootprints,
-    number: np.ndarray,
-    undated: np.ndarray,
-    platforms: Sequence[str],
-    channels: Sequence[str],
-    instrument: str,
-) -> Iterator[Granule]:
-    """Make one granule for each satellite of a file.
-
-    Parameters
-    ----------
-    path : Path
-        The file.
-    footprints : SounderFootprints
-        All its footprints.
-    number : np.ndarray
-        Number ``(n,)`` of the message that a footprint is from.
-    undated : np.ndarray
-        Whether the header of that message has no date, ``(n,)``.
-    platforms, channels
-        See :func:`fuxiflow.observations.readers.read`.
-    instrument : str
-        One of :data:`VARIANTS`.
-
-    Yields
-    ------
-    Granule
-        The footprints of one satellite, or the refusal where it is none of the platforms.
-    """
-    kind = INSTRUMENTS[instrument]
-    for satellite in np.unique(footprints.satellite):
-        of_satellite = footprints.satellite == satellite
-        rows = footprints.take(of_satellite)
-        message_number = number[of_satellite]
-        name = BUFR_SATELLITES.get(
-            int(satellite), f"with identifier {satellite}" if satellite >= 0 else "not given"
-        )
-        times = rows.time[~np.isnat(rows.time)]
-        day = times.min().astype("datetime64[D]").item() if len(times) else None
-        if name not in platforms:
-            yield Granule(
-                path.name,
-                reason=Reason.PLATFORM,
-                count=len(rows.time),
-                day=day,
-                message=f"platform {name}, expected {' or '.join(platforms)}",
-            )
-            continue
-        stray = stray_footprints(
-            rows.lat,
-            rows.lon,
-            rows.time,
-            rows.position,
-            kind.across(rows.position),
-            kind.duration,
-            kind.slack,
-        )
-        # such footprints share a time, which says nothing about neighbours
-        stray &= rows.dated != BY_HEADER_TO_THE_MINUTE
-        share = np.bincount(message_number, stray) / np.maximum(np.bincount(message_number), 1)
-        stray |= share[message_number] > _DOUBTFUL
-        columns = {
-            "time": rows.time,
-            "lat": np.where(stray, np.nan, rows.lat),
-            "azimuth": rows.azimuth,
-            "lon": np.where(stray, np.nan, rows.lon),
-            "zenith": rows.zenith,
-            "scan_position": rows.position,
-        }
-        period = (times.min(), times.max()) if len(times) else (NOT_A_TIME, NOT_A_TIME)
-        table = footprints_of_granule(channels, rows.values, columns, period, name, path.name)
-        table = flag_unusable(table, rows.flagged)
-        notes = "; ".join(sorted(set(rows.note) - {""}))
-        values = _remarks(path.name, day, rows, undated[of_satellite], channels)
-        yield Granule(
-            path.name, footprints=table, count=len(table), day=day, message=notes, values=values
-        )
-
-
-def _remarks(
-    file: str,
-    day: date | None,
-    rows: SounderFootprints,
-    undated: np.ndarray,
-    channels: Sequence[str],
-) -> tuple[ValueCount, ...]:
-    """Count the values that messages hold but that are not read, and dates not given twice.
-
-    Parameters
-    ----------
-    file : str
-        Name of the file.
-    day : date | None
-        First day of the footprints.
-    rows : SounderFootprints
-        The footprints.
-    undated : np.ndarray
-        Whether their messages' headers have no date, ``(n,)``.
-    channels : Sequence[str]
-        Names of the channels.
-
-    Returns
-    -------
-    tuple[ValueCount, ...]
-        The counts.
-    """
-    counts = []
-    for reason in (Reason.FLAGGED, Reason.IMPOSSIBLE, Reason.TWICE):
-        counts += count_values(file, day, channels, rows.lost == reason, reason)
-    dates = {Reason.HEADER_DATE: rows.dated != BY_BODY, Reason.BODY_DATE: undated}
-    for reason, marked in dates.items():
-        counts += count_values(
-            file, day, ["time"], (marked & ~np.isnat(rows.time))[:, None], reason
-        )
-    return tuple(counts)

@@ -47,9 +47,9 @@ _WIGOS = (
     "wigosIssueNumber",
     "wigosLocalIdentifierCharacter",
 )
-# Names that many go by: those of FM 13 (WMO-No. 306, Volume I.1) for want of a call sign, and
-# masked call signs.
-_SHARED_NAMES = frozenset({"SHIP", "PLAT", "RIGG", "BUOY", "TEST", "MASKSTID", "XXXX"})
+SHARED_NAMES = frozenset({"SHIP", "PLAT", "RIGG", "BUOY", "TEST", "MASKSTID", "XXXX"})
+"""Names that many go by: those of FM 13 (WMO-No. 306, Volume I.1) for want of a call sign, and
+masked call signs."""
 STATION_ELEMENTS = frozenset(
     {*_CLOCK, *_NUMBERS, *_TEXTS, *_WIGOS, "latitude", "longitude", "blockNumber", "stationNumber"}
 )
@@ -104,7 +104,7 @@ def reporting_station(subset: Subset, header: BufrHeader | None = None) -> Repor
         parts = (f"{number(name):.0f}" for name in _WIGOS[:-1])
         identifier = "-".join([*parts, str(head[_WIGOS[-1]])])
     identifier = identifier or next((str(head[name]) for name in _TEXTS if head.get(name)), "")
-    own = "" if identifier.upper() in _SHARED_NAMES else identifier
+    own = "" if identifier.upper() in SHARED_NAMES else identifier
     return ReportingStation(own, time, lat, lon, completed)
 
 

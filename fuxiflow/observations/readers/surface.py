@@ -69,8 +69,7 @@ _HEIGHT_LIMITS = dict.fromkeys(("temperature", "dew_point", "humidity"), SCREEN)
 QUANTITIES = tuple(dict.fromkeys(_QUANTITIES.values()))
 """Quantities that are read from reports, in SI units and degrees; humidity in %."""
 _SPEED, _DIRECTION = QUANTITIES.index("speed"), QUANTITIES.index("direction")
-# quantities without which a channel has no value; humidity has two ways
-_SOURCES = {
+CHANNEL_QUANTITIES = {
     "T2M": ("temperature",),
     "R2M": ("temperature", "dew_point", "humidity"),
     "U10": ("direction", "speed"),
@@ -79,6 +78,7 @@ _SOURCES = {
     "MSL": ("sea_level_pressure",),
     "SST": ("water",),
 }
+"""Quantities without which a channel has no value; humidity has two ways."""
 _ELEMENTS = (
     STATION_ELEMENTS
     | _HEIGHTS
@@ -156,7 +156,9 @@ def _lost_channels(
 ) -> Iterator[tuple[str, Reason]]:
     """Yield the channels that lack a value because quantities of a report are unusable."""
     for channel in channels:
-        reason = next((unusable[name] for name in _SOURCES[channel] if name in unusable), None)
+        reason = next(
+            (unusable[name] for name in CHANNEL_QUANTITIES[channel] if name in unusable), None
+        )
         if reason is not None:
             yield channel, reason
 

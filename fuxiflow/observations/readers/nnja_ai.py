@@ -1,0 +1,200 @@
+"""NNJA-AI: sounders, stations and radiosondes of NOAA's and NASA's joint archive as Parquet.
+
+A file holds a day of one kind of NCEP's BUFR messages (:mod:`.nnja_columns`). ``TMBR`` of AMSU-A
+and MHS is the antenna temperature, but for AMSU-A of NOAA-15 and NOAA-16, which NESDIS corrects
+(GSI, ``read_bufrtovs``); ATMS has both, ``TMBR`` and ``TMANT``.
+"""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from fuxiflow.observations.readers import bufr_instruments, nnja_reports
+from fuxiflow.observations.readers.bufr_footprints import (
+    BY_BODY,
+    PHYSICAL,
+    SounderFootprints,
+    positions_and_zeniths,
+)
+from fuxiflow.observations.readers.bufr_instruments import ANTENNA, INSTRUMENTS
+from fuxiflow.observations.readers.granule import (
+    Granule,
+    RefusedFile,
+    channel_indices,
+    day_of,
+)
+from fuxiflow.observations.readers.nnja_columns import (
+    TIME,
+    columns_by_mnemonic,
+    day_of_name,
+    in_order_of_time,
+    numbers,
+    observation_times,
+    read_batches,
+    require_columns,
+)
+from fuxiflow.observations.readers.sounder_granules import granules_by_platform
+from fuxiflow.observations.rejection_codes import Reason
+
+VARIANTS = ("atms", "amsua", "mhs", "synop", "radiosondes")
+CORRECTED = {"amsua": (206, 207), "mhs": ()}
+"""Satellites whose temperatures are corrected for the antenna's side lobes; of ATMS all are."""
+UNCORRECTED = "antenna temperatures: not corrected for the antenna's side lobes"
+_PLACE = ("LAT", "LON", TIME, "SAID", "FOVN", "SAZA")
+# columns of quality flags by the element that they hold
+_FLAGS = {33078: "NGQI", 33080: "ATMSSQ"}
+_CHANNEL_FLAG = 33081
+_BLOCK = np.timedelta64(10, "m")  # footprints whose positions are judged together
+
+
+def read(
+    variant: str, files: Sequence[Path], platforms: Sequence[str], channels: Sequence[str]
+) -> Iterator[Granule]:
+    """Read the footprints or reports of files, in the order of their days.
+
+    Channels of sounders are those of the reader ``bufr_sounder``, of ``synop`` those of
+    ``surface.land`` and of ``radiosondes`` those of ``radiosonde``.
+
+    Parameters
+    ----------
+    variant : str
+        One of :data:`VARIANTS`.
+    files, platforms, channels
+        See :func:`fuxiflow.observations.readers.read`.
+
+    Returns
+    -------
+    Iterator[Granule]
+        The granules.
+    """
+    if variant == "synop":
+        return nnja_reports.read_stations(files, platforms, channels)
+    if variant == "radiosondes":
+        return nnja_reports.read_soundings(files, platforms, channels)
+    channel_indices(channels, INSTRUMENTS[variant].channels, f"{variant} has")
+    return _sounder_granules(variant, files, platforms, channels)
+
+
+def _sounder_granules(
+    instrument: str, files: Sequence[Path], platforms: Sequence[str], channels: Sequence[str]
+) -> Iterator[Granule]:
+    """Yield the granules of files of a sounder.
+
+    Parameters
+    ----------
+    instrument, files, platforms, channels
+        See :func:`read`.
+
+    Yields
+    ------
+    Granule
+        The footprints of a satellite in some rows, or why a file is not used.
+    """
+    values = {channel: _value_column(channel) for channel in channels}
+    flags = {channel: f"ATMSCHQ_{channel.removeprefix(ANTENNA):0>5}" for channel in channels}
+    optional = ("BEARAZ", *_FLAGS.values(), *flags.values())
+    for path in in_order_of_time(files):
+        day = day_of_name(path)
+        try:
+            columns = columns_by_mnemonic(path, [*_PLACE, *values.values(), *optional])
+            require_columns(columns, [*_PLACE, *values.values()])
+            for number, table in enumerate(read_batches(path, columns)):
+                footprints = _footprints(table, instrument, day, values, flags)
+                if number:
+                    footprints = footprints._replace(note=np.full(len(table), "", object))
+                yield from granules_by_platform(
+                    path,
+                    footprints,
+                    _blocks(footprints.time),
+                    np.zeros(len(table), bool),
+                    platforms,
+                    channels,
+                    instrument,
+                )
+        except RefusedFile as refusal:
+            yield Granule(path.name, reason=refusal.reason, message=str(refusal), day=day_of(day))
+        except (OSError, pa.ArrowException) as error:
+            why = f"{type(error).__name__}: {error}"
+            yield Granule(path.name, reason=Reason.UNREADABLE, message=why, day=day_of(day))
+
+
+def _value_column(channel: str) -> str:
+    """Return the last name of a channel's column."""
+    member = "TMANT" if channel.startswith(ANTENNA) else "TMBR"
+    return f"{member}_{channel.removeprefix(ANTENNA):0>5}"
+
+
+def _blocks(time: np.ndarray) -> np.ndarray:
+    """Number the parts of ten minutes that times ``(n,)`` lie in, those without a time as one."""
+    seen = ~np.isnat(time)
+    if not seen.any():
+        return np.zeros(len(time), int)
+    first = time[seen].min()
+    return np.where(seen, (np.where(seen, time, first) - first) // _BLOCK + 1, 0)
+
+
+def _footprints(
+    table: pa.Table,
+    instrument: str,
+    day: np.datetime64,
+    values: dict[str, str],
+    flags: dict[str, str],
+) -> SounderFootprints:
+    """Extract the footprints of some rows.
+
+    Parameters
+    ----------
+    table : pa.Table
+        Columns by last name.
+    instrument : str
+        One of :data:`.bufr_instruments.INSTRUMENTS`.
+    day : np.datetime64
+        Day of the file.
+    values, flags : dict
+        Last names of the columns of temperatures and of quality flags, by channel.
+
+    Returns
+    -------
+    SounderFootprints
+        The footprints, n rows.
+    """
+    count = len(table)
+    temperatures = np.empty((count, len(values)), np.float32)
+    lost = np.zeros(temperatures.shape, np.uint8)
+    low, high = PHYSICAL
+    for i, (channel, name) in enumerate(values.items()):
+        column = numbers(table, name, np.float32)
+        with np.errstate(invalid="ignore"):
+            lost[(column < low) | (column > high), i] = Reason.IMPOSSIBLE
+        if flags[channel] in table.column_names:
+            group = {_CHANNEL_FLAG: numbers(table, flags[channel])}
+            denied = bufr_instruments.flagged_channel(
+                lambda code: np.full(count, np.nan), group, np.full(count, np.nan)
+            )
+            lost[denied & np.isfinite(column), i] = Reason.FLAGGED
+        temperatures[:, i] = column
+    temperatures[lost > 0] = np.nan
+    satellite = np.nan_to_num(numbers(table, "SAID"), nan=-1).astype(np.int32)
+    position, zenith = positions_and_zeniths(
+        INSTRUMENTS[instrument], numbers(table, "FOVN"), numbers(table, "SAZA")
+    )
+    lat, lon = numbers(table, "LAT"), numbers(table, "LON")
+    nowhere = (lat == 0) & (lon == 0)
+    flagged = bufr_instruments.flagged_footprints(lambda code: numbers(table, _FLAGS.get(code, "")))
+    uncorrected = ~np.isin(satellite, CORRECTED.get(instrument, satellite))
+    return SounderFootprints(
+        satellite,
+        observation_times(table, day),
+        np.where(nowhere, np.nan, lat),
+        np.where(nowhere, np.nan, lon),
+        zenith,
+        numbers(table, "BEARAZ"),
+        position,
+        flagged,
+        np.where(uncorrected, UNCORRECTED, "").astype(object),
+        np.full(count, BY_BODY, np.uint8),
+        lost,
+        temperatures,
+    )
