@@ -10,9 +10,24 @@ from fuxiflow.archive.raw_store import STORE, MonthFolder
 from fuxiflow.config.archives import Archives, load_archives
 
 
-def needs_key(need: Need, store: Path) -> bool:
-    """Say whether something of ERA5 would be asked for; folders without a manifest are adopted."""
-    if need.product != "era5":
+def needs_key(need: Need, store: Path, archives: Archives) -> bool:
+    """Say whether the Climate Data Store would be asked for something.
+
+    Parameters
+    ----------
+    need : Need
+        What is needed; folders of the store without a manifest are adopted.
+    store : Path
+        The raw store.
+    archives : Archives
+        Say who is asked for ERA5.
+
+    Returns
+    -------
+    bool
+        Whether a key is needed.
+    """
+    if need.product != "era5" or archives.era5.provider != "cds":
         return False
     folders = [MonthFolder(store, need.product, month) for month in need.months]
     if any(not folder.path.is_dir() for folder in folders):
@@ -116,5 +131,5 @@ def check_needs(
     needs, archives = list(needs), archives or load_archives()
     if missing := missing_months(needs, store, archives):
         raise ValueError(missing_report(missing, archives, store))
-    if any(needs_key(need, store) for need in needs):
+    if any(needs_key(need, store, archives) for need in needs):
         check_credentials()

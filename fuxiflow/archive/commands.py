@@ -43,14 +43,15 @@ def fetch_all(
         Without a key for ERA5, where ERA5 is to be fetched.
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    config, archives = load_configuration(*paths), load_archives()
+    config = load_configuration(*paths)
+    archives = load_archives(changes=config.archives)
     if config.kind != "archive":
         raise ValueError(
             f"{', '.join(map(str, paths))}: kind is {config.kind}: its raw files are made, not "
             f"fetched"
         )
     needs = list(narrowed(all_needs(config), products, months))
-    if any(needs_key(need, STORE) for need in needs):
+    if any(needs_key(need, STORE, archives) for need in needs):
         check_credentials()
     missing = missing_months(needs, STORE, archives)
     failures = []

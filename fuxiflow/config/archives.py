@@ -1,5 +1,6 @@
 """Addresses of the public archives: ``config/archive.yaml``."""
 
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal
@@ -8,20 +9,48 @@ import yaml
 from pydantic import BeforeValidator, Field, ValidationError
 
 from fuxiflow import ROOT
-from fuxiflow.config.base import Section, complaints, did_you_mean, read_yaml, unknown
+from fuxiflow.config.base import (
+    Section,
+    complaints,
+    did_you_mean,
+    lay_over,
+    read_yaml,
+    unknown,
+)
 
 FILE = ROOT / "config" / "archive.yaml"
 Address = Annotated[str, Field(pattern=r"^https?://.*[^/]$")]
 
 
-class Era5Archive(Section):
-    """The Copernicus Climate Data Store.
+class Era5Store(Section):
+    """A public Zarr store of ERA5, which needs no account."""
 
-    Its key comes from CDSAPI_URL and CDSAPI_KEY or from ``~/.cdsapirc``.
+    url: Address
+    """Base address of the store, or of a mirror of it, without a slash at its end."""
+
+
+class Era5Archive(Section):
+    """Access to ERA5, by a provider that is chosen.
+
+    The key of the Climate Data Store comes from CDSAPI_URL and CDSAPI_KEY or from ``~/.cdsapirc``.
     """
 
+    provider: Literal["cds", "wb2", "arco"] = "cds"
+    """``cds``: the Climate Data Store, which needs an account and queues requests. ``wb2``: a store
+    of WeatherBench2, up to January 2023, on a grid that its address chooses. ``arco``: Google's
+    ARCO-ERA5, 0.25 degrees, up to some days ago. What is in the raw store is not asked for again,
+    whoever it came from."""
     days_per_request: int = Field(8, gt=0, le=31)
-    """Days asked for at once. The store refuses requests that are too large."""
+    """Days asked of ``cds`` at once. The store refuses requests that are too large."""
+    wb2: Era5Store
+    """The store of ``wb2``: 13 levels, every 6 hours."""
+    arco: Era5Store
+    """The store of ``arco``: 37 levels, every hour, of which what is needed is taken."""
+
+    @property
+    def store_url(self) -> str:
+        """Address of the provider's Zarr store; empty where it is the Climate Data Store."""
+        return "" if self.provider == "cds" else getattr(self, self.provider).url
 
 
 class GfsArchive(Section):
@@ -119,7 +148,7 @@ class Provider(Section):
 class Archives(Section):
     """All archives."""
 
-    era5: Era5Archive = Era5Archive()
+    era5: Era5Archive
     """Access to ERA5."""
     gfs: GfsArchive
     """Access to GFS."""
@@ -140,16 +169,40 @@ class Archives(Section):
 
 
 @cache
-def load_archives(path: Path = FILE) -> Archives:
-    """Read and check an archive file; ValueError has a line for each mistake, with file and key."""
+def _contents(path: Path) -> dict:
+    """Return the values of an archive file."""
     try:
         values = read_yaml(path)
     except yaml.YAMLError as error:
         raise ValueError(f"{path}: {error}") from error
     if not isinstance(values, dict):
         raise ValueError(f"{path}: expected keys with values")
+    return values
+
+
+def load_archives(path: Path = FILE, changes: Mapping | None = None) -> Archives:
+    """Read and check an archive file.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    changes : mapping, optional
+        What a configuration lays over it, its section ``archives``.
+
+    Returns
+    -------
+    Archives
+        All archives.
+
+    Raises
+    ------
+    ValueError
+        With a line for each mistake, with its key and the file, or the section that changes it.
+    """
+    place = "archives." if changes else f"{path}: "
     try:
-        return Archives(**values)
+        return Archives(**lay_over(_contents(path), changes or {}))
     except ValidationError as error:
         lines = complaints(error, Archives)
-        raise ValueError("\n".join(f"{path}: {line}" for line in lines)) from error
+        raise ValueError("\n".join(f"{place}{line}" for line in lines)) from error

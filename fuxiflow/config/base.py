@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import date
 from pathlib import Path
 from types import UnionType
@@ -107,6 +107,18 @@ def read_yaml(path: Path):
     """Read a YAML file; :class:`yaml.YAMLError` names the line of a fault or a repeated key."""
     with Path(path).open(encoding="utf-8") as stream:
         return yaml.load(stream, _UniqueKeys)
+
+
+def lay_over(base: Mapping, override: Mapping) -> dict:
+    """Return ``base`` with ``override`` laid over it, section by section."""
+    merged = dict(base)
+    for key, value in override.items():
+        merged[key] = (
+            lay_over(base[key], value)
+            if isinstance(value, dict) and isinstance(base.get(key), dict)
+            else value
+        )
+    return merged
 
 
 def nearest(value: object, allowed: Iterable[object]) -> str | None:

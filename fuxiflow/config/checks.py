@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from fuxiflow import channels, times
 from fuxiflow.config import network_sizes, simulation, sources
+from fuxiflow.config.archives import load_archives
 from fuxiflow.config.base import Period, complaints, unknown
 from fuxiflow.config.evaluation import BASELINES
 from fuxiflow.config.experiment import Experiment
@@ -24,6 +25,7 @@ RESERVED = {"era5", "truth", "background", *BASELINES}
 
 def cross_section_mistakes(config: "Config") -> Iterator[str]:
     """Yield a line for each mistake: the key, its value, and what is allowed."""
+    yield from _archives(config)
     yield from _periods(config)
     yield from _simulated_sources(config)
     yield from _observed_world(config)
@@ -45,6 +47,14 @@ def cross_section_mistakes(config: "Config") -> Iterator[str]:
     yield from _experiments(whole, broken)
     yield from _compared_experiments(whole)
     yield from _figures(whole)
+
+
+def _archives(config: "Config") -> Iterator[str]:
+    if config.archives:
+        try:
+            load_archives(changes=config.archives)
+        except ValueError as error:
+            yield from str(error).split("\n")
 
 
 def _periods(config: "Config") -> Iterator[str]:

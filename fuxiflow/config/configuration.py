@@ -24,6 +24,7 @@ from fuxiflow.config.base import (
     Section,
     allowed_keys,
     complaints,
+    lay_over,
     nearest,
     read_yaml,
 )
@@ -81,6 +82,11 @@ class Config(Section):
     """Days that are trained on, cycled and scored."""
     world: World = World()
     """The embedded world."""
+    archives: dict = {}
+    """What the run changes of ``config/archive.yaml``: who is asked for ERA5, addresses of mirrors.
+
+    Sections with keys as in that file. It changes no raw file that is there, so nothing runs again
+    for it."""
     states: States = States()
     """How states are stored."""
     temporary: list[Literal["raw", "footprints", "backgrounds"]] = []
@@ -116,7 +122,7 @@ class Config(Section):
 
     def overridden(self, name: str) -> dict:
         """Return the values of experiment ``name``: the default's with its overrides, unchecked."""
-        return _merge(self.experiment.model_dump(), self.experiments[name] or {})
+        return lay_over(self.experiment.model_dump(), self.experiments[name] or {})
 
     def resolve(self, name: str) -> Experiment:
         """Return experiment ``name``, the default with its overrides; KeyError lists all names."""
@@ -346,18 +352,6 @@ class Config(Section):
         return times.clip(label, self.segment_months, period.start, period.end)
 
 
-def _merge(base: dict, override: dict) -> dict:
-    """Return ``base`` with ``override`` laid over it, section by section."""
-    merged = dict(base)
-    for key, value in override.items():
-        merged[key] = (
-            _merge(base[key], value)
-            if isinstance(value, dict) and isinstance(base.get(key), dict)
-            else value
-        )
-    return merged
-
-
 def validate_configuration(values: dict) -> Config:
     """Check a configuration; :class:`ConfigurationError` has a line for each mistake."""
     if not isinstance(values, dict):
@@ -450,7 +444,7 @@ def load_configuration(*paths: Path) -> Config:
             content = read_yaml(path)
             if not isinstance(content, dict):
                 raise ValueError(f"expected sections with keys, found {_in_words(content)}")
-            values = _merge(values, content)
+            values = lay_over(values, content)
     except (yaml.YAMLError, ValueError) as error:
         raise ConfigurationError(f"{path}: {error}") from None
     try:

@@ -7,6 +7,7 @@ finished run.
 """
 
 import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -38,6 +39,8 @@ BYTES_A_VALUE = {"table": 2.6, "swaths": 6.0, "grid": (2.2, 0.9)}
 GFS_FILE_MB = 42.0
 """The messages of all channels at one lead time of GFS at 0.25 degrees."""
 DAYS_A_MONTH = 30.4
+QUARTER_DEGREE = 721 * 1440
+"""Points of ERA5's own grid, which the volumes of its archives are of."""
 STORE_FILES = 20
 """Files of a store beside its data: metadata and coordinates."""
 STATE_SHARD = (64, 537.0)
@@ -45,6 +48,7 @@ STATE_SHARD = (64, 537.0)
 # files a day of one platform: half a minute each for ATMS of NOAA's buckets; of the others roughly
 FILES_A_DAY = {"atms": 5400, "synop": 24, "ship": 24, "temp": 8, "gnssro": 1000}
 OTHER_FILES_A_DAY = 240
+_GRID_IN_ADDRESS = re.compile(r"-(\d+)x(\d+)[_.]")
 
 
 @dataclass(frozen=True)
@@ -138,9 +142,13 @@ def raw_archive(config: Config, wildcards: Wildcards) -> Volume:
     if product == "gfs":
         count = gfs_state_count(config, wildcards)
         return Volume(count * GFS_FILE_MB, count)
-    provider = load_archives().providers.get(product)
+    archives = load_archives(changes=config.archives)
+    url = archives.era5.store_url if product == "era5" else ""
+    provider = archives.providers.get(f"era5_{archives.era5.provider}" if url else product)
     monthly = provider.gb_per_month if provider else 10.0
     if product == "era5":
+        if grid := _GRID_IN_ADDRESS.search(url):
+            monthly *= int(grid[1]) * int(grid[2]) / QUARTER_DEGREE
         days = work.states(config, wildcards) / work.STATES_A_DAY
         return Volume(days / DAYS_A_MONTH * 1000 * monthly, days / 4 + 2)
     source = load_source(product)

@@ -251,9 +251,14 @@ def test_era5_and_invariants(server, store, archives):
 
 @pytest.mark.usefixtures("_key")
 def test_the_script_writes_a_receipt(server, store, archives, tmp_path, monkeypatch):
-    monkeypatch.setattr(settings, "load_archives", lambda: archives)
+    monkeypatch.setattr(settings, "load_archives", lambda changes: archives)
     script = load_script("archive_fetch")
-    params = SimpleNamespace(product="era5", segment="2023-07", need=ERA5.parameters())
+    params = SimpleNamespace(
+        product="era5",
+        segment="2023-07",
+        need=ERA5.parameters(),
+        asked=SimpleNamespace(archives={}),
+    )
     output = SimpleNamespace(receipt=tmp_path / "receipt.json")
     script.main(None, output, params, LOG)
     first = output.receipt.read_bytes()

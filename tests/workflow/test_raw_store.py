@@ -141,6 +141,9 @@ HARMLESS = {
         "config/archive.yaml", "days_per_request: 8", "days_per_request: 4"
     ),
     "the addresses": move,
+    "the addresses, by the run's configuration": append(
+        "config/archived.yaml", "archives: {era5: {provider: arco}, gfs: {url: http://localhost}}\n"
+    ),
 }
 
 

@@ -20,6 +20,8 @@ if CONFIG.kind == "archive":
             product="{product}",
             segment="{segment}",
             need=archive_need,
+            # in a namespace, which Snakemake does not compare: addresses change no raw file
+            asked=SimpleNamespace(archives=CONFIG.archives),
         script:
             "../scripts/archive_fetch.py"
 

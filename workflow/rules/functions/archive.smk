@@ -43,8 +43,9 @@ def archive_check(jobs):
     if not planned:
         return
     from fuxiflow.archive.checks import check_needs
+    from fuxiflow.config.archives import load_archives
 
     try:
-        check_needs(planned)
+        check_needs(planned, archives=load_archives(changes=CONFIG.archives))
     except (RuntimeError, ValueError) as error:
         raise WorkflowError(str(error))
