@@ -15,8 +15,9 @@ from contextlib import suppress
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
+from fuxiflow.archive.era5_zarr import covers_of_file
 from fuxiflow.archive.needs import INVARIANTS, era5_field
-from fuxiflow.archive.orders import init_text
+from fuxiflow.archive.orders import era5_covers, init_text
 from fuxiflow.archive.raw_store import ALL_DAYS, OF_OLD, MonthFolder, month_folders, now_text
 from fuxiflow.channels import channel_table
 from fuxiflow.config.base import did_you_mean
@@ -36,6 +37,8 @@ from fuxiflow.storage.raw_files import blocks_of
 BESIDE = {".json", ".idx", ".txt", ".md", ".sha256"}
 """Suffixes of files that archives lay beside others; they hold no fields or observations."""
 GRIB_PRODUCTS = ("era5", "gfs")
+FIELD_FILES = ("HDF5", "NetCDF-4")
+"""Kinds of files with fields of ERA5 under the names of the public Zarr stores."""
 KINDS = {
     (".h5", ".hdf"): ("HDF5", "NetCDF-4"),
     (".nc", ".nc4", "_nc"): ("HDF5", "NetCDF-4", "NetCDF classic"),
@@ -74,6 +77,8 @@ def _fault_of(path: Path, product: str) -> str:
     expected = [kinds for endings, kinds in KINDS.items() if name.endswith(endings)]
     if product in GRIB_PRODUCTS:
         expected = [("GRIB",)]
+    if product == "era5" and kind in FIELD_FILES:
+        return ""
     is_of_kind = not expected or kind in (*expected[0], *COMPRESSED)
     if kind in NO_DATA or not is_of_kind:
         promised = " or ".join(expected[0]) if expected else ""
@@ -138,21 +143,12 @@ def _names_by_keys(product: str) -> dict[tuple, str]:
 
 
 def _era5_covers(path: Path) -> dict:
-    """Return what a file of ERA5 covers; an accumulation covers each hour of its span."""
-    hours_of: dict[str, dict[str, set[int]]] = defaultdict(lambda: defaultdict(set))
-    for name, _, begin, end in _fields_in(path, "era5"):
-        span = int((end - begin) / timedelta(hours=1))
-        for back in range(max(span, 1)):
-            hour = end - timedelta(hours=back)
-            hours_of[name][str(hour.date())].add(hour.hour)
-    fields_of: dict[tuple, list[str]] = defaultdict(list)
-    for name, by_day in hours_of.items():
-        for hours in {tuple(sorted(hours)) for hours in by_day.values()}:
-            days = tuple(sorted(day for day in by_day if tuple(sorted(by_day[day])) == hours))
-            fields_of[days, hours].append(name)
-    return _as_covers(
-        {"days": list(days), "hours": list(hours), "fields": sorted(names)}
-        for (days, hours), names in fields_of.items()
+    """Return what a file of ERA5 covers, of GRIB or as the public Zarr stores have it."""
+    if file_kind(path) in FIELD_FILES:
+        return covers_of_file(path)
+    return era5_covers(
+        (name, end, int((end - begin) / timedelta(hours=1)))
+        for name, _, begin, end in _fields_in(path, "era5")
     )
 
 

@@ -11,14 +11,14 @@ from pathlib import Path
 
 import requests
 
-from fuxiflow.archive import adopting, era5, orders
+from fuxiflow.archive import adopting, era5, era5_zarr, orders
 from fuxiflow.archive.granules import granule_downloads
 from fuxiflow.archive.needs import INVARIANTS, Need
 from fuxiflow.archive.nnja_ai import nnja_ai_downloads
 from fuxiflow.archive.occultations import occultation_downloads
 from fuxiflow.archive.orders import Order
 from fuxiflow.archive.raw_store import ALL_DAYS, MonthFolder, now_text
-from fuxiflow.archive.retries import Absent
+from fuxiflow.archive.retries import Absent, DownloadError
 from fuxiflow.config.archives import Archives
 from fuxiflow.progress import Progress
 from fuxiflow.storage import raw_files
@@ -26,6 +26,8 @@ from fuxiflow.storage import raw_files
 WORKERS = {"era5": 1, "gfs": 4}
 """Downloads at once: the Climate Data Store queues a user's requests anyway."""
 SOURCE_WORKERS = 8
+STORE_WORKERS = 3
+"""Files at once of a Zarr store of ERA5: some hundred MB of memory each at 0.25 degrees."""
 SOURCE_DOWNLOADS = {
     "granules": granule_downloads,
     "nnja_ai": nnja_ai_downloads,
@@ -42,7 +44,9 @@ def _session() -> requests.Session:
     return _local.session
 
 
-def fill(folder: MonthFolder, to_load: Iterable[Order], log: logging.Logger) -> None:
+def fill(
+    folder: MonthFolder, to_load: Iterable[Order], log: logging.Logger, workers: int | None = None
+) -> None:
     """Load files into a folder of the store, and list each as soon as it is there.
 
     Files that lie whole in the folder, from a process that was killed, are listed and not loaded.
@@ -56,6 +60,8 @@ def fill(folder: MonthFolder, to_load: Iterable[Order], log: logging.Logger) -> 
         The files.
     log : logging.Logger
         Takes progress and warnings.
+    workers : int, optional
+        Downloads at once; by default as many as the product's archive is asked for.
 
     Raises
     ------
@@ -84,13 +90,13 @@ def fill(folder: MonthFolder, to_load: Iterable[Order], log: logging.Logger) -> 
                 return
         with lock:
             if there.exists():
-                folder.list_file(order.name, order.origin, order.covers)
+                folder.list_file(order.name, order.origin, order.covered_by(there))
             else:
-                folder.take_in(order.name, fetched, order.covers)
+                folder.take_in(order.name, fetched, order.covered_by(fetched.path))
             folder.save(at_once=False)
             progress.step()
 
-    workers = WORKERS.get(folder.product, SOURCE_WORKERS)
+    workers = workers or WORKERS.get(folder.product, SOURCE_WORKERS)
     with ThreadPoolExecutor(workers) as pool:
         try:
             for done in as_completed([pool.submit(load, order) for order in to_load]):
@@ -204,7 +210,11 @@ def _covers(folders: Iterable[MonthFolder]) -> list[dict]:
 
 
 def _fill_months(
-    folders: dict[str, MonthFolder], listed: Iterable[Order], need: Need, log: logging.Logger
+    folders: dict[str, MonthFolder],
+    listed: Iterable[Order],
+    need: Need,
+    log: logging.Logger,
+    workers: int | None = None,
 ) -> None:
     """Load files into the folders of the months that they begin in.
 
@@ -218,6 +228,8 @@ def _fill_months(
         What they are asked for.
     log : logging.Logger
         Takes progress and warnings.
+    workers : int, optional
+        Downloads at once.
     """
     by_month: dict[str, list[Order]] = {month: [] for month in folders}
     for order in listed:
@@ -225,7 +237,7 @@ def _fill_months(
         day = max(order.covers["days"][0], need.days[0])
         by_month[day[:7]].append(order)
     for month, of_month in by_month.items():
-        fill(folders[month], of_month, log)
+        fill(folders[month], of_month, log, workers)
 
 
 def _fetch_era5(
@@ -244,6 +256,9 @@ def _fetch_era5(
     log : logging.Logger
         Takes progress and warnings.
     """
+    if archives.era5.store_url:
+        _fetch_era5_store(need, folders, archives.era5.store_url, log)
+        return
 
     # a client is made, and its key needed, only where something is lacking
     @cache
@@ -258,6 +273,46 @@ def _fetch_era5(
     covers = _covers(folders.values())
     per_request = archives.era5.days_per_request
     _fill_months(folders, orders.era5_orders(need, covers, per_request, client), need, log)
+
+
+def _fetch_era5_store(
+    need: Need, folders: dict[str, MonthFolder], url: str, log: logging.Logger
+) -> None:
+    """Fetch ERA5 from a public Zarr store, which is opened only where something is lacking.
+
+    Parameters
+    ----------
+    need : Need
+        Days and fields.
+    folders : dict
+        The folders of its months, held by this process.
+    url : str
+        Address of the store.
+    log : logging.Logger
+        Takes progress and warnings.
+
+    Raises
+    ------
+    DownloadError
+        When days are needed that the store does not hold; what it has is loaded before.
+    """
+    if need.segment == INVARIANTS:
+        folder = folders[INVARIANTS]
+        if not folder.manifest.files:
+            store = era5_zarr.Era5Zarr(_session(), url)
+            fill(folder, [era5_zarr.store_invariants_order(store)], log)
+        return
+    lacking = era5_zarr.lacking_fields(need, _covers(folders.values()), url)
+    if not any(lacking.values()):
+        return
+    store = era5_zarr.Era5Zarr(_session(), url)
+    outside = [day for day, fields in lacking.items() if fields and not store.holds(day)]
+    lacking |= dict.fromkeys(outside, frozenset())
+    listed = era5_zarr.store_orders(store, lacking)
+    _fill_months(folders, listed, need, log, STORE_WORKERS)
+    if outside:
+        raise DownloadError(store.out_of_range(outside))
+    _require_some(need, folders.values(), url)
 
 
 def _fetch_gfs(

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -27,16 +28,22 @@ class Order:
     """One file to load.
 
     ``covers`` is what it will hold, see :mod:`fuxiflow.storage.raw_files`; ``download`` loads it to
-    a path with the session of the calling thread.
+    a path with the session of the calling thread. Where only the file tells what it holds,
+    ``covers_of`` reads it.
     """
 
     name: str
     origin: str
     covers: dict
     download: Callable[[requests.Session, Path], Fetched]
+    covers_of: Callable[[Path], dict] | None = None
+
+    def covered_by(self, path: Path) -> dict:
+        """Return what the file covers, now that it is there."""
+        return self.covers_of(path) if self.covers_of else self.covers
 
 
-def _short_digest(value: object) -> str:
+def short_digest(value: object) -> str:
     """Return eight hexadecimal digits that tell requests apart."""
     text = json.dumps(value, sort_keys=True)
     return hashlib.sha256(text.encode("utf-8")).hexdigest()[:8]
@@ -59,21 +66,85 @@ def era5_parts(covers: Iterable[dict]) -> set[tuple[str, str, int]]:
     }
 
 
-def _missing_by_day(need: Need, covers: Iterable[dict]) -> dict[str, frozenset[str]]:
-    """Return the fields that are not wholly there, by day."""
+def era5_covers(fields: Iterable[tuple[str, datetime, int]]) -> dict:
+    """Return what a file of ERA5 covers.
+
+    Parameters
+    ----------
+    fields : iterable of tuple
+        Name, valid time and hours up to it, 0 for an instant. An accumulation covers each hour.
+
+    Returns
+    -------
+    dict
+        Days, hours and fields, as manifests have them.
+    """
+    hours_of: dict[str, dict[str, set[int]]] = defaultdict(lambda: defaultdict(set))
+    for name, time, span in fields:
+        for back in range(max(span, 1)):
+            hour = time - timedelta(hours=back)
+            hours_of[name][str(hour.date())].add(hour.hour)
+    fields_of: dict[tuple, list[str]] = defaultdict(list)
+    for name, by_day in hours_of.items():
+        for hours in {tuple(sorted(hours)) for hours in by_day.values()}:
+            days = tuple(sorted(day for day in by_day if tuple(sorted(by_day[day])) == hours))
+            fields_of[days, hours].append(name)
+    blocks = [
+        {"days": list(days), "hours": list(hours), "fields": sorted(names)}
+        for (days, hours), names in fields_of.items()
+    ]
+    return blocks[0] if len(blocks) == 1 else {"blocks": blocks}
+
+
+def hours_of_day(day: str) -> list[tuple[str, int]]:
+    """Return the hours of a day, as pairs of day and hour."""
+    return [(day, hour) for hour in range(24)]
+
+
+def hours_of_sums(day: str) -> list[tuple[str, int]]:
+    """Return the hours that the 6-h sums of a day are made of: from the evening before."""
+    before = str(date.fromisoformat(day) - timedelta(days=1))
+    evening = [(before, hour) for hour in EVENING_HOURS]
+    return evening + [(day, hour) for hour in range(EVENING_HOURS[0])]
+
+
+def missing_by_day(
+    need: Need, covers: Iterable[dict], hours: Callable[[str], list[tuple[str, int]]]
+) -> dict[str, frozenset[str]]:
+    """Return the fields that are not wholly there, by day.
+
+    Parameters
+    ----------
+    need : Need
+        Days and fields.
+    covers : iterable of dict
+        What the files that are there cover.
+    hours : callable
+        Returns the hours of precipitation that have to be there for a day. Those after the last
+        analysis of all days are not needed.
+
+    Returns
+    -------
+    dict
+        Fields by day, none where all are there.
+    """
     there = era5_parts(covers)
     missing = {}
     for day in _days(*need.days):
+        needed = {(one, hour) for one, hour in hours(day) if (one, hour) < (need.days[1], 19)}
+        synoptic = {(day, hour) for hour in SYNOPTIC_HOURS}
         missing[day] = frozenset(
             name
             for name in need.fields
-            for hour in (range(24) if name == PRECIPITATION_FIELD else SYNOPTIC_HOURS)
-            if (name, day, hour) not in there
+            for one in (needed if name == PRECIPITATION_FIELD else synoptic)
+            if (name, *one) not in there
         )
     return missing
 
 
-def _runs(missing: dict[str, frozenset[str]], size: int) -> Iterator[tuple[list[str], frozenset]]:
+def runs_of_days(
+    missing: dict[str, frozenset[str]], size: int
+) -> Iterator[tuple[list[str], frozenset]]:
     """Split days into runs of one month that lack the same fields, of at most ``size`` days."""
     for (_, fields), group in groupby(missing.items(), key=lambda item: (item[0][:7], item[1])):
         days = [day for day, _ in group]
@@ -137,7 +208,7 @@ def _era5_order(
         Its name tells requests apart, however many days they are of.
     """
     first, last = (day.replace("-", "") for day in (covers["days"][0], covers["days"][-1]))
-    name = f"{kind}_{first}-{last}_{_short_digest([dataset, request])}.grib"
+    name = f"{kind}_{first}-{last}_{short_digest([dataset, request])}.grib"
 
     def download(session: requests.Session, target: Path) -> Fetched:
         return era5.era5_download(client(), name, dataset, request)[1](session, target)
@@ -167,7 +238,7 @@ def era5_orders(
         Requests of at most so many days of one month. Each lacks what is there.
     """
     covers = list(covers)
-    for days, fields in _runs(_missing_by_day(need, covers), days_per_request):
+    for days, fields in runs_of_days(missing_by_day(need, covers, hours_of_day), days_per_request):
         for kind, dataset, names, hours, request in _era5_requests(days, fields):
             contents = {"days": days, "hours": list(hours), "fields": names}
             yield _era5_order(kind, dataset, contents, request, client)
@@ -212,7 +283,7 @@ def further_name(path: str, fields: Iterable[str]) -> str:
     The lead stays at the end of the name, where readers look for it.
     """
     stem, _, lead = path.rpartition(FORECAST_SUFFIX)
-    return f"{stem}.further-{_short_digest(sorted(fields))}{FORECAST_SUFFIX}{lead}"
+    return f"{stem}.further-{short_digest(sorted(fields))}{FORECAST_SUFFIX}{lead}"
 
 
 def gfs_orders(

@@ -94,6 +94,13 @@ def get_whole(session: requests.Session, url: str, **parameters) -> requests.Res
     return attempt(action, url)
 
 
+def get_file(session: requests.Session, url: str) -> requests.Response:
+    """Request a small file and read it whole, as :func:`get_whole`; a web page is refused."""
+    response = get_whole(session, url)
+    _accept_file(response, url)
+    return response
+
+
 def _accept(response: requests.Response, url: str) -> None:
     """Raise unless an answer carries what was asked for, in full (200) or in part (206)."""
     if response.status_code >= 400:

@@ -1,5 +1,6 @@
 """Addresses of the public archives: ``config/archive.yaml``."""
 
+import re
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -20,6 +21,12 @@ from fuxiflow.config.base import (
 
 FILE = ROOT / "config" / "archive.yaml"
 Address = Annotated[str, Field(pattern=r"^https?://.*[^/]$")]
+
+
+def grid_in_address(url: str) -> str:
+    """Return the columns and rows that the name of a store tells, ``64x32``; empty without any."""
+    match = re.search(r"-(\d+x\d+)(?=[_.-]|$)", url.rpartition("/")[2])
+    return match[1] if match else ""
 
 
 class Era5Store(Section):

@@ -7,13 +7,12 @@ finished run.
 """
 
 import math
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from fuxiflow.channels import ChannelTable, channel_table
 from fuxiflow.config import network_sizes, work
-from fuxiflow.config.archives import load_archives
+from fuxiflow.config.archives import grid_in_address, load_archives
 from fuxiflow.config.configuration import Config
 from fuxiflow.config.resources import states_mb
 from fuxiflow.config.sources import load_source
@@ -48,7 +47,6 @@ STATE_SHARD = (64, 537.0)
 # files a day of one platform: half a minute each for ATMS of NOAA's buckets; of the others roughly
 FILES_A_DAY = {"atms": 5400, "synop": 24, "ship": 24, "temp": 8, "gnssro": 1000}
 OTHER_FILES_A_DAY = 240
-_GRID_IN_ADDRESS = re.compile(r"-(\d+)x(\d+)[_.]")
 
 
 @dataclass(frozen=True)
@@ -147,8 +145,8 @@ def raw_archive(config: Config, wildcards: Wildcards) -> Volume:
     provider = archives.providers.get(f"era5_{archives.era5.provider}" if url else product)
     monthly = provider.gb_per_month if provider else 10.0
     if product == "era5":
-        if grid := _GRID_IN_ADDRESS.search(url):
-            monthly *= int(grid[1]) * int(grid[2]) / QUARTER_DEGREE
+        if grid := grid_in_address(url):
+            monthly *= math.prod(map(int, grid.split("x"))) / QUARTER_DEGREE
         days = work.states(config, wildcards) / work.STATES_A_DAY
         return Volume(days / DAYS_A_MONTH * 1000 * monthly, days / 4 + 2)
     source = load_source(product)

@@ -1,6 +1,6 @@
 """Turn raw files into states on the networks' grid.
 
-Raw files are the GRIB files of a segment, those of ERA5's invariant fields, and the store of the
+Raw files are the files of a segment, those of ERA5's invariant fields, and the store of the
 embedded world's truth.
 """
 
@@ -18,8 +18,10 @@ from fuxiflow.states.assembly import STEP, Assembler
 from fuxiflow.states.coordinates import as_nanoseconds, get_grid, iso_texts, read_times
 from fuxiflow.states.grib import FieldEntry, GribReader, open_message
 from fuxiflow.states.grib_messages import Fault, GribError, find_messages, split_fields
+from fuxiflow.states.netcdf_fields import KINDS, netcdf_invariants
 from fuxiflow.states.products import describe_fields
 from fuxiflow.states.regrid import SourceGrid, regrid
+from fuxiflow.storage.file_kinds import Unpacked, file_kind
 from fuxiflow.storage.raw_files import verified_files
 from fuxiflow.storage.zarr_stores import open_store
 from fuxiflow.times import hours
@@ -212,19 +214,10 @@ def decode_forecasts(
     return inits, states()
 
 
-def read_invariants(raw: Path, grid: Grid) -> dict[str, np.ndarray]:
-    """Read the invariant fields of ERA5 and regrid them to ``grid``.
-
-    ``raw`` is a folder with their GRIB file, a receipt of it, or the file. Returns surface
-    geopotential (m2 s-2), land fraction and those of :data:`COVERS` that it has (0 to 1), each
-    ``(lat, lon)``, in the order of :data:`INVARIANTS`. Raises GribError, naming file, message and
-    reason, for damage, values that are not credible, or one of :data:`REQUIRED` that is not there.
-    """
-    path = list_grib_files(raw)[0]
+def _grib_invariants(path: Path) -> Iterator[tuple[str, str, np.ndarray, SourceGrid]]:
+    """Yield name, place in the file, values and grid of the invariant fields of a GRIB file."""
     names = {param: name for name, (param, _, _) in INVARIANTS.items()}
     reader = GribReader((), "era5")
-    fields: dict[str, np.ndarray] = {}
-    packed, path = path, reader.unpacked(path)
     content = path.read_bytes()
     for frame in find_messages(path):
         if isinstance(frame, Fault):
@@ -234,7 +227,7 @@ def read_invariants(raw: Path, grid: Grid) -> dict[str, np.ndarray]:
                 name = names.get(eccodes.codes_get_long(handle, "paramId"))
                 surface = eccodes.codes_get_string(handle, "typeOfLevel") == "surface"
             # geopotential (129) is a field of pressure levels too
-            if name is None or not surface or name in fields:
+            if name is None or not surface:
                 continue
             try:
                 values, source = reader.unpack(message)
@@ -242,13 +235,33 @@ def read_invariants(raw: Path, grid: Grid) -> dict[str, np.ndarray]:
                 raise GribError(
                     str(Fault(frame.path, frame.number, frame.offset, str(error)))
                 ) from error
-            _, low, high = INVARIANTS[name]
-            if not (values.min() >= low and values.max() <= high):
-                raise GribError(
-                    f"{path}: message {frame.number}: {name} {values.min():g} .. {values.max():g} "
-                    f"outside {low:g} .. {high:g}, or missing values"
-                )
-            fields[name] = regrid(values[None], source, grid)[0]
+            yield name, f"message {frame.number}", values, source
+
+
+def read_invariants(raw: Path, grid: Grid) -> dict[str, np.ndarray]:
+    """Read the invariant fields of ERA5 and regrid them to ``grid``.
+
+    ``raw`` is a folder with their file, of GRIB or of a public Zarr store, a receipt of it, or the
+    file. Returns surface geopotential (m2 s-2), land fraction and those of :data:`COVERS` that it
+    has (0 to 1), each ``(lat, lon)``, in the order of :data:`INVARIANTS`. Raises GribError, naming
+    file, message and reason, for damage, values that are not credible, or one of :data:`REQUIRED`
+    that is not there.
+    """
+    packed = list_grib_files(raw)[0]
+    unpacked = Unpacked()
+    path = unpacked(packed)
+    in_netcdf = file_kind(path) in KINDS
+    fields: dict[str, np.ndarray] = {}
+    for name, place, values, source in (netcdf_invariants if in_netcdf else _grib_invariants)(path):
+        if name in fields:
+            continue
+        _, low, high = INVARIANTS[name]
+        if not (values.min() >= low and values.max() <= high):
+            raise GribError(
+                f"{path}: {place}: {name} {values.min():g} .. {values.max():g} "
+                f"outside {low:g} .. {high:g}, or missing values"
+            )
+        fields[name] = regrid(values[None], source, grid)[0]
     lacking = [name for name in REQUIRED if name not in fields]
     if lacking:
         raise GribError(

@@ -38,6 +38,8 @@ _lock = threading.Lock()
 class FieldEntry:
     """A field of a file that is a channel of the table: where it lies and what it is valid for.
 
+    ``frame`` is a message of GRIB, or the place of a field in a file of another kind. It has the
+    ``path`` and the ``number`` in the file.
     ``start`` and ``end`` bound an accumulation; an instantaneous field is valid at both.
     ``version`` is one of :data:`.products.VERSIONS`, or empty where the file does not tell.
     """

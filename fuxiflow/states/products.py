@@ -12,10 +12,12 @@ import eccodes
 
 from fuxiflow.states.grib_messages import MessageFrame, find_messages, split_fields
 from fuxiflow.storage import file_kinds
+from fuxiflow.storage.field_files import FieldFile
 
 VERSIONS = {"era5": ("ERA5", "ERA5T"), "gfs": ("GFS", "GDAS")}
 """Versions of each reference, the preferred one first."""
-_EXPERIMENTS = {"1": "ERA5", "5": "ERA5T"}
+EXPERIMENTS = {"1": "ERA5", "5": "ERA5T"}
+"""Versions of ERA5 by ECMWF's numbers of experiments."""
 _GDAS_PROCESS = 82
 _PLAIN_TEMPLATES = (0, 8)  # of product definition: a field at a time, and one over a span of time
 _FILES = 3  # that a description names
@@ -62,7 +64,7 @@ def version_and_complaint(handle: int, reference: str, analysed: bool) -> tuple[
         return "", f"not ERA5's hourly analysis (stream oper): {what}"
     if analysed and product != "an":
         return "", f"not an analysis (type an): {what}"
-    version = _EXPERIMENTS.get(experiment.strip().lstrip("0"), "")
+    version = EXPERIMENTS.get(experiment.strip().lstrip("0"), "")
     return version, "" if version else f"neither ERA5 (expver 1) nor ERA5T (5): {what}"
 
 
@@ -86,10 +88,13 @@ def describe_folder(paths: Sequence[Path]) -> str:
 
 
 def describe_fields(path: Path) -> str:
-    """Say what a GRIB file holds: product, parameters, dates and area; or what else it is."""
+    """Say what a file holds: product, parameters, dates and area; or what else it is."""
     unpacked = file_kinds.Unpacked()  # keeps what it unpacks until the end of this function
     try:
         path = unpacked(path)
+        if file_kinds.file_kind(path) in ("NetCDF-4", "HDF5"):
+            with FieldFile(path) as file:
+                return file.description()
         if file_kinds.file_kind(path) != "GRIB":
             return file_kinds.describe_file(path, "GRIB")
         return _describe(path)

@@ -55,7 +55,15 @@ def encode(edition: int, field: np.ndarray, keys: dict, grid: Grid = GRID, bits:
         eccodes.codes_release(handle)
 
 
-def era5(channel: Channel, time: datetime, field: np.ndarray, span: int = 6, **keys) -> bytes:
+def era5(
+    channel: Channel,
+    time: datetime,
+    field: np.ndarray,
+    span: int = 6,
+    grid: Grid = GRID,
+    bits: int = 16,
+    **keys,
+) -> bytes:
     """An ERA5 message valid at ``time``.
 
     Precipitation is that of ``span`` hours, from the forecasts of 06 and 18 UTC.
@@ -83,7 +91,7 @@ def era5(channel: Channel, time: datetime, field: np.ndarray, span: int = 6, **k
         "indicatorOfTypeOfLevel": 100 if channel.level else 1,
         "level": channel.level or 0,
     }
-    return encode(1, field / channel.era5_scale, more | keys)
+    return encode(1, field / channel.era5_scale, more | keys, grid, bits)
 
 
 def gfs(channel: Channel, init: datetime, lead: int, field: np.ndarray, **keys) -> bytes:

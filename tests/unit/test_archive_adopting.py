@@ -101,7 +101,8 @@ def test_files_from_elsewhere_are_linked_into_the_store(store, tmp_path):
         ("gnssro", "a_nc", b"<html>", "it is a web page"),
         ("amsua", "a.bufr", HDF5, "it is HDF5, not BUFR"),
         ("amsua", "a.l1c", b"<html>", "it is a web page"),
-        ("era5", "a", HDF5, "it is HDF5, not GRIB"),
+        ("era5", "a", HDF5, "it is no whole NetCDF-4 file"),
+        ("gfs", "a", HDF5, "it is HDF5, not GRIB"),
         ("era5", "a.grib", b"GRIB and the beginning of", "cut off"),
     ],
 )

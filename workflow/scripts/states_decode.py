@@ -1,6 +1,7 @@
-"""Decode one segment of a reference's GRIB files to states on the networks' grid.
+"""Decode one segment of a reference's files to states on the networks' grid.
 
-in:  raw     directory of GRIB files, as the archive delivers them, or the receipt of some
+in:  raw     directory of files, as the archive delivers them, or the receipt of some: GRIB, of ERA5
+             also NetCDF-4 with the fields of public Zarr stores
 out: states  Zarr, one state each 6 hours of the period, missing ones marked (fuxiflow.states.store)
      ledger  Parquet, what could not be used and why (fuxiflow.states.assembly)
 """
@@ -14,8 +15,8 @@ from fuxiflow.grids import Grid
 from fuxiflow.progress import progress
 from fuxiflow.states.assembly import Assembler, Ledger, nothing_usable
 from fuxiflow.states.decoding import decode_analyses, list_grib_files
-from fuxiflow.states.grib import GribReader
 from fuxiflow.states.grib_messages import GribError
+from fuxiflow.states.netcdf_fields import FieldReader
 from fuxiflow.states.store import StateWriter
 from fuxiflow.storage.raw_files import unverified_remark
 
@@ -27,7 +28,7 @@ def main(input, output, params, log):
     if remark := unverified_remark(input.raw):
         ledger.note(remark, input.raw)
     paths = list_grib_files(input.raw, analyses_only=True)
-    assembler = Assembler(GribReader(channel_table(), params.reference), grid, ledger)
+    assembler = Assembler(FieldReader(channel_table(), params.reference, grid), grid, ledger)
     # a GFS analysis holds no precipitation: its slot stays NaN
     states = decode_analyses(
         assembler, paths, analysis_times, precipitation=params.reference != "gfs"
