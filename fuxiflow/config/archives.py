@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import yaml
-from pydantic import BeforeValidator, Field, ValidationError
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from fuxiflow import ROOT
 from fuxiflow.config.base import (
@@ -49,10 +49,17 @@ class Era5Archive(Section):
     whoever it came from."""
     days_per_request: int = Field(8, gt=0, le=31)
     """Days asked of ``cds`` at once. The store refuses requests that are too large."""
-    wb2: Era5Store
-    """The store of ``wb2``: 13 levels, every 6 hours."""
-    arco: Era5Store
-    """The store of ``arco``: 37 levels, every hour, of which what is needed is taken."""
+    wb2: Era5Store | None = None
+    """The store of ``wb2``: 13 levels, every 6 hours; by default none."""
+    arco: Era5Store | None = None
+    """The store of ``arco``: 37 levels, every hour, of which what is needed is taken; by default
+    none."""
+
+    @model_validator(mode="after")
+    def _has_store(self):
+        if self.provider != "cds" and getattr(self, self.provider) is None:
+            raise ValueError(f"{self.provider}: none, allowed: its url, as provider names it")
+        return self
 
     @property
     def store_url(self) -> str:
@@ -155,7 +162,7 @@ class Provider(Section):
 class Archives(Section):
     """All archives."""
 
-    era5: Era5Archive
+    era5: Era5Archive = Era5Archive()
     """Access to ERA5."""
     gfs: GfsArchive
     """Access to GFS."""

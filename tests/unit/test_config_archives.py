@@ -96,6 +96,7 @@ def test_a_run_chooses_who_is_asked_for_era5():
     [
         ({"era5": {"provider": "wb"}}, r"archives\.era5\.provider: .*wb2"),
         ({"era5": {"arco": {"url": "gs://bucket/"}}}, r"archives\.era5\.arco\.url: "),
+        ({"era5": {"provider": "arco", "arco": None}}, r"archives\.era5\.arco: none, .*its url"),
         ({"era6": {}}, r"archives\.era6: .*era5"),
     ],
 )
