@@ -3,6 +3,7 @@
 Rules and ``fuxiflow fetch`` ask for the same. Nothing here says where files come from.
 """
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import date, timedelta
@@ -16,6 +17,8 @@ from fuxiflow.storage.raw_files import Question
 
 INVARIANTS = "invariants"
 """The segment of ERA5 that holds the fields that do not change."""
+WHOLE = "store"
+"""The segment of a public store of which all that is needed is fetched together."""
 PRECIPITATION_FIELD = "total_precipitation"
 """ERA5's hourly precipitation, of which 6-h sums are made."""
 
@@ -125,6 +128,13 @@ def source_need(config: Config, name: str, segment: str) -> Need:
     first, last = config.clip(segment, config.observed_period(segment))
     idle = sources.load_source(name).days_flown(first, last) is None
     return Need(name, segment, _texts((first, last)), idle=idle)
+
+
+def store_product(address: str) -> str:
+    """Return the product of a public store: its name and its folder's, wherever it is mirrored."""
+    parts = [part for part in address.partition("://")[2].split("/") if part]
+    name = "-".join(part.removesuffix(".zarr") for part in parts[-2:])
+    return re.sub(r"[^\w.-]", "_", name)
 
 
 def need_of(config: Config, product: str, segment: str) -> Need:

@@ -4,6 +4,7 @@ Each check yields all mistakes it sees: key, value, what is allowed.
 """
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
@@ -12,7 +13,7 @@ from fuxiflow import channels, times
 from fuxiflow.config import network_sizes, simulation, sources
 from fuxiflow.config.archives import load_archives
 from fuxiflow.config.base import Period, complaints, unknown
-from fuxiflow.config.evaluation import BASELINES
+from fuxiflow.config.evaluation import BASELINES, is_address
 from fuxiflow.config.experiment import Experiment
 from fuxiflow.grids import REGIONS
 
@@ -31,6 +32,7 @@ def cross_section_mistakes(config: "Config") -> Iterator[str]:
     yield from _observed_world(config)
     yield from _scores(config)
     yield from _scored_channels(config)
+    yield from _systems(config)
     for name in config.completeness.sources:
         yield from _one_of("completeness.sources", name, sources.source_names())
     if not config.experiments:
@@ -114,6 +116,22 @@ def _scores(config: "Config") -> Iterator[str]:
             f"verification.references: {verification.references}, allowed: any with 'era5' or "
             f"'truth' among them, which the figures show"
         )
+
+
+def _systems(config: "Config") -> Iterator[str]:
+    taken = {*RESERVED, "fuxiflow", "baseline", "analysis", *config.experiments}
+    for name, system in config.verification.systems.items():
+        key = f"verification.systems.{name}"
+        if name in taken:
+            yield f"{key}: the name is taken, allowed: others than {', '.join(sorted(taken))}"
+        for store in filter(None, (system.forecasts, system.analyses)):
+            if is_address(store) and config.kind == "embedded":
+                yield (
+                    f"{key}: {store} is of the real atmosphere, allowed with kind: archive; the "
+                    "embedded world is compared with stores in folders"
+                )
+            elif not is_address(store) and not Path(store).is_dir():
+                yield f"{key}: {store} is no folder, allowed: a Zarr store, or its address"
 
 
 def _simulated_sources(config: "Config") -> Iterator[str]:

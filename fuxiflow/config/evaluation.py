@@ -1,7 +1,7 @@
 """Settings of the cycle over the test period, of its scores, and of the figures."""
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -40,6 +40,23 @@ class Cycling(Section):
     scores and maps that read them are made; what is made of them later makes the forecasts anew."""
 
 
+def is_address(store: str) -> bool:
+    """Say whether a store is given by its address, and not by the path of a folder."""
+    return store.startswith(("http://", "https://"))
+
+
+class ScoredSystem(Section):
+    """Forecasts of others, and their own analyses, as Zarr stores in WeatherBench2's layout.
+
+    Each is the path of a folder, or the address of a public store, which ``kind: archive`` fetches.
+    """
+
+    forecasts: str = Field(min_length=1)
+    """Store of the forecasts."""
+    analyses: str | None = Field(None, min_length=1)
+    """Store of the analyses that are its ``own`` reference; by default none."""
+
+
 class Verification(Section):
     """Scores of analyses and forecasts."""
 
@@ -53,6 +70,8 @@ class Verification(Section):
     Those are the surface ones and Z, T, U, V and R at 300, 500 and 850 hPa."""
     baselines: list[Literal["gfs", "persistence", "climatology"]] = list(BASELINES)
     """Other forecasts that are scored too."""
+    systems: dict[Annotated[str, Field(pattern=r"^[a-z0-9_]+$")], ScoredSystem] = {}
+    """By name, forecasts of others that are scored and compared too, on the same start times."""
     bootstrap: Positive = 200
     """Samples of the bootstrap that gives each score its confidence interval."""
     block_days: Positive = 3

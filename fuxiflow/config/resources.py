@@ -404,6 +404,9 @@ COSTS: dict[str, Callable[[Config, Wildcards], Cost]] = {
     "archive_fetch": Linear(work.once, 3000, by_grid=False),
     "states_decode": Linear(work.states, 7.3, states=7.2, raw=True),
     "states_forecasts": Linear(work.leads_made, 5.5, states=7.4, raw=True),
+    # as those of GFS; analyses as those of its segment
+    "states_system_forecasts": Linear(work.leads_made, 5.5, states=7.4, raw=True),
+    "states_system_analyses": Linear(work.valid_states, 7.3, states=7.2, raw=True),
     "states_truth": Linear(work.states, 7.3, states=7.2, raw=True),
     "states_statistics_part": Linear(work.training_states, 0.7, mb=900, states=2.5),
     "states_climatology_part": Linear(
@@ -451,6 +454,7 @@ COSTS: dict[str, Callable[[Config, Wildcards], Cost]] = {
         work.leads_made, 1.6, mb=6000, batch_states=6.4, copies=3, threads=2
     ),
     "verification_baselines_part": Linear(work.leads_made, 2.3, states=6.2, mb_each=0.02),
+    "verification_systems_part": Linear(work.leads_made, 2.3, states=6.2, mb_each=0.02),
     "verification_forecasts_part": Linear(work.leads_made, 1.3, states=6.2, mb_each=0.02),
     "verification_maps_part": Linear(work.map_leads, 1.5, states=4.5),
     "verification_analyses_part": Linear(work.analyses, 3.4, states=4.5, mb_each=0.02),

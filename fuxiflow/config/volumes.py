@@ -321,6 +321,11 @@ PRODUCTS: dict[str, tuple[str, Callable[[Config, Wildcards], Volume]]] = {
     "states_statistics_part": ("states", small(0.1, 1)),
     "states_climatology_part": ("states", climatology_part),
     "states_forecasts": ("forecasts", gfs_forecast_store),
+    "states_system_forecasts": ("forecasts", forecast_store),
+    "states_system_analyses": (
+        "states",
+        lambda c, w: state_store(c, work.valid_states(c, w), "states"),
+    ),
     "observations_read": ("observations", lambda c, w: values(c, w, "table")),
     "observations_limits": ("observations", small(1, 1)),
     "observations_limits_part": ("observations", small(1, 1)),
@@ -346,6 +351,7 @@ PRODUCTS: dict[str, tuple[str, Callable[[Config, Wildcards], Volume]]] = {
     "cycling_external_forecasts": ("forecasts", forecast_store),
     # parts keep double precision
     "verification_baselines_part": ("scores", lambda c, w: cases(c, w, 5)),
+    "verification_systems_part": ("scores", lambda c, w: cases(c, w, 3)),
     "verification_forecasts_part": ("scores", lambda c, w: cases(c, w, 5)),
     "verification_maps_part": ("scores", maps_part),
     "verification_analyses_part": ("scores", analysis_cases),

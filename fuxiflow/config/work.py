@@ -184,6 +184,12 @@ def leads_made(config: Config, wildcards: Wildcards) -> float:
     return initial_times_made(config, wildcards) * leads(config)
 
 
+def valid_states(config: Config, wildcards: Wildcards) -> float:
+    """Count the 6-hourly times in a segment at which forecasts of the test are valid."""
+    period = Period(start=config.periods.test.start, end=config.verification_period.end)
+    return STATES_A_DAY * days_within(config, wildcards, period)
+
+
 def map_leads(config: Config, wildcards: Wildcards) -> float:
     """Count the lead times of all forecasts that are averaged into maps."""
     return initial_times_made(config, wildcards) * len(config.figures.map_leads)

@@ -5,7 +5,7 @@ scripts write them.
 """
 
 from collections import ChainMap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -85,6 +85,42 @@ def score_forecasts(
         if other in systems and (FORECAST, name) in cases
     ]
     return score_table.concatenate_scores(frames)
+
+
+def sample_cuts(
+    cases: Mapping[CaseKey, Cases], baselines: Mapping[CaseKey, Cases], systems: Sequence[str]
+) -> Iterator[str]:
+    """Say of which systems comparisons are of fewer cases than there are forecasts.
+
+    Parameters
+    ----------
+    cases : mapping of CaseKey to Cases
+        Cases of the experiment.
+    baselines : mapping of CaseKey to Cases
+        Cases of the baselines.
+    systems : sequence of str
+        Baselines to compare with.
+
+    Yields
+    ------
+    str
+        A line for each.
+    """
+    for other, reference in baselines:
+        if other not in systems or (FORECAST, reference) not in cases:
+            continue
+        own = cases[FORECAST, reference]
+        shared, _ = own.common(baselines[other, reference])
+        sizes = [
+            (len(getattr(shared, axis)), len(getattr(own, axis)))
+            for axis in ("times", "leads", "channels")
+        ]
+        if any(few < many for few, many in sizes):
+            words = ("start times", "leads", "channels")
+            parts = (
+                f"{few} of {many} {word}" for (few, many), word in zip(sizes, words, strict=True)
+            )
+            yield f"compared with {other} against {reference} on {', '.join(parts)}"
 
 
 def comparable_forecasts(cases: MergedCases) -> MergedCases:

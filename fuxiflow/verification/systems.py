@@ -191,6 +191,53 @@ def _gfs_forecast_cases(
     ).renamed(label, "gfs")
 
 
+def collect_system(
+    setup: ScoringSetup,
+    name: str,
+    period: Sequence[str],
+    forecasts: Forecasts,
+    own: StateSeries | None,
+    log: logging.Logger,
+) -> CollectedCases:
+    """Gather the cases of another system's forecasts.
+
+    Parameters
+    ----------
+    setup : ScoringSetup
+        References and regions.
+    name : str
+        Name of the system.
+    period : sequence of str
+        First and last day of the start times.
+    forecasts : Forecasts
+        Its forecasts; start times that the store has a place for and no fields are missing cases.
+    own : StateSeries, optional
+        Its analyses as a further reference. Channels that they lack are not scored.
+    log : logging.Logger
+        Told the progress, and which channels are left out.
+
+    Returns
+    -------
+    CollectedCases
+        Cases of the system ``name``.
+    """
+    channels = forecasts.channels
+    if own is not None:
+        names = [c.name for c in channels if not c.analysed or c.name in own.channels.names]
+        if left := [c for c in channels.names if c not in names]:
+            log.warning("%s: not scored, as its analyses lack them: %s", name, ", ".join(left))
+        forecasts = Forecasts(forecasts.paths, names)
+    inits = np.intersect1d(forecasts.slots, period_times(period))
+    label = f"{name} forecasts"
+    return collect_cases(
+        {label: forecast_reader(forecasts)},
+        inits,
+        forecast_leads(forecasts),
+        setup.against(forecasts.channels.names, own),
+        log,
+    ).renamed(label, name)
+
+
 def collect_forecasts(
     setup: ScoringSetup,
     forecasts: Forecasts,

@@ -59,7 +59,10 @@ def moments(first, last):
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory) -> SimpleNamespace:
-    root = tmp_path_factory.mktemp("verification")
+    return build_world(tmp_path_factory.mktemp("verification"))
+
+
+def build_world(root) -> SimpleNamespace:
     valid = moments("2023-01-01", "2023-01-09")
     for name, error in (("truth", 0.0), ("era5", ERA5_ERROR)):
         write_states(

@@ -349,6 +349,18 @@ def test_the_reference_page_is_in_step():
             {"verification": {"references": ["own"]}},
             ["verification.references", "['own']", "'era5' or 'truth'"],
         ),
+        (
+            {"verification": {"systems": {"full": {"forecasts": "."}}}},
+            ["verification.systems.full", "the name is taken", "allowed: others than"],
+        ),
+        (
+            {"verification": {"systems": {"hres": {"forecasts": "no/such.zarr"}}}},
+            ["verification.systems.hres", "no/such.zarr is no folder", "or its address"],
+        ),
+        (
+            {"verification": {"systems": {"hres": {"forecasts": "https://x/hres/a.zarr"}}}},
+            ["verification.systems.hres", "of the real atmosphere", "kind: archive"],
+        ),
         ({"cycling__max_lead_hours": 100}, ["cycling.max_lead_hours", "multiple of 6"]),
         ({"cycling__init_hours": [3]}, ["cycling.init_hours"]),
         (

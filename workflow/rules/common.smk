@@ -64,6 +64,7 @@ wildcard_constraints:
     segment=r"\d{4}-\d{2}",
     reference="era5|gfs|truth",
     source="|".join(CONFIG.sources) or "none",
+    system="|".join(CONFIG.verification.systems) or "none",
     experiment="|".join(CONFIG.experiments),
 
 

@@ -41,6 +41,45 @@ rule states_forecasts:
         "../scripts/states_forecasts.py"
 
 
+rule states_system_forecasts:
+    input:
+        store=states_system_store("forecasts"),
+    output:
+        forecasts=forecast_store(directory(results("forecasts/{system}/{segment}.zarr"))),
+        ledger=results("forecasts/{system}/ledger/{segment}.parquet"),
+    resources:
+        **request("states_system_forecasts"),
+    params:
+        system="{system}",
+        grid=grid(),
+        dates=states_test_dates,
+        init_hours=CONFIG.cycling.init_hours,
+        max_lead_hours=CONFIG.cycling.max_lead_hours,
+        channels=CONFIG.scored_channels,
+        completeness=completeness("forecasts"),
+    script:
+        "../scripts/states_system_forecasts.py"
+
+
+rule states_system_analyses:
+    input:
+        store=states_system_store("analyses"),
+    output:
+        states=directory(results("states/{system}/{segment}.zarr")),
+        ledger=results("states/{system}/ledger/{segment}.parquet"),
+    resources:
+        **request("states_system_analyses"),
+    params:
+        system="{system}",
+        compression=CONFIG.states.compression,
+        grid=grid(),
+        dates=states_system_dates,
+        channels=CONFIG.scored_channels,
+        completeness=completeness("states"),
+    script:
+        "../scripts/states_system_analyses.py"
+
+
 rule states_truth:
     input:
         raw=raw("truth/{segment}.zarr"),

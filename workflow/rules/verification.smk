@@ -24,9 +24,34 @@ rule verification_baselines_part:
         "../scripts/verification_baselines_part.py"
 
 
+rule verification_systems_part:
+    input:
+        forecasts=results("forecasts/{system}/{segment}.zarr"),
+        analyses=verification_system_analyses,
+        era5=verification_valid_states("era5"),
+        truth=verification_valid_states("truth"),
+        climatology=results("states/climatology.zarr"),
+    output:
+        cases=directory(results("scores/baselines/{system}/{segment}.zarr")),
+    resources:
+        **request("verification_systems_part"),
+    params:
+        system="{system}",
+        period=dates_in(CONFIG.periods.test),
+        regions=CONFIG.verification.regions,
+    script:
+        "../scripts/verification_systems_part.py"
+
+
 rule verification_baselines:
     input:
-        parts=segments_of(rules.verification_baselines_part.output.cases, CONFIG.periods.test),
+        parts=[
+            *segments_of(rules.verification_baselines_part.output.cases, CONFIG.periods.test),
+            *expand(
+                segments_of(rules.verification_systems_part.output.cases, CONFIG.periods.test),
+                system=CONFIG.verification.systems,
+            ),
+        ],
     output:
         scores=results("scores/baselines.parquet"),
         cases=directory(results("scores/baselines.zarr")),
@@ -74,7 +99,7 @@ rule verification_forecasts:
     params:
         **verification_resampling(),
         experiment="{experiment}",
-        baselines=CONFIG.verification.baselines,
+        baselines=[*CONFIG.verification.baselines, *CONFIG.verification.systems],
         completeness=completeness("cases"),
     script:
         "../scripts/verification_forecasts.py"

@@ -8,17 +8,19 @@ out: scores     score table: systems fuxiflow and persistence
 
 from fuxiflow.verification.case_counts import check_counts, read_counts
 from fuxiflow.verification.cases import MergedCases, StoredCases, write_cases
-from fuxiflow.verification.evaluation import comparable_forecasts, score_forecasts
+from fuxiflow.verification.evaluation import comparable_forecasts, sample_cuts, score_forecasts
 from fuxiflow.verification.score_table import write_scores
 from fuxiflow.verification.scoring import Resampling
 
 
 def main(input, output, params, log):
     check_counts(map(read_counts, input.parts), params.completeness, log)
-    cases = MergedCases(input.parts)
+    cases, baselines = MergedCases(input.parts), StoredCases(input.baselines)
+    for line in sample_cuts(cases, baselines, params.baselines):
+        log.info("%s: %s", params.experiment, line)
     scores = score_forecasts(
         cases,
-        StoredCases(input.baselines),
+        baselines,
         params.baselines,
         Resampling(params.bootstrap, params.block_days, params.seed),
         params.experiment,

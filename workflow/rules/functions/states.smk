@@ -1,5 +1,9 @@
 """Lookups of the rules of the states stage: periods and raw inputs."""
 
+from fuxiflow.archive.needs import WHOLE, store_product
+from fuxiflow.config.base import Period
+from fuxiflow.config.evaluation import is_address
+
 
 def states_dates(wildcards):
     """Return the first and last day of a segment that some job reads.
@@ -58,3 +62,19 @@ def states_forecasts_completeness(wildcards):
 def states_truth_segments(path):
     """Return ``path`` for each segment of the truth; none outside the embedded world."""
     return segments_of(path, CONFIG.verification_period) if CONFIG.kind == "embedded" else []
+
+
+def states_system_store(kind):
+    """Return an input function for a store of another system: its folder, or a receipt."""
+
+    def store(wildcards):
+        place = getattr(CONFIG.verification.systems[wildcards.system], kind)
+        return raw_input(f"{store_product(place)}/{WHOLE}") if is_address(place) else place
+
+    return store
+
+
+def states_system_dates(wildcards):
+    """Return the first and last day of a segment on which another system's forecasts are valid."""
+    start, end = CONFIG.periods.test.start, CONFIG.verification_period.end
+    return dates(Period(start=start, end=end), wildcards.segment)

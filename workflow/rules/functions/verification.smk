@@ -56,6 +56,17 @@ def verification_valid_states(name):
     return paths
 
 
+def verification_system_analyses(wildcards):
+    """Return the analyses of another system that are its own reference, none where it has none."""
+    system = CONFIG.verification.systems[wildcards.system]
+    if "own" not in CONFIG.verification.references or system.analyses is None:
+        return []
+    labels = verification_valid_segments(wildcards.segment, CONFIG.verification_period)
+    return expand(
+        results("states/{system}/{segment}.zarr"), system=wildcards.system, segment=labels
+    )
+
+
 def verification_initial(wildcards):
     """Return the analyses that the forecasts of an experiment start from: its own reference."""
     initial = CONFIG.resolve(wildcards.experiment).initial or wildcards.experiment
