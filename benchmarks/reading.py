@@ -1,16 +1,19 @@
 """Time the reading of ATMS files against a plain satpy Scene, and the stages to a sparse grid.
 
     python -m benchmarks.reading [--satms FILE --gatmo FILE] [--granules N] [--aggregate N]
-    [--repeat N]
+    [--repeat N] [--hours N]
 
-First the real granule pair as it is: the footprint table, with times and angles, against a Scene
-that loads the channels and computes them and its area's coordinates, fewer arrays. Then a day of
-its granules, ``--granules`` of them, put together ``--aggregate`` to a file as archives deliver
-them: values and headers of the granule, times and positions of an orbit. Values and coordinates
-must be equal to the last bit. At last the stages of the workflow on that day, and the reading of
-its footprint table with and without comparing checksums. Best of ``--repeat`` runs for the pair,
-one run for the day; one thread. Processor seconds, of all threads, stand beside those on the clock,
-because other work on the machine lengthens the latter: ratios and shares are of the former.
+First ``--hours`` of NNJA-AI's AMSU-A, made on the orbits of two satellites: the footprint table,
+with its checks of times, places and angles, against plain pyarrow, which reads the same columns,
+and makes a pandas frame of them. Values must be equal. Then the real granule pair as it is: the
+footprint table, with times and angles, against a Scene that loads the channels and computes them
+and its area's coordinates, fewer arrays. Then a day of its granules, ``--granules`` of them, put
+together ``--aggregate`` to a file as archives deliver them: values and headers of the granule,
+times and positions of an orbit. Values and coordinates must be equal to the last bit. At last the
+stages of the workflow on that day, and the reading of its footprint table with and without
+comparing checksums. Best of ``--repeat`` runs for the pair, one run for the day; one thread.
+Processor seconds, of all threads, stand beside those on the clock, because other work on the
+machine lengthens the latter: ratios and shares are of the former.
 """
 
 import argparse
@@ -27,6 +30,7 @@ from types import SimpleNamespace
 import dask
 import h5py
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pyproj  # noqa: F401  loaded after ecCodes it crashes the interpreter at its end
 from satpy import Scene
@@ -217,6 +221,87 @@ def compare(pairs: list[dict[str, Path]], channels: list[str], repeat: int, what
         )
 
 
+def write_parquet_day(path: Path, hours: int) -> None:
+    """Write AMSU-A footprints of two satellites in the columns that are fetched of NNJA-AI.
+
+    Parameters
+    ----------
+    path : Path
+        File to write.
+    hours : int
+        Hours of the day.
+    """
+    source = sources.load_source("amsua")
+    tables = []
+    for satellite in ("NOAA-19", "Metop-B"):
+        orbit = next(one.orbit for one in source.flown if one.name == satellite)
+        view = swath(satellite, orbit, "amsua", DAY, DAY + np.timedelta64(hours, "h"))
+        rng = np.random.default_rng(0)
+        fields = np.broadcast_to(view.field_of_view[None] + 1.0, view.lat.shape)
+        columns = {
+            "OBS_TIMESTAMP": pa.array(view.time.ravel()).cast(pa.timestamp("ns", "UTC")),
+            "LAT": view.lat.ravel().round(4),
+            "LON": view.lon.ravel().round(4),
+            "SAID": np.full(view.lat.size, 223.0 if satellite == "NOAA-19" else 3.0),
+            "FOVN": fields.ravel(),
+            "SAZA": view.zenith.ravel().round(2),
+            "BEARAZ": view.azimuth.ravel().round(2),
+        }
+        for number in range(1, 16):
+            values = rng.normal(250.0, 10.0, view.lat.size).round(2)
+            columns[f"BRITCSTC.TMBR_{number:05d}"] = values
+        tables.append(pa.table(columns))
+    pq.write_table(pa.concat_tables(tables), path, compression="zstd", row_group_size=100_000)
+
+
+def compare_parquet(path: Path, repeat: int) -> None:
+    """Time the reading of a file of NNJA-AI by three ways, check the values, and print.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    repeat : int
+        Number of times to read by turns, of which the quickest counts.
+    """
+    channels = [str(number) for number in range(1, 16)]
+
+    def footprints():
+        granules = readers.read("nnja_ai.amsua", [path], ["NOAA-19", "Metop-B"], channels)
+        return pa.concat_tables([granule.footprints for granule in granules])
+
+    def frame():
+        return pq.read_table(path, use_threads=False).to_pandas()
+
+    def columns():
+        return pq.read_table(path, use_threads=False)
+
+    ways = {
+        "ours: footprint table": footprints,
+        "plain pyarrow, pandas frame": frame,
+        "plain pyarrow, Arrow table": columns,
+    }
+    best = {name: np.full(2, np.inf) for name in ways}
+    for _ in range(repeat):
+        for name, way in ways.items():
+            start = clock()
+            way()
+            best[name] = np.minimum(best[name], clock() - start)
+    table, plain = footprints(), columns()
+    for channel in channels:
+        ours = np.sort(footprint_table.column_values(table, f"channel_{channel}"))
+        theirs = np.sort(plain[f"BRITCSTC.TMBR_{channel:0>5}"].to_numpy().astype(np.float32))
+        if not np.array_equal(ours, theirs):
+            raise SystemExit(f"values of channel {channel} differ")
+    size = path.stat().st_size / 1e6
+    print(f"NNJA-AI, AMSU-A: {len(table)} footprints, {size:.0f} MB, all values equal")
+    for name, (wall, processor) in best.items():
+        print(
+            f"  {name:34s} {wall:8.3f} s {processor:8.3f} s of the processor "
+            f"{best['ours: footprint table'][1] / processor:6.1f}"
+        )
+
+
 def script(stage: str):
     """The ``main`` of a rule's script."""
     path = ROOT / "workflow" / "scripts" / f"observations_{stage}.py"
@@ -344,7 +429,13 @@ def main() -> None:
     )
     parser.add_argument("--aggregate", type=int, default=108, help="granules a file")
     parser.add_argument("--repeat", type=int, default=5)
+    parser.add_argument("--hours", type=int, default=24, help="hours of NNJA-AI, 0 for none")
     options = parser.parse_args()
+    if options.hours:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / f"gdas.{moment(DAY):%Y%m%d}.NC021023.parquet"
+            write_parquet_day(path, options.hours)
+            compare_parquet(path, options.repeat)
     if options.satms is None or options.gatmo is None:
         print("no real granule pair on this machine: name one with --satms and --gatmo")
         return

@@ -88,9 +88,10 @@ def stray_footprints(
             apart = great_circle(lat[first], lon[first], lat[second], lon[second])
             pairs = (delay <= wait) & ((steps == 0) if same else (steps > 0))
             limit = 1.3 * np.abs(across[second] - across[first]) + delay * _GREATEST_SPEED + slack
+            # a footprint stands once in each of the two
             for index in (first, second):
-                np.add.at(checked, index, pairs)
-                np.add.at(failed, index, pairs & (apart > limit))
+                checked[index] += pairs
+                failed[index] += pairs & (apart > limit)
         if not failed.any():
             return left_out & ~not_judged
         # one round takes out the worst alone: their neighbours fail on their account

@@ -6,9 +6,24 @@ from benchmarks import reading
 from tests.support.helpers import realdata
 
 
+def test_a_file_of_nnja_ai_is_read_as_by_plain_pyarrow(monkeypatch, capsys):
+    monkeypatch.setattr(
+        sys, "argv", ["reading", "--granules", "0", "--repeat", "1", "--hours", "1"]
+    )
+    monkeypatch.setattr(reading, "REAL", reading.REAL / "none")
+    reading.main()
+    lines = capsys.readouterr().out.splitlines()
+    assert "NNJA-AI, AMSU-A: 27000 footprints" in lines[0]
+    assert [line.split("  ")[1] for line in lines[1:4]] == [
+        "ours: footprint table",
+        "plain pyarrow, pandas frame",
+        "plain pyarrow, Arrow table",
+    ]
+
+
 def test_a_few_granules_go_through_all_stages(monkeypatch, capsys):
     realdata("atms_sdr")
-    arguments = ["reading", "--granules", "4", "--aggregate", "2", "--repeat", "1"]
+    arguments = ["reading", "--granules", "4", "--aggregate", "2", "--repeat", "1", "--hours", "0"]
     monkeypatch.setattr(sys, "argv", arguments)
     reading.main()
     lines = capsys.readouterr().out.splitlines()

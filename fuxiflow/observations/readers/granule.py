@@ -313,6 +313,8 @@ def footprints_of_granule(
 
 def flag_unusable(footprints: pa.Table, unusable: np.ndarray) -> pa.Table:
     """Give the code ``quality`` to footprints ``(n,)`` that their producer calls unusable."""
+    if not unusable.any():
+        return footprints
     codes = footprint_table.column_values(footprints, "rejected")
     codes = np.where((codes == Reason.USED) & unusable, np.uint8(Reason.QUALITY), codes)
     return footprint_table.replace_values(footprints, footprint_table.values_of(footprints), codes)

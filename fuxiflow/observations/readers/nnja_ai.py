@@ -103,7 +103,8 @@ def _sounder_granules(
             for number, table in enumerate(read_batches(path, columns)):
                 footprints = _footprints(table, instrument, day, values, flags)
                 if number:
-                    footprints = footprints._replace(note=np.full(len(table), "", object))
+                    silent = np.broadcast_to(np.array("", object), len(table))
+                    footprints = footprints._replace(note=silent)
                 yield from granules_by_platform(
                     path,
                     footprints,
@@ -166,8 +167,8 @@ def _footprints(
     low, high = PHYSICAL
     for i, (channel, name) in enumerate(values.items()):
         column = numbers(table, name, np.float32)
-        with np.errstate(invalid="ignore"):
-            lost[(column < low) | (column > high), i] = Reason.IMPOSSIBLE
+        if (impossible := (column < low) | (column > high)).any():
+            lost[impossible, i] = Reason.IMPOSSIBLE
         if flags[channel] in table.column_names:
             group = {_CHANNEL_FLAG: numbers(table, flags[channel])}
             denied = bufr_instruments.flagged_channel(
@@ -175,15 +176,23 @@ def _footprints(
             )
             lost[denied & np.isfinite(column), i] = Reason.FLAGGED
         temperatures[:, i] = column
-    temperatures[lost > 0] = np.nan
+    if lost.any():
+        temperatures[lost > 0] = np.nan
     satellite = np.nan_to_num(numbers(table, "SAID"), nan=-1).astype(np.int32)
     position, zenith = positions_and_zeniths(
         INSTRUMENTS[instrument], numbers(table, "FOVN"), numbers(table, "SAZA")
     )
     lat, lon = numbers(table, "LAT"), numbers(table, "LON")
     nowhere = (lat == 0) & (lon == 0)
-    flagged = bufr_instruments.flagged_footprints(lambda code: numbers(table, _FLAGS.get(code, "")))
-    uncorrected = ~np.isin(satellite, CORRECTED.get(instrument, satellite))
+    flagged = np.zeros(count, bool)
+    if {*_FLAGS.values()} & {*table.column_names}:
+        flagged = bufr_instruments.flagged_footprints(
+            lambda code: numbers(table, _FLAGS.get(code, ""))
+        )
+    # one text for all, mostly: no array of as many
+    note = np.broadcast_to(np.array(UNCORRECTED if instrument in CORRECTED else "", object), count)
+    if (corrected := np.isin(satellite, CORRECTED.get(instrument, ()))).any():
+        note = np.where(corrected, "", note)
     return SounderFootprints(
         satellite,
         observation_times(table, day),
@@ -193,7 +202,7 @@ def _footprints(
         numbers(table, "BEARAZ"),
         position,
         flagged,
-        np.where(uncorrected, UNCORRECTED, "").astype(object),
+        note,
         np.full(count, BY_BODY, np.uint8),
         lost,
         temperatures,

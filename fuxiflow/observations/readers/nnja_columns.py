@@ -121,8 +121,7 @@ def numbers(table: pa.Table, name: str, dtype: type = float) -> np.ndarray:
 
 def without_missing(values: np.ndarray) -> np.ndarray:
     """Return numbers with NaN in place of those that stand for a missing value."""
-    with np.errstate(invalid="ignore"):
-        missing = np.abs(values) >= _MISSING
+    missing = values >= _MISSING
     return np.where(missing, np.nan, values) if missing.any() else values
 
 

@@ -82,7 +82,8 @@ def granules_by_platform(
             rows.lon,
             rows.time,
             rows.position,
-            kind.across(rows.position),
+            # a table, as many footprints share a position
+            kind.across(np.arange(kind.positions + 1))[rows.position],
             kind.duration,
             kind.slack,
         )
@@ -136,7 +137,7 @@ def _remarks(
         The counts.
     """
     counts = []
-    for reason in (Reason.FLAGGED, Reason.IMPOSSIBLE, Reason.TWICE):
+    for reason in (Reason.FLAGGED, Reason.IMPOSSIBLE, Reason.TWICE) if rows.lost.any() else ():
         counts += count_values(file, day, channels, rows.lost == reason, reason)
     dates = {Reason.HEADER_DATE: rows.dated != BY_BODY, Reason.BODY_DATE: undated}
     for reason, marked in dates.items():
