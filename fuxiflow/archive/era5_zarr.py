@@ -43,6 +43,8 @@ from fuxiflow.storage.manifests import RawFileError
 
 FILE_BYTES = 256e6
 """Bytes of a file before compression, unless a day has more."""
+DAY_CHUNK = 24
+"""Most times in a chunk of stores that are cut by times or days."""
 SUMS = "total_precipitation_6hr"
 """Precipitation of WeatherBench2: that of the six hours up to a time."""
 INVARIANTS_NEEDED = ("geopotential_at_surface", "land_sea_mask")
@@ -123,9 +125,16 @@ class Era5Zarr:
             f"section archives of the configuration), or shorten the periods"
         )
 
-    def days_in_file(self, fields: int) -> int:
-        """Return how many days of so many fields are written to one file."""
-        day = len(SYNOPTIC_HOURS) * fields * len(self.lat) * len(self.lon) * 4
+    def days_in_file(self, fields: Iterable[str]) -> int:
+        """Return how many days of some fields are written to one file.
+
+        Where a chunk has several days it is a month, so that each is transferred once.
+        """
+        variables = _levels_of(fields)
+        if max(self.store.chunk_length(name, "time") for name in variables) > DAY_CHUNK:
+            return 31
+        count = sum(len(levels or [None]) for levels in variables.values())
+        day = len(SYNOPTIC_HOURS) * count * len(self.lat) * len(self.lon) * 4
         return int(min(max(FILE_BYTES // day, 1), 31))
 
     def write(
@@ -369,12 +378,13 @@ def store_orders(store: Era5Zarr, lacking: Mapping[str, frozenset[str]]) -> Iter
     Iterator of Order
         Files of days of one month; precipitation, which may have other times, has files of its own.
     """
-    size = store.days_in_file(max(map(len, lacking.values()), default=1) or 1)
+    analysed = {field for fields in lacking.values() for field in fields} - {PRECIPITATION_FIELD}
+    size = store.days_in_file(analysed) if analysed else 31
     for days, fields in runs_of_days(dict(lacking), size):
         instants = sorted(fields - {PRECIPITATION_FIELD})
         if instants:
             times = [f"{day}T{hour:02d}" for day in days for hour in SYNOPTIC_HOURS]
-            yield _order(store, "fields", days, instants, _variables(instants), times)
+            yield _order(store, "fields", days, instants, _levels_of(instants), times)
         if PRECIPITATION_FIELD in fields:
             variable = store.precipitation
             hours = [
@@ -387,7 +397,7 @@ def store_orders(store: Era5Zarr, lacking: Mapping[str, frozenset[str]]) -> Iter
             yield _order(store, "precipitation", days, [PRECIPITATION_FIELD], levels_of, hours)
 
 
-def _variables(fields: Iterable[str]) -> dict[str, list[int] | None]:
+def _levels_of(fields: Iterable[str]) -> dict[str, list[int] | None]:
     """Return levels by variable of the stores that some fields are made of."""
     levels_of: dict[str, set[int] | None] = {}
     for field in fields:

@@ -12,7 +12,7 @@ import eccodes
 
 from fuxiflow.states.grib_messages import MessageFrame, find_messages, split_fields
 from fuxiflow.storage import file_kinds
-from fuxiflow.storage.field_files import FieldFile
+from fuxiflow.storage.field_files import FieldFile, FieldFileError
 
 VERSIONS = {"era5": ("ERA5", "ERA5T"), "gfs": ("GFS", "GDAS")}
 """Versions of each reference, the preferred one first."""
@@ -93,13 +93,22 @@ def describe_fields(path: Path) -> str:
     try:
         path = unpacked(path)
         if file_kinds.file_kind(path) in ("NetCDF-4", "HDF5"):
-            with FieldFile(path) as file:
-                return file.description()
+            return _describe_netcdf(path)
         if file_kinds.file_kind(path) != "GRIB":
             return file_kinds.describe_file(path, "GRIB")
         return _describe(path)
     except (OSError, ValueError, eccodes.CodesInternalError) as error:
         return f"cannot be read ({error})"
+
+
+def _describe_netcdf(path: Path) -> str:
+    """Describe a file with fields as the public stores name them, or say that it is none."""
+    try:
+        with FieldFile(path) as file:
+            file.fields()
+            return file.description()
+    except FieldFileError:
+        return file_kinds.describe_file(path, "GRIB")
 
 
 def _describe(path: Path) -> str:

@@ -4,18 +4,20 @@ import logging
 import shutil
 from dataclasses import replace
 from datetime import datetime, timedelta
+from types import SimpleNamespace
 
 import netCDF4
 import numpy as np
+import pandas as pd
 import pytest
 import xarray as xr
 import zarr
 from numcodecs import Zstd
 
-from fuxiflow.archive import era5_zarr, fetching, retries
+from fuxiflow.archive import checks, era5_zarr, fetching, retries
 from fuxiflow.archive.adopting import adopt_month
 from fuxiflow.archive.needs import Need, era5_fields
-from fuxiflow.archive.orders import era5_parts
+from fuxiflow.archive.orders import era5_orders, era5_parts
 from fuxiflow.archive.raw_store import MonthFolder
 from fuxiflow.channels import channel_table
 from fuxiflow.config.archives import load_archives
@@ -23,10 +25,12 @@ from fuxiflow.grids import Grid
 from fuxiflow.states.assembly import Assembler, Ledger
 from fuxiflow.states.decoding import decode_analyses, list_grib_files, read_invariants
 from fuxiflow.states.netcdf_fields import FieldReader
+from fuxiflow.states.store import StateSeries
 from fuxiflow.storage.field_files import FieldFile
 from fuxiflow.storage.manifests import RawFileError
 from tests.support import public_stores
 from tests.support.archive_server import archive
+from tests.support.helpers import load_script
 from tests.support.public_stores import ARCO, WB2, WB2_COARSE
 
 LOG = logging.getLogger("test")
@@ -134,6 +138,80 @@ def test_invariants_are_those_of_grib(name, server, raw, written, tmp_path):
     server.requests.clear()
     fetch(archives, raw, INVARIANTS)
     assert not server.requests
+
+
+def test_days_of_a_file_follow_from_grid_and_chunks(server, raw, written, monkeypatch):
+    """A day at 0.25 degrees is a file, and chunks of many times are loaded once."""
+    monkeypatch.setattr(era5_zarr, "FILE_BYTES", 1.0)
+    need = replace(NEED, days=("2020-01-01", "2020-01-03"))
+    manifest = fetch(serve(server, written("wb2")), raw, need)["2020-01"]
+    assert sorted(name.rpartition("_")[0] for name in manifest.files) == [
+        f"{kind}_2020010{day}-2020010{day}" for kind in ("fields", "precipitation") for day in "123"
+    ]
+    states, _ = decode(raw / "era5/2020-01", [*TIMES, datetime(2020, 1, 3, 18)])
+    assert all(state is not None for state in states)
+    monkeypatch.setattr(era5_zarr, "DAY_CHUNK", 4)
+    server.requests.clear()
+    further = raw.parent / "further"
+    coarse = serve(server, written("wb2 of 5.6 degrees"), "coarse.zarr")
+    assert len(fetch(coarse, further, need)["2020-01"].files) == 2
+    asked = [path for path, _ in server.requests]
+    assert len(asked) == len(set(asked))
+
+
+def test_a_segment_of_grib_and_of_a_store(server, raw, written, tmp_path, of_grib):
+    """Each day comes from where it was first asked for; the states are the same."""
+    folder = raw / "era5/2020-01"
+    public_stores.write_grib(folder, TIMES[:4])
+    archives = serve(server, written("wb2"))
+    manifest = fetch(archives, raw)["2020-01"]
+    days = {
+        day for day, _ in (key[1:] for key in era5_parts(e.covers for e in manifest.files.values()))
+    }
+    assert days == {"2019-12-31", "2020-01-01", "2020-01-02"}
+    asked = {path.rpartition("/")[2] for path, _ in server.requests if "/temperature/" in path}
+    assert asked == {f"{step}.0.0.0" for step in range(8, 12)}
+    states, ledger = decode(folder)
+    expected, _ = of_grib
+    spread = expected.std(axis=(0, 2, 3), keepdims=True)
+    assert np.max(np.abs(np.stack(states) - expected) / spread) < 2e-5
+    assert not ledger.rejected
+
+
+@pytest.mark.parametrize("name", ["wb2", "arco"])
+def test_what_came_from_a_store_is_not_asked_of_the_climate_data_store(name, server, raw, written):
+    manifest = fetch(serve(server, written(name)), raw)["2020-01"]
+    covers = [entry.covers for entry in manifest.files.values()]
+    assert not list(era5_orders(NEED, covers, 8, client=lambda: None))
+    assert not checks.needs_key(NEED, raw, load_archives())
+    longer = replace(NEED, days=("2020-01-01", "2020-01-03"))
+    assert checks.needs_key(longer, raw, load_archives())
+    changes = {"era5": {"provider": "arco"}}
+    assert not checks.needs_key(longer, raw, load_archives(changes=changes))
+
+
+def test_the_script_makes_states_and_their_ledger(server, raw, written, tmp_path):
+    archives = serve(server, written("arco"), provider="arco")
+    need = replace(NEED, days=("2020-01-03", "2020-01-04"))
+    fetch(archives, raw, need)
+    fetching.write_need_receipt(tmp_path / "receipt.json", need, raw)
+    output = SimpleNamespace(states=tmp_path / "states.zarr", ledger=tmp_path / "ledger.parquet")
+    params = SimpleNamespace(
+        reference="era5",
+        compression="none",
+        grid={"nlat": 8, "nlon": 16},
+        dates=list(need.days),
+        completeness=SimpleNamespace(setting="completeness.states", least=1.0),
+    )
+    script = load_script("states_decode")
+    script.main(SimpleNamespace(raw=tmp_path / "receipt.json"), output, params, LOG)
+    states = StateSeries([output.states])
+    assert len(states.times) == 8
+    reasons = pd.read_parquet(output.ledger)["reason"]
+    assert reasons.str.startswith("used ERA5T, as there is no ERA5").any()
+    params.dates = ["2020-01-10", "2020-01-11"]
+    with pytest.raises(ValueError, match=r"no usable state.*NetCDF-4 with .*temperature.*8 x 16"):
+        script.main(SimpleNamespace(raw=raw / "era5/2020-01"), output, params, LOG)
 
 
 def test_only_what_is_needed_is_transferred(server, raw, written):
