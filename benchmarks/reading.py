@@ -382,7 +382,7 @@ def profile(raw: Path, folder: Path, channels: list[str]) -> None:
     }
     read, ledger, histograms, limits, checked, whole, grid = made.values()
     ends = {
-        "read": ({"files": raw}, {"table": read, "ledger": ledger}),
+        "read": ({"files": raw, "patterns": ()}, {"table": read, "ledger": ledger}),
         "limits_part": ({"table": read}, {"histograms": histograms}),
         "limits": ({"histograms": [histograms]}, {"limits": limits}),
         "quality": (

@@ -159,6 +159,10 @@ class Source(Section):
     """Quantity of radiances; default none. The sources of a group never mix the two.
 
     Antenna temperatures lack the correction of the antenna's side lobes."""
+    antenna_patterns: str | None = None
+    """Folder of pattern coefficients, ``*.ACCoeff.nc``, one file a platform; by default none.
+
+    With it the files' antenna temperatures are corrected to brightness temperatures."""
     platforms: list[Platform] = Field(min_length=1, max_length=100)
     """Platforms: names, or name and orbit where the embedded world is to fly it."""
     reader: str
@@ -202,6 +206,10 @@ class Source(Section):
 
     @model_validator(mode="after")
     def _check(self):
+        if self.antenna_patterns and self.quantity != "brightness_temperature":
+            raise ValueError(
+                f"quantity: {self.quantity}, allowed with antenna_patterns: brightness_temperature"
+            )
         if mistakes := [*self._repetitions(), *self._impossible_ranges()]:
             raise ValueError("\n".join(mistakes))
         return self
@@ -236,6 +244,22 @@ class Source(Section):
             values = (getattr(channel, name), getattr(self.quality, name), last)
             limits.append(next((value for value in values if value is not None), None))
         return tuple(limits)
+
+    @property
+    def pattern_files(self) -> list[Path]:
+        """Files of pattern coefficients, sorted; none where no folder is named.
+
+        FileNotFoundError where the folder has none.
+        """
+        if self.antenna_patterns is None:
+            return []
+        files = sorted(Path(self.antenna_patterns).glob("*.ACCoeff.nc"))
+        if not files:
+            raise FileNotFoundError(
+                f"source {self.name}: {self.antenna_patterns} has no *.ACCoeff.nc; bring the files "
+                "of its platforms there, or take antenna_patterns away"
+            )
+        return files
 
     @property
     def channel_names(self) -> list[str]:

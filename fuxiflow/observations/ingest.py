@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from fuxiflow.observations import ledger, readers
+from fuxiflow.observations.antenna_patterns import corrected_for_antenna, read_antenna_patterns
 from fuxiflow.observations.footprint_table import FootprintWriter
 from fuxiflow.observations.ledger import LedgerEntry
 from fuxiflow.observations.readers.granule import Granule
@@ -129,6 +130,7 @@ def ingest(
     start: date,
     output: Path,
     log: logging.Logger,
+    antenna_patterns: Sequence[Path] = (),
 ) -> pd.DataFrame:
     """Read the level-1 files of a directory into a footprint table.
 
@@ -155,6 +157,8 @@ def ingest(
         The Parquet file that is written.
     log : logging.Logger
         Gets a warning for each file that is refused, and the progress.
+    antenna_patterns : Sequence[Path]
+        Files of coefficients by which antenna temperatures are corrected; none by default.
 
     Returns
     -------
@@ -165,7 +169,10 @@ def ingest(
     ------
     NoUsableFileError
         Where there are files but none can be used.
+    ValueError
+        Where there are coefficients, but not of a platform or channel.
     """
+    patterns = read_antenna_patterns(antenna_patterns) if antenna_patterns else {}
     raw = verified_files(directory)
     matching, others = readers.sort_by_pattern(raw.paths, pattern)
     entries: list[LedgerEntry] = []
@@ -200,6 +207,10 @@ def ingest(
                 entries += _refused(source, _explained(granule, paths), log)
                 continue
             used += 1
+            if patterns:
+                footprints, file = corrected_for_antenna(granule.footprints, patterns)
+                message = f"antenna temperatures, corrected by {file}" if granule.message else ""
+                granule = replace(granule, footprints=footprints, message=message)
             if granule.message:
                 log.warning("%s: %s", granule.file, granule.message)
             entries += ledger.count_read(source, granule.footprints, granule.message)

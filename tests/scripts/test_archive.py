@@ -283,9 +283,8 @@ def test_months_before_a_platform_flew_are_an_empty_table(store, archives, tmp_p
         completeness=SimpleNamespace(expected=[], days=nothing, files=nothing),
     )
     output = SimpleNamespace(table=tmp_path / "t.parquet", ledger=tmp_path / "l.parquet")
-    load_script("observations_read").main(
-        SimpleNamespace(files=tmp_path / "receipt.json"), output, params, LOG
-    )
+    raw = SimpleNamespace(files=tmp_path / "receipt.json", patterns=())
+    load_script("observations_read").main(raw, output, params, LOG)
     (row,) = pd.read_parquet(output.ledger).to_dict("records")
     assert (row["reason"], row["message"]) == ("no_file", "no platform flew")
     assert len(pd.read_parquet(output.table)) == 0

@@ -38,7 +38,8 @@ def read(directory, output, completeness=ANY):
         completeness=completeness,
     )
     paths = SimpleNamespace(table=output / "read.parquet", ledger=output / "read_ledger.parquet")
-    load_script("observations_read").main(SimpleNamespace(files=directory), paths, parameters, LOG)
+    raw = SimpleNamespace(files=directory, patterns=())
+    load_script("observations_read").main(raw, paths, parameters, LOG)
     return paths
 
 

@@ -80,7 +80,7 @@ def test_a_source_gets_from_the_truth_to_its_grid(truth, tmp_path, name):
     )
     run(
         "observations_read",
-        {"files": raw},
+        {"files": raw, "patterns": ()},
         {"table": read, "ledger": books[0]},
         source=name,
         reader=source.reader,

@@ -60,7 +60,7 @@ def test_a_real_granule_becomes_a_sparse_grid(path, tmp_path):
     }
     made = SimpleNamespace(table=tmp_path / "read.parquet", ledger=tmp_path / "read_ledger.parquet")
     load_script("observations_read").main(
-        SimpleNamespace(files=raw),
+        SimpleNamespace(files=raw, patterns=()),
         made,
         SimpleNamespace(
             reader=source.reader,

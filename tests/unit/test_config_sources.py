@@ -47,6 +47,24 @@ def test_no_group_mixes_antenna_and_brightness_temperatures():
     assert sources.load_source("noaa15_amsua_l1b").quantity == "antenna_temperature"
 
 
+def test_files_of_antennas_are_there_where_a_folder_is_named(folder, tmp_path):
+    text = (sources.ROOT / "config" / "sources" / "nnja_amsua.yaml").read_text()
+    corrected = text.replace(
+        "quantity: antenna_temperature",
+        f"quantity: brightness_temperature\nantenna_patterns: {tmp_path}/patterns",
+    )
+    (folder / "corrected.yaml").write_text(corrected)
+    source = sources.load_source("corrected")
+    with pytest.raises(FileNotFoundError, match=r"patterns has no \*\.ACCoeff\.nc; bring"):
+        list(source.pattern_files)
+    (tmp_path / "patterns").mkdir()
+    (tmp_path / "patterns" / "amsua_n18.ACCoeff.nc").touch()
+    assert [path.name for path in source.pattern_files] == ["amsua_n18.ACCoeff.nc"]
+    (folder / "odd.yaml").write_text(text + f"antenna_patterns: {tmp_path}\n")
+    with pytest.raises(ValueError, match=r"quantity: antenna_temperature, allowed with antenna"):
+        sources.load_source("odd")
+
+
 def test_an_unknown_source_lists_the_known():
     with pytest.raises(KeyError, match=r"unknown source 'goes'; known: .*noaa20_atms"):
         sources.load_source("goes")

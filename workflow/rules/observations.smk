@@ -4,6 +4,7 @@
 rule observations_read:
     input:
         files=raw_input("{source}/{segment}"),
+        patterns=of_source(lambda source: source.pattern_files),
     output:
         table=passing("footprints", results("observations/{source}/read/{segment}.parquet")),
         ledger=results("observations/{source}/read/ledger/{segment}.parquet"),

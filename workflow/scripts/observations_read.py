@@ -1,13 +1,15 @@
 """Read the level-1 files of one source and segment.
 
-in:  files   directory of files in the agency's format
-out: table   Parquet, one row per footprint as read
-             (schema: fuxiflow.observations.footprint_table)
-     ledger  Parquet, footprints read by file and day, and files that were refused
-             (fuxiflow.observations.ledger)
+in:  files     directory of files in the agency's format
+     patterns  coefficients of antennas, for a source with antenna_patterns
+out: table     Parquet, one row per footprint as read
+               (schema: fuxiflow.observations.footprint_table)
+     ledger    Parquet, footprints read by file and day, and files that were refused
+               (fuxiflow.observations.ledger)
 """
 
 from datetime import date
+from pathlib import Path
 
 from fuxiflow.completeness import check_days, check_share, list_names
 from fuxiflow.observations import ledger
@@ -26,6 +28,7 @@ def main(input, output, params, log):
         date.fromisoformat(params.dates[0]),
         output.table,
         log,
+        [Path(path) for path in input.patterns],
     )
     sound, damaged = ledger.files_by_soundness(accounts)
     check_share(
