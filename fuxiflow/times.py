@@ -143,3 +143,23 @@ def span(start: date | str, end: date | str):
 
     first = np.datetime64(str(start), "ns")
     return first, np.datetime64(str(end), "ns") + np.timedelta64(24 - STEP_HOURS, "h")
+
+
+def whole_hours(values, unit: str | None) -> list[int]:
+    """Return durations ``(n,)`` in whole hours.
+
+    They are times, or numbers in a ``unit`` of CF; whole hours where that is None. ValueError names
+    a unit that is not known.
+    """
+    import numpy as np
+
+    if values.dtype.kind == "m":
+        hours_of_each = values / np.timedelta64(1, "h")
+    else:
+        in_an_hour = {None: 1, "hours": 1, "days": 1 / 24, "minutes": 60, "seconds": 3600}
+        in_an_hour |= {"milliseconds": 3.6e6, "microseconds": 3.6e9, "nanoseconds": 3.6e12}
+        if unit not in in_an_hour:
+            known_units = ", ".join(name for name in in_an_hour if name)
+            raise ValueError(f"durations in {unit!r}, expected one of {known_units}")
+        hours_of_each = values / in_an_hour[unit]
+    return [round(float(hour)) for hour in hours_of_each]

@@ -58,7 +58,7 @@ def missing_months(needs: Iterable[Need], store: Path, archives: Archives) -> di
     """
     missing: dict[str, set[str]] = {}
     for need in needs:
-        if need.idle or need.product in ("era5", "gfs", *archives.sources):
+        if need.idle or need.address or need.product in ("era5", "gfs", *archives.sources):
             continue
         for month in need.months:
             if not (Path(store) / need.product / month).is_dir():

@@ -13,7 +13,8 @@ import requests
 
 from fuxiflow.archive import adopting, era5, era5_zarr, orders
 from fuxiflow.archive.granules import granule_downloads
-from fuxiflow.archive.needs import INVARIANTS, Need
+from fuxiflow.archive.mirrors_of_stores import mirror_orders
+from fuxiflow.archive.needs import INVARIANTS, WHOLE, Need
 from fuxiflow.archive.nnja_ai import nnja_ai_downloads
 from fuxiflow.archive.occultations import occultation_downloads
 from fuxiflow.archive.orders import Order
@@ -140,11 +141,15 @@ def fetch_need(need: Need, store: Path, archives: Archives, log: logging.Logger)
             folders[month] = MonthFolder(store, need.product, month)
             stack.enter_context(folders[month].locked())
             _adopt_what_is_there(folders[month], log)
-            folders[month].drop_lost(has_archive=need.product in ("era5", "gfs", *archives.sources))
+            folders[month].drop_lost(
+                has_archive=bool(need.address) or need.product in ("era5", "gfs", *archives.sources)
+            )
         if need.product == "era5":
             _fetch_era5(need, folders, archives, log)
         elif need.product == "gfs":
             _fetch_gfs(need, folders, archives, log)
+        elif need.segment == WHOLE:
+            _fetch_store(need, folders[WHOLE], log)
         else:
             _fetch_source(need, folders, archives, log)
         for folder in folders.values():
@@ -313,6 +318,35 @@ def _fetch_era5_store(
     if outside:
         raise DownloadError(store.out_of_range(outside))
     _require_some(need, folders.values(), url)
+
+
+def _fetch_store(need: Need, folder: MonthFolder, log: logging.Logger) -> None:
+    """Mirror what is needed of a public store; what was wholly fetched is not looked up again.
+
+    Parameters
+    ----------
+    need : Need
+        Address, days and fields.
+    folder : MonthFolder
+        Its folder, held by this process.
+    log : logging.Logger
+        Takes progress and warnings.
+
+    Raises
+    ------
+    DownloadError
+        When the store is not there, has nothing of it, or a download fails for good.
+    """
+    key = orders.short_digest(need.parameters())
+    complete = folder.manifest.complete
+    enough = complete.get(key, {}).get("files", 0)
+    if ALL_DAYS in complete or 0 < enough <= len(folder.manifest.files):
+        return
+    listed = list(mirror_orders(_session(), need))
+    fill(folder, [order for order in listed if order.name not in folder.manifest.files], log)
+    files = len(folder.manifest.files)
+    complete[key] = {"asked": now_text(), "origin": need.address, "files": files}
+    folder.save()
 
 
 def _fetch_gfs(

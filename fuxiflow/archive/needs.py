@@ -13,6 +13,7 @@ from fuxiflow import times
 from fuxiflow.channels import Channel, channel_table
 from fuxiflow.config import sources
 from fuxiflow.config.configuration import Config
+from fuxiflow.config.evaluation import is_address
 from fuxiflow.storage.raw_files import Question
 
 INVARIANTS = "invariants"
@@ -29,6 +30,7 @@ class Need:
 
     ``days`` are first and last, in ISO form, and ``forecast_days`` those of GFS forecasts, none
     where it is empty. ``idle`` says that no platform of the source flew: nothing is asked for.
+    ``address`` is that of a public store, which is mirrored.
     """
 
     product: str
@@ -39,12 +41,13 @@ class Need:
     init_hours: tuple[int, ...] = ()
     max_lead_hours: int = 0
     idle: bool = False
+    address: str = ""
 
     @property
     def months(self) -> list[str]:
         """The folders of the raw store that hold the segment: calendar months YYYY-MM."""
-        if self.segment == INVARIANTS:
-            return [INVARIANTS]
+        if self.segment in (INVARIANTS, WHOLE):
+            return [self.segment]
         return times.segments(*map(date.fromisoformat, self.days), months=1)
 
     @property
@@ -52,16 +55,24 @@ class Need:
         """The days and fields that a file of the segment has to concern."""
         if self.segment == INVARIANTS:
             return Question(self.days)
+        if self.segment == WHOLE:
+            return Question(self.days, self.variables)
         if PRECIPITATION_FIELD not in self.fields:
             return Question(self.days, self.fields)
         # a sum of 6 h at 00 UTC begins in the evening before
         before = date.fromisoformat(self.days[0]) - timedelta(days=1)
         return Question(self.days, self.fields, ((PRECIPITATION_FIELD, str(before)),))
 
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """The fields without their levels."""
+        return tuple(dict.fromkeys(field.split()[0] for field in self.fields))
+
     def parameters(self) -> dict:
-        """Return all but product and segment, as parameters of a rule."""
+        """Return all but product, segment and address, as parameters of a rule."""
         values = asdict(self)
-        return {name: values[name] for name in values if name not in ("product", "segment")}
+        apart = ("product", "segment", "address")
+        return {name: values[name] for name in values if name not in apart}
 
 
 def era5_field(channel: Channel) -> str:
@@ -137,6 +148,43 @@ def store_product(address: str) -> str:
     return re.sub(r"[^\w.-]", "_", name)
 
 
+def store_needs(config: Config) -> dict[str, Need]:
+    """Return what is needed of public stores that are scored, by product."""
+    table = channel_table()
+    names = config.scored_channels
+    channels = table if names is None else table.select(names)
+    test, verified = config.periods.test, config.verification_period
+    by_product = {}
+    for system in config.verification.systems.values():
+        for address, end, forecasts in (
+            (system.forecasts, test.end, True),
+            (system.analyses, verified.end, False),
+        ):
+            if address is None or not is_address(address):
+                continue
+            fields = [field for channel in channels for field in _store_fields(channel, forecasts)]
+            by_product[store_product(address)] = Need(
+                store_product(address),
+                WHOLE,
+                _texts((test.start, end)),
+                tuple(sorted(set(fields))),
+                init_hours=tuple(config.cycling.init_hours) if forecasts else (),
+                max_lead_hours=config.cycling.max_lead_hours if forecasts else 0,
+                address=address,
+            )
+    return by_product
+
+
+def _store_fields(channel: Channel, forecasts: bool) -> list[str]:
+    """Return the fields of WeatherBench2's stores that a channel is made of."""
+    if not channel.analysed:
+        return [channel.variable] if forecasts else []
+    humid = channel.variable == "relative_humidity"
+    variables = ("specific_humidity", "temperature") if humid else (channel.variable,)
+    level = "" if channel.level is None else f" {channel.level}"
+    return [f"{variable}{level}" for variable in variables]
+
+
 def need_of(config: Config, product: str, segment: str) -> Need:
     """Return what is needed of a product in a segment.
 
@@ -158,6 +206,8 @@ def need_of(config: Config, product: str, segment: str) -> Need:
         return era5_need(config, segment)
     if product == "gfs":
         return gfs_need(config, segment)
+    if segment == WHOLE:
+        return store_needs(config)[product]
     return source_need(config, product, segment)
 
 
@@ -175,6 +225,7 @@ def all_needs(config: Config) -> Iterator[Need]:
     for name in config.sources:
         for segment in observed:
             yield source_need(config, name, segment)
+    yield from store_needs(config).values()
 
 
 def months_in_runs(months: Iterable[str]) -> str:
@@ -225,7 +276,7 @@ def narrowed(
         of = f" of {', '.join(products)}" if products else ""
         raise ValueError(
             f"the configuration needs no {', '.join(unneeded)}{of}; it needs "
-            f"{months_in_runs(there - {INVARIANTS})}, written YYYY-MM"
+            f"{months_in_runs(there - {INVARIANTS, WHOLE})}, written YYYY-MM"
         )
     for need in needs:
         if not months or months & {*need.months, need.segment}:

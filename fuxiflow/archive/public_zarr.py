@@ -9,7 +9,6 @@ import json
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
-from itertools import product
 
 import numpy as np
 import requests
@@ -22,6 +21,7 @@ from fuxiflow.archive.retries import Absent, DownloadError
 from fuxiflow.archive.transfer import get_file
 from fuxiflow.config.base import did_you_mean
 from fuxiflow.storage.field_files import SYNONYMS
+from fuxiflow.storage.mirrors import chunk_keys
 
 METADATA = ".zmetadata"
 KEPT_BYTES = 256 << 20
@@ -74,7 +74,7 @@ class PublicStore:
     def __contains__(self, name: str) -> bool:
         return name in self.names
 
-    def _array(self, name: str, chunks: dict[str, bytes] | None = None) -> zarr.Array:
+    def array(self, name: str, chunks: dict[str, bytes] | None = None) -> zarr.Array:
         """Return an array over chunks that were loaded; all others hold its fill value."""
         if name not in self:
             raise DownloadError(
@@ -101,7 +101,7 @@ class PublicStore:
 
     def dimensions(self, name: str) -> tuple[str, ...]:
         """Return the names of an array's dimensions, in their order."""
-        count = self._array(name).ndim
+        count = self.array(name).ndim
         names = self.attributes_of(name).get("_ARRAY_DIMENSIONS")
         if not isinstance(names, list) or len(names) != count:
             raise DownloadError(f"{self.url}/{name}: it does not name its dimensions")
@@ -129,7 +129,7 @@ class PublicStore:
         """
         other = next((short for short, long in SYNONYMS.items() if long == name), name)
         stored = other if name not in self and other in self else name
-        shape = self._array(stored).shape
+        shape = self.array(stored).shape
         values, there = self.load(session, stored, [range(shape[0])] if len(shape) == 1 else [])
         if len(shape) != 1 or not there.all():
             raise DownloadError(f"{self.url}/{stored}: the coordinate is not whole")
@@ -151,7 +151,7 @@ class PublicStore:
 
     def chunk_length(self, name: str, dimension: str) -> int:
         """Return how many values of a dimension are in a chunk of an array."""
-        return self._array(name).chunks[self.dimensions(name).index(dimension)]
+        return self.array(name).chunks[self.dimensions(name).index(dimension)]
 
     def load(
         self, session: requests.Session, name: str, positions: Sequence[Sequence[int]]
@@ -179,21 +179,20 @@ class PublicStore:
         DownloadError
             When a chunk cannot be had, or is damaged; the text names its address.
         """
-        array = self._array(name)
+        array = self.array(name)
         there = np.zeros([len(along) for along in positions], bool)
         numbers = [
             np.asarray(along) // size for along, size in zip(positions, array.chunks, strict=True)
         ]
         chunks = {}
-        for one in product(*(sorted({*along.tolist()}) for along in numbers)):
-            key = array.metadata.encode_chunk_key(one)
+        for key, one in chunk_keys(array, positions):
             body = self._chunk(session, f"{name}/{key}", array)
             if body is not None:
                 chunks[key] = body
                 inside = [along == number for along, number in zip(numbers, one, strict=True)]
                 there[np.ix_(*inside)] = True
         try:
-            values = self._array(name, chunks).oindex[tuple(np.asarray(p) for p in positions)]
+            values = self.array(name, chunks).oindex[tuple(np.asarray(p) for p in positions)]
         except (ValueError, RuntimeError, OSError, TypeError) as error:
             raise DownloadError(
                 f"{self.url}/{name}: a chunk of {', '.join(chunks)} cannot be decoded ({error}). "
@@ -227,7 +226,7 @@ class PublicStore:
             body = get_file(session, address).content
         except Absent:
             return None
-        if complaint := _size_complaint(body, array):
+        if complaint := chunk_complaint(body, array):
             raise DownloadError(f"{address}: {complaint}. {_DAMAGED}")
         if array.chunks[0] > 1:
             with self._lock:
@@ -237,7 +236,7 @@ class PublicStore:
         return body
 
 
-def _size_complaint(body: bytes, array: zarr.Array) -> str:
+def chunk_complaint(body: bytes, array: zarr.Array) -> str:
     """Say that a chunk has not the size it should have; empty where it has, or zarr will tell.
 
     Blosc takes a chunk that was cut off for a whole one, and reads beyond its end.

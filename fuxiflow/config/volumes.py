@@ -137,6 +137,8 @@ def raw_archive(config: Config, wildcards: Wildcards) -> Volume:
     product, segment = wildcards["product"], wildcards["segment"]
     if segment == "invariants":
         return Volume(20, 2)
+    if segment == "store":
+        return mirrored(config, product)
     if product == "gfs":
         count = gfs_state_count(config, wildcards)
         return Volume(count * GFS_FILE_MB, count)
@@ -154,6 +156,23 @@ def raw_archive(config: Config, wildcards: Wildcards) -> Volume:
     files = FILES_A_DAY.get(source.instrument, OTHER_FILES_A_DAY)
     files *= work.platforms_there(config, product)
     return Volume(days / DAYS_A_MONTH * 1000 * monthly, days * files)
+
+
+def mirrored(config: Config, product: str) -> Volume:
+    """Return the volume of what is fetched of a public store, roughly: a chunk has all levels."""
+    names = config.scored_channels
+    channels = channel_table() if names is None else channel_table().select(names)
+    upper = {channel.variable for channel in channels if channel.level is not None}
+    surface = {channel.variable for channel in channels if channel.level is None}
+    days = work.days(config.periods.test)
+    of_analyses = "6h" in product
+    fields = days * (work.STATES_A_DAY if of_analyses else len(config.cycling.init_hours))
+    fields *= 1 if of_analyses else work.leads(config)
+    grid = grid_in_address(product)
+    cells = math.prod(map(int, grid.split("x"))) if grid else work.cells(config)
+    values_each = len(upper) * len(channel_table().pressure_levels) + len(surface)
+    mb = fields * values_each * cells * 4e-6 * share("truth", config)
+    return Volume(mb, fields * (len(upper) + len(surface)))
 
 
 def raw_fields(config: Config, count: float, kind: str, files_each: float) -> Volume:

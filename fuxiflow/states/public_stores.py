@@ -18,10 +18,12 @@ from fuxiflow.channels import Channel, ChannelTable
 from fuxiflow.grids import Grid
 from fuxiflow.physics import relative_humidity
 from fuxiflow.states.assembly import Ledger, rejection_reason
-from fuxiflow.states.coordinates import UNITS, as_nanoseconds, read_times
+from fuxiflow.states.coordinates import as_nanoseconds, read_times
 from fuxiflow.states.grib_messages import GribError
 from fuxiflow.states.regrid import SourceGrid, regrid
+from fuxiflow.storage.mirrors import chunk_keys, open_mirror, verify_chunks
 from fuxiflow.storage.zarr_stores import READ_ERRORS
+from fuxiflow.times import whole_hours
 
 SYNONYMS = {"lat": "latitude", "lon": "longitude"}
 """Names that some stores give to dimensions, and the usual ones."""
@@ -51,7 +53,7 @@ class PublicFields:
         Parameters
         ----------
         path : Path
-            Its folder.
+            Its folder, or the receipt of what was fetched of it.
         channels : ChannelTable
             The channels that are wanted.
         grid : Grid
@@ -63,10 +65,12 @@ class PublicFields:
             When it is not there, or none of it can be used.
         """
         self.path, self.grid = Path(path), grid
-        if not self.path.is_dir():
+        self._mirrored = self.path.suffix == ".json"
+        if not (self._mirrored or self.path.is_dir()):
             raise FileNotFoundError(f"{path}: no such Zarr store; see verification.systems")
         try:
-            self._group = zarr.open_group(self.path, mode="r")
+            is_mirror = self._mirrored
+            self._group = open_mirror(path) if is_mirror else zarr.open_group(self.path, mode="r")
             self._arrays = dict(self._group.arrays())
         except READ_ERRORS as error:
             raise PublicStoreError(
@@ -112,17 +116,10 @@ class PublicFields:
 
     def _lead_hours(self) -> list[int]:
         """Return the leads in hours: given as times, in a unit, or as whole hours without one."""
-        values = self._coordinate(LEAD)
-        unit = str(self._arrays[LEAD].attrs.get("units", "hours"))
-        if values.dtype.kind == "m":
-            hours = values / np.timedelta64(1, "h")
-        elif unit in UNITS:
-            hours = values * (UNITS[unit] / UNITS["hours"])
-        else:
-            raise PublicStoreError(
-                f"{self.path}/{LEAD}: leads in {unit!r}, expected one of {', '.join(UNITS)}"
-            )
-        return [round(float(hour)) for hour in hours]
+        try:
+            return whole_hours(self._coordinate(LEAD), self._arrays[LEAD].attrs.get("units"))
+        except ValueError as error:
+            raise PublicStoreError(f"{self.path}/{LEAD}: {error}") from error
 
     def _read_grid(self) -> None:
         """Take the grid of the coordinates, whatever their direction."""
@@ -197,6 +194,33 @@ class PublicFields:
             if one not in dimensions:
                 values = np.expand_dims(values, axis)
         return values[0][:, :, self._rows][:, :, :, self._columns]
+
+    def verify(self, times: Sequence[datetime], lead_hours: Sequence[int]) -> None:
+        """Compare what is going to be read with its checksums, where it was fetched.
+
+        Parameters
+        ----------
+        times : sequence of datetime
+            Initial times, or valid times of analyses.
+        lead_hours : sequence of int
+            Leads in hours; 0 alone of analyses.
+        """
+        if not self._mirrored:
+            return
+        places = {"time": np.flatnonzero(np.isin(self.times, as_nanoseconds(list(times))))}
+        if self.lead_hours is not None:
+            places[LEAD] = np.flatnonzero(np.isin(self.lead_hours, lead_hours))
+        names = set()
+        for name in {name for channel in self.channels for name in self._variables(channel)}:
+            array = self._arrays[name]
+            levels = {c.level for c in self.channels if name in self._variables(c)} - {None}
+            here = places | {"level": [self._levels.index(level) for level in levels]}
+            axes = [
+                here.get(one, range(length))
+                for one, length in zip(self._dimensions(array), array.shape, strict=True)
+            ]
+            names |= {f"{name}/{key}" for key, _ in chunk_keys(array, axes)}
+        verify_chunks(self.path, self._group, names)
 
     def read(
         self, time: datetime, lead_hours: Sequence[int], ledger: Ledger

@@ -257,7 +257,7 @@ def test_the_script_writes_a_receipt(server, store, archives, tmp_path, monkeypa
         product="era5",
         segment="2023-07",
         need=ERA5.parameters(),
-        asked=SimpleNamespace(archives={}),
+        asked=SimpleNamespace(archives={}, address=""),
     )
     output = SimpleNamespace(receipt=tmp_path / "receipt.json")
     script.main(None, output, params, LOG)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import zarr
+from numcodecs import Blosc
 
 NAMES = {
     "geopotential": "m**2 s**-2",
@@ -87,7 +88,12 @@ def public_store(
             for dim in dims
         )
         array = group.create_array(
-            name, shape=shape, chunks=chunks, dtype="float32", fill_value=np.nan
+            name,
+            shape=shape,
+            chunks=chunks,
+            dtype="float32",
+            fill_value=np.nan,
+            compressors=Blosc(),
         )
         array.attrs.update(
             {"_ARRAY_DIMENSIONS": [places.get(dim, dim) for dim in dims], "units": unit}

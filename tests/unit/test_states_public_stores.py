@@ -157,7 +157,7 @@ def test_grids_that_are_not_regular_and_global(tmp_path, name, change, words):
     ("name", "units", "words"),
     [
         ("time", "fortnights", "times in 'fortnights'"),
-        ("prediction_timedelta", "h", "leads in 'h'"),
+        ("prediction_timedelta", "h", "durations in 'h'"),
     ],
 )
 def test_units_that_are_not_known(tmp_path, name, units, words):

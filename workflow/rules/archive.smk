@@ -10,7 +10,7 @@ if CONFIG.kind == "archive":
             receipt=results("archive/{product}/{segment}.json"),
         wildcard_constraints:
             product=archive_products(),
-            segment=r"\d{4}-\d{2}|invariants",
+            segment=rf"\d{{4}}-\d{{2}}|invariants|{needs.WHOLE}",
         # only a profile that names a partition for it submits it
         localrule: not has_partition(workflow, "archive_fetch")
         resources:
@@ -21,7 +21,7 @@ if CONFIG.kind == "archive":
             segment="{segment}",
             need=archive_need,
             # in a namespace, which Snakemake does not compare: addresses change no raw file
-            asked=SimpleNamespace(archives=CONFIG.archives),
+            asked=archive_addresses,
         script:
             "../scripts/archive_fetch.py"
 

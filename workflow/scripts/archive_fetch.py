@@ -12,7 +12,7 @@ from fuxiflow.config.archives import load_archives
 
 
 def main(input, output, params, log):
-    need = Need(product=params.product, segment=params.segment, **params.need)
+    need = Need(params.product, params.segment, **params.need, address=params.asked.address)
     fetch_need(need, STORE, load_archives(changes=params.asked.archives), log)
     receipt = write_need_receipt(output.receipt, need, STORE)
     log.info("%s %s: %d files", need.product, need.segment, receipt["files"])

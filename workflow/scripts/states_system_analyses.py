@@ -22,6 +22,7 @@ def main(input, output, params, log):
     channels = channels if params.channels is None else channels.select(params.channels)
     fields = PublicFields(input.store, channels.analysed, Grid(**params.grid))
     analysis_times = times.times(*map(date.fromisoformat, params.dates))
+    fields.verify(analysis_times, [0])
     ledger = Ledger()
     missing = []
     options = {"attrs": {"reference": params.system}, "compression": params.compression}

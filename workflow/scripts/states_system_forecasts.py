@@ -29,6 +29,7 @@ def main(input, output, params, log):
         params.system,
         log,
     )
+    fields.verify(inits, leads)
     ledger = Ledger()
     lacking = []
     attrs = {"system": params.system}

@@ -1,5 +1,7 @@
 """Lookups of the rules of the archive stage: what is needed, and what is missing."""
 
+import re
+
 from fuxiflow.archive import needs
 
 
@@ -13,7 +15,7 @@ def raw_input(path):
 
 def archive_products():
     """Return a pattern of the products that the archives have for this configuration."""
-    return "|".join(["era5", "gfs", *CONFIG.sources])
+    return "|".join(["era5", "gfs", *CONFIG.sources, *map(re.escape, needs.store_needs(CONFIG))])
 
 
 def archive_need(wildcards):
@@ -22,6 +24,12 @@ def archive_need(wildcards):
     Neither code nor addresses nor sizes of requests are among them: they change no raw file.
     """
     return needs.need_of(CONFIG, wildcards.product, wildcards.segment).parameters()
+
+
+def archive_addresses(wildcards):
+    """Return what a run changes of the archives, and the address of a public store."""
+    need = needs.need_of(CONFIG, wildcards.product, wildcards.segment)
+    return SimpleNamespace(archives=CONFIG.archives, address=need.address)
 
 
 def archive_receipts():
