@@ -77,8 +77,8 @@ def mirror_orders(session: requests.Session, need: Need) -> Iterator[Order]:
         ]
         for key, numbers in chunk_keys(array, axes):
             first = numbers[dimensions.index("time")] * array.chunks[dimensions.index("time")]
-            held = time[first : first + array.chunks[dimensions.index("time")]]
-            days = sorted({str(day) for day in held.astype("datetime64[D]")})
+            in_chunk = time[first : first + array.chunks[dimensions.index("time")]]
+            days = sorted({str(day) for day in in_chunk.astype("datetime64[D]")})
             covers = {"days": days, "fields": [variable]}
             yield _chunk_order(need.address, f"{variable}/{key}", array, covers)
 
