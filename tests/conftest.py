@@ -4,8 +4,13 @@ import sys
 
 import pyproj  # noqa: F401  eccodes loaded before it crashes the interpreter at its end
 import pytest
+from hypothesis import settings
 
 from tests.support.archive_server import archive
+
+# no test fails because a machine is slow
+settings.register_profile("fuxiflow")
+settings.load_profile("fuxiflow")
 
 
 @pytest.fixture(autouse=True)

@@ -121,10 +121,15 @@ def lay_over(base: Mapping, override: Mapping) -> dict:
     return merged
 
 
+ALLOWED = ", allowed: "
+"""Goes between a value and what is allowed instead."""
+
+
 def nearest(value: object, allowed: Iterable[object]) -> str | None:
     """Return the one of the allowed names that most resembles a value, None where none does."""
-    near = difflib.get_close_matches(str(value), [str(name) for name in allowed], n=1)
-    return near[0] if near else None
+    names = {str(name).lower(): str(name) for name in allowed}
+    near = difflib.get_close_matches(str(value).lower(), names, n=1)
+    return names[near[0]] if near else None
 
 
 def did_you_mean(value: object, allowed: Iterable[object]) -> str:
@@ -171,14 +176,21 @@ def complaints(error: ValidationError, model: type[BaseModel], prefix: str = "")
     list[str]
         One line a mistake: key, value, what is allowed, and the nearest allowed key or value.
     """
-    lines = []
+    lines: list[str] = []
     for detail in error.errors():
-        place = [part for part in detail["loc"] if part != "[key]"]
+        # neither a mark of a key, nor the alternative of a type that was tried
+        place = [part for part in detail["loc"] if not re.search(r"\[.*\]$", str(part))]
         key = ".".join([*([prefix] if prefix else []), *map(str, place)])
         for text in _sentence(detail, allowed_keys(model, place[:-1])).split("\n"):
             # our own validators name a key of the section that they check
             joint = "." if re.match(r"[a-z_][a-z_.]*: ", text) else ": "
-            lines.append(f"{key}{joint}{text}" if key else text)
+            line = f"{key}{joint}{text}" if key else text
+            beginning = line.partition(ALLOWED)[0] + ALLOWED
+            if lines and ALLOWED in line and lines[-1].startswith(beginning):
+                # the same value, which none of the alternatives takes
+                lines[-1] += f", or {line.removeprefix(beginning)}"
+            else:
+                lines.append(line)
     return lines
 
 

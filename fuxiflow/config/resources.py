@@ -447,7 +447,7 @@ COSTS: dict[str, Callable[[Config, Wildcards], Cost]] = {
         copies=2,
         threads=2,
     ),
-    "cycling_analyses": Inference(work.analyses, 15.7, steps=2, analyses=1, states=28),
+    "cycling_analyses": Inference(work.analyses, 15.7, steps=2, analyses=1, states=15),
     "cycling_response": Inference(work.once, 600, steps=60, analyses=30, states=17),
     "cycling_forecasts": Inference(work.leads_made, 1.6, batch_states=6.4),
     "cycling_external_forecasts": Inference(

@@ -12,7 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from fuxiflow.channels import ChannelTable
 from fuxiflow.completeness import Asked, check_share, list_times
+from fuxiflow.grids import Grid
 from fuxiflow.models.networks import STEP, Networks
 from fuxiflow.models.pillars import FootprintBatch, batch_footprints
 from fuxiflow.observations.sparse_grids import SparseGrids
@@ -20,6 +22,17 @@ from fuxiflow.states.climatology import Climatology
 from fuxiflow.states.store import StateSeries
 from fuxiflow.storage import checksums
 from fuxiflow.storage.tensor_files import save_tensors
+
+SAVE_EVERY = 28  # analyses
+SAVE_BYTES = 1 << 29  # of an array of the store, which is in memory until then
+CLIMATOLOGY_BYTES = 640 << 20
+"""Of the climatology's fields, which a cycle keeps: all that it needs again at coarse grids, at
+720 x 1440 those of one time; reading two more takes a small part of an analysis."""
+
+
+def states_per_file(channels: ChannelTable, grid: Grid) -> int:
+    """Return how many analyses a file of their store holds, after which the cycle is saved."""
+    return max(1, min(SAVE_EVERY, SAVE_BYTES // (4 * len(channels) * grid.nlat * grid.nlon)))
 
 
 @dataclass
@@ -286,9 +299,12 @@ def cycle(
     while carry.time <= end:
         observations = observer.window(carry.time)
         times = np.array([carry.time])
-        guess = networks.guess(carry.previous, carry.background, times)
+        # neither the guess nor the climatology is held beside the forecast that follows
         analysis = networks.analyse(
-            guess, normal(networks, climatology, carry.time), observations, times
+            networks.guess(carry.previous, carry.background, times),
+            normal(networks, climatology, carry.time),
+            observations,
+            times,
         )
         observed = sum(len(f) for f in observations.values())
         cycled = Cycled(carry.time, physical(carry.background), physical(analysis), observed)
@@ -299,3 +315,5 @@ def cycle(
                 f"the analysis of {cycled.time} is not finite; the networks diverged in cycling"
             )
         yield cycled, carry
+        # it is stored by now, and not held beside the next
+        del cycled

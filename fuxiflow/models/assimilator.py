@@ -228,7 +228,8 @@ class Assimilator(nn.Module):
         Parameters
         ----------
         guess : Tensor
-            First guess ``(batch, 3, channel, lat, lon)``.
+            First guess ``(batch, 3, channel, lat, lon)``, best laid out by
+            :func:`~fuxiflow.models.pillars.states_together`, which costs a copy otherwise.
         climatology : Tensor
             ``(batch, channel, lat, lon)``.
         observations : Mapping[str, FootprintBatch]
@@ -251,12 +252,13 @@ class Assimilator(nn.Module):
             raise KeyError(
                 f"no branch for sources {sorted(unknown)}; known: {sorted(self.branches)}"
             )
-        background, batch = guess[:, 1], len(guess)
+        background, batch = guess[:, 1].contiguous(), len(guess)
         time = time_features(day_of_year, hour)[:, :, None, None].expand(
             -1, -1, *background.shape[-2:]
         )
         x = torch.cat([background, self.statics.expand(batch, -1, -1, -1), time], 1)
         own = self._run(self.encoder, self.background(x))
+        del x
         seen = [torch.zeros_like(level) for level in own]
         anomaly = states_together((background - climatology) / self.tendency)
         laid_out = states_together(guess)
@@ -266,6 +268,8 @@ class Assimilator(nn.Module):
                 levels, pillars = self._run(self.branches[name], footprints, laid_out, anomaly)
                 seen = [a + b for a, b in zip(seen, levels, strict=True)]
                 increment, count = increment + pillars.increment, count + pillars.mask
+                del levels, pillars
+        del laid_out, anomaly
         fused = [
             self._run(f, torch.cat([a, b], 1)) for f, a, b in zip(self.fuse, own, seen, strict=True)
         ]

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from fuxiflow.channels import channel_table
 from fuxiflow.models.assimilator import Assimilator, SourceShape
 from fuxiflow.models.forecaster import Forecaster
-from fuxiflow.models.pillars import FootprintBatch
+from fuxiflow.models.pillars import FootprintBatch, states_together
 
 STEP = np.timedelta64(6, "h")
 THERMODYNAMIC = ("temperature", "relative_humidity")
@@ -273,12 +273,13 @@ class Networks(nn.Module):
         Returns
         -------
         Tensor
-            ``(batch, 3, channel, lat, lon)`` of the analysed channels.
+            ``(batch, 3, channel, lat, lon)`` of the analysed channels, laid out by
+            :func:`~fuxiflow.models.pillars.states_together`.
         """
         previous, background = previous[:, : self.analysed], background[:, : self.analysed]
         with torch.no_grad():
             following = self.forecast(previous, background, times)[:, : self.analysed]
-        return torch.stack([previous, background, following], 1)
+        return states_together(torch.stack([previous, background, following], 1))
 
     def analyse(
         self,

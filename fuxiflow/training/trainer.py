@@ -260,6 +260,8 @@ class Trainer:
             optimisation.learning_rate,
             betas=optimisation.betas,
             weight_decay=optimisation.weight_decay,
+            # one pass over each parameter, on a processor too
+            fused=True,
         )
         self.average = Average(self.parameters(), optimisation.ema) if optimisation.ema else None
         self.resume(optimizer)

@@ -511,7 +511,7 @@ def test_a_killed_cycle_goes_on_where_it_was(record, trained, tmp_path, monkeypa
     again = tmp_path / "again"
     again.mkdir()
     script = load_script("cycling_analyses")
-    monkeypatch.setattr(script, "SAVE_EVERY", 2)
+    monkeypatch.setattr(script, "states_per_file", lambda channels, grid: 2)
     input = SimpleNamespace(
         checkpoint=trained / "joint.ckpt", grids=record.grids, climatology=record.climatology
     )

@@ -482,9 +482,7 @@ def test_content_is_not_held_in_memory(server, session, tmp_path, monkeypatch):
 
 
 @given(data=st.data())
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_ranges_and_any_cuts_give_the_same_bytes(running, session, data):
     """Any split into ranges, any failure of any request, kills between: the bytes are equal."""
     body = BODY[:200_000]
@@ -514,9 +512,7 @@ def test_any_ranges_and_any_cuts_give_the_same_bytes(running, session, data):
     faults=st.lists(st.sampled_from([None, "cut", 503, 403, "flip"]), max_size=9),
     tags=st.sampled_from(["md5", "none"]),
 )
-@settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_cuts_and_kills_give_the_same_file(running, session, faults, tags):
     running.files["b"] = BODY[:200_000]
     running.tags = tags

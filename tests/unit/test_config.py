@@ -457,7 +457,14 @@ def test_a_misspelt_value_is_told_with_the_nearest():
     assert complaint(kind="embeded").endswith("did you mean 'embedded'?")
     assert "did you mean 'small'?" in complaint(experiment__model__forecaster="smal")
     assert "did you mean 'T850'?" in complaint(figures__map_channels=["T85"])
+    assert "did you mean 'T850'?" in complaint(figures__map_channels=["t850"])
     assert "did you mean" not in complaint(kind="real")
+
+
+def test_alternatives_of_a_type_are_one_complaint():
+    assert complaint(verification__channels="T850").endswith(
+        "verification.channels: 'T850', allowed: 'all', or a list"
+    )
 
 
 @pytest.mark.parametrize(

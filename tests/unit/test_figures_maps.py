@@ -11,7 +11,7 @@ from fuxiflow.grids import Grid
 
 
 @given(st.integers(2, 40), st.integers(1, 24).map(lambda n: 2 * n), st.booleans())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_mesh_covers_the_globe_once_and_keeps_every_value_in_its_place(nlat, nlon, poles):
     grid = Grid(nlat, nlon, poles=poles)
     field = np.arange(nlat * nlon, dtype=float).reshape(grid.shape)

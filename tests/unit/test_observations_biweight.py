@@ -47,7 +47,7 @@ def test_hand_computed():
 
 
 @given(st.lists(st.floats(200, 290), min_size=5, max_size=60), st.integers(1, 3))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_repeated_values_equal_the_formulas(values, times):
     x = np.repeat(np.sort(values), times)
     if np.median(np.abs(x - np.median(x))) > 0.1:
@@ -74,7 +74,7 @@ def test_a_tenth_of_bad_values_hardly_matters():
 
 
 @given(st.integers(0, 2**16), st.integers(1, 4))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_merging_in_any_order_equals_one_pass(seed, parts):
     generator = np.random.default_rng(seed)
     x, lat = generator.normal(250, 5, (200, 2)), generator.uniform(-90, 90, 200)

@@ -105,7 +105,7 @@ def test_the_mean_over_profiles_decides():
 
 @pytest.mark.parametrize("criterion", selection.CRITERIA)
 @given(seed=st.integers(0, 2**16), number=st.integers(1, 8))
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 def test_equals_whole_matrices(criterion, seed, number):
     table = sounder(seed, channels=8)
     selected = selection.most_informative(table, number, criterion)
@@ -162,7 +162,7 @@ def test_spacing_by_hand():
 
 
 @given(seed=st.integers(0, 2**16), number=st.integers(2, 12))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_spacing_is_within_twice_the_best(seed, number):
     """The bound of farthest-first traversal holds.
 

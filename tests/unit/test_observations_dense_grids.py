@@ -42,7 +42,7 @@ def test_standardised():
 
 
 @given(seed=st.integers(0, 2**16), n=st.integers(0, 60))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_equals_a_plain_loop(seed, n):
     generator = np.random.default_rng(seed)
     place = np.sort(generator.choice(3 * 32, n, replace=False))
@@ -208,7 +208,7 @@ def test_one_measured_cell_by_hand():
 
 
 @given(data=cases)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_measured_values_stay_and_the_mask_widens(data):
     values, mask = data
     result = infill(values, mask)
@@ -222,7 +222,7 @@ def test_measured_values_stay_and_the_mask_widens(data):
 
 
 @given(data=cases, constant=st.floats(-1e3, 1e3, width=32))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_a_constant_stays_constant(data, constant):
     _, mask = data
     result = infill(torch.full(mask.shape, constant), mask)
@@ -230,7 +230,7 @@ def test_a_constant_stays_constant(data, constant):
 
 
 @given(data=cases, shift=st.integers(-30, 30))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_turning_the_globe_turns_the_result(data, shift):
     values, mask = data
     result, turned = infill(values, mask), infill(values.roll(shift, -1), mask.roll(shift, -1))
@@ -243,7 +243,7 @@ def test_turning_the_globe_turns_the_result(data, shift):
 
 
 @given(data=cases)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_filled_values_lie_between_the_measured(data):
     values, mask = data
     result = infill(values, mask)

@@ -84,7 +84,7 @@ def gridded(*args, hours=3, **kwargs):
 
 @pytest.mark.parametrize("method", gridding.METHODS)
 @given(n=st.integers(1, 60), seed=st.integers(0, 2**16))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_equals_a_double_loop(method, n, seed):
     data = footprints(n, seed)
     ours, plain = gridded(*data, GRID, method=method), loop(*data, GRID, method)
@@ -98,7 +98,7 @@ def test_equals_a_double_loop(method, n, seed):
 
 
 @given(n=st.integers(1, 200), seed=st.integers(0, 2**16))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_conserves_footprints_and_sums(n, seed):
     time, lat, lon, values, zenith = footprints(n, seed, missing=0)
     cells = gridded(time, lat, lon, values, zenith, GRID)
@@ -109,7 +109,7 @@ def test_conserves_footprints_and_sums(n, seed):
 
 @pytest.mark.parametrize("method", gridding.METHODS)
 @given(n=st.integers(2, 200), seed=st.integers(0, 2**16))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_order_of_the_footprints_does_not_matter(method, n, seed):
     time, *others = footprints(n, seed)
     data = (
@@ -134,7 +134,6 @@ def nearest_cells(places, nlat, nlon):
     return gridding_kernels.nearest_cells(lat, lon, nlat, nlon).tolist()
 
 
-@settings(deadline=None)  # the first call compiles
 @given(st.lists(PLACES, min_size=1, max_size=20))
 def test_cells_are_those_of_the_grid(places):
     lat, lon = np.array(places).T
@@ -210,7 +209,7 @@ def cells(data, shared, **kwargs):
 
 @pytest.mark.parametrize("method", gridding.METHODS)
 @given(n=st.integers(1, 200), seed=st.integers(0, 2**16))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_one_platform_is_drawn_and_its_footprints_alone_count(method, n, seed):
     data, shared = footprints(n, seed), of_platforms(n, seed)
     content, passed_over = cells(data, shared, method=method)
@@ -227,7 +226,7 @@ def test_one_platform_is_drawn_and_its_footprints_alone_count(method, n, seed):
 
 
 @given(n=st.integers(2, 200), seed=st.integers(0, 2**16))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_neither_order_of_files_nor_of_platforms_changes_the_draw(n, seed):
     data, shared = footprints(n, seed), of_platforms(n, seed)
     drawn = cells(data, shared)
@@ -268,7 +267,7 @@ def test_draws_are_fair_and_follow_seed_source_hour_and_cell():
 
 
 @given(n=st.integers(1, 200), seed=st.integers(0, 2**16))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_merged_platforms_all_count(n, seed):
     data, shared = footprints(n, seed), of_platforms(n, seed, merged=True)
     content, passed_over = cells(data, shared)
@@ -291,7 +290,7 @@ def test_merged_platforms_all_count(n, seed):
     lon=st.lists(st.floats(-360, 360, width=32), min_size=30, max_size=30),
     seed=st.integers(0, 9),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_footprints_are_conserved_anywhere(lat, lon, seed):
     n = len(lat)
     data = (
@@ -483,7 +482,6 @@ def test_the_number_of_threads_changes_no_bit(threads):
             np.testing.assert_array_equal(a, b)
 
 
-@settings(deadline=None)  # the first example compiles
 @given(
     st.lists(
         st.sampled_from([-1, 0, 3599, 3600, 7199, 7200, 10799, 10800, 90000, None]), max_size=30
@@ -504,7 +502,6 @@ def test_footprints_are_sorted_by_hour_as_plain_arithmetic_has_it(seconds):
     assert [order[a:b].tolist() for a, b in pairwise(edges)] == expected
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(-2, 4 * 3600), max_size=20), st.booleans())
 def test_footprints_in_the_order_of_time_are_gridded_as_any_others(seconds, invalid):
     time = START + np.array(sorted(seconds), "m8[s]").astype("m8[ns]")

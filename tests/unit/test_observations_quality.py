@@ -149,7 +149,7 @@ def test_limits_of_other_channels_are_refused():
 
 
 @given(seed=st.integers(0, 2**16), n=st.integers(1, 50))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_applied_twice_nothing_changes(seed, n):
     generator = np.random.default_rng(seed)
     values = generator.choice([250, 40, 320, np.nan, 180, 260], (n, 2))
@@ -174,7 +174,7 @@ def test_applied_twice_nothing_changes(seed, n):
     assert not twice.outliers.any()
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(seed=st.integers(0, 2**16), n=st.integers(0, 60), rows=st.sampled_from([1, 7, 25]))
 def test_parts_of_a_table_on_disk_give_what_the_whole_gives(tmp_path_factory, seed, n, rows):
     """Stations, scans and anonymous reports with duplicates and leaps, in small row groups."""

@@ -80,7 +80,7 @@ def test_a_channel_without_values_is_named(tmp_path):
         whole(path, date(2022, 1, 1), date(2022, 1, 1))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     seed=st.integers(0, 2**16),
     rows=st.integers(1, 200),

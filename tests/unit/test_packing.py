@@ -54,7 +54,7 @@ def test_bytes_of_a_smooth_field_by_hand():
     np.testing.assert_array_equal(Packing(field.shape).unpack(packed), field)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(FIELDS)
 def test_the_error_of_any_field_is_below_its_bound(values):
     packing = Packing(values.shape)
@@ -73,7 +73,7 @@ def test_the_error_of_any_field_is_below_its_bound(values):
         )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(FIELDS, st.integers(1, 9), st.integers(1, 9))
 def test_what_was_unpacked_is_packed_without_a_further_loss(values, rows, columns):
     packing = Packing(values.shape, rows, columns)
@@ -104,7 +104,7 @@ def test_values_whose_differences_are_infinite_are_refused(value):
         Packing(fields.shape).pack(fields)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(arrays.arrays(np.float32, SHAPES, elements=st.floats(width=32)))
 def test_what_is_packed_stays_finite(values):
     """Of any numbers at all: they are refused, or none of them becomes infinite or missing."""

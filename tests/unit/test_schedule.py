@@ -81,7 +81,7 @@ def plans(draw):
     ]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(plans(), st.integers(3, 6))
 def test_no_schedule_breaks_its_rules(tasks, cores):
     found = simulate(tasks, {"cores": cores})

@@ -86,7 +86,7 @@ def test_parts_merge_to_weighted_means_over_all_states(tmp_path, parts, width):
     assert computed.width == width
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 10**6), st.integers(2, 6))
 def test_means_merge_in_any_order_and_grouping(seed, count):
     random = np.random.default_rng(seed)

@@ -34,7 +34,7 @@ def test_coarsening_keeps_the_area_mean(shape):
     assert after == pytest.approx(before, rel=1e-6)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     st.integers(3, 40),
     st.integers(4, 60),

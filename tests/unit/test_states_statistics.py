@@ -87,7 +87,7 @@ def test_a_channel_that_is_nan_in_a_field_is_not_counted():
     assert np.isnan(Moments.empty(2).std).all()
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(1, 7), st.floats(-1e5, 1e5), st.integers(0, 1000))
 def test_merging_in_any_split_is_the_same(split, offset, seed):
     values = fields(seed=seed) + offset
@@ -104,7 +104,7 @@ def test_merging_in_any_split_is_the_same(split, offset, seed):
     np.testing.assert_allclose(halves.squares, whole.squares, rtol=1e-6)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 1000), st.integers(1, 7), st.integers(1, 7), st.sets(st.integers(0, 7)))
 def test_segments_merge_to_the_whole_with_the_differences_across_their_bounds(
     seed, first, second, missing

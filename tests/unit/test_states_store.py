@@ -226,7 +226,7 @@ def test_a_cut_shard_names_the_file(tmp_path, compression):
         StateSeries([tmp_path / "a.zarr"]).read(TIMES[9])
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(
     st.lists(st.integers(0, 9), min_size=1, max_size=25),
     st.integers(1, 10),
@@ -352,7 +352,7 @@ def test_the_bits_are_the_same_however_they_are_packed(tmp_path, monkeypatch):
             np.testing.assert_array_equal(data.state.values.view(np.uint32), values.view(np.uint32))
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.lists(st.integers(0, 9), min_size=1, max_size=9, unique=True), st.integers(1, 10))
 def test_a_store_that_is_continued_keeps_the_bytes_of_what_it_holds(
     tmp_path_factory, before, shard

@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from zarr.codecs import BloscCodec, ZstdCodec
 from zarr.core.buffer import default_buffer_prototype
@@ -99,7 +99,6 @@ def test_other_shards_are_read_by_zarr(tmp_path):
     np.testing.assert_array_equal(reader.read(7), VALUES[1, 2])
 
 
-@settings(deadline=None)
 @given(st.integers(0, 2**32 - 1), st.integers(1, 9), st.integers(1, 9))
 def test_the_direct_way_gives_the_bytes_of_zarr(tmp_path_factory, seed, rows, columns):
     codec = BlockPackingCodec(rows, columns)

@@ -82,7 +82,7 @@ def test_fresh_days_must_hold_a_sample():
         ReplayStage(**OPTIMISATION, fresh_days=2, cycles=4, chain=2)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     days=st.integers(8, 34),
     fresh_days=st.integers(6, 20),

@@ -285,7 +285,7 @@ def test_climatology_as_a_forecast(setting):
     assert (collected.values["variance"] == 0).all()
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(part=st.lists(st.integers(0, 3), min_size=len(TIMES), max_size=len(TIMES)))
 def test_any_partition_of_the_start_times_is_joined_to_the_same_cases(cases, part):
     chosen = [np.flatnonzero(np.array(part) == number) for number in range(4)]

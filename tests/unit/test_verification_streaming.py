@@ -8,7 +8,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from fuxiflow.channels import channel_table
@@ -137,7 +137,6 @@ def test_climatology_as_a_forecast_reads_each_state_once():
 # ------------------------------------------------------------------------------- order of cases
 
 
-@settings(deadline=None)
 @given(
     st.integers(1, 8),
     st.lists(st.integers(1, 40), min_size=1, max_size=12, unique=True).map(sorted),
@@ -234,7 +233,6 @@ def old_means(field, normal, references, weights):
     return np.stack([product @ weights.T for product in products])
 
 
-@settings(deadline=None)
 @given(st.integers(0, 2**32 - 1), st.sampled_from([(4, 8), (18, 36), (19, 30), (36, 72)]))
 def test_area_means_equal_products_of_whole_fields(seed, shape):
     generator = np.random.default_rng(seed)
@@ -253,7 +251,6 @@ def test_area_means_equal_products_of_whole_fields(seed, shape):
     np.testing.assert_allclose(own[1], references[0].astype(float) ** 2 @ cells.T, rtol=1e-10)
 
 
-@settings(deadline=None)
 @given(st.integers(0, 2**32 - 1), st.integers(1, 60), st.integers(1, 4))
 def test_pieces_give_every_cell_its_weights(seed, cells, regions):
     weights = np.random.default_rng(seed).integers(0, 3, (regions, cells)) / 7.0

@@ -13,7 +13,14 @@ import numpy as np
 from fuxiflow import times
 from fuxiflow.channels import channel_table
 from fuxiflow.config import sources
-from fuxiflow.cycling.analyses import Carry, Observer, cold_start, cycle
+from fuxiflow.cycling.analyses import (
+    CLIMATOLOGY_BYTES,
+    Carry,
+    Observer,
+    cold_start,
+    cycle,
+    states_per_file,
+)
 from fuxiflow.cycling.segment_state import SegmentState
 from fuxiflow.grids import Grid
 from fuxiflow.models import checkpoint, execution
@@ -22,9 +29,6 @@ from fuxiflow.observations.sparse_grids import SparseGrids
 from fuxiflow.progress import Progress
 from fuxiflow.states.climatology import Climatology
 from fuxiflow.storage.files import workspace
-
-SAVE_EVERY = 28  # cycles
-SAVE_BYTES = 1 << 30  # of an array, which is in memory until then
 
 
 def main(input, output, params, log):
@@ -40,10 +44,10 @@ def main(input, output, params, log):
     slots = np.arange(first, last + np.timedelta64(1, "h"), np.timedelta64(times.STEP_HOURS, "h"))
     observer = Observer(networks, grids)
     observer.check_observed(slots, params.completeness, log)
-    climatology = Climatology.read(input.climatology)
+    climatology = Climatology.read(input.climatology, CLIMATOLOGY_BYTES)
     channels = channel_table().select(networks.design.channels).analysed
     grid = Grid(*networks.design.grid)
-    every = max(1, min(SAVE_EVERY, SAVE_BYTES // (4 * len(channels) * grid.nlat * grid.nlon)))
+    every = states_per_file(channels, grid)
     state = SegmentState(
         workspace(params.state), slots, channels, grid, every, log, params.compression
     )
@@ -59,6 +63,8 @@ def main(input, output, params, log):
     for i, (cycled, carry) in enumerate(cycles, start=begun):
         state.write(i, cycled, carry)
         report.step(f"{cycled.observed} cells observed")
+        # of an analysis that is stored nothing stays in memory beside the next
+        del cycled
     carry.save(output.carry)
     state.finish(output.analyses)
 
