@@ -12,7 +12,9 @@ import requests
 from fuxiflow.archive import fetching, nnja_ai
 from fuxiflow.archive.needs import Need
 from fuxiflow.archive.retries import Absent, DownloadError
+from fuxiflow.config import sources
 from fuxiflow.config.archives import Archives, GfsArchive, NnjaAiArchive
+from fuxiflow.observations import footprint_table, ingest, ledger
 from fuxiflow.storage import tables
 from tests.support import nnja_ai_files
 from tests.support.nnja_ai_files import AMSUA, ROOT, key_of
@@ -189,3 +191,35 @@ def test_the_download_of_a_gap_says_so(mirror, session, tmp_path):
     ((name, download),) = downloads(session, mirror, date(2022, 7, 2)).items()
     with pytest.raises(Absent):
         download(session, tmp_path / name)
+
+
+def test_what_is_fetched_is_read_and_a_day_without_a_file_is_seen(server, tmp_path):
+    """Three days of AMSU-A, of which the archive lacks one, down to table and ledger."""
+    for day in ("2022-07-01", "2022-07-03"):
+        table = nnja_ai_files.amsua(f"{day}T23:30:00", scans=100)
+        server.files[key_of(AMSUA, day)] = nnja_ai_files.content(table)
+    source = sources.load_source("nnja_amsua")
+    need = Need(source.name, "2022-07", ("2022-07-01", "2022-07-03"))
+    archives = Archives(gfs=GfsArchive(url="https://x"), sources={source.name: archive_of(server)})
+    fetching.fetch_need(need, tmp_path / "store", archives, fetching.logging.getLogger())
+    receipt = tmp_path / "receipt.json"
+    fetching.write_need_receipt(receipt, need, tmp_path / "store")
+    accounts = ingest.ingest(
+        receipt,
+        source.file_pattern,
+        source.reader,
+        source.name,
+        source.platform_names,
+        source.channel_names,
+        DAY,
+        tmp_path / "table.parquet",
+        fetching.logging.getLogger(),
+    )
+    days = ledger.days_with(accounts, ledger.READ)
+    assert sorted(map(str, days)) == ["2022-07-01", "2022-07-03"]
+    footprints = footprint_table.read_footprints(tmp_path / "table.parquet")
+    assert len(footprints) == 2 * 100 * 30
+    assert set(footprint_table.column_values(footprints, "rejected")) == {0}
+    expected = read(server.files[KEY])["BRITCSTC.TMBR_00007"].to_numpy().astype("float32")
+    found = footprint_table.column_values(footprints, "channel_7")[: len(expected)]
+    assert found.tolist() == expected.tolist()
