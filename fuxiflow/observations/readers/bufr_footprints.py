@@ -367,10 +367,10 @@ def positions_and_zeniths(
         misfits = {0: np.abs(seen - kind.zenith)}
     else:
         seen = np.abs(zenith)
-        misfits = {
-            shift: np.abs(seen - zenith_at(np.abs(kind.scan_angle(number + shift))))
-            for shift in (0, 1)
-        }
+        # a table, as many footprints share a position; its ends are outside the scan
+        nominal = zenith_at(np.abs(kind.scan_angle(np.arange(kind.positions + 3))))
+        counted = np.nan_to_num(number, nan=-1.0).clip(-1, kind.positions + 1).astype(int)
+        misfits = {shift: np.abs(seen - nominal[(counted + shift).clip(0)]) for shift in (0, 1)}
     typical = {
         shift: np.nanmean(np.minimum(misfit, 2 * _TILT))
         for shift, misfit in misfits.items()
