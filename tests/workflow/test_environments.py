@@ -255,6 +255,8 @@ def test_rules_that_can_find_less_than_there_should_be_say_how_much_they_need():
     assert asking == {
         "states_decode",
         "states_forecasts",
+        "states_system_analyses",
+        "states_system_forecasts",
         "observations_read",
         "observations_quality",
         "observations_grid",
