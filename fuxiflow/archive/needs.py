@@ -216,7 +216,7 @@ def all_needs(config: Config) -> Iterator[Need]:
     verified = config.segments(config.verification_period)
     for segment in [*config.segments(config.periods.training), *verified, INVARIANTS]:
         yield era5_need(config, segment)
-    for segment in verified:
+    for segment in verified if config.needs_gfs else ():
         yield gfs_need(config, segment)
     observed = [
         *config.segments(config.periods.observations),

@@ -25,7 +25,7 @@ Address = Annotated[str, Field(pattern=r"^https?://.*[^/]$")]
 
 def grid_in_address(url: str) -> str:
     """Return the columns and rows that the name of a store tells, ``64x32``; empty without any."""
-    match = re.search(r"-(\d+x\d+)(?=[_.-]|$)", url.rpartition("/")[2])
+    match = re.search(r"[-_](\d+x\d+)(?=[_.-]|$)", url.rpartition("/")[2])
     return match[1] if match else ""
 
 

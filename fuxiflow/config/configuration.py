@@ -290,6 +290,12 @@ class Config(Section):
         return Period(start=self.periods.cold_start, end=self.periods.test.end)
 
     @property
+    def needs_gfs(self) -> bool:
+        """Whether GFS is scored, or forecasts start from its analyses."""
+        from_gfs = any(self.resolve(name).initial == "gfs" for name in self.experiments)
+        return from_gfs or "gfs" in self.verification.baselines
+
+    @property
     def gfs_start(self) -> datetime:
         """When the embedded world's GFS makes its first forecast, at 00 or 12 UTC.
 

@@ -219,7 +219,7 @@ class Linear:
 
     def __call__(self, config: Config, wildcards: Wildcards) -> Cost:
         """Return the cost of a job."""
-        cells = work.raw_cells(config) if self.raw else work.cells(config)
+        cells = work.raw_cells(config, wildcards) if self.raw else work.cells(config)
         return self.at(self.work(config, wildcards), max(cells, work.cells(config)))
 
 

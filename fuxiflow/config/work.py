@@ -5,11 +5,13 @@ observations. A day of observations is one of ATMS at full density: 3.1 million 
 channels. Other sources count by their values.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from datetime import date
 
 from fuxiflow.channels import channel_table
 from fuxiflow.config import sources
+from fuxiflow.config.archives import grid_in_address, load_archives
 from fuxiflow.config.base import Period
 from fuxiflow.config.configuration import Config
 from fuxiflow.config.simulation import has_operator
@@ -51,11 +53,34 @@ def cells(config: Config) -> int:
     return config.grid.nlat * config.grid.nlon
 
 
-def raw_cells(config: Config) -> int:
-    """Return the cells of a field of the raw files: of the archives, or of the embedded world."""
-    if config.kind == "archive":
-        return RAW_CELLS
-    return config.world.grid.nlat * config.world.grid.nlon
+def raw_cells(config: Config, wildcards: Wildcards | None = None) -> int:
+    """Return the cells of a field of the raw files: of the archives, or of the embedded world.
+
+    Parameters
+    ----------
+    config : Config
+        The configuration.
+    wildcards : mapping, optional
+        Those of a job: of a public store that it reads the address tells the grid.
+
+    Returns
+    -------
+    int
+        Cells.
+    """
+    if config.kind != "archive":
+        return config.world.grid.nlat * config.world.grid.nlon
+    grid = grid_in_address(_public_store(config, wildcards or {}))
+    return math.prod(map(int, grid.split("x"))) if grid else RAW_CELLS
+
+
+def _public_store(config: Config, wildcards: Wildcards) -> str:
+    """Return the address of the public store of fields that a job reads, empty for none."""
+    if system := wildcards.get("system"):
+        return config.verification.systems[system].forecasts
+    if wildcards.get("reference") == "era5":
+        return load_archives(changes=config.archives).era5.store_url
+    return ""
 
 
 def days(period: Period | tuple[date, date] | None) -> int:

@@ -38,7 +38,7 @@ _TRAINED = {
 
 
 @pytest.mark.parametrize(
-    "configuration", ["test", "demo", "demo+studies", "joint", "rehearsal", "paper"]
+    "configuration", ["test", "demo", "demo+studies", "joint", "rehearsal", "real", "paper"]
 )
 def test_configurations_plan(plans, configuration):
     jobs = plans(configuration)
@@ -46,7 +46,7 @@ def test_configurations_plan(plans, configuration):
     assert rules["all"] == 1
     assert rules["training_joint"] >= 1
     assert bool(rules["training_autoregressive"]) == (configuration != "joint")
-    assert bool(rules["archive_fetch"]) == (configuration == "paper")
+    assert bool(rules["archive_fetch"]) == (configuration in ("real", "paper"))
     made = [path for job in jobs for path in job.outputs]
     assert len(made) == len(set(made))
 

@@ -158,7 +158,9 @@ rule states:
         rules.states_statistics.output.statistics,
         rules.states_climatology.output.climatology,
         segments_of(results("states/era5/{segment}.zarr"), CONFIG.verification_period),
-        segments_of(results("states/gfs/{segment}.zarr"), CONFIG.verification_period),
-        if_forecasts_stay(segments_of(results("forecasts/gfs/{segment}.zarr"), CONFIG.periods.test)),
+        states_gfs_segments(results("states/gfs/{segment}.zarr"), CONFIG.verification_period),
+        if_forecasts_stay(
+            states_gfs_segments(results("forecasts/gfs/{segment}.zarr"), CONFIG.periods.test)
+        ),
         states_truth_segments(results("states/truth/{segment}.zarr")),
     localrule: True

@@ -59,6 +59,11 @@ def states_forecasts_completeness(wildcards):
     )
 
 
+def states_gfs_segments(path, period):
+    """Return ``path`` for each segment of a period; none where nothing needs GFS."""
+    return segments_of(path, period) if CONFIG.needs_gfs else []
+
+
 def states_truth_segments(path):
     """Return ``path`` for each segment of the truth; none outside the embedded world."""
     return segments_of(path, CONFIG.verification_period) if CONFIG.kind == "embedded" else []
