@@ -9,7 +9,7 @@ from hypothesis import settings
 from tests.support.archive_server import archive
 
 # no test fails because a machine is slow
-settings.register_profile("fuxiflow")
+settings.register_profile("fuxiflow", deadline=None)
 settings.load_profile("fuxiflow")
 
 

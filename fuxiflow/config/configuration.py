@@ -291,7 +291,7 @@ class Config(Section):
 
     @property
     def needs_gfs(self) -> bool:
-        """Whether GFS is scored, or forecasts start from its analyses."""
+        """True where GFS is scored, or forecasts start from its analyses."""
         from_gfs = any(self.resolve(name).initial == "gfs" for name in self.experiments)
         return from_gfs or "gfs" in self.verification.baselines
 

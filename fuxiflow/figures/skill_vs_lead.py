@@ -1,5 +1,6 @@
 """``skill_vs_lead``: RMSE and anomaly correlation against lead time, aloft and at the surface."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -8,11 +9,14 @@ from matplotlib.figure import Figure
 
 from fuxiflow.figures import scores, style
 from fuxiflow.storage.checksums import DamagedError
+from fuxiflow.verification.score_table import REFERENCES
 
 LEVELS = (300, 500, 850)
 METRICS = {"rmse": "RMSE", "acc": "anomaly correlation"}
 SKILFUL = 0.6  # ACC of a forecast that is still of use (REFERENCE: skilful lead time)
 SYSTEMS = ("fuxiflow", "gfs", "persistence", "climatology")
+"""Systems that are drawn first; those of others follow by name."""
+OTHERS = [style.OKABE_ITO[i] for i in (2, 4, 5, 6)]
 MARKS = {"better": style.SYSTEMS["fuxiflow"].color, "worse": "white"}
 PANELS = [[f"{variable}{level}" for variable in style.VARIABLES] for level in LEVELS] + [
     list(style.SURFACE)
@@ -46,8 +50,8 @@ def table(path: Path, experiment: str, reference: str) -> pd.DataFrame:
         reference=reference,
         region="global",
         channel=names,
-        system=list(SYSTEMS),
     )
+    frame = frame[~frame["system"].isin(REFERENCES)]
     versus = [scores.VERSUS_GFS.format(metric=metric) for metric in METRICS]
     try:
         paired = scores.read_score_rows(
@@ -90,7 +94,16 @@ def table(path: Path, experiment: str, reference: str) -> pd.DataFrame:
     ].reset_index(drop=True)
 
 
-def _panel(ax, rows: pd.DataFrame, metric: str) -> None:
+def _lines(systems: Iterable[str]) -> dict[str, style.Line]:
+    """Return the lines of systems, those of others in colours of their own."""
+    others = sorted({*systems} - {*SYSTEMS})
+    further = {
+        name: style.Line(name, OTHERS[i % len(OTHERS)], "--") for i, name in enumerate(others)
+    }
+    return {name: style.SYSTEMS[name] for name in SYSTEMS} | further
+
+
+def _panel(ax, rows: pd.DataFrame, metric: str, lines: dict[str, style.Line]) -> None:
     """Draw the curves of one channel and metric.
 
     Parameters
@@ -101,9 +114,10 @@ def _panel(ax, rows: pd.DataFrame, metric: str) -> None:
         Rows of one channel and metric.
     metric : str
         Metric, of :data:`METRICS`.
+    lines : dict of str to Line
+        Line of each system.
     """
-    for name in SYSTEMS:
-        line = style.SYSTEMS[name]
+    for name, line in lines.items():
         part = rows[rows["system"] == name].sort_values("lead_time")
         if part.empty:
             continue
@@ -145,6 +159,7 @@ def draw(table: pd.DataFrame) -> Figure:
     """
     table = table.assign(significance=table["significance"].fillna(""))
     last = float(table["lead_time"].max()) / 24
+    lines = _lines(table["system"])
     step = 2 if last > 5 else 1
     figure = style.new_figure(11.5, 15.0)
     blocks = figure.subfigures(len(METRICS), 1)
@@ -160,7 +175,7 @@ def draw(table: pd.DataFrame) -> Figure:
             if rows.empty:
                 ax.set_visible(False)
                 continue
-            _panel(ax, rows, metric)
+            _panel(ax, rows, metric, lines)
             ax.set_title(
                 f"{channel} ({rows['unit'].iloc[0]})" if metric == "rmse" else channel, loc="left"
             )

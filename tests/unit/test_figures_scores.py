@@ -149,6 +149,18 @@ def test_skill_does_without_gfs(tmp_path):
     skill_vs_lead.draw(table)
 
 
+def test_skill_shows_forecasts_of_others(tmp_path):
+    frames = [
+        data._rows(experiment, system, "era5", "rmse", [6, 12], ["Z500"], [[1.0], [2.0]], 0.1)
+        for experiment, system in (("full", "fuxiflow"), ("baseline", "hres"), ("baseline", "era5"))
+    ]
+    frame = score_table.concatenate_scores(frames)
+    score_table.write_scores(tmp_path / "s.parquet", frame)
+    table = skill_vs_lead.table(tmp_path / "s.parquet", "full", "era5")
+    assert set(table["system"]) == {"fuxiflow", "hres"}
+    assert "hres" in texts(skill_vs_lead.draw(table))
+
+
 def test_skill_shows_only_forecast_systems(figure_stores):
     table = skill_vs_lead.table(figure_stores / "scores.parquet", "full", "truth")
     assert set(table["system"]) == {"fuxiflow", "gfs", "persistence", "climatology"}
