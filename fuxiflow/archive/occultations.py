@@ -21,9 +21,22 @@ LEVELS = {"refractivityRetrieval": "l2a", "atmosphericRetrieval": "l2b"}
 SUFFIXES = (".nc", ".nc4")
 
 
-def _mission_folder(archive: OccultationArchive, mission: str) -> str:
-    """Return the beginning of the keys of a mission, with a slash at its end."""
-    centre, kind = archive.missions[mission], archive.filetype
+def _mission_folder(archive: OccultationArchive, mission: str, centre: str) -> str:
+    """Return the beginning of the keys of a mission, with a slash at its end.
+
+    Parameters
+    ----------
+    archive : OccultationArchive
+        The bucket.
+    mission, centre : str
+        A mission, and who has processed it.
+
+    Returns
+    -------
+    str
+        By the layout of the archive's version.
+    """
+    kind = archive.filetype
     root = f"contributed/{archive.version}"
     if archive.version == "v1.1":
         return f"{root}/{centre}/{mission}/{kind}/"
@@ -60,8 +73,9 @@ def occultation_downloads(
     DownloadError
         When a mission is not there, or the address is not that of a bucket.
     """
-    for mission, centre in archive.missions.items():
-        folder = _mission_folder(archive, mission)
+    for entry in archive.missions:
+        mission, centre = entry.split("/")
+        folder = _mission_folder(archive, mission, centre)
         count = 0
         for key, length in list_objects(session, archive.url, f"{folder}{day:%Y/%m/%d}/"):
             count += 1

@@ -110,10 +110,10 @@ class OccultationArchive(Section):
     """Version of the files and of their folders."""
     filetype: Literal["refractivityRetrieval", "atmosphericRetrieval"] = "refractivityRetrieval"
     """Files of measured refractivity, or of retrievals with a prior."""
-    missions: dict[str, str] = Field(min_length=1)
-    """By mission, such as metop, the centre that has processed it: ucar, romsaf, jpl or eumetsat.
+    missions: list[Annotated[str, Field(pattern=r"^\w+/\w+$")]] = Field(min_length=1)
+    """Missions, each with the centre that has processed it, as ``metop/ucar``.
 
-    Both as the bucket names them."""
+    Both as the bucket names them. A run that changes the list gives all of it."""
 
 
 LAYOUTS: dict[str, type[Section]] = {

@@ -60,7 +60,7 @@ def archive_of(server, **changes):
     values = {
         "layout": "gnssro",
         "url": server.url,
-        "missions": {"metop": "ucar", "cosmic1": "romsaf"},
+        "missions": ["metop/ucar", "cosmic1/romsaf"],
     } | changes
     return OccultationArchive(**values)
 
@@ -80,7 +80,7 @@ def test_a_day_of_the_missions_by_their_centres(bucket, session, tmp_path):
 
 
 def test_version_2(bucket, session):
-    archive = archive_of(bucket, version="v2.0", missions={"metop": "ucar"})
+    archive = archive_of(bucket, version="v2.0", missions=["metop/ucar"])
     listed = dict(occultations.occultation_downloads(session, archive, DAY))
     assert sorted(listed) == [name_of(transmitter, 1, 2) for transmitter in (3, 4, 5)]
 
@@ -95,10 +95,10 @@ def test_a_day_without_files_is_a_gap(bucket, session):
 @pytest.mark.parametrize(
     "changes",
     [
-        {"missions": {"metop": "ukar"}},
-        {"missions": {"metopp": "ucar"}},
+        {"missions": ["metop/ukar"]},
+        {"missions": ["metopp/ucar"]},
         {"filetype": "atmosphericRetrieval"},
-        {"version": "v2.0", "missions": {"cosmic1": "romsaf"}},
+        {"version": "v2.0", "missions": ["cosmic1/romsaf"]},
     ],
 )
 def test_what_the_bucket_does_not_have_is_named(bucket, session, changes):
@@ -118,7 +118,7 @@ def test_an_address_that_is_no_bucket(bucket, session):
 
 def fetch(server, store, **changes):
     committed = yaml.safe_load(settings.FILE.read_text(encoding="utf-8"))
-    committed["sources"]["gnssro"] |= {"url": server.url, "missions": {"metop": "ucar"}} | changes
+    committed["sources"]["gnssro"] |= {"url": server.url, "missions": ["metop/ucar"]} | changes
     fetching.fetch_need(NEED, store, settings.Archives(**committed), LOG)
     return read_manifest(store / "gnssro" / "2018-07")
 
@@ -182,4 +182,12 @@ def test_the_committed_archive():
     assert archive.layout == "gnssro"
     receivers = {"cosmic1": "COSMIC-1", "cosmic2": "COSMIC-2", "metop": "Metop-B"}
     platforms = sources.load_source("gnssro").platform_names
-    assert all(receivers[mission] in platforms for mission in archive.missions)
+    assert all(receivers[entry.split("/")[0]] in platforms for entry in archive.missions)
+
+
+def test_a_run_asks_for_fewer_missions():
+    changes = {"sources": {"gnssro": {"missions": ["metop/ucar"]}}}
+    assert settings.load_archives(changes=changes).source("gnssro").missions == ["metop/ucar"]
+    changes["sources"]["gnssro"]["missions"] = ["metop"]
+    with pytest.raises(ValueError, match=r"archives\.sources\.gnssro.*missions.*'metop'"):
+        settings.load_archives(changes=changes)
