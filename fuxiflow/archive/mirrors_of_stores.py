@@ -12,7 +12,7 @@ import numpy as np
 import requests
 
 from fuxiflow.archive.needs import Need
-from fuxiflow.archive.orders import Order
+from fuxiflow.archive.orders import SYNOPTIC_HOURS, Order
 from fuxiflow.archive.public_zarr import PublicStore, chunk_complaint
 from fuxiflow.archive.retries import DownloadError
 from fuxiflow.archive.transfer import Fetched, fetch
@@ -52,7 +52,7 @@ def mirror_orders(session: requests.Session, need: Need) -> Iterator[Order]:
             for key, _ in chunk_keys(array, [range(length) for length in array.shape]):
                 yield _chunk_order(need.address, f"{name}/{key}", array, {})
     time = store.coordinate(session, "time").astype("datetime64[ns]")
-    positions = {"time": np.flatnonzero(np.isin(time, _wanted_times(need)))}
+    positions = {"time": np.flatnonzero(np.isin(time, _needed_times(need)))}
     if need.max_lead_hours:
         leads = _lead_hours(session, store)
         steps = range(STEP_HOURS, need.max_lead_hours + 1, STEP_HOURS)
@@ -83,10 +83,10 @@ def mirror_orders(session: requests.Session, need: Need) -> Iterator[Order]:
             yield _chunk_order(need.address, f"{variable}/{key}", array, covers)
 
 
-def _wanted_times(need: Need) -> np.ndarray:
+def _needed_times(need: Need) -> np.ndarray:
     """Return the start times of forecasts, or all 6-hourly times of analyses."""
     days = times(*map(date.fromisoformat, need.days))
-    hours = need.init_hours or (0, 6, 12, 18)
+    hours = need.init_hours or SYNOPTIC_HOURS
     return as_datetime64(time for time in days if time.hour in hours)
 
 

@@ -1,5 +1,6 @@
 """Addresses of the public archives: ``config/archive.yaml``."""
 
+import math
 import re
 from collections.abc import Mapping
 from functools import cache
@@ -27,6 +28,12 @@ def grid_in_address(url: str) -> str:
     """Return the columns and rows that the name of a store tells, ``64x32``; empty without any."""
     match = re.search(r"[-_](\d+x\d+)(?=[_.-]|$)", url.rpartition("/")[2])
     return match[1] if match else ""
+
+
+def cells_in_address(url: str) -> int | None:
+    """Return the cells of the grid that the name of a store tells; None without any."""
+    grid = grid_in_address(url)
+    return math.prod(map(int, grid.split("x"))) if grid else None
 
 
 class Era5Store(Section):
@@ -80,7 +87,7 @@ class GranuleArchive(Section):
     """A public bucket with one folder for each product and day."""
 
     layout: Literal["granules"] = "granules"
-    """How the archive is laid out; ``granules`` where it is not given."""
+    """Layout of the archive; ``granules`` where it is not given."""
     url: Address
     """Base address of the bucket, or of a mirror of the same layout, without a slash at its end."""
     products: list[str] = Field(min_length=1)
@@ -91,7 +98,7 @@ class NnjaAiArchive(Section):
     """NNJA-AI: observations as Parquet, a file for each day and message."""
 
     layout: Literal["nnja_ai"]
-    """How the archive is laid out."""
+    """Layout of the archive."""
     url: Address
     """Address of its folder ``data/v1``, or of a mirror of the same layout, without a slash at its
     end."""
@@ -103,7 +110,7 @@ class OccultationArchive(Section):
     """The public bucket gnss-ro-data of radio occultations, one file each."""
 
     layout: Literal["gnssro"]
-    """How the archive is laid out."""
+    """Layout of the archive."""
     url: Address
     """Base address of the bucket, or of a mirror of the same layout, without a slash at its end."""
     version: Literal["v1.1", "v2.0"] = "v1.1"

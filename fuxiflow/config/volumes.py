@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from fuxiflow.channels import ChannelTable, channel_table
 from fuxiflow.config import network_sizes, work
-from fuxiflow.config.archives import grid_in_address, load_archives
+from fuxiflow.config.archives import cells_in_address, load_archives
 from fuxiflow.config.configuration import Config
 from fuxiflow.config.resources import states_mb
 from fuxiflow.config.sources import load_source
@@ -38,8 +38,6 @@ BYTES_A_VALUE = {"table": 2.6, "swaths": 6.0, "grid": (2.2, 0.9)}
 GFS_FILE_MB = 42.0
 """The messages of all channels at one lead time of GFS at 0.25 degrees."""
 DAYS_A_MONTH = 30.4
-QUARTER_DEGREE = 721 * 1440
-"""Points of ERA5's own grid, which the volumes of its archives are of."""
 STORE_FILES = 20
 """Files of a store beside its data: metadata and coordinates."""
 STATE_SHARD = (64, 537.0)
@@ -147,8 +145,8 @@ def raw_archive(config: Config, wildcards: Wildcards) -> Volume:
     provider = archives.providers.get(f"era5_{archives.era5.provider}" if url else product)
     monthly = provider.gb_per_month if provider else 10.0
     if product == "era5":
-        if grid := grid_in_address(url):
-            monthly *= math.prod(map(int, grid.split("x"))) / QUARTER_DEGREE
+        # volumes of archives are those of ERA5's own grid
+        monthly *= (cells_in_address(url) or work.RAW_CELLS) / work.RAW_CELLS
         days = work.states(config, wildcards) / work.STATES_A_DAY
         return Volume(days / DAYS_A_MONTH * 1000 * monthly, days / 4 + 2)
     source = load_source(product)
@@ -168,8 +166,7 @@ def mirrored(config: Config, product: str) -> Volume:
     of_analyses = "6h" in product
     fields = days * (work.STATES_A_DAY if of_analyses else len(config.cycling.init_hours))
     fields *= 1 if of_analyses else work.leads(config)
-    grid = grid_in_address(product)
-    cells = math.prod(map(int, grid.split("x"))) if grid else work.cells(config)
+    cells = cells_in_address(product) or work.cells(config)
     values_each = len(upper) * len(channel_table().pressure_levels) + len(surface)
     mb = fields * values_each * cells * 4e-6 * share("truth", config)
     return Volume(mb, fields * (len(upper) + len(surface)))

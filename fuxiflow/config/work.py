@@ -5,13 +5,12 @@ observations. A day of observations is one of ATMS at full density: 3.1 million 
 channels. Other sources count by their values.
 """
 
-import math
 from collections.abc import Callable, Mapping
 from datetime import date
 
 from fuxiflow.channels import channel_table
 from fuxiflow.config import sources
-from fuxiflow.config.archives import grid_in_address, load_archives
+from fuxiflow.config.archives import cells_in_address, load_archives
 from fuxiflow.config.base import Period
 from fuxiflow.config.configuration import Config
 from fuxiflow.config.simulation import has_operator
@@ -70,8 +69,7 @@ def raw_cells(config: Config, wildcards: Wildcards | None = None) -> int:
     """
     if config.kind != "archive":
         return config.world.grid.nlat * config.world.grid.nlon
-    grid = grid_in_address(_public_store(config, wildcards or {}))
-    return math.prod(map(int, grid.split("x"))) if grid else RAW_CELLS
+    return cells_in_address(_public_store(config, wildcards or {})) or RAW_CELLS
 
 
 def _public_store(config: Config, wildcards: Wildcards) -> str:

@@ -180,15 +180,47 @@ def _gfs_forecast_cases(
     if not len(inits):
         log.warning("no GFS forecast starts in the period %s to %s", *period)
         return CollectedCases({}, [])
-    leads = forecast_leads(forecasts)
-    label = "GFS forecasts"
+    return _forecast_cases(setup, "gfs", "GFS forecasts", forecasts, inits, own, log)
+
+
+def _forecast_cases(
+    setup: ScoringSetup,
+    name: str,
+    label: str,
+    forecasts: Forecasts,
+    inits: np.ndarray,
+    own: StateSeries | None,
+    log: logging.Logger,
+) -> CollectedCases:
+    """Gather the cases of the forecasts of a system at all their leads.
+
+    Parameters
+    ----------
+    setup : ScoringSetup
+        References and regions.
+    name, label : str
+        Name of the system, and of its forecasts in the log.
+    forecasts : Forecasts
+        The forecasts.
+    inits : np.ndarray
+        Start times, ``(case,)``.
+    own : StateSeries, optional
+        Its analyses as a further reference.
+    log : logging.Logger
+        Told the progress.
+
+    Returns
+    -------
+    CollectedCases
+        Cases of the system ``name``.
+    """
     return collect_cases(
         {label: forecast_reader(forecasts)},
         inits,
-        leads,
+        forecast_leads(forecasts),
         setup.against(forecasts.channels.names, own),
         log,
-    ).renamed(label, "gfs")
+    ).renamed(label, name)
 
 
 def collect_system(
@@ -228,14 +260,7 @@ def collect_system(
             log.warning("%s: not scored, as its analyses lack them: %s", name, ", ".join(left))
         forecasts = Forecasts(forecasts.paths, names)
     inits = np.intersect1d(forecasts.slots, period_times(period))
-    label = f"{name} forecasts"
-    return collect_cases(
-        {label: forecast_reader(forecasts)},
-        inits,
-        forecast_leads(forecasts),
-        setup.against(forecasts.channels.names, own),
-        log,
-    ).renamed(label, name)
+    return _forecast_cases(setup, name, f"{name} forecasts", forecasts, inits, own, log)
 
 
 def collect_forecasts(
