@@ -6,7 +6,7 @@ SHELL := /bin/bash
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 CORES ?= $(shell nproc 2>/dev/null || echo 2)
 CONFIG ?= config/demo.yaml
-# MB that the jobs of the rehearsal share
+# MB that the jobs of the rehearsal and of the real run share
 MEMORY ?= 24000
 ENVIRONMENTS ?= $(wildcard envs/*.yaml)
 
@@ -28,12 +28,13 @@ export XDG_CACHE_HOME ?= $(CURDIR)/.snakemake/cache/xdg_cache_home
 export MPLCONFIGDIR ?= $(CURDIR)/.snakemake/cache/mplconfigdir
 endif
 
-.PHONY: help setup demo studies joint rehearsal explain test test-chaos test-slurm lint format docs bench schema lock clean
+.PHONY: help setup demo studies joint real rehearsal explain test test-chaos test-slurm lint format docs bench schema lock clean
 
 help:
 	@echo "make demo    the whole chain on the embedded world: results/demo/report.html"
 	@echo "make studies the demonstration and experiments beside it: unrolling, hybrid training, observations in the loss"
 	@echo "make joint   analyses that learnt from observations too, against the reanalysis and the truth: about an hour"
+	@echo "make real    2020 at 5.6 degrees from public archives, scored beside HRES, FuXi, Pangu-Weather and GraphCast (MONTHS=\"2020-07 2020-08\" for a part)"
 	@echo "make rehearsal  every rule at the paper's size on few days, and what each took beside what it asked for: about two hours"
 	@echo "make explain what would run again, and which setting, function or file is why (CONFIG=config/demo.yaml)"
 	@echo "make test    the test suite, with one end-to-end run"
@@ -60,8 +61,7 @@ $(READY): requirements.txt constraints.txt
 	@touch $@
 
 demo: $(READY)
-	$(SNAKEMAKE) --cores $(CORES)
-	$(SNAKEMAKE) --report results/$(NAME)/report.html
+	$(SNAKEMAKE) --cores $(CORES) --report-after-run --report results/$(NAME)/report.html
 	$(RUN) fuxiflow acceptance results/$(NAME)
 	@echo "report: results/$(NAME)/report.html"
 
@@ -71,6 +71,18 @@ studies: demo
 
 joint: CONFIG := config/joint.yaml
 joint: demo
+
+# make real MONTHS="2020-07 2020-08" runs the first to the second of these months of the test alone
+real: CONFIG := config/real.yaml $(if $(MONTHS),results/real/test_months.yaml)
+real: NAME := real
+real: $(READY)
+ifdef MONTHS
+	@mkdir -p results/real
+	$(RUN) fuxiflow test-months $(firstword $(MONTHS)) $(lastword $(MONTHS)) config/real.yaml > results/real/test_months.yaml
+endif
+	$(SNAKEMAKE) --cores $(CORES) --resources mem_mb=$(MEMORY)
+	$(SNAKEMAKE) --report results/$(NAME)/report.html
+	@echo "report: results/$(NAME)/report.html"
 
 rehearsal: CONFIG := config/rehearsal.yaml
 rehearsal: $(READY)

@@ -22,10 +22,9 @@ from fuxiflow import channels
 from fuxiflow.config import sources
 from fuxiflow.operators import columns as profiles
 from fuxiflow.operators import line_by_line, table_builder
-from fuxiflow.operators.microwave import MicrowaveOperator
+from fuxiflow.operators.microwave import BATCH, MicrowaveOperator
 from fuxiflow.operators.pass_bands import pass_bands, quadrature
 
-BATCH = 2048
 ROUNDS = 8
 SEED = 11
 REFINEMENT = 4

@@ -109,6 +109,13 @@ def _plan(options: argparse.Namespace) -> int:
     return int(not fits)
 
 
+def _test_months(options: argparse.Namespace) -> None:
+    """Print what is laid over a configuration to run some months of its test alone."""
+    from fuxiflow.config.months import overlay_of_months
+
+    print(overlay_of_months(options.paths, options.first, options.last), end="")
+
+
 def _rehearsal(options: argparse.Namespace) -> int:
     """Say what jobs of a finished run took, had asked for, and what a larger run needs by that."""
     from fuxiflow import ROOT
@@ -334,6 +341,12 @@ def _parser() -> argparse.ArgumentParser:
         ("--memory-gb", "memory that its jobs share, for the time with --cores"),
     ):
         planning.add_argument(name, type=_above_zero, help=text)
+    cutting = _command(commands, _test_months)
+    cutting.add_argument("first", help="first month, YYYY-MM")
+    cutting.add_argument("last", help="last month, YYYY-MM")
+    cutting.add_argument(
+        "paths", type=Path, nargs="+", help="the configuration, and what is laid over it"
+    )
     _add_rehearsal(commands)
     restoring = _command(commands, _restore)
     restoring.add_argument("results", type=Path, help="folder of a run, for example results/demo")

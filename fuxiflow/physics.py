@@ -27,6 +27,10 @@ ICE_POINT = 250.16
 """Temperature below which saturation is over ice alone, K."""
 LAPSE_RATE = 0.0065
 """Lapse rate of the standard atmosphere, K m-1 (ICAO)."""
+STANDARD_PRESSURE, STANDARD_TEMPERATURE = 101325.0, 288.15
+"""Pressure in Pa and temperature in K of the standard atmosphere at sea level (ICAO Doc 7488)."""
+STANDARD_EXPONENT = LAPSE_RATE * 287.05287 / GRAVITY
+"""Power of pressure to which the standard atmosphere's temperature goes (ICAO Doc 7488)."""
 WARM_LIMIT, COLD_LIMIT = 290.5, 255.0
 """Temperatures in K beyond which the reduction to sea level is tempered.
 
@@ -211,6 +215,29 @@ def specific_humidity(relative_humidity: Array, temperature: Array, pressure: Ar
     else:
         vapour = vapour.minimum(vapour.new_tensor(0.5) * pressure)
     return EPSILON * vapour / (pressure - (1.0 - EPSILON) * vapour)
+
+
+def pressure_of_altimeter_setting(setting: Array, height: Array) -> Array:
+    """Compute the pressure at a station from the altimeter setting (QNH) of its report.
+
+    The setting is the pressure at sea level of a standard atmosphere that has the station's
+    pressure at the station's height: WMO-No. 8, Volume I, 3.7.2; ICAO Doc 7488.
+
+    Parameters
+    ----------
+    setting : Array
+        Altimeter setting in Pa.
+    height : Array
+        Height of the station in m above mean sea level.
+
+    Returns
+    -------
+    Array
+        Pressure in Pa.
+    """
+    at_sea_level = (setting / STANDARD_PRESSURE) ** STANDARD_EXPONENT
+    ratio = at_sea_level - LAPSE_RATE * height / STANDARD_TEMPERATURE
+    return STANDARD_PRESSURE * ratio ** (1.0 / STANDARD_EXPONENT)
 
 
 def virtual_temperature(temperature: Array, specific_humidity: Array) -> Array:

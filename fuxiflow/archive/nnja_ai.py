@@ -36,7 +36,7 @@ from fuxiflow.storage.tables import PROVENANCE, ParquetWriter
 log = logging.getLogger(__name__)
 _OF_ALL = ("LAT", "LON", "OBS_TIMESTAMP")
 _OF_SOUNDERS = ("SAID", "FOVN", "SAZA", "BEARAZ", "TMBR", "TMANT", "ATMSCHQ", "ATMSSQ", "NGQI")
-_OF_STATIONS = ("WMOB", "WMOS", "RPID", "SELV", "PRES", "PMSL", "REHU")
+_OF_STATIONS = ("WMOB", "WMOS", "RPID", "SELV", "HSMSL", "PRES", "PMSL", "ALSE", "REHU")
 _OF_LEVELS = ("VSIG", "PRLC", "GP07", "GP10", "UAGP07", "UAGP10", "QMGP")
 _OF_REPORTS = ("TMDB", "TMDP", "WDIR", "WSPD", "QMAT", "QMDD", "QMPR", "QMWN")
 MNEMONICS = frozenset(_OF_ALL + _OF_SOUNDERS + _OF_STATIONS + _OF_LEVELS + _OF_REPORTS)

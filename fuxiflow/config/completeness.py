@@ -19,6 +19,8 @@ class Completeness(Section):
     """By source, another share of days than ``observations``; 0 lets a segment be empty."""
     files: Fraction = 0.9
     """Share of a source's files in a segment that can be read; superseded ones do not count."""
+    windows: Fraction = 0
+    """Share of the 6-hour windows of a source's platforms with at least half of what is usual."""
     forecasts: Fraction = 0.9
     """Share of a segment's initial and lead times that have a forecast, of GFS or of others."""
     analyses: Fraction = 0.5

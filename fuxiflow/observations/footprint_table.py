@@ -7,6 +7,8 @@ zenith, azimuth   float32, degrees: of the satellite, seen from the footprint
 scan_position     int16, from 1: column of the swath in its file; 0 where there is no scan
 station           dictionary of strings: the reporting station; empty for a scan and for
                   stations that cannot be told apart
+height            float32, m above mean sea level, of the reporting station; NaN where there is none
+                  or it does not say
 platform, file    dictionary of strings
 channel_<name>    float32, one for each channel, in its unit; NaN where missing
 rejected          uint8, :class:`fuxiflow.observations.rejection_codes.Reason`
@@ -50,6 +52,7 @@ def footprint_schema(channels: Sequence[str]) -> pa.Schema:
             ("azimuth", pa.float32()),
             ("scan_position", pa.int16()),
             ("station", _TEXTS),
+            ("height", pa.float32()),
             ("platform", _TEXTS),
             ("file", _TEXTS),
             *((PREFIX + name, pa.float32()) for name in channels),
@@ -84,7 +87,8 @@ def build_footprints(
         Channel values in their units, ``(n, channel)`` float32, NaN where missing.
     columns : Mapping[str, np.ndarray]
         ``time`` (datetime64), ``lat``, ``lon``, ``zenith``, ``azimuth``, ``scan_position`` and
-        ``rejected``, each ``(n,)``; and ``station``, texts ``(n,)``, where there are stations.
+        ``rejected``, each ``(n,)``; where there are stations also ``station``, texts ``(n,)``, and
+        ``height``, in m above mean sea level ``(n,)``.
         Longitudes of any convention are brought to [-180, 180).
     platform : str
         The platform of all footprints.
@@ -101,6 +105,7 @@ def build_footprints(
     with np.errstate(invalid="ignore"):
         lon = np.where((lon >= 180) | (lon < -180), np.mod(lon + 180.0, 360.0) - 180.0, lon)
     data = {
+        "height": np.full(rows, np.nan, np.float32),
         **columns,
         "lon": lon,
         "time": columns["time"].astype("datetime64[ns]"),

@@ -15,11 +15,9 @@ from torch import Tensor
 from fuxiflow.config.sources import Source
 from fuxiflow.operators import radio_occultation
 from fuxiflow.operators.columns import SOUNDED, brightness_temperatures_from_state
-from fuxiflow.operators.microwave import MicrowaveOperator
+from fuxiflow.operators.microwave import BATCH, MicrowaveOperator
 from fuxiflow.physics import surface_pressure
 
-BATCH = 2048
-"""Columns that are simulated at once."""
 VARIABLES = (
     "temperature",
     "specific_humidity",

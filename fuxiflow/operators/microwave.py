@@ -20,6 +20,8 @@ from fuxiflow.physics import GAS_CONSTANT_DRY, GRAVITY, vapour_pressure, virtual
 
 DIRECTORY = ROOT / "resources" / "operators"
 """The committed tables, one for each instrument."""
+BATCH = 4096
+"""Columns that callers give the operator at once: bounds memory, and is fast on processors."""
 COSMIC_BACKGROUND = 2.736
 """Brightness of deep space in K, as in pyrtlib."""
 PLANCK_OVER_BOLTZMANN = 6.62607015e-34 * 1e9 / 1.380649e-23

@@ -20,13 +20,11 @@ from fuxiflow.models.layers import full_precision
 from fuxiflow.models.networks import Networks
 from fuxiflow.models.pillars import FootprintBatch, columns_at_footprints, states_together
 from fuxiflow.operators.columns import SOUNDED, brightness_temperatures_from_state
-from fuxiflow.operators.microwave import MicrowaveOperator
+from fuxiflow.operators.microwave import BATCH, MicrowaveOperator
 from fuxiflow.states.statistics import Statistics
 
 GROSS = 5.0
 """Misfits beyond which a departure is taken for cloud or a wrong surface, and left out."""
-BATCH = 2048
-"""Footprints that go through the operator together, which bounds its memory."""
 
 
 class RadianceLoss(nn.Module):

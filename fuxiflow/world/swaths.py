@@ -11,12 +11,10 @@ from fuxiflow.config import world as settings
 from fuxiflow.config.sources import Platform, Source
 from fuxiflow.observations.orbits import EPOCH, SCANNERS, Swath, swath
 from fuxiflow.operators.columns import brightness_temperatures
-from fuxiflow.operators.microwave import MicrowaveOperator
+from fuxiflow.operators.microwave import BATCH, MicrowaveOperator
 from fuxiflow.randomness import generator
 from fuxiflow.world.windows import TruthWindow, TruthWindows
 
-BATCH = 2048
-"""Footprints that are simulated at once."""
 CHANNEL_BIAS = 0.4
 """Standard deviation of the fixed bias of a channel, K."""
 SCAN_BIAS = 0.3

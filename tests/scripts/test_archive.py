@@ -280,9 +280,11 @@ def test_months_before_a_platform_flew_are_an_empty_table(store, archives, tmp_p
         platforms=["NOAA-20"],
         channels=["1"],
         dates=list(need.days),
-        completeness=SimpleNamespace(expected=[], days=nothing, files=nothing),
+        completeness=SimpleNamespace(expected=[], days=nothing, files=nothing, windows=nothing),
     )
-    output = SimpleNamespace(table=tmp_path / "t.parquet", ledger=tmp_path / "l.parquet")
+    output = SimpleNamespace(
+        **{name: tmp_path / f"{name}.parquet" for name in ("table", "ledger", "windows")}
+    )
     raw = SimpleNamespace(files=tmp_path / "receipt.json", patterns=())
     load_script("observations_read").main(raw, output, params, LOG)
     (row,) = pd.read_parquet(output.ledger).to_dict("records")

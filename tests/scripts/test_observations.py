@@ -37,7 +37,11 @@ def read(directory, output, completeness=ANY):
         dates=DATES,
         completeness=completeness,
     )
-    paths = SimpleNamespace(table=output / "read.parquet", ledger=output / "read_ledger.parquet")
+    paths = SimpleNamespace(
+        table=output / "read.parquet",
+        ledger=output / "read_ledger.parquet",
+        windows=output / "windows.parquet",
+    )
     raw = SimpleNamespace(files=directory, patterns=())
     load_script("observations_read").main(raw, paths, parameters, LOG)
     return paths

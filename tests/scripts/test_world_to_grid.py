@@ -81,7 +81,7 @@ def test_a_source_gets_from_the_truth_to_its_grid(truth, tmp_path, name):
     run(
         "observations_read",
         {"files": raw, "patterns": ()},
-        {"table": read, "ledger": books[0]},
+        {"table": read, "ledger": books[0], "windows": tmp_path / "windows.parquet"},
         source=name,
         reader=source.reader,
         file_pattern=source.file_pattern,

@@ -58,7 +58,9 @@ def test_a_real_granule_becomes_a_sparse_grid(path, tmp_path):
         "dates": DATES,
         "completeness": asked_of_source(DATES, 1.0, 1.0),
     }
-    made = SimpleNamespace(table=tmp_path / "read.parquet", ledger=tmp_path / "read_ledger.parquet")
+    made = SimpleNamespace(
+        **{name: tmp_path / f"read_{name}.parquet" for name in ("table", "ledger", "windows")}
+    )
     load_script("observations_read").main(
         SimpleNamespace(files=raw, patterns=()),
         made,

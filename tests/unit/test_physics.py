@@ -57,6 +57,14 @@ def test_surface_pressure_of_a_standard_atmosphere():
     assert physics.surface_pressure(101325.0, 288.0, 0.0) == 101325.0
 
 
+def test_altimeter_settings_of_the_standard_atmosphere():
+    """Pressures of ICAO Doc 7488 at 0, 1000, 3000 and 5000 m."""
+    heights = np.array([0.0, 1000.0, 3000.0, 5000.0])
+    pressure = physics.pressure_of_altimeter_setting(101_325.0, heights)
+    np.testing.assert_allclose(pressure, [101_325, 89_874.6, 70_108.5, 54_019.9], rtol=2e-5)
+    assert physics.pressure_of_altimeter_setting(102_000.0, 0.0) == pytest.approx(102_000.0)
+
+
 @pytest.mark.parametrize(
     ("temperature", "geopotential"), [(220.0, 30000.0), (280.0, 5000.0), (300.0, 9000.0)]
 )

@@ -327,6 +327,34 @@ def stations(message="NC000001", **columns):
     return pa.table(table)
 
 
+def test_the_pressure_of_metar_is_that_of_its_altimeter_setting(tmp_path):
+    table = stations("NC000007", ALSE=[101_325.0] * 5, SELV=[0.0, 1000.0, None, 2000.0, -50.0])
+    footprints = synop(tmp_path, table, "NC000007").footprints
+    order = np.argsort(column_values(footprints, "lat"))
+    pressure = footprint_table.values_of(footprints)[order, STATIONS.index("PS")]
+    # of the standard atmosphere (ICAO Doc 7488)
+    expected = [101_325.0, 89_874.6, np.nan, 79_495.2, 101_927.1]
+    assert_allclose(pressure, expected, rtol=2e-5)
+    heights = column_values(footprints, "height")[order]
+    assert_allclose(heights, [0, 1000, np.nan, 2000, -50])
+
+
+def test_a_reported_pressure_and_a_denied_setting_count_before_a_setting(tmp_path):
+    table = stations("NC000001", ALSE=[101_325.0] * 5, QMPR=[2.0, 12.0, 15.0, 2.0, 2.0])
+    table = changed(table, "PRSSQ1.PRES", range(3, 5), None)
+    footprints = synop(tmp_path, table).footprints
+    order = np.argsort(column_values(footprints, "lat"))
+    pressure = footprint_table.values_of(footprints)[order, STATIONS.index("PS")]
+    settings = 100_129.5  # at 100 m
+    assert_allclose(pressure, [98_000, np.nan, 98_000, settings, settings], rtol=2e-5)
+
+
+def test_the_height_of_newer_tables_counts_before_that_of_older(tmp_path):
+    table = stations(HSMSL=[7.0, None, 9.0, 10.0, 1e11])
+    heights = column_values(synop(tmp_path, table).footprints, "height")
+    assert sorted(heights) == [7, 9, 10, 100, 100]
+
+
 def synop(folder, table, message="NC000001", channels=STATIONS):
     return only("synop", write(folder, table, message), platforms=["land"], channels=channels)
 

@@ -33,6 +33,15 @@ def values(tmp_path, levels, channels, **columns):
     return footprint_table.values_of(granule.footprints)[0]
 
 
+def test_the_height_of_the_station_travels_in_the_table(tmp_path):
+    level = files.sounding([1000], airTemperature=[290.0])
+    level |= {"heightOfStationGroundAboveMeanSeaLevel": 103.0}
+    path = tmp_path / "x.bufr"
+    path.write_bytes(files.bufr(files.TEMP, [level], 2, replications=files.temp(1)))
+    (granule,) = read([path])
+    assert footprint_table.column_values(granule.footprints, "height").tolist() == [103.0]
+
+
 def test_mandatory_levels_are_taken_and_600_hpa_interpolated(tmp_path):
     found = values(
         tmp_path,

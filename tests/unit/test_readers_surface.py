@@ -71,6 +71,23 @@ def test_several_subsets(tmp_path, compressed):
     assert (footprint_table.values_of(found)[:, 5] == 101430).all()
 
 
+def test_heights_of_stations_travel_in_the_table(tmp_path):
+    """Those of the ground count before those of the barometer; a ship has none."""
+    ground, barometer = (
+        f"heightOf{what}AboveMeanSeaLevel" for what in ("StationGround", "Barometer")
+    )
+    subsets = [
+        files.land(station=1) | {ground: 48.5, barometer: 50.0},
+        files.land(station=2) | {barometer: -12.0},
+        files.land(station=3),
+    ]
+    found = only(write(tmp_path, land(*subsets)))
+    heights = footprint_table.column_values(found, "height")
+    np.testing.assert_array_equal(heights, np.float32([48.5, -12.0, np.nan]))
+    at_sea = only(write(tmp_path, sea(files.ship())), "sea", ("ship",), SEA)
+    assert np.isnan(footprint_table.column_values(at_sea, "height")).all()
+
+
 def test_bulletin_headers_between_messages(tmp_path):
     one, two = (
         land(files.land(station=1)),

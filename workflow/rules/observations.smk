@@ -8,6 +8,7 @@ rule observations_read:
     output:
         table=passing("footprints", results("observations/{source}/read/{segment}.parquet")),
         ledger=results("observations/{source}/read/ledger/{segment}.parquet"),
+        windows=results("observations/{source}/read/windows/{segment}.parquet"),
     resources:
         **request("observations_read"),
     params:

@@ -6,13 +6,15 @@ out: table     Parquet, one row per footprint as read
                (schema: fuxiflow.observations.footprint_table)
      ledger    Parquet, footprints read by file and day, and files that were refused
                (fuxiflow.observations.ledger)
+     windows   Parquet, footprints found and usual by platform and window
+               (fuxiflow.observations.window_counts)
 """
 
 from datetime import date
 from pathlib import Path
 
 from fuxiflow.completeness import check_days, check_share, list_names
-from fuxiflow.observations import ledger
+from fuxiflow.observations import ledger, window_counts
 from fuxiflow.observations.ingest import ingest
 from fuxiflow.runtime.rule_runner import run
 
@@ -43,7 +45,18 @@ def main(input, output, params, log):
     days = ledger.days_with(accounts, ledger.READ)
     what = f"days of {params.source} have an observation in {input.files}"
     check_days(params.completeness.days, expected, days, what, log)
+    windows = window_counts.count_windows(output.table, expected)
+    short = window_counts.short_windows(windows)
+    check_share(
+        params.completeness.windows,
+        len(windows) - len(short),
+        len(windows),
+        f"windows of platforms of {params.source} have at least half of their usual footprints",
+        window_counts.list_windows(short),
+        log,
+    )
     ledger.write_ledger(output.ledger, accounts)
+    window_counts.write_windows(output.windows, windows)
     log.info("%s: %s", params.source, ledger.summarize_ledger(accounts))
 
 

@@ -267,8 +267,8 @@ def footprints_of_granule(
     columns : dict[str, np.ndarray]
         ``time``, ``lat`` and ``lon``, each ``(n,)``; of scans also ``zenith``, ``azimuth`` and
         ``scan_position``; of reports also ``station``: a text that no two stations share, empty
-        where a name is shared ("SHIP") or absent. What is not seen at an angle, as reports are not,
-        has zenith 0.
+        where a name is shared ("SHIP") or absent, and its ``height``. What is not seen at an angle,
+        as reports are not, has zenith 0.
     period : tuple[np.datetime64, np.datetime64]
         First and last time that the file may hold, of all footprints or of each ``(n,)``.
     platform : str

@@ -35,11 +35,15 @@ from fuxiflow.observations.readers.nnja_columns import (
 )
 from fuxiflow.observations.readers.reports import SHARED_NAMES, Report, ReportCollector
 from fuxiflow.observations.rejection_codes import Reason
+from fuxiflow.physics import pressure_of_altimeter_setting
 
 REJECTED = (4, 14)
 """First and last mark of quality that denies a value."""
 _PLACE = ("LAT", "LON", TIME)
 _STATION = ("WMOB", "WMOS", "RPID")
+# heights of stations in m, the preferred one first: NCEP's tables of either epoch
+_HEIGHTS = ("HSMSL", "SELV")
+_SETTING = "ALSE"
 # quantities of :mod:`.surface` by mnemonic, and their marks
 _OF_STATIONS = {
     "temperature": ("TMDB", "QMAT"),
@@ -133,7 +137,7 @@ def _station_granule(path: Path, channels: Sequence[str]) -> Granule:
     """Return the reports of stations in a file; of equals the fullest comes first."""
     day = day_of_name(path)
     names = [name for pair in _OF_STATIONS.values() for name in pair]
-    columns = columns_by_mnemonic(path, [*_PLACE, *_STATION, *names])
+    columns = columns_by_mnemonic(path, [*_PLACE, *_STATION, *_HEIGHTS, _SETTING, *names])
     require_columns(columns, _PLACE)
     if not any(name in columns for name, _ in _OF_STATIONS.values()):
         require_columns(columns, [name for name, _ in _OF_STATIONS.values()])
@@ -145,6 +149,9 @@ def _station_granule(path: Path, channels: Sequence[str]) -> Granule:
         observed[:, place] = numbers(table, name)
         denied[:, place] = _rejected(numbers(table, mark)) & np.isfinite(observed[:, place])
     observed[denied] = np.nan
+    pressure = surface.QUANTITIES.index("pressure")
+    lacking = np.isnan(observed[:, pressure]) & ~denied[:, pressure]
+    observed[lacking, pressure] = _pressures_of_settings(table)[lacking]
     speed, direction = (
         observed[:, surface.QUANTITIES.index(name)] for name in ("speed", "direction")
     )
@@ -167,6 +174,7 @@ def _station_granule(path: Path, channels: Sequence[str]) -> Granule:
         "lat": numbers(table, "LAT")[order],
         "lon": numbers(table, "LON")[order],
         "station": stations[order],
+        "height": _heights(table)[order],
     }
     footprints = footprints_of_granule(
         channels, values[order], place, _period(time, day), "land", path.name
@@ -182,6 +190,24 @@ def _station_granule(path: Path, channels: Sequence[str]) -> Granule:
         day=day_of(day),
         values=tuple(lost),
     )
+
+
+def _pressures_of_settings(table: pa.Table) -> np.ndarray:
+    """Return the pressures ``(n,)`` in Pa that altimeter settings tell, as METAR gives them.
+
+    NaN without a setting that is not denied, or without a height.
+    """
+    setting = numbers(table, _SETTING)
+    denied = _rejected(numbers(table, _OF_STATIONS["pressure"][1]))
+    with np.errstate(invalid="ignore"):
+        pressure = pressure_of_altimeter_setting(setting, _heights(table))
+    return np.where(denied, np.nan, pressure)
+
+
+def _heights(table: pa.Table) -> np.ndarray:
+    """Return the heights of stations ``(n,)`` in m, NaN where they are not given."""
+    preferred, other = (numbers(table, name) for name in _HEIGHTS)
+    return np.where(np.isfinite(preferred), preferred, other)
 
 
 def _period(time: np.ndarray, day: np.datetime64) -> tuple[np.datetime64, np.datetime64]:
@@ -246,14 +272,14 @@ def _collect_soundings(path: Path, channels: Sequence[str], collector: ReportCol
         for mnemonic in ("GP10", "GP07", "TMDB", "TMDP", "WDIR", "WSPD")
         for level in radiosonde.PRESSURE_LEVELS
     ]
-    columns = columns_by_mnemonic(path, [*_PLACE, *_STATION, _LEVELS, *flat])
+    columns = columns_by_mnemonic(path, [*_PLACE, *_STATION, *_HEIGHTS, _LEVELS, *flat])
     require_columns(columns, _PLACE)
     if _LEVELS not in columns and not any(name in columns for name in flat):
         require_columns(columns, [_LEVELS])
     for table in read_batches(path, columns):
         time = observation_times(table, day)
         lat, lon = numbers(table, "LAT"), numbers(table, "LON")
-        stations = station_names(table, SHARED_NAMES)
+        stations, heights = station_names(table, SHARED_NAMES), _heights(table)
         period = _period(time, day)
         levels, marks, bounds = _all_levels(table)
         mandatory = _mandatory_levels(table)
@@ -277,6 +303,7 @@ def _collect_soundings(path: Path, channels: Sequence[str], collector: ReportCol
                 str(stations[row]),
                 values,
                 period,
+                height=heights[row],
             )
             collector.add(path.name, report)
     return Granule(path.name)

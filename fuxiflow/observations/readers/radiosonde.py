@@ -102,6 +102,7 @@ def read(
                         station.identifier,
                         sounding_values(levels, channels),
                         period_about(message, station.time),
+                        height=station.height,
                         update=message.correction,
                     )
                     collector.add(path.name, report)

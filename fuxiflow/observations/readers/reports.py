@@ -50,8 +50,15 @@ _WIGOS = (
 SHARED_NAMES = frozenset({"SHIP", "PLAT", "RIGG", "BUOY", "TEST", "MASKSTID", "XXXX"})
 """Names that many go by: those of FM 13 (WMO-No. 306, Volume I.1) for want of a call sign, and
 masked call signs."""
+_HEIGHTS = (
+    "heightOfStationGroundAboveMeanSeaLevel",
+    "heightOfStation",
+    "heightOfBarometerAboveMeanSeaLevel",
+)
+"""Elements of a station's height in m, the preferred one first."""
 STATION_ELEMENTS = frozenset(
-    {*_CLOCK, *_NUMBERS, *_TEXTS, *_WIGOS, "latitude", "longitude", "blockNumber", "stationNumber"}
+    {*_CLOCK, *_NUMBERS, *_TEXTS, *_WIGOS, *_HEIGHTS}
+    | {"latitude", "longitude", "blockNumber", "stationNumber"}
 )
 """Elements from which :func:`reporting_station` takes the head of a report."""
 
@@ -62,7 +69,7 @@ class ReportingStation:
 
     ``identifier`` is empty where the station has none of its own; ``lat`` and ``lon`` are in
     degrees, ``time`` is UTC. ``dated_by_header`` says that the report lacks a part of its date,
-    which is the message's.
+    which is the message's. ``height`` is in m above mean sea level, NaN where it is not given.
     """
 
     identifier: str
@@ -70,6 +77,7 @@ class ReportingStation:
     lat: float
     lon: float
     dated_by_header: bool = False
+    height: float = np.nan
 
     @property
     def vessel(self) -> str:
@@ -95,9 +103,12 @@ def reporting_station(subset: Subset, header: BufrHeader | None = None) -> Repor
     time, completed = complete_time(
         [number(name) for name in _CLOCK], about, header is None or header.century
     )
+    heights = (number(name) for name in _HEIGHTS)
+    height = next((value for value in heights if value == value), np.nan)
     block, index = number("blockNumber"), number("stationNumber")
     if block > 0 and index == index:  # unequal to itself where NaN
-        return ReportingStation(f"{block:02.0f}{index:03.0f}", time, lat, lon, completed)
+        identifier = f"{block:02.0f}{index:03.0f}"
+        return ReportingStation(identifier, time, lat, lon, completed, height)
     numbers = (number(name) for name in _NUMBERS)
     identifier = next((f"{value:.0f}" for value in numbers if value == value), "")
     if head.get(_WIGOS[-1]) and not identifier:
@@ -105,7 +116,7 @@ def reporting_station(subset: Subset, header: BufrHeader | None = None) -> Repor
         identifier = "-".join([*parts, str(head[_WIGOS[-1]])])
     identifier = identifier or next((str(head[name]) for name in _TEXTS if head.get(name)), "")
     own = "" if identifier.upper() in SHARED_NAMES else identifier
-    return ReportingStation(own, time, lat, lon, completed)
+    return ReportingStation(own, time, lat, lon, completed, height)
 
 
 @dataclass(frozen=True)
@@ -128,6 +139,8 @@ class Report:
         First and last time that the report may have.
     azimuth : float
         Degrees from north.
+    height : float
+        Of the station, in m above mean sea level.
     reason : Reason
         The reason that the report itself gives for not being used.
     update : int
@@ -142,6 +155,7 @@ class Report:
     values: np.ndarray
     period: tuple[np.datetime64, np.datetime64]
     azimuth: float = np.nan
+    height: float = np.nan
     reason: Reason = Reason.USED
     update: int = 0
 
@@ -181,7 +195,7 @@ def footprints_of_reports(
     values = np.stack([report.values for report in reports]).astype(np.float32)
     columns = {
         name: np.array([getattr(report, name) for report in reports], np.float32)
-        for name in ("lat", "lon", "azimuth")
+        for name in ("lat", "lon", "azimuth", "height")
     }
     columns["station"] = np.array([report.station for report in reports])
     columns["time"], first, last = (

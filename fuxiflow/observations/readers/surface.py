@@ -138,6 +138,7 @@ def read(
                     station.identifier,
                     row,
                     period_about(message, station.time),
+                    height=station.height,
                     update=message.correction,
                 )
                 collector.add(path.name, report)

@@ -20,13 +20,14 @@ def observations_dates(wildcards):
 
 
 def observations_completeness(wildcards):
-    """Return the days on which a source was there, and the least shares of days and of files."""
+    """Return the days on which a source was there, and the least shares of days, files and windows."""
     period = CONFIG.observed_period(wildcards.segment)
     days = CONFIG.flown(wildcards.source, *CONFIG.clip(wildcards.segment, period))
     return SimpleNamespace(
         expected=[str(day) for day in days or ()],
         days=SimpleNamespace(**CONFIG.completeness.asked_of(wildcards.source)),
         files=completeness("files"),
+        windows=completeness("windows"),
     )
 
 
