@@ -110,7 +110,7 @@ def _plan(options: argparse.Namespace) -> int:
 
 
 def _test_months(options: argparse.Namespace) -> None:
-    """Print what is laid over a configuration to run some months of its test alone."""
+    """Print the overlay of a configuration that runs some months of its test alone."""
     from fuxiflow.config.months import overlay_of_months
 
     print(overlay_of_months(options.paths, options.first, options.last), end="")

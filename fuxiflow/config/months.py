@@ -1,4 +1,4 @@
-"""What is laid over a configuration so that some months of its test are run alone."""
+"""Overlays of a configuration by which some months of its test are run alone."""
 
 import calendar
 import re
