@@ -1,10 +1,14 @@
 """The nature run: jcm itself, coarse and short."""
 
+import os
+import subprocess
+import sys
 from datetime import datetime
 
 import numpy as np
 import pytest
 
+from fuxiflow import ROOT
 from fuxiflow.world.levels import PROGNOSTIC
 from fuxiflow.world.nature import (
     NatureModel,
@@ -49,6 +53,32 @@ def test_geopotential_meets_the_surface(model, state):
     thickness = 287.06 * state.frame["temperature"][-1] * -np.log(model.sigma[-1])
     gap = state.frame["geopotential"][-1] - thickness - model.surface_geopotential
     assert np.abs(gap).max() < 150.0
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="there is a single processor")
+def test_the_weather_does_not_depend_on_the_number_of_processors(tmp_path):
+    code = f"""
+import hashlib, os, sys
+from datetime import datetime
+if sys.argv[1] == "one":
+    os.sched_setaffinity(0, {{min(os.sched_getaffinity(0))}})
+from fuxiflow.world.nature import NatureModel
+from pathlib import Path
+model = NatureModel(cache=Path({str(tmp_path)!r}))
+*_, (state, _) = model.advance(model.rest(datetime(2022, 1, 1)), 24)
+print(hashlib.sha256(b"".join(f.tobytes() for f in state.frame.values())).hexdigest())
+"""
+    one, all_there_are = (
+        subprocess.run(
+            [sys.executable, "-c", code, processors],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for processors in ("one", "all")
+    )
+    assert one == all_there_are != ""
 
 
 def test_restart_continues_exactly(model, state, tmp_path):
