@@ -103,7 +103,8 @@ def build_footprints(
     rows = len(values)
     lon = np.asarray(columns["lon"], np.float32)
     with np.errstate(invalid="ignore"):
-        lon = np.where((lon >= 180) | (lon < -180), np.mod(lon + 180.0, 360.0) - 180.0, lon)
+        if (outside := (lon >= 180) | (lon < -180)).any():
+            lon = np.where(outside, np.mod(lon + 180.0, 360.0) - 180.0, lon)
     data = {
         "height": np.full(rows, np.nan, np.float32),
         **columns,

@@ -24,6 +24,10 @@ _TRUSTED = 0.25  # largest share of wrong footprints with which the others are b
 _LAG = 32  # scans
 # km, a tenth of a footprint of AMSU-A; the predictions are good to 0.2 km there
 _POSITION_TOLERANCE = 5.0
+# km, of chords in float32, whose coordinates are good to 3e-7 of the earth's radius; and an arc of
+# less than 3000 km is at most 1.01 times its chord
+_CHORD_ERROR = 10.0
+_ARC = 1.01
 
 
 def zenith_at(angle: np.ndarray) -> np.ndarray:
@@ -74,29 +78,77 @@ def stray_footprints(
     """
     seconds = (time - np.datetime64("2000-01-01", "us")) / np.timedelta64(1, "s")
     order = np.arange(len(lat))
-    by_position = np.lexsort((seconds, position))
+    in_order = (np.diff(seconds) >= 0).all()
+    by_position = (
+        np.argsort(position, kind="stable") if in_order else np.lexsort((seconds, position))
+    )
     left_out = ~(np.isfinite(lat) & np.isfinite(lon) & np.isfinite(seconds) & (position > 0))
     not_judged = left_out.copy()
+    points = lat, lon, _points_on_sphere(lat, lon)
     while True:
+        links = []
+        for line, wait, same in ((order, duration, False), (by_position, 3 * duration, True)):
+            line = line[~left_out[line]] if left_out.any() else line
+            delay = np.abs(np.diff(seconds[line]))
+            steps = np.diff(position[line])
+            pairs = (delay <= wait) & ((steps == 0) if same else (steps != 0))
+            aside = 0.0 if same else 1.3 * np.abs(np.diff(across[line]))
+            limit = aside + delay * _GREATEST_SPEED + slack
+            links.append((line, pairs, pairs & _farther(points, line, limit)))
+        if not any(too_far.any() for *_, too_far in links):
+            return left_out & ~not_judged
         checked = np.zeros(len(lat), int)
         failed = np.zeros(len(lat), int)
-        for line, wait, same in ((order, duration, False), (by_position, 3 * duration, True)):
-            line = line[~left_out[line]]
-            first, second = line[:-1], line[1:]
-            delay = np.abs(seconds[second] - seconds[first])
-            steps = np.abs(position[second].astype(int) - position[first])
-            apart = great_circle(lat[first], lon[first], lat[second], lon[second])
-            pairs = (delay <= wait) & ((steps == 0) if same else (steps > 0))
-            limit = 1.3 * np.abs(across[second] - across[first]) + delay * _GREATEST_SPEED + slack
+        for line, pairs, too_far in links:
             # a footprint stands once in each of the two
-            for index in (first, second):
+            for index in (line[:-1], line[1:]):
                 checked[index] += pairs
-                failed[index] += pairs & (apart > limit)
-        if not failed.any():
-            return left_out & ~not_judged
+                failed[index] += too_far
         # one round takes out the worst alone: their neighbours fail on their account
         mostly = 2 * failed > checked
         left_out |= mostly if mostly.any() else failed > 0
+
+
+def _points_on_sphere(lat: np.ndarray, lon: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Return the three coordinates ``(n,)`` of points on the sphere in km, float32."""
+    phi, theta = (np.radians(angle.astype(np.float32)) for angle in (lat, lon))
+    across = np.float32(EARTH_RADIUS) * np.cos(phi)
+    return across * np.cos(theta), across * np.sin(theta), np.float32(EARTH_RADIUS) * np.sin(phi)
+
+
+def _farther(
+    points: tuple[np.ndarray, np.ndarray, tuple[np.ndarray, ...]],
+    line: np.ndarray,
+    limit: np.ndarray,
+) -> np.ndarray:
+    """Tell which footprints that follow each other are farther apart than a limit.
+
+    Great circles, which take long, are computed where the chord does not tell.
+
+    Parameters
+    ----------
+    points : tuple
+        Latitudes and longitudes ``(n,)`` in degrees, and :func:`_points_on_sphere`.
+    line : np.ndarray
+        Indices ``(m,)`` of the footprints, one after the other.
+    limit : np.ndarray
+        Distances in km, ``(m - 1,)``.
+
+    Returns
+    -------
+    np.ndarray
+        Booleans ``(m - 1,)``.
+    """
+    lat, lon, coordinates = points
+    square = sum(np.diff(coordinate[line]) ** 2 for coordinate in coordinates)
+    near = (limit < 3000.0) & (np.sqrt(square) * _ARC + _CHORD_ERROR < limit)
+    (doubtful,) = np.nonzero(~near)
+    first, second = line[doubtful], line[doubtful + 1]
+    farther = np.zeros(len(limit), bool)
+    farther[doubtful] = (
+        great_circle(lat[first], lon[first], lat[second], lon[second]) > limit[doubtful]
+    )
+    return farther
 
 
 def _vectors(lat: np.ndarray, lon: np.ndarray) -> np.ndarray:

@@ -5,6 +5,7 @@ import pytest
 
 from fuxiflow.observations import scan_geometry
 from fuxiflow.observations.scan_geometry import stray_footprints, zenith_at
+from fuxiflow.physics import great_circle
 from tests.support.level1_files import orbit
 
 STARTS = [
@@ -145,3 +146,22 @@ def test_where_it_cannot_be_told_both_are_strays():
     assert stray_footprints(
         np.array([0.0, 9]), np.zeros(2), time, position, 50.0 * position, 8, 20
     ).all()
+
+
+def test_chords_tell_what_great_circles_do():
+    rng = np.random.default_rng(0)
+    count = 20_000
+    lat = np.degrees(np.arcsin(rng.uniform(-1, 1, count)))
+    lat[: count // 4] = np.sign(lat[: count // 4]) * rng.uniform(89, 90, count // 4)
+    lon = rng.uniform(-180, 180, count)
+    # from neighbours to the other side of the earth, with places across the date line and the poles
+    apart_degrees = 10 ** rng.uniform(-2, 2, count)
+    lat[1::2] = (lat[::2] + apart_degrees[::2] * rng.normal(size=count // 2)).clip(-90, 90)
+    lon[1::2] = (lon[::2] + apart_degrees[::2] + 180) % 360 - 180
+    apart = great_circle(lat[:-1], lon[:-1], lat[1:], lon[1:])
+    limit = apart + rng.normal(0, 1, count - 1) * 10 ** rng.uniform(-3, 3, count - 1)
+    limit[:4] = np.nan, np.inf, 0, -1
+    points = lat, lon, scan_geometry._points_on_sphere(lat, lon)
+    farther = scan_geometry._farther(points, np.arange(count), limit)
+    assert 0.2 < farther.mean() < 0.8
+    np.testing.assert_array_equal(farther, apart > limit)

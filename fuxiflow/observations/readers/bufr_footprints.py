@@ -61,8 +61,17 @@ class SounderFootprints(NamedTuple):
     values: np.ndarray
 
     def take(self, rows: np.ndarray) -> "SounderFootprints":
-        """Return the footprints of some ``rows``, indices or a mask."""
-        return SounderFootprints(*(array[rows] for array in self))
+        """Return the footprints of ascending indices ``rows``, a view where they are a run."""
+        if len(rows) and rows[-1] - rows[0] == len(rows) - 1:
+            rows = slice(rows[0], rows[-1] + 1)
+            return SounderFootprints(*(array[rows] for array in self))
+        # of tables the memory keeps its order, channel by channel or row by row
+        return SounderFootprints(
+            *(
+                np.take(array.T, rows, axis=-1).T if array.flags.f_contiguous else array[rows]
+                for array in self
+            )
+        )
 
     @staticmethod
     def join(parts: Sequence["SounderFootprints"]) -> "SounderFootprints":
@@ -338,6 +347,12 @@ def _brightness(
     return np.where(bad, np.nan, temperature)
 
 
+def _mean(values: np.ndarray) -> float:
+    """Return the mean of the numbers that there are."""
+    mean = values.mean()
+    return np.nanmean(values) if np.isnan(mean) else mean
+
+
 def positions_and_zeniths(
     kind: Instrument, number: np.ndarray, zenith: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -369,10 +384,12 @@ def positions_and_zeniths(
         seen = np.abs(zenith)
         # a table, as many footprints share a position; its ends are outside the scan
         nominal = zenith_at(np.abs(kind.scan_angle(np.arange(kind.positions + 3))))
-        counted = np.nan_to_num(number, nan=-1.0).clip(-1, kind.positions + 1).astype(int)
-        misfits = {shift: np.abs(seen - nominal[(counted + shift).clip(0)]) for shift in (0, 1)}
+        counted = np.where(np.isnan(number), -1.0, number).clip(-1, kind.positions + 1).astype(int)
+        counted += 1
+        from_minus_1 = np.append(nominal[0], nominal)
+        misfits = {shift: np.abs(seen - from_minus_1[shift:].take(counted)) for shift in (0, 1)}
     typical = {
-        shift: np.nanmean(np.minimum(misfit, 2 * _TILT))
+        shift: _mean(np.minimum(misfit, 2 * _TILT))
         for shift, misfit in misfits.items()
         if np.isfinite(misfit).any()
     }

@@ -162,13 +162,15 @@ def _footprints(
         The footprints, n rows.
     """
     count = len(table)
-    temperatures = np.empty((count, len(values)), np.float32)
-    lost = np.zeros(temperatures.shape, np.uint8)
+    # channels one after the other in memory, as they come and as they are needed
+    temperatures = np.empty((len(values), count), np.float32).T
+    lost = np.zeros((len(values), count), np.uint8).T
     low, high = PHYSICAL
     for i, (channel, name) in enumerate(values.items()):
         column = numbers(table, name, np.float32)
-        if (impossible := (column < low) | (column > high)).any():
-            lost[impossible, i] = Reason.IMPOSSIBLE
+        # false of NaN
+        if not (column.min(initial=high) >= low and column.max(initial=low) <= high):
+            lost[(column < low) | (column > high), i] = Reason.IMPOSSIBLE
         if flags[channel] in table.column_names:
             group = {_CHANNEL_FLAG: numbers(table, flags[channel])}
             denied = bufr_instruments.flagged_channel(

@@ -121,8 +121,10 @@ def numbers(table: pa.Table, name: str, dtype: type = float) -> np.ndarray:
 
 def without_missing(values: np.ndarray) -> np.ndarray:
     """Return numbers with NaN in place of those that stand for a missing value."""
-    missing = values >= _MISSING
-    return np.where(missing, np.nan, values) if missing.any() else values
+    # false of NaN
+    if not len(values) or values.max() < _MISSING:
+        return values
+    return np.where(values >= _MISSING, np.nan, values)
 
 
 def observation_times(table: pa.Table, day: np.datetime64) -> np.ndarray:

@@ -59,8 +59,10 @@ def granules_by_platform(
         The footprints of one satellite, or the refusal where it is none of the platforms.
     """
     kind = INSTRUMENTS[instrument]
-    for satellite in np.unique(footprints.satellite):
-        of_satellite = footprints.satellite == satellite
+    # of runs, which are few, mostly
+    starts = np.flatnonzero(np.diff(footprints.satellite, prepend=-2))
+    for satellite in np.unique(footprints.satellite[starts]):
+        of_satellite = np.flatnonzero(footprints.satellite == satellite)
         rows = footprints.take(of_satellite)
         message_number = number[of_satellite]
         name = BUFR_SATELLITES.get(
@@ -89,8 +91,10 @@ def granules_by_platform(
         )
         # such footprints share a time, which says nothing about neighbours
         stray &= rows.dated != BY_HEADER_TO_THE_MINUTE
-        share = np.bincount(message_number, stray) / np.maximum(np.bincount(message_number), 1)
-        stray |= share[message_number] > _DOUBTFUL
+        if stray.any():
+            counts = np.maximum(np.bincount(message_number), 1)
+            share = np.bincount(message_number, stray) / counts
+            stray |= share[message_number] > _DOUBTFUL
         columns = {
             "time": rows.time,
             "lat": np.where(stray, np.nan, rows.lat),
@@ -102,7 +106,9 @@ def granules_by_platform(
         period = (times.min(), times.max()) if len(times) else (NOT_A_TIME, NOT_A_TIME)
         table = footprints_of_granule(channels, rows.values, columns, period, name, path.name)
         table = flag_unusable(table, rows.flagged)
-        notes = "; ".join(sorted(set(rows.note) - {""}))
+        # one text that stands for all has no stride
+        texts = rows.note if rows.note.strides != (0,) else rows.note[:1]
+        notes = "; ".join(sorted(set(texts) - {""}))
         values = _remarks(path.name, day, rows, undated[of_satellite], channels)
         yield Granule(
             path.name, footprints=table, count=len(table), day=day, message=notes, values=values
