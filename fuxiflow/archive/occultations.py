@@ -21,7 +21,7 @@ LEVELS = {"refractivityRetrieval": "l2a", "atmosphericRetrieval": "l2b"}
 SUFFIXES = (".nc", ".nc4")
 
 
-def _mission_folder(archive: OccultationArchive, mission: str, centre: str) -> str:
+def mission_folder(archive: OccultationArchive, mission: str, centre: str) -> str:
     """Return the beginning of the keys of a mission, with a slash at its end.
 
     Parameters
@@ -75,7 +75,7 @@ def occultation_downloads(
     """
     for entry in archive.missions:
         mission, centre = entry.split("/")
-        folder = _mission_folder(archive, mission, centre)
+        folder = mission_folder(archive, mission, centre)
         count = 0
         for key, length in list_objects(session, archive.url, f"{folder}{day:%Y/%m/%d}/"):
             count += 1

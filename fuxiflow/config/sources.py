@@ -30,6 +30,11 @@ SIMULATED = {
     "surface.sea": "networks",
     "radiosonde": "networks",
     "gnssro": "occultations",
+    "nnja_ai.atms": "swaths",
+    "nnja_ai.amsua": "swaths",
+    "nnja_ai.mhs": "swaths",
+    "nnja_ai.synop": "networks",
+    "nnja_ai.radiosondes": "networks",
 }
 """Readers of the formats that the embedded world writes, each with its section of ``world``."""
 

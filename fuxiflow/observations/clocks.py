@@ -47,6 +47,16 @@ def utc_of_gps(seconds: float) -> np.datetime64:
     return utc_of_tai(np.array(gps + GPS_BEHIND_TAI))[()]
 
 
+def gps_of_utc(time: np.datetime64) -> float:
+    """Convert UTC, from 1999 on, to GPS seconds since 1980-01-06; NaN where it is no time."""
+    days = [np.datetime64(day, "us") for day, _ in _LEAP_SECONDS]
+    if not time >= days[0]:
+        return np.nan
+    _, ahead = _LEAP_SECONDS[int(np.searchsorted(days, time, side="right")) - 1]
+    behind = GPS_BEHIND_TAI / np.timedelta64(1, "s")
+    return (time - GPS_EPOCH) / np.timedelta64(1, "s") + ahead - behind
+
+
 def utc_of_idps(microseconds: np.ndarray) -> np.ndarray:
     """Convert IDPS epoch time, of any shape, to UTC; fill values, which are negative, to NaT.
 

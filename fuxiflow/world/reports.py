@@ -42,6 +42,8 @@ OWN = 0.3
 ASCENT_LEVELS = (1000, 925, 850, 775, 700, 600, 500, 400, 350, 300, 250, 225, 200, 150, 100, 70, 50)
 """Pressures in hPa of a sounding: the mandatory levels of a TEMP, and significant ones between
 them."""
+STANDARD_LEVELS = (1000, 925, 850, 700, 500, 400, 300, 250, 200, 150, 100, 70, 50)
+"""Those of them that are mandatory."""
 LEAST_HUMIDITY = 1.0
 """%: the least relative humidity that is reported."""
 FREEZING = 271.35

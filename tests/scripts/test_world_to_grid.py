@@ -25,6 +25,11 @@ WORLD = {
     "ships_buoys": {"stations": 30},
     "radiosondes": {"stations": 60, "interval_hours": 12},
     "gnssro": {"daily": 40},
+    "nnja_atms": {"scan_stride": 180, "field_of_view_stride": 20},
+    "nnja_amsua": {"scan_stride": 60, "field_of_view_stride": 7},
+    "nnja_mhs": {"scan_stride": 180, "field_of_view_stride": 20},
+    "nnja_land_stations": {"stations": 60},
+    "nnja_radiosondes": {"stations": 60, "interval_hours": 12},
 }
 SCRIPTS = {
     "swaths": ("swath", "swaths"),

@@ -6,8 +6,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-MISSING = 1e11
-"""What stands for a missing value inside lists of levels."""
+from fuxiflow.world.writers import nnja_parquet
+
 ROOT = "gcp-nnja-ai/data/v1"
 AMSUA = "amsua/1bamua/NC021023"
 
@@ -19,43 +19,21 @@ def key_of(data_set: str, day: str, root: str = ROOT) -> str:
     return f"{root}/{data_set}/OBS_DATE={day}/{name}"
 
 
-def common(time, lat, lon, message: str) -> dict:
-    """The columns that all data sets have."""
-    time = np.asarray(time, "datetime64[us]")
-    count = len(time)
-    return {
-        "MSG_TYPE": pa.array([message] * count),
-        "MSG_DATE": pa.array(time.astype("datetime64[D]")),
-        "MSG_IDX": pa.array(np.zeros(count, np.int64)),
-        "SUBSET_IDX": pa.array(np.arange(count)),
-        "SRC_FILENAME": pa.array(["gdas.t00z.tm00.bufr_d"] * count),
-        "LAT": pa.array(np.asarray(lat, float)),
-        "LON": pa.array(np.asarray(lon, float)),
-        "OBS_TIMESTAMP": pa.array(time).cast(pa.timestamp("ns", "UTC")),
-        "OBS_DATE": pa.array(time.astype("datetime64[D]")),
-    }
-
-
 def sounder(message: str, time, lat, lon, satellite, position, zenith, azimuth, values) -> pa.Table:
     """Footprints of a sounder; ``values`` are ``(n, channel)`` by the names of the members."""
-    group = {"NC021203": "ATMSCH"}.get(message, "BRITCSTC")
-    count = len(time)
-    columns = common(time, lat, lon, message)
-    columns |= {
-        "SAID": pa.array(np.broadcast_to(np.asarray(satellite, float), count)),
-        "SIID": pa.array(np.full(count, 570.0)),
-        "FOVN": pa.array(np.asarray(position, float)),
-        "SAZA": pa.array(np.asarray(zenith, float)),
-        "SOZA": pa.array(np.full(count, 60.0)),
-        "BEARAZ": pa.array(np.asarray(azimuth, float)),
-        "HMSL": pa.array(np.full(count, 850_000.0)),
+    view = {
+        "time": time,
+        "LAT": lat,
+        "LON": lon,
+        "SAID": satellite,
+        "SIID": 570.0,
+        "FOVN": position,
+        "SAZA": zenith,
+        "SOZA": 60.0,
+        "BEARAZ": azimuth,
+        "HMSL": 850_000.0,
     }
-    for member, table in values.items():
-        for channel, column in enumerate(np.asarray(table).T):
-            columns[f"{group}.{member}_{channel + 1:05d}"] = pa.array(
-                column.astype(float), from_pandas=True
-            )
-    return pa.table(columns)
+    return nnja_parquet.sounder_table(message, view, values)
 
 
 def content(table: pa.Table, rows: int = 1000) -> bytes:

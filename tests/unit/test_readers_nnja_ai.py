@@ -19,8 +19,9 @@ from fuxiflow.observations.readers import nnja_ai, nnja_columns, nnja_reports
 from fuxiflow.observations.rejection_codes import Reason
 from fuxiflow.physics import relative_humidity_of_dew_point, wind_components
 from fuxiflow.world.writers.atovs_bufr import write_atovs_granule
+from fuxiflow.world.writers.nnja_parquet import MISSING_IN_LEVELS as MISSING
+from fuxiflow.world.writers.nnja_parquet import common_columns
 from tests.support import nnja_ai_files
-from tests.support.nnja_ai_files import MISSING
 
 AMSUA = [str(i) for i in range(1, 16)]
 PLATFORMS = ["NOAA-18", "NOAA-15", "Metop-B"]
@@ -315,7 +316,7 @@ def stations(message="NC000001", **columns):
         "sea_level": 101_300.0,
     }
     time = np.full(count, np.datetime64("2022-07-01T12:00"))
-    table = nnja_ai_files.common(time, 50 + np.arange(count), np.arange(count), message)
+    table = common_columns(message, time, 50 + np.arange(count), np.arange(count))
     table |= {
         "SELV": pa.array([100.0] * count),
         "RPID": pa.array(["03953", "72295", "EGLL ", "SHIP", None]),
@@ -451,7 +452,7 @@ LEVELS = pa.list_(
 def soundings(*levels, kind=LEVELS, **flat):
     count = len(levels)
     time = np.full(count, np.datetime64("2022-07-01T11:30"))
-    columns = nnja_ai_files.common(time, 50 + np.arange(count), np.arange(count), "NC002001")
+    columns = common_columns("NC002001", time, 50 + np.arange(count), np.arange(count))
     columns |= {
         "WMOB": pa.array([3.0] * count),
         "WMOS": pa.array(953.0 + np.arange(count)),

@@ -11,9 +11,10 @@ from fuxiflow.config import sources
 from fuxiflow.config import world as settings
 from fuxiflow.interpolation import bilinear
 from fuxiflow.observations import footprint_table, readers
-from fuxiflow.world import bulletins, reports
+from fuxiflow.world import networks, reports
 from fuxiflow.world.truth import Truth
 from fuxiflow.world.writers import report_bufr
+from fuxiflow.world.writers.report_files import write_reports
 from tests.support.world_truth import write_truth
 
 DAY = date(2022, 7, 1)
@@ -31,21 +32,23 @@ def truth(tmp_path_factory):
 
 
 def written(source, truth, seed=3, day=DAY, **changes):
-    """The network and the bulletins of a day."""
+    """The network and the reports of a day, time by time."""
     interval = {"interval_hours": 12 if source is SONDES else 6}
     options = settings.ObservedNetwork(**OPTIONS | interval | changes)
-    members = bulletins.place_network(source, truth, options, seed)
+    members = networks.place_network(source, truth, options, seed)
     return members, list(
-        bulletins.report_day(
-            source, members, bulletins.report_windows(truth, source), day, options, seed
+        networks.report_day(
+            source, members, networks.report_windows(truth, source), day, options, seed
         )
     )
 
 
 def read_back(source, made, folder):
-    """The used reports of some bulletins, as a table and its values."""
-    path = folder / "reports.bufr"
-    path.write_bytes(b"".join(content for _, _, content in made))
+    """The used reports of those made, as a table and its values, through their file."""
+    raw = folder / source.name
+    raw.mkdir()
+    write_reports(raw, source, DAY, made)
+    (path,) = raw.iterdir()
     granules = list(
         readers.read(source.reader, [path], source.platform_names, source.channel_names)
     )
@@ -53,7 +56,7 @@ def read_back(source, made, folder):
     result = granules[0].footprints
     assert len(granules) == 1
     assert not footprint_table.column_values(result, "rejected").any()
-    assert len(result) == sum(count for _, count, _ in made)
+    assert len(result) == sum(len(one.members) for one in made)
     return result, footprint_table.values_of(result)
 
 
@@ -62,7 +65,7 @@ def truth_at(source, truth, seen_values):
     lat, lon, time = (
         footprint_table.column_values(seen_values, name) for name in ("lat", "lon", "time")
     )
-    window = bulletins.report_windows(truth, source).window(
+    window = networks.report_windows(truth, source).window(
         datetime(2022, 7, 1), datetime(2022, 7, 2)
     )
     return window, reports.surface_truth(
@@ -114,7 +117,7 @@ def test_radiosondes_report_the_truth_above_their_ground(truth, tmp_path):
     members, made = written(SONDES, truth, stations=20)
     result, values = read_back(SONDES, made, tmp_path)
     window, _ = truth_at(LAND, truth, result)
-    window = bulletins.report_windows(truth, SONDES).window(
+    window = networks.report_windows(truth, SONDES).window(
         datetime(2022, 7, 1), datetime(2022, 7, 2)
     )
     place = [footprint_table.column_values(result, name).astype(float) for name in ("lat", "lon")]
@@ -165,7 +168,7 @@ def test_errors_have_the_sizes_that_the_source_says(truth, tmp_path):
     assert (values[:, 1] > 0).all()
     _, made = written(SONDES, truth, stations=60, noise=1.0)
     result, values = read_back(SONDES, made, tmp_path)
-    window = bulletins.report_windows(truth, SONDES).window(
+    window = networks.report_windows(truth, SONDES).window(
         datetime(2022, 7, 1), datetime(2022, 7, 2)
     )
     place = [footprint_table.column_values(result, name).astype(float) for name in ("lat", "lon")]
@@ -178,21 +181,19 @@ def test_errors_have_the_sizes_that_the_source_says(truth, tmp_path):
 
 
 def test_bytes_repeat_and_depend_on_seed_and_time_alone(truth):
-    both = [
-        content
-        for day in (DAY, date(2022, 7, 2))
-        for _, _, content in written(SEA, truth, day=day)[1]
-    ]
-    second = [content for _, _, content in written(SEA, truth, day=date(2022, 7, 2))[1]]
-    assert second == both[-len(second) :]
-    assert [content for _, _, content in written(SEA, truth, seed=4)[1]] != both[
-        : len(both) - len(second)
-    ]
+    def contents(**changes):
+        return [report_bufr.encode_reports(one) for one in written(SEA, truth, **changes)[1]]
+
+    first, second = (contents(day=day) for day in (DAY, date(2022, 7, 2)))
+    assert contents(day=date(2022, 7, 2)) == second != first
+    assert contents(seed=4) != first
 
 
 def test_missing_reports_outages_and_periods(truth):
-    complete = sum(count for _, count, _ in written(LAND, truth)[1])
-    some = sum(count for _, count, _ in written(LAND, truth, missing=0.3)[1])
+    complete, some = (
+        sum(len(one.members) for one in written(LAND, truth, missing=missing)[1])
+        for missing in (0.0, 0.3)
+    )
     assert 0.5 * complete < some < 0.9 * complete
     assert not written(LAND, truth, outages=[{"start": "2022-07-01", "end": "2022-07-01"}])[1]
     assert not written(LAND, truth, start="2022-07-02")[1]
@@ -218,7 +219,7 @@ def test_when_a_source_observes(options, seen):
 
 def test_land_networks_stand_on_land_where_people_live(truth):
     land = truth.static("land_fraction")
-    members = bulletins.place_network(
+    members = networks.place_network(
         LAND, truth, settings.ObservedNetwork(**OPTIONS | {"stations": 400}), 1
     )
     assert (bilinear(land, truth.grid, members.lat, members.lon) > 0.49).all()
@@ -230,18 +231,18 @@ def test_land_networks_stand_on_land_where_people_live(truth):
         area = np.sin(np.radians(high)) - np.sin(np.radians(low))
         share[low] = ((members.lat > low) & (members.lat < high)).sum() / area
     assert share[30] > 2.0 * share[-90]
-    again = bulletins.place_network(
+    again = networks.place_network(
         LAND, truth, settings.ObservedNetwork(**OPTIONS | {"stations": 400}), 1
     )
     np.testing.assert_array_equal(members.lat, again.lat)
     assert not np.array_equal(
-        bulletins.place_network(LAND, truth, settings.ObservedNetwork(**OPTIONS), 2).lat[:10],
+        networks.place_network(LAND, truth, settings.ObservedNetwork(**OPTIONS), 2).lat[:10],
         members.lat[:10],
     )
 
 
 def test_ships_stay_at_sea_and_sail_no_faster_than_ships(truth):
-    members = bulletins.place_network(
+    members = networks.place_network(
         SEA, truth, settings.ObservedNetwork(**OPTIONS | {"stations": 30}), 1
     )
     time = np.datetime64("2022-07-01T00:00", "ns") + np.arange(0, 24 * 60, 6).astype(
@@ -290,6 +291,6 @@ def test_dew_point_is_the_inverse_of_what_readers_compute():
 
 def test_bulletins_say_that_nobody_observed_this(truth):
     _, made = written(LAND, truth)
-    assert made[1].content.startswith(b"ISMC01 FUXI 010600\r\r\nBUFR")
+    assert report_bufr.encode_reports(made[1]).startswith(b"ISMC01 FUXI 010600\r\r\nBUFR")
     assert report_bufr.SYNOP == 307080
     assert len(PRESSURE_LEVELS) == 13

@@ -2,7 +2,8 @@
 
 in:  truth    Zarr stores of the truth that cover the dates and the first time after them
               (fuxiflow.world.truth)
-out: reports  directory of WMO BUFR bulletins, a file a day, provenance.json and manifest.json
+out: reports  directory of files in the source's format, one a day, provenance.json and
+              manifest.json
 """
 
 from datetime import date
@@ -11,9 +12,10 @@ from fuxiflow.config import sources
 from fuxiflow.config import world as settings
 from fuxiflow.progress import progress
 from fuxiflow.storage.manifests import seal_folder
-from fuxiflow.world.bulletins import place_network, report_day, report_windows
+from fuxiflow.world.networks import place_network, report_day, report_windows
 from fuxiflow.world.truth import Truth
 from fuxiflow.world.windows import observed_days
+from fuxiflow.world.writers.report_files import write_reports
 
 
 def main(input, output, params, log):
@@ -30,12 +32,9 @@ def main(input, output, params, log):
     output.reports.mkdir(parents=True, exist_ok=True)
     written = 0
     for day in progress(days, f"reports of {source.name}", log):
-        bulletins = list(report_day(source, members, windows, day, options, params.seed))
-        if bulletins:
-            name = f"{source.name}_{day:%Y%m%d}_fuxi_sim.bufr"
-            content = b"".join(bulletin.content for bulletin in bulletins)
-            (output.reports / name).write_bytes(content)
-        written += sum(bulletin.count for bulletin in bulletins)
+        reports = list(report_day(source, members, windows, day, options, params.seed))
+        write_reports(output.reports, source, day, reports)
+        written += sum(len(one.members) for one in reports)
     seal_folder(output.reports)
     log.info("%d reports of %d stations of %s", written, len(members), source.long_name)
 

@@ -18,7 +18,7 @@ from fuxiflow.storage.manifests import seal_folder
 from fuxiflow.world.swaths import observe_swaths
 from fuxiflow.world.truth import Truth
 from fuxiflow.world.windows import TruthWindows, observed_days
-from fuxiflow.world.writers.granules import write_granule
+from fuxiflow.world.writers.granules import write_granules
 
 
 def main(input, output, params, log):
@@ -31,8 +31,8 @@ def main(input, output, params, log):
     noise = options.noise * np.array(source.noise)
     days = observed_days(*map(date.fromisoformat, params.dates), truth.times, "scans", log)
     output.swaths.mkdir(parents=True, exist_ok=True)
-    written = footprints = 0
-    for day in progress(days, f"swaths of {source.name}", log):
+
+    def observed(day):
         for platform in source.flying(options.platforms):
             for swath, brightness in observe_swaths(
                 source,
@@ -44,11 +44,13 @@ def main(input, output, params, log):
                 params.granule_minutes,
                 params.seed,
             ):
-                write_granule(output.swaths, source, platform, swath, brightness, noise)
-                written += 1
-                footprints += swath.lat.size
+                yield platform, swath, brightness
+
+    counts = []
+    for day in progress(days, f"swaths of {source.name}", log):
+        counts += write_granules(output.swaths, source, day, observed(day), noise)
     seal_folder(output.swaths)
-    log.info("%d granules with %d footprints of %s", written, footprints, source.long_name)
+    log.info("%d granules with %d footprints of %s", len(counts), sum(counts), source.long_name)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,8 @@ from datetime import datetime
 
 import numpy as np
 
+from fuxiflow.world.networks import Reports
+from fuxiflow.world.reports import STANDARD_LEVELS
 from fuxiflow.world.stations import Stations, Vessels
 from fuxiflow.world.writers import bufr
 
@@ -21,7 +23,6 @@ _DECK = "heightOfSensorAboveLocalGroundOrDeckOfMarinePlatform"
 # extended vertical sounding significance, 0-08-042, 18 bits: surface, standard level, significant
 # temperature level
 _AT_SURFACE, _STANDARD, _SIGNIFICANT = 2.0**17, 2.0**16, 2.0**13
-_MANDATORY = (1000, 925, 850, 700, 500, 400, 300, 250, 200, 150, 100, 70, 50)
 
 
 def _ranked(columns: Mapping[str, np.ndarray], keys: tuple[str, ...]) -> dict[str, np.ndarray]:
@@ -44,6 +45,16 @@ _AIR = (
     "windSpeed",
 )
 _SEA = "oceanographicWaterTemperature"
+
+
+def encode_reports(reports: Reports) -> bytes:
+    """Encode the bulletins of one time: of radiosondes, of ships and buoys, or of land stations."""
+    time, members, lat, lon, when, values = reports
+    if "pressure" in values:
+        return encode_temp(members, when, values, time)
+    if isinstance(members, Vessels):
+        return encode_marine(members, lat, lon, values, time)
+    return encode_synop(members, values, time)
 
 
 def encode_synop(stations: Stations, reported: Mapping[str, np.ndarray], time: datetime) -> bytes:
@@ -246,7 +257,9 @@ def encode_temp(
     rows = np.arange(len(stations))[:, None]
     levels = {name: column[rows, order] for name, column in levels.items()}
     pressure = levels["pressure"]
-    kind = np.where(np.isin(np.round(pressure / 100.0, 3), _MANDATORY), _STANDARD, _SIGNIFICANT)
+    kind = np.where(
+        np.isin(np.round(pressure / 100.0, 3), STANDARD_LEVELS), _STANDARD, _SIGNIFICANT
+    )
     kind[:, 0] = _AT_SURFACE
     count = int((~np.isnan(pressure)).any(axis=0).sum())
     columns = {

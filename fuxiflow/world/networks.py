@@ -1,4 +1,4 @@
-"""One day of a network's reports as bulletins: land stations, ships and buoys, radiosondes."""
+"""One day of a network's reports: land stations, ships and buoys, radiosondes."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -14,32 +14,42 @@ from fuxiflow.world import reports, stations
 from fuxiflow.world.stations import Stations, Vessels
 from fuxiflow.world.truth import Truth
 from fuxiflow.world.windows import TruthWindow, TruthWindows
-from fuxiflow.world.writers import report_bufr
 
 DAY = timedelta(days=1)
 LAUNCH = np.timedelta64(30 * 60, "s")
 """Radiosondes are launched so long before the hour that they report for."""
 SPREAD = 900
 """Seconds by which a launch is earlier or later than :data:`LAUNCH` at most."""
-VARIABLES = {
-    "surface.land": reports.SURFACE,
-    "surface.sea": reports.SURFACE,
-    "radiosonde": reports.SOUNDING,
+KINDS = {
+    "surface.land": "stations",
+    "nnja_ai.synop": "stations",
+    "surface.sea": "vessels",
+    "radiosonde": "radiosondes",
+    "nnja_ai.radiosondes": "radiosondes",
 }
-"""Variables of the truth that a source's reports need, by its reader."""
+"""What a network is made of, by the reader of its source."""
 
 
-class Bulletin(NamedTuple):
-    """The bulletins of one time: the number of reports in them and their bytes."""
+class Reports(NamedTuple):
+    """The reports of one nominal time.
+
+    ``members`` are those that report; ``lat``, ``lon`` (degrees) and ``when`` (UTC, datetime64[ns])
+    are where and when they do, ``(n,)``. ``values`` are by ecCodes' names of elements, in SI units:
+    ``(n,)``, of soundings ``(n, level)``, NaN where missing.
+    """
 
     time: datetime
-    count: int
-    content: bytes
+    members: Stations | Vessels
+    lat: np.ndarray
+    lon: np.ndarray
+    when: np.ndarray
+    values: Mapping[str, np.ndarray]
 
 
 def report_windows(truth: Truth, source: Source) -> TruthWindows:
     """Open the truth with the variables that the reports of a source need."""
-    return TruthWindows(truth, VARIABLES[source.reader])
+    sounding = KINDS[source.reader] == "radiosondes"
+    return TruthWindows(truth, reports.SOUNDING if sounding else reports.SURFACE)
 
 
 def place_network(
@@ -64,10 +74,10 @@ def place_network(
         As many as ``options`` ask for, or fewer where there is no space for them.
     """
     land = truth.static("land_fraction")
-    if source.reader == "surface.sea":
+    if KINDS[source.reader] == "vessels":
         return stations.place_vessels(source.name, options.stations, seed, land, truth.grid)
     height = truth.static("surface_geopotential")
-    least = stations.COAST if source.reader == "radiosonde" else stations.LAND
+    least = stations.COAST if KINDS[source.reader] == "radiosondes" else stations.LAND
     return stations.place_stations(
         source.name, options.stations, seed, land, height, truth.grid, least
     )
@@ -80,8 +90,8 @@ def report_day(
     day: date,
     options: settings.ObservedNetwork,
     seed: int,
-) -> Iterator[Bulletin]:
-    """Yield the bulletins of one day, one time after the other.
+) -> Iterator[Reports]:
+    """Yield the reports of one day, one time after the other.
 
     Random numbers depend on the seed and the time alone, not on the days asked for. Reports after
     the truth's last time are left out.
@@ -104,8 +114,8 @@ def report_day(
 
     Yields
     ------
-    Bulletin
-        The bulletins of one time.
+    Reports
+        The reports of one time.
     """
     if not options.observes(day):
         return
@@ -119,17 +129,16 @@ def report_day(
         for name, value in zip(source.channel_names, source.noise, strict=True)
     }
     # a sounding for 00 UTC ascends the day before, whose truth this window does not hold
-    first = options.interval_hours if source.reader == "radiosonde" else 0
+    first = options.interval_hours if KINDS[source.reader] == "radiosondes" else 0
     for hour in range(first, first + 24, options.interval_hours):
         time = start + timedelta(hours=hour)
         rng = generator(seed, source.name, time, "arrivals")
         rows = np.flatnonzero(rng.random(len(members)) >= options.missing)
         if len(rows) and time <= last:
-            content = _encode(source, members, rows, window, time, noise, seed, rng)
-            yield Bulletin(time, len(rows), content)
+            yield _reports(source, members, rows, window, time, noise, seed, rng)
 
 
-def _encode(
+def _reports(
     source: Source,
     members: Stations | Vessels,
     rows: np.ndarray,
@@ -138,8 +147,8 @@ def _encode(
     noise: Mapping[str, float],
     seed: int,
     rng: np.random.Generator,
-) -> bytes:
-    """Encode the reports of some members for one time.
+) -> Reports:
+    """Make the reports of some members for one time.
 
     Parameters
     ----------
@@ -162,27 +171,22 @@ def _encode(
 
     Returns
     -------
-    bytes
-        The bulletins.
+    Reports
+        The reports.
     """
     when = np.full(len(rows), np.datetime64(time, "ns"))
     reporting = replace(members, **{name: values[rows] for name, values in vars(members).items()})
-    if source.reader == "radiosonde":
+    if KINDS[source.reader] == "radiosondes":
         launch = when - LAUNCH + rng.integers(-SPREAD, SPREAD, len(rows)).astype("timedelta64[s]")
         levels = reports.soundings(window, reporting.lat, reporting.lon, launch, noise, rng)
-        return report_bufr.encode_temp(reporting, launch, levels, time)
+        return Reports(time, reporting, reporting.lat, reporting.lon, launch, levels)
     drawn = reports.draw_errors(source.channel_names, len(members), seed, source.name, time)
     errors = {name: values[rows] for name, values in drawn.items()}
-    at_sea = source.reader == "surface.sea"
     # the template of ships has two decimals; the truth is taken where the report says
     lat, lon = (
         np.round(reporting.at(np.datetime64(time, "ns")), 2)
-        if at_sea
+        if KINDS[source.reader] == "vessels"
         else (reporting.lat, reporting.lon)
     )
     reported = reports.surface_reports(reports.surface_truth(window, lat, lon, when), errors, noise)
-    return (
-        report_bufr.encode_marine(reporting, lat, lon, reported, time)
-        if at_sea
-        else report_bufr.encode_synop(reporting, reported, time)
-    )
+    return Reports(time, reporting, lat, lon, when, reported)
