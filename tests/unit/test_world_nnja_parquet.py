@@ -173,6 +173,10 @@ def test_reports_are_as_in_bufr(name, other, truth, tmp_path):
     assert parquet["station"].to_pylist() == bufr["station"].to_pylist()
     assert_same_places(parquet, bufr)
     np.testing.assert_array_equal(column_values(parquet, "time"), column_values(bufr, "time"))
+    # whole metres
+    heights = [column_values(one, "height") for one in (parquet, bufr)]
+    np.testing.assert_allclose(*heights, atol=0.6)
+    assert np.isfinite(heights).all()
     names = sources.load_source(name).channel_names
     assert names == sources.load_source(other).channel_names
     values, expected = map(footprint_table.values_of, (parquet, bufr))
