@@ -193,6 +193,13 @@ def _fetch(options: argparse.Namespace) -> int:
     return fetch_all(options.paths, options.source or [], options.months or [])
 
 
+def _archive_check(options: argparse.Namespace) -> int:
+    """Compare the archives that a configuration uses, or all, with what is expected of them."""
+    from fuxiflow.archive.archive_check import check_archives
+
+    return check_archives(options.paths)
+
+
 def _adopt(options: argparse.Namespace) -> None:
     """Take files that came by other ways into the raw store: check them, write the manifest."""
     from fuxiflow.archive.adopting import adopt
@@ -417,6 +424,9 @@ def _add_raw_store(commands) -> None:
         "--source", nargs="+", help="era5, gfs or names of sources; by default all"
     )
     fetching.add_argument("--months", nargs="+", help="months YYYY-MM; by default all")
+    _command(commands, _archive_check).add_argument(
+        "paths", type=Path, nargs="*", help="the configuration, and what is laid over it"
+    )
     adopting = _command(commands, _adopt)
     adopting.add_argument(
         "folder", type=Path, help="below resources/archive, or elsewhere with the options"

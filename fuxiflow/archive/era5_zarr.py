@@ -130,7 +130,7 @@ class Era5Zarr:
 
         Where a chunk has several days it is a month, so that each is transferred once.
         """
-        variables = _levels_of(fields)
+        variables = levels_by_variable(fields)
         if max(self.store.chunk_length(name, "time") for name in variables) > DAY_CHUNK:
             return 31
         count = sum(len(levels or [None]) for levels in variables.values())
@@ -384,7 +384,7 @@ def store_orders(store: Era5Zarr, lacking: Mapping[str, frozenset[str]]) -> Iter
         instants = sorted(fields - {PRECIPITATION_FIELD})
         if instants:
             times = [f"{day}T{hour:02d}" for day in days for hour in SYNOPTIC_HOURS]
-            yield _order(store, "fields", days, instants, _levels_of(instants), times)
+            yield _order(store, "fields", days, instants, levels_by_variable(instants), times)
         if PRECIPITATION_FIELD in fields:
             variable = store.precipitation
             hours = [
@@ -397,7 +397,7 @@ def store_orders(store: Era5Zarr, lacking: Mapping[str, frozenset[str]]) -> Iter
             yield _order(store, "precipitation", days, [PRECIPITATION_FIELD], levels_of, hours)
 
 
-def _levels_of(fields: Iterable[str]) -> dict[str, list[int] | None]:
+def levels_by_variable(fields: Iterable[str]) -> dict[str, list[int] | None]:
     """Return levels by variable of the stores that some fields are made of."""
     levels_of: dict[str, set[int] | None] = {}
     for field in fields:

@@ -1,6 +1,6 @@
 """Listings of buckets that speak S3, or Google's JSON, and what they say of files not there."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from urllib.parse import urlsplit
 from xml.etree import ElementTree
@@ -54,8 +54,10 @@ def _page(session: requests.Session, base: str, parameters: dict) -> ElementTree
     return root
 
 
-def list_objects(session: requests.Session, base: str, prefix: str) -> Iterator[tuple[str, int]]:
-    """Yield the objects of a bucket under a prefix, page by page (S3 ``ListObjectsV2``).
+def _pages(
+    session: requests.Session, base: str, prefix: str, **further: str
+) -> Iterator[ElementTree.Element]:
+    """Yield the pages of a listing (S3 ``ListObjectsV2``).
 
     A store that knows the first version of the listing alone is asked to go on after the last key.
 
@@ -67,32 +69,30 @@ def list_objects(session: requests.Session, base: str, prefix: str) -> Iterator[
         Address of the bucket.
     prefix : str
         Beginning of the keys.
+    **further : str
+        Further parameters of the query.
 
-    Returns
-    -------
-    Iterator of tuple
-        Key and length in bytes.
+    Yields
+    ------
+    xml.etree.ElementTree.Element
+        The root of a page.
 
     Raises
     ------
     DownloadError
         When the answer is not such a list, or is cut short without saying how to go on.
     """
-    query = {"list-type": "2", "prefix": prefix}
+    query = {"list-type": "2", "prefix": prefix} | further
     parameters = query
     last = ""
     while True:
         root = _page(session, base, parameters)
-        page = [
-            (item.findtext("{*}Key") or "", int(item.findtext("{*}Size") or 0))
-            for item in root.iterfind("{*}Contents")
-        ]
-        # an object that stands for a folder has no bytes
-        yield from (entry for entry in page if not entry[0].endswith("/"))
+        yield root
         token = root.findtext("{*}NextContinuationToken")
         if root.findtext("{*}IsTruncated") != "true" and not token:
             return
-        before, last = last, max((key for key, _ in page), default="")
+        names = [*_texts(root, "Contents", "Key"), *_texts(root, "CommonPrefixes", "Prefix")]
+        before, last = last, max(names, default="")
         if last <= before:
             raise DownloadError(
                 f"{base}/?prefix={prefix}: the listing is cut short after {before!r} and does not "
@@ -100,6 +100,77 @@ def list_objects(session: requests.Session, base: str, prefix: str) -> Iterator[
             )
         after = {"continuation-token": token} if token else {"start-after": last, "marker": last}
         parameters = query | after
+
+
+def _texts(root: ElementTree.Element, kind: str, member: str) -> list[str]:
+    """Return a member of all entries of a kind on a page of a listing."""
+    return [item.findtext(f"{{*}}{member}") or "" for item in root.iterfind(f"{{*}}{kind}")]
+
+
+def list_objects(session: requests.Session, base: str, prefix: str) -> Iterator[tuple[str, int]]:
+    """Yield the objects of a bucket under a prefix, page by page.
+
+    Parameters
+    ----------
+    session : requests.Session
+        Session of the calling thread.
+    base : str
+        Address of the bucket.
+    prefix : str
+        Beginning of the keys.
+
+    Yields
+    ------
+    tuple
+        Key and length in bytes.
+
+    Raises
+    ------
+    DownloadError
+        When the answer is not such a list, or is cut short without saying how to go on.
+    """
+    for root in _pages(session, base, prefix):
+        keys, sizes = (_texts(root, "Contents", member) for member in ("Key", "Size"))
+        for key, size in zip(keys, sizes, strict=True):
+            # an object that stands for a folder has no bytes
+            if not key.endswith("/"):
+                yield key, int(size or 0)
+
+
+def list_folders(session: requests.Session, base: str, prefix: str) -> list[str]:
+    """List the names of the folders of a bucket that are directly below a prefix.
+
+    Parameters
+    ----------
+    session : requests.Session
+        Session of the calling thread.
+    base : str
+        Address of the bucket.
+    prefix : str
+        Beginning of the folders, with a slash at its end where it is a folder itself.
+
+    Returns
+    -------
+    list of str
+        Names without the part before the last slash of the prefix, sorted.
+
+    Raises
+    ------
+    DownloadError
+        As :func:`list_objects`.
+    """
+    names: set[str] = set()
+    for root in _pages(session, base, prefix, delimiter="/"):
+        keys = [*_texts(root, "CommonPrefixes", "Prefix"), *_texts(root, "Contents", "Key")]
+        names |= _first_folders(keys, prefix)
+    return sorted(names)
+
+
+def _first_folders(keys: Iterable[str], prefix: str) -> set[str]:
+    """Return the first folders of keys after the last slash of a prefix."""
+    start = prefix.rpartition("/")[0]
+    parts = [key.removeprefix(f"{start}/" if start else "").partition("/") for key in keys]
+    return {name for name, slash, _ in parts if slash}
 
 
 def has_objects(session: requests.Session, base: str, prefix: str) -> bool:
@@ -123,7 +194,11 @@ def has_objects(session: requests.Session, base: str, prefix: str) -> bool:
 
 
 def list_google_objects(
-    session: requests.Session, base: str, prefix: str, most: int | None = None
+    session: requests.Session,
+    base: str,
+    prefix: str,
+    most: int | None = None,
+    folders: bool = False,
 ) -> list[str] | None:
     """List the objects below a folder of a bucket of Google's, page by page (its JSON API).
 
@@ -137,11 +212,14 @@ def list_google_objects(
         Beginning of the keys, below the folder.
     most : int, optional
         Number of keys that will do; by default all are listed.
+    folders : bool
+        Whether the names of the folders directly below ``prefix`` are listed instead.
 
     Returns
     -------
     list of str or None
-        Keys below the folder; None where the host has no such listing, as a plain mirror.
+        Keys below the folder, or names of folders; None where the host has no such listing, as a
+        plain mirror.
 
     Raises
     ------
@@ -154,6 +232,8 @@ def list_google_objects(
     address = f"{place.scheme}://{place.netloc}/storage/v1/b/{bucket}/o"
     keys: list[str] = []
     query = {"prefix": f"{root}{prefix}", "fields": "items(name),nextPageToken"}
+    if folders:
+        query |= {"delimiter": "/", "fields": "prefixes,items(name),nextPageToken"}
     if most:
         query["maxResults"] = str(most)
     token = ""
@@ -161,13 +241,14 @@ def list_google_objects(
         try:
             page = get_whole(session, address, **query).json()
             keys += [item["name"].removeprefix(root) for item in page.get("items", [])]
+            keys += [name.removeprefix(root) for name in page.get("prefixes", []) if folders]
         except (Absent, Refused, ValueError, TypeError, KeyError, AttributeError) as error:
             if not token:
                 return None
             raise DownloadError(f"{address}?prefix={query['prefix']}: {error!r}") from error
         before, token = token, page.get("nextPageToken", "")
         if not token or (most and len(keys) >= most):
-            return keys
+            return sorted(_first_folders(keys, prefix)) if folders else keys
         if token == before:
             raise DownloadError(f"{address}?prefix={query['prefix']}: the listing does not go on")
         query["pageToken"] = token

@@ -52,9 +52,9 @@ def mirror_orders(session: requests.Session, need: Need) -> Iterator[Order]:
             for key, _ in chunk_keys(array, [range(length) for length in array.shape]):
                 yield _chunk_order(need.address, f"{name}/{key}", array, {})
     time = store.coordinate(session, "time").astype("datetime64[ns]")
-    positions = {"time": np.flatnonzero(np.isin(time, _needed_times(need)))}
+    positions = {"time": np.flatnonzero(np.isin(time, needed_times(need)))}
     if need.max_lead_hours:
-        leads = _lead_hours(session, store)
+        leads = lead_hours_of(session, store)
         steps = range(STEP_HOURS, need.max_lead_hours + 1, STEP_HOURS)
         positions[LEAD] = np.flatnonzero(np.isin(leads, steps))
     if not all(len(places) for places in positions.values()):
@@ -83,14 +83,14 @@ def mirror_orders(session: requests.Session, need: Need) -> Iterator[Order]:
             yield _chunk_order(need.address, f"{variable}/{key}", array, covers)
 
 
-def _needed_times(need: Need) -> np.ndarray:
+def needed_times(need: Need) -> np.ndarray:
     """Return the start times of forecasts, or all 6-hourly times of analyses."""
     days = times(*map(date.fromisoformat, need.days))
     hours = need.init_hours or SYNOPTIC_HOURS
     return as_datetime64(time for time in days if time.hour in hours)
 
 
-def _lead_hours(session: requests.Session, store: PublicStore) -> list[int]:
+def lead_hours_of(session: requests.Session, store: PublicStore) -> list[int]:
     """Return the leads of a store of forecasts; DownloadError where it has none."""
     if LEAD not in store:
         raise DownloadError(

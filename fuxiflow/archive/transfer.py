@@ -477,6 +477,42 @@ def fetch_ranges(
     return Fetched(target, digests.count, digests["sha256"], url)
 
 
+def get_range(session: requests.Session, url: str, start: int, end: int) -> bytes:
+    """Request bytes of a file and read them into memory.
+
+    Parameters
+    ----------
+    session : requests.Session
+        Session of the calling thread.
+    url : str
+        Address of the file.
+    start, end : int
+        First byte, and the byte after the last.
+
+    Returns
+    -------
+    bytes
+        The bytes.
+
+    Raises
+    ------
+    Absent, DownloadError
+        As :func:`attempt`, and when the server ignores byte ranges.
+    """
+
+    def action():
+        headers = {**PLAIN, "Range": f"bytes={start}-{end - 1}"}
+        response = session.get(url, headers=headers, timeout=TIMEOUT)
+        _accept_file(response, url)
+        if response.status_code != 206:
+            raise DownloadError(f"{url}: the server ignores byte ranges")
+        if len(response.content) != end - start:
+            raise Incomplete(f"{len(response.content)} bytes instead of {end - start}")
+        return response.content
+
+    return attempt(action, url)
+
+
 def ranged_length(session: requests.Session, url: str) -> int | None:
     """Return the length in bytes of a file that can be had in ranges, None where it cannot.
 

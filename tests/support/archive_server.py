@@ -159,17 +159,19 @@ class Handler(BaseHTTPRequestHandler):
                     return
 
     def listing(self, query):
-        keys = sorted(key for key in self.server.files if key.startswith(query.get("prefix", "")))
+        names = below(self.server.files, query.get("prefix", ""), query.get("delimiter"))
         start = int(query.get("continuation-token", 0))
         page = min(int(query.get("max-keys", PAGE)), PAGE)
         items = "".join(
-            f"<Contents><Key>{key}</Key><Size>{len(self.server.files[key])}</Size></Contents>"
-            for key in keys[start : start + page]
+            f"<Contents><Key>{name}</Key><Size>{len(self.server.files[name])}</Size></Contents>"
+            if name in self.server.files
+            else f"<CommonPrefixes><Prefix>{name}</Prefix></CommonPrefixes>"
+            for name in names[start : start + page]
         )
         more = (
             f"<IsTruncated>true</IsTruncated>"
             f"<NextContinuationToken>{start + page}</NextContinuationToken>"
-            if start + page < len(keys)
+            if start + page < len(names)
             else "<IsTruncated>false</IsTruncated>"
         )
         text = f'<ListBucketResult xmlns="{NAMESPACE}">{items}{more}</ListBucketResult>'
@@ -181,11 +183,14 @@ class Handler(BaseHTTPRequestHandler):
             return self.answer(404, b"")
         bucket = path.split("/")[4]
         start = f"{bucket}/{query.get('prefix', '')}"
-        keys = sorted(key for key in self.server.files if key.startswith(start))
+        keys = below(self.server.files, start, query.get("delimiter"))
         first = int(query.get("pageToken", 0))
         last = first + min(int(query.get("maxResults", PAGE)), PAGE)
-        items = [{"name": key.removeprefix(f"{bucket}/")} for key in keys[first:last]]
+        names = [key.removeprefix(f"{bucket}/") for key in keys[first:last]]
+        items = [{"name": name} for name in names if f"{bucket}/{name}" in self.server.files]
+        folders = [name for name in names if f"{bucket}/{name}" not in self.server.files]
         more = {"nextPageToken": str(last)} if last < len(keys) else {}
+        more |= {"prefixes": folders} if folders else {}
         return self.answer_json(({"items": items} if items else {}) | more)
 
     def known(self) -> bool:
@@ -277,6 +282,15 @@ class Handler(BaseHTTPRequestHandler):
             "type": "application/grib",
         }
         return self.answer_json({"asset": {"value": value | self.server.asset}})
+
+
+def below(keys, prefix: str, delimiter: str | None) -> list[str]:
+    """Keys that begin with a prefix; with a delimiter, what they have in common up to it."""
+    keys = [key for key in keys if key.startswith(prefix)]
+    if delimiter:
+        parts = [key[len(prefix) :].partition(delimiter) for key in keys]
+        keys = [prefix + name + mark for name, mark, _ in parts]
+    return sorted(set(keys))
 
 
 @contextmanager
