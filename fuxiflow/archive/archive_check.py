@@ -37,7 +37,7 @@ Check = Callable[[requests.Session, ProviderReport], None]
 
 @dataclass(frozen=True)
 class ArchiveTask:
-    """One provider to check; ``check`` is None where nobody is asked, for the reason ``unasked``."""
+    """One provider to check; ``check`` is None where nobody is asked, and ``unasked`` says why."""
 
     name: str
     address: str

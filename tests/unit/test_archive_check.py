@@ -18,7 +18,8 @@ from fuxiflow.channels import channel_table
 from fuxiflow.cli import main
 from fuxiflow.config.archives import LAYOUTS, Archives, OccultationArchive, load_archives
 from tests.support import atms_sdr_files, nnja_ai_files, open_occultation_files, public_stores
-from tests.support.nnja_ai_files import AMSUA, MISSING, ROOT as NNJA, key_of
+from tests.support.nnja_ai_files import AMSUA, MISSING, key_of
+from tests.support.nnja_ai_files import ROOT as NNJA
 from tests.support.public_stores import ARCO, WB2_COARSE
 from tests.support.report_files import atmosphere
 from tests.support.wb2_stores import public_store
