@@ -1,4 +1,4 @@
-"""Quality control of footprint tables: segment, duplicates, valid range, bi-weight limits, tracks.
+"""Quality control of footprint tables: segment, duplicates, denials, ranges, limits, tracks.
 
 Duplicates and tracks are a matter of one station, or one position of a scan, over the whole table:
 :func:`duplicates_and_off_track` looks for them in parts, each with some of the stations and
@@ -9,7 +9,7 @@ footprints keep their values, for inspection. Applied twice, nothing changes.
 """
 
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import date
@@ -41,19 +41,24 @@ class CheckedFootprints:
     ----------
     footprints : pa.Table
         The table, n rows, with failed values NaN and ``rejected`` set.
-    out_of_range, outliers : np.ndarray
+    out_of_range, outliers, denied : np.ndarray
         ``(n, channel)`` bool: single values of used footprints that were set missing because they
-        lie outside the valid range, or outside the bi-weight limits.
+        lie outside the valid range, or outside the bi-weight limits, or as their channel had died.
     """
 
     footprints: pa.Table
     out_of_range: np.ndarray
     outliers: np.ndarray
+    denied: np.ndarray
 
     @property
     def set_missing(self) -> dict[Reason, np.ndarray]:
         """The marks ``(n, channel)`` of values that were set missing, by reason."""
-        return {Reason.RANGE: self.out_of_range, Reason.OUTLIER: self.outliers}
+        return {
+            Reason.RANGE: self.out_of_range,
+            Reason.OUTLIER: self.outliers,
+            Reason.DENIED: self.denied,
+        }
 
 
 def outside_days(time: np.ndarray, start: date, end: date) -> np.ndarray:
@@ -76,7 +81,40 @@ def outside_days(time: np.ndarray, start: date, end: date) -> np.ndarray:
     return ~((time >= first) & (time < after))
 
 
-def count_usable_values(path: Path, histograms: Histograms, start: date, end: date) -> None:
+def denied_values(footprints: pa.Table, denials: Sequence[Mapping]) -> np.ndarray:
+    """Mark the values of channels that had died on their platform.
+
+    Parameters
+    ----------
+    footprints : pa.Table
+        Footprints, n rows.
+    denials : Sequence[Mapping]
+        ``platform``, ``channel``, and first and last day, ``since`` and ``until``, in ISO form; see
+        :func:`fuxiflow.config.denials.denials_of`.
+
+    Returns
+    -------
+    np.ndarray
+        ``(n, channel)`` bool.
+    """
+    channels = footprint_table.channels_of(footprints)
+    if not denials:
+        return np.broadcast_to(False, (len(footprints), len(channels)))
+    marks = np.zeros((len(footprints), len(channels)), bool)
+    platforms = footprints["platform"].unify_dictionaries().to_pandas().cat
+    time = column_values(footprints, "time")
+    for denial in denials:
+        names = np.append(platforms.categories == denial["platform"], False)
+        days = (date.fromisoformat(denial[key]) for key in ("since", "until"))
+        marks[:, channels.index(denial["channel"])] |= names[platforms.codes] & ~outside_days(
+            time, *days
+        )
+    return marks
+
+
+def count_usable_values(
+    path: Path, histograms: Histograms, start: date, end: date, denials: Sequence[Mapping] = ()
+) -> None:
     """Count the values of all usable footprints of a table, as they were read.
 
     Parameters
@@ -87,11 +125,16 @@ def count_usable_values(path: Path, histograms: Histograms, start: date, end: da
         Histograms of the table's channels, to which the values are added.
     start, end : date
         First and last day whose footprints count, both included.
+    denials : Sequence[Mapping]
+        Channels that do not count, see :func:`denied_values`.
     """
     for piece in footprint_table.read_row_groups(path):
         outside = outside_days(column_values(piece, "time"), start, end)
         used = (column_values(piece, "rejected") == Reason.USED) & ~outside
-        histograms.add(footprint_table.values_of(piece)[used], column_values(piece, "lat")[used])
+        values = footprint_table.values_of(piece)
+        if denials:
+            values = np.where(denied_values(piece, denials), np.nan, values)
+        histograms.add(values[used], column_values(piece, "lat")[used])
 
 
 def identity_keys(footprints: pa.Table) -> list[np.ndarray]:
@@ -137,7 +180,9 @@ def off_track_footprints(
     time = column_values(footprints, "time")
     # A bad value says nothing about the place: such footprints belong to the track, and the
     # outcome of an earlier run must not change this one.
-    located = np.isin(rejected, [Reason.USED, Reason.RANGE, Reason.OUTLIER, Reason.TRACK])
+    located = np.isin(
+        rejected, [Reason.USED, Reason.DENIED, Reason.RANGE, Reason.OUTLIER, Reason.TRACK]
+    )
     rows = np.flatnonzero(
         located & has_identity(footprints) & ~repeated & ~outside_days(time, start, end)
     )
@@ -307,6 +352,7 @@ def check_footprints(
     end: date,
     ranges: Sequence[tuple[float, float]],
     max_z: float,
+    denials: Sequence[Mapping] = (),
 ) -> CheckedFootprints:
     """Apply every check to the footprints that are still used.
 
@@ -325,6 +371,8 @@ def check_footprints(
         Least and largest valid value by channel, in its unit, both valid.
     max_z : float
         The largest distance from the bi-weight mean of the band, in standard deviations.
+    denials : Sequence[Mapping]
+        Channels that had died, see :func:`denied_values`.
 
     Returns
     -------
@@ -352,9 +400,11 @@ def check_footprints(
     reject(outside_days(column_values(footprints, "time"), start, end), Reason.SEGMENT)
     reject(repeated, Reason.DUPLICATE)
     present = np.isfinite(values)
+    denied = denied_values(footprints, denials)
+    reject(present.any(axis=1) & ~(present & ~denied).any(axis=1), Reason.DENIED)
     with np.errstate(invalid="ignore"):
         least, largest = np.asarray(ranges, np.float32).reshape(-1, 2).T
-        in_range = (values >= least) & (values <= largest)
+        in_range = (values >= least) & (values <= largest) & ~denied
         far = np.abs(limits.z(values, column_values(footprints, "lat"))) > max_z
     reject(~in_range.any(axis=1), Reason.RANGE)
     good = in_range & ~far
@@ -364,8 +414,9 @@ def check_footprints(
     kept = np.where(used & ~good, np.nan, values).astype(np.float32)
     return CheckedFootprints(
         footprint_table.replace_values(footprints, kept, rejected),
-        used & present & ~in_range,
+        used & present & ~in_range & ~denied,
         used & in_range & far,
+        used & present & denied,
     )
 
 
@@ -377,6 +428,7 @@ def check_table(
     ranges: Sequence[tuple[float, float]],
     max_z: float,
     max_speed: float,
+    denials: Sequence[Mapping] = (),
 ) -> Iterator[CheckedFootprints]:
     """Apply every check to a table on disk, one row group after the other.
 
@@ -394,6 +446,8 @@ def check_table(
         The largest distance from the bi-weight mean of the band, in standard deviations.
     max_speed : float
         The speed in m/s that a station or scan position can have.
+    denials : Sequence[Mapping]
+        Channels that had died, see :func:`denied_values`.
 
     Yields
     ------
@@ -406,5 +460,5 @@ def check_table(
         part = slice(first, first + len(piece))
         first += len(piece)
         yield check_footprints(
-            piece, repeated[part], strayed[part], limits, start, end, ranges, max_z
+            piece, repeated[part], strayed[part], limits, start, end, ranges, max_z, denials
         )

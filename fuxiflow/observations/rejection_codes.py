@@ -35,6 +35,7 @@ class Reason(IntEnum):
         "so far from where its station or scan was before or after that its time or place is wrong",
     )
     QUALITY = 9, "called unusable by its producer's quality flags"
+    DENIED = 10, "only channels that had died on the platform by config/denials.csv"
 
     HEIGHT = 50, "measured at a height or depth that does not stand for the quantity"
     STATISTIC = 51, "an extreme or another statistic, no observation of the moment"

@@ -47,7 +47,7 @@ def read(directory, output, completeness=ANY):
     return paths
 
 
-def chain(directory, output, dates=DATES, completeness=ANY):
+def chain(directory, output, dates=DATES, completeness=ANY, denials=()):
     """Run all five scripts on a directory of files; return where everything lies."""
     paths = read(directory, output, completeness)
     limits = SimpleNamespace(
@@ -55,6 +55,7 @@ def chain(directory, output, dates=DATES, completeness=ANY):
         logarithmic=SOURCE.logarithmic,
         max_z=6,
         max_speed=9000,
+        denials=denials,
         source=SOURCE.name,
         channels=SOURCE.channel_names,
         dates=dates,
@@ -248,6 +249,7 @@ def test_days_that_quality_control_empties_are_judged(raw, tmp_path, monkeypatch
         ranges=SOURCE.valid_ranges,
         max_z=6,
         max_speed=9000,
+        denials=[],
         dates=DATES,
         units=SOURCE.units,
         grid=GRID,
@@ -257,6 +259,23 @@ def test_days_that_quality_control_empties_are_judged(raw, tmp_path, monkeypatch
     )
     with pytest.raises(IncompleteError, match=r"2 of 3 days .*missing: 2022-07-03"):
         load_script(script).main(given, output, parameters, LOG)
+
+
+def test_a_channel_that_died_is_blank_from_its_day_on_and_counts_in_no_limit(raw, tmp_path):
+    whole, without = chain(raw, tmp_path), tmp_path / "without"
+    without.mkdir()
+    denial = {"platform": "NOAA-20", "channel": "7", "since": DATES[1], "until": DATES[1]}
+    products = chain(raw, without, denials=[denial])
+    lost = ledger.read_ledgers([products.ledger]).query("reason == 'denied'")
+    assert (lost["channel"].unique().tolist(), lost["count"].sum()) == (["7"], PER_FILE)
+    before, after = (footprint_table.read_footprints(one.table) for one in (whole, products))
+    late = footprint_table.column_values(before, "time") >= np.datetime64(DATES[1])
+    blank = np.isnan(footprint_table.values_of(after))
+    expected = np.zeros_like(blank)
+    expected[late, 6] = True
+    assert (blank == expected).all()
+    counts = [BiweightLimits.read(one.limits).count.sum(axis=1) for one in (whole, products)]
+    assert (counts[0] - counts[1]).tolist() == [PER_FILE * (i == 6) for i in range(22)]
 
 
 def test_files_of_which_none_is_usable_are_an_error(raw, tmp_path):
@@ -277,6 +296,7 @@ def test_limits_see_the_period_alone(raw, tmp_path):
         ranges=SOURCE.valid_ranges,
         logarithmic=SOURCE.logarithmic,
         dates=[DATES[0]] * 2,
+        denials=[],
     )
     output = SimpleNamespace(
         histograms=first / "histograms.parquet", limits=first / "limits.parquet"

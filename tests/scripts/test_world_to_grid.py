@@ -103,6 +103,7 @@ def test_a_source_gets_from_the_truth_to_its_grid(truth, tmp_path, name):
         ranges=source.valid_ranges,
         logarithmic=source.logarithmic,
         dates=DATES,
+        denials=[],
     )
     run(
         "observations_limits",
@@ -121,6 +122,7 @@ def test_a_source_gets_from_the_truth_to_its_grid(truth, tmp_path, name):
         max_z=source.max_z,
         max_speed=source.max_speed,
         dates=DATES,
+        denials=[],
         completeness=asked_of_source(DATES, 1.0, 1.0),
     )
     run(

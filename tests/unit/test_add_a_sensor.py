@@ -75,7 +75,9 @@ def test_a_real_granule_becomes_a_sparse_grid(path, tmp_path):
     limits = SimpleNamespace(
         histograms=tmp_path / "histograms.parquet", limits=tmp_path / "limits.parquet"
     )
-    scales = SimpleNamespace(ranges=source.valid_ranges, logarithmic=source.logarithmic, **shared)
+    scales = SimpleNamespace(
+        ranges=source.valid_ranges, logarithmic=source.logarithmic, denials=[], **shared
+    )
     load_script("observations_limits_part").main(
         SimpleNamespace(table=made.table), limits, scales, LOG
     )
@@ -87,7 +89,11 @@ def test_a_real_granule_becomes_a_sparse_grid(path, tmp_path):
         SimpleNamespace(table=made.table, ledger=made.ledger, limits=limits.limits),
         good,
         SimpleNamespace(
-            ranges=source.valid_ranges, max_z=source.max_z, max_speed=source.max_speed, **shared
+            ranges=source.valid_ranges,
+            max_z=source.max_z,
+            max_speed=source.max_speed,
+            denials=[],
+            **shared,
         ),
         LOG,
     )

@@ -19,10 +19,12 @@ RANGES = [(50, 350)] * 2
 DAYS = date(2022, 7, 1), date(2022, 7, 2)
 
 
-def check(part, limits=LIMITS, max_speed=9000):
+def check(part, limits=LIMITS, max_speed=9000, denials=()):
     repeated = quality.duplicate_footprints(part)
     strayed = quality.off_track_footprints(part, repeated, *DAYS, max_speed)
-    return quality.check_footprints(part, repeated, strayed, limits, *DAYS, ranges=RANGES, max_z=6)
+    return quality.check_footprints(
+        part, repeated, strayed, limits, *DAYS, ranges=RANGES, max_z=6, denials=denials
+    )
 
 
 def codes(checked):
@@ -60,6 +62,35 @@ def test_a_footprint_without_a_good_value_is_rejected_with_its_values():
     ]
     assert not checked.out_of_range.any()
     assert not checked.outliers.any()
+
+
+def denial(channel, since, until="2022-07-02", platform="NOAA-20"):
+    return {"platform": platform, "channel": channel, "since": since, "until": until}
+
+
+def test_a_channel_that_died_is_missing_from_its_day_on():
+    time = START + np.array([86399, 86400, 2 * 86400 - 1]) * np.timedelta64(1, "s")
+    part = footprints([[250, 260], [250, 260], [250, 400]], time=time)
+    checked = check(
+        part, denials=[denial("1", "2022-07-02"), denial("2", "2022-07-01", platform="X")]
+    )
+    assert codes(checked) == [0, 0, Reason.RANGE]
+    values = footprint_table.values_of(checked.footprints)
+    assert np.isnan(values).tolist() == [[False, False], [True, False], [False, False]]
+    assert checked.denied.tolist() == [[False, False], [True, False], [False, False]]
+    assert checked.set_missing[Reason.DENIED] is checked.denied
+    assert not checked.out_of_range.any()
+    other = check(part, denials=[denial("1", "2022-07-02", platform="NOAA-19")])
+    assert not other.denied.any()
+
+
+def test_a_footprint_whose_channels_have_all_died_is_denied_with_its_values():
+    part = footprints([[250, 260], [250, np.nan], [np.nan, 260]])
+    both = [denial("1", "2022-07-01"), denial("2", "2022-07-01")]
+    once = check(part, denials=both)
+    assert codes(once) == [Reason.DENIED] * 3
+    assert codes(check(once.footprints, denials=both)) == [Reason.DENIED] * 3
+    assert codes(check(part, denials=both[:1])) == [0, Reason.DENIED, 0]
 
 
 def test_bands_have_their_own_limits_and_may_have_none():

@@ -36,6 +36,7 @@ rule observations_limits_part:
         ranges=of_source(lambda source: source.valid_ranges),
         logarithmic=of_source(lambda source: source.logarithmic),
         dates=observations_dates,
+        denials=observations_denials,
     script:
         "../scripts/observations_limits_part.py"
 
@@ -73,6 +74,7 @@ rule observations_quality:
         max_z=of_source(lambda source: source.max_z),
         max_speed=of_source(lambda source: source.max_speed),
         dates=observations_dates,
+        denials=observations_denials,
         completeness=observations_completeness,
     script:
         "../scripts/observations_quality.py"

@@ -25,11 +25,19 @@ def main(input, output, params, log):
     start, end = map(date.fromisoformat, params.dates)
     limits = BiweightLimits.read(input.limits)
     pieces = check_table(
-        input.table, limits, start, end, params.ranges, params.max_z, params.max_speed
+        input.table,
+        limits,
+        start,
+        end,
+        params.ranges,
+        params.max_z,
+        params.max_speed,
+        params.denials,
     )
     entries = []
     missing = {
-        reason: np.zeros(len(limits.channels), int) for reason in (Reason.RANGE, Reason.OUTLIER)
+        reason: np.zeros(len(limits.channels), int)
+        for reason in (Reason.RANGE, Reason.OUTLIER, Reason.DENIED)
     }
     with FootprintWriter(output.table, limits.channels) as writer:
         for checked in pieces:

@@ -2,6 +2,7 @@
 
 from functools import cache
 
+from fuxiflow.config import denials
 from fuxiflow.observations import readers
 
 
@@ -17,6 +18,15 @@ def observations_segments():
 def observations_dates(wildcards):
     """Return the first and last observed day of a segment."""
     return dates(CONFIG.observed_period(wildcards.segment), wildcards.segment)
+
+
+def observations_denials(wildcards):
+    """Return the channels of a source that had died in a segment; none of the embedded world."""
+    if CONFIG.kind == "embedded":
+        return []
+    period = CONFIG.observed_period(wildcards.segment)
+    days = CONFIG.clip(wildcards.segment, period)
+    return denials.denials_of(sources.load_source(wildcards.source), *days)
 
 
 def observations_completeness(wildcards):
