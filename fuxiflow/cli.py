@@ -193,6 +193,21 @@ def _fetch(options: argparse.Namespace) -> int:
     return fetch_all(options.paths, options.source or [], options.months or [])
 
 
+def _fetch_tracks(options: argparse.Namespace) -> None:
+    """Fetch IBTrACS, the best tracks of cyclones, into the raw store."""
+    import logging
+
+    from fuxiflow.archive.ibtracs import fetch_best_tracks
+    from fuxiflow.config.archives import load_archives
+
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    changes = {"ibtracs": {"part": options.part}} if options.part else {}
+    archive = load_archives(changes=changes).ibtracs
+    if archive is None:
+        raise ValueError("config/archive.yaml has no section ibtracs: give its url there")
+    print(fetch_best_tracks(archive, logging.getLogger("fuxiflow")))
+
+
 def _archive_check(options: argparse.Namespace) -> int:
     """Compare the archives that a configuration uses, or all, with what is expected of them."""
     from fuxiflow.archive.archive_check import check_archives
@@ -426,6 +441,9 @@ def _add_raw_store(commands) -> None:
     fetching.add_argument("--months", nargs="+", help="months YYYY-MM; by default all")
     _command(commands, _archive_check).add_argument(
         "paths", type=Path, nargs="*", help="the configuration, and what is laid over it"
+    )
+    _command(commands, _fetch_tracks).add_argument(
+        "part", nargs="?", help="basin or years, such as NA or ALL; by default that of archive.yaml"
     )
     adopting = _command(commands, _adopt)
     adopting.add_argument(

@@ -15,6 +15,7 @@ import requests
 from fuxiflow.archive import era5
 from fuxiflow.archive.bucket_findings import check_gfs, check_granules, check_occultations
 from fuxiflow.archive.findings import HurriedSession, ProviderReport
+from fuxiflow.archive.ibtracs import PRODUCT, check_best_tracks, file_address
 from fuxiflow.archive.needs import INVARIANTS, WHOLE, Need, all_needs
 from fuxiflow.archive.nnja_findings import check_nnja_ai
 from fuxiflow.archive.retries import Absent
@@ -64,6 +65,11 @@ def archive_tasks(archives: Archives, needs: Iterable[Need] | None = None) -> li
         stores = [name for name in ("wb2", "arco") if getattr(archives.era5, name)]
         tasks = [_era5_task(archives, name, None) for name in (*stores, "cds")]
         tasks.append(_gfs_task(archives, None))
+        if tracks := archives.ibtracs:
+            address = file_address(tracks)
+            tasks.append(
+                ArchiveTask(PRODUCT, address, lambda *given: check_best_tracks(*given, tracks))
+            )
         return tasks + [_source_task(archives, name, None) for name in archives.sources]
     needs = list(needs)
     tasks = []

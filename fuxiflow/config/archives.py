@@ -151,6 +151,19 @@ SourceArchive = Annotated[
 ]
 
 
+class BestTrackArchive(Section):
+    """NCEI's public folder of IBTrACS, the best tracks of tropical cyclones."""
+
+    url: Address
+    """Address of its folder ``access``, or of a mirror, without a slash at its end."""
+    version: str = Field("v04r01", pattern=r"^v\d\dr\d\d$")
+    """Version of the files."""
+    part: Literal[
+        "ALL", "NA", "EP", "WP", "NI", "SI", "SP", "SA", "since1980", "last3years", "ACTIVE"
+    ] = "since1980"
+    """Basin or years that the file holds."""
+
+
 class Provider(Section):
     """The archive of a product as somebody meets it who has to fetch files from there."""
 
@@ -175,6 +188,8 @@ class Archives(Section):
     """Access to GFS."""
     sources: dict[str, SourceArchive] = {}
     """Archives by name of the source. You bring the files of a source that has none here."""
+    ibtracs: BestTrackArchive | None = None
+    """Access to best tracks of cyclones; by default none."""
 
     providers: dict[str, Provider] = {}
     """Archives as people meet them, by era5, gfs or the name of a source: told where files lack."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from fuxiflow.channels import ChannelTable, channel_table
 from fuxiflow.config import network_sizes, work
-from fuxiflow.config.archives import cells_in_address, load_archives
+from fuxiflow.config.archives import NnjaAiArchive, cells_in_address, load_archives
 from fuxiflow.config.configuration import Config
 from fuxiflow.config.resources import states_mb
 from fuxiflow.config.sources import load_source
@@ -149,10 +149,13 @@ def raw_archive(config: Config, wildcards: Wildcards) -> Volume:
         monthly *= (cells_in_address(url) or work.RAW_CELLS) / work.RAW_CELLS
         days = work.states(config, wildcards) / work.STATES_A_DAY
         return Volume(days / DAYS_A_MONTH * 1000 * monthly, days / 4 + 2)
-    source = load_source(product)
     days = work.days_observed(config, product, segment)
-    files = FILES_A_DAY.get(source.instrument, OTHER_FILES_A_DAY)
-    files *= work.platforms_there(config, product)
+    archive = archives.sources.get(product)
+    if isinstance(archive, NnjaAiArchive):
+        files = len(archive.data_sets)
+    else:
+        files = FILES_A_DAY.get(load_source(product).instrument, OTHER_FILES_A_DAY)
+        files *= work.platforms_there(config, product)
     return Volume(days / DAYS_A_MONTH * 1000 * monthly, days * files)
 
 

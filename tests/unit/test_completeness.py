@@ -88,7 +88,7 @@ def test_a_source_owes_no_day_before_or_after_it_was_there():
     before = platform.since - timedelta(days=10)
     assert config.flown("fy3e_mwts3", before, platform.since) == (platform.since, platform.since)
     assert config.flown("fy3e_mwts3", before, before) is None
-    assert config.flown("land_stations", *month) == month
+    assert config.flown("nnja_land_stations", *month) == month
 
 
 def test_a_share_of_one_source_goes_before_that_of_all():

@@ -58,7 +58,7 @@ def complaint(**changes) -> str:
     return message
 
 
-@pytest.mark.parametrize("name", ["demo", "joint", "test", "rehearsal", "paper"])
+@pytest.mark.parametrize("name", ["demo", "joint", "test", "rehearsal", "real", "lab", "paper"])
 def test_committed_configurations_are_valid(name):
     assert load_configuration(ROOT / "config" / f"{name}.yaml").name == name
 

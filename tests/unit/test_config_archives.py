@@ -109,6 +109,7 @@ def test_a_mistake_in_what_a_run_changes_is_one_of_the_configuration(changes, li
 
 def test_the_volume_of_era5_is_that_of_the_grid_in_the_address():
     config = load_configuration(ROOT / "config" / "paper.yaml")
+    config = config.model_copy(update={"archives": {"era5": {"provider": "cds"}}})
     wildcards = {"product": "era5", "segment": "2022-01"}
     whole = volumes.raw_archive(config, wildcards).mb
     for grid in ("64x32_equiangular_conservative", "64x32"):

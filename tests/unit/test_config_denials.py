@@ -63,7 +63,7 @@ def test_mistakes_are_named_with_their_line(tmp_path, line, words):
 
 def test_a_channel_is_listed_once_a_day(tmp_path):
     first = "Metop-B,amsua,3,2025-01-01,2025-02-01,E"
-    with pytest.raises(ValueError, match="line 3: channel 3 of Metop-B is denied on these days twice"):
+    with pytest.raises(ValueError, match="line 3: channel 3 of Metop-B is denied on"):
         denials.read_denials(write(tmp_path, first, "Metop-B,amsua,3,2025-01-31,,E"))
     other = tmp_path / "other"
     other.mkdir()

@@ -32,13 +32,14 @@ STAGES = [
     "verification",
     "world",
 ]
+ARCHIVES = ["real", "lab", "paper"]
 _TRAINED = {
     f"training_{stage}" for stage in ("forecaster", "assimilator", "joint", "autoregressive")
 }
 
 
 @pytest.mark.parametrize(
-    "configuration", ["test", "demo", "demo+studies", "joint", "rehearsal", "real", "paper"]
+    "configuration", ["test", "demo", "demo+studies", "joint", "rehearsal", *ARCHIVES]
 )
 def test_configurations_plan(plans, configuration):
     jobs = plans(configuration)
@@ -46,7 +47,7 @@ def test_configurations_plan(plans, configuration):
     assert rules["all"] == 1
     assert rules["training_joint"] >= 1
     assert bool(rules["training_autoregressive"]) == (configuration != "joint")
-    assert bool(rules["archive_fetch"]) == (configuration in ("real", "paper"))
+    assert bool(rules["archive_fetch"]) == (configuration in ARCHIVES)
     made = [path for job in jobs for path in job.outputs]
     assert len(made) == len(set(made))
 
@@ -181,6 +182,7 @@ def test_without_a_key_the_archive_stops_before_any_job(checkout, tmp_path, monk
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("CDSAPI_RC", str(tmp_path / "none"))
     copy = checkout.clone(tmp_path / "copy")
+    copy.edit("config/paper.yaml", "provider: arco", "provider: cds")
     done = copy.snakemake(
         "--cores",
         "1",
@@ -197,16 +199,16 @@ def test_files_that_no_archive_has_are_asked_for_before_any_job(checkout, tmp_pa
     monkeypatch.setenv("CDSAPI_URL", "https://nowhere.invalid/api")
     monkeypatch.setenv("CDSAPI_KEY", "none")
     copy = checkout.clone(tmp_path / "copy")
-    wanted = "results/paper/observations/amsua/read/2018-06.parquet"
+    wanted = "results/paper/observations/iasi/read/2018-06.parquet"
     done = copy.snakemake("--cores", "1", wanted, configuration="paper", check=False)
     assert done.returncode != 0
     told = " ".join(done.stdout.split())
     for words in (
-        "amsua: 1 month of 2018-06",
+        "iasi: 1 month of 2018-06",
         "archive: EUMETSAT Data Store",
         "account: EUMETSAT EO Portal",
         "licence: ",
-        "volume: about 5 GB a month, 5 GB in all",
+        "volume: about 450 GB a month, 450 GB in all",
         "resources/archive/{product}/{month}/",
     ):
         assert words in told
