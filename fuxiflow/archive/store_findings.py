@@ -63,7 +63,7 @@ def check_era5_store(
     fields = Era5Zarr(session, url)
     store = fields.store
     report.expect(OPENED)
-    levels_of = levels_by_variable({*era5_fields()} - {PRECIPITATION_FIELD})
+    levels_of = levels_by_variable(one for one in era5_fields() if one != PRECIPITATION_FIELD)
     levels_of[fields.precipitation] = None
     there = _check_variables(report, store, levels_of, DIMENSIONS)
     invariants = [name for name in INVARIANTS_NEEDED if name not in store]

@@ -1,6 +1,7 @@
 """Archives are compared with what is expected of them: miniatures, whole and not."""
 
 import socket
+import threading
 from dataclasses import replace
 from datetime import datetime
 
@@ -11,9 +12,15 @@ import yaml
 
 from fuxiflow import ROOT
 from fuxiflow.archive import archive_check, findings
-from fuxiflow.archive.archive_check import archive_tasks, reports_table, run_checks
+from fuxiflow.archive.archive_check import (
+    ArchiveTask,
+    archive_tasks,
+    reports_table,
+    run_checks,
+)
 from fuxiflow.archive.needs import WHOLE, Need, era5_fields
 from fuxiflow.archive.occultations import mission_folder
+from fuxiflow.archive.retries import DownloadError
 from fuxiflow.channels import channel_table
 from fuxiflow.cli import main
 from fuxiflow.config.archives import LAYOUTS, Archives, OccultationArchive, load_archives
@@ -159,7 +166,8 @@ def closed_port():
         return one.getsockname()[1]
 
 
-def test_one_that_cannot_be_reached_or_is_slow_keeps_no_other(server, tmp_path):
+def test_one_that_cannot_be_reached_or_is_slow_keeps_no_other(server, tmp_path, monkeypatch):
+    monkeypatch.setattr(findings, "ANSWERING", 5.0)
     serve_era5(server, tmp_path)
     server.faults["/"] = ["stall"]
     sources = {
@@ -172,9 +180,9 @@ def test_one_that_cannot_be_reached_or_is_slow_keeps_no_other(server, tmp_path):
     }
     archives = archives_of(server, sources=sources)
     needs = [needs_era5(), *(Need(name, "2020-01", DAYS) for name in (*sources, "iasi"))]
-    era5, slow, gone, by_hand = run_checks(archive_tasks(archives, needs), limit=6)
+    era5, slow, gone, by_hand = run_checks(archive_tasks(archives, needs), limit=100)
     assert_as_expected(era5)
-    assert slow.failure
+    assert (slow.reachable, "no answer" in slow.failure) == (False, True)
     assert (gone.reachable, gone.is_as_expected) == (False, False)
     assert "no answer" in gone.failure
     assert by_hand.unasked == "brought by hand"
@@ -182,6 +190,29 @@ def test_one_that_cannot_be_reached_or_is_slow_keeps_no_other(server, tmp_path):
     lines = [line.split() for line in table.splitlines()[1:5]]
     assert [line[0] for line in lines] == ["era5", "gnssro", "nnja_amsua", "iasi"]
     assert lines[2][1] == "no"
+
+
+def test_what_does_not_end_is_given_up_and_what_breaks_is_told():
+    def hangs(session, report):
+        report.expect("something")
+        threading.Event().wait(20)
+
+    def breaks(session, report):
+        raise KeyError("x")
+
+    tasks = [ArchiveTask("a", "", hangs), ArchiveTask("b", "", breaks)]
+    slow, broken = run_checks(tasks, limit=0.5)
+    assert slow.failure.startswith("not finished after")
+    assert broken.failure == "KeyError('x')"
+
+
+def test_nothing_is_asked_after_the_deadline(server):
+    with (
+        findings.HurriedSession(0.0) as session,
+        pytest.raises(DownloadError, match="time is over"),
+    ):
+        session.get(server.url)
+    assert server.requests == []
 
 
 def serve_system(server, folder, name="datasets/hres/2016-2022-0012-16x8.zarr", **changes):
@@ -497,27 +528,24 @@ def test_the_climate_data_store(server, monkeypatch):
 
 def configuration(folder, server):
     """config/real.yaml with the addresses of a server, and ERA5 and AMSU-A alone."""
-    changes = {
-        "archives": {
-            "era5": {"wb2": {"url": f"{server.url}/{STORE}"}},
-            "sources": {"nnja_amsua": {"url": f"{server.url}/{NNJA}"}},
-        },
-        "periods": {
-            "training": {"start": "2020-01-01", "end": "2020-01-31"},
-            "observations": {"start": "2020-01-01", "end": "2020-01-31"},
-            "cold_start": "2020-02-01",
-            "test": {"start": "2020-02-02", "end": "2020-02-03"},
-        },
-        "segment_months": 1,
-        "experiment": {
-            "sources": ["nnja_amsua"],
-            "training": {"joint": {"observation_loss": {"sources": []}}},
-        },
-        "verification": {"systems": {}},
+    values = yaml.safe_load((ROOT / "config" / "real.yaml").read_text(encoding="utf-8"))
+    values["archives"] = {
+        "era5": {"provider": "wb2", "wb2": {"url": f"{server.url}/{STORE}"}},
+        "sources": {"nnja_amsua": {"url": f"{server.url}/{NNJA}"}},
     }
-    path = folder / "changes.yaml"
-    path.write_text(yaml.safe_dump(changes), encoding="utf-8")
-    return [str(ROOT / "config" / "real.yaml"), str(path)]
+    values["periods"] = {
+        "training": {"start": "2020-01-01", "end": "2020-01-31"},
+        "observations": {"start": "2020-01-01", "end": "2020-01-31"},
+        "cold_start": "2020-02-01",
+        "test": {"start": "2020-02-02", "end": "2020-02-03"},
+    }
+    values["segment_months"] = 1
+    values["experiment"]["sources"] = ["nnja_amsua"]
+    values["experiment"]["training"]["joint"]["observation_loss"] = {"sources": []}
+    del values["verification"]["systems"]
+    path = folder / "config.yaml"
+    path.write_text(yaml.safe_dump(values), encoding="utf-8")
+    return [str(path)]
 
 
 def test_the_command_prints_a_table_and_keeps_nothing(server, tmp_path, monkeypatch, capsys):
