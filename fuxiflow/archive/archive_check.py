@@ -6,7 +6,7 @@ other from being checked. Nothing is kept.
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,7 +46,11 @@ class ArchiveTask:
     unasked: str = ""
 
 
-def archive_tasks(archives: Archives, needs: Iterable[Need] | None = None) -> list[ArchiveTask]:
+def archive_tasks(
+    archives: Archives,
+    needs: Iterable[Need] | None = None,
+    names: Mapping[str, str] | None = None,
+) -> list[ArchiveTask]:
     """Return the checks of all that is needed, or of all archives that there are.
 
     Parameters
@@ -55,6 +59,8 @@ def archive_tasks(archives: Archives, needs: Iterable[Need] | None = None) -> li
         Addresses.
     needs : iterable of Need, optional
         What a configuration needs; by default all archives are checked.
+    names : mapping, optional
+        Names of public stores by address; by default the names of their products.
 
     Returns
     -------
@@ -81,7 +87,8 @@ def archive_tasks(archives: Archives, needs: Iterable[Need] | None = None) -> li
         elif product == "gfs":
             tasks.append(_gfs_task(archives, days))
         elif of_product[0].segment == WHOLE:
-            tasks.append(_store_task(of_product[0]))
+            name = (names or {}).get(of_product[0].address, product)
+            tasks.append(_store_task(name, of_product[0]))
         else:
             tasks.append(_source_task(archives, product, days))
     return tasks
@@ -122,8 +129,8 @@ def _gfs_task(archives: Archives, days: tuple[str, str] | None) -> ArchiveTask:
     return ArchiveTask("gfs", archive.url, lambda *given: check_gfs(*given, archive, days))
 
 
-def _store_task(need: Need) -> ArchiveTask:
-    return ArchiveTask(need.product, need.address, lambda *given: check_system_store(*given, need))
+def _store_task(name: str, need: Need) -> ArchiveTask:
+    return ArchiveTask(name, need.address, lambda *given: check_system_store(*given, need))
 
 
 def _source_task(archives: Archives, name: str, days: tuple[str, str] | None) -> ArchiveTask:
@@ -267,7 +274,8 @@ def reports_table(reports: Sequence[ProviderReport]) -> str:
             mark = "[U]" if finding.assumed else "   "
             more = f": {finding.difference}" if finding.difference else ""
             lines.append(f"  {word:7} {mark} {finding.expectation}{more}")
-        lines += [f"  failed      {one.failure}"] if one.failure else []
+        short = one.failure.removeprefix(f"{one.address}/")
+        lines += [f"  failed      {short}"] if short else []
     lines += [
         "",
         "[U]: assumed where no network was at hand, not seen before. other: not as expected, but "
@@ -283,6 +291,8 @@ def _reachable(report: ProviderReport) -> str:
 def _summary(report: ProviderReport) -> str:
     if report.unasked:
         return "not asked"
+    if not report.reachable:
+        return "not reached"
     differing = sum(one.differs for one in report.findings)
     compared = f"{len(report.findings)} compared"
     if differing:
@@ -310,7 +320,7 @@ def check_archives(paths: Sequence[Path], limit: float = LIMIT) -> int:
     ValueError
         When the configuration is of the embedded world.
     """
-    needs, archives = None, load_archives()
+    needs, archives, names = None, load_archives(), {}
     if paths:
         config = load_configuration(*paths)
         if config.kind != "archive":
@@ -319,6 +329,11 @@ def check_archives(paths: Sequence[Path], limit: float = LIMIT) -> int:
                 "no archive is asked"
             )
         needs, archives = all_needs(config), load_archives(changes=config.archives)
-    reports = run_checks(archive_tasks(archives, needs), limit)
+        for name, system in config.verification.systems.items():
+            names |= {
+                system.forecasts: f"{name} (forecasts)",
+                system.analyses: f"{name} (analyses)",
+            }
+    reports = run_checks(archive_tasks(archives, needs, names), limit)
     print(reports_table(reports))
     return int(any(not one.unasked and not one.is_as_expected for one in reports))

@@ -38,7 +38,7 @@ class Finding:
 
 @dataclass
 class ProviderReport:
-    """What was seen of one provider.
+    """The findings about one provider.
 
     ``failure`` says why its check broke off, ``unasked`` why nobody is asked.
     """
@@ -64,6 +64,10 @@ class ProviderReport:
         return not self.failure and not any(one.differs for one in self.findings)
 
 
+class NoAnswer(DownloadError):
+    """Nobody answers at an address, or not in time."""
+
+
 class HurriedSession(requests.Session):
     """A session whose requests end by a deadline, and are not repeated where nobody answers.
 
@@ -77,15 +81,18 @@ class HurriedSession(requests.Session):
         self.answers = 0
 
     def send(self, request: requests.PreparedRequest, **options) -> requests.Response:
-        """Send a request; DownloadError where nobody answers in time."""
+        """Send a request; NoAnswer where nobody answers in time."""
         left = self._deadline - time.monotonic()
         if left <= 0:
-            raise DownloadError(f"{request.url}: not asked any more, the time is over")
+            raise NoAnswer(f"{request.url}: not asked any more, the time is over")
         options["timeout"] = (min(CONNECTING, left), min(ANSWERING, left))
         try:
             response = super().send(request, **options)
         except (requests.ConnectionError, requests.Timeout) as error:
-            raise DownloadError(f"{request.url}: no answer ({error})") from error
+            # urllib3 wraps the reason in texts that repeat the address
+            reason = str(getattr(error.args[0], "reason", error) if error.args else error)
+            words = reason.partition("): ")[2] or reason
+            raise NoAnswer(f"{request.url}: no answer ({words})") from error
         self.answers += 1
         return response
 

@@ -103,7 +103,20 @@ def _pages(
 
 
 def _texts(root: ElementTree.Element, kind: str, member: str) -> list[str]:
-    """Return a member of all entries of a kind on a page of a listing."""
+    """Return a member of all entries of a kind.
+
+    Parameters
+    ----------
+    root : xml.etree.ElementTree.Element
+        A page of a listing.
+    kind, member : str
+        Names of the entries, and of the member.
+
+    Returns
+    -------
+    list of str
+        Texts.
+    """
     return [item.findtext(f"{{*}}{member}") or "" for item in root.iterfind(f"{{*}}{kind}")]
 
 

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import requests
 
 from fuxiflow.archive.findings import (
+    NoAnswer,
     ProviderReport,
     RemoteFile,
     lacking,
@@ -136,9 +137,26 @@ def check_nnja_ai(
 
 
 def _catalogue(session: requests.Session, report: ProviderReport, url: str) -> str:
-    """Load the catalogue, empty where there is none."""
+    """Load the catalogue.
+
+    Parameters
+    ----------
+    session : requests.Session
+        Session of the calling thread.
+    report : ProviderReport
+        Takes the finding that there is none.
+    url : str
+        Address of the archive.
+
+    Returns
+    -------
+    str
+        JSON, empty where there is none.
+    """
     try:
         text = get_file(session, f"{url}/catalog.json").text
+    except NoAnswer:
+        raise
     except (Absent, DownloadError) as error:
         report.expect("catalog.json", f"not there ({error})", matters=False)
         return ""

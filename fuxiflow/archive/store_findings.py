@@ -287,7 +287,22 @@ def _check_orders(
 
 
 def _piece(store: PublicStore, name: str, place: int) -> list[Sequence[int]]:
-    """Return positions of one field of a variable at the time at ``place``."""
+    """Return positions of one field of a variable.
+
+    Parameters
+    ----------
+    store : PublicStore
+        The store.
+    name : str
+        Name of the variable.
+    place : int
+        Position in time.
+
+    Returns
+    -------
+    list of sequence of int
+        Positions along each dimension; of further dimensions the first.
+    """
     return [
         {"time": [place], "latitude": range(length), "longitude": range(length)}.get(one, [0])
         for one, length in zip(store.dimensions(name), store.array(name).shape, strict=True)

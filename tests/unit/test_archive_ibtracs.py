@@ -29,7 +29,7 @@ def test_the_file_comes_once_and_is_read(server, archive, tmp_path):
     assert path.read_bytes() == server.files[KEY]
     assert len(read_best_tracks(path)) == len(ROWS)
     (entry,) = read_manifest(path.parent).files.values()
-    assert entry.size == path.stat().st_size
+    assert entry.bytes == path.stat().st_size
     server.requests.clear()
     assert ibtracs.fetch_best_tracks(archive, LOG, tmp_path) == path
     assert server.requests == []
