@@ -52,9 +52,16 @@ class ProviderReport:
     unasked: str = ""
 
     def expect(self, expectation: str, difference: str = "", **marks: bool) -> None:
-        """Note what is expected, with ``difference`` where it is otherwise.
+        """Note what is expected.
 
-        ``marks`` are ``assumed`` and ``matters`` of :class:`Finding`.
+        Parameters
+        ----------
+        expectation : str
+            One thing.
+        difference : str
+            In which way it is otherwise; empty where it is not.
+        **marks : bool
+            ``assumed`` and ``matters`` of :class:`Finding`.
         """
         self.findings.append(Finding(expectation, difference, **marks))
 

@@ -24,8 +24,10 @@ from fuxiflow.archive.retries import DownloadError
 from fuxiflow.channels import channel_table
 from fuxiflow.cli import main
 from fuxiflow.config.archives import LAYOUTS, Archives, OccultationArchive, load_archives
+from fuxiflow.world.writers.nnja_parquet import MISSING_IN_LEVELS as MISSING
+from fuxiflow.world.writers.nnja_parquet import common_columns
 from tests.support import atms_sdr_files, nnja_ai_files, open_occultation_files, public_stores
-from tests.support.nnja_ai_files import AMSUA, MISSING, key_of
+from tests.support.nnja_ai_files import AMSUA, key_of
 from tests.support.nnja_ai_files import ROOT as NNJA
 from tests.support.public_stores import ARCO, WB2_COARSE
 from tests.support.report_files import atmosphere
@@ -278,8 +280,8 @@ def synop(day, count=48, **changes):
     """Reports of stations in the columns of NC000001."""
     hours = np.arange(count) % 24
     time = np.datetime64(day) + hours * np.timedelta64(1, "h")
-    columns = nnja_ai_files.common(
-        time, np.linspace(-60, 60, count), np.linspace(-170, 170, count), "NC000001"
+    columns = common_columns(
+        "NC000001", time, np.linspace(-60, 60, count), np.linspace(-170, 170, count)
     )
     values = {
         "SELV": 100.0,
@@ -313,7 +315,7 @@ def sounding(day, level=85_000.0):
         }
         for pressure in (level, level / 2)
     ]
-    columns = nnja_ai_files.common([np.datetime64(f"{day}T12")], [50.0], [10.0], "NC002001")
+    columns = common_columns("NC002001", [np.datetime64(f"{day}T12")], [50.0], [10.0])
     return pa.table(columns | {"WMOB": [10.0], "WMOS": [384.0], "UARLV": [levels]})
 
 
