@@ -43,7 +43,7 @@ def measure(threads: int, days: int, cache: str) -> tuple[float, float]:
         Seconds a day on the clock, and of the processor.
     """
     command = [sys.executable, "-c", _RUN, str(threads), str(days), cache]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", check=True)
     wall, processor = map(float, done.stdout.split())
     return wall / days, processor / days
 
