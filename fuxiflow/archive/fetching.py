@@ -14,6 +14,7 @@ import requests
 from fuxiflow.archive import adopting, era5, era5_zarr, orders
 from fuxiflow.archive.granules import granule_downloads
 from fuxiflow.archive.mirrors_of_stores import mirror_orders
+from fuxiflow.archive.ncep import ncep_downloads
 from fuxiflow.archive.needs import INVARIANTS, WHOLE, Need
 from fuxiflow.archive.nnja_ai import nnja_ai_downloads
 from fuxiflow.archive.occultations import occultation_downloads
@@ -33,6 +34,7 @@ SOURCE_DOWNLOADS = {
     "granules": granule_downloads,
     "nnja_ai": nnja_ai_downloads,
     "gnssro": occultation_downloads,
+    "ncep": ncep_downloads,
 }
 """By layout of an archive: yields what it has of a day, of session, archive and day."""
 _local = threading.local()

@@ -123,10 +123,22 @@ class OccultationArchive(Section):
     Both as the bucket names them. A run that changes the list gives all of it."""
 
 
+class NcepArchive(Section):
+    """NCEP's BUFR in the public archive NNJA, a file for each cycle of six hours."""
+
+    layout: Literal["ncep"]
+    """Layout of the archive."""
+    url: Address
+    """Base address of the bucket, or of a mirror of the same layout, without a slash at its end."""
+    data_sets: list[Annotated[str, Field(pattern=r"^[\w.-]+(/[\w.-]+)*$")]] = Field(min_length=1)
+    """Folders above those of the years, such as ``observations/reanalysis/amsua/1bamua``."""
+
+
 LAYOUTS: dict[str, type[Section]] = {
     "granules": GranuleArchive,
     "nnja_ai": NnjaAiArchive,
     "gnssro": OccultationArchive,
+    "ncep": NcepArchive,
 }
 """Sections of archives of sources, by ``layout``."""
 
@@ -147,7 +159,7 @@ def _of_layout(value: object) -> object:
 
 
 SourceArchive = Annotated[
-    GranuleArchive | NnjaAiArchive | OccultationArchive, BeforeValidator(_of_layout)
+    GranuleArchive | NnjaAiArchive | OccultationArchive | NcepArchive, BeforeValidator(_of_layout)
 ]
 
 

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -204,9 +204,6 @@ def _header(data: bytes) -> BufrHeader:
     third = data[position : position + length]
     if len(third) < max(length, 9):
         raise ValueError("section 3 ends outside the message")
-    # a section of even length ends in a padding octet (editions 2 and 3)
-    numbers = [int.from_bytes(third[i : i + 2]) for i in range(7, length - 1, 2)]
-    descriptors = tuple((n >> 14) * 100000 + (n >> 8 & 63) * 1000 + (n & 255) for n in numbers)
     return BufrHeader(
         edition,
         centre,
@@ -215,10 +212,18 @@ def _header(data: bytes) -> BufrHeader:
         time,
         int.from_bytes(third[4:6]),
         bool(third[6] & 64),
-        descriptors,
+        _descriptors(third[7:]),
         century,
         update,
     )
+
+
+@lru_cache(maxsize=1024)
+def _descriptors(octets: bytes) -> tuple[int, ...]:
+    """Return descriptors as FXXYYY; messages of a file have few lists of them."""
+    # a section of even length ends in a padding octet (editions 2 and 3)
+    numbers = [int.from_bytes(octets[i : i + 2]) for i in range(0, len(octets) - 1, 2)]
+    return tuple((n >> 14) * 100000 + (n >> 8 & 63) * 1000 + (n & 255) for n in numbers)
 
 
 def read_messages(path: Path) -> Iterator[BufrMessage]:

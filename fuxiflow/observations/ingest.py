@@ -26,7 +26,7 @@ _FOREIGN = frozenset(
         *("web page", "XML", "JSON", "PDF", "Parquet", "HDF4", "GRIB", "NCEP BUFR"),
     }
 )
-_TAKEN = {"nnja_ai": "Parquet"}
+_TAKEN = {"nnja_ai": "Parquet", "ncep": "NCEP BUFR", "prepbufr": "NCEP BUFR"}
 """Kinds that only one reader takes, by its module."""
 
 

@@ -55,7 +55,8 @@ _REMEDIES = {
     "JSON": "an answer of the archive, or a list beside the data: fetch the file again",
     "text": "an error message or a note, no data: fetch the file again",
     "empty": "fetch it again",
-    "NCEP BUFR": "its tables are NCEP's own; take the WMO BUFR of another archive",
+    "NCEP BUFR": "a source with the reader ncep or prepbufr takes it; else take another archive's "
+    "WMO BUFR",
 }
 
 
@@ -96,10 +97,10 @@ def kind_of_content(head: bytes) -> str:
     if b"GRIB" in head[: _HEADINGS + 4]:
         return "GRIB"
     if (place := head.find(b"BUFR")) >= 0:
-        # the category of section 1 before edition 4: 11 holds NCEP's own tables
-        section = head[place + 8 :]
-        old = head[place + 7 : place + 8] in (b"\2", b"\3")
-        return "NCEP BUFR" if old and len(section) > 8 and section[8] == 11 else "BUFR"
+        # category 11 of section 1 holds NCEP's own tables
+        edition, section = head[place + 7 : place + 8], head[place + 8 :]
+        category = section[10:11] if edition == b"\4" else section[8:9]
+        return "NCEP BUFR" if category == b"\x0b" else "BUFR"
     text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if text.startswith((b"<!doctype html", b"<html")) or b"<html" in text[:1000]:
         return "web page"

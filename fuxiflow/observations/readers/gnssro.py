@@ -103,13 +103,13 @@ def read(
                     collector.refuse(path.name, Reason.SUPERSEDED, why, 1)
                     continue
                 for occultation, period in _occultations(path, netcdf, bufr, collector):
-                    _add(path.name, occultation, period, collector, platforms, heights)
+                    add_occultation(path.name, occultation, period, collector, platforms, heights)
                     decoded = path.name
             yield from collector.granules()
     yield from collector.granules(rest=True)
 
 
-def _add(
+def add_occultation(
     file: str,
     occultation: Occultation,
     period: Period,
@@ -148,7 +148,7 @@ def _add(
         refractivity_at(heights, occultation.height, occultation.refractivity),
         period,
         occultation.azimuth,
-        Reason.QUALITY if occultation.flaw else Reason.USED,
+        reason=Reason.QUALITY if occultation.flaw else Reason.USED,
     )
     collector.add(file, report)
     if occultation.dated_by_header:

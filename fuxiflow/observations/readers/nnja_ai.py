@@ -92,8 +92,8 @@ def _sounder_granules(
     Granule
         The footprints of a satellite in some rows, or why a file is not used.
     """
-    values = {channel: _value_column(channel) for channel in channels}
-    flags = {channel: f"ATMSCHQ_{channel.removeprefix(ANTENNA):0>5}" for channel in channels}
+    values = {channel: value_column(channel) for channel in channels}
+    flags = {channel: flag_column(channel) for channel in channels}
     optional = ("BEARAZ", *_FLAGS.values(), *flags.values())
     for path in in_order_of_time(files):
         day = day_of_name(path)
@@ -101,14 +101,14 @@ def _sounder_granules(
             columns = columns_by_mnemonic(path, [*_PLACE, *values.values(), *optional])
             require_columns(columns, [*_PLACE, *values.values()])
             for number, table in enumerate(read_batches(path, columns)):
-                footprints = _footprints(table, instrument, day, values, flags)
+                footprints = sounder_footprints(table, instrument, day, values, flags)
                 if number:
                     silent = np.broadcast_to(np.array("", object), len(table))
                     footprints = footprints._replace(note=silent)
                 yield from granules_by_platform(
                     path,
                     footprints,
-                    _blocks(footprints.time),
+                    blocks_of_time(footprints.time),
                     np.zeros(len(table), bool),
                     platforms,
                     channels,
@@ -121,13 +121,18 @@ def _sounder_granules(
             yield Granule(path.name, reason=Reason.UNREADABLE, message=why, day=day_of(day))
 
 
-def _value_column(channel: str) -> str:
+def value_column(channel: str) -> str:
     """Return the last name of a channel's column."""
     member = "TMANT" if channel.startswith(ANTENNA) else "TMBR"
     return f"{member}_{channel.removeprefix(ANTENNA):0>5}"
 
 
-def _blocks(time: np.ndarray) -> np.ndarray:
+def flag_column(channel: str) -> str:
+    """Return the last name of the column of a channel's quality flags."""
+    return f"ATMSCHQ_{channel.removeprefix(ANTENNA):0>5}"
+
+
+def blocks_of_time(time: np.ndarray) -> np.ndarray:
     """Number the parts of ten minutes that times ``(n,)`` lie in, those without a time as one."""
     seen = ~np.isnat(time)
     if not seen.any():
@@ -136,7 +141,7 @@ def _blocks(time: np.ndarray) -> np.ndarray:
     return np.where(seen, (np.where(seen, time, first) - first) // _BLOCK + 1, 0)
 
 
-def _footprints(
+def sounder_footprints(
     table: pa.Table,
     instrument: str,
     day: np.datetime64,

@@ -289,7 +289,7 @@ def _collect_soundings(path: Path, channels: Sequence[str], collector: ReportCol
             if not np.isfinite(sounding[:, 2:]).any():
                 sounding = mandatory[row]
                 denied = np.zeros(sounding.shape, bool)
-            for channel in _denied_channels(sounding, denied, channels):
+            for channel in denied_channels(sounding, denied, channels):
                 collector.lose(path.name, time[row], channel, Reason.FLAGGED)
             usable = np.where(denied, np.nan, sounding)
             for channel, reason in radiosonde.unusable_levels(usable, channels):
@@ -309,7 +309,7 @@ def _collect_soundings(path: Path, channels: Sequence[str], collector: ReportCol
     return Granule(path.name)
 
 
-def _denied_channels(
+def denied_channels(
     levels: np.ndarray, denied: np.ndarray, channels: Sequence[str]
 ) -> Iterator[str]:
     """Yield the channels whose reported level is denied by its marks.

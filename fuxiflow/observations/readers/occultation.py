@@ -7,6 +7,7 @@ To be called in a :class:`fuxiflow.observations.decoding_process.DecodingProcess
 on damaged files.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -66,6 +67,8 @@ _BUFR_FLAWS = {
     6: "non-nominal refractivity",
     15: "background, no occultation",
 }
+# of a profile whose refractivity is made of them
+_BENDING_FLAWS = {5: "non-nominal bending angles"}
 _FLAG_BITS = 16
 _HEAD = (
     "satelliteIdentifier",
@@ -206,6 +209,34 @@ def _of_subset(subset: Subset, header: BufrHeader | None) -> Occultation:
         elif name == "atmosphericRefractivity" and statistics != statistics:
             levels.append((height, value))
 
+    return assembled_occultation(
+        head, np.array(rays).reshape(-1, 4).T, np.array(levels).reshape(-1, 2).T, header
+    )
+
+
+def assembled_occultation(
+    head: Mapping[str, float], rays: np.ndarray, levels: np.ndarray, header: BufrHeader | None
+) -> Occultation:
+    """Assemble a profile from the elements of a subset.
+
+    Parameters
+    ----------
+    head : mapping
+        Elements before the levels, by ecCodes' names.
+    rays : np.ndarray
+        Latitudes, longitudes, impact parameters in m and bending angles in rad, ``(4, n)``; angles
+        that are not corrected for the ionosphere are NaN.
+    levels : np.ndarray
+        Heights in m and refractivity in N-units, ``(2, n)``.
+    header : BufrHeader | None
+        Header of the message, which completes the date.
+
+    Returns
+    -------
+    Occultation
+        The profile; refractivity is that of the bending angles where there is none.
+    """
+
     def number(name: str) -> float:
         return head.get(name, np.nan)
 
@@ -218,12 +249,14 @@ def _of_subset(subset: Subset, header: BufrHeader | None) -> Occultation:
         time = time + np.timedelta64(round(number("timeIncrement") * 1e6), "us")
     identifier = number("satelliteIdentifier")
     satellite = int(identifier) if identifier == identifier else 0
-    lats, lons, impact, bending = np.array(rays).reshape(-1, 4).T
+    lats, lons, impact, bending = rays
     radius = number("earthLocalRadiusOfCurvature") + np.nan_to_num(number("geoidUndulation"))
     place = tangent_point((number("latitude"), number("longitude")), lats, lons, impact - radius)
-    heights, refractivity = np.array(levels).reshape(-1, 2).T
+    heights, refractivity = levels
+    flaws = _BUFR_FLAWS
     if not np.isfinite(refractivity).any():
         heights, refractivity = refractivity_of_bending_angles(impact, bending, radius)
+        flaws = flaws | _BENDING_FLAWS
     return Occultation(
         time,
         *place,
@@ -231,12 +264,12 @@ def _of_subset(subset: Subset, header: BufrHeader | None) -> Occultation:
         heights,
         refractivity,
         number("bearingOrAzimuth"),
-        _flaw_of_flags(number("radioOccultationDataQualityFlags")),
+        _flaw_of_flags(number("radioOccultationDataQualityFlags"), flaws),
         completed,
     )
 
 
-def _flaw_of_flags(flags: float) -> str:
+def _flaw_of_flags(flags: float, flaws: Mapping[int, str]) -> str:
     """Return what the quality flags say against a profile, empty where nothing."""
     bits = int(flags) if flags == flags else 0  # NaN where missing
-    return ", ".join(why for bit, why in _BUFR_FLAWS.items() if bits >> (_FLAG_BITS - bit) & 1)
+    return ", ".join(why for bit, why in flaws.items() if bits >> (_FLAG_BITS - bit) & 1)
