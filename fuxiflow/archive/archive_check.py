@@ -16,6 +16,7 @@ from fuxiflow.archive import era5
 from fuxiflow.archive.bucket_findings import check_gfs, check_granules, check_occultations
 from fuxiflow.archive.findings import HurriedSession, ProviderReport
 from fuxiflow.archive.ibtracs import PRODUCT, check_best_tracks, file_address
+from fuxiflow.archive.ncep_findings import check_ncep
 from fuxiflow.archive.needs import INVARIANTS, WHOLE, Need, all_needs
 from fuxiflow.archive.nnja_findings import check_nnja_ai
 from fuxiflow.archive.retries import Absent
@@ -30,6 +31,7 @@ SOURCE_CHECKS = {
     "granules": check_granules,
     "nnja_ai": check_nnja_ai,
     "gnssro": check_occultations,
+    "ncep": check_ncep,
 }
 """By layout of an archive: compares it, of session, report, archive and needed days."""
 STORE_OF_CDS = "https://cds.climate.copernicus.eu/api"

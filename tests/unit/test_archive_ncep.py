@@ -7,8 +7,9 @@ import pytest
 import requests
 import yaml
 
-from fuxiflow.archive import fetching
+from fuxiflow.archive import fetching, findings
 from fuxiflow.archive.ncep import ncep_downloads
+from fuxiflow.archive.ncep_findings import check_ncep
 from fuxiflow.archive.needs import Need
 from fuxiflow.archive.retries import DownloadError
 from fuxiflow.config import archives as settings
@@ -123,3 +124,31 @@ def test_a_web_page_instead_of_a_file_is_an_error(bucket, tmp_path):
 def test_mistakes_name_the_key(change, words):
     with pytest.raises(ValueError, match=words):
         settings.load_archives(changes={"sources": {"ncep_amsua": change}})
+
+
+def findings_of(server, days=("2022-07-30", "2022-07-31"), data_set=AMSUA):
+    archive = NcepArchive(layout="ncep", url=server.url, data_sets=[data_set])
+    report = findings.ProviderReport("ncep_amsua", server.url)
+    with requests.Session() as session:
+        check_ncep(session, report, archive, days)
+    return report, [one.difference for one in report.findings if one.differs]
+
+
+def test_a_check_finds_the_bucket_as_expected(bucket):
+    report, differences = findings_of(bucket)
+    assert not differences
+    assert report.newest_day == "2022-08-01"
+    assert len(report.findings) == 5
+
+
+def test_a_check_names_what_differs(bucket):
+    assert findings_of(bucket, data_set=f"{ROOT}/x")[1] == ["there are none"]
+    assert "2022-08-01" in findings_of(bucket, ("2022-07-30", "2022-08-09"))[1][0]
+    newest = key("20220801", 18)
+    whole = bucket.files[newest]
+    bucket.files[newest] = whole.replace(b"TMBR ", b"TMPX ")
+    assert findings_of(bucket)[1] == ["it lacks TMBR"]
+    bucket.files[newest] = b"<html>log in</html>"
+    assert "begins with b'<html>lo'" in findings_of(bucket)[1][0]
+    bucket.files = {f"{AMSUA}/2022/07/bufr/other.bin": b"x"}
+    assert findings_of(bucket)[1] == [f"one is {AMSUA}/2022/07/bufr/other.bin"]
