@@ -60,15 +60,14 @@ class SounderFootprints(NamedTuple):
     lost: np.ndarray
     values: np.ndarray
 
-    def take(self, rows: np.ndarray) -> "SounderFootprints":
-        """Return the footprints of ascending indices ``rows``, a view where they are a run."""
-        if len(rows) and rows[-1] - rows[0] == len(rows) - 1:
-            rows = slice(rows[0], rows[-1] + 1)
-            return SounderFootprints(*(array[rows] for array in self))
-        # of tables the memory keeps its order, channel by channel or row by row
+    def take(self, rows: np.ndarray | slice) -> "SounderFootprints":
+        """Return the footprints of some ``rows``, indices or a slice."""
+        # of tables the memory keeps its order: channel by channel, or row by row
         return SounderFootprints(
             *(
-                np.take(array.T, rows, axis=-1).T if array.flags.f_contiguous else array[rows]
+                np.take(array.T, rows, axis=-1).T
+                if array.flags.f_contiguous and not isinstance(rows, slice)
+                else array[rows]
                 for array in self
             )
         )

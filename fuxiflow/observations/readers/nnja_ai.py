@@ -137,6 +137,8 @@ def blocks_of_time(time: np.ndarray) -> np.ndarray:
     seen = ~np.isnat(time)
     if not seen.any():
         return np.zeros(len(time), int)
+    if seen.all():
+        return (time - time.min()) // _BLOCK + 1
     first = time[seen].min()
     return np.where(seen, (np.where(seen, time, first) - first) // _BLOCK + 1, 0)
 
@@ -185,7 +187,8 @@ def sounder_footprints(
         temperatures[:, i] = column
     if lost.any():
         temperatures[lost > 0] = np.nan
-    satellite = np.nan_to_num(numbers(table, "SAID"), nan=-1).astype(np.int32)
+    satellite = numbers(table, "SAID")
+    satellite = np.where(np.isnan(satellite), -1, satellite).astype(np.int32)
     position, zenith = positions_and_zeniths(
         INSTRUMENTS[instrument], numbers(table, "FOVN"), numbers(table, "SAZA")
     )

@@ -63,12 +63,15 @@ def granules_by_platform(
     starts = np.flatnonzero(np.diff(footprints.satellite, prepend=-2))
     for satellite in np.unique(footprints.satellite[starts]):
         of_satellite = np.flatnonzero(footprints.satellite == satellite)
+        if of_satellite[-1] - of_satellite[0] == len(of_satellite) - 1:
+            # all in a row: nothing is copied
+            of_satellite = slice(of_satellite[0], of_satellite[-1] + 1)
         rows = footprints.take(of_satellite)
-        message_number = number[of_satellite]
         name = BUFR_SATELLITES.get(
             int(satellite), f"with identifier {satellite}" if satellite >= 0 else "not given"
         )
-        times = rows.time[~np.isnat(rows.time)]
+        dated = ~np.isnat(rows.time)
+        times = rows.time if dated.all() else rows.time[dated]
         day = times.min().astype("datetime64[D]").item() if len(times) else None
         if name not in platforms:
             yield Granule(
@@ -85,21 +88,24 @@ def granules_by_platform(
             rows.time,
             rows.position,
             # a table, as many footprints share a position
-            kind.across(np.arange(kind.positions + 1))[rows.position],
+            kind.across(np.arange(kind.positions + 1)).take(rows.position),
             kind.duration,
             kind.slack,
         )
         # such footprints share a time, which says nothing about neighbours
         stray &= rows.dated != BY_HEADER_TO_THE_MINUTE
+        lat, lon = rows.lat, rows.lon
         if stray.any():
+            message_number = number[of_satellite]
             counts = np.maximum(np.bincount(message_number), 1)
             share = np.bincount(message_number, stray) / counts
             stray |= share[message_number] > _DOUBTFUL
+            lat, lon = (np.where(stray, np.nan, values) for values in (lat, lon))
         columns = {
             "time": rows.time,
-            "lat": np.where(stray, np.nan, rows.lat),
+            "lat": lat,
             "azimuth": rows.azimuth,
-            "lon": np.where(stray, np.nan, rows.lon),
+            "lon": lon,
             "zenith": rows.zenith,
             "scan_position": rows.position,
         }
