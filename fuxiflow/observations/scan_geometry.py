@@ -89,12 +89,14 @@ def stray_footprints(
         links = []
         for line, wait, same in ((order, duration, False), (by_position, 3 * duration, True)):
             line = line[~left_out[line]] if left_out.any() else line
-            delay = np.abs(np.diff(seconds[line]))
-            steps = np.diff(position[line])
+            # a slice copies nothing
+            rows = slice(None) if line is order else line
+            delay = np.abs(np.diff(seconds[rows]))
+            steps = np.diff(position[rows])
             pairs = (delay <= wait) & ((steps == 0) if same else (steps != 0))
-            aside = 0.0 if same else 1.3 * np.abs(np.diff(across[line]))
+            aside = 0.0 if same else 1.3 * np.abs(np.diff(across[rows]))
             limit = aside + delay * _GREATEST_SPEED + slack
-            links.append((line, pairs, pairs & _farther(points, line, limit)))
+            links.append((line, pairs, pairs & _farther(points, rows, limit)))
         if not any(too_far.any() for *_, too_far in links):
             return left_out & ~not_judged
         checked = np.zeros(len(lat), int)
@@ -118,7 +120,7 @@ def _points_on_sphere(lat: np.ndarray, lon: np.ndarray) -> tuple[np.ndarray, ...
 
 def _farther(
     points: tuple[np.ndarray, np.ndarray, tuple[np.ndarray, ...]],
-    line: np.ndarray,
+    rows: np.ndarray | slice,
     limit: np.ndarray,
 ) -> np.ndarray:
     """Tell which footprints that follow each other are farther apart than a limit.
@@ -129,8 +131,8 @@ def _farther(
     ----------
     points : tuple
         Latitudes and longitudes ``(n,)`` in degrees, and :func:`_points_on_sphere`.
-    line : np.ndarray
-        Indices ``(m,)`` of the footprints, one after the other.
+    rows : np.ndarray or slice
+        The footprints, ``m`` of them, one after the other.
     limit : np.ndarray
         Distances in km, ``(m - 1,)``.
 
@@ -140,14 +142,14 @@ def _farther(
         Booleans ``(m - 1,)``.
     """
     lat, lon, coordinates = points
-    square = sum(np.diff(coordinate[line]) ** 2 for coordinate in coordinates)
-    near = (limit < 3000.0) & (np.sqrt(square) * _ARC + _CHORD_ERROR < limit)
-    (doubtful,) = np.nonzero(~near)
-    first, second = line[doubtful], line[doubtful + 1]
-    farther = np.zeros(len(limit), bool)
-    farther[doubtful] = (
-        great_circle(lat[first], lon[first], lat[second], lon[second]) > limit[doubtful]
-    )
+    x, y, z = (np.diff(coordinate[rows]) for coordinate in coordinates)
+    near = (limit < 3000.0) & (np.sqrt(x * x + y * y + z * z) * _ARC + _CHORD_ERROR < limit)
+    farther = ~near
+    (first,) = np.nonzero(farther)
+    if len(first):
+        lat, lon, second = lat[rows], lon[rows], first + 1
+        apart = great_circle(lat[first], lon[first], lat[second], lon[second])
+        farther[first] = apart > limit[first]
     return farther
 
 

@@ -393,7 +393,8 @@ def positions_and_zeniths(
         if np.isfinite(misfit).any()
     }
     shift = min(typical, key=typical.get, default=0)
+    position = number + shift
     with np.errstate(invalid="ignore"):
-        placed = (number + shift >= 1) & (number + shift <= kind.positions)
+        placed = (position >= 1) & (position <= kind.positions)
         fits = (placed | (not kind.step)) & (misfits[shift] <= _TILT)
-    return np.where(placed, number + shift, 0).astype(np.int16), np.where(fits, seen, np.nan)
+    return np.where(placed, position, 0).astype(np.int16), np.where(fits, seen, np.nan)

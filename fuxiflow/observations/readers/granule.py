@@ -302,13 +302,33 @@ def footprints_of_granule(
     rejected[~(located & seen)] = Reason.LOCATION
     cleaned = {
         **columns,
-        "lat": np.where(located, lat, np.nan),
-        "lon": np.where(located, lon, np.nan),
-        "zenith": np.where(seen, zenith, np.nan),
-        "time": np.where(timely, time, np.datetime64("NaT")),
+        "lat": _kept(lat, located),
+        "lon": _kept(lon, located),
+        "zenith": _kept(zenith, seen),
+        "time": _kept(time, timely, np.datetime64("NaT")),
         "rejected": rejected,
     }
     return footprint_table.build_footprints(channels, values, cleaned, platform, file)
+
+
+def _kept(values: np.ndarray, valid: np.ndarray, missing: object = np.nan) -> np.ndarray:
+    """Return values that are valid, and ``missing`` for others.
+
+    Parameters
+    ----------
+    values : np.ndarray
+        Values ``(n,)``.
+    valid : np.ndarray
+        Booleans ``(n,)``.
+    missing : object
+        Stands for a value that is missing.
+
+    Returns
+    -------
+    np.ndarray
+        The values themselves where all are valid.
+    """
+    return values if valid.all() else np.where(valid, values, missing)
 
 
 def flag_unusable(footprints: pa.Table, unusable: np.ndarray) -> pa.Table:

@@ -32,8 +32,10 @@ from fuxiflow.observations.readers.nnja_columns import (
     in_order_of_time,
     numbers,
     observation_times,
+    raw_numbers,
     read_batches,
     require_columns,
+    without_missing,
 )
 from fuxiflow.observations.readers.sounder_granules import granules_by_platform
 from fuxiflow.observations.rejection_codes import Reason
@@ -174,9 +176,11 @@ def sounder_footprints(
     lost = np.zeros((len(values), count), np.uint8).T
     low, high = PHYSICAL
     for i, (channel, name) in enumerate(values.items()):
-        column = numbers(table, name, np.float32)
+        column = temperatures[:, i]
+        column[:] = raw_numbers(table, name)
         # false of NaN
         if not (column.min(initial=high) >= low and column.max(initial=low) <= high):
+            column[:] = without_missing(column)
             lost[(column < low) | (column > high), i] = Reason.IMPOSSIBLE
         if flags[channel] in table.column_names:
             group = {_CHANNEL_FLAG: numbers(table, flags[channel])}
@@ -184,7 +188,6 @@ def sounder_footprints(
                 lambda code: np.full(count, np.nan), group, np.full(count, np.nan)
             )
             lost[denied & np.isfinite(column), i] = Reason.FLAGGED
-        temperatures[:, i] = column
     if lost.any():
         temperatures[lost > 0] = np.nan
     satellite = numbers(table, "SAID")
@@ -193,7 +196,8 @@ def sounder_footprints(
         INSTRUMENTS[instrument], numbers(table, "FOVN"), numbers(table, "SAZA")
     )
     lat, lon = numbers(table, "LAT"), numbers(table, "LON")
-    nowhere = (lat == 0) & (lon == 0)
+    if (nowhere := (lat == 0) & (lon == 0)).any():
+        lat, lon = (np.where(nowhere, np.nan, values) for values in (lat, lon))
     flagged = np.zeros(count, bool)
     if {*_FLAGS.values()} & {*table.column_names}:
         flagged = bufr_instruments.flagged_footprints(
@@ -206,8 +210,8 @@ def sounder_footprints(
     return SounderFootprints(
         satellite,
         observation_times(table, day),
-        np.where(nowhere, np.nan, lat),
-        np.where(nowhere, np.nan, lon),
+        lat,
+        lon,
         zenith,
         numbers(table, "BEARAZ"),
         position,

@@ -92,31 +92,22 @@ def read_batches(path: Path, columns: dict[str, str]) -> Iterator[pa.Table]:
             yield table.rename_columns([shorter[name] for name in table.column_names])
 
 
-def numbers(table: pa.Table, name: str, dtype: type = float) -> np.ndarray:
-    """Return a column of numbers, NaN where one is missing; all are where there is no column.
+def numbers(table: pa.Table, name: str) -> np.ndarray:
+    """Return a column of numbers ``(n,)`` by its last name, NaN where one is missing.
 
-    Parameters
-    ----------
-    table : pa.Table
-        Columns by last name.
-    name : str
-        Last name of the column.
-    dtype : type
-        Type of the array.
-
-    Returns
-    -------
-    np.ndarray
-        Numbers ``(n,)``.
+    All are where there is no such column.
     """
-    if name not in table.column_names:
-        return np.full(len(table), np.nan, dtype)
+    return without_missing(raw_numbers(table, name))
+
+
+def raw_numbers(table: pa.Table, name: str) -> np.ndarray:
+    """Return a column of numbers ``(n,)`` as :func:`numbers`, but as it is where one is 1e11."""
+    if name not in table.column_names or pa.types.is_null(table[name].type):
+        return np.full(len(table), np.nan)
     column = table[name]
     if not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type)):
-        if not pa.types.is_null(column.type):
-            raise RefusedFile(Reason.UNREADABLE, f"column {name} is {column.type}, no numbers")
-        return np.full(len(table), np.nan, dtype)
-    return without_missing(column.to_numpy().astype(dtype, copy=False))
+        raise RefusedFile(Reason.UNREADABLE, f"column {name} is {column.type}, no numbers")
+    return column.to_numpy().astype(float, copy=False)
 
 
 def without_missing(values: np.ndarray) -> np.ndarray:
@@ -140,7 +131,7 @@ def observation_times(table: pa.Table, day: np.datetime64) -> np.ndarray:
     if np.isnat(day):
         return moments
     inside = (moments >= day - _DAY) & (moments < day + 2 * _DAY)
-    return np.where(inside, moments, np.datetime64("NaT"))
+    return moments if inside.all() else np.where(inside, moments, np.datetime64("NaT"))
 
 
 def day_of_name(path: Path) -> np.datetime64:
