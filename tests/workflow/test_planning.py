@@ -199,16 +199,16 @@ def test_files_that_no_archive_has_are_asked_for_before_any_job(checkout, tmp_pa
     monkeypatch.setenv("CDSAPI_URL", "https://nowhere.invalid/api")
     monkeypatch.setenv("CDSAPI_KEY", "none")
     copy = checkout.clone(tmp_path / "copy")
-    wanted = "results/paper/observations/iasi/read/2018-06.parquet"
+    wanted = "results/paper/observations/ssmis/read/2018-06.parquet"
     done = copy.snakemake("--cores", "1", wanted, configuration="paper", check=False)
     assert done.returncode != 0
     told = " ".join(done.stdout.split())
     for words in (
-        "iasi: 1 month of 2018-06",
-        "archive: EUMETSAT Data Store",
-        "account: EUMETSAT EO Portal",
+        "ssmis: 1 month of 2018-06",
+        "archive: NOAA CLASS, SSMIS",
+        "account: registration (free)",
         "licence: ",
-        "volume: about 450 GB a month, 450 GB in all",
+        "volume: about 20 GB a month, 20 GB in all",
         "resources/archive/{product}/{month}/",
     ):
         assert words in told
