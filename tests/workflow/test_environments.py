@@ -89,7 +89,7 @@ def pins():
         name.lower(): version
         for line in lines
         if "==" in line
-        for name, version in [line.split("==")]
+        for name, version in [line.partition(";")[0].split("==")]
     }
 
 
@@ -219,7 +219,7 @@ def test_requirements_agree_with_constraints():
         name.lower(): version
         for line in lines
         if "==" in line
-        for name, version in [line.split("==")]
+        for name, version in [line.partition(";")[0].split("==")]
     }
     for name, version in pins().items():
         assert whole[name] == version
