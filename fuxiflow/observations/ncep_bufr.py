@@ -55,7 +55,7 @@ class _Kind(NamedTuple):
 
 
 def read_ncep_reports(
-    path: Path, mnemonics: Iterable[str], kinds: Collection[str] = ()
+    path: Path, mnemonics: Iterable[str], kinds: Collection[str] = (), together: bool = False
 ) -> Iterator[NcepReports | RefusedMessage]:
     """Decode elements of a file's reports.
 
@@ -67,6 +67,8 @@ def read_ncep_reports(
         Mnemonics of the elements that are wanted; others are passed over.
     kinds : collection of str
         Mnemonics of the reports that are wanted; others are passed over. By default all are.
+    together : bool
+        Whether all reports of a kind and table are decoded at once, as some belong together.
 
     Yields
     ------
@@ -103,7 +105,7 @@ def read_ncep_reports(
             kind = _Kind(tables, header.descriptors, header.compressed)
             batches.setdefault(kind, []).append(message)
             sizes[kind] += len(message.data)
-            if sizes[kind] > BATCH:
+            if sizes[kind] > BATCH and not together:
                 del sizes[kind]
                 yield from _decode(kind, batches.pop(kind), elements)
     for kind, messages in batches.items():

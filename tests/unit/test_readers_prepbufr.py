@@ -76,6 +76,16 @@ def test_mass_and_wind_of_a_report_are_joined(tmp_path):
     assert not granule.values
 
 
+def test_mass_and_wind_are_joined_across_messages(tmp_path, monkeypatch):
+    monkeypatch.setattr("fuxiflow.observations.ncep_bufr.BATCH", 1)
+    wind = prep_report(281, [prep_level(6, p=[(850.5, 2)], w=[(3.4, -2.1, 2)])], 7)
+    more = prepbufr_tables("ADPSFC").message([wind], NOON)
+    path = write(tmp_path, "ADPSFC", prep_report(181, [prep_level(0, **MASS)], 7), more=more)
+    granule = only("land", path)
+    assert granule.count == 1
+    assert np.isfinite(values(granule)[0, :5]).all()
+
+
 def test_the_newest_event_counts_and_its_mark_is_in_the_ledger(tmp_path):
     newest = {"p": [(850.0, 2), (700.0, 9)], "t": [(25.0, 8), (20.0, 2)], "q": [(8000, 3)]}
     path = write(tmp_path, "ADPSFC", prep_report(181, [prep_level(0, **newest)]))

@@ -32,7 +32,8 @@ def reports_of_kinds(
     mnemonics : iterable of str
         Mnemonics of their elements.
     mixed : bool
-        Whether the file holds other kinds too, which are passed over; otherwise they are refused.
+        Whether the file is PrepBUFR: it holds other kinds too, which are passed over and not
+        refused, and all reports of a kind come at once, as mass and wind belong together.
 
     Yields
     ------
@@ -41,7 +42,7 @@ def reports_of_kinds(
     """
     empty = True
     try:
-        for result in read_ncep_reports(path, mnemonics, kinds if mixed else ()):
+        for result in read_ncep_reports(path, mnemonics, kinds if mixed else (), mixed):
             empty = False
             if isinstance(result, RefusedMessage):
                 yield _refusal(path, result.message, Reason.UNREADABLE, result.why)
