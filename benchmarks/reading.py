@@ -353,7 +353,9 @@ def profile(raw: Path, folder: Path, channels: list[str]) -> None:
     nothing = SimpleNamespace(setting="completeness", least=0.0)
     params = SimpleNamespace(
         dates=(day, day),
-        completeness=SimpleNamespace(expected=[day, day], days=nothing, files=nothing),
+        completeness=SimpleNamespace(
+            expected=[day, day], days=nothing, files=nothing, windows=nothing
+        ),
         file_pattern="{SATMS,GATMO}_npp_*.h5",
         reader="atms_sdr",
         source="npp_atms",
@@ -367,12 +369,14 @@ def profile(raw: Path, folder: Path, channels: list[str]) -> None:
         logarithmic=source.logarithmic,
         max_z=source.max_z,
         max_speed=source.max_speed,
+        denials=[],
     )
     made = {
         name: folder / name
         for name in (
             "read.parquet",
             "read.ledger",
+            "windows.parquet",
             "histograms.parquet",
             "limits.parquet",
             "table.parquet",
@@ -380,9 +384,12 @@ def profile(raw: Path, folder: Path, channels: list[str]) -> None:
             "grid.zarr",
         )
     }
-    read, ledger, histograms, limits, checked, whole, grid = made.values()
+    read, ledger, windows, histograms, limits, checked, whole, grid = made.values()
     ends = {
-        "read": ({"files": raw, "patterns": ()}, {"table": read, "ledger": ledger}),
+        "read": (
+            {"files": raw, "patterns": ()},
+            {"table": read, "ledger": ledger, "windows": windows},
+        ),
         "limits_part": ({"table": read}, {"histograms": histograms}),
         "limits": ({"histograms": [histograms]}, {"limits": limits}),
         "quality": (
