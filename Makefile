@@ -77,6 +77,7 @@ real: CONFIG := config/real.yaml $(if $(MONTHS),results/real/test_months.yaml)
 real: NAME := real
 real: $(READY)
 ifdef MONTHS
+	@test $(words $(MONTHS)) -le 2 || { echo 'MONTHS="$(MONTHS)", allowed: the first and the last month'; exit 1; }
 	@mkdir -p results/real
 	$(RUN) fuxiflow test-months $(firstword $(MONTHS)) $(lastword $(MONTHS)) config/real.yaml > results/real/test_months.yaml
 endif

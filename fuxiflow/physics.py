@@ -236,7 +236,8 @@ def pressure_of_altimeter_setting(setting: Array, height: Array) -> Array:
         Pressure in Pa.
     """
     at_sea_level = (setting / STANDARD_PRESSURE) ** STANDARD_EXPONENT
-    ratio = at_sea_level - LAPSE_RATE * height / STANDARD_TEMPERATURE
+    # beyond the height at which the standard atmosphere so continued ends
+    ratio = _clip(at_sea_level - LAPSE_RATE * height / STANDARD_TEMPERATURE, 0.0, None)
     return STANDARD_PRESSURE * ratio ** (1.0 / STANDARD_EXPONENT)
 
 

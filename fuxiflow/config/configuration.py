@@ -333,6 +333,36 @@ class Config(Section):
         last = min(last, observing.end or last)
         return (first, last) if first <= last else None
 
+    def platforms_flown(self, name: str, first: date, last: date) -> dict[str, tuple[date, date]]:
+        """Return the part of some days on which each platform of a source was there to observe.
+
+        Parameters
+        ----------
+        name : str
+            Name of the source.
+        first, last : date
+            The days, both included.
+
+        Returns
+        -------
+        dict
+            First and last day by platform, both included; without those that were not there.
+        """
+        days = self.flown(name, first, last)
+        if days is None:
+            return {}
+        source = sources.load_source(name)
+        if self.kind == "embedded":
+            return dict.fromkeys(source.platform_names, days)
+        spans = {
+            platform.name: (
+                max(days[0], platform.since or days[0]),
+                min(days[1], platform.until or days[1]),
+            )
+            for platform in source.platforms
+        }
+        return {platform: span for platform, span in spans.items() if span[0] <= span[1]}
+
     def segments(self, period: Period) -> list[str]:
         """Return the labels of the segments of a period."""
         return times.segments(period.start, period.end, self.segment_months)

@@ -35,6 +35,8 @@ def overlay_of_months(paths: list[Path], first: str, last: str) -> str:
     periods = load_configuration(*paths).periods
     begin, end = _first_day(first), _first_day(last)
     end = end.replace(day=calendar.monthrange(end.year, end.month)[1])
+    if begin > end:
+        raise ValueError(f"months {first} to {last}, allowed: the first before the last")
     start, stop = max(begin, periods.test.start), min(end, periods.test.end)
     if start > stop:
         raise ValueError(
@@ -48,6 +50,6 @@ def overlay_of_months(paths: list[Path], first: str, last: str) -> str:
 
 def _first_day(month: str) -> date:
     """Return the first day of a month."""
-    if not re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])", month):
+    if not re.fullmatch(r"[1-9]\d{3}-(0[1-9]|1[0-2])", month):
         raise ValueError(f"month {month!r}, allowed: YYYY-MM, for example 2020-07")
     return date.fromisoformat(f"{month}-01")

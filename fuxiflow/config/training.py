@@ -342,8 +342,8 @@ class Training(Section):
         samples = settings.batch // settings.accumulate
         ways = [
             Layout(nodes, devices)
-            for nodes in range(1, self.nodes + 1)
-            for devices in range(1, self.devices + 1)
+            for nodes in range(1, min(self.nodes, samples) + 1)
+            for devices in range(1, min(self.devices, samples) + 1)
             if samples % (nodes * devices) == 0
         ]
         return max(ways, key=lambda way: way.processes)

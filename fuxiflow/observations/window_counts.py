@@ -4,11 +4,11 @@
 platform  name of the platform
 window    UTC, the middle of six hours: the window reaches from 3 h before to 3 h after it
 found     footprints as read
-usual     the median of ``found`` over the windows of the same hour of the days
+usual     the upper quartile of ``found`` over the platform's windows of the same hour
 ========= ======================================================================
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
 
@@ -29,27 +29,29 @@ SCHEMA = pa.schema(
         ("usual", pa.float64()),
     ]
 )
+USUAL = 0.75
+"""Quantile of the counts of windows that is taken for usual."""
 _STEP = np.timedelta64(STEP_HOURS, "h")
 _HALF = np.timedelta64(STEP_HOURS // 2, "h")
 
 
-def count_windows(table: Path, days: Sequence[date]) -> pd.DataFrame:
-    """Count the footprints of each platform in the whole windows of some days.
+def count_windows(table: Path, days: Mapping[str, Sequence[date]]) -> pd.DataFrame:
+    """Count the footprints of each platform in the whole windows of its days.
 
     Parameters
     ----------
     table : Path
         A footprint table.
-    days : Sequence[date]
-        The days on which the source was there. A window counts where both its ends lie on them.
+    days : Mapping[str, Sequence[date]]
+        By platform, the days on which it was there. A window counts where both its ends lie on
+        them.
 
     Returns
     -------
     pd.DataFrame
-        In the columns of :data:`SCHEMA`, a row for each platform that the table has and window.
+        In the columns of :data:`SCHEMA`, a row for each window of each platform that the table has.
     """
     counts: dict[tuple[str, np.datetime64], int] = {}
-    platforms = set()
     for piece in footprint_table.read_row_groups(table, ["platform", "time"]):
         time = footprint_table.column_values(piece, "time")
         rows = pd.DataFrame({"platform": piece["platform"].to_pandas().astype(str), "time": time})
@@ -58,18 +60,19 @@ def count_windows(table: Path, days: Sequence[date]) -> pd.DataFrame:
         window = np.datetime64(0, "h") + since * _STEP
         for key, size in rows.groupby(["platform", window]).size().items():
             counts[key] = counts.get(key, 0) + size
-            platforms.add(key[0])
-    windows = _whole_windows(days)
+    found = {platform for platform, _ in counts}
     made = pd.DataFrame(
         [
             (platform, window, counts.get((platform, pd.Timestamp(window)), 0))
-            for platform in sorted(platforms)
-            for window in windows
+            for platform in sorted(found & set(days))
+            for window in _whole_windows(days[platform])
         ],
         columns=SCHEMA.names[:3],
-    )
+    ).astype({"window": "datetime64[s]", "found": np.int64})
     hour = pd.DatetimeIndex(made["window"]).hour
-    made["usual"] = made.groupby(["platform", hour])["found"].transform("median").astype(float)
+    # more than half of a segment may be lacking: its median would take an outage for usual
+    sizes = made.groupby(["platform", hour])["found"]
+    made["usual"] = sizes.transform("quantile", USUAL).astype(float)
     return made
 
 
@@ -98,10 +101,11 @@ def short_windows(counts: pd.DataFrame) -> pd.DataFrame:
 
 
 def list_windows(counts: pd.DataFrame) -> str:
-    """List windows by platform, for a message."""
+    """List windows by platform with what was found in them, for a message."""
     return list_names(
         [
-            f"{platform} {list_times(rows['window'], STEP_HOURS)}"
+            f"{platform} {list_times(rows['window'], STEP_HOURS)}: {rows['found'].sum()} of some "
+            f"{rows['usual'].sum():.0f} footprints"
             for platform, rows in counts.groupby("platform")
         ]
     )

@@ -280,7 +280,9 @@ def test_months_before_a_platform_flew_are_an_empty_table(store, archives, tmp_p
         platforms=["NOAA-20"],
         channels=["1"],
         dates=list(need.days),
-        completeness=SimpleNamespace(expected=[], days=nothing, files=nothing, windows=nothing),
+        completeness=SimpleNamespace(
+            expected=[], platforms={}, days=nothing, files=nothing, windows=nothing
+        ),
     )
     output = SimpleNamespace(
         **{name: tmp_path / f"{name}.parquet" for name in ("table", "ledger", "windows")}

@@ -23,7 +23,9 @@ def asked(least: float = 0.0, **more) -> SimpleNamespace:
 
 def asked_of_source(expected: list[str], days: float = 0.0, files: float = 0.0) -> SimpleNamespace:
     """What the rules of the observations hand over: days that count, least shares."""
-    return SimpleNamespace(expected=expected, days=asked(days), files=asked(files), windows=asked())
+    return SimpleNamespace(
+        expected=expected, platforms={}, days=asked(days), files=asked(files), windows=asked()
+    )
 
 
 def load_script(rule: str) -> ModuleType:

@@ -63,6 +63,7 @@ def test_altimeter_settings_of_the_standard_atmosphere():
     pressure = physics.pressure_of_altimeter_setting(101_325.0, heights)
     np.testing.assert_allclose(pressure, [101_325, 89_874.6, 70_108.5, 54_019.9], rtol=2e-5)
     assert physics.pressure_of_altimeter_setting(102_000.0, 0.0) == pytest.approx(102_000.0)
+    assert physics.pressure_of_altimeter_setting(101_325.0, 50_000.0) == 0.0
 
 
 @pytest.mark.parametrize(

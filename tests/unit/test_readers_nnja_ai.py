@@ -351,9 +351,18 @@ def test_a_reported_pressure_and_a_denied_setting_count_before_a_setting(tmp_pat
 
 
 def test_the_height_of_newer_tables_counts_before_that_of_older(tmp_path):
-    table = stations(HSMSL=[7.0, None, 9.0, 10.0, 1e11])
+    table = stations(HSMSL=[7.0, None, 9.0, -999.9, 1e11])
     heights = column_values(synop(tmp_path, table).footprints, "height")
-    assert sorted(heights) == [7, 9, 10, 100, 100]
+    assert sorted(heights) == [7, 9, 100, 100, 100]
+
+
+def test_heights_that_contradict_each_other_tell_no_pressure(tmp_path):
+    columns = {"ALSE": [101_325.0] * 5, "HSMSL": [0.0, 1590.0, 1609.0, None, -999.9]}
+    table = stations("NC000007", SELV=[1609.0] * 4 + [None], **columns)
+    footprints = synop(tmp_path, table, "NC000007").footprints
+    order = np.argsort(column_values(footprints, "lat"))
+    pressure = footprint_table.values_of(footprints)[order, STATIONS.index("PS")]
+    assert np.isfinite(pressure).tolist() == [False, True, True, True, False]
 
 
 def synop(folder, table, message="NC000001", channels=STATIONS):

@@ -80,10 +80,11 @@ def test_heights_of_stations_travel_in_the_table(tmp_path):
         files.land(station=1) | {ground: 48.5, barometer: 50.0},
         files.land(station=2) | {barometer: -12.0},
         files.land(station=3),
+        files.land(station=4) | {ground: 12_707.1, barometer: 7.0},
     ]
     found = only(write(tmp_path, land(*subsets)))
     heights = footprint_table.column_values(found, "height")
-    np.testing.assert_array_equal(heights, np.float32([48.5, -12.0, np.nan]))
+    np.testing.assert_array_equal(heights, np.float32([48.5, -12.0, np.nan, 7.0]))
     at_sea = only(write(tmp_path, sea(files.ship())), "sea", ("ship",), SEA)
     assert np.isnan(footprint_table.column_values(at_sea, "height")).all()
 

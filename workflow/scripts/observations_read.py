@@ -45,7 +45,12 @@ def main(input, output, params, log):
     days = ledger.days_with(accounts, ledger.READ)
     what = f"days of {params.source} have an observation in {input.files}"
     check_days(params.completeness.days, expected, days, what, log)
-    windows = window_counts.count_windows(output.table, expected)
+    platforms = params.completeness.platforms
+    windows = window_counts.count_windows(
+        output.table, {name: ledger.list_days(days) for name, days in platforms.items()}
+    )
+    if absent := sorted(platforms.keys() - set(windows["platform"])):
+        log.info("%s: no footprint of %s", params.source, list_names(absent))
     short = window_counts.short_windows(windows)
     check_share(
         params.completeness.windows,

@@ -33,7 +33,13 @@ from fuxiflow.observations.readers.nnja_columns import (
     station_names,
     without_missing,
 )
-from fuxiflow.observations.readers.reports import SHARED_NAMES, Report, ReportCollector
+from fuxiflow.observations.readers.reports import (
+    HIGHEST,
+    LOWEST,
+    SHARED_NAMES,
+    Report,
+    ReportCollector,
+)
 from fuxiflow.observations.rejection_codes import Reason
 from fuxiflow.physics import pressure_of_altimeter_setting
 
@@ -44,6 +50,8 @@ _STATION = ("WMOB", "WMOS", "RPID")
 # heights of stations in m, the preferred one first: NCEP's tables of either epoch
 _HEIGHTS = ("HSMSL", "SELV")
 _SETTING = "ALSE"
+SAME_HEIGHT = 50.0
+"""Metres, 6 hPa, by which two heights of a station may differ for its pressure to be computed."""
 # quantities of :mod:`.surface` by mnemonic, and their marks
 _OF_STATIONS = {
     "temperature": ("TMDB", "QMAT"),
@@ -195,19 +203,30 @@ def _station_granule(path: Path, channels: Sequence[str]) -> Granule:
 def _pressures_of_settings(table: pa.Table) -> np.ndarray:
     """Return the pressures ``(n,)`` in Pa that altimeter settings tell, as METAR gives them.
 
-    NaN without a setting that is not denied, or without a height.
+    NaN without a setting that is not denied, without a height, and where two heights contradict
+    each other.
     """
     setting = numbers(table, _SETTING)
-    denied = _rejected(numbers(table, _OF_STATIONS["pressure"][1]))
+    unusable = _rejected(numbers(table, _OF_STATIONS["pressure"][1]))
+    preferred, other = _given_heights(table)
     with np.errstate(invalid="ignore"):
+        unusable |= np.abs(preferred - other) > SAME_HEIGHT
         pressure = pressure_of_altimeter_setting(setting, _heights(table))
-    return np.where(denied, np.nan, pressure)
+    return np.where(unusable, np.nan, pressure)
 
 
 def _heights(table: pa.Table) -> np.ndarray:
-    """Return the heights of stations ``(n,)`` in m, NaN where they are not given."""
-    preferred, other = (numbers(table, name) for name in _HEIGHTS)
+    """Return the heights of stations ``(n,)`` in m, NaN where no possible one is given."""
+    preferred, other = _given_heights(table)
     return np.where(np.isfinite(preferred), preferred, other)
+
+
+def _given_heights(table: pa.Table) -> Iterator[np.ndarray]:
+    """Yield the heights ``(n,)`` by each of the columns, NaN where one cannot be."""
+    for name in _HEIGHTS:
+        height = numbers(table, name)
+        with np.errstate(invalid="ignore"):
+            yield np.where((height >= LOWEST) & (height <= HIGHEST), height, np.nan)
 
 
 def _period(time: np.ndarray, day: np.datetime64) -> tuple[np.datetime64, np.datetime64]:

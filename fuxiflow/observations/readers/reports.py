@@ -56,6 +56,8 @@ _HEIGHTS = (
     "heightOfBarometerAboveMeanSeaLevel",
 )
 """Elements of a station's height in m, the preferred one first."""
+LOWEST, HIGHEST = -450.0, 9000.0
+"""Heights in m that a station may have: from below the Dead Sea's shore to above all summits."""
 STATION_ELEMENTS = frozenset(
     {*_CLOCK, *_NUMBERS, *_TEXTS, *_WIGOS, *_HEIGHTS}
     | {"latitude", "longitude", "blockNumber", "stationNumber"}
@@ -104,7 +106,7 @@ def reporting_station(subset: Subset, header: BufrHeader | None = None) -> Repor
         [number(name) for name in _CLOCK], about, header is None or header.century
     )
     heights = (number(name) for name in _HEIGHTS)
-    height = next((value for value in heights if value == value), np.nan)
+    height = next((value for value in heights if LOWEST <= value <= HIGHEST), np.nan)
     block, index = number("blockNumber"), number("stationNumber")
     if block > 0 and index == index:  # unequal to itself where NaN
         identifier = f"{block:02.0f}{index:03.0f}"

@@ -32,9 +32,12 @@ def observations_denials(wildcards):
 def observations_completeness(wildcards):
     """Return the days on which a source was there, and the least shares of days, files and windows."""
     period = CONFIG.observed_period(wildcards.segment)
-    days = CONFIG.flown(wildcards.source, *CONFIG.clip(wildcards.segment, period))
+    within = CONFIG.clip(wildcards.segment, period)
+    days = CONFIG.flown(wildcards.source, *within)
+    platforms = CONFIG.platforms_flown(wildcards.source, *within)
     return SimpleNamespace(
         expected=[str(day) for day in days or ()],
+        platforms={name: [str(day) for day in span] for name, span in platforms.items()},
         days=SimpleNamespace(**CONFIG.completeness.asked_of(wildcards.source)),
         files=completeness("files"),
         windows=completeness("windows"),
