@@ -60,11 +60,11 @@ def count_windows(table: Path, days: Mapping[str, Sequence[date]]) -> pd.DataFra
         window = np.datetime64(0, "h") + since * _STEP
         for key, size in rows.groupby(["platform", window]).size().items():
             counts[key] = counts.get(key, 0) + size
-    found = {platform for platform, _ in counts}
+    seen = {platform for platform, _ in counts}
     made = pd.DataFrame(
         [
             (platform, window, counts.get((platform, pd.Timestamp(window)), 0))
-            for platform in sorted(found & set(days))
+            for platform in sorted(seen & set(days))
             for window in _whole_windows(days[platform])
         ],
         columns=SCHEMA.names[:3],
