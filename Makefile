@@ -28,7 +28,7 @@ export XDG_CACHE_HOME ?= $(CURDIR)/.snakemake/cache/xdg_cache_home
 export MPLCONFIGDIR ?= $(CURDIR)/.snakemake/cache/mplconfigdir
 endif
 
-.PHONY: help setup demo studies joint real rehearsal explain test test-chaos test-slurm lint format docs bench schema lock clean
+.PHONY: help setup demo studies joint real rehearsal rehearse-real explain test test-chaos test-slurm lint format docs bench schema lock clean
 
 help:
 	@echo "make demo    the whole chain on the embedded world: results/demo/report.html"
@@ -36,8 +36,9 @@ help:
 	@echo "make joint   analyses that learnt from observations too, against the reanalysis and the truth: about an hour"
 	@echo "make real    2020 at 5.6 degrees from public archives, scored beside HRES, FuXi, Pangu-Weather and GraphCast (MONTHS=\"2020-07 2020-08\" for a part)"
 	@echo "make rehearsal  every rule at the paper's size on few days, and what each took beside what it asked for: about two hours"
+	@echo "make rehearse-real  the run of config/real.yaml, shortened, from a mirror of the public archives on this machine"
 	@echo "make explain what would run again, and which setting, function or file is why (CONFIG=config/demo.yaml)"
-	@echo "make test    the test suite, with one end-to-end run"
+	@echo "make test    the test suite, with an end-to-end run"
 	@echo "make test-chaos  damaged and missing files, killed jobs, full disks: what a finished run makes of them"
 	@echo "make test-slurm  tests on a real Slurm, installed and started here (Debian, root; about a quarter of an hour)"
 	@echo "make lint    formatters, ruff and snakemake --lint"
@@ -89,6 +90,19 @@ rehearsal: CONFIG := config/rehearsal.yaml
 rehearsal: $(READY)
 	$(SNAKEMAKE) --cores $(CORES) --resources mem_mb=$(MEMORY)
 	$(RUN) fuxiflow rehearsal $(CONFIG)
+
+# the embedded world stands for the real one; synthetic files stay out of resources/archive, as the
+# run has a folder of its own
+REHEARSE := results/rehearse_real
+rehearse-real: $(READY)
+	$(RUN) snakemake --configfile config/rehearse_world.yaml --cores $(CORES) world
+	$(RUN) fuxiflow publish config/rehearse_world.yaml --folder results/rehearse_world/mirror
+	$(RUN) fuxiflow serve results/rehearse_world/mirror -- \
+		$(RUN) snakemake --configfile config/real.yaml config/rehearse_real.yaml \
+		--directory $(REHEARSE) --cores $(CORES)
+	$(RUN) snakemake --configfile config/real.yaml config/rehearse_real.yaml \
+		--directory $(REHEARSE) --report report.html
+	@echo "report: $(REHEARSE)/report.html"
 
 explain: $(READY)
 	@$(RUN) fuxiflow explain $(CONFIG)

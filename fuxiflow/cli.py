@@ -225,6 +225,30 @@ def _adopt(options: argparse.Namespace) -> None:
         print(line)
 
 
+def _publish(options: argparse.Namespace) -> None:
+    """Publish the raw files of an embedded world in the layouts of public archives."""
+    import logging
+
+    from fuxiflow.config.configuration import load_configuration
+    from fuxiflow.world.public_archives import publish_world
+
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    config = load_configuration(*options.paths)
+    publish_world(config, Path("results") / config.name / "raw", options.folder)
+    print(f"{options.folder}: synthetic, in the layouts of public archives; serve it")
+
+
+def _serve(options: argparse.Namespace) -> int:
+    """Serve a published folder at an address of this machine while a command runs."""
+    import subprocess
+
+    from fuxiflow.world.public_server import FolderServer, running
+
+    with running(FolderServer(options.folder, options.port)) as server:
+        print(f"{options.folder} is at {server.url}", flush=True)
+        return subprocess.run(options.program, check=False).returncode
+
+
 def _verify_archive(options: argparse.Namespace) -> int:
     """Read the files of the raw store again and compare them with their manifests."""
     from fuxiflow.archive.commands import verify_store
@@ -377,6 +401,7 @@ def _parser() -> argparse.ArgumentParser:
     judging.add_argument("results", type=Path, help="folder of a run, for example results/demo")
     judging.add_argument("--check", action="store_true", help="fail unless every bar is met")
     _add_raw_store(commands)
+    _add_publishing(commands)
     checking = _command(commands, _verify)
     checking.add_argument("results", type=Path, help="folder of a run, for example results/demo")
     checking.add_argument("--jobs", type=int, default=1, help="processes that check, by default 1")
@@ -455,6 +480,19 @@ def _add_raw_store(commands) -> None:
     _command(commands, _verify_archive).add_argument(
         "folders", type=Path, nargs="*", help="below resources/archive; by default all of it"
     )
+
+
+def _add_publishing(commands) -> None:
+    """Add the commands that make a mirror of public archives out of an embedded world."""
+    publishing = _command(commands, _publish)
+    publishing.add_argument(
+        "paths", type=Path, nargs="+", help="the configuration, and what is laid over it"
+    )
+    publishing.add_argument("--folder", type=Path, required=True, help="folder to write")
+    serving = _command(commands, _serve)
+    serving.add_argument("--port", type=int, default=8700, help="by default 8700")
+    serving.add_argument("folder", type=Path, help="what fuxiflow publish has written")
+    serving.add_argument("program", nargs="+", metavar="COMMAND", help="after --")
 
 
 def _add_selection(parser: argparse.ArgumentParser) -> None:

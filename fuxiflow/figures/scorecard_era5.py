@@ -1,4 +1,4 @@
-"""``scorecard_era5``: RMSE difference to GFS against ERA5, by channel and lead time."""
+"""``scorecard_era5``: RMSE difference to another system against ERA5, by channel and lead time."""
 
 from pathlib import Path
 
@@ -12,15 +12,17 @@ from fuxiflow.figures import scores, style
 BLOCKS = (*style.VARIABLES, "surface")
 
 
-def table(path: Path, experiment: str, reference: str = "era5") -> pd.DataFrame:
-    """Gather the normalised difference of the RMSE to that of GFS.
+def table(path: Path, experiment: str, other: str, reference: str = "era5") -> pd.DataFrame:
+    """Gather the normalised difference of the RMSE to that of another system.
 
     Parameters
     ----------
     path : Path
         Score table.
     experiment : str
-        Experiment that is compared with GFS.
+        Experiment that is compared.
+    other : str
+        The system that it is compared with, such as ``gfs``.
     reference : str
         Reference of the score table.
 
@@ -28,13 +30,13 @@ def table(path: Path, experiment: str, reference: str = "era5") -> pd.DataFrame:
     -------
     pd.DataFrame
         One row for each analysed channel and lead time: ``difference`` in per cent, which is
-        100 (RMSE - RMSE of GFS) / RMSE of GFS, and ``significant`` where the paired 95 % interval
-        excludes zero.
+        100 (RMSE - RMSE of the other) / RMSE of the other, and ``significant`` where the paired
+        95 % interval excludes zero. ``other`` names the system.
     """
     frame = scores.read_score_rows(
         path,
         [experiment],
-        metric=scores.VERSUS_GFS.format(metric="rmse"),
+        metric=f"rmse_vs_{other}",
         reference=reference,
         region="global",
         system="fuxiflow",
@@ -42,6 +44,7 @@ def table(path: Path, experiment: str, reference: str = "era5") -> pd.DataFrame:
     order = {name: number for number, name in enumerate(channels.channel_table().analysed.names)}
     frame = scores.with_levels(frame[(frame["lead_time"] > 0) & frame["channel"].isin(order)])
     frame = frame.assign(
+        other=other,
         significant=scores.significant(frame),
         difference=100 * frame["value"],
         ci_low=100 * frame["ci_low"],
@@ -60,6 +63,7 @@ def table(path: Path, experiment: str, reference: str = "era5") -> pd.DataFrame:
             "ci_high",
             "n",
             "significant",
+            "other",
         ]
     ].reset_index(drop=True)
 
@@ -153,11 +157,13 @@ def draw(table: pd.DataFrame) -> Figure:
     bar = figure.colorbar(
         image, ax=panels, orientation="horizontal", shrink=0.5, aspect=45, pad=0.02, extend="both"
     )
-    bar.set_label("RMSE difference to GFS (%): blue, fuxiflow has the smaller error")
+    name = table["other"].iloc[0]
+    other = style.SYSTEMS[name].label if name in style.SYSTEMS else name
+    bar.set_label(f"RMSE difference to {other} (%): blue, fuxiflow has the smaller error")
     significant = table[table["significant"]]["difference"]
     figure.suptitle(
-        f"Scorecard against {style.reference_name(table['reference'].iloc[0])}: better than GFS in "
-        f"{100 * (table['difference'] < 0).mean():.0f} % of {len(table)} cells "
+        f"Scorecard against {style.reference_name(table['reference'].iloc[0])}: better than "
+        f"{other} in {100 * (table['difference'] < 0).mean():.0f} % of {len(table)} cells "
         f"(dots: significant at 95 %; {(significant < 0).sum()} better, "
         f"{(significant > 0).sum()} worse)",
         fontsize=10,

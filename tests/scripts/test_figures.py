@@ -59,7 +59,7 @@ def arguments(root):
             {"experiments": ["full"], "reference": "truth"},
         ),
         "skill_vs_lead": (scores, {"experiment": "full", "reference": "truth"}),
-        "scorecard_era5": (scores, {"experiment": "full"}),
+        "scorecard_era5": (scores, {"experiment": "full", "other": "gfs"}),
         "increment_case": (
             {
                 "analyses": [root / "analyses.zarr"],

@@ -4,14 +4,19 @@ import hashlib
 import json
 import threading
 from contextlib import contextmanager, suppress
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from urllib.parse import parse_qs, urlsplit
 
-PAGE = 2  # keys on one page of a listing
-NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
+from fuxiflow.world.public_server import (
+    GOOGLE_BUCKETS,
+    S3_NAMESPACE,
+    PublicHandler,
+    PublicServer,
+    running,
+)
+
+NAMESPACE = S3_NAMESPACE
 
 
-class Archive(ThreadingHTTPServer):
+class Archive(PublicServer):
     """Serves ``files``, and fails as ``faults`` say.
 
     ``faults`` maps a path to what happens to its next requests, one after the other. A fault is
@@ -28,10 +33,10 @@ class Archive(ThreadingHTTPServer):
     - None: nothing.
     """
 
-    daemon_threads = True
+    page = 2
 
     def __init__(self):
-        super().__init__(("127.0.0.1", 0), Handler)
+        super().__init__(handler=Handler)
         self.files: dict[str, bytes] = {}
         self.faults: dict[str, list] = {}
         self.requests: list[tuple[str, str | None]] = []
@@ -50,9 +55,8 @@ class Archive(ThreadingHTTPServer):
         self.asset: dict = {}
         self.closed = threading.Event()
 
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}"
+    def objects(self, prefix: str):
+        return ((key, len(body)) for key, body in self.files.items() if key.startswith(prefix))
 
     def tag(self, body: bytes) -> dict:
         digest = hashlib.md5(body).hexdigest()
@@ -64,36 +68,17 @@ class Archive(ThreadingHTTPServer):
         }[self.tags]
 
 
-class Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.0"
-
-    def log_message(self, *arguments):
-        pass
-
-    def answer(self, status: int, body: bytes, headers: dict | None = None, cut: bool = False):
-        self.send_response(status)
-        for name, value in ({"Content-Length": str(len(body))} | (headers or {})).items():
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(body[: len(body) // 2] if cut else body)
-
-    def answer_json(self, value, status: int = 200):
-        self.answer(status, json.dumps(value).encode(), {"Content-Type": "application/json"})
-
+class Handler(PublicHandler):
     def do_GET(self):
-        parts = urlsplit(self.path)
-        path, query = parts.path, {key: values[0] for key, values in parse_qs(parts.query).items()}
+        path, query = self.asked()
         self.server.requests.append((path, self.headers.get("Range")))
         self.server.if_range.append(self.headers.get("If-Range"))
         fault = self.fault(path)
         if fault is True:
             return
         if "list-type" in query:
-            if self.server.listings:
-                self.listing(query)
-            else:
-                self.answer(404, b"")
-        elif path.startswith("/storage/v1/b/"):
+            self.listing(query)
+        elif path.startswith(GOOGLE_BUCKETS):
             self.google_listing(path, query)
         elif path.startswith("/catalogue/v1/"):
             self.catalogue(path)
@@ -126,23 +111,20 @@ class Handler(BaseHTTPRequestHandler):
     def file(self, path: str, fault: str | None):
         body = self.server.files[path.lstrip("/")]
         headers = self.server.tag(body) | self.server.headers.get(path, {})
-        byte_range = self.headers.get("Range")
-        versions = {headers.get("ETag"), headers.get("Last-Modified")}
-        current = self.headers.get("If-Range") in {None, *versions}
-        start, end, status = 0, len(body), 200
-        if byte_range and current and self.server.ranges and fault != "ignore":
-            first, last = byte_range.removeprefix("bytes=").split("-")
-            start, end = int(first), min(int(last) + 1 if last else len(body), len(body))
-            if start >= len(body):
-                return self.answer(416, b"")
-            status = 206
-            headers = {"Content-Range": f"bytes {start}-{end - 1}/{len(body)}"} | headers
-        sent = bytearray(body[start:end])
+        ranges = self.server.ranges and fault != "ignore"
+        status, sent, headers = self.part(body, headers, ranges)
+        if status == 416:
+            return self.answer(status, sent)
         if fault == "flip":
-            sent[len(sent) // 2] ^= 1
+            flipped = bytearray(sent)
+            flipped[len(sent) // 2] ^= 1
+            sent = bytes(flipped)
         if fault in ("drip", "half"):
-            return self.dawdle(status, bytes(sent), headers, fault == "drip")
-        return self.answer(status, bytes(sent), headers, fault == "cut")
+            return self.dawdle(status, sent, headers, fault == "drip")
+        if fault == "cut":
+            headers = {"Content-Length": str(len(sent))} | headers
+            sent = sent[: len(sent) // 2]
+        return self.answer(status, sent, headers)
 
     def dawdle(self, status: int, body: bytes, headers: dict, drip: bool):
         self.send_response(status)
@@ -159,39 +141,16 @@ class Handler(BaseHTTPRequestHandler):
                     return
 
     def listing(self, query):
-        names = below(self.server.files, query.get("prefix", ""), query.get("delimiter"))
-        start = int(query.get("continuation-token", 0))
-        page = min(int(query.get("max-keys", PAGE)), PAGE)
-        items = "".join(
-            f"<Contents><Key>{name}</Key><Size>{len(self.server.files[name])}</Size></Contents>"
-            if name in self.server.files
-            else f"<CommonPrefixes><Prefix>{name}</Prefix></CommonPrefixes>"
-            for name in names[start : start + page]
-        )
-        more = (
-            f"<IsTruncated>true</IsTruncated>"
-            f"<NextContinuationToken>{start + page}</NextContinuationToken>"
-            if start + page < len(names)
-            else "<IsTruncated>false</IsTruncated>"
-        )
-        text = f'<ListBucketResult xmlns="{NAMESPACE}">{items}{more}</ListBucketResult>'
-        self.answer(200, text.encode(), {"Content-Type": "application/xml"})
+        if self.server.listings:
+            self.s3_listing("/", query)
+        else:
+            self.answer(404, b"")
 
     def google_listing(self, path: str, query: dict):
-        """Objects of a bucket by Google's JSON API; the bucket is the first folder."""
-        if not self.server.listings:
-            return self.answer(404, b"")
-        bucket = path.split("/")[4]
-        start = f"{bucket}/{query.get('prefix', '')}"
-        keys = below(self.server.files, start, query.get("delimiter"))
-        first = int(query.get("pageToken", 0))
-        last = first + min(int(query.get("maxResults", PAGE)), PAGE)
-        names = [key.removeprefix(f"{bucket}/") for key in keys[first:last]]
-        items = [{"name": name} for name in names if f"{bucket}/{name}" in self.server.files]
-        folders = [name for name in names if f"{bucket}/{name}" not in self.server.files]
-        more = {"nextPageToken": str(last)} if last < len(keys) else {}
-        more |= {"prefixes": folders} if folders else {}
-        return self.answer_json(({"items": items} if items else {}) | more)
+        if self.server.listings:
+            super().google_listing(path, query)
+        else:
+            self.answer(404, b"")
 
     def known(self) -> bool:
         return self.headers.get("PRIVATE-TOKEN") in self.server.keys
@@ -284,25 +243,11 @@ class Handler(BaseHTTPRequestHandler):
         return self.answer_json({"asset": {"value": value | self.server.asset}})
 
 
-def below(keys, prefix: str, delimiter: str | None) -> list[str]:
-    """Keys that begin with a prefix; with a delimiter, what they have in common up to it."""
-    keys = [key for key in keys if key.startswith(prefix)]
-    if delimiter:
-        parts = [key[len(prefix) :].partition(delimiter) for key in keys]
-        keys = [prefix + name + mark for name, mark, _ in parts]
-    return sorted(set(keys))
-
-
 @contextmanager
 def archive():
     """A running :class:`Archive`."""
-    server = Archive()
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
-        yield server
-    finally:
-        server.closed.set()
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with running(Archive()) as server:
+        try:
+            yield server
+        finally:
+            server.closed.set()

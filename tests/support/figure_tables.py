@@ -98,7 +98,7 @@ def all_tables(stores):
         ),
         "surface_error": surface_error.table(stores / "scores.parquet", ["full"], "truth"),
         "skill_vs_lead": skill_vs_lead.table(stores / "scores.parquet", "full", "truth"),
-        "scorecard_era5": scorecard_era5.table(stores / "scores.parquet", "full"),
+        "scorecard_era5": scorecard_era5.table(stores / "scores.parquet", "full", "gfs"),
         "increment_case": case_table(stores),
         "hybrid_training": hybrid_training.table(
             stores / "scores.parquet", "no_observations", "full", ["era5", "truth"]

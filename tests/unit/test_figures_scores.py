@@ -168,7 +168,7 @@ def test_skill_shows_only_forecast_systems(figure_stores):
 
 
 def test_scorecard_is_in_per_cent_of_69_channels(figure_stores):
-    table = scorecard_era5.table(figure_stores / "scores.parquet", "full")
+    table = scorecard_era5.table(figure_stores / "scores.parquet", "full", "gfs")
     assert len(table) == 69 * 4
     stored = scores.read_score_rows(
         figure_stores / "scores.parquet",
@@ -184,7 +184,7 @@ def test_scorecard_is_in_per_cent_of_69_channels(figure_stores):
 
 
 def test_scorecard_counts_in_its_title(figure_stores):
-    table = scorecard_era5.table(figure_stores / "scores.parquet", "full").assign(
+    table = scorecard_era5.table(figure_stores / "scores.parquet", "full", "gfs").assign(
         difference=-1.0, significant=False
     )
     table.loc[0, ["difference", "significant"]] = 5.0, True
@@ -193,8 +193,22 @@ def test_scorecard_counts_in_its_title(figure_stores):
     assert "0 better, 1 worse" in text
 
 
+def test_scorecard_names_the_system_it_compares_with(tmp_path):
+    rows = data._rows(
+        "full", "fuxiflow", "era5", "rmse_vs_hres", [6, 12], ["Z500"], [[-0.1], [-0.2]], 0.05
+    )
+    score_table.write_scores(tmp_path / "s.parquet", score_table.concatenate_scores([rows]))
+    table = scorecard_era5.table(tmp_path / "s.parquet", "full", "hres")
+    assert list(table["other"]) == ["hres", "hres"]
+    text = texts(scorecard_era5.draw(table))
+    assert "better than hres in 100 % of 2 cells" in text
+    assert "GFS" not in text
+
+
 def test_scorecard_leaves_leads_without_a_score_blank(figure_stores):
-    table = scorecard_era5.table(figure_stores / "scores.parquet", "full")  # leads 6, 24, 48, 72
+    table = scorecard_era5.table(
+        figure_stores / "scores.parquet", "full", "gfs"
+    )  # leads 6, 24, 48, 72
     table = table[table["variable"].isin(["Z", "T"])]
     figure = scorecard_era5.draw(table)
     shown = [

@@ -1,4 +1,4 @@
-"""One real run of config/test.yaml, and what a finished run looks like."""
+"""One real run of config/test.yaml, what a finished run looks like, and the same from a mirror."""
 
 import json
 import os
@@ -7,16 +7,113 @@ import subprocess
 import sys
 from collections import defaultdict
 
+import numpy as np
 import pytest
+import yaml
 
 from fuxiflow.config import volumes
+from fuxiflow.config.archives import load_archives
 from fuxiflow.config.configuration import load_configuration
 from fuxiflow.config.resources import job_cost, request_of
 from fuxiflow.runtime.job_benchmarks import read_benchmarks
 from fuxiflow.runtime.snakemake_internals import plan_jobs, restore_memory
+from fuxiflow.world import public_archives, public_states
+from fuxiflow.world.public_server import FolderServer, running
 from tests.workflow.changes import edit_definition
 
 pytestmark = pytest.mark.slow
+
+# what the world is observed with where it is published: a source of each public layout
+OBSERVED = {
+    "experiment": {
+        "sources": [
+            "noaa20_atms",
+            "nnja_amsua",
+            "gnssro",
+            "nnja_land_stations",
+            "nnja_radiosondes",
+        ]
+    },
+    # without packing, states are the same to the rounding of floats
+    "states": {"compression": "none"},
+    "world": {
+        "swaths": {
+            "nnja_amsua": {
+                "scan_stride": 24,
+                "field_of_view_stride": 6,
+                "platforms": ["Metop-B"],
+            }
+        },
+        "networks": {
+            "nnja_land_stations": {"stations": 60},
+            "nnja_radiosondes": {"stations": 20, "interval_hours": 12},
+        },
+        "occultations": {"gnssro": {"daily": 20, "platforms": ["Metop-B"]}},
+    },
+}
+SOURCES = OBSERVED["experiment"]["sources"]
+SEGMENTS = ("2022-01", "2022-02")
+
+
+def mirrored(url):
+    """What is laid over the configuration to run from a mirror at an address."""
+    archives = load_archives()
+
+    def store(path):
+        return f"{url}/{public_archives.place_of(public_archives.DATA_SETS)}/{path}".format(
+            grid="32x16"
+        )
+
+    sources = {
+        name: {"url": f"{url}/{public_archives.place_of(archives.sources[name].url)}"}
+        for name in SOURCES
+    }
+    sources["gnssro"]["missions"] = ["metop/ucar"]
+    return {
+        "name": "mirrored",
+        "kind": "archive",
+        "check_space": False,
+        # this world's GFS, the mirror's HRES, makes a forecast every other day
+        "completeness": {"forecasts": 0.4, "cases": 0.4},
+        "archives": {
+            "era5": {"provider": "wb2", "wb2": {"url": store(public_states.ERA5)}},
+            "sources": sources,
+        },
+        "verification": {
+            "references": ["era5", "own"],
+            "baselines": ["persistence", "climatology"],
+            "systems": {
+                "hres": {
+                    "forecasts": store(public_states.HRES),
+                    "analyses": store(public_states.HRES_ANALYSES),
+                }
+            },
+        },
+    }
+
+
+@pytest.fixture(scope="module")
+def rehearsed(finished, checkout, tmp_path_factory):
+    """Two runs of one world: results of the embedded run, and of one from a mirror of it."""
+    folder = tmp_path_factory.mktemp("rehearsed")
+    embedded, real = finished.clone(folder / "embedded"), checkout.clone(folder / "real")
+    for copy in (embedded, real):
+        (copy.folder / "config/observed.yaml").write_text(yaml.safe_dump(OBSERVED))
+    products = [f"states/era5/{label}.zarr" for label in SEGMENTS]
+    products += [f"observations/{name}/{label}.parquet" for name in SOURCES for label in SEGMENTS]
+    targets = [f"results/test/{product}" for product in [*products, "states/gfs/2022-02.zarr"]]
+    embedded.snakemake("--cores", "2", *targets, configuration="test+observed")
+    config = load_configuration(
+        *(embedded.folder / f"config/{name}.yaml" for name in ("test", "observed"))
+    )
+    results, mirror = embedded.folder / "results/test", folder / "mirror"
+    public_archives.publish_world(config, results / "raw", mirror)
+    with running(FolderServer(mirror)) as server:
+        (real.folder / "config/mirrored.yaml").write_text(yaml.safe_dump(mirrored(server.url)))
+        products += ["states/hres/2022-02.zarr", "forecasts/hres/2022-02.zarr"]
+        targets = [f"results/mirrored/{product}" for product in products]
+        real.snakemake("--cores", "2", *targets, configuration="test+observed+mirrored")
+    return results, real.folder / "results/mirrored"
 
 
 def test_a_finished_run_has_nothing_to_do(finished):
@@ -206,3 +303,74 @@ def test_a_finished_run_took_no_more_than_was_asked_for_and_about_the_space(fini
 def size(folder):
     """Megabytes of the files below a folder."""
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 1e6
+
+
+def assert_same_fields(here, there, channels, share=1e-6):
+    """Fields ``(…, channel, lat, lon)`` are the same to a share of the largest value."""
+    assert here.shape == there.shape
+    for position, channel in enumerate(channels.names):
+        one, other = here[..., position, :, :], there[..., position, :, :]
+        # humidity goes by way of specific humidity
+        allowed = (10 if channel.startswith("R") else 1) * share * np.abs(one).max()
+        assert np.abs(one - other).max() <= allowed, channel
+
+
+def test_states_from_a_mirror_are_those_of_the_embedded_run(rehearsed):
+    from fuxiflow.states.store import StateSeries
+
+    results, real = rehearsed
+    for label in SEGMENTS:
+        embedded, mirrored = (
+            StateSeries(folder / f"states/era5/{label}.zarr") for folder in (results, real)
+        )
+        assert len(embedded)
+        assert (embedded.times == mirrored.times).all()
+        here, there = (series.read_many(embedded.times) for series in (embedded, mirrored))
+        assert_same_fields(here, there, embedded.channels)
+
+
+def test_forecasts_and_analyses_from_a_mirror_are_those_of_the_embedded_gfs(rehearsed):
+    from fuxiflow.states.forecasts import Forecasts
+    from fuxiflow.states.store import StateSeries
+
+    results, real = rehearsed
+    embedded = StateSeries(results / "states/gfs/2022-02.zarr")
+    mirrored = StateSeries(real / "states/hres/2022-02.zarr")
+    names = mirrored.channels.names
+    here = embedded.read_many(mirrored.times)[:, [embedded.channels.index(n) for n in names]]
+    assert_same_fields(here, mirrored.read_many(mirrored.times), mirrored.channels)
+    embedded = Forecasts([results / "forecasts/gfs/2022-02.zarr"])
+    mirrored = Forecasts([real / "forecasts/hres/2022-02.zarr"])
+    assert mirrored.lead_hours == embedded.lead_hours[1:]
+    assert len(embedded.init_times) > 1
+    # forecasts are stored in integers
+    for init in embedded.init_times:
+        for lead in mirrored.lead_hours:
+            here, there = embedded.read(init, lead), mirrored.read(init, lead)
+            assert_same_fields(here, there, mirrored.channels, share=1e-4)
+
+
+@pytest.mark.parametrize("label", SEGMENTS)
+@pytest.mark.parametrize("source", SOURCES)
+def test_observations_from_a_mirror_are_those_of_the_embedded_run(rehearsed, source, label):
+    from fuxiflow.observations.footprint_table import column_values, read_footprints, values_of
+
+    embedded, mirrored = (
+        read_footprints(folder / f"observations/{source}/{label}.parquet") for folder in rehearsed
+    )
+    assert len(embedded) > 0
+    rounding = {"gnssro": 1e-5}.get(source, 0)
+    orders = [
+        np.lexsort([column_values(table, name) for name in ("station", "lon", "lat", "time")])
+        for table in (embedded, mirrored)
+    ]
+    embedded, mirrored = embedded.take(orders[0]), mirrored.take(orders[1])
+    for name in ("platform", "station", "scan_position", "rejected"):
+        one, other = (column_values(table, name) for table in (embedded, mirrored))
+        np.testing.assert_array_equal(one, other, name)
+    seconds = np.abs(column_values(embedded, "time") - column_values(mirrored, "time"))
+    assert seconds.max() <= np.timedelta64(1, "ms")
+    for name in ("lat", "lon", "zenith", "azimuth"):
+        one, other = (column_values(table, name) for table in (embedded, mirrored))
+        np.testing.assert_allclose(one, other, rounding, rounding, err_msg=name)
+    np.testing.assert_allclose(values_of(embedded), values_of(mirrored), rounding)

@@ -98,6 +98,7 @@ rule figure_scorecard_era5:
         **request("figure_scorecard_era5"),
     params:
         experiment=figures_main(),
+        other=figures_compared(),
     script:
         "../scripts/figure_scorecard_era5.py"
 

@@ -1,4 +1,4 @@
-"""Draw the scorecard: normalised RMSE difference to GFS, against ERA5.
+"""Draw the scorecard: normalised RMSE difference to another system, against ERA5.
 
 in:  scores         score table
 out: pdf, png, csv  the figure, and the table that it is drawn from
@@ -9,7 +9,7 @@ from fuxiflow.figures.files import save_figure
 
 
 def main(input, output, params, log):
-    table = scorecard_era5.table(input.scores, params.experiment)
+    table = scorecard_era5.table(input.scores, params.experiment, params.other)
     save_figure(scorecard_era5.draw(table), table, output.pdf, output.png, output.csv, params.world)
 
 

@@ -23,7 +23,7 @@ FIGURES = {
 def figures_drawn():
     """Return the figures that the configuration has the experiments and references for."""
     main_sources = CONFIG.resolve(figures_main()).sources
-    compared = "gfs" in CONFIG.verification.baselines and "era5" in figures_references()
+    compared = figures_compared() and "era5" in figures_references()
     drawn = {
         "coverage": main_sources,
         "scorecard_era5": compared,
@@ -32,6 +32,12 @@ def figures_drawn():
         "obs_loss_weights": figure_inputs.joint_experiment(CONFIG),
     }
     return [name for name in FIGURES if drawn.get(name, True)]
+
+
+def figures_compared():
+    """Return the system that the scorecard compares with, GFS or the first of others, or None."""
+    others = [*CONFIG.verification.systems]
+    return next(iter(["gfs", *others] if "gfs" in CONFIG.verification.baselines else others), None)
 
 
 def figures_files(name):
