@@ -87,6 +87,8 @@ class Config(Section):
 
     Sections with keys as in that file. It changes no raw file that is there, so nothing runs again
     for it."""
+    synthetic_archives: bool = False
+    """Whether archives are a mirror of the embedded world, which figures and report then say."""
     states: States = States()
     """How states are stored."""
     temporary: list[Literal["raw", "footprints", "backgrounds"]] = []
@@ -309,6 +311,11 @@ class Config(Section):
         """The days that references are needed for: the cycle and a forecast from its end."""
         extra = timedelta(hours=self.cycling.max_lead_hours)
         return Period(start=self.periods.cold_start, end=self.periods.test.end + extra)
+
+    @property
+    def synthetic(self) -> bool:
+        """True where raw files are of the embedded world, made by the run or fetched."""
+        return self.kind == "embedded" or self.synthetic_archives
 
     def flown(self, name: str, first: date, last: date) -> tuple[date, date] | None:
         """Return the part of some days on which a source was there to observe, or None.

@@ -19,6 +19,7 @@ MIRROR = "http://127.0.0.1:8700"
 # by key what the rehearsal may have otherwise, and why; all else is as in real.yaml, defaults too
 DIFFERENCES = {
     "name": "folder of its own",
+    "synthetic_archives": "figures say that they are of a synthetic world",
     "segment_months": "days: training and test are in neighbouring months",
     "check_space": "the mirror's files are small",
     "periods.*": "days",
@@ -58,6 +59,12 @@ def test_base_addresses_alone_are_replaced():
     assert rehearsed.keys() == real.keys()
     archives = [settings(load_archives(changes=config.archives)) for config in (REAL, REHEARSAL)]
     assert all(key.endswith(".url") for key in different_keys(*archives))
+
+
+def test_what_is_synthetic_says_so():
+    assert REHEARSAL.synthetic
+    assert WORLD.synthetic
+    assert not REAL.synthetic
 
 
 def test_the_world_has_the_days_the_grid_and_the_sources():

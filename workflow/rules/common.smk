@@ -57,7 +57,7 @@ if is_main_process(workflow):
     if lines := shortfalls(warned, CONFIG.completeness.least):
         raise WorkflowError("\n".join(lines))
 
-WORLD = "embedded synthetic world" if CONFIG.kind == "embedded" else "archive"
+WORLD = "embedded synthetic world" if CONFIG.synthetic else "archive"
 
 
 wildcard_constraints:
