@@ -101,7 +101,8 @@ rehearse-real: $(READY)
 		$(RUN) snakemake --configfile config/real.yaml config/rehearse_real.yaml \
 		--directory $(REHEARSE) --cores $(CORES)
 	$(RUN) snakemake --configfile config/real.yaml config/rehearse_real.yaml \
-		--directory $(REHEARSE) --report report.html
+		--directory $(REHEARSE) --report report.html \
+		--report-stylesheet $(CURDIR)/workflow/report/report.css
 	@echo "report: $(REHEARSE)/report.html"
 
 explain: $(READY)

@@ -354,7 +354,7 @@ def profile(raw: Path, folder: Path, channels: list[str]) -> None:
     params = SimpleNamespace(
         dates=(day, day),
         completeness=SimpleNamespace(
-            expected=[day, day], days=nothing, files=nothing, windows=nothing
+            expected=[day, day], platforms={}, days=nothing, files=nothing, windows=nothing
         ),
         file_pattern="{SATMS,GATMO}_npp_*.h5",
         reader="atms_sdr",

@@ -88,7 +88,9 @@ class Config(Section):
     Sections with keys as in that file. It changes no raw file that is there, so nothing runs again
     for it."""
     synthetic_archives: bool = False
-    """Whether archives are a mirror of the embedded world, which figures and report then say."""
+    """Whether archives are a mirror of the embedded world, which figures and report then say.
+
+    No channel of its platforms has died (``config/denials.csv``)."""
     states: States = States()
     """How states are stored."""
     temporary: list[Literal["raw", "footprints", "backgrounds"]] = []

@@ -6,6 +6,7 @@ answer, as far as downloads ask for it: ``Range``, ``If-Range``, ``ETag``, pages
 
 import hashlib
 import json
+import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -175,6 +176,11 @@ class PublicServer(ThreadingHTTPServer):
     def __init__(self, port: int = 0, handler: type[PublicHandler] = PublicHandler):
         """Listen at a port, by default at one that is free."""
         super().__init__((HOST, port), handler)
+
+    def handle_error(self, request, client_address) -> None:
+        """Say nothing of a client that has gone away, as one does with its last connection."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
 
     @property
     def url(self) -> str:

@@ -72,6 +72,7 @@ def mirrored(url):
     return {
         "name": "mirrored",
         "kind": "archive",
+        "synthetic_archives": True,
         "check_space": False,
         # this world's GFS, the mirror's HRES, makes a forecast every other day
         "completeness": {"forecasts": 0.4, "cases": 0.4},

@@ -22,7 +22,7 @@ def observations_dates(wildcards):
 
 def observations_denials(wildcards):
     """Return the channels of a source that had died in a segment; none of the embedded world."""
-    if CONFIG.kind == "embedded":
+    if CONFIG.synthetic:
         return []
     period = CONFIG.observed_period(wildcards.segment)
     days = CONFIG.clip(wildcards.segment, period)
