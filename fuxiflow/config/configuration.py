@@ -363,14 +363,7 @@ class Config(Section):
         source = sources.load_source(name)
         if self.kind == "embedded":
             return dict.fromkeys(source.platform_names, days)
-        spans = {
-            platform.name: (
-                max(days[0], platform.since or days[0]),
-                min(days[1], platform.until or days[1]),
-            )
-            for platform in source.platforms
-        }
-        return {platform: span for platform, span in spans.items() if span[0] <= span[1]}
+        return source.platform_days(*days)
 
     def segments(self, period: Period) -> list[str]:
         """Return the labels of the segments of a period."""

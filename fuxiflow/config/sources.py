@@ -337,14 +337,18 @@ class Source(Section):
 
     def days_flown(self, first: date, last: date) -> tuple[date, date] | None:
         """Return the part of some days in which a platform has data; None where none has."""
-        spans = [
-            (max(first, platform.since or first), min(last, platform.until or last))
-            for platform in self.platforms
-        ]
-        spans = [(start, end) for start, end in spans if start <= end]
+        spans = self.platform_days(first, last).values()
         if not spans:
             return None
         return min(start for start, _ in spans), max(end for _, end in spans)
+
+    def platform_days(self, first: date, last: date) -> dict[str, tuple[date, date]]:
+        """Return the part of some days in which each platform has data, without those with none."""
+        spans = {
+            platform.name: (max(first, platform.since or first), min(last, platform.until or last))
+            for platform in self.platforms
+        }
+        return {name: (start, end) for name, (start, end) in spans.items() if start <= end}
 
     def described(self, keys: set[str]) -> dict:
         """Return some keys as plain values, without days of platforms: they change no result."""
