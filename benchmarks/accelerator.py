@@ -132,7 +132,7 @@ class Actions:
         observations = self.observations()
 
         def run():
-            guess = self.networks.guess(previous, background, TIME)
+            guess = self.networks.guess(previous, background, normal, TIME)
             self.networks.analyse(guess, normal, observations, TIME)
 
         return torch.inference_mode()(run)

@@ -48,12 +48,20 @@ class Experiment(Section):
     def recipe(self, stage: str) -> dict:
         """Return all settings that the networks after a training stage depend on.
 
-        ``stage`` may also be ``backgrounds``, the bank that stage 2 draws from.
+        ``stage`` may also be ``backgrounds``, the bank that stage 2 draws from, or
+        ``background_filter``.
         """
         training = self.training
-        order = ("forecaster", "backgrounds", "assimilator", "joint", "autoregressive")
+        order = (
+            "forecaster",
+            "backgrounds",
+            "background_filter",
+            "assimilator",
+            "joint",
+            "autoregressive",
+        )
         # replay goes on from joint training, for the cycle alone
-        until = [*order[:4], "replay"] if stage == "replay" else order[: order.index(stage) + 1]
+        until = [*order[:5], "replay"] if stage == "replay" else order[: order.index(stage) + 1]
         settings = {
             "model": self.model,
             "options": training.model_dump(exclude={*order, "replay", "simulated"}),

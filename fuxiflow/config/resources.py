@@ -8,7 +8,7 @@ is estimated, and 1.3 times the memory. A test compares both with the measuremen
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fuxiflow.config import network_sizes, work
 from fuxiflow.config.configuration import Config
@@ -38,6 +38,8 @@ FIT_STATES = 6
 """States in memory of each window that encoders are fitted to before stage 2."""
 FIT_SECONDS = 20
 """Time of fitting a source's encoder before stage 2 at 720 x 1440, as the rehearsal took it."""
+STATE_READ_SECONDS = 1.0
+"""Time of reading a state at 720 x 1440 and bringing it to standard units."""
 READ_AHEAD_MB = 50
 """A state of less is read faster than threads are started."""
 TIME_MARGIN, MEMORY_MARGIN = 1.5, 1.3
@@ -364,6 +366,27 @@ def background_steps(config: Config, wildcards: Wildcards) -> float:
     return hours / training.backgrounds.every_hours * mean_lead
 
 
+def filter_cost(config: Config, wildcards: Wildcards) -> Cost:
+    """Return the cost of fitting the filter of backgrounds.
+
+    Forecasts of all samples, then for each wavenumber covariances of them, a Cholesky
+    decomposition, and four products with the vectors of the range finder.
+    """
+    experiment, cells = config.resolve(wildcards["experiment"]), work.cells(config)
+    settings = experiment.training.background_filter
+    size, vectors = settings.size(config.grid.nlat), settings.rank + 40
+    steps = settings.samples * settings.lead_hours // 6
+    flop = 8 * size**2 * (2 * settings.samples + 4 * vectors + size / 3)
+    forecasts = Inference(lambda config, wildcards: steps, 0.1, batch_states=6, threads=2)
+    cost = forecasts(config, wildcards)
+    seconds = (settings.waves + 1) * flop / PROCESSOR_FLOPS
+    reading = 4 * settings.samples * STATE_READ_SECONDS * cells / FULL_CELLS
+    amplitudes = 2 * 8 * (settings.waves + 1) * size * settings.samples / 1e6
+    filter_mb = settings.megabytes(config.grid.nlat, config.grid.nlon)
+    mb = cost.mb + states_mb(30, cells) + amplitudes + filter_mb + 8 * 8 * size**2 / 1e6
+    return replace(cost, seconds=cost.seconds + seconds + reading, mb=mb)
+
+
 def spinup_cost(config: Config, wildcards: Wildcards) -> Cost:
     """Return the cost of the spin-up of the embedded world.
 
@@ -447,6 +470,7 @@ COSTS: dict[str, Callable[[Config, Wildcards], Cost]] = {
         copies=2,
         threads=2,
     ),
+    "training_background_filter": filter_cost,
     "cycling_analyses": Inference(work.analyses, 15.7, steps=2, analyses=1, states=15),
     "cycling_response": Inference(work.once, 600, steps=60, analyses=30, states=17),
     "cycling_forecasts": Inference(work.leads_made, 1.6, batch_states=6.4),

@@ -260,9 +260,21 @@ def trained(stage: str) -> Callable[[Config, Wildcards], Volume]:
         training = experiment.training
         restart = 3 + bool(getattr(training, stage).ema)
         kept = getattr(training, stage).keep_checkpoints
-        return Volume((1 + kept * restart) * weights + 2, 4 + kept)
+        settings = training.background_filter
+        # a filter that is fitted before the stage travels in each of its files
+        filter_mb = settings.megabytes(config.grid.nlat, config.grid.nlon) if settings else 0.0
+        if stage == "forecaster":
+            filter_mb = 0.0
+        mb = (1 + kept * restart) * weights + (1 + kept) * filter_mb
+        return Volume(mb + 2, 4 + kept)
 
     return volume
+
+
+def background_filter(config: Config, wildcards: Wildcards) -> Volume:
+    """Return the volume of the filter of backgrounds."""
+    settings = config.resolve(wildcards["experiment"]).training.background_filter
+    return Volume(settings.megabytes(config.grid.nlat, config.grid.nlon) + 2, 2)
 
 
 def cases(config: Config, wildcards: Wildcards, systems: int = 1) -> Volume:
@@ -356,6 +368,7 @@ PRODUCTS: dict[str, tuple[str, Callable[[Config, Wildcards], Volume]]] = {
     "simulation_observations": ("observations", lambda c, w: values(c, w, "simulated")),
     "simulation_grid": ("observations", lambda c, w: values(c, w, "simulated grid")),
     "training_forecaster": ("models", trained("forecaster")),
+    "training_background_filter": ("models", background_filter),
     "training_assimilator": ("models", trained("assimilator")),
     "training_joint": ("models", trained("joint")),
     "training_replay": ("models", trained("replay")),

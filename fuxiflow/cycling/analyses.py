@@ -299,13 +299,15 @@ def cycle(
     while carry.time <= end:
         observations = observer.window(carry.time)
         times = np.array([carry.time])
-        # neither the guess nor the climatology is held beside the forecast that follows
+        # neither the guess nor the climatology is kept beside the forecast that follows
+        climate = normal(networks, climatology, carry.time)
         analysis = networks.analyse(
-            networks.guess(carry.previous, carry.background, times),
-            normal(networks, climatology, carry.time),
+            networks.guess(carry.previous, carry.background, climate, times),
+            climate,
             observations,
             times,
         )
+        del climate
         observed = sum(len(f) for f in observations.values())
         cycled = Cycled(carry.time, physical(carry.background), physical(analysis), observed)
         following = networks.forecast(carry.previous, analysis, times)[:, : networks.analysed]

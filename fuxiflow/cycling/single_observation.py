@@ -70,8 +70,9 @@ class Case:
             With its first guess.
         """
         time = np.array([carry.time])
-        guess = networks.guess(carry.previous, carry.background, time)
-        return cls(networks, time, guess, normal(networks, climatology, carry.time), observations)
+        climate = normal(networks, climatology, carry.time)
+        guess = networks.guess(carry.previous, carry.background, climate, time)
+        return cls(networks, time, guess, climate, observations)
 
     @torch.no_grad()
     def analysis(self, **changed: FootprintBatch) -> Tensor:

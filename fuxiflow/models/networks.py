@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from fuxiflow.channels import channel_table
+from fuxiflow.models.background_filter import BackgroundFilter
 from fuxiflow.models.assimilator import Assimilator, SourceShape
 from fuxiflow.models.forecaster import Forecaster
 from fuxiflow.models.pillars import FootprintBatch, states_together
@@ -49,7 +50,7 @@ class Design:
     """Everything that shapes the networks; plain values, so that it can be stored and printed.
 
     ``statics`` names the static fields; ``forecaster`` and ``assimilator`` are the sizes of the
-    configuration.
+    configuration; ``background_filter`` is the size of the filter, None without one.
     """
 
     channels: list[str]
@@ -58,6 +59,7 @@ class Design:
     forecaster: dict
     assimilator: dict
     sources: dict[str, SourceDesign] = field(default_factory=dict)
+    background_filter: dict | None = None
 
     def as_dict(self) -> dict:
         """Nested plain values."""
@@ -225,6 +227,9 @@ class Networks(nn.Module):
             shapes,
             **design.assimilator,
         )
+        self.background_filter = design.background_filter and BackgroundFilter(
+            self.analysed, design.grid, **design.background_filter
+        )
 
     @property
     def device(self) -> torch.device:
@@ -255,11 +260,13 @@ class Networks(nn.Module):
         with self._precision():
             return self.forecaster(states, *calendar(times, current.device))
 
-    def guess(self, previous: Tensor, background: Tensor, times: np.ndarray) -> Tensor:
+    def guess(
+        self, previous: Tensor, background: Tensor, climatology: Tensor, times: np.ndarray
+    ) -> Tensor:
         """Put the first guess together: state 6 h before, background, and a forecast to 6 h after.
 
-        Nothing is differentiated through the third: it serves to compare observations at their own
-        time.
+        The background passes the filter, where there is one. Nothing is differentiated through the
+        third: it serves to compare observations at their own time.
 
         Parameters
         ----------
@@ -267,8 +274,10 @@ class Networks(nn.Module):
             The analysis 6 h before, ``(batch, channel, lat, lon)``.
         background : Tensor
             The background, likewise.
+        climatology : Tensor
+            That of the background's time, ``(batch, channel, lat, lon)``.
         times : np.ndarray
-            Its times, ``(batch,)``.
+            The background's times, ``(batch,)``.
 
         Returns
         -------
@@ -277,6 +286,8 @@ class Networks(nn.Module):
             :func:`~fuxiflow.models.pillars.states_together`.
         """
         previous, background = previous[:, : self.analysed], background[:, : self.analysed]
+        if self.background_filter is not None:
+            background = self.background_filter(background, climatology)
         with torch.no_grad():
             following = self.forecast(previous, background, times)[:, : self.analysed]
         return states_together(torch.stack([previous, background, following], 1))

@@ -17,6 +17,7 @@ from fuxiflow.config import sources
 from fuxiflow.config.training import AssimilatorStage
 from fuxiflow.grids import Grid
 from fuxiflow.models import checkpoint, execution
+from fuxiflow.models.background_filter import BackgroundFilter
 from fuxiflow.models.networks import STEP, Networks, SourceDesign
 from fuxiflow.observations.statistics import GridStatistics
 from fuxiflow.training import plans, samples
@@ -53,7 +54,10 @@ def describe_sources(names: list[str], statistics: Mapping[str, Path]) -> dict[s
 
 
 def with_sources(
-    networks: Networks, designs: Mapping[str, SourceDesign], assimilator: dict
+    networks: Networks,
+    designs: Mapping[str, SourceDesign],
+    assimilator: dict,
+    background_filter: BackgroundFilter | None = None,
 ) -> Networks:
     """Build networks with the same forecaster and a new assimilator.
 
@@ -65,14 +69,24 @@ def with_sources(
         The sources of the assimilator.
     assimilator : dict
         Its size, as the configuration has it.
+    background_filter : BackgroundFilter, optional
+        The fitted filter of backgrounds.
 
     Returns
     -------
     Networks
         With random weights in the assimilator.
     """
-    design = replace(networks.design, sources=dict(designs), assimilator=assimilator)
-    return checkpoint.extend_networks(networks, design)
+    design = replace(
+        networks.design,
+        sources=dict(designs),
+        assimilator=assimilator,
+        background_filter=background_filter and background_filter.size,
+    )
+    extended = checkpoint.extend_networks(networks, design)
+    if background_filter is not None:
+        extended.background_filter.load_state_dict(background_filter.state_dict())
+    return extended
 
 
 class CycleObjective:
@@ -174,7 +188,7 @@ class CycleObjective:
                 name: footprints.to(frames.device)
                 for name, footprints in batch.observations[i].items()
             }
-            guess = networks.guess(previous, background, times)
+            guess = networks.guess(previous, background, climatology[:, i], times)
             analysis = networks.analyse(guess, climatology[:, i], observations, times)
             analyses = analyses + self.analysis_loss(analysis, targets[:, i])
             for name, (_, loss) in self.observed.items():
@@ -213,7 +227,9 @@ class CycleObjective:
         """
         frames, _ = self._standardised(batch)
         states = self._first_states(batch, frames, carried)
-        return self.networks.guess(*states, batch.analysis)
+        normals = batch.climatology[:, 0, : self.networks.analysed]
+        climatology = self.networks.normaliser(normals.to(frames.device))
+        return self.networks.guess(*states, climatology, batch.analysis)
 
     def _standardised(self, batch: samples.Batch) -> tuple[Tensor, Tensor]:
         """First frames of the analysed channels, and targets, standardised on the device."""

@@ -20,7 +20,8 @@ STREAMS = {
     "autoregressive": 4,
     "replay": 6,
 }
-"""The number of a stage's stream of random numbers; 5 is that of the bank of backgrounds."""
+"""The number of a stage's stream of random numbers; 5 is that of the bank of backgrounds,
+7 that of the filter's fit."""
 HOUR = np.timedelta64(1, "h")
 
 

@@ -48,8 +48,10 @@ MEAN_SEA_LEVEL_PRESSURE = 101_100.0
 analyses, about 1011 hPa: Trenberth & Smith, 2005, doi:10.1175/JCLI-3299.1). jcm's own start from
 rest is 15 hPa heavier."""
 
-# one thread in each operation; read when jax first computes. XLA's executor has one for each
-# processor, or as many as NPROC says, and results depend on their number.
+# one thread whatever the machine has: the same weather everywhere, and sooner, as the model's
+# operations are small; read when jax first computes. NPROC is the number of threads of XLA's
+# executor, which the flags do not bound.
+os.environ["NPROC"] = "1"
 os.environ["XLA_FLAGS"] = " ".join(
     filter(
         None,

@@ -13,7 +13,9 @@ import torch
 
 from fuxiflow.cycling.response import Response
 from fuxiflow.models import checkpoint
+from fuxiflow.models.background_filter import load_filter
 from fuxiflow.observations.sparse_grids import SparseWriter
+from fuxiflow.states.climatology import Climatology
 from fuxiflow.states.forecasts import Forecasts
 from fuxiflow.states.store import StateSeries
 from fuxiflow.storage import provenance
@@ -124,6 +126,63 @@ def test_long_forecasts_train_the_forecaster_alone(trained):
     losses = pd.read_parquet(trained / "autoregressive.parquet")
     assert list(losses["step"]) == [0, 1, 2]
     assert np.isfinite(losses["loss"]).all()
+
+
+def fit_filter(directory, record, trained):
+    """A filter of backgrounds, fitted to the small record."""
+    output = SimpleNamespace(
+        filter=directory / "background_filter.pt", response=directory / "background_filter.parquet"
+    )
+    settings = {"waves": 3, "vertical_modes": 6, "rows": 4, "rank": 8, "samples": 16}
+    load_script("training_background_filter").main(
+        SimpleNamespace(
+            forecaster=trained / "forecaster.ckpt",
+            states=record.states,
+            climatology=record.climatology,
+        ),
+        output,
+        SimpleNamespace(settings=settings, seed=3, accelerator="cpu"),
+        LOG,
+    )
+    return output
+
+
+def test_stage_2_takes_the_filter_and_the_cycle_applies_it(record, trained, tmp_path):
+    fitted = fit_filter(tmp_path, record, trained)
+    response = pd.read_parquet(fitted.response)
+    assert set(response["sample"]) == {"fitted", "independent"}
+    stage = {"updates": 2, "batch": 2, "learning_rate": 1e-3, "max_lead_hours": 12}
+    load_script("training_assimilator").main(
+        SimpleNamespace(
+            forecaster=trained / "forecaster.ckpt",
+            states=record.states,
+            climatology=record.climatology,
+            grids=record.grids,
+            grid_statistics=record.grid_statistics,
+            simulated=[],
+            background_filter=fitted.filter,
+        ),
+        SimpleNamespace(checkpoint=tmp_path / "a.ckpt", losses=tmp_path / "a.parquet"),
+        params(tmp_path, stage=stage),
+        LOG,
+    )
+    networks = checkpoint.load_checkpoint(tmp_path / "a.ckpt").networks.eval()
+    layer = load_filter(fitted.filter)
+    assert all(
+        torch.equal(value, layer.state_dict()[name])
+        for name, value in networks.background_filter.state_dict().items()
+    )
+    states = StateSeries(record.states)
+    climatology = Climatology.read(record.climatology)
+    time = states.times[5]
+    with torch.no_grad():
+        previous, background, normal = (
+            networks.normaliser(torch.from_numpy(field[None, : networks.analysed]))
+            for field in (states.read(time - tiny.STEP), states.read(time), climatology.at(time))
+        )
+        guess = networks.guess(previous, background, normal, np.array([time]))
+        torch.testing.assert_close(guess[:, 1], layer(background, normal))
+        assert not torch.equal(guess[:, 1], background)
 
 
 def bank(directory, record, trained, **values):

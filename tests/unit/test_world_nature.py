@@ -56,7 +56,7 @@ def test_geopotential_meets_the_surface(model, state):
 
 
 @pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="there is a single processor")
-def test_with_one_thread_the_weather_does_not_depend_on_the_number_of_processors(tmp_path):
+def test_the_weather_does_not_depend_on_the_number_of_processors(tmp_path):
     code = f"""
 import hashlib, os, sys
 from datetime import datetime
@@ -75,7 +75,6 @@ print(hashlib.sha256(b"".join(f.tobytes() for f in state.frame.values())).hexdig
             capture_output=True,
             text=True,
             check=True,
-            env=os.environ | {"NPROC": "1"},
         ).stdout
         for processors in ("one", "all")
     )

@@ -27,7 +27,10 @@ LEARNING = {
     "training_joint",
     "training_autoregressive",
 }
-OPTIONAL = {"training_backgrounds"}
+OPTIONAL = {
+    "training_backgrounds": {"rehearsal", "paper"},
+    "training_background_filter": {"test", "demo"},
+}
 TRUTH = re.compile(r"/truth/|/nature/")
 LEARNT_OR_CARRIED = re.compile(
     r"/models/\w+/(joint|autoregressive)\.ckpt$|/states/climatology\.zarr$|/analyses/\w+/[\d-]+\.carry\.pt$"
@@ -72,8 +75,8 @@ def check_truth_is_behind_raw_files(found):
 def test_what_is_learnt_is_learnt_from_training_alone(planned):
     settings, jobs = planned
     training = set(settings.segments(settings.periods.training))
-    optional = {job.rule for job in jobs} & OPTIONAL
-    assert optional == (OPTIONAL if settings.name in ("rehearsal", "paper") else set())
+    optional = {job.rule for job in jobs} & set(OPTIONAL)
+    assert optional == {rule for rule, names in OPTIONAL.items() if settings.name in names}
     for job in of(jobs, *LEARNING, *optional):
         found = ancestors(jobs, job)
         assert segments(found) <= training, (

@@ -72,6 +72,7 @@ def test_studies_add_to_the_demonstration(plans):
     trained = Counter(rule for rule, *_ in studies if rule.startswith("training_"))
     assert trained == {
         "training_forecaster": 1,
+        "training_background_filter": 1,
         "training_assimilator": 3,
         "training_joint": 8,
         "training_autoregressive": 1,
@@ -260,6 +261,7 @@ def test_experiments_share_what_they_train_alike(checkout, tmp_path):
     }
     assert trained == {
         ("training_forecaster", "full"),
+        ("training_background_filter", "full"),
         ("training_assimilator", "full"),
         ("training_joint", "full"),
         ("training_autoregressive", "full"),

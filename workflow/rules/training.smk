@@ -54,9 +54,32 @@ rule training_backgrounds:
         "../scripts/training_backgrounds.py"
 
 
+rule training_background_filter:
+    input:
+        forecaster=training_after("forecaster"),
+        states=segments_of(results("states/era5/{segment}.zarr"), CONFIG.periods.training),
+        climatology=results("states/climatology.zarr"),
+    output:
+        filter=results("models/{experiment}/background_filter.pt"),
+        response=results("models/{experiment}/background_filter.parquet"),
+    threads: threads_of("training_background_filter")
+    resources:
+        **request("training_background_filter"),
+    params:
+        settings=of_experiment(
+            lambda one: one.training.background_filter.model_dump(mode="json")
+        ),
+        accelerator=of_experiment(lambda one: one.training.accelerator),
+        threads=threads_of("training_background_filter"),
+        seed=CONFIG.seed,
+    script:
+        "../scripts/training_background_filter.py"
+
+
 rule training_assimilator:
     input:
         unpack(training_bank),
+        unpack(training_filter),
         forecaster=training_after("forecaster"),
         states=training_states("assimilator"),
         climatology=results("states/climatology.zarr"),

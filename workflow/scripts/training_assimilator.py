@@ -3,6 +3,7 @@
 in:  forecaster       checkpoint of stage 1
      states           Zarr, reanalysis of the observation period and the days before
      backgrounds      Zarr, the bank of backgrounds, where the configuration asks for one
+     background_filter  the filter of backgrounds, where the configuration asks for one
      climatology      Zarr, for backgrounds as after a cold start
      grids            Zarr, sparse observations of every source
      grid_statistics  Zarr, their statistics, one store a source
@@ -17,6 +18,7 @@ from fuxiflow import times
 from fuxiflow.config import sources
 from fuxiflow.config.training import AssimilatorStage, simulated_shares
 from fuxiflow.models import checkpoint
+from fuxiflow.models.background_filter import load_filter
 from fuxiflow.states.climatology import Climatology
 from fuxiflow.training.bank import Bank
 from fuxiflow.training.cycles import describe_sources, fit_cycles, with_sources
@@ -31,7 +33,13 @@ def main(input, output, params, log):
     before = checkpoint.load_checkpoint(input.forecaster)
     statistics = {path.parent.name: path for path in input.grid_statistics}
     designs = describe_sources(params.sources, statistics)
-    networks = with_sources(before.networks, designs, params.model["assimilator"])
+    filter_path = getattr(input, "background_filter", None)
+    networks = with_sources(
+        before.networks,
+        designs,
+        params.model["assimilator"],
+        load_filter(filter_path) if filter_path else None,
+    )
     backgrounds = getattr(input, "backgrounds", None)
     shares = simulated_shares(params.simulated)
     archive = open_archive(

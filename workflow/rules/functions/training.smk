@@ -194,6 +194,14 @@ def training_bank(wildcards):
     return {"backgrounds": segments_of(path, CONFIG.periods.observations)}
 
 
+def training_filter(wildcards):
+    """Return the filter of backgrounds that stage 2 uses, or none."""
+    if training_of(wildcards).background_filter is None:
+        return {}
+    made_by = CONFIG.trained_by(wildcards.experiment, "background_filter")
+    return {"background_filter": results(f"models/{made_by}/background_filter.pt")}
+
+
 def training_bank_states(wildcards):
     """Return the reanalysis that the backgrounds of a segment start from."""
     first, last = CONFIG.clip(wildcards.segment, CONFIG.periods.observations)

@@ -1,0 +1,172 @@
+"""A linear filter of backgrounds: it takes out what no observation corrects.
+
+Errors that observations do not see are handed on from cycle to cycle and pile up: structures of the
+smallest scales, and combinations of levels and variables that no atmosphere has. The filter keeps
+of the background's anomaly from climatology what anomalies of the reanalysis look like, more than
+errors of forecasts do. :mod:`fuxiflow.training.filter_fit` fits it; nothing trains it.
+"""
+
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from fuxiflow.storage import checksums, provenance
+from fuxiflow.storage.tensor_files import save_tensors
+
+
+def row_means(nlat: int, rows: int) -> Tensor:
+    """Return the weights ``(rows, nlat)`` of means over equal shares of the latitudes.
+
+    A latitude that lies in two of them counts in each by its part.
+    """
+    edges = torch.linspace(0, nlat, rows + 1, dtype=torch.float64)
+    latitudes = torch.arange(nlat, dtype=torch.float64)
+    upper = torch.minimum(edges[1:, None], latitudes + 1)
+    overlap = (upper - torch.maximum(edges[:-1, None], latitudes)).clamp_min(0)
+    return (overlap / overlap.sum(1, keepdim=True)).float()
+
+
+def row_interpolation(nlat: int, rows: int) -> Tensor:
+    """Return the weights ``(nlat, rows)`` that interpolate linearly between centres of rows.
+
+    Beyond the outermost centres their values go on.
+    """
+    place = ((torch.arange(nlat, dtype=torch.float64) + 0.5) * rows / nlat - 0.5).clamp(0, rows - 1)
+    distance = (place[:, None] - torch.arange(rows, dtype=torch.float64)).abs()
+    return (1 - distance).clamp_min(0).float()
+
+
+class BackgroundFilter(nn.Module):
+    """climatology + A (background - climatology), with a matrix A for each zonal wavenumber.
+
+    A acts on the amplitudes of vertical modes in rows of latitude, and is kept as the product of
+    ``left (wave, row x mode, rank, 2)`` and ``right (wave, rank, row x mode, 2)``, real and
+    imaginary parts last. All are buffers and go into the checkpoint. Before it is fitted A is zero.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        shape: tuple[int, int],
+        *,
+        waves: int,
+        vertical_modes: int,
+        rows: int,
+        rank: int,
+        keep_small_scales: bool,
+    ):
+        """Make the buffers.
+
+        Parameters
+        ----------
+        channels : int
+            Analysed channels.
+        shape : tuple of int
+            The grid ``(lat, lon)``.
+        waves : int
+            The largest zonal wavenumber that A acts on, at most half of the longitudes.
+        vertical_modes : int
+            Vertical modes, at most ``channels``.
+        rows : int
+            Rows of latitude that A acts on, at most those of the grid.
+        rank : int
+            Rank of each A, at most ``rows * vertical_modes``.
+        keep_small_scales : bool
+            Whether what A does not act on is left as it is; else it becomes climatology.
+        """
+        super().__init__()
+        nlat, self.nlon = shape
+        self.waves = min(waves, self.nlon // 2)
+        self.rows, self.vertical_modes = min(rows, nlat), min(vertical_modes, channels)
+        size = self.rows * self.vertical_modes
+        rank = min(rank, size)
+        self.size = {
+            "waves": self.waves,
+            "vertical_modes": self.vertical_modes,
+            "rows": self.rows,
+            "rank": rank,
+            "keep_small_scales": keep_small_scales,
+        }
+        self.keep_small_scales = keep_small_scales
+        self.register_buffer("scale", torch.ones(channels, *shape))
+        self.register_buffer("vertical", torch.zeros(channels, self.vertical_modes))
+        self.register_buffer("left", torch.zeros(self.waves + 1, size, rank, 2))
+        self.register_buffer("right", torch.zeros(self.waves + 1, rank, size, 2))
+        same = self.rows == nlat
+        means = torch.eye(nlat) if same else row_means(nlat, self.rows)
+        spread = torch.eye(nlat) if same else row_interpolation(nlat, self.rows)
+        self.register_buffer("means", means, persistent=False)
+        self.register_buffer("spread", spread, persistent=False)
+
+    def amplitudes(self, anomaly: Tensor) -> Tensor:
+        """Project scaled anomalies ``(batch, channel, lat, lon)`` on waves, rows and modes.
+
+        Returns complex numbers ``(wave, row * mode, batch)``, modes last in a row.
+        """
+        waves = torch.fft.rfft(anomaly, dim=-1, norm="forward")[..., : self.waves + 1]
+        by_row = torch.einsum("rl,nclm->mrcn", self.means.to(waves.dtype), waves)
+        modes = self.vertical.T.to(waves.dtype) @ by_row
+        return modes.reshape(self.waves + 1, -1, len(anomaly))
+
+    def fields(self, amplitudes: Tensor) -> Tensor:
+        """Return the scaled anomalies ``(batch, channel, lat, lon)`` of amplitudes.
+
+        It undoes :meth:`amplitudes`, but for what modes, rows and waves do not hold.
+        """
+        modes = amplitudes.reshape(self.waves + 1, self.rows, self.vertical_modes, -1)
+        by_row = self.vertical.to(modes.dtype) @ modes
+        waves = torch.einsum("lr,mrcn->nclm", self.spread.to(modes.dtype), by_row)
+        return torch.fft.irfft(waves, n=self.nlon, dim=-1, norm="forward")
+
+    def filtered(self, amplitudes: Tensor) -> Tensor:
+        """A times amplitudes ``(wave, row * mode, batch)``."""
+        left, right = torch.view_as_complex(self.left), torch.view_as_complex(self.right)
+        return left @ (right @ amplitudes)
+
+    def forward(self, background: Tensor, climatology: Tensor) -> Tensor:
+        """Filter a background.
+
+        Parameters
+        ----------
+        background, climatology : Tensor
+            Standardised, ``(batch, channel, lat, lon)``.
+
+        Returns
+        -------
+        Tensor
+            Likewise, in the numbers of single precision.
+        """
+        with torch.autocast(background.device.type, enabled=False):
+            climatology = climatology.float()
+            anomaly = (background.float() - climatology) / self.scale
+            amplitudes = self.amplitudes(anomaly)
+            if self.keep_small_scales:
+                anomaly = anomaly + self.fields(self.filtered(amplitudes) - amplitudes)
+            else:
+                anomaly = self.fields(self.filtered(amplitudes))
+            return climatology + anomaly * self.scale
+
+
+def save_filter(path: Path, layer: BackgroundFilter) -> None:
+    """Write a filter into a tensor file with a checksum."""
+    channels, *shape = layer.scale.shape
+    save_tensors(
+        {
+            "channels": channels,
+            "shape": shape,
+            "size": layer.size,
+            "weights": layer.state_dict(),
+            "provenance": provenance.as_json(),
+        },
+        path,
+    )
+
+
+def load_filter(path: Path) -> BackgroundFilter:
+    """Read the filter that :func:`save_filter` wrote; DamagedError where it is another."""
+    checksums.check_sealed(path)
+    content = torch.load(path, map_location="cpu", weights_only=True)
+    layer = BackgroundFilter(content["channels"], tuple(content["shape"]), **content["size"])
+    layer.load_state_dict(content["weights"])
+    return layer
