@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from fuxiflow.channels import channel_table
-from fuxiflow.models.background_filter import BackgroundFilter
 from fuxiflow.models.assimilator import Assimilator, SourceShape
+from fuxiflow.models.background_filter import BackgroundFilter
 from fuxiflow.models.forecaster import Forecaster
 from fuxiflow.models.pillars import FootprintBatch, states_together
 

@@ -119,8 +119,8 @@ def draw_times(states: StateSeries, count: int, steps: int) -> np.ndarray:
             f"{len(usable)} states have one 6 h before and one {6 * steps} h after, and the filter "
             f"of backgrounds needs two; lengthen periods.training"
         )
-    chosen = np.linspace(0, len(usable) - 1, min(count, len(usable))).round().astype(int)
-    return np.array(usable)[chosen]
+    places = np.linspace(0, len(usable) - 1, min(count, len(usable))).round().astype(int)
+    return np.array(usable)[places]
 
 
 class _Samples:

@@ -5,7 +5,6 @@ import logging
 import numpy as np
 import pytest
 import torch
-from tests.support import tiny
 
 from fuxiflow.config.training import FilterFit
 from fuxiflow.models.background_filter import BackgroundFilter
@@ -18,6 +17,7 @@ from fuxiflow.training.filter_fit import (
     latitude_taper,
     wiener_factors,
 )
+from tests.support import tiny
 
 SETTINGS = FilterFit(waves=3, vertical_modes=6, rows=4, rank=24, samples=16, lead_hours=6)
 LOG = logging.getLogger("test")

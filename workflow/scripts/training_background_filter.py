@@ -7,8 +7,6 @@ out: filter       the filter (fuxiflow.models.background_filter)
      response     Parquet, what it does to anomalies and errors by wavenumber and channel
 """
 
-import torch
-
 from fuxiflow.config.training import FilterFit
 from fuxiflow.models import checkpoint
 from fuxiflow.models.background_filter import BackgroundFilter, save_filter
