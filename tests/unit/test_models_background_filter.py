@@ -125,5 +125,5 @@ def test_a_damaged_file_is_refused(tmp_path):
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
-    with pytest.raises(DamagedError, match="filter.pt"):
+    with pytest.raises(DamagedError, match=r"filter\.pt"):
         load_filter(path)

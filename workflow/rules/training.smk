@@ -66,9 +66,7 @@ rule training_background_filter:
     resources:
         **request("training_background_filter"),
     params:
-        settings=of_experiment(
-            lambda one: one.training.background_filter.model_dump(mode="json")
-        ),
+        settings=of_experiment(lambda one: one.training.background_filter.model_dump(mode="json")),
         accelerator=of_experiment(lambda one: one.training.accelerator),
         threads=threads_of("training_background_filter"),
         seed=CONFIG.seed,
