@@ -22,6 +22,7 @@ FIGURE_IDS = (
     "scorecard_era5",
     "increment_case",
     "error_maps",
+    "background_filter",
     "costs",
     "hybrid_training",
     "obs_loss_weights",

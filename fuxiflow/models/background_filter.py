@@ -96,8 +96,8 @@ class BackgroundFilter(nn.Module):
         same = self.rows == nlat
         means = torch.eye(nlat) if same else row_means(nlat, self.rows)
         spread = torch.eye(nlat) if same else row_interpolation(nlat, self.rows)
-        self.register_buffer("means", means, persistent=False)
-        self.register_buffer("spread", spread, persistent=False)
+        self.register_buffer("means", means)
+        self.register_buffer("spread", spread)
 
     def amplitudes(self, anomaly: Tensor) -> Tensor:
         """Project scaled anomalies ``(batch, channel, lat, lon)`` on waves, rows and modes.

@@ -206,6 +206,27 @@ def write_cycle(
     tables.write_parquet(directory / "observations.parquet", frame)
 
 
+def write_filter_response(path: Path, waves: int = 12) -> None:
+    """``background_filter.parquet``: smooth spectra, of which more is lost in unseen samples."""
+    wave = np.arange(waves + 1)
+    frames = [
+        pd.DataFrame(
+            {
+                "sample": sample,
+                "wave": wave,
+                "channel": name,
+                "anomaly": 0.3 * np.exp(-wave / 3),
+                "anomaly_lost": factor * wave / 30,
+                "error": 0.01 * np.exp(-wave / 6),
+                "error_left": np.exp(-factor * wave / 6),
+            }
+        )
+        for sample, factor in (("fitted", 1.0), ("independent", 2.0))
+        for name in ("Z500", "T850", "U500", "R500", "MSL")
+    ]
+    tables.write_parquet(path, pd.concat(frames, ignore_index=True))
+
+
 def write_maps(
     path: Path, grid: Grid, leads=(24, 72, 120), names=("Z500", "T850", "U850", "MSL")
 ) -> None:

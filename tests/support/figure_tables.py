@@ -2,6 +2,7 @@
 
 from fuxiflow.figures import (
     analysis_error,
+    background_filter,
     costs,
     coverage,
     cycling,
@@ -20,6 +21,7 @@ from fuxiflow.observations.sparse_grids import SparseGrids
 from fuxiflow.runtime import costs as run_costs
 from fuxiflow.runtime.run_state import STAGES
 from fuxiflow.states.store import StateSeries
+from fuxiflow.storage.tables import read_parquet
 from tests.support import cost_files
 from tests.support import figure_stores as data
 
@@ -54,6 +56,7 @@ def write_stores(root):
     data.write_scores(root / "scores.parquet", leads=[6, 24, 48, 72])
     data.write_cycle(root / "full")
     data.write_cycle(root / "no_observations", "no_observations")
+    data.write_filter_response(root / "background_filter.parquet")
     data.write_maps(root / "maps.zarr", GRID, leads=(24, 54), names=("Z500", "MSL"))
     data.write_states_and_analyses(root, GRID)
     data.write_grids(root / "noaa20_atms.zarr", GRID)
@@ -108,6 +111,9 @@ def all_tables(stores):
         ),
         "obs_loss_weights": obs_loss_weights.table(
             {"land_stations": ["T2M"], "radiosondes": ["T500"]}, 1.0
+        ),
+        "background_filter": background_filter.table(
+            read_parquet(stores / "background_filter.parquet")
         ),
         "error_maps": error_maps.table(stores / "maps.zarr", "truth"),
         "costs": costs.table(

@@ -173,6 +173,17 @@ rule figure_obs_loss_weights:
         "../scripts/figure_obs_loss_weights.py"
 
 
+rule figure_background_filter:
+    input:
+        response=figures_filter_response(),
+    output:
+        **figures_files("background_filter"),
+    resources:
+        **request("figure_background_filter"),
+    script:
+        "../scripts/figure_background_filter.py"
+
+
 rule figure_costs:
     input:
         made=rules.verification.input,

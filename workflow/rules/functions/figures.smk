@@ -16,6 +16,7 @@ FIGURES = {
     "scorecard_era5": ("Forecasts", "scorecard against ERA5"),
     "error_maps": ("Forecasts", "maps of the mean error"),
     "obs_loss_weights": ("System", "weights of observations in the loss"),
+    "background_filter": ("Analyses", "filter of backgrounds"),
     "costs": ("System", "costs"),
 }
 
@@ -30,6 +31,7 @@ def figures_drawn():
         "hybrid_training": CONFIG.figures.hybrid_training,
         "unrolling": CONFIG.figures.unrolling,
         "obs_loss_weights": figure_inputs.joint_experiment(CONFIG),
+        "background_filter": figures_filter_response(),
     }
     return [name for name in FIGURES if drawn.get(name, True)]
 
@@ -53,6 +55,15 @@ def figures_files(name):
         ),
         "csv": results(f"figures/{name}.csv"),
     }
+
+
+def figures_filter_response():
+    """Return the table of the main experiment's filter of backgrounds in a list, or none."""
+    name = CONFIG.weights_of(figures_main())
+    if CONFIG.resolve(name).training.background_filter is None:
+        return []
+    made_by = CONFIG.trained_by(name, "background_filter")
+    return [results(f"models/{made_by}/background_filter.parquet")]
 
 
 def figures_main():
