@@ -137,10 +137,13 @@ class Assimilator(nn.Module):
     """Background and observations → analysis, standardised.
 
     The increment is what the sources' cells ask for together, plus one that the U-Net makes of all
-    of them. Each source by itself leaves a share e of the background's mean square error. Were their
-    errors independent, the increments x would best be put together as the sum of x / e, divided by
-    1 plus the sum of 1 / e - 1: that of one source as it is, those of many weak ones added up. Sources are encoded one after the other; with ``recompute`` training
-    keeps none of their activations, so that its memory does not grow with their number either.
+    of them. Each source by itself leaves a share e of the background's mean square error. Were the
+    errors of sources independent, their increments x would best be put together as the sum of
+    x / e, divided by 1 plus the sum of 1 / e - 1: that of one source as it is, those of many weak
+    ones added up.
+
+    Sources are encoded one after the other; with ``recompute`` training keeps none of their
+    activations, so that its memory does not grow with their number either.
     """
 
     def __init__(

@@ -106,9 +106,26 @@ def wiener_factors(
 
 
 def draw_times(states: StateSeries, count: int, steps: int) -> np.ndarray:
-    """Choose times evenly among those with a state 6 h before and ``steps`` times 6 h after.
+    """Choose times evenly among those with a state 6 h before and one after a forecast.
 
-    Raises ValueError where there are fewer than two.
+    Parameters
+    ----------
+    states : StateSeries
+        The reanalysis.
+    count : int
+        Times at most.
+    steps : int
+        Steps of 6 h of the forecast.
+
+    Returns
+    -------
+    np.ndarray
+        Times in order, ``(n,)``.
+
+    Raises
+    ------
+    ValueError
+        When there are fewer than two.
     """
     stored = set(states.times)
     usable = [
