@@ -151,6 +151,21 @@ class _Samples:
         settings: FilterFit,
         seed: int,
     ):
+        """Join what samples are made of.
+
+        Parameters
+        ----------
+        networks : Networks
+            Those of stage 1, on their device.
+        states : StateSeries
+            The reanalysis.
+        climatology : Climatology
+            That of the training period.
+        settings : FilterFit
+            Length of the forecasts, and days between a state and its climatology.
+        seed : int
+            Fixes the days of the climatology.
+        """
         self.networks, self.states, self.climatology = networks, states, climatology
         self.settings, self.seed = settings, seed
 
@@ -199,7 +214,17 @@ def _set_scale(layer: BackgroundFilter, samples: Iterator[Tensor]) -> None:
 
 
 def _set_vertical(layer: BackgroundFilter, samples: Iterator[Tensor], weight: Tensor) -> None:
-    """Take the leading eigenvectors of the covariance between channels, areas weighed."""
+    """Take the leading eigenvectors of the covariance between channels as vertical modes.
+
+    Parameters
+    ----------
+    layer : BackgroundFilter
+        Has its scale; gets the modes.
+    samples : iterator of Tensor
+        Anomalies ``(batch, channel, lat, lon)``.
+    weight : Tensor
+        Areas by latitude, ``(lat, 1)``.
+    """
     total = 0.0
     for anomaly in samples:
         scaled = (anomaly / layer.scale) * weight.sqrt()
