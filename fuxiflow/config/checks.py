@@ -33,6 +33,7 @@ def cross_section_mistakes(config: "Config") -> Iterator[str]:
     yield from _scores(config)
     yield from _scored_channels(config)
     yield from _systems(config)
+    yield from _withheld(config)
     for name in config.completeness.sources:
         yield from _one_of("completeness.sources", name, sources.source_names())
     if not config.experiments:
@@ -132,6 +133,22 @@ def _systems(config: "Config") -> Iterator[str]:
                 )
             elif not is_address(store) and not Path(store).is_dir():
                 yield f"{key}: {store} is no folder, allowed: a Zarr store, or its address"
+
+
+def _withheld(config: "Config") -> Iterator[str]:
+    for name, withheld in config.verification.withheld.items():
+        key = f"verification.withheld.{name}"
+        names = sources.source_names()
+        if name not in names:
+            yield from _one_of("verification.withheld", name, names)
+            continue
+        source = sources.load_source(name)
+        if withheld.share and not source.stationed:
+            yield f"{key}.share: {name} has no stations, allowed: platforms"
+        for platform in withheld.platforms:
+            yield from _one_of(f"{key}.platforms", platform, source.platform_names)
+        if set(source.platform_names) <= set(withheld.platforms):
+            yield f"{key}.platforms: all that {name} has, allowed: some of them"
 
 
 def _simulated_sources(config: "Config") -> Iterator[str]:

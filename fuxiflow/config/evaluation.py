@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from fuxiflow.config.base import Positive, Section, did_you_mean
 from fuxiflow.config.sources import Source
@@ -57,6 +57,26 @@ class ScoredSystem(Section):
     """Store of the analyses that are its ``own`` reference; by default none."""
 
 
+class Withheld(Section):
+    """Observations of a source that verification alone reads, of some stations or platforms.
+
+    They are in no grid, so that no analysis, loss, statistic or fit knows them, nor in limits.
+    """
+
+    share: float = Field(0.0, ge=0, lt=1)
+    """Share of the stations, ships or radiosondes, drawn by a hash of their names.
+
+    A larger share keeps those of a smaller one. Reports without a name are never withheld."""
+    platforms: list[str] = []
+    """Platforms of the source that are withheld, as missions of occultations; by default none."""
+
+    @model_validator(mode="after")
+    def _check(self):
+        if not self.share and not self.platforms:
+            raise ValueError("neither share nor platforms given, allowed: one of them, or both")
+        return self
+
+
 class Verification(Section):
     """Scores of analyses and forecasts."""
 
@@ -80,6 +100,8 @@ class Verification(Section):
     """Width in days of the window about a day of the year that its climatology averages.
 
     Nodes of the climatology are five days apart, so that a narrower one would leave days out."""
+    withheld: dict[str, Withheld] = {}
+    """By source, observations that verification alone reads; by default none."""
     comparisons: dict[str, list[str]] = {}
     """By experiment, others that its scores are compared with case by case.
 

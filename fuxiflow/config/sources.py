@@ -321,6 +321,11 @@ class Source(Section):
         return all(channel.height is not None for channel in self.channels)
 
     @property
+    def stationed(self) -> bool:
+        """True where reports come from stations, ships or radiosondes that have names."""
+        return self._kind != "radiances" and not self.profile
+
+    @property
     def flown(self) -> list[Platform]:
         """The platforms that the embedded world flies: those with an orbit."""
         return [platform for platform in self.platforms if platform.orbit is not None]

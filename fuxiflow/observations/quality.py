@@ -1,5 +1,8 @@
 """Quality control of footprint tables: segment, duplicates, denials, ranges, limits, tracks.
 
+Footprints that pass and are withheld from assimilation are marked last, so that they are as good as
+those that are used.
+
 Duplicates and tracks are a matter of one station, or one position of a scan, over the whole table:
 :func:`duplicates_and_off_track` looks for them in parts, each with some of the stations and
 positions. All else is a matter of each footprint.
@@ -24,6 +27,7 @@ from fuxiflow.observations import footprint_table, track_check
 from fuxiflow.observations.biweight import BiweightLimits, Histograms
 from fuxiflow.observations.footprint_table import column_values
 from fuxiflow.observations.rejection_codes import Reason
+from fuxiflow.observations.withholding import withheld_footprints
 
 IDENTITY = ["time", "lat", "lon", "scan_position", "station", "platform", "rejected"]
 """The columns that the checks for duplicates and tracks need."""
@@ -113,7 +117,12 @@ def denied_values(footprints: pa.Table, denials: Sequence[Mapping]) -> np.ndarra
 
 
 def count_usable_values(
-    path: Path, histograms: Histograms, start: date, end: date, denials: Sequence[Mapping] = ()
+    path: Path,
+    histograms: Histograms,
+    start: date,
+    end: date,
+    denials: Sequence[Mapping] = (),
+    withheld: Mapping | None = None,
 ) -> None:
     """Count the values of all usable footprints of a table, as they were read.
 
@@ -127,10 +136,14 @@ def count_usable_values(
         First and last day whose footprints count, both included.
     denials : Sequence[Mapping]
         Channels that do not count, see :func:`denied_values`.
+    withheld : Mapping, optional
+        Footprints that do not count, see
+        :func:`fuxiflow.observations.withholding.withheld_footprints`.
     """
     for piece in footprint_table.read_row_groups(path):
         outside = outside_days(column_values(piece, "time"), start, end)
         used = (column_values(piece, "rejected") == Reason.USED) & ~outside
+        used &= ~withheld_footprints(piece, withheld)
         values = footprint_table.values_of(piece)
         if denials:
             values = np.where(denied_values(piece, denials), np.nan, values)
@@ -181,7 +194,15 @@ def off_track_footprints(
     # A bad value says nothing about the place: such footprints belong to the track, and the
     # outcome of an earlier run must not change this one.
     located = np.isin(
-        rejected, [Reason.USED, Reason.DENIED, Reason.RANGE, Reason.OUTLIER, Reason.TRACK]
+        rejected,
+        [
+            Reason.USED,
+            Reason.DENIED,
+            Reason.RANGE,
+            Reason.OUTLIER,
+            Reason.TRACK,
+            Reason.WITHHELD,
+        ],
     )
     rows = np.flatnonzero(
         located & has_identity(footprints) & ~repeated & ~outside_days(time, start, end)
@@ -353,6 +374,7 @@ def check_footprints(
     ranges: Sequence[tuple[float, float]],
     max_z: float,
     denials: Sequence[Mapping] = (),
+    withheld: Mapping | None = None,
 ) -> CheckedFootprints:
     """Apply every check to the footprints that are still used.
 
@@ -373,6 +395,9 @@ def check_footprints(
         The largest distance from the bi-weight mean of the band, in standard deviations.
     denials : Sequence[Mapping]
         Channels that had died, see :func:`denied_values`.
+    withheld : Mapping, optional
+        Those that verification alone reads, see
+        :func:`fuxiflow.observations.withholding.withheld_footprints`.
 
     Returns
     -------
@@ -412,6 +437,7 @@ def check_footprints(
     reject(strayed, Reason.TRACK)
     used = (rejected == Reason.USED)[:, None]
     kept = np.where(used & ~good, np.nan, values).astype(np.float32)
+    reject(withheld_footprints(footprints, withheld), Reason.WITHHELD)
     return CheckedFootprints(
         footprint_table.replace_values(footprints, kept, rejected),
         used & present & ~in_range & ~denied,
@@ -429,6 +455,7 @@ def check_table(
     max_z: float,
     max_speed: float,
     denials: Sequence[Mapping] = (),
+    withheld: Mapping | None = None,
 ) -> Iterator[CheckedFootprints]:
     """Apply every check to a table on disk, one row group after the other.
 
@@ -448,6 +475,8 @@ def check_table(
         The speed in m/s that a station or scan position can have.
     denials : Sequence[Mapping]
         Channels that had died, see :func:`denied_values`.
+    withheld : Mapping, optional
+        Those that verification alone reads, see :func:`check_footprints`.
 
     Yields
     ------
@@ -460,5 +489,14 @@ def check_table(
         part = slice(first, first + len(piece))
         first += len(piece)
         yield check_footprints(
-            piece, repeated[part], strayed[part], limits, start, end, ranges, max_z, denials
+            piece,
+            repeated[part],
+            strayed[part],
+            limits,
+            start,
+            end,
+            ranges,
+            max_z,
+            denials,
+            withheld,
         )

@@ -36,6 +36,7 @@ class Reason(IntEnum):
     )
     QUALITY = 9, "called unusable by its producer's quality flags"
     DENIED = 10, "only channels that had died on the platform by config/denials.csv"
+    WITHHELD = 11, "passed every check, and is left to verification by verification.withheld"
 
     HEIGHT = 50, "measured at a height or depth that does not stand for the quantity"
     STATISTIC = 51, "an extreme or another statistic, no observation of the moment"

@@ -56,6 +56,7 @@ def chain(directory, output, dates=DATES, completeness=ANY, denials=()):
         max_z=6,
         max_speed=9000,
         denials=denials,
+        withheld=None,
         source=SOURCE.name,
         channels=SOURCE.channel_names,
         dates=dates,
@@ -250,6 +251,7 @@ def test_days_that_quality_control_empties_are_judged(raw, tmp_path, monkeypatch
         max_z=6,
         max_speed=9000,
         denials=[],
+        withheld=None,
         dates=DATES,
         units=SOURCE.units,
         grid=GRID,
@@ -297,6 +299,7 @@ def test_limits_see_the_period_alone(raw, tmp_path):
         logarithmic=SOURCE.logarithmic,
         dates=[DATES[0]] * 2,
         denials=[],
+        withheld=None,
     )
     output = SimpleNamespace(
         histograms=first / "histograms.parquet", limits=first / "limits.parquet"

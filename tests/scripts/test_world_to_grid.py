@@ -104,6 +104,7 @@ def test_a_source_gets_from_the_truth_to_its_grid(truth, tmp_path, name):
         logarithmic=source.logarithmic,
         dates=DATES,
         denials=[],
+        withheld=None,
     )
     run(
         "observations_limits",
@@ -123,6 +124,7 @@ def test_a_source_gets_from_the_truth_to_its_grid(truth, tmp_path, name):
         max_speed=source.max_speed,
         dates=DATES,
         denials=[],
+        withheld=None,
         completeness=asked_of_source(DATES, 1.0, 1.0),
     )
     run(

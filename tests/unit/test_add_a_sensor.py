@@ -76,7 +76,11 @@ def test_a_real_granule_becomes_a_sparse_grid(path, tmp_path):
         histograms=tmp_path / "histograms.parquet", limits=tmp_path / "limits.parquet"
     )
     scales = SimpleNamespace(
-        ranges=source.valid_ranges, logarithmic=source.logarithmic, denials=[], **shared
+        ranges=source.valid_ranges,
+        logarithmic=source.logarithmic,
+        denials=[],
+        withheld=None,
+        **shared,
     )
     load_script("observations_limits_part").main(
         SimpleNamespace(table=made.table), limits, scales, LOG
@@ -93,6 +97,7 @@ def test_a_real_granule_becomes_a_sparse_grid(path, tmp_path):
             max_z=source.max_z,
             max_speed=source.max_speed,
             denials=[],
+            withheld=None,
             **shared,
         ),
         LOG,

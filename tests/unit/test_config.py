@@ -361,6 +361,26 @@ def test_the_reference_page_is_in_step():
             {"verification": {"systems": {"hres": {"forecasts": "https://x/hres/a.zarr"}}}},
             ["verification.systems.hres", "of the real atmosphere", "kind: archive"],
         ),
+        (
+            {"verification": {"withheld": {"atms": {"share": 0.1}}}},
+            ["verification.withheld", "unknown 'atms'"],
+        ),
+        (
+            {"verification": {"withheld": {"radiosondes": {}}}},
+            ["verification.withheld.radiosondes", "neither share nor platforms"],
+        ),
+        (
+            {"verification": {"withheld": {"gnssro": {"share": 0.1}}}},
+            ["verification.withheld.gnssro.share", "no stations", "allowed: platforms"],
+        ),
+        (
+            {"verification": {"withheld": {"gnssro": {"platforms": ["metop-c"]}}}},
+            ["verification.withheld.gnssro.platforms", "'metop-c'", "Metop-C"],
+        ),
+        (
+            {"verification": {"withheld": {"radiosondes": {"platforms": ["radiosonde"]}}}},
+            ["verification.withheld.radiosondes.platforms", "all that radiosondes has"],
+        ),
         ({"cycling__max_lead_hours": 100}, ["cycling.max_lead_hours", "multiple of 6"]),
         ({"cycling__init_hours": [3]}, ["cycling.init_hours"]),
         (

@@ -19,11 +19,19 @@ RANGES = [(50, 350)] * 2
 DAYS = date(2022, 7, 1), date(2022, 7, 2)
 
 
-def check(part, limits=LIMITS, max_speed=9000, denials=()):
+def check(part, limits=LIMITS, max_speed=9000, denials=(), withheld=None):
     repeated = quality.duplicate_footprints(part)
     strayed = quality.off_track_footprints(part, repeated, *DAYS, max_speed)
     return quality.check_footprints(
-        part, repeated, strayed, limits, *DAYS, ranges=RANGES, max_z=6, denials=denials
+        part,
+        repeated,
+        strayed,
+        limits,
+        *DAYS,
+        ranges=RANGES,
+        max_z=6,
+        denials=denials,
+        withheld=withheld,
     )
 
 

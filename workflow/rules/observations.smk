@@ -37,6 +37,7 @@ rule observations_limits_part:
         logarithmic=of_source(lambda source: source.logarithmic),
         dates=observations_dates,
         denials=observations_denials,
+        withheld=observations_withheld,
     script:
         "../scripts/observations_limits_part.py"
 
@@ -75,6 +76,7 @@ rule observations_quality:
         max_speed=of_source(lambda source: source.max_speed),
         dates=observations_dates,
         denials=observations_denials,
+        withheld=observations_withheld,
         completeness=observations_completeness,
     script:
         "../scripts/observations_quality.py"

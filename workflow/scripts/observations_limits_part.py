@@ -15,7 +15,7 @@ from fuxiflow.runtime.rule_runner import run
 def main(input, output, params, log):
     start, end = map(date.fromisoformat, params.dates)
     histograms = Histograms(params.channels, params.ranges, params.logarithmic)
-    count_usable_values(input.table, histograms, start, end, params.denials)
+    count_usable_values(input.table, histograms, start, end, params.denials, params.withheld)
     histograms.write(output.histograms)
     log.info("%d values", histograms.counts.sum())
 

@@ -33,6 +33,7 @@ def main(input, output, params, log):
         params.max_z,
         params.max_speed,
         params.denials,
+        params.withheld,
     )
     entries = []
     missing = {

@@ -29,6 +29,12 @@ def observations_denials(wildcards):
     return denials.denials_of(sources.load_source(wildcards.source), *days)
 
 
+def observations_withheld(wildcards):
+    """Return what verification alone reads of a source, None where all is assimilated."""
+    withheld = CONFIG.verification.withheld.get(wildcards.source)
+    return withheld.model_dump(mode="json") if withheld else None
+
+
 def observations_completeness(wildcards):
     """Return the days on which a source was there, and the least shares of days, files and windows."""
     period = CONFIG.observed_period(wildcards.segment)
