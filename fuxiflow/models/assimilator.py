@@ -136,14 +136,9 @@ class SourceBranch(nn.Module):
 class Assimilator(nn.Module):
     """Background and observations → analysis, standardised.
 
-    The increment is what the sources' cells ask for together, plus one that the U-Net makes of all
-    of them. Each source by itself leaves a share e of the background's mean square error. Were the
-    errors of sources independent, their increments x would best be put together as the sum of
-    x / e, divided by 1 plus the sum of 1 / e - 1: that of one source as it is, those of many weak
-    ones added up.
-
-    Sources are encoded one after the other; with ``recompute`` training keeps none of their
-    activations, so that its memory does not grow with their number either.
+    The increment is the mean of those that the sources' cells ask for one by one, plus one that the
+    U-Net makes of all of them. Sources are encoded one after the other; with ``recompute`` training
+    keeps none of their activations, so that its memory does not grow with their number either.
     """
 
     def __init__(
@@ -267,14 +262,12 @@ class Assimilator(nn.Module):
         seen = [torch.zeros_like(level) for level in own]
         anomaly = states_together((background - climatology) / self.tendency)
         laid_out = states_together(guess)
-        increment, weight = torch.zeros_like(background), torch.ones_like(background)
+        increment, count = torch.zeros_like(background), torch.zeros_like(background[:, :1])
         for name, footprints in observations.items():
             if len(footprints):
                 levels, pillars = self._run(self.branches[name], footprints, laid_out, anomaly)
                 seen = [a + b for a, b in zip(seen, levels, strict=True)]
-                precision = self.branches[name].pillars.error_share.reciprocal()[:, None, None]
-                increment = increment + precision * pillars.increment
-                weight = weight + (precision - 1) * pillars.mask
+                increment, count = increment + pillars.increment, count + pillars.mask
                 del levels, pillars
         del laid_out, anomaly
         fused = [
@@ -283,7 +276,7 @@ class Assimilator(nn.Module):
         y = fused.pop()
         for up, join in zip(self.ups, self.joins, strict=True):
             y = join(torch.cat([self._run(up, y), fused.pop()], 1))
-        increment = increment / weight + self.head(y).float()
+        increment = increment / count.clamp_min(1) + self.head(y).float()
         return background + increment * self.tendency
 
     def _run(self, layer: nn.Module, *inputs):

@@ -12,7 +12,7 @@ from fuxiflow.states.statistics import Statistics
 from fuxiflow.storage import checksums, provenance
 from fuxiflow.storage.tensor_files import save_tensors
 
-FORMAT = 2
+FORMAT = 1
 
 
 @dataclass

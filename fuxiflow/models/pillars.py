@@ -241,13 +241,10 @@ class PillarEncoder(nn.Module):
     of ``scale``. A second linear function, ``retrieve``, turns departures into a first increment.
     Both are fitted by least squares before training
     (:mod:`fuxiflow.training.linear_initialisation`); the first is an observation operator and
-    stays, the second is trained on. ``error_share`` is what the fitted increment leaves of the mean
-    square error of each state, by which sources are weighed against each other.
-
-    A third, ``relax``, turns the background's anomaly from climatology into an increment: what no
-    observation sees drifts without bound in a long cycle, and how far it may be from climatology is
-    known. It starts at zero. Cells that are seen in several hours get the mean of what their hours
-    say.
+    stays, the second is trained on. A third, ``relax``, turns the background's anomaly from
+    climatology into an increment: what no observation sees drifts without bound in a long cycle,
+    and how far it may be from climatology is known. It starts at zero. Cells that are seen in
+    several hours get the mean of what their hours say.
 
     Of a source with several platforms the small network also sees which one it was, one-hot, all
     zero where several share a value.
@@ -298,7 +295,6 @@ class PillarEncoder(nn.Module):
             "equivalent", torch.zeros(channels, predictor_count(len(seen), len(surface), modes))
         )
         self.register_buffer("scale", torch.ones(channels))
-        self.register_buffer("error_share", torch.ones(states))
         self.retrieve = zero(nn.Linear(channels, states, bias=False))
         self.relax = zero(nn.Linear(states, states, bias=False))
         self.encode = nn.Sequential(

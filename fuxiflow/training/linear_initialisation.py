@@ -29,8 +29,6 @@ MOSTLY = 0.5
 Sounders have at least as many. Soundings from high ground and occultations never have all: there
 each channel is fitted on the footprints that have it.
 """
-LEAST_ERROR_SHARE = 0.05
-"""No source is trusted further than that, as errors of sources are not independent."""
 LOGGED_CHANNELS = ("T850", "T500", "R500", "Z500")
 
 
@@ -161,7 +159,7 @@ def fit_retrieval(
     windows: Iterable[tuple[FootprintBatch, Tensor, Tensor]],
     tendency: Tensor,
 ) -> Tensor:
-    """Fit the encoder's ``scale``, ``retrieve`` and ``error_share``: increments from departures.
+    """Fit the encoder's ``scale`` and ``retrieve``: increments from departures.
 
     A departure that is missing counts as zero, as it does to the network; a channel without an
     ``equivalent`` has an infinite scale, so that its departures are always zero.
@@ -205,9 +203,7 @@ def fit_retrieval(
     encoder.retrieve.weight.copy_(weight * scale)
     encoder.scale.copy_(torch.where(unfitted.cpu(), torch.inf, scale))
     explained = 2 * (weight.T * normal.moment).sum(0) - (weight.T * (normal.gram @ weight.T)).sum(0)
-    error_shares = 1 - explained / squares.clamp_min(1e-30)
-    encoder.error_share.copy_(error_shares.clamp(LEAST_ERROR_SHARE, 1.0))
-    return error_shares
+    return 1 - explained / squares
 
 
 def log_retrieval(

@@ -413,51 +413,6 @@ def test_observed_cells_relax_towards_climatology():
     assert increment[0].flatten(1)[:, 4].abs().max() == 0
 
 
-def two_sources() -> Assimilator:
-    """An assimilator of the sources a and b, whose cells ask for 1 and 2 times a quarter."""
-    model = Assimilator(
-        3,
-        SHAPE,
-        noise(2, *SHAPE),
-        torch.ones(3, 1, 1),
-        torch.arange(3),
-        {name: SourceShape(2, -3, 5) for name in "ab"},
-        width=8,
-        scales=2,
-        blocks=1,
-    )
-    with torch.no_grad():
-        for name, factor in (("a", 1.0), ("b", 2.0)):
-            model.branches[name].pillars.relax.weight.copy_(-0.25 * factor * torch.eye(3))
-    return model
-
-
-@pytest.mark.parametrize(
-    ("shares", "factor"),
-    [
-        # of e = 1/2 and 4/5: (1 / (1/2) + 2 / (4/5)) / (1 + 1 + 1/4)
-        ((0.5, 0.8), 2.0),
-        # many weak sources add up, each alone counts as it is
-        ((1.0, 1.0), 3.0),
-        ((1e-3, 1.0), 1.001),
-    ],
-)
-def test_sources_are_weighed_by_the_error_they_leave(shares, factor):
-    model, first_guess = two_sources(), guess()
-    for name, share in zip("ab", shares, strict=True):
-        model.branches[name].pillars.error_share.fill_(share)
-    unit = -0.25 * (first_guess[:, 1] - NORMAL)
-
-    def asked(*names: str) -> torch.Tensor:
-        analysis = model(first_guess, NORMAL, dict.fromkeys(names, footprints()), *TIMES)
-        return (analysis - first_guess[:, 1])[0].flatten(1)[:, 3]
-
-    here = unit[0].flatten(1)[:, 3]
-    torch.testing.assert_close(asked("a"), here)
-    torch.testing.assert_close(asked("b"), 2 * here)
-    torch.testing.assert_close(asked("a", "b"), factor * here, rtol=2e-3, atol=1e-5)
-
-
 def test_several_platforms_are_told_apart():
     encoder = PillarEncoder(2, 3, 8, -3, noise(2, *SHAPE, seed=9), torch.arange(3), 4, platforms=2)
     alone = PillarEncoder(2, 3, 8, -3, noise(2, *SHAPE, seed=9), torch.arange(3), 4)

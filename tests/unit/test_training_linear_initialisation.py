@@ -171,11 +171,6 @@ def test_noise_leaves_more_of_the_error():
     assert (noisy < 1).all()
 
 
-def test_encoders_keep_what_their_retrieval_leaves():
-    fitted, *_, noisy = retrieval(noise=2.0)
-    torch.testing.assert_close(fitted.error_share, noisy.float().clamp_min(0.05))
-
-
 def test_too_few_footprints_are_refused():
     fitted, states = encoder(), random_states()
     few = observed(random_footprints(count=7), states, linear())
