@@ -28,6 +28,8 @@ _POSITION_TOLERANCE = 5.0
 # less than 3000 km is at most 1.01 times its chord
 _CHORD_ERROR = 10.0
 _ARC = 1.01
+MANY = 20_000
+"""Footprints from which on loops are worth the half second that numba takes to load."""
 
 
 def zenith_at(angle: np.ndarray) -> np.ndarray:
@@ -77,6 +79,8 @@ def stray_footprints(
         Booleans ``(n,)``. Footprints without coordinates, time or position are not judged.
     """
     seconds = (time - np.datetime64("2000-01-01", "us")) / np.timedelta64(1, "s")
+    if len(lat) >= MANY and _surely_together(lat, lon, seconds, position, across, duration, slack):
+        return np.zeros(len(lat), bool)
     order = np.arange(len(lat))
     in_order = (np.diff(seconds) >= 0).all()
     by_position = (
@@ -109,6 +113,43 @@ def stray_footprints(
         # one round takes out the worst alone: their neighbours fail on their account
         mostly = 2 * failed > checked
         left_out |= mostly if mostly.any() else failed > 0
+
+
+def _surely_together(
+    lat: np.ndarray,
+    lon: np.ndarray,
+    seconds: np.ndarray,
+    position: np.ndarray,
+    across: np.ndarray,
+    duration: float,
+    slack: float,
+) -> bool:
+    """Tell if no two neighbours are too far apart; false also where that is not told soon.
+
+    Parameters
+    ----------
+    lat, lon, position, across, duration, slack
+        See :func:`stray_footprints`.
+    seconds : np.ndarray
+        Times ``(n,)``, NaN where missing.
+
+    Returns
+    -------
+    bool
+        True where nothing is stray.
+    """
+    # numba takes half a second to load, which a reader of single messages need not wait for
+    from fuxiflow.observations import scan_kernels
+
+    pairs, limits, in_order = scan_kernels.doubtful_neighbours(
+        *map(np.ascontiguousarray, (lat, lon, seconds, position, across)),
+        float(duration),
+        float(slack),
+        _GREATEST_SPEED,
+    )
+    first, second = pairs.T
+    apart = great_circle(lat[first], lon[first], lat[second], lon[second])
+    return in_order and not (apart > limits).any()
 
 
 def _points_on_sphere(lat: np.ndarray, lon: np.ndarray) -> tuple[np.ndarray, ...]:

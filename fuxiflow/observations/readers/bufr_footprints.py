@@ -13,7 +13,7 @@ from fuxiflow.observations.bufr_messages import BufrMessage
 from fuxiflow.observations.readers import bufr_instruments
 from fuxiflow.observations.readers.bufr_instruments import ANTENNA, INSTRUMENTS, Instrument
 from fuxiflow.observations.rejection_codes import Reason
-from fuxiflow.observations.scan_geometry import zenith_at
+from fuxiflow.observations.scan_geometry import MANY, zenith_at
 from fuxiflow.physics import brightness_temperature
 
 PHYSICAL = (2.7, 400.0)
@@ -383,9 +383,11 @@ def positions_and_zeniths(
         seen = np.abs(zenith)
         # a table, as many footprints share a position; its ends are outside the scan
         nominal = zenith_at(np.abs(kind.scan_angle(np.arange(kind.positions + 3))))
+        from_minus_1 = np.append(nominal[0], nominal)
+        if len(number) >= MANY:
+            return _many_positions(kind, number, seen, from_minus_1)
         counted = np.where(np.isnan(number), -1.0, number).clip(-1, kind.positions + 1).astype(int)
         counted += 1
-        from_minus_1 = np.append(nominal[0], nominal)
         misfits = {shift: np.abs(seen - from_minus_1[shift:].take(counted)) for shift in (0, 1)}
     typical = {
         shift: _mean(np.minimum(misfit, 2 * _TILT))
@@ -398,3 +400,36 @@ def positions_and_zeniths(
         placed = (position >= 1) & (position <= kind.positions)
         fits = (placed | (not kind.step)) & (misfits[shift] <= _TILT)
     return np.where(placed, position, 0).astype(np.int16), np.where(fits, seen, np.nan)
+
+
+def _many_positions(
+    kind: Instrument, number: np.ndarray, seen: np.ndarray, nominal: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Do the same as :func:`positions_and_zeniths` for many footprints of a scan across the track.
+
+    Parameters
+    ----------
+    kind, number
+        See :func:`positions_and_zeniths`.
+    seen : np.ndarray
+        Zenith angles ``(n,)`` in degrees, without sign.
+    nominal : np.ndarray
+        Those of the positions from -1 on, NaN outside the scan.
+
+    Returns
+    -------
+    tuple of np.ndarray
+        Positions and zenith angles.
+    """
+    # numba takes half a second to load, which a reader of single messages need not wait for
+    from fuxiflow.observations import scan_kernels
+
+    number, seen = (np.ascontiguousarray(values, float) for values in (number, seen))
+    counted_from_1, counted_from_0 = scan_kernels.misfits_of_counts(
+        number, seen, nominal, 2 * _TILT
+    )
+    # false of NaN
+    shift = int(
+        counted_from_0 < counted_from_1 or np.isnan(counted_from_1) > np.isnan(counted_from_0)
+    )
+    return scan_kernels.placed_footprints(number, seen, nominal, shift, kind.positions, _TILT)
