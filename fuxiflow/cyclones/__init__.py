@@ -1,1 +1,1 @@
-"""Tropical cyclones: best tracks."""
+"""Tropical cyclones: best tracks, the tracker, errors of forecast tracks."""
