@@ -28,10 +28,11 @@ export XDG_CACHE_HOME ?= $(CURDIR)/.snakemake/cache/xdg_cache_home
 export MPLCONFIGDIR ?= $(CURDIR)/.snakemake/cache/mplconfigdir
 endif
 
-.PHONY: help setup demo studies joint real rehearsal rehearse-real explain test test-chaos test-slurm lint format docs bench schema lock clean
+.PHONY: help setup demo validation studies joint real rehearsal rehearse-real explain test test-chaos test-slurm lint format docs bench schema lock clean
 
 help:
 	@echo "make demo    the whole chain on the embedded world: results/demo/report.html"
+	@echo "make validation  cycle and score the validation period alone: the test stays unseen (CONFIG=…)"
 	@echo "make studies the demonstration and experiments beside it: unrolling, hybrid training, observations in the loss"
 	@echo "make joint   analyses that learnt from observations too, against the reanalysis and the truth: about an hour"
 	@echo "make real    2020 at 5.6 degrees from public archives, scored beside HRES, FuXi, Pangu-Weather and GraphCast (MONTHS=\"2020-07 2020-08\" for a part)"
@@ -65,6 +66,11 @@ demo: $(READY)
 	$(SNAKEMAKE) --cores $(CORES) --report-after-run --report results/$(NAME)/report.html
 	$(RUN) fuxiflow acceptance results/$(NAME)
 	@echo "report: results/$(NAME)/report.html"
+
+validation: $(READY)
+	$(SNAKEMAKE) --cores $(CORES) validation
+	@test -f results/$(NAME)/validation/scores.parquet || { echo "$(CONFIG): no periods.validation"; exit 1; }
+	@echo "scores: results/$(NAME)/validation/scores.parquet"
 
 studies: CONFIG := config/demo.yaml config/studies.yaml
 studies: NAME := demo

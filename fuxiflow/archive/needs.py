@@ -106,14 +106,13 @@ def era5_need(config: Config, segment: str) -> Need:
 
 def gfs_need(config: Config, segment: str) -> Need:
     """Return what is needed of GFS in a segment: analyses, and forecasts that are scored."""
-    test = config.periods.test
-    scored = segment in config.segments(test)
+    scored = segment in config.scored_segments
     return Need(
         "gfs",
         segment,
         _states_days(config, segment),
         gfs_fields(),
-        _texts(config.clip(segment, test)) if scored else (),
+        _texts(config.clip(segment, config.scored_period(segment))) if scored else (),
         tuple(config.cycling.init_hours) if scored else (),
         config.cycling.max_lead_hours if scored else 0,
     )

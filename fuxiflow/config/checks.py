@@ -4,6 +4,7 @@ Each check yields all mistakes it sees: key, value, what is allowed.
 """
 
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -68,10 +69,11 @@ def _periods(config: "Config") -> Iterator[str]:
             f"allowed: after {p.training.end}"
         )
     yield from _inside("periods.observations", p.observations, p.training, "periods.training")
-    if not p.training.end < p.cold_start <= p.test.start:
+    yield from _validation(config)
+    if not p.training.end < p.cold_start <= p.first_scored:
         yield (
             f"periods.cold_start: {p.cold_start}, "
-            f"allowed: after {p.training.end} up to {p.test.start}"
+            f"allowed: after {p.training.end} up to {p.first_scored}"
         )
         return  # the segment is wrong for the same reason
     label = times.segment(p.cold_start, config.segment_months)
@@ -86,6 +88,32 @@ def _periods(config: "Config") -> Iterator[str]:
             f"cycling.init_hours: {hours} on {p.test.end}, the day of the cold start: a forecast "
             f"starts from two analyses, allowed: one from {times.STEP_HOURS} UTC on, or a later "
             "periods.test.end"
+        )
+
+
+def _validation(config: "Config") -> Iterator[str]:
+    """Check that validation knows neither what was trained on nor anything of the test."""
+    p = config.periods
+    if p.validation is None:
+        return
+    days = f"{p.validation.start}..{p.validation.end}"
+    if p.validation.overlaps(p.training):
+        yield (
+            f"periods.validation: {days} overlaps periods.training, allowed: after {p.training.end}"
+        )
+    if p.validation.end >= p.test.start:
+        yield (
+            f"periods.validation: {days}, allowed: before periods.test, "
+            f"which starts on {p.test.start}"
+        )
+        return  # the segments are wrong for the same reason
+    reach = p.validation.end + timedelta(hours=24 * -(-config.cycling.max_lead_hours // 24))
+    label = config.segments(Period(start=p.validation.start, end=reach))[-1]
+    if label in config.segments(p.test):
+        yield (
+            f"periods.validation: {days}: its forecasts are valid until {reach}, in segment "
+            f"{label} of the test, allowed: an end so early that they are valid in segments "
+            f"before, a later periods.test, or a smaller segment_months"
         )
 
 

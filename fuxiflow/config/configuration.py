@@ -50,8 +50,24 @@ class Periods(Section):
     """Part of ``training`` with observations: for stages 2 and 3 and for quality control."""
     cold_start: Day
     """Day whose 00 UTC starts the cycle, from climatology: after training, in a later segment."""
+    validation: Period | None = None
+    """Days that are scored for choosing settings; by default none.
+
+    They lie between ``cold_start`` and the test, disjoint from training. The cycle runs on from
+    them to the test. Forecasts from them are valid in segments before those of the test."""
     test: Period
     """Days that are scored. They begin some days after ``cold_start``, so that spin-up is not."""
+
+    @property
+    def scored(self) -> dict[str, Period]:
+        """By folder of results, the days whose scores lie there, in the order of time."""
+        validation = {"validation": self.validation} if self.validation else {}
+        return validation | {"scores": self.test}
+
+    @property
+    def first_scored(self) -> date:
+        """The first day that is scored, in validation or in the test: before it is spin-up."""
+        return next(iter(self.scored.values())).start
 
 
 class States(Section):
@@ -299,14 +315,13 @@ class Config(Section):
         from_gfs = any(self.resolve(name).initial == "gfs" for name in self.experiments)
         return from_gfs or "gfs" in self.verification.baselines
 
-    @property
-    def gfs_start(self) -> datetime:
-        """When the embedded world's GFS makes its first forecast, at 00 or 12 UTC.
+    def gfs_start(self, period: Period) -> datetime:
+        """Return when the embedded world's GFS makes the first forecast of a scored period.
 
-        It is the first initial time of the test at one of the two, or 00 UTC where there is none.
+        It is the first initial time at 00 or 12 UTC, or 00 UTC where there is none.
         """
         hour = min((hour for hour in self.cycling.init_hours if hour % 12 == 0), default=0)
-        return datetime.combine(self.periods.test.start, time(hour))
+        return datetime.combine(period.start, time(hour))
 
     @property
     def verification_period(self) -> Period:
@@ -384,6 +399,17 @@ class Config(Section):
         return [
             label for label in self.segments(self.periods.training) if label.endswith(f"-{month}")
         ]
+
+    @property
+    def scored_segments(self) -> list[str]:
+        """Labels of the segments that forecasts start in: those of validation and of the test."""
+        return [label for period in self.periods.scored.values() for label in self.segments(period)]
+
+    def scored_period(self, label: str) -> Period:
+        """Return the days that are scored of a segment: of validation, else of the test."""
+        periods = self.periods.scored.values()
+        of_segment = (period for period in periods if label in self.segments(period))
+        return next(of_segment, self.periods.test)
 
     def clip(self, label: str, period: Period) -> tuple[date, date]:
         """Return the first and last day of a segment inside a period."""

@@ -13,7 +13,8 @@ from fuxiflow.config.configuration import load_configuration
 def overlay_of_months(paths: list[Path], first: str, last: str) -> str:
     """Make the overlay of a test that is cut to some months.
 
-    The cycle starts as long before it as before the whole test. Training stays what it is.
+    The cycle starts as long before it as before all that is scored. Training stays what it is, and
+    there is no validation.
 
     Parameters
     ----------
@@ -43,8 +44,10 @@ def overlay_of_months(paths: list[Path], first: str, last: str) -> str:
             f"months {first} to {last}: no day of theirs is in periods.test of "
             f"{', '.join(map(str, paths))}, {periods.test.start} to {periods.test.end}"
         )
-    spin_up = periods.test.start - periods.cold_start
+    spin_up = periods.first_scored - periods.cold_start
     part = {"cold_start": start - spin_up, "test": {"start": start, "end": stop}}
+    if periods.validation:
+        part["validation"] = None  # it would lie before the cold start
     return yaml.safe_dump({"periods": part}, sort_keys=False)
 
 

@@ -126,7 +126,7 @@ def gfs_state_count(config: Config, wildcards: Wildcards) -> float:
     analyses = work.STATES_A_DAY * work.days(
         config.clip(wildcards["segment"], config.verification_period)
     )
-    tested = wildcards["segment"] in config.segments(config.periods.test)
+    tested = wildcards["segment"] in config.scored_segments
     return analyses + (work.leads_made(config, wildcards) if tested else 0)
 
 

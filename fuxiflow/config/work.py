@@ -109,6 +109,27 @@ def days_within(config: Config, wildcards: Wildcards, period: Period) -> int:
     return days(config.clip(wildcards["segment"], period) if "segment" in wildcards else period)
 
 
+def scored_days(config: Config, wildcards: Wildcards) -> int:
+    """Return the days of validation, or of the test, that a job is about.
+
+    Parameters
+    ----------
+    config : Config
+        The configuration.
+    wildcards : mapping
+        Those of the job: ``segment``, or ``scores`` of one on all segments.
+
+    Returns
+    -------
+    int
+        Days that forecasts start on.
+    """
+    if "segment" in wildcards:
+        label = wildcards["segment"]
+        return days(config.clip(label, config.scored_period(label)))
+    return days(config.periods.scored[wildcards.get("scores", "scores")])
+
+
 def leads(config: Config) -> int:
     """Return the lead times of a forecast."""
     return config.cycling.max_lead_hours // 6
@@ -141,15 +162,16 @@ def world_states(config: Config, wildcards: Wildcards) -> float:
 
 
 def world_gfs_forecasts(config: Config, wildcards: Wildcards) -> int:
-    """Count the forecasts that the world's GFS makes in a segment of the test."""
-    tested = days(config.clip(wildcards["segment"], config.periods.test))
-    return (24 * tested - 1 - config.gfs_start.hour) // config.world.gfs.forecast_interval_hours + 1
+    """Count the forecasts that the world's GFS makes in a segment that is scored."""
+    first = config.gfs_start(config.scored_period(wildcards["segment"]))
+    hours = 24 * scored_days(config, wildcards) - first.hour
+    return (hours - 1) // config.world.gfs.forecast_interval_hours + 1
 
 
 def world_gfs_leads(config: Config, wildcards: Wildcards) -> float:
     """Count the analyses and the leads of forecasts that the world's GFS makes in a segment."""
     analyses = STATES_A_DAY * days(config.clip(wildcards["segment"], config.verification_period))
-    if wildcards["segment"] not in config.segments(config.periods.test):
+    if wildcards["segment"] not in config.scored_segments:
         return analyses
     return analyses + world_gfs_forecasts(config, wildcards) * leads(config)
 
@@ -199,7 +221,7 @@ def slice_work(config: Config, wildcards: Wildcards) -> float:
 
 def initial_times_made(config: Config, wildcards: Wildcards) -> float:
     """Count the initial times of forecasts, in a segment where the job has one."""
-    return days_within(config, wildcards, config.periods.test) * len(config.cycling.init_hours)
+    return scored_days(config, wildcards) * len(config.cycling.init_hours)
 
 
 def leads_made(config: Config, wildcards: Wildcards) -> float:
@@ -309,7 +331,6 @@ def template_days(config: Config, wildcards: Wildcards) -> float:
 
 
 def computed_departures(config: Config, wildcards: Wildcards) -> float:
-    """Count the observations of the test that a state gives equivalents of, or of a segment."""
+    """Count the observations that a state gives equivalents of, of what a job scores."""
     names = [name for name in config.sources if has_operator(sources.load_source(name))]
-    tested = days_within(config, wildcards, config.periods.test)
-    return tested * sum(values_a_day(config, name) for name in names)
+    return scored_days(config, wildcards) * sum(values_a_day(config, name) for name in names)

@@ -67,7 +67,7 @@ def test_jobs_killed_too_large_or_too_slow_are_tried_again(cluster, bench):
         *only(*RULES),
         *targets(*RULES),
     )
-    log = bench.folder / "results/test/logs/verification_scores/all.log"
+    log = bench.folder / "results/test/logs/verification_scores/scores.log"
     log.unlink()
     cluster.wait(
         lambda: log.exists() and "has work for" in log.read_text(),

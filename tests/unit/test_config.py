@@ -8,7 +8,8 @@ import pytest
 import yaml
 
 from fuxiflow import ROOT
-from fuxiflow.config import archives, configuration, reference, sources
+from fuxiflow.config import archives, configuration, reference, sources, work
+from fuxiflow.config.base import Period
 from fuxiflow.config.configuration import (
     ConfigurationError,
     load_configuration,
@@ -32,6 +33,7 @@ SIMULATION = {
     "template": {"start": "2022-09-01", "end": "2022-09-30"},
 }
 SHARE = {"start": "2022-07-01", "end": "2022-07-31"}
+TEST = Period(start="2023-01-11", end="2023-02-09")
 
 
 def demo(**changes) -> dict:
@@ -129,6 +131,29 @@ def test_the_reference_page_is_in_step():
         (
             {"periods__test": {"start": "2023-02-09", "end": "2023-01-11"}},
             ["periods.test", "after end"],
+        ),
+        (
+            {"periods__validation": {"start": "2022-12-30", "end": "2023-01-03"}},
+            ["periods.validation", "overlaps periods.training", "after 2022-12-31"],
+        ),
+        (
+            {"periods__validation": {"start": "2023-01-05", "end": "2023-01-11"}},
+            ["periods.validation", "before periods.test", "2023-01-11"],
+        ),
+        (
+            {
+                "periods__validation": {"start": "2023-01-11", "end": "2023-03-22"},
+                "periods__test": {"start": "2023-04-05", "end": "2023-05-04"},
+            },
+            ["periods.validation", "valid until 2023-04-01", "segment 2023-04 of the test"],
+        ),
+        (
+            {
+                "periods__cold_start": "2023-01-12",
+                "periods__validation": {"start": "2023-01-11", "end": "2023-03-21"},
+                "periods__test": {"start": "2023-04-05", "end": "2023-05-04"},
+            },
+            ["periods.cold_start", "after 2022-12-31 up to 2023-01-11"],
         ),
         (
             {"periods__observations": {"start": "2021-07-01", "end": "2022-12-31"}},
@@ -647,6 +672,28 @@ def test_a_segment_belongs_to_training_or_to_what_follows():
     assert config.slice_segments("02") == []
 
 
+def test_a_segment_is_scored_for_validation_or_for_the_test():
+    validation = {"start": "2023-01-11", "end": "2023-03-21"}
+    test = {"start": "2023-04-05", "end": "2023-08-04"}
+    config = validate_configuration(demo(periods__validation=validation, periods__test=test))
+    periods = config.periods
+    assert config.scored_segments == ["2023-01", "2023-04", "2023-07"]
+    assert config.scored_period("2023-01") == periods.validation
+    assert config.scored_period("2023-07") == periods.test
+    assert list(periods.scored) == ["validation", "scores"]
+    assert periods.first_scored == periods.validation.start
+    # the cycle runs on from one to the other
+    assert config.segments(config.cycling_period) == config.scored_segments
+    assert work.scored_days(config, {"segment": "2023-01"}) == 31 - 10 + 28 + 21
+    assert work.scored_days(config, {"segment": "2023-07"}) == 31 + 4
+    assert work.scored_days(config, {"scores": "validation"}) == 70
+    assert work.scored_days(config, {}) == 30 - 4 + 31 + 30 + 31 + 4
+    assert work.world_gfs_forecasts(config, {"segment": "2023-01"}) == 20
+    alone = validate_configuration(demo())
+    assert list(alone.periods.scored) == ["scores"]
+    assert alone.periods.first_scored == alone.periods.test.start
+
+
 def test_errors_of_the_worlds_analyses_keep_their_other_defaults():
     world = validate_configuration(
         demo(world__era5={"error": 0.2}, world__gfs={"warm_bias": 0.5, "low_level_error": 0.6})
@@ -665,7 +712,7 @@ def test_errors_of_the_worlds_analyses_keep_their_other_defaults():
     }
     assert world.gfs.forecast_interval_hours == 72
     starts = {
-        hour: validate_configuration(demo(cycling__init_hours=hours)).gfs_start.hour
+        hour: validate_configuration(demo(cycling__init_hours=hours)).gfs_start(TEST).hour
         for hour, hours in {0: [0, 12], 12: [6, 12], 6: [6, 18]}.items()
     }
     assert starts == {0: 0, 12: 12, 6: 0}

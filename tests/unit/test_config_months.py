@@ -16,7 +16,8 @@ def test_a_part_of_the_test_has_the_spin_up_of_the_whole(tmp_path):
     part.write_text(overlay_of_months([REAL], "2020-07", "2020-08"))
     whole, cut = load_configuration(REAL).periods, load_configuration(REAL, part).periods
     assert [str(day) for day in (cut.test.start, cut.test.end)] == ["2020-07-01", "2020-08-31"]
-    assert cut.test.start - cut.cold_start == whole.test.start - whole.cold_start
+    assert cut.test.start - cut.cold_start == whole.validation.start - whole.cold_start
+    assert cut.validation is None
     assert cut.training == whole.training
 
 

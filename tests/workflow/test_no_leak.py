@@ -147,6 +147,53 @@ def test_without_observations_nothing_is_assimilated(planned):
     assert not [path for job in blind for path in job.inputs if "/grids/" in path]
 
 
+VALIDATED = """
+periods:
+  cold_start: 2022-02-22
+  validation: {start: 2022-02-23, end: 2022-02-25}
+  test: {start: 2022-03-01, end: 2022-03-03}
+"""
+
+
+@pytest.fixture(scope="module")
+def validated(checkout, tmp_path_factory):
+    """A copy whose configuration has a validation before its test."""
+    copy = checkout.clone(tmp_path_factory.mktemp("validated") / "copy")
+    (copy.folder / "config/validated.yaml").write_text(VALIDATED)
+    return copy
+
+
+def test_what_is_scored_for_validation_sees_nothing_of_the_test(validated):
+    jobs = validated.plan("validation", configuration="test+validated")
+    assert {"cycling_analyses", "cycling_forecasts", "verification_scores"} <= {
+        job.rule for job in jobs
+    }
+    reached = segments(path for job in jobs for path in (*job.inputs, *job.outputs))
+    assert reached == {"2022-01", "2022-02"}
+    tables = {path for job in jobs for path in job.outputs if path.endswith("scores.parquet")}
+    assert tables == {"results/test/validation/scores.parquet"}
+    learnt = of(jobs, *LEARNING)
+    assert all(segments(ancestors(jobs, job)) <= {"2022-01"} for job in learnt)
+
+
+def test_a_whole_run_scores_both_and_the_test_alone_is_drawn(validated):
+    jobs = validated.plan(configuration="test+validated")
+    (whole,) = of(jobs, "all")
+    assert "results/test/validation/scores.parquet" in whole.inputs
+    for job in of(jobs, "verification_scores", "verification_forecasts", "verification_departures"):
+        parts = {path for path in job.inputs if SEGMENT.search(path)}
+        of_validation = job.wildcards["scores"] == "validation"
+        assert segments(parts) <= ({"2022-02"} if of_validation else {"2022-03"})
+        folders = {path.split("/")[2] for path in {*job.inputs, *job.outputs} - parts}
+        assert folders == {job.wildcards["scores"]}
+    cycles = {job.wildcards["scores"]: job for job in of(jobs, "verification_analyses")}
+    assert segments(cycles["validation"].inputs) == {"2022-02"}
+    assert segments(cycles["scores"].inputs) == {"2022-02", "2022-03"}
+    drawn = [job for job in jobs if job.rule.startswith("figure") or "accept" in job.rule]
+    assert drawn
+    assert not [path for job in drawn for path in job.inputs if "/validation/" in path]
+
+
 HYBRID = """
 simulation:
   noaa20_atms:

@@ -63,6 +63,7 @@ WORLD = "embedded synthetic world" if CONFIG.synthetic else "archive"
 wildcard_constraints:
     segment=r"\d{4}-\d{2}",
     reference="era5|gfs|truth",
+    scores="|".join(CONFIG.periods.scored),
     source="|".join(CONFIG.sources) or "none",
     system="|".join(CONFIG.verification.systems) or "none",
     experiment="|".join(CONFIG.experiments),

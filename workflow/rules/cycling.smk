@@ -61,7 +61,7 @@ rule cycling_forecasts:
     resources:
         **request("cycling_forecasts"),
     params:
-        dates=dates_in(CONFIG.periods.test),
+        dates=verification_days,
         init_hours=CONFIG.cycling.init_hours,
         max_lead_hours=CONFIG.cycling.max_lead_hours,
         kept=CONFIG.kept_channels,
@@ -87,7 +87,7 @@ rule cycling_external_forecasts:
         **request("cycling_external_forecasts"),
     params:
         grid=grid(),
-        dates=dates_in(CONFIG.periods.test),
+        dates=verification_days,
         init_hours=CONFIG.cycling.init_hours,
         max_lead_hours=CONFIG.cycling.max_lead_hours,
         kept=CONFIG.kept_channels,
@@ -111,8 +111,9 @@ rule cycling:
         ),
         if_forecasts_stay(
             expand(
-                segments_of(results("forecasts/{experiment}/{segment}.zarr"), CONFIG.periods.test),
+                results("forecasts/{experiment}/{segment}.zarr"),
                 experiment=CONFIG.forecasting_experiments,
+                segment=CONFIG.scored_segments,
             )
         ),
     localrule: True

@@ -32,7 +32,7 @@ rule states_forecasts:
         **request("states_forecasts"),
     params:
         grid=grid(),
-        dates=states_test_dates,
+        dates=states_scored_dates,
         init_hours=CONFIG.cycling.init_hours,
         max_lead_hours=CONFIG.cycling.max_lead_hours,
         kept=CONFIG.kept_channels,
@@ -52,7 +52,7 @@ rule states_system_forecasts:
     params:
         system="{system}",
         grid=grid(),
-        dates=states_test_dates,
+        dates=states_scored_dates,
         init_hours=CONFIG.cycling.init_hours,
         max_lead_hours=CONFIG.cycling.max_lead_hours,
         channels=CONFIG.scored_channels,
@@ -160,7 +160,11 @@ rule states:
         segments_of(results("states/era5/{segment}.zarr"), CONFIG.verification_period),
         states_gfs_segments(results("states/gfs/{segment}.zarr"), CONFIG.verification_period),
         if_forecasts_stay(
-            states_gfs_segments(results("forecasts/gfs/{segment}.zarr"), CONFIG.periods.test)
+            [
+                path
+                for period in CONFIG.periods.scored.values()
+                for path in states_gfs_segments(results("forecasts/gfs/{segment}.zarr"), period)
+            ]
         ),
         states_truth_segments(results("states/truth/{segment}.zarr")),
     localrule: True

@@ -1,4 +1,8 @@
-"""Scores of forecasts and analyses, departures, error maps, and the one score table."""
+"""Scores of forecasts and analyses, departures, error maps, and the one score table.
+
+Parts are of a segment, which is of validation or of the test. Tables of all segments lie in a folder
+each: ``scores`` of the test, ``validation``.
+"""
 
 
 rule verification_baselines_part:
@@ -13,7 +17,7 @@ rule verification_baselines_part:
     resources:
         **request("verification_baselines_part"),
     params:
-        period=dates_in(CONFIG.periods.test),
+        period=verification_days,
         init_hours=CONFIG.cycling.init_hours,
         max_lead_hours=CONFIG.cycling.max_lead_hours,
         regions=CONFIG.verification.regions,
@@ -37,7 +41,7 @@ rule verification_systems_part:
         **request("verification_systems_part"),
     params:
         system="{system}",
-        period=dates_in(CONFIG.periods.test),
+        period=verification_days,
         regions=CONFIG.verification.regions,
     script:
         "../scripts/verification_systems_part.py"
@@ -45,16 +49,10 @@ rule verification_systems_part:
 
 rule verification_baselines:
     input:
-        parts=[
-            *segments_of(rules.verification_baselines_part.output.cases, CONFIG.periods.test),
-            *expand(
-                segments_of(rules.verification_systems_part.output.cases, CONFIG.periods.test),
-                system=CONFIG.verification.systems,
-            ),
-        ],
+        parts=verification_baseline_parts,
     output:
-        scores=results("scores/baselines.parquet"),
-        cases=directory(results("scores/baselines.zarr")),
+        scores=results("{scores}/baselines.parquet"),
+        cases=directory(results("{scores}/baselines.zarr")),
     resources:
         **request("verification_baselines"),
     params:
@@ -76,7 +74,7 @@ rule verification_forecasts_part:
     resources:
         **request("verification_forecasts_part"),
     params:
-        period=dates_in(CONFIG.periods.test),
+        period=verification_days,
         init_hours=CONFIG.cycling.init_hours,
         regions=CONFIG.verification.regions,
         channels=CONFIG.scored_channels,
@@ -89,17 +87,17 @@ rule verification_forecasts_part:
 
 rule verification_forecasts:
     input:
-        parts=segments_of(rules.verification_forecasts_part.output.cases, CONFIG.periods.test),
+        parts=verification_parts(rules.verification_forecasts_part.output.cases),
         baselines=rules.verification_baselines.output.cases,
     output:
-        scores=results("scores/{experiment}/forecasts.parquet"),
-        cases=directory(results("scores/{experiment}/forecasts.cases.zarr")),
+        scores=results("{scores}/{experiment}/forecasts.parquet"),
+        cases=directory(results("{scores}/{experiment}/forecasts.cases.zarr")),
     resources:
         **request("verification_forecasts"),
     params:
         **verification_resampling(),
         experiment="{experiment}",
-        baselines=[*CONFIG.verification.baselines, *CONFIG.verification.systems],
+        baselines=verification_compared,
         completeness=completeness("cases"),
     script:
         "../scripts/verification_forecasts.py"
@@ -160,22 +158,20 @@ rule verification_analyses_part:
 
 rule verification_analyses:
     input:
-        parts=segments_of(rules.verification_analyses_part.output.cases, CONFIG.cycling_period),
-        observations=segments_of(
-            rules.verification_analyses_part.output.observations, CONFIG.cycling_period
-        ),
+        parts=verification_cycle_parts(rules.verification_analyses_part.output.cases),
+        observations=verification_cycle_parts(rules.verification_analyses_part.output.observations),
         baselines=rules.verification_baselines.output.cases,
     output:
-        scores=results("scores/{experiment}/analyses.parquet"),
-        cycle=results("scores/{experiment}/cycle.parquet"),
-        observations=results("scores/{experiment}/observations.parquet"),
-        cases=directory(results("scores/{experiment}/analyses.cases.zarr")),
+        scores=results("{scores}/{experiment}/analyses.parquet"),
+        cycle=results("{scores}/{experiment}/cycle.parquet"),
+        observations=results("{scores}/{experiment}/observations.parquet"),
+        cases=directory(results("{scores}/{experiment}/analyses.cases.zarr")),
     resources:
         **request("verification_analyses"),
     params:
         **verification_resampling(),
         experiment="{experiment}",
-        period=dates(CONFIG.periods.test),
+        period=verification_all_days,
         completeness=completeness("cases"),
     script:
         "../scripts/verification_analyses.py"
@@ -194,7 +190,7 @@ rule verification_departures_part:
         coefficients=coefficients(verification_computable()),
         sources=verification_computable(),
         instruments=[sources.load_source(name).instrument for name in verification_computable()],
-        period=dates_in(CONFIG.periods.test),
+        period=verification_days,
         regions=CONFIG.verification.regions,
         seed=CONFIG.seed,
     script:
@@ -203,9 +199,9 @@ rule verification_departures_part:
 
 rule verification_departures:
     input:
-        parts=segments_of(rules.verification_departures_part.output.departures, CONFIG.periods.test),
+        parts=verification_parts(rules.verification_departures_part.output.departures),
     output:
-        scores=results("scores/{experiment}/departures.parquet"),
+        scores=results("{scores}/{experiment}/departures.parquet"),
     resources:
         **request("verification_departures"),
     params:
@@ -219,10 +215,10 @@ rule verification_departures:
 
 rule verification_comparisons:
     input:
-        own=lambda wildcards: verification_cases(wildcards.experiment),
+        own=lambda wildcards: verification_cases(wildcards.scores, wildcards.experiment),
         others=verification_other_cases,
     output:
-        scores=results("scores/{experiment}/comparisons.parquet"),
+        scores=results("{scores}/{experiment}/comparisons.parquet"),
     resources:
         **request("verification_comparisons"),
     params:
@@ -235,23 +231,23 @@ rule verification_comparisons:
 rule verification_scores:
     input:
         scores=[
-            results("scores/baselines.parquet"),
+            results("{scores}/baselines.parquet"),
             *expand(
-                results("scores/{experiment}/{kind}.parquet"),
+                results("{{scores}}/{experiment}/{kind}.parquet"),
                 experiment=CONFIG.cycled_experiments,
                 kind=["analyses", "departures"],
             ),
             *expand(
-                results("scores/{experiment}/forecasts.parquet"),
+                results("{{scores}}/{experiment}/forecasts.parquet"),
                 experiment=CONFIG.forecasting_experiments,
             ),
             *expand(
-                results("scores/{experiment}/comparisons.parquet"),
+                results("{{scores}}/{experiment}/comparisons.parquet"),
                 experiment=CONFIG.comparisons,
             ),
         ],
     output:
-        scores=results("scores/scores.parquet"),
+        scores=results("{scores}/scores.parquet"),
     resources:
         **request("verification_scores"),
     script:
@@ -275,13 +271,18 @@ rule verification_acceptance:
         "../scripts/verification_acceptance.py"
 
 
+rule validation:
+    input:
+        [results("validation/scores.parquet")] if CONFIG.periods.validation else [],
+    localrule: True
+
+
 rule verification:
     input:
-        rules.verification_scores.output,
+        rules.validation.input,
+        results("scores/scores.parquet"),
         rules.verification_acceptance.output if verification_uses("truth") else [],
         expand(rules.verification_maps.output.maps, experiment=CONFIG.forecasting_experiments),
-        expand(rules.verification_analyses.output.cycle, experiment=CONFIG.cycled_experiments),
-        expand(
-            rules.verification_analyses.output.observations, experiment=CONFIG.cycled_experiments
-        ),
+        expand(results("scores/{name}/cycle.parquet"), name=CONFIG.cycled_experiments),
+        expand(results("scores/{name}/observations.parquet"), name=CONFIG.cycled_experiments),
     localrule: True

@@ -62,12 +62,15 @@ def cycling_start(wildcards):
 
 
 def cycling_grids(wildcards):
-    """Return the sparse grids of a segment and its neighbours, as windows reach over its ends."""
-    return expand(
-        results("grids/{source}/{segment}.zarr"),
-        source=CONFIG.resolve(wildcards.experiment).sources,
-        segment=cycling_neighbours(wildcards.segment, before=1, after=1),
-    )
+    """Return the sparse grids of a segment and of those that its windows reach into.
+
+    The first window begins before 00 UTC. The last is about 18 UTC, and few end on the day after: so
+    what is cycled for validation reads nothing of the test.
+    """
+    names = CONFIG.resolve(wildcards.experiment).sources
+    last = max((sources.load_source(name).window[1] for name in names), default=0)
+    near = cycling_neighbours(wildcards.segment, before=1, after=int(last > times.STEP_HOURS))
+    return expand(results("grids/{source}/{segment}.zarr"), source=names, segment=near)
 
 
 def cycling_case_grids(wildcards):

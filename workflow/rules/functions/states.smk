@@ -41,9 +41,9 @@ def states_spans(wildcards):
     return [dates(CONFIG.periods.training, label) for label in labels]
 
 
-def states_test_dates(wildcards):
+def states_scored_dates(wildcards):
     """Return the first and last day of a segment that forecasts are verified from."""
-    return dates(CONFIG.periods.test, wildcards.segment)
+    return dates(CONFIG.scored_period(wildcards.segment), wildcards.segment)
 
 
 def states_forecasts_completeness(wildcards):
@@ -55,7 +55,7 @@ def states_forecasts_completeness(wildcards):
     return SimpleNamespace(
         **vars(completeness("forecasts")),
         every_hours=interval,
-        since=CONFIG.gfs_start.isoformat(),
+        since=CONFIG.gfs_start(CONFIG.scored_period(wildcards.segment)).isoformat(),
     )
 
 

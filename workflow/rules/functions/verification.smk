@@ -25,12 +25,63 @@ def verification_uses(name):
     return used[name]
 
 
+def verification_days(wildcards):
+    """Return the first and last scored day of the segment of a job: of validation or of the test."""
+    return dates(CONFIG.scored_period(wildcards.segment), wildcards.segment)
+
+
+def verification_all_days(wildcards):
+    """Return the first and last day of what a job on all segments scores."""
+    return dates(CONFIG.periods.scored[wildcards.scores])
+
+
+def verification_parts(path):
+    """Return an input function for ``path`` of each segment of what a job scores."""
+
+    def paths(wildcards):
+        labels = CONFIG.segments(CONFIG.periods.scored[wildcards.scores])
+        return expand(path, **{**dict(wildcards.items()), "segment": labels})
+
+    return paths
+
+
+def verification_cycle_parts(path):
+    """Return an input function for ``path`` of each segment of the cycle up to what a job scores."""
+
+    def paths(wildcards):
+        end = CONFIG.periods.scored[wildcards.scores].end
+        labels = CONFIG.segments(Period(start=CONFIG.periods.cold_start, end=end))
+        return expand(path, **{**dict(wildcards.items()), "segment": labels})
+
+    return paths
+
+
+def verification_baseline_parts(wildcards):
+    """Return the cases of the baselines of each segment of what a job scores, and of other systems."""
+    folders = ["baselines", *(f"baselines/{name}" for name in verification_systems(wildcards))]
+    return [
+        part
+        for folder in folders
+        for part in verification_parts(results(f"scores/{folder}/{{segment}}.zarr"))(wildcards)
+    ]
+
+
+def verification_systems(wildcards):
+    """Return the other systems that are scored in what a job scores: in the test alone."""
+    return [*CONFIG.verification.systems] if wildcards.scores == "scores" else []
+
+
+def verification_compared(wildcards):
+    """Return the baselines and other systems that forecasts are compared with."""
+    return [*CONFIG.verification.baselines, *verification_systems(wildcards)]
+
+
 def verification_valid_segments(segment, within):
-    """Return the segments that the forecasts from a segment of the test are valid in.
+    """Return the segments that the forecasts from a scored segment are valid in.
 
     They are those of ``within``, a period: forecasts reach beyond the end of the cycle.
     """
-    first, last = CONFIG.clip(segment, CONFIG.periods.test)
+    first, last = CONFIG.clip(segment, CONFIG.scored_period(segment))
     days = -(-CONFIG.cycling.max_lead_hours // 24)
     end = min(last + timedelta(days=days), within.end)
     return CONFIG.segments(Period(start=first, end=end))
@@ -92,23 +143,23 @@ def verification_computable():
 
 
 def verification_near_grids(wildcards):
-    """Return the grids of those sources of a segment and its neighbours.
+    """Return the grids of those sources of a segment and the one before.
 
-    Windows reach over the ends of a segment.
+    A window about 00 UTC begins on the day before; none about 18 UTC reaches the day after.
     """
-    near = cycling_neighbours(wildcards.segment, before=1, after=1)
+    near = cycling_neighbours(wildcards.segment, before=1, after=0)
     path = results("grids/{source}/{segment}.zarr")
     return expand(path, source=verification_computable(), segment=near)
 
 
-def verification_cases(experiment, other=None):
-    """Return the stores of the cases of an experiment.
+def verification_cases(folder, experiment, other=None):
+    """Return the stores of the cases of an experiment in a folder of scores.
 
     With ``other`` they are the cases of that one, of what both of them make.
     """
     kinds = {"analyses": CONFIG.cycled_experiments, "forecasts": CONFIG.forecasting_experiments}
     return [
-        results(f"scores/{other or experiment}/{kind}.cases.zarr")
+        results(f"{folder}/{other or experiment}/{kind}.cases.zarr")
         for kind, made_by in kinds.items()
         if experiment in made_by and (other or experiment) in made_by
     ]
@@ -119,7 +170,7 @@ def verification_other_cases(wildcards):
     return [
         path
         for other in CONFIG.comparisons[wildcards.experiment]
-        for path in verification_cases(wildcards.experiment, other)
+        for path in verification_cases(wildcards.scores, wildcards.experiment, other)
     ]
 
 

@@ -31,14 +31,15 @@ def world_dates(wildcards):
 
 
 def world_test_dates(wildcards):
-    """Return the start of GFS's first forecast, and the last test day that a segment can reach.
+    """Return the start of GFS's first forecast, and the last scored day that a segment can reach.
 
-    A longer test period leaves the segments before it alone.
+    They are those of validation or of the test. A longer test period leaves the segments before it
+    alone.
     """
-    test = CONFIG.periods.test
+    scored = CONFIG.scored_period(wildcards.segment)
     _, last = CONFIG.clip(wildcards.segment, world_period())
-    reached = max(test.start, min(test.end, last + timedelta(days=1)))
-    return [CONFIG.gfs_start.isoformat(), str(reached)]
+    reached = max(scored.start, min(scored.end, last + timedelta(days=1)))
+    return [CONFIG.gfs_start(scored).isoformat(), str(reached)]
 
 
 def world_verification_dates(wildcards):
