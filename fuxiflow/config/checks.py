@@ -335,6 +335,7 @@ def _experiments(config: "Config", broken: dict[str, list[str]]) -> Iterator[str
 def _experiment(config: "Config", name: str) -> Iterator[str]:
     experiment = config.resolve(name)
     yield from _experiment_sources(config, name)
+    yield from _denials(config, name)
     yield from _simulated_days(config, name)
     yield from _observation_loss(config, name)
     if experiment.weights is not None and experiment.weights not in config.trained_experiments:
@@ -371,6 +372,20 @@ def _experiment_sources(config: "Config", name: str) -> Iterator[str]:
                     f"experiments.{name}.{key}: {source} has no platform with an orbit, which the "
                     f"embedded world needs, allowed: sources whose file gives one"
                 )
+
+
+def _denials(config: "Config", name: str) -> Iterator[str]:
+    """Check the sources without which an experiment is made again."""
+    experiment = config.resolve(name)
+    if experiment.denied and experiment.initial is not None:
+        yield (
+            f"experiments.{name}.denial: with 'initial' nothing is assimilated, allowed: none, or "
+            f"an experiment that makes analyses"
+        )
+    for source in experiment.denied:
+        yield from _one_of(f"experiments.{name}.denial", source, experiment.sources)
+    for source in experiment.retrained:
+        yield from _one_of(f"experiments.{name}.retrained", source, experiment.denied)
 
 
 def _simulated_days(config: "Config", name: str) -> Iterator[str]:

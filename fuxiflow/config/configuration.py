@@ -29,6 +29,7 @@ from fuxiflow.config.base import (
     read_yaml,
 )
 from fuxiflow.config.completeness import Completeness
+from fuxiflow.config.derived import denied_name, derived_experiments, seed_name
 from fuxiflow.config.evaluation import DRAWN, Cycling, Figures, Perturbation, Verification
 from fuxiflow.config.experiment import Experiment
 from fuxiflow.config.simulation import SimulatedSource, instruments_with_operator
@@ -135,6 +136,17 @@ class Config(Section):
     """What the figures show."""
 
     @model_validator(mode="after")
+    def _derived(self):
+        for name, override in derived_experiments(self.experiment, self.experiments).items():
+            if self.experiments.get(name, override) != override:
+                raise ValueError(
+                    f"experiments.{name}: the name is that of a denial or seed of another one, "
+                    f"allowed: another name"
+                )
+            self.experiments[name] = override
+        return self
+
+    @model_validator(mode="after")
     def _checked(self):
         if mistakes := list(checks.cross_section_mistakes(self)):
             raise ValueError("\n".join(mistakes))
@@ -191,6 +203,24 @@ class Config(Section):
             self.resolve(name).forecasts_after
             or [*self.resolve(self.weights_of(name)).training.stages][-1]
         )
+
+    def denials_of(self, name: str) -> list[str]:
+        """Return the experiments without one source of an experiment each."""
+        return [denied_name(name, source) for source in self.resolve(name).denied]
+
+    @property
+    def seeds(self) -> dict[str, list[str]]:
+        """By experiment of several seeds, the experiments of all of them, its own first."""
+        numbers = {name: self.resolve(name).seeds for name in self.experiments}
+        named = {
+            name: [seed_name(name, number) for number in range(1, count + 1)]
+            for name, count in numbers.items()
+        }
+        there = {
+            name: [seed for seed in seeds if seed in self.experiments]
+            for name, seeds in named.items()
+        }
+        return {name: seeds for name, seeds in there.items() if len(seeds) > 1}
 
     @property
     def trained_experiments(self) -> list[str]:
@@ -255,7 +285,11 @@ class Config(Section):
 
     @property
     def comparisons(self) -> dict[str, list[str]]:
-        """By experiment, those that ``verification`` or ``figures`` compare its scores with."""
+        """By experiment, those that its scores are compared with.
+
+        ``verification`` and ``figures`` name them. Denials are compared with the whole, and further
+        seeds as the first one is.
+        """
         pairs = [
             (name, other)
             for name, others in self.verification.comparisons.items()
@@ -264,6 +298,13 @@ class Config(Section):
         pairs += [(name, self.figures.unrolling[0]) for name in self.figures.unrolling[1:]]
         if self.figures.hybrid_training:
             pairs.append(self.figures.hybrid_training[::-1])
+        pairs += [(name, other) for name in self.experiments for other in self.denials_of(name)]
+        pairs += [
+            (seed_name(name, number), seed_name(other, number))
+            for name, other in pairs
+            for number in range(2, self.resolve(name).seeds + 1)
+            if {seed_name(name, number), seed_name(other, number)} <= set(self.experiments)
+        ]
         others_of: dict[str, list[str]] = {}
         for name, other in dict.fromkeys(pairs):
             others_of.setdefault(name, []).append(other)

@@ -40,10 +40,32 @@ class Experiment(Section):
     With it an experiment makes forecasts alone, and ``figures.experiments`` may not name it."""
     forecaster: ExternalForecaster | None = None
     """Models that make the forecasts; by default the experiment's networks."""
+    seeds: Positive = 1
+    """Number of trainings, with a seed each.
+
+    The first keeps the experiment's name, others are experiments ``{name}_seed2`` and so on. One
+    with ``weights`` of another uses that one's networks of the same number, so it may have no more.
+    """
+    seeds_forecast: bool = True
+    """Whether further trainings make forecasts too, not analyses alone."""
+    seed: int = Field(0, ge=0)
+    """What is added to the configuration's seed in training; further ``seeds`` count on from it."""
+    denial: Literal["each"] | list[str] = []
+    """Sources without which an experiment is made, one at a time; ``each`` for all.
+
+    They are experiments ``{name}_no_{source}`` with the networks of this one, which is compared
+    with each of them."""
+    retrained: list[str] = []
+    """Those of ``denial`` whose experiment trains networks of its own, without the source too."""
     model: Model = Model()
     """Sizes of the networks."""
     training: Training
     """Training of the networks."""
+
+    @property
+    def denied(self) -> list[str]:
+        """Sources that are withheld, one at a time."""
+        return self.sources if self.denial == "each" else self.denial
 
     def recipe(self, stage: str) -> dict:
         """Return all settings that the networks after a training stage depend on.
@@ -64,6 +86,7 @@ class Experiment(Section):
         until = [*order[:5], "replay"] if stage == "replay" else order[: order.index(stage) + 1]
         settings = {
             "model": self.model,
+            "seed": self.seed,
             "options": training.model_dump(exclude={*order, "replay", "simulated"}),
         }
         settings |= {name: getattr(training, name) for name in until}

@@ -493,6 +493,7 @@ COSTS: dict[str, Callable[[Config, Wildcards], Cost]] = {
     "verification_departures": Linear(work.analyses, 0, mb=1000, mb_each=0.3, least=0.1, start=60),
     "verification_comparisons": Linear(work.comparison_cases, 120, mb=2000, least=60, states=1),
     "verification_scores": Linear(work.once, 120, mb=2500, least=60),
+    "verification_seeds": Linear(work.once, 60, mb=2500),
     "verification_acceptance": Linear(work.once, 60, mb=2500),
 }
 

@@ -135,6 +135,10 @@ class AssimilatorStage(Optimisation):
     """Fraction of the samples that start from climatology, as a cycle's cold start does."""
     source_dropout: Fraction = 0.1
     """Fraction of the samples without observations, as in an outage."""
+    single_source_dropout: Fraction = 0.0
+    """Fraction of the samples without a source, drawn for each source alone.
+
+    A cycle from which one source is withheld is then a state that the networks know."""
     chain: Positive = 1
     """Updates in a row whose cycles go on from where the update before left them."""
     climatology_shift_days: int = Field(0, ge=0)

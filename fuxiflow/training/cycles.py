@@ -346,11 +346,14 @@ def fit_cycles(
     networks.to(run.fabric.device)
     execution.prepare(networks, recompute=stage.recompute, compiled=run.compiled)
     trainer = Trainer(networks, stage, run)
-    plan = plans.cycle_plan(run.stage, first_times, stage, unrolling, run.seed, banked, odds)
+    plan = plans.cycle_plan(
+        run.stage, first_times, stage, unrolling, run.seed, banked, odds, tuple(designs)
+    )
     batches = samples.Batches(archive, plan, designs, networks.standardise, trainer.share, points)
     objective = CycleObjective(networks, unrolling, trainer.share, points, radiances)
     if linear_fits and not trainer.begun:
-        # all windows count for the fits: none without observations, none from climatology
+        # all windows count for the fits: none from climatology, none without a source, as this plan
+        # knows of none
         warm = stage.model_copy(update={"cold_fraction": 0.0, "source_dropout": 0.0})
         fit_plan = plans.cycle_plan(run.stage, first_times, warm, Unrolling(), run.seed, banked)
         windows = samples.Batches(archive, fit_plan, designs, networks.standardise)

@@ -9,7 +9,7 @@ import numpy as np
 from fuxiflow import times as calendar
 from fuxiflow.config.training import AssimilatorStage, ReplayStage, RolloutStage
 from fuxiflow.models.networks import STEP, SourceDesign
-from fuxiflow.randomness import numbered_generator
+from fuxiflow.randomness import label_number, numbered_generator
 from fuxiflow.states.store import StateSeries
 from fuxiflow.training.samples import Archive, Plan, Request
 
@@ -123,12 +123,13 @@ def cycle_plan(
     seed: int,
     banked: bool = False,
     odds: np.ndarray | None = None,
+    sources: Sequence[str] = (),
 ) -> Plan:
     """Plan stages 2 and 3 and replay: first analysis times, and what the samples start from.
 
     The first background is a forecast of a random lead, the same for the whole batch, or comes from
     the bank; some start from climatology, as a cold start does, and some are deprived of their
-    observations, as in an outage. With a ``chain`` of several updates every place of the batch goes
+    observations, as in an outage, or of those of single sources. With a ``chain`` of several updates every place of the batch goes
     on for that many from where it ended; the places begin anew by turns. Each has its own shift of
     the climatology.
 
@@ -148,6 +149,8 @@ def cycle_plan(
         Whether first backgrounds come from the bank.
     odds : np.ndarray, optional
         Probability of each time, ``(n,)``; by default all are equally probable.
+    sources : Sequence[str]
+        The sources that single ones are withheld of.
 
     Returns
     -------
@@ -160,6 +163,7 @@ def cycle_plan(
         random = _generator(seed, name, step, 0)
         lead = int(random.integers(1, stage.max_lead_hours // 6 + 1))
         masked = random.random(stage.batch) < stage.source_dropout
+        withheld = _withheld(seed, name, step, stage, sources)
         requests = []
         for place in range(stage.batch):
             # updates since this place began anew: its draws are those of the update it began with
@@ -170,15 +174,53 @@ def cycle_plan(
             dark = bool(masked[place])
             days = stage.climatology_shift_days
             shift = int(fate.integers(-days, days + 1))
+            common = {"masked": dark, "shift": shift, "without": withheld[place]}
             if age and step:
-                requests.append(Request(time, 0, cycles, masked=dark, follows=True, shift=shift))
+                requests.append(Request(time, 0, cycles, follows=True, **common))
             elif banked:
-                requests.append(Request(time, 0, cycles, cold, dark, shift=shift, banked=True))
+                requests.append(Request(time, 0, cycles, cold, banked=True, **common))
             else:
-                requests.append(Request(time - STEP * lead, lead, cycles, cold, dark, shift=shift))
+                requests.append(Request(time - STEP * lead, lead, cycles, cold, **common))
         return requests
 
     return plan
+
+
+def _withheld(
+    seed: int, name: str, step: int, stage: AssimilatorStage, sources: Sequence[str]
+) -> list[tuple[str, ...]]:
+    """Draw the sources that each sample of an update does without.
+
+    Each source has draws of its own, so they do not depend on the others that there are.
+
+    Parameters
+    ----------
+    seed : int
+        The configuration's seed.
+    name : str
+        Name of the stage.
+    step : int
+        The update.
+    stage : AssimilatorStage
+        Batch size and share.
+    sources : Sequence[str]
+        All sources.
+
+    Returns
+    -------
+    list of tuple of str
+        By place of the batch, names of sources.
+    """
+    share = stage.single_source_dropout
+    if not share:
+        return [()] * stage.batch
+    drawn = {
+        source: _generator(seed, name, step, 1, label_number(source)).random(stage.batch) < share
+        for source in sources
+    }
+    return [
+        tuple(source for source in sources if drawn[source][place]) for place in range(stage.batch)
+    ]
 
 
 def usable_times(

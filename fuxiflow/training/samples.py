@@ -37,7 +37,7 @@ class Request:
     with, and ``start`` is its first analysis time. ``noise`` seeds the error that is put on the
     first frames (:func:`fuxiflow.training.rollouts.perturbation`); the climatology that analyses
     are compared with is of ``shift`` days later. A ``cold`` one starts from climatology, a
-    ``masked`` one has no observations. One that is ``banked`` has as first frames a background from
+    ``masked`` one has no observations, and others none of the sources ``without``. One that is ``banked`` has as first frames a background from
     the bank at ``start`` and the state 6 h before it.
     """
 
@@ -50,6 +50,11 @@ class Request:
     noise: int | None = None
     shift: int = 0
     banked: bool = False
+    without: tuple[str, ...] = ()
+
+    def sees(self, source: str) -> bool:
+        """Return whether the sample has observations of a source."""
+        return not self.masked and source not in self.without
 
     @cached_property
     def target_times(self) -> list[np.datetime64]:
@@ -423,13 +428,16 @@ class Batches(Dataset):
         )
 
     def _observations(self, requests: list[Request]) -> list[dict[str, FootprintBatch]]:
-        """For each analysis the footprints by source, none for samples that are masked."""
+        """For each analysis the footprints by source, none of those that a sample does not see."""
         hours = {name: source.window for name, source in self.sources.items()}
         windows = [self.archive.windows(request, hours) for request in requests]
-        kept = torch.tensor([not request.masked for request in requests])
+        seen = {
+            name: torch.tensor([request.sees(name) for request in requests])
+            for name in self.sources
+        }
         return [
             {
-                name: self._footprints(name, [sample[i] for sample in windows]).kept(kept)
+                name: self._footprints(name, [sample[i] for sample in windows]).kept(seen[name])
                 for name in self.sources
             }
             for i in range(requests[0].cycles)

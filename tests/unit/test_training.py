@@ -90,6 +90,26 @@ def test_plans_depend_on_seed_and_step_alone():
     assert len({request.lead for request in plan(4)}) == 1
 
 
+def test_single_sources_are_withheld_alone():
+    times, names = tiny.times(20), ("atms", "stations")
+    stage = JointStage(updates=9, batch=50, learning_rate=1, max_lead_hours=24)
+    thinned = stage.model_copy(update={"single_source_dropout": 0.3})
+
+    def requests(stage, names):
+        plan = plans.cycle_plan("joint", times, stage, Unrolling(3), seed=5, sources=names)
+        return [request for step in range(20) for request in plan(step)]
+
+    whole, drawn = requests(stage, names), requests(thinned, names)
+    assert not any(request.without for request in whole)
+    assert [replace(request, without=()) for request in drawn] == whole
+    withheld = np.array([[name in request.without for name in names] for request in drawn])
+    assert np.abs(withheld.mean(0) - 0.3).max() < 0.06
+    # independent of each other, and of the other sources that there are
+    assert abs(withheld.all(1).mean() - 0.09) < 0.04
+    alone = requests(thinned, names[1:])
+    assert [bool(request.without) for request in alone] == withheld[:, 1].tolist()
+
+
 def test_chains_go_on_where_they_ended_and_begin_anew_by_turns():
     times = tiny.times(20)
     stage = JointStage(updates=9, batch=2, learning_rate=1, max_lead_hours=24, cold_fraction=0.5)
@@ -215,6 +235,17 @@ def test_batches_hold_what_was_asked_for(record, networks):
     assert len(found) == 8 * 20
     assert found.slot.tolist() == sorted(found.slot.tolist())
     assert abs(found.values.mean().item()) < 0.2
+
+
+def test_a_sample_without_a_source_has_none_of_its_footprints(record, networks):
+    time = tiny.times(40)[12]
+    requests = [samples.Request(time, 1, 2, without=(tiny.SOURCE,)), samples.Request(time, 1, 2)]
+    batches = samples.Batches(
+        archive(record), lambda step: requests, networks.design.sources, networks.standardise
+    )
+    assert all(set(one[tiny.SOURCE].sample.tolist()) == {1} for one in batches[0].observations)
+    assert samples.Request(time, 1, 2, without=("another",)).sees(tiny.SOURCE)
+    assert not samples.Request(time, 1, 2, masked=True).sees(tiny.SOURCE)
 
 
 def test_usable_times_have_their_neighbours(record):

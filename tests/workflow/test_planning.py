@@ -17,6 +17,7 @@ TARGETS = [
     "training",
     "cycling",
     "verification",
+    "validation",
     "figures",
     "all",
 ]

@@ -21,7 +21,7 @@ rule training_forecaster:
         model=training_model,
         grid=grid(),
         dates=dates(CONFIG.periods.training),
-        seed=CONFIG.seed,
+        seed=training_seed,
         state=restart("training/{experiment}/forecaster"),
         tensorboard=results("logs/tensorboard/{experiment}/forecaster"),
     script:
@@ -48,7 +48,7 @@ rule training_backgrounds:
         dates=dates_in(CONFIG.periods.observations),
         reach=str(CONFIG.periods.training.start),
         threads=threads_of("training_backgrounds"),
-        seed=CONFIG.seed,
+        seed=training_seed,
         state=restart("training/{experiment}/backgrounds/{segment}"),
     script:
         "../scripts/training_backgrounds.py"
@@ -69,7 +69,7 @@ rule training_background_filter:
         settings=of_experiment(lambda one: one.training.background_filter.model_dump(mode="json")),
         accelerator=of_experiment(lambda one: one.training.accelerator),
         threads=threads_of("training_background_filter"),
-        seed=CONFIG.seed,
+        seed=training_seed,
     script:
         "../scripts/training_background_filter.py"
 
@@ -101,7 +101,7 @@ rule training_assimilator:
         simulated=training_simulated,
         dates=dates(CONFIG.periods.observations),
         reach=training_reach("assimilator"),
-        seed=CONFIG.seed,
+        seed=training_seed,
         state=restart("training/{experiment}/assimilator"),
         tensorboard=results("logs/tensorboard/{experiment}/assimilator"),
     script:
@@ -133,7 +133,7 @@ rule training_joint:
         options=training_options("joint"),
         dates=dates(CONFIG.periods.observations),
         reach=training_reach("joint"),
-        seed=CONFIG.seed,
+        seed=training_seed,
         state=restart("training/{experiment}/joint"),
         tensorboard=results("logs/tensorboard/{experiment}/joint"),
     script:
@@ -188,7 +188,7 @@ rule training_autoregressive:
         saving=training_saving("autoregressive"),
         options=training_options("autoregressive"),
         dates=dates(CONFIG.periods.training),
-        seed=CONFIG.seed,
+        seed=training_seed,
         state=restart("training/{experiment}/autoregressive"),
         tensorboard=results("logs/tensorboard/{experiment}/autoregressive"),
     script:

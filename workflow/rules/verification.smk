@@ -254,6 +254,19 @@ rule verification_scores:
         "../scripts/verification_scores.py"
 
 
+rule verification_seeds:
+    input:
+        scores=rules.verification_scores.output.scores,
+    output:
+        spread=results("{scores}/seeds.parquet"),
+    resources:
+        **request("verification_seeds"),
+    params:
+        trainings=CONFIG.seeds,
+    script:
+        "../scripts/verification_seeds.py"
+
+
 rule verification_acceptance:
     input:
         scores=results("scores/scores.parquet"),
@@ -273,14 +286,14 @@ rule verification_acceptance:
 
 rule validation:
     input:
-        [results("validation/scores.parquet")] if CONFIG.periods.validation else [],
+        verification_tables("validation") if CONFIG.periods.validation else [],
     localrule: True
 
 
 rule verification:
     input:
         rules.validation.input,
-        results("scores/scores.parquet"),
+        verification_tables("scores"),
         rules.verification_acceptance.output if verification_uses("truth") else [],
         expand(rules.verification_maps.output.maps, experiment=CONFIG.forecasting_experiments),
         expand(results("scores/{name}/cycle.parquet"), name=CONFIG.cycled_experiments),

@@ -12,6 +12,11 @@ def training_of(wildcards):
     return CONFIG.resolve(wildcards.experiment).training
 
 
+def training_seed(wildcards):
+    """Return the seed of the training of an experiment: those that share a stage have one seed."""
+    return CONFIG.seed + CONFIG.resolve(wildcards.experiment).seed
+
+
 def training_layout(stage, wildcards):
     """Return the machines, and devices of each, that an experiment trains a stage on."""
     return training_of(wildcards).layout(stage)
@@ -265,4 +270,4 @@ def training_replay_grids(wildcards):
 
 def training_replay_seed(wildcards):
     """Return the seed of an update: every segment draws samples of its own."""
-    return CONFIG.seed + int(wildcards.segment.replace("-", ""))
+    return training_seed(wildcards) + int(wildcards.segment.replace("-", ""))

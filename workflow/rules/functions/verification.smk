@@ -174,6 +174,12 @@ def verification_other_cases(wildcards):
     ]
 
 
+def verification_tables(folder):
+    """Return the tables of all scores in a folder, and of their spread where there are seeds."""
+    names = ["scores", *(["seeds"] if CONFIG.seeds else [])]
+    return [results(f"{folder}/{name}.parquet") for name in names]
+
+
 def verification_judged_cycle():
     """Return the series of the experiment full, whose growth of errors is judged."""
     if "full" not in CONFIG.cycled_experiments:

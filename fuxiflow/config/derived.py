@@ -1,0 +1,148 @@
+"""Experiments that others ask for: without one of their sources, and trained with other seeds.
+
+``denial`` of an experiment makes ``{name}_no_{source}``, ``seeds`` makes ``{name}_seed2`` and so on.
+They are overrides of the default experiment like those that a person writes.
+"""
+
+from collections.abc import Iterator, Mapping
+
+from pydantic import ValidationError
+
+from fuxiflow.config.base import lay_over
+from fuxiflow.config.experiment import Experiment
+
+NOT_DERIVED = {"denial": [], "retrained": [], "seeds": 1}
+"""Settings of a derived experiment, from which nothing is derived again."""
+
+
+def denied_name(name: str, source: str) -> str:
+    """Return the name of an experiment without one of its sources."""
+    return f"{name}_no_{source}"
+
+
+def seed_name(name: str, number: int) -> str:
+    """Return the name of an experiment's training of a number; the first one keeps its name."""
+    return name if number == 1 else f"{name}_seed{number}"
+
+
+def derived_experiments(
+    default: Experiment, experiments: Mapping[str, dict | None]
+) -> dict[str, dict]:
+    """Return the overrides of all experiments that others ask for.
+
+    Parameters
+    ----------
+    default : Experiment
+        The default experiment.
+    experiments : mapping
+        By name, what each changes of it. One that cannot be made of it asks for nothing.
+
+    Returns
+    -------
+    dict
+        By name, what each derived experiment changes of the default.
+    """
+    settings = default.model_dump()
+    denials = dict(_each(settings, experiments, _denials))
+    return denials | dict(_each(settings, experiments | denials, _seeds))
+
+
+def _each(settings: dict, experiments: Mapping[str, dict | None], derive) -> Iterator:
+    """Yield what ``derive`` makes of each experiment that is valid.
+
+    Parameters
+    ----------
+    settings : dict
+        Those of the default experiment.
+    experiments : mapping
+        By name, what each changes of them.
+    derive : callable
+        Yields names and overrides, given a name, the override and the experiment.
+
+    Yields
+    ------
+    tuple of str and dict
+        Name and override of a derived experiment.
+    """
+    for name, override in experiments.items():
+        override = override or {}
+        try:
+            experiment = Experiment.model_validate(lay_over(settings, override))
+        except ValidationError:
+            continue  # told by the checks
+        yield from derive(name, override, experiment)
+
+
+def _denials(name: str, override: dict, experiment: Experiment) -> Iterator[tuple[str, dict]]:
+    """Yield the experiments without one source each.
+
+    Parameters
+    ----------
+    name : str
+        Name of the experiment with all.
+    override : dict
+        What it changes of the default.
+    experiment : Experiment
+        Its settings.
+
+    Yields
+    ------
+    tuple of str and dict
+        Name and override.
+    """
+    for source in experiment.denied:
+        others = [other for other in experiment.sources if other != source]
+        change = {"sources": others, "denial": [], "retrained": []}
+        if source in experiment.retrained:
+            change |= {"weights": None, "training": _training_without(source, experiment)}
+        else:
+            change["weights"] = experiment.weights or name
+        yield denied_name(name, source), lay_over(override, change)
+
+
+def _training_without(source: str, experiment: Experiment) -> dict:
+    """Return what a training changes that a source has no part in, not even in the loss."""
+    loss = experiment.training.joint.observation_loss
+    compared = {
+        key: [name for name in getattr(loss, key) if name != source]
+        for key in ("sources", "radiances")
+        if source in getattr(loss, key)
+    }
+    changes: dict = {"joint": {"observation_loss": compared}} if compared else {}
+    if source in experiment.training.simulated:
+        changes["simulated"] = {source: []}
+    return changes
+
+
+def _seeds(name: str, override: dict, experiment: Experiment) -> Iterator[tuple[str, dict]]:
+    """Yield the experiment with networks of further seeds.
+
+    Those that use another's networks, or analyses, use that one's of the same number.
+
+    Parameters
+    ----------
+    name : str
+        Name of the experiment of the first seed.
+    override : dict
+        What it changes of the default.
+    experiment : Experiment
+        Its settings.
+
+    Yields
+    ------
+    tuple of str and dict
+        Name and override.
+    """
+    if experiment.initial is not None and experiment.forecaster is not None:
+        return  # without networks of ours
+    for number in range(2, experiment.seeds + 1):
+        change = NOT_DERIVED | {"seed": experiment.seed + number - 1}
+        if experiment.weights is not None:
+            change["weights"] = seed_name(experiment.weights, number)
+        if experiment.initial not in (None, "gfs"):
+            change["initial"] = seed_name(experiment.initial, number)
+        if not experiment.seeds_forecast:
+            if experiment.initial is not None:
+                continue  # it makes nothing else
+            change["forecasts"] = False
+        yield seed_name(name, number), lay_over(override, change)
