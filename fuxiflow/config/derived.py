@@ -1,6 +1,6 @@
 """Experiments that others ask for: without one of their sources, and trained with other seeds.
 
-``denial`` of an experiment makes ``{name}_no_{source}``, ``seeds`` makes ``{name}_seed2`` and so on.
+``denial`` of an experiment makes ``{name}_no_{source}``, ``seeds`` makes ``{name}_seed2`` and on.
 They are overrides of the default experiment like those that a person writes.
 """
 
@@ -136,7 +136,7 @@ def _seeds(name: str, override: dict, experiment: Experiment) -> Iterator[tuple[
     if experiment.initial is not None and experiment.forecaster is not None:
         return  # without networks of ours
     for number in range(2, experiment.seeds + 1):
-        change = NOT_DERIVED | {"seed": experiment.seed + number - 1}
+        change = NOT_DERIVED | {"seed_offset": experiment.seed_offset + number - 1}
         if experiment.weights is not None:
             change["weights"] = seed_name(experiment.weights, number)
         if experiment.initial not in (None, "gfs"):

@@ -48,7 +48,7 @@ class Experiment(Section):
     """
     seeds_forecast: bool = True
     """Whether further trainings make forecasts too, not analyses alone."""
-    seed: int = Field(0, ge=0)
+    seed_offset: int = Field(0, ge=0)
     """What is added to the configuration's seed in training; further ``seeds`` count on from it."""
     denial: Literal["each"] | list[str] = []
     """Sources without which an experiment is made, one at a time; ``each`` for all.
@@ -86,7 +86,7 @@ class Experiment(Section):
         until = [*order[:5], "replay"] if stage == "replay" else order[: order.index(stage) + 1]
         settings = {
             "model": self.model,
-            "seed": self.seed,
+            "seed_offset": self.seed_offset,
             "options": training.model_dump(exclude={*order, "replay", "simulated"}),
         }
         settings |= {name: getattr(training, name) for name in until}

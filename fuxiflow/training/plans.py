@@ -129,9 +129,9 @@ def cycle_plan(
 
     The first background is a forecast of a random lead, the same for the whole batch, or comes from
     the bank; some start from climatology, as a cold start does, and some are deprived of their
-    observations, as in an outage, or of those of single sources. With a ``chain`` of several updates every place of the batch goes
-    on for that many from where it ended; the places begin anew by turns. Each has its own shift of
-    the climatology.
+    observations, as in an outage, or of those of single sources. With a ``chain`` of several
+    updates every place of the batch goes on for that many from where it ended; the places begin
+    anew by turns. Each has its own shift of the climatology.
 
     Parameters
     ----------

@@ -37,8 +37,9 @@ class Request:
     with, and ``start`` is its first analysis time. ``noise`` seeds the error that is put on the
     first frames (:func:`fuxiflow.training.rollouts.perturbation`); the climatology that analyses
     are compared with is of ``shift`` days later. A ``cold`` one starts from climatology, a
-    ``masked`` one has no observations, and others none of the sources ``without``. One that is ``banked`` has as first frames a background from
-    the bank at ``start`` and the state 6 h before it.
+    ``masked`` one has no observations, and any has none of the sources ``without``. One that is
+    ``banked`` has as first frames a background from the bank at ``start`` and the state 6 h before
+    it.
     """
 
     start: np.datetime64

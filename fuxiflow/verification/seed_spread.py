@@ -1,7 +1,7 @@
 """How much of a score is the seed: its mean and spread over trainings that differ in it alone.
 
-Columns are the keys of the score table, with the experiment of the first seed, and ``seeds`` (number
-of trainings), ``mean``, ``std`` (n - 1 in the denominator), ``lowest`` and ``highest``.
+Columns are the keys of the score table, with the experiment of the first seed, and ``seeds`` (the
+number of trainings), ``mean``, ``std`` (n - 1 in the denominator), ``lowest`` and ``highest``.
 """
 
 from collections.abc import Mapping, Sequence
@@ -29,9 +29,14 @@ def seed_spread(scores: pd.DataFrame, trainings: Mapping[str, Sequence[str]]) ->
     first = {seed: name for name, seeds in trainings.items() for seed in seeds}
     rows = scores[scores["experiment"].isin(first)].astype(dict.fromkeys(TEXTS, str))
     rows["experiment"] = rows["experiment"].map(first)
-    kind, versus, other = (rows["metric"].str.partition("_vs_")[part] for part in range(3))
-    rows["metric"] = kind + versus + other.replace(first)
+    rows["metric"] = rows["metric"].map(lambda metric: _with_first(metric, first))
     spread = rows.groupby(KEYS)["value"].agg(
         seeds="count", mean="mean", std="std", lowest="min", highest="max"
     )
     return spread[spread["seeds"] > 1].reset_index()
+
+
+def _with_first(metric: str, first: Mapping[str, str]) -> str:
+    """Return the metric of a comparison with the first seed of what it is a comparison with."""
+    kind, versus, other = metric.partition("_vs_")
+    return kind + versus + first.get(other, other)

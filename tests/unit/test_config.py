@@ -19,6 +19,12 @@ from fuxiflow.config.configuration import (
 # the demonstration with one source and two experiments, so that a test shows all that it is about
 DEMO = yaml.safe_load((ROOT / "config" / "demo.yaml").read_text()) | {
     "segment_months": 3,
+    "periods": {
+        "training": {"start": "2022-01-01", "end": "2022-12-31"},
+        "observations": {"start": "2022-07-01", "end": "2022-12-31"},
+        "cold_start": "2023-01-01",
+        "test": {"start": "2023-01-11", "end": "2023-02-09"},
+    },
     "experiments": {
         "full": {},
         "no_observations": {"sources": [], "weights": "full", "forecasts": False},
@@ -454,8 +460,8 @@ def test_all_mistakes_are_told_at_once():
             "experiments.third.weights: unknown 'ful', allowed: fourth, full, no_observations, "
             "third; did you mean 'full'?",
             "experiments.fourth.trainig: unknown key, allowed: sources, weights, analyses_after, "
-            "forecasts_after, forecasts, initial, forecaster, seeds, seeds_forecast, seed, denial, "
-            "retrained, model, training; did you mean 'training'?",
+            "forecasts_after, forecasts, initial, forecaster, seeds, seeds_forecast, seed_offset, "
+            "denial, retrained, model, training; did you mean 'training'?",
             "periods.cold_start: 2022-12-31, allowed: after 2022-12-31 up to 2023-01-11",
             f"simulation: unknown 'noaa20_atm', allowed: {', '.join(sources.source_names())}; "
             "did you mean 'noaa20_atms'?",
@@ -675,7 +681,13 @@ def test_a_segment_belongs_to_training_or_to_what_follows():
 def test_a_segment_is_scored_for_validation_or_for_the_test():
     validation = {"start": "2023-01-11", "end": "2023-03-21"}
     test = {"start": "2023-04-05", "end": "2023-08-04"}
-    config = validate_configuration(demo(periods__validation=validation, periods__test=test))
+    config = validate_configuration(
+        demo(
+            periods__validation=validation,
+            periods__test=test,
+            world__gfs__forecast_interval_hours=84,
+        )
+    )
     periods = config.periods
     assert config.scored_segments == ["2023-01", "2023-04", "2023-07"]
     assert config.scored_period("2023-01") == periods.validation

@@ -1,7 +1,7 @@
 """Say how much of each score is the seed, of experiments that are trained with several.
 
 in:  scores  the score table
-out: spread  Parquet: mean, standard deviation and range over seeds (fuxiflow.verification.seed_spread)
+out: spread  Parquet: mean, standard deviation and range (fuxiflow.verification.seed_spread)
 """
 
 from fuxiflow.storage.tables import write_parquet

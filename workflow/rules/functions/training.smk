@@ -14,7 +14,7 @@ def training_of(wildcards):
 
 def training_seed(wildcards):
     """Return the seed of the training of an experiment: those that share a stage have one seed."""
-    return CONFIG.seed + CONFIG.resolve(wildcards.experiment).seed
+    return CONFIG.seed + CONFIG.resolve(wildcards.experiment).seed_offset
 
 
 def training_layout(stage, wildcards):
