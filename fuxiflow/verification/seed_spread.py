@@ -1,4 +1,4 @@
-"""How much of a score is the seed: its mean and spread over trainings that differ in it alone.
+"""The share of the seed in a score: mean and spread over trainings that differ in it alone.
 
 Columns are the keys of the score table, with the experiment of the first seed, and ``seeds`` (the
 number of trainings), ``mean``, ``std`` (n - 1 in the denominator), ``lowest`` and ``highest``.
