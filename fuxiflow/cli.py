@@ -208,6 +208,45 @@ def _fetch_tracks(options: argparse.Namespace) -> None:
     print(fetch_best_tracks(archive, logging.getLogger("fuxiflow")))
 
 
+def _fetch_open_data(options: argparse.Namespace) -> None:
+    """Fetch forecasts of ECMWF's open data, and write the store of a system that is scored."""
+    import logging
+
+    from fuxiflow.archive.open_data import fetch_open_data, fields_of_stores
+    from fuxiflow.channels import channel_table
+    from fuxiflow.config.archives import load_archives
+    from fuxiflow.config.configuration import load_configuration
+    from fuxiflow.config.evaluation import is_address
+    from fuxiflow.grids import Grid
+    from fuxiflow.states.open_data import write_open_data
+    from fuxiflow.times import STEP_HOURS, times
+
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    config = load_configuration(*options.paths)
+    archive = load_archives(changes=config.archives).ecmwf_open_data
+    if archive is None:
+        raise ValueError("config/archive.yaml has no section ecmwf_open_data: give its url there")
+    systems = config.verification.systems
+    system = systems.get(options.system)
+    if system is None or is_address(system.forecasts):
+        raise ValueError(
+            f"verification.systems.{options.system}: no system whose forecasts are a folder, which "
+            f"is to be written; the configuration has {', '.join(systems) or 'none'}"
+        )
+    names, test = config.scored_channels, config.periods.test
+    channels = channel_table() if names is None else channel_table().select(names)
+    paths = fetch_open_data(
+        archive,
+        [time for time in times(test.start, test.end) if time.hour in config.cycling.init_hours],
+        range(STEP_HOURS, config.cycling.max_lead_hours + 1, STEP_HOURS),
+        fields_of_stores(channels),
+        logging.getLogger("fuxiflow"),
+    )
+    title = f"ECMWF open data, {archive.model}, {test.start} to {test.end}"
+    grid = Grid(**config.grid.model_dump())
+    print(write_open_data(paths, Path(system.forecasts), grid, title))
+
+
 def _archive_check(options: argparse.Namespace) -> int:
     """Compare the archives that a configuration uses, or all, with what is expected of them."""
     from fuxiflow.archive.archive_check import check_archives
@@ -470,6 +509,11 @@ def _add_raw_store(commands) -> None:
     _command(commands, _fetch_tracks).add_argument(
         "part", nargs="?", help="basin or years, such as NA or ALL; by default that of archive.yaml"
     )
+    opening = _command(commands, _fetch_open_data)
+    opening.add_argument(
+        "paths", type=Path, nargs="+", help="the configuration, and what is laid over it"
+    )
+    opening.add_argument("--system", required=True, help="a system of verification.systems")
     adopting = _command(commands, _adopt)
     adopting.add_argument(
         "folder", type=Path, help="below resources/archive, or elsewhere with the options"

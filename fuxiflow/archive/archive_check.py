@@ -19,6 +19,7 @@ from fuxiflow.archive.ibtracs import PRODUCT, check_best_tracks, file_address
 from fuxiflow.archive.ncep_findings import check_ncep
 from fuxiflow.archive.needs import INVARIANTS, WHOLE, Need, all_needs
 from fuxiflow.archive.nnja_findings import check_nnja_ai
+from fuxiflow.archive.open_data import OPEN_DATA, check_open_data
 from fuxiflow.archive.retries import Absent
 from fuxiflow.archive.store_findings import check_era5_store, check_system_store
 from fuxiflow.archive.transfer import get_whole
@@ -77,6 +78,14 @@ def archive_tasks(
             address = file_address(tracks)
             tasks.append(
                 ArchiveTask(PRODUCT, address, lambda *given: check_best_tracks(*given, tracks))
+            )
+        if forecasts := archives.ecmwf_open_data:
+            tasks.append(
+                ArchiveTask(
+                    OPEN_DATA,
+                    forecasts.url,
+                    lambda *given: check_open_data(*given, forecasts),
+                )
             )
         return tasks + [_source_task(archives, name, None) for name in archives.sources]
     needs = list(needs)

@@ -21,6 +21,7 @@ from fuxiflow.archive.occultations import occultation_downloads
 from fuxiflow.archive.orders import Order
 from fuxiflow.archive.raw_store import ALL_DAYS, MonthFolder, now_text
 from fuxiflow.archive.retries import Absent, DownloadError
+from fuxiflow.archive.shared_files import linked_or_fetched, products_of_same_files
 from fuxiflow.config.archives import Archives
 from fuxiflow.progress import Progress
 from fuxiflow.storage import raw_files
@@ -390,6 +391,7 @@ def _fetch_source(
         Takes progress and warnings.
     """
     archive = archives.sources.get(need.product)
+    same = products_of_same_files(archives, need.product) if archive else []
     for month, folder in folders.items():
         if ALL_DAYS in folder.manifest.complete:
             continue
@@ -402,12 +404,15 @@ def _fetch_source(
         lacking_days = [
             day for day in _days_of(need, month) if str(day) not in folder.manifest.complete
         ]
+        store = folder.path.parents[1]
+        others = [MonthFolder(store, product, month) for product in same]
         for day in lacking_days:
             listed = dict(SOURCE_DOWNLOADS[archive.layout](_session(), archive, day))
             lacking = [name for name in listed if name not in folder.manifest.files]
+            downloads = {name: linked_or_fetched(name, listed[name], others) for name in lacking}
             fill(
                 folder,
-                [_granule_order(archive.url, name, day, listed[name]) for name in lacking],
+                [_granule_order(archive.url, name, day, one) for name, one in downloads.items()],
                 log,
             )
             if listed:

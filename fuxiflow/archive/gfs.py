@@ -5,7 +5,7 @@ The inventories are those that wgrib2 writes: ``number:offset:d=YYYYMMDDHH:param
 
 import logging
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -298,6 +298,25 @@ def _find_inventory(
     raise Absent(f"{archive.url}/{places[0]}")
 
 
+def of_one_version(
+    load: Callable[[requests.Session, Path], Fetched],
+) -> Callable[[requests.Session, Path], Fetched]:
+    """Return a download that begins again where inventory and file are of different versions.
+
+    ``load`` loads the inventory, and what it names, to a path.
+    """
+
+    def download(session: requests.Session, target: Path) -> Fetched:
+        for _ in range(VERSIONS - 1):
+            try:
+                return load(session, target)
+            except Changed as error:
+                log.warning("%s; inventory and file are loaded anew", error)
+        return load(session, target)
+
+    return download
+
+
 def gfs_download(
     archive: GfsArchive, channels: ChannelTable, init: datetime, lead: int
 ) -> Download:
@@ -329,14 +348,11 @@ def gfs_download(
         ranges = select_ranges(parse_index(index, f"{url}.idx"), channels, lead, url)
         return fetch_ranges(session, url, target, ranges, check_messages)
 
+    load_anew = of_one_version(load)
+
     def download(session: requests.Session, target: Path) -> Fetched:
         if target.exists():
             return kept(target, f"{archive.url}/{places[0]}")
-        for _ in range(VERSIONS - 1):
-            try:
-                return load(session, target)
-            except Changed as error:
-                log.warning("%s; inventory and file are loaded anew", error)
-        return load(session, target)
+        return load_anew(session, target)
 
     return file_path(init, lead, archive.resolution), download

@@ -161,7 +161,7 @@ def store_needs(config: Config) -> dict[str, Need]:
         ):
             if address is None or not is_address(address):
                 continue
-            fields = [field for channel in channels for field in _store_fields(channel, forecasts)]
+            fields = [field for channel in channels for field in store_fields(channel, forecasts)]
             by_product[store_product(address)] = Need(
                 store_product(address),
                 WHOLE,
@@ -174,7 +174,7 @@ def store_needs(config: Config) -> dict[str, Need]:
     return by_product
 
 
-def _store_fields(channel: Channel, forecasts: bool) -> list[str]:
+def store_fields(channel: Channel, forecasts: bool) -> list[str]:
     """Return the fields of WeatherBench2's stores that a channel is made of."""
     if not channel.analysed:
         return [channel.variable] if forecasts else []

@@ -176,6 +176,17 @@ class BestTrackArchive(Section):
     """Basin or years that the file holds."""
 
 
+class OpenDataArchive(Section):
+    """ECMWF's open data: forecasts as GRIB 2 with indices, a file for each step."""
+
+    url: Address
+    """Base address, above the folders of days, or of a mirror, without a slash at its end."""
+    model: Literal["ifs", "aifs-single"] = "ifs"
+    """Model of the forecasts: ``ifs`` is HRES."""
+    resolution: Literal["0p25"] = "0p25"
+    """Grid of the files: 0.25 degrees; of before March 2024 those of 0.4 degrees are taken too."""
+
+
 class Provider(Section):
     """The archive of a product as somebody meets it who has to fetch files from there."""
 
@@ -202,6 +213,8 @@ class Archives(Section):
     """Archives by name of the source. You bring the files of a source that has none here."""
     ibtracs: BestTrackArchive | None = None
     """Access to best tracks of cyclones; by default none."""
+    ecmwf_open_data: OpenDataArchive | None = None
+    """Access to forecasts of ECMWF; by default none."""
 
     providers: dict[str, Provider] = {}
     """Archives as people meet them, by era5, gfs or the name of a source: told where files lack."""

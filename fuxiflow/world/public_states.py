@@ -27,8 +27,8 @@ from fuxiflow.states.decoding import (
     read_invariants,
 )
 from fuxiflow.states.grib import GribReader
+from fuxiflow.states.public_writer import PublicLayout, PublicStoreWriter, public_fields
 from fuxiflow.times import STEP_HOURS, hours, times
-from fuxiflow.world.writers.public_zarr import PublicLayout, PublicStoreWriter, public_fields
 
 LOG = logging.getLogger("fuxiflow")
 ERA5 = "era5/1959-2023_01_10-6h-{grid}_equiangular_conservative.zarr"

@@ -41,15 +41,16 @@ UNITS = {
 class PublicLayout:
     """The layout of a store.
 
-    ``chunk_times`` are the times of a chunk; with ``northwards`` latitudes rise; with
-    ``short_names`` the horizontal dimensions are ``lat`` and ``lon``; ``lead_unit`` is that of the
-    leads of forecasts.
+    ``chunk_times`` are the times of a chunk, ``chunk_leads`` its leads, by default all; with
+    ``northwards`` latitudes rise; with ``short_names`` the horizontal dimensions are ``lat`` and
+    ``lon``; ``lead_unit`` is that of the leads of forecasts.
     """
 
     chunk_times: int = 1
     northwards: bool = True
     short_names: bool = False
     lead_unit: str = "hours"
+    chunk_leads: int | None = None
 
 
 def public_fields(states: np.ndarray, channels: ChannelTable) -> dict[str, np.ndarray]:
@@ -174,6 +175,8 @@ class PublicStoreWriter:
             return self._group[name]
         shape = [self._sizes[one] for one in dimensions]
         chunk = {"time": min(self._layout.chunk_times, self._sizes["time"])}
+        if self._layout.chunk_leads:
+            chunk[LEAD] = self._layout.chunk_leads
         array = self._group.create_array(
             name,
             shape=shape,
@@ -191,7 +194,7 @@ class PublicStoreWriter:
         values = values[..., ::-1, :] if self._layout.northwards else values
         return np.swapaxes(values, -1, -2)
 
-    def write(self, first: int, fields: Mapping[str, np.ndarray]) -> None:
+    def write(self, first: int, fields: Mapping[str, np.ndarray], first_lead: int = 0) -> None:
         """Write fields of some times.
 
         Parameters
@@ -200,12 +203,17 @@ class PublicStoreWriter:
             Position of the first time.
         fields : mapping
             By variable, ``(time, [lead,] [level,] lat, lon)``: see :func:`public_fields`.
+        first_lead : int
+            Position of the first lead of forecasts.
         """
         before = ["time", LEAD] if LEAD in self._sizes else ["time"]
         for name, values in fields.items():
             levels = ["level"] if values.ndim > len(before) + 2 else []
             array = self._array(name, [*before, *levels, "longitude", "latitude"])
-            array[first : first + len(values)] = self._arranged(values)
+            here = [slice(first, first + len(values))]
+            if LEAD in self._sizes:
+                here.append(slice(first_lead, first_lead + values.shape[1]))
+            array[tuple(here)] = self._arranged(values)
 
     def write_invariant(self, name: str, values: np.ndarray) -> None:
         """Write a field ``(lat, lon)`` that does not change."""

@@ -9,8 +9,8 @@ import zarr
 from fuxiflow.channels import channel_table
 from fuxiflow.states.assembly import Ledger
 from fuxiflow.states.public_stores import PublicFields
+from fuxiflow.states.public_writer import PublicLayout, PublicStoreWriter, public_fields
 from fuxiflow.world import public_states
-from fuxiflow.world.writers.public_zarr import PublicLayout, PublicStoreWriter, public_fields
 from tests.support import tiny
 
 TIMES = [datetime(2020, 1, 1) + timedelta(hours=12 * step) for step in range(3)]
