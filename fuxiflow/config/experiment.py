@@ -7,6 +7,7 @@ from pydantic import Field
 from fuxiflow.config.base import Positive, Section
 from fuxiflow.config.network_sizes import Model
 from fuxiflow.config.training import Training
+from fuxiflow.config.variational import Variational
 
 
 class ExternalForecaster(Section):
@@ -28,6 +29,10 @@ class Experiment(Section):
     """Sources that are assimilated: names of files under ``config/sources``."""
     weights: str | None = None
     """Experiment whose networks are used; by default its own."""
+    assimilator: Literal["networks", "variational"] = "networks"
+    """Makes the analyses: the trained assimilator, or 3D-Var with its observation equivalents."""
+    variational: Variational = Variational()
+    """Settings of the assimilator ``variational``."""
     analyses_after: Literal["assimilator", "joint", "replay", "autoregressive"] | None = None
     """Training stage whose networks make the cycle; by default replay if configured, else joint."""
     forecasts_after: Literal["forecaster", "assimilator", "joint", "autoregressive"] | None = None

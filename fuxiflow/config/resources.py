@@ -387,6 +387,51 @@ def filter_cost(config: Config, wildcards: Wildcards) -> Cost:
     return replace(cost, seconds=cost.seconds + seconds + reading, mb=mb)
 
 
+VARIATIONAL_SECONDS = 4.0
+"""An analysis of 3D-Var on the demonstration's 2048 cells, with 40 iterations."""
+
+
+@dataclass(frozen=True)
+class Cycle(Inference):
+    """The cost of a segment of the cycle, by the assimilator of its experiment."""
+
+    def __call__(self, config: Config, wildcards: Wildcards) -> Cost:
+        """Return the cost of a job."""
+        cost = super().__call__(config, wildcards)
+        experiment, cells = config.resolve(wildcards["experiment"]), work.cells(config)
+        if experiment.assimilator == "networks":
+            return cost
+        settings = experiment.variational
+        each = VARIATIONAL_SECONDS * settings.iterations / 40 * cells / 2048
+        mb = 2 * settings.fit.megabytes(config.grid.nlat, config.grid.nlon) + states_mb(20, cells)
+        seconds = cost.seconds + self.work(config, wildcards) * each
+        return replace(cost, seconds=seconds, mb=cost.mb + mb)
+
+
+def variational_cost(config: Config, wildcards: Wildcards) -> Cost:
+    """Return the cost of fitting the errors that 3D-Var weighs by.
+
+    Forecasts of all samples and a quarter of them twice more, then for each wavenumber a covariance
+    and three products with the vectors of the range finder. The misfits of the windows, and the
+    Jacobians of one, are in memory.
+    """
+    experiment, cells = config.resolve(wildcards["experiment"]), work.cells(config)
+    fit = experiment.variational.fit
+    size, vectors = fit.size(config.grid.nlat), fit.rank + 40
+    steps = 1.5 * fit.samples * fit.lead_hours // 6
+    forecasts = Inference(lambda config, wildcards: steps, 0.1, batch_states=6, threads=2)
+    cost = forecasts(config, wildcards)
+    flop = 8 * size**2 * (fit.samples + 3 * vectors)
+    seconds = (fit.waves + 1) * flop / PROCESSOR_FLOPS
+    windows = fit_window_count(cells)
+    reading = (4.5 * fit.samples + 3 * windows) * STATE_READ_SECONDS * cells / FULL_CELLS
+    reading += FIT_SECONDS * len(experiment.sources) * cells / FULL_CELLS
+    amplitudes = 8 * (fit.waves + 1) * size * fit.samples / 1e6
+    fitted_mb = 2 * fit.megabytes(config.grid.nlat, config.grid.nlon)
+    mb = cost.mb + states_mb(30 + FIT_STATES * windows, cells) + amplitudes + fitted_mb
+    return replace(cost, seconds=cost.seconds + seconds + reading, mb=mb + 3 * 8 * size**2 / 1e6)
+
+
 def spinup_cost(config: Config, wildcards: Wildcards) -> Cost:
     """Return the cost of the spin-up of the embedded world.
 
@@ -471,7 +516,8 @@ COSTS: dict[str, Callable[[Config, Wildcards], Cost]] = {
         threads=2,
     ),
     "training_background_filter": filter_cost,
-    "cycling_analyses": Inference(work.analyses, 15.7, steps=2, analyses=1, states=15),
+    "training_variational": variational_cost,
+    "cycling_analyses": Cycle(work.analyses, 15.7, steps=2, analyses=1, states=15),
     "cycling_response": Inference(work.once, 600, steps=60, analyses=30, states=17),
     "cycling_forecasts": Inference(work.leads_made, 1.6, batch_states=6.4),
     "cycling_external_forecasts": Inference(

@@ -277,6 +277,12 @@ def background_filter(config: Config, wildcards: Wildcards) -> Volume:
     return Volume(settings.megabytes(config.grid.nlat, config.grid.nlon) + 2, 2)
 
 
+def variational(config: Config, wildcards: Wildcards) -> Volume:
+    """Return the volume of the errors that 3D-Var weighs by; those of observations are small."""
+    fit = config.resolve(wildcards["experiment"]).variational.fit
+    return Volume(fit.megabytes(config.grid.nlat, config.grid.nlon) + 5, 2)
+
+
 def cases(config: Config, wildcards: Wildcards, systems: int = 1) -> Volume:
     """Return the volume of the scores of all cases: 40 bytes of a channel and region, roughly.
 
@@ -370,6 +376,7 @@ PRODUCTS: dict[str, tuple[str, Callable[[Config, Wildcards], Volume]]] = {
     "training_forecaster": ("models", trained("forecaster")),
     "training_background_filter": ("models", background_filter),
     "training_assimilator": ("models", trained("assimilator")),
+    "training_variational": ("models", variational),
     "training_joint": ("models", trained("joint")),
     "training_replay": ("models", trained("replay")),
     "training_autoregressive": ("models", trained("autoregressive")),

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -259,6 +260,41 @@ class Cycled:
     observed: int
 
 
+class AnalysisModel(Protocol):
+    """Anything that makes an analysis of a first guess and observations.
+
+    There are :class:`~fuxiflow.models.networks.Networks`, which are trained to, and
+    :class:`~fuxiflow.models.variational.VariationalAssimilator`.
+    """
+
+    def analyse(
+        self,
+        guess: Tensor,
+        climatology: Tensor,
+        observations: Mapping[str, FootprintBatch],
+        times: np.ndarray,
+    ) -> Tensor:
+        """Analyse, standardised, as :meth:`fuxiflow.models.networks.Networks.analyse` does.
+
+        Parameters
+        ----------
+        guess : Tensor
+            First guess ``(batch, 3, channel, lat, lon)``.
+        climatology : Tensor
+            ``(batch, channel, lat, lon)``.
+        observations : Mapping[str, FootprintBatch]
+            Footprints by source; sources may be missing.
+        times : np.ndarray
+            Times of the analyses, ``(batch,)``.
+
+        Returns
+        -------
+        Tensor
+            ``(batch, channel, lat, lon)``.
+        """
+        ...
+
+
 @torch.inference_mode()
 def cycle(
     networks: Networks,
@@ -266,6 +302,7 @@ def cycle(
     observer: Observer,
     climatology: Climatology,
     end: np.datetime64,
+    assimilator: AnalysisModel | None = None,
 ) -> Iterator[tuple[Cycled, Carry]]:
     """Cycle from the carry's time up to an end, both included.
 
@@ -281,6 +318,8 @@ def cycle(
         The state that unobserved parts of the atmosphere relax to.
     end : np.datetime64
         Time of the last analysis.
+    assimilator : AnalysisModel, optional
+        Makes the analyses; by default the networks.
 
     Yields
     ------
@@ -292,6 +331,7 @@ def cycle(
     FloatingPointError
         When an analysis is not finite.
     """
+    model = assimilator or networks
 
     def physical(state: Tensor) -> np.ndarray:
         return networks.normaliser.physical(state)[0].cpu().numpy()
@@ -301,7 +341,7 @@ def cycle(
         times = np.array([carry.time])
         # neither the guess nor the climatology is kept beside the forecast that follows
         climate = normal(networks, climatology, carry.time)
-        analysis = networks.analyse(
+        analysis = model.analyse(
             networks.guess(carry.previous, carry.background, climate, times),
             climate,
             observations,

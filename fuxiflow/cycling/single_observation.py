@@ -14,7 +14,7 @@ from torch import Tensor
 
 from fuxiflow.channels import PRESSURE_LEVELS
 from fuxiflow.config.sources import Source
-from fuxiflow.cycling.analyses import Carry, normal
+from fuxiflow.cycling.analyses import AnalysisModel, Carry, normal
 from fuxiflow.cycling.response import Response
 from fuxiflow.grids import Grid
 from fuxiflow.models.networks import Networks
@@ -32,11 +32,12 @@ REACH = 8
 class Case:
     """One analysis of a cycle that can be made again.
 
-    ``time (1,)``; the first ``guess (1, 3, channel, lat, lon)``; ``climatology (1, channel, lat,
-    lon)``; ``observations`` by source.
+    ``assimilator`` makes it; ``time (1,)``; the first ``guess (1, 3, channel, lat, lon)``;
+    ``climatology (1, channel, lat, lon)``; ``observations`` by source.
     """
 
     networks: Networks
+    assimilator: AnalysisModel
     time: np.ndarray
     guess: Tensor
     climatology: Tensor
@@ -50,6 +51,7 @@ class Case:
         carry: Carry,
         climatology: Climatology,
         observations: dict[str, FootprintBatch],
+        assimilator: AnalysisModel | None = None,
     ) -> "Case":
         """Prepare the analysis that :func:`fuxiflow.cycling.analyses.cycle` makes from a carry.
 
@@ -63,6 +65,8 @@ class Case:
             The state that unobserved parts of the atmosphere relax to.
         observations : dict of str to FootprintBatch
             Those about the carry's time, by source.
+        assimilator : AnalysisModel, optional
+            Makes the analysis; by default the networks.
 
         Returns
         -------
@@ -72,12 +76,12 @@ class Case:
         time = np.array([carry.time])
         climate = normal(networks, climatology, carry.time)
         guess = networks.guess(carry.previous, carry.background, climate, time)
-        return cls(networks, time, guess, climate, observations)
+        return cls(networks, assimilator or networks, time, guess, climate, observations)
 
     @torch.no_grad()
     def analysis(self, **changed: FootprintBatch) -> Tensor:
         """The standardised analysis ``(channel, lat, lon)``, with some footprints ``changed``."""
-        return self.networks.analyse(
+        return self.assimilator.analyse(
             self.guess, self.climatology, {**self.observations, **changed}, self.time
         )[0]
 

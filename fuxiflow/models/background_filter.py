@@ -9,35 +9,14 @@ errors of forecasts do. :mod:`fuxiflow.training.filter_fit` fits it; nothing tra
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from fuxiflow.models.spectral_basis import SpectralBasis
 from fuxiflow.storage import checksums, provenance
 from fuxiflow.storage.tensor_files import save_tensors
 
 
-def row_means(nlat: int, rows: int) -> Tensor:
-    """Return the weights ``(rows, nlat)`` of means over equal shares of the latitudes.
-
-    A latitude that lies in two of them counts in each by its part.
-    """
-    edges = torch.linspace(0, nlat, rows + 1, dtype=torch.float64)
-    latitudes = torch.arange(nlat, dtype=torch.float64)
-    upper = torch.minimum(edges[1:, None], latitudes + 1)
-    overlap = (upper - torch.maximum(edges[:-1, None], latitudes)).clamp_min(0)
-    return (overlap / overlap.sum(1, keepdim=True)).float()
-
-
-def row_interpolation(nlat: int, rows: int) -> Tensor:
-    """Return the weights ``(nlat, rows)`` that interpolate linearly between centres of rows.
-
-    Beyond the outermost centres their values go on.
-    """
-    place = ((torch.arange(nlat, dtype=torch.float64) + 0.5) * rows / nlat - 0.5).clamp(0, rows - 1)
-    distance = (place[:, None] - torch.arange(rows, dtype=torch.float64)).abs()
-    return (1 - distance).clamp_min(0).float()
-
-
-class BackgroundFilter(nn.Module):
+class BackgroundFilter(SpectralBasis):
     """climatology + A (background - climatology), with a matrix A for each zonal wavenumber.
 
     A acts on the amplitudes of vertical modes in rows of latitude, and is kept as the product of
@@ -75,10 +54,7 @@ class BackgroundFilter(nn.Module):
         keep_small_scales : bool
             Whether what A does not act on is left as it is; else it becomes climatology.
         """
-        super().__init__()
-        nlat, self.nlon = shape
-        self.waves = min(waves, self.nlon // 2)
-        self.rows, self.vertical_modes = min(rows, nlat), min(vertical_modes, channels)
+        super().__init__(channels, shape, waves=waves, vertical_modes=vertical_modes, rows=rows)
         size = self.rows * self.vertical_modes
         rank = min(rank, size)
         self.size = {
@@ -89,35 +65,8 @@ class BackgroundFilter(nn.Module):
             "keep_small_scales": keep_small_scales,
         }
         self.keep_small_scales = keep_small_scales
-        self.register_buffer("scale", torch.ones(channels, *shape))
-        self.register_buffer("vertical", torch.zeros(channels, self.vertical_modes))
         self.register_buffer("left", torch.zeros(self.waves + 1, size, rank, 2))
         self.register_buffer("right", torch.zeros(self.waves + 1, rank, size, 2))
-        same = self.rows == nlat
-        means = torch.eye(nlat) if same else row_means(nlat, self.rows)
-        spread = torch.eye(nlat) if same else row_interpolation(nlat, self.rows)
-        self.register_buffer("means", means)
-        self.register_buffer("spread", spread)
-
-    def amplitudes(self, anomaly: Tensor) -> Tensor:
-        """Project scaled anomalies ``(batch, channel, lat, lon)`` on waves, rows and modes.
-
-        Returns complex numbers ``(wave, row * mode, batch)``, modes last in a row.
-        """
-        waves = torch.fft.rfft(anomaly, dim=-1, norm="forward")[..., : self.waves + 1]
-        by_row = torch.einsum("rl,nclm->mrcn", self.means.to(waves.dtype), waves)
-        modes = self.vertical.T.to(waves.dtype) @ by_row
-        return modes.reshape(self.waves + 1, -1, len(anomaly))
-
-    def fields(self, amplitudes: Tensor) -> Tensor:
-        """Return the scaled anomalies ``(batch, channel, lat, lon)`` of amplitudes.
-
-        It undoes :meth:`amplitudes`, but for what modes, rows and waves do not hold.
-        """
-        modes = amplitudes.reshape(self.waves + 1, self.rows, self.vertical_modes, -1)
-        by_row = self.vertical.to(modes.dtype) @ modes
-        waves = torch.einsum("lr,mrcn->nclm", self.spread.to(modes.dtype), by_row)
-        return torch.fft.irfft(waves, n=self.nlon, dim=-1, norm="forward")
 
     def filtered(self, amplitudes: Tensor) -> Tensor:
         """A times amplitudes ``(wave, row * mode, batch)``."""

@@ -136,7 +136,43 @@ def columns_at_footprints(footprints: FootprintBatch, guess: Tensor, first_hour:
     Tensor
         ``(n, state)``, float32.
     """
-    times, _, nlat, nlon = guess.shape[1:]
+    times, _, *shape = guess.shape[1:]
+    places, weights = neighbours_at_footprints(footprints, times, tuple(shape), first_hour)
+    # one weighted sum, not a gather for each corner: its gradient is one pass over the guess, and
+    # the same every time
+    return embedding_bag(
+        places,
+        states_by_cell(guess.float()).flatten(0, 2),
+        mode="sum",
+        per_sample_weights=weights,
+    )
+
+
+def neighbours_at_footprints(
+    footprints: FootprintBatch, times: int, shape: tuple[int, int], first_hour: int
+) -> tuple[Tensor, Tensor]:
+    """Return the cells and times around each footprint, and their weights.
+
+    Parameters
+    ----------
+    footprints : FootprintBatch
+        Places, hours and windows.
+    times : int
+        States of a window: three, or one that holds at all hours.
+    shape : tuple of int
+        The grid ``(lat, lon)``.
+    first_hour : int
+        The hour from the analysis time at which slots begin.
+
+    Returns
+    -------
+    Tensor
+        Positions among the cells of all times of all windows, one after the other, ``(n,
+        neighbour)``.
+    Tensor
+        Weights that add up to 1, likewise.
+    """
+    nlat, nlon = shape
     time, late = _neighbours_in_time(footprints, first_hour) if times > 1 else _one_time(footprints)
     row = footprints.cell // nlon
     column = footprints.cell % nlon
@@ -147,14 +183,8 @@ def columns_at_footprints(footprints: FootprintBatch, guess: Tensor, first_hour:
     share = torch.stack([1 - up, up], -1)[:, :, None] * torch.stack([1 - along, along], -1)[:, None]
     place = (rows[:, :, None] * nlon + across[:, None]).flatten(1)
     field = footprints.sample[:, None] * times + time
-    # one weighted sum, not a gather for each corner: its gradient is one pass over the guess, and
-    # the same every time
-    return embedding_bag(
-        (field[:, :, None] * (nlat * nlon) + place[:, None]).flatten(1),
-        states_by_cell(guess.float()).flatten(0, 2),
-        mode="sum",
-        per_sample_weights=(late[:, :, None] * share.flatten(1)[:, None]).flatten(1),
-    )
+    places = (field[:, :, None] * (nlat * nlon) + place[:, None]).flatten(1)
+    return places, (late[:, :, None] * share.flatten(1)[:, None]).flatten(1)
 
 
 def _neighbours_in_time(footprints: FootprintBatch, first_hour: int) -> tuple[Tensor, Tensor]:
@@ -204,6 +234,46 @@ def predictors(column: Tensor, zenith: Tensor, surface: Tensor, modes: Tensor) -
     )
 
 
+def predictor_jacobian(
+    weight: Tensor, column: Tensor, zenith: Tensor, surface: Tensor, modes: Tensor
+) -> Tensor:
+    """Differentiate a linear function of :func:`predictors` by the column.
+
+    Parameters
+    ----------
+    weight : Tensor
+        The function, ``(channel, predictor)``.
+    column, zenith, surface, modes : Tensor
+        As of :func:`predictors`.
+
+    Returns
+    -------
+    Tensor
+        ``(n, channel, column)``.
+    """
+    size, count = modes.shape
+    slant = (1 / torch.cos(torch.deg2rad(zenith)) - 1)[:, None, None]
+    alone, slanted, on_land, pairs, squared, _ = weight.split(
+        [size, size, size, count * (count + 1) // 2, count, weight.shape[1] - _modal(size, count)],
+        1,
+    )
+    linear = alone + slant * slanted + surface[:, :1, None] * on_land
+    amplitude = column @ modes
+    inside = (amplitude.abs() < LARGEST_MODE).to(column.dtype)
+    amplitude = amplitude.clamp(-LARGEST_MODE, LARGEST_MODE)
+    first, second = torch.triu_indices(count, count, device=modes.device)
+    products = weight.new_zeros(len(weight), count, count)
+    products[:, first, second] = pairs
+    products = products + products.mT
+    by_mode = torch.einsum("nj,cij->nci", amplitude, products) + slant**2 * squared
+    return linear + (by_mode * inside[:, None]) @ modes.T
+
+
+def _modal(column: int, modes: int) -> int:
+    """Count the predictors that depend on the column."""
+    return 3 * column + modes * (modes + 3) // 2
+
+
 def predictor_count(column: int, static: int, modes: int) -> int:
     """Count the :func:`predictors`.
 
@@ -217,7 +287,7 @@ def predictor_count(column: int, static: int, modes: int) -> int:
     int
         Their number.
     """
-    return 3 * column + modes * (modes + 3) // 2 + static + 4
+    return _modal(column, modes) + static + 4
 
 
 @dataclass

@@ -40,6 +40,7 @@ def params(directory, **values):
         "simulated": {},
         "accelerator": "cpu",
         "execution": {},
+        "variational": {},
         "saving": SimpleNamespace(),
         "completeness": asked(),
         "compression": "packed",
@@ -184,6 +185,33 @@ def test_stage_2_takes_the_filter_and_the_cycle_applies_it(record, trained, tmp_
         guess = networks.guess(previous, background, normal, np.array([time]))
         torch.testing.assert_close(guess[:, 1], layer(background, normal))
         assert not torch.equal(guess[:, 1], background)
+
+
+def test_3d_var_is_fitted_and_makes_the_analyses(record, trained, tmp_path):
+    fitted = tmp_path / "variational.pt"
+    settings = {"waves": 3, "vertical_modes": 6, "rows": 8, "rank": 8, "samples": 8}
+    load_script("training_variational").main(
+        SimpleNamespace(
+            assimilator=trained / "assimilator.ckpt",
+            states=record.states,
+            observed=record.states,
+            grids=record.grids,
+        ),
+        SimpleNamespace(variational=fitted),
+        params(tmp_path, settings=settings),
+        LOG,
+    )
+    (tmp_path / "networks").mkdir()
+    ours = cycle(tmp_path / "networks", record, trained)
+    (tmp_path / "variational").mkdir()
+    theirs = cycle(tmp_path / "variational", record, trained, variational=fitted)
+    first = np.datetime64("2022-01-09T00", "ns")
+    backgrounds, analyses = (
+        [StateSeries([made.analyses], name=name).read(first) for made in (ours, theirs)]
+        for name in ("background", "analysis")
+    )
+    np.testing.assert_array_equal(*backgrounds)
+    assert np.abs(analyses[0] - analyses[1]).max() > 0
 
 
 def bank(directory, record, trained, **values):

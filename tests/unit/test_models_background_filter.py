@@ -3,16 +3,8 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
-from fuxiflow.models.background_filter import (
-    BackgroundFilter,
-    load_filter,
-    row_interpolation,
-    row_means,
-    save_filter,
-)
+from fuxiflow.models.background_filter import BackgroundFilter, load_filter, save_filter
 from fuxiflow.storage.checksums import DamagedError
 
 
@@ -77,22 +69,6 @@ def test_small_scales_stay_or_become_climatology():
         large, small = torch.cos(angle), torch.cos(3 * angle)
         result = layer((large + small).expand(1, 1, 2, 8), torch.zeros(1, 1, 2, 8))
         torch.testing.assert_close(result, (0.5 * large + share * small).expand(1, 1, 2, 8))
-
-
-def test_rows_are_means_and_are_interpolated():
-    np.testing.assert_allclose(row_means(6, 2), [[1 / 3] * 3 + [0] * 3, [0] * 3 + [1 / 3] * 3])
-    np.testing.assert_allclose(row_means(3, 2), [[2 / 3, 1 / 3, 0], [0, 1 / 3, 2 / 3]], atol=1e-6)
-    linear = row_interpolation(8, 4) @ torch.tensor([0.0, 1.0, 2.0, 3.0])
-    np.testing.assert_allclose(linear, [0, 0.25, 0.75, 1.25, 1.75, 2.25, 2.75, 3])
-
-
-@given(st.integers(1, 30), st.integers(1, 30))
-def test_rows_keep_constants(nlat, rows):
-    rows = min(rows, nlat)
-    constant = torch.ones(nlat)
-    means = row_means(nlat, rows) @ constant
-    torch.testing.assert_close(means, torch.ones(rows))
-    torch.testing.assert_close(row_interpolation(nlat, rows) @ means, constant)
 
 
 def test_gradients_pass_the_filter():

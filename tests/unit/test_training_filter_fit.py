@@ -10,13 +10,8 @@ from fuxiflow.config.training import FilterFit
 from fuxiflow.models.background_filter import BackgroundFilter
 from fuxiflow.states.climatology import Climatology
 from fuxiflow.states.store import StateSeries
-from fuxiflow.training.filter_fit import (
-    anomaly_covariance,
-    draw_times,
-    fit_background_filter,
-    latitude_taper,
-    wiener_factors,
-)
+from fuxiflow.training.filter_fit import fit_background_filter, wiener_factors
+from fuxiflow.training.spectral_samples import anomaly_covariance
 from tests.support import tiny
 
 SETTINGS = FilterFit(waves=3, vertical_modes=6, rows=4, rank=24, samples=16, lead_hours=6)
@@ -41,12 +36,6 @@ def test_fewer_directions_are_those_that_stand_out_most():
     signal, noise = torch.diag(torch.tensor([9.0, 4.0, 1.0, 0.01])) + 0j, torch.eye(4) + 0j
     left, right = wiener_factors(signal, noise, 2, torch.Generator().manual_seed(0))
     np.testing.assert_allclose((left @ right).numpy(), np.diag([0.9, 0.8, 0, 0]), atol=1e-5)
-
-
-def test_a_taper_is_gaussian_in_latitude_and_blind_to_modes():
-    taper = latitude_taper(np.array([10.0, -10.0]), 2, 20.0).numpy()
-    far = np.exp(-0.5)
-    np.testing.assert_allclose(taper, np.kron([[1, far], [far, 1]], np.ones((2, 2))), rtol=1e-6)
 
 
 def fitted(record, seed=3):
@@ -93,18 +82,3 @@ def test_the_same_seed_fits_the_same(record):
     (one, _, table), (other, _, again) = fitted(record), fitted(record)
     assert all(torch.equal(a, b) for a, b in zip(one.buffers(), other.buffers(), strict=True))
     assert table.equals(again)
-
-
-def test_times_have_what_samples_need(record):
-    states = StateSeries(record.states)
-    times = draw_times(states, 5, 4)
-    assert len(times) == 5
-    for time in times:
-        assert time - tiny.STEP in states
-        assert time + 4 * tiny.STEP in states
-
-
-def test_too_few_states_are_said(record):
-    states = StateSeries(record.states)
-    with pytest.raises(ValueError, match=r"lengthen periods\.training"):
-        draw_times(states, 5, len(states))

@@ -108,6 +108,28 @@ rule training_assimilator:
         "../scripts/training_assimilator.py"
 
 
+rule training_variational:
+    input:
+        assimilator=training_after("assimilator"),
+        states=segments_of(results("states/era5/{segment}.zarr"), CONFIG.periods.training),
+        observed=segments_of(results("states/era5/{segment}.zarr"), CONFIG.periods.observations),
+        grids=training_grids,
+    output:
+        variational=results("models/{experiment}/variational.pt"),
+    threads: threads_of("training_variational")
+    resources:
+        **request("training_variational"),
+    params:
+        settings=of_experiment(lambda one: one.variational.fit.model_dump(mode="json")),
+        sources=of_experiment(lambda one: one.sources),
+        windows=lambda wildcards: windows(wildcards.experiment),
+        accelerator=of_experiment(lambda one: one.training.accelerator),
+        threads=threads_of("training_variational"),
+        seed=CONFIG.seed,
+    script:
+        "../scripts/training_variational.py"
+
+
 rule training_joint:
     input:
         assimilator=training_after("assimilator"),

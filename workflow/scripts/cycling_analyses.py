@@ -1,6 +1,7 @@
 """Cycle an experiment over one segment: backgrounds and analyses every six hours.
 
 in:  checkpoint   trained networks
+     variational  errors that 3D-Var weighs by, where it makes the analyses
      climatology  Zarr, what the unobserved relaxes to, and the first background of a cold start
      carry        what the segment before handed on (later segments)
      grids        Zarr, sparse observations of the segments about this one
@@ -13,6 +14,7 @@ import numpy as np
 from fuxiflow import times
 from fuxiflow.channels import channel_table
 from fuxiflow.config import sources
+from fuxiflow.config.variational import Variational
 from fuxiflow.cycling.analyses import (
     CLIMATOLOGY_BYTES,
     Carry,
@@ -25,6 +27,7 @@ from fuxiflow.cycling.segment_state import SegmentState
 from fuxiflow.grids import Grid
 from fuxiflow.models import checkpoint, execution
 from fuxiflow.models.execution import select_device
+from fuxiflow.models.variational import load_variational
 from fuxiflow.observations.sparse_grids import SparseGrids
 from fuxiflow.progress import Progress
 from fuxiflow.states.climatology import Climatology
@@ -36,6 +39,9 @@ def main(input, output, params, log):
         input.checkpoint, select_device(params.accelerator), drawn=False
     ).networks.eval()
     execution.prepare(networks, **params.execution)
+    assimilator = None
+    if errors := getattr(input, "variational", None):
+        assimilator = load_variational(errors, networks, Variational(**params.variational))
     grids = {
         name: SparseGrids(paths)
         for name, paths in sources.paths_by_source(params.sources, input.grids).items()
@@ -59,7 +65,7 @@ def main(input, output, params, log):
         carry = cold_start(networks, climatology, first)
     begun = int((carry.time - first) / np.timedelta64(times.STEP_HOURS, "h"))
     report = Progress(len(slots), "cycles", log, done=begun)
-    cycles = cycle(networks, carry, observer, climatology, last)
+    cycles = cycle(networks, carry, observer, climatology, last, assimilator)
     for i, (cycled, carry) in enumerate(cycles, start=begun):
         state.write(i, cycled, carry)
         report.step(f"{cycled.observed} cells observed")

@@ -1,6 +1,7 @@
 """Make one analysis again and again, each time with one value of one observation changed.
 
 in:  checkpoint   the networks of the cycle
+     variational  errors that 3D-Var weighs by, where it makes the analyses
      analyses     analysis stores of the case and, where it is not the first, of 6 h before
      climatology  Zarr, what the unobserved relaxes to
      statistics   Zarr, with the surface's height and land
@@ -12,10 +13,12 @@ out: response     Zarr, the changes of the analysis beside the observation opera
 import numpy as np
 
 from fuxiflow.config import sources
+from fuxiflow.config.variational import Variational
 from fuxiflow.cycling.analyses import Observer, resumed
 from fuxiflow.cycling.single_observation import Case, perturb_observations
 from fuxiflow.models import checkpoint, execution
 from fuxiflow.models.execution import select_device
+from fuxiflow.models.variational import load_variational
 from fuxiflow.observations.sparse_grids import SparseGrids
 from fuxiflow.states.climatology import Climatology
 from fuxiflow.states.statistics import Statistics
@@ -27,6 +30,9 @@ def main(input, output, params, log):
         input.checkpoint, select_device(params.accelerator), drawn=False
     ).networks.eval()
     execution.prepare(networks, **params.execution)
+    assimilator = None
+    if errors := getattr(input, "variational", None):
+        assimilator = load_variational(errors, networks, Variational(**params.variational))
     climatology = Climatology.read(input.climatology)
     analyses, backgrounds = (
         StateSeries(input.analyses, name) for name in ("analysis", "background")
@@ -36,7 +42,8 @@ def main(input, output, params, log):
         name: SparseGrids(paths)
         for name, paths in sources.paths_by_source(params.sources, input.grids).items()
     }
-    case = Case.of(networks, carry, climatology, Observer(networks, grids).window(carry.time))
+    observations = Observer(networks, grids).window(carry.time)
+    case = Case.of(networks, carry, climatology, observations, assimilator)
     response = perturb_observations(
         case,
         sources.load_source(params.source),
